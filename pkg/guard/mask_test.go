@@ -1,0 +1,181 @@
+package guard
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func newMasker(secrets ...string) *Masker {
+	m := &Masker{}
+	for _, s := range secrets {
+		m.Add(s)
+	}
+	return m
+}
+
+func TestMask(t *testing.T) {
+	tests := []struct {
+		name     string
+		secrets  []string
+		in, want string
+	}{
+		{"nothing known", nil, "a " + canary, "a " + canary},
+		{"nothing there", []string{canary}, "sk-canary-012345678", "sk-canary-012345678"},
+		{"empty", []string{canary}, "", ""},
+		{"alone", []string{canary}, canary, "***"},
+		{"at the start", []string{canary}, canary + " x", "*** x"},
+		{"at the end", []string{canary}, "x " + canary, "x ***"},
+		{"inside a word", []string{canary}, "x" + canary + "y", "x***y"},
+		{"twice", []string{canary}, canary + canary, "******"},
+		{"after a false start", []string{"aaab"}, "aaaab", "a***"},
+		{"as Bearer", []string{canary}, "Authorization: Bearer " + canary + "\r\n", "Authorization: Bearer ***\r\n"},
+		// The spellings of JSON (RFC 8259 section 7) and of a URL (RFC 3986 section 2.1).
+		{"JSON's slash", []string{"ab/cd+ef"}, `"ab\/cd+ef"`, `"***"`},
+		{"JSON's quote and backslash", []string{`ab"c\d`}, `"ab\"c\\d"`, `"***"`},
+		{"JSON's numbers", []string{"ab-cd"}, `"ab\u002dcd \u0061b\u002Dcd"`, `"*** ***"`},
+		{"HTML-safe JSON", []string{"ab<c>&d"}, `"ab\u003cc\u003e\u0026d"`, `"***"`},
+		{"a URL", []string{"ab/c+d=e"}, "?k=ab%2Fc%2Bd%3De&x", "?k=***&x"},
+		{"a URL in small letters", []string{"ab/c"}, "ab%2fc", "***"},
+		{"all of it in percents", []string{"abcd"}, "%61%62%63%64", "***"},
+		{"a percent in the secret", []string{"ab%cd"}, "ab%25cd ab%cd", "*** ***"},
+		{"something like an escape in the secret", []string{"ab%41b"}, "ab%41b ab%2541b", "*** ***"},
+		{"a backslash in the secret", []string{`ab\cd`}, `ab\\cd ab\cd`, "*** ***"},
+		{"spellings mixed", []string{"ab/c-d"}, `ab\/c%2D\u0064`, "***"},
+		// \b, \n and the like are other characters; and an escaped backslash before a secret is not of it.
+		{"JSON's control characters", []string{"nabc"}, `\nabc`, `\***`},
+		{"a backslash before it", []string{"keys"}, `C:\\keys`, `C:\\***`},
+		{"another number", []string{"ab-cd"}, `ab\u012dcd ab%2Ecd ab\u00`, `ab\u012dcd ab%2Ecd ab\u00`},
+		{"cut in an escape", []string{"ab-cd"}, `ab%2`, `ab%2`},
+		{"cut in an escape, JSON", []string{"ab/cd"}, `ab\`, `ab\`},
+		// Several secrets.
+		{"one begins with another", []string{"abcd", "abcdefgh"}, "abcdefgh abcd", "*** ***"},
+		{"the same, added the other way", []string{"abcdefgh", "abcd"}, "abcdefgh abcd", "*** ***"},
+		{"one inside another", []string{"cdef", "abcdefgh"}, "abcdefgh", "***"},
+		{"two that overlap", []string{"abcdef", "defghi"}, "xabcdefghiy", "x***y"},
+		{"one that overlaps itself", []string{"abab"}, "xabababy", "x***y"},
+		{"added twice", []string{canary, canary}, canary, "***"},
+		{"bytes that are no UTF-8 around it", []string{canary}, "\xff" + canary + "\xfe", "\xff***\xfe"},
+		// Under four bytes a secret is not looked for: it would stand in every answer.
+		{"too short", []string{"abc"}, "abc", "abc"},
+		{"just long enough", []string{"abcd"}, "abcd", "***"},
+	}
+	for _, test := range tests {
+		m := newMasker(test.secrets...)
+		if got := m.String(test.in); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+		in := []byte(test.in)
+		if got := m.Bytes(in); string(got) != test.want || string(in) != test.in {
+			t.Errorf("%s: Bytes %q, want %q; the input is now %q", test.name, got, test.want, in)
+		}
+	}
+}
+
+// TestMaskKeepsJSONWhole holds that a masked body is still JSON for whoever reads -o raw.
+func TestMaskKeepsJSONWhole(t *testing.T) {
+	m := newMasker("keys-1234")
+	for _, echo := range []string{`keys-1234`, `C:\keys-1234`, "\nkeys-1234", `"keys-1234"`} {
+		body, err := json.Marshal(map[string]string{"echo": echo})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if masked := m.Bytes(body); !json.Valid(masked) || strings.Contains(string(masked), "1234") {
+			t.Errorf("%s became %s", body, masked)
+		}
+	}
+}
+
+func TestMaskerOfNothingCopiesNothing(t *testing.T) {
+	b := []byte(strings.Repeat("x", 1000))
+	for _, m := range []*Masker{{}, newMasker(canary)} {
+		if got := m.Bytes(b); &got[0] != &b[0] {
+			t.Error("a copy of what has no secret")
+		}
+	}
+}
+
+func TestMaskerTakesSecrets(t *testing.T) {
+	m := &Masker{}
+	m.AddSecret(Secret{})
+	m.AddSecret(mustSecret(t, canary))
+	if got := m.String("a" + canary); got != "a***" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestMaskerAtOnce adds and masks from several goroutines: no secret that was added is lost.
+func TestMaskerAtOnce(t *testing.T) {
+	m := &Masker{}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 20 {
+				secret := fmt.Sprintf("secret-%d-%02d-end", i, j)
+				m.Add(secret)
+				if got := m.String("<" + secret + ">"); got != "<***>" {
+					t.Errorf("%q", got)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i := range 8 {
+		for j := range 20 {
+			if got := m.String(fmt.Sprintf("secret-%d-%02d-end", i, j)); got != "***" {
+				t.Errorf("lost: %q", got)
+			}
+		}
+	}
+}
+
+func FuzzMask(f *testing.F) {
+	f.Add(canary, "a ", " b")
+	f.Add("ab/c", `ab\`, `/c`)
+	f.Add(`a\bc%41`, "a%", "%41")
+	f.Add("aaaa", "aaa", "a")
+	f.Fuzz(func(t *testing.T, secret, before, behind string) {
+		s, err := NewSecret(secret, "fuzz")
+		// Of a secret with a star the mask itself may be a part.
+		if err != nil || len(secret) < shortestMasked || strings.Contains(secret, "*") {
+			return
+		}
+		m := &Masker{}
+		m.AddSecret(s)
+		for _, text := range []string{before + behind, before + secret + behind, secret + before + secret} {
+			if out := m.String(text); strings.Contains(out, secret) {
+				t.Fatalf("%q in %q", secret, out)
+			}
+		}
+		quoted, err := json.Marshal(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spelled := range []string{
+			string(quoted[1 : len(quoted)-1]), url.QueryEscape(secret), url.PathEscape(secret), allPercent(secret), allNumbers(secret),
+		} {
+			if out := m.String(spelled); out != masked {
+				t.Fatalf("%q left %q of %q", secret, out, spelled)
+			}
+		}
+	})
+}
+
+func allPercent(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		fmt.Fprintf(&b, "%%%02x", c)
+	}
+	return b.String()
+}
+
+func allNumbers(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		fmt.Fprintf(&b, `\u%04X`, c)
+	}
+	return b.String()
+}

@@ -1,0 +1,90 @@
+// Package guard owns what may leave, be written or be shown: secrets and their masking, text that is safe on a
+// terminal, and the errors of trust (certificates and plain connections). It refuses to read the environment, files or
+// the network: callers hand it what they have.
+package guard
+
+import (
+	"fmt"
+)
+
+// masked stands for a secret wherever one is printed.
+const masked = "***"
+
+// Secret holds a key or a header value that must never be printed. Every way the fmt, json and text packages have of
+// showing a value shows "***" instead, so that a stray %v, a panic or a log line cannot leak it.
+type Secret struct {
+	// value is behind a pointer, since fmt calls no method of a value that it reaches through an unexported field or
+	// with %p: it prints what is there, which is then an address.
+	value  *string
+	source string
+}
+
+// NewSecret checks that value can stand in an HTTP header (RFC 9110 section 5.5, visible ASCII only, no space) and
+// wraps it. The source, such as "env:CLAUDE_KEY", is public: it is what messages name instead of the value. The error
+// names the source and the position of the first bad byte, never the value.
+func NewSecret(value, source string) (Secret, error) {
+	if value == "" {
+		return Secret{}, &SecretError{Source: source, Reason: "is empty"}
+	}
+	for i := 0; i < len(value); i++ {
+		if c := value[i]; c <= ' ' || c > '~' {
+			return Secret{}, &SecretError{Source: source, Reason: fmt.Sprintf("has %s at byte %d", byteKind(c), i+1)}
+		}
+	}
+	return Secret{value: &value, source: source}, nil
+}
+
+// Unread is a secret that is known by its source alone: it can be named, as in a request that is shown and not sent.
+func Unread(source string) Secret { return Secret{source: source} }
+
+// SecretError says why a secret was refused, without the secret.
+type SecretError struct {
+	Source string
+	Reason string
+}
+
+func (e *SecretError) Error() string { return fmt.Sprintf("the key from %s %s", e.Source, e.Reason) }
+
+// Hint tells what to do about it.
+func (e *SecretError) Hint() string {
+	return "a key is visible ASCII without spaces or line breaks; check how it was pasted"
+}
+
+func byteKind(c byte) string {
+	switch {
+	case c == '\r' || c == '\n':
+		return "a line break"
+	case c == ' ':
+		return "a space"
+	case c < ' ' || c == 0x7f:
+		return "a control character"
+	default:
+		return "a character that is not ASCII"
+	}
+}
+
+// Reveal returns the secret itself, for the one place that writes it to the wire.
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
+
+// Source says where the secret came from, such as "env:CLAUDE_KEY".
+func (s Secret) Source() string { return s.source }
+
+// IsZero reports whether there is no secret.
+func (s Secret) IsZero() bool { return s == Secret{} }
+
+// String implements fmt.Stringer without showing the secret.
+func (s Secret) String() string { return masked }
+
+// GoString implements fmt.GoStringer without showing the secret.
+func (s Secret) GoString() string { return masked }
+
+// Format implements fmt.Formatter, so that no verb reaches the fields.
+func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, masked) }
+
+// MarshalText implements encoding.TextMarshaler, which covers JSON and YAML, without showing the secret.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }

@@ -1,0 +1,146 @@
+package guard
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+const canary = "sk-canary-0123456789"
+
+func mustSecret(t *testing.T, value string) Secret {
+	t.Helper()
+	s, err := NewSecret(value, "env:FERRY_TEST")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestSecretNeverPrints tries every verb on a secret and on what holds one. Fields that are not exported count: fmt
+// calls no method on them.
+func TestSecretNeverPrints(t *testing.T) {
+	s := mustSecret(t, canary)
+	type inner struct {
+		Open   Secret
+		hidden Secret
+	}
+	holders := map[string]any{
+		"value":           s,
+		"pointer":         &s,
+		"struct":          inner{s, s},
+		"pointer inside":  &struct{ p *inner }{&inner{s, s}},
+		"slice":           []Secret{s},
+		"array":           [1]inner{{s, s}},
+		"map":             map[string]Secret{"k": s},
+		"map key":         map[Secret]int{s: 1},
+		"interface":       struct{ v any }{s},
+		"slice of a type": []any{s, &s, inner{s, s}},
+	}
+	for name, holder := range holders {
+		for _, verb := range strings.Split("v +v #v s q x X d o b e p T t c U 10v -10s .3s", " ") {
+			if out := fmt.Sprintf("%"+verb, holder); leaks(out) {
+				t.Errorf("%%%s of a %s: %s", verb, name, out)
+			}
+		}
+		if out := fmt.Sprint(holder, holder); leaks(out) {
+			t.Errorf("Sprint of a %s: %s", name, out)
+		}
+		if out := fmt.Errorf("wrapped: %v", holder).Error(); leaks(out) {
+			t.Errorf("error with a %s: %s", name, out)
+		}
+		if out := panicText(holder); leaks(out) {
+			t.Errorf("panic with a %s: %s", name, out)
+		}
+		if out, err := json.Marshal(holder); leaks(string(out)) {
+			t.Errorf("JSON of a %s: %s, %v", name, out, err)
+		}
+	}
+	for _, out := range []string{fmt.Sprintf("%v", s), fmt.Sprintf("%#v", s), fmt.Sprintf("%x", s), s.String(), s.GoString()} {
+		if out != "***" {
+			t.Errorf("%q, want ***", out)
+		}
+	}
+	if out, err := json.Marshal(map[string]any{"key": s}); err != nil || string(out) != `{"key":"***"}` {
+		t.Errorf("JSON %s, %v", out, err)
+	}
+}
+
+// leaks looks for the canary as it is, in hexadecimal and as a list of bytes.
+func leaks(out string) bool {
+	for _, form := range []string{"canary", fmt.Sprintf("%x", canary), fmt.Sprintf("%X", canary), fmt.Sprint([]byte("canary"))[1:18]} {
+		if strings.Contains(out, form) {
+			return true
+		}
+	}
+	return false
+}
+
+func panicText(v any) (text string) {
+	defer func() { text = fmt.Sprint(recover()) }()
+	panic(v)
+}
+
+func TestSecretKeepsItsValue(t *testing.T) {
+	s := mustSecret(t, canary)
+	if s.Reveal() != canary || s.Source() != "env:FERRY_TEST" || s.IsZero() {
+		t.Errorf("reveals %d bytes from %s", len(s.Reveal()), s.Source())
+	}
+	if zero := (Secret{}); !zero.IsZero() || zero.Reveal() != "" || zero.Source() != "" {
+		t.Error("the zero secret is none")
+	}
+	unread := Unread("env:LATER")
+	if unread.IsZero() || unread.Reveal() != "" || unread.Source() != "env:LATER" || unread.String() != "***" {
+		t.Errorf("unread: %q from %s", unread.Reveal(), unread.Source())
+	}
+}
+
+// TestNewSecretRefuses holds that what cannot stand in a header is refused, with the place and without the value.
+func TestNewSecretRefuses(t *testing.T) {
+	tests := []struct{ value, want string }{
+		{"", "the key from file:k is empty"},
+		{canary + "\n", "the key from file:k has a line break at byte 21"},
+		{canary + "\r\nX-Evil: 1", "the key from file:k has a line break at byte 21"},
+		{" " + canary, "the key from file:k has a space at byte 1"},
+		{"sk canary", "the key from file:k has a space at byte 3"},
+		{"sk-canary\t", "the key from file:k has a control character at byte 10"},
+		{"sk-canary\x00", "the key from file:k has a control character at byte 10"},
+		{"sk-canary\x7f", "the key from file:k has a control character at byte 10"},
+		{"sk-canary-密", "the key from file:k has a character that is not ASCII at byte 11"},
+		{"\u201csk-canary\u201d", "the key from file:k has a character that is not ASCII at byte 1"},
+		{"\xffsk-canary", "the key from file:k has a character that is not ASCII at byte 1"},
+	}
+	for _, test := range tests {
+		s, err := NewSecret(test.value, "file:k")
+		if err == nil || err.Error() != test.want {
+			t.Errorf("%q: %v, want %s", test.value, err, test.want)
+			continue
+		}
+		var refused *SecretError
+		if !errors.As(err, &refused) || refused.Hint() == "" || leaks(refused.Hint()) || leaks(err.Error()) {
+			t.Errorf("%q: hint %v", test.value, refused)
+		}
+		if !s.IsZero() {
+			t.Errorf("%q gave a secret", test.value)
+		}
+	}
+	for _, value := range []string{"x", "!~", `a"b\c/d`} {
+		if _, err := NewSecret(value, "file:k"); err != nil {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
+func TestTrustErrors(t *testing.T) {
+	cause := errors.New("cause")
+	trust := &TrustError{Host: "h:443", Reason: "its certificate expired on 2026-01-02", Advice: "renew it", Err: cause}
+	if trust.Error() != "no trust in h:443: its certificate expired on 2026-01-02" || trust.Hint() != "renew it" || !errors.Is(trust, cause) {
+		t.Errorf("%v, %s", trust, trust.Hint())
+	}
+	plain := &PlainHTTPError{Host: "example.com"}
+	if plain.Error() != "plain http to example.com, which is neither loopback nor a private address" || !strings.Contains(plain.Hint(), "insecure: true") {
+		t.Errorf("%v, %s", plain, plain.Hint())
+	}
+}

@@ -1,0 +1,49 @@
+//go:build unix
+
+package state
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// openPrivate opens without following a link and without waiting for a FIFO's writer, then checks what it got.
+func openPrivate(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		// FreeBSD says EMLINK and NetBSD EFTYPE where the others say ELOOP; only the wording depends on it.
+		if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK) {
+			return nil, &Error{Path: path, Msg: "is a symbolic link", HintText: "name the file itself, not a link to it"}
+		}
+		return nil, failed(path, "cannot open", err)
+	}
+	if err := checkPrivate(path, f, uint32(os.Geteuid())); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// checkPrivate takes the user as an argument, so that a test that runs as root can be somebody else.
+func checkPrivate(path string, f *os.File, uid uint32) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return failed(path, "cannot look at it", err)
+	}
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return &Error{Path: path, Msg: "is not a regular file"}
+	case st.Uid != uid && st.Uid != 0:
+		return &Error{Path: path, Msg: fmt.Sprintf("belongs to user %d", st.Uid),
+			HintText: "a key file must be yours or root's: chown " + path}
+	case st.Mode&0o066 != 0:
+		return &Error{Path: path, Msg: fmt.Sprintf("can be read or written by others (mode %04o)", st.Mode&0o777),
+			HintText: "chmod 600 " + path}
+	case st.Size > MaxSize:
+		return &Error{Path: path, Msg: "is larger than 1 MiB"}
+	}
+	return nil
+}

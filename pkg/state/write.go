@@ -1,0 +1,121 @@
+package state
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// maxLinks bounds a chain of symbolic links, as Linux does.
+const maxLinks = 40
+
+// WriteFile puts data into path so that a reader, or a crash at any moment, sees the old content or the new, never a
+// mixture: a temporary file in the same folder, made with mode 0600, is written, flushed, renamed over the target, and
+// the folder is flushed. A symbolic link is kept, as the managers of dotfiles want, and its target is replaced.
+//
+// A new file gets perm. A file that exists keeps its bits where they are no wider than perm; bits beyond perm are
+// dropped. On Unix its owner and group are kept where the system allows it. The folder must exist. On failure, always
+// an *Error, nothing is left behind.
+func WriteFile(path string, data []byte, perm fs.FileMode) error {
+	target, old, err := resolve(path)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		perm &= old.Mode().Perm()
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(target), ".ferry-*.tmp")
+	if err != nil {
+		return failed(path, "cannot make a temporary file beside it", err)
+	}
+	if err := fill(tmp, data, perm.Perm(), old); err != nil {
+		return abandon(tmp.Name(), failed(path, "cannot write", err))
+	}
+	if err := os.Rename(tmp.Name(), target); err != nil {
+		return abandon(tmp.Name(), failed(path, "cannot replace", err))
+	}
+	if err := syncDir(filepath.Dir(target)); err != nil {
+		return failed(path, "cannot flush its folder", err)
+	}
+	return nil
+}
+
+// CreateFile writes a new file and never touches one that exists: a name in use, be it a symbolic link that leads
+// nowhere, is an *Error for which errors.Is(err, fs.ErrExist) holds. A file that could not be written whole is removed.
+func CreateFile(path string, data []byte, perm fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, filePerm)
+	if err != nil {
+		return failed(path, "cannot create", err)
+	}
+	if err := fill(f, data, perm.Perm(), nil); err != nil {
+		return abandon(path, failed(path, "cannot write", err))
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return failed(path, "cannot flush its folder", err)
+	}
+	return nil
+}
+
+// fill writes and flushes f, and closes it in every case. The mode is set through the handle, past the umask.
+func fill(f *os.File, data []byte, perm fs.FileMode, old fs.FileInfo) error {
+	_, err := f.Write(data)
+	if err == nil {
+		err = f.Chmod(keepOwner(f, old, perm))
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// abandon removes what a failed write left and returns why it failed, with the removal's own failure if there is one.
+// Being already gone is what was wanted.
+func abandon(path string, why error) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(why, failed(path, "cannot remove what was half written", err))
+	}
+	return why
+}
+
+// resolve follows symbolic links to the name that a rename has to replace, which need not exist. The second value
+// describes the file there, nil when there is none.
+func resolve(path string) (string, fs.FileInfo, error) {
+	name := path
+	for range maxLinks {
+		// The folder is resolved first, and names are joined without cleaning: "link/../x" is not "x".
+		dir, base := filepath.Split(name)
+		if dir == "" {
+			dir = "."
+		}
+		dir, err := filepath.EvalSymlinks(dir)
+		if err != nil {
+			return "", nil, failed(path, "cannot find its folder", err)
+		}
+		name = filepath.Join(dir, base)
+		info, err := os.Lstat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return name, nil, nil
+		case err != nil:
+			return "", nil, failed(path, "cannot look at it", err)
+		case info.Mode().IsRegular():
+			return name, info, nil
+		case info.Mode()&fs.ModeSymlink == 0:
+			return "", nil, &Error{Path: path, Msg: "is not a regular file"}
+		}
+		to, err := os.Readlink(name)
+		if err != nil {
+			return "", nil, failed(path, "cannot follow the link", err)
+		}
+		if filepath.IsAbs(to) {
+			name = to
+		} else {
+			name = dir + string(filepath.Separator) + to
+		}
+	}
+	return "", nil, &Error{Path: path, Msg: "has too many links"}
+}
