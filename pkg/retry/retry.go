@@ -1,0 +1,209 @@
+// Package retry owns the decision of when to try again and how long to wait first: three policies as pure functions
+// of what came of an attempt and of its number. It refuses to know a clock, a network or a random source: times and
+// the random number come in as arguments, and waiting is the caller's business.
+package retry
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Policy names a rule for when to try again.
+type Policy string
+
+// The three policies. Script is the default.
+const (
+	// Script is the retry loop of the bash script that ferry replaces: 429 waits delay × i, 502, 503 and 504 wait i
+	// seconds, everything else fails at once.
+	Script Policy = "script"
+	// RetryAfter honours Retry-After on 429 and tries again on every 5xx and on no answer at all.
+	RetryAfter Policy = "retry-after"
+	// Backoff is exponential backoff with full jitter.
+	Backoff Policy = "backoff"
+)
+
+// Policies lists the names that ParsePolicy takes, the default first.
+func Policies() []Policy { return []Policy{Script, RetryAfter, Backoff} }
+
+// ParsePolicy reads a policy's name. The error lists the names.
+func ParsePolicy(name string) (Policy, error) {
+	names := make([]string, 0, len(Policies()))
+	for _, p := range Policies() {
+		if name == string(p) {
+			return p, nil
+		}
+		names = append(names, string(p))
+	}
+	return "", fmt.Errorf("%q is not a retry policy (%s)", name, strings.Join(names, ", "))
+}
+
+// Kind says what came of an attempt.
+type Kind int
+
+const (
+	// Answered is a status 200 with a whole answer.
+	Answered Kind = iota
+	// Rejected is any status but 200; Outcome.Status holds it.
+	Rejected
+	// NotAnAnswer is a status 200 that is no answer: HTML, empty, cut short, not JSON.
+	NotAnAnswer
+	// Unreachable is no answer at all: DNS, refused, reset, an attempt that timed out.
+	Unreachable
+	// Final is what no second attempt can mend or may touch: a certificate failure, a redirect, a cancelled call.
+	Final
+)
+
+// Outcome is what came of one attempt.
+type Outcome struct {
+	Kind Kind
+	// Status is the effective status, for Rejected.
+	Status int
+	// RetryAfter is the raw value of the Retry-After header, "" without one.
+	RetryAfter string
+	// SpendCap says that a 429 names a spend limit, which no wait lifts.
+	SpendCap bool
+}
+
+// Action is what to do after an attempt.
+type Action int
+
+const (
+	// Done means that the answer is there.
+	Done Action = iota
+	// Fail means that this request failed and another attempt is not wanted.
+	Fail
+	// Wait means to wait Decision.Wait and then to try again.
+	Wait
+	// GiveUp means that another attempt would have been made, but none is left or the server asks for too long a wait.
+	GiveUp
+)
+
+// Decision is what a policy says.
+type Decision struct {
+	Action Action
+	Wait   time.Duration
+	// Asked is the wait that a Retry-After header asked for where that was too long: Action is then GiveUp.
+	Asked time.Duration
+}
+
+// Rule is a policy with its numbers.
+type Rule struct {
+	Policy Policy
+	// Attempts is how many attempts there are in all, at least 1 (the script's MAX_RETRY, 3).
+	Attempts int
+	// Delay is the script's RETRY_DELAY (2 s). It moves only the script's row for 429.
+	Delay time.Duration
+}
+
+const (
+	// defaultRetryAfter is what the retry-after policy waits on a 429 without the header.
+	defaultRetryAfter = 5 * time.Second
+	// MaxRetryAfter is the longest wait that a server can ask for; beyond it the attempts end at once.
+	MaxRetryAfter = 60 * time.Second
+	backoffBase   = 500 * time.Millisecond
+	backoffCap    = 8 * time.Second
+)
+
+// Decide says what to do after attempt i (from 1) had the given outcome. Now reads HTTP dates in Retry-After. Random is
+// a number in [0, 1) for full jitter; only Backoff uses it.
+func (r Rule) Decide(o Outcome, i int, now time.Time, random float64) Decision {
+	if o.Kind == Answered {
+		return Decision{Action: Done}
+	}
+	d := r.wait(o, i, now, random)
+	if d.Action == Wait && i >= r.Attempts {
+		return Decision{Action: GiveUp}
+	}
+	return d
+}
+
+// wait is the table of policies, without regard to how many attempts are left.
+func (r Rule) wait(o Outcome, i int, now time.Time, random float64) Decision {
+	if o.Kind == Final {
+		return Decision{Action: Fail}
+	}
+	switch r.Policy {
+	case RetryAfter:
+		return decideRetryAfter(o, i, now)
+	case Backoff:
+		return decideBackoff(o, i, now, random)
+	default:
+		return r.decideScript(o, i)
+	}
+}
+
+func (r Rule) decideScript(o Outcome, i int) Decision {
+	if o.Kind == Rejected {
+		switch o.Status {
+		case 429:
+			return waitFor(times(r.Delay, i))
+		case 502, 503, 504:
+			return waitFor(times(time.Second, i))
+		}
+	}
+	return Decision{Action: Fail}
+}
+
+func decideRetryAfter(o Outcome, i int, now time.Time) Decision {
+	if o.Kind != Rejected {
+		return waitFor(double(time.Second, i))
+	}
+	switch {
+	case o.Status == 429 && o.SpendCap:
+		return Decision{Action: Fail}
+	case o.Status == 429:
+		return obey(o.RetryAfter, now, defaultRetryAfter)
+	case o.Status >= 500:
+		return waitFor(times(time.Second, i))
+	}
+	return Decision{Action: Fail}
+}
+
+func decideBackoff(o Outcome, i int, now time.Time, random float64) Decision {
+	jittered := time.Duration(random * float64(min(double(backoffBase, i), backoffCap)))
+	if o.Kind != Rejected {
+		return waitFor(jittered)
+	}
+	switch {
+	case o.Status == 429 && o.SpendCap:
+		return Decision{Action: Fail}
+	case o.Status == 429:
+		return obey(o.RetryAfter, now, jittered)
+	case o.Status == 408, o.Status == 409, o.Status >= 500:
+		return waitFor(jittered)
+	}
+	return Decision{Action: Fail}
+}
+
+// obey waits as Retry-After says, or absent without a usable one.
+func obey(header string, now time.Time, absent time.Duration) Decision {
+	asked, ok := ParseRetryAfter(header, now)
+	switch {
+	case !ok:
+		return waitFor(absent)
+	case asked > MaxRetryAfter:
+		return Decision{Action: GiveUp, Asked: asked}
+	}
+	return waitFor(asked)
+}
+
+func waitFor(d time.Duration) Decision { return Decision{Action: Wait, Wait: d} }
+
+// longest bounds a computed wait, so that no product of a large delay and a large attempt number overflows.
+const longest = 24 * time.Hour
+
+func times(d time.Duration, i int) time.Duration {
+	if d > longest/time.Duration(i) {
+		return longest
+	}
+	return d * time.Duration(i)
+}
+
+// double is d·2^(i-1).
+func double(d time.Duration, i int) time.Duration {
+	for ; i > 1 && d < longest; i-- {
+		d *= 2
+	}
+	return min(d, longest)
+}

@@ -1,0 +1,207 @@
+package retry
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// now is the fixed time that the tests' HTTP dates refer to.
+var now = time.Date(1994, time.November, 6, 8, 49, 37, 0, time.UTC)
+
+func answered() Outcome          { return Outcome{Kind: Answered} }
+func status(s int) Outcome       { return Outcome{Kind: Rejected, Status: s} }
+func asked(after string) Outcome { return Outcome{Kind: Rejected, Status: 429, RetryAfter: after} }
+func kind(k Kind) Outcome        { return Outcome{Kind: k} }
+func seconds(s float64) Decision { return waitFor(time.Duration(s * float64(time.Second))) }
+func millis(ms int) Decision     { return waitFor(time.Duration(ms) * time.Millisecond) }
+func gaveUp(d Decision) bool     { return d.Action == GiveUp }
+func rule(p Policy, n int) Rule  { return Rule{Policy: p, Attempts: n, Delay: 2 * time.Second} }
+func spendCap(after string) Outcome {
+	return Outcome{Kind: Rejected, Status: 429, RetryAfter: after, SpendCap: true}
+}
+
+var (
+	done = Decision{Action: Done}
+	fail = Decision{Action: Fail}
+)
+
+// TestTable holds the table of DESIGN.md section 2, row by row: every outcome under every policy, after the first, the
+// second and the sixth attempt. Random is 0.5, so that a wait with full jitter is half of its bound, and the number of
+// attempts is large enough never to matter.
+func TestTable(t *testing.T) {
+	half := [3]Decision{millis(250), millis(500), seconds(4)} // of 0.5 s·2^(i-1), at most 8 s
+	all := func(d Decision) [3]Decision { return [3]Decision{d, d, d} }
+	each := [3]Decision{seconds(1), seconds(2), seconds(6)}        // i seconds
+	doubling := [3]Decision{seconds(1), seconds(2), seconds(32)}   // 2^(i-1) seconds
+	scripts429 := [3]Decision{seconds(2), seconds(4), seconds(12)} // RETRY_DELAY × i
+
+	tooLong := func(d time.Duration) [3]Decision { return all(Decision{Action: GiveUp, Asked: d}) }
+	rows := []struct {
+		name                        string
+		outcome                     Outcome
+		script, retryAfter, backoff [3]Decision
+	}{
+		{"200", answered(), all(done), all(done), all(done)},
+		{"429", status(429), scripts429, all(seconds(5)), half},
+		{"429 with Retry-After", asked("7"), scripts429, all(seconds(7)), all(seconds(7))},
+		{"429 with Retry-After 0", asked("0"), scripts429, all(seconds(0)), all(seconds(0))},
+		{"429 with Retry-After 60", asked("60"), scripts429, all(seconds(60)), all(seconds(60))},
+		{"429 with Retry-After 61", asked("61"), scripts429, tooLong(61 * time.Second), tooLong(61 * time.Second)},
+		{
+			"429 with Retry-After too large to hold", asked("99999999999999999999"),
+			scripts429, tooLong(math.MaxInt64), tooLong(math.MaxInt64),
+		},
+		{"429 with a negative Retry-After", asked("-1"), scripts429, all(seconds(5)), half},
+		{"429 with an unreadable Retry-After", asked("soon"), scripts429, all(seconds(5)), half},
+		{"429 naming a spend cap", spendCap(""), scripts429, all(fail), all(fail)},
+		{"429 naming a spend cap, Retry-After", spendCap("1"), scripts429, all(fail), all(fail)},
+		{"502", status(502), each, each, half},
+		{"503", status(503), each, each, half},
+		{"504", status(504), each, each, half},
+		{"503 with Retry-After", Outcome{Kind: Rejected, Status: 503, RetryAfter: "9"}, each, each, half},
+		{"500", status(500), all(fail), each, half},
+		{"501", status(501), all(fail), each, half},
+		{"505", status(505), all(fail), each, half},
+		{"529", status(529), all(fail), each, half},
+		{"599", status(599), all(fail), each, half},
+		{"408", status(408), all(fail), all(fail), half},
+		{"409", status(409), all(fail), all(fail), half},
+		{"400", status(400), all(fail), all(fail), all(fail)},
+		{"401", status(401), all(fail), all(fail), all(fail)},
+		{"402", status(402), all(fail), all(fail), all(fail)},
+		{"403", status(403), all(fail), all(fail), all(fail)},
+		{"404", status(404), all(fail), all(fail), all(fail)},
+		{"413", status(413), all(fail), all(fail), all(fail)},
+		{"428", status(428), all(fail), all(fail), all(fail)},
+		{"430", status(430), all(fail), all(fail), all(fail)},
+		{"499", status(499), all(fail), all(fail), all(fail)},
+		{"201", status(201), all(fail), all(fail), all(fail)},
+		{"204", status(204), all(fail), all(fail), all(fail)},
+		{"304", status(304), all(fail), all(fail), all(fail)},
+		{"101", status(101), all(fail), all(fail), all(fail)},
+		{"a .status that is no number", status(0), all(fail), all(fail), all(fail)},
+		{"a .status too large", status(-1), all(fail), all(fail), all(fail)},
+		{"200 that is no answer", kind(NotAnAnswer), all(fail), doubling, half},
+		{"no answer", kind(Unreachable), all(fail), doubling, half},
+		{"certificate, redirect, cancelled", kind(Final), all(fail), all(fail), all(fail)},
+	}
+	for _, row := range rows {
+		columns := map[Policy][3]Decision{Script: row.script, RetryAfter: row.retryAfter, Backoff: row.backoff}
+		for policy, want := range columns {
+			for n, i := range []int{1, 2, 6} {
+				if got := rule(policy, 100).Decide(row.outcome, i, now, 0.5); got != want[n] {
+					t.Errorf("%s under %s after attempt %d: %+v, want %+v", row.name, policy, i, got, want[n])
+				}
+			}
+		}
+	}
+}
+
+// TestDelayMovesOnlyTheScripts429 holds that --retry-delay is the script's RETRY_DELAY: it scales that one row, and no
+// other policy knows it.
+func TestDelayMovesOnlyTheScripts429(t *testing.T) {
+	outcomes := []Outcome{
+		answered(), status(429), asked("7"), asked("61"), spendCap(""), status(500), status(502), status(503),
+		status(504), status(529), status(401), status(409), kind(NotAnAnswer), kind(Unreachable), kind(Final),
+	}
+	for _, policy := range Policies() {
+		for _, o := range outcomes {
+			for i := 1; i <= 4; i++ {
+				two := Rule{Policy: policy, Attempts: 9, Delay: 2 * time.Second}.Decide(o, i, now, 0.5)
+				ten := Rule{Policy: policy, Attempts: 9, Delay: 10 * time.Second}.Decide(o, i, now, 0.5)
+				if policy == Script && o.Status == 429 {
+					if two.Wait != time.Duration(2*i)*time.Second || ten.Wait != time.Duration(10*i)*time.Second {
+						t.Errorf("script, 429, attempt %d: waits %s and %s", i, two.Wait, ten.Wait)
+					}
+				} else if two != ten {
+					t.Errorf("%s, %+v, attempt %d: the delay changed %+v to %+v", policy, o, i, two, ten)
+				}
+			}
+		}
+	}
+	none := Rule{Policy: Script, Attempts: 9}.Decide(status(429), 3, now, 0)
+	if none != waitFor(0) {
+		t.Errorf("a delay of 0: %+v", none)
+	}
+}
+
+// TestAttemptsUsedUp holds that nothing waits after the last attempt, which the script did, and that only what would
+// have been tried again is given up (exit 3): the rest failed (exit 1).
+func TestAttemptsUsedUp(t *testing.T) {
+	for _, policy := range Policies() {
+		for _, attempts := range []int{1, 3} {
+			r := rule(policy, attempts)
+			if got := r.Decide(status(429), attempts, now, 0.5); got != (Decision{Action: GiveUp}) {
+				t.Errorf("%s, 429, attempt %d of %d: %+v", policy, attempts, attempts, got)
+			}
+			if got := r.Decide(answered(), attempts, now, 0.5); got != done {
+				t.Errorf("%s, 200 at last: %+v", policy, got)
+			}
+			if got := r.Decide(status(401), attempts, now, 0.5); got != fail {
+				t.Errorf("%s, 401 at last: %+v, want a failure", policy, got)
+			}
+			if attempts > 1 && gaveUp(r.Decide(status(429), attempts-1, now, 0.5)) {
+				t.Errorf("%s gave up before the last attempt", policy)
+			}
+		}
+	}
+	// The server's reason to give up is kept on the last attempt too.
+	want := Decision{Action: GiveUp, Asked: 120 * time.Second}
+	if got := rule(RetryAfter, 3).Decide(asked("120"), 3, now, 0); got != want {
+		t.Errorf("Retry-After 120 on the last attempt: %+v, want %+v", got, want)
+	}
+}
+
+func TestJitterBounds(t *testing.T) {
+	bounds := []time.Duration{ // of attempts 1, 2, 3 …: 0.5 s·2^(i-1), at most 8 s
+		500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 8 * time.Second,
+	}
+	for n, bound := range bounds {
+		for _, random := range []float64{0, .5, .999} {
+			got := rule(Backoff, 1000).Decide(status(503), n+1, now, random)
+			if want := time.Duration(random * float64(bound)); got != waitFor(want) {
+				t.Errorf("attempt %d, random %v: %+v, want a wait of %s", n+1, random, got, want)
+			}
+		}
+	}
+	if got := rule(Backoff, math.MaxInt).Decide(status(503), 1_000_000, now, .999); got.Wait >= backoffCap {
+		t.Errorf("attempt 1000000: %s", got.Wait)
+	}
+}
+
+// TestNoOverflow holds that no attempt number and no delay turns a wait negative, which would mean no wait at all.
+func TestNoOverflow(t *testing.T) {
+	huge := Rule{Policy: Script, Attempts: math.MaxInt, Delay: math.MaxInt64}
+	for _, i := range []int{2, 64, 1 << 40} {
+		for name, got := range map[string]Decision{
+			"script 429":         huge.Decide(status(429), i, now, 0),
+			"script 503":         huge.Decide(status(503), i, now, 0),
+			"retry-after nobody": rule(RetryAfter, math.MaxInt).Decide(kind(Unreachable), i, now, 0),
+		} {
+			if got.Action != Wait || got.Wait < time.Second || got.Wait > longest {
+				t.Errorf("%s after attempt %d: %+v", name, i, got)
+			}
+		}
+	}
+}
+
+func TestParsePolicy(t *testing.T) {
+	for _, p := range Policies() {
+		if got, err := ParsePolicy(string(p)); err != nil || got != p {
+			t.Errorf("ParsePolicy(%q) = %q, %v", p, got, err)
+		}
+	}
+	for _, name := range []string{"", "Script", "script ", "retryafter", "none"} {
+		if got, err := ParsePolicy(name); err == nil {
+			t.Errorf("ParsePolicy(%q) = %q without an error", name, got)
+		}
+	}
+	_, err := ParsePolicy("never")
+	if want := `"never" is not a retry policy (script, retry-after, backoff)`; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if Policies()[0] != Script {
+		t.Error("the script is the default")
+	}
+}

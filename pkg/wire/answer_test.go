@@ -1,0 +1,209 @@
+package wire
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+)
+
+func TestDecodeAnswers(t *testing.T) {
+	tests := []struct {
+		name string
+		api  API
+		body string
+		want Answer
+	}{
+		{
+			"complete", Complete, `{"status":200,"id":"c1","model":"m","completion":" hi ","stop_reason":"stop_sequence"}`,
+			Answer{ID: "c1", Model: "m", Text: " hi ", StopReason: "stop_sequence"},
+		},
+		{"complete, only the text", Complete, `{"completion":"你好"}`, Answer{Text: "你好"}},
+		{"complete, an empty text", Complete, `{"completion":""}`, Answer{}},
+		{"complete, null stop reason", Complete, `{"completion":"a","stop_reason":null}`, Answer{Text: "a"}},
+		{"complete after a byte order mark", Complete, "\xef\xbb\xbf{\"completion\":\"a\"}", Answer{Text: "a"}},
+		{
+			"complete, fields of another shape", Complete, `{"completion":"a","id":7,"model":{},"stop_reason":1,"usage":"free"}`,
+			Answer{Text: "a"},
+		},
+		{
+			"complete, names in another case are others", Complete, `{"completion":"a","Completion":"b","ID":"x"}`,
+			Answer{Text: "a"},
+		},
+		{
+			"messages", Messages,
+			`{"id":"msg_1","type":"message","role":"assistant","model":"claude-haiku-5-5",` +
+				`"content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","stop_sequence":null,` +
+				`"usage":{"input_tokens":1,"output_tokens":4,"cache_creation_input_tokens":10,"cache_read_input_tokens":100}}`,
+			Answer{
+				ID: "msg_1", Model: "claude-haiku-5-5", Text: "hi", StopReason: "end_turn",
+				// Total input is the sum of the three (FACTS.md section 1).
+				Usage: &Usage{Input: 111, Output: 4, CacheCreation: 10, CacheRead: 100},
+			},
+		},
+		{
+			"messages, several blocks, of which the texts count", Messages,
+			`{"content":[{"type":"thinking","thinking":"hm","text":"no"},{"type":"text","text":"a"},` +
+				`{"type":"tool_use","input":{}},{"type":"text","text":"b"}],"stop_reason":"tool_use"}`,
+			Answer{Text: "ab", StopReason: "tool_use"},
+		},
+		{"messages, no stop reason: an older gateway", Messages, `{"content":[{"type":"text","text":"a"}]}`, Answer{Text: "a"}},
+		{"messages, empty content", Messages, `{"content":[],"stop_reason":"end_turn"}`, Answer{StopReason: "end_turn"}},
+		{
+			"messages, null usage fields", Messages,
+			`{"content":[],"usage":{"input_tokens":3,"output_tokens":0,"cache_read_input_tokens":null}}`,
+			Answer{Usage: &Usage{Input: 3}},
+		},
+		{"messages, null usage", Messages, `{"content":[],"usage":null}`, Answer{}},
+		{
+			"messages that is completed", Messages, `{"status":"completed","content":[{"type":"text","text":"a"}]}`,
+			Answer{Text: "a"},
+		},
+		{
+			"chat", Chat,
+			`{"id":"x","model":"qwen-plus","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},` +
+				`"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7,` +
+				`"prompt_tokens_details":{"cached_tokens":4}}}`,
+			Answer{
+				ID: "x", Model: "qwen-plus", Text: "hi", StopReason: "stop",
+				Usage: &Usage{Input: 5, Output: 2, CacheRead: 4},
+			},
+		},
+		{
+			"chat, content in parts", Chat,
+			`{"choices":[{"message":{"content":[{"type":"text","text":"a"},{"type":"image_url"},{"type":"text","text":"b"}]},` +
+				`"finish_reason":"length"}],"usage":{"prompt_tokens":1,"prompt_tokens_details":null}}`,
+			Answer{Text: "ab", StopReason: "length", Usage: &Usage{Input: 1}},
+		},
+		{
+			"chat, null content with a tool call", Chat,
+			`{"choices":[{"message":{"content":null,"tool_calls":[{}]},"finish_reason":"tool_calls"}]}`,
+			Answer{StopReason: "tool_calls"},
+		},
+		{
+			"chat, a refusal", Chat,
+			`{"choices":[{"message":{"content":null,"refusal":"I will not"},"finish_reason":"stop"}]}`,
+			Answer{Text: "I will not", StopReason: "refusal"},
+		},
+		{
+			"chat, a refusal without content", Chat,
+			`{"choices":[{"message":{"refusal":"I will not"},"finish_reason":"stop"}]}`,
+			Answer{Text: "I will not", StopReason: "refusal"},
+		},
+		{
+			"chat, text beside a null refusal", Chat, `{"choices":[{"message":{"content":"a","refusal":null}}]}`,
+			Answer{Text: "a"},
+		},
+		{
+			"chat, the first of two choices", Chat,
+			`{"choices":[{"message":{"content":"a"},"finish_reason":"stop"},{"message":{"content":"b"}}]}`,
+			Answer{Text: "a", StopReason: "stop"},
+		},
+	}
+	for _, test := range tests {
+		got, err := test.api.Decode(200, []byte(test.body))
+		if err != nil || !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%s: %+v, %v\nwant %+v", test.name, got, err, test.want)
+		}
+	}
+}
+
+// TestDecodeNoAnswer holds what is a 200 and no answer, and what an error says of it: whether the script would have
+// taken it (Object), whether another attempt could change it (WrongShape) and whether it is the beginning of an answer
+// (Cut).
+func TestDecodeNoAnswer(t *testing.T) {
+	tests := []struct {
+		name, body         string
+		api                API
+		reason             string
+		object, wrong, cut bool
+	}{
+		{"HTML", "\n <!DOCTYPE html><html>", Complete, "an HTML page", false, false, false},
+		{"empty", "", Messages, "an empty body", false, false, false},
+		{"white space", " \r\n", Chat, "an empty body", false, false, false},
+		{"only a byte order mark", "\xef\xbb\xbf", Chat, "an empty body", false, false, false},
+		{"cut in a string", `{"content":[{"type":"text","text":"a`, Messages, "a JSON body that was cut short", false, false, true},
+		{"cut in a list", `{"content":[`, Messages, "a JSON body that was cut short", false, false, true},
+		{"cut after a brace", `{`, Chat, "a JSON body that was cut short", false, false, true},
+		{"garbage behind", `{"content":[]} x`, Messages, "a body that is not one JSON object", false, false, false},
+		{"not quite JSON", `{'content':[]}`, Messages, "a body that is not one JSON object", false, false, false},
+		{"an array", `[1]`, Messages, "a body that is not one JSON object", false, false, false},
+		{"text", `ok`, Messages, "a body that is not JSON", false, false, false},
+		{"binary", "\x1f\x8b\x08\x00", Messages, "a body that is not JSON", false, false, false},
+		{"events", "event: message_start\ndata: {}\n\n", Messages, "a body that is not JSON", false, false, false},
+		{"complete without a completion", `{"status":200}`, Complete, "no completion in the answer", true, true, false},
+		{"a null completion", `{"completion":null}`, Complete, "no completion in the answer", true, true, false},
+		{"a completion of another shape", `{"completion":5}`, Complete, "no completion in the answer", true, true, false},
+		{"Completion", `{"Completion":"a"}`, Complete, "no completion in the answer", true, true, false},
+		{"no content", `{"id":"x"}`, Messages, "no content in the answer", true, false, false},
+		{"null content", `{"content":null}`, Messages, "no content in the answer", true, false, false},
+		{"content that is a string", `{"content":"hi"}`, Messages, "no content in the answer", true, false, false},
+		{"blocks of another shape", `{"content":[5]}`, Messages, "no content in the answer", true, false, false},
+		{
+			"still being written", `{"content":[{"type":"text","text":"a"}],"stop_reason":null}`, Messages,
+			"an unfinished answer: stop_reason is null", true, false, false,
+		},
+		{"no choices", `{"choices":[]}`, Chat, "no choices in the answer", true, false, false},
+		{"null choices", `{"choices":null}`, Chat, "no choices in the answer", true, false, false},
+		{"a null choice", `{"choices":[null]}`, Chat, "no choices in the answer", true, false, false},
+		{"a choice without a message", `{"choices":[{"text":"a"}]}`, Chat, "no choices in the answer", true, false, false},
+		{"a null message", `{"choices":[{"message":null}]}`, Chat, "no content in the answer", true, false, false},
+		{"no content in chat", `{"choices":[{"message":{}}]}`, Chat, "no content in the answer", true, false, false},
+		{"content that is a number", `{"choices":[{"message":{"content":5}}]}`, Chat, "no content in the answer", true, false, false},
+		{
+			"chat still being written", `{"choices":[{"message":{"content":"a"},"finish_reason":null}]}`, Chat,
+			"an unfinished answer: finish_reason is null", true, false, false,
+		},
+		{
+			"an error of an unknown type", `{"error":{"type":"strange","message":"m"}}`, Chat,
+			"no choices in the answer", true, false, false,
+		},
+	}
+	for _, test := range tests {
+		_, err := test.api.Decode(200, []byte(test.body))
+		var none *NotAnswerError
+		if !errors.As(err, &none) {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		if none.Reason != test.reason || string(none.Body) != test.body {
+			t.Errorf("%s: %q of %q", test.name, none.Reason, none.Body)
+		}
+		if none.Object != test.object || none.WrongShape != test.wrong || none.Cut != test.cut {
+			t.Errorf("%s: %+v", test.name, none)
+		}
+		if err.Error() != "status 200 with "+test.reason {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if hasRaw := none.Hint() == "-o raw prints the body as it came"; hasRaw != test.object {
+			t.Errorf("%s: hint %q", test.name, none.Hint())
+		}
+		if scripts := test.api.Check(200, []byte(test.body)); (scripts == nil) != test.object {
+			t.Errorf("%s: Check says %v", test.name, scripts)
+		}
+	}
+}
+
+func TestStopReasons(t *testing.T) {
+	tests := []struct {
+		reason             string
+		truncated, refused bool
+	}{
+		{"", false, false},
+		{"end_turn", false, false},
+		{"stop", false, false},
+		{"stop_sequence", false, false},
+		{"tool_use", false, false},
+		{"pause_turn", false, false},
+		{"max_tokens", true, false},
+		{"length", true, false},
+		{"model_context_window_exceeded", true, false},
+		{"refusal", false, true},
+		{"content_filter", false, true},
+	}
+	for _, test := range tests {
+		a := Answer{StopReason: test.reason}
+		if a.Truncated() != test.truncated || a.Refused() != test.refused {
+			t.Errorf("%q: truncated %t, refused %t", test.reason, a.Truncated(), a.Refused())
+		}
+	}
+}

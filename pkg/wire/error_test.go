@@ -1,0 +1,110 @@
+package wire
+
+import (
+	"errors"
+	"testing"
+)
+
+// TestErrorShapes holds the errors of the three APIs, and of gateways that come close.
+func TestErrorShapes(t *testing.T) {
+	tests := []struct {
+		name string
+		api  API
+		http int
+		body string
+		want APIError
+		text string
+	}{
+		{
+			"Claude's", Messages, 529,
+			`{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}`,
+			APIError{Status: 529, Type: "overloaded_error", Message: "Overloaded", RequestID: "req_1"},
+			"status 529: overloaded_error: Overloaded",
+		},
+		{
+			"OpenAI-style", Chat, 401,
+			`{"error":{"message":"Incorrect API key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}`,
+			APIError{Status: 401, Type: "invalid_request_error", Code: "invalid_api_key", Message: "Incorrect API key"},
+			"status 401: invalid_request_error: Incorrect API key",
+		},
+		{
+			"OpenAI-style inside a 200: the code says more than the type", Chat, 200,
+			`{"error":{"message":"no","type":"invalid_request_error","code":"invalid_api_key"}}`,
+			APIError{Status: 401, Type: "invalid_request_error", Code: "invalid_api_key", Message: "no"},
+			"status 401: invalid_request_error: no",
+		},
+		{
+			"a code that is a number", Chat, 429, `{"error":{"code":1302,"message":"slow down"}}`,
+			APIError{Status: 429, Code: "1302", Message: "slow down"}, "status 429: slow down",
+		},
+		{
+			"null fields", Chat, 400, `{"error":{"message":"m","type":null,"code":null}}`,
+			APIError{Status: 400, Message: "m"}, "status 400: m",
+		},
+		{
+			"a type of another shape", Chat, 400, `{"error":{"message":"m","type":7}}`,
+			APIError{Status: 400, Message: "m"}, "status 400: m",
+		},
+		{"a bare string", Chat, 404, `{"error":"model not found"}`, APIError{Status: 404, Message: "model not found"}, "status 404: model not found"},
+		{"an envelope", Complete, 200, `{"status":429}`, APIError{Status: 429}, "status 429"},
+		{
+			"an envelope with an error", Complete, 200, `{"status":"503","error":{"type":"t","message":"m"}}`,
+			APIError{Status: 503, Type: "t", Message: "m"}, "status 503: t: m",
+		},
+		{
+			"a status that is none", Complete, 502, `{"status":"down"}`,
+			APIError{}, "HTTP 502 with a .status in the body that is no status",
+		},
+		{
+			"a status too large", Complete, 200, `{"status":1e9}`,
+			APIError{Status: -1}, "HTTP 200 with a .status in the body that is no status",
+		},
+		{"HTML", Messages, 502, `<html>Bad Gateway</html>`, APIError{Status: 502}, "status 502"},
+		{"nothing", Messages, 500, ``, APIError{Status: 500}, "status 500"},
+		{"an error that is a list", Messages, 500, `{"error":["x"]}`, APIError{Status: 500}, "status 500"},
+		{"an error that is null", Messages, 500, `{"error":null}`, APIError{Status: 500}, "status 500"},
+	}
+	for _, test := range tests {
+		_, err := test.api.Decode(test.http, []byte(test.body))
+		var got *APIError
+		if !errors.As(err, &got) {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		if string(got.Body) != test.body || got.HTTPStatus != test.http {
+			t.Errorf("%s: HTTP %d, body %q", test.name, got.HTTPStatus, got.Body)
+		}
+		want := test.want
+		if got.Status != want.Status || got.Type != want.Type || got.Code != want.Code ||
+			got.Message != want.Message || got.RequestID != want.RequestID {
+			t.Errorf("%s: %+v, want %+v", test.name, got, want)
+		}
+		if got.Error() != test.text {
+			t.Errorf("%s: %q, want %q", test.name, got.Error(), test.text)
+		}
+	}
+}
+
+// TestSpendCap holds which errors no wait lifts (FACTS.md section 1), and that a plain rate limit is not one of them.
+func TestSpendCap(t *testing.T) {
+	tests := []struct {
+		body string
+		want bool
+	}{
+		{`{"error":{"type":"billing_error","message":"m"}}`, true},
+		{`{"error":{"type":"insufficient_quota","message":"m"}}`, true},
+		{`{"error":{"type":"x","code":"insufficient_quota"}}`, true},
+		{`{"error":{"type":"rate_limit_error","message":"You have reached your specified API usage limits."}}`, true},
+		{`{"error":{"type":"rate_limit_error","message":"Monthly Spend Limit reached"}}`, true},
+		{`{"error":"spending cap"}`, true},
+		{`{"error":{"type":"rate_limit_error","message":"This request would exceed your rate limit of 50 requests per minute"}}`, false},
+		{`{"error":{"type":"rate_limit_error"}}`, false},
+		{`{}`, false},
+	}
+	for _, test := range tests {
+		var got *APIError
+		if err := Messages.Check(429, []byte(test.body)); !errors.As(err, &got) || got.SpendCap() != test.want {
+			t.Errorf("%s: %v, want a spend cap %t", test.body, err, test.want)
+		}
+	}
+}

@@ -1,0 +1,202 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// notAnswer stands in the tables for a *NotAnswerError.
+const notAnswer = -200
+
+// found is the effective status that an error stands for.
+func found(t *testing.T, err error) int {
+	t.Helper()
+	var apiErr *APIError
+	var none *NotAnswerError
+	switch {
+	case err == nil:
+		return 200
+	case errors.As(err, &apiErr):
+		return apiErr.Status
+	case errors.As(err, &none):
+		return notAnswer
+	}
+	t.Fatalf("an error of another type: %v", err)
+	return 0
+}
+
+type statusCase struct {
+	name string
+	http int
+	body string
+	want int
+}
+
+func checkStatuses(t *testing.T, api API, cases []statusCase) {
+	t.Helper()
+	for _, c := range cases {
+		if got := found(t, api.Check(c.http, []byte(c.body))); got != c.want {
+			t.Errorf("%s, %s: HTTP %d with %.60s is %d, want %d", api, c.name, c.http, c.body, got, c.want)
+		}
+	}
+}
+
+// TestStatusOfComplete holds the effective status in the script's dialect (DESIGN.md section 2): the body's .status is
+// what the script read, so it wins whatever the HTTP status; absent or null, the HTTP status counts; anything that is
+// no whole number fails, which is status 0 here.
+func TestStatusOfComplete(t *testing.T) {
+	checkStatuses(t, Complete, []statusCase{
+		{"a number", 200, `{"status":200}`, 200},
+		{"a number with a fraction of nothing", 200, `{"status":200.0}`, 200},
+		{"an exponent", 200, `{"status":2e2}`, 200},
+		{"a string of digits", 200, `{"status":"200"}`, 200},
+		{"429 in 200", 200, `{"status":429}`, 429},
+		{`"503" in 200`, 200, `{"status":"503"}`, 503},
+		{"200 in 500", 500, `{"status":200}`, 200},
+		{`"200" in 429`, 429, `{"status":"200"}`, 200},
+		{"200 in 429 with an error", 429, `{"status":200,"error":{"type":"rate_limit_error"}}`, 200},
+		{"absent in 200", 200, `{}`, 200},
+		{"absent in 503", 503, `{}`, 503},
+		{"null in 200", 200, `{"status":null}`, 200},
+		{"null in 503", 503, `{"status":null}`, 503},
+		{"empty string", 200, `{"status":""}`, 0},
+		{"ok", 200, `{"status":"ok"}`, 0},
+		{"error in 503", 503, `{"status":"error"}`, 0},
+		{"true", 200, `{"status":true}`, 0},
+		{"false", 200, `{"status":false}`, 0},
+		{"an object", 200, `{"status":{"code":200}}`, 0},
+		{"an array", 200, `{"status":[200]}`, 0},
+		{"a fraction", 200, `{"status":200.5}`, 0},
+		{"a fraction below 1", 200, `{"status":1e-3}`, 0},
+		{"a string with a sign", 200, `{"status":"+200"}`, 0},
+		{"a string with a space", 200, `{"status":" 200"}`, 0},
+		{"a string with a fraction", 200, `{"status":"200.0"}`, 0},
+		{"an exponent in a string", 200, `{"status":"2e2"}`, 0},
+		{"other digits", 200, `{"status":"٢٠٠"}`, 0},
+		{"Infinity", 200, `{"status":"Infinity"}`, 0},
+		{"negative", 200, `{"status":-200}`, -200},
+		{"zero", 200, `{"status":0}`, 0},
+		{"huge", 200, `{"status":20000000000000000000000000200}`, -1},
+		{"huge exponent", 200, `{"status":2e999}`, -1},
+		{"huge negative", 200, `{"status":-2e999}`, -1},
+		{"huge string", 200, `{"status":"` + strings.Repeat("2", 400) + `"}`, -1},
+		// As jq reads duplicate keys, the last counts.
+		{"duplicate keys, good last", 200, `{"status":429,"status":200}`, 200},
+		{"duplicate keys, bad last", 200, `{"status":200,"status":429}`, 429},
+		// jq's .status is that name and no other.
+		{"another case", 503, `{"Status":200}`, 503},
+		{"another case beside it", 200, `{"status":429,"STATUS":200}`, 429},
+		{"not at the top", 503, `{"result":{"status":200}}`, 503},
+		{"spelled with an escape", 503, `{"st\u0061tus":200}`, 200},
+		{"an error of a known type in 200", 200, `{"error":{"type":"overloaded_error"}}`, 529},
+		{"an array", 200, `[{"status":200}]`, notAnswer},
+		{"an array in 503", 503, `[{"status":200}]`, 503},
+		{"HTML in 503", 503, `<html>busy</html>`, 503},
+		{"HTML in 200", 200, `<html>hi</html>`, notAnswer},
+		{"nothing in 204", 204, ``, 204},
+		{"nothing in 200", 200, ``, notAnswer},
+		{"trailing garbage", 200, `{"status":200} x`, notAnswer},
+		{"two objects", 200, `{"status":200}{"status":429}`, notAnswer},
+		{"trailing white space", 200, "{\"status\":200}\r\n\t ", 200},
+		{"cut", 200, `{"status":200,"completion":"abc`, notAnswer},
+		// jq skips a byte order mark, so the script did.
+		{"a byte order mark", 500, "\xef\xbb\xbf{\"status\":200}", 200},
+		{"two byte order marks", 200, "\xef\xbb\xbf\xef\xbb\xbf{\"status\":200}", notAnswer},
+		{"a string", 200, `"200"`, notAnswer},
+		{"a number alone", 200, `200`, notAnswer},
+		{"null alone", 200, `null`, notAnswer},
+		{"too deep", 200, `{"a":` + strings.Repeat("[", 20000), notAnswer},
+	})
+}
+
+// TestStatusOfTheOthers holds that in messages and chat a .status or an error object can turn an HTTP 200 into an
+// error, and never an error into a success (DESIGN.md section 2).
+func TestStatusOfTheOthers(t *testing.T) {
+	cases := []statusCase{
+		{"an envelope", 200, `{"status":429}`, 429},
+		{"an envelope in a string", 200, `{"status":"503"}`, 503},
+		{"200 in 500", 500, `{"status":200}`, 500},
+		{"429 in 503", 503, `{"status":429}`, 503},
+		{"a word", 200, `{"status":"completed"}`, 200},
+		{"a word in 429", 429, `{"status":"completed"}`, 429},
+		{"true", 200, `{"status":true}`, 200},
+		// Some servers count from 0 in a field of this name: no status of HTTP, so it means nothing.
+		{"0", 200, `{"status":0}`, 200},
+		{"1", 200, `{"status":1}`, 200},
+		{"302", 200, `{"status":302}`, 200},
+		{"399", 200, `{"status":399}`, 200},
+		{"400", 200, `{"status":400}`, 400},
+		{"599", 200, `{"status":599}`, 599},
+		{"600", 200, `{"status":600}`, 200},
+		{"huge", 200, `{"status":1e99}`, 200},
+		{"null", 200, `{"status":null}`, 200},
+		{"429.5", 200, `{"status":429.5}`, 200},
+		{"an error beside a status of 200", 200, `{"status":200,"error":{"type":"api_error"}}`, 500},
+		{"a status and an error", 200, `{"status":429,"error":{"type":"api_error"}}`, 429},
+		{"a null error", 200, `{"error":null}`, 200},
+		{"an error of an unknown type", 200, `{"error":{"type":"strange"}}`, 200},
+		{"an error that is a string", 200, `{"error":"api_error"}`, 200},
+		{"a type of another shape", 200, `{"error":{"type":["api_error"]}}`, 200},
+		{"201", 201, `{}`, 201},
+		{"204", 204, ``, 204},
+		{"HTML in 503", 503, `<html>`, 503},
+		{"HTML in 200", 200, `<html>`, notAnswer},
+		{"an array", 200, `[]`, notAnswer},
+	}
+	types := map[string]int{
+		// Claude's
+		"invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
+		"not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "api_error": 500,
+		"timeout_error": 504, "overloaded_error": 529,
+		// OpenAI-style
+		"server_error": 500, "insufficient_quota": 429, "rate_limit_exceeded": 429, "invalid_api_key": 401,
+		"model_not_found": 404,
+	}
+	for name, status := range types {
+		cases = append(cases,
+			statusCase{"type " + name, 200, `{"error":{"type":"` + name + `"}}`, status},
+			statusCase{"code " + name, 200, `{"error":{"code":"` + name + `","type":"strange"}}`, status},
+			statusCase{"type in 418 " + name, 418, `{"error":{"type":"` + name + `"}}`, 418})
+	}
+	checkStatuses(t, Messages, cases)
+	checkStatuses(t, Chat, cases)
+}
+
+// FuzzDecode holds what no body may do, whatever it holds.
+func FuzzDecode(f *testing.F) {
+	for _, body := range []string{
+		``, `{}`, `null`, `[]`, `<html>`, `{"status":200,"completion":"hi"}`, `{"status":"200"}`, `{"status":2e2}`,
+		`{"completion":null}`, `{"content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn"}`,
+		`{"content":[],"stop_reason":null}`, `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}`,
+		`{"choices":[{"message":{"content":[{"type":"text","text":"a"}]}}],"usage":{"prompt_tokens":1}}`,
+		`{"error":{"type":"rate_limit_error","message":"m","code":5}}`, `{"error":"m"}`, "\xef\xbb\xbf{}",
+		`{"choices":[null]}`, `{"choices":[{"message":null}]}`, `{"content":[null]}`, `{"usage":null,"completion":""}`,
+	} {
+		for _, status := range []int{200, 429, 500} {
+			f.Add(status, []byte(body))
+		}
+	}
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		for _, api := range APIs() {
+			answer, err := api.Decode(status, body)
+			checked := api.Check(status, body)
+			switch {
+			case err == nil && checked != nil:
+				t.Fatalf("%s: an answer where Check says %v", api, checked)
+			case err == nil && !json.Valid([]byte(strings.TrimPrefix(string(body), "\xef\xbb\xbf"))):
+				t.Fatalf("%s: an answer that is no JSON", api)
+			case err == nil && status != 200 && api != Complete:
+				t.Fatalf("%s: HTTP %d became a success", api, status)
+			case err != nil && answer != (Answer{}):
+				t.Fatalf("%s: an answer beside the error %v", api, err)
+			case err != nil && err.Error() == "":
+				t.Fatalf("%s: an error without a text", api)
+			}
+			if got := found(t, err); got == 200 && err != nil {
+				t.Fatalf("%s: an error of status 200", api)
+			}
+		}
+	})
+}
