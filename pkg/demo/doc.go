@@ -1,0 +1,77 @@
+// Package demo is the demo node: an HTTP handler that speaks the wire formats of real model APIs and misbehaves on
+// request. `ferry demo` serves it on a loopback port, node URLs such as `demo:?status=429,200` use it in-process, and
+// ferry's own tests run against it.
+//
+// It owns the server's side of three dialects (messages, complete, chat), their model lists, their errors and their
+// streams, and the faults below. It refuses to import any ferry package: client and node are written twice from the
+// same facts, so that a bug cannot cancel itself out on both sides. It keeps no prompt and no key, opens no port by
+// itself, and asks no model: every answer is made from the prompt by rule, and is the same every time.
+//
+// # Endpoints
+//
+// Any prefix may stand before them:
+//
+//	POST /v1/messages       Claude messages, anthropic-version 2023-06-01 or 2026-10-21
+//	POST /v1/complete       {"prompt","max_tokens"}, the answer text in "completion"
+//	POST /chat/completions  OpenAI-style chat
+//	GET  /v1/models         (or /models) a list, Anthropic-shaped when anthropic-version is present
+//	GET  /healthz           {"status":"ok"}, without a key, never faulty and never counted
+//
+// Any non-empty key passes, in x-api-key or as a Bearer token.
+//
+// Errors have the shape of the API that was asked: Anthropic's for messages, OpenAI's for chat, and
+// {"error":{"type","message"}} for complete, whose real gateways agree on nothing more. On an unknown path a Bearer
+// token without anthropic-version gets OpenAI's shape, anything else Anthropic's.
+//
+// Token counts are estimates: four ASCII bytes are one token and any other character is one token, rounded up. An
+// answer with more tokens than max_tokens is cut there (stop_reason max_tokens, finish_reason length).
+//
+// # Faults
+//
+// Faults are chosen by the query of the request's URL; [Faults] lists them all:
+//
+//	status=429,503,200   these statuses in turn, then from the start again; 200 is a normal answer
+//	success=98           this percentage of the attempts succeeds, spread evenly; the others are a 503 whose error
+//	                     type is overloaded_error
+//	latency=800ms        the mean of a log-normal delay (sigma 0.25) before the answer; failures wait alike
+//	retry-after=VALUE    sent as it is in Retry-After, on a 429 and on any 5xx
+//	spend-cap            429 that names the monthly spend limit, without Retry-After
+//	stall                the request is taken and never answered
+//	reset                the connection is dropped before the first byte of the answer
+//	redirect             302 to another host (redirect-to=URL chooses where to)
+//	html                 200 with an HTML page
+//	empty                200 without a body
+//	truncate             half of the body, then the connection is cut; a stream is cut inside an event
+//	truncate=clean       half of the body, well-formed to HTTP: what nginx makes of a cut upstream
+//	error-event          a stream's own error event after half of the text; else 200 with an error body
+//	stall-mid            half of the answer, then silence
+//	drip                 a stream that sends only pings after half of its text, one a second
+//	envelope             always HTTP 200, the status in the body's "status" (envelope=string: as a string of digits);
+//	                     a stream that succeeds is not wrapped
+//	gzip                 the body compressed without having been asked to
+//	gzip=bomb            a small body that decompresses to 68 MiB of JSON
+//	big=N                N bytes of answer text, whatever max_tokens says
+//	big-header=N         a response header of N bytes
+//	chunk=N              bytes of text in each event of a stream
+//	pace=20ms            the wait between two events of a stream
+//	echo-key             the key appears in the answer's text and in error messages
+//	first=N              only the first N requests meet a fault
+//
+// A fault without a value that breaks an attempt (spend-cap, stall, reset, redirect, html, empty, error-event,
+// stall-mid, drip) takes a count too: reset=1 drops only the first request. When several are due, the first one in
+// the order of this list is met. Where status or success has already failed the attempt, that failure is the answer,
+// and none of these applies.
+//
+// Requests are counted per distinct query string, from 0, whatever the path: status, success, counts and first=N all
+// go by that number. A request for an unknown path, with a wrong method or with a bad query, is not counted. Under
+// first=N later requests keep the settings that describe a node's manner and not a mishap: latency, pace, chunk,
+// envelope, echo-key and retry-after.
+//
+// The order inside one request is: path, method, query, body size, latency, faults, key, request body. A fault is
+// thus met before the key is looked at, as it is with a broken machine in front of an API. A bad value is 400 and
+// names the parameter. Parameters that are no faults pass, as a real gateway's own must, and are listed in the header
+// X-Demo-Ignored, so that a typo can be seen.
+//
+// A status of 2xx sends the normal answer under that status (204 and 205 without a body), 101 sends bare headers and
+// closes, and any other 1xx is sent as an interim response before the normal answer.
+package demo

@@ -1,0 +1,276 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestStatusesInOrderPerQuery(t *testing.T) {
+	url, client := serve(t, Options{})
+	var got []int
+	for i := range 7 {
+		got = append(got, post(t, client, url+"/v1/complete?status=429,503,200", completeAsk).status)
+		// Another query, and another path with the same query, in between: the first has a count of its own, the
+		// second shares it.
+		if s := post(t, client, url+"/v1/complete?status=429,503,200&x=1", completeAsk).status; s != []int{429, 503, 200}[i%3] {
+			t.Errorf("request %d of the second query: %d", i, s)
+		}
+	}
+	if want := []int{429, 503, 200, 429, 503, 200, 429}; !slices.Equal(got, want) {
+		t.Errorf("statuses %v, want %v", got, want)
+	}
+	if s := post(t, client, url+"/v1/messages?status=429,503,200", messagesAsk).status; s != 503 {
+		t.Errorf("the count does not go on over paths: %d", s)
+	}
+}
+
+func TestStatusesUnderConcurrency(t *testing.T) {
+	url, client := serve(t, Options{})
+	var mu sync.Mutex
+	got := map[int]int{}
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			for range 6 {
+				req := request(t, url+"/v1/complete?status=429,503,200", completeAsk)
+				resp, err := client.Do(req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp.Body.Close()
+				mu.Lock()
+				got[resp.StatusCode]++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if got[429] != 40 || got[503] != 40 || got[200] != 40 {
+		t.Errorf("statuses %v, want 40 of each", got)
+	}
+}
+
+func TestEveryStatus(t *testing.T) {
+	url, client := serve(t, Options{})
+	types := map[int]string{
+		400: "invalid_request_error", 401: "authentication_error", 402: "billing_error", 403: "permission_error",
+		404: "not_found_error", 409: "conflict_error", 413: "request_too_large", 429: "rate_limit_error",
+		500: "api_error", 502: "api_error", 503: "overloaded_error", 504: "timeout_error", 529: "overloaded_error", 418: "invalid_request_error",
+	}
+	for status := 100; status < 600; status++ {
+		r := post(t, client, fmt.Sprintf("%s/v1/messages?status=%d", url, status), messagesAsk)
+		want := status
+		if status < 200 && status != 101 {
+			want = 200 // an interim response, then the answer
+		}
+		if r.status != want {
+			t.Errorf("status=%d: got %d, %v", status, r.status, r.err)
+			continue
+		}
+		switch {
+		case status == 101 || status == 204 || status == 205 || status == 304:
+			if r.body != "" {
+				t.Errorf("status=%d has a body: %q", status, clip(r.body))
+			}
+		case want < 300:
+			textOf(t, r.body)
+		default:
+			v := decode(t, r.body)
+			if kind := types[status]; kind != "" && dig(v, "error", "type") != kind || v["type"] != "error" {
+				t.Errorf("status=%d: %s", status, r.body)
+			}
+		}
+	}
+	// A failure is met before the key and the body are looked at.
+	req, _ := http.NewRequest(http.MethodPost, url+"/v1/messages?status=529", nil)
+	if r := do(t, client, req); r.status != 529 {
+		t.Errorf("without a key: %d", r.status)
+	}
+}
+
+func TestErrorShapes(t *testing.T) {
+	url, client := serve(t, Options{})
+	v := decode(t, post(t, client, url+"/v1/complete?status=429", completeAsk).body)
+	if len(v) != 1 || len(v["error"].(map[string]any)) != 2 || dig(v, "error", "type") != "rate_limit_error" {
+		t.Errorf("complete: %v", v)
+	}
+	for status, want := range map[int][2]any{
+		401: {"invalid_request_error", "invalid_api_key"}, 429: {"requests", "rate_limit_exceeded"}, 503: {"server_error", nil}, 404: {"invalid_request_error", nil},
+	} {
+		v := decode(t, post(t, client, fmt.Sprintf("%s/chat/completions?status=%d", url, status), chatAsk).body)
+		e := v["error"].(map[string]any)
+		if len(e) != 4 || e["type"] != want[0] || e["code"] != want[1] {
+			t.Errorf("chat %d: %v", status, v)
+		}
+	}
+}
+
+func TestRetryAfterAndSpendCap(t *testing.T) {
+	url, client := serve(t, Options{})
+	for _, c := range []struct{ query, want string }{
+		{"status=429&retry-after=7", "7"}, {"status=503&retry-after=-1", "-1"}, {"status=529&retry-after=soon", "soon"},
+		{"status=429&retry-after=Wed,%2021%20Oct%202026%2007:28:00%20GMT", "Wed, 21 Oct 2026 07:28:00 GMT"},
+		{"status=429&retry-after=99999999999999999999", "99999999999999999999"},
+		{"success=0&retry-after=3", "3"}, {"envelope&status=429&retry-after=4", "4"},
+		{"status=400&retry-after=7", ""}, {"retry-after=7", ""}, {"spend-cap&retry-after=7", ""}, {"status=429", ""},
+	} {
+		if r := post(t, client, url+"/v1/messages?"+c.query, messagesAsk); r.header.Get("Retry-After") != c.want {
+			t.Errorf("%s: Retry-After %q, want %q", c.query, r.header.Get("Retry-After"), c.want)
+		}
+	}
+	for _, a := range asks {
+		r := post(t, client, url+a.path+"?spend-cap", a.body)
+		if message, _ := dig(decode(t, r.body), "error", "message").(string); r.status != 429 || !strings.Contains(message, "monthly spend limit") {
+			t.Errorf("%s: %d %s", a.path, r.status, r.body)
+		}
+	}
+}
+
+func TestResetDropsTheConnection(t *testing.T) {
+	url, client := serve(t, Options{})
+	for _, path := range []string{"/v1/messages?reset", "/v1/messages?status=200&reset"} {
+		r := post(t, client, url+path, messagesAsk)
+		if !errors.Is(r.err, syscall.ECONNRESET) {
+			t.Errorf("%s: %v, want a reset", path, r.err)
+		}
+	}
+	for i, fails := range []bool{true, true, false, false} {
+		r := post(t, client, url+"/v1/messages?reset=2", messagesAsk)
+		if (r.err != nil) != fails {
+			t.Errorf("reset=2, request %d: %d %v", i, r.status, r.err)
+		}
+	}
+}
+
+func TestStallEndsWithTheClient(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan Record, 1)
+	url, client := serve(t, Options{
+		OnRequest: func(r Record) { done <- r },
+		Sleep: func(context.Context, time.Duration) error {
+			cancel() // the node has the whole request now, and is about to stall
+			return nil
+		},
+	})
+	if r := do(t, client, request(t, url+"/v1/messages?stall", messagesAsk).WithContext(ctx)); !errors.Is(r.err, context.Canceled) {
+		t.Fatalf("got %d, %v", r.status, r.err)
+	}
+	if rec := <-done; rec.Fault != "stall" || rec.Status != 0 {
+		t.Errorf("record %+v", rec)
+	}
+}
+
+// TestStallInTheMiddle reads what comes, and then leaves: only that ends the request.
+func TestStallInTheMiddle(t *testing.T) {
+	done := make(chan Record, 1)
+	url, client := serve(t, Options{OnRequest: func(r Record) { done <- r }})
+	for _, a := range asks {
+		ctx, cancel := context.WithCancel(t.Context())
+		resp, err := client.Do(request(t, url+a.path+"?stall-mid", a.body).WithContext(ctx))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := io.CopyN(io.Discard, resp.Body, resp.ContentLength/2); err != nil {
+			t.Errorf("%s: %d of %d bytes, %v", a.path, n, resp.ContentLength, err)
+		}
+		if len(done) > 0 {
+			t.Errorf("%s: the request ended by itself", a.path)
+		}
+		cancel()
+		resp.Body.Close()
+		if rec := <-done; rec.Fault != "stall-mid" || rec.Status != 200 {
+			t.Errorf("record %+v", rec)
+		}
+	}
+}
+
+func TestMiddleboxAnswers(t *testing.T) {
+	url, client := serve(t, Options{})
+	for _, a := range asks {
+		if r := post(t, client, url+a.path+"?html", a.body); r.status != 200 || !strings.HasPrefix(r.header.Get("Content-Type"), "text/html") || !strings.Contains(r.body, "<html") {
+			t.Errorf("html: %d %s", r.status, r.body)
+		}
+		if r := post(t, client, url+a.path+"?empty", a.body); r.status != 200 || r.body != "" || r.err != nil {
+			t.Errorf("empty: %d %q %v", r.status, r.body, r.err)
+		}
+		if r := post(t, client, url+a.path+"?redirect", a.body); r.status != 302 || r.header.Get("Location") != "https://elsewhere.invalid/moved" {
+			t.Errorf("redirect: %d %q", r.status, r.header.Get("Location"))
+		}
+		if r := post(t, client, url+a.path+"?redirect-to=http://127.0.0.1:9/x", a.body); r.status != 302 || r.header.Get("Location") != "http://127.0.0.1:9/x" {
+			t.Errorf("redirect-to: %d %q", r.status, r.header.Get("Location"))
+		}
+	}
+}
+
+func TestTruncatedAnswers(t *testing.T) {
+	url, client := serve(t, Options{})
+	for _, a := range asks {
+		full := post(t, client, url+a.path, a.body)
+		for _, query := range []string{"?truncate", "?truncate&gzip", "?truncate&big=100000"} {
+			r := post(t, client, url+a.path+query, a.body)
+			if r.err == nil || r.status != 200 || r.body == "" {
+				t.Errorf("%s%s: %d %d bytes %v, want a part and an error", a.path, query, r.status, len(r.body), r.err)
+			}
+		}
+		r := post(t, client, url+a.path+"?truncate=clean", a.body)
+		if r.err != nil || len(r.body) != len(full.body)/2 {
+			t.Errorf("%s: %d of %d bytes, %v", a.path, len(r.body), len(full.body), r.err)
+		}
+	}
+}
+
+func TestEnvelope(t *testing.T) {
+	url, client := serve(t, Options{})
+	for _, a := range asks {
+		for _, c := range []struct {
+			query string
+			want  any
+		}{
+			{"envelope", 200.0}, {"envelope&status=429", 429.0}, {"envelope=string&status=503", "503"}, {"envelope=string", "200"},
+			{"envelope&error-event", 529.0}, {"envelope&spend-cap", 429.0}, {"envelope&success=0", 503.0},
+		} {
+			r := post(t, client, url+a.path+"?"+c.query, a.body)
+			v := decode(t, r.body)
+			if r.status != 200 || v["status"] != c.want {
+				t.Errorf("%s?%s: HTTP %d, %s", a.path, c.query, r.status, r.body)
+			}
+			if _, failed := v["error"]; failed == (c.want == 200.0 || c.want == "200") {
+				t.Errorf("%s?%s: %s", a.path, c.query, r.body)
+			}
+		}
+		textOf(t, post(t, client, url+a.path+"?envelope", a.body).body)
+	}
+	req := request(t, url+"/v1/complete?envelope", completeAsk)
+	req.Header.Del("X-Api-Key")
+	if r := do(t, client, req); r.status != 200 || decode(t, r.body)["status"] != 401.0 {
+		t.Errorf("without a key: %d %s", r.status, r.body)
+	}
+}
+
+func TestEchoKey(t *testing.T) {
+	url, client := serve(t, Options{})
+	for _, a := range asks {
+		for _, query := range []string{"echo-key", "echo-key&status=401", "echo-key&status=500", "echo-key&error-event"} {
+			if r := post(t, client, url+a.path+"?"+query, a.body); !strings.Contains(r.body, testKey) {
+				t.Errorf("%s?%s: no key in %s", a.path, query, r.body)
+			}
+			if r := post(t, client, url+a.path+strings.TrimPrefix("?"+query, "?echo-key&"), a.body); query != "echo-key" && strings.Contains(r.body, testKey) {
+				t.Errorf("%s: key in %s", a.path, r.body)
+			}
+		}
+		list, _ := events(t, post(t, client, url+a.path+"?echo-key&chunk=3", streamed(a.body)).body)
+		if !strings.Contains(streamText(t, list), testKey) {
+			t.Errorf("%s: no key in the stream", a.path)
+		}
+	}
+}

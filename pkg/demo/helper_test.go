@@ -1,0 +1,199 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const testKey = "sk-test-0123456789"
+
+// naps stands in for the clock: it waits for nothing and remembers what was asked.
+type naps struct {
+	mu   sync.Mutex
+	list []time.Duration
+}
+
+func (n *naps) sleep(ctx context.Context, d time.Duration) error {
+	n.mu.Lock()
+	n.list = append(n.list, d)
+	n.mu.Unlock()
+	return ctx.Err()
+}
+
+func (n *naps) total() (sum time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, d := range n.list {
+		sum += d
+	}
+	return sum
+}
+
+// serve starts a real server over a node, and a client that neither follows redirects nor decompresses.
+func serve(t *testing.T, o Options) (url string, client *http.Client) {
+	t.Helper()
+	if o.Sleep == nil {
+		o.Sleep = new(naps).sleep
+	}
+	n := New(o)
+	s := httptest.NewServer(n)
+	transport := &http.Transport{DisableCompression: true, MaxResponseHeaderBytes: 32 << 20}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		n.Close()
+		s.Close()
+	})
+	return s.URL, &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
+}
+
+// Requests that are right in every dialect.
+const (
+	messagesAsk = `{"model":"claude-haiku-5-5","max_tokens":400,"messages":[{"role":"user","content":"hi there"}]}`
+	completeAsk = `{"prompt":"hi there","max_tokens":100}`
+	chatAsk     = `{"model":"qwen-plus","messages":[{"role":"user","content":"hi there"}]}`
+)
+
+var asks = []struct{ path, body string }{
+	{"/v1/messages", messagesAsk}, {"/v1/complete", completeAsk}, {"/chat/completions", chatAsk},
+}
+
+// streamed turns a request into one for a stream.
+func streamed(body string) string { return strings.TrimSuffix(body, "}") + `,"stream":true}` }
+
+func request(t *testing.T, url, body string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.GetBody = nil // the transport must not send anything twice on its own
+	req.Header.Set("X-Api-Key", testKey)
+	req.Header.Set("Anthropic-Version", versionCurrent)
+	return req
+}
+
+type result struct {
+	status int
+	header http.Header
+	body   string
+	err    error // of the exchange or of the body
+}
+
+func do(t *testing.T, client *http.Client, req *http.Request) result {
+	t.Helper()
+	resp, err := client.Do(req)
+	if err != nil {
+		return result{err: err}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return result{resp.StatusCode, resp.Header, string(body), err}
+}
+
+func post(t *testing.T, client *http.Client, url, body string) result {
+	t.Helper()
+	return do(t, client, request(t, url, body))
+}
+
+func decode(t *testing.T, body string) map[string]any {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal([]byte(body), &v); err != nil {
+		t.Fatalf("body %q: %v", clip(body), err)
+	}
+	return v
+}
+
+func clip(s string) string {
+	if len(s) > 300 {
+		return s[:300] + "…"
+	}
+	return s
+}
+
+// dig walks into decoded JSON by names and indexes.
+func dig(v any, path ...any) any {
+	for _, p := range path {
+		switch p := p.(type) {
+		case string:
+			m, _ := v.(map[string]any)
+			v = m[p]
+		case int:
+			l, _ := v.([]any)
+			if p >= len(l) {
+				return nil
+			}
+			v = l[p]
+		}
+	}
+	return v
+}
+
+// textOf finds an answer's text in any dialect.
+func textOf(t *testing.T, body string) string {
+	t.Helper()
+	v := decode(t, body)
+	for _, path := range [][]any{{"content", 0, "text"}, {"completion"}, {"choices", 0, "message", "content"}} {
+		if s, ok := dig(v, path...).(string); ok {
+			return s
+		}
+	}
+	t.Fatalf("no text in %s", clip(body))
+	return ""
+}
+
+// sse is one event as a client reads it.
+type sse struct{ event, data string }
+
+// events reads a stream strictly: every event is lines of event and data, and ends in a blank line. tail is what
+// comes after the last whole event.
+func events(t *testing.T, stream string) (list []sse, tail string) {
+	t.Helper()
+	blocks := strings.Split(stream, "\n\n")
+	tail = blocks[len(blocks)-1]
+	for _, b := range blocks[:len(blocks)-1] {
+		var e sse
+		for line := range strings.SplitSeq(b, "\n") {
+			name, value, ok := strings.Cut(line, ": ")
+			switch {
+			case ok && name == "event":
+				e.event = value
+			case ok && name == "data":
+				e.data = value
+			case ok && name == "":
+				e.event = "comment"
+			default:
+				t.Fatalf("line %q in stream", line)
+			}
+		}
+		list = append(list, e)
+	}
+	return list, tail
+}
+
+// streamText joins the deltas of any dialect.
+func streamText(t *testing.T, list []sse) string {
+	t.Helper()
+	var b strings.Builder
+	for _, e := range list {
+		if e.data == "[DONE]" || e.data == "" {
+			continue
+		}
+		v := decode(t, e.data)
+		for _, path := range [][]any{{"delta", "text"}, {"completion"}, {"choices", 0, "delta", "content"}} {
+			if s, ok := dig(v, path...).(string); ok {
+				b.WriteString(s)
+			}
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,195 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// inMemory returns a client of the node's own server, and a count of its dials.
+func inMemory(t *testing.T, n *Node, keepAlive bool) (*http.Client, func() int) {
+	t.Helper()
+	var mu sync.Mutex
+	dials := 0
+	transport := &http.Transport{DisableKeepAlives: !keepAlive, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		mu.Lock()
+		dials++
+		mu.Unlock()
+		return n.DialContext(ctx, network, addr)
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}, func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return dials
+	}
+}
+
+// settled waits until no goroutine of this package or of a server is left.
+func settled(t *testing.T) {
+	t.Helper()
+	buf := make([]byte, 1<<20)
+	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		stacks := string(buf[:runtime.Stack(buf, true)])
+		if !strings.Contains(stacks, "net/http.(*conn).serve") && !strings.Contains(stacks, "demo.(*memListener)") && !strings.Contains(stacks, "demo.(*exchange)") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("goroutines left:\n%s", stacks)
+		}
+	}
+}
+
+func TestInMemory(t *testing.T) {
+	for _, keepAlive := range []bool{true, false} {
+		n := New(Options{})
+		client, dials := inMemory(t, n, keepAlive)
+		for range 5 {
+			for _, a := range asks {
+				for _, body := range []string{a.body, streamed(a.body)} {
+					r := post(t, client, "http://demo"+a.path, body)
+					if r.status != 200 || r.err != nil || !strings.Contains(r.body, "demo") {
+						t.Fatalf("%s: %d %v", a.path, r.status, r.err)
+					}
+				}
+			}
+		}
+		want := 30
+		if keepAlive {
+			want = 1
+		}
+		if dials() != want {
+			t.Errorf("keep-alive %v: %d dials, want %d", keepAlive, dials(), want)
+		}
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	settled(t)
+}
+
+func TestInMemoryFaults(t *testing.T) {
+	n := New(Options{})
+	defer n.Close()
+	client, _ := inMemory(t, n, true)
+	if r := post(t, client, "http://demo/v1/messages?reset", messagesAsk); !errors.Is(r.err, syscall.ECONNRESET) {
+		t.Errorf("reset: %v", r.err)
+	}
+	if r := post(t, client, "http://demo/v1/messages?truncate", messagesAsk); r.err == nil || r.status != 200 {
+		t.Errorf("truncate: %d %v", r.status, r.err)
+	}
+	if r := post(t, client, "http://demo/v1/messages?big=300000", messagesAsk); r.err != nil || len(textOf(t, r.body)) != 300_000 {
+		t.Errorf("big: %v", r.err)
+	}
+}
+
+func TestConcurrentRequestsInMemory(t *testing.T) {
+	n := New(Options{})
+	client, _ := inMemory(t, n, true)
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for range 10 {
+				resp, err := client.Do(request(t, "http://demo/v1/messages", streamed(messagesAsk)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp.Body.Close()
+			}
+		})
+	}
+	wg.Wait()
+	n.Close()
+	settled(t)
+}
+
+func TestCloseEndsEverything(t *testing.T) {
+	arrived := make(chan struct{}, 8)
+	n := New(Options{Sleep: func(ctx context.Context, d time.Duration) error {
+		arrived <- struct{}{}
+		if d > 0 {
+			<-ctx.Done()
+		}
+		return ctx.Err()
+	}})
+	client, _ := inMemory(t, n, true)
+	var wg sync.WaitGroup
+	for _, query := range []string{"stall", "latency=9m", "stall-mid"} {
+		wg.Go(func() {
+			resp, err := client.Do(request(t, "http://demo/v1/messages?"+query, messagesAsk))
+			if err != nil {
+				return
+			}
+			defer resp.Body.Close()
+			if query != "stall-mid" {
+				t.Errorf("%s: status %d", query, resp.StatusCode)
+			}
+		})
+	}
+	for range 3 {
+		<-arrived
+	}
+	idle, err := n.DialContext(t.Context(), "tcp", "demo:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+	if _, err := idle.Read(make([]byte, 1)); err == nil {
+		t.Error("an idle connection is still open")
+	}
+	if _, err := n.DialContext(t.Context(), "tcp", "demo:80"); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("dial after close: %v", err)
+	}
+	settled(t)
+}
+
+func TestCloseWithoutDialAndDialsThatRace(t *testing.T) {
+	if err := New(Options{}).Close(); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	n := New(Options{})
+	if _, err := n.DialContext(ctx, "tcp", "demo:80"); !errors.Is(err, context.Canceled) {
+		t.Errorf("dial with an ended context: %v", err)
+	}
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if c, err := n.DialContext(t.Context(), "tcp", "demo:80"); err == nil {
+				defer c.Close()
+				_, _ = c.Read(make([]byte, 1)) // ends with the node
+			}
+		})
+	}
+	n.Close()
+	wg.Wait()
+	settled(t)
+}
+
+func TestDefaultSleepEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := sleep(ctx, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("sleep: %v", err)
+	}
+	if err := sleep(t.Context(), time.Nanosecond); err != nil {
+		t.Errorf("sleep: %v", err)
+	}
+	if err := sleep(ctx, 0); !errors.Is(err, context.Canceled) {
+		t.Errorf("no sleep: %v", err)
+	}
+}

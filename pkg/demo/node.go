@@ -1,0 +1,135 @@
+package demo
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// defaultSeed stands in for a zero Seed, so that two runs without options agree.
+const defaultSeed = 0x6665727279
+
+// maxQueries bounds the counters. Past it all of them start again: a node that meets this many distinct queries is
+// being asked with a nonce in each, and then no count is ever above one.
+const maxQueries = 1 << 16
+
+// Options are the parts of the world that a Node depends on. The zero value is usable.
+type Options struct {
+	// Now is the clock behind created times and rate-limit resets; nil is time.Now.
+	Now func() time.Time
+	// Sleep waits for d or until ctx ends, and then returns ctx's error; nil is a real timer. Every timed wait goes
+	// through it, so that tests need no time.
+	Sleep func(ctx context.Context, d time.Duration) error
+	// Seed chooses the sequence of delays and ids; 0 is a fixed default.
+	Seed uint64
+	// OnRequest, if set, is called once for each finished request, from that request's goroutine: several calls may
+	// run at once.
+	OnRequest func(Record)
+}
+
+// Record is what a Node tells about one finished request: never the key, the prompt or the answer.
+type Record struct {
+	Started time.Time     // by Options.Now
+	Took    time.Duration // by Options.Now
+	Method  string
+	Path    string // without query; a key in it is masked
+	Query   string // as sent; a key in it is masked
+	API     string // messages, complete, chat, models, health, or empty for an unknown path
+	Status  int    // HTTP status sent, 0 when the connection ended before one
+	Fault   string // name of the fault that was met, or empty
+	Key     bool   // a key was present
+}
+
+// Node is the demo node. It is an http.Handler, safe for concurrent use; DialContext serves it without a port.
+type Node struct {
+	now       func() time.Time
+	sleep     func(ctx context.Context, d time.Duration) error
+	seed      uint64
+	onRequest func(Record)
+
+	mu     sync.Mutex
+	counts map[queryID]uint64
+	serial uint64
+
+	// closing ends every stalled or sleeping request when the node is closed.
+	closing context.Context
+	shut    context.CancelFunc
+	mem     memory
+}
+
+// queryID stands for a query string: of one size, however long the query is.
+type queryID [sha256.Size]byte
+
+// New returns a node that is ready to serve. A node that was only used as a handler need not be closed.
+func New(o Options) *Node {
+	n := &Node{now: o.Now, sleep: o.Sleep, seed: o.Seed, onRequest: o.OnRequest, counts: map[queryID]uint64{}}
+	if n.now == nil {
+		n.now = time.Now
+	}
+	if n.sleep == nil {
+		n.sleep = sleep
+	}
+	if n.seed == 0 {
+		n.seed = defaultSeed
+	}
+	n.closing, n.shut = context.WithCancel(context.Background())
+	return n
+}
+
+// count returns the number of requests that came before this one with the same query string.
+func (n *Node) count(id queryID) uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.counts) >= maxQueries {
+		if _, known := n.counts[id]; !known {
+			clear(n.counts)
+		}
+	}
+	k := n.counts[id]
+	n.counts[id] = k + 1
+	return k
+}
+
+// newID returns an id that looks random, and is the same in every run with the same seed and order of requests.
+func (n *Node) newID() string {
+	n.mu.Lock()
+	n.serial++
+	serial := n.serial
+	n.mu.Unlock()
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], n.seed)
+	binary.BigEndian.PutUint64(b[8:], serial)
+	sum := sha256.Sum256(b[:])
+	return hex.EncodeToString(sum[:12])
+}
+
+// sleep is the default of Options.Sleep.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// ServeHTTP answers one request as its path, body and query ask. To drop a connection it panics with
+// http.ErrAbortHandler where it cannot hijack it, which net/http's server understands.
+func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(n.closing, cancel)()
+
+	x := n.begin(ctx, w, r)
+	defer x.finish()
+	x.serve()
+}

@@ -1,0 +1,118 @@
+package demo
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestVersionsOfMessages(t *testing.T) {
+	url, client := serve(t, Options{})
+	for _, c := range []struct {
+		version, extra string
+		want           int
+		message        string
+	}{
+		{"2023-06-01", "", 200, ""},
+		{"2026-10-21", "", 200, ""},
+		{"2023-06-01", `"temperature":0.5,"top_p":1,"top_k":3,`, 200, ""},
+		{"2026-10-21", `"temperature":0.5,`, 400, "temperature: Extra inputs are not permitted"},
+		{"2026-10-21", `"top_p":1,`, 400, "top_p: Extra inputs are not permitted"},
+		{"2026-10-21", `"top_k":null,`, 400, "top_k: Extra inputs are not permitted"},
+		{"", "", 400, "anthropic-version: header is required"},
+		{"2024-01-01", "", 400, `anthropic-version: "2024-01-01" is not a valid version`},
+	} {
+		req := request(t, url+"/v1/messages", "{"+c.extra+messagesAsk[1:])
+		req.Header.Del("Anthropic-Version")
+		if c.version != "" {
+			req.Header.Set("Anthropic-Version", c.version)
+		}
+		r := do(t, client, req)
+		v := decode(t, r.body)
+		if r.status != c.want {
+			t.Errorf("%s %s: %d %s", c.version, c.extra, r.status, r.body)
+		}
+		if c.want == 400 && (dig(v, "error", "message") != c.message || dig(v, "error", "type") != "invalid_request_error" || v["type"] != "error") {
+			t.Errorf("%s %s: %s", c.version, c.extra, r.body)
+		}
+	}
+}
+
+func TestBodiesThatAreRefused(t *testing.T) {
+	url, client := serve(t, Options{})
+	const hi = `[{"role":"user","content":"hi"}]`
+	for _, c := range []struct{ path, body, message string }{
+		{"/v1/messages", ``, "not a valid JSON object"},
+		{"/v1/messages", `null`, "not a valid JSON object"},
+		{"/v1/messages", `[]`, "not a valid JSON object"},
+		{"/v1/messages", messagesAsk + "x", "not a valid JSON object"},
+		{"/v1/messages", "{\"model\":\"\xff\"}", "not valid UTF-8"},
+		{"/v1/messages", `{"max_tokens":1,"messages":` + hi + `}`, "model: Field required"},
+		{"/v1/messages", `{"Model":"m","max_tokens":1,"messages":` + hi + `}`, "model: Field required"},
+		{"/v1/messages", `{"model":3,"max_tokens":1,"messages":` + hi + `}`, "model: Input should be a valid string"},
+		{"/v1/messages", `{"model":"","max_tokens":1,"messages":` + hi + `}`, "model: Input should be the name"},
+		{"/v1/messages", `{"model":"a\u0001b","max_tokens":1,"messages":` + hi + `}`, "model: Input should be the name"},
+		{"/v1/messages", `{"model":"m","messages":` + hi + `}`, "max_tokens: Field required"},
+		{"/v1/messages", `{"model":"m","max_tokens":0,"messages":` + hi + `}`, "greater than or equal to 1"},
+		{"/v1/messages", `{"model":"m","max_tokens":-1,"messages":` + hi + `}`, "greater than or equal to 1"},
+		{"/v1/messages", `{"model":"m","max_tokens":1.5,"messages":` + hi + `}`, "valid integer"},
+		{"/v1/messages", `{"model":"m","max_tokens":"1","messages":` + hi + `}`, "valid integer"},
+		{"/v1/messages", `{"model":"m","max_tokens":1}`, "messages: Field required"},
+		{"/v1/messages", `{"model":"m","max_tokens":1,"messages":[]}`, "at least one message"},
+		{"/v1/messages", `{"model":"m","max_tokens":1,"messages":"hi"}`, "valid array"},
+		{"/v1/messages", `{"model":"m","max_tokens":1,"messages":[null]}`, "messages.0.role"},
+		{"/v1/messages", `{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"x"}]}`, "messages.0.role"},
+		{"/v1/messages", `{"model":"m","max_tokens":1,"messages":[{"role":"user"}]}`, "messages.0.content: Field required"},
+		{"/v1/messages", `{"model":"m","max_tokens":1,"messages":[{"role":"user","content":""}]}`, "must not be empty"},
+		{"/v1/messages", `{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[]}]}`, "list of text blocks"},
+		{"/v1/messages", `{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"image"}]}]}`, "messages.0.content.0"},
+		{"/v1/messages", `{"model":"m","max_tokens":1,"system":7,"messages":` + hi + `}`, "system:"},
+		{"/v1/messages", `{"model":"m","max_tokens":1,"stream":"yes","messages":` + hi + `}`, "stream: Input should be a valid boolean"},
+		{"/v1/complete", `{"max_tokens":100}`, "prompt: Field required"},
+		{"/v1/complete", `{"prompt":""}`, "prompt: Input should not be empty"},
+		{"/v1/complete", `{"prompt":"x","max_tokens":0}`, "max_tokens"},
+		{"/v1/complete", `{"prompt":"x","model":4}`, "model"},
+		{"/chat/completions", `{"messages":` + hi + `}`, "model: Field required"},
+		{"/chat/completions", `{"model":"m","messages":[{"role":"robot","content":"x"}]}`, "messages.0.role"},
+		{"/chat/completions", `{"model":"m","max_tokens":0,"messages":` + hi + `}`, "max_tokens"},
+		{"/chat/completions", `{"model":"m","stream_options":{"include_usage":true},"messages":` + hi + `}`, "only with stream"},
+	} {
+		r := post(t, client, url+c.path, c.body)
+		message, _ := dig(decode(t, r.body), "error", "message").(string)
+		if r.status != 400 || !strings.Contains(message, c.message) {
+			t.Errorf("%s %q: %d %q, want 400 %q", c.path, clip(c.body), r.status, message, c.message)
+		}
+	}
+	v := decode(t, post(t, client, url+"/chat/completions", `{"messages":`+hi+`}`).body)
+	if dig(v, "error", "param") != "model" || dig(v, "error", "type") != "invalid_request_error" {
+		t.Errorf("chat error %v does not name its param", v)
+	}
+}
+
+func TestBodiesThatAreTaken(t *testing.T) {
+	url, client := serve(t, Options{})
+	for _, c := range []struct{ path, body, quote string }{
+		{"/v1/messages", `{"model":"m","max_tokens":400,"system":"be brief","messages":[{"role":"user","content":"one"},{"role":"assistant","content":"two"},{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]}`, "“a\nb”"},
+		{"/v1/messages", `{"model":"m","max_tokens":400,"system":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}],"metadata":{},"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"begin"}]}`, "“q”"},
+		{"/v1/complete", `{"prompt":"p","max_tokens":null,"model":"legacy"}`, "“p”"},
+		{"/chat/completions", `{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"z"}]}],"temperature":1}`, "“z”"},
+	} {
+		r := post(t, client, url+c.path, c.body)
+		if r.status != 200 || !strings.Contains(textOf(t, r.body), c.quote) {
+			t.Errorf("%s: %d %s", c.path, r.status, r.body)
+		}
+	}
+}
+
+func TestBodyOverTheLimit(t *testing.T) {
+	url, client := serve(t, Options{})
+	// Not JSON, so that the body which fits costs no parsing: it is looked at, and that is what counts.
+	fits := strings.Repeat("x", maxRequest)
+	if r := post(t, client, url+"/v1/messages", fits); r.status != 400 || !strings.Contains(r.body, "not a valid JSON object") {
+		t.Errorf("a body of exactly 32 MB: %d %v", r.status, r.err)
+	}
+	r := post(t, client, url+"/v1/messages", fits+"x")
+	if r.status != http.StatusRequestEntityTooLarge || dig(decode(t, r.body), "error", "type") != "request_too_large" {
+		t.Errorf("one byte more: %d %v %s", r.status, r.err, clip(r.body))
+	}
+}

@@ -1,0 +1,182 @@
+package demo
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestBigAnswers(t *testing.T) {
+	url, client := serve(t, Options{})
+	for _, n := range []int{0, 1, 27, len(pattern()) + 5, 300_001} {
+		for _, a := range asks {
+			text := textOf(t, post(t, client, fmt.Sprintf("%s%s?big=%d", url, a.path, n), a.body).body)
+			list, tail := events(t, post(t, client, fmt.Sprintf("%s%s?big=%d", url, a.path, n), streamed(a.body)).body)
+			if len(text) != n || streamText(t, list) != text || tail != "" {
+				t.Errorf("%s: big=%d gave %d bytes", a.path, n, len(text))
+			}
+		}
+	}
+	// One event, and so one line, of more than any chunk of the filler.
+	list, _ := events(t, post(t, client, url+"/v1/messages?big=200000&chunk=200000", streamed(messagesAsk)).body)
+	if !slices.ContainsFunc(list, func(e sse) bool { return len(e.data) > 200_000 }) {
+		t.Error("no event holds the whole text")
+	}
+	r := post(t, client, url+"/v1/messages?big-header=70000", messagesAsk)
+	if len(r.header.Get("X-Demo-Big")) != 70_000 || r.status != 200 {
+		t.Errorf("big-header: %d bytes, status %d", len(r.header.Get("X-Demo-Big")), r.status)
+	}
+}
+
+func TestMarkerInAModelsNameIsNotTheFiller(t *testing.T) {
+	p := encodeAnswer(messages{}.reply(answer{model: `\u0001fill\u0001`, fill: 5}), 5)
+	var b strings.Builder
+	if err := p.write(&b, p.size()); err != nil || textOf(t, b.String()) != "abcde" {
+		t.Errorf("%s %v", b.String(), err)
+	}
+}
+
+func TestFirstLimitsFaults(t *testing.T) {
+	url, client := serve(t, Options{})
+	for _, fault := range []string{"status=503", "success=0", "html", "empty", "truncate=clean", "gzip", "spend-cap", "redirect", "big=9", "error-event"} {
+		var same []bool
+		plain := post(t, client, url+"/v1/complete", completeAsk)
+		for range 4 {
+			r := post(t, client, url+"/v1/complete?first=2&"+fault, completeAsk)
+			same = append(same, r.status == plain.status && len(r.body) == len(plain.body))
+		}
+		if !slices.Equal(same, []bool{false, false, true, true}) {
+			t.Errorf("%s: normal answers: %v", fault, same)
+		}
+	}
+	for range 2 {
+		if r := post(t, client, url+"/v1/complete?first=0&envelope&echo-key&status=500", completeAsk); decode(t, r.body)["status"] != 200.0 || !strings.Contains(r.body, testKey) {
+			t.Errorf("a node's manner was lost: %s", r.body)
+		}
+	}
+}
+
+func TestFaultsMeetTheirOrder(t *testing.T) {
+	names := []string{"spend-cap", "stall", "reset", "redirect", "html", "empty", "truncate", "error-event", "stall-mid", "drip"}
+	for i, name := range names {
+		f, err := parseFaults(strings.Join(names[i:], "&"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := f.plan(0, 1, queryID{}); p.fault != name || p.breaks != name {
+			t.Errorf("%v: met %q", names[i:], p.fault)
+		}
+	}
+	// The documented order is the order in which they are met.
+	var listed []string
+	for _, f := range Faults() {
+		if slices.Contains(names, f.Name) {
+			listed = append(listed, f.Name)
+		}
+		if !strings.HasPrefix(f.Usage, f.Name) {
+			t.Errorf("usage of %s begins with %q", f.Name, f.Usage)
+		}
+	}
+	if !slices.Equal(listed, names) {
+		t.Errorf("listed as %v", listed)
+	}
+}
+
+func TestBadParametersAreNamed(t *testing.T) {
+	url, client := serve(t, Options{})
+	for _, query := range []string{
+		"status=", "status=99", "status=600", "status=429,", "status=ok", "status=%2b200x", "status=" + strings.Repeat("200,", maxStatuses) + "200",
+		"success=", "success=101", "success=-1", "success=NaN", "success=99.999", "latency=", "latency=5", "latency=-1s", "latency=11m",
+		"retry-after=a%0d%0ab", "reset=x", "reset=-1", "stall=1.5", "html=yes", "empty=no", "redirect=/x", "redirect-to=x", "redirect-to=ftp://a/b",
+		"truncate=dirty", "envelope=xml", "gzip=9", "big=-1", "big=", "big=1e3", "big=99999999999", "big-header=99999999", "chunk=0", "pace=1h",
+		"echo-key=1", "spend-cap=q", "first=", "first=-1", "error-event=x", "stall-mid=x", "drip=x", "reset&reset",
+	} {
+		name, _, _ := strings.Cut(query, "=")
+		name, _, _ = strings.Cut(name, "&")
+		for _, a := range asks {
+			r := post(t, client, url+a.path+"?"+query, a.body)
+			message, _ := dig(decode(t, r.body), "error", "message").(string)
+			if r.status != 400 || !strings.Contains(message, `parameter "`+name+`"`) {
+				t.Errorf("%s?%s: %d %s", a.path, clip(query), r.status, r.body)
+			}
+		}
+	}
+	for _, query := range []string{"a=%zz", "a;b=1"} {
+		if r := post(t, client, url+"/v1/messages?"+query, messagesAsk); r.status != 400 || !strings.Contains(r.body, "query") {
+			t.Errorf("%s: %d %s", query, r.status, r.body)
+		}
+	}
+}
+
+func TestUnknownParametersAreListed(t *testing.T) {
+	url, client := serve(t, Options{})
+	for query, want := range map[string]string{
+		"api-version=2&latncy=3s": "api-version, latncy", "": "", "latency=0s": "", "a%0d%0ab=1": "a%0D%0Ab", "x=1&x=2": "x",
+	} {
+		if r := post(t, client, url+"/v1/messages?"+query, messagesAsk); r.status != 200 || r.header.Get("X-Demo-Ignored") != want {
+			t.Errorf("%s: %d, ignored %q, want %q", query, r.status, r.header.Get("X-Demo-Ignored"), want)
+		}
+	}
+	f, err := parseFaults(strings.Repeat("&", 10) + strings.Repeat("q", 10_000) + "=1")
+	if err != nil || len(f.ignoredHeader()) > maxIgnored+8 {
+		t.Errorf("%d bytes, %v", len(f.ignoredHeader()), err)
+	}
+}
+
+func TestRecordsHoldNoSecret(t *testing.T) {
+	done := make(chan Record, 3)
+	url, client := serve(t, Options{OnRequest: func(r Record) { done <- r }})
+	post(t, client, url+"/"+testKey+"/v1/messages?k="+testKey+"&status=429", messagesAsk)
+	req, _ := http.NewRequest(http.MethodGet, url+"/nothing", nil)
+	do(t, client, req)
+	post(t, client, url+"/v1/complete?reset", completeAsk)
+	list := []Record{<-done, <-done, <-done}
+	for i := range list {
+		list[i].Started, list[i].Took = list[0].Started, 0
+	}
+	at := list[0].Started
+	want := []Record{
+		{Started: at, Method: "POST", Path: "/***/v1/messages", Query: "k=***&status=429", API: "messages", Status: 429, Fault: "status", Key: true},
+		{Started: at, Method: "GET", Path: "/nothing", Status: 404},
+		{Started: at, Method: "POST", Path: "/v1/complete", Query: "reset", API: "complete", Fault: "reset", Key: true},
+	}
+	if !slices.Equal(list, want) {
+		t.Errorf("records\n%+v, want\n%+v", list, want)
+	}
+	if s := fmt.Sprintf("%+v", list); strings.Contains(s, testKey) || strings.Contains(s, "hi there") {
+		t.Errorf("a record tells a secret: %s", s)
+	}
+}
+
+func TestGzipUnasked(t *testing.T) {
+	url, client := serve(t, Options{})
+	for _, a := range asks {
+		for _, body := range []string{a.body, streamed(a.body)} {
+			r := post(t, client, url+a.path+"?gzip", body)
+			if r.err != nil || r.header.Get("Content-Encoding") != "gzip" {
+				t.Fatalf("%s: %v %q", a.path, r.err, r.header.Get("Content-Encoding"))
+			}
+			z, err := gzip.NewReader(strings.NewReader(r.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := io.ReadAll(z); err != nil || !bytes.Contains(b, []byte("demo node")) && body == a.body {
+				t.Errorf("%s: %v %s", a.path, err, b)
+			}
+		}
+	}
+	r := post(t, client, url+"/v1/messages?gzip=bomb", messagesAsk)
+	z, err := gzip.NewReader(strings.NewReader(r.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := io.Copy(io.Discard, z)
+	if err != nil || n <= 64<<20 || len(r.body) > 1<<20 {
+		t.Errorf("bomb: %d bytes became %d, %v", len(r.body), n, err)
+	}
+}
