@@ -1,0 +1,185 @@
+package config
+
+import (
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const maxText = 4096
+
+// checkText is the rule for all text: something, on one line, within bounds.
+func checkText(s string) *Error {
+	switch {
+	case strings.TrimSpace(s) == "":
+		return bad("has no value", "")
+	case len(s) > maxText:
+		return bad("is longer than 4096 bytes", "")
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
+		return bad("has a line break or a control character", "")
+	case looksLikeKey(s):
+		return bad("this looks like a key to an API, and is not shown", refHint)
+	}
+	return nil
+}
+
+func checkPath(s string) *Error { return checkText(s) }
+
+// checkSelector says what a node may be called by where one is chosen; whether there is such a node is Select's to say.
+func checkSelector(s string) *Error {
+	if err := checkText(s); err != nil {
+		return err
+	}
+	if isURL(s) {
+		if strings.Contains(s, ",http://") || strings.Contains(s, ",https://") {
+			return bad(oneNode, "")
+		}
+		return checkURL(s)
+	}
+	if _, ok := strings.CutPrefix(s, "demo:"); ok {
+		return checkURL(s)
+	}
+	if strings.Contains(s, ",") {
+		return bad(oneNode, "")
+	}
+	if name, ok := strings.CutPrefix(s, "demo/"); ok {
+		s = name
+	}
+	if !isNodeName(s) {
+		return bad("wants a node's name, demo, or a URL that begins with https://", "")
+	}
+	return nil
+}
+
+const oneNode = "wants one node; failover over several comes in a later release"
+
+func isURL(s string) bool { return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://") }
+
+// isNodeName holds for letters and digits of any script, - and _, the first a letter or digit: what is left has a
+// meaning in a selector, a dotted key, a threshold or a shell.
+func isNodeName(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i, r := range s {
+		letter := unicode.IsLetter(r) || unicode.IsMark(r) && i > 0 || unicode.IsDigit(r)
+		if !letter && (i == 0 || r != '-' && r != '_') {
+			return false
+		}
+	}
+	return true
+}
+
+// checkURL is the rule for a node's address. Whether plain http may be used is decided at dial time, by the address
+// that is really dialled. No message repeats any of it: a password may stand in it.
+func checkURL(s string) *Error {
+	if err := checkText(s); err != nil {
+		return err
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return bad("wants a URL such as https://host/api", "")
+	}
+	switch {
+	case u.User != nil:
+		return bad("must not hold a user name or password", refHint)
+	case u.Fragment != "" || strings.Contains(s, "#"):
+		return bad("must not hold a #fragment", "")
+	case u.Scheme == "demo":
+		if u.Opaque != "" || u.Host != "" || u.Path != "" {
+			return bad("wants demo: or demo:?faults", "")
+		}
+	case u.Scheme != "https" && u.Scheme != "http":
+		return bad("wants a URL that begins with https:// or http://, or demo:", "")
+	case !hasHost(u):
+		return bad("wants a URL such as https://host/api", "")
+	}
+	return checkQuery(u.RawQuery)
+}
+
+// hasHost also holds the port to what a port can be.
+func hasHost(u *url.URL) bool {
+	if u.Hostname() == "" || strings.ContainsAny(u.Host, " \t\\") || strings.HasSuffix(u.Host, ":") {
+		return false
+	}
+	if u.Port() == "" {
+		return true
+	}
+	n, err := strconv.Atoi(u.Port())
+	return err == nil && n >= 1 && n <= 65535
+}
+
+// checkQuery refuses parameters that are credentials: a URL is printed, logged and kept in histories.
+func checkQuery(raw string) *Error {
+	params, err := url.ParseQuery(raw)
+	if err != nil {
+		return bad("has a query that cannot be read", "")
+	}
+	for name := range params {
+		if isCredentialName(name) {
+			return bad("has a literal key in its query", "use key: or headers: with a reference; "+refHint)
+		}
+	}
+	return nil
+}
+
+func isCredentialName(name string) bool {
+	name = strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(name))
+	switch name {
+	case "key", "sig", "pwd", "pass", "auth", "authorization", "jwt", "bearer", "credential", "credentials":
+		return true
+	}
+	for _, end := range []string{"apikey", "accesskey", "privatekey", "subscriptionkey", "secretkey", "token", "secret",
+		"password", "passwd", "signature"} {
+		if strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLoopback holds for the names and addresses of this machine.
+func isLoopback(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+// checkProxy is the rule for a proxy, whose URL may hold a user name and password.
+func checkProxy(s string) *Error {
+	if s == "none" || s == "" {
+		return nil
+	}
+	const want = "wants none or a URL such as http://host:3128 or socks5h://host:1080"
+	if err := checkText(s); err != nil {
+		return err
+	}
+	u, err := url.Parse(s)
+	if err != nil || !hasHost(u) || u.Path != "" && u.Path != "/" || u.RawQuery != "" || strings.Contains(s, "#") {
+		return bad(want, "")
+	}
+	switch u.Scheme {
+	case "http", "https", "socks5", "socks5h":
+		return nil
+	}
+	return bad(want, "")
+}
+
+// showProxy is a proxy's URL without its password.
+func showProxy(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.User == nil {
+		return s
+	}
+	if _, has := u.User.Password(); !has {
+		return s
+	}
+	rest := s[strings.LastIndex(s, "@"):]
+	return u.Scheme + "://" + u.User.Username() + ":***" + rest
+}

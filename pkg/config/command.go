@@ -1,0 +1,162 @@
+package config
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-shellwords"
+)
+
+const (
+	maxCommandOut = 64 << 10
+	maxCommandErr = 4 << 10
+	// pipeGrace is how long a helper's own children may keep its output open after it ended.
+	pipeGrace = 500 * time.Millisecond
+)
+
+const commandHint = "the words are run as they are, without a shell; put more than that into a script"
+
+// splitCommand splits words as a shell does and refuses what only a shell could do.
+func splitCommand(line string) ([]string, *Error) {
+	if expands(line) {
+		return nil, bad("cmd: expands no $ and no `", commandHint)
+	}
+	p := shellwords.NewParser()
+	p.ParseEnv, p.ParseBacktick = false, false
+	argv, err := p.Parse(line)
+	switch {
+	case err != nil:
+		return nil, bad("cmd: has an open quote or a bracket", commandHint)
+	case p.Position >= 0:
+		return nil, bad("cmd: takes no ; & | < or >", commandHint)
+	case len(argv) == 0 || argv[0] == "":
+		return nil, bad("cmd: names no command", commandHint)
+	}
+	return argv, nil
+}
+
+// expands looks for $ and ` outside single quotes and not behind a backslash, where a shell would act on them.
+func expands(line string) bool {
+	single, double := false, false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '\'' && !double:
+			single = !single
+		case single:
+		case c == '\\':
+			i++
+		case c == '"':
+			double = !double
+		case c == '$' || c == '`':
+			return true
+		}
+	}
+	return false
+}
+
+func (k Keys) fromCommand(ctx context.Context, ref Ref) (string, error) {
+	argv, fault := splitCommand(ref.rest)
+	if fault != nil {
+		return "", &KeyError{Ref: ref, Msg: fault.Msg, HintText: fault.HintText}
+	}
+	for i, arg := range argv {
+		if strings.HasPrefix(arg, "~/") && k.Home != "" {
+			argv[i] = filepath.Join(k.Home, arg[2:])
+		}
+	}
+	if strings.ContainsRune(filepath.ToSlash(argv[0]), '/') && !filepath.IsAbs(argv[0]) {
+		argv[0] = filepath.Join(k.Dir, argv[0])
+	}
+	path, err := findProgram(argv[0], k.Lookup)
+	if err != nil {
+		return "", &KeyError{Ref: ref, Msg: "cannot be read: the command is not there, or is no program", Err: err}
+	}
+	argv[0] = path
+	ctx, cancel := k.bounded(ctx)
+	defer cancel()
+	run := k.Run
+	if run == nil {
+		run = runCommand
+	}
+	stdout, stderr, err := run(ctx, argv, k.Environ)
+	if err != nil {
+		return "", &KeyError{Ref: ref, Msg: "cannot be read", Err: err, HintText: complaint(stderr, stdout)}
+	}
+	return trimNewline(stdout), nil
+}
+
+// complaint is the first line of a helper's standard error, unless it could hold the secret.
+func complaint(stderr, stdout []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(stderr)), "\n")
+	secret := strings.TrimSpace(string(stdout))
+	if line == "" || looksLikeKey(line) || secret != "" && strings.Contains(line, secret) {
+		return ""
+	}
+	return "it said: " + printable(strings.TrimSpace(line), 200)
+}
+
+// findProgram looks a bare name up in PATH, in absolute folders only: a program in the current folder is never meant.
+func findProgram(name string, lookup Lookup) (string, error) {
+	if filepath.IsAbs(name) || strings.ContainsRune(filepath.ToSlash(name), '/') {
+		return name, isProgram(name)
+	}
+	for _, dir := range filepath.SplitList(lookup.get("PATH")) {
+		if path := filepath.Join(dir, name); filepath.IsAbs(dir) && isProgram(path) == nil {
+			return path, nil
+		}
+	}
+	return "", exec.ErrNotFound
+}
+
+var errTooLong = errors.New("it printed more than 64 KiB")
+
+// runCommand runs argv without a shell, with an empty standard input. When ctx ends, or the output grows too long, it
+// ends the command's whole process group.
+func runCommand(ctx context.Context, argv, environ []string) (stdout, stderr []byte, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	out := &bounded{limit: maxCommandOut, over: func() { cancel(errTooLong) }}
+	complaints := &bounded{limit: maxCommandErr}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = environ, out, complaints
+	cmd.WaitDelay = pipeGrace
+	ownGroup(cmd)
+	err = cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
+		err = nil // the command ended well; a daemon that it started still holds the pipe
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return out.buf.Bytes(), complaints.buf.Bytes(), err
+}
+
+// bounded keeps what fits. Without over the rest is dropped. The buffer is not embedded: its ReadFrom would be taken
+// instead of Write.
+type bounded struct {
+	buf   bytes.Buffer
+	limit int
+	over  func()
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if room := b.limit - b.buf.Len(); len(p) > room {
+		if b.over != nil {
+			b.over()
+			return 0, errTooLong
+		}
+		b.buf.Write(p[:room])
+		return len(p), nil
+	}
+	return b.buf.Write(p)
+}

@@ -1,0 +1,166 @@
+//go:build unix
+
+package config
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func script(t *testing.T, dir, name, body string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestResolveCommand(t *testing.T) {
+	dir, home := t.TempDir(), t.TempDir()
+	script(t, dir, "args", `for a in "$@"; do printf '<%s>' "$a"; done | tr ' ' _`)
+	script(t, home, "atHome", "echo "+canary)
+	script(t, dir, "fails", "echo "+canary+"; echo 'gpg: no "+canary+"' >&2; exit 2")
+	script(t, dir, "says", "printf '\\033[2Jno such entry\\nsecond line\\n' >&2; exit 3")
+	script(t, dir, "floods", "while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done")
+	script(t, dir, "grumbles", "i=0; while [ $i -lt 300 ]; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa >&2; i=$((i+1)); done; echo ok")
+	script(t, dir, "reads", "cat; echo ok")
+	script(t, dir, "daemon", "sleep 3 & echo ok")
+	if err := os.WriteFile(filepath.Join(dir, "data"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := Keys{Lookup: vars("PATH", ".:"+dir+":/usr/bin:/bin"), Dir: dir, Home: home}
+	tests := []struct{ ref, want, err, hint string }{
+		{"cmd:args a 'b c' \"d\" e\\ f ''", "<a><b_c><d><e_f><>", "", ""},
+		{"cmd:args '$HOME' '|' \\$x *", "<$HOME><|><$x><*>", "", ""},
+		{"cmd:./args ~/x", "<" + home + "/x>", "", ""},
+		{"cmd:~/atHome", canary, "", ""},
+		{"cmd:reads", "ok", "", ""},
+		{"cmd:grumbles", "ok", "", ""},
+		{"cmd:daemon", "ok", "", ""},
+		{"cmd:nothing-of-this-name", "", "cannot be read: the command is not there, or is no program: executable file not found in $PATH", ""},
+		{"cmd:./data", "", "cannot be read: the command is not there, or is no program: permission denied", ""},
+		{"cmd:fails", "", "cannot be read: exit status 2", ""},
+		{"cmd:says", "", "cannot be read: exit status 3", "it said: ?[2Jno such entry"},
+		{"cmd:floods", "", "cannot be read: it printed more than 64 KiB", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.ref, func(t *testing.T) {
+			got, err := k.Resolve(t.Context(), mustRef(t, tt.ref))
+			if tt.err == "" {
+				if err != nil || got.Reveal() != tt.want {
+					t.Errorf("got %q, %v, want %q", got.Reveal(), err, tt.want)
+				}
+				return
+			}
+			var e *KeyError
+			if !errors.As(err, &e) || err.Error() != "the key from "+tt.ref+" "+tt.err || e.Hint() != tt.hint {
+				t.Errorf("got %v, hint %q", err, e.Hint())
+			}
+			if strings.Contains(err.Error()+e.Hint(), canary) {
+				t.Errorf("the secret is repeated: %v", err)
+			}
+		})
+	}
+}
+
+func TestCommandTakesTooLong(t *testing.T) {
+	k := Keys{Lookup: vars("PATH", "/usr/bin:/bin"), Limit: 20 * time.Millisecond}
+	_, err := k.Resolve(t.Context(), mustRef(t, "cmd:sleep 30"))
+	if err == nil || err.Error() != "the key from cmd:sleep 30 cannot be read: no answer after 20ms" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The command's own children end with it. Each of them holds the writing end of a FIFO, which ends only when the last
+// of them is gone.
+func TestCommandEndsWithItsChildren(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script(t, dir, "parent", "exec 3>"+fifo+"; sleep 30 & echo up >&3; wait")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, err := Keys{Lookup: vars("PATH", dir+":/usr/bin:/bin"), Dir: dir}.Resolve(ctx, Ref{"cmd", "parent"})
+		done <- err
+	}()
+	f, err := os.Open(fifo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r := bufio.NewReader(f)
+	if line, err := r.ReadString('\n'); line != "up\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	cancel()
+	if err := f.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil { // less than the child would live
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(r); len(rest) > 0 || err != nil {
+		t.Errorf("got %q, %v", rest, err)
+	}
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestInjectedCommand(t *testing.T) {
+	var argv, environ []string
+	k := Keys{Lookup: vars("PATH", "/bin:/usr/bin"), Environ: []string{"A=b"},
+		Run: func(_ context.Context, a, e []string) ([]byte, []byte, error) {
+			argv, environ = a, e
+			return []byte(canary + "\r\n"), nil, nil
+		}}
+	got, err := k.Resolve(t.Context(), mustRef(t, "cmd:sh -c 'a | b'"))
+	if err != nil || got.Reveal() != canary {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	if len(argv) != 3 || filepath.Base(argv[0]) != "sh" || argv[2] != "a | b" || strings.Join(environ, " ") != "A=b" {
+		t.Errorf("argv %q, environment %q", argv, environ)
+	}
+}
+
+func TestKeyringAvailable(t *testing.T) {
+	if runtime.GOOS == "darwin" {
+		t.Skip("macOS always has a keyring")
+	}
+	with, without := t.TempDir(), t.TempDir()
+	l, err := net.Listen("unix", filepath.Join(with, "bus"))
+	if err != nil {
+		t.Skip("no sockets here: ", err)
+	}
+	defer l.Close()
+	if err := os.WriteFile(filepath.Join(without, "bus"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		lookup Lookup
+		want   bool
+	}{
+		{nil, false},
+		{vars("DBUS_SESSION_BUS_ADDRESS", "unix:path=/x"), true},
+		{vars("XDG_RUNTIME_DIR", with), true},
+		{vars("XDG_RUNTIME_DIR", without), false},
+		{vars("XDG_RUNTIME_DIR", filepath.Join(with, "absent")), false},
+	}
+	for i, tt := range tests {
+		if got := KeyringAvailable(tt.lookup); got != tt.want || (SystemKeyring(tt.lookup) != nil) != tt.want {
+			t.Errorf("%d: got %v, want %v", i, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,190 @@
+// Package config owns the configuration file, the nodes it defines, the keys they use, and the order in which flags,
+// environment, file and defaults win. It refuses to read the environment or the argument list itself: callers hand it a
+// Lookup. It never shows a secret, a line of the file, or a value that might be a secret: errors name the place, the key
+// and what is wanted there.
+//
+// A secret in the file is always a reference (env:, file:, cmd:, keyring:), never the secret. Anchors, aliases, merge
+// keys and tags are refused, so that what stands in the file is what counts and one value can be edited alone.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+)
+
+// MaxSize is the largest file that is read, in bytes.
+const MaxSize = 1 << 20
+
+// Lookup finds an environment variable, as os.LookupEnv does. An empty variable counts as not set.
+type Lookup func(name string) (string, bool)
+
+// get returns a variable's value, "" when it is not set. A nil Lookup knows none.
+func (l Lookup) get(name string) string {
+	if l == nil {
+		return ""
+	}
+	v, _ := l(name)
+	return v
+}
+
+// Error is a fault in the file, in a variable or in a flag. It prints as "file:line:column: key: message", without the
+// parts that are absent, and never holds a value that may be secret.
+type Error struct {
+	File         string // "" when no file is at fault
+	Line, Column int    // 1-based, in characters; 0 when unknown
+	Key          string // a dotted key, a variable or a flag
+	Msg          string
+	HintText     string
+	Err          error // the cause, when the system gave one
+}
+
+func (e *Error) Error() string {
+	s := e.File
+	if e.Line > 0 {
+		if s != "" {
+			s += ":"
+		}
+		s += fmt.Sprintf("%d:%d", e.Line, e.Column)
+	}
+	for _, part := range []string{e.Key, e.Msg} {
+		if part == "" {
+			continue
+		}
+		if s != "" {
+			s += ": "
+		}
+		s += part
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Hint tells what to do about it; it may be empty.
+func (e *Error) Hint() string { return e.HintText }
+
+// Unwrap gives the cause, so that errors.Is(err, fs.ErrPermission) holds for a file that may not be read.
+func (e *Error) Unwrap() error { return e.Err }
+
+// bad is an Error that does not know its place yet.
+func bad(msg, hint string) *Error { return &Error{Msg: msg, HintText: hint} }
+
+// File is a configuration file that was read and checked. The zero File is that of a user who has none.
+type File struct {
+	Path   string // as it was given; "" when none could be worked out
+	Exists bool
+	Nodes  []Node // in the file's order
+
+	values map[string]fileValue // by setting key
+}
+
+// fileValue is a setting as the file has it.
+type fileValue struct {
+	text string
+	line int
+}
+
+// Dir is the folder that relative paths in the file are relative to.
+func (f *File) Dir() string { return filepath.Dir(f.Path) }
+
+// origin names a line of the file, as in "config.yaml:3".
+func (f *File) origin(line int) string { return fmt.Sprintf("%s:%d", filepath.Base(f.Path), line) }
+
+// Path works out where the file is: FERRY_CONFIG, else $XDG_CONFIG_HOME/ferry/config.yaml, else
+// $HOME/.config/ferry/config.yaml; on Windows %AppData%\ferry\config.yaml. A relative XDG_CONFIG_HOME is ignored, as the
+// XDG specification says. It fails with *Error only when no variable leads anywhere; Load("") still works then.
+func Path(lookup Lookup) (string, error) { return pathOn(runtime.GOOS, lookup) }
+
+func pathOn(goos string, lookup Lookup) (string, error) {
+	if p := lookup.get("FERRY_CONFIG"); p != "" {
+		return p, nil
+	}
+	const hint = "set FERRY_CONFIG to the path of the file"
+	if goos == "windows" {
+		if dir := lookup.get("AppData"); dir != "" {
+			return filepath.Join(dir, "ferry", "config.yaml"), nil
+		}
+		return "", bad("no place for a configuration file: AppData is not set", hint)
+	}
+	if dir := lookup.get("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "ferry", "config.yaml"), nil
+	}
+	if dir := lookup.get("HOME"); dir != "" {
+		return filepath.Join(dir, ".config", "ferry", "config.yaml"), nil
+	}
+	return "", bad("no place for a configuration file: HOME is not set", hint)
+}
+
+// Load reads and checks the file at path. A missing file, or no path at all, is an empty File. It fails with *Error.
+func Load(path string) (*File, error) {
+	if path == "" {
+		return &File{}, nil
+	}
+	src, err := read(path)
+	switch {
+	case missing(err):
+		return &File{Path: path}, nil
+	case err != nil:
+		return nil, err
+	}
+	return Parse(path, src)
+}
+
+// missing holds too where a part of the path is a file: daemons have /dev/null for a home.
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// read is bounded while it reads, not by the size beforehand: FERRY_CONFIG may name a pipe.
+func read(path string) ([]byte, error) {
+	fail := func(err error) error {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return &Error{File: path, Msg: "cannot read", Err: err}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fail(err)
+	}
+	defer f.Close()
+	src, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return nil, fail(err)
+	}
+	return src, nil // Parse refuses what is too large
+}
+
+// Parse checks src as the content of the file at path, which is used for messages and relative paths alone. It fails
+// with *Error, for the first fault in the file's order.
+func Parse(path string, src []byte) (*File, error) {
+	f, err := parse(path, src)
+	if err != nil {
+		err.File = path
+		return nil, err
+	}
+	return f, nil
+}
+
+func parse(path string, src []byte) (*File, *Error) {
+	root, err := parseTree(src)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{Path: path, Exists: true, values: map[string]fileValue{}}
+	if root == nil {
+		return f, nil
+	}
+	if err := (&decoder{f, nodeFields()}).top(root); err != nil {
+		return nil, err
+	}
+	return f, nil
+}

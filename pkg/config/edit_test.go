@@ -1,0 +1,183 @@
+package config
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+const commented = `# mine
+
+timeout: 10m   # long
+retry:
+    # the script's
+    policy: "script"  # quoted
+
+    attempts: 3
+nodes:
+    hk: {url: 'https://h', label: 香港}  # flow
+    # sg comes later
+    q:
+        url: https://q
+        headers:
+            X-Team: core
+# the end
+`
+
+func TestSet(t *testing.T) {
+	at := func(src, was, is string) string {
+		if strings.Count(src, was) != 1 {
+			panic(was)
+		}
+		return strings.Replace(src, was, is, 1)
+	}
+	tests := []struct{ name, src, key, value, want string }{
+		{"nothing there", "", "timeout", "5m", "timeout: 5m\n"},
+		{"nothing there, nested", "", "nodes.a.url", "https://h/x", "nodes:\n  a:\n    url: https://h/x\n"},
+		{"remarks alone", "# hi", "tls.min", "1.2", "# hi\ntls:\n  min: \"1.2\"\n"},
+		{"a document mark", "---\n", "timeout", "5m", "---\ntimeout: 5m\n"},
+		{"byte order mark", "\ufefftimeout: 1m\n", "timeout", "5m", "\ufefftimeout: 5m\n"},
+		{"byte order mark alone", "\ufeff", "timeout", "5m", "\ufefftimeout: 5m\n"},
+		{"plain", commented, "timeout", "5m", at(commented, "10m ", "5m ")},
+		{"keeps double quotes", commented, "retry.policy", "backoff", at(commented, `"script"`, `"backoff"`)},
+		{"keeps single quotes", commented, "nodes.hk.url", "https://h/2", at(commented, "'https://h'", "'https://h/2'")},
+		{"number", commented, "retry.attempts", "5", at(commented, "attempts: 3", "attempts: 5")},
+		{"behind wide letters", commented, "nodes.hk.label", "新加坡", at(commented, "香港", "新加坡")},
+		{"quotes what YAML would misread", commented, "nodes.hk.label", "a: b # c", at(commented, "香港", `"a: b # c"`)},
+		{"new in a block map", commented, "retry.delay", "0s", at(commented, "attempts: 3\n", "attempts: 3\n    delay: 0s\n")},
+		{"new in a flow map", commented, "nodes.hk.api", "chat", at(commented, "香港}", "香港, api: chat}")},
+		{"new map in a flow map", commented, "nodes.hk.tls.min", "1.3", at(commented, "香港}", "香港, tls: {min: \"1.3\"}}")},
+		{"new node", commented, "nodes.n1.url", "demo:", at(commented, "core\n", "core\n    n1:\n        url: \"demo:\"\n")},
+		{"new at the top", commented, "node", "hk", at(commented, "core\n", "core\nnode: hk\n")},
+		{"new group at the top", commented, "tls.ca", "a b.pem", at(commented, "core\n", "core\ntls:\n    ca: \"a b.pem\"\n")},
+		{"header", commented, "nodes.q.headers.X-Gate", "env:GATE", at(commented, "core\n", "core\n            X-Gate: \"env:GATE\"\n")},
+		{"header in another case", commented, "nodes.q.headers.x-team", "edge", at(commented, "core", "edge")},
+		{"header with a dot", "nodes: {a: {url: https://h}}", "nodes.a.headers.X.Y", "v", "nodes: {a: {url: https://h, headers: {X.Y: v}}}"},
+		{"same value", commented, "timeout", "10m", commented},
+		{"CRLF", "timeout: 1m\r\nproxy: none\r\n", "node", "demo", "timeout: 1m\r\nproxy: none\r\nnode: demo\r\n"},
+		{"CRLF in the middle", "retry:\r\n  delay: 1s\r\nproxy: none\r\n", "retry.attempts", "2", "retry:\r\n  delay: 1s\r\n  attempts: 2\r\nproxy: none\r\n"},
+		{"no last line break", "timeout: 1m", "node", "demo", "timeout: 1m\nnode: demo\n"},
+		{"null block", "nodes:   # mine\n  # a: x\n\ntimeout: 1m\n", "nodes.a.url", "https://h", "nodes:   # mine\n  a:\n    url: https://h\n  # a: x\n\ntimeout: 1m\n"},
+		{"null word", "retry: ~ # x\n", "retry.delay", "1s", "retry: {delay: 1s} # x\n"},
+		{"null in flow", "{retry: , timeout: 1m}", "retry.delay", "1s", "{retry: {delay: 1s} , timeout: 1m}"},
+		{"empty flow", "retry: { } # x", "retry.delay", "1s", "retry: {delay: 1s } # x"},
+		{"empty root", "{}", "retry.delay", "1s", "{retry: {delay: 1s}}"},
+		{"trailing comma", "retry: {attempts: 3,}", "retry.delay", "1s", "retry: {attempts: 3, delay: 1s}"},
+		{"flow over lines", "retry: {\n  attempts: 3, # three }\n  policy: 'script' # it's\n}\n", "retry.delay", "1s",
+			"retry: {\n  attempts: 3, # three }\n  policy: 'script', delay: 1s # it's\n}\n"},
+		{"JSON", `{"retry":{"attempts":3}}`, "retry.delay", "1s", `{"retry":{"attempts":3, delay: 1s}}`},
+		{"mends a list", "node: [a, b] # two\n", "node", "a", "node: a # two\n"},
+		{"mends a bad value", "timeout: 3 # s\n", "timeout", "3s", "timeout: 3s # s\n"},
+		{"gives a value", "timeout: # s\n", "timeout", "3s", "timeout: 3s # s\n"},
+		{"after a long text", "nodes:\n  a:\n    url: https://h\n    label: |-\n      long\nproxy: none\n", "nodes.a.api", "chat",
+			"nodes:\n  a:\n    url: https://h\n    label: |-\n      long\n    api: chat\nproxy: none\n"},
+		{"indented as a whole", "  timeout: 1m\n", "node", "demo", "  timeout: 1m\n  node: demo\n"},
+		{"truth", "nodes: {a: {url: http://h}}", "nodes.a.insecure", "true", "nodes: {a: {url: http://h, insecure: true}}"},
+		{"name like a number", "", "nodes.007.url", "https://h", "nodes:\n  \"007\":\n    url: https://h\n"},
+		{"name like a truth value", "", "nodes.on.url", "https://h", "nodes:\n  \"on\":\n    url: https://h\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Set([]byte(tt.src), tt.key, tt.value)
+			if err != nil || string(got) != tt.want {
+				t.Errorf("%v\ngot  %q\nwant %q", err, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestUnset(t *testing.T) {
+	without := func(cut string) string {
+		if strings.Count(commented, cut) != 1 {
+			panic(cut)
+		}
+		return strings.Replace(commented, cut, "", 1)
+	}
+	tests := []struct{ name, src, key, want string }{
+		{"line", commented, "timeout", without("timeout: 10m   # long\n")},
+		{"nested line", commented, "retry.attempts", without("    attempts: 3\n")},
+		{"in flow, last", commented, "nodes.hk.label", without(", label: 香港")},
+		{"in flow, first", "retry: {attempts: 3, delay: 1s}", "retry.attempts", "retry: {delay: 1s}"},
+		{"in flow, middle", "retry: {attempts: 3, delay: 1s, policy: script}", "retry.delay", "retry: {attempts: 3, policy: script}"},
+		{"the only one takes the map along", commented, "nodes.q.headers.X-Team", without("        headers:\n            X-Team: core\n")},
+		{"the only one in flow", "timeout: 1m\nretry: {attempts: 3} # x\nproxy: none\n", "retry.attempts", "timeout: 1m\nproxy: none\n"},
+		{"the only one, beside a remark", "retry:\n  # why\n  attempts: 3\n", "retry.attempts", "retry:\n  # why\n"},
+		{"group", commented, "retry", without("retry:\n    # the script's\n    policy: \"script\"  # quoted\n\n    attempts: 3\n")},
+		{"node", commented, "nodes.hk", without("    hk: {url: 'https://h', label: 香港}  # flow\n")},
+		{"last node", commented, "nodes.q", without("    q:\n        url: https://q\n        headers:\n            X-Team: core\n")},
+		{"the only key", "timeout: 1m", "timeout", ""},
+		{"a bad value goes too", "timeout: 3\nproxy: none\n", "timeout", "proxy: none\n"},
+		{"header in another case", "nodes: {a: {url: https://h, headers: {X-A: b, X-B: c}}}", "nodes.a.headers.x-b", "nodes: {a: {url: https://h, headers: {X-A: b}}}"},
+		{"CRLF", "timeout: 1m\r\nproxy: none\r\n", "timeout", "proxy: none\r\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Unset([]byte(tt.src), tt.key)
+			if err != nil || string(got) != tt.want {
+				t.Errorf("%v\ngot  %q\nwant %q", err, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestEditErrors(t *testing.T) {
+	set := func(src, key, value string) error { _, err := Set([]byte(src), key, value); return err }
+	unset := func(src, key string) error { _, err := Unset([]byte(src), key); return err }
+	tests := []struct {
+		name      string
+		err       error
+		want, hnt string
+	}{
+		{"unknown", set("", "timeoutt", "1s"), "timeoutt: unknown key; did you mean timeout?", ""},
+		{"unknown in a node", set("", "nodes.a.ulr", "x"), "nodes.a.ulr: unknown key; did you mean url?", ""},
+		{"secret for a key", set("", canary+" x", "1s"), "…: unknown key", ""},
+		{"group", set("", "nodes.a", canary), "nodes.a: is a group; set one of the keys in it", ""},
+		{"no name", set("", "nodes.", canary), "nodes.: wants nodes.NAME.FIELD, the name of letters, digits, - and _", ""},
+		{"reserved", set("", "nodes.demo.url", "demo:"), "nodes.demo.url: wants nodes.NAME.FIELD, the name of letters, digits, - and _", ""},
+		{"not in the file", set("", "model", "m"), "model: is not kept at the file's top level", "a node has it: nodes.NAME.model; or use --model"},
+		{"framing header", set("", "nodes.a.headers.Host", "h"), "nodes.a.headers.Host: this header frames the request, and is ferry's to set", ""},
+		{"bad value", set("", "retry.attempts", canary), "retry.attempts: wants a whole number from 1 to 100", ""},
+		{"number with a remark", set("", "retry.attempts", "3 # x"), "retry.attempts: wants a whole number from 1 to 100", ""},
+		{"no value", set("", "timeout", ""), "timeout: has no value", "ferry config unset timeout takes the key away"},
+		{"literal key", set(commented, "nodes.q.key", canary), "nodes.q.key: a literal key is refused, and not shown", refHint},
+		{"shape of a key", set(commented, "nodes.q.label", "sk-ant-"+canary), "nodes.q.label: this looks like a key to an API, and is not shown", refHint},
+		{"literal cookie", set(commented, "nodes.q.headers.Cookie", canary), "nodes.q.headers.Cookie: a literal key is refused, and not shown", refHint},
+		{"line break", set(commented, "nodes.q.label", "a\n"+canary), "nodes.q.label: has a line break or a control character", ""},
+		{"url first", set("", "nodes.a.model", "m"), "nodes.a.url: is required", ""},
+		{"file is broken", set("timeout: 1s\n\"", "timeout", "2s"), "2:1: a quote is not closed", ""},
+		{"fault elsewhere", set("a: b\ntimeout: 1s\n", "timeout", "2s"), "1:1: a: unknown key", ""},
+		{"several lines", set("nodes:\n  a:\n    url: https://h\n    label: one\n      two\n", "nodes.a.label", "x"),
+			"nodes.a.label: cannot be edited safely here", "edit the file by hand at line 4"},
+		{"question mark", set("? retry\n: attempts: 3\n", "timeout", "1s"), "timeout: cannot be edited safely here", "edit the file by hand at line 1"},
+		{"not set", unset("# x\n", "timeout"), "timeout: is not set in the file", ""},
+		{"unset in part", unset(commented, "nodes.hk.model"), "nodes.hk.model: is not set in the file", ""},
+		{"unset unknown", unset(commented, "zzz"), "zzz: unknown key", ""},
+		{"unset what is required", unset(commented, "nodes.q.url"), "nodes.q.url: is required", ""},
+		{"unset a url alone", unset("nodes:\n  a:\n    url: https://h\n", "nodes.a.url"), "nodes.a.url: is required", ""},
+		{"unset beside a remark", unset("retry: {attempts: 3, # why\n  delay: 1s}\n", "retry.attempts"), "retry.attempts: cannot be edited safely here", "edit the file by hand at line 1"},
+	}
+	for _, tt := range tests {
+		var e *Error
+		if !errors.As(tt.err, &e) || tt.err.Error() != tt.want || e.Hint() != tt.hnt {
+			t.Errorf("%s: got %v, hint %q\nwant %s, hint %q", tt.name, tt.err, e.Hint(), tt.want, tt.hnt)
+			continue
+		}
+		if strings.Contains(tt.err.Error()+e.Hint(), canary) {
+			t.Errorf("%s: the secret is repeated: %v", tt.name, tt.err)
+		}
+	}
+}
+
+func TestCheckKey(t *testing.T) {
+	for _, key := range []string{"timeout", "model", "retry.delay", "nodes.a.url", "nodes.a.headers.X-Y"} {
+		if err := CheckKey(key); err != nil {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+	for key, want := range map[string]string{"retry": "retry: is a group; ask for one of the keys in it",
+		"timout": "timout: unknown key; did you mean timeout?"} {
+		if err := CheckKey(key); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/state"
+)
+
+// keyLimit is how long a command or a keyring may take.
+const keyLimit = 10 * time.Second
+
+// keyringService is the name under which keys are kept in a keyring.
+const keyringService = "ferry"
+
+// Keys finds the secrets that references lead to.
+type Keys struct {
+	Lookup Lookup
+	// Dir is the folder of the file: paths in file: and cmd: are relative to it. Home is what ~/ stands for.
+	Dir, Home string
+	// Keyring is SystemKeyring(lookup), or nil where there is none.
+	Keyring Keyring
+	// Environ is the environment of a command, as os.Environ gives it; nil hands on this process's own.
+	Environ []string
+	// Run runs a command and Limit bounds it and the keyring; their zeros mean the real one and 10 s.
+	Run   func(ctx context.Context, argv, environ []string) (stdout, stderr []byte, err error)
+	Limit time.Duration
+}
+
+// KeyError says why a reference led to no secret. Ref is public; nothing here holds the secret.
+type KeyError struct {
+	Ref      Ref
+	Msg      string
+	HintText string
+	Err      error // the cause; it may be nil
+}
+
+func (e *KeyError) Error() string {
+	s := "the key from " + e.Ref.String() + " " + e.Msg
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Hint tells what to do about it; it may be empty.
+func (e *KeyError) Hint() string { return e.HintText }
+
+// Unwrap gives the cause.
+func (e *KeyError) Unwrap() error { return e.Err }
+
+// NoKeyError says that a node wants a key and nothing names one.
+type NoKeyError struct {
+	Node     string
+	HintText string
+}
+
+func (e *NoKeyError) Error() string { return "no key for node " + e.Node }
+
+// Hint shows how to give one; it may have two lines.
+func (e *NoKeyError) Hint() string { return e.HintText }
+
+// For finds the key of a node that Select returned. It is the zero Secret for a node without one (auth: none). It fails
+// with *NoKeyError, or as Resolve does.
+func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
+	switch {
+	case n.Auth.Scheme == AuthNone:
+		return guard.Secret{}, nil
+	case !n.Key.IsZero():
+		return k.Resolve(ctx, n.Key)
+	case n.InFile:
+		return guard.Secret{}, &NoKeyError{n.Name, "ferry config set nodes." + n.Name + ".key env:NAME" +
+			"\nor, if it wants none: ferry config set nodes." + n.Name + ".auth none"}
+	}
+	name := "FERRY_KEY"
+	if n.Name == "direct" {
+		name = "ANTHROPIC_API_KEY"
+	}
+	return guard.Secret{}, &NoKeyError{n.Name, "export " + name + "=…\nor try it without one: ferry ask -n demo hi"}
+}
+
+// Resolve finds the secret that ref leads to. It fails with *KeyError, *state.Error (a key file that others can read)
+// or *guard.SecretError (a secret that no header can carry).
+func (k Keys) Resolve(ctx context.Context, ref Ref) (guard.Secret, error) {
+	var secret string
+	var err error
+	switch ref.scheme {
+	case "env":
+		secret, err = k.fromEnv(ref)
+	case "file":
+		secret, err = k.fromFile(ref)
+	case "cmd":
+		secret, err = k.fromCommand(ctx, ref)
+	case "keyring":
+		secret, err = k.fromKeyring(ctx, ref)
+	default:
+		err = &KeyError{Ref: ref, Msg: "leads nowhere", HintText: refHint}
+	}
+	if err != nil {
+		return guard.Secret{}, err
+	}
+	return guard.NewSecret(secret, ref.String())
+}
+
+func (k Keys) fromEnv(ref Ref) (string, error) {
+	if s := k.Lookup.get(ref.rest); s != "" {
+		return s, nil
+	}
+	return "", &KeyError{Ref: ref, Msg: "is not set or empty", HintText: "export " + ref.rest + "=…"}
+}
+
+func (k Keys) fromFile(ref Ref) (string, error) {
+	path, fault := wholePath(ref.rest, k.Dir, k.Home)
+	if fault != nil {
+		return "", &KeyError{Ref: ref, Msg: fault.Msg, HintText: fault.HintText}
+	}
+	data, err := state.ReadPrivate(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", &KeyError{Ref: ref, Msg: "is not there", Err: err, HintText: "put the key in it, and chmod 600 " + path}
+	}
+	return trimNewline(data), err
+}
+
+// trimNewline takes away the one line end that editors and echo put there.
+func trimNewline(b []byte) string {
+	s, ok := strings.CutSuffix(string(b), "\n")
+	if ok {
+		s = strings.TrimSuffix(s, "\r")
+	}
+	return s
+}
+
+func (k Keys) limit() time.Duration {
+	if k.Limit > 0 {
+		return k.Limit
+	}
+	return keyLimit
+}
+
+// bounded gives a context that ends at the limit, with a cause that says so.
+func (k Keys) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, k.limit(), fmt.Errorf("no answer after %v", k.limit()))
+}
+
+func (k Keys) fromKeyring(ctx context.Context, ref Ref) (string, error) {
+	if k.Keyring == nil {
+		return "", &KeyError{Ref: ref, Msg: "cannot be read: there is no keyring here",
+			HintText: "use env:NAME, file:PATH or cmd:COMMAND instead"}
+	}
+	ctx, cancel := k.bounded(ctx)
+	defer cancel()
+	type answer struct {
+		secret string
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() { // the library takes no context; a keyring that asks its user to unlock it may never answer
+		s, err := k.Keyring.Get(keyringService, ref.rest)
+		answered <- answer{s, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", &KeyError{Ref: ref, Msg: "cannot be read", Err: context.Cause(ctx), HintText: "is the keyring locked?"}
+	case a := <-answered:
+		switch {
+		case errors.Is(a.err, ErrNotInKeyring):
+			return "", &KeyError{Ref: ref, Msg: "is not there", Err: a.err}
+		case a.err != nil:
+			return "", &KeyError{Ref: ref, Msg: "cannot be read", Err: errors.New(printable(a.err.Error(), 200))}
+		}
+		return a.secret, nil
+	}
+}

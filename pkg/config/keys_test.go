@@ -1,0 +1,216 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zalando/go-keyring"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/state"
+)
+
+func mustRef(t *testing.T, s string) Ref {
+	t.Helper()
+	r, err := ParseRef(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.String() != s {
+		t.Errorf("%q became %q", s, r)
+	}
+	return r
+}
+
+func TestResolveEnvAndFile(t *testing.T) {
+	dir, home := t.TempDir(), t.TempDir()
+	write := func(path, text string, mode os.FileMode) {
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(dir, "plain"), canary, 0o600)
+	write(filepath.Join(dir, "newline"), canary+"\n", 0o400)
+	write(filepath.Join(dir, "crlf"), canary+"\r\n", 0o600)
+	write(filepath.Join(dir, "two"), canary+"\n\n", 0o600)
+	write(filepath.Join(dir, "empty"), "\n", 0o600)
+	write(filepath.Join(dir, "open"), canary, 0o644)
+	write(filepath.Join(home, "key"), canary, 0o600)
+	k := Keys{Lookup: vars("K", canary, "EMPTY", "", "SPACE", canary+" x"), Dir: dir, Home: home}
+	tests := []struct{ ref, want, hint string }{
+		{"env:K", "", ""},
+		{"env:ABSENT", "the key from env:ABSENT is not set or empty", "export ABSENT=…"},
+		{"env:EMPTY", "the key from env:EMPTY is not set or empty", "export EMPTY=…"},
+		{"env:SPACE", "the key from env:SPACE has a space at byte 20", "*"},
+		{"file:plain", "", ""},
+		{"file:newline", "", ""},
+		{"file:crlf", "", ""},
+		{"file:~/key", "", ""},
+		{"file:" + filepath.Join(dir, "plain"), "", ""},
+		{"file:two", "the key from file:two has a line break at byte 20", "*"},
+		{"file:empty", "the key from file:empty is empty", "*"},
+		{"file:absent", "the key from file:absent is not there: " + filepath.Join(dir, "absent") + ": cannot open: no such file or directory",
+			"put the key in it, and chmod 600 " + filepath.Join(dir, "absent")},
+		{"file:open", filepath.Join(dir, "open") + ": can be read or written by others (mode 0644)", "chmod 600 " + filepath.Join(dir, "open")},
+	}
+	for _, tt := range tests {
+		got, err := k.Resolve(t.Context(), mustRef(t, tt.ref))
+		if tt.want == "" {
+			if err != nil || got.Reveal() != canary || got.Source() != tt.ref {
+				t.Errorf("%s: got %q from %s, %v", tt.ref, got.Reveal(), got.Source(), err)
+			}
+			continue
+		}
+		var hinter interface{ Hint() string }
+		if err == nil || err.Error() != tt.want || !errors.As(err, &hinter) || tt.hint != "*" && hinter.Hint() != tt.hint {
+			t.Errorf("%s: got %v, want %s", tt.ref, err, tt.want)
+			continue
+		}
+		if strings.Contains(err.Error()+hinter.Hint(), canary) {
+			t.Errorf("%s: the secret is repeated: %v", tt.ref, err)
+		}
+	}
+}
+
+func TestResolveErrorTypes(t *testing.T) {
+	k := Keys{Lookup: vars("SPACE", "a b")}
+	var ke *KeyError
+	if _, err := k.Resolve(t.Context(), mustRef(t, "file:~/key")); !errors.As(err, &ke) {
+		t.Errorf("~/ without a home: %v", err)
+	}
+	if _, err := k.Resolve(t.Context(), Ref{}); !errors.As(err, &ke) {
+		t.Errorf("no reference: %v", err)
+	}
+	var se *state.Error
+	if _, err := k.Resolve(t.Context(), mustRef(t, "file:"+t.TempDir())); !errors.As(err, &se) {
+		t.Errorf("a folder: %T", err)
+	}
+	var ge *guard.SecretError
+	if _, err := k.Resolve(t.Context(), mustRef(t, "env:SPACE")); !errors.As(err, &ge) {
+		t.Errorf("a space: %T", err)
+	}
+}
+
+func TestParseRefRefuses(t *testing.T) {
+	for _, s := range []string{"", canary, "ENV:" + canary, "env:", "env:1A", "env:A-B", "file: ", "cmd:", "cmd:\"" + canary,
+		"cmd:a $(b)", "cmd:a `b`", "cmd:a \"$B\"", "cmd:a; b", "cmd:a > b", "keyring:", "keyring:a\nb", "https://" + canary} {
+		_, err := ParseRef(s)
+		var e *Error
+		if !errors.As(err, &e) || strings.Contains(err.Error()+e.Hint(), canary) {
+			t.Errorf("%q: got %v", s, err)
+		}
+	}
+}
+
+func TestKeyForNode(t *testing.T) {
+	k := Keys{Lookup: vars("K", canary)}
+	named := Node{Name: "hk", InFile: true, Auth: Auth{Scheme: AuthXAPIKey}}
+	tests := []struct {
+		node Node
+		want string
+		hint string
+	}{
+		{Node{Name: "a", Auth: Auth{Scheme: AuthNone}}, "", ""},
+		{Node{Name: "a", Key: Ref{"env", "K"}, Auth: Auth{Scheme: AuthBearer}}, "", ""},
+		{Node{Name: "direct", Auth: Auth{Scheme: AuthXAPIKey}}, "no key for node direct",
+			"export ANTHROPIC_API_KEY=…\nor try it without one: ferry ask -n demo hi"},
+		{Node{Name: "https://h", Auth: Auth{Scheme: AuthXAPIKey}}, "no key for node https://h",
+			"export FERRY_KEY=…\nor try it without one: ferry ask -n demo hi"},
+		{named, "no key for node hk",
+			"ferry config set nodes.hk.key env:NAME\nor, if it wants none: ferry config set nodes.hk.auth none"},
+	}
+	for _, tt := range tests {
+		got, err := k.For(t.Context(), tt.node)
+		if tt.want == "" {
+			if err != nil || got.IsZero() != (tt.node.Auth.Scheme == AuthNone) {
+				t.Errorf("%s: %v, %v", tt.node.Name, got.IsZero(), err)
+			}
+			continue
+		}
+		var e *NoKeyError
+		if !errors.As(err, &e) || err.Error() != tt.want || e.Hint() != tt.hint {
+			t.Errorf("%s: got %v, hint %q", tt.node.Name, err, e.Hint())
+		}
+	}
+}
+
+func TestKeyringThroughTheLibrary(t *testing.T) {
+	keyring.MockInit()
+	there := vars("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
+	ring := SystemKeyring(there)
+	if err := ring.Set("ferry", "work", canary); err != nil {
+		t.Fatal(err)
+	}
+	k := Keys{Keyring: ring}
+	got, err := k.Resolve(t.Context(), mustRef(t, "keyring:work"))
+	if err != nil || got.Reveal() != canary || got.Source() != "keyring:work" {
+		t.Errorf("got %v, %v", got.Source(), err)
+	}
+	if err := ring.Delete("ferry", "work"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.Resolve(t.Context(), mustRef(t, "keyring:work")); !errors.Is(err, ErrNotInKeyring) {
+		t.Errorf("got %v, want ErrNotInKeyring", err)
+	}
+	if err := ring.Delete("ferry", "work"); !errors.Is(err, ErrNotInKeyring) {
+		t.Errorf("got %v, want ErrNotInKeyring", err)
+	}
+	keyring.MockInitWithError(errors.New("locked\x1b[2J"))
+	_, err = k.Resolve(t.Context(), mustRef(t, "keyring:work"))
+	if err == nil || err.Error() != "the key from keyring:work cannot be read: locked?[2J" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNoKeyring(t *testing.T) {
+	_, err := Keys{}.Resolve(t.Context(), mustRef(t, "keyring:work"))
+	var e *KeyError
+	if !errors.As(err, &e) || e.Hint() == "" || err.Error() != "the key from keyring:work cannot be read: there is no keyring here" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// mute is a keyring that never answers: its user does not unlock it.
+type mute struct{ Keyring }
+
+func (mute) Get(string, string) (string, error) { select {} }
+func (mute) Set(string, string, string) error   { select {} }
+
+func TestKeyringThatNeverAnswers(t *testing.T) {
+	k := Keys{Keyring: mute{}, Limit: time.Millisecond}
+	_, err := k.Resolve(t.Context(), mustRef(t, "keyring:work"))
+	if err == nil || err.Error() != "the key from keyring:work cannot be read: no answer after 1ms" {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := (Keys{Keyring: mute{}}).Resolve(ctx, mustRef(t, "keyring:work")); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: got %v", err)
+	}
+}
+
+func TestStoreInKeyring(t *testing.T) {
+	keyring.MockInit()
+	ring := SystemKeyring(vars("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere"))
+	secret, err := guard.NewSecret(canary, "standard input")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := StoreInKeyring(t.Context(), ring, "work", secret); err != nil {
+		t.Fatal(err)
+	}
+	got, err := (Keys{Keyring: ring}).Resolve(t.Context(), mustRef(t, "keyring:work"))
+	if err != nil || got.Reveal() != canary {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := StoreInKeyring(ctx, mute{}, "work", secret); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: got %v", err)
+	}
+}

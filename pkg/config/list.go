@@ -1,0 +1,58 @@
+package config
+
+import "strings"
+
+// Entry is a setting in effect, as List shows it.
+type Entry struct{ Key, Value, Origin string }
+
+// List shows every setting in effect and every key of the file's nodes, with where each comes from. Secrets are shown
+// as their reference, a proxy without its password.
+func List(v *Values, file *File) []Entry {
+	var list []Entry
+	for _, s := range settings() {
+		val := v.set[s.Key]
+		if s.Key == "proxy" {
+			val.text = showProxy(val.text)
+		}
+		list = append(list, Entry{s.Key, val.text, val.origin})
+	}
+	for _, n := range file.Nodes {
+		list = append(list, n.entries()...)
+	}
+	return list
+}
+
+// entries lists a node's keys, those that were said and those that follow from them.
+func (n Node) entries() []Entry {
+	n.fill()
+	prefix := "nodes." + n.Name + "."
+	var list []Entry
+	for _, f := range nodeFields() {
+		text := f.show(n)
+		if text == "" {
+			continue
+		}
+		if f.name == "proxy" {
+			text = showProxy(text)
+		}
+		list = append(list, Entry{prefix + f.name, text, n.Origin(f.name)})
+	}
+	for _, h := range n.Headers {
+		text := h.Value
+		if !h.Ref.IsZero() {
+			text = h.Ref.String()
+		}
+		list = append(list, Entry{prefix + "headers." + h.Name, text, n.Origin("headers." + h.Name)})
+	}
+	return list
+}
+
+// Get is the value in effect of one key of List, as List shows it.
+func Get(v *Values, file *File, key string) (string, bool) {
+	for _, e := range List(v, file) {
+		if e.Key == key || strings.Contains(key, ".headers.") && strings.EqualFold(e.Key, key) {
+			return e.Value, true
+		}
+	}
+	return "", false
+}

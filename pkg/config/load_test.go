@@ -1,0 +1,106 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func TestPath(t *testing.T) {
+	abs := func(p string) string {
+		if runtime.GOOS == "windows" {
+			return `C:` + filepath.FromSlash(p)
+		}
+		return p
+	}
+	tests := []struct {
+		goos   string
+		lookup Lookup
+		want   string
+	}{
+		{"linux", vars("FERRY_CONFIG", "x.yaml", "HOME", "/h"), "x.yaml"},
+		{"linux", vars("XDG_CONFIG_HOME", abs("/x"), "HOME", "/h"), filepath.Join(abs("/x"), "ferry", "config.yaml")},
+		{"linux", vars("XDG_CONFIG_HOME", "rel", "HOME", "/h"), filepath.Join("/h", ".config", "ferry", "config.yaml")},
+		{"darwin", vars("XDG_CONFIG_HOME", "", "HOME", "/h"), filepath.Join("/h", ".config", "ferry", "config.yaml")},
+		{"windows", vars("AppData", "d", "HOME", "/h"), filepath.Join("d", "ferry", "config.yaml")},
+		{"linux", vars("HOME", ""), ""},
+		{"linux", nil, ""},
+		{"windows", vars("HOME", "/h"), ""},
+	}
+	for _, tt := range tests {
+		got, err := pathOn(tt.goos, tt.lookup)
+		var e *Error
+		if got != tt.want || (tt.want == "") != (errors.As(err, &e) && e.Hint() != "") {
+			t.Errorf("%s: got %q, %v, want %q", tt.goos, got, err, tt.want)
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.WriteFile(in("good"), []byte("timeout: 3s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(in("bad"), []byte("timeout: 3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"", in("absent"), in("good/config.yaml"), in("no/folder")} {
+		if f, err := Load(path); err != nil || f.Exists || f.Path != path {
+			t.Errorf("%s: got %+v, %v, want an empty file", path, f, err)
+		}
+	}
+	if f, err := Load(in("good")); err != nil || !f.Exists || f.values["timeout"].text != "3s" {
+		t.Errorf("got %+v, %v", f, err)
+	}
+	var e *Error
+	if _, err := Load(in("bad")); !errors.As(err, &e) || e.File != in("bad") || e.Line != 1 || e.Column != 10 {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Load(dir); !errors.As(err, &e) || !strings.HasPrefix(err.Error(), dir+": cannot read: ") {
+		t.Errorf("a folder: got %v", err)
+	}
+}
+
+func TestDistance(t *testing.T) {
+	tests := []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"a", "", 1}, {"timeout", "timeuot", 1}, {"retry", "retrys", 1}, {"ab", "ba", 1}, {"abc", "xyz", 3},
+		{"NODE", "node", 0}, {"香港", "香冈", 1}}
+	for _, tt := range tests {
+		if got := distance(tt.a, tt.b); got != tt.want {
+			t.Errorf("%s, %s: %d, want %d", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
+const twelveNodes = "\n  n%d: {label: 节点, url: \"https://n%d.example.com/api\", api: messages, key: \"env:K%d\", model: claude-haiku-5-5, headers: {X-Team: core}}"
+
+func BenchmarkLoadTwelveNodes(b *testing.B) {
+	src := "node: n1\nretry: {policy: script, attempts: 3, delay: 2s}\ntls: {min: \"1.3\"}\nnodes:"
+	for i := range 12 {
+		src += strings.ReplaceAll(twelveNodes, "%d", itoa(i))
+	}
+	path := filepath.Join(b.TempDir(), "config.yaml")
+	if err := os.WriteFile(path, []byte(src+"\n"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if f, err := Load(path); err != nil || len(f.Nodes) != 12 {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkLoadMissing(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "config.yaml")
+	for b.Loop() {
+		if _, err := Load(path); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package config
+
+import (
+	"strings"
+)
+
+// API is the dialect that a node speaks.
+type API string
+
+// The dialects, DESIGN section 4.
+const (
+	Messages API = "messages"
+	Complete API = "complete"
+	Chat     API = "chat"
+)
+
+func apis() []string { return []string{string(Messages), string(Complete), string(Chat)} }
+
+// The schemes of Auth.
+const (
+	AuthXAPIKey = "x-api-key"
+	AuthBearer  = "bearer"
+	AuthHeader  = "header"
+	AuthNone    = "none"
+)
+
+// Auth says how the key is sent: as x-api-key, as a bearer token, in the header that Header names, or not at all.
+type Auth struct{ Scheme, Header string }
+
+// String is the form in the file, such as "header:X-Gate".
+func (a Auth) String() string {
+	if a.Scheme == AuthHeader {
+		return a.Scheme + ":" + a.Header
+	}
+	return a.Scheme
+}
+
+// HeaderName is the header that carries the key, "" for none.
+func (a Auth) HeaderName() string {
+	switch a.Scheme {
+	case AuthXAPIKey:
+		return "x-api-key"
+	case AuthBearer:
+		return "Authorization"
+	}
+	return a.Header
+}
+
+// Header is an extra header: a public Value, or a secret that Ref leads to.
+type Header struct {
+	Name, Value string
+	Ref         Ref
+}
+
+// TLS is a node's TLS settings; what is empty is not said. The files are PEM.
+type TLS struct{ Min, CA, Cert, Key string }
+
+// Node is a way to a model. Those of a File are as written; Select gives one that is ready for use, its defaults filled
+// in and its paths made whole.
+type Node struct {
+	Name      string
+	Label     string
+	URL       string // https://…, http://… or demo:?…
+	API       API
+	Key       Ref // zero: no key is known
+	Model     string
+	Auth      Auth
+	Headers   []Header
+	Proxy     string // a URL, none, or "": not said
+	Version   string
+	TLS       TLS
+	Insecure  bool
+	MaxTokens int // 0: not said
+
+	// InFile says that the file defines the node. The others are direct, the demo nodes and URLs.
+	InFile bool
+
+	origins map[string]string // field → where it was said
+}
+
+// Origin says where a field such as "url" was said: "config.yaml:12", a variable, "built in", or "default".
+func (n Node) Origin(field string) string {
+	if o := n.origins[field]; o != "" {
+		return o
+	}
+	return "default"
+}
+
+// IsDemo reports whether the node is the demo node in this process.
+func (n Node) IsDemo() bool { return strings.HasPrefix(n.URL, "demo:") }
+
+// fill sets what follows from the rest where it was not said.
+func (n *Node) fill() {
+	if n.API == "" {
+		n.API = Messages
+	}
+	if n.Auth.Scheme != "" {
+		return
+	}
+	switch {
+	case n.IsDemo() && n.Key.IsZero():
+		n.Auth.Scheme = AuthNone
+	case n.API == Chat:
+		n.Auth.Scheme = AuthBearer
+	default:
+		n.Auth.Scheme = AuthXAPIKey
+	}
+}
+
+// nodeField is one key of a node in the file.
+type nodeField struct {
+	name string
+	kind kind
+	set  func(*Node, string) *Error
+	show func(Node) string
+}
+
+// checked makes a setter of a rule and a place.
+func checked(check func(string) *Error, place func(*Node) *string) (func(*Node, string) *Error, func(Node) string) {
+	set := func(n *Node, s string) *Error {
+		if err := check(s); err != nil {
+			return err
+		}
+		*place(n) = s
+		return nil
+	}
+	return set, func(n Node) string { return *place(&n) }
+}
+
+// nodeFields is the one place for a node's keys; headers, which is a map, stands apart.
+func nodeFields() []nodeField {
+	text := func(name string, check func(string) *Error, place func(*Node) *string) nodeField {
+		set, show := checked(check, place)
+		return nodeField{name, kindText, set, show}
+	}
+	return []nodeField{
+		text("label", checkText, func(n *Node) *string { return &n.Label }),
+		text("url", checkURL, func(n *Node) *string { return &n.URL }),
+		{"api", kindText, setAPI, func(n Node) string { return string(n.API) }},
+		{"key", kindText, setKey, func(n Node) string { return n.Key.String() }},
+		text("model", checkModel, func(n *Node) *string { return &n.Model }),
+		{"auth", kindText, setAuth, func(n Node) string { return n.Auth.String() }},
+		text("proxy", checkNodeProxy, func(n *Node) *string { return &n.Proxy }),
+		text("version", checkVersion, func(n *Node) *string { return &n.Version }),
+		text("tls.min", checkTLS, func(n *Node) *string { return &n.TLS.Min }),
+		text("tls.ca", checkPath, func(n *Node) *string { return &n.TLS.CA }),
+		text("tls.cert", checkPath, func(n *Node) *string { return &n.TLS.Cert }),
+		text("tls.key", checkPath, func(n *Node) *string { return &n.TLS.Key }),
+		{"insecure", kindBool, setInsecure, showInsecure},
+		{"max_tokens", kindNumber, setMaxTokens, showMaxTokens},
+	}
+}

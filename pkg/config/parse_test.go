@@ -1,0 +1,215 @@
+package config
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// canary is a secret that no message may repeat. It has no well-known shape, so that only the rules protect it.
+const canary = "Canary7Secret7Value"
+
+// vars makes a Lookup of pairs.
+func vars(pairs ...string) Lookup {
+	m := map[string]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return func(name string) (string, bool) { v, ok := m[name]; return v, ok }
+}
+
+func mustParse(t *testing.T, src string) *File {
+	t.Helper()
+	f, err := Parse("/etc/x/config.yaml", []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestParseErrors(t *testing.T) {
+	node := func(fields string) string { return "nodes:\n  a: {url: https://h, " + fields + "}\n" }
+	tests := []struct{ name, src, want string }{
+		{"unknown key", "timeoutt: 3s\n", "c.yaml:1:1: timeoutt: unknown key; did you mean timeout?"},
+		{"unknown key, far", "limit: 50/min\n", "c.yaml:1:1: limit: unknown key"},
+		{"unknown key that is no word", "\"" + canary + " x\": 1\n", "c.yaml:1:1: …: unknown key"},
+		{"unknown in a group", "retry:\n  atempts: 3\n", "c.yaml:2:3: retry.atempts: unknown key; did you mean attempts?"},
+		{"unknown in a node", node("modle: x"), "c.yaml:2:23: nodes.a.modle: unknown key; did you mean model?"},
+		{"unknown in a node's tls", node("tls: {sert: x}"), "c.yaml:2:29: nodes.a.tls.sert: unknown key; did you mean cert?"},
+		{"dotted key in a node", node("tls.min: x"), "c.yaml:2:23: nodes.a.tls.min: unknown key"},
+		{"later feature", "node: [a, b]\n", "c.yaml:1:7: node: wants one node; failover over several comes in a later release"},
+		{"comma list", "node: a,b\n", "c.yaml:1:7: node: wants one node; failover over several comes in a later release"},
+		{"bad selector", "node: \"a b\"\n", "c.yaml:1:7: node: wants a node's name, demo, or a URL that begins with https://"},
+		{"number", "retry: {attempts: many}\n", "c.yaml:1:19: retry.attempts: wants a whole number from 1 to 100"},
+		{"zero", "retry: {attempts: 0}\n", "c.yaml:1:19: retry.attempts: wants a whole number from 1 to 100"},
+		{"quoted number", "retry: {attempts: \"3\"}\n", "c.yaml:1:19: retry.attempts: wants a whole number, without quotes"},
+		{"policy", "retry: {policy: scirpt}\n", "c.yaml:1:17: retry.policy: wants one of script, retry-after, backoff; did you mean script?"},
+		{"delay", "retry: {delay: -1s}\n", "c.yaml:1:16: retry.delay: wants a duration from 0s to 24h, such as 2s"},
+		{"no unit", "timeout: 90\n", "c.yaml:1:10: timeout: wants a duration above 0 and at most 24h, such as 90s or 10m"},
+		{"too long", "timeout: 25h\n", "c.yaml:1:10: timeout: wants a duration above 0 and at most 24h, such as 90s or 10m"},
+		{"nothing", "timeout:\n", "c.yaml:1:9: timeout: has no value"},
+		{"map for text", "timeout: {a: b}\n", "c.yaml:1:10: timeout: wants a single value"},
+		{"text for map", "retry: 3\n", "c.yaml:1:8: retry: wants keys and values"},
+		{"list for map", "nodes: [a]\n", "c.yaml:1:8: nodes: wants keys and values"},
+		{"tls", "tls: {min: 1.1}\n", `c.yaml:1:12: tls.min: wants "1.2" or "1.3"`},
+		{"proxy", "proxy: ftp://u:" + canary + "@h\n", "c.yaml:1:8: proxy: wants none or a URL such as http://host:3128 or socks5h://host:1080"},
+		{"root is a list", "- a\n", "c.yaml:1:1: wants keys and values, such as timeout: 10m"},
+		{"twice", "timeout: 1s\nproxy: none\ntimeout: 2s\n", "c.yaml:3:1: timeout: is given twice; first on line 1"},
+		{"two documents", "timeout: 1s\n---\ntimeout: 2s\n", "c.yaml:2:1: a second document begins here; one is wanted"},
+		{"alias", "timeout: &a 1s\nproxy: *a\n", "c.yaml:1:10: timeout: anchors and aliases are not used in this file"},
+		{"unknown alias", "timeout: *" + canary + "\n", "c.yaml:1:10: is not valid YAML"},
+		{"tag", "timeout: !!str 1s\n", "c.yaml:1:10: timeout: tags are not used in this file"},
+		{"key that is a map", "{a: b}: c\n", "c.yaml:1:1: a key must be a word"},
+
+		{"bad indentation", "retry:\n  delay: 1s\n attempts: 3\n", "c.yaml:3:2: a key is expected here; check the indentation and the quotes"},
+		{"colon in a value", "timeout: a: " + canary + "\n", "c.yaml:1:11: a ':' is not allowed here; check the indentation, and quote a value that holds one"},
+		{"tab", "retry:\n\tdelay: 1s\n", "c.yaml:2:1: a value cannot begin with this character; quote it, and indent with spaces"},
+		{"open quote", "timeout: 1s\nproxy: \"" + canary + "\n", "c.yaml:2:8: a quote is not closed"},
+		{"open bracket", "retry: {delay: 1s\n", "c.yaml:2:1: a ',' or the closing bracket is missing"},
+		{"no colon", "timeout: 1s\n" + canary + "\n", "c.yaml:3:1: a ':' is missing after a key"},
+		{"not UTF-8", "timeout: 1s\n# \xff" + canary + "\n", "c.yaml:2:3: is not UTF-8"},
+		{"control character", "a\x1b\n", "c.yaml:1:2: has a control character"},
+		{"lone carriage return", "a: b\rc: d\n", "c.yaml:1:5: has a carriage return without a line feed"},
+		{"line separator", "a: b\u2028c: d\n", "c.yaml:1:5: has a line separator that is not a line feed"},
+		{"UTF-16", "\xff\xfea\x00", "c.yaml:1:1: is not UTF-8"},
+		{"large", strings.Repeat("#", MaxSize+1), "c.yaml: is larger than 1 MiB"},
+		{"deep", strings.Repeat("[", 40) + strings.Repeat("]", 40), "c.yaml:1:18: is nested too deep"},
+
+		{"no url", "nodes:\n  香港: {api: chat}\n", "c.yaml:2:3: nodes.香港.url: is required"},
+		{"empty node", "nodes:\n  a:\n", "c.yaml:2:3: nodes.a.url: is required"},
+		{"node name", "nodes: {a/b: {url: https://h}}\n", "c.yaml:1:9: nodes.…: wants a name of letters, digits, - and _"},
+		{"reserved name", "nodes: {demo: {url: https://h}}\n", "c.yaml:1:9: nodes.demo: this name is taken: the demo node is built in"},
+		{"same name", "nodes:\n  a: {url: https://h}\n  a: {url: https://i}\n", "c.yaml:3:3: nodes.a: is given twice; first on line 2"},
+		{"scheme", "nodes: {a: {url: \"ftp://h\"}}\n", "c.yaml:1:18: nodes.a.url: wants a URL that begins with https:// or http://, or demo:"},
+		{"no host", "nodes: {a: {url: \"https:///x\"}}\n", "c.yaml:1:18: nodes.a.url: wants a URL such as https://host/api"},
+		{"port", "nodes: {a: {url: \"https://h:70000\"}}\n", "c.yaml:1:18: nodes.a.url: wants a URL such as https://host/api"},
+		{"userinfo", "nodes: {a: {url: \"https://u:" + canary + "@h\"}}\n", "c.yaml:1:18: nodes.a.url: must not hold a user name or password"},
+		{"fragment", "nodes: {a: {url: \"https://h/#x\"}}\n", "c.yaml:1:18: nodes.a.url: must not hold a #fragment"},
+		{"key in the query", "nodes: {a: {url: \"https://h/?API-Key=" + canary + "\"}}\n", "c.yaml:1:18: nodes.a.url: has a literal key in its query"},
+		{"signed query", "nodes: {a: {url: \"https://h/?X-Amz-Signature=" + canary + "\"}}\n", "c.yaml:1:18: nodes.a.url: has a literal key in its query"},
+		{"demo with a host", "nodes: {a: {url: \"demo://h\"}}\n", "c.yaml:1:18: nodes.a.url: wants demo: or demo:?faults"},
+		{"api", node("api: message"), "c.yaml:2:28: nodes.a.api: wants one of messages, complete, chat; did you mean messages?"},
+		{"literal key", node("key: " + canary), "c.yaml:2:28: nodes.a.key: a literal key is refused, and not shown"},
+		{"literal key with a colon", node("key: \"x:" + canary + "\""), "c.yaml:2:28: nodes.a.key: a literal key is refused, and not shown"},
+		{"no variable", node("key: \"env:" + canary + " x\""), "c.yaml:2:28: nodes.a.key: wants a variable's name after env:"},
+		{"empty reference", node("key: \"file:\""), "c.yaml:2:28: nodes.a.key: has nothing after file:"},
+		{"shell", node("key: \"cmd:a " + canary + " | b\""), "c.yaml:2:28: nodes.a.key: cmd: takes no ; & | < or >"},
+		{"auth", node("auth: basic"), "c.yaml:2:29: nodes.a.auth: wants x-api-key, bearer, header:NAME or none"},
+		{"auth header", node("auth: \"header:Host\""), "c.yaml:2:29: nodes.a.auth: this header frames the request, and is ferry's to set"},
+		{"auth none and a key", node("auth: none, key: env:K"), "c.yaml:2:3: nodes.a.key: auth is none, so this key would never be sent"},
+		{"header name", node("headers: {\"a b\": c}"), "c.yaml:2:40: nodes.a.headers.…: wants a header's name: letters, digits and -"},
+		{"replay", node("headers: {Idempotency-Key: c}"), "c.yaml:2:50: nodes.a.headers.Idempotency-Key: this header is refused: a library or gateway may send a request that carries it again, past the attempts counted here"},
+		{"literal cookie", node("headers: {COOKIE: " + canary + "}"), "c.yaml:2:41: nodes.a.headers.COOKIE: a literal key is refused, and not shown"},
+		{"literal token", node("headers: {X-Auth-Token: " + canary + "}"), "c.yaml:2:47: nodes.a.headers.X-Auth-Token: a literal key is refused, and not shown"},
+		{"header twice", node("headers: {X-A: b, x-a: c}"), "c.yaml:2:41: nodes.a.headers.x-a: is given twice; the case of a header's name does not count"},
+		{"header of auth", node("api: chat, headers: {authorization: env:K}"), "c.yaml:2:3: nodes.a.headers.authorization: auth sets this header already"},
+		{"header not ASCII", node("headers: {X-A: é}"), "c.yaml:2:38: nodes.a.headers.X-A: wants visible ASCII"},
+		{"truth", node("insecure: yes"), "c.yaml:2:33: nodes.a.insecure: wants true or false"},
+		{"tokens", node("max_tokens: 0"), "c.yaml:2:35: nodes.a.max_tokens: wants a whole number from 1 to 2147483647"},
+		{"version", node("version: \"a b\""), `c.yaml:2:32: nodes.a.version: wants a version such as "2023-06-01"`},
+		{"cert alone", node("tls: {cert: x}"), "c.yaml:2:3: nodes.a.tls: wants cert and key together"},
+		{"empty proxy", node("proxy: \"\""), "c.yaml:2:30: nodes.a.proxy: has no value"},
+		{"line break in a label", node("label: \"a\\nb\""), "c.yaml:2:30: nodes.a.label: has a line break or a control character"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse("c.yaml", []byte(tt.src))
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v, want an *Error", err)
+			}
+			if err.Error() != tt.want {
+				t.Errorf("got  %s\nwant %s", err, tt.want)
+			}
+			if strings.Contains(err.Error()+e.Hint(), canary) {
+				t.Errorf("the secret is repeated: %s, hint %s", err, e.Hint())
+			}
+		})
+	}
+}
+
+// Wherever a key to an API is pasted, it is refused without being shown. The keys are put together here, so that no
+// scanner takes this file for a leak.
+func TestParseKeyShapes(t *testing.T) {
+	long := strings.Repeat("a1B2", 10)
+	keys := []string{
+		"sk-" + long, "sk-ant-" + "api03abc", "AKIA" + "ABCDEFGHIJKLMNOP", "ghp_" + long, "AIza" + long, "xoxb-" + long,
+		"eyJ" + "hbGciOiJI.eyJ" + "zdWIiOiIx.c2ln", "Bearer sk-" + long,
+	}
+	places := []string{"timeout: %", "% : 1", "zzz: [%]", "nodes: {a: {url: https://h, label: %}}",
+		"nodes: {a: {url: https://h, key: \"env:%\"}}", "nodes: {a: {url: \"https://h/%\"}}", "node: {%: {}}"}
+	for _, key := range keys {
+		for _, place := range places {
+			_, err := Parse("c.yaml", []byte(strings.ReplaceAll(place, "%", key)))
+			var e *Error
+			if !errors.As(err, &e) || e.Msg != "this looks like a key to an API, and is not shown" {
+				t.Errorf("%s in %q: got %v", key, place, err)
+				continue
+			}
+			if strings.Contains(err.Error()+e.Hint(), key) {
+				t.Errorf("the key is repeated: %v", err)
+			}
+		}
+	}
+	for _, word := range []string{"task-force-of-twenty-letters-1", "sk-learn-models-and-other-names", "AKIA", "eyJx.y.z",
+		"risk-assessment-2026-for-everyone", "ghp_short", "https://task-1234567890abcdefghijk.example"} {
+		if looksLikeKey(word) {
+			t.Errorf("%s is taken for a key", word)
+		}
+	}
+}
+
+// The example of DESIGN section 3, without what comes in later releases.
+const example = `
+node: hongkong
+retry: {policy: retry-after, attempts: 5, delay: 0s}
+timeout: 1m30s
+connect_timeout: 5s
+proxy: socks5h://u:pw@127.0.0.1:1080
+tls: {min: 1.2, ca: ca.pem}
+nodes:
+  direct:    {url: https://api.anthropic.com, api: messages, key: "env:ANTHROPIC_API_KEY", model: claude-opus-5-5}
+  hongkong:  {label: 香港代理节点, url: https://hk.example.com/api, key: "env:CLAUDE_KEY"}
+  legacy:    {url: https://yourdomain.com/api, api: complete, key: "file:~/.config/ferry/legacy.key"}
+  qwen:
+    url: https://dashscope.aliyuncs.com/compatible-mode/v1
+    api: chat
+    key: env:DASHSCOPE_API_KEY
+    headers: {X-Team: core, X-Gate: "env:GATE"}
+    proxy: none
+    max_tokens: 800
+    version: 2023-06-01
+    auth: header:X-Key
+    tls: {min: "1.2", cert: c.pem, key: ~/k.pem}
+    insecure: true
+  ernie:     {url: https://qianfan.baidubce.com/v2, api: chat, key: "cmd:pass show qianfan", model: ernie-4.5-turbo-32k}
+  llama:     {url: http://127.0.0.1:11434/v1, api: chat, auth: none, model: llama3.2}
+`
+
+func TestParseExample(t *testing.T) {
+	for _, src := range []string{example, strings.ReplaceAll(example, "\n", "\r\n"), "\ufeff" + example} {
+		f := mustParse(t, src)
+		if got, want := f.Names(nil), []string{"direct", "hongkong", "legacy", "qwen", "ernie", "llama", "demo"}; !reflect.DeepEqual(got, want) {
+			t.Errorf("names %q, want %q", got, want)
+		}
+		got := f.Nodes[3]
+		got.origins = nil
+		want := Node{Name: "qwen", URL: "https://dashscope.aliyuncs.com/compatible-mode/v1", API: Chat,
+			Key: Ref{"env", "DASHSCOPE_API_KEY"}, Headers: []Header{{Name: "X-Team", Value: "core"}, {Name: "X-Gate", Ref: Ref{"env", "GATE"}}},
+			Proxy: "none", MaxTokens: 800, Version: "2023-06-01", Auth: Auth{AuthHeader, "X-Key"},
+			TLS: TLS{Min: "1.2", Cert: "c.pem", Key: "~/k.pem"}, Insecure: true, InFile: true}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+	}
+}
+
+func TestParseNothing(t *testing.T) {
+	for _, src := range []string{"", "\n", "# a remark\n", "---\n", "{}", "~", "nodes:\n", "retry: {}\ntls: ~\n", "\ufeff"} {
+		f, err := Parse("c.yaml", []byte(src))
+		if err != nil || len(f.Nodes) != 0 || !f.Exists {
+			t.Errorf("%q: got %+v, %v", src, f, err)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestSave(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "new", "config.yaml")
+	set := func(key, value string) error {
+		return Save(t.Context(), path, func(src []byte) ([]byte, error) { return Set(src, key, value) })
+	}
+	if err := set("timeout", "5m"); err != nil {
+		t.Fatal(err)
+	}
+	checkMode := func(path string, want fs.FileMode) {
+		t.Helper()
+		info, err := os.Stat(path)
+		if err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != want {
+			t.Errorf("%s: mode %v, %v, want %04o", path, info.Mode(), err, want)
+		}
+	}
+	checkMode(path, 0o600)
+	checkMode(filepath.Dir(path), 0o700)
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := set("node", "demo"); err != nil {
+		t.Fatal(err)
+	}
+	checkMode(path, 0o644)
+	before, err := os.ReadFile(path)
+	if err != nil || string(before) != "timeout: 5m\nnode: demo\n" {
+		t.Fatalf("got %q, %v", before, err)
+	}
+
+	// Nothing is written on an error, whoever makes it.
+	why := errors.New("why")
+	if err := Save(t.Context(), path, func([]byte) ([]byte, error) { return nil, why }); err != why {
+		t.Errorf("got %v", err)
+	}
+	err = Save(t.Context(), path, func([]byte) ([]byte, error) { return []byte("zzz: 1\n"), nil })
+	if err == nil || err.Error() != path+":1:1: zzz: unknown key" {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Save(ctx, path, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
+		t.Errorf("changed to %q, %v", after, err)
+	}
+	// The place of a fault in the file gets the file's name.
+	if err := os.WriteFile(path, []byte("a: b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := set("timeout", "5m"); err == nil || err.Error() != path+":1:1: a: unknown key" {
+		t.Errorf("got %v", err)
+	}
+	if err := Save(t.Context(), "", nil); err == nil {
+		t.Error("no path was taken")
+	}
+}
+
+// Every one of many edits at once is kept.
+func TestSaveTogether(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			err := Save(t.Context(), path, func(src []byte) ([]byte, error) {
+				return Set(src, "nodes.n"+itoa(i)+".url", "https://h")
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	f, err := Load(path)
+	if err != nil || len(f.Nodes) != 8 {
+		t.Errorf("got %d nodes, %v", len(f.Nodes), err)
+	}
+}
+
+func TestInit(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "ferry", "config.yaml")
+	if err := Init(path); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := Load(path); err != nil || len(f.values) != 0 || len(f.Nodes) != 0 {
+		t.Errorf("got %+v, %v", f, err)
+	}
+	var e *Error
+	if err := Init(path); !errors.Is(err, fs.ErrExist) || !errors.As(err, &e) || e.Hint() == "" {
+		t.Errorf("a second time: got %v", err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+	if err := Init(link); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("a link that leads nowhere: got %v", err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "nowhere")); err == nil {
+		t.Error("the link was followed")
+	}
+}
+
+// With every setting switched on, the template is valid, names every key, and shows the defaults.
+func TestTemplate(t *testing.T) {
+	on := regexp.MustCompile(`(?m)^#(  )?(\pL)`).ReplaceAllString(string(Template()), "$1$2")
+	f, err := Parse("config.yaml", []byte(on))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, on)
+	}
+	for _, s := range Settings() {
+		got, ok := f.values[s.Key]
+		switch {
+		case !s.InFile || s.Key == "tls.ca":
+		case s.Key == "proxy":
+			ok = ok && got.text == "none"
+			fallthrough
+		default:
+			if !ok || s.Key != "proxy" && got.text != s.Default {
+				t.Errorf("%s: the template shows %q, the default is %q", s.Key, got.text, s.Default)
+			}
+		}
+	}
+	if len(f.Nodes) != 6 {
+		t.Errorf("%d example nodes, want 6", len(f.Nodes))
+	}
+	for _, field := range nodeFields() {
+		name, _, _ := strings.Cut(field.name, ".")
+		if !strings.Contains(string(Template()), name) {
+			t.Errorf("%s is not in the template", field.name)
+		}
+	}
+	out, err := Set(Template(), "timeout", "5m")
+	if err != nil || string(out) != string(Template())+"timeout: 5m\n" {
+		t.Errorf("set in the template: %v", err)
+	}
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func presets() map[string]string {
+	return map[string]string{"slow": "delay=3s", "flaky": "status=429"}
+}
+
+func TestSelect(t *testing.T) {
+	f := mustParse(t, `
+nodes:
+  hk:    {url: https://hk/api, key: env:HK}
+  qwen:  {url: https://q/v1, api: chat, key: "keyring:q"}
+  local: {url: "demo:?x=1"}
+`)
+	all := []string{"ANTHROPIC_API_KEY", "a", "CLAUDE_KEY", "c", "ANTHROPIC_BASE_URL", "https://base/x", "ANTHROPIC_MODEL", "m",
+		"FERRY_KEY", "f"}
+	none := AuthNone
+	tests := []struct {
+		selector, api string
+		env           []string
+		want          Node
+	}{
+		// No variable touches a node of the file.
+		{"hk", "", all, Node{Name: "hk", URL: "https://hk/api", API: Messages, Key: Ref{"env", "HK"}, Auth: Auth{Scheme: AuthXAPIKey}, InFile: true}},
+		{"qwen", "chat", all, Node{Name: "qwen", URL: "https://q/v1", API: Chat, Key: Ref{"keyring", "q"}, Auth: Auth{Scheme: AuthBearer}, InFile: true}},
+		{"local", "", nil, Node{Name: "local", URL: "demo:?x=1", API: Messages, Auth: Auth{Scheme: none}, InFile: true}},
+		{"direct", "", nil, Node{Name: "direct", URL: "https://api.anthropic.com", API: Messages, Auth: Auth{Scheme: AuthXAPIKey}}},
+		{"direct", "messages", all, Node{Name: "direct", URL: "https://base/x", API: Messages, Key: Ref{"env", "ANTHROPIC_API_KEY"}, Model: "m", Auth: Auth{Scheme: AuthXAPIKey}}},
+		{"direct", "", []string{"ANTHROPIC_API_KEY", "", "CLAUDE_KEY", "c"}, Node{Name: "direct", URL: "https://api.anthropic.com", API: Messages, Key: Ref{"env", "CLAUDE_KEY"}, Auth: Auth{Scheme: AuthXAPIKey}}},
+		{"demo", "", all, Node{Name: "demo", URL: "demo:", API: Messages, Auth: Auth{Scheme: none}}},
+		{"demo/slow", "chat", nil, Node{Name: "demo/slow", URL: "demo:?delay=3s", API: Chat, Auth: Auth{Scheme: none}}},
+		{"demo:?status=503", "", nil, Node{Name: "demo", URL: "demo:?status=503", API: Messages, Auth: Auth{Scheme: none}}},
+		// A URL's key is FERRY_KEY and nothing else.
+		{"https://h/v1?a=b", "chat", all, Node{Name: "https://h/v1", URL: "https://h/v1?a=b", API: Chat, Key: Ref{"env", "FERRY_KEY"}, Auth: Auth{Scheme: AuthBearer}}},
+		{"https://h", "", []string{"ANTHROPIC_API_KEY", "a"}, Node{Name: "https://h", URL: "https://h", API: Messages, Auth: Auth{Scheme: AuthXAPIKey}}},
+		{"http://127.0.0.1:8080", "", []string{"FERRY_KEY", "f"}, Node{Name: "http://127.0.0.1:8080", URL: "http://127.0.0.1:8080", API: Messages, Key: Ref{"env", "FERRY_KEY"}, Auth: Auth{Scheme: AuthXAPIKey}}},
+		{"http://[::1]:8080", "", nil, Node{Name: "http://[::1]:8080", URL: "http://[::1]:8080", API: Messages, Auth: Auth{Scheme: none}}},
+		{"http://localhost/v1", "", nil, Node{Name: "http://localhost/v1", URL: "http://localhost/v1", API: Messages, Auth: Auth{Scheme: none}}},
+		{"http://10.0.0.1", "", nil, Node{Name: "http://10.0.0.1", URL: "http://10.0.0.1", API: Messages, Auth: Auth{Scheme: AuthXAPIKey}}},
+	}
+	for _, tt := range tests {
+		got, err := f.Select(Selection{Selector: tt.selector, API: tt.api, Presets: presets(), Lookup: vars(tt.env...)})
+		got.origins = nil
+		if err != nil || !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: %v\ngot  %+v\nwant %+v", tt.selector, err, got, tt.want)
+		}
+	}
+	// The file's own direct hides the built-in one, variables and all.
+	f = mustParse(t, "nodes: {direct: {url: https://mine, key: env:MINE}}")
+	got, err := f.Select(Selection{Selector: "direct", Lookup: vars(all...)})
+	if err != nil || got.URL != "https://mine" || got.Key.String() != "env:MINE" || got.Model != "" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if o := got.Origin("url"); o != "config.yaml:1" {
+		t.Errorf("origin %q", o)
+	}
+}
+
+func TestSelectErrors(t *testing.T) {
+	f := mustParse(t, "nodes: {hongkong: {url: https://h}, qwen: {url: https://q, api: chat}}")
+	tests := []struct{ selector, api, origin, want string }{
+		{"hongkon", "", "", "unknown node hongkon; did you mean hongkong?"},
+		{"dirct", "", "FERRY_NODE", "unknown node dirct (from FERRY_NODE); did you mean direct?"},
+		{"elsewhere", "", "default", "unknown node elsewhere"},
+		{"demo/slwo", "", "", "unknown demo node demo/slwo; did you mean demo/slow?"},
+		{"hongkong,qwen", "", "", "node: wants one node; failover over several comes in a later release"},
+		{"hongkong qwen", "", "", "node: wants a node's name, demo, or a URL that begins with https://"},
+		{"", "", "", "node: has no value"},
+		{"ftp://h", "", "", "node: wants a node's name, demo, or a URL that begins with https://"},
+		{"https://u:" + canary + "@h", "", "", "node: must not hold a user name or password"},
+		{"https://h?token=" + canary, "", "", "node: has a literal key in its query"},
+		{"https://h%zz" + canary, "", "", "node: wants a URL such as https://host/api"},
+		{"sk-ant-" + canary, "", "", "node: this looks like a key to an API, and is not shown"},
+		{"https://h", "chta", "", "--api: wants one of messages, complete, chat; did you mean chat?"},
+		{"qwen", "messages", "", "--api: node qwen speaks chat"},
+		{"qwen", "x", "", "--api: wants one of messages, complete, chat"},
+		{"direct", "chat", "", "--api: node direct speaks messages"},
+	}
+	for _, tt := range tests {
+		_, err := f.Select(Selection{Selector: tt.selector, API: tt.api, Origin: tt.origin, Presets: presets()})
+		var e *Error
+		if !errors.As(err, &e) || err.Error() != tt.want {
+			t.Errorf("%s: got %v, want %s", tt.selector, err, tt.want)
+			continue
+		}
+		if strings.Contains(err.Error()+e.Hint(), canary) {
+			t.Errorf("the secret is repeated: %v", err)
+		}
+	}
+	for name, want := range map[string]string{"ANTHROPIC_BASE_URL": "ANTHROPIC_BASE_URL: must not hold a user name or password",
+		"ANTHROPIC_MODEL": "ANTHROPIC_MODEL: wants a model's name, which has no spaces"} {
+		_, err := f.Select(Selection{Selector: "direct", Lookup: vars(name, map[string]string{
+			"ANTHROPIC_BASE_URL": "https://u:" + canary + "@h", "ANTHROPIC_MODEL": "a b"}[name])})
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	f := mustParse(t, "nodes: {b: {url: https://h}, a: {url: https://h}}")
+	if got, want := f.Names(presets()), []string{"b", "a", "direct", "demo", "demo/flaky", "demo/slow"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,50 @@
+package config
+
+// Template is the file that ferry config init writes: every key, commented out, with its reason and its default. A "#"
+// before a letter, or before two spaces and a letter, goes to make a setting; the rest are remarks. A test holds the
+// defaults to those of Settings.
+func Template() []byte {
+	return []byte(`# The configuration of ferry. All of it is optional.
+#
+# A line with a letter right after its "#" is a setting that is switched off, with
+# its default: take the "#" away to switch it on. Under nodes, two spaces follow.
+# A flag wins over a FERRY_* variable, that over this file, that over the default.
+# "ferry config set KEY VALUE" edits this file and keeps what you wrote around it.
+
+# The node to take: a name below, direct, demo, or a URL.
+#node: direct
+
+# When to try again. script: as the curl script did, on 429, 502, 503 and 504.
+# retry-after: also on other 5xx and on no answer, for as long as the server says.
+# backoff: with growing, random waits. delay is the script's RETRY_DELAY.
+#retry: {policy: script, attempts: 3, delay: 2s}
+
+# The most time for everything, waits included, and for one connection.
+#timeout: 10m
+#connect_timeout: 15s
+
+# A proxy's URL, or none. Without it HTTPS_PROXY and its kin count, as in curl.
+#proxy: none
+
+# The lowest TLS version, "1.3" or "1.2". ca: a PEM file of authorities to trust
+# instead of the system's. Paths are relative to this file's folder.
+#tls: {min: "1.3"}
+
+# Nodes. A node here takes its address and key from here alone.
+#   url       where it is; /v1/messages and the like are added to it
+#   api       messages (Claude), complete (the script's gateways), chat (the rest)
+#   key       where the key is, never the key itself: env:NAME, file:PATH (0600),
+#             cmd:COMMAND (its output; no shell) or keyring:NAME
+#   auth      x-api-key, bearer, header:NAME or none, where api does not say it
+#   headers   more headers, such as {X-Team: core, X-Gate: "env:GATE"}
+#   also      label, model, max_tokens, proxy, version, tls {min, ca, cert, key},
+#             insecure: true (plain http to an address that is not private)
+#nodes:
+#  direct:   {url: "https://api.anthropic.com", api: messages, key: "env:ANTHROPIC_API_KEY", model: claude-opus-5-5}
+#  hongkong: {label: 香港代理节点, url: "https://hk.example.com/api", api: messages, key: "env:CLAUDE_KEY"}
+#  legacy:   {url: "https://yourdomain.com/api", api: complete, key: "file:~/.config/ferry/legacy.key"}
+#  qwen:     {url: "https://dashscope.aliyuncs.com/compatible-mode/v1", api: chat, key: "env:DASHSCOPE_API_KEY", model: qwen-plus}
+#  ernie:    {url: "https://qianfan.baidubce.com/v2", api: chat, key: "cmd:pass show qianfan", model: ernie-4.5-turbo-32k}
+#  llama:    {url: "http://127.0.0.1:11434/v1", api: chat, auth: none, model: llama3.2}
+`)
+}

@@ -1,0 +1,229 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// maxDepth bounds nesting; the deepest key of all, nodes.NAME.headers.NAME, needs four.
+const maxDepth = 16
+
+// parseTree reads one YAML document and refuses what has no place in this file whatever its keys mean: other documents,
+// anchors, aliases, tags, keys given twice, and anything that looks like a key to an API. It returns nil for a file
+// without content.
+func parseTree(src []byte) (*yaml.Node, *Error) {
+	if err := checkBytes(src); err != nil {
+		return nil, err
+	}
+	doc, err := loadOne(src)
+	if err != nil || doc == nil || len(doc.Content) == 0 {
+		return nil, err
+	}
+	root := doc.Content[0]
+	if err := checkNode(root, "", 0); err != nil {
+		return nil, err
+	}
+	if isNull(root) {
+		return nil, nil
+	}
+	if root.Kind != yaml.MappingNode {
+		return nil, at(root, "", bad("wants keys and values, such as timeout: 10m", ""))
+	}
+	return root, nil
+}
+
+// checkBytes refuses what editors do not show and what breaks lines for YAML only, so that line numbers mean the same
+// to the reader of a message, and to the editing of one value.
+func checkBytes(src []byte) *Error {
+	if len(src) > MaxSize {
+		return bad("is larger than 1 MiB", "")
+	}
+	line, col := 1, 1
+	rest := bytes.TrimPrefix(src, []byte("\ufeff"))
+	for i := 0; i < len(rest); {
+		r, n := utf8.DecodeRune(rest[i:])
+		msg := ""
+		switch {
+		case r == utf8.RuneError && n <= 1:
+			msg = "is not UTF-8"
+		case r == '\r' && (i+1 == len(rest) || rest[i+1] != '\n'):
+			msg = "has a carriage return without a line feed"
+		case r < ' ' && r != '\n' && r != '\r' && r != '\t', r >= 0x7f && r <= 0x9f, r == '\ufeff':
+			msg = "has a control character"
+		case r == '\u2028', r == '\u2029':
+			msg = "has a line separator that is not a line feed"
+		}
+		if msg != "" {
+			return &Error{Line: line, Column: col, Msg: msg}
+		}
+		i += n
+		if col++; r == '\n' {
+			line, col = line+1, 1
+		}
+	}
+	return nil
+}
+
+// loadOne runs the library. Its messages can quote the file, so they are replaced by ours.
+func loadOne(src []byte) (doc *yaml.Node, fault *Error) {
+	defer func() {
+		if recover() != nil { // the library panics on its own bugs
+			doc, fault = nil, bad("cannot be read as YAML", "")
+		}
+	}()
+	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithPlugin(limits{}))
+	if err != nil {
+		return nil, syntaxError(err)
+	}
+	var first, second yaml.Node
+	if err := loader.Load(&first); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, nil
+		}
+		return nil, syntaxError(err)
+	}
+	switch err := loader.Load(&second); {
+	case err == nil:
+		return nil, at(&second, "", bad("a second document begins here; one is wanted", ""))
+	case !errors.Is(err, io.EOF):
+		return nil, syntaxError(err)
+	}
+	return &first, nil
+}
+
+// limits stop the library early: its own bound, 10000 levels, takes a second to reach.
+type limits struct{}
+
+// CheckDepth is asked at every level more.
+func (limits) CheckDepth(depth int, _ *yaml.DepthContext) error {
+	if depth > 4*maxDepth { // a level of the file can be several of the parser's
+		return errors.New(tooDeep)
+	}
+	return nil
+}
+
+// CheckAlias is never asked: aliases are refused before any value is made.
+func (limits) CheckAlias(int, int) error { return nil }
+
+func syntaxError(err error) *Error {
+	var le *yaml.LoadError
+	if !errors.As(err, &le) {
+		return bad("is not valid YAML", "")
+	}
+	e := &Error{Line: le.Mark.Line, Column: le.Mark.Column, Msg: wording(le.Message)}
+	if le.Message == unclosedQuote && le.ContextMark.Line > 0 {
+		e.Line, e.Column = le.ContextMark.Line, le.ContextMark.Column
+	}
+	return e
+}
+
+const (
+	unclosedQuote = "found unexpected end of stream"
+	tooDeep       = "is nested too deep"
+)
+
+// wording says in our words what the library's commonest messages mean. A message that it does not know is not shown:
+// some of them quote the file.
+func wording(msg string) string {
+	switch msg {
+	case tooDeep:
+		return tooDeep
+	case unclosedQuote:
+		return "a quote is not closed"
+	case "mapping values are not allowed in this context":
+		return "a ':' is not allowed here; check the indentation, and quote a value that holds one"
+	case "found character that cannot start any token":
+		return "a value cannot begin with this character; quote it, and indent with spaces"
+	case "found a tab character where an indentation space is expected":
+		return "a tab is not allowed here; indent with spaces"
+	case "did not find expected key":
+		return "a key is expected here; check the indentation and the quotes"
+	case "could not find expected ':'":
+		return "a ':' is missing after a key"
+	case "did not find expected ',' or ']'", "did not find expected ',' or '}'":
+		return "a ',' or the closing bracket is missing"
+	case "block sequence entries are not allowed in this context":
+		return "a '-' is not allowed here"
+	}
+	return "is not valid YAML"
+}
+
+// checkNode walks the whole tree, unknown keys included, so that a secret pasted anywhere is found before any message
+// can repeat it.
+func checkNode(n *yaml.Node, key string, depth int) *Error {
+	switch {
+	case depth > maxDepth:
+		return at(n, "", bad(tooDeep, ""))
+	case n.Kind == yaml.AliasNode, n.Anchor != "":
+		return at(n, key, bad("anchors and aliases are not used in this file", "write the value out"))
+	case n.Style&yaml.TaggedStyle != 0:
+		return at(n, key, bad("tags are not used in this file", "write the value without its !tag"))
+	case n.Kind == yaml.ScalarNode && looksLikeKey(n.Value):
+		return at(n, key, bad("this looks like a key to an API, and is not shown", refHint))
+	}
+	if n.Kind != yaml.MappingNode {
+		for _, c := range n.Content {
+			if err := checkNode(c, key, depth+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	seen := make(map[string]int, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		if err := checkNode(k, key, depth+1); err != nil {
+			return err
+		}
+		if k.Kind != yaml.ScalarNode {
+			return at(k, key, bad("a key must be a word", ""))
+		}
+		inner := join(key, k.Value)
+		if line, ok := seen[k.Value]; ok {
+			return at(k, inner, bad("is given twice; first on line "+itoa(line), ""))
+		}
+		seen[k.Value] = k.Line
+		if err := checkNode(v, inner, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// at puts a fault in its place.
+func at(n *yaml.Node, key string, e *Error) *Error {
+	e.Line, e.Column, e.Key = n.Line, n.Column, key
+	return e
+}
+
+// join makes a dotted key. What does not look like a word is not repeated: it may be a secret in the wrong place.
+func join(key, name string) string {
+	if !isWord(name) {
+		name = "…"
+	}
+	if key == "" {
+		return name
+	}
+	return key + "." + name
+}
+
+// isNull holds for nothing at all, ~ and null.
+func isNull(n *yaml.Node) bool {
+	if n.Kind != yaml.ScalarNode || !isPlain(n) {
+		return false
+	}
+	switch n.Value {
+	case "", "~", "null", "Null", "NULL":
+		return true
+	}
+	return false
+}
+
+// isPlain holds for a scalar without quotes and not in block style.
+func isPlain(n *yaml.Node) bool {
+	return n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
+}

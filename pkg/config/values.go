@@ -1,0 +1,189 @@
+package config
+
+import (
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"ferry/pkg/retry"
+)
+
+// Values are the settings in effect.
+type Values struct {
+	set map[string]value
+}
+
+type value struct {
+	text   string
+	origin string
+	// outside says that a flag or a variable set it, which a node's own key does not overrule.
+	outside bool
+}
+
+// Resolve decides every setting: flag, then FERRY_* variable, then file, then default (DESIGN section 3). An empty
+// variable counts as not set. flags holds, by setting key, what the command line gave. Only the value that wins is
+// checked; it fails with *Error, whose Key is the flag or the variable.
+func Resolve(file *File, lookup Lookup, flags map[string]string) (*Values, error) {
+	v := &Values{set: map[string]value{}}
+	for _, s := range settings() {
+		chosen, err := choose(s, file, lookup, flags)
+		if err != nil {
+			return nil, err
+		}
+		v.set[s.Key] = chosen
+	}
+	for key := range flags {
+		if _, ok := v.set[key]; !ok {
+			return nil, &Error{Key: key, Msg: "unknown setting"}
+		}
+	}
+	if ca := v.set["tls.ca"]; ca.text != "" {
+		whole, err := file.wholePath(ca.text, lookup)
+		if err != nil {
+			err.Key = "tls.ca"
+			return nil, err
+		}
+		ca.text = whole
+		v.set["tls.ca"] = ca
+	}
+	return v, nil
+}
+
+func choose(s setting, file *File, lookup Lookup, flags map[string]string) (value, error) {
+	fail := func(name string, err *Error) (value, error) {
+		err.Key = name
+		return value{}, err
+	}
+	if text, ok := flags[s.Key]; ok {
+		if err := s.check(text); err != nil {
+			return fail("--"+s.Flag, err)
+		}
+		return value{text, "flag --" + s.Flag, true}, nil
+	}
+	if s.Env != "" {
+		if text := lookup.get(s.Env); text != "" {
+			if err := s.check(text); err != nil {
+				return fail(s.Env, err)
+			}
+			return value{text, s.Env, true}, nil
+		}
+	}
+	if fv, ok := file.values[s.Key]; ok {
+		return value{fv.text, file.origin(fv.line), false}, nil
+	}
+	return value{s.Default, "default", false}, nil
+}
+
+// wholePath makes a path of the file whole: relative to the file's folder, or to HOME after ~/.
+func (f *File) wholePath(path string, lookup Lookup) (string, *Error) {
+	return wholePath(path, f.Dir(), lookup.get("HOME"))
+}
+
+func wholePath(path, dir, home string) (string, *Error) {
+	rest, tilde := strings.CutPrefix(path, "~/")
+	switch {
+	case tilde && home == "":
+		return "", bad("begins with ~/, and HOME is not set", "write the whole path")
+	case tilde:
+		return filepath.Join(home, rest), nil
+	case filepath.IsAbs(path):
+		return path, nil
+	}
+	return filepath.Join(dir, path), nil
+}
+
+// Origin says where a setting's value comes from: "flag --attempts", "FERRY_ATTEMPTS", "config.yaml:3" or "default".
+func (v *Values) Origin(key string) string { return v.set[key].origin }
+
+// Node is the selector of the node to take, for Select.
+func (v *Values) Node() string { return v.set["node"].text }
+
+// Policy is the retry policy.
+func (v *Values) Policy() retry.Policy { return retry.Policy(v.set["retry.policy"].text) }
+
+// Attempts is how many attempts are made in all, from 1.
+func (v *Values) Attempts() int { return v.number("retry.attempts") }
+
+// Delay is the script's RETRY_DELAY, from 0.
+func (v *Values) Delay() time.Duration { return v.duration("retry.delay") }
+
+// Timeout is the most time for everything, above 0.
+func (v *Values) Timeout() time.Duration { return v.duration("timeout") }
+
+// ConnectTimeout is the most time for one connection, above 0.
+func (v *Values) ConnectTimeout() time.Duration { return v.duration("connect_timeout") }
+
+// Proxy is the proxy for nodes that name none: a URL, "none", or "" for what the system's variables say. It may hold a
+// password: ProxyFor is what to use, and List what to show.
+func (v *Values) Proxy() string { return v.set["proxy"].text }
+
+// ProxyFor is the proxy for a node: a flag or variable wins, then the node's own, then the file's.
+func (v *Values) ProxyFor(n Node) string {
+	if all := v.set["proxy"]; all.outside || n.Proxy == "" {
+		return all.text
+	}
+	return n.Proxy
+}
+
+// Output is the form of the output. Each command knows which forms it has.
+func (v *Values) Output() string { return v.set["output"].text }
+
+// TLSFor is a node's TLS settings with the file's own where the node says nothing. Min is never empty.
+func (v *Values) TLSFor(n Node) TLS {
+	t := n.TLS
+	if t.Min == "" {
+		t.Min = v.set["tls.min"].text
+	}
+	if t.CA == "" {
+		t.CA = v.set["tls.ca"].text
+	}
+	return t
+}
+
+// Model is the model to ask a node for: flag, FERRY_MODEL, the node's own (which is ANTHROPIC_MODEL for the built-in
+// direct), then the default of messages. In complete it may be "", as in the script. In chat there is no default, and
+// none is an *Error.
+func (v *Values) Model(n Node) (string, error) {
+	m := v.set["model"]
+	switch {
+	case m.outside:
+		return m.text, nil
+	case n.Model != "":
+		return n.Model, nil
+	case n.API == Complete:
+		return "", nil
+	case n.API == Chat:
+		hint := "name one with -m or FERRY_MODEL"
+		if n.InFile {
+			hint = "name one with -m, or in the file: ferry config set nodes." + n.Name + ".model NAME"
+		}
+		return "", bad("node "+n.Name+" has no model", hint)
+	}
+	return m.text, nil
+}
+
+// MaxTokens is the most tokens of a node's answer: flag, FERRY_MAX_TOKENS, the node's own, then 4096, or the script's
+// 100 in complete.
+func (v *Values) MaxTokens(n Node) int {
+	switch {
+	case v.set["max_tokens"].outside:
+		return v.number("max_tokens")
+	case n.MaxTokens > 0:
+		return n.MaxTokens
+	case n.API == Complete:
+		return completeMaxTokens
+	}
+	return v.number("max_tokens")
+}
+
+// number and duration read what Resolve checked, or a default, which a test checks.
+func (v *Values) number(key string) int {
+	n, _ := strconv.Atoi(v.set[key].text)
+	return n
+}
+
+func (v *Values) duration(key string) time.Duration {
+	d, _ := time.ParseDuration(v.set[key].text)
+	return d
+}

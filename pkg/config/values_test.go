@@ -1,0 +1,290 @@
+package config
+
+import (
+	"errors"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/pkg/retry"
+)
+
+func mustResolve(t *testing.T, f *File, lookup Lookup, flags map[string]string) *Values {
+	t.Helper()
+	v, err := Resolve(f, lookup, flags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// Every default passes its own rule and reaches its accessor.
+func TestDefaults(t *testing.T) {
+	for _, s := range settings() {
+		if s.Default == "" {
+			continue
+		}
+		if err := s.check(s.Default); err != nil {
+			t.Errorf("%s: the default: %v", s.Key, err)
+		}
+	}
+	v := mustResolve(t, &File{}, nil, nil)
+	got := []any{v.Node(), v.Policy(), v.Attempts(), v.Delay(), v.Timeout(), v.ConnectTimeout(), v.Proxy(), v.Output(),
+		v.TLSFor(Node{}), v.MaxTokens(Node{API: Messages}), v.MaxTokens(Node{API: Complete}), v.MaxTokens(Node{API: Chat})}
+	want := []any{"direct", retry.Script, 3, 2 * time.Second, 10 * time.Minute, 15 * time.Second, "", "text",
+		TLS{Min: "1.3"}, 4096, 100, 4096}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	for _, s := range Settings() {
+		if v.Origin(s.Key) != "default" {
+			t.Errorf("%s: origin %q", s.Key, v.Origin(s.Key))
+		}
+	}
+}
+
+// For each setting: flag over variable over file over default.
+func TestPrecedence(t *testing.T) {
+	samples := map[string][3]string{ // flag, variable, file
+		"node":            {"a", "b", "c"},
+		"retry.policy":    {"backoff", "retry-after", "script"},
+		"retry.attempts":  {"7", "8", "9"},
+		"retry.delay":     {"0s", "4s", "5s"},
+		"timeout":         {"1s", "2s", "3s"},
+		"connect_timeout": {"4s", "5s", "6s"},
+		"proxy":           {"", "none", "http://h:1"},
+		"tls.min":         {"", "", "1.2"},
+		"tls.ca":          {"", "", "/ca.pem"},
+		"output":          {"json", "raw", ""},
+		"model":           {"m1", "m2", ""},
+		"max_tokens":      {"11", "12", ""},
+	}
+	for _, s := range Settings() {
+		sample, ok := samples[s.Key]
+		if !ok {
+			t.Errorf("%s has no sample", s.Key)
+		}
+		f, flags, env := &File{}, map[string]string{}, []string{}
+		check := func(text, origin string) {
+			t.Helper()
+			v := mustResolve(t, f, vars(env...), flags)
+			if v.set[s.Key].text != filepath.FromSlash(text) && v.set[s.Key].text != text || v.Origin(s.Key) != origin {
+				t.Errorf("%s: got %q from %s, want %q from %s", s.Key, v.set[s.Key].text, v.Origin(s.Key), text, origin)
+			}
+		}
+		check(s.Default, "default")
+		if s.InFile {
+			out, err := Set(nil, s.Key, sample[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			f = mustParse(t, "# one\n"+string(out))
+			line := 1 + strings.Count(string(out), "\n")
+			check(sample[2], "config.yaml:"+itoa(line))
+		}
+		if s.Env != "" {
+			env = []string{s.Env, sample[1]}
+			check(sample[1], s.Env)
+		}
+		if s.Flag != "" {
+			flags[s.Key] = sample[0]
+			check(sample[0], "flag --"+s.Flag)
+		}
+	}
+	// An empty variable counts as not set.
+	if v := mustResolve(t, &File{}, vars("FERRY_NODE", ""), nil); v.Origin("node") != "default" {
+		t.Errorf("an empty variable counts: %s", v.Origin("node"))
+	}
+}
+
+func TestResolveErrors(t *testing.T) {
+	tests := []struct {
+		lookup Lookup
+		flags  map[string]string
+		want   string
+	}{
+		{vars("FERRY_ATTEMPTS", canary), nil, "FERRY_ATTEMPTS: wants a whole number from 1 to 100"},
+		{vars("FERRY_ATTEMPTS", "+3"), nil, "FERRY_ATTEMPTS: wants a whole number from 1 to 100"},
+		{nil, map[string]string{"retry.delay": canary}, "--retry-delay: wants a duration from 0s to 24h, such as 2s"},
+		{nil, map[string]string{"timeout": "0"}, "--timeout: wants a duration above 0 and at most 24h, such as 90s or 10m"},
+		{vars("FERRY_PROXY", "http://u:"+canary+"@h:x"), nil, "FERRY_PROXY: wants none or a URL such as http://host:3128 or socks5h://host:1080"},
+		{nil, map[string]string{"node": ""}, "--node: has no value"},
+		{nil, map[string]string{"node": "a,b"}, "--node: wants one node; failover over several comes in a later release"},
+		{nil, map[string]string{"node": "https://a,https://b"}, "--node: wants one node; failover over several comes in a later release"},
+		{nil, map[string]string{"node": "https://u:" + canary + "@h"}, "--node: must not hold a user name or password"},
+		{nil, map[string]string{"model": "a b"}, "--model: wants a model's name, which has no spaces"},
+		{nil, map[string]string{"retry.policy": "backof"}, "--retry-policy: wants one of script, retry-after, backoff; did you mean backoff?"},
+		{vars("FERRY_OUTPUT", "a b"), nil, "FERRY_OUTPUT: wants a word, such as text or json"},
+		{nil, map[string]string{"nope": "1"}, "nope: unknown setting"},
+	}
+	for _, tt := range tests {
+		_, err := Resolve(&File{}, tt.lookup, tt.flags)
+		var e *Error
+		if !errors.As(err, &e) || err.Error() != tt.want {
+			t.Errorf("got %v, want %s", err, tt.want)
+		}
+	}
+	// What does not win is not looked at.
+	mustResolve(t, &File{}, vars("FERRY_ATTEMPTS", "many"), map[string]string{"retry.attempts": "2"})
+	// ~/ without HOME.
+	f := mustParse(t, "tls: {ca: ~/ca.pem}")
+	if _, err := Resolve(f, nil, nil); err == nil || err.Error() != "tls.ca: begins with ~/, and HOME is not set" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestModelAndTokens(t *testing.T) {
+	base := []string{"ANTHROPIC_MODEL", "env-direct"}
+	f := mustParse(t, `
+nodes:
+  plain: {url: https://h}
+  own:   {url: https://h, model: own, max_tokens: 7}
+  old:   {url: https://h, api: complete}
+  oldm:  {url: https://h, api: complete, model: om, max_tokens: 8}
+  chat:  {url: https://h, api: chat}
+`)
+	tests := []struct {
+		node, flag, env string
+		model           string
+		tokens          int
+	}{
+		{"plain", "", "", "claude-haiku-5-5", 4096},
+		{"own", "", "", "own", 7},
+		{"own", "", "e", "e", 7},
+		{"own", "f", "e", "f", 7},
+		{"old", "", "", "", 100},
+		{"old", "f", "", "f", 100},
+		{"oldm", "", "", "om", 8},
+		{"chat", "f", "", "f", 4096},
+		{"direct", "", "", "env-direct", 4096},
+		{"direct", "", "e", "e", 4096},
+		{"demo", "", "", "claude-haiku-5-5", 4096},
+	}
+	for _, tt := range tests {
+		flags, env := map[string]string{}, base
+		if tt.flag != "" {
+			flags["model"] = tt.flag
+		}
+		if tt.env != "" {
+			env = append([]string{"FERRY_MODEL", tt.env}, base...)
+		}
+		v := mustResolve(t, f, vars(env...), flags)
+		n, err := f.Select(Selection{Selector: tt.node, Lookup: vars(env...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		model, err := v.Model(n)
+		if err != nil || model != tt.model || v.MaxTokens(n) != tt.tokens {
+			t.Errorf("%+v: got %q, %d, %v", tt, model, v.MaxTokens(n), err)
+		}
+	}
+	v := mustResolve(t, f, vars("FERRY_MAX_TOKENS", "5"), nil)
+	if got := v.MaxTokens(f.Nodes[1]); got != 5 {
+		t.Errorf("FERRY_MAX_TOKENS over the node's: got %d", got)
+	}
+	n, err := f.Select(Selection{Selector: "chat"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = mustResolve(t, f, nil, nil).Model(n)
+	var e *Error
+	if !errors.As(err, &e) || err.Error() != "node chat has no model" ||
+		e.Hint() != "name one with -m, or in the file: ferry config set nodes.chat.model NAME" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNodeOverFile(t *testing.T) {
+	f := mustParse(t, `
+proxy: http://file:1
+tls: {min: "1.2", ca: sub/ca.pem}
+nodes:
+  own: {url: https://h, proxy: none, tls: {min: "1.3", ca: ~/own.pem, cert: /c, key: k}}
+  plain: {url: https://h}
+`)
+	home := vars("HOME", "/home/u")
+	own, err := f.Select(Selection{Selector: "own", Lookup: home})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := f.Select(Selection{Selector: "plain"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := mustResolve(t, f, nil, nil)
+	slash := filepath.FromSlash
+	if got, want := v.TLSFor(own), (TLS{"1.3", slash("/home/u/own.pem"), "/c", slash("/etc/x/k")}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got, want := v.TLSFor(plain), (TLS{Min: "1.2", CA: slash("/etc/x/sub/ca.pem")}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if a, b := v.ProxyFor(own), v.ProxyFor(plain); a != "none" || b != "http://file:1" {
+		t.Errorf("proxies %q, %q", a, b)
+	}
+	v = mustResolve(t, f, vars("FERRY_PROXY", "http://env:1"), nil)
+	if got := v.ProxyFor(own); got != "http://env:1" {
+		t.Errorf("the variable over the node's: got %q", got)
+	}
+	var e *Error
+	if _, err := f.Select(Selection{Selector: "own"}); !errors.As(err, &e) ||
+		err.Error() != "a tls path of node own begins with ~/, and HOME is not set" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestListHidesSecrets(t *testing.T) {
+	f := mustParse(t, strings.Replace(example, "proxy: none", "proxy: http://me:"+canary+"@p:1", 1))
+	v := mustResolve(t, f, vars("FERRY_PROXY", "http://u@d:"+canary+"@h:1"), nil)
+	var all strings.Builder
+	got := map[string]Entry{}
+	for _, e := range List(v, f) {
+		all.WriteString(e.Key + "=" + e.Value + " " + e.Origin + "\n")
+		got[e.Key] = e
+	}
+	if strings.Contains(all.String(), canary) {
+		t.Errorf("a password is shown:\n%s", all.String())
+	}
+	for _, want := range []Entry{
+		{"node", "hongkong", "config.yaml:2"},
+		{"retry.attempts", "5", "config.yaml:3"},
+		{"tls.min", "1.2", "config.yaml:7"},
+		{"nodes.hongkong.key", "env:CLAUDE_KEY", "config.yaml:10"},
+		{"nodes.hongkong.api", "messages", "default"},
+		{"nodes.hongkong.auth", "x-api-key", "default"},
+		{"nodes.qwen.headers.X-Gate", "env:GATE", "config.yaml:16"},
+		{"nodes.qwen.proxy", "http://me:***@p:1", "config.yaml:17"},
+		{"nodes.qwen.max_tokens", "800", "config.yaml:18"},
+		{"nodes.qwen.insecure", "true", "config.yaml:22"},
+		{"nodes.llama.auth", "none", "config.yaml:24"},
+	} {
+		if got[want.Key] != want {
+			t.Errorf("got %+v, want %+v", got[want.Key], want)
+		}
+	}
+	if text, ok := Get(v, f, "nodes.qwen.headers.x-gate"); !ok || text != "env:GATE" {
+		t.Errorf("got %q, %v", text, ok)
+	}
+	if _, ok := Get(v, f, "nodes.qwen.label"); ok {
+		t.Error("a key that is not said was found")
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	seen := map[string]bool{}
+	for _, v := range Environment() {
+		if seen[v.Name] || v.Usage == "" {
+			t.Errorf("%s is listed twice or without a word on it", v.Name)
+		}
+		seen[v.Name] = true
+	}
+	for _, name := range []string{"FERRY_CONFIG", "FERRY_KEY", "FERRY_STDIN", "FERRY_MODEL", "FERRY_MAX_TOKENS", "FERRY_OUTPUT",
+		"FERRY_NODE", "FERRY_ATTEMPTS", "FERRY_RETRY_POLICY", "FERRY_RETRY_DELAY", "FERRY_TIMEOUT", "FERRY_CONNECT_TIMEOUT",
+		"FERRY_PROXY", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "ANTHROPIC_MODEL", "CLAUDE_KEY"} {
+		if !seen[name] {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
