@@ -1,0 +1,176 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/retry"
+	"ferry/pkg/wire"
+)
+
+// Attempt is the record of one attempt.
+type Attempt struct {
+	// Number counts from 1.
+	Number  int
+	Started time.Time
+	// Latency runs from the start (before DNS) to the last byte, or to the failure.
+	Latency time.Duration
+	Phases  Phases
+	// Status is the effective status, 0 without an answer; HTTPStatus that of the reply itself.
+	Status, HTTPStatus int
+	// Class is what kind of failure it was, "" after a success.
+	Class Class
+	Err   error
+	// Wait is how long the loop waited afterwards.
+	Wait time.Duration
+	// RequestID is the server's name for the request.
+	RequestID string
+	// Remote, Reused and TLS describe the connection, as far as there was one.
+	Remote string
+	Reused bool
+	TLS    string
+	// Header is the reply's, masked and safe to show, sorted.
+	Header []Field
+	// Ambiguous says that the request may have been carried out, and billed, though no answer came.
+	Ambiguous bool
+
+	outcome retry.Outcome
+}
+
+// Reason says in short what came of the attempt: "429", "refused", "ok".
+func (a *Attempt) Reason() string {
+	switch {
+	case a.Err == nil:
+		return "ok"
+	case a.Status > 0 && a.Status != 200:
+		return fmt.Sprint(a.Status)
+	}
+	return string(a.Class)
+}
+
+// fail records an attempt to which no reply came.
+func (a *Attempt) fail(ctx context.Context, err error) {
+	a.Class, a.Err = classify(ctx, err)
+	a.outcome.Kind = retry.Unreachable
+	if final(a.Class, a.Err) {
+		a.outcome.Kind = retry.Final
+	}
+}
+
+// record keeps what a reply says of itself.
+func (a *Attempt) record(resp *http.Response, m *guard.Masker) {
+	a.HTTPStatus, a.Status = resp.StatusCode, resp.StatusCode
+	for _, name := range []string{"request-id", "x-request-id"} {
+		if id := resp.Header.Get(name); id != "" && a.RequestID == "" {
+			a.RequestID = guard.Visible(m.String(id))
+		}
+	}
+	for name, values := range resp.Header {
+		for _, value := range values {
+			if strings.EqualFold(name, "Set-Cookie") {
+				value = guard.Secret{}.String()
+			}
+			a.Header = append(a.Header, Field{Name: strings.ToLower(name), Value: guard.Visible(m.String(value))})
+		}
+	}
+	slices.SortStableFunc(a.Header, func(f, g Field) int { return strings.Compare(f.Name, g.Name) })
+}
+
+// read decides what a reply is. Its body came as far as readErr, nil for whole.
+func (a *Attempt) read(
+	ctx context.Context, api wire.API, resp *http.Response, body []byte, readErr error, reading Reading,
+) wire.Answer {
+	if target := resp.Header.Get("Location"); resp.StatusCode/100 == 3 && target != "" {
+		a.Class, a.Err = Redirect, &RedirectError{Status: resp.StatusCode, Target: target}
+		a.outcome.Kind = retry.Final
+		return wire.Answer{}
+	}
+	if readErr != nil {
+		a.cut(ctx, resp, body, readErr)
+		return wire.Answer{}
+	}
+	answer, err := api.Decode(resp.StatusCode, body)
+	var apiErr *wire.APIError
+	var none *wire.NotAnswerError
+	switch {
+	case err == nil, reading == AsBody && errors.As(err, &none) && none.Object:
+		a.Status = http.StatusOK
+		a.outcome.Kind = retry.Answered
+	case errors.As(err, &apiErr):
+		a.reject(apiErr, resp)
+	case errors.As(err, &none):
+		a.Status, a.Class, a.Err = http.StatusOK, NotAnAnswer, err
+		a.outcome.Kind = retry.NotAnAnswer
+		switch {
+		case none.WrongShape:
+			a.outcome.Kind = retry.Final
+		case none.Cut:
+			a.Class, a.Ambiguous = Truncated, true
+		}
+	}
+	return answer
+}
+
+func (a *Attempt) reject(apiErr *wire.APIError, resp *http.Response) {
+	if a.RequestID == "" {
+		a.RequestID = guard.Visible(apiErr.RequestID)
+	}
+	apiErr.RequestID, apiErr.RetryAfter = a.RequestID, resp.Header.Get("Retry-After")
+	a.Status, a.Err, a.Class = apiErr.Status, apiErr, classOfStatus(apiErr.Status)
+	a.outcome = retry.Outcome{
+		Kind:       retry.Rejected,
+		Status:     apiErr.Status,
+		RetryAfter: apiErr.RetryAfter,
+		SpendCap:   apiErr.SpendCap(),
+	}
+}
+
+// cut records a reply whose body did not come whole. Under a status that is no success the status says enough.
+func (a *Attempt) cut(ctx context.Context, resp *http.Response, body []byte, err error) {
+	class, cause := classify(ctx, err)
+	if resp.StatusCode != http.StatusOK && class != Cancelled {
+		a.reject(&wire.APIError{Status: resp.StatusCode, HTTPStatus: resp.StatusCode, Body: body}, resp)
+		return
+	}
+	a.Class, a.Err, a.outcome.Kind = class, cause, retry.Final
+	a.Ambiguous = resp.StatusCode == http.StatusOK
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		a.Class, a.Err = Truncated, &CutError{Bytes: len(body)}
+		a.outcome.Kind = retry.NotAnAnswer
+	case class == Reset:
+		// The answer was on its way, so it was paid for: it is not asked for again.
+		a.Class, a.Err = Truncated, &CutError{Bytes: len(body), Reset: true}
+	}
+}
+
+// mask hides secrets in what the error took from the server.
+func (a *Attempt) mask(m *guard.Masker) {
+	a.RequestID, a.outcome.RetryAfter = m.String(a.RequestID), m.String(a.outcome.RetryAfter)
+	var apiErr *wire.APIError
+	var none *wire.NotAnswerError
+	var redirect *RedirectError
+	var network *networkError
+	switch {
+	case errors.As(a.Err, &apiErr):
+		for _, field := range []*string{
+			&apiErr.Type, &apiErr.Code, &apiErr.Message, &apiErr.RequestID, &apiErr.RetryAfter,
+		} {
+			*field = m.String(*field)
+		}
+		apiErr.Body = m.Bytes(apiErr.Body)
+	case errors.As(a.Err, &none):
+		none.Body = m.Bytes(none.Body)
+	case errors.As(a.Err, &redirect):
+		redirect.Target = guard.Visible(m.String(redirect.Target))
+	case errors.As(a.Err, &network):
+		network.mask(m)
+	}
+}

@@ -1,0 +1,215 @@
+// Package client owns the attempt loop: it sends one request, says what came of it, asks the retry policy, waits and
+// sends again, until there is a whole answer or a reason to stop. It is handed a RoundTripper, a rule, a clock and a
+// way to wait. It refuses to print, to read a configuration and to know what carries its bytes.
+package client
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/retry"
+	"ferry/pkg/wire"
+)
+
+// Clock tells the time and waits. Tests bring one that does not take any.
+type Clock interface {
+	Now() time.Time
+	// Sleep waits d or until ctx ends, whose error it then returns.
+	Sleep(ctx context.Context, d time.Duration) error
+}
+
+// Pause is a wait between two attempts, for whoever shows it.
+type Pause struct {
+	// Wait is how long.
+	Wait time.Duration
+	// Node, Attempt (the one that failed, from 1) and Attempts say where the loop is.
+	Node              string
+	Attempt, Attempts int
+	// Reason is what failed, in short.
+	Reason string
+}
+
+// Client asks nodes.
+type Client struct {
+	Transport http.RoundTripper
+	Rule      retry.Rule
+	Clock     Clock
+	// Timeout bounds the whole call, waits included. 0 is no bound.
+	Timeout time.Duration
+	// Since is when Timeout began, where that was before the call; the zero time is the start of the call.
+	Since time.Time
+	// Random gives numbers in [0, 1) for jitter.
+	Random func() float64
+	// Masker hides the key and other secrets in whatever is kept of a reply.
+	Masker *guard.Masker
+	// UserAgent is sent with each request.
+	UserAgent string
+	// OnWait waits instead of Clock.Sleep, for a countdown. It may be nil.
+	OnWait func(ctx context.Context, p Pause) error
+	// OnAttempt sees each attempt as it ends. It may be nil.
+	OnAttempt func(*Attempt)
+}
+
+// Result is what came of a call, whole or not.
+type Result struct {
+	// Answer is set when the call succeeded and the body was read as an answer.
+	Answer wire.Answer
+	// Body is the last attempt's body, masked: the whole one after a success, what came of it otherwise.
+	Body []byte
+	// Attempts has one record an attempt.
+	Attempts []*Attempt
+	// Latency runs from the start of the first attempt to the end of the last, waits included.
+	Latency time.Duration
+}
+
+// last is the newest attempt, nil before the first.
+func (r *Result) last() *Attempt {
+	if len(r.Attempts) == 0 {
+		return nil
+	}
+	return r.Attempts[len(r.Attempts)-1]
+}
+
+// Reading says how much is asked of a body with status 200.
+type Reading int
+
+const (
+	// AsAnswer wants an answer with a text.
+	AsAnswer Reading = iota
+	// AsBody wants what the script wanted: a JSON object with the status 200.
+	AsBody
+)
+
+// Ask sends the request until there is an answer or the rule says to stop. The result is never nil and holds what is
+// known; the error is an *Error.
+func (c *Client) Ask(ctx context.Context, node Node, request wire.Request, reading Reading) (*Result, error) {
+	result := &Result{}
+	prepared, err := node.Prepare(request)
+	if err != nil {
+		return result, &Error{Class: Usage, Node: node.Name, Err: err}
+	}
+	started := c.Clock.Now()
+	var deadline time.Time
+	if c.Timeout > 0 {
+		deadline = started.Add(c.Timeout)
+		if !c.Since.IsZero() {
+			deadline = c.Since.Add(c.Timeout)
+		}
+	}
+	err = c.loop(ctx, prepared, reading, deadline, result)
+	result.Latency = c.Clock.Now().Sub(started)
+	return result, err
+}
+
+func (c *Client) loop(ctx context.Context, p *Prepared, reading Reading, deadline time.Time, result *Result) error {
+	for i := 1; ; i++ {
+		attempt, answer, body := c.attempt(ctx, p, reading, i, deadline)
+		result.Attempts = append(result.Attempts, attempt)
+		result.Answer, result.Body = answer, body
+		now := c.Clock.Now()
+		decision := c.Rule.Decide(attempt.outcome, i, now, c.Random())
+		waits := decision.Action == retry.Wait
+		late := waits && !deadline.IsZero() && !now.Add(decision.Wait).Before(deadline)
+		if waits && !late {
+			attempt.Wait = decision.Wait
+		}
+		if c.OnAttempt != nil {
+			c.OnAttempt(attempt)
+		}
+		switch {
+		case !waits:
+			return c.verdict(decision, p, result)
+		case late:
+			over := &DeadlineError{Timeout: c.Timeout, Wait: decision.Wait, Last: attempt.Err}
+			return c.failure(p, result, &Error{Class: Timeout, Status: attempt.Status, Err: over})
+		}
+		pause := Pause{decision.Wait, p.Node.Name, i, c.Rule.Attempts, attempt.Reason()}
+		if err := c.wait(ctx, pause); err != nil {
+			class, err := classify(ctx, err)
+			return c.failure(p, result, &Error{Class: class, Err: err})
+		}
+	}
+}
+
+func (c *Client) wait(ctx context.Context, p Pause) error {
+	if c.OnWait != nil {
+		return c.OnWait(ctx, p)
+	}
+	return c.Clock.Sleep(ctx, p.Wait)
+}
+
+// verdict ends the loop: nil after a success.
+func (c *Client) verdict(d retry.Decision, p *Prepared, result *Result) error {
+	if d.Action == retry.Done {
+		return nil
+	}
+	last := result.last()
+	return c.failure(p, result, &Error{
+		Class:  last.Class,
+		Status: last.Status,
+		GaveUp: d.Action == retry.GiveUp,
+		Asked:  d.Asked,
+		Err:    last.Err,
+	})
+}
+
+// failure completes an error with what is known of the call.
+func (c *Client) failure(p *Prepared, result *Result, e *Error) *Error {
+	e.Node, e.Policy, e.KeySource = p.Node.Name, c.Rule.Policy, p.Node.Key.Source()
+	if last := result.last(); last != nil {
+		e.Attempts, e.Ambiguous = last.Number, last.Ambiguous
+		e.excerpt = guard.Excerpt(result.Body)
+	}
+	return e
+}
+
+// attempt sends the request once and reads what comes.
+func (c *Client) attempt(ctx context.Context, p *Prepared, reading Reading, i int, deadline time.Time) (
+	*Attempt, wire.Answer, []byte,
+) {
+	a := &Attempt{Number: i, Started: c.Clock.Now()}
+	ctx, cancel := c.bound(ctx, deadline)
+	defer cancel()
+	resp, body, err := c.exchange(ctx, p, a)
+	if resp == nil {
+		return a, wire.Answer{}, nil
+	}
+	answer := a.read(ctx, p.Node.API, resp, body, err, reading)
+	answer.Text, answer.StopReason = c.Masker.String(answer.Text), c.Masker.String(answer.StopReason)
+	answer.ID, answer.Model = c.Masker.String(answer.ID), c.Masker.String(answer.Model)
+	a.mask(c.Masker)
+	return a, answer, c.Masker.Bytes(body)
+}
+
+// exchange sends the request and reads what comes to its end, err says how far. Without a reply resp is nil and a says
+// why.
+func (c *Client) exchange(ctx context.Context, p *Prepared, a *Attempt) (resp *http.Response, body []byte, err error) {
+	trace := newTrace(c.Clock.Now)
+	resp, err = c.Transport.RoundTrip(p.request(trace.attach(ctx), c.UserAgent))
+	if err != nil {
+		a.Latency = c.Clock.Now().Sub(a.Started)
+		a.fail(ctx, err)
+		// A server that fails the check of a client certificate has dropped what was sent with it.
+		a.Ambiguous = trace.fill(a) && a.Class != Trust
+		a.mask(c.Masker)
+		return nil, nil, err
+	}
+	body, err = io.ReadAll(resp.Body)
+	resp.Body.Close()
+	trace.done()
+	a.Latency = c.Clock.Now().Sub(a.Started)
+	trace.fill(a)
+	a.record(resp, c.Masker)
+	return resp, body, err
+}
+
+// bound gives one attempt what is left of the call's time.
+func (c *Client) bound(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
+	if deadline.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, deadline.Sub(c.Clock.Now()), &DeadlineError{Timeout: c.Timeout})
+}

@@ -1,0 +1,282 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/retry"
+	"ferry/pkg/wire"
+)
+
+// Class is a kind of failure, as reports and JSON name it.
+type Class string
+
+// The classes of failure.
+const (
+	Usage       Class = "usage"
+	DNS         Class = "dns"
+	Connect     Class = "connect"
+	Trust       Class = "tls"
+	PlainHTTP   Class = "plain_http"
+	Timeout     Class = "timeout"
+	Reset       Class = "reset"
+	Truncated   Class = "truncated"
+	TooLarge    Class = "too_large"
+	Protocol    Class = "protocol"
+	NotAnAnswer Class = "not_an_answer"
+	Redirect    Class = "redirect"
+	RateLimited Class = "429"
+	Status4xx   Class = "4xx"
+	Status5xx   Class = "5xx"
+	StatusOther Class = "status"
+	Cancelled   Class = "cancelled"
+	// Stopped is a whole answer that ended at a limit or in a refusal where the caller accepts neither.
+	Stopped Class = "stopped"
+)
+
+// final reports whether an attempt that failed so, without a reply, is not to be repeated.
+func final(c Class, err error) bool {
+	var over *DeadlineError
+	return c == Trust || c == PlainHTTP || c == Cancelled || errors.As(err, &over)
+}
+
+// Error says why a call failed.
+type Error struct {
+	Class Class
+	// Status is the effective status of the last reply, 0 without one.
+	Status int
+	// Node and KeySource say who was asked and where the key came from.
+	Node, KeySource string
+	Policy          retry.Policy
+	// Attempts is how many were made.
+	Attempts int
+	// GaveUp says that another attempt was wanted and none was left, or that the server asked for too long a wait.
+	GaveUp bool
+	// Asked is that wait, 0 where it was not the reason.
+	Asked time.Duration
+	// Ambiguous says that the last request may have been carried out though no answer came.
+	Ambiguous bool
+	Err       error
+
+	excerpt string
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.Node != "" {
+		b.WriteString(e.Node + ": ")
+	}
+	if e.GaveUp {
+		switch {
+		case e.Asked > 0:
+			fmt.Fprintf(&b, "gave up: the server asks to wait %s, longer than %s: ", spoken(e.Asked), retry.MaxRetryAfter)
+		case e.Attempts == 1:
+			b.WriteString("gave up after 1 attempt: ")
+		default:
+			fmt.Fprintf(&b, "gave up after %d attempts: ", e.Attempts)
+		}
+	}
+	b.WriteString(e.Err.Error())
+	var apiErr *wire.APIError
+	var none *wire.NotAnswerError
+	quotes := errors.As(e.Err, &none) || errors.As(e.Err, &apiErr) && apiErr.Message == ""
+	if quotes && e.excerpt != "" {
+		b.WriteString(": " + e.excerpt)
+	}
+	if apiErr != nil && apiErr.RequestID != "" {
+		b.WriteString(" (request id " + apiErr.RequestID + ")")
+	}
+	return guard.Visible(b.String())
+}
+
+func spoken(d time.Duration) string {
+	if d > 100*365*24*time.Hour {
+		return "for centuries"
+	}
+	return d.Round(time.Second).String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Hint tells what to do about it, "" where there is nothing to say.
+func (e *Error) Hint() string {
+	var hinted interface{ Hint() string }
+	if errors.As(e.Err, &hinted) {
+		return hinted.Hint()
+	}
+	switch {
+	case e.Class == Usage:
+		return "leave the system prompt out, or ask a node that speaks messages or chat"
+	case e.Status == 401 || e.Status == 403:
+		if e.KeySource == "" {
+			return "this node was asked without a key"
+		}
+		return "the key came from " + e.KeySource
+	case e.Class == DNS || e.Class == Connect || e.Class == Reset || e.Class == Timeout:
+		if e.Policy == retry.Script {
+			return "--retry-policy retry-after tries again when no answer comes"
+		}
+	case e.Status == 429 && e.Policy == retry.Script && e.GaveUp:
+		return "--attempts allows more, --retry-policy retry-after waits as the server asks"
+	case e.Status == 500 || e.Status == 529:
+		if e.Policy == retry.Script {
+			return "--retry-policy retry-after tries again on every 5xx"
+		}
+	}
+	return ""
+}
+
+// DeadlineError says that the time of the whole call was over, or would have been before the next attempt.
+type DeadlineError struct {
+	Timeout time.Duration
+	// Wait is the wait that did not fit, 0 where an attempt ran into the end.
+	Wait time.Duration
+	// Last is what the attempt before that wait failed with.
+	Last error
+}
+
+func (e *DeadlineError) Error() string {
+	if e.Wait > 0 {
+		return fmt.Sprintf("a wait of %s would pass the timeout of %s, after %s", e.Wait, e.Timeout, e.Last)
+	}
+	return fmt.Sprintf("no whole answer within the timeout of %s", e.Timeout)
+}
+
+// Unwrap returns what came before.
+func (e *DeadlineError) Unwrap() error { return e.Last }
+
+// Hint tells what to do about it.
+func (e *DeadlineError) Hint() string { return "--timeout allows more time" }
+
+// RedirectError says that the server sent the request elsewhere. ferry does not follow: the key and the prompt would go
+// to a host that nobody named.
+type RedirectError struct {
+	Status int
+	Target string
+}
+
+func (e *RedirectError) Error() string {
+	return fmt.Sprintf("status %d: a redirect to %s, not followed", e.Status, e.Target)
+}
+
+// Hint tells what to do about it.
+func (e *RedirectError) Hint() string { return "if that is the right address, make it the node's url" }
+
+// CutError says that an answer did not come whole.
+type CutError struct {
+	Bytes int
+	Reset bool
+}
+
+func (e *CutError) Error() string {
+	if e.Reset {
+		return fmt.Sprintf("the connection was reset after %d bytes of the answer", e.Bytes)
+	}
+	return fmt.Sprintf("the answer was cut after %d bytes", e.Bytes)
+}
+
+// networkError is an error of the network in few words.
+type networkError struct {
+	text string
+	err  error
+}
+
+// mask hides secrets in the text: net/http quotes a malformed reply. A cause that holds one is dropped.
+func (e *networkError) mask(m *guard.Masker) {
+	e.text = m.String(e.text)
+	if e.err != nil && m.String(e.err.Error()) != e.err.Error() {
+		e.err = nil
+	}
+}
+
+func (e *networkError) Error() string { return e.text }
+func (e *networkError) Unwrap() error { return e.err }
+
+func classOfStatus(status int) Class {
+	switch {
+	case status == 429:
+		return RateLimited
+	case status >= 400 && status < 500:
+		return Status4xx
+	case status >= 500:
+		return Status5xx
+	}
+	return StatusOther
+}
+
+// classify names an error of the RoundTripper or of a body's Read.
+func classify(ctx context.Context, err error) (Class, error) {
+	var deadline *DeadlineError
+	var plain *guard.PlainHTTPError
+	var trust *guard.TrustError
+	var dns *net.DNSError
+	var op *net.OpError
+	var limited interface{ TooLarge() bool }
+	var connecting interface{ Connecting() bool }
+	switch {
+	case ctx.Err() != nil && errors.As(context.Cause(ctx), &deadline):
+		return Timeout, deadline
+	case ctx.Err() != nil:
+		return Cancelled, context.Cause(ctx)
+	case errors.As(err, &plain):
+		return PlainHTTP, plain
+	case errors.As(err, &trust):
+		return Trust, trust
+	case errors.As(err, &limited):
+		return TooLarge, err
+	case errors.As(err, &connecting):
+		return Timeout, err
+	case errors.As(err, &dns):
+		return DNS, &networkError{"no address for " + dns.Name + ": " + dns.Err, err}
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return Connect, &networkError{"cannot connect through the proxy: " + root(err), err}
+	case errors.As(err, &op) && (op.Op == "dial" || op.Op == "socks connect"):
+		return Connect, &networkError{"cannot connect" + to(op) + ": " + root(err), err}
+	case isTimeout(err):
+		return Timeout, &networkError{"the connection timed out: " + root(err), err}
+	case broken(err):
+		return Reset, &networkError{"the connection was closed before an answer came: " + root(err), err}
+	}
+	return Protocol, &networkError{"no usable reply: " + root(err), err}
+}
+
+func to(op *net.OpError) string {
+	if op.Addr == nil {
+		return ""
+	}
+	return " to " + op.Addr.String()
+}
+
+// root is the innermost cause, which says the most in the fewest words.
+func root(err error) string {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout() || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func broken(err error) bool {
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed, io.ErrClosedPipe} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return false
+}

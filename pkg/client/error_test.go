@@ -1,0 +1,122 @@
+package client
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/pkg/retry"
+	"ferry/pkg/wire"
+)
+
+// TestMessages holds what a person reads: what failed, on which node, and what to do about it.
+func TestMessages(t *testing.T) {
+	tests := []struct {
+		name          string
+		api           wire.API
+		policy        retry.Policy
+		reply         reply
+		message, hint string
+	}{
+		{
+			"401 says where the key came from", wire.Messages, retry.Script,
+			reply{status: 401, body: `{"error":{"type":"authentication_error","message":"invalid x-api-key"},"request_id":"req_9"}`},
+			"n: status 401: authentication_error: invalid x-api-key (request id req_9)", "the key came from env:FERRY_TEST",
+		},
+		{"403", wire.Messages, retry.Script, status(403), "n: status 403: m403", "the key came from env:FERRY_TEST"},
+		{
+			"429 at last", wire.Complete, retry.Script, status(429), "n: gave up after 3 attempts: status 429: m429",
+			"--attempts allows more, --retry-policy retry-after waits as the server asks",
+		},
+		{"503 at last", wire.Complete, retry.Script, status(503), "n: gave up after 3 attempts: status 503: m503", ""},
+		{
+			"too long a wait", wire.Complete, retry.RetryAfter, status(429, "Retry-After", "120"),
+			"n: gave up: the server asks to wait 2m0s, longer than 1m0s: status 429: m429", "",
+		},
+		{
+			"a wait without end", wire.Complete, retry.RetryAfter, status(429, "Retry-After", "99999999999999999999"),
+			"n: gave up: the server asks to wait for centuries, longer than 1m0s: status 429: m429", "",
+		},
+		{
+			"500 under script", wire.Complete, retry.Script, status(500), "n: status 500: m500",
+			"--retry-policy retry-after tries again on every 5xx",
+		},
+		{"404", wire.Complete, retry.Script, status(404), "n: status 404: m404", ""},
+		{
+			"HTML of a gateway is quoted", wire.Complete, retry.Script, reply{status: 413, body: "<html>\n<b>too\x1b[2J big</b>"},
+			`n: status 413: <html> <b>too\x1b[2J big</b>`, "",
+		},
+		{
+			"a long page is cut", wire.Complete, retry.Script, reply{status: 413, body: strings.Repeat("x", 999)},
+			"n: status 413: " + strings.Repeat("x", 200) + "…", "",
+		},
+		{"an envelope is quoted", wire.Complete, retry.Script, text(`{"status":404}`), `n: status 404: {"status":404}`, ""},
+		{
+			"no completion", wire.Complete, retry.Script, text(`{"text":"x"}`),
+			`n: status 200 with no completion in the answer: {"text":"x"}`, "-o raw prints the body as it came",
+		},
+		{
+			"HTML", wire.Complete, retry.Script, text(`<html>`), `n: status 200 with an HTML page: <html>`,
+			"is the node's url that of the API? a web page, a login or a gateway's own error came instead",
+		},
+		{"empty", wire.Complete, retry.Script, text(``), `n: status 200 with an empty body`, ""},
+		{
+			"a redirect", wire.Complete, retry.Script, status(308, "Location", "https://elsewhere.test/v1"),
+			"n: status 308: a redirect to https://elsewhere.test/v1, not followed", "if that is the right address, make it the node's url",
+		},
+		{
+			"reset", wire.Complete, retry.Script, reply{raw: "HTTP/1.1 200"}, "n: the connection was closed before an answer came: unexpected EOF",
+			"--retry-policy retry-after tries again when no answer comes",
+		},
+		{
+			"reset under retry-after", wire.Complete, retry.RetryAfter, reply{raw: "HTTP/1.1 200"},
+			"n: gave up after 3 attempts: the connection was closed before an answer came: unexpected EOF", "",
+		},
+	}
+	for _, test := range tests {
+		server := serve(t, test.reply)
+		tr := newTrial(t, server.URL)
+		tr.node.API, tr.request.Model, tr.Rule.Policy = test.api, "m", test.policy
+		_, failed := tr.ask(t)
+		if failed == nil || failed.Error() != test.message || failed.Hint() != test.hint {
+			t.Errorf("%s: %v\nhint: %s\nwant %s\nhint: %s", test.name, failed, failed.Hint(), test.message, test.hint)
+		}
+	}
+}
+
+func TestMessagesWithoutACall(t *testing.T) {
+	tests := []struct {
+		err           *Error
+		message, hint string
+	}{
+		{&Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")}, "status 401", "this node was asked without a key"},
+		{&Error{GaveUp: true, Attempts: 1, Err: errors.New("x")}, "gave up after 1 attempt: x", ""},
+		{&Error{Class: Timeout, Err: &DeadlineError{Timeout: time.Minute}}, "no whole answer within the timeout of 1m0s", "--timeout allows more time"},
+		{&Error{Node: "n\x1b[2J", Err: errors.New("\u202ex")}, `n\x1b[2J: \u202ex`, ""},
+	}
+	for _, test := range tests {
+		if test.err.Error() != test.message || test.err.Hint() != test.hint {
+			t.Errorf("%s, hint %q; want %s, %q", test.err, test.err.Hint(), test.message, test.hint)
+		}
+	}
+}
+
+func TestReason(t *testing.T) {
+	failure := errors.New("x")
+	tests := []struct {
+		at   Attempt
+		want string
+	}{
+		{Attempt{Status: 200}, "ok"},
+		{Attempt{Status: 429, Class: RateLimited, Err: failure}, "429"},
+		{Attempt{Status: 200, Class: NotAnAnswer, Err: failure}, "not_an_answer"},
+		{Attempt{Class: Reset, Err: failure}, "reset"},
+		{Attempt{Status: -1, Class: StatusOther, Err: failure}, "status"},
+	}
+	for _, test := range tests {
+		if got := test.at.Reason(); got != test.want {
+			t.Errorf("%+v: %s", test.at, got)
+		}
+	}
+}

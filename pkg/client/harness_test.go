@@ -1,0 +1,323 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/retry"
+	"ferry/pkg/transport"
+	"ferry/pkg/wire"
+)
+
+const canary = "sk-canary-0123456789"
+
+// fakeClock is the real one but for its waits, which take no time and are written down.
+type fakeClock struct {
+	mu      sync.Mutex
+	skipped time.Duration
+	waits   []time.Duration
+	// during is called in a wait, before it is over.
+	during func()
+}
+
+func (c *fakeClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.skipped)
+}
+
+func (c *fakeClock) Sleep(ctx context.Context, d time.Duration) error {
+	c.mu.Lock()
+	c.skipped += d
+	c.waits = append(c.waits, d)
+	c.mu.Unlock()
+	if c.during != nil {
+		c.during()
+	}
+	return ctx.Err()
+}
+
+// realClock waits for real, which in a synctest bubble takes no time.
+type realClock struct{}
+
+func (realClock) Now() time.Time { return time.Now() }
+func (realClock) Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// reply is one turn of a server: an HTTP reply, or what happens instead.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+	// raw, where it is not "", is written to the bare connection instead, which then ends.
+	raw string
+	// hangup ends the connection without a word.
+	hangup bool
+	// reset ends the connection with a TCP reset; with raw, after it.
+	reset bool
+	// stall leaves the connection open until the client ends it; with raw, after it.
+	stall bool
+}
+
+func status(code int, fields ...string) reply {
+	r := reply{status: code, header: http.Header{}, body: fmt.Sprintf(`{"error":{"message":"m%d"}}`, code)}
+	for i := 0; i+1 < len(fields); i += 2 {
+		r.header.Set(fields[i], fields[i+1])
+	}
+	return r
+}
+
+func text(body string) reply { return reply{status: 200, body: body} }
+
+// answer is a whole answer in the complete dialect.
+var answer = text(`{"status":200,"completion":"hello","model":"m","id":"c1"}`)
+
+// server plays its replies, one a request, and then the last one again.
+type server struct {
+	URL     *url.URL
+	replies []reply
+	// got is closed when the client has read of a body; see telling.
+	got chan struct{}
+
+	mu       sync.Mutex
+	requests []*http.Request
+	bodies   []string
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	now := s.replies[min(len(s.requests), len(s.replies)-1)]
+	s.requests = append(s.requests, r)
+	s.bodies = append(s.bodies, string(body))
+	s.mu.Unlock()
+	if now.raw == "" && !now.hangup && !now.reset && !now.stall {
+		for name, values := range now.header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(now.status)
+		_, _ = io.WriteString(w, now.body)
+		return
+	}
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	_, _ = io.WriteString(conn, now.raw)
+	if now.stall {
+		_, _ = io.Copy(io.Discard, conn)
+	}
+	if now.reset {
+		if now.raw != "" {
+			<-s.got // the reset must not overtake what was written
+		}
+		_ = conn.(*net.TCPConn).SetLinger(0)
+	}
+}
+
+func (s *server) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.requests)
+}
+
+func serve(t *testing.T, replies ...reply) *server {
+	t.Helper()
+	s := &server{replies: replies, got: make(chan struct{})}
+	hs := httptest.NewServer(s)
+	t.Cleanup(hs.Close)
+	s.URL = mustURL(t, hs.URL)
+	return s
+}
+
+// telling tells a server when the first bytes of a body were read.
+type telling struct {
+	http.RoundTripper
+	got chan struct{}
+}
+
+func (r telling) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := r.RoundTripper.RoundTrip(req)
+	if err == nil {
+		resp.Body = &tellingBody{ReadCloser: resp.Body, got: r.got}
+	}
+	return resp, err
+}
+
+type tellingBody struct {
+	io.ReadCloser
+	got  chan struct{}
+	once sync.Once
+}
+
+func (b *tellingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.once.Do(func() { close(b.got) })
+	}
+	return n, err
+}
+
+func mustURL(t *testing.T, raw string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func secret(t *testing.T, value string) guard.Secret {
+	t.Helper()
+	s, err := guard.NewSecret(value, "env:FERRY_TEST")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// trial is a client with a server's node.
+type trial struct {
+	*Client
+	clock   *fakeClock
+	node    Node
+	request wire.Request
+}
+
+// newTrial is a client under the script's rule, with a node of the script's dialect at the address.
+func newTrial(t *testing.T, address *url.URL) *trial {
+	t.Helper()
+	clock := &fakeClock{}
+	masker := &guard.Masker{}
+	masker.Add(canary)
+	return &trial{
+		Client: &Client{
+			Transport: carrier(t, transport.Options{Target: address, ConnectTimeout: time.Minute}),
+			Rule:      retry.Rule{Policy: retry.Script, Attempts: 3, Delay: 2 * time.Second},
+			Clock:     clock,
+			Random:    func() float64 { return .5 },
+			Masker:    masker,
+			UserAgent: "ferry/test",
+		},
+		clock:   clock,
+		node:    Node{Name: "n", URL: address, API: wire.Complete, Auth: "x-api-key", Key: secret(t, canary)},
+		request: wire.Request{Prompt: "hi", MaxTokens: 100},
+	}
+}
+
+func carrier(t *testing.T, o transport.Options) http.RoundTripper {
+	t.Helper()
+	rt, err := transport.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(rt.(interface{ CloseIdleConnections() }).CloseIdleConnections)
+	return rt
+}
+
+// ask gives the error as the *Error that it has to be.
+func (tr *trial) ask(t *testing.T) (*Result, *Error) {
+	t.Helper()
+	return tr.askIn(t, t.Context(), AsAnswer)
+}
+
+func (tr *trial) askIn(t *testing.T, ctx context.Context, reading Reading) (*Result, *Error) {
+	t.Helper()
+	result, err := tr.Ask(ctx, tr.node, tr.request, reading)
+	if result == nil {
+		t.Fatal("a nil result")
+	}
+	if err == nil {
+		return result, nil
+	}
+	failed, ok := err.(*Error)
+	if !ok {
+		t.Fatalf("an error of type %T: %v", err, err)
+	}
+	return result, failed
+}
+
+// unused is an address at which nothing listens.
+func unused(t *testing.T) *url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return mustURL(t, "http://"+l.Addr().String())
+}
+
+// strings of a value, wherever they are in it, fields that are not exported included.
+func stringsIn(v any) []string {
+	var found []string
+	seen := map[uintptr]bool{}
+	var walk func(reflect.Value)
+	walk = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.String:
+			found = append(found, v.String())
+		case reflect.Pointer:
+			if !v.IsNil() && !seen[v.Pointer()] {
+				seen[v.Pointer()] = true
+				walk(v.Elem())
+			}
+		case reflect.Interface:
+			if !v.IsNil() {
+				walk(v.Elem())
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				walk(v.Field(i))
+			}
+		case reflect.Slice, reflect.Array:
+			if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 {
+				found = append(found, string(v.Bytes()))
+				return
+			}
+			for i := range v.Len() {
+				walk(v.Index(i))
+			}
+		case reflect.Map:
+			for _, key := range v.MapKeys() {
+				walk(key)
+				walk(v.MapIndex(key))
+			}
+		}
+	}
+	walk(reflect.ValueOf(v))
+	return found
+}
+
+// leaks lists the strings in the values that hold the canary.
+func leaks(values ...any) []string {
+	var found []string
+	for _, v := range values {
+		for _, s := range stringsIn(v) {
+			if strings.Contains(s, canary) {
+				found = append(found, s)
+			}
+		}
+	}
+	return found
+}

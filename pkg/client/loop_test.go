@@ -1,0 +1,287 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/pkg/retry"
+	"ferry/pkg/wire"
+)
+
+// TestLoop holds the stories of DESIGN.md section 2: what the server says in turn, how long ferry waits in between, how
+// many requests it sends and how it ends.
+func TestLoop(t *testing.T) {
+	const s = time.Second
+	type end struct {
+		class  Class // "" is an answer
+		status int
+		gaveUp bool
+	}
+	ok := end{}
+	tests := []struct {
+		name    string
+		policy  retry.Policy
+		replies []reply
+		waits   []time.Duration
+		end     end
+	}{
+		{"answer", retry.Script, []reply{answer}, nil, ok},
+		{"429, 503, answer", retry.Script, []reply{status(429), status(503), answer}, []time.Duration{2 * s, 2 * s}, ok},
+		{"503, 429, answer", retry.Script, []reply{status(503), status(429), answer}, []time.Duration{1 * s, 4 * s}, ok},
+		{"503, 504, answer", retry.Script, []reply{status(503), status(504), answer}, []time.Duration{1 * s, 2 * s}, ok},
+		{"502, answer", retry.Script, []reply{status(502), answer}, []time.Duration{1 * s}, ok},
+		{"429 three times", retry.Script, []reply{status(429)}, []time.Duration{2 * s, 4 * s}, end{RateLimited, 429, true}},
+		{"503 three times", retry.Script, []reply{status(503)}, []time.Duration{1 * s, 2 * s}, end{Status5xx, 503, true}},
+		{
+			"Retry-After is not the script's", retry.Script, []reply{status(429, "Retry-After", "30"), answer},
+			[]time.Duration{2 * s}, ok,
+		},
+		{"500", retry.Script, []reply{status(500), answer}, nil, end{Status5xx, 500, false}},
+		{"529", retry.Script, []reply{status(529), answer}, nil, end{Status5xx, 529, false}},
+		{"401", retry.Script, []reply{status(401), answer}, nil, end{Status4xx, 401, false}},
+		{"201", retry.Script, []reply{{status: 201, body: `{}`}, answer}, nil, end{StatusOther, 201, false}},
+		{"429, then 401", retry.Script, []reply{status(429), status(401)}, []time.Duration{2 * s}, end{Status4xx, 401, false}},
+		{"429 in a 200", retry.Script, []reply{text(`{"status":429}`), answer}, []time.Duration{2 * s}, ok},
+		{"429 in a 200, always", retry.Script, []reply{text(`{"status":"429"}`)}, []time.Duration{2 * s, 4 * s}, end{RateLimited, 429, true}},
+		{"200 in a 500", retry.Script, []reply{{status: 500, body: `{"status":"200","completion":"hello"}`}}, nil, ok},
+		{"a .status that is none", retry.Script, []reply{text(`{"status":"ok"}`), answer}, nil, end{StatusOther, 0, false}},
+		{"HTML", retry.Script, []reply{text(`<html>`), answer}, nil, end{NotAnAnswer, 200, false}},
+		{"empty", retry.Script, []reply{text(``), answer}, nil, end{NotAnAnswer, 200, false}},
+		{"204", retry.Script, []reply{{status: 204}, answer}, nil, end{StatusOther, 204, false}},
+		{"cut", retry.Script, []reply{text(`{"status":200,"comple`), answer}, nil, end{Truncated, 200, false}},
+		{"reset", retry.Script, []reply{{reset: true}, answer}, nil, end{Reset, 0, false}},
+
+		{
+			"retry-after: as asked, 5 s without", retry.RetryAfter,
+			[]reply{status(429, "Retry-After", "7"), status(429), answer}, []time.Duration{7 * s, 5 * s}, ok,
+		},
+		{"retry-after: 500, 529", retry.RetryAfter, []reply{status(500), status(529), answer}, []time.Duration{1 * s, 2 * s}, ok},
+		{"retry-after: HTML, reset", retry.RetryAfter, []reply{text(`<html>`), {reset: true}, answer}, []time.Duration{1 * s, 2 * s}, ok},
+		{"retry-after: reset for ever", retry.RetryAfter, []reply{{reset: true}}, []time.Duration{1 * s, 2 * s}, end{Reset, 0, true}},
+		{"retry-after: too long", retry.RetryAfter, []reply{status(429, "Retry-After", "61"), answer}, nil, end{RateLimited, 429, true}},
+		{"retry-after: 403", retry.RetryAfter, []reply{status(403), answer}, nil, end{Status4xx, 403, false}},
+		{
+			"retry-after: a spend cap", retry.RetryAfter,
+			[]reply{{status: 429, body: `{"error":{"type":"rate_limit_error","message":"you reached your usage limits"}}`}, answer},
+			nil, end{RateLimited, 429, false},
+		},
+		{
+			"retry-after: a completion of another shape stays one", retry.RetryAfter, []reply{text(`{"status":200,"text":"x"}`), answer},
+			nil, end{NotAnAnswer, 200, false},
+		},
+		{
+			"retry-after: a redirect", retry.RetryAfter, []reply{status(307, "Location", "http://127.0.0.1:1/elsewhere"), answer},
+			nil, end{Redirect, 307, false},
+		},
+		{
+			"backoff: half of 0.5 s and of 1 s", retry.Backoff, []reply{status(500), status(409), answer},
+			[]time.Duration{s / 4, s / 2}, ok,
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			server := serve(t, test.replies...)
+			tr := newTrial(t, server.URL)
+			tr.Rule.Policy = test.policy
+			result, failed := tr.ask(t)
+			if !slices.Equal(tr.clock.waits, test.waits) {
+				t.Errorf("waited %v, want %v", tr.clock.waits, test.waits)
+			}
+			if got, want := server.count(), len(test.waits)+1; got != want || len(result.Attempts) != want {
+				t.Errorf("%d requests, %d attempts, want %d", got, len(result.Attempts), want)
+			}
+			for i, at := range result.Attempts {
+				wait := time.Duration(0)
+				if i < len(test.waits) {
+					wait = test.waits[i]
+				}
+				if at.Number != i+1 || at.Wait != wait {
+					t.Errorf("attempt %d says that it is %d and waited %s", i+1, at.Number, at.Wait)
+				}
+			}
+			last := result.last()
+			if test.end == ok {
+				if failed != nil || result.Answer.Text != "hello" || last.Err != nil || last.Status != 200 || last.Reason() != "ok" {
+					t.Errorf("%+v, %v", result.Answer, failed)
+				}
+				return
+			}
+			if failed == nil {
+				t.Fatalf("an answer: %+v", result.Answer)
+			}
+			if got := (end{failed.Class, failed.Status, failed.GaveUp}); got != test.end {
+				t.Errorf("ended with %+v, want %+v: %v", got, test.end, failed)
+			}
+			if failed.Attempts != len(test.waits)+1 || failed.Node != "n" || failed.Policy != test.policy || failed.KeySource != "env:FERRY_TEST" {
+				t.Errorf("%+v", failed)
+			}
+			if result.Answer != (wire.Answer{}) {
+				t.Errorf("an answer beside the error: %+v", result.Answer)
+			}
+		})
+	}
+}
+
+// TestRequest holds what is sent, and that every attempt sends the same.
+func TestRequest(t *testing.T) {
+	server := serve(t, status(429), answer)
+	tr := newTrial(t, mustURL(t, server.URL.String()+"/api?team=a%20b"))
+	tr.node.Header = []Field{{Name: "X-Team", Value: "core"}, {Name: "X-Gate", Secret: secret(t, "gate-0123456789")}}
+	tr.request.Prompt = " 你好 "
+	if _, failed := tr.ask(t); failed != nil {
+		t.Fatal(failed)
+	}
+	for i, r := range server.requests {
+		if r.Method != "POST" || r.RequestURI != "/api/v1/complete?team=a%20b" || server.bodies[i] != `{"prompt":" 你好 ","max_tokens":100}` {
+			t.Errorf("%s %s %s", r.Method, r.RequestURI, server.bodies[i])
+		}
+		want := map[string]string{
+			"X-Api-Key": canary, "Content-Type": "application/json", "User-Agent": "ferry/test", "X-Team": "core",
+			"X-Gate": "gate-0123456789", "Content-Length": fmt.Sprint(len(server.bodies[i])),
+		}
+		for name, value := range want {
+			if r.Header.Get(name) != value {
+				t.Errorf("%s: %q, want %q", name, r.Header.Get(name), value)
+			}
+		}
+		if len(r.Header) != len(want) {
+			t.Errorf("more was sent: %v", r.Header)
+		}
+	}
+}
+
+func TestUsageIsRefusedUnsent(t *testing.T) {
+	server := serve(t, answer)
+	tr := newTrial(t, server.URL)
+	tr.request.System = "be brief"
+	result, failed := tr.ask(t)
+	if failed == nil || failed.Class != Usage || !errors.Is(failed, wire.ErrNoSystem) || failed.Hint() == "" {
+		t.Errorf("%v", failed)
+	}
+	if server.count() != 0 || len(result.Attempts) != 0 {
+		t.Error("something was sent")
+	}
+}
+
+// TestAsBody holds that the raw reading asks no more of a 200 than the script did: one JSON object with that status.
+func TestAsBody(t *testing.T) {
+	tests := []struct {
+		body string
+		ok   bool
+		text string
+	}{
+		{`{"status":200,"completion":"hello"}`, true, "hello"},
+		{`{"status":200,"something":"else"}`, true, ""},
+		{`{"choices":[]}`, true, ""},
+		{" {} \n", true, ""},
+		{`{"status":429}`, false, ""},
+		{`[]`, false, ""},
+		{`<html>`, false, ""},
+		{``, false, ""},
+		{`{"completion":"hel`, false, ""},
+	}
+	for _, test := range tests {
+		server := serve(t, text(test.body))
+		tr := newTrial(t, server.URL)
+		tr.Rule.Attempts = 1
+		result, failed := tr.askIn(t, t.Context(), AsBody)
+		if (failed == nil) != test.ok || result.Answer.Text != test.text || string(result.Body) != test.body {
+			t.Errorf("%s: %q, %+v, %v", test.body, result.Body, result.Answer, failed)
+		}
+	}
+}
+
+// TestTimeoutForbidsAWait holds that a wait that would pass the timeout fails at once, and that nothing is sent for it.
+func TestTimeoutForbidsAWait(t *testing.T) {
+	server := serve(t, status(429), answer)
+	for _, timeout := range []time.Duration{time.Second, 2 * time.Second} {
+		tr := newTrial(t, server.URL)
+		tr.Timeout = timeout
+		var seen []time.Duration
+		tr.OnAttempt = func(a *Attempt) { seen = append(seen, a.Wait) }
+		server.requests = nil
+		result, failed := tr.ask(t)
+		var over *DeadlineError
+		if failed == nil || failed.Class != Timeout || failed.Status != 429 || failed.GaveUp || !errors.As(failed, &over) || over.Wait != 2*time.Second {
+			t.Fatalf("%s: %v", timeout, failed)
+		}
+		want := fmt.Sprintf("n: a wait of 2s would pass the timeout of %s, after status 429: m429", timeout)
+		if failed.Error() != want || failed.Hint() != "--timeout allows more time" {
+			t.Errorf("%v, hint %s; want %s", failed, failed.Hint(), want)
+		}
+		if len(tr.clock.waits) != 0 || server.count() != 1 || result.Attempts[0].Wait != 0 || seen[0] != 0 {
+			t.Errorf("waited %v (the record: %v), sent %d", tr.clock.waits, seen, server.count())
+		}
+	}
+	tr := newTrial(t, server.URL)
+	tr.Timeout = time.Minute
+	server.requests = nil
+	if _, failed := tr.ask(t); failed != nil || len(tr.clock.waits) != 1 {
+		t.Errorf("a wait that fits: %v", failed)
+	}
+	// What passed before the call counts too: waiting for standard input does.
+	tr = newTrial(t, server.URL)
+	tr.Timeout, tr.Since = time.Minute, tr.clock.Now().Add(-59*time.Second)
+	server.requests = nil
+	if _, failed := tr.ask(t); failed == nil || failed.Class != Timeout {
+		t.Errorf("a minute that began 59 seconds ago: %v", failed)
+	}
+}
+
+func TestCancelledInAWait(t *testing.T) {
+	server := serve(t, status(429), answer)
+	tr := newTrial(t, server.URL)
+	cause := errors.New("interrupted")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	tr.clock.during = func() { cancel(cause) }
+	_, failed := tr.askIn(t, ctx, AsAnswer)
+	if failed == nil || failed.Class != Cancelled || !errors.Is(failed, cause) || failed.GaveUp {
+		t.Errorf("%v", failed)
+	}
+	if server.count() != 1 {
+		t.Errorf("%d requests", server.count())
+	}
+	// The caller's own deadline ending in a wait is a timeout, not a cancellation.
+	tr = newTrial(t, server.URL)
+	ctx, cancel = context.WithCancelCause(t.Context())
+	tr.clock.during = func() { cancel(&DeadlineError{Timeout: time.Second}) }
+	server.requests = nil
+	if _, failed = tr.askIn(t, ctx, AsAnswer); failed == nil || failed.Class != Timeout {
+		t.Errorf("%v", failed)
+	}
+}
+
+// TestOnWait holds that a countdown takes the place of the clock's wait and is told what it waits for, and that its
+// failure ends the call.
+func TestOnWait(t *testing.T) {
+	server := serve(t, status(429), text(`<html>`), answer)
+	tr := newTrial(t, server.URL)
+	tr.Rule.Policy, tr.Rule.Attempts = retry.RetryAfter, 4
+	var pauses []Pause
+	tr.OnWait = func(_ context.Context, p Pause) error { pauses = append(pauses, p); return nil }
+	var seen []string
+	tr.OnAttempt = func(a *Attempt) { seen = append(seen, fmt.Sprintf("%d %s %s", a.Number, a.Reason(), a.Wait)) }
+	if _, failed := tr.ask(t); failed != nil {
+		t.Fatal(failed)
+	}
+	want := []Pause{{5 * time.Second, "n", 1, 4, "429"}, {2 * time.Second, "n", 2, 4, "not_an_answer"}}
+	if !slices.Equal(pauses, want) || len(tr.clock.waits) != 0 {
+		t.Errorf("%+v; the clock waited %v", pauses, tr.clock.waits)
+	}
+	if got := strings.Join(seen, ", "); got != "1 429 5s, 2 not_an_answer 2s, 3 ok 0s" {
+		t.Error(got)
+	}
+
+	server = serve(t, status(429))
+	tr = newTrial(t, server.URL)
+	broken := errors.New("the terminal is gone")
+	tr.OnWait = func(context.Context, Pause) error { return broken }
+	if _, failed := tr.ask(t); failed == nil || !errors.Is(failed, broken) || server.count() != 1 {
+		t.Errorf("%v after %d requests", failed, server.count())
+	}
+}

@@ -1,0 +1,111 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/wire"
+)
+
+// Node is where a request goes and how it identifies itself there.
+type Node struct {
+	Name string
+	// URL is the node's address; the dialect's path is appended to its path, before its query, which is kept.
+	URL *url.URL
+	API wire.API
+	// Version is the anthropic-version of the messages dialect; "" is wire.DefaultVersion.
+	Version string
+	// Auth is the name of the header that carries the key, "" for none. Authorization carries it as a Bearer token.
+	Auth string
+	Key  guard.Secret
+	// Header is what the node wants sent beside it.
+	Header []Field
+}
+
+// Field is a header field: a public value or a secret one.
+type Field struct {
+	Name   string
+	Value  string
+	Secret guard.Secret
+}
+
+// Public is the value as it may be shown.
+func (f Field) Public() string {
+	if f.Secret.IsZero() {
+		return f.Value
+	}
+	return f.Value + f.Secret.String()
+}
+
+func (f Field) wireValue() string { return f.Value + f.Secret.Reveal() }
+
+// Prepared is a request that is ready to be sent, as often as need be.
+type Prepared struct {
+	Node   Node
+	Method string
+	URL    *url.URL
+	// Header is in the order in which it is shown.
+	Header []Field
+	Body   []byte
+}
+
+// Prepare encodes the request for the node. The error is that of wire.API.Encode.
+func (n Node) Prepare(request wire.Request) (*Prepared, error) {
+	body, err := n.API.Encode(request)
+	if err != nil {
+		return nil, err
+	}
+	p := n.prepare(http.MethodPost, n.API.Path())
+	p.Body = body
+	return p, nil
+}
+
+// PrepareModels is the free request for the list of models.
+func (n Node) PrepareModels() *Prepared { return n.prepare(http.MethodGet, n.API.ModelsPath()) }
+
+func (n Node) prepare(method, path string) *Prepared {
+	at := *n.URL
+	at.Path = strings.TrimSuffix(at.Path, "/") + path
+	if at.RawPath != "" { // the path has escapes of its own, such as %2F
+		at.RawPath = strings.TrimSuffix(at.RawPath, "/") + path
+	}
+	p := &Prepared{Node: n, Method: method, URL: &at}
+	if !n.Key.IsZero() && n.Auth != "" {
+		field := Field{Name: n.Auth, Secret: n.Key}
+		if strings.EqualFold(n.Auth, "authorization") {
+			field.Value = "Bearer "
+		}
+		p.Header = append(p.Header, field)
+	}
+	if n.API == wire.Messages {
+		version := n.Version
+		if version == "" {
+			version = wire.DefaultVersion
+		}
+		p.Header = append(p.Header, Field{Name: "anthropic-version", Value: version})
+	}
+	if method == http.MethodPost {
+		p.Header = append(p.Header, Field{Name: "content-type", Value: "application/json"})
+	}
+	p.Header = append(p.Header, n.Header...)
+	return p
+}
+
+// request builds the HTTP request. GetBody stays unset: with it net/http would send the body again on its own.
+func (p *Prepared) request(ctx context.Context, userAgent string) *http.Request {
+	r := (&http.Request{Method: p.Method, URL: p.URL, Host: p.URL.Host, Header: http.Header{}}).WithContext(ctx)
+	r.Header.Set("User-Agent", userAgent)
+	for _, f := range p.Header {
+		r.Header.Set(f.Name, f.wireValue())
+	}
+	if p.Body != nil {
+		r.Body = io.NopCloser(bytes.NewReader(p.Body))
+		r.ContentLength = int64(len(p.Body))
+	}
+	return r
+}

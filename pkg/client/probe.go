@@ -1,0 +1,97 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"slices"
+	"sync"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/wire"
+)
+
+// Probe is what a free request for the list of models showed of a node, step by step.
+type Probe struct {
+	Attempt *Attempt
+	// Addresses are what the name resolved to, where it was looked up here.
+	Addresses []string
+	// Connected says that a connection stood, TLS included.
+	Connected bool
+	// State is the TLS handshake's, nil over plain http.
+	State *tls.ConnectionState
+	// Models is how many models the node listed, -1 where the reply is no list.
+	Models int
+}
+
+// Probe asks a node for its list of models, once. It costs nothing at the provider. The error is an *Error; a status
+// other than 200 is one too.
+func (c *Client) Probe(ctx context.Context, node Node) (*Probe, error) {
+	at := &Attempt{Number: 1, Started: c.Clock.Now()}
+	var mu sync.Mutex // the hooks run in net/http's goroutines, late ones of a given-up connection included
+	var addresses []string
+	var connected bool
+	resp, body, err := c.exchange(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		DNSDone: func(info httptrace.DNSDoneInfo) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, address := range info.Addrs {
+				addresses = append(addresses, address.String())
+			}
+		},
+		GotConn: func(httptrace.GotConnInfo) {
+			mu.Lock()
+			defer mu.Unlock()
+			connected = true
+		},
+	}), node.PrepareModels(), at)
+	mu.Lock()
+	probe := &Probe{Attempt: at, Addresses: slices.Clone(addresses), Connected: connected, Models: -1}
+	mu.Unlock()
+	if resp == nil {
+		return probe, probe.failure(c, node, nil)
+	}
+	probe.State = resp.TLS
+	switch {
+	case err != nil:
+		at.cut(ctx, resp, body, err)
+	case resp.StatusCode != http.StatusOK:
+		at.read(ctx, node.API, resp, body, nil, AsBody)
+	default:
+		probe.Models = countModels(body)
+	}
+	at.mask(c.Masker)
+	return probe, probe.failure(c, node, c.Masker.Bytes(body))
+}
+
+// failure is the attempt's error as a call's.
+func (p *Probe) failure(c *Client, node Node, body []byte) error {
+	at := p.Attempt
+	if at.Err == nil {
+		return nil
+	}
+	return &Error{
+		Class: at.Class, Status: at.Status, Node: node.Name, KeySource: node.Key.Source(),
+		Attempts: 1, Err: at.Err, excerpt: guard.Excerpt(body),
+	}
+}
+
+// countModels counts the entries of a list of models, which both APIs keep under data.
+func countModels(body []byte) int {
+	var list struct {
+		Data []json.RawMessage `json:"data"`
+	}
+	if json.Unmarshal(body, &list) != nil || list.Data == nil {
+		return -1
+	}
+	return len(list.Data)
+}
+
+// NoModelList reports whether a failed probe says only that the node has no such list, as gateways often have none.
+func NoModelList(err error) bool {
+	var apiErr *wire.APIError
+	return errors.As(err, &apiErr) && (apiErr.HTTPStatus == http.StatusNotFound || apiErr.HTTPStatus == http.StatusMethodNotAllowed)
+}

@@ -1,0 +1,71 @@
+package client
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"ferry/pkg/wire"
+)
+
+func TestProbe(t *testing.T) {
+	tests := []struct {
+		name    string
+		reply   reply
+		models  int
+		class   Class
+		noList  bool
+		message string
+	}{
+		{"two models", text(`{"data":[{"id":"a"},{"id":"b"}]}`), 2, "", false, ""},
+		{"none", text(`{"data":[]}`), 0, "", false, ""},
+		{"no list", text(`{"models":[]}`), -1, "", false, ""},
+		{"HTML", text(`<html>`), -1, "", false, ""},
+		{"401", status(401), -1, Status4xx, false, "n: status 401: m401"},
+		{"404", status(404), -1, Status4xx, true, "n: status 404: m404"},
+		{"405", status(405), -1, Status4xx, true, "n: status 405: m405"},
+		{"a redirect", status(302, "Location", "/login"), -1, Redirect, false, "n: status 302: a redirect to /login, not followed"},
+		{"cut", reply{raw: head + "Content-Length: 99\r\n\r\n{"}, -1, Truncated, false, "n: the answer was cut after 1 bytes"},
+		{"the key", reply{status: 400, body: `{"error":{"message":"` + canary + `"}}`}, -1, Status4xx, false, "n: status 400: ***"},
+		{"the key in no reply", reply{raw: canary + "\r\n\r\n"}, -1, Protocol, false, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			server := serve(t, test.reply)
+			tr := newTrial(t, server.URL)
+			tr.node.API = wire.Messages
+			probe, err := tr.Probe(t.Context(), tr.node)
+			if probe.Models != test.models || !probe.Connected || probe.State != nil || probe.Attempt.Class != test.class {
+				t.Errorf("%+v", probe)
+			}
+			if found := leaks(probe, err); len(found) > 0 {
+				t.Errorf("%q", found)
+			}
+			var failed *Error
+			if errors.As(err, &failed) != (test.class != "") || NoModelList(err) != test.noList {
+				t.Fatalf("%v", err)
+			}
+			if failed != nil && (failed.Class != test.class || test.message != "" && failed.Error() != test.message || failed.KeySource == "") {
+				t.Errorf("%+v: %v", failed, err)
+			}
+			r := server.requests[0]
+			if len(server.requests) != 1 || r.Method != "GET" || r.URL.Path != "/v1/models" || r.Header.Get("X-Api-Key") != canary {
+				t.Errorf("%d requests, %s %s", len(server.requests), r.Method, r.URL)
+			}
+		})
+	}
+}
+
+func TestProbeOfWhatIsNotThere(t *testing.T) {
+	tr := newTrial(t, unused(t))
+	probe, err := tr.Probe(t.Context(), tr.node)
+	var failed *Error
+	if !errors.As(err, &failed) || failed.Class != Connect || probe.Connected || probe.Models != -1 || probe.Addresses != nil {
+		t.Errorf("%+v, %v", probe, err)
+	}
+	server := serve(t, text(`{"data":[]}`))
+	tr = newTrial(t, mustURL(t, "http://localhost:"+server.URL.Port()))
+	if probe, err = tr.Probe(t.Context(), tr.node); err != nil || !slices.Contains(probe.Addresses, "127.0.0.1") {
+		t.Errorf("%+v, %v", probe, err)
+	}
+}

@@ -1,0 +1,36 @@
+package term
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Countdown waits d while it shows text with the seconds that are left, and then clears the line. It is for a stream
+// that is a terminal and not plain. Sleep waits; its error ends the countdown.
+func Countdown(ctx context.Context, s Stream, d time.Duration, text string,
+	sleep func(context.Context, time.Duration) error,
+) error {
+	defer io.WriteString(s, "\r\x1b[K")
+	for d > 0 {
+		line := Cut(fmt.Sprintf("%s in %s", text, seconds(d)), s.Width-1)
+		if _, err := io.WriteString(s, "\r\x1b[K"+line); err != nil {
+			return sleep(ctx, d) // a closed terminal is no reason not to wait
+		}
+		step := d % time.Second
+		if step == 0 {
+			step = time.Second
+		}
+		if err := sleep(ctx, step); err != nil {
+			return err
+		}
+		d -= step
+	}
+	return nil
+}
+
+// seconds is d in whole seconds, rounded up, so that a countdown ends on 1.
+func seconds(d time.Duration) string {
+	return fmt.Sprintf("%d s", (d+time.Second-1)/time.Second)
+}

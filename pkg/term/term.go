@@ -1,0 +1,60 @@
+// Package term owns what ferry knows of the terminal it writes to: which streams are one, how wide it is, whether it
+// takes colour and cursor moves; and styles, tables and the countdown that follow from that. It refuses to ask the
+// terminal anything (a mute one would hold the program up) and to read the environment, which cmd hands it.
+package term
+
+import (
+	"io"
+	"os"
+
+	"github.com/mattn/go-isatty"
+	xterm "golang.org/x/term"
+)
+
+// Facts are what there is to know of one stream.
+type Facts struct {
+	// TTY says that it is a terminal.
+	TTY bool
+	// Plain says that it takes neither colour nor cursor moves: it is no terminal, or NO_COLOR or TERM=dumb ask for that.
+	Plain bool
+	// Width is its columns, at least 1; 80 where nobody says.
+	Width int
+}
+
+// Wishes are what the environment says of terminals.
+type Wishes struct {
+	// NoColor is NO_COLOR set to anything but "" (no-color.org).
+	NoColor bool
+	// Term is TERM.
+	Term string
+}
+
+const defaultWidth = 80
+
+// Look finds the facts of a stream. Anything but an open file is a pipe.
+func Look(stream any, w Wishes) Facts {
+	f := Facts{Plain: true, Width: defaultWidth}
+	file, ok := stream.(*os.File)
+	if !ok || file == nil || !isTerminal(file) {
+		return f
+	}
+	f.TTY = true
+	f.Plain = w.NoColor || w.Term == "dumb"
+	if columns, _, err := xterm.GetSize(int(file.Fd())); err == nil && columns > 0 {
+		f.Width = columns
+	}
+	return f
+}
+
+func isTerminal(file *os.File) bool {
+	return isatty.IsTerminal(file.Fd()) || isatty.IsCygwinTerminal(file.Fd())
+}
+
+// ReadSecret reads a line from a terminal without echo.
+func ReadSecret(file *os.File) ([]byte, error) { return xterm.ReadPassword(int(file.Fd())) }
+
+// Stream is where text goes, with its facts.
+type Stream struct {
+	io.Writer
+	Facts
+}

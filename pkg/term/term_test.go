@@ -1,0 +1,120 @@
+package term
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/lipgloss"
+)
+
+func TestLookAtAPipe(t *testing.T) {
+	for name, stream := range map[string]any{"a buffer": &bytes.Buffer{}, "nothing": nil} {
+		if f := Look(stream, Wishes{}); f.TTY || !f.Plain || f.Width != 80 {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
+func TestStyles(t *testing.T) {
+	for _, test := range []struct {
+		facts Facts
+		want  string
+	}{
+		{Facts{TTY: true}, "\x1b[32m✓\x1b[0m"},
+		{Facts{TTY: true, Plain: true}, "✓"},
+		{Facts{Plain: true}, "✓"},
+	} {
+		if got := NewStyles(test.facts).Good.Render("✓"); got != test.want {
+			t.Errorf("%+v: %q, want %q", test.facts, got, test.want)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	rows := [][]string{{"node", "label"}, {"hk", "香港代理节点"}, {"a-long-name", "👩‍💻 x"}, {"e", "é"}}
+	want := "node         label\nhk           香港代理节点\na-long-name  👩‍💻 x\ne            é\n"
+	if got := Table(rows, 80, lipgloss.NewStyle()); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	for width := -1; width < 40; width++ {
+		for _, line := range strings.Split(Table(rows, width, lipgloss.NewStyle()), "\n") {
+			// Two columns are not cut under narrowest each.
+			if got, most := lipgloss.Width(line), max(width, 2*narrowest+len(gap)); got > most {
+				t.Errorf("width %d: %d columns: %q", width, got, line)
+			}
+			if strings.TrimRight(line, " ") != line {
+				t.Errorf("width %d: trailing spaces: %q", width, line)
+			}
+		}
+	}
+	if got := Table(nil, 80, lipgloss.NewStyle()); got != "" {
+		t.Errorf("no rows: %q", got)
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, test := range []struct {
+		text    string
+		columns int
+		want    string
+	}{
+		{"hello", 5, "hello"},
+		{"hello", 4, "hel…"},
+		{"香港代理", 5, "香港…"},
+		{"香港代理", 4, "香…"},
+		{"hello", 1, "…"},
+		{"hello", 0, "…"},
+		{"", 0, ""},
+	} {
+		if got := Cut(test.text, test.columns); got != test.want {
+			t.Errorf("Cut(%q, %d) = %q, want %q", test.text, test.columns, got, test.want)
+		}
+	}
+}
+
+func TestCountdown(t *testing.T) {
+	var waits []time.Duration
+	sleep := func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
+	var out bytes.Buffer
+	stream := Stream{&out, Facts{TTY: true, Width: 20}}
+	if err := Countdown(t.Context(), stream, 2500*time.Millisecond, "a node", sleep); err != nil {
+		t.Fatal(err)
+	}
+	const clear = "\r\x1b[K"
+	if want := clear + "a node in 3 s" + clear + "a node in 2 s" + clear + "a node in 1 s" + clear; out.String() != want {
+		t.Errorf("shown %q, want %q", out.String(), want)
+	}
+	total := time.Duration(0)
+	for _, d := range waits {
+		total += d
+	}
+	if total != 2500*time.Millisecond {
+		t.Errorf("waited %v: %v", total, waits)
+	}
+
+	// A cancelled wait ends it at once, with the line cleared.
+	out.Reset()
+	stop := errors.New("stop")
+	err := Countdown(t.Context(), stream, time.Minute, "a node with a long name", func(context.Context, time.Duration) error { return stop })
+	if !errors.Is(err, stop) || out.String() != clear+"a node with a long…"+clear {
+		t.Errorf("%v, shown %q", err, out.String())
+	}
+}
+
+// TestCountdownOnAClosedTerminal holds it to wait all the same, once.
+func TestCountdownOnAClosedTerminal(t *testing.T) {
+	var waits []time.Duration
+	err := Countdown(t.Context(), Stream{closed{}, Facts{TTY: true, Width: 20}}, 3*time.Second, "a node",
+		func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil })
+	if err != nil || len(waits) != 1 || waits[0] != 3*time.Second {
+		t.Errorf("%v, waits %v", err, waits)
+	}
+}
+
+type closed struct{}
+
+func (closed) Write([]byte) (int, error) { return 0, errors.New("closed") }

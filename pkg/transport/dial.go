@@ -1,0 +1,184 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"ferry/pkg/guard"
+
+	"golang.org/x/net/proxy"
+)
+
+// dialer makes the connections under one transport.
+type dialer struct {
+	options Options
+	net     *net.Dialer
+}
+
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// grace is how much longer a dial may run than its caller waits: the caller's own timeout is the one that is reported.
+const grace = 250 * time.Millisecond
+
+// bounded ends a dial that its request gave up: net/http goes on with it, for a next request that may want it.
+func (d dialer) bounded(dial dialFunc) dialFunc {
+	if d.options.ConnectTimeout == 0 {
+		return dial
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, d.options.ConnectTimeout+grace)
+		defer cancel()
+		return dial(ctx, network, address)
+	}
+}
+
+// refusePlain stops a plain connection to a public address at the last moment, when the address is known: a name that
+// resolves to a private one today may not tomorrow. Behind a proxy it is the proxy that is dialled, so New looks at the
+// target's name instead.
+func (o Options) refusePlain(_, address string, _ syscall.RawConn) error {
+	if !o.plain() || o.Insecure || o.Proxy != nil {
+		return nil
+	}
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || !near(at.Addr()) {
+		return &guard.PlainHTTPError{Host: o.Target.Host}
+	}
+	return nil
+}
+
+// near reports whether an address is this machine or a private network (RFC 1918, RFC 4193).
+func near(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsLoopback() || a.IsPrivate()
+}
+
+// refusesPlainByProxy reports whether the target may not be asked over plain http through a proxy, which resolves the
+// name where ferry cannot see it.
+func (o Options) refusesPlainByProxy() bool {
+	if !o.plain() || o.Insecure || o.Proxy == nil {
+		return false
+	}
+	host := o.Target.Hostname()
+	at, err := netip.ParseAddr(host)
+	return !strings.EqualFold(host, "localhost") && (err != nil || !near(at))
+}
+
+// useProxy makes rt connect through the proxy of the options.
+func (d dialer) useProxy(rt *http.Transport) error {
+	via := d.options.Proxy
+	if via == nil {
+		return nil
+	}
+	switch via.Scheme {
+	case "http", "https":
+		rt.Proxy = http.ProxyURL(via)
+		rt.OnProxyConnectResponse = refusedByProxy
+		if via.Scheme == "https" {
+			// Without a dialer of its own the proxy's handshake would run with the node's certificates and floor.
+			rt.DialTLSContext = d.bounded(d.dialProxyTLS)
+		}
+	case "socks5", "socks5h":
+		dial, err := d.socks(via)
+		if err != nil {
+			return err
+		}
+		rt.DialContext = d.bounded(dial)
+	default:
+		return &ProxyError{Reason: fmt.Sprintf("a proxy of scheme %q", via.Scheme)}
+	}
+	return nil
+}
+
+// refusedByProxy says that it was the proxy that answered so; net/http's own error is the bare text of the status.
+func refusedByProxy(_ context.Context, via *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	err := fmt.Errorf("the proxy %s answered %s", via.Host, resp.Status)
+	return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err}
+}
+
+func (d dialer) dialProxyTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := d.net.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := systemRoots()
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	client := tls.Client(conn, &tls.Config{
+		ServerName: d.options.Proxy.Hostname(),
+		RootCAs:    roots,
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"},
+	})
+	via := peer{host: address, floor: tls.VersionTLS12, proxy: true}
+	if err := client.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, via.distrust(err, true)
+	}
+	return proxyConn{client, via}, nil
+}
+
+// proxyConn names the proxy in what TLS 1.3 says only after the handshake is done here, such as that it wants a client
+// certificate.
+type proxyConn struct {
+	net.Conn
+	via peer
+}
+
+func (c proxyConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		err = c.via.distrust(err, false)
+	}
+	return n, err
+}
+
+// socks dials through a SOCKS5 proxy (RFC 1928). As with curl, socks5 looks the name up here and socks5h there.
+func (d dialer) socks(via *url.URL) (dialFunc, error) {
+	var auth *proxy.Auth
+	if via.User != nil {
+		password, _ := via.User.Password()
+		auth = &proxy.Auth{User: via.User.Username(), Password: password}
+	}
+	made, err := proxy.SOCKS5("tcp", via.Host, auth, d.net)
+	if err != nil {
+		return nil, &ProxyError{Reason: err.Error()}
+	}
+	through := made.(proxy.ContextDialer)
+	if via.Scheme == "socks5h" {
+		return through.DialContext, nil
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil {
+			return nil, err
+		}
+		return through.DialContext(ctx, network, net.JoinHostPort(found[0].Unmap().String(), port))
+	}, nil
+}
+
+// ProxyError says that a proxy's address cannot be used. Nothing was sent.
+type ProxyError struct{ Reason string }
+
+func (e *ProxyError) Error() string { return "cannot use the proxy: " + e.Reason }
+
+// Hint tells what to do about it.
+func (e *ProxyError) Hint() string {
+	return "a proxy is http://, https://, socks5:// or socks5h:// and a host"
+}

@@ -1,0 +1,246 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"ferry/pkg/guard"
+
+	"golang.org/x/crypto/x509roots/fallback/bundle"
+)
+
+// TLS says what a node's handshake must satisfy. The paths are absolute.
+type TLS struct {
+	// Min is the floor, "1.2" or "1.3"; "" is "1.3".
+	Min string
+	// CA is a PEM file with the roots to trust instead of the system's.
+	CA string
+	// Cert and Key are PEM files with a client certificate.
+	Cert, Key string
+}
+
+// FileError says that a certificate file cannot be used. Nothing was sent.
+type FileError struct {
+	Path, Reason string
+	Err          error
+}
+
+func (e *FileError) Error() string { return fmt.Sprintf("certificate file %s: %s", e.Path, e.Reason) }
+
+// Unwrap returns the cause.
+func (e *FileError) Unwrap() error { return e.Err }
+
+// Hint tells what to do about it.
+func (e *FileError) Hint() string { return "tls.ca, tls.cert and tls.key are paths of PEM files" }
+
+// config is the handshake's configuration; nil where the target is not reached over TLS.
+func (t TLS) config(target *url.URL) (*tls.Config, error) {
+	if target.Scheme != "https" {
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: t.floor(), NextProtos: []string{"http/1.1"}}
+	var err error
+	if t.CA == "" {
+		c.RootCAs, err = systemRoots()
+	} else {
+		c.RootCAs, err = readRoots(t.CA)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, t.pairError(err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// pairError names the file that could not be read, or the certificate where its key does not fit.
+func (t TLS) pairError(err error) error {
+	var unread *os.PathError
+	if errors.As(err, &unread) {
+		return &FileError{Path: unread.Path, Reason: reasonOf(err), Err: err}
+	}
+	return &FileError{Path: t.Cert, Reason: "no usable certificate and key: " + reasonOf(err), Err: err}
+}
+
+func (t TLS) floor() uint16 {
+	if t.Min == "1.2" {
+		return tls.VersionTLS12
+	}
+	return tls.VersionTLS13
+}
+
+func readRoots(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, &FileError{Path: path, Reason: reasonOf(err), Err: err}
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, &FileError{Path: path, Reason: "holds no PEM certificate"}
+	}
+	return pool, nil
+}
+
+// reasonOf is a file error without the operation and the path in front.
+func reasonOf(err error) string {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
+}
+
+// systemRoots gives nil, which is the system's own, or the bundled Mozilla roots where the system has none, as in a
+// scratch container. The bundle is parsed only then; its sibling package would parse it in every process.
+func systemRoots() (*x509.CertPool, error) {
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		return nil, nil // the platform verifies; it always has roots
+	}
+	if system, err := x509.SystemCertPool(); err == nil && !system.Equal(x509.NewCertPool()) {
+		return system, nil
+	}
+	return bundledRoots()
+}
+
+// bundledRoots parses the Mozilla roots that are linked in.
+func bundledRoots() (*x509.CertPool, error) {
+	pool := x509.NewCertPool()
+	for root := range bundle.Roots() {
+		parsed, err := x509.ParseCertificate(root.Certificate)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("parse a bundled root: %w", err)
+		case root.Constraint != nil:
+			pool.AddCertWithConstraint(parsed, root.Constraint)
+		default:
+			pool.AddCert(parsed)
+		}
+	}
+	return pool, nil
+}
+
+// peer is whom a handshake was with.
+type peer struct {
+	host  string
+	floor uint16
+	// certified says that a client certificate was at hand.
+	certified bool
+	// proxy says that it is a proxy, to which the node's tls settings do not apply.
+	proxy bool
+}
+
+// TLS's alerts that have a message of their own (RFC 8446 section 6.2).
+const (
+	alertProtocolVersion     = tls.AlertError(70)
+	alertCertificateRequired = tls.AlertError(116)
+)
+
+// distrust turns a failed handshake into a *guard.TrustError that says what was wrong. An error of the network is
+// returned as it is. Handshake says that the error is known to be the handshake's own.
+func (p peer) distrust(err error, handshake bool) error {
+	var verify *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	trust := &guard.TrustError{Host: p.host, Err: err}
+	alert := alertOf(err)
+	switch {
+	case errors.As(err, &verify):
+		trust.Reason, trust.Advice = p.certificateFault(verify)
+	case errors.As(err, &record):
+		trust.Reason = "it does not speak TLS on this port"
+		trust.Advice = "is it a plain http server? then the address begins with http://"
+	case alert == alertProtocolVersion.Error() && p.floor == tls.VersionTLS13:
+		trust.Reason = "it does not offer TLS 1.3"
+		trust.Advice = `tls: {min: "1.2"} for this node accepts TLS 1.2`
+	case alert == alertCertificateRequired.Error():
+		trust.Reason = "it asks for a client certificate"
+		if p.certified {
+			trust.Reason = "it asks for another client certificate"
+		}
+		trust.Advice = "tls.cert and tls.key of the node name one"
+	case alert != "":
+		trust.Reason = "it refused the TLS handshake: " + strings.TrimPrefix(alert, "tls: ")
+		trust.Advice = "a node that asks for a client certificate needs a fitting tls.cert and tls.key"
+	case handshake && !networkFault(err):
+		trust.Reason = "the TLS handshake failed: " + strings.TrimPrefix(err.Error(), "tls: ")
+		trust.Advice = "nothing was sent"
+	default:
+		return err
+	}
+	if p.proxy {
+		trust.Advice = "this is the proxy; the node's tls settings do not apply to it; nothing was sent"
+	}
+	return trust
+}
+
+// alertOf is the text of the TLS alert that the other side sent, "" without one. Over TCP crypto/tls keeps the type of
+// its alerts to itself, so that they can be told apart only by the text that tls.AlertError shares with them.
+func alertOf(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "remote error" {
+		return op.Err.Error()
+	}
+	return ""
+}
+
+// networkFault reports whether a handshake ended because of the network and not because of what was said in it.
+func networkFault(err error) bool {
+	var op *net.OpError
+	var timeout net.Error
+	return errors.As(err, &op) && op.Op != "local error" || errors.As(err, &timeout) && timeout.Timeout() ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled)
+}
+
+func (p peer) certificateFault(verify *tls.CertificateVerificationError) (reason, advice string) {
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(verify.Err, &invalid) && invalid.Reason == x509.Expired:
+		// The one of the chain that is out of its time, which need not be the server's own.
+		if time.Now().Before(invalid.Cert.NotBefore) {
+			return "its certificate is not valid before " + day(invalid.Cert.NotBefore),
+				"check this machine's clock; nothing was sent"
+		}
+		return "its certificate expired on " + day(invalid.Cert.NotAfter), "its owner has to renew it; nothing was sent"
+	case errors.As(verify.Err, &name):
+		return "its certificate is for " + namesOf(name.Certificate), "check the node's url; nothing was sent"
+	case errors.As(verify.Err, &unknown):
+		return "its certificate is signed by an unknown authority",
+			"for a private authority say tls: {ca: FILE}; nothing was sent"
+	}
+	return "its certificate is not valid: " + verify.Err.Error(), "nothing was sent"
+}
+
+// namesOf lists a few of the names and addresses a certificate is for.
+func namesOf(leaf *x509.Certificate) string {
+	const shown = 3
+	names := slices.Clone(leaf.DNSNames)
+	for _, ip := range leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	switch {
+	case len(names) == 0:
+		return "no host"
+	case len(names) > shown:
+		return strings.Join(names[:shown], ", ") + " and others"
+	}
+	return strings.Join(names, ", ")
+}
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02") }

@@ -1,0 +1,73 @@
+// Package transport owns the building of one http.RoundTripper for one node: the floor of TLS, certificates, the proxy,
+// the connect timeout and the caps on what a server may send. It refuses to follow redirects, to send a request a
+// second time, to speak plain http to a public address, and to read the environment: the caller hands it the proxy.
+package transport
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Options say how to reach one node.
+type Options struct {
+	// Target is the node's address; its scheme decides between TLS and plain http.
+	Target *url.URL
+	// Proxy is what ProxyFor or a node's own setting gave; nil is a direct connection.
+	Proxy *url.URL
+	// TLS is for the node's handshake; a proxy's own handshake never uses it.
+	TLS TLS
+	// Insecure allows plain http to a public address.
+	Insecure bool
+	// ConnectTimeout bounds DNS, TCP, proxy and TLS together, as curl's does. 0 is no bound.
+	ConnectTimeout time.Duration
+	// MaxBody is the most bytes of a body that are read, after decompression. 0 is DefaultMaxBody.
+	MaxBody int64
+	// Dial replaces the network, for a node inside this process. The checks on plain http do not apply to it.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+const (
+	// DefaultMaxBody is the cap on a whole answer.
+	DefaultMaxBody = 64 << 20
+	// MaxHeader is the cap on a reply's header; net/http's own is 10 MiB.
+	MaxHeader = 64 << 10
+)
+
+// New builds the transport. The error is a bad certificate file or a proxy of an unknown scheme: nothing was sent.
+//
+// HTTP/1.1 alone is spoken: a command makes one request at a time, so that a second protocol would add its preface and
+// its silent replays (GOAWAY, REFUSED_STREAM) and save nothing.
+func New(o Options) (http.RoundTripper, error) {
+	tlsConfig, err := o.TLS.config(o.Target)
+	if err != nil {
+		return nil, err
+	}
+	dialer := dialer{options: o, net: &net.Dialer{Control: o.refusePlain}}
+	rt := &http.Transport{
+		DialContext:            dialer.bounded(dialer.net.DialContext),
+		TLSClientConfig:        tlsConfig,
+		DisableCompression:     true, // a server that was not asked cannot send a bomb; capped bounds one that does
+		MaxResponseHeaderBytes: MaxHeader,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
+	}
+	if o.ConnectTimeout > 0 {
+		rt.TLSHandshakeTimeout = o.ConnectTimeout + grace // ends a given-up handshake, as bounded does a dial
+	}
+	if o.Dial != nil {
+		rt.DialContext = o.Dial
+	} else if err := dialer.useProxy(rt); err != nil {
+		return nil, err
+	}
+	var out http.RoundTripper = &capped{next: rt, limit: o.MaxBody}
+	if o.ConnectTimeout > 0 {
+		out = &connectDeadline{next: out, timeout: o.ConnectTimeout}
+	}
+	return &trusting{next: out, pool: rt, options: o}, nil
+}
+
+// plain reports whether requests cross the network unencrypted.
+func (o Options) plain() bool { return o.Target.Scheme == "http" && o.Dial == nil }

@@ -1,0 +1,211 @@
+package transport
+
+import (
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ferry/pkg/guard"
+)
+
+// The wrappers, from the outside in: trusting → connectDeadline → capped → http.Transport.
+
+// trusting refuses plain http that it can refuse before dialling, takes away what would let net/http send a request
+// twice, and names what was wrong with a certificate.
+type trusting struct {
+	next    http.RoundTripper
+	pool    *http.Transport
+	options Options
+}
+
+func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.options.refusesPlainByProxy() {
+		if r.Body != nil {
+			r.Body.Close() // as a RoundTripper must, whatever happens
+		}
+		return nil, &guard.PlainHTTPError{Host: t.options.Target.Host}
+	}
+	var failed atomic.Bool // set by the goroutine that dials
+	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+		TLSHandshakeDone: func(_ tls.ConnectionState, err error) { failed.Store(err != nil) },
+	})
+	// With GetBody net/http would replay the request on its own on a stale connection, uncounted and unseen; with an
+	// Idempotency-Key it would do so after bytes were written. A clone, since a RoundTripper may not change its request.
+	r = r.Clone(ctx)
+	r.GetBody = nil
+	r.Header.Del("Idempotency-Key")
+	r.Header.Del("X-Idempotency-Key")
+	resp, err := t.next.RoundTrip(r)
+	if err != nil {
+		var trust *guard.TrustError
+		if errors.As(err, &trust) {
+			return nil, trust // the proxy's
+		}
+		settings := t.options.TLS
+		node := peer{host: t.options.Target.Host, floor: settings.floor(), certified: settings.Cert != ""}
+		return nil, node.distrust(err, failed.Load())
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		// Its body is the bare connection, which no deadline would end. Nobody asked for another protocol.
+		resp.Body.Close()
+		resp.Body = http.NoBody
+	}
+	return resp, nil
+}
+
+// CloseIdleConnections ends the connections that wait for a next request.
+func (t *trusting) CloseIdleConnections() { t.pool.CloseIdleConnections() }
+
+// ConnectTimeoutError says that no usable connection stood in time: DNS, TCP, proxy and TLS together.
+type ConnectTimeoutError struct {
+	Host    string
+	Timeout time.Duration
+}
+
+func (e *ConnectTimeoutError) Error() string {
+	return fmt.Sprintf("no connection to %s within %s", e.Host, e.Timeout)
+}
+
+// Hint tells what to do about it.
+func (e *ConnectTimeoutError) Hint() string { return "--connect-timeout allows more time" }
+
+// Connecting marks the error as one of the time before a request could leave.
+func (e *ConnectTimeoutError) Connecting() bool { return true }
+
+// connectDeadline bounds the time until a connection is there.
+type connectDeadline struct {
+	next    http.RoundTripper
+	timeout time.Duration
+}
+
+func (c *connectDeadline) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	late := &ConnectTimeoutError{Host: r.URL.Host, Timeout: c.timeout}
+	timer := time.AfterFunc(c.timeout, func() { cancel(late) })
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { timer.Stop() },
+	})
+	resp, err := c.next.RoundTrip(r.WithContext(ctx))
+	timer.Stop()
+	if err != nil {
+		cause := context.Cause(ctx)
+		cancel(nil)
+		if cause == late {
+			return nil, late
+		}
+		return nil, err
+	}
+	// The body outlives this call, and its reads end when the context does.
+	resp.Body = &onClose{ReadCloser: resp.Body, do: func() { cancel(nil) }}
+	return resp, nil
+}
+
+// LimitError says that a server sent more than ferry takes.
+type LimitError struct {
+	What  string
+	Limit int64
+}
+
+func (e *LimitError) Error() string {
+	if e.Limit%(1<<20) != 0 {
+		return fmt.Sprintf("%s over the limit of %d bytes", e.What, e.Limit)
+	}
+	return fmt.Sprintf("%s over the limit of %d MiB", e.What, e.Limit>>20)
+}
+
+// TooLarge marks the error as one of size.
+func (e *LimitError) TooLarge() bool { return true }
+
+// capped bounds the body, after decompression where a server compressed it unasked.
+type capped struct {
+	next  http.RoundTripper
+	limit int64
+}
+
+func (c *capped) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := c.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	limit := c.limit
+	if limit == 0 {
+		limit = DefaultMaxBody
+	}
+	body := &cappedBody{under: resp.Body, left: limit, limit: limit}
+	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		body.gzip = true
+		resp.Header.Del("Content-Encoding")
+		resp.ContentLength = -1
+	}
+	resp.Body = body
+	return resp, nil
+}
+
+type cappedBody struct {
+	under       io.ReadCloser
+	from        io.Reader
+	gzip        bool
+	left, limit int64
+}
+
+func (b *cappedBody) Read(p []byte) (int, error) {
+	if b.from == nil {
+		if err := b.open(); err != nil {
+			return 0, err
+		}
+	}
+	if b.left < 0 {
+		return 0, &LimitError{What: "a reply", Limit: b.limit}
+	}
+	// One byte more than is left shows whether there is more.
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.from.Read(p)
+	b.left -= int64(n)
+	if b.left < 0 {
+		return n - 1, &LimitError{What: "a reply", Limit: b.limit}
+	}
+	return n, err
+}
+
+// open reads the gzip header where there is one. An empty body has none.
+func (b *cappedBody) open() error {
+	if !b.gzip {
+		b.from = b.under
+		return nil
+	}
+	unzip, err := gzip.NewReader(b.under)
+	if errors.Is(err, gzip.ErrHeader) {
+		return fmt.Errorf("the reply says gzip and is not: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	b.from = unzip
+	return nil
+}
+
+func (b *cappedBody) Close() error { return b.under.Close() }
+
+// onClose calls do once when the body is closed.
+type onClose struct {
+	io.ReadCloser
+	do   func()
+	once sync.Once
+}
+
+func (o *onClose) Close() error {
+	err := o.ReadCloser.Close()
+	o.once.Do(o.do)
+	return err
+}

@@ -1,0 +1,483 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestNothingIsSentTwice has a server that answers one request on a connection and hangs up on the second: net/http
+// replays that on its own where a request has GetBody and an Idempotency-Key, outside of every count (FACTS.md section
+// 1). A bare http.Transport shows that the server is one that makes it do so.
+func TestNothingIsSentTwice(t *testing.T) {
+	for _, key := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		t.Run(key, func(t *testing.T) {
+			if n, keys, err := hungUp(t, &http.Transport{DisableCompression: true}, key); n != 3 || keys != 3 {
+				t.Errorf("net/http alone sent %d requests (%v): this server tests nothing", n, err)
+			}
+			ours, err := New(Options{Target: mustURL(t, "http://127.0.0.1")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, keys, err := hungUp(t, ours, key); n != 2 || keys != 0 || err == nil {
+				t.Errorf("%d requests for two calls, %d with the key, the second ended with %v", n, keys, err)
+			}
+		})
+	}
+}
+
+// hungUp makes two calls to a server that hangs up on the second request of each connection and gives how many it got,
+// how many with the key, and what the second call ended with.
+func hungUp(t *testing.T, rt http.RoundTripper, key string) (requests, keys int64, err error) {
+	t.Helper()
+	var got, keyed atomic.Int64
+	s := newSink(t, func(conn net.Conn) io.Reader {
+		in := bufio.NewReader(conn)
+		for n := 1; n <= 2; n++ {
+			r, err := http.ReadRequest(in)
+			if err != nil {
+				return nil
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			got.Add(1)
+			keyed.Add(int64(len(r.Header.Values(key))))
+			if n == 1 {
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			}
+		}
+		return nil
+	})
+	defer rt.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+	for range 2 {
+		r, bad := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.address, strings.NewReader("prompt"))
+		if bad != nil {
+			t.Fatal(bad)
+		}
+		r.Header.Set(key, "1")
+		var resp *http.Response
+		if resp, err = rt.RoundTrip(r); err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+		// A RoundTripper may not change its request (net/http's documentation).
+		if r.GetBody == nil || r.Header.Get(key) == "" {
+			t.Error("the caller's request was changed")
+		}
+	}
+	return got.Load(), keyed.Load(), err
+}
+
+// TestNothingIsReplayedOnAStaleConnection has a kept connection on which nothing can be written any more: net/http then
+// sends a POST again, on a new one, where it has GetBody.
+func TestNothingIsReplayedOnAStaleConnection(t *testing.T) {
+	for name, want := range map[string]int64{"net/http": 2, "ferry": 1} {
+		var got atomic.Int64
+		o, s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			got.Add(1)
+		})
+		var stale atomic.Bool
+		o.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, s.Listener.Addr().String())
+			if err != nil || stale.Load() {
+				return conn, err
+			}
+			return staleConn{conn, &stale}, nil
+		}
+		rt := build(t, o)
+		if name == "net/http" {
+			bare := &http.Transport{DialContext: o.Dial}
+			defer bare.CloseIdleConnections()
+			rt = bare
+		}
+		var err error
+		for n := range 2 {
+			stale.Store(n == 1)
+			r, bad := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, strings.NewReader("prompt"))
+			if bad != nil {
+				t.Fatal(bad)
+			}
+			var resp *http.Response
+			if resp, err = rt.RoundTrip(r); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+		}
+		if got.Load() != want || (err == nil) != (want == 2) {
+			t.Errorf("%s: the server got %d requests, want %d; the second call ended with %v", name, got.Load(), want, err)
+		}
+	}
+}
+
+// staleConn takes no more bytes once it is stale.
+type staleConn struct {
+	net.Conn
+	stale *atomic.Bool
+}
+
+func (c staleConn) Write(p []byte) (int, error) {
+	if c.stale.Load() {
+		return 0, syscall.EPIPE
+	}
+	return c.Conn.Write(p)
+}
+
+func serve(t *testing.T, handle http.HandlerFunc) (Options, *httptest.Server) {
+	t.Helper()
+	s := httptest.NewServer(handle)
+	t.Cleanup(s.Close)
+	return Options{Target: mustURL(t, s.URL), ConnectTimeout: time.Minute}, s
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("%s %s came to the redirect's target", r.Method, r.URL)
+	}))
+	defer elsewhere.Close()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		o, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, status) })
+		resp, _, err := post(t, o)
+		if err != nil || resp.StatusCode != status || resp.Header.Get("Location") != elsewhere.URL {
+			t.Errorf("%d: %v, %v", status, resp, err)
+		}
+	}
+}
+
+// TestSwitchingProtocols holds that a 101, whose body is the bare connection, cannot keep a reader waiting.
+func TestSwitchingProtocols(t *testing.T) {
+	s := newSink(t, func(conn net.Conn) io.Reader {
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+		return conn // the server says no more and waits for the client to end it
+	})
+	resp, text, err := post(t, Options{Target: mustURL(t, "http://"+s.address), ConnectTimeout: time.Minute})
+	if err != nil || resp.StatusCode != 101 || text != "" {
+		t.Errorf("%v, %q, %v", resp, text, err)
+	}
+}
+
+func TestHeaderCap(t *testing.T) {
+	for size, fits := range map[int]bool{MaxHeader - 1024: true, MaxHeader + 1024: false, 8 * MaxHeader: false} {
+		o, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Big", strings.Repeat("x", size)) })
+		_, _, err := post(t, o)
+		if (err == nil) != fits {
+			t.Errorf("a header of %d bytes: %v", size, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "65536") {
+			t.Errorf("%v does not name the limit", err)
+		}
+	}
+}
+
+func zipped(t *testing.T, plain []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(plain)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestBodyCap(t *testing.T) {
+	const limit = 1 << 20
+	exact := bytes.Repeat([]byte("x"), limit)
+	over := append(bytes.Clone(exact), 'y')
+	bomb := bytes.Repeat([]byte{0}, 8*limit)
+	tests := []struct {
+		name    string
+		body    []byte
+		gzip    bool
+		chunked bool
+		fits    bool
+	}{
+		{"just fits", exact, false, false, true},
+		{"just fits, chunked", exact, false, true, true},
+		{"one byte over", over, false, false, false},
+		{"one byte over, chunked", over, false, true, false},
+		{"just fits after decompression", zipped(t, exact), true, false, true},
+		{"one byte over after decompression", zipped(t, over), true, false, false},
+		{"a bomb", zipped(t, bomb), true, false, false},
+	}
+	for _, test := range tests {
+		o, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			if test.gzip {
+				w.Header().Set("Content-Encoding", "gzip")
+			}
+			if test.chunked {
+				w.(http.Flusher).Flush()
+			}
+			_, _ = w.Write(test.body)
+		})
+		o.MaxBody = limit
+		_, text, err := post(t, o)
+		if test.fits {
+			if err != nil || text != string(exact) {
+				t.Errorf("%s: %d bytes, %v", test.name, len(text), err)
+			}
+			continue
+		}
+		var over *LimitError
+		if !errors.As(err, &over) || over.Limit != limit || !over.TooLarge() || len(text) != limit {
+			t.Errorf("%s: %d bytes, %v", test.name, len(text), err)
+			continue
+		}
+		if err.Error() != "a reply over the limit of 1 MiB" {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+	if text := (&LimitError{What: "a reply", Limit: 1000}).Error(); text != "a reply over the limit of 1000 bytes" {
+		t.Error(text)
+	}
+}
+
+// TestLimitStays holds that reading on after the limit gives nothing, not the rest.
+func TestLimitStays(t *testing.T) {
+	b := &cappedBody{under: io.NopCloser(strings.NewReader("abcdefgh")), left: 3, limit: 3}
+	text, err := io.ReadAll(b)
+	n, again := b.Read(make([]byte, 8))
+	var over *LimitError
+	if string(text) != "abc" || !errors.As(err, &over) || n != 0 || !errors.As(again, &over) {
+		t.Errorf("%q, %v; then %d bytes, %v", text, err, n, again)
+	}
+}
+
+// TestDefaultBodyCap reads 64 MiB and one byte.
+func TestDefaultBodyCap(t *testing.T) {
+	rt := &capped{next: roundTrip(func(*http.Request) (*http.Response, error) {
+		return &http.Response{Header: http.Header{}, Body: io.NopCloser(io.LimitReader(zeros{}, DefaultMaxBody+1))}, nil
+	})}
+	resp, err := rt.RoundTrip(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := io.Copy(io.Discard, resp.Body)
+	if n != DefaultMaxBody || err == nil || err.Error() != "a reply over the limit of 64 MiB" {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestCompression holds that no compression is asked for, and that gzip is undone where a server compresses unasked.
+func TestCompression(t *testing.T) {
+	asked := make(chan string, 1)
+	var reply []byte
+	var encoding string
+	o, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Header.Get("Accept-Encoding")
+		w.Header().Set("Content-Encoding", encoding)
+		_, _ = w.Write(reply)
+	})
+	whole := zipped(t, []byte("hello"))
+	tests := []struct {
+		encoding string
+		reply    []byte
+		want     string
+		err      error
+	}{
+		{"", []byte("hello"), "hello", nil},
+		{"gzip", whole, "hello", nil},
+		{"GZIP", whole, "hello", nil},
+		{"gzip", append(bytes.Clone(whole), whole...), "hellohello", nil},
+		{"gzip", nil, "", nil},
+		{"gzip", whole[:len(whole)-4], "hello", io.ErrUnexpectedEOF},
+		{"gzip", whole[:5], "", io.ErrUnexpectedEOF},
+		{"gzip", []byte("this is no gzip"), "", gzip.ErrHeader},
+		{"br", []byte("hello"), "hello", nil}, // not ours to undo: the body is passed on as it is
+	}
+	for _, test := range tests {
+		encoding, reply = test.encoding, test.reply
+		resp, text, err := post(t, o)
+		if text != test.want || !errors.Is(err, test.err) {
+			t.Errorf("%s of %q: %q, %v; want %q, %v", test.encoding, test.reply, text, err, test.want, test.err)
+		}
+		if got := <-asked; got != "" {
+			t.Errorf("Accept-Encoding %q", got)
+		}
+		if left := resp.Header.Get("Content-Encoding"); strings.EqualFold(test.encoding, "gzip") && (left != "" || resp.ContentLength != -1) {
+			t.Errorf("Content-Encoding %q and a length of %d are left", left, resp.ContentLength)
+		}
+	}
+	b := &cappedBody{under: io.NopCloser(strings.NewReader("this is no gzip, and never will be")), gzip: true, left: 99, limit: 99}
+	for range 2 {
+		if n, err := b.Read(make([]byte, 9)); n != 0 || err == nil {
+			t.Errorf("%d bytes, %v", n, err)
+		}
+	}
+}
+
+// TestConnectTimeoutOfTLS has a server that takes the connection and never speaks, so that the handshake hangs.
+func TestConnectTimeoutOfTLS(t *testing.T) {
+	l := listen(t)
+	const timeout = 50 * time.Millisecond
+	for name, o := range map[string]Options{
+		"node":   {Target: mustURL(t, "https://"+l.Addr().String())},
+		"proxy":  {Target: mustURL(t, "https://node.test"), Proxy: mustURL(t, "https://"+l.Addr().String())},
+		"socks5": {Target: mustURL(t, "https://node.test"), Proxy: mustURL(t, "socks5h://"+l.Addr().String())},
+		"http":   {Target: mustURL(t, "https://node.test"), Proxy: mustURL(t, "http://"+l.Addr().String())},
+	} {
+		o.ConnectTimeout = timeout
+		rt, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.Target.String(), body("prompt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = rt.RoundTrip(r)
+		var late *ConnectTimeoutError
+		if !errors.As(err, &late) || late.Timeout != timeout || !late.Connecting() || late.Hint() == "" {
+			t.Errorf("%s: %v", name, err)
+		} else if want := fmt.Sprintf("no connection to %s within 50ms", o.Target.Host); err.Error() != want {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+		if name == "http" { // net/http itself reads the reply to a CONNECT, for up to a minute
+			rt.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+		}
+	}
+	noMoreDials(t)
+}
+
+// noMoreDials waits until net/http has given up its dials: they end on their own, after the call that made them.
+func noMoreDials(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		if !bytes.Contains(stacks, []byte("net/http.(*Transport).dialConn")) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("a dial goes on:\n%s", stacks)
+		}
+	}
+}
+
+// pipeDial dials an HTTP server over net.Pipe, inside a synctest bubble. The returned function ends the server.
+func pipeDial(handle http.HandlerFunc) (dial dialFunc, end func()) {
+	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	s := &http.Server{Handler: handle, ErrorLog: quiet}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.Serve(l) }()
+	return l.dial, func() { s.Close(); <-done }
+}
+
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case l.conns <- far:
+		return near, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+
+// TestConnectTimeoutEndsWithTheConnection holds that the connect timeout bounds the connecting alone: an answer that is
+// not streamed may think for minutes (DESIGN.md section 3), before its header and within its body. The time is fake.
+func TestConnectTimeoutEndsWithTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, end := pipeDial(func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(5 * time.Minute)
+			_, _ = io.WriteString(w, "slow")
+			w.(http.Flusher).Flush()
+			time.Sleep(4 * time.Minute)
+			_, _ = io.WriteString(w, " answer")
+		})
+		rt, err := New(Options{Target: mustURL(t, "http://node.test"), Dial: dial, ConnectTimeout: 15 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://node.test", body("prompt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		started := time.Now()
+		resp, err := rt.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if string(text) != "slow answer" || err != nil || time.Since(started) != 9*time.Minute {
+			t.Errorf("%q, %v after %s", text, err, time.Since(started))
+		}
+		rt.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+		end()
+	})
+}
+
+// TestConnectTimeoutIsExact also holds that nothing goes on behind it: a synctest bubble with a goroutine left fails.
+func TestConnectTimeoutIsExact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		never := func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
+		rt, err := New(Options{Target: mustURL(t, "http://node.test"), Dial: never, ConnectTimeout: 15 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		started := time.Now()
+		for n := 1; n <= 2; n++ {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://node.test", body("prompt"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = rt.RoundTrip(r)
+			var late *ConnectTimeoutError
+			if !errors.As(err, &late) || time.Since(started) != time.Duration(n)*15*time.Second {
+				t.Errorf("%v after %s", err, time.Since(started))
+			}
+		}
+		// The caller's own end goes before it and is told from it.
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("the caller's"))
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node.test", body("prompt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = rt.RoundTrip(r); err == nil || err.Error() != "the caller's" {
+			t.Errorf("%v", err)
+		}
+		rt.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+	})
+}
