@@ -1,0 +1,119 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+//go:embed loop.sh
+var loopScript string
+
+//go:embed sdk.mjs
+var sdkScript string
+
+// contestant is one way to send the request, and what came of it.
+type contestant struct {
+	name string
+	argv []string
+	dir  string
+	env  []string
+	// path is where the request must arrive, output what must be on standard output.
+	path, output string
+	// every says in which rounds it runs: each one, or each n-th for the slow.
+	every int
+	// skipped is why it does not run at all; broken is what went wrong when it did.
+	skipped string
+	broken  error
+
+	wall, cpu map[int]float64 // milliseconds by round
+	peak      []float64       // MiB
+}
+
+const (
+	ferryName = "ferry ask -o raw"
+	curlName  = "curl"
+	loopName  = "curl + jq retry loop"
+	bareName  = "bare Go, net/http"
+	sdkName   = "node, official SDK"
+)
+
+// contestants prepares all of them; work is an empty folder of ours, ferry the binary under test.
+func contestants(work, ferry, url string) ([]*contestant, error) {
+	config := filepath.Join(work, "config.yaml")
+	text := fmt.Sprintf("nodes:\n  gateway: {url: %q, api: complete, key: \"env:GATEWAY_KEY\"}\n", url+"/api")
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	loop := filepath.Join(work, "loop.sh")
+	if err := os.WriteFile(loop, []byte(loopScript), 0o700); err != nil {
+		return nil, err
+	}
+	bare := filepath.Join(work, "bare")
+	if err := goBuild(bare, "./.ci/compare/bare"); err != nil {
+		return nil, err
+	}
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + work, "TMPDIR=" + work,
+		"GATEWAY_KEY=" + key, "GATEWAY_URL=" + url, "FERRY_CONFIG=" + config,
+	}
+	to := url + completePath
+	all := []*contestant{
+		{name: ferryName, argv: []string{ferry, "ask", "-o", "raw", "-n", "gateway", "hi"}, output: completeBody},
+		{name: curlName, argv: []string{"curl", "-sS", "-X", "POST", "-H", "x-api-key: " + key,
+			"-H", "content-type: application/json", "-d", requestBody, to}, output: completeBody},
+		{name: loopName, argv: []string{"bash", loop, to, requestBody}, output: completeBody + "\n"},
+		{name: bareName, argv: []string{bare, to, requestBody}, output: completeBody},
+	}
+	for _, c := range all {
+		c.path, c.every = completePath, 1
+	}
+	needs(all[1], "curl")
+	needs(all[2], "bash", "curl", "jq")
+	all = append(all, sdkContestant())
+	for _, c := range all {
+		c.env = env
+		c.wall, c.cpu = map[int]float64{}, map[int]float64{}
+	}
+	return all, nil
+}
+
+// sdkContestant takes the client that the SDK tests install; it is fetched by nobody else.
+func sdkContestant() *contestant {
+	c := &contestant{
+		name: sdkName, argv: []string{"node", "--input-type=module", "-e", sdkScript},
+		path: messagesPath, output: answerText, every: 6,
+	}
+	dir, err := filepath.Abs("testdata/sdk")
+	if err == nil {
+		_, err = os.Stat(filepath.Join(dir, "node_modules", "@anthropic-ai", "sdk"))
+	}
+	if err != nil {
+		c.skipped = "testdata/sdk/node_modules is not there (cd testdata/sdk && npm ci)"
+		return c
+	}
+	c.dir = dir
+	needs(c, "node")
+	return c
+}
+
+// needs marks c as skipped where a program is missing.
+func needs(c *contestant, programs ...string) {
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil && c.skipped == "" {
+			c.skipped = program + " is not installed"
+		}
+	}
+}
+
+// goBuild builds a package the way ferry itself is built, so that neither side gains by a flag.
+func goBuild(out, pkg string) error {
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, pkg)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if message, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, message)
+	}
+	return nil
+}

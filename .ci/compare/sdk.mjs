@@ -1,0 +1,15 @@
+// One message through the official client, as a user's smallest program would send it. The tool runs this with the
+// folder that holds node_modules as its working directory.
+import Anthropic from "@anthropic-ai/sdk";
+
+const client = new Anthropic({
+  apiKey: process.env.GATEWAY_KEY,
+  baseURL: process.env.GATEWAY_URL,
+  maxRetries: 0,
+});
+const message = await client.messages.create({
+  model: "claude-haiku-5-5",
+  max_tokens: 100,
+  messages: [{ role: "user", content: "hi" }],
+});
+process.stdout.write(message.content[0].text);

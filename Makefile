@@ -1,0 +1,88 @@
+# ferry's habits. `make` alone lists them; each one works on a fresh clone.
+
+PACKAGES = ./... ./.ci/compare ./.ci/compare/bare
+SOURCES  = main.go cmd pkg .ci
+SHELLS   = bash zsh fish powershell
+
+# What the binary says of itself. Without git, or outside a clone, it keeps the words in cmd/version.go.
+VERSION  = $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT   = $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+DATE     = $(shell git log -1 --format=%cI 2>/dev/null)
+STAMP    = $(and $(VERSION),-X ferry/cmd.version=$(VERSION) -X ferry/cmd.commit=$(COMMIT) -X ferry/cmd.date=$(DATE))
+LDFLAGS  = -s -w $(STAMP)
+# The stamp above replaces Go's own, which fails in a clone that belongs to another user.
+GOBUILD  = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+
+TARGETS  = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+DIST     = dist
+FUZZTIME = 10s
+COMPLETIONS = completions
+COMPARE  =
+
+# Go keeps its caches under HOME; without one it would refuse to build.
+ifeq ($(strip $(HOME)),)
+export HOME := $(shell mktemp -d)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check fmt vet staticcheck fuzz compare completions cross ci
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+build: ## the binary, ./ferry: static, without debug tables
+	@$(GOBUILD) -o ferry$(shell go env GOEXE) .
+
+# The demo runs with a HOME of its own, so that no configuration of yours changes what it shows.
+demo: build ## see a prompt cross: a 429 and a 503 first, then the answer (no key, no network)
+	@set -e; home=$$(mktemp -d); trap 'rm -rf "$$home"' EXIT; \
+	export HOME="$$home" XDG_CONFIG_HOME="$$home" XDG_STATE_HOME="$$home" PATH="$(CURDIR):$$PATH"; unset FERRY_CONFIG; \
+	try() { printf '\n$$ %s\n' "$$1"; eval "$$1"; }; \
+	printf 'A node that answers 429, then 503, then 200. ferry waits 2 s after each, as the script does.\n'; \
+	try "ferry ask -n 'demo:?status=429,503,200' 'Is the ferry running today?'"; \
+	printf '\nA node far away, and what the answer cost in tokens.\n'; \
+	try "ferry ask -n demo/hongkong -u 'Which node should I take?'"; \
+	printf '\nThat was the demo node, inside ferry. For a real one: ferry ask --help\n'
+
+test: ## the tests
+	@go test ./...
+
+check: fmt vet staticcheck ## formatting, vet and staticcheck
+
+fmt:
+	@files=$$(gofmt -l $(SOURCES)); if [ -n "$$files" ]; then printf 'not gofmt-ed:\n%s\n' "$$files"; exit 1; fi
+
+# One GOFLAGS for vet and the cross-builds lets them share what is compiled.
+vet:
+	@for os in linux windows darwin; do \
+		CGO_ENABLED=0 GOFLAGS="$$GOFLAGS -trimpath -buildvcs=false" GOOS=$$os go vet $(PACKAGES) || exit 1; done
+
+# Pinned in a module file of its own, so that ferry's go.mod lists only what ferry is made of.
+staticcheck:
+	@go tool -modfile=.ci/tools/go.mod staticcheck $(PACKAGES)
+
+fuzz: ## every fuzz target for FUZZTIME (10s) each
+	@set -e; listed=$$(go test -list '^Fuzz' ./...); targets=$$(printf '%s\n' "$$listed" | awk '/^Fuzz/ { names[++n] = $$1 } \
+		$$1 == "ok" { for (i = 1; i <= n; i++) print $$2, names[i]; n = 0 }'); \
+	if [ -z "$$targets" ]; then echo 'no fuzz target found' >&2; exit 1; fi; \
+	printf '%s\n' "$$targets" | while read -r package name; do \
+		printf '\n%s %s\n' "$$package" "$$name"; \
+		go test "$$package" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) </dev/null || exit 1; done
+
+compare: build ## ferry beside curl, a curl + jq loop and others: time and memory, in one run
+	@go run -buildvcs=false ./.ci/compare -ferry ./ferry $(COMPARE)
+
+completions: build ## completions/ for bash, zsh, fish and PowerShell, from the commands
+	@mkdir -p $(COMPLETIONS)
+	@set -e; for shell in $(SHELLS); do \
+		case $$shell in powershell) end=ps1 ;; *) end=$$shell ;; esac; \
+		./ferry completion $$shell > $(COMPLETIONS)/ferry.$$end; done
+
+cross: ## dist/: linux, macOS and Windows on amd64 and arm64
+	@mkdir -p $(DIST)
+	@set -e; for target in $(TARGETS); do \
+		os=$${target%/*}; arch=$${target#*/}; end=; [ $$os != windows ] || end=.exe; \
+		GOOS=$$os GOARCH=$$arch $(GOBUILD) -o "$(DIST)/ferry-$$os-$$arch$$end" .; done
+
+ci: ## all that has to pass before a change lands
+	@.ci/run

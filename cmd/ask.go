@@ -1,0 +1,217 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"ferry/pkg/client"
+
+	"github.com/spf13/cobra"
+)
+
+// askOptions are the flags of ask.
+type askOptions struct {
+	crossing crossingOptions
+	prompt   promptOptions
+	output   string
+	expect   string
+	system   string
+	usage    bool
+	verbose  bool
+	quiet    bool
+	dryRun   bool
+	strict   bool
+}
+
+func newAskCmd(a *app) *cobra.Command {
+	var o askOptions
+	c := &cobra.Command{
+		Use:   "ask [prompt…|-]",
+		Short: "The whole answer to a prompt, once",
+		Long: `ask sends a prompt through a node and prints the answer when it is whole. The prompt is the arguments, joined by a
+space; standard input is added after a blank line when it is a pipe or a file; - or no argument reads standard input
+alone. Standard output carries the model's text and nothing else.`,
+		Example: `  ferry ask "why is the sky blue?"
+  git diff | ferry ask "write a commit message"
+  ferry ask -n demo -u hello                      no key needed
+  ferry ask --expect '(?i)pong' "say pong"        a smoke check: exit 5 when it does not match
+  ferry ask --dry-run hi                          what would be sent, and as a curl line`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			o.prompt.args = args
+			o.crossing.flags = changedSettings(c.Flags())
+			return runAsk(c.Context(), a, o)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	addCrossingFlags(c, a, &o.crossing)
+	addSettingFlags(f, "output")
+	f.Lookup("output").Usage = "text, json (on every outcome) or raw (the body)"
+	f.StringVarP(&o.system, "system", "s", "", "the system prompt, as `TEXT`")
+	f.StringArrayVarP(&o.prompt.files, "file", "f", nil, "add this `FILE` to the prompt; may be repeated")
+	f.BoolVar(&o.prompt.noStdin, "no-stdin", false, "never read standard input (also FERRY_STDIN=never)")
+	f.StringVar(&o.expect, "expect", "", "exit 5 unless the answer matches this `REGEX`")
+	f.BoolVar(&o.strict, "strict", false, "exit 1 when the model stopped at a limit or refused")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the request and a curl line instead of sending it")
+	f.BoolVarP(&o.usage, "usage", "u", false, "print the tokens used, on standard error")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show attempts, phases and headers, on standard error")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no notes, only errors")
+	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
+	return c
+}
+
+// runAsk is the whole of ask: prompt, node, call, answer.
+func runAsk(ctx context.Context, a *app, o askOptions) error {
+	a.quiet = o.quiet
+	expect, err := compileExpect(o.expect)
+	if err != nil {
+		return err
+	}
+	settings, err := a.settings(o.crossing)
+	if err != nil {
+		return err
+	}
+	if o.output, err = outputForm(settings, "text", "json", "raw"); err != nil {
+		return err
+	}
+	started := a.Clock.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, settings.values.Timeout(),
+		&client.DeadlineError{Timeout: settings.values.Timeout()})
+	defer cancel()
+	o.prompt.noStdin = o.prompt.noStdin || a.get("FERRY_STDIN") == "never"
+	prompt, err := a.readPrompt(ctx, o.prompt)
+	if err != nil {
+		return err
+	}
+	cross, err := a.prepare(ctx, settings, o.dryRun)
+	if err != nil {
+		return err
+	}
+	defer cross.close()
+	cross.request.Prompt, cross.request.System = prompt, o.system
+	if o.dryRun {
+		return a.dryRun(cross)
+	}
+	cross.client.Since = started
+	return a.ask(ctx, cross, o, expect)
+}
+
+func compileExpect(pattern string) (*regexp.Regexp, error) {
+	if pattern == "" {
+		return nil, nil
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, usagef("the syntax is that of RE2", "--expect: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return re, nil
+}
+
+// ask makes the call and shows what came of it.
+func (a *app) ask(ctx context.Context, cross *crossing, o askOptions, expect *regexp.Regexp) error {
+	a.watch(cross, o.verbose)
+	reading := client.AsAnswer
+	if o.output == "raw" {
+		reading = client.AsBody
+	}
+	result, failed := cross.client.Ask(ctx, cross.node, cross.request, reading)
+	if o.verbose && len(result.Attempts) > 0 {
+		a.say("* in all " + spell(result.Latency))
+	}
+	if failed == nil {
+		failed = a.judge(result, o, expect)
+	}
+	if err := a.show(cross, result, failed, o); err != nil {
+		return err
+	}
+	if failed == nil {
+		a.afterwards(cross, result, o)
+	}
+	return failed
+}
+
+// watch shows a call as it goes.
+func (a *app) watch(cross *crossing, verbose bool) {
+	cross.client.OnWait = a.wait
+	if !verbose {
+		return
+	}
+	if p, err := cross.node.Prepare(cross.request); err == nil {
+		a.showRequest(p)
+	}
+	cross.client.OnAttempt = func(at *client.Attempt) { a.showAttempt(at, cross.client.Rule.Attempts) }
+}
+
+// stoppedError is an answer that --strict does not accept.
+type stoppedError struct{ reason string }
+
+func (e *stoppedError) Error() string { return "the model stopped early: " + e.reason }
+
+// judge applies the checks that a whole answer can still miss.
+func (a *app) judge(result *client.Result, o askOptions, expect *regexp.Regexp) error {
+	answer := result.Answer
+	if o.strict && (answer.Truncated() || answer.Refused()) {
+		return &client.Error{Class: client.Stopped, Status: 200, Err: &stoppedError{answer.StopReason}}
+	}
+	text := answer.Text
+	if o.output == "raw" {
+		text = string(result.Body)
+	}
+	if expect != nil && !expect.MatchString(text) {
+		return &missedError{fmt.Sprintf("the answer does not match --expect %s", o.expect)}
+	}
+	return nil
+}
+
+// show prints what there is to print on standard output: a whole answer, in JSON whatever came of the call.
+func (a *app) show(cross *crossing, result *client.Result, failed error, o askOptions) error {
+	whole := failed == nil || isWhole(failed)
+	switch {
+	case o.output == "json":
+		if len(result.Attempts) == 0 {
+			return nil
+		}
+		return a.printJSON(describe(cross, result, failed))
+	case whole && o.output == "raw":
+		return a.write(result.Body)
+	case whole:
+		return a.printText(result.Answer)
+	}
+	a.keepPartial(cross, result, failed)
+	return nil
+}
+
+// isWhole reports whether the answer came whole and only a check of the user's missed.
+func isWhole(failed error) bool {
+	var missed *missedError
+	var stopped *stoppedError
+	return errors.As(failed, &missed) || errors.As(failed, &stopped)
+}
+
+// afterwards says what a reader of a whole answer should know.
+func (a *app) afterwards(cross *crossing, result *client.Result, o askOptions) {
+	if n := len(result.Attempts); n > 1 {
+		reasons := make([]string, n-1)
+		for i, at := range result.Attempts[:n-1] {
+			reasons[i] = at.Reason()
+		}
+		a.note("answered on attempt %d of %d, after %s", n, cross.client.Rule.Attempts, strings.Join(reasons, ", "))
+	}
+	answer := result.Answer
+	switch {
+	case o.output == "raw":
+	case answer.Truncated():
+		a.note("the answer ends at a limit (%s); --max-tokens allows more", answer.StopReason)
+	case answer.Refused():
+		a.note("the model declined to answer (%s)", answer.StopReason)
+	case answer.Text == "":
+		a.note("the answer is whole and empty")
+	}
+	if o.usage {
+		a.showUsage(answer.Usage)
+	}
+}

@@ -1,0 +1,349 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ferry/pkg/config"
+	"ferry/pkg/guard"
+	"ferry/pkg/state"
+	"ferry/pkg/term"
+
+	"github.com/charmbracelet/lipgloss"
+	"github.com/spf13/cobra"
+)
+
+func newConfigCmd(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "The configuration file, its nodes and their keys",
+		Long: `config shows and changes the configuration: a YAML file with the nodes and how to reach them. Without one the node
+direct works from ANTHROPIC_API_KEY.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("ferry config --help lists them", "there is no command %q of config", args[0])
+			}
+			return c.Help()
+		},
+	}
+	c.AddCommand(
+		newConfigInitCmd(a), newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a),
+		newConfigPathCmd(a), newConfigNodesCmd(a), newConfigCheckCmd(a), newConfigKeyCmd(a),
+	)
+	return c
+}
+
+func newConfigInitCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "init",
+		Short: "Write a commented file to start from, never over an old one",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			path, err := config.Path(a.Lookup)
+			if err != nil {
+				return err
+			}
+			if err := config.Init(path); err != nil {
+				return err
+			}
+			a.note("wrote %s; it changes nothing until you uncomment something", path)
+			return nil
+		},
+	}
+}
+
+func newConfigPathCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "path",
+		Short: "Where the file is",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			path, err := config.Path(a.Lookup)
+			if err != nil {
+				return err
+			}
+			if _, err := os.Stat(path); err != nil {
+				a.note("there is no file there yet; ferry config init writes one")
+			}
+			return a.write([]byte(path + "\n"))
+		},
+	}
+}
+
+func newConfigListCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "Every setting in force, and where it comes from",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			s, err := a.settings(crossingOptions{})
+			if err != nil {
+				return err
+			}
+			rows := [][]string{{"setting", "value", "from"}}
+			for _, e := range config.List(s.values, s.file) {
+				rows = append(rows, []string{e.Key, e.Value, e.Origin})
+			}
+			return a.table(rows)
+		},
+	}
+}
+
+// table prints rows: cut to the terminal's width where there is one, whole in a pipe.
+func (a *app) table(rows [][]string) error {
+	width, heading := math.MaxInt, lipgloss.NewStyle()
+	if a.out.TTY {
+		width, heading = a.out.Width, a.outStyles().Strong
+		for _, row := range rows {
+			for i, cell := range row {
+				row[i] = guard.Visible(cell)
+			}
+		}
+	}
+	return a.write([]byte(term.Table(rows, width, heading)))
+}
+
+func newConfigGetCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:               "get KEY",
+		Short:             "One setting in force, such as retry.attempts or nodes.hongkong.url",
+		Long:              "get prints the value that is in force for a setting. It exits 1, and prints nothing, where there is none.",
+		Args:              wantArgs("a setting, such as retry.attempts", 1),
+		ValidArgsFunction: a.completeSettings,
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := a.settings(crossingOptions{})
+			if err != nil {
+				return err
+			}
+			if err := config.CheckKey(args[0]); err != nil {
+				return err
+			}
+			value, ok := config.Get(s.values, s.file, args[0])
+			if !ok {
+				return silent(exitFailed)
+			}
+			return a.write([]byte(value + "\n"))
+		},
+	}
+}
+
+func newConfigSetCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "set KEY VALUE",
+		Short: "Change the file; its comments stay",
+		Example: `  ferry config set retry.policy retry-after
+  ferry config set nodes.hongkong.url https://hk.example.com/api
+  ferry config set nodes.hongkong.key env:CLAUDE_KEY
+  ferry config set node hongkong`,
+		Args:              wantArgs("a setting and a value", 2),
+		ValidArgsFunction: a.completeSettings,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.edit(c.Context(), func(src []byte) ([]byte, error) { return config.Set(src, args[0], args[1]) })
+		},
+	}
+}
+
+func newConfigUnsetCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:               "unset KEY",
+		Short:             "Take a setting or a node out of the file; its comments stay",
+		Args:              wantArgs("a setting, such as retry.attempts", 1),
+		ValidArgsFunction: a.completeSettings,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.edit(c.Context(), func(src []byte) ([]byte, error) { return config.Unset(src, args[0]) })
+		},
+	}
+}
+
+// edit changes the file.
+func (a *app) edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
+	path, err := config.Path(a.Lookup)
+	if err != nil {
+		return err
+	}
+	return config.Save(ctx, path, change)
+}
+
+// wantArgs is cobra.ExactArgs with a message that names what is wanted.
+func wantArgs(what string, n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usagef(c.CommandPath()+" --help shows an example", "%s wants %s", c.CommandPath(), what)
+		}
+		return nil
+	}
+}
+
+// completeSettings offers setting keys to a shell.
+func (a *app) completeSettings(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	s, err := a.settings(crossingOptions{})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var keys []string
+	for _, e := range config.List(s.values, s.file) {
+		keys = append(keys, e.Key)
+	}
+	return keys, cobra.ShellCompDirectiveNoFileComp
+}
+
+func newConfigNodesCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "nodes",
+		Short: "The nodes in a table",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			s, err := a.settings(crossingOptions{})
+			if err != nil {
+				return err
+			}
+			rows := [][]string{{"", "node", "label", "api", "address", "key", "model"}}
+			for _, name := range s.file.Names(presets()) {
+				node, err := a.selectNode(s, name)
+				if err != nil {
+					return err
+				}
+				rows = append(rows, a.nodeRow(s, node))
+			}
+			return a.table(rows)
+		},
+	}
+}
+
+func (a *app) nodeRow(s *settings, node config.Node) []string {
+	mark, key := "", node.Key.String()
+	if node.Name == s.values.Node() {
+		mark = "*"
+	}
+	switch {
+	case node.Auth.Scheme == config.AuthNone:
+		key = "none needed"
+	case key == "":
+		key = "missing"
+	}
+	model, err := s.values.Model(node)
+	if err != nil {
+		model = "missing"
+	}
+	return []string{mark, node.Name, node.Label, string(node.API), node.URL, key, model}
+}
+
+func newConfigKeyCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "key NODE",
+		Short: "Store a node's key: in the keyring where there is one, else in a private file",
+		Long: `key reads a key from the terminal without showing it, or from a pipe, stores it in the system's keyring where there is
+one and else in a file that only you can read, and makes the node use it. The key itself never enters the configuration.`,
+		Example: `  ferry config key hongkong
+  pass show hongkong | ferry config key hongkong`,
+		Args:              wantArgs("a node's name", 1),
+		ValidArgsFunction: a.completeFileNodes,
+		RunE:              func(c *cobra.Command, args []string) error { return runConfigKey(c.Context(), a, args[0]) },
+	}
+}
+
+func (a *app) completeFileNodes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	file, err := a.loadFile()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names := []string{"direct"}
+	for _, n := range file.Nodes {
+		names = append(names, n.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func runConfigKey(ctx context.Context, a *app, name string) error {
+	s, err := a.settings(crossingOptions{})
+	if err != nil {
+		return err
+	}
+	path, err := config.Path(a.Lookup)
+	if err != nil {
+		return err
+	}
+	node, err := a.selectNode(s, name)
+	if err != nil {
+		return err
+	}
+	if !node.InFile && name != "direct" {
+		return usagef("ferry config set nodes.NAME.url URL makes one", "%s is not a node of the file", name)
+	}
+	secret, err := a.readKey(name)
+	if err != nil {
+		return err
+	}
+	a.masker.AddSecret(secret)
+	ref, err := a.storeKey(ctx, path, name, secret)
+	if err != nil {
+		return err
+	}
+	err = config.Save(ctx, path, func(src []byte) ([]byte, error) {
+		if !node.InFile {
+			if src, err = config.Set(src, "nodes."+name+".url", node.URL); err != nil {
+				return nil, err
+			}
+		}
+		return config.Set(src, "nodes."+name+".key", ref)
+	})
+	if err != nil {
+		return err
+	}
+	a.note("node %s takes its key from %s", name, ref)
+	return nil
+}
+
+// maxKey is the most bytes of a key: larger ones fit no header.
+const maxKey = 16 << 10
+
+// readKey reads a key without echo, or from a pipe, where one line end behind it is not part of it.
+func (a *app) readKey(node string) (guard.Secret, error) {
+	var typed []byte
+	var err error
+	if term.Look(a.Stdin, term.Wishes{}).TTY {
+		_, _ = fmt.Fprintf(a.err, "key for %s (not shown): ", node)
+		typed, err = term.ReadSecret(a.Stdin.(*os.File))
+		a.say("")
+	} else if a.Stdin != nil {
+		typed, err = io.ReadAll(io.LimitReader(a.Stdin, maxKey+1))
+	}
+	if err != nil {
+		return guard.Secret{}, usagef("", "cannot read the key: %s", bare(err))
+	}
+	if len(typed) > maxKey {
+		return guard.Secret{}, usagef("", "the key from standard input is over %d KiB", maxKey>>10)
+	}
+	typed = bytes.TrimSuffix(bytes.TrimSuffix(typed, []byte("\n")), []byte("\r"))
+	return guard.NewSecret(string(typed), "standard input")
+}
+
+// storeKey puts the key into the keyring, or into a file beside the configuration, and returns the reference to it.
+func (a *app) storeKey(ctx context.Context, path, node string, secret guard.Secret) (string, error) {
+	if ring := config.SystemKeyring(a.Lookup); ring != nil {
+		err := config.StoreInKeyring(ctx, ring, node, secret)
+		if err == nil {
+			return "keyring:" + node, nil
+		}
+		a.note("the keyring did not take the key (%s); it goes into a private file", strings.TrimSpace(err.Error()))
+	}
+	relative := filepath.Join("keys", node+".key")
+	file := filepath.Join(filepath.Dir(path), relative)
+	if err := state.MkdirPrivate(filepath.Dir(file)); err != nil {
+		return "", err
+	}
+	if err := state.WriteFile(file, []byte(secret.Reveal()+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	return "file:" + filepath.ToSlash(relative), nil
+}

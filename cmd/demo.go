@@ -1,0 +1,122 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"ferry/pkg/demo"
+	"ferry/pkg/guard"
+
+	"github.com/spf13/cobra"
+)
+
+// demoAddress is where `ferry demo` listens unless it is told otherwise.
+const demoAddress = "127.0.0.1:8787"
+
+// demoKey is the key that goes to a demo node, which takes any.
+func demoKey() guard.Secret {
+	key, _ := guard.NewSecret("demo-key", "the demo node")
+	return key
+}
+
+func newDemoCmd(a *app) *cobra.Command {
+	var listen string
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "The demo node on a loopback port: real wire formats, faults on demand",
+		Example: `  ferry demo
+  ferry ask -n demo hello                                   the same node inside ferry, no port
+  ferry ask -n 'demo:?status=429,503,200' hello             meets a 429 and a 503 first
+  ANTHROPIC_BASE_URL=http://127.0.0.1:8787 ANTHROPIC_API_KEY=any ferry ask hello`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), a, listen) },
+	}
+	a.longHelp(c, demoHelp)
+	c.Flags().StringVar(&listen, "listen", demoAddress, "the loopback `ADDRESS` to listen on; port 0 takes a free one")
+	c.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "do not log requests")
+	return c
+}
+
+func demoHelp() string {
+	var b strings.Builder
+	b.WriteString(`demo serves a node that answers in the three dialects without any model behind it: messages (/v1/messages), complete
+(/v1/complete) and chat (/chat/completions), with any key. A query on the node's address orders faults:
+
+`)
+	for _, f := range demo.Faults() {
+		fmt.Fprintf(&b, "  %-14s %s\n", f.Name, f.Usage)
+	}
+	b.WriteString("\nNodes that are built in, inside ferry and without a port:\n\n")
+	for _, p := range demo.Presets() {
+		fmt.Fprintf(&b, "  %-16s %s\n", p.Name, p.Query)
+	}
+	return strings.TrimRight(b.String(), "\n ")
+}
+
+// runDemo serves until the context ends. The first line on standard output is the address, for scripts.
+func runDemo(ctx context.Context, a *app, listen string) error {
+	listener, err := listenLoopback(ctx, listen)
+	if err != nil {
+		return err
+	}
+	node := demo.New(demo.Options{Now: a.Clock.Now, Sleep: a.Clock.Sleep, OnRequest: a.logDemo})
+	address := "http://" + listener.Addr().String()
+	if err := a.write([]byte(address + "\n")); err != nil {
+		return err
+	}
+	a.note("the demo node takes any key; Ctrl-C ends it. From another terminal:")
+	a.note("  FERRY_KEY=any ferry ask -n %s hello", address)
+	server := &http.Server{
+		Handler:           node,
+		ReadHeaderTimeout: 10 * time.Second,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	defer node.Close()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return usagef("", "the demo node stopped: %s", err)
+	}
+	return nil
+}
+
+// listenLoopback listens on this machine alone: a node that takes any key has no business on a network.
+func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	at, parsed := netip.ParseAddr(host)
+	if err != nil || host != "localhost" && (parsed != nil || !at.IsLoopback()) {
+		return nil, usagef("such as "+demoAddress, "--listen %s: not a loopback address and port", address)
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, usagef("--listen 127.0.0.1:0 takes a free port", "cannot listen on %s: %s", address, bareNet(err))
+	}
+	return listener, nil
+}
+
+// bareNet is the innermost cause of an error of the network.
+func bareNet(err error) string {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+// logDemo says what the demo node was asked and answered.
+func (a *app) logDemo(r demo.Record) {
+	line := fmt.Sprintf("%s %s %d", r.Method, r.Path, r.Status)
+	if r.Fault != "" {
+		line += " (" + r.Fault + ")"
+	}
+	a.note("%s", line)
+}

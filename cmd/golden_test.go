@@ -1,0 +1,93 @@
+package cmd_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ferry/cmd"
+)
+
+// update rewrites the golden files: go test ./cmd -run Golden -update.
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// helpPages are the pages that ferry can print about itself, by the name of their golden file.
+var helpPages = map[string][]string{
+	"ferry":             {"--help"},
+	"ask":               {"ask", "--help"},
+	"demo":              {"demo", "--help"},
+	"version":           {"version", "--help"},
+	"config":            {"config", "--help"},
+	"config-init":       {"config", "init", "--help"},
+	"config-list":       {"config", "list", "--help"},
+	"config-get":        {"config", "get", "--help"},
+	"config-set":        {"config", "set", "--help"},
+	"config-unset":      {"config", "unset", "--help"},
+	"config-path":       {"config", "path", "--help"},
+	"config-nodes":      {"config", "nodes", "--help"},
+	"config-check":      {"config", "check", "--help"},
+	"config-key":        {"config", "key", "--help"},
+	"topic-environment": {"help", "environment"},
+	"topic-exit-codes":  {"help", "exit-codes"},
+	"topic-retries":     {"help", "retries"},
+}
+
+// TestGoldenHelp holds each help page to its golden file, and to a width that suits a wide terminal.
+func TestGoldenHelp(t *testing.T) {
+	for name, args := range helpPages {
+		t.Run(name, func(t *testing.T) {
+			code, stdout, stderr := run(t, nil, args...)
+			if code != 0 || stderr != "" {
+				t.Fatalf("exit code %d, stderr %q", code, stderr)
+			}
+			for _, line := range strings.Split(stdout, "\n") {
+				if len([]rune(line)) > 120 {
+					t.Errorf("%d columns: %s", len([]rune(line)), line)
+				}
+			}
+			golden(t, filepath.Join("..", "testdata", "golden", "help", name+".txt"), stdout)
+		})
+	}
+}
+
+// golden compares got with a file.
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s is not current (go test ./cmd -run Golden -update); got:\n%s", path, got)
+	}
+}
+
+// run runs the whole program in this process, with nothing on standard input and no environment but env.
+func run(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = cmd.Run(context.Background(), args, testEnv(env, &out, &errs))
+	return code, out.String(), errs.String()
+}
+
+// testEnv is an environment of a test's own, in which waiting takes no time.
+func testEnv(env map[string]string, out, errs *bytes.Buffer) cmd.Env {
+	e := cmd.SystemEnv()
+	e.Stdin, e.Stdout, e.Stderr = strings.NewReader(""), out, errs
+	e.Lookup = func(name string) (string, bool) { value, ok := env[name]; return value, ok }
+	e.Clock = &storyClock{waits: os.DevNull}
+	e.Random = func() float64 { return 0.5 }
+	return e
+}

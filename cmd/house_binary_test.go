@@ -1,0 +1,207 @@
+package cmd_test
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// The tests here run the binary itself, because what they hold happens before or outside of cmd.Run.
+
+// TestHouseBinary builds ferry once, as `make build` does, for the tests that need a real process.
+func TestHouseBinary(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "ferry")
+	if runtime.GOOS == "windows" {
+		binary += ".exe"
+	}
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", binary, ".")
+	build.Dir = checkout
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	t.Run("size and linking", func(t *testing.T) { testSizeAndLinking(t, binary) })
+	t.Run("start-up", func(t *testing.T) { testStartup(t, binary) })
+	t.Run("terminal", func(t *testing.T) { testTerminal(t, binary) })
+	t.Run("completions", func(t *testing.T) { testCompletions(t, binary) })
+}
+
+// houseEnv is a surrounding without configuration and without a home that has anything in it.
+func houseEnv(t *testing.T, more ...string) []string {
+	t.Helper()
+	home := t.TempDir()
+	env := []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_STATE_HOME=" + home, "PATH=" + os.Getenv("PATH")}
+	if runtime.GOOS == "windows" {
+		env = append(env, "SystemRoot="+os.Getenv("SystemRoot"), "USERPROFILE="+home, "AppData="+home, "LocalAppData="+home)
+	}
+	return append(env, more...)
+}
+
+func testSizeAndLinking(t *testing.T, binary string) {
+	info, err := os.Stat(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if limit := int64(20_000_000); info.Size() > limit {
+		t.Errorf("the binary has %d bytes, the limit is %d", info.Size(), limit)
+	}
+	if runtime.GOOS != "linux" {
+		return
+	}
+	file, err := elf.Open(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if len(file.Progs) == 0 {
+		t.Fatal("the binary has no program headers: it was misread")
+	}
+	for _, program := range file.Progs {
+		if program.Type == elf.PT_INTERP || program.Type == elf.PT_DYNAMIC {
+			t.Errorf("the binary is not static: it has a %v segment", program.Type)
+		}
+	}
+}
+
+// initLimit is what the inits of ferry and its libraries may take together, in milliseconds: every command pays them.
+const initLimit = 1.0
+
+var initLine = regexp.MustCompile(`(?m)^init (\S+) @\S+ ms, (\S+) ms clock`)
+
+func testStartup(t *testing.T, binary string) {
+	best, slowest := -1.0, ""
+	// The least of several runs: a busy machine makes an init slower, and nothing makes it faster. At least five runs,
+	// and more only while the limit is not met.
+	for run := 0; run < 5 || run < 15 && best > initLimit; run++ {
+		command := exec.Command(binary, "version")
+		command.Env = houseEnv(t, "GODEBUG=inittrace=1")
+		var trace bytes.Buffer
+		command.Stderr = &trace
+		if err := command.Run(); err != nil {
+			t.Fatalf("ferry version: %v\n%s", err, trace.Bytes())
+		}
+		sum, listing, std := initTimes(t, trace.String())
+		if std == 0 || listing == "" {
+			t.Fatalf("no init of std, or none outside of it, in the trace:\n%s", trace.Bytes())
+		}
+		if best < 0 || sum < best {
+			best, slowest = sum, listing
+		}
+	}
+	t.Logf("inits outside std: %.3f ms", best)
+	if best > initLimit {
+		t.Errorf("inits outside std take %.3f ms in all, the limit is %.1f ms:\n%s", best, initLimit, slowest)
+	}
+}
+
+// initTimes adds up the clock of the inits outside std, in milliseconds, lists them, and counts those of std.
+func initTimes(t *testing.T, trace string) (sum float64, listing string, std int) {
+	t.Helper()
+	var lines strings.Builder
+	for _, match := range initLine.FindAllStringSubmatch(trace, -1) {
+		name := match[1]
+		if name != "main" && !strings.HasPrefix(name, "ferry/") && !isLibrary(name) {
+			std++
+			continue
+		}
+		clock, err := strconv.ParseFloat(match[2], 64)
+		if err != nil {
+			t.Fatalf("%q: %v", match[0], err)
+		}
+		sum += clock
+		lines.WriteString(match[0] + "\n")
+	}
+	return sum, lines.String(), std
+}
+
+// question matches what a program sends to make a terminal answer: device attributes, cursor position, colours, modes,
+// capabilities. ferry asks none of them: a mute terminal would hold it up, and the answer would land in the shell.
+var question = regexp.MustCompile("\x1b\\[[>=?]?[0-9;]*[cnxq]|\x1b\\[[0-9;]*t|\x1b\\[\\?[0-9;]*\\$p|\x1b\\[\\?u|\x1b\\][0-9]+;([0-9]+;)?\\?|\x1bP|\x1bZ|\x05")
+
+var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+func testTerminal(t *testing.T, binary string) {
+	for _, sent := range []string{"\x1b[6n", "\x1b[c", "\x1b]11;?\x1b\\", "\x1b[?2026$p", "\x1b[?u", "\x1bP+q544e\x1b\\"} {
+		if !question.MatchString(sent) {
+			t.Errorf("the pattern does not know %q for a question", sent)
+		}
+	}
+	if question.MatchString("\x1b[1;32mferry\x1b[0m\r\x1b[2K") {
+		t.Error("the pattern takes colours for a question")
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("windows has no pseudo-terminals of this kind")
+	}
+	for _, test := range []struct {
+		name  string
+		args  []string
+		first *regexp.Regexp // the visible output, from its first byte
+	}{
+		{"version", []string{"version"}, regexp.MustCompile(`^ferry `)},
+		{"ask", []string{"ask", "-n", "demo", "hi"}, regexp.MustCompile(`^[^\s\x00-\x1f]`)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			command := exec.Command(binary, test.args...)
+			command.Env = houseEnv(t, "TERM=xterm-256color", "COLORTERM=truecolor")
+			shown, err := onTerminal(t, 80, command)
+			if err != nil {
+				t.Fatalf("%v: %v (it was killed if it took 20 s); shown: %q", test.args, err, shown)
+			}
+			if asked := question.FindString(shown); asked != "" {
+				t.Errorf("it asks the terminal %q", asked)
+			}
+			if visible := colour.ReplaceAllString(shown, ""); !test.first.MatchString(visible) {
+				t.Errorf("before the output something else reaches the terminal: %q", visible)
+			}
+		})
+	}
+}
+
+// patience bounds what a test waits for another process.
+const patience = 20 * time.Second
+
+// onTerminal runs a command with a mute terminal of so many columns for all three streams and returns what reached it.
+// A program that waits for the terminal's answer fails by time.
+func onTerminal(t *testing.T, columns uint16, command *exec.Cmd) (shown string, err error) {
+	t.Helper()
+	terminal, err := pty.StartWithSize(command, &pty.Winsize{Rows: 24, Cols: columns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { command.Process.Kill() })
+	defer stop()
+	// Linux ends a terminal whose other side is closed with EIO and not with EOF; what was shown is whole all the same.
+	text, _ := io.ReadAll(terminal)
+	return string(text), command.Wait()
+}
+
+func testCompletions(t *testing.T, binary string) {
+	for shell, ending := range map[string]string{"bash": "bash", "zsh": "zsh", "fish": "fish", "powershell": "ps1"} {
+		command := exec.Command(binary, "completion", shell)
+		command.Env = houseEnv(t)
+		want, err := command.Output()
+		if err != nil || len(want) == 0 {
+			t.Errorf("ferry completion %s: %v, %d bytes", shell, err, len(want))
+			continue
+		}
+		file := filepath.Join(checkout, "completions", "ferry."+ending)
+		if have, err := os.ReadFile(file); err != nil || !bytes.Equal(have, want) {
+			t.Errorf("%s is not current (make completions): %v", file, err)
+		}
+	}
+}

@@ -1,0 +1,395 @@
+package cmd_test
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// The house tests hold the checkout to the design: who imports whom, what may stand where, and what start-up costs.
+
+// checkout is the top of the repository, seen from this package's folder.
+const checkout = ".."
+
+// mayImport is the import table: a package's own row says which other packages of ferry it may use. A package without
+// a row fails the test, so that a new room is put into the table before it is lived in.
+var mayImport = map[string][]string{
+	"pkg/retry": {},
+	"pkg/wire":  {},
+	"pkg/guard": {},
+	"pkg/state": {},
+	"pkg/bench": {},
+	"pkg/demo":  {},
+	"pkg/term":  {},
+
+	"pkg/limit":     {"pkg/state"},
+	"pkg/audit":     {"pkg/guard", "pkg/state"},
+	"pkg/transport": {"pkg/guard"},
+	"pkg/config":    {"pkg/guard", "pkg/retry", "pkg/state"},
+	"pkg/session":   {"pkg/wire", "pkg/guard", "pkg/state"},
+	"pkg/report":    {"pkg/bench", "pkg/term"},
+
+	"pkg/client":  {"pkg/wire", "pkg/retry", "pkg/guard", "pkg/state", "pkg/limit", "pkg/audit"},
+	"pkg/hold":    {"pkg/transport", "pkg/state", "pkg/guard"},
+	"pkg/gateway": {"pkg/config", "pkg/state"},
+
+	"cmd": nil, // everything below it
+	".":   {"cmd"},
+}
+
+// source is one Go file of the product: tests are not among them.
+type source struct {
+	path, pkg string // both from the top, with slashes
+	file      *ast.File
+	set       *token.FileSet
+}
+
+// sources parses every Go file that is no test, whatever system it is for.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var all []source
+	set := token.NewFileSet()
+	err := filepath.WalkDir(checkout, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if entry.IsDir() {
+			if file != checkout && (strings.HasPrefix(name, ".") || name == "testdata" || name == "node_modules" || name == "dist") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(checkout, file)
+		if err != nil {
+			return err
+		}
+		relative = filepath.ToSlash(relative)
+		all = append(all, source{relative, path.Dir(relative), parsed, set})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := map[string]bool{}
+	for _, s := range all {
+		packages[s.pkg] = true
+	}
+	for _, known := range []string{".", "cmd", "pkg/retry", "pkg/wire", "pkg/client"} {
+		if !packages[known] {
+			t.Fatalf("found no Go files in %s: the walk is wrong", known)
+		}
+	}
+	return all
+}
+
+func (s source) imports(t *testing.T) []string {
+	t.Helper()
+	var paths []string
+	for _, spec := range s.file.Imports {
+		name, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, name)
+	}
+	return paths
+}
+
+func within(name, module string) bool { return name == module || strings.HasPrefix(name, module+"/") }
+
+func TestHouseImports(t *testing.T) {
+	modules := requiredModules(t)
+	for _, s := range sources(t) {
+		allowed, known := mayImport[s.pkg]
+		if !known {
+			t.Errorf("%s: package %s has no row in the import table", s.path, s.pkg)
+			continue
+		}
+		for _, name := range s.imports(t) {
+			own, isOwn := strings.CutPrefix(name, "ferry/")
+			switch {
+			case isOwn && s.pkg == "cmd" && own != "cmd":
+			case isOwn && !slices.Contains(allowed, own):
+				t.Errorf("%s: %s may not import %s", s.path, s.pkg, name)
+			case !isOwn && s.pkg != "cmd" && (within(name, "github.com/spf13/cobra") || within(name, "github.com/spf13/pflag")):
+				t.Errorf("%s: only cmd knows Cobra", s.path)
+			case !isOwn && isLibrary(name) && !slices.ContainsFunc(slices.Collect(maps.Keys(modules)), func(m string) bool { return within(name, m) }):
+				t.Errorf("%s: %s is in no module that go.mod lists", s.path, name)
+			}
+		}
+	}
+}
+
+// isLibrary tells a library's import path from one of the standard library: a host name has a dot.
+func isLibrary(name string) bool {
+	first, _, _ := strings.Cut(name, "/")
+	return strings.Contains(first, ".")
+}
+
+// rule keeps names of the standard library or of a module away from a part of the house.
+type rule struct {
+	names  []string // import path, a dot, the name
+	except func(source) bool
+	why    string
+}
+
+func inPackage(pkg string) func(source) bool {
+	return func(s source) bool { return s.pkg == pkg }
+}
+
+func nowhere(source) bool { return false }
+
+var rules = []rule{
+	{
+		[]string{"os.Args", "os.Getenv", "os.LookupEnv", "os.Environ", "os.ExpandEnv", "os.UserHomeDir", "os.UserConfigDir",
+			"os.UserCacheDir", "syscall.Getenv", "syscall.Environ", "net/http.ProxyFromEnvironment",
+			"golang.org/x/net/http/httpproxy.FromEnvironment"},
+		inPackage("cmd"), "only cmd reads the arguments and the environment",
+	},
+	{
+		[]string{"os.Exit", "syscall.Exit", "log.Fatal", "log.Fatalf", "log.Fatalln"},
+		func(s source) bool { return s.path == "main.go" }, "only main.go ends the process",
+	},
+	{[]string{"time.Sleep"}, nowhere, "a wait has to end on cancellation"},
+	{[]string{"time.After", "time.Tick"}, inPackage("cmd"), "the clock is injected from cmd"},
+	{[]string{"bufio.NewScanner", "bufio.Scanner"}, nowhere, "a Scanner dies at 64 KiB"},
+}
+
+func TestHouseRules(t *testing.T) {
+	uses := map[string]int{}
+	for _, s := range sources(t) {
+		for name, where := range namesUsed(t, s) {
+			uses[name]++
+			for _, r := range rules {
+				if slices.Contains(r.names, name) && !r.except(s) {
+					t.Errorf("%s: %s: %s", where, name, r.why)
+				}
+			}
+		}
+	}
+	// These two have to be somewhere; if they are not found, neither would a breach be.
+	for _, name := range []string{"os.Exit", "os.Args"} {
+		if uses[name] == 0 {
+			t.Errorf("%s was found nowhere: the search is wrong", name)
+		}
+	}
+}
+
+// namesUsed returns every qualified name of a file as import path, dot, name, with one place where it stands. It goes by
+// the syntax tree: a renamed import is found, a comment is not.
+func namesUsed(t *testing.T, s source) map[string]token.Position {
+	t.Helper()
+	imported := map[string]string{}
+	for i, name := range s.imports(t) {
+		local := path.Base(name)
+		if given := s.file.Imports[i].Name; given != nil {
+			local = given.Name
+		}
+		if local == "." {
+			t.Errorf("%s: a dot import hides where a name comes from", s.path)
+		}
+		imported[local] = name
+	}
+	used := map[string]token.Position{}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		if selector, ok := n.(*ast.SelectorExpr); ok {
+			if left, ok := selector.X.(*ast.Ident); ok && imported[left.Name] != "" {
+				used[imported[left.Name]+"."+selector.Sel.Name] = s.set.Position(selector.Pos())
+			}
+		}
+		return true
+	})
+	return used
+}
+
+// topLevel is all that may stand at the top, beside dot-files and dot-folders.
+var topLevel = []string{
+	"main.go", "cmd", "pkg", "testdata", "completions", "go.mod", "go.sum", "Makefile", "README.md", "LICENSE", "CHANGELOG.md",
+}
+
+// houseFiles lists what belongs to the project, from the top and with slashes: what git tracks or would track, or
+// without git all files that .gitignore does not name.
+func houseFiles(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	git := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+	git.Dir = checkout
+	if out, err := git.Output(); err == nil && len(out) > 0 {
+		for name := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
+			// A tracked file that was removed and not yet committed is still listed.
+			if _, err := os.Lstat(filepath.Join(checkout, name)); err == nil {
+				files = append(files, name)
+			}
+		}
+	} else {
+		files = filesWithoutGit(t)
+	}
+	for _, known := range []string{"main.go", "go.mod", "cmd/house_test.go"} {
+		if !slices.Contains(files, known) {
+			t.Fatalf("%s is not among the %d files found", known, len(files))
+		}
+	}
+	return files
+}
+
+func filesWithoutGit(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(checkout, ".gitignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignored := func(relative string) bool {
+		for line := range strings.Lines(string(text)) {
+			pattern := strings.TrimSuffix(strings.TrimSpace(line), "/")
+			subject := path.Base(relative)
+			if anchored, ok := strings.CutPrefix(pattern, "/"); ok {
+				pattern, subject = anchored, relative
+			}
+			if match, _ := path.Match(pattern, subject); match {
+				return true
+			}
+		}
+		return relative == ".git"
+	}
+	var files []string
+	err = filepath.WalkDir(checkout, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || file == checkout {
+			return err
+		}
+		relative, err := filepath.Rel(checkout, file)
+		if err != nil {
+			return err
+		}
+		relative = filepath.ToSlash(relative)
+		switch {
+		case ignored(relative) && entry.IsDir():
+			return fs.SkipDir
+		case !ignored(relative) && !entry.IsDir():
+			files = append(files, relative)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func TestHouseTopLevel(t *testing.T) {
+	for _, file := range houseFiles(t) {
+		first, _, _ := strings.Cut(file, "/")
+		if !strings.HasPrefix(first, ".") && !slices.Contains(topLevel, first) {
+			t.Errorf("%s: %s may not stand at the top", file, first)
+		}
+	}
+}
+
+// TestHouseNoMachinePaths looks for the paths of the machines that the project was written on: a file that names one
+// works there and nowhere else.
+func TestHouseNoMachinePaths(t *testing.T) {
+	var paths [][]byte
+	for _, name := range []string{"work", "root"} { // put together here, or this file would be the first to match
+		paths = append(paths, []byte("/"+name+"/"))
+	}
+	for _, file := range houseFiles(t) {
+		text, err := os.ReadFile(filepath.Join(checkout, file))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for number, line := range bytes.Split(text, []byte("\n")) {
+			for _, bad := range paths {
+				if bytes.Contains(line, bad) {
+					t.Errorf("%s:%d names %s", file, number+1, bad)
+				}
+			}
+		}
+	}
+}
+
+// requiredModules reads go.mod: module path → version.
+func requiredModules(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(checkout, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
+		if len(fields) >= 2 && isLibrary(fields[0]) && strings.HasPrefix(fields[1], "v") {
+			modules[fields[0]] = fields[1]
+		}
+	}
+	if modules["github.com/spf13/cobra"] == "" {
+		t.Fatalf("go.mod lists no Cobra: it was misread as %v", modules)
+	}
+	return modules
+}
+
+// slowAtInit are libraries whose package init was measured to cost more than the whole of curl, or to ask the terminal
+// questions before the program has begun.
+var slowAtInit = []string{"glamour", "chroma", "bubbles", "bubbletea"}
+
+func TestHouseModules(t *testing.T) {
+	const runewidth, newest = "github.com/mattn/go-runewidth", "v0.0.24" // later ones build tables at init, 21 to 33 ms
+	if have := requiredModules(t)[runewidth]; have != "" && newer(t, have, newest) {
+		t.Errorf("%s is at %s; after %s it is slow at start-up", runewidth, have, newest)
+	}
+	for _, system := range []string{"linux", "darwin", "windows"} {
+		list := exec.Command("go", "list", "-deps", ".")
+		list.Dir = checkout
+		list.Env = append(os.Environ(), "GOOS="+system, "CGO_ENABLED=0")
+		var notes bytes.Buffer
+		list.Stderr = &notes
+		out, err := list.Output()
+		if err != nil {
+			t.Fatalf("go list: %v\n%s", err, notes.Bytes())
+		}
+		packages := strings.Fields(string(out))
+		if !slices.Contains(packages, "ferry/cmd") {
+			t.Fatalf("go list -deps does not name ferry/cmd among %d packages", len(packages))
+		}
+		for _, name := range packages {
+			for element := range strings.SplitSeq(name, "/") {
+				if slices.Contains(slowAtInit, element) {
+					t.Errorf("%s: %s is linked in; it is too slow at start-up", system, name)
+				}
+			}
+		}
+	}
+}
+
+// newer compares versions of three numbers; what follows a dash is left out.
+func newer(t *testing.T, a, b string) bool {
+	t.Helper()
+	numbers := func(version string) (n [3]int) {
+		core, _, _ := strings.Cut(version, "-")
+		if _, err := fmt.Sscanf(core, "v%d.%d.%d", &n[0], &n[1], &n[2]); err != nil {
+			t.Fatalf("version %q: %v", version, err)
+		}
+		return n
+	}
+	x, y := numbers(a), numbers(b)
+	return slices.Compare(x[:], y[:]) > 0
+}

@@ -1,0 +1,163 @@
+package cmd
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"ferry/pkg/client"
+	"ferry/pkg/guard"
+	"ferry/pkg/wire"
+)
+
+// outputForm is the form of the output, one of those that the command has.
+func outputForm(s *settings, forms ...string) (string, error) {
+	form := s.values.Output()
+	if !slices.Contains(forms, form) {
+		return "", usagef("", "--output: %q is not one of %s", form, strings.Join(forms, ", "))
+	}
+	return form, nil
+}
+
+// outputError says that standard output did not take the answer. The request is not sent again: the answer was paid
+// for, and a full disk does not get emptier.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string { return "cannot write to standard output: " + bare(e.err) }
+func (e *outputError) Unwrap() error { return e.err }
+
+// write hands standard output everything in one call.
+func (a *app) write(text []byte) error {
+	if _, err := a.out.Write(text); err != nil {
+		return &outputError{err}
+	}
+	return nil
+}
+
+// printText prints a whole answer: the model's words, ending in exactly one newline; made safe where a terminal would
+// obey them.
+func (a *app) printText(answer wire.Answer) error {
+	text := answer.Text
+	if a.out.TTY {
+		text = guard.Visible(text)
+	}
+	return a.write([]byte(strings.TrimRight(text, "\n") + "\n"))
+}
+
+// keepPartial puts what came of a cut answer on standard error: it was paid for.
+func (a *app) keepPartial(cross *crossing, result *client.Result, failed error) {
+	var e *client.Error
+	if !errors.As(failed, &e) || e.Class != client.Truncated && e.Class != client.Timeout || len(result.Body) == 0 {
+		return
+	}
+	if last := result.Attempts[len(result.Attempts)-1]; last.HTTPStatus != http.StatusOK {
+		return
+	}
+	text := cross.node.API.Partial(result.Body)
+	if text == "" {
+		text = string(result.Body)
+	}
+	a.say("ferry: what came of the answer:\n" + strings.TrimRight(text, "\n"))
+}
+
+// The JSON that -o json prints. Its fields are only ever added to.
+type (
+	callJSON struct {
+		Schema     int           `json:"schema"`
+		Complete   bool          `json:"complete"`
+		Node       string        `json:"node"`
+		API        wire.API      `json:"api"`
+		Model      string        `json:"model"`
+		ID         string        `json:"id"`
+		RequestID  string        `json:"request_id"`
+		Text       string        `json:"text"`
+		StopReason string        `json:"stop_reason"`
+		Usage      *wire.Usage   `json:"usage"`
+		LatencyMS  float64       `json:"latency_ms"`
+		Attempts   []attemptJSON `json:"attempts"`
+		Error      *errorJSON    `json:"error"`
+	}
+	attemptJSON struct {
+		Attempt   int        `json:"attempt"`
+		Status    int        `json:"status"`
+		Class     string     `json:"class"`
+		RequestID string     `json:"request_id"`
+		LatencyMS float64    `json:"latency_ms"`
+		WaitMS    float64    `json:"wait_ms"`
+		Ambiguous bool       `json:"ambiguous"`
+		Phases    phasesJSON `json:"phases_ms"`
+	}
+	phasesJSON struct {
+		DNS      float64 `json:"dns"`
+		Connect  float64 `json:"connect"`
+		TLS      float64 `json:"tls"`
+		Wait     float64 `json:"wait"`
+		Transfer float64 `json:"transfer"`
+	}
+	errorJSON struct {
+		Class   string `json:"class"`
+		Status  int    `json:"status"`
+		Type    string `json:"type"`
+		Message string `json:"message"`
+		GaveUp  bool   `json:"gave_up"`
+	}
+)
+
+const callSchema = 1
+
+// describe puts a call into its JSON form.
+func describe(p *crossing, result *client.Result, failed error) callJSON {
+	out := callJSON{
+		Schema:     callSchema,
+		Complete:   failed == nil || isWhole(failed),
+		Node:       p.node.Name,
+		API:        p.node.API,
+		Model:      p.request.Model,
+		ID:         result.Answer.ID,
+		Text:       result.Answer.Text,
+		StopReason: result.Answer.StopReason,
+		Usage:      result.Answer.Usage,
+		LatencyMS:  millis(result.Latency),
+		Attempts:   []attemptJSON{},
+	}
+	if result.Answer.Model != "" {
+		out.Model = result.Answer.Model
+	}
+	for _, at := range result.Attempts {
+		out.RequestID = at.RequestID
+		out.Attempts = append(out.Attempts, attemptJSON{
+			Attempt: at.Number, Status: at.Status, Class: string(at.Class), RequestID: at.RequestID,
+			LatencyMS: millis(at.Latency), WaitMS: millis(at.Wait), Ambiguous: at.Ambiguous,
+			Phases: phasesJSON{
+				millis(at.Phases.DNS), millis(at.Phases.Connect), millis(at.Phases.TLS),
+				millis(at.Phases.Wait), millis(at.Phases.Transfer),
+			},
+		})
+	}
+	if failed != nil {
+		out.Error = &errorJSON{Message: failed.Error()}
+		var e *client.Error
+		if errors.As(failed, &e) {
+			out.Error.Class, out.Error.Status, out.Error.GaveUp = string(e.Class), e.Status, e.GaveUp
+		}
+		var apiErr *wire.APIError
+		if errors.As(failed, &apiErr) {
+			out.Error.Type = apiErr.Type
+		}
+	}
+	return out
+}
+
+// printJSON prints the object on one line of standard output.
+func (a *app) printJSON(object any) error {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(object); err != nil {
+		return fmt.Errorf("encode the result: %w", err)
+	}
+	return a.write(a.masker.Bytes([]byte(b.String())))
+}

@@ -1,0 +1,144 @@
+//go:build !windows
+
+package cmd_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// realFerry is ferry as a process of its own, with the machine's clock and signals.
+func realFerry(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), self, args...)
+	c.Args[0] = "ferry-real"
+	c.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=", "FERRY_CONFIG=", "FERRY_NODE=", "TERM=xterm", "NO_COLOR=")
+	return c
+}
+
+// TestSignals holds ferry to dying of the signal that stopped it, so that a shell loop around it stops too.
+func TestSignals(t *testing.T) {
+	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(sent.String(), func(t *testing.T) {
+			c := realFerry(t, "ask", "-v", "-n", "demo:?stall", "hello")
+			stderr, err := c.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewReader(stderr)
+			for line := ""; !strings.HasPrefix(line, "> ("); { // the last line of the request that -v shows
+				if line, err = lines.ReadString('\n'); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.Process.Signal(sent); err != nil {
+				t.Fatal(err)
+			}
+			rest, _ := io.ReadAll(lines)
+			var exit *exec.ExitError
+			if err := c.Wait(); !errors.As(err, &exit) {
+				t.Fatalf("ended with %v; stderr: %s", err, rest)
+			}
+			status := exit.Sys().(syscall.WaitStatus)
+			if !status.Signaled() || status.Signal() != sent {
+				t.Errorf("wait status %#x, want killed by %s; stderr: %s", status, sent, rest)
+			}
+		})
+	}
+}
+
+// TestClosedPipe holds ferry to ending as SIGPIPE would end it, without a word, when its reader has gone.
+func TestClosedPipe(t *testing.T) {
+	c := realFerry(t, "ask", "-q", "-n", "demo", "hello")
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	var stderr bytes.Buffer
+	c.Stdout, c.Stderr = writer, &stderr
+	err = c.Run()
+	writer.Close()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		t.Fatalf("ended with %v", err)
+	}
+	status := exit.Sys().(syscall.WaitStatus)
+	if status.Signal() != syscall.SIGPIPE && status.ExitStatus() != 141 {
+		t.Errorf("wait status %#x, want SIGPIPE or 141", status)
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("stderr: %s", &stderr)
+	}
+}
+
+// inTerminal runs ferry in a pseudo-terminal of so many columns and returns all that reached it.
+func inTerminal(t *testing.T, columns uint16, env []string, args ...string) string {
+	t.Helper()
+	c := realFerry(t, args...)
+	c.Args[0] = "ferry" // with the clock of the stories: a countdown takes no time
+	c.Env = append(append(c.Env, waitsFile+"="+os.DevNull), env...)
+	shown, _ := onTerminal(t, columns, c) // some of these calls fail on purpose
+	return shown
+}
+
+// TestTerminal looks at what reaches a real terminal: control characters of an answer shown and not obeyed, colour and
+// a countdown where they are welcome, and neither under NO_COLOR and TERM=dumb.
+func TestTerminal(t *testing.T) {
+	osc := "\x1b]52;c;aGVsbG8=\x07"
+	t.Run("an answer is not obeyed", func(t *testing.T) {
+		got := inTerminal(t, 80, nil, "ask", "-n", "demo", osc+"\u202e\u009b2J")
+		if !strings.Contains(got, `\x1b]52;c;aGVsbG8=\x07\u202e\u009b2J`) || strings.Contains(got, "\x1b]") || strings.Contains(got, "\u009b") {
+			t.Errorf("terminal got %q", got)
+		}
+	})
+	t.Run("a pipe keeps the bytes", func(t *testing.T) {
+		_, stdout, _ := run(t, nil, "ask", "-n", "demo", osc)
+		if !strings.Contains(stdout, osc) {
+			t.Errorf("pipe got %q", stdout)
+		}
+	})
+	t.Run("countdown", func(t *testing.T) {
+		got := inTerminal(t, 40, nil, "ask", "--retry-delay", "1100ms", "-n", "demo:?status=429,200", "hello")
+		if !strings.Contains(got, "\r\x1b[Kferry: demo: 429; attempt 2 of 3 in 2 s") {
+			t.Errorf("terminal got %q", got)
+		}
+	})
+	t.Run("colour", func(t *testing.T) {
+		if got := inTerminal(t, 80, nil, "hello"); !strings.Contains(got, "\x1b[31mError:\x1b[0m") {
+			t.Errorf("terminal got %q", got)
+		}
+	})
+	for _, plain := range []string{"NO_COLOR=1", "TERM=dumb"} {
+		for _, args := range [][]string{
+			{"hello"}, {"config", "check", "demo"}, {"config", "nodes"}, {"ask", "--help"},
+			{"ask", "--retry-delay", "1100ms", "-n", "demo:?status=429,200", "hello"},
+		} {
+			t.Run(plain+" "+strings.Join(args, " "), func(t *testing.T) {
+				if got := inTerminal(t, 80, []string{plain}, args...); got == "" || strings.Contains(got, "\x1b") {
+					t.Errorf("terminal got %q", got)
+				}
+			})
+		}
+	}
+	for _, columns := range []uint16{1, 20, 60, 80, 120} {
+		got := inTerminal(t, columns, nil, "config", "nodes")
+		if !strings.Contains(got, "demo") {
+			t.Errorf("at %d columns the table is %q", columns, got)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+
+	"ferry/pkg/client"
+	"ferry/pkg/guard"
+	"ferry/pkg/term"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// The exit codes. A signal kills instead, and a closed pipe ends with exitPipe.
+const (
+	exitDone   = 0
+	exitFailed = 1   // the request failed
+	exitUsage  = 2   // usage or configuration; nothing was sent
+	exitGaveUp = 3   // gave up after the last attempt
+	exitMissed = 5   // a check missed
+	exitPipe   = 141 // standard output was closed, as SIGPIPE would say
+)
+
+// app is one run of the program: its surroundings and what all commands share.
+type app struct {
+	Env
+	out, err term.Stream
+	// masker hides every secret that this run has read.
+	masker *guard.Masker
+	quiet  bool
+}
+
+func random() float64 { return rand.Float64() }
+
+// Run runs one command line and returns the exit code. It is the one seam that main and the tests share.
+func Run(ctx context.Context, args []string, env Env) int {
+	a := newApp(env)
+	root := newRootCmd(a, args)
+	root.SetArgs(args)
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	return a.exit(root.ExecuteContext(ctx))
+}
+
+func newApp(env Env) *app {
+	wishes := term.Wishes{NoColor: env.get("NO_COLOR") != "", Term: env.get("TERM")}
+	a := &app{
+		Env:    env,
+		out:    term.Stream{Writer: env.Stdout, Facts: term.Look(env.Stdout, wishes)},
+		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, wishes)},
+		masker: &guard.Masker{},
+	}
+	return a
+}
+
+// note says something beside the answer, unless -q asked for silence.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet {
+		a.say("ferry: " + fmt.Sprintf(format, args...))
+	}
+}
+
+// say writes a line to standard error, with secrets masked and safe for a terminal. That standard error is closed is no
+// reason to fail.
+func (a *app) say(line string) {
+	_, _ = io.WriteString(a.err, guard.Visible(a.masker.String(line))+"\n")
+}
+
+// outStyles are the styles of standard output.
+func (a *app) outStyles() term.Styles { return term.NewStyles(a.out.Facts) }
+
+// usageError is a mistake on the command line or in the configuration: nothing was sent.
+type usageError struct{ text, hint string }
+
+func (e *usageError) Error() string { return e.text }
+
+// Hint tells what to do about it.
+func (e *usageError) Hint() string { return e.hint }
+
+func usagef(hint, format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...), hint}
+}
+
+// silent is an exit code about which everything has been said.
+type silent int
+
+func (s silent) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
+
+// missedError is a check that missed.
+type missedError struct{ text string }
+
+func (e *missedError) Error() string { return e.text }
+
+// exit is the one place where an error becomes a message and an exit code.
+func (a *app) exit(err error) int {
+	var quiet silent
+	var output *outputError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &quiet):
+		return int(quiet)
+	case errors.As(err, &output) && errors.Is(err, syscall.EPIPE):
+		return exitPipe // whoever read has had enough: no message
+	}
+	a.complain(err)
+	var failed *client.Error
+	var missed *missedError
+	switch {
+	case errors.As(err, &failed) && failed.GaveUp:
+		return exitGaveUp
+	case errors.As(err, &failed) && (failed.Class == client.Usage || failed.Class == client.PlainHTTP):
+		return exitUsage
+	case errors.As(err, &missed):
+		return exitMissed
+	case errors.As(err, &failed), errors.As(err, &output):
+		return exitFailed
+	}
+	return exitUsage
+}
+
+// complain says what failed, and below it what to do.
+func (a *app) complain(err error) {
+	styles := term.NewStyles(a.err.Facts)
+	label := styles.Bad.Render("Error:")
+	_, _ = io.WriteString(a.err, label+" "+guard.Visible(a.masker.String(err.Error()))+"\n")
+	var hinted interface{ Hint() string }
+	if !errors.As(err, &hinted) || hinted.Hint() == "" {
+		return
+	}
+	_, _ = io.WriteString(a.err, styles.Dim.Render("hint:")+" ")
+	a.say(strings.ReplaceAll(hinted.Hint(), "\n", "\n      "))
+}
+
+// newRootCmd builds the commands: all of them, or only the one that the arguments begin with, since building the others
+// would cost every run a share of its start-up.
+func newRootCmd(a *app, args []string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ferry",
+		Short: "Carry a prompt to a large-model API and bring the answer back whole",
+		Long: `ferry carries a prompt to a large-model API through a named node (direct, a regional reverse proxy, another
+provider, or a model on this machine) and brings the answer back whole. It retries as you would have, and exit code 0
+means that the answer is all there.`,
+		Example: `  ferry ask -n demo "hello"              try it: no key, no network
+  ferry ask "why is the sky blue?"       ask the node that is configured
+  git diff | ferry ask "a commit message for this"
+  ferry config check                     is everything in place?`,
+		Args:          cobra.ArbitraryArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("ferry ask "+shellWords(args), "there is no command %q", args[0])
+			}
+			return c.Help()
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { a.help(c) })
+	root.SetFlagErrorFunc(flagError)
+	commands := map[string]func(*app) *cobra.Command{
+		"ask": newAskCmd, "config": newConfigCmd, "demo": newDemoCmd, "version": newVersionCmd,
+	}
+	if len(args) > 0 && commands[args[0]] != nil {
+		root.AddCommand(commands[args[0]](a))
+		root.CompletionOptions.DisableDefaultCmd = true
+		root.SetHelpCommand(&cobra.Command{Hidden: true})
+		return root
+	}
+	for _, build := range commands {
+		root.AddCommand(build(a))
+	}
+	root.AddCommand(newHelpTopics(a)...)
+	return root
+}
+
+// help prints a help page; that nobody reads it is no failure.
+func (a *app) help(c *cobra.Command) {
+	width := pipeWidth
+	if a.out.TTY {
+		width = a.out.Width
+	}
+	_, _ = io.WriteString(a.out, helpText(c, width))
+}
+
+// pipeWidth is the width of help that no terminal shows.
+const pipeWidth = 120
+
+// flagError adds a hint to what the flag parser says.
+func flagError(c *cobra.Command, err error) error {
+	if errors.Is(err, pflag.ErrHelp) {
+		return err
+	}
+	hint := "ferry " + strings.TrimPrefix(c.CommandPath(), "ferry ") + " --help lists the flags"
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		hint += "; a prompt that begins with a dash goes behind --: ferry ask -- -5 in words"
+		if unknown.GetSpecifiedName() == "retry" {
+			hint = "--attempts says how often and --retry-policy when; --retry-delay is the wait after a 429"
+		}
+	}
+	return usagef(hint, "%s", strings.TrimSuffix(err.Error(), "."))
+}

@@ -1,0 +1,134 @@
+package cmd_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/cmd"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"ferry":      storyFerry,
+		"ferry-real": func() { os.Exit(cmd.Main()) },
+	})
+}
+
+// waitsFile names, in the environment of a story, the file in which the clock writes down what it was asked to wait.
+const waitsFile = "FERRY_TEST_WAITS"
+
+// storyFerry is the whole program with a clock that takes no time between attempts and writes down each wait.
+func storyFerry() {
+	env := cmd.SystemEnv()
+	env.Clock = &storyClock{waits: os.Getenv(waitsFile)}
+	os.Exit(cmd.Run(context.Background(), os.Args[1:], env))
+}
+
+// storyClock jumps over each wait.
+type storyClock struct {
+	waits  string
+	jumped time.Duration
+}
+
+func (c *storyClock) Now() time.Time { return time.Now().Add(c.jumped) }
+
+func (c *storyClock) Sleep(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if d <= 0 {
+		return nil // the demo node without latency
+	}
+	file, err := os.OpenFile(c.waits, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	c.jumped += d
+	_, err = fmt.Fprintln(file, d)
+	return err
+}
+
+// TestStories runs testdata/script: each file tells one story of a person at a shell.
+func TestStories(t *testing.T) {
+	dir := filepath.Join("..", "testdata", "script")
+	if found, _ := filepath.Glob(filepath.Join(dir, "*.txtar")); len(found) < 10 {
+		t.Fatalf("only %d stories in %s", len(found), dir)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("XDG_CONFIG_HOME", "")
+			e.Setenv("FERRY_KEY", "canary-key-0001")
+			e.Setenv(waitsFile, filepath.Join(e.WorkDir, ".waits"))
+			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":    storyExits,
+			"waits":    storyWaits,
+			"reply":    storyReply,
+			"node":     storyNode,
+			"requests": storyRequests,
+			"sent":     storySent,
+			"fill":     storyFill,
+		},
+	})
+}
+
+// exits CODE PROGRAM ARG… runs a program and holds it to its exit code.
+func storyExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARG…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// waits D… holds what the clock was asked to wait since the last call to exactly these durations.
+func storyWaits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: waits DURATION…")
+	}
+	path := ts.Getenv(waitsFile)
+	got := ""
+	if text, err := os.ReadFile(path); err == nil {
+		got = strings.Join(strings.Fields(string(text)), " ")
+	}
+	_ = os.Remove(path)
+	if want := strings.Join(args, " "); got != want {
+		ts.Fatalf("waited %q, want %q", got, want)
+	}
+}
+
+// fill FILE BYTES writes a file of so many bytes of text.
+func storyFill(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: fill FILE BYTES")
+	}
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat("x", size)), 0o600))
+}

@@ -1,0 +1,100 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"ferry/pkg/client"
+	"ferry/pkg/term"
+	"ferry/pkg/wire"
+)
+
+func millis(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
+}
+
+// spell writes a duration as people read latencies: 0.4 ms, 12 ms, 3.21 s.
+func spell(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return "0 ms"
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", millis(d))
+	case d < time.Second:
+		return fmt.Sprintf("%.0f ms", millis(d))
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}
+
+// showRequest prints what is sent, for -v.
+func (a *app) showRequest(p *client.Prepared) {
+	a.say("> " + p.Method + " " + p.URL.String())
+	for _, f := range p.Header {
+		a.say("> " + f.Name + ": " + f.Public())
+	}
+	if len(p.Body) > 0 {
+		a.say(fmt.Sprintf("> (%d bytes)", len(p.Body)))
+	}
+}
+
+// showAttempt prints what came of an attempt, for -v.
+func (a *app) showAttempt(at *client.Attempt, attempts int) {
+	line := fmt.Sprintf("* attempt %d of %d: %s, %s", at.Number, attempts, at.Reason(), spell(at.Latency))
+	ph := at.Phases
+	line += fmt.Sprintf(" (DNS %s, connect %s, TLS %s, wait %s, transfer %s)",
+		spell(ph.DNS), spell(ph.Connect), spell(ph.TLS), spell(ph.Wait), spell(ph.Transfer))
+	a.say(line)
+	var about []string
+	if at.Remote != "" {
+		about = append(about, at.Remote)
+	}
+	if at.TLS != "" {
+		about = append(about, at.TLS)
+	}
+	if at.Reused {
+		about = append(about, "reused connection")
+	}
+	if len(about) > 0 {
+		a.say("* " + strings.Join(about, ", "))
+	}
+	if at.HTTPStatus != 0 {
+		a.say(fmt.Sprintf("< HTTP %d", at.HTTPStatus))
+	}
+	for _, f := range at.Header {
+		a.say("< " + f.Name + ": " + f.Public())
+	}
+}
+
+// showUsage prints the tokens of an answer, for -u.
+func (a *app) showUsage(u *wire.Usage) {
+	if u == nil {
+		a.say("tokens: the server reported none")
+		return
+	}
+	line := fmt.Sprintf("tokens: %d in, %d out", u.Input, u.Output)
+	if u.CacheRead > 0 || u.CacheCreation > 0 {
+		line += fmt.Sprintf(" (of the input %d read from the cache, %d written to it)", u.CacheRead, u.CacheCreation)
+	}
+	a.say(line)
+}
+
+// wait waits between two attempts: a wait of more than a second with a countdown on a terminal, and with one plain line
+// elsewhere.
+func (a *app) wait(ctx context.Context, p client.Pause) error {
+	if a.quiet || p.Wait <= time.Second {
+		return a.Clock.Sleep(ctx, p.Wait)
+	}
+	text := fmt.Sprintf("%s: %s; attempt %d of %d", p.Node, p.Reason, p.Attempt+1, p.Attempts)
+	if a.err.Plain {
+		a.note("%s in %s", text, spellWait(p.Wait))
+		return a.Clock.Sleep(ctx, p.Wait)
+	}
+	return term.Countdown(ctx, a.err, p.Wait, "ferry: "+text, a.Clock.Sleep)
+}
+
+// spellWait writes a wait: 2 s, 1.5 s.
+func spellWait(d time.Duration) string {
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
+}
