@@ -8,7 +8,6 @@ import (
 
 	"ferry/pkg/client"
 	"ferry/pkg/config"
-	"ferry/pkg/guard"
 
 	"github.com/spf13/cobra"
 )
@@ -226,11 +225,14 @@ func (r *checkReport) live(ctx context.Context, cross *crossing) {
 	r.good("live", "one paid request: answered in %s, %s", spell(result.Latency), paid)
 }
 
+// checkIndent is where the text of a line begins.
+const checkIndent = 13
+
 // print writes the report to standard output, in one piece.
 func (r *checkReport) print() error {
 	styles := r.app.outStyles()
 	var b strings.Builder
-	b.WriteString(styles.Strong.Render(r.safe(r.heading)) + "\n")
+	b.WriteString(styles.Strong.Render(r.app.safe(r.heading)) + "\n")
 	for _, line := range r.lines {
 		mark := line.mark
 		switch mark {
@@ -239,13 +241,10 @@ func (r *checkReport) print() error {
 		case markBad:
 			mark = styles.Bad.Render(mark)
 		}
-		fmt.Fprintf(&b, "  %s %-8s %s\n", mark, line.step, r.safe(line.text))
+		b.WriteString(r.app.out.Wrap(fmt.Sprintf("  %s %-8s %s", mark, line.step, r.app.safe(line.text)), checkIndent) + "\n")
 		if line.hint != "" {
-			hint := strings.ReplaceAll(r.safe(line.hint), "\n", "\n                   ")
-			fmt.Fprintf(&b, "             %s %s\n", styles.Dim.Render("hint:"), hint)
+			b.WriteString(r.app.out.Wrap(hintText(styles, checkIndent, r.app.safe(line.hint)), checkIndent+hintIndent) + "\n")
 		}
 	}
 	return r.app.write([]byte(b.String()))
 }
-
-func (r *checkReport) safe(text string) string { return guard.Visible(r.app.masker.String(text)) }

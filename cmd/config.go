@@ -91,13 +91,13 @@ func newConfigListCmd(a *app) *cobra.Command {
 			for _, e := range config.List(s.values, s.file) {
 				rows = append(rows, []string{e.Key, e.Value, e.Origin})
 			}
-			return a.table(rows)
+			return a.table(rows, 1)
 		},
 	}
 }
 
-// table prints rows: cut to the terminal's width where there is one, whole in a pipe.
-func (a *app) table(rows [][]string) error {
+// table prints rows: cut to the terminal's width where there is one, but for the first keep columns; whole in a pipe.
+func (a *app) table(rows [][]string, keep int) error {
 	width, heading := math.MaxInt, lipgloss.NewStyle()
 	if a.out.TTY {
 		width, heading = a.out.Width, a.outStyles().Strong
@@ -107,7 +107,7 @@ func (a *app) table(rows [][]string) error {
 			}
 		}
 	}
-	return a.write([]byte(term.Table(rows, width, heading)))
+	return a.write([]byte(term.Table(rows, width, keep, heading)))
 }
 
 func newConfigGetCmd(a *app) *cobra.Command {
@@ -168,6 +168,8 @@ func (a *app) edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 	if err != nil {
 		return err
 	}
+	ctx, stop := a.Catch(ctx) // a signal leaves the file as it was and no other beside it
+	defer stop()
 	return config.Save(ctx, path, change)
 }
 
@@ -215,7 +217,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 				}
 				rows = append(rows, a.nodeRow(s, node))
 			}
-			return a.table(rows)
+			return a.table(rows, 2)
 		},
 	}
 }
@@ -289,7 +291,7 @@ func runConfigKey(ctx context.Context, a *app, name string) error {
 	if err != nil {
 		return err
 	}
-	err = config.Save(ctx, path, func(src []byte) ([]byte, error) {
+	err = a.edit(ctx, func(src []byte) ([]byte, error) {
 		if !node.InFile {
 			if src, err = config.Set(src, "nodes."+name+".url", node.URL); err != nil {
 				return nil, err

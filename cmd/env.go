@@ -7,8 +7,6 @@ import (
 	"context"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"ferry/pkg/client"
@@ -24,6 +22,9 @@ type Env struct {
 	Clock  client.Clock
 	// Random gives numbers in [0, 1), for jitter.
 	Random func() float64
+	// Catch makes the context that it returns end on SIGINT and SIGTERM until stop is called. Whoever has something to
+	// clean up calls it; everywhere else the signal simply kills.
+	Catch func(ctx context.Context) (caught context.Context, stop func())
 }
 
 // get is a variable's value, "" where it is not set.
@@ -32,7 +33,7 @@ func (e Env) get(name string) string {
 	return value
 }
 
-// SystemEnv is the real one.
+// SystemEnv is the real one, in which signals kill: Main adds what catches them.
 func SystemEnv() Env {
 	return Env{
 		Stdin:  os.Stdin,
@@ -41,6 +42,7 @@ func SystemEnv() Env {
 		Lookup: os.LookupEnv,
 		Clock:  systemClock{},
 		Random: random,
+		Catch:  func(ctx context.Context) (context.Context, func()) { return ctx, func() {} },
 	}
 }
 
@@ -58,28 +60,4 @@ func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-// signalled is why a context ended when a signal ended it.
-type signalled struct{ os.Signal }
-
-func (s signalled) Error() string { return "stopped by " + s.String() }
-
-// Main runs the program and returns its exit code. On SIGINT and SIGTERM it cleans up first and then lets the signal
-// kill it, so that a shell loop around it stops too; a second signal kills it at once.
-func Main() int {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		caught := <-signals
-		signal.Stop(signals)
-		cancel(signalled{caught})
-	}()
-	code := Run(ctx, os.Args[1:], SystemEnv())
-	if caught, ok := context.Cause(ctx).(signalled); ok {
-		return dieOf(caught.Signal)
-	}
-	return code
 }

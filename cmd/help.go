@@ -46,7 +46,7 @@ func environmentHelp() string {
 		{"XDG_CONFIG_HOME", "where ferry/config.yaml is; $HOME/.config without it"},
 	}...)
 	return strings.TrimRight("A flag wins over a variable, a variable over the file, the file over the default.\n\n"+
-		term.Table(rows, helpWidth, lipgloss.NewStyle()), "\n")
+		term.Table(rows, helpWidth, 1, lipgloss.NewStyle()), "\n")
 }
 
 func exitCodesHelp() string {

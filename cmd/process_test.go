@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/creack/pty"
 )
 
 // realFerry is ferry as a process of its own, with the machine's clock and signals.
@@ -83,6 +85,58 @@ func TestClosedPipe(t *testing.T) {
 	}
 	if stderr.Len() > 0 {
 		t.Errorf("stderr: %s", &stderr)
+	}
+}
+
+// TestInterruptedCountdown presses Ctrl-C on a terminal while a countdown runs: its line is cleared, and ferry dies of
+// the signal.
+func TestInterruptedCountdown(t *testing.T) {
+	c := realFerry(t, "ask", "--no-stdin", "--retry-delay", "9m", "-n", "demo:?status=429", "hello")
+	terminal, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	shown := bufio.NewReader(terminal)
+	for seen := ""; !strings.HasSuffix(seen, "in 540 s"); {
+		b, err := shown.ReadByte()
+		if err != nil {
+			t.Fatalf("%v after %q", err, seen)
+		}
+		seen += string(b)
+	}
+	if _, err := terminal.Write([]byte{3}); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(shown)
+	if !strings.Contains(string(rest), "\r\x1b[K") || !strings.Contains(string(rest), "stopped by interrupt") {
+		t.Errorf("after Ctrl-C the terminal got %q", rest)
+	}
+	var exit *exec.ExitError
+	if err := c.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
+		t.Errorf("ended with %v, want killed by SIGINT", err)
+	}
+}
+
+// TestPromptFromATerminal types a prompt: ferry says that it waits for one, and how to end it.
+func TestPromptFromATerminal(t *testing.T) {
+	c := realFerry(t, "ask", "-n", "demo")
+	terminal, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	shown := bufio.NewReader(terminal)
+	line, err := shown.ReadString('\n')
+	if want := "ferry: reading the prompt from the terminal; Ctrl-D on a line of its own ends it\r\n"; err != nil || line != want {
+		t.Fatalf("%v, the terminal got %q", err, line)
+	}
+	if _, err := terminal.Write([]byte("typed words\n\x04")); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(shown)
+	if err := c.Wait(); err != nil || !strings.Contains(string(rest), "You wrote: “typed words") {
+		t.Errorf("%v, the terminal got %q", err, rest)
 	}
 }
 

@@ -70,7 +70,7 @@ func (a *app) note(format string, args ...any) {
 // say writes a line to standard error, with secrets masked and safe for a terminal. That standard error is closed is no
 // reason to fail.
 func (a *app) say(line string) {
-	_, _ = io.WriteString(a.err, guard.Visible(a.masker.String(line))+"\n")
+	_, _ = io.WriteString(a.err, a.safe(line)+"\n")
 }
 
 // outStyles are the styles of standard output.
@@ -129,14 +129,24 @@ func (a *app) exit(err error) int {
 // complain says what failed, and below it what to do.
 func (a *app) complain(err error) {
 	styles := term.NewStyles(a.err.Facts)
-	label := styles.Bad.Render("Error:")
-	_, _ = io.WriteString(a.err, label+" "+guard.Visible(a.masker.String(err.Error()))+"\n")
+	text := styles.Bad.Render("Error:") + " " + a.safe(err.Error())
 	var hinted interface{ Hint() string }
-	if !errors.As(err, &hinted) || hinted.Hint() == "" {
-		return
+	if errors.As(err, &hinted) && hinted.Hint() != "" {
+		text += "\n" + hintText(styles, 0, a.safe(hinted.Hint()))
 	}
-	_, _ = io.WriteString(a.err, styles.Dim.Render("hint:")+" ")
-	a.say(strings.ReplaceAll(hinted.Hint(), "\n", "\n      "))
+	_, _ = io.WriteString(a.err, a.err.Wrap(text, hintIndent)+"\n")
+}
+
+// safe makes a text fit to be shown: secrets masked, nothing that a terminal would obey.
+func (a *app) safe(text string) string { return guard.Visible(a.masker.String(text)) }
+
+// hintIndent is how far a hint's further lines stand in.
+const hintIndent = len("hint: ")
+
+// hintText is a hint with its label, its own lines below each other.
+func hintText(styles term.Styles, indent int, hint string) string {
+	margin := strings.Repeat(" ", indent)
+	return margin + styles.Dim.Render("hint:") + " " + strings.ReplaceAll(hint, "\n", "\n"+margin+strings.Repeat(" ", hintIndent))
 }
 
 // newRootCmd builds the commands: all of them, or only the one that the arguments begin with, since building the others

@@ -91,7 +91,12 @@ func (a *app) wait(ctx context.Context, p client.Pause) error {
 		a.note("%s in %s", text, spellWait(p.Wait))
 		return a.Clock.Sleep(ctx, p.Wait)
 	}
-	return term.Countdown(ctx, a.err, p.Wait, "ferry: "+text, a.Clock.Sleep)
+	ctx, stop := a.Catch(ctx) // the countdown's line is cleared before a signal kills
+	defer stop()
+	if term.Countdown(ctx, a.err, p.Wait, "ferry: "+text, a.Clock.Sleep) != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // spellWait writes a wait: 2 s, 1.5 s.

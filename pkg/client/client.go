@@ -128,7 +128,10 @@ func (c *Client) loop(ctx context.Context, p *Prepared, reading Reading, deadlin
 		}
 		pause := Pause{decision.Wait, p.Node.Name, i, c.Rule.Attempts, attempt.Reason()}
 		if err := c.wait(ctx, pause); err != nil {
-			class, err := classify(ctx, err)
+			class := Cancelled // whoever waits may have been stopped by a context of its own
+			if ctx.Err() != nil {
+				class, err = classify(ctx, err)
+			}
 			return c.failure(p, result, &Error{Class: class, Err: err})
 		}
 	}

@@ -2,9 +2,11 @@ package term
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
 	"github.com/muesli/termenv"
 )
 
@@ -34,11 +36,13 @@ func NewStyles(f Facts) Styles {
 const gap = "  "
 
 // Table lays cells out in columns of display width, the first row being the heading, and ends each line without
-// trailing spaces. Where the widest column would pass the width, its cells are cut with an ellipsis, down to a few
-// columns; a terminal narrower than that wraps.
-func Table(rows [][]string, width int, heading lipgloss.Style) string {
+// trailing spaces. Columns in which nothing stands are left out. Where the table would pass the width, the cells of its
+// widest column are cut with an ellipsis, down to a few columns, but for the first keep columns, which stay whole; a
+// terminal narrower than that wraps.
+func Table(rows [][]string, width, keep int, heading lipgloss.Style) string {
+	rows, keep = dropEmpty(rows, keep)
 	widths := columnWidths(rows)
-	shrink(widths, width)
+	shrink(widths, width, keep)
 	var b strings.Builder
 	for i, row := range rows {
 		var line strings.Builder
@@ -58,6 +62,27 @@ func Table(rows [][]string, width int, heading lipgloss.Style) string {
 	return b.String()
 }
 
+// dropEmpty leaves out the columns that have a heading at the most; keep counts on.
+func dropEmpty(rows [][]string, keep int) ([][]string, int) {
+	if len(rows) == 0 {
+		return rows, keep
+	}
+	out := make([][]string, len(rows))
+	kept := keep
+	for c := range rows[0] {
+		if !slices.ContainsFunc(rows[1:], func(row []string) bool { return row[c] != "" }) {
+			if c < keep {
+				kept--
+			}
+			continue
+		}
+		for i, row := range rows {
+			out[i] = append(out[i], row[c])
+		}
+	}
+	return out, kept
+}
+
 func columnWidths(rows [][]string) []int {
 	var widths []int
 	for _, row := range rows {
@@ -74,20 +99,50 @@ func columnWidths(rows [][]string) []int {
 // narrowest is the width under which a column is not cut further.
 const narrowest = 8
 
-func shrink(widths []int, width int) {
-	for {
-		total, widest := len(gap)*(len(widths)-1), 0
+func shrink(widths []int, width, keep int) {
+	for keep < len(widths) {
+		total, widest, second := len(gap)*(len(widths)-1), keep, narrowest
 		for c, w := range widths {
 			total += w
-			if w > widths[widest] {
+			if c > keep && w > widths[widest] {
 				widest = c
 			}
 		}
-		if total <= width || len(widths) == 0 || widths[widest] <= narrowest {
+		for c, w := range widths[keep:] {
+			if keep+c != widest {
+				second = max(second, w)
+			}
+		}
+		if total <= width || widths[widest] <= narrowest {
 			return
 		}
-		widths[widest] = max(narrowest, widths[widest]-(total-width))
+		// Down to the next widest at first, so that two long columns share the loss.
+		widths[widest] = max(narrowest, widths[widest]-(total-width), min(second, widths[widest]-1))
 	}
+}
+
+// Wrap breaks a text at words so that no line passes the width; the lines that it makes begin with indent spaces. A
+// word longer than a line is broken too.
+func Wrap(text string, width, indent int) string {
+	if width-indent < narrowest {
+		return text // the terminal breaks it as well as anything would
+	}
+	var b strings.Builder
+	for i, line := range strings.Split(text, "\n") {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		first, rest, more := strings.Cut(ansi.Wrap(line, width, " "), "\n")
+		b.WriteString(first)
+		if !more {
+			continue
+		}
+		rest = ansi.Wrap(strings.ReplaceAll(rest, "\n", " "), width-indent, " ")
+		for _, wrapped := range strings.Split(rest, "\n") {
+			b.WriteString("\n" + strings.Repeat(" ", indent) + wrapped)
+		}
+	}
+	return b.String()
 }
 
 // Cut shortens a text to so many columns, with an ellipsis where something is missing.

@@ -53,6 +53,14 @@ func isTerminal(file *os.File) bool {
 // ReadSecret reads a line from a terminal without echo.
 func ReadSecret(file *os.File) ([]byte, error) { return xterm.ReadPassword(int(file.Fd())) }
 
+// Wrap breaks a text at words for a terminal and leaves it as it is for a pipe, where a reader may search it.
+func (s Stream) Wrap(text string, indent int) string {
+	if !s.TTY {
+		return text
+	}
+	return Wrap(text, s.Width, indent)
+}
+
 // Stream is where text goes, with its facts.
 type Stream struct {
 	io.Writer

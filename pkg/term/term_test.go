@@ -37,11 +37,11 @@ func TestStyles(t *testing.T) {
 func TestTable(t *testing.T) {
 	rows := [][]string{{"node", "label"}, {"hk", "香港代理节点"}, {"a-long-name", "👩‍💻 x"}, {"e", "é"}}
 	want := "node         label\nhk           香港代理节点\na-long-name  👩‍💻 x\ne            é\n"
-	if got := Table(rows, 80, lipgloss.NewStyle()); got != want {
+	if got := Table(rows, 80, 0, lipgloss.NewStyle()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	for width := -1; width < 40; width++ {
-		for _, line := range strings.Split(Table(rows, width, lipgloss.NewStyle()), "\n") {
+		for _, line := range strings.Split(Table(rows, width, 0, lipgloss.NewStyle()), "\n") {
 			// Two columns are not cut under narrowest each.
 			if got, most := lipgloss.Width(line), max(width, 2*narrowest+len(gap)); got > most {
 				t.Errorf("width %d: %d columns: %q", width, got, line)
@@ -51,8 +51,36 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	if got := Table(nil, 80, lipgloss.NewStyle()); got != "" {
+	if got := Table(nil, 80, 0, lipgloss.NewStyle()); got != "" {
 		t.Errorf("no rows: %q", got)
+	}
+}
+
+// TestTableKeeps holds the first columns whole and leaves out one in which nothing stands.
+func TestTableKeeps(t *testing.T) {
+	rows := [][]string{{"", "node", "label", "address"}, {"*", "singapore-2", "", "https://sg.example.com/api"}, {"", "hk", "", "x"}}
+	want := "   node         address\n*  singapore-2  https:/…\n   hk           x\n"
+	if got := Table(rows, 20, 2, lipgloss.NewStyle()); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	for _, test := range []struct {
+		text          string
+		width, indent int
+		want          string
+	}{
+		{"one two three four", 9, 0, "one two\nthree\nfour"},
+		{"one two three four", 14, 4, "one two three\n    four"},
+		{"hint: a\nsecond line here", 12, 2, "hint: a\nsecond line\n  here"},
+		{"香港代理节点香港代理节点", 12, 0, "香港代理节点\n香港代理节点"},
+		{"one two three four", 5, 2, "one two three four"},
+		{"", 20, 2, ""},
+	} {
+		if got := Wrap(test.text, test.width, test.indent); got != test.want {
+			t.Errorf("Wrap(%q, %d, %d) = %q, want %q", test.text, test.width, test.indent, got, test.want)
+		}
 	}
 }
 
