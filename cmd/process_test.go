@@ -25,7 +25,7 @@ func realFerry(t *testing.T, args ...string) *exec.Cmd {
 	}
 	c := exec.CommandContext(t.Context(), self, args...)
 	c.Args[0] = "ferry-real"
-	c.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=", "FERRY_CONFIG=", "FERRY_NODE=", "TERM=xterm", "NO_COLOR=")
+	c.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=", "FERRY_CONFIG=", "FERRY_NODE=", raceExit+"="+raceAtOnce, "TERM=xterm", "NO_COLOR=")
 	return c
 }
 

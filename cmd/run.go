@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"syscall"
 
 	"ferry/pkg/client"
@@ -34,6 +35,8 @@ type app struct {
 	// masker hides every secret that this run has read.
 	masker *guard.Masker
 	quiet  bool
+	// telling keeps the lines of standard error apart.
+	telling sync.Mutex
 }
 
 func random() float64 { return rand.Float64() }
@@ -67,10 +70,16 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
-// say writes a line to standard error, with secrets masked and safe for a terminal. That standard error is closed is no
-// reason to fail.
+// tell writes to standard error, from any goroutine. That it is closed is no reason to fail.
+func (a *app) tell(text string) {
+	a.telling.Lock()
+	defer a.telling.Unlock()
+	_, _ = io.WriteString(a.err, text)
+}
+
+// say writes a line to standard error, with secrets masked and safe for a terminal.
 func (a *app) say(line string) {
-	_, _ = io.WriteString(a.err, a.safe(line)+"\n")
+	a.tell(a.safe(line) + "\n")
 }
 
 // outStyles are the styles of standard output.
@@ -134,7 +143,7 @@ func (a *app) complain(err error) {
 	if errors.As(err, &hinted) && hinted.Hint() != "" {
 		text += "\n" + hintText(styles, 0, a.safe(hinted.Hint()))
 	}
-	_, _ = io.WriteString(a.err, a.err.Wrap(text, hintIndent)+"\n")
+	a.tell(a.err.Wrap(text, hintIndent) + "\n")
 }
 
 // safe makes a text fit to be shown: secrets masked, nothing that a terminal would obey.

@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 // waitsFile names, in the environment of a story, the file in which the clock writes down what it was asked to wait.
 const waitsFile = "FERRY_TEST_WAITS"
 
+// Under the race detector each process would wait a second before it ends.
+const raceExit, raceAtOnce = "GORACE", "atexit_sleep_ms=0"
+
 // storyFerry is the whole program with a clock that takes no time between attempts and writes down each wait.
 func storyFerry() {
 	env := cmd.SystemEnv()
@@ -72,6 +75,7 @@ func TestStories(t *testing.T) {
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("XDG_CONFIG_HOME", "")
 			e.Setenv("FERRY_KEY", "canary-key-0001")
+			e.Setenv(raceExit, raceAtOnce)
 			e.Setenv(waitsFile, filepath.Join(e.WorkDir, ".waits"))
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},

@@ -1,0 +1,127 @@
+package cmd
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ferry/pkg/config"
+	"ferry/pkg/guard"
+	"ferry/pkg/state"
+	"ferry/pkg/term"
+
+	"github.com/spf13/cobra"
+)
+
+func newConfigKeyCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "key NODE",
+		Short: "Store a node's key: in the keyring where there is one, else in a private file",
+		Long: `key reads a key from the terminal without showing it, or from a pipe, stores it in the system's keyring where there is
+one and else in a file that only you can read, and makes the node use it. The key itself never enters the configuration.`,
+		Example: `  ferry config key hongkong
+  pass show hongkong | ferry config key hongkong`,
+		Args:              wantArgs("a node's name", 1),
+		ValidArgsFunction: a.completeFileNodes,
+		RunE:              func(c *cobra.Command, args []string) error { return runConfigKey(c.Context(), a, args[0]) },
+	}
+}
+
+func (a *app) completeFileNodes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	file, err := a.loadFile()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names := []string{"direct"}
+	for _, n := range file.Nodes {
+		names = append(names, n.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func runConfigKey(ctx context.Context, a *app, name string) error {
+	s, err := a.settings(crossingOptions{})
+	if err != nil {
+		return err
+	}
+	path, err := config.Path(a.Lookup)
+	if err != nil {
+		return err
+	}
+	node, err := a.selectNode(s, name)
+	if err != nil {
+		return err
+	}
+	if !node.InFile && name != "direct" {
+		return usagef("ferry config set nodes.NAME.url URL makes one", "%s is not a node of the file", name)
+	}
+	secret, err := a.readKey(name)
+	if err != nil {
+		return err
+	}
+	a.masker.AddSecret(secret)
+	ref, err := a.storeKey(ctx, path, name, secret)
+	if err != nil {
+		return err
+	}
+	err = a.edit(ctx, func(src []byte) ([]byte, error) {
+		if !node.InFile {
+			if src, err = config.Set(src, "nodes."+name+".url", node.URL); err != nil {
+				return nil, err
+			}
+		}
+		return config.Set(src, "nodes."+name+".key", ref)
+	})
+	if err != nil {
+		return err
+	}
+	a.note("node %s takes its key from %s", name, ref)
+	return nil
+}
+
+// maxKey is the most bytes of a key: larger ones fit no header.
+const maxKey = 16 << 10
+
+// readKey reads a key without echo, or from a pipe, where one line end behind it is not part of it.
+func (a *app) readKey(node string) (guard.Secret, error) {
+	var typed []byte
+	var err error
+	if term.Look(a.Stdin, term.Wishes{}).TTY {
+		a.tell("key for " + node + " (not shown): ")
+		typed, err = term.ReadSecret(a.Stdin.(*os.File))
+		a.say("")
+	} else if a.Stdin != nil {
+		typed, err = io.ReadAll(io.LimitReader(a.Stdin, maxKey+1))
+	}
+	if err != nil {
+		return guard.Secret{}, usagef("", "cannot read the key: %s", bare(err))
+	}
+	if len(typed) > maxKey {
+		return guard.Secret{}, usagef("", "the key from standard input is over %d KiB", maxKey>>10)
+	}
+	typed = bytes.TrimSuffix(bytes.TrimSuffix(typed, []byte("\n")), []byte("\r"))
+	return guard.NewSecret(string(typed), "standard input")
+}
+
+// storeKey puts the key into the keyring, or into a file beside the configuration, and returns the reference to it.
+func (a *app) storeKey(ctx context.Context, path, node string, secret guard.Secret) (string, error) {
+	if ring := config.SystemKeyring(a.Lookup); ring != nil {
+		err := config.StoreInKeyring(ctx, ring, node, secret)
+		if err == nil {
+			return "keyring:" + node, nil
+		}
+		a.note("the keyring did not take the key (%s); it goes into a private file", strings.TrimSpace(err.Error()))
+	}
+	relative := filepath.Join("keys", node+".key")
+	file := filepath.Join(filepath.Dir(path), relative)
+	if err := state.MkdirPrivate(filepath.Dir(file)); err != nil {
+		return "", err
+	}
+	if err := state.WriteFile(file, []byte(secret.Reveal()+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	return "file:" + filepath.ToSlash(relative), nil
+}
