@@ -1,0 +1,157 @@
+package guard
+
+import (
+	"bytes"
+)
+
+// MaskStream masks a text that arrives in pieces as Masker.Bytes masks the whole: it holds back only an end that could
+// still become a secret. One goroutine at a time.
+type MaskStream struct {
+	masker *Masker
+	held   []byte
+	hidden int // so many bytes of held belong to a secret that has been replaced already
+	hits   int
+}
+
+// Holding reports whether the end that is held back is so long that it would tell something of a secret.
+func (s *MaskStream) Holding() bool { return len(s.held)-s.hidden >= shortestMasked }
+
+// Hits is how many secrets have been replaced.
+func (s *MaskStream) Hits() int { return s.hits }
+
+// Stream gives a stream of m's secrets as they are known now and later.
+func (m *Masker) Stream() *MaskStream { return &MaskStream{masker: m} }
+
+// Append adds what may be shown of the text so far to dst.
+func (s *MaskStream) Append(dst, chunk []byte) []byte {
+	secrets := s.masker.secrets.Load()
+	if secrets == nil {
+		return append(dst, chunk...)
+	}
+	text := chunk
+	if len(s.held) > 0 {
+		text = append(s.held, chunk...)
+	}
+	return s.scan(dst, text, *secrets, true)
+}
+
+// Flush adds what was held back, when the text has come to its end. Cut says that the end came early: what could have
+// become a secret is then hidden, but for an end so short that it tells nothing.
+func (s *MaskStream) Flush(dst []byte, cut bool) []byte {
+	secrets := s.masker.secrets.Load()
+	if secrets == nil || len(s.held) == 0 {
+		return dst
+	}
+	tells := s.Holding()
+	held := s.held
+	s.held = nil
+	if cut && tells {
+		return append(dst, masked...)
+	}
+	return s.scan(dst, held, *secrets, false)
+}
+
+func (s *MaskStream) scan(dst, text []byte, secrets [][]byte, more bool) []byte {
+	starts := startBytes(secrets)
+	done, end := s.hidden, s.hidden
+	s.hidden = 0
+	for i := 0; i < len(text); i++ {
+		if !starts[text[i]] {
+			continue
+		}
+		if more && couldBecomeAny(text[i:], secrets) {
+			if i > done {
+				dst = append(dst, text[done:i]...)
+			}
+			s.held, s.hidden = append(s.held[:0:0], text[i:]...), max(0, end-i)
+			return dst
+		}
+		if n := matchAny(text[i:], secrets); n > 0 {
+			if i >= end {
+				dst = append(append(dst, text[done:i]...), masked...)
+				s.hits++
+			}
+			end = max(end, i+n)
+			done = end
+		}
+	}
+	s.held = s.held[:0]
+	return append(dst, text[done:]...)
+}
+
+// startBytes are the bytes with which a spelling of a secret can begin.
+func startBytes(secrets [][]byte) (starts [256]bool) {
+	starts['\\'], starts['%'] = true, true
+	for _, secret := range secrets {
+		starts[secret[0]] = true
+	}
+	return starts
+}
+
+func couldBecomeAny(text []byte, secrets [][]byte) bool {
+	for _, secret := range secrets {
+		if len(text) < len(secret) && bytes.HasPrefix(secret, text) || couldBecome(text, secret) {
+			return true
+		}
+	}
+	return false
+}
+
+// couldBecome reports whether text, which may go on, is the beginning of a spelling of the secret with escapes. An
+// escape that the end of the text cuts counts as one that fits.
+func couldBecome(text, secret []byte) bool {
+	at := 0
+	for _, want := range secret {
+		rest := text[at:]
+		if len(rest) == 0 || cutEscape(rest) {
+			return true
+		}
+		n := spells(rest, want)
+		if n == 0 {
+			return false
+		}
+		at += n
+	}
+	return false
+}
+
+// cutEscape reports whether text is an escape of which more may come.
+func cutEscape(text []byte) bool {
+	switch {
+	case text[0] == '%':
+		return len(text) < 3
+	case text[0] != '\\':
+		return false
+	case len(text) == 1:
+		return true
+	}
+	return text[1] == 'u' && len(text) < 6
+}
+
+// VisibleStream makes a text that arrives in pieces safe for a terminal as Visible makes the whole. It holds back a
+// character that has not come whole, and a CR until what follows tells whether it is alone. The zero value is ready.
+type VisibleStream struct {
+	held []byte
+}
+
+// Append adds what may be shown of the text so far to dst.
+func (v *VisibleStream) Append(dst, chunk []byte) []byte {
+	text := chunk
+	if len(v.held) > 0 {
+		text = append(v.held, chunk...)
+	}
+	whole := wholeRunes(text)
+	if n := len(whole); n > 0 && whole[n-1] == '\r' {
+		whole = whole[:n-1]
+	}
+	dst = append(dst, Visible(string(whole))...)
+	v.held = append([]byte(nil), text[len(whole):]...)
+	return dst
+}
+
+// Flush adds what was held back, when the text has come to its end.
+func (v *VisibleStream) Flush(dst []byte) []byte {
+	dst = append(dst, Visible(string(v.held))...)
+	v.held = nil
+	return dst
+}

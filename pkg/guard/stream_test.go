@@ -1,0 +1,86 @@
+package guard
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// inPieces gives a text to f in pieces whose lengths come from cuts, over and over.
+func inPieces(text, cuts []byte, f func(piece []byte)) {
+	for i := 0; len(text) > 0; i++ {
+		n := len(text)
+		if len(cuts) > 0 {
+			n = min(n, int(cuts[i%len(cuts)]%7)+1)
+		}
+		f(bytes.Clone(text[:n]))
+		text = text[n:]
+	}
+}
+
+// FuzzMaskStream holds the stream to the answer of the whole, however the text is cut, and to holding back no more than
+// the longest spelling of a secret.
+func FuzzMaskStream(f *testing.F) {
+	f.Add([]byte("the key sk-canary-1 and sk-canary-"), []byte{1}, "sk-canary-1", "")
+	f.Add([]byte(`sk\u002dcanary\/1`), []byte{2, 3}, "sk-canary/1", "nary")
+	f.Add([]byte(`ab\\cd%5`), []byte{1, 1, 4}, `ab\cd`, `b\c%`)
+	f.Add([]byte("aaaaabaaaa"), []byte{0}, "aaaab", "aaaa")
+	f.Fuzz(func(t *testing.T, text, cuts []byte, one, two string) {
+		var m Masker
+		for _, secret := range []string{one, two} {
+			if _, err := NewSecret(secret, "test"); err == nil {
+				m.Add(secret)
+			}
+		}
+		stream := m.Stream()
+		var got []byte
+		inPieces(text, cuts, func(piece []byte) {
+			got = stream.Append(got, piece)
+			if most := 6 * max(len(one), len(two)); len(stream.held) > most {
+				t.Fatalf("holds %d bytes back, at most %d can become a secret", len(stream.held), most)
+			}
+		})
+		got = stream.Flush(got, false)
+		if want := m.Bytes(bytes.Clone(text)); !bytes.Equal(got, want) {
+			t.Errorf("in pieces %q, whole %q", got, want)
+		}
+	})
+}
+
+func TestMaskStreamCut(t *testing.T) {
+	for _, test := range []struct{ text, want string }{
+		{"a whole text", "a whole text"},
+		{"the key is sk-canary", "the key is ***"},
+		{"the key is sk-canary-0001", "the key is ***"},
+		{"it is sk-", "it is sk-"}, // three bytes tell nothing
+		{"an escape \\", "an escape \\"},
+	} {
+		var m Masker
+		m.Add("sk-canary-0001")
+		stream := m.Stream()
+		got := stream.Flush(stream.Append(nil, []byte(test.text)), true)
+		if string(got) != test.want {
+			t.Errorf("%q: %q, want %q", test.text, got, test.want)
+		}
+	}
+}
+
+// FuzzVisibleStream holds the stream to the answer of the whole, and to what a terminal may get.
+func FuzzVisibleStream(f *testing.F) {
+	f.Add([]byte("a\x1b]52;c;x\x07b"), []byte{1})
+	f.Add([]byte("one\r\ntwo\rthree\r"), []byte{3, 0})
+	f.Add([]byte("香港\u202e\u009b👩\u200d💻\xff\xe9\xa6"), []byte{0, 1, 2})
+	f.Fuzz(func(t *testing.T, text, cuts []byte) {
+		var stream VisibleStream
+		var got []byte
+		inPieces(text, cuts, func(piece []byte) { got = stream.Append(got, piece) })
+		got = stream.Flush(got)
+		if want := Visible(string(text)); string(got) != want {
+			t.Errorf("in pieces %q, whole %q", got, want)
+		}
+		if !utf8.Valid(got) || strings.ContainsFunc(string(got), hazardous) {
+			t.Errorf("a terminal gets %q", got)
+		}
+	})
+}

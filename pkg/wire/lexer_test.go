@@ -1,0 +1,202 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+)
+
+// values are JSON texts, whole and broken, that the grammar decides on.
+var values = []string{
+	`{}`, `[]`, `""`, `0`, `-0`, `null`, `true`, `false`, ` { "a" : [ 1 , 2.5e+3 , -0.1E-2 ] } `, `{"a":{"b":{"c":[[[]]]}}}`,
+	``, ` `, `{`, `[`, `"`, `}`, `]`, `{]`, `[}`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`, `{"a":1 "b":2}`, `{a:1}`, `[1,]`, `[,1]`, `[1 2]`,
+	`01`, `-`, `-01`, `1.`, `.1`, `1e`, `1e+`, `+1`, `0x1`, `NaN`, `1 2`, `{}{}`, `{}x`, "{}\x00", "\x00", "\xa0{}", "\ufeff{}",
+	`nul`, `nulls`, `tru`, `falsee`, `"\x"`, `"\u12"`, `"\u12g4"`, `"\`, `"\u`, "\"\n\"", "\"\x1f\"", "\"\x7f\"", "\"\xff\"",
+	`{"type":"a","type":"b"}`, `{"t\u0079pe":"x"}`, `{"delta":{"text":"a"},"delta":{}}`, `{"delta":null,"delta":{"text":"\ud83d\ude00"}}`,
+	`{"completion":"\ud83d \ude00 \ud83dx \ud83d\ud83d\ude00 \u0000 \/\b\f\n\r\t\"\\"}`, "{\"completion\":\"\xff好\xe5\xa5 \xed\xa0\x80\"}",
+	`{"completion":"12345678\"12345678\\n1234567\u597d 😀 12345678"}`, `{"completion":7,"stop_reason":{}}`,
+	`{"choices":[{"index":1,"delta":{"content":"no"}},{"index":0,"delta":{"content":"yes","refusal":"r"},"finish_reason":"stop"}]}`,
+	`{"choices":[],"choices":[{"delta":{"reasoning":"r"}},{"delta":{"content":"second"}}]}`, `{"choices":[{"delta":{"content":"a"}}],"choices":[]}`, `{"choices":[null,1,"x",[]]}`, `{"choices":{}}`,
+	`{"choices":[{"delta":{"content":"a"},"delta":3,"finish_reason":null}]}`, `{"delta":[{"text":"a"}]}`,
+}
+
+// TestLexerDepth holds the depth to that of encoding/json.
+func TestLexerDepth(t *testing.T) {
+	for _, depth := range []int{9999, 10000, 10001, 200_000} {
+		for _, text := range []string{
+			strings.Repeat("[", depth) + strings.Repeat("]", depth),
+			strings.Repeat(`{"a":`, depth) + "1" + strings.Repeat("}", depth),
+		} {
+			l := lexer{b: []byte(text)}
+			l.value()
+			if got := l.whole(); got != json.Valid([]byte(text)) || got != (depth <= 10000) {
+				t.Errorf("%d deep: %v", depth, got)
+			}
+		}
+	}
+}
+
+// TestLexerWidth holds that only values inside each other count for the depth.
+func TestLexerWidth(t *testing.T) {
+	l := lexer{b: []byte("[" + strings.Repeat(`[],{"a":{}},`, 20_000) + "[]]")}
+	l.value()
+	if !l.whole() {
+		t.Error("wide, not deep, and refused")
+	}
+}
+
+// FuzzField holds that the lexer takes what encoding/json takes, and reads from it what encoding/json reads.
+func FuzzField(f *testing.F) {
+	for _, value := range values {
+		f.Add([]byte(value))
+	}
+	f.Add([]byte(strings.Repeat(" ", 9) + `{"completion":"` + strings.Repeat("x", 100) + "\x01\"}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l := lexer{b: data}
+		raw := l.value()
+		valid := json.Valid(data)
+		if l.whole() != valid {
+			t.Fatalf("%q: whole is %v", data, l.whole())
+		}
+		if valid && string(raw) != string(bytes.Trim(data, " \t\r\n")) {
+			t.Fatalf("%q: the value is %q", data, raw)
+		}
+		fields, isObject := parse(data)
+		isObject = isObject && !bytes.HasPrefix(data, bom)
+		for _, api := range APIs() {
+			var c chunk
+			if c.read(api, data) != isObject {
+				t.Fatalf("%s, %q: an object: %v", api, data, isObject)
+			}
+			if isObject {
+				sameFields(t, api, &c, fields)
+			}
+		}
+	})
+}
+
+// sameFields compares what the lexer found with what encoding/json finds.
+func sameFields(t *testing.T, api API, c *chunk, fields object) {
+	t.Helper()
+	same := func(name string, got []byte, in object) {
+		t.Helper()
+		if want := text(in, name); string(unquote(got)) != want {
+			t.Fatalf("%s: %s is %q, encoding/json says %q", api, name, unquote(got), want)
+		}
+		if plain, _ := plainText(got, []byte("rest")); string(plain) != text(in, name) {
+			t.Fatalf("%s: %s is %q with a buffer", api, name, plain)
+		}
+	}
+	same("type", c.kind, fields)
+	same("id", c.id, fields)
+	same("model", c.model, fields)
+	for name, got := range map[string][]byte{"usage": c.usage, "error": c.fault, "status": c.status} {
+		if string(got) != string(fields[name]) {
+			t.Fatalf("%s: %s is %q, encoding/json says %q", api, name, got, fields[name])
+		}
+	}
+	switch api {
+	case Complete:
+		same("completion", c.text, fields)
+		same("stop_reason", c.stop, fields)
+	case Messages:
+		var delta object
+		fields.read("delta", &delta)
+		same("type", c.delta, delta)
+		same("text", c.text, delta)
+		same("thinking", c.reasoning, delta)
+		same("stop_reason", c.stop, delta)
+	case Chat:
+		choice := firstChoice(fields)
+		var delta object
+		choice.read("delta", &delta)
+		same("content", c.text, delta)
+		same("refusal", c.refusal, delta)
+		same("finish_reason", c.stop, choice)
+		if text(delta, "reasoning_content") != "" {
+			same("reasoning_content", c.reasoning, delta)
+		} else {
+			same("reasoning", c.reasoning, delta)
+		}
+	}
+}
+
+func firstChoice(fields object) object {
+	var choices []json.RawMessage
+	fields.read("choices", &choices)
+	for _, raw := range choices {
+		choice, ok := parse(raw)
+		if index := string(choice["index"]); ok && (index == "" || index == "0" || index == "null") {
+			return choice
+		}
+	}
+	return nil
+}
+
+// FuzzStream holds that nothing but a terminal event makes an answer whole, by a reading of the events that shares
+// nothing with the stream's own but their framing.
+func FuzzStream(f *testing.F) {
+	for i, api := range APIs() {
+		f.Add(recorded(f, api), uint8(i))
+	}
+	f.Add([]byte(started+hello+stopped), uint8(0))
+	f.Add([]byte(started+hello+stopped+hello), uint8(0))
+	f.Add([]byte(chatHi+chatEnd+"data: [DONE]\n\n"), uint8(2))
+	f.Fuzz(func(t *testing.T, in []byte, which uint8) {
+		api := APIs()[int(which)%3]
+		s := api.NewStream(bytes.NewReader(in))
+		got := readStream(s)
+		if got.err == io.EOF && !hasEnd(api, in) {
+			t.Fatalf("%s: %q is taken for a whole answer", api, in)
+		}
+		if strings.ToValidUTF8(got.text+got.reasoning, "") != got.text+got.reasoning {
+			t.Fatalf("%s: %q is not UTF-8", api, got.text)
+		}
+		if _, err := s.Next(); err != got.err || s.Buffered() { //nolint:errorlint // the very same error
+			t.Fatalf("%s: %v, then %v", api, got.err, err)
+		}
+		var cut *CutError
+		var malformed *MalformedError
+		var apiErr *APIError
+		if got.err != io.EOF && !errors.As(got.err, &cut) && !errors.As(got.err, &malformed) && !errors.As(got.err, &apiErr) {
+			t.Fatalf("%s: an error of another type: %v", api, got.err)
+		}
+	})
+}
+
+func hasEnd(api API, in []byte) bool {
+	begun, reason := false, false
+	r := NewEventReader(bytes.NewReader(in))
+	for {
+		event, err := r.Next()
+		if err != nil {
+			return false
+		}
+		fields, _ := parse(event.Data)
+		switch api {
+		case Messages:
+			kind := event.Name
+			if kind == "" || kind == "message" {
+				kind = text(fields, "type")
+			}
+			if kind == "message_stop" && begun {
+				return true
+			}
+			begun = begun || kind == "message_start"
+		case Complete:
+			var completion *string
+			begun = begun || fields.read("completion", &completion) && completion != nil
+			if begun && text(fields, "stop_reason") != "" {
+				return true
+			}
+		case Chat:
+			if reason && strings.TrimSpace(string(event.Data)) == "[DONE]" {
+				return true
+			}
+			reason = reason || text(firstChoice(fields), "finish_reason") != ""
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Request is one prompt with what goes with it. The zero value of a field sends nothing for it.
+type Request struct {
+	// Model may be empty in Complete, whose original has none.
+	Model     string
+	System    string
+	Prompt    string
+	MaxTokens int
+	// Turns are the earlier turns of the conversation, which Prompt continues.
+	Turns []Turn
+	// Stream asks for the answer as an event stream.
+	Stream bool
+	// Temperature and TopP are pointers, because 0 is a value that people ask for.
+	Temperature, TopP *float64
+	// Stop are the texts that end the answer.
+	Stop []string
+	// Schema is the JSON schema that the answer must keep to: one JSON object.
+	Schema json.RawMessage
+	// Params go into the top level of the body as they are, for what the API has and ferry does not know.
+	Params map[string]json.RawMessage
+	// Version is the anthropic-version that the request goes out under, "" for DefaultVersion. It is not in the body: it
+	// decides what the body may hold.
+	Version string
+}
+
+// Turn is one earlier turn of a conversation.
+type Turn struct {
+	// Role is "user" or "assistant".
+	Role string
+	Text string
+}
+
+type messagesRequest struct {
+	Model        string        `json:"model"`
+	MaxTokens    int           `json:"max_tokens"`
+	System       string        `json:"system,omitempty"`
+	Messages     []message     `json:"messages"`
+	Stream       bool          `json:"stream,omitempty"`
+	Temperature  *float64      `json:"temperature,omitempty"`
+	TopP         *float64      `json:"top_p,omitempty"`
+	Stop         []string      `json:"stop_sequences,omitempty"`
+	OutputConfig *outputConfig `json:"output_config,omitempty"`
+}
+
+type outputConfig struct {
+	Format schemaFormat `json:"format"`
+}
+
+// schemaFormat is what the messages and the chat dialect both call a format: they differ in where the schema stands.
+type schemaFormat struct {
+	Type   string          `json:"type"`
+	Schema json.RawMessage `json:"schema,omitempty"`
+	Named  *namedSchema    `json:"json_schema,omitempty"`
+}
+
+type namedSchema struct {
+	Name   string          `json:"name"`
+	Schema json.RawMessage `json:"schema"`
+	Strict bool            `json:"strict"`
+}
+
+type chatRequest struct {
+	Model         string         `json:"model"`
+	MaxTokens     int            `json:"max_tokens"`
+	Messages      []message      `json:"messages"`
+	Stream        bool           `json:"stream,omitempty"`
+	StreamOptions *streamOptions `json:"stream_options,omitempty"`
+	Temperature   *float64       `json:"temperature,omitempty"`
+	TopP          *float64       `json:"top_p,omitempty"`
+	Stop          []string       `json:"stop,omitempty"`
+	Format        *schemaFormat  `json:"response_format,omitempty"`
+}
+
+// streamOptions asks for the last chunk that carries the usage, which a chat stream has only on request.
+type streamOptions struct {
+	IncludeUsage bool `json:"include_usage"`
+}
+
+type completeRequest struct {
+	Prompt      string   `json:"prompt"`
+	MaxTokens   int      `json:"max_tokens"`
+	Model       string   `json:"model,omitempty"`
+	Stream      bool     `json:"stream,omitempty"`
+	Temperature *float64 `json:"temperature,omitempty"`
+	TopP        *float64 `json:"top_p,omitempty"`
+	Stop        []string `json:"stop_sequences,omitempty"`
+}
+
+type message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// Encode writes r as the dialect's JSON body, without a newline behind it and without HTML escapes, so that a prompt
+// reads in the body as it was typed. The prompt must be valid UTF-8. What the dialect, in the request's version, cannot
+// carry is an *UnsupportedError: it is never left out in silence.
+func (a API) Encode(r Request) ([]byte, error) {
+	if fault := a.refuse(r); fault != nil {
+		return nil, fault
+	}
+	var body any
+	switch a {
+	case Complete:
+		body = completeRequest{r.Prompt, r.MaxTokens, r.Model, r.Stream, r.Temperature, r.TopP, r.Stop}
+	case Chat:
+		body = encodeChat(r)
+	default:
+		body = encodeMessages(r)
+	}
+	encoded, err := encodeJSON(body)
+	if err != nil {
+		return nil, err
+	}
+	return a.addParams(encoded, r.Params)
+}
+
+func encodeMessages(r Request) messagesRequest {
+	out := messagesRequest{
+		Model: r.Model, MaxTokens: r.MaxTokens, System: r.System, Messages: r.conversation(), Stream: r.Stream,
+		Temperature: r.Temperature, TopP: r.TopP, Stop: r.Stop,
+	}
+	if r.Schema != nil {
+		out.OutputConfig = &outputConfig{schemaFormat{Type: "json_schema", Schema: r.Schema}}
+	}
+	return out
+}
+
+func encodeChat(r Request) chatRequest {
+	out := chatRequest{
+		Model: r.Model, MaxTokens: r.MaxTokens, Messages: r.conversation(), Stream: r.Stream,
+		Temperature: r.Temperature, TopP: r.TopP, Stop: r.Stop,
+	}
+	if r.System != "" {
+		out.Messages = slices.Insert(out.Messages, 0, message{Role: "system", Content: r.System})
+	}
+	if r.Stream {
+		out.StreamOptions = &streamOptions{IncludeUsage: true}
+	}
+	if r.Schema != nil {
+		out.Format = &schemaFormat{Type: "json_schema", Named: &namedSchema{Name: "answer", Schema: r.Schema, Strict: true}}
+	}
+	return out
+}
+
+// conversation is the earlier turns with the prompt behind them.
+func (r Request) conversation() []message {
+	out := make([]message, 0, len(r.Turns)+2)
+	for _, turn := range r.Turns {
+		out = append(out, message{Role: turn.Role, Content: turn.Text})
+	}
+	return append(out, message{Role: "user", Content: r.Prompt})
+}
+
+// addParams puts the params behind the body's own members, in the order of their keys, so that one request always has
+// the same bytes. A key that the body has already would be there twice, and which one counts would be the server's luck.
+func (a API) addParams(body []byte, params map[string]json.RawMessage) ([]byte, error) {
+	if len(params) == 0 {
+		return body, nil
+	}
+	own, _ := parse(body)
+	keys := make([]string, 0, len(params))
+	for key := range params {
+		if _, taken := own[key]; taken || slices.Contains(a.ownKeys(), key) {
+			return nil, &UnsupportedError{
+				API: a, What: fmt.Sprintf("param %q", key), Reason: "ferry sets it itself",
+				hint: "use the flag or the setting that ferry has for it",
+			}
+		}
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	body = bytes.TrimSuffix(body, []byte("}"))
+	for _, key := range keys {
+		name, err := encodeJSON(key)
+		if err != nil {
+			return nil, err
+		}
+		value, err := encodeJSON(params[key])
+		if err != nil || len(params[key]) == 0 {
+			return nil, &UnsupportedError{
+				API: a, What: fmt.Sprintf("param %q", key), Reason: "its value is not JSON",
+				hint: `a text needs its quotes: key='"value"'`,
+			}
+		}
+		body = append(append(append(append(body, ','), name...), ':'), value...)
+	}
+	return append(body, '}'), nil
+}
+
+// ownKeys are the members that decide what ferry asks for and how it reads the answer. They are ferry's even where this
+// request leaves them out: a "stream" that ferry does not know of would bring an answer that it cannot read.
+func (a API) ownKeys() []string {
+	switch a {
+	case Complete:
+		return []string{"prompt", "max_tokens", "model", "stream"}
+	case Chat:
+		return []string{"model", "max_tokens", "messages", "stream", "stream_options"}
+	default:
+		return []string{"model", "max_tokens", "messages", "system", "stream"}
+	}
+}
+
+func encodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode the request: %w", err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

@@ -1,0 +1,86 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+)
+
+const benchEvents = 200_000
+
+// longStream is a messages stream of n text events, as Claude frames it.
+func longStream(n int) []byte {
+	var b bytes.Buffer
+	b.WriteString("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[],\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n")
+	b.WriteString("event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n")
+	words := []string{" the", " quick", "，你好", " brown fox", "\\n\\n", " \\\"quoted\\\"", " jumps over", " 😀"}
+	for i := range n {
+		word := words[i%len(words)]
+		fmt.Fprintf(&b, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"%s\"}}\n\n", word)
+	}
+	b.WriteString("event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":7}}\n\n")
+	b.WriteString("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
+	return b.Bytes()
+}
+
+func BenchmarkStream(b *testing.B) {
+	stream := longStream(benchEvents)
+	b.SetBytes(int64(len(stream)))
+	b.ReportAllocs()
+	for b.Loop() {
+		n, err := readThrough(Messages.NewStream(bytes.NewReader(stream)))
+		if !errors.Is(err, io.EOF) || n == 0 {
+			b.Fatal(n, err)
+		}
+	}
+}
+
+func readThrough(s *Stream) (n int, err error) {
+	for {
+		delta, err := s.Next()
+		if err != nil {
+			return n, err
+		}
+		n += len(delta.Text)
+	}
+}
+
+// BenchmarkPlain is what one writes without a decoder of one's own: read a line, unmarshal it.
+func BenchmarkPlain(b *testing.B) {
+	stream := longStream(benchEvents)
+	b.SetBytes(int64(len(stream)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if n := readPlain(bytes.NewReader(stream)); n == 0 {
+			b.Fatal("no text")
+		}
+	}
+}
+
+func readPlain(r io.Reader) (n int) {
+	in := bufio.NewReader(r)
+	for {
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			return n
+		}
+		data, ok := bytes.CutPrefix(line, []byte("data: "))
+		if !ok {
+			continue
+		}
+		var event struct {
+			Type  string `json:"type"`
+			Delta struct {
+				Type string `json:"type"`
+				Text string `json:"text"`
+			} `json:"delta"`
+		}
+		if json.Unmarshal(data, &event) == nil && event.Delta.Type == "text_delta" {
+			n += len(event.Delta.Text)
+		}
+	}
+}

@@ -1,0 +1,251 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// said is everything that a stream gave.
+type said struct {
+	text, reasoning string
+	answer          Answer
+	events          int
+	err             error
+}
+
+func readStream(s *Stream) said {
+	var out said
+	for {
+		delta, err := s.Next()
+		out.text += string(delta.Text)
+		out.reasoning += string(delta.Reasoning)
+		if err != nil {
+			out.answer, out.events, out.err = s.Answer(), s.Events(), err
+			out.answer.Usage = nil
+			return out
+		}
+	}
+}
+
+func recorded(t testing.TB, api API) []byte {
+	t.Helper()
+	stream, err := os.ReadFile(filepath.Join("..", "..", "testdata", "streams", string(api)+".sse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+// recordings are what the recorded streams say.
+var recordings = map[API]struct {
+	text, reasoning string
+	answer          Answer
+	usage           Usage
+}{
+	Messages: {
+		"你好，渡船 ⛴️ 已靠岸 🎉\n\n```go\nfmt.Println(\"渡 😀\")\n```\nBack\\slash and <tag>.",
+		"They greet in Chinese: 用中文回答。",
+		Answer{ID: "msg_01Ferry7Qk", Model: "claude-haiku-5-5", StopReason: "end_turn"},
+		Usage{Input: 66, Output: 58, CacheCreation: 5, CacheRead: 40},
+	},
+	Complete: {
+		" 你好，世界 🌏 \"quoted\"\n\ttab 好 🚀 end.", "",
+		Answer{ID: "compl_7f3a", Model: "claude-haiku-5-5", StopReason: "stop_sequence"},
+		Usage{Input: 12, Output: 17},
+	},
+	Chat: {
+		"香港节点 最快 🚀:\n- \"hk\" ✓ 👍\n", "先想一想…",
+		Answer{ID: "chatcmpl-91b2", Model: "qwen-plus", StopReason: "stop"},
+		Usage{Input: 31, Output: 14, CacheRead: 16},
+	},
+}
+
+func TestRecordedStreams(t *testing.T) {
+	for api, want := range recordings {
+		stream := recorded(t, api)
+		// What comes behind the terminal event is not read: the reader fails there.
+		behind := io.MultiReader(bytes.NewReader(stream), iotest.ErrReader(errors.New("read on")))
+		s := api.NewStream(iotest.OneByteReader(behind))
+		got := readStream(s)
+		if got.text != want.text || got.reasoning != want.reasoning || got.answer != want.answer || got.err != io.EOF {
+			t.Errorf("%s: %+v", api, got)
+		}
+		if u := s.Answer().Usage; u == nil || *u != want.usage {
+			t.Errorf("%s: usage %+v", api, u)
+		}
+		if _, err := s.Next(); err != io.EOF || s.Buffered() {
+			t.Errorf("%s: behind the end: %v, %v", api, err, s.Buffered())
+		}
+	}
+}
+
+// TestCutAtEveryByte is the promise of the whole package: a stream that was cut anywhere is never taken for an answer,
+// and what came of it is a beginning of the answer.
+func TestCutAtEveryByte(t *testing.T) {
+	framings := map[string]string{"LF": "\n", "CRLF": "\r\n", "CR": "\r"}
+	for api, want := range recordings {
+		for name, end := range framings {
+			stream := strings.ReplaceAll(string(recorded(t, api)), "\n", end)
+			last := len(stream) - len(end) + 1 // the first byte of the last blank line's end ends it
+			for n := range len(stream) {
+				got := readStream(api.NewStream(strings.NewReader(stream[:n])))
+				var cut *CutError
+				switch {
+				case n >= last:
+					if got.err != io.EOF || got.text != want.text {
+						t.Fatalf("%s, %s, %d of %d bytes: %+v", api, name, n, len(stream), got)
+					}
+				case !errors.As(got.err, &cut) || cut.Events != got.events || cut.Err != nil:
+					t.Fatalf("%s, %s, %d of %d bytes: %v", api, name, n, len(stream), got.err)
+				}
+				if !strings.HasPrefix(want.text, got.text) || !strings.HasPrefix(want.reasoning, got.reasoning) {
+					t.Fatalf("%s, %s, %d of %d bytes: %q", api, name, n, len(stream), got.text)
+				}
+			}
+		}
+	}
+}
+
+const (
+	started = "event: message_start\ndata: {\"message\":{\"id\":\"m\"}}\n\n"
+	hello   = "event: content_block_delta\ndata: {\"delta\":{\"type\":\"text_delta\",\"text\":\"hello\"}}\n\n"
+	stopped = "event: message_stop\ndata: {}\n\n"
+	chatHi  = `data: {"choices":[{"delta":{"content":"hi"},"finish_reason":null}]}` + "\n\n"
+	chatEnd = `data: {"choices":[{"delta":{},"finish_reason":"stop"}]}` + "\n\n"
+)
+
+// TestStreamEnds tells what is whole from what is not.
+func TestStreamEnds(t *testing.T) {
+	tests := []struct {
+		name string
+		api  API
+		in   string
+		text string
+		err  string
+	}{
+		{"names alone", Messages, started + hello + stopped, "hello", "EOF"},
+		{"types alone", Messages, `data: {"type":"message_start","message":{}}` + "\n\n" +
+			`data: {"type":"content_block_delta","delta":{"text":"a","type":"text_delta"}}` + "\n\n" +
+			`data: {"type":"message_stop"}` + "\n\n", "a", "EOF"},
+		{"a type with an escape", Messages, started + `data: {"t\u0079pe":"message\u005fstop"}` + "\n\n", "", "EOF"},
+		{"words in a block's start", Messages, started +
+			"event: content_block_start\ndata: {\"content_block\":{\"type\":\"text\",\"text\":\"a\"}}\n\n" + stopped, "a", "EOF"},
+		{"tool input is no text", Messages, started +
+			"event: content_block_delta\ndata: {\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\",\"text\":\"x\"}}\n\n" +
+			stopped, "", "EOF"},
+		{"no start", Messages, hello + stopped, "hello", "cut after 2 events: message_stop without a message_start"},
+		{"a start without a message", Messages, "event: message_start\ndata: {}\n\n", "", "event 1 of the stream is malformed"},
+		{"no stop", Messages, started + hello, "hello", "cut after 2 events"},
+		{"one event", Messages, started, "", "cut after 1 event"},
+		{"nothing", Messages, "", "", "cut after 0 events"},
+		{"HTML", Messages, "<html>\n\n</html>\n\n", "", "cut after 0 events"},
+		{"[DONE] is not this dialect's", Messages, started + "data: [DONE]\n\n", "", "cut after 2 events: [DONE] before the end of the answer"},
+		{"[DONE] behind a stop_reason", Messages, started + "event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"end_turn\"}}\n\ndata: [DONE]\n\n", "",
+			"cut after 3 events: [DONE] before the end of the answer"},
+		{"malformed", Messages, started + "event: content_block_delta\ndata: {\"delta\":\n\n", "", "event 2 of the stream is malformed"},
+		{"an array", Messages, "data: []\n\n", "", "event 1 of the stream is malformed"},
+		{"ping of any shape", Messages, started + "event: ping\ndata: x\n\ndata:\n\n" + stopped, "", "EOF"},
+
+		{"data alone", Complete, `data: {"completion":"a","stop_reason":""}` + "\n\n" + `data: {"completion":"b","stop_reason":"stop"}` + "\n\n", "ab", "EOF"},
+		{"the reason behind it", Complete, `data: {"completion":"a"}` + "\n\n" + `data: {"stop_reason":"stop"}` + "\n\ndata: [DONE]\n\n", "a", "EOF"},
+		{"a reason alone", Complete, `data: {"stop_reason":"stop"}` + "\n\n", "", "cut after 1 event: a stop reason without a completion"},
+		{"[DONE] alone", Complete, `data: {"completion":"a"}` + "\n\ndata: [DONE]\n\n", "a", "cut after 2 events: [DONE] before the end of the answer"},
+		{"another event's reason", Complete, "event: other\ndata: {\"completion\":\"a\",\"stop_reason\":\"stop\"}\n\n", "", "cut after 1 event"},
+
+		{"chat", Chat, chatHi + chatEnd + "data: [DONE]\n\n", "hi", "EOF"},
+		{"no [DONE]", Chat, chatHi + chatEnd, "hi", "cut after 2 events"},
+		{"no finish_reason", Chat, chatHi + "data: [DONE]\n\n", "hi", "cut after 2 events: [DONE] before the end of the answer"},
+		{"another choice's finish_reason", Chat, `data: {"choices":[{"index":1,"delta":{"content":"x"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n", "",
+			"cut after 2 events: [DONE] before the end of the answer"},
+		{"named chunks", Chat, "event: chunk\n" + chatHi + "event: chunk\n" + chatEnd + "event: done\ndata: [DONE]\n\n", "hi", "EOF"},
+		{"parts", Chat, `data: {"choices":[{"delta":{"content":[{"type":"text","text":"a"}]},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n", "a", "EOF"},
+		{"null error", Chat, `data: {"error":null,"status":"ok","choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n", "a", "EOF"},
+		{"empty errors", Chat, "data: {\"error\":\"\"}\n\ndata: {\"error\":{}}\n\n" + chatEnd + "data: [DONE]\n\n", "", "EOF"},
+		{"malformed chat", Chat, chatHi + "data: {\"choices\":[}\n\n", "hi", "event 2 of the stream is malformed"},
+	}
+	for _, test := range tests {
+		got := readStream(test.api.NewStream(strings.NewReader(test.in)))
+		if got.text != test.text || got.err.Error() != test.err {
+			t.Errorf("%s, %s: %q, %v\nwant %q, %s", test.api, test.name, got.text, got.err, test.text, test.err)
+		}
+	}
+}
+
+// TestStreamErrors holds that an error that came inside an HTTP 200 is the error that it says it is.
+func TestStreamErrors(t *testing.T) {
+	tests := []struct {
+		name    string
+		api     API
+		in      string
+		status  int
+		kind    string
+		message string
+	}{
+		{"messages", Messages, "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}", 529, "overloaded_error", "Overloaded"},
+		{"by its type", Messages, `data: {"type":"error","error":{"type":"rate_limit_error","message":"slow"}}`, 429, "rate_limit_error", "slow"},
+		{"without a type", Messages, `data: {"error":{"type":"api_error","message":"m"}}`, 500, "api_error", "m"},
+		{"a name against a type", Messages, "event: message_stop\ndata: {\"type\":\"error\"}", 500, "", ""},
+		{"no JSON", Messages, "event: error\ndata: boom", 500, "", ""},
+		{"no data to speak of", Chat, "event: error\ndata:", 500, "", ""},
+		{"fields at the top", Chat, "event: error\ndata: {\"type\":\"error\",\"message\":\"boom\",\"code\":503}", 503, "", "boom"},
+		{"chat", Chat, `data: {"error":{"message":"m","type":"server_error","code":null}}`, 500, "server_error", "m"},
+		{"a code", Chat, `data: {"error":{"message":"m","code":429}}`, 429, "", "m"},
+		{"a text", Chat, `data: {"error":"no such model"}`, 500, "", "no such model"},
+		{"a status", Chat, `data: {"status":429}`, 429, "", ""},
+		{"complete", Complete, `data: {"type":"error","error":{"type":"invalid_request_error","message":"m"}}`, 400, "invalid_request_error", "m"},
+		{"an envelope", Complete, `data: {"status":"503","completion":"x","stop_reason":"stop"}`, 503, "", ""},
+		{"an envelope of no status", Complete, `data: {"status":true,"completion":"x","stop_reason":"stop"}`, 0, "", ""},
+	}
+	for _, test := range tests {
+		got := readStream(test.api.NewStream(strings.NewReader(test.in + "\n\n")))
+		var e *APIError
+		if !errors.As(got.err, &e) {
+			t.Errorf("%s, %s: %v", test.api, test.name, got.err)
+			continue
+		}
+		if e.Status != test.status || e.HTTPStatus != 200 || e.Type != test.kind || e.Message != test.message || got.text != "" {
+			t.Errorf("%s, %s: %+v", test.api, test.name, e)
+		}
+		if _, data, _ := strings.Cut(test.in, "data: "); string(e.Body) != data {
+			t.Errorf("%s, %s: body %q", test.api, test.name, e.Body)
+		}
+	}
+}
+
+func TestStreamRefusal(t *testing.T) {
+	in := `data: {"choices":[{"delta":{"refusal":"I "}}]}` + "\n\n" + `data: {"choices":[{"delta":{"refusal":"can't"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
+	if got := readStream(Chat.NewStream(strings.NewReader(in))); got.text != "I can't" || !got.answer.Refused() || got.err != io.EOF {
+		t.Errorf("%+v", got)
+	}
+	if got := readStream(Chat.NewStream(strings.NewReader(chatHi + in))); got.text != "hiI can't" || got.answer.StopReason != "stop" {
+		t.Errorf("behind words: %+v", got)
+	}
+}
+
+// TestStreamUsage holds that a later count does not lose what an earlier one said.
+func TestStreamUsage(t *testing.T) {
+	start := `data: {"type":"message_start","message":{"usage":{"input_tokens":9,"cache_read_input_tokens":4,"output_tokens":2}}}` + "\n\n"
+	for counted, want := range map[string]Usage{
+		`{"input_tokens":0,"output_tokens":0}`:                               {Input: 13, Output: 2, CacheRead: 4},
+		`{"output_tokens":30}`:                                               {Input: 13, Output: 30, CacheRead: 4},
+		`{"input_tokens":11,"cache_read_input_tokens":5,"output_tokens":31}`: {Input: 16, Output: 31, CacheRead: 5},
+		`null`:  {Input: 13, Output: 2, CacheRead: 4},
+		`"low"`: {Input: 13, Output: 2, CacheRead: 4},
+	} {
+		s := Messages.NewStream(strings.NewReader(start + `data: {"type":"message_delta","usage":` + counted + "}\n\n"))
+		readStream(s)
+		if got := s.Answer().Usage; got == nil || *got != want {
+			t.Errorf("%s: %+v", counted, got)
+		}
+	}
+	s := Messages.NewStream(strings.NewReader(started))
+	if readStream(s); s.Answer().Usage != nil {
+		t.Error("a usage out of nothing")
+	}
+}
