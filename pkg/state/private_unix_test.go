@@ -68,6 +68,41 @@ func TestReadPrivate(t *testing.T) {
 	}
 }
 
+func TestReadPrivateMax(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	const limit = 2 * MaxSize
+	for _, size := range []int{0, MaxSize + 1, limit, limit + 1} {
+		if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		data, err := ReadPrivateMax(path, limit)
+		switch {
+		case size <= limit && (err != nil || len(data) != size):
+			t.Errorf("%d bytes: %d, %v", size, len(data), err)
+		case size > limit && (err == nil || err.Error() != path+": is larger than 2 MiB"):
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadPrivateMax(path, limit); err == nil || !strings.Contains(err.Error(), "by others") {
+		t.Errorf("open to others: %v", err)
+	}
+}
+
+// A file that grows after its size was looked at must not be cut quietly: /dev/zero has the size 0 and no end.
+func TestReadBoundedGrows(t *testing.T) {
+	f, err := os.Open("/dev/zero")
+	if err != nil {
+		t.Skip("needs /dev/zero: ", err)
+	}
+	defer f.Close()
+	if _, err := readBounded("f", f, MaxSize); err == nil || err.Error() != "f: is larger than 1 MiB" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Someone else's file is refused, root's is taken. The file belongs to whoever runs the test, so that the check is made
 // as another user instead; where root runs it, files are given away as well.
 func TestReadPrivateOwner(t *testing.T) {

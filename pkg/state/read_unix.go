@@ -38,12 +38,10 @@ func checkPrivate(path string, f *os.File, uid uint32) error {
 		return &Error{Path: path, Msg: "is not a regular file"}
 	case st.Uid != uid && st.Uid != 0:
 		return &Error{Path: path, Msg: fmt.Sprintf("belongs to user %d", st.Uid),
-			HintText: "a key file must be yours or root's: chown " + path}
+			HintText: "it must be yours or root's: chown " + path}
 	case st.Mode&0o066 != 0:
 		return &Error{Path: path, Msg: fmt.Sprintf("can be read or written by others (mode %04o)", st.Mode&0o777),
 			HintText: "chmod 600 " + path}
-	case st.Size > MaxSize:
-		return &Error{Path: path, Msg: "is larger than 1 MiB"}
 	}
 	return nil
 }

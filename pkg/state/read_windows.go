@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// openPrivate checks the kind and size alone: the mode bits of Windows say nothing about who may read.
+// openPrivate checks the kind alone: the mode bits of Windows say nothing about who may read.
 func openPrivate(path string) (*os.File, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -16,8 +16,6 @@ func openPrivate(path string) (*os.File, error) {
 		return nil, &Error{Path: path, Msg: "is a symbolic link", HintText: "name the file itself, not a link to it"}
 	case !info.Mode().IsRegular():
 		return nil, &Error{Path: path, Msg: "is not a regular file"}
-	case info.Size() > MaxSize:
-		return nil, &Error{Path: path, Msg: "is larger than 1 MiB"}
 	}
 	f, err := os.Open(path)
 	if err != nil {

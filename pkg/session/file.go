@@ -1,0 +1,194 @@
+package session
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+const (
+	fileSuffix = ".json"
+	lockSuffix = ".lock"
+
+	// schema is the version of the format. Fields are added without a new one, since older versions keep what they do
+	// not know; a new one says that older versions must keep out.
+	schema = 1
+
+	// maxSize is the most bytes of a file: twice the largest request that the APIs take.
+	maxSize = 64 << 20
+)
+
+// fields are the members of a JSON object by their exact names.
+type fields map[string]json.RawMessage
+
+// The members that this version knows, in the order in which they are written. What --continue needs comes first.
+type (
+	sessionJSON struct {
+		Schema  int               `json:"schema"`
+		Name    string            `json:"name"`
+		Used    time.Time         `json:"used"`
+		Started time.Time         `json:"started"`
+		Token   string            `json:"token"`
+		Nodes   string            `json:"nodes"`
+		Pending string            `json:"pending"`
+		Turns   []json.RawMessage `json:"turns"`
+	}
+	turnJSON struct {
+		Role  string    `json:"role"`
+		Text  string    `json:"text"`
+		Node  string    `json:"node,omitempty"`
+		Model string    `json:"model,omitempty"`
+		At    time.Time `json:"at"`
+	}
+)
+
+// encode writes the file of a conversation.
+func encode(s *Session) ([]byte, error) {
+	out := sessionJSON{schema, s.Name, s.Used, s.Started, s.Token, s.Nodes, s.Pending, make([]json.RawMessage, len(s.Turns))}
+	for i, t := range s.Turns {
+		turn, err := object(turnJSON{t.Role, t.Text, t.Node, t.Model, t.At}, t.other)
+		if err != nil {
+			return nil, err
+		}
+		out.Turns[i] = turn
+	}
+	whole, err := object(out, s.other)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, whole, "", "  "); err != nil {
+		return nil, err
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}
+
+// object encodes the known members and puts the others behind them.
+func object(known any, other fields) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // the file is for reading too
+	if err := enc.Encode(known); err != nil {
+		return nil, fmt.Errorf("encode a session: %w", err)
+	}
+	b.Truncate(b.Len() - len("}\n"))
+	for _, name := range slices.Sorted(maps.Keys(other)) {
+		key, err := json.Marshal(name)
+		if err != nil {
+			return nil, err
+		}
+		b.WriteByte(',')
+		b.Write(key)
+		b.WriteByte(':')
+		b.Write(other[name])
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// decode reads the file of a conversation. It takes the whole file or fails: what is cut, followed by something else,
+// or of another shape is an error.
+func decode(data []byte) (*Session, error) {
+	all, err := open(data)
+	if err != nil {
+		return nil, err
+	}
+	var s Session
+	var turns []json.RawMessage
+	err = errors.Join(
+		all.take("name", &s.Name, true), all.take("used", &s.Used, true), all.take("started", &s.Started, true),
+		all.take("token", &s.Token, true), all.take("nodes", &s.Nodes, false), all.take("pending", &s.Pending, false),
+		all.take("turns", &turns, true),
+	)
+	if err != nil {
+		return nil, err
+	}
+	for i, raw := range turns {
+		turn, err := decodeTurn(raw)
+		if err != nil {
+			return nil, fmt.Errorf("turn %d: %w", i+1, err)
+		}
+		s.Turns = append(s.Turns, turn)
+	}
+	s.other = all.rest()
+	return &s, nil
+}
+
+// open reads the members of the file and checks that this version may use them.
+func open(data []byte) (fields, error) {
+	var all fields
+	if err := json.Unmarshal(data, &all); err != nil {
+		return nil, fmt.Errorf("is damaged: %w", plain(err))
+	}
+	var version int
+	if err := all.take("schema", &version, true); err != nil {
+		return nil, err
+	}
+	switch {
+	case version > schema:
+		return nil, fmt.Errorf("was written by a newer ferry (schema %d; this one reads %d)", version, schema)
+	case version < 1:
+		return nil, fmt.Errorf("is damaged: there is no schema %d", version)
+	}
+	return all, nil
+}
+
+func decodeTurn(raw json.RawMessage) (Turn, error) {
+	var all fields
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return Turn{}, fmt.Errorf("is damaged: %w", plain(err))
+	}
+	var t Turn
+	err := errors.Join(all.take("role", &t.Role, true), all.take("text", &t.Text, true), all.take("node", &t.Node, false),
+		all.take("model", &t.Model, false), all.take("at", &t.At, true))
+	if err == nil && t.Role != User && t.Role != Assistant {
+		err = fmt.Errorf("is damaged: there is no role %q", t.Role)
+	}
+	t.other = all.rest()
+	return t, err
+}
+
+// take moves one member into a value. The name counts to the letter, other than in encoding/json.
+func (f fields) take(name string, into any, needed bool) error {
+	raw, ok := f[name]
+	delete(f, name)
+	switch {
+	case !ok && needed, ok && string(raw) == "null":
+		return fmt.Errorf("is damaged: %s is missing", name)
+	case !ok:
+		return nil
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("is damaged: %s: %w", name, plain(err))
+	}
+	return nil
+}
+
+// rest is what was not taken, nil where nothing is left.
+func (f fields) rest() fields {
+	if len(f) == 0 {
+		return nil
+	}
+	return f
+}
+
+// plain says what is wrong with JSON in words that do not depend on Go's types.
+func plain(err error) error {
+	var kind *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &kind):
+		return fmt.Errorf("this is no place for %s", kind.Value)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%w (byte %d)", err, syntax.Offset)
+	}
+	return err
+}
+
+// MarshalJSON gives the object that the file holds.
+func (s *Session) MarshalJSON() ([]byte, error) { return encode(s) }

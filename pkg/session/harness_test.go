@@ -1,0 +1,135 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	turnsEnv = "FERRY_TEST_TURNS" // DIR, who and how many, separated by newlines
+	crashEnv = "FERRY_TEST_CRASH" // DIR
+)
+
+// TestMain turns the test binary into another ferry where a test needs one.
+func TestMain(m *testing.M) {
+	var err error
+	if task := os.Getenv(turnsEnv); task != "" {
+		part := strings.Split(task, "\n")
+		var n int
+		if n, err = strconv.Atoi(part[2]); err == nil {
+			err = converse(context.Background(), Store{part[0]}, part[1], n)
+		}
+	} else if dir := os.Getenv(crashEnv); dir != "" {
+		err = askAndWait(dir)
+	} else {
+		os.Exit(m.Run())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// start is when the tests' time begins.
+var start = time.Date(2026, 11, 23, 15, 2, 4, 5_000_000, time.UTC)
+
+// converse adds n turns to the session "shared", one after the other.
+func converse(ctx context.Context, s Store, who string, n int) error {
+	for i := range n {
+		h, err := s.Open(ctx, "shared", start, time.Hour)
+		if err != nil {
+			return err
+		}
+		word := fmt.Sprintf("%s %d", who, i)
+		err = errors.Join(h.Ask("ask "+word, start), h.Answer("answer "+word, "node", "model", start))
+		h.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askAndWait stores a prompt, says so, and waits to be killed.
+func askAndWait(dir string) error {
+	h, err := Store{dir}.Open(context.Background(), "work", start, time.Hour)
+	if err != nil {
+		return err
+	}
+	if err := h.Ask("do not lose me", start); err != nil {
+		return err
+	}
+	fmt.Println("asked")
+	_, _ = os.Stdin.Read(make([]byte, 1))
+	return errors.New("was not killed")
+}
+
+// again is the test binary as another process.
+func again(t *testing.T, env string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.CommandContext(t.Context(), self)
+	child.Env = append(os.Environ(), env)
+	child.Stderr = os.Stderr
+	return child
+}
+
+func newStore(t *testing.T) Store {
+	t.Helper()
+	return Store{filepath.Join(t.TempDir(), "state", "sessions")}
+}
+
+func mustOpen(t *testing.T, s Store, name string, now time.Time) *Handle {
+	t.Helper()
+	h, err := s.Open(t.Context(), name, now, 10*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// have makes a session with one turn.
+func have(t *testing.T, s Store, name string, now time.Time) *Session {
+	t.Helper()
+	h := mustOpen(t, s, name, now)
+	defer h.Close()
+	if err := errors.Join(h.Ask("ask "+name, now), h.Answer("answer "+name, "hongkong", "m1", now)); err != nil {
+		t.Fatal(err)
+	}
+	return h.Session()
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func hint(err error) string {
+	var e interface{ Hint() string }
+	if errors.As(err, &e) {
+		return e.Hint()
+	}
+	return ""
+}

@@ -1,0 +1,230 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Info is one line of a list.
+type Info struct {
+	Name          string
+	Started, Used time.Time
+	Nodes         string
+	Turns         int  // what both sides said, in all
+	Pending       bool // a prompt has no answer
+	// Err says why the file cannot be read; Used is then the time of the file.
+	Err error
+}
+
+// List gives every conversation, the one used last first. A file that cannot be read is in it, with Err. No folder is
+// no conversation and no error.
+func (s Store) List() ([]Info, error) {
+	return s.list(func(info *Info, data []byte) error {
+		session, err := decode(data)
+		if err != nil {
+			return err
+		}
+		info.Started, info.Used, info.Nodes = session.Started, session.Used, session.Nodes
+		info.Turns, info.Pending = len(session.Turns), session.Pending != ""
+		return nil
+	})
+}
+
+// Last names the conversation that was used last. Where there is none, errors.Is(err, ErrNotFound) holds. Where the
+// file that was written last cannot be read, the error names it: going on with another conversation would send its
+// words where nobody wanted them.
+func (s Store) Last() (string, error) {
+	infos, err := s.list(func(info *Info, data []byte) (err error) {
+		info.Used, err = lastUse(data)
+		return err
+	})
+	switch {
+	case err != nil:
+		return "", err
+	case len(infos) == 0:
+		return "", &Error{Text: "there is no session to continue", HintText: "--session NAME or --new begins one",
+			kind: ErrNotFound}
+	}
+	return infos[0].Name, infos[0].Err
+}
+
+// headSize is more than what encode writes before the end of "used".
+const headSize = 512
+
+// lastUse reads "used" and no more: a long history need not be decoded to be found.
+func lastUse(data []byte) (time.Time, error) {
+	dec := json.NewDecoder(bytes.NewReader(data[:min(len(data), headSize)]))
+	if start, err := dec.Token(); err == nil && start == json.Delim('{') {
+		for dec.More() {
+			key, err := dec.Token()
+			if err != nil {
+				break
+			}
+			if key == "used" {
+				var used time.Time
+				if dec.Decode(&used) == nil {
+					return used, nil
+				}
+				break
+			}
+			var skipped json.RawMessage
+			if dec.Decode(&skipped) != nil {
+				break
+			}
+		}
+	}
+	session, err := decode(data)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return session.Used, nil
+}
+
+// list reads every file of the folder with look, and sorts.
+func (s Store) list(look func(*Info, []byte) error) ([]Info, error) {
+	names, err := s.Names()
+	if err != nil {
+		return nil, err
+	}
+	var infos []Info
+	for _, name := range names {
+		info := Info{Name: name}
+		data, err := s.read(name)
+		if errors.Is(err, ErrNotFound) {
+			continue // removed since
+		}
+		if err == nil {
+			if err = look(&info, data); err != nil {
+				err = s.blame(name, err)
+			}
+		}
+		if err != nil {
+			info = Info{Name: name, Err: err}
+			if file, err := os.Lstat(s.path(name)); err == nil {
+				info.Used = stamp(file.ModTime())
+			}
+		}
+		infos = append(infos, info)
+	}
+	slices.SortStableFunc(infos, func(a, b Info) int { return b.Used.Compare(a.Used) })
+	return infos, nil
+}
+
+// Names gives the names of all conversations in their order, without reading one.
+func (s Store) Names() ([]string, error) {
+	entries, err := os.ReadDir(s.Dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, unavailable(err)
+	}
+	var names []string
+	for _, entry := range entries {
+		name, ok := strings.CutSuffix(entry.Name(), fileSuffix)
+		if ok && CheckName(name) == nil {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// Remove takes conversations away, waiting until nobody uses them, and names those that are gone. It looks at the names
+// alone, so that a file that cannot be read can be removed too. Where one of them is no conversation none is removed, and
+// errors.Is(err, ErrNotFound) holds.
+func (s Store) Remove(ctx context.Context, names ...string) ([]string, error) {
+	for _, name := range names {
+		if err := s.find(name); err != nil {
+			return nil, err
+		}
+	}
+	var removed []string
+	for _, name := range names {
+		if slices.Contains(removed, name) {
+			continue
+		}
+		if err := s.remove(ctx, name, func() (bool, error) { return true, nil }); err != nil {
+			return removed, err
+		}
+		removed = append(removed, name)
+	}
+	return removed, nil
+}
+
+// find fails where there is no file for a conversation; one that cannot be read counts.
+func (s Store) find(name string) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(s.path(name)); errors.Is(err, fs.ErrNotExist) {
+		return notFound(name)
+	} else if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// remove asks sure again once it has the lock.
+func (s Store) remove(ctx context.Context, name string, sure func() (bool, error)) error {
+	if err := s.find(name); err != nil { // before the lock, which would leave a file behind
+		return err
+	}
+	unlock, err := s.lock(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ok, err := sure()
+	if !ok || err != nil {
+		return err
+	}
+	err = os.Remove(s.path(name))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return notFound(name)
+	case err != nil:
+		return unavailable(err)
+	}
+	return nil
+}
+
+// Prune removes the conversations that were last used more than olderThan before now, and names them. Files that cannot
+// be read stay, and the error, which can come beside names, tells which.
+func (s Store) Prune(ctx context.Context, olderThan time.Duration, now time.Time) ([]string, error) {
+	infos, err := s.List()
+	if err != nil {
+		return nil, err
+	}
+	var removed []string
+	var failed []error
+	for _, info := range infos {
+		switch {
+		case info.Err != nil:
+			failed = append(failed, info.Err)
+			continue
+		case now.Sub(info.Used) <= olderThan:
+			continue
+		}
+		gone := false
+		err := s.remove(ctx, info.Name, func() (bool, error) {
+			session, err := s.Read(info.Name) // it may have been used while we waited
+			gone = err == nil && now.Sub(session.Used) > olderThan
+			return gone, err
+		})
+		switch {
+		case errors.Is(err, ErrNotFound): // somebody else was first
+		case err != nil:
+			failed = append(failed, err)
+		case gone:
+			removed = append(removed, info.Name)
+		}
+	}
+	return removed, errors.Join(failed...)
+}

@@ -1,0 +1,267 @@
+// Package session owns the conversations that are kept on disk: their words, their token and its idle timeout, and the
+// prompt that is still without an answer. It refuses to pick a folder, to read the clock or the environment, and to
+// send anything: callers hand it the folder and the time. It never overwrites a file that it cannot read whole, and it
+// removes words only when it is told to: the timeout takes the token alone.
+//
+// A conversation is one JSON file, NAME.json, beside an empty .NAME.lock that stays when the file is removed: taking a
+// lock file away would let two holders in. The file's name counts, whatever name is written in it.
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"ferry/pkg/state"
+)
+
+// The roles of a turn.
+const (
+	User      = "user"
+	Assistant = "assistant"
+)
+
+// Store is the folder that holds the conversations. It is made, with mode 0700, when the first one is opened.
+type Store struct{ Dir string }
+
+// Session is one conversation.
+type Session struct {
+	Name string
+	// Token goes to sticky nodes, so that a gateway can keep the conversation on one upstream: a UUID, version 4. It is
+	// no credential.
+	Token string
+	// Started and Used are when it was made, and when the last prompt was stored or answered.
+	Started, Used time.Time
+	// Nodes is what the caller likes to remember of the way the last prompt went. It is stored with Ask and Answer.
+	Nodes string
+	Turns []Turn
+	// Pending is a prompt that was stored and not answered, "" without one.
+	Pending string
+
+	// other are fields of the file that this version does not know; they are kept.
+	other fields
+}
+
+// Turn is what one side said. Node and Model are of the assistant's alone.
+type Turn struct {
+	Role, Text  string
+	Node, Model string
+	At          time.Time
+
+	other fields
+}
+
+// Handle is a conversation in use: no other process or goroutine can open it until Close.
+type Handle struct {
+	session *Session
+	path    string // "" where nothing can be kept
+	limit   int    // the most bytes of the file: what can be read again
+	unlock  func()
+}
+
+// Open takes a conversation, or begins a new one under a name that is not in use, which is on disk from the first Ask
+// on. It waits while somebody else has it, until ctx ends. A token that was idle for longer than idle is replaced, and
+// so is one from so far in the future; the words stay.
+//
+// Where the folder cannot be used, as in a home that is read-only or missing, Open gives an error for which
+// errors.Is(err, ErrUnavailable) holds, and beside it a handle that works in memory and keeps nothing: the caller warns
+// once and goes on. With every other error there is no handle: the name or the file is bad, or ctx ended first, and
+// going on would leave out words that the user counts on.
+func (s Store) Open(ctx context.Context, name string, now time.Time, idle time.Duration) (*Handle, error) {
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	unlock, lost := s.lock(ctx, name)
+	if lost != nil && !errors.Is(lost, ErrUnavailable) {
+		return nil, lost
+	}
+	h := &Handle{path: s.path(name), limit: maxSize, unlock: unlock}
+	if lost != nil {
+		h.path, h.unlock = "", func() {}
+	}
+	session, err := s.Read(name)
+	switch {
+	case errors.Is(err, ErrNotFound), lost != nil && errors.Is(err, ErrUnavailable):
+		session = &Session{Name: name, Token: newToken(), Started: stamp(now), Used: stamp(now)}
+	case err != nil:
+		h.Close()
+		return nil, err
+	case !isToken(session.Token), now.Sub(session.Used).Abs() > idle:
+		session.Token = newToken()
+	}
+	h.session = session
+	return h, lost
+}
+
+// lock makes the folder and takes the lock of one conversation.
+func (s Store) lock(ctx context.Context, name string) (unlock func(), err error) {
+	if err := state.MkdirPrivate(s.Dir); err != nil {
+		return nil, unavailable(err)
+	}
+	unlock, err = state.Lock(ctx, filepath.Join(s.Dir, "."+name+lockSuffix))
+	switch {
+	case err == nil:
+		return unlock, nil
+	case ctx.Err() != nil:
+		return nil, &Error{Text: "session " + name + " is in use", HintText: "another ferry holds it", Err: context.Cause(ctx)}
+	}
+	return nil, unavailable(err)
+}
+
+// Session is the conversation as it is now; it stays the same object until Close. Only Nodes is the caller's to change.
+func (h *Handle) Session() *Session { return h.session }
+
+// Ask stores a prompt before it is sent, in place of an earlier one without an answer: if the turn fails, the prompt is
+// not lost. Where the disk did not take it, errors.Is(err, ErrUnavailable) holds, and the handle goes on in memory:
+// Answer tries the disk again. Any other error changes nothing.
+func (h *Handle) Ask(prompt string, now time.Time) error {
+	if prompt == "" {
+		return &Error{Text: "session " + h.session.Name + ": there is no prompt to store"}
+	}
+	next := *h.session
+	next.Pending, next.Used = prompt, stamp(now)
+	return h.save(next)
+}
+
+// Answer appends the prompt that Ask stored and what came back, both or neither. Its errors are those of Ask; on disk
+// the prompt then still waits for its answer.
+func (h *Handle) Answer(text, node, model string, now time.Time) error {
+	next := *h.session
+	if next.Pending == "" {
+		return &Error{Text: "session " + next.Name + ": an answer without a prompt"}
+	}
+	next.Turns = append(slices.Clip(next.Turns),
+		Turn{Role: User, Text: next.Pending, At: next.Used},
+		Turn{Role: Assistant, Text: text, Node: node, Model: model, At: stamp(now)})
+	next.Pending, next.Used = "", stamp(now)
+	return h.save(next)
+}
+
+func (h *Handle) save(next Session) error {
+	data, err := encode(&next)
+	if err != nil {
+		return err
+	}
+	if len(data) > h.limit {
+		return &Error{Text: fmt.Sprintf("session %s is full: it would be larger than %d MiB", next.Name, h.limit>>20),
+			HintText: "--new begins another one"}
+	}
+	*h.session = next
+	if h.path == "" {
+		return nil // Open has said so
+	}
+	if err := state.WriteFile(h.path, data, 0o600); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// Close lets others have the conversation; calling it again does nothing.
+func (h *Handle) Close() { h.unlock() }
+
+// Read gives one conversation without waiting for whoever has it open. For errors.Is, an error is ErrNotFound where
+// there is none, and ErrUnavailable where the folder does not even say whether there is one.
+func (s Store) Read(name string) (*Session, error) {
+	data, err := s.read(name)
+	if err != nil {
+		return nil, err
+	}
+	session, err := decode(data)
+	if err != nil {
+		return nil, s.blame(name, err)
+	}
+	session.Name = name
+	return session, nil
+}
+
+func (s Store) read(name string) ([]byte, error) {
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	data, err := state.ReadPrivateMax(s.path(name), maxSize)
+	switch {
+	case err == nil:
+		return data, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, notFound(name)
+	}
+	if _, blind := os.Lstat(s.path(name)); blind != nil {
+		return nil, unavailable(err)
+	}
+	return nil, err
+}
+
+// blame names the file that could not be understood. The file stays as it is.
+func (s Store) blame(name string, err error) error {
+	return &Error{Text: s.path(name), Err: err,
+		HintText: "ferry leaves the file alone; ferry config session rm " + name + " takes it away"}
+}
+
+func (s Store) path(name string) string { return filepath.Join(s.Dir, name+fileSuffix) }
+
+// stamp is a time as the file holds it: UTC, to the millisecond, without the monotonic reading.
+func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// newToken makes a UUID of version 4 (RFC 9562 section 5.4).
+func newToken() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails: crypto/rand ends the program where there is no randomness
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// isToken reports whether a token has the form of those that newToken makes: it goes into a header, and the file can be
+// changed by hand.
+func isToken(token string) bool {
+	if len(token) != 36 {
+		return false
+	}
+	for i, c := range []byte(token) {
+		switch i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// The range of idle times that is advised for a session's token, in FACTS' words a session timeout of 300 to 600 s.
+const (
+	minIdle = 300 * time.Second
+	maxIdle = 600 * time.Second
+)
+
+// IdleNote is a sentence about an idle time outside the advised 300 to 600 s, "" inside it. The range is the reference
+// article's, for the stateful connection of a gateway.
+func IdleNote(idle time.Duration) string {
+	if idle >= minIdle && idle <= maxIdle {
+		return ""
+	}
+	return fmt.Sprintf("a session's token lives %s without use; 5m to 10m is advised", brief(idle))
+}
+
+// brief is a duration without the zeros that Go puts behind it: 2h, not 2h0m0s.
+func brief(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
