@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// askOptions are the flags of ask.
-type askOptions struct {
+// callOptions are the flags of ask and stream.
+type callOptions struct {
 	crossing crossingOptions
 	prompt   promptOptions
 	output   string
@@ -24,10 +24,19 @@ type askOptions struct {
 	quiet    bool
 	dryRun   bool
 	strict   bool
+	streams  bool
+	thinking bool
+	extract  bool
+	render   bool
+	talk     talkOptions
+	extras   extraOptions
 }
 
+// keepsText reports whether somebody wants the whole text of a stream in the end.
+func (o callOptions) keepsText() bool { return o.expect != "" || o.talk.wanted() }
+
 func newAskCmd(a *app) *cobra.Command {
-	var o askOptions
+	var o callOptions
 	c := &cobra.Command{
 		Use:   "ask [prompt…|-]",
 		Short: "The whole answer to a prompt, once",
@@ -40,20 +49,28 @@ alone. Standard output carries the model's text and nothing else.`,
   ferry ask --expect '(?i)pong' "say pong"        a smoke check: exit 5 when it does not match
   ferry ask --dry-run hi                          what would be sent, and as a curl line`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			o.prompt.args = args
-			o.crossing.flags = changedSettings(c.Flags())
-			return runAsk(c.Context(), a, o)
-		},
+		RunE: func(c *cobra.Command, args []string) error { return runCall(c, a, o, args) },
 	}
+	addCallFlags(c, a, &o)
+	f := c.Flags()
+	f.Lookup("output").Usage = "text, json (on every outcome) or raw (the body)"
+	f.BoolVarP(&o.extract, "extract", "x", false, "print only the first fenced code block")
+	addSettingFlags(f, "render")
+	f.Lookup("render").NoOptDefVal = "true"
+	return c
+}
+
+// addCallFlags declares the flags that ask and stream share.
+func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f := c.Flags()
 	f.SortFlags = false
 	addCrossingFlags(c, a, &o.crossing)
 	addSettingFlags(f, "output")
-	f.Lookup("output").Usage = "text, json (on every outcome) or raw (the body)"
 	f.StringVarP(&o.system, "system", "s", "", "the system prompt, as `TEXT`")
 	f.StringArrayVarP(&o.prompt.files, "file", "f", nil, "add this `FILE` to the prompt; may be repeated")
 	f.BoolVar(&o.prompt.noStdin, "no-stdin", false, "never read standard input (also FERRY_STDIN=never)")
+	addTalkFlags(f, &o.talk)
+	addExtraFlags(f, &o.extras)
 	f.StringVar(&o.expect, "expect", "", "exit 5 unless the answer matches this `REGEX`")
 	f.BoolVar(&o.strict, "strict", false, "exit 1 when the model stopped at a limit or refused")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the request and a curl line instead of sending it")
@@ -61,11 +78,12 @@ alone. Standard output carries the model's text and nothing else.`,
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show attempts, phases and headers, on standard error")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no notes, only errors")
 	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
-	return c
 }
 
-// runAsk is the whole of ask: prompt, node, call, answer.
-func runAsk(ctx context.Context, a *app, o askOptions) error {
+// runCall is the whole of ask and stream: prompt, node, call, answer.
+func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
+	o.prompt.args = args
+	o.crossing.flags = changedSettings(c.Flags())
 	a.quiet = o.quiet
 	expect, err := compileExpect(o.expect)
 	if err != nil {
@@ -79,25 +97,79 @@ func runAsk(ctx context.Context, a *app, o askOptions) error {
 		return err
 	}
 	started := a.Clock.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, settings.values.Timeout(),
+	ctx, cancel := context.WithTimeoutCause(c.Context(), settings.values.Timeout(),
 		&client.DeadlineError{Timeout: settings.values.Timeout()})
 	defer cancel()
 	o.prompt.noStdin = o.prompt.noStdin || a.get("FERRY_STDIN") == "never"
-	prompt, err := a.readPrompt(ctx, o.prompt)
+	conversation, err := a.openTalk(ctx, settings, o.talk)
 	if err != nil {
 		return err
 	}
-	cross, err := a.prepare(ctx, settings, o.dryRun)
+	defer conversation.close()
+	cross, err := a.compose(ctx, settings, conversation, o)
 	if err != nil {
 		return err
 	}
 	defer cross.close()
-	cross.request.Prompt, cross.request.System = prompt, o.system
 	if o.dryRun {
 		return a.dryRun(cross)
 	}
 	cross.client.Since = started
-	return a.ask(ctx, cross, o, expect)
+	a.watch(cross, o.verbose)
+	o.render = settings.values.Render()
+	return a.converse(ctx, cross, conversation, o, expect)
+}
+
+// compose works out the request: the prompt, the node it goes to, and what goes with it.
+func (a *app) compose(ctx context.Context, s *settings, conversation *talk, o callOptions) (*crossing, error) {
+	prompt, err := a.promptOf(ctx, conversation, o)
+	if err != nil {
+		return nil, err
+	}
+	name, err := conversation.node(s)
+	if err != nil {
+		return nil, err
+	}
+	cross, err := a.prepare(ctx, s, name, o)
+	if err != nil {
+		return nil, err
+	}
+	conversation.join(cross)
+	cross.request.Prompt, cross.request.System, cross.request.Stream = prompt, o.system, o.streams
+	if err := o.extras.apply(&cross.request); err != nil {
+		return nil, err
+	}
+	if _, err := cross.node.Prepare(cross.request); err != nil {
+		return nil, &client.Error{Class: client.Usage, Node: cross.node.Name, Err: err}
+	}
+	return cross, nil
+}
+
+func (a *app) promptOf(ctx context.Context, conversation *talk, o callOptions) (string, error) {
+	if o.talk.resend {
+		if len(o.prompt.args)+len(o.prompt.files) > 0 {
+			return "", usagef("", "--resend sends the prompt that is kept; leave the other away")
+		}
+		return conversation.pending()
+	}
+	return a.readPrompt(ctx, o.prompt)
+}
+
+// converse makes the call as a part of its conversation, if it has one: the prompt is kept before it is sent, and the
+// answer when it is whole.
+func (a *app) converse(ctx context.Context, cross *crossing, conversation *talk, o callOptions, expect *regexp.Regexp) error {
+	if err := conversation.asks(cross.request.Prompt, cross.selector); err != nil {
+		return err
+	}
+	call := a.ask
+	if o.streams {
+		call = a.stream
+	}
+	result, failed := call(ctx, cross, o, expect)
+	if failed == nil || isWhole(failed) {
+		conversation.answers(cross, result)
+	}
+	return failed
 }
 
 func compileExpect(pattern string) (*regexp.Regexp, error) {
@@ -112,26 +184,25 @@ func compileExpect(pattern string) (*regexp.Regexp, error) {
 }
 
 // ask makes the call and shows what came of it.
-func (a *app) ask(ctx context.Context, cross *crossing, o askOptions, expect *regexp.Regexp) error {
-	a.watch(cross, o.verbose)
+func (a *app) ask(ctx context.Context, cross *crossing, o callOptions, expect *regexp.Regexp) (
+	*client.Result, error,
+) {
 	reading := client.AsAnswer
 	if o.output == "raw" {
 		reading = client.AsBody
 	}
 	result, failed := cross.client.Ask(ctx, cross.node, cross.request, reading)
-	if o.verbose && len(result.Attempts) > 0 {
-		a.say("* in all " + spell(result.Latency))
-	}
+	a.report(result, o)
 	if failed == nil {
 		failed = a.judge(result, o, expect)
 	}
 	if err := a.show(cross, result, failed, o); err != nil {
-		return err
+		return result, err
 	}
 	if failed == nil {
 		a.afterwards(cross, result, o)
 	}
-	return failed
+	return result, failed
 }
 
 // watch shows a call as it goes.
@@ -152,7 +223,7 @@ type stoppedError struct{ reason string }
 func (e *stoppedError) Error() string { return "the model stopped early: " + e.reason }
 
 // judge applies the checks that a whole answer can still miss.
-func (a *app) judge(result *client.Result, o askOptions, expect *regexp.Regexp) error {
+func (a *app) judge(result *client.Result, o callOptions, expect *regexp.Regexp) error {
 	answer := result.Answer
 	if o.strict && (answer.Truncated() || answer.Refused()) {
 		return &client.Error{Class: client.Stopped, Status: 200, Err: &stoppedError{answer.StopReason}}
@@ -168,7 +239,7 @@ func (a *app) judge(result *client.Result, o askOptions, expect *regexp.Regexp) 
 }
 
 // show prints what there is to print on standard output: a whole answer, in JSON whatever came of the call.
-func (a *app) show(cross *crossing, result *client.Result, failed error, o askOptions) error {
+func (a *app) show(cross *crossing, result *client.Result, failed error, o callOptions) error {
 	whole := failed == nil || isWhole(failed)
 	switch {
 	case o.output == "json":
@@ -178,8 +249,10 @@ func (a *app) show(cross *crossing, result *client.Result, failed error, o askOp
 		return a.printJSON(describe(cross, result, failed))
 	case whole && o.output == "raw":
 		return a.write(result.Body)
+	case whole && o.extract:
+		return a.printBlock(result.Answer)
 	case whole:
-		return a.printText(result.Answer)
+		return a.printText(result.Answer, o.render)
 	}
 	a.keepPartial(cross, result, failed)
 	return nil
@@ -193,7 +266,7 @@ func isWhole(failed error) bool {
 }
 
 // afterwards says what a reader of a whole answer should know.
-func (a *app) afterwards(cross *crossing, result *client.Result, o askOptions) {
+func (a *app) afterwards(cross *crossing, result *client.Result, o callOptions) {
 	if n := len(result.Attempts); n > 1 {
 		reasons := make([]string, n-1)
 		for i, at := range result.Attempts[:n-1] {
@@ -208,7 +281,7 @@ func (a *app) afterwards(cross *crossing, result *client.Result, o askOptions) {
 		a.note("the answer ends at a limit (%s); --max-tokens allows more", answer.StopReason)
 	case answer.Refused():
 		a.note("the model declined to answer (%s)", answer.StopReason)
-	case answer.Text == "":
+	case answer.Text == "" && !o.streams:
 		a.note("the answer is whole and empty")
 	}
 	if o.usage {

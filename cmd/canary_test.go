@@ -86,12 +86,14 @@ func canaryCalls(url string) [][]string {
 	for _, query := range []string{
 		"", "status=401", "status=403", "status=429", "status=500", "status=503", "html", "empty", "truncate", "truncate=clean", "reset", "redirect",
 		"redirect-to=http://elsewhere.invalid/canary", "envelope&status=429", "envelope=string&status=401", "spend-cap",
-		"gzip", "big=100", "big-header=100", "big-header=70000",
+		"gzip", "error-event", "big=100", "big-header=100", "big-header=70000",
 	} {
 		at := url + "?echo-key&" + query
 		for _, api := range []string{"messages", "complete", "chat"} {
 			for _, form := range []string{"text", "json", "raw"} {
 				add("ask", "-v", "-u", "-m", "some", "--api", api, "-o", form, "-n", at, "hello")
+				add("stream", "-v", "-u", "-m", "some", "--api", api, "-o", form, "-n", at, "hello")
+				add("stream", "-m", "some", "--api", api, "-o", form, "-n", at+"&chunk=1", "hello")
 			}
 			add("ask", "--api", api, "-m", "some", "--retry-policy", "backoff", "--expect", "never", "-n", at, "hello")
 		}
@@ -100,6 +102,9 @@ func canaryCalls(url string) [][]string {
 		add("ask", "-v", "-n", node, "hello")
 		add("ask", "-n", node, "--dry-run", "hello")
 		add("ask", "-n", node, "-o", "raw", "hello")
+		add("stream", "-n", node, "--session", "with-"+node, "hello")
+		add("ask", "-v", "-n", node, "--session", "with-"+node, "hello again")
+		add("config", "session", "show", "with-"+node)
 		add("config", "check", node)
 		add("config", "check", "--live", node)
 	}

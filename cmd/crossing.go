@@ -14,16 +14,7 @@ import (
 	"ferry/pkg/retry"
 	"ferry/pkg/transport"
 	"ferry/pkg/wire"
-
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
-
-// crossingOptions are the flags that say how to reach a node; they mean the same in every command.
-type crossingOptions struct {
-	api   string
-	flags map[string]string
-}
 
 // crossing is everything that is needed to send a request to one node.
 type crossing struct {
@@ -35,6 +26,9 @@ type crossing struct {
 	// inProcess says that the node is the demo node inside this process.
 	inProcess bool
 	demo      *demo.Node
+	// selector is what the node was asked for by, and sticky whether it wants a conversation's token.
+	selector string
+	sticky   bool
 	// dir is the folder of the configuration file.
 	dir string
 }
@@ -48,138 +42,26 @@ func (c *crossing) close() {
 	}
 }
 
-// settings are the file and the values in force.
-type settings struct {
-	file   *config.File
-	values *config.Values
-	api    string
-}
-
-// shorthands are the one-letter flags of settings.
-var shorthands = map[string]string{"node": "n", "model": "m", "output": "o"}
-
-// wanted are the words for what a flag takes.
-var wanted = map[string]string{
-	"node": "NODE", "model": "MODEL", "max_tokens": "N", "retry.policy": "POLICY", "retry.attempts": "N",
-	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "proxy": "URL", "output": "FORM",
-}
-
-// addSettingFlags declares the flags of settings by their keys. Names, defaults and texts are config's.
-func addSettingFlags(f *pflag.FlagSet, keys ...string) {
-	for _, s := range config.Settings() {
-		for _, key := range keys {
-			if s.Key == key {
-				f.VarP(&settingFlag{shown: s.Default, wants: wanted[key]}, s.Flag, shorthands[key], s.Usage)
-			}
-		}
-	}
-}
-
-// settingFlag holds a setting's value as it was typed; config reads it. Given twice, the values join into a list, so
-// that a second node is seen and not lost.
-type settingFlag struct {
-	shown, typed, wants string
-	set                 bool
-}
-
-func (s *settingFlag) String() string { return s.shown }
-func (s *settingFlag) Type() string   { return s.wants }
-
-func (s *settingFlag) Set(value string) error {
-	if s.set {
-		value = s.typed + "," + value
-	}
-	s.typed, s.shown, s.set = value, value, true
-	return nil
-}
-
-// changedSettings are the settings given as flags.
-func changedSettings(f *pflag.FlagSet) map[string]string {
-	given := map[string]string{}
-	for _, s := range config.Settings() {
-		if s.Flag == "" || !f.Changed(s.Flag) {
-			continue
-		}
-		if flag, ok := f.Lookup(s.Flag).Value.(*settingFlag); ok {
-			given[s.Key] = flag.typed
-		}
-	}
-	return given
-}
-
-// addCrossingFlags declares the flags that say which node and how.
-func addCrossingFlags(c *cobra.Command, a *app, o *crossingOptions) {
-	f := c.Flags()
-	addSettingFlags(f, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
-		"timeout", "connect_timeout", "proxy")
-	f.StringVar(&o.api, "api", "", "the `API` of a node given as a URL: messages, complete or chat")
-	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)
-	_ = c.RegisterFlagCompletionFunc("api", cobra.FixedCompletions(words(wire.APIs()), cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("retry-policy",
-		cobra.FixedCompletions(words(retry.Policies()), cobra.ShellCompDirectiveNoFileComp))
-}
-
-func words[T ~string](list []T) []string {
-	out := make([]string, len(list))
-	for i, item := range list {
-		out[i] = string(item)
-	}
-	return out
-}
-
-// completeNodes offers the names of the nodes to a shell. A broken file offers nothing: a shell has no place for its
-// error.
-func (a *app) completeNodes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	file, err := a.loadFile()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return file.Names(presets()), cobra.ShellCompDirectiveNoFileComp
-}
-
-// presets are the faults of the demo nodes that are built in, by what follows demo/ in their names.
-func presets() map[string]string {
-	faults := map[string]string{}
-	for _, p := range demo.Presets() {
-		if name, ok := strings.CutPrefix(p.Name, "demo/"); ok {
-			faults[name] = p.Query
-		}
-	}
-	return faults
-}
-
-func (a *app) loadFile() (*config.File, error) {
-	path, err := config.Path(a.Lookup)
-	if err != nil {
-		path = "" // no HOME: there can be no file, and everything else works
-	}
-	return config.Load(path)
-}
-
-// settings reads the file and works out the values in force.
-func (a *app) settings(o crossingOptions) (*settings, error) {
-	file, err := a.loadFile()
-	if err != nil {
-		return nil, err
-	}
-	values, err := config.Resolve(file, a.Lookup, o.flags)
-	if err != nil {
-		return nil, err
-	}
-	return &settings{file, values, o.api}, nil
-}
-
-// prepare selects the node of the settings, reads its key and builds its transport. With unread the key is named and
-// not read.
-func (a *app) prepare(ctx context.Context, s *settings, unread bool) (*crossing, error) {
-	node, err := a.selectNode(s, s.values.Node())
+// prepare selects the node by its name, reads its key and builds its transport. For a dry run
+// the key is named and not read.
+func (a *app) prepare(ctx context.Context, s *settings, name string, o callOptions) (*crossing, error) {
+	node, err := a.selectNode(s, name)
 	if err != nil {
 		return nil, err
 	}
 	if node.IsDemo() {
 		a.note("%s is the demo node: its answers are made up here", node.Name)
 	}
-	return a.reach(ctx, s, node, unread)
+	var most int64 // the transport's own cap, of a whole answer
+	if o.streams {
+		most = maxStream
+	}
+	c, err := a.reach(ctx, s, node, o.dryRun, most)
+	if err != nil {
+		return nil, err
+	}
+	c.selector, c.sticky = name, node.Sticky
+	return c, nil
 }
 
 func (a *app) selectNode(s *settings, name string) (config.Node, error) {
@@ -193,8 +75,9 @@ func (a *app) selectNode(s *settings, name string) (config.Node, error) {
 }
 
 // reach builds the crossing to a node.
-func (a *app) reach(ctx context.Context, s *settings, node config.Node, unread bool) (*crossing, error) {
+func (a *app) reach(ctx context.Context, s *settings, node config.Node, unread bool, most int64) (*crossing, error) {
 	c := &crossing{inProcess: node.IsDemo(), dir: s.file.Dir()}
+	c.options.MaxBody = most
 	var err error
 	if c.request.Model, err = s.values.Model(node); err != nil {
 		return nil, err
@@ -214,6 +97,9 @@ func (a *app) reach(ctx context.Context, s *settings, node config.Node, unread b
 	return c, nil
 }
 
+// maxStream is the most bytes of an event stream that are read.
+const maxStream = 256 << 20
+
 func (a *app) newClient(s *settings, rt http.RoundTripper) *client.Client {
 	return &client.Client{
 		Transport: rt,
@@ -222,11 +108,12 @@ func (a *app) newClient(s *settings, rt http.RoundTripper) *client.Client {
 			Attempts: s.values.Attempts(),
 			Delay:    s.values.Delay(),
 		},
-		Clock:     a.Clock,
-		Timeout:   s.values.Timeout(),
-		Random:    a.Random,
-		Masker:    a.masker,
-		UserAgent: "ferry/" + version,
+		Clock:       a.Clock,
+		Timeout:     s.values.Timeout(),
+		IdleTimeout: s.values.IdleTimeout(),
+		Random:      a.Random,
+		Masker:      a.masker,
+		UserAgent:   "ferry/" + version,
 	}
 }
 
@@ -299,12 +186,10 @@ func (a *app) keys(s *settings) config.Keys {
 
 // options says how to reach the node.
 func (a *app) options(s *settings, node config.Node, c *crossing) error {
-	c.options = transport.Options{
-		Target:         c.node.URL,
-		TLS:            transport.TLS(s.values.TLSFor(node)),
-		Insecure:       node.Insecure,
-		ConnectTimeout: s.values.ConnectTimeout(),
-	}
+	c.options.Target = c.node.URL
+	c.options.TLS = transport.TLS(s.values.TLSFor(node))
+	c.options.Insecure = node.Insecure
+	c.options.ConnectTimeout = s.values.ConnectTimeout()
 	if c.inProcess {
 		c.demo = demo.New(demo.Options{Now: a.Clock.Now, Sleep: a.Clock.Sleep})
 		c.options.Dial = c.demo.DialContext

@@ -1,15 +1,14 @@
 package cmd
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
 	"ferry/pkg/client"
 	"ferry/pkg/guard"
+	"ferry/pkg/term"
 	"ferry/pkg/wire"
 )
 
@@ -38,13 +37,32 @@ func (a *app) write(text []byte) error {
 }
 
 // printText prints a whole answer: the model's words, ending in exactly one newline; made safe where a terminal would
-// obey them.
-func (a *app) printText(answer wire.Answer) error {
+// obey them, and rendered there where that is wanted.
+func (a *app) printText(answer wire.Answer, render bool) error {
 	text := answer.Text
 	if a.out.TTY {
 		text = guard.Visible(text)
+		if render {
+			text = term.Render(text, a.out.Width, a.out.Facts)
+		}
 	}
 	return a.write([]byte(strings.TrimRight(text, "\n") + "\n"))
+}
+
+// noBlockError is an answer that has no code block, where one was to be extracted.
+type noBlockError struct{}
+
+func (noBlockError) Error() string { return "there is no fenced code block in the answer" }
+
+// printBlock prints the first code block of an answer and nothing else. Without one the answer goes to standard error:
+// it was paid for.
+func (a *app) printBlock(answer wire.Answer) error {
+	block, ok := firstBlock(answer.Text)
+	if !ok {
+		a.say(strings.TrimRight(answer.Text, "\n"))
+		return &client.Error{Class: client.NotAnAnswer, Status: 200, Err: noBlockError{}}
+	}
+	return a.printText(wire.Answer{Text: block}, false)
 }
 
 // keepPartial puts what came of a cut answer on standard error: it was paid for.
@@ -66,6 +84,7 @@ func (a *app) keepPartial(cross *crossing, result *client.Result, failed error) 
 // The JSON that -o json prints. Its fields are only ever added to.
 type (
 	callJSON struct {
+		Type       string        `json:"type,omitempty"` // "end" in the last line of a stream
 		Schema     int           `json:"schema"`
 		Complete   bool          `json:"complete"`
 		Node       string        `json:"node"`
@@ -152,12 +171,4 @@ func describe(p *crossing, result *client.Result, failed error) callJSON {
 }
 
 // printJSON prints the object on one line of standard output.
-func (a *app) printJSON(object any) error {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(object); err != nil {
-		return fmt.Errorf("encode the result: %w", err)
-	}
-	return a.write(a.masker.Bytes([]byte(b.String())))
-}
+func (a *app) printJSON(object any) error { return a.write(a.masker.Bytes(encodeLine(object))) }

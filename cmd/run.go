@@ -185,7 +185,7 @@ means that the answer is all there.`,
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { a.help(c) })
 	root.SetFlagErrorFunc(flagError)
 	commands := map[string]func(*app) *cobra.Command{
-		"ask": newAskCmd, "config": newConfigCmd, "demo": newDemoCmd, "version": newVersionCmd,
+		"ask": newAskCmd, "stream": newStreamCmd, "config": newConfigCmd, "demo": newDemoCmd, "version": newVersionCmd,
 	}
 	if len(args) > 0 && commands[args[0]] != nil {
 		root.AddCommand(commands[args[0]](a))

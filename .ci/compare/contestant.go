@@ -30,6 +30,10 @@ type contestant struct {
 
 	wall, cpu map[int]float64 // milliseconds by round
 	peak      []float64       // MiB
+	// delay is what each event of a paced stream took from the server's write to our pipe; middle is each round's median.
+	// Both in microseconds.
+	delay  []float64
+	middle map[int]float64
 }
 
 const (
@@ -41,12 +45,7 @@ const (
 )
 
 // contestants prepares all of them; work is an empty folder of ours, ferry the binary under test.
-func contestants(work, ferry, url string) ([]*contestant, error) {
-	config := filepath.Join(work, "config.yaml")
-	text := fmt.Sprintf("nodes:\n  gateway: {url: %q, api: complete, key: \"env:GATEWAY_KEY\"}\n", url+"/api")
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
+func contestants(work, ferry, url string, env []string) ([]*contestant, error) {
 	loop := filepath.Join(work, "loop.sh")
 	if err := os.WriteFile(loop, []byte(loopScript), 0o700); err != nil {
 		return nil, err
@@ -54,10 +53,6 @@ func contestants(work, ferry, url string) ([]*contestant, error) {
 	bare := filepath.Join(work, "bare")
 	if err := goBuild(bare, "./.ci/compare/bare"); err != nil {
 		return nil, err
-	}
-	env := []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + work, "TMPDIR=" + work,
-		"GATEWAY_KEY=" + key, "GATEWAY_URL=" + url, "FERRY_CONFIG=" + config,
 	}
 	to := url + completePath
 	all := []*contestant{
@@ -78,6 +73,19 @@ func contestants(work, ferry, url string) ([]*contestant, error) {
 		c.wall, c.cpu = map[int]float64{}, map[int]float64{}
 	}
 	return all, nil
+}
+
+// surroundings writes ferry's configuration, with a node for every script, and returns the environment of all contestants.
+func surroundings(work, url string, scripts []*script) ([]string, error) {
+	text := fmt.Sprintf("nodes:\n  gateway: {url: %q, api: complete, key: \"env:GATEWAY_KEY\"}\n", url+"/api")
+	for _, s := range scripts {
+		text += fmt.Sprintf("  %s: {url: %q, api: messages, key: \"env:GATEWAY_KEY\"}\n", s.name, url+"/"+s.name)
+	}
+	config := filepath.Join(work, "config.yaml")
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + work, "TMPDIR=" + work,
+		"GATEWAY_KEY=" + key, "GATEWAY_URL=" + url, "FERRY_CONFIG=" + config,
+	}, os.WriteFile(config, []byte(text), 0o600)
 }
 
 // sdkContestant takes the client that the SDK tests install; it is fetched by nobody else.

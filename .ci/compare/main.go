@@ -1,5 +1,7 @@
 // Command compare measures one `ferry ask` against what people use instead: curl, a curl + jq retry loop, a bare Go
 // program and the official JavaScript SDK, all sending one request to the same loopback server in one interleaved run.
+// Then it measures `ferry stream` against the same server: the delay of an event beside curl -N, and a long stream beside
+// a plain program that reads lines and unmarshals them.
 //
 // It prints ratios and whether they meet the goals. A missed goal is a finding and not a failure: the exit code is 1
 // only where something could not be measured because it did not work.
@@ -14,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -22,6 +25,7 @@ type settings struct {
 	ferry          string
 	rounds, warmup int
 	memory         int
+	delays, bursts int
 	seed           uint64
 	limit          time.Duration
 
@@ -34,10 +38,13 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 60, "measured rounds, 1 to 2000")
 	flag.IntVar(&s.warmup, "warmup", 3, "rounds before them that are not counted, 0 to 100")
 	flag.IntVar(&s.memory, "memory", 10, "runs for peak memory, 0 to 200")
+	flag.IntVar(&s.delays, "delays", 5, "rounds of the delay in a stream, 0 to 100")
+	flag.IntVar(&s.bursts, "bursts", 7, "rounds of the long stream, 0 to 100")
 	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "the seed of the order in each round")
 	flag.DurationVar(&s.limit, "limit", 4*time.Minute, "the time for all of it; what is measured by then is printed")
 	flag.Parse()
-	if flag.NArg() > 0 || s.rounds < 1 || s.rounds > 2000 || s.warmup < 0 || s.warmup > 100 || s.memory < 0 || s.memory > 200 {
+	if flag.NArg() > 0 || s.rounds < 1 || s.rounds > 2000 || s.warmup < 0 || s.warmup > 100 ||
+		s.memory < 0 || s.memory > 200 || s.delays < 0 || s.delays > 100 || s.bursts < 0 || s.bursts > 100 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -65,12 +72,21 @@ func compare(s settings) error {
 	if s.ferry, err = filepath.Abs(s.ferry); err != nil {
 		return err
 	}
-	node, err := startServer()
+	scripts := []*script{pacedScript(s.seed), burstScript("short", shortEvents), burstScript("long", longEvents)}
+	node, err := startServer(scripts...)
 	if err != nil {
 		return err
 	}
 	defer node.close()
-	all, err := contestants(work, s.ferry, node.url)
+	env, err := surroundings(work, node.url, scripts)
+	if err != nil {
+		return err
+	}
+	all, err := contestants(work, s.ferry, node.url, env)
+	if err != nil {
+		return err
+	}
+	streams, err := newStreamed(work, s.ferry, node.url, env, scripts)
 	if err != nil {
 		return err
 	}
@@ -79,55 +95,84 @@ func compare(s settings) error {
 	defer cancel()
 	r := &runner{ctx: ctx, work: work, server: node}
 	s.load = loadAverage()
-	done := r.rounds(s, all)
-	tool, reason := r.memory(s, all)
+	tool := r.requests(s, all)
+	r.streams(s, tool, streams)
+	return failures(slices.Concat(all, streams.paced, streams.short, streams.long))
+}
+
+// requests measures and prints what one request costs, and returns the tool for peak memory, nil where there is none.
+func (r *runner) requests(s settings, all []*contestant) *gnuTime {
+	done := r.interleave(s.seed, s.warmup, s.rounds, all, timed(r.run))
+	tool, reason := r.findGNUTime()
+	r.memory(tool, s.memory, all, r.run)
 
 	printHeader(s, done)
 	printTable(all)
 	printMemoryNote(tool, reason)
 	printGoals(all)
-	return failures(all)
+	return tool
 }
 
-// rounds runs every contestant once a round, in an order of its own each time, and returns how many rounds were run.
-func (r *runner) rounds(s settings, all []*contestant) int {
-	order := rand.New(rand.NewPCG(s.seed, 0))
-	for round := -s.warmup; round < s.rounds; round++ {
+// streams measures and prints the delay of events and the cost of a long stream.
+func (r *runner) streams(s settings, tool *gnuTime, all *streamed) {
+	if s.delays > 0 {
+		done := r.interleave(s.seed, 1, s.delays, all.paced, r.follow)
+		printDelays(done, all.paced)
+	}
+	if s.bursts > 0 {
+		done := r.interleave(s.seed, 1, s.bursts, all.long, timed(r.drain))
+		r.memory(tool, min(s.memory, 3), all.short, r.drain)
+		r.memory(tool, min(s.memory, 3), all.long, r.drain)
+		printBursts(done, all)
+	}
+}
+
+// interleave calls run for every contestant once a round, in an order of its own each time, and returns how many rounds
+// were run. The rounds that warm up have negative numbers.
+func (r *runner) interleave(
+	seed uint64, warmup, rounds int, all []*contestant, run func(c *contestant, round int) error,
+) int {
+	order := rand.New(rand.NewPCG(seed, 0))
+	for round := -warmup; round < rounds; round++ {
 		for _, i := range order.Perm(len(all)) {
 			c := all[i]
 			if c.skipped != "" || c.broken != nil || round > 0 && round%c.every != 0 {
 				continue
 			}
-			wall, cpu, err := r.run(c, c.argv)
+			err := run(c, round)
 			if r.ctx.Err() != nil {
 				return max(round, 0)
 			}
-			if err != nil {
-				c.broken = err
-				continue
-			}
-			if round >= 0 {
-				c.wall[round], c.cpu[round] = wall, cpu
-			}
+			c.broken = err
 		}
 	}
-	return s.rounds
+	return rounds
+}
+
+// timed keeps the times of a run that counts.
+func timed(run runFunc) func(c *contestant, round int) error {
+	return func(c *contestant, round int) error {
+		wall, cpu, err := run(c, c.argv)
+		if err == nil && round >= 0 {
+			c.wall[round], c.cpu[round] = wall, cpu
+		}
+		return err
+	}
 }
 
 // memory is a pass of its own, because the tool that measures peak memory adds a process to each run.
-func (r *runner) memory(s settings, all []*contestant) (*gnuTime, error) {
-	tool, err := r.findGNUTime()
-	if err != nil {
-		return nil, err
+func (r *runner) memory(tool *gnuTime, rounds int, all []*contestant, run runFunc) {
+	if tool == nil {
+		return
 	}
-	for round := range s.memory {
+	for round := range rounds {
 		for _, c := range all {
 			if c.skipped != "" || c.broken != nil || round%c.every != 0 {
 				continue
 			}
-			peak, err := r.peak(tool, c)
+			peak, err := r.peak(tool, c, run)
 			if r.ctx.Err() != nil {
-				return tool, nil
+				return
 			}
 			if err != nil {
 				c.broken = fmt.Errorf("under %s: %w", tool.program, err)
@@ -136,7 +181,6 @@ func (r *runner) memory(s settings, all []*contestant) (*gnuTime, error) {
 			c.peak = append(c.peak, peak)
 		}
 	}
-	return tool, nil
 }
 
 func failures(all []*contestant) error {

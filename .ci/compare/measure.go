@@ -23,6 +23,9 @@ type runner struct {
 	server *server
 }
 
+// runFunc runs argv for a contestant and returns the wall and processor time of the whole process in milliseconds.
+type runFunc func(c *contestant, argv []string) (wall, cpu float64, err error)
+
 // run starts argv for c and returns the wall and processor time of the whole process in milliseconds. Standard output
 // goes to a file: a pipe would add a reader's wake-up to every measurement.
 func (r *runner) run(c *contestant, argv []string) (wall, cpu float64, err error) {
@@ -51,7 +54,7 @@ func (r *runner) run(c *contestant, argv []string) (wall, cpu float64, err error
 		said, _ := os.ReadFile(notes.Name())
 		return 0, 0, fmt.Errorf("%w: %s", err, bytes.TrimSpace(said))
 	}
-	cpu = milliseconds(command.ProcessState.UserTime() + command.ProcessState.SystemTime())
+	cpu = processorTime(command)
 	if err := r.server.verify(c.path); err != nil {
 		return 0, 0, err
 	}
@@ -63,6 +66,10 @@ func (r *runner) run(c *contestant, argv []string) (wall, cpu float64, err error
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func processorTime(ended *exec.Cmd) float64 {
+	return milliseconds(ended.ProcessState.UserTime() + ended.ProcessState.SystemTime())
+}
 
 // gnuTime measures peak memory through GNU time. A child that Go starts shares its parent's memory until exec, and
 // Linux carries that peak into the child's own ru_maxrss; GNU time forks from a process of about one megabyte instead.
@@ -97,11 +104,11 @@ func (r *runner) findGNUTime() (*gnuTime, error) {
 	return tool, nil
 }
 
-// peak runs c once more and returns the largest resident set of any one of its processes, MiB.
-func (r *runner) peak(tool *gnuTime, c *contestant) (float64, error) {
+// peak runs c once more, by run, and returns the largest resident set of any one of its processes, MiB.
+func (r *runner) peak(tool *gnuTime, c *contestant, run runFunc) (float64, error) {
 	report := filepath.Join(r.work, "peak")
 	argv := append([]string{tool.program, "-f", "%M", "-o", report}, c.argv...)
-	if _, _, err := r.run(c, argv); err != nil {
+	if _, _, err := run(c, argv); err != nil {
 		return 0, err
 	}
 	return readPeak(report)

@@ -54,12 +54,7 @@ func printTable(all []*contestant) {
 	fmt.Printf("%-22s %4s %8s %8s %8s %8s %8s   %-22s %9s\n", "", "n", "min ms", "median", "p90", "cpu ms", "× curl",
 		"paired × curl [p25–p75]", "peak MiB")
 	for _, c := range all {
-		if c.skipped != "" {
-			fmt.Printf("%-22s skipped: %s\n", c.name, c.skipped)
-			continue
-		}
-		if c.broken != nil {
-			fmt.Printf("%-22s failed: %v\n", c.name, c.broken)
+		if printUnfit(c) {
 			continue
 		}
 		wall, paired := values(c.wall), pairs(c.wall, curl.wall)

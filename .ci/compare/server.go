@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 )
 
 const (
@@ -20,6 +21,9 @@ const (
 	completeBody = `{"status":200,"completion":"` + answerText + `","stop_reason":"end_turn","model":"claude-haiku-5-5"}`
 	messagesBody = `{"id":"msg_1","type":"message","role":"assistant","model":"claude-haiku-5-5","content":[{"type":"text","text":"` +
 		answerText + `"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":8,"output_tokens":9}}`
+	// streamBody is what every contestant but ferry posts for a stream.
+	streamBody = `{"model":"claude-haiku-5-5","max_tokens":100,"stream":true,"messages":[{"role":"user","content":"hi"}]}`
+
 	completePath = "/api/v1/complete"
 	messagesPath = "/v1/messages"
 )
@@ -33,19 +37,25 @@ type crossing struct {
 // server is the node that all contestants talk to: plain HTTP on a loopback port, in this process. It keeps what
 // arrived, so that a run that sent nothing, or sent twice, is not counted as a fast one.
 type server struct {
-	url  string
-	http *http.Server
+	url     string
+	http    *http.Server
+	scripts map[string]*script // by path
 
-	mu   sync.Mutex
-	seen []crossing
+	mu      sync.Mutex
+	run     int // counts the resets
+	seen    []crossing
+	written []time.Time // when each piece of a script was, in this run
 }
 
-func startServer() (*server, error) {
+func startServer(scripts ...*script) (*server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &server{url: "http://" + listener.Addr().String()}
+	s := &server{url: "http://" + listener.Addr().String(), scripts: map[string]*script{}}
+	for _, script := range scripts {
+		s.scripts[script.path()] = script
+	}
 	s.http = &http.Server{Handler: s}
 	go s.http.Serve(listener)
 	return s, nil
@@ -61,8 +71,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.seen = append(s.seen, crossing{r.Method, r.URL.Path, sent, body})
+	run := s.run
 	s.mu.Unlock()
 
+	if script := s.scripts[r.URL.Path]; script != nil {
+		script.play(w, func(at time.Time) { s.wrote(run, at) })
+		return
+	}
 	answer := map[string]string{completePath: completeBody, messagesPath: messagesBody}[r.URL.Path]
 	if answer == "" {
 		http.NotFound(w, r)
@@ -72,10 +87,20 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, answer)
 }
 
+// wrote keeps the time of a write, unless the run that it belongs to is over: that one was broken off.
+func (s *server) wrote(run int, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if run == s.run {
+		s.written = append(s.written, at)
+	}
+}
+
 // reset forgets what arrived before.
 func (s *server) reset() {
 	s.mu.Lock()
-	s.seen = nil
+	s.run++
+	s.seen, s.written = nil, nil
 	s.mu.Unlock()
 }
 
@@ -92,6 +117,10 @@ func (s *server) verify(path string) error {
 	}
 	if path == completePath && !sameJSON(got.body, []byte(requestBody)) {
 		return fmt.Errorf("body %q, want %q", got.body, requestBody)
+	}
+	var asked struct{ Stream bool }
+	if s.scripts[path] != nil && (json.Unmarshal(got.body, &asked) != nil || !asked.Stream) {
+		return fmt.Errorf("body %q does not ask for a stream", got.body)
 	}
 	return nil
 }

@@ -23,6 +23,8 @@ type Attempt struct {
 	// Latency runs from the start (before DNS) to the last byte, or to the failure.
 	Latency time.Duration
 	Phases  Phases
+	// FirstText runs from the start to the first text of a stream (TTFT), 0 without one.
+	FirstText time.Duration
 	// Status is the effective status, 0 without an answer; HTTPStatus that of the reply itself.
 	Status, HTTPStatus int
 	// Class is what kind of failure it was, "" after a success.
@@ -156,6 +158,7 @@ func (a *Attempt) mask(m *guard.Masker) {
 	a.RequestID, a.outcome.RetryAfter = m.String(a.RequestID), m.String(a.outcome.RetryAfter)
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
+	var malformed *wire.MalformedError
 	var redirect *RedirectError
 	var network *networkError
 	switch {
@@ -168,6 +171,8 @@ func (a *Attempt) mask(m *guard.Masker) {
 		apiErr.Body = m.Bytes(apiErr.Body)
 	case errors.As(a.Err, &none):
 		none.Body = m.Bytes(none.Body)
+	case errors.As(a.Err, &malformed):
+		malformed.Body = m.Bytes(malformed.Body)
 	case errors.As(a.Err, &redirect):
 		redirect.Target = guard.Visible(m.String(redirect.Target))
 	case errors.As(a.Err, &network):

@@ -39,6 +39,8 @@ type Client struct {
 	Clock     Clock
 	// Timeout bounds the whole call, waits included. 0 is no bound.
 	Timeout time.Duration
+	// IdleTimeout bounds how long a stream may bring nothing, its head included; a ping is something. 0 is no bound.
+	IdleTimeout time.Duration
 	// Since is when Timeout began, where that was before the call; the zero time is the start of the call.
 	Since time.Time
 	// Random gives numbers in [0, 1) for jitter.
@@ -86,6 +88,20 @@ const (
 // Ask sends the request until there is an answer or the rule says to stop. The result is never nil and holds what is
 // known; the error is an *Error.
 func (c *Client) Ask(ctx context.Context, node Node, request wire.Request, reading Reading) (*Result, error) {
+	return c.call(ctx, node, request, func(ctx context.Context, p *Prepared, a *Attempt) (wire.Answer, []byte) {
+		resp, body, err := c.exchange(ctx, p, a)
+		if resp == nil {
+			return wire.Answer{}, nil
+		}
+		return c.whole(ctx, p, a, reading, resp, body, err)
+	})
+}
+
+// once makes one attempt: it fills the record and returns the answer and what came of the body, both masked.
+type once func(ctx context.Context, p *Prepared, a *Attempt) (wire.Answer, []byte)
+
+// call makes attempts until the rule says to stop.
+func (c *Client) call(ctx context.Context, node Node, request wire.Request, try once) (*Result, error) {
 	result := &Result{}
 	prepared, err := node.Prepare(request)
 	if err != nil {
@@ -99,16 +115,18 @@ func (c *Client) Ask(ctx context.Context, node Node, request wire.Request, readi
 			deadline = c.Since.Add(c.Timeout)
 		}
 	}
-	err = c.loop(ctx, prepared, reading, deadline, result)
+	err = c.loop(ctx, prepared, try, deadline, result)
 	result.Latency = c.Clock.Now().Sub(started)
 	return result, err
 }
 
-func (c *Client) loop(ctx context.Context, p *Prepared, reading Reading, deadline time.Time, result *Result) error {
+func (c *Client) loop(ctx context.Context, p *Prepared, try once, deadline time.Time, result *Result) error {
 	for i := 1; ; i++ {
-		attempt, answer, body := c.attempt(ctx, p, reading, i, deadline)
+		attempt := &Attempt{Number: i, Started: c.Clock.Now()}
 		result.Attempts = append(result.Attempts, attempt)
-		result.Answer, result.Body = answer, body
+		bounded, cancel := c.bound(ctx, deadline)
+		result.Answer, result.Body = try(bounded, p, attempt)
+		cancel()
 		now := c.Clock.Now()
 		decision := c.Rule.Decide(attempt.outcome, i, now, c.Random())
 		waits := decision.Action == retry.Wait
@@ -169,29 +187,39 @@ func (c *Client) failure(p *Prepared, result *Result, e *Error) *Error {
 	return e
 }
 
-// attempt sends the request once and reads what comes.
-func (c *Client) attempt(ctx context.Context, p *Prepared, reading Reading, i int, deadline time.Time) (
-	*Attempt, wire.Answer, []byte,
-) {
-	a := &Attempt{Number: i, Started: c.Clock.Now()}
-	ctx, cancel := c.bound(ctx, deadline)
-	defer cancel()
-	resp, body, err := c.exchange(ctx, p, a)
-	if resp == nil {
-		return a, wire.Answer{}, nil
-	}
+// whole reads a reply that came to its end, err says how far.
+func (c *Client) whole(
+	ctx context.Context, p *Prepared, a *Attempt, reading Reading, resp *http.Response, body []byte, err error,
+) (wire.Answer, []byte) {
 	answer := a.read(ctx, p.Node.API, resp, body, err, reading)
-	answer.Text, answer.StopReason = c.Masker.String(answer.Text), c.Masker.String(answer.StopReason)
-	answer.ID, answer.Model = c.Masker.String(answer.ID), c.Masker.String(answer.Model)
+	c.mask(&answer)
 	a.mask(c.Masker)
-	return a, answer, c.Masker.Bytes(body)
+	return answer, c.Masker.Bytes(body)
+}
+
+// mask hides secrets in an answer.
+func (c *Client) mask(answer *wire.Answer) {
+	for _, field := range []*string{&answer.Text, &answer.StopReason, &answer.ID, &answer.Model} {
+		*field = c.Masker.String(*field)
+	}
 }
 
 // exchange sends the request and reads what comes to its end, err says how far. Without a reply resp is nil and a says
 // why.
 func (c *Client) exchange(ctx context.Context, p *Prepared, a *Attempt) (resp *http.Response, body []byte, err error) {
+	resp, trace, err := c.send(ctx, p, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err = io.ReadAll(resp.Body)
+	c.received(resp, trace, a)
+	return resp, body, err
+}
+
+// send sends the request and waits for the head of the reply. Without one a says why.
+func (c *Client) send(ctx context.Context, p *Prepared, a *Attempt) (*http.Response, *trace, error) {
 	trace := newTrace(c.Clock.Now)
-	resp, err = c.Transport.RoundTrip(p.request(trace.attach(ctx), c.UserAgent))
+	resp, err := c.Transport.RoundTrip(p.request(trace.attach(ctx), c.UserAgent))
 	if err != nil {
 		a.Latency = c.Clock.Now().Sub(a.Started)
 		a.fail(ctx, err)
@@ -200,13 +228,16 @@ func (c *Client) exchange(ctx context.Context, p *Prepared, a *Attempt) (resp *h
 		a.mask(c.Masker)
 		return nil, nil, err
 	}
-	body, err = io.ReadAll(resp.Body)
+	return resp, trace, nil
+}
+
+// received records a reply of which all has been read that will be.
+func (c *Client) received(resp *http.Response, trace *trace, a *Attempt) {
 	resp.Body.Close()
 	trace.done()
 	a.Latency = c.Clock.Now().Sub(a.Started)
 	trace.fill(a)
 	a.record(resp, c.Masker)
-	return resp, body, err
 }
 
 // bound gives one attempt what is left of the call's time.

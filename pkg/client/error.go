@@ -38,6 +38,8 @@ const (
 	Status5xx   Class = "5xx"
 	StatusOther Class = "status"
 	Cancelled   Class = "cancelled"
+	// Output is an answer that its taker could not take.
+	Output Class = "output"
 	// Stopped is a whole answer that ended at a limit or in a refusal where the caller accepts neither.
 	Stopped Class = "stopped"
 )
@@ -87,7 +89,8 @@ func (e *Error) Error() string {
 	b.WriteString(e.Err.Error())
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
-	quotes := errors.As(e.Err, &none) || errors.As(e.Err, &apiErr) && apiErr.Message == ""
+	var malformed *wire.MalformedError
+	quotes := errors.As(e.Err, &none) || errors.As(e.Err, &malformed) || errors.As(e.Err, &apiErr) && apiErr.Message == ""
 	if quotes && e.excerpt != "" {
 		b.WriteString(": " + e.excerpt)
 	}
@@ -216,6 +219,7 @@ func classOfStatus(status int) Class {
 // classify names an error of the RoundTripper or of a body's Read.
 func classify(ctx context.Context, err error) (Class, error) {
 	var deadline *DeadlineError
+	var idle *IdleError
 	var plain *guard.PlainHTTPError
 	var trust *guard.TrustError
 	var dns *net.DNSError
@@ -225,6 +229,8 @@ func classify(ctx context.Context, err error) (Class, error) {
 	switch {
 	case ctx.Err() != nil && errors.As(context.Cause(ctx), &deadline):
 		return Timeout, deadline
+	case ctx.Err() != nil && errors.As(context.Cause(ctx), &idle):
+		return Timeout, idle
 	case ctx.Err() != nil:
 		return Cancelled, context.Cause(ctx)
 	case errors.As(err, &plain):

@@ -56,6 +56,7 @@ type Prepared struct {
 
 // Prepare encodes the request for the node. The error is that of wire.API.Encode.
 func (n Node) Prepare(request wire.Request) (*Prepared, error) {
+	request.Version = n.Version
 	body, err := n.API.Encode(request)
 	if err != nil {
 		return nil, err

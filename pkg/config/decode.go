@@ -13,7 +13,7 @@ type decoder struct {
 }
 
 // groups are the top level's maps of settings.
-func groups() []string { return []string{"retry", "tls"} }
+func groups() []string { return []string{"retry", "tls", "session"} }
 
 func (d *decoder) top(root *yaml.Node) *Error {
 	return each(root, "", func(name string, k, v *yaml.Node) *Error {
@@ -98,6 +98,8 @@ func (d *decoder) field(n *Node, key, name string, k, v *yaml.Node) *Error {
 	switch name {
 	case "headers":
 		return each(v, key+".headers", func(h string, k, v *yaml.Node) *Error { return d.header(n, key, h, k, v) })
+	case "aliases":
+		return each(v, key+".aliases", func(name string, _, v *yaml.Node) *Error { return d.alias(n, key, name, v) })
 	case "tls":
 		return each(v, key+".tls", func(sub string, k, v *yaml.Node) *Error {
 			return d.plainField(n, key, "tls."+sub, sub, "tls.", k, v)
@@ -129,9 +131,22 @@ func (d *decoder) plainField(n *Node, key, name, short, prefix string, k, v *yam
 		return nil
 	}
 	if prefix == "" {
-		names = append(names, "headers", "tls")
+		names = append(names, nodeMaps...)
 	}
 	return at(k, join(key, prefix+short), bad(meant("unknown key", short, names), ""))
+}
+
+func (d *decoder) alias(n *Node, key, name string, v *yaml.Node) *Error {
+	text, err := scalar(v, kindText)
+	if err == nil {
+		err = checkAlias(name, text)
+	}
+	if err != nil {
+		return at(v, join(key+".aliases", name), err)
+	}
+	n.Aliases = append(n.Aliases, Alias{name, text})
+	n.origins["aliases."+name] = d.file.origin(v.Line)
+	return nil
 }
 
 func (d *decoder) header(n *Node, key, name string, k, v *yaml.Node) *Error {

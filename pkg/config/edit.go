@@ -127,7 +127,7 @@ func parseNodeKey(k keyPath) (keyPath, *Error) {
 		return k, bad("wants nodes.NAME.FIELD, the name of letters, digits, - and _", "")
 	}
 	k.parts = parts
-	if len(parts) == 2 || len(parts) == 3 && (parts[2] == "headers" || parts[2] == "tls") {
+	if len(parts) == 2 || len(parts) == 3 && slices.Contains(nodeMaps, parts[2]) {
 		k.isGroup = true
 		return k, nil
 	}
@@ -135,8 +135,12 @@ func parseNodeKey(k keyPath) (keyPath, *Error) {
 		k.check = func(v string) *Error { _, err := parseHeader(parts[3], v); return err }
 		return k, checkHeaderName(parts[3])
 	}
+	if parts[2] == "aliases" {
+		k.check = func(v string) *Error { return checkAlias(parts[3], v) }
+		return k, nil
+	}
 	field := strings.Join(parts[2:], ".")
-	names := []string{"headers", "tls"}
+	names := slices.Clone(nodeMaps)
 	for _, f := range nodeFields() {
 		if f.name == field {
 			k.kind, k.check = f.kind, func(v string) *Error { return f.set(&Node{}, v) }

@@ -67,19 +67,15 @@ func checkVersion(s string) *Error {
 	return nil
 }
 
-func setInsecure(n *Node, s string) *Error {
-	if s != "true" && s != "false" {
-		return bad("wants true or false", "")
+// checkAlias wants a word for the alias and a model's name for what it stands for.
+func checkAlias(name, model string) *Error {
+	if !isWord(name) {
+		return bad("wants an alias that is a word", "")
 	}
-	n.Insecure = s == "true"
-	return nil
-}
-
-func showInsecure(n Node) string {
-	if n.Insecure {
-		return "true"
+	if model == "" {
+		return bad("has no value", "")
 	}
-	return ""
+	return checkModel(model)
 }
 
 func setMaxTokens(n *Node, s string) *Error {

@@ -37,6 +37,9 @@ func (n Node) entries() []Entry {
 		}
 		list = append(list, Entry{prefix + f.name, text, n.Origin(f.name)})
 	}
+	for _, a := range n.Aliases {
+		list = append(list, Entry{prefix + "aliases." + a.Name, a.Model, n.Origin("aliases." + a.Name)})
+	}
 	for _, h := range n.Headers {
 		text := h.Value
 		if !h.Ref.IsZero() {

@@ -52,6 +52,19 @@ type Header struct {
 	Ref         Ref
 }
 
+// Alias is a short name for a model.
+type Alias struct{ Name, Model string }
+
+// alias is the model that a name stands for, the name itself where it is none.
+func (n Node) alias(name string) string {
+	for _, a := range n.Aliases {
+		if a.Name == name {
+			return a.Model
+		}
+	}
+	return name
+}
+
 // TLS is a node's TLS settings; what is empty is not said. The files are PEM.
 type TLS struct{ Min, CA, Cert, Key string }
 
@@ -71,6 +84,10 @@ type Node struct {
 	TLS       TLS
 	Insecure  bool
 	MaxTokens int // 0: not said
+	// Sticky says that a gateway behind this node keeps a conversation on one upstream by its token.
+	Sticky bool
+	// Aliases are models by the short names they are asked for.
+	Aliases []Alias
 
 	// InFile says that the file defines the node. The others are direct, the demo nodes and URLs.
 	InFile bool
@@ -115,6 +132,9 @@ type nodeField struct {
 	show func(Node) string
 }
 
+// nodeMaps are the keys of a node that hold a map.
+var nodeMaps = []string{"headers", "aliases", "tls"}
+
 // checked makes a setter of a rule and a place.
 func checked(check func(string) *Error, place func(*Node) *string) (func(*Node, string) *Error, func(Node) string) {
 	set := func(n *Node, s string) *Error {
@@ -127,11 +147,24 @@ func checked(check func(string) *Error, place func(*Node) *string) (func(*Node, 
 	return set, func(n Node) string { return *place(&n) }
 }
 
-// nodeFields is the one place for a node's keys; headers, which is a map, stands apart.
+// nodeFields is the one place for a node's keys; headers and aliases, which are maps, stand apart.
 func nodeFields() []nodeField {
 	text := func(name string, check func(string) *Error, place func(*Node) *string) nodeField {
 		set, show := checked(check, place)
 		return nodeField{name, kindText, set, show}
+	}
+	flag := func(name string, place func(*Node) *bool) nodeField {
+		set := func(n *Node, s string) *Error {
+			*place(n) = s == "true"
+			return checkBool(s)
+		}
+		show := func(n Node) string {
+			if *place(&n) {
+				return "true"
+			}
+			return ""
+		}
+		return nodeField{name, kindBool, set, show}
 	}
 	return []nodeField{
 		text("label", checkText, func(n *Node) *string { return &n.Label }),
@@ -146,7 +179,8 @@ func nodeFields() []nodeField {
 		text("tls.ca", checkPath, func(n *Node) *string { return &n.TLS.CA }),
 		text("tls.cert", checkPath, func(n *Node) *string { return &n.TLS.Cert }),
 		text("tls.key", checkPath, func(n *Node) *string { return &n.TLS.Key }),
-		{"insecure", kindBool, setInsecure, showInsecure},
+		flag("insecure", func(n *Node) *bool { return &n.Insecure }),
+		flag("sticky", func(n *Node) *bool { return &n.Sticky }),
 		{"max_tokens", kindNumber, setMaxTokens, showMaxTokens},
 	}
 }

@@ -56,9 +56,14 @@ func settings() []setting {
 		s("timeout", "timeout", "FERRY_TIMEOUT", "10m", "the most time for everything, waits included", kindText, checkTimeout),
 		s("connect_timeout", "connect-timeout", "FERRY_CONNECT_TIMEOUT", "15s",
 			"the most time for one connection", kindText, checkTimeout),
+		s("idle_timeout", "idle-timeout", "FERRY_IDLE_TIMEOUT", "90s",
+			"the most time without a byte of a stream", kindText, checkTimeout),
 		s("proxy", "proxy", "FERRY_PROXY", "", "a proxy's URL, or none", kindText, checkProxy),
 		s("tls.min", "", "", "1.3", "the lowest TLS version: 1.2 or 1.3", kindText, checkTLS),
 		s("tls.ca", "", "", "", "a PEM file of certificate authorities to trust instead of the system's", kindText, checkPath),
+		s("session.idle", "", "FERRY_SESSION_IDLE", "10m",
+			"how long a conversation's token may be idle; 300 to 600 seconds are advised", kindText, checkTimeout),
+		s("render", "render", "FERRY_RENDER", "false", "render Markdown on a terminal", kindBool, checkBool),
 		notInFile(s("output", "output", "FERRY_OUTPUT", "text", "the form of the output", kindText, checkOutput)),
 		notInFile(s("model", "model", "FERRY_MODEL", "claude-haiku-5-5",
 			"the model; the default is for api messages alone", kindText, checkModel)),
@@ -148,6 +153,13 @@ func checkTimeout(s string) *Error {
 func checkDelay(s string) *Error {
 	if d, err := time.ParseDuration(s); err != nil || d < 0 || d > maxDuration {
 		return bad("wants a duration from 0s to 24h, such as 2s", "")
+	}
+	return nil
+}
+
+func checkBool(s string) *Error {
+	if s != "true" && s != "false" {
+		return bad("wants true or false", "")
 	}
 	return nil
 }

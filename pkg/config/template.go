@@ -23,12 +23,21 @@ func Template() []byte {
 #timeout: 10m
 #connect_timeout: 15s
 
+# The most time without a byte of a stream; a ping is a byte.
+#idle_timeout: 90s
+
 # A proxy's URL, or none. Without it HTTPS_PROXY and its kin count, as in curl.
 #proxy: none
 
 # The lowest TLS version, "1.3" or "1.2". ca: a PEM file of authorities to trust
 # instead of the system's. Paths are relative to this file's folder.
 #tls: {min: "1.3"}
+
+# A conversation's token lives as long as it is not idle for this; its words stay.
+#session: {idle: 10m}
+
+# Render the Markdown of answers on a terminal.
+#render: false
 
 # Nodes. A node here takes its address and key from here alone.
 #   url       where it is; /v1/messages and the like are added to it
@@ -37,6 +46,8 @@ func Template() []byte {
 #             cmd:COMMAND (its output; no shell) or keyring:NAME
 #   auth      x-api-key, bearer, header:NAME or none, where api does not say it
 #   headers   more headers, such as {X-Team: core, X-Gate: "env:GATE"}
+#   aliases   short names for models, such as {fast: claude-haiku-5-5}
+#   sticky    true: send a conversation's token, so that a gateway keeps it in place
 #   also      label, model, max_tokens, proxy, version, tls {min, ca, cert, key},
 #             insecure: true (plain http to an address that is not private)
 #nodes:

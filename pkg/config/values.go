@@ -114,6 +114,18 @@ func (v *Values) Timeout() time.Duration { return v.duration("timeout") }
 // ConnectTimeout is the most time for one connection, above 0.
 func (v *Values) ConnectTimeout() time.Duration { return v.duration("connect_timeout") }
 
+// IdleTimeout is the most time without a byte of a stream, above 0.
+func (v *Values) IdleTimeout() time.Duration { return v.duration("idle_timeout") }
+
+// SessionIdle is how long a conversation's token may be idle, above 0.
+func (v *Values) SessionIdle() time.Duration { return v.duration("session.idle") }
+
+// Render reports whether Markdown is rendered on a terminal.
+func (v *Values) Render() bool { return v.set["render"].text == "true" }
+
+// Given reports whether a flag or a variable set the key.
+func (v *Values) Given(key string) bool { return v.set[key].outside }
+
 // Proxy is the proxy for nodes that name none: a URL, "none", or "" for what the system's variables say. It may hold a
 // password: ProxyFor is what to use, and List what to show.
 func (v *Values) Proxy() string { return v.set["proxy"].text }
@@ -148,9 +160,9 @@ func (v *Values) Model(n Node) (string, error) {
 	m := v.set["model"]
 	switch {
 	case m.outside:
-		return m.text, nil
+		return n.alias(m.text), nil
 	case n.Model != "":
-		return n.Model, nil
+		return n.alias(n.Model), nil
 	case n.API == Complete:
 		return "", nil
 	case n.API == Chat:

@@ -1,0 +1,127 @@
+package cmd
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"ferry/pkg/wire"
+
+	"github.com/spf13/pflag"
+)
+
+// extraOptions are what else people ask of a model.
+type extraOptions struct {
+	temperature, topP string
+	stop, params      []string
+	schema            string
+}
+
+func addExtraFlags(f *pflag.FlagSet, o *extraOptions) {
+	f.StringVar(&o.temperature, "temperature", "", "the sampling temperature `T`, where the node's API has one")
+	f.StringVar(&o.topP, "top-p", "", "nucleus sampling with the mass `P`, where the node's API has it")
+	f.StringArrayVar(&o.stop, "stop", nil, "end the answer at this `TEXT`; may be repeated")
+	f.StringVar(&o.schema, "schema", "", "hold the answer to the JSON schema in `FILE`, where the node's API can")
+	f.StringArrayVar(&o.params, "param", nil, "add `KEY=VALUE` to the request's body; a VALUE that is JSON goes as such")
+}
+
+// apply puts the extras into a request. What the API does not have is refused when the request is encoded.
+func (o extraOptions) apply(r *wire.Request) error {
+	var err error
+	if r.Temperature, err = number("--temperature", o.temperature); err != nil {
+		return err
+	}
+	if r.TopP, err = number("--top-p", o.topP); err != nil {
+		return err
+	}
+	r.Stop = o.stop
+	if o.schema != "" {
+		if r.Schema, err = readSchema(o.schema); err != nil {
+			return err
+		}
+	}
+	for _, param := range o.params {
+		key, value, ok := strings.Cut(param, "=")
+		if !ok || key == "" {
+			return usagef("such as --param top_k=5", "--param: %q is not KEY=VALUE", param)
+		}
+		raw := json.RawMessage(value)
+		if !json.Valid(raw) {
+			raw, _ = json.Marshal(value) // a string always encodes
+		}
+		if r.Params == nil {
+			r.Params = map[string]json.RawMessage{}
+		}
+		r.Params[key] = raw
+	}
+	return nil
+}
+
+func number(flag, text string) (*float64, error) {
+	if text == "" {
+		return nil, nil
+	}
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil || value < 0 || value > 2 {
+		return nil, usagef("", "%s wants a number from 0 to 2", flag)
+	}
+	return &value, nil
+}
+
+// maxSchema is the most bytes of a schema file.
+const maxSchema = 1 << 20
+
+func readSchema(name string) (json.RawMessage, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, usagef("", "cannot read %s: %s", name, bare(err))
+	}
+	defer file.Close()
+	schema, err := io.ReadAll(io.LimitReader(file, maxSchema+1))
+	var object map[string]json.RawMessage
+	switch {
+	case err != nil:
+		return nil, usagef("", "cannot read %s: %s", name, bare(err))
+	case len(schema) > maxSchema:
+		return nil, usagef("", "%s is over %d MiB", name, maxSchema>>20)
+	case json.Unmarshal(schema, &object) != nil || object == nil:
+		return nil, usagef("a schema is a JSON object", "%s is no JSON schema", name)
+	}
+	return schema, nil
+}
+
+// firstBlock is the content of the first fenced code block of a text (CommonMark section 4.5), false without a whole
+// one: a fence of at least three backticks or tildes, closed by one at least as long.
+func firstBlock(text string) (string, bool) {
+	var block strings.Builder
+	fence := ""
+	for line := range strings.Lines(text) {
+		content := strings.TrimRight(line, "\r\n")
+		bare := strings.TrimLeft(content, " ")
+		indent := len(content) - len(bare)
+		mark := fenceOf(bare)
+		switch {
+		case fence == "" && mark != "" && indent < 4:
+			fence = mark
+		case fence == "":
+		case mark != "" && indent < 4 && mark[0] == fence[0] && len(mark) >= len(fence) && strings.Trim(bare, mark[:1]+" \t") == "":
+			return block.String(), true
+		default:
+			block.WriteString(line)
+		}
+	}
+	return "", false
+}
+
+// fenceOf is the fence that a line begins with, "" without one.
+func fenceOf(line string) string {
+	for _, mark := range []string{"`", "~"} {
+		rest := strings.TrimLeft(line, mark)
+		if n := len(line) - len(rest); n >= 3 && (mark == "~" || !strings.Contains(rest, "`")) {
+			return line[:n]
+		}
+	}
+	return ""
+}

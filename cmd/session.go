@@ -1,0 +1,280 @@
+package cmd
+
+import (
+	"context"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/session"
+
+	"github.com/spf13/cobra"
+)
+
+func newConfigSessionCmd(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "session",
+		Short: "The conversations that are kept on this machine",
+		Long: `session shows and removes the conversations that --session, --continue and --new keep. The idle timeout replaces a
+conversation's token alone; its words stay until they are removed here.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("ferry config session --help lists them", "there is no command %q of config session", args[0])
+			}
+			return c.Help()
+		},
+	}
+	c.AddCommand(newSessionListCmd(a), newSessionShowCmd(a), newSessionRmCmd(a), newSessionPruneCmd(a))
+	return c
+}
+
+func newSessionListCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "Every conversation, the one used last first",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			store, err := a.sessions()
+			if err != nil {
+				return err
+			}
+			infos, err := store.List()
+			if err != nil {
+				return err
+			}
+			if len(infos) == 0 {
+				a.note("there are no sessions; ferry ask --session NAME begins one")
+				return nil
+			}
+			rows := [][]string{{"session", "used", "turns", "nodes", ""}}
+			for _, info := range infos {
+				rows = append(rows, a.sessionRow(info))
+			}
+			return a.table(rows, 1)
+		},
+	}
+}
+
+func (a *app) sessionRow(info session.Info) []string {
+	state, turns := "", strconv.Itoa(info.Turns)
+	switch {
+	case info.Err != nil:
+		state, turns = "cannot be read", ""
+	case info.Pending:
+		state = "the last prompt has no answer"
+	}
+	return []string{info.Name, a.moment(info.Used), turns, info.Nodes, state}
+}
+
+// moment is a time for people, in their own zone.
+func (a *app) moment(t time.Time) string { return t.In(a.Clock.Now().Location()).Format(time.DateTime) }
+
+func newSessionShowCmd(a *app) *cobra.Command {
+	var form string
+	c := &cobra.Command{
+		Use:               "show NAME",
+		Short:             "The words of a conversation",
+		Args:              wantArgs("a session's name", 1),
+		ValidArgsFunction: a.completeSession,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if form != "text" && form != "json" {
+				return usagef("", "--output: %q is not one of text, json", form)
+			}
+			store, err := a.sessions()
+			if err != nil {
+				return err
+			}
+			found, err := store.Read(args[0])
+			switch {
+			case err != nil:
+				return err
+			case form == "json":
+				return a.printJSON(found)
+			}
+			return a.write([]byte(a.transcript(found)))
+		},
+	}
+	c.Flags().StringVarP(&form, "output", "o", "text", "`FORM`: text, or json (the file's object)")
+	_ = c.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+// transcript is a conversation as text: who, when and through which node above what was said.
+func (a *app) transcript(s *session.Session) string {
+	var b strings.Builder
+	say := func(text string, heading ...string) {
+		if b.Len() > 0 {
+			b.WriteString("\n")
+		}
+		line := heading[0]
+		for _, part := range heading[1:] {
+			if part != "" {
+				line += " · " + part
+			}
+		}
+		if a.out.TTY {
+			line, text = guard.Visible(line), guard.Visible(text)
+		}
+		b.WriteString(a.outStyles().Strong.Render(line) + "\n" + strings.TrimRight(text, "\n") + "\n")
+	}
+	for _, turn := range s.Turns {
+		say(turn.Text, turn.Role, a.moment(turn.At), turn.Node, turn.Model)
+	}
+	if s.Pending != "" {
+		say(s.Pending, session.User, a.moment(s.Used), "no answer yet")
+	}
+	return b.String()
+}
+
+func newSessionRmCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:               "rm NAME…",
+		Short:             "Remove conversations and their words",
+		ValidArgsFunction: a.completeSessions,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("ferry config session list shows them", "ferry config session rm wants the names of sessions")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			store, err := a.sessions()
+			if err != nil {
+				return err
+			}
+			removed, err := store.Remove(c.Context(), args...)
+			a.noteRemoved(removed)
+			return err
+		},
+	}
+}
+
+func newSessionPruneCmd(a *app) *cobra.Command {
+	var older string
+	c := &cobra.Command{
+		Use:     "prune --older-than DURATION",
+		Short:   "Remove the conversations that were not used for so long",
+		Example: "  ferry config session prune --older-than 7d",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			age, err := parseAge(older)
+			if err != nil {
+				return err
+			}
+			return runSessionPrune(c.Context(), a, age)
+		},
+	}
+	c.Flags().StringVar(&older, "older-than", "", "not used for this `DURATION`, such as 7d, 36h or 1d12h; needed")
+	_ = c.RegisterFlagCompletionFunc("older-than", cobra.NoFileCompletions)
+	return c
+}
+
+func runSessionPrune(ctx context.Context, a *app, age time.Duration) error {
+	store, err := a.sessions()
+	if err != nil {
+		return err
+	}
+	removed, err := store.Prune(ctx, age, a.Clock.Now())
+	if len(removed) == 0 && err == nil {
+		a.note("nothing to remove")
+	}
+	a.noteRemoved(removed)
+	return err
+}
+
+func (a *app) noteRemoved(names []string) {
+	switch len(names) {
+	case 0:
+	case 1:
+		a.note("removed 1 session: %s", names[0])
+	default:
+		a.note("removed %d sessions: %s", len(names), strings.Join(names, ", "))
+	}
+}
+
+// parseAge reads a duration of more than nothing, in Go's form with days of 24 hours in front: 7d, 36h, 1d12h.
+func parseAge(text string) (time.Duration, error) {
+	const hint = "ferry config session prune --older-than 7d"
+	if text == "" {
+		return 0, usagef(hint, "--older-than has to say how old")
+	}
+	bad := usagef(hint, "--older-than: %q is not a duration above 0", text)
+	days, rest, hasDays := strings.Cut(text, "d")
+	if !hasDays {
+		days, rest = "0", text
+	}
+	n, err := strconv.ParseUint(days, 10, 16)
+	if err != nil {
+		return 0, bad
+	}
+	age := time.Duration(n) * 24 * time.Hour
+	if rest != "" {
+		part, err := time.ParseDuration(rest)
+		if err != nil || part < 0 || age+part < age {
+			return 0, bad
+		}
+		age += part
+	}
+	if age <= 0 {
+		return 0, bad
+	}
+	return age, nil
+}
+
+// sessions is where conversations are kept.
+func (a *app) sessions() (session.Store, error) {
+	dir, err := a.stateDir()
+	if err != nil {
+		return session.Store{}, err
+	}
+	return session.Store{Dir: filepath.Join(dir, "sessions")}, nil
+}
+
+// stateDir is the folder for what ferry remembers: $XDG_STATE_HOME/ferry, else $HOME/.local/state/ferry; on Windows
+// %LocalAppData%\ferry. A relative XDG_STATE_HOME is ignored, as the XDG specification says. It fails only when no
+// variable leads anywhere.
+func (a *app) stateDir() (string, error) { return stateDirOn(runtime.GOOS, a.get) }
+
+func stateDirOn(goos string, get func(string) string) (string, error) {
+	if goos == "windows" {
+		if dir := get("LocalAppData"); dir != "" {
+			return filepath.Join(dir, "ferry"), nil
+		}
+		return "", usagef("set it to a folder of yours", "no place to keep anything: LocalAppData is not set")
+	}
+	if dir := get("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "ferry"), nil
+	}
+	if dir := get("HOME"); dir != "" {
+		return filepath.Join(dir, ".local", "state", "ferry"), nil
+	}
+	return "", usagef("set HOME or XDG_STATE_HOME to a folder of yours", "no place to keep anything: HOME is not set")
+}
+
+// completeSession offers the names of the conversations for one argument.
+func (a *app) completeSession(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.completeSessions(c, args, word)
+}
+
+// completeSessions offers the names of the conversations for any number of arguments. A shell has no place for errors.
+func (a *app) completeSessions(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	store, err := a.sessions()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names, err := store.Names()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) })
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

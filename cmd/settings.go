@@ -1,0 +1,140 @@
+package cmd
+
+import (
+	"strings"
+
+	"ferry/pkg/config"
+	"ferry/pkg/demo"
+	"ferry/pkg/retry"
+	"ferry/pkg/wire"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// crossingOptions are the flags that say how to reach a node; they mean the same in every command.
+type crossingOptions struct {
+	api   string
+	flags map[string]string
+}
+
+// settings are the file and the values in force.
+type settings struct {
+	file   *config.File
+	values *config.Values
+	api    string
+}
+
+// shorthands are the one-letter flags of settings.
+var shorthands = map[string]string{"node": "n", "model": "m", "output": "o"}
+
+// wanted are the words for what a flag takes.
+var wanted = map[string]string{
+	"node": "NODE", "model": "MODEL", "max_tokens": "N", "retry.policy": "POLICY", "retry.attempts": "N",
+	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "idle_timeout": "DURATION", "proxy": "URL", "output": "FORM", "render": "bool",
+}
+
+// addSettingFlags declares the flags of settings by their keys. Names, defaults and texts are config's.
+func addSettingFlags(f *pflag.FlagSet, keys ...string) {
+	for _, s := range config.Settings() {
+		for _, key := range keys {
+			if s.Key == key {
+				f.VarP(&settingFlag{shown: s.Default, wants: wanted[key]}, s.Flag, shorthands[key], s.Usage)
+			}
+		}
+	}
+}
+
+// settingFlag holds a setting's value as it was typed; config reads it. Given twice, the values join into a list, so
+// that a second node is seen and not lost.
+type settingFlag struct {
+	shown, typed, wants string
+	set                 bool
+}
+
+func (s *settingFlag) String() string { return s.shown }
+func (s *settingFlag) Type() string   { return s.wants }
+
+func (s *settingFlag) Set(value string) error {
+	if s.set {
+		value = s.typed + "," + value
+	}
+	s.typed, s.shown, s.set = value, value, true
+	return nil
+}
+
+// changedSettings are the settings given as flags.
+func changedSettings(f *pflag.FlagSet) map[string]string {
+	given := map[string]string{}
+	for _, s := range config.Settings() {
+		if s.Flag == "" || !f.Changed(s.Flag) {
+			continue
+		}
+		if flag, ok := f.Lookup(s.Flag).Value.(*settingFlag); ok {
+			given[s.Key] = flag.typed
+		}
+	}
+	return given
+}
+
+// addCrossingFlags declares the flags that say which node and how.
+func addCrossingFlags(c *cobra.Command, a *app, o *crossingOptions) {
+	f := c.Flags()
+	addSettingFlags(f, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
+		"timeout", "connect_timeout", "proxy")
+	f.StringVar(&o.api, "api", "", "the `API` of a node given as a URL: messages, complete or chat")
+	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)
+	_ = c.RegisterFlagCompletionFunc("api", cobra.FixedCompletions(words(wire.APIs()), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("retry-policy",
+		cobra.FixedCompletions(words(retry.Policies()), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func words[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, item := range list {
+		out[i] = string(item)
+	}
+	return out
+}
+
+// completeNodes offers the names of the nodes to a shell. A broken file offers nothing: a shell has no place for its
+// error.
+func (a *app) completeNodes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	file, err := a.loadFile()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return file.Names(presets()), cobra.ShellCompDirectiveNoFileComp
+}
+
+// presets are the faults of the demo nodes that are built in, by what follows demo/ in their names.
+func presets() map[string]string {
+	faults := map[string]string{}
+	for _, p := range demo.Presets() {
+		if name, ok := strings.CutPrefix(p.Name, "demo/"); ok {
+			faults[name] = p.Query
+		}
+	}
+	return faults
+}
+
+func (a *app) loadFile() (*config.File, error) {
+	path, err := config.Path(a.Lookup)
+	if err != nil {
+		path = "" // no HOME: there can be no file, and everything else works
+	}
+	return config.Load(path)
+}
+
+// settings reads the file and works out the values in force.
+func (a *app) settings(o crossingOptions) (*settings, error) {
+	file, err := a.loadFile()
+	if err != nil {
+		return nil, err
+	}
+	values, err := config.Resolve(file, a.Lookup, o.flags)
+	if err != nil {
+		return nil, err
+	}
+	return &settings{file, values, o.api}, nil
+}

@@ -1,0 +1,249 @@
+package cmd
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"ferry/pkg/client"
+	"ferry/pkg/guard"
+	"ferry/pkg/wire"
+)
+
+// answerSink shows a stream as it comes. Every call of Flush makes at most one write to standard output.
+type answerSink interface {
+	client.Sink
+	// finish shows what was held back when the stream has ended, whole or not.
+	finish(whole, stopped bool) error
+	// text is all the text, where it was to be kept.
+	text() string
+}
+
+// newSink makes the sink of an output form. With keep the text is kept for whoever wants it in the end.
+func (a *app) newSink(form string, thinking, keep bool) answerSink {
+	base := &sinkBase{app: a, masked: a.masker.Stream(), keep: keep}
+	switch form {
+	case "raw":
+		return &rawSink{sinkBase: base, bytes: a.masker.Stream()}
+	case "json":
+		return &jsonSink{sinkBase: base, reasoning: a.masker.Stream()}
+	}
+	return &textSink{sinkBase: base, thinking: thinking, reasoning: a.masker.Stream()}
+}
+
+// sinkBase is what the sinks share: the buffer of one write, and the text that is kept.
+type sinkBase struct {
+	app    *app
+	masked *guard.MaskStream
+	out    []byte
+	shown  bool
+	keep   bool
+	kept   bytes.Buffer
+	// scratch is text that has been masked.
+	scratch []byte
+}
+
+func (s *sinkBase) Reset() {
+	*s = sinkBase{app: s.app, masked: s.app.masker.Stream(), keep: s.keep}
+}
+
+func (s *sinkBase) Shown() bool      { return s.shown }
+func (s *sinkBase) Raw([]byte) error { return nil }
+func (s *sinkBase) text() string     { return s.kept.String() }
+
+// remember keeps text that has been masked.
+func (s *sinkBase) remember(text []byte) {
+	if s.keep {
+		s.kept.Write(text)
+	}
+}
+
+func (s *sinkBase) Flush() error {
+	if len(s.out) == 0 {
+		return nil
+	}
+	s.shown = true
+	err := s.app.write(s.out)
+	s.out = s.out[:0]
+	return err
+}
+
+// textSink shows the text, and on standard error the reasoning where it is asked for.
+type textSink struct {
+	*sinkBase
+	visible   guard.VisibleStream
+	newlines  int  // line ends that have come and are not shown until something follows them
+	open      bool // the last thing shown is no line end
+	thinking  bool
+	reasoning *guard.MaskStream
+	thought   bool // reasoning has been shown and its line is open
+}
+
+func (s *textSink) Reset() {
+	s.sinkBase.Reset()
+	*s = textSink{sinkBase: s.sinkBase, thinking: s.thinking, reasoning: s.app.masker.Stream(), thought: s.thought}
+}
+
+func (s *textSink) Delta(d wire.Delta) error {
+	if s.thinking && len(d.Reasoning) > 0 {
+		s.think(s.reasoning.Append(nil, d.Reasoning))
+	}
+	s.scratch = s.masked.Append(s.scratch[:0], d.Text)
+	s.add(s.scratch)
+	return nil
+}
+
+// think shows reasoning, dimmed.
+func (s *textSink) think(text []byte) {
+	if len(text) == 0 {
+		return
+	}
+	s.thought = true
+	shown := guard.Visible(string(text))
+	if !s.app.err.Plain {
+		shown = "\x1b[2m" + shown + "\x1b[22m"
+	}
+	s.app.tell(shown)
+}
+
+// add takes masked text. Line ends at its end wait: standard output ends in exactly one.
+func (s *textSink) add(text []byte) {
+	s.remember(text)
+	kept := bytes.TrimRight(text, "\n")
+	if len(kept) > 0 {
+		for ; s.newlines > 0; s.newlines-- {
+			s.put([]byte{'\n'})
+		}
+		s.put(kept)
+	}
+	s.newlines += len(text) - len(kept)
+}
+
+func (s *textSink) put(text []byte) {
+	if s.thought {
+		s.app.tell("\n") // the answer begins on a line of its own
+		s.thought = false
+	}
+	s.open = true
+	if s.app.out.TTY {
+		s.out = s.visible.Append(s.out, text)
+		return
+	}
+	s.out = append(s.out, text...)
+}
+
+func (s *textSink) finish(whole, stopped bool) error {
+	s.think(s.reasoning.Flush(nil, !whole))
+	s.add(s.masked.Flush(nil, !whole))
+	s.out = s.visible.Flush(s.out)
+	if s.thought {
+		s.app.tell("\n")
+		s.thought = false
+	}
+	// A pipe gets of a cut answer what came and not a byte more; a person gets the prompt on a line of its own.
+	if whole || s.open && (stopped || s.app.out.TTY) {
+		s.out = append(s.out, '\n')
+	}
+	return s.Flush()
+}
+
+// rawSink shows the bytes of the event stream. A secret that stands in one piece is masked in them. One that is cut over
+// events cannot be, so the text is watched too: where it holds a secret that the bytes do not, nothing more is shown.
+type rawSink struct {
+	*sinkBase
+	bytes *guard.MaskStream
+}
+
+// splitKeyError is a secret that the event stream holds in pieces.
+type splitKeyError struct{}
+
+func (splitKeyError) Error() string { return "the stream holds a key in pieces, which raw cannot mask" }
+
+// Hint tells what to do about it.
+func (splitKeyError) Hint() string { return "-o text and -o json mask it" }
+
+func (s *rawSink) Reset() {
+	s.sinkBase.Reset()
+	s.bytes = s.app.masker.Stream()
+}
+
+func (s *rawSink) Raw(b []byte) error {
+	s.out = s.bytes.Append(s.out, b)
+	return nil
+}
+
+func (s *rawSink) Delta(d wire.Delta) error {
+	s.scratch = s.masked.Append(s.scratch[:0], d.Text)
+	s.remember(s.scratch)
+	if s.masked.Hits() > s.bytes.Hits() {
+		s.out = nil
+		return splitKeyError{}
+	}
+	return nil
+}
+
+// Flush shows nothing while the text may be in the middle of a secret.
+func (s *rawSink) Flush() error {
+	if s.masked.Holding() {
+		return nil
+	}
+	return s.sinkBase.Flush()
+}
+
+func (s *rawSink) finish(whole, _ bool) error {
+	if !whole && s.masked.Holding() {
+		s.out = nil // half a secret is not shown either
+	}
+	s.remember(s.masked.Flush(nil, !whole))
+	s.out = s.bytes.Flush(s.out, !whole)
+	return s.sinkBase.Flush()
+}
+
+// jsonSink shows a line of JSON for each batch of text or reasoning that came together.
+type jsonSink struct {
+	*sinkBase
+	reasoning       *guard.MaskStream
+	words, thoughts []byte
+}
+
+func (s *jsonSink) Reset() {
+	s.sinkBase.Reset()
+	*s = jsonSink{sinkBase: s.sinkBase, reasoning: s.app.masker.Stream()}
+}
+
+func (s *jsonSink) Delta(d wire.Delta) error {
+	s.thoughts = s.reasoning.Append(s.thoughts, d.Reasoning)
+	s.words = s.masked.Append(s.words, d.Text)
+	return nil
+}
+
+func (s *jsonSink) Flush() error {
+	s.line("reasoning", s.thoughts)
+	s.line("text", s.words)
+	s.remember(s.words)
+	s.thoughts, s.words = s.thoughts[:0], s.words[:0]
+	return s.sinkBase.Flush()
+}
+
+func (s *jsonSink) line(kind string, text []byte) {
+	if len(text) > 0 {
+		s.out = append(s.out, encodeLine(map[string]string{"type": kind, "text": string(text)})...)
+	}
+}
+
+func (s *jsonSink) finish(whole, _ bool) error {
+	s.thoughts = s.reasoning.Flush(s.thoughts, !whole)
+	s.words = s.masked.Flush(s.words, !whole)
+	return s.Flush()
+}
+
+// encodeLine is an object on a line of its own, without HTML escapes.
+func encodeLine(object any) []byte {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(object); err != nil {
+		panic(err) // only strings, numbers and their maps are ever encoded here
+	}
+	return []byte(b.String())
+}

@@ -1,0 +1,70 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"regexp"
+
+	"ferry/pkg/client"
+
+	"github.com/spf13/cobra"
+)
+
+func newStreamCmd(a *app) *cobra.Command {
+	o := callOptions{streams: true}
+	c := &cobra.Command{
+		Use:   "stream [prompt…|-]",
+		Short: "The answer to a prompt, printed as it arrives",
+		Long: `stream sends a prompt as ask does and prints the answer as it arrives. Exit code 0 means that it came to its end: a
+stream that is cut before its terminal event keeps what came and exits 1. It is tried again only while nothing of it has
+been printed.`,
+		Example: `  ferry stream "tell me a story"
+  ferry stream -o json hello | jq -r 'select(.type == "text").text'
+  ferry stream -n 'demo:?pace=50ms' hello         no key needed`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error { return runCall(c, a, o, args) },
+	}
+	addCallFlags(c, a, &o)
+	f := c.Flags()
+	addSettingFlags(f, "idle_timeout")
+	f.BoolVar(&o.thinking, "thinking", false, "show the model's reasoning too, on standard error")
+	f.Lookup("output").Usage = "text, json (a line for each piece, then one for the call) or raw (the event stream)"
+	return c
+}
+
+// stream makes the call and shows the answer as it comes.
+func (a *app) stream(ctx context.Context, cross *crossing, o callOptions, expect *regexp.Regexp) (
+	*client.Result, error,
+) {
+	ctx, release := a.Catch(ctx) // what came is shown before a signal kills
+	defer release()
+	sink := a.newSink(o.output, o.thinking, o.keepsText())
+	result, failed := cross.client.Stream(ctx, cross.node, cross.request, sink)
+	var signal signalled
+	if err := sink.finish(failed == nil, errors.As(failed, &signal)); err != nil && failed == nil {
+		failed = err
+	}
+	result.Answer.Text = sink.text()
+	a.report(result, o)
+	if failed == nil {
+		failed = a.judge(result, o, expect)
+	}
+	if o.output == "json" && len(result.Attempts) > 0 {
+		end := describe(cross, result, failed)
+		end.Type = "end"
+		if err := a.printJSON(end); err != nil {
+			return result, err
+		}
+	}
+	if failed == nil {
+		a.afterwards(cross, result, o)
+	}
+	return result, failed
+}
+
+// report says for -v how long the call took.
+func (a *app) report(result *client.Result, o callOptions) {
+	if o.verbose && len(result.Attempts) > 0 {
+		a.say("* in all " + spell(result.Latency))
+	}
+}

@@ -1,0 +1,257 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"syscall"
+	"time"
+
+	"ferry/pkg/retry"
+	"ferry/pkg/wire"
+)
+
+// Sink takes what a stream brings, in the order in which it came. An error of it ends the call.
+type Sink interface {
+	// Reset comes before each attempt: what an earlier one left unshown is void.
+	Reset()
+	// Raw takes the bytes of the event stream.
+	Raw(b []byte) error
+	// Delta takes the text and reasoning of one event, which are the sink's until it returns.
+	Delta(d wire.Delta) error
+	// Flush comes when no further event has arrived yet: what is there should be shown.
+	Flush() error
+	// Shown reports whether anything has been shown, so that another attempt would show it twice.
+	Shown() bool
+}
+
+// IdleError says that nothing came for so long.
+type IdleError struct{ Timeout time.Duration }
+
+func (e *IdleError) Error() string { return fmt.Sprintf("nothing came for %s", e.Timeout) }
+
+// Hint tells what to do about it.
+func (e *IdleError) Hint() string { return "--idle-timeout allows more time" }
+
+// Stream sends the request and hands the sink what comes as it comes. It returns without an error only when the stream
+// came to its terminal event. An attempt is repeated, as the rule says, only while the sink has shown nothing. The
+// result's Answer has no text: the sink had it.
+func (c *Client) Stream(ctx context.Context, node Node, request wire.Request, sink Sink) (*Result, error) {
+	request.Stream = true
+	return c.call(ctx, node, request, func(ctx context.Context, p *Prepared, a *Attempt) (wire.Answer, []byte) {
+		sink.Reset()
+		answer, body := c.streamOnce(ctx, p, a, sink)
+		if a.Err != nil && sink.Shown() {
+			a.outcome.Kind = retry.Final
+		}
+		return answer, body
+	})
+}
+
+func (c *Client) streamOnce(ctx context.Context, p *Prepared, a *Attempt, sink Sink) (wire.Answer, []byte) {
+	ctx, idle := c.watch(ctx)
+	defer idle.stop()
+	resp, trace, err := c.send(ctx, p, a)
+	if err != nil {
+		return wire.Answer{}, nil
+	}
+	body := bufio.NewReaderSize(&watched{resp.Body, idle}, readSize)
+	if resp.StatusCode != http.StatusOK || !isEventStream(body) {
+		text, err := io.ReadAll(io.LimitReader(body, maxWhole+1))
+		if len(text) > maxWhole {
+			text, err = nil, &wire.LimitError{What: "a reply that is no stream", Limit: maxWhole}
+		}
+		c.received(resp, trace, a)
+		return c.notAStream(ctx, p, a, sink, resp, text, err)
+	}
+	stream := p.Node.API.NewStream(&teed{body, sink})
+	a.Status = http.StatusOK
+	err = c.follow(a, stream, sink)
+	answer := stream.Answer()
+	a.streamed(ctx, resp, err)
+	c.received(resp, trace, a)
+	c.mask(&answer)
+	a.mask(c.Masker)
+	var malformed *wire.MalformedError
+	if errors.As(a.Err, &malformed) {
+		return answer, malformed.Body // what the error quotes
+	}
+	return answer, nil
+}
+
+// maxWhole is the most bytes of a reply that is no event stream.
+const maxWhole = 64 << 20
+
+// readSize is how much of a stream is read at once, at most.
+const readSize = 32 << 10
+
+// follow hands the sink one event after the other, and lets it show what came together in one go.
+func (c *Client) follow(a *Attempt, stream *wire.Stream, sink Sink) error {
+	for {
+		delta, err := stream.Next()
+		if len(delta.Text) > 0 && a.FirstText == 0 {
+			a.FirstText = c.Clock.Now().Sub(a.Started)
+		}
+		if len(delta.Text)+len(delta.Reasoning) > 0 {
+			if failed := sink.Delta(delta); failed != nil {
+				return &sinkError{failed}
+			}
+		}
+		if err == nil && stream.Buffered() {
+			continue
+		}
+		if failed := sink.Flush(); failed != nil {
+			return &sinkError{failed}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// sinkError keeps an error of the sink apart from those of the network, which may be of the same kind.
+type sinkError struct{ error }
+
+func (e *sinkError) Unwrap() error { return e.error }
+
+// streamed records how a stream ended.
+func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) {
+	var broken *sinkError
+	var apiErr *wire.APIError
+	var malformed *wire.MalformedError
+	var limit *wire.LimitError
+	switch {
+	case err == io.EOF: // and nothing that wraps it: a cut stream does
+		a.outcome.Kind = retry.Answered
+		return
+	case errors.As(err, &broken):
+		a.Class, a.Err, a.outcome.Kind = Output, broken.error, retry.Final
+		return
+	case errors.As(err, &apiErr):
+		a.reject(apiErr, resp)
+		return
+	}
+	a.Ambiguous, a.outcome.Kind = true, retry.NotAnAnswer
+	switch {
+	case errors.As(err, &limit):
+		a.Class, a.Err, a.outcome.Kind = TooLarge, limit, retry.Final
+	case errors.As(err, &malformed):
+		a.Class, a.Err = NotAnAnswer, malformed
+	case ctx.Err() != nil:
+		a.Class, a.Err = classify(ctx, err)
+		a.outcome.Kind = retry.Unreachable
+		if final(a.Class, a.Err) {
+			a.outcome.Kind = retry.Final
+		}
+	default:
+		a.Class, a.Err = Truncated, err
+		if errors.Is(err, syscall.ECONNRESET) {
+			// The answer was on its way, so it was paid for: it is not asked for again.
+			a.outcome.Kind = retry.Final
+		}
+	}
+}
+
+// notAStream reads a reply that is none of the stream asked for: an error, a page, or the whole answer at once, which
+// some gateways send all the same.
+func (c *Client) notAStream(
+	ctx context.Context, p *Prepared, a *Attempt, sink Sink, resp *http.Response, body []byte, err error,
+) (wire.Answer, []byte) {
+	answer, masked := c.whole(ctx, p, a, AsAnswer, resp, body, err)
+	if a.Err != nil {
+		return answer, masked
+	}
+	err = sink.Raw(body)
+	if err == nil {
+		err = sink.Delta(wire.Delta{Text: []byte(answer.Text)})
+	}
+	if err == nil {
+		err = sink.Flush()
+	}
+	if err != nil {
+		a.Class, a.Err, a.outcome.Kind = Output, err, retry.Final
+	}
+	answer.Text = ""
+	return answer, nil
+}
+
+// isEventStream looks at the first character that is no space: a JSON body or a page is no event stream, whatever its
+// Content-Type says. That the body cannot be read is left to whoever reads it.
+func isEventStream(body *bufio.Reader) bool {
+	for n := 1; n <= readSize; n++ {
+		start, err := body.Peek(n)
+		start = bytes.TrimLeft(bytes.TrimPrefix(start, []byte("\xef\xbb\xbf")), " \t\r\n")
+		switch {
+		case len(start) > 0:
+			return start[0] != '{' && start[0] != '<'
+		case err != nil:
+			return !errors.Is(err, io.EOF) // an empty body is no stream
+		}
+	}
+	return true
+}
+
+// teed hands the sink the bytes of the event stream as they are read.
+type teed struct {
+	from io.Reader
+	sink Sink
+}
+
+func (t *teed) Read(p []byte) (int, error) {
+	n, err := t.from.Read(p)
+	if n > 0 {
+		if failed := t.sink.Raw(p[:n]); failed != nil {
+			return n, &sinkError{failed}
+		}
+	}
+	return n, err
+}
+
+// idleTimer ends a context when nothing has come for so long.
+type idleTimer struct {
+	timer   *time.Timer
+	timeout time.Duration
+	cancel  context.CancelCauseFunc
+}
+
+// watch bounds how long nothing may come; the head of the reply counts too.
+func (c *Client) watch(ctx context.Context) (context.Context, *idleTimer) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	idle := &idleTimer{timeout: c.IdleTimeout, cancel: cancel}
+	if c.IdleTimeout > 0 {
+		idle.timer = time.AfterFunc(c.IdleTimeout, func() { cancel(&IdleError{c.IdleTimeout}) })
+	}
+	return ctx, idle
+}
+
+// came notes that something came.
+func (i *idleTimer) came() {
+	if i.timer != nil {
+		i.timer.Reset(i.timeout)
+	}
+}
+
+func (i *idleTimer) stop() {
+	if i.timer != nil {
+		i.timer.Stop()
+	}
+	i.cancel(nil)
+}
+
+// watched is a body whose bytes keep the timer from ending it.
+type watched struct {
+	io.Reader
+	idle *idleTimer
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if n > 0 {
+		w.idle.came()
+	}
+	return n, err
+}

@@ -1,0 +1,158 @@
+package client
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/pkg/retry"
+	"ferry/pkg/wire"
+)
+
+// listener is a sink that writes down what it is told.
+type listener struct {
+	words, raw strings.Builder
+	resets     int
+	flushes    int
+	shown      bool
+	fails      error // what Flush answers once there is something
+}
+
+func (l *listener) Reset()             { l.resets++; l.words.Reset(); l.raw.Reset() }
+func (l *listener) Shown() bool        { return l.shown }
+func (l *listener) Raw(b []byte) error { l.raw.Write(b); return nil }
+
+func (l *listener) Delta(d wire.Delta) error {
+	l.words.Write(d.Text)
+	return nil
+}
+
+func (l *listener) Flush() error {
+	l.flushes++
+	if l.words.Len() == 0 {
+		return nil
+	}
+	l.shown = true
+	return l.fails
+}
+
+// The pieces of a stream in the complete dialect.
+const (
+	piece = "event: completion\ndata: {\"completion\":\"hel\",\"stop_reason\":null}\n\n"
+	rest  = "event: completion\ndata: {\"completion\":\"lo\",\"stop_reason\":\"stop_sequence\"}\n\n"
+	ping  = "event: ping\ndata: {}\n\n"
+	busy  = "event: error\ndata: {\"error\":{\"type\":\"rate_limit_error\",\"message\":\"slowly\"}}\n\n"
+)
+
+const streamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+
+func events(parts ...string) reply { return reply{raw: streamHead + strings.Join(parts, "")} }
+
+// TestStream holds when a stream is tried again: only while nothing of it has been shown, and never after a reset.
+func TestStream(t *testing.T) {
+	reset, stalled := events(ping), events(ping)
+	reset.reset, stalled.stall = true, true
+	late := events(piece)
+	late.reset = true
+	const s = time.Second
+	for _, test := range []struct {
+		name     string
+		replies  []reply
+		waits    []time.Duration
+		class    Class
+		gaveUp   bool
+		requests int
+		words    string
+	}{
+		{"whole", []reply{events(ping, piece, rest)}, nil, "", false, 1, "hello"},
+		{"nothing is read after the end", []reply{events(piece, rest, busy)}, nil, "", false, 1, "hello"},
+		{"whole JSON instead", []reply{answer}, nil, "", false, 1, "hello"},
+		{"429, whole", []reply{status(429), events(piece, rest)}, []time.Duration{5 * s}, "", false, 2, "hello"},
+		{"an error event first, whole", []reply{events(busy), events(piece, rest)}, []time.Duration{5 * s}, "", false, 2, "hello"},
+		{"an error event after text", []reply{events(piece, busy)}, nil, RateLimited, false, 1, "hel"},
+		{"cut before text, whole", []reply{events(ping), events(piece, rest)}, []time.Duration{s}, "", false, 2, "hello"},
+		{"cut before text, always", []reply{events(ping)}, []time.Duration{s, 2 * s}, Truncated, true, 3, ""},
+		{"cut after text", []reply{events(piece)}, nil, Truncated, false, 1, "hel"},
+		{"reset before text", []reply{reset}, nil, Truncated, false, 1, ""},
+		{"reset after text", []reply{late}, nil, Truncated, false, 1, "hel"},
+		{"malformed", []reply{events(piece, "data: {\n\n")}, nil, NotAnAnswer, false, 1, "hel"},
+		{"a page", []reply{text("<html>")}, []time.Duration{s, 2 * s}, NotAnAnswer, true, 3, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := serve(t, test.replies...)
+			trial := newTrial(t, server.URL)
+			trial.Rule.Policy = retry.RetryAfter
+			if test.replies[0].reset {
+				trial.Transport = telling{trial.Transport, server.got}
+			}
+			sink := &listener{}
+			_, err := trial.Stream(t.Context(), trial.node, trial.request, sink)
+			var failed *Error
+			errors.As(err, &failed)
+			switch {
+			case test.class == "" && err != nil:
+				t.Errorf("failed: %v", err)
+			case test.class != "" && (failed == nil || failed.Class != test.class || failed.GaveUp != test.gaveUp):
+				t.Errorf("%+v, want class %s, gave up %t", err, test.class, test.gaveUp)
+			}
+			if got := sink.words.String(); got != test.words {
+				t.Errorf("text %q, want %q", got, test.words)
+			}
+			if !slices.Equal(trial.clock.waits, test.waits) || server.count() != test.requests || sink.resets != test.requests {
+				t.Errorf("waits %v, %d requests, %d resets; want %v, %d", trial.clock.waits, server.count(), sink.resets,
+					test.waits, test.requests)
+			}
+		})
+	}
+}
+
+// TestStreamIdle ends a silent stream after the idle timeout, before its head and in the middle of it.
+func TestStreamIdle(t *testing.T) {
+	stalled := events(piece)
+	stalled.stall = true
+	for name, first := range map[string]reply{"before the head": {stall: true}, "after text": stalled} {
+		t.Run(name, func(t *testing.T) {
+			server := serve(t, first)
+			trial := newTrial(t, server.URL)
+			trial.IdleTimeout = 50 * time.Millisecond
+			sink := &listener{}
+			result, err := trial.Stream(t.Context(), trial.node, trial.request, sink)
+			var idle *IdleError
+			var failed *Error
+			if !errors.As(err, &idle) || !errors.As(err, &failed) || failed.Class != Timeout || server.count() != 1 {
+				t.Errorf("%v after %d requests", err, server.count())
+			}
+			if last := result.Attempts[0]; !last.Ambiguous {
+				t.Error("the request may have been carried out, and the record does not say so")
+			}
+		})
+	}
+}
+
+// TestStreamSinkFails ends the call, once, when the sink takes no more.
+func TestStreamSinkFails(t *testing.T) {
+	full := errors.New("full")
+	server := serve(t, events(piece, rest))
+	trial := newTrial(t, server.URL)
+	trial.Rule.Policy = retry.Backoff
+	_, err := trial.Stream(t.Context(), trial.node, trial.request, &listener{fails: full})
+	var failed *Error
+	if !errors.Is(err, full) || !errors.As(err, &failed) || failed.Class != Output || server.count() != 1 {
+		t.Errorf("%v after %d requests", err, server.count())
+	}
+}
+
+// TestStreamRaw hands on the bytes of the event stream as they are.
+func TestStreamRaw(t *testing.T) {
+	server := serve(t, events(ping, piece, rest))
+	trial := newTrial(t, server.URL)
+	sink := &listener{}
+	if _, err := trial.Stream(t.Context(), trial.node, trial.request, sink); err != nil {
+		t.Fatal(err)
+	}
+	if want := ping + piece + rest; sink.raw.String() != want {
+		t.Errorf("raw %q, want %q", sink.raw.String(), want)
+	}
+}
