@@ -179,6 +179,12 @@ describe('anthropic: streams', () => {
     assert.ok(text.length > 0);
   });
 
+  test('a 429 before it that the client retries by itself', async () => {
+    const stream = anthropic.messages.stream(ask, { ...query({ status: '429,200', 'retry-after': '0' }), maxRetries: 2 });
+    const message = await stream.finalMessage();
+    assert.equal(message.stop_reason, 'end_turn');
+  });
+
   test('a stream that is cut', async () => {
     const error = await rejected(anthropic.messages.stream(ask, query({ truncate: '' })).finalMessage());
     assert.ok(error instanceof Error);
@@ -251,6 +257,22 @@ describe('openai: streams', () => {
     assert.equal(chunks[0].choices[0].delta.role, 'assistant');
     assert.equal(chunks.at(-1).choices[0].finish_reason, 'stop');
     assert.equal(chunks.map((chunk) => chunk.choices[0].delta.content ?? '').join(''), whole.choices[0].message.content);
+  });
+
+  test('left in the middle', async () => {
+    const stream = await openai.chat.completions.create({ ...chat, stream: true }, query({ pace: '20ms' }));
+    let pieces = 0;
+    for await (const chunk of stream) {
+      assert.ok(chunk.choices.length <= 1);
+      if (++pieces === 3) stream.controller.abort();
+    }
+    assert.equal(pieces, 3);
+  });
+
+  test('a 429 before it that the client retries by itself', async () => {
+    const options = { ...query({ status: '429,200', 'retry-after': '0' }), maxRetries: 2 };
+    const stream = openai.chat.completions.stream(chat, options);
+    assert.match(await stream.finalContent(), /demo/);
   });
 
   test("the client's own accumulator", async () => {
