@@ -139,6 +139,10 @@ func (a *app) compose(ctx context.Context, s *settings, conversation *talk, o ca
 	if err := o.extras.apply(&cross.request); err != nil {
 		return nil, err
 	}
+	if conversation == nil {
+		return cross, nil // the call finds out by itself what the API does not have
+	}
+	// A prompt that cannot be sent at all is not to wait in the conversation for an answer.
 	if _, err := cross.node.Prepare(cross.request); err != nil {
 		return nil, &client.Error{Class: client.Usage, Node: cross.node.Name, Err: err}
 	}

@@ -98,12 +98,7 @@ func (r *checkReport) skip(step, format string, args ...any) {
 }
 
 func (r *checkReport) bad(step string, err error) {
-	line := checkLine{mark: markBad, step: step, text: err.Error()}
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) {
-		line.hint = hinted.Hint()
-	}
-	r.lines = append(r.lines, line)
+	r.lines = append(r.lines, checkLine{markBad, step, err.Error(), hintOf(err)})
 	r.failed = true
 }
 
@@ -125,9 +120,6 @@ func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, 
 		r.key(node)
 	}
 	defer cross.close()
-	if cross.client.Transport == nil {
-		return
-	}
 	probe, err := cross.client.Probe(ctx, cross.node)
 	if r.way(cross, probe, err) {
 		r.models(probe, err, keyless)

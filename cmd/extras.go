@@ -2,8 +2,6 @@ package cmd
 
 import (
 	"encoding/json"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -74,16 +72,11 @@ func number(flag, text string) (*float64, error) {
 const maxSchema = 1 << 20
 
 func readSchema(name string) (json.RawMessage, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, usagef("", "cannot read %s: %s", name, bare(err))
-	}
-	defer file.Close()
-	schema, err := io.ReadAll(io.LimitReader(file, maxSchema+1))
+	schema, err := readFile(name, maxSchema)
 	var object map[string]json.RawMessage
 	switch {
 	case err != nil:
-		return nil, usagef("", "cannot read %s: %s", name, bare(err))
+		return nil, err
 	case len(schema) > maxSchema:
 		return nil, usagef("", "%s is over %d MiB", name, maxSchema>>20)
 	case json.Unmarshal(schema, &object) != nil || object == nil:

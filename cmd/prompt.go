@@ -177,19 +177,28 @@ func (h *hearing) Read(p []byte) (int, error) {
 }
 
 func readPromptFile(name string) (string, error) {
-	file, err := os.Open(name)
+	text, err := readFile(name, maxPrompt)
 	if err != nil {
-		return "", usagef("", "cannot read %s: %s", name, bare(err))
+		return "", err
 	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxPrompt+1))
-	switch {
-	case err != nil:
-		return "", usagef("", "cannot read %s: %s", name, bare(err))
-	case len(text) > maxPrompt:
+	if len(text) > maxPrompt {
 		return "", tooLarge(name)
 	}
 	return string(text), checkText(text, name)
+}
+
+// readFile reads a file that the user named, and stops one byte past the limit.
+func readFile(name string, limit int64) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, usagef("", "cannot read %s: %s", name, bare(err))
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, usagef("", "cannot read %s: %s", name, bare(err))
+	}
+	return text, nil
 }
 
 // checkText refuses what is no text, by the offset of the first byte that is not.

@@ -139,11 +139,19 @@ func (a *app) exit(err error) int {
 func (a *app) complain(err error) {
 	styles := term.NewStyles(a.err.Facts)
 	text := styles.Bad.Render("Error:") + " " + a.safe(err.Error())
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) && hinted.Hint() != "" {
-		text += "\n" + hintText(styles, 0, a.safe(hinted.Hint()))
+	if hint := hintOf(err); hint != "" {
+		text += "\n" + hintText(styles, 0, a.safe(hint))
 	}
 	a.tell(a.err.Wrap(text, hintIndent) + "\n")
+}
+
+// hintOf is what an error says to do about it, "" where it says nothing.
+func hintOf(err error) string {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		return hinted.Hint()
+	}
+	return ""
 }
 
 // safe makes a text fit to be shown: secrets masked, nothing that a terminal would obey.
