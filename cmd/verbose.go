@@ -62,7 +62,7 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	if at.HTTPStatus != 0 {
 		a.say(fmt.Sprintf("< HTTP %d", at.HTTPStatus))
 	}
-	for _, f := range at.Header {
+	for _, f := range at.Header() {
 		a.say("< " + f.Name + ": " + f.Public())
 	}
 }

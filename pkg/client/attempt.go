@@ -38,12 +38,21 @@ type Attempt struct {
 	Remote string
 	Reused bool
 	TLS    string
-	// Header is the reply's, masked and safe to show, sorted.
-	Header []Field
 	// Ambiguous says that the request may have been carried out, and billed, though no answer came.
 	Ambiguous bool
 
 	outcome retry.Outcome
+	// header makes the reply's header fit to be shown, which few callers want. It is a function so that printing the
+	// record shows nothing that has not been masked.
+	header func() []Field
+}
+
+// Header is the reply's, masked and safe to show, sorted.
+func (a *Attempt) Header() []Field {
+	if a.header == nil {
+		return nil
+	}
+	return a.header()
 }
 
 // Reason says in short what came of the attempt: "429", "refused", "ok".
@@ -74,15 +83,22 @@ func (a *Attempt) record(resp *http.Response, m *guard.Masker) {
 			a.RequestID = guard.Visible(m.String(id))
 		}
 	}
-	for name, values := range resp.Header {
+	header := resp.Header
+	a.header = func() []Field { return shownHeader(header, m) }
+}
+
+func shownHeader(header http.Header, m *guard.Masker) []Field {
+	var fields []Field
+	for name, values := range header {
 		for _, value := range values {
 			if strings.EqualFold(name, "Set-Cookie") {
 				value = guard.Secret{}.String()
 			}
-			a.Header = append(a.Header, Field{Name: strings.ToLower(name), Value: guard.Visible(m.String(value))})
+			fields = append(fields, Field{Name: strings.ToLower(name), Value: guard.Visible(m.String(value))})
 		}
 	}
-	slices.SortStableFunc(a.Header, func(f, g Field) int { return strings.Compare(f.Name, g.Name) })
+	slices.SortStableFunc(fields, func(f, g Field) int { return strings.Compare(f.Name, g.Name) })
+	return fields
 }
 
 // read decides what a reply is. Its body came as far as readErr, nil for whole.

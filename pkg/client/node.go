@@ -76,6 +76,7 @@ func (n Node) prepare(method, path string) *Prepared {
 		at.RawPath = strings.TrimSuffix(at.RawPath, "/") + path
 	}
 	p := &Prepared{Node: n, Method: method, URL: &at}
+	p.Header = make([]Field, 0, 3+len(n.Header))
 	if !n.Key.IsZero() && n.Auth != "" {
 		field := Field{Name: n.Auth, Secret: n.Key}
 		if strings.EqualFold(n.Auth, "authorization") {

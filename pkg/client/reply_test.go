@@ -395,7 +395,7 @@ func TestRecord(t *testing.T) {
 			t.Errorf("phases of %s in a latency of %s", parts, at.Latency)
 		}
 		var lines []string
-		for _, f := range at.Header {
+		for _, f := range at.Header() {
 			if f.Name != "date" && f.Name != "content-length" && f.Name != "content-type" {
 				lines = append(lines, f.Name+": "+f.Public())
 			}

@@ -4,6 +4,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -25,6 +26,10 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// MaxBody is the most bytes of a body that are read, after decompression. 0 is DefaultMaxBody.
 	MaxBody int64
+	// Cold makes a new connection for each request and keeps none.
+	Cold bool
+	// Connections is the most that are kept open for a next request. 0 is 64.
+	Connections int
 	// Dial replaces the network, for a node inside this process. The checks on plain http do not apply to it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -51,7 +56,8 @@ func New(o Options) (http.RoundTripper, error) {
 		TLSClientConfig:        tlsConfig,
 		DisableCompression:     true, // a server that was not asked cannot send a bomb; capped bounds one that does
 		MaxResponseHeaderBytes: MaxHeader,
-		MaxIdleConnsPerHost:    64,
+		DisableKeepAlives:      o.Cold,
+		MaxIdleConnsPerHost:    cmp.Or(o.Connections, 64),
 		IdleConnTimeout:        90 * time.Second,
 	}
 	if o.ConnectTimeout > 0 {

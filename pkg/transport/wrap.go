@@ -3,12 +3,10 @@ package transport
 import (
 	"compress/gzip"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,15 +33,9 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &guard.PlainHTTPError{Host: t.options.Target.Host}
 	}
 	var failed atomic.Bool // set by the goroutine that dials
-	ctx := httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
-		TLSHandshakeDone: func(_ tls.ConnectionState, err error) { failed.Store(err != nil) },
-	})
-	// With GetBody net/http would replay the request on its own on a stale connection, uncounted and unseen; with an
-	// Idempotency-Key it would do so after bytes were written. A clone, since a RoundTripper may not change its request.
-	r = r.Clone(ctx)
-	r.GetBody = nil
-	r.Header.Del("Idempotency-Key")
-	r.Header.Del("X-Idempotency-Key")
+	// A copy, since a RoundTripper may not change its request.
+	r = r.WithContext(observe(r.Context(), nil, func(err error) { failed.Store(err != nil) }))
+	singular(r)
 	resp, err := t.next.RoundTrip(r)
 	if err != nil {
 		var trust *guard.TrustError
@@ -60,6 +52,18 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp.Body = http.NoBody
 	}
 	return resp, nil
+}
+
+// singular takes away what would let net/http replay the request on its own, uncounted and unseen: with GetBody it would
+// on a stale connection, and with an Idempotency-Key even after bytes were written.
+func singular(r *http.Request) {
+	r.GetBody = nil
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if r.Header[name] != nil {
+			r.Header = r.Header.Clone()
+			r.Header.Del(name)
+		}
+	}
 }
 
 // CloseIdleConnections ends the connections that wait for a next request.
@@ -91,10 +95,7 @@ func (c *connectDeadline) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	late := &ConnectTimeoutError{Host: r.URL.Host, Timeout: c.timeout}
 	timer := time.AfterFunc(c.timeout, func() { cancel(late) })
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { timer.Stop() },
-	})
-	resp, err := c.next.RoundTrip(r.WithContext(ctx))
+	resp, err := c.next.RoundTrip(r.WithContext(observe(ctx, func() { timer.Stop() }, nil)))
 	timer.Stop()
 	if err != nil {
 		cause := context.Cause(ctx)

@@ -1,7 +1,5 @@
 package wire
 
-import "strings"
-
 // Answer is a whole answer.
 type Answer struct {
 	ID         string
@@ -67,14 +65,14 @@ func (a *Answer) complete(in object) *NotAnswerError {
 }
 
 func (a *Answer) messages(in object) *NotAnswerError {
-	var blocks []part
-	if !in.read("content", &blocks) || blocks == nil {
+	said, ok := texts(in["content"])
+	if !ok {
 		return &NotAnswerError{Reason: "no content in the answer"}
 	}
 	if unfinished(in, "stop_reason") {
 		return &NotAnswerError{Reason: "an unfinished answer: stop_reason is null"}
 	}
-	a.Text, a.StopReason, a.Usage = join(blocks), text(in, "stop_reason"), usage(in)
+	a.Text, a.StopReason, a.Usage = said, text(in, "stop_reason"), usage(in)
 	return nil
 }
 
@@ -100,35 +98,65 @@ func (a *Answer) chat(in object) *NotAnswerError {
 	return nil
 }
 
-// part is one block of a content array.
-type part struct {
-	Type string `json:"type"`
-	Text string `json:"text"`
+// texts puts the texts of a content array together; what is no text, such as thinking, is not of the answer. It reports
+// false for what is no array of blocks.
+func texts(raw []byte) (string, bool) {
+	l := lexer{b: raw}
+	if !l.enter('[') {
+		return "", false
+	}
+	var all []byte
+	for l.more(']') {
+		said, ok := block(&l)
+		if !ok {
+			return "", false
+		}
+		all = append(all, said...)
+	}
+	return string(all), l.whole()
 }
 
-// join puts the texts of a content array together; what is no text, such as thinking, is not of the answer.
-func join(parts []part) string {
-	var b strings.Builder
-	for _, p := range parts {
-		if p.Type == "text" {
-			b.WriteString(p.Text)
+// block reads one block and gives its text, if it is one of type text. null is an empty block, and any other value none.
+func block(l *lexer) (said []byte, ok bool) {
+	if l.peek() == 'n' {
+		return nil, l.value() != nil
+	}
+	if !l.enter('{') {
+		return nil, false
+	}
+	var kind, words []byte
+	for name, ok := l.member(); ok; name, ok = l.member() {
+		switch string(name) {
+		case "type":
+			kind = l.value()
+		case "text":
+			words = l.value()
+		default:
+			l.value()
 		}
 	}
-	return b.String()
+	if !textOrNull(kind) || !textOrNull(words) {
+		return nil, false
+	}
+	if string(unquote(kind)) != "text" {
+		return nil, true
+	}
+	return unquote(words), true
 }
+
+// textOrNull reports whether a raw value is a string, null or not there.
+func textOrNull(raw []byte) bool { return len(raw) == 0 || isText(raw) || string(raw) == "null" }
 
 // content reads a chat message's content: a string, null, or an array of parts.
 func content(message object) (string, bool) {
-	var whole *string
-	if message.read("content", &whole) {
-		if whole == nil {
-			return "", true
-		}
-		return *whole, true
+	raw, there := message["content"]
+	switch {
+	case !there:
+		return "", false
+	case textOrNull(raw):
+		return string(unquote(raw)), true
 	}
-	var parts []part
-	ok := message.read("content", &parts)
-	return join(parts), ok
+	return texts(raw)
 }
 
 // unfinished reports whether a stop reason is null, which is what servers send while an answer is still being written.

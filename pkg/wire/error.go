@@ -85,6 +85,9 @@ func (e *NotAnswerError) Hint() string {
 // readError reads an error object, or an error that is a bare string. A code may be a number.
 func readError(raw json.RawMessage) *APIError {
 	e := &APIError{}
+	if len(raw) == 0 {
+		return e
+	}
 	if json.Unmarshal(raw, &e.Message) == nil {
 		return e
 	}

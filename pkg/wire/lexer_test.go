@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // values are JSON texts, whole and broken, that the grammar decides on.
@@ -65,6 +66,7 @@ func FuzzField(f *testing.F) {
 			t.Fatalf("%q: the value is %q", data, raw)
 		}
 		fields, isObject := parse(data)
+		sameObject(t, data, fields, isObject)
 		isObject = isObject && !bytes.HasPrefix(data, bom)
 		for _, api := range APIs() {
 			var c chunk
@@ -138,6 +140,71 @@ func firstChoice(fields object) object {
 
 // FuzzStream holds that nothing but a terminal event makes an answer whole, by a reading of the events that shares
 // nothing with the stream's own but their framing.
+// sameObject holds parse to what encoding/json reads.
+func sameObject(t *testing.T, data []byte, got object, isObject bool) {
+	t.Helper()
+	var want object
+	failed := json.Unmarshal(bytes.TrimPrefix(data, bom), &want)
+	if isObject != (failed == nil && want != nil) {
+		t.Fatalf("%q: an object: %v, and encoding/json says %v, %v", data, isObject, want, failed)
+	}
+	if !utf8.Valid(data) || !isObject {
+		return // encoding/json alters names that are not UTF-8; none that anybody asks for is
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%q: %d fields, want %d", data, len(got), len(want))
+	}
+	for name, raw := range want {
+		if string(got[name]) != string(raw) {
+			t.Fatalf("%q: %q is %q, want %q", data, name, got[name], raw)
+		}
+		var said string
+		if json.Unmarshal(raw, &said) != nil {
+			said = ""
+		}
+		if text(got, name) != said {
+			t.Fatalf("%q: the text of %q is %q, want %q", data, name, text(got, name), said)
+		}
+	}
+}
+
+// FuzzTexts holds the reading of content blocks to what encoding/json makes of them.
+func FuzzTexts(f *testing.F) {
+	for _, raw := range []string{
+		`[]`, `null`, `[null]`, `[{"type":"text","text":"a"},{"type":"thinking","text":"b"},{"type":"text","text":"\u4f60c"}]`,
+		`[{"type":1}]`, `[{"text":"no type"}]`, `[1]`, `{"type":"text"}`, `[{"type":"text","text":null,"x":[{}]}] `, `[{"type":"text","text":"a","text":"b"}]`,
+	} {
+		f.Add([]byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if !json.Valid(raw) || !utf8.Valid(raw) {
+			return // a body that is no JSON never comes so far
+		}
+		want, wantOK := "", false
+		var blocks []map[string]json.RawMessage
+		if json.Unmarshal(raw, &blocks) == nil && blocks != nil {
+			wantOK = true
+			for _, b := range blocks {
+				var kind, words string
+				for name, into := range map[string]*string{"type": &kind, "text": &words} {
+					if b[name] != nil && json.Unmarshal(b[name], into) != nil {
+						wantOK = false
+					}
+				}
+				if kind == "text" {
+					want += words
+				}
+			}
+		}
+		if !wantOK {
+			want = ""
+		}
+		if got, ok := texts(raw); got != want || ok != wantOK {
+			t.Fatalf("%q: %q, %v, want %q, %v", raw, got, ok, want, wantOK)
+		}
+	})
+}
+
 func FuzzStream(f *testing.F) {
 	for i, api := range APIs() {
 		f.Add(recorded(f, api), uint8(i))

@@ -52,8 +52,8 @@ func (a API) check(httpStatus int, body []byte) (object, error) {
 	return fields, nil
 }
 
-// object holds the fields of a JSON object by their exact names: encoding/json's structs would match any case, which
-// the script's jq did not.
+// object holds the raw fields of a JSON object by their exact names: encoding/json's structs would match any case, which
+// the script's jq did not. They are parts of the body.
 type object map[string]json.RawMessage
 
 // bom is the byte order mark, which some servers put before their JSON and jq skips.
@@ -61,11 +61,22 @@ var bom = []byte("\xef\xbb\xbf")
 
 // parse reads one JSON object. Anything else, data behind the object included, is none.
 func parse(body []byte) (object, bool) {
-	var fields object
-	if json.Unmarshal(bytes.TrimPrefix(body, bom), &fields) != nil {
+	l := lexer{b: bytes.TrimPrefix(body, bom)}
+	if !l.enter('{') {
 		return nil, false
 	}
-	return fields, fields != nil
+	fields := object{}
+	for {
+		name, ok := l.member()
+		if !ok {
+			break
+		}
+		fields[string(name)] = l.value()
+	}
+	if !l.whole() {
+		return nil, false
+	}
+	return fields, true
 }
 
 // read decodes a field into v and reports whether it is there and fits.
@@ -75,13 +86,7 @@ func (o object) read(name string, v any) bool {
 }
 
 // text is a field that is a string, "" where it is not.
-func text(o object, name string) string {
-	var s string
-	if !o.read(name, &s) {
-		return ""
-	}
-	return s
-}
+func text(o object, name string) string { return string(unquote(o[name])) }
 
 // statedStatus reads a .status: a whole number (in any JSON spelling) or a string of digits. Absent or null, it is not
 // stated. Anything else is not readable. A number too large to be a status is some other status than 200: -1.
