@@ -121,44 +121,63 @@ func shrink(widths []int, width, keep int) {
 	}
 }
 
-// Wrap breaks a text at words so that no line passes the width; the lines that it makes begin with indent spaces. A
-// word longer than a line is broken too.
+// Wrap breaks a text at spaces so that no line passes the width; the lines that it makes begin with indent spaces. A
+// number stays with the word behind it, a name is not broken at a hyphen, and only a word that is longer than a line is
+// broken inside.
 func Wrap(text string, width, indent int) string {
 	if width-indent < narrowest {
 		return text // the terminal breaks it as well as anything would
 	}
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = wrapLine(line, width, indent)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func wrapLine(line string, width, indent int) string {
+	margin := "\n" + strings.Repeat(" ", indent)
 	var b strings.Builder
-	for i, line := range strings.Split(text, "\n") {
-		if i > 0 {
-			b.WriteString("\n")
-		}
-		first, rest, more := strings.Cut(ansi.Wrap(line, width, " "), "\n")
-		b.WriteString(first)
-		if !more {
+	room := width // what is left of this line
+	for i, word := range phrases(line) {
+		wide := lipgloss.Width(word)
+		if i > 0 && 1+wide <= room {
+			b.WriteString(" " + word)
+			room -= 1 + wide
 			continue
 		}
-		rest = ansi.Wrap(strings.ReplaceAll(rest, "\n", " "), width-indent, " ")
-		for _, wrapped := range strings.Split(rest, "\n") {
-			b.WriteString("\n" + strings.Repeat(" ", indent) + wrapped)
+		if i > 0 {
+			b.WriteString(margin)
+			room = width - indent
 		}
+		if wide > room {
+			word = strings.ReplaceAll(ansi.Hardwrap(word, width-indent, true), "\n", margin)
+			wide = lipgloss.Width(word[strings.LastIndexByte(word, '\n')+1:])
+			room = width
+		}
+		b.WriteString(word)
+		room -= wide
 	}
 	return b.String()
 }
 
-// Cut shortens a text to so many columns, with an ellipsis where something is missing.
-func Cut(text string, columns int) string {
-	if lipgloss.Width(text) <= columns {
-		return text
-	}
-	var b strings.Builder
-	used := 0
-	for _, r := range text {
-		w := lipgloss.Width(string(r))
-		if used+w > columns-1 {
-			break
+// phrases are the parts of a line that stay whole: its words, each number with the word that follows it.
+func phrases(line string) []string {
+	var all []string
+	for word := range strings.SplitSeq(line, " ") {
+		if last := len(all) - 1; last >= 0 && numeric(all[last]) {
+			all[last] += " " + word
+			continue
 		}
-		b.WriteRune(r)
-		used += w
+		all = append(all, word)
 	}
-	return b.String() + "…"
+	return all
 }
+
+// numeric reports whether a word is a number, or the two of an interval.
+func numeric(word string) bool {
+	return strings.Trim(word, "(0123456789.–") == "" && strings.ContainsAny(word, "0123456789")
+}
+
+// Cut shortens a text to so many columns, with an ellipsis where something is missing.
+func Cut(text string, columns int) string { return ansi.Truncate(text, columns, "…") }

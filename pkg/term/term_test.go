@@ -84,6 +84,25 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+func TestWrapWords(t *testing.T) {
+	for _, tt := range []struct {
+		line          string
+		width, indent int
+		want          string
+	}{
+		{"a node in us-east-1 took 98 % of it", 14, 2, "a node in\n  us-east-1\n  took 98 % of\n  it"},
+		{"one two", 80, 2, "one two"},
+		{"https://hongkong.example.com", 12, 2, "https://ho\n  ngkong.exa\n  mple.com"},
+		{"香港代理节点香港代理节点", 12, 0, "香港代理节点\n香港代理节点"},
+		{"two words", 3, 2, "two words"},
+		{"", 20, 2, ""},
+	} {
+		if got := Wrap(tt.line, tt.width, tt.indent); got != tt.want {
+			t.Errorf("%q at %d: %q, want %q", tt.line, tt.width, got, tt.want)
+		}
+	}
+}
+
 func TestCut(t *testing.T) {
 	for _, test := range []struct {
 		text    string
@@ -95,7 +114,8 @@ func TestCut(t *testing.T) {
 		{"香港代理", 5, "香港…"},
 		{"香港代理", 4, "香…"},
 		{"hello", 1, "…"},
-		{"hello", 0, "…"},
+		{"hello", 0, ""},
+		{"☺️☺️☺️☺️☺️", 5, "☺️☺️…"},
 		{"", 0, ""},
 	} {
 		if got := Cut(test.text, test.columns); got != test.want {

@@ -1,0 +1,80 @@
+package term
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// Live is a block of lines at the end of a terminal that is drawn again and again in place, from the start of a row on.
+// On a pipe or a plain stream it draws nothing. One goroutine uses it, and whoever writes to the terminal meanwhile calls
+// Clear first.
+type Live struct {
+	Stream
+	// MaxHeight is the most lines that are shown, the first of those drawn; 0 shows all. A block that is not lower than
+	// the screen cannot be drawn over: its top has scrolled away.
+	MaxHeight int
+
+	drawn int // lines above the cursor that are the block's
+}
+
+// The moves that a block needs. All are relative: nothing has to be asked of the terminal.
+const (
+	lineStart  = "\r"
+	clearRest  = "\x1b[K" // of the line
+	clearBelow = "\x1b[J"
+)
+
+// Draw shows the lines in place of those that were drawn before, and leaves the cursor below them. Each is cut to what
+// fits into one row, so that the rows can be counted; the last column stays free, since some terminals go on to the next
+// row when it is filled. A terminal that takes no more is not an error.
+func (l *Live) Draw(lines []string) {
+	if !l.TTY || l.Plain {
+		return
+	}
+	if l.MaxHeight > 0 && len(lines) > l.MaxHeight {
+		lines = lines[:l.MaxHeight]
+	}
+	var b strings.Builder
+	b.WriteString(l.up())
+	for _, line := range lines {
+		// Text first and then the rest of the row: cleared before, it would flicker.
+		b.WriteString(ansi.Truncate(oneRow(line), max(0, l.Width-1), "…") + clearRest + "\n")
+	}
+	if len(lines) < l.drawn {
+		b.WriteString(clearBelow)
+	}
+	l.drawn = len(lines)
+	l.write(b.String())
+}
+
+// Clear takes the block away and leaves the cursor where it began.
+func (l *Live) Clear() { l.Draw(nil) }
+
+// up moves to the beginning of the block.
+func (l *Live) up() string {
+	if l.drawn == 0 {
+		return ""
+	}
+	return lineStart + "\x1b[" + strconv.Itoa(l.drawn) + "A"
+}
+
+// write is one call, so that no half of a block is ever seen.
+func (l *Live) write(text string) {
+	if text != "" {
+		_, _ = io.WriteString(l.Stream, text) // a closed terminal shows nothing, and is no reason to end what goes on
+	}
+}
+
+// oneRow makes a space of whatever would leave the row or is not as wide as it counts: a line end, a tab, a backspace.
+// Escapes stay, since styles are made of them.
+func oneRow(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\x1b' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, line)
+}

@@ -1,0 +1,162 @@
+package term
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// calls keeps what each call of Write was given.
+type calls []string
+
+func (c *calls) Write(p []byte) (int, error) {
+	*c = append(*c, string(p))
+	return len(p), nil
+}
+
+func TestLive(t *testing.T) {
+	const k = "\x1b[K\n"
+	for name, test := range map[string]struct {
+		width, height int
+		draws         [][]string
+		want          []string
+	}{
+		"over itself": {
+			20, 0,
+			[][]string{{"one", "two"}, {"three", "four"}},
+			[]string{"one" + k + "two" + k, "\r\x1b[2Athree" + k + "four" + k},
+		},
+		"more lines": {
+			20, 0,
+			[][]string{{"one"}, {"one", "two", ""}},
+			[]string{"one" + k, "\r\x1b[1Aone" + k + "two" + k + k},
+		},
+		"fewer lines": {
+			20, 0,
+			[][]string{{"one", "two", "three"}, {"four"}, {"five"}},
+			[]string{"one" + k + "two" + k + "three" + k, "\r\x1b[3Afour" + k + "\x1b[J", "\r\x1b[1Afive" + k},
+		},
+		"cleared": {
+			20, 0,
+			[][]string{nil, {"one", "two"}, nil, nil, {"three"}},
+			[]string{"one" + k + "two" + k, "\r\x1b[2A\x1b[J", "three" + k},
+		},
+		"too high": {
+			20, 2,
+			[][]string{{"one", "two", "three"}, {"four", "five"}},
+			[]string{"one" + k + "two" + k, "\r\x1b[2Afour" + k + "five" + k},
+		},
+		"too wide": {
+			9, 0,
+			[][]string{{"12345678", "123456789", "香港代理", "香港代理x", "a香港代理", "👩‍💻👩‍💻👩‍💻👩‍💻👩‍💻", "é́́1234567"}},
+			[]string{"12345678" + k + "1234567…" + k + "香港代理" + k + "香港代…" + k + "a香港代…" + k + "👩‍💻👩‍💻👩‍💻…" + k + "é́́1234567" + k},
+		},
+		"styles": {
+			6, 0,
+			[][]string{{"\x1b[32m香港代理\x1b[0m", "\x1b[1m12345\x1b[0m", "a\x1b[31mbcdef\x1b[0mgh\x1b[2m\x1b[0m"}},
+			[]string{"\x1b[32m香港…\x1b[0m" + k + "\x1b[1m12345\x1b[0m" + k + "a\x1b[31mbcd…\x1b[0m\x1b[2m\x1b[0m" + k},
+		},
+		"controls": {
+			20, 0,
+			[][]string{{"a\nb\tc\rd\be\u009bf\x00g\x7f\xff"}},
+			[]string{"a b c d e f g �" + k},
+		},
+		"width 2": {2, 0, [][]string{{"香", "ab", "a"}}, []string{"…" + k + "…" + k + "a" + k}},
+		"width 1": {1, 0, [][]string{{"香", "a", ""}, {"b"}}, []string{k + k + k, "\r\x1b[3A" + k + "\x1b[J"}},
+		"width 0": {0, 0, [][]string{{"a"}}, []string{k}},
+	} {
+		var out calls
+		live := Live{Stream: Stream{&out, Facts{TTY: true, Width: test.width}}, MaxHeight: test.height}
+		for _, lines := range test.draws {
+			live.Draw(lines)
+		}
+		if !slices.Equal(out, test.want) {
+			t.Errorf("%s: written\n%q, want\n%q", name, []string(out), test.want)
+		}
+	}
+}
+
+// TestLiveElsewhere holds it to write nothing where cursor moves are not understood, and to survive a closed terminal.
+func TestLiveElsewhere(t *testing.T) {
+	for _, facts := range []Facts{{Plain: true, Width: 80}, {TTY: true, Plain: true, Width: 80}, {Width: 80}} {
+		var out bytes.Buffer
+		live := Live{Stream: Stream{&out, facts}}
+		live.Draw([]string{"a"})
+		live.Clear()
+		if out.Len() > 0 {
+			t.Errorf("%+v: %q", facts, out.String())
+		}
+	}
+	live := Live{Stream: Stream{closed{}, Facts{TTY: true, Width: 80}}}
+	live.Draw([]string{"a"})
+	live.Clear()
+}
+
+// screen is a terminal that knows what Live writes. It fails on anything else.
+type screen struct {
+	t           *testing.T
+	rows        []string
+	row, column int
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	rest := string(p)
+	for rest != "" {
+		sequence, width, size, _ := ansi.DecodeSequence(rest, ansi.NormalState, nil)
+		rest = rest[size:]
+		if s.row == len(s.rows) && (sequence == clearRest || width > 0) {
+			s.rows = append(s.rows, "")
+		}
+		var up int
+		switch {
+		case sequence == "\r":
+			s.column = 0
+		case sequence == "\n":
+			s.row, s.column = s.row+1, 0
+		case sequence == clearRest:
+			s.rows[s.row] = ansi.Truncate(s.rows[s.row], s.column, "")
+		case sequence == clearBelow && s.column == 0:
+			s.rows = s.rows[:min(s.row, len(s.rows))]
+		case width > 0: // it overwrites: the row keeps what lies to the right
+			s.rows[s.row] = ansi.Truncate(s.rows[s.row], s.column, "") + sequence + ansi.TruncateLeft(s.rows[s.row], s.column+width, "")
+			s.column += width
+		default:
+			if n, err := fmt.Sscanf(sequence, "\x1b[%dA", &up); n != 1 || err != nil || up > s.row {
+				s.t.Errorf("in row %d: %q", s.row, sequence)
+			}
+			s.row -= up
+		}
+	}
+	return len(p), nil
+}
+
+// TestLiveOnAScreen draws blocks of every height after every other under a line that is not its own.
+func TestLiveOnAScreen(t *testing.T) {
+	s := &screen{t: t, rows: []string{"$ ferry bench"}, row: 1}
+	live := Live{Stream: Stream{s, Facts{TTY: true, Width: 11}}, MaxHeight: 5}
+	for from := range 8 {
+		for to := range 8 {
+			for _, height := range []int{from, to} {
+				var lines, want []string
+				for i := range height {
+					lines = append(lines, fmt.Sprintf("%s%d/%d", strings.Repeat("香", i), from, to))
+				}
+				for _, line := range lines[:min(height, 5)] {
+					want = append(want, ansi.Truncate(line, 10, "…"))
+				}
+				live.Draw(lines)
+				if !slices.Equal(s.rows, append([]string{"$ ferry bench"}, want...)) || s.row != 1+len(want) || s.column != 0 {
+					t.Fatalf("%d rows after %d: row %d, column %d of %q", to, from, s.row, s.column, s.rows)
+				}
+			}
+		}
+	}
+	live.Clear()
+	if len(s.rows) != 1 || s.row != 1 || s.column != 0 {
+		t.Errorf("cleared: row %d of %q", s.row, s.rows)
+	}
+}

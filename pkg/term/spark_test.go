@@ -1,0 +1,116 @@
+package term
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestSpark(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, test := range []struct {
+		values  []float64
+		columns int
+		want    string
+	}{
+		{[]float64{1, 2, 3, 4, 5, 6, 7, 8}, 8, "▁▂▃▄▅▆▇█"},
+		{[]float64{8, 1}, 8, "█▁"},
+		{[]float64{-1000, 1, 2, 3, 4, 5, 6, 7, 8}, 8, "▁▂▃▄▅▆▇█"}, // the scale is of what is shown
+		{[]float64{0, 100, 50}, 2, "█▁"},
+		{[]float64{800, 805, 3200}, 9, "▁▁█"},
+		{[]float64{7, 7, 7}, 9, "▄▄▄"},
+		{[]float64{7}, 1, "▄"},
+		{[]float64{1, nan, 2, nan}, 9, "▁ █ "},
+		{[]float64{nan, nan}, 9, "  "},
+		{[]float64{nan, 3}, 9, " ▄"},
+		{[]float64{1, inf, 2, -inf}, 9, "▁██▁"},
+		{[]float64{-math.MaxFloat64, 0, math.MaxFloat64}, 9, "▁▅█"},
+		{[]float64{1, 2}, 0, ""},
+		{[]float64{1, 2}, -1, ""},
+		{nil, 9, ""},
+	} {
+		if got := Spark(test.values, test.columns); got != test.want {
+			t.Errorf("Spark(%v, %d) = %q, want %q", test.values, test.columns, got, test.want)
+		}
+	}
+}
+
+func TestHistogram(t *testing.T) {
+	many := append(make([]float64, 1000), 5)
+	for _, test := range []struct {
+		sorted    []float64
+		low, high float64
+		columns   int
+		want      string
+	}{
+		{[]float64{0, 1, 1, 2, 2, 2, 2, 3, 9}, 0, 10, 10, "▂▄█▂.....▂"},
+		{[]float64{0, 10}, 0, 10, 5, "█...█"}, // the end of the axis belongs to the last cell
+		{[]float64{2, 4}, 0, 10, 5, ".██.."},  // and a border to the cell that begins there
+		{many, 0, 10, 4, "█.▁."},
+		{[]float64{-5, 5, 50, 60}, 0, 10, 4, "▄.▄█"},
+		{[]float64{math.Inf(-1), 1, math.NaN(), math.Inf(1)}, 0, 10, 4, "█..▄"},
+		{[]float64{3, 3}, 3, 3, 5, "..█.."},
+		{[]float64{3}, 9, 3, 1, "█"},
+		{[]float64{3}, math.NaN(), 3, 2, ".█"},
+		{[]float64{-math.MaxFloat64, 0, math.MaxFloat64}, -math.MaxFloat64, math.MaxFloat64, 3, "███"},
+		{nil, 0, 10, 4, "...."},
+		{[]float64{1}, 0, 10, 0, ""},
+		{[]float64{1}, 0, 10, -1, ""},
+	} {
+		if got := Histogram(test.sorted, test.low, test.high, test.columns); got != test.want {
+			t.Errorf("Histogram(%.9v, %v, %v, %d) = %q, want %q", test.sorted, test.low, test.high, test.columns, got, test.want)
+		}
+	}
+}
+
+func TestBar(t *testing.T) {
+	for _, test := range []struct {
+		done, total, columns int
+		want                 string
+	}{
+		{0, 10, 10, "──────────"},
+		{3, 10, 10, "━━━───────"},
+		{7, 20, 10, "━━━╾──────"},
+		{10, 10, 10, "━━━━━━━━━━"},
+		{99, 100, 10, "━━━━━━━━━╾"},
+		{math.MaxInt - 1, math.MaxInt, 3, "━━╾"},
+		{1, 2, 1, "╾"},
+		{11, 10, 4, "━━━━"},
+		{-1, 10, 4, "────"},
+		{0, 0, 4, "────"},
+		{1, 0, 4, "────"},
+		{1, 2, 0, ""},
+		{1, 2, -3, ""},
+	} {
+		if got := Bar(test.done, test.total, test.columns); got != test.want {
+			t.Errorf("Bar(%d, %d, %d) = %q, want %q", test.done, test.total, test.columns, got, test.want)
+		}
+	}
+}
+
+// FuzzPlots holds every plot to its columns, whatever the values are, and a histogram to show every cell that is not
+// empty and one that is full.
+func FuzzPlots(f *testing.F) {
+	f.Add(1.0, 2.0, 3.0, 0.0, 4.0, 8)
+	f.Add(2e-323, 2.5e-323, 1.5e-323, 5e-324, 1.5e-323, 70)
+	f.Add(math.NaN(), math.Inf(1), math.Inf(-1), -math.MaxFloat64, math.MaxFloat64, 2)
+	f.Fuzz(func(t *testing.T, a, b, c, low, high float64, columns int) {
+		columns = min(columns, 500)
+		values := []float64{a, b, c}
+		if got, want := utf8.RuneCountInString(Spark(values, columns)), min(3, max(0, columns)); got != want {
+			t.Errorf("a sparkline of %d columns, want %d", got, want)
+		}
+		plot := Histogram(values, low, high, columns)
+		if got := utf8.RuneCountInString(plot); got != max(0, columns) {
+			t.Errorf("a histogram of %d columns, want %d", got, columns)
+		}
+		some := a == a || b == b || c == c
+		if columns > 0 && strings.ContainsRune(plot, '█') != some {
+			t.Errorf("%v is %q", values, plot)
+		}
+		if got := utf8.RuneCountInString(Bar(int(int64(a)), int(int64(b)), columns)); got != max(0, columns) {
+			t.Errorf("a bar of %d columns, want %d", got, columns)
+		}
+	})
+}
