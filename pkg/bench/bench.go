@@ -1,0 +1,141 @@
+// Package bench owns the measuring of nodes against each other: the schedule of a run, its samples, the statistics over
+// them, the comparison of nodes and the thresholds, and the format of a saved run. It knows a [Target], a function that
+// makes one request and says what came of it, and refuses to know HTTP, prompts, keys, terminals and report formats. It
+// never averages a failure in, and calls nothing different that the samples do not show to be.
+package bench
+
+import (
+	"context"
+	"time"
+)
+
+// Schema is the version of saved runs and of the JSON report.
+const Schema = 1
+
+// Connection says on what kind of connection a request goes.
+type Connection string
+
+// The kinds of connection.
+const (
+	// Cold is a new connection for each request, as each run of curl pays for one.
+	Cold Connection = "cold"
+	// Reused is a connection that an earlier request left open.
+	Reused Connection = "reused"
+)
+
+// Node is one contestant: a node over one kind of connection. Measured over both kinds, a node is two contestants.
+type Node struct {
+	Name       string     `json:"node"`
+	Label      string     `json:"label,omitempty"`
+	Host       string     `json:"url_host"`
+	API        string     `json:"api"`
+	Model      string     `json:"model"`
+	Connection Connection `json:"connection"`
+}
+
+// Request is what a Target is asked to do.
+type Request struct {
+	// Round counts from 0; requests of the same round are compared with each other. Warm-up rounds are below 0.
+	Round int
+	// Nonce differs in every request and always has the same length.
+	Nonce string
+}
+
+// Target makes one request, with all its attempts, and says what came of it.
+type Target func(ctx context.Context, r Request) Outcome
+
+// Outcome is what came of one request.
+type Outcome struct {
+	// Started is when the first attempt began; a wait for a rate limit of the client's own lies before it.
+	Started time.Time
+	// Latency runs from there to the last byte of the whole answer, or to the failure. Waits between attempts are part of
+	// it; waits for a rate limit of the client's own are not.
+	Latency time.Duration
+	// TTFT runs from the start to the first text of a stream; 0 without a stream or a text.
+	TTFT time.Duration
+	// Phases are those of the last attempt.
+	Phases Phases
+	// OutputTokens are the answer's, 0 where the node does not say. Billed is what is to be counted against a cap on
+	// tokens.
+	OutputTokens, Billed int64
+	// Class is the kind of failure, "" after a success; Detail says it in words, without secrets.
+	Class, Detail string
+	// Attempts is how many were made, at least 1; Earlier are those before the last.
+	Attempts int
+	Earlier  []Attempt
+	// Final says that the node will refuse every further request (401, 403): its part of the run is over.
+	Final bool
+	// Fresh says that a request that was to go over a kept connection went over a new one.
+	Fresh bool
+	// Cancelled says that the run itself ended the request: it is not counted.
+	Cancelled bool
+}
+
+// Attempt is a failed attempt that was followed by another.
+type Attempt struct {
+	Class   string
+	Latency time.Duration
+}
+
+// Phases are the parts of an attempt. What a kept connection saved is 0.
+type Phases struct {
+	DNS, Connect, TLS, Wait, Transfer time.Duration
+}
+
+// Clock tells the time and waits. Its times carry a monotonic reading.
+type Clock interface {
+	Now() time.Time
+	// Sleep waits d or until ctx ends, whose error it then returns.
+	Sleep(ctx context.Context, d time.Duration) error
+}
+
+// Header says what a run was: it heads the saved run and the report.
+type Header struct {
+	Schema int `json:"schema"`
+	// ID is the run's own random name: it keeps the rounds of merged runs apart.
+	ID      string    `json:"id"`
+	Started time.Time `json:"started"`
+	// Vantage is the place that the run was made from, as its user calls it.
+	Vantage string `json:"vantage,omitempty"`
+	// PromptSHA256 is of the prompt without its nonce, in hexadecimal.
+	PromptSHA256 string `json:"prompt_sha256"`
+	MaxTokens    int    `json:"max_tokens"`
+	// Requests is the plan's rounds, 0 where Duration bounded the run.
+	Requests    int           `json:"requests"`
+	Duration    time.Duration `json:"duration_ns,omitempty"`
+	Concurrency int           `json:"concurrency"`
+	// Rate is in requests per second and node; 0 is a closed loop.
+	Rate     float64 `json:"rate,omitempty"`
+	Warmup   int     `json:"warmup"`
+	Attempts int     `json:"attempts"`
+	Stream   bool    `json:"stream"`
+	// Connections is cold, reused or both.
+	Connections string `json:"connections"`
+	Seed        uint64 `json:"seed"`
+	// Precision ends the run once every interval is that tight, as a share (0.05 is ±5 %); 0 never does.
+	Precision float64 `json:"precision,omitempty"`
+	// Proxy is the proxy's address without its user, "" for none.
+	Proxy string `json:"proxy,omitempty"`
+	// Program is the version of ferry that ran it.
+	Program string `json:"program"`
+	// Reference is the name of the node that the others are compared with.
+	Reference string `json:"reference"`
+	Nodes     []Node `json:"nodes"`
+}
+
+// Run is what was measured.
+type Run struct {
+	Header Header
+	// Series has one entry for each of Header.Nodes, in the same order.
+	Series []*Series
+	// Elapsed runs from the first counted request to the end of the last.
+	Elapsed time.Duration
+	// Stopped says why the run ended before its plan did, "" where it did not: "interrupted", "max tokens", "precision".
+	Stopped string
+	// SchedulingDelay is how late this process ran what was ready to run, at the 99th percentile; 0 where nobody measured.
+	SchedulingDelay time.Duration
+	// ClockJump is how far the wall clock moved against the monotonic one while the run went on.
+	ClockJump time.Duration
+	// Notes say what a reader of the file should know, such as that its last line was cut.
+	Notes []string
+}

@@ -1,0 +1,336 @@
+package bench
+
+import (
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+)
+
+// draws are values of the given kind: continuous ones, coarse ones with many ties, or ones with ties and zeros.
+func draws(random *rand.Rand, kind, n int) []float64 {
+	values := make([]float64, n)
+	shift := random.NormFloat64() / 2
+	for i := range values {
+		values[i] = random.NormFloat64() + shift
+		switch kind {
+		case 1:
+			values[i] = math.Copysign(math.Ceil(math.Abs(values[i])*4), values[i])
+		case 2:
+			values[i] = math.Round(values[i] * 2)
+		}
+	}
+	return values
+}
+
+// listed are all sums, the slow way.
+func listed(a walshSums) []float64 {
+	var sums []float64
+	for i := range a {
+		for j := i; j < len(a); j++ {
+			sums = append(sums, a[i]+a[j])
+		}
+	}
+	slices.Sort(sums)
+	return sums
+}
+
+func TestWalshSums(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 3))
+	for n := 1; n <= 30; n++ {
+		for kind := range 3 {
+			a := walshSums(slices.Sorted(slices.Values(draws(random, kind, n))))
+			all := listed(a)
+			if a.size() != len(all) {
+				t.Fatalf("%d values have %d sums, not %d", n, len(all), a.size())
+			}
+			for i, want := range all {
+				if got := a.kth(i + 1); got != want {
+					t.Fatalf("sum %d of %v is %v, want %v", i+1, a, got, want)
+				}
+			}
+			if got, want := a.median(), median(all); got != want {
+				t.Errorf("the median of %v is %v, want %v", a, got, want)
+			}
+			for range 20 {
+				at := all[random.IntN(len(all))] + float64(random.IntN(3)-1)*0.01
+				after, _ := slices.BinarySearchFunc(all, at, func(v, at float64) int {
+					if v <= at {
+						return -1
+					}
+					return 1
+				})
+				count, upTo, beyond := a.split(at)
+				wantUpTo, wantBeyond := math.Inf(-1), math.Inf(1)
+				if after > 0 {
+					wantUpTo = all[after-1]
+				}
+				if after < len(all) {
+					wantBeyond = all[after]
+				}
+				if count != after || upTo != wantUpTo || beyond != wantBeyond {
+					t.Fatalf("split at %v: %d %v %v, want %d %v %v", at, count, upTo, beyond, after, wantUpTo, wantBeyond)
+				}
+			}
+		}
+	}
+}
+
+// midranks are the ranks by size, with the middle of a tie for each of it.
+func midranks(values []float64) []float64 {
+	ranks := make([]float64, len(values))
+	for i, v := range values {
+		for _, w := range values {
+			switch {
+			case math.Abs(w) < math.Abs(v):
+				ranks[i]++
+			case math.Abs(w) == math.Abs(v):
+				ranks[i] += 0.5
+			}
+		}
+		ranks[i] += 0.5
+	}
+	return ranks
+}
+
+func negativeRanks(values, ranks []float64) float64 {
+	sum := 0.
+	for i, v := range values {
+		if v < 0 {
+			sum += ranks[i]
+		}
+	}
+	return sum
+}
+
+// The exact test counts as going through all 2ⁿ choices of signs does, ties or not.
+func TestSignedRankExact(t *testing.T) {
+	random := rand.New(rand.NewPCG(4, 4))
+	for n := 1; n <= 12; n++ {
+		for kind := range 2 {
+			values := slices.Sorted(slices.Values(draws(random, kind, n)))
+			ranks := midranks(values)
+			minus := negativeRanks(values, ranks)
+			total := float64(n*(n+1)) / 2
+			sums := make([]float64, 1<<n)
+			for signs := range sums {
+				for rest := uint(signs); rest != 0; rest &= rest - 1 {
+					sums[signs] += ranks[bits.TrailingZeros(rest)]
+				}
+			}
+			share := func(most float64) float64 {
+				count := 0
+				for _, s := range sums {
+					if s <= most {
+						count++
+					}
+				}
+				return min(1, 2*float64(count)/float64(len(sums)))
+			}
+			got := signedRank(values)
+			if float64(got.minus) != 2*minus || float64(got.total) != 2*total {
+				t.Errorf("%v: rank sums %d of %d, want %v of %v", values, got.minus, got.total, 2*minus, 2*total)
+			}
+			if want := share(min(minus, total-minus)); got.p != want {
+				t.Errorf("%v: p is %v, want %v", values, got.p, want)
+			}
+			if got.critical >= 0 && share(float64(got.critical)/2) >= alpha || share(float64(got.critical+1)/2) < alpha {
+				t.Errorf("%v: critical is %d", values, got.critical)
+			}
+		}
+	}
+}
+
+// The normal test is that of the textbook: the variance is a quarter of the sum of the squared ranks.
+func TestSignedRankNormal(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 5))
+	for n := exactPairs + 1; n < 300; n += 13 {
+		for kind := range 2 {
+			values := slices.Sorted(slices.Values(draws(random, kind, n)))
+			ranks := midranks(values)
+			variance := 0.
+			for _, r := range ranks {
+				variance += r * r / 4
+			}
+			off := math.Abs(negativeRanks(values, ranks) - float64(n*(n+1))/4)
+			want := math.Erfc(max(0, off-0.5) / math.Sqrt(2*variance))
+			if got := signedRank(values); !near(got.p, want, 1e-12) {
+				t.Errorf("%d values of kind %d: p is %v, want %v", n, kind, got.p, want)
+			}
+		}
+	}
+}
+
+// Hollander and Wolfe's patients on a tranquilliser, and Darwin's maize, are what every statistics package shows.
+func TestCompareKnown(t *testing.T) {
+	c := compare([]float64{0.952, -0.147, 1.022, 0.430, 0.620, 0.590, 0.490, -0.080, 0.010})
+	if c.P != 20./512 || c.Verdict != Slower || c.Pairs != 9 || !near(math.Log(c.Ratio), 0.46, 1e-9) ||
+		!near(math.Log(c.Low), 0.010, 1e-9) || !near(math.Log(c.High), 0.786, 1e-9) {
+		t.Errorf("Hamilton scale: %+v, want p 0.0391 and exp of 0.46 (0.010 to 0.786)", c)
+	}
+	maize := []float64{49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48}
+	for i := range maize {
+		maize[i] /= 100
+	}
+	if c := compare(maize); !near(c.P, 0.04126, 5e-6) || c.Verdict != Slower {
+		t.Errorf("maize: %+v, want p 0.04126", c)
+	}
+}
+
+func TestCompareEdges(t *testing.T) {
+	repeat := func(v float64, n int) []float64 { return slices.Repeat([]float64{v}, n) }
+	ln2 := math.Ln2
+	for _, c := range []struct {
+		name             string
+		ratios           []float64
+		ratio, low, high float64
+		verdict          Verdict
+	}{
+		{"one pair", repeat(ln2, 1), 2, 0, math.Inf(1), NoDifference},
+		{"five agree, which chance does too", repeat(ln2, 5), 2, 0, math.Inf(1), NoDifference},
+		{"six agree", repeat(ln2, 6), 2, 2, 2, Slower},
+		{"six agree the other way", repeat(-ln2, 6), 0.5, 0.5, 0.5, Faster},
+		{"sixty agree", repeat(ln2, 60), 2, 2, 2, Slower},
+		{"all equal", repeat(0, 60), 1, 1, 1, NoDifference},
+		{"five equal", repeat(0, 5), 1, 0, math.Inf(1), NoDifference},
+		{"equal but for six", append(repeat(0, 60), repeat(ln2, 6)...), 2, 2, 2, Slower},
+		{"equal but for five", append(repeat(0, 60), repeat(ln2, 5)...), 2, 0, math.Inf(1), NoDifference},
+		{"half and half: half of all averages are 0", append(repeat(-ln2, 50), repeat(ln2, 50)...), 1, 1, 1, NoDifference},
+	} {
+		pairs := len(c.ratios)
+		got := compare(c.ratios)
+		if got.Pairs != pairs || !near(got.Ratio, c.ratio, 1e-12) || !near(got.Low, c.low, 1e-12) ||
+			got.High != c.high && !near(got.High, c.high, 1e-12) || got.Verdict != c.verdict {
+			t.Errorf("%s: %+v, want %v (%v to %v), %s", c.name, got, c.ratio, c.low, c.high, c.verdict)
+		}
+	}
+}
+
+// Verdict, p and interval are one: a difference is told exactly when p is below 0.05, and exactly when 1 is outside.
+func TestCompareAgreesWithItself(t *testing.T) {
+	random := rand.New(rand.NewPCG(6, 6))
+	told := 0
+	for round := range 1000 {
+		values := draws(random, round%3, 1+random.IntN(120))
+		c := compare(slices.Clone(values))
+		outside := c.Low > 1 || c.High < 1
+		if outside != (c.P < alpha) || outside != (c.Verdict != NoDifference) ||
+			(c.Verdict == Slower) != (c.Low > 1) || (c.Verdict == Faster) != (c.High < 1) {
+			t.Fatalf("%v: %+v", values, c)
+		}
+		if !(c.Low <= c.Ratio && c.Ratio <= c.High) {
+			t.Fatalf("%v: the ratio is outside of its interval: %+v", values, c)
+		}
+		if outside {
+			told++
+		}
+		random.Shuffle(len(values), func(i, j int) { values[i], values[j] = values[j], values[i] })
+		if again := compare(slices.Clone(values)); again != c {
+			t.Fatalf("in another order: %+v, want %+v", again, c)
+		}
+		for i := range values {
+			values[i] = -values[i]
+		}
+		swapped := compare(values)
+		opposite := map[Verdict]Verdict{Faster: Slower, Slower: Faster, NoDifference: NoDifference}
+		if swapped.P != c.P || swapped.Verdict != opposite[c.Verdict] || !near(swapped.Ratio*c.Ratio, 1, 1e-9) {
+			t.Fatalf("the other way about: %+v, after %+v", swapped, c)
+		}
+	}
+	if told < 200 || told > 800 {
+		t.Errorf("%d of 1000 differ: both outcomes are to be seen often", told)
+	}
+}
+
+// The interval holds just the shifts that the test would not reject.
+func TestCompareInvertsTheTest(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 7))
+	for _, n := range []int{6, 7, 10, 20, 50, 51, 200} {
+		values := draws(random, 0, n)
+		c := compare(slices.Clone(values))
+		for _, at := range []struct {
+			shift    float64
+			rejected bool
+		}{
+			{math.Log(c.Low) - 1e-9, true}, {math.Log(c.Low) + 1e-9, false},
+			{math.Log(c.High) - 1e-9, false}, {math.Log(c.High) + 1e-9, true}, {math.Log(c.Ratio), false},
+		} {
+			shifted := make([]float64, n)
+			for i, v := range values {
+				shifted[i] = v - at.shift
+			}
+			if got := compare(shifted); (got.P < alpha) != at.rejected {
+				t.Errorf("%d values shifted by %v: p %v, rejected should be %v", n, at.shift, got.P, at.rejected)
+			}
+		}
+	}
+}
+
+func TestLogRatio(t *testing.T) {
+	for _, c := range []struct {
+		latency, reference time.Duration
+		want               float64
+	}{
+		{2 * time.Second, time.Second, math.Ln2}, {time.Second, 2 * time.Second, -math.Ln2}, {5, 5, 0},
+		{0, 0, 0}, {-time.Hour, 1, 0}, {2, 0, math.Ln2}, {0, 2, -math.Ln2},
+	} {
+		if got := logRatio(c.latency, c.reference); got != c.want {
+			t.Errorf("%v over %v: %v, want %v", c.latency, c.reference, got, c.want)
+		}
+	}
+	random := rand.New(rand.NewPCG(8, 8))
+	for range 1000 {
+		a, b := time.Duration(random.Int64N(1e10)), time.Duration(random.Int64N(1e10))
+		if logRatio(a, b) != -logRatio(b, a) {
+			t.Fatalf("%d over %d is not the opposite of the inverse", a, b)
+		}
+	}
+}
+
+// A million pairs have half a million million averages: none of them is listed.
+func TestCompareMillion(t *testing.T) {
+	n := 1_000_000
+	if raceEnabled {
+		n = 100_000
+		t.Log("a tenth of it under the race detector")
+	}
+	random := rand.New(rand.NewPCG(9, 9))
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = random.NormFloat64()*0.14 + 0.005
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := time.Now()
+	c := compare(values)
+	took := time.Since(began)
+	runtime.ReadMemStats(&after)
+	allocated := after.TotalAlloc - before.TotalAlloc
+	t.Logf("%d pairs in %v and %d bytes: %+v", n, took.Round(time.Millisecond), allocated, c)
+	if allocated > 1<<20 {
+		t.Errorf("it took %d bytes", allocated)
+	}
+	half := 1.96 * 0.14 / math.Sqrt(float64(n)) * 1.0233 // the estimate is 95.5 % as efficient as the mean
+	if c.Pairs != n || !near(c.Ratio, math.Exp(0.005), 3*half) || !near((c.High-c.Low)/2, half, half/20) || c.Verdict != Slower {
+		t.Errorf("%+v, want 1.005 ± %v", c, half)
+	}
+}
+
+// The critical values are those of the printed tables, for 5 % and two sides.
+func TestSignedRankTable(t *testing.T) {
+	for n, want := range map[int]int{
+		5: -1, 6: 0, 7: 2, 8: 3, 9: 5, 10: 8, 11: 10, 12: 13, 13: 17, 14: 21, 15: 25, 20: 52, 25: 89, 30: 137, 40: 264, 50: 434,
+	} {
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = float64(i + 1)
+		}
+		got := signedRank(values).critical
+		if want < 0 && got >= 0 || want >= 0 && got/2 != want { // doubled, and without ties every odd one is as the one before
+			t.Errorf("%d pairs: critical is %d / 2, want %d", n, got, want)
+		}
+	}
+}

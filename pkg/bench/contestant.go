@@ -1,0 +1,216 @@
+package bench
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+)
+
+// contestant is what all runs of one vantage have of one node.
+type contestant struct {
+	node    Node
+	vantage string
+	parts   []part
+}
+
+// part is a series as it was at one moment. Samples that are there never change, so it can be read while others add.
+type part struct {
+	series *Series
+	// run is the run's ID: files of the same run share it.
+	run string
+	// open says that it was an open loop.
+	open   bool
+	chunks [][]Sample
+}
+
+// place is a sample with the part that it is of.
+type place struct {
+	*part
+	Sample
+}
+
+func (s *Series) snapshot(run string, open bool) part {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return part{s, run, open, slices.Clone(s.chunks)}
+}
+
+// contestants sorts the series of runs by vantage and node, both in the order in which they first come.
+func contestants(runs []*Run) []*contestant {
+	var all []*contestant
+	for _, vantage := range vantages(runs) {
+		first := len(all)
+		for i, run := range runs {
+			if run.Header.Vantage != vantage {
+				continue
+			}
+			for _, s := range run.Series {
+				at := slices.IndexFunc(all[first:], func(c *contestant) bool {
+					return c.node.Name == s.Node.Name && c.node.Connection == s.Node.Connection
+				}) + first
+				if at < first {
+					at = len(all)
+					all = append(all, &contestant{node: s.Node, vantage: vantage})
+				}
+				all[at].parts = append(all[at].parts, s.snapshot(runID(i, run), run.Header.Rate > 0))
+			}
+		}
+	}
+	return all
+}
+
+func vantages(runs []*Run) []string {
+	var names []string
+	for _, run := range runs {
+		if !slices.Contains(names, run.Header.Vantage) {
+			names = append(names, run.Header.Vantage)
+		}
+	}
+	return names
+}
+
+// runID tells runs apart. A run without an ID is like no other.
+func runID(index int, run *Run) string {
+	if run.Header.ID == "" {
+		return fmt.Sprint("run ", index)
+	}
+	return run.Header.ID
+}
+
+// runs are the IDs of the runs that it is of.
+func (c *contestant) runs() []string {
+	var ids []string
+	for i := range c.parts {
+		if !slices.Contains(ids, c.parts[i].run) {
+			ids = append(ids, c.parts[i].run)
+		}
+	}
+	return ids
+}
+
+// of is the contestant in one run only.
+func (c *contestant) of(run string) *contestant {
+	one := &contestant{node: c.node, vantage: c.vantage}
+	for _, p := range c.parts {
+		if p.run == run {
+			one.parts = append(one.parts, p)
+		}
+	}
+	return one
+}
+
+func (c *contestant) open() bool {
+	return slices.ContainsFunc(c.parts, func(p part) bool { return p.open })
+}
+
+func (c *contestant) size() int {
+	n := 0
+	for i := range c.parts {
+		n += c.parts[i].size()
+	}
+	return n
+}
+
+// size relies on what add keeps to: every chunk but the last is full.
+func (p *part) size() int {
+	if len(p.chunks) == 0 {
+		return 0
+	}
+	last := len(p.chunks) - 1
+	return last*chunk + len(p.chunks[last])
+}
+
+// all goes over the samples, part after part.
+func (c *contestant) all() iter.Seq[place] {
+	return func(yield func(place) bool) {
+		for i := range c.parts {
+			for _, samples := range c.parts[i].chunks {
+				for _, s := range samples {
+					if !yield(place{&c.parts[i], s}) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// at is the i-th sample of all.
+func (c *contestant) at(i int) place {
+	j := 0
+	for ; i >= c.parts[j].size(); j++ {
+		i -= c.parts[j].size()
+	}
+	return place{&c.parts[j], c.parts[j].chunks[i/chunk][i%chunk]}
+}
+
+// latency is what a row's latencies are of: over an open loop it counts from when the request should have begun.
+func (s place) latency() time.Duration {
+	if s.open {
+		return s.Latency + s.Lag()
+	}
+	return s.Latency
+}
+
+// workspace is the memory that all rows use one after the other: only what is asked for.
+type workspace struct {
+	floats []float64
+	words  []uint64
+}
+
+// values is room for n floats, empty.
+func (w *workspace) values(n int) []float64 {
+	if cap(w.floats) < n {
+		w.floats = make([]float64, 0, n)
+	}
+	return w.floats[:0]
+}
+
+// keys is room for n words, empty.
+func (w *workspace) keys(n int) []uint64 {
+	if cap(w.words) < n {
+		w.words = make([]uint64, 0, n)
+	}
+	return w.words[:0]
+}
+
+// against compares a contestant with another, round by round, where both had an answer. Rounds of different runs never
+// pair. It is nil where there is no pair.
+func (c *contestant) against(ref *contestant, w *workspace) *Comparison {
+	ratios := w.values(min(c.size(), ref.size()))
+	for _, run := range ref.runs() {
+		mine, theirs := c.of(run), ref.of(run)
+		answered := theirs.byRound(w)
+		for s := range mine.all() {
+			if !s.OK() {
+				continue
+			}
+			at, _ := slices.BinarySearch(answered, uint64(s.Round)<<32)
+			if at < len(answered) && answered[at]>>32 == uint64(s.Round) {
+				other := theirs.at(int(uint32(answered[at])))
+				ratios = append(ratios, logRatio(s.latency(), other.latency()))
+			}
+		}
+	}
+	if len(ratios) == 0 {
+		return nil
+	}
+	result := compare(ratios)
+	result.Reference = ref.node.Name
+	return &result
+}
+
+// byRound are the successes in the order of their rounds: the round above, which sample of all it is below.
+func (c *contestant) byRound(w *workspace) []uint64 {
+	keys := w.keys(c.size())
+	i := uint64(0)
+	for s := range c.all() {
+		if s.OK() {
+			keys = append(keys, uint64(s.Round)<<32|i)
+		}
+		i++
+	}
+	slices.Sort(keys)
+	return keys
+}

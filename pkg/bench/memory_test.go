@@ -1,0 +1,62 @@
+package bench
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// realClock is the machine's.
+type realClock struct{ bubble }
+
+// A million samples take at most 64 MB above what the process had before, their report included.
+func TestMillionSamples(t *testing.T) {
+	if raceEnabled {
+		t.Log("the race detector keeps memory of its own: only the counts are checked under it")
+	}
+	const requests, most = 1_000_000, 64 << 20
+	// As ferry sets it for a run of so many samples: without a limit the collector may let as much garbage stand as
+	// there are samples.
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(24<<20 + 40*requests))
+	debug.FreeOSMemory()
+	idle := resident()
+	var done atomic.Bool
+	peak := make(chan int64)
+	go func() {
+		var highest int64
+		for !done.Load() {
+			highest = max(highest, resident())
+			runtime.Gosched()
+		}
+		peak <- highest
+	}()
+	target := func(_ context.Context, r Request) Outcome {
+		return Outcome{Started: time.Now(), Latency: time.Duration(r.Round%997+1) * time.Microsecond, Attempts: 1}
+	}
+	h := Header{Requests: requests, Concurrency: 50, Nodes: []Node{{Name: "a", Model: "m", Connection: Cold}}}
+	run, err := New(Plan{Header: h, Targets: []Target{target}, Clock: realClock{}}).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	summary := Summarise([]*Run{run})
+	done.Store(true)
+	took := <-peak - idle
+	t.Logf("%.1f MB above idle", float64(took)/1e6)
+	if summary.Rows[0].OK != requests {
+		t.Errorf("%d successes", summary.Rows[0].OK)
+	}
+	if took > most && !raceEnabled {
+		t.Errorf("a million samples took %.1f MB, want at most %d", float64(took)/1e6, most>>20)
+	}
+}
+
+// resident is what the runtime holds of the system's memory.
+func resident() int64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(sample)
+	return int64(sample[0].Value.Uint64() - sample[1].Value.Uint64())
+}

@@ -1,0 +1,58 @@
+package bench
+
+import (
+	"fmt"
+	"time"
+)
+
+// Plan is what a run is to do.
+type Plan struct {
+	// Header says how; it has begun.
+	Header Header
+	// Targets has one for each of Header.Nodes.
+	Targets []Target
+	Clock   Clock
+	// Stop, once closed, ends the sending: what is in flight is waited for and counted. It may be nil.
+	Stop <-chan struct{}
+	// MaxTokens ends the sending before the tokens billed could pass it, 0 for no bound; PerRequest is the most that one
+	// request can be billed.
+	MaxTokens, PerRequest int64
+	// Saved gets each request as it ends. It may be nil.
+	Saved *Writer
+	// SchedulingDelay measures how late the process runs what is ready to run, over the whole run. It may be nil.
+	SchedulingDelay func() time.Duration
+}
+
+// Rounds is the number of counted rounds, 0 where only the time bounds them.
+func (p *Plan) Rounds() int {
+	h := p.Header
+	if h.Rate <= 0 || h.Duration <= 0 {
+		return h.Requests
+	}
+	fit := max(1, int(h.Rate*h.Duration.Seconds()))
+	if h.Requests > 0 {
+		return min(h.Requests, fit)
+	}
+	return fit
+}
+
+// intended is when a round of an open loop should begin, since the start of the run.
+func (p *Plan) intended(round int) time.Duration {
+	return time.Duration(float64(round) / p.Header.Rate * float64(time.Second))
+}
+
+// patience is how long an open loop goes on with what it could not send in time: as long again as the plan, and for a
+// short plan a little longer. A node that cannot keep up would hold it for ever.
+func (p *Plan) patience() time.Duration {
+	const least = 30 * time.Second
+	return p.intended(p.Rounds()) + max(least, p.intended(p.Rounds()))
+}
+
+// nonce is of one length and differs between all requests of a run: splitmix64 maps its counter one to one.
+func (p *Plan) nonce(series, round int) string {
+	counter := uint64(round+p.Header.Warmup)*uint64(len(p.Targets)) + uint64(series)
+	x := p.Header.Seed + (counter+1)*0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return fmt.Sprintf("%016x", x^x>>31)
+}

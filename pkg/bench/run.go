@@ -1,0 +1,290 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+var nan = math.NaN()
+
+// Bench is one run.
+//
+// Its requests come in rounds. In each round every node gets one request, launched together in an order shuffled anew.
+// Up to Concurrency rounds are open at once, counted at the slowest node: the others wait for it, so that all nodes are
+// measured in the same minutes and what the network does meanwhile meets them alike.
+//
+// At a fixed rate, an open loop, round i begins for every node at i/Rate, whatever has been answered; a node that has all
+// its workers busy begins it late, and the lag is kept.
+type Bench struct {
+	plan  Plan
+	lanes []*lane
+	run   *Run
+	// origin is when the counted rounds began.
+	origin time.Time
+
+	mu sync.Mutex // guards run.Elapsed
+}
+
+// Begin gives a run its name and its start.
+func (h *Header) Begin(now time.Time) {
+	h.Schema, h.Started, h.ID = Schema, now, fmt.Sprintf("%016x", rand.Uint64())
+}
+
+// New prepares a run.
+func New(p Plan) *Bench {
+	b := &Bench{plan: p, run: &Run{Header: p.Header}}
+	for i, node := range p.Header.Nodes {
+		series := newSeries(node, p.Header.Vantage)
+		b.run.Series = append(b.run.Series, series)
+		b.lanes = append(b.lanes, newLane(i, p.Targets[i], series))
+	}
+	return b
+}
+
+// Progress is how far each contestant has come. It may be called at any time, from any goroutine.
+func (b *Bench) Progress() []Progress {
+	out := make([]Progress, len(b.lanes))
+	for i, l := range b.lanes {
+		out[i] = l.progress()
+		out[i].Total = b.plan.Rounds()
+	}
+	return out
+}
+
+// Run makes the requests. When ctx ends, requests in flight are broken off and not counted; see Plan.Stop for the gentler
+// way. The error is of the saved run's file: the run itself is complete all the same.
+func (b *Bench) Run(ctx context.Context) (*Run, error) {
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
+	if b.plan.Stop != nil {
+		go func() {
+			select {
+			case <-b.plan.Stop:
+				stop()
+			case <-sending.Done():
+			}
+		}()
+	}
+	b.warmUp(ctx, sending)
+	b.origin = b.plan.Clock.Now()
+	b.measure(ctx, sending)
+	b.settle(sending.Err() != nil)
+	if b.plan.Saved == nil {
+		return b.run, nil
+	}
+	return b.run, b.plan.Saved.end(b.run)
+}
+
+// job does a round of a lane.
+type job func(ctx context.Context, l *lane, round int)
+
+// warmUp makes the rounds that are not counted, over lanes of their own. Only that a node refuses everything is kept.
+func (b *Bench) warmUp(ctx, sending context.Context) {
+	rounds := b.plan.Header.Warmup
+	if rounds == 0 {
+		return
+	}
+	var lanes []*lane
+	for i, l := range b.lanes {
+		lanes = append(lanes, newLane(i, l.target, l.series))
+	}
+	more := func(int) bool { return !b.overTokens(lanes) }
+	b.dispatch(ctx, sending, lanes, rounds, more, func(ctx context.Context, l *lane, round int) {
+		o := b.ask(ctx, l, round-rounds)
+		l.count(o, 0, false)
+		if o.Final && !o.Cancelled {
+			b.keep(b.lanes[l.index], 0, o)
+		}
+	})
+	for i, l := range lanes {
+		b.lanes[i].billed += l.billed
+	}
+}
+
+// measure makes the rounds that count.
+func (b *Bench) measure(ctx, sending context.Context) {
+	rounds := b.plan.Rounds()
+	if rounds == 0 {
+		rounds = math.MaxInt
+	}
+	do := func(ctx context.Context, l *lane, round int) { b.keep(l, round, b.ask(ctx, l, round)) }
+	if b.plan.Header.Rate > 0 {
+		b.pace(ctx, sending, rounds, do)
+		return
+	}
+	looked := 0
+	b.dispatch(ctx, sending, b.lanes, rounds, func(slowest int) bool {
+		d := b.plan.Header.Duration
+		switch {
+		case d > 0 && b.plan.Clock.Now().Sub(b.origin) >= d, b.overTokens(b.lanes):
+			return false
+		case b.plan.Header.Precision > 0 && slowest >= looked+max(leastTight, looked/10):
+			looked = slowest
+			return !b.isTight()
+		}
+		return true
+	}, do)
+}
+
+// leastTight is the number of rounds before which no precision is looked at; then it is after each tenth more.
+const leastTight = 10
+
+func (b *Bench) isTight() bool {
+	if !tight(b.run, b.plan.Header.Precision) {
+		return false
+	}
+	b.run.Stopped = "precision"
+	return true
+}
+
+// dispatch makes rounds as a closed loop, while there is more to do, and returns when all that was begun has ended.
+func (b *Bench) dispatch(
+	ctx, sending context.Context, lanes []*lane, rounds int, more func(slowest int) bool, do job,
+) {
+	d := &dispatcher{
+		sending: sending, lanes: lanes, rounds: rounds, window: b.plan.Header.Concurrency, more: more,
+		order: rand.New(rand.NewPCG(b.plan.Header.Seed, 1)),
+	}
+	d.advance()
+	defer context.AfterFunc(sending, d.advance)()
+	b.start(ctx, lanes, func(ctx context.Context, l *lane, round int) {
+		do(ctx, l, round)
+		d.advance()
+	}).Wait()
+}
+
+func (b *Bench) start(ctx context.Context, lanes []*lane, do job) *sync.WaitGroup {
+	var workers sync.WaitGroup
+	for _, l := range lanes {
+		for range b.plan.Header.Concurrency {
+			workers.Go(func() { l.work(ctx, do) })
+		}
+	}
+	return &workers
+}
+
+// overTokens reports whether one more round could pass the cap on tokens, if all that is in flight costs the most.
+func (b *Bench) overTokens(lanes []*lane) bool {
+	if b.plan.MaxTokens <= 0 {
+		return false
+	}
+	var billed, requests int64
+	for _, l := range lanes {
+		s := l.state()
+		billed += s.billed
+		requests += int64(s.pending)
+		if !s.over {
+			requests++
+		}
+	}
+	if billed+requests*b.plan.PerRequest <= b.plan.MaxTokens {
+		return false
+	}
+	b.run.Stopped = "max tokens"
+	return true
+}
+
+// pace opens the rounds at their times, whatever has been answered.
+func (b *Bench) pace(ctx, sending context.Context, rounds int, do job) {
+	workers := b.start(ctx, b.lanes, do)
+	order := rand.New(rand.NewPCG(b.plan.Header.Seed, 1))
+	for round := range rounds {
+		wait := b.plan.intended(round) - b.plan.Clock.Now().Sub(b.origin)
+		if wait > 0 && b.plan.Clock.Sleep(sending, wait) != nil || sending.Err() != nil ||
+			b.overTokens(b.lanes) || b.allOver() {
+			break
+		}
+		for _, i := range order.Perm(len(b.lanes)) {
+			b.lanes[i].release(round + 1)
+		}
+	}
+	for _, l := range b.lanes {
+		l.finish()
+	}
+	b.drain(sending, workers)
+}
+
+// drain waits for what was released, as long as there is patience, and drops the rest.
+func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
+	patient, done := context.WithCancel(sending)
+	var giveUp sync.WaitGroup
+	giveUp.Go(func() {
+		left := b.plan.patience() - b.plan.Clock.Now().Sub(b.origin)
+		late := b.plan.Clock.Sleep(patient, left) == nil && b.plan.Clock.Now().Sub(b.origin) >= b.plan.patience()
+		if !late && sending.Err() == nil {
+			return // all was sent
+		}
+		for _, l := range b.lanes {
+			dropped := l.drop()
+			if late {
+				l.series.Unsent += dropped
+			}
+		}
+	})
+	workers.Wait()
+	done()
+	giveUp.Wait()
+}
+
+func (b *Bench) allOver() bool {
+	for _, l := range b.lanes {
+		if !l.state().over {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *Bench) ask(ctx context.Context, l *lane, round int) Outcome {
+	return l.target(ctx, Request{Round: round, Nonce: b.plan.nonce(l.index, round)})
+}
+
+// keep counts a finished request and keeps it.
+func (b *Bench) keep(l *lane, round int, o Outcome) {
+	if o.Cancelled {
+		l.count(o, 0, false)
+		return
+	}
+	r := record{
+		Node: l.index, Round: round, Latency: max(0, o.Latency), TTFT: o.TTFT, Phases: o.Phases, Tokens: o.OutputTokens,
+		Class: o.Class, Attempts: o.Attempts, Earlier: o.Earlier, Fresh: o.Fresh,
+	}
+	if r.Class != "" {
+		r.Detail = o.Detail
+	}
+	if !b.origin.IsZero() { // else a warm-up that showed that the node refuses everything
+		r.Start = o.Started.Sub(b.origin)
+		if b.plan.Header.Rate > 0 {
+			r.Lag = r.Start - b.plan.intended(round)
+		}
+	}
+	r = r.rounded()
+	l.series.add(r)
+	if o.Final {
+		l.series.end(o.Detail)
+	}
+	l.count(o, r.Latency+r.Lag, true)
+	b.mu.Lock()
+	b.run.Elapsed = max(b.run.Elapsed, r.Start+r.Latency)
+	b.mu.Unlock()
+	if b.plan.Saved != nil {
+		_ = b.plan.Saved.request(r) // the writer keeps its error, and Run returns it
+	}
+}
+
+// settle completes the run's own facts.
+func (b *Bench) settle(interrupted bool) {
+	if interrupted {
+		b.run.Stopped = "interrupted"
+	}
+	if b.plan.SchedulingDelay != nil {
+		b.run.SchedulingDelay = b.plan.SchedulingDelay()
+	}
+	now := b.plan.Clock.Now()
+	// Without its monotonic reading a time is the wall clock's.
+	b.run.ClockJump = now.Round(0).Sub(b.origin.Round(0)) - now.Sub(b.origin)
+}

@@ -1,0 +1,448 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// bubble is the clock of a synctest bubble: it takes no real time.
+type bubble struct{}
+
+func (bubble) Now() time.Time { return time.Now() }
+
+func (bubble) Sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// fake is a node that takes so long for each round.
+type fake struct {
+	takes func(round int) time.Duration
+	class func(round int) string
+
+	mu       sync.Mutex
+	inFlight int
+	most     int
+	rounds   []int
+	nonces   []string
+}
+
+func (f *fake) target(ctx context.Context, r Request) Outcome {
+	f.mu.Lock()
+	f.inFlight++
+	f.most = max(f.most, f.inFlight)
+	f.rounds = append(f.rounds, r.Round)
+	f.nonces = append(f.nonces, r.Nonce)
+	f.mu.Unlock()
+	o := Outcome{Started: time.Now(), Attempts: 1, Billed: 10}
+	err := bubble{}.Sleep(ctx, f.takes(r.Round))
+	o.Latency = time.Since(o.Started)
+	f.mu.Lock()
+	f.inFlight--
+	f.mu.Unlock()
+	if err != nil {
+		return Outcome{Cancelled: true}
+	}
+	if f.class != nil {
+		o.Class = f.class(r.Round)
+		o.Final = o.Class == "4xx"
+	}
+	return o
+}
+
+func always(d time.Duration) func(int) time.Duration { return func(int) time.Duration { return d } }
+
+// planOf is a plan for nodes named a, b, c…
+func planOf(h Header, fakes ...*fake) Plan {
+	p := Plan{Header: h, Clock: bubble{}}
+	for i, f := range fakes {
+		p.Header.Nodes = append(p.Header.Nodes, Node{Name: string(rune('a' + i)), Connection: Cold, Model: "m"})
+		p.Targets = append(p.Targets, f.target)
+	}
+	return p
+}
+
+func runPlan(t *testing.T, p Plan) *Run {
+	t.Helper()
+	run, err := New(p).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func roundsOf(s *Series) []int {
+	var rounds []int
+	for sample := range s.All() {
+		rounds = append(rounds, int(sample.Round))
+	}
+	slices.Sort(rounds)
+	return rounds
+}
+
+func byRound(s *Series) []Sample {
+	return slices.SortedFunc(s.All(), func(a, b Sample) int { return int(a.Round) - int(b.Round) })
+}
+
+func upTo(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+func TestClosedLoop(t *testing.T) {
+	for _, concurrency := range []int{1, 4} {
+		t.Run(fmt.Sprint(concurrency), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				slow := &fake{takes: always(100 * time.Millisecond)}
+				fast := &fake{takes: always(10 * time.Millisecond)}
+				// A faster node must not run ahead, or it would be measured in other minutes than the slower one.
+				fast.takes = func(round int) time.Duration {
+					slow.mu.Lock()
+					defer slow.mu.Unlock()
+					if ahead := round - (len(slow.rounds) - slow.inFlight); ahead >= concurrency {
+						t.Errorf("round %d began %d rounds before the slower node had done it", round, ahead)
+					}
+					return 10 * time.Millisecond
+				}
+				began := time.Now()
+				run := runPlan(t, planOf(Header{Requests: 40, Concurrency: concurrency, Seed: 7}, slow, fast))
+				for i, f := range []*fake{slow, fast} {
+					if got := roundsOf(run.Series[i]); !slices.Equal(got, upTo(40)) {
+						t.Errorf("node %d: rounds %v", i, got)
+					}
+					if f.most > concurrency {
+						t.Errorf("node %d: %d in flight", i, f.most)
+					}
+				}
+				if slow.most != concurrency {
+					t.Errorf("the slower node had at most %d in flight, want %d", slow.most, concurrency)
+				}
+				want := 40 / time.Duration(concurrency) * 100 * time.Millisecond
+				if took := time.Since(began); took != want || run.Elapsed != want {
+					t.Errorf("took %s, elapsed %s, want %s", took, run.Elapsed, want)
+				}
+			})
+		})
+	}
+}
+
+// The order within a round is by chance, and the same for the same seed.
+func TestOrderIsShuffled(t *testing.T) {
+	firsts := func(seed uint64) (first []int) {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			seen := map[int]bool{}
+			fakes := make([]*fake, 3)
+			for i := range fakes {
+				fakes[i] = &fake{takes: func(round int) time.Duration {
+					mu.Lock()
+					defer mu.Unlock()
+					if !seen[round] {
+						seen[round] = true
+						first = append(first, i)
+					}
+					return time.Millisecond
+				}}
+			}
+			runPlan(t, planOf(Header{Requests: 300, Concurrency: 1, Seed: seed}, fakes...))
+		})
+		return first
+	}
+	got := firsts(1)
+	count := make([]int, 3)
+	for _, node := range got {
+		count[node]++
+	}
+	for node, n := range count {
+		if n < 40 {
+			t.Errorf("node %d was first in %d of %d rounds", node, n, len(got))
+		}
+	}
+}
+
+func TestNonces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &fake{takes: always(0)}, &fake{takes: always(0)}
+		runPlan(t, planOf(Header{Requests: 500, Warmup: 3, Concurrency: 2, Seed: 99}, a, b))
+		all := slices.Concat(a.nonces, b.nonces)
+		if len(all) != 2*503 {
+			t.Fatalf("%d requests", len(all))
+		}
+		slices.Sort(all)
+		if len(slices.Compact(slices.Clone(all))) != len(all) {
+			t.Error("a nonce came twice")
+		}
+		for _, n := range all {
+			if len(n) != len(all[0]) {
+				t.Errorf("nonces of different length: %q, %q", n, all[0])
+			}
+		}
+	})
+}
+
+func TestWarmUpIsNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{takes: func(round int) time.Duration {
+			if round < 0 {
+				return time.Minute
+			}
+			return time.Second
+		}}
+		run := runPlan(t, planOf(Header{Requests: 5, Warmup: 2, Concurrency: 1}, f))
+		if got := roundsOf(run.Series[0]); !slices.Equal(got, upTo(5)) {
+			t.Errorf("rounds %v", got)
+		}
+		if !slices.Equal(f.rounds, []int{-2, -1, 0, 1, 2, 3, 4}) {
+			t.Errorf("asked for rounds %v", f.rounds)
+		}
+		for s := range run.Series[0].All() {
+			if s.Latency != time.Second || s.Start() > 4*time.Second {
+				t.Errorf("latency %s, start %s", s.Latency, s.Start())
+			}
+		}
+	})
+}
+
+func TestDuration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{takes: always(300 * time.Millisecond)}
+		run := runPlan(t, planOf(Header{Duration: time.Second, Concurrency: 1}, f))
+		// The fourth begins at 0.9 s and is waited for.
+		if run.Series[0].Len() != 4 || run.Elapsed != 1200*time.Millisecond {
+			t.Errorf("%d requests in %s", run.Series[0].Len(), run.Elapsed)
+		}
+	})
+}
+
+// A stall of a second once in ten, at a fixed rate: what began late waited too.
+func TestOpenLoopShowsAStall(t *testing.T) {
+	for _, test := range []struct {
+		concurrency         int
+		corrected, observed [2]time.Duration // p99, from and to
+	}{
+		{200, [2]time.Duration{850 * time.Millisecond, 1000 * time.Millisecond}, [2]time.Duration{850 * time.Millisecond, time.Second}},
+		{1, [2]time.Duration{800 * time.Millisecond, 1100 * time.Millisecond}, [2]time.Duration{0, 10 * time.Millisecond}},
+	} {
+		t.Run(fmt.Sprint(test.concurrency), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				f := &fake{takes: func(int) time.Duration {
+					at := time.Since(began)
+					if at >= 5*time.Second && at < 6*time.Second {
+						return 6*time.Second - at // all that comes while the node stalls waits for its end
+					}
+					return time.Millisecond
+				}}
+				h := Header{Rate: 100, Duration: 10 * time.Second, Concurrency: test.concurrency}
+				run := runPlan(t, planOf(h, f))
+				var corrected, observed []time.Duration
+				for s := range run.Series[0].All() {
+					corrected, observed = append(corrected, s.Latency+s.Lag()), append(observed, s.Latency)
+				}
+				if len(corrected) != 1000 {
+					t.Fatalf("%d requests", len(corrected))
+				}
+				p99 := func(all []time.Duration) time.Duration { slices.Sort(all); return all[989] }
+				if got := p99(corrected); got < test.corrected[0] || got > test.corrected[1] {
+					t.Errorf("corrected p99 %s", got)
+				}
+				if got := p99(observed); got < test.observed[0] || got > test.observed[1] {
+					t.Errorf("uncorrected p99 %s", got)
+				}
+			})
+		})
+	}
+}
+
+// A node that cannot keep up does not hold the run for ever, and what was not sent is said.
+func TestOpenLoopGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{takes: always(10 * time.Second)}
+		began := time.Now()
+		run := runPlan(t, planOf(Header{Rate: 10, Duration: 20 * time.Second, Concurrency: 1}, f))
+		if took := time.Since(began); took > 70*time.Second {
+			t.Errorf("took %s", took)
+		}
+		s := run.Series[0]
+		if s.Len()+s.Unsent != 200 || s.Unsent == 0 {
+			t.Errorf("%d sent, %d unsent", s.Len(), s.Unsent)
+		}
+	})
+}
+
+func TestFinalEndsOneNode(t *testing.T) {
+	for _, warmup := range []int{0, 1} {
+		t.Run(fmt.Sprint("warmup ", warmup), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				refuses := &fake{takes: always(time.Millisecond), class: func(int) string { return "4xx" }}
+				works := &fake{takes: always(time.Millisecond)}
+				run := runPlan(t, planOf(Header{Requests: 20, Warmup: warmup, Concurrency: 1}, refuses, works))
+				if n := len(refuses.rounds); n != 1 || run.Series[0].Len() != 1 {
+					t.Errorf("the node that refuses was asked %d times, %d counted", n, run.Series[0].Len())
+				}
+				if n := run.Series[1].Len(); n != 20 {
+					t.Errorf("the other has %d requests", n)
+				}
+			})
+		})
+	}
+}
+
+func TestStopDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop := make(chan struct{})
+		f := &fake{takes: always(time.Second)}
+		p := planOf(Header{Requests: 100, Concurrency: 2}, f)
+		p.Stop = stop
+		time.AfterFunc(2500*time.Millisecond, func() { close(stop) })
+		run := runPlan(t, p)
+		if run.Stopped != "interrupted" || run.Series[0].Len() != 6 || run.Elapsed != 3*time.Second {
+			t.Errorf("stopped %q with %d requests after %s", run.Stopped, run.Series[0].Len(), run.Elapsed)
+		}
+	})
+}
+
+func TestAbortCountsNothingInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer cancel()
+		f := &fake{takes: always(time.Second)}
+		run, err := New(planOf(Header{Requests: 100, Concurrency: 2}, f)).Run(ctx)
+		if err != nil || run.Series[0].Len() != 4 || run.Stopped != "interrupted" {
+			t.Errorf("%d requests, stopped %q, %v", run.Series[0].Len(), run.Stopped, err)
+		}
+	})
+}
+
+// However the answers turn out, the cap on tokens holds even if all in flight cost the most.
+func TestTokenCap(t *testing.T) {
+	for _, c := range []int{1, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := &fake{takes: always(time.Second)}, &fake{takes: always(time.Millisecond)}
+			p := planOf(Header{Requests: 1000, Warmup: 1, Concurrency: c}, a, b)
+			p.MaxTokens, p.PerRequest = 500, 16
+			run := runPlan(t, p)
+			spent := 10 * (len(a.rounds) + len(b.rounds))
+			if spent > 500 || spent < 500-2*c*16-2*16 || run.Stopped != "max tokens" {
+				t.Errorf("c %d: %d tokens spent of 500, stopped %q", c, spent, run.Stopped)
+			}
+		})
+	}
+}
+
+func TestPrecisionStopsEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Success within ±5 points takes some 70 successes in a row.
+		f := &fake{takes: func(round int) time.Duration { return time.Duration(1000+round%7) * time.Millisecond }}
+		p := planOf(Header{Requests: 5000, Concurrency: 1}, f)
+		p.Header.Precision = 0.05
+		run := runPlan(t, p)
+		if n := run.Series[0].Len(); run.Stopped != "precision" || n < 30 || n > 200 {
+			t.Errorf("stopped %q after %d requests", run.Stopped, n)
+		}
+		wild := &fake{takes: func(round int) time.Duration { return time.Duration(1+round%97*10) * time.Millisecond }}
+		p = planOf(Header{Requests: 100, Concurrency: 1}, wild)
+		p.Header.Precision = 0.01
+		if run := runPlan(t, p); run.Stopped != "" || run.Series[0].Len() != 100 {
+			t.Errorf("stopped %q after %d requests", run.Stopped, run.Series[0].Len())
+		}
+	})
+}
+
+// jumping is a clock whose wall is set an hour back in the middle.
+type jumping struct{ calls *int }
+
+func (j jumping) Now() time.Time {
+	now := time.Now()
+	if *j.calls++; *j.calls > 2 {
+		return now.Add(-time.Hour).Round(0)
+	}
+	return now.Round(0)
+}
+
+func (j jumping) Sleep(ctx context.Context, d time.Duration) error { return bubble{}.Sleep(ctx, d) }
+
+func TestClockThatJumps(t *testing.T) {
+	calls := 0
+	p := planOf(Header{Requests: 3, Concurrency: 1}, &fake{takes: always(0)})
+	p.Clock = jumping{&calls}
+	p.Targets[0] = func(context.Context, Request) Outcome {
+		return Outcome{Started: p.Clock.Now(), Latency: -time.Hour, Attempts: 1}
+	}
+	run := runPlan(t, p)
+	for s := range run.Series[0].All() {
+		if s.Latency < 0 || s.Start() < 0 {
+			t.Errorf("latency %s, start %s", s.Latency, s.Start())
+		}
+	}
+}
+
+// What is saved while it runs is what was measured.
+func TestRunIsSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var file bytes.Buffer
+		f := &fake{takes: func(round int) time.Duration { return time.Duration(round) * 1234567 * time.Nanosecond }}
+		g := &fake{takes: always(time.Millisecond), class: func(round int) string {
+			if round%3 == 0 {
+				return "5xx"
+			}
+			return ""
+		}}
+		p := planOf(Header{Requests: 50, Concurrency: 3}, f, g)
+		p.Header.ID, p.Header.Started = "id", time.Now()
+		var err error
+		if p.Saved, err = NewWriter(&file, p.Header); err != nil {
+			t.Fatal(err)
+		}
+		run := runPlan(t, p)
+		read, err := Read(&file, "saved")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range run.Series {
+			want, got := byRound(run.Series[i]), byRound(read.Series[i]) // two that end together are kept in any order
+			if !slices.Equal(want, got) {
+				t.Errorf("node %d: read %v, want %v", i, got, want)
+			}
+		}
+		if read.Elapsed != run.Elapsed {
+			t.Errorf("elapsed %s, want %s", read.Elapsed, run.Elapsed)
+		}
+	})
+}
+
+func TestProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{takes: always(time.Second), class: func(round int) string {
+			if round == 1 {
+				return "5xx"
+			}
+			return ""
+		}}
+		b := New(planOf(Header{Requests: 100, Concurrency: 1}, f))
+		go b.Run(t.Context())
+		time.Sleep(3500 * time.Millisecond)
+		p := b.Progress()[0]
+		if p.Done != 3 || p.OK != 2 || p.Total != 100 || p.Mean != time.Second {
+			t.Errorf("%+v", p)
+		}
+		if len(p.Recent) != 3 || p.Recent[0] != 1000 || !math.IsNaN(p.Recent[1]) {
+			t.Errorf("recent %v", p.Recent)
+		}
+		time.Sleep(time.Hour)
+	})
+}

@@ -1,0 +1,197 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// A saved run is JSON lines: the header, then a line for each attempt in the order in which the requests ended, then a
+// footer where the run came to its end. Each line is one write, so a run that is killed leaves all that it had measured.
+
+const (
+	savedKind = "ferry bench"
+	// maxLine bounds a line, its end included, and so what a reader holds of a file.
+	maxLine = 1 << 20
+	// maxNodes bounds the contestants: each that has a sample takes a chunk.
+	maxNodes = 1000
+	// maxWords bounds a failure's words in bytes: they come from a node, and a line has to stay under maxLine.
+	maxWords = 1000
+	// longest is the longest time that is saved, 104 days: sums of two cannot overflow, and readers that know only
+	// floating-point numbers have it exactly.
+	longest = time.Duration(1 << 53)
+)
+
+type headerLine struct {
+	Kind string `json:"kind"`
+	Header
+}
+
+// requestLine is a record; the field that it has itself hides that of the record.
+type requestLine struct {
+	record
+	Phases savedPhases `json:"phases_ns,omitzero"`
+}
+
+type savedPhases struct {
+	DNS      time.Duration `json:"dns,omitempty"`
+	Connect  time.Duration `json:"connect,omitempty"`
+	TLS      time.Duration `json:"tls,omitempty"`
+	Wait     time.Duration `json:"wait,omitempty"`
+	Transfer time.Duration `json:"transfer,omitempty"`
+}
+
+// moreLine is an attempt that was followed by another. The line of its request comes next but for further ones.
+type moreLine struct {
+	More    bool          `json:"more"`
+	Node    int           `json:"node"`
+	Round   int           `json:"round"`
+	Attempt int           `json:"attempt"`
+	Class   string        `json:"class"`
+	Latency time.Duration `json:"latency_ns"`
+}
+
+type footerLine struct {
+	End             bool          `json:"end"`
+	Elapsed         time.Duration `json:"elapsed_ns"`
+	Stopped         string        `json:"stopped"`
+	SchedulingDelay time.Duration `json:"scheduling_delay_ns"`
+	ClockJump       time.Duration `json:"clock_jump_ns"` // below 0 where the clock went back
+	// Ended and Unsent are by the node's index.
+	Ended  map[int]string `json:"ended,omitempty"`
+	Unsent map[int]int    `json:"unsent,omitempty"`
+}
+
+// Writer saves a run while it goes on. It may be used by several goroutines. After an error it writes no more, and every
+// call returns that error: a full disk is no reason to end a run.
+type Writer struct {
+	mu   sync.Mutex
+	w    io.Writer
+	line bytes.Buffer
+	json *json.Encoder // onto line
+	err  error
+}
+
+// NewWriter writes the header, as of this Schema. An error is the writer's, or that the header could not be read again.
+func NewWriter(w io.Writer, h Header) (*Writer, error) {
+	h.Schema = Schema
+	if fault := h.fault(); fault != "" {
+		return nil, fmt.Errorf("the run cannot be saved: %s", fault)
+	}
+	s := &Writer{w: w}
+	s.json = json.NewEncoder(&s.line)
+	s.json.SetEscapeHTML(false)
+	if s.put(headerLine{savedKind, h}); s.err != nil {
+		return nil, s.err
+	}
+	return s, nil
+}
+
+// Err is the first error, nil where all was written.
+func (s *Writer) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// request writes a finished request: its earlier attempts, and then itself.
+func (s *Writer) request(r record) error {
+	r = r.rounded()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, e := range r.Earlier {
+		s.put(moreLine{true, r.Node, r.Round, i + 1, e.Class, bounded(e.Latency)})
+	}
+	s.put(requestLine{r, savedPhases(r.Phases)})
+	return s.err
+}
+
+// end writes the footer.
+func (s *Writer) end(run *Run) error {
+	f := footerLine{
+		End: true, Elapsed: bounded(run.Elapsed), Stopped: run.Stopped,
+		SchedulingDelay: bounded(run.SchedulingDelay), ClockJump: run.ClockJump,
+		Ended: map[int]string{}, Unsent: map[int]int{},
+	}
+	for i, series := range run.Series {
+		if series.Ended != "" {
+			f.Ended[i] = series.Ended
+		}
+		if series.Unsent > 0 {
+			f.Unsent[i] = series.Unsent
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(f)
+	return s.err
+}
+
+// put writes a line in one call, so that it is whole or the last one.
+func (s *Writer) put(line any) {
+	if s.err != nil {
+		return
+	}
+	s.line.Reset()
+	if s.err = s.json.Encode(line); s.err != nil {
+		return
+	}
+	if s.line.Len() > maxLine {
+		s.err = fmt.Errorf("a line of the saved run has %d bytes, and no reader takes more than %d", s.line.Len(), maxLine)
+		return
+	}
+	n, err := s.w.Write(s.line.Bytes())
+	if err == nil && n < s.line.Len() {
+		err = io.ErrShortWrite
+	}
+	s.err = err
+}
+
+// rounded is the record as a sample keeps it, so that a run that was saved and read is the run that was measured.
+func (r record) rounded() record {
+	r.Start = min(max(r.Start/startUnit, 0), math.MaxUint32) * startUnit
+	r.Latency = bounded(r.Latency)
+	r.TTFT = time.Duration(micros(r.TTFT)) * time.Microsecond
+	r.Lag = time.Duration(micros(r.Lag)) * time.Microsecond
+	p := r.Phases
+	r.Phases = Phases{bounded(p.DNS), bounded(p.Connect), bounded(p.TLS), bounded(p.Wait), bounded(p.Transfer)}
+	r.Tokens = min(max(r.Tokens, 0), math.MaxUint32)
+	r.Attempts = min(max(r.Attempts, 1), math.MaxUint8)
+	r.Class, r.Detail = words(r.Class), words(r.Detail)
+	return r
+}
+
+func bounded(d time.Duration) time.Duration { return min(max(d, 0), longest) }
+
+// words are what JSON carries unchanged, and no more than a few lines of it.
+func words(text string) string {
+	if len(text) > maxWords {
+		end := maxWords
+		for end > 0 && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		text = text[:end]
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
+// fault says what no run can have, "" for nothing.
+func (h Header) fault() string {
+	switch {
+	case h.ID == "":
+		return "it has no ID" // without one nobody sees that a file is merged with itself
+	case len(h.Nodes) == 0:
+		return "it has no nodes"
+	case len(h.Nodes) > maxNodes:
+		return fmt.Sprintf("it has %d nodes, and %d are the most", len(h.Nodes), maxNodes)
+	case min(h.MaxTokens, h.Requests, h.Concurrency, h.Warmup, h.Attempts) < 0, h.Duration < 0, !(h.Rate >= 0):
+		return "one of the plan's numbers is below 0"
+	}
+	return ""
+}

@@ -1,0 +1,190 @@
+package bench
+
+import (
+	"iter"
+	"math"
+	"sync"
+	"time"
+)
+
+// Sample is one request as it is kept: 32 bytes, so that a million of them is no burden. Times that need no nanoseconds
+// are kept in microseconds, up to 71 minutes, and more counts as that.
+type Sample struct {
+	// Latency is as in Outcome. Over an open loop the latency from the intended start is Latency + Lag.
+	Latency time.Duration
+	// start is when the first attempt began, in units of startUnit since the run's start.
+	start uint32
+	// Round pairs samples of different series.
+	Round uint32
+	ttft  uint32 // µs
+	lag   uint32 // µs
+	// Tokens are the answer's.
+	Tokens uint32
+	// class is an index into the series' classes, 0 for a success.
+	class uint8
+	// Attempts is how many were made, 255 for more.
+	Attempts uint8
+	// Fresh says that a request meant for a kept connection went over a new one.
+	Fresh bool
+}
+
+const startUnit = 100 * time.Microsecond
+
+// TTFT is the time to the first text, 0 without one.
+func (s Sample) TTFT() time.Duration { return time.Duration(s.ttft) * time.Microsecond }
+
+// Lag is how much later than intended the request began, at a fixed rate.
+func (s Sample) Lag() time.Duration { return time.Duration(s.lag) * time.Microsecond }
+
+// Start is when the request began, since the start of the run.
+func (s Sample) Start() time.Duration { return time.Duration(s.start) * startUnit }
+
+// OK reports whether it was a success.
+func (s Sample) OK() bool { return s.class == 0 }
+
+// Series are the samples of one contestant.
+type Series struct {
+	Node Node
+	// Vantage is the run's.
+	Vantage string
+	// Phases are summed over the successes, so that merging stays exact.
+	Phases PhaseSum
+	// Details has the words of the first failure of each class.
+	Details map[string]string
+	// Earlier counts the failed attempts that were followed by another, by class.
+	Earlier map[string]int
+	// Ended says why the node's part ended before the run did, "" where it did not.
+	Ended string
+	// Unsent counts requests of an open loop that could not begin in time.
+	Unsent int
+
+	mu      sync.Mutex
+	classes []string // classes[0] is "", a success
+	chunks  [][]Sample
+}
+
+// record is one finished request: what a saved run has a line of, and what a series keeps a sample and sums of. Its
+// durations are in nanoseconds, already rounded as a sample rounds them.
+type record struct {
+	// Node is an index into Header.Nodes.
+	Node     int           `json:"node"`
+	Round    int           `json:"round"`
+	Start    time.Duration `json:"start_ns"`
+	Latency  time.Duration `json:"latency_ns"`
+	TTFT     time.Duration `json:"ttft_ns,omitempty"`
+	Lag      time.Duration `json:"lag_ns,omitempty"`
+	Phases   Phases        `json:"phases_ns"`
+	Tokens   int64         `json:"tokens,omitempty"`
+	Class    string        `json:"class,omitempty"`
+	Detail   string        `json:"detail,omitempty"`
+	Attempts int           `json:"attempts"`
+	Earlier  []Attempt     `json:"-"` // lines of their own in a saved run
+	Fresh    bool          `json:"fresh,omitempty"`
+}
+
+// add keeps a finished request.
+func (s *Series) add(r record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.chunks) == 0 || len(s.chunks[len(s.chunks)-1]) == chunk {
+		s.chunks = append(s.chunks, make([]Sample, 0, chunk))
+	}
+	last := &s.chunks[len(s.chunks)-1]
+	*last = append(*last, Sample{
+		Latency:  r.Latency,
+		start:    uint32(min(max(r.Start/startUnit, 0), math.MaxUint32)),
+		Round:    uint32(r.Round),
+		ttft:     micros(r.TTFT),
+		lag:      micros(r.Lag),
+		Tokens:   uint32(min(max(r.Tokens, 0), math.MaxUint32)),
+		class:    s.classIndex(r.Class, r.Detail),
+		Attempts: uint8(min(max(r.Attempts, 1), math.MaxUint8)),
+		Fresh:    r.Fresh,
+	})
+	for _, e := range r.Earlier {
+		s.Earlier[e.Class]++
+	}
+	if r.Class == "" {
+		s.Phases.add(r.Phases)
+	}
+}
+
+// end says why there will be no further requests.
+func (s *Series) end(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Ended = why
+}
+
+// classIndex finds a class, and keeps the words of its first failure. Past 254 classes, of which there are two dozen, all
+// further ones are one.
+func (s *Series) classIndex(class, detail string) uint8 {
+	for i, known := range s.classes {
+		if known == class {
+			return uint8(i)
+		}
+	}
+	if len(s.classes) == math.MaxUint8 {
+		return math.MaxUint8 - 1
+	}
+	s.classes = append(s.classes, class)
+	s.Details[class] = detail
+	return uint8(len(s.classes) - 1)
+}
+
+func (p *PhaseSum) add(q Phases) {
+	p.N++
+	p.DNS += q.DNS
+	p.Connect += q.Connect
+	p.TLS += q.TLS
+	p.Wait += q.Wait
+	p.Transfer += q.Transfer
+}
+
+// PhaseSum is the sum of N attempts' phases.
+type PhaseSum struct {
+	N int
+	Phases
+}
+
+// chunk is how many samples are allocated at once: growing one slice instead would hold two of them at times.
+const chunk = 2048
+
+func newSeries(n Node, vantage string) *Series {
+	return &Series{Node: n, Vantage: vantage, classes: []string{""}, Details: map[string]string{}, Earlier: map[string]int{}}
+}
+
+// Len is the number of samples.
+func (s *Series) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size()
+}
+
+func (s *Series) size() int {
+	if len(s.chunks) == 0 {
+		return 0
+	}
+	return (len(s.chunks)-1)*chunk + len(s.chunks[len(s.chunks)-1])
+}
+
+// All goes over the samples in the order in which they ended. Nobody may add any meanwhile.
+func (s *Series) All() iter.Seq[Sample] {
+	return func(yield func(Sample) bool) {
+		for _, c := range s.chunks {
+			for _, sample := range c {
+				if !yield(sample) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Class is a sample's kind of failure, "" for a success.
+func (s *Series) Class(sample Sample) string { return s.classes[sample.class] }
+
+// micros fits a duration into a field of a sample.
+func micros(d time.Duration) uint32 {
+	return uint32(min(max(d.Microseconds(), 0), math.MaxUint32))
+}

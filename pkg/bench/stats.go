@@ -1,0 +1,93 @@
+package bench
+
+import (
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// alpha is the share of wrong alarms that every test and interval here allows: intervals are of 95 %.
+const alpha = 0.05
+
+// z95 is how many standard deviations of a normal distribution hold 95 % of it, to either side.
+func z95() float64 { return distuv.UnitNormal.Quantile(1 - alpha/2) }
+
+// Wilson is the share of successes among n requests with its Wilson score interval of 95 %. Without a request the share
+// is NaN and the interval is from 0 to 1.
+func Wilson(ok, n int) Rate {
+	if n <= 0 {
+		return Rate{math.NaN(), 0, 1}
+	}
+	count, z := float64(n), z95()
+	p := float64(ok) / count
+	scale := 1 + z*z/count
+	centre := (p + z*z/(2*count)) / scale
+	half := z / scale * math.Sqrt(p*(1-p)/count+z*z/(4*count*count))
+	r := Rate{p, max(0, centre-half), min(1, centre+half)}
+	// At the ends the formula gives the end itself, but for rounding.
+	if ok == 0 {
+		r.Low = 0
+	}
+	if ok == n {
+		r.High = 1
+	}
+	return r
+}
+
+// Describe sorts the values, none of which may be NaN, and describes them. The percentiles are by nearest rank, so each
+// is a value that was measured; SD is of a sample, over n-1. Nothing depends on the order in which the values come.
+func Describe(values []float64) Stats {
+	n, none := len(values), math.NaN()
+	s := Stats{N: n, Mean: none, SD: none, Min: none, P50: none, P90: none, P95: none, P99: none, Max: none}
+	if n == 0 {
+		return s
+	}
+	slices.Sort(values)
+	s.Min, s.Max = values[0], values[n-1]
+	s.Mean = mean(values)
+	if n >= 2 {
+		s.SD = deviation(values, s.Mean)
+	}
+	if n >= MinPercentile {
+		s.P50, s.P90 = nearestRank(values, 50), nearestRank(values, 90)
+		s.P95, s.P99 = nearestRank(values, 95), nearestRank(values, 99)
+	}
+	return s
+}
+
+// mean of ascending values. The sum is a plain loop: a vectorised one, such as that of gonum's stat.Mean, adds in an
+// order that depends on where in memory the values lie, and then a merged run would differ from the whole in a last bit.
+func mean(sorted []float64) float64 {
+	var sum float64
+	for _, v := range sorted {
+		sum += v
+	}
+	n := len(sorted)
+	return min(max(sum/float64(n), sorted[0]), sorted[n-1]) // rounding alone can lead beyond the values
+}
+
+// deviation is the sample standard deviation. The second sum takes out what rounding left in the mean.
+func deviation(values []float64, mean float64) float64 {
+	var squares, rest float64
+	for _, v := range values {
+		d := v - mean
+		squares += d * d
+		rest += d
+	}
+	n := float64(len(values))
+	return math.Sqrt(max(0, (squares-rest*rest/n)/(n-1)))
+}
+
+// nearestRank is the smallest value that at least that many percent of the values do not exceed. In whole numbers,
+// because 0.95 times a count can come out just above the rank.
+func nearestRank(sorted []float64, percent int) float64 {
+	rank := (len(sorted)*percent + 99) / 100
+	return sorted[max(rank, 1)-1]
+}
+
+// median of ascending values, between the two in the middle of an even number.
+func median(sorted []float64) float64 {
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}

@@ -1,0 +1,154 @@
+package bench
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+func near(a, b, tolerance float64) bool { return math.Abs(a-b) <= tolerance }
+
+func TestWilson(t *testing.T) {
+	for _, c := range []struct {
+		ok, n     int
+		low, high float64
+	}{
+		{19, 20, 0.7639, 0.9911}, // so "95 %" of 20 requests says little
+		{0, 10, 0, 0.2775},
+		{10, 10, 0.7225, 1},
+		{1, 1, 0.2065, 1},
+		{50, 100, 0.4038, 0.5962},
+		{81, 263, 0.2553, 0.3662}, // Newcombe's example
+		{15, 148, 0.0624, 0.1605}, // and his second
+	} {
+		r := Wilson(c.ok, c.n)
+		if r.Value != float64(c.ok)/float64(c.n) || !near(r.Low, c.low, 5e-5) || !near(r.High, c.high, 5e-5) {
+			t.Errorf("%d of %d: %+v, want %v to %v", c.ok, c.n, r, c.low, c.high)
+		}
+	}
+	if r := Wilson(0, 0); !math.IsNaN(r.Value) || r.Low != 0 || r.High != 1 {
+		t.Errorf("nothing asked: %+v", r)
+	}
+	for n := 1; n < 200; n++ {
+		if Wilson(0, n).Low != 0 || Wilson(n, n).High != 1 {
+			t.Errorf("the ends of %d are %v and %v", n, Wilson(0, n), Wilson(n, n))
+		}
+	}
+}
+
+// Wilson's interval holds the true share as often as the exact binomial sum says, which is not 95 % flat.
+func TestWilsonCoverage(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 1))
+	for _, c := range []struct {
+		n           int
+		p, coverage float64
+	}{
+		{20, 0.95, 0.9245}, {100, 0.99, 0.9206}, {150, 0.98, 0}, {50, 0.82, 0}, {10, 0.5, 0}, {1000, 0.95, 0},
+	} {
+		b := distuv.Binomial{N: float64(c.n), P: c.p}
+		holds := make([]bool, c.n+1)
+		exact := 0.
+		for ok := range holds {
+			r := Wilson(ok, c.n)
+			if holds[ok] = r.Low <= c.p && c.p <= r.High; holds[ok] {
+				exact += b.Prob(float64(ok))
+			}
+		}
+		if c.coverage > 0 && !near(exact, c.coverage, 5e-5) {
+			t.Errorf("n=%d p=%v: the exact coverage is %.4f, want %.4f", c.n, c.p, exact, c.coverage)
+		}
+		const runs = 20000
+		held := 0
+		for range runs {
+			ok := 0
+			for range c.n {
+				if random.Float64() < c.p {
+					ok++
+				}
+			}
+			if holds[ok] {
+				held++
+			}
+		}
+		simulated := float64(held) / runs
+		t.Logf("n=%d p=%v: exact %.2f %%, simulated %.2f %%", c.n, c.p, exact*100, simulated*100)
+		if !near(simulated, exact, 0.01) {
+			t.Errorf("n=%d p=%v: the coverage is %.4f, want %.4f", c.n, c.p, simulated, exact)
+		}
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	s := Describe([]float64{5, 1, 4, 2, 3})
+	if want := (Stats{5, 3, math.Sqrt(2.5), 1, 3, 5, 5, 5, 5}); s != want {
+		t.Errorf("got %+v, want %+v", s, want)
+	}
+	hundred := make([]float64, 100)
+	for i := range hundred {
+		hundred[i] = float64(100 - i)
+	}
+	if s := Describe(hundred); s.P50 != 50 || s.P90 != 90 || s.P95 != 95 || s.P99 != 99 || s.Max != 100 {
+		t.Errorf("of 1 to 100: %+v", s)
+	}
+	nothing, one, two := Describe(nil), Describe([]float64{7}), Describe([]float64{9, 7})
+	for _, c := range []struct {
+		name      string
+		got       float64
+		wantIsNaN bool
+	}{
+		{"mean of none", nothing.Mean, true}, {"min of none", nothing.Min, true}, {"p50 of none", nothing.P50, true},
+		{"mean of one", one.Mean, false}, {"max of one", one.Max, false}, {"sd of one", one.SD, true},
+		{"p50 of one", one.P50, true}, {"sd of two", two.SD, false}, {"p99 of two", two.P99, true},
+		{"p99 of three", Describe([]float64{1, 2, 3}).P99, false},
+	} {
+		if math.IsNaN(c.got) != c.wantIsNaN {
+			t.Errorf("%s is %v", c.name, c.got)
+		}
+	}
+	if two.HasPercentiles() || !Describe([]float64{1, 2, 3}).HasPercentiles() {
+		t.Error("percentiles begin with three values")
+	}
+}
+
+// The figures are gonum's, and the same bit for bit whatever the order of the values and wherever they lie in memory.
+func TestDescribeOrder(t *testing.T) {
+	random := rand.New(rand.NewPCG(2, 2))
+	for n := 2; n < 400; n += 1 + n/20 {
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = math.Exp(random.NormFloat64()) * 1000
+		}
+		first := Describe(slices.Clone(values))
+		sorted := slices.Sorted(slices.Values(values))
+		mean, sd := stat.MeanStdDev(sorted, nil)
+		if !near(first.Mean, mean, 1e-9) || !near(first.SD, sd, 1e-9) || first.Min != sorted[0] || first.Max != sorted[n-1] {
+			t.Fatalf("%d values: %+v, want mean %v and sd %v", n, first, mean, sd)
+		}
+		for percent, got := range map[int]float64{50: first.P50, 90: first.P90, 95: first.P95, 99: first.P99} {
+			if want := stat.Quantile(float64(percent)/100, stat.Empirical, sorted, nil); n >= MinPercentile && got != want {
+				t.Errorf("p%d of %d values is %v, want %v", percent, n, got, want)
+			}
+		}
+		for shift := range 3 {
+			random.Shuffle(n, func(i, j int) { values[i], values[j] = values[j], values[i] })
+			again := append(make([]float64, shift, n+shift), values...)[shift:]
+			if got := Describe(again); !identical(got, first) {
+				t.Errorf("%d values in another order: %+v, want %+v", n, got, first)
+			}
+		}
+	}
+}
+
+// Equal values have a mean that is one of them, and no deviation.
+func TestDescribeEqual(t *testing.T) {
+	for n := 1; n < 100; n++ {
+		s := Describe(slices.Repeat([]float64{0.1}, n))
+		if s.Mean != 0.1 || n > 1 && s.SD != 0 {
+			t.Errorf("%d times 0.1: %+v", n, s)
+		}
+	}
+}

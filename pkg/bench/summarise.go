@@ -1,0 +1,126 @@
+package bench
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// Summarise works out everything that reports show. Runs of the same vantage become one; parts of the same run, in any
+// order, give what the whole run gives. Nobody may add to the runs meanwhile. It keeps 8 bytes for each success, and needs
+// up to 16 more, while it works, for each sample of the largest row.
+func Summarise(runs []*Run) *Summary {
+	s := &Summary{Best: -1, Vantages: vantages(runs)}
+	if len(runs) == 0 {
+		return s
+	}
+	s.Header = runs[0].Header
+	s.Runs, s.Elapsed = together(runs)
+	for _, run := range runs {
+		if s.Stopped == "" {
+			s.Stopped = run.Stopped
+		}
+	}
+	all := contestants(runs)
+	w := &workspace{}
+	for _, c := range all {
+		s.Rows = append(s.Rows, c.row(w))
+	}
+	model, same := oneModel(all)
+	if same {
+		s.Model = model
+		s.compareRows(all, w)
+		s.Best = best(s.Rows)
+	}
+	s.Warnings = warnings(s, runs, all, same)
+	return s
+}
+
+// together counts the runs and adds up how long they took, in seconds. Of the parts of one run the longest counts.
+func together(runs []*Run) (n int, elapsed float64) {
+	longest := map[string]time.Duration{}
+	for i, run := range runs {
+		id := runID(i, run)
+		longest[id] = max(longest[id], run.Elapsed)
+	}
+	var sum time.Duration
+	for _, d := range longest {
+		sum += d
+	}
+	return len(longest), sum.Seconds()
+}
+
+// oneModel is the model that all were asked for, "" too where nobody named one.
+func oneModel(all []*contestant) (model string, same bool) {
+	for _, c := range all {
+		for _, p := range c.parts {
+			if p.series.Node.Model != all[0].node.Model {
+				return "", false
+			}
+		}
+	}
+	return all[0].node.Model, true
+}
+
+// compareRows compares every row with the reference of its vantage and of its kind of connection: cold with cold.
+func (s *Summary) compareRows(all []*contestant, w *workspace) {
+	for i, c := range all {
+		at := referenceOf(all, c, s.Header.Reference)
+		if at < 0 || at == i {
+			continue
+		}
+		v := c.against(all[at], w)
+		if v != nil {
+			p50 := s.Rows[at].Latency.P50
+			v.Saved, v.SavedLow, v.SavedHigh = p50*(1-v.Ratio), p50*(1-v.High), p50*(1-v.Low)
+		}
+		s.Rows[i].VsReference = v
+	}
+}
+
+// referenceOf is the index of what a contestant is compared with, below 0 for nothing.
+func referenceOf(all []*contestant, c *contestant, name string) int {
+	return slices.IndexFunc(all, func(o *contestant) bool {
+		return o.node.Name == name && o.node.Connection == c.node.Connection && o.vantage == c.vantage
+	})
+}
+
+// best is the index of the row to take, -1 without a success. All rows over the first row's kind of connection compete:
+// the other kind is there to be compared with. The success rate comes first, as far as it can be known: out is who has an
+// upper Wilson bound below anybody's lower one. Among the rest the lowest p50 wins; rows with too few successes for one
+// stand back, and where all have too few, the lowest mean wins.
+func best(rows []*Row) int {
+	var able []int
+	floor := 0.
+	for i, r := range rows {
+		if r.OK > 0 && r.Node.Connection == rows[0].Node.Connection {
+			able = append(able, i)
+			floor = max(floor, r.Success.Low)
+		}
+	}
+	able = slices.DeleteFunc(able, func(i int) bool { return rows[i].Success.High < floor })
+	found, lowest, enough := -1, math.Inf(1), false
+	for _, i := range able {
+		l := rows[i].Latency
+		figure := l.Mean
+		if l.HasPercentiles() {
+			figure = l.P50
+		}
+		if l.HasPercentiles() && !enough || l.HasPercentiles() == enough && figure < lowest {
+			found, lowest, enough = i, figure, l.HasPercentiles()
+		}
+	}
+	return found
+}
+
+// title names a row so that no other row has the same name.
+func (s *Summary) title(r *Row) string {
+	name := r.Node.Name
+	if slices.ContainsFunc(s.Rows, func(o *Row) bool { return o.Node.Connection != r.Node.Connection }) {
+		name += " (" + string(r.Node.Connection) + ")"
+	}
+	if len(s.Vantages) > 1 {
+		name += " @" + r.Vantage
+	}
+	return name
+}

@@ -1,0 +1,476 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// made is a run made by hand.
+func made(h Header, records ...record) *Run {
+	run := &Run{Header: h}
+	for _, n := range h.Nodes {
+		run.Series = append(run.Series, newSeries(n, h.Vantage))
+	}
+	for _, r := range records {
+		run.Series[r.Node].add(r)
+	}
+	return run
+}
+
+func nodesOf(names ...string) []Node {
+	var nodes []Node
+	for _, name := range names {
+		nodes = append(nodes, Node{Name: name, Model: "m", Connection: Cold})
+	}
+	return nodes
+}
+
+// rounds are successes of a node in rounds 0 and on, 100 ms apart, with the given latencies in ms.
+func rounds(node int, ms ...float64) []record {
+	var records []record
+	for i, v := range ms {
+		records = append(records, record{
+			Node: node, Round: i, Start: time.Duration(i) * 100 * time.Millisecond,
+			Latency: time.Duration(v * float64(time.Millisecond)), Attempts: 1,
+		})
+	}
+	return records
+}
+
+// around are n latencies near a middle, in ms, none twice.
+func around(middle float64, n int) []float64 {
+	var ms []float64
+	for i := range n {
+		ms = append(ms, middle*(1+0.01*float64(i%7-3)+1e-6*float64(i)))
+	}
+	return ms
+}
+
+// drawn is a random run: records end in their order.
+func drawn(random *rand.Rand, h Header) (records []record) {
+	classes := []string{"", "", "", "", "", "timeout", "429", "reset"}
+	for round := range 60 {
+		for node := range h.Nodes {
+			r := record{
+				Node: node, Round: round, Start: time.Duration(round/3) * time.Second, Attempts: 1 + random.IntN(2),
+				Latency: time.Duration(len(records))*time.Millisecond + time.Duration(random.Int64N(1e6)),
+				Class:   classes[random.IntN(len(classes))], Tokens: random.Int64N(50), Fresh: random.IntN(20) == 0,
+				Phases: Phases{time.Duration(random.Int64N(1e6)), 2, 3, time.Duration(random.Int64N(1e9)), 5},
+			}
+			r.TTFT = (r.Latency / 3).Round(time.Microsecond)
+			if h.Rate > 0 {
+				r.Lag = time.Duration(random.IntN(5)) * time.Millisecond
+			}
+			if r.Class != "" {
+				r.Detail = fmt.Sprintf("%s in round %d", r.Class, round)
+			}
+			records = append(records, r)
+		}
+	}
+	return records
+}
+
+// completed gives a run what is known at its end.
+func completed(run *Run) *Run {
+	run.Elapsed, run.Stopped, run.SchedulingDelay, run.ClockJump = time.Minute, "interrupted", time.Second, -time.Hour
+	run.Series[1].Ended, run.Series[1].Unsent = "status 401", 3
+	return run
+}
+
+// Whatever the parts that a run comes in, and whatever their order, the summary is that of the whole, bit for bit.
+func TestPartsAreTheWhole(t *testing.T) {
+	random := rand.New(rand.NewPCG(10, 10))
+	for round := range 60 {
+		h := Header{ID: "one", Reference: "a", Nodes: nodesOf("a", "b", "c"), Rate: float64(round % 2)}
+		records := drawn(random, h)
+		other := h
+		other.ID = "two"
+		if round%3 == 0 {
+			other.Vantage = "elsewhere"
+		}
+		second := completed(made(other, drawn(random, other)...))
+		whole := Summarise([]*Run{completed(made(h, records...)), second})
+
+		parts := make([]*Run, 1+random.IntN(4))
+		split := make([][]record, len(parts))
+		for _, r := range records {
+			i := random.IntN(len(parts))
+			split[i] = append(split[i], r)
+		}
+		for i := range parts {
+			parts[i] = made(h, split[i]...)
+		}
+		completed(parts[0])
+		random.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+		got := Summarise(append(parts, second))
+		if got.Runs != 2 || got.Elapsed != 120 {
+			t.Fatalf("%d runs of %v s", got.Runs, got.Elapsed)
+		}
+		if !identical(got, whole) {
+			t.Fatalf("%d parts differ from the whole:\n%+v\n%+v", len(parts), got, whole)
+		}
+	}
+}
+
+// Rounds of different runs never pair, even where the numbers agree.
+func TestPairsStayInTheirRun(t *testing.T) {
+	h := Header{ID: "one", Reference: "a", Nodes: nodesOf("a", "b")}
+	first := made(h, rounds(0, around(100, 30)...)...)
+	h.ID = "two"
+	second := made(h, rounds(1, around(200, 30)...)...)
+	if s := Summarise([]*Run{first, second}); s.Rows[1].VsReference != nil || s.Runs != 2 {
+		t.Errorf("compared: %+v", s.Rows[1].VsReference)
+	}
+	second.Header.ID = "one"
+	s := Summarise([]*Run{first, second})
+	if v := s.Rows[1].VsReference; s.Runs != 1 || v == nil || v.Pairs != 30 || !near(v.Ratio, 2, 1e-3) || v.Verdict != Slower {
+		t.Errorf("halves of one run: %+v", v)
+	}
+	first.Header.ID, second.Header.ID = "", ""
+	if s := Summarise([]*Run{first, second}); s.Rows[1].VsReference != nil || s.Runs != 2 {
+		t.Errorf("runs without an ID: %+v", s.Rows[1].VsReference)
+	}
+}
+
+func TestSummarisePairs(t *testing.T) {
+	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b"), Requests: 30}
+	records := slices.Concat(rounds(0, around(100, 30)...), rounds(1, around(80, 30)...))
+	for _, i := range []int{3, 4, 35} { // two failures of the reference, and one of the other
+		records[i].Class = "timeout"
+	}
+	slices.Reverse(records) // the order of ending says nothing about pairs
+	s := Summarise([]*Run{made(h, records...)})
+	v := s.Rows[1].VsReference
+	if s.Rows[0].VsReference != nil || v == nil || v.Reference != "a" || v.Pairs != 27 || v.Verdict != Faster {
+		t.Fatalf("%+v", v)
+	}
+	p50 := s.Rows[0].Latency.P50
+	if !near(v.Ratio, 0.8, 1e-9) || v.Saved != p50*(1-v.Ratio) || v.SavedLow != p50*(1-v.High) || v.SavedHigh != p50*(1-v.Low) {
+		t.Errorf("%+v of %v ms", v, p50)
+	}
+	if s.Rows[0].OK != 28 || s.Rows[0].Latency.N != 28 || len(s.Rows[0].Sorted) != 28 || !slices.IsSorted(s.Rows[0].Sorted) {
+		t.Errorf("failures are averaged in: %+v", s.Rows[0])
+	}
+	if s.Best != 1 || s.Model != "m" || s.BestRow() != s.Rows[1] {
+		t.Errorf("best %d, model %q", s.Best, s.Model)
+	}
+}
+
+// Cold compares with cold, and each vantage with its own reference.
+func TestReferenceOfItsKind(t *testing.T) {
+	nodes := append(nodesOf("a", "b"), nodesOf("a", "b")...)
+	nodes[2].Connection, nodes[3].Connection = Reused, Reused
+	records := slices.Concat(rounds(0, around(100, 20)...), rounds(1, around(110, 20)...),
+		rounds(2, around(50, 20)...), rounds(3, around(40, 20)...))
+	here := Header{ID: "1", Vantage: "here", Reference: "a", Nodes: nodes}
+	there := Header{ID: "2", Vantage: "there", Reference: "a", Nodes: nodes[:2]}
+	s := Summarise([]*Run{made(here, records...), made(there, rounds(0, around(10, 20)...)...)})
+	want := []string{"a (cold) @here", "b (cold) @here", "a (reused) @here", "b (reused) @here", "a (cold) @there", "b (cold) @there"}
+	for i, r := range s.Rows {
+		if got := s.title(r); got != want[i] {
+			t.Errorf("row %d is %s, want %s", i, got, want[i])
+		}
+	}
+	if v := s.Rows[1].VsReference; v == nil || !near(v.Ratio, 1.1, 1e-3) {
+		t.Errorf("cold: %+v", v)
+	}
+	if v := s.Rows[3].VsReference; v == nil || !near(v.Ratio, 0.8, 1e-3) {
+		t.Errorf("reused: %+v", v)
+	}
+	if s.Rows[2].VsReference != nil || s.Rows[4].VsReference != nil || s.Rows[5].VsReference != nil {
+		t.Error("a reference, or a row without an answer, is compared")
+	}
+	if s.Best != 4 {
+		t.Errorf("the best is row %d: kept connections do not compete with new ones", s.Best)
+	}
+}
+
+func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
+	h := Header{ID: "x", Rate: 10, Nodes: nodesOf("a")}
+	records := rounds(0, 10, 10, 10, 10)
+	records[2].Lag = 990 * time.Millisecond
+	r := Summarise([]*Run{made(h, records...)}).Rows[0]
+	if r.Latency.Max != 1000 || r.Uncorrected.Max != 10 || r.Lag.Max != 990 || r.Lag.Min != 0 || r.Sorted[3] != 1000 {
+		t.Errorf("%+v, uncorrected %+v, lag %+v", r.Latency, r.Uncorrected, r.Lag)
+	}
+	h.Rate = 0
+	if r := Summarise([]*Run{made(h, records...)}).Rows[0]; r.Latency.Max != 10 || r.Uncorrected != nil || r.Lag != nil {
+		t.Errorf("a closed loop: %+v", r)
+	}
+}
+
+func TestStreamFigures(t *testing.T) {
+	h := Header{ID: "x", Nodes: nodesOf("a", "b")}
+	records := rounds(0, 1000, 1000, 1000, 500)
+	for i, tokens := range []int64{10, 1, 0, 2} {
+		records[i].Tokens, records[i].TTFT = tokens, 100*time.Millisecond
+	}
+	records[1].TTFT = 0 // no text
+	s := Summarise([]*Run{made(h, append(records, rounds(1, 5, 5)...)...)})
+	r := s.Rows[0]
+	if r.TTFT.N != 3 || r.TTFT.Mean != 100 || r.ITL.N != 2 || r.ITL.Min != 100 || r.ITL.Max != 400 {
+		t.Errorf("ttft %+v, itl %+v", r.TTFT, r.ITL)
+	}
+	if r.TokensPerSecond.N != 3 || r.TokensPerSecond.Min != 1 || r.TokensPerSecond.Max != 10 {
+		t.Errorf("tokens/s %+v", r.TokensPerSecond)
+	}
+	if b := s.Rows[1]; b.TTFT != nil || b.ITL != nil || b.TokensPerSecond != nil {
+		t.Error("what was not streamed has figures of a stream")
+	}
+}
+
+func TestFailures(t *testing.T) {
+	records := rounds(0, 1, 2, 30, 40, 50, 60, 7)
+	for i, class := range []string{"reset", "", "timeout", "reset", "timeout", "4xx", "5xx"} {
+		records[i].Class, records[i].Detail = class, fmt.Sprint(class, " ", i)
+	}
+	records[1].Attempts = 2
+	r := Summarise([]*Run{made(Header{Nodes: nodesOf("a")}, records...)}).Rows[0]
+	var got []string
+	for _, f := range r.Failures {
+		got = append(got, fmt.Sprintf("%s×%d %s, %g ms: %s", f.Class, f.Count, f.Blame, f.Latency.Mean, f.Detail))
+	}
+	want := []string{
+		"reset×2 node, 20.5 ms: reset 0", "timeout×2 node, 40 ms: timeout 2", "4xx×1 client, 60 ms: 4xx 5", "5xx×1 origin, 7 ms: 5xx 6",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if r.Requests != 7 || r.OK != 1 || r.FirstOK != 0 || r.Success != Wilson(1, 7) || r.FirstSuccess != Wilson(0, 7) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestPhasesAreOfSuccesses(t *testing.T) {
+	records := rounds(0, 1, 1, 1)
+	for i := range records {
+		records[i].Phases = Phases{DNS: time.Duration(i+1) * time.Millisecond, Transfer: time.Second}
+	}
+	records[2].Class = "reset"
+	r := Summarise([]*Run{made(Header{Nodes: nodesOf("a", "b")}, records...)})
+	if got := r.Rows[0].Phases; got != (PhaseMeans{DNS: 1.5, Transfer: 1000}) {
+		t.Errorf("%+v", got)
+	}
+	if got := r.Rows[1].Phases; got != (PhaseMeans{}) {
+		t.Errorf("nothing asked: %+v", got)
+	}
+}
+
+func TestTimeline(t *testing.T) {
+	const n = 10 * timelinePoints
+	var records []record
+	for i := range n {
+		records = append(records, rounds(0, 3.25)[0])
+		records[i].Start, records[i].Round = time.Duration(n-i)*time.Second, i
+	}
+	records[0].Class = "reset"
+	points := Summarise([]*Run{made(Header{Nodes: nodesOf("a")}, records...)}).Rows[0].Timeline
+	if len(points) != timelinePoints || points[0].At != 1 || points[len(points)-1] != (Point{n, 3.25, false}) {
+		t.Fatalf("%d points, from %+v to %+v", len(points), points[0], points[len(points)-1])
+	}
+	for i, p := range points[1:] {
+		if step := p.At - points[i].At; step < 10 || step > 11 {
+			t.Fatalf("point %d is %v s after the one before", i+1, step)
+		}
+	}
+	for i := range records { // all at once but one
+		records[i].Start, records[i].Latency = 0, time.Duration(n-i)*time.Millisecond
+	}
+	records[n/2].Start = 9 * time.Hour
+	points = Summarise([]*Run{made(Header{Nodes: nodesOf("a")}, records...)}).Rows[0].Timeline
+	if points[0] != (Point{0, 1, true}) || points[len(points)-1] != (Point{32400, n / 2, true}) || points[1].Latency != 11 {
+		t.Fatalf("from %+v, %+v to %+v", points[0], points[1], points[len(points)-1])
+	}
+	if few := Summarise([]*Run{made(Header{Nodes: nodesOf("a")}, records[:7]...)}).Rows[0].Timeline; len(few) != 7 {
+		t.Errorf("%d points of 7 requests", len(few))
+	}
+}
+
+func TestBest(t *testing.T) {
+	row := func(ok, n int, ms float64) *Row {
+		sorted := make([]float64, ok)
+		for i := range sorted {
+			sorted[i] = ms
+		}
+		return &Row{Node: nodesOf("x")[0], OK: ok, Success: Wilson(ok, n), Latency: Describe(sorted)}
+	}
+	reused := row(100, 100, 1)
+	reused.Node.Connection = Reused
+	for _, c := range []struct {
+		name string
+		rows []*Row
+		want int
+	}{
+		{"none", nil, -1},
+		{"no success", []*Row{row(0, 10, 0)}, -1},
+		{"the lower p50", []*Row{row(100, 100, 800), row(98, 100, 700), row(99, 100, 900)}, 1},
+		{"fast but failing", []*Row{row(100, 100, 800), row(60, 100, 100)}, 0},
+		{"failing, as far as 5 requests can tell", []*Row{row(5, 5, 800), row(4, 5, 100)}, 1},
+		{"too few for a p50", []*Row{row(1, 1, 1), row(100, 100, 800)}, 1},
+		{"all too few", []*Row{row(2, 2, 900), row(1, 1, 800)}, 1},
+		{"the first of equals", []*Row{row(9, 9, 5), row(9, 9, 5)}, 0},
+		{"a kept connection does not compete", []*Row{row(100, 100, 800), reused}, 0},
+	} {
+		if got := best(c.rows); got != c.want {
+			t.Errorf("%s: row %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+func TestDifferentModels(t *testing.T) {
+	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
+	records := append(rounds(0, around(100, 20)...), rounds(1, around(50, 20)...)...)
+	h.Nodes[1].Model = "other"
+	s := Summarise([]*Run{made(h, records...)})
+	if s.Model != "" || s.Best != -1 || s.Rows[1].VsReference != nil || len(s.Warnings) != 1 || s.Warnings[0].Code != DifferentModels {
+		t.Errorf("%+v", s)
+	}
+	h.Nodes[0].Model, h.Nodes[1].Model = "", ""
+	if s := Summarise([]*Run{made(h, records...)}); s.Best != 1 || s.Rows[1].VsReference == nil || len(s.Warnings) > 0 {
+		t.Errorf("no model named is one model: %+v", s)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	slow := func(at int, ms float64) []float64 {
+		values := around(800, 40)
+		values[at] = ms
+		return values
+	}
+	type change func(*Run)
+	none := func(*Run) {}
+	for _, c := range []struct {
+		name   string
+		a, b   []float64
+		change change
+		want   []string
+	}{
+		{"nothing", around(800, 40), around(900, 40), none, nil},
+		{"few", around(800, 5), around(900, 5), none,
+			[]string{"few_rounds: no node had more than 5 requests: give it 10 or more before you lean on the figures"}},
+		{"few of one", around(800, 40), around(900, 7), none,
+			[]string{"few_rounds b: b: only 7 requests: give it 10 or more before you lean on the figures"}},
+		{"ended", around(800, 40), around(900, 1), func(r *Run) { r.Series[1].Ended = "status 401" },
+			[]string{"ended_early b: b: its part ended after 1 request: status 401"}},
+		{"slow first", slow(0, 3100), around(900, 40), none,
+			[]string{"slow_first a: a: the first request took 3.1 s, far from the median of 800 ms: something was still warming up"}},
+		{"slow later", slow(20, 3100), around(900, 40), none,
+			[]string{"outliers a: a: 1 of 40 requests lie far from the median of 800 ms: something else was going on at times"}},
+		{"one spike among equals", slices.Concat(slices.Repeat([]float64{10}, 20), []float64{11}), around(900, 21), none,
+			[]string{"outliers a: a: 1 of 21 requests lie far from the median of 10 ms: something else was going on at times"}},
+		{"a ripple among equals", slices.Concat(slices.Repeat([]float64{10}, 20), []float64{10.01}), around(900, 21), none, nil},
+		{"busy", around(800, 40), around(900, 40), func(r *Run) { r.SchedulingDelay = 60 * time.Millisecond },
+			[]string{"busy_client: this machine was busy: it ran what was due up to 60 ms late, which is in the latencies"}},
+		{"busy, but the nodes are slow", around(800, 40), around(900, 40), func(r *Run) { r.SchedulingDelay = 30 * time.Millisecond }, nil},
+		{"fast nodes, a machine not busy", around(1, 40), around(1, 40), func(r *Run) { r.SchedulingDelay = time.Millisecond }, nil},
+		{"clock", around(800, 40), around(900, 40), func(r *Run) { r.ClockJump = -90 * time.Second },
+			[]string{"clock_jumped: the clock was moved back by 90.0 s during the run; no latency depends on it"}},
+		{"clock slewed", around(800, 40), around(900, 40), func(r *Run) { r.ClockJump = time.Second }, nil},
+		{"no success", around(800, 40), nil, func(r *Run) {
+			for _, f := range rounds(1, around(900, 40)...) {
+				f.Class = "reset"
+				r.Series[1].add(f)
+			}
+		}, []string{"no_success b: b: 40 requests and not one success"}},
+		{"unsent", around(800, 40), around(900, 40), func(r *Run) { r.Series[0].Unsent = 2 },
+			[]string{"unsent a: a: 2 requests could not begin in time and were not sent: it cannot keep up with that rate"}},
+		{"fresh", around(800, 40), around(900, 39), func(r *Run) {
+			r.Series[1].add(record{Node: 1, Round: 39, Latency: 900 * time.Millisecond, Attempts: 1, Fresh: true})
+		}, []string{"fresh_connections b: b: 1 request meant for a kept connection had to open a new one"}},
+		{"notes", around(800, 40), around(900, 40), func(r *Run) { r.Notes = []string{"x: line 9 is cut", "x: line 9 is cut"} },
+			[]string{"cut_file: x: line 9 is cut"}},
+	} {
+		h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
+		run := made(h, append(rounds(0, c.a...), rounds(1, c.b...)...)...)
+		c.change(run)
+		var got []string
+		for _, w := range Summarise([]*Run{run}).Warnings {
+			got = append(got, strings.TrimSpace(w.Code+" "+w.Node)+": "+w.Text)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s:\ngot  %q\nwant %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	random := rand.New(rand.NewPCG(13, 13))
+	for n := 1; n < 60; n++ {
+		values := slices.Sorted(slices.Values(draws(random, n%3, n)))
+		middle := median(values)
+		var off []float64
+		for _, v := range values {
+			off = append(off, math.Abs(v-middle))
+		}
+		slices.Sort(off)
+		if got, want := spread(values, middle), median(off); got != want && (want > 0 || got != middle/1000) {
+			t.Errorf("%v: %v, want %v", values, got, want)
+		}
+	}
+}
+
+func TestFewPairsWarn(t *testing.T) {
+	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
+	for pairs, want := range map[int]string{5: "can show no difference", 9: "large differences only", 10: ""} {
+		late := rounds(1, around(900, 20)...)
+		for i := range late {
+			late[i].Round += 20 - pairs
+		}
+		s := Summarise([]*Run{made(h, append(rounds(0, around(800, 20)...), late...)...)})
+		if v := s.Rows[1].VsReference; v.Pairs != pairs {
+			t.Fatalf("%+v", v)
+		}
+		if want == "" && len(s.Warnings) > 0 || want != "" && (len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0].Text, want)) {
+			t.Errorf("%d pairs: %+v", pairs, s.Warnings)
+		}
+	}
+}
+
+func TestSummariseNothing(t *testing.T) {
+	if s := Summarise(nil); s.Best != -1 || s.BestRow() != nil || len(s.Rows) > 0 {
+		t.Errorf("%+v", s)
+	}
+	s := Summarise([]*Run{made(Header{Nodes: nodesOf("a"), Reference: "a"})})
+	if r := s.Rows[0]; !math.IsNaN(r.Success.Value) || !math.IsNaN(r.Latency.Mean) || s.Best != -1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Summarising two series of half a million samples takes at most 24 bytes for each.
+func TestSummariseMemory(t *testing.T) {
+	n := 500_000
+	if raceEnabled {
+		n = 20_000
+		t.Log("fewer samples under the race detector")
+	}
+	random := rand.New(rand.NewPCG(11, 11))
+	run := made(Header{ID: "x", Reference: "a", Rate: 100, Nodes: nodesOf("a", "b")})
+	for round := range n {
+		for node, s := range run.Series {
+			s.add(record{
+				Node: node, Round: round, Start: time.Duration(round) * time.Millisecond, Attempts: 1, Tokens: 20,
+				Latency: time.Duration(random.Int64N(1e9)), TTFT: time.Millisecond, Lag: time.Duration(random.Int64N(1e9)),
+			})
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := time.Now()
+	s := Summarise([]*Run{run})
+	took := time.Since(began)
+	runtime.ReadMemStats(&after)
+	allocated := after.TotalAlloc - before.TotalAlloc
+	t.Logf("%d samples in %v and %.1f bytes a sample in all", 2*n, took.Round(time.Millisecond), float64(allocated)/float64(2*n))
+	if s.Rows[1].VsReference.Pairs != n {
+		t.Errorf("%+v", s.Rows[1].VsReference)
+	}
+	if allocated > uint64(24*2*n)+1<<20 {
+		t.Errorf("it took %d bytes", allocated)
+	}
+}

@@ -1,0 +1,151 @@
+package bench
+
+import "math"
+
+// Summary is what a report shows: everything in it is worked out, in milliseconds.
+type Summary struct {
+	// Header is the first run's; Vantages and Runs say what was merged.
+	Header   Header
+	Runs     int
+	Vantages []string
+	// Elapsed is the runs' together, in seconds.
+	Elapsed float64
+	// Model is the model of all rows, "" where nobody named one. It is also "" where they differ: then there is a warning
+	// of DifferentModels, nothing is compared, and there is no best.
+	Model string
+	// Rows stand in the order of the header's nodes, vantage after vantage.
+	Rows []*Row
+	// Best is the index of the best row, -1 for none: see best.
+	Best int
+	// Stopped is the run's, "" where every run went to its end.
+	Stopped  string
+	Warnings []Warning
+}
+
+// Row is one contestant's results.
+type Row struct {
+	Node    Node
+	Vantage string
+	// Requests counts the finished ones; OK those with a whole answer; FirstOK those that had it at the first attempt.
+	Requests, OK, FirstOK int
+	// Rates are from 0 to 1 and have Wilson 95 % intervals.
+	Success, FirstSuccess Rate
+	// Latency is of successes only; over an open loop it counts from the intended start.
+	Latency Stats
+	// Uncorrected (from the actual start) and Lag are of an open loop only.
+	Uncorrected, Lag *Stats
+	// TTFT, ITL (both ms) and TokensPerSecond are of streams only; TokensPerSecond of whole answers too, where the node
+	// counts tokens.
+	TTFT, ITL, TokensPerSecond *Stats
+	// Phases are means over the successes, in ms.
+	Phases PhaseMeans
+	// Failures are by class, the most frequent first.
+	Failures []Failure
+	// Fresh is how many requests meant for kept connections went over new ones; Unsent how many never began.
+	Fresh, Unsent int
+	// Ended is the series'.
+	Ended string
+	// VsReference is nil for the reference itself, and where nothing can be compared.
+	VsReference *Comparison
+	// Sorted are the successes' latencies in ascending order, for plots.
+	Sorted []float64
+	// Timeline are at most timelinePoints requests, evenly chosen, in the order of their start.
+	Timeline []Point
+}
+
+// Rate is a share of successes with its Wilson 95 % interval.
+type Rate struct{ Value, Low, High float64 }
+
+// Stats describe a sample, in the unit of its field. The percentiles are NaN for fewer than MinPercentile values, and all
+// is NaN for none; SD for fewer than two.
+type Stats struct {
+	N                                      int
+	Mean, SD, Min, P50, P90, P95, P99, Max float64
+}
+
+// MinPercentile is the number of values below which a percentile would be a guess.
+const MinPercentile = 3
+
+// HasPercentiles reports whether there are enough values for percentiles.
+func (s Stats) HasPercentiles() bool { return !math.IsNaN(s.P50) }
+
+// PhaseMeans are mean phases, in ms.
+type PhaseMeans struct{ DNS, Connect, TLS, Wait, Transfer float64 }
+
+// Failure counts one class of failures.
+type Failure struct {
+	Class string
+	// Blame is where it lies by the look of it: client, node or origin.
+	Blame   string
+	Count   int
+	Latency Stats
+	// Detail has the words of the first one.
+	Detail string
+}
+
+// Verdict is what a comparison shows.
+type Verdict string
+
+// The verdicts.
+const (
+	Faster       Verdict = "faster"
+	Slower       Verdict = "slower"
+	NoDifference Verdict = "no difference shown"
+)
+
+// Comparison is a row against the reference, pair by pair. Everything follows from the ratios of the pairs' latencies, so
+// that verdict, ratio and difference cannot contradict each other.
+type Comparison struct {
+	// Reference is the reference's name.
+	Reference string
+	// Pairs is how many rounds both had an answer in.
+	Pairs int
+	// Ratio is this row's latency over the reference's: the Hodges–Lehmann estimate over the pairs, with the 95 % interval
+	// that inverts the Wilcoxon signed-rank test: 0 to +Inf where there are too few pairs for one.
+	Ratio, Low, High float64
+	// P is the signed-rank test's, two-sided. It is below 0.05, and Verdict tells a difference, exactly when 1 is not
+	// between Low and High.
+	P       float64
+	Verdict Verdict
+	// Saved is how much less time than the reference at its p50, in ms, negative for more, with its interval: the ratio
+	// applied to the reference's p50.
+	Saved, SavedLow, SavedHigh float64
+}
+
+// Point is one request on the time axis: seconds since the start of its run, and ms.
+type Point struct {
+	At, Latency float64
+	OK          bool
+}
+
+const timelinePoints = 2000
+
+// Warning is what a reader should know before he believes a number. Text is in English; Code and Node, a row's title or
+// "", let a report say it in another language.
+type Warning struct {
+	Code, Node, Text string
+}
+
+// The codes of warnings.
+const (
+	FewRounds       = "few_rounds"
+	SlowFirst       = "slow_first"
+	Outliers        = "outliers"
+	BusyClient      = "busy_client"
+	ClockJumped     = "clock_jumped"
+	DifferentModels = "different_models"
+	NoSuccess       = "no_success"
+	EndedEarly      = "ended_early"
+	NotSent         = "unsent"
+	FreshConnection = "fresh_connections"
+	CutFile         = "cut_file"
+	NotPrecise      = "not_precise"
+)
+
+// BestRow is the row at Best, nil without one.
+func (s *Summary) BestRow() *Row {
+	if s.Best < 0 || s.Best >= len(s.Rows) {
+		return nil
+	}
+	return s.Rows[s.Best]
+}

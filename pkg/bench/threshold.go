@@ -1,0 +1,255 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Threshold is a bound that a figure has to keep.
+type Threshold struct {
+	text, node string
+	// family is success, first_success, latency, ttft, itl or tps; stat names one of its Stats, "" for a rate.
+	family, stat, op string
+	// value is in the unit of the figure: a share, ms, or tokens per second.
+	value float64
+}
+
+// String is the threshold as it was written.
+func (t Threshold) String() string { return t.text }
+
+// Node is the node that it is about, "" for every node.
+func (t Threshold) Node() string { return t.node }
+
+// ThresholdError says where a threshold cannot be read.
+type ThresholdError struct {
+	Text   string
+	Column int // 1-based, in characters
+	Want   string
+}
+
+func (e *ThresholdError) Error() string {
+	return fmt.Sprintf("threshold %q: column %d: expected %s", e.Text, e.Column, e.Want)
+}
+
+// Hint lists what there is.
+func (e *ThresholdError) Hint() string {
+	return "a threshold is [node:]metric op value, such as hongkong:p95<1200ms or success>=95%; the metrics are success, " +
+		"first_success, the latency's mean sd min p50 p90 p95 p99 max, and ttft, itl or tps with one of those, as in ttft.p95"
+}
+
+// ParseThreshold reads "[node:]metric op value", with spaces wherever a part ends. The node is all before the last colon,
+// since it may be a URL. Any error is a *ThresholdError.
+func ParseThreshold(text string) (Threshold, error) {
+	t := Threshold{text: strings.TrimSpace(text)}
+	fail := func(at int, want string) (Threshold, error) {
+		for at < len(text) && text[at] == ' ' {
+			at++
+		}
+		return Threshold{}, &ThresholdError{text, utf8.RuneCountInString(text[:at]) + 1, want}
+	}
+	metric := strings.LastIndexByte(text, ':') + 1
+	if metric > 0 {
+		if t.node = strings.TrimSpace(text[:metric-1]); t.node == "" {
+			return fail(0, "a node before the colon")
+		}
+	}
+	op := len(text)
+	if i := strings.IndexAny(text[metric:], "<>=!"); i >= 0 {
+		op = metric + i
+	}
+	if !t.parseMetric(strings.TrimSpace(text[metric:op])) {
+		return fail(metric, "a metric")
+	}
+	for _, known := range []string{"<=", ">=", "<", ">"} {
+		if t.op == "" && strings.HasPrefix(text[op:], known) {
+			t.op = known
+		}
+	}
+	if t.op == "" {
+		return fail(op, "one of < <= > >=")
+	}
+	value := op + len(t.op)
+	if want := t.parseValue(strings.TrimSpace(text[value:])); want != "" {
+		return fail(value, want)
+	}
+	return t, nil
+}
+
+func (t *Threshold) parseMetric(metric string) bool {
+	if metric == "success" || metric == "first_success" {
+		t.family = metric
+		return true
+	}
+	family, stat, dotted := strings.Cut(metric, ".")
+	if !dotted {
+		family, stat = "latency", metric
+	} else if !slices.Contains([]string{"ttft", "itl", "tps"}, family) {
+		return false
+	}
+	t.family, t.stat = family, stat
+	_, ok := Stats{}.named(stat)
+	return ok
+}
+
+// named is a statistic by its name in thresholds.
+func (s Stats) named(name string) (value float64, ok bool) {
+	switch name {
+	case "mean":
+		return s.Mean, true
+	case "sd":
+		return s.SD, true
+	case "min":
+		return s.Min, true
+	case "p50":
+		return s.P50, true
+	case "p90":
+		return s.P90, true
+	case "p95":
+		return s.P95, true
+	case "p99":
+		return s.P99, true
+	case "max":
+		return s.Max, true
+	}
+	return 0, false
+}
+
+// parseValue reads a value of the metric's kind, or says what was expected instead.
+func (t *Threshold) parseValue(text string) (want string) {
+	var ok bool
+	switch t.family {
+	case "success", "first_success":
+		if t.value, ok = parseShare(text); !ok {
+			return "a share from 0 to 1 or from 0% to 100%, such as 95% or 0.95"
+		}
+	case "tps":
+		if t.value, ok = parseDecimal(text, ""); !ok {
+			return "a number of tokens per second, such as 40"
+		}
+	default:
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 {
+			return "a duration with its unit, such as 1200ms or 1.2s"
+		}
+		t.value = milliseconds(d)
+	}
+	return ""
+}
+
+// parseShare shifts the decimal point of a percentage in its text: 99.9 divided by 100 is not the number nearest to
+// 0.999, which 999 of 1000 is, and would miss it.
+func parseShare(text string) (float64, bool) {
+	number, percent := strings.CutSuffix(text, "%")
+	exponent := ""
+	if percent {
+		number, exponent = strings.TrimSpace(number), "e-2"
+	}
+	v, ok := parseDecimal(number, exponent)
+	return v, ok && v <= 1
+}
+
+// parseDecimal reads digits with at most one point, and no other way to write a number.
+func parseDecimal(text, exponent string) (float64, bool) {
+	if strings.Trim(text, "0123456789.") != "" {
+		return 0, false
+	}
+	v, err := strconv.ParseFloat(text+exponent, 64)
+	return v, err == nil && !math.IsInf(v, 0)
+}
+
+// Miss is a threshold that a row did not keep.
+type Miss struct {
+	Threshold string
+	// Node is the row's title, or the threshold's node where there is no such row.
+	Node string
+	// Seen is the figure in words, or why there is none.
+	Seen string
+}
+
+func (m Miss) String() string { return fmt.Sprintf("%s: %s missed: %s", m.Node, m.Threshold, m.Seen) }
+
+// Missed are the thresholds that were not kept, each for every row that missed it. A figure that does not exist keeps no
+// threshold, and neither does a node that was not measured.
+func (s *Summary) Missed(thresholds []Threshold) []Miss {
+	var missed []Miss
+	for _, t := range thresholds {
+		measured := false
+		for _, r := range s.Rows {
+			if t.node != "" && t.node != r.Node.Name {
+				continue
+			}
+			measured = true
+			if seen, ok := t.check(r); !ok {
+				missed = append(missed, Miss{t.text, s.title(r), seen})
+			}
+		}
+		if !measured {
+			missed = append(missed, Miss{t.text, t.node, "it was not measured"})
+		}
+	}
+	return missed
+}
+
+// check says what a row has for a threshold, and whether that keeps it.
+func (t Threshold) check(r *Row) (seen string, ok bool) {
+	figure, without := t.figure(r)
+	if math.IsNaN(figure) {
+		return without, false
+	}
+	switch t.op {
+	case "<":
+		ok = figure < t.value
+	case "<=":
+		ok = figure <= t.value
+	case ">":
+		ok = figure > t.value
+	case ">=":
+		ok = figure >= t.value
+	}
+	return t.say(figure), ok
+}
+
+// figure is what a threshold is about, or NaN and why there is none.
+func (t Threshold) figure(r *Row) (figure float64, without string) {
+	var s *Stats
+	switch t.family {
+	case "success":
+		return r.Success.Value, "no request"
+	case "first_success":
+		return r.FirstSuccess.Value, "no request"
+	case "latency":
+		s = &r.Latency
+	case "ttft":
+		s = r.TTFT
+	case "itl":
+		s = r.ITL
+	case "tps":
+		s = r.TokensPerSecond
+	}
+	switch {
+	case r.OK == 0:
+		return math.NaN(), "no success"
+	case s == nil && (t.family == "tps" || t.family == "itl" && r.TTFT != nil):
+		return math.NaN(), "the node does not count tokens"
+	case s == nil:
+		return math.NaN(), "no stream to measure it on"
+	}
+	figure, _ = s.named(t.stat)
+	return figure, fmt.Sprintf("too few for it: %d measured", s.N)
+}
+
+// say is a figure in as many digits as show on which side of a threshold it is.
+func (t Threshold) say(figure float64) string {
+	switch t.family {
+	case "success", "first_success":
+		return strconv.FormatFloat(figure*100, 'g', 6, 64) + "%"
+	case "tps":
+		return strconv.FormatFloat(figure, 'g', 6, 64)
+	}
+	return time.Duration(figure * float64(time.Millisecond)).Round(time.Microsecond).String()
+}

@@ -1,0 +1,165 @@
+package bench
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+func TestParseThreshold(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want Threshold
+	}{
+		{"p95<1200ms", Threshold{"p95<1200ms", "", "latency", "p95", "<", 1200}},
+		{"p95<=1.2s", Threshold{"p95<=1.2s", "", "latency", "p95", "<=", 1200}},
+		{" hongkong : p95 < 1200ms ", Threshold{"hongkong : p95 < 1200ms", "hongkong", "latency", "p95", "<", 1200}},
+		{"success>=95%", Threshold{"success>=95%", "", "success", "", ">=", 0.95}},
+		{"success>=0.95", Threshold{"success>=0.95", "", "success", "", ">=", 0.95}},
+		{"success >= 99.9 %", Threshold{"success >= 99.9 %", "", "success", "", ">=", 0.999}},
+		{"a:first_success>0", Threshold{"a:first_success>0", "a", "first_success", "", ">", 0}},
+		{"demo:?latency=1s:max<2s", Threshold{"demo:?latency=1s:max<2s", "demo:?latency=1s", "latency", "max", "<", 2000}},
+		{"https://h:8443/api?a>b:ttft.p50<500us", Threshold{"https://h:8443/api?a>b:ttft.p50<500us", "https://h:8443/api?a>b", "ttft", "p50", "<", 0.5}},
+		{"香港:itl.mean<20ms", Threshold{"香港:itl.mean<20ms", "香港", "itl", "mean", "<", 20}},
+		{"tps.min>=12.5", Threshold{"tps.min>=12.5", "", "tps", "min", ">=", 12.5}},
+		{"sd<0", Threshold{"sd<0", "", "latency", "sd", "<", 0}},
+	} {
+		got, err := ParseThreshold(c.text)
+		if err != nil || got != c.want {
+			t.Errorf("%q: %+v, %v; want %+v", c.text, got, err, c.want)
+		}
+		if got.String() != c.want.text || got.Node() != c.want.node {
+			t.Errorf("%q: %q of %q", c.text, got.String(), got.Node())
+		}
+	}
+}
+
+func TestParseThresholdErrors(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		column int
+		want   string
+	}{
+		{"", 1, "a metric"},
+		{"p96<1s", 1, "a metric"},
+		{"a: p96<1s", 4, "a metric"},
+		{"香港:p96<1s", 4, "a metric"},
+		{":p95<1s", 1, "a node before the colon"},
+		{"a:", 3, "a metric"},
+		{"latency.p95<1s", 1, "a metric"},
+		{"tps<1", 1, "a metric"},
+		{"ttft.success<1", 1, "a metric"},
+		{"success.p95<1", 1, "a metric"},
+		{"https://h/api", 7, "a metric"},
+		{"p95", 4, "one of < <= > >="},
+		{"p95=1s", 4, "one of < <= > >="},
+		{"p95 != 1s", 5, "one of < <= > >="},
+		{"p95<", 5, "a duration"},
+		{"p95<1200", 5, "a duration"},
+		{"p95< 5%", 6, "a duration"},
+		{"p95<-1s", 5, "a duration"},
+		{"p95<<1s", 5, "a duration"},
+		{"success>=95", 10, "a share"},
+		{"success>=101%", 10, "a share"},
+		{"success>=-1%", 10, "a share"},
+		{"success>=%", 10, "a share"},
+		{"success>=1s", 10, "a share"},
+		{"success>=0x1p-2", 10, "a share"},
+		{"tps.p50>1e3", 9, "a number"},
+		{"tps.p50>inf", 9, "a number"},
+		{"tps.p50>NaN", 9, "a number"},
+		{"tps.p50>.", 9, "a number"},
+	} {
+		got, err := ParseThreshold(c.text)
+		var e *ThresholdError
+		if !errors.As(err, &e) || e.Column != c.column || !strings.HasPrefix(e.Want, c.want) || got != (Threshold{}) {
+			t.Errorf("%q: %+v, %v; want column %d, %s", c.text, got, err, c.column, c.want)
+		}
+	}
+	_, err := ParseThreshold("p95=1s")
+	var hinted interface{ Hint() string }
+	if err.Error() != `threshold "p95=1s": column 4: expected one of < <= > >=` || !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), "ttft.p95") {
+		t.Errorf("%v", err)
+	}
+}
+
+func FuzzParseThreshold(f *testing.F) {
+	for _, seed := range []string{
+		"p95<1200ms", "hongkong:p95<=1.2s", "success>=99.9%", "demo:?latency=1s:tps.min>3", " 香港 : ttft.p50 > 1us ", "a:b", "p95!", "\xff:sd<1s",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := ParseThreshold(text)
+		if err != nil {
+			e := err.(*ThresholdError)
+			if e.Column < 1 || e.Column > utf8.RuneCountInString(text)+1 || e.Want == "" || got != (Threshold{}) {
+				t.Fatalf("%q: %+v after %+v", text, got, e)
+			}
+			return
+		}
+		again, err := ParseThreshold(got.String())
+		if err != nil || again != got {
+			t.Fatalf("%q: %+v, then %+v, %v", text, got, again, err)
+		}
+		if !(got.value >= 0) || got.node != strings.TrimSpace(got.node) || got.op == "" {
+			t.Fatalf("%q: %+v", text, got)
+		}
+		if strings.HasSuffix(got.family, "success") && got.value > 1 {
+			t.Fatalf("%q: a share of %v", text, got.value)
+		}
+	})
+}
+
+func TestMissed(t *testing.T) {
+	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c", "d")}
+	streamed := rounds(0, slices.Repeat([]float64{100}, 1000)...)
+	for i := range streamed {
+		streamed[i].TTFT, streamed[i].Tokens = 20*time.Millisecond, 5
+	}
+	streamed[7].Class = "reset"
+	streamed[8].Attempts = 2
+	failed := rounds(2, 5, 5)
+	failed[0].Class, failed[1].Class = "reset", "429"
+	s := Summarise([]*Run{made(h, slices.Concat(streamed, rounds(1, 1200.4, 300), failed)...)})
+	for _, c := range []struct {
+		text string
+		want []string
+	}{
+		{"a:p95<=100ms", nil},
+		{"a:p95<100ms", []string{"a: a:p95<100ms missed: 100ms"}},
+		{"a:p95>100ms", []string{"a: a:p95>100ms missed: 100ms"}},
+		{"a:p95>=100ms", nil},
+		{"a:success>=99.9%", nil}, // exactly 999 of 1000
+		{"a:success>99.9%", []string{"a: a:success>99.9% missed: 99.9%"}},
+		{"a:first_success>=99.9%", []string{"a: a:first_success>=99.9% missed: 99.8%"}},
+		{"a:ttft.p50<20ms", []string{"a: a:ttft.p50<20ms missed: 20ms"}},
+		{"a:itl.max<=20ms", nil},
+		{"a:tps.mean>=50", nil},
+		{"a:tps.mean>50", []string{"a: a:tps.mean>50 missed: 50"}},
+		{"b:max<1200ms", []string{"b: b:max<1200ms missed: 1.2004s"}},
+		{"b:p95<2s", []string{"b: b:p95<2s missed: too few for it: 2 measured"}},
+		{"b:ttft.p95<2s", []string{"b: b:ttft.p95<2s missed: no stream to measure it on"}},
+		{"b:tps.p95>1", []string{"b: b:tps.p95>1 missed: the node does not count tokens"}},
+		{"c:p95<2s", []string{"c: c:p95<2s missed: no success"}},
+		{"c:success>0", []string{"c: c:success>0 missed: 0%"}},
+		{"d:success>=0", []string{"d: d:success>=0 missed: no request"}},
+		{"e:p95<2s", []string{"e: e:p95<2s missed: it was not measured"}},
+		{"mean<1s", []string{"c: mean<1s missed: no success", "d: mean<1s missed: no success"}},
+	} {
+		threshold, err := ParseThreshold(c.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, m := range s.Missed([]Threshold{threshold}) {
+			got = append(got, m.String())
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.text, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// fewRounds is the number of requests and of pairs below which intervals are too wide to lean on.
+	fewRounds = 10
+	// farOff is how many median absolute deviations from the median make an outlier: hyperfine's bound, 10 standard
+	// deviations of a normal distribution.
+	farOff = 14.8
+	// busyAtLeast and busyShare say how late this process may be before it, not the node, is measured.
+	busyAtLeast = time.Millisecond
+	busyShare   = 0.05
+	// jumpAtLeast is how far the clock may have moved.
+	jumpAtLeast = time.Second
+)
+
+// warner collects warnings.
+type warner struct {
+	*Summary
+	found []Warning
+}
+
+func (w *warner) add(code, node, format string, values ...any) {
+	text := fmt.Sprintf(format, values...)
+	if node != "" {
+		text = node + ": " + text
+	}
+	if warning := (Warning{code, node, text}); !slices.Contains(w.found, warning) { // parts of one run say the same
+		w.found = append(w.found, warning)
+	}
+}
+
+// warnings are about the runs first, then about each row. A Warning's Node is the row's title.
+func warnings(s *Summary, runs []*Run, all []*contestant, sameModel bool) []Warning {
+	w := &warner{Summary: s}
+	w.runs(runs)
+	if !sameModel {
+		w.add(DifferentModels, "", "the nodes were asked for different models: their latencies are shown and not compared")
+	}
+	short := 0
+	for _, r := range s.Rows {
+		short = max(short, r.Requests)
+	}
+	switch {
+	case short >= fewRounds || len(s.Rows) == 0:
+		short = 0
+	case len(s.Rows) == 1:
+		w.add(FewRounds, "", "only %s%s", requests(short), tooFew)
+	default:
+		w.add(FewRounds, "", "no node had more than %s%s", requests(short), tooFew)
+	}
+	for i, r := range s.Rows {
+		w.row(r, short > 0)
+		w.extremes(r, all[i])
+	}
+	return w.found
+}
+
+const tooFew = ": give it 10 or more before you lean on the figures"
+
+func requests(n int) string {
+	if n == 1 {
+		return "1 request"
+	}
+	return fmt.Sprint(n, " requests")
+}
+
+// runs warns of what concerns every row.
+func (w *warner) runs(runs []*Run) {
+	var delay, jump time.Duration
+	for _, run := range runs {
+		for _, note := range run.Notes {
+			w.add(CutFile, "", "%s", note)
+		}
+		if p := run.Header.Precision; p > 0 && run.Stopped != "precision" {
+			w.add(NotPrecise, "", "the run ended before every interval was within ±%g %%", 100*p)
+		}
+		delay = max(delay, run.SchedulingDelay)
+		if run.ClockJump.Abs() > jump.Abs() {
+			jump = run.ClockJump
+		}
+	}
+	if fastest := w.fastest(); delay > busyAtLeast && !(milliseconds(delay) <= busyShare*fastest) {
+		w.add(BusyClient, "", "this machine was busy: it ran what was due up to %s late, which is in the latencies", spoken(milliseconds(delay)))
+	}
+	if jump.Abs() > jumpAtLeast {
+		way := "forward"
+		if jump < 0 {
+			way = "back"
+		}
+		w.add(ClockJumped, "", "the clock was moved %s by %s during the run; no latency depends on it", way, spoken(milliseconds(jump.Abs())))
+	}
+}
+
+// fastest is the lowest p50, NaN where there is none.
+func (w *warner) fastest() float64 {
+	lowest := math.NaN()
+	for _, r := range w.Rows {
+		if p := r.Latency.P50; !(p >= lowest) && !math.IsNaN(p) {
+			lowest = p
+		}
+	}
+	return lowest
+}
+
+// row warns of what is missing from a row. That all rows are short has been said already.
+func (w *warner) row(r *Row, allShort bool) {
+	name, v := w.title(r), r.VsReference
+	if r.OK == 0 {
+		w.add(NoSuccess, name, "%s and not one success", requests(r.Requests))
+	}
+	switch {
+	case r.Ended != "":
+		w.add(EndedEarly, name, "its part ended after %s: %s", requests(r.Requests), r.Ended)
+	case allShort:
+	case r.Requests < fewRounds:
+		w.add(FewRounds, name, "only %s%s", requests(r.Requests), tooFew)
+	case v != nil && v.Pairs < leastPairs:
+		w.add(FewRounds, name, "it and %s both had an answer in only %d rounds: fewer than %d can show no difference",
+			v.Reference, v.Pairs, leastPairs)
+	case v != nil && v.Pairs < fewRounds:
+		w.add(FewRounds, name, "it and %s both had an answer in only %d rounds: that shows large differences only",
+			v.Reference, v.Pairs)
+	}
+	if r.Unsent > 0 {
+		w.add(NotSent, name, "%s could not begin in time and were not sent: it cannot keep up with that rate", requests(r.Unsent))
+	}
+	if r.Fresh > 0 {
+		w.add(FreshConnection, name, "%s meant for a kept connection had to open a new one", requests(r.Fresh))
+	}
+}
+
+// extremes warns of a slow first request and of other latencies far from the rest.
+func (w *warner) extremes(r *Row, c *contestant) {
+	if !r.Latency.HasPercentiles() {
+		return
+	}
+	middle := median(r.Sorted)
+	bound := farOff * spread(r.Sorted, middle)
+	outliers := 0
+	for _, v := range r.Sorted {
+		if math.Abs(v-middle) > bound {
+			outliers++
+		}
+	}
+	for _, run := range c.runs() {
+		first := pointOf(c.of(run).earliest())
+		if first.OK && first.Latency-middle > bound {
+			outliers--
+			w.add(SlowFirst, w.title(r), "the first request took %s, far from the median of %s: something was still warming up",
+				spoken(first.Latency), spoken(middle))
+		}
+	}
+	if outliers > 0 {
+		w.add(Outliers, w.title(r), "%d of %s lie far from the median of %s: something else was going on at times",
+			outliers, requests(len(r.Sorted)), spoken(middle))
+	}
+}
+
+// spread is the median absolute deviation of ascending values. They deviate less and less towards the middle, so going
+// outwards from there on both sides meets the deviations in their order. Where most values are the same it is 0, and any
+// other one would be infinitely far: then it is a thousandth of the median.
+func spread(sorted []float64, middle float64) float64 {
+	n := len(sorted)
+	right, _ := slices.BinarySearch(sorted, middle)
+	left := right - 1
+	var last, current float64
+	for range n/2 + 1 {
+		last = current
+		if right == n || left >= 0 && middle-sorted[left] <= sorted[right]-middle {
+			current = middle - sorted[left]
+			left--
+		} else {
+			current = sorted[right] - middle
+			right++
+		}
+	}
+	mad := current
+	if n%2 == 0 {
+		mad = (last + current) / 2
+	}
+	if mad > 0 {
+		return mad
+	}
+	return middle / 1000
+}
+
+// earliest is the word of the request that began first.
+func (c *contestant) earliest() uint64 {
+	first := uint64(math.MaxUint64)
+	for s := range c.all() {
+		first = min(first, s.word())
+	}
+	return first
+}
+
+// spoken is a time in ms for a sentence.
+func spoken(ms float64) string {
+	switch size := math.Abs(ms); {
+	case size >= 1000:
+		return fmt.Sprintf("%.1f s", ms/1000)
+	case size >= 10:
+		return fmt.Sprintf("%.0f ms", ms)
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", ms), ".0") + " ms"
+}
