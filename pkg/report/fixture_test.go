@@ -1,0 +1,207 @@
+package report
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"ferry/pkg/bench"
+)
+
+// The fixtures are summaries as pkg/bench would make them, by hand: what a report shows is not to depend on how it was
+// worked out.
+
+var started = time.Date(2026, 11, 23, 4, 11, 5, 0, time.UTC)
+
+func header(nodes ...bench.Node) bench.Header {
+	return bench.Header{
+		Schema: bench.Schema, ID: "5a1c", Started: started, PromptSHA256: "3f9a1c2e0b7d4455aa00112233445566778899aabbccddeeff00112233445566",
+		MaxTokens: 100, Requests: 100, Concurrency: 4, Warmup: 1, Attempts: 1, Connections: "cold", Seed: 42,
+		Program: "1.2.0", Reference: "direct", Nodes: nodes,
+	}
+}
+
+func node(name, label string) bench.Node {
+	return bench.Node{Name: name, Label: label, Host: name + ".example.com", API: "messages", Model: "claude-haiku-5-5", Connection: bench.Cold}
+}
+
+// spread makes n latencies around a middle, in ascending order, with a tail to the right.
+func spread(n int, middle float64) []float64 {
+	values := make([]float64, n)
+	for i := range values {
+		at := (float64(i) + 0.5) / float64(n)
+		values[i] = middle * math.Exp(0.25*math.Log(at/(1-at))/1.7)
+	}
+	return values
+}
+
+// describe is a plain description, with the percentiles by nearest rank.
+func describe(sorted []float64) bench.Stats {
+	nan := math.NaN()
+	s := bench.Stats{N: len(sorted), Mean: nan, SD: nan, Min: nan, P50: nan, P90: nan, P95: nan, P99: nan, Max: nan}
+	if s.N == 0 {
+		return s
+	}
+	sum, squares := 0.0, 0.0
+	for _, v := range sorted {
+		sum += v
+	}
+	s.Mean, s.Min, s.Max = sum/float64(s.N), sorted[0], sorted[s.N-1]
+	for _, v := range sorted {
+		squares += (v - s.Mean) * (v - s.Mean)
+	}
+	if s.N > 1 {
+		s.SD = math.Sqrt(squares / float64(s.N-1))
+	}
+	if s.N >= bench.MinPercentile {
+		at := func(p float64) float64 { return sorted[int(math.Ceil(p*float64(s.N)))-1] }
+		s.P50, s.P90, s.P95, s.P99 = at(0.5), at(0.9), at(0.95), at(0.99)
+	}
+	return s
+}
+
+func wilson(ok, n int) bench.Rate {
+	if n == 0 {
+		return bench.Rate{Value: math.NaN(), Low: math.NaN(), High: math.NaN()}
+	}
+	const z = 1.959964
+	p, m := float64(ok)/float64(n), float64(n)
+	middle := (p + z*z/(2*m)) / (1 + z*z/m)
+	half := z / (1 + z*z/m) * math.Sqrt(p*(1-p)/m+z*z/(4*m*m))
+	return bench.Rate{Value: p, Low: max(0, middle-half), High: min(1, middle+half)}
+}
+
+func row(n bench.Node, requests, ok int, middle float64) *bench.Row {
+	sorted := spread(ok, middle)
+	r := &bench.Row{
+		Node: n, Requests: requests, OK: ok, FirstOK: ok, Success: wilson(ok, requests), FirstSuccess: wilson(ok, requests),
+		Latency: describe(sorted), Sorted: sorted,
+	}
+	for i, v := range sorted {
+		r.Timeline = append(r.Timeline, bench.Point{At: float64(i), Latency: v, OK: true})
+	}
+	return r
+}
+
+func failure(class, blame string, n int, ms float64, detail string) bench.Failure {
+	return bench.Failure{Class: class, Blame: blame, Count: n, Latency: describe(slices.Repeat([]float64{ms}, n)), Detail: detail}
+}
+
+// three is the comparison that ferry comes from: direct with failures, a faster node and one that does not differ.
+func three() *bench.Summary {
+	direct, hongkong, singapore := node("direct", ""), node("hongkong", "香港代理节点"), node("singapore", "新加坡代理节点")
+	a, b, c := row(direct, 100, 82, 3100), row(hongkong, 100, 98, 790), row(singapore, 40, 39, 3050)
+	a.Phases = bench.PhaseMeans{DNS: 12.4, Connect: 201, TLS: 203.5, Wait: 2710, Transfer: 44}
+	b.Phases = bench.PhaseMeans{DNS: 3.1, Connect: 48, TLS: 51, Wait: 702, Transfer: 21}
+	c.Phases = bench.PhaseMeans{Connect: 61, TLS: 64, Wait: 2900, Transfer: 0.04}
+	a.Failures = []bench.Failure{
+		failure("5xx", "origin", 11, 1203, "HTTP 529 from direct: overloaded_error: the service is busy, try again in a while"),
+		failure("timeout", "node", 7, 15000, "the connection timed out: i/o timeout"),
+	}
+	b.Failures = []bench.Failure{failure("429", "origin", 2, 88, "HTTP 429 from hongkong: rate_limit_error")}
+	c.Failures = []bench.Failure{failure("reset", "node", 1, 431, "the connection was closed before an answer came: connection reset by peer")}
+	b.VsReference = &bench.Comparison{Reference: "direct", Pairs: 81, Ratio: 0.2548, Low: 0.1355, High: 0.3194, P: 3.2e-14,
+		Verdict: bench.Faster, Saved: 2310, SavedLow: 2110, SavedHigh: 2680}
+	c.VsReference = &bench.Comparison{Reference: "direct", Pairs: 20, Ratio: 1.003, Low: 0.97, High: 1.04, P: 0.73,
+		Verdict: bench.NoDifference, Saved: -9.3, SavedLow: -124, SavedHigh: 93}
+	h := header(direct, hongkong, singapore)
+	h.Proxy = "http://127.0.0.1:3128"
+	h.Vantage = "beijing"
+	return &bench.Summary{
+		Header: h, Runs: 1, Vantages: []string{"beijing"}, Elapsed: 143.2, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: 1,
+		Warnings: []bench.Warning{
+			{Code: bench.Outliers, Node: "direct", Text: "direct: 3 answers took far longer than the others, the worst 9.81 s"},
+			{Code: bench.FewRounds, Node: "singapore", Text: "singapore: only 20 rounds can be compared; 30 or more tell more"},
+		},
+	}
+}
+
+// poor has a node without a success and one with too few for percentiles.
+func poor() *bench.Summary {
+	direct, gone, rare := node("direct", ""), node("gone", ""), node("rare", "")
+	a, b, c := row(direct, 20, 20, 0.4), row(gone, 20, 0, 1), row(rare, 20, 2, 1200)
+	b.Failures = []bench.Failure{failure("connect", "node", 20, 3.2, "cannot connect to 192.0.2.1:443: connection refused")}
+	b.Ended = "refused"
+	c.VsReference = &bench.Comparison{Reference: "direct", Pairs: 2, Ratio: 2900, Low: 0, High: math.Inf(1), P: 0.5,
+		Verdict: bench.NoDifference, Saved: -1160, SavedLow: math.Inf(-1), SavedHigh: 0.4}
+	c.Failures = []bench.Failure{failure("tls", "node", 18, 88, "the certificate has expired")}
+	h := header(direct, gone, rare)
+	h.Requests, h.Duration, h.Attempts = 0, 90*time.Second, 3
+	return &bench.Summary{
+		Header: h, Runs: 1, Elapsed: 9.94, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: 0, Stopped: "interrupted",
+		Warnings: []bench.Warning{{Code: bench.NoSuccess, Node: "gone", Text: "gone: no success in 20 requests"}},
+	}
+}
+
+// merged has two vantages, both kinds of connection, streams and a fixed rate at once.
+func merged() *bench.Summary {
+	s := &bench.Summary{Runs: 2, Vantages: []string{"beijing", "shanghai"}, Elapsed: 1260, Model: "claude-haiku-5-5", Best: 2}
+	direct, hongkong := node("direct", ""), node("hongkong", "香港代理节点")
+	kept, keptHongkong := direct, hongkong
+	kept.Connection, keptHongkong.Connection = bench.Reused, bench.Reused
+	s.Header = header(direct, kept, hongkong, keptHongkong)
+	s.Header.Connections, s.Header.Stream, s.Header.Rate, s.Header.Attempts = "both", true, 2.5, 2
+	for v, place := range s.Vantages {
+		for i, n := range s.Header.Nodes {
+			r := row(n, 50, 50-i-v, []float64{3100, 2700, 820, 560}[i]*(1+0.1*float64(v)))
+			r.Vantage = place
+			r.FirstOK--
+			r.FirstSuccess = wilson(r.FirstOK, r.Requests)
+			stats := func(middle float64) *bench.Stats { d := describe(spread(r.OK, middle)); return &d }
+			r.TTFT, r.ITL, r.TokensPerSecond = stats(r.Latency.P50/3), stats(14.2), stats(61)
+			r.Uncorrected, r.Lag = stats(r.Latency.P50*0.9), stats(r.Latency.P50*0.1)
+			r.Phases = bench.PhaseMeans{Wait: 300, Transfer: 200}
+			if n.Connection == bench.Cold {
+				r.Phases.Connect, r.Phases.TLS = 50, 52
+			}
+			if n.Name == "hongkong" {
+				r.VsReference = &bench.Comparison{Reference: "direct", Pairs: 48, Ratio: 0.26, Low: 0.22, High: 0.31, P: 1e-9,
+					Verdict: bench.Faster, Saved: 2294, SavedLow: 2139, SavedHigh: 2418}
+			}
+			if f := 50 - r.OK; f > 0 {
+				r.Failures = []bench.Failure{failure("truncated", "node", f, 700, "cut after 12 events")}
+			}
+			s.Rows = append(s.Rows, r)
+		}
+	}
+	s.Rows[0].Unsent = 3
+	return s
+}
+
+// strangers are of different models: nothing is compared.
+func strangers() *bench.Summary {
+	a, b := node("direct", ""), node("qwen", "通义千问")
+	b.Model, b.API = "qwen-plus", "chat"
+	return &bench.Summary{
+		Header: header(a, b), Runs: 1, Elapsed: 61, Rows: []*bench.Row{row(a, 30, 30, 900), row(b, 30, 29, 650)}, Best: -1,
+		Warnings: []bench.Warning{{Code: bench.DifferentModels, Text: "the nodes were asked for different models: nothing is compared"}},
+	}
+}
+
+// evil is what nobody should be able to slip into a report: escapes, markup, formulas, line ends, bidi controls.
+const evil = "=a\x1b[31m|\"<b>&'`\n# x\u202e\u0085\xff\\,☺️☺️☺️☺️☺️☺️☺️☺️☺️☺️☺️☺️"
+
+// hostile is a saved run from somewhere else.
+func hostile() *bench.Summary {
+	a, b := node("direct", ""), node(evil, evil)
+	b.Host, b.API, b.Connection, a.Model, b.Model = evil, evil, evil, evil, evil
+	s := &bench.Summary{Runs: 2, Vantages: []string{evil, "x"}, Elapsed: 3, Model: evil, Best: 1, Stopped: evil}
+	s.Header = header(a, b)
+	h := &s.Header
+	h.Proxy, h.Program, h.PromptSHA256, h.Connections, h.Vantage = evil, evil, evil, evil, evil
+	s.Rows = []*bench.Row{row(a, 9, 9, 40), row(b, 9, 8, 40)}
+	s.Rows[1].Vantage, s.Rows[1].Ended = evil, evil
+	s.Rows[1].Failures = []bench.Failure{failure(evil, evil, 1, 4, evil)}
+	s.Rows[1].VsReference = &bench.Comparison{Reference: evil, Pairs: 8, Ratio: 1, Low: 0.9, High: 1.1, P: 1, Verdict: evil}
+	s.Warnings = []bench.Warning{{Code: evil, Node: evil, Text: evil}}
+	return s
+}
+
+// nothing is a run that was ended before anything happened.
+func nothing() *bench.Summary { return &bench.Summary{Header: header(), Best: -1} }
+
+func fixtures() map[string]func() *bench.Summary {
+	return map[string]func() *bench.Summary{
+		"three": three, "poor": poor, "merged": merged, "strangers": strangers, "hostile": hostile, "nothing": nothing,
+	}
+}

@@ -1,0 +1,223 @@
+package report
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"encoding/xml"
+	"io"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ferry/pkg/bench"
+)
+
+// TestJSONSchema holds the fields that the design promises, by name, in every report.
+func TestJSONSchema(t *testing.T) {
+	for name, fixture := range fixtures() {
+		got := write(t, JSON, fixture(), Options{})
+		if !strings.HasSuffix(got, "}\n") || strings.HasSuffix(got, "\n\n") {
+			t.Errorf("%s does not end in one newline", name)
+		}
+		var report map[string]any
+		if err := json.Unmarshal([]byte(got), &report); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		hold(t, name, report, "schema model prompt_sha256 started requests connections nodes warnings")
+		for _, n := range report["nodes"].([]any) {
+			node := n.(map[string]any)
+			hold(t, name, node, "node label url_host requests ok success_rate success_ci latency_ms ttft_ms itl_ms phases_ms errors vs_reference")
+			hold(t, name, node["latency_ms"].(map[string]any), "mean sd min p50 p90 p95 p99 max")
+			hold(t, name, node["phases_ms"].(map[string]any), "dns connect tls wait transfer")
+			if v, ok := node["vs_reference"].(map[string]any); ok {
+				hold(t, name, v, "p50_ratio ci verdict")
+			}
+		}
+	}
+}
+
+func hold(t *testing.T, name string, object map[string]any, keys string) {
+	t.Helper()
+	for _, key := range strings.Fields(keys) {
+		if _, ok := object[key]; !ok {
+			t.Errorf("%s: %s is missing", name, key)
+		}
+	}
+}
+
+func TestJSONValues(t *testing.T) {
+	var report struct {
+		Best  *string
+		Nodes []struct {
+			Latency map[string]*float64 `json:"latency_ms"`
+			TTFT    map[string]*float64 `json:"ttft_ms"`
+			Phases  map[string]*float64 `json:"phases_ms"`
+			CI      []float64           `json:"success_ci"`
+			Rate    float64             `json:"success_rate"`
+			Errors  map[string]int
+			Versus  *struct {
+				CI []*float64
+				P  float64
+			} `json:"vs_reference"`
+		}
+	}
+	read := func(s *bench.Summary) {
+		t.Helper()
+		report.Best, report.Nodes = nil, nil
+		if err := json.Unmarshal([]byte(write(t, JSON, s, Options{})), &report); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read(poor())
+	gone, rare := report.Nodes[1], report.Nodes[2]
+	if gone.Latency["mean"] != nil || gone.Phases["wait"] != nil || gone.Rate != 0 || gone.Errors["connect"] != 20 {
+		t.Errorf("a row without a success: %+v", gone)
+	}
+	if rare.Latency["p50"] != nil || rare.Latency["mean"] == nil || rare.TTFT != nil {
+		t.Errorf("too few for percentiles: %+v", rare)
+	}
+	if v := rare.Versus; v == nil || len(v.CI) != 2 || v.CI[0] == nil || v.CI[1] != nil {
+		t.Errorf("an interval without an upper end: %+v", v)
+	}
+	read(three())
+	if report.Best == nil || *report.Best != "hongkong" || report.Nodes[0].Versus != nil || report.Nodes[1].Versus.P != 3.2e-14 {
+		t.Errorf("best %v, nodes %+v", report.Best, report.Nodes)
+	}
+	read(strangers())
+	if report.Best != nil {
+		t.Errorf("best of different models: %s", *report.Best)
+	}
+}
+
+func TestCSV(t *testing.T) {
+	for name, fixture := range fixtures() {
+		s := fixture()
+		rows, err := csv.NewReader(strings.NewReader(write(t, CSV, s, Options{}))).ReadAll()
+		if err != nil || len(rows) != 1+len(s.Rows) {
+			t.Fatalf("%s: %d rows, %v", name, len(rows), err)
+		}
+		for i, r := range s.Rows {
+			cell := func(column string) string { return rows[i+1][slices.Index(rows[0], column)] }
+			want := ""
+			if r.Latency.HasPercentiles() {
+				want = strconv.FormatFloat(r.Latency.P95, 'f', 3, 64)
+			}
+			if got := cell("p95_ms"); got != want {
+				t.Errorf("%s, row %d: p95 %q, want %q", name, i, got, want)
+			}
+			for c, value := range rows[i+1] {
+				if value != "" && strings.ContainsRune("=+@\t\r", rune(value[0])) || strings.Contains(value, "NaN") || strings.Contains(value, "Inf") {
+					t.Errorf("%s: %s is %q", name, rows[0][c], value)
+				}
+			}
+		}
+	}
+	for in, want := range map[string]string{"=1": "'=1", "-x": "'-x", "+": "'+", "@a": "'@a", "a=b": "a=b", "": "", "\t=1": `\x09=1`} {
+		if got := harmless(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestJUnit(t *testing.T) {
+	for name, fixture := range fixtures() {
+		s := fixture()
+		got := write(t, JUnit, s, Options{Thresholds: append(slices.Clone(thresholds), Threshold{Text: evil, Node: evil, Seen: evil, Missed: true})})
+		d := xml.NewDecoder(strings.NewReader(got))
+		cases, failures := 0, 0
+		for {
+			token, err := d.Token()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v in\n%s", name, err, got)
+			}
+			if start, ok := token.(xml.StartElement); ok {
+				switch start.Name.Local {
+				case "testcase":
+					cases++
+				case "failure":
+					failures++
+				}
+			}
+		}
+		wantFailures := 2 // of the thresholds
+		for _, r := range s.Rows {
+			if r.OK == 0 {
+				wantFailures++
+			}
+		}
+		counts := `tests="` + strconv.Itoa(len(s.Rows)+3) + `" failures="` + strconv.Itoa(wantFailures) + `"`
+		if cases != len(s.Rows)+3 || failures != wantFailures || strings.Count(got, counts) != 2 {
+			t.Errorf("%s: %d cases, %d failures; want %s in\n%s", name, cases, failures, counts, got)
+		}
+	}
+}
+
+func TestPrometheus(t *testing.T) {
+	for name, fixture := range fixtures() {
+		got := write(t, Prometheus, fixture(), Options{})
+		if err := exposes(got); err != "" {
+			t.Errorf("%s: %s", name, err)
+		}
+	}
+	got := write(t, Prometheus, three(), Options{})
+	for _, want := range []string{
+		`ferry_bench_success_ratio{node="hongkong",connection="cold"} 0.98`,
+		`ferry_bench_failures{node="direct",connection="cold",class="5xx"} 11`,
+		`ferry_bench_last_run_timestamp_seconds 1795407065`,
+	} {
+		if !strings.Contains(got, "\n"+want) {
+			t.Errorf("%s is missing from\n%s", want, got)
+		}
+	}
+	// The checker finds what it is there to find.
+	const head = "# HELP a x\n# TYPE a gauge\n"
+	for _, bad := range []string{"a 1\n", head + "a NaN\n", head + "a 1\na 2\n", head + "a{b=\"\"c\"} 1\n", head + "a 1",
+		head + "a 1\n" + "# HELP b x\n# TYPE b gauge\nb 1\na{c=\"d\"} 2\n", head} {
+		if exposes(bad) == "" {
+			t.Errorf("the checker takes %q", bad)
+		}
+	}
+}
+
+// exposes checks a text in the exposition format 0.0.4, gauges alone, as strictly as node_exporter takes it and a little
+// more: each metric whole and in one place, with HELP and TYPE before it, no sample twice, no NaN. It says what is wrong.
+func exposes(text string) string {
+	sample := regexp.MustCompile(`^([a-z_]+)(\{[a-z_][a-z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"(?:,[a-z_][a-z0-9_]*="(?:[^"\\\n]|\\[\\"n])*")*\})? (\S+)$`)
+	if !strings.HasSuffix(text, "\n") {
+		return "the last line has no end"
+	}
+	seen, done, metric, samples := map[string]bool{}, map[string]bool{}, "", 1
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, "# HELP ") {
+			name := strings.Fields(line)[2]
+			if done[name] || samples == 0 || i+1 == len(lines) || lines[i+1] != "# TYPE "+name+" gauge" {
+				return "twice, empty, or without a type: " + line
+			}
+			done[name], metric, samples = true, name, 0
+			continue
+		}
+		if strings.HasPrefix(line, "# TYPE ") {
+			continue
+		}
+		m := sample.FindStringSubmatch(line)
+		if m == nil || m[1] != metric || seen[m[1]+m[2]] {
+			return "not a new sample of " + metric + ": " + line
+		}
+		if v, err := strconv.ParseFloat(m[3], 64); err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			return "no value: " + line
+		}
+		seen[m[1]+m[2]] = true
+		samples++
+	}
+	if samples == 0 {
+		return "no sample of " + metric
+	}
+	return ""
+}

@@ -1,0 +1,228 @@
+package report
+
+import (
+	_ "embed"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ferry/pkg/bench"
+)
+
+//go:embed html.css
+var htmlStyle string
+
+// html writes the report as one file that asks for nothing: no script, no font, no picture from elsewhere, which its own
+// policy forbids. Every picture is SVG whose height is in pixels and whose width is the reader's.
+func html(w io.Writer, s *bench.Summary) error {
+	d := &document{s: s}
+	d.head()
+	d.verdict()
+	d.warnings()
+	if len(s.Rows) > 0 {
+		d.results()
+		d.comparison()
+		d.distribution()
+		d.timeline()
+		d.phases()
+		d.measures()
+		d.failures()
+	}
+	d.facts()
+	d.definitions()
+	d.put("<footer><p>ferry %s · schema %d · run <code>%s</code></p></footer>\n</main>\n</body>\n</html>\n",
+		s.Header.Program, s.Header.Schema, s.Header.ID)
+	_, err := w.Write(d.b.Bytes())
+	return err
+}
+
+func (d *document) head() {
+	title := d.heading()
+	d.put(`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>%s</title>
+<style>
+%s</style>
+</head>
+<body>
+<main>
+<header>
+<p class="kicker">ferry bench</p>
+<h1>%s</h1>
+`, title, markup(htmlStyle), title)
+	d.put("<p class=\"when\">%s</p>\n</header>\n", d.when())
+}
+
+// heading names the contestants as far as they fit, and counts them otherwise.
+func (d *document) heading() string {
+	var names []string
+	for _, r := range d.s.Rows {
+		if !slices.Contains(names, r.Node.Name) {
+			names = append(names, r.Node.Name)
+		}
+	}
+	whole := strings.Join(names, ", ")
+	if len(names) > 4 || len(whole) > 60 {
+		whole = fmt.Sprintf("%d nodes", len(names))
+	}
+	if len(names) == 0 {
+		return "Nothing was measured"
+	}
+	if len(names) == 1 {
+		return "Latency and success of " + whole
+	}
+	return "Latency and success compared: " + whole
+}
+
+// when says when, for how long, how much and what was measured.
+func (d *document) when() markup {
+	var requests int
+	for _, r := range d.s.Rows {
+		requests += r.Requests
+	}
+	var line document
+	if started := d.s.Header.Started; !started.IsZero() {
+		line.put(`<time datetime="%s">%s</time> · `, started.Format(time.RFC3339), started.UTC().Format("2 January 2006, 15:04:05 UTC"))
+	}
+	line.put("%s in %s", count(requests, "request", "requests"), tied(span(d.s.Elapsed)))
+	if d.s.Runs > 1 {
+		line.put(" · %d runs merged", d.s.Runs)
+	}
+	if d.s.Model != "" {
+		line.put(" · <bdi>%s</bdi>", d.s.Model)
+	}
+	return markup(line.b.String())
+}
+
+// verdict has the sentence on the best row first, or says why there is none.
+func (d *document) verdict() {
+	best := d.s.BestRow()
+	d.put(`<section class="verdict" id="verdict"><h2 class="hidden">Verdict</h2>` + "\n")
+	if best != nil {
+		badge := markup("")
+		if len(d.s.Rows) > 1 {
+			badge = ` <span class="badge">best</span>`
+		}
+		d.put(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`+"\n", title(d.s, best), badge, tied(finding(d.s, best)))
+	} else {
+		d.put(`<p class="first sentence">%s</p>`+"\n", noBest(d.s).Error())
+	}
+	if len(d.s.Rows) > 1 || best == nil && len(d.s.Rows) > 0 {
+		d.put("<ul>\n")
+		for _, r := range d.s.Rows {
+			if r != best {
+				d.put("<li><b><bdi>%s</bdi></b>: %s</li>\n", title(d.s, r), tied(finding(d.s, r)))
+			}
+		}
+		d.put("</ul>\n")
+	}
+	d.put("</section>\n")
+}
+
+func (d *document) warnings() {
+	s := d.s
+	if len(s.Warnings) == 0 && s.Stopped == "" {
+		return
+	}
+	d.put(`<section class="warnings" id="warnings"><h2>Before you rely on this</h2>` + "\n<ul>\n")
+	if s.Stopped != "" {
+		d.put("<li>the run: %s</li>\n", stopped(s.Stopped))
+	}
+	for _, w := range s.Warnings {
+		d.put(`<li data-warning="%s">%s</li>`+"\n", w.Code, w.Text)
+	}
+	d.put("</ul></section>\n")
+}
+
+// facts says what was asked, how and from where.
+func (d *document) facts() {
+	h := &d.s.Header
+	d.put(`<section id="facts"><h2>What was measured</h2>` + "\n<dl class=\"facts\">\n")
+	fact := func(name, value string) {
+		if value != "" {
+			d.put("<div><dt>%s</dt><dd><bdi>%s</bdi></dd></div>\n", name, value)
+		}
+	}
+	fact("Model", d.model())
+	fact("Plan", plan(h))
+	fact("Load", load(h))
+	fact("Connections", h.Connections)
+	fact("Attempts", attempts(h))
+	fact("Answers", answers(h))
+	fact("Reference", h.Reference)
+	fact("Measured from", strings.Join(d.s.Vantages, ", "))
+	fact("Proxy", orElse(h.Proxy, "none"))
+	fact("Program", "ferry "+h.Program)
+	fact("Seed", strconv.FormatUint(h.Seed, 10))
+	if h.PromptSHA256 != "" {
+		d.put("<div class=\"wide\"><dt>Prompt (SHA-256)</dt><dd>%s</dd></div>\n", h.PromptSHA256)
+	}
+	d.put("</dl></section>\n")
+}
+
+func (d *document) model() string {
+	if modelsDiffer(d.s) {
+		return "differs from node to node"
+	}
+	return orElse(d.s.Model, "the node’s own")
+}
+
+func plan(h *bench.Header) string {
+	text := count(h.Requests, "round", "rounds")
+	if h.Requests == 0 {
+		text = "as many rounds as fit in " + h.Duration.String()
+	}
+	if h.Warmup > 0 {
+		text += ", after " + strconv.Itoa(h.Warmup) + " to warm up"
+	}
+	return text
+}
+
+func load(h *bench.Header) string {
+	if h.Rate > 0 {
+		return fmt.Sprintf("%s requests/s per node, at most %d at once", strconv.FormatFloat(h.Rate, 'g', 4, 64), h.Concurrency)
+	}
+	return fmt.Sprintf("%d at once per node", max(h.Concurrency, 1))
+}
+
+func attempts(h *bench.Header) string {
+	if h.Attempts <= 1 {
+		return "one per request"
+	}
+	return fmt.Sprintf("at most %d per request", h.Attempts)
+}
+
+func answers(h *bench.Header) string {
+	text := "whole"
+	if h.Stream {
+		text = "streamed"
+	}
+	if h.MaxTokens > 0 {
+		text += fmt.Sprintf(", at most %d tokens", h.MaxTokens)
+	}
+	return text
+}
+
+func (d *document) definitions() {
+	d.put(`<section id="definitions"><h2>What the words mean</h2>` + "\n<dl class=\"definitions\">\n")
+	for _, word := range definitions(d.s) {
+		d.put("<div><dt>%s</dt><dd>%s</dd></div>\n", word.term, word.en)
+	}
+	d.put("</dl></section>\n")
+}
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}

@@ -1,0 +1,203 @@
+package report
+
+import (
+	"math"
+	"slices"
+	"strconv"
+
+	"ferry/pkg/bench"
+)
+
+// units is the width of a picture's own coordinates. The browser stretches them to the width there is; lines and dots keep
+// theirs. Whole numbers of them are finer than any screen, and short.
+const units = 2000
+
+// axis maps values onto 0 to 1.
+type axis struct {
+	lo, hi float64
+	log    bool
+}
+
+// at is where a value lies; below 0 and above 1 where the axis does not reach.
+func (a axis) at(v float64) float64 {
+	if a.log {
+		return math.Log(max(v, a.lo/1e6)/a.lo) / math.Log(a.hi/a.lo)
+	}
+	return (v - a.lo) / (a.hi - a.lo)
+}
+
+// x is where a value lies in units, kept on the axis.
+func (a axis) x(v float64) int { return int(math.Round(min(max(a.at(v), 0), 1) * units)) }
+
+// share is the same in per cent of the width.
+func (a axis) share(v float64) float64 { return min(max(a.at(v), 0), 1) * 100 }
+
+// tooSpread is how many times the slowest of the usual latencies is the fastest, from which on only a logarithmic axis
+// shows both.
+const tooSpread = 40
+
+// labelRoom is the share of the width that every p95 keeps within, so that its label fits to the right of it.
+const labelRoom = 0.8
+
+// latencyAxis is common to all rows, or they could not be compared by eye. It ends after the largest p99: one stray answer
+// must not press all others against the edge.
+func latencyAxis(rows []*bench.Row) axis {
+	low, p95, p99 := math.Inf(1), 0.0, 0.0
+	for _, r := range rows {
+		if n := len(r.Sorted); n > 0 {
+			low = min(low, r.Sorted[n/20])
+			p95 = max(p95, r.Sorted[min(n*95/100, n-1)])
+			p99 = max(p99, r.Sorted[min(n*99/100, n-1)])
+		}
+	}
+	if p99 == 0 { // nobody answered: what there is are times until failures
+		p99 = longestPoint(rows)
+	}
+	switch {
+	case p99 <= 0:
+		return axis{hi: 1}
+	case low > 0 && !math.IsInf(low, 1) && p99/low > tooSpread:
+		low /= 1.5
+		return axis{lo: low, hi: max(p99*1.2, low*math.Pow(p95/low, 1/labelRoom)), log: true}
+	}
+	return linear(max(p99*1.04, p95/labelRoom))
+}
+
+func longestPoint(rows []*bench.Row) float64 {
+	longest := 0.0
+	for _, r := range rows {
+		for _, point := range r.Timeline {
+			longest = max(longest, point.Latency)
+		}
+	}
+	return longest
+}
+
+// linear is an axis from 0 that ends at a tick or half-way between two.
+func linear(high float64) axis {
+	half := step(high, 5) / 2
+	return axis{hi: math.Ceil(high/half) * half}
+}
+
+// step is the 1, 2, 2.5 or 5 times a power of ten that cuts a length into about so many parts.
+func step(length float64, parts int) float64 {
+	raw := length / float64(parts)
+	power := math.Pow(10, math.Floor(math.Log10(raw)))
+	for _, m := range []float64{1, 2, 2.5, 5} {
+		if raw <= m*power*1.0001 {
+			return m * power
+		}
+	}
+	return 10 * power
+}
+
+// ticks are round values on the axis, at most about eight.
+func (a axis) ticks() []float64 {
+	if a.log {
+		return a.logTicks()
+	}
+	var ticks []float64
+	by := step(a.hi-a.lo, 5)
+	for i := math.Ceil(a.lo / by); i*by <= a.hi*1.0001; i++ {
+		ticks = append(ticks, i*by)
+	}
+	return ticks
+}
+
+// logTicks takes the finest set of multiples that stays readable.
+func (a axis) logTicks() []float64 {
+	var ticks []float64
+	for _, multiples := range [][]float64{{1, 2, 5}, {1, 3}, {1}} {
+		ticks = ticks[:0]
+		for power := math.Floor(math.Log10(a.lo)); power <= math.Ceil(math.Log10(a.hi)); power++ {
+			for _, m := range multiples {
+				if v := m * math.Pow(10, power); v >= a.lo && v <= a.hi {
+					ticks = append(ticks, v)
+				}
+			}
+		}
+		if len(ticks) <= 7 {
+			return ticks
+		}
+	}
+	return ticks
+}
+
+// msLabels names an axis' ticks in one unit, ms, or seconds where the largest is 2 s or more. A logarithmic axis reaches
+// too far for one.
+func msLabels(a axis, ticks []float64) []string {
+	if a.log {
+		var names []string
+		for _, t := range ticks {
+			if t < 1000 {
+				names = append(names, labels([]float64{t}, 1, "\u00a0ms")...)
+			} else {
+				names = append(names, labels([]float64{t}, 1000, "\u00a0s")...)
+			}
+		}
+		return names
+	}
+	if len(ticks) > 0 && slices.Max(ticks) >= 2000 {
+		return labels(ticks, 1000, "\u00a0s")
+	}
+	return labels(ticks, 1, "\u00a0ms")
+}
+
+func labels(ticks []float64, divisor float64, unit string) []string {
+	var names []string
+	for _, t := range ticks {
+		if t == 0 {
+			names = append(names, "0")
+			continue
+		}
+		names = append(names, strconv.FormatFloat(t/divisor, 'g', 6, 64)+unit)
+	}
+	return names
+}
+
+// timeAxis runs over the seconds of a run, with ticks that a clock would have.
+func timeAxis(end float64) (axis, []float64, []string) {
+	a := axis{hi: max(end, 0.001) * 1.01}
+	by, unit, divisor := step(a.hi, 5), "\u00a0s", 1.0
+	if a.hi > 120 {
+		unit, divisor = "\u00a0min", 60
+		by = max(step(a.hi/3600, 5)*3600, 3600)
+		for _, minutes := range []float64{1, 2, 5, 10, 15, 30, 60} {
+			if minutes*60*6 >= a.hi {
+				by = minutes * 60
+				break
+			}
+		}
+		if by >= 3600 {
+			unit, divisor = "\u00a0h", 3600
+		}
+	}
+	var ticks []float64
+	for v := 0.0; v <= a.hi; v += by {
+		ticks = append(ticks, v)
+	}
+	return a, ticks, labels(ticks, divisor, unit)
+}
+
+// axisLine writes the ticks' names under a picture. The first and the last lean inwards, so that nothing stands out.
+func (d *document) axisLine(a axis, ticks []float64, names []string) {
+	d.put(`<div class="axis" aria-hidden="true">`)
+	for i, t := range ticks {
+		class := ""
+		switch share := a.share(t); {
+		case share < 3:
+			class = ` class="start"`
+		case share > 95:
+			class = ` class="end"`
+		}
+		d.put(`<span%s style="left:%.2f%%">%s</span>`, markup(class), a.share(t), names[i])
+	}
+	d.put("</div>\n")
+}
+
+// grid writes a picture's vertical lines.
+func (d *document) grid(a axis, ticks []float64) {
+	for _, t := range ticks {
+		d.put(`<line class="grid" x1="%.2f%%" x2="%.2f%%" y1="0" y2="100%%"/>`, a.share(t), a.share(t))
+	}
+}

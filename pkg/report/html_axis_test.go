@@ -1,0 +1,235 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ferry/pkg/bench"
+)
+
+func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(1, math.Abs(a)) }
+
+func TestTicks(t *testing.T) {
+	for _, test := range []struct {
+		axis axis
+		want string
+	}{
+		{linear(3300), "[0 1 s 2 s 3 s]"},
+		{linear(950), "[0 200 ms 400 ms 600 ms 800 ms 1000 ms]"},
+		{linear(0.43), "[0 0.1 ms 0.2 ms 0.3 ms 0.4 ms]"},
+		{linear(12000), "[0 2.5 s 5 s 7.5 s 10 s 12.5 s]"},
+		{linear(5000), "[0 1 s 2 s 3 s 4 s 5 s]"},
+		{axis{lo: 8, hi: 9000, log: true}, "[10 ms 30 ms 100 ms 300 ms 1 s 3 s]"},
+		{axis{lo: 40, hi: 1500, log: true}, "[50 ms 100 ms 200 ms 500 ms 1 s]"},
+	} {
+		got := strings.ReplaceAll(fmt.Sprint(msLabels(test.axis, test.axis.ticks())), "\u00a0", " ")
+		if got != test.want {
+			t.Errorf("%+v has the ticks %s, not %s", test.axis, got, test.want)
+		}
+	}
+}
+
+// TestTicksAnyLength goes over ten powers of ten: the ticks are few, ascending and on the axis, and the axis ends at or
+// just after the value.
+func TestTicksAnyLength(t *testing.T) {
+	for high := 0.001; high < 1e7; high *= 1.07 {
+		a := linear(high)
+		ticks := a.ticks()
+		if a.hi < high || a.hi > 1.25*high {
+			t.Errorf("up to %g the axis ends at %g", high, a.hi)
+		}
+		if len(ticks) < 3 || len(ticks) > 8 || !slices.IsSorted(ticks) || ticks[0] != 0 || ticks[len(ticks)-1] > a.hi*1.001 {
+			t.Errorf("up to %g the ticks are %v", high, ticks)
+		}
+		time, seconds, names := timeAxis(high)
+		if len(seconds) < 2 || len(seconds) > 8 || len(names) != len(seconds) || seconds[len(seconds)-1] > time.hi {
+			t.Errorf("after %g s the ticks are %v, %v", high, seconds, names)
+		}
+	}
+}
+
+func TestTimeAxis(t *testing.T) {
+	for end, want := range map[float64]string{
+		9: "[0 2 s 4 s 6 s 8 s]", 100: "[0 25 s 50 s 75 s 100 s]", 340: "[0 1 min 2 min 3 min 4 min 5 min]",
+		6800: "[0 30 min 60 min 90 min]", 40000: "[0 2.5 h 5 h 7.5 h 10 h]",
+	} {
+		_, _, names := timeAxis(end)
+		if got := strings.ReplaceAll(fmt.Sprint(names), "\u00a0", " "); got != want {
+			t.Errorf("%g s: %s, not %s", end, got, want)
+		}
+	}
+}
+
+func TestAxisAt(t *testing.T) {
+	for _, test := range []struct {
+		axis     axis
+		v, share float64
+		x        int
+	}{
+		{axis{hi: 4000}, 1000, 25, 500},
+		{axis{hi: 4000}, 9000, 100, units},
+		{axis{lo: 10, hi: 1000, log: true}, 100, 50, 1000},
+		{axis{lo: 10, hi: 1000, log: true}, 0, 0, 0},
+		{axis{lo: 10, hi: 1000, log: true}, 1e9, 100, units},
+	} {
+		if share, x := test.axis.share(test.v), test.axis.x(test.v); !near(share, test.share) || x != test.x {
+			t.Errorf("%g lies at %g %% and %d of %+v, not at %g %% and %d", test.v, share, x, test.axis, test.share, test.x)
+		}
+	}
+}
+
+func rowOf(latencies ...float64) *bench.Row {
+	slices.Sort(latencies)
+	return &bench.Row{Sorted: latencies, OK: len(latencies), Requests: len(latencies), Latency: describe(latencies)}
+}
+
+// TestLatencyAxis keeps one stray answer from pressing the others together, turns logarithmic only where it must, and leaves
+// room for the label of every p95.
+func TestLatencyAxis(t *testing.T) {
+	stray := rowOf(append(slices.Repeat([]float64{100}, 300), 60_000)...)
+	if a := latencyAxis([]*bench.Row{stray}); a.hi > 200 || a.log {
+		t.Errorf("with a stray answer the axis is %+v", a)
+	}
+	if a := latencyAxis([]*bench.Row{rowOf(10, 10, 10), rowOf(390, 390, 390)}); a.log {
+		t.Errorf("39 times apart: %+v", a)
+	}
+	if a := latencyAxis([]*bench.Row{rowOf(10, 10, 10), rowOf(410, 410, 410)}); !a.log || a.lo > 10 {
+		t.Errorf("41 times apart: %+v", a)
+	}
+	failing := &bench.Row{Requests: 1, Timeline: []bench.Point{{Latency: 700}}}
+	if a := latencyAxis([]*bench.Row{failing}); a.hi < 700 || a.hi > 1000 {
+		t.Errorf("of failures alone: %+v", a)
+	}
+	if a := latencyAxis([]*bench.Row{{}}); a != (axis{hi: 1}) {
+		t.Errorf("of nothing: %+v", a)
+	}
+	for name, s := range pages() {
+		a := latencyAxis(s.Rows)
+		for _, r := range s.Rows {
+			if p95 := r.Latency.P95; p95 > 0 && a.at(p95) > labelRoom+0.001 {
+				t.Errorf("%s: %s has its p95 at %.2f of the axis", name, r.Node.Name, a.at(p95))
+			}
+		}
+	}
+}
+
+// TestRatioTicks keeps 1 and tells apart what stands beside it on a narrow screen.
+func TestRatioTicks(t *testing.T) {
+	for _, a := range []axis{
+		{lo: 0.9, hi: 1.1, log: true}, {lo: 0.2, hi: 1.1, log: true}, {lo: 0.015, hi: 2.5, log: true}, {lo: 0.0002, hi: 3000, log: true},
+	} {
+		ticks := ratioTicks(a)
+		if !slices.Contains(ticks, 1) || len(ticks) < 2 || len(ticks) > 8 {
+			t.Errorf("%+v has the ticks %v", a, ticks)
+		}
+		for i, x := range ticks {
+			for _, y := range ticks[:i] {
+				if math.Abs(a.at(x)-a.at(y)) < 0.13 {
+					t.Errorf("%+v: %g and %g stand too close", a, x, y)
+				}
+			}
+		}
+	}
+	a := ratioAxis([]*bench.Row{{VsReference: &bench.Comparison{Ratio: 2900, Low: 0, High: math.Inf(1)}}})
+	if a != (axis{lo: 0.9, hi: 1.1, log: true}) {
+		t.Errorf("a ratio without an interval makes the axis %+v", a)
+	}
+}
+
+// peaks counts how often a density turns from rising to falling, above a tenth of its height.
+func peaks(heights []float64) (n int, at []int) {
+	for i := 1; i < len(heights)-1; i++ {
+		if heights[i] > 0.1 && heights[i] > heights[i-1] && heights[i] >= heights[i+1] {
+			n++
+			at = append(at, i)
+		}
+	}
+	return n, at
+}
+
+func TestDensity(t *testing.T) {
+	a := axis{hi: 1000}
+	one := spread(200, 500)
+	two := slices.Sorted(slices.Values(append(spread(100, 300), spread(100, 700)...)))
+	same := slices.Repeat([]float64{250}, 50)
+	for name, test := range map[string]struct {
+		values []float64
+		at     []float64
+	}{
+		"one": {one, []float64{0.5}}, "two": {two, []float64{0.3, 0.7}}, "same": {same, []float64{0.25}},
+		"beyond": {append(slices.Clone(same), slices.Repeat([]float64{5000}, 20)...), []float64{0.25}},
+	} {
+		heights := density(test.values, a)
+		n, at := peaks(heights)
+		if n != len(test.at) || slices.Max(heights) != 1 {
+			t.Errorf("%s: %d peaks at %v, the highest %g", name, n, at, slices.Max(heights))
+			continue
+		}
+		for i, want := range test.at {
+			if got := float64(at[i]) / bins; math.Abs(got-want) > 0.05 {
+				t.Errorf("%s: a peak at %.2f, not at %.2f", name, got, want)
+			}
+		}
+	}
+}
+
+// decode follows a path of marks and returns where each begins, and whether all have the length that tells a failure.
+func decode(t *testing.T, path string) (at [][2]int, upright int) {
+	t.Helper()
+	x, y := 0, 0
+	for mark := range strings.SplitSeq(path, "m") {
+		if mark == "" {
+			continue
+		}
+		dx, rest, _ := strings.Cut(mark, " ")
+		cut := strings.IndexAny(rest, "hv")
+		toX, err := strconv.Atoi(dx)
+		toY, err2 := strconv.Atoi(rest[:cut])
+		length, err3 := strconv.Atoi(rest[cut+1:])
+		if err != nil || err2 != nil || err3 != nil {
+			t.Fatalf("%q is no mark", mark)
+		}
+		x, y = x+toX, y+toY
+		at = append(at, [2]int{x, y})
+		if rest[cut] == 'v' {
+			y += length
+			upright++
+		}
+	}
+	return at, upright
+}
+
+func TestMarks(t *testing.T) {
+	time, a := axis{hi: 100}, axis{hi: 1000}
+	points := []bench.Point{{At: 0, Latency: 0, OK: true}, {At: 25, Latency: 500}, {At: 50, Latency: 1000, OK: true},
+		{At: 50, Latency: 1000, OK: true}, {At: 75, Latency: 9000}, {At: 100, Latency: 250, OK: true}}
+	var answered, failed document
+	answered.marks(points, true, time, a)
+	failed.marks(points, false, time, a)
+	if at, upright := decode(t, answered.b.String()); upright != 0 || fmt.Sprint(at) != "[[0 90] [1000 10] [2000 70]]" {
+		t.Errorf("the answers stand at %v, %d of them upright", at, upright)
+	}
+	if at, upright := decode(t, failed.b.String()); upright != 2 || fmt.Sprint(at) != "[[500 44] [1500 4]]" {
+		t.Errorf("the failures stand at %v, %d of them upright", at, upright)
+	}
+}
+
+// TestMedians draws no line through a few answers, ignores failures, and is not moved by a stray answer.
+func TestMedians(t *testing.T) {
+	time, a := axis{hi: 15}, axis{hi: 1000}
+	var points []bench.Point
+	for i := range 15 {
+		points = append(points, bench.Point{At: float64(i), Latency: 500, OK: true}, bench.Point{At: float64(i), Latency: 1})
+	}
+	points[0].Latency = 1000
+	if got := medians(points, time, a); got != "M267 50L933 50L1600 50" {
+		t.Errorf("the line is %s", got)
+	}
+	if got := medians(points[:20], time, a); got != "" {
+		t.Errorf("ten answers have the line %s", got)
+	}
+}

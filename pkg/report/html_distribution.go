@@ -1,0 +1,216 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"ferry/pkg/bench"
+)
+
+// The picture of one row's latencies, in pixels from its top: the curve stands on ground, single answers lie below it.
+const (
+	ridgeHeight = 92
+	ridgeTop    = 20
+	ridgeGround = 78
+	rugTop      = 82
+	rugLength   = 7
+)
+
+// figure opens a picture with its heading and what one has to know to read it.
+func (d *document) figure(id, heading, note string) {
+	d.put(`<section id="%s"><h2>%s</h2>`+"\n"+`<figure class="chart"><figcaption>%s</figcaption>`+"\n", id, heading, note)
+}
+
+// plotRow opens one row of a picture: the name beside, more words below it, and the SVG with its description.
+func (d *document) plotRow(plot string, i, height int, words, description string) {
+	id := plot + "-" + strconv.Itoa(i)
+	d.put(`<div class="plot %s" data-row="%d" data-plot="%s"><div class="side">`, d.role(i), i, id)
+	d.name(i)
+	d.put(`<span class="words">%s</span></div><div class="canvas">`, words)
+	d.put(`<svg height="%d" role="img" aria-labelledby="%s-t %s-d"><title id="%s-t">%s</title><desc id="%s-d">%s</desc>`,
+		height, id, id, id, title(d.s, d.s.Rows[i]), id, description)
+}
+
+func (d *document) endPlotRow() { d.put("</svg></div></div>\n") }
+
+// stretch opens the part of a picture whose width follows the page while its lines do not.
+func (d *document) stretch(height int) {
+	d.put(`<svg class="stretch" width="100%%" height="%d" viewBox="0 0 %d %d" preserveAspectRatio="none">`, height, units, height)
+}
+
+func (d *document) distribution() {
+	a := latencyAxis(d.s.Rows)
+	note := "How the latencies of whole answers are spread, on one axis for all nodes. Each curve has its own height; " +
+		"the strokes below it are single answers."
+	if a.log {
+		note += " The axis is logarithmic: equal steps are equal ratios."
+	}
+	d.figure("distribution", "Distribution of latencies", note)
+	ticks := a.ticks()
+	for i, r := range d.s.Rows {
+		d.plotRow("distribution", i, ridgeHeight, distributionWords(r, a), distributionText(r))
+		d.grid(a, ticks)
+		if r.Latency.HasPercentiles() {
+			d.ridge(r, a)
+		} else {
+			d.few(r, a)
+		}
+		d.endPlotRow()
+	}
+	d.axisLine(a, ticks, msLabels(a, ticks))
+	d.put("</figure></section>\n")
+}
+
+func distributionWords(r *bench.Row, a axis) string {
+	words := count(r.OK, "answer", "answers")
+	past := len(r.Sorted) - firstAbove(r.Sorted, a.hi)
+	if past > 0 {
+		words += fmt.Sprintf(", %d beyond the axis", past)
+	}
+	return words
+}
+
+// firstAbove is the index of the first value above a limit.
+func firstAbove(sorted []float64, limit float64) int {
+	at, _ := slices.BinarySearchFunc(sorted, limit, func(v, limit float64) int {
+		if v > limit {
+			return 1
+		}
+		return -1
+	})
+	return at
+}
+
+func distributionText(r *bench.Row) string {
+	switch l := r.Latency; {
+	case r.OK == 0:
+		return "No answer."
+	case !l.HasPercentiles():
+		return fmt.Sprintf("%s, mean %s: too few for a distribution.", count(r.OK, "answer", "answers"), spell(l.Mean))
+	default:
+		return fmt.Sprintf("%s: half took at most %s, 95 in 100 at most %s; from %s to %s.",
+			count(r.OK, "answer", "answers"), spell(l.P50), spell(l.P95), spell(l.Min), spell(l.Max))
+	}
+}
+
+// ridge draws the density, the single answers and the marks.
+func (d *document) ridge(r *bench.Row, a axis) {
+	d.stretch(ridgeHeight)
+	d.rug(r, a)
+	d.curve(density(r.Sorted, a))
+	d.put(`</svg>`)
+	l := r.Latency
+	d.mark("p95", a, l.P95, ridgeTop+24)
+	d.mark("p50", a, l.P50, ridgeTop)
+}
+
+func (d *document) curve(heights []float64) {
+	first, last := 0, len(heights)-1
+	for first < last && heights[first+1] < 0.003 {
+		first++
+	}
+	for last > first && heights[last-1] < 0.003 {
+		last--
+	}
+	path := document{}
+	for i := first; i <= last; i++ {
+		verb := 'L'
+		if i == first {
+			verb = 'M'
+		}
+		y := ridgeGround - heights[i]*(ridgeGround-ridgeTop)
+		path.put("%c%d %.1f", verb, i*units/(len(heights)-1), y)
+	}
+	line := markup(path.b.String())
+	d.put(`<path class="area" d="%sV%dH%dZ"/><path class="outline" d="%s"/>`, line, ridgeGround, first*units/(len(heights)-1), line)
+}
+
+// rugLimit bounds the strokes of a rug: of more answers, as many are drawn, evenly chosen from the shortest to the longest.
+const rugLimit = 400
+
+func (d *document) rug(r *bench.Row, a axis) {
+	d.put(`<path class="rug" d="`)
+	n := len(r.Sorted)
+	drawn := min(n, rugLimit)
+	last := -1
+	for i := range drawn {
+		v := r.Sorted[i*(n-1)/max(drawn-1, 1)]
+		if x := a.x(v); x != last && v <= a.hi {
+			d.put("M%d %dv%d", x, rugTop, rugLength)
+			last = x
+		}
+	}
+	d.put(`"/>`)
+}
+
+// mark draws a percentile as a line with its name and value, for which latencyAxis leaves room.
+func (d *document) mark(name string, a axis, v float64, top int) {
+	share := a.share(v)
+	d.put(`<line class="%s" x1="%.2f%%" x2="%.2f%%" y1="%d" y2="%d"/>`, name, share, share, top-15, ridgeGround)
+	d.put(`<text class="%s" x="%.2f%%" dx="5" y="%d">%s %s</text>`, name, share, top-6, name, spell(v))
+}
+
+// few draws what there is where a curve would be a guess.
+func (d *document) few(r *bench.Row, a axis) {
+	for _, v := range r.Sorted {
+		d.put(`<circle class="single" cx="%.2f%%" cy="%d" r="5"/>`, a.share(v), ridgeGround-8)
+	}
+	text := "no answer"
+	if len(r.Sorted) > 0 {
+		text = "too few answers for a curve"
+	}
+	d.put(`<text class="nothing" x="50%%" y="%d" text-anchor="middle">%s</text>`, (ridgeTop+ridgeGround)/2, text)
+	d.put(`<line class="ground" x1="0" x2="100%%" y1="%d" y2="%d"/>`, ridgeGround, ridgeGround)
+}
+
+// bins is how fine a density is worked out, over the whole axis.
+const bins = 320
+
+// density is a Gaussian kernel estimate over the axis as it is drawn, scaled to a peak of 1. The values are counted into
+// bins first, so that a million of them cost no more than a hundred. What lies beyond the axis is left out.
+func density(sorted []float64, a axis) []float64 {
+	counts := make([]float64, bins+1)
+	for _, v := range sorted {
+		if at := a.at(v); at >= 0 && at <= 1 {
+			counts[int(math.Round(at*bins))]++
+		}
+	}
+	width := bandwidth(sorted, a) * bins
+	reach := int(math.Ceil(3 * width))
+	kernel := make([]float64, reach+1)
+	for i := range kernel {
+		kernel[i] = math.Exp(-float64(i*i) / (2 * width * width))
+	}
+	heights, peak := make([]float64, bins+1), 0.0
+	for i := range heights {
+		for j := max(i-reach, 0); j <= min(i+reach, bins); j++ {
+			heights[i] += counts[j] * kernel[max(i-j, j-i)]
+		}
+		peak = max(peak, heights[i])
+	}
+	for i := range heights {
+		heights[i] /= max(peak, math.SmallestNonzeroFloat64)
+	}
+	return heights
+}
+
+// bandwidth is Silverman's rule with the more robust of the two spreads, a little narrower because two ways to a node give
+// two peaks, and never so narrow that equal values would be a needle.
+func bandwidth(sorted []float64, a axis) float64 {
+	n := len(sorted)
+	var sum, squares float64
+	for _, v := range sorted {
+		sum += a.at(v)
+	}
+	mean := sum / float64(n)
+	for _, v := range sorted {
+		squares += (a.at(v) - mean) * (a.at(v) - mean)
+	}
+	width := math.Sqrt(squares / float64(n))
+	if quartiles := (a.at(sorted[n*3/4]) - a.at(sorted[n/4])) / 1.34; quartiles > 0 {
+		width = min(width, quartiles)
+	}
+	return min(max(0.75*width*math.Pow(float64(n), -0.2), 0.004), 0.1)
+}

@@ -1,0 +1,177 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"ferry/pkg/bench"
+)
+
+// The picture of one row over time, in pixels: the axis runs from bottom up to top.
+const (
+	stripHeight = 96
+	stripTop    = 10
+	stripBottom = 90
+)
+
+func (d *document) timeline() {
+	end, over := 0.0, false
+	a := latencyAxis(d.s.Rows)
+	for _, r := range d.s.Rows {
+		for _, point := range r.Timeline {
+			end = max(end, point.At)
+			over = over || point.Latency > a.hi
+		}
+	}
+	if end == 0 {
+		return
+	}
+	note := "Each request stands where it began; the line is the median of the answers around it. Latencies have one axis for all nodes."
+	if over {
+		note += " What took longer than it reaches stands on its upper edge."
+	}
+	d.figure("timeline", "Latency over time", note)
+	d.put(`<p class="legend" aria-hidden="true"><span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> answered</span>` +
+		`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> failed</span></p>` + "\n")
+	time, ticks, names := timeAxis(end)
+	levels := yTicks(a)
+	for i, r := range d.s.Rows {
+		d.plotRow("timeline", i, stripHeight, timelineWords(r), timelineText(r))
+		d.grid(time, ticks)
+		for _, level := range levels {
+			d.put(`<line class="grid" x1="0" x2="100%%" y1="%d" y2="%d"/>`, stripY(a, level), stripY(a, level))
+		}
+		d.strip(r, time, a)
+		d.levelNames(a, levels)
+		if len(r.Timeline) == 0 {
+			d.put(`<text class="nothing" x="50%%" y="%d" text-anchor="middle">no request</text>`, (stripTop+stripBottom)/2)
+		}
+		d.endPlotRow()
+	}
+	d.axisLine(time, ticks, names)
+	d.put("</figure></section>\n")
+}
+
+// yTicks are at most four of an axis' ticks: the strips are low.
+func yTicks(a axis) []float64 {
+	ticks := a.ticks()
+	for len(ticks) > 4 {
+		var half []float64
+		for i := 0; i < len(ticks); i += 2 {
+			half = append(half, ticks[i])
+		}
+		ticks = half
+	}
+	return ticks
+}
+
+func stripY(a axis, v float64) int {
+	return stripBottom - int(math.Round(min(max(a.at(v), 0), 1)*(stripBottom-stripTop)))
+}
+
+// levelNames writes the latencies that the horizontal lines stand for, to the left of the picture.
+func (d *document) levelNames(a axis, levels []float64) {
+	for i, name := range msLabels(a, levels) {
+		d.put(`<text class="level" x="0" dx="-6" y="%d" text-anchor="end">%s</text>`, stripY(a, levels[i])+4, name)
+	}
+}
+
+func failed(r *bench.Row) int { return r.Requests - r.OK }
+
+func timelineWords(r *bench.Row) string {
+	if n := failed(r); n > 0 {
+		return fmt.Sprintf("%d failed of %d", n, r.Requests)
+	}
+	return count(r.Requests, "request", "requests")
+}
+
+func timelineText(r *bench.Row) string {
+	text := fmt.Sprintf("%s over time, %d of them failed.", count(r.Requests, "request", "requests"), failed(r))
+	if len(r.Timeline) < r.Requests {
+		text += fmt.Sprintf(" %d of them are drawn, evenly chosen.", len(r.Timeline))
+	}
+	if r.Ended != "" {
+		text += " Its part ended early: " + r.Ended + "."
+	}
+	return text
+}
+
+// strip draws the requests. Answers are one path of strokes without length, whose round caps stay round however wide the
+// picture is; failures are one of upright strokes.
+func (d *document) strip(r *bench.Row, time, a axis) {
+	var answered, failed document
+	answered.marks(r.Timeline, true, time, a)
+	failed.marks(r.Timeline, false, time, a)
+	size := "few"
+	switch n := len(r.Timeline); {
+	case n > 800:
+		size = "many"
+	case n > 250:
+		size = "some"
+	}
+	d.stretch(stripHeight)
+	d.put(`<path class="ok %s" d="%s"/>`, size, markup(answered.b.String()))
+	d.put(`<path class="median" d="%s"/>`, markup(medians(r.Timeline, time, a)))
+	if path := markup(failed.b.String()); path != "" {
+		d.put(`<path class="failed %s" d="%s"/>`, size, path)
+	}
+	d.put(`</svg>`)
+}
+
+// failedLength is how tall the stroke of a failure is.
+const failedLength = 12
+
+func (d *document) marks(points []bench.Point, ok bool, time, a axis) {
+	x, y, top := 0, 0, 0 // where the pen is, and how high the last mark began
+	for _, point := range points {
+		toX, toY := time.x(point.At), stripY(a, point.Latency)
+		if !ok {
+			toY -= failedLength / 2
+		}
+		switch {
+		case point.OK != ok || d.b.Len() > 0 && toX == x && toY == top:
+		case ok:
+			d.put("m%d %dh0", toX-x, toY-y)
+			x, y, top = toX, toY, toY
+		default:
+			d.put("m%d %dv%d", toX-x, toY-y, failedLength)
+			x, y, top = toX, toY+failedLength, toY
+		}
+	}
+}
+
+// medianParts is into how many parts a row's time is cut for the line, and medianFew how many answers a part needs.
+const (
+	medianParts = 24
+	medianFew   = 5
+)
+
+// medians is the line of medians: the answers in order, cut into parts of equal number.
+func medians(points []bench.Point, time, a axis) string {
+	var answered []bench.Point
+	for _, point := range points {
+		if point.OK {
+			answered = append(answered, point)
+		}
+	}
+	parts := min(medianParts, len(answered)/medianFew)
+	if parts < 3 {
+		return ""
+	}
+	var path document
+	for i := range parts {
+		part := answered[i*len(answered)/parts : (i+1)*len(answered)/parts]
+		latencies := make([]float64, len(part))
+		for j, point := range part {
+			latencies[j] = point.Latency
+		}
+		slices.Sort(latencies)
+		verb := 'L'
+		if i == 0 {
+			verb = 'M'
+		}
+		path.put("%c%d %d", verb, time.x(part[len(part)/2].At), stripY(a, latencies[len(latencies)/2]))
+	}
+	return path.b.String()
+}

@@ -1,0 +1,96 @@
+package report
+
+import (
+	"strings"
+	"testing"
+
+	"ferry/pkg/bench"
+)
+
+// TestMarkdownOrigin holds the table to the one that ferry was asked for.
+func TestMarkdownOrigin(t *testing.T) {
+	s := three()
+	for i, want := range []struct {
+		mean float64
+		ok   float64
+	}{{3200, 0.82}, {800.4, 0.98}, {1199.6, 0.95}} {
+		s.Rows[i].Latency.Mean, s.Rows[i].Success.Value = want.mean, want.ok
+	}
+	for lang, want := range map[string][]string{
+		English: {"| access | mean latency | success rate |", "| direct | 3200ms | 82% |", "| hongkong | 800ms | 98% |", "| singapore | 1200ms | 95% |"},
+		Chinese: {"| 访问方式 | 平均延迟 | 成功率 |", "| direct | 3200ms | 82% |", "| 香港代理节点 | 800ms | 98% |", "| 新加坡代理节点 | 1200ms | 95% |"},
+	} {
+		lines := strings.Split(write(t, Markdown, s, Options{Lang: lang}), "\n")
+		for i, line := range []int{0, 2, 3, 4} {
+			if !strings.HasPrefix(lines[line], want[i]) {
+				t.Errorf("line %d of %s is %q, want %q", line, lang, lines[line], want[i])
+			}
+		}
+		if !strings.HasPrefix(lines[1], "|---|") || lines[5] != "" || !strings.HasPrefix(lines[6], "- ") {
+			t.Errorf("the table of %s is not a table of its own: %q", lang, lines[:7])
+		}
+	}
+	if got := milliseconds(0.4); got != "0.4ms" {
+		t.Errorf("0.4 ms: %s", got)
+	}
+}
+
+// TestMarkdownCells: no name adds a cell, a row or a tag.
+func TestMarkdownCells(t *testing.T) {
+	for name, fixture := range fixtures() {
+		for _, lang := range []string{English, Chinese} {
+			s := fixture()
+			lines := strings.Split(write(t, Markdown, s, Options{Lang: lang}), "\n")
+			for i, line := range lines[:len(s.Rows)+2] {
+				bare := strings.ReplaceAll(line, `\\`, "")
+				if n := strings.Count(bare, "|") - strings.Count(bare, `\|`); n != 10 {
+					t.Errorf("%s, line %d has %d bars: %s", name, i, n, line)
+				}
+			}
+			for _, line := range lines {
+				if at := strings.IndexAny(line, "<`"); at > 0 && line[at-1] != '\\' {
+					t.Errorf("%s: markup in %s", name, line)
+				}
+			}
+		}
+	}
+	if got, want := escapeMarkdown("hong_kong _x_ *a* [b](c) <i> \\|"), `hong_kong \_x\_ \*a\* \[b\](c) \<i\> \\\|`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestWarningChinese: every code has words of its own, and an unknown one keeps its text.
+func TestWarningChinese(t *testing.T) {
+	seen := map[string]bool{}
+	for _, code := range []string{bench.FewRounds, bench.SlowFirst, bench.Outliers, bench.BusyClient, bench.ClockJumped,
+		bench.DifferentModels, bench.NoSuccess, bench.EndedEarly, bench.NotSent, bench.FreshConnection, bench.CutFile, bench.NotPrecise} {
+		got := warningChinese(three(), bench.Warning{Code: code, Node: "hongkong", Text: "english"})
+		if !strings.HasPrefix(got, "警告：香港代理节点：") || strings.Contains(got, "english") || seen[got] {
+			t.Errorf("%s: %s", code, got)
+		}
+		seen[got] = true
+	}
+	if got := warningChinese(three(), bench.Warning{Code: "new", Text: "english"}); got != "警告：english" {
+		t.Errorf("an unknown code: %s", got)
+	}
+}
+
+// TestVerdictChinese says in Chinese what TestVerdict says in English, in the cases that the golden files lack.
+func TestVerdictChinese(t *testing.T) {
+	slower, few, kept := three(), poor(), merged()
+	slower.Rows[1].VsReference = &bench.Comparison{Reference: "singapore", Pairs: 9, Ratio: 1.4, Low: 1.2, High: 1.6, P: 0.01,
+		Verdict: bench.Slower, Saved: -1240, SavedLow: -1860, SavedHigh: -620}
+	few.Rows[2].VsReference = nil
+	got := write(t, Markdown, slower, Options{Lang: Chinese}) + write(t, Markdown, few, Options{Lang: Chinese})
+	for _, want := range []string{
+		"| 1.40 倍（1.20–1.60），更慢 |", "\n- 香港代理节点：p50 比新加坡代理节点慢 1.24 s，95 % 区间 620 ms–1.86 s；成功率 98 %（93–99 %）\n",
+		"\n- rare：未作比较；2 次成功的平均 1.22 s；成功率 10 %（3–30 %）\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing from\n%s", want, got)
+		}
+	}
+	if got := warningChinese(kept, bench.Warning{Code: bench.SlowFirst, Node: title(kept, kept.Rows[7])}); !strings.HasPrefix(got, "警告：香港代理节点（复用连接） @shanghai：") {
+		t.Errorf("a warning about a row: %s", got)
+	}
+}

@@ -1,0 +1,161 @@
+package report
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"ferry/pkg/bench"
+	"ferry/pkg/term"
+)
+
+// update rewrites the golden files: go test ./pkg/report -run Golden -update.
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func write(t *testing.T, format string, s *bench.Summary, o Options) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, format, s, o); err != nil {
+		t.Fatalf("%s: %v", format, err)
+	}
+	return b.String()
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s is not current (go test ./pkg/report -run Golden -update); got:\n%s", path, got)
+	}
+}
+
+var thresholds = []Threshold{
+	{Text: "hongkong:p95<1200ms", Node: "hongkong", Seen: "1.22 s", Missed: true},
+	{Text: "success>=80%", Node: "direct", Seen: "82 %"},
+}
+
+func terminal(width int) Options {
+	return Options{Facts: term.Facts{TTY: true, Plain: true, Width: width}}
+}
+
+func TestGolden(t *testing.T) {
+	pipe := Options{Facts: term.Facts{Plain: true, Width: 80}}
+	for name, fixture := range fixtures() {
+		if name == "hostile" {
+			continue // held to what it must not contain
+		}
+		golden(t, name+".pipe.txt", write(t, Text, fixture(), pipe))
+		for _, width := range []int{60, 80, 120} {
+			golden(t, name+"."+strconv.Itoa(width)+".txt", write(t, Text, fixture(), terminal(width)))
+		}
+		golden(t, name+".md", write(t, Markdown, fixture(), Options{}))
+		golden(t, name+".zh.md", write(t, Markdown, fixture(), Options{Lang: Chinese}))
+		golden(t, name+".json", write(t, JSON, fixture(), Options{}))
+		golden(t, name+".csv", write(t, CSV, fixture(), Options{}))
+		golden(t, name+".xml", write(t, JUnit, fixture(), Options{Thresholds: thresholds}))
+		golden(t, name+".prom", write(t, Prometheus, fixture(), Options{}))
+	}
+	golden(t, "three.colour.txt", write(t, Text, three(), Options{Facts: term.Facts{TTY: true, Width: 80}}))
+	golden(t, "three.best", write(t, Best, three(), Options{}))
+}
+
+// TestFormats writes every format that there is, so that one that is listed is also made.
+func TestFormats(t *testing.T) {
+	want := []string{"text", "markdown", "json", "csv", "junit", "prometheus", "html", "best"}
+	if !slices.Equal(Formats(), want) {
+		t.Fatalf("the formats are %q", Formats())
+	}
+	for _, format := range Formats() {
+		if write(t, format, three(), Options{}) == "" {
+			t.Errorf("%s is empty", format)
+		}
+	}
+	var e *Error
+	var b bytes.Buffer
+	if err := Write(&b, "yaml", three(), Options{}); !errors.As(err, &e) || !strings.Contains(e.Hint(), "markdown, json") || b.Len() > 0 {
+		t.Errorf("an unknown format: %v", err)
+	}
+	if err := Write(&b, Markdown, three(), Options{Lang: "de"}); !errors.As(err, &e) || e.Hint() != "it is en or zh" || b.Len() > 0 {
+		t.Errorf("an unknown language: %v", err)
+	}
+}
+
+type fullDisk struct{}
+
+var errFull = errors.New("no space left")
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
+
+func TestWriteError(t *testing.T) {
+	for _, format := range Formats() {
+		if err := Write(fullDisk{}, format, three(), Options{}); !errors.Is(err, errFull) {
+			t.Errorf("%s: a write that failed gave %v", format, err)
+		}
+	}
+}
+
+func TestBest(t *testing.T) {
+	tests := []struct {
+		name  string
+		s     *bench.Summary
+		wants string // the error's text
+	}{
+		{"none succeeded", func() *bench.Summary { s := poor(); s.Rows, s.Best = s.Rows[1:2], -1; return s }(),
+			"there is no best node: none had a success"},
+		{"nothing ran", nothing(), "there is no best node: none had a success"},
+		{"different models", strangers(), "there is no best node: they were asked for different models"},
+		{"none named", func() *bench.Summary { s := three(); s.Best = -1; return s }(), "there is no best node"},
+		{"a flag", named("--proxy=http://evil"), "the best node's name is not one plain word: --proxy=http://evil"},
+		{"two words", named("a --yes"), "the best node's name is not one plain word: a --yes"},
+		{"an escape", named("a\x1b[2J"), `the best node's name is not one plain word: a\x1b[2J`},
+		{"a line end", named("a\nb"), `the best node's name is not one plain word: a\x0ab`},
+	}
+	for _, tt := range tests {
+		var b bytes.Buffer
+		var e *Error
+		err := Write(&b, Best, tt.s, Options{})
+		if !errors.As(err, &e) || e.Error() != tt.wants || e.Hint() == "" || b.Len() > 0 {
+			t.Errorf("%s: %v, and %q was written", tt.name, err, b.String())
+		}
+	}
+	if got := write(t, Best, named("https://hk.example.com/api?x=1"), Options{}); got != "https://hk.example.com/api?x=1\n" {
+		t.Errorf("a URL: %q", got)
+	}
+}
+
+func named(name string) *bench.Summary {
+	s := three()
+	s.BestRow().Node.Name = name
+	return s
+}
+
+func TestTitle(t *testing.T) {
+	s := merged()
+	var got []string
+	for _, r := range s.Rows[:5] {
+		got = append(got, title(s, r))
+	}
+	want := []string{"direct (cold) @beijing", "direct (reused) @beijing", "hongkong (cold) @beijing", "hongkong (reused) @beijing",
+		"direct (cold) @shanghai"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+	if got := title(three(), three().Rows[1]); got != "hongkong" {
+		t.Errorf("one connection and one vantage: %q", got)
+	}
+}

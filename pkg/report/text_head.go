@@ -1,0 +1,136 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"ferry/pkg/bench"
+	"ferry/pkg/term"
+)
+
+// head says what was run.
+func (p *page) head() {
+	for _, line := range [][2]string{{"model", p.model()}, {"plan", p.plan()}, {"from", p.from()}, {"run", p.run()}} {
+		if line[1] == "" {
+			continue
+		}
+		const column = 7
+		value := line[1]
+		if p.facts.TTY {
+			value = term.Wrap(value, p.facts.Width-column, 0)
+		}
+		p.b.WriteString(p.style.Dim.Render(line[0]) + strings.Repeat(" ", column-len(line[0])) +
+			strings.ReplaceAll(value, "\n", "\n"+strings.Repeat(" ", column)) + "\n")
+	}
+}
+
+func (p *page) model() string {
+	h := p.s.Header
+	var parts []string
+	switch {
+	case modelsDiffer(p.s):
+		parts = append(parts, "different ones")
+	case p.s.Model != "":
+		parts = append(parts, visible(p.s.Model))
+	default:
+		parts = append(parts, "the node's own")
+	}
+	if h.PromptSHA256 != "" {
+		parts = append(parts, "prompt "+ansi.Truncate(visible(h.PromptSHA256), 12, ""))
+	}
+	if h.MaxTokens > 0 {
+		parts = append(parts, fmt.Sprintf("at most %s", count(h.MaxTokens, "token", "tokens")))
+	}
+	if h.Stream {
+		return strings.Join(append(parts, "streamed"), ", ")
+	}
+	return strings.Join(append(parts, "whole answers"), ", ")
+}
+
+func (p *page) plan() string {
+	h := p.s.Header
+	work := count(h.Requests, "request", "requests")
+	if h.Requests == 0 {
+		work = "requests for " + span(h.Duration.Seconds())
+	}
+	parts := []string{fmt.Sprintf("%s to each of %s", work, count(p.nodes(), "node", "nodes")), p.connections()}
+	if p.nodes() <= 1 {
+		parts[0] = work
+	}
+	if h.Rate > 0 {
+		parts = append(parts, rate(h.Rate)+" a second, at most "+fmt.Sprint(h.Concurrency)+" at a time")
+	} else {
+		parts = append(parts, fmt.Sprint(h.Concurrency)+" at a time")
+	}
+	if h.Warmup > 0 {
+		parts = append(parts, count(h.Warmup, "warm-up round", "warm-up rounds"))
+	}
+	if h.Attempts > 1 {
+		parts = append(parts, fmt.Sprintf("up to %d attempts", h.Attempts))
+	} else {
+		parts = append(parts, "one attempt")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// nodes counts the nodes, whatever connections and vantages they were measured over.
+func (p *page) nodes() int {
+	seen := map[string]bool{}
+	for _, r := range p.s.Rows {
+		seen[r.Node.Name] = true
+	}
+	return len(seen)
+}
+
+func (p *page) connections() string {
+	switch {
+	case bothConnections(p.s):
+		return "over new connections and reused ones"
+	case len(p.s.Rows) > 0 && p.s.Rows[0].Node.Connection == bench.Reused:
+		return "over reused connections"
+	}
+	return "a new connection each"
+}
+
+func (p *page) from() string {
+	var places []string
+	for _, v := range p.s.Vantages {
+		if v != "" {
+			places = append(places, visible(v))
+		}
+	}
+	from := strings.Join(places, ", ")
+	if p.s.Header.Proxy == "" {
+		return from
+	}
+	if from != "" {
+		from += ", "
+	}
+	return from + "through the proxy " + visible(p.s.Header.Proxy)
+}
+
+func (p *page) run() string {
+	run := p.s.Header.Started.UTC().Format("2006-01-02 15:04:05 UTC") + ", " + span(p.s.Elapsed)
+	if p.s.Runs > 1 {
+		run = fmt.Sprintf("%d runs since %s in all", p.s.Runs, run)
+	}
+	if p.s.Stopped != "" {
+		run += ", " + stopped(p.s.Stopped)
+	}
+	return run
+}
+
+// stopped says why a run ended before its plan did.
+func stopped(why string) string {
+	switch why {
+	case "interrupted":
+		return "interrupted before its end"
+	case "max tokens":
+		return "ended by the cap on tokens"
+	case "precision":
+		return "ended when it was precise enough"
+	}
+	return "ended early: " + visible(why)
+}

@@ -1,0 +1,158 @@
+package report
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
+
+	"ferry/pkg/bench"
+	"ferry/pkg/term"
+)
+
+// TestTextWidths holds every line to the width of the terminal, whatever stands in it, and the columns that nobody can do
+// without to any width that has room for them.
+func TestTextWidths(t *testing.T) {
+	for name, fixture := range fixtures() {
+		for _, width := range []int{1, 8, 20, 40, 60, 61, 72, 80, 100, 120, 200} {
+			for _, plain := range []bool{true, false} {
+				got := write(t, Text, fixture(), Options{Facts: term.Facts{TTY: true, Plain: plain, Width: width}})
+				for line := range strings.SplitSeq(got, "\n") {
+					if w := lipgloss.Width(line); width >= 60 && w > width {
+						t.Errorf("%s at %d has a line of %d: %q", name, width, w, line)
+					}
+				}
+				if width < 60 || name == "nothing" {
+					continue
+				}
+				heading := tableHeading(t, got)
+				for _, want := range []string{"node", "p50", "p95", "success"} {
+					if !slices.Contains(heading, want) {
+						t.Errorf("%s at %d lacks %s: %s", name, width, want, heading)
+					}
+				}
+			}
+		}
+	}
+}
+
+// tableHeading are the words of the first table's heading.
+func tableHeading(t *testing.T, text string) []string {
+	t.Helper()
+	for line := range strings.SplitSeq(text, "\n") {
+		if words := strings.Fields(ansi.Strip(line)); len(words) > 2 && words[0] == "node" {
+			return words
+		}
+	}
+	t.Fatalf("no table in:\n%s", text)
+	return nil
+}
+
+// TestTextNumbers: what is left of a narrow table is whole.
+func TestTextNumbers(t *testing.T) {
+	s := three()
+	s.Rows[1].Node.Name = strings.Repeat("香港", 10000) // which has to take no more than a moment
+	got := write(t, Text, s, terminal(60))
+	for _, want := range []string{"788 ms", "1.23 s", "98 %", "…"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing from\n%s", want, got)
+		}
+	}
+}
+
+// TestHostile: nothing in a saved run from elsewhere reaches an output as a control character.
+func TestHostile(t *testing.T) {
+	pipe := Options{Facts: term.Facts{Plain: true, Width: 80}}
+	for _, format := range []string{Text, Markdown, CSV, JSON, JUnit, Prometheus} {
+		for _, o := range []Options{pipe, terminal(80), {Lang: Chinese}} {
+			o.Thresholds = []Threshold{{Text: evil, Node: evil, Seen: evil, Missed: true}}
+			got := write(t, format, hostile(), o)
+			for i, r := range got {
+				if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar && format != JSON) {
+					t.Fatalf("%s has %U at %d: %q", format, r, i, got[max(0, i-40):min(len(got), i+10)])
+				}
+			}
+		}
+	}
+}
+
+// TestTextPipe: in a pipe nothing is wrapped or painted, whatever the width is said to be.
+func TestTextPipe(t *testing.T) {
+	got := write(t, Text, three(), Options{Facts: term.Facts{Width: 20}})
+	if strings.Contains(got, "\x1b") {
+		t.Error("a pipe got colour")
+	}
+	for _, want := range []string{
+		"\nhongkong: 2.31 s faster than direct at p50, 95 % interval 2.11–2.68 s; success 98 % (93–99 %)\n",
+		"HTTP 529 from direct: overloaded_error: the service is busy, try again in a while\n",
+		"  98/100\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing from\n%s", want, got)
+		}
+	}
+}
+
+func TestTextColour(t *testing.T) {
+	lines := strings.Split(write(t, Text, poor(), Options{Facts: term.Facts{TTY: true, Width: 120}}), "\n")
+	find := func(prefix string) string {
+		t.Helper()
+		at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, prefix) })
+		if at < 0 {
+			t.Fatalf("no line begins with %q in %q", prefix, lines)
+		}
+		return lines[at]
+	}
+	const green, red = "\x1b[32m", "\x1b[31m"
+	if best := find(green + "direct"); strings.Contains(best, red) {
+		t.Errorf("the best row: %q", best)
+	}
+	if gone := find(red + "gone"); strings.Contains(gone, green) {
+		t.Errorf("the row without a success: %q", gone)
+	}
+	if rare := find("rare"); strings.Count(rare, red) != 1 || !strings.Contains(rare, red+"   10 %") {
+		t.Errorf("only the success rate of the third row is red: %q", rare)
+	}
+	find("\x1b[2mlatency: ")
+}
+
+func FuzzText(f *testing.F) {
+	f.Add(evil, "label", 60)
+	f.Add("香港", "🇨🇳👨‍👩‍👧☺️", 1)
+	f.Fuzz(func(t *testing.T, name, label string, width int) {
+		s := three()
+		s.Rows[1].Node.Name, s.Rows[1].Node.Label = name, label
+		s.Rows[1].Failures[0].Class, s.Rows[1].Failures[0].Detail = label, name
+		s.Warnings = []bench.Warning{{Text: name + " " + label}}
+		width = 1 + width&0xff
+		got := write(t, Text, s, terminal(width))
+		for line := range strings.SplitSeq(got, "\n") {
+			if w := lipgloss.Width(line); width >= 60 && w > width {
+				t.Errorf("at %d a line of %d: %q", width, w, line)
+			}
+			if strings.ContainsFunc(line, unicode.IsControl) {
+				t.Errorf("a control character: %q", line)
+			}
+		}
+	})
+}
+
+// TestHead: the lines above the table say what was run, in words.
+func TestHead(t *testing.T) {
+	s := three()
+	for _, r := range s.Rows {
+		r.Node.Connection = bench.Reused
+	}
+	for why, want := range map[string]string{
+		"interrupted": ", interrupted before its end\n", "max tokens": ", ended by the cap on tokens\n",
+		"precision": ", ended when it was precise enough\n", "the sky fell": ", ended early: the sky fell\n",
+	} {
+		s.Stopped = why
+		if got := write(t, Text, s, Options{}); !strings.Contains(got, want) || !strings.Contains(got, "over reused connections") {
+			t.Errorf("%s: %s", why, got)
+		}
+	}
+}
