@@ -34,7 +34,7 @@ build: ## the binary, ./ferry: static, without debug tables
 	@$(GOBUILD) -o ferry$(shell go env GOEXE) .
 
 # The demo runs with a HOME of its own, so that no configuration of yours changes what it shows.
-demo: build ## see a prompt cross: a 429 and a 503 first, then the answer (no key, no network)
+demo: build ## see a prompt cross, and three nodes compared (no key, no network, half a minute)
 	@set -e; home=$$(mktemp -d); trap 'rm -rf "$$home"' EXIT; \
 	export HOME="$$home" XDG_CONFIG_HOME="$$home" XDG_STATE_HOME="$$home" PATH="$(CURDIR):$$PATH"; unset FERRY_CONFIG; \
 	try() { printf '\n$$ %s\n' "$$1"; eval "$$1"; }; \
@@ -42,7 +42,9 @@ demo: build ## see a prompt cross: a 429 and a 503 first, then the answer (no ke
 	try "ferry ask -n 'demo:?status=429,503,200' 'Is the ferry running today?'"; \
 	printf '\nA node far away, and what the answer cost in tokens.\n'; \
 	try "ferry ask -n demo/hongkong -u 'Which node should I take?'"; \
-	printf '\nThat was the demo node, inside ferry. For a real one: ferry ask --help\n'
+	printf '\nWhich node is the best one to take? A hundred requests to each, from this process.\n'; \
+	try "ferry bench -q -r 100 -c 25 -o markdown demo/direct demo/hongkong demo/singapore"; \
+	printf '\nThose were demo nodes, inside ferry. For real ones: ferry ask --help, ferry bench --help\n'
 
 test: ## the tests
 	@go test ./...
@@ -69,7 +71,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s) each
 		printf '\n%s %s\n' "$$package" "$$name"; \
 		go test "$$package" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) </dev/null || exit 1; done
 
-compare: build ## ferry beside curl, a curl + jq loop and others: time and memory, in one run
+compare: build ## ferry beside curl, hey, vegeta, wrk and others: time, memory, accuracy, in one run
 	@go run -buildvcs=false ./.ci/compare -ferry ./ferry $(COMPARE)
 
 completions: build ## completions/ for bash, zsh, fish and PowerShell, from the commands

@@ -25,6 +25,11 @@ type Env struct {
 	// Catch makes the context that it returns end on SIGINT and SIGTERM until stop is called. Whoever has something to
 	// clean up calls it; everywhere else the signal simply kills.
 	Catch func(ctx context.Context) (caught context.Context, stop func())
+	// Every ticks for a display that is drawn again and again; it is nil where nothing is to be drawn meanwhile.
+	Every func(d time.Duration) (ticks <-chan time.Time, stop func())
+	// SchedulingDelay begins to measure how late this process runs what is ready to run, and gives what ends that. It may
+	// be nil.
+	SchedulingDelay func() (end func() time.Duration)
 }
 
 // get is a variable's value, "" where it is not set.
@@ -43,6 +48,11 @@ func SystemEnv() Env {
 		Clock:  systemClock{},
 		Random: random,
 		Catch:  func(ctx context.Context) (context.Context, func()) { return ctx, func() {} },
+		Every: func(d time.Duration) (<-chan time.Time, func()) {
+			ticker := time.NewTicker(d)
+			return ticker.C, ticker.Stop
+		},
+		SchedulingDelay: schedulingDelay,
 	}
 }
 

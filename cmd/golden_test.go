@@ -20,6 +20,8 @@ var helpPages = map[string][]string{
 	"ferry":        {"--help"},
 	"ask":          {"ask", "--help"},
 	"stream":       {"stream", "--help"},
+	"bench":        {"bench", "--help"},
+	"bench-report": {"bench", "report", "--help"},
 	"demo":         {"demo", "--help"},
 	"version":      {"version", "--help"},
 	"config":       {"config", "--help"},

@@ -65,8 +65,9 @@ func newApp(env Env) *app {
 
 // note says something beside the answer, unless -q asked for silence.
 func (a *app) note(format string, args ...any) {
+	const who = "ferry: "
 	if !a.quiet {
-		a.say("ferry: " + fmt.Sprintf(format, args...))
+		a.tell(a.err.Wrap(a.safe(who+fmt.Sprintf(format, args...)), len(who)) + "\n")
 	}
 }
 
@@ -193,7 +194,7 @@ means that the answer is all there.`,
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { a.help(c) })
 	root.SetFlagErrorFunc(flagError)
 	commands := map[string]func(*app) *cobra.Command{
-		"ask": newAskCmd, "stream": newStreamCmd, "config": newConfigCmd, "demo": newDemoCmd, "version": newVersionCmd,
+		"ask": newAskCmd, "stream": newStreamCmd, "bench": newBenchCmd, "config": newConfigCmd, "demo": newDemoCmd, "version": newVersionCmd,
 	}
 	if len(args) > 0 && commands[args[0]] != nil {
 		root.AddCommand(commands[args[0]](a))

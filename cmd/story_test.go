@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,11 +40,16 @@ func storyFerry() {
 
 // storyClock jumps over each wait.
 type storyClock struct {
+	mu     sync.Mutex
 	waits  string
 	jumped time.Duration
 }
 
-func (c *storyClock) Now() time.Time { return time.Now().Add(c.jumped) }
+func (c *storyClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.jumped)
+}
 
 func (c *storyClock) Sleep(ctx context.Context, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
@@ -52,6 +58,8 @@ func (c *storyClock) Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil // the demo node without latency
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	file, err := os.OpenFile(c.waits, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err

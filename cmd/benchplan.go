@@ -1,0 +1,280 @@
+package cmd
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ferry/pkg/bench"
+	"ferry/pkg/client"
+	"ferry/pkg/transport"
+	"ferry/pkg/wire"
+)
+
+// contest is a bench that is ready to begin.
+type contest struct {
+	plan bench.Plan
+	// crossings are the nodes' own, and then those of the plan's targets.
+	crossings []*crossing
+	// input and output are what one request is sent and may be answered, in tokens.
+	input, output int64
+}
+
+func (c *contest) close() {
+	for _, cross := range c.crossings {
+		cross.close()
+	}
+}
+
+// contest prepares the nodes and the plan. Nothing is sent.
+func (a *app) contest(ctx context.Context, s *settings, names []string, o *benchOptions) (*contest, error) {
+	rate, err := parseRate(o.rate)
+	if err != nil {
+		return nil, err
+	}
+	precision, err := parseShare(o.precision)
+	if err != nil {
+		return nil, err
+	}
+	prompt, err := a.benchPrompt(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if names, err = benchNodes(s, names); err != nil {
+		return nil, err
+	}
+	if err := o.report.names(names); err != nil {
+		return nil, err
+	}
+	if err := enoughFiles(o.concurrency * len(names) * len(kinds(o.connections))); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(prompt))
+	c := &contest{plan: bench.Plan{
+		Clock: a.Clock, MaxTokens: o.tokenCap,
+		Header: bench.Header{
+			Vantage: o.vantage, PromptSHA256: hex.EncodeToString(sum[:]), MaxTokens: o.maxTokens, Requests: o.requests,
+			Duration: o.duration, Concurrency: o.concurrency, Rate: rate, Warmup: o.warmup, Attempts: o.attempts,
+			Stream: o.stream, Connections: o.connections, Seed: o.seed, Program: version, Precision: precision,
+			Reference: cmp.Or(o.report.reference, names[0]),
+		},
+	}}
+	c.input, c.output = int64(wire.EstimateTokens(nonceSample+prompt)), int64(o.maxTokens)
+	c.plan.PerRequest = (c.input + c.output) * int64(o.attempts)
+	if err = a.enter(ctx, s, c, names, prompt, o); err == nil {
+		err = c.suits(o)
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// nonceSample is what stands before the prompt of each request, for its length.
+const nonceSample = "0123456789abcdef "
+
+// enter adds the nodes, over each kind of connection that is asked for.
+func (a *app) enter(ctx context.Context, s *settings, c *contest, names []string, prompt string, o *benchOptions) error {
+	var labels []string
+	var most int64
+	if o.stream {
+		most = maxStream
+	}
+	demo := false
+	for _, name := range names {
+		node, err := a.selectNode(s, name)
+		if err != nil {
+			return err
+		}
+		cross, err := a.reach(ctx, s, node, o.dryRun, most)
+		if err != nil {
+			return err
+		}
+		c.crossings, labels = append(c.crossings, cross), append(labels, node.Label)
+		demo = demo || cross.inProcess
+		cross.request.MaxTokens, cross.request.Stream, cross.request.Prompt = o.maxTokens, o.stream, prompt
+		if _, err := cross.node.Prepare(cross.request); err != nil {
+			return &client.Error{Class: client.Usage, Node: name, Err: err}
+		}
+	}
+	if demo {
+		a.note("the demo nodes' answers are made up here, and so are their times")
+	}
+	for _, kind := range kinds(o.connections) {
+		for i, cross := range c.crossings[:len(names)] {
+			if err := c.add(bench.Node{Name: names[i], Label: labels[i], Connection: kind}, cross, o); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// add adds a node over one kind of connection.
+func (c *contest) add(node bench.Node, cross *crossing, o *benchOptions) error {
+	over, err := cross.over(node.Connection, o)
+	if err != nil {
+		return err
+	}
+	c.crossings = append(c.crossings, over)
+	node.Host, node.API, node.Model = cross.node.URL.Host, string(cross.node.API), cross.request.Model
+	h := &c.plan.Header
+	h.Nodes = append(h.Nodes, node)
+	if via := cross.options.Proxy; via != nil && !strings.Contains(h.Proxy, via.Host) {
+		h.Proxy = strings.TrimPrefix(h.Proxy+", "+via.Scheme+"://"+via.Host, ", ")
+	}
+	c.plan.Targets = append(c.plan.Targets, over.target(c.input+c.output))
+	return nil
+}
+
+func kinds(connections string) []bench.Connection {
+	if connections == "both" {
+		return []bench.Connection{bench.Cold, bench.Reused}
+	}
+	return []bench.Connection{bench.Connection(connections)}
+}
+
+// over is the same crossing on connections of one kind, for one bench's requests.
+func (c *crossing) over(kind bench.Connection, o *benchOptions) (*crossing, error) {
+	again := *c
+	again.demo = nil // the first one's to close
+	again.options.Cold = kind == bench.Cold
+	again.options.Connections = o.concurrency
+	rt, err := transport.New(again.options)
+	if err != nil {
+		return nil, err
+	}
+	sender := *c.client
+	sender.Transport, sender.Rule.Attempts = rt, o.attempts
+	again.client = &sender
+	return &again, nil
+}
+
+// suits refuses what can be seen to lead nowhere before it costs something.
+func (c *contest) suits(o *benchOptions) error {
+	nodes := c.plan.Header.Nodes
+	differs := slices.ContainsFunc(nodes, func(n bench.Node) bool { return n.Model != nodes[0].Model })
+	if differs && o.report.output == "best" {
+		return usagef("-m MODEL asks all nodes for one", "nodes on different models cannot be ranked")
+	}
+	least := int64(len(nodes)) * c.plan.PerRequest
+	if o.tokenCap > 0 && o.tokenCap < least {
+		return usagef("", "--max-tokens-total %d is less than one round may cost (%d)", o.tokenCap, least)
+	}
+	return nil
+}
+
+// benchNodes are the nodes to measure: those that are named, or all of the file.
+func benchNodes(s *settings, names []string) ([]string, error) {
+	if len(names) == 0 {
+		for _, n := range s.file.Nodes {
+			names = append(names, n.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, usagef("name some, as in: ferry bench demo/direct demo/hongkong", "the file has no nodes to measure")
+	}
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			return nil, usagef("", "the node %s is named twice", name)
+		}
+	}
+	return names, nil
+}
+
+func (a *app) benchPrompt(ctx context.Context, o *benchOptions) (string, error) {
+	if len(o.files) > 0 {
+		return a.readPrompt(ctx, promptOptions{files: o.files, noStdin: true})
+	}
+	return a.readPrompt(ctx, promptOptions{args: []string{o.prompt}, noStdin: true})
+}
+
+// parseRate reads requests per second: 2, 2/s, 50/min or 1000/h. None is 0.
+func parseRate(text string) (float64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	count, unit, _ := strings.Cut(text, "/")
+	per := map[string]time.Duration{"": time.Second, "s": time.Second, "min": time.Minute, "m": time.Minute, "h": time.Hour}[unit]
+	n, err := strconv.ParseFloat(count, 64)
+	rate := n / per.Seconds()
+	// The comparison refuses NaN too.
+	if err != nil || per == 0 || !(rate >= 1.0/3600 && rate <= 100_000) {
+		return 0, usagef("", "--rate %s: wants a number of requests a second, or such as 50/min", text)
+	}
+	return rate, nil
+}
+
+// parseShare reads 5% or 0.05. None is 0.
+func parseShare(text string) (float64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	number, percent := strings.CutSuffix(text, "%")
+	share, err := strconv.ParseFloat(number, 64)
+	if percent {
+		share /= 100
+	}
+	if err != nil || !(share >= 0.001 && share <= 1) {
+		return 0, usagef("", "--precision %s: wants a share from 0.1%% to 100%%, such as 5%%", text)
+	}
+	return share, nil
+}
+
+// estimate says what the run will send, before it does.
+func (c *contest) estimate() string {
+	h := c.plan.Header
+	nodes := len(h.Nodes)
+	rounds := c.plan.Rounds()
+	each := fmt.Sprintf("about %d tokens in and at most %d out each", c.input, c.output)
+	if h.Attempts > 1 {
+		each += fmt.Sprintf(", up to %d attempts", h.Attempts)
+	}
+	what := plural(nodes, "node")
+	if h.Connections == "both" {
+		what = plural(nodes/2, "node") + " over cold and reused connections"
+	}
+	if rounds == 0 {
+		return fmt.Sprintf("requests to %s for %s, up to %d at once: %s", what, h.Duration, nodes*h.Concurrency, each)
+	}
+	requests := nodes * (rounds + h.Warmup)
+	tokens := int64(requests) * c.plan.PerRequest
+	if c.plan.MaxTokens > 0 {
+		tokens = min(tokens, c.plan.MaxTokens)
+	}
+	return fmt.Sprintf("%s to %s, %d of them to warm up: %s, at most about %d tokens in all",
+		plural(requests, "request"), what, nodes*h.Warmup, each, tokens)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// describe is what --dry-run prints.
+func (c *contest) describe() string {
+	var b strings.Builder
+	nodes := c.plan.Header.Nodes
+	for i, cross := range c.crossings[len(c.crossings)-len(nodes):] {
+		n := nodes[i]
+		fmt.Fprintf(&b, "%s  %s  %s  %s  %s\n", n.Name, shownURL(cross.node.URL), n.API, n.Model, n.Connection)
+	}
+	return b.String() + c.estimate() + "\n"
+}
+
+// shownURL is an address without a user's name and password.
+func shownURL(u *url.URL) string {
+	shown := *u
+	shown.User = nil
+	return shown.String()
+}

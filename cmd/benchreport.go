@@ -1,0 +1,244 @@
+package cmd
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ferry/pkg/bench"
+	"ferry/pkg/report"
+	"ferry/pkg/state"
+	"ferry/pkg/term"
+
+	"github.com/spf13/cobra"
+)
+
+func addReportFlags(c *cobra.Command, o *reportOptions) {
+	f := c.Flags()
+	f.StringVarP(&o.output, "output", "o", "text", "the `FORM` of the report: "+strings.Join(report.Formats(), ", "))
+	f.StringVar(&o.lang, "lang", "en", "the `LANGUAGE` of -o markdown: en or zh")
+	f.StringVar(&o.out, "out", "", "write the report to a `FILE`, whole or not at all")
+	f.StringArrayVar(&o.thresholds, "threshold", nil, "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable")
+	f.StringVar(&o.reference, "reference", "", "the `NODE` to compare the others with; the first one by itself")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(report.Formats(), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions([]string{"en", "zh"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func newBenchReportCmd(a *app) *cobra.Command {
+	var o reportOptions
+	var vantages []string
+	c := &cobra.Command{
+		Use:   "report FILE…",
+		Short: "Saved runs, merged and shown again",
+		Long: `report merges saved runs exactly, from their samples, and shows them in any form. Runs from different places (bench
+--vantage) stand in rows of their own. It refuses to mix prompts, models or settings that make figures differ.`,
+		Example: `  ferry bench report monday.jsonl tuesday.jsonl
+  ferry bench report -o html --out report.html *.jsonl
+  ferry bench report --vantage shanghai --threshold 'p95<2s' *.jsonl`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error { return runBenchReport(a, args, vantages, o) },
+	}
+	addReportFlags(c, &o)
+	c.Flags().StringSliceVar(&vantages, "vantage", nil, "only runs from these `PLACES`")
+	c.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
+	return c
+}
+
+// runBenchReport reads saved runs and reports on them.
+func runBenchReport(a *app, files, vantages []string, o reportOptions) error {
+	if len(files) == 0 {
+		return usagef("ferry bench --save FILE.jsonl writes one", "no saved run to report on")
+	}
+	if err := o.check(report.Formats()); err != nil {
+		return err
+	}
+	sizeMemory(savedSamples(files))
+	var runs []*bench.Run
+	var names, nodes []string
+	for _, name := range files {
+		run, err := readRun(name)
+		if err != nil {
+			return err
+		}
+		if len(vantages) > 0 && !slices.Contains(vantages, run.Header.Vantage) {
+			continue
+		}
+		runs, names = append(runs, run), append(names, name)
+		for _, n := range run.Header.Nodes {
+			nodes = append(nodes, n.Name)
+		}
+	}
+	if len(runs) == 0 {
+		return usagef("", "none of the runs is from %s", strings.Join(vantages, " or "))
+	}
+	if err := bench.Mixable(runs, names); err != nil {
+		return err
+	}
+	if err := o.names(nodes); err != nil {
+		return err
+	}
+	if o.reference != "" {
+		for _, run := range runs {
+			run.Header.Reference = o.reference
+		}
+	}
+	if err := a.writable(o.out); err != nil {
+		return err
+	}
+	return a.conclude(bench.Summarise(runs), o)
+}
+
+// savedSamples guesses how many samples are in the files, which decides how much memory they may take.
+func savedSamples(files []string) int {
+	const line = 120 // bytes, of the shortest
+	var size int64
+	for _, name := range files {
+		if info, err := os.Stat(name); err == nil {
+			size += info.Size()
+		}
+	}
+	return int(size / line)
+}
+
+func readRun(name string) (*bench.Run, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, usagef("", "cannot read %s: %s", name, bare(err))
+	}
+	defer file.Close()
+	return bench.Read(file, name)
+}
+
+// check reads the thresholds and looks at the form.
+func (o *reportOptions) check(forms []string) error {
+	if !slices.Contains(forms, o.output) {
+		return usagef("", "--output: %q is not one of %s", o.output, strings.Join(forms, ", "))
+	}
+	if o.lang != "en" && o.lang != "zh" {
+		return usagef("", "--lang: %q is not one of en, zh", o.lang)
+	}
+	for _, text := range o.thresholds {
+		threshold, err := bench.ParseThreshold(text)
+		if err != nil {
+			return err
+		}
+		o.parsed = append(o.parsed, threshold)
+	}
+	return nil
+}
+
+// names refuses a threshold or a reference that no node of the run has the name of.
+func (o *reportOptions) names(nodes []string) error {
+	known := func(flag, name string) error {
+		if name == "" || slices.Contains(nodes, name) {
+			return nil
+		}
+		return usagef("these are: "+strings.Join(nodes, ", "), "%s: %s is not one of the nodes", flag, name)
+	}
+	for i, threshold := range o.parsed {
+		if err := known("--threshold "+o.thresholds[i], threshold.Node()); err != nil {
+			return err
+		}
+	}
+	return known("--reference", o.reference)
+}
+
+// writable finds out before anything is paid for whether the report can be written.
+func (a *app) writable(path string) error {
+	if path == "" {
+		return nil
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return usagef("", "--out %s: not a file", path)
+	}
+	probe, err := os.CreateTemp(filepath.Dir(path), ".ferry-*")
+	if err != nil {
+		return usagef("its folder has to be there and be yours", "--out %s: %s", path, bare(err))
+	}
+	probe.Close()
+	return os.Remove(probe.Name())
+}
+
+// conclude prints the report and says what was missed.
+func (a *app) conclude(s *bench.Summary, o reportOptions) error {
+	missed := s.Missed(o.parsed)
+	var b bytes.Buffer
+	options := report.Options{Facts: a.out.Facts, Lang: o.lang, Thresholds: verdicts(o, missed)}
+	if o.out != "" {
+		options.Facts = term.Facts{Plain: true, Width: pipeWidth}
+	}
+	if err := report.Write(&b, o.output, s, options); err != nil {
+		if s.Best < 0 && o.output == "best" && a.withoutSuccess(s) {
+			return silent(exitFailed)
+		}
+		return err
+	}
+	if err := a.deliver(b.Bytes(), o.out); err != nil {
+		return err
+	}
+	if o.output != "text" {
+		for _, w := range s.Warnings {
+			a.note("%s", w.Text)
+		}
+	}
+	for _, m := range missed {
+		a.complain(fmt.Errorf("threshold missed: %s", m))
+	}
+	switch {
+	case a.withoutSuccess(s):
+		return silent(exitFailed)
+	case len(missed) > 0:
+		return silent(exitMissed)
+	}
+	return nil
+}
+
+// verdicts says of each threshold whether it was met, and with which figures not.
+func verdicts(o reportOptions, missed []bench.Miss) []report.Threshold {
+	var all []report.Threshold
+	for _, t := range o.parsed {
+		met := true
+		for _, m := range missed {
+			if m.Threshold == t.String() {
+				all = append(all, report.Threshold{Text: m.Threshold, Node: m.Node, Missed: true, Seen: m.Seen})
+				met = false
+			}
+		}
+		if met {
+			all = append(all, report.Threshold{Text: t.String(), Node: t.Node()})
+		}
+	}
+	return all
+}
+
+// deliver writes the report to a file, or to standard output.
+func (a *app) deliver(text []byte, path string) error {
+	text = a.masker.Bytes(text)
+	if path == "" {
+		return a.write(text)
+	}
+	if err := state.WriteFile(path, text, 0o644); err != nil {
+		return &outputError{err}
+	}
+	return nil
+}
+
+// withoutSuccess says which nodes never answered, and whether there is one.
+func (a *app) withoutSuccess(s *bench.Summary) bool {
+	found := false
+	for _, row := range s.Rows {
+		if row.OK > 0 {
+			continue
+		}
+		found = true
+		why := "nothing was asked"
+		if len(row.Failures) > 0 {
+			why = row.Failures[0].Detail
+		}
+		a.complain(fmt.Errorf("%s had no success in %s: %s", contestant(row.Node), plural(row.Requests, "request"), why))
+	}
+	return found
+}

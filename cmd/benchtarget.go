@@ -1,0 +1,93 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+
+	"ferry/pkg/bench"
+	"ferry/pkg/client"
+	"ferry/pkg/wire"
+)
+
+// target makes one request of a bench. worst is what a request may cost whose price nobody says.
+func (c *crossing) target(worst int64) bench.Target {
+	return func(ctx context.Context, r bench.Request) bench.Outcome {
+		request := c.request
+		request.Prompt = r.Nonce + " " + request.Prompt
+		var result *client.Result
+		var err error
+		if request.Stream {
+			result, err = c.client.Stream(ctx, c.node, request, &unread{})
+		} else {
+			result, err = c.client.Ask(ctx, c.node, request, client.AsAnswer)
+		}
+		return outcome(result, err, worst, c.options.Cold)
+	}
+}
+
+// outcome is what a bench wants to know of a call.
+func outcome(result *client.Result, err error, worst int64, cold bool) bench.Outcome {
+	attempts := result.Attempts
+	if len(attempts) == 0 { // it could not even be encoded
+		return bench.Outcome{Class: string(client.Usage), Detail: err.Error(), Attempts: 1, Final: true}
+	}
+	first, last := attempts[0], attempts[len(attempts)-1]
+	o := bench.Outcome{
+		Started:  first.Started,
+		Latency:  last.Started.Add(last.Latency).Sub(first.Started),
+		TTFT:     last.FirstText,
+		Phases:   bench.Phases(last.Phases),
+		Attempts: len(attempts),
+		Fresh:    !cold && !last.Reused,
+	}
+	if last.FirstText > 0 {
+		o.TTFT += last.Started.Sub(first.Started)
+	}
+	for _, at := range attempts[:len(attempts)-1] {
+		o.Earlier = append(o.Earlier, bench.Attempt{Class: string(at.Class), Latency: at.Latency})
+		o.Billed += billed(at, nil, worst)
+	}
+	var failed *client.Error
+	if errors.As(err, &failed) {
+		o.Class, o.Detail = string(last.Class), inWords(*failed)
+		o.Final = failed.Status == 401 || failed.Status == 403 || failed.Class == client.PlainHTTP
+		o.Cancelled = failed.Class == client.Cancelled
+		if o.Class == "" {
+			o.Class = string(failed.Class)
+		}
+		o.Billed += billed(last, nil, worst)
+		return o
+	}
+	if usage := result.Answer.Usage; usage != nil {
+		o.OutputTokens = int64(usage.Output)
+	}
+	o.Billed += billed(last, result.Answer.Usage, worst)
+	return o
+}
+
+// inWords is a failure without what its row says already.
+func inWords(failed client.Error) string {
+	failed.Node, failed.GaveUp = "", failed.GaveUp && failed.Attempts > 1
+	return failed.Error()
+}
+
+// billed is what an attempt counts against the cap on tokens: what the node says, the worst where it may have worked and
+// does not say, and nothing where it refused.
+func billed(at *client.Attempt, usage *wire.Usage, worst int64) int64 {
+	switch {
+	case usage != nil:
+		return int64(usage.Input + usage.Output)
+	case at.Err == nil || at.Ambiguous:
+		return worst
+	}
+	return 0
+}
+
+// unread is the sink of a stream that nobody reads.
+type unread struct{ shown bool }
+
+func (u *unread) Reset()                   {}
+func (u *unread) Raw([]byte) error         { return nil }
+func (u *unread) Delta(d wire.Delta) error { u.shown = true; return nil }
+func (u *unread) Flush() error             { return nil }
+func (u *unread) Shown() bool              { return u.shown }
