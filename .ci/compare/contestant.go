@@ -34,6 +34,8 @@ type contestant struct {
 	// Both in microseconds.
 	delay  []float64
 	middle map[int]float64
+	// load is nil for what sends one request.
+	load *load
 }
 
 const (
@@ -117,8 +119,9 @@ func needs(c *contestant, programs ...string) {
 }
 
 // goBuild builds a package the way ferry itself is built, so that neither side gains by a flag.
-func goBuild(out, pkg string) error {
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, pkg)
+func goBuild(out, pkg string, flags ...string) error {
+	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out}, flags...)
+	build := exec.Command("go", append(args, pkg)...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if message, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", pkg, err, message)

@@ -1,7 +1,8 @@
 // Command compare measures one `ferry ask` against what people use instead: curl, a curl + jq retry loop, a bare Go
 // program and the official JavaScript SDK, all sending one request to the same loopback server in one interleaved run.
 // Then it measures `ferry stream` against the same server: the delay of an event beside curl -N, and a long stream beside
-// a plain program that reads lines and unmarshals them.
+// a plain program that reads lines and unmarshals them. At last it measures `ferry bench` against a node of a known delay,
+// beside a raw-socket loop, hey, vegeta and wrk: how right its figures are, what it costs, and whether a stall shows.
 //
 // It prints ratios and whether they meet the goals. A missed goal is a finding and not a failure: the exit code is 1
 // only where something could not be measured because it did not work.
@@ -26,6 +27,8 @@ type settings struct {
 	rounds, warmup int
 	memory         int
 	delays, bursts int
+	bench, costs   int
+	stalls         int
 	seed           uint64
 	limit          time.Duration
 
@@ -40,11 +43,15 @@ func main() {
 	flag.IntVar(&s.memory, "memory", 10, "runs for peak memory, 0 to 200")
 	flag.IntVar(&s.delays, "delays", 5, "rounds of the delay in a stream, 0 to 100")
 	flag.IntVar(&s.bursts, "bursts", 7, "rounds of the long stream, 0 to 100")
+	flag.IntVar(&s.bench, "bench-rounds", 5, "rounds of ferry bench's accuracy, 0 to 100")
+	flag.IntVar(&s.costs, "bench-costs", 3, "rounds of what ferry bench costs, 0 to 100")
+	flag.IntVar(&s.stalls, "bench-stalls", 1, "runs of ferry bench against a node that stalls, 0 to 10")
 	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "the seed of the order in each round")
-	flag.DurationVar(&s.limit, "limit", 4*time.Minute, "the time for all of it; what is measured by then is printed")
+	flag.DurationVar(&s.limit, "limit", 6*time.Minute, "the time for all of it; what is measured by then is printed")
 	flag.Parse()
 	if flag.NArg() > 0 || s.rounds < 1 || s.rounds > 2000 || s.warmup < 0 || s.warmup > 100 ||
-		s.memory < 0 || s.memory > 200 || s.delays < 0 || s.delays > 100 || s.bursts < 0 || s.bursts > 100 {
+		s.memory < 0 || s.memory > 200 || s.delays < 0 || s.delays > 100 || s.bursts < 0 || s.bursts > 100 ||
+		s.bench < 0 || s.bench > 100 || s.costs < 0 || s.costs > 100 || s.stalls < 0 || s.stalls > 10 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -90,6 +97,12 @@ func compare(s settings) error {
 	if err != nil {
 		return err
 	}
+	var loads *benched
+	if s.bench+s.costs+s.stalls > 0 {
+		if loads, err = newBenched(work, s.ferry, env); err != nil {
+			return err
+		}
+	}
 
 	ctx, cancel := context.WithTimeout(interrupted, s.limit)
 	defer cancel()
@@ -97,7 +110,12 @@ func compare(s settings) error {
 	s.load = loadAverage()
 	tool := r.requests(s, all)
 	r.streams(s, tool, streams)
-	return failures(slices.Concat(all, streams.paced, streams.short, streams.long))
+	err = nil
+	if loads != nil {
+		err = r.bench(s, tool, loads)
+		all = slices.Concat(all, loads.one, loads.crowd, loads.cost, loads.stalled)
+	}
+	return errors.Join(err, failures(slices.Concat(all, streams.paced, streams.short, streams.long)))
 }
 
 // requests measures and prints what one request costs, and returns the tool for peak memory, nil where there is none.
