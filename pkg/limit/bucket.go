@@ -1,0 +1,176 @@
+package limit
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+)
+
+// Forever is a bound on a wait that bounds nothing.
+const Forever time.Duration = math.MaxInt64
+
+// Bucket hands out the turns to send to one address. It may be used from many goroutines, and any number of processes
+// with the same folder and address share it.
+type Bucket struct {
+	*door
+	clock  Clock
+	rate   Rate
+	memory record // the newest state known, which counts when the file does not
+}
+
+// NewBucket gives the bucket of a node's address, which is its URL. A new one is full. It touches no file yet; an error
+// means that the rate is out of bounds.
+func NewBucket(folder, address string, rate Rate, clock Clock) (*Bucket, error) {
+	if err := rate.Check(); err != nil {
+		return nil, err
+	}
+	return &Bucket{
+		door:   newDoor(folder, fileName(address)+".bucket"),
+		clock:  clock,
+		rate:   rate,
+		memory: record{at: read(clock), rate: rate},
+	}, nil
+}
+
+// Rate is what the bucket was made with.
+func (b *Bucket) Rate() Rate { return b.rate }
+
+// Reservation is a turn that was given out.
+type Reservation struct {
+	// Wait is how long to sleep before sending, from the moment Reserve returned.
+	Wait time.Duration
+
+	bucket  *Bucket
+	turn    int64 // when it may be sent, on the clock that counts
+	arrival int64 // the bucket's state right after it
+	once    sync.Once
+}
+
+// TooLongError is that the next turn is further off than the caller can wait. Nothing was reserved.
+type TooLongError struct {
+	Wait, Most time.Duration
+	Rate       Rate
+}
+
+func (e *TooLongError) Error() string {
+	return fmt.Sprintf("the limit of %v allows the next request in %v, which is too late", e.Rate, round(e.Wait))
+}
+
+// Hint tells what to do about it.
+func (e *TooLongError) Hint() string {
+	return "other requests come first; a longer --timeout waits for them"
+}
+
+// round keeps a wait readable, and never shows less than it is.
+func round(d time.Duration) time.Duration {
+	const unit = 100 * time.Millisecond
+	if d > Forever-unit {
+		return d
+	}
+	return (d + unit - 1).Truncate(unit)
+}
+
+// Reserve takes the next turn, which stays taken until it is used or given back. Where the wait would be above most,
+// it takes none and returns *TooLongError. Turns come in the order in which they were reserved. It fails besides only
+// when ctx ends, with its cause; a folder that cannot be used is no failure, Degraded tells.
+func (b *Bucket) Reserve(ctx context.Context, most time.Duration) (*Reservation, error) {
+	var turn *Reservation
+	var late error
+	err := b.change(ctx, func(s record) (record, bool) {
+		wait := s.wait()
+		if wait > most || s.ahead > maxAhead-b.rate.interval() {
+			late = &TooLongError{Wait: wait, Most: most, Rate: b.rate}
+			return s, false
+		}
+		turn = &Reservation{Wait: wait, bucket: b, turn: s.at.instant() + int64(wait)}
+		s.ahead += b.rate.interval()
+		turn.arrival = s.arrival()
+		return s, true
+	})
+	if err == nil {
+		err = late
+	}
+	if err != nil {
+		return nil, err
+	}
+	return turn, nil
+}
+
+// Cancel gives a turn back that is not going to be used, and says whether that could be done: only before the turn has
+// come, and only while nobody has reserved after it, since the turns of others stay where they are. Reservations that
+// are cancelled newest first are all given back. Only the first call counts.
+func (r *Reservation) Cancel() (given bool) {
+	r.once.Do(func() {
+		b := r.bucket
+		// The context of the request has often ended by now. The door's patience bounds the call.
+		err := b.change(context.Background(), func(s record) (record, bool) {
+			given = s.arrival() == r.arrival && s.at.instant() < r.turn
+			if given {
+				s.ahead -= b.rate.interval()
+			}
+			return s, given
+		})
+		given = given && err == nil
+	})
+	return given
+}
+
+// change brings the newest state to now and hands it to step, which returns the next one and whether it is to be kept.
+func (b *Bucket) change(ctx context.Context, step func(record) (record, bool)) error {
+	leave, shared, err := b.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if shared {
+		if err := b.onDisk(step); err == nil {
+			return nil
+		} else {
+			b.lose(err)
+		}
+	}
+	if next, keep := step(b.memory.moved(read(b.clock), b.rate)); keep {
+		b.memory = next
+	}
+	return nil
+}
+
+// onDisk makes a change in the file. The clock is read under the lock, so that states follow each other in time. When
+// only the write fails, the state that was read stays in memory, and the caller makes the change there.
+func (b *Bucket) onDisk(step func(record) (record, bool)) error {
+	f, fresh, err := openPlace(b.path())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	data, err := readAt(f, recordSize+1)
+	if err != nil {
+		return err
+	}
+	now := read(b.clock)
+	s, ok := decode(data)
+	switch {
+	case ok:
+	case fresh:
+		s = record{at: now, rate: b.rate}
+	default:
+		s = spent(now, b.rate)
+	}
+	b.memory = s
+	next, keep := step(s.moved(now, b.rate))
+	if !keep {
+		return nil
+	}
+	if len(data) > recordSize { // decode would refuse it again
+		if err := f.Truncate(recordSize); err != nil {
+			return err
+		}
+	}
+	if _, err := f.WriteAt(next.encode(), 0); err != nil {
+		return err
+	}
+	b.memory = next
+	return nil
+}

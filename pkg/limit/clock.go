@@ -1,0 +1,88 @@
+package limit
+
+import (
+	"sync"
+	"time"
+)
+
+// Clock tells the two times that shared counts are kept by.
+type Clock interface {
+	// Now is the wall's time, in the zone whose midnight begins a day of the budget.
+	Now() time.Time
+	// Boottime is the time since the machine was started, its sleep included, which nobody can set, and a name for that
+	// start. Where the name is "" there is no such time, and the wall's counts.
+	Boottime() (since time.Duration, id string)
+}
+
+// SystemClock is the machine's: CLOCK_BOOTTIME and the kernel's boot id on Linux, the continuous clock and the boot
+// session on macOS. On other systems there is nothing by which to tell one start from the next, so they have the
+// wall's time alone.
+type SystemClock struct{ id func() string }
+
+// NewClock gives the machine's clock.
+func NewClock() *SystemClock { return &SystemClock{id: sync.OnceValue(bootID)} }
+
+// Now is the time of day.
+func (c *SystemClock) Now() time.Time { return time.Now() }
+
+// Boottime is the time since the machine was started.
+func (c *SystemClock) Boottime() (since time.Duration, id string) {
+	since, ok := boottime()
+	if !ok {
+		return 0, ""
+	}
+	return since, c.id()
+}
+
+// reading is what the clock said at one moment, in nanoseconds.
+type reading struct {
+	id         string // "" where boot means nothing
+	boot, wall int64
+}
+
+// farthest bounds a reading, so that the difference of two, or a reading and a wait, fit in 64 bits.
+const farthest = 1<<62 - 1
+
+func read(c Clock) reading {
+	since, id := c.Boottime()
+	r := reading{id: id, boot: clamp(int64(since)), wall: clamp(c.Now().UnixNano())}
+	if !isID(id) {
+		r.id, r.boot = "", 0
+	}
+	return r
+}
+
+func clamp(n int64) int64 { return min(max(n, -farthest), farthest) }
+
+// since is the time from an earlier reading to this one. One that seems to lie ahead means that the clock was set back:
+// no time has passed then, as far as anyone can tell.
+func (r reading) since(earlier reading) time.Duration {
+	if r.id != "" && r.id == earlier.id {
+		return time.Duration(max(0, r.boot-earlier.boot))
+	}
+	return time.Duration(max(0, r.wall-earlier.wall))
+}
+
+// instant is the reading on the clock that counts.
+func (r reading) instant() int64 {
+	if r.id != "" {
+		return r.boot
+	}
+	return r.wall
+}
+
+// idSize is the length of a UUID, the longest name of a start.
+const idSize = 36
+
+// isID tells whether a name of a start can be written into a line.
+func isID(id string) bool {
+	for _, c := range []byte(id) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' {
+			return false
+		}
+	}
+	return id != "" && id != noID && len(id) <= idSize
+}
+
+// noID stands for "" in a line.
+const noID = "-"

@@ -1,0 +1,3 @@
+package limit
+
+const openFlags = 0

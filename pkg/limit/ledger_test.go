@@ -1,0 +1,282 @@
+package limit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func newTestLedger(dir, node string, budget int64, c Clock) *Ledger {
+	return NewLedger(dir, address, node, Budget{budget}, c)
+}
+
+// hold takes a hold that has to be had.
+func hold(t *testing.T, l *Ledger, worst int64) *Hold {
+	t.Helper()
+	h, err := l.Hold(t.Context(), worst, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Degraded(); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func spend(t *testing.T, h *Hold, input, output int64) {
+	t.Helper()
+	if err := h.Spend(input, output); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.ledger.Degraded(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func left(t *testing.T, l *Ledger) int64 {
+	t.Helper()
+	n, err := l.Left(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func usage(t *testing.T, dir string) string {
+	t.Helper()
+	rows, err := Usage(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, r := range rows {
+		lines = append(lines, fmt.Sprintf("%s %s %d %d %d", r.Day, r.Node, r.Requests, r.Input, r.Output))
+	}
+	return strings.Join(lines, "; ")
+}
+
+func TestLedger(t *testing.T) {
+	c := newFakeClock()
+	dir := filepath.Join(t.TempDir(), "limit")
+	equal(t, "usage without a folder", usage(t, dir), "")
+	l := newTestLedger(dir, "hongkong", 1000, c)
+	other := newTestLedger(dir, "legacy", 1000, c) // another name of the same address
+	equal(t, "at first", left(t, l), 1000)
+	first := hold(t, l, 600)
+	equal(t, "held", left(t, other), 400)
+	second := hold(t, other, 600) // one may pass the end
+	equal(t, "held, past the end", left(t, other), 0)
+	var spent *SpentError
+	if _, err := l.Hold(t.Context(), 1, time.Minute); !errors.As(err, &spent) || spent.Spent != 0 || spent.Held != 1200 {
+		t.Fatalf("got %v", err)
+	}
+	equal(t, "message", spent.Error(),
+		"the budget of 1000 tokens/day is spoken for: 0 used today, up to 1200 by requests on their way")
+	spend(t, first, 10, 20)
+	spend(t, first, 10, 20) // counts once
+	if err := first.Release(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "after one", left(t, l), 370)
+	if err := second.Release(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "after both", left(t, l), 970)
+	equal(t, "usage", usage(t, dir), "2026-11-24 hongkong 1 10 20")
+	data, err := os.ReadFile(path(dir, usageSuffix+holdsSuffix))
+	if err != nil || strings.Trim(string(data), "\x00") != "" || len(data) != 2*holdSize {
+		t.Errorf("with no hold left: %q, %v", data, err)
+	}
+
+	spend(t, hold(t, other, 100), 500, 469)
+	equal(t, "one token", left(t, l), 1)
+	spend(t, hold(t, l, 4096), 200, 100)
+	if _, err := l.Hold(t.Context(), 1, time.Minute); !errors.As(err, &spent) {
+		t.Fatalf("got %v", err)
+	}
+	equal(t, "message", spent.Error(), "the budget of 1000 tokens/day is used up: 1299 today")
+	c.pass(12 * time.Hour)
+	equal(t, "the next day", left(t, l), 1000)
+	spend(t, hold(t, l, 1), 1, 1)
+	equal(t, "usage", usage(t, dir), "2026-11-25 hongkong 1 1 1; 2026-11-24 hongkong 2 210 120; 2026-11-24 legacy 1 500 469")
+	c.pass(-12 * time.Hour)
+	equal(t, "back again", left(t, l), 0)
+}
+
+func TestLedgerWithoutBudget(t *testing.T) {
+	c := newFakeClock()
+	dir := t.TempDir()
+	l := newTestLedger(dir, "demo", 0, c)
+	h := hold(t, l, 1<<62)
+	if left(t, l) <= maxTokens {
+		t.Error("there is an end")
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 0 {
+		t.Errorf("a hold without a budget made %v, %v", entries, err)
+	}
+	if err := hold(t, l, 5).Release(); err != nil {
+		t.Fatal(err)
+	}
+	spend(t, h, 5, -7)
+	equal(t, "usage", usage(t, dir), "2026-11-24 demo 1 5 0")
+}
+
+// The answer that comes after midnight counts for the day on which it was asked for.
+func TestLedgerMidnight(t *testing.T) {
+	c := newFakeClock()
+	dir := t.TempDir()
+	l := newTestLedger(dir, "node", 1000, c)
+	hold(t, l, 900)
+	c.pass(12*time.Hour - time.Second)
+	h := hold(t, l, 900) // the first one has run out
+	c.pass(time.Second)
+	equal(t, "yesterday's holds", left(t, l), 1000)
+	spend(t, h, 300, 300)
+	equal(t, "yesterday's answers", left(t, l), 1000)
+	equal(t, "usage", usage(t, dir), "2026-11-24 node 1 300 300")
+}
+
+// The day is that of the clock's own zone.
+func TestLedgerZone(t *testing.T) {
+	c := newFakeClock()
+	c.wall = time.Date(2026, 11, 24, 23, 0, 0, 0, time.FixedZone("", -8*3600))
+	dir := t.TempDir()
+	spend(t, hold(t, newTestLedger(dir, "node", 1000, c), 1), 1, 1)
+	equal(t, "usage", usage(t, dir), "2026-11-24 node 1 1 1")
+}
+
+// A list that cannot be understood may say that nothing is left: nothing is sent, and it stays as it is.
+func TestLedgerBroken(t *testing.T) {
+	c := newFakeClock()
+	whole := string(encodeUsage([]Use{{"2026-11-24", "node", 1, 2, 3}, {"2026-11-23", "a \"b\"\n", 1, 2, 3}}))
+	for _, text := range []string{
+		"", "x", whole + "x", whole[:len(whole)-1], strings.Replace(whole, "rows 2", "rows 1", 1), strings.TrimSuffix(whole, "rows 2\n"),
+		strings.Replace(whole, "2026-11-24", "2026-13-24", 1), strings.Replace(whole, " 2 3 ", " -2 3 ", 1),
+		strings.Replace(whole, " 2 3 ", " 2 99999999999999999999 ", 1), strings.Replace(whole, `"node"`, "node", 1),
+		strings.Replace(whole, "usage 1", "usage 2", 1),
+	} {
+		dir := t.TempDir()
+		write(t, path(dir, usageSuffix), []byte(text))
+		l := newTestLedger(dir, "node", 1000, c)
+		var broken *BrokenError
+		if _, err := l.Hold(t.Context(), 1, 0); !errors.As(err, &broken) || !strings.Contains(broken.Hint(), path(dir, usageSuffix)) {
+			t.Errorf("%q: Hold says %v", text, err)
+		}
+		if _, err := l.Left(t.Context()); !errors.As(err, &broken) {
+			t.Errorf("%q: Left says %v", text, err)
+		}
+		if err := hold(t, newTestLedger(dir, "node", 0, c), 1).Spend(1, 1); !errors.As(err, &broken) {
+			t.Errorf("%q: Spend says %v", text, err)
+		}
+		if _, err := Usage(dir); !errors.As(err, &broken) {
+			t.Errorf("%q: Usage says %v", text, err)
+		}
+		after, err := os.ReadFile(path(dir, usageSuffix))
+		if err != nil || string(after) != text {
+			t.Errorf("%q became %q, %v", text, after, err)
+		}
+	}
+}
+
+func TestLedgerDegraded(t *testing.T) {
+	c := newFakeClock()
+	dir := filepath.Join(t.TempDir(), "limit")
+	write(t, dir, nil)
+	l := newTestLedger(dir, "node", 1000, c)
+	for _, want := range []int64{1000, 700, 400, 100} {
+		equal(t, "left", left(t, l), want)
+		h, err := l.Hold(t.Context(), 500, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "left, held", left(t, l), max(0, want-500))
+		if err := h.Spend(200, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var spent *SpentError
+	if _, err := l.Hold(t.Context(), 1, 0); !errors.As(err, &spent) || l.Degraded() == nil {
+		t.Errorf("got %v, %v", err, l.Degraded())
+	}
+	c.pass(12 * time.Hour)
+	if _, err := l.Hold(t.Context(), 400, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "left, held", left(t, l), 600)
+	c.pass(time.Minute)
+	equal(t, "left, when the hold has ended", left(t, l), 1000)
+	if _, err := Usage(dir); err == nil {
+		t.Error("a file was taken for a folder")
+	}
+}
+
+// What was used counts on in the process when the disk fails between the hold and the answer.
+func TestLedgerDegradesLater(t *testing.T) {
+	c := newFakeClock()
+	dir := filepath.Join(t.TempDir(), "limit")
+	l := newTestLedger(dir, "node", 1000, c)
+	spend(t, hold(t, l, 1), 100, 0)
+	h := hold(t, l, 500)
+	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Spend(300, 0); err != nil || l.Degraded() == nil {
+		t.Errorf("got %v, %v", err, l.Degraded())
+	}
+	equal(t, "left", left(t, l), 600)
+}
+
+func TestLedgerContext(t *testing.T) {
+	why := errors.New("why")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	l := newTestLedger(t.TempDir(), "node", 1000, newFakeClock())
+	if _, err := l.Hold(ctx, 1, 0); err != why {
+		t.Errorf("got %v", err)
+	}
+	if _, err := l.Left(ctx); err != why || l.Degraded() != nil {
+		t.Errorf("got %v, %v", err, l.Degraded())
+	}
+}
+
+func BenchmarkHoldAndSpend(b *testing.B) {
+	l := NewLedger(b.TempDir(), address, "node", Budget{maxTokens}, NewClock())
+	for b.Loop() {
+		h, err := l.Hold(b.Context(), 1, time.Minute)
+		if err == nil {
+			err = h.Spend(1, 1)
+		}
+		if err != nil || l.Degraded() != nil {
+			b.Fatal(err, l.Degraded())
+		}
+	}
+}
+
+// BenchmarkHold is what a request waits for: a year's rows to read, and no flush.
+func BenchmarkHold(b *testing.B) {
+	dir := b.TempDir()
+	c := NewClock()
+	var rows []Use
+	for d := range keptDays {
+		rows = append(rows, Use{c.Now().AddDate(0, 0, -d).Format(time.DateOnly), "hongkong", 100, 100_000, 100_000})
+	}
+	if err := os.WriteFile(path(dir, usageSuffix), encodeUsage(rows), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	l := NewLedger(dir, address, "node", Budget{maxTokens}, c)
+	for b.Loop() {
+		h, err := l.Hold(b.Context(), 1, time.Minute)
+		if err == nil {
+			err = h.Release()
+		}
+		if err != nil || l.Degraded() != nil {
+			b.Fatal(err, l.Degraded())
+		}
+	}
+}

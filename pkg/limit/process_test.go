@@ -1,0 +1,158 @@
+package limit
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+type turn struct{ at, arrival time.Duration }
+
+// readTurns reads what takeTurns printed.
+func readTurns(t *testing.T, out *bufio.Reader) []turn {
+	t.Helper()
+	var all []turn
+	for {
+		var one turn
+		_, err := fmt.Fscanln(out, &one.at, &one.arrival)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, one)
+	}
+}
+
+// Many processes at once get every turn exactly once, as far apart as the rate says. Nobody waits: the turns lie ahead
+// of time, since a rate of 50/min is slower than the processes are.
+func TestProcessesShareABucket(t *testing.T) {
+	const processes, each = 60, 12
+	for _, rate := range []Rate{slow, {600, time.Minute, 5}} {
+		dir := t.TempDir()
+		var wait []func() error
+		var outs []*bufio.Reader
+		for range processes {
+			child, out := start(t, takeEnv, dir, rate, rate.Burst, each)
+			wait, outs = append(wait, child.Wait), append(outs, out)
+		}
+		var all []turn
+		for i, out := range outs {
+			mine := readTurns(t, out)
+			if !slices.IsSortedFunc(mine, func(a, b turn) int { return int(a.at - b.at) }) {
+				t.Error("a process has its turns out of order")
+			}
+			all = append(all, mine...)
+			if err := wait[i](); err != nil {
+				t.Error(err)
+			}
+		}
+		equal(t, "turns", len(all), processes*each)
+		checkTurns(t, rate, all)
+	}
+}
+
+// checkTurns holds turns, with the states after them, to a rate.
+func checkTurns(t *testing.T, rate Rate, all []turn) {
+	t.Helper()
+	slices.SortFunc(all, func(a, b turn) int { return int(a.arrival - b.arrival) })
+	for i := 1; i < len(all); i++ {
+		step := all[i].arrival - all[i-1].arrival
+		// At the start the processes may be slower than the rate, and then a turn is not taken.
+		if step != rate.interval() && (step < rate.interval() || all[i].at+rate.interval() != all[i].arrival) {
+			t.Fatalf("the states after turns %d and %d are %v apart", i, i+1, step)
+		}
+	}
+	for i := range all {
+		if j := i + rate.Burst; j < len(all) && all[j].at-all[i].at < rate.interval() {
+			t.Fatalf("turns %d to %d are %v apart: more than a burst of %d", i+1, j+1, all[j].at-all[i].at, rate.Burst)
+		}
+		for j := i + 1; j < len(all); j++ {
+			window := all[j].at - all[i].at
+			if most := rate.Burst + int(window/rate.interval()); j-i+1 > most {
+				t.Fatalf("%d turns in %v, where %d are allowed", j-i+1, window, most)
+			}
+		}
+	}
+}
+
+// A process that is killed in the midst of it leaves a whole file behind, and takes no turn back.
+func TestKilledProcess(t *testing.T) {
+	dir := t.TempDir()
+	clock := NewClock()
+	if _, id := clock.Boottime(); id == "" {
+		t.Skip("this machine has no boot id, so its wall's time counts, which may be set during the test")
+	}
+	var all []turn
+	for i := range 20 {
+		child, out := start(t, takeEnv, dir, slow, 1, 1_000_000)
+		var one turn
+		for range 10 * (i + 1) { // each is killed at another moment
+			if _, err := fmt.Fscanln(out, &one.at, &one.arrival); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, one)
+		}
+		if err := child.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = child.Wait() // killed
+		data, err := os.ReadFile(path(dir, ".bucket"))
+		if s, ok := decode(data); err != nil || !ok || s.arrival() < int64(one.arrival) {
+			t.Fatalf("killed after %+v, the file holds %q, %v", one, data, err)
+		}
+		r := reserve(t, newTestBucket(t, dir, slow, clock))
+		equal(t, "the next turn", time.Duration(r.arrival-r.turn), slow.interval())
+		all = append(all, turn{time.Duration(r.turn), time.Duration(r.arrival)})
+	}
+	// Turns that were taken and not printed are missing, and none is there twice.
+	slices.SortFunc(all, func(a, b turn) int { return int(a.at - b.at) })
+	for i := 1; i < len(all); i++ {
+		if step := all[i].at - all[i-1].at; step < slow.interval() || step%slow.interval() != 0 && all[i].arrival != all[i].at+slow.interval() {
+			t.Fatalf("two turns are %v apart", step)
+		}
+	}
+}
+
+// The budget is never passed by as much as one request's worst, however many processes there are.
+func TestProcessesShareABudget(t *testing.T) {
+	const processes, each, budget, worst = 16, 20, 10_000, 130
+	dir := t.TempDir()
+	var wait []func() error
+	var outs []*bufio.Reader
+	for range processes {
+		child, out := start(t, spendEnv, dir, budget, worst, each)
+		wait, outs = append(wait, child.Wait), append(outs, out)
+	}
+	spent := 0
+	for i, out := range outs {
+		text, err := io.ReadAll(out)
+		if err := errors.Join(err, wait[i]()); err != nil {
+			t.Error(err)
+		}
+		spent += strings.Count(string(text), "spent\n")
+	}
+	rows, err := Usage(dir)
+	if err != nil || len(rows) == 0 || len(rows) > 2 { // two when midnight comes in between
+		t.Fatalf("usage: %+v, %v", rows, err)
+	}
+	var requests, tokens int64
+	for _, r := range rows {
+		requests, tokens = requests+r.Requests, tokens+r.Input+r.Output
+		equal(t, "input", r.Input, r.Requests*(worst-1))
+		if sum := r.Input + r.Output; sum >= budget+worst {
+			t.Errorf("%d tokens of %d", sum, budget)
+		}
+	}
+	equal(t, "requests", requests, int64(spent))
+	if len(rows) == 1 && tokens < budget {
+		t.Errorf("only %d tokens of %d, with %d tries", tokens, budget, processes*each)
+	}
+}

@@ -1,0 +1,157 @@
+package limit
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+)
+
+func TestParseRate(t *testing.T) {
+	tests := []struct {
+		text   string
+		events int
+		per    time.Duration
+		shown  string
+	}{
+		{"50/min", 50, time.Minute, "50/min"},
+		{"50/m", 50, time.Minute, "50/min"},
+		{"50/minute", 50, time.Minute, "50/min"},
+		{" 50 / min ", 50, time.Minute, "50/min"},
+		{"2/s", 2, time.Second, "2/s"},
+		{"2/sec", 2, time.Second, "2/s"},
+		{"1/second", 1, time.Second, "1/s"},
+		{"100/hour", 100, time.Hour, "100/hour"},
+		{"100/h", 100, time.Hour, "100/hour"},
+		{"1000/day", 1000, 24 * time.Hour, "1000/day"},
+		{"1000/d", 1000, 24 * time.Hour, "1000/day"},
+		{"50/1m30s", 50, 90 * time.Second, "50/1m30s"},
+		{"50/60s", 50, time.Minute, "50/min"},
+		{"1/10m", 1, 10 * time.Minute, "1/10m"},
+		{"1/24h", 1, 24 * time.Hour, "1/day"},
+		{"1/2h", 1, 2 * time.Hour, "1/2h"},
+		{"1/1.5s", 1, 1500 * time.Millisecond, "1/1.5s"},
+		{"007/s", 7, time.Second, "7/s"},
+		{"1000000/s", 1_000_000, time.Second, "1000000/s"},
+	}
+	for _, tt := range tests {
+		got, err := ParseRate(tt.text)
+		if err != nil || got != (Rate{tt.events, tt.per, 1}) {
+			t.Errorf("ParseRate(%q) = %+v, %v", tt.text, got, err)
+		}
+		equal(t, tt.text, got.String(), tt.shown)
+	}
+	for _, text := range []string{
+		"", "50", "/", "50/", "/min", "0/min", "-1/min", "+1/min", "1.5/min", "1e3/min", "0x10/min", "1_000/min", "٥/min",
+		"1000001/min", "99999999999999999999/s", "50/week", "50/Min", "50/0s", "50/-1m", "50/+1m", "50/.5h", "50/500ms", "50/25h",
+		"50/min/s", "50 min", "fifty/min", "50/99999999999h", "50/1", "50//min", "50/min burst 5",
+	} {
+		got, err := ParseRate(text)
+		var e *Error
+		if !errors.As(err, &e) || got != (Rate{}) {
+			t.Errorf("ParseRate(%q) = %+v, %v; want an error", text, got, err)
+		}
+	}
+}
+
+func TestRateCheck(t *testing.T) {
+	good := Rate{50, time.Minute, 1}
+	for _, r := range []Rate{good, {1, time.Second, 1}, {MaxEvents, 24 * time.Hour, MaxBurst}} {
+		if err := r.Check(); err != nil {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+	for _, r := range []Rate{
+		{}, {0, time.Minute, 1}, {-1, time.Minute, 1}, {MaxEvents + 1, time.Minute, 1}, {50, 0, 1}, {50, -time.Minute, 1},
+		{50, time.Second - 1, 1}, {50, 24*time.Hour + 1, 1}, {50, time.Minute, 0}, {50, time.Minute, -5}, {50, time.Minute, MaxBurst + 1},
+	} {
+		if r.Check() == nil {
+			t.Errorf("%+v passed", r)
+		}
+		if _, err := NewBucket(t.TempDir(), address, r, newFakeClock()); err == nil {
+			t.Errorf("%+v made a bucket", r)
+		}
+	}
+}
+
+func TestRateNeeds(t *testing.T) {
+	tests := []struct {
+		rate Rate
+		n    int
+		want time.Duration
+	}{
+		{Rate{50, time.Minute, 1}, 0, 0},
+		{Rate{50, time.Minute, 1}, 1, 0},
+		{Rate{50, time.Minute, 1}, 2, 1200 * time.Millisecond},
+		{Rate{50, time.Minute, 1}, 64, 63 * 1200 * time.Millisecond},
+		{Rate{50, time.Minute, 5}, 5, 0},
+		{Rate{50, time.Minute, 5}, 6, 1200 * time.Millisecond},
+		{Rate{50, time.Minute, 5}, -7, 0},
+		{Rate{7, time.Second, 1}, 8, 7 * 142_857_143}, // rounded up
+		{Rate{1, 24 * time.Hour, 1}, math.MaxInt32, Forever},
+	}
+	for _, tt := range tests {
+		equal(t, tt.rate.String(), tt.rate.Needs(tt.n), tt.want)
+	}
+	// What the bucket does says the same.
+	rate := Rate{30, time.Minute, 4}
+	b := newTestBucket(t, t.TempDir(), rate, newFakeClock())
+	for n := 1; n <= 20; n++ {
+		equal(t, "the wait of the last", reserve(t, b).Wait, rate.Needs(n))
+	}
+}
+
+func FuzzParseRate(f *testing.F) {
+	for _, text := range []string{"50/min", "2/s", "50/1m30s", "1/1.5s", "0/s", "/", "5/ 1h2m3.5s"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := ParseRate(text)
+		if err != nil {
+			return
+		}
+		if err := r.Check(); err != nil || r.interval() < 1 || r.tolerance() < 0 {
+			t.Fatalf("%q gave %+v: %v", text, r, err)
+		}
+		again, err := ParseRate(r.String())
+		if err != nil || again != r {
+			t.Fatalf("%q gave %+v, shown as %q, which gives %+v, %v", text, r, r, again, err)
+		}
+	})
+}
+
+func FuzzParseBudget(f *testing.F) {
+	for _, text := range []string{"200000 tokens/day", "1 tokens/day", "0 tokens/day", "-1 tokens/day", "5 tokens"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		b, err := ParseBudget(text)
+		if err != nil {
+			return
+		}
+		again, err := ParseBudget(b.String())
+		if err != nil || again != b || b.Tokens < 1 || b.Tokens > maxTokens {
+			t.Fatalf("%q gave %+v, shown as %q, which gives %+v, %v", text, b, b, again, err)
+		}
+	})
+}
+
+func TestParseBudget(t *testing.T) {
+	for text, want := range map[string]int64{
+		"200000 tokens/day": 200000, " 1  tokens/day\t": 1, "1000000000000 tokens/day": maxTokens,
+	} {
+		got, err := ParseBudget(text)
+		if err != nil || got.Tokens != want {
+			t.Errorf("ParseBudget(%q) = %+v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{
+		"", "200000", "200000 tokens", "200000/day", "tokens/day", "0 tokens/day", "-5 tokens/day", "+5 tokens/day",
+		"1.5 tokens/day", "1000000000001 tokens/day", "99999999999999999999 tokens/day", "5 tokens/week", "5 tokens/day now", "5tokens/day",
+	} {
+		if got, err := ParseBudget(text); err == nil {
+			t.Errorf("ParseBudget(%q) = %+v, want an error", text, got)
+		}
+	}
+	equal(t, "none", Budget{}.String(), "")
+}

@@ -1,0 +1,207 @@
+package limit
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"ferry/pkg/state"
+)
+
+// Use is what one node used on one day.
+type Use struct {
+	// Day is a date of the local calendar, 2026-11-24.
+	Day, Node               string
+	Requests, Input, Output int64
+}
+
+const (
+	usageSuffix = ".usage"
+	usageHead   = "ferry usage 1"
+
+	// keptDays is how long a day stays in the file.
+	keptDays = 400
+	// maxNames is how many names of nodes a day keeps apart for one address; the others share a row.
+	maxNames   = 16
+	otherNames = "(others)"
+	maxName    = 64
+	// maxUsage is above the largest file that the bounds allow.
+	maxUsage = 4 << 20
+	// maxCount bounds each number of a row, so that sums stay inside 64 bits.
+	maxCount = 1 << 50
+)
+
+// Usage lists the tokens used through any address, the newest day first and by name within it. What could be read is
+// returned along with an error about what could not.
+func Usage(folder string) ([]Use, error) {
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &Error{Text: "the usage cannot be read", Err: err}
+	}
+	var all []Use
+	var bad error
+	for _, entry := range entries {
+		if filepath.Ext(entry.Name()) != usageSuffix {
+			continue
+		}
+		rows, err := readUsage(filepath.Join(folder, entry.Name()))
+		bad = errors.Join(bad, err)
+		for _, u := range rows {
+			all = add(all, u)
+		}
+	}
+	slices.SortFunc(all, newestFirst)
+	return all, bad
+}
+
+func newestFirst(a, b Use) int {
+	return cmp.Or(strings.Compare(b.Day, a.Day), strings.Compare(a.Node, b.Node))
+}
+
+// add puts a use into the row of its day and node.
+func add(rows []Use, u Use) []Use {
+	for i := range rows {
+		if r := &rows[i]; r.Day == u.Day && r.Node == u.Node {
+			r.Requests = min(r.Requests+u.Requests, maxCount)
+			r.Input = min(r.Input+u.Input, maxCount)
+			r.Output = min(r.Output+u.Output, maxCount)
+			return rows
+		}
+	}
+	return append(rows, u)
+}
+
+// recordUse adds a use to the rows of an address, and forgets days that are too old on the day that is today.
+func recordUse(rows []Use, u Use, today string) []Use {
+	names, known := 0, false
+	for _, r := range rows {
+		if r.Day == u.Day {
+			names++
+			known = known || r.Node == u.Node
+		}
+	}
+	if !known && names >= maxNames {
+		u.Node = otherNames
+	}
+	rows = add(slices.Clone(rows), u)
+	if date, err := time.Parse(time.DateOnly, today); err == nil {
+		oldest := date.AddDate(0, 0, 1-keptDays).Format(time.DateOnly)
+		rows = slices.DeleteFunc(rows, func(r Use) bool { return r.Day < oldest })
+	}
+	slices.SortFunc(rows, newestFirst)
+	return rows
+}
+
+// spentOn is how many tokens a day used, both ways.
+func spentOn(rows []Use, day string) int64 {
+	var sum int64
+	for _, r := range rows {
+		if r.Day == day {
+			sum = min(sum+r.Input+r.Output, maxCount)
+		}
+	}
+	return sum
+}
+
+// nodeName bounds a name, and keeps it a name: text that is no UTF-8 or very long is somebody's mistake.
+func nodeName(name string) string {
+	name = strings.ToValidUTF8(name, "?")
+	for len(name) > maxName {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	return name
+}
+
+// encodeUsage writes a line a row between a first line that names the format and a last that counts them.
+func encodeUsage(rows []Use) []byte {
+	data := append(make([]byte, 0, 64*(len(rows)+2)), usageHead+"\n"...)
+	for _, r := range rows {
+		data = fmt.Appendf(data, "%s %d %d %d %q\n", r.Day, r.Requests, r.Input, r.Output, r.Node)
+	}
+	return fmt.Appendf(data, "rows %d\n", len(rows))
+}
+
+var errUsage = errors.New("it is not a whole list of tokens used")
+
+// decodeUsage reads what encodeUsage wrote. It refuses anything else: a day of which a row is missing would be given
+// its budget again.
+func decodeUsage(data []byte) ([]Use, error) {
+	body, found := strings.CutPrefix(string(data), usageHead+"\n")
+	if !found {
+		return nil, errUsage
+	}
+	var rows []Use
+	for line := range strings.Lines(body) {
+		body = body[len(line):]
+		if count, last := strings.CutPrefix(line, "rows "); last {
+			if body != "" || count != strconv.Itoa(len(rows))+"\n" {
+				return nil, errUsage
+			}
+			return rows, nil
+		}
+		row, ok := decodeUse(line)
+		if !ok {
+			return nil, errUsage
+		}
+		rows = append(rows, row)
+	}
+	return nil, errUsage
+}
+
+func decodeUse(line string) (Use, bool) {
+	line, whole := strings.CutSuffix(line, "\n")
+	part := strings.SplitN(line, " ", 5)
+	if !whole || len(part) != 5 {
+		return Use{}, false
+	}
+	f := fieldReader{fields: part[1:4]}
+	u := Use{Day: part[0], Requests: f.number(0, maxCount), Input: f.number(0, maxCount), Output: f.number(0, maxCount)}
+	_, badDay := time.Parse(time.DateOnly, u.Day)
+	name, badName := strconv.Unquote(part[4])
+	u.Node = name
+	return u, f.ok() && badDay == nil && badName == nil && len(name) <= maxName
+}
+
+// readUsage gives no rows where there is no file.
+func readUsage(path string) ([]Use, error) {
+	data, err := state.ReadPrivateMax(path, maxUsage)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	rows, err := decodeUsage(data)
+	if err != nil {
+		return nil, &BrokenError{Path: path, Err: err}
+	}
+	return rows, nil
+}
+
+// BrokenError is that a file of tokens used cannot be understood. It stays as it is.
+type BrokenError struct {
+	Path string
+	Err  error
+}
+
+func (e *BrokenError) Error() string { return e.Path + ": " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *BrokenError) Unwrap() error { return e.Err }
+
+// Hint tells what to do about it.
+func (e *BrokenError) Hint() string {
+	return "ferry leaves the file alone; without it the day's count begins at 0: rm " + e.Path
+}

@@ -1,0 +1,92 @@
+package limit
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The list stays small, whatever is counted, and the day's sum stays right.
+func TestUsageBounds(t *testing.T) {
+	var rows []Use
+	first := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+	for d := range keptDays + 10 {
+		today := first.AddDate(0, 0, d).Format(time.DateOnly)
+		var day []Use // one day at a time takes no time; the last ones are put with all the others
+		if d >= keptDays {
+			day, rows = rows, nil
+		}
+		for n := range maxNames + 8 {
+			name := nodeName(fmt.Sprintf("%02d%s", n, strings.Repeat("\x01\u2028", maxName)))
+			day = recordUse(day, Use{today, name, 1, 10, 1}, today)
+		}
+		if sum := spentOn(day, today); sum != 11*(maxNames+8) {
+			t.Fatalf("%s: %d tokens", today, sum)
+		}
+		rows = append(rows, day...)
+	}
+	equal(t, "rows", len(rows), keptDays*(maxNames+1))
+	known := rows[1]
+	equal(t, "a name that is known keeps its row", recordUse(rows, known, known.Day)[1].Requests, known.Requests+1)
+	data := encodeUsage(rows)
+	if len(data) > maxUsage {
+		t.Errorf("%d bytes", len(data))
+	}
+	again, err := decodeUsage(data)
+	if err != nil || len(again) != len(rows) || again[0] != rows[0] || again[len(rows)-1] != rows[len(rows)-1] {
+		t.Errorf("%d rows came back as %d, %v", len(rows), len(again), err)
+	}
+	rows = recordUse(rows, Use{rows[0].Day, rows[0].Node, 1, maxCount, maxCount}, rows[0].Day)
+	if _, err := decodeUsage(encodeUsage(rows)); err != nil || spentOn(rows, rows[0].Day) != maxCount {
+		t.Errorf("a sum out of bounds: %v", err)
+	}
+	for name, want := range map[string]string{
+		"香港代理节点": "香港代理节点", "a\xffb": "a?b", strings.Repeat("é", maxName): strings.Repeat("é", maxName/2), "": "",
+		"x" + strings.Repeat("é", maxName): "x" + strings.Repeat("é", maxName/2-1),
+	} {
+		equal(t, name, nodeName(name), want)
+	}
+}
+
+func TestUsageMergesAddresses(t *testing.T) {
+	c := newFakeClock()
+	dir := t.TempDir()
+	for _, a := range []string{address, "https://moved.example"} {
+		spend(t, hold(t, NewLedger(dir, a, "node", Budget{}, c), 1), 1, 2)
+	}
+	write(t, filepath.Join(dir, "notes.txt"), []byte("not ours"))
+	equal(t, "usage", usage(t, dir), "2026-11-24 node 2 2 4")
+	write(t, filepath.Join(dir, "bad"+usageSuffix), []byte("bad"))
+	rows, err := Usage(dir)
+	var broken *BrokenError
+	if len(rows) != 1 || !errors.As(err, &broken) {
+		t.Errorf("beside a broken one: %+v, %v", rows, err)
+	}
+}
+
+func FuzzUsage(f *testing.F) {
+	f.Add(encodeUsage(nil))
+	f.Add(encodeUsage([]Use{{"2026-11-24", "node", 1, 2, 3}, {"2026-11-23", "a \"b\"\n\u2028香", 1, 2, 3}}))
+	f.Add([]byte("ferry usage 1\n2026-11-24 1 +2 03 `node`\nrows 1\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		rows, err := decodeUsage(data)
+		if err != nil {
+			return
+		}
+		again, err := decodeUsage(encodeUsage(rows))
+		if err != nil || len(again) != len(rows) {
+			t.Fatalf("%q came back as %+v, %v", data, again, err)
+		}
+		for i := range rows {
+			if again[i] != rows[i] {
+				t.Fatalf("%+v came back as %+v", rows[i], again[i])
+			}
+		}
+		if sum := spentOn(recordUse(rows, Use{"2026-11-24", "n", 1, maxTokens, maxTokens}, "2026-11-24"), "2026-11-24"); sum < 2*maxTokens {
+			t.Fatalf("a sum of %d", sum)
+		}
+	})
+}
