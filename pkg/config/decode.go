@@ -58,6 +58,11 @@ func (d *decoder) setting(s setting, v *yaml.Node) *Error {
 	if s.Key == "node" && v.Kind == yaml.SequenceNode {
 		return at(v, s.Key, bad(oneNode, ""))
 	}
+	if s.Key == "limit" && v.Kind == yaml.MappingNode {
+		text, err := limitMap(v, s.Key)
+		d.file.values[s.Key] = fileValue{text, v.Line}
+		return err
+	}
 	text, err := scalar(v, s.kind)
 	if err == nil && text == "" && s.Default != "" {
 		err = bad("has no value", "")
@@ -121,6 +126,11 @@ func (d *decoder) plainField(n *Node, key, name, short, prefix string, k, v *yam
 			continue
 		}
 		text, err := scalar(v, f.kind)
+		if name == "limit" && v.Kind == yaml.MappingNode {
+			if text, err = limitMap(v, key+".limit"); err != nil {
+				return err
+			}
+		}
 		if err == nil {
 			err = f.set(n, text)
 		}

@@ -84,6 +84,8 @@ type Node struct {
 	TLS       TLS
 	Insecure  bool
 	MaxTokens int // 0: not said
+	// Limit and Budget are as in the file's own keys; "" is not said.
+	Limit, Budget string
 	// Sticky says that a gateway behind this node keeps a conversation on one upstream by its token.
 	Sticky bool
 	// Aliases are models by the short names they are asked for.
@@ -181,6 +183,8 @@ func nodeFields() []nodeField {
 		text("tls.key", checkPath, func(n *Node) *string { return &n.TLS.Key }),
 		flag("insecure", func(n *Node) *bool { return &n.Insecure }),
 		flag("sticky", func(n *Node) *bool { return &n.Sticky }),
+		text("limit", checkLimit, func(n *Node) *string { return &n.Limit }),
+		text("budget", checkBudget, func(n *Node) *string { return &n.Budget }),
 		{"max_tokens", kindNumber, setMaxTokens, showMaxTokens},
 	}
 }

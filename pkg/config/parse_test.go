@@ -32,7 +32,17 @@ func TestParseErrors(t *testing.T) {
 	node := func(fields string) string { return "nodes:\n  a: {url: https://h, " + fields + "}\n" }
 	tests := []struct{ name, src, want string }{
 		{"unknown key", "timeoutt: 3s\n", "c.yaml:1:1: timeoutt: unknown key; did you mean timeout?"},
-		{"unknown key, far", "limit: 50/min\n", "c.yaml:1:1: limit: unknown key"},
+		{"unknown key, far", "throttle: 50/min\n", "c.yaml:1:1: throttle: unknown key"},
+		{"limit", "timeout: 1s\nlimit: fast\n", "c.yaml:2:8: limit: wants a limit such as 50/min or 600/min burst 5, or none"},
+		{"limit of nothing", "limit: 0/min\n", "c.yaml:1:8: limit: wants from 1 to 1000000 requests"},
+		{"rate in a map", "limit:\n  rate: 50/moon\n", "c.yaml:2:9: limit.rate: wants a limit such as 50/min or 600/min burst 5, or none"},
+		{"burst", "limit: {rate: 50/min, burst: 0}\n", "c.yaml:1:30: limit.burst: wants a burst from 1 to 10000"},
+		{"burst without a rate", "limit: {burst: 5}\n", "c.yaml:1:8: limit.rate: is required"},
+		{"unknown in a limit", "limit: {rate: 50/min, brust: 5}\n", "c.yaml:1:23: limit.brust: unknown key; did you mean burst?"},
+		{"a node's limit", node("limit: 50"), "c.yaml:2:30: nodes.a.limit: wants a limit such as 50/min or 600/min burst 5, or none"},
+		{"a node's burst", node("limit: {rate: 1/s, burst: 10001}"), "c.yaml:2:49: nodes.a.limit.burst: wants a burst from 1 to 10000"},
+		{"budget", "budget: 200000\n", "c.yaml:1:9: budget: wants a budget such as 200000 tokens/day, or none"},
+		{"a node's budget", node("budget: 0 tokens/day"), "c.yaml:2:31: nodes.a.budget: wants a whole number of tokens from 1 to 1000000000000"},
 		{"unknown key that is no word", "\"" + canary + " x\": 1\n", "c.yaml:1:1: …: unknown key"},
 		{"unknown in a group", "retry:\n  atempts: 3\n", "c.yaml:2:3: retry.atempts: unknown key; did you mean attempts?"},
 		{"unknown in a node", node("modle: x"), "c.yaml:2:23: nodes.a.modle: unknown key; did you mean model?"},

@@ -26,6 +26,12 @@ func Template() []byte {
 # The most time without a byte of a stream; a ping is a byte.
 #idle_timeout: 90s
 
+# The most requests to one node's address, of all ferries that you run at once:
+# 50/min, or {rate: 600/min, burst: 5}; and the most tokens of it in a day:
+# 200000 tokens/day, past which nothing is sent. A node can have its own.
+#limit: none
+#budget: none
+
 # A proxy's URL, or none. Without it HTTPS_PROXY and its kin count, as in curl.
 #proxy: none
 
@@ -48,7 +54,8 @@ func Template() []byte {
 #   headers   more headers, such as {X-Team: core, X-Gate: "env:GATE"}
 #   aliases   short names for models, such as {fast: claude-haiku-5-5}
 #   sticky    true: send a conversation's token, so that a gateway keeps it in place
-#   also      label, model, max_tokens, proxy, version, tls {min, ca, cert, key},
+#   also      label, model, max_tokens, limit, budget, proxy, version,
+#             tls {min, ca, cert, key},
 #             insecure: true (plain http to an address that is not private)
 #nodes:
 #  direct:   {url: "https://api.anthropic.com", api: messages, key: "env:ANTHROPIC_API_KEY", model: claude-opus-5-5}

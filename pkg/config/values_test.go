@@ -55,6 +55,8 @@ func TestPrecedence(t *testing.T) {
 		"timeout":         {"1s", "2s", "3s"},
 		"connect_timeout": {"4s", "5s", "6s"},
 		"idle_timeout":    {"7s", "8s", "9s"},
+		"limit":           {"2/s", "600/min burst 5", "50/min"},
+		"budget":          {"", "", "200000 tokens/day"},
 		"session.idle":    {"", "5m", "6m"},
 		"render":          {"true", "false", "true"},
 		"proxy":           {"", "none", "http://h:1"},
@@ -289,5 +291,57 @@ func TestEnvironment(t *testing.T) {
 		if !seen[name] {
 			t.Errorf("%s is missing", name)
 		}
+	}
+}
+
+// Both forms of a limit say the same, and a node's own wins over the file's but not over a flag.
+func TestLimitAndBudget(t *testing.T) {
+	f := mustParse(t, `
+limit: {rate: 600/min, burst: 5}
+budget: 1000 tokens/day
+nodes:
+  plain: {url: https://h}
+  short: {url: https://h, limit: 50/min burst 3, budget: none}
+  long:
+    url: https://h
+    limit:
+      burst: 3
+      rate: 50/min
+    budget: 5 tokens/day
+  off: {url: https://h, limit: none}
+`)
+	for _, tt := range []struct {
+		node, flag, rate string
+		burst            int
+		budget           string
+	}{
+		{"plain", "", "600/min", 5, "1000 tokens/day"},
+		{"short", "", "50/min", 3, ""},
+		{"long", "", "50/min", 3, "5 tokens/day"},
+		{"off", "", "", 0, "1000 tokens/day"},
+		{"long", "2/s", "2/s", 1, "5 tokens/day"},
+		{"plain", "none", "", 0, "1000 tokens/day"},
+	} {
+		flags := map[string]string{}
+		if tt.flag != "" {
+			flags["limit"] = tt.flag
+		}
+		n, err := f.Select(Selection{Selector: tt.node})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := mustResolve(t, f, nil, flags)
+		rate, burst := v.LimitFor(n)
+		if rate != tt.rate || burst != tt.burst || v.BudgetFor(n) != tt.budget {
+			t.Errorf("%+v: got %q, %d, %q", tt, rate, burst, v.BudgetFor(n))
+		}
+	}
+	if rate, burst := mustResolve(t, &File{}, nil, nil).LimitFor(Node{}); rate != "" || burst != 0 {
+		t.Errorf("without a word: %q, %d", rate, burst)
+	}
+	// The long form is replaced whole by config set.
+	out, err := Set([]byte("limit: {rate: 600/min, burst: 5} # mine\n"), "limit", "50/min")
+	if err != nil || string(out) != "limit: \"50/min\" # mine\n" {
+		t.Errorf("got %q, %v", out, err)
 	}
 }

@@ -47,7 +47,7 @@ func (l *Ledger) look(ctx context.Context, step func(*book) error) error {
 		return err
 	}
 	l.rows, l.holds = b.rows, b.holds
-	if l.Degraded() == nil {
+	if shared && l.Degraded() == nil {
 		if err := l.store(b); err != nil {
 			l.lose(err)
 		}
@@ -58,6 +58,10 @@ func (l *Ledger) look(ctx context.Context, step func(*book) error) error {
 // load brings the newest known up to the files. It is made once even without the lock: a folder that cannot be written
 // can often be read. Only a file of rows that cannot be understood is an error.
 func (l *Ledger) load() error {
+	if l.folder == "" {
+		l.known = true
+		return nil
+	}
 	var broken *BrokenError
 	rows, err := readUsage(l.path())
 	if errors.As(err, &broken) {

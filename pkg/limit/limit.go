@@ -10,7 +10,8 @@
 //	HASH.usage.holds    what requests on their way may still use: lines of a fixed size, written in place
 //	HASH.*.lock         empty: the locks of the first two
 //
-// Where the folder cannot be used, everything works within the process, and Degraded says why.
+// Where the folder cannot be used, everything works within the process, and Degraded says why. It does so too for whoever
+// asked for it with Alone, and then nothing is written.
 package limit
 
 import (
@@ -56,6 +57,7 @@ var errPatience = errors.New("another ferry has kept it for too long")
 // door lets one in at a time, of all goroutines and processes.
 type door struct {
 	folder, name string
+	alone        bool
 	patience     time.Duration
 	turn         chan struct{} // goroutines queue here, so that a process has one try at the file's lock
 
@@ -66,6 +68,10 @@ type door struct {
 func newDoor(folder, name string) *door {
 	return &door{folder: folder, name: name, patience: patience, turn: make(chan struct{}, 1)}
 }
+
+// Alone keeps the count to this process: no file is made or written, and nothing is degraded by it. It is for before the
+// first use. A ledger still begins from what the files say was used, where its folder is not "".
+func (d *door) Alone() { d.alone = true }
 
 // enter waits for the lock until ctx ends, whose cause it then returns. Without the folder it lets in the goroutines of
 // this process only, and shared is false from then on.
@@ -79,7 +85,7 @@ func (d *door) enter(ctx context.Context) (leave func(), shared bool, err error)
 		return nil, false, context.Cause(ctx)
 	}
 	next := func() { <-d.turn }
-	if d.Degraded() != nil {
+	if d.alone || d.Degraded() != nil {
 		return next, false, nil
 	}
 	unlock, err := d.lock(ctx)
@@ -126,6 +132,9 @@ func (d *door) lose(err error) {
 		d.lost = err
 	}
 }
+
+// Place names what is counted together: addresses with one place share a bucket and a ledger.
+func Place(address string) string { return fileName(address) }
 
 // fileName is what the files of an address are called. Servers and gateways count by the host, so paths, queries, users
 // and the case of letters make no difference, and a port that is left out is the scheme's.

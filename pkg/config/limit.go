@@ -1,0 +1,142 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// The forms of a limit and of a budget. Package limit reads the same ones: this package may not import it, and has its
+// own rule so that a mistake is found with its line. A test of cmd holds the two to each other.
+const (
+	noLimit    = "none"
+	wantLimit  = "wants a limit such as 50/min or 600/min burst 5, or none"
+	wantBurst  = "wants a burst from 1 to 10000"
+	wantBudget = "wants a budget such as 200000 tokens/day, or none"
+
+	maxEvents = 1_000_000
+	maxBurst  = 10_000
+	maxBudget = 1_000_000_000_000
+	burstWord = " burst "
+)
+
+func checkLimit(s string) *Error {
+	if s == noLimit {
+		return nil
+	}
+	rate, burst, bursts := strings.Cut(s, burstWord)
+	if err := checkRate(rate); err != nil {
+		return err
+	}
+	if bursts {
+		return checkBurst(burst)
+	}
+	return nil
+}
+
+func checkRate(s string) *Error {
+	count, unit, found := strings.Cut(s, "/")
+	n, err := strconv.ParseUint(strings.TrimSpace(count), 10, 32)
+	switch {
+	case !found || err != nil || !isPeriod(strings.TrimSpace(unit)):
+		return bad(wantLimit, "")
+	case n < 1 || n > maxEvents:
+		return bad("wants from 1 to "+itoa(maxEvents)+" requests", "")
+	}
+	return nil
+}
+
+func isPeriod(unit string) bool {
+	switch unit {
+	case "s", "sec", "second", "m", "min", "minute", "h", "hour", "d", "day":
+		return true
+	}
+	if unit == "" || unit[0] < '0' || unit[0] > '9' {
+		return false
+	}
+	per, err := time.ParseDuration(unit)
+	return err == nil && per >= time.Second && per <= 24*time.Hour
+}
+
+func checkBurst(s string) *Error {
+	if checkNumber(s, maxBurst) != nil {
+		return bad(wantBurst, "")
+	}
+	return nil
+}
+
+func checkBudget(s string) *Error {
+	if s == noLimit {
+		return nil
+	}
+	fields := strings.Fields(s)
+	if len(fields) != 2 || fields[1] != "tokens/day" {
+		return bad(wantBudget, "")
+	}
+	if n, err := strconv.ParseUint(fields[0], 10, 63); err != nil || n < 1 || n > maxBudget {
+		return bad("wants a whole number of tokens from 1 to "+itoa(maxBudget), "")
+	}
+	return nil
+}
+
+// limitMap reads the long form of a limit, {rate: 50/min, burst: 5}, into the short one.
+func limitMap(m *yaml.Node, key string) (string, *Error) {
+	var rate, burst string
+	fault := each(m, key, func(name string, k, v *yaml.Node) *Error {
+		var err *Error
+		switch name {
+		case "rate":
+			if rate, err = scalar(v, kindText); err == nil {
+				err = checkRate(rate)
+			}
+		case "burst":
+			if burst, err = scalar(v, kindNumber); err == nil {
+				err = checkBurst(burst)
+			}
+			burst = burstWord + burst
+		default:
+			return at(k, join(key, name), bad(meant("unknown key", name, []string{"rate", "burst"}), ""))
+		}
+		if err != nil {
+			return at(v, key+"."+name, err)
+		}
+		return nil
+	})
+	if fault == nil && rate == "" {
+		fault = at(m, key+".rate", bad("is required", ""))
+	}
+	return rate + burst, fault
+}
+
+// LimitFor is the limit of a node's address: a flag or variable wins, then the node's own, then the file's. rate is ""
+// for none, else such as "50/min", and burst is at least 1.
+func (v *Values) LimitFor(n Node) (rate string, burst int) {
+	text := v.ownOr(n.Limit, "limit")
+	if text == noLimit {
+		return "", 0
+	}
+	rate, after, bursts := strings.Cut(text, burstWord)
+	if !bursts {
+		return rate, 1
+	}
+	burst, _ = strconv.Atoi(after) // checked
+	return rate, burst
+}
+
+// BudgetFor is the budget of a node's address, such as "200000 tokens/day", or "" for none.
+func (v *Values) BudgetFor(n Node) string {
+	if text := v.ownOr(n.Budget, "budget"); text != noLimit {
+		return text
+	}
+	return ""
+}
+
+// ownOr is what a node says for itself unless a flag or a variable overrules it.
+func (v *Values) ownOr(own, key string) string {
+	if all := v.set[key]; all.outside || own == "" {
+		return all.text
+	}
+	return own
+}
