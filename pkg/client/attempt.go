@@ -18,8 +18,10 @@ import (
 // Attempt is the record of one attempt.
 type Attempt struct {
 	// Number counts from 1.
-	Number  int
+	Number int
+	// Started is when it began, which is after the wait for its turn; Limited is how long that was.
 	Started time.Time
+	Limited time.Duration
 	// Latency runs from the start (before DNS) to the last byte, or to the failure.
 	Latency time.Duration
 	Phases  Phases

@@ -21,7 +21,7 @@ type Clock interface {
 	Sleep(ctx context.Context, d time.Duration) error
 }
 
-// Pause is a wait between two attempts, for whoever shows it.
+// Pause is a wait between two attempts, or for the turn to make one, for whoever shows it.
 type Pause struct {
 	// Wait is how long.
 	Wait time.Duration
@@ -30,6 +30,8 @@ type Pause struct {
 	Attempt, Attempts int
 	// Reason is what failed, in short.
 	Reason string
+	// Limit is the rate that a turn is waited for, and Attempt then the one that waits; "" between two attempts.
+	Limit string
 }
 
 // Client asks nodes.
@@ -47,6 +49,8 @@ type Client struct {
 	Random func() float64
 	// Masker hides the key and other secrets in whatever is kept of a reply.
 	Masker *guard.Masker
+	// Limit is asked for a turn before every attempt and probe. It may be nil.
+	Limit Limiter
 	// UserAgent is sent with each request.
 	UserAgent string
 	// OnWait waits instead of Clock.Sleep, for a countdown. It may be nil.
@@ -63,7 +67,7 @@ type Result struct {
 	Body []byte
 	// Attempts has one record an attempt.
 	Attempts []*Attempt
-	// Latency runs from the start of the first attempt to the end of the last, waits included.
+	// Latency runs from the start of the first attempt to the end of the last, the waits between them included.
 	Latency time.Duration
 }
 
@@ -108,21 +112,20 @@ func (c *Client) call(ctx context.Context, node Node, request wire.Request, try 
 		return result, &Error{Class: Usage, Node: node.Name, Err: err}
 	}
 	started := c.Clock.Now()
-	var deadline time.Time
-	if c.Timeout > 0 {
-		deadline = started.Add(c.Timeout)
-		if !c.Since.IsZero() {
-			deadline = c.Since.Add(c.Timeout)
-		}
+	err = c.loop(ctx, prepared, try, c.deadline(started), result)
+	if len(result.Attempts) > 0 {
+		result.Latency = c.Clock.Now().Sub(result.Attempts[0].Started)
 	}
-	err = c.loop(ctx, prepared, try, deadline, result)
-	result.Latency = c.Clock.Now().Sub(started)
 	return result, err
 }
 
 func (c *Client) loop(ctx context.Context, p *Prepared, try once, deadline time.Time, result *Result) error {
 	for i := 1; ; i++ {
-		attempt := &Attempt{Number: i, Started: c.Clock.Now()}
+		limited, failed := c.turn(ctx, p.Node.Name, i, deadline)
+		if failed != nil {
+			return c.failure(p, result, failed)
+		}
+		attempt := &Attempt{Number: i, Started: c.Clock.Now(), Limited: limited}
 		result.Attempts = append(result.Attempts, attempt)
 		bounded, cancel := c.bound(ctx, deadline)
 		result.Answer, result.Body = try(bounded, p, attempt)
@@ -144,13 +147,9 @@ func (c *Client) loop(ctx context.Context, p *Prepared, try once, deadline time.
 			over := &DeadlineError{Timeout: c.Timeout, Wait: decision.Wait, Last: attempt.Err}
 			return c.failure(p, result, &Error{Class: Timeout, Status: attempt.Status, Err: over})
 		}
-		pause := Pause{decision.Wait, p.Node.Name, i, c.Rule.Attempts, attempt.Reason()}
+		pause := Pause{Wait: decision.Wait, Node: p.Node.Name, Attempt: i, Attempts: c.Rule.Attempts, Reason: attempt.Reason()}
 		if err := c.wait(ctx, pause); err != nil {
-			class := Cancelled // whoever waits may have been stopped by a context of its own
-			if ctx.Err() != nil {
-				class, err = classify(ctx, err)
-			}
-			return c.failure(p, result, &Error{Class: class, Err: err})
+			return c.failure(p, result, stopped(ctx, err))
 		}
 	}
 }

@@ -38,6 +38,8 @@ const (
 	Status5xx   Class = "5xx"
 	StatusOther Class = "status"
 	Cancelled   Class = "cancelled"
+	// Limited is an attempt that was not made: its turn by the limit comes too late.
+	Limited Class = "limited"
 	// Output is an answer that its taker could not take.
 	Output Class = "output"
 	// Stopped is a whole answer that ended at a limit or in a refusal where the caller accepts neither.

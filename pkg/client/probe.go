@@ -30,7 +30,13 @@ type Probe struct {
 // Probe asks a node for its list of models, once. It costs nothing at the provider. The error is an *Error; a status
 // other than 200 is one too.
 func (c *Client) Probe(ctx context.Context, node Node) (*Probe, error) {
-	at := &Attempt{Number: 1, Started: c.Clock.Now()}
+	limited, failed := c.turn(ctx, node.Name, 1, c.deadline(c.Clock.Now()))
+	at := &Attempt{Number: 1, Started: c.Clock.Now(), Limited: limited}
+	if failed != nil {
+		at.Class, at.Err = failed.Class, failed.Err
+		probe := &Probe{Attempt: at, Models: -1}
+		return probe, probe.failure(c, node, nil)
+	}
 	var mu sync.Mutex // the hooks run in net/http's goroutines, late ones of a given-up connection included
 	var addresses []string
 	var connected bool

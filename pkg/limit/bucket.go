@@ -60,7 +60,7 @@ func (e *TooLongError) Error() string {
 
 // Hint tells what to do about it.
 func (e *TooLongError) Hint() string {
-	return "other requests come first; a longer --timeout waits for them"
+	return "requests that were sent or wait already come first; a longer --timeout waits for its turn"
 }
 
 // round keeps a wait readable, and never shows less than it is.

@@ -1,0 +1,197 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"ferry/pkg/limit"
+	"ferry/pkg/retry"
+)
+
+// wallClock is a test's clock as a bucket reads it: by the wall's time, which jumps with each wait.
+type wallClock struct{ *fakeClock }
+
+func (wallClock) Boottime() (time.Duration, string) { return 0, "" }
+
+// limited gives a trial a bucket of its own.
+func (tr *trial) limited(t *testing.T, rate string, burst int) *limit.Bucket {
+	t.Helper()
+	r, err := limit.ParseRate(rate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Burst = burst
+	b, err := limit.NewBucket(t.TempDir(), tr.node.URL.String(), r, wallClock{tr.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Limit = b
+	return b
+}
+
+// roughly rounds waits to tenths of a second: between them the test itself takes time, which the bucket does not wait.
+func roughly(waits []time.Duration) []time.Duration {
+	var all []time.Duration
+	for _, w := range waits {
+		all = append(all, w.Round(100*time.Millisecond))
+	}
+	return all
+}
+
+// Every attempt takes its turn first, a retry too, and the wait for it is part of nobody's latency.
+func TestTurns(t *testing.T) {
+	s := serve(t, status(503), status(503), answer)
+	tr := newTrial(t, s.URL)
+	tr.limited(t, "6/min", 1)
+	result, failed := tr.ask(t)
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	second := time.Second
+	if got, want := roughly(tr.clock.waits), []time.Duration{second, 9 * second, 2 * second, 8 * second}; !slices.Equal(got, want) {
+		t.Errorf("waited %v, want %v", got, want)
+	}
+	for i, at := range result.Attempts {
+		want := []time.Duration{0, 9 * second, 8 * second}[i]
+		if at.Limited.Round(second) != want || at.Latency > 5*second {
+			t.Errorf("attempt %d: waited %v for its turn, want %v; latency %v", i+1, at.Limited, want, at.Latency)
+		}
+	}
+	before := result.Latency
+	if result, failed = tr.ask(t); failed != nil {
+		t.Fatal(failed)
+	}
+	if before.Round(second) != 20*second || result.Latency > 5*second || result.Attempts[0].Limited.Round(second) != 10*second {
+		t.Errorf("in all %v, then %v after %v", before, result.Latency, result.Attempts[0].Limited)
+	}
+}
+
+// A burst goes out at once.
+func TestTurnsInABurst(t *testing.T) {
+	s := serve(t, status(503), answer)
+	tr := newTrial(t, s.URL)
+	tr.limited(t, "6/min", 2)
+	if _, failed := tr.ask(t); failed != nil {
+		t.Fatal(failed)
+	}
+	if got := roughly(tr.clock.waits); !slices.Equal(got, []time.Duration{time.Second}) {
+		t.Errorf("waited %v", got)
+	}
+}
+
+// A turn that comes after the deadline is not waited for, and stays for others.
+func TestTurnTooLate(t *testing.T) {
+	s := serve(t, answer)
+	tr := newTrial(t, s.URL)
+	b := tr.limited(t, "6/min", 1)
+	tr.Timeout = 5 * time.Second
+	if _, failed := tr.ask(t); failed != nil {
+		t.Fatal(failed)
+	}
+	for range 2 {
+		result, failed := tr.ask(t)
+		var late *limit.TooLongError
+		if failed == nil || failed.Class != Limited || !errors.As(failed, &late) || failed.Hint() == "" || failed.GaveUp {
+			t.Fatalf("got %v", failed)
+		}
+		if len(result.Attempts) != 0 || s.count() != 1 || len(tr.clock.waits) != 0 || result.Latency != 0 {
+			t.Errorf("%d attempts, %d requests, waited %v", len(result.Attempts), s.count(), tr.clock.waits)
+		}
+	}
+	tr.Timeout = 0
+	if _, failed := tr.ask(t); failed != nil || roughly(tr.clock.waits)[0] != 10*time.Second {
+		t.Errorf("%v, waited %v", failed, tr.clock.waits)
+	}
+	if err := b.Degraded(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Time that was over before the call is the timeout's fault, not the limit's.
+func TestTurnAfterTheDeadline(t *testing.T) {
+	s := serve(t, answer)
+	tr := newTrial(t, s.URL)
+	tr.limited(t, "6/min", 1)
+	tr.Timeout, tr.Since = time.Second, tr.clock.Now().Add(-time.Minute)
+	if _, failed := tr.ask(t); failed == nil || failed.Class != Timeout || s.count() != 0 {
+		t.Errorf("got %v, %d requests", failed, s.count())
+	}
+}
+
+// A retry whose turn comes too late keeps what is known of the attempt before.
+func TestTurnTooLateForARetry(t *testing.T) {
+	s := serve(t, status(503), answer)
+	tr := newTrial(t, s.URL)
+	tr.limited(t, "6/min", 1)
+	tr.Timeout = 5 * time.Second
+	result, failed := tr.ask(t)
+	if failed == nil || failed.Class != Limited || failed.Attempts != 1 || len(result.Attempts) != 1 || s.count() != 1 {
+		t.Errorf("got %+v, %d attempts, %d requests", failed, len(result.Attempts), s.count())
+	}
+}
+
+// A wait that is stopped sends nothing, and its turn is given back.
+func TestTurnStopped(t *testing.T) {
+	s := serve(t, answer)
+	tr := newTrial(t, s.URL)
+	b := tr.limited(t, "6/min", 1)
+	if _, failed := tr.ask(t); failed != nil {
+		t.Fatal(failed)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var pause Pause
+	tr.OnWait = func(ctx context.Context, p Pause) error { // it ends before the clock has jumped
+		pause = p
+		cancel(errors.New("enough"))
+		return context.Cause(ctx)
+	}
+	_, failed := tr.askIn(t, ctx, AsAnswer)
+	if failed == nil || failed.Class != Cancelled || s.count() != 1 {
+		t.Errorf("got %v, %d requests", failed, s.count())
+	}
+	if pause.Node != "n" || pause.Limit != "6/min" || pause.Attempt != 1 || pause.Wait.Round(time.Second) != 10*time.Second {
+		t.Errorf("the pause was %+v", pause)
+	}
+	if next, err := b.Reserve(t.Context(), limit.Forever); err != nil || next.Wait > 10*time.Second {
+		t.Errorf("the next turn: %+v, %v", next, err)
+	}
+	// So is one for which nobody waits any more.
+	_, failed = tr.askIn(t, ctx, AsAnswer)
+	if failed == nil || failed.Class != Cancelled {
+		t.Errorf("got %v", failed)
+	}
+}
+
+// A probe takes a turn as well.
+func TestProbeTakesATurn(t *testing.T) {
+	s := serve(t, text(`{"data":[]}`))
+	tr := newTrial(t, s.URL)
+	tr.limited(t, "6/min", 1)
+	for i := range 2 {
+		probe, err := tr.Probe(t.Context(), tr.node)
+		if err != nil || fmt.Sprint(probe.Attempt.Limited.Round(time.Second)) != []string{"0s", "10s"}[i] {
+			t.Errorf("probe %d: %v, waited %v", i, err, probe.Attempt.Limited)
+		}
+	}
+	tr.Timeout = time.Second
+	probe, err := tr.Probe(t.Context(), tr.node)
+	var failed *Error
+	if !errors.As(err, &failed) || failed.Class != Limited || probe.Attempt == nil || s.count() != 2 {
+		t.Errorf("got %v, %d requests", err, s.count())
+	}
+}
+
+// Without a limit there is nothing to take.
+func TestNoLimit(t *testing.T) {
+	s := serve(t, status(503), answer)
+	tr := newTrial(t, s.URL)
+	tr.Rule.Policy = retry.Script
+	result, failed := tr.ask(t)
+	if failed != nil || result.Attempts[0].Limited != 0 || len(tr.clock.waits) != 1 {
+		t.Errorf("%v, waited %v", failed, tr.clock.waits)
+	}
+}
