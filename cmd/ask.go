@@ -162,7 +162,12 @@ func (a *app) promptOf(ctx context.Context, conversation *talk, o callOptions) (
 // converse makes the call as a part of its conversation, if it has one: the prompt is kept before it is sent, and the
 // answer when it is whole.
 func (a *app) converse(ctx context.Context, cross *crossing, conversation *talk, o callOptions, expect *regexp.Regexp) error {
+	held, err := cross.hold(ctx, cross.request)
+	if err != nil {
+		return err
+	}
 	if err := conversation.asks(cross.request.Prompt, cross.selector); err != nil {
+		_ = cross.spend(held, cross.request, &client.Result{}) // nothing was used
 		return err
 	}
 	call := a.ask
@@ -172,6 +177,9 @@ func (a *app) converse(ctx context.Context, cross *crossing, conversation *talk,
 	result, failed := call(ctx, cross, o, expect)
 	if failed == nil || isWhole(failed) {
 		conversation.answers(cross, result)
+	}
+	if err := cross.spend(held, cross.request, result); err != nil {
+		a.note("what this used is not counted: %s", err)
 	}
 	return failed
 }

@@ -111,7 +111,8 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, and send nothing")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
 	f.StringVar(&o.crossing.api, "api", "", "the `API` of nodes given as URLs: messages, complete or chat")
-	addSettingFlags(f, "model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "proxy")
+	addSettingFlags(f, "model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
+	addNoStoreFlag(f, &o.crossing)
 	addReportFlags(c, &o.report)
 	_ = c.RegisterFlagCompletionFunc("connections",
 		cobra.FixedCompletions([]string{"cold", "reused", "both"}, cobra.ShellCompDirectiveNoFileComp))
@@ -137,6 +138,9 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	if err := a.writable(o.report.out); err != nil {
 		return err
 	}
+	if err := contest.affords(ctx); err != nil {
+		return err
+	}
 	contest.plan.Header.Begin(a.Clock.Now())
 	saved, closeSaved, err := startSaving(o.save, contest.plan.Header)
 	if err != nil {
@@ -147,7 +151,7 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 		a.note("%s", contest.estimate())
 	}
 	sizeMemory(contest.plan.Rounds() * len(contest.plan.Targets))
-	run, err := a.measure(ctx, contest.plan)
+	run, err := a.measure(ctx, contest)
 	if failed := closeSaved(); err == nil {
 		err = failed
 	}
@@ -164,10 +168,11 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 }
 
 // measure runs the plan and shows how far it is. The first signal ends the sending, the second kills.
-func (a *app) measure(ctx context.Context, plan bench.Plan) (*bench.Run, error) {
+func (a *app) measure(ctx context.Context, c *contest) (*bench.Run, error) {
 	caught, release := a.Catch(ctx)
 	defer release()
-	plan.Stop = caught.Done()
+	plan := c.plan
+	plan.Stop, c.sending = caught.Done(), caught
 	if a.SchedulingDelay != nil {
 		plan.SchedulingDelay = a.SchedulingDelay()
 	}
@@ -229,6 +234,8 @@ func (o *benchOptions) check() error {
 		return usagef("", "--duration wants a time above 0 and at most 24h, such as 30s or 5m")
 	case o.tokenCap < 0 || o.given("max-tokens-total") && o.tokenCap == 0:
 		return usagef("", "--max-tokens-total wants a whole number of tokens above 0")
+	case o.crossing.noStore && o.save != "":
+		return usagef("leave one of the two away", "--no-store keeps nothing, and --save does")
 	case o.given("prompt") && len(o.files) > 0:
 		return usagef("", "give the prompt by --prompt or by -f, not both")
 	}

@@ -25,6 +25,8 @@ type contest struct {
 	crossings []*crossing
 	// input and output are what one request is sent and may be answered, in tokens.
 	input, output int64
+	// sending ends with the first signal.
+	sending context.Context
 }
 
 func (c *contest) close() {
@@ -71,6 +73,9 @@ func (a *app) contest(ctx context.Context, s *settings, names []string, o *bench
 	if err = a.enter(ctx, s, c, names, prompt, o); err == nil {
 		err = c.suits(o)
 	}
+	if err == nil {
+		err = c.fits(s.values.Timeout())
+	}
 	if err != nil {
 		c.close()
 		return nil, err
@@ -98,6 +103,7 @@ func (a *app) enter(ctx context.Context, s *settings, c *contest, names []string
 		if err != nil {
 			return err
 		}
+		cross.client.OnWait = c.wait
 		c.crossings, labels = append(c.crossings, cross), append(labels, node.Label)
 		demo = demo || cross.inProcess
 		cross.request.MaxTokens, cross.request.Stream, cross.request.Prompt = o.maxTokens, o.stream, prompt

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"errors"
+	"time"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/client"
@@ -14,42 +15,65 @@ func (c *crossing) target(worst int64) bench.Target {
 	return func(ctx context.Context, r bench.Request) bench.Outcome {
 		request := c.request
 		request.Prompt = r.Nonce + " " + request.Prompt
+		began := c.client.Clock.Now()
+		held, err := c.hold(ctx, request)
+		if err != nil {
+			return bench.Outcome{
+				Started: began, Class: budgetClass, Detail: err.Error(), Attempts: 1, Final: true, Cancelled: ctx.Err() != nil,
+			}
+		}
 		var result *client.Result
-		var err error
 		if request.Stream {
 			result, err = c.client.Stream(ctx, c.node, request, &unread{})
 		} else {
 			result, err = c.client.Ask(ctx, c.node, request, client.AsAnswer)
 		}
-		return outcome(result, err, worst, c.options.Cold)
+		o := outcome(result, err, worst, c.options.Cold)
+		if o.Started.IsZero() {
+			o.Started = began
+		}
+		if c.spend(held, request, result) != nil {
+			o.Final = true // what is used can no longer be counted
+		}
+		return o
 	}
 }
+
+// budgetClass is the class of a request that the budget did not let out.
+const budgetClass = "budget"
 
 // outcome is what a bench wants to know of a call.
 func outcome(result *client.Result, err error, worst int64, cold bool) bench.Outcome {
 	attempts := result.Attempts
-	if len(attempts) == 0 { // it could not even be encoded
-		return bench.Outcome{Class: string(client.Usage), Detail: err.Error(), Attempts: 1, Final: true}
+	var failed *client.Error
+	errors.As(err, &failed)
+	if len(attempts) == 0 { // it could not even be encoded, or its turn did not come
+		return bench.Outcome{
+			Class: string(failed.Class), Detail: inWords(*failed), Attempts: 1,
+			Final: failed.Class == client.Usage, Cancelled: failed.Class == client.Cancelled,
+		}
 	}
 	first, last := attempts[0], attempts[len(attempts)-1]
 	o := bench.Outcome{
 		Started:  first.Started,
-		Latency:  last.Started.Add(last.Latency).Sub(first.Started),
+		Latency:  last.Started.Add(last.Latency).Sub(first.Started) - limitedBetween(attempts),
 		TTFT:     last.FirstText,
 		Phases:   bench.Phases(last.Phases),
 		Attempts: len(attempts),
 		Fresh:    !cold && !last.Reused,
 	}
 	if last.FirstText > 0 {
-		o.TTFT += last.Started.Sub(first.Started)
+		o.TTFT += last.Started.Sub(first.Started) - limitedBetween(attempts)
 	}
 	for _, at := range attempts[:len(attempts)-1] {
 		o.Earlier = append(o.Earlier, bench.Attempt{Class: string(at.Class), Latency: at.Latency})
 		o.Billed += billed(at, nil, worst)
 	}
-	var failed *client.Error
-	if errors.As(err, &failed) {
+	if failed != nil {
 		o.Class, o.Detail = string(last.Class), inWords(*failed)
+		if failed.Class == client.Limited {
+			o.Class = string(client.Limited)
+		}
 		o.Final = failed.Status == 401 || failed.Status == 403 || failed.Class == client.PlainHTTP
 		o.Cancelled = failed.Class == client.Cancelled
 		if o.Class == "" {
@@ -63,6 +87,16 @@ func outcome(result *client.Result, err error, worst int64, cold bool) bench.Out
 	}
 	o.Billed += billed(last, result.Answer.Usage, worst)
 	return o
+}
+
+// limitedBetween is how long the attempts after the first waited for their turns: the limit is ferry's own, and no part
+// of how long the node takes.
+func limitedBetween(attempts []*client.Attempt) time.Duration {
+	var sum time.Duration
+	for _, at := range attempts[1:] {
+		sum += at.Limited
+	}
+	return sum
 }
 
 // inWords is a failure without what its row says already.

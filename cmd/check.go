@@ -120,6 +120,7 @@ func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, 
 		r.key(node)
 	}
 	defer cross.close()
+	cross.client.OnWait = r.app.wait
 	probe, err := cross.client.Probe(ctx, cross.node)
 	if r.way(cross, probe, err) {
 		r.models(probe, err, keyless)
@@ -156,6 +157,9 @@ func (r *checkReport) way(cross *crossing, probe *client.Probe, err error) bool 
 		via = " through the proxy " + proxy.Scheme + "://" + proxy.Host
 	}
 	switch {
+	case failed != nil && failed.Class == client.Limited:
+		r.bad("limit", err)
+		return false
 	case failed != nil && failed.Class == client.DNS:
 		r.bad("name", err)
 		return false
@@ -205,7 +209,15 @@ func (r *checkReport) live(ctx context.Context, cross *crossing) {
 	request := cross.request
 	request.Prompt, request.MaxTokens = "Say pong.", 16
 	cross.client.Rule.Attempts = 1
+	held, err := cross.hold(ctx, request)
+	if err != nil {
+		r.bad("live", err)
+		return
+	}
 	result, err := cross.client.Ask(ctx, cross.node, request, client.AsAnswer)
+	if uncounted := cross.spend(held, request, result); err == nil {
+		err = uncounted
+	}
 	if err != nil {
 		r.bad("live", err)
 		return

@@ -30,7 +30,7 @@ direct works from ANTHROPIC_API_KEY.`,
 	c.AddCommand(
 		newConfigInitCmd(a), newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a),
 		newConfigPathCmd(a), newConfigNodesCmd(a), newConfigCheckCmd(a), newConfigKeyCmd(a),
-		newConfigSessionCmd(a),
+		newConfigSessionCmd(a), newConfigUsageCmd(a), newConfigPurgeCmd(a),
 	)
 	return c
 }

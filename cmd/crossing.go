@@ -31,6 +31,9 @@ type crossing struct {
 	sticky   bool
 	// dir is the folder of the configuration file.
 	dir string
+	// turns and tab are the limit's and the budget's; nil where the node has none.
+	turns *turnstile
+	tab   *tab
 }
 
 func (c *crossing) close() {
@@ -94,6 +97,9 @@ func (a *app) reach(ctx context.Context, s *settings, node config.Node, unread b
 		return nil, err
 	}
 	c.client = a.newClient(s, rt)
+	if err := a.restrain(s, node, c); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 

@@ -40,6 +40,8 @@ var helpPages = map[string][]string{
 	"config-session-show":  {"config", "session", "show", "--help"},
 	"config-session-rm":    {"config", "session", "rm", "--help"},
 	"config-session-prune": {"config", "session", "prune", "--help"},
+	"config-usage":         {"config", "usage", "--help"},
+	"config-purge":         {"config", "purge", "--help"},
 
 	"topic-environment": {"help", "environment"},
 	"topic-exit-codes":  {"help", "exit-codes"},

@@ -43,7 +43,7 @@ func environmentHelp() string {
 		{"ALL_PROXY", "the proxy where neither of these is set: http, https, socks5, socks5h"},
 		{"NO_PROXY", "hosts, domains and networks that are reached without one"},
 		{"NO_COLOR, TERM=dumb", "no colour and no cursor moves"},
-		{"XDG_STATE_HOME", "where ferry/sessions is; $HOME/.local/state without it"},
+		{"XDG_STATE_HOME", "where ferry/sessions and ferry/limits are; $HOME/.local/state without it"},
 		{"XDG_CONFIG_HOME", "where ferry/config.yaml is; $HOME/.config without it"},
 	}...)
 	return strings.TrimRight("A flag wins over a variable, a variable over the file, the file over the default.\n\n"+

@@ -106,6 +106,7 @@ type (
 		RequestID string     `json:"request_id"`
 		LatencyMS float64    `json:"latency_ms"`
 		WaitMS    float64    `json:"wait_ms"`
+		LimitedMS float64    `json:"limited_ms"` // before the attempt, for the limit
 		Ambiguous bool       `json:"ambiguous"`
 		Phases    phasesJSON `json:"phases_ms"`
 	}
@@ -149,7 +150,7 @@ func describe(p *crossing, result *client.Result, failed error) callJSON {
 		out.RequestID = at.RequestID
 		out.Attempts = append(out.Attempts, attemptJSON{
 			Attempt: at.Number, Status: at.Status, Class: string(at.Class), RequestID: at.RequestID,
-			LatencyMS: millis(at.Latency), WaitMS: millis(at.Wait), Ambiguous: at.Ambiguous,
+			LatencyMS: millis(at.Latency), WaitMS: millis(at.Wait), LimitedMS: millis(at.Limited), Ambiguous: at.Ambiguous,
 			Phases: phasesJSON{
 				millis(at.Phases.DNS), millis(at.Phases.Connect), millis(at.Phases.TLS),
 				millis(at.Phases.Wait), millis(at.Phases.Transfer),

@@ -14,8 +14,9 @@ import (
 
 // crossingOptions are the flags that say how to reach a node; they mean the same in every command.
 type crossingOptions struct {
-	api   string
-	flags map[string]string
+	api     string
+	noStore bool
+	flags   map[string]string
 }
 
 // settings are the file and the values in force.
@@ -23,6 +24,9 @@ type settings struct {
 	file   *config.File
 	values *config.Values
 	api    string
+	// noStore says that this call leaves nothing behind on this machine.
+	noStore bool
+	shared  *restraints
 }
 
 // shorthands are the one-letter flags of settings.
@@ -32,6 +36,7 @@ var shorthands = map[string]string{"node": "n", "model": "m", "output": "o"}
 var wanted = map[string]string{
 	"node": "NODE", "model": "MODEL", "max_tokens": "N", "retry.policy": "POLICY", "retry.attempts": "N",
 	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "idle_timeout": "DURATION", "proxy": "URL", "output": "FORM", "render": "bool",
+	"limit": "RATE",
 }
 
 // addSettingFlags declares the flags of settings by their keys. Names, defaults and texts are config's.
@@ -81,12 +86,17 @@ func changedSettings(f *pflag.FlagSet) map[string]string {
 func addCrossingFlags(c *cobra.Command, a *app, o *crossingOptions) {
 	f := c.Flags()
 	addSettingFlags(f, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
-		"timeout", "connect_timeout", "proxy")
+		"timeout", "connect_timeout", "limit", "proxy")
+	addNoStoreFlag(f, o)
 	f.StringVar(&o.api, "api", "", "the `API` of a node given as a URL: messages, complete or chat")
 	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)
 	_ = c.RegisterFlagCompletionFunc("api", cobra.FixedCompletions(words(wire.APIs()), cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("retry-policy",
 		cobra.FixedCompletions(words(retry.Policies()), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func addNoStoreFlag(f *pflag.FlagSet, o *crossingOptions) {
+	f.BoolVar(&o.noStore, "no-store", false, "leave no trace of this on this machine: no file is written")
 }
 
 func words[T ~string](list []T) []string {
@@ -136,5 +146,6 @@ func (a *app) settings(o crossingOptions) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &settings{file, values, o.api}, nil
+	shared := &restraints{buckets: map[string]*turnstile{}}
+	return &settings{file: file, values: values, api: o.api, noStore: o.noStore, shared: shared}, nil
 }

@@ -41,6 +41,9 @@ func (a *app) openTalk(ctx context.Context, s *settings, o talkOptions) (*talk, 
 	if !o.wanted() {
 		return nil, nil
 	}
+	if s.noStore {
+		return nil, usagef("leave one of the two away", "--no-store keeps nothing, so there is no conversation to go on with")
+	}
 	store, homeless := a.sessions() // without a home the store is one that can keep nothing
 	name, err := a.talkName(store, o)
 	if err != nil {

@@ -62,8 +62,12 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	if at.HTTPStatus != 0 {
 		a.say(fmt.Sprintf("< HTTP %d", at.HTTPStatus))
 	}
-	for _, f := range at.Header() {
+	header := at.Header()
+	for _, f := range header {
 		a.say("< " + f.Name + ": " + f.Public())
+	}
+	if line := limitsLine(header, a.Clock.Now()); line != "" {
+		a.say("* " + line)
 	}
 }
 
@@ -83,6 +87,9 @@ func (a *app) showUsage(u *wire.Usage) {
 // wait waits between two attempts: a wait of more than a second with a countdown on a terminal, and with one plain line
 // elsewhere.
 func (a *app) wait(ctx context.Context, p client.Pause) error {
+	if p.Limit != "" {
+		return a.waitTurn(ctx, p)
+	}
 	if a.quiet || p.Wait <= time.Second {
 		return a.Clock.Sleep(ctx, p.Wait)
 	}

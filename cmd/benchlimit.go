@@ -1,0 +1,122 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"ferry/pkg/bench"
+	"ferry/pkg/client"
+	"ferry/pkg/limit"
+)
+
+// share is what the contestants behind one bucket ask of it: both kinds of connection and all nodes of an address.
+type share struct {
+	rate        limit.Rate
+	name        string // of the first node
+	contestants int
+}
+
+// shares groups the contestants by their buckets, in their order.
+func (c *contest) shares() []*share {
+	var all []*share
+	by := map[*turnstile]*share{}
+	nodes := len(c.plan.Header.Nodes)
+	for i, n := range c.plan.Header.Nodes {
+		turns := c.crossings[i%(nodes/len(kinds(c.plan.Header.Connections)))].turns
+		if turns == nil {
+			continue
+		}
+		if by[turns] == nil {
+			by[turns] = &share{rate: turns.Rate(), name: n.Name}
+			all = append(all, by[turns])
+		}
+		by[turns].contestants++
+	}
+	return all
+}
+
+// fits refuses a plan that the limits of its nodes leave no time for.
+func (c *contest) fits(timeout time.Duration) error {
+	for _, s := range c.shares() {
+		if err := s.fits(c.plan.Header, timeout); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *share) fits(h bench.Header, timeout time.Duration) error {
+	perSecond := float64(s.rate.Events) / s.rate.Per.Seconds()
+	if asked := h.Rate * float64(s.contestants); asked > perSecond*(1+1e-9) {
+		most := fmt.Sprintf("--rate %.4g/min is the most", 60*perSecond/float64(s.contestants))
+		return usagef(most, "--rate asks %s for %.4g requests a minute, more than the limit of %v%s",
+			s.name, 60*asked, s.rate, s.shared())
+	}
+	each, bound, flag := h.Requests, timeout, "--timeout"
+	if h.Duration > 0 {
+		bound, flag = h.Duration, "-d"
+	}
+	if fit := int(h.Rate * h.Duration.Seconds()); fit > 0 && (each == 0 || fit < each) {
+		each = fit
+	}
+	if each > 0 && h.Rate == 0 {
+		n := (each + h.Warmup) * s.contestants
+		if needs := s.rate.Needs(n); needs > bound {
+			return usagef(fmt.Sprintf("-d %s allows it, or a smaller -r", roundUp(needs)),
+				"the limit of %v lets %s to %s take at least %s, longer than the %s of %s%s",
+				s.rate, plural(n, "request"), s.name, needs.Round(time.Second), flag, bound, s.shared())
+		}
+	}
+	if h.Rate == 0 {
+		n := h.Concurrency * s.contestants
+		if waits := s.rate.Needs(n); waits > timeout {
+			return usagef("a smaller -c waits less, a longer --timeout allows it",
+				"the limit of %v lets %s at once to %s wait up to %s, longer than the --timeout of %s%s",
+				s.rate, plural(n, "request"), s.name, waits.Round(time.Second), timeout, s.shared())
+		}
+	}
+	return nil
+}
+
+// shared says that more than one contestant draws from the bucket.
+func (s *share) shared() string {
+	if s.contestants == 1 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d rows of the report have its address)", s.contestants)
+}
+
+// roundUp is a time in whole minutes above, as a flag takes it.
+func roundUp(d time.Duration) string {
+	return fmt.Sprintf("%dm", d/time.Minute+1)
+}
+
+// affords refuses a run of which the budget of a node would let nothing out.
+func (c *contest) affords(ctx context.Context) error {
+	for i, cross := range c.crossings {
+		if slices.ContainsFunc(c.crossings[:i], func(other *crossing) bool { return other.tab == cross.tab }) {
+			continue
+		}
+		held, err := cross.hold(ctx, cross.request)
+		if err != nil {
+			return err
+		}
+		if err := cross.spend(held, cross.request, &client.Result{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait waits between attempts and for turns. A turn is not waited for any more once the run has been told to end.
+func (c *contest) wait(ctx context.Context, p client.Pause) error {
+	if p.Limit == "" || c.sending == nil {
+		return c.plan.Clock.Sleep(ctx, p.Wait)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.sending, cancel)()
+	return c.plan.Clock.Sleep(ctx, p.Wait)
+}

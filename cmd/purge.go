@@ -1,0 +1,233 @@
+package cmd
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"ferry/pkg/config"
+	"ferry/pkg/limit"
+	"ferry/pkg/state"
+	"ferry/pkg/term"
+
+	"github.com/spf13/cobra"
+)
+
+// purgeOptions are the flags of config purge.
+type purgeOptions struct{ audit, yes bool }
+
+func newConfigPurgeCmd(a *app) *cobra.Command {
+	var o purgeOptions
+	c := &cobra.Command{
+		Use:   "purge",
+		Short: "Remove all that ferry keeps: conversations, limits, usage",
+		Long: `purge shows what ferry keeps on this machine and where, asks, and removes it: conversations, the buckets of limits, and
+the tokens used. A day's budget then begins anew. The configuration and its keys stay, and so does the audit log unless
+--audit takes it too.`,
+		Example: `  ferry config purge
+  ferry config purge --audit --yes`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runConfigPurge(c.Context(), a, o) },
+	}
+	c.Flags().BoolVar(&o.audit, "audit", false, "also remove the audit log")
+	c.Flags().BoolVar(&o.yes, "yes", false, "do not ask; needed where there is no terminal")
+	return c
+}
+
+// kept is one kind of thing that ferry keeps.
+type kept struct {
+	what, where string
+	count       int
+	remove      func(context.Context) error
+}
+
+func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
+	keeps, err := a.keeps(o)
+	if err != nil {
+		return err
+	}
+	if len(keeps) == 0 {
+		a.note("nothing is kept on this machine")
+		return nil
+	}
+	rows := [][]string{{"kept", "files", "where"}}
+	for _, k := range keeps {
+		rows = append(rows, []string{k.what, strconv.Itoa(k.count), k.where})
+	}
+	if err := a.table(rows, 3); err != nil {
+		return err
+	}
+	if sure, err := a.sure(o.yes); err != nil || !sure {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, purgePatience)
+	defer cancel()
+	var failed []error
+	for _, k := range keeps {
+		failed = append(failed, k.remove(ctx))
+	}
+	a.removeEmpty()
+	if err := errors.Join(failed...); err != nil {
+		a.complain(fmt.Errorf("not all of it could be removed: %w", err))
+		return silent(exitFailed)
+	}
+	a.note("removed")
+	return nil
+}
+
+// purgePatience bounds the wait for conversations that are in use.
+const purgePatience = 10 * time.Second
+
+// keeps lists all that is kept. Whatever else ferry comes to write down belongs here: a test looks for what is left.
+func (a *app) keeps(o purgeOptions) ([]kept, error) {
+	var all []kept
+	for _, find := range []func() (kept, error){a.keptSessions, a.keptLimits} {
+		k, err := find()
+		if err != nil {
+			return nil, err
+		}
+		if k.count > 0 {
+			all = append(all, k)
+		}
+	}
+	s, err := a.settings(crossingOptions{})
+	if err != nil {
+		if o.audit {
+			return nil, err // only the configuration knows where it is
+		}
+		return all, nil
+	}
+	switch logs := a.purgeAudit(s); {
+	case len(logs) > 0 && o.audit:
+		remove := func(context.Context) error { return removeFiles(logs) }
+		all = append(all, kept{"audit log", logs[0], len(logs), remove})
+	case len(logs) > 0:
+		a.note("the audit log stays in %s; --audit removes it too", logs[0])
+	}
+	return all, nil
+}
+
+func (a *app) keptSessions() (kept, error) {
+	store, err := a.sessions()
+	if err != nil {
+		return kept{}, nil // without a home nothing was ever kept
+	}
+	names, err := store.Names()
+	if err != nil {
+		return kept{}, err
+	}
+	locks, _ := filepath.Glob(filepath.Join(globbed(store.Dir), ".*.lock"))
+	return kept{"conversations", store.Dir, max(len(names), min(1, len(locks))), func(ctx context.Context) error {
+		_, err := store.Remove(ctx, names...)
+		return errors.Join(err, removeLocks(ctx, locks))
+	}}, nil
+}
+
+func (a *app) keptLimits() (kept, error) {
+	folder, err := a.limitsDir()
+	if err != nil {
+		return kept{}, nil
+	}
+	files, err := limit.Files(folder)
+	if err != nil {
+		return kept{}, err
+	}
+	return kept{"limits and usage", folder, len(files), func(ctx context.Context) error {
+		var data, locks []string
+		for _, path := range files {
+			if strings.HasSuffix(path, ".lock") {
+				locks = append(locks, path)
+			} else {
+				data = append(data, path)
+			}
+		}
+		return errors.Join(removeFiles(data), removeLocks(ctx, locks))
+	}}, nil
+}
+
+// purgeAudit gives the paths of the audit log and of what was rotated out of it, none where there is no log.
+func (a *app) purgeAudit(s *settings) []string {
+	path, ok := config.Get(s.values, s.file, "audit.file")
+	if !ok || path == "" || path == "none" {
+		return nil
+	}
+	if rest, tilde := strings.CutPrefix(path, "~/"); tilde {
+		path = filepath.Join(a.get("HOME"), rest)
+	} else if !filepath.IsAbs(path) {
+		path = filepath.Join(s.file.Dir(), path)
+	}
+	found, _ := filepath.Glob(globbed(path))
+	rotated, _ := filepath.Glob(globbed(path) + ".*")
+	return append(found, rotated...)
+}
+
+// globbed is a path in which nothing stands for something else.
+func globbed(path string) string {
+	return strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]").Replace(path)
+}
+
+func removeFiles(paths []string) error {
+	var failed []error
+	for _, path := range paths {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// removeLocks takes away locks that nobody holds: their names tell of what was kept. Otherwise locks are never removed,
+// since whoever waits for one that is gone and whoever makes it anew would both get in; whoever purges accepts that.
+func removeLocks(ctx context.Context, paths []string) error {
+	var failed []error
+	for _, path := range paths {
+		unlock, err := state.Lock(ctx, path)
+		if err == nil {
+			err = removeFiles([]string{path})
+			unlock()
+			if err != nil { // some systems remove no file that is open
+				err = removeFiles([]string{path})
+			}
+		}
+		failed = append(failed, err)
+	}
+	return errors.Join(failed...)
+}
+
+// removeEmpty takes away the folders in which nothing is left.
+func (a *app) removeEmpty() {
+	if dir, err := a.stateDir(); err == nil {
+		for _, folder := range []string{filepath.Join(dir, "sessions"), filepath.Join(dir, "limits"), dir} {
+			_ = os.Remove(folder) // one that still holds something stays
+		}
+	}
+}
+
+// sure asks on a terminal; elsewhere --yes has to say so.
+func (a *app) sure(yes bool) (bool, error) {
+	if yes {
+		return true, nil
+	}
+	if !a.err.TTY || !term.Look(a.Stdin, term.Wishes{}).TTY {
+		return false, usagef("ferry config purge --yes removes it", "there is no terminal to ask on, and nothing was removed")
+	}
+	a.tell("remove all of it? [y/N] ")
+	line, err := bufio.NewReader(a.Stdin).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return false, usagef("", "cannot read the answer: %s", bare(err))
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return true, nil
+	}
+	a.note("nothing was removed")
+	return false, nil
+}

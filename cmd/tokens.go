@@ -1,0 +1,75 @@
+package cmd
+
+import (
+	"fmt"
+	"strconv"
+
+	"ferry/pkg/limit"
+
+	"github.com/spf13/cobra"
+)
+
+func newConfigUsageCmd(a *app) *cobra.Command {
+	var form string
+	c := &cobra.Command{
+		Use:   "usage",
+		Short: "The tokens used, by day and node",
+		Long: `usage shows the requests and tokens of each day and node, the newest day first. They are counted where a budget is set
+(budget: 200000 tokens/day, for all nodes or for one), and nowhere else: without one no record is kept.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return runConfigUsage(a, form) },
+	}
+	c.Flags().StringVarP(&form, "output", "o", "text", "`FORM`: text or json")
+	_ = c.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+// The JSON that config usage -o json prints. Its fields are only ever added to.
+type (
+	usageJSON struct {
+		Schema int            `json:"schema"`
+		Usage  []usageRowJSON `json:"usage"`
+	}
+	usageRowJSON struct {
+		Day          string `json:"day"`
+		Node         string `json:"node"`
+		Requests     int64  `json:"requests"`
+		InputTokens  int64  `json:"input_tokens"`
+		OutputTokens int64  `json:"output_tokens"`
+	}
+)
+
+// runConfigUsage prints what could be read, whatever could not.
+func runConfigUsage(a *app, form string) error {
+	if form != "text" && form != "json" {
+		return usagef("", "--output: %q is not one of text, json", form)
+	}
+	folder, err := a.limitsDir()
+	if err != nil {
+		return err
+	}
+	used, broken := limit.Usage(folder)
+	out := usageJSON{Schema: 1, Usage: []usageRowJSON{}}
+	rows := [][]string{{"day", "node", "requests", "tokens in", "tokens out", "in all"}}
+	for _, u := range used {
+		out.Usage = append(out.Usage, usageRowJSON{u.Day, u.Node, u.Requests, u.Input, u.Output})
+		row := []string{u.Day, u.Node}
+		for _, n := range []int64{u.Requests, u.Input, u.Output, u.Input + u.Output} {
+			row = append(row, strconv.FormatInt(n, 10))
+		}
+		rows = append(rows, row)
+	}
+	switch {
+	case form == "json":
+		err = a.printJSON(out)
+	case len(used) > 0:
+		err = a.table(rows, 2)
+	case broken == nil:
+		a.note("nothing is counted yet; tokens are counted where a budget is set: ferry config set budget '200000 tokens/day'")
+	}
+	if err == nil && broken != nil {
+		err = fmt.Errorf("some of it cannot be read: %w", broken)
+	}
+	return err
+}
