@@ -52,6 +52,7 @@ type reportOptions struct {
 
 const (
 	benchRequests = 20
+	longestBench  = 24 * time.Hour
 	// benchTokens is enough to see that an answer comes, and cheap.
 	benchTokens = 16
 	// openLoopWorkers is how many requests of one node a fixed rate may have in flight unless -c says otherwise: with one
@@ -230,7 +231,7 @@ func (o *benchOptions) check() error {
 	switch {
 	case o.given("requests") && o.requests == 0:
 		return usagef("", "--requests wants a whole number from 1 to 10000000")
-	case o.duration < 0 || o.given("duration") && o.duration == 0 || o.duration > 24*time.Hour:
+	case o.duration < 0 || o.given("duration") && o.duration == 0 || o.duration > longestBench:
 		return usagef("", "--duration wants a time above 0 and at most 24h, such as 30s or 5m")
 	case o.tokenCap < 0 || o.given("max-tokens-total") && o.tokenCap == 0:
 		return usagef("", "--max-tokens-total wants a whole number of tokens above 0")

@@ -64,7 +64,11 @@ func (s *share) fits(h bench.Header, timeout time.Duration) error {
 	if each > 0 && h.Rate == 0 {
 		n := (each + h.Warmup) * s.contestants
 		if needs := s.rate.Needs(n); needs > bound {
-			return usagef(fmt.Sprintf("-d %s allows it, or a smaller -r", roundUp(needs)),
+			hint := "a smaller -r fits"
+			if needs < longestBench {
+				hint = fmt.Sprintf("-d %s allows it, or a smaller -r", roundUp(needs))
+			}
+			return usagef(hint,
 				"the limit of %v lets %s to %s take at least %s, longer than the %s of %s%s",
 				s.rate, plural(n, "request"), s.name, needs.Round(time.Second), flag, bound, s.shared())
 		}

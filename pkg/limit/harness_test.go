@@ -12,11 +12,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ferry/pkg/state"
 )
 
 const (
 	takeEnv  = "FERRY_TEST_TAKE"  // DIR, rate, burst and how many turns, separated by newlines
 	spendEnv = "FERRY_TEST_SPEND" // DIR, budget, worst and how many tries, likewise
+	holdEnv  = "FERRY_TEST_HOLD"  // DIR, whose bucket's lock is to be held until the process is killed
 	asEnv    = "FERRY_TEST_AS"    // DIR, to be used as a user who may not write there
 	fullEnv  = "FERRY_TEST_FULL"  // DIR, to be used where no file may grow
 )
@@ -28,6 +31,8 @@ func TestMain(m *testing.M) {
 		err = takeTurns(strings.Split(task, "\n"))
 	} else if task := os.Getenv(spendEnv); task != "" {
 		err = spendTokens(strings.Split(task, "\n"))
+	} else if dir := os.Getenv(holdEnv); dir != "" {
+		err = holdLock(dir)
 	} else if dir := os.Getenv(asEnv); dir != "" {
 		err = useUnwritable(dir)
 	} else if dir := os.Getenv(fullEnv); dir != "" {
@@ -205,4 +210,13 @@ func spendTokens(task []string) error {
 		fmt.Println("spent")
 	}
 	return nil
+}
+
+// holdLock takes the bucket's lock, says so, and keeps it.
+func holdLock(dir string) error {
+	if _, err := state.Lock(context.Background(), path(dir, ".bucket.lock")); err != nil {
+		return err
+	}
+	fmt.Println("held")
+	select {}
 }

@@ -156,3 +156,61 @@ func TestProcessesShareABudget(t *testing.T) {
 		t.Errorf("only %d tokens of %d, with %d tries", tokens, budget, processes*each)
 	}
 }
+
+// A lock whose holder was killed is free: nobody waits for it, and the bucket stays shared.
+func TestKilledHolder(t *testing.T) {
+	dir := t.TempDir()
+	b := newTestBucket(t, dir, bursty, newFakeClock())
+	equal(t, "before", waits(t, b, 6), "0s 0s 0s 0s 0s 1.2s")
+	child, out := start(t, holdEnv, dir)
+	if line, err := out.ReadString('\n'); err != nil || line != "held\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	type result struct {
+		turn *Reservation
+		err  error
+	}
+	got := make(chan result, 1)
+	go func() {
+		r, err := b.Reserve(t.Context(), Forever)
+		got <- result{r, err}
+	}()
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // killed
+	r := <-got
+	if r.err != nil || b.Degraded() != nil || r.turn.Wait != 2400*time.Millisecond {
+		t.Errorf("got %+v, %v, %v", r.turn, r.err, b.Degraded())
+	}
+}
+
+// Of 64 who want a turn of 50/min at once, 13 have it in ten seconds with a burst of 5, in the order in which they
+// reserved, and setting the clock back gives nobody an earlier one.
+func TestSixtyFourTurns(t *testing.T) {
+	for _, back := range []time.Duration{0, time.Minute, 24 * time.Hour} {
+		for _, id := range []string{"boot-1", ""} {
+			c := newFakeClock()
+			c.id = id
+			dir := t.TempDir()
+			var passed, last time.Duration // since the start, by a clock that nobody sets
+			early := 0
+			for i := range 64 {
+				if i == 32 {
+					c.set(func(c *fakeClock) { c.wall = c.wall.Add(-back) })
+				}
+				turn := passed + reserve(t, newTestBucket(t, dir, bursty, c)).Wait
+				if turn < last {
+					t.Errorf("set back by %v: turn %d comes at %v, before the one at %v", back, i+1, turn, last)
+				}
+				if turn < 10*time.Second {
+					early++
+				}
+				last = turn
+				c.pass(10 * time.Millisecond)
+				passed += 10 * time.Millisecond
+			}
+			equal(t, fmt.Sprintf("turns in ten seconds, set back by %v", back), early, 13)
+		}
+	}
+}

@@ -1,0 +1,269 @@
+//go:build !windows
+
+package cmd_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ferry/pkg/demo"
+
+	"github.com/creack/pty"
+)
+
+// arrivals is a server that notes when each request came, and which.
+type arrivals struct {
+	*httptest.Server
+	mu    sync.Mutex
+	times []time.Time
+	names []string
+}
+
+func countArrivals(t *testing.T) *arrivals {
+	t.Helper()
+	a := &arrivals{}
+	node := demo.New(demo.Options{})
+	t.Cleanup(func() { _ = node.Close() })
+	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.mu.Lock()
+		a.times, a.names = append(a.times, time.Now()), append(a.names, r.URL.Query().Get("name"))
+		a.mu.Unlock()
+		node.ServeHTTP(w, r)
+	}))
+	t.Cleanup(a.Close)
+	return a
+}
+
+func (a *arrivals) seen() ([]time.Time, []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.times), slices.Clone(a.names)
+}
+
+// asks starts n processes that share a home and ask the server, each under a name of its own.
+func (a *arrivals) asks(t *testing.T, n int, limit string) []*asking {
+	t.Helper()
+	home := t.TempDir()
+	var all []*asking
+	for i := range n {
+		one := &asking{name: fmt.Sprint(i)}
+		one.Cmd = realFerry(t, "ask", "-n", a.URL+"?name="+one.name, "--no-stdin", "hello")
+		one.Env = append(one.Env, "HOME="+home, "XDG_STATE_HOME=", "FERRY_LIMIT="+limit, "FERRY_KEY=some-key")
+		stderr, err := one.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := one.Start(); err != nil {
+			t.Fatal(err)
+		}
+		one.reads.Go(func() { one.read(stderr) })
+		all = append(all, one)
+	}
+	return all
+}
+
+// asking is a process that waits for its turn.
+type asking struct {
+	*exec.Cmd
+	name  string
+	reads sync.WaitGroup
+	mu    sync.Mutex
+	text  string
+	turn  time.Time // by what it said; the zero time where it said nothing
+}
+
+func (p *asking) read(stderr io.Reader) {
+	lines := bufio.NewReader(stderr)
+	for {
+		line, err := lines.ReadString('\n')
+		p.mu.Lock()
+		p.text += line
+		var seconds float64
+		if _, after, found := strings.Cut(line, ": waiting "); found {
+			if _, err := fmt.Sscan(after, &seconds); err == nil {
+				p.turn = time.Now().Add(time.Duration(seconds * float64(time.Second)))
+			}
+		}
+		p.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// end waits for the process and gives what it said.
+func (p *asking) end() (string, time.Time, error) {
+	p.reads.Wait()
+	err := p.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text, p.turn, err
+}
+
+// paced holds arrivals to a rate. The k-th one comes no sooner than the k-th turn, however late the others are; a
+// stretch in between can hold as many more as came late, which is up to the machine.
+func paced(t *testing.T, start time.Time, times []time.Time, each time.Duration, burst int, late time.Duration) {
+	t.Helper()
+	slices.SortFunc(times, time.Time.Compare)
+	for k, at := range times {
+		if earliest := start.Add(time.Duration(k+1-burst) * each); at.Before(earliest) {
+			t.Errorf("request %d came %v before its turn", k+1, earliest.Sub(at))
+		}
+		for i := range k {
+			window := at.Sub(times[i])
+			if most := burst + int((window+late)/each); k-i+1 > most {
+				t.Errorf("%d requests in %v, where %d are allowed", k-i+1, window, most)
+			}
+		}
+	}
+}
+
+// TestProcessesShareALimit runs 40 ferries at once on 600/min with a burst of 5: all are answered, as fast as the limit
+// lets them and no faster.
+func TestProcessesShareALimit(t *testing.T) {
+	t.Parallel()
+	const n, burst, each = 40, 5, 100 * time.Millisecond
+	server := countArrivals(t)
+	start := time.Now()
+	for _, p := range server.asks(t, n, "600/min burst 5") {
+		if said, _, err := p.end(); err != nil {
+			t.Errorf("%v: %s", err, said)
+		}
+	}
+	times, _ := server.seen()
+	if len(times) != n {
+		t.Fatalf("%d requests, want %d", len(times), n)
+	}
+	paced(t, start, times, each, burst, time.Second)
+	t.Logf("%d processes took %v; the limit takes %v", n, times[n-1].Sub(start), (n-burst)*each)
+}
+
+// TestProcessesInOrder runs 64 ferries on 50/min with a burst of 5, some of which are killed while they wait: in ten
+// seconds at most 13 get through, in the order in which their turns were reserved.
+func TestProcessesInOrder(t *testing.T) {
+	t.Parallel()
+	const n, burst, each, span = 64, 5, 1200 * time.Millisecond, 10 * time.Second
+	server := countArrivals(t)
+	start := time.Now()
+	all := server.asks(t, n, "50/min burst 5")
+	time.AfterFunc(span/4, func() {
+		for _, p := range all[:8] {
+			_ = p.Process.Kill() // those of the burst have ended by now
+		}
+	})
+	over := time.NewTimer(span)
+	defer over.Stop()
+	<-over.C
+	times, names := server.seen()
+	turns := map[string]time.Time{}
+	for _, p := range all {
+		_ = p.Process.Kill()
+		if _, turn, _ := p.end(); !turn.IsZero() {
+			turns[p.name] = turn
+		}
+	}
+	if most := burst + int(span/each); len(times) < burst || len(times) > most {
+		t.Errorf("%d requests in %v, want at most %d", len(times), span, most)
+	}
+	paced(t, start, times, each, burst, time.Second)
+	var last time.Time
+	for _, name := range names {
+		turn, said := turns[name]
+		if !said {
+			continue // it was of the burst
+		}
+		if turn.Add(each / 2).Before(last) {
+			t.Errorf("request %s, whose turn was %v, came after one whose turn was %v", name, turn.Sub(start), last.Sub(start))
+		}
+		last = turn
+	}
+	t.Logf("%d requests in %v", len(times), span)
+}
+
+// TestInterruptedTurn stops a ferry that waits for its turn: it dies of the signal, and the turn is given back.
+func TestInterruptedTurn(t *testing.T) {
+	server := countArrivals(t)
+	home := t.TempDir()
+	ask := func() *exec.Cmd {
+		c := realFerry(t, "ask", "--no-stdin", "--limit", "1/hour", "-n", server.URL, "hello")
+		c.Env = append(c.Env, "HOME="+home, "XDG_STATE_HOME=", "FERRY_KEY=some-key")
+		return c
+	}
+	if out, err := ask().CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for i := range 2 {
+		c := ask()
+		stderr, err := c.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Args = append(c.Args, "--timeout", "2h")
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewReader(stderr)
+		line, err := lines.ReadString('\n')
+		if err != nil || !strings.Contains(line, ": waiting 3") { // 3600 s or a little less, not 7200
+			t.Errorf("time %d: %q, %v", i+1, line, err)
+		}
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, lines)
+		if err := c.Wait(); err == nil || err.Error() != "signal: interrupt" {
+			t.Errorf("ended with %v", err)
+		}
+	}
+	if times, _ := server.seen(); len(times) != 1 {
+		t.Errorf("%d requests", len(times))
+	}
+}
+
+// TestPurgeOnTerminal asks first, and only a yes removes.
+func TestPurgeOnTerminal(t *testing.T) {
+	home := t.TempDir()
+	purge := func(answer string) string {
+		c := realFerry(t, "config", "purge")
+		c.Env = append(c.Env, "HOME="+home, "XDG_STATE_HOME=")
+		terminal, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 120})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer terminal.Close()
+		if _, err := terminal.Write([]byte(answer + "\n")); err != nil {
+			t.Fatal(err)
+		}
+		shown, _ := io.ReadAll(terminal)
+		if err := c.Wait(); err != nil {
+			t.Errorf("answer %q: %v: %s", answer, err, shown)
+		}
+		return string(shown)
+	}
+	keep := realFerry(t, "ask", "--no-stdin", "-n", "demo", "--session", "trip", "hello")
+	keep.Env = append(keep.Env, "HOME="+home, "XDG_STATE_HOME=")
+	if out, err := keep.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, no := range []string{"", "n", "yesterday"} {
+		if got := purge(no); !strings.Contains(got, "remove all of it? [y/N] ") || !strings.Contains(got, "nothing was removed") {
+			t.Errorf("answer %q: %s", no, got)
+		}
+	}
+	if got := purge("Y"); !strings.Contains(got, "ferry: removed") {
+		t.Error(got)
+	}
+	if got := purge(""); !strings.Contains(got, "nothing is kept") {
+		t.Error(got)
+	}
+}
