@@ -162,6 +162,11 @@ func (a *app) promptOf(ctx context.Context, conversation *talk, o callOptions) (
 // converse makes the call as a part of its conversation, if it has one: the prompt is kept before it is sent, and the
 // answer when it is whole.
 func (a *app) converse(ctx context.Context, cross *crossing, conversation *talk, o callOptions, expect *regexp.Regexp) error {
+	if cross.tab != nil { // what a request that a signal stops may have used is charged first
+		var release func()
+		ctx, release = a.Catch(ctx)
+		defer release()
+	}
 	held, err := cross.hold(ctx, cross.request)
 	if err != nil {
 		return err

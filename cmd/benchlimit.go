@@ -58,9 +58,6 @@ func (s *share) fits(h bench.Header, timeout time.Duration) error {
 	if h.Duration > 0 {
 		bound, flag = h.Duration, "-d"
 	}
-	if fit := int(h.Rate * h.Duration.Seconds()); fit > 0 && (each == 0 || fit < each) {
-		each = fit
-	}
 	if each > 0 && h.Rate == 0 {
 		n := (each + h.Warmup) * s.contestants
 		if needs := s.rate.Needs(n); needs > bound {

@@ -18,9 +18,7 @@ func (c *crossing) target(worst int64) bench.Target {
 		began := c.client.Clock.Now()
 		held, err := c.hold(ctx, request)
 		if err != nil {
-			return bench.Outcome{
-				Started: began, Class: budgetClass, Detail: err.Error(), Attempts: 1, Final: true, Cancelled: ctx.Err() != nil,
-			}
+			return bench.Outcome{Started: began, Detail: err.Error(), Attempts: 1, Final: ctx.Err() == nil, Cancelled: true}
 		}
 		var result *client.Result
 		if request.Stream {
@@ -39,18 +37,16 @@ func (c *crossing) target(worst int64) bench.Target {
 	}
 }
 
-// budgetClass is the class of a request that the budget did not let out.
-const budgetClass = "budget"
-
 // outcome is what a bench wants to know of a call.
 func outcome(result *client.Result, err error, worst int64, cold bool) bench.Outcome {
 	attempts := result.Attempts
 	var failed *client.Error
 	errors.As(err, &failed)
 	if len(attempts) == 0 { // it could not even be encoded, or its turn did not come
+		unsent := failed.Class == client.Limited // which says nothing of the node
 		return bench.Outcome{
 			Class: string(failed.Class), Detail: inWords(*failed), Attempts: 1,
-			Final: failed.Class == client.Usage, Cancelled: failed.Class == client.Cancelled,
+			Final: failed.Class == client.Usage || unsent, Cancelled: failed.Class == client.Cancelled || unsent,
 		}
 	}
 	first, last := attempts[0], attempts[len(attempts)-1]

@@ -47,6 +47,7 @@ func TestCanary(t *testing.T) {
 		{"config", "set", "nodes.gate.key", "env:NODE_KEY"},
 		{"config", "set", "nodes.gate.headers.X-Gate", "env:GATE"},
 		{"config", "set", "nodes.gate.proxy", "none"},
+		{"config", "set", "budget", "900000000000 tokens/day"},
 	}
 	for _, args := range setUp {
 		if code, _, stderr := run(t, env, args...); code != 0 {
@@ -112,6 +113,18 @@ func canaryCalls(url string) [][]string {
 	add("ask", "-n", "gate", "--proxy", "http://user:"+canaryHeader+"@127.0.0.1:1", "--dry-run", "hello")
 	add("ask", "-n", "gate", "--proxy", "gopher://user:"+canaryHeader+"@127.0.0.1:1", "hello")
 	add("ask", "-n", "https://user:"+canaryHeader+"@127.0.0.1:1", "hello")
+	for _, node := range []string{"gate", "direct", url + "?echo-key&status=503,200"} {
+		add("ask", "-v", "-n", node, "--limit", "1000/s burst 100", "hello")
+		add("ask", "-v", "-n", node, "--limit", "1/day", "hello")
+		add("ask", "-v", "-n", node, "--limit", "1/day", "--no-store", "hello")
+		add("bench", "-r", "1", "--limit", "1/day", node)
+	}
+	add("ask", "-n", "gate", "--limit", canaryHeader, "hello")
+	add("config", "set", "limit", canaryHeader)
+	add("config", "set", "nodes.gate.budget", canaryShaped)
+	add("config", "usage")
+	add("config", "usage", "-o", "json")
+	add("config", "purge")
 	add("config", "list")
 	add("config", "nodes")
 	add("config", "get", "nodes.gate.key")

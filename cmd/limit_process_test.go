@@ -230,6 +230,43 @@ func TestInterruptedTurn(t *testing.T) {
 	}
 }
 
+// TestInterruptedSpending stops a ferry whose request is on its way: it may be billed, so the budget is charged for it at
+// its worst, and ferry dies of the signal all the same.
+func TestInterruptedSpending(t *testing.T) {
+	home := t.TempDir()
+	at := func(args ...string) *exec.Cmd {
+		c := realFerry(t, args...)
+		c.Env = append(c.Env, "HOME="+home, "XDG_STATE_HOME=")
+		return c
+	}
+	if out, err := at("config", "set", "budget", "5000 tokens/day").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	asked := make(chan struct{})
+	gone := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-gone
+	}))
+	defer server.Close()
+	defer close(gone)
+	c := at("ask", "--no-stdin", "--max-tokens", "70", "-n", server.URL, "hello")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err == nil || err.Error() != "signal: interrupt" {
+		t.Errorf("ended with %v", err)
+	}
+	out, err := at("config", "usage", "-o", "json").Output()
+	if err != nil || !strings.Contains(string(out), `"requests":1,"input_tokens":2,"output_tokens":70}`) {
+		t.Errorf("%s, %v", out, err)
+	}
+}
+
 // TestPurgeOnTerminal asks first, and only a yes removes.
 func TestPurgeOnTerminal(t *testing.T) {
 	home := t.TempDir()

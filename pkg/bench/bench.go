@@ -63,11 +63,12 @@ type Outcome struct {
 	// Attempts is how many were made, at least 1; Earlier are those before the last.
 	Attempts int
 	Earlier  []Attempt
-	// Final says that the node will refuse every further request (401, 403): its part of the run is over.
+	// Final says that the node will refuse every further request (401, 403), or that no more may be sent to it: its part of
+	// the run is over.
 	Final bool
 	// Fresh says that a request that was to go over a kept connection went over a new one.
 	Fresh bool
-	// Cancelled says that the run itself ended the request: it is not counted.
+	// Cancelled says that the run itself ended the request, or never sent it: it is not counted.
 	Cancelled bool
 }
 

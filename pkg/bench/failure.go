@@ -71,14 +71,14 @@ func (c *contestant) failing() map[string]*failing {
 // blame says where a failure lies by the look of it: with the client (its request, its key, what became of its output),
 // with the node and the way there, or with the origin behind the node, which is the model's provider. The whole table:
 //
-//	client  usage, plain_http, 4xx, output, cancelled, limited, budget
+//	client  usage, plain_http, 4xx, output, cancelled, limited
 //	origin  5xx, stopped
 //	node    dns, connect, tls, timeout, reset, truncated, too_large, protocol, not_an_answer, redirect, 429, status
 //
 // A node without a proxy in it is its own origin: then both words mean the same.
 func blame(class string) string {
 	switch class {
-	case "usage", "plain_http", "4xx", "output", "cancelled", "limited", "budget":
+	case "usage", "plain_http", "4xx", "output", "cancelled", "limited":
 		return "client"
 	case "5xx", "stopped":
 		return "origin"

@@ -96,7 +96,7 @@ func (b *Bench) warmUp(ctx, sending context.Context) {
 	b.dispatch(ctx, sending, lanes, rounds, more, func(ctx context.Context, l *lane, round int) {
 		o := b.ask(ctx, l, round-rounds)
 		l.count(o, 0, false)
-		if o.Final && !o.Cancelled {
+		if o.Final {
 			b.keep(b.lanes[l.index], 0, o)
 		}
 	})
@@ -246,6 +246,9 @@ func (b *Bench) ask(ctx context.Context, l *lane, round int) Outcome {
 // keep counts a finished request and keeps it.
 func (b *Bench) keep(l *lane, round int, o Outcome) {
 	if o.Cancelled {
+		if o.Final {
+			l.series.end(o.Detail)
+		}
 		l.count(o, 0, false)
 		return
 	}
