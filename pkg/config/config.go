@@ -42,6 +42,8 @@ type Error struct {
 	Msg          string
 	HintText     string
 	Err          error // the cause, when the system gave one
+
+	item int // of a list, from 1; 0 for none
 }
 
 func (e *Error) Error() string {
@@ -183,7 +185,11 @@ func parse(path string, src []byte) (*File, *Error) {
 	if root == nil {
 		return f, nil
 	}
-	if err := (&decoder{f, nodeFields()}).top(root); err != nil {
+	d := &decoder{f, nodeFields()}
+	if err := d.top(root); err != nil {
+		return nil, err
+	}
+	if err := d.complete(root); err != nil {
 		return nil, err
 	}
 	return f, nil

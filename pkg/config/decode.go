@@ -13,7 +13,7 @@ type decoder struct {
 }
 
 // groups are the top level's maps of settings.
-func groups() []string { return []string{"retry", "tls", "session"} }
+func groups() []string { return []string{"retry", "tls", "session", "filter", "audit"} }
 
 func (d *decoder) top(root *yaml.Node) *Error {
 	return each(root, "", func(name string, k, v *yaml.Node) *Error {
@@ -63,7 +63,7 @@ func (d *decoder) setting(s setting, v *yaml.Node) *Error {
 		d.file.values[s.Key] = fileValue{text, v.Line}
 		return err
 	}
-	text, err := scalar(v, s.kind)
+	text, err := scalarOrList(v, s.kind)
 	if err == nil && text == "" && s.Default != "" {
 		err = bad("has no value", "")
 	}
@@ -71,10 +71,17 @@ func (d *decoder) setting(s setting, v *yaml.Node) *Error {
 		err = s.check(text)
 	}
 	if err != nil {
-		return at(v, s.Key, err)
+		return placed(v, s.Key, err)
 	}
 	d.file.values[s.Key] = fileValue{text, v.Line}
 	return nil
+}
+
+func scalarOrList(v *yaml.Node, k kind) (string, *Error) {
+	if k == kindList {
+		return sequence(v)
+	}
+	return scalar(v, k)
 }
 
 func (d *decoder) nodes(v *yaml.Node) *Error {

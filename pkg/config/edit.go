@@ -17,6 +17,9 @@ func Set(src []byte, key, value string) ([]byte, error) {
 	if err == nil && k.isGroup {
 		err = bad("is a group; set one of the keys in it", "")
 	}
+	if err == nil && k.kind == kindList {
+		value, err = typedList(value)
+	}
 	if err == nil {
 		err = k.checkValue(value)
 	}
@@ -165,6 +168,9 @@ func sameBut(before, after *yaml.Node, k keyPath, value *string) bool {
 		if k.isHeader() && i == 3 {
 			path = foldHeader(was, is, path)
 		}
+	}
+	if k.kind == kindList {
+		foldList(is, path)
 	}
 	for p := range was {
 		if p == path || strings.HasPrefix(p, path+"\x00") {

@@ -41,6 +41,8 @@ func renderKey(s string) string {
 // needs.
 func render(k keyPath, s string, was yaml.Style) string {
 	switch {
+	case k.kind == kindList:
+		return renderList(k, s)
 	case k.kind != kindText:
 		return s // it passed its rule, so it has nothing to quote
 	case was&yaml.SingleQuotedStyle != 0 && !strings.ContainsFunc(s, unicode.IsControl):

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ const (
 	kindText kind = iota
 	kindNumber
 	kindBool
+	kindList
 )
 
 // setting is a Setting with the rule that its values keep, wherever they come from.
@@ -46,7 +48,7 @@ func settings() []setting {
 		return setting{Setting{key, flag, env, def, usage, true}, k, check}
 	}
 	notInFile := func(s setting) setting { s.InFile = false; return s }
-	return []setting{
+	return slices.Concat([]setting{
 		s("node", "node", "FERRY_NODE", "direct", "the node to take", kindText, checkSelector),
 		s("retry.policy", "retry-policy", "FERRY_RETRY_POLICY", string(retry.Script),
 			"when to try again: script, retry-after or backoff", kindText, checkPolicy),
@@ -72,7 +74,7 @@ func settings() []setting {
 			"the model; the default is for api messages alone", kindText, checkModel)),
 		notInFile(s("max_tokens", "max-tokens", "FERRY_MAX_TOKENS", "4096",
 			"the most tokens of an answer; "+itoa(completeMaxTokens)+" for api complete", kindNumber, checkTokens)),
-	}
+	}, guardedSettings())
 }
 
 // Settings lists every setting, in the order in which they are shown.

@@ -42,6 +42,17 @@ func Template() []byte {
 # A conversation's token lives as long as it is not idle for this; its words stay.
 #session: {idle: 10m}
 
+# Words that block a prompt (exit 4), one a line in a file that is read at each use,
+# or here: words: [a, b]. on: [prompt, answer] holds answers to them too.
+#filter: {file: blocked-words.txt, on: [prompt]}
+
+# What errors, -v and the audit log are not to show besides keys, e-mail addresses,
+# telephone, identity card and bank card numbers: patterns in RE2's syntax.
+#redact: ["工号[:：]\\s*\\d+"]
+
+# One line of JSON for each call, without its words; content: redacted adds them.
+#audit: {file: audit.jsonl, content: none, max_size: 10MiB}
+
 # Render the Markdown of answers on a terminal.
 #render: false
 

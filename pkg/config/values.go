@@ -38,14 +38,18 @@ func Resolve(file *File, lookup Lookup, flags map[string]string) (*Values, error
 			return nil, &Error{Key: key, Msg: "unknown setting"}
 		}
 	}
-	if ca := v.set["tls.ca"]; ca.text != "" {
-		whole, err := file.wholePath(ca.text, lookup)
+	for _, key := range []string{"tls.ca", "filter.file", "audit.file"} {
+		path := v.set[key]
+		if path.text == "" {
+			continue
+		}
+		whole, err := file.wholePath(path.text, lookup)
 		if err != nil {
-			err.Key = "tls.ca"
+			err.Key = key
 			return nil, err
 		}
-		ca.text = whole
-		v.set["tls.ca"] = ca
+		path.text = whole
+		v.set[key] = path
 	}
 	return v, nil
 }

@@ -62,9 +62,21 @@ func TestPrecedence(t *testing.T) {
 		"proxy":           {"", "none", "http://h:1"},
 		"tls.min":         {"", "", "1.2"},
 		"tls.ca":          {"", "", "/ca.pem"},
+		"filter.file":     {"", "", "/words.txt"},
+		"filter.words":    {"", "", `["a b","c"]`},
+		"filter.on":       {"", "", `["prompt","answer"]`},
+		"redact":          {"", "", `["a+\\d","姓名"]`},
+		"audit.file":      {"", "", "/audit.jsonl"},
+		"audit.content":   {"", "", "redacted"},
+		"audit.max_size":  {"", "", "1MiB"},
 		"output":          {"json", "raw", ""},
 		"model":           {"m1", "m2", ""},
 		"max_tokens":      {"11", "12", ""},
+	}
+	needs := map[string]string{ // what a key is nothing without
+		"filter.on":      "filter: {file: /words.txt}\n",
+		"audit.content":  "audit: {file: /audit.jsonl}\n",
+		"audit.max_size": "audit: {file: /audit.jsonl}\n",
 	}
 	for _, s := range Settings() {
 		sample, ok := samples[s.Key]
@@ -81,7 +93,7 @@ func TestPrecedence(t *testing.T) {
 		}
 		check(s.Default, "default")
 		if s.InFile {
-			out, err := Set(nil, s.Key, sample[2])
+			out, err := Set([]byte(needs[s.Key]), s.Key, sample[2])
 			if err != nil {
 				t.Fatal(err)
 			}
