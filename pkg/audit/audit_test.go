@@ -1,0 +1,182 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// writerVar makes the test binary a process that writes lines, as one of many.
+const writerVar = "FERRY_TEST_AUDIT_WRITER"
+
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(writerVar); spec != "" {
+		os.Exit(writeMany(spec))
+	}
+	os.Exit(m.Run())
+}
+
+// writeMany writes so many lines as the writer of that name: "PATH SIZE NAME LINES".
+func writeMany(spec string) int {
+	fields := strings.Split(spec, "\t")
+	size, _ := strconv.ParseInt(fields[1], 10, 64)
+	count, _ := strconv.Atoi(fields[3])
+	l := Log{Path: fields[0], MaxSize: size}
+	for k := range count {
+		e := Entry{Time: time.Unix(0, 0), Node: fields[2], Attempts: k, Prompt: strings.Repeat("p", 10*k)}
+		if err := l.Write(context.Background(), e); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return 0
+}
+
+func TestLine(t *testing.T) {
+	in, out := 12, 34
+	e := Entry{
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.FixedZone("", 8*3600)),
+		Node: "hk", API: "messages", Model: "m", RequestID: "req_1", Status: 429, Class: "429", Attempts: 3,
+		Waits: []time.Duration{2 * time.Second, 4 * time.Second}, Latency: 6123456 * time.Microsecond, Input: &in, Output: &out,
+		Exit: 3, Session: SessionID("trip"), Ambiguous: true,
+	}
+	want := `{"time":"2026-01-01T19:04:05.678Z","node":"hk","api":"messages","model":"m","request_id":"req_1","status":429,` +
+		`"class":"429","attempts":3,"waits_ms":[2000,4000],"latency_ms":6123.456,"tokens_in":12,"tokens_out":34,"exit":3,` +
+		`"session":"` + SessionID("trip") + `","ambiguous":true}` + "\n"
+	if got := string(e.line(nil)); got != want {
+		t.Errorf("got  %swant %s", got, want)
+	}
+	want = `{"time":"1970-01-01T00:00:00.000Z","node":"","api":"","model":"","request_id":"","status":0,"class":"","attempts":0,` +
+		`"waits_ms":[],"latency_ms":0,"tokens_in":null,"tokens_out":null,"exit":0,"ambiguous":false}` + "\n"
+	if got := string(Entry{Time: time.Unix(0, 0)}.line(nil)); got != want {
+		t.Errorf("got  %swant %s", got, want)
+	}
+	if id := SessionID("trip"); len(id) != 12 || id == SessionID("trap") || SessionID("") != "" {
+		t.Errorf("session %q", id)
+	}
+}
+
+// TestLineIsOneLine holds that no text makes a second line, breaks the JSON or passes the bound, and that each is
+// redacted before it is cut.
+func TestLineIsOneLine(t *testing.T) {
+	const phone = "13812345678"
+	for _, text := range []string{
+		"a\nb\r\n\u2028\x00\xff<>&\"\\", strings.Repeat("\x01", 1<<20), strings.Repeat("好", 1<<18), strings.Repeat("x", 3<<20),
+		strings.Repeat("x ", mostContent/2-6) + phone, strings.Repeat("好", mostContent/3-3) + phone, phone,
+	} {
+		e := Entry{Prompt: text, Answer: text, RequestID: text, Node: text, Model: text, Class: text}
+		line := e.line(nil)
+		var back lineJSON
+		if bytes.IndexByte(line, '\n') != len(line)-1 || json.Unmarshal(line, &back) != nil || len(line) > 128<<10 {
+			t.Errorf("%.20q: %d bytes: %.200q", text, len(line), line)
+		}
+		if bytes.Contains(line, []byte("1381234")) {
+			t.Errorf("%.20q: the telephone number is there", text)
+		}
+	}
+}
+
+// entries reads every line of every file of a log and fails on one that is not whole.
+func entries(t *testing.T, path string) []lineJSON {
+	t.Helper()
+	var all []lineJSON
+	for _, name := range Files(path) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			var e lineJSON
+			if err := json.Unmarshal([]byte(line), &e); err != nil || !strings.HasSuffix(line, "\n") {
+				t.Fatalf("%s has a line that is not whole: %v: %q", name, err, line)
+			}
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// TestManyProcesses lets 60 processes write one log while it is rotated, and counts what they wrote.
+func TestManyProcesses(t *testing.T) {
+	const writers, lines = 60, 40
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	size := int64(writers * lines * 450 / (Kept - 2)) // rotated some times, and never so often that the oldest is lost
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for k := range writers {
+		c := exec.Command(self)
+		c.Env = append(os.Environ(), fmt.Sprintf("%s=%s\t%d\tw%d\t%d", writerVar, path, size, k, lines), "GORACE=atexit_sleep_ms=0")
+		group.Go(func() {
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	group.Wait()
+	seen := map[string]int{}
+	for _, e := range entries(t, path) {
+		seen[fmt.Sprintf("%s %d", e.Node, e.Attempts)]++
+	}
+	for k := range writers {
+		for i := range lines {
+			if n := seen[fmt.Sprintf("w%d %d", k, i)]; n != 1 {
+				t.Errorf("line %d of writer %d is there %d times", i, k, n)
+			}
+		}
+	}
+	found := Files(path)
+	if len(found) < 4 || len(found) > Kept+1 {
+		t.Errorf("the test wants some rotations and none of the oldest file; files %v", found)
+	}
+	for _, name := range found {
+		if info, err := os.Stat(name); err != nil || info.Size() > size {
+			t.Errorf("%s: %v, more than %d bytes", name, err, size)
+		}
+	}
+}
+
+func TestRotate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l := Log{Path: path, MaxSize: 600}
+	const lines = 60
+	for k := range lines {
+		if err := l.Write(t.Context(), Entry{Attempts: k}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := entries(t, path) // the newest file first
+	perFile := len(all) / (Kept + 1)
+	if perFile < 1 || len(all) >= lines || all[0].Attempts+perFile < lines-perFile {
+		t.Errorf("%d lines left, the first %d", len(all), all[0].Attempts)
+	}
+	if got := len(Files(path)); got != Kept+2 {
+		t.Errorf("%d files, want %d and the lock", got, Kept+1)
+	}
+}
+
+// TestHalfALine ends what a crash left and goes on behind it.
+func TestHalfALine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	if err := os.WriteFile(path, []byte(`{"time":"x`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Log{Path: path}).Write(t.Context(), Entry{Node: "n"}); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := os.ReadFile(path)
+	if lines := strings.Split(string(text), "\n"); len(lines) != 3 || !strings.Contains(lines[1], `"node":"n"`) || lines[2] != "" {
+		t.Errorf("got %q", text)
+	}
+}
