@@ -28,12 +28,13 @@ type callOptions struct {
 	thinking bool
 	extract  bool
 	render   bool
+	keep     bool // the text is wanted for the audit log
 	talk     talkOptions
 	extras   extraOptions
 }
 
 // keepsText reports whether somebody wants the whole text of a stream in the end.
-func (o callOptions) keepsText() bool { return o.expect != "" || o.talk.wanted() }
+func (o callOptions) keepsText() bool { return o.expect != "" || o.keep || o.talk.wanted() }
 
 func newAskCmd(a *app) *cobra.Command {
 	var o callOptions
@@ -115,6 +116,12 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		return a.dryRun(cross)
 	}
 	cross.client.Since = started
+	if cross.audit != nil {
+		o.keep = cross.audit.content
+		var release func()
+		ctx, release = a.Catch(ctx) // a signal kills after the call is in the log
+		defer release()
+	}
 	a.watch(cross, o.verbose)
 	o.render = settings.values.Render()
 	return a.converse(ctx, cross, conversation, o, expect)
@@ -130,14 +137,25 @@ func (a *app) compose(ctx context.Context, s *settings, conversation *talk, o ca
 	if err != nil {
 		return nil, err
 	}
+	filter, err := a.loadFilter(s)
+	if err == nil {
+		err = filter.checkPrompt(prompt, o.system, conversation)
+	}
+	if err != nil {
+		return nil, a.stop(ctx, s, name, conversation, err, o)
+	}
 	cross, err := a.prepare(ctx, s, name, o)
 	if err != nil {
 		return nil, err
 	}
+	cross.filter, cross.audit = filter, a.auditing(s)
 	conversation.join(cross)
 	cross.request.Prompt, cross.request.System, cross.request.Stream = prompt, o.system, o.streams
 	if err := o.extras.apply(&cross.request); err != nil {
 		return nil, err
+	}
+	if err := filter.checkExtras(cross.request); err != nil {
+		return nil, a.stop(ctx, s, name, conversation, err, o)
 	}
 	if conversation == nil {
 		return cross, nil // the call finds out by itself what the API does not have
@@ -186,6 +204,7 @@ func (a *app) converse(ctx context.Context, cross *crossing, conversation *talk,
 	if err := cross.spend(held, cross.request, result); err != nil {
 		a.note("what this used is not counted: %s", err)
 	}
+	a.record(ctx, cross, conversation, result, failed)
 	return failed
 }
 
@@ -209,6 +228,7 @@ func (a *app) ask(ctx context.Context, cross *crossing, o callOptions, expect *r
 		reading = client.AsBody
 	}
 	result, failed := cross.client.Ask(ctx, cross.node, cross.request, reading)
+	failed = cross.filter.hold(cross, result, failed, o.output == "raw")
 	a.report(result, o)
 	if failed == nil {
 		failed = a.judge(result, o, expect)
@@ -263,7 +283,7 @@ func (a *app) show(cross *crossing, result *client.Result, failed error, o callO
 		if len(result.Attempts) == 0 {
 			return nil
 		}
-		return a.printJSON(describe(cross, result, failed))
+		return a.printJSON(a.describe(cross, result, failed))
 	case whole && o.output == "raw":
 		return a.write(result.Body)
 	case whole && o.extract:

@@ -49,6 +49,13 @@ func (a *app) contest(ctx context.Context, s *settings, names []string, o *bench
 	if err != nil {
 		return nil, err
 	}
+	filter, err := a.loadFilter(s)
+	if err == nil {
+		err = filter.checkPrompt(prompt, "", nil)
+	}
+	if err != nil {
+		return nil, err
+	}
 	if names, err = benchNodes(s, names); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,9 @@ func (c *crossing) target(worst int64) bench.Target {
 		if c.spend(held, request, result) != nil {
 			o.Final = true // what is used can no longer be counted
 		}
+		if o.Detail != "" {
+			o.Detail = c.redacted(o.Detail)
+		}
 		return o
 	}
 }

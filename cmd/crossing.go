@@ -29,6 +29,11 @@ type crossing struct {
 	// selector is what the node was asked for by, and sticky whether it wants a conversation's token.
 	selector string
 	sticky   bool
+	// filter and audit are what a prompt and an answer pass, and where the call is written down; nil for none.
+	filter *contentFilter
+	audit  *auditing
+	// redacted makes what a server said fit for a report.
+	redacted func(string) string
 	// dir is the folder of the configuration file.
 	dir string
 	// turns and tab are the limit's and the budget's; nil where the node has none.
@@ -79,7 +84,7 @@ func (a *app) selectNode(s *settings, name string) (config.Node, error) {
 
 // reach builds the crossing to a node.
 func (a *app) reach(ctx context.Context, s *settings, node config.Node, unread bool, most int64) (*crossing, error) {
-	c := &crossing{inProcess: node.IsDemo(), dir: s.file.Dir()}
+	c := &crossing{inProcess: node.IsDemo(), dir: s.file.Dir(), redacted: a.redacted}
 	c.options.MaxBody = most
 	var err error
 	if c.request.Model, err = s.values.Model(node); err != nil {

@@ -55,11 +55,12 @@ func exitCodesHelp() string {
   %-4d the request failed: another status, no answer, a cut answer, time over
   %-4d usage or configuration; nothing was sent
   %-4d gave up: the last attempt failed too, or the server asked for too long a wait
+  %-4d the content filter blocked the prompt, of which nothing was sent, or withholds the answer
   %-4d a check missed: --expect
   130  stopped by Ctrl-C (SIGINT); 143 by SIGTERM
   %-4d standard output was closed by its reader
 
-config check exits 1 when a line of it is ✗.`, exitDone, exitFailed, exitUsage, exitGaveUp, exitMissed, exitPipe)
+config check exits 1 when a line of it is ✗.`, exitDone, exitFailed, exitUsage, exitGaveUp, exitBlocked, exitMissed, exitPipe)
 }
 
 const retriesHelp = `--retry-policy says which rule; i is the number of the attempt that failed.

@@ -129,7 +129,7 @@ type (
 const callSchema = 1
 
 // describe puts a call into its JSON form.
-func describe(p *crossing, result *client.Result, failed error) callJSON {
+func (a *app) describe(p *crossing, result *client.Result, failed error) callJSON {
 	out := callJSON{
 		Schema:     callSchema,
 		Complete:   failed == nil || isWhole(failed),
@@ -158,14 +158,14 @@ func describe(p *crossing, result *client.Result, failed error) callJSON {
 		})
 	}
 	if failed != nil {
-		out.Error = &errorJSON{Message: failed.Error()}
+		out.Error = &errorJSON{Message: a.redacted(a.inWords(failed))}
 		var e *client.Error
 		if errors.As(failed, &e) {
 			out.Error.Class, out.Error.Status, out.Error.GaveUp = string(e.Class), e.Status, e.GaveUp
 		}
 		var apiErr *wire.APIError
 		if errors.As(failed, &apiErr) {
-			out.Error.Type = apiErr.Type
+			out.Error.Type = a.redacted(apiErr.Type)
 		}
 	}
 	return out

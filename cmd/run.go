@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"ferry/pkg/client"
+	"ferry/pkg/config"
 	"ferry/pkg/guard"
 	"ferry/pkg/term"
 
@@ -20,12 +21,13 @@ import (
 
 // The exit codes. A signal kills instead, and a closed pipe ends with exitPipe.
 const (
-	exitDone   = 0
-	exitFailed = 1   // the request failed
-	exitUsage  = 2   // usage or configuration; nothing was sent
-	exitGaveUp = 3   // gave up after the last attempt
-	exitMissed = 5   // a check missed
-	exitPipe   = 141 // standard output was closed, as SIGPIPE would say
+	exitDone    = 0
+	exitFailed  = 1   // the request failed
+	exitUsage   = 2   // usage or configuration; nothing was sent
+	exitGaveUp  = 3   // gave up after the last attempt
+	exitBlocked = 4   // the content filter blocked it
+	exitMissed  = 5   // a check missed
+	exitPipe    = 141 // standard output was closed, as SIGPIPE would say
 )
 
 // app is one run of the program: its surroundings and what all commands share.
@@ -34,7 +36,9 @@ type app struct {
 	out, err term.Stream
 	// masker hides every secret that this run has read.
 	masker *guard.Masker
-	quiet  bool
+	// redactor takes keys and personal data out of what is logged or shown beside an answer.
+	redactor *guard.Redactor
+	quiet    bool
 	// telling keeps the lines of standard error apart.
 	telling sync.Mutex
 }
@@ -58,7 +62,7 @@ func newApp(env Env) *app {
 		Env:    env,
 		out:    term.Stream{Writer: env.Stdout, Facts: term.Look(env.Stdout, wishes)},
 		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, wishes)},
-		masker: &guard.Masker{},
+		masker: &guard.Masker{}, redactor: &guard.Redactor{},
 	}
 	return a
 }
@@ -110,36 +114,47 @@ func (e *missedError) Error() string { return e.text }
 
 // exit is the one place where an error becomes a message and an exit code.
 func (a *app) exit(err error) int {
+	code, told := exitCode(err)
+	if !told {
+		a.complain(err)
+	}
+	return code
+}
+
+// exitCode is the exit code of an error; told says that there is nothing to say about it.
+func exitCode(err error) (code int, told bool) {
 	var quiet silent
 	var output *outputError
 	switch {
 	case err == nil:
-		return exitDone
+		return exitDone, true
 	case errors.As(err, &quiet):
-		return int(quiet)
+		return int(quiet), true
 	case errors.As(err, &output) && errors.Is(err, syscall.EPIPE):
-		return exitPipe // whoever read has had enough: no message
+		return exitPipe, true // whoever read has had enough: no message
 	}
-	a.complain(err)
 	var failed *client.Error
 	var missed *missedError
+	var blocked *guard.BlockedError
 	switch {
+	case errors.As(err, &blocked):
+		return exitBlocked, false
 	case errors.As(err, &failed) && failed.GaveUp:
-		return exitGaveUp
+		return exitGaveUp, false
 	case errors.As(err, &failed) && (failed.Class == client.Usage || failed.Class == client.PlainHTTP):
-		return exitUsage
+		return exitUsage, false
 	case errors.As(err, &missed):
-		return exitMissed
+		return exitMissed, false
 	case errors.As(err, &failed), errors.As(err, &output):
-		return exitFailed
+		return exitFailed, false
 	}
-	return exitUsage
+	return exitUsage, false
 }
 
 // complain says what failed, and below it what to do.
 func (a *app) complain(err error) {
 	styles := term.NewStyles(a.err.Facts)
-	text := styles.Bad.Render("Error:") + " " + a.safe(err.Error())
+	text := styles.Bad.Render("Error:") + " " + a.safe(a.inWords(err))
 	if hint := hintOf(err); hint != "" {
 		text += "\n" + hintText(styles, 0, a.safe(hint))
 	}
@@ -155,8 +170,24 @@ func hintOf(err error) string {
 	return ""
 }
 
-// safe makes a text fit to be shown: secrets masked, nothing that a terminal would obey.
-func (a *app) safe(text string) string { return guard.Visible(a.masker.String(text)) }
+// redacted takes out of a text what is not to be logged or shown beside an answer: the secrets that are known, and all
+// that looks like a key or personal data.
+func (a *app) redacted(text string) string { return a.redactor.String(a.masker.String(text)) }
+
+// safe makes a text fit to be shown on standard error: redacted, nothing that a terminal would obey.
+func (a *app) safe(text string) string { return guard.Visible(a.redacted(text)) }
+
+// inWords is an error's text. A key of the file, such as nodes.hk.headers.x-api-key, is redacted apart from what is said
+// about it: together they would read as the name of a secret and its value.
+func (a *app) inWords(err error) string {
+	fault, ok := err.(*config.Error)
+	if !ok {
+		return err.Error()
+	}
+	apart := *fault
+	apart.Key, apart.Msg = a.redacted(fault.Key), a.redacted(fault.Msg)
+	return apart.Error()
+}
 
 // hintIndent is how far a hint's further lines stand in.
 const hintIndent = len("hint: ")

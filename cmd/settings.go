@@ -5,6 +5,7 @@ import (
 
 	"ferry/pkg/config"
 	"ferry/pkg/demo"
+	"ferry/pkg/guard"
 	"ferry/pkg/retry"
 	"ferry/pkg/wire"
 
@@ -145,6 +146,11 @@ func (a *app) settings(o crossingOptions) (*settings, error) {
 	values, err := config.Resolve(file, a.Lookup, o.flags)
 	if err != nil {
 		return nil, err
+	}
+	if patterns := values.Redact(); len(patterns) > 0 {
+		if a.redactor, err = guard.NewRedactor(patterns); err != nil {
+			return nil, err
+		}
 	}
 	shared := &restraints{buckets: map[string]*turnstile{}}
 	return &settings{file: file, values: values, api: o.api, noStore: o.noStore, shared: shared}, nil

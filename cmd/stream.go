@@ -38,19 +38,23 @@ func (a *app) stream(ctx context.Context, cross *crossing, o callOptions, expect
 ) {
 	ctx, release := a.Catch(ctx) // what came is shown before a signal kills
 	defer release()
-	sink := a.newSink(o.output, o.thinking, o.keepsText())
+	sink := cross.filter.filtered(a.newSink(o.output, o.thinking, o.keepsText()), o.output, o.thinking)
 	result, failed := cross.client.Stream(ctx, cross.node, cross.request, sink)
 	var signal signalled
-	if err := sink.finish(failed == nil, errors.As(failed, &signal)); err != nil && failed == nil {
+	failed = cross.filter.hold(cross, result, failed, false)
+	stopped := errors.As(failed, &signal)
+	if err := sink.finish(failed == nil, stopped); err != nil && (failed == nil || isBlocked(err)) {
 		failed = err
 	}
-	result.Answer.Text = sink.text()
+	if result.Answer.Text = sink.text(); isBlocked(failed) && !stopped {
+		failed = withheld(cross, result, failed)
+	}
 	a.report(result, o)
 	if failed == nil {
 		failed = a.judge(result, o, expect)
 	}
 	if o.output == "json" && len(result.Attempts) > 0 {
-		end := describe(cross, result, failed)
+		end := a.describe(cross, result, failed)
 		end.Type = "end"
 		if err := a.printJSON(end); err != nil {
 			return result, err

@@ -42,6 +42,8 @@ const (
 	Limited Class = "limited"
 	// Output is an answer that its taker could not take.
 	Output Class = "output"
+	// Blocked is an answer that the content filter withholds.
+	Blocked Class = "blocked"
 	// Stopped is a whole answer that ended at a limit or in a refusal where the caller accepts neither.
 	Stopped Class = "stopped"
 )

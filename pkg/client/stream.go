@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"ferry/pkg/guard"
 	"ferry/pkg/retry"
 	"ferry/pkg/wire"
 )
@@ -129,7 +130,7 @@ func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) 
 		a.outcome.Kind = retry.Answered
 		return
 	case errors.As(err, &broken):
-		a.Class, a.Err, a.outcome.Kind = Output, broken.error, retry.Final
+		a.refused(broken.error)
 		return
 	case errors.As(err, &apiErr):
 		a.reject(apiErr, resp)
@@ -156,6 +157,16 @@ func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) 
 	}
 }
 
+// refused records that the sink did not take what came. It is not asked for again: it was paid for, and would be no
+// other.
+func (a *Attempt) refused(err error) {
+	a.Class, a.Err, a.outcome.Kind = Output, err, retry.Final
+	var blocked *guard.BlockedError
+	if errors.As(err, &blocked) {
+		a.Class = Blocked
+	}
+}
+
 // notAStream reads a reply that is none of the stream asked for: an error, a page, or the whole answer at once, which
 // some gateways send all the same.
 func (c *Client) notAStream(
@@ -173,7 +184,7 @@ func (c *Client) notAStream(
 		err = sink.Flush()
 	}
 	if err != nil {
-		a.Class, a.Err, a.outcome.Kind = Output, err, retry.Final
+		a.refused(err)
 	}
 	answer.Text = ""
 	return answer, nil

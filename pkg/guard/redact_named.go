@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -103,10 +104,18 @@ func (p *pass) value(i int, header bool) span {
 	default:
 		cut = span{i, p.until(i, wordEnds)}
 	}
-	if p.text[cut.from:cut.to] == "null" {
+	if isNoValue(p.text[cut.from:cut.to]) {
 		return span{}
 	}
 	return cut
+}
+
+// isNoValue holds for what stands where a value would: nothing, a mask, or the mark in an example of what to type.
+func isNoValue(s string) bool {
+	if scheme, rest, ok := strings.Cut(s, " "); ok && rest == masked {
+		return slices.ContainsFunc(schemes[:], func(known string) bool { return strings.EqualFold(scheme, known) })
+	}
+	return s == "null" || s == masked || s == "…"
 }
 
 // schemes are those of the Authorization header whose credentials follow them on the line.

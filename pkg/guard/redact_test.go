@@ -155,6 +155,7 @@ func TestRedactEveryKey(t *testing.T) {
 func TestRedactLeaves(t *testing.T) {
 	var r Redactor
 	for _, text := range []string{
+		"x-api-key: ***", "< x-api-key: ***", "Authorization: Bearer ***", `{"x-api-key":"***"}`, "export ANTHROPIC_API_KEY=…\nor not",
 		"", "hello", "你好，世界", "api_key", "the api_key is missing", "no API key: set it", "invalid x-api-key", "x-api-key header is required",
 		"Bearer authentication", "the bearer of bad news", "Bearer responsibilities", "authorization is required",
 		"task-force-2024-report", "ask-me-anything-1234567", "risk-assessment-2024-01", "sk-learn", "sk-", "disk-usage-0123456789",
