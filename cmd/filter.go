@@ -29,13 +29,7 @@ func (a *app) loadFilter(s *settings) (*contentFilter, error) {
 		return nil, nil
 	}
 	if path := s.values.FilterFile(); path != "" {
-		list, err := guard.LoadFilter(path, func() (io.ReadCloser, error) {
-			file, err := os.Open(path)
-			if err != nil {
-				return nil, errors.New(bare(err)) // the message names the file already
-			}
-			return file, nil
-		})
+		list, err := guard.LoadFilter(path, func() (io.ReadCloser, error) { return os.Open(path) })
 		if err != nil {
 			return nil, err
 		}

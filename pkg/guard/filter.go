@@ -2,8 +2,10 @@ package guard
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"unicode/utf8"
 )
@@ -73,7 +75,7 @@ func (e *BlockedError) Error() string {
 // Hint tells what to do about it.
 func (e *BlockedError) Hint() string {
 	if e.Where == "answer" {
-		return "the answer is withheld from that point on"
+		return "the answer is withheld; a stream shows what came before the word"
 	}
 	return "nothing was sent; look at that line of the list, then change the prompt or the list"
 }
@@ -84,12 +86,12 @@ func (e *BlockedError) Hint() string {
 func LoadFilter(list string, open func() (io.ReadCloser, error)) (*Filter, error) {
 	source, err := open()
 	if err != nil {
-		return nil, &FilterError{List: list, Reason: "cannot be opened: " + err.Error(), Err: err}
+		return nil, &FilterError{List: list, Reason: "cannot be opened: " + withoutPath(err), Err: err}
 	}
 	text, err := io.ReadAll(io.LimitReader(source, listLimit+1))
 	_ = source.Close() // it was only read
 	if err != nil {
-		return nil, &FilterError{List: list, Reason: "cannot be read: " + err.Error(), Err: err}
+		return nil, &FilterError{List: list, Reason: "cannot be read: " + withoutPath(err), Err: err}
 	}
 	if len(text) > listLimit {
 		return nil, &FilterError{List: list, Reason: fmt.Sprintf("is longer than %d MiB", listLimit>>20)}
@@ -104,6 +106,15 @@ func LoadFilter(list string, open func() (io.ReadCloser, error)) (*Filter, error
 		}
 	}
 	return b.filter(list)
+}
+
+// withoutPath is an error of a file without the path, which the list's name says already.
+func withoutPath(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
 }
 
 // NewFilter takes the words of a list that is no file, such as one in the configuration. Nothing in it is a comment.
