@@ -86,11 +86,11 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	o.prompt.args = args
 	o.crossing.flags = changedSettings(c.Flags())
 	a.quiet = o.quiet
-	expect, err := compileExpect(o.expect)
+	settings, err := a.settings(o.crossing)
 	if err != nil {
 		return err
 	}
-	settings, err := a.settings(o.crossing)
+	expect, err := compileExpect(o.expect)
 	if err != nil {
 		return err
 	}

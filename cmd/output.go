@@ -147,9 +147,9 @@ func (a *app) describe(p *crossing, result *client.Result, failed error) callJSO
 		out.Model = result.Answer.Model
 	}
 	for _, at := range result.Attempts {
-		out.RequestID = at.RequestID
+		out.RequestID = a.redacted(at.RequestID)
 		out.Attempts = append(out.Attempts, attemptJSON{
-			Attempt: at.Number, Status: at.Status, Class: string(at.Class), RequestID: at.RequestID,
+			Attempt: at.Number, Status: at.Status, Class: string(at.Class), RequestID: a.redacted(at.RequestID),
 			LatencyMS: millis(at.Latency), WaitMS: millis(at.Wait), LimitedMS: millis(at.Limited), Ambiguous: at.Ambiguous,
 			Phases: phasesJSON{
 				millis(at.Phases.DNS), millis(at.Phases.Connect), millis(at.Phases.TLS),

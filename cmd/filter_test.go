@@ -1,0 +1,195 @@
+package cmd_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// withConfig is an environment with a configuration file, and files beside it.
+func withConfig(t *testing.T, config string, beside map[string]string) map[string]string {
+	t.Helper()
+	home := t.TempDir()
+	dir := filepath.Join(home, ".config", "ferry")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"config.yaml": config}
+	for name, text := range beside {
+		files[name] = text
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return map[string]string{"HOME": home}
+}
+
+// TestFilterChunks holds the filter's answer to being the same however a stream is cut, in every form, for words that
+// overlap, that begin alike and that come from two lists.
+func TestFilterChunks(t *testing.T) {
+	env := withConfig(t, "filter: {file: words.txt, words: [banana split, 分割], on: [answer]}\n",
+		map[string]string{"words.txt": "banana bread\nananas\n香蕉面包\n"})
+	tests := []struct{ prompt, before string }{ // before is the end of what is shown; "" for all
+		{"I like banana bread", "I like "}, {"I like banana split", "I like "}, {"I like bananas", "I like b"},
+		{"我要香蕉面包", "我要"}, {"我要香蕉，分割", "我要香蕉，"}, {"ＢＡＮＡＮＡ  ＢＲＥＡＤ and then ananas", "“"},
+		{"banana bre", ""}, {"香蕉面", ""}, {"banana banana split", "banana "},
+	}
+	for _, test := range tests {
+		for _, chunk := range []int{1, 2, 3, 5, 8, 13, 10000} {
+			node := fmt.Sprintf("demo:?chunk=%d", chunk)
+			where := fmt.Sprintf("%q cut by %d", test.prompt, chunk)
+			wantCode := 4
+			if test.before == "" {
+				wantCode = 0
+			}
+			code, text, _ := run(t, env, "stream", "-n", node, test.prompt)
+			if code != wantCode || wantCode == 4 && !strings.HasSuffix(text, test.before) || wantCode == 0 && !strings.Contains(text, test.prompt) {
+				t.Errorf("%s: exit code %d, %q", where, code, text)
+			}
+			code, lines, _ := run(t, env, "stream", "-o", "json", "-n", node, test.prompt)
+			if joined := jsonWords(t, lines); code != wantCode || joined != strings.TrimSuffix(text, "\n") {
+				t.Errorf("%s as JSON: exit code %d, %q, want %q", where, code, joined, text)
+			}
+			// The bytes of an event that is not shown are left out whole, so that there may be less than of the text.
+			code, raw, _ := run(t, env, "stream", "-o", "raw", "-n", node, test.prompt)
+			if shown := rawWords(t, raw); code != wantCode || !strings.HasPrefix(text, shown) || wantCode == 0 && shown != strings.TrimSuffix(text, "\n") {
+				t.Errorf("%s raw: exit code %d, %q, want of %q", where, code, shown, text)
+			}
+		}
+		if code, stdout, _ := run(t, env, "ask", "-n", "demo", test.prompt); (code == 4) != (test.before != "") || code == 4 && stdout != "" {
+			t.Errorf("ask %q: exit code %d, %q", test.prompt, code, stdout)
+		}
+	}
+}
+
+// jsonWords joins the text of a stream's JSON lines. The last line is the call's, with no text.
+func jsonWords(t *testing.T, lines string) string {
+	t.Helper()
+	var b strings.Builder
+	for line := range strings.Lines(lines) {
+		var piece struct{ Type, Text string }
+		if err := json.Unmarshal([]byte(line), &piece); err != nil {
+			t.Fatal(err)
+		}
+		if piece.Type == "end" && piece.Text != "" {
+			t.Errorf("the last line has a text: %s", line)
+		}
+		b.WriteString(piece.Text)
+	}
+	return b.String()
+}
+
+// rawWords joins the text of an event stream in messages.
+func rawWords(t *testing.T, raw string) string {
+	t.Helper()
+	var b strings.Builder
+	for line := range strings.Lines(raw) {
+		data, ok := strings.CutPrefix(line, "data: ")
+		var event struct{ Delta struct{ Text string } }
+		if ok && json.Unmarshal([]byte(data), &event) != nil {
+			t.Errorf("half an event: %q", line)
+		}
+		b.WriteString(event.Delta.Text)
+	}
+	return b.String()
+}
+
+// TestFilterReasoning filters the reasoning where it is shown and leaves it where it is not.
+func TestFilterReasoning(t *testing.T) {
+	for form, want := range map[string]int{"text": 0, "json": 4, "raw": 4} {
+		url := thinkingServer(t, "ba", "nana", "fine")
+		env := withConfig(t, "filter: {words: [banana], on: [answer]}\n", nil)
+		env["FERRY_KEY"] = "k"
+		code, stdout, stderr := run(t, env, "stream", "-o", form, "-n", url, "hello")
+		if code != want || strings.Contains(stdout, "nana") {
+			t.Errorf("%s: exit code %d, %q, %s", form, code, stdout, stderr)
+		}
+		code, _, stderr = run(t, env, "stream", "--thinking", "-n", url, "hello")
+		if code != 4 || strings.Contains(stderr, "nana") {
+			t.Errorf("--thinking: exit code %d, %s", code, stderr)
+		}
+	}
+}
+
+// thinkingServer streams reasoning in two pieces and then a text.
+func thinkingServer(t *testing.T, one, two, text string) string {
+	t.Helper()
+	delta := func(kind, key, words string) string {
+		return fmt.Sprintf(`event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"%s","%s":"%s"}}
+
+`, kind, key, words)
+	}
+	stream := "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\"}}\n\n" +
+		delta("thinking_delta", "thinking", one) + delta("thinking_delta", "thinking", two) + delta("text_delta", "text", text) +
+		"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, stream)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// TestFilterCost holds what a list adds to an ask: 10,000 words under 20 ms, 100,000 under 100 ms.
+func TestFilterCost(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("a measurement")
+	}
+	prompt := strings.Repeat("天空为什么是蓝色的? why is the sky blue? ", 50)
+	bare := fastest(t, withConfig(t, "", nil), prompt)
+	for _, test := range []struct {
+		words int
+		most  time.Duration
+	}{{10_000, 20 * time.Millisecond}, {100_000, 100 * time.Millisecond}} {
+		env := withConfig(t, "filter: {file: words.txt, on: [prompt, answer]}\n", map[string]string{"words.txt": blockedWords(test.words)})
+		added := fastest(t, env, prompt) - bare
+		t.Logf("%d words add %s to an ask of %s", test.words, added, bare)
+		if added > test.most {
+			t.Errorf("%d words add %s, more than %s", test.words, added, test.most)
+		}
+	}
+}
+
+// blockedWords is a list of so many words of the usual lengths, Chinese and Latin by turns, in no order.
+func blockedWords(n int) string {
+	chance := rand.New(rand.NewPCG(1, 2))
+	var list strings.Builder
+	for k := range n {
+		if k%2 == 0 {
+			for range 2 + chance.IntN(5) {
+				list.WriteRune(rune(0x4e00 + chance.IntN(3500)))
+			}
+		} else {
+			for range 5 + chance.IntN(10) {
+				list.WriteByte(byte('a' + chance.IntN(26)))
+			}
+		}
+		list.WriteByte('\n')
+	}
+	return list.String()
+}
+
+// fastest is the best time of an ask in several.
+func fastest(t *testing.T, env map[string]string, prompt string) time.Duration {
+	t.Helper()
+	best := time.Hour
+	for range 15 {
+		started := time.Now()
+		if code, _, stderr := run(t, env, "ask", "-n", "demo", prompt); code != 0 {
+			t.Fatal(stderr)
+		}
+		best = min(best, time.Since(started))
+	}
+	return best
+}
