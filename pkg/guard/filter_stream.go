@@ -16,6 +16,9 @@ type scanner struct {
 	done  bool
 
 	folded []rune
+
+	all  links          // nil while the text is short
+	made map[int32]link // meanwhile
 }
 
 func newScanner(t *trie) *scanner {
@@ -23,12 +26,21 @@ func newScanner(t *trie) *scanner {
 	for size < len(t.levels)+1 {
 		size *= 2
 	}
-	return &scanner{trie: t, starts: make([]int, size), folded: make([]rune, 0, 18)}
+	s := &scanner{trie: t, starts: make([]int, size), folded: make([]rune, 0, 18)}
+	if len(t.symbol) <= fewNodes {
+		s.all = t.links()
+	} else {
+		s.made = map[int32]link{}
+	}
+	return s
 }
 
 // feed scans more text and returns how many bytes it took: all, or up to a character that has not come whole, unless
 // this is the last of the text.
 func (s *scanner) feed(p []byte, last bool) int {
+	if s.all == nil && s.at+len(p) > longText {
+		s.all, s.made = s.trie.links(), nil
+	}
 	i := 0
 	for i < len(p) && !s.done {
 		r, size := rune(p[i]), 1
@@ -77,8 +89,8 @@ func (s *scanner) symbol(symbol rune, size int) {
 	s.spaced = symbol == ' '
 	s.starts[s.count&(len(s.starts)-1)] = s.at
 	s.count++
-	s.node = s.trie.step(s.node, symbol)
-	if word := s.trie.found[s.node]; word != 0 {
+	s.node = s.step(s.node, symbol)
+	if word := s.link(s.node).found; word != 0 {
 		s.maybe = word
 		s.found = Match{Line: int(s.trie.line[word]), Start: s.start(word), End: s.at + size}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -14,10 +15,12 @@ type trie struct {
 	roots  [][]int32 // the root's children, by symbol: a page of 256 for every page that has one
 	symbol []rune    // of each node, on the edge from its parent
 	child  []int32   // of each node, its first child; the next node's first child ends them
-	fail   []int32   // the node of the longest proper suffix of this node's symbols
-	found  []int32   // the node of the longest word that ends here, 0 without one
-	line   []int32   // where a word ends, the first line that has it
-	levels []int32   // the first node of each depth
+	parent []int32
+	line   []int32 // where a word ends, the first line that has it
+	levels []int32 // the first node of each depth
+
+	linking sync.Once
+	all     links
 }
 
 // depth is how many symbols lead to a node.
@@ -51,17 +54,6 @@ func (t *trie) next(node int32, symbol rune) int32 {
 		}
 	}
 	return 0
-}
-
-// step is the automaton's move.
-func (t *trie) step(node int32, symbol rune) int32 {
-	for node != 0 {
-		if n := t.next(node, symbol); n != 0 {
-			return n
-		}
-		node = t.fail[node]
-	}
-	return t.root(symbol)
 }
 
 // trieBuilder collects folded words. They are sorted once; the trie is then read off level by level.
@@ -138,7 +130,9 @@ func (b *trieBuilder) sort() {
 func (b *trieBuilder) build() *trie {
 	b.sort()
 	most := len(b.symbols) + 1
-	t := &trie{symbol: make([]rune, 1, most), child: make([]int32, 0, most+1), line: make([]int32, 1, most)}
+	t := &trie{
+		symbol: make([]rune, 1, most), child: make([]int32, 0, most+1), line: make([]int32, 1, most), parent: make([]int32, 1, most),
+	}
 	type words struct{ low, high int32 }
 	level, next := []words{{0, int32(len(b.words))}}, []words(nil)
 	for depth := int32(0); len(level) > 0; depth++ {
@@ -158,19 +152,19 @@ func (b *trieBuilder) build() *trie {
 				for w.low < w.high && b.symbols[b.words[w.low].from+depth] == symbol {
 					w.low++
 				}
-				t.symbol, t.line = append(t.symbol, symbol), append(t.line, 0)
+				t.symbol, t.line, t.parent = append(t.symbol, symbol), append(t.line, 0), append(t.parent, first+int32(i))
 				next = append(next, words{low, w.low})
 			}
 		}
 		level, next = next, level
 	}
 	t.child = append(t.child, int32(len(t.symbol)))
-	t.link()
+	t.index()
 	return t
 }
 
-// link sets what depends on shorter nodes, which come first.
-func (t *trie) link() {
+// index makes the root's children found by their symbols.
+func (t *trie) index() {
 	for node := t.child[0]; node < t.child[1]; node++ {
 		page := int(t.symbol[node] >> 8)
 		if page >= len(t.roots) {
@@ -180,17 +174,5 @@ func (t *trie) link() {
 			t.roots[page] = make([]int32, 256)
 		}
 		t.roots[page][t.symbol[node]&0xff] = node
-	}
-	t.fail, t.found = make([]int32, len(t.symbol)), make([]int32, len(t.symbol))
-	for node := range int32(len(t.symbol)) {
-		for c := t.child[node]; c < t.child[node+1]; c++ {
-			if node != 0 {
-				t.fail[c] = t.step(t.fail[node], t.symbol[c])
-			}
-		}
-		t.found[node] = t.found[t.fail[node]]
-		if t.line[node] != 0 {
-			t.found[node] = node
-		}
 	}
 }
