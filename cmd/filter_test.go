@@ -4,14 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // withConfig is an environment with a configuration file, and files beside it.
@@ -139,57 +137,4 @@ data: {"type":"content_block_delta","index":0,"delta":{"type":"%s","%s":"%s"}}
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
-}
-
-// TestFilterCost holds what a list adds to an ask: 10,000 words under 20 ms, 100,000 under 100 ms.
-func TestFilterCost(t *testing.T) {
-	if testing.Short() || raceEnabled {
-		t.Skip("a measurement")
-	}
-	prompt := strings.Repeat("天空为什么是蓝色的? why is the sky blue? ", 50)
-	bare := fastest(t, withConfig(t, "", nil), prompt)
-	for _, test := range []struct {
-		words int
-		most  time.Duration
-	}{{10_000, 20 * time.Millisecond}, {100_000, 100 * time.Millisecond}} {
-		env := withConfig(t, "filter: {file: words.txt, on: [prompt, answer]}\n", map[string]string{"words.txt": blockedWords(test.words)})
-		added := fastest(t, env, prompt) - bare
-		t.Logf("%d words add %s to an ask of %s", test.words, added, bare)
-		if added > test.most {
-			t.Errorf("%d words add %s, more than %s", test.words, added, test.most)
-		}
-	}
-}
-
-// blockedWords is a list of so many words of the usual lengths, Chinese and Latin by turns, in no order.
-func blockedWords(n int) string {
-	chance := rand.New(rand.NewPCG(1, 2))
-	var list strings.Builder
-	for k := range n {
-		if k%2 == 0 {
-			for range 2 + chance.IntN(5) {
-				list.WriteRune(rune(0x4e00 + chance.IntN(3500)))
-			}
-		} else {
-			for range 5 + chance.IntN(10) {
-				list.WriteByte(byte('a' + chance.IntN(26)))
-			}
-		}
-		list.WriteByte('\n')
-	}
-	return list.String()
-}
-
-// fastest is the best time of an ask in several.
-func fastest(t *testing.T, env map[string]string, prompt string) time.Duration {
-	t.Helper()
-	best := time.Hour
-	for range 15 {
-		started := time.Now()
-		if code, _, stderr := run(t, env, "ask", "-n", "demo", prompt); code != 0 {
-			t.Fatal(stderr)
-		}
-		best = min(best, time.Since(started))
-	}
-	return best
 }
