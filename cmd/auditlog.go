@@ -16,10 +16,10 @@ type auditing struct {
 	content bool // prompts and answers too
 }
 
-// auditing gives the log that the file asks for. Nothing is opened yet.
+// auditing gives the log that the file asks for, none for a call that is to leave no trace. Nothing is opened yet.
 func (a *app) auditing(s *settings) *auditing {
 	path := s.values.AuditFile()
-	if path == "" {
+	if path == "" || s.noStore {
 		return nil
 	}
 	return &auditing{

@@ -48,6 +48,8 @@ func TestCanary(t *testing.T) {
 		{"config", "set", "nodes.gate.headers.X-Gate", "env:GATE"},
 		{"config", "set", "nodes.gate.proxy", "none"},
 		{"config", "set", "budget", "900000000000 tokens/day"},
+		{"config", "set", "audit.file", "audit.jsonl"},
+		{"config", "set", "audit.content", "redacted"},
 	}
 	for _, args := range setUp {
 		if code, _, stderr := run(t, env, args...); code != 0 {

@@ -3,7 +3,9 @@
 package cmd_test
 
 import (
+	"math"
 	"math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +19,9 @@ func TestFilterCost(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		t.Skip("a measurement")
 	}
+	// A bench in this process has set the collector to its own wants.
+	limit, percent := debug.SetMemoryLimit(math.MaxInt64), debug.SetGCPercent(100)
+	defer func() { debug.SetMemoryLimit(limit); debug.SetGCPercent(percent) }()
 	prompt := strings.Repeat("天空为什么是蓝色的? why is the sky blue? ", 50)
 	bare := cheapest(t, withConfig(t, "", nil), prompt, 0)
 	for _, test := range []struct {

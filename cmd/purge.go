@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"ferry/pkg/config"
+	"ferry/pkg/audit"
 	"ferry/pkg/limit"
 	"ferry/pkg/state"
 	"ferry/pkg/term"
@@ -105,7 +105,11 @@ func (a *app) keeps(o purgeOptions) ([]kept, error) {
 		}
 		return all, nil
 	}
-	switch logs := a.purgeAudit(s); {
+	var logs []string
+	if path := s.values.AuditFile(); path != "" {
+		logs = audit.Files(path)
+	}
+	switch {
 	case len(logs) > 0 && o.audit:
 		remove := func(context.Context) error { return removeFiles(logs) }
 		all = append(all, kept{"audit log", logs[0], len(logs), remove})
@@ -151,22 +155,6 @@ func (a *app) keptLimits() (kept, error) {
 		}
 		return errors.Join(removeFiles(data), removeLocks(ctx, locks))
 	}}, nil
-}
-
-// purgeAudit gives the paths of the audit log and of what was rotated out of it, none where there is no log.
-func (a *app) purgeAudit(s *settings) []string {
-	path, ok := config.Get(s.values, s.file, "audit.file")
-	if !ok || path == "" || path == "none" {
-		return nil
-	}
-	if rest, tilde := strings.CutPrefix(path, "~/"); tilde {
-		path = filepath.Join(a.get("HOME"), rest)
-	} else if !filepath.IsAbs(path) {
-		path = filepath.Join(s.file.Dir(), path)
-	}
-	found, _ := filepath.Glob(globbed(path))
-	rotated, _ := filepath.Glob(globbed(path) + ".*")
-	return append(found, rotated...)
 }
 
 // globbed is a path in which nothing stands for something else.
