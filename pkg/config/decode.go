@@ -132,6 +132,9 @@ func (d *decoder) plainField(n *Node, key, name, short, prefix string, k, v *yam
 			}
 			continue
 		}
+		if f.kind == kindCommas {
+			return d.list(n, key, f, v)
+		}
 		text, err := scalar(v, f.kind)
 		if name == "limit" && v.Kind == yaml.MappingNode {
 			if text, err = limitMap(v, key+".limit"); err != nil {
@@ -151,6 +154,28 @@ func (d *decoder) plainField(n *Node, key, name, short, prefix string, k, v *yam
 		names = append(names, nodeMaps...)
 	}
 	return at(k, join(key, prefix+short), bad(meant("unknown key", short, names), ""))
+}
+
+// list reads one text or a list of them. A fault is placed at its own item.
+func (d *decoder) list(n *Node, key string, f nodeField, v *yaml.Node) *Error {
+	items := []*yaml.Node{v}
+	if v.Kind == yaml.SequenceNode {
+		items = v.Content
+	}
+	if len(items) == 0 {
+		return at(v, key+"."+f.name, bad("has no value", "leave the key out where there is none"))
+	}
+	for _, item := range items {
+		text, err := scalar(item, kindText)
+		if err == nil {
+			err = f.set(n, text)
+		}
+		if err != nil {
+			return at(item, key+"."+f.name, err)
+		}
+	}
+	n.origins[f.name] = d.file.origin(v.Line)
+	return nil
 }
 
 func (d *decoder) alias(n *Node, key, name string, v *yaml.Node) *Error {

@@ -169,8 +169,11 @@ func sameBut(before, after *yaml.Node, k keyPath, value *string) bool {
 			path = foldHeader(was, is, path)
 		}
 	}
-	if k.kind == kindList {
-		foldList(is, path)
+	switch k.kind {
+	case kindList:
+		foldList(is, path, listText)
+	case kindCommas:
+		foldList(is, path, joinCommas)
 	}
 	for p := range was {
 		if p == path || strings.HasPrefix(p, path+"\x00") {
@@ -178,12 +181,20 @@ func sameBut(before, after *yaml.Node, k keyPath, value *string) bool {
 		}
 	}
 	if value != nil {
-		if got, ok := is[path]; !ok || got != *value {
+		if got, ok := is[path]; !ok || got != k.canonical(*value) {
 			return false
 		}
 		delete(is, path)
 	}
 	return maps.Equal(was, is)
+}
+
+// canonical is a value as the file is to say it.
+func (k keyPath) canonical(value string) string {
+	if k.kind != kindCommas {
+		return value
+	}
+	return joinCommas(splitCommas(value))
 }
 
 // isHeader: the case of a header's name does not count.

@@ -3,6 +3,8 @@ package config
 import (
 	"strconv"
 	"strings"
+
+	"ferry/pkg/guard"
 )
 
 func setAPI(n *Node, s string) *Error {
@@ -93,6 +95,18 @@ func showMaxTokens(n Node) string {
 	return itoa(n.MaxTokens)
 }
 
+// addPins takes one pin, or several with commas between them.
+func addPins(n *Node, s string) *Error {
+	for _, text := range splitCommas(s) {
+		pin, err := guard.ParsePin(text)
+		if err != nil {
+			return bad(err.Error(), "ferry config pin NODE shows the pins of a node's chain, ready to paste")
+		}
+		n.Pins = append(n.Pins, pin)
+	}
+	return nil
+}
+
 // checkHeaderName wants a token (RFC 9110 section 5.6.2) and refuses the headers that are not the user's to set.
 func checkHeaderName(name string) *Error {
 	if !isToken(name) {
@@ -159,6 +173,8 @@ func (n *Node) checkWhole() (string, *Error) {
 		return "key", bad("auth is none, so this key would never be sent", "remove one of the two")
 	case (n.TLS.Cert == "") != (n.TLS.Key == ""):
 		return "tls", bad("wants cert and key together", "")
+	case len(n.Pins) > 0 && !strings.HasPrefix(n.URL, "https://"):
+		return "pins", bad("this node is not reached over TLS, so nothing would be held to these pins", "make its url https://, or remove the pins")
 	}
 	whole := *n
 	whole.fill()

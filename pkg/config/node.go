@@ -2,6 +2,8 @@ package config
 
 import (
 	"strings"
+
+	"ferry/pkg/guard"
 )
 
 // API is the dialect that a node speaks.
@@ -71,17 +73,19 @@ type TLS struct{ Min, CA, Cert, Key string }
 // Node is a way to a model. Those of a File are as written; Select gives one that is ready for use, its defaults filled
 // in and its paths made whole.
 type Node struct {
-	Name      string
-	Label     string
-	URL       string // https://…, http://… or demo:?…
-	API       API
-	Key       Ref // zero: no key is known
-	Model     string
-	Auth      Auth
-	Headers   []Header
-	Proxy     string // a URL, none, or "": not said
-	Version   string
-	TLS       TLS
+	Name    string
+	Label   string
+	URL     string // https://…, http://… or demo:?…
+	API     API
+	Key     Ref // zero: no key is known
+	Model   string
+	Auth    Auth
+	Headers []Header
+	Proxy   string // a URL, none, or "": not said
+	Version string
+	TLS     TLS
+	// Pins are the public keys of which one has to be in the chain of the node's certificate; none is any.
+	Pins      []guard.Pin
 	Insecure  bool
 	MaxTokens int // 0: not said
 	// Limit and Budget are as in the file's own keys; "" is not said.
@@ -181,6 +185,7 @@ func nodeFields() []nodeField {
 		text("tls.ca", checkPath, func(n *Node) *string { return &n.TLS.CA }),
 		text("tls.cert", checkPath, func(n *Node) *string { return &n.TLS.Cert }),
 		text("tls.key", checkPath, func(n *Node) *string { return &n.TLS.Key }),
+		{"pins", kindCommas, addPins, func(n Node) string { return guard.JoinPins(n.Pins, ",") }},
 		flag("insecure", func(n *Node) *bool { return &n.Insecure }),
 		flag("sticky", func(n *Node) *bool { return &n.Sticky }),
 		text("limit", checkLimit, func(n *Node) *string { return &n.Limit }),

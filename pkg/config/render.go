@@ -42,7 +42,9 @@ func renderKey(s string) string {
 func render(k keyPath, s string, was yaml.Style) string {
 	switch {
 	case k.kind == kindList:
-		return renderList(k, s)
+		return renderList(k, listItems(s))
+	case k.kind == kindCommas:
+		return renderCommas(s)
 	case k.kind != kindText:
 		return s // it passed its rule, so it has nothing to quote
 	case was&yaml.SingleQuotedStyle != 0 && !strings.ContainsFunc(s, unicode.IsControl):
@@ -51,6 +53,15 @@ func render(k keyPath, s string, was yaml.Style) string {
 		return quoted(s)
 	}
 	return s
+}
+
+// renderCommas writes a list on one line.
+func renderCommas(s string) string {
+	items := splitCommas(s)
+	for i, item := range items {
+		items[i] = quoted(item)
+	}
+	return "[" + strings.Join(items, ", ") + "]"
 }
 
 // quoted is s in double quotes with the escapes of YAML.

@@ -72,8 +72,7 @@ func placed(v *yaml.Node, key string, err *Error) *Error {
 }
 
 // renderList writes a list as the file has it.
-func renderList(k keyPath, text string) string {
-	items := listItems(text)
+func renderList(k keyPath, items []string) string {
 	k.kind = kindText
 	for i, item := range items {
 		items[i] = render(k, item, 0)
@@ -81,8 +80,19 @@ func renderList(k keyPath, text string) string {
 	return "[" + strings.Join(items, ", ") + "]"
 }
 
+// splitCommas are the items of a list that is written as one text.
+func splitCommas(text string) []string {
+	items := strings.Split(text, ",")
+	for i, item := range items {
+		items[i] = strings.TrimSpace(item)
+	}
+	return items
+}
+
+func joinCommas(items []string) string { return strings.Join(items, ",") }
+
 // foldList gives a list that flatten took apart as the one value that it is.
-func foldList(values map[string]string, path string) {
+func foldList(values map[string]string, path string, join func([]string) string) {
 	var items []string
 	for i := 0; ; i++ {
 		item, ok := values[path+"\x00["+itoa(i)]
@@ -93,7 +103,7 @@ func foldList(values map[string]string, path string) {
 		items = append(items, item)
 	}
 	if items != nil {
-		values[path] = listText(items)
+		values[path] = join(items)
 	}
 }
 

@@ -32,7 +32,10 @@ const (
 	kindText kind = iota
 	kindNumber
 	kindBool
+	// kindList is a list that is held as one text, a JSON array.
 	kindList
+	// kindCommas is one text or a list of them; as one text its items stand behind commas.
+	kindCommas
 )
 
 // setting is a Setting with the rule that its values keep, wherever they come from.

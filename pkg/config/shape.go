@@ -1,12 +1,19 @@
 package config
 
-import "strings"
+import (
+	"strings"
+
+	"ferry/pkg/guard"
+)
 
 // looksLikeKey holds when s contains something with the shape of a well-known credential. It is a net under the rule
 // that the file holds references only: it catches a key pasted into a label, a URL or the place of a reference.
 func looksLikeKey(s string) bool {
 	if strings.Contains(s, "PRIVATE KEY-----") {
 		return true
+	}
+	if strings.HasPrefix(s, "sha256//") && arePins(s) {
+		return false // hashes of public keys, which may hold any letters
 	}
 	for i := range len(s) {
 		if i > 0 && isAlnum(s[i-1]) {
@@ -25,6 +32,15 @@ func looksLikeKey(s string) bool {
 		}
 	}
 	return false
+}
+
+func arePins(s string) bool {
+	for _, item := range splitCommas(s) {
+		if _, err := guard.ParsePin(item); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 type shape struct {

@@ -53,6 +53,12 @@ func (d *doc) replace(e entry, k keyPath, value string) ([]byte, bool) {
 		return nil, false
 	}
 	switch {
+	case v.Kind == yaml.SequenceNode && v.Style&yaml.FlowStyle == 0:
+		// The items stand on lines of their own below the key.
+		if from, ok = d.colon(e); !ok || bytes.IndexByte(d.src[from:to], '#') >= 0 {
+			return nil, false // a comment among them would be lost
+		}
+		return d.splice(from, to, " "+render(k, value, 0)), true
 	case v.Kind == yaml.ScalarNode && v.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
 	case v.Kind == yaml.ScalarNode && isPlain(v) && string(d.src[from:to]) == v.Value:
 	case v.Kind != yaml.ScalarNode && v.Style&yaml.FlowStyle != 0:

@@ -68,6 +68,8 @@ func Template() []byte {
 #   also      label, model, max_tokens, limit, budget, proxy, version,
 #             tls {min, ca, cert, key},
 #             insecure: true (plain http to an address that is not private)
+#   pins      public keys of which the certificate's chain has to have one, such as
+#             ["sha256//BASE64", …]; "ferry config pin NODE" shows them
 #nodes:
 #  direct:   {url: "https://api.anthropic.com", api: messages, key: "env:ANTHROPIC_API_KEY", model: claude-opus-5-5}
 #  hongkong: {label: 香港代理节点, url: "https://hk.example.com/api", api: messages, key: "env:CLAUDE_KEY"}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -111,6 +112,10 @@ func writePEM(path, kind string, der []byte) {
 
 // issue signs a certificate for loopback; change makes it another one.
 func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
+	return a.issueFor(newKey(), change)
+}
+
+func (a *authority) issueFor(key *ecdsa.PrivateKey, change func(*x509.Certificate)) tls.Certificate {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(serial.Add(1)), Subject: pkix.Name{CommonName: "node"},
 		NotBefore: yesterday(), NotAfter: nextYear(),
@@ -121,7 +126,6 @@ func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
 	if change != nil {
 		change(template)
 	}
-	key := newKey()
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
 	if err != nil {
 		panic(err)
@@ -233,7 +237,9 @@ func build(t *testing.T, o Options) http.RoundTripper {
 func post(t *testing.T, o Options) (*http.Response, string, error) {
 	t.Helper()
 	rt := build(t, o)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.Target.String(), body("the prompt"))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a sink that was let in would never answer
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, o.Target.String(), body("the prompt"))
 	if err != nil {
 		t.Fatal(err)
 	}

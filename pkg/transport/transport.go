@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"ferry/pkg/guard"
 )
 
 // Options say how to reach one node.
@@ -20,6 +22,10 @@ type Options struct {
 	Proxy *url.URL
 	// TLS is for the node's handshake; a proxy's own handshake never uses it.
 	TLS TLS
+	// Pins are the public keys of which one has to be in the node's verified chain; none is any.
+	Pins []guard.Pin
+	// Node is what the node is called, for hints.
+	Node string
 	// Insecure allows plain http to a public address.
 	Insecure bool
 	// ConnectTimeout bounds DNS, TCP, proxy and TLS together, as curl's does. 0 is no bound.
@@ -49,6 +55,9 @@ func New(o Options) (http.RoundTripper, error) {
 	tlsConfig, err := o.TLS.config(o.Target)
 	if err != nil {
 		return nil, err
+	}
+	if tlsConfig != nil {
+		tlsConfig.VerifyConnection = o.checkPins
 	}
 	dialer := dialer{options: o, net: &net.Dialer{Control: o.refusePlain}}
 	rt := &http.Transport{

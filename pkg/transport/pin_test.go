@@ -1,0 +1,270 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ferry/pkg/guard"
+)
+
+// under makes an authority below a, which signs what issue makes; certificates carry it along.
+func (a *authority) under(t *testing.T) *authority {
+	t.Helper()
+	key := newKey()
+	n := serial.Add(1)
+	pair := a.issueFor(key, func(c *x509.Certificate) {
+		c.Subject = pkix.Name{CommonName: fmt.Sprint("intermediate ", n)}
+		c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
+		c.DNSNames, c.IPAddresses, c.ExtKeyUsage = nil, nil, nil
+	})
+	cert, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{cert: cert, key: key, dir: a.dir, file: a.file}
+}
+
+func pinOf(t *testing.T, pair tls.Certificate) guard.Pin {
+	t.Helper()
+	cert, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return guard.PinOf(cert)
+}
+
+// chained is a pair that shows the certificates of its authorities too.
+func chained(pair tls.Certificate, above ...*authority) tls.Certificate {
+	for _, a := range above {
+		pair.Certificate = append(slices.Clone(pair.Certificate), a.cert.Raw)
+	}
+	return pair
+}
+
+func TestPins(t *testing.T) {
+	root, stranger := privateCA(t), privateCA(t)
+	middle := root.under(t)
+	leaf := chained(middle.issue(nil), middle)
+	appended := chained(leaf, stranger)
+	other := pinOf(t, root.issue(nil))
+	tests := []struct {
+		name   string
+		server tls.Certificate
+		pins   []guard.Pin
+		holds  bool
+	}{
+		{"the leaf's key", leaf, []guard.Pin{pinOf(t, leaf)}, true},
+		{"the intermediate's key", leaf, []guard.Pin{guard.PinOf(middle.cert)}, true},
+		{"the root's key, which the server does not even send", leaf, []guard.Pin{guard.PinOf(root.cert)}, true},
+		{"the second of two, in a rotation", leaf, []guard.Pin{other, pinOf(t, leaf)}, true},
+		{"none", leaf, nil, true},
+		{"another key", leaf, []guard.Pin{other}, false},
+		{"two other keys", leaf, []guard.Pin{other, {}}, false},
+		{"a certificate that the server only appended", appended, []guard.Pin{guard.PinOf(stranger.cert)}, false},
+		{"an appended one beside the right one", appended, []guard.Pin{guard.PinOf(stranger.cert), pinOf(t, leaf)}, true},
+		{"a new certificate of the same authority", chained(middle.issue(nil), middle), []guard.Pin{pinOf(t, leaf)}, false},
+	}
+	for _, max := range []uint16{tls.VersionTLS13, tls.VersionTLS12} {
+		for _, test := range tests {
+			t.Run(tls.VersionName(max)+" "+test.name, func(t *testing.T) {
+				s := tlsSink(t, &tls.Config{Certificates: []tls.Certificate{test.server}, MaxVersion: max})
+				o := Options{
+					Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: root.file, Min: "1.2"}, Pins: test.pins, Node: "hongkong",
+					ConnectTimeout: time.Minute,
+				}
+				if test.holds {
+					o.Target = mustURL(t, tlsServer(t, &tls.Config{Certificates: []tls.Certificate{test.server}, MaxVersion: max}).URL)
+					if _, text, err := post(t, o); err != nil || !strings.HasSuffix(text, " the prompt") {
+						t.Errorf("%q, %v", text, err)
+					}
+					return
+				}
+				_, _, err := post(t, o)
+				refused(t, err, s.address, "its certificate has none of the pinned keys: pinned "+guard.JoinPins(test.pins, ", ")+
+					"; its chain has sha256//", "ferry config pin hongkong")
+				if n := s.received.Load(); n != 0 {
+					t.Errorf("the server was sent %d bytes", n)
+				}
+			})
+		}
+	}
+}
+
+// TestPinsNeedTheCheckToo holds that a right pin does not make a bad certificate good.
+func TestPinsNeedTheCheckToo(t *testing.T) {
+	ca, other := privateCA(t), privateCA(t)
+	leaf := ca.issue(nil)
+	s := tlsSink(t, &tls.Config{Certificates: []tls.Certificate{leaf}})
+	_, _, err := post(t, Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: other.file}, Pins: []guard.Pin{pinOf(t, leaf)}})
+	refused(t, err, s.address, "its certificate is signed by an unknown authority", "tls: {ca: FILE}")
+}
+
+// TestPinsOnResumption keeps sessions, as a connection held over commands may: the handshake of a resumed one shows no
+// certificate, and is held to the pins of today all the same.
+func TestPinsOnResumption(t *testing.T) {
+	for _, max := range []uint16{tls.VersionTLS13, tls.VersionTLS12} {
+		t.Run(tls.VersionName(max), func(t *testing.T) {
+			ca := privateCA(t)
+			leaf := ca.issue(nil)
+			s := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{leaf}, MaxVersion: max})
+			cache := tls.NewLRUClientSessionCache(4)
+			ask := func(pins ...guard.Pin) (resumed bool, err error) {
+				rt := build(t, Options{Target: mustURL(t, s.URL), TLS: TLS{CA: ca.file, Min: "1.2"}, Pins: pins, Cold: true})
+				config := rt.(*trusting).pool.TLSClientConfig
+				config.ClientSessionCache = cache
+				check := config.VerifyConnection
+				config.VerifyConnection = func(state tls.ConnectionState) error {
+					resumed = state.DidResume
+					return check(state)
+				}
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, body("the prompt"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp, err := rt.RoundTrip(r)
+				if err == nil {
+					_, _ = io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+				return resumed, err
+			}
+			if resumed, err := ask(); err != nil || resumed {
+				t.Fatalf("the first handshake: resumed %t, %v", resumed, err)
+			}
+			if resumed, err := ask(pinOf(t, leaf)); err != nil || !resumed {
+				t.Errorf("the right pin: resumed %t, %v", resumed, err)
+			}
+			resumed, err := ask(pinOf(t, ca.issue(nil)))
+			refused(t, err, s.Listener.Addr().String(), "its certificate has none of the pinned keys", "")
+			if !resumed {
+				t.Error("the session was not resumed: nothing is tested")
+			}
+		})
+	}
+}
+
+// TestPinsAreNotTheProxys holds that a proxy's handshake is not held to the node's pins, and that a proxy with the
+// pinned key does not stand in for the node.
+func TestPinsAreNotTheProxys(t *testing.T) {
+	needsSystemCA(t)
+	ca := privateCA(t)
+	leaf, proxys := ca.issue(nil), systemCA.issue(nil)
+	node := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{leaf}})
+	silent := tlsSink(t, &tls.Config{Certificates: []tls.Certificate{leaf}})
+	for name, via := range map[string]*tls.Config{"http": nil, "https": {Certificates: []tls.Certificate{proxys}}} {
+		o := Options{
+			Target: mustURL(t, node.URL), TLS: TLS{CA: ca.file}, ConnectTimeout: time.Minute,
+			Proxy: startProxy(t, &connectProxy{}, via), Pins: []guard.Pin{pinOf(t, leaf)},
+		}
+		if _, text, err := post(t, o); err != nil || !strings.HasSuffix(text, " the prompt") {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+		o.Target, o.Pins = mustURL(t, "https://"+silent.address), []guard.Pin{pinOf(t, proxys)}
+		_, _, err := post(t, o)
+		refused(t, err, silent.address, "its certificate has none of the pinned keys", "")
+	}
+	if n := silent.received.Load(); n != 0 {
+		t.Errorf("the node was sent %d bytes", n)
+	}
+}
+
+func TestLook(t *testing.T) {
+	root := privateCA(t)
+	middle := root.under(t)
+	leaf := chained(middle.issue(nil), middle)
+	s := tlsSink(t, &tls.Config{Certificates: []tls.Certificate{leaf}})
+	look := func(o Options) (*tls.ConnectionState, error) {
+		rt, seen, err := Look(o)
+		if err != nil {
+			return nil, err
+		}
+		defer rt.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.Target.String(), body("the prompt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = rt.RoundTrip(r); err == nil {
+			t.Fatal("a request went through")
+		}
+		return seen(), err
+	}
+	o := Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: root.file}, ConnectTimeout: time.Minute,
+		Pins: []guard.Pin{{}}} // wrong, and the reason to look
+	for _, via := range []bool{false, true} {
+		proxy := &connectProxy{}
+		if via {
+			o.Proxy = startProxy(t, proxy, nil)
+		}
+		state, err := look(o)
+		if state == nil || len(state.VerifiedChains) != 1 || len(state.VerifiedChains[0]) != 3 {
+			t.Fatalf("through a proxy %t: %+v, %v", via, state, err)
+		}
+		if via && !slices.Equal(proxy.seen(), []string{"CONNECT " + s.address}) {
+			t.Errorf("the proxy saw %q", proxy.seen())
+		}
+	}
+	o.Proxy, o.TLS.CA = nil, privateCA(t).file
+	state, err := look(o)
+	if state != nil {
+		t.Errorf("a chain that was not verified is shown: %+v", state)
+	}
+	refused(t, err, s.address, "its certificate is signed by an unknown authority", "")
+	if n := s.received.Load(); n != 0 {
+		t.Errorf("the server was sent %d bytes", n)
+	}
+	o.Target = mustURL(t, "http://"+s.address)
+	if _, _, err := Look(o); !errors.Is(err, errNoTLS) {
+		t.Errorf("plain http: %v", err)
+	}
+}
+
+// TestPinsBeforeAByte counts what a connection carries after a wrong pin was found: the alert and nothing else.
+func TestPinsBeforeAByte(t *testing.T) {
+	ca := privateCA(t)
+	s := tlsSink(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}})
+	var after atomic.Int64
+	rt := build(t, Options{
+		Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: ca.file}, Pins: []guard.Pin{{}},
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+			return &countedConn{Conn: conn, after: &after}, err
+		},
+	})
+	config := rt.(*trusting).pool.TLSClientConfig
+	check := config.VerifyConnection
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		after.Store(0)
+		return check(state)
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+s.address, body(strings.Repeat("the prompt", 1000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = rt.RoundTrip(r)
+	refused(t, err, s.address, "its certificate has none of the pinned keys", "")
+	if n := after.Load(); n == 0 || n > 64 {
+		t.Errorf("%d bytes were written after the check; an alert has two and its record's frame", n)
+	}
+}
+
+type countedConn struct {
+	net.Conn
+	after *atomic.Int64
+}
+
+func (c *countedConn) Write(p []byte) (int, error) {
+	c.after.Add(int64(len(p)))
+	return c.Conn.Write(p)
+}
