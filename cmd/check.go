@@ -2,12 +2,15 @@ package cmd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ferry/pkg/client"
 	"ferry/pkg/config"
+	"ferry/pkg/guard"
 
 	"github.com/spf13/cobra"
 )
@@ -182,10 +185,21 @@ func (r *checkReport) way(cross *crossing, probe *client.Probe, err error) bool 
 		r.good("TLS", "%s in %s; certificate of %s, valid until %s, from %s",
 			strings.ReplaceAll(probe.Attempt.TLS, "TLS ", ""), spell(probe.Attempt.Phases.TLS), target.Hostname(),
 			leaf.NotAfter.UTC().Format("2006-01-02"), leaf.Issuer.CommonName)
+		r.pins(cross, probe.State)
 	} else if target.Scheme == "http" {
 		r.skip("TLS", "plain http")
 	}
 	return true
+}
+
+// pins reports which keys of the chain the configuration pins: that one is there the handshake has shown.
+func (r *checkReport) pins(cross *crossing, state *tls.ConnectionState) {
+	pins := cross.options.Pins
+	for _, cert := range guard.Distinct(state.VerifiedChains) {
+		if pin := guard.PinOf(cert); slices.Contains(pins, pin) {
+			r.good("pins", "the key of %s is pinned: %s (of %d)", subjectOf(cert), pin, len(pins))
+		}
+	}
 }
 
 // models reports what the node said to the free request.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"os"
+	"strconv"
 
 	"ferry/pkg/config"
 	"ferry/pkg/guard"
@@ -30,7 +31,7 @@ direct works from ANTHROPIC_API_KEY.`,
 	c.AddCommand(
 		newConfigInitCmd(a), newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a),
 		newConfigPathCmd(a), newConfigNodesCmd(a), newConfigCheckCmd(a), newConfigKeyCmd(a),
-		newConfigSessionCmd(a), newConfigUsageCmd(a), newConfigPurgeCmd(a),
+		newConfigPinCmd(a), newConfigSessionCmd(a), newConfigUsageCmd(a), newConfigPurgeCmd(a),
 	)
 	return c
 }
@@ -136,6 +137,7 @@ func newConfigSetCmd(a *app) *cobra.Command {
 		Example: `  ferry config set retry.policy retry-after
   ferry config set nodes.hongkong.url https://hk.example.com/api
   ferry config set nodes.hongkong.key env:CLAUDE_KEY
+  ferry config set nodes.hongkong.pins sha256//BASE64,sha256//BASE64
   ferry config set node hongkong`,
 		Args:              wantArgs("a setting and a value", 2),
 		ValidArgsFunction: a.completeSettings,
@@ -204,7 +206,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows := [][]string{{"", "node", "label", "api", "address", "key", "model"}}
+			rows := [][]string{{"", "node", "label", "api", "address", "key", "model", "pins"}}
 			for _, name := range s.file.Names(presets()) {
 				node, err := a.selectNode(s, name)
 				if err != nil {
@@ -232,5 +234,9 @@ func (a *app) nodeRow(s *settings, node config.Node) []string {
 	if err != nil {
 		model = "missing"
 	}
-	return []string{mark, node.Name, node.Label, string(node.API), node.URL, key, model}
+	pins := ""
+	if n := len(node.Pins); n > 0 {
+		pins = strconv.Itoa(n)
+	}
+	return []string{mark, node.Name, node.Label, string(node.API), node.URL, key, model, pins}
 }

@@ -199,6 +199,7 @@ func (a *app) keys(s *settings) config.Keys {
 func (a *app) options(s *settings, node config.Node, c *crossing) error {
 	c.options.Target = c.node.URL
 	c.options.TLS = transport.TLS(s.values.TLSFor(node))
+	c.options.Pins, c.options.Node = node.Pins, node.Name
 	c.options.Insecure = node.Insecure
 	c.options.ConnectTimeout = s.values.ConnectTimeout()
 	if c.inProcess {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ferry/pkg/client"
+	"ferry/pkg/guard"
 )
 
 // dryRun prints the request that would be sent and a curl line that sends it. No key is looked up for it: the line
@@ -64,6 +65,10 @@ func (c *crossing) curlOptions() []string {
 		if tls.Cert != "" {
 			options = append(options, "--cert "+shellWord(tls.Cert), "--key "+shellWord(tls.Key))
 		}
+	}
+	if pins := c.options.Pins; len(pins) > 0 {
+		// curl looks at the server's own key alone: what passes there passes here too.
+		options = append(options, "--pinnedpubkey "+shellWord(guard.JoinPins(pins, ";")))
 	}
 	if proxy := c.options.Proxy; proxy != nil {
 		options = append(options, "--proxy "+shellWord(withoutPassword(proxy)))

@@ -35,6 +35,8 @@ var helpPages = map[string][]string{
 	"config-check": {"config", "check", "--help"},
 	"config-key":   {"config", "key", "--help"},
 
+	"config-pin": {"config", "pin", "--help"},
+
 	"config-session":       {"config", "session", "--help"},
 	"config-session-list":  {"config", "session", "list", "--help"},
 	"config-session-show":  {"config", "session", "show", "--help"},

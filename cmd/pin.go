@@ -1,0 +1,135 @@
+package cmd
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ferry/pkg/client"
+	"ferry/pkg/config"
+	"ferry/pkg/guard"
+	"ferry/pkg/transport"
+
+	"github.com/spf13/cobra"
+)
+
+func newConfigPinCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "pin NODE",
+		Short: "The public keys of a node's certificate chain, ready to be pinned",
+		Long: `pin makes the TLS handshake with a node, ends it before a request, and shows the certificates of the verified chain with
+the pin of each one's key. A node with pins is asked only where its chain has a pinned key. The configured pins need not
+fit; the chain has to be good: a pin never makes up for a bad certificate.`,
+		Example: `  ferry config pin hongkong
+  ferry config set nodes.hongkong.pins sha256//BASE64,sha256//BASE64      the key in use and the next one`,
+		Args:              wantArgs("a node's name", 1),
+		ValidArgsFunction: a.completeFileNodes,
+		RunE:              func(c *cobra.Command, args []string) error { return runConfigPin(c.Context(), a, args[0]) },
+	}
+}
+
+func runConfigPin(ctx context.Context, a *app, name string) error {
+	s, err := a.settings(crossingOptions{})
+	if err != nil {
+		return err
+	}
+	node, err := a.selectNode(s, name)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(node.URL, "https://") {
+		return usagef("", "node %s is not reached over TLS: there is nothing to pin", node.Name)
+	}
+	state, err := a.look(ctx, s, node)
+	if err != nil {
+		return err
+	}
+	chain := guard.Distinct(state.VerifiedChains)
+	if err := a.write([]byte(a.safe(pinReport(node, chain)))); err != nil {
+		return err
+	}
+	a.advisePins(node, chain)
+	return nil
+}
+
+// look makes a node's handshake, without its key and without a request.
+func (a *app) look(ctx context.Context, s *settings, node config.Node) (*tls.ConnectionState, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.values.Timeout(), &client.DeadlineError{Timeout: s.values.Timeout()})
+	defer cancel()
+	node.Auth, node.Headers = config.Auth{Scheme: config.AuthNone}, nil
+	if node.Model == "" {
+		node.Model = "none" // chat wants one, and none is asked
+	}
+	cross, err := a.reach(ctx, s, node, true, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer cross.close()
+	rt, seen, err := transport.Look(cross.options)
+	if err != nil {
+		return nil, err
+	}
+	cross.client.Transport = rt
+	_, err = cross.client.Probe(ctx, cross.node)
+	if state := seen(); state != nil {
+		return state, nil
+	}
+	return nil, err
+}
+
+// pinReport shows a chain, its pins, and what to paste.
+func pinReport(node config.Node, chain []*x509.Certificate) string {
+	var b strings.Builder
+	b.WriteString(heading(node) + "\n\n")
+	for _, cert := range chain {
+		pin, mark := guard.PinOf(cert), ""
+		if slices.Contains(node.Pins, pin) {
+			mark = "   (pinned, " + node.Origin("pins") + ")"
+		}
+		fmt.Fprintf(&b, "certificate  %s\nissued by    %s\nvalid until  %s\npin          %s%s\n\n",
+			subjectOf(cert), nameOf(cert.Issuer.CommonName, cert.Issuer.String()), cert.NotAfter.UTC().Format("2006-01-02"), pin, mark)
+	}
+	// The server's own key alone: an authority's pin would trust all that it signs, so that is for a person to choose.
+	leaf := guard.PinOf(chain[0])
+	fmt.Fprintf(&b, "pins: [\"%s\"]\n", leaf)
+	if node.InFile {
+		fmt.Fprintf(&b, "ferry config set nodes.%s.pins %s\n", node.Name, leaf)
+	}
+	return b.String()
+}
+
+// advisePins says on standard error what the chain means for the configured pins.
+func (a *app) advisePins(node config.Node, chain []*x509.Certificate) {
+	fits := slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return slices.Contains(node.Pins, guard.PinOf(c)) })
+	switch {
+	case len(node.Pins) == 0 && !node.InFile:
+		a.note("pins are for a node of the file: ferry config set nodes.NAME.url %s makes one", node.URL)
+	case len(node.Pins) == 0:
+		a.note("nothing is pinned yet")
+	case !fits:
+		a.note("the chain has none of the pinned keys (%s): the node is not asked; ask its owner before pinning another",
+			guard.JoinPins(node.Pins, ", "))
+	}
+	a.note("keep a backup: with the pin of the next key beside it (or of an authority above, which is looser) the node " +
+		"stays reachable when its key changes")
+}
+
+// subjectOf names whom a certificate is for.
+func subjectOf(cert *x509.Certificate) string {
+	name := nameOf(cert.Subject.CommonName, cert.Subject.String())
+	if name == "" && len(cert.DNSNames) > 0 {
+		return cert.DNSNames[0]
+	}
+	return name
+}
+
+// nameOf is the common name, or the whole where a certificate has none.
+func nameOf(common, whole string) string {
+	if common != "" {
+		return common
+	}
+	return whole
+}
