@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -11,6 +13,8 @@ import (
 // Main runs the program and returns its exit code. A SIGINT or SIGTERM that came while something was to be cleaned up
 // kills the process in the end all the same, so that a shell loop around it stops too.
 func Main() int {
+	// net/http logs what a server sends behind its answer: bytes that nobody masked, on the user's terminal.
+	log.SetOutput(io.Discard)
 	env := SystemEnv()
 	var signals signalCatcher
 	env.Catch = signals.catch
