@@ -18,6 +18,10 @@ const maxLinks = 40
 // dropped. On Unix its owner and group are kept where the system allows it. The folder must exist. On failure, always
 // an *Error, nothing is left behind.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
+	return system().writeFile(path, data, perm)
+}
+
+func (d disk) writeFile(path string, data []byte, perm fs.FileMode) error {
 	target, old, err := resolve(path)
 	if err != nil {
 		return err
@@ -25,17 +29,17 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	if old != nil {
 		perm &= old.Mode().Perm()
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(target), ".ferry-*.tmp")
+	tmp, err := d.createTemp(filepath.Dir(target), ".ferry-*.tmp")
 	if err != nil {
 		return failed(path, "cannot make a temporary file beside it", err)
 	}
 	if err := fill(tmp, data, perm.Perm(), old); err != nil {
-		return abandon(tmp.Name(), failed(path, "cannot write", err))
+		return d.abandon(tmp.Name(), failed(path, "cannot write", err))
 	}
-	if err := os.Rename(tmp.Name(), target); err != nil {
-		return abandon(tmp.Name(), failed(path, "cannot replace", err))
+	if err := d.rename(tmp.Name(), target); err != nil {
+		return d.abandon(tmp.Name(), failed(path, "cannot replace", err))
 	}
-	if err := syncDir(filepath.Dir(target)); err != nil {
+	if err := d.syncDir(filepath.Dir(target)); err != nil {
 		return failed(path, "cannot flush its folder", err)
 	}
 	return nil
@@ -43,22 +47,27 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 
 // CreateFile writes a new file and never touches one that exists: a name in use, be it a symbolic link that leads
 // nowhere, is an *Error for which errors.Is(err, fs.ErrExist) holds. A file that could not be written whole is removed.
+// A crash in the middle leaves its beginning: it is for files of which a part does no harm.
 func CreateFile(path string, data []byte, perm fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, filePerm)
+	return system().createFile(path, data, perm)
+}
+
+func (d disk) createFile(path string, data []byte, perm fs.FileMode) error {
+	f, err := d.create(path)
 	if err != nil {
 		return failed(path, "cannot create", err)
 	}
 	if err := fill(f, data, perm.Perm(), nil); err != nil {
-		return abandon(path, failed(path, "cannot write", err))
+		return d.abandon(path, failed(path, "cannot write", err))
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := d.syncDir(filepath.Dir(path)); err != nil {
 		return failed(path, "cannot flush its folder", err)
 	}
 	return nil
 }
 
 // fill writes and flushes f, and closes it in every case. The mode is set through the handle, past the umask.
-func fill(f *os.File, data []byte, perm fs.FileMode, old fs.FileInfo) error {
+func fill(f file, data []byte, perm fs.FileMode, old fs.FileInfo) error {
 	_, err := f.Write(data)
 	if err == nil {
 		err = f.Chmod(keepOwner(f, old, perm))
@@ -74,8 +83,8 @@ func fill(f *os.File, data []byte, perm fs.FileMode, old fs.FileInfo) error {
 
 // abandon removes what a failed write left and returns why it failed, with the removal's own failure if there is one.
 // Being already gone is what was wanted.
-func abandon(path string, why error) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (d disk) abandon(path string, why error) error {
+	if err := d.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(why, failed(path, "cannot remove what was half written", err))
 	}
 	return why

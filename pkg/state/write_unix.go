@@ -14,7 +14,7 @@ import (
 // keepOwner gives the new file the owner and group of the one it replaces, so that root editing a user's file does not
 // take it away, and returns the mode to set. Where the group cannot be kept, its bits are dropped: they were meant for
 // another group.
-func keepOwner(f *os.File, old fs.FileInfo, perm fs.FileMode) fs.FileMode {
+func keepOwner(f file, old fs.FileInfo, perm fs.FileMode) fs.FileMode {
 	if old == nil {
 		return perm
 	}

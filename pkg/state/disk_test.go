@@ -1,0 +1,197 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// failing is a disk of which one operation fails, or that one and all that follow, as after a crash.
+type failing struct {
+	disk
+	at    int // the operation to fail, from 1
+	crash bool
+	with  error
+	seen  []string
+}
+
+func newFailing(at int, crash bool, with error) *failing {
+	f := &failing{disk: system(), at: at, crash: crash, with: with}
+	real := f.disk
+	f.createTemp = func(dir, pattern string) (file, error) {
+		if err := f.step("create"); err != nil {
+			return nil, err
+		}
+		made, err := real.createTemp(dir, pattern)
+		return &failingFile{made, f}, err
+	}
+	f.create = func(path string) (file, error) {
+		if err := f.step("create"); err != nil {
+			return nil, err
+		}
+		made, err := real.create(path)
+		return &failingFile{made, f}, err
+	}
+	f.rename = func(from, to string) error {
+		if err := f.step("rename"); err != nil {
+			return err
+		}
+		return real.rename(from, to)
+	}
+	f.remove = func(path string) error {
+		if err := f.step("remove"); err != nil {
+			return err
+		}
+		return real.remove(path)
+	}
+	f.syncDir = func(dir string) error {
+		if err := f.step("fsync folder"); err != nil {
+			return err
+		}
+		return real.syncDir(dir)
+	}
+	return f
+}
+
+func (f *failing) step(name string) error {
+	f.seen = append(f.seen, name)
+	if n := len(f.seen); n == f.at || f.crash && n > f.at {
+		return &fs.PathError{Op: name, Path: "x", Err: f.with}
+	}
+	return nil
+}
+
+type failingFile struct {
+	file
+	disk *failing
+}
+
+// Write fails half way: what was written before stays in the file.
+func (f *failingFile) Write(p []byte) (int, error) {
+	if err := f.disk.step("write"); err != nil {
+		n, _ := f.file.Write(p[:len(p)/2])
+		return n, err
+	}
+	return f.file.Write(p)
+}
+
+func (f *failingFile) Chmod(mode fs.FileMode) error {
+	if err := f.disk.step("chmod"); err != nil {
+		return err
+	}
+	return f.file.Chmod(mode)
+}
+
+func (f *failingFile) Sync() error {
+	if err := f.disk.step("fsync"); err != nil {
+		return err
+	}
+	return f.file.Sync()
+}
+
+// Close closes in every case: a descriptor is gone after a close that failed.
+func (f *failingFile) Close() error {
+	err := f.disk.step("close")
+	return errors.Join(f.file.Close(), err)
+}
+
+// TestEveryStepFails makes each operation of a write fail in turn, alone and with all that follow. What the file holds
+// then is the old content or the new, whole; an error is given for each; and but for a removal that failed too, nothing is
+// left behind.
+func TestEveryStepFails(t *testing.T) {
+	const before = "the old content, which is longer than the new one"
+	const after = "the new content"
+	writers := map[string]struct {
+		old   string
+		write func(d disk, path string) error
+		steps []string
+	}{
+		"replace": {before, func(d disk, path string) error { return d.writeFile(path, []byte(after), 0o600) },
+			[]string{"create", "write", "chmod", "fsync", "close", "rename", "fsync folder"}},
+		"first write": {"", func(d disk, path string) error { return d.writeFile(path, []byte(after), 0o600) },
+			[]string{"create", "write", "chmod", "fsync", "close", "rename", "fsync folder"}},
+		"create": {"", func(d disk, path string) error { return d.createFile(path, []byte(after), 0o600) },
+			[]string{"create", "write", "chmod", "fsync", "close", "fsync folder"}},
+	}
+	for name, w := range writers {
+		for at := 0; at <= len(w.steps); at++ { // 0: none fails
+			for _, crash := range []bool{false, true} {
+				for _, with := range []error{syscall.EIO, syscall.ENOSPC} {
+					t.Run(fmt.Sprintf("%s, step %d, crash %t, %v", name, at, crash, with), func(t *testing.T) {
+						if at == 0 && crash {
+							t.Skip("nothing would be tried")
+						}
+						dir := t.TempDir()
+						path := filepath.Join(dir, "f")
+						if w.old != "" {
+							if err := os.WriteFile(path, []byte(w.old), 0o600); err != nil {
+								t.Fatal(err)
+							}
+						}
+						d := newFailing(at, crash, with)
+						err := w.write(d.disk, path)
+						checkFailed(t, d, w.steps, err)
+						checkContent(t, path, w.old, after, w.steps, at, name == "create" && crash)
+						checkLeft(t, dir, crash)
+					})
+				}
+			}
+		}
+	}
+}
+
+// checkFailed holds the steps to those of the table, and the error to the one that was made.
+func checkFailed(t *testing.T, d *failing, steps []string, err error) {
+	t.Helper()
+	var e *Error
+	if d.at == 0 {
+		if err != nil || !slices.Equal(d.seen, steps) {
+			t.Fatalf("%v after %q, want %q", err, d.seen, steps)
+		}
+		return
+	}
+	if !slices.Equal(d.seen[:d.at], steps[:d.at]) {
+		t.Errorf("failed %q, want %q", d.seen, steps[:d.at])
+	}
+	if !errors.As(err, &e) || !errors.Is(err, d.with) {
+		t.Errorf("%v, want an *Error of %v", err, d.with)
+	}
+}
+
+// checkContent holds the file to one whole content. A create that is cut off with all that could clean up leaves its
+// beginning: CreateFile is for files whose absence means nothing, and says so.
+func checkContent(t *testing.T, path, old, after string, steps []string, at int, cutCreate bool) {
+	t.Helper()
+	got, err := os.ReadFile(path)
+	replaced := at == 0 || slices.Contains(steps[:at-1], "rename") || !slices.Contains(steps, "rename") && steps[at-1] == "fsync folder"
+	switch {
+	case replaced && string(got) != after:
+		t.Errorf("holds %q, %v; want the new content", got, err)
+	case replaced, cutCreate && at > 1:
+	case old == "" && !errors.Is(err, fs.ErrNotExist):
+		t.Errorf("holds %q, %v; want no file", got, err)
+	case old != "" && string(got) != old:
+		t.Errorf("holds %q, %v; want the old content", got, err)
+	}
+}
+
+// checkLeft holds the folder to the file alone; after a crash, to temporary ones of a name that nothing reads.
+func checkLeft(t *testing.T, dir string, crash bool) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		left := strings.HasPrefix(e.Name(), ".ferry-") && strings.HasSuffix(e.Name(), ".tmp")
+		if e.Name() != "f" && (!left || !crash) {
+			t.Errorf("left behind: %s", e.Name())
+		}
+	}
+}
