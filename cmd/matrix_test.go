@@ -18,9 +18,6 @@ import (
 
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// settleBy is when a server stops waiting for a client that does not hang up.
-func settleBy() time.Time { return time.Now().Add(30 * time.Millisecond) }
-
 // cell is one call of the matrix: a fault, a command, and the attempt that first meets the fault.
 type cell struct {
 	fault  wireFault
@@ -107,7 +104,7 @@ func (c *cell) judge(stdout, stderr string, bad func(string, ...any)) {
 		if stdout != "" {
 			bad("prints what is no whole answer")
 		}
-	case text == "":
+	case text == "" && !c.fault.lossy:
 		bad("does not print what came")
 	case c.fault.reply != nil && !strings.HasPrefix(answerText, text):
 		bad("prints what did not come")
@@ -153,7 +150,7 @@ func TestFaultMatrix(t *testing.T) {
 		t.Fatalf("only %d cells", len(cells))
 	}
 	var all sync.WaitGroup
-	room := make(chan struct{}, 8)
+	room := make(chan struct{}, 16)
 	for _, c := range cells {
 		all.Go(func() {
 			room <- struct{}{}
