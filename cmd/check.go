@@ -126,6 +126,9 @@ func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, 
 	cross.client.OnWait = r.app.wait
 	probe, err := cross.client.Probe(ctx, cross.node)
 	if r.way(cross, probe, err) {
+		if isGateway(probe) {
+			r.gateway(ctx, cross)
+		}
 		r.models(probe, err, keyless)
 	}
 	switch {
@@ -209,6 +212,8 @@ func (r *checkReport) models(probe *client.Probe, err error, keyless bool) {
 		r.good("models", "%d listed in %s; the node takes the key", probe.Models, spell(probe.Attempt.Latency))
 	case err == nil:
 		r.skip("models", "the node answers with something else than a list; only --live can tell about the key")
+	case isGateway(probe) && probe.Attempt.Status == 403:
+		r.skip("models", "the gateway knows the token, whose role may not list models")
 	case keyless:
 		r.skip("models", "not asked with a key; the node answers with status %d", probe.Attempt.Status)
 	case client.NoModelList(err):

@@ -32,6 +32,7 @@ direct works from ANTHROPIC_API_KEY.`,
 		newConfigInitCmd(a), newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a),
 		newConfigPathCmd(a), newConfigNodesCmd(a), newConfigCheckCmd(a), newConfigKeyCmd(a),
 		newConfigPinCmd(a), newConfigSessionCmd(a), newConfigUsageCmd(a), newConfigPurgeCmd(a),
+		newConfigNginxCmd(a), newConfigTokenCmd(a),
 	)
 	return c
 }

@@ -45,6 +45,12 @@ var helpPages = map[string][]string{
 	"config-usage":         {"config", "usage", "--help"},
 	"config-purge":         {"config", "purge", "--help"},
 
+	"config-nginx":        {"config", "nginx", "--help"},
+	"config-token":        {"config", "token", "--help"},
+	"config-token-new":    {"config", "token", "new", "--help"},
+	"config-token-list":   {"config", "token", "list", "--help"},
+	"config-token-revoke": {"config", "token", "revoke", "--help"},
+
 	"topic-environment": {"help", "environment"},
 	"topic-exit-codes":  {"help", "exit-codes"},
 	"topic-retries":     {"help", "retries"},

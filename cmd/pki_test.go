@@ -228,3 +228,9 @@ func pool(all ...*authority) *x509.CertPool {
 	}
 	return p
 }
+
+// certify writes a certificate for one name alone, and its key.
+func certify(t *testing.T, by *authority, name string) (cert, key string) {
+	t.Helper()
+	return files(t, by.issue(t, func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{name}, nil }))
+}

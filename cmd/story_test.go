@@ -98,6 +98,9 @@ func TestStories(t *testing.T) {
 			"requests": storyRequests,
 			"sent":     storySent,
 			"fill":     storyFill,
+
+			"certificate": storyCertificate,
+			"private":     storyPrivate,
 		},
 	})
 }

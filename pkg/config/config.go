@@ -84,7 +84,8 @@ type File struct {
 	Exists bool
 	Nodes  []Node // in the file's order
 
-	values map[string]fileValue // by setting key
+	values  map[string]fileValue // by setting key
+	gateway *Gateway             // nil without the section
 }
 
 // fileValue is a setting as the file has it.

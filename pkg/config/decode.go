@@ -17,8 +17,11 @@ func groups() []string { return []string{"retry", "tls", "session", "filter", "a
 
 func (d *decoder) top(root *yaml.Node) *Error {
 	return each(root, "", func(name string, k, v *yaml.Node) *Error {
-		if name == "nodes" {
+		switch name {
+		case "nodes":
 			return d.nodes(v)
+		case "gateway":
+			return d.gateway(k, v)
 		}
 		for _, g := range groups() {
 			if name == g {
@@ -41,7 +44,7 @@ func topNames() []string {
 			names = append(names, name)
 		}
 	}
-	return append(names, "nodes")
+	return append(names, "nodes", "gateway")
 }
 
 func (d *decoder) group(group string, v *yaml.Node) *Error {

@@ -112,8 +112,11 @@ func parseKey(key string) (keyPath, *Error) {
 		k.isGroup = true
 		return k, nil
 	}
-	if k.parts[0] == "nodes" {
+	switch k.parts[0] {
+	case "nodes":
 		return parseNodeKey(k)
+	case "gateway":
+		return parseGatewayKey(k)
 	}
 	var names []string
 	for _, s := range settings() {
@@ -121,7 +124,7 @@ func parseKey(key string) (keyPath, *Error) {
 			names = append(names, s.Key)
 		}
 	}
-	return k, bad(meant("unknown key", key, append(names, "nodes")), "")
+	return k, bad(meant("unknown key", key, append(names, "nodes", "gateway")), "")
 }
 
 func parseNodeKey(k keyPath) (keyPath, *Error) {

@@ -10,7 +10,7 @@ import (
 // repeated, so that lines count from 24 bytes with a space or a quote in them.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{example, commented, "a: [", "a: \"b\n", "a: &x [*x]\n", "%YAML 1.1\n---\na: b\n", "? a\n: b\n",
-		"nodes: {a: {url: \"demo:\", headers: {A: \"" + canary + " x\"}}}", "\ufeffa: |\n  b\n", "a: b: " + canary, "<<: {a: b}",
+		"nodes: {a: {url: \"demo:\", headers: {A: \"" + canary + " x\"}}}", "\ufeffa: |\n  b\n", "a: b: " + canary, "<<: {a: b}", section("  listen: [443]\n  roles: {a: [models]}\n"),
 		string(Template())} {
 		f.Add([]byte(s))
 	}
@@ -19,6 +19,9 @@ func FuzzParse(f *testing.F) {
 		if err == nil {
 			if _, err := Resolve(file, vars("HOME", "/h"), nil); err != nil {
 				t.Errorf("valid in the file, refused by Resolve: %v", err)
+			}
+			if _, err := file.Gateway(vars("HOME", "/h")); err != nil {
+				t.Errorf("valid in the file, refused by Gateway: %v", err)
 			}
 			for _, n := range file.Nodes {
 				if _, err := file.Select(Selection{Selector: n.Name, Lookup: vars("HOME", "/h")}); err != nil {

@@ -5,7 +5,7 @@ import "strings"
 // Entry is a setting in effect, as List shows it.
 type Entry struct{ Key, Value, Origin string }
 
-// List shows every setting in effect and every key of the file's nodes, with where each comes from. Secrets are shown
+// List shows every setting in effect and every key of the file's nodes and gateway, with where each comes from. Secrets are shown
 // as their reference, a proxy without its password.
 func List(v *Values, file *File) []Entry {
 	var list []Entry
@@ -18,6 +18,9 @@ func List(v *Values, file *File) []Entry {
 	}
 	for _, n := range file.Nodes {
 		list = append(list, n.entries()...)
+	}
+	if file.gateway != nil {
+		list = append(list, file.gateway.entries()...)
 	}
 	return list
 }

@@ -151,6 +151,12 @@ func TestTemplate(t *testing.T) {
 			t.Errorf("%s is not in the template", field.name)
 		}
 	}
+	for _, field := range gatewayFields() {
+		text := f.gateway.texts[field.name]
+		if !strings.Contains(string(Template()), field.name) || field.def != "" && text != field.def {
+			t.Errorf("gateway.%s: the template shows %q, the default is %q", field.name, text, field.def)
+		}
+	}
 	out, err := Set(Template(), "timeout", "5m")
 	if err != nil || string(out) != string(Template())+"timeout: 5m\n" {
 		t.Errorf("set in the template: %v", err)

@@ -77,5 +77,30 @@ func Template() []byte {
 #  qwen:     {url: "https://dashscope.aliyuncs.com/compatible-mode/v1", api: chat, key: "env:DASHSCOPE_API_KEY", model: qwen-plus}
 #  ernie:    {url: "https://qianfan.baidubce.com/v2", api: chat, key: "cmd:pass show qianfan", model: ernie-4.5-turbo-32k}
 #  llama:    {url: "http://127.0.0.1:11434/v1", api: chat, auth: none, model: llama3.2}
+
+# A gateway of your own: "ferry config nginx" writes it for nginx from these keys,
+# and "ferry config token" keeps its callers' tokens.
+#   cert, key    PEM files of the certificate for server_name
+#   listen       ports, or addresses with a port: [443, "[::]:443"]
+#   upstream     the node it leads to, or several; a session stays on one
+#   keepalive    idle connections kept to each
+#   rate, burst  for each address: 50/min or 5/s, and how many more at once
+#   connections  requests of one token under way
+#   tokens       the file of the tokens; logs, temp: folders
+#   roles        what tokens may do: messages, count_tokens, models, complete, chat
+#gateway:
+#  server_name: ai.example.com
+#  cert: /etc/letsencrypt/live/ai.example.com/fullchain.pem
+#  key: /etc/letsencrypt/live/ai.example.com/privkey.pem
+#  listen: 443
+#  prefix: /api/
+#  upstream: direct
+#  keepalive: 16
+#  rate: 50/min
+#  burst: 49
+#  connections: 64
+#  tokens: gateway-tokens.conf
+#  logs: /var/log/nginx
+#  roles: {dev: [messages, models], ci: [models]}
 `)
 }

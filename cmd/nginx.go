@@ -1,0 +1,139 @@
+package cmd
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ferry/pkg/config"
+	"ferry/pkg/gateway"
+
+	"github.com/spf13/cobra"
+)
+
+func newConfigNginxCmd(a *app) *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "nginx",
+		Short: "A reverse proxy for the nodes: the whole configuration of nginx",
+		Long: `nginx writes the configuration of a reverse proxy that stands between many callers and one API, from the section
+gateway: of the file: TLS 1.3 alone, a limit for each address, roles with tokens (ferry config token), the API's
+certificate verified, its key kept from callers, streams passed on as they come, and a log that knows no caller. It
+prints the public part; --out writes all of it, and replaces nothing that ferry did not write. It starts and reloads
+nothing.`,
+		Example: `  ferry config nginx | less
+  ferry config nginx --out /etc/nginx && nginx -t && nginx -s reload`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runConfigNginx(c.Context(), a, out) },
+	}
+	c.Flags().StringVar(&out, "out", "", "write nginx.conf and keys.conf into this `DIR`")
+	_ = c.MarkFlagDirname("out")
+	return c
+}
+
+func runConfigNginx(ctx context.Context, a *app, out string) error {
+	s, g, err := a.gateway()
+	if err != nil {
+		return err
+	}
+	var nodes []gateway.Node
+	for _, name := range g.Upstream {
+		node, err := a.gatewayNode(ctx, s, g, name, out == "")
+		if err != nil {
+			return err
+		}
+		nodes = append(nodes, node)
+	}
+	files, err := gateway.Generate(g, nodes)
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		a.note("this is the public part; --out DIR writes it with the keys, which stand in %s", gateway.KeysFile)
+		return a.write(files.Main)
+	}
+	if out, err = filepath.Abs(out); err != nil {
+		return usagef("", "--out: %s", bare(err))
+	}
+	ctx, stop := a.Catch(ctx)
+	defer stop()
+	if err := files.Write(ctx, out, gateway.Store{Path: g.Tokens}); err != nil {
+		return err
+	}
+	a.note("wrote %s and %s", filepath.Join(out, gateway.MainFile), gateway.KeysFile)
+	a.note("nginx takes it in when it is reloaded: nginx -t -c %s && nginx -s reload",
+		shellWord(filepath.Join(out, gateway.MainFile)))
+	return nil
+}
+
+// gateway reads the file's section gateway:.
+func (a *app) gateway() (*settings, *config.Gateway, error) {
+	s, err := a.settings(crossingOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := s.file.Gateway(a.Lookup)
+	if err == nil && g == nil {
+		err = usagef("ferry config set gateway.server_name ai.example.com begins one", "the configuration has no gateway")
+	}
+	return s, g, err
+}
+
+// gatewayNode is a node as the gateway sends to it, with its key unless that is to stay unread.
+func (a *app) gatewayNode(
+	ctx context.Context, s *settings, g *config.Gateway, name string, unread bool,
+) (gateway.Node, error) {
+	fault := func(msg string, err error) error {
+		e := g.Fault("upstream/"+name, msg, hintOf(err))
+		e.Err = err
+		return e
+	}
+	node, err := a.selectNode(s, name)
+	if err != nil {
+		return gateway.Node{}, fault("names no node that can be used", err)
+	}
+	known, err := a.identify(ctx, s, node, unread)
+	if err != nil {
+		return gateway.Node{}, fault("names a node that lacks something", err)
+	}
+	n := gateway.Node{Node: node, TLS: s.values.TLSFor(node)}
+	for _, path := range []*string{&n.TLS.CA, &n.TLS.Cert, &n.TLS.Key} {
+		if *path != "" {
+			if *path, err = filepath.Abs(*path); err != nil {
+				return n, fault("has a tls path that cannot be made whole", err)
+			}
+		}
+	}
+	if n.TLS.CA == "" {
+		if n.TLS.CA = systemBundle(); n.TLS.CA == "" {
+			return n, g.Fault("upstream/"+name, "names a node without a tls.ca, and the system's authorities are not in a usual place",
+				"ferry config set tls.ca PATH")
+		}
+	}
+	if known.Auth != "" {
+		value := known.Key.Reveal()
+		if strings.EqualFold(known.Auth, "authorization") {
+			value = "Bearer " + value
+		}
+		n.Headers = append(n.Headers, gateway.Header{Name: known.Auth, Value: value})
+	}
+	for _, h := range known.Header {
+		n.Headers = append(n.Headers, gateway.Header{Name: h.Name, Value: h.Value + h.Secret.Reveal()})
+	}
+	return n, nil
+}
+
+// systemBundle is where this system keeps its authorities in one file, which is all that nginx takes: Debian, Fedora,
+// Alpine and the BSDs, openSUSE.
+func systemBundle() string {
+	for _, path := range []string{
+		"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem",
+	} {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path
+		}
+	}
+	return ""
+}

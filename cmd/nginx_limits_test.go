@@ -1,0 +1,279 @@
+//go:build !windows
+
+package cmd_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ferry/cmd"
+	"ferry/pkg/client"
+)
+
+// TestNginxDistrust holds the gateway to its upstream's certificate: another authority's, or another name's, is 502.
+func TestNginxDistrust(t *testing.T) {
+	findNginx(t)
+	ca, other := newAuthority(t, "ca", nil), newAuthority(t, "other", nil)
+	for _, tt := range []struct {
+		name string
+		api  *upstreamAPI
+	}{
+		{"another authority", newUpstream(t, other, "localhost")},
+		{"another name", newUpstream(t, ca, "elsewhere.example")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := startGateway(t, gatewayWish{rate: fast, ca: ca, upstreams: []*upstreamAPI{tt.api}})
+			r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"]), smallMessage)
+			if r.status != 502 || len(tt.api.requests()) > 0 {
+				t.Errorf("status %d, the API saw %v", r.status, tt.api.requests())
+			}
+			isFailure(t, tt.name, r, "api_error")
+		})
+	}
+}
+
+// TestNginxSticky spreads requests over two upstreams, and keeps those of one session on one.
+func TestNginxSticky(t *testing.T) {
+	findNginx(t)
+	ca := newAuthority(t, "ca", nil)
+	one, two := newUpstream(t, ca, "localhost"), newUpstream(t, ca, "localhost")
+	g := startGateway(t, gatewayWish{rate: fast, ca: ca, upstreams: []*upstreamAPI{one, two}})
+	ask := func(session string) {
+		if r := g.must(t, "POST", "/api/v1/messages?beta=true", with(g.tokens["dev"], "X-Ferry-Session", session), smallMessage); r.status != 200 {
+			t.Fatalf("status %d: %s", r.status, r.body)
+		}
+	}
+	for range 20 {
+		ask("the-same")
+	}
+	first, second := len(one.requests()), len(two.requests())
+	if first+second != 20 || first*second != 0 {
+		t.Errorf("one session went %d times to one and %d times to the other", first, second)
+	}
+	for i := range 40 {
+		ask(fmt.Sprint("session-", i))
+	}
+	if first, second := len(one.requests())-first, len(two.requests())-second; first+second != 40 || first < 5 || second < 5 {
+		t.Errorf("40 sessions went %d times to one and %d times to the other", first, second)
+	}
+	last := two.requests()[len(two.requests())-1]
+	if want := "POST /v1/messages?beta=true HTTP/1.1 " + strings.TrimPrefix(two.url, "https://"); last.head != want || last.header.Get("X-Api-Key") != providerKey {
+		t.Errorf("arrived as %q with the key %q", last.head, last.header.Get("X-Api-Key"))
+	}
+	// Without a session they spread too.
+	before := len(one.requests())
+	for range 20 {
+		g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "")
+	}
+	if n := len(one.requests()) - before; n == 0 || n == 20 {
+		t.Errorf("%d of 20 requests without a session went to the first", n)
+	}
+}
+
+// TestNginxBurst: fifty at once pass at 50 a minute, the next is told to wait. What was refused never came to the API.
+func TestNginxBurst(t *testing.T) {
+	findNginx(t)
+	ca := newAuthority(t, "ca", nil)
+	api := newUpstream(t, ca, "localhost")
+	g := startGateway(t, gatewayWish{rate: "rate: 50/min\n  burst: 49", ca: ca, upstreams: []*upstreamAPI{api}})
+	statuses := make([]int, 50)
+	started := time.Now()
+	var all sync.WaitGroup
+	for i := range statuses {
+		all.Go(func() { statuses[i], _ = g.try("POST", "/api/v1/messages", with(g.tokens["dev"]), smallMessage) })
+	}
+	all.Wait()
+	var next reply
+	passed := 0
+	for next.status != 429 { // on a slow machine a slot comes free every 1.2 s
+		next = g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"]), smallMessage)
+		if next.status == 200 {
+			passed++
+		}
+		if most := int(time.Since(started) / (1200 * time.Millisecond)); passed > most {
+			t.Fatalf("%d requests more passed within %v, want at most %d", passed, time.Since(started), most)
+		}
+	}
+	for i, status := range statuses {
+		if status != 200 {
+			t.Errorf("request %d: status %d", i+1, status)
+		}
+	}
+	if next.status != 429 || next.header.Get("Retry-After") != "2" {
+		t.Errorf("request 51: status %d, Retry-After %q", next.status, next.header.Get("Retry-After"))
+	}
+	isFailure(t, "request 51", next, "rate_limit_error")
+	if n := len(api.requests()); n != 50+passed {
+		t.Errorf("the API saw %d requests, want %d", n, 50+passed)
+	}
+}
+
+// TestNginxGuesses: twelve wrong tokens in a row meet the limit, which counts before the token is looked at.
+func TestNginxGuesses(t *testing.T) {
+	findNginx(t)
+	ca := newAuthority(t, "ca", nil)
+	g := startGateway(t, gatewayWish{rate: "rate: 50/min\n  burst: 9", ca: ca, upstreams: []*upstreamAPI{newUpstream(t, ca, "localhost")}})
+	count := map[int]int{}
+	for i := range 12 {
+		status, err := g.try("POST", "/api/v1/messages", with(fmt.Sprintf("ferry_%032d", i)), smallMessage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count[status]++
+	}
+	if count[429] == 0 || count[401]+count[429] != 12 {
+		t.Errorf("twelve guesses got %v", count)
+	}
+}
+
+// TestNginxConnections: a token has so many requests under way and no more; another token has its own.
+func TestNginxConnections(t *testing.T) {
+	findNginx(t)
+	ca := newAuthority(t, "ca", nil)
+	api := newUpstream(t, ca, "localhost")
+	g := startGateway(t, gatewayWish{rate: fast + "\n  connections: 1", ca: ca, upstreams: []*upstreamAPI{api}})
+	slow, stop := context.WithCancel(t.Context())
+	request, err := http.NewRequestWithContext(slow, "POST", g.url+"/api/v1/messages?stall", strings.NewReader(smallMessage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = with(g.tokens["dev"])
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if resp, err := g.client.Do(request); err == nil {
+			resp.Body.Close()
+		}
+	}()
+	deadline := time.Now().Add(5 * time.Second)
+	for tick := time.NewTicker(5 * time.Millisecond); len(api.requests()) == 0; <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatal("the first request did not arrive")
+		}
+	}
+	if r := g.must(t, "GET", "/api/v1/models", with(g.tokens["dev"]), ""); r.status != 429 || r.header.Get("Retry-After") == "" {
+		t.Errorf("a second request of the token: status %d, Retry-After %q", r.status, r.header.Get("Retry-After"))
+	}
+	if r := g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), ""); r.status != 200 {
+		t.Errorf("another token: status %d", r.status)
+	}
+	stop()
+	<-ended
+}
+
+// TestNginxAddresses gives the maps of addresses to a real nginx that takes a caller's word for his address. A place is the
+// part of an address that the limit counts by.
+func TestNginxAddresses(t *testing.T) {
+	nginx := findNginx(t)
+	text, err := os.ReadFile(filepath.Join("..", "testdata", "golden", "nginx", "one.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps := regexp.MustCompile(`(?s) map \$(binary_)?remote_addr .*?\n    \}`).FindAllString(string(text), -1)
+	if len(maps) != 2 {
+		t.Fatalf("found %d maps of addresses, want 2", len(maps))
+	}
+	dir, port := t.TempDir(), freePort(t)
+	temp := ""
+	for _, of := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		temp += fmt.Sprintf("%s_temp_path %s/%s;\n", of, dir, of)
+	}
+	file := filepath.Join(dir, "nginx.conf")
+	config := fmt.Sprintf(`events { }
+http {
+access_log off;
+%s%s
+server {
+    listen 127.0.0.1:%s;
+    set_real_ip_from 127.0.0.1;
+    real_ip_header X-Real-Ip;
+    location / { return 200 "$ferry_log_address|$ferry_address"; }
+}
+}
+`, temp, strings.Join(maps, "\n"), port)
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := &testGateway{dir: dir, url: "http://127.0.0.1:" + port, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	g.arguments = []string{"-p", dir, "-c", file, "-e", "stderr", "-g", "daemon off; pid " + filepath.Join(dir, "nginx.pid") + ";"}
+	g.start(t, nginx)
+	places := map[string]string{}
+	for _, tt := range []struct{ address, logged, place string }{
+		{"203.0.113.9", "203.0.113.0", "a"},
+		{"203.0.113.10", "203.0.113.0", "b"},
+		{"10.10.10.10", "10.10.10.0", "with line feeds in it"},
+		{"2001:db8:1:2:3:4:5:6", "2001:db8:1::", "c"},
+		{"2001:db8:1:2::9", "2001:db8:1::", "c"},
+		{"2001:db8:1:3::9", "2001:db8:1::", "d"},
+		{"2001:db8:1::9", "2001:db8:1::", "e"},
+		{"2001:db8:1:0:5:6:7:8", "2001:db8:1::", "e"},
+		{"2001:db8::9", "2001:db8::", "f"},
+		{"2001:db8:0:0:1::", "2001:db8:0::", "f"},
+		{"2001:db8:0:1:2:3:4:5", "2001:db8:0::", "g"},
+		{"2001::1:2:3:4:5", "2001::", "h"},
+		{"a0a:a0a:a0a:a0a:a0a:a0a:a0a:a0a", "a0a:a0a:a0a::", "line feeds, whole"},
+		{"a0a:a0a:a0a:a0a::a", "a0a:a0a:a0a::", "line feeds, whole"},
+		{"::1", "::", "i"},
+	} {
+		r := g.must(t, "GET", "/", http.Header{"X-Real-Ip": {tt.address}}, "")
+		logged, place, _ := strings.Cut(r.body, "|")
+		if logged != tt.logged {
+			t.Errorf("%s is logged as %s, want %s", tt.address, logged, tt.logged)
+		}
+		if want := 8; len(place) != want && strings.Contains(tt.address, ":") {
+			t.Errorf("%s counts by %d bytes, want %d", tt.address, len(place), want)
+		}
+		if was, known := places[tt.place]; known && was != place {
+			t.Errorf("%s counts by another place than its neighbour", tt.address)
+		}
+		for name, other := range places {
+			if name != tt.place && other == place {
+				t.Errorf("%s counts by the place of another", tt.address)
+			}
+		}
+		places[tt.place] = place
+	}
+}
+
+// TestNginxNoBurst: without a burst the second request within a slot is refused, and ferry waits as its policy says.
+func TestNginxNoBurst(t *testing.T) {
+	findNginx(t)
+	ca := newAuthority(t, "ca", nil)
+	api := newUpstream(t, ca, "localhost")
+	g := startGateway(t, gatewayWish{rate: "rate: 50/min\n  burst: 0", ca: ca, upstreams: []*upstreamAPI{api}})
+	first := g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "")
+	second := g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "")
+	if first.status != 200 || second.status != 429 {
+		t.Fatalf("statuses %d and %d, want 200 and 429", first.status, second.status)
+	}
+	for _, policy := range []string{"script", "retry-after", "backoff"} { // each meets a 429 of the one before, and is through after 2 s
+		var out, errs bytes.Buffer
+		env := testEnv(g.env, &out, &errs)
+		clock := &recordingClock{Clock: cmd.SystemEnv().Clock}
+		env.Clock = clock
+		code := cmd.Run(context.Background(), []string{"ask", "--retry-policy", policy, "-n", "gate", "hello"}, env)
+		if code != 0 || len(clock.waits) != 1 || clock.waits[0] != 2*time.Second {
+			t.Errorf("%s: exit code %d after waits of %v, want 0 after 2s: %s", policy, code, clock.waits, &errs)
+		}
+	}
+}
+
+// recordingClock is the real one, and remembers the waits.
+type recordingClock struct {
+	client.Clock
+	waits []time.Duration
+}
+
+func (c *recordingClock) Sleep(ctx context.Context, d time.Duration) error {
+	c.waits = append(c.waits, d)
+	return c.Clock.Sleep(ctx, d)
+}

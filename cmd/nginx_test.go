@@ -1,0 +1,373 @@
+//go:build !windows
+
+package cmd_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fast is a limit that no test here meets by chance.
+const fast = "rate: 10000/s"
+
+// TestNginxGateway runs a real nginx with the files that ferry writes, between ferry and the demo node behind TLS.
+func TestNginxGateway(t *testing.T) {
+	findNginx(t)
+	ca := newAuthority(t, "ca", nil)
+	api := newUpstream(t, ca, "localhost")
+	g := startGateway(t, gatewayWish{rate: fast, ca: ca, upstreams: []*upstreamAPI{api}})
+	t.Run("ferry crosses", func(t *testing.T) { testGatewayCrossing(t, g) })
+	t.Run("headers", func(t *testing.T) { testGatewayHeaders(t, g, api) })
+	t.Run("roles", func(t *testing.T) { testGatewayRoles(t, g) })
+	t.Run("names and TLS", func(t *testing.T) { testGatewayNames(t, g) })
+	t.Run("paths", func(t *testing.T) { testGatewayPaths(t, g, api) })
+	t.Run("bodies", func(t *testing.T) { testGatewayBodies(t, g) })
+	t.Run("stream paced", func(t *testing.T) { testGatewayPace(t, g) })
+	t.Run("cut upstream", func(t *testing.T) { testGatewayCut(t, g) })
+	t.Run("malformed", func(t *testing.T) { testGatewayMalformed(t, g) })
+	t.Run("config check", func(t *testing.T) { testGatewayCheck(t, g) })
+	t.Run("logs", func(t *testing.T) { testGatewayLogs(t, g) })
+}
+
+func testGatewayCrossing(t *testing.T, g *testGateway) {
+	for _, args := range [][]string{
+		{"ask", "-n", "gate", "hello"},
+		{"stream", "-n", "gate", "hello"},
+	} {
+		code, stdout, stderr := run(t, g.env, args...)
+		if code != 0 || strings.TrimSpace(stdout) == "" {
+			t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
+		}
+	}
+	// The script's own dialect, under the path that it has there.
+	r := g.must(t, "POST", "/api/v1/complete", with(g.tokens["dev"]), `{"prompt":"hello","max_tokens":100}`)
+	if r.status != 200 || !strings.Contains(r.body, `"completion"`) {
+		t.Errorf("complete: %d %s", r.status, r.body)
+	}
+}
+
+// What arrives at the API is the gateway's own key and name, and nothing of the caller's but what a message needs.
+func testGatewayHeaders(t *testing.T, g *testGateway, api *upstreamAPI) {
+	r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"], "Authorization", "Bearer callers-own", "Cookie", "canary=1",
+		"X-Forwarded-For", "203.0.113.9", "X-Real-Ip", "203.0.113.9", "X-Ferry-Session", "canary-session", "X-Team", "core",
+		"Idempotency-Key", "1", "User-Agent", "canary-agent", "Anthropic-Beta", "some-beta", "Accept-Encoding", "gzip"), smallMessage)
+	if r.status != 200 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	requests := api.requests()
+	last := requests[len(requests)-1]
+	if want := "POST /v1/messages HTTP/1.1 " + strings.TrimPrefix(api.url, "https://"); last.head != want || last.sni != "localhost" {
+		t.Errorf("arrived as %q with the TLS name %q, want %q and localhost", last.head, last.sni, want)
+	}
+	want := map[string]string{"X-Api-Key": providerKey, "Content-Type": "application/json", "Anthropic-Version": "2026-10-21",
+		"Anthropic-Beta": "some-beta", "User-Agent": "ferry-gateway", "Content-Length": fmt.Sprint(len(smallMessage))}
+	for name, values := range last.header {
+		if len(values) != 1 || want[name] != values[0] {
+			t.Errorf("the API was sent %s: %q", name, values)
+		}
+		delete(want, name)
+	}
+	if len(want) > 0 {
+		t.Errorf("the API was not sent %v", want)
+	}
+	if r.header.Get("Set-Cookie") != "" {
+		t.Errorf("the API's cookie came through")
+	}
+	// The demo node repeats the key that it is asked with: it must not be the caller's to see in any header.
+	if text := fmt.Sprint(r.header) + r.body; strings.Contains(text, providerKey) {
+		t.Errorf("the provider's key came through: %s", text)
+	}
+}
+
+func testGatewayRoles(t *testing.T, g *testGateway) {
+	bearer := func(token string) http.Header {
+		return http.Header{"Authorization": {token}, "Anthropic-Version": {"2026-10-21"}, "Content-Type": {"application/json"}}
+	}
+	dev, ci := g.tokens["dev"], g.tokens["ci"]
+	tests := []struct {
+		name, method, path string
+		header             http.Header
+		status             int
+		kind               string
+	}{
+		{"dev may ask", "POST", "/api/v1/messages", with(dev), 200, ""},
+		{"as a bearer", "POST", "/api/v1/messages", bearer("Bearer " + dev), 200, ""},
+		{"a bearer in small letters", "POST", "/api/v1/messages", bearer("bearer " + dev), 200, ""},
+		{"dev may list", "GET", "/api/v1/models", with(dev), 200, ""},
+		{"ci may list", "GET", "/api/v1/models", with(ci), 200, ""},
+		{"ci may not ask", "POST", "/api/v1/messages", with(ci), 403, "permission_error"},
+		{"another method", "DELETE", "/api/v1/models", with(dev), 403, "permission_error"},
+		{"no token", "POST", "/api/v1/messages", http.Header{}, 401, "authentication_error"},
+		{"a wrong one", "POST", "/api/v1/messages", with("ferry_" + strings.Repeat("a", 32)), 401, "authentication_error"},
+		{"a part of one", "POST", "/api/v1/messages", with(dev[:len(dev)-1]), 401, "authentication_error"},
+		{"more than one", "POST", "/api/v1/messages", with(dev + "a"), 401, "authentication_error"},
+		{"in capitals", "POST", "/api/v1/messages", with(strings.ToUpper(dev)), 401, "authentication_error"},
+		{"the line of the map", "POST", "/api/v1/messages", with("~^" + dev + "$"), 401, "authentication_error"},
+		{"a word of the map", "POST", "/api/v1/messages", with("default"), 401, "authentication_error"},
+		{"the provider's key", "POST", "/api/v1/messages", with(providerKey), 401, "authentication_error"},
+		{"Basic", "POST", "/api/v1/messages", bearer("Basic " + dev), 401, "authentication_error"},
+		{"no such path", "GET", "/", with(dev), 404, "not_found_error"},
+		{"nor that", "POST", "/api/v1/files", with(dev), 404, "not_found_error"},
+	}
+	for _, tt := range tests {
+		body := ""
+		if tt.method == "POST" {
+			body = smallMessage
+		}
+		r := g.must(t, tt.method, tt.path, tt.header, body)
+		if r.status != tt.status {
+			t.Errorf("%s: status %d, want %d: %s", tt.name, r.status, tt.status, r.body)
+		}
+		if tt.kind != "" {
+			isFailure(t, tt.name, r, tt.kind)
+		}
+	}
+}
+
+// isFailure holds a reply to the API's own form of an error.
+func isFailure(t *testing.T, name string, r reply, kind string) {
+	t.Helper()
+	var body struct {
+		Type  string
+		Error struct{ Type, Message string }
+		ID    string `json:"request_id"`
+	}
+	err := json.Unmarshal([]byte(r.body), &body)
+	if err != nil || body.Type != "error" || body.Error.Type != kind || body.Error.Message == "" || body.ID == "" ||
+		r.header.Get("Content-Type") != "application/json" {
+		t.Errorf("%s: %v: %s %q, want a JSON error of type %s", name, err, r.header.Get("Content-Type"), r.body, kind)
+	}
+}
+
+func testGatewayNames(t *testing.T, g *testGateway) {
+	address := strings.TrimPrefix(g.url, "https://")
+	for _, tt := range []struct {
+		name  string
+		setup *tls.Config
+		want  string
+	}{
+		{"TLS 1.2", &tls.Config{RootCAs: pool(g.ca), ServerName: "localhost", MaxVersion: tls.VersionTLS12}, "protocol version"},
+		{"another name", &tls.Config{RootCAs: pool(g.ca), ServerName: "elsewhere.example"}, "unrecognized name"},
+		{"no name", &tls.Config{InsecureSkipVerify: true}, "unrecognized name"},
+	} {
+		conn, err := tls.Dial("tcp", strings.Replace(address, "localhost", "127.0.0.1", 1), tt.setup)
+		if err == nil {
+			conn.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+	}
+	// The right name in TLS, another in the request.
+	request, err := http.NewRequestWithContext(t.Context(), "GET", g.url+"/healthz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = "elsewhere.example"
+	resp, err := g.client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("another Host: status %d, want 421", resp.StatusCode)
+	}
+	resp, err = http.Get("http://" + address + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var text bytes.Buffer
+	_, _ = text.ReadFrom(resp.Body)
+	if resp.StatusCode != 400 || !strings.HasPrefix(text.String(), "{") {
+		t.Errorf("plain http: status %d, %s", resp.StatusCode, &text)
+	}
+}
+
+// Whatever a path is spelled like, it leads to a path of the gateway's or nowhere, and the role counts.
+func testGatewayPaths(t *testing.T, g *testGateway, api *upstreamAPI) {
+	before := len(api.requests())
+	for _, path := range []string{
+		"/api/v1/models/%2e%2e/messages", "/api/v1/models/../messages", "//api//v1//messages", "/api/v1/%6d%65ssages",
+		"/api/v1/messages/", "/api/v1/messages%2f", "/api/v1/messages%00", "/api/v1/messages;x", "/api/v1/models%2f..%2fmessages",
+		"/api/v1/models%3f/../messages", "/api/v1/MESSAGES", "/api/v1/messages/batches", "/api/../v1/messages", "/v1/messages",
+		"/_ferry/auth", "/_ferry/failure", "/%5fferry/auth", "/keys.conf", "/api/v1/models/..%5cmessages",
+	} {
+		r := g.must(t, "POST", path, with(g.tokens["ci"]), smallMessage)
+		if r.status/100 != 4 {
+			t.Errorf("%s: status %d for a role without messages: %s", path, r.status, r.body)
+		}
+	}
+	if n := len(api.requests()) - before; n > 0 {
+		t.Errorf("%d of these requests reached the API: %v", n, api.requests()[before:])
+	}
+	// One that may: what arrives is the path as the gateway has it.
+	r := g.must(t, "POST", "/api/v1/models/%2e%2e/messages?beta=true", with(g.tokens["dev"]), smallMessage)
+	requests := api.requests()
+	if last := requests[len(requests)-1].head; r.status != 200 || !strings.HasPrefix(last, "POST /v1/messages?beta=true HTTP/1.1") {
+		t.Errorf("status %d, arrived as %q", r.status, last)
+	}
+}
+
+func testGatewayBodies(t *testing.T, g *testGateway) {
+	large := func(n int) string {
+		return strings.Replace(smallMessage, "canary", strings.Repeat("x", n), 1)
+	}
+	if r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"]), large(8<<20)); r.status != 200 {
+		t.Errorf("8 MiB: status %d: %.200s", r.status, r.body)
+	}
+	if kept, _ := filepath.Glob(filepath.Join(g.dir, "temp", "*", "*")); len(kept) > 0 {
+		t.Errorf("a prompt was written to disk: %v", kept)
+	}
+	r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"], "Expect", "100-continue"), large(34<<20))
+	if r.status != 413 {
+		t.Errorf("34 MiB: status %d", r.status)
+	}
+	isFailure(t, "34 MiB", r, "request_too_large")
+}
+
+// Events that leave the API 300 ms apart arrive 300 ms apart: nothing is held back.
+func testGatewayPace(t *testing.T, g *testGateway) {
+	body := strings.Replace(smallMessage, `"max_tokens"`, `"stream":true,"max_tokens"`, 1)
+	request, err := http.NewRequestWithContext(t.Context(), "POST", g.url+"/api/v1/messages?pace=300ms&big=30&chunk=10", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = with(g.tokens["dev"])
+	resp, err := g.client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var came []time.Time
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "event: content_block_delta") {
+			came = append(came, time.Now())
+		}
+	}
+	if len(came) < 3 {
+		t.Fatalf("only %d pieces of text came", len(came))
+	}
+	for i := 1; i < len(came); i++ {
+		if gap := came[i].Sub(came[i-1]); gap < 200*time.Millisecond || gap > 600*time.Millisecond {
+			t.Errorf("piece %d came %v after the one before, want 300 ms", i+1, gap)
+		}
+	}
+}
+
+func testGatewayCut(t *testing.T, g *testGateway) {
+	for verb, want := range map[string]string{"ask": "Error: ", "stream": "cut after "} {
+		if code, _, stderr := run(t, g.env, verb, "-n", "cut", "hello"); code != 1 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d, stderr %q, want 1 and %q", verb, code, stderr, want)
+		}
+	}
+}
+
+// What nginx cannot even read gets JSON too, and what is no TLS at all leaves no address in a log.
+func testGatewayMalformed(t *testing.T, g *testGateway) {
+	address := strings.TrimPrefix(g.url, "https://")
+	for head, want := range map[string]string{
+		"nonsense\r\n\r\n":                                 "400",
+		"GET /healthz HTTP/1.1\r\n\r\n":                    "400",
+		"GET /healthz HTTP/7.1\r\nHost: localhost\r\n\r\n": "505",
+		"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 40000) + "\r\n\r\n":                       "400",
+		"GET /" + strings.Repeat("x", 40000) + " HTTP/1.1\r\nHost: localhost\r\n\r\n":                                     "414",
+		"POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n":                                  "400",
+		"POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: odd\r\n\r\n":                             "501",
+		"GET /api/v1/messages/%zz HTTP/1.1\r\nHost: localhost\r\n\r\n":                                                    "400",
+		"GET /../../etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n":                                                       "400",
+		"POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: a\r\nX-Api-Key: " + g.tokens["dev"] + "\r\n\r\n": "401",
+	} {
+		conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: pool(g.ca), ServerName: "localhost"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_, _ = conn.Write([]byte(head))
+		text := make([]byte, 4096)
+		n, _ := io.ReadAtLeast(conn, text, 200)
+		conn.Close()
+		status, rest, _ := strings.Cut(strings.TrimPrefix(string(text[:n]), "HTTP/1.1 "), " ")
+		if status != want || !strings.Contains(rest, `{"type":"error"`) || strings.Contains(rest, "<html") {
+			t.Errorf("%.60q: %q, want status %s and JSON", head, text[:n], want)
+		}
+	}
+	for _, noise := range []string{"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", "\x16\x03\x01\xff\xff", "\x80\x2e\x01\x00\x02"} {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write([]byte(noise + strings.Repeat("\x00", 100)))
+		_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+		_, _ = io.ReadAll(io.LimitReader(conn, 4096))
+		conn.Close()
+	}
+}
+
+func testGatewayCheck(t *testing.T, g *testGateway) {
+	check := func(token string) (int, string) {
+		g.env["GATE_TOKEN"] = token
+		defer func() { g.env["GATE_TOKEN"] = g.tokens["dev"] }()
+		code, stdout, stderr := run(t, g.env, "config", "check", "gate")
+		return code, stdout + stderr
+	}
+	code, said := check(g.tokens["dev"])
+	for _, want := range []string{"✓ gateway", "✓ floor    TLS 1.2 is refused", "✓ guard    a made-up token is refused", "✓ models   3 listed"} {
+		if code != 0 || !strings.Contains(said, want) {
+			t.Errorf("exit code %d, want %q in:\n%s", code, want, said)
+		}
+	}
+	if code, said := check("ferry_" + strings.Repeat("b", 32)); code != 1 || !strings.Contains(said, "✗ models") || !strings.Contains(said, "401") {
+		t.Errorf("a wrong token: exit code %d:\n%s", code, said)
+	}
+}
+
+// The logs tell what happened and to what role, and nobody's address, token, query or words.
+func testGatewayLogs(t *testing.T, g *testGateway) {
+	g.must(t, "POST", "/api/v1/messages?canary-query=1", with(g.tokens["dev"], "User-Agent", "canary-agent"), smallMessage)
+	g.must(t, "GET", "/canary-path/"+g.tokens["dev"], nil, "")
+	deadline := time.Now().Add(5 * time.Second)
+	var access []byte
+	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C { // the line is written after the answer
+		access, _ = os.ReadFile(filepath.Join(g.logs, "access.log"))
+		if lines := strings.Split(strings.TrimSpace(string(access)), "\n"); strings.Contains(lines[len(lines)-1], `"status":"404"`) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the log does not end with the last request:\n%s", access)
+		}
+	}
+	failures, err := os.ReadFile(filepath.Join(g.logs, "error.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, canary := range []string{"127.0.0.1", "canary", "pace", "beta=true", providerKey, g.tokens["dev"], g.tokens["ci"], g.tokens["dev"][6:20], "healthz"} {
+		if strings.Contains(string(access)+string(failures), canary) {
+			t.Errorf("the logs hold %q", canary)
+		}
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(access)) {
+		var entry map[string]string
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatalf("no JSON: %v: %s", err, line)
+		}
+		seen[entry["address"]+" "+entry["role"]+" "+entry["permission"]+" "+entry["status"]] = true
+	}
+	for _, want := range []string{"127.0.0.0 dev messages 200", "127.0.0.0 ci messages 403", "127.0.0.0  messages 401", "127.0.0.0   404"} {
+		if !seen[want] {
+			t.Errorf("the log has no line of %q: %v", want, seen)
+		}
+	}
+}

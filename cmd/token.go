@@ -1,0 +1,171 @@
+package cmd
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"ferry/pkg/config"
+	"ferry/pkg/gateway"
+
+	"github.com/spf13/cobra"
+)
+
+func newConfigTokenCmd(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "token",
+		Short: "The tokens of a gateway's callers",
+		Long: `token makes, lists and revokes the tokens with which callers come to the gateway (ferry config nginx). Each has a role
+of the section gateway:, which says what it may do. They are kept in a file that only its owner and root can read,
+since nginx compares them itself; nginx takes a change in when it is reloaded.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("ferry config token --help lists them", "there is no command %q of config token", args[0])
+			}
+			return c.Help()
+		},
+	}
+	c.AddCommand(newTokenNewCmd(a), newTokenListCmd(a), newTokenRevokeCmd(a))
+	return c
+}
+
+func newTokenNewCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "new ROLE",
+		Short: "Make a token; it is shown this once",
+		Example: `  ferry config token new dev
+  ferry config token new ci | ssh build ferry config key team`,
+		Args:              wantArgs("a role of the section gateway:", 1),
+		ValidArgsFunction: a.completeRoles,
+		RunE:              func(c *cobra.Command, args []string) error { return runTokenNew(c.Context(), a, args[0]) },
+	}
+}
+
+// reloadHint is said after each change of the tokens.
+const reloadHint = "nginx takes it in when it is reloaded: nginx -s reload"
+
+func runTokenNew(ctx context.Context, a *app, role string) error {
+	_, g, err := a.gateway()
+	if err != nil {
+		return err
+	}
+	names := roleNames(g)
+	if !slices.Contains(names, role) {
+		hint := "there are " + strings.Join(names, ", ")
+		if len(names) == 0 {
+			hint = "ferry config set gateway.roles.NAME messages,models makes one"
+		}
+		return usagef(hint, "the gateway has no role %q", role)
+	}
+	ctx, stop := a.Catch(ctx)
+	defer stop()
+	token, secret, err := (gateway.Store{Path: g.Tokens}).New(ctx, role, a.Clock.Now())
+	if err != nil {
+		return err
+	}
+	if err := a.write([]byte(secret + "\n")); err != nil {
+		return err
+	}
+	a.note("this is token %s, for role %s; it is not shown again", token.Name, token.Role)
+	a.note(reloadHint)
+	return nil
+}
+
+func roleNames(g *config.Gateway) []string {
+	var names []string
+	for _, role := range g.Roles {
+		names = append(names, role.Name)
+	}
+	return names
+}
+
+func newTokenListCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "The tokens by their public names, with role and date",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, g, err := a.gateway()
+			if err != nil {
+				return err
+			}
+			tokens, err := (gateway.Store{Path: g.Tokens}).List()
+			if err != nil {
+				return err
+			}
+			if len(tokens) == 0 {
+				a.note("there are no tokens; ferry config token new ROLE makes one")
+				return nil
+			}
+			rows := [][]string{{"token", "role", "created", ""}}
+			for _, t := range tokens {
+				remark := ""
+				if !slices.Contains(roleNames(g), t.Role) {
+					remark = "the gateway has no such role: refused"
+				}
+				rows = append(rows, []string{t.Name, t.Role, a.moment(t.Created), remark})
+			}
+			return a.table(rows, 2)
+		},
+	}
+}
+
+func newTokenRevokeCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "revoke TOKEN…",
+		Short:   "Revoke tokens by their public names; all of them or none",
+		Example: "  ferry config token revoke 1f0a9c3e && nginx -s reload",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("ferry config token list shows them", "ferry config token revoke wants the names of tokens")
+			}
+			return nil
+		},
+		ValidArgsFunction: a.completeTokens,
+		RunE:              func(c *cobra.Command, args []string) error { return runTokenRevoke(c.Context(), a, args) },
+	}
+}
+
+func runTokenRevoke(ctx context.Context, a *app, names []string) error {
+	_, g, err := a.gateway()
+	if err != nil {
+		return err
+	}
+	ctx, stop := a.Catch(ctx)
+	defer stop()
+	if err := (gateway.Store{Path: g.Tokens}).Revoke(ctx, names...); err != nil {
+		return err
+	}
+	a.note("revoked %s", strings.Join(names, ", "))
+	a.note(reloadHint)
+	return nil
+}
+
+// completeRoles offers the gateway's roles to a shell.
+func (a *app) completeRoles(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	_, g, err := a.gateway()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return roleNames(g), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeTokens offers the public names of the tokens to a shell.
+func (a *app) completeTokens(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	_, g, err := a.gateway()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	tokens, err := (gateway.Store{Path: g.Tokens}).List()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, t := range tokens {
+		if !slices.Contains(args, t.Name) {
+			names = append(names, t.Name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,198 @@
+// Package gateway owns the reverse proxy between many callers and one model API: it turns the section gateway: of the
+// configuration, its nodes and its roles into a configuration of nginx, keeps the callers' tokens, and puts both into
+// files. It refuses to start, reload or ask nginx, to read a node's key by itself, and to write anything where one value
+// is not as it must be.
+//
+// No value is ever escaped into nginx's syntax where a rule can refuse it instead. The one exception is what must be
+// taken as it is, the keys: they stand in a block of the kind geo, whose values nginx does not expand.
+package gateway
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"strings"
+
+	"ferry/pkg/config"
+)
+
+// Node is one upstream as the gateway sends to it.
+type Node struct {
+	config.Node
+	// TLS is the node's with the file's own where the node says nothing, the paths whole. CA is never empty.
+	TLS config.TLS
+	// Headers carry the key and what else the node wants sent. Their values may be empty where only the public part of
+	// the configuration is wanted.
+	Headers []Header
+}
+
+// Header is a header that the gateway adds. Its value may be secret.
+type Header struct{ Name, Value string }
+
+// The files that a gateway consists of, beside that of the tokens.
+const (
+	MainFile = "nginx.conf"
+	KeysFile = "keys.conf"
+)
+
+// Files are a whole configuration of nginx. Main is public; Keys holds the keys of the nodes. Main includes Keys by a
+// relative name, so that the two stay together.
+type Files struct{ Main, Keys []byte }
+
+// plan is what the text is written from.
+type plan struct {
+	*config.Gateway
+	nodes  []upstream
+	routes []route
+}
+
+// upstream is a node in the words of nginx.
+type upstream struct {
+	Node
+	name   string // of the upstream block
+	server string // host:port
+	sni    string // the name in the certificate
+	host   string // the Host header
+	base   string // the path before the API's, without a slash at its end
+}
+
+// Generate writes the configuration for the nodes that g names, in its order. It reads the certificate, to see that
+// nginx will be able to, and no other file. It fails with *config.Error, at the place of the key at fault.
+func Generate(g *config.Gateway, nodes []Node) (*Files, error) {
+	p := &plan{Gateway: g}
+	checks := []func(*plan) *config.Error{
+		checkRequired, checkCertificate,
+		func(p *plan) *config.Error { return p.addNodes(nodes) },
+		checkAgree, (*plan).addRoutes,
+	}
+	for _, check := range checks {
+		if err := check(p); err != nil {
+			return nil, err
+		}
+	}
+	return &Files{Main: p.main(), Keys: p.keys()}, nil
+}
+
+func checkRequired(p *plan) *config.Error {
+	for _, need := range []struct {
+		key, hint string
+		missing   bool
+	}{
+		{"server_name", "the name that callers use, such as ai.example.com", p.ServerName == ""},
+		{"cert", "the PEM file with the certificate and those above it", p.Cert == ""},
+		{"key", "the PEM file with the certificate's private key", p.Key == ""},
+		{"upstream", "the name of a node, or a list of names", len(p.Upstream) == 0},
+		{"roles", "what tokens may do, such as {dev: [messages, models]}", len(p.Roles) == 0},
+	} {
+		if need.missing {
+			return p.Fault(need.key, "is required", need.hint)
+		}
+	}
+	return nil
+}
+
+// checkCertificate finds out now what nginx, or the first caller, would find out later.
+func checkCertificate(p *plan) *config.Error {
+	for _, file := range []struct{ key, path string }{{"cert", p.Cert}, {"key", p.Key}} {
+		if _, err := os.Stat(file.path); err != nil {
+			fault := p.Fault(file.key, "names a file that cannot be read", "it is looked at here before nginx is given it")
+			fault.Err = bare(err)
+			return fault
+		}
+	}
+	pair, err := tls.LoadX509KeyPair(p.Cert, p.Key)
+	if err != nil {
+		fault := p.Fault("cert", "does not work with the key", "")
+		fault.Err = bare(err)
+		return fault
+	}
+	leaf := pair.Leaf
+	if leaf == nil {
+		if leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
+			return p.Fault("cert", "holds no certificate that can be read", "")
+		}
+	}
+	if leaf.VerifyHostname(p.ServerName) != nil {
+		return p.Fault("cert", "is no certificate of "+p.ServerName, "server_name and the certificate must agree")
+	}
+	return nil
+}
+
+// bare is an error of the system without the path, which the message names already by its key.
+func bare(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+func (p *plan) addNodes(nodes []Node) *config.Error {
+	for i, n := range nodes {
+		fault := func(msg, hint string) *config.Error {
+			return p.Fault("upstream/"+p.Upstream[i], "node "+n.Name+" "+msg, hint)
+		}
+		u := upstream{Node: n, name: "ferry_upstream_" + itoa(i+1)}
+		at, err := url.Parse(n.URL)
+		switch {
+		case err != nil || at.Scheme == "demo":
+			return fault("has no address of its own", "")
+		case at.Scheme != "https":
+			return fault("has no TLS", "its url has to begin with https://")
+		case at.RawQuery != "":
+			return fault("has a query in its url", "a gateway cannot send it along; give the node another url")
+		case n.Proxy != "" && n.Proxy != "none":
+			return fault("is behind a proxy", "nginx sends through none")
+		}
+		port := at.Port()
+		if u.host = at.Host; port == "" {
+			port = "443"
+		}
+		u.sni, u.base = at.Hostname(), strings.TrimSuffix(at.EscapedPath(), "/")
+		u.server = u.sni + ":" + port
+		if !isHost(u.sni) {
+			return fault("has an address that is no host's name", "nginx checks the certificate against a name")
+		}
+		if !isPlainPath(u.base) {
+			return fault("has a path that nginx would read as its own", "letters, digits, - _ . ~ and / are taken")
+		}
+		for _, h := range n.Headers {
+			if !isPlainWord(h.Name) {
+				return fault("has a header whose name nginx would read as its own", "letters, digits and - are taken")
+			}
+			if len(h.Value) > maxValue {
+				return fault("has a key or header that is too long for nginx", "at most "+itoa(maxValue)+" bytes")
+			}
+		}
+		p.nodes = append(p.nodes, u)
+	}
+	return nil
+}
+
+// maxValue is how long a key may be: nginx reads no word of 4096 bytes or more, and quotes may double it.
+const maxValue = 2000
+
+// checkAgree holds several nodes to what one server block can say only once.
+func checkAgree(p *plan) *config.Error {
+	first := p.nodes[0]
+	for i, u := range p.nodes {
+		key := "upstream/" + p.Upstream[i]
+		for _, path := range []string{u.TLS.CA, u.TLS.Cert, u.TLS.Key} {
+			if !isPlainFile(path) {
+				return p.Fault(key, "node "+u.Name+" has a tls path that nginx would read as its own", "use a plain path")
+			}
+		}
+		if u.TLS != first.TLS {
+			return p.Fault(key, "node "+u.Name+" has other tls settings than "+first.Name,
+				"nginx has one set of them for all upstreams")
+		}
+		if dialect(u) != dialect(first) {
+			return p.Fault(key, "node "+u.Name+" speaks another API than "+first.Name,
+				"a gateway has one; write another gateway for it")
+		}
+	}
+	return nil
+}

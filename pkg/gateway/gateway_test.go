@@ -1,0 +1,299 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ferry/pkg/config"
+)
+
+// planOf makes a plan of a file as Generate does, without the look at the certificate.
+func planOf(src string, nodes ...Node) (*plan, error) {
+	file, err := config.Parse("/etc/ferry/config.yaml", []byte(src))
+	if err != nil {
+		return nil, err
+	}
+	g, err := file.Gateway(nil)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{Gateway: g}
+	if fault := checkRequired(p); fault != nil {
+		return nil, fault
+	}
+	if fault := p.addNodes(nodes); fault != nil {
+		return nil, fault
+	}
+	if fault := checkAgree(p); fault != nil {
+		return nil, fault
+	}
+	if fault := p.addRoutes(); fault != nil {
+		return nil, fault
+	}
+	return p, nil
+}
+
+const whole = `gateway:
+  server_name: ai.example.com
+  cert: /c.pem
+  key: /k.pem
+  upstream: [a, b]
+  roles:
+    dev: [messages, models]
+`
+
+func node(name, url string) Node {
+	return Node{Node: config.Node{Name: name, URL: url, API: config.Messages},
+		TLS: config.TLS{Min: "1.3", CA: "/ca.pem"}, Headers: []Header{{"x-api-key", "k"}}}
+}
+
+func TestFaults(t *testing.T) {
+	a, b := node("a", "https://a.example/api"), node("b", "https://b.example")
+	with := func(change func(*Node)) Node { n := b; change(&n); return n }
+	without := func(line string) string {
+		var kept []string
+		for l := range strings.Lines(whole) {
+			if !strings.HasPrefix(strings.TrimSpace(l), line) {
+				kept = append(kept, l)
+			}
+		}
+		return strings.Join(kept, "")
+	}
+	tests := []struct {
+		name, src string
+		b         Node
+		want      string
+	}{
+		{"no name", without("server_name:"), b, "config.yaml:1:1: gateway.server_name: is required"},
+		{"no certificate", without("cert:"), b, "config.yaml:1:1: gateway.cert: is required"},
+		{"no key", without("key:"), b, "config.yaml:1:1: gateway.key: is required"},
+		{"no upstream", without("upstream:"), b, "config.yaml:1:1: gateway.upstream: is required"},
+		{"no roles", without("dev:"), b, "config.yaml:6:3: gateway.roles: is required"},
+		{"no TLS", whole, node("b", "http://b.example"), "config.yaml:5:17: gateway.upstream: node b has no TLS"},
+		{"the demo", whole, node("b", "demo:"), "config.yaml:5:17: gateway.upstream: node b has no address of its own"},
+		{"an address", whole, node("b", "https://192.0.2.1"), "config.yaml:5:17: gateway.upstream: node b has an address that is no host's name"},
+		{"an address of IPv6", whole, node("b", "https://[2001:db8::1]"), "config.yaml:5:17: gateway.upstream: node b has an address that is no host's name"},
+		{"a query", whole, node("b", "https://b.example?x=1"), "config.yaml:5:17: gateway.upstream: node b has a query in its url"},
+		{"a variable in the path", whole, node("b", "https://b.example/$host"), "config.yaml:5:17: gateway.upstream: node b has a path that nginx would read as its own"},
+		{"a block in the path", whole, node("b", "https://b.example/;}"), "config.yaml:5:17: gateway.upstream: node b has a path that nginx would read as its own"},
+		{"an escape in the path", whole, node("b", "https://b.example/%2e%2e"), "config.yaml:5:17: gateway.upstream: node b has a path that nginx would read as its own"},
+		{"a name with a dollar", whole, node("b", "https://b$host"), "config.yaml:5:17: gateway.upstream: node b has an address that is no host's name"},
+		{"a proxy", whole, with(func(n *Node) { n.Proxy = "http://p:1" }), "config.yaml:5:17: gateway.upstream: node b is behind a proxy"},
+		{"other TLS", whole, with(func(n *Node) { n.TLS.Min = "1.2" }), "config.yaml:5:17: gateway.upstream: node b has other tls settings than a"},
+		{"a path of TLS", whole, with(func(n *Node) { n.TLS.CA = "/a\";b" }), "config.yaml:5:17: gateway.upstream: node b has a tls path that nginx would read as its own"},
+		{"another API", whole, with(func(n *Node) { n.API = config.Chat }), "config.yaml:5:17: gateway.upstream: node b speaks another API than a"},
+		{"a header's name", whole, with(func(n *Node) { n.Headers = []Header{{"X$y", "v"}} }), "config.yaml:5:17: gateway.upstream: node b has a header whose name nginx would read as its own"},
+		{"a long key", whole, with(func(n *Node) { n.Headers = []Header{{"x-api-key", strings.Repeat("k", maxValue+1)}} }),
+			"config.yaml:5:17: gateway.upstream: node b has a key or header that is too long for nginx"},
+		{"a permission of another API", strings.Replace(whole, "models]", "chat]", 1), b,
+			"config.yaml:7:21: gateway.roles.dev: the permission chat is for another API than a speaks"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := planOf(tt.src, a, tt.b)
+			var e *config.Error
+			if !errors.As(err, &e) || e.Error() != "/etc/ferry/"+tt.want {
+				t.Errorf("got  %v\nwant /etc/ferry/%s", err, tt.want)
+			}
+		})
+	}
+	if _, err := planOf(whole, a, b); err != nil {
+		t.Errorf("without a fault: %v", err)
+	}
+}
+
+// Every permission of config leads somewhere, in an API of its own.
+func TestPermissionsHaveRoutes(t *testing.T) {
+	for _, name := range config.Permissions() {
+		if !opens(config.Messages, name) && !opens(config.Chat, name) {
+			t.Errorf("%s opens nothing", name)
+		}
+	}
+}
+
+// words reads a configuration as nginx's own reader does: it returns each directive with its arguments and depth.
+func words(src string) (directives [][]string, err error) {
+	var line []string
+	depth := 0
+	for i := 0; i < len(src); {
+		switch c := src[i]; {
+		case c == ' ' || c == '\n' || c == '\t' || c == '\r':
+			i++
+		case c == '#':
+			for i < len(src) && src[i] != '\n' {
+				i++
+			}
+		case c == ';' || c == '{' || c == '}':
+			if len(line) == 0 && c != '}' || len(line) > 0 && c == '}' {
+				return nil, fmt.Errorf("an odd %q at byte %d", c, i)
+			}
+			if c == '}' {
+				depth--
+			} else {
+				directives = append(directives, append([]string{fmt.Sprint(depth)}, line...))
+			}
+			if c == '{' {
+				depth++
+			}
+			line, i = nil, i+1
+		case c == '"' || c == '\'':
+			var word strings.Builder
+			for i++; i < len(src) && src[i] != c; i++ {
+				if src[i] == '\\' && i+1 < len(src) && strings.IndexByte(`\"'`, src[i+1]) >= 0 {
+					i++
+				}
+				word.WriteByte(src[i])
+			}
+			if i++; i >= len(src) || strings.IndexByte(" \n;{)", src[i]) < 0 {
+				return nil, fmt.Errorf("no space behind the quote before byte %d", i)
+			}
+			line = append(line, word.String())
+		default:
+			from := i
+			for i < len(src) && strings.IndexByte(" \n\t;{", src[i]) < 0 {
+				i++
+			}
+			line = append(line, src[from:i])
+		}
+	}
+	if depth != 0 || len(line) > 0 {
+		return nil, fmt.Errorf("ends %d blocks deep, within %q", depth, line)
+	}
+	return directives, nil
+}
+
+// shape is what no value may change: the names of the directives, their depths and numbers of arguments.
+func shape(t *testing.T, src []byte) string {
+	t.Helper()
+	directives, err := words(string(src))
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, src)
+	}
+	var b strings.Builder
+	for _, d := range directives {
+		fmt.Fprintln(&b, d[0], d[1], len(d))
+	}
+	return b.String()
+}
+
+// FuzzSyntax holds that whatever value is taken changes a value in nginx's configuration and nothing else, and that a key
+// arrives as it is.
+func FuzzSyntax(f *testing.F) {
+	for _, s := range []string{"x", `a"; return 200; "b`, "$host", `\`, `\"`, "a;b", "{", "}", "#", "'", "a b", "\x00", "~^a$", "default", "*"} {
+		f.Add(s)
+	}
+	src := func(name, prefix, path string) string {
+		return fmt.Sprintf("gateway:\n  server_name: %q\n  cert: %q\n  key: /k.pem\n  prefix: %q\n  upstream: a\n  roles: {dev: [messages]}\n", name, path, prefix)
+	}
+	plain, err := planOf(src("ai.example.com", "/api/", "/c.pem"), node("a", "https://a.example/x"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	main, keys := plain.main(), plain.keys()
+	f.Fuzz(func(t *testing.T, s string) {
+		for i, try := range []string{src(s, "/api/", "/c.pem"), src("ai.example.com", "/"+s+"/", "/c.pem"), src("ai.example.com", "/api/", "/"+s)} {
+			if p, err := planOf(try, node("a", "https://a.example/x")); err == nil && shape(t, p.main()) != shape(t, main) {
+				t.Errorf("value %d %q changes more than itself", i, s)
+			}
+		}
+		for i, url := range []string{"https://" + s, "https://a.example/" + s} {
+			if p, err := planOf(src("ai.example.com", "/api/", "/c.pem"), node("a", url)); err == nil && shape(t, p.main()) != shape(t, main) {
+				t.Errorf("address %d %q changes more than itself", i, s)
+			}
+		}
+		for i := range len(s) { // guard.Secret lets nothing else through
+			if s[i] <= ' ' || s[i] > '~' {
+				return
+			}
+		}
+		keyed := node("a", "https://a.example/x")
+		keyed.Headers = []Header{{"x-api-key", s}}
+		p, err := planOf(src("ai.example.com", "/api/", "/c.pem"), keyed)
+		if err != nil {
+			return // too long
+		}
+		if shape(t, p.keys()) != shape(t, keys) {
+			t.Fatalf("the key %q changes more than itself:\n%s", s, p.keys())
+		}
+		directives, _ := words(string(p.keys()))
+		if last := directives[len(directives)-1]; last[2] != s {
+			t.Errorf("the key %q arrives as %q", s, last[2])
+		}
+	})
+}
+
+func TestWrite(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "nginx")
+	store := Store{Path: filepath.Join(filepath.Dir(dir), "tokens.conf")}
+	files := &Files{Main: []byte(Mark + "main\n"), Keys: []byte(Mark + "keys\n")}
+	read := func(name string) string {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return err.Error()
+		}
+		return string(data)
+	}
+	if err := files.Write(t.Context(), dir, store); err != nil {
+		t.Fatal(err)
+	}
+	for name, perm := range map[string]os.FileMode{filepath.Join(dir, MainFile): 0o644, filepath.Join(dir, KeysFile): 0o600, store.Path: 0o600} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != perm {
+			t.Errorf("%s: %v, %v, want mode %04o", name, info, err, perm)
+		}
+	}
+	again := &Files{Main: []byte(Mark + "second\n"), Keys: []byte(Mark + "second keys\n")}
+	if err := again.Write(t.Context(), dir, store); err != nil || read(MainFile) != Mark+"second\n" {
+		t.Errorf("a second time: %v, %s", err, read(MainFile))
+	}
+
+	// Somebody else's file, or a link, stops all of it.
+	for _, spoil := range []func(string) error{
+		func(path string) error { return os.WriteFile(path, []byte("user www-data;\n"), 0o644) },
+		func(path string) error { return os.Symlink("elsewhere", path) },
+		func(path string) error { return os.Mkdir(path, 0o755) },
+	} {
+		path := filepath.Join(dir, MainFile)
+		if err := errors.Join(os.Remove(path), spoil(path)); err != nil {
+			t.Fatal(err)
+		}
+		var foreign *ForeignError
+		if err := files.Write(t.Context(), dir, store); !errors.As(err, &foreign) || foreign.Path != path {
+			t.Errorf("somebody else's: %v", err)
+		}
+		if read(KeysFile) != Mark+"second keys\n" {
+			t.Errorf("the keys were written all the same: %s", read(KeysFile))
+		}
+	}
+}
+
+// A failure half way puts back what was there.
+func TestWriteAllOrNothing(t *testing.T) {
+	dir := t.TempDir()
+	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
+	if err := os.WriteFile(one, []byte(Mark+"old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	outputs := []*output{
+		{path: one, content: []byte("new"), perm: 0o600},
+		{path: two, content: []byte("new"), perm: 0o600},
+		{path: filepath.Join(dir, "missing", "three"), content: []byte("new"), perm: 0o600},
+	}
+	for _, o := range outputs {
+		if err := o.look(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := writeAll(outputs); err == nil {
+		t.Fatal("no error")
+	}
+	if data, err := os.ReadFile(one); err != nil || string(data) != Mark+"old" {
+		t.Errorf("the first is now %q, %v", data, err)
+	}
+	if _, err := os.Stat(two); err == nil {
+		t.Error("the second is still there")
+	}
+}

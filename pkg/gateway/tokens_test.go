@@ -1,0 +1,128 @@
+package gateway
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestTokens(t *testing.T) {
+	store := Store{Path: filepath.Join(t.TempDir(), "deep", "tokens.conf")}
+	if tokens, err := store.List(); err != nil || len(tokens) != 0 {
+		t.Fatalf("without a file: %v, %v", tokens, err)
+	}
+	now := time.Date(2026, 11, 23, 4, 0, 0, 5, time.UTC)
+	seen := map[string]bool{}
+	var names []string
+	for _, role := range []string{"dev", "ci", "dev"} {
+		token, secret, err := store.New(t.Context(), role, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`^ferry_[a-z2-7]{32}$`).MatchString(secret) || seen[secret] {
+			t.Errorf("the token %q is none, or not new", secret)
+		}
+		if strings.Contains(secret, token.Name) {
+			t.Errorf("the public name %q is a part of the token", token.Name)
+		}
+		seen[secret] = true
+		names = append(names, token.Name)
+	}
+	tokens, err := store.List()
+	if err != nil || len(tokens) != 3 || tokens[1].Role != "ci" || !tokens[0].Created.Equal(now.Truncate(time.Second)) {
+		t.Fatalf("got %v, %v", tokens, err)
+	}
+	if info, err := os.Stat(store.Path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	var unknown *TokenError
+	if err := store.Revoke(t.Context(), names[0], "00000000"); !errors.As(err, &unknown) {
+		t.Errorf("an unknown one: %v", err)
+	}
+	if tokens, _ := store.List(); len(tokens) != 3 {
+		t.Errorf("one of the two was revoked all the same")
+	}
+	if err := store.Revoke(t.Context(), names[0], names[2]); err != nil {
+		t.Fatal(err)
+	}
+	if tokens, err := store.List(); err != nil || len(tokens) != 1 || tokens[0].Name != names[1] {
+		t.Errorf("left: %v, %v", tokens, err)
+	}
+}
+
+func TestTokensFromManyProcesses(t *testing.T) {
+	store := Store{Path: filepath.Join(t.TempDir(), "tokens.conf")}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if _, _, err := store.New(t.Context(), "dev", time.Now()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if tokens, err := store.List(); err != nil || len(tokens) != 8 {
+		t.Errorf("%d tokens, %v", len(tokens), err)
+	}
+}
+
+func TestTokensRefused(t *testing.T) {
+	long := "ferry_" + strings.Repeat("a", 32)
+	good := Token{Name: nameOf(long), Role: "dev", Created: time.Unix(0, 0), secret: long}.line()
+	short := Token{Name: nameOf("short"), Role: "dev", secret: "short"}.line()
+	tests := []struct{ name, lines, want string }{
+		{"fine", good, ""},
+		{"comments", "# mine\n\n" + good, ""},
+		{"short", good + short, ":3:1: the token is too short: at least 32 characters are wanted"},
+		{"an expression", `"~^.*$" "dev:00000000"; # 2026-11-23T04:00:00Z` + "\n", ":2:1: the line is none of a token"},
+		{"a plain word", `"` + long + `" "dev:00000000"; # 2026-11-23T04:00:00Z` + "\n", ":2:1: the line is none of a token"},
+		{"a directive behind it", strings.TrimSuffix(good, "\n") + "; default dev;\n", ":2:1: the line is none of a token"},
+		{"default", "default \"dev:00000000\";\n", ":2:1: the line is none of a token"},
+		{"another name", strings.Replace(good, nameOf(long), "00000000", 1), ":2:1: the token has another name than it should"},
+		{"no date", strings.Replace(good, "1970", "x", 1), ":2:1: the token has no date"},
+		{"twice", good + good, ":3:1: the token is there twice"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			store := Store{Path: filepath.Join(t.TempDir(), "tokens.conf")}
+			if err := os.WriteFile(store.Path, []byte(Mark+tt.lines), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := store.List()
+			if tt.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			var e *StoreError
+			if !errors.As(err, &e) || e.Error() != store.Path+tt.want {
+				t.Fatalf("got %v, want %s", err, tt.want)
+			}
+			if strings.Contains(e.Error()+e.Hint(), long) {
+				t.Errorf("%v shows the token", e)
+			}
+			if _, _, err := store.New(t.Context(), "dev", time.Now()); err == nil {
+				t.Error("a token was added to it")
+			}
+		})
+	}
+	store := Store{Path: filepath.Join(t.TempDir(), "tokens.conf")}
+	if err := os.WriteFile(store.Path, []byte("mine\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := store.New(t.Context(), "dev", time.Now()); err == nil {
+		t.Error("somebody else's file was replaced")
+	}
+	if err := os.Chmod(store.Path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.List(); err == nil {
+		t.Error("a file that others can read was taken")
+	}
+}
