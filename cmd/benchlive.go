@@ -20,14 +20,23 @@ const (
 
 // showProgress shows a line for each node while a bench runs, until stop is called.
 func (a *app) showProgress(b *bench.Bench) (stop func()) {
+	started := a.Clock.Now()
+	since := func() time.Duration { return a.Clock.Now().Sub(started) }
+	return a.showing(
+		func() []string { return a.liveLines(b.Progress(), since()) },
+		func() { a.plainProgress(b.Progress(), since()) },
+	)
+}
+
+// showing draws lines on a terminal again and again, and elsewhere says something every few seconds, until stop is called.
+func (a *app) showing(lines func() []string, say func()) (stop func()) {
 	if a.quiet || a.Every == nil {
 		return func() {}
 	}
-	started := a.Clock.Now()
-	draw, clear, every := a.plainProgress, func() {}, plainEvery
+	draw, clear, every := say, func() {}, plainEvery
 	if a.err.TTY && !a.err.Plain {
 		live := &term.Live{Stream: a.err}
-		draw = func(all []bench.Progress, since time.Duration) { live.Draw(a.liveLines(all, since)) }
+		draw = func() { live.Draw(lines()) }
 		clear, every = live.Clear, liveEvery
 	}
 	ticks, stopTicks := a.Every(every)
@@ -37,7 +46,7 @@ func (a *app) showProgress(b *bench.Bench) (stop func()) {
 		for {
 			select {
 			case <-ticks:
-				draw(b.Progress(), a.Clock.Now().Sub(started))
+				draw()
 			case <-ended:
 				return
 			}

@@ -1,0 +1,271 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"ferry/pkg/client"
+	"ferry/pkg/config"
+	"ferry/pkg/transport"
+	"ferry/pkg/wire"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// batchOptions are the flags of ask that ask many prompts.
+type batchOptions struct {
+	in, out     string
+	concurrency int
+	again       bool
+	maxFailures int
+	tokenCap    int64
+}
+
+const (
+	batchConcurrency = 8
+	batchMaxFailures = 100
+)
+
+func addBatchFlags(f *pflag.FlagSet, o *batchOptions) {
+	f.StringVar(&o.in, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
+	f.StringVar(&o.out, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
+	f.IntVarP(&o.concurrency, "concurrency", "c", batchConcurrency, "of --batch: the most prompts in flight, `N`")
+	f.BoolVar(&o.again, "again", false, "of --batch: ask those again that were in flight when an earlier run ended")
+	f.IntVar(&o.maxFailures, "max-failures", batchMaxFailures, "of --batch: stop after `N` failures in a row; 0 never stops")
+	f.Int64Var(&o.tokenCap, "max-tokens-total", 0, "of --batch: stop before the run could be billed more than `N` tokens")
+}
+
+// batchWanted reports whether the call is a batch, and refuses flags that have no meaning beside or without one.
+func batchWanted(f *pflag.FlagSet) (bool, error) {
+	wanted := f.Changed("batch")
+	if !wanted {
+		for _, flag := range []string{"out", "concurrency", "again", "max-failures", "max-tokens-total"} {
+			if f.Changed(flag) {
+				return false, usagef("ferry ask --batch IN.jsonl --out OUT.jsonl", "--%s is a flag of --batch", flag)
+			}
+		}
+		return false, nil
+	}
+	for _, flag := range []string{"file", "session", "continue", "new", "resend", "output", "expect", "strict", "extract",
+		"render", "verbose"} {
+		if f.Changed(flag) {
+			return true, usagef("", "--%s has no meaning with --batch", flag)
+		}
+	}
+	return true, nil
+}
+
+// check looks at the flags that need nothing but themselves.
+func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
+	switch {
+	case len(args) > 0:
+		return usagef("leave the prompt away, or --batch", "--batch takes its prompts from a file, and there is one as an argument")
+	case o.in == "":
+		return usagef("- is standard input", "--batch wants a file")
+	case o.out == "":
+		return usagef("such as --out answers.jsonl", "--batch needs --out, so that the same command can go on where it was")
+	case o.out == "-":
+		return usagef("such as --out answers.jsonl", "--out wants a file: what went to standard output could not be gone on with")
+	case o.concurrency < 1 || o.concurrency > 10_000:
+		return usagef("", "--concurrency wants a whole number from 1 to 10000")
+	case o.maxFailures < 0:
+		return usagef("", "--max-failures wants a whole number, 0 for no bound")
+	case o.tokenCap < 0 || f.Changed("max-tokens-total") && o.tokenCap == 0:
+		return usagef("", "--max-tokens-total wants a whole number of tokens above 0")
+	}
+	return enoughFiles(o.concurrency)
+}
+
+// batchCall is a batch that is ready to be run.
+type batchCall struct {
+	*batchOptions
+	cross   *crossing
+	aliases []config.Alias
+	batch   *client.Batch
+}
+
+// runBatch asks every line of a file.
+func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []string) error {
+	a.quiet = o.quiet
+	if err := b.check(c.Flags(), args); err != nil {
+		return err
+	}
+	o.crossing.flags = changedSettings(c.Flags())
+	settings, err := a.settings(o.crossing)
+	if err != nil {
+		return err
+	}
+	call := &batchCall{batchOptions: &b}
+	if err := a.batchCrossing(c.Context(), settings, call, o); err != nil {
+		return err
+	}
+	defer call.cross.close()
+	in, done, err := a.batchInput(b, o.prompt.noStdin)
+	if err != nil {
+		return err
+	}
+	defer done()
+	call.batch, err = client.OpenBatch(client.BatchFiles{
+		In: in, InName: b.inName(), Out: b.out, Settings: call.settings(), Again: b.again, Price: call.price, Look: o.dryRun,
+	})
+	if err != nil {
+		return batchUsage(err)
+	}
+	defer call.batch.Close()
+	if o.dryRun {
+		return a.write([]byte(a.describeBatch(call)))
+	}
+	return a.carryOut(c.Context(), call)
+}
+
+// batchUsage is an error before anything was sent.
+func batchUsage(err error) error {
+	return usagef(hintOf(err), "%s", err)
+}
+
+func (o batchOptions) inName() string {
+	if o.in == "-" {
+		return "standard input"
+	}
+	return o.in
+}
+
+// batchInput opens the input. What can be read only once is put into a private file beside OUT: that disk has to hold
+// the answers too.
+func (a *app) batchInput(o batchOptions, noStdin bool) (*os.File, func(), error) {
+	var from io.Reader
+	if o.in == "-" {
+		if from = a.Stdin; noStdin || from == nil {
+			return nil, nil, usagef("name a file", "--batch -: standard input is closed or not to be read")
+		}
+	} else {
+		file, err := os.Open(o.in)
+		if err != nil {
+			return nil, nil, usagef("", "cannot read %s: %s", o.in, bare(err))
+		}
+		info, err := file.Stat()
+		switch {
+		case err == nil && info.Mode().IsRegular():
+			return file, func() { file.Close() }, nil
+		case err == nil && info.IsDir():
+			file.Close()
+			return nil, nil, usagef("", "cannot read %s: it is a folder", o.in)
+		}
+		defer file.Close()
+		from = file
+	}
+	file, done, err := client.Spool(from, filepath.Dir(o.out))
+	if err != nil {
+		return nil, nil, usagef("", "cannot keep %s beside %s: %s", o.inName(), o.out, bare(err))
+	}
+	return file, done, nil
+}
+
+// batchCrossing prepares the node, with as many kept connections as there are prompts in flight.
+func (a *app) batchCrossing(ctx context.Context, s *settings, call *batchCall, o callOptions) error {
+	node, err := a.selectNode(s, s.values.Node())
+	if err != nil {
+		return err
+	}
+	call.aliases = node.Aliases
+	cross, err := a.prepare(ctx, s, s.values.Node(), o)
+	if err != nil {
+		return err
+	}
+	call.cross = cross
+	cross.request.System = o.system
+	if err = o.extras.apply(&cross.request); err == nil {
+		sample := cross.request
+		sample.Prompt = "x"
+		if _, err = cross.node.Prepare(sample); err != nil {
+			err = &client.Error{Class: client.Usage, Node: cross.node.Name, Err: err}
+		}
+	}
+	if err == nil {
+		cross.options.Connections = call.concurrency
+		cross.client.Transport, err = transport.New(cross.options)
+	}
+	if err != nil {
+		cross.close()
+	}
+	return err
+}
+
+// settings are what all requests have in common and OUT's lines do not say, by the names of their flags.
+func (call *batchCall) settings() map[string]string {
+	r := call.cross.request
+	return map[string]string{
+		"--model": r.Model, "--max-tokens": fmt.Sprint(r.MaxTokens), "--system": r.System, "--api": string(call.cross.node.API),
+		"--temperature": spellNumber(r.Temperature), "--top-p": spellNumber(r.TopP), "--stop": fmt.Sprintf("%q", r.Stop),
+		"--schema": string(r.Schema), "--param": fmt.Sprintf("%q", r.Params),
+	}
+}
+
+func spellNumber(n *float64) string {
+	if n == nil {
+		return ""
+	}
+	return fmt.Sprint(*n)
+}
+
+// request is an item's.
+func (call *batchCall) request(item client.Item) wire.Request {
+	r := call.cross.request
+	r.Prompt = item.Prompt
+	if item.System != nil {
+		r.System = *item.System
+	}
+	if item.Model != "" {
+		r.Model = item.Model
+		for _, alias := range call.aliases {
+			if alias.Name == item.Model {
+				r.Model = alias.Model
+			}
+		}
+	}
+	if item.MaxTokens > 0 {
+		r.MaxTokens = item.MaxTokens
+	}
+	return r
+}
+
+// price guesses what an item takes.
+func (call *batchCall) price(item client.Item) (input, output int64) {
+	r := call.request(item)
+	return int64(wire.EstimateTokens(r.System) + wire.EstimateTokens(r.Prompt)), int64(r.MaxTokens)
+}
+
+// ask is the one place where an item is asked.
+func (call *batchCall) ask(ctx context.Context, item client.Item) client.Asked {
+	request := call.request(item)
+	asked := client.Asked{Node: call.cross.node.Name, Model: request.Model}
+	asked.Result, asked.Err = call.cross.client.Ask(ctx, call.cross.node, request, client.AsAnswer)
+	var failed *client.Error
+	if errors.As(asked.Err, &failed) && (failed.Class == client.Truncated || failed.Class == client.Timeout) {
+		asked.Partial = call.cross.node.API.Partial(asked.Result.Body)
+	}
+	return asked
+}
+
+// carryOut runs the batch and says what came of it. The first signal ends the sending, the second kills.
+func (a *app) carryOut(ctx context.Context, call *batchCall) error {
+	plan := call.batch.Plan()
+	a.sayFaults(call, plan)
+	a.note("%s", call.estimate(plan))
+	sizeMemory(0)
+	caught, release := a.Catch(ctx)
+	defer release()
+	stop := a.showBatch(call)
+	tally, err := call.batch.Run(ctx, client.BatchRun{
+		Ask: call.ask, Workers: min(call.concurrency, max(1, plan.ToSend)), MaxFailures: call.maxFailures,
+		MaxTokens: call.tokenCap, Attempts: call.cross.client.Rule.Attempts, Stop: caught.Done(),
+		Untaken: func(line []byte) { a.tell(a.masker.String(string(line))) },
+	})
+	stop()
+	return a.concludeBatch(call, plan, tally, err, caught.Err() != nil)
+}

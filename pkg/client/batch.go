@@ -1,0 +1,196 @@
+package client
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+)
+
+// BatchFiles say what a batch is about and where its files are.
+type BatchFiles struct {
+	// In is the input, a regular file, and InName what it is called.
+	In     *os.File
+	InName string
+	// Out is the path of the results; the batch's other files are beside it.
+	Out string
+	// Settings are what all requests have in common, by name: an OUT that was begun with others is refused.
+	Settings map[string]string
+	// Again asks the items again that were in flight when an earlier run ended.
+	Again bool
+	// Price guesses what an item is sent and may be answered, in tokens.
+	Price func(Item) (input, output int64)
+	// Look opens the batch to look at it alone: nothing is written and no lock taken, and it cannot be run.
+	Look bool
+}
+
+// mostNamed bounds the items and lines that are named one by one.
+const mostNamed = 1000
+
+// Plan is what a batch has to do.
+type Plan struct {
+	// Items are all of the input, Done those that OUT has, ToSend those that this run would ask.
+	Items, Done, ToSend int
+	// Ambiguous were in flight when an earlier run ended; InFlight names the first of them.
+	Ambiguous int
+	InFlight  []string
+	// Malformed lines are no items; Faults are the first of them.
+	Malformed int
+	Faults    []*ItemError
+	// Input and Output are guesses, in tokens, of what all requests are sent and may be answered, once each.
+	Input, Output int64
+}
+
+// Batch asks many prompts and keeps what came of each in files, so that the same batch can be run again until all is
+// done.
+type Batch struct {
+	files   BatchFiles
+	plan    Plan
+	input   *inputReader
+	record  *record
+	header  journalHeader
+	journal *os.File // with the batch's lock
+	ran     bool
+
+	mu    sync.Mutex
+	tally Tally
+}
+
+// OpenBatch reads the input and the files of earlier runs. Nothing is sent. An error is a *DuplicateError, a *FileError or
+// the input's.
+func OpenBatch(files BatchFiles) (*Batch, error) {
+	b := &Batch{files: files}
+	var err error
+	if b.input, err = newInputReader(files.In); err != nil {
+		return nil, err
+	}
+	if err := b.open(); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *Batch) open() error {
+	path := b.files.Out + ".journal"
+	old, err := b.openJournal(path)
+	if err != nil {
+		return err
+	}
+	if b.record, err = readRecord(b.files.Out, old); err != nil {
+		return err
+	}
+	b.header = journalHeader{Kind: journalKind, Schema: journalSchema, Settings: map[string]string{}}
+	for name, value := range b.files.Settings {
+		sum := sha256.Sum256([]byte(value))
+		b.header.Settings[name] = hex.EncodeToString(sum[:8])
+	}
+	if b.header.Input, err = b.input.scan(b.count); err != nil {
+		return inputError(b.files.InName, err)
+	}
+	return b.same()
+}
+
+// inputError names the input in what only its reader has seen.
+func inputError(name string, err error) error {
+	var twice *DuplicateError
+	if errors.As(err, &twice) {
+		return err
+	}
+	return &FileError{Path: name, Msg: "cannot read", Err: err}
+}
+
+// openJournal opens the journal with the batch's lock, or only to look at it.
+func (b *Batch) openJournal(path string) (io.Reader, error) {
+	journal, err := os.Open(path)
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case err != nil && !missing:
+		return nil, &FileError{Path: path, Msg: "cannot read", Err: err}
+	case b.files.Look && missing:
+		return eof{}, nil
+	case b.files.Look:
+		b.journal = journal
+		return journal, nil
+	case !missing:
+		journal.Close()
+	}
+	if b.journal, err = openJournal(path); err != nil {
+		return nil, err
+	}
+	return b.journal, nil
+}
+
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }
+
+// count takes a line of the input into the plan.
+func (b *Batch) count(item Item, fault *ItemError) error {
+	p := &b.plan
+	if fault != nil {
+		if p.Malformed++; len(p.Faults) < mostNamed {
+			p.Faults = append(p.Faults, fault)
+		}
+		return nil
+	}
+	p.Items++
+	if b.record.done.has(item.Line) {
+		p.Done++
+		return nil
+	}
+	if b.record.sent.has(item.Line) {
+		if p.Ambiguous++; len(p.InFlight) < mostNamed {
+			p.InFlight = append(p.InFlight, item.ID)
+		}
+		if !b.files.Again {
+			return nil
+		}
+	}
+	p.ToSend++
+	input, output := b.files.Price(item)
+	p.Input, p.Output = p.Input+input, p.Output+output
+	return nil
+}
+
+// same refuses files that belong to another batch.
+func (b *Batch) same() error {
+	was := b.record.header
+	if was == nil {
+		return nil
+	}
+	if was.Input != b.header.Input {
+		return &FileError{Path: b.files.Out, Msg: "belongs to another input than " + b.files.InName,
+			HintText: "take another --out for this one"}
+	}
+	names := make([]string, 0, len(b.header.Settings))
+	for name := range b.header.Settings {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if was.Settings[name] != b.header.Settings[name] {
+			return &FileError{Path: b.files.Out, Msg: "was begun with another " + name,
+				HintText: "take another --out for these settings, or those of the first run"}
+		}
+	}
+	return nil
+}
+
+// Plan is what there is to do.
+func (b *Batch) Plan() Plan { return b.plan }
+
+// Close gives the batch's lock back. A journal that says nothing is removed.
+func (b *Batch) Close() {
+	if b.journal == nil {
+		return
+	}
+	if !b.files.Look && !b.ran && b.record != nil && b.record.header == nil {
+		_ = os.Remove(b.journal.Name()) // best effort: an empty one is as good as none
+	}
+	b.journal.Close()
+}

@@ -1,0 +1,128 @@
+package client
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// one asks an item and keeps what came of it. The line is the worker's, to be used again.
+func (r *running) one(item Item, line *bytes.Buffer) {
+	if r.stopped() {
+		return
+	}
+	if err := r.journal.put(fmt.Appendf(nil, "s %d\n", item.Line)); err != nil {
+		r.halt(err)
+		return
+	}
+	asked := r.Ask(r.ctx, item)
+	if r.MaxTokens > 0 {
+		r.budget.settle(r.worst(item), r.billed(item, asked))
+	}
+	result := resultLine{
+		ID: item.ID, Line: item.Line, Node: asked.Node, Model: asked.Model,
+		Text: asked.Result.Answer.Text, StopReason: asked.Result.Answer.StopReason, Usage: asked.Result.Answer.Usage,
+		Attempts: len(asked.Result.Attempts), LatencyMS: float64(asked.Result.Latency.Microseconds()) / 1000,
+	}
+	if model := asked.Result.Answer.Model; model != "" {
+		result.Model = model
+	}
+	if asked.Err == nil {
+		r.answered(result, line)
+		return
+	}
+	result.Text = asked.Partial
+	r.missed(item, result, asked, line)
+}
+
+// answered keeps an answer.
+func (r *running) answered(result resultLine, line *bytes.Buffer) {
+	text, err := encodeResult(result, line)
+	if err == nil {
+		err = r.out.put(text)
+	}
+	if err != nil {
+		r.halt(err)
+		if r.Untaken != nil {
+			r.Untaken(text)
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		// In the journal it stays in flight: it was carried out, and OUT does not have it.
+		r.tally.Failed++
+		r.ambiguous(result.ID)
+		return
+	}
+	r.row = 0
+	r.tally.Answered++
+	if u := result.Usage; u != nil {
+		r.tally.Input += int64(u.Input)
+		r.tally.Output += int64(u.Output)
+	}
+}
+
+// missed keeps a failure. Where the item may have been carried out, the journal leaves it in flight.
+func (r *running) missed(item Item, result resultLine, asked Asked, line *bytes.Buffer) {
+	class, status := Class(""), 0
+	var failed *Error
+	if errors.As(asked.Err, &failed) {
+		class, status = failed.Class, failed.Status
+	}
+	ambiguous := false
+	for _, at := range asked.Result.Attempts {
+		ambiguous = ambiguous || at.Ambiguous
+	}
+	result.Error = &resultError{Class: class, Status: status, Message: asked.Err.Error(), Ambiguous: ambiguous}
+	if err := r.report(result, line); err != nil {
+		r.halt(err)
+	}
+	if !ambiguous {
+		if err := r.journal.put(fmt.Appendf(nil, "f %d\n", item.Line)); err != nil {
+			r.halt(err)
+		}
+	}
+	r.mu.Lock()
+	r.tally.Failed++
+	if r.tally.FirstFailure == "" {
+		r.tally.FirstFailure = asked.Err.Error()
+	}
+	if ambiguous {
+		r.ambiguous(item.ID)
+	}
+	r.row++
+	row := r.row
+	r.mu.Unlock()
+	switch {
+	case status == 401 || status == 403:
+		r.halt(asked.Err)
+	case r.MaxFailures > 0 && row >= r.MaxFailures:
+		r.halt(&TooManyFailuresError{row, asked.Err})
+	}
+}
+
+// ambiguous counts an item that may have been carried out. The caller holds mu.
+func (r *running) ambiguous(id string) {
+	if r.tally.Ambiguous++; len(r.tally.InFlight) < mostNamed {
+		r.tally.InFlight = append(r.tally.InFlight, id)
+	}
+}
+
+// report writes a line of OUT.failed.
+func (r *running) report(result resultLine, line *bytes.Buffer) error {
+	text, err := encodeResult(result, line)
+	if err != nil {
+		return err
+	}
+	return r.failed.put(text)
+}
+
+func encodeResult(result resultLine, line *bytes.Buffer) ([]byte, error) {
+	line.Reset()
+	enc := json.NewEncoder(line)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(result)
+	return line.Bytes(), err
+}
