@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"ferry":      storyFerry,
-		"ferry-real": func() { os.Exit(cmd.Main()) },
+		"ferry-real": func() { os.Exit(limitedMain()) },
 	})
 }
 
