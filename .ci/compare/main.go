@@ -2,7 +2,8 @@
 // program and the official JavaScript SDK, all sending one request to the same loopback server in one interleaved run.
 // Then it measures `ferry stream` against the same server: the delay of an event beside curl -N, and a long stream beside
 // a plain program that reads lines and unmarshals them. At last it measures `ferry bench` against a node of a known delay,
-// beside a raw-socket loop, hey, vegeta and wrk: how right its figures are, what it costs, and whether a stall shows.
+// beside a raw-socket loop, hey, vegeta and wrk: how right its figures are, what it costs, and whether a stall shows. Last
+// comes `ferry ask --batch` beside a plain Go loop and xargs with curl.
 //
 // It prints ratios and whether they meet the goals. A missed goal is a finding and not a failure: the exit code is 1
 // only where something could not be measured because it did not work.
@@ -29,8 +30,10 @@ type settings struct {
 	delays, bursts int
 	bench, costs   int
 	stalls         int
-	seed           uint64
-	limit          time.Duration
+
+	batchItems, batchRounds int
+	seed                    uint64
+	limit                   time.Duration
 
 	load string // how busy the machine was before the first run
 }
@@ -46,12 +49,15 @@ func main() {
 	flag.IntVar(&s.bench, "bench-rounds", 5, "rounds of ferry bench's accuracy, 0 to 100")
 	flag.IntVar(&s.costs, "bench-costs", 3, "rounds of what ferry bench costs, 0 to 100")
 	flag.IntVar(&s.stalls, "bench-stalls", 1, "runs of ferry bench against a node that stalls, 0 to 10")
+	flag.IntVar(&s.batchItems, "batch-items", 100_000, "prompts of ferry ask --batch, 0 to 1000000; 0 leaves it out")
+	flag.IntVar(&s.batchRounds, "batch-rounds", 2, "rounds of them, 1 to 20")
 	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "the seed of the order in each round")
-	flag.DurationVar(&s.limit, "limit", 6*time.Minute, "the time for all of it; what is measured by then is printed")
+	flag.DurationVar(&s.limit, "limit", 9*time.Minute, "the time for all of it; what is measured by then is printed")
 	flag.Parse()
 	if flag.NArg() > 0 || s.rounds < 1 || s.rounds > 2000 || s.warmup < 0 || s.warmup > 100 ||
 		s.memory < 0 || s.memory > 200 || s.delays < 0 || s.delays > 100 || s.bursts < 0 || s.bursts > 100 ||
-		s.bench < 0 || s.bench > 100 || s.costs < 0 || s.costs > 100 || s.stalls < 0 || s.stalls > 10 {
+		s.bench < 0 || s.bench > 100 || s.costs < 0 || s.costs > 100 || s.stalls < 0 || s.stalls > 10 ||
+		s.batchItems < 0 || s.batchItems > 1_000_000 || s.batchRounds < 1 || s.batchRounds > 20 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -114,6 +120,9 @@ func compare(s settings) error {
 	if loads != nil {
 		err = r.bench(s, tool, loads)
 		all = slices.Concat(all, loads.one, loads.crowd, loads.cost, loads.stalled)
+	}
+	if s.batchItems > 0 {
+		err = errors.Join(err, r.batches(s, tool, env))
 	}
 	return errors.Join(err, failures(slices.Concat(all, streams.paced, streams.short, streams.long)))
 }
