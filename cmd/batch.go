@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 
@@ -84,8 +85,12 @@ func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 // batchCall is a batch that is ready to be run.
 type batchCall struct {
 	*batchOptions
+	app     *app
 	cross   *crossing
 	aliases []config.Alias
+	filter  *contentFilter
+	// blocked writes down an item that the filter stopped.
+	blocked func(ctx context.Context, err error)
 	batch   *client.Batch
 }
 
@@ -100,7 +105,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err != nil {
 		return err
 	}
-	call := &batchCall{batchOptions: &b}
+	call := &batchCall{batchOptions: &b, app: a}
 	if err := a.batchCrossing(c.Context(), settings, call, o); err != nil {
 		return err
 	}
@@ -173,13 +178,24 @@ func (a *app) batchCrossing(ctx context.Context, s *settings, call *batchCall, o
 		return err
 	}
 	call.aliases = node.Aliases
+	if call.filter, err = a.loadFilter(s); err == nil {
+		err = call.filter.checkPrompt("", o.system, nil)
+	}
+	if err != nil {
+		return err
+	}
 	cross, err := a.prepare(ctx, s, s.values.Node(), o)
 	if err != nil {
 		return err
 	}
 	call.cross = cross
+	cross.filter, cross.audit = call.filter, a.auditing(s)
+	call.blocked = func(ctx context.Context, err error) { a.recordBlocked(ctx, s, s.values.Node(), nil, err) }
 	cross.request.System = o.system
 	if err = o.extras.apply(&cross.request); err == nil {
+		err = call.filter.checkExtras(cross.request)
+	}
+	if err == nil {
 		sample := cross.request
 		sample.Prompt = "x"
 		if _, err = cross.node.Prepare(sample); err != nil {
@@ -188,7 +204,10 @@ func (a *app) batchCrossing(ctx context.Context, s *settings, call *batchCall, o
 	}
 	if err == nil {
 		cross.options.Connections = call.concurrency
-		cross.client.Transport, err = transport.New(cross.options)
+		var rt http.RoundTripper
+		if rt, err = transport.New(cross.options); err == nil {
+			cross.client.Transport = rt
+		}
 	}
 	if err != nil {
 		cross.close()
@@ -240,15 +259,34 @@ func (call *batchCall) price(item client.Item) (input, output int64) {
 	return int64(wire.EstimateTokens(r.System) + wire.EstimateTokens(r.Prompt)), int64(r.MaxTokens)
 }
 
-// ask is the one place where an item is asked.
+// ask is the one place where an item is asked: held to the filter, charged to the budget and written into the audit log
+// as a call of its own would be.
 func (call *batchCall) ask(ctx context.Context, item client.Item) client.Asked {
-	request := call.request(item)
-	asked := client.Asked{Node: call.cross.node.Name, Model: request.Model}
-	asked.Result, asked.Err = call.cross.client.Ask(ctx, call.cross.node, request, client.AsAnswer)
+	cross := *call.cross
+	cross.request = call.request(item)
+	asked := client.Asked{Node: cross.node.Name, Model: cross.request.Model, Result: &client.Result{}}
+	if err := call.filter.checkPrompt(cross.request.Prompt, cross.request.System, nil); err != nil {
+		call.blocked(ctx, err)
+		asked.Err = &client.Error{Class: client.Blocked, Node: cross.node.Name, Err: err}
+		return asked
+	}
+	held, err := cross.hold(ctx, cross.request)
+	if err != nil {
+		asked.Err, asked.Final = err, true
+		return asked
+	}
+	asked.Result, asked.Err = cross.client.Ask(ctx, cross.node, cross.request, client.AsAnswer)
 	var failed *client.Error
 	if errors.As(asked.Err, &failed) && (failed.Class == client.Truncated || failed.Class == client.Timeout) {
-		asked.Partial = call.cross.node.API.Partial(asked.Result.Body)
+		asked.Partial = cross.node.API.Partial(asked.Result.Body)
 	}
+	if asked.Err = call.filter.hold(&cross, asked.Result, asked.Err, false); errors.As(asked.Err, &failed) && failed.Class == client.Blocked {
+		asked.Partial = ""
+	}
+	if err := cross.spend(held, cross.request, asked.Result); err != nil {
+		call.app.note("what %s used is not counted: %s", item.ID, err)
+	}
+	call.app.record(ctx, &cross, nil, asked.Result, asked.Err)
 	return asked
 }
 

@@ -22,6 +22,8 @@ type Asked struct {
 	// Partial is what came of the text of an answer that is not whole.
 	Partial string
 	Err     error
+	// Final says that nothing further can be sent: a budget is used up.
+	Final bool
 }
 
 // AskItem asks for an item's answer, over as many attempts and nodes as it takes.

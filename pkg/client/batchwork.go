@@ -96,7 +96,7 @@ func (r *running) missed(item Item, result resultLine, asked Asked, line *bytes.
 	row := r.row
 	r.mu.Unlock()
 	switch {
-	case status == 401 || status == 403:
+	case status == 401 || status == 403 || asked.Final:
 		r.halt(asked.Err)
 	case r.MaxFailures > 0 && row >= r.MaxFailures:
 		r.halt(&TooManyFailuresError{row, asked.Err})
