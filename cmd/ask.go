@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ferry/pkg/client"
+	"ferry/pkg/config"
 
 	"github.com/spf13/cobra"
 )
@@ -145,7 +146,7 @@ func (a *app) compose(ctx context.Context, s *settings, conversation *talk, o ca
 	if err != nil {
 		return nil, err
 	}
-	name, err := conversation.node(s)
+	names, err := conversation.nodes(s)
 	if err != nil {
 		return nil, err
 	}
@@ -154,29 +155,31 @@ func (a *app) compose(ctx context.Context, s *settings, conversation *talk, o ca
 		err = filter.checkPrompt(prompt, o.system, conversation)
 	}
 	if err != nil {
-		return nil, a.stop(ctx, s, name, conversation, err, o)
+		return nil, a.stop(ctx, s, names[0], conversation, err, o)
 	}
-	cross, err := a.prepare(ctx, s, name, o)
+	order, err := a.order(s, names)
 	if err != nil {
 		return nil, err
 	}
-	cross.filter, cross.audit = filter, a.auditing(s)
+	cross, err := a.prepare(ctx, s, names[0], o)
+	if err != nil {
+		return nil, err
+	}
+	cross.order, cross.filter, cross.audit = order, filter, a.auditing(s)
 	conversation.join(cross)
 	cross.request.Prompt, cross.request.System, cross.request.Stream = prompt, o.system, o.streams
 	if err := o.extras.apply(&cross.request); err != nil {
 		return nil, err
 	}
 	if err := filter.checkExtras(cross.request); err != nil {
-		return nil, a.stop(ctx, s, name, conversation, err, o)
+		return nil, a.stop(ctx, s, names[0], conversation, err, o)
 	}
-	if conversation == nil {
+	a.laterNodes(s, cross, conversation, o)
+	if conversation == nil && len(names) == 1 {
 		return cross, nil // the call finds out by itself what the API does not have
 	}
-	// A prompt that cannot be sent at all is not to wait in the conversation for an answer.
-	if _, err := cross.node.Prepare(cross.request); err != nil {
-		return nil, &client.Error{Class: client.Usage, Node: cross.node.Name, Err: err}
-	}
-	return cross, nil
+	// A prompt that cannot be sent at all is not to wait in the conversation for an answer, nor to be found out halfway.
+	return cross, order.suits(s, cross.request)
 }
 
 func (a *app) promptOf(ctx context.Context, conversation *talk, o callOptions) (string, error) {
@@ -192,17 +195,17 @@ func (a *app) promptOf(ctx context.Context, conversation *talk, o callOptions) (
 // converse makes the call as a part of its conversation, if it has one: the prompt is kept before it is sent, and the
 // answer when it is whole.
 func (a *app) converse(ctx context.Context, cross *crossing, conversation *talk, o callOptions, expect *regexp.Regexp) error {
-	if cross.tab != nil { // what a request that a signal stops may have used is charged first
+	if cross.tab != nil || len(cross.order.nodes) > 1 { // what a request that a signal stops may have used is charged first
 		var release func()
 		ctx, release = a.Catch(ctx)
 		defer release()
 	}
-	held, err := cross.hold(ctx, cross.request)
-	if err != nil {
+	var err error
+	if cross.held, err = cross.hold(ctx, cross.request); err != nil {
 		return err
 	}
-	if err := conversation.asks(cross.request.Prompt, cross.selector); err != nil {
-		_ = cross.spend(held, cross.request, &client.Result{}) // nothing was used
+	if err := conversation.asks(cross.request.Prompt, config.JoinNodes(cross.order.names)); err != nil {
+		a.settle(cross) // nothing was used
 		return err
 	}
 	call := a.ask
@@ -213,9 +216,7 @@ func (a *app) converse(ctx context.Context, cross *crossing, conversation *talk,
 	if failed == nil || isWhole(failed) {
 		conversation.answers(cross, result)
 	}
-	if err := cross.spend(held, cross.request, result); err != nil {
-		a.note("what this used is not counted: %s", err)
-	}
+	a.settle(cross)
 	a.record(ctx, cross, conversation, result, failed)
 	return failed
 }
@@ -239,7 +240,9 @@ func (a *app) ask(ctx context.Context, cross *crossing, o callOptions, expect *r
 	if o.output == "raw" {
 		reading = client.AsBody
 	}
-	result, failed := cross.client.Ask(ctx, cross.node, cross.request, reading)
+	result, failed := a.failover(ctx, cross, func(c *crossing) (*client.Result, error) {
+		return c.client.Ask(ctx, c.node, c.request, reading)
+	})
 	failed = cross.filter.hold(cross, result, failed, o.output == "raw")
 	a.report(result, o)
 	if failed == nil {
@@ -316,9 +319,10 @@ func isWhole(failed error) bool {
 
 // afterwards says what a reader of a whole answer should know.
 func (a *app) afterwards(cross *crossing, result *client.Result, o callOptions) {
-	if n := len(result.Attempts); n > 1 {
+	all := len(result.Attempts)
+	if n := result.Attempts[all-1].Number; n > 1 { // of the node that answered
 		reasons := make([]string, n-1)
-		for i, at := range result.Attempts[:n-1] {
+		for i, at := range result.Attempts[all-n : all-1] {
 			reasons[i] = at.Reason()
 		}
 		a.note("answered on attempt %d of %d, after %s", n, cross.client.Rule.Attempts, strings.Join(reasons, ", "))

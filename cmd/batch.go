@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"ferry/pkg/client"
 	"ferry/pkg/config"
@@ -85,13 +85,24 @@ func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 // batchCall is a batch that is ready to be run.
 type batchCall struct {
 	*batchOptions
-	app     *app
-	cross   *crossing
-	aliases []config.Alias
-	filter  *contentFilter
+	app *app
+	// nodes are in the order of failover; cross is the crossing to the first.
+	nodes  []*batchNode
+	cross  *crossing
+	across bool
+	filter *contentFilter
 	// blocked writes down an item that the filter stopped.
 	blocked func(ctx context.Context, err error)
 	batch   *client.Batch
+
+	mu      sync.Mutex
+	reached []*crossing
+}
+
+// batchNode is a node that is prepared when its turn comes, once.
+type batchNode struct {
+	config config.Node
+	reach  func() (*crossing, error)
 }
 
 // runBatch asks every line of a file.
@@ -109,7 +120,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err := a.batchCrossing(c.Context(), settings, call, o); err != nil {
 		return err
 	}
-	defer call.cross.close()
+	defer call.close()
 	in, done, err := a.batchInput(b, o.prompt.noStdin)
 	if err != nil {
 		return err
@@ -171,48 +182,74 @@ func (a *app) batchInput(o batchOptions, noStdin bool) (*os.File, func(), error)
 	return file, done, nil
 }
 
-// batchCrossing prepares the node, with as many kept connections as there are prompts in flight.
+// batchCrossing prepares the first node, and says how those behind it are reached.
 func (a *app) batchCrossing(ctx context.Context, s *settings, call *batchCall, o callOptions) error {
-	node, err := a.selectNode(s, s.values.Node())
+	names := s.values.Nodes()
+	order, err := a.order(s, names)
 	if err != nil {
 		return err
 	}
-	call.aliases = node.Aliases
 	if call.filter, err = a.loadFilter(s); err == nil {
 		err = call.filter.checkPrompt("", o.system, nil)
 	}
 	if err != nil {
 		return err
 	}
-	cross, err := a.prepare(ctx, s, s.values.Node(), o)
+	call.across = order.across
+	call.blocked = func(ctx context.Context, err error) { a.recordBlocked(ctx, s, names[0], nil, err) }
+	for i, node := range order.nodes {
+		call.nodes = append(call.nodes, &batchNode{config: node, reach: sync.OnceValues(func() (*crossing, error) {
+			return a.batchNode(ctx, s, call, names[i], len(names)-1-i, o)
+		})})
+	}
+	cross, err := call.nodes[0].reach()
 	if err != nil {
 		return err
 	}
 	call.cross = cross
-	cross.filter, cross.audit = call.filter, a.auditing(s)
-	call.blocked = func(ctx context.Context, err error) { a.recordBlocked(ctx, s, s.values.Node(), nil, err) }
-	cross.request.System = o.system
-	if err = o.extras.apply(&cross.request); err == nil {
-		err = call.filter.checkExtras(cross.request)
-	}
-	if err == nil {
+	if err = call.filter.checkExtras(cross.request); err == nil {
 		sample := cross.request
 		sample.Prompt = "x"
-		if _, err = cross.node.Prepare(sample); err != nil {
-			err = &client.Error{Class: client.Usage, Node: cross.node.Name, Err: err}
-		}
-	}
-	if err == nil {
-		cross.options.Connections = call.concurrency
-		var rt http.RoundTripper
-		if rt, err = transport.New(cross.options); err == nil {
-			cross.client.Transport = rt
-		}
+		err = order.suits(s, sample)
 	}
 	if err != nil {
 		cross.close()
 	}
 	return err
+}
+
+// batchNode prepares a node when its turn comes, with as many kept connections as there are prompts in flight.
+func (a *app) batchNode(ctx context.Context, s *settings, call *batchCall, name string, behind int, o callOptions) (*crossing, error) {
+	cross, err := a.prepare(ctx, s, name, o)
+	if err != nil {
+		return nil, err
+	}
+	cross.audit = a.auditing(s)
+	cross.client.Behind = behind
+	cross.request.System = o.system
+	cross.options.Connections = call.concurrency
+	rt, err := transport.New(cross.options)
+	if err == nil {
+		cross.client.Transport = rt
+		err = o.extras.apply(&cross.request)
+	}
+	if err != nil {
+		cross.close()
+		return nil, err
+	}
+	call.mu.Lock()
+	defer call.mu.Unlock()
+	call.reached = append(call.reached, cross)
+	return cross, nil
+}
+
+// close ends the crossings to all nodes that had a turn.
+func (call *batchCall) close() {
+	call.mu.Lock()
+	defer call.mu.Unlock()
+	for _, cross := range call.reached {
+		cross.close()
+	}
 }
 
 // settings are what all requests have in common and OUT's lines do not say, by the names of their flags.
@@ -232,16 +269,16 @@ func spellNumber(n *float64) string {
 	return fmt.Sprint(*n)
 }
 
-// request is an item's.
-func (call *batchCall) request(item client.Item) wire.Request {
-	r := call.cross.request
+// request is an item's, as a node is to get it.
+func (n *batchNode) request(cross *crossing, item client.Item) wire.Request {
+	r := cross.request
 	r.Prompt = item.Prompt
 	if item.System != nil {
 		r.System = *item.System
 	}
 	if item.Model != "" {
 		r.Model = item.Model
-		for _, alias := range call.aliases {
+		for _, alias := range n.config.Aliases {
 			if alias.Name == item.Model {
 				r.Model = alias.Model
 			}
@@ -255,39 +292,61 @@ func (call *batchCall) request(item client.Item) wire.Request {
 
 // price guesses what an item takes.
 func (call *batchCall) price(item client.Item) (input, output int64) {
-	r := call.request(item)
-	return int64(wire.EstimateTokens(r.System) + wire.EstimateTokens(r.Prompt)), int64(r.MaxTokens)
+	r := call.nodes[0].request(call.cross, item)
+	return estimateInput(r), int64(r.MaxTokens)
 }
 
 // ask is the one place where an item is asked: held to the filter, charged to the budget and written into the audit log
-// as a call of its own would be.
+// as a call of its own would be, and handed over as one would be.
 func (call *batchCall) ask(ctx context.Context, item client.Item) client.Asked {
-	cross := *call.cross
-	cross.request = call.request(item)
-	asked := client.Asked{Node: cross.node.Name, Model: cross.request.Model, Result: &client.Result{}}
-	if err := call.filter.checkPrompt(cross.request.Prompt, cross.request.System, nil); err != nil {
+	last := *call.cross
+	last.request = call.nodes[0].request(call.cross, item)
+	asked := client.Asked{Result: &client.Result{}}
+	if err := call.filter.checkPrompt(item.Prompt, last.request.System, nil); err != nil {
 		call.blocked(ctx, err)
-		asked.Err = &client.Error{Class: client.Blocked, Node: cross.node.Name, Err: err}
+		asked.Err = &client.Error{Class: client.Blocked, Node: last.node.Name, Err: err}
 		return asked
 	}
-	held, err := cross.hold(ctx, cross.request)
-	if err != nil {
+	legs := make([]client.Leg, len(call.nodes))
+	for i, node := range call.nodes {
+		legs[i] = client.Leg{Node: node.config.Name, Zone: node.config.Zone, Ask: func(ctx context.Context) (*client.Result, error) {
+			cross, err := node.reach()
+			if err != nil {
+				return nil, err
+			}
+			last = *cross
+			last.request = node.request(cross, item)
+			return call.app.askHeld(ctx, &last)
+		}}
+	}
+	result, err := client.Failover{Across: call.across}.Ask(ctx, legs)
+	asked.Node, asked.Model = last.node.Name, last.request.Model
+	if result == nil { // the first node could not be asked: no other would be
 		asked.Err, asked.Final = err, true
 		return asked
 	}
-	asked.Result, asked.Err = cross.client.Ask(ctx, cross.node, cross.request, client.AsAnswer)
+	asked.Result = result
 	var failed *client.Error
-	if errors.As(asked.Err, &failed) && (failed.Class == client.Truncated || failed.Class == client.Timeout) {
-		asked.Partial = cross.node.API.Partial(asked.Result.Body)
+	if errors.As(err, &failed) && (failed.Class == client.Truncated || failed.Class == client.Timeout) {
+		asked.Partial = last.node.API.Partial(result.Body)
 	}
-	if asked.Err = call.filter.hold(&cross, asked.Result, asked.Err, false); errors.As(asked.Err, &failed) && failed.Class == client.Blocked {
+	if asked.Err = call.filter.hold(&last, result, err, false); isBlocked(asked.Err) {
 		asked.Partial = ""
 	}
-	if err := cross.spend(held, cross.request, asked.Result); err != nil {
-		call.app.note("what %s used is not counted: %s", item.ID, err)
-	}
-	call.app.record(ctx, &cross, nil, asked.Result, asked.Err)
+	call.app.record(ctx, &last, nil, result, asked.Err)
 	return asked
+}
+
+// askHeld asks a node whose budget, if it has one, allows it, and charges what that used.
+func (a *app) askHeld(ctx context.Context, c *crossing) (*client.Result, error) {
+	var err error
+	if c.held, err = c.hold(ctx, c.request); err != nil {
+		return nil, err
+	}
+	defer a.settle(c)
+	return charged(c, func(c *crossing) (*client.Result, error) {
+		return c.client.Ask(ctx, c.node, c.request, client.AsAnswer)
+	})
 }
 
 // carryOut runs the batch and says what came of it. The first signal ends the sending, the second kills.

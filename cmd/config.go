@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 
 	"ferry/pkg/config"
@@ -222,8 +223,11 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 
 func (a *app) nodeRow(s *settings, node config.Node) []string {
 	mark, key := "", node.Key.String()
-	if node.Name == s.values.Node() {
+	if order := s.values.Nodes(); slices.Contains(order, node.Name) {
 		mark = "*"
+		if len(order) > 1 {
+			mark = strconv.Itoa(slices.Index(order, node.Name) + 1)
+		}
 	}
 	switch {
 	case node.Auth.Scheme == config.AuthNone:

@@ -11,6 +11,7 @@ import (
 	"ferry/pkg/config"
 	"ferry/pkg/demo"
 	"ferry/pkg/guard"
+	"ferry/pkg/limit"
 	"ferry/pkg/retry"
 	"ferry/pkg/transport"
 	"ferry/pkg/wire"
@@ -26,9 +27,10 @@ type crossing struct {
 	// inProcess says that the node is the demo node inside this process.
 	inProcess bool
 	demo      *demo.Node
-	// selector is what the node was asked for by, and sticky whether it wants a conversation's token.
-	selector string
-	sticky   bool
+	// sticky says that the node wants a conversation's token.
+	sticky bool
+	// order is the nodes to ask, this one first.
+	order order
 	// filter and audit are what a prompt and an answer pass, and where the call is written down; nil for none.
 	filter *contentFilter
 	audit  *auditing
@@ -39,6 +41,9 @@ type crossing struct {
 	// turns and tab are the limit's and the budget's; nil where the node has none.
 	turns *turnstile
 	tab   *tab
+	// held is what the budget has set apart for a call that goes on, and used what came of that call.
+	held *limit.Hold
+	used *client.Result
 }
 
 func (c *crossing) close() {
@@ -68,7 +73,7 @@ func (a *app) prepare(ctx context.Context, s *settings, name string, o callOptio
 	if err != nil {
 		return nil, err
 	}
-	c.selector, c.sticky = name, node.Sticky
+	c.sticky = node.Sticky
 	return c, nil
 }
 

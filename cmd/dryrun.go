@@ -25,7 +25,7 @@ func (a *app) dryRun(c *crossing) error {
 	for _, f := range p.Header {
 		fmt.Fprintf(&b, "%s: %s\n", f.Name, f.Public())
 	}
-	fmt.Fprintf(&b, "\n%s\n\n%s\n", p.Body, c.curl(p))
+	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body, c.order.comment(), c.curl(p))
 	return a.write(a.masker.Bytes([]byte(b.String())))
 }
 

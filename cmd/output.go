@@ -100,6 +100,7 @@ type (
 		Error      *errorJSON    `json:"error"`
 	}
 	attemptJSON struct {
+		Node      string     `json:"node"`
 		Attempt   int        `json:"attempt"`
 		Status    int        `json:"status"`
 		Class     string     `json:"class"`
@@ -149,7 +150,7 @@ func (a *app) describe(p *crossing, result *client.Result, failed error) callJSO
 	for _, at := range result.Attempts {
 		out.RequestID = a.redacted(at.RequestID)
 		out.Attempts = append(out.Attempts, attemptJSON{
-			Attempt: at.Number, Status: at.Status, Class: string(at.Class), RequestID: a.redacted(at.RequestID),
+			Node: at.Node, Attempt: at.Number, Status: at.Status, Class: string(at.Class), RequestID: a.redacted(at.RequestID),
 			LatencyMS: millis(at.Latency), WaitMS: millis(at.Wait), LimitedMS: millis(at.Limited), Ambiguous: at.Ambiguous,
 			Phases: phasesJSON{
 				millis(at.Phases.DNS), millis(at.Phases.Connect), millis(at.Phases.TLS),
@@ -162,6 +163,10 @@ func (a *app) describe(p *crossing, result *client.Result, failed error) callJSO
 		var e *client.Error
 		if errors.As(failed, &e) {
 			out.Error.Class, out.Error.Status, out.Error.GaveUp = string(e.Class), e.Status, e.GaveUp
+		}
+		var over *client.FailoverError
+		if errors.As(failed, &over) {
+			out.Error.GaveUp = over.GaveUp()
 		}
 		var apiErr *wire.APIError
 		if errors.As(failed, &apiErr) {

@@ -134,11 +134,16 @@ func exitCode(err error) (code int, told bool) {
 		return exitPipe, true // whoever read has had enough: no message
 	}
 	var failed *client.Error
+	var over *client.FailoverError
 	var missed *missedError
 	var blocked *guard.BlockedError
 	switch {
 	case errors.As(err, &blocked):
 		return exitBlocked, false
+	case errors.As(err, &over) && over.GaveUp():
+		return exitGaveUp, false
+	case errors.As(err, &over):
+		return exitFailed, false
 	case errors.As(err, &failed) && failed.GaveUp:
 		return exitGaveUp, false
 	case errors.As(err, &failed) && (failed.Class == client.Usage || failed.Class == client.PlainHTTP):

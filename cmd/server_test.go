@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -52,6 +53,18 @@ func storyNode(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(server.Close)
 	ts.Defer(func() { _ = node.Close() })
 	servers.Store(server.URL, seen)
+	ts.Setenv(args[0], server.URL)
+}
+
+// secure NAME starts a server whose certificate nobody vouches for.
+func storySecure(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: secure NAME")
+	}
+	server := httptest.NewUnstartedServer(demo.New(demo.Options{}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // each handshake that is refused would be a line
+	server.StartTLS()
+	ts.Defer(server.Close)
 	ts.Setenv(args[0], server.URL)
 }
 
@@ -133,7 +146,7 @@ func headLines(r *http.Request) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL)
 	for _, name := range []string{"X-Api-Key", "Authorization", "Anthropic-Version", "Content-Type", "X-Team", "X-Gate",
-		"Idempotency-Key", "Proxy-Authorization"} {
+		"X-Ferry-Session", "Idempotency-Key", "Proxy-Authorization"} {
 		if value := r.Header.Get(name); value != "" {
 			fmt.Fprintf(&b, "%s: %s\n", strings.ToLower(name), value)
 		}

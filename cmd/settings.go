@@ -37,7 +37,7 @@ var shorthands = map[string]string{"node": "n", "model": "m", "output": "o"}
 var wanted = map[string]string{
 	"node": "NODE", "model": "MODEL", "max_tokens": "N", "retry.policy": "POLICY", "retry.attempts": "N",
 	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "idle_timeout": "DURATION", "proxy": "URL", "output": "FORM", "render": "bool",
-	"limit": "RATE",
+	"limit": "RATE", "failover.across": "bool",
 }
 
 // addSettingFlags declares the flags of settings by their keys. Names, defaults and texts are config's.
@@ -45,7 +45,11 @@ func addSettingFlags(f *pflag.FlagSet, keys ...string) {
 	for _, s := range config.Settings() {
 		for _, key := range keys {
 			if s.Key == key {
-				f.VarP(&settingFlag{shown: s.Default, wants: wanted[key]}, s.Flag, shorthands[key], s.Usage)
+				between := ","
+				if key == "node" { // whose own text may have a comma
+					between = "\n"
+				}
+				f.VarP(&settingFlag{shown: s.Default, wants: wanted[key], between: between}, s.Flag, shorthands[key], s.Usage)
 			}
 		}
 	}
@@ -54,8 +58,8 @@ func addSettingFlags(f *pflag.FlagSet, keys ...string) {
 // settingFlag holds a setting's value as it was typed; config reads it. Given twice, the values join into a list, so
 // that a second node is seen and not lost.
 type settingFlag struct {
-	shown, typed, wants string
-	set                 bool
+	shown, typed, wants, between string
+	set                          bool
 }
 
 func (s *settingFlag) String() string { return s.shown }
@@ -63,7 +67,7 @@ func (s *settingFlag) Type() string   { return s.wants }
 
 func (s *settingFlag) Set(value string) error {
 	if s.set {
-		value = s.typed + "," + value
+		value = s.typed + s.between + value
 	}
 	s.typed, s.shown, s.set = value, value, true
 	return nil
@@ -87,7 +91,8 @@ func changedSettings(f *pflag.FlagSet) map[string]string {
 func addCrossingFlags(c *cobra.Command, a *app, o *crossingOptions) {
 	f := c.Flags()
 	addSettingFlags(f, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
-		"timeout", "connect_timeout", "limit", "proxy")
+		"timeout", "connect_timeout", "limit", "proxy", "failover.across")
+	f.Lookup("across").NoOptDefVal = "true"
 	addNoStoreFlag(f, o)
 	f.StringVar(&o.api, "api", "", "the `API` of a node given as a URL: messages, complete or chat")
 	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)
@@ -108,14 +113,19 @@ func words[T ~string](list []T) []string {
 	return out
 }
 
-// completeNodes offers the names of the nodes to a shell. A broken file offers nothing: a shell has no place for its
-// error.
-func (a *app) completeNodes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+// completeNodes offers the names of the nodes to a shell, behind a comma too. A broken file offers nothing: a shell has
+// no place for its error.
+func (a *app) completeNodes(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
 	file, err := a.loadFile()
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return file.Names(presets()), cobra.ShellCompDirectiveNoFileComp
+	names := file.Names(presets())
+	before := word[:strings.LastIndexByte(word, ',')+1]
+	for i := range names {
+		names[i] = before + names[i]
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // presets are the faults of the demo nodes that are built in, by what follows demo/ in their names.

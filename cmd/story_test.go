@@ -98,6 +98,7 @@ func TestStories(t *testing.T) {
 			"requests": storyRequests,
 			"sent":     storySent,
 			"fill":     storyFill,
+			"secure":   storySecure,
 
 			"certificate": storyCertificate,
 			"private":     storyPrivate,

@@ -39,7 +39,9 @@ func (a *app) stream(ctx context.Context, cross *crossing, o callOptions, expect
 	ctx, release := a.Catch(ctx) // what came is shown before a signal kills
 	defer release()
 	sink := cross.filter.filtered(a.newSink(o.output, o.thinking, o.keepsText()), o.output, o.thinking)
-	result, failed := cross.client.Stream(ctx, cross.node, cross.request, sink)
+	result, failed := a.failover(ctx, cross, func(c *crossing) (*client.Result, error) {
+		return c.client.Stream(ctx, c.node, c.request, sink)
+	})
 	var signal signalled
 	failed = cross.filter.hold(cross, result, failed, false)
 	stopped := errors.As(failed, &signal)

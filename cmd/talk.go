@@ -3,8 +3,11 @@ package cmd
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"ferry/pkg/client"
+	"ferry/pkg/config"
 	"ferry/pkg/session"
 	"ferry/pkg/wire"
 
@@ -106,16 +109,16 @@ func (t *talk) close() {
 	}
 }
 
-// node is the node that a conversation has had answers from; a call may name none or the same.
-func (t *talk) node(s *settings) (string, error) {
-	named := s.values.Node()
+// nodes are those that a conversation began with; once it has an answer, a call may name none or the same.
+func (t *talk) nodes(s *settings) ([]string, error) {
+	named := s.values.Nodes()
 	if t == nil || len(t.handle.Session().Turns) == 0 {
 		return named, nil
 	}
-	began := t.handle.Session().Nodes
-	if s.values.Given("node") && named != began {
-		return "", usagef("leave -n away, or begin another with --new", "the conversation %s is with node %s",
-			t.handle.Session().Name, began)
+	began := config.SplitNodes(t.handle.Session().Nodes)
+	if s.values.Given("node") && !slices.Equal(named, began) {
+		return nil, usagef("leave -n away, or begin another with --new", "the conversation %s is with node %s",
+			t.handle.Session().Name, strings.Join(began, ", "))
 	}
 	return began, nil
 }
@@ -138,7 +141,12 @@ func (t *talk) join(c *crossing) {
 			c.request.Turns = append(c.request.Turns, wire.Turn{Role: turn.Role, Text: turn.Text})
 		}
 	}
-	if c.sticky {
+	t.stick(c)
+}
+
+// stick sends the conversation's token to a node that keeps it in place by it.
+func (t *talk) stick(c *crossing) {
+	if t != nil && c.sticky {
 		c.node.Header = append(c.node.Header, client.Field{Name: "X-Ferry-Session", Value: t.handle.Session().Token})
 	}
 }

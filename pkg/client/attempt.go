@@ -17,7 +17,8 @@ import (
 
 // Attempt is the record of one attempt.
 type Attempt struct {
-	// Number counts from 1.
+	// Node is the name of the node, and Number counts its attempts from 1.
+	Node   string
 	Number int
 	// Started is when it began, which is after the wait for its turn; Limited is how long that was.
 	Started time.Time

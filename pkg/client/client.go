@@ -41,6 +41,9 @@ type Client struct {
 	Clock     Clock
 	// Timeout bounds the whole call, waits included. 0 is no bound.
 	Timeout time.Duration
+	// Behind is how many nodes are still to be asked where this one fails. An attempt may then take no more than an equal
+	// share of the time that is left: one that stalls would leave nothing for them. Streams have IdleTimeout for that.
+	Behind int
 	// IdleTimeout bounds how long a stream may bring nothing, its head included; a ping is something. 0 is no bound.
 	IdleTimeout time.Duration
 	// Since is when Timeout began, where that was before the call; the zero time is the start of the call.
@@ -125,7 +128,7 @@ func (c *Client) loop(ctx context.Context, p *Prepared, try once, deadline time.
 		if failed != nil {
 			return c.failure(p, result, failed)
 		}
-		attempt := &Attempt{Number: i, Started: c.Clock.Now(), Limited: limited}
+		attempt := &Attempt{Node: p.Node.Name, Number: i, Started: c.Clock.Now(), Limited: limited}
 		result.Attempts = append(result.Attempts, attempt)
 		bounded, cancel := c.bound(ctx, deadline)
 		result.Answer, result.Body = try(bounded, p, attempt)
@@ -244,5 +247,10 @@ func (c *Client) bound(ctx context.Context, deadline time.Time) (context.Context
 	if deadline.IsZero() {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeoutCause(ctx, deadline.Sub(c.Clock.Now()), &DeadlineError{Timeout: c.Timeout})
+	left, cause := deadline.Sub(c.Clock.Now()), &DeadlineError{Timeout: c.Timeout}
+	if c.Behind > 0 {
+		left /= time.Duration(c.Behind + 1)
+		cause.Share = left
+	}
+	return context.WithTimeoutCause(ctx, left, cause)
 }

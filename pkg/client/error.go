@@ -147,6 +147,8 @@ type DeadlineError struct {
 	Timeout time.Duration
 	// Wait is the wait that did not fit, 0 where an attempt ran into the end.
 	Wait time.Duration
+	// Share is the part of the time that one node of several had, 0 where all of it is over.
+	Share time.Duration
 	// Last is what the attempt before that wait failed with.
 	Last error
 }
@@ -154,6 +156,9 @@ type DeadlineError struct {
 func (e *DeadlineError) Error() string {
 	if e.Wait > 0 {
 		return fmt.Sprintf("a wait of %s would pass the timeout of %s, after %s", e.Wait, e.Timeout, e.Last)
+	}
+	if e.Share > 0 {
+		return fmt.Sprintf("no whole answer within %s, its share of the timeout of %s", e.Share.Round(100*time.Millisecond), e.Timeout)
 	}
 	return fmt.Sprintf("no whole answer within the timeout of %s", e.Timeout)
 }

@@ -73,8 +73,8 @@ func (c *Client) streamOnce(ctx context.Context, p *Prepared, a *Attempt, sink S
 	a.Status = http.StatusOK
 	err = c.follow(a, stream, sink)
 	answer := stream.Answer()
-	a.streamed(ctx, resp, err)
 	c.received(resp, trace, a)
+	a.streamed(ctx, resp, err) // last: an error event's status counts, and not the reply's
 	c.mask(&answer)
 	a.mask(c.Masker)
 	var malformed *wire.MalformedError

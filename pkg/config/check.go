@@ -28,22 +28,16 @@ func checkText(s string) *Error {
 
 func checkPath(s string) *Error { return checkText(s) }
 
-// checkSelector says what a node may be called by where one is chosen; whether there is such a node is Select's to say.
+// checkSelector says what one node may be called by where it is chosen; whether there is such a node is Select's to say.
 func checkSelector(s string) *Error {
 	if err := checkText(s); err != nil {
 		return err
 	}
 	if isURL(s) {
-		if strings.Contains(s, ",http://") || strings.Contains(s, ",https://") {
-			return bad(oneNode, "")
-		}
 		return checkURL(s)
 	}
 	if _, ok := strings.CutPrefix(s, "demo:"); ok {
 		return checkURL(s)
-	}
-	if strings.Contains(s, ",") {
-		return bad(oneNode, "")
 	}
 	if name, ok := strings.CutPrefix(s, "demo/"); ok {
 		s = name
@@ -53,8 +47,6 @@ func checkSelector(s string) *Error {
 	}
 	return nil
 }
-
-const oneNode = "wants one node; failover over several comes in a later release"
 
 func isURL(s string) bool { return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://") }
 

@@ -13,7 +13,7 @@ type decoder struct {
 }
 
 // groups are the top level's maps of settings.
-func groups() []string { return []string{"retry", "tls", "session", "filter", "audit"} }
+func groups() []string { return []string{"retry", "failover", "tls", "session", "filter", "audit"} }
 
 func (d *decoder) top(root *yaml.Node) *Error {
 	return each(root, "", func(name string, k, v *yaml.Node) *Error {
@@ -59,7 +59,7 @@ func (d *decoder) group(group string, v *yaml.Node) *Error {
 
 func (d *decoder) setting(s setting, v *yaml.Node) *Error {
 	if s.Key == "node" && v.Kind == yaml.SequenceNode {
-		return at(v, s.Key, bad(oneNode, ""))
+		return d.nodeList(s, v)
 	}
 	if s.Key == "limit" && v.Kind == yaml.MappingNode {
 		text, err := limitMap(v, s.Key)

@@ -11,8 +11,11 @@ func List(v *Values, file *File) []Entry {
 	var list []Entry
 	for _, s := range settings() {
 		val := v.set[s.Key]
-		if s.Key == "proxy" {
+		switch s.Key {
+		case "proxy":
 			val.text = showProxy(val.text)
+		case "node":
+			val.text = strings.Join(v.Nodes(), ",")
 		}
 		list = append(list, Entry{s.Key, val.text, val.origin})
 	}

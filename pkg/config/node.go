@@ -75,6 +75,7 @@ type TLS struct{ Min, CA, Cert, Key string }
 type Node struct {
 	Name    string
 	Label   string
+	Zone    string // where it is, such as cn; failover stays there
 	URL     string // https://…, http://… or demo:?…
 	API     API
 	Key     Ref // zero: no key is known
@@ -174,6 +175,7 @@ func nodeFields() []nodeField {
 	}
 	return []nodeField{
 		text("label", checkText, func(n *Node) *string { return &n.Label }),
+		text("zone", checkZone, func(n *Node) *string { return &n.Zone }),
 		text("url", checkURL, func(n *Node) *string { return &n.URL }),
 		{"api", kindText, setAPI, func(n Node) string { return string(n.API) }},
 		{"key", kindText, setKey, func(n Node) string { return n.Key.String() }},

@@ -69,7 +69,7 @@ func TestSelectErrors(t *testing.T) {
 		{"dirct", "", "FERRY_NODE", "unknown node dirct (from FERRY_NODE); did you mean direct?"},
 		{"elsewhere", "", "default", "unknown node elsewhere"},
 		{"demo/slwo", "", "", "unknown demo node demo/slwo; did you mean demo/slow?"},
-		{"hongkong,qwen", "", "", "node: wants one node; failover over several comes in a later release"},
+		{"hongkong,qwen", "", "", "node: wants a node's name, demo, or a URL that begins with https://"},
 		{"hongkong qwen", "", "", "node: wants a node's name, demo, or a URL that begins with https://"},
 		{"", "", "", "node: has no value"},
 		{"ftp://h", "", "", "node: wants a node's name, demo, or a URL that begins with https://"},

@@ -52,12 +52,14 @@ func settings() []setting {
 	}
 	notInFile := func(s setting) setting { s.InFile = false; return s }
 	return slices.Concat([]setting{
-		s("node", "node", "FERRY_NODE", "direct", "the node to take", kindText, checkSelector),
+		s("node", "node", "FERRY_NODE", "direct", "the node to take, or several in the order of failover", kindText, checkNodes),
 		s("retry.policy", "retry-policy", "FERRY_RETRY_POLICY", string(retry.Script),
 			"when to try again: script, retry-after or backoff", kindText, checkPolicy),
 		s("retry.attempts", "attempts", "FERRY_ATTEMPTS", "3", "how many attempts in all", kindNumber, checkAttempts),
 		s("retry.delay", "retry-delay", "FERRY_RETRY_DELAY", "2s",
 			"the script's RETRY_DELAY: its wait after a 429, times the attempt", kindText, checkDelay),
+		// No variable: one that was exported once would let every prompt leave its zone unseen.
+		s("failover.across", "across", "", "false", "let failover go on in another zone", kindBool, checkBool),
 		s("timeout", "timeout", "FERRY_TIMEOUT", "10m", "the most time for everything, waits included", kindText, checkTimeout),
 		s("connect_timeout", "connect-timeout", "FERRY_CONNECT_TIMEOUT", "15s",
 			"the most time for one connection", kindText, checkTimeout),

@@ -11,8 +11,12 @@ func Template() []byte {
 # A flag wins over a FERRY_* variable, that over this file, that over the default.
 # "ferry config set KEY VALUE" edits this file and keeps what you wrote around it.
 
-# The node to take: a name below, direct, demo, or a URL.
+# The node to take: a name below, direct, demo, or a URL. Several, as in
+# [hongkong, singapore], are asked in turn: the next one when one gave up.
 #node: direct
+
+# Whether that may go on in another zone than the first node's.
+#failover: {across: false}
 
 # When to try again. script: as the curl script did, on 429, 502, 503 and 504.
 # retry-after: also on other 5xx and on no answer, for as long as the server says.
@@ -65,6 +69,7 @@ func Template() []byte {
 #   headers   more headers, such as {X-Team: core, X-Gate: "env:GATE"}
 #   aliases   short names for models, such as {fast: claude-haiku-5-5}
 #   sticky    true: send a conversation's token, so that a gateway keeps it in place
+#   zone      where the node is, such as cn: failover stays among nodes of one zone
 #   also      label, model, max_tokens, limit, budget, proxy, version,
 #             tls {min, ca, cert, key},
 #             insecure: true (plain http to an address that is not private)

@@ -100,8 +100,11 @@ func wholePath(path, dir, home string) (string, *Error) {
 // Origin says where a setting's value comes from: "flag --attempts", "FERRY_ATTEMPTS", "config.yaml:3" or "default".
 func (v *Values) Origin(key string) string { return v.set[key].origin }
 
-// Node is the selector of the node to take, for Select.
-func (v *Values) Node() string { return v.set["node"].text }
+// Nodes are the selectors of the nodes to take, for Select, in the order in which they are asked.
+func (v *Values) Nodes() []string { return SplitNodes(v.set["node"].text) }
+
+// Across reports whether failover may go on in another zone.
+func (v *Values) Across() bool { return v.set["failover.across"].text == "true" }
 
 // Policy is the retry policy.
 func (v *Values) Policy() retry.Policy { return retry.Policy(v.set["retry.policy"].text) }

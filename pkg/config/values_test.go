@@ -31,9 +31,9 @@ func TestDefaults(t *testing.T) {
 		}
 	}
 	v := mustResolve(t, &File{}, nil, nil)
-	got := []any{v.Node(), v.Policy(), v.Attempts(), v.Delay(), v.Timeout(), v.ConnectTimeout(), v.Proxy(), v.Output(),
+	got := []any{v.Nodes(), v.Policy(), v.Attempts(), v.Delay(), v.Timeout(), v.ConnectTimeout(), v.Proxy(), v.Output(),
 		v.TLSFor(Node{}), v.MaxTokens(Node{API: Messages}), v.MaxTokens(Node{API: Complete}), v.MaxTokens(Node{API: Chat})}
-	want := []any{"direct", retry.Script, 3, 2 * time.Second, 10 * time.Minute, 15 * time.Second, "", "text",
+	want := []any{[]string{"direct"}, retry.Script, 3, 2 * time.Second, 10 * time.Minute, 15 * time.Second, "", "text",
 		TLS{Min: "1.3"}, 4096, 100, 4096}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
@@ -48,7 +48,8 @@ func TestDefaults(t *testing.T) {
 // For each setting: flag over variable over file over default.
 func TestPrecedence(t *testing.T) {
 	samples := map[string][3]string{ // flag, variable, file
-		"node":            {"a", "b", "c"},
+		"node":            {"a,b", "b", "c,d"},
+		"failover.across": {"true", "", "true"},
 		"retry.policy":    {"backoff", "retry-after", "script"},
 		"retry.attempts":  {"7", "8", "9"},
 		"retry.delay":     {"0s", "4s", "5s"},
@@ -128,8 +129,9 @@ func TestResolveErrors(t *testing.T) {
 		{nil, map[string]string{"timeout": "0"}, "--timeout: wants a duration above 0 and at most 24h, such as 90s or 10m"},
 		{vars("FERRY_PROXY", "http://u:"+canary+"@h:x"), nil, "FERRY_PROXY: wants none or a URL such as http://host:3128 or socks5h://host:1080"},
 		{nil, map[string]string{"node": ""}, "--node: has no value"},
-		{nil, map[string]string{"node": "a,b"}, "--node: wants one node; failover over several comes in a later release"},
-		{nil, map[string]string{"node": "https://a,https://b"}, "--node: wants one node; failover over several comes in a later release"},
+		{nil, map[string]string{"node": "a,b,a"}, "--node: names a node twice"},
+		{nil, map[string]string{"node": "a,,b"}, "--node: has no value"},
+		{nil, map[string]string{"node": "https://a,https://u:" + canary + "@h"}, "--node: must not hold a user name or password"},
 		{nil, map[string]string{"node": "https://u:" + canary + "@h"}, "--node: must not hold a user name or password"},
 		{nil, map[string]string{"model": "a b"}, "--model: wants a model's name, which has no spaces"},
 		{nil, map[string]string{"retry.policy": "backof"}, "--retry-policy: wants one of script, retry-after, backoff; did you mean backoff?"},

@@ -1,0 +1,188 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ferry/pkg/retry"
+)
+
+// Leg is one node of a failover order.
+type Leg struct {
+	// Node is its name, and Zone where it is, "" where that was not said.
+	Node, Zone string
+	// Ask makes the whole call to the node, all attempts included. It is not run before the nodes in front of it have
+	// given up, so that what it needs, a key above all, is looked up inside it and for its turn alone. An error that is
+	// no *Error says that the node could not be asked.
+	Ask func(ctx context.Context) (*Result, error)
+}
+
+// Failover asks one node after the other until one answers.
+type Failover struct {
+	// Across lets a prompt go on to a node in another zone.
+	Across bool
+	// OnHandover sees each node that failed, and the one that is asked next. It may be nil.
+	OnHandover func(failed *Error, next Leg)
+	// OnSkip sees each node but the first that could not be asked. It may be nil.
+	OnSkip func(skipped Leg, err error)
+}
+
+// Ask asks the legs in their order; there is at least one. The result has the attempts of all, and the answer and the
+// body of the last one asked. It is nil only where the first leg could not be asked, whose error is then returned. Else
+// an error is an *Error of the first leg, or a *FailoverError where more than one had a part in it.
+func (f Failover) Ask(ctx context.Context, legs []Leg) (*Result, error) {
+	result, err := legs[0].Ask(ctx)
+	end := &FailoverError{}
+	asked := legs[0]
+	for i, next := range legs[1:] {
+		var failed *Error
+		if !errors.As(err, &failed) || !failed.handsOver(result) {
+			break
+		}
+		if next.Zone != asked.Zone && !f.Across {
+			end.stop(asked, next)
+			break
+		}
+		if f.OnHandover != nil {
+			f.OnHandover(failed, next)
+		}
+		more, errNext := next.Ask(ctx)
+		if !isCall(errNext) {
+			end.left = append(end.left, fmt.Sprintf("%s could not be asked: %s", next.Node, errNext))
+			if f.OnSkip != nil && i+2 < len(legs) { // of the last one the error tells
+				f.OnSkip(next, errNext)
+			}
+			continue
+		}
+		end.left = nil
+		end.Before = append(end.Before, failed)
+		result, err, asked = after(result, more), errNext, next
+	}
+	return result, end.of(err)
+}
+
+// isCall reports whether a call was made: it succeeded or failed as calls do.
+func isCall(err error) bool {
+	var failed *Error
+	return err == nil || errors.As(err, &failed)
+}
+
+// after is a result with the attempts of the nodes before it.
+func after(before, r *Result) *Result {
+	r.Attempts = slices.Concat(before.Attempts, r.Attempts)
+	if first, last := before.Attempts, r.last(); len(first) > 0 && len(r.Attempts) > len(first) {
+		r.Latency = last.Started.Add(last.Latency).Sub(first[0].Started)
+	}
+	return r
+}
+
+// handsOver reports whether the next node is asked after this failure: the node gave up, or did not answer, or has a
+// fault of its own. What would fail elsewhere too, what a person has to look into (a certificate, a key, a redirect) and
+// what was paid for and came in part is not asked for again.
+func (e *Error) handsOver(result *Result) bool {
+	last := result.last()
+	var over *DeadlineError
+	switch {
+	case last == nil || e.Class == Cancelled:
+		return false
+	case errors.As(e.Err, &over):
+		return over.Wait > 0 || over.Share > 0 // else the time of all nodes is over
+	case last.outcome.Kind == retry.Final:
+		return false
+	case e.GaveUp:
+		return true
+	}
+	switch last.outcome.Kind {
+	case retry.Unreachable:
+		return true
+	case retry.Rejected:
+		return last.Status >= 500 || last.Status == 429 // a spend cap is that of one node's key
+	case retry.NotAnAnswer:
+		return e.Class != Truncated
+	}
+	return false
+}
+
+// Ending says in few words how a node's turn ended: "gave up after 3 attempts (503)".
+func (e *Error) Ending() string {
+	reason := string(e.Class)
+	if e.Status > 0 && e.Status != 200 {
+		reason = fmt.Sprint(e.Status)
+	}
+	switch {
+	case e.GaveUp && e.Asked > 0:
+		return fmt.Sprintf("gave up (%s, and to wait %s)", reason, spoken(e.Asked))
+	case e.GaveUp && e.Attempts == 1:
+		return fmt.Sprintf("gave up after 1 attempt (%s)", reason)
+	case e.GaveUp:
+		return fmt.Sprintf("gave up after %d attempts (%s)", e.Attempts, reason)
+	}
+	return fmt.Sprintf("failed (%s)", reason)
+}
+
+// FailoverError says why no node of several answered.
+type FailoverError struct {
+	// Before are the failures that handed over, and Last is the one at which it ended.
+	Before []*Error
+	Last   *Error
+
+	left   []string // who was not asked, and why
+	across bool     // --across would have asked
+}
+
+// GaveUp reports whether any of the nodes gave up, rather than failed.
+func (e *FailoverError) GaveUp() bool {
+	return e.Last.GaveUp || slices.ContainsFunc(e.Before, func(b *Error) bool { return b.GaveUp })
+}
+
+func (e *FailoverError) Error() string {
+	text := e.Last.Error()
+	if len(e.Before) > 0 {
+		before := make([]string, len(e.Before))
+		for i, b := range e.Before {
+			before[i] = b.Node + " " + b.Ending()
+		}
+		text += "; before it " + strings.Join(before, ", ")
+	}
+	for _, left := range e.left {
+		text += "; " + left
+	}
+	return text
+}
+
+// Unwrap returns the last failure.
+func (e *FailoverError) Unwrap() error { return e.Last }
+
+// Hint tells what to do about it, "" where there is nothing to say.
+func (e *FailoverError) Hint() string {
+	if e.across {
+		return "--across, or failover: {across: true} in the file, lets a prompt go on in another zone"
+	}
+	return e.Last.Hint()
+}
+
+// stop notes that the next node is in another zone. A node that does not say where it is may be anywhere.
+func (e *FailoverError) stop(asked, next Leg) {
+	zone := func(l Leg) string {
+		if l.Zone == "" {
+			return "no zone"
+		}
+		return "zone " + l.Zone
+	}
+	e.across = true
+	e.left = append(e.left, fmt.Sprintf("%s was not asked: it has %s, %s has %s", next.Node, zone(next), asked.Node, zone(asked)))
+}
+
+// of is the error that the order ended with.
+func (e *FailoverError) of(err error) error {
+	if err == nil || len(e.Before) == 0 && len(e.left) == 0 {
+		return err
+	}
+	if errors.As(err, &e.Last) {
+		return e
+	}
+	return err
+}

@@ -1,0 +1,274 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/retry"
+	"ferry/pkg/wire"
+)
+
+// untrusted is a transport that trusts nobody.
+type untrusted struct{}
+
+func (untrusted) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, &guard.TrustError{Host: "h", Reason: "none of its public keys is pinned"}
+}
+
+// order is a failover over trials, with what it told and which of them were asked.
+type order struct {
+	Failover
+	legs  []Leg
+	asked []string
+	told  []string
+}
+
+func newOrder() *order {
+	o := &order{}
+	o.OnHandover = func(failed *Error, next Leg) { o.told = append(o.told, failed.Node+" "+failed.Ending()+", "+next.Node) }
+	o.OnSkip = func(skipped Leg, err error) { o.told = append(o.told, skipped.Node+" "+err.Error()) }
+	return o
+}
+
+func (o *order) add(tr *trial, name, zone string) {
+	tr.node.Name = name
+	o.legs = append(o.legs, Leg{Node: name, Zone: zone, Ask: func(ctx context.Context) (*Result, error) {
+		o.asked = append(o.asked, name)
+		return tr.Ask(ctx, tr.node, tr.request, AsAnswer)
+	}})
+}
+
+// TestHandsOver holds which failures of a first node the second one is asked after.
+func TestHandsOver(t *testing.T) {
+	capped := reply{status: 429, body: `{"error":{"type":"rate_limit_error","message":"you reached your usage limits"}}`}
+	tests := []struct {
+		name   string
+		policy retry.Policy
+		reply  reply
+		over   bool
+		ending string
+	}{
+		{"503", retry.Script, status(503), true, "gave up after 3 attempts (503)"},
+		{"429", retry.Script, status(429), true, "gave up after 3 attempts (429)"},
+		{"500", retry.Script, status(500), true, "failed (500)"},
+		{"529", retry.Script, status(529), true, "failed (529)"},
+		{"a spend cap", retry.RetryAfter, capped, true, "failed (429)"},
+		{"too long a wait", retry.RetryAfter, status(429, "Retry-After", "3600"), true, "gave up (429, and to wait 1h0m0s)"},
+		{"reset", retry.Script, reply{reset: true}, true, "failed (reset)"},
+		{"a page", retry.Script, text("<html>"), true, "failed (not_an_answer)"},
+		{"a page, again and again", retry.RetryAfter, text("<html>"), true, "gave up after 3 attempts (not_an_answer)"},
+		{"409, again and again", retry.Backoff, status(409), true, "gave up after 3 attempts (409)"},
+		{"cut, again and again", retry.RetryAfter, text(`{"status":200,"comple`), true, "gave up after 3 attempts (truncated)"},
+		{"cut", retry.Script, text(`{"status":200,"comple`), false, "failed (truncated)"},
+		{"another shape", retry.RetryAfter, text(`{"status":200,"text":"x"}`), false, "failed (not_an_answer)"},
+		{"400", retry.Script, status(400), false, "failed (400)"},
+		{"401", retry.Backoff, status(401), false, "failed (401)"},
+		{"201", retry.Script, reply{status: 201, body: "{}"}, false, "failed (201)"},
+		{"a redirect", retry.Backoff, status(302, "Location", "http://127.0.0.1:1/"), false, "failed (302)"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			first, second := newTrial(t, serve(t, test.reply).URL), newTrial(t, serve(t, answer).URL)
+			first.Rule.Policy = test.policy
+			o := newOrder()
+			o.add(first, "first", "")
+			o.add(second, "second", "")
+			result, err := o.Ask(t.Context(), o.legs)
+			var failed *Error
+			switch {
+			case test.over && (err != nil || result.Answer.Text != "hello"):
+				t.Errorf("no answer of the second: %v", err)
+			case test.over && !slices.Equal(o.told, []string{"first " + test.ending + ", second"}):
+				t.Errorf("told %q", o.told)
+			case !test.over && (!errors.As(err, &failed) || failed.Node != "first" || len(o.asked) != 1 || len(o.told) != 0):
+				t.Errorf("asked %v, told %q: %v", o.asked, o.told, err)
+			case !test.over && failed.Ending() != test.ending:
+				t.Errorf("%q", failed.Ending())
+			}
+			if last := result.last(); test.over && (last.Node != "second" || last.Number != 1 || result.Attempts[0].Node != "first") {
+				t.Errorf("the attempts: %+v", last)
+			}
+		})
+	}
+}
+
+func TestHandsOverWithoutTrust(t *testing.T) {
+	first, second := newTrial(t, unused(t)), newTrial(t, serve(t, answer).URL)
+	first.Transport = untrusted{}
+	first.Rule.Policy = retry.Backoff
+	o := newOrder()
+	o.add(first, "first", "")
+	o.add(second, "second", "")
+	_, err := o.Ask(t.Context(), o.legs)
+	var failed *Error
+	if !errors.As(err, &failed) || failed.Class != Trust || failed.Attempts != 1 || len(o.asked) != 1 {
+		t.Errorf("asked %v: %v", o.asked, err)
+	}
+}
+
+// TestHandsOverInTime holds that all nodes have one time: a stalled one takes its share, a wait that does not fit hands
+// over at once, and nobody is asked after the end.
+func TestHandsOverInTime(t *testing.T) {
+	stalled, waiting, good := reply{stall: true}, status(429, "Retry-After", "40"), answer
+	tests := []struct {
+		name    string
+		replies []reply
+		timeout time.Duration
+		told    []string
+		end     string // "" for an answer
+	}{
+		{"a stall", []reply{stalled, good}, 400 * time.Millisecond, []string{"1 failed (timeout), 2"}, ""},
+		{
+			"all stall", []reply{stalled, stalled, stalled}, 600 * time.Millisecond,
+			[]string{"1 failed (timeout), 2", "2 failed (timeout), 3"},
+			"3: no whole answer within the timeout of 600ms; before it 1 failed (timeout), 2 failed (timeout)",
+		},
+		{"a wait", []reply{waiting, good}, 30 * time.Second, []string{"1 failed (429), 2"}, ""},
+		{"a wait that fits", []reply{waiting, good}, 10 * time.Minute, []string{"1 gave up after 3 attempts (429), 2"}, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			o := newOrder()
+			clock, started := &fakeClock{}, time.Now()
+			for i, r := range test.replies {
+				tr := newTrial(t, serve(t, r).URL)
+				tr.Clock, tr.Timeout, tr.Since, tr.Behind = clock, test.timeout, started, len(test.replies)-1-i
+				tr.Rule.Policy = retry.RetryAfter
+				o.add(tr, string(rune('1'+i)), "")
+			}
+			result, err := o.Ask(t.Context(), o.legs)
+			if test.end == "" && (err != nil || result.Answer.Text != "hello") || test.end != "" && (err == nil || err.Error() != test.end) {
+				t.Errorf("ended with %v", err)
+			}
+			if !slices.Equal(o.told, test.told) {
+				t.Errorf("told %q", o.told)
+			}
+			if len(result.Attempts) > 1 && result.Latency <= result.Attempts[0].Latency {
+				t.Errorf("%s in all", result.Latency)
+			}
+		})
+	}
+}
+
+// TestStreamHandsOver holds that a stream goes to the next node only while nothing of it has been shown.
+func TestStreamHandsOver(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+	broken := "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"later\"}}\n\n"
+	piece := "event: completion\ndata: {\"completion\":\"one\",\"stop_reason\":null}\n\n"
+	for _, test := range []struct {
+		first string
+		over  bool
+	}{{head + broken, true}, {head + piece + broken, false}, {head + piece, false}, {head, true}} {
+		first, second := newTrial(t, serve(t, reply{raw: test.first}).URL), newTrial(t, serve(t, answer).URL)
+		asked := 0
+		sink := &discarding{}
+		leg := func(tr *trial) Leg {
+			return Leg{Ask: func(ctx context.Context) (*Result, error) {
+				asked++
+				return tr.Stream(ctx, tr.node, tr.request, sink)
+			}}
+		}
+		_, err := Failover{}.Ask(t.Context(), []Leg{leg(first), leg(second)})
+		if (asked == 2) != test.over || (err == nil) != test.over {
+			t.Errorf("%q: %d asked, %v", test.first[len(head):], asked, err)
+		}
+	}
+}
+
+// discarding is a sink that shows each piece at once.
+type discarding struct{ shown bool }
+
+func (*discarding) Reset()                   {}
+func (*discarding) Raw([]byte) error         { return nil }
+func (d *discarding) Delta(wire.Delta) error { d.shown = true; return nil }
+func (*discarding) Flush() error             { return nil }
+func (d *discarding) Shown() bool            { return d.shown }
+
+// TestZones holds that a prompt stays in the zone of the node that it was meant for.
+func TestZones(t *testing.T) {
+	tests := []struct {
+		zones  string // of the nodes, of which only the last one answers; - is none
+		across bool
+		asked  int
+		end    string
+	}{
+		{"- -", false, 2, ""},
+		{"cn cn cn", false, 3, ""},
+		{"cn sg", true, 2, ""},
+		{"cn -", true, 2, ""},
+		{"cn sg cn", false, 1, "; 2 was not asked: it has zone sg, 1 has zone cn"},
+		{"cn -", false, 1, "; 2 was not asked: it has no zone, 1 has zone cn"},
+		{"- sg", false, 1, "; 2 was not asked: it has zone sg, 1 has no zone"},
+		{"cn cn sg", false, 2, "; before it 1 failed (500); 3 was not asked: it has zone sg, 2 has zone cn"},
+	}
+	for _, test := range tests {
+		o := newOrder()
+		o.Across = test.across
+		zones := strings.Fields(strings.ReplaceAll(test.zones, "-", "\"\""))
+		for i, zone := range zones {
+			r := status(500)
+			if i == len(zones)-1 {
+				r = answer
+			}
+			o.add(newTrial(t, serve(t, r).URL), string(rune('1'+i)), strings.Trim(zone, "\""))
+		}
+		_, err := o.Ask(t.Context(), o.legs)
+		if len(o.asked) != test.asked || (err == nil) != (test.end == "") {
+			t.Errorf("%s: asked %v: %v", test.zones, o.asked, err)
+		}
+		var over *FailoverError
+		if test.end != "" && (!errors.As(err, &over) || !strings.HasSuffix(err.Error(), test.end) || !strings.HasPrefix(over.Hint(), "--across")) {
+			t.Errorf("%s: %v", test.zones, err)
+		}
+	}
+}
+
+// TestSkips holds that a later node which cannot be asked is left out, and that the first one is missed at once.
+func TestSkips(t *testing.T) {
+	keyless := Leg{Node: "keyless", Ask: func(context.Context) (*Result, error) { return nil, errors.New("has no key") }}
+	bad, good := newTrial(t, serve(t, status(503)).URL), newTrial(t, serve(t, answer).URL)
+	o := newOrder()
+	o.add(bad, "bad", "")
+	o.add(good, "good", "")
+	result, err := o.Ask(t.Context(), []Leg{o.legs[0], keyless, o.legs[1]})
+	want := []string{"bad gave up after 3 attempts (503), keyless", "keyless has no key", "bad gave up after 3 attempts (503), good"}
+	if err != nil || result.Answer.Text != "hello" || !slices.Equal(o.told, want) {
+		t.Errorf("told %q: %v", o.told, err)
+	}
+	_, err = o.Ask(t.Context(), []Leg{o.legs[0], keyless})
+	var over *FailoverError
+	if !errors.As(err, &over) || !over.GaveUp() || !strings.HasSuffix(err.Error(), "; keyless could not be asked: has no key") {
+		t.Errorf("%v", err)
+	}
+	if result, err = o.Ask(t.Context(), []Leg{keyless, o.legs[1]}); result != nil || err == nil || err.Error() != "has no key" {
+		t.Errorf("the first: %v", err)
+	}
+}
+
+// TestGaveUpAnywhere holds the exit code over several nodes: it is that of giving up where any of them did.
+func TestGaveUpAnywhere(t *testing.T) {
+	for _, test := range []struct {
+		replies []reply
+		gaveUp  bool
+	}{
+		{[]reply{status(503), status(401)}, true},
+		{[]reply{status(500), status(503)}, true},
+		{[]reply{status(500), status(500)}, false},
+	} {
+		o := newOrder()
+		for _, r := range test.replies {
+			o.add(newTrial(t, serve(t, r).URL), "n", "")
+		}
+		_, err := o.Ask(t.Context(), o.legs)
+		var over *FailoverError
+		if !errors.As(err, &over) || over.GaveUp() != test.gaveUp {
+			t.Errorf("%v", err)
+		}
+	}
+}
