@@ -161,7 +161,7 @@ func (a *app) compose(ctx context.Context, s *settings, conversation *talk, o ca
 	if err != nil {
 		return nil, err
 	}
-	cross, err := a.prepare(ctx, s, names[0], o)
+	cross, err := a.prepare(ctx, s, order.nodes[0], o)
 	if err != nil {
 		return nil, err
 	}

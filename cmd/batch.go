@@ -199,7 +199,7 @@ func (a *app) batchCrossing(ctx context.Context, s *settings, call *batchCall, o
 	call.blocked = func(ctx context.Context, err error) { a.recordBlocked(ctx, s, names[0], nil, err) }
 	for i, node := range order.nodes {
 		call.nodes = append(call.nodes, &batchNode{config: node, reach: sync.OnceValues(func() (*crossing, error) {
-			return a.batchNode(ctx, s, call, names[i], len(names)-1-i, o)
+			return a.batchNode(ctx, s, call, node, len(names)-1-i, o)
 		})})
 	}
 	cross, err := call.nodes[0].reach()
@@ -219,8 +219,8 @@ func (a *app) batchCrossing(ctx context.Context, s *settings, call *batchCall, o
 }
 
 // batchNode prepares a node when its turn comes, with as many kept connections as there are prompts in flight.
-func (a *app) batchNode(ctx context.Context, s *settings, call *batchCall, name string, behind int, o callOptions) (*crossing, error) {
-	cross, err := a.prepare(ctx, s, name, o)
+func (a *app) batchNode(ctx context.Context, s *settings, call *batchCall, node config.Node, behind int, o callOptions) (*crossing, error) {
+	cross, err := a.prepare(ctx, s, node, o)
 	if err != nil {
 		return nil, err
 	}

@@ -55,13 +55,9 @@ func (c *crossing) close() {
 	}
 }
 
-// prepare selects the node by its name, reads its key and builds its transport. For a dry run
-// the key is named and not read.
-func (a *app) prepare(ctx context.Context, s *settings, name string, o callOptions) (*crossing, error) {
-	node, err := a.selectNode(s, name)
-	if err != nil {
-		return nil, err
-	}
+// prepare reads the key of a node that was selected, and builds its transport. For a dry run the key is named and not
+// read.
+func (a *app) prepare(ctx context.Context, s *settings, node config.Node, o callOptions) (*crossing, error) {
 	if node.IsDemo() {
 		a.note("%s is the demo node: its answers are made up here", node.Name)
 	}

@@ -63,7 +63,7 @@ func (o order) request(s *settings, node config.Node, request wire.Request) (wir
 // laterNodes says how the nodes behind the first are reached.
 func (a *app) laterNodes(s *settings, cross *crossing, conversation *talk, o callOptions) {
 	cross.order.reach = func(ctx context.Context, i int) (*crossing, error) {
-		next, err := a.prepare(ctx, s, cross.order.names[i], o)
+		next, err := a.prepare(ctx, s, cross.order.nodes[i], o)
 		if err != nil {
 			return nil, err
 		}

@@ -78,4 +78,8 @@ const retriesHelp = `--retry-policy says which rule; i is the number of the atte
 
 script is the default and does what the bash script did that ferry replaces: three attempts, delay 2 s. jitter is a
 random time up to 0.5 s × 2^(i-1), at most 8 s. A Retry-After of more than 60 s ends the attempts. --retry-delay moves
-only the script's wait after a 429.`
+only the script's wait after a 429.
+
+With several nodes (-n a,b or node: [a, b]) the next one is asked where one gave up, answered with 429 or a 5xx to the
+end, or did not answer. What another node would refuse too, a certificate, a redirect and an answer that came in part
+end the call. A node in another zone is asked only with --across.`
