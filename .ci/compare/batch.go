@@ -39,6 +39,7 @@ type batched struct {
 	tool                    *gnuTime
 
 	rate map[string][]float64 // items a second
+	cpu  map[string][]float64 // milliseconds of the processor for 1000 items
 	peak map[string][]float64 // MiB
 	// connections are the most that a run opened.
 	connections map[string]int
@@ -57,7 +58,7 @@ func (r *runner) batches(s settings, tool *gnuTime, env []string) error {
 	b := &batched{
 		work: r.work, ferry: s.ferry, node: filepath.Join(r.work, "crowd"), loop: filepath.Join(r.work, "plain-loop"),
 		env: append(env[:len(env):len(env)], "FERRY_KEY="+key), tool: tool,
-		rate: map[string][]float64{}, peak: map[string][]float64{}, connections: map[string]int{},
+		rate: map[string][]float64{}, cpu: map[string][]float64{}, peak: map[string][]float64{}, connections: map[string]int{},
 	}
 	for out, pkg := range map[string]string{b.node: "./.ci/compare/crowd", b.loop: "./.ci/compare/loop"} {
 		if err := goBuild(out, pkg); err != nil {
@@ -206,6 +207,7 @@ func (b *batched) timed(ctx context.Context, name string, items, code int, argv 
 		return "", seen, err
 	}
 	b.rate[name] = append(b.rate[name], float64(items)/took.Seconds())
+	b.cpu[name] = append(b.cpu[name], 1000*processorTime(command)/float64(items))
 	b.connections[name] = max(b.connections[name], seen.Connections)
 	if b.tool != nil {
 		peak, err := readPeak(report)
@@ -237,14 +239,14 @@ func countLines(path string) (int, error) {
 func (b *batched) print(rounds, items int) {
 	fmt.Printf("\nmany prompts: %d at %d at a time against the demo node, a process of its own, which fails every twentieth; one\n"+
 		"attempt each, whole process · %s: %d of them · %d rounds\n\n", items, batchCrowd, xargsName, max(1, items/batchShare), rounds)
-	fmt.Printf("%-26s %10s %12s %10s\n", "", "items/s", "connections", "peak MiB")
+	fmt.Printf("%-26s %10s %22s %12s %10s\n", "", "items/s", "cpu ms / 1000 items", "connections", "peak MiB")
 	for _, name := range []string{batchName, smallName, batchLoopName, xargsName} {
 		switch {
 		case name == xargsName && b.skipped != "":
 			fmt.Printf("%-26s skipped: %s\n", name, b.skipped)
 		default:
-			fmt.Printf("%-26s %10s %12d %10s\n", name, figure("%.0f", median(b.rate[name])), b.connections[name],
-				figure("%.1f", median(b.peak[name])))
+			fmt.Printf("%-26s %10s %22s %12d %10s\n", name, figure("%.0f", median(b.rate[name])),
+				figure("%.1f", median(b.cpu[name])), b.connections[name], figure("%.1f", median(b.peak[name])))
 		}
 	}
 	fmt.Println("every item was accounted for: OUT and OUT.failed have as many lines as the node saw successes and faults · the\n" +

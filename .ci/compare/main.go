@@ -50,7 +50,7 @@ func main() {
 	flag.IntVar(&s.costs, "bench-costs", 3, "rounds of what ferry bench costs, 0 to 100")
 	flag.IntVar(&s.stalls, "bench-stalls", 1, "runs of ferry bench against a node that stalls, 0 to 10")
 	flag.IntVar(&s.batchItems, "batch-items", 100_000, "prompts of ferry ask --batch, 0 to 1000000; 0 leaves it out")
-	flag.IntVar(&s.batchRounds, "batch-rounds", 2, "rounds of them, 1 to 20")
+	flag.IntVar(&s.batchRounds, "batch-rounds", 3, "rounds of them, 1 to 20")
 	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "the seed of the order in each round")
 	flag.DurationVar(&s.limit, "limit", 9*time.Minute, "the time for all of it; what is measured by then is printed")
 	flag.Parse()
