@@ -118,3 +118,29 @@ func TestPinsAreShown(t *testing.T) {
 		t.Errorf("a wrong pin: exit code %d\n%s", code, stdout)
 	}
 }
+
+// TestPinsEndAnOrder holds failover to ending at a pin that does not match: the node behind it is not asked.
+func TestPinsEndAnOrder(t *testing.T) {
+	root := newAuthority(t, "root", nil)
+	node, behind := newTLSNode(t, &tls.Config{Certificates: []tls.Certificate{root.issue(t, nil)}}), newTLSNode(t, &tls.Config{
+		Certificates: []tls.Certificate{root.issue(t, nil)},
+	})
+	env := configure(t, node.url, fmt.Sprintf(`tls: {ca: '%s'}, pins: "%s"`, root.file, pinned(t, newAuthority(t, "other", nil).cert.Raw)))
+	for _, args := range [][]string{
+		{"config", "set", "nodes.behind.url", behind.url}, {"config", "set", "nodes.behind.tls.ca", root.file},
+		{"config", "set", "nodes.behind.auth", "none"},
+	} {
+		if code, _, stderr := run(t, env, args...); code != 0 {
+			t.Fatalf("%v: %s", args, stderr)
+		}
+	}
+	for _, verb := range []string{"ask", "stream"} {
+		code, stdout, stderr := run(t, env, verb, "--retry-policy", "backoff", "-n", "n,behind", "hello")
+		if code != 1 || stdout != "" || !strings.Contains(stderr, "its certificate has none of the pinned keys") {
+			t.Errorf("%s: exit code %d, %q, %s", verb, code, stdout, stderr)
+		}
+	}
+	if node.bytes.Load() != 0 || behind.connections.Load() != 0 {
+		t.Errorf("%d bytes of requests to the node, %d connections to the one behind", node.bytes.Load(), behind.connections.Load())
+	}
+}
