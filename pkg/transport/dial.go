@@ -3,11 +3,13 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -25,19 +27,56 @@ type dialer struct {
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// grace is how much longer a dial may run than its caller waits: the caller's own timeout is the one that is reported.
-const grace = 250 * time.Millisecond
-
-// bounded ends a dial that its request gave up: net/http goes on with it, for a next request that may want it.
+// bounded bounds what it takes until a connection is of use: DNS, TCP and a proxy by a context, and what net/http does
+// with the connection afterwards, a CONNECT and TLS, by a deadline of the connection, which settled takes away. A request
+// on a kept connection pays for none of it.
 func (d dialer) bounded(dial dialFunc) dialFunc {
 	if d.options.ConnectTimeout == 0 {
 		return dial
 	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, d.options.ConnectTimeout+grace)
+		end := time.Now().Add(d.options.ConnectTimeout)
+		ctx, cancel := context.WithDeadline(ctx, end)
 		defer cancel()
-		return dial(ctx, network, address)
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				err = d.options.tooLate()
+			}
+			return nil, err
+		}
+		if d.options.Dial == nil {
+			err = conn.SetDeadline(end)
+		}
+		if err != nil {
+			conn.Close()
+			return nil, err
+		}
+		return conn, nil
 	}
+}
+
+// settled ends the bound on a connection's beginning.
+func (o Options) settled(conn net.Conn) {
+	if o.ConnectTimeout > 0 && o.Dial == nil {
+		_ = conn.SetDeadline(time.Time{}) // of a connection that is closed by now the request will say so itself
+	}
+}
+
+func (o Options) tooLate() *ConnectTimeoutError {
+	return &ConnectTimeoutError{Host: o.Target.Host, Timeout: o.ConnectTimeout}
+}
+
+// late gives the error of a bound that ran out, from one of the time before there was a connection; nil for any other.
+func (o Options) late(err error) error {
+	var late *ConnectTimeoutError
+	switch {
+	case errors.As(err, &late):
+		return late
+	case o.ConnectTimeout > 0 && o.Dial == nil && errors.Is(err, os.ErrDeadlineExceeded):
+		return o.tooLate()
+	}
+	return nil
 }
 
 // refusePlain stops a plain connection to a public address at the last moment, when the address is known: a name that

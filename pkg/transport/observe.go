@@ -3,33 +3,29 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"net/http/httptrace"
 )
 
 // observe adds hooks to a request's trace. httptrace.WithClientTrace would join them to those that are there by
 // reflection, which is a tenth of what a request on a kept connection costs.
-func observe(ctx context.Context, connected func(), shook func(err error)) context.Context {
+func observe(ctx context.Context, connected func(net.Conn), shook func(err error)) context.Context {
 	var trace httptrace.ClientTrace
 	old := httptrace.ContextClientTrace(ctx)
 	if old != nil {
 		trace = *old
 	}
-	if connected != nil {
-		before := trace.GotConn
-		trace.GotConn = func(info httptrace.GotConnInfo) {
-			connected()
-			if before != nil {
-				before(info)
-			}
+	gotConn, handshakeDone := trace.GotConn, trace.TLSHandshakeDone
+	trace.GotConn = func(info httptrace.GotConnInfo) {
+		connected(info.Conn)
+		if gotConn != nil {
+			gotConn(info)
 		}
 	}
-	if shook != nil {
-		before := trace.TLSHandshakeDone
-		trace.TLSHandshakeDone = func(state tls.ConnectionState, err error) {
-			shook(err)
-			if before != nil {
-				before(state, err)
-			}
+	trace.TLSHandshakeDone = func(state tls.ConnectionState, err error) {
+		shook(err)
+		if handshakeDone != nil {
+			handshakeDone(state, err)
 		}
 	}
 	if old == nil {

@@ -69,19 +69,12 @@ func New(o Options) (http.RoundTripper, error) {
 		MaxIdleConnsPerHost:    cmp.Or(o.Connections, 64),
 		IdleConnTimeout:        90 * time.Second,
 	}
-	if o.ConnectTimeout > 0 {
-		rt.TLSHandshakeTimeout = o.ConnectTimeout + grace // ends a given-up handshake, as bounded does a dial
-	}
 	if o.Dial != nil {
-		rt.DialContext = o.Dial
+		rt.DialContext = dialer.bounded(o.Dial)
 	} else if err := dialer.useProxy(rt); err != nil {
 		return nil, err
 	}
-	var out http.RoundTripper = &capped{next: rt, limit: o.MaxBody}
-	if o.ConnectTimeout > 0 {
-		out = &connectDeadline{next: out, timeout: o.ConnectTimeout}
-	}
-	return &trusting{next: out, pool: rt, options: o}, nil
+	return &trusting{next: &capped{next: rt, limit: o.MaxBody}, pool: rt, options: o}, nil
 }
 
 // plain reports whether requests cross the network unencrypted.

@@ -2,20 +2,19 @@ package transport
 
 import (
 	"compress/gzip"
-	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"ferry/pkg/guard"
 )
 
-// The wrappers, from the outside in: trusting → connectDeadline → capped → http.Transport.
+// The wrappers, from the outside in: trusting → capped → http.Transport.
 
 // trusting refuses plain http that it can refuse before dialling, takes away what would let net/http send a request
 // twice, and names what was wrong with a certificate.
@@ -32,12 +31,21 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, &guard.PlainHTTPError{Host: t.options.Target.Host}
 	}
-	var failed atomic.Bool // set by the goroutine that dials
+	// Both are set by goroutines of net/http's, late ones of a given-up connection included.
+	var connected, failed atomic.Bool
 	// A copy, since a RoundTripper may not change its request.
-	r = r.WithContext(observe(r.Context(), nil, func(err error) { failed.Store(err != nil) }))
+	r = r.WithContext(observe(r.Context(), func(conn net.Conn) {
+		connected.Store(true)
+		t.options.settled(conn)
+	}, func(err error) { failed.Store(err != nil) }))
 	singular(r)
 	resp, err := t.next.RoundTrip(r)
 	if err != nil {
+		if !connected.Load() && r.Context().Err() == nil {
+			if late := t.options.late(err); late != nil {
+				return nil, late
+			}
+		}
 		var trust *guard.TrustError
 		if errors.As(err, &trust) {
 			return nil, trust // the proxy's
@@ -84,31 +92,6 @@ func (e *ConnectTimeoutError) Hint() string { return "--connect-timeout allows m
 
 // Connecting marks the error as one of the time before a request could leave.
 func (e *ConnectTimeoutError) Connecting() bool { return true }
-
-// connectDeadline bounds the time until a connection is there.
-type connectDeadline struct {
-	next    http.RoundTripper
-	timeout time.Duration
-}
-
-func (c *connectDeadline) RoundTrip(r *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(r.Context())
-	late := &ConnectTimeoutError{Host: r.URL.Host, Timeout: c.timeout}
-	timer := time.AfterFunc(c.timeout, func() { cancel(late) })
-	resp, err := c.next.RoundTrip(r.WithContext(observe(ctx, func() { timer.Stop() }, nil)))
-	timer.Stop()
-	if err != nil {
-		cause := context.Cause(ctx)
-		cancel(nil)
-		if cause == late {
-			return nil, late
-		}
-		return nil, err
-	}
-	// The body outlives this call, and its reads end when the context does.
-	resp.Body = &onClose{ReadCloser: resp.Body, do: func() { cancel(nil) }}
-	return resp, nil
-}
 
 // LimitError says that a server sent more than ferry takes.
 type LimitError struct {
@@ -197,16 +180,3 @@ func (b *cappedBody) open() error {
 }
 
 func (b *cappedBody) Close() error { return b.under.Close() }
-
-// onClose calls do once when the body is closed.
-type onClose struct {
-	io.ReadCloser
-	do   func()
-	once sync.Once
-}
-
-func (o *onClose) Close() error {
-	err := o.ReadCloser.Close()
-	o.once.Do(o.do)
-	return err
-}
