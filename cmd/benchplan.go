@@ -41,7 +41,7 @@ func (a *app) contest(ctx context.Context, s *settings, names []string, o *bench
 	if err != nil {
 		return nil, err
 	}
-	precision, err := parseShare(o.precision)
+	precision, err := parsePrecision(o.precision)
 	if err != nil {
 		return nil, err
 	}
@@ -226,17 +226,13 @@ func parseRate(text string) (float64, error) {
 	return rate, nil
 }
 
-// parseShare reads 5% or 0.05. None is 0.
-func parseShare(text string) (float64, error) {
+// parsePrecision reads a share such as 5%. None is 0.
+func parsePrecision(text string) (float64, error) {
 	if text == "" {
 		return 0, nil
 	}
-	number, percent := strings.CutSuffix(text, "%")
-	share, err := strconv.ParseFloat(number, 64)
-	if percent {
-		share /= 100
-	}
-	if err != nil || !(share >= 0.001 && share <= 1) {
+	share, ok := bench.ParseShare(text)
+	if !ok || share < 0.001 {
 		return 0, usagef("", "--precision %s: wants a share from 0.1%% to 100%%, such as 5%%", text)
 	}
 	return share, nil

@@ -124,7 +124,7 @@ func (t *Threshold) parseValue(text string) (want string) {
 	var ok bool
 	switch t.family {
 	case "success", "first_success":
-		if t.value, ok = parseShare(text); !ok {
+		if t.value, ok = ParseShare(text); !ok {
 			return "a share from 0 to 1 or from 0% to 100%, such as 95% or 0.95"
 		}
 	case "tps":
@@ -141,9 +141,9 @@ func (t *Threshold) parseValue(text string) (want string) {
 	return ""
 }
 
-// parseShare shifts the decimal point of a percentage in its text: 99.9 divided by 100 is not the number nearest to
-// 0.999, which 999 of 1000 is, and would miss it.
-func parseShare(text string) (float64, bool) {
+// ParseShare reads 5% or 0.05, at most 1. It shifts the decimal point of a percentage in its text: 99.9 divided by 100 is
+// not the number nearest to 0.999, which 999 of 1000 is, and would miss it.
+func ParseShare(text string) (float64, bool) {
 	number, percent := strings.CutSuffix(text, "%")
 	exponent := ""
 	if percent {
