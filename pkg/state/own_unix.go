@@ -1,0 +1,37 @@
+//go:build unix
+
+package state
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// CheckOwn fails with *Error unless path itself, not what a link leads to, is of the wanted type (fs.ModeDir,
+// fs.ModeSocket), belongs to this user, and nobody else can do anything with it. It is for names under which somebody
+// else could have put something. A name that does not exist is an error for which fs.ErrNotExist holds.
+func CheckOwn(path string, want fs.FileMode) error { return checkOwn(path, want, uint32(os.Geteuid())) }
+
+// checkOwn takes the user as an argument, so that a test that runs as root can be somebody else.
+func checkOwn(path string, want fs.FileMode, uid uint32) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return failed(path, "cannot look at it", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return failed(path, "cannot look at it", err)
+	}
+	switch {
+	case info.Mode().Type() != want:
+		return &Error{Path: path, Msg: "is something else than it was made as"}
+	case st.Uid != uid:
+		return &Error{Path: path, Msg: fmt.Sprintf("belongs to user %d", st.Uid)}
+	case info.Mode().Perm()&0o077 != 0:
+		return &Error{Path: path, Msg: fmt.Sprintf("can be used by others (mode %04o)", info.Mode().Perm())}
+	}
+	return nil
+}
