@@ -131,9 +131,13 @@ func (d dialer) useProxy(rt *http.Transport) error {
 		}
 		rt.DialContext = d.bounded(dial)
 	default:
-		return &ProxyError{Reason: fmt.Sprintf("a proxy of scheme %q", via.Scheme)}
+		return unknownProxy(via)
 	}
 	return nil
+}
+
+func unknownProxy(via *url.URL) error {
+	return &ProxyError{Reason: fmt.Sprintf("a proxy of scheme %q", via.Scheme)}
 }
 
 // refusedByProxy says that it was the proxy that answered so; net/http's own error is the bare text of the status.
@@ -175,6 +179,9 @@ type proxyConn struct {
 	net.Conn
 	via peer
 }
+
+// NetConn is the connection to the proxy, under its TLS.
+func (c proxyConn) NetConn() net.Conn { return c.Conn.(*tls.Conn).NetConn() }
 
 func (c proxyConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)

@@ -38,6 +38,9 @@ type Options struct {
 	Connections int
 	// Dial replaces the network, for a node inside this process. The checks on plain http do not apply to it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Lend gives connections on which a request can be written at once, instead of making them: whoever lends has made
+	// them with Connect. Certificates and the proxy were its part, and so is the connect timeout.
+	Lend func(ctx context.Context) (net.Conn, error)
 }
 
 const (
@@ -52,29 +55,49 @@ const (
 // HTTP/1.1 alone is spoken: a command makes one request at a time, so that a second protocol would add its preface and
 // its silent replays (GOAWAY, REFUSED_STREAM) and save nothing.
 func New(o Options) (http.RoundTripper, error) {
-	tlsConfig, err := o.TLS.config(o.Target)
-	if err != nil {
-		return nil, err
-	}
-	if tlsConfig != nil {
-		tlsConfig.VerifyConnection = o.checkPins
-	}
-	dialer := dialer{options: o, net: &net.Dialer{Control: o.refusePlain}}
 	rt := &http.Transport{
-		DialContext:            dialer.bounded(dialer.net.DialContext),
-		TLSClientConfig:        tlsConfig,
 		DisableCompression:     true, // a server that was not asked cannot send a bomb; capped bounds one that does
 		MaxResponseHeaderBytes: MaxHeader,
 		DisableKeepAlives:      o.Cold,
 		MaxIdleConnsPerHost:    cmp.Or(o.Connections, 64),
 		IdleConnTimeout:        90 * time.Second,
 	}
-	if o.Dial != nil {
-		rt.DialContext = dialer.bounded(o.Dial)
-	} else if err := dialer.useProxy(rt); err != nil {
+	if err := o.dials(rt); err != nil {
 		return nil, err
 	}
 	return &trusting{next: &capped{next: rt, limit: o.MaxBody}, pool: rt, options: o}, nil
+}
+
+// dials says how rt gets its connections.
+func (o Options) dials(rt *http.Transport) error {
+	if o.Lend != nil {
+		rt.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return o.Lend(ctx) }
+		rt.DialTLSContext = rt.DialContext
+		return nil
+	}
+	var err error
+	if rt.TLSClientConfig, err = o.TLS.config(o.Target); err != nil {
+		return err
+	}
+	if rt.TLSClientConfig != nil {
+		rt.TLSClientConfig.VerifyConnection = o.checkPins
+	}
+	dialer := dialer{options: o, net: &net.Dialer{Control: o.refusePlain}}
+	if o.Dial != nil {
+		rt.DialContext = dialer.bounded(o.Dial)
+		return nil
+	}
+	rt.DialContext = dialer.bounded(dialer.net.DialContext)
+	return dialer.useProxy(rt)
+}
+
+// hostPort is a target's host and port, that of its scheme where it names none.
+func hostPort(target *url.URL) string {
+	port := target.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[target.Scheme]
+	}
+	return net.JoinHostPort(target.Hostname(), port)
 }
 
 // plain reports whether requests cross the network unencrypted.
