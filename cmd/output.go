@@ -109,6 +109,7 @@ type (
 		WaitMS    float64    `json:"wait_ms"`
 		LimitedMS float64    `json:"limited_ms"` // before the attempt, for the limit
 		Ambiguous bool       `json:"ambiguous"`
+		Held      bool       `json:"held"` // over a connection that outlives the call
 		Phases    phasesJSON `json:"phases_ms"`
 	}
 	phasesJSON struct {
@@ -152,6 +153,7 @@ func (a *app) describe(p *crossing, result *client.Result, failed error) callJSO
 		out.Attempts = append(out.Attempts, attemptJSON{
 			Node: at.Node, Attempt: at.Number, Status: at.Status, Class: string(at.Class), RequestID: a.redacted(at.RequestID),
 			LatencyMS: millis(at.Latency), WaitMS: millis(at.Wait), LimitedMS: millis(at.Limited), Ambiguous: at.Ambiguous,
+			Held: at.Held,
 			Phases: phasesJSON{
 				millis(at.Phases.DNS), millis(at.Phases.Connect), millis(at.Phases.TLS),
 				millis(at.Phases.Wait), millis(at.Phases.Transfer),

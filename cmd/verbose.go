@@ -53,7 +53,12 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	if at.TLS != "" {
 		about = append(about, at.TLS)
 	}
-	if at.Reused {
+	switch {
+	case at.Held && at.Reused:
+		about = append(about, "held connection")
+	case at.Held:
+		about = append(about, "held from now on")
+	case at.Reused:
 		about = append(about, "reused connection")
 	}
 	if len(about) > 0 {

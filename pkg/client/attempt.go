@@ -37,9 +37,10 @@ type Attempt struct {
 	Wait time.Duration
 	// RequestID is the server's name for the request.
 	RequestID string
-	// Remote, Reused and TLS describe the connection, as far as there was one.
+	// Remote, Reused, Held and TLS describe the connection, as far as there was one. A held one outlives the call.
 	Remote string
 	Reused bool
+	Held   bool
 	TLS    string
 	// Ambiguous says that the request may have been carried out, and billed, though no answer came.
 	Ambiguous bool

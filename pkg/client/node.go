@@ -98,7 +98,8 @@ func (n Node) prepare(method, path string) *Prepared {
 	return p
 }
 
-// request builds the HTTP request. GetBody stays unset: with it net/http would send the body again on its own.
+// request builds the HTTP request. GetBody is for a transport that finds, after it has read the body, that nobody took
+// it; package transport takes it away before net/http could send the body again on its own.
 func (p *Prepared) request(ctx context.Context, userAgent string) *http.Request {
 	r := (&http.Request{Method: p.Method, URL: p.URL, Host: p.URL.Host, Header: http.Header{}}).WithContext(ctx)
 	r.Header.Set("User-Agent", userAgent)
@@ -106,7 +107,8 @@ func (p *Prepared) request(ctx context.Context, userAgent string) *http.Request 
 		r.Header.Set(f.Name, f.wireValue())
 	}
 	if p.Body != nil {
-		r.Body = io.NopCloser(bytes.NewReader(p.Body))
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.Body)), nil }
+		r.Body, _ = r.GetBody()
 		r.ContentLength = int64(len(p.Body))
 	}
 	return r

@@ -21,7 +21,7 @@ type trace struct {
 	dns, connect, tls, wrote, first span
 	finished                        time.Time
 	remote, tlsVersion              string
-	reused                          bool
+	reused, held                    bool
 }
 
 // span is a phase; of two connects that race, the first start and the last success count.
@@ -66,7 +66,15 @@ func (t *trace) attach(ctx context.Context) context.Context {
 			t.mu.Lock()
 			defer t.mu.Unlock()
 			t.remote, t.reused = info.Conn.RemoteAddr().String(), info.Reused
-			if secured, ok := info.Conn.(*tls.Conn); ok {
+			if lent, ok := info.Conn.(interface {
+				Held() (tls uint16, reused bool)
+			}); ok {
+				version, reused := lent.Held()
+				t.held, t.reused, t.tlsVersion = true, reused || info.Reused, ""
+				if version != 0 {
+					t.tlsVersion = tls.VersionName(version)
+				}
+			} else if secured, ok := info.Conn.(*tls.Conn); ok {
 				t.tlsVersion = tls.VersionName(secured.ConnectionState().Version)
 			}
 		},
@@ -92,6 +100,6 @@ func (t *trace) fill(a *Attempt) (sent bool) {
 		a.Phases.Wait = max(0, span{t.wrote.to, t.first.to}.length())
 		a.Phases.Transfer = span{t.first.to, t.finished}.length()
 	}
-	a.Remote, a.Reused, a.TLS = t.remote, t.reused, t.tlsVersion
+	a.Remote, a.Reused, a.Held, a.TLS = t.remote, t.reused, t.held, t.tlsVersion
 	return !t.wrote.from.IsZero()
 }
