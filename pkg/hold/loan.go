@@ -1,0 +1,192 @@
+package hold
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http/httptrace"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"ferry/pkg/transport"
+)
+
+// patience bounds the wait for a holder's first word. One that is stopped or starved is not waited for.
+const patience = 250 * time.Millisecond
+
+var (
+	// errNone says that a holder had no connection to lend, or was none.
+	errNone = errors.New("no connection is lent")
+	// errLeft says that the holder ended before it said a word.
+	errLeft = errors.New("the holder has just ended")
+)
+
+// Conn is a connection that is lent. Closing it gives it back when a whole answer was read from it and the server keeps
+// it open; otherwise it is at an end, and the holder closes it.
+type Conn struct {
+	holder net.Conn
+	in     *frames
+	loan   loan
+	remote net.Addr
+	failed error // what a read ended with
+	// unspoiled is whether the connection is as it was before a request.
+	unspoiled atomic.Bool
+	// handed counts the bytes that the holder took, of all of a call's connections.
+	handed *atomic.Int64
+}
+
+// borrow has the holder behind conn lend a connection, and waits while it makes one. The steps go to ctx's hooks. Every
+// error but that of ctx and of the connect timeout means that there is none to be had; conn is closed then.
+func borrow(ctx context.Context, conn net.Conn, w wish, s transport.Options, handed *atomic.Int64) (net.Conn, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	lent, err := ask(ctx, conn, w, s)
+	if !stop() && err == nil {
+		err = errNone
+	}
+	if err != nil {
+		conn.Close()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, err
+	}
+	_ = conn.SetDeadline(time.Time{})
+	lent.handed = handed
+	return lent, nil
+}
+
+func ask(ctx context.Context, conn net.Conn, w wish, s transport.Options) (*Conn, error) {
+	in, err := greeted(conn, notice(frameWant, w))
+	if err != nil {
+		return nil, err
+	}
+	var bound time.Time
+	if s.ConnectTimeout > 0 {
+		bound = time.Now().Add(s.ConnectTimeout)
+	}
+	if ctx.Err() == nil {
+		_ = conn.SetDeadline(bound)
+	}
+	trace := httptrace.ContextClientTrace(ctx)
+	for {
+		kind, payload, err := in.next()
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			return nil, &transport.ConnectTimeoutError{Host: s.Target.Host, Timeout: s.ConnectTimeout}
+		}
+		switch {
+		case err != nil:
+			return nil, errNone
+		case kind == frameStep && len(payload) == 1:
+			replay(trace, payload[0])
+		case kind == frameLent:
+			lent := &Conn{holder: conn, in: in}
+			lent.unspoiled.Store(true)
+			if json.Unmarshal(payload, &lent.loan) != nil {
+				return nil, errGarbage
+			}
+			lent.remote = address(lent.loan.Remote)
+			return lent, nil
+		default:
+			return nil, errNone
+		}
+	}
+}
+
+// greeted sends the first words and reads the holder's.
+func greeted(conn net.Conn, words []byte) (*frames, error) {
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := conn.Write(words); err != nil {
+		return nil, errLeft
+	}
+	in := newFrames(conn, 16<<10)
+	kind, payload, err := in.next()
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return nil, errLeft
+	case err != nil || kind != frameGreet || string(payload) != greeting:
+		return nil, errGarbage
+	}
+	return in, nil
+}
+
+// Held tells the TLS version, 0 for plain http, and whether the connection was there before it was asked for.
+func (c *Conn) Held() (tls uint16, reused bool) { return c.loan.TLS, c.loan.Reused }
+
+// Read reads what the server sent.
+func (c *Conn) Read(p []byte) (int, error) {
+	if c.failed != nil {
+		return 0, c.failed
+	}
+	if c.in.left == 0 {
+		kind, payload, err := c.in.next()
+		switch {
+		case err != nil:
+			return 0, c.fail(err)
+		case kind == frameEnd:
+			c.failed = failure(payload)
+			return 0, c.failed
+		case kind != frameData:
+			c.failed = errGarbage
+			return 0, c.failed
+		}
+	}
+	n, err := c.in.read(p)
+	if err != nil {
+		err = c.fail(err)
+	}
+	return n, err
+}
+
+// fail names the end of the socket. A deadline is no end: it can be set anew.
+func (c *Conn) fail(err error) error {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	c.failed = &net.OpError{Op: "read", Net: "unix", Err: lostError{}}
+	return c.failed
+}
+
+// Write sends to the server.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := writeData(c.holder, p)
+	c.handed.Add(int64(n))
+	var op *net.OpError
+	if errors.As(err, &op) && !op.Timeout() && !errors.Is(err, net.ErrClosed) {
+		err = &net.OpError{Op: "write", Net: "unix", Err: lostError{}}
+	}
+	return n, err
+}
+
+// Close gives the connection back, or up.
+func (c *Conn) Close() error {
+	if c.unspoiled.Load() {
+		_, _ = c.holder.Write(frame(frameBack, "")) // a holder that is gone has nothing to be told
+	}
+	return c.holder.Close()
+}
+
+// LocalAddr is the socket's.
+func (c *Conn) LocalAddr() net.Addr { return c.holder.LocalAddr() }
+
+// RemoteAddr is the server's.
+func (c *Conn) RemoteAddr() net.Addr { return c.remote }
+
+// SetDeadline is that of the socket.
+func (c *Conn) SetDeadline(t time.Time) error { return c.holder.SetDeadline(t) }
+
+// SetReadDeadline is that of the socket.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.holder.SetReadDeadline(t) }
+
+// SetWriteDeadline is that of the socket.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.holder.SetWriteDeadline(t) }
+
+// address is a server's, as the holder named it.
+type address string
+
+func (address) Network() string  { return "tcp" }
+func (a address) String() string { return string(a) }

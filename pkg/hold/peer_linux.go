@@ -1,0 +1,16 @@
+package hold
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// peerUser is the user of the process on the other side of a socket.
+func peerUser(fd uintptr) (uint32, error) {
+	peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0, os.NewSyscallError("getsockopt", err)
+	}
+	return peer.Uid, nil
+}

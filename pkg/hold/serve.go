@@ -1,0 +1,110 @@
+package hold
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"ferry/pkg/transport"
+)
+
+// Clock tells the time and waits.
+type Clock interface {
+	Now() time.Time
+	// Sleep waits d or until ctx ends, whose error it then returns.
+	Sleep(ctx context.Context, d time.Duration) error
+}
+
+// errOrder says that nobody told a holder what to hold.
+var errOrder = errors.New("a holder is started by ferry itself")
+
+// Serve is the life of a holder. It reads from told what a Launch wrote, listens, says so to whoever waits for it, and
+// lends connections until ctx ends, its time is over, it is told to end, its socket is gone, or program, its own file,
+// is another than at the start.
+func Serve(ctx context.Context, told io.Reader, program string, clock Clock) error {
+	var o order
+	if json.NewDecoder(io.LimitReader(told, 1<<20)).Decode(&o) != nil || o.Name == "" {
+		return errOrder
+	}
+	options, err := o.options()
+	if err != nil {
+		return err
+	}
+	path, err := socketPath(o.Dir, filepath.Base(o.Name))
+	if err != nil {
+		return err
+	}
+	// A holder does little and is many: small garbage counts for more than the processor's time.
+	debug.SetGCPercent(25)
+	listener, err := listen(path)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	h := newHolder(o, clock, func(ctx context.Context) (net.Conn, error) { return transport.Connect(ctx, options) })
+	h.inUse = func() bool { return sameFile(listener.made, path) && identify(program) == h.program }
+	h.program = identify(program)
+	ready := os.NewFile(readyFD, "ready")
+	_, _ = ready.Write([]byte{1}) // whoever started it may be gone by now
+	ready.Close()
+	return h.serve(ctx, listener)
+}
+
+// socket is a listening socket that knows its file.
+type socket struct {
+	*net.UnixListener
+	path string
+	made os.FileInfo
+}
+
+// listen replaces a stale socket by a live one. Only whoever has the lock on starting gets here.
+func listen(path string) (*socket, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var l *net.UnixListener
+	err := private(func() (err error) {
+		l, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false) // by then the name may be another's
+	made, err := os.Lstat(path)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return &socket{l, path, made}, nil
+}
+
+// Close ends the listening, and takes the name away where it still leads here.
+func (s *socket) Close() error {
+	if sameFile(s.made, s.path) {
+		_ = os.Remove(s.path)
+	}
+	return s.UnixListener.Close()
+}
+
+func sameFile(made os.FileInfo, path string) bool {
+	now, err := os.Lstat(path)
+	return err == nil && os.SameFile(made, now)
+}
+
+const (
+	// tick is how often a holder looks whether it is still wanted.
+	tick = 10 * time.Second
+	// most bounds the connections to a node, and kept those that wait for a next borrower.
+	most = 128
+	kept = 16
+	// The pauses before connections are replaced that nobody used.
+	firstPause   = 5 * time.Second
+	longestPause = time.Minute
+)

@@ -1,0 +1,123 @@
+package hold
+
+import (
+	"crypto/tls"
+	"net"
+	"sync"
+)
+
+// upstream is a connection to the node. Somebody reads from it all the time: what a server says that nobody asked, an
+// end above all, is known before the next request is trusted to it.
+type upstream struct {
+	conn net.Conn
+
+	mu       sync.Mutex
+	borrower net.Conn // nil while it waits
+	dead     bool
+}
+
+func newUpstream(conn net.Conn) *upstream {
+	patient(conn, true)
+	return &upstream{conn: conn}
+}
+
+// watch hands the borrower what the server sends, to the end of the connection. What is sent to nobody is the end too:
+// it can be no answer.
+func (u *upstream) watch() {
+	defer u.conn.Close()
+	buffer := make([]byte, 16<<10)
+	for {
+		n, err := u.conn.Read(buffer)
+		goesOn := u.pass(buffer[:n], err)
+		clear(buffer[:n])
+		if !goesOn {
+			return
+		}
+	}
+}
+
+// pass hands over what a read gave, and reports whether there is more to read.
+func (u *upstream) pass(p []byte, err error) bool {
+	u.mu.Lock()
+	borrower := u.borrower
+	u.dead = u.dead || err != nil || borrower == nil
+	dead := u.dead
+	u.mu.Unlock()
+	if borrower == nil {
+		return false
+	}
+	if len(p) > 0 {
+		if _, failed := writeData(borrower, p); failed != nil {
+			return false
+		}
+	}
+	if err != nil {
+		_, _ = borrower.Write(frame(frameEnd, ended(err)))
+	}
+	return !dead
+}
+
+// lendTo makes what is read the borrower's, and tells it what it has got. It reports whether the connection was alive.
+func (u *upstream) lendTo(borrower net.Conn, reused bool) bool {
+	patient(u.conn, true)
+	l := loan{Remote: u.conn.RemoteAddr().String(), Reused: reused}
+	if secured, ok := u.conn.(*tls.Conn); ok {
+		l.TLS = secured.ConnectionState().Version
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.dead {
+		return false
+	}
+	u.borrower = borrower
+	_, _ = borrower.Write(notice(frameLent, l)) // a borrower that is gone is found out by carry
+	return true
+}
+
+// carry sends what the borrower writes, until it gives the connection back or is gone. It reports whether the connection
+// can be lent again.
+func (u *upstream) carry(in *frames) bool {
+	buffer := make([]byte, 16<<10)
+	defer clear(buffer)
+	refused := false // the server takes no more; what it answered is still on its way to the borrower
+	for {
+		kind, _, err := in.next()
+		if err != nil || kind != frameData {
+			return u.release() && err == nil && kind == frameBack
+		}
+		for in.left > 0 {
+			n, err := in.read(buffer)
+			if err != nil {
+				u.release()
+				return false
+			}
+			if !refused {
+				_, err = u.conn.Write(buffer[:n])
+				refused = err != nil
+			}
+		}
+	}
+}
+
+// release ends a loan, and reports whether the connection is alive.
+func (u *upstream) release() bool {
+	u.mu.Lock()
+	u.borrower = nil
+	dead := u.dead
+	u.mu.Unlock()
+	return !dead && u.rest()
+}
+
+// rest readies the connection to wait: a path that is dead is then to be known soon.
+func (u *upstream) rest() bool {
+	patient(u.conn, false)
+	return u.well()
+}
+
+// well reports whether all that is known of the connection speaks for it.
+func (u *upstream) well() bool {
+	u.mu.Lock()
+	dead := u.dead
+	u.mu.Unlock()
+	return !dead && answered(u.conn)
+}
