@@ -30,6 +30,7 @@ type callOptions struct {
 	extract  bool
 	render   bool
 	keep     bool // the text is wanted for the audit log
+	holds    bool // a single call, whose connection the next one may want
 	talk     talkOptions
 	extras   extraOptions
 }
@@ -98,6 +99,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	o.prompt.args = args
 	o.crossing.flags = changedSettings(c.Flags())
+	o.holds = true
 	a.quiet = o.quiet
 	settings, err := a.settings(o.crossing)
 	if err != nil {

@@ -106,7 +106,7 @@ func (a *app) enter(ctx context.Context, s *settings, c *contest, names []string
 		if err != nil {
 			return err
 		}
-		cross, err := a.reach(ctx, s, node, o.dryRun, most)
+		cross, err := a.reach(ctx, s, node, reachOptions{unread: o.dryRun, most: most})
 		if err != nil {
 			return err
 		}

@@ -109,14 +109,14 @@ func (r *checkReport) bad(step string, err error) {
 func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, live bool) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.values.Timeout(), &client.DeadlineError{Timeout: s.values.Timeout()})
 	defer cancel()
-	cross, err := r.app.reach(ctx, s, node, false, 0)
+	cross, err := r.app.reach(ctx, s, node, reachOptions{})
 	keyless := err != nil
 	if keyless {
 		r.bad("key", err)
 		// The rest of the way can be looked at without the key: the node then says 401, which is no fault of the way.
 		bare := node
 		bare.Auth, bare.Headers = config.Auth{Scheme: config.AuthNone}, nil
-		if cross, err = r.app.reach(ctx, s, bare, true, 0); err != nil {
+		if cross, err = r.app.reach(ctx, s, bare, reachOptions{unread: true}); err != nil {
 			return
 		}
 	} else {

@@ -32,7 +32,7 @@ direct works from ANTHROPIC_API_KEY.`,
 	c.AddCommand(
 		newConfigInitCmd(a), newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a),
 		newConfigPathCmd(a), newConfigNodesCmd(a), newConfigCheckCmd(a), newConfigKeyCmd(a),
-		newConfigPinCmd(a), newConfigSessionCmd(a), newConfigUsageCmd(a), newConfigPurgeCmd(a),
+		newConfigPinCmd(a), newConfigSessionCmd(a), newConfigHoldCmd(a), newConfigUsageCmd(a), newConfigPurgeCmd(a),
 		newConfigNginxCmd(a), newConfigTokenCmd(a),
 	)
 	return c

@@ -65,7 +65,7 @@ func (a *app) prepare(ctx context.Context, s *settings, node config.Node, o call
 	if o.streams {
 		most = maxStream
 	}
-	c, err := a.reach(ctx, s, node, o.dryRun, most)
+	c, err := a.reach(ctx, s, node, reachOptions{unread: o.dryRun, most: most, holds: o.holds && !o.dryRun})
 	if err != nil {
 		return nil, err
 	}
@@ -83,22 +83,29 @@ func (a *app) selectNode(s *settings, name string) (config.Node, error) {
 	})
 }
 
+// reachOptions say what a crossing is for.
+type reachOptions struct {
+	unread bool  // its key is named and not read
+	most   int64 // bytes of an answer; 0 is the transport's own cap
+	holds  bool  // its connection may outlive the command
+}
+
 // reach builds the crossing to a node.
-func (a *app) reach(ctx context.Context, s *settings, node config.Node, unread bool, most int64) (*crossing, error) {
+func (a *app) reach(ctx context.Context, s *settings, node config.Node, o reachOptions) (*crossing, error) {
 	c := &crossing{inProcess: node.IsDemo(), dir: s.file.Dir(), redacted: a.redacted}
-	c.options.MaxBody = most
+	c.options.MaxBody = o.most
 	var err error
 	if c.request.Model, err = s.values.Model(node); err != nil {
 		return nil, err
 	}
 	c.request.MaxTokens = s.values.MaxTokens(node)
-	if c.node, err = a.identify(ctx, s, node, unread); err != nil {
+	if c.node, err = a.identify(ctx, s, node, o.unread); err != nil {
 		return nil, err
 	}
 	if err := a.options(s, node, c); err != nil {
 		return nil, err
 	}
-	rt, err := transport.New(c.options)
+	rt, err := a.transport(s, node, c, o.holds)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,8 @@ type Env struct {
 	Catch func(ctx context.Context) (caught context.Context, stop func())
 	// Every ticks for a display that is drawn again and again; it is nil where nothing is to be drawn meanwhile.
 	Every func(d time.Duration) (ticks <-chan time.Time, stop func())
+	// Program is the path of this program's own file, for a process that is to outlive it; nil where none may.
+	Program func() string
 	// SchedulingDelay begins to measure how late this process runs what is ready to run, and gives what ends that. It may
 	// be nil.
 	SchedulingDelay func() (end func() time.Duration)
@@ -53,6 +55,13 @@ func SystemEnv() Env {
 			return ticker.C, ticker.Stop
 		},
 		SchedulingDelay: schedulingDelay,
+		Program: func() string {
+			path, err := os.Executable()
+			if err != nil {
+				return ""
+			}
+			return path
+		},
 	}
 }
 

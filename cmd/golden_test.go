@@ -42,6 +42,8 @@ var helpPages = map[string][]string{
 	"config-session-show":  {"config", "session", "show", "--help"},
 	"config-session-rm":    {"config", "session", "rm", "--help"},
 	"config-session-prune": {"config", "session", "prune", "--help"},
+	"config-hold":          {"config", "hold", "--help"},
+	"config-hold-stop":     {"config", "hold", "stop", "--help"},
 	"config-usage":         {"config", "usage", "--help"},
 	"config-purge":         {"config", "purge", "--help"},
 

@@ -63,7 +63,7 @@ func (a *app) look(ctx context.Context, s *settings, node config.Node) (*tls.Con
 	if node.Model == "" {
 		node.Model = "none" // chat wants one, and none is asked
 	}
-	cross, err := a.reach(ctx, s, node, true, 0)
+	cross, err := a.reach(ctx, s, node, reachOptions{unread: true})
 	if err != nil {
 		return nil, err
 	}

@@ -29,9 +29,9 @@ func newConfigPurgeCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "purge",
 		Short: "Remove all that ferry keeps: conversations, limits, usage",
-		Long: `purge shows what ferry keeps on this machine and where, asks, and removes it: conversations, the buckets of limits, and
-the tokens used. A day's budget then begins anew. The configuration and its keys stay, and so does the audit log unless
---audit takes it too.`,
+		Long: `purge shows what ferry keeps on this machine and where, asks, and removes it: conversations, the buckets of limits, the
+tokens used, and the connections that are held. A day's budget then begins anew. The configuration and its keys stay,
+and so does the audit log unless --audit takes it too.`,
 		Example: `  ferry config purge
   ferry config purge --audit --yes`,
 		Args: cobra.NoArgs,
@@ -89,7 +89,7 @@ const purgePatience = 10 * time.Second
 // keeps lists all that is kept. Whatever else ferry comes to write down belongs here: a test looks for what is left.
 func (a *app) keeps(o purgeOptions) ([]kept, error) {
 	var all []kept
-	for _, find := range []func() (kept, error){a.keptSessions, a.keptLimits} {
+	for _, find := range []func() (kept, error){a.keptSessions, a.keptLimits, a.keptHolders} {
 		k, err := find()
 		if err != nil {
 			return nil, err
@@ -192,6 +192,9 @@ func removeLocks(ctx context.Context, paths []string) error {
 
 // removeEmpty takes away the folders in which nothing is left.
 func (a *app) removeEmpty() {
+	if dir, err := a.holdDir(); err == nil {
+		_ = os.Remove(dir)
+	}
 	if dir, err := a.stateDir(); err == nil {
 		for _, folder := range []string{filepath.Join(dir, "sessions"), filepath.Join(dir, "limits"), dir} {
 			_ = os.Remove(folder) // one that still holds something stays

@@ -37,7 +37,7 @@ var shorthands = map[string]string{"node": "n", "model": "m", "output": "o"}
 var wanted = map[string]string{
 	"node": "NODE", "model": "MODEL", "max_tokens": "N", "retry.policy": "POLICY", "retry.attempts": "N",
 	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "idle_timeout": "DURATION", "proxy": "URL", "output": "FORM", "render": "bool",
-	"limit": "RATE", "failover.across": "bool",
+	"limit": "RATE", "hold": "DURATION", "failover.across": "bool",
 }
 
 // addSettingFlags declares the flags of settings by their keys. Names, defaults and texts are config's.
@@ -91,7 +91,7 @@ func changedSettings(f *pflag.FlagSet) map[string]string {
 func addCrossingFlags(c *cobra.Command, a *app, o *crossingOptions) {
 	f := c.Flags()
 	addSettingFlags(f, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
-		"timeout", "connect_timeout", "limit", "proxy", "failover.across")
+		"timeout", "connect_timeout", "limit", "hold", "proxy", "failover.across")
 	f.Lookup("across").NoOptDefVal = "true"
 	addNoStoreFlag(f, o)
 	f.StringVar(&o.api, "api", "", "the `API` of a node given as a URL: messages, complete or chat")

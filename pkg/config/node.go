@@ -91,6 +91,8 @@ type Node struct {
 	MaxTokens int // 0: not said
 	// Limit and Budget are as in the file's own keys; "" is not said.
 	Limit, Budget string
+	// Hold is how long a connection to it is kept without use, or off; "" is not said.
+	Hold string
 	// Sticky says that a gateway behind this node keeps a conversation on one upstream by its token.
 	Sticky bool
 	// Aliases are models by the short names they are asked for.
@@ -192,6 +194,7 @@ func nodeFields() []nodeField {
 		flag("sticky", func(n *Node) *bool { return &n.Sticky }),
 		text("limit", checkLimit, func(n *Node) *string { return &n.Limit }),
 		text("budget", checkBudget, func(n *Node) *string { return &n.Budget }),
+		text("hold", checkHold, func(n *Node) *string { return &n.Hold }),
 		{"max_tokens", kindNumber, setMaxTokens, showMaxTokens},
 	}
 }

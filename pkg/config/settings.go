@@ -68,6 +68,8 @@ func settings() []setting {
 		s("limit", "limit", "FERRY_LIMIT", noLimit,
 			"the most requests of all ferries to a node's address, as 50/min or 600/min burst 5", kindText, checkLimit),
 		s("budget", "", "", noLimit, "the most tokens of a node's address in a day, as 200000 tokens/day", kindText, checkBudget),
+		s("hold", "hold", "FERRY_HOLD", noHold,
+			"keep the connection to a node for the next command, until it was idle this long: 5m, or off", kindText, checkHold),
 		s("proxy", "proxy", "FERRY_PROXY", "", "a proxy's URL, or none", kindText, checkProxy),
 		s("tls.min", "", "", "1.3", "the lowest TLS version: 1.2 or 1.3", kindText, checkTLS),
 		s("tls.ca", "", "", "", "a PEM file of certificate authorities to trust instead of the system's", kindText, checkPath),

@@ -39,6 +39,10 @@ func Template() []byte {
 # A proxy's URL, or none. Without it HTTPS_PROXY and its kin count, as in curl.
 #proxy: none
 
+# Keep the connection to a node warm for the next ask or stream, until it has been
+# idle this long: 5m to 10m are advised. A node can have its own.
+#hold: off
+
 # The lowest TLS version, "1.3" or "1.2". ca: a PEM file of authorities to trust
 # instead of the system's. Paths are relative to this file's folder.
 #tls: {min: "1.3"}
@@ -70,7 +74,7 @@ func Template() []byte {
 #   aliases   short names for models, such as {fast: claude-haiku-5-5}
 #   sticky    true: send a conversation's token, so that a gateway keeps it in place
 #   zone      where the node is, such as cn: failover stays among nodes of one zone
-#   also      label, model, max_tokens, limit, budget, proxy, version,
+#   also      label, model, max_tokens, limit, budget, hold, proxy, version,
 #             tls {min, ca, cert, key},
 #             insecure: true (plain http to an address that is not private)
 #   pins      public keys of which the certificate's chain has to have one, such as

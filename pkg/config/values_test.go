@@ -57,6 +57,7 @@ func TestPrecedence(t *testing.T) {
 		"connect_timeout": {"4s", "5s", "6s"},
 		"idle_timeout":    {"7s", "8s", "9s"},
 		"limit":           {"2/s", "600/min burst 5", "50/min"},
+		"hold":            {"5m", "off", "10m"},
 		"budget":          {"", "", "200000 tokens/day"},
 		"session.idle":    {"", "5m", "6m"},
 		"render":          {"true", "false", "true"},

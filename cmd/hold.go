@@ -1,0 +1,214 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"ferry/pkg/config"
+	"ferry/pkg/hold"
+	"ferry/pkg/transport"
+
+	"github.com/spf13/cobra"
+)
+
+// transport builds what carries a crossing's requests: over a connection that outlives the command where that is wanted.
+func (a *app) transport(s *settings, node config.Node, c *crossing, holds bool) (http.RoundTripper, error) {
+	idle := s.values.HoldFor(node)
+	if !holds || idle == 0 || c.inProcess || s.noStore || a.Program == nil {
+		return transport.New(c.options)
+	}
+	if !hold.Supported {
+		a.note("hold is off: %s has no holders", runtime.GOOS)
+		return transport.New(c.options)
+	}
+	dir, err := a.holdDir()
+	if err != nil {
+		return transport.New(c.options) // nowhere to meet a holder
+	}
+	return hold.New(hold.Settings{
+		Reach: c.options, Idle: idle, Dir: dir,
+		Launch: hold.Launch{
+			Program: a.Program(), Args: []string{"config", "hold", holdRun, node.Name}, Env: a.holderEnv(),
+		},
+	})
+}
+
+// holdRun is the command that a holder runs as; it is not for people.
+const holdRun = "run"
+
+// holderEnv is what a holder sees of the environment: where the system's certificates are, and no key.
+func (a *app) holderEnv() []string {
+	var env []string
+	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if value, ok := a.Lookup(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// holdDir is the folder of the holders' sockets: where the system has one that ends with the login, in there.
+func (a *app) holdDir() (string, error) {
+	if dir := a.get("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "ferry"), nil
+	}
+	dir, err := a.stateDir()
+	return filepath.Join(dir, "hold"), err
+}
+
+func newConfigHoldCmd(a *app) *cobra.Command {
+	var form string
+	c := &cobra.Command{
+		Use:   "hold",
+		Short: "The connections that are held for the next command",
+		Long: `hold lists the holders: small processes that each keep a connection to a node open, so that the next ask or stream
+pays one round trip and no DNS, TCP and TLS. --hold 5m, or hold: 5m in the file, for all nodes or for one, has the first
+call leave one behind. It ends when it has been idle that long.`,
+		Example: `  ferry ask --hold 5m "why is the sky blue?"
+  ferry config set nodes.hongkong.hold 10m
+  ferry config hold
+  ferry config hold stop hongkong`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 0:
+				return usagef("ferry config hold --help lists them", "there is no command %q of config hold", args[0])
+			case form != "text" && form != "json":
+				return usagef("", "--output: %q is not one of text, json", form)
+			}
+			return a.listHolders(form)
+		},
+	}
+	c.Flags().StringVarP(&form, "output", "o", "text", "`FORM`: text, or json (an object for each)")
+	_ = c.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	c.AddCommand(newHoldStopCmd(a), newHoldRunCmd(a))
+	return c
+}
+
+// holderJSON is a holder as -o json prints it. Fields are only ever added.
+type holderJSON struct {
+	Node        string  `json:"node"`
+	Address     string  `json:"address"`
+	PID         int     `json:"pid"`
+	AgeS        float64 `json:"age_s"`
+	Requests    int     `json:"requests"`
+	Lent        int     `json:"lent"`
+	Connections int     `json:"connections"`
+	Memory      int64   `json:"memory_bytes"`
+	LeftS       float64 `json:"idle_left_s"`
+}
+
+func (a *app) listHolders(form string) error {
+	dir, err := a.holdDir()
+	if err != nil {
+		return err
+	}
+	all, err := hold.List(dir)
+	if err != nil {
+		return err
+	}
+	if form == "json" {
+		for _, h := range all {
+			line := holderJSON{
+				h.Node, h.Address, h.PID, h.Age.Seconds(), h.Requests, h.Lent, h.Connections, h.Memory, h.Left.Seconds(),
+			}
+			if err := a.printJSON(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(all) == 0 {
+		a.note("no connection is held; ferry ask --hold 5m leaves one behind")
+		return nil
+	}
+	rows := [][]string{{"node", "age", "requests", "connections", "memory", "idle left", "pid"}}
+	for _, h := range all {
+		left := spellSpan(h.Left)
+		if h.Lent > 0 {
+			left = "in use"
+		}
+		rows = append(rows, []string{h.Node, spellSpan(h.Age), strconv.Itoa(h.Requests), strconv.Itoa(h.Connections),
+			spellMemory(h.Memory), left, strconv.Itoa(h.PID)})
+	}
+	return a.table(rows, 1)
+}
+
+// spellSpan writes a time that passes while one reads: 12s, 4m58s, 1h2m.
+func spellSpan(d time.Duration) string {
+	if d >= time.Hour {
+		d = d.Round(time.Minute)
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return d.Round(time.Second).String()
+}
+
+func spellMemory(bytes int64) string {
+	if bytes == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
+}
+
+func newHoldStopCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:               "stop [node…]",
+		Short:             "End the holders of these nodes, or all; what is under way is finished",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: a.completeNodes,
+		RunE: func(_ *cobra.Command, nodes []string) error {
+			dir, err := a.holdDir()
+			if err != nil {
+				return err
+			}
+			ended, err := hold.Stop(dir, nodes...)
+			if err != nil {
+				return err
+			}
+			if len(ended) == 0 {
+				a.note("no connection is held")
+			}
+			for _, h := range ended {
+				a.note("ended the holder of %s (pid %d)", h.Node, h.PID)
+			}
+			return nil
+		},
+	}
+}
+
+// newHoldRunCmd is what a holder runs as. Its argument, the node's name, is there to be seen in a list of processes.
+func newHoldRunCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:    holdRun + " NODE",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, stop := a.Catch(c.Context())
+			defer stop()
+			return hold.Serve(ctx, a.Stdin, a.Program(), a.Clock)
+		},
+	}
+}
+
+// keptHolders is for purge: what a holder keeps is a connection, and a socket's name.
+func (a *app) keptHolders() (kept, error) {
+	dir, err := a.holdDir()
+	if err != nil {
+		return kept{}, nil // nothing was ever held
+	}
+	files, err := filepath.Glob(filepath.Join(globbed(dir), "*"))
+	if err != nil {
+		return kept{}, err
+	}
+	return kept{"held connections", dir, len(files), func(context.Context) error {
+		_, err := hold.Stop(dir)
+		return errors.Join(err, removeFiles(files))
+	}}, nil
+}
