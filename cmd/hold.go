@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"path/filepath"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 
 	"ferry/pkg/config"
 	"ferry/pkg/hold"
+	"ferry/pkg/state"
 	"ferry/pkg/transport"
 
 	"github.com/spf13/cobra"
@@ -55,7 +57,8 @@ func (a *app) holderEnv() []string {
 
 // holdDir is the folder of the holders' sockets: where the system has one that ends with the login, in there.
 func (a *app) holdDir() (string, error) {
-	if dir := a.get("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+	// Under sudo the folder can be another user's.
+	if dir := a.get("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && state.CheckOwn(dir, fs.ModeDir) == nil {
 		return filepath.Join(dir, "ferry"), nil
 	}
 	dir, err := a.stateDir()

@@ -73,10 +73,15 @@ func (s Settings) order(name string) order {
 	return o
 }
 
+// grace is what a holder takes longer to give up a connect than whoever waits for it: the borrower's own bound is the
+// one that is told, and no second try follows it.
+const grace = 2 * time.Second
+
 // options are the order's way to connect.
 func (o order) options() (transport.Options, error) {
-	t := transport.Options{
-		Node: o.Node, TLS: o.TLS, Pins: o.Pins, Insecure: o.Insecure, ConnectTimeout: o.ConnectTimeout,
+	t := transport.Options{Node: o.Node, TLS: o.TLS, Pins: o.Pins, Insecure: o.Insecure}
+	if o.ConnectTimeout > 0 {
+		t.ConnectTimeout = o.ConnectTimeout + grace
 	}
 	var err error
 	if t.Target, err = url.Parse(o.Target); err == nil && o.Proxy != "" {

@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds the wait for a holder's first word. One that is stopped or starved is not waited for.
-const patience = 250 * time.Millisecond
+const patience = 400 * time.Millisecond
 
 var (
 	// errNone says that a holder had no connection to lend, or was none.
@@ -31,7 +31,8 @@ type Conn struct {
 	in     *frames
 	loan   loan
 	remote net.Addr
-	failed error // what a read ended with
+	failed error         // what a read ended with
+	over   chan struct{} // closed when a read has ended so
 	// unspoiled is whether the connection is as it was before a request.
 	unspoiled atomic.Bool
 	// handed counts the bytes that the holder took, of all of a call's connections.
@@ -83,7 +84,7 @@ func ask(ctx context.Context, conn net.Conn, w wish, s transport.Options) (*Conn
 		case kind == frameStep && len(payload) == 1:
 			replay(trace, payload[0])
 		case kind == frameLent:
-			lent := &Conn{holder: conn, in: in}
+			lent := &Conn{holder: conn, in: in, over: make(chan struct{})}
 			lent.unspoiled.Store(true)
 			if json.Unmarshal(payload, &lent.loan) != nil {
 				return nil, errGarbage
@@ -127,11 +128,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 		case err != nil:
 			return 0, c.fail(err)
 		case kind == frameEnd:
-			c.failed = failure(payload)
-			return 0, c.failed
+			return 0, c.end(failure(payload))
 		case kind != frameData:
-			c.failed = errGarbage
-			return 0, c.failed
+			return 0, c.end(errGarbage)
 		}
 	}
 	n, err := c.in.read(p)
@@ -147,8 +146,14 @@ func (c *Conn) fail(err error) error {
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, net.ErrClosed) {
 		return err
 	}
-	c.failed = &net.OpError{Op: "read", Net: "unix", Err: lostError{}}
-	return c.failed
+	return c.end(&net.OpError{Op: "read", Net: "unix", Err: lostError{}})
+}
+
+// end makes every later read fail with the same.
+func (c *Conn) end(err error) error {
+	c.failed = err
+	close(c.over)
+	return err
 }
 
 // Write sends to the server.
@@ -162,10 +167,20 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close gives the connection back, or up.
+// backPatience bounds the wait for a holder to have taken a connection back.
+const backPatience = 100 * time.Millisecond
+
+// Close gives the connection back, or up. Once it has returned the next command gets what this one gave back.
 func (c *Conn) Close() error {
 	if c.unspoiled.Load() {
-		_, _ = c.holder.Write(frame(frameBack, "")) // a holder that is gone has nothing to be told
+		timer := time.NewTimer(backPatience)
+		defer timer.Stop()
+		if _, err := c.holder.Write(frame(frameBack, "")); err == nil {
+			select {
+			case <-c.over: // the holder has closed the socket; net/http reads until then
+			case <-timer.C:
+			}
+		}
 	}
 	return c.holder.Close()
 }

@@ -34,9 +34,14 @@ func New(s Settings) (http.RoundTripper, error) {
 		return transport.New(s.Reach)
 	}
 	t := &Transport{settings: s}
+	var err error
+	if s.Reach.TLS.CA+s.Reach.TLS.Cert != "" { // what is wrong with a file is found before anything is sent
+		if t.direct, err = transport.New(s.Reach); err != nil {
+			return nil, err
+		}
+	}
 	lending := s.Reach
 	lending.Lend = t.lend
-	var err error
 	t.lent, err = transport.New(lending)
 	return t, err
 }

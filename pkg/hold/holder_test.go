@@ -1,0 +1,187 @@
+package hold
+
+import (
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestTenCallsOneConnection(t *testing.T) {
+	r := newRig(t, nil).hold()
+	for i := range 10 {
+		r.must(words(i))
+	}
+	r.counted(1, 10)
+	if n := r.handshakes.Load(); n != 1 {
+		t.Errorf("%d handshakes", n)
+	}
+	if s := r.status(); s.Requests != 10 || s.Connections != 1 || s.Lent != 0 || s.Node != "test" || s.PID != os.Getpid() {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestWithoutAHolder(t *testing.T) {
+	r := newRig(t, nil)
+	for i := range 3 {
+		r.must(words(i)) // Launch names no program: none can be started
+	}
+	r.counted(3, 3)
+}
+
+func TestFiftyAtOnce(t *testing.T) {
+	r := newRig(t, nil).hold()
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() { r.must(words(i)) })
+	}
+	all.Wait()
+	if n := r.requests.Load(); n != 50 {
+		t.Errorf("%d requests", n)
+	}
+	until(t, "all are back", func() bool { return r.status().Lent == 0 && r.status().Connections <= kept })
+	// A machine that is too busy for the holder's first word sends some of them directly.
+	if s := r.status(); s.Requests < 25 || s.Connections > kept {
+		t.Errorf("%+v", s)
+	}
+	before := r.connections.Load()
+	r.must("one more")
+	if r.connections.Load() != before {
+		t.Error("none of the connections was kept")
+	}
+}
+
+// A holder ends when it has not been used for its time, and not while it is used.
+func TestIdle(t *testing.T) {
+	r := newRig(t, nil).hold()
+	r.must("first")
+	r.settings.Idle = 3 * time.Minute // the newest borrower's counts
+	r.clock.advance(50 * time.Second)
+	r.must("second")
+	for range 17 { // 170 s
+		until(t, "it sleeps a tick", func() bool { return r.clock.asleep(tick) })
+		r.clock.advance(tick)
+	}
+	until(t, "it sleeps the rest", func() bool { return r.clock.asleep(10 * time.Second) })
+	r.must("third")
+	until(t, "it sleeps a tick", func() bool { return r.clock.asleep(tick) })
+	if left := r.status().Left; left != 3*time.Minute {
+		t.Errorf("%v left", left)
+	}
+	r.clock.advance(3 * time.Minute)
+	<-r.ended
+	if _, err := os.Lstat(r.path()); !os.IsNotExist(err) {
+		t.Errorf("the socket: %v", err)
+	}
+	r.counted(1, 3)
+	r.must("fourth, directly")
+	r.counted(2, 4)
+}
+
+func TestEndsWithoutItsFiles(t *testing.T) {
+	for name, change := range map[string]func(*rig){
+		"the socket is gone":      func(r *rig) { os.Remove(r.path()) },
+		"the program is replaced": func(r *rig) { r.replaced.Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil).hold()
+			r.must("first")
+			until(t, "it sleeps", func() bool { return r.clock.asleep(tick) })
+			change(r)
+			r.clock.advance(tick)
+			<-r.ended
+		})
+	}
+}
+
+func TestStop(t *testing.T) {
+	begun, finish := make(chan bool), make(chan bool)
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("the first half, "))
+		w.(http.Flusher).Flush()
+		close(begun)
+		<-finish
+		_, _ = w.Write([]byte("and the second"))
+	}).hold()
+	answer := make(chan string)
+	go func() {
+		got, err := r.call("a long one")
+		if err != nil {
+			got = err.Error()
+		}
+		answer <- got
+	}()
+	<-begun
+	if told, err := Stop(r.settings.Dir, "another"); len(told) != 0 || err != nil {
+		t.Errorf("%v %v", told, err)
+	}
+	all, err := List(r.settings.Dir)
+	if len(all) != 1 || err != nil || all[0].Lent != 1 {
+		t.Fatalf("%+v %v", all, err)
+	}
+	if told, err := Stop(r.settings.Dir, "test"); len(told) != 1 || err != nil {
+		t.Errorf("%v %v", told, err)
+	}
+	if _, err := os.Lstat(r.path()); !os.IsNotExist(err) {
+		t.Errorf("it listens still: %v", err)
+	}
+	close(finish)
+	if got := <-answer; got != "the first half, and the second" {
+		t.Error(got)
+	}
+	<-r.ended
+	if all, err := List(r.settings.Dir); len(all) != 0 || err != nil {
+		t.Errorf("%v %v", all, err)
+	}
+}
+
+// What the server closes is replaced before it is asked for: the first time at once, then less and less often.
+func TestReplacedAheadOfNeed(t *testing.T) {
+	r := newRig(t, nil).hold()
+	r.must("first")
+	for i, pause := range []time.Duration{0, 5 * time.Second, 10 * time.Second, 20 * time.Second} {
+		until(t, "a connection waits", func() bool { return r.resting() == 1 })
+		r.server.CloseClientConnections()
+		if pause > 0 {
+			until(t, "it pauses", func() bool { return r.clock.asleep(pause) })
+			r.clock.advance(pause)
+		}
+		until(t, "a replacement", func() bool { return r.connections.Load() == int64(i+2) })
+	}
+	until(t, "a connection waits", func() bool { return r.resting() == 1 })
+	r.must("second")
+	r.counted(5, 2)
+	r.server.CloseClientConnections() // it was used since: at once again
+	until(t, "a replacement", func() bool { return r.connections.Load() == 6 })
+}
+
+func (r *rig) resting() int {
+	r.holder.mu.Lock()
+	defer r.holder.mu.Unlock()
+	return len(r.holder.idle)
+}
+
+// A server that closes after each answer still has a connection ready for the next one.
+func TestConnectionClose(t *testing.T) {
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		_, _ = w.Write([]byte("x"))
+	}).hold()
+	for i := range 3 {
+		until(t, "a connection", func() bool { return i == 0 || r.resting() == 1 })
+		r.must("x")
+	}
+	until(t, "a connection", func() bool { return r.resting() == 1 })
+	r.counted(4, 3)
+}
+
+// A holder that never had anything to hold does not stay.
+func TestNothingToHold(t *testing.T) {
+	r := newRig(t, nil).hold()
+	r.server.Close()
+	if got, err := r.call("hello"); err == nil {
+		t.Errorf("%q", got)
+	}
+	<-r.ended
+}

@@ -1,0 +1,239 @@
+package hold
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ferry/pkg/transport"
+)
+
+// rig is a node with TLS that counts, and a holder of connections to it in this process.
+type rig struct {
+	t        *testing.T
+	server   *httptest.Server
+	settings Settings
+	holder   *holder
+	clock    *clock
+	ended    chan struct{} // closed when the holder has ended
+
+	connections, handshakes, requests atomic.Int64
+	replaced                          atomic.Bool // the holder's program
+}
+
+// newRig starts the node. Without a handler it answers with what it was sent.
+func newRig(t *testing.T, handler http.HandlerFunc) *rig {
+	t.Helper()
+	r := &rig{t: t, clock: newClock()}
+	if handler == nil {
+		handler = func(w http.ResponseWriter, req *http.Request) {
+			body, _ := io.ReadAll(req.Body)
+			_, _ = w.Write(body)
+		}
+	}
+	r.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r.requests.Add(1)
+		handler(w, req)
+	}))
+	r.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	r.server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			r.connections.Add(1)
+		}
+	}
+	r.server.TLS = &tls.Config{VerifyConnection: func(tls.ConnectionState) error {
+		r.handshakes.Add(1)
+		return nil
+	}}
+	r.server.StartTLS()
+	t.Cleanup(r.server.Close)
+	dir, err := os.MkdirTemp("", "hold") // a test's own folder can have too long a name for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	ca := filepath.Join(dir, "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.server.Certificate().Raw})
+	if err := os.WriteFile(ca, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	target, _ := url.Parse(r.server.URL)
+	r.settings = Settings{
+		Reach: transport.Options{Node: "test", Target: target, TLS: transport.TLS{CA: ca}, ConnectTimeout: 5 * time.Second},
+		Idle:  time.Minute, Dir: dir,
+	}
+	return r
+}
+
+// hold starts the holder.
+func (r *rig) hold() *rig {
+	r.t.Helper()
+	l, err := listen(r.path())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.holder = newHolder(r.settings.order("test"), r.clock, func(ctx context.Context) (net.Conn, error) {
+		return transport.Connect(ctx, r.settings.Reach)
+	})
+	r.holder.inUse = func() bool { return sameFile(l.made, l.path) && !r.replaced.Load() }
+	ctx, cancel := context.WithCancel(r.t.Context())
+	r.ended = make(chan struct{})
+	go func() {
+		defer close(r.ended)
+		_ = r.holder.serve(ctx, l)
+	}()
+	r.t.Cleanup(func() {
+		cancel()
+		<-r.ended
+	})
+	return r
+}
+
+func (r *rig) path() string {
+	r.t.Helper()
+	name, err := r.settings.name()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	path, err := socketPath(r.settings.Dir, name)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return path
+}
+
+// call is what one command does: a transport of its own, a request, the answer, the end.
+func (r *rig) call(say string) (string, error) {
+	rt, err := New(r.settings)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer rt.(*Transport).CloseIdleConnections()
+	return send(r.t.Context(), rt, r.server.URL, say)
+}
+
+// must is a call that brings its own words back.
+func (r *rig) must(say string) {
+	r.t.Helper()
+	if got, err := r.call(say); got != say || err != nil {
+		r.t.Fatalf("%q brought %q, %v", say, got, err)
+	}
+}
+
+func send(ctx context.Context, rt http.RoundTripper, url, say string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(say))
+	if err != nil {
+		return "", err
+	}
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return string(body), err
+}
+
+// counted holds what the node has seen to these numbers.
+func (r *rig) counted(connections, requests int64) {
+	r.t.Helper()
+	if c, q := r.connections.Load(), r.requests.Load(); c != connections || q != requests {
+		r.t.Errorf("%d connections and %d requests, want %d and %d", c, q, connections, requests)
+	}
+}
+
+// until waits for something that another goroutine brings about, as long as a test may take.
+func until(t *testing.T, what string, reached func() bool) {
+	t.Helper()
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	late := time.NewTimer(20 * time.Second)
+	defer late.Stop()
+	for !reached() {
+		select {
+		case <-poll.C:
+		case <-late.C:
+			t.Fatal("never: " + what)
+		}
+	}
+}
+
+// clock stands still but for advance.
+type clock struct {
+	mu       sync.Mutex
+	time     time.Time
+	sleepers map[chan struct{}]time.Time
+}
+
+func newClock() *clock {
+	return &clock{time: time.Unix(1_800_000_000, 0), sleepers: map[chan struct{}]time.Time{}}
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.time
+}
+
+func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
+	wake := make(chan struct{})
+	c.mu.Lock()
+	c.sleepers[wake] = c.time.Add(d)
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(c.sleepers, wake)
+		c.mu.Unlock()
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-wake:
+		return nil
+	}
+}
+
+// advance moves the time on, and wakes who has slept enough.
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.time = c.time.Add(d)
+	for wake, end := range c.sleepers {
+		if !end.After(c.time) {
+			delete(c.sleepers, wake)
+			close(wake)
+		}
+	}
+}
+
+// asleep reports whether somebody sleeps exactly so long from now.
+func (c *clock) asleep(d time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, end := range c.sleepers {
+		if end.Equal(c.time.Add(d)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *rig) status() Status {
+	return r.holder.status()
+}
+
+func words(i int) string { return fmt.Sprintf("prompt %d %s", i, strings.Repeat("x", i*97)) }

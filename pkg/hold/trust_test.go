@@ -1,0 +1,244 @@
+package hold
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/transport"
+)
+
+// What could be somebody else's is not spoken to: the request goes directly, and nothing is put there.
+func TestRefused(t *testing.T) {
+	tests := map[string]func(t *testing.T, r *rig){
+		"a folder that others can read":  func(t *testing.T, r *rig) { chmod(t, r.settings.Dir, 0o750) },
+		"a folder that others can enter": func(t *testing.T, r *rig) { chmod(t, r.settings.Dir, 0o711) },
+		"a socket that others can use":   func(t *testing.T, r *rig) { chmod(t, r.path(), 0o666) },
+		"a link to the socket": func(t *testing.T, r *rig) {
+			path := r.path()
+			if err := os.Rename(path, path+".real"); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(path+".real", path); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a link to the folder": func(t *testing.T, r *rig) {
+			link := r.settings.Dir + ".link"
+			if err := os.Symlink(r.settings.Dir, link); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.Remove(link) })
+			r.settings.Dir = link
+		},
+		"a file": func(t *testing.T, r *rig) {
+			path := r.path()
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"another user's folder": func(t *testing.T, r *rig) { chown(t, r.settings.Dir) },
+		"another user's socket": func(t *testing.T, r *rig) { chown(t, r.path()) },
+	}
+	for name, spoil := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, nil)
+			r.dying(func(t *testing.T, _ *rig, _ net.Conn) { t.Error("it was spoken to") })
+			r.settings.Launch.Program = "/nonexistent"
+			spoil(t, r)
+			before, _ := os.ReadDir(r.settings.Dir)
+			r.must("hello")
+			r.counted(1, 1)
+			if after, _ := os.ReadDir(r.settings.Dir); !reflect.DeepEqual(names(before), names(after)) {
+				t.Errorf("%v became %v", names(before), names(after))
+			}
+		})
+	}
+}
+
+func names(entries []os.DirEntry) (all []string) {
+	for _, entry := range entries {
+		all = append(all, entry.Name())
+	}
+	return all
+}
+
+func chmod(t *testing.T, path string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// chown gives a file to nobody, which only root can.
+func chown(t *testing.T, path string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: a file of another user's")
+	}
+	if err := os.Chown(path, 65534, -1); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A changed setting never meets an old connection.
+func TestNames(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	at := func(address string) func(*Settings) {
+		return func(s *Settings) { s.Reach.Target = parsed(address) }
+	}
+	program := write("program", "1")
+	base := func() Settings {
+		return Settings{
+			Reach: transport.Options{Node: "a", Target: parsed("https://h.example/api"), ConnectTimeout: time.Second},
+			Dir:   dir, Launch: Launch{Program: program, Env: []string{"SSL_CERT_FILE=/a"}},
+		}
+	}
+	name := func(s Settings) string {
+		n, err := s.name()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	own := name(base())
+	for what, change := range map[string]func(*Settings){
+		"path":            at("https://h.example/v1"),
+		"idle":            func(s *Settings) { s.Idle = time.Hour },
+		"connect timeout": func(s *Settings) { s.Reach.ConnectTimeout = time.Hour },
+		"cap":             func(s *Settings) { s.Reach.MaxBody = 1 },
+	} {
+		s := base()
+		change(&s)
+		if name(s) != own {
+			t.Errorf("%s: another holder", what)
+		}
+	}
+	seen := map[string]string{own: "the base"}
+	for what, change := range map[string]func(*Settings){
+		"node":              func(s *Settings) { s.Reach.Node = "b" },
+		"host":              at("https://other.example/api"),
+		"port":              at("https://h.example:8443/api"),
+		"scheme":            at("http://h.example/api"),
+		"proxy":             func(s *Settings) { s.Reach.Proxy = parsed("http://p.example:3128") },
+		"proxy's password":  func(s *Settings) { s.Reach.Proxy = parsed("http://u:one@p.example:3128") },
+		"another password":  func(s *Settings) { s.Reach.Proxy = parsed("http://u:two@p.example:3128") },
+		"floor":             func(s *Settings) { s.Reach.TLS.Min = "1.2" },
+		"insecure":          func(s *Settings) { s.Reach.Insecure = true },
+		"pins":              func(s *Settings) { s.Reach.Pins = []guard.Pin{{1}} },
+		"other pins":        func(s *Settings) { s.Reach.Pins = []guard.Pin{{2}} },
+		"authority":         func(s *Settings) { s.Reach.TLS.CA = write("ca.pem", "one") },
+		"its contents":      func(s *Settings) { s.Reach.TLS.CA = write("ca.pem", "two") },
+		"certificate":       func(s *Settings) { s.Reach.TLS.Cert = write("c.pem", "one") },
+		"other certificate": func(s *Settings) { s.Reach.TLS.Cert = write("c.pem", "two") },
+		"variable":          func(s *Settings) { s.Launch.Env = []string{"SSL_CERT_FILE=/b"} },
+		"program":           func(*Settings) { write("program", "a newer one") },
+	} {
+		s := base()
+		change(&s)
+		n := name(s)
+		if old := seen[n]; old != "" {
+			t.Errorf("%s: the same holder as %s", what, old)
+		}
+		seen[n] = what
+		if strings.ContainsAny(n, "/. ") || len(n) != 24 {
+			t.Errorf("%s: the name %q", what, n)
+		}
+	}
+	s := base()
+	s.Reach.TLS.CA = filepath.Join(dir, "missing.pem")
+	if _, err := s.name(); err == nil {
+		t.Error("a file that is missing has a name")
+	}
+}
+
+// A file that cannot be used is found when the transport is built, as without a holder.
+func TestBadFiles(t *testing.T) {
+	r := newRig(t, nil)
+	r.settings.Reach.TLS.CA = filepath.Join(r.settings.Dir, "missing.pem")
+	if _, err := New(r.settings); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestHoldable(t *testing.T) {
+	for address, want := range map[string]bool{"https://h": true, "http://h": false} {
+		s := Settings{Reach: transport.Options{Target: parsed(address), Proxy: parsed("http://p:1")}}
+		rt, err := New(s)
+		if _, held := rt.(*Transport); held != want || err != nil {
+			t.Errorf("%s through a proxy: held %v, %v", address, held, err)
+		}
+	}
+	s := Settings{Reach: transport.Options{Target: parsed("http://127.0.0.1:1")}}
+	if rt, _ := New(s); reflect.TypeOf(rt) != reflect.TypeFor[*Transport]() {
+		t.Errorf("a local node is not held: %T", rt)
+	}
+}
+
+// A stream that was left before its end is given back when the end was on its way; a server that keeps it waiting costs
+// the connection and no time.
+func TestLeftBeforeItsEnd(t *testing.T) {
+	for name, end := range map[string]bool{"the end is there": true, "it never comes": false} {
+		t.Run(name, func(t *testing.T) {
+			release := make(chan struct{})
+			r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+				_, _ = w.Write([]byte("data"))
+				w.(http.Flusher).Flush()
+				if !end {
+					select {
+					case <-release:
+					case <-req.Context().Done():
+					}
+				}
+			}).hold()
+			defer close(release)
+			rt, err := New(r.settings)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, r.server.URL, nil)
+			resp, err := rt.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := resp.Body.Read(make([]byte, 4)); err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			rt.(*Transport).CloseIdleConnections()
+			if end {
+				if got, err := r.call("next"); got != "data" || err != nil {
+					t.Errorf("%q, %v", got, err)
+				}
+				r.counted(1, 2)
+				return
+			}
+			until(t, "a replacement", func() bool { return r.connections.Load() == 2 && r.status().Lent == 0 })
+		})
+	}
+}
+
+func parsed(address string) *url.URL {
+	u, err := url.Parse(address)
+	if err != nil {
+		panic(err)
+	}
+	return u
+}
