@@ -63,6 +63,10 @@ func (o Options) connect(ctx context.Context, config *tls.Config) (net.Conn, err
 	}
 	if err != nil {
 		conn.Close()
+		var pin *guard.TrustError
+		if errors.As(err, &pin) {
+			return nil, pin
+		}
 		node := peer{host: o.Target.Host, floor: o.TLS.floor(), certified: o.TLS.Cert != ""}
 		return nil, node.distrust(err, true)
 	}
@@ -101,6 +105,10 @@ func (d dialer) toNode(ctx context.Context) (net.Conn, error) {
 			dial = d.dialProxyTLS
 		}
 		conn, err := dial(ctx, "tcp", via.Host)
+		var trust *guard.TrustError
+		if err != nil && !errors.As(err, &trust) {
+			err = &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err} // as net/http names it
+		}
 		if err != nil {
 			return nil, err
 		}
