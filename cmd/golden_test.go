@@ -53,9 +53,16 @@ var helpPages = map[string][]string{
 	"config-token-list":   {"config", "token", "list", "--help"},
 	"config-token-revoke": {"config", "token", "revoke", "--help"},
 
+	"topic-batch":       {"help", "batch"},
 	"topic-environment": {"help", "environment"},
 	"topic-exit-codes":  {"help", "exit-codes"},
+	"topic-failover":    {"help", "failover"},
+	"topic-filter":      {"help", "filter"},
+	"topic-gateway":     {"help", "gateway"},
+	"topic-limits":      {"help", "limits"},
+	"topic-measuring":   {"help", "measuring"},
 	"topic-retries":     {"help", "retries"},
+	"topic-storage":     {"help", "storage"},
 }
 
 // TestGoldenHelp holds each help page to its golden file, and to a width that suits a wide terminal.

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"fmt"
 	"strings"
 
 	"ferry/pkg/config"
@@ -13,14 +12,30 @@ import (
 
 // newHelpTopics are the pages of `ferry help TOPIC`.
 func newHelpTopics(a *app) []*cobra.Command {
-	environment := &cobra.Command{Use: "environment", Short: "Every variable that ferry reads"}
-	a.longHelp(environment, environmentHelp)
-	exitCodes := &cobra.Command{Use: "exit-codes", Short: "What each exit code means"}
-	a.longHelp(exitCodes, exitCodesHelp)
-	retries := &cobra.Command{Use: "retries", Short: "When a request is tried again, and after how long"}
-	a.longHelp(retries, func() string { return retriesHelp })
-	return []*cobra.Command{environment, exitCodes, retries}
+	var topics []*cobra.Command
+	for _, page := range []struct {
+		name, short string
+		long        func() string
+	}{
+		{"batch", "Many prompts in one run: files, what is asked again, what bounds it", text(batchHelp)},
+		{"environment", "Every variable that ferry reads", environmentHelp},
+		{"exit-codes", "What each exit code means, its causes and cures", exitCodesHelp},
+		{"failover", "Which failure of a node makes ferry ask the next one", text(failoverHelp)},
+		{"filter", "The content filter, redaction and the audit log", text(filterHelp)},
+		{"gateway", "A reverse proxy of your own, with tokens and roles", text(gatewayHelp)},
+		{"limits", "Request limits and budgets of tokens", text(limitsHelp)},
+		{"measuring", "What bench measures, and how sure it is", text(measuringHelp)},
+		{"retries", "When a request is tried again, and after how long", text(retriesHelp)},
+		{"storage", "What is kept on this machine, where and for how long", text(storageHelp)},
+	} {
+		topic := &cobra.Command{Use: page.name, Short: page.short}
+		a.longHelp(topic, page.long)
+		topics = append(topics, topic)
+	}
+	return topics
 }
+
+func text(page string) func() string { return func() string { return page } }
 
 // longHelp gives a command a long text that is made only when somebody asks for it: every run builds every command.
 func (a *app) longHelp(c *cobra.Command, long func() string) {
@@ -48,19 +63,6 @@ func environmentHelp() string {
 	}...)
 	return strings.TrimRight("A flag wins over a variable, a variable over the file, the file over the default.\n\n"+
 		term.Table(rows, helpWidth, 1, lipgloss.NewStyle()), "\n")
-}
-
-func exitCodesHelp() string {
-	return fmt.Sprintf(`  %-4d done: the answer is whole
-  %-4d the request failed: another status, no answer, a cut answer, time over
-  %-4d usage or configuration; nothing was sent
-  %-4d gave up: the last attempt failed too, or the server asked for too long a wait
-  %-4d the content filter blocked the prompt, of which nothing was sent, or withholds the answer
-  %-4d a check missed: --expect
-  130  stopped by Ctrl-C (SIGINT); 143 by SIGTERM
-  %-4d standard output was closed by its reader
-
-config check exits 1 when a line of it is ✗.`, exitDone, exitFailed, exitUsage, exitGaveUp, exitBlocked, exitMissed, exitPipe)
 }
 
 const retriesHelp = `--retry-policy says which rule; i is the number of the attempt that failed.
