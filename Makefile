@@ -25,7 +25,7 @@ export HOME := $(shell mktemp -d)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet staticcheck fuzz compare completions cross ci
+.PHONY: help build demo test check fmt vet staticcheck fuzz compare completions recording cross ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,9 @@ completions: build ## completions/ for bash, zsh, fish and PowerShell, from the 
 	@set -e; for shell in $(SHELLS); do \
 		case $$shell in powershell) end=ps1 ;; *) end=$$shell ;; esac; \
 		./ferry completion $$shell > $(COMPLETIONS)/ferry.$$end; done
+
+recording: ## the README's picture of a terminal, from the commands in cmd/recording_test.go
+	@go test -count=1 ./cmd -run '^TestRecording$$' -update
 
 cross: ## dist/: linux, macOS and Windows on amd64 and arm64
 	@mkdir -p $(DIST)

@@ -1,0 +1,205 @@
+//go:build unix
+
+package cmd_test
+
+import (
+	"encoding/xml"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// recorded are the commands of the README's picture. Of what one printed, cut takes out the lines from one that begins
+// with its first word up to the one that begins with its second; without that, all that follow.
+var recorded = []struct {
+	line string
+	cut  [][2]string
+}{
+	{line: `ferry ask -n 'demo:?status=429,503,200' "Is the ferry running today?"`},
+	{line: `ferry ask -q -n demo "渡轮今天开吗？"`},
+	{
+		`ferry bench -r 100 -c 100 demo/direct demo/hongkong demo/singapore`,
+		[][2]string{{"failures", "demo/direct: the reference"}, {"warning:", ""}, {"latency: from the start", ""}},
+	},
+}
+
+const recordedColumns = 103
+
+// TestRecording runs the commands of the README's picture in a real terminal. With -update (`make recording`) it draws the
+// picture anew; without, the picture has to show what ferry prints, measured figures aside.
+func TestRecording(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(checkout, "testdata", "recording", "ferry.svg")
+	rows := record(t)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(picture(rows)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	drawn, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := textOf(string(drawn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := textOf(picture(rows))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(want) < 20 {
+		t.Fatalf("the picture has %d rows of text: it was misread", len(want))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the picture is not current (make recording); ferry prints:\n%s\nthe picture shows:\n%s",
+			strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// record gives the rows of the terminal after all commands.
+func record(t *testing.T) [][]glyph {
+	t.Helper()
+	here := newPlace(t)
+	var rows [][]glyph
+	for i, command := range recorded {
+		if i > 0 {
+			rows = append(rows, nil)
+		}
+		typed := &screen{columns: recordedColumns}
+		if err := typed.write("\x1b[2m$\x1b[0m \x1b[1m" + command.line + "\x1b[0m"); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.CommandContext(t.Context(), "sh", "-c", command.line)
+		c.Dir, c.Env = here.dir, append(slices.Clone(here.env), "TERM=xterm")
+		sent, err := onTerminal(t, recordedColumns, c)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", command.line, err, sent)
+		}
+		shown := &screen{columns: recordedColumns}
+		if err := shown.write(sent); err != nil {
+			t.Fatalf("%s: %v", command.line, err)
+		}
+		rows = slices.Concat(rows, typed.rows, shortened(shown.rows, command.cut))
+	}
+	return rows
+}
+
+// shortened puts a sign in the place of the lines that are cut out.
+func shortened(rows [][]glyph, cuts [][2]string) [][]glyph {
+	var kept [][]glyph
+	until, cutting := "", false
+	for _, row := range rows {
+		var text strings.Builder
+		for _, c := range row {
+			text.WriteString(c.text)
+		}
+		if cutting && until != "" && strings.HasPrefix(text.String(), until) {
+			cutting = false
+		}
+		for _, cut := range cuts {
+			if !cutting && strings.HasPrefix(text.String(), cut[0]) {
+				kept = append(kept, []glyph{{"⋮", "dim"}})
+				cutting, until = true, cut[1]
+			}
+		}
+		if !cutting {
+			kept = append(kept, row)
+		}
+	}
+	return kept
+}
+
+// The measures of the picture, in pixels.
+const (
+	cellWidth, rowHeight = 8.4, 20
+	margin, titleHeight  = 20, 38
+)
+
+// The picture brings its ground along, so that it can be read on a page of either colour.
+const pictureStyle = `
+  .ground { fill: #fdfdfc; stroke: #d4d4d0 } .bar { fill: #f0f0ee }
+  text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", "Noto Sans Mono CJK SC", monospace; fill: #24292f }
+  .bold { font-weight: 600 } .dim { fill: #6a737d } .red { fill: #c62828 } .green { fill: #1a7f37 } .yellow { fill: #8a6100 }
+  @media (prefers-color-scheme: dark) {
+    .ground { fill: #15191f; stroke: #343b44 } .bar { fill: #1f252d } text { fill: #e2e6ea }
+    .dim { fill: #8b949e } .red { fill: #ff8178 } .green { fill: #56d364 } .yellow { fill: #e3b341 }
+  }
+`
+
+// picture draws rows as an SVG: text as text, each piece held to its columns whatever the font.
+func picture(rows [][]glyph) string {
+	columns := float64(recordedColumns)
+	width, height := columns*cellWidth+2*margin, titleHeight+len(rows)*rowHeight+2*margin-8
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %d" width="%g" height="%d" role="img">`+"\n", width, height, width, height)
+	fmt.Fprintf(&b, "<title>ferry in a terminal</title>\n<style>%s</style>\n", pictureStyle)
+	fmt.Fprintf(&b, `<rect class="ground" x=".5" y=".5" width="%g" height="%d" rx="9"/>`+"\n", width-1, height-1)
+	fmt.Fprintf(&b, `<path class="bar" d="M1 %d V10 a9 9 0 0 1 9 -9 H%g a9 9 0 0 1 9 9 V%d z"/>`+"\n", titleHeight-6, width-10, titleHeight-6)
+	for i, colour := range []string{"#ff5f57", "#febc2e", "#28c840"} {
+		fmt.Fprintf(&b, `<circle cx="%d" cy="16.5" r="5.5" fill="%s"/>`+"\n", 20+18*i, colour)
+	}
+	for i, row := range rows {
+		parts := pieces(row)
+		if len(parts) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, `<text y="%d">`, titleHeight+margin+i*rowHeight+4)
+		for _, p := range parts {
+			class := ""
+			if p.style != "" {
+				class = ` class="` + p.style + `"`
+			}
+			var text strings.Builder
+			_ = xml.EscapeText(&text, []byte(p.text)) // a Builder takes everything
+			fmt.Fprintf(&b, `<tspan%s x="%.1f" textLength="%.1f" lengthAdjust="spacingAndGlyphs">%s</tspan>`,
+				class, margin+float64(p.column)*cellWidth, float64(p.width)*cellWidth, text.String())
+		}
+		b.WriteString("</text>\n")
+	}
+	b.WriteString("</svg>\n")
+	return b.String()
+}
+
+var (
+	measuredTime = regexp.MustCompile(`\d+(\.\d+)?(–\d+(\.\d+)?)? (ms|s)\b|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`)
+	drawnChart   = regexp.MustCompile(`[.▁▂▃▄▅▆▇█]{20,}`)
+)
+
+// textOf reads the rows of a picture, each piece with its style, without what differs from run to run: times, and how far
+// they stand from each other.
+func textOf(svg string) ([]string, error) {
+	type drawing struct {
+		Rows []struct {
+			Parts []struct {
+				Style string `xml:"class,attr"`
+				Text  string `xml:",chardata"`
+			} `xml:"tspan"`
+		} `xml:"text"`
+	}
+	var d drawing
+	if err := xml.Unmarshal([]byte(svg), &d); err != nil {
+		return nil, err
+	}
+	var rows []string
+	for _, row := range d.Rows {
+		line, style := "", ""
+		for _, part := range row.Parts {
+			if part.Style != style {
+				line, style = line+"<"+part.Style+">", part.Style
+			}
+			line += part.Text + " "
+		}
+		line = drawnChart.ReplaceAllString(measuredTime.ReplaceAllString(line, "TIME"), "CHART")
+		rows = append(rows, strings.Join(strings.Fields(line), " "))
+	}
+	return rows, nil
+}
