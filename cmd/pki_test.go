@@ -187,10 +187,16 @@ func (c *countedConn) Read(p []byte) (int, error) {
 // connectProxy carries CONNECT alone; it speaks TLS itself where it has a configuration. It gives its address.
 func connectProxy(t *testing.T, config *tls.Config) (url string, connects *atomic.Int64) {
 	t.Helper()
+	return leadingProxy(t, config, func(host string) string { return host })
+}
+
+// leadingProxy is a connectProxy that goes where it is led instead of to the host that it was asked for.
+func leadingProxy(t *testing.T, config *tls.Config, lead func(host string) string) (url string, connects *atomic.Int64) {
+	t.Helper()
 	connects = new(atomic.Int64)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		connects.Add(1)
-		far, err := net.Dial("tcp", r.Host)
+		far, err := net.Dial("tcp", lead(r.Host))
 		if err != nil || r.Method != http.MethodConnect {
 			w.WriteHeader(http.StatusBadGateway)
 			return

@@ -59,7 +59,8 @@ func TestRecording(t *testing.T) {
 	if len(want) < 20 {
 		t.Fatalf("the picture has %d rows of text: it was misread", len(want))
 	}
-	if !slices.Equal(got, want) {
+	// Where a line breaks goes by the figures in it.
+	if strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("the picture is not current (make recording); ferry prints:\n%s\nthe picture shows:\n%s",
 			strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -190,8 +191,9 @@ func textOf(svg string) ([]string, error) {
 		return nil, err
 	}
 	var rows []string
+	style := ""
 	for _, row := range d.Rows {
-		line, style := "", ""
+		line := ""
 		for _, part := range row.Parts {
 			if part.Style != style {
 				line, style = line+"<"+part.Style+">", part.Style
