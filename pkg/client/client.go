@@ -1,6 +1,7 @@
 // Package client owns the attempt loop: it sends one request, says what came of it, asks the retry policy, waits and
-// sends again, until there is a whole answer or a reason to stop. It is handed a RoundTripper, a rule, a clock and a
-// way to wait. It refuses to print, to read a configuration and to know what carries its bytes.
+// sends again, until there is a whole answer or a reason to stop. Around that loop it owns streams, failover from node to
+// node, and batches with their files. It is handed a RoundTripper, a rule, a clock and a way to wait. It refuses to print,
+// to read a configuration and to know what carries its bytes.
 package client
 
 import (

@@ -9,7 +9,7 @@ import (
 // API is the dialect that a node speaks.
 type API string
 
-// The dialects, DESIGN section 4.
+// The dialects. What each says on the wire is in pkg/wire.
 const (
 	Messages API = "messages"
 	Complete API = "complete"

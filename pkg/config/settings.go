@@ -45,7 +45,7 @@ type setting struct {
 	check func(text string) *Error
 }
 
-// settings is the one place for names and defaults. Defaults are DESIGN's, section 3; retry's are the script's.
+// settings is the one place for names and defaults; the defaults of retry are the script's.
 func settings() []setting {
 	s := func(key, flag, env, def, usage string, k kind, check func(string) *Error) setting {
 		return setting{Setting{key, flag, env, def, usage, true}, k, check}

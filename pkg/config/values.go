@@ -21,7 +21,7 @@ type value struct {
 	outside bool
 }
 
-// Resolve decides every setting: flag, then FERRY_* variable, then file, then default (DESIGN section 3). An empty
+// Resolve decides every setting: flag, then FERRY_* variable, then file, then default. An empty
 // variable counts as not set. flags holds, by setting key, what the command line gave. Only the value that wins is
 // checked; it fails with *Error, whose Key is the flag or the variable.
 func Resolve(file *File, lookup Lookup, flags map[string]string) (*Values, error) {

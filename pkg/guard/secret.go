@@ -1,6 +1,6 @@
-// Package guard owns what may leave, be written or be shown: secrets and their masking, text that is safe on a
-// terminal, and the errors of trust (certificates and plain connections). It refuses to read the environment, files or
-// the network: callers hand it what they have.
+// Package guard owns what may leave, be written or be shown: secrets and their masking, the redaction of personal data,
+// the filter of blocked words, text that is safe on a terminal, pins, and the errors of trust (certificates and plain
+// connections). It refuses to read the environment, files or the network: callers hand it what they have.
 package guard
 
 import (

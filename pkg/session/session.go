@@ -239,7 +239,7 @@ func isToken(token string) bool {
 	return true
 }
 
-// The range of idle times that is advised for a session's token, in FACTS' words a session timeout of 300 to 600 s.
+// The range of idle times that is advised for a session's token: a timeout of 300 to 600 s.
 const (
 	minIdle = 300 * time.Second
 	maxIdle = 600 * time.Second

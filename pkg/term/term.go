@@ -1,6 +1,7 @@
 // Package term owns what ferry knows of the terminal it writes to: which streams are one, how wide it is, whether it
-// takes colour and cursor moves; and styles, tables and the countdown that follow from that. It refuses to ask the
-// terminal anything (a mute one would hold the program up) and to read the environment, which cmd hands it.
+// takes colour and cursor moves; and what follows from that: styles, tables, small charts, Markdown, the countdown and the
+// block that is drawn in place. It refuses to ask the terminal anything (a mute one would hold the program up) and to read
+// the environment, which cmd hands it.
 package term
 
 import (
