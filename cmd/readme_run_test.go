@@ -60,6 +60,10 @@ var standIns = map[string]string{
 esac`,
 }
 
+// forbidden are programs that change a machine or leave it: a line of the README that calls one and is not listed fails
+// instead of being run.
+var forbidden = []string{"sudo", "su", "apt", "apt-get", "brew", "dpkg", "rpm", "install", "systemctl", "certbot", "nginx", "ssh", "docker", "npm", "go"}
+
 // reader is somebody who types what the README says: an empty home but for a few files, and ferry first on the PATH.
 // All hosts but loopback lead to one demo node behind TLS.
 type reader struct {
@@ -130,6 +134,9 @@ func newReader(t *testing.T, w world) *reader {
 	r.file(t, ".bin/ferry", "#!/bin/sh\nexec '"+r.dir+"/.bin/ferry-real' \"$@\"\n", 0o700)
 	for name, script := range standIns {
 		r.file(t, ".bin/"+name, "#!/bin/sh\n"+script+"\n", 0o700)
+	}
+	for _, name := range forbidden {
+		r.file(t, ".bin/"+name, "#!/bin/sh\necho 'not in a test: "+name+"' >&2\nexit 9\n", 0o700)
 	}
 	for from, to := range map[string]string{self: ".bin/ferry-real", filepath.Join(top, "testdata"): "testdata"} {
 		if err := os.Symlink(from, filepath.Join(r.dir, to)); err != nil {
