@@ -54,6 +54,7 @@ var helpPages = map[string][]string{
 	"config-token-revoke": {"config", "token", "revoke", "--help"},
 
 	"topic-batch":       {"help", "batch"},
+	"topic-hold":        {"help", "hold"},
 	"topic-environment": {"help", "environment"},
 	"topic-exit-codes":  {"help", "exit-codes"},
 	"topic-failover":    {"help", "failover"},

@@ -23,6 +23,7 @@ func newHelpTopics(a *app) []*cobra.Command {
 		{"failover", "Which failure of a node makes ferry ask the next one", text(failoverHelp)},
 		{"filter", "The content filter, redaction and the audit log", text(filterHelp)},
 		{"gateway", "A reverse proxy of your own, with tokens and roles", text(gatewayHelp)},
+		{"hold", "A connection to a node that outlives the command", text(holdHelp)},
 		{"limits", "Request limits and budgets of tokens", text(limitsHelp)},
 		{"measuring", "What bench measures, and how sure it is", text(measuringHelp)},
 		{"retries", "When a request is tried again, and after how long", text(retriesHelp)},
@@ -59,6 +60,7 @@ func environmentHelp() string {
 		{"NO_PROXY", "hosts, domains and networks that are reached without one"},
 		{"NO_COLOR, TERM=dumb", "no colour and no cursor moves"},
 		{"XDG_STATE_HOME", "where ferry/sessions and ferry/limits are; $HOME/.local/state without it"},
+		{"XDG_RUNTIME_DIR", "where the sockets of held connections are, in ferry/; the folder of XDG_STATE_HOME without it"},
 		{"XDG_CONFIG_HOME", "where ferry/config.yaml is; $HOME/.config without it"},
 	}...)
 	return strings.TrimRight("A flag wins over a variable, a variable over the file, the file over the default.\n\n"+

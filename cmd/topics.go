@@ -124,6 +124,8 @@ const storageHelp = `All of it is yours alone (mode 0600), on this machine, and 
       in ~/.local/state/ferry/limits, until you remove them; they count for minutes
   tokens used by day and node's name, where a budget is set
       in ~/.local/state/ferry/limits, 400 days
+  the sockets of held connections, and an empty lock, where hold asks for them
+      in $XDG_RUNTIME_DIR/ferry, else ~/.local/state/ferry/hold, until the holders end
   the audit log, where audit: asks for one
       where it says, ten files of max_size, until you remove them
   the gateway's tokens and keys, where you run config nginx and config token
@@ -135,6 +137,36 @@ Without a conversation, a limit, a budget or an audit log, a call writes nothing
 call: no file is made or changed and no line of the audit log is written, the limit holds within the call alone, a
 budget that is used up still holds, and what it uses is not counted. ferry config purge shows what there is and removes
 it (--yes where there is no terminal; the audit log with --audit).`
+
+const holdHelp = `  ferry ask --hold 5m "hello"       for a call and those that follow it; FERRY_HOLD=5m
+  hold: 5m                          in the file, for all nodes or for one; hold: off for one of them
+  ferry config hold                 the holders: node, age, requests, connections, memory, idle left, process
+  ferry config hold stop [node…]    ends them
+
+The first ask or stream to a node leaves a small process behind, the holder, with the connection. The next one, from any
+shell of this user, borrows it over a Unix socket: no DNS, no TCP, no TLS, one round trip. Several at once get several
+connections, of which up to 16 stay. -v says "held connection", -o json "held": true. 300 to 600 seconds are advised.
+
+What it promises
+  Nothing changes but the time: attempts, retries, limits, streams, timeouts and the audit log are as without it.
+  A holder only carries bytes. It has no key, in its arguments, its environment or a file; it keeps nothing of a request
+  or an answer once that is over; it writes nothing to a disk.
+  Each node has a holder of its own, and each way to it too: another address, proxy, TLS floor, pin, authority or client
+  certificate never meets an old connection. Pins and certificates are checked whenever a holder connects.
+  No holder, one that does not answer at once, or a socket, folder or process that is not this user's alone: the request
+  goes directly, in silence. Once bytes of it were handed over that is no longer so: a holder that dies then is a
+  connection that was reset, and the attempt says that the request may have been carried out.
+  A connection that the server closes is replaced at once; that a path is dead is known in about half a minute.
+
+When it ends
+  After the idle time; with ferry config hold stop or config purge; with the login, where the system removes
+  $XDG_RUNTIME_DIR; and when ferry itself is replaced by another version. What is under way is finished first.
+
+What it is not for
+  bench, --batch (which keeps connections itself), config check and demo nodes; --no-store, which leaves nothing behind;
+  plain http through a proxy; Windows, where it is off and a line says so.
+  HTTP/2 is not spoken: its compression would keep the key in the memory of a process that is to have none, and several
+  answers over one TCP connection wait for each other's lost packets.`
 
 const filterHelp = `  filter: {file: blocked-words.txt, on: [prompt, answer]}   on: [prompt] without it; words: [a, b] works too
   redact: ['工号\s*\d+']                                    patterns of your own, in RE2's syntax
