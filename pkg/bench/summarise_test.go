@@ -6,82 +6,9 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
-
-// made is a run made by hand.
-func made(h Header, records ...record) *Run {
-	run := &Run{Header: h}
-	for _, n := range h.Nodes {
-		run.Series = append(run.Series, newSeries(n, h.Vantage))
-	}
-	for _, r := range records {
-		run.Series[r.Node].add(r)
-	}
-	return run
-}
-
-func nodesOf(names ...string) []Node {
-	var nodes []Node
-	for _, name := range names {
-		nodes = append(nodes, Node{Name: name, Model: "m", Connection: Cold})
-	}
-	return nodes
-}
-
-// rounds are successes of a node in rounds 0 and on, 100 ms apart, with the given latencies in ms.
-func rounds(node int, ms ...float64) []record {
-	var records []record
-	for i, v := range ms {
-		records = append(records, record{
-			Node: node, Round: i, Start: time.Duration(i) * 100 * time.Millisecond,
-			Latency: time.Duration(v * float64(time.Millisecond)), Attempts: 1,
-		})
-	}
-	return records
-}
-
-// around are n latencies near a middle, in ms, none twice.
-func around(middle float64, n int) []float64 {
-	var ms []float64
-	for i := range n {
-		ms = append(ms, middle*(1+0.01*float64(i%7-3)+1e-6*float64(i)))
-	}
-	return ms
-}
-
-// drawn is a random run: records end in their order.
-func drawn(random *rand.Rand, h Header) (records []record) {
-	classes := []string{"", "", "", "", "", "timeout", "429", "reset"}
-	for round := range 60 {
-		for node := range h.Nodes {
-			r := record{
-				Node: node, Round: round, Start: time.Duration(round/3) * time.Second, Attempts: 1 + random.IntN(2),
-				Latency: time.Duration(len(records))*time.Millisecond + time.Duration(random.Int64N(1e6)),
-				Class:   classes[random.IntN(len(classes))], Tokens: random.Int64N(50), Fresh: random.IntN(20) == 0,
-				Phases: Phases{time.Duration(random.Int64N(1e6)), 2, 3, time.Duration(random.Int64N(1e9)), 5},
-			}
-			r.TTFT = (r.Latency / 3).Round(time.Microsecond)
-			if h.Rate > 0 {
-				r.Lag = time.Duration(random.IntN(5)) * time.Millisecond
-			}
-			if r.Class != "" {
-				r.Detail = fmt.Sprintf("%s in round %d", r.Class, round)
-			}
-			records = append(records, r)
-		}
-	}
-	return records
-}
-
-// completed gives a run what is known at its end.
-func completed(run *Run) *Run {
-	run.Elapsed, run.Stopped, run.SchedulingDelay, run.ClockJump = time.Minute, "interrupted", time.Second, -time.Hour
-	run.Series[1].Ended, run.Series[1].Unsent = "status 401", 3
-	return run
-}
 
 // Whatever the parts that a run comes in, and whatever their order, the summary is that of the whole, bit for bit.
 func TestPartsAreTheWhole(t *testing.T) {
@@ -323,82 +250,6 @@ func TestBest(t *testing.T) {
 	}
 }
 
-func TestDifferentModels(t *testing.T) {
-	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
-	records := append(rounds(0, around(100, 20)...), rounds(1, around(50, 20)...)...)
-	h.Nodes[1].Model = "other"
-	s := Summarise([]*Run{made(h, records...)})
-	if s.Model != "" || s.Best != -1 || s.Rows[1].VsReference != nil || len(s.Warnings) != 1 || s.Warnings[0].Code != DifferentModels {
-		t.Errorf("%+v", s)
-	}
-	h.Nodes[0].Model, h.Nodes[1].Model = "", ""
-	if s := Summarise([]*Run{made(h, records...)}); s.Best != 1 || s.Rows[1].VsReference == nil || len(s.Warnings) > 0 {
-		t.Errorf("no model named is one model: %+v", s)
-	}
-}
-
-func TestWarnings(t *testing.T) {
-	slow := func(at int, ms float64) []float64 {
-		values := around(800, 40)
-		values[at] = ms
-		return values
-	}
-	type change func(*Run)
-	none := func(*Run) {}
-	for _, c := range []struct {
-		name   string
-		a, b   []float64
-		change change
-		want   []string
-	}{
-		{"nothing", around(800, 40), around(900, 40), none, nil},
-		{"few", around(800, 5), around(900, 5), none,
-			[]string{"few_rounds: no node had more than 5 requests: give it 10 or more before you lean on the figures"}},
-		{"few of one", around(800, 40), around(900, 7), none,
-			[]string{"few_rounds b: b: only 7 requests: give it 10 or more before you lean on the figures"}},
-		{"ended", around(800, 40), around(900, 1), func(r *Run) { r.Series[1].Ended = "status 401" },
-			[]string{"ended_early b: b: its part ended after 1 request: status 401"}},
-		{"slow first", slow(0, 3100), around(900, 40), none,
-			[]string{"slow_first a: a: the first request took 3.1 s, far from the median of 800 ms: something was still warming up"}},
-		{"slow later", slow(20, 3100), around(900, 40), none,
-			[]string{"outliers a: a: 1 of 40 requests lie far from the median of 800 ms: something else was going on at times"}},
-		{"one spike among equals", slices.Concat(slices.Repeat([]float64{10}, 20), []float64{11}), around(900, 21), none,
-			[]string{"outliers a: a: 1 of 21 requests lie far from the median of 10 ms: something else was going on at times"}},
-		{"a ripple among equals", slices.Concat(slices.Repeat([]float64{10}, 20), []float64{10.01}), around(900, 21), none, nil},
-		{"busy", around(800, 40), around(900, 40), func(r *Run) { r.SchedulingDelay = 60 * time.Millisecond },
-			[]string{"busy_client: this machine was busy: it ran what was due up to 60 ms late, which is in the latencies"}},
-		{"busy, but the nodes are slow", around(800, 40), around(900, 40), func(r *Run) { r.SchedulingDelay = 30 * time.Millisecond }, nil},
-		{"fast nodes, a machine not busy", around(1, 40), around(1, 40), func(r *Run) { r.SchedulingDelay = time.Millisecond }, nil},
-		{"clock", around(800, 40), around(900, 40), func(r *Run) { r.ClockJump = -90 * time.Second },
-			[]string{"clock_jumped: the clock was moved back by 90.0 s during the run; no latency depends on it"}},
-		{"clock slewed", around(800, 40), around(900, 40), func(r *Run) { r.ClockJump = time.Second }, nil},
-		{"no success", around(800, 40), nil, func(r *Run) {
-			for _, f := range rounds(1, around(900, 40)...) {
-				f.Class = "reset"
-				r.Series[1].add(f)
-			}
-		}, []string{"no_success b: b: 40 requests and not one success"}},
-		{"unsent", around(800, 40), around(900, 40), func(r *Run) { r.Series[0].Unsent = 2 },
-			[]string{"unsent a: a: 2 requests could not begin in time and were not sent: it cannot keep up with that rate"}},
-		{"fresh", around(800, 40), around(900, 39), func(r *Run) {
-			r.Series[1].add(record{Node: 1, Round: 39, Latency: 900 * time.Millisecond, Attempts: 1, Fresh: true})
-		}, []string{"fresh_connections b: b: 1 request meant for a kept connection had to open a new one"}},
-		{"notes", around(800, 40), around(900, 40), func(r *Run) { r.Notes = []string{"x: line 9 is cut", "x: line 9 is cut"} },
-			[]string{"cut_file: x: line 9 is cut"}},
-	} {
-		h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
-		run := made(h, append(rounds(0, c.a...), rounds(1, c.b...)...)...)
-		c.change(run)
-		var got []string
-		for _, w := range Summarise([]*Run{run}).Warnings {
-			got = append(got, strings.TrimSpace(w.Code+" "+w.Node)+": "+w.Text)
-		}
-		if !slices.Equal(got, c.want) {
-			t.Errorf("%s:\ngot  %q\nwant %q", c.name, got, c.want)
-		}
-	}
-}
-
 func TestSpread(t *testing.T) {
 	random := rand.New(rand.NewPCG(13, 13))
 	for n := 1; n < 60; n++ {
@@ -411,23 +262,6 @@ func TestSpread(t *testing.T) {
 		slices.Sort(off)
 		if got, want := spread(values, middle), median(off); got != want && (want > 0 || got != middle/1000) {
 			t.Errorf("%v: %v, want %v", values, got, want)
-		}
-	}
-}
-
-func TestFewPairsWarn(t *testing.T) {
-	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
-	for pairs, want := range map[int]string{5: "can show no difference", 9: "large differences only", 10: ""} {
-		late := rounds(1, around(900, 20)...)
-		for i := range late {
-			late[i].Round += 20 - pairs
-		}
-		s := Summarise([]*Run{made(h, append(rounds(0, around(800, 20)...), late...)...)})
-		if v := s.Rows[1].VsReference; v.Pairs != pairs {
-			t.Fatalf("%+v", v)
-		}
-		if want == "" && len(s.Warnings) > 0 || want != "" && (len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0].Text, want)) {
-			t.Errorf("%d pairs: %+v", pairs, s.Warnings)
 		}
 	}
 }

@@ -1,0 +1,91 @@
+package bench
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+)
+
+// rewrite saves a run that was read. What a run keeps only in sums stands with its first requests.
+func rewrite(t testing.TB, run *Run) []byte {
+	var file bytes.Buffer
+	saved, err := NewWriter(&file, run.Header)
+	if err != nil {
+		t.Fatalf("a header that was read cannot be written: %v", err)
+	}
+	for i, s := range run.Series {
+		var earlier []Attempt
+		for class, n := range s.Earlier {
+			for range n {
+				earlier = append(earlier, Attempt{Class: class})
+			}
+		}
+		sum, left := s.Phases, time.Duration(s.Phases.N)
+		for sample := range s.All() {
+			r := record{
+				Node: i, Round: int(sample.Round), Start: sample.Start(), Latency: sample.Latency, TTFT: sample.TTFT(),
+				Lag: sample.Lag(), Tokens: int64(sample.Tokens), Class: s.Class(sample), Attempts: int(sample.Attempts),
+				Earlier: earlier, Fresh: sample.Fresh,
+			}
+			r.Detail, earlier = s.Details[r.Class], nil
+			if sample.OK() {
+				p := Phases{sum.DNS / left, sum.Connect / left, sum.TLS / left, sum.Wait / left, sum.Transfer / left}
+				sum.add(Phases{-p.DNS, -p.Connect, -p.TLS, -p.Wait, -p.Transfer})
+				r.Phases = p
+				left--
+			}
+			if err := saved.request(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := saved.end(run); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes()
+}
+
+// FuzzRead reads anything without a panic and without more memory than it has lines, and what it accepts is the same once
+// written and read again.
+func FuzzRead(f *testing.F) {
+	var file bytes.Buffer
+	measured(f, &file)
+	f.Add(file.Bytes())
+	f.Add(file.Bytes()[:file.Len()-20])
+	f.Add([]byte(`{"kind":"ferry bench","schema":1,"id":"x","nodes":[{}]}` + "\n" + `{"attempts":900,"class":"x"}` + "\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		run, err := Read(bytes.NewReader(data), "a")
+		if err != nil {
+			var bad *FileError
+			if run != nil || !errors.As(err, &bad) || bad.Name != "a" || bad.Line > bytes.Count(data, []byte("\n"))+1 {
+				t.Fatalf("%v, %+v", err, run)
+			}
+			return
+		}
+		samples := 0
+		for _, s := range run.Series {
+			samples += s.Len()
+			for class, detail := range s.Details {
+				if words(class) != class || words(detail) != detail {
+					return // longer than a Writer makes them
+				}
+			}
+			for class := range s.Earlier {
+				if words(class) != class {
+					return
+				}
+			}
+		}
+		if lines := bytes.Count(data, []byte("\n")); samples > lines || len(run.Notes) > 2 {
+			t.Fatalf("%d samples in %d lines, notes %q", samples, lines, run.Notes)
+		}
+		again, err := Read(bytes.NewReader(rewrite(t, run)), "b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sameRun(run, again); err != nil || len(again.Notes) != 0 {
+			t.Fatalf("%v, notes %q", err, again.Notes)
+		}
+	})
+}

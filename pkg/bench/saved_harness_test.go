@@ -1,0 +1,140 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// savedHeader is of a run with three contestants, two of them one node.
+func savedHeader() Header {
+	return Header{
+		Schema: Schema, ID: "6f1d20", Started: time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC), Vantage: "上海",
+		PromptSHA256: "9b74", MaxTokens: 100, Requests: 20, Concurrency: 2, Warmup: 1, Attempts: 3, Stream: true,
+		Connections: "both", Seed: 7, Program: "1.0.0", Reference: "direct",
+		Nodes: []Node{
+			{"direct", "直连", "api.example.com", "messages", "claude-haiku-5-5", Cold},
+			{"hongkong", "", "hk.example.com", "messages", "claude-haiku-5-5", Cold},
+			{"hongkong", "", "hk.example.com", "messages", "claude-haiku-5-5", Reused},
+		},
+	}
+}
+
+const savedHead = `{"kind":"ferry bench","schema":1,"id":"6f1d20","started":"2026-11-02T09:30:00Z","vantage":"上海",` +
+	`"prompt_sha256":"9b74","max_tokens":100,"requests":20,"concurrency":2,"warmup":1,"attempts":3,"stream":true,` +
+	`"connections":"both","seed":7,"program":"1.0.0","reference":"direct","nodes":[` +
+	`{"node":"direct","label":"直连","url_host":"api.example.com","api":"messages","model":"claude-haiku-5-5","connection":"cold"},` +
+	`{"node":"hongkong","url_host":"hk.example.com","api":"messages","model":"claude-haiku-5-5","connection":"cold"},` +
+	`{"node":"hongkong","url_host":"hk.example.com","api":"messages","model":"claude-haiku-5-5","connection":"reused"}]}` + "\n"
+
+const savedFoot = `{"end":true,"elapsed_ns":9000000000,"stopped":"interrupted","scheduling_delay_ns":150000,` +
+	`"clock_jump_ns":-2000000,"ended":{"1":"HTTP 401"},"unsent":{"2":4}}` + "\n"
+
+// savedRequests are records with everything in them that there can be, and the lines that they make.
+var savedRequests = []struct {
+	record record
+	lines  string
+}{
+	{
+		record{
+			Node: 0, Round: 0, Start: 1234 * time.Microsecond, Latency: 800*time.Millisecond + 3, TTFT: 300*time.Microsecond + 999,
+			Phases: Phases{1, 2, 3, 4, 5}, Tokens: 12, Attempts: 1,
+		},
+		`{"node":0,"round":0,"start_ns":1200000,"latency_ns":800000003,"ttft_ns":300000,"tokens":12,"attempts":1,` +
+			`"phases_ns":{"dns":1,"connect":2,"tls":3,"wait":4,"transfer":5}}` + "\n",
+	},
+	{
+		record{
+			Node: 2, Round: 0, Latency: 5 * time.Second, Lag: 7 * time.Microsecond, Phases: Phases{Wait: 9}, Attempts: 3, Fresh: true,
+			Earlier: []Attempt{{"http_503", time.Second}, {"connect", 20}},
+		},
+		`{"more":true,"node":2,"round":0,"attempt":1,"class":"http_503","latency_ns":1000000000}` + "\n" +
+			`{"more":true,"node":2,"round":0,"attempt":2,"class":"connect","latency_ns":20}` + "\n" +
+			`{"node":2,"round":0,"start_ns":0,"latency_ns":5000000000,"lag_ns":7000,"attempts":3,"fresh":true,"phases_ns":{"wait":9}}` + "\n",
+	},
+	{
+		record{Node: 1, Round: 19, Start: time.Second, Latency: 2, Class: "reset", Detail: "reset by <peer>\n\"连接\"", Attempts: 1},
+		`{"node":1,"round":19,"start_ns":1000000000,"latency_ns":2,"class":"reset","detail":"reset by <peer>\n\"连接\"","attempts":1}` + "\n",
+	},
+}
+
+// writes keeps each call's bytes.
+type writes struct {
+	mu   sync.Mutex
+	all  []string
+	room int // how many calls succeed, 0 for all
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, string(p))
+	if w.room > 0 && len(w.all) > w.room {
+		return 0, fmt.Errorf("full at call %d", len(w.all))
+	}
+	return len(p), nil
+}
+
+// measured is the run that an engine would have in memory, and what it has saved of it.
+func measured(t testing.TB, w io.Writer) *Run {
+	t.Helper()
+	run := &Run{Header: savedHeader(), Elapsed: 9 * time.Second, Stopped: "interrupted",
+		SchedulingDelay: 150 * time.Microsecond, ClockJump: -2 * time.Millisecond}
+	for _, n := range run.Header.Nodes {
+		run.Series = append(run.Series, newSeries(n, run.Header.Vantage))
+	}
+	run.Series[1].Ended, run.Series[2].Unsent = "HTTP 401", 4
+	saved, err := NewWriter(w, run.Header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range savedRequests {
+		run.Series[r.record.Node].add(r.record.rounded())
+		if err := saved.request(r.record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := saved.end(run); err != nil || saved.Err() != nil {
+		t.Fatal(err, saved.Err())
+	}
+	return run
+}
+
+// sameRun compares two runs by all that they have but their notes.
+func sameRun(a, b *Run) error {
+	ha, hb := a.Header, b.Header
+	if !ha.Started.Equal(hb.Started) {
+		return fmt.Errorf("started %v and %v", ha.Started, hb.Started)
+	}
+	ha.Started, hb.Started = time.Time{}, time.Time{}
+	if !reflect.DeepEqual(ha, hb) || len(a.Series) != len(b.Series) {
+		return fmt.Errorf("headers\n%+v\n%+v", ha, hb)
+	}
+	if a.Elapsed != b.Elapsed || a.Stopped != b.Stopped || a.SchedulingDelay != b.SchedulingDelay || a.ClockJump != b.ClockJump {
+		return fmt.Errorf("runs\n%+v\n%+v", a, b)
+	}
+	for i, s := range a.Series {
+		o := b.Series[i]
+		if s.Node != o.Node || s.Vantage != o.Vantage || s.Ended != o.Ended || s.Unsent != o.Unsent || s.Phases != o.Phases {
+			return fmt.Errorf("series %d\n%+v\n%+v", i, s, o)
+		}
+		if !maps.Equal(s.Details, o.Details) || !maps.Equal(s.Earlier, o.Earlier) {
+			return fmt.Errorf("failures of %d: %v %v and %v %v", i, s.Details, s.Earlier, o.Details, o.Earlier)
+		}
+		was, is := slices.Collect(s.All()), slices.Collect(o.All())
+		if !slices.Equal(was, is) {
+			return fmt.Errorf("samples of %d\n%+v\n%+v", i, was, is)
+		}
+		for j := range was {
+			if s.Class(was[j]) != o.Class(is[j]) {
+				return fmt.Errorf("sample %d of %d: %q and %q", j, i, s.Class(was[j]), o.Class(is[j]))
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,247 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+// TestReadVersion1 holds the format: a file that an earlier ferry wrote stays readable.
+func TestReadVersion1(t *testing.T) {
+	file, err := os.Open("testdata/saved-v1.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	got, err := Read(file, "saved-v1.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sameRun(measured(t, io.Discard), got); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReadCut cuts a file after each of its bytes: what stands before is used, whole requests only.
+func TestReadCut(t *testing.T) {
+	var out writes
+	measured(t, &out)
+	file := strings.Join(out.all, "")
+	// requests[i] is how many are whole once line i+1 is; the earlier attempts of one are not.
+	requests := []int{0, 1, 1, 1, 2, 3, 3}
+	lines, end := 0, 0
+	for size := range file {
+		for lines < len(out.all) && size >= end+len(out.all[lines]) {
+			end += len(out.all[lines])
+			lines++
+		}
+		run, err := Read(strings.NewReader(file[:size]), "run.jsonl")
+		if lines == 0 {
+			if err == nil {
+				t.Errorf("%d bytes of the header are enough", size)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("at byte %d: %v", size, err)
+			continue
+		}
+		got := 0
+		for _, s := range run.Series {
+			got += s.Len()
+		}
+		waiting := map[int]int{3: 1, 4: 2}[lines] // earlier attempts whose request is gone
+		if got, want := run.Series[2].Earlier["http_503"] == 1, lines >= 5; got != want {
+			t.Errorf("at byte %d: earlier %v", size, run.Series[2].Earlier)
+		}
+		if got != requests[lines-1] {
+			t.Errorf("at byte %d: %d requests, want %d", size, got, requests[lines-1])
+		}
+		notes := []string{"run.jsonl: the run did not come to its end by itself; what it had measured is used"}
+		switch {
+		case size > end:
+			notes = append([]string{fmt.Sprintf("run.jsonl: line %d is cut; the other %d are used", lines+1, lines-waiting)}, notes...)
+		case waiting > 0:
+			notes = append([]string{fmt.Sprintf("run.jsonl: the request of line %d is cut; the other %d lines are used", lines, lines-waiting)}, notes...)
+		}
+		if !slices.Equal(run.Notes, notes) {
+			t.Errorf("at byte %d: notes %q, want %q", size, run.Notes, notes)
+		}
+		// The longest one is from 0 to 5 s.
+		want := []time.Duration{0, 801200003, 801200003, 801200003, 5 * time.Second, 5 * time.Second}[lines-1]
+		if run.Elapsed != want {
+			t.Errorf("at byte %d: elapsed %v, want %v", size, run.Elapsed, want)
+		}
+	}
+}
+
+// TestReadGarbledEnd is of a last line that has its end, as after a crash that left zeros.
+func TestReadGarbledEnd(t *testing.T) {
+	for _, end := range []string{"\x00\x00\x00\x00", "\x00\x00\n", `{"node":0,"rou` + "\n", "x"} {
+		run, err := Read(strings.NewReader(savedHead+savedRequests[0].lines+end), "a")
+		if err != nil || run.Series[0].Len() != 1 || run.Notes[0] != "a: line 3 is cut; the other 2 are used" {
+			t.Errorf("%q: %v, %+v", end, err, run)
+		}
+	}
+	// Empty lines are nobody's fault.
+	run, err := Read(strings.NewReader(savedHead+"\r\n"+savedRequests[0].lines+savedFoot+"\n \n"), "a")
+	if err != nil || len(run.Notes) != 0 || run.Series[0].Len() != 1 {
+		t.Errorf("empty lines: %v, %+v", err, run)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	ok := savedRequests[0].lines
+	line := func(text string) string { return savedHead + text + "\n" + ok }
+	const request = `{"node":0,"round":0,"latency_ns":1,"attempts":1`
+	for _, test := range []struct{ file, want string }{
+		{"", "a: it does not begin with the header of a saved run"},
+		{"\n", "a: line 1: it does not begin with the header of a saved run"},
+		{strings.TrimSuffix(savedHead, "\n"), "a: line 1: it does not begin with the header of a saved run"},
+		{`{"schema":1,"model":"m","nodes":[]}` + "\n", "a: line 1: it does not begin with the header of a saved run"},
+		{ok + savedHead, "a: line 1: it does not begin with the header of a saved run"},
+		{strings.Replace(savedHead, `"schema":1`, `"schema":2`, 1), "a: line 1: it is a saved run of version 2, and this ferry reads version 1"},
+		{`{"kind":"ferry bench","schema":2,"nodes":"elsewhere"}` + "\n", "a: line 1: it is a saved run of version 2, and this ferry reads version 1"},
+		{`{"kind":"ferry bench"}` + "\n", "a: line 1: it is a saved run of version 0, and this ferry reads version 1"},
+		{`{"kind":"ferry bench","schema":1,"id":"x"}` + "\n", "a: line 1: the header cannot be right: it has no nodes"},
+		{`{"kind":"ferry bench","schema":1,"nodes":[{}]}` + "\n", "a: line 1: the header cannot be right: it has no ID"},
+		{strings.Replace(savedHead, `"warmup":1`, `"warmup":-1`, 1), "a: line 1: the header cannot be right: one of the plan's numbers is below 0"},
+		{`{"kind":"ferry bench","schema":1,"id":"x","nodes":[` + strings.Repeat(`{},`, maxNodes) + `{}]}` + "\n", "a: line 1: the header cannot be right: it has 1001 nodes, and 1000 are the most"},
+		{`{"kind":"ferry bench","schema":1,"id":"x","nodes":[{"node":3}]}` + "\n", "a: line 1: the header cannot be understood: json: "},
+		{line(`{"node":0,`), "a: line 2: it cannot be understood: unexpected end of JSON input"},
+		{line(`{"node":"hk"}`), "a: line 2: it cannot be understood: json: "},
+		{savedHead + `{"node":"hk"}` + "\n", "a: line 2: it cannot be understood: json: "},
+		{line(`[]`), "a: line 2: it cannot be understood: json: "},
+		{line(`{}`), "a: line 2: a request has at least 1 attempt, and no fewer tokens than 0"},
+		{line(`{"node":3,"round":0,"attempts":1}`), "a: line 2: there is no node 3 in the header"},
+		{line(`{"node":-1,"round":0,"attempts":1}`), "a: line 2: there is no node -1 in the header"},
+		{line(`{"node":0,"round":20,"attempts":1}`), "a: line 2: there is no round 20 in the plan"},
+		{line(`{"node":0,"round":-1,"attempts":1}`), "a: line 2: there is no round -1 in the plan"},
+		{strings.Replace(line(`{"node":0,"round":4294967296,"attempts":1}`), `"requests":20`, `"requests":0`, 1), "a: line 2: there is no round 4294967296 in the plan"},
+		{line(request + `,"start_ns":-1}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
+		{line(request + `,"latency_ns":-1}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
+		{line(request + `,"latency_ns":9007199254740993}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
+		{line(request + `,"ttft_ns":-1}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
+		{line(request + `,"lag_ns":-1}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
+		{line(request + `,"phases_ns":{"tls":-1}}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
+		{line(request + `,"tokens":-1}`), "a: line 2: a request has at least 1 attempt, and no fewer tokens than 0"},
+		{line(`{"more":true,"node":0,"round":0,"attempt":2,"latency_ns":1}`), "a: line 2: attempt 2 comes where attempt 1 is due"},
+		{line(`{"more":true,"node":0,"round":0,"attempt":1,"latency_ns":-1}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
+		{line(`{"more":true,"node":1,"round":0,"attempt":1}`), "a: line 3: the request of the line before has no last attempt"},
+		{line(`{"more":true,"node":0,"round":1,"attempt":1}`), "a: line 3: the request of the line before has no last attempt"},
+		{savedHead + `{"more":true,"node":0,"round":0,"attempt":1}` + "\n" + savedFoot, "a: line 3: the request of the line before has no last attempt"},
+		{savedHead + ok + savedFoot + savedHead, "a: line 4: a second header: files have been joined here"},
+		{savedHead + ok + savedFoot + ok, "a: line 4: it stands behind the end of the run"},
+		{savedHead + savedFoot + savedFoot, "a: line 3: it stands behind the end of the run"},
+		{line(`{"end":true,"elapsed_ns":-1}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
+		{line(`{"end":true,"scheduling_delay_ns":-1}`), "a: line 2: a time is below 0, or longer than 2501h59m59.254740992s"},
+		{line(`{"end":true,"ended":{"3":"x"}}`), "a: line 2: there is no node 3 in the header"},
+		{line(`{"end":true,"unsent":{"-1":2}}`), "a: line 2: 2 requests unsent to node -1 cannot be right"},
+		{line(`{"end":true,"unsent":{"0":-2}}`), "a: line 2: -2 requests unsent to node 0 cannot be right"},
+		{line(strings.Repeat(" ", maxLine)), "a: line 2: it is longer than 1048576 bytes"},
+		{savedHead + strings.Repeat("x", maxLine), "a: line 2: it is longer than 1048576 bytes"},
+		{strings.Repeat("x", maxLine+1), "a: line 1: it is longer than 1048576 bytes"},
+	} {
+		run, err := Read(strings.NewReader(test.file), "a")
+		var bad *FileError
+		if run != nil || !errors.As(err, &bad) || !strings.HasPrefix(err.Error(), test.want) || bad.Name != "a" {
+			t.Errorf("%.150s\nis %v, want %s", strings.TrimPrefix(test.file, savedHead), err, test.want)
+		}
+	}
+}
+
+// TestReadHints holds what a user gets told where he can do something.
+func TestReadHints(t *testing.T) {
+	for file, want := range map[string]string{
+		"{}\n": "a saved run is the lines that ferry bench keeps of every attempt, not its report",
+		`{"kind":"ferry bench","schema":2}` + "\n": "a newer ferry wrote it, and reads it",
+		savedHead + savedFoot + savedHead:          "name the files one after the other instead",
+		savedHead + "[]\n":                         "",
+	} {
+		_, err := Read(strings.NewReader(file), "a")
+		var bad *FileError
+		if !errors.As(err, &bad) || bad.Hint() != want {
+			t.Errorf("%v has the hint %q, want %q", err, bad.Hint(), want)
+		}
+	}
+}
+
+// TestReadLongLine takes a line far above 64 KiB: it is only odd.
+func TestReadLongLine(t *testing.T) {
+	long := `{"node":0,"round":0,"latency_ns":1,"attempts":1,"later":"` + strings.Repeat("x", 900_000) + `"}` + "\n"
+	run, err := Read(strings.NewReader(savedHead+long+savedRequests[0].lines+savedFoot), "a")
+	if err != nil || run.Series[0].Len() != 2 {
+		t.Errorf("%v, %+v", err, run)
+	}
+}
+
+// TestReadError holds an error of the system's apart from the end of the file.
+func TestReadError(t *testing.T) {
+	broken := errors.New("input/output error")
+	for _, before := range []string{"", savedHead[:20], savedHead, savedHead + savedRequests[0].lines[:9]} {
+		_, err := Read(io.MultiReader(strings.NewReader(before), iotest.ErrReader(broken)), "a")
+		var bad *FileError
+		if !errors.As(err, &bad) || !errors.Is(err, broken) || bad.Error() != "a: it cannot be read: input/output error" {
+			t.Errorf("after %d bytes: %v", len(before), err)
+		}
+	}
+}
+
+// endless gives the same line over and over, n times.
+type endless struct {
+	line string
+	n    int
+	left string
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left == "" {
+		if e.n == 0 {
+			return 0, io.EOF
+		}
+		e.n--
+		e.left = e.line
+	}
+	n := copy(p, e.left)
+	e.left = e.left[n:]
+	return n, nil
+}
+
+// TestReadMemory holds a run in memory to 40 bytes a sample, failures included, however its lines look.
+func TestReadMemory(t *testing.T) {
+	const n = 30_000
+	head := strings.Replace(savedHead, `"requests":20`, `"requests":0`, 1)
+	for _, line := range []string{savedRequests[0].lines, savedRequests[1].lines, savedRequests[2].lines} {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.GC() // the second empties the pools
+		runtime.ReadMemStats(&before)
+		run, err := Read(io.MultiReader(strings.NewReader(head), &endless{line: line, n: n}), "a")
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := float64(int64(after.HeapAlloc)-int64(before.HeapAlloc)) / n
+		if kept < 30 || kept > 40 {
+			t.Errorf("%.1f bytes a sample of %s", kept, line)
+		}
+		runtime.KeepAlive(run)
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	b.ReportAllocs()
+	lines := &endless{line: savedRequests[0].lines, n: b.N}
+	if _, err := Read(io.MultiReader(strings.NewReader(savedHead), lines), "a"); err != nil {
+		b.Fatal(err)
+	}
+}

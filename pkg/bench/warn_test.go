@@ -1,0 +1,101 @@
+package bench
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDifferentModels(t *testing.T) {
+	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
+	records := append(rounds(0, around(100, 20)...), rounds(1, around(50, 20)...)...)
+	h.Nodes[1].Model = "other"
+	s := Summarise([]*Run{made(h, records...)})
+	if s.Model != "" || s.Best != -1 || s.Rows[1].VsReference != nil || len(s.Warnings) != 1 || s.Warnings[0].Code != DifferentModels {
+		t.Errorf("%+v", s)
+	}
+	h.Nodes[0].Model, h.Nodes[1].Model = "", ""
+	if s := Summarise([]*Run{made(h, records...)}); s.Best != 1 || s.Rows[1].VsReference == nil || len(s.Warnings) > 0 {
+		t.Errorf("no model named is one model: %+v", s)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	slow := func(at int, ms float64) []float64 {
+		values := around(800, 40)
+		values[at] = ms
+		return values
+	}
+	type change func(*Run)
+	none := func(*Run) {}
+	for _, c := range []struct {
+		name   string
+		a, b   []float64
+		change change
+		want   []string
+	}{
+		{"nothing", around(800, 40), around(900, 40), none, nil},
+		{"few", around(800, 5), around(900, 5), none,
+			[]string{"few_rounds: no node had more than 5 requests: give it 10 or more before you lean on the figures"}},
+		{"few of one", around(800, 40), around(900, 7), none,
+			[]string{"few_rounds b: b: only 7 requests: give it 10 or more before you lean on the figures"}},
+		{"ended", around(800, 40), around(900, 1), func(r *Run) { r.Series[1].Ended = "status 401" },
+			[]string{"ended_early b: b: its part ended after 1 request: status 401"}},
+		{"slow first", slow(0, 3100), around(900, 40), none,
+			[]string{"slow_first a: a: the first request took 3.1 s, far from the median of 800 ms: something was still warming up"}},
+		{"slow later", slow(20, 3100), around(900, 40), none,
+			[]string{"outliers a: a: 1 of 40 requests lie far from the median of 800 ms: something else was going on at times"}},
+		{"one spike among equals", slices.Concat(slices.Repeat([]float64{10}, 20), []float64{11}), around(900, 21), none,
+			[]string{"outliers a: a: 1 of 21 requests lie far from the median of 10 ms: something else was going on at times"}},
+		{"a ripple among equals", slices.Concat(slices.Repeat([]float64{10}, 20), []float64{10.01}), around(900, 21), none, nil},
+		{"busy", around(800, 40), around(900, 40), func(r *Run) { r.SchedulingDelay = 60 * time.Millisecond },
+			[]string{"busy_client: this machine was busy: it ran what was due up to 60 ms late, which is in the latencies"}},
+		{"busy, but the nodes are slow", around(800, 40), around(900, 40), func(r *Run) { r.SchedulingDelay = 30 * time.Millisecond }, nil},
+		{"fast nodes, a machine not busy", around(1, 40), around(1, 40), func(r *Run) { r.SchedulingDelay = time.Millisecond }, nil},
+		{"clock", around(800, 40), around(900, 40), func(r *Run) { r.ClockJump = -90 * time.Second },
+			[]string{"clock_jumped: the clock was moved back by 90.0 s during the run; no latency depends on it"}},
+		{"clock slewed", around(800, 40), around(900, 40), func(r *Run) { r.ClockJump = time.Second }, nil},
+		{"no success", around(800, 40), nil, func(r *Run) {
+			for _, f := range rounds(1, around(900, 40)...) {
+				f.Class = "reset"
+				r.Series[1].add(f)
+			}
+		}, []string{"no_success b: b: 40 requests and not one success"}},
+		{"unsent", around(800, 40), around(900, 40), func(r *Run) { r.Series[0].Unsent = 2 },
+			[]string{"unsent a: a: 2 requests could not begin in time and were not sent: it cannot keep up with that rate"}},
+		{"fresh", around(800, 40), around(900, 39), func(r *Run) {
+			r.Series[1].add(record{Node: 1, Round: 39, Latency: 900 * time.Millisecond, Attempts: 1, Fresh: true})
+		}, []string{"fresh_connections b: b: 1 request meant for a kept connection had to open a new one"}},
+		{"notes", around(800, 40), around(900, 40), func(r *Run) { r.Notes = []string{"x: line 9 is cut", "x: line 9 is cut"} },
+			[]string{"cut_file: x: line 9 is cut"}},
+	} {
+		h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
+		run := made(h, append(rounds(0, c.a...), rounds(1, c.b...)...)...)
+		c.change(run)
+		var got []string
+		for _, w := range Summarise([]*Run{run}).Warnings {
+			got = append(got, strings.TrimSpace(w.Code+" "+w.Node)+": "+w.Text)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s:\ngot  %q\nwant %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestFewPairsWarn(t *testing.T) {
+	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
+	for pairs, want := range map[int]string{5: "can show no difference", 9: "large differences only", 10: ""} {
+		late := rounds(1, around(900, 20)...)
+		for i := range late {
+			late[i].Round += 20 - pairs
+		}
+		s := Summarise([]*Run{made(h, append(rounds(0, around(800, 20)...), late...)...)})
+		if v := s.Rows[1].VsReference; v.Pairs != pairs {
+			t.Fatalf("%+v", v)
+		}
+		if want == "" && len(s.Warnings) > 0 || want != "" && (len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0].Text, want)) {
+			t.Errorf("%d pairs: %+v", pairs, s.Warnings)
+		}
+	}
+}
