@@ -1,25 +1,16 @@
 package transport
 
 import (
-	"bufio"
-	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"ferry/pkg/guard"
 )
 
 // TestProxyFor holds the choice of a proxy to curl's, checked against curl 7.88: the proxy of the target's scheme, else
@@ -119,87 +110,6 @@ func TestParseProxyRefusesWithoutEcho(t *testing.T) {
 	}
 }
 
-// connectProxy is a small proxy: CONNECT and plain requests, with a password where auth is not "".
-type connectProxy struct {
-	auth string
-
-	mu       sync.Mutex
-	requests []string
-	header   []http.Header
-}
-
-func (p *connectProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	p.requests = append(p.requests, r.Method+" "+r.RequestURI)
-	p.header = append(p.header, r.Header.Clone())
-	p.mu.Unlock()
-	if p.auth != "" && r.Header.Get("Proxy-Authorization") != p.auth {
-		w.WriteHeader(http.StatusProxyAuthRequired)
-		return
-	}
-	if r.Method != http.MethodConnect {
-		r.Header.Del("Proxy-Authorization")
-		r.RequestURI = ""
-		resp, err := http.DefaultTransport.RoundTrip(r)
-		if err != nil {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		defer resp.Body.Close()
-		w.WriteHeader(resp.StatusCode)
-		_, _ = io.Copy(w, resp.Body)
-		return
-	}
-	far, err := net.Dial("tcp", r.Host)
-	if err != nil {
-		w.WriteHeader(http.StatusBadGateway)
-		return
-	}
-	near, _, err := w.(http.Hijacker).Hijack()
-	if err != nil {
-		far.Close()
-		return
-	}
-	_, _ = io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")
-	splice(near, far)
-}
-
-// splice carries bytes both ways until one side ends.
-func splice(a, b net.Conn) {
-	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
-		both.Go(func() {
-			_, _ = io.Copy(way[0], way[1])
-			a.Close()
-			b.Close()
-		})
-	}
-	both.Wait()
-}
-
-func (p *connectProxy) seen() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.requests
-}
-
-func startProxy(t *testing.T, p *connectProxy, config *tls.Config) *url.URL {
-	t.Helper()
-	s := httptest.NewUnstartedServer(p)
-	s.Config.ErrorLog = quiet
-	if config == nil {
-		s.Start()
-	} else {
-		s.TLS = config
-		s.StartTLS()
-	}
-	t.Cleanup(s.Close)
-	return mustURL(t, s.URL)
-}
-
-// basic is "user:hunter2" as RFC 7617 writes it.
-const basic = "Basic dXNlcjpodW50ZXIy"
-
 func TestPlainHTTPThroughAProxy(t *testing.T) {
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s|%s", r.RequestURI, r.Header.Get("Proxy-Authorization"))
@@ -258,13 +168,6 @@ func TestCONNECT(t *testing.T) {
 	}
 }
 
-// unused is an address at which nothing listens.
-func unused(t *testing.T) string {
-	l := listen(t)
-	l.Close()
-	return l.Addr().String()
-}
-
 // TestHTTPSProxy holds that the node's tls settings are the node's alone: not its authority, not its floor, not its
 // client certificate go into the proxy's handshake (net/http would use one configuration for both).
 func TestHTTPSProxy(t *testing.T) {
@@ -302,81 +205,6 @@ func TestHTTPSProxy(t *testing.T) {
 			t.Errorf("%s: the proxy was sent %d bytes", name, n)
 		}
 	}
-}
-
-// socksServer is a small SOCKS5 server (RFC 1928, 1929) that notes what it is asked for and always goes to the same
-// place.
-type socksServer struct {
-	to, user, password string
-
-	mu    sync.Mutex
-	asked []string
-}
-
-func (s *socksServer) start(t *testing.T, scheme string) *url.URL {
-	t.Helper()
-	sink := newSink(t, func(conn net.Conn) io.Reader {
-		if err := s.serve(conn); err != nil {
-			_, _ = conn.Write([]byte{5, 1, 0, 1, 0, 0, 0, 0, 0, 0}) // general failure
-		}
-		return nil
-	})
-	return mustURL(t, scheme+"://"+sink.address)
-}
-
-func (s *socksServer) serve(conn net.Conn) error {
-	in := bufio.NewReader(conn)
-	read := func(n int) []byte {
-		b := make([]byte, n)
-		_, _ = io.ReadFull(in, b)
-		return b
-	}
-	methods := read(int(read(2)[1]))
-	if s.user == "" {
-		_, _ = conn.Write([]byte{5, 0})
-	} else {
-		if !strings.Contains(string(methods), "\x02") {
-			return errors.New("no password offered")
-		}
-		_, _ = conn.Write([]byte{5, 2})
-		user := string(read(int(read(2)[1])))
-		password := string(read(int(read(1)[0])))
-		if user != s.user || password != s.password {
-			_, _ = conn.Write([]byte{1, 1})
-			return nil
-		}
-		_, _ = conn.Write([]byte{1, 0})
-	}
-	head := read(4)
-	host := ""
-	switch head[3] {
-	case 1:
-		host = netip.AddrFrom4([4]byte(read(4))).String()
-	case 3:
-		host = "name " + string(read(int(read(1)[0])))
-	case 4:
-		host = netip.AddrFrom16([16]byte(read(16))).String()
-	}
-	port := strconv.Itoa(int(binary.BigEndian.Uint16(read(2))))
-	s.mu.Lock()
-	s.asked = append(s.asked, host+" "+port)
-	s.mu.Unlock()
-	far, err := net.Dial("tcp", s.to)
-	if err != nil {
-		return err
-	}
-	_, _ = conn.Write([]byte{5, 0, 0, 1, 127, 0, 0, 1, 0, 0})
-	splice(conn, far)
-	return nil
-}
-
-func (s *socksServer) last() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.asked) == 0 {
-		return ""
-	}
-	return s.asked[len(s.asked)-1]
 }
 
 // TestSOCKS holds who looks the name up, as with curl: socks5 here, socks5h there.
@@ -417,109 +245,3 @@ func TestSOCKS(t *testing.T) {
 		t.Errorf("a node that the proxy does not reach: %v", err)
 	}
 }
-
-// TestPlainHTTPIsForLoopbackAndPrivateAddresses holds the decision at dial time, on addresses: what a name resolves to
-// today may be another tomorrow.
-func TestPlainHTTPIsForLoopbackAndPrivateAddresses(t *testing.T) {
-	tests := []struct {
-		address string
-		allowed bool
-	}{
-		{"127.0.0.1:80", true},
-		{"127.8.8.8:80", true},
-		{"[::1]:80", true},
-		{"10.1.2.3:80", true},
-		{"172.16.0.1:80", true},
-		{"172.31.255.255:80", true},
-		{"192.168.1.1:80", true},
-		{"[fd12:3456::1]:80", true},
-		{"[::ffff:10.1.2.3]:80", true},
-		{"172.32.0.1:80", false},
-		{"192.0.2.1:80", false},
-		{"8.8.8.8:80", false},
-		{"169.254.169.254:80", false},
-		{"100.64.0.1:80", false},
-		{"0.0.0.0:80", false},
-		{"[2001:db8::1]:80", false},
-		{"[fe80::1%eth0]:80", false},
-		{"[::ffff:8.8.8.8]:80", false},
-		{"", false},
-	}
-	for _, test := range tests {
-		for _, scheme := range []string{"http", "https"} {
-			for _, insecure := range []bool{false, true} {
-				o := Options{Target: mustURL(t, scheme+"://node.test"), Insecure: insecure}
-				err := o.refusePlain("tcp", test.address, nil)
-				var plain *guard.PlainHTTPError
-				refused := scheme == "http" && !insecure && !test.allowed
-				if errors.As(err, &plain) != refused || (err == nil) == refused {
-					t.Errorf("%s to %q, insecure %t: %v", scheme, test.address, insecure, err)
-				}
-				if refused && plain.Host != "node.test" {
-					t.Errorf("the error names %q", plain.Host)
-				}
-			}
-		}
-	}
-}
-
-// TestPlainHTTPIsRefusedBeforeConnecting asks for an address of documentation (RFC 5737): net's Control hook, which
-// runs before connect(2), has to end it.
-func TestPlainHTTPIsRefusedBeforeConnecting(t *testing.T) {
-	o := Options{Target: mustURL(t, "http://192.0.2.1:81/v1"), ConnectTimeout: time.Minute}
-	_, _, err := post(t, o)
-	var plain *guard.PlainHTTPError
-	if !errors.As(err, &plain) || plain.Host != "192.0.2.1:81" {
-		t.Errorf("%v", err)
-	}
-}
-
-// TestPlainHTTPByProxy holds that a proxy, which looks names up where ferry cannot see it, gets no plain request to a
-// name that could be public.
-func TestPlainHTTPByProxy(t *testing.T) {
-	tests := []struct {
-		target   string
-		insecure bool
-		refused  bool
-	}{
-		{"http://example.com/v1", false, true},
-		{"http://192.0.2.1/v1", false, true},
-		{"http://gateway.internal/v1", false, true},
-		{"http://example.com/v1", true, false},
-		{"http://192.168.1.2/v1", false, false},
-		{"http://127.0.0.1:1/v1", false, false},
-		{"http://LocalHost:1/v1", false, false},
-		{"http://[::1]:1/v1", false, false},
-	}
-	for _, scheme := range []string{"http", "socks5h"} {
-		for _, test := range tests {
-			// A proxy that hangs up: what matters is whether it is asked.
-			p := newSink(t, func(conn net.Conn) io.Reader {
-				_, _ = io.ReadFull(conn, make([]byte, 1))
-				return nil
-			})
-			o := Options{Target: mustURL(t, test.target), Proxy: mustURL(t, scheme+"://"+p.address), Insecure: test.insecure}
-			_, _, err := post(t, o)
-			var plain *guard.PlainHTTPError
-			if err == nil || errors.As(err, &plain) != test.refused {
-				t.Errorf("%s by %s, insecure %t: %v", test.target, scheme, test.insecure, err)
-			}
-		}
-	}
-	closed := &closing{Reader: strings.NewReader("prompt")}
-	rt := build(t, Options{Target: mustURL(t, "http://example.com"), Proxy: mustURL(t, "http://"+unused(t))})
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://example.com", closed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := rt.RoundTrip(r); err == nil || !closed.done {
-		t.Errorf("%v; the body was closed: %t", err, closed.done)
-	}
-}
-
-type closing struct {
-	io.Reader
-	done bool
-}
-
-func (c *closing) Close() error { c.done = true; return nil }
