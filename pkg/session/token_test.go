@@ -1,0 +1,95 @@
+package session
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTokenIdle(t *testing.T) {
+	const idle = 10 * time.Minute
+	tests := []struct {
+		name  string
+		after time.Duration
+		fresh bool
+	}{
+		{"at once", 0, false},
+		{"just in time", idle, false},
+		{"a moment late", idle + time.Millisecond, true},
+		{"a year", 365 * 24 * time.Hour, true},
+		{"the clock was set back a little", -idle, false},
+		{"the clock was set back a lot", -idle - time.Millisecond, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStore(t)
+			token := have(t, s, "work", start).Token
+			h, err := s.Open(t.Context(), "work", start.Add(tt.after), idle)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Close()
+			got := h.Session()
+			if fresh := got.Token != token; fresh != tt.fresh || !isToken(got.Token) || len(got.Turns) != 2 {
+				t.Errorf("token %s after %s, %d turns; want a new one: %v", got.Token, token, len(got.Turns), tt.fresh)
+			}
+			if err := h.Ask("x", start); err != nil {
+				t.Fatal(err)
+			}
+			if kept, err := s.Read("work"); err != nil || kept.Token != got.Token {
+				t.Errorf("the file has %v, %v", kept, err)
+			}
+		})
+	}
+}
+
+// The token goes into a header, so that one that was written by hand is not believed.
+func TestTokenForm(t *testing.T) {
+	seen := map[string]bool{}
+	for range 100 {
+		token := newToken()
+		if !isToken(token) || token[14] != '4' || !strings.Contains("89ab", token[19:20]) || seen[token] {
+			t.Fatalf("%q", token)
+		}
+		seen[token] = true
+	}
+	for _, token := range []string{"", "x", strings.Repeat("a", 36), "00000000-0000-4000-8000-00000000000\n",
+		"00000000-0000-4000-8000-00000000000A", "000000000000040000800000000000000000"} {
+		if isToken(token) {
+			t.Errorf("%q was taken", token)
+		}
+	}
+	s := newStore(t)
+	token := have(t, s, "work", start).Token
+	path := filepath.Join(s.Dir, "work.json")
+	write(t, path, strings.Replace(content(t, path), token, `x\r\nX-Bad: 1`, 1))
+	h := mustOpen(t, s, "work", start)
+	defer h.Close()
+	if !isToken(h.Session().Token) {
+		t.Errorf("token %q", h.Session().Token)
+	}
+}
+
+func TestIdleNote(t *testing.T) {
+	const tail = "; 5m to 10m is advised"
+	tests := []struct {
+		idle time.Duration
+		want string
+	}{
+		{300 * time.Second, ""},
+		{450 * time.Second, ""},
+		{600 * time.Second, ""},
+		{299 * time.Second, "a session's token lives 4m59s without use" + tail},
+		{601 * time.Second, "a session's token lives 10m1s without use" + tail},
+		{0, "a session's token lives 0s without use" + tail},
+		{20 * time.Minute, "a session's token lives 20m without use" + tail},
+		{2 * time.Hour, "a session's token lives 2h without use" + tail},
+		{90 * time.Minute, "a session's token lives 1h30m without use" + tail},
+	}
+	for _, tt := range tests {
+		if got := IdleNote(tt.idle); got != tt.want {
+			t.Errorf("%v: %q, want %q", tt.idle, got, tt.want)
+		}
+	}
+}
