@@ -2,12 +2,16 @@ package client
 
 import (
 	"context"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -223,6 +227,23 @@ func newTrial(t *testing.T, address *url.URL) *trial {
 		node:    Node{Name: "n", URL: address, API: wire.Complete, Auth: "x-api-key", Key: secret(t, canary)},
 		request: wire.Request{Prompt: "hi", MaxTokens: 100},
 	}
+}
+
+// newTLSTrial is one that trusts a server that was not yet started, and starts it.
+func newTLSTrial(t *testing.T, hs *httptest.Server) *trial {
+	t.Helper()
+	hs.Config.ErrorLog = log.New(io.Discard, "", 0)
+	hs.StartTLS()
+	t.Cleanup(hs.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hs.Certificate().Raw})
+	if err := os.WriteFile(ca, certificate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	target := mustURL(t, hs.URL)
+	tr := newTrial(t, target)
+	tr.Transport = carrier(t, transport.Options{Target: target, TLS: transport.TLS{CA: ca}, ConnectTimeout: time.Minute})
+	return tr
 }
 
 func carrier(t *testing.T, o transport.Options) http.RoundTripper {

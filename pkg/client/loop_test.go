@@ -13,23 +13,26 @@ import (
 	"ferry/pkg/wire"
 )
 
-// TestLoop holds the stories of DESIGN.md section 2: what the server says in turn, how long ferry waits in between, how
-// many requests it sends and how it ends.
-func TestLoop(t *testing.T) {
+// story is what the server says in turn, how long ferry waits in between and how it ends.
+type story struct {
+	name    string
+	policy  retry.Policy
+	replies []reply
+	waits   []time.Duration
+	end     end
+}
+
+type end struct {
+	class  Class // "" is an answer
+	status int
+	gaveUp bool
+}
+
+// TestLoopOfTheScript holds the stories of DESIGN.md section 2, as the script's policy tells them.
+func TestLoopOfTheScript(t *testing.T) {
 	const s = time.Second
-	type end struct {
-		class  Class // "" is an answer
-		status int
-		gaveUp bool
-	}
 	ok := end{}
-	tests := []struct {
-		name    string
-		policy  retry.Policy
-		replies []reply
-		waits   []time.Duration
-		end     end
-	}{
+	for _, told := range []story{
 		{"answer", retry.Script, []reply{answer}, nil, ok},
 		{"429, 503, answer", retry.Script, []reply{status(429), status(503), answer}, []time.Duration{2 * s, 2 * s}, ok},
 		{"503, 429, answer", retry.Script, []reply{status(503), status(429), answer}, []time.Duration{1 * s, 4 * s}, ok},
@@ -55,7 +58,16 @@ func TestLoop(t *testing.T) {
 		{"204", retry.Script, []reply{{status: 204}, answer}, nil, end{StatusOther, 204, false}},
 		{"cut", retry.Script, []reply{text(`{"status":200,"comple`), answer}, nil, end{Truncated, 200, false}},
 		{"reset", retry.Script, []reply{{reset: true}, answer}, nil, end{Reset, 0, false}},
+	} {
+		t.Run(told.name, told.hold)
+	}
+}
 
+// TestLoopOfOtherPolicies holds those of the other two.
+func TestLoopOfOtherPolicies(t *testing.T) {
+	const s = time.Second
+	ok := end{}
+	for _, told := range []story{
 		{
 			"retry-after: as asked, 5 s without", retry.RetryAfter,
 			[]reply{status(429, "Retry-After", "7"), status(429), answer}, []time.Duration{7 * s, 5 * s}, ok,
@@ -82,48 +94,49 @@ func TestLoop(t *testing.T) {
 			"backoff: half of 0.5 s and of 1 s", retry.Backoff, []reply{status(500), status(409), answer},
 			[]time.Duration{s / 4, s / 2}, ok,
 		},
+	} {
+		t.Run(told.name, told.hold)
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			server := serve(t, test.replies...)
-			tr := newTrial(t, server.URL)
-			tr.Rule.Policy = test.policy
-			result, failed := tr.ask(t)
-			if !slices.Equal(tr.clock.waits, test.waits) {
-				t.Errorf("waited %v, want %v", tr.clock.waits, test.waits)
-			}
-			if got, want := server.count(), len(test.waits)+1; got != want || len(result.Attempts) != want {
-				t.Errorf("%d requests, %d attempts, want %d", got, len(result.Attempts), want)
-			}
-			for i, at := range result.Attempts {
-				wait := time.Duration(0)
-				if i < len(test.waits) {
-					wait = test.waits[i]
-				}
-				if at.Number != i+1 || at.Wait != wait {
-					t.Errorf("attempt %d says that it is %d and waited %s", i+1, at.Number, at.Wait)
-				}
-			}
-			last := result.last()
-			if test.end == ok {
-				if failed != nil || result.Answer.Text != "hello" || last.Err != nil || last.Status != 200 || last.Reason() != "ok" {
-					t.Errorf("%+v, %v", result.Answer, failed)
-				}
-				return
-			}
-			if failed == nil {
-				t.Fatalf("an answer: %+v", result.Answer)
-			}
-			if got := (end{failed.Class, failed.Status, failed.GaveUp}); got != test.end {
-				t.Errorf("ended with %+v, want %+v: %v", got, test.end, failed)
-			}
-			if failed.Attempts != len(test.waits)+1 || failed.Node != "n" || failed.Policy != test.policy || failed.KeySource != "env:FERRY_TEST" {
-				t.Errorf("%+v", failed)
-			}
-			if result.Answer != (wire.Answer{}) {
-				t.Errorf("an answer beside the error: %+v", result.Answer)
-			}
-		})
+}
+
+func (told story) hold(t *testing.T) {
+	server := serve(t, told.replies...)
+	tr := newTrial(t, server.URL)
+	tr.Rule.Policy = told.policy
+	result, failed := tr.ask(t)
+	if !slices.Equal(tr.clock.waits, told.waits) {
+		t.Errorf("waited %v, want %v", tr.clock.waits, told.waits)
+	}
+	if got, want := server.count(), len(told.waits)+1; got != want || len(result.Attempts) != want {
+		t.Errorf("%d requests, %d attempts, want %d", got, len(result.Attempts), want)
+	}
+	for i, at := range result.Attempts {
+		wait := time.Duration(0)
+		if i < len(told.waits) {
+			wait = told.waits[i]
+		}
+		if at.Number != i+1 || at.Wait != wait {
+			t.Errorf("attempt %d says that it is %d and waited %s", i+1, at.Number, at.Wait)
+		}
+	}
+	last := result.last()
+	if told.end == (end{}) {
+		if failed != nil || result.Answer.Text != "hello" || last.Err != nil || last.Status != 200 || last.Reason() != "ok" {
+			t.Errorf("%+v, %v", result.Answer, failed)
+		}
+		return
+	}
+	if failed == nil {
+		t.Fatalf("an answer: %+v", result.Answer)
+	}
+	if got := (end{failed.Class, failed.Status, failed.GaveUp}); got != told.end {
+		t.Errorf("ended with %+v, want %+v: %v", got, told.end, failed)
+	}
+	if failed.Attempts != len(told.waits)+1 || failed.Node != "n" || failed.Policy != told.policy || failed.KeySource != "env:FERRY_TEST" {
+		t.Errorf("%+v", failed)
+	}
+	if result.Answer != (wire.Answer{}) {
+		t.Errorf("an answer beside the error: %+v", result.Answer)
 	}
 }
 

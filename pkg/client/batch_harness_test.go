@@ -1,0 +1,94 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"ferry/pkg/wire"
+)
+
+// bench of files for batches.
+type batchTrial struct {
+	t        *testing.T
+	in, out  string
+	settings map[string]string
+	again    bool
+	run      BatchRun
+
+	mu    sync.Mutex
+	asked []string
+}
+
+func newBatchTrial(t *testing.T, input string) *batchTrial {
+	t.Helper()
+	dir := t.TempDir()
+	b := &batchTrial{t: t, in: filepath.Join(dir, "in"), out: filepath.Join(dir, "out")}
+	b.write(b.in, input)
+	b.run = BatchRun{Workers: 1, Attempts: 1, Ask: func(_ context.Context, item Item) Asked {
+		b.mu.Lock()
+		b.asked = append(b.asked, item.ID)
+		b.mu.Unlock()
+		return whole(item)
+	}}
+	return b
+}
+
+// whole is an answer to an item.
+func whole(item Item) Asked {
+	return Asked{Node: "n", Model: "m", Result: &Result{
+		Answer: wire.Answer{Text: "to " + item.Prompt, Usage: &wire.Usage{Input: 3, Output: 4}}, Attempts: []*Attempt{{Number: 1}},
+	}}
+}
+
+// missing is a failure of an item.
+func missing(status int, ambiguous bool) Asked {
+	err := &Error{Class: classOfStatus(status), Status: status, Err: errors.New("no")}
+	return Asked{Node: "n", Err: err, Result: &Result{Attempts: []*Attempt{{Number: 1, Err: err, Ambiguous: ambiguous}}}}
+}
+
+func (b *batchTrial) write(path, text string) {
+	b.t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *batchTrial) read(path string) string {
+	b.t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		b.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func (b *batchTrial) open() (*Batch, error) {
+	b.t.Helper()
+	in, err := os.Open(b.in)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { in.Close() })
+	return OpenBatch(BatchFiles{In: in, InName: "IN", Out: b.out, Settings: b.settings, Again: b.again,
+		Price: func(Item) (int64, int64) { return 5, 5 }})
+}
+
+// do opens and runs, and returns what was asked.
+func (b *batchTrial) do() (plan Plan, tally Tally, asked string, err error) {
+	b.t.Helper()
+	b.asked = nil
+	batch, err := b.open()
+	if err != nil {
+		return plan, tally, "", err
+	}
+	defer batch.Close()
+	tally, err = batch.Run(b.t.Context(), b.run)
+	slices.Sort(b.asked)
+	return batch.Plan(), tally, strings.Join(b.asked, " "), err
+}

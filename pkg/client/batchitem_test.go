@@ -1,0 +1,84 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestParseItem(t *testing.T) {
+	for _, c := range []struct{ line, want string }{
+		{"hello", `3 "hello" "" 0`},
+		{" hello\t\r", `3 " hello\t" "" 0`},
+		{"\ufeffhello", `3 "\ufeffhello" "" 0`}, // a mark is one at the start of the file alone
+		{"[1]", `3 "[1]" "" 0`},
+		{`{"prompt":"p"}`, `3 "p" "" 0`},
+		{`  {"id":"a","prompt":"p","model":"m","max_tokens":5,"system":null}` + "\r", `a "p" "m" 5`},
+		{`{"id":7,"prompt":"p"}`, `7 "p" "" 0`},
+		{`{"id":-7,"prompt":"p"}`, `-7 "p" "" 0`},
+		{`{"id":null,"prompt":"p"}`, `3 "p" "" 0`},
+		{"", "blank"},
+		{" \t\r", "blank"},
+		{`{`, "line 3: no valid object: it is cut"},
+		{`{"prompt":"p"} x`, "line 3: something stands behind the object"},
+		{`{"prompt":"p","promt":"q"}`, `line 3: no valid object: unknown field "promt"`},
+		{`{"prompt":5}`, "line 3: no valid object: prompt cannot be a number"},
+		{`{"id":"a"}`, "line 3: the object has no prompt"},
+		{`{"prompt":" "}`, "line 3: the prompt is empty"},
+		{`{"prompt":"\u0000"}`, "line 3: the prompt has a NUL byte"},
+		{`{"prompt":"p","max_tokens":0}`, "line 3: max_tokens wants a whole number above 0"},
+		{`{"prompt":"p","max_tokens":1.5}`, "line 3: no valid object: max_tokens cannot be a number 1.5"},
+		{`{"prompt":"p","id":1.5}`, "line 3: the id wants a text or a whole number"},
+		{`{"prompt":"p","id":["a"]}`, "line 3: the id wants a text or a whole number"},
+		{`{"prompt":"p","id":""}`, "line 3: the id wants 1 to 512 bytes"},
+		{`{"prompt":"p","id":"` + strings.Repeat("x", 513) + `"}`, "line 3: the id wants 1 to 512 bytes"},
+		{"caf\xe9", "line 3: is not UTF-8"},
+		{"a\x00b", "line 3: has a NUL byte"},
+	} {
+		item, blank, err := parseItem(3, []byte(c.line))
+		got := fmt.Sprintf("%s %q %q %d", item.ID, item.Prompt, item.Model, item.MaxTokens)
+		switch {
+		case err != nil:
+			got = err.Error()
+		case blank:
+			got = "blank"
+		}
+		if got != c.want {
+			t.Errorf("%q: %s, want %s", c.line, got, c.want)
+		}
+	}
+	if item, _, err := parseItem(1, []byte("\ufeff{\"prompt\":\"p\"}")); err != nil || item.Prompt != "p" {
+		t.Errorf("with a byte order mark: %+v, %v", item, err)
+	}
+}
+
+func FuzzParseItem(f *testing.F) {
+	f.Add([]byte("hello"))
+	f.Add([]byte(`{"id":"a","prompt":"p","max_tokens":5}`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		item, blank, err := parseItem(2, line)
+		if err == nil && !blank && (strings.TrimSpace(item.Prompt) == "" || item.ID == "" || len(item.ID) > maxID) {
+			t.Errorf("%q became %+v", line, item)
+		}
+	})
+}
+
+func TestLineReader(t *testing.T) {
+	long := strings.Repeat("x", 200_000)
+	in := newLineReader(strings.NewReader("a\n\n"+long+"\n"+long+long+"\nlast"), 200_001)
+	for i, want := range []string{"a", "", long, "long", "last"} {
+		line, ended, err := in.next()
+		got := string(line)
+		if errors.Is(err, errLong) {
+			got, err = "long", nil
+		}
+		if got != want || err != nil || ended != (want != "last") || in.number != i+1 {
+			t.Errorf("line %d: %d bytes, %t, %v", i+1, len(got), ended, err)
+		}
+	}
+	if _, _, err := in.next(); err != io.EOF || in.read != 600_005 {
+		t.Errorf("%v, %d bytes up to the last line end", err, in.read)
+	}
+}

@@ -1,0 +1,134 @@
+package client
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/pkg/wire"
+)
+
+// TestNothingKeepsTheKey has a server that echoes the key in every place that it has, and looks through all that is
+// kept of the call.
+func TestNothingKeepsTheKey(t *testing.T) {
+	q := func(format string) string { return fmt.Sprintf(strings.ReplaceAll(format, "KEY", "%[1]s"), canary) }
+	echo := http.Header{
+		"Request-Id": {canary}, "X-Echo": {"a " + canary}, "Set-Cookie": {"session=" + canary}, "Retry-After": {canary},
+	}
+	tests := []struct {
+		name  string
+		api   wire.API
+		reply reply
+	}{
+		{"an answer", wire.Complete, reply{status: 200, header: echo, body: q(`{"completion":"KEY","id":"KEY","model":"KEY","stop_reason":"KEY"}`)}},
+		{"an answer in blocks", wire.Messages, reply{status: 200, header: echo, body: q(`{"id":"KEY","content":[{"type":"text","text":"KEY"}],"stop_reason":"KEY"}`)}},
+		{"a chat", wire.Chat, reply{status: 200, header: echo, body: q(`{"id":"KEY","choices":[{"message":{"content":"KEY"},"finish_reason":"KEY"}]}`)}},
+		{"an error", wire.Messages, reply{status: 401, header: echo, body: q(`{"error":{"type":"KEY","code":"KEY","message":"bad key KEY"},"request_id":"KEY"}`)}},
+		{"an error's request id", wire.Messages, reply{status: 401, body: q(`{"error":{"message":"m"},"request_id":"KEY"}`)}},
+		{"an error without a message", wire.Complete, reply{status: 500, header: echo, body: q(`<p>KEY</p>`)}},
+		{"an envelope", wire.Complete, reply{status: 200, header: echo, body: q(`{"status":401,"error":"KEY"}`)}},
+		{"no answer", wire.Complete, reply{status: 200, header: echo, body: q(`<html>KEY</html>`)}},
+		{"another shape", wire.Complete, reply{status: 200, header: echo, body: q(`{"text":"KEY"}`)}},
+		{"cut", wire.Complete, reply{raw: head + "Content-Length: 1000\r\n\r\n" + canary}},
+		{"a redirect", wire.Complete, reply{status: 302, header: http.Header{"Location": {"/?k=" + canary}, "X-Request-Id": {canary}}}},
+		{"a malformed reply", wire.Complete, reply{raw: canary + "\r\n\r\n"}},
+		{"a malformed header", wire.Complete, reply{raw: "HTTP/1.1 200 OK\r\n" + canary + "\r\n\r\n"}},
+		{"a malformed length", wire.Complete, reply{raw: "HTTP/1.1 200 OK\r\nContent-Length: " + canary + "\r\n\r\n"}},
+		{"over the timeout", wire.Complete, reply{status: 429, header: echo, body: q(`{"error":{"message":"KEY"}}`)}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			server := serve(t, test.reply)
+			for _, reading := range []Reading{AsAnswer, AsBody} {
+				tr := newTrial(t, server.URL)
+				tr.node.API, tr.request.Model = test.api, "m"
+				tr.Rule.Attempts = 2
+				if test.name == "over the timeout" {
+					tr.Timeout = time.Second
+				}
+				result, failed := tr.askIn(t, t.Context(), reading)
+				if found := leaks(result, failed); len(found) > 0 {
+					t.Errorf("%q", found)
+				}
+				if !strings.Contains(fmt.Sprint(stringsIn(result), failed), "***") {
+					t.Errorf("nothing was masked: %q, %v", stringsIn(result), failed)
+				}
+				if failed != nil && strings.Contains(failed.Error()+failed.Hint(), canary) {
+					t.Error(failed)
+				}
+			}
+		})
+	}
+}
+
+// TestRecord holds what an attempt says of its reply and of its connection.
+func TestRecord(t *testing.T) {
+	reply := func(code int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Set-Cookie"] = []string{"a=session", "b=session"}
+			w.Header()["X-Two"] = []string{"2", "1"}
+			w.Header().Set("X-Escape", "a\x9b31mb")
+			w.Header().Set("Request-Id", "req_1")
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, body)
+		}
+	}
+	turns := []http.HandlerFunc{reply(503, "busy"), reply(200, `{"completion":"hello"}`)}
+	hs := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		now := turns[0]
+		turns = turns[1:]
+		now(w, r)
+	}))
+	tr := newTLSTrial(t, hs)
+	result, failed := tr.ask(t)
+	if failed != nil || len(result.Attempts) != 2 {
+		t.Fatalf("%d attempts, %v", len(result.Attempts), failed)
+	}
+	cold, warm := result.Attempts[0], result.Attempts[1]
+	for _, at := range result.Attempts {
+		if at.Remote != tr.node.URL.Host || at.TLS != "TLS 1.3" || at.RequestID != "req_1" || at.Phases.Wait <= 0 || at.Phases.Transfer <= 0 || at.Phases.DNS != 0 {
+			t.Errorf("%+v", at)
+		}
+		parts := at.Phases.Connect + at.Phases.TLS + at.Phases.Wait + at.Phases.Transfer
+		if at.Latency <= 0 || parts > at.Latency {
+			t.Errorf("phases of %s in a latency of %s", parts, at.Latency)
+		}
+		var lines []string
+		for _, f := range at.Header() {
+			if f.Name != "date" && f.Name != "content-length" && f.Name != "content-type" {
+				lines = append(lines, f.Name+": "+f.Public())
+			}
+		}
+		want := `request-id: req_1|set-cookie: ***|set-cookie: ***|x-escape: a\x9b31mb|x-two: 2|x-two: 1`
+		if got := strings.Join(lines, "|"); got != want {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	}
+	if cold.Reused || cold.Phases.Connect <= 0 || cold.Phases.TLS <= 0 || cold.HTTPStatus != 503 {
+		t.Errorf("cold: %+v", cold)
+	}
+	if !warm.Reused || warm.Phases.Connect != 0 || warm.Phases.TLS != 0 || warm.HTTPStatus != 200 {
+		t.Errorf("warm: %+v", warm)
+	}
+	if result.Latency < cold.Latency+time.Second+warm.Latency {
+		t.Errorf("%s in all, with a wait of 1 s", result.Latency)
+	}
+	if !warm.Started.After(cold.Started.Add(time.Second)) {
+		t.Errorf("started at %s and %s", cold.Started, warm.Started)
+	}
+}
+
+// TestDNSPhase looks up localhost, which is in every hosts file.
+func TestDNSPhase(t *testing.T) {
+	server := serve(t, answer)
+	target := mustURL(t, "http://localhost:"+server.URL.Port())
+	tr := newTrial(t, target)
+	result, failed := tr.ask(t)
+	if failed != nil || result.last().Phases.DNS <= 0 {
+		t.Errorf("%+v, %v", result.last().Phases, failed)
+	}
+}

@@ -1,0 +1,125 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ferry/pkg/transport"
+
+	"ferry/pkg/retry"
+)
+
+// TestStall holds that the total timeout ends a server that says no more, before its header and within its body, at the
+// exact time; that it is not retried; and that nothing goes on behind it: a goroutine left in the bubble fails the test.
+func TestStall(t *testing.T) {
+	const part = `{"completion":"hel`
+	for name, said := range map[string]string{"before the header": "", "in the body": head + "Content-Length: 99\r\n\r\n" + part} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr := newTrial(t, mustURL(t, "http://node.test"))
+				tr.Clock, tr.Timeout, tr.Rule.Policy = realClock{}, 10*time.Minute, retry.RetryAfter
+				tr.Transport = pipe(t, func(conn net.Conn) {
+					_, _ = io.WriteString(conn, said)
+					_, _ = io.Copy(io.Discard, conn)
+				})
+				result, failed := tr.ask(t)
+				var over *DeadlineError
+				if failed == nil || failed.Class != Timeout || !failed.Ambiguous || failed.GaveUp || !errors.As(failed, &over) || over.Timeout != 10*time.Minute {
+					t.Fatalf("%v", failed)
+				}
+				if failed.Error() != "n: no whole answer within the timeout of 10m0s" {
+					t.Error(failed)
+				}
+				if result.Latency != 10*time.Minute || len(result.Attempts) != 1 || result.Attempts[0].Latency != 10*time.Minute {
+					t.Errorf("%s, %d attempts", result.Latency, len(result.Attempts))
+				}
+				if said != "" && string(result.Body) != part {
+					t.Errorf("%q was kept", result.Body)
+				}
+			})
+		})
+	}
+}
+
+// TestCancelledInAnAttempt holds that a cancelled call ends at once and is not retried, whatever the status was.
+func TestCancelledInAnAttempt(t *testing.T) {
+	cause := errors.New("interrupted")
+	for name, said := range map[string]string{
+		"before the header": "", "in the body": head + "Content-Length: 99\r\n\r\n{",
+		"in the body of a 401": "HTTP/1.1 401 No\r\nContent-Length: 99\r\n\r\n{",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				tr := newTrial(t, mustURL(t, "http://node.test"))
+				tr.Clock, tr.Timeout, tr.Rule.Policy = realClock{}, 10*time.Minute, retry.Backoff
+				tr.Transport = pipe(t, func(conn net.Conn) {
+					_, _ = io.WriteString(conn, said)
+					_, _ = io.Copy(io.Discard, conn)
+				})
+				go func() {
+					time.Sleep(42 * time.Second) // fake time
+					cancel(cause)
+				}()
+				result, failed := tr.askIn(t, ctx, AsAnswer)
+				if failed == nil || failed.Class != Cancelled || !errors.Is(failed, cause) || failed.GaveUp {
+					t.Errorf("%v", failed)
+				}
+				if result.Latency != 42*time.Second || len(result.Attempts) != 1 {
+					t.Errorf("%s, %d attempts", result.Latency, len(result.Attempts))
+				}
+			})
+		})
+	}
+}
+
+// TestTimeoutIsShared holds that attempts and waits share one timeout: what is left of it bounds the next attempt.
+func TestTimeoutIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrial(t, mustURL(t, "http://node.test"))
+		tr.Clock, tr.Timeout = realClock{}, time.Minute
+		n := 0
+		tr.Transport = pipe(t, func(conn net.Conn) {
+			n++
+			if n == 1 {
+				time.Sleep(30 * time.Second)
+				_, _ = io.WriteString(conn, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			}
+			_, _ = io.Copy(io.Discard, conn)
+		})
+		result, failed := tr.ask(t)
+		if failed == nil || failed.Class != Timeout || result.Latency != time.Minute || len(result.Attempts) != 2 {
+			t.Fatalf("%s, %v", result.Latency, failed)
+		}
+		if got := result.Attempts[1].Latency; got != 29*time.Second {
+			t.Errorf("the second attempt had %s", got)
+		}
+	})
+}
+
+// pipe is a server on net.Pipe that lives in a synctest bubble: it reads one request a connection and then serves.
+func pipe(t *testing.T, serve func(net.Conn)) http.RoundTripper {
+	t.Helper()
+	return carrier(t, transport.Options{
+		Target:         mustURL(t, "http://node.test"),
+		ConnectTimeout: 15 * time.Second,
+		Dial: func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			go func() {
+				defer far.Close()
+				if r, err := http.ReadRequest(bufio.NewReader(far)); err == nil {
+					_, _ = io.Copy(io.Discard, r.Body)
+					serve(far)
+				}
+			}()
+			return near, nil
+		},
+	})
+}
