@@ -28,9 +28,14 @@ func mustParse(t *testing.T, src string) *File {
 	return f
 }
 
-func TestParseErrors(t *testing.T) {
-	node := func(fields string) string { return "nodes:\n  a: {url: https://h, " + fields + "}\n" }
-	tests := []struct{ name, src, want string }{
+// parseError is a file and what is said of it.
+type parseError struct{ name, src, want string }
+
+// oneNode is a file with a node of these fields.
+func oneNode(fields string) string { return "nodes:\n  a: {url: https://h, " + fields + "}\n" }
+
+func TestParseErrorsOfSettings(t *testing.T) {
+	holdParseErrors(t, []parseError{
 		{"unknown key", "timeoutt: 3s\n", "c.yaml:1:1: timeoutt: unknown key; did you mean timeout?"},
 		{"unknown key, far", "throttle: 50/min\n", "c.yaml:1:1: throttle: unknown key"},
 		{"limit", "timeout: 1s\nlimit: fast\n", "c.yaml:2:8: limit: wants a limit such as 50/min or 600/min burst 5, or none"},
@@ -39,21 +44,21 @@ func TestParseErrors(t *testing.T) {
 		{"burst", "limit: {rate: 50/min, burst: 0}\n", "c.yaml:1:30: limit.burst: wants a burst from 1 to 10000"},
 		{"burst without a rate", "limit: {burst: 5}\n", "c.yaml:1:8: limit.rate: is required"},
 		{"unknown in a limit", "limit: {rate: 50/min, brust: 5}\n", "c.yaml:1:23: limit.brust: unknown key; did you mean burst?"},
-		{"a node's limit", node("limit: 50"), "c.yaml:2:30: nodes.a.limit: wants a limit such as 50/min or 600/min burst 5, or none"},
-		{"a node's burst", node("limit: {rate: 1/s, burst: 10001}"), "c.yaml:2:49: nodes.a.limit.burst: wants a burst from 1 to 10000"},
+		{"a node's limit", oneNode("limit: 50"), "c.yaml:2:30: nodes.a.limit: wants a limit such as 50/min or 600/min burst 5, or none"},
+		{"a node's burst", oneNode("limit: {rate: 1/s, burst: 10001}"), "c.yaml:2:49: nodes.a.limit.burst: wants a burst from 1 to 10000"},
 		{"budget", "budget: 200000\n", "c.yaml:1:9: budget: wants a budget such as 200000 tokens/day, or none"},
-		{"a node's budget", node("budget: 0 tokens/day"), "c.yaml:2:31: nodes.a.budget: wants a whole number of tokens from 1 to 1000000000000"},
+		{"a node's budget", oneNode("budget: 0 tokens/day"), "c.yaml:2:31: nodes.a.budget: wants a whole number of tokens from 1 to 1000000000000"},
 		{"unknown key that is no word", "\"" + canary + " x\": 1\n", "c.yaml:1:1: …: unknown key"},
 		{"unknown in a group", "retry:\n  atempts: 3\n", "c.yaml:2:3: retry.atempts: unknown key; did you mean attempts?"},
-		{"unknown in a node", node("modle: x"), "c.yaml:2:23: nodes.a.modle: unknown key; did you mean model?"},
-		{"unknown in a node's tls", node("tls: {sert: x}"), "c.yaml:2:29: nodes.a.tls.sert: unknown key; did you mean cert?"},
-		{"dotted key in a node", node("tls.min: x"), "c.yaml:2:23: nodes.a.tls.min: unknown key"},
+		{"unknown in a node", oneNode("modle: x"), "c.yaml:2:23: nodes.a.modle: unknown key; did you mean model?"},
+		{"unknown in a node's tls", oneNode("tls: {sert: x}"), "c.yaml:2:29: nodes.a.tls.sert: unknown key; did you mean cert?"},
+		{"dotted key in a node", oneNode("tls.min: x"), "c.yaml:2:23: nodes.a.tls.min: unknown key"},
 		{"node twice", "node: [a, b, a]\n", "c.yaml:1:14: node: names a node twice"},
 		{"node twice in a text", "node: a,b,a\n", "c.yaml:1:7: node: names a node twice"},
 		{"bad node in a list", "node: [a, \"b,c\"]\n", "c.yaml:1:11: node: wants a node's name, demo, or a URL that begins with https://"},
 		{"list in a list", "node: [a, [b]]\n", "c.yaml:1:11: node: wants a single value"},
 		{"empty list", "node: []\n", "c.yaml:1:7: node: has no value"},
-		{"zone", node("zone: the north"), "c.yaml:2:29: nodes.a.zone: wants a word such as cn or eu-west"},
+		{"zone", oneNode("zone: the north"), "c.yaml:2:29: nodes.a.zone: wants a word such as cn or eu-west"},
 		{"bad selector", "node: \"a b\"\n", "c.yaml:1:7: node: wants a node's name, demo, or a URL that begins with https://"},
 		{"number", "retry: {attempts: many}\n", "c.yaml:1:19: retry.attempts: wants a whole number from 1 to 100"},
 		{"zero", "retry: {attempts: 0}\n", "c.yaml:1:19: retry.attempts: wants a whole number from 1 to 100"},
@@ -75,7 +80,11 @@ func TestParseErrors(t *testing.T) {
 		{"unknown alias", "timeout: *" + canary + "\n", "c.yaml:1:10: is not valid YAML"},
 		{"tag", "timeout: !!str 1s\n", "c.yaml:1:10: timeout: tags are not used in this file"},
 		{"key that is a map", "{a: b}: c\n", "c.yaml:1:1: a key must be a word"},
+	})
+}
 
+func TestParseErrorsOfForm(t *testing.T) {
+	holdParseErrors(t, []parseError{
 		{"bad indentation", "retry:\n  delay: 1s\n attempts: 3\n", "c.yaml:3:2: a key is expected here; check the indentation and the quotes"},
 		{"colon in a value", "timeout: a: " + canary + "\n", "c.yaml:1:11: a ':' is not allowed here; check the indentation, and quote a value that holds one"},
 		{"tab", "retry:\n\tdelay: 1s\n", "c.yaml:2:1: a value cannot begin with this character; quote it, and indent with spaces"},
@@ -89,7 +98,11 @@ func TestParseErrors(t *testing.T) {
 		{"UTF-16", "\xff\xfea\x00", "c.yaml:1:1: is not UTF-8"},
 		{"large", strings.Repeat("#", MaxSize+1), "c.yaml: is larger than 1 MiB"},
 		{"deep", strings.Repeat("[", 40) + strings.Repeat("]", 40), "c.yaml:1:18: is nested too deep"},
+	})
+}
 
+func TestParseErrorsOfNodes(t *testing.T) {
+	holdParseErrors(t, []parseError{
 		{"no url", "nodes:\n  香港: {api: chat}\n", "c.yaml:2:3: nodes.香港.url: is required"},
 		{"empty node", "nodes:\n  a:\n", "c.yaml:2:3: nodes.a.url: is required"},
 		{"node name", "nodes: {a/b: {url: https://h}}\n", "c.yaml:1:9: nodes.…: wants a name of letters, digits, - and _"},
@@ -103,29 +116,33 @@ func TestParseErrors(t *testing.T) {
 		{"key in the query", "nodes: {a: {url: \"https://h/?API-Key=" + canary + "\"}}\n", "c.yaml:1:18: nodes.a.url: has a literal key in its query"},
 		{"signed query", "nodes: {a: {url: \"https://h/?X-Amz-Signature=" + canary + "\"}}\n", "c.yaml:1:18: nodes.a.url: has a literal key in its query"},
 		{"demo with a host", "nodes: {a: {url: \"demo://h\"}}\n", "c.yaml:1:18: nodes.a.url: wants demo: or demo:?faults"},
-		{"api", node("api: message"), "c.yaml:2:28: nodes.a.api: wants one of messages, complete, chat; did you mean messages?"},
-		{"literal key", node("key: " + canary), "c.yaml:2:28: nodes.a.key: a literal key is refused, and not shown"},
-		{"literal key with a colon", node("key: \"x:" + canary + "\""), "c.yaml:2:28: nodes.a.key: a literal key is refused, and not shown"},
-		{"no variable", node("key: \"env:" + canary + " x\""), "c.yaml:2:28: nodes.a.key: wants a variable's name after env:"},
-		{"empty reference", node("key: \"file:\""), "c.yaml:2:28: nodes.a.key: has nothing after file:"},
-		{"shell", node("key: \"cmd:a " + canary + " | b\""), "c.yaml:2:28: nodes.a.key: cmd: takes no ; & | < or >"},
-		{"auth", node("auth: basic"), "c.yaml:2:29: nodes.a.auth: wants x-api-key, bearer, header:NAME or none"},
-		{"auth header", node("auth: \"header:Host\""), "c.yaml:2:29: nodes.a.auth: this header frames the request, and is ferry's to set"},
-		{"auth none and a key", node("auth: none, key: env:K"), "c.yaml:2:3: nodes.a.key: auth is none, so this key would never be sent"},
-		{"header name", node("headers: {\"a b\": c}"), "c.yaml:2:40: nodes.a.headers.…: wants a header's name: letters, digits and -"},
-		{"replay", node("headers: {Idempotency-Key: c}"), "c.yaml:2:50: nodes.a.headers.Idempotency-Key: this header is refused: a library or gateway may send a request that carries it again, past the attempts counted here"},
-		{"literal cookie", node("headers: {COOKIE: " + canary + "}"), "c.yaml:2:41: nodes.a.headers.COOKIE: a literal key is refused, and not shown"},
-		{"literal token", node("headers: {X-Auth-Token: " + canary + "}"), "c.yaml:2:47: nodes.a.headers.X-Auth-Token: a literal key is refused, and not shown"},
-		{"header twice", node("headers: {X-A: b, x-a: c}"), "c.yaml:2:41: nodes.a.headers.x-a: is given twice; the case of a header's name does not count"},
-		{"header of auth", node("api: chat, headers: {authorization: env:K}"), "c.yaml:2:3: nodes.a.headers.authorization: auth sets this header already"},
-		{"header not ASCII", node("headers: {X-A: é}"), "c.yaml:2:38: nodes.a.headers.X-A: wants visible ASCII"},
-		{"truth", node("insecure: yes"), "c.yaml:2:33: nodes.a.insecure: wants true or false"},
-		{"tokens", node("max_tokens: 0"), "c.yaml:2:35: nodes.a.max_tokens: wants a whole number from 1 to 2147483647"},
-		{"version", node("version: \"a b\""), `c.yaml:2:32: nodes.a.version: wants a version such as "2023-06-01"`},
-		{"cert alone", node("tls: {cert: x}"), "c.yaml:2:3: nodes.a.tls: wants cert and key together"},
-		{"empty proxy", node("proxy: \"\""), "c.yaml:2:30: nodes.a.proxy: has no value"},
-		{"line break in a label", node("label: \"a\\nb\""), "c.yaml:2:30: nodes.a.label: has a line break or a control character"},
-	}
+		{"api", oneNode("api: message"), "c.yaml:2:28: nodes.a.api: wants one of messages, complete, chat; did you mean messages?"},
+		{"literal key", oneNode("key: " + canary), "c.yaml:2:28: nodes.a.key: a literal key is refused, and not shown"},
+		{"literal key with a colon", oneNode("key: \"x:" + canary + "\""), "c.yaml:2:28: nodes.a.key: a literal key is refused, and not shown"},
+		{"no variable", oneNode("key: \"env:" + canary + " x\""), "c.yaml:2:28: nodes.a.key: wants a variable's name after env:"},
+		{"empty reference", oneNode("key: \"file:\""), "c.yaml:2:28: nodes.a.key: has nothing after file:"},
+		{"shell", oneNode("key: \"cmd:a " + canary + " | b\""), "c.yaml:2:28: nodes.a.key: cmd: takes no ; & | < or >"},
+		{"auth", oneNode("auth: basic"), "c.yaml:2:29: nodes.a.auth: wants x-api-key, bearer, header:NAME or none"},
+		{"auth header", oneNode("auth: \"header:Host\""), "c.yaml:2:29: nodes.a.auth: this header frames the request, and is ferry's to set"},
+		{"auth none and a key", oneNode("auth: none, key: env:K"), "c.yaml:2:3: nodes.a.key: auth is none, so this key would never be sent"},
+		{"header name", oneNode("headers: {\"a b\": c}"), "c.yaml:2:40: nodes.a.headers.…: wants a header's name: letters, digits and -"},
+		{"replay", oneNode("headers: {Idempotency-Key: c}"), "c.yaml:2:50: nodes.a.headers.Idempotency-Key: this header is refused: a library or gateway may send a request that carries it again, past the attempts counted here"},
+		{"literal cookie", oneNode("headers: {COOKIE: " + canary + "}"), "c.yaml:2:41: nodes.a.headers.COOKIE: a literal key is refused, and not shown"},
+		{"literal token", oneNode("headers: {X-Auth-Token: " + canary + "}"), "c.yaml:2:47: nodes.a.headers.X-Auth-Token: a literal key is refused, and not shown"},
+		{"header twice", oneNode("headers: {X-A: b, x-a: c}"), "c.yaml:2:41: nodes.a.headers.x-a: is given twice; the case of a header's name does not count"},
+		{"header of auth", oneNode("api: chat, headers: {authorization: env:K}"), "c.yaml:2:3: nodes.a.headers.authorization: auth sets this header already"},
+		{"header not ASCII", oneNode("headers: {X-A: é}"), "c.yaml:2:38: nodes.a.headers.X-A: wants visible ASCII"},
+		{"truth", oneNode("insecure: yes"), "c.yaml:2:33: nodes.a.insecure: wants true or false"},
+		{"tokens", oneNode("max_tokens: 0"), "c.yaml:2:35: nodes.a.max_tokens: wants a whole number from 1 to 2147483647"},
+		{"version", oneNode("version: \"a b\""), `c.yaml:2:32: nodes.a.version: wants a version such as "2023-06-01"`},
+		{"cert alone", oneNode("tls: {cert: x}"), "c.yaml:2:3: nodes.a.tls: wants cert and key together"},
+		{"empty proxy", oneNode("proxy: \"\""), "c.yaml:2:30: nodes.a.proxy: has no value"},
+		{"line break in a label", oneNode("label: \"a\\nb\""), "c.yaml:2:30: nodes.a.label: has a line break or a control character"},
+	})
+}
+
+func holdParseErrors(t *testing.T, tests []parseError) {
+	t.Helper()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Parse("c.yaml", []byte(tt.src))

@@ -3,8 +3,9 @@ package config
 // Template is the file that ferry config init writes: every key, commented out, with its reason and its default. A "#"
 // before a letter, or before two spaces and a letter, goes to make a setting; the rest are remarks. A test holds the
 // defaults to those of Settings.
-func Template() []byte {
-	return []byte(`# The configuration of ferry. All of it is optional.
+func Template() []byte { return []byte(template) }
+
+const template = `# The configuration of ferry. All of it is optional.
 #
 # A line with a letter right after its "#" is a setting that is switched off, with
 # its default: take the "#" away to switch it on. Under nodes, two spaces follow.
@@ -111,5 +112,4 @@ func Template() []byte {
 #  tokens: gateway-tokens.conf
 #  logs: /var/log/nginx
 #  roles: {dev: [messages, models], ci: [models]}
-`)
-}
+`

@@ -9,9 +9,26 @@ import (
 // TestRenderIsBounded gives shapes on which Markdown parsers have been known to take quadratic time, to nest without
 // end or to make much out of little.
 func TestRenderIsBounded(t *testing.T) {
+	for name, shape := range hostileShapes() {
+		t.Run(name, func(t *testing.T) {
+			before := spent()
+			out := Render(shape, 40, Facts{TTY: true})
+			took := spent() - before
+			t.Log(took, len(shape), len(out))
+			if took > 5*time.Second { // tens of milliseconds; quadratic time would be minutes
+				t.Errorf("took %v", took)
+			}
+			if most := 100 * len(shape); len(out) > most+addressBudget {
+				t.Errorf("%d bytes became %d", len(shape), len(out))
+			}
+		})
+	}
+}
+
+func hostileShapes() map[string]string {
 	const n = 100_000
 	repeat := strings.Repeat
-	shapes := map[string]string{
+	return map[string]string{
 		"quotes":            repeat(">", n),
 		"quotes, spaced":    repeat("> ", n),
 		"quotes on lines":   repeat(repeat(">", 99)+"a\n", n/99),
@@ -74,20 +91,6 @@ func TestRenderIsBounded(t *testing.T) {
 		"one paragraph":     repeat("a\n", n/2),
 		"hard breaks":       repeat("a\\\n", n/3),
 		"fences":            repeat("```\n", n/4),
-	}
-	for name, shape := range shapes {
-		t.Run(name, func(t *testing.T) {
-			before := spent()
-			out := Render(shape, 40, Facts{TTY: true})
-			took := spent() - before
-			t.Log(took, len(shape), len(out))
-			if took > 5*time.Second { // tens of milliseconds; quadratic time would be minutes
-				t.Errorf("took %v", took)
-			}
-			if most := 100 * len(shape); len(out) > most+addressBudget {
-				t.Errorf("%d bytes became %d", len(shape), len(out))
-			}
-		})
 	}
 }
 

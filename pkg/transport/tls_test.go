@@ -73,36 +73,38 @@ func TestTLSAccepts(t *testing.T) {
 	}
 }
 
-// TestTLSRefuses holds that each fault of trust has a message of its own, and that not a byte of the request reaches a
-// server that is not trusted (FACTS.md section 2).
-func TestTLSRefuses(t *testing.T) {
+// refusal is a handshake that must not come off, and what is said of it.
+type refusal struct {
+	name           string
+	server         *tls.Config
+	client         TLS
+	reason, advice string
+}
+
+func holdRefusals(t *testing.T, tests []refusal) {
+	t.Helper()
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := tlsSink(t, test.server)
+			_, _, err := post(t, Options{Target: mustURL(t, "https://"+s.address), TLS: test.client, ConnectTimeout: time.Minute})
+			refused(t, err, s.address, test.reason, test.advice)
+			if n := s.received.Load(); n != 0 {
+				t.Errorf("the server was sent %d bytes", n)
+			}
+		})
+	}
+}
+
+// TestTLSRefusesCertificates holds that each fault of a certificate has a message of its own, and that not a byte of the
+// request reaches a server that is not trusted (FACTS.md section 2).
+func TestTLSRefusesCertificates(t *testing.T) {
 	ca, other := privateCA(t), privateCA(t)
 	old := newAuthority(t.TempDir(), yesterday().AddDate(-3, 0, 0), time.Date(2024, 3, 4, 5, 0, 0, 0, time.UTC))
 	good := ca.issue(nil)
-	strangerCert, strangerKey := other.files(other.issue(nil))
 	with := func(change func(*x509.Certificate)) *tls.Config {
 		return &tls.Config{Certificates: []tls.Certificate{ca.issue(change)}}
 	}
-	asks := func(max uint16) *tls.Config {
-		return &tls.Config{
-			Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(), MaxVersion: max,
-		}
-	}
-	tests := []struct {
-		name           string
-		server         *tls.Config
-		client         TLS
-		reason, advice string
-	}{
-		{
-			"TLS 1.2 under 1.3", &tls.Config{Certificates: []tls.Certificate{good}, MaxVersion: tls.VersionTLS12}, TLS{CA: ca.file},
-			"it does not offer TLS 1.3", `tls: {min: "1.2"}`,
-		},
-		{
-			"TLS 1.1 under 1.2",
-			&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
-			TLS{CA: ca.file, Min: "1.2"}, "it refused the TLS handshake: protocol version not supported", "",
-		},
+	holdRefusals(t, []refusal{
 		{
 			"expired", with(func(c *x509.Certificate) {
 				c.NotBefore, c.NotAfter = c.NotBefore.AddDate(-3, 0, 0), time.Date(2025, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -148,6 +150,29 @@ func TestTLSRefuses(t *testing.T) {
 			"not for servers", with(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }),
 			TLS{CA: ca.file}, "its certificate is not valid: x509: certificate specifies an incompatible key usage", "nothing was sent",
 		},
+	})
+}
+
+// TestTLSRefusesHandshakes holds the same of versions, and of what a server asks of its clients.
+func TestTLSRefusesHandshakes(t *testing.T) {
+	ca, other := privateCA(t), privateCA(t)
+	good := ca.issue(nil)
+	strangerCert, strangerKey := other.files(other.issue(nil))
+	asks := func(max uint16) *tls.Config {
+		return &tls.Config{
+			Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(), MaxVersion: max,
+		}
+	}
+	holdRefusals(t, []refusal{
+		{
+			"TLS 1.2 under 1.3", &tls.Config{Certificates: []tls.Certificate{good}, MaxVersion: tls.VersionTLS12}, TLS{CA: ca.file},
+			"it does not offer TLS 1.3", `tls: {min: "1.2"}`,
+		},
+		{
+			"TLS 1.1 under 1.2",
+			&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+			TLS{CA: ca.file, Min: "1.2"}, "it refused the TLS handshake: protocol version not supported", "",
+		},
 		{
 			"no client certificate, TLS 1.3", asks(tls.VersionTLS13), TLS{CA: ca.file},
 			"it asks for a client certificate", "tls.cert and tls.key",
@@ -167,17 +192,7 @@ func TestTLSRefuses(t *testing.T) {
 			}, TLS{CA: ca.file, Cert: strangerCert, Key: strangerKey},
 			"it refused the TLS handshake: bad certificate", "tls.cert and tls.key",
 		},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			s := tlsSink(t, test.server)
-			_, _, err := post(t, Options{Target: mustURL(t, "https://"+s.address), TLS: test.client, ConnectTimeout: time.Minute})
-			refused(t, err, s.address, test.reason, test.advice)
-			if n := s.received.Load(); n != 0 {
-				t.Errorf("the server was sent %d bytes", n)
-			}
-		})
-	}
+	})
 }
 
 func refused(t *testing.T, err error, host, reason, advice string) {

@@ -6,31 +6,38 @@ import (
 	"testing"
 )
 
-func TestDecodeAnswers(t *testing.T) {
-	tests := []struct {
-		name string
-		api  API
-		body string
-		want Answer
-	}{
+// decoded is a whole answer and what it says.
+type decoded struct {
+	name string
+	body string
+	want Answer
+}
+
+func TestDecodeComplete(t *testing.T) {
+	holdDecoded(t, Complete, []decoded{
 		{
-			"complete", Complete, `{"status":200,"id":"c1","model":"m","completion":" hi ","stop_reason":"stop_sequence"}`,
+			"complete", `{"status":200,"id":"c1","model":"m","completion":" hi ","stop_reason":"stop_sequence"}`,
 			Answer{ID: "c1", Model: "m", Text: " hi ", StopReason: "stop_sequence"},
 		},
-		{"complete, only the text", Complete, `{"completion":"你好"}`, Answer{Text: "你好"}},
-		{"complete, an empty text", Complete, `{"completion":""}`, Answer{}},
-		{"complete, null stop reason", Complete, `{"completion":"a","stop_reason":null}`, Answer{Text: "a"}},
-		{"complete after a byte order mark", Complete, "\xef\xbb\xbf{\"completion\":\"a\"}", Answer{Text: "a"}},
+		{"complete, only the text", `{"completion":"你好"}`, Answer{Text: "你好"}},
+		{"complete, an empty text", `{"completion":""}`, Answer{}},
+		{"complete, null stop reason", `{"completion":"a","stop_reason":null}`, Answer{Text: "a"}},
+		{"complete after a byte order mark", "\xef\xbb\xbf{\"completion\":\"a\"}", Answer{Text: "a"}},
 		{
-			"complete, fields of another shape", Complete, `{"completion":"a","id":7,"model":{},"stop_reason":1,"usage":"free"}`,
+			"complete, fields of another shape", `{"completion":"a","id":7,"model":{},"stop_reason":1,"usage":"free"}`,
 			Answer{Text: "a"},
 		},
 		{
-			"complete, names in another case are others", Complete, `{"completion":"a","Completion":"b","ID":"x"}`,
+			"complete, names in another case are others", `{"completion":"a","Completion":"b","ID":"x"}`,
 			Answer{Text: "a"},
 		},
+	})
+}
+
+func TestDecodeMessages(t *testing.T) {
+	holdDecoded(t, Messages, []decoded{
 		{
-			"messages", Messages,
+			"messages",
 			`{"id":"msg_1","type":"message","role":"assistant","model":"claude-haiku-5-5",` +
 				`"content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","stop_sequence":null,` +
 				`"usage":{"input_tokens":1,"output_tokens":4,"cache_creation_input_tokens":10,"cache_read_input_tokens":100}}`,
@@ -41,25 +48,30 @@ func TestDecodeAnswers(t *testing.T) {
 			},
 		},
 		{
-			"messages, several blocks, of which the texts count", Messages,
+			"messages, several blocks, of which the texts count",
 			`{"content":[{"type":"thinking","thinking":"hm","text":"no"},{"type":"text","text":"a"},` +
 				`{"type":"tool_use","input":{}},{"type":"text","text":"b"}],"stop_reason":"tool_use"}`,
 			Answer{Text: "ab", StopReason: "tool_use"},
 		},
-		{"messages, no stop reason: an older gateway", Messages, `{"content":[{"type":"text","text":"a"}]}`, Answer{Text: "a"}},
-		{"messages, empty content", Messages, `{"content":[],"stop_reason":"end_turn"}`, Answer{StopReason: "end_turn"}},
+		{"messages, no stop reason: an older gateway", `{"content":[{"type":"text","text":"a"}]}`, Answer{Text: "a"}},
+		{"messages, empty content", `{"content":[],"stop_reason":"end_turn"}`, Answer{StopReason: "end_turn"}},
 		{
-			"messages, null usage fields", Messages,
+			"messages, null usage fields",
 			`{"content":[],"usage":{"input_tokens":3,"output_tokens":0,"cache_read_input_tokens":null}}`,
 			Answer{Usage: &Usage{Input: 3}},
 		},
-		{"messages, null usage", Messages, `{"content":[],"usage":null}`, Answer{}},
+		{"messages, null usage", `{"content":[],"usage":null}`, Answer{}},
 		{
-			"messages that is completed", Messages, `{"status":"completed","content":[{"type":"text","text":"a"}]}`,
+			"messages that is completed", `{"status":"completed","content":[{"type":"text","text":"a"}]}`,
 			Answer{Text: "a"},
 		},
+	})
+}
+
+func TestDecodeChat(t *testing.T) {
+	holdDecoded(t, Chat, []decoded{
 		{
-			"chat", Chat,
+			"chat",
 			`{"id":"x","model":"qwen-plus","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},` +
 				`"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7,` +
 				`"prompt_tokens_details":{"cached_tokens":4}}}`,
@@ -69,38 +81,42 @@ func TestDecodeAnswers(t *testing.T) {
 			},
 		},
 		{
-			"chat, content in parts", Chat,
+			"chat, content in parts",
 			`{"choices":[{"message":{"content":[{"type":"text","text":"a"},{"type":"image_url"},{"type":"text","text":"b"}]},` +
 				`"finish_reason":"length"}],"usage":{"prompt_tokens":1,"prompt_tokens_details":null}}`,
 			Answer{Text: "ab", StopReason: "length", Usage: &Usage{Input: 1}},
 		},
 		{
-			"chat, null content with a tool call", Chat,
+			"chat, null content with a tool call",
 			`{"choices":[{"message":{"content":null,"tool_calls":[{}]},"finish_reason":"tool_calls"}]}`,
 			Answer{StopReason: "tool_calls"},
 		},
 		{
-			"chat, a refusal", Chat,
+			"chat, a refusal",
 			`{"choices":[{"message":{"content":null,"refusal":"I will not"},"finish_reason":"stop"}]}`,
 			Answer{Text: "I will not", StopReason: "refusal"},
 		},
 		{
-			"chat, a refusal without content", Chat,
+			"chat, a refusal without content",
 			`{"choices":[{"message":{"refusal":"I will not"},"finish_reason":"stop"}]}`,
 			Answer{Text: "I will not", StopReason: "refusal"},
 		},
 		{
-			"chat, text beside a null refusal", Chat, `{"choices":[{"message":{"content":"a","refusal":null}}]}`,
+			"chat, text beside a null refusal", `{"choices":[{"message":{"content":"a","refusal":null}}]}`,
 			Answer{Text: "a"},
 		},
 		{
-			"chat, the first of two choices", Chat,
+			"chat, the first of two choices",
 			`{"choices":[{"message":{"content":"a"},"finish_reason":"stop"},{"message":{"content":"b"}}]}`,
 			Answer{Text: "a", StopReason: "stop"},
 		},
-	}
+	})
+}
+
+func holdDecoded(t *testing.T, api API, tests []decoded) {
+	t.Helper()
 	for _, test := range tests {
-		got, err := test.api.Decode(200, []byte(test.body))
+		got, err := api.Decode(200, []byte(test.body))
 		if err != nil || !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s: %+v, %v\nwant %+v", test.name, got, err, test.want)
 		}
