@@ -16,8 +16,21 @@ GOBUILD  = CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)
 TARGETS  = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 DIST     = dist
 FUZZTIME = 10s
+SOAK     = 10
+KILLS    = 1000
+COVER    = 85
 COMPLETIONS = completions
 COMPARE  =
+
+# What `go test -short` leaves out: over a second each under the race detector. `make test` and CI run them all, and
+# `make soak` runs these again and again. A house test holds this list to the tests.
+LONG    = TestBatchKilled TestBatchManyItems TestBodyOverTheLimit TestBrokenDisk TestBucketModel TestCanary \
+          TestFilterChunks TestFilterLinks TestFilterMemory TestGzipUnasked TestHouseBinary \
+          TestLoadFilterRefuses TestMillionSamples TestNginxGateway TestNginxNoBurst TestNginxSticky \
+          TestPairsBeatMedians TestPartsAreTheWhole TestPersonalData TestProcessesInOrder TestProcessesShareABucket TestReadMemory \
+          TestRedactHostile TestRenderIsBounded TestRenderStyles TestSimulatedRuns TestStories/size-caps \
+          TestStreamAllocates TestStreamCutAtEveryByte TestTrust TestVantagesInKubernetes TestVantagesOverSSH \
+          TestWilsonCoverage
 
 # Go keeps its caches under HOME; without one it would refuse to build.
 ifeq ($(strip $(HOME)),)
@@ -25,7 +38,7 @@ export HOME := $(shell mktemp -d)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet staticcheck fuzz compare completions recording cross ci
+.PHONY: help build demo test check fmt vet staticcheck cover kills soak fuzz compare completions cross ci recording
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,7 +62,7 @@ demo: build ## see a prompt cross, and three nodes compared (no key, no network,
 test: ## the tests
 	@go test ./...
 
-check: fmt vet staticcheck ## formatting, vet and staticcheck
+check: fmt vet staticcheck cover ## formatting, vet, staticcheck and the coverage of pkg/
 
 fmt:
 	@files=$$(gofmt -l $(SOURCES)); if [ -n "$$files" ]; then printf 'not gofmt-ed:\n%s\n' "$$files"; exit 1; fi
@@ -62,6 +75,22 @@ vet:
 # Pinned in a module file of its own, so that ferry's go.mod lists only what ferry is made of.
 staticcheck:
 	@go tool -modfile=.ci/tools/go.mod staticcheck $(PACKAGES)
+
+# By statement, and by each package's own tests: what the commands run of it on their way does not count.
+cover:
+	@set -e; profile=$$(mktemp); trap 'rm -f "$$profile"' EXIT; go test -coverprofile="$$profile" ./pkg/...; \
+	awk -v least=$(COVER) 'NR > 1 { all += $$2; if ($$3 > 0) run += $$2 } \
+		END { if (all == 0) { print "no statement was found"; exit 1 } \
+		printf "pkg/: %.1f %% of %d statements are covered, at least %d %% have to be\n", 100 * run / all, all, least; \
+		exit 100 * run < least * all }' "$$profile"
+
+kills: ## a batch killed KILLS (1000) times at random moments
+	@go test -count=1 -timeout 5m -run '^TestBatchKilled$$' ./cmd -kills $(KILLS)
+
+space := $(subst ,, )
+soak: ## the long tests SOAK (10) times under the race detector, the kills, and every fuzz target
+	@go test -race -count=$(SOAK) -timeout 2h -run '$(subst $(space),|,$(foreach test,$(LONG),^$(subst /,$$/^,$(test))$$))' ./...
+	@$(MAKE) --no-print-directory kills fuzz
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each
 	@set -e; listed=$$(go test -list '^Fuzz' ./...); targets=$$(printf '%s\n' "$$listed" | awk '/^Fuzz/ { names[++n] = $$1 } \

@@ -54,6 +54,9 @@ type killLane struct {
 // TestBatchKilled kills batches at random moments: no line of OUT is ever lost and none comes twice, OUT and the journal
 // can always be read, every item that was in flight is named, and none of those is asked again unasked.
 func TestBatchKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: dozens of kills")
+	}
 	const lanes = 2
 	for lane := range lanes {
 		t.Run(fmt.Sprint(lane), func(t *testing.T) {

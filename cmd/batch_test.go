@@ -26,6 +26,9 @@ import (
 // TestBatchManyItems asks 3,000 items at once in 64 against a node of which every twentieth answer is a 503: all of them
 // are accounted for, the connections are used again, and memory stays small. The run after it finishes the rest.
 func TestBatchManyItems(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: thousands of items")
+	}
 	const items, workers = 3000, 64
 	node := demo.New(demo.Options{})
 	defer node.Close()

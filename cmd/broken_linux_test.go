@@ -117,6 +117,9 @@ func broken(t *testing.T, home, call string, args ...string) (code int, stdout, 
 // TestBrokenDisk refuses every kind of call with which state is written: the answer arrives all the same, with a
 // warning where it is not kept; and what is read afterwards is a whole conversation, the old one or the new.
 func TestBrokenDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: every kind of call that writes, refused in turn")
+	}
 	calls := []string{brokenCreate, brokenWrite}
 	for name := range brokenCalls() {
 		calls = append(calls, name)

@@ -18,6 +18,9 @@ import (
 // well-formed end, and once by dropping the connection: nothing before the terminal event is a success, and what is
 // printed is the beginning of the whole.
 func TestStreamCutAtEveryByte(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: three streams, cut at every byte, twice each")
+	}
 	for _, api := range []string{"messages", "complete", "chat"} {
 		t.Run(api, func(t *testing.T) {
 			recorded, err := os.ReadFile(filepath.Join("..", "testdata", "streams", api+".sse"))

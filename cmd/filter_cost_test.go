@@ -16,7 +16,7 @@ import (
 // time that counts, all threads together: on an idle machine an ask takes less, and on a busy one the clock on the wall
 // measures what else is going on.
 func TestFilterCost(t *testing.T) {
-	if testing.Short() || raceEnabled {
+	if raceEnabled {
 		t.Skip("a measurement")
 	}
 	// A bench in this process has set the collector to its own wants.

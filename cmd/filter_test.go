@@ -35,6 +35,9 @@ func withConfig(t *testing.T, config string, beside map[string]string) map[strin
 // TestFilterChunks holds the filter's answer to being the same however a stream is cut, in every form, for words that
 // overlap, that begin alike and that come from two lists.
 func TestFilterChunks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: every prompt in every form, cut in every way")
+	}
 	env := withConfig(t, "filter: {file: words.txt, words: [banana split, 分割], on: [answer]}\n",
 		map[string]string{"words.txt": "banana bread\nananas\n香蕉面包\n"})
 	tests := []struct{ prompt, before string }{ // before is the end of what is shown; "" for all

@@ -22,6 +22,9 @@ import (
 
 // TestHouseBinary builds ferry once, as `make build` does, for the tests that need a real process.
 func TestHouseBinary(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: builds the binary and starts it many times")
+	}
 	binary := filepath.Join(t.TempDir(), "ferry")
 	if runtime.GOOS == "windows" {
 		binary += ".exe"

@@ -151,6 +151,9 @@ func TestProcessesShareALimit(t *testing.T) {
 // TestProcessesInOrder runs 64 ferries on 50/min with a burst of 5, some of which are killed while they wait: in ten
 // seconds at most 13 get through, in the order in which their turns were reserved.
 func TestProcessesInOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: ten seconds of a real limit")
+	}
 	t.Parallel()
 	const n, burst, each, span = 64, 5, 1200 * time.Millisecond, 10 * time.Second
 	server := countArrivals(t)

@@ -43,6 +43,9 @@ func TestNginxDistrust(t *testing.T) {
 
 // TestNginxSticky spreads requests over two upstreams, and keeps those of one session on one.
 func TestNginxSticky(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: sixty requests over TLS")
+	}
 	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	one, two := newUpstream(t, ca, "localhost"), newUpstream(t, ca, "localhost")
@@ -246,6 +249,9 @@ server {
 
 // TestNginxNoBurst: without a burst the second request within a slot is refused, and ferry waits as its policy says.
 func TestNginxNoBurst(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: the turns of a real limit")
+	}
 	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")

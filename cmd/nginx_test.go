@@ -23,6 +23,9 @@ const fast = "rate: 10000/s"
 
 // TestNginxGateway runs a real nginx with the files that ferry writes, between ferry and the demo node behind TLS.
 func TestNginxGateway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: bodies of the largest size")
+	}
 	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")

@@ -98,6 +98,9 @@ func configure(t *testing.T, url, node string) map[string]string {
 // TestTrust crosses TLS servers of every kind, straight and through a proxy: each fault has a message of its own, and
 // where there is one the server got a single connection and not a byte, whatever the policy.
 func TestTrust(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: every fault of trust under every policy, by both ways")
+	}
 	proxy, connects := connectProxy(t, nil)
 	messages := map[string]string{}
 	for _, tt := range trustCases(t) {

@@ -119,6 +119,9 @@ func readmeBlock(t *testing.T, word string) string {
 // TestVantagesOverSSH runs the README's line for GNU parallel as it stands there: its hosts are names that this test's
 // ssh leads to a real sshd on loopback.
 func TestVantagesOverSSH(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: whole benches")
+	}
 	if _, err := exec.LookPath("parallel"); err != nil {
 		needed(t, "GNU parallel")
 	}
@@ -246,6 +249,9 @@ func (devNull) Write(b []byte) (int, error) { return len(b), nil }
 // TestVantagesInKubernetes runs what the containers of the manifest run: the log is a saved run, whatever came of it, and
 // the exit code is bench's. The module in .ci/kubernetes holds the manifest to the official types.
 func TestVantagesInKubernetes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: whole benches")
+	}
 	text, err := os.ReadFile(filepath.Join(checkout, "testdata", "kubernetes", "bench-job.yaml"))
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,9 @@ type realClock struct{ bubble }
 
 // A million samples take at most 64 MB above what the process had before, their report included.
 func TestMillionSamples(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a million samples")
+	}
 	if raceEnabled {
 		t.Log("the race detector keeps memory of its own: only the counts are checked under it")
 	}

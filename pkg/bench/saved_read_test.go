@@ -216,6 +216,9 @@ func (e *endless) Read(p []byte) (int, error) {
 
 // TestReadMemory holds a run in memory to 40 bytes a sample, failures included, however its lines look.
 func TestReadMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: 90,000 lines, weighed")
+	}
 	const n = 30_000
 	head := strings.Replace(savedHead, `"requests":20`, `"requests":0`, 1)
 	for _, line := range []string{savedRequests[0].lines, savedRequests[1].lines, savedRequests[2].lines} {

@@ -34,6 +34,9 @@ func simulate(seed uint64, runs, rounds int, ratio, network float64) (told int, 
 
 // Equal nodes are called different in about 5 of 100 runs and no more, and a difference of 5 % is found.
 func TestSimulatedRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: thousands of simulated runs")
+	}
 	const runs = 1000
 	for _, c := range []struct {
 		name           string
@@ -59,6 +62,9 @@ func TestSimulatedRuns(t *testing.T) {
 // The pairs show what the two p50s do not, even to somebody who knows how far the p50s of equal nodes lie apart: on a
 // restless network, where all latencies of a round go up and down together, nearly everything.
 func TestPairsBeatMedians(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: thousands of simulated runs")
+	}
 	const runs, rounds = 1000, 150
 	for _, c := range []struct {
 		network float64

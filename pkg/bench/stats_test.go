@@ -42,6 +42,9 @@ func TestWilson(t *testing.T) {
 
 // Wilson's interval holds the true share as often as the exact binomial sum says, which is not 95 % flat.
 func TestWilsonCoverage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: 120,000 draws")
+	}
 	random := rand.New(rand.NewPCG(1, 1))
 	for _, c := range []struct {
 		n           int

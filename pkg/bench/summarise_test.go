@@ -12,6 +12,9 @@ import (
 
 // Whatever the parts that a run comes in, and whatever their order, the summary is that of the whole, bit for bit.
 func TestPartsAreTheWhole(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: sixty runs, taken apart")
+	}
 	random := rand.New(rand.NewPCG(10, 10))
 	for round := range 60 {
 		h := Header{ID: "one", Reference: "a", Nodes: nodesOf("a", "b", "c"), Rate: float64(round % 2)}

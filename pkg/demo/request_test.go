@@ -105,6 +105,9 @@ func TestBodiesThatAreTaken(t *testing.T) {
 }
 
 func TestBodyOverTheLimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: bodies of 32 MB")
+	}
 	url, client := serve(t, Options{})
 	// Not JSON, so that the body which fits costs no parsing: it is looked at, and that is what counts.
 	fits := strings.Repeat("x", maxRequest)

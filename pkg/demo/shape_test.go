@@ -154,6 +154,9 @@ func TestRecordsHoldNoSecret(t *testing.T) {
 }
 
 func TestGzipUnasked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: 64 MB to unpack")
+	}
 	url, client := serve(t, Options{})
 	for _, a := range asks {
 		for _, body := range []string{a.body, streamed(a.body)} {

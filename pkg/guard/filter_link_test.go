@@ -9,6 +9,9 @@ import (
 // TestFilterLinks holds the links that a scanner makes as it goes to those of the whole trie: on words over few letters,
 // which fall back all the time, in short texts.
 func TestFilterLinks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: thousands of words over three letters")
+	}
 	chance := rand.New(rand.NewPCG(1, 2))
 	letters := func(n int) string {
 		var b strings.Builder

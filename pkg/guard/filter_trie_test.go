@@ -49,6 +49,9 @@ func prose(n int) string {
 
 // TestFilterMemory holds a list of 100,000 words to 50 MB.
 func TestFilterMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a list of 100,000 words")
+	}
 	list := string(wordList(100_000))
 	var before, after runtime.MemStats
 	runtime.GC()

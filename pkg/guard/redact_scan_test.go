@@ -18,6 +18,9 @@ var hostile = []string{
 // TestRedactHostile holds 256 KB of each to a time that no quadratic scan keeps: that would take several seconds, each
 // of the three times.
 func TestRedactHostile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: 256 KB of each shape")
+	}
 	var r Redactor
 	const size, most = 256 << 10, time.Second
 	for _, unit := range hostile {

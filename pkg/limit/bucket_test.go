@@ -55,6 +55,9 @@ func TestBucketTooLong(t *testing.T) {
 // The bucket is held to a list of turns: the next one is the earliest, of those no earlier than now and than any turn
 // given, for which every stretch of n turns is at least n − burst intervals long.
 func TestBucketModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: thousands of turns held to a model")
+	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, rate := range []Rate{slow, bursty, {7, time.Second, 3}, {1, time.Hour, 2}, {100, time.Second, 10}} {
 		c := newFakeClock()

@@ -34,6 +34,9 @@ func readTurns(t *testing.T, out *bufio.Reader) []turn {
 // Many processes at once get every turn exactly once, as far apart as the rate says. Nobody waits: the turns lie ahead
 // of time, since a rate of 50/min is slower than the processes are.
 func TestProcessesShareABucket(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a second of a real limit, by many processes")
+	}
 	const processes, each = 60, 12
 	for _, rate := range []Rate{slow, {600, time.Minute, 5}} {
 		dir := t.TempDir()

@@ -9,6 +9,9 @@ import (
 // TestRenderIsBounded gives shapes on which Markdown parsers have been known to take quadratic time, to nest without
 // end or to make much out of little.
 func TestRenderIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a hundred kilobytes of each shape")
+	}
 	for name, shape := range hostileShapes() {
 		t.Run(name, func(t *testing.T) {
 			before := spent()

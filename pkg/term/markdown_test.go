@@ -89,6 +89,9 @@ func TestRender(t *testing.T) {
 
 // TestRenderStyles: colour only where the stream takes it, and what is left without it is the same text.
 func TestRenderStyles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: every page at every width")
+	}
 	in := "**a *b*** `c`"
 	if got, want := Render(in, 80, Facts{TTY: true}), "\x1b[1ma \x1b[0m\x1b[1;3mb\x1b[0m \x1b[36m`c`\x1b[0m\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)

@@ -45,6 +45,9 @@ func TestBuffered(t *testing.T) {
 }
 
 func TestStreamAllocates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: 80,000 events")
+	}
 	perEvent := func(n int) float64 {
 		stream := longStream(n)
 		want := readPlain(bytes.NewReader(stream))
