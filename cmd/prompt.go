@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"ferry/pkg/client"
+	"ferry/pkg/state"
 	"ferry/pkg/term"
 )
 
@@ -231,10 +232,4 @@ func tooLarge(what string) error {
 }
 
 // bare is a file error without the operation and the path in front.
-func bare(err error) string {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Err.Error()
-	}
-	return err.Error()
-}
+func bare(err error) string { return state.Bare(err).Error() }

@@ -58,7 +58,7 @@ func (l Log) Write(ctx context.Context, e Entry) error {
 		err = closed
 	}
 	if err != nil {
-		return &state.Error{Path: l.Path, Msg: "cannot write", Err: bare(err)}
+		return &state.Error{Path: l.Path, Msg: "cannot write", Err: state.Bare(err)}
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (l Log) rotate(more int64) error {
 			from = old(l.Path, k-1)
 		}
 		if err := os.Rename(from, old(l.Path, k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return &state.Error{Path: l.Path, Msg: "cannot be rotated", Err: bare(err)}
+			return &state.Error{Path: l.Path, Msg: "cannot be rotated", Err: state.Bare(err)}
 		}
 	}
 	return nil
@@ -131,17 +131,4 @@ func old(path string, k int) string { return path + "." + strconv.Itoa(k) }
 
 func lockPath(path string) string {
 	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".lock")
-}
-
-// bare is an error without the operation and the path that the os package put around it.
-func bare(err error) error {
-	var path *fs.PathError
-	var link *os.LinkError
-	switch {
-	case errors.As(err, &path):
-		return path.Err
-	case errors.As(err, &link):
-		return link.Err
-	}
-	return err
 }

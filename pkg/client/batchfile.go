@@ -74,12 +74,7 @@ func (e *FileError) Error() string {
 	if e.Err == nil {
 		return e.Path + ": " + e.Msg
 	}
-	var path *fs.PathError
-	err := e.Err
-	if errors.As(err, &path) {
-		err = path.Err
-	}
-	return fmt.Sprintf("%s: %s: %v", e.Path, e.Msg, err)
+	return fmt.Sprintf("%s: %s: %v", e.Path, e.Msg, state.Bare(e.Err))
 }
 
 // Unwrap gives the cause.

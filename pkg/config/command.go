@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"ferry/pkg/state"
 
 	"github.com/mattn/go-shellwords"
 )
@@ -134,11 +135,7 @@ func runCommand(ctx context.Context, argv, environ []string) (stdout, stderr []b
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
-	return out.buf.Bytes(), complaints.buf.Bytes(), err
+	return out.buf.Bytes(), complaints.buf.Bytes(), state.Bare(err)
 }
 
 // bounded keeps what fits. Without over the rest is dropped. The buffer is not embedded: its ReadFrom would be taken

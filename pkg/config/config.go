@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+
+	"ferry/pkg/state"
 )
 
 // MaxSize is the largest file that is read, in bytes.
@@ -148,11 +150,7 @@ func missing(err error) bool {
 // read is bounded while it reads, not by the size beforehand: FERRY_CONFIG may name a pipe.
 func read(path string) ([]byte, error) {
 	fail := func(err error) error {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return &Error{File: path, Msg: "cannot read", Err: err}
+		return &Error{File: path, Msg: "cannot read", Err: state.Bare(err)}
 	}
 	f, err := os.Open(path)
 	if err != nil {

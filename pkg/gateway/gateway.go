@@ -10,13 +10,12 @@ package gateway
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"io/fs"
 	"net/url"
 	"os"
 	"strings"
 
 	"ferry/pkg/config"
+	"ferry/pkg/state"
 )
 
 // Node is one upstream as the gateway sends to it.
@@ -99,14 +98,14 @@ func checkCertificate(p *plan) *config.Error {
 	for _, file := range []struct{ key, path string }{{"cert", p.Cert}, {"key", p.Key}} {
 		if _, err := os.Stat(file.path); err != nil {
 			fault := p.Fault(file.key, "names a file that cannot be read", "it is looked at here before nginx is given it")
-			fault.Err = bare(err)
+			fault.Err = state.Bare(err)
 			return fault
 		}
 	}
 	pair, err := tls.LoadX509KeyPair(p.Cert, p.Key)
 	if err != nil {
 		fault := p.Fault("cert", "does not work with the key", "")
-		fault.Err = bare(err)
+		fault.Err = state.Bare(err)
 		return fault
 	}
 	leaf := pair.Leaf
@@ -119,15 +118,6 @@ func checkCertificate(p *plan) *config.Error {
 		return p.Fault("cert", "is no certificate of "+p.ServerName, "server_name and the certificate must agree")
 	}
 	return nil
-}
-
-// bare is an error of the system without the path, which the message names already by its key.
-func bare(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 func (p *plan) addNodes(nodes []Node) *config.Error {

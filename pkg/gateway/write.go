@@ -50,7 +50,7 @@ func (f *Files) Write(ctx context.Context, dir string, tokens Store) error {
 		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return &state.Error{Path: dir, Msg: "cannot make the folder", Err: bare(err)}
+		return &state.Error{Path: dir, Msg: "cannot make the folder", Err: state.Bare(err)}
 	}
 	if err := tokens.Create(ctx); err != nil {
 		return err
@@ -75,20 +75,20 @@ func (o *output) look() error {
 		return nil
 	}
 	if err != nil {
-		return &state.Error{Path: o.path, Msg: "cannot look at it", Err: bare(err)}
+		return &state.Error{Path: o.path, Msg: "cannot look at it", Err: state.Bare(err)}
 	}
 	if !info.Mode().IsRegular() {
 		return &ForeignError{o.path}
 	}
 	file, err := os.Open(o.path)
 	if err != nil {
-		return &state.Error{Path: o.path, Msg: "cannot open", Err: bare(err)}
+		return &state.Error{Path: o.path, Msg: "cannot open", Err: state.Bare(err)}
 	}
 	defer file.Close()
 	old, err := io.ReadAll(io.LimitReader(file, state.MaxSize))
 	switch {
 	case err != nil:
-		return &state.Error{Path: o.path, Msg: "cannot read", Err: bare(err)}
+		return &state.Error{Path: o.path, Msg: "cannot read", Err: state.Bare(err)}
 	case !bytes.HasPrefix(old, []byte(Mark)):
 		return &ForeignError{o.path}
 	}

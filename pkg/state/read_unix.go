@@ -12,7 +12,12 @@ import (
 
 // openPrivate opens without following a link and without waiting for a FIFO's writer, then checks what it got.
 func openPrivate(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	return openChecked(path, os.O_RDONLY)
+}
+
+// openChecked opens, or makes where the flag says so, and checks what it got.
+func openChecked(path string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(path, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, filePerm)
 	if err != nil {
 		// FreeBSD says EMLINK and NetBSD EFTYPE where the others say ELOOP; only the wording depends on it.
 		if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK) {

@@ -7,19 +7,25 @@ import (
 
 // openPrivate checks the kind alone: the mode bits of Windows say nothing about who may read.
 func openPrivate(path string) (*os.File, error) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return nil, failed(path, "cannot open", err)
-	}
-	switch {
-	case info.Mode()&fs.ModeSymlink != 0:
-		return nil, &Error{Path: path, Msg: "is a symbolic link", HintText: "name the file itself, not a link to it"}
-	case !info.Mode().IsRegular():
-		return nil, &Error{Path: path, Msg: "is not a regular file"}
+	if err := checkKind(path); err != nil {
+		return nil, err
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, failed(path, "cannot open", err)
 	}
 	return f, nil
+}
+
+func checkKind(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil:
+		return failed(path, "cannot open", err)
+	case info.Mode()&fs.ModeSymlink != 0:
+		return &Error{Path: path, Msg: "is a symbolic link", HintText: "name the file itself, not a link to it"}
+	case !info.Mode().IsRegular():
+		return &Error{Path: path, Msg: "is not a regular file"}
+	}
+	return nil
 }

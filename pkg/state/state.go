@@ -42,17 +42,20 @@ func (e *Error) Unwrap() error { return e.Err }
 // Hint tells what to do about it; it may be empty.
 func (e *Error) Hint() string { return e.HintText }
 
-// failed wraps err without the path and operation that the os package put around it: Path says it already.
-func failed(path, msg string, err error) error {
+func failed(path, msg string, err error) error { return &Error{Path: path, Msg: msg, Err: Bare(err)} }
+
+// Bare is an error without the path and the operation that the os package put around it, for a message that says them
+// already.
+func Bare(err error) error {
 	var pe *fs.PathError
 	var le *os.LinkError
 	switch {
 	case errors.As(err, &pe):
-		err = pe.Err
+		return pe.Err
 	case errors.As(err, &le):
-		err = le.Err
+		return le.Err
 	}
-	return &Error{Path: path, Msg: msg, Err: err}
+	return err
 }
 
 // MkdirPrivate makes a folder and its missing parents with mode 0700. A folder that exists is left as it is. It fails
