@@ -76,24 +76,19 @@ func (c *chunk) member(a API, l *lexer, name []byte) {
 
 func (c *chunk) messagesDelta(l *lexer) {
 	c.delta, c.text, c.reasoning, c.stop = nil, nil, nil, nil
-	if !l.enter('{') {
-		l.value()
-		return
-	}
-	for name, ok := l.member(); ok; name, ok = l.member() {
+	l.object(func(name []byte) *[]byte {
 		switch string(name) {
 		case "type":
-			c.delta = l.value()
+			return &c.delta
 		case "text":
-			c.text = l.value()
+			return &c.text
 		case "thinking":
-			c.reasoning = l.value()
+			return &c.reasoning
 		case "stop_reason":
-			c.stop = l.value()
-		default:
-			l.value()
+			return &c.stop
 		}
-	}
+		return nil
+	})
 }
 
 // choices keeps the choice of index 0, the first where there are two of it: ferry asks for one, and a server that was
@@ -138,25 +133,20 @@ func (c *chunk) choice(l *lexer) bool {
 
 func (c *chunk) chatDelta(l *lexer) {
 	c.text, c.reasoning, c.refusal = nil, nil, nil
-	if !l.enter('{') {
-		l.value()
-		return
-	}
 	var short []byte
-	for name, ok := l.member(); ok; name, ok = l.member() {
+	l.object(func(name []byte) *[]byte {
 		switch string(name) {
 		case "content":
-			c.text = l.value()
+			return &c.text
 		case "reasoning_content":
-			c.reasoning = l.value()
+			return &c.reasoning
 		case "reasoning":
-			short = l.value()
+			return &short
 		case "refusal":
-			c.refusal = l.value()
-		default:
-			l.value()
+			return &c.refusal
 		}
-	}
+		return nil
+	})
 	if len(unquote(c.reasoning)) == 0 { // some servers send both names, with the same words
 		c.reasoning = short
 	}
