@@ -40,7 +40,7 @@ func (c *contestant) failures(w *workspace) []Failure {
 	}
 	failures := make([]Failure, 0, len(order))
 	for _, f := range order {
-		f.Latency = Describe(f.values)
+		f.Latency = describe(f.values)
 		failures = append(failures, f.Failure)
 	}
 	return failures

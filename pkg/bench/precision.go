@@ -53,6 +53,6 @@ func (c *contestant) tight(w *workspace, precision float64) bool {
 	}
 	n := float64(latency.N)
 	half := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(1-alpha/2) * latency.SD / math.Sqrt(n)
-	success := Wilson(latency.N, c.size())
+	success := wilson(latency.N, c.size())
 	return half <= precision*latency.Mean && (success.High-success.Low)/2 <= precision
 }

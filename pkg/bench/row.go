@@ -22,14 +22,14 @@ func (c *contestant) row(w *workspace) *Row {
 			r.Fresh++
 		}
 	}
-	r.Success, r.FirstSuccess = Wilson(r.OK, r.Requests), Wilson(r.FirstOK, r.Requests)
+	r.Success, r.FirstSuccess = wilson(r.OK, r.Requests), wilson(r.FirstOK, r.Requests)
 	r.Sorted = make([]float64, 0, r.OK)
 	for s := range c.all() {
 		if s.OK() {
 			r.Sorted = append(r.Sorted, milliseconds(s.latency()))
 		}
 	}
-	r.Latency = Describe(r.Sorted)
+	r.Latency = describe(r.Sorted)
 	if c.open() {
 		r.Uncorrected = c.describe(w, func(s place) float64 { return milliseconds(s.Latency) })
 		r.Lag = c.describe(w, func(s place) float64 { return milliseconds(s.Lag()) })
@@ -68,7 +68,7 @@ func (c *contestant) describe(w *workspace, figure func(place) float64) *Stats {
 			values = append(values, v)
 		}
 	}
-	stats := Describe(values)
+	stats := describe(values)
 	return &stats
 }
 

@@ -27,7 +27,7 @@ func simulate(seed uint64, runs, rounds int, ratio, network float64) (told int, 
 		if compare(ratios).Verdict != NoDifference {
 			told++
 		}
-		medians = append(medians, math.Abs(math.Log(Describe(ms[1]).P50/Describe(ms[0]).P50)))
+		medians = append(medians, math.Abs(math.Log(describe(ms[1]).P50/describe(ms[0]).P50)))
 	}
 	return told, medians
 }

@@ -13,9 +13,9 @@ const alpha = 0.05
 // z95 is how many standard deviations of a normal distribution hold 95 % of it, to either side.
 func z95() float64 { return distuv.UnitNormal.Quantile(1 - alpha/2) }
 
-// Wilson is the share of successes among n requests with its Wilson score interval of 95 %. Without a request the share
+// wilson is the share of successes among n requests with its Wilson score interval of 95 %. Without a request the share
 // is NaN and the interval is from 0 to 1.
-func Wilson(ok, n int) Rate {
+func wilson(ok, n int) Rate {
 	if n <= 0 {
 		return Rate{math.NaN(), 0, 1}
 	}
@@ -35,9 +35,9 @@ func Wilson(ok, n int) Rate {
 	return r
 }
 
-// Describe sorts the values, none of which may be NaN, and describes them. The percentiles are by nearest rank, so each
+// describe sorts the values, none of which may be NaN, and describes them. The percentiles are by nearest rank, so each
 // is a value that was measured; SD is of a sample, over n-1. Nothing depends on the order in which the values come.
-func Describe(values []float64) Stats {
+func describe(values []float64) Stats {
 	n, none := len(values), math.NaN()
 	s := Stats{N: n, Mean: none, SD: none, Min: none, P50: none, P90: none, P95: none, P99: none, Max: none}
 	if n == 0 {

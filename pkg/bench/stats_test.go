@@ -25,22 +25,22 @@ func TestWilson(t *testing.T) {
 		{81, 263, 0.2553, 0.3662}, // Newcombe's example
 		{15, 148, 0.0624, 0.1605}, // and his second
 	} {
-		r := Wilson(c.ok, c.n)
+		r := wilson(c.ok, c.n)
 		if r.Value != float64(c.ok)/float64(c.n) || !near(r.Low, c.low, 5e-5) || !near(r.High, c.high, 5e-5) {
 			t.Errorf("%d of %d: %+v, want %v to %v", c.ok, c.n, r, c.low, c.high)
 		}
 	}
-	if r := Wilson(0, 0); !math.IsNaN(r.Value) || r.Low != 0 || r.High != 1 {
+	if r := wilson(0, 0); !math.IsNaN(r.Value) || r.Low != 0 || r.High != 1 {
 		t.Errorf("nothing asked: %+v", r)
 	}
 	for n := 1; n < 200; n++ {
-		if Wilson(0, n).Low != 0 || Wilson(n, n).High != 1 {
-			t.Errorf("the ends of %d are %v and %v", n, Wilson(0, n), Wilson(n, n))
+		if wilson(0, n).Low != 0 || wilson(n, n).High != 1 {
+			t.Errorf("the ends of %d are %v and %v", n, wilson(0, n), wilson(n, n))
 		}
 	}
 }
 
-// Wilson's interval holds the true share as often as the exact binomial sum says, which is not 95 % flat.
+// wilson's interval holds the true share as often as the exact binomial sum says, which is not 95 % flat.
 func TestWilsonCoverage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: 120,000 draws")
@@ -56,7 +56,7 @@ func TestWilsonCoverage(t *testing.T) {
 		holds := make([]bool, c.n+1)
 		exact := 0.
 		for ok := range holds {
-			r := Wilson(ok, c.n)
+			r := wilson(ok, c.n)
 			if holds[ok] = r.Low <= c.p && c.p <= r.High; holds[ok] {
 				exact += b.Prob(float64(ok))
 			}
@@ -86,7 +86,7 @@ func TestWilsonCoverage(t *testing.T) {
 }
 
 func TestDescribe(t *testing.T) {
-	s := Describe([]float64{5, 1, 4, 2, 3})
+	s := describe([]float64{5, 1, 4, 2, 3})
 	if want := (Stats{5, 3, math.Sqrt(2.5), 1, 3, 5, 5, 5, 5}); s != want {
 		t.Errorf("got %+v, want %+v", s, want)
 	}
@@ -94,10 +94,10 @@ func TestDescribe(t *testing.T) {
 	for i := range hundred {
 		hundred[i] = float64(100 - i)
 	}
-	if s := Describe(hundred); s.P50 != 50 || s.P90 != 90 || s.P95 != 95 || s.P99 != 99 || s.Max != 100 {
+	if s := describe(hundred); s.P50 != 50 || s.P90 != 90 || s.P95 != 95 || s.P99 != 99 || s.Max != 100 {
 		t.Errorf("of 1 to 100: %+v", s)
 	}
-	nothing, one, two := Describe(nil), Describe([]float64{7}), Describe([]float64{9, 7})
+	nothing, one, two := describe(nil), describe([]float64{7}), describe([]float64{9, 7})
 	for _, c := range []struct {
 		name      string
 		got       float64
@@ -106,13 +106,13 @@ func TestDescribe(t *testing.T) {
 		{"mean of none", nothing.Mean, true}, {"min of none", nothing.Min, true}, {"p50 of none", nothing.P50, true},
 		{"mean of one", one.Mean, false}, {"max of one", one.Max, false}, {"sd of one", one.SD, true},
 		{"p50 of one", one.P50, true}, {"sd of two", two.SD, false}, {"p99 of two", two.P99, true},
-		{"p99 of three", Describe([]float64{1, 2, 3}).P99, false},
+		{"p99 of three", describe([]float64{1, 2, 3}).P99, false},
 	} {
 		if math.IsNaN(c.got) != c.wantIsNaN {
 			t.Errorf("%s is %v", c.name, c.got)
 		}
 	}
-	if two.HasPercentiles() || !Describe([]float64{1, 2, 3}).HasPercentiles() {
+	if two.HasPercentiles() || !describe([]float64{1, 2, 3}).HasPercentiles() {
 		t.Error("percentiles begin with three values")
 	}
 }
@@ -125,7 +125,7 @@ func TestDescribeOrder(t *testing.T) {
 		for i := range values {
 			values[i] = math.Exp(random.NormFloat64()) * 1000
 		}
-		first := Describe(slices.Clone(values))
+		first := describe(slices.Clone(values))
 		sorted := slices.Sorted(slices.Values(values))
 		mean, sd := stat.MeanStdDev(sorted, nil)
 		if !near(first.Mean, mean, 1e-9) || !near(first.SD, sd, 1e-9) || first.Min != sorted[0] || first.Max != sorted[n-1] {
@@ -139,7 +139,7 @@ func TestDescribeOrder(t *testing.T) {
 		for shift := range 3 {
 			random.Shuffle(n, func(i, j int) { values[i], values[j] = values[j], values[i] })
 			again := append(make([]float64, shift, n+shift), values...)[shift:]
-			if got := Describe(again); !identical(got, first) {
+			if got := describe(again); !identical(got, first) {
 				t.Errorf("%d values in another order: %+v, want %+v", n, got, first)
 			}
 		}
@@ -149,7 +149,7 @@ func TestDescribeOrder(t *testing.T) {
 // Equal values have a mean that is one of them, and no deviation.
 func TestDescribeEqual(t *testing.T) {
 	for n := 1; n < 100; n++ {
-		s := Describe(slices.Repeat([]float64{0.1}, n))
+		s := describe(slices.Repeat([]float64{0.1}, n))
 		if s.Mean != 0.1 || n > 1 && s.SD != 0 {
 			t.Errorf("%d times 0.1: %+v", n, s)
 		}

@@ -172,7 +172,7 @@ func TestFailures(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if r.Requests != 7 || r.OK != 1 || r.FirstOK != 0 || r.Success != Wilson(1, 7) || r.FirstSuccess != Wilson(0, 7) {
+	if r.Requests != 7 || r.OK != 1 || r.FirstOK != 0 || r.Success != wilson(1, 7) || r.FirstSuccess != wilson(0, 7) {
 		t.Errorf("%+v", r)
 	}
 }
@@ -228,7 +228,7 @@ func TestBest(t *testing.T) {
 		for i := range sorted {
 			sorted[i] = ms
 		}
-		return &Row{Node: nodesOf("x")[0], OK: ok, Success: Wilson(ok, n), Latency: Describe(sorted)}
+		return &Row{Node: nodesOf("x")[0], OK: ok, Success: wilson(ok, n), Latency: describe(sorted)}
 	}
 	reused := row(100, 100, 1)
 	reused.Node.Connection = Reused

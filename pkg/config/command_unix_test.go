@@ -159,7 +159,7 @@ func TestKeyringAvailable(t *testing.T) {
 		{vars("XDG_RUNTIME_DIR", filepath.Join(with, "absent")), false},
 	}
 	for i, tt := range tests {
-		if got := KeyringAvailable(tt.lookup); got != tt.want || (SystemKeyring(tt.lookup) != nil) != tt.want {
+		if got := keyringAvailable(tt.lookup); got != tt.want || (SystemKeyring(tt.lookup) != nil) != tt.want {
 			t.Errorf("%d: got %v, want %v", i, got, tt.want)
 		}
 	}

@@ -21,15 +21,15 @@ type Keyring interface {
 
 // SystemKeyring is this machine's keyring, or nil where there is none that could be reached without starting one.
 func SystemKeyring(lookup Lookup) Keyring {
-	if !KeyringAvailable(lookup) {
+	if !keyringAvailable(lookup) {
 		return nil
 	}
 	return systemKeyring{}
 }
 
-// KeyringAvailable reports whether there is a keyring to ask. It starts nothing and waits for nothing: macOS and Windows
+// keyringAvailable reports whether there is a keyring to ask. It starts nothing and waits for nothing: macOS and Windows
 // always have one; elsewhere there is one where a session bus is, which the library would otherwise try to launch.
-func KeyringAvailable(lookup Lookup) bool {
+func keyringAvailable(lookup Lookup) bool {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
 		return true
 	}

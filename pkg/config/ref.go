@@ -8,16 +8,8 @@ const refHint = "a key is named, not written: env:NAME, file:PATH, cmd:COMMAND o
 // The zero Ref leads nowhere.
 type Ref struct{ scheme, rest string }
 
-// ParseRef reads a reference. A literal is refused with an *Error that does not repeat it, and so is a reference that
+// parseRef reads a reference. A literal is refused with an *Error that does not repeat it, and so is a reference that
 // is malformed, which may be a key in the wrong place.
-func ParseRef(s string) (Ref, error) {
-	r, err := parseRef(s)
-	if err != nil {
-		return Ref{}, err
-	}
-	return r, nil
-}
-
 func parseRef(s string) (Ref, *Error) {
 	scheme, rest, _ := strings.Cut(s, ":")
 	if !isRef(s) {

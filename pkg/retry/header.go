@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// ParseRetryAfter reads a Retry-After value (RFC 9110 section 10.2.3): whole seconds or an HTTP date in any of its
+// parseRetryAfter reads a Retry-After value (RFC 9110 section 10.2.3): whole seconds or an HTTP date in any of its
 // three forms, taken relative to now. A negative or unreadable value, a date that has passed included, counts as
 // absent: false. A number too large for a Duration gives the largest one.
-func ParseRetryAfter(value string, now time.Time) (time.Duration, bool) {
+func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 	value = strings.Trim(value, " \t")
 	if value == "" {
 		return 0, false

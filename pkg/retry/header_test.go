@@ -50,9 +50,9 @@ func TestParseRetryAfter(t *testing.T) {
 		{"Sun, 32 Nov 1994 08:49:47 GMT", absent},
 	}
 	for _, test := range tests {
-		got, ok := ParseRetryAfter(test.value, now)
+		got, ok := parseRetryAfter(test.value, now)
 		if ok != (test.want != absent) || ok && got != test.want {
-			t.Errorf("ParseRetryAfter(%q) = %s, %t; want %s", test.value, got, ok, test.want)
+			t.Errorf("parseRetryAfter(%q) = %s, %t; want %s", test.value, got, ok, test.want)
 		}
 	}
 }
@@ -66,7 +66,7 @@ func FuzzParseRetryAfter(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value string, unix int64) {
 		at := time.Unix(unix%(1<<40), 0)
-		got, ok := ParseRetryAfter(value, at)
+		got, ok := parseRetryAfter(value, at)
 		if ok && got < 0 {
 			t.Fatalf("a wait of %s", got)
 		}

@@ -178,7 +178,7 @@ func decideBackoff(o Outcome, i int, now time.Time, random float64) Decision {
 
 // obey waits as Retry-After says, or absent without a usable one.
 func obey(header string, now time.Time, absent time.Duration) Decision {
-	asked, ok := ParseRetryAfter(header, now)
+	asked, ok := parseRetryAfter(header, now)
 	switch {
 	case !ok:
 		return waitFor(absent)

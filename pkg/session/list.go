@@ -129,7 +129,7 @@ func (s Store) Names() ([]string, error) {
 	var names []string
 	for _, entry := range entries {
 		name, ok := strings.CutSuffix(entry.Name(), fileSuffix)
-		if ok && CheckName(name) == nil {
+		if ok && checkName(name) == nil {
 			names = append(names, name)
 		}
 	}
@@ -160,7 +160,7 @@ func (s Store) Remove(ctx context.Context, names ...string) ([]string, error) {
 
 // find fails where there is no file for a conversation; one that cannot be read counts.
 func (s Store) find(name string) error {
-	if err := CheckName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(s.path(name)); errors.Is(err, fs.ErrNotExist) {

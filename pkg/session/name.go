@@ -18,10 +18,10 @@ func NewName(now time.Time) string {
 	return now.Format("2006-01-02-1504-") + strings.ToLower(rand.Text()[:6])
 }
 
-// CheckName fails with *Error where name cannot name a conversation. It may have letters, digits and marks of every
+// checkName fails with *Error where name cannot name a conversation. It may have letters, digits and marks of every
 // script, '-', '_' and '.', at most 64 bytes in all. It begins with neither '.', whose files are hidden, nor '-', which
 // would be taken for a flag, nor a mark, and is no device of Windows, so that it names the same thing everywhere.
-func CheckName(name string) error {
+func checkName(name string) error {
 	bad := func(reason string) error {
 		return &Error{Text: fmt.Sprintf("%q cannot name a session: %s", name, reason),
 			HintText: fmt.Sprintf("letters, digits, - _ and . make a name, up to %d bytes", maxName)}

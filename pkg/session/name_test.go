@@ -14,7 +14,7 @@ func TestCheckName(t *testing.T) {
 		"a", "work", "Work-2_b.c", "2026-11-23-1502-abcd23", "_x", "1", "香港", "Grüße", "नमस्ते", "a..b", "ends.", "x.json",
 		"console", "com", "com10", "lpt", "auxiliary", "my.con", long, "名" + strings.Repeat("x", maxName-3),
 	} {
-		if err := CheckName(name); err != nil {
+		if err := checkName(name); err != nil {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
@@ -46,7 +46,7 @@ func TestCheckName(t *testing.T) {
 		{long + "x", "a session's name has at most 64 bytes; this one has 65", ""},
 	}
 	for _, tt := range tests {
-		err := CheckName(tt.name)
+		err := checkName(tt.name)
 		var e *Error
 		if !errors.As(err, &e) || err.Error() != tt.want || e.Hint() != tt.hint {
 			t.Errorf("%q: got %v, want %s", tt.name, err, tt.want)
@@ -62,7 +62,7 @@ func TestNameIsCheckedEverywhere(t *testing.T) {
 	_, read := s.Read(bad)
 	_, remove := s.Remove(t.Context(), bad)
 	for _, err := range []error{open, read, remove} {
-		if err == nil || err.Error() != CheckName(bad).Error() {
+		if err == nil || err.Error() != checkName(bad).Error() {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -74,8 +74,8 @@ func TestNewName(t *testing.T) {
 	seen := map[string]bool{}
 	for range 50 {
 		name := NewName(start.In(zone))
-		if !form.MatchString(name) || CheckName(name) != nil || seen[name] {
-			t.Fatalf("%q, %v", name, CheckName(name))
+		if !form.MatchString(name) || checkName(name) != nil || seen[name] {
+			t.Fatalf("%q, %v", name, checkName(name))
 		}
 		seen[name] = true
 	}

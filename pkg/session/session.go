@@ -75,7 +75,7 @@ type Handle struct {
 // once and goes on. With every other error there is no handle: the name or the file is bad, or ctx ended first, and
 // going on would leave out words that the user counts on.
 func (s Store) Open(ctx context.Context, name string, now time.Time, idle time.Duration) (*Handle, error) {
-	if err := CheckName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return nil, err
 	}
 	unlock, lost := s.lock(ctx, name)
@@ -182,7 +182,7 @@ func (s Store) Read(name string) (*Session, error) {
 }
 
 func (s Store) read(name string) ([]byte, error) {
-	if err := CheckName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return nil, err
 	}
 	data, err := state.ReadPrivateMax(s.path(name), maxSize)

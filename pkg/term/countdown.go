@@ -14,7 +14,7 @@ func Countdown(ctx context.Context, s Stream, d time.Duration, text string,
 ) error {
 	defer io.WriteString(s, "\r\x1b[K")
 	for d > 0 {
-		line := Cut(fmt.Sprintf("%s in %s", text, seconds(d)), s.Width-1)
+		line := cut(fmt.Sprintf("%s in %s", text, seconds(d)), s.Width-1)
 		if _, err := io.WriteString(s, "\r\x1b[K"+line); err != nil {
 			return sleep(ctx, d) // a closed terminal is no reason not to wait
 		}

@@ -111,7 +111,7 @@ func (r *renderer) tableRule(g *grid) {
 func (r *renderer) records(g *grid) {
 	heads := make([]string, len(g.widths))
 	for c, head := range g.rows[0] {
-		heads[c] = Cut(head.text.String(), r.room()) // once for each row, so it must not be long
+		heads[c] = cut(head.text.String(), r.room()) // once for each row, so it must not be long
 	}
 	if len(g.rows) == 1 {
 		r.text(strings.Join(heads, gap), bold)

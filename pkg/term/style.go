@@ -50,7 +50,7 @@ func Table(rows [][]string, width, keep int, heading lipgloss.Style) string {
 			if c > 0 {
 				line.WriteString(gap)
 			}
-			cell = Cut(cell, widths[c])
+			cell = cut(cell, widths[c])
 			line.WriteString(cell + strings.Repeat(" ", widths[c]-lipgloss.Width(cell)))
 		}
 		text := strings.TrimRight(line.String(), " ")
@@ -179,5 +179,5 @@ func numeric(word string) bool {
 	return strings.Trim(word, "(0123456789.–") == "" && strings.ContainsAny(word, "0123456789")
 }
 
-// Cut shortens a text to so many columns, with an ellipsis where something is missing.
-func Cut(text string, columns int) string { return ansi.Truncate(text, columns, "…") }
+// cut shortens a text to so many columns, with an ellipsis where something is missing.
+func cut(text string, columns int) string { return ansi.Truncate(text, columns, "…") }

@@ -118,7 +118,7 @@ func TestCut(t *testing.T) {
 		{"☺️☺️☺️☺️☺️", 5, "☺️☺️…"},
 		{"", 0, ""},
 	} {
-		if got := Cut(test.text, test.columns); got != test.want {
+		if got := cut(test.text, test.columns); got != test.want {
 			t.Errorf("Cut(%q, %d) = %q, want %q", test.text, test.columns, got, test.want)
 		}
 	}

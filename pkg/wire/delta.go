@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-func (s *Stream) readMessages(event Event) (Delta, error) {
+func (s *Stream) readMessages(e event) (Delta, error) {
 	c := &s.chunk
-	kind := event.Name
+	kind := e.Name
 	if kind == "" || kind == "message" {
 		kind = s.events.intern(unquote(c.kind))
 	}
@@ -25,7 +25,7 @@ func (s *Stream) readMessages(event Event) (Delta, error) {
 	case "message_start":
 		fields, ok := parse(c.message)
 		if !ok {
-			return Delta{}, s.malformed(event)
+			return Delta{}, s.malformed(e)
 		}
 		s.started = true
 		s.id, s.model = text(fields, "id"), text(fields, "model")

@@ -24,8 +24,8 @@ type LimitError struct {
 
 func (e *LimitError) Error() string { return fmt.Sprintf("%s is over %d MiB", e.What, e.Limit>>20) }
 
-// Event is one event of a stream.
-type Event struct {
+// event is one event of a stream.
+type event struct {
 	// Name is that of the event field, "" where the event has none (the standard then calls it "message").
 	Name string
 	// Data are the data lines joined by a newline, valid until the next call of Next. They are bytes as they came: who
@@ -33,13 +33,13 @@ type Event struct {
 	Data []byte
 }
 
-// EventReader reads an event stream exactly as WHATWG HTML section 9.2.6 "Interpreting an event stream" says: a BOM at
+// eventReader reads an event stream exactly as WHATWG HTML section 9.2.6 "Interpreting an event stream" says: a BOM at
 // the start is dropped; LF, CR and CRLF end a line; a blank line dispatches an event if it has a data line; what the end
 // of the stream cuts off is dropped. The id and retry fields are about reconnecting, which would ask, and bill, twice:
 // they are parsed and have no effect.
 //
 // Its buffers grow with the longest line and event up to the limit of 8 MiB, and not with the stream.
-type EventReader struct {
+type eventReader struct {
 	in    io.Reader
 	err   error // what ended the reading, once the buffer has been used up
 	total int   // bytes read
@@ -60,36 +60,36 @@ type EventReader struct {
 	maxLine, maxStream int
 }
 
-// NewEventReader reads events from r. It reads ahead of what it gives.
-func NewEventReader(r io.Reader) *EventReader {
-	return &EventReader{in: r, maxLine: maxLine, maxStream: maxStream}
+// newEventReader reads events from r. It reads ahead of what it gives.
+func newEventReader(r io.Reader) *eventReader {
+	return &eventReader{in: r, maxLine: maxLine, maxStream: maxStream}
 }
 
 // Count is how many events Next has given.
-func (r *EventReader) Count() int { return r.count }
+func (r *eventReader) Count() int { return r.count }
 
 // Buffered reports whether Next can give one more event without another Read, so that a writer can put out together
 // what arrived together. The last event's Data stay valid.
-func (r *EventReader) Buffered() bool { return r.parse() }
+func (r *eventReader) Buffered() bool { return r.parse() }
 
 // Next gives the next event. The error is io.EOF at the end of the stream, a *LimitError, or that of the reader; events
 // that arrived whole before it have been given then.
-func (r *EventReader) Next() (Event, error) {
+func (r *eventReader) Next() (event, error) {
 	for !r.parse() {
 		if r.err != nil {
-			return Event{}, r.err
+			return event{}, r.err
 		}
 		r.fill()
 	}
-	event := Event{Name: r.name, Data: r.data}
+	e := event{Name: r.name, Data: r.data}
 	r.data, r.given = r.given[:0], r.data
 	r.name, r.hasData, r.ready = "", false, false
 	r.count++
-	return event, nil
+	return e, nil
 }
 
 // parse takes lines from the buffer until an event is whole, and reports whether one is.
-func (r *EventReader) parse() bool {
+func (r *eventReader) parse() bool {
 	for !r.ready {
 		if r.skipLF && r.pos < r.end {
 			r.skipLF = false
@@ -119,7 +119,7 @@ func (r *EventReader) parse() bool {
 
 // line takes one line from the buffer. A CR ends it at once: waiting for a LF behind it would hold back the event until
 // the next one. Where both line ends were last found is kept, so that every byte is looked at once.
-func (r *EventReader) line() ([]byte, bool) {
+func (r *eventReader) line() ([]byte, bool) {
 	r.lf = r.seek('\n', r.lf)
 	r.cr = r.seek('\r', r.cr)
 	stop := min(r.lf, r.cr)
@@ -136,7 +136,7 @@ func (r *EventReader) line() ([]byte, bool) {
 	return line, true
 }
 
-func (r *EventReader) seek(c byte, from int) int {
+func (r *eventReader) seek(c byte, from int) int {
 	from = max(from, r.pos)
 	if i := bytes.IndexByte(r.buf[from:r.end], c); i >= 0 {
 		return from + i
@@ -145,7 +145,7 @@ func (r *EventReader) seek(c byte, from int) int {
 }
 
 // field reads one line that is not blank: a comment (a colon first), a field with a value, or a field's bare name.
-func (r *EventReader) field(line []byte) {
+func (r *eventReader) field(line []byte) {
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	if len(value) > 0 && value[0] == ' ' {
 		value = value[1:]
@@ -167,7 +167,7 @@ func (r *EventReader) field(line []byte) {
 }
 
 // intern gives name as a string without a new one for each event: a stream has few names.
-func (r *EventReader) intern(name []byte) string {
+func (r *eventReader) intern(name []byte) string {
 	if known, ok := r.names[string(name)]; ok {
 		return known
 	}
@@ -182,7 +182,7 @@ func (r *EventReader) intern(name []byte) string {
 }
 
 // fail ends the stream here: what is in the buffer is not read any more.
-func (r *EventReader) fail(what string, limit int) {
+func (r *eventReader) fail(what string, limit int) {
 	r.err = &LimitError{What: what, Limit: limit}
 	r.pos, r.end = 0, 0
 	r.lf, r.cr = 0, 0
@@ -191,7 +191,7 @@ func (r *EventReader) fail(what string, limit int) {
 
 // fill reads once more. It asks for at most one byte over the limit of the stream, which tells a stream that ends there
 // from one that goes on.
-func (r *EventReader) fill() {
+func (r *eventReader) fill() {
 	r.makeRoom()
 	room := r.buf[r.end:]
 	room = room[:min(len(room), r.maxStream+1-r.total)]
@@ -212,7 +212,7 @@ func (r *EventReader) fill() {
 }
 
 // makeRoom moves what is not yet parsed to the front of the buffer, and doubles the buffer where that is most of it.
-func (r *EventReader) makeRoom() {
+func (r *eventReader) makeRoom() {
 	if r.pos == r.end {
 		r.pos, r.end, r.lf, r.cr = 0, 0, 0, 0
 	}

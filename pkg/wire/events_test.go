@@ -11,7 +11,7 @@ import (
 )
 
 // list reads all events of a stream as one text each, "name|data", the error last.
-func list(r *EventReader) (out []string) {
+func list(r *eventReader) (out []string) {
 	for {
 		event, err := r.Next()
 		if err != nil {
@@ -85,7 +85,7 @@ func TestEvents(t *testing.T) {
 			"whole": strings.NewReader(test.in), "byte by byte": iotest.OneByteReader(strings.NewReader(test.in)),
 			"the end with the data": iotest.DataErrReader(strings.NewReader(test.in)),
 		} {
-			if got := list(NewEventReader(in)); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
+			if got := list(newEventReader(in)); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
 				t.Errorf("%s, %s: %q\nwant %q", test.name, how, got, want)
 			}
 		}
@@ -102,7 +102,7 @@ func TestEventAtOnce(t *testing.T) {
 			_, _ = io.WriteString(out, end[1:]+"data: b"+end+end)
 			_ = out.Close()
 		}()
-		r := NewEventReader(in)
+		r := newEventReader(in)
 		event, err := r.Next() // would wait for ever: the writer's second part is taken by a read only
 		if err != nil || string(event.Data) != "a" || r.Count() != 1 {
 			t.Errorf("%q: %q, %v", end, event.Data, err)
@@ -132,7 +132,7 @@ func TestEventLimits(t *testing.T) {
 	}
 	for _, test := range tests {
 		for _, in := range []io.Reader{strings.NewReader(test.in), iotest.OneByteReader(strings.NewReader(test.in))} {
-			r := NewEventReader(in)
+			r := newEventReader(in)
 			r.maxLine, r.maxStream = 40, 200
 			got := list(r)
 			if got[len(got)-1] != test.want {
@@ -159,14 +159,14 @@ func (e endless) Read(p []byte) (int, error) {
 // TestRealLimits holds that no stream makes the reader keep more than its limits.
 func TestRealLimits(t *testing.T) {
 	var limit *LimitError
-	r := NewEventReader(endless("x"))
+	r := newEventReader(endless("x"))
 	if _, err := r.Next(); !errors.As(err, &limit) || limit.Limit != 8<<20 || err.Error() != "a line of the stream is over 8 MiB" {
 		t.Errorf("a line without an end: %v", err)
 	}
 	if len(r.buf) > 32<<20 {
 		t.Errorf("%d bytes of buffer", len(r.buf))
 	}
-	r = NewEventReader(endless(":" + strings.Repeat("x", 2046) + "\n"))
+	r = newEventReader(endless(":" + strings.Repeat("x", 2046) + "\n"))
 	if _, err := r.Next(); !errors.As(err, &limit) || limit.Limit != 256<<20 || err.Error() != "the stream is over 256 MiB" || len(r.buf) > 64<<10 {
 		t.Errorf("a stream without an end: %v, %d bytes of buffer", err, len(r.buf))
 	}
@@ -175,7 +175,7 @@ func TestRealLimits(t *testing.T) {
 		t.Errorf("the stream's error: %v", err)
 	}
 	big := "data: " + strings.Repeat("y", 7<<20) + "\n\n"
-	if event, err := NewEventReader(strings.NewReader(big)).Next(); err != nil || len(event.Data) != 7<<20 {
+	if event, err := newEventReader(strings.NewReader(big)).Next(); err != nil || len(event.Data) != 7<<20 {
 		t.Errorf("a line of 7 MiB: %d bytes, %v", len(event.Data), err)
 	}
 }
@@ -186,7 +186,7 @@ type nothing struct{}
 func (nothing) Read([]byte) (int, error) { return 0, nil }
 
 func TestNoProgress(t *testing.T) {
-	if _, err := NewEventReader(nothing{}).Next(); !errors.Is(err, io.ErrNoProgress) {
+	if _, err := newEventReader(nothing{}).Next(); !errors.Is(err, io.ErrNoProgress) {
 		t.Error(err)
 	}
 }
@@ -213,8 +213,8 @@ func FuzzEvents(f *testing.F) {
 	}
 	f.Add("\ufeffdata: a\r\rdata\r\n:c\n\revent: x\ndata: 好\n\n", uint64(2))
 	f.Fuzz(func(t *testing.T, in string, seed uint64) {
-		limited := func(in io.Reader) *EventReader {
-			r := NewEventReader(in)
+		limited := func(in io.Reader) *eventReader {
+			r := newEventReader(in)
 			r.maxLine, r.maxStream = 50, 3000
 			return r
 		}

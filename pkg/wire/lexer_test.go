@@ -236,7 +236,7 @@ func FuzzStream(f *testing.F) {
 
 func hasEnd(api API, in []byte) bool {
 	begun, reason := false, false
-	r := NewEventReader(bytes.NewReader(in))
+	r := newEventReader(bytes.NewReader(in))
 	for {
 		event, err := r.Next()
 		if err != nil {

@@ -17,7 +17,7 @@ type Delta struct {
 // Stream reads one answer from an event stream.
 type Stream struct {
 	api    API
-	events *EventReader
+	events *eventReader
 	chunk  chunk
 	err    error // what Next gives from now on
 
@@ -32,7 +32,7 @@ type Stream struct {
 }
 
 // NewStream reads the dialect's event stream from r.
-func (a API) NewStream(r io.Reader) *Stream { return &Stream{api: a, events: NewEventReader(r)} }
+func (a API) NewStream(r io.Reader) *Stream { return &Stream{api: a, events: newEventReader(r)} }
 
 // Next reads one event and gives what it added. It returns after every event, pings too, so that a caller can take each
 // as a sign of life.
@@ -45,12 +45,12 @@ func (s *Stream) Next() (Delta, error) {
 	if s.err != nil {
 		return Delta{}, s.err
 	}
-	event, err := s.events.Next()
+	e, err := s.events.Next()
 	if err != nil {
 		s.err = s.ended(err)
 		return Delta{}, s.err
 	}
-	delta, err := s.read(event)
+	delta, err := s.read(e)
 	if err != nil {
 		s.err = err
 		return Delta{}, err
@@ -116,22 +116,22 @@ var (
 // done is what the OpenAI-style servers send last.
 const done = "[DONE]"
 
-func (s *Stream) read(event Event) (Delta, error) {
-	word := bytes.TrimSpace(event.Data)
+func (s *Stream) read(e event) (Delta, error) {
+	word := bytes.TrimSpace(e.Data)
 	switch {
-	case event.Name == "error":
-		s.chunk.read(s.api, event.Data)
-		return Delta{}, s.chunk.apiError(s.api, event.Data)
-	case event.Name == "ping" || len(word) == 0: // some gateways keep a line alive with bare data lines
+	case e.Name == "error":
+		s.chunk.read(s.api, e.Data)
+		return Delta{}, s.chunk.apiError(s.api, e.Data)
+	case e.Name == "ping" || len(word) == 0: // some gateways keep a line alive with bare data lines
 		return Delta{}, nil
 	case string(word) == done:
 		return Delta{}, s.finish(s.api == Chat && s.stop != "", errEarly)
-	case !s.api.knows(event.Name):
+	case !s.api.knows(e.Name):
 		return Delta{}, nil
-	case !s.chunk.read(s.api, event.Data):
-		return Delta{}, s.malformed(event)
-	case s.chunk.failed(s.api, event.Name):
-		return Delta{}, s.chunk.apiError(s.api, event.Data)
+	case !s.chunk.read(s.api, e.Data):
+		return Delta{}, s.malformed(e)
+	case s.chunk.failed(s.api, e.Name):
+		return Delta{}, s.chunk.apiError(s.api, e.Data)
 	}
 	switch s.api {
 	case Complete:
@@ -139,12 +139,12 @@ func (s *Stream) read(event Event) (Delta, error) {
 	case Chat:
 		return s.readChat(), nil
 	default:
-		return s.readMessages(event)
+		return s.readMessages(e)
 	}
 }
 
-func (s *Stream) malformed(event Event) error {
-	return &MalformedError{Event: s.events.Count(), Body: bytes.Clone(event.Data)}
+func (s *Stream) malformed(e event) error {
+	return &MalformedError{Event: s.events.Count(), Body: bytes.Clone(e.Data)}
 }
 
 // knows reports whether the dialect has events of the name. "" and "message" are the standard's names for one without a

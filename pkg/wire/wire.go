@@ -4,11 +4,6 @@
 // them first.
 package wire
 
-import (
-	"fmt"
-	"strings"
-)
-
 // API names a dialect.
 type API string
 
@@ -24,18 +19,6 @@ const (
 
 // APIs lists the dialects, the default first.
 func APIs() []API { return []API{Messages, Complete, Chat} }
-
-// ParseAPI reads a dialect's name. The error lists the names.
-func ParseAPI(name string) (API, error) {
-	names := make([]string, 0, len(APIs()))
-	for _, a := range APIs() {
-		if name == string(a) {
-			return a, nil
-		}
-		names = append(names, string(a))
-	}
-	return "", fmt.Errorf("%q is not an api (%s)", name, strings.Join(names, ", "))
-}
 
 // DefaultVersion is the anthropic-version that the messages dialect speaks unless a node names another.
 const DefaultVersion = "2026-10-21"

@@ -101,15 +101,3 @@ func TestPaths(t *testing.T) {
 		}
 	}
 }
-
-func TestParseAPI(t *testing.T) {
-	for _, a := range APIs() {
-		if got, err := ParseAPI(string(a)); err != nil || got != a {
-			t.Errorf("ParseAPI(%q) = %q, %v", a, got, err)
-		}
-	}
-	_, err := ParseAPI("Chat")
-	if want := `"Chat" is not an api (messages, complete, chat)`; err == nil || err.Error() != want {
-		t.Errorf("error %v, want %s", err, want)
-	}
-}
