@@ -8,6 +8,7 @@ import (
 
 	"ferry/pkg/client"
 	"ferry/pkg/config"
+	"ferry/pkg/limit"
 	"ferry/pkg/session"
 	"ferry/pkg/wire"
 
@@ -52,8 +53,8 @@ func (a *app) openTalk(ctx context.Context, s *settings, o talkOptions) (*talk, 
 	if err != nil {
 		return nil, err
 	}
-	if note := session.IdleNote(s.values.SessionIdle()); note != "" {
-		a.note("%s", note)
+	if idle := s.values.SessionIdle(); !session.IdleAdvised(idle) {
+		a.note("a session's token lives %s without use; 5m to 10m is advised", limit.Brief(idle))
 	}
 	handle, err := store.Open(ctx, name, a.Clock.Now(), s.values.SessionIdle())
 	t := &talk{app: a, handle: handle}

@@ -96,13 +96,13 @@ func (r Rate) String() string {
 	case maxPer:
 		unit = "day"
 	default:
-		unit = brief(r.Per)
+		unit = Brief(r.Per)
 	}
 	return strconv.Itoa(r.Events) + "/" + unit
 }
 
-// brief is a duration without the zeros that Go puts behind it: 2h, not 2h0m0s.
-func brief(d time.Duration) string {
+// Brief is a duration as a rate has it, without the zeros that Go puts behind it: 2h, not 2h0m0s.
+func Brief(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")

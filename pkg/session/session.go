@@ -16,7 +16,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"ferry/pkg/state"
@@ -245,23 +244,6 @@ const (
 	maxIdle = 600 * time.Second
 )
 
-// IdleNote is a sentence about an idle time outside the advised 300 to 600 s, "" inside it. The range is the reference
-// article's, for the stateful connection of a gateway.
-func IdleNote(idle time.Duration) string {
-	if idle >= minIdle && idle <= maxIdle {
-		return ""
-	}
-	return fmt.Sprintf("a session's token lives %s without use; 5m to 10m is advised", brief(idle))
-}
-
-// brief is a duration without the zeros that Go puts behind it: 2h, not 2h0m0s.
-func brief(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
+// IdleAdvised reports whether an idle time is within the advised 300 to 600 s. The range is the reference article's, for the
+// stateful connection of a gateway.
+func IdleAdvised(idle time.Duration) bool { return idle >= minIdle && idle <= maxIdle }

@@ -71,25 +71,10 @@ func TestTokenForm(t *testing.T) {
 	}
 }
 
-func TestIdleNote(t *testing.T) {
-	const tail = "; 5m to 10m is advised"
-	tests := []struct {
-		idle time.Duration
-		want string
-	}{
-		{300 * time.Second, ""},
-		{450 * time.Second, ""},
-		{600 * time.Second, ""},
-		{299 * time.Second, "a session's token lives 4m59s without use" + tail},
-		{601 * time.Second, "a session's token lives 10m1s without use" + tail},
-		{0, "a session's token lives 0s without use" + tail},
-		{20 * time.Minute, "a session's token lives 20m without use" + tail},
-		{2 * time.Hour, "a session's token lives 2h without use" + tail},
-		{90 * time.Minute, "a session's token lives 1h30m without use" + tail},
-	}
-	for _, tt := range tests {
-		if got := IdleNote(tt.idle); got != tt.want {
-			t.Errorf("%v: %q, want %q", tt.idle, got, tt.want)
+func TestIdleAdvised(t *testing.T) {
+	for seconds, want := range map[int]bool{0: false, 299: false, 300: true, 450: true, 600: true, 601: false, 7200: false} {
+		if got := IdleAdvised(time.Duration(seconds) * time.Second); got != want {
+			t.Errorf("%d s: %t", seconds, got)
 		}
 	}
 }
