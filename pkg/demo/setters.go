@@ -79,38 +79,25 @@ func setRedirectTo(f *faults, v string) error {
 }
 
 func setTruncate(f *faults, v string) error {
-	switch v {
-	case "":
-		f.truncate = cut
-	case "clean":
-		f.truncate = cutClean
-	default:
-		return errors.New("want nothing or clean")
-	}
-	return nil
+	return choose(&f.truncate, v, map[string]cutting{"": cut, "clean": cutClean}, "nothing or clean")
 }
 
 func setEnvelope(f *faults, v string) error {
-	switch v {
-	case "", "number":
-		f.envelope = numberStatus
-	case "string":
-		f.envelope = stringStatus
-	default:
-		return errors.New("want nothing, number or string")
-	}
-	return nil
+	return choose(&f.envelope, v, map[string]enveloping{"": numberStatus, "number": numberStatus, "string": stringStatus},
+		"nothing, number or string")
 }
 
 func setGzip(f *faults, v string) error {
-	switch v {
-	case "":
-		f.gzip = gzipped
-	case "bomb":
-		f.gzip = bomb
-	default:
-		return errors.New("want nothing or bomb")
+	return choose(&f.gzip, v, map[string]packing{"": gzipped, "bomb": bomb}, "nothing or bomb")
+}
+
+// choose sets one of a few words' meanings.
+func choose[T any](to *T, word string, meanings map[string]T, want string) error {
+	meaning, ok := meanings[word]
+	if !ok {
+		return errors.New("want " + want)
 	}
+	*to = meaning
 	return nil
 }
 
