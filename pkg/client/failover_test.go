@@ -3,10 +3,13 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ferry/pkg/guard"
@@ -178,6 +181,33 @@ func TestStreamHandsOver(t *testing.T) {
 		if (asked == 2) != test.over || (err == nil) != test.over {
 			t.Errorf("%q: %d asked, %v", test.first[len(head):], asked, err)
 		}
+	}
+}
+
+// TestStalledStreamStays holds that a stream which falls silent after its first words stays where it is, and before them
+// does not. The time is fake: for real the words could come later than the idle timeout.
+func TestStalledStreamStays(t *testing.T) {
+	for said, asks := range map[string]int{streamHead + piece: 1, streamHead: 2, "": 2} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			sink := &discarding{}
+			leg := func(words string) Leg {
+				return Leg{Ask: func(ctx context.Context) (*Result, error) {
+					asked++
+					tr := newTrial(t, mustURL(t, "http://node.test"))
+					tr.Clock, tr.IdleTimeout = realClock{}, 90*time.Second
+					tr.Transport = pipe(t, func(conn net.Conn) {
+						_, _ = io.WriteString(conn, words)
+						_, _ = io.Copy(io.Discard, conn)
+					})
+					return tr.Stream(ctx, tr.node, tr.request, sink)
+				}}
+			}
+			_, err := Failover{}.Ask(t.Context(), []Leg{leg(said), leg(streamHead + piece + rest)})
+			if asked != asks || (err == nil) != (asks == 2) || !sink.shown {
+				t.Errorf("%q: %d asked, %v", said, asked, err)
+			}
+		})
 	}
 }
 
