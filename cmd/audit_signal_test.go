@@ -3,9 +3,7 @@
 package cmd_test
 
 import (
-	"bufio"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,23 +23,7 @@ func TestAuditSignal(t *testing.T) {
 			}
 			c := realFerry(t, command, "-v", "-n", "demo:?stall", "hello")
 			c.Env = append(c.Env, "FERRY_CONFIG="+config)
-			stderr, err := c.StderrPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := c.Start(); err != nil {
-				t.Fatal(err)
-			}
-			lines := bufio.NewReader(stderr)
-			for line := ""; !strings.HasPrefix(line, "> ("); {
-				if line, err = lines.ReadString('\n'); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := c.Process.Signal(sent); err != nil {
-				t.Fatal(err)
-			}
-			rest, _ := io.ReadAll(lines)
+			rest := stopInCall(t, c, sent)
 			var ended *exec.ExitError
 			if err := c.Wait(); !errors.As(err, &ended) || ended.Sys().(syscall.WaitStatus).Signal() != sent {
 				t.Errorf("%s: ended with %v, want killed by %s: %s", command, err, sent, rest)

@@ -126,14 +126,14 @@ func TestBatchInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer terminal.Close()
-	seen := readUntil(t, terminal, " left")
+	seen := readUntil(t, terminal, shows("left"))
 	if !strings.Contains(seen, "/10000") || !strings.Contains(seen, "/s") || !strings.Contains(seen, "0 failed") {
 		t.Errorf("drawn: %q", seen)
 	}
 	if _, err := terminal.Write([]byte{3}); err != nil {
 		t.Fatal(err)
 	}
-	rest := readUntil(t, terminal, "is not answered")
+	rest := readUntil(t, terminal, shows("is not answered"))
 	_ = c.Wait() // its status says it
 	if status := c.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
 		t.Errorf("wait status %#x", status)
@@ -144,19 +144,9 @@ func TestBatchInterrupted(t *testing.T) {
 	}
 }
 
-// readUntil reads of a terminal until it has shown a text.
-func readUntil(t *testing.T, terminal interface{ Read([]byte) (int, error) }, text string) string {
-	t.Helper()
-	var seen strings.Builder
-	buf := make([]byte, 4096)
-	for !strings.Contains(strings.Join(strings.Fields(seen.String()), " "), strings.TrimSpace(text)) {
-		n, err := terminal.Read(buf)
-		if err != nil {
-			t.Fatalf("%v after %q", err, seen.String())
-		}
-		seen.Write(buf[:n])
-	}
-	return seen.String()
+// shows looks for words that a narrow terminal may have broken into lines.
+func shows(words string) func(string) bool {
+	return func(seen string) bool { return strings.Contains(strings.Join(strings.Fields(seen), " "), words) }
 }
 
 // TestBatchFullDisk gives OUT a limit, as a full disk has one: the sending stops at once, what OUT has is whole, the

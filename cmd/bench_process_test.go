@@ -3,7 +3,6 @@
 package cmd_test
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"os"
@@ -114,20 +113,12 @@ func TestBenchLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer terminal.Close()
-	shown := bufio.NewReader(terminal)
 	drawn := regexp.MustCompile(`demo:\?latency=20ms\s.*\d+.*100%.* ms`)
-	seen := ""
-	for !drawn.MatchString(seen) {
-		b, err := shown.ReadByte()
-		if err != nil {
-			t.Fatalf("%v after %q", err, seen)
-		}
-		seen += string(b)
-	}
+	readUntil(t, terminal, drawn.MatchString)
 	if _, err := terminal.Write([]byte{3}); err != nil {
 		t.Fatal(err)
 	}
-	rest, _ := io.ReadAll(shown)
+	rest, _ := io.ReadAll(terminal)
 	_ = c.Wait() // of the signal: another test's matter
 	if !strings.Contains(string(rest), "\x1b[Jdemo:?latency=20ms\r\n") {
 		t.Errorf("it ends with %q", rest)

@@ -29,28 +29,50 @@ func realFerry(t *testing.T, args ...string) *exec.Cmd {
 	return c
 }
 
+// stopInCall starts a ferry that says all it does, sends it a signal once its request has left, and gives the rest of what
+// it says.
+func stopInCall(t *testing.T, c *exec.Cmd, sent os.Signal) (rest []byte) {
+	t.Helper()
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(stderr)
+	for line := ""; !strings.HasPrefix(line, "> ("); { // the last line of the request that -v shows
+		if line, err = lines.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Process.Signal(sent); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ = io.ReadAll(lines)
+	return rest
+}
+
+// readUntil reads what a terminal shows until enough of it was seen, and gives that.
+func readUntil(t *testing.T, terminal io.Reader, enough func(seen string) bool) string {
+	t.Helper()
+	var seen []byte
+	for buf := make([]byte, 4096); !enough(string(seen)); {
+		n, err := terminal.Read(buf)
+		if err != nil {
+			t.Fatalf("%v after %q", err, seen)
+		}
+		seen = append(seen, buf[:n]...)
+	}
+	return string(seen)
+}
+
 // TestSignals holds ferry to dying of the signal that stopped it, so that a shell loop around it stops too.
 func TestSignals(t *testing.T) {
 	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sent.String(), func(t *testing.T) {
 			c := realFerry(t, "ask", "-v", "-n", "demo:?stall", "hello")
-			stderr, err := c.StderrPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := c.Start(); err != nil {
-				t.Fatal(err)
-			}
-			lines := bufio.NewReader(stderr)
-			for line := ""; !strings.HasPrefix(line, "> ("); { // the last line of the request that -v shows
-				if line, err = lines.ReadString('\n'); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := c.Process.Signal(sent); err != nil {
-				t.Fatal(err)
-			}
-			rest, _ := io.ReadAll(lines)
+			rest := stopInCall(t, c, sent)
 			var exit *exec.ExitError
 			if err := c.Wait(); !errors.As(err, &exit) {
 				t.Fatalf("ended with %v; stderr: %s", err, rest)
@@ -97,18 +119,11 @@ func TestInterruptedCountdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer terminal.Close()
-	shown := bufio.NewReader(terminal)
-	for seen := ""; !strings.HasSuffix(seen, "in 540 s"); {
-		b, err := shown.ReadByte()
-		if err != nil {
-			t.Fatalf("%v after %q", err, seen)
-		}
-		seen += string(b)
-	}
+	readUntil(t, terminal, shows("in 540 s"))
 	if _, err := terminal.Write([]byte{3}); err != nil {
 		t.Fatal(err)
 	}
-	rest, _ := io.ReadAll(shown)
+	rest, _ := io.ReadAll(terminal)
 	if !strings.Contains(string(rest), "\r\x1b[K") || !strings.Contains(string(rest), "stopped by interrupt") {
 		t.Errorf("after Ctrl-C the terminal got %q", rest)
 	}
@@ -134,7 +149,7 @@ func TestPromptFromATerminal(t *testing.T) {
 	if _, err := terminal.Write([]byte("typed words\n\x04")); err != nil {
 		t.Fatal(err)
 	}
-	rest, _ := io.ReadAll(shown)
+	rest, _ := io.ReadAll(terminal)
 	if err := c.Wait(); err != nil || !strings.Contains(string(rest), "You wrote: “typed words") {
 		t.Errorf("%v, the terminal got %q", err, rest)
 	}
