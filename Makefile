@@ -25,12 +25,14 @@ COMPARE  =
 # What `go test -short` leaves out: over a second each under the race detector. `make test` and CI run them all, and
 # `make soak` runs these again and again. A house test holds this list to the tests.
 LONG    = TestBatchKilled TestBatchManyItems TestBodyOverTheLimit TestBrokenDisk TestBucketModel TestCanary \
-          TestFilterChunks TestFilterLinks TestFilterMemory TestGzipUnasked TestHouseBinary \
+          TestFaultMatrix TestFilterChunks TestFilterLinks TestFilterMemory TestGzipUnasked TestHouseBinary \
           TestLoadFilterRefuses TestMillionSamples TestNginxGateway TestNginxNoBurst TestNginxSticky \
-          TestPairsBeatMedians TestPartsAreTheWhole TestPersonalData TestProcessesInOrder TestProcessesShareABucket TestReadMemory \
-          TestRedactHostile TestRenderIsBounded TestRenderStyles TestSimulatedRuns TestStories/size-caps \
-          TestStreamAllocates TestStreamCutAtEveryByte TestTrust TestVantagesInKubernetes TestVantagesOverSSH \
-          TestWilsonCoverage
+          TestPairsBeatMedians TestPartsAreTheWhole TestPersonalData TestProcessesInOrder \
+          TestProcessesShareABucket TestProcessesShareALimit TestReadMemory TestRedactHostile \
+          TestRenderIsBounded TestRenderStyles TestSimulatedRuns TestStories/bad-prompts TestStories/bench \
+          TestStories/bench-bad-input TestStories/budget TestStories/failover TestStories/filter \
+          TestStories/size-caps TestStreamAllocates TestStreamCutAtEveryByte TestTrust TestVantagesInKubernetes \
+          TestVantagesOverSSH TestWilsonCoverage
 
 # Go keeps its caches under HOME; without one it would refuse to build.
 ifeq ($(strip $(HOME)),)

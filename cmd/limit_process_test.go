@@ -131,6 +131,9 @@ func paced(t *testing.T, start time.Time, times []time.Time, each time.Duration,
 // TestProcessesShareALimit runs 40 ferries at once on 600/min with a burst of 5: all are answered, as fast as the limit
 // lets them and no faster.
 func TestProcessesShareALimit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: seconds of a real limit")
+	}
 	t.Parallel()
 	const n, burst, each = 40, 5, 100 * time.Millisecond
 	server := countArrivals(t)
