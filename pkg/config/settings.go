@@ -32,9 +32,9 @@ const (
 	kindText kind = iota
 	kindNumber
 	kindBool
-	// kindList is a list that is held as one text, a JSON array.
+	// kindList is a list that is held as one text, a JSON array: a word or a pattern may have a comma in it.
 	kindList
-	// kindCommas is one text or a list of them; as one text its items stand behind commas.
+	// kindCommas is one text or a list of them; as one text its items, none of which can have one, stand behind commas.
 	kindCommas
 )
 
