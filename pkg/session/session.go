@@ -244,6 +244,6 @@ const (
 	maxIdle = 600 * time.Second
 )
 
-// IdleAdvised reports whether an idle time is within the advised 300 to 600 s. The range is the reference article's, for the
-// stateful connection of a gateway.
+// IdleAdvised reports whether an idle time is within the advised 300 to 600 s. The range is the reference article's, for
+// the stateful connection of a gateway.
 func IdleAdvised(idle time.Duration) bool { return idle >= minIdle && idle <= maxIdle }
