@@ -1,0 +1,261 @@
+package cmd_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The link of the tests below. A round trip is what one request on a kept connection takes at least.
+const (
+	linkDelay = 100 * time.Millisecond // each way
+	roundTrip = 2 * linkDelay
+	heldTrips = 1.1 // the most that a held ask may take
+)
+
+// TestHoldSlowLink holds the promise of a held connection: one round trip, where curl pays three. The server is an nginx
+// with TLS 1.3 in front of the demo node; all three are whole processes, one after the other in each round.
+func TestHoldSlowLink(t *testing.T) {
+	if testing.Short() || raceEnabled {
+		t.Skip("a measurement, and of real time")
+	}
+	nginx, curl, ferry := findNginx(t), findCurl(t), buildFerry(t)
+	if !aloneOnNetwork(t) {
+		return
+	}
+	clean, lossy := newSlowLink(t, 8, linkDelay, 0), newSlowLink(t, 9, linkDelay, 0.05)
+	ca := startFarNginx(t, nginx, clean.far, lossy.far)
+	measured := map[*slowLink]*lanes{}
+	for _, link := range []*slowLink{clean, lossy} {
+		measured[link] = newLanes(t, link, ferry, curl, ca)
+	}
+	t.Run("links", func(t *testing.T) { // side by side: each waits for its link nearly all of the time
+		t.Run("without loss", func(t *testing.T) { t.Parallel(); measured[clean].measure(t, 13) })
+		t.Run("with loss", func(t *testing.T) { t.Parallel(); measured[lossy].measure(t, 13) })
+	})
+	t.Log(table(measured[clean], measured[lossy]))
+	if t.Failed() {
+		return
+	}
+	for _, l := range []*lanes{measured[clean], measured[lossy]} {
+		if trips := inTrips(middle(l.held)); trips > heldTrips {
+			t.Errorf("a held ask took %.2f round trips over %s, want at most %.1f", trips, l.link.far, heldTrips)
+		}
+	}
+	if trips := inTrips(middle(measured[clean].curl)); trips < 2.8 || trips > 3.4 {
+		t.Errorf("curl took %.2f round trips, want 3: the link is not what it should be", trips)
+	}
+	if l := measured[lossy]; middle(l.curl) <= middle(l.held) {
+		t.Errorf("with loss curl took %s, and a held ask %s", middle(l.curl), middle(l.held))
+	}
+}
+
+// TestHoldDeadPath cuts the link under a connection that waits: the holder has to notice within about half a minute, of
+// real time, and the first ask after the path is back has to be answered.
+func TestHoldDeadPath(t *testing.T) {
+	if testing.Short() || os.Getenv("FERRY_SOAK") == "" {
+		t.Skip("half a minute and more of real time; FERRY_SOAK=1 runs it")
+	}
+	nginx, curl, ferry := findNginx(t), findCurl(t), buildFerry(t)
+	if !aloneOnNetwork(t) {
+		return
+	}
+	link := newSlowLink(t, 8, linkDelay, 0)
+	l := newLanes(t, link, ferry, curl, startFarNginx(t, nginx, link.far))
+	l.warm(t)
+	if open := l.holder(t).Connections; open != 1 {
+		t.Fatalf("%d connections are open, want 1", open)
+	}
+	link.dead.Store(true)
+	cut := time.Now()
+	for tick := time.NewTicker(250 * time.Millisecond); l.holder(t).Connections != 0; <-tick.C {
+		if time.Since(cut) > 40*time.Second {
+			t.Fatal("40 s after the path died the holder still counts on its connection")
+		}
+	}
+	t.Logf("the holder noticed after %.1f s that the path was dead", time.Since(cut).Seconds())
+	link.dead.Store(false)
+	for _, which := range []string{"first", "second"} {
+		t.Logf("the %s ask after it was back took %s", which, l.must(t, l.heldArgs))
+	}
+	if h := l.holder(t); h.Requests != 3 {
+		t.Errorf("the holder lent %d times, want 3", h.Requests)
+	}
+}
+
+// lanes are three ways over one link, and what each took.
+type lanes struct {
+	link                           *slowLink
+	ferry                          string
+	env                            []string
+	curlArgs, directArgs, heldArgs []string
+	bare, curl, direct, held       []time.Duration
+}
+
+func newLanes(t *testing.T, link *slowLink, ferry, curl, ca string) *lanes {
+	t.Helper()
+	dir := t.TempDir()
+	url := "https://" + netip.AddrPortFrom(link.far, farPort).String()
+	config := filepath.Join(dir, "config.yaml")
+	text := fmt.Sprintf("nodes:\n  far: {url: %q, api: messages, key: \"env:FAR_KEY\", tls: {ca: %q}, proxy: none}\n", url, ca)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := &lanes{
+		link: link, ferry: ferry,
+		env: houseEnv(t, "XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+config, "FAR_KEY=canary-key-0008"),
+		curlArgs: []string{curl, "-q", "-sS", "--fail", "--tlsv1.3", "--cacert", ca, "-H", "x-api-key: canary-key-0008",
+			"-H", "anthropic-version: 2026-10-21", "-H", "content-type: application/json", "-d", smallMessage, url + "/v1/messages"},
+		directArgs: []string{ferry, "ask", "-n", "far", "hi"},
+		heldArgs:   []string{ferry, "ask", "-n", "far", "--hold", "5m", "hi"},
+	}
+	t.Cleanup(func() { // before the folder goes, and the link
+		if out, err := l.output("config", "hold", "stop"); err != nil {
+			t.Errorf("config hold stop: %v: %s", err, out)
+		}
+	})
+	return l
+}
+
+// warm makes the holder, and checks that it is one.
+func (l *lanes) warm(t *testing.T) {
+	t.Helper()
+	l.must(t, l.heldArgs)
+	if h := l.holder(t); h.Requests != 1 {
+		t.Fatalf("the holder lent %d times, want once", h.Requests)
+	}
+}
+
+// measure runs all the ways in turn, and counts what was lent. A machine that is busy starts every process late, and a
+// held ask has a fiftieth of a second for that: where they took too long they are measured anew, all of them, a few times
+// at most. A second round trip would fail each time.
+func (l *lanes) measure(t *testing.T, rounds int) {
+	l.warm(t)
+	for range rounds {
+		l.bare = append(l.bare, l.trip(t))
+		l.curl = append(l.curl, l.must(t, l.curlArgs))
+		l.direct = append(l.direct, l.must(t, l.directArgs))
+		l.held = append(l.held, l.must(t, l.heldArgs))
+	}
+	asked := 1 + rounds
+	for again := 0; again < 4 && inTrips(middle(l.held)) > heldTrips; again++ {
+		t.Logf("held asks took %s at the median; again", middle(l.held))
+		l.held = nil
+		for range rounds {
+			l.held = append(l.held, l.must(t, l.heldArgs))
+		}
+		asked += rounds
+	}
+	if h := l.holder(t); h.Requests != asked {
+		t.Errorf("the holder lent %d times, want %d: some asks were not held", h.Requests, asked)
+	}
+}
+
+func (l *lanes) must(t *testing.T, args []string) time.Duration {
+	t.Helper()
+	took, err := l.timed(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return took
+}
+
+// timed runs a program at the near end and gives what the whole process took.
+func (l *lanes) timed(args []string) (took time.Duration, err error) {
+	var out, said bytes.Buffer
+	c := exec.Command(args[0], args[1:]...)
+	c.Env, c.Stdout, c.Stderr = l.env, &out, &said
+	err = l.link.near(func() error {
+		start := time.Now()
+		err := c.Run()
+		took = time.Since(start)
+		return err
+	})
+	if err != nil || out.Len() == 0 {
+		err = errors.Join(err, fmt.Errorf("%q printed %q and said %q", args, &out, &said))
+	}
+	return took, err
+}
+
+func (l *lanes) output(args ...string) (out []byte, err error) {
+	c := exec.Command(l.ferry, args...)
+	c.Env = l.env
+	err = l.link.near(func() error {
+		out, err = c.Output()
+		return err
+	})
+	return out, err
+}
+
+// trip is one round trip: the kernel's first packet of a TCP connection, and the answer to it.
+func (l *lanes) trip(t *testing.T) (took time.Duration) {
+	t.Helper()
+	err := l.link.near(func() error {
+		start := time.Now()
+		conn, err := net.Dial("tcp", netip.AddrPortFrom(l.link.far, farPort).String())
+		took = time.Since(start)
+		if err == nil {
+			err = conn.Close()
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return took
+}
+
+type holderFacts struct {
+	Requests    int `json:"requests"`
+	Connections int `json:"connections"`
+}
+
+// holder asks the one holder about itself.
+func (l *lanes) holder(t *testing.T) holderFacts {
+	t.Helper()
+	var h holderFacts
+	out, err := l.output("config", "hold", "-o", "json")
+	if err == nil {
+		err = json.Unmarshal(out, &h)
+	}
+	if err != nil {
+		t.Fatalf("config hold: %v: %s", err, out)
+	}
+	return h
+}
+
+func middle(all []time.Duration) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(all))[len(all)/2]
+}
+
+func inTrips(d time.Duration) float64 { return float64(d) / float64(roundTrip) }
+
+// table shows the medians side by side, and the worst of each.
+func table(clean, lossy *lanes) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s a round trip, medians of %d rounds\n%-17s | 0 %% loss: ms  trips  worst ms | 5 %% each way: ms  trips  worst ms\n",
+		roundTrip, len(clean.held), "")
+	row := func(name string, clean, lossy []time.Duration) {
+		fmt.Fprintf(&b, "%-17s | %10d %6.2f %9d | %15d %6.2f %9d\n", name,
+			middle(clean).Milliseconds(), inTrips(middle(clean)), slices.Max(append(clean, 0)).Milliseconds(),
+			middle(lossy).Milliseconds(), inTrips(middle(lossy)), slices.Max(append(lossy, 0)).Milliseconds())
+	}
+	row("one round trip", clean.bare, lossy.bare)
+	row("curl", clean.curl, lossy.curl)
+	row("ferry ask", clean.direct, lossy.direct)
+	row("ferry ask --hold", clean.held, lossy.held)
+	return b.String()
+}

@@ -1,0 +1,235 @@
+package cmd_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ownNetwork says, in the environment of a test that runs itself again, that it is alone on its network.
+const ownNetwork = "FERRY_TEST_OWN_NETWORK"
+
+// aloneOnNetwork runs the test again as a process with a network of its own, in which it may make devices, and reports
+// whether this is that process. Nothing of the machine's network is touched, and all of it is gone with the process.
+//
+// The right to do that is not to be had everywhere, and nothing can be installed for it: this is the one skip that CI
+// lets pass. .ci/run shows it.
+func aloneOnNetwork(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(ownNetwork) != "" {
+		return true
+	}
+	tun, err := os.OpenFile(tunDevice, os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("skipped, for want of a way to make a slow link: %v", err)
+	}
+	tun.Close()
+	plain := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	asUser := &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}},
+		AmbientCaps: []uintptr{unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN},
+	}
+	var out strings.Builder
+	again, err := runAgain(t, &out, plain)
+	if err != nil {
+		again, err = runAgain(t, &out, asUser)
+	}
+	if err != nil {
+		t.Skipf("skipped, for want of the right to make a network namespace: %v", err)
+	}
+	err = again.Wait()
+	t.Logf("in a network of its own:\n%s", out.String())
+	switch {
+	case err != nil:
+		t.Error(err)
+	case strings.Contains(out.String(), "--- SKIP: "+t.Name()+" "):
+		t.Skip("skipped there; see above for want of what")
+	case !strings.Contains(out.String(), "--- PASS: "+t.Name()+" "):
+		t.Error("it did not run there")
+	}
+	return false
+}
+
+func runAgain(t *testing.T, out *strings.Builder, how *syscall.SysProcAttr) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
+	c.Env = append(os.Environ(), ownNetwork+"=1")
+	c.Stdout, c.Stderr, c.SysProcAttr = out, out, how
+	return c, c.Start()
+}
+
+// slowLink leads from this process's network, the far end, to another one, the near end.
+type slowLink struct {
+	far  netip.Addr
+	jobs chan func()
+	// dead drops everything.
+	dead atomic.Bool
+}
+
+const tunDevice = "/dev/net/tun"
+
+// newSlowLink makes a link that delays each packet and drops some, each way. Number tells links apart. The test is
+// skipped where the kernel does not let it.
+func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *slowLink {
+	t.Helper()
+	near := netip.AddrFrom4([4]byte{10, 231, number, 1})
+	l := &slowLink{far: near.Next(), jobs: make(chan func())}
+	farTun, err := newTun(fmt.Sprint("far", number), l.far)
+	if err == nil {
+		err = deviceUp("lo")
+	}
+	if err != nil {
+		unlinked(t, err)
+	}
+	go l.work()
+	var nearTun *os.File
+	err = l.near(func() (err error) {
+		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return os.NewSyscallError("unshare", err)
+		}
+		nearTun, err = newTun("near", near)
+		return errors.Join(err, deviceUp("lo"))
+	})
+	if err != nil {
+		unlinked(t, err)
+	}
+	// Closing the devices is what ends the carrying.
+	t.Cleanup(func() { close(l.jobs); farTun.Close(); nearTun.Close() })
+	go l.carry(nearTun, farTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 1)))
+	go l.carry(farTun, nearTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 2)))
+	return l
+}
+
+// unlinked skips the test where a right is missing, and fails it otherwise.
+func unlinked(t *testing.T, err error) {
+	t.Helper()
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		t.Skipf("skipped, for want of the right to make a slow link: %v", err)
+	}
+	t.Fatal(err)
+}
+
+// work is the thread that stands at the near end. It is never unlocked: no other goroutine is to find itself there.
+func (l *slowLink) work() {
+	runtime.LockOSThread()
+	for job := range l.jobs {
+		job()
+	}
+}
+
+// near runs a function at the near end: processes that it starts and sockets that it makes are there.
+func (l *slowLink) near(do func() error) error {
+	done := make(chan error)
+	l.jobs <- func() { done <- do() }
+	return <-done
+}
+
+// carry takes packets from one end to the other. That each is late is what a slow link is: the wait is no test's.
+func (l *slowLink) carry(from, to *os.File, delay time.Duration, loss float64, chance *rand.Rand) {
+	type packet struct {
+		due  time.Time
+		data []byte
+	}
+	late := make(chan packet, 1<<12)
+	defer close(late)
+	go func() {
+		for p := range late {
+			time.Sleep(time.Until(p.due))
+			if !l.dead.Load() {
+				_, _ = to.Write(p.data) // one that is not taken is lost, as on any link
+			}
+		}
+	}()
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		if chance.Float64() >= loss {
+			late <- packet{time.Now().Add(delay), append([]byte(nil), buffer[:n]...)}
+		}
+	}
+}
+
+// newTun makes a device of this thread's network, whose packets are read and written here.
+func newTun(name string, addr netip.Addr) (*os.File, error) {
+	fd, err := unix.Open(tunDevice, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: tunDevice, Err: err}
+	}
+	request, err := unix.NewIfreq(name)
+	if err == nil {
+		request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
+	}
+	if err == nil {
+		err = giveAddress(name, addr)
+	}
+	if err == nil {
+		err = deviceUp(name)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("device %s: %w", name, err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// giveAddress gives a device an address in a net of four.
+func giveAddress(device string, addr netip.Addr) error {
+	for _, set := range []struct {
+		request uint
+		value   [4]byte
+	}{{unix.SIOCSIFADDR, addr.As4()}, {unix.SIOCSIFNETMASK, [4]byte{255, 255, 255, 252}}} {
+		err := onDevice(device, func(fd int, r *unix.Ifreq) error {
+			if err := r.SetInet4Addr(set.value[:]); err != nil {
+				return err
+			}
+			return unix.IoctlIfreq(fd, set.request, r)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func deviceUp(device string) error {
+	return onDevice(device, func(fd int, r *unix.Ifreq) error {
+		if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, r); err != nil {
+			return err
+		}
+		r.SetUint16(r.Uint16() | unix.IFF_UP)
+		return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, r)
+	})
+}
+
+func onDevice(device string, do func(fd int, r *unix.Ifreq) error) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq(device)
+	if err != nil {
+		return err
+	}
+	return do(fd, request)
+}
