@@ -1,5 +1,6 @@
 // Command compare measures one `ferry ask` against what people use instead: curl, a curl + jq retry loop, a bare Go
-// program and the official JavaScript SDK, all sending one request to the same loopback server in one interleaved run.
+// program and the official JavaScript SDK, all sending one request to the same loopback server in one interleaved run;
+// and one `ferry ask --hold` against `ferry ask` itself, where a held connection saves nothing and where it saves TLS.
 // Then it measures `ferry stream` against the same server: the delay of an event beside curl -N, and a long stream beside
 // a plain program that reads lines and unmarshals them. At last it measures `ferry bench` against a node of a known delay,
 // beside a raw-socket loop, hey, vegeta and wrk: how right its figures are, what it costs, and whether a stall shows. Last
@@ -99,6 +100,12 @@ func compare(s settings) error {
 	if err != nil {
 		return err
 	}
+	held, err := newHeld(work, s.ferry, node, env)
+	if err != nil {
+		return err
+	}
+	defer held.stop()
+	all = append(all, held.all...)
 	streams, err := newStreamed(work, s.ferry, node.url, env, scripts)
 	if err != nil {
 		return err
@@ -114,7 +121,7 @@ func compare(s settings) error {
 	defer cancel()
 	r := &runner{ctx: ctx, work: work, server: node}
 	s.load = loadAverage()
-	tool := r.requests(s, all)
+	tool := r.requests(s, all, held)
 	r.streams(s, tool, streams)
 	err = nil
 	if loads != nil {
@@ -128,7 +135,7 @@ func compare(s settings) error {
 }
 
 // requests measures and prints what one request costs, and returns the tool for peak memory, nil where there is none.
-func (r *runner) requests(s settings, all []*contestant) *gnuTime {
+func (r *runner) requests(s settings, all []*contestant, held *held) *gnuTime {
 	done := r.interleave(s.seed, s.warmup, s.rounds, all, timed(r.run))
 	tool, reason := r.findGNUTime()
 	r.memory(tool, s.memory, all, r.run)
@@ -137,6 +144,7 @@ func (r *runner) requests(s settings, all []*contestant) *gnuTime {
 	printTable(all)
 	printMemoryNote(tool, reason)
 	printGoals(all)
+	held.printGoals(all)
 	return tool
 }
 
