@@ -31,6 +31,7 @@ type holder struct {
 	mu       sync.Mutex
 	idle     []*upstream // the one used last at the end
 	open     int         // connections, lent ones and those being made included
+	making   int         // those being made
 	lent     int         // loans that go on, those for which a connection is being made included
 	loans    int         // ever
 	used     time.Time
@@ -251,21 +252,21 @@ func (h *holder) make(ctx context.Context, tell func(step byte)) (*upstream, err
 		return nil, errMost
 	}
 	h.open++
+	h.making++
 	h.mu.Unlock()
 	ctx, done := telling(ctx, tell)
 	conn, err := h.connect(ctx)
 	done()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.making--
 	if err != nil {
-		h.mu.Lock()
-		defer h.mu.Unlock()
 		h.open--
 		if h.made == 0 && h.open == 0 {
 			h.end() // there has never been anything to hold
 		}
 		return nil, err
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.made++
 	up := newUpstream(conn)
 	go func() {
@@ -363,7 +364,7 @@ func (h *holder) status() Status {
 	defer h.mu.Unlock()
 	s := Status{
 		Node: h.order.Node, Address: h.order.Target, PID: os.Getpid(), Age: h.clock.Now().Sub(h.started), Requests: h.loans,
-		Connections: h.open, Lent: h.lent, Memory: residentMemory(),
+		Connections: h.open - h.making, Lent: h.lent, Memory: residentMemory(),
 	}
 	s.Left = h.life
 	if h.lent == 0 {
