@@ -48,14 +48,14 @@ func wanted(t *testing.T, conn net.Conn) *frames {
 	return in
 }
 
-func greet(t *testing.T, conn net.Conn) *frames {
+func greets(t *testing.T, conn net.Conn) *frames {
 	in := wanted(t, conn)
 	_, _ = conn.Write(frame(frameGreet, greeting))
 	return in
 }
 
 func lend(t *testing.T, conn net.Conn) *frames {
-	in := greet(t, conn)
+	in := greets(t, conn)
 	_, _ = conn.Write(notice(frameLent, loan{Remote: "192.0.2.1:443", TLS: 0x304, Reused: true}))
 	return in
 }
@@ -88,14 +88,14 @@ func TestDirectWhereNothingWasTaken(t *testing.T) {
 	tests := map[string]script{
 		"it accepts and ends": func(*testing.T, *rig, net.Conn) {},
 		"it reads and ends":   func(t *testing.T, _ *rig, conn net.Conn) { wanted(t, conn) },
-		"it greets and ends":  func(t *testing.T, _ *rig, conn net.Conn) { greet(t, conn) },
+		"it greets and ends":  func(t *testing.T, _ *rig, conn net.Conn) { greets(t, conn) },
 		"it ends while it connects": func(t *testing.T, _ *rig, conn net.Conn) {
-			greet(t, conn)
+			greets(t, conn)
 			_, _ = conn.Write(frame(frameStep, string(rune(stepDNSStart))))
 			_, _ = conn.Write(frame(frameStep, string(rune(stepConnectStart))))
 		},
 		"it has none": func(t *testing.T, _ *rig, conn net.Conn) {
-			greet(t, conn)
+			greets(t, conn)
 			_, _ = conn.Write(frame(frameCannot, ""))
 		},
 		"it speaks HTTP": func(_ *testing.T, _ *rig, conn net.Conn) {
@@ -106,11 +106,11 @@ func TestDirectWhereNothingWasTaken(t *testing.T) {
 			_, _ = conn.Write(frame(frameGreet, "ferry hold 99"))
 		},
 		"it greets and talks nonsense": func(t *testing.T, _ *rig, conn net.Conn) {
-			greet(t, conn)
+			greets(t, conn)
 			_, _ = conn.Write([]byte{'?', 0xff, 0xff, 0xff, 0xff, 1, 2, 3})
 		},
 		"it lends nothing that can be read": func(t *testing.T, _ *rig, conn net.Conn) {
-			greet(t, conn)
+			greets(t, conn)
 			_, _ = conn.Write(frame(frameLent, "{"))
 		},
 		"it never says a word": func(_ *testing.T, r *rig, conn net.Conn) {

@@ -155,14 +155,13 @@ func (h *holder) borrower(ctx context.Context, conn net.Conn) {
 	if err != nil {
 		return
 	}
-	if _, err := conn.Write(frame(frameGreet, greeting)); err != nil {
-		return
-	}
 	_ = conn.SetDeadline(time.Time{})
 	switch kind {
 	case frameTell:
+		greet(conn)
 		_, _ = conn.Write(notice(frameStatus, h.status()))
 	case frameLeave:
+		greet(conn)
 		h.end()
 		<-h.closed
 	case frameWant:
@@ -172,6 +171,9 @@ func (h *holder) borrower(ctx context.Context, conn net.Conn) {
 		}
 	}
 }
+
+// greet says the holder's first word. A borrower that is gone is found out when it is read from.
+func greet(conn net.Conn) { _, _ = conn.Write(frame(frameGreet, greeting)) }
 
 // lend lends a connection until it comes back or one side ends.
 func (h *holder) lend(ctx context.Context, conn net.Conn, in *frames, w wish) {
@@ -190,9 +192,11 @@ var (
 	errMost    = errors.New("the holder has no connection left to lend")
 )
 
-// take lends a connection that waits, or a new one. The borrower is told how far that is, and at last what it gets.
+// take lends a connection that waits, or a new one. The borrower is told how far that is, and at last what it gets: of one
+// that waits in the same breath as the greeting, which wakes it once.
 func (h *holder) take(ctx context.Context, conn net.Conn, w wish) (*upstream, error) {
 	if err := h.wanted(w); err != nil {
+		greet(conn)
 		return nil, err
 	}
 	for up := h.waiting(); up != nil; up = h.waiting() {
@@ -201,6 +205,7 @@ func (h *holder) take(ctx context.Context, conn net.Conn, w wish) (*upstream, er
 		}
 		up.conn.Close() // it died while it waited, and the next one is as good
 	}
+	greet(conn)
 	up, err := h.make(ctx, func(step byte) { _, _ = conn.Write(frame(frameStep, string(rune(step)))) })
 	if err == nil && !up.lendTo(conn, false) {
 		up.conn.Close()

@@ -57,12 +57,17 @@ func (u *upstream) pass(p []byte, err error) bool {
 	return !dead
 }
 
-// lendTo makes what is read the borrower's, and tells it what it has got. It reports whether the connection was alive.
+// lendTo makes what is read the borrower's, and tells it what it has got: with the greeting before it, where the connection
+// was there already. It reports whether the connection was alive.
 func (u *upstream) lendTo(borrower net.Conn, reused bool) bool {
 	patient(u.conn, true)
 	l := loan{Remote: u.conn.RemoteAddr().String(), Reused: reused}
 	if secured, ok := u.conn.(*tls.Conn); ok {
 		l.TLS = secured.ConnectionState().Version
+	}
+	words := notice(frameLent, l)
+	if reused {
+		words = append(frame(frameGreet, greeting), words...)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -70,7 +75,7 @@ func (u *upstream) lendTo(borrower net.Conn, reused bool) bool {
 		return false
 	}
 	u.borrower = borrower
-	_, _ = borrower.Write(notice(frameLent, l)) // a borrower that is gone is found out by carry
+	_, _ = borrower.Write(words) // a borrower that is gone is found out by carry
 	return true
 }
 
