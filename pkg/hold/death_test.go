@@ -56,7 +56,7 @@ func greets(t *testing.T, conn net.Conn) *frames {
 
 func lend(t *testing.T, conn net.Conn) *frames {
 	in := greets(t, conn)
-	_, _ = conn.Write(notice(frameLent, loan{Remote: "192.0.2.1:443", TLS: 0x304, Reused: true}))
+	_, _ = conn.Write(loan{Remote: "192.0.2.1:443", TLS: 0x304, Reused: true}.frame())
 	return in
 }
 

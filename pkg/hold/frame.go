@@ -17,13 +17,13 @@ import (
 // From then on both sides send data, until the borrower gives the connection back or the holder says how it ended. A
 // socket that closes without either is a connection that was lost.
 const (
-	frameWant   = 'w' // a connection is wanted; JSON, wish
+	frameWant   = 'w' // a connection is wanted; see wish
 	frameTell   = 't' // the holder is asked about itself
 	frameLeave  = 'q' // the holder is asked to end
 	frameGreet  = 'h' // greeting
 	frameStatus = 's' // JSON, Status
 	frameStep   = 'p' // one byte: what happens while a connection is made
-	frameLent   = 'l' // JSON, loan
+	frameLent   = 'l' // see loan
 	frameCannot = 'n' // there is none to be had
 	frameData   = 'd' // bytes of the connection
 	frameBack   = 'b' // the borrower gives the connection back as it was
@@ -39,19 +39,42 @@ const (
 	headBytes = 5
 )
 
-// wish is what a borrower says of itself.
-type wish struct {
-	// Idle replaces how long the holder lives unused.
-	Idle time.Duration
+// wish is what a borrower asks for: how long the holder is to live unused from now on.
+func wish(idle time.Duration) []byte {
+	return frame(frameWant, string(binary.BigEndian.AppendUint64(nil, uint64(idle))))
+}
+
+func readWish(payload []byte) (idle time.Duration, ok bool) {
+	if len(payload) != 8 {
+		return 0, false
+	}
+	idle = time.Duration(binary.BigEndian.Uint64(payload))
+	return idle, idle > 0
 }
 
 // loan describes a connection that is lent.
 type loan struct {
-	Remote string
 	// TLS is the version, 0 for plain http.
 	TLS uint16
 	// Reused says that nothing had to be made for it.
 	Reused bool
+	Remote string
+}
+
+func (l loan) frame() []byte {
+	payload := binary.BigEndian.AppendUint16(nil, l.TLS)
+	if l.Reused {
+		return frame(frameLent, string(payload)+"r"+l.Remote)
+	}
+	return frame(frameLent, string(payload)+"n"+l.Remote)
+}
+
+func readLoan(payload []byte) (l loan, ok bool) {
+	if len(payload) < 3 {
+		return l, false
+	}
+	l.TLS, l.Reused, l.Remote = binary.BigEndian.Uint16(payload), payload[2] == 'r', string(payload[3:])
+	return l, true
 }
 
 // errGarbage is what a socket said that no holder says.

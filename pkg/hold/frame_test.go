@@ -16,7 +16,7 @@ func TestFrames(t *testing.T) {
 	long := bytes.Repeat([]byte("0123456789"), 20_000) // more than one frame
 	go func() {
 		defer server.Close()
-		_, _ = server.Write(notice(frameLent, loan{Remote: "192.0.2.1:443", TLS: 0x304}))
+		_, _ = server.Write(loan{Remote: "192.0.2.1:443", TLS: 0x304}.frame())
 		if n, err := writeData(server, long); n != len(long) || err != nil {
 			t.Errorf("wrote %d, %v", n, err)
 		}

@@ -16,13 +16,13 @@ package hold
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"ferry/pkg/guard"
@@ -99,20 +99,23 @@ func (s Settings) holdable() bool { return s.Reach.Target.Scheme == "https" || s
 // name tells holders apart: by all that makes a connection what it is, by what is in the files, and by the program, so
 // that a newer one has nothing to do with an older one's. It shows none of it.
 func (s Settings) name() (string, error) {
-	same := s.order("")
-	same.Dir, same.Idle, same.ConnectTimeout = "", 0, 0
-	// The path on the server is the request's; the server is the connection's.
-	same.Target = s.Reach.Target.Scheme + "://" + s.Reach.Target.Host
-	all := struct {
-		Program, Protocol string
-		Order             order
-		Env               []string
-		Files             [][]byte
-	}{
-		Program: identify(s.Launch.Program), Protocol: greeting, Order: same,
-		Env: slices.Sorted(slices.Values(s.Launch.Env)),
+	r := s.Reach
+	sum := sha256.New()
+	say := func(part string) { // with its length, so that no two lists of parts are the same text
+		fmt.Fprintf(sum, "%d:%s", len(part), part)
 	}
-	for _, path := range []string{s.Reach.TLS.CA, s.Reach.TLS.Cert, s.Reach.TLS.Key} {
+	proxy := ""
+	if r.Proxy != nil {
+		proxy = r.Proxy.String()
+	}
+	// The path on the server is the request's; the server is the connection's.
+	for _, part := range []string{
+		greeting, identify(s.Launch.Program), r.Node, r.Target.Scheme, r.Target.Host, proxy, r.TLS.Min, strconv.FormatBool(r.Insecure),
+		guard.JoinPins(r.Pins, ","), strings.Join(s.Launch.Env, "\x00"),
+	} {
+		say(part)
+	}
+	for _, path := range []string{r.TLS.CA, r.TLS.Cert, r.TLS.Key} {
 		var content []byte
 		if path != "" {
 			var err error
@@ -120,14 +123,10 @@ func (s Settings) name() (string, error) {
 				return "", err
 			}
 		}
-		all.Files = append(all.Files, content)
+		say(path)
+		say(string(content))
 	}
-	text, err := json.Marshal(all)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:12]), nil
+	return hex.EncodeToString(sum.Sum(nil)[:12]), nil
 }
 
 // identify tells a program's file from one that has replaced it; "" where there is none.

@@ -2,7 +2,6 @@ package hold
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -165,9 +164,8 @@ func (h *holder) borrower(ctx context.Context, conn net.Conn) {
 		h.end()
 		<-h.closed
 	case frameWant:
-		var w wish
-		if json.Unmarshal(payload, &w) == nil {
-			h.lend(ctx, conn, in, w)
+		if idle, ok := readWish(payload); ok {
+			h.lend(ctx, conn, in, idle)
 		}
 	}
 }
@@ -176,9 +174,9 @@ func (h *holder) borrower(ctx context.Context, conn net.Conn) {
 func greet(conn net.Conn) { _, _ = conn.Write(frame(frameGreet, greeting)) }
 
 // lend lends a connection until it comes back or one side ends.
-func (h *holder) lend(ctx context.Context, conn net.Conn, in *frames, w wish) {
+func (h *holder) lend(ctx context.Context, conn net.Conn, in *frames, idle time.Duration) {
 	defer in.forget()
-	up, err := h.take(ctx, conn, w)
+	up, err := h.take(ctx, conn, idle)
 	if err != nil {
 		_, _ = conn.Write(frame(frameCannot, ""))
 		return
@@ -194,8 +192,8 @@ var (
 
 // take lends a connection that waits, or a new one. The borrower is told how far that is, and at last what it gets: of one
 // that waits in the same breath as the greeting, which wakes it once.
-func (h *holder) take(ctx context.Context, conn net.Conn, w wish) (*upstream, error) {
-	if err := h.wanted(w); err != nil {
+func (h *holder) take(ctx context.Context, conn net.Conn, idle time.Duration) (*upstream, error) {
+	if err := h.wanted(idle); err != nil {
 		greet(conn)
 		return nil, err
 	}
@@ -219,18 +217,15 @@ func (h *holder) take(ctx context.Context, conn net.Conn, w wish) (*upstream, er
 }
 
 // wanted counts a loan that is about to be.
-func (h *holder) wanted(w wish) error {
+func (h *holder) wanted(idle time.Duration) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.leaving {
 		return errLeaving
 	}
-	if w.Idle > 0 {
-		h.life = w.Idle
-	}
+	h.life, h.barren = idle, 0
 	h.lent++
 	h.loans++
-	h.barren = 0
 	return nil
 }
 

@@ -2,7 +2,6 @@ package hold
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -41,9 +40,9 @@ type Conn struct {
 
 // borrow has the holder behind conn lend a connection, and waits while it makes one. The steps go to ctx's hooks. Every
 // error but that of ctx and of the connect timeout means that there is none to be had; conn is closed then.
-func borrow(ctx context.Context, conn net.Conn, w wish, s transport.Options, handed *atomic.Int64) (net.Conn, error) {
+func borrow(ctx context.Context, conn net.Conn, idle time.Duration, s transport.Options, handed *atomic.Int64) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	lent, err := ask(ctx, conn, w, s)
+	lent, err := ask(ctx, conn, idle, s)
 	if !stop() && err == nil {
 		err = errNone
 	}
@@ -59,8 +58,8 @@ func borrow(ctx context.Context, conn net.Conn, w wish, s transport.Options, han
 	return lent, nil
 }
 
-func ask(ctx context.Context, conn net.Conn, w wish, s transport.Options) (*Conn, error) {
-	in, err := greeted(conn, notice(frameWant, w))
+func ask(ctx context.Context, conn net.Conn, idle time.Duration, s transport.Options) (*Conn, error) {
+	in, err := greeted(conn, wish(idle))
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +83,12 @@ func ask(ctx context.Context, conn net.Conn, w wish, s transport.Options) (*Conn
 		case kind == frameStep && len(payload) == 1:
 			replay(trace, payload[0])
 		case kind == frameLent:
-			lent := &Conn{holder: conn, in: in, over: make(chan struct{})}
-			lent.unspoiled.Store(true)
-			if json.Unmarshal(payload, &lent.loan) != nil {
+			l, ok := readLoan(payload)
+			if !ok {
 				return nil, errGarbage
 			}
-			lent.remote = address(lent.loan.Remote)
+			lent := &Conn{holder: conn, in: in, over: make(chan struct{}), loan: l, remote: address(l.Remote)}
+			lent.unspoiled.Store(true)
 			return lent, nil
 		default:
 			return nil, errNone
@@ -161,7 +160,15 @@ func (c *Conn) Write(p []byte) (int, error) {
 	n, err := writeData(c.holder, p)
 	c.handed.Add(int64(n))
 	var op *net.OpError
-	if errors.As(err, &op) && !op.Timeout() && !errors.Is(err, net.ErrClosed) {
+	switch {
+	case err == nil:
+	case errors.Is(err, net.ErrClosed):
+		select {
+		case <-c.over: // whoever closed it did so because of what the read ended with
+			err = c.failed
+		default:
+		}
+	case errors.As(err, &op) && !op.Timeout():
 		err = &net.OpError{Op: "write", Net: "unix", Err: lostError{}}
 	}
 	return n, err

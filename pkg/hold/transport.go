@@ -52,7 +52,7 @@ func (t *Transport) lend(ctx context.Context) (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		lent, err := borrow(ctx, conn, wish{Idle: t.settings.Idle}, t.settings.Reach, &t.handed)
+		lent, err := borrow(ctx, conn, t.settings.Idle, t.settings.Reach, &t.handed)
 		if err == nil || tried || !errors.Is(err, errLeft) {
 			return lent, err
 		}
@@ -93,18 +93,22 @@ func (t *Transport) borrowed(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(outer))
 	detach := context.AfterFunc(outer, func() { cancel(context.Cause(outer)) })
 	var lent atomic.Pointer[Conn] // the hooks run in goroutines of net/http's
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
+	ctx = transport.Traced(ctx, func(hooks *httptrace.ClientTrace) {
+		gotConn := hooks.GotConn
+		hooks.GotConn = func(info httptrace.GotConnInfo) {
 			if conn, is := info.Conn.(*Conn); is {
 				conn.unspoiled.Store(false)
 				lent.Store(conn)
 			}
-		},
-		PutIdleConn: func(err error) {
+			if gotConn != nil {
+				gotConn(info)
+			}
+		}
+		hooks.PutIdleConn = func(err error) {
 			if conn := lent.Load(); conn != nil {
 				conn.unspoiled.Store(err == nil)
 			}
-		},
+		}
 	})
 	resp, err := t.lent.RoundTrip(r.WithContext(ctx))
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 // end above all, is known before the next request is trusted to it.
 type upstream struct {
 	conn net.Conn
+	loan loan // what a borrower is told
 
 	mu       sync.Mutex
 	borrower net.Conn // nil while it waits
@@ -18,7 +19,11 @@ type upstream struct {
 
 func newUpstream(conn net.Conn) *upstream {
 	patient(conn, true)
-	return &upstream{conn: conn}
+	l := loan{Remote: conn.RemoteAddr().String()}
+	if secured, ok := conn.(*tls.Conn); ok {
+		l.TLS = secured.ConnectionState().Version
+	}
+	return &upstream{conn: conn, loan: l}
 }
 
 // watch hands the borrower what the server sends, to the end of the connection. What is sent to nobody is the end too:
@@ -61,11 +66,9 @@ func (u *upstream) pass(p []byte, err error) bool {
 // was there already. It reports whether the connection was alive.
 func (u *upstream) lendTo(borrower net.Conn, reused bool) bool {
 	patient(u.conn, true)
-	l := loan{Remote: u.conn.RemoteAddr().String(), Reused: reused}
-	if secured, ok := u.conn.(*tls.Conn); ok {
-		l.TLS = secured.ConnectionState().Version
-	}
-	words := notice(frameLent, l)
+	l := u.loan
+	l.Reused = reused
+	words := l.frame()
 	if reused {
 		words = append(frame(frameGreet, greeting), words...)
 	}

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // CheckOwn fails with *Error unless path itself, not what a link leads to, is of the wanted type (fs.ModeDir,
@@ -21,15 +20,12 @@ func checkOwn(path string, want fs.FileMode, uid uint32) error {
 	if err != nil {
 		return failed(path, "cannot look at it", err)
 	}
-	var st unix.Stat_t
-	if err := unix.Lstat(path, &st); err != nil {
-		return failed(path, "cannot look at it", err)
-	}
+	st, known := info.Sys().(*syscall.Stat_t)
 	switch {
 	case info.Mode().Type() != want:
 		return &Error{Path: path, Msg: "is something else than it was made as"}
-	case st.Uid != uid:
-		return &Error{Path: path, Msg: fmt.Sprintf("belongs to user %d", st.Uid)}
+	case !known || st.Uid != uid:
+		return &Error{Path: path, Msg: fmt.Sprintf("belongs to another user than %d", uid)}
 	case info.Mode().Perm()&0o077 != 0:
 		return &Error{Path: path, Msg: fmt.Sprintf("can be used by others (mode %04o)", info.Mode().Perm())}
 	}

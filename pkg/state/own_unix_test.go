@@ -52,8 +52,8 @@ func TestCheckOwn(t *testing.T) {
 		{"link", fs.ModeDir, me, "is something else"},
 		{"file", fs.ModeSocket, me, "is something else"},
 		{"folder", fs.ModeSocket, me, "is something else"},
-		{"folder", fs.ModeDir, me + 1, "belongs to user"},
-		{"socket", fs.ModeSocket, me + 1, "belongs to user"},
+		{"folder", fs.ModeDir, me + 1, "belongs to another user"},
+		{"socket", fs.ModeSocket, me + 1, "belongs to another user"},
 	}
 	for _, tt := range tests {
 		err := checkOwn(in(tt.name), tt.want, tt.user)

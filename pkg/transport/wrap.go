@@ -2,11 +2,12 @@ package transport
 
 import (
 	"compress/gzip"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,10 +35,22 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 	// Both are set by goroutines of net/http's, late ones of a given-up connection included.
 	var connected, failed atomic.Bool
 	// A copy, since a RoundTripper may not change its request.
-	r = r.WithContext(observe(r.Context(), func(conn net.Conn) {
-		connected.Store(true)
-		t.options.settled(conn)
-	}, func(err error) { failed.Store(err != nil) }))
+	r = r.WithContext(Traced(r.Context(), func(hooks *httptrace.ClientTrace) {
+		gotConn, handshakeDone := hooks.GotConn, hooks.TLSHandshakeDone
+		hooks.GotConn = func(info httptrace.GotConnInfo) {
+			connected.Store(true)
+			t.options.settled(info.Conn)
+			if gotConn != nil {
+				gotConn(info)
+			}
+		}
+		hooks.TLSHandshakeDone = func(state tls.ConnectionState, err error) {
+			failed.Store(err != nil)
+			if handshakeDone != nil {
+				handshakeDone(state, err)
+			}
+		}
+	}))
 	singular(r)
 	resp, err := t.next.RoundTrip(r)
 	if err != nil {
