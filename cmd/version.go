@@ -4,43 +4,91 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
+// unstamped is the version of a build that nobody gave one.
+const unstamped = "0.1.0-dev"
+
 // Set by the linker: -ldflags "-X ferry/cmd.version=1.2.3 …".
 var (
-	version = "0.1.0-dev"
+	version = unstamped
 	commit  = ""
 	date    = ""
 )
 
 func newVersionCmd(a *app) *cobra.Command {
-	return &cobra.Command{
+	var form string
+	c := &cobra.Command{
 		Use:   "version",
 		Short: "The version, and what it was built from",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return a.write([]byte(versionText() + "\n"))
-		},
+		RunE:  func(*cobra.Command, []string) error { return runVersion(a, form) },
 	}
+	c.Flags().StringVarP(&form, "output", "o", "text", "`FORM`: text or json")
+	_ = c.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
 }
 
-func versionText() string {
-	rev, when := commit, date
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision" && rev == "":
-				rev = s.Value[:min(12, len(s.Value))]
-			case s.Key == "vcs.time" && when == "":
-				when = s.Value
-			}
+// versionJSON is what version -o json prints. Its fields are only ever added to; what is not known is "".
+type versionJSON struct {
+	Schema  int    `json:"schema"`
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Date    string `json:"date"`
+	Go      string `json:"go"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+}
+
+func runVersion(a *app, form string) error {
+	if form != "text" && form != "json" {
+		return usagef("", "--output: %q is not one of text, json", form)
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	built := builtFrom(versionJSON{Version: version, Commit: commit, Date: date}, info)
+	if form == "json" {
+		return a.printJSON(built)
+	}
+	return a.write([]byte(built.text() + "\n"))
+}
+
+// builtFrom completes the linker's stamp with what Go knows of a build: the module's version where it was installed by
+// one or built at a tag, and the commit of a clone. The stamp wins, since it was asked for.
+func builtFrom(stamp versionJSON, info *debug.BuildInfo) versionJSON {
+	built := stamp
+	built.Schema, built.Go, built.OS, built.Arch = 1, runtime.Version(), runtime.GOOS, runtime.GOARCH
+	if known := info.Main.Version; stamp.Version == unstamped && known != "" && known != "(devel)" {
+		built.Version = known
+	}
+	// A tag begins with v and a version does not.
+	if number, ok := strings.CutPrefix(built.Version, "v"); ok && number != "" && '0' <= number[0] && number[0] <= '9' {
+		built.Version = number
+	}
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && stamp.Commit == "":
+			built.Commit = s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.time" && stamp.Date == "":
+			built.Date = s.Value
 		}
 	}
-	text := "ferry " + version
-	if rev != "" {
-		text += fmt.Sprintf(" (%s, %s)", rev, when)
+	return built
+}
+
+func (v versionJSON) text() string {
+	text := "ferry " + v.Version
+	switch {
+	case v.Commit != "" && v.Date != "":
+		text += fmt.Sprintf(" (%s, %s)", v.Commit, v.Date)
+	case v.Commit != "":
+		text += fmt.Sprintf(" (%s)", v.Commit)
 	}
-	return fmt.Sprintf("%s %s %s/%s", text, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("%s %s %s/%s", text, v.Go, v.OS, v.Arch)
 }

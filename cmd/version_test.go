@@ -1,0 +1,43 @@
+package cmd
+
+import (
+	"runtime"
+	"runtime/debug"
+	"testing"
+)
+
+func TestVersionBuiltFrom(t *testing.T) {
+	of := func(main string, settings ...debug.BuildSetting) *debug.BuildInfo {
+		return &debug.BuildInfo{Main: debug.Module{Path: "ferry", Version: main}, Settings: settings}
+	}
+	revision := debug.BuildSetting{Key: "vcs.revision", Value: "0123456789abcdef0123456789abcdef01234567"}
+	at := debug.BuildSetting{Key: "vcs.time", Value: "2026-11-02T03:04:05Z"}
+	behind := " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
+	none := versionJSON{Version: unstamped}
+	stamp := versionJSON{Version: "v1.2.3", Commit: "fedcba987654", Date: "2026-10-01T00:00:00Z"}
+	for _, test := range []struct {
+		name  string
+		stamp versionJSON
+		info  *debug.BuildInfo
+		want  string
+	}{
+		{"without git", none, of("(devel)"), "ferry 0.1.0-dev"},
+		{"without build information", none, &debug.BuildInfo{}, "ferry 0.1.0-dev"},
+		{"go build in a clone", none, of("v0.0.0-20261102030405-0123456789ab+dirty", revision, at),
+			"ferry 0.0.0-20261102030405-0123456789ab+dirty (0123456789ab, 2026-11-02T03:04:05Z)"},
+		{"go build at a tag", none, of("v1.2.3", revision, at), "ferry 1.2.3 (0123456789ab, 2026-11-02T03:04:05Z)"},
+		{"go install of a version", none, of("v1.2.3"), "ferry 1.2.3"},
+		{"stamped", stamp, of("(devel)"), "ferry 1.2.3 (fedcba987654, 2026-10-01T00:00:00Z)"},
+		{"the stamp wins", stamp, of("v9.9.9", revision, at), "ferry 1.2.3 (fedcba987654, 2026-10-01T00:00:00Z)"},
+		{"stamped without a tag", versionJSON{Version: "fedcba9", Commit: "fedcba987654"}, of(""), "ferry fedcba9 (fedcba987654)"},
+		{"a tag that is no version", versionJSON{Version: "very"}, of(""), "ferry very"},
+		{"a short revision", none, of("", debug.BuildSetting{Key: "vcs.revision", Value: "abc"}, at),
+			"ferry 0.1.0-dev (abc, 2026-11-02T03:04:05Z)"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got, want := builtFrom(test.stamp, test.info).text(), test.want+behind; got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
+	}
+}
