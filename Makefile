@@ -1,13 +1,15 @@
 # ferry's habits. `make` alone lists them; each one works on a fresh clone.
 
-PACKAGES = ./... ./.ci/compare/...
+PACKAGES = ./... ./.ci/compare/... ./.ci/man
 SOURCES  = main.go cmd pkg .ci
 SHELLS   = bash zsh fish powershell
 
 # What the binary says of itself. Without git, or outside a clone, it keeps the words in cmd/version.go.
-VERSION  = $(shell git describe --tags --always --dirty 2>/dev/null)
+# A tag begins with v and a version does not.
+VERSION  = $(patsubst v%,%,$(shell git describe --tags --always --dirty 2>/dev/null))
 COMMIT   = $(shell git rev-parse --short=12 HEAD 2>/dev/null)
-DATE     = $(shell git log -1 --format=%cI 2>/dev/null)
+# In UTC: a commit has one date wherever it is built, and goreleaser writes it so.
+DATE     = $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 STAMP    = $(and $(VERSION),-X ferry/cmd.version=$(VERSION) -X ferry/cmd.commit=$(COMMIT) -X ferry/cmd.date=$(DATE))
 LDFLAGS  = -s -w $(STAMP)
 # The stamp above replaces Go's own, which fails in a clone that belongs to another user.
@@ -40,7 +42,7 @@ export HOME := $(shell mktemp -d)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet staticcheck cover kills soak fuzz compare completions cross ci recording
+.PHONY: help build demo test check fmt vet staticcheck cover kills soak fuzz compare completions cross ci recording man packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -115,11 +117,18 @@ completions: build ## completions/ for bash, zsh, fish and PowerShell, from the 
 recording: ## the README's picture of a terminal, from the commands in cmd/recording_test.go
 	@go test -count=1 ./cmd -run '^TestRecording$$' -update
 
+man: ## dist/man/: a man page for each command and help topic
+	@rm -rf $(DIST)/man
+	@go run -buildvcs=false ./.ci/man -version '$(VERSION)' -date '$(DATE)' $(DIST)/man
+
 cross: ## dist/: linux, macOS and Windows on amd64 and arm64
 	@mkdir -p $(DIST)
 	@set -e; for target in $(TARGETS); do \
 		os=$${target%/*}; arch=$${target#*/}; end=; [ $$os != windows ] || end=.exe; \
 		GOOS=$$os GOARCH=$$arch $(GOBUILD) -o "$(DIST)/ferry-$$os-$$arch$$end" .; done
+
+packages: ## dist/release/: archives, deb and rpm of this checkout, looked into; builds goreleaser first (minutes)
+	@.ci/package
 
 ci: ## all that has to pass before a change lands
 	@.ci/run

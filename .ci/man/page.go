@@ -1,0 +1,116 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// edition is what all pages of a run share. Without git both are "".
+type edition struct{ version, day string }
+
+func isTopic(c *cobra.Command) bool { return c.IsAdditionalHelpTopicCommand() }
+
+func documented(c *cobra.Command) bool { return c.IsAvailableCommand() || isTopic(c) }
+
+func section(c *cobra.Command) string {
+	if isTopic(c) {
+		return "7"
+	}
+	return "1"
+}
+
+// pageName is that of git's pages: man ferry-config-key.
+func pageName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
+
+// page is a whole man page.
+func page(c *cobra.Command, of edition) string {
+	var b roff
+	// The day stays as it is: mandoc takes an escaped hyphen for no part of a date.
+	b.line(fmt.Sprintf(`.TH "%s" %s "%s" "%s" "ferry"`, escape(strings.ToUpper(pageName(c))), section(c), of.day,
+		escape(strings.TrimSpace("ferry "+of.version))))
+	b.line(".nh") // a word that is hyphenated cannot be copied
+	b.line(".SH NAME")
+	b.line(escape(pageName(c)) + ` \- ` + escape(c.Short))
+	if !isTopic(c) {
+		b.line(".SH SYNOPSIS")
+		b.synopsis(c)
+	}
+	b.line(".SH DESCRIPTION")
+	b.text(cmp.Or(c.Long, c.Short))
+	if flags := c.LocalFlags(); !isTopic(c) && flags.HasAvailableFlags() {
+		b.line(".SH OPTIONS")
+		flags.VisitAll(b.option)
+	}
+	b.children("COMMANDS", c, func(child *cobra.Command) bool { return !isTopic(child) })
+	b.children("TOPICS", c, isTopic)
+	if c.Example != "" {
+		b.line(".SH EXAMPLES")
+		b.verbatim(c.Example)
+	}
+	b.seeAlso(c)
+	return b.String()
+}
+
+func (b *roff) synopsis(c *cobra.Command) {
+	rest := strings.TrimPrefix(c.UseLine(), c.CommandPath())
+	if c.HasAvailableSubCommands() {
+		rest = "COMMAND [flags]"
+	}
+	b.prose(bold(c.CommandPath()) + " " + escape(strings.TrimSpace(rest)))
+}
+
+// option is one flag, with its default as the help page has it.
+func (b *roff) option(f *pflag.Flag) {
+	if f.Hidden {
+		return
+	}
+	names := bold("--" + f.Name)
+	if f.Shorthand != "" {
+		names = bold("-"+f.Shorthand) + ", " + names
+	}
+	value, usage := pflag.UnquoteUsage(f)
+	if value != "" {
+		names += " " + italic(value)
+	}
+	if none := []string{"", "0", "0s", "false", "[]"}; !slices.Contains(none, f.DefValue) {
+		usage += fmt.Sprintf(" (default %s)", f.DefValue)
+	}
+	b.entry(names, usage)
+}
+
+// children lists the pages below a command that belong.
+func (b *roff) children(title string, c *cobra.Command, belongs func(*cobra.Command) bool) {
+	first := true
+	for _, child := range c.Commands() {
+		if !documented(child) || !belongs(child) {
+			continue
+		}
+		if first {
+			b.line(".SH " + title)
+			first = false
+		}
+		b.entry(reference(child), child.Short)
+	}
+}
+
+// seeAlso names what is above and beside a page; what is below has a list of its own.
+func (b *roff) seeAlso(c *cobra.Command) {
+	if !c.HasParent() {
+		return
+	}
+	pages := []string{reference(c.Parent())}
+	for _, beside := range c.Parent().Commands() {
+		if beside != c && documented(beside) {
+			pages = append(pages, reference(beside))
+		}
+	}
+	b.line(".SH SEE ALSO")
+	b.prose(strings.Join(pages, ", "))
+}
+
+func reference(c *cobra.Command) string { return bold(pageName(c)) + "(" + section(c) + ")" }
