@@ -18,6 +18,9 @@ var unrun = map[string]struct{ why, by string }{
 	"make test": {"runs this test", "readme_commands"},
 	"make build && sudo install ferry /usr/local/bin/": {"needs root; make demo builds", "readme_commands"},
 
+	"sha256sum --check --ignore-missing checksums.txt": {"needs a release", "unpacked_archives"},
+	"sudo apt install ./ferry_*_amd64.deb":             {"needs a release", "unpacked_packages"},
+
 	"sudo -i":                   {"needs root", ""},
 	"apt install nginx certbot": {"needs root and a network", ""},
 	"systemctl stop nginx":      {"needs root and systemd", ""},
@@ -141,7 +144,7 @@ func listed(t *testing.T) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range append(tests, filepath.Join(checkout, ".ci", "run")) {
+	for _, path := range append(tests, filepath.Join(checkout, ".ci", "run"), filepath.Join(checkout, ".ci", "package")) {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
