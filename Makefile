@@ -27,14 +27,14 @@ COMPARE  =
 # What `go test -short` leaves out: over a second each under the race detector. `make test` and CI run them all, and
 # `make soak` runs these again and again. A house test holds this list to the tests.
 LONG    = TestBatchKilled TestBatchManyItems TestBodyOverTheLimit TestBrokenDisk TestBucketModel TestCanary \
-          TestFaultMatrix TestFilterChunks TestFilterLinks TestFilterMemory TestGzipUnasked TestHouseBinary \
-          TestLoadFilterRefuses TestMillionSamples TestNginxGateway TestNginxNoBurst TestNginxSticky \
-          TestPairsBeatMedians TestPartsAreTheWhole TestPersonalData TestProcessesInOrder \
-          TestProcessesShareABucket TestProcessesShareALimit TestReadMemory TestRedactHostile \
-          TestRenderIsBounded TestRenderStyles TestSimulatedRuns TestStories/bad-prompts TestStories/bench \
-          TestStories/bench-bad-input TestStories/budget TestStories/failover TestStories/filter \
-          TestStories/size-caps TestStreamAllocates TestStreamCutAtEveryByte TestTrust TestVantagesInKubernetes \
-          TestVantagesOverSSH TestWilsonCoverage
+          TestExitCodesPage TestFaultMatrix TestFilterChunks TestFilterLinks TestFilterMemory TestGzipUnasked \
+          TestHoldDeadPath TestHoldSlowLink TestHouseBinary TestLoadFilterRefuses TestMillionSamples \
+          TestNginxGateway TestNginxNoBurst TestNginxSticky TestPairsBeatMedians TestPartsAreTheWhole \
+          TestPersonalData TestProcessesInOrder TestProcessesShareABucket TestProcessesShareALimit TestReadMemory \
+          TestReadmeCommands TestRecipeForCommits TestRecording TestRedactHostile TestRenderIsBounded \
+          TestRenderStyles TestSimulatedRuns TestStories/bad-prompts TestStories/bench TestStories/bench-bad-input \
+          TestStories/budget TestStories/failover TestStories/filter TestStories/size-caps TestStreamAllocates \
+          TestStreamCutAtEveryByte TestTrust TestVantagesInKubernetes TestVantagesOverSSH TestWilsonCoverage
 
 # Go keeps its caches under HOME; without one it would refuse to build.
 ifeq ($(strip $(HOME)),)
@@ -94,7 +94,7 @@ kills: ## a batch killed KILLS (1000) times at random moments
 
 space := $(subst ,, )
 soak: ## the long tests SOAK (10) times under the race detector, the kills, and every fuzz target
-	@go test -race -count=$(SOAK) -timeout 2h -run '$(subst $(space),|,$(foreach test,$(LONG),^$(subst /,$$/^,$(test))$$))' ./...
+	@FERRY_SOAK=1 go test -race -count=$(SOAK) -timeout 2h -run '$(subst $(space),|,$(foreach test,$(LONG),^$(subst /,$$/^,$(test))$$))' ./...
 	@$(MAKE) --no-print-directory kills fuzz
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each

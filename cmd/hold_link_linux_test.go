@@ -24,8 +24,11 @@ const (
 // TestHoldSlowLink holds the promise of a held connection: one round trip, where curl pays three. The server is an nginx
 // with TLS 1.3 in front of the demo node; all three are whole processes, one after the other in each round.
 func TestHoldSlowLink(t *testing.T) {
-	if testing.Short() || raceEnabled {
-		t.Skip("a measurement, and of real time")
+	if testing.Short() {
+		t.Skip("long: a measurement over a slow link, of real time")
+	}
+	if raceEnabled {
+		t.Skip("a measurement: .ci/run has a step for it without the race detector")
 	}
 	nginx, curl, ferry := findNginx(t), findCurl(t), buildFerry(t)
 	if !aloneOnNetwork(t) {
@@ -63,8 +66,11 @@ func TestHoldSlowLink(t *testing.T) {
 // TestHoldDeadPath cuts the link under a connection that waits: the holder has to notice within about half a minute, of
 // real time, and the first ask after the path is back has to be answered.
 func TestHoldDeadPath(t *testing.T) {
-	if testing.Short() || os.Getenv("FERRY_SOAK") == "" {
-		t.Skip("half a minute and more of real time; FERRY_SOAK=1 runs it")
+	if testing.Short() {
+		t.Skip("long: half a minute of real time until a dead path is known")
+	}
+	if os.Getenv("FERRY_SOAK") == "" {
+		t.Skip("half a minute of real time; make soak runs it")
 	}
 	nginx, curl, ferry := findNginx(t), findCurl(t), buildFerry(t)
 	if !aloneOnNetwork(t) {

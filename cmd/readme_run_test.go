@@ -67,6 +67,9 @@ var remark = regexp.MustCompile(`\s{2,}# .*$`)
 
 // TestReadmeCommands types every command of the README, as it stands there, in the order of its block.
 func TestReadmeCommands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: every command of the README")
+	}
 	t.Parallel()
 	w := newWorld(t)
 	left := listed(t)
@@ -172,6 +175,9 @@ func listed(t *testing.T) map[string]bool {
 
 // TestExitCodesPage runs what the page on exit codes says to try, and holds each command to its code.
 func TestExitCodesPage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: every command of the page")
+	}
 	t.Parallel()
 	r := newReader(t, newWorld(t))
 	_, page, _ := run(t, nil, "help", "exit-codes")

@@ -130,6 +130,9 @@ func TestRecipeForCron(t *testing.T) {
 // TestRecipeForCommits commits with the hook: with a node, with one that refuses, without ferry, and with a message of
 // one's own.
 func TestRecipeForCommits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: commits in a repository")
+	}
 	t.Parallel()
 	const byHand = `GIT_EDITOR=f() { echo by hand >>"$1"; }; f`
 	r := newReader(t, newWorld(t))

@@ -33,6 +33,9 @@ const recordedColumns = 103
 // TestRecording runs the commands of the README's picture in a real terminal. With -update (`make recording`) it draws the
 // picture anew; without, the picture has to show what ferry prints, measured figures aside.
 func TestRecording(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: types the whole recording")
+	}
 	t.Parallel()
 	path := filepath.Join(checkout, "testdata", "recording", "ferry.svg")
 	rows := record(t)
