@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -122,14 +121,26 @@ func (r *holdRig) call(c *exec.Cmd) heldCall {
 func (r *holdRig) wait(c *exec.Cmd) heldCall {
 	r.t.Helper()
 	_ = c.Wait() // the exit code says it
-	call := heldCall{
-		code: c.ProcessState.ExitCode(), stdout: c.Stdout.(*bytes.Buffer).String(), stderr: c.Stderr.(*bytes.Buffer).String(),
-	}
-	if strings.HasPrefix(call.stdout, "{") {
-		if err := json.Unmarshal([]byte(call.stdout), &call); err != nil {
-			r.t.Errorf("%v: %s", err, call.stdout)
+	call := r.parse(c.Stdout.(*bytes.Buffer).Bytes())
+	call.code, call.stderr = c.ProcessState.ExitCode(), c.Stderr.(*bytes.Buffer).String()
+	return call
+}
+
+// parse reads what -o json says of a call, a stream's lines included.
+func (r *holdRig) parse(stdout []byte) heldCall {
+	r.t.Helper()
+	call := heldCall{stdout: string(stdout)}
+	var text string
+	for line := range bytes.Lines(stdout) {
+		if !bytes.HasPrefix(line, []byte("{")) {
+			break // of an ask without -o json
 		}
+		if err := json.Unmarshal(line, &call); err != nil {
+			r.t.Errorf("%v: %s", err, line)
+		}
+		text += call.Text
 	}
+	call.Text = text
 	return call
 }
 
@@ -189,7 +200,7 @@ func (r *holdRig) leavesNone() {
 	}
 }
 
-// kill ends a holder as a crash does, and waits until it is gone.
+// kill ends a holder as a crash does.
 func (r *holdRig) kill(pid int) {
 	r.t.Helper()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {

@@ -23,6 +23,7 @@ type holdServer struct {
 	// came gets the name of each request that has come to where it stops, or to its end.
 	came chan string
 	over chan struct{} // closed when the test is over
+	mute atomic.Bool   // what connects is accepted and gets no word
 
 	mu      sync.Mutex
 	prompts map[string]int
@@ -43,6 +44,7 @@ func newHoldServer(t *testing.T, secure bool) *holdServer {
 			s.connections.Add(1)
 		}
 	}
+	s.Listener = &muteListener{s.Listener, s}
 	if secure {
 		root := newAuthority(t, "root", nil)
 		s.ca = root.file
@@ -173,4 +175,26 @@ func (s *holdServer) times(prompt string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.prompts[prompt]
+}
+
+// cameMute is what came gets of a connection that gets no word.
+const cameMute = "a connection"
+
+type muteListener struct {
+	net.Listener
+	server *holdServer
+}
+
+func (l *muteListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil || !l.server.mute.Load() {
+			return conn, err
+		}
+		go func() {
+			<-l.server.over
+			conn.Close()
+		}()
+		l.server.came <- cameMute
+	}
 }

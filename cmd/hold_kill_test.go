@@ -1,0 +1,191 @@
+//go:build linux
+
+package cmd_test
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestHoldKilledBefore kills the holder before it has taken a byte of a request: the ask ends whole by another way.
+func TestHoldKilledBefore(t *testing.T) {
+	for name, trap := range map[string]func(r *holdRig, server *holdServer, pid int) (sprung func()){
+		"before it accepts": func(r *holdRig, _ *holdServer, pid int) func() {
+			r.signal(pid, syscall.SIGSTOP)
+			return func() {
+				eventually(r.t, "the ask has connected", func() bool { return r.sockets() > 1 })
+				r.kill(pid)
+			}
+		},
+		"while it connects": func(r *holdRig, server *holdServer, pid int) func() {
+			server.mute.Store(true)
+			server.CloseClientConnections() // so that it needs another one
+			drained(server, cameMute)       // which it makes ahead of need
+			return func() {
+				drained(server, cameMute)
+				server.mute.Store(false)
+				r.kill(pid)
+			}
+		},
+		"a first one, while it connects": func(r *holdRig, server *holdServer, pid int) func() {
+			r.kill(pid)
+			eventually(r.t, "it is gone", func() bool { return len(r.holders()) == 0 })
+			server.mute.Store(true)
+			return func() {
+				drained(server, cameMute)
+				server.mute.Store(false)
+				for _, pid := range r.holders() {
+					r.kill(pid)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// A machine that is too busy for a holder's first word has an ask go directly, and into the trap.
+			for range 3 {
+				r, server := secureHoldRig(t)
+				sprung := trap(r, server, r.holder())
+				c := r.ask("ask", "hello", "-o", "json", "--connect-timeout", "3s")
+				c.Stdout, c.Stderr = new(bytes.Buffer), new(bytes.Buffer)
+				if err := c.Start(); err != nil {
+					t.Fatal(err)
+				}
+				sprung()
+				call := r.wait(c)
+				if n := server.times("hello"); n > 1 || n == 0 && call.code == 0 {
+					t.Errorf("%d times at the server", n)
+				}
+				if call.code == 0 && call.Text == answerTo("hello") && call.stderr == "" {
+					r.must("and the next one")
+					return
+				}
+				t.Logf("exit code %d, %q: %s", call.code, call.Text, call.stderr)
+			}
+			t.Error("no ask ended whole")
+		})
+	}
+}
+
+// drained reads what came up to a certain word.
+func drained(server *holdServer, word string) {
+	for came := range server.came {
+		if came == word {
+			return
+		}
+	}
+}
+
+// sockets counts the ends of the rig's sockets that a holder has: the one that listens, and those of its borrowers.
+func (r *holdRig) sockets() int {
+	all, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return bytes.Count(all, []byte(r.run+"/ferry/"))
+}
+
+func (r *holdRig) signal(pid int, sent syscall.Signal) {
+	r.t.Helper()
+	if err := syscall.Kill(pid, sent); err != nil {
+		r.t.Errorf("%v to %d: %v", sent, pid, err)
+	}
+}
+
+// TestHoldKilledWith kills the holder when it has taken bytes of a request: the call fails as over a connection that was
+// lost, says that the request may have arrived, and it never arrives again.
+func TestHoldKilledWith(t *testing.T) {
+	for _, tt := range []struct {
+		name, do, verb, prompt string
+		classes                []string
+	}{
+		{"its body", doUnread, "ask", strings.Repeat("a long prompt ", 1<<19), []string{"reset"}},
+		{"a request", doStall, "ask", "hello", []string{"reset"}},
+		{"a stream's request", doStall, "stream", "hello", []string{"reset"}},
+		{"half an answer", doHalf, "ask", "hello", []string{"reset", "truncated"}}, // its beginning can be on its way
+		{"half a stream", doHalf, "stream", "hello", []string{"truncated"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, server := secureHoldRig(t)
+			pid := r.holder()
+			c, stdout := r.stopped(server, tt.do, tt.verb, tt.prompt)
+			var first []byte
+			if tt.name == "half a stream" {
+				first = make([]byte, 1)
+				if _, err := io.ReadFull(stdout, first); err != nil {
+					t.Error(err)
+				}
+			}
+			r.kill(pid)
+			r.fails(c, append(first, readAll(stdout)...), tt.classes)
+			if n := server.requests.Load(); n != 1 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
+// stopped starts a held call and waits until the server has got it and stopped with it. The server counts from there.
+func (r *holdRig) stopped(server *holdServer, do, verb, prompt string, more ...string) (*exec.Cmd, io.Reader) {
+	r.t.Helper()
+	file := filepath.Join(r.home, "prompt")
+	if err := os.WriteFile(file, []byte(prompt), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	// The path is the request's: it is the same holder's.
+	r.configure(server.URL+do, "tls: {ca: '"+server.ca+"'}")
+	args := append([]string{verb, "--hold", "5m", "-n", r.node, "--no-stdin", "-o", "json", "-f", file}, more...)
+	for range 3 {
+		for len(server.came) > 0 {
+			<-server.came
+		}
+		server.requests.Store(0)
+		connections := server.connections.Load()
+		c := r.ferry(args...)
+		stdout, err := c.StdoutPipe()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		c.Stderr = new(bytes.Buffer)
+		if err := c.Start(); err != nil {
+			r.t.Fatal(err)
+		}
+		<-server.came
+		if server.connections.Load() == connections {
+			return c, stdout
+		}
+		_ = c.Process.Kill() // it went directly: this machine is too busy for the holder's first word
+		_ = c.Wait()
+	}
+	r.t.Fatal("no call was held")
+	return nil, nil
+}
+
+func readAll(from io.Reader) []byte {
+	text, _ := io.ReadAll(from)
+	return text
+}
+
+// fails holds a call to one of these classes of failure, and to saying that its request may have arrived.
+func (r *holdRig) fails(c *exec.Cmd, stdout []byte, classes []string) {
+	r.t.Helper()
+	_ = c.Wait() // the exit code says it
+	call := r.parse(stdout)
+	if c.ProcessState.ExitCode() != 1 || len(call.Attempts) != 1 || call.Error == nil {
+		r.t.Fatalf("%v: %s%s", c.ProcessState, stdout, c.Stderr)
+	}
+	if at := call.Attempts[0]; !slices.Contains(classes, call.Error.Class) || !at.Ambiguous || !at.Held {
+		r.t.Errorf("%s", stdout)
+	}
+	if said := c.Stderr.(*bytes.Buffer).String(); !strings.HasPrefix(said, "Error: ") {
+		r.t.Errorf("it says %s", said)
+	}
+}
