@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -39,6 +38,7 @@ type holder struct {
 	made     int  // connections, ever
 	barren   int  // replacements in a row that nobody used
 	stocking bool // one is being made
+	tidying  bool // somebody waits for a quiet moment to tidy up
 }
 
 func newHolder(o order, clock Clock, connect func(context.Context) (net.Conn, error)) *holder {
@@ -84,7 +84,6 @@ func (h *holder) serve(ctx context.Context, l net.Listener) error {
 func (h *holder) live(ctx context.Context, l net.Listener) {
 	defer close(h.closed)
 	defer l.Close()
-	tidy := false // since the last loan
 	for {
 		left := h.left()
 		if left <= 0 || !h.inUse() {
@@ -95,12 +94,7 @@ func (h *holder) live(ctx context.Context, l net.Listener) {
 		case <-ctx.Done():
 		case <-h.stop:
 		case <-h.wake:
-			tidy = false
 		case <-h.after(waiting, min(left, tick)):
-			if !tidy {
-				tidy = true
-				debug.FreeOSMemory() // what is left of a request too
-			}
 		}
 		woken()
 		if h.told(ctx) {
@@ -281,6 +275,10 @@ func (h *holder) ended() {
 	h.mu.Lock()
 	h.lent--
 	h.used = h.clock.Now()
+	if !h.tidying && !h.leaving {
+		h.tidying = true
+		go h.tidyUp()
+	}
 	h.mu.Unlock()
 	select {
 	case h.wake <- struct{}{}:

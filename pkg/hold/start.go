@@ -33,7 +33,7 @@ func (l Launch) start(o order) error {
 	defer ready.Close()
 	c := exec.Command(l.Program)
 	c.Args = append([]string{"ferry"}, l.Args...)
-	c.Env = append([]string{}, l.Env...) // not nil, which would be this process's own, with its keys
+	c.Env = append([]string{forgets}, l.Env...)
 	c.Stdin, c.ExtraFiles = orderIn, []*os.File{tellReady}
 	err = detach(c)
 	if err == nil {
