@@ -29,6 +29,7 @@ func (h *holder) tidyUp() {
 		switch {
 		case quiet:
 			debug.FreeOSMemory()
+			unmapProgram()
 			return
 		case !goesOn:
 			return // whoever ends the loan that goes on comes here
