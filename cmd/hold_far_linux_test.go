@@ -21,18 +21,13 @@ import (
 // its network it could load no module.
 const builtFerry = "FERRY_TEST_BUILT"
 
-// buildFerry builds ferry as it is shipped: the test's own binary starts slower.
-func buildFerry(t *testing.T) string {
+// ferryOfLink builds ferry as it is shipped: the test's own binary starts slower.
+func ferryOfLink(t *testing.T) string {
 	t.Helper()
 	if built := os.Getenv(builtFerry); built != "" {
 		return built
 	}
-	binary := filepath.Join(t.TempDir(), "ferry")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", binary, ".")
-	build.Dir, build.Env = checkout, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	binary := buildFerry(t)
 	t.Setenv(builtFerry, binary)
 	return binary
 }

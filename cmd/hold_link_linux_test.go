@@ -30,7 +30,7 @@ func TestHoldSlowLink(t *testing.T) {
 	if raceEnabled {
 		t.Skip("a measurement: .ci/run has a step for it without the race detector")
 	}
-	nginx, curl, ferry := findNginx(t), findCurl(t), buildFerry(t)
+	nginx, curl, ferry := findNginx(t), findCurl(t), ferryOfLink(t)
 	if !aloneOnNetwork(t) {
 		return
 	}
@@ -72,7 +72,7 @@ func TestHoldDeadPath(t *testing.T) {
 	if os.Getenv("FERRY_SOAK") == "" {
 		t.Skip("half a minute of real time; make soak runs it")
 	}
-	nginx, curl, ferry := findNginx(t), findCurl(t), buildFerry(t)
+	nginx, curl, ferry := findNginx(t), findCurl(t), ferryOfLink(t)
 	if !aloneOnNetwork(t) {
 		return
 	}

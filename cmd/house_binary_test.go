@@ -20,12 +20,22 @@ import (
 
 // The tests here run the binary itself, because what they hold happens before or outside of cmd.Run.
 
-// TestHouseBinary builds ferry once, as `make build` does, for the tests that need a real process.
+// TestHouseBinary runs ferry's own binary.
 func TestHouseBinary(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: builds the binary and starts it many times")
 	}
-	binary := filepath.Join(t.TempDir(), "ferry")
+	binary := buildFerry(t)
+	t.Run("size and linking", func(t *testing.T) { testSizeAndLinking(t, binary) })
+	t.Run("start-up", func(t *testing.T) { testStartup(t, binary) })
+	t.Run("terminal", func(t *testing.T) { testTerminal(t, binary) })
+	t.Run("completions", func(t *testing.T) { testCompletions(t, binary) })
+}
+
+// buildFerry builds ferry as `make build` does, for a test that needs the real one.
+func buildFerry(t *testing.T) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "ferry")
 	if runtime.GOOS == "windows" {
 		binary += ".exe"
 	}
@@ -35,10 +45,7 @@ func TestHouseBinary(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	t.Run("size and linking", func(t *testing.T) { testSizeAndLinking(t, binary) })
-	t.Run("start-up", func(t *testing.T) { testStartup(t, binary) })
-	t.Run("terminal", func(t *testing.T) { testTerminal(t, binary) })
-	t.Run("completions", func(t *testing.T) { testCompletions(t, binary) })
+	return binary
 }
 
 // houseEnv is a surrounding without configuration and without a home that has anything in it.

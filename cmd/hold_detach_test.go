@@ -1,0 +1,150 @@
+//go:build linux
+
+package cmd_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestHoldDetached starts a holder from a terminal, with descriptors open that are not ferry's: it has none of that.
+func TestHoldDetached(t *testing.T) {
+	r, _ := secureHoldRig(t)
+	ask := func(i int) { // as an ask that starts a holder, if that comes in time
+		c := r.ask("ask", fmt.Sprint("hello ", i))
+		reader, writer, err := os.Pipe()
+		check(t, err)
+		defer reader.Close()
+		c.ExtraFiles = []*os.File{writer, writer, writer}
+		shown, err := onTerminal(t, 80, c)
+		if err != nil || !strings.Contains(shown, "whole") {
+			t.Fatalf("%v: %q", err, shown)
+		}
+		writer.Close()
+		if rest := readAll(reader); len(rest) > 0 { // it ends though the holder lives
+			t.Errorf("%q", rest)
+		}
+	}
+	tries := 0
+	eventually(t, "a holder", func() bool { tries++; ask(tries); return len(r.holders()) == 1 })
+	pid := r.holders()[0]
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	check(t, err)
+	var parent, group, session, terminal int
+	_, after, _ := bytes.Cut(stat, []byte(") S "))
+	if _, err := fmt.Sscan(string(after), &parent, &group, &session, &terminal); err != nil {
+		t.Fatalf("%s: %v", stat, err)
+	}
+	if group != pid || session != pid || terminal != 0 {
+		t.Errorf("group %d, session %d, terminal %d of process %d", group, session, terminal, pid)
+	}
+	if at, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); at != "/" {
+		t.Errorf("it runs in %s, which nobody can unmount", at)
+	}
+	open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	check(t, err)
+	for _, name := range open {
+		what, _ := os.Readlink(name)
+		known := what == os.DevNull || strings.HasPrefix(what, "socket:") || strings.HasPrefix(what, "anon_inode:") ||
+			strings.HasPrefix(what, "/sys/fs/cgroup/") || // Go's runtime counts its processors there
+			filepath.Base(name) == "0" && strings.HasPrefix(what, "pipe:") // its order
+		if !known {
+			t.Errorf("descriptor %s is %s", filepath.Base(name), what)
+		}
+	}
+	if len(open) < 5 {
+		t.Errorf("%d descriptors: they were misread", len(open))
+	}
+}
+
+// TestHoldPipesEnd has the shell wait for the end of pipes that a holder could keep open.
+func TestHoldPipesEnd(t *testing.T) {
+	for _, line := range []string{
+		`ferry-real ask --hold 5m -n "$NODE" --no-stdin hello | head -1`,
+		`ferry-real ask --hold 5m -n "$NODE" --no-stdin hello 9>&1 | cat`,
+		`ferry-real ask --hold 5m -n "$NODE" --no-stdin hello 2>&1 | cat`,
+		`x=$(ferry-real stream --hold 5m -n "$NODE" --no-stdin hello 7>&1 8<&0); echo "$x"`,
+	} {
+		t.Run(line, func(t *testing.T) {
+			for range 3 { // where this machine is too busy for it, a first call starts no holder
+				r, _ := secureHoldRig(t)
+				c := r.ferry()
+				c.Path, c.Args = "/bin/sh", []string{"sh", "-c", line}
+				c.Env = append(c.Env, "NODE="+r.node)
+				c.WaitDelay = patience
+				out, err := c.CombinedOutput()
+				if err != nil || string(out) != answerTo("hello")+"\n" {
+					t.Fatalf("%v: %q", err, out)
+				}
+				if len(r.holders()) == 1 {
+					return
+				}
+			}
+			t.Error("no holder was started")
+		})
+	}
+}
+
+// TestHoldLeavesNoZombie ends a holder while the ferry that started it goes on.
+func TestHoldLeavesNoZombie(t *testing.T) {
+	server := newHoldServer(t, true)
+	r := newHoldRig(t, server.URL+doGate, "tls: {ca: '"+server.ca+"'}")
+	server.mute.Store(true)
+	c := r.ask("stream", "hello", "--connect-timeout", "20s")
+	stdout, err := c.StdoutPipe()
+	check(t, err)
+	c.Stderr = new(bytes.Buffer)
+	check(t, c.Start())
+	drained(server, cameMute)
+	server.mute.Store(false)
+	all := r.holders()
+	if len(all) != 1 {
+		t.Fatalf("holders %v", all)
+	}
+	r.kill(all[0]) // it has taken nothing: the stream goes on without it
+	if _, err := io.ReadFull(stdout, make([]byte, 1)); err != nil {
+		t.Errorf("%v: %s", err, c.Stderr)
+	}
+	eventually(t, "nothing is left of it", func() bool {
+		_, err := os.Stat(fmt.Sprintf("/proc/%d", all[0]))
+		return os.IsNotExist(err)
+	})
+	close(server.gate("hello"))
+	_ = readAll(stdout)
+	if err := c.Wait(); err != nil {
+		t.Errorf("%v: %s", err, c.Stderr)
+	}
+}
+
+// TestHoldStop ends holders by ferry's own command: neither process nor socket is left, and what was lent is finished.
+func TestHoldStop(t *testing.T) {
+	server := newHoldServer(t, true)
+	r := newHoldRig(t, server.URL+doGate, "tls: {ca: '"+server.ca+"'}")
+	pid := r.holder()
+	c := r.ask("stream", "hello")
+	stdout, err := c.StdoutPipe()
+	check(t, err)
+	c.Stderr = new(bytes.Buffer)
+	check(t, c.Start())
+	if _, err := io.ReadFull(stdout, make([]byte, 1)); err != nil {
+		t.Errorf("%v: %s", err, c.Stderr)
+	}
+	out, err := r.ferry("config", "hold", "stop", r.node).CombinedOutput()
+	if want := fmt.Sprintf("ferry: ended the holder of %s (pid %d)\n", r.node, pid); err != nil || string(out) != want {
+		t.Errorf("%v: %s", err, out)
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.run, "ferry", "*.sock")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	close(server.gate("hello"))
+	rest := readAll(stdout)
+	if err := c.Wait(); err != nil || string(rest) != answerTo("hello")[1:]+"\n" {
+		t.Errorf("%v: %q %s", err, rest, c.Stderr)
+	}
+	eventually(t, "it is gone", func() bool { return len(r.holders()) == 0 })
+}
