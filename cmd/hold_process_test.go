@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -178,5 +179,39 @@ func TestHoldFirstEvent(t *testing.T) {
 	t.Logf("first event, median: %v direct, %v held, %.2f times as long", medians[0], medians[1], ratio)
 	if ratio > 2 {
 		t.Errorf("held it takes %.2f times as long", ratio)
+	}
+}
+
+// TestHoldOtherSettings changes what makes a connection what it is: an old connection is never used for it.
+func TestHoldOtherSettings(t *testing.T) {
+	r, server := secureHoldRig(t)
+	r.holder()
+	proxy, connects := connectProxy(t, nil)
+	ca := "tls: {ca: '" + server.ca + "'"
+	pin := pinned(t, server.TLS.Certificates[0].Certificate[0])
+	for i, change := range []struct {
+		name string
+		do   func()
+		more []string
+	}{
+		{"pins", func() { r.configure(server.URL, ca+"}, pins: '"+pin+"'") }, nil},
+		{"floor", func() { r.configure(server.URL, ca+", min: '1.2'}") }, nil},
+		{"authority", func() {
+			text, err := os.ReadFile(server.ca)
+			check(t, err)
+			check(t, os.WriteFile(server.ca, append(text, '\n'), 0o600))
+		}, nil},
+		{"proxy", func() {}, []string{"--proxy", proxy}},
+	} {
+		change.do()
+		connections := server.connections.Load()
+		r.must(change.name+" first", change.more...)
+		if n := server.connections.Load(); n == connections {
+			t.Errorf("%s: over an old connection", change.name)
+		}
+		eventually(t, change.name+": another holder", func() bool { return len(r.holders()) == i+2 })
+	}
+	if connects.Load() == 0 {
+		t.Error("the proxy was not used")
 	}
 }

@@ -85,6 +85,7 @@ func TestStories(t *testing.T) {
 		Dir:                 dir,
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
+			e.Values[storyTest{}] = e.T()
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("XDG_CONFIG_HOME", "")
 			e.Setenv("FERRY_KEY", "canary-key-0001")
@@ -101,6 +102,7 @@ func TestStories(t *testing.T) {
 			"sent":     storySent,
 			"fill":     storyFill,
 			"secure":   storySecure,
+			"runtime":  storyRuntime,
 
 			"certificate": storyCertificate,
 			"private":     storyPrivate,
