@@ -4,12 +4,15 @@ package cmd_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestHoldDetached starts a holder from a terminal, with descriptors open that are not ferry's: it has none of that.
@@ -26,13 +29,20 @@ func TestHoldDetached(t *testing.T) {
 			t.Fatalf("%v: %q", err, shown)
 		}
 		writer.Close()
-		if rest := readAll(reader); len(rest) > 0 { // it ends though the holder lives
-			t.Errorf("%q", rest)
+		check(t, reader.SetReadDeadline(time.Now().Add(patience)))
+		if rest, err := io.ReadAll(reader); err != nil || len(rest) > 0 { // it ends though the holder lives
+			t.Errorf("%v: %q", err, rest)
 		}
 	}
-	tries := 0
-	eventually(t, "a holder", func() bool { tries++; ask(tries); return len(r.holders()) == 1 })
-	pid := r.holders()[0]
+	var all []int
+	for tries := 0; tries < 3 && len(all) != 1; tries++ {
+		ask(tries)
+		all = r.holders()
+	}
+	if len(all) != 1 {
+		t.Fatalf("holders %v", all)
+	}
+	pid := all[0]
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	check(t, err)
 	var parent, group, session, terminal int
@@ -73,9 +83,10 @@ func TestHoldPipesEnd(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			for range 3 { // where this machine is too busy for it, a first call starts no holder
 				r, _ := secureHoldRig(t)
-				c := r.ferry()
-				c.Path, c.Args = "/bin/sh", []string{"sh", "-c", line}
-				c.Env = append(c.Env, "NODE="+r.node)
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				c := exec.CommandContext(ctx, "/bin/sh", "-c", line)
+				c.Env = append(r.ferry().Env, "NODE="+r.node)
 				c.WaitDelay = patience
 				out, err := c.CombinedOutput()
 				if err != nil || string(out) != answerTo("hello")+"\n" {

@@ -53,7 +53,7 @@ func TestHoldKilledBefore(t *testing.T) {
 			for range 3 {
 				r, server := secureHoldRig(t)
 				sprung := trap(r, server, r.holder())
-				c := r.ask("ask", "hello", "-o", "json", "--connect-timeout", "3s")
+				c := r.ask("ask", "hello", "-o", "json", "--connect-timeout", "3s", "--timeout", "15s")
 				c.Stdout, c.Stderr = new(bytes.Buffer), new(bytes.Buffer)
 				if err := c.Start(); err != nil {
 					t.Fatal(err)
@@ -116,7 +116,7 @@ func TestHoldKilledWith(t *testing.T) {
 			t.Parallel()
 			r, server := secureHoldRig(t)
 			pid := r.holder()
-			c, stdout := r.stopped(server, tt.do, tt.verb, tt.prompt)
+			c, stdout := r.stopped(server, tt.do, tt.verb, tt.prompt, "15s")
 			var first []byte
 			if tt.name == "half a stream" {
 				first = make([]byte, 1)
@@ -134,7 +134,7 @@ func TestHoldKilledWith(t *testing.T) {
 }
 
 // stopped starts a held call and waits until the server has got it and stopped with it. The server counts from there.
-func (r *holdRig) stopped(server *holdServer, do, verb, prompt string, more ...string) (*exec.Cmd, io.Reader) {
+func (r *holdRig) stopped(server *holdServer, do, verb, prompt, timeout string) (*exec.Cmd, io.Reader) {
 	r.t.Helper()
 	file := filepath.Join(r.home, "prompt")
 	if err := os.WriteFile(file, []byte(prompt), 0o600); err != nil {
@@ -142,7 +142,7 @@ func (r *holdRig) stopped(server *holdServer, do, verb, prompt string, more ...s
 	}
 	// The path is the request's: it is the same holder's.
 	r.configure(server.URL+do, "tls: {ca: '"+server.ca+"'}")
-	args := append([]string{verb, "--hold", "5m", "-n", r.node, "--no-stdin", "-o", "json", "-f", file}, more...)
+	args := []string{verb, "--hold", "5m", "-n", r.node, "--no-stdin", "--timeout", timeout, "-o", "json", "-f", file}
 	for range 3 {
 		for len(server.came) > 0 {
 			<-server.came
@@ -158,7 +158,7 @@ func (r *holdRig) stopped(server *holdServer, do, verb, prompt string, more ...s
 		if err := c.Start(); err != nil {
 			r.t.Fatal(err)
 		}
-		<-server.came
+		eventually(r.t, "the server has it", func() bool { return len(server.came) > 0 })
 		if server.connections.Load() == connections {
 			return c, stdout
 		}

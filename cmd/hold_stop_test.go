@@ -30,7 +30,7 @@ func TestHoldStopped(t *testing.T) {
 		t.Errorf("%d times at the server", n)
 	}
 	t.Run("with a request", func(t *testing.T) {
-		c, stdout := r.stopped(server, doStall, "ask", "hello", "--timeout", "1s")
+		c, stdout := r.stopped(server, doStall, "ask", "hello", "1s")
 		r.signal(pid, syscall.SIGSTOP)
 		r.fails(c, readAll(stdout), []string{"timeout"})
 		r.signal(pid, syscall.SIGCONT)
