@@ -28,11 +28,12 @@ COMPARE  =
 # `make soak` runs these again and again. A house test holds this list to the tests.
 LONG    = TestBatchKilled TestBatchManyItems TestBodyOverTheLimit TestBrokenDisk TestBucketModel TestCanary \
           TestExitCodesPage TestFaultMatrix TestFilterChunks TestFilterLinks TestFilterMemory TestGzipUnasked \
-          TestHoldDeadPath TestHoldSlowLink TestHouseBinary TestLoadFilterRefuses TestMillionSamples \
-          TestNginxGateway TestNginxNoBurst TestNginxSticky TestPairsBeatMedians TestPartsAreTheWhole \
-          TestPersonalData TestProcessesInOrder TestProcessesShareABucket TestProcessesShareALimit TestReadMemory \
-          TestReadmeCommands TestRecipeForCommits TestRecording TestRedactHostile TestRenderIsBounded \
-          TestRenderStyles TestSimulatedRuns TestStories/bad-prompts TestStories/bench TestStories/bench-bad-input \
+          TestHoldCanary TestHoldDeadPath TestHoldKilledAtRandom TestHoldMemory TestHoldSlowLink TestHoldStopped \
+          TestHouseBinary TestLoadFilterRefuses TestMillionSamples TestNginxGateway TestNginxNoBurst \
+          TestNginxSticky TestPairsBeatMedians TestPartsAreTheWhole TestPersonalData TestProcessesInOrder \
+          TestProcessesShareABucket TestProcessesShareALimit TestReadMemory TestReadmeCommands \
+          TestRecipeForCommits TestRecording TestRedactHostile TestRenderIsBounded TestRenderStyles \
+          TestSimulatedRuns TestStories/bad-prompts TestStories/bench TestStories/bench-bad-input \
           TestStories/budget TestStories/failover TestStories/filter TestStories/size-caps TestStreamAllocates \
           TestStreamCutAtEveryByte TestTrust TestVantagesInKubernetes TestVantagesOverSSH TestWilsonCoverage
 
@@ -42,7 +43,7 @@ export HOME := $(shell mktemp -d)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet staticcheck cover kills soak fuzz compare completions cross ci recording man packages
+.PHONY: help build demo test check fmt vet staticcheck cover link kills soak fuzz compare completions cross ci recording man packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -88,6 +89,9 @@ cover:
 		END { if (all == 0) { print "no statement was found"; exit 1 } \
 		printf "pkg/: %.1f %% of %d statements are covered, at least %d %% have to be\n", 100 * run / all, all, least; \
 		exit 100 * run < least * all }' "$$profile"
+
+link: ## a held ask beside curl over a link of 200 ms, without loss and with 5 % (Linux, root)
+	@FERRY_LINK=1 go test -count=1 -timeout 5m -v -run '^TestHoldSlowLink$$' ./cmd
 
 kills: ## a batch killed KILLS (1000) times at random moments
 	@go test -count=1 -timeout 5m -run '^TestBatchKilled$$' ./cmd -kills $(KILLS)

@@ -17,6 +17,9 @@ import (
 // TestHoldCanary looks for what crosses a holder, a key, a proxy's password, a prompt and its answer, in all that a holder
 // shows or leaves behind: files, arguments, environment, and its memory once the call is over.
 func TestHoldCanary(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: reads a process's memory")
+	}
 	for name, secure := range map[string]bool{"TLS": true, "plain http": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -14,6 +14,9 @@ const holderLimit = 12 << 10
 
 // TestHoldMemory measures a holder of ferry's own binary after a hundred calls, some of which are large.
 func TestHoldMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: builds the binary and calls it a hundred times")
+	}
 	r, server := secureHoldRig(t)
 	r.program = buildFerry(t)
 	pid := r.holder()

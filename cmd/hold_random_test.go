@@ -19,6 +19,9 @@ import (
 // that the server sees. No prompt comes twice, exit code 0 is the whole answer, and a failure says whether the request may
 // have arrived. -kills 1000 kills more.
 func TestHoldKilledAtRandom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: kills sixty holders")
+	}
 	const lanes = 3
 	for lane := range lanes {
 		t.Run(fmt.Sprint(lane), func(t *testing.T) {

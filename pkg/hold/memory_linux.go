@@ -24,20 +24,38 @@ func residentMemory() int64 {
 }
 
 // unmapProgram gives up the pages of this program's file, most of which only its start needed: those that are used again
-// come back from the system's cache. What can be written to is left alone.
+// come back from the system's cache. Only what is as it is in the file may go: a loader can have written addresses into
+// pages that are read-only by now.
 func unmapProgram() {
-	maps, err := os.ReadFile("/proc/self/maps") // from-to mode offset device inode file
+	maps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
 		return
 	}
+	var m mapping
 	for line := range bytes.Lines(maps) {
 		fields := bytes.Fields(line)
-		if len(fields) < 6 || fields[5][0] != '/' || fields[1][1] != '-' {
-			continue
-		}
-		var from, to uintptr
-		if _, err := fmt.Sscanf(string(fields[0]), "%x-%x", &from, &to); err == nil {
-			_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED) // else they stay
+		switch {
+		case len(fields) == 3 && string(fields[0]) == "Anonymous:":
+			if string(fields[1]) == "0" && m.fromFile {
+				_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED) // else they stay
+			}
+		case len(fields) > 1 && !bytes.HasSuffix(fields[0], []byte(":")):
+			m = readMapping(fields)
 		}
 	}
+}
+
+// mapping is a part of this process's memory.
+type mapping struct {
+	from, to uintptr
+	fromFile bool // that nobody can write to
+}
+
+// readMapping reads the line above what smaps says of a part: from-to mode offset device inode file.
+func readMapping(fields [][]byte) (m mapping) {
+	if _, err := fmt.Sscanf(string(fields[0]), "%x-%x", &m.from, &m.to); err != nil || len(fields) < 6 {
+		return mapping{}
+	}
+	m.fromFile = fields[5][0] == '/' && fields[1][1] == '-'
+	return m
 }
