@@ -2,13 +2,14 @@ package hold
 
 import (
 	"context"
-	"errors"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"time"
 )
+
+// tick is how often a holder looks whether it is still wanted.
+const tick = 10 * time.Second
 
 // holder lends connections to one node.
 type holder struct {
@@ -166,192 +167,6 @@ func (h *holder) borrower(ctx context.Context, conn net.Conn) {
 
 // greet says the holder's first word. A borrower that is gone is found out when it is read from.
 func greet(conn net.Conn) { _, _ = conn.Write(frame(frameGreet, greeting)) }
-
-// lend lends a connection until it comes back or one side ends.
-func (h *holder) lend(ctx context.Context, conn net.Conn, in *frames, idle time.Duration) {
-	defer in.forget()
-	up, err := h.take(ctx, conn, idle)
-	if err != nil {
-		_, _ = conn.Write(frame(frameCannot, ""))
-		return
-	}
-	fit := up.carry(in)
-	h.takeBack(up, fit)
-}
-
-var (
-	errLeaving = errors.New("the holder is about to end")
-	errMost    = errors.New("the holder has no connection left to lend")
-)
-
-// take lends a connection that waits, or a new one. The borrower is told how far that is, and at last what it gets: of one
-// that waits in the same breath as the greeting, which wakes it once.
-func (h *holder) take(ctx context.Context, conn net.Conn, idle time.Duration) (*upstream, error) {
-	if err := h.wanted(idle); err != nil {
-		greet(conn)
-		return nil, err
-	}
-	for up := h.waiting(); up != nil; up = h.waiting() {
-		if up.lendTo(conn, true) {
-			return up, nil
-		}
-		up.conn.Close() // it died while it waited, and the next one is as good
-	}
-	greet(conn)
-	up, err := h.make(ctx, func(step byte) { _, _ = conn.Write(frame(frameStep, string(rune(step)))) })
-	if err == nil && !up.lendTo(conn, false) {
-		up.conn.Close()
-		err = errMost
-	}
-	if err != nil {
-		h.ended()
-		return nil, err
-	}
-	return up, nil
-}
-
-// wanted counts a loan that is about to be.
-func (h *holder) wanted(idle time.Duration) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.leaving {
-		return errLeaving
-	}
-	h.life, h.barren = idle, 0
-	h.lent++
-	h.loans++
-	return nil
-}
-
-// waiting takes the connection that was used last and is well, nil where there is none.
-func (h *holder) waiting() *upstream {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for len(h.idle) > 0 {
-		up := h.idle[len(h.idle)-1]
-		h.idle = h.idle[:len(h.idle)-1]
-		if up.well() {
-			return up
-		}
-		up.conn.Close() // whoever watches it sees to the rest
-	}
-	return nil
-}
-
-// make makes a connection and watches it from then on.
-func (h *holder) make(ctx context.Context, tell func(step byte)) (*upstream, error) {
-	h.mu.Lock()
-	if h.open >= most {
-		h.mu.Unlock()
-		return nil, errMost
-	}
-	h.open++
-	h.making++
-	h.mu.Unlock()
-	ctx, done := telling(ctx, tell)
-	conn, err := h.connect(ctx)
-	done()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.making--
-	if err != nil {
-		h.open--
-		if h.made == 0 && h.open == 0 {
-			h.end() // there has never been anything to hold
-		}
-		return nil, err
-	}
-	h.made++
-	up := newUpstream(conn)
-	go func() {
-		up.watch()
-		h.died(up)
-	}()
-	return up, nil
-}
-
-// ended counts a loan that is over.
-func (h *holder) ended() {
-	h.mu.Lock()
-	h.lent--
-	h.used = h.clock.Now()
-	if !h.tidying && !h.leaving {
-		h.tidying = true
-		go h.tidyUp()
-	}
-	h.mu.Unlock()
-	select {
-	case h.wake <- struct{}{}:
-	default:
-	}
-}
-
-// takeBack ends a loan. The connection waits for the next one, if it is as it was.
-func (h *holder) takeBack(up *upstream, fit bool) {
-	h.mu.Lock()
-	keep := fit && !h.leaving && len(h.idle) < kept
-	if keep {
-		h.idle = append(h.idle, up)
-	}
-	h.mu.Unlock()
-	if !keep {
-		up.conn.Close()
-	}
-	h.ended()
-}
-
-// died takes a connection out, and has another one made ahead of need where it was the last.
-func (h *holder) died(up *upstream) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.open--
-	if at := slices.Index(h.idle, up); at >= 0 {
-		h.idle = slices.Delete(h.idle, at, at+1)
-	}
-	if len(h.idle) == 0 && !h.leaving && !h.stocking {
-		h.stocking = true
-		go h.restock()
-	}
-}
-
-// restock makes a connection for the next borrower. A server that closes what is not used is asked less and less often.
-func (h *holder) restock() {
-	for h.pause() {
-		up, err := h.make(h.alive, func(byte) {})
-		h.mu.Lock()
-		h.barren++
-		switch {
-		case err != nil:
-			h.mu.Unlock()
-			continue
-		case h.leaving:
-			up.conn.Close()
-		case up.rest():
-			h.idle = append(h.idle, up)
-		}
-		h.stocking = false
-		h.mu.Unlock()
-		return
-	}
-}
-
-// pause waits before a replacement, and reports whether one is still wanted.
-func (h *holder) pause() bool {
-	h.mu.Lock()
-	var wait time.Duration
-	if h.barren > 0 {
-		wait = min(longestPause, firstPause<<min(h.barren-1, 8))
-	}
-	h.mu.Unlock()
-	if wait > 0 {
-		_ = h.clock.Sleep(h.alive, wait)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	wanted := !h.leaving && len(h.idle) == 0 && h.alive.Err() == nil
-	h.stocking = wanted
-	return wanted
-}
 
 // end has the holder end.
 func (h *holder) end() { h.ending.Do(func() { close(h.stop) }) }

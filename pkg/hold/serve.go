@@ -97,14 +97,3 @@ func sameFile(made os.FileInfo, path string) bool {
 	now, err := os.Lstat(path)
 	return err == nil && os.SameFile(made, now)
 }
-
-const (
-	// tick is how often a holder looks whether it is still wanted.
-	tick = 10 * time.Second
-	// most bounds the connections to a node, and kept those that wait for a next borrower.
-	most = 128
-	kept = 16
-	// The pauses before connections are replaced that nobody used.
-	firstPause   = 5 * time.Second
-	longestPause = time.Minute
-)
