@@ -85,12 +85,19 @@ func TestEndsWithoutItsFiles(t *testing.T) {
 		"the program is replaced": func(r *rig) { r.replaced.Store(true) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, nil).hold()
-			r.must("first")
-			until(t, "it sleeps", func() bool { return r.clock.asleep(tick) })
+			r := newRig(t, nil)
+			r.settings.Idle = 100_000 * time.Hour // nothing else ends it
+			r.hold().must("first")
 			change(r)
-			r.clock.advance(tick)
-			<-r.ended
+			until(t, "it ends", func() bool {
+				r.clock.advance(tick)
+				select {
+				case <-r.ended:
+					return true
+				default:
+					return false
+				}
+			})
 		})
 	}
 }
@@ -138,16 +145,25 @@ func TestStop(t *testing.T) {
 
 // What the server closes is replaced before it is asked for: the first time at once, then less and less often.
 func TestReplacedAheadOfNeed(t *testing.T) {
-	r := newRig(t, nil).hold()
-	r.must("first")
+	r := newRig(t, nil)
+	r.settings.Idle = 100_000 * time.Hour
+	r.hold().must("first")
 	for i, pause := range []time.Duration{0, 5 * time.Second, 10 * time.Second, 20 * time.Second} {
 		until(t, "a connection waits", func() bool { return r.resting() == 1 })
 		r.server.CloseClientConnections()
-		if pause > 0 {
-			until(t, "it pauses", func() bool { return r.clock.asleep(pause) })
-			r.clock.advance(pause)
+		closed := r.clock.Now()
+		until(t, "a replacement", func() bool {
+			if r.connections.Load() == int64(i+2) {
+				return true
+			}
+			if pause > 0 {
+				r.clock.advance(time.Second)
+			}
+			return false
+		})
+		if waited := r.clock.Now().Sub(closed); waited < pause {
+			t.Errorf("replacement %d came after %v, want %v at least", i+1, waited, pause)
 		}
-		until(t, "a replacement", func() bool { return r.connections.Load() == int64(i+2) })
 	}
 	until(t, "a connection waits", func() bool { return r.resting() == 1 })
 	r.must("second")

@@ -97,7 +97,8 @@ func (h *holder) ended() {
 // takeBack ends a loan. The connection waits for the next one, if it is as it was.
 func (h *holder) takeBack(up *upstream, fit bool) {
 	h.mu.Lock()
-	keep := fit && !h.leaving && len(h.idle) < kept
+	// Whoever watches it says that it is dead before it looks for it here.
+	keep := fit && !h.leaving && len(h.idle) < kept && up.well()
 	if keep {
 		h.idle = append(h.idle, up)
 	}

@@ -67,18 +67,17 @@ func (h *holder) restock() {
 		up, err := h.make(h.alive, func(byte) {})
 		h.mu.Lock()
 		h.barren++
-		switch {
-		case err != nil:
-			h.mu.Unlock()
-			continue
-		case h.leaving:
-			up.conn.Close()
-		case up.rest():
-			h.idle = append(h.idle, up)
+		fit := err == nil && !h.leaving && up.rest()
+		if fit {
+			h.idle, h.stocking = append(h.idle, up), false
 		}
-		h.stocking = false
 		h.mu.Unlock()
-		return
+		if fit {
+			return
+		}
+		if err == nil {
+			up.conn.Close()
+		}
 	}
 }
 

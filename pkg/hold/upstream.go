@@ -88,11 +88,13 @@ func (u *upstream) carry(in *frames) bool {
 	buffer := make([]byte, 16<<10)
 	defer clear(buffer)
 	refused := false // the server takes no more; what it answered is still on its way to the borrower
+	used := false
 	for {
 		kind, _, err := in.next()
 		if err != nil || kind != frameData {
-			return u.release() && err == nil && kind == frameBack
+			return u.release() && (err == nil && kind == frameBack || !used)
 		}
+		used = true
 		for in.left > 0 {
 			n, err := in.read(buffer)
 			if err != nil {
