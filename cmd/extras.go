@@ -84,37 +84,3 @@ func readSchema(name string) (json.RawMessage, error) {
 	}
 	return schema, nil
 }
-
-// firstBlock is the content of the first fenced code block of a text (CommonMark section 4.5), false without a whole
-// one: a fence of at least three backticks or tildes, closed by one at least as long.
-func firstBlock(text string) (string, bool) {
-	var block strings.Builder
-	fence := ""
-	for line := range strings.Lines(text) {
-		content := strings.TrimRight(line, "\r\n")
-		bare := strings.TrimLeft(content, " ")
-		indent := len(content) - len(bare)
-		mark := fenceOf(bare)
-		switch {
-		case fence == "" && mark != "" && indent < 4:
-			fence = mark
-		case fence == "":
-		case mark != "" && indent < 4 && mark[0] == fence[0] && len(mark) >= len(fence) && strings.Trim(bare, mark[:1]+" \t") == "":
-			return block.String(), true
-		default:
-			block.WriteString(line)
-		}
-	}
-	return "", false
-}
-
-// fenceOf is the fence that a line begins with, "" without one.
-func fenceOf(line string) string {
-	for _, mark := range []string{"`", "~"} {
-		rest := strings.TrimLeft(line, mark)
-		if n := len(line) - len(rest); n >= 3 && (mark == "~" || !strings.Contains(rest, "`")) {
-			return line[:n]
-		}
-	}
-	return ""
-}

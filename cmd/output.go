@@ -49,22 +49,6 @@ func (a *app) printText(answer wire.Answer, render bool) error {
 	return a.write([]byte(strings.TrimRight(text, "\n") + "\n"))
 }
 
-// noBlockError is an answer that has no code block, where one was to be extracted.
-type noBlockError struct{}
-
-func (noBlockError) Error() string { return "there is no fenced code block in the answer" }
-
-// printBlock prints the first code block of an answer and nothing else. Without one the answer goes to standard error:
-// it was paid for.
-func (a *app) printBlock(answer wire.Answer) error {
-	block, ok := firstBlock(answer.Text)
-	if !ok {
-		a.say(strings.TrimRight(answer.Text, "\n"))
-		return &client.Error{Class: client.NotAnAnswer, Status: 200, Err: noBlockError{}}
-	}
-	return a.printText(wire.Answer{Text: block}, false)
-}
-
 // keepPartial puts what came of a cut answer on standard error: it was paid for.
 func (a *app) keepPartial(cross *crossing, result *client.Result, failed error) {
 	var e *client.Error

@@ -67,10 +67,3 @@ func (a *app) stream(ctx context.Context, cross *crossing, o callOptions, expect
 	}
 	return result, failed
 }
-
-// report says for -v how long the call took.
-func (a *app) report(result *client.Result, o callOptions) {
-	if o.verbose && len(result.Attempts) > 0 {
-		a.say("* in all " + spell(result.Latency))
-	}
-}
