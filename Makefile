@@ -32,7 +32,7 @@ LONG    = TestBatchKilled TestBatchManyItems TestBodyOverTheLimit TestBrokenDisk
           TestHouseBinary TestLoadFilterRefuses TestMillionSamples TestNginxGateway TestNginxNoBurst \
           TestNginxSticky TestPairsBeatMedians TestPartsAreTheWhole TestPersonalData TestProcessesInOrder \
           TestProcessesShareABucket TestProcessesShareALimit TestReadMemory TestReadmeCommands \
-          TestRecipeForCommits TestRecording TestRedactHostile TestRenderIsBounded TestRenderStyles \
+          TestRecipeForCommits TestRecording TestRedactHostile TestRenderIsBounded TestRenderStyles TestRoundTrips \
           TestSimulatedRuns TestStories/bad-prompts TestStories/bench TestStories/bench-bad-input \
           TestStories/budget TestStories/failover TestStories/filter TestStories/size-caps TestStreamAllocates \
           TestStreamCutAtEveryByte TestTrust TestVantagesInKubernetes TestVantagesOverSSH TestWilsonCoverage

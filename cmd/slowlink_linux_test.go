@@ -1,9 +1,11 @@
 package cmd_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -76,10 +78,13 @@ func runAgain(t *testing.T, out *strings.Builder, how *syscall.SysProcAttr) (*ex
 
 // slowLink leads from this process's network, the far end, to another one, the near end.
 type slowLink struct {
-	far  netip.Addr
-	jobs chan func()
+	far   netip.Addr
+	jobs  chan func()
+	space int // of the near end's network, a file descriptor
 	// dead drops everything.
 	dead atomic.Bool
+	// watch is told each packet as an end sends it, outward from the near one. What it says is lost is lost.
+	watch atomic.Pointer[func(outward bool, data []byte) (lost bool)]
 }
 
 const tunDevice = "/dev/net/tun"
@@ -103,6 +108,9 @@ func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *
 		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return os.NewSyscallError("unshare", err)
 		}
+		if l.space, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+			return &os.PathError{Op: "open", Path: "/proc/thread-self/ns/net", Err: err}
+		}
 		nearTun, err = newTun("near", near)
 		return errors.Join(err, deviceUp("lo"))
 	})
@@ -110,9 +118,9 @@ func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *
 		unlinked(t, err)
 	}
 	// Closing the devices is what ends the carrying.
-	t.Cleanup(func() { close(l.jobs); farTun.Close(); nearTun.Close() })
-	go l.carry(nearTun, farTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 1)))
-	go l.carry(farTun, nearTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 2)))
+	t.Cleanup(func() { close(l.jobs); farTun.Close(); nearTun.Close(); unix.Close(l.space) })
+	go l.carry(true, nearTun, farTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 1)))
+	go l.carry(false, farTun, nearTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 2)))
 	return l
 }
 
@@ -140,8 +148,29 @@ func (l *slowLink) near(do func() error) error {
 	return <-done
 }
 
+// dial connects from the near end, on a thread of its own: many can wait at once. The thread ends there and is not used
+// again.
+func (l *slowLink) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	type dialled struct {
+		conn net.Conn
+		err  error
+	}
+	done := make(chan dialled, 1)
+	go func() {
+		runtime.LockOSThread()
+		if err := unix.Setns(l.space, unix.CLONE_NEWNET); err != nil {
+			done <- dialled{err: os.NewSyscallError("setns", err)}
+			return
+		}
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		done <- dialled{conn, err}
+	}()
+	d := <-done
+	return d.conn, d.err
+}
+
 // carry takes packets from one end to the other. That each is late is what a slow link is: the wait is no test's.
-func (l *slowLink) carry(from, to *os.File, delay time.Duration, loss float64, chance *rand.Rand) {
+func (l *slowLink) carry(outward bool, from, to *os.File, delay time.Duration, loss float64, chance *rand.Rand) {
 	type packet struct {
 		due  time.Time
 		data []byte
@@ -162,7 +191,11 @@ func (l *slowLink) carry(from, to *os.File, delay time.Duration, loss float64, c
 		if err != nil {
 			return
 		}
-		if chance.Float64() >= loss {
+		lost := chance.Float64() < loss
+		if watch := l.watch.Load(); watch != nil && (*watch)(outward, buffer[:n]) {
+			lost = true
+		}
+		if !lost {
 			late <- packet{time.Now().Add(delay), append([]byte(nil), buffer[:n]...)}
 		}
 	}
