@@ -23,6 +23,7 @@ type capture struct {
 type packet struct {
 	at            time.Duration
 	outward       bool
+	version       byte   // of IP
 	port          uint16 // the near end's, which tells connections apart
 	size, payload int    // with and without the headers of IP and TCP
 	syn, fin      bool
@@ -47,7 +48,7 @@ func (c *capture) see(outward bool, data []byte) {
 		c.others++
 	case protocol == 6 && len(rest) >= 20 && len(rest) >= int(rest[12]>>4)*4:
 		payload := rest[int(rest[12]>>4)*4:]
-		p := packet{at: time.Since(c.started), outward: outward, size: len(data), payload: len(payload),
+		p := packet{at: time.Since(c.started), outward: outward, version: data[0] >> 4, size: len(data), payload: len(payload),
 			port: binary.BigEndian.Uint16(rest[2:]), fin: rest[13]&1 != 0, syn: rest[13]&2 != 0}
 		if outward {
 			p.port = binary.BigEndian.Uint16(rest)
