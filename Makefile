@@ -91,8 +91,8 @@ cover:
 		printf "pkg/: %.1f %% of %d statements are covered, at least %d %% have to be\n", 100 * run / all, all, least; \
 		exit 100 * run < least * all }' "$$profile"
 
-link: ## a held ask beside curl over a link of 200 ms, without loss and with 5 % (Linux, root)
-	@FERRY_LINK=1 go test -count=1 -timeout 5m -v -run '^TestHoldSlowLink$$' ./cmd
+link: ## asks over a link of 200 ms beside curl, their round trips, and both families of addresses (Linux, root)
+	@FERRY_LINK=1 go test -count=1 -timeout 5m -v -run '^(TestHoldSlowLink|TestRoundTrips|TestHappyEyeballs)$$' ./cmd
 
 kills: ## a batch killed KILLS (1000) times at random moments
 	@go test -count=1 -timeout 5m -run '^TestBatchKilled$$' ./cmd -kills $(KILLS)

@@ -49,7 +49,7 @@ func TestHappyEyeballs(t *testing.T) {
 		l.tries(t, node.name, node.second, node.first) // nobody looks at the other path
 		late := l.tries(t, node.name, node.first, node.first, node.second) - alive
 		if late < 200*time.Millisecond || late > 3*time.Second {
-			t.Errorf("%s: with IPv%d lost the answer came %s later, want some 300ms", node.name, node.first, late)
+			t.Errorf("%s: with IPv%d lost the answer came %s later, want some 300 ms", node.name, node.first, late)
 		}
 	}
 	t.Run("held", func(t *testing.T) {
@@ -193,7 +193,8 @@ func giveAddress6(device string, addr netip.Addr) error {
 		bits    uint32
 		device  int32
 	}{addr.As16(), 64, int32(on.Index)}
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFADDR, uintptr(unsafe.Pointer(&request))); errno != 0 {
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFADDR, uintptr(unsafe.Pointer(&request)))
+	if errno != 0 {
 		return os.NewSyscallError("ioctl", errno)
 	}
 	return nil

@@ -52,8 +52,17 @@ const (
 
 // New builds the transport. The error is a bad certificate file or a proxy of an unknown scheme: nothing was sent.
 //
-// HTTP/1.1 alone is spoken: a command makes one request at a time, so that a second protocol would add its preface and
-// its silent replays (GOAWAY, REFUSED_STREAM) and save nothing.
+// HTTP/1.1 alone is spoken, and no TLS session ticket is kept. Both were measured on 2026-11-23 over a link of 200 ms a
+// round trip, without loss and with 5 % of the packets lost each way (TestHTTP2 and TestSessionTickets in cmd, medians):
+//
+//   - A request on a new connection takes as long over HTTP/2: 615 and 612 ms, 3 round trips. A batch of 64 prompts of 1 kB,
+//     answers of 2 kB, 16 at once, takes longer: 1.37 s on connections that are kept and 1.65 s over HTTP/2, with loss
+//     2.60 s and 3.07 s. One connection begins with one congestion window, and its streams wait for each other's lost
+//     packets: with loss the middle prompt took 339 and 609 ms. Nor has HTTP/1.1 silent replays, as GOAWAY and
+//     REFUSED_STREAM have.
+//   - Under TLS 1.3 a ticket saves 0 ms (0 to 1 at 95 %), with loss 0 ms (-2 to 1): Go's client sends no early data, so that
+//     resuming takes the same round trips. Under TLS 1.2, which a node has to ask for, it would save one of four. A held
+//     connection (pkg/hold) saves all but one, and writes nothing to a disk.
 func New(o Options) (http.RoundTripper, error) {
 	rt := &http.Transport{
 		DisableCompression:     true, // a server that was not asked cannot send a bomb; capped bounds one that does
