@@ -3,6 +3,7 @@ package main
 import (
 	"debug/buildinfo"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,11 @@ const (
 	vegetaName     = "vegeta"
 	wrkName        = "wrk"
 
+	// What two of them read.
+	wrkFile     = "post.lua"
+	bodyFile    = "body.json"
+	targetsFile = "targets.txt"
+
 	// benchDelay is what the node takes for each answer, benchCrowd how many connections there are where not one.
 	benchDelay = 20 * time.Millisecond
 	benchCrowd = 50
@@ -40,6 +46,8 @@ const (
 type load struct {
 	// to is where its requests must arrive.
 	to string
+	// pin is what keeps it to its cores.
+	pin []string
 	// connections are its own, requests what it must report; 0 where it goes by time. Up to warmup more may arrive.
 	connections, requests, warmup int
 	// input is its standard input; after is the program that reads what argv left behind, nil where argv itself prints its
@@ -62,7 +70,7 @@ type benched struct {
 
 	ferry, socket, hey, vegeta string            // programs
 	missing                    map[string]string // why a contestant cannot run
-	versions                   []string
+	built                      []peer            // those that were found or built
 
 	one, crowd, cost []*contestant
 	stalled          []*contestant
@@ -75,7 +83,9 @@ func newBenched(work, ferry string, env []string) (*benched, error) {
 		node: filepath.Join(work, "delayed"), socket: filepath.Join(work, "socket"),
 		hey: filepath.Join(work, "hey"), vegeta: filepath.Join(work, "vegeta"), missing: map[string]string{},
 	}
-	for name, text := range map[string]string{"post.lua": wrkScript, "body.json": benchBody} {
+	for name, text := range map[string]string{
+		wrkFile: wrkScript, bodyFile: benchBody, targetsFile: fmt.Sprintf(vegetaTargets, "$NODE"+messagesPath),
+	} {
 		if err := os.WriteFile(filepath.Join(work, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
@@ -83,27 +93,26 @@ func newBenched(work, ferry string, env []string) (*benched, error) {
 	if err := errors.Join(goBuild(b.node, "./.ci/compare/delayed"), goBuild(b.socket, "./.ci/compare/socket")); err != nil {
 		return nil, err
 	}
-	b.peer(heyName, b.hey, "github.com/rakyll/hey")
-	b.peer(vegetaName, b.vegeta, "github.com/tsenart/vegeta/v12")
+	b.build(heyName, b.hey, "github.com/rakyll/hey")
+	b.build(vegetaName, b.vegeta, "github.com/tsenart/vegeta/v12")
 	b.findWrk()
 	b.findCores()
 	return b, nil
 }
 
-// peer builds a load generator at the version that .ci/tools/go.mod pins. Without it the others are measured.
-func (b *benched) peer(name, out, pkg string) {
+// build builds a load generator at the version that .ci/tools/go.mod pins. Without it the others are measured.
+func (b *benched) build(name, out, pkg string) {
 	if err := goBuild(out, pkg, "-modfile=.ci/tools/go.mod"); err != nil {
-		first, _, _ := strings.Cut(err.Error(), "\n")
-		_, detail, _ := strings.Cut(err.Error(), "\n")
-		detail, _, _ = strings.Cut(detail, "\n")
-		b.missing[name] = strings.TrimSpace(first + " " + detail)
+		// The page has no place for what the compiler says: it may name this machine's own paths.
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		b.missing[name] = "it could not be built"
 		return
 	}
 	version := "of a version it does not say"
 	if info, err := buildinfo.ReadFile(out); err == nil {
 		version = info.Main.Version
 	}
-	b.versions = append(b.versions, name+" "+version)
+	b.built = append(b.built, peer{name, version, "go build -modfile=.ci/tools/go.mod " + pkg})
 }
 
 func (b *benched) findWrk() {
@@ -114,7 +123,7 @@ func (b *benched) findWrk() {
 	// It says its version and then fails, whatever it is asked.
 	said, _ := exec.Command(wrkName, "--version").Output()
 	words := strings.Fields(string(said))
-	b.versions = append(b.versions, strings.Join(words[:min(2, len(words))], " "))
+	b.built = append(b.built, peer{wrkName, strings.Join(words[min(1, len(words)):min(2, len(words))], ""), "apt-get install wrk"})
 }
 
 // findCores keeps the node and its clients apart where there are two cores: what the node does would otherwise be in

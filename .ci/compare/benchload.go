@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// vegetaTargets is what vegeta reads: the address goes in at %s.
+const vegetaTargets = "POST %s\nx-api-key: " + key + "\ncontent-type: application/json\n"
+
 // loaders are the load generators at one number of connections, in a closed loop for about length. One that goes by
 // number is given as many requests as the delay allows in that time.
 func (b *benched) loaders(url, prefix string, connections int, length time.Duration, csv bool) []*contestant {
@@ -28,7 +31,7 @@ func (b *benched) loaders(url, prefix string, connections int, length time.Durat
 		b.vegetaLoad(url, prefix, "-rate=0", "-max-workers="+crowd, "-workers="+crowd, "-connections="+crowd,
 			"-duration="+seconds),
 		b.loader(wrkName, url, prefix, readWrk, func(to string) []string {
-			return []string{"wrk", "-t", "1", "-c", crowd, "-d", seconds, "--latency", "-s", filepath.Join(b.work, "post.lua"), to}
+			return []string{"wrk", "-t", "1", "-c", crowd, "-d", seconds, "--latency", "-s", filepath.Join(b.work, wrkFile), to}
 		}),
 	}
 	for _, c := range all {
@@ -67,7 +70,7 @@ func (b *benched) loader(
 	base := "/" + prefix + "/" + strings.NewReplacer(",", "", " ", "-").Replace(name)
 	c := &contestant{name: name, env: b.env, every: 1, skipped: b.missing[name], cpu: map[int]float64{}}
 	c.argv = argv(url + base + messagesPath)
-	c.load = &load{to: base + messagesPath, read: read, got: map[int]figures{}}
+	c.load = &load{to: base + messagesPath, pin: b.clients, read: read, got: map[int]figures{}}
 	return c
 }
 
@@ -88,9 +91,9 @@ func (b *benched) heyLoad(url, prefix string, read func([]byte) (figures, error)
 // vegetaLoad leaves what it measured in a file, which a second run of vegeta sums up.
 func (b *benched) vegetaLoad(url, prefix string, flags ...string) *contestant {
 	results := filepath.Join(b.work, prefix+".vegeta")
-	attack := []string{b.vegeta, "attack", "-output=" + results, "-body=" + filepath.Join(b.work, "body.json")}
+	attack := []string{b.vegeta, "attack", "-output=" + results, "-body=" + filepath.Join(b.work, bodyFile)}
 	c := b.loader(vegetaName, url, prefix, readVegeta, func(string) []string { return append(attack, flags...) })
-	c.load.input = fmt.Sprintf("POST %s\nx-api-key: %s\ncontent-type: application/json\n", url+c.load.to, key)
+	c.load.input = fmt.Sprintf(vegetaTargets, url+c.load.to)
 	c.load.after = []string{b.vegeta, "report", "-type=json", results}
 	return c
 }

@@ -11,12 +11,8 @@ import (
 	"time"
 )
 
-// bench measures and prints `ferry bench` beside other load generators.
-func (r *runner) bench(s settings, tool *gnuTime, b *benched) error {
-	if r.ctx.Err() != nil {
-		fmt.Printf("\n%s: not measured: the time limit is %s\n", benchName, s.limit)
-		return nil
-	}
+// bench measures `ferry bench` beside other load generators.
+func (r *runner) bench(s settings, b *benched) error {
 	node, err := b.start(r.ctx, "-delay="+benchDelay.String())
 	if err != nil {
 		return err
@@ -25,35 +21,38 @@ func (r *runner) bench(s settings, tool *gnuTime, b *benched) error {
 	b.one = b.loaders(node.url, "one", 1, 2*time.Second, true)
 	b.crowd = b.loaders(node.url, "crowd", benchCrowd, time.Second, true)
 	b.cost = b.loaders(node.url, "cost", benchCrowd, 2*time.Second, false)
-	measure := func(c *contestant, round int) error { return r.load(b, node, c, round) }
-	printBenchHeader(s, b)
+	measure := func(c *contestant, round int) error { return r.load(node, c, round) }
 	if s.bench > 0 {
 		doneOne := r.interleave(s.seed, 0, s.bench, b.one, measure)
 		doneCrowd := r.interleave(s.seed, 0, s.bench, b.crowd, measure)
-		printAccuracy(doneOne, b.one)
-		printAccuracy(doneCrowd, b.crowd)
-		printAccuracyGoals(b)
+		r.show(accuracyChart(doneOne, b.one, r.typist), accuracyChart(doneCrowd, b.crowd, r.typist))
+	} else {
+		r.leaveOut(accuracyTitle, "-bench-rounds 0")
 	}
 	if s.costs > 0 {
 		done := r.interleave(s.seed, 0, s.costs, b.cost, func(c *contestant, round int) error {
-			return r.price(tool, b, node, c, round)
+			return r.price(node, c, round)
 		})
-		printCosts(done, b.cost)
+		r.show(costChart(done, b.cost, r.typist))
+	} else {
+		r.leaveOut(costTitle, "-bench-costs 0")
+	}
+	if s.stalls == 0 {
+		r.leaveOut(stallTitle, "-bench-stalls 0")
+		return nil
 	}
 	for round := range s.stalls {
 		if err := r.stall(b, round); err != nil && r.ctx.Err() == nil {
 			return err
 		}
 	}
-	if len(b.stalled) > 0 {
-		printStalls(s.stalls, b.stalled)
-	}
+	r.show(stallChart(s.stalls, b.stalled, r.typist))
 	return nil
 }
 
 // load runs c once and keeps what it reports.
-func (r *runner) load(b *benched, node *delayed, c *contestant, round int) error {
-	got, _, err := r.generate(b, node, c, c.argv)
+func (r *runner) load(node *delayed, c *contestant, round int) error {
+	got, _, err := r.generate(node, c, c.argv)
 	if err == nil {
 		c.load.got[round] = got
 	}
@@ -62,19 +61,19 @@ func (r *runner) load(b *benched, node *delayed, c *contestant, round int) error
 
 // price runs c once, under GNU time where there is one, and keeps its processor time for 1000 requests and its peak
 // memory. It starts one process more, which is too small to show.
-func (r *runner) price(tool *gnuTime, b *benched, node *delayed, c *contestant, round int) error {
+func (r *runner) price(node *delayed, c *contestant, round int) error {
 	run := func(c *contestant, argv []string) (wall, cpu float64, err error) {
-		got, cpu, err := r.generate(b, node, c, argv)
+		got, cpu, err := r.generate(node, c, argv)
 		if err == nil {
 			c.load.got[round], c.cpu[round] = got, 1000*cpu/float64(got.requests)
 		}
 		return 0, cpu, err
 	}
-	if tool == nil {
+	if r.tool == nil {
 		_, _, err := run(c, c.argv)
 		return err
 	}
-	peak, err := r.peak(tool, c, run)
+	peak, err := r.peak(c, run)
 	if err == nil {
 		c.peak = append(c.peak, peak)
 	}
@@ -98,7 +97,7 @@ func (r *runner) stall(b *benched, round int) error {
 		c.argv, c.load.input = now[i].argv, now[i].load.input
 		if c.skipped == "" && c.broken == nil {
 			all.Go(func() {
-				if err := r.load(b, node, c, round); r.ctx.Err() == nil {
+				if err := r.load(node, c, round); r.ctx.Err() == nil {
 					c.broken = err
 				}
 			})
@@ -110,12 +109,12 @@ func (r *runner) stall(b *benched, round int) error {
 
 // generate runs argv for c, and fails unless what it reports is what arrived at the node. The processor time is that of
 // the whole process, in milliseconds.
-func (r *runner) generate(b *benched, node *delayed, c *contestant, argv []string) (got figures, cpu float64, err error) {
+func (r *runner) generate(node *delayed, c *contestant, argv []string) (got figures, cpu float64, err error) {
 	before, err := node.seen(c.load.to)
 	if err != nil {
 		return got, 0, err
 	}
-	report, cpu, err := r.report(b.clients, c, argv)
+	report, cpu, err := r.report(c.load.pin, c, argv)
 	if err == nil && c.load.after != nil {
 		report, _, err = r.report(nil, c, c.load.after)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -83,7 +84,7 @@ func surroundings(work, url string, scripts []*script) ([]string, error) {
 	for _, s := range scripts {
 		text += fmt.Sprintf("  %s: {url: %q, api: messages, key: \"env:GATEWAY_KEY\"}\n", s.name, url+"/"+s.name)
 	}
-	config := filepath.Join(work, "config.yaml")
+	config := filepath.Join(work, configFile)
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + work, "TMPDIR=" + work,
 		"GATEWAY_KEY=" + key, "GATEWAY_URL=" + url, "FERRY_CONFIG=" + config,
@@ -101,12 +102,21 @@ func sdkContestant() *contestant {
 		_, err = os.Stat(filepath.Join(dir, "node_modules", "@anthropic-ai", "sdk"))
 	}
 	if err != nil {
-		c.skipped = "testdata/sdk/node_modules is not there (cd testdata/sdk && npm ci)"
+		c.skipped = "testdata/sdk/node_modules is not there (.ci/peers installs it)"
 		return c
 	}
 	c.dir = dir
 	needs(c, "node")
 	return c
+}
+
+// sdkVersion is what a package.json says, "" where there is none.
+func sdkVersion(path string) string {
+	var said struct{ Version string }
+	if text, err := os.ReadFile(path); err != nil || json.Unmarshal(text, &said) != nil {
+		return ""
+	}
+	return said.Version
 }
 
 // needs marks c as skipped where a program is missing.

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"math"
 	"math/big"
 	"net"
 	"os"
@@ -43,12 +42,12 @@ func newHeld(work, ferry string, node *server, env []string) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := os.ReadFile(filepath.Join(work, "config.yaml"))
+	config, err := os.ReadFile(filepath.Join(work, configFile))
 	if err != nil {
 		return nil, err
 	}
 	config = fmt.Appendf(config, "  secure: {url: %q, api: complete, key: \"env:GATEWAY_KEY\", tls: {ca: %q}}\n", url+"/api", ca)
-	if err := os.WriteFile(filepath.Join(work, "config.yaml"), config, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(work, configFile), config, 0o600); err != nil {
 		return nil, err
 	}
 	h := &held{ferry: ferry, env: append(env[:len(env):len(env)], "XDG_RUNTIME_DIR="+work)}
@@ -136,24 +135,4 @@ func (h *held) stop() {
 	end := exec.Command(h.ferry, "config", "hold", "stop")
 	end.Env = h.env
 	_ = end.Run() // one that stays ends by its own idle time
-}
-
-// printGoals says what a holder costs where there is nothing to save, and what it saves where there is a handshake.
-func (h *held) printGoals(all []*contestant) {
-	for _, pair := range []struct {
-		held, direct string
-		limit        float64
-	}{{heldName, ferryName, 1.1}, {heldSecureName, secureName, 1}} {
-		mine, other := find(all, pair.held), find(all, pair.direct)
-		ratio := median(values(mine.wall)) / median(values(other.wall))
-		paired := pairs(mine.wall, other.wall)
-		printGoal("wall time, "+pair.held, ratio, median(paired), pair.limit)
-		fmt.Printf("  %-42s paired with %s: middle half %s–%s of %d\n", "", pair.direct,
-			figure("%.3f", quantile(paired, 0.25)), figure("%.3f", quantile(paired, 0.75)), len(paired))
-	}
-	if err := h.weigh(); err != nil {
-		fmt.Println("  holders' memory:", err)
-		return
-	}
-	printGoal("memory of a holder, MiB, the larger one", quantile(h.memory, 1), math.NaN(), holderGoal)
 }

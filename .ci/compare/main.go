@@ -6,8 +6,9 @@
 // beside a raw-socket loop, hey, vegeta and wrk: how right its figures are, what it costs, and whether a stall shows. Last
 // comes `ferry ask --batch` beside a plain Go loop and xargs with curl.
 //
-// It prints ratios and whether they meet the goals. A missed goal is a finding and not a failure: the exit code is 1
-// only where something could not be measured because it did not work.
+// It prints ratios and whether they meet the goals, and with -readme writes them into the README between two marks, each
+// with its command. A missed goal is a finding and not a failure: the exit code is 1 only where something could not be
+// measured because it did not work, or where the page could not be written because the time was over.
 package main
 
 import (
@@ -19,47 +20,15 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"time"
 )
 
-// settings are the flags, each bounded so that no run is endless.
-type settings struct {
-	ferry          string
-	rounds, warmup int
-	memory         int
-	delays, bursts int
-	bench, costs   int
-	stalls         int
-
-	batchItems, batchRounds int
-	seed                    uint64
-	limit                   time.Duration
-
-	load string // how busy the machine was before the first run
-}
-
 func main() {
-	var s settings
-	flag.StringVar(&s.ferry, "ferry", "", "the ferry binary; built from this checkout when empty")
-	flag.IntVar(&s.rounds, "rounds", 60, "measured rounds, 1 to 2000")
-	flag.IntVar(&s.warmup, "warmup", 3, "rounds before them that are not counted, 0 to 100")
-	flag.IntVar(&s.memory, "memory", 10, "runs for peak memory, 0 to 200")
-	flag.IntVar(&s.delays, "delays", 5, "rounds of the delay in a stream, 0 to 100")
-	flag.IntVar(&s.bursts, "bursts", 7, "rounds of the long stream, 0 to 100")
-	flag.IntVar(&s.bench, "bench-rounds", 5, "rounds of ferry bench's accuracy, 0 to 100")
-	flag.IntVar(&s.costs, "bench-costs", 3, "rounds of what ferry bench costs, 0 to 100")
-	flag.IntVar(&s.stalls, "bench-stalls", 1, "runs of ferry bench against a node that stalls, 0 to 10")
-	flag.IntVar(&s.batchItems, "batch-items", 100_000, "prompts of ferry ask --batch, 0 to 1000000; 0 leaves it out")
-	flag.IntVar(&s.batchRounds, "batch-rounds", 3, "rounds of them, 1 to 20")
-	flag.Uint64Var(&s.seed, "seed", uint64(time.Now().UnixNano()), "the seed of the order in each round")
-	flag.DurationVar(&s.limit, "limit", 9*time.Minute, "the time for all of it; what is measured by then is printed")
-	flag.Parse()
-	if flag.NArg() > 0 || s.rounds < 1 || s.rounds > 2000 || s.warmup < 0 || s.warmup > 100 ||
-		s.memory < 0 || s.memory > 200 || s.delays < 0 || s.delays > 100 || s.bursts < 0 || s.bursts > 100 ||
-		s.bench < 0 || s.bench > 100 || s.costs < 0 || s.costs > 100 || s.stalls < 0 || s.stalls > 10 ||
-		s.batchItems < 0 || s.batchItems > 1_000_000 || s.batchRounds < 1 || s.batchRounds > 20 {
-		flag.Usage()
+	s, err := readFlags(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
 		os.Exit(2)
 	}
 	if err := compare(s); err != nil {
@@ -71,12 +40,16 @@ func main() {
 func compare(s settings) error {
 	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if s.readme != "" { // it is not found out after ten minutes
+		if err := checkMarks(s.readme); err != nil {
+			return err
+		}
+	}
 	work, err := os.MkdirTemp("", "ferry-compare-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(work)
-
 	if s.ferry == "" {
 		s.ferry = filepath.Join(work, "ferry")
 		if err := goBuild(s.ferry, "."); err != nil {
@@ -86,80 +59,123 @@ func compare(s settings) error {
 	if s.ferry, err = filepath.Abs(s.ferry); err != nil {
 		return err
 	}
-	scripts := []*script{pacedScript(s.seed), burstScript("short", shortEvents), burstScript("long", longEvents)}
-	node, err := startServer(scripts...)
+	all, err := prepare(work, s)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+
+	ctx, cancel := context.WithTimeout(interrupted, s.limit)
+	defer cancel()
+	r := &runner{ctx: ctx, work: work, server: all.server, typist: newTypist(work, s.ferry), page: newPage(s, all.peers())}
+	r.page.print(os.Stdout)
+	err = errors.Join(r.everything(s, all), failures(all.contestants()))
+	if ctx.Err() != nil {
+		r.page.cut = "the time limit is " + s.limit.String()
+		if interrupted.Err() != nil {
+			r.page.cut = "it was interrupted"
+		}
+	}
+	if r.page.cut != "" {
+		fmt.Printf("\ncut short: %s\n", r.page.cut)
+	}
+	if err := r.page.findFiles(r.typist, all.files()); err != nil {
+		return err
+	}
+	return errors.Join(err, publish(s, r.page, err))
+}
+
+// everything runs all parts, and names those that are left out.
+func (r *runner) everything(s settings, all *prepared) error {
+	var missing, errs error
+	if r.tool, missing = r.findGNUTime(); missing != nil {
+		r.page.gaps = append(r.page.gaps, "peak memory: "+missing.Error())
+	}
+	if s.memory == 0 {
+		r.leaveOut("Peak memory", "-memory 0")
+	}
+	for _, part := range []struct {
+		title, flag string
+		wanted      bool
+		run         func() error
+	}{
+		{requestTitle, "-rounds 0", s.rounds > 0, func() error { return r.requests(s, all) }},
+		{delayTitle, "-delays 0", s.delays > 0, func() error { return r.delays(s, all.streams) }},
+		{burstTitle, "-bursts 0", s.bursts > 0, func() error { return r.bursts(s, all.streams) }},
+		{"ferry bench", "-bench-rounds 0, -bench-costs 0, -bench-stalls 0", all.loads != nil, func() error { return r.bench(s, all.loads) }},
+		{batchTitle, "-batch-items 0", all.batch != nil, func() error { return r.batches(s, all.batch) }},
+	} {
+		switch {
+		case !part.wanted:
+			r.leaveOut(part.title, part.flag)
+		case r.ctx.Err() != nil:
+			r.show(chart{title: part.title, absent: "the time was over"})
+		default:
+			if err := part.run(); err != nil && r.ctx.Err() == nil {
+				r.show(chart{title: part.title, absent: "failed: " + err.Error()})
+				errs = errors.Join(errs, fmt.Errorf("%s: %w", part.title, err))
+			}
+		}
+	}
+	r.show(sizeChart(s.ferry))
+	return errs
+}
+
+// show prints charts and keeps them for the page.
+func (r *runner) show(charts ...chart) {
+	for _, c := range charts {
+		c.print(os.Stdout)
+		r.page.charts = append(r.page.charts, c)
+	}
+}
+
+// leaveOut names a part that nobody asked for.
+func (r *runner) leaveOut(title, flag string) {
+	r.page.leftOut = append(r.page.leftOut, leftOut{title, flag})
+	fmt.Printf("\n%s\nleft out: %s\n", title, flag)
+}
+
+// requests measures what one request costs.
+func (r *runner) requests(s settings, all *prepared) error {
+	done := r.interleave(s.seed, s.warmup, s.rounds, all.one, timed(r.run))
+	r.memory(s.memory, all.one, r.run)
+	direct := all.one[:len(all.one)-len(all.held.all)]
+	r.show(requestChart(s, done, direct, r.typist), all.held.chart(done, all.one, r.typist))
+	return nil
+}
+
+// delays measures how long an event of a stream is on its way.
+func (r *runner) delays(s settings, all *streamed) error {
+	done := r.interleave(s.seed, 1, s.delays, all.paced, r.follow)
+	r.show(delayChart(done, all.paced, r.typist))
+	return nil
+}
+
+// bursts measures the cost of a long stream.
+func (r *runner) bursts(s settings, all *streamed) error {
+	done := r.interleave(s.seed, 1, s.bursts, all.long, timed(r.drain))
+	r.memory(min(s.memory, 3), all.short, r.drain)
+	r.memory(min(s.memory, 3), all.long, r.drain)
+	r.show(burstChart(done, all, r.typist))
+	return nil
+}
+
+// batches measures many prompts through ferry, a plain loop and xargs.
+func (r *runner) batches(s settings, b *batched) error {
+	if s.memory > 0 {
+		b.tool = r.tool
+	}
+	node, err := (&benched{node: b.node, env: b.env}).start(r.ctx)
 	if err != nil {
 		return err
 	}
 	defer node.close()
-	env, err := surroundings(work, node.url, scripts)
-	if err != nil {
-		return err
+	b.url = node.url
+	done, err := b.measure(r.ctx, s.batchRounds)
+	if err == nil {
+		r.show(b.chart(done, r.typist))
 	}
-	all, err := contestants(work, s.ferry, node.url, env)
-	if err != nil {
-		return err
-	}
-	held, err := newHeld(work, s.ferry, node, env)
-	if err != nil {
-		return err
-	}
-	defer held.stop()
-	all = append(all, held.all...)
-	streams, err := newStreamed(work, s.ferry, node.url, env, scripts)
-	if err != nil {
-		return err
-	}
-	var loads *benched
-	if s.bench+s.costs+s.stalls > 0 {
-		if loads, err = newBenched(work, s.ferry, env); err != nil {
-			return err
-		}
-	}
-
-	ctx, cancel := context.WithTimeout(interrupted, s.limit)
-	defer cancel()
-	r := &runner{ctx: ctx, work: work, server: node}
-	s.load = loadAverage()
-	tool := r.requests(s, all, held)
-	r.streams(s, tool, streams)
-	err = nil
-	if loads != nil {
-		err = r.bench(s, tool, loads)
-		all = slices.Concat(all, loads.one, loads.crowd, loads.cost, loads.stalled)
-	}
-	if s.batchItems > 0 {
-		err = errors.Join(err, r.batches(s, tool, env))
-	}
-	return errors.Join(err, failures(slices.Concat(all, streams.paced, streams.short, streams.long)))
-}
-
-// requests measures and prints what one request costs, and returns the tool for peak memory, nil where there is none.
-func (r *runner) requests(s settings, all []*contestant, held *held) *gnuTime {
-	done := r.interleave(s.seed, s.warmup, s.rounds, all, timed(r.run))
-	tool, reason := r.findGNUTime()
-	r.memory(tool, s.memory, all, r.run)
-
-	printHeader(s, done)
-	printTable(all)
-	printMemoryNote(tool, reason)
-	printGoals(all)
-	held.printGoals(all)
-	return tool
-}
-
-// streams measures and prints the delay of events and the cost of a long stream.
-func (r *runner) streams(s settings, tool *gnuTime, all *streamed) {
-	if s.delays > 0 {
-		done := r.interleave(s.seed, 1, s.delays, all.paced, r.follow)
-		printDelays(done, all.paced)
-	}
-	if s.bursts > 0 {
-		done := r.interleave(s.seed, 1, s.bursts, all.long, timed(r.drain))
-		r.memory(tool, min(s.memory, 3), all.short, r.drain)
-		r.memory(tool, min(s.memory, 3), all.long, r.drain)
-		printBursts(done, all)
-	}
+	return err
 }
 
 // interleave calls run for every contestant once a round, in an order of its own each time, and returns how many rounds
@@ -196,8 +212,8 @@ func timed(run runFunc) func(c *contestant, round int) error {
 }
 
 // memory is a pass of its own, because the tool that measures peak memory adds a process to each run.
-func (r *runner) memory(tool *gnuTime, rounds int, all []*contestant, run runFunc) {
-	if tool == nil {
+func (r *runner) memory(rounds int, all []*contestant, run runFunc) {
+	if r.tool == nil {
 		return
 	}
 	for round := range rounds {
@@ -205,12 +221,12 @@ func (r *runner) memory(tool *gnuTime, rounds int, all []*contestant, run runFun
 			if c.skipped != "" || c.broken != nil || round%c.every != 0 {
 				continue
 			}
-			peak, err := r.peak(tool, c, run)
+			peak, err := r.peak(c, run)
 			if r.ctx.Err() != nil {
 				return
 			}
 			if err != nil {
-				c.broken = fmt.Errorf("under %s: %w", tool.program, err)
+				c.broken = fmt.Errorf("under %s: %w", r.tool.program, err)
 				continue
 			}
 			c.peak = append(c.peak, peak)

@@ -21,6 +21,9 @@ type runner struct {
 	ctx    context.Context
 	work   string
 	server *server
+	tool   *gnuTime // for peak memory, nil where there is none
+	typist typist
+	page   page
 }
 
 // runFunc runs argv for a contestant and returns the wall and processor time of the whole process in milliseconds.
@@ -105,9 +108,9 @@ func (r *runner) findGNUTime() (*gnuTime, error) {
 }
 
 // peak runs c once more, by run, and returns the largest resident set of any one of its processes, MiB.
-func (r *runner) peak(tool *gnuTime, c *contestant, run runFunc) (float64, error) {
+func (r *runner) peak(c *contestant, run runFunc) (float64, error) {
 	report := filepath.Join(r.work, "peak")
-	argv := append([]string{tool.program, "-f", "%M", "-o", report}, c.argv...)
+	argv := append([]string{r.tool.program, "-f", "%M", "-o", report}, c.argv...)
 	if _, _, err := run(c, argv); err != nil {
 		return 0, err
 	}
