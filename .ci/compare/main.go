@@ -59,6 +59,7 @@ func compare(s settings) error {
 	if s.ferry, err = filepath.Abs(s.ferry); err != nil {
 		return err
 	}
+	on := thisMachine() // what is built for the comparison is not in its load
 	all, err := prepare(work, s)
 	if err != nil {
 		return err
@@ -67,7 +68,7 @@ func compare(s settings) error {
 
 	ctx, cancel := context.WithTimeout(interrupted, s.limit)
 	defer cancel()
-	r := &runner{ctx: ctx, work: work, server: all.server, typist: newTypist(work, s.ferry), page: newPage(s, all.peers())}
+	r := &runner{ctx: ctx, work: work, server: all.server, typist: newTypist(work, s.ferry), page: newPage(s, on, all.peers())}
 	r.page.print(os.Stdout)
 	err = errors.Join(r.everything(s, all), failures(all.contestants()))
 	if ctx.Err() != nil {

@@ -42,8 +42,8 @@ type leftOut struct{ title, flag string }
 // file is what a command reads.
 type file struct{ name, text string }
 
-func newPage(s settings, peers []peer) page {
-	return page{when: time.Now(), machine: thisMachine(), ferry: versionOf(s.ferry), peers: peers}
+func newPage(s settings, on machine, peers []peer) page {
+	return page{when: time.Now(), machine: on, ferry: versionOf(s.ferry), peers: peers}
 }
 
 func thisMachine() machine {
@@ -109,7 +109,7 @@ func (m machine) loadSentence() string {
 	case m.load == "":
 		return "the machine does not say how busy it was"
 	case m.busy():
-		return fmt.Sprintf("load average before the first run %s: **others were at work on it**, so that\n"+
+		return fmt.Sprintf("load average before the first run %s: **the machine was busy**, so that\n"+
 			"times are longer and spread more than on a quiet machine", m.load)
 	}
 	return "load average before the first run " + m.load
