@@ -33,7 +33,7 @@ type held struct {
 	all    []*contestant
 	ferry  string
 	env    []string
-	memory []float64 // of each holder at the end, MiB
+	memory []float64 // of each holder, MiB
 }
 
 // newHeld has the server speak TLS too, and starts the holders.
@@ -104,6 +104,7 @@ func (s *server) secure(work string) (url, ca string, err error) {
 
 // weigh asks the holders what they have in memory, and checks that all of the asks went through them.
 func (h *held) weigh() error {
+	h.memory = nil
 	list := exec.Command(h.ferry, "config", "hold", "-o", "json")
 	list.Env = h.env
 	out, err := list.Output()
@@ -130,6 +131,9 @@ func (h *held) weigh() error {
 	}
 	return nil
 }
+
+// quiet is how long a holder has not been asked for anything when it is weighed at rest.
+const quiet = 3 * time.Second
 
 func (h *held) stop() {
 	end := exec.Command(h.ferry, "config", "hold", "stop")
