@@ -28,13 +28,15 @@ COMPARE  =
 # `make soak` runs these again and again. A house test holds this list to the tests.
 LONG    = TestBatchKilled TestBatchManyItems TestBodyOverTheLimit TestBrokenDisk TestBucketModel TestCanary \
           TestExitCodesPage TestFaultMatrix TestFilterChunks TestFilterLinks TestFilterMemory TestGzipUnasked \
-          TestHTTP2 TestHappyEyeballs TestHoldCanary TestHoldDeadPath TestHoldKilledAtRandom TestHoldMemory \
-          TestHoldSlowLink TestHoldStopped TestHouseBinary TestLoadFilterRefuses TestMillionSamples \
-          TestNginxGateway TestNginxNoBurst TestNginxSticky TestPairsBeatMedians TestPartsAreTheWhole \
-          TestPersonalData TestProcessesInOrder TestProcessesShareABucket TestProcessesShareALimit TestReadMemory \
-          TestReadmeCommands TestRecipeForCommits TestRecording TestRedactHostile TestRenderIsBounded \
-          TestRenderStyles TestRoundTrips TestSessionTickets TestSimulatedRuns TestStories/bad-prompts \
-          TestStories/bench TestStories/bench-bad-input TestStories/budget TestStories/failover TestStories/filter \
+          TestHTTP2 TestHappyEyeballs TestHoldCanary TestHoldDeadPath TestHoldFirstEvent TestHoldKilledAtRandom \
+          TestHoldKilledBefore TestHoldKilledWith TestHoldLendsToNobodyElse TestHoldManyAtOnce TestHoldMemory \
+          TestHoldOtherSettings TestHoldPipesEnd TestHoldSlowLink TestHoldStopped TestHoldTenInARow \
+          TestHouseBinary TestLoadFilterRefuses TestMillionSamples TestNginxGateway TestNginxNoBurst \
+          TestNginxSticky TestPairsBeatMedians TestPartsAreTheWhole TestPersonalData TestProcessesInOrder \
+          TestProcessesShareABucket TestProcessesShareALimit TestReadMemory TestReadmeCommands \
+          TestRecipeForCommits TestRecording TestRedactHostile TestRenderIsBounded TestRenderStyles TestRoundTrips \
+          TestSessionTickets TestSimulatedRuns TestStories/bad-prompts TestStories/bench \
+          TestStories/bench-bad-input TestStories/budget TestStories/failover TestStories/filter \
           TestStories/size-caps TestStreamAllocates TestStreamCutAtEveryByte TestTrust TestVantagesInKubernetes \
           TestVantagesOverSSH TestWilsonCoverage
 

@@ -16,6 +16,9 @@ import (
 
 // TestHoldKilledBefore kills the holder before it has taken a byte of a request: the ask ends whole by another way.
 func TestHoldKilledBefore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a process and a holder for each phase")
+	}
 	for name, trap := range map[string]func(r *holdRig, server *holdServer, pid int) (sprung func()){
 		"before it accepts": func(r *holdRig, _ *holdServer, pid int) func() {
 			r.signal(pid, syscall.SIGSTOP)
@@ -102,6 +105,9 @@ func (r *holdRig) signal(pid int, sent syscall.Signal) {
 // TestHoldKilledWith kills the holder when it has taken bytes of a request: the call fails as over a connection that was
 // lost, says that the request may have arrived, and it never arrives again.
 func TestHoldKilledWith(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a process and a holder for each phase")
+	}
 	for _, tt := range []struct {
 		name, do, verb, prompt string
 		classes                []string

@@ -18,6 +18,9 @@ import (
 // TestHoldTenInARow counts at the server: ten held calls, one after the other, are one TCP connection and one handshake;
 // without --hold they are ten.
 func TestHoldTenInARow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: forty processes and their holders")
+	}
 	t.Parallel()
 	for name, verbs := range map[string][]string{
 		"ask": {"ask"}, "stream": {"stream"}, "both": {"ask", "stream", "stream"},
@@ -79,6 +82,9 @@ func TestHoldTenInARow(t *testing.T) {
 // one. Each gets its own answer, the server gets 50 requests, and one holder is started. A stream's first event is shown
 // before the server says more.
 func TestHoldManyAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a hundred processes at once")
+	}
 	server := newHoldServer(t, true)
 	r := newHoldRig(t, server.URL+doGate, "tls: {ca: '"+server.ca+"'}")
 	for _, name := range []string{"cold", "warm"} {
@@ -144,6 +150,9 @@ func (r *holdRig) wave(name string, server *holdServer) int {
 // TestHoldFirstEvent compares how long it takes from the start of a process to its stream's first event, held and not, in
 // turns. There is nothing to save on loopback but a handshake: it must not take longer.
 func TestHoldFirstEvent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: times streams from many processes")
+	}
 	server := newHoldServer(t, true)
 	r := newHoldRig(t, server.URL+doGate, "tls: {ca: '"+server.ca+"'}")
 	r.holder()
@@ -184,6 +193,9 @@ func TestHoldFirstEvent(t *testing.T) {
 
 // TestHoldOtherSettings changes what makes a connection what it is: an old connection is never used for it.
 func TestHoldOtherSettings(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a holder for each setting")
+	}
 	r, server := secureHoldRig(t)
 	r.holder()
 	proxy, connects := connectProxy(t, nil)

@@ -153,6 +153,9 @@ func asNobody(t *testing.T, do func() error) {
 
 // TestHoldLendsToNobodyElse opens a holder's folder and socket for all: another user's process still gets no byte.
 func TestHoldLendsToNobodyElse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a process of another user")
+	}
 	if os.Geteuid() != 0 {
 		needed(t, "root, to be another user")
 	}
