@@ -87,7 +87,11 @@ func (h *holder) ended() {
 		h.tidying = true
 		go h.tidyUp()
 	}
+	soon := h.life < tick // sooner than it looks by itself
 	h.mu.Unlock()
+	if !soon {
+		return
+	}
 	select {
 	case h.wake <- struct{}{}:
 	default:
