@@ -34,7 +34,7 @@ LONG    = TestBatchKilled TestBatchManyItems TestBodyOverTheLimit TestBrokenDisk
           TestHouseBinary TestLoadFilterRefuses TestMillionSamples TestNginxGateway TestNginxNoBurst \
           TestNginxSticky TestPairsBeatMedians TestPartsAreTheWhole TestPersonalData TestProcessesInOrder \
           TestProcessesShareABucket TestProcessesShareALimit TestReadMemory TestReadmeCommands \
-          TestRecipeForCommits TestRecording TestRedactHostile TestRenderIsBounded TestRenderStyles TestRoundTrips \
+          TestRecipeForCommits TestRecording TestRedactHostile TestRoundTrips \
           TestSessionTickets TestSimulatedRuns TestStories/bad-prompts TestStories/bench \
           TestStories/bench-bad-input TestStories/budget TestStories/failover TestStories/filter \
           TestStories/size-caps TestStreamAllocates TestStreamCutAtEveryByte TestTrust TestVantagesInKubernetes \

@@ -41,8 +41,6 @@ alone. Standard output carries the model's text and nothing else.`,
 	addBatchFlags(f, &batch)
 	f.Lookup("output").Usage = "text, json (on every outcome) or raw (the body)"
 	f.BoolVarP(&o.extract, "extract", "x", false, "print only the first fenced code block")
-	addSettingFlags(f, "render")
-	f.Lookup("render").NoOptDefVal = "true"
 	return c
 }
 

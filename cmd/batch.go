@@ -53,7 +53,7 @@ func batchWanted(f *pflag.FlagSet) (bool, error) {
 		return false, nil
 	}
 	for _, flag := range []string{"file", "session", "continue", "new", "resend", "output", "expect", "strict", "extract",
-		"render", "verbose", "hold"} {
+		"render", "no-render", "verbose", "hold"} {
 		if f.Changed(flag) {
 			return true, usagef("", "--%s has no meaning with --batch", flag)
 		}

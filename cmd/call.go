@@ -28,6 +28,7 @@ type callOptions struct {
 	streams  bool
 	thinking bool
 	extract  bool
+	noRender bool
 	render   bool
 	keep     bool // the text is wanted for the audit log
 	holds    bool // a single call, whose connection the next one may want
@@ -43,7 +44,9 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f := c.Flags()
 	f.SortFlags = false
 	addCrossingFlags(c, a, &o.crossing)
-	addSettingFlags(f, "output")
+	addSettingFlags(f, "output", "render")
+	f.Lookup("render").NoOptDefVal, f.Lookup("render").Hidden = "on", true // the default is on
+	f.BoolVar(&o.noRender, "no-render", false, "do not style Markdown on a terminal")
 	f.StringVarP(&o.system, "system", "s", "", "the system prompt, as `TEXT`")
 	f.StringArrayVarP(&o.prompt.files, "file", "f", nil, "add this `FILE` to the prompt; may be repeated")
 	f.BoolVar(&o.prompt.noStdin, "no-stdin", false, "never read standard input (also FERRY_STDIN=never)")
@@ -101,7 +104,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		defer release()
 	}
 	a.watch(cross, o.verbose)
-	o.render = settings.values.Render()
+	o.render = settings.values.Render() && !o.noRender
 	return a.converse(ctx, cross, conversation, o, expect)
 }
 

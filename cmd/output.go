@@ -36,17 +36,21 @@ func (a *app) write(text []byte) error {
 	return nil
 }
 
-// printText prints a whole answer: the model's words, ending in exactly one newline; made safe where a terminal would
-// obey them, and rendered there where that is wanted.
+// printText prints a whole answer: the model's words, ending in exactly one newline; on a terminal made safe, and styled
+// where that is wanted.
 func (a *app) printText(answer wire.Answer, render bool) error {
-	text := answer.Text
-	if a.out.TTY {
-		text = guard.Visible(text)
-		if render {
-			text = term.Render(text, a.out.Width, a.out.Facts)
-		}
+	text := strings.TrimRight(answer.Text, "\n")
+	if !a.out.TTY {
+		return a.write([]byte(text + "\n"))
 	}
-	return a.write([]byte(strings.TrimRight(text, "\n") + "\n"))
+	markdown := a.markdown(render)
+	out := markdown.Flush(markdown.Append(nil, []byte(guard.Visible(text))))
+	return a.write(append(out, '\n'))
+}
+
+// markdown styles an answer on standard output.
+func (a *app) markdown(render bool) term.Markdown {
+	return term.Markdown{Plain: !render || a.out.Plain}
 }
 
 // keepPartial puts what came of a cut answer on standard error: it was paid for.

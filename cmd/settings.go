@@ -36,7 +36,7 @@ var shorthands = map[string]string{"node": "n", "model": "m", "output": "o"}
 // wanted are the words for what a flag takes.
 var wanted = map[string]string{
 	"node": "NODE", "model": "MODEL", "max_tokens": "N", "retry.policy": "POLICY", "retry.attempts": "N",
-	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "idle_timeout": "DURATION", "proxy": "URL", "output": "FORM", "render": "bool",
+	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "idle_timeout": "DURATION", "proxy": "URL", "output": "FORM", "render": "on|off",
 	"limit": "RATE", "hold": "DURATION", "failover.across": "bool",
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"ferry/pkg/client"
 	"ferry/pkg/guard"
+	"ferry/pkg/term"
 	"ferry/pkg/wire"
 )
 
@@ -19,16 +20,16 @@ type answerSink interface {
 	text() string
 }
 
-// newSink makes the sink of an output form. With keep the text is kept for whoever wants it in the end.
-func (a *app) newSink(form string, thinking, keep bool) answerSink {
-	base := &sinkBase{app: a, masked: a.masker.Stream(), keep: keep}
-	switch form {
+// newSink makes the sink of the output form.
+func (a *app) newSink(o callOptions) answerSink {
+	base := &sinkBase{app: a, masked: a.masker.Stream(), keep: o.keepsText()}
+	switch o.output {
 	case "raw":
 		return &rawSink{sinkBase: base, bytes: a.masker.Stream()}
 	case "json":
 		return &jsonSink{sinkBase: base, reasoning: a.masker.Stream()}
 	}
-	return &textSink{sinkBase: base, thinking: thinking, reasoning: a.masker.Stream()}
+	return &textSink{sinkBase: base, render: o.render, markdown: a.markdown(o.render), thinking: o.thinking, reasoning: a.masker.Stream()}
 }
 
 // sinkBase is what the sinks share: the buffer of one write, and the text that is kept.
@@ -72,8 +73,11 @@ func (s *sinkBase) Flush() error {
 type textSink struct {
 	*sinkBase
 	visible   guard.VisibleStream
-	newlines  int  // line ends that have come and are not shown until something follows them
-	open      bool // the last thing shown is no line end
+	render    bool
+	markdown  term.Markdown
+	safe      []byte // text that is safe for the terminal
+	newlines  int    // line ends that have come and are not shown until something follows them
+	open      bool   // the last thing shown is no line end
 	thinking  bool
 	reasoning *guard.MaskStream
 	thought   bool // reasoning has been shown and its line is open
@@ -81,7 +85,10 @@ type textSink struct {
 
 func (s *textSink) Reset() {
 	s.sinkBase.Reset()
-	*s = textSink{sinkBase: s.sinkBase, thinking: s.thinking, reasoning: s.app.masker.Stream(), thought: s.thought}
+	*s = textSink{
+		sinkBase: s.sinkBase, render: s.render, markdown: s.app.markdown(s.render),
+		thinking: s.thinking, reasoning: s.app.masker.Stream(), thought: s.thought,
+	}
 }
 
 func (s *textSink) Delta(d wire.Delta) error {
@@ -126,7 +133,8 @@ func (s *textSink) put(text []byte) {
 	}
 	s.open = true
 	if s.app.out.TTY {
-		s.out = s.visible.Append(s.out, text)
+		s.safe = s.visible.Append(s.safe[:0], text)
+		s.out = s.markdown.Append(s.out, s.safe)
 		return
 	}
 	s.out = append(s.out, text...)
@@ -135,7 +143,10 @@ func (s *textSink) put(text []byte) {
 func (s *textSink) finish(whole, stopped bool) error {
 	s.think(s.reasoning.Flush(nil, !whole))
 	s.add(s.masked.Flush(nil, !whole))
-	s.out = s.visible.Flush(s.out)
+	if s.app.out.TTY {
+		s.out = s.markdown.Append(s.out, s.visible.Flush(nil))
+		s.out = s.markdown.Flush(s.out)
+	}
 	if s.thought {
 		s.app.tell("\n")
 		s.thought = false

@@ -38,7 +38,7 @@ func (a *app) stream(ctx context.Context, cross *crossing, o callOptions, expect
 ) {
 	ctx, release := a.Catch(ctx) // what came is shown before a signal kills
 	defer release()
-	sink := cross.filter.filtered(a.newSink(o.output, o.thinking, o.keepsText()), o.output, o.thinking)
+	sink := cross.filter.filtered(a.newSink(o), o.output, o.thinking)
 	result, failed := a.failover(ctx, cross, func(c *crossing) (*client.Result, error) {
 		return c.client.Stream(ctx, c.node, c.request, sink)
 	})

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // TestStreamSignal stops a stream in the middle: what came is on standard output with a newline behind it, and ferry
@@ -93,23 +95,37 @@ func TestStreamOnATerminal(t *testing.T) {
 	}
 }
 
-// TestRenderOnATerminal renders Markdown on a terminal when it is asked for, and nowhere else.
-func TestRenderOnATerminal(t *testing.T) {
+// TestMarkdownOnATerminal styles Markdown on a terminal, of ask and of stream alike, unless it is switched off, and
+// nowhere else.
+func TestMarkdownOnATerminal(t *testing.T) {
 	const markdown = "\n\n# Title\n\nsome **strong** words\n\n- one\n- two\n"
-	rendered := inTerminal(t, 60, nil, "ask", "--render", "-n", "demo", markdown)
-	if strings.Contains(rendered, "**strong**") || !strings.Contains(rendered, "\x1b[1mstrong") {
-		t.Errorf("with --render a terminal got %q", rendered)
+	const want = "\x1b[1m# Title\x1b[0m\r\n\r\nsome \x1b[2m**\x1b[0m\x1b[1mstrong\x1b[0m\x1b[2m**\x1b[0m words\r\n\r\n\x1b[1m-\x1b[0m one"
+	styled := inTerminal(t, 60, nil, "ask", "-n", "demo", markdown)
+	if !strings.Contains(styled, want) {
+		t.Errorf("ask on a terminal got %q, want %q in it", styled, want)
 	}
-	if got := inTerminal(t, 60, []string{"FERRY_RENDER=true"}, "ask", "-n", "demo", markdown); got != rendered {
-		t.Errorf("with FERRY_RENDER a terminal got %q", got)
+	if got := inTerminal(t, 60, nil, "stream", "-n", "demo:?chunk=1", markdown); !strings.Contains(got, want) {
+		t.Errorf("stream on a terminal got %q, want %q in it", got, want)
 	}
-	if got := inTerminal(t, 60, nil, "ask", "-n", "demo", markdown); !strings.Contains(got, "**strong**") {
-		t.Errorf("without --render a terminal got %q", got)
+	plain := strings.ReplaceAll(ansi.Strip(styled), "\r\n", "\n")
+	for name, off := range map[string]struct {
+		env  []string
+		flag string
+	}{
+		"--no-render":        {flag: "--no-render"},
+		"FERRY_RENDER=off":   {env: []string{"FERRY_RENDER=off"}},
+		"NO_COLOR":           {env: []string{"NO_COLOR=1"}},
+		"NO_COLOR, --render": {env: []string{"NO_COLOR=1"}, flag: "--render"},
+	} {
+		args := []string{"ask", "-n", "demo", markdown}
+		if off.flag != "" {
+			args = append(args, off.flag)
+		}
+		if got := strings.ReplaceAll(inTerminal(t, 60, off.env, args...), "\r\n", "\n"); got != plain {
+			t.Errorf("with %s a terminal got %q, want %q", name, got, plain)
+		}
 	}
-	if _, got, _ := run(t, nil, "ask", "--render", "-n", "demo", markdown); !strings.Contains(got, "**strong**") {
-		t.Errorf("with --render a pipe got %q", got)
-	}
-	if got := inTerminal(t, 60, []string{"NO_COLOR=1"}, "ask", "--render", "-n", "demo", markdown); strings.Contains(got, "\x1b") {
-		t.Errorf("with --render and NO_COLOR a terminal got %q", got)
+	if _, got, _ := run(t, nil, "ask", "-n", "demo", markdown); strings.Contains(got, "\x1b") || !strings.Contains(got, "**strong**") {
+		t.Errorf("a pipe got %q, want it without styles", got)
 	}
 }

@@ -75,7 +75,7 @@ func settings() []setting {
 		s("tls.ca", "", "", "", "a PEM file of certificate authorities to trust instead of the system's", kindText, checkPath),
 		s("session.idle", "", "FERRY_SESSION_IDLE", "10m",
 			"how long a conversation's token may be idle; 300 to 600 seconds are advised", kindText, checkTimeout),
-		s("render", "render", "FERRY_RENDER", "false", "render Markdown on a terminal", kindBool, checkBool),
+		s("render", "render", "FERRY_RENDER", "on", "style Markdown on a terminal: on or off", kindText, checkSwitch),
 		notInFile(s("output", "output", "FERRY_OUTPUT", "text", "the form of the output", kindText, checkOutput)),
 		notInFile(s("model", "model", "FERRY_MODEL", "claude-haiku-5-5",
 			"the model; the default is for api messages alone", kindText, checkModel)),
@@ -172,6 +172,14 @@ func checkDelay(s string) *Error {
 func checkBool(s string) *Error {
 	if s != "true" && s != "false" {
 		return bad("wants true or false", "")
+	}
+	return nil
+}
+
+// checkSwitch takes true and false too: older files have them.
+func checkSwitch(s string) *Error {
+	if s != "on" && s != "off" && s != "true" && s != "false" {
+		return bad("wants on or off", "")
 	}
 	return nil
 }

@@ -62,8 +62,8 @@ const template = `# The configuration of ferry. All of it is optional.
 # One line of JSON for each call, without its words; content: redacted adds them.
 #audit: {file: audit.jsonl, content: none, max_size: 10MiB}
 
-# Render the Markdown of answers on a terminal.
-#render: false
+# Style the Markdown of answers on a terminal: on or off.
+#render: on
 
 # Nodes. A node here takes its address and key from here alone.
 #   url       where it is; /v1/messages and the like are added to it

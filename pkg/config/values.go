@@ -127,8 +127,8 @@ func (v *Values) IdleTimeout() time.Duration { return v.duration("idle_timeout")
 // SessionIdle is how long a conversation's token may be idle, above 0.
 func (v *Values) SessionIdle() time.Duration { return v.duration("session.idle") }
 
-// Render reports whether Markdown is rendered on a terminal.
-func (v *Values) Render() bool { return v.set["render"].text == "true" }
+// Render reports whether Markdown is styled on a terminal.
+func (v *Values) Render() bool { return v.set["render"].text == "on" || v.set["render"].text == "true" }
 
 // Given reports whether a flag or a variable set the key.
 func (v *Values) Given(key string) bool { return v.set[key].outside }

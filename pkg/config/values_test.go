@@ -60,7 +60,7 @@ func TestPrecedence(t *testing.T) {
 		"hold":            {"5m", "off", "10m"},
 		"budget":          {"", "", "200000 tokens/day"},
 		"session.idle":    {"", "5m", "6m"},
-		"render":          {"true", "false", "true"},
+		"render":          {"off", "on", "off"},
 		"proxy":           {"", "none", "http://h:1"},
 		"tls.min":         {"", "", "1.2"},
 		"tls.ca":          {"", "", "/ca.pem"},

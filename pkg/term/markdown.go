@@ -1,226 +1,306 @@
 package term
 
 import (
-	"strconv"
-	"strings"
-
-	"github.com/charmbracelet/x/ansi"
+	"bytes"
+	"unicode"
+	"unicode/utf8"
 )
+
+// Markdown styles the Markdown of an answer for a terminal, line by line, while the text arrives. It adds escape
+// sequences and changes no character. It knows headings, fences, inline code, bold, italic, lists, quotes, rules and the
+// address of a link. It does not know what needs more than one line, such as tables and references: they stay as they are.
+//
+// The text must be safe for a terminal already. The zero value is ready for use.
+type Markdown struct {
+	// Plain passes everything on as it is.
+	Plain bool
+
+	held   []byte // the end of the text so far: a line or a marker whose meaning depends on what follows
+	inLine bool   // the beginning of the line has been read
+	quoted bool   // the line, or the fence that is open, stands in a quote
+	fence  byte   // the character of the fence that is open; 0 outside a code block
+	fences int    // how many of them opened it
+	line   style  // of the whole line
+	open   style  // bold and italic that are open in this line
+	ticks  int    // backticks that opened the inline code; 0 outside code
+	link   int    // how many parentheses of a link's address are open
+	before rune   // the last character of the line
+	now    style  // what the terminal shows
+}
+
+// style is a set of attributes.
+type style uint8
 
 const (
-	// renderLimit is the size in bytes up to which Markdown is rendered.
-	renderLimit = 1 << 20
-	// addressBudget bounds what the addresses of links may add to a text, in bytes: a reference may be used many times.
-	addressBudget = 1 << 20
-	codeIndent    = "    "
-	ruleWidth     = 24
+	bold style = 1 << iota
+	italic
+	dim
+	code
 )
 
-// Render lays Markdown out for a terminal of so many columns: prose wrapped at words, code as it stands, tables in
-// columns, links followed by their address. Nothing of the text is left out but what Markdown itself means as markup.
-// The layout is the same whether f is plain or not; only the styles differ. The result is empty or ends in one newline.
-//
-// The text must be safe for a terminal already; what rendering makes of it (character references) stays so. A text of
-// more than 1 MiB, and one that nests too deep (tooCostly), is returned as it is.
-func Render(markdown string, width int, f Facts) string {
-	if len(markdown) > renderLimit || tooCostly(markdown) {
-		return markdown
+// sgr is how each attribute is switched on, in the order of the bits.
+var sgr = [...]string{"\x1b[1m", "\x1b[3m", "\x1b[2m", "\x1b[36m"}
+
+// maxMarker bounds in bytes what is held back to find out the meaning of a line or a marker. A longer one is text.
+const maxMarker = 128
+
+// Append styles text that arrived, in whole characters, and appends it to dst. It may hold back the last bytes until the next call.
+func (m *Markdown) Append(dst, text []byte) []byte { return m.append(dst, text, false) }
+
+// Flush appends what was held back, and switches every style off.
+func (m *Markdown) Flush(dst []byte) []byte { return m.set(m.append(dst, nil, true), 0) }
+
+func (m *Markdown) append(dst, text []byte, last bool) []byte {
+	if m.Plain {
+		return append(dst, text...)
 	}
-	source := visible(strings.ToValidUTF8(strings.ReplaceAll(markdown, "\r\n", "\n"), "\ufffd"))
-	r := &renderer{width: max(width, narrowest), plain: f.Plain, addresses: addressBudget}
-	r.blocks(parseMarkdown(source), true)
-	out := strings.TrimRight(r.out.String(), "\n")
-	if out == "" {
-		return ""
-	}
-	return out + "\n"
-}
-
-// renderer walks the blocks and writes lines.
-type renderer struct {
-	out       strings.Builder
-	width     int
-	plain     bool
-	prefix    []margin
-	indent    int // columns of the margins
-	addresses int // bytes of addresses that may still be shown
-	inCell    bool
-}
-
-// margin is what stands left of a block: first in front of its first line, rest in front of the others.
-type margin struct {
-	first, rest string
-	begun       bool
-}
-
-// room is how many columns are left for text.
-func (r *renderer) room() int { return r.width - r.indent }
-
-// push opens a margin. Where it would leave too little room it is not taken; its marker then gets a line of its own.
-func (r *renderer) push(first, rest string) (pop func()) {
-	columns := ansi.StringWidth(rest)
-	if r.room()-columns < min(r.width/2, 20) {
-		if marker := strings.TrimSpace(first); marker != "" && marker != bar {
-			r.text(marker, 0)
+	rest := append(m.held, text...)
+	for len(rest) > 0 {
+		size := 0
+		if m.inLine {
+			dst, size = m.inline(dst, rest, last)
+		} else {
+			dst, size = m.lineStart(dst, rest, last)
 		}
-		return func() {}
-	}
-	r.prefix = append(r.prefix, margin{first: first, rest: rest})
-	r.indent += columns
-	return func() {
-		if last := &r.prefix[len(r.prefix)-1]; !last.begun && last.first != last.rest {
-			r.line(nil) // an empty item still shows its marker
+		if size == 0 {
+			break // more of the text is needed
 		}
-		r.prefix = r.prefix[:len(r.prefix)-1]
-		r.indent -= columns
+		rest = rest[size:]
 	}
+	m.held = append(m.held[:0], rest...)
+	return dst
 }
 
-// line writes one line with its margins, without trailing spaces.
-func (r *renderer) line(pieces []piece) {
-	all := make([]piece, 0, len(r.prefix)+len(pieces))
-	for i := range r.prefix {
-		m := &r.prefix[i]
-		text := m.rest
-		if !m.begun {
-			text, m.begun = m.first, true
-		}
-		all = append(all, piece{text, marginStyle(text)})
+// set changes the style that the terminal shows.
+func (m *Markdown) set(dst []byte, want style) []byte {
+	if want == m.now {
+		return dst
 	}
-	all = append(all, pieces...)
-	for len(all) > 0 {
-		last := &all[len(all)-1]
-		if last.text = strings.TrimRight(last.text, " "); last.text != "" {
-			break
-		}
-		all = all[:len(all)-1]
+	if m.now != 0 {
+		dst = append(dst, "\x1b[0m"...)
 	}
-	for _, p := range all {
-		r.out.WriteString(paint(p.text, p.style, r.plain))
-	}
-	r.out.WriteByte('\n')
-}
-
-// blank writes an empty line, which no item's marker may take.
-func (r *renderer) blank() {
-	for _, m := range r.prefix {
-		if !m.begun {
-			return
+	for i, on := range sgr {
+		if want&(1<<i) != 0 {
+			dst = append(dst, on...)
 		}
 	}
-	r.line(nil)
+	m.now = want
+	return dst
 }
 
-// blocks writes what stands in a container, with an empty line between its blocks if it is loose.
-func (r *renderer) blocks(parent *node, loose bool) {
-	for n := parent.first; n != nil; n = n.next {
-		if n.prev != nil && loose {
-			r.blank()
+func (m *Markdown) put(dst, text []byte, s style) []byte {
+	return append(m.set(dst, s), text...)
+}
+
+// lineStart reads the marker at the beginning of a line and returns its size, 0 where more text is needed.
+func (m *Markdown) lineStart(dst, rest []byte, last bool) ([]byte, int) {
+	head := rest[:min(len(rest), maxMarker)]
+	end := bytes.IndexByte(head, '\n')
+	if end >= 0 {
+		head = head[:end]
+	}
+	complete := last || end >= 0 || len(head) == maxMarker
+	size, marker, known := m.marker(head, complete)
+	if !known {
+		return dst, 0
+	}
+	if size == 0 {
+		m.inLine = true
+		return m.inline(dst, rest, last)
+	}
+	return m.put(dst, rest[:size], marker), size
+}
+
+// marker says how much of a line's beginning is a marker and how that is shown. It sets the style of what follows. It
+// reports false where the meaning depends on bytes that have not come.
+func (m *Markdown) marker(head []byte, complete bool) (size int, shown style, known bool) {
+	if m.fence != 0 {
+		return 0, 0, m.codeLine(head, complete)
+	}
+	if len(head) == 0 {
+		return 0, 0, complete
+	}
+	first, run := head[0], runLength(head)
+	sure := complete || run < len(head) // what follows the run is known
+	switch {
+	case first == ' ' || first == '\t':
+		return run, 0, true
+	case first == '>':
+		m.quoted = true
+		return 1, dim, true
+	case first == '#' && run <= 6:
+		if sure && (run == len(head) || head[run] == ' ') {
+			m.line = bold
 		}
-		r.block(n)
-	}
-}
-
-func (r *renderer) block(n *node) {
-	switch n.kind {
-	case kindHeading:
-		marks := strings.Repeat("#", int(n.level)) + " "
-		pop := r.push(marks, strings.Repeat(" ", len(marks)))
-		r.prose(n, bold)
-		pop()
-	case kindParagraph:
-		r.prose(n, 0)
-	case kindQuote:
-		pop := r.push(bar+" ", bar+" ")
-		r.blocks(n, true)
-		pop()
-	case kindList:
-		r.list(n)
-	case kindFence, kindCode:
-		r.code(n)
-	case kindRule:
-		r.line([]piece{{strings.Repeat("─", min(r.room(), ruleWidth)), dim}})
-	case kindHTML:
-		r.html(n)
-	case kindTable:
-		r.table(n)
-	}
-}
-
-func (r *renderer) list(list *node) {
-	number, digits := list.block.number, 0
-	ordered := list.block.ordered
-	if ordered {
-		count := 0
-		for item := list.first; item != nil; item = item.next {
-			count++
+		return 0, 0, sure
+	case (first == '`' || first == '~') && run >= 3:
+		if complete && (first == '~' || bytes.IndexByte(head[run:], '`') < 0) { // else it is inline code
+			m.fence, m.fences, m.line = first, run, dim
 		}
-		digits = len(strconv.Itoa(number + count - 1))
-	}
-	for item := list.first; item != nil; item = item.next {
-		if item.prev != nil && !list.block.tight {
-			r.blank()
+		return 0, 0, complete
+	case first == '`' || first == '~':
+		return 0, 0, sure
+	case (first == '-' || first == '*' || first == '_') && run == len(head) && (run >= 3 || !complete):
+		if complete {
+			m.line = dim
 		}
-		marker := "• "
-		if ordered {
-			marker = strconv.Itoa(number) + string(list.block.marker) + " "
-			marker = strings.Repeat(" ", max(0, digits+2-len(marker))) + marker
-			number++
-		} else if box := taskBox(item); box != nil {
-			marker = boxText(box)
+		return 0, 0, complete
+	}
+	size, known = listMarker(head, complete)
+	return size, bold, known
+}
+
+// codeLine reads the beginning of a line inside a fence, and reports whether it is known to close the fence or not.
+func (m *Markdown) codeLine(head []byte, complete bool) (known bool) {
+	margin := " \t"
+	if m.quoted {
+		margin += ">"
+	}
+	text := bytes.TrimLeft(head, margin)
+	run := 0
+	if len(text) > 0 && text[0] == m.fence {
+		run = runLength(text)
+	}
+	m.line = code
+	if len(bytes.TrimRight(text[run:], " \t")) > 0 {
+		return true
+	}
+	if complete && run >= m.fences {
+		m.line, m.fence = dim, 0
+	}
+	return complete
+}
+
+// listMarker gives the size of a list's marker, 0 for none.
+func listMarker(text []byte, complete bool) (size int, known bool) {
+	digits := len(text) - len(bytes.TrimLeft(text, "0123456789"))
+	size = digits
+	switch {
+	case digits > 9:
+		return 0, true
+	case digits == len(text):
+		return 0, complete
+	case digits > 0 && (text[digits] == '.' || text[digits] == ')'), digits == 0 && bytes.IndexByte([]byte("-*+"), text[0]) >= 0:
+		size++
+	default:
+		return 0, true
+	}
+	if size == len(text) {
+		return 0, complete
+	}
+	if text[size] != ' ' && text[size] != '\t' {
+		return 0, true
+	}
+	return size, true
+}
+
+// runLength is how often the first byte stands at the beginning of the text.
+func runLength(text []byte) int { return len(text) - len(bytes.TrimLeft(text, string(text[:1]))) }
+
+// inline reads the next piece of a line, and returns its size, 0 where more text is needed.
+func (m *Markdown) inline(dst, rest []byte, last bool) ([]byte, int) {
+	if rest[0] == '\n' {
+		dst = m.set(dst, 0)
+		m.inLine, m.line, m.open, m.ticks, m.link, m.before = false, 0, 0, 0, 0, '\n'
+		m.quoted = m.quoted && m.fence != 0
+		return append(dst, '\n'), 1
+	}
+	size := bytes.IndexAny(rest, m.markers())
+	if size < 0 {
+		size = len(rest)
+	}
+	if size > 0 {
+		m.before, _ = utf8.DecodeLastRune(rest[:size])
+		return m.put(dst, rest[:size], m.style()), size
+	}
+	run := min(runLength(rest), maxMarker)
+	after := '\n'
+	if run < len(rest) {
+		after, _ = utf8.DecodeRune(rest[run:])
+	} else if run < maxMarker && !last {
+		return dst, 0
+	}
+	dst, size = m.inlineMarker(dst, rest, run, after)
+	m.before, _ = utf8.DecodeLastRune(rest[:size])
+	return dst, size
+}
+
+// markers are the characters that may mean something in this place.
+func (m *Markdown) markers() string {
+	switch {
+	case m.line&(dim|code) != 0:
+		return "\n"
+	case m.ticks > 0:
+		return "\n`"
+	case m.link > 0:
+		return "\n()"
+	}
+	return "\n`*_\\]"
+}
+
+// style is the style of text in this place.
+func (m *Markdown) style() style {
+	switch {
+	case m.link > 0:
+		return dim
+	case m.ticks > 0:
+		return m.line | code
+	}
+	return m.line | m.open
+}
+
+// inlineMarker reads one of markers, which stands run times, and returns the size of what it read.
+func (m *Markdown) inlineMarker(dst, rest []byte, run int, after rune) ([]byte, int) {
+	shown, size := m.style(), run
+	switch rest[0] {
+	case '`':
+		shown = m.line | code
+		if m.ticks == 0 {
+			m.ticks = run
+		} else if m.ticks == run {
+			m.ticks = 0
 		}
-		pop := r.push(marker, strings.Repeat(" ", ansi.StringWidth(marker)))
-		r.blocks(item, !list.block.tight)
-		pop()
-	}
-}
-
-// taskBox is the check box at the head of an item, or nil.
-func taskBox(item *node) *node {
-	if first := item.first; first != nil && first.first != nil && first.first.kind == kindTask {
-		return first.first
-	}
-	return nil
-}
-
-func boxText(box *node) string {
-	if box.checked {
-		return "[x] "
-	}
-	return "[ ] "
-}
-
-// code writes a code block as it stands: never wrapped, so that it can be copied; tabs become spaces, because behind a
-// margin they would not line up.
-func (r *renderer) code(n *node) {
-	pop := r.push(codeIndent, codeIndent)
-	defer pop()
-	for _, line := range n.block.lines {
-		r.line([]piece{{expandTabs(line), code}})
-	}
-}
-
-func expandTabs(line string) string {
-	if !strings.Contains(line, "\t") {
-		return line
-	}
-	var b strings.Builder
-	column := 0
-	for i, part := range strings.Split(line, "\t") {
-		if i > 0 {
-			stop := 4 - column%4
-			b.WriteString(strings.Repeat(" ", stop))
-			column += stop
+	case '*', '_':
+		if m.emphasis(rest[0], run, after) {
+			shown = dim
 		}
-		b.WriteString(part)
-		column += ansi.StringWidth(part)
+	case '\\':
+		size = min(run, 2)
+		if run == 1 && after < utf8.RuneSelf && unicode.In(after, unicode.P, unicode.S) {
+			size = 2
+		}
+	case ']':
+		size = 1
+		if run == 1 && after == '(' {
+			shown, size, m.link = dim, 2, 1
+		}
+	case '(':
+		size = 1
+		m.link++
+	case ')':
+		size = 1
+		m.link--
 	}
-	return b.String()
+	return m.put(dst, rest[:size], shown), size
 }
 
-// html writes a block of HTML as the text that it is, line by line.
-func (r *renderer) html(n *node) {
-	for _, line := range n.block.lines {
-		r.text(expandTabs(line), 0)
+// emphasis opens or closes bold and italic, and reports whether it did.
+func (m *Markdown) emphasis(char byte, run int, after rune) bool {
+	if run > 3 {
+		return false
 	}
+	which := [...]style{1: italic, 2: bold, 3: bold | italic}[run]
+	inWord := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+	closes := !unicode.IsSpace(m.before) && (char == '*' || !inWord(after))
+	// Chinese has no spaces around bold text. A single * between letters or digits is more often a product.
+	opens := !unicode.IsSpace(after) && (char == '*' && run > 1 || !inWord(m.before))
+	switch {
+	case m.open&which != 0 && closes:
+		m.open &^= which
+	case m.open&which == 0 && opens:
+		m.open |= which
+	default:
+		return false
+	}
+	return true
 }

@@ -1,188 +1,143 @@
 package term
 
 import (
-	"flag"
-	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+// shown spells escape sequences as tags, so that a table can be read.
+var shown = strings.NewReplacer("\x1b[0m", "</>", "\x1b[1m", "<b>", "\x1b[3m", "<i>", "\x1b[2m", "<dim>", "\x1b[36m", "<code>")
 
-// TestRenderGolden compares every testdata/*.md with its golden files: plain at 40 and 80 columns, and one with styles.
-func TestRenderGolden(t *testing.T) {
-	sources, err := filepath.Glob("testdata/*.md")
-	if err != nil || len(sources) < 4 {
-		t.Fatalf("%d sources, %v", len(sources), err)
+func styled(pieces ...string) string {
+	var m Markdown
+	var out []byte
+	for _, piece := range pieces {
+		out = m.Append(out, []byte(piece))
 	}
-	for _, source := range sources {
-		name := strings.TrimSuffix(source, ".md")
-		for _, width := range []int{40, 80} {
-			golden(t, source, fmt.Sprintf("%s.%d.txt", name, width), width, Facts{TTY: true, Plain: true})
-		}
-	}
-	golden(t, "testdata/answer.md", "testdata/answer.styled.txt", 60, Facts{TTY: true})
+	return string(m.Flush(out))
 }
 
-func golden(t *testing.T, source, want string, width int, f Facts) {
-	t.Helper()
-	in, err := os.ReadFile(source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := Render(string(in), width, f)
-	if *update {
-		if err := os.WriteFile(want, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	golden, err := os.ReadFile(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(golden) {
-		t.Errorf("%s: got\n%s\nwant\n%s", want, got, golden)
-	}
+var markdownTests = []struct{ name, in, want string }{
+	{"nothing", "", ""},
+	{"prose", "plain words, 你好\n\nmore", "plain words, 你好\n\nmore"},
+	{"a heading", "# Title\ntext", "<b># Title</>\ntext"},
+	{"headings of six levels and no seventh", "###### a\n####### b", "<b>###### a</>\n####### b"},
+	{"a heading with code", "## a `b`", "<b>## a </><b><code>`b`</>"},
+	{"no heading without a space", "#!/bin/sh\n#tag", "#!/bin/sh\n#tag"},
+	{"an empty heading", "#\ntext", "<b>#</>\ntext"},
+	{"bold and italic", "a **b** *c* ***d*** e", "a <dim>**</><b>b</><dim>**</> <dim>*</><i>c</><dim>*</> <dim>***</><b><i>d</><dim>***</> e"},
+	{"underscores", "__a__ _b_ snake_case_name __init__.py", "<dim>__</><b>a</><dim>__</> <dim>_</><i>b</><dim>_</> snake_case_name <dim>__</><b>init</><dim>__</>.py"},
+	{"bold inside Chinese", "这是**重点**内容", "这是<dim>**</><b>重点</><dim>**</>内容"},
+	{"products are no emphasis", "2*3*4 and 2 * 3 * 4 and a ** b", "2*3*4 and 2 * 3 * 4 and a ** b"},
+	{"emphasis ends with its line", "a **b\nc", "a <dim>**</><b>b</>\nc"},
+	{"a longer run is text", "a ****b****", "a ****b****"},
+	{"escaped markers", "\\*a\\* \\`b\\` \\\\*c* d\\e", "\\*a\\* \\`b\\` \\\\<dim>*</><i>c</><dim>*</> d\\e"},
+	{"a backslash at the end of a line", "a\\\n**b**", "a\\\n<dim>**</><b>b</><dim>**</>"},
+	{"inline code", "run `ls *.go` now", "run <code>`ls *.go`</> now"},
+	{"code with a backtick in it", "``a ` b`` c", "<code>``a ` b``</> c"},
+	{"code that is not closed ends with its line", "a `b\nc", "a <code>`b</>\nc"},
+	{"a backslash in code is one", "`a\\` b", "<code>`a\\`</> b"},
+	{"a link", "see [the *page*](https://a.b/c_d_(e)?f=*g*) now",
+		"see [the <dim>*</><i>page</><dim>*](https://a.b/c_d_(e)?f=*g*)</> now"},
+	{"brackets that are no link", "a[0] [1] (b)", "a[0] [1] (b)"},
+	{"a link that is not closed ends with its line", "[a](b\nc", "[a<dim>](b</>\nc"},
+	{"lists", "- a\n* b\n+ c\n  - d\n10. e\n2) f", "<b>-</> a\n<b>*</> b\n<b>+</> c\n  <b>-</> d\n<b>10.</> e\n<b>2)</> f"},
+	{"no list", "-a\n1.5 b\n-\n2020\n1234567890. c", "-a\n1.5 b\n-\n2020\n1234567890. c"},
+	{"a list item with bold", "* **a**: b", "<b>*</> <dim>**</><b>a</><dim>**</>: b"},
+	{"bold at the beginning of a line", "**a** b\n*c* d\n_e_", "<dim>**</><b>a</><dim>**</> b\n<dim>*</><i>c</><dim>*</> d\n<dim>_</><i>e</><dim>_</>"},
+	{"a heading in a list", "- # a", "<b>-</> <b># a</>"},
+	{"quotes", "> a\n> > **b**\nc", "<dim>></> a\n<dim>></> <dim>></> <dim>**</><b>b</><dim>**</>\nc"},
+	{"rules", "---\n***\n___\n-----x", "<dim>---</>\n<dim>***</>\n<dim>___</>\n-----x"},
+	{"a fence", "```go\na := *b // **c**\n\n# d\n```\n**e**",
+		"<dim>```go</>\n<code>a := *b // **c**</>\n\n<code># d</>\n<dim>```</>\n<dim>**</><b>e</><dim>**</>"},
+	{"a fence of tildes", "~~~\n```\n~~~~", "<dim>~~~</>\n<code>```</>\n<dim>~~~~</>"},
+	{"a longer fence holds a shorter one", "````\n```\n````", "<dim>````</>\n<code>```</>\n<dim>````</>"},
+	{"a fence with a word behind it does not close", "```\n``` a\n```", "<dim>```</>\n<code>``` a</>\n<dim>```</>"},
+	{"a fence in a list", "1. a\n   ```sh\n     b\n   ```\n   c", "<b>1.</> a\n   <dim>```sh</>\n<code>     b</>\n<dim>   ```</>\n   c"},
+	{"a fence in a quote", "> ```\n> a\n> ```\nb", "<dim>></> <dim>```</>\n<code>> a</>\n<dim>> ```</>\nb"},
+	{"a fence that is not closed", "```\na", "<dim>```</>\n<code>a</>"},
+	{"three backticks of inline code", "```a``` b", "<code>```a```</> b"},
+	{"a table stays as it is", "| a | b |\n|---|---|", "| a | b |\n|---|---|"},
+	{"CR LF", "# a\r\nb\r\n", "<b># a\r</>\nb\r\n"},
+	{"a marker longer than any that means something", "x" + strings.Repeat("`", 300) + "a", "x<code>" + strings.Repeat("`", 300) + "a</>"},
 }
 
-func TestRender(t *testing.T) {
-	plain := Facts{TTY: true, Plain: true}
-	for name, test := range map[string]struct {
-		in    string
-		width int
-		want  string
-	}{
-		"nothing":                    {"", 80, ""},
-		"blank":                      {" \n\n", 80, ""},
-		"one newline at the end":     {"a\n\n\n", 80, "a\n"},
-		"CR LF":                      {"a\r\nb\r\n\r\nc", 80, "a b\n\nc\n"},
-		"an empty item":              {"- \n- a", 80, "•\n• a\n"},
-		"numbers line up":            {"9. a\n10. b", 80, " 9. a\n10. b\n"},
-		"parenthesis":                {"3) a", 80, "3) a\n"},
-		"numbered tasks":             {"1. [x] a", 80, "1. [x] a\n"},
-		"an address alone":           {"[https://a.b](https://a.b)", 80, "https://a.b\n"},
-		"mail":                       {"[a@b.c](mailto:a@b.c)", 80, "a@b.c\n"},
-		"an image without words":     {"![](a.png)", 80, "a.png\n"},
-		"one tilde is a range":       {"3~5, 6~7", 80, "3~5, 6~7\n"},
-		"a backtick in code":         {"`` a`b ``", 80, "`` a`b ``\n"},
-		"a reference in code":        {"`&amp;`", 80, "`&amp;`\n"},
-		"no reference":               {"&nothing; &amp &#; &#x; &#99999999;", 80, "&nothing; &amp &#; &#x; &#99999999;\n"},
-		"each decoded once":          {`\&amp; &amp;lt; &#38;gt;`, 80, "&amp; &lt; &gt;\n"},
-		"a soft break":               {"中\n文\na\nb中\nc", 80, "中文 a b中 c\n"},
-		"no table without the head":  {"|a|b|\n|-|\n", 80, "|a|b| |-|\n"},
-		"cells too many and too few": {"|a|b|\n|-|-|\n|1|\n|1|2|3|", 80, "a  b\n─  ───\n1\n1  2|3\n"},
-		"a long word":                {"ab abcdefghijkl", 8, "ab\nabcdefgh\nijkl\n"},
-		"unsafe all the same":        {"a\x1b[1m\x9b\u202e\r`\x07`", 80, "a\\x1b[1m\ufffd\\u202e\\x0d`\\x07`\n"},
-		"a rule":                     {"- - - - - -\n", 10, "──────────\n"},
-		"a quote in a cell's code":   {"|a|\n|-|\n|`x\\|y`|", 80, "a\n─────\n`x|y`\n"},
-	} {
-		if got := Render(test.in, test.width, plain); got != test.want {
-			t.Errorf("%s: got %q, want %q", name, got, test.want)
+func TestMarkdown(t *testing.T) {
+	for _, test := range markdownTests {
+		if got := shown.Replace(styled(test.in)); got != test.want {
+			t.Errorf("%s:\n got %q\nwant %q", test.name, got, test.want)
 		}
 	}
 }
 
-// TestRenderStyles: colour only where the stream takes it, and what is left without it is the same text.
-func TestRenderStyles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: every page at every width")
-	}
-	in := "**a *b*** `c`"
-	if got, want := Render(in, 80, Facts{TTY: true}), "\x1b[1ma \x1b[0m\x1b[1;3mb\x1b[0m \x1b[36m`c`\x1b[0m\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	sources, _ := filepath.Glob("testdata/*.md")
-	for _, source := range sources {
-		in, err := os.ReadFile(source)
-		if err != nil {
-			t.Fatal(err)
+// TestMarkdownInPieces: a marker that is cut over two pieces, or comes a character at a time, is shown as in one piece.
+func TestMarkdownInPieces(t *testing.T) {
+	for _, test := range markdownTests {
+		want := styled(test.in)
+		if got := styled(strings.Split(test.in, "")...); got != want {
+			t.Errorf("%s, by characters: %q, want %q", test.name, got, want)
 		}
-		for width := -1; width < 90; width++ {
-			styled, plain := Render(string(in), width, Facts{TTY: true}), Render(string(in), width, Facts{Plain: true})
-			if got := ansi.Strip(styled); got != plain {
-				t.Fatalf("%s at %d: the layout depends on the styles:\n%s\n%s", source, width, got, plain)
+		for cut := range test.in {
+			if got := styled(test.in[:cut], test.in[cut:]); got != want {
+				t.Errorf("%s, cut at %d: %q, want %q", test.name, cut, got, want)
 			}
-			checkRendered(t, string(in), styled, width, false)
-			checkRendered(t, string(in), plain, width, true)
 		}
 	}
 }
 
-// TestRenderHugeAsIs: what is not rendered comes back unchanged.
-func TestRenderHugeAsIs(t *testing.T) {
-	for name, in := range map[string]string{
-		"large":       strings.Repeat("**a** ", renderLimit/6+1),
-		"deep":        strings.Repeat("> ", deepest+1) + "**a**",
-		"deep, long":  strings.Repeat("> ", 90) + "**a**" + strings.Repeat("\n", deepLines/90+1),
-		"deep indent": strings.Repeat(" ", 4*deepest) + "- a",
-	} {
-		if got := Render(in, 80, Facts{}); got != in {
-			t.Errorf("%s: %.80q", name, got)
-		}
-	}
-	if in := strings.Repeat("- ", 200); Render(in, 80, Facts{}) == in {
-		t.Error("a long thematic break counts as depth")
-	}
-}
-
-// mayHoldCode finds what a code block needs. Code is not wrapped, so no width is asked of such a text.
-var mayHoldCode = regexp.MustCompile("```|~~~|    |\t")
-
-var ownSGR = regexp.MustCompile(`\x1b\[[0-9]+(;[0-9]+)*m`)
-
-// checkRendered holds what is true of every rendering.
-func checkRendered(t *testing.T, in, out string, width int, plain bool) {
-	t.Helper()
-	if tooCostly(in) || len(in) > renderLimit {
-		return
-	}
-	text := out
-	if !plain {
-		text = ownSGR.ReplaceAllString(out, "")
-	}
-	if i := strings.IndexFunc(text, func(r rune) bool { return obeyed(r) || r == '\t' }); i >= 0 {
-		t.Fatalf("a control character at %d of %q", i, out)
-	}
-	if text != "" && !strings.HasSuffix(text, "\n") || strings.HasSuffix(text, "\n\n") {
-		t.Fatalf("the end of %q", text)
-	}
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		if strings.HasSuffix(line, " ") {
-			t.Fatalf("trailing spaces: %q", line)
-		}
-		if mayHoldCode.MatchString(in) {
-			continue
-		}
-		if w := ansi.StringWidth(line); w > max(width, narrowest) {
-			t.Fatalf("%d columns at width %d: %q of %q", w, width, line, in)
+// TestMarkdownHoldsLittle: what is held back of a text is never more than the longest marker.
+func TestMarkdownHoldsLittle(t *testing.T) {
+	for _, text := range []string{strings.Repeat(" ", 1e5), strings.Repeat("`", 1e5), strings.Repeat("-", 1e5), strings.Repeat("*a", 1e5), "```" + strings.Repeat("a", 1e5)} {
+		var m Markdown
+		var out []byte
+		for _, r := range text {
+			out = m.Append(out, []byte(string(r)))
+			if len(m.held) > maxMarker {
+				t.Fatalf("%.5q…: %d bytes are held back, want at most %d", text, len(m.held), maxMarker)
+			}
 		}
 	}
 }
 
-func FuzzRender(f *testing.F) {
-	sources, err := filepath.Glob("testdata/*.md")
-	if err != nil {
-		f.Fatal(err)
+func TestMarkdownPlain(t *testing.T) {
+	m := Markdown{Plain: true}
+	const text = "# a\n**b** `c`"
+	if got := string(m.Flush(m.Append(nil, []byte(text)))); got != text {
+		t.Errorf("on a plain stream: %q, want %q", got, text)
 	}
-	for _, source := range sources {
-		in, err := os.ReadFile(source)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for part := range strings.SplitSeq(string(in), "\n\n") {
-			f.Add(part, 24)
-		}
+}
+
+func FuzzMarkdown(f *testing.F) {
+	for _, test := range markdownTests {
+		f.Add(test.in, len(test.in)/2)
 	}
-	f.Add("1234567890. a\n> - > 中文👩\u200d💻", 1)
-	f.Fuzz(func(t *testing.T, in string, width int) {
-		width = max(-1, width%200)
-		checkRendered(t, in, Render(in, width, Facts{Plain: true}), width, true)
-		checkRendered(t, in, Render(in, width, Facts{TTY: true}), width, false)
+	f.Fuzz(func(t *testing.T, text string, cut int) {
+		if strings.Contains(text, "\x1b") || strings.Contains(text, "\u009b") || !utf8.ValidString(text) {
+			t.Skip("the text is made safe for a terminal first")
+		}
+		whole := styled(text)
+		if got := ansi.Strip(whole); got != ansi.Strip(text) {
+			t.Errorf("without styles %q, want %q", got, text)
+		}
+		if cut > 0 && cut < len(text) && utf8.RuneStart(text[cut]) {
+			if got := styled(text[:cut], text[cut:]); got != whole {
+				t.Errorf("cut at %d: %q, want %q", cut, got, whole)
+			}
+		}
+		if last := strings.LastIndex(whole, "\x1b["); last >= 0 && !strings.HasPrefix(whole[last:], "\x1b[0m") {
+			t.Errorf("%q leaves a style on", whole)
+		}
 	})
+}
+
+func BenchmarkMarkdown(b *testing.B) {
+	text := []byte(strings.Repeat("Some **bold** words, `code` and a [link](https://a.b).\n", 1000))
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		var m Markdown
+		m.Append(nil, text)
+	}
 }
