@@ -207,6 +207,7 @@ func (a *app) watch(cross *crossing, verbose bool) {
 		return
 	}
 	if p, err := cross.node.Prepare(cross.request); err == nil {
+		a.showProxy(cross)
 		a.showRequest(p)
 	}
 	cross.client.OnAttempt = func(at *client.Attempt) { a.showAttempt(at, cross.client.Rule.Attempts) }

@@ -86,7 +86,7 @@ func newConfigListCmd(a *app) *cobra.Command {
 				return err
 			}
 			rows := [][]string{{"setting", "value", "from"}}
-			for _, e := range config.List(s.values, s.file) {
+			for _, e := range a.list(s) {
 				rows = append(rows, []string{e.Key, e.Value, e.Origin})
 			}
 			return a.table(rows, 1)
@@ -123,7 +123,7 @@ func newConfigGetCmd(a *app) *cobra.Command {
 			if err := config.CheckKey(args[0]); err != nil {
 				return err
 			}
-			value, ok := config.Get(s.values, s.file, args[0])
+			value, ok := config.Get(a.list(s), args[0])
 			if !ok {
 				return silent(exitFailed)
 			}
@@ -192,7 +192,7 @@ func (a *app) completeSettings(_ *cobra.Command, args []string, _ string) ([]str
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var keys []string
-	for _, e := range config.List(s.values, s.file) {
+	for _, e := range a.list(s) {
 		keys = append(keys, e.Key)
 	}
 	return keys, cobra.ShellCompDirectiveNoFileComp

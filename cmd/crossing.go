@@ -216,43 +216,9 @@ func (a *app) options(s *settings, node config.Node, c *crossing) error {
 		return nil
 	}
 	var err error
-	c.options.Proxy, err = a.proxy(s, node, c.node.URL)
+	c.options.Proxy, c.options.ProxyFrom, err = a.proxy(s, node, c.node.URL)
+	if via := c.options.Proxy; via != nil && c.node.URL.Scheme == "http" && !strings.HasPrefix(via.Scheme, "socks") {
+		c.node.Proxy = transport.ShowProxy(via)
+	}
 	return err
-}
-
-// proxy chooses the proxy: what was said for the node or for all, else the environment's.
-func (a *app) proxy(s *settings, node config.Node, target *url.URL) (*url.URL, error) {
-	chosen := s.values.ProxyFor(node)
-	var via *url.URL
-	var err error
-	switch chosen {
-	case "none":
-	case "":
-		via, err = a.proxyEnv().ProxyFor(target)
-	default:
-		via, err = transport.ParseProxy(chosen)
-	}
-	if via != nil && via.User != nil {
-		if password, ok := via.User.Password(); ok {
-			a.masker.Add(password)
-		}
-	}
-	return via, err
-}
-
-// proxyEnv reads the variables as curl does: the lower-case name first, and HTTP_PROXY in capitals not where a web
-// server runs ferry and a client's Proxy header could have set it.
-func (a *app) proxyEnv() transport.ProxyEnv {
-	either := func(name string) string {
-		if value := a.get(strings.ToLower(name)); value != "" {
-			return value
-		}
-		return a.get(name)
-	}
-	env := transport.ProxyEnv{HTTPS: either("HTTPS_PROXY"), All: either("ALL_PROXY"), No: either("NO_PROXY")}
-	env.HTTP = a.get("http_proxy")
-	if env.HTTP == "" && a.get("REQUEST_METHOD") == "" {
-		env.HTTP = a.get("HTTP_PROXY")
-	}
-	return env
 }

@@ -70,8 +70,11 @@ func (c *crossing) curlOptions() []string {
 		// curl looks at the server's own key alone: what passes there passes here too.
 		options = append(options, "--pinnedpubkey "+shellWord(guard.JoinPins(pins, ";")))
 	}
-	if proxy := c.options.Proxy; proxy != nil {
+	switch proxy := c.options.Proxy; {
+	case proxy != nil:
 		options = append(options, "--proxy "+shellWord(withoutPassword(proxy)))
+	case c.options.ProxyFrom != "" && c.options.ProxyFrom != "NO_PROXY": // curl makes no exception for loopback
+		options = append(options, "--noproxy '*'")
 	}
 	return options
 }

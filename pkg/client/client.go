@@ -182,7 +182,7 @@ func (c *Client) verdict(d retry.Decision, p *Prepared, result *Result) error {
 
 // failure completes an error with what is known of the call.
 func (c *Client) failure(p *Prepared, result *Result, e *Error) *Error {
-	e.Node, e.Policy, e.KeySource = p.Node.Name, c.Rule.Policy, p.Node.Key.Source()
+	e.Node, e.Policy, e.KeySource, e.Proxy = p.Node.Name, c.Rule.Policy, p.Node.Key.Source(), p.Node.Proxy
 	if last := result.last(); last != nil {
 		e.Attempts, e.Ambiguous = last.Number, last.Ambiguous
 		e.excerpt = guard.Excerpt(result.Body)

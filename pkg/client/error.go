@@ -61,7 +61,9 @@ type Error struct {
 	Status int
 	// Node and KeySource say who was asked and where the key came from.
 	Node, KeySource string
-	Policy          retry.Policy
+	// Proxy is the node's.
+	Proxy  string
+	Policy retry.Policy
 	// Attempts is how many were made.
 	Attempts int
 	// GaveUp says that another attempt was wanted and none was left, or that the server asked for too long a wait.
@@ -123,6 +125,8 @@ func (e *Error) Hint() string {
 	switch {
 	case e.Class == Usage:
 		return "leave the system prompt out, or ask a node that speaks messages or chat"
+	case e.Proxy != "" && (e.Status == 403 || e.Status >= 502 && e.Status <= 504):
+		return "the answer may be that of the proxy, " + e.Proxy + "; --proxy none does without one"
 	case e.Status == 401 || e.Status == 403:
 		if e.KeySource == "" {
 			return "this node was asked without a key"
@@ -235,6 +239,10 @@ func classify(ctx context.Context, err error) (Class, error) {
 	var op *net.OpError
 	var limited interface{ TooLarge() bool }
 	var connecting interface{ Connecting() bool }
+	var proxy interface {
+		error
+		OfProxy() bool
+	}
 	switch {
 	case ctx.Err() != nil && errors.As(context.Cause(ctx), &deadline):
 		return Timeout, deadline
@@ -250,11 +258,13 @@ func classify(ctx context.Context, err error) (Class, error) {
 		return TooLarge, err
 	case errors.As(err, &connecting):
 		return Timeout, err
+	case errors.As(err, &proxy) && errors.As(err, &dns):
+		return DNS, &networkError{proxy.Error(), err}
+	case errors.As(err, &proxy):
+		return Connect, &networkError{proxy.Error(), err}
 	case errors.As(err, &dns):
 		return DNS, &networkError{"no address for " + dns.Name + ": " + dns.Err, err}
-	case errors.As(err, &op) && op.Op == "proxyconnect":
-		return Connect, &networkError{"cannot connect through the proxy: " + root(err), err}
-	case errors.As(err, &op) && (op.Op == "dial" || op.Op == "socks connect"):
+	case errors.As(err, &op) && op.Op == "dial":
 		return Connect, &networkError{"cannot connect" + to(op) + ": " + root(err), err}
 	case isTimeout(err):
 		return Timeout, &networkError{"the connection timed out: " + root(err), err}

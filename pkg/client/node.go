@@ -23,6 +23,8 @@ type Node struct {
 	// Auth is the name of the header that carries the key, "" for none. Authorization carries it as a Bearer token.
 	Auth string
 	Key  guard.Secret
+	// Proxy is the proxy that reads plain http requests and may answer them itself; "" without one.
+	Proxy string
 	// Header is what the node wants sent beside it.
 	Header []Field
 }

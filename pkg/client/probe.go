@@ -80,7 +80,7 @@ func (p *Probe) failure(c *Client, node Node, body []byte) error {
 		return nil
 	}
 	return &Error{
-		Class: at.Class, Status: at.Status, Node: node.Name, KeySource: node.Key.Source(),
+		Class: at.Class, Status: at.Status, Node: node.Name, KeySource: node.Key.Source(), Proxy: node.Proxy,
 		Attempts: 1, Err: at.Err, excerpt: guard.Excerpt(body),
 	}
 }

@@ -163,11 +163,16 @@ func TestNoConnection(t *testing.T) {
 		},
 		{
 			"no proxy", carrier(t, transport.Options{Target: nobody, Proxy: unused(t)}), Connect,
-			"cannot connect through the proxy: connection refused", true,
+			"cannot connect through the proxy http://127.0.0.1:", true,
 		},
 		{
 			"connect timeout", dial(&transport.ConnectTimeoutError{Host: "node.test", Timeout: time.Second}), Timeout,
 			"no connection to node.test within 1s", true,
+		},
+		{
+			"no such proxy", dial(&transport.ProxyError{
+				Text: "no address for the proxy http://p.test:1: no such host", Err: &net.DNSError{Err: "no such host", Name: "p.test"},
+			}), DNS, "no address for the proxy http://p.test:1: no such host", true,
 		},
 		{"timed out by the system", dial(os.ErrDeadlineExceeded), Timeout, "the connection timed out: i/o timeout", true},
 		{

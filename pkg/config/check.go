@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -133,16 +132,6 @@ func isCredentialName(name string) bool {
 	return false
 }
 
-// isLoopback holds for the names and addresses of this machine.
-func isLoopback(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Unmap().IsLoopback()
-}
-
 // checkProxy is the rule for a proxy, whose URL may hold a user name and password.
 func checkProxy(s string) *Error {
 	if s == "none" || s == "" {
@@ -163,15 +152,15 @@ func checkProxy(s string) *Error {
 	return bad(want, "")
 }
 
-// showProxy is a proxy's URL without its password.
-func showProxy(s string) string {
+// ShowProxy is a proxy's URL without its password, and without a user that has none: that can be a token.
+func ShowProxy(s string) string {
 	u, err := url.Parse(s)
 	if err != nil || u.User == nil {
 		return s
 	}
-	if _, has := u.User.Password(); !has {
-		return s
-	}
 	rest := s[strings.LastIndex(s, "@"):]
+	if password, _ := u.User.Password(); password == "" {
+		return u.Scheme + "://***" + rest
+	}
 	return u.Scheme + "://" + u.User.Username() + ":***" + rest
 }

@@ -146,7 +146,7 @@ func TestGatewaySet(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range pairs {
-		if got, ok := Get(v, file, "gateway."+p[0]); !ok || got != p[1] {
+		if got, ok := Get(List(v, file), "gateway."+p[0]); !ok || got != p[1] {
 			t.Errorf("%s: read back as %q, %v", p[0], got, ok)
 		}
 	}

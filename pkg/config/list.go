@@ -13,7 +13,7 @@ func List(v *Values, file *File) []Entry {
 		val := v.set[s.Key]
 		switch s.Key {
 		case "proxy":
-			val.text = showProxy(val.text)
+			val.text = ShowProxy(val.text)
 		case "node":
 			val.text = strings.Join(v.Nodes(), ",")
 		}
@@ -39,7 +39,7 @@ func (n Node) entries() []Entry {
 			continue
 		}
 		if f.name == "proxy" {
-			text = showProxy(text)
+			text = ShowProxy(text)
 		}
 		list = append(list, Entry{prefix + f.name, text, n.Origin(f.name)})
 	}
@@ -56,9 +56,9 @@ func (n Node) entries() []Entry {
 	return list
 }
 
-// Get is the value in effect of one key of List, as List shows it.
-func Get(v *Values, file *File, key string) (string, bool) {
-	for _, e := range List(v, file) {
+// Get is the value of one key of a list.
+func Get(list []Entry, key string) (string, bool) {
+	for _, e := range list {
 		if e.Key == key || strings.Contains(key, ".headers.") && strings.EqualFold(e.Key, key) {
 			return e.Value, true
 		}

@@ -42,7 +42,7 @@ func TestNodeListInFile(t *testing.T) {
 		if got := v.Nodes(); !slices.Equal(got, []string{"a", "b"}) {
 			t.Errorf("%q: got %q", src, got)
 		}
-		if shown, _ := Get(v, f, "node"); shown != "a,b" {
+		if shown, _ := Get(List(v, f), "node"); shown != "a,b" {
 			t.Errorf("%q: shown as %q", src, shown)
 		}
 	}

@@ -30,7 +30,7 @@ func TestPinsParse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, ok := Get(v, f, "nodes.a.pins"); !ok || got != pinA+","+pinB {
+		if got, ok := Get(List(v, f), "nodes.a.pins"); !ok || got != pinA+","+pinB {
 			t.Errorf("%s: get gives %q", name, got)
 		}
 		if !strings.HasPrefix(n.Origin("pins"), "config.yaml:") {

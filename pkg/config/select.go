@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"ferry/pkg/guard"
 )
 
 const directURL = "https://api.anthropic.com"
@@ -140,7 +142,7 @@ func urlNode(s Selection) (Node, error) {
 	switch {
 	case s.Lookup.get("FERRY_KEY") != "":
 		n.Key, n.origins["key"] = Ref{"env", "FERRY_KEY"}, "FERRY_KEY"
-	case u.Scheme == "http" && isLoopback(u.Hostname()):
+	case u.Scheme == "http" && guard.IsLoopback(u.Hostname()):
 		n.Auth = Auth{Scheme: AuthNone}
 	}
 	return n, nil

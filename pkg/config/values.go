@@ -137,12 +137,12 @@ func (v *Values) Given(key string) bool { return v.set[key].outside }
 // password: ProxyFor is what to use, and List what to show.
 func (v *Values) Proxy() string { return v.set["proxy"].text }
 
-// ProxyFor is the proxy for a node: a flag or variable wins, then the node's own, then the file's.
-func (v *Values) ProxyFor(n Node) string {
+// ProxyFor is the proxy for a node and where it was said: a flag or variable wins, then the node's own, then the file's.
+func (v *Values) ProxyFor(n Node) (proxy, origin string) {
 	if all := v.set["proxy"]; all.outside || n.Proxy == "" {
-		return all.text
+		return all.text, all.origin
 	}
-	return n.Proxy
+	return n.Proxy, n.Origin("proxy")
 }
 
 // Output is the form of the output. Each command knows which forms it has.

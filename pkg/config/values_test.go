@@ -241,11 +241,12 @@ nodes:
 	if got, want := v.TLSFor(plain), (TLS{Min: "1.2", CA: slash("/etc/x/sub/ca.pem")}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if a, b := v.ProxyFor(own), v.ProxyFor(plain); a != "none" || b != "http://file:1" {
+	a, from := v.ProxyFor(own)
+	if b, of := v.ProxyFor(plain); a != "none" || from != "config.yaml:5" || b != "http://file:1" || of != "config.yaml:2" {
 		t.Errorf("proxies %q, %q", a, b)
 	}
 	v = mustResolve(t, f, vars("FERRY_PROXY", "http://env:1"), nil)
-	if got := v.ProxyFor(own); got != "http://env:1" {
+	if got, from := v.ProxyFor(own); got != "http://env:1" || from != "FERRY_PROXY" {
 		t.Errorf("the variable over the node's: got %q", got)
 	}
 	var e *Error
@@ -284,10 +285,10 @@ func TestListHidesSecrets(t *testing.T) {
 			t.Errorf("got %+v, want %+v", got[want.Key], want)
 		}
 	}
-	if text, ok := Get(v, f, "nodes.qwen.headers.x-gate"); !ok || text != "env:GATE" {
+	if text, ok := Get(List(v, f), "nodes.qwen.headers.x-gate"); !ok || text != "env:GATE" {
 		t.Errorf("got %q, %v", text, ok)
 	}
-	if _, ok := Get(v, f, "nodes.qwen.label"); ok {
+	if _, ok := Get(List(v, f), "nodes.qwen.label"); ok {
 		t.Error("a key that is not said was found")
 	}
 }

@@ -75,7 +75,7 @@ func ask(ctx context.Context, conn net.Conn, idle time.Duration, s transport.Opt
 		kind, payload, err := in.next()
 		var timeout net.Error
 		if errors.As(err, &timeout) && timeout.Timeout() {
-			return nil, &transport.ConnectTimeoutError{Host: s.Target.Host, Timeout: s.ConnectTimeout}
+			return nil, s.TooLate()
 		}
 		switch {
 		case err != nil:

@@ -21,7 +21,7 @@ import (
 // speaks HTTP is refused: such a request is another one on the wire.
 func Connect(ctx context.Context, o Options) (net.Conn, error) {
 	if o.Target.Scheme == "http" && o.Proxy != nil {
-		return nil, &ProxyError{Reason: "a held connection over plain http"}
+		return nil, badProxy("a held connection over plain http")
 	}
 	config, err := o.TLS.config(o.Target)
 	if err != nil {
@@ -29,7 +29,7 @@ func Connect(ctx context.Context, o Options) (net.Conn, error) {
 	}
 	if o.ConnectTimeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, o.ConnectTimeout, o.tooLate())
+		ctx, cancel = context.WithTimeoutCause(ctx, o.ConnectTimeout, o.TooLate())
 		defer cancel()
 	}
 	conn, err := o.connect(ctx, config)
@@ -48,6 +48,9 @@ func idleProbe() net.KeepAliveConfig {
 func (o Options) connect(ctx context.Context, config *tls.Config) (net.Conn, error) {
 	d := dialer{options: o, net: &net.Dialer{Control: o.refusePlain, KeepAliveConfig: idleProbe()}}
 	conn, err := d.toNode(ctx)
+	if err != nil && o.Proxy != nil && ctx.Err() == nil {
+		err = o.proxyError(err)
+	}
 	if err != nil || config == nil {
 		return conn, err
 	}
@@ -105,10 +108,6 @@ func (d dialer) toNode(ctx context.Context) (net.Conn, error) {
 			dial = d.dialProxyTLS
 		}
 		conn, err := dial(ctx, "tcp", via.Host)
-		var trust *guard.TrustError
-		if err != nil && !errors.As(err, &trust) {
-			err = &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err} // as net/http names it
-		}
 		if err != nil {
 			return nil, err
 		}
@@ -139,7 +138,7 @@ func (d dialer) askProxy(ctx context.Context, conn net.Conn, address string) err
 	if err != nil {
 		return err
 	}
-	if err := refusedByProxy(ctx, d.options.Proxy, nil, resp); err != nil {
+	if err := d.options.refusedByProxy(resp); err != nil {
 		return err
 	}
 	if reader.Buffered() > 0 {

@@ -90,9 +90,12 @@ func TestConnect(t *testing.T) {
 
 func said(err error) string {
 	var op *net.OpError
+	var ofProxy *ProxyError
 	switch {
 	case err == nil:
 		return ""
+	case errors.As(err, &ofProxy):
+		return err.Error()
 	case errors.As(err, &op): // with the port that a connection had
 		return op.Op + " " + root(op).Error()
 	}

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -41,7 +40,7 @@ func (d dialer) bounded(dial dialFunc) dialFunc {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				err = d.options.tooLate()
+				err = d.options.TooLate()
 			}
 			return nil, err
 		}
@@ -63,8 +62,13 @@ func (o Options) settled(conn net.Conn) {
 	}
 }
 
-func (o Options) tooLate() *ConnectTimeoutError {
-	return &ConnectTimeoutError{Host: o.Target.Host, Timeout: o.ConnectTimeout}
+// TooLate is the error of a connection that was not ready in time.
+func (o Options) TooLate() *ConnectTimeoutError {
+	late := &ConnectTimeoutError{Host: o.Target.Host, Timeout: o.ConnectTimeout}
+	if o.Proxy != nil {
+		late.Proxy = ShowProxy(o.Proxy)
+	}
+	return late
 }
 
 // late gives the error of a bound that ran out, from one of the time before there was a connection; nil for any other.
@@ -74,21 +78,29 @@ func (o Options) late(err error) error {
 	case errors.As(err, &late):
 		return late
 	case o.ConnectTimeout > 0 && o.Dial == nil && errors.Is(err, os.ErrDeadlineExceeded):
-		return o.tooLate()
+		return o.TooLate()
 	}
 	return nil
 }
 
-// refusePlain stops a plain connection to a public address at the last moment, when the address is known: a name that
-// resolves to a private one today may not tomorrow. Behind a proxy it is the proxy that is dialled, so New looks at the
-// target's name instead.
+// refusePlain stops an unencrypted connection to a public address at the last moment, when the address is known: a name
+// that resolves to a private one today may not tomorrow. Behind a proxy it is the proxy that is dialled: the hop to it is
+// encrypted where it is https:// itself. Elsewhere an https target shows it no more than the target's name and the
+// proxy's own password. The hop from the proxy to the target is refusesPlainByProxy's.
 func (o Options) refusePlain(_, address string, _ syscall.RawConn) error {
-	if !o.plain() || o.Insecure || o.Proxy != nil {
+	hop := &guard.PlainHTTPError{Host: o.Target.Host}
+	exposed := o.plain()
+	if o.Proxy != nil {
+		password := !exposed && o.Proxy.User != nil
+		hop = &guard.PlainHTTPError{Host: ShowProxy(o.Proxy), Proxy: true, Password: password}
+		exposed = o.Proxy.Scheme != "https" && (exposed || password)
+	}
+	if !exposed || o.Insecure {
 		return nil
 	}
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || !near(at.Addr()) {
-		return &guard.PlainHTTPError{Host: o.Target.Host}
+		return hop
 	}
 	return nil
 }
@@ -99,15 +111,15 @@ func near(a netip.Addr) bool {
 	return a.IsLoopback() || a.IsPrivate()
 }
 
-// refusesPlainByProxy reports whether the target may not be asked over plain http through a proxy, which resolves the
-// name where ferry cannot see it.
-func (o Options) refusesPlainByProxy() bool {
-	if !o.plain() || o.Insecure || o.Proxy == nil {
-		return false
-	}
+// refusesPlainByProxy is the error of a target that may not be asked over plain http through a proxy, however the proxy
+// is reached: from there the request goes on unencrypted, and a name is resolved where ferry cannot see it.
+func (o Options) refusesPlainByProxy() error {
 	host := o.Target.Hostname()
 	at, err := netip.ParseAddr(host)
-	return !strings.EqualFold(host, "localhost") && (err != nil || !near(at))
+	if !o.plain() || o.Insecure || o.Proxy == nil || guard.IsLoopback(host) || err == nil && near(at) {
+		return nil
+	}
+	return &guard.PlainHTTPError{Host: o.Target.Host, Unknown: err != nil}
 }
 
 // useProxy makes rt connect through the proxy of the options.
@@ -119,7 +131,9 @@ func (d dialer) useProxy(rt *http.Transport) error {
 	switch via.Scheme {
 	case "http", "https":
 		rt.Proxy = http.ProxyURL(via)
-		rt.OnProxyConnectResponse = refusedByProxy
+		rt.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+			return d.options.refusedByProxy(resp)
+		}
 		if via.Scheme == "https" {
 			// Without a dialer of its own the proxy's handshake would run with the node's certificates and floor.
 			rt.DialTLSContext = d.bounded(d.dialProxyTLS)
@@ -137,16 +151,7 @@ func (d dialer) useProxy(rt *http.Transport) error {
 }
 
 func unknownProxy(via *url.URL) error {
-	return &ProxyError{Reason: fmt.Sprintf("a proxy of scheme %q", via.Scheme)}
-}
-
-// refusedByProxy says that it was the proxy that answered so; net/http's own error is the bare text of the status.
-func refusedByProxy(_ context.Context, via *url.URL, _ *http.Request, resp *http.Response) error {
-	if resp.StatusCode == http.StatusOK {
-		return nil
-	}
-	err := fmt.Errorf("the proxy %s answered %s", via.Host, resp.Status)
-	return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: err}
+	return badProxy(fmt.Sprintf("unknown scheme %q", via.Scheme))
 }
 
 func (d dialer) dialProxyTLS(ctx context.Context, network, address string) (net.Conn, error) {
@@ -200,7 +205,7 @@ func (d dialer) socks(via *url.URL) (dialFunc, error) {
 	}
 	made, err := proxy.SOCKS5("tcp", via.Host, auth, d.net)
 	if err != nil {
-		return nil, &ProxyError{Reason: err.Error()}
+		return nil, badProxy(err.Error())
 	}
 	through := made.(proxy.ContextDialer)
 	if via.Scheme == "socks5h" {
@@ -217,14 +222,4 @@ func (d dialer) socks(via *url.URL) (dialFunc, error) {
 		}
 		return through.DialContext(ctx, network, net.JoinHostPort(found[0].Unmap().String(), port))
 	}, nil
-}
-
-// ProxyError says that a proxy's address cannot be used. Nothing was sent.
-type ProxyError struct{ Reason string }
-
-func (e *ProxyError) Error() string { return "cannot use the proxy: " + e.Reason }
-
-// Hint tells what to do about it.
-func (e *ProxyError) Hint() string {
-	return "a proxy is http://, https://, socks5:// or socks5h:// and a host"
 }

@@ -69,6 +69,91 @@ func TestPlainHTTPIsRefusedBeforeConnecting(t *testing.T) {
 	}
 }
 
+// TestPlainHops holds every kind of proxy and target to the rule: no hop in plain http goes to a public address, be it
+// the hop to the proxy or the proxy's own to the target, and no password of a proxy either.
+func TestPlainHops(t *testing.T) {
+	const public, private, loopback = "8.8.8.8:3128", "10.1.2.3:3128", "127.0.0.1:3128"
+	const plain, password, byTarget = "plain http through the proxy ", "an unencrypted password to the proxy ", "plain http to "
+	tests := []struct{ target, proxy, at, want string }{
+		{"http://127.0.0.1:11434", "http://p.test:1", public, plain},
+		{"http://127.0.0.1:11434", "http://u:w@p.test:1", public, plain},
+		{"http://127.0.0.1:11434", "http://p.test:1", private, ""},
+		{"http://127.0.0.1:11434", "http://p.test:1", loopback, ""},
+		{"http://127.0.0.1:11434", "https://p.test:1", public, ""},
+		{"http://127.0.0.1:11434", "socks5://p.test:1", public, plain},
+		{"http://127.0.0.1:11434", "socks5h://p.test:1", public, plain},
+		{"http://127.0.0.1:11434", "socks5h://p.test:1", private, ""},
+		{"http://192.168.1.2", "http://p.test:1", public, plain},
+		{"http://192.168.1.2", "http://p.test:1", private, ""},
+		{"http://192.168.1.2", "https://p.test:1", public, ""},
+
+		{"http://8.8.8.8", "http://p.test:1", loopback, byTarget + "8.8.8.8,"},
+		{"http://8.8.8.8", "https://p.test:1", public, byTarget + "8.8.8.8,"},
+		{"http://8.8.8.8", "socks5://p.test:1", private, byTarget + "8.8.8.8,"},
+		{"http://example.com", "http://p.test:1", loopback, byTarget + "example.com, whose address only the proxy knows"},
+		{"http://example.com", "https://p.test:1", public, byTarget + "example.com, whose address only the proxy knows"},
+		{"http://example.com", "socks5://p.test:1", private, byTarget + "example.com, whose address only the proxy knows"},
+		{"http://example.com", "socks5h://p.test:1", private, byTarget + "example.com, whose address only the proxy knows"},
+		{"http://gateway.internal", "http://p.test:1", private, byTarget + "gateway.internal, whose address only the proxy knows"},
+		{"http://localhost.example.com", "http://p.test:1", private, byTarget + "localhost.example.com, whose address only the proxy knows"},
+
+		{"https://example.com", "http://p.test:1", public, ""},
+		{"https://example.com", "http://u:w@p.test:1", public, password},
+		{"https://example.com", "http://token@p.test:1", public, password},
+		{"https://example.com", "http://u:w@p.test:1", private, ""},
+		{"https://example.com", "http://u:w@p.test:1", loopback, ""},
+		{"https://example.com", "https://u:w@p.test:1", public, ""},
+		{"https://example.com", "socks5://p.test:1", public, ""},
+		{"https://example.com", "socks5h://u:w@p.test:1", public, password},
+		{"https://example.com", "socks5://u:w@p.test:1", private, ""},
+		{"https://127.0.0.1:1", "http://p.test:1", public, ""},
+	}
+	for _, test := range tests {
+		for _, insecure := range []bool{false, true} {
+			o := Options{Target: mustURL(t, test.target), Proxy: mustURL(t, test.proxy), Insecure: insecure}
+			err := o.refusesPlainByProxy()
+			if err == nil {
+				err = o.refusePlain("tcp", test.at, nil)
+			}
+			want := test.want
+			if insecure {
+				want = ""
+			}
+			var refused *guard.PlainHTTPError
+			if errors.As(err, &refused) != (want != "") || err != nil && (!strings.HasPrefix(err.Error(), want) || refused.Hint() == "") {
+				t.Errorf("%s through %s at %s, insecure %t: %v, want %q", test.target, test.proxy, test.at, insecure, err, want)
+			}
+			if err != nil && strings.Contains(err.Error(), "u:w") {
+				t.Errorf("the password is in %v", err)
+			}
+		}
+	}
+}
+
+// TestPlainHopIsRefusedBeforeConnecting names proxies at an address of documentation (RFC 5737): the connection is
+// refused before a packet leaves, also on the way of held connections.
+func TestPlainHopIsRefusedBeforeConnecting(t *testing.T) {
+	for _, scheme := range []string{"http", "socks5", "socks5h"} {
+		for _, hop := range []struct{ target, proxy, want string }{
+			{"http://127.0.0.1:1", scheme + "://192.0.2.1:3128", "plain http through the proxy " + scheme + "://192.0.2.1:3128, which"},
+			{"https://127.0.0.1:1", scheme + "://u:w@192.0.2.1:3128", "an unencrypted password to the proxy " + scheme + "://192.0.2.1:3128, which"},
+		} {
+			o := Options{Target: mustURL(t, hop.target), Proxy: mustURL(t, hop.proxy), ConnectTimeout: time.Minute}
+			_, _, err := post(t, o)
+			var plain *guard.PlainHTTPError
+			if !errors.As(err, &plain) || !strings.HasPrefix(plain.Error(), hop.want) {
+				t.Errorf("%s through %s: %v, want %s", hop.target, hop.proxy, err, hop.want)
+			}
+			if o.Target.Scheme == "http" {
+				continue
+			}
+			if _, err := Connect(t.Context(), o); !errors.As(err, &plain) || !strings.HasPrefix(plain.Error(), hop.want) {
+				t.Errorf("Connect to %s through %s: %v, want %s", hop.target, hop.proxy, err, hop.want)
+			}
+		}
+	}
+}
+
 // TestPlainHTTPByProxy holds that a proxy, which looks names up where ferry cannot see it, gets no plain request to a
 // name that could be public.
 func TestPlainHTTPByProxy(t *testing.T) {

@@ -1,10 +1,16 @@
 package transport
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"ferry/pkg/guard"
 )
 
 // ProxyEnv is what the environment says of proxies. The names are those of curl; the caller reads them.
@@ -13,20 +19,27 @@ type ProxyEnv struct {
 }
 
 // ProxyFor gives the proxy for a target as curl chooses it: the one of the target's scheme, else ALL_PROXY, unless
-// NO_PROXY names the host. Unlike net/http's own rule it makes no exception for loopback, since curl makes none. The
-// result is nil for a direct connection; the error never shows the proxy's password.
-func (e ProxyEnv) ProxyFor(target *url.URL) (*url.URL, error) {
-	raw := e.HTTPS
+// NO_PROXY names the host. A loopback target has none, as in Go and in browsers: a proxy on another machine would
+// connect to its own loopback. From is the variable that decided, or "loopback", and "" where no variable names a proxy.
+// The proxy is nil for a direct connection; the error never shows the proxy's password.
+func (e ProxyEnv) ProxyFor(target *url.URL) (via *url.URL, from string, err error) {
+	raw, from := e.HTTPS, "HTTPS_PROXY"
 	if target.Scheme == "http" {
-		raw = e.HTTP
+		raw, from = e.HTTP, "HTTP_PROXY"
 	}
 	if raw == "" {
-		raw = e.All
+		raw, from = e.All, "ALL_PROXY"
 	}
-	if raw == "" || e.excludes(target.Hostname()) {
-		return nil, nil
+	switch {
+	case raw == "":
+		return nil, "", nil
+	case guard.IsLoopback(target.Hostname()):
+		return nil, "loopback", nil
+	case e.excludes(target.Hostname()):
+		return nil, "NO_PROXY", nil
 	}
-	return ParseProxy(raw)
+	via, err = ParseProxy(raw)
+	return via, from, err
 }
 
 // proxyPorts holds what curl takes where a proxy's address names no port.
@@ -40,11 +53,11 @@ func ParseProxy(raw string) (*url.URL, error) {
 	}
 	parsed, err := url.Parse(raw)
 	if err != nil || parsed.Hostname() == "" {
-		return nil, &ProxyError{Reason: "not an address"}
+		return nil, badProxy("not an address")
 	}
 	port, known := proxyPorts[parsed.Scheme]
 	if !known {
-		return nil, &ProxyError{Reason: "unknown scheme " + parsed.Scheme}
+		return nil, badProxy("unknown scheme " + parsed.Scheme)
 	}
 	if parsed.Port() == "" {
 		parsed.Host = net.JoinHostPort(parsed.Hostname(), port)
@@ -83,4 +96,95 @@ func inEntry(address netip.Addr, entry string) bool {
 	}
 	single, err := netip.ParseAddr(strings.Trim(entry, "[]"))
 	return err == nil && single.Unmap() == address
+}
+
+// ProxyError says that a proxy cannot be used, or what it or the way to it failed with. No request was sent to the node.
+type ProxyError struct {
+	Text, Advice string
+	Err          error // the cause; it may be nil
+}
+
+func (e *ProxyError) Error() string { return e.Text }
+
+// Unwrap gives the cause.
+func (e *ProxyError) Unwrap() error { return e.Err }
+
+// Hint tells what to do about it.
+func (e *ProxyError) Hint() string { return e.Advice }
+
+// OfProxy marks the error as the proxy's and not the node's.
+func (e *ProxyError) OfProxy() bool { return true }
+
+func badProxy(reason string) *ProxyError {
+	return &ProxyError{
+		Text:   "cannot use the proxy: " + reason,
+		Advice: "a proxy is http://, https://, socks5:// or socks5h:// and a host",
+	}
+}
+
+// ShowProxy is a proxy's address without its user and password.
+func ShowProxy(via *url.URL) string { return via.Scheme + "://" + via.Host }
+
+// proxyError names the proxy in what failed before the node was reached. An error that is not the proxy's stays as it is.
+func (o Options) proxyError(err error) error {
+	var known *ProxyError
+	var dns *net.DNSError
+	var socks, dial *net.OpError
+	var plain *guard.PlainHTTPError
+	var trust *guard.TrustError
+	var late *ConnectTimeoutError
+	name := ShowProxy(o.Proxy)
+	text := "cannot connect through the proxy " + name + ": " + innermost(err).Error()
+	switch {
+	case errors.As(err, &known), errors.As(err, &plain), errors.As(err, &trust), errors.As(err, &late):
+		return err
+	case errors.As(err, &dns) && dns.Name != o.Proxy.Hostname():
+		return err // with socks5 it is the node's name that is looked up here
+	case errors.As(err, &dns):
+		text = "no address for the proxy " + name + ": " + dns.Err
+	case errors.As(err, &socks) && socks.Op == "socks connect" && !errors.As(socks.Err, &dial):
+		reason := strings.TrimPrefix(innermost(err).Error(), "unknown error ") // as package proxy calls each refusal
+		text = fmt.Sprintf("the proxy %s did not connect to %s: %s", name, hostPort(o.Target), reason)
+	}
+	return &ProxyError{text, o.proxyHint(""), err}
+}
+
+func innermost(err error) error {
+	for errors.Unwrap(err) != nil {
+		err = errors.Unwrap(err)
+	}
+	return err
+}
+
+// refusedByProxy is the error of an answer in which a proxy refuses; nil where it accepts. The status line's own words
+// are not shown: nothing bounds them.
+func (o Options) refusedByProxy(resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	hint := ""
+	switch {
+	case resp.StatusCode == http.StatusProxyAuthRequired && o.Proxy.User == nil:
+		hint = "it wants a user and a password: " + o.Proxy.Scheme + "://USER:PASSWORD@" + o.Proxy.Host
+	case resp.StatusCode == http.StatusProxyAuthRequired:
+		hint = "it does not accept the user and the password in its address"
+	case resp.StatusCode == http.StatusForbidden:
+		hint = "its rules do not allow this host or port"
+	case resp.StatusCode >= 500:
+		hint = "it did not reach the node"
+	}
+	status := fmt.Sprint(resp.StatusCode)
+	if words := http.StatusText(resp.StatusCode); words != "" {
+		status += " " + words
+	}
+	text := fmt.Sprintf("the proxy %s answered %s to a connection to %s", ShowProxy(o.Proxy), status, hostPort(o.Target))
+	return &ProxyError{Text: text, Advice: o.proxyHint(hint)}
+}
+
+// proxyHint says where the proxy was named and how to go without it.
+func (o Options) proxyHint(first string) string {
+	if first != "" {
+		first += "; "
+	}
+	return first + "the proxy comes from " + cmp.Or(o.ProxyFrom, "the configuration") + ", and --proxy none does without one"
 }

@@ -1,9 +1,11 @@
 package transport
 
 import (
+	"bufio"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +16,7 @@ import (
 )
 
 // TestProxyFor holds the choice of a proxy to curl's, checked against curl 7.88: the proxy of the target's scheme, else
-// ALL_PROXY; no exception for loopback; "*" alone in NO_PROXY; no ports in it.
+// ALL_PROXY; "*" alone in NO_PROXY; no ports in it. Unlike curl's, it goes past a proxy to loopback.
 func TestProxyFor(t *testing.T) {
 	const p, q, all = "http://p.test:1", "http://q.test:2", "socks5://all.test:3"
 	tests := []struct {
@@ -30,9 +32,15 @@ func TestProxyFor(t *testing.T) {
 		{"nor the other way", ProxyEnv{HTTPS: q}, "http://x.test", ""},
 		{"all", ProxyEnv{All: all}, "https://x.test", all},
 		{"all, http", ProxyEnv{All: all, HTTPS: q}, "http://x.test", all},
-		{"loopback is no exception", ProxyEnv{All: all}, "http://127.0.0.1:1", all},
-		{"nor localhost", ProxyEnv{All: all}, "http://localhost:1", all},
-		{"nor ::1", ProxyEnv{All: all}, "http://[::1]:1", all},
+		{"loopback has none", ProxyEnv{All: all}, "http://127.0.0.1:1", ""},
+		{"nor over TLS", ProxyEnv{HTTPS: q, All: all}, "https://127.8.9.1:1", ""},
+		{"nor localhost", ProxyEnv{HTTP: p, All: all}, "http://LocalHost:1", ""},
+		{"nor a name under it", ProxyEnv{All: all}, "http://model.localhost.:1", ""},
+		{"nor ::1", ProxyEnv{All: all}, "http://[::1]:1", ""},
+		{"nor a mapped address", ProxyEnv{All: all}, "http://[::ffff:127.0.0.1]:1", ""},
+		{"a name that only begins so has one", ProxyEnv{All: all}, "https://localhost.test:1", all},
+		{"a private address has one", ProxyEnv{All: all}, "http://192.168.1.2:1", all},
+		{"a bad proxy does not matter to loopback", ProxyEnv{All: "ftp://p.test"}, "http://127.0.0.1:1", ""},
 
 		{"no_proxy: star", ProxyEnv{All: all, No: "*"}, "https://x.test", ""},
 		{"no_proxy: star with spaces", ProxyEnv{All: all, No: " * "}, "https://x.test", ""},
@@ -60,7 +68,7 @@ func TestProxyFor(t *testing.T) {
 		{"no_proxy: an address of IPv6", ProxyEnv{All: all, No: "2001:db8::1"}, "https://[2001:db8:0::1]:1", ""},
 		{"no_proxy: in brackets", ProxyEnv{All: all, No: "[2001:db8::1]"}, "https://[2001:db8::1]", ""},
 		{"no_proxy: no block is no name", ProxyEnv{All: all, No: "192.0.2.0/99"}, "https://192.0.2.7", all},
-		{"no_proxy: a name is no address", ProxyEnv{All: all, No: "127.0.0.1"}, "https://localhost", all},
+		{"no_proxy: a name is no address", ProxyEnv{All: all, No: "192.0.2.7"}, "https://x.test", all},
 
 		{"no scheme", ProxyEnv{All: "p.test:8"}, "https://x.test", "http://p.test:8"},
 		{"a name and a password", ProxyEnv{All: "http://u:w@p.test:8"}, "https://x.test", "http://u:w@p.test:8"},
@@ -73,13 +81,35 @@ func TestProxyFor(t *testing.T) {
 		{"no port, IPv6", ProxyEnv{All: "http://[::1]"}, "https://x.test", "http://[::1]:1080"},
 	}
 	for _, test := range tests {
-		got, err := test.env.ProxyFor(mustURL(t, test.target))
+		got, _, err := test.env.ProxyFor(mustURL(t, test.target))
 		text := ""
 		if got != nil {
 			text = got.String()
 		}
 		if err != nil || text != test.want {
 			t.Errorf("%s: %q, %v; want %q", test.name, text, err, test.want)
+		}
+	}
+}
+
+// TestProxyFrom holds what is said to have chosen the proxy, or the way past it.
+func TestProxyFrom(t *testing.T) {
+	const p = "http://p.test:1"
+	for _, test := range []struct {
+		env          ProxyEnv
+		target, want string
+	}{
+		{ProxyEnv{}, "https://x.test", ""},
+		{ProxyEnv{No: "*"}, "https://x.test", ""},
+		{ProxyEnv{HTTP: p}, "https://x.test", ""},
+		{ProxyEnv{HTTP: p, HTTPS: p, All: p}, "https://x.test", "HTTPS_PROXY"},
+		{ProxyEnv{HTTP: p, HTTPS: p, All: p}, "http://x.test", "HTTP_PROXY"},
+		{ProxyEnv{All: p}, "http://x.test", "ALL_PROXY"},
+		{ProxyEnv{All: p, No: "x.test"}, "http://x.test", "NO_PROXY"},
+		{ProxyEnv{All: p, No: "*"}, "http://127.0.0.1:1", "loopback"},
+	} {
+		if _, from, err := test.env.ProxyFor(mustURL(t, test.target)); from != test.want || err != nil {
+			t.Errorf("%+v, %s: %q, %v; want %q", test.env, test.target, from, err, test.want)
 		}
 	}
 }
@@ -102,7 +132,7 @@ func TestParseProxyRefusesWithoutEcho(t *testing.T) {
 			}
 		}
 	}
-	if _, err := (ProxyEnv{All: "ftp://p.test"}).ProxyFor(mustURL(t, "https://x.test")); err == nil {
+	if _, _, err := (ProxyEnv{All: "ftp://p.test"}).ProxyFor(mustURL(t, "https://x.test")); err == nil {
 		t.Error("a bad ALL_PROXY is passed over")
 	}
 	if _, err := New(Options{Target: mustURL(t, "http://127.0.0.1"), Proxy: mustURL(t, "ftp://p.test")}); err == nil {
@@ -125,6 +155,9 @@ func TestPlainHTTPThroughAProxy(t *testing.T) {
 	if seen := p.seen(); len(seen) != 1 || seen[0] != "POST "+target.URL+"/v1" {
 		t.Errorf("the proxy saw %q", seen)
 	}
+	via.User = nil
+	_, _, err = post(t, Options{Target: mustURL(t, target.URL+"/v1"), Proxy: via, ConnectTimeout: time.Minute})
+	ofProxy(t, "no password", err, "the proxy "+via.String()+" answered 407 Proxy Authentication Required", "it wants a user and a password")
 }
 
 func TestCONNECT(t *testing.T) {
@@ -148,23 +181,115 @@ func TestCONNECT(t *testing.T) {
 
 	o.Proxy.User = url.UserPassword("user", "wrong")
 	_, _, err := post(t, o)
-	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "proxyconnect" || !strings.HasSuffix(err.Error(), "the proxy "+o.Proxy.Host+" answered 407 Proxy Authentication Required") {
-		t.Errorf("a wrong password: %v", err)
-	}
-	if strings.Contains(err.Error(), "wrong") {
-		t.Errorf("the password is in %v", err)
-	}
+	ofProxy(t, "a wrong password", err, "the proxy "+ShowProxy(o.Proxy)+" answered 407 Proxy Authentication Required to a connection to "+address,
+		"does not accept the user and the password")
+	o.Proxy.User = nil
+	_, _, err = post(t, o)
+	ofProxy(t, "no password", err, "the proxy "+ShowProxy(o.Proxy)+" answered 407 Proxy Authentication Required to a connection to "+address,
+		"it wants a user and a password: http://USER:PASSWORD@"+o.Proxy.Host)
 
 	o.Target = mustURL(t, "https://"+unused(t))
 	o.Proxy.User = url.UserPassword("user", "hunter2")
-	if _, _, err = post(t, o); !errors.As(err, &op) || !strings.HasSuffix(err.Error(), "answered 502 Bad Gateway") {
-		t.Errorf("a node that the proxy does not reach: %v", err)
-	}
+	_, _, err = post(t, o)
+	ofProxy(t, "a node that the proxy does not reach", err, "the proxy "+ShowProxy(o.Proxy)+" answered 502 Bad Gateway", "it did not reach the node")
+}
 
-	o.Proxy = mustURL(t, "http://"+unused(t))
-	if _, _, err = post(t, o); !errors.As(err, &op) || op.Op != "proxyconnect" {
-		t.Errorf("no proxy there: %v", err)
+// ofProxy holds an error to naming the proxy, and its hint to saying where the proxy was named.
+func ofProxy(t *testing.T, name string, err error, text, advice string) {
+	t.Helper()
+	var fault *ProxyError
+	if !errors.As(err, &fault) {
+		t.Fatalf("%s: %v (%T), want a *ProxyError", name, err, err)
+	}
+	if !strings.HasPrefix(err.Error(), text) {
+		t.Errorf("%s: %v, want %s", name, err, text)
+	}
+	if hint := fault.Hint(); !strings.Contains(hint, advice) || !strings.Contains(hint, "the proxy comes from ") {
+		t.Errorf("%s: hint %q, want %q in it", name, hint, advice)
+	}
+	for _, secret := range []string{"wrong", "hunter2"} {
+		if strings.Contains(err.Error()+fault.Hint(), secret) {
+			t.Errorf("%s: the password is in %v", name, err)
+		}
+	}
+}
+
+// TestProxyFaults holds that what fails before the node is reached is said of the proxy, in New and in Connect alike.
+func TestProxyFaults(t *testing.T) {
+	ca := privateCA(t)
+	target := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}})
+	address := target.Listener.Addr().String()
+	closing := newSink(t, func(conn net.Conn) io.Reader {
+		_, _ = io.ReadFull(conn, make([]byte, 3)) // the shortest greeting
+		return nil
+	}).address
+	answers := func(status string) string {
+		return newSink(t, func(conn net.Conn) io.Reader {
+			_, _ = http.ReadRequest(bufio.NewReader(conn))
+			_, _ = io.WriteString(conn, "HTTP/1.1 "+status+" "+strings.Repeat("x", 5000)+"\r\n\r\n")
+			return nil
+		}).address
+	}
+	refuses := func(code byte) string {
+		return newSink(t, func(conn net.Conn) io.Reader {
+			_, _ = io.ReadFull(conn, make([]byte, 3))
+			_, _ = conn.Write([]byte{5, 0})
+			_, _ = io.ReadFull(conn, make([]byte, 10))
+			_, _ = conn.Write([]byte{5, code, 0, 1, 0, 0, 0, 0, 0, 0})
+			return nil
+		}).address
+	}
+	wantsPassword := newSink(t, func(conn net.Conn) io.Reader {
+		_, _ = io.ReadFull(conn, make([]byte, 3))
+		_, _ = conn.Write([]byte{5, 0xff})
+		return nil
+	}).address
+	nobody := unused(t)
+	tests := []struct{ proxy, want, hint string }{
+		{"http://" + nobody, "cannot connect through the proxy http://" + nobody + ": connection refused", ""},
+		{"socks5h://" + nobody, "cannot connect through the proxy socks5h://" + nobody + ": connection refused", ""},
+		{"http://" + closing, "cannot connect through the proxy http://" + closing + ": ", ""},
+		{"socks5://" + closing, "the proxy socks5://" + closing + " did not connect to " + address + ": EOF", ""},
+		{"http://proxy.invalid:1", "no address for the proxy http://proxy.invalid:1: ", ""},
+		{"socks5h://proxy.invalid:1", "no address for the proxy socks5h://proxy.invalid:1: ", ""},
+		{"http://" + answers("403"), " answered 403 Forbidden to a connection to " + address, "its rules do not allow this host or port"},
+		{"http://" + answers("502"), " answered 502 Bad Gateway to a connection to " + address, "it did not reach the node"},
+		{"http://" + answers("599"), " answered 599 to a connection to " + address, "it did not reach the node"},
+		{"socks5h://" + refuses(1), " did not connect to " + address + ": general SOCKS server failure", ""},
+		{"socks5h://" + refuses(2), " did not connect to " + address + ": connection not allowed by ruleset", ""},
+		{"socks5h://" + refuses(4), " did not connect to " + address + ": host unreachable", ""},
+		{"socks5://" + refuses(5), " did not connect to " + address + ": connection refused", ""},
+		{"socks5://" + refuses(77), " did not connect to " + address + ": unknown code: 77", ""},
+		{"socks5h://" + wantsPassword, " did not connect to " + address + ": no acceptable authentication methods", ""},
+	}
+	for _, test := range tests {
+		o := Options{
+			Target: mustURL(t, target.URL), TLS: TLS{CA: ca.file}, Proxy: mustURL(t, test.proxy), ProxyFrom: "HTTPS_PROXY", ConnectTimeout: time.Minute,
+		}
+		want := test.want
+		if strings.HasPrefix(want, " ") {
+			want = "the proxy " + test.proxy + want
+		}
+		_, _, err := post(t, o)
+		ofProxy(t, test.proxy, err, want, test.hint)
+		ofProxy(t, test.proxy, err, want, "the proxy comes from HTTPS_PROXY, and --proxy none does without one")
+		if len(err.Error()) > 300 {
+			t.Errorf("%s: %d bytes of an error", test.proxy, len(err.Error()))
+		}
+		_, err = Connect(t.Context(), o)
+		ofProxy(t, "Connect, "+test.proxy, err, want, test.hint)
+	}
+	// What comes behind the proxy is the node's.
+	p := startProxy(t, &connectProxy{}, nil)
+	o := Options{Target: mustURL(t, target.URL), Proxy: p, ConnectTimeout: time.Minute}
+	_, _, err := post(t, o)
+	refused(t, err, address, "its certificate is signed by an unknown authority", "")
+	// With socks5 it is the node's name that has no address.
+	o.Target, o.Proxy = mustURL(t, "https://node.invalid"), mustURL(t, "socks5://"+closing)
+	var fault *ProxyError
+	var dns *net.DNSError
+	if _, _, err = post(t, o); errors.As(err, &fault) || !errors.As(err, &dns) {
+		t.Errorf("a node without an address: %v", err)
 	}
 }
 
@@ -240,8 +365,6 @@ func TestSOCKS(t *testing.T) {
 
 	broken := &socksServer{to: unused(t)}
 	o.Proxy = broken.start(t, "socks5h")
-	var op *net.OpError
-	if _, _, err := post(t, o); !errors.As(err, &op) || op.Op != "socks connect" {
-		t.Errorf("a node that the proxy does not reach: %v", err)
-	}
+	_, _, err := post(t, o)
+	ofProxy(t, "a node that the proxy does not reach", err, "the proxy "+o.Proxy.String()+" did not connect to localhost:4433: general SOCKS server failure", "")
 }

@@ -38,7 +38,13 @@ func TestConnectTimeoutOfTLS(t *testing.T) {
 		var late *ConnectTimeoutError
 		if !errors.As(err, &late) || late.Timeout != timeout || !late.Connecting() || late.Hint() == "" {
 			t.Errorf("%s: %v", name, err)
-		} else if want := fmt.Sprintf("no connection to %s within 50ms", o.Target.Host); err.Error() != want {
+			continue
+		}
+		via := ""
+		if o.Proxy != nil {
+			via = " through the proxy " + o.Proxy.String()
+		}
+		if want := fmt.Sprintf("no connection to %s%s within 50ms", o.Target.Host, via); err.Error() != want {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
 		if name == "http" { // net/http itself reads the reply to a CONNECT, for up to a minute

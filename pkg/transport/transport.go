@@ -20,6 +20,8 @@ type Options struct {
 	Target *url.URL
 	// Proxy is what ProxyFor or a node's own setting gave; nil is a direct connection.
 	Proxy *url.URL
+	// ProxyFrom is where the proxy was named, such as HTTPS_PROXY, for hints.
+	ProxyFrom string
 	// TLS is for the node's handshake; a proxy's own handshake never uses it.
 	TLS TLS
 	// Pins are the public keys of which one has to be in the node's verified chain; none is any.

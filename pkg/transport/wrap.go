@@ -26,19 +26,26 @@ type trusting struct {
 }
 
 func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
-	if t.options.refusesPlainByProxy() {
+	if err := t.options.refusesPlainByProxy(); err != nil {
 		if r.Body != nil {
 			r.Body.Close() // as a RoundTripper must, whatever happens
 		}
-		return nil, &guard.PlainHTTPError{Host: t.options.Target.Host}
+		return nil, err
 	}
-	// Both are set by goroutines of net/http's, late ones of a given-up connection included.
-	var connected, failed atomic.Bool
+	// They are set by goroutines of net/http's, late ones of a given-up connection included.
+	var connected, reached, failed atomic.Bool
 	// A copy, since a RoundTripper may not change its request.
 	r = r.WithContext(Traced(r.Context(), func(hooks *httptrace.ClientTrace) {
-		gotConn, handshakeDone := hooks.GotConn, hooks.TLSHandshakeDone
+		gotConn, handshake, handshakeDone := hooks.GotConn, hooks.TLSHandshakeStart, hooks.TLSHandshakeDone
+		hooks.TLSHandshakeStart = func() {
+			reached.Store(true) // through a proxy too, whose own handshake has no hooks
+			if handshake != nil {
+				handshake()
+			}
+		}
 		hooks.GotConn = func(info httptrace.GotConnInfo) {
 			connected.Store(true)
+			reached.Store(true)
 			t.options.settled(info.Conn)
 			if gotConn != nil {
 				gotConn(info)
@@ -63,9 +70,16 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 		if errors.As(err, &trust) {
 			return nil, trust // the proxy's
 		}
+		if t.options.Proxy != nil && !reached.Load() && r.Context().Err() == nil {
+			return nil, t.options.proxyError(err)
+		}
 		settings := t.options.TLS
 		node := peer{host: t.options.Target.Host, floor: settings.floor(), certified: settings.Cert != ""}
 		return nil, node.distrust(err, failed.Load())
+	}
+	if resp.StatusCode == http.StatusProxyAuthRequired && t.options.Proxy != nil && t.options.plain() {
+		resp.Body.Close()
+		return nil, t.options.refusedByProxy(resp)
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		// Its body is the bare connection, which no deadline would end. Nobody asked for another protocol.
@@ -93,11 +107,16 @@ func (t *trusting) CloseIdleConnections() { t.pool.CloseIdleConnections() }
 // ConnectTimeoutError says that no usable connection stood in time: DNS, TCP, proxy and TLS together.
 type ConnectTimeoutError struct {
 	Host    string
+	Proxy   string // "" without one
 	Timeout time.Duration
 }
 
 func (e *ConnectTimeoutError) Error() string {
-	return fmt.Sprintf("no connection to %s within %s", e.Host, e.Timeout)
+	via := ""
+	if e.Proxy != "" {
+		via = " through the proxy " + e.Proxy
+	}
+	return fmt.Sprintf("no connection to %s%s within %s", e.Host, via, e.Timeout)
 }
 
 // Hint tells what to do about it.

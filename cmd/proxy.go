@@ -1,0 +1,112 @@
+package cmd
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"ferry/pkg/config"
+	"ferry/pkg/transport"
+)
+
+// proxy chooses the proxy and says where it was named: what was said for the node or for all, else the environment's.
+// It is nil for a direct connection, and from then says what decided so; "" where nothing names a proxy.
+func (a *app) proxy(s *settings, node config.Node, target *url.URL) (via *url.URL, from string, err error) {
+	chosen, from := s.values.ProxyFor(node)
+	switch chosen {
+	case "none":
+	case "":
+		via, from, err = a.proxyEnv().ProxyFor(target)
+	default:
+		via, err = transport.ParseProxy(chosen)
+	}
+	if err != nil {
+		return nil, from, fmt.Errorf("%s: %w", from, err)
+	}
+	if via != nil && via.User != nil {
+		if password, ok := via.User.Password(); ok {
+			a.masker.Add(password)
+		}
+	}
+	return via, from, nil
+}
+
+// proxyEnv reads the variables as curl does: the lower-case name first, and HTTP_PROXY in capitals not where a web
+// server runs ferry and a client's Proxy header could have set it.
+func (a *app) proxyEnv() transport.ProxyEnv {
+	either := func(name string) string {
+		if value := a.get(strings.ToLower(name)); value != "" {
+			return value
+		}
+		return a.get(name)
+	}
+	env := transport.ProxyEnv{HTTPS: either("HTTPS_PROXY"), All: either("ALL_PROXY"), No: either("NO_PROXY")}
+	env.HTTP = a.get("http_proxy")
+	if env.HTTP == "" && a.get("REQUEST_METHOD") == "" {
+		env.HTTP = a.get("HTTP_PROXY")
+	}
+	return env
+}
+
+// showProxy says for -v which proxy is in force, where one was named.
+func (a *app) showProxy(c *crossing) {
+	switch via := c.options.Proxy; {
+	case c.options.ProxyFrom == "":
+	case via == nil:
+		a.say("* no proxy (" + c.options.ProxyFrom + ")")
+	case via.User != nil:
+		a.say("* proxy " + transport.ShowProxy(via) + " with a user and password (" + c.options.ProxyFrom + ")")
+	default:
+		a.say("* proxy " + transport.ShowProxy(via) + " (" + c.options.ProxyFrom + ")")
+	}
+}
+
+// list is every setting in force. Of each node of the file, of direct and of the nodes in use it has the proxy that is in
+// force, the environment's too.
+func (a *app) list(s *settings) []config.Entry {
+	entries := config.List(s.values, s.file)
+	names := []string{"direct"}
+	for _, n := range s.file.Nodes {
+		names = append(names, n.Name)
+	}
+	for _, name := range append(names, s.values.Nodes()...) {
+		node, err := a.selectNode(s, name)
+		if err != nil || node.IsDemo() {
+			continue // of an unknown node the command that asks it says so
+		}
+		entry, known := a.proxyEntry(s, node)
+		if !known {
+			continue
+		}
+		prefix, last := "nodes."+node.Name+".", len(entries)-1
+		at := slices.IndexFunc(entries, func(e config.Entry) bool { return e.Key == entry.Key })
+		if at >= 0 {
+			entries[at] = entry
+			continue
+		}
+		for i, e := range entries {
+			if strings.HasPrefix(e.Key, prefix) {
+				last = i
+			}
+		}
+		entries = slices.Insert(entries, last+1, entry)
+	}
+	return entries
+}
+
+func (a *app) proxyEntry(s *settings, node config.Node) (entry config.Entry, known bool) {
+	target, err := url.Parse(node.URL)
+	if err != nil {
+		return config.Entry{}, false
+	}
+	via, from, err := a.proxy(s, node, target)
+	entry = config.Entry{Key: "nodes." + node.Name + ".proxy", Value: "none", Origin: from}
+	switch {
+	case err != nil:
+		entry.Value = "unusable"
+	case via != nil:
+		entry.Value = config.ShowProxy(via.String())
+	}
+	return entry, from != ""
+}
