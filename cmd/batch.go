@@ -94,6 +94,8 @@ type batchCall struct {
 	// blocked writes down an item that the filter stopped.
 	blocked func(ctx context.Context, err error)
 	batch   *client.Batch
+	// sending ends with the first signal.
+	sending context.Context
 
 	mu      sync.Mutex
 	reached []*crossing
@@ -226,6 +228,9 @@ func (a *app) batchNode(ctx context.Context, s *settings, call *batchCall, node 
 	}
 	cross.audit = a.auditing(s)
 	cross.client.Behind = behind
+	cross.client.OnWait = func(ctx context.Context, p client.Pause) error {
+		return waitSending(ctx, call.sending, p, a.Clock.Sleep)
+	}
 	cross.request.System = o.system
 	cross.options.Connections = call.concurrency
 	rt, err := transport.New(cross.options)
@@ -357,6 +362,7 @@ func (a *app) carryOut(ctx context.Context, call *batchCall) error {
 	sizeMemory(0)
 	caught, release := a.Catch(ctx)
 	defer release()
+	call.sending = caught
 	stop := a.showBatch(call)
 	tally, err := call.batch.Run(ctx, client.BatchRun{
 		Ask: call.ask, Workers: min(call.concurrency, max(1, plan.ToSend)), MaxFailures: call.maxFailures,

@@ -113,11 +113,5 @@ func (c *contest) affords(ctx context.Context) error {
 
 // wait waits between attempts and for turns. A turn is not waited for any more once the run has been told to end.
 func (c *contest) wait(ctx context.Context, p client.Pause) error {
-	if p.Limit == "" || c.sending == nil {
-		return c.plan.Clock.Sleep(ctx, p.Wait)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(c.sending, cancel)()
-	return c.plan.Clock.Sleep(ctx, p.Wait)
+	return waitSending(ctx, c.sending, p, c.plan.Clock.Sleep)
 }

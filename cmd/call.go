@@ -163,7 +163,8 @@ func (a *app) promptOf(ctx context.Context, conversation *talk, o callOptions) (
 // converse makes the call as a part of its conversation, if it has one: the prompt is kept before it is sent, and the
 // answer when it is whole.
 func (a *app) converse(ctx context.Context, cross *crossing, conversation *talk, o callOptions, expect *regexp.Regexp) error {
-	if cross.tab != nil || len(cross.order.nodes) > 1 { // what a request that a signal stops may have used is charged first
+	// What a request that a signal stops may have used is charged first, and a turn that it waits for is given back.
+	if cross.tab != nil || cross.turns != nil || len(cross.order.nodes) > 1 {
 		var release func()
 		ctx, release = a.Catch(ctx)
 		defer release()

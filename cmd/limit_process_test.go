@@ -203,46 +203,6 @@ func TestProcessesInOrder(t *testing.T) {
 	t.Logf("%d requests in %v", inSpan, span)
 }
 
-// TestInterruptedTurn stops a ferry that waits for its turn: it dies of the signal, and the turn is given back.
-func TestInterruptedTurn(t *testing.T) {
-	server := countArrivals(t)
-	home := t.TempDir()
-	ask := func() *exec.Cmd {
-		c := realFerry(t, "ask", "--no-stdin", "--limit", "1/hour", "-n", server.URL, "hello")
-		c.Env = append(c.Env, "HOME="+home, "XDG_STATE_HOME=", "FERRY_KEY=some-key")
-		return c
-	}
-	if out, err := ask().CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	for i := range 2 {
-		c := ask()
-		stderr, err := c.StderrPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Args = append(c.Args, "--timeout", "2h")
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewReader(stderr)
-		line, err := lines.ReadString('\n')
-		if err != nil || !strings.Contains(line, ": waiting 3") { // 3600 s or a little less, not 7200
-			t.Errorf("time %d: %q, %v", i+1, line, err)
-		}
-		if err := c.Process.Signal(os.Interrupt); err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.Copy(io.Discard, lines)
-		if err := c.Wait(); err == nil || err.Error() != "signal: interrupt" {
-			t.Errorf("ended with %v", err)
-		}
-	}
-	if times, _ := server.seen(); len(times) != 1 {
-		t.Errorf("%d requests", len(times))
-	}
-}
-
 // TestInterruptedSpending stops a ferry whose request is on its way: it may be billed, so the budget is charged for it at
 // its worst, and ferry dies of the signal all the same.
 func TestInterruptedSpending(t *testing.T) {

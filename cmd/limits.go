@@ -197,15 +197,29 @@ func (a *app) waitTurn(ctx context.Context, p client.Pause) error {
 	var err error
 	switch {
 	case a.quiet || p.Wait < leastShown:
-		err = a.Clock.Sleep(ctx, p.Wait)
+		err = p.Sleep(ctx, a.Clock.Sleep)
 	case a.err.Plain || p.Wait <= time.Second:
 		a.note("%s: waiting %s for the limit of %s", p.Node, spellWait(p.Wait), p.Limit)
-		err = a.Clock.Sleep(ctx, p.Wait)
+		err = p.Sleep(ctx, a.Clock.Sleep)
 	default:
-		err = term.Countdown(ctx, a.err, p.Wait, "ferry: "+p.Node+": sending, by the limit of "+p.Limit+",", a.Clock.Sleep)
+		text := "ferry: " + p.Node + ": sending, by the limit of " + p.Limit + ","
+		err = term.Countdown(ctx, a.err, p.Turn.Left, text, func(ctx context.Context, d time.Duration) error {
+			return p.Turn.Sleep(ctx, d, a.Clock.Sleep)
+		})
 	}
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// waitSending waits between attempts and for turns; for a turn only until sending ends.
+func waitSending(ctx, sending context.Context, p client.Pause, sleep func(context.Context, time.Duration) error) error {
+	if p.Limit != "" && sending != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(sending, cancel)()
+	}
+	return p.Sleep(ctx, sleep)
 }

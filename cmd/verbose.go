@@ -105,7 +105,9 @@ func (a *app) wait(ctx context.Context, p client.Pause) error {
 	}
 	ctx, stop := a.Catch(ctx) // the countdown's line is cleared before a signal kills
 	defer stop()
-	if term.Countdown(ctx, a.err, p.Wait, "ferry: "+text, a.Clock.Sleep) != nil {
+	until := a.Clock.Now().Add(p.Wait)
+	left := func() time.Duration { return until.Sub(a.Clock.Now()) }
+	if term.Countdown(ctx, a.err, left, "ferry: "+text, a.Clock.Sleep) != nil {
 		return context.Cause(ctx)
 	}
 	return nil

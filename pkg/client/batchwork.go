@@ -32,8 +32,21 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		r.answered(result, line)
 		return
 	}
+	if r.unsent(asked) {
+		if err := r.journal.put(fmt.Appendf(nil, "f %d\n", item.Line)); err != nil {
+			r.halt(err)
+		}
+		return
+	}
 	result.Text = asked.Partial
 	r.missed(item, result, asked, line)
+}
+
+// unsent reports whether an item was still waiting for the rate limit when the run was stopped. It is no failure: the
+// next run asks it.
+func (r *running) unsent(asked Asked) bool {
+	var failed *Error
+	return r.stopped() && len(asked.Result.Attempts) == 0 && errors.As(asked.Err, &failed) && failed.Class == Cancelled
 }
 
 // answered keeps an answer.

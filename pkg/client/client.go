@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/limit"
 	"ferry/pkg/retry"
 	"ferry/pkg/wire"
 )
@@ -33,6 +34,16 @@ type Pause struct {
 	Reason string
 	// Limit is the rate that a turn is waited for, and Attempt then the one that waits; "" between two attempts.
 	Limit string
+	// Turn is the turn that is waited for; nil between two attempts.
+	Turn *limit.Reservation
+}
+
+// Sleep waits with the given function: for the turn, which can come sooner than it looked, or for the time.
+func (p Pause) Sleep(ctx context.Context, sleep func(context.Context, time.Duration) error) error {
+	if p.Turn != nil {
+		return p.Turn.Sleep(ctx, limit.Forever, sleep)
+	}
+	return sleep(ctx, p.Wait)
 }
 
 // Client asks nodes.
@@ -162,7 +173,7 @@ func (c *Client) wait(ctx context.Context, p Pause) error {
 	if c.OnWait != nil {
 		return c.OnWait(ctx, p)
 	}
-	return c.Clock.Sleep(ctx, p.Wait)
+	return p.Sleep(ctx, c.Clock.Sleep)
 }
 
 // verdict ends the loop: nil after a success.

@@ -282,7 +282,7 @@ func TestOnWait(t *testing.T) {
 	if _, failed := tr.ask(t); failed != nil {
 		t.Fatal(failed)
 	}
-	want := []Pause{{5 * time.Second, "n", 1, 4, "429", ""}, {2 * time.Second, "n", 2, 4, "not_an_answer", ""}}
+	want := []Pause{{5 * time.Second, "n", 1, 4, "429", "", nil}, {2 * time.Second, "n", 2, 4, "not_an_answer", "", nil}}
 	if !slices.Equal(pauses, want) || len(tr.clock.waits) != 0 {
 		t.Errorf("%+v; the clock waited %v", pauses, tr.clock.waits)
 	}

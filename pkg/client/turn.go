@@ -38,7 +38,8 @@ func (c *Client) turn(ctx context.Context, node string, number int, deadline tim
 	case reserved.Wait <= 0:
 		return 0, nil
 	}
-	pause := Pause{Wait: reserved.Wait, Node: node, Attempt: number, Attempts: c.Rule.Attempts, Limit: c.Limit.Rate().String()}
+	pause := Pause{Wait: reserved.Wait, Node: node, Attempt: number, Attempts: c.Rule.Attempts,
+		Limit: c.Limit.Rate().String(), Turn: reserved}
 	if err := c.wait(ctx, pause); err != nil {
 		reserved.Cancel()
 		return 0, stopped(ctx, err)

@@ -30,7 +30,7 @@ func NewBucket(folder, address string, rate Rate, clock Clock) (*Bucket, error) 
 		door:   newDoor(folder, fileName(address)+".bucket"),
 		clock:  clock,
 		rate:   rate,
-		memory: record{at: read(clock), rate: rate},
+		memory: full(read(clock), rate),
 	}, nil
 }
 
@@ -39,13 +39,17 @@ func (b *Bucket) Rate() Rate { return b.rate }
 
 // Reservation is a turn that was given out.
 type Reservation struct {
-	// Wait is how long to sleep before sending, from the moment Reserve returned.
+	// Wait is how long to wait before sending, as it looked when Reserve returned. Sleep waits.
 	Wait time.Duration
 
-	bucket  *Bucket
-	turn    int64 // when it may be sent, on the clock that counts
-	arrival int64 // the bucket's state right after it
-	once    sync.Once
+	bucket *Bucket
+	number int64
+	first  int64 // when it could be sent at first, on the clock that counts
+	once   sync.Once
+
+	mu      sync.Mutex
+	due     time.Time // when it may be sent, by the clock's Now
+	earlier int       // how many were cancelled ahead of it
 }
 
 // TooLongError is that the next turn is further off than the caller can wait. Nothing was reserved.
@@ -84,9 +88,9 @@ func (b *Bucket) Reserve(ctx context.Context, most time.Duration) (*Reservation,
 			late = &TooLongError{Wait: wait, Most: most, Rate: b.rate}
 			return s, false
 		}
-		turn = &Reservation{Wait: wait, bucket: b, turn: s.at.instant() + int64(wait)}
+		turn = &Reservation{Wait: wait, bucket: b, number: s.next, first: s.at.instant() + int64(wait), due: b.clock.Now().Add(wait)}
 		s.ahead += b.rate.interval()
-		turn.arrival = s.arrival()
+		s.next++
 		return s, true
 	})
 	if err == nil {
@@ -98,17 +102,78 @@ func (b *Bucket) Reserve(ctx context.Context, most time.Duration) (*Reservation,
 	return turn, nil
 }
 
+// leastStep is the shortest time between two looks at the bucket.
+const leastStep = 50 * time.Millisecond
+
+// step is how far apart a waiting reservation looks at the bucket: at each moment when its turn could have come because
+// reservations ahead of it were cancelled, but not more often than is reasonable.
+func (b *Bucket) step() time.Duration {
+	each := b.rate.interval()
+	return (leastStep + each - 1) / each * each
+}
+
+// margin is how long before its turn a reservation can still be given back while others wait behind it. They have to
+// learn of it before they could be sent. At slow rates each looks at exactly that moment.
+func (b *Bucket) margin() time.Duration {
+	if b.step() == b.rate.interval() {
+		return 0
+	}
+	return 2 * b.step()
+}
+
+// Left is how long the turn is still to be waited for.
+func (r *Reservation) Left() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(0, r.due.Sub(r.bucket.clock.Now()))
+}
+
+// Sleep waits with the given function until the turn has come, but for no longer than most. On the way it looks whether
+// reservations ahead of it were cancelled, which makes the wait shorter. The error is that of sleep.
+func (r *Reservation) Sleep(ctx context.Context, most time.Duration, sleep func(context.Context, time.Duration) error) error {
+	for left := r.Left(); left > 0 && most > 0; left = r.Left() {
+		step := r.bucket.step()
+		if rest := left % step; rest > 0 {
+			step = rest
+		}
+		step = min(step, most)
+		if err := sleep(ctx, step); err != nil {
+			return err
+		}
+		most -= step
+		if step < left {
+			// Without the bucket the wait stays as it is.
+			_ = r.bucket.change(ctx, func(s record) (record, bool) { r.look(s); return s, false })
+		}
+	}
+	return nil
+}
+
+// look moves the turn up by what was cancelled ahead of it.
+func (r *Reservation) look(s record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := s.earlier(r.number); n > r.earlier {
+		r.due = r.due.Add(-time.Duration(n-r.earlier) * r.bucket.rate.interval())
+		r.earlier = n
+	}
+}
+
 // Cancel gives a turn back that is not going to be used, and says whether that could be done: only before the turn has
-// come, and only while nobody has reserved after it, since the turns of others stay where they are. Reservations that
-// are cancelled newest first are all given back. Only the first call counts.
+// come. The reservations behind it move up. Only the first call counts.
 func (r *Reservation) Cancel() (given bool) {
 	r.once.Do(func() {
 		b := r.bucket
 		// The context of the request has often ended by now. The door's patience bounds the call.
 		err := b.change(context.Background(), func(s record) (record, bool) {
-			given = s.arrival() == r.arrival && s.at.instant() < r.turn
-			if given {
-				s.ahead -= b.rate.interval()
+			r.look(s)
+			turn := r.first - int64(r.earlier)*int64(b.rate.interval())
+			// A turn that is not where it was means that a clock was set, the rate was changed or the file was lost.
+			same := r.number < s.next && s.turn(r.number) == turn
+			left := time.Duration(turn - s.at.instant())
+			last := r.number == s.next-1
+			if given = same && left > 0 && (last || left > b.margin() && len(s.gaps) < maxGaps); given {
+				s = s.cancelled(r.number)
 			}
 			return s, given
 		})
@@ -154,7 +219,7 @@ func (b *Bucket) onDisk(step func(record) (record, bool)) error {
 	switch {
 	case ok:
 	case fresh:
-		s = record{at: now, rate: b.rate}
+		s = full(now, b.rate)
 	default:
 		s = spent(now, b.rate)
 	}

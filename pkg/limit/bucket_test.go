@@ -1,10 +1,13 @@
 package limit
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -52,8 +55,34 @@ func TestBucketTooLong(t *testing.T) {
 	}
 }
 
+// errPause ends a Sleep that a test only asks for its next step.
+var errPause = errors.New("pause")
+
+// glance looks at the bucket as a waiting reservation does, without waiting.
+func (r *Reservation) glance(t *testing.T) time.Duration {
+	t.Helper()
+	if err := r.Sleep(t.Context(), 1, func(context.Context, time.Duration) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return r.Left()
+}
+
+// conforms holds times of sending to a rate, by the generic cell rate algorithm.
+func conforms(t *testing.T, rate Rate, sent []time.Duration) {
+	t.Helper()
+	arrival := time.Duration(math.MinInt64 / 2)
+	for i, at := range sent {
+		if at < arrival-rate.tolerance() {
+			t.Fatalf("%v burst %d: request %d of %d at %v comes %v too early", rate, rate.Burst, i+1, len(sent), at,
+				arrival-rate.tolerance()-at)
+		}
+		arrival = max(arrival, at) + rate.interval()
+	}
+}
+
 // The bucket is held to a list of turns: the next one is the earliest, of those no earlier than now and than any turn
-// given, for which every stretch of n turns is at least n − burst intervals long.
+// given, for which every stretch of n turns is at least n − burst intervals long. When one is cancelled, those behind it
+// are one interval earlier.
 func TestBucketModel(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: thousands of turns held to a model")
@@ -61,20 +90,21 @@ func TestBucketModel(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, rate := range []Rate{slow, bursty, {7, time.Second, 3}, {1, time.Hour, 2}, {100, time.Second, 10}} {
 		c := newFakeClock()
-		b := newTestBucket(t, t.TempDir(), rate, c)
+		dir := t.TempDir()
+		ferries := []*Bucket{newTestBucket(t, dir, rate, c), newTestBucket(t, dir, rate, c)}
 		var turns []time.Duration
 		var taken []*Reservation
-		late, given := 0, 0
+		late, given, middle := 0, 0, 0
 		for range 1000 {
 			c.pass(time.Duration(random.Int64N(2 * int64(rate.interval()))))
 			now, _ := c.Boottime()
-			for range random.IntN(4) {
+			for range random.IntN(5) {
 				want := now
 				for i, turn := range turns {
 					want = max(want, turn, turn+time.Duration(len(turns)-i+1-rate.Burst)*rate.interval())
 				}
-				most := time.Duration(random.Int64N(10 * int64(rate.interval())))
-				r, err := b.Reserve(t.Context(), most)
+				most := time.Duration(random.Int64N(30 * int64(rate.interval())))
+				r, err := ferries[random.IntN(2)].Reserve(t.Context(), most)
 				switch {
 				case err == nil && r.Wait == want-now && r.Wait <= most:
 					turns, taken = append(turns, want), append(taken, r)
@@ -85,17 +115,95 @@ func TestBucketModel(t *testing.T) {
 						rate, rate.Burst, len(turns), now, r, err, want-now, most)
 				}
 			}
-			for n := len(turns); n > 0 && random.IntN(3) == 0; n-- {
-				back := taken[n-1].Cancel()
-				equal(t, "given back", back, turns[n-1] > now)
-				if !back {
-					break
+			for range random.IntN(3) {
+				n := len(turns) - 1 - random.IntN(min(len(turns), 12)+1)
+				if n < 0 || n >= len(turns) {
+					continue
 				}
-				turns, taken, given = turns[:n-1], taken[:n-1], given+1
+				last := n == len(turns)-1
+				want := turns[n] > now && (last || turns[n] > now+ferries[0].margin())
+				if back := taken[n].Cancel(); back != want {
+					t.Fatalf("%v burst %d: turn %d of %d, in %v, given back: %t", rate, rate.Burst, n, len(turns), turns[n]-now, back)
+				}
+				if !want {
+					continue
+				}
+				turns, taken, given = slices.Delete(turns, n, n+1), slices.Delete(taken, n, n+1), given+1
+				for i := n; i < len(turns); i++ {
+					turns[i] -= rate.interval()
+					middle++
+				}
+			}
+			for i, turn := range turns {
+				if turn > now {
+					equal(t, fmt.Sprintf("%v burst %d: the wait of turn %d", rate, rate.Burst, i), taken[i].glance(t), turn-now)
+				}
 			}
 		}
-		if late == 0 || given == 0 {
-			t.Errorf("%v: %d too late, %d given back: nothing was tested", rate, late, given)
+		conforms(t, rate, turns)
+		if late == 0 || given == 0 || middle == 0 {
+			t.Errorf("%v: %d too late, %d given back, %d moved up: nothing was tested", rate, late, given, middle)
+		}
+	}
+}
+
+// Reservations that look at the bucket when Sleep says so are sent no faster than the rate, in their order, whoever
+// cancels; and at a slow rate no turn is lost while somebody waits.
+func TestCancelledTurnsMoveUp(t *testing.T) {
+	for _, rate := range []Rate{slow, bursty, {20, time.Second, 2}, {100, time.Second, 3}} {
+		random := rand.New(rand.NewPCG(3, 4))
+		c := newFakeClock()
+		dir := t.TempDir()
+		wakes := map[*Reservation]time.Duration{}
+		var queue []*Reservation
+		var sent []time.Duration
+		var order []int64
+		idle, cancelled := 0, 0
+		for len(sent) < 200 {
+			now, _ := c.Boottime()
+			if len(queue) < 20 && random.IntN(3) > 0 {
+				r := reserve(t, newTestBucket(t, dir, rate, c))
+				queue, wakes[r] = append(queue, r), now
+			}
+			if len(queue) > 3 && random.IntN(4) == 0 {
+				n := random.IntN(len(queue))
+				if queue[n].Cancel() {
+					cancelled++
+					delete(wakes, queue[n])
+					queue = slices.Delete(queue, n, n+1)
+				}
+			}
+			if len(queue) == 0 {
+				idle = len(sent) + 1 // the turn after it may come late
+			}
+			next := now + time.Duration(random.Int64N(int64(rate.interval())))
+			for _, r := range slices.Clone(queue) {
+				if wakes[r] > now {
+					next = min(next, wakes[r])
+					continue
+				}
+				if r.glance(t) == 0 {
+					if slow := rate.interval() >= leastStep; slow && len(sent) > idle+rate.Burst && now-sent[len(sent)-1] > rate.interval() {
+						t.Fatalf("%v: request %d came %v after the one before it, though others waited", rate, len(sent)+1, now-sent[len(sent)-1])
+					}
+					sent, order = append(sent, now), append(order, r.number)
+					queue = slices.DeleteFunc(queue, func(q *Reservation) bool { return q == r })
+					continue
+				}
+				err := r.Sleep(t.Context(), Forever, func(_ context.Context, d time.Duration) error { wakes[r] = now + d; return errPause })
+				if !errors.Is(err, errPause) || wakes[r] <= now {
+					t.Fatalf("%v, sleeps until %v at %v", err, wakes[r], now)
+				}
+				next = min(next, wakes[r])
+			}
+			c.pass(max(1, next-now))
+		}
+		conforms(t, rate, sent)
+		if !slices.IsSorted(order) {
+			t.Errorf("%v: sent in the order %v", rate, order)
+		}
+		if cancelled < 20 {
+			t.Errorf("%v: %d cancelled: nothing was tested", rate, cancelled)
 		}
 	}
 }
@@ -104,19 +212,23 @@ func TestReservationCancel(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
 	b := newTestBucket(t, dir, slow, c)
-	first, second, third := reserve(t, b), reserve(t, b), reserve(t, b)
+	first, second, third, fourth := reserve(t, b), reserve(t, b), reserve(t, newTestBucket(t, dir, slow, c)), reserve(t, b)
 	equal(t, "its turn has come", first.Cancel(), false)
-	equal(t, "one reserved after it", second.Cancel(), false)
-	equal(t, "the newest", third.Cancel(), true)
-	equal(t, "a second call", third.Cancel(), false)
-	fourth := reserve(t, b)
-	equal(t, "the wait of who comes after", fourth.Wait, 2400*time.Millisecond)
-	equal(t, "a second call, the state being the same", third.Cancel(), false)
+	equal(t, "one that others wait behind", second.Cancel(), true)
+	equal(t, "a second call", second.Cancel(), false)
+	equal(t, "the one behind it, in another process", third.glance(t), 1200*time.Millisecond)
+	equal(t, "the last one", fourth.glance(t), 2400*time.Millisecond)
 	fifth := reserve(t, b)
-	equal(t, "newest first", fmt.Sprint(fifth.Cancel(), fourth.Cancel()), "true true")
+	equal(t, "the wait of a new one", fifth.Wait, 3600*time.Millisecond)
+	equal(t, "it has not moved", fifth.glance(t), 3600*time.Millisecond)
+	equal(t, "the newest, then the one before it", fmt.Sprint(fifth.Cancel(), fourth.Cancel()), "true true")
+	equal(t, "a gap at the end is none", len(b.memory.gaps), 1)
+	equal(t, "third, then nobody waits", third.Cancel(), true)
+	equal(t, "gaps", len(third.bucket.memory.gaps), 0)
 
 	sixth := reserve(t, b)
-	c.pass(2400 * time.Millisecond)
+	equal(t, "the wait of the next", sixth.Wait, 1200*time.Millisecond)
+	c.pass(1200 * time.Millisecond)
 	equal(t, "its turn has come by now", sixth.Cancel(), false)
 
 	seventh := reserve(t, b)
@@ -125,9 +237,43 @@ func TestReservationCancel(t *testing.T) {
 	equal(t, "the clock was set back", seventh.Cancel(), false)
 
 	eighth := reserve(t, b)
-	equal(t, "another rate", newTestBucket(t, dir, tenth, c).memory.rate == slow, false)
-	reserve(t, newTestBucket(t, dir, tenth, c))
-	equal(t, "under another rate", eighth.Cancel(), false)
+	slower := reserve(t, newTestBucket(t, dir, tenth, c))
+	before := slower.glance(t)
+	equal(t, "one that others wait behind, under another rate", eighth.Cancel(), true)
+	equal(t, "they move up by an interval of their own", before-slower.glance(t), tenth.interval())
+
+	ninth := reserve(t, b)
+	if err := os.Remove(b.path()); err != nil {
+		t.Fatal(err)
+	}
+	reserve(t, b)
+	reserve(t, b)
+	equal(t, "the file was removed", ninth.Cancel(), false)
+}
+
+// A reservation that was interrupted is given back however many there are, up to what the file has room for.
+func TestManyCancelled(t *testing.T) {
+	const n = maxGaps + 20
+	c := newFakeClock()
+	dir := t.TempDir()
+	b := newTestBucket(t, dir, slow, c)
+	reserve(t, b)
+	var all []*Reservation
+	for range n {
+		all = append(all, reserve(t, b))
+	}
+	last := reserve(t, newTestBucket(t, dir, slow, c))
+	given := 0
+	for _, r := range all {
+		if r.Cancel() {
+			given++
+		}
+	}
+	equal(t, "given back", given, maxGaps)
+	equal(t, "the wait of the last", last.glance(t), (n-maxGaps+1)*slow.interval())
+	c.pass(time.Hour)
+	equal(t, "later", waits(t, b, 2), "0s 1.2s")
+	equal(t, "gaps", len(b.memory.gaps), 0)
 }
 
 func TestBucketGoroutines(t *testing.T) {

@@ -179,10 +179,13 @@ func takeTurns(task []string) error {
 		if err := b.Degraded(); err != nil {
 			return err
 		}
-		fmt.Println(r.turn, r.arrival)
+		fmt.Println(r.first, arrival(b.memory))
 	}
 	return nil
 }
+
+// arrival is the theoretical arrival time of the next request after a state, on the clock that counts.
+func arrival(s record) int64 { return s.at.instant() + int64(s.ahead) }
 
 // spendTokens prints a line for each request that the budget allows.
 func spendTokens(task []string) error {

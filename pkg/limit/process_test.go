@@ -108,12 +108,13 @@ func TestKilledProcess(t *testing.T) {
 		}
 		_ = child.Wait() // killed
 		data, err := os.ReadFile(path(dir, ".bucket"))
-		if s, ok := decode(data); err != nil || !ok || s.arrival() < int64(one.arrival) {
+		if s, ok := decode(data); err != nil || !ok || arrival(s) < int64(one.arrival) {
 			t.Fatalf("killed after %+v, the file holds %q, %v", one, data, err)
 		}
-		r := reserve(t, newTestBucket(t, dir, slow, clock))
-		equal(t, "the next turn", time.Duration(r.arrival-r.turn), slow.interval())
-		all = append(all, turn{time.Duration(r.turn), time.Duration(r.arrival)})
+		b := newTestBucket(t, dir, slow, clock)
+		r := reserve(t, b)
+		equal(t, "the next turn", time.Duration(arrival(b.memory)-r.first), slow.interval())
+		all = append(all, turn{time.Duration(r.first), time.Duration(arrival(b.memory))})
 	}
 	// Turns that were taken and not printed are missing, and none is there twice.
 	slices.SortFunc(all, func(a, b turn) int { return int(a.at - b.at) })

@@ -2,6 +2,8 @@ package limit
 
 import (
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,8 +100,8 @@ func TestBucketRateChanges(t *testing.T) {
 func TestBucketFarAhead(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
-	full := record{at: read(c), ahead: maxAhead, rate: slow}
-	write(t, path(dir, ".bucket"), full.encode())
+	state := record{at: read(c), ahead: maxAhead, rate: slow}
+	write(t, path(dir, ".bucket"), state.encode())
 	b := newTestBucket(t, dir, Rate{1, 24 * time.Hour, MaxBurst}, c)
 	_, err := b.Reserve(t.Context(), Forever)
 	var late *TooLongError
@@ -124,8 +126,10 @@ func TestBucketBrokenFile(t *testing.T) {
 		{"one bit", flipped},
 		{"zeros", make([]byte, recordSize)},
 		{"noise", []byte(strings.Repeat("\xff", 4096))},
-		{"out of bounds", seal(recordSize, []byte("ferry bucket boot - 0 wall 0 ahead 99999999999999999999 rate 1 1000000000 1"))},
-		{"no rate", seal(recordSize, []byte("ferry bucket boot - 0 wall 0 ahead 0 rate 0 0 0"))},
+		{"out of bounds", seal(recordSize, []byte("ferry bucket boot - 0 wall 0 ahead 99999999999999999999 rate 1 1000000000 1 next 0 gaps 0"))},
+		{"no rate", seal(recordSize, []byte("ferry bucket boot - 0 wall 0 ahead 0 rate 0 0 0 next 0 gaps 0"))},
+		{"more gaps than are there", seal(recordSize, []byte("ferry bucket boot - 0 wall 0 ahead 0 rate 1 1000000000 1 next 9 gaps 2 1 0 5"))},
+		{"too many gaps", seal(recordSize, []byte("ferry bucket boot - 0 wall 0 ahead 0 rate 1 1000000000 1 next 9 gaps 91"+strings.Repeat(" 1 0 5", 91)))},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -143,11 +147,14 @@ func TestRecordEncode(t *testing.T) {
 	for _, s := range []record{
 		{at: reading{id: "boot-1", boot: 1, wall: 2}, ahead: 3, rate: slow},
 		{at: reading{wall: -5}, rate: Rate{MaxEvents, 24 * time.Hour, MaxBurst}},
+		{at: read(newFakeClock()), ahead: 3, rate: slow, next: 9, gaps: []gap{{number: 4, before: 9, lasts: 1}, {number: 6, before: 8, lasts: 2}}},
+		{at: reading{id: id, boot: -farthest, wall: -farthest}, ahead: maxAhead, rate: Rate{MaxEvents, 24*time.Hour - 1, MaxBurst},
+			next: maxNumber, gaps: slices.Repeat([]gap{{maxNumber - maxBehind, maxNumber - maxBehind, maxAhead}}, maxGaps)},
 		{at: reading{id: id, boot: -farthest, wall: -farthest}, ahead: maxAhead, rate: Rate{MaxEvents, 24*time.Hour - 1, MaxBurst}},
 	} {
 		line := s.encode()
 		got, ok := decode(line)
-		if !ok || got != s || len(line) != recordSize {
+		if !ok || !reflect.DeepEqual(got, s) || len(line) != recordSize {
 			t.Errorf("%+v came back as %+v, %t, %d bytes: %s", s, got, ok, len(line), line)
 		}
 	}
@@ -163,7 +170,7 @@ func TestRecordEncode(t *testing.T) {
 func FuzzBucketFile(f *testing.F) {
 	c := newFakeClock()
 	f.Add(record{at: read(c), ahead: time.Second, rate: slow}.encode(), true)
-	f.Add([]byte("ferry bucket boot - 0 wall 0 ahead 0 rate 1 1000000000 1"), true)
+	f.Add([]byte("ferry bucket boot - 0 wall 0 ahead 0 rate 1 1000000000 1 next 9 gaps 1 3 1 5"), true)
 	f.Add([]byte{}, false)
 	now := read(c)
 	f.Fuzz(func(t *testing.T, data []byte, sealed bool) {
@@ -182,7 +189,7 @@ func FuzzBucketFile(f *testing.F) {
 			t.Fatalf("%d turns at once from %q, then a wait of %v", turns, data, s.wait())
 		}
 		if s.ahead <= maxAhead {
-			if again, ok := decode(s.encode()); !ok || again != s {
+			if again, ok := decode(s.encode()); !ok || !reflect.DeepEqual(again, s) {
 				t.Fatalf("%+v came back as %+v, %t", s, again, ok)
 			}
 		}

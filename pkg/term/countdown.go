@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Countdown waits d while it shows text with the seconds that are left, and then clears the line. It is for a stream
-// that is a terminal and not plain. Sleep waits; its error ends the countdown.
-func Countdown(ctx context.Context, s Stream, d time.Duration, text string,
+// Countdown waits until nothing is left while it shows text with the seconds that are left, and then clears the line. It
+// is for a stream that is a terminal and not plain. Sleep waits; its error ends the countdown.
+func Countdown(ctx context.Context, s Stream, left func() time.Duration, text string,
 	sleep func(context.Context, time.Duration) error,
 ) error {
 	defer io.WriteString(s, "\r\x1b[K")
-	for d > 0 {
+	for d := left(); d > 0; d = left() {
 		line := cut(fmt.Sprintf("%s in %s", text, seconds(d)), s.Width-1)
 		if _, err := io.WriteString(s, "\r\x1b[K"+line); err != nil {
 			return sleep(ctx, d) // a closed terminal is no reason not to wait
@@ -25,7 +25,6 @@ func Countdown(ctx context.Context, s Stream, d time.Duration, text string,
 		if err := sleep(ctx, step); err != nil {
 			return err
 		}
-		d -= step
 	}
 	return nil
 }

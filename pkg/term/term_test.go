@@ -114,7 +114,14 @@ func TestCountdown(t *testing.T) {
 	sleep := func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
 	var out bytes.Buffer
 	stream := Stream{&out, Facts{TTY: true, Width: 20}}
-	if err := Countdown(t.Context(), stream, 2500*time.Millisecond, "a node", sleep); err != nil {
+	left := func() time.Duration {
+		d := 2500 * time.Millisecond
+		for _, w := range waits {
+			d -= w
+		}
+		return d
+	}
+	if err := Countdown(t.Context(), stream, left, "a node", sleep); err != nil {
 		t.Fatal(err)
 	}
 	const clear = "\r\x1b[K"
@@ -132,16 +139,18 @@ func TestCountdown(t *testing.T) {
 	// A cancelled wait ends it at once, with the line cleared.
 	out.Reset()
 	stop := errors.New("stop")
-	err := Countdown(t.Context(), stream, time.Minute, "a node with a long name", func(context.Context, time.Duration) error { return stop })
+	err := Countdown(t.Context(), stream, fixed(time.Minute), "a node with a long name", func(context.Context, time.Duration) error { return stop })
 	if !errors.Is(err, stop) || out.String() != clear+"a node with a long…"+clear {
 		t.Errorf("%v, shown %q", err, out.String())
 	}
 }
 
+func fixed(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
+
 // TestCountdownOnAClosedTerminal holds it to wait all the same, once.
 func TestCountdownOnAClosedTerminal(t *testing.T) {
 	var waits []time.Duration
-	err := Countdown(t.Context(), Stream{closed{}, Facts{TTY: true, Width: 20}}, 3*time.Second, "a node",
+	err := Countdown(t.Context(), Stream{closed{}, Facts{TTY: true, Width: 20}}, func() time.Duration { return 3*time.Second - time.Duration(len(waits))*3*time.Second }, "a node",
 		func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil })
 	if err != nil || len(waits) != 1 || waits[0] != 3*time.Second {
 		t.Errorf("%v, waits %v", err, waits)
