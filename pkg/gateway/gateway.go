@@ -44,18 +44,18 @@ type Files struct{ Main, Keys []byte }
 // plan is what the text is written from.
 type plan struct {
 	*config.Gateway
-	nodes  []upstream
-	routes []route
+	Nodes  []upstream
+	Routes []route
 }
 
 // upstream is a node in the words of nginx.
 type upstream struct {
 	Node
-	name   string // of the upstream block
-	server string // host:port
-	sni    string // the name in the certificate
-	host   string // the Host header
-	base   string // the path before the API's, without a slash at its end
+	Block  string // the name of its block
+	Server string // host:port
+	SNI    string // the name in the certificate
+	Host   string // the Host header
+	Base   string // the path before the API's, without a slash at its end
 }
 
 // Generate writes the configuration for the nodes that g names, in its order. It reads the certificate, to see that
@@ -125,7 +125,7 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 		fault := func(msg, hint string) *config.Error {
 			return p.Fault("upstream/"+p.Upstream[i], "node "+n.Name+" "+msg, hint)
 		}
-		u := upstream{Node: n, name: "ferry_upstream_" + itoa(i+1)}
+		u := upstream{Node: n, Block: "ferry_upstream_" + itoa(i+1)}
 		at, err := url.Parse(n.URL)
 		switch {
 		case err != nil || at.Scheme == "demo":
@@ -138,15 +138,15 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 			return fault("is behind a proxy", "nginx sends through none")
 		}
 		port := at.Port()
-		if u.host = at.Host; port == "" {
+		if u.Host = at.Host; port == "" {
 			port = "443"
 		}
-		u.sni, u.base = at.Hostname(), strings.TrimSuffix(at.EscapedPath(), "/")
-		u.server = u.sni + ":" + port
-		if !isHost(u.sni) {
+		u.SNI, u.Base = at.Hostname(), strings.TrimSuffix(at.EscapedPath(), "/")
+		u.Server = u.SNI + ":" + port
+		if !isHost(u.SNI) {
 			return fault("has an address that is no host's name", "nginx checks the certificate against a name")
 		}
-		if !isPlainPath(u.base) {
+		if !isPlainPath(u.Base) {
 			return fault("has a path that nginx would read as its own", "letters, digits, - _ . ~ and / are taken")
 		}
 		for _, h := range n.Headers {
@@ -157,7 +157,7 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 				return fault("has a key or header that is too long for nginx", "at most "+itoa(maxValue)+" bytes")
 			}
 		}
-		p.nodes = append(p.nodes, u)
+		p.Nodes = append(p.Nodes, u)
 	}
 	return nil
 }
@@ -167,8 +167,8 @@ const maxValue = 2000
 
 // checkAgree holds several nodes to what one server block can say only once.
 func checkAgree(p *plan) *config.Error {
-	first := p.nodes[0]
-	for i, u := range p.nodes {
+	first := p.Nodes[0]
+	for i, u := range p.Nodes {
 		key := "upstream/" + p.Upstream[i]
 		for _, path := range []string{u.TLS.CA, u.TLS.Cert, u.TLS.Key} {
 			if !isPlainFile(path) {

@@ -1,193 +1,62 @@
 package gateway
 
 import (
+	"bytes"
+	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
-
-	"ferry/pkg/config"
+	"text/template"
 )
+
+// mainText is nginx.conf but for the values of a plan.
+//
+//go:embed nginx.conf.tmpl
+var mainText string
 
 // Mark is the first line of each file that a gateway consists of. Only files that begin with it are replaced.
 const Mark = "# Written by ferry config for nginx. Change the section gateway: of ferry's configuration, not this file.\n"
 
-// text collects lines with a margin.
-type text struct {
-	strings.Builder
-	depth int
-}
-
-// say adds lines, each at the margin of now.
-func (t *text) say(format string, args ...any) {
-	for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
-		if line != "" {
-			line = strings.Repeat("    ", t.depth) + line
-		}
-		t.WriteString(line + "\n")
-	}
-}
-
-// block is what stands in braces behind a head.
-func (t *text) block(head string, inside func()) {
-	t.say("%s {", head)
-	t.depth++
-	inside()
-	t.depth--
-	t.say("}")
-}
-
 // main is the whole configuration but for the keys.
 func (p *plan) main() []byte {
-	t := &text{}
-	t.WriteString(Mark)
-	t.say(`# nginx reads it when it is started or reloaded; ferry does neither. First see whether it holds: nginx -t -c FILE
-
-worker_processes auto;
-worker_rlimit_nofile 16384;
-
-# What keeps nginx as a whole from working. Of callers nothing goes there: see error_log below.
-error_log %s crit;
-`, quoted(p.Logs+"/error.log"))
-	t.block("events", func() { t.say("worker_connections 4096;") })
-	t.say("")
-	t.block("http", func() {
-		p.common(t)
-		p.limits(t)
-		p.callers(t)
-		p.log(t)
-		p.errors(t)
-		p.upstreams(t)
-		p.stranger(t)
-		p.server(t)
-	})
-	return []byte(t.String())
-}
-
-// common is what holds for every server.
-func (p *plan) common(t *text) {
-	t.say(`# TLS 1.3 and nothing older. Without tickets a stolen ticket key opens no recorded session.
-ssl_protocols TLSv1.3;
-ssl_session_cache shared:ferry_tls:10m;
-ssl_session_tickets off;
-
-# A version number helps only those who look for a hole.
-server_tokens off;
-
-# Everything here is JSON or an event stream; no file is served.
-types { }
-default_type application/json;
-gzip off;
-
-# The API takes 32 MB, and nginx by itself 1. What is beyond the buffer is passed on as it comes (see
-# proxy_request_buffering below): a prompt is never written to a disk.
-client_max_body_size 33m;
-client_body_buffer_size 1m;
-
-# Whoever is slow to ask gives the connection back.
-client_header_timeout 15s;
-client_body_timeout 60s;
-send_timeout 60s;
-
-# Roles and permissions make longer words in maps than nginx expects.
-map_hash_bucket_size 256;
-server_names_hash_bucket_size 512;
-`)
-	if p.Temp != "" {
-		t.say("# The folders that nginx insists on. Nothing of a request or an answer goes there.")
-		for _, of := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-			t.say("%s_temp_path %s;", of, quoted(p.Temp+"/"+of))
-		}
-		t.say("")
+	var out bytes.Buffer
+	t := template.Must(template.New(MainFile).Funcs(template.FuncMap{"quoted": quoted}).Parse(mainText))
+	if err := t.Execute(&out, p); err != nil {
+		panic(err) // the template names something that a plan does not have
 	}
+	return out.Bytes()
 }
 
-// limits is what one address and one token may ask for.
-func (p *plan) limits(t *text) {
-	unit := "m"
-	if p.Rate.Per == "second" {
-		unit = "s"
-	}
-	t.say(`# One caller is one address, or of IPv6 the first eight bytes of one: a single customer has all addresses behind
-# those, and could change them at will.
-map $binary_remote_addr $ferry_address {
-    default $binary_remote_addr;
-    "~^(?s)(?<ferry_64>.{8}).{8}\z" $ferry_64;
-}
-
-# nginx counts in single slots: %d a %s is one every %s, and burst says how many may be ahead of that.
-limit_req_zone $ferry_address zone=ferry_address:10m rate=%dr/%s;
-`, p.Rate.Requests, p.Rate.Per, p.slot(), p.Rate.Requests, unit)
-}
-
-// callers says who somebody is and what he may do.
-func (p *plan) callers(t *text) {
-	t.say(`# A token comes in x-api-key, as with the older clients, or as a Bearer token, as with the newer ones.
-map $http_authorization $ferry_bearer {
-    default "";
-    "~*^Bearer +(?<ferry_word>[A-Za-z0-9_-]+)$" $ferry_word;
-}
-map $http_x_api_key $ferry_token {
-    default $http_x_api_key;
-    "" $ferry_bearer;
-}
-
-# Whose token it is: a role, a colon and the token's public name. ferry config token writes the file. The tokens in
-# it are expressions, since plain words of a map match whatever their case.
-map $ferry_token $ferry_caller {
-    default "";
-    include %s;
-}
-map $ferry_caller $ferry_role {
-    default "";
-    "~^(?<ferry_role_word>[^:]+):" $ferry_role_word;
-}
-map $ferry_caller $ferry_token_name {
-    default "";
-    "~:(?<ferry_name_word>[^:]+)$" $ferry_name_word;
-}
-
-# What the roles may do: role, method and permission, which each path below sets. What is not here is forbidden.
-map "$ferry_role:$request_method:$ferry_permission" $ferry_allowed {
-    default 0;`, quoted(p.Tokens))
-	for _, role := range p.Roles {
-		for _, permission := range role.Permissions {
-			t.say(`    "%s:%s:%s" 1;`, role.Name, p.method(permission), permission)
+// keys are the headers of each node.
+func (p *plan) keys() []byte {
+	var out bytes.Buffer
+	out.WriteString(Mark + "# The keys of the nodes. A block of the kind geo, since nginx expands a dollar everywhere else.\n")
+	for i, u := range p.Nodes {
+		for j, h := range u.Headers {
+			fmt.Fprintf(&out, "geo %s { default %s; }\n", secretName(i, j), quoted(h.Value))
 		}
 	}
-	t.say(`}
-
-# Requests under way, by token. Guesses have no name and are not counted here, or they could fill the zone.
-limit_conn_zone $ferry_token_name zone=ferry_token:10m;
-`)
+	return out.Bytes()
 }
 
-// log is the access log's form.
-func (p *plan) log(t *text) {
-	t.say(`# The log knows no caller: of an address the last octet goes, of IPv6 all behind the /48. It has no path, no query,
-# no header and no body: what somebody typed into a path could be a token or a prompt.
-map $remote_addr $ferry_log_address {
-    default "-";
-    "~^(?<ferry_24>[0-9]+\.[0-9]+\.[0-9]+)\." "$ferry_24.0";
-    "~^(?<ferry_48>[0-9a-f]+:[0-9a-f]+:[0-9a-f]+):" "$ferry_48::";
-    "~^(?<ferry_short>[0-9a-f:]*?)::" "$ferry_short::";
-}
-log_format ferry escape=json
-    '{"time":"$time_iso8601","address":"$ferry_log_address","role":"$ferry_role","token":"$ferry_token_name",'
-    '"permission":"$ferry_permission","status":"$status","bytes_in":"$request_length","bytes_out":"$bytes_sent",'
-    '"seconds":"$request_time","upstream_status":"$upstream_status","upstream_seconds":"$upstream_header_time",'
-    '"request_id":"$request_id"}';
-access_log %s ferry;
+func secretName(node, header int) string { return fmt.Sprintf("$ferry_secret_%d_%d", node+1, header+1) }
 
-# The error log would name addresses and paths in full, and no setting changes that: of requests and handshakes
-# nothing goes there. What failed is seen in the access log, by its status.
-error_log %s emerg;
+// Mark is for the template.
+func (p *plan) Mark() string { return Mark }
 
-# A request to no known path has set no permission; that is no reason for a warning.
-uninitialized_variable_warn off;
-`, quoted(p.Logs+"/access.log"), quoted(p.Logs+"/error.log"))
+// KeysFile is for the template.
+func (p *plan) KeysFile() string { return KeysFile }
+
+// TempFolders are those that nginx insists on.
+func (p *plan) TempFolders() []string {
+	return []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}
 }
 
-// slot is how long one request takes of the rate, in words.
-func (p *plan) slot() string {
+// Several reports whether there are several nodes, so that each request has to choose one.
+func (p *plan) Several() bool { return len(p.Nodes) > 1 }
+
+// Slot is how long one request takes of the rate, in words.
+func (p *plan) Slot() string {
 	ms := p.window() * 1000 / p.Rate.Requests
 	if ms%1000 == 0 && ms > 0 {
 		return itoa(ms/1000) + " s"
@@ -202,30 +71,106 @@ func (p *plan) window() int {
 	return 60
 }
 
-// retryAfter is the least whole number of seconds after which another request passes.
-func (p *plan) retryAfter() int {
+// RetryAfter is the least whole number of seconds after which another request passes.
+func (p *plan) RetryAfter() int {
 	return max(1, (p.window()+p.Rate.Requests-1)/p.Rate.Requests)
 }
 
-// keys are the headers of each node.
-func (p *plan) keys() []byte {
-	t := &text{}
-	t.WriteString(Mark)
-	t.say("# The keys of the nodes. A block of the kind geo, since nginx expands a dollar everywhere else.")
-	for i, u := range p.nodes {
-		for j, h := range u.Headers {
-			t.say("geo %s { default %s; }", secretName(i, j), quoted(h.Value))
-		}
-	}
-	return []byte(t.String())
+// Share is the part of the requests that each node but the first gets, in percent.
+func (p *plan) Share() string {
+	share := 10000 / len(p.Nodes)
+	return fmt.Sprintf("%d.%02d", share/100, share%100)
 }
 
-func secretName(node, header int) string { return fmt.Sprintf("$ferry_secret_%d_%d", node+1, header+1) }
+// failure is a status that nginx makes itself, in the API's words.
+type failure struct {
+	Status        int
+	Type, Message string
+}
 
-// protocols are TLS's towards the upstream: the node's floor, said because nginx before 1.23 leaves 1.3 out.
-func protocols(t config.TLS) string {
-	if t.Min == "1.2" {
-		return "TLSv1.2 TLSv1.3"
+// Failures are all of them.
+func (p *plan) Failures() []failure {
+	return []failure{
+		{400, "invalid_request_error", "the gateway could not read this request"},
+		{401, "authentication_error", "the gateway knows no such token"},
+		{403, "permission_error", "the role of this token does not allow this"},
+		{404, "not_found_error", "the gateway has no such path"},
+		{405, "invalid_request_error", "the gateway has no such method"},
+		{408, "timeout_error", "the request did not come whole in time"},
+		{413, "request_too_large", "the gateway takes at most 33 MB"},
+		{414, "invalid_request_error", "the address is too long"},
+		{421, "invalid_request_error", "the gateway has no such name"},
+		{429, "rate_limit_error", fmt.Sprintf("more than %d requests a %s from one address, or more than %d at once with one token",
+			p.Rate.Requests, p.Rate.Per, p.Connections)},
+		{500, "api_error", "the gateway failed"},
+		{501, "invalid_request_error", "the gateway has no such encoding of a request"},
+		{502, "api_error", "the gateway could not reach the API, or did not trust its certificate"},
+		{503, "overloaded_error", "the gateway is overloaded"},
+		{504, "timeout_error", "the API did not answer in time"},
+		{505, "invalid_request_error", "the gateway speaks HTTP/1.1"},
 	}
-	return "TLSv1.3"
+}
+
+// Sent are the headers that are sent to a node: those of a caller that mean something to the API, and the gateway's own,
+// which win.
+func (p *plan) Sent() []Header {
+	own := p.headers()
+	passed := slices.DeleteFunc([]Header{
+		{"User-Agent", "ferry-gateway"}, // in place of the caller's
+		{"Content-Type", "$content_type"},
+		{"Accept", "$http_accept"},
+		{"Anthropic-Version", "$http_anthropic_version"},
+		{"Anthropic-Beta", "$http_anthropic_beta"},
+	}, func(h Header) bool { return hasHeader(own, h.Name) }) // nginx would send both
+	return append(passed, own...)
+}
+
+func hasHeader(list []Header, name string) bool {
+	return slices.ContainsFunc(list, func(h Header) bool { return strings.EqualFold(h.Name, name) })
+}
+
+// headers are what the gateway adds, by name, with the variable that holds the value.
+func (p *plan) headers() []Header {
+	var list []Header
+	for i, u := range p.Nodes {
+		for j, h := range u.Headers {
+			if hasHeader(list, h.Name) {
+				continue
+			}
+			value := secretName(i, j)
+			if p.Several() {
+				value = "$ferry_header_" + itoa(len(list)+1)
+			}
+			list = append(list, Header{h.Name, value})
+		}
+	}
+	return list
+}
+
+// perNode is a variable of nginx that has a value for each node.
+type perNode struct {
+	Variable string
+	Values   []string
+}
+
+// PerNode are the variables that depend on the node that was chosen.
+func (p *plan) PerNode() []perNode {
+	host, sni, base := perNode{Variable: "$ferry_host"}, perNode{Variable: "$ferry_sni"}, perNode{Variable: "$ferry_base"}
+	for _, u := range p.Nodes {
+		host.Values, sni.Values = append(host.Values, u.Host), append(sni.Values, u.SNI)
+		base.Values = append(base.Values, `"`+u.Base+`"`)
+	}
+	all := []perNode{host, sni, base}
+	for _, h := range p.headers() {
+		header := perNode{Variable: h.Value}
+		for i, u := range p.Nodes {
+			value := `""`
+			if j := slices.IndexFunc(u.Headers, func(own Header) bool { return strings.EqualFold(own.Name, h.Name) }); j >= 0 {
+				value = secretName(i, j)
+			}
+			header.Values = append(header.Values, value)
+		}
+		all = append(all, header)
+	}
+	return all
 }

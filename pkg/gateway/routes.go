@@ -5,7 +5,7 @@ import (
 )
 
 // route is what a permission opens: one method on one path, behind the gateway's prefix and behind the node's address.
-type route struct{ permission, method, path string }
+type route struct{ Permission, Method, Path string }
 
 // dialect groups the APIs that live under one address: the script's complete and messages are both under /v1.
 func dialect(u upstream) config.API {
@@ -33,16 +33,16 @@ func (p *plan) addRoutes() *config.Error {
 	granted := map[string]bool{}
 	for _, role := range p.Roles {
 		for _, name := range role.Permissions {
-			if !opens(dialect(p.nodes[0]), name) {
+			if !opens(dialect(p.Nodes[0]), name) {
 				return p.Fault("roles."+role.Name+"/"+name,
-					"the permission "+name+" is for another API than "+p.nodes[0].Name+" speaks", "")
+					"the permission "+name+" is for another API than "+p.Nodes[0].Name+" speaks", "")
 			}
 			granted[name] = true
 		}
 	}
-	for _, r := range routesOf(dialect(p.nodes[0])) {
-		if granted[r.permission] {
-			p.routes = append(p.routes, r)
+	for _, r := range routesOf(dialect(p.Nodes[0])) {
+		if granted[r.Permission] {
+			p.Routes = append(p.Routes, r)
 		}
 	}
 	return nil
@@ -50,18 +50,18 @@ func (p *plan) addRoutes() *config.Error {
 
 func opens(d config.API, permission string) bool {
 	for _, r := range routesOf(d) {
-		if r.permission == permission {
+		if r.Permission == permission {
 			return true
 		}
 	}
 	return false
 }
 
-// method is the one that a permission allows.
-func (p *plan) method(permission string) string {
-	for _, r := range p.routes {
-		if r.permission == permission {
-			return r.method
+// Method is the one that a permission allows.
+func (p *plan) Method(permission string) string {
+	for _, r := range p.Routes {
+		if r.Permission == permission {
+			return r.Method
 		}
 	}
 	return ""

@@ -12,9 +12,6 @@ const wordBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 // only holds for text of these bytes alone.
 func only(s, allowed string) bool { return strings.Trim(s, allowed) == "" }
 
-// sameHeader: the case of a header's name does not count.
-func sameHeader(a, b string) bool { return strings.EqualFold(a, b) }
-
 func isPlainWord(s string) bool { return s != "" && only(s, wordBytes) }
 
 func isPlainPath(s string) bool { return only(s, wordBytes+"./~") && !strings.Contains(s, "//") }
