@@ -24,22 +24,6 @@ COVER    = 85
 COMPLETIONS = completions
 COMPARE  =
 
-# What `go test -short` leaves out: over a second each under the race detector. `make test` and CI run them all, and
-# `make soak` runs these again and again. A house test holds this list to the tests.
-LONG    = TestBatchKilled TestBatchManyItems TestBodyOverTheLimit TestBrokenDisk TestBucketModel TestCanary \
-          TestExitCodesPage TestFaultMatrix TestFilterChunks TestFilterLinks TestFilterMemory TestGzipUnasked \
-          TestHTTP2 TestHappyEyeballs TestHoldCanary TestHoldDeadPath TestHoldFirstEvent TestHoldKilledAtRandom \
-          TestHoldKilledBefore TestHoldKilledWith TestHoldLendsToNobodyElse TestHoldManyAtOnce TestHoldMemory \
-          TestHoldOtherSettings TestHoldPipesEnd TestHoldSlowLink TestHoldStopped TestHoldTenInARow \
-          TestHouseBinary TestLoadFilterRefuses TestMillionSamples TestNginxGateway TestNginxNoBurst \
-          TestNginxSticky TestPairsBeatMedians TestPartsAreTheWhole TestPersonalData TestProcessesInOrder \
-          TestProcessesShareABucket TestProcessesShareALimit TestReadMemory TestReadmeCommands \
-          TestRecipeForCommits TestRecording TestRedactHostile TestRoundTrips \
-          TestSessionTickets TestSimulatedRuns TestStories/bad-prompts TestStories/bench \
-          TestStories/bench-bad-input TestStories/budget TestStories/failover TestStories/filter \
-          TestStories/size-caps TestStreamAllocates TestStreamCutAtEveryByte TestTrust TestVantagesInKubernetes \
-          TestVantagesOverSSH TestWilsonCoverage
-
 # Go keeps its caches under HOME; without one it would refuse to build.
 ifeq ($(strip $(HOME)),)
 export HOME := $(shell mktemp -d)
@@ -99,9 +83,8 @@ link: ## asks over a link of 200 ms beside curl, their round trips, and both fam
 kills: ## a batch killed KILLS (1000) times at random moments
 	@go test -count=1 -timeout 5m -run '^TestBatchKilled$$' ./cmd -kills $(KILLS)
 
-space := $(subst ,, )
-soak: ## the long tests SOAK (10) times under the race detector, the kills, and every fuzz target
-	@FERRY_SOAK=1 go test -race -count=$(SOAK) -timeout 2h -run '$(subst $(space),|,$(foreach test,$(LONG),^$(subst /,$$/^,$(test))$$))' ./...
+soak: ## all tests SOAK (10) times under the race detector, the kills, and every fuzz target
+	@FERRY_SOAK=1 go test -race -count=$(SOAK) -timeout 4h ./...
 	@$(MAKE) --no-print-directory kills fuzz
 
 fuzz: ## every fuzz target for FUZZTIME (10s) each

@@ -146,7 +146,7 @@ func eyeballEnv(t *testing.T, link *slowLink) (env []string) {
 	if err := link.near(func() error { return ownHosts(filepath.Join(dir, "hosts")) }); err != nil {
 		unlinked(t, err)
 	}
-	return houseEnv(t, "XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+filepath.Join(dir, "config.yaml"), "FAR_KEY=canary-key-0008")
+	return emptyEnv(t, "XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+filepath.Join(dir, "config.yaml"), "FAR_KEY=canary-key-0008")
 }
 
 // awaitAddress waits until the kernel has taken the addresses of IPv6 into use, which it does on its own time.

@@ -120,7 +120,7 @@ func newLanes(t *testing.T, link *slowLink, ferry, curl, ca string) *lanes {
 	}
 	l := &lanes{
 		link: link, ferry: ferry,
-		env: houseEnv(t, "XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+config, "FAR_KEY=canary-key-0008"),
+		env: emptyEnv(t, "XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+config, "FAR_KEY=canary-key-0008"),
 		curlArgs: []string{curl, "-q", "-sS", "--fail", "--tlsv1.3", "--cacert", ca, "-H", "x-api-key: canary-key-0008",
 			"-H", "anthropic-version: 2026-10-21", "-H", "content-type: application/json", "-d", smallMessage, url + "/v1/messages"},
 		directArgs: []string{ferry, "ask", "-n", "far", "hi"},

@@ -28,7 +28,7 @@ func TestRoundTrips(t *testing.T) {
 	link := newSlowLink(t, 8, linkDelay, 0)
 	l := newLanes(t, link, ferry, curl, startFarNginx(t, nginx, link.far))
 	more := *l
-	more.env = append(houseEnv(t), "FERRY_CONFIG="+moreNodes(t, link), "FAR_KEY=canary-key-0008")
+	more.env = append(emptyEnv(t), "FERRY_CONFIG="+moreNodes(t, link), "FAR_KEY=canary-key-0008")
 	batch, answers := filepath.Join(t.TempDir(), "batch.txt"), filepath.Join(t.TempDir(), "answers.jsonl")
 	if err := os.WriteFile(batch, []byte("one\ntwo\nthree\nfour\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -20,8 +20,8 @@ import (
 
 // The tests here run the binary itself, because what they hold happens before or outside of cmd.Run.
 
-// TestHouseBinary runs ferry's own binary.
-func TestHouseBinary(t *testing.T) {
+// TestArchitectureBinary runs ferry's own binary.
+func TestArchitectureBinary(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: builds the binary and starts it many times")
 	}
@@ -48,8 +48,8 @@ func buildFerry(t *testing.T) (binary string) {
 	return binary
 }
 
-// houseEnv is a surrounding without configuration and without a home that has anything in it.
-func houseEnv(t *testing.T, more ...string) []string {
+// emptyEnv is an environment without configuration and with an empty home.
+func emptyEnv(t *testing.T, more ...string) []string {
 	t.Helper()
 	home := t.TempDir()
 	env := []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_STATE_HOME=" + home, "PATH=" + os.Getenv("PATH")}
@@ -96,7 +96,7 @@ func testStartup(t *testing.T, binary string) {
 	// and more only while the limit is not met.
 	for run := 0; run < 5 || run < 15 && best > initLimit; run++ {
 		command := exec.Command(binary, "version")
-		command.Env = houseEnv(t, "GODEBUG=inittrace=1")
+		command.Env = emptyEnv(t, "GODEBUG=inittrace=1")
 		var trace bytes.Buffer
 		command.Stderr = &trace
 		if err := command.Run(); err != nil {
@@ -164,7 +164,7 @@ func testTerminal(t *testing.T, binary string) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			command := exec.Command(binary, test.args...)
-			command.Env = houseEnv(t, "TERM=xterm-256color", "COLORTERM=truecolor")
+			command.Env = emptyEnv(t, "TERM=xterm-256color", "COLORTERM=truecolor")
 			shown, err := onTerminal(t, 80, command)
 			if err != nil {
 				t.Fatalf("%v: %v (it was killed if it took 20 s); shown: %q", test.args, err, shown)
@@ -203,7 +203,7 @@ func onTerminal(t *testing.T, columns uint16, command *exec.Cmd) (shown string, 
 func testCompletions(t *testing.T, binary string) {
 	for shell, ending := range map[string]string{"bash": "bash", "zsh": "zsh", "fish": "fish", "powershell": "ps1"} {
 		command := exec.Command(binary, "completion", shell)
-		command.Env = houseEnv(t)
+		command.Env = emptyEnv(t)
 		want, err := command.Output()
 		if err != nil || len(want) == 0 {
 			t.Errorf("ferry completion %s: %v, %d bytes", shell, err, len(want))

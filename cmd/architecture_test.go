@@ -18,35 +18,26 @@ import (
 	"testing"
 )
 
-// The house tests hold the checkout to the design: who imports whom, what may stand where, and what start-up costs.
+// The architecture tests hold the checkout to the design: which package imports which, what stands at the top, and what
+// start-up costs.
 
 // checkout is the top of the repository, seen from this package's folder.
 const checkout = ".."
 
-// mayImport is the import table: a package's own row says which other packages of ferry it may use. A package without
-// a row fails the test, so that a new room is put into the table before it is lived in.
-var mayImport = map[string][]string{
-	"pkg/retry": {},
-	"pkg/wire":  {},
-	"pkg/guard": {},
-	"pkg/state": {},
-	"pkg/bench": {},
-	"pkg/demo":  {},
-	"pkg/term":  {},
+// layers are the packages, the lowest layer first. A package imports only packages of a lower layer. One without a layer
+// fails the test.
+var layers = [][]string{
+	{"pkg/text", "pkg/state", "pkg/retry"},
+	{"pkg/guard", "pkg/wire", "pkg/demo", "pkg/bench", "pkg/term"},
+	{"pkg/transport", "pkg/limit", "pkg/audit", "pkg/session", "pkg/config", "pkg/report"},
+	{"pkg/hold", "pkg/gateway", "pkg/client"},
+	{"cmd"},
+	{"."},
+}
 
-	"pkg/limit":     {"pkg/state"},
-	"pkg/audit":     {"pkg/guard", "pkg/state"},
-	"pkg/transport": {"pkg/guard"},
-	"pkg/config":    {"pkg/guard", "pkg/retry", "pkg/state"},
-	"pkg/session":   {"pkg/wire", "pkg/guard", "pkg/state"},
-	"pkg/report":    {"pkg/bench", "pkg/term"},
-
-	"pkg/client":  {"pkg/wire", "pkg/retry", "pkg/guard", "pkg/state", "pkg/limit", "pkg/audit"},
-	"pkg/hold":    {"pkg/transport", "pkg/state", "pkg/guard"},
-	"pkg/gateway": {"pkg/config", "pkg/state"},
-
-	"cmd": nil, // everything below it
-	".":   {"cmd"},
+// layerOf is the layer of a package, -1 for one that has none.
+func layerOf(pkg string) int {
+	return slices.IndexFunc(layers, func(layer []string) bool { return slices.Contains(layer, pkg) })
 }
 
 // source is one Go file of the product: tests are not among them.
@@ -117,22 +108,23 @@ func (s source) imports(t *testing.T) []string {
 
 func within(name, module string) bool { return name == module || strings.HasPrefix(name, module+"/") }
 
-func TestHouseImports(t *testing.T) {
+func TestArchitectureImports(t *testing.T) {
 	modules := requiredModules(t)
 	for _, s := range sources(t) {
-		allowed, known := mayImport[s.pkg]
-		if !known {
-			t.Errorf("%s: package %s has no row in the import table", s.path, s.pkg)
+		layer := layerOf(s.pkg)
+		if layer < 0 {
+			t.Errorf("%s: package %s has no layer", s.path, s.pkg)
 			continue
 		}
 		for _, name := range s.imports(t) {
 			own, isOwn := strings.CutPrefix(name, "ferry/")
 			switch {
-			case isOwn && s.pkg == "cmd" && own != "cmd":
-			case isOwn && !slices.Contains(allowed, own):
-				t.Errorf("%s: %s may not import %s", s.path, s.pkg, name)
+			case isOwn && (layerOf(own) < 0 || layerOf(own) >= layer):
+				t.Errorf("%s: %s may not import %s, which is in no lower layer", s.path, s.pkg, name)
+			case isOwn && s.pkg == "." && own != "cmd":
+				t.Errorf("%s: main imports %s, want only cmd", s.path, name)
 			case !isOwn && s.pkg != "cmd" && (within(name, "github.com/spf13/cobra") || within(name, "github.com/spf13/pflag")):
-				t.Errorf("%s: only cmd knows Cobra", s.path)
+				t.Errorf("%s: only cmd imports Cobra", s.path)
 			case !isOwn && isLibrary(name) && !slices.ContainsFunc(slices.Collect(maps.Keys(modules)), func(m string) bool { return within(name, m) }):
 				t.Errorf("%s: %s is in no module that go.mod lists", s.path, name)
 			}
@@ -146,7 +138,7 @@ func isLibrary(name string) bool {
 	return strings.Contains(first, ".")
 }
 
-// rule keeps names of the standard library or of a module away from a part of the house.
+// rule keeps names of the standard library or of a module out of packages.
 type rule struct {
 	names  []string // import path, a dot, the name
 	except func(source) bool
@@ -175,7 +167,7 @@ var rules = []rule{
 	{[]string{"bufio.NewScanner", "bufio.Scanner"}, nowhere, "a Scanner dies at 64 KiB"},
 }
 
-func TestHouseRules(t *testing.T) {
+func TestArchitectureRules(t *testing.T) {
 	uses := map[string]int{}
 	for _, s := range sources(t) {
 		for name, where := range namesUsed(t, s) {
@@ -224,12 +216,13 @@ func namesUsed(t *testing.T, s source) map[string]token.Position {
 
 // topLevel is all that may stand at the top, beside dot-files and dot-folders.
 var topLevel = []string{
-	"main.go", "cmd", "pkg", "testdata", "completions", "go.mod", "go.sum", "Makefile", "README.md", "LICENSE", "CHANGELOG.md",
+	"main.go", "cmd", "pkg", "testdata", "completions", "go.mod", "go.sum", "Makefile", "README.md", "README.zh-CN.md",
+	"LICENSE", "CHANGELOG.md",
 }
 
-// houseFiles lists what belongs to the project, from the top and with slashes: what git tracks or would track, or
+// projectFiles lists what belongs to the project, from the top and with slashes: what git tracks or would track, or
 // without git all files that .gitignore does not name.
-func houseFiles(t *testing.T) []string {
+func projectFiles(t *testing.T) []string {
 	t.Helper()
 	var files []string
 	git := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
@@ -244,7 +237,7 @@ func houseFiles(t *testing.T) []string {
 	} else {
 		files = filesWithoutGit(t)
 	}
-	for _, known := range []string{"main.go", "go.mod", "cmd/house_test.go"} {
+	for _, known := range []string{"main.go", "go.mod", "cmd/architecture_test.go"} {
 		if !slices.Contains(files, known) {
 			t.Fatalf("%s is not among the %d files found", known, len(files))
 		}
@@ -295,8 +288,8 @@ func filesWithoutGit(t *testing.T) []string {
 	return files
 }
 
-func TestHouseTopLevel(t *testing.T) {
-	for _, file := range houseFiles(t) {
+func TestArchitectureTopLevel(t *testing.T) {
+	for _, file := range projectFiles(t) {
 		first, _, _ := strings.Cut(file, "/")
 		if !strings.HasPrefix(first, ".") && !slices.Contains(topLevel, first) {
 			t.Errorf("%s: %s may not stand at the top", file, first)
@@ -304,14 +297,14 @@ func TestHouseTopLevel(t *testing.T) {
 	}
 }
 
-// TestHouseNoMachinePaths looks for the paths of the machines that the project was written on: a file that names one
+// TestArchitectureNoMachinePaths looks for the paths of the machines that the project was written on: a file that names one
 // works there and nowhere else.
-func TestHouseNoMachinePaths(t *testing.T) {
+func TestArchitectureNoMachinePaths(t *testing.T) {
 	var paths [][]byte
 	for _, name := range []string{"work", "root"} { // put together here, or this file would be the first to match
 		paths = append(paths, []byte("/"+name+"/"))
 	}
-	for _, file := range houseFiles(t) {
+	for _, file := range projectFiles(t) {
 		text, err := os.ReadFile(filepath.Join(checkout, file))
 		if err != nil {
 			t.Error(err)
@@ -351,7 +344,7 @@ func requiredModules(t *testing.T) map[string]string {
 // questions before the program has begun.
 var slowAtInit = []string{"glamour", "chroma", "bubbles", "bubbletea"}
 
-func TestHouseModules(t *testing.T) {
+func TestArchitectureModules(t *testing.T) {
 	const runewidth, newest = "github.com/mattn/go-runewidth", "v0.0.24" // later ones build tables at init, 21 to 33 ms
 	if have := requiredModules(t)[runewidth]; have != "" && newer(t, have, newest) {
 		t.Errorf("%s is at %s; after %s it is slow at start-up", runewidth, have, newest)
