@@ -1,6 +1,7 @@
 package cmd_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -33,31 +34,26 @@ var bothFamilies = []struct {
 }
 
 // TestHappyEyeballs has a name with two addresses, of which one answers nothing: the other one is tried a third of a
-// second later (RFC 8305), and not when the connect timeout is over.
+// second later (RFC 8305), and not when the connect timeout is over. The kernel's packets count, and not the time: of a
+// connection that nobody answers it sends the first again after a second, and six times before that timeout is over.
 func TestHappyEyeballs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: a third of a second of real time for each dead path")
 	}
-	ferry := buildFerry(t)
+	ferry := ferryReal(t)
 	if !aloneOnNetwork(t) {
 		return
 	}
 	link := newSlowLink(t, 8, 20*time.Millisecond, 0)
 	l := &lanes{link: link, ferry: ferry, env: eyeballEnv(t, link)}
 	for _, node := range bothFamilies {
-		alive := l.tries(t, node.name, 0, node.first)
-		l.tries(t, node.name, node.second, node.first) // nobody looks at the other path
-		late := l.tries(t, node.name, node.first, node.first, node.second) - alive
-		if late < 200*time.Millisecond || late > 3*time.Second {
-			t.Errorf("%s: with IPv%d lost the answer came %s later, want some 300 ms", node.name, node.first, late)
-		}
+		ask := []string{ferry, "ask", "-q", "-n", node.name, "--connect-timeout", "60s", "hi"}
+		l.tries(t, ask, 0, node.first)
+		l.tries(t, ask, node.second, node.first) // nobody looks at the other path
+		l.tries(t, ask, node.first, node.first, node.second)
 	}
 	t.Run("held", func(t *testing.T) {
-		saw := link.captureWithout(t, 6)
-		took := l.must(t, []string{ferry, "ask", "-q", "-n", "six-test", "--connect-timeout", "20s", "--hold", "1m", "hi"})
-		if tried := saw.families(); !slices.Equal(tried, []byte{6, 4}) || took > 5*time.Second {
-			t.Errorf("a held ask was answered after %s, over IPv%d", took, tried)
-		}
+		l.tries(t, []string{ferry, "ask", "-q", "-n", "six-test", "--connect-timeout", "60s", "--hold", "1m", "hi"}, 6, 6, 4)
 		if out, err := l.output("config", "hold", "stop"); err != nil {
 			t.Errorf("config hold stop: %v: %s", err, out)
 		}
@@ -65,24 +61,31 @@ func TestHappyEyeballs(t *testing.T) {
 	t.Run("all dead", func(t *testing.T) {
 		link.dead.Store(true)
 		took, err := l.timed([]string{ferry, "ask", "-q", "-n", "six-test", "--connect-timeout", "1s", "hi"})
-		if err == nil || !strings.Contains(err.Error(), "no connection to six-test:") || took > 10*time.Second {
+		if err == nil || !strings.Contains(err.Error(), "no connection to six-test:") || took > patience {
 			t.Errorf("after %s: %v", took, err)
 		}
 	})
 }
 
-// tries asks a node while all packets of one version of IP are lost, holds ferry to the versions that it tries, and gives
-// how long the answer took.
-func (l *lanes) tries(t *testing.T, node string, dead byte, want ...byte) time.Duration {
+// tries runs an ask while all packets of one version of IP are lost, and holds it to the versions that it tries. A machine
+// that is too busy for an answer within a third of a second has it try the other one too, now and then.
+func (l *lanes) tries(t *testing.T, args []string, dead byte, want ...byte) {
 	t.Helper()
-	saw := l.link.captureWithout(t, dead)
-	took := l.must(t, []string{l.ferry, "ask", "-q", "-n", node, "--connect-timeout", "20s", "hi"})
-	tried := saw.families()
-	t.Logf("%-9s with IPv%d lost: tried over IPv%d, answered in %d ms", node, dead, tried, took.Milliseconds())
-	if !slices.Equal(tried, want) {
-		t.Errorf("%s, with IPv%d lost: tried over IPv%d, want IPv%d", node, dead, tried, want)
+	for try := 1; ; try++ {
+		saw := l.link.captureWithout(t, dead)
+		took := l.must(t, args)
+		tried, asked := saw.families()
+		t.Logf("%s with IPv%d lost: tried over IPv%d, answered in %d ms", args[4], dead, tried, took.Milliseconds())
+		switch {
+		case !slices.Equal(tried, want) && try < 5:
+			continue
+		case !slices.Equal(tried, want):
+			t.Errorf("%q, with IPv%d lost: tried over IPv%d in each of %d tries, want IPv%d", args, dead, tried, try, want)
+		case asked > 4:
+			t.Errorf("%q, with IPv%d lost: %d packets asked over IPv%d before the other one was tried", args, dead, asked, want[0])
+		}
+		return
 	}
-	return took
 }
 
 // captureWithout begins a capture on a link that loses all packets of that version of IP.
@@ -94,16 +97,23 @@ func (l *slowLink) captureWithout(t *testing.T, version byte) *capture {
 	return c
 }
 
-// families lists over which versions of IP the near end tried to connect, in the order in which it began.
-func (c *capture) families() (tried []byte) {
+// families lists over which versions of IP the near end tried to connect, in the order in which it began, and how many
+// packets asked for a connection before the second one was tried.
+func (c *capture) families() (tried []byte, asked int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.packets {
-		if p.syn && p.outward && !slices.Contains(tried, p.version) {
+		if !p.syn || !p.outward {
+			continue
+		}
+		if !slices.Contains(tried, p.version) {
 			tried = append(tried, p.version)
 		}
+		if len(tried) == 1 {
+			asked++
+		}
 	}
-	return tried
+	return tried, asked
 }
 
 // eyeballEnv gives both ends of a link their addresses of IPv6, runs a node at the far one, and gives the near one a hosts
@@ -146,23 +156,22 @@ func eyeballEnv(t *testing.T, link *slowLink) (env []string) {
 	if err := link.near(func() error { return ownHosts(filepath.Join(dir, "hosts")) }); err != nil {
 		unlinked(t, err)
 	}
-	return emptyEnv(t, "XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+filepath.Join(dir, "config.yaml"), "FAR_KEY=canary-key-0008")
+	return emptyEnv(t, raceExit+"="+raceAtOnce, "XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+filepath.Join(dir, "config.yaml"), "FAR_KEY=canary-key-0008")
 }
 
 // awaitAddress waits until the kernel has taken the addresses of IPv6 into use, which it does on its own time.
 func awaitAddress(t *testing.T, link *slowLink, address string) {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
-	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
-		conn, err := link.dial(t.Context(), "tcp", address)
+	eventually(t, address+" can be reached", func() bool {
+		// What it sends before the near end has its own address is never answered.
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		conn, err := link.dial(ctx, "tcp", address)
 		if err == nil {
 			conn.Close()
-			return
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not to be reached within 5 s: %v", err)
-		}
-	}
+		return err == nil
+	})
 }
 
 // ownHosts puts a file over /etc/hosts, for this thread and the processes that it starts.

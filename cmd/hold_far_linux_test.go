@@ -17,19 +17,12 @@ import (
 	"ferry/pkg/demo"
 )
 
-// builtFerry names, in the environment of a test that runs itself again, the ferry that it has built: where it is alone on
-// its network it could load no module.
-const builtFerry = "FERRY_TEST_BUILT"
-
-// ferryOfLink builds ferry as it is shipped: the test's own binary starts slower.
-func ferryOfLink(t *testing.T) string {
+// ferryReal is the path of realFerry's program.
+func ferryReal(t *testing.T) string {
 	t.Helper()
-	if built := os.Getenv(builtFerry); built != "" {
-		return built
-	}
-	binary := buildFerry(t)
-	t.Setenv(builtFerry, binary)
-	return binary
+	path, err := exec.LookPath("ferry-real")
+	check(t, err)
+	return path
 }
 
 func findCurl(t *testing.T) string {
@@ -94,7 +87,7 @@ http {
 // awaitPort waits until somebody listens.
 func awaitPort(t *testing.T, address string, ended chan error, said *bytes.Buffer) {
 	t.Helper()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()
@@ -107,7 +100,7 @@ func awaitPort(t *testing.T, address string, ended chan error, said *bytes.Buffe
 		default:
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("nginx did not listen within 5 s")
+			t.Fatal("nginx does not listen")
 		}
 	}
 }

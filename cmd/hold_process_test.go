@@ -28,8 +28,7 @@ func TestHoldTenInARow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r, server := secureHoldRig(t)
-			r.holder() // a machine that is too busy to start one in time has its first calls go directly
-			connections, handshakes := server.connections.Load()-1, server.handshakes.Load()-1
+			r.holder()
 			for i := range 10 {
 				prompt := fmt.Sprintf("prompt %d", i)
 				call := r.call(r.ask(verbs[i%len(verbs)], prompt, "-v"))
@@ -41,27 +40,19 @@ func TestHoldTenInARow(t *testing.T) {
 					t.Errorf("-v says %s", call.stderr)
 				}
 			}
-			connections, handshakes = server.connections.Load()-connections, server.handshakes.Load()-handshakes
-			if connections != 1 || handshakes != 1 {
-				t.Errorf("%d connections and %d handshakes", connections, handshakes)
+			if c, h := server.connections.Load(), server.handshakes.Load(); c != 1 || h != 1 {
+				t.Errorf("%d connections and %d handshakes, want one", c, h)
 			}
 		})
 	}
 	t.Run("the first one makes it", func(t *testing.T) {
 		t.Parallel()
-		for range 5 { // a busy machine can start a holder too late for its first call
-			r, server := secureHoldRig(t)
-			first := r.must("first")
-			if !first.held() {
-				continue
-			}
-			phases := first.Attempts[0].Phases
-			if phases.TLS == 0 || len(r.holders()) != 1 || server.connections.Load() != 1 {
-				t.Errorf("its phases are %+v; %d connections, holders %v", phases, server.connections.Load(), r.holders())
-			}
-			return
+		r, server := secureHoldRig(t)
+		first := r.must("first")
+		phases := first.Attempts[0].Phases
+		if !first.held() || phases.TLS == 0 || len(r.holders()) != 1 || server.connections.Load() != 1 {
+			t.Errorf("held: %v, its phases are %+v; %d connections, holders %v", first.held(), phases, server.connections.Load(), r.holders())
 		}
-		t.Error("no first call was held")
 	})
 	t.Run("without", func(t *testing.T) {
 		t.Parallel()
@@ -96,7 +87,7 @@ func TestHoldManyAtOnce(t *testing.T) {
 		if all := r.holders(); len(all) != 1 {
 			t.Errorf("%s: the holders %v", name, all)
 		}
-		if name == "warm" && held < wavers/5 { // a holder that a busy machine keeps waiting is not waited for long
+		if held != wavers {
 			t.Errorf("%s: %d of %d were held", name, held, wavers)
 		}
 		t.Logf("%s: %d of %d were held; %d connections so far", name, held, wavers, server.connections.Load())
@@ -147,8 +138,8 @@ func (r *holdRig) wave(name string, server *holdServer) int {
 	return int(held.Load())
 }
 
-// TestHoldFirstEvent compares how long it takes from the start of a process to its stream's first event, held and not, in
-// turns. There is nothing to save on loopback but a handshake: it must not take longer.
+// TestHoldFirstEvent holds a stream to showing its first event before the server says more, held and not, and reports how
+// long that takes from the start of the process. There is nothing to save on loopback but a handshake.
 func TestHoldFirstEvent(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: times streams from many processes")
@@ -184,11 +175,7 @@ func TestHoldFirstEvent(t *testing.T) {
 		slices.Sort(all)
 		medians[i] = all[len(all)/2]
 	}
-	ratio := float64(medians[1]) / float64(medians[0])
-	t.Logf("first event, median: %v direct, %v held, %.2f times as long", medians[0], medians[1], ratio)
-	if ratio > 2 {
-		t.Errorf("held it takes %.2f times as long", ratio)
-	}
+	t.Logf("first event, median: %v direct, %v held, %.2f times as long", medians[0], medians[1], float64(medians[1])/float64(medians[0]))
 }
 
 // TestHoldOtherSettings changes what makes a connection what it is: an old connection is never used for it.

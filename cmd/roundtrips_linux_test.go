@@ -16,25 +16,27 @@ import (
 )
 
 // TestRoundTrips counts from the packets on a link how often a command has to wait for the far end: TCP, TLS 1.3 and the
-// request once each, and no other time.
+// request once each, and no other time. Where a busy machine has an end speak later than it could, more is counted, and
+// never less: the fewest of some tries count.
 func TestRoundTrips(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: some thirty round trips over a slow link")
 	}
-	nginx, curl, ferry := findNginx(t), findCurl(t), buildFerry(t)
+	nginx, curl, ferry := findNginx(t), findCurl(t), ferryReal(t)
 	if !aloneOnNetwork(t) {
 		return
 	}
 	link := newSlowLink(t, 8, linkDelay, 0)
 	l := newLanes(t, link, ferry, curl, startFarNginx(t, nginx, link.far))
 	more := *l
-	more.env = append(emptyEnv(t), "FERRY_CONFIG="+moreNodes(t, link), "FAR_KEY=canary-key-0008")
+	more.env = append(emptyEnv(t), raceExit+"="+raceAtOnce, "FERRY_CONFIG="+moreNodes(t, link), "FAR_KEY=canary-key-0008")
 	batch, answers := filepath.Join(t.TempDir(), "batch.txt"), filepath.Join(t.TempDir(), "answers.jsonl")
 	if err := os.WriteFile(batch, []byte("one\ntwo\nthree\nfour\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	quiet := []string{ferry, "ask", "-q", "--retry-delay", "0s"}
-	thenCat := []string{"sh", "-c", `"$@" && cat ` + answers, "sh"} // a batch prints nothing by itself
+	anew := []string{"sh", "-c", `rm -f ` + answers + `; "$@" && cat ` + answers, "sh"} // a batch prints nothing by itself
+	const tries, first = 5, "ferry ask --hold, the first"
 	var table strings.Builder
 	fmt.Fprintf(&table, "%-42s %11s %11s %s\n", "", "connections", "round trips", "  bytes out, in")
 	for _, c := range []struct {
@@ -45,29 +47,42 @@ func TestRoundTrips(t *testing.T) {
 	}{
 		{"curl", l, l.curlArgs, 1, 3},
 		{"ferry ask", l, l.directArgs, 1, 3},
-		{"ferry ask --hold, the first", l, l.heldArgs, 1, 3},
+		{first, l, l.heldArgs, 1, 3},
 		{"ferry ask --hold, the next", l, l.heldArgs, 0, 1},
 		{"ferry ask, once 429", &more, append(quiet, "-n", "again", "hi"), 1, 4},
-		{"ferry ask --batch -c 1, 4 times once 429", &more, append(thenCat,
+		{"ferry ask --batch -c 1, 4 times once 429", &more, append(anew,
 			append(quiet, "-n", "again", "-c", "1", "--batch", batch, "--out", answers)...), 1, 10},
 		{"ferry ask, TLS 1.3 on P-256 alone", &more, append(quiet, "-n", "other", "hi"), 1, 4},
 		{"ferry ask, TLS 1.2", &more, append(quiet, "-n", "old", "hi"), 1, 4},
 		{"ferry ask, no TLS", &more, append(quiet, "-n", "plain", "hi"), 1, 2},
 	} {
-		saw := link.capture(t)
-		c.lanes.must(t, c.args)
-		ports, made := saw.ports()
-		if len(ports) != 1 || len(made) != c.made || saw.others != 0 {
-			t.Fatalf("%s: %d connections (%d new), and %d packets of UDP, want 1 (%d) and 0",
-				c.name, len(ports), len(made), saw.others, c.made)
+		for try := 1; ; try++ {
+			if c.name == first {
+				if out, err := l.output("config", "hold", "stop"); err != nil {
+					t.Fatalf("config hold stop: %v: %s", err, out)
+				}
+			}
+			saw := link.capture(t)
+			c.lanes.must(t, c.args)
+			ports, made := saw.ports()
+			if len(ports) == 0 || len(made) != c.made || saw.others != 0 {
+				t.Fatalf("%s: %d connections (%d new), and %d packets of UDP, want 1 (%d) and 0",
+					c.name, len(ports), len(made), saw.others, c.made)
+			}
+			one := saw.connection(ports[0])
+			trips := one.trips()
+			if (trips > c.trips || len(ports) > 1) && try < tries {
+				t.Logf("%s: %d round trips on %d connections, once more: %s", c.name, trips, len(ports), one.spoken())
+				continue
+			}
+			if trips != c.trips || len(ports) > 1 {
+				t.Errorf("%s: %d round trips on %d connections after %d tries, want %d on one: %s",
+					c.name, trips, len(ports), try, c.trips, one.spoken())
+			}
+			out, in := one.bytes()
+			fmt.Fprintf(&table, "%-42s %11d %11d %8d, %d\n    %s\n", c.name, len(made), trips, out, in, one.spoken())
+			break
 		}
-		one := saw.connection(ports[0])
-		trips := one.trips()
-		if trips != c.trips {
-			t.Errorf("%s: %d round trips, want %d", c.name, trips, c.trips)
-		}
-		out, in := one.bytes()
-		fmt.Fprintf(&table, "%-42s %11d %11d %8d, %d\n    %s\n", c.name, len(made), trips, out, in, one.spoken())
 	}
 	t.Log("\n" + table.String())
 }

@@ -70,7 +70,7 @@ func runAgain(t *testing.T, out *strings.Builder, how *syscall.SysProcAttr) (*ex
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
+	c := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=15m")
 	c.Env = append(os.Environ(), ownNetwork+"=1")
 	c.Stdout, c.Stderr, c.SysProcAttr = out, out, how
 	return c, c.Start()

@@ -14,16 +14,24 @@ import (
 	"time"
 
 	"ferry/cmd"
+	"ferry/pkg/hold"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(usualWaits) == "" {
+		hold.Least = patience
+	}
 	testscript.Main(m, map[string]func(){
 		"ferry":      storyFerry,
 		"ferry-real": func() { os.Exit(limitedMain()) },
 	})
 }
+
+// usualWaits has a ferry give up on a holder as early as it does for its users. Without it a ferry that is a test's waits
+// for one however busy the machine is.
+const usualWaits = "FERRY_TEST_USUAL_WAITS"
 
 // waitsFile names, in the environment of a story, the file in which the clock writes down what it was asked to wait.
 const waitsFile = "FERRY_TEST_WAITS"

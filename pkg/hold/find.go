@@ -41,7 +41,7 @@ func (s Settings) start(ctx context.Context, name, path string) (net.Conn, error
 	if err := state.CheckOwn(s.Dir, fs.ModeDir); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	ctx, cancel := context.WithTimeout(ctx, atLeast(startPatience))
 	defer cancel()
 	unlock, err := state.Lock(ctx, filepath.Join(s.Dir, "start.lock"))
 	if err != nil {

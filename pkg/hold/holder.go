@@ -143,7 +143,7 @@ func (h *holder) borrower(ctx context.Context, conn net.Conn) {
 	if unix, ok := conn.(*net.UnixConn); ok && checkPeer(unix) != nil {
 		return
 	}
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(atLeast(patience)))
 	in := newFrames(conn, 16<<10)
 	kind, payload, err := in.next()
 	if err != nil {

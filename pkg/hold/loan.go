@@ -16,6 +16,12 @@ import (
 // patience bounds the wait for a holder's first word. One that is stopped or starved is not waited for.
 const patience = 400 * time.Millisecond
 
+// Least is the least that one side waits for the other, whatever is usual. Only a test sets it, before anything is held:
+// how late the other process is served is up to the machine.
+var Least time.Duration
+
+func atLeast(usual time.Duration) time.Duration { return max(usual, Least) }
+
 var (
 	// errNone says that a holder had no connection to lend, or was none.
 	errNone = errors.New("no connection is lent")
@@ -98,7 +104,7 @@ func ask(ctx context.Context, conn net.Conn, idle time.Duration, s transport.Opt
 
 // greeted sends the first words and reads the holder's.
 func greeted(conn net.Conn, words []byte) (*frames, error) {
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(atLeast(patience)))
 	if _, err := conn.Write(words); err != nil {
 		return nil, errLeft
 	}
@@ -180,7 +186,7 @@ const backPatience = 100 * time.Millisecond
 // Close gives the connection back, or up. Once it has returned the next command gets what this one gave back.
 func (c *Conn) Close() error {
 	if c.unspoiled.Load() {
-		timer := time.NewTimer(backPatience)
+		timer := time.NewTimer(atLeast(backPatience))
 		defer timer.Stop()
 		if _, err := c.holder.Write(frame(frameBack, "")); err == nil {
 			select {

@@ -22,6 +22,20 @@ import (
 	"ferry/pkg/transport"
 )
 
+// busy is what a test waits for another goroutine or process: no machine is as busy as that.
+const busy = time.Minute
+
+func TestMain(m *testing.M) {
+	Least = busy
+	os.Exit(m.Run())
+}
+
+// usualWaits has a test wait no longer than a command does, for what never comes.
+func usualWaits(t *testing.T) {
+	Least = 0
+	t.Cleanup(func() { Least = busy })
+}
+
 // rig is a node with TLS that counts, and a holder of connections to it in this process.
 type rig struct {
 	t        *testing.T
@@ -73,7 +87,7 @@ func newRig(t *testing.T, handler http.HandlerFunc) *rig {
 	}
 	target, _ := url.Parse(r.server.URL)
 	r.settings = Settings{
-		Reach: transport.Options{Node: "test", Target: target, TLS: transport.TLS{CA: ca}, ConnectTimeout: 5 * time.Second},
+		Reach: transport.Options{Node: "test", Target: target, TLS: transport.TLS{CA: ca}, ConnectTimeout: busy},
 		Idle:  time.Minute, Dir: dir,
 	}
 	return r
@@ -161,7 +175,7 @@ func until(t *testing.T, what string, reached func() bool) {
 	t.Helper()
 	poll := time.NewTicker(time.Millisecond)
 	defer poll.Stop()
-	late := time.NewTimer(20 * time.Second)
+	late := time.NewTimer(busy)
 	defer late.Stop()
 	for !reached() {
 		select {

@@ -48,7 +48,7 @@ func (l Launch) start(o order) error {
 		return errStart
 	}
 	orderOut.Close()
-	_ = ready.SetReadDeadline(time.Now().Add(startPatience))
+	_ = ready.SetReadDeadline(time.Now().Add(atLeast(startPatience)))
 	if n, _ := ready.Read(make([]byte, 1)); n != 1 {
 		return errStart
 	}

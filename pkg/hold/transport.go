@@ -178,7 +178,7 @@ func (b *body) wait() {
 	if b.rest == nil {
 		return
 	}
-	timer := time.NewTimer(restPatience)
+	timer := time.NewTimer(atLeast(restPatience))
 	defer timer.Stop()
 	select {
 	case <-b.rest:

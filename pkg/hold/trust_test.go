@@ -197,6 +197,9 @@ func TestHoldable(t *testing.T) {
 func TestLeftBeforeItsEnd(t *testing.T) {
 	for name, end := range map[string]bool{"the end is there": true, "it never comes": false} {
 		t.Run(name, func(t *testing.T) {
+			if !end {
+				usualWaits(t)
+			}
 			release := make(chan struct{})
 			r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
 				_, _ = w.Write([]byte("data"))
