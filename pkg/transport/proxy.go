@@ -165,7 +165,7 @@ func (o Options) refusedByProxy(resp *http.Response) error {
 	hint := ""
 	switch {
 	case resp.StatusCode == http.StatusProxyAuthRequired && o.Proxy.User == nil:
-		hint = "it wants a user and a password: " + o.Proxy.Scheme + "://USER:PASSWORD@" + o.Proxy.Host
+		hint = "it wants a user and a password, which stand before an @ in its address"
 	case resp.StatusCode == http.StatusProxyAuthRequired:
 		hint = "it does not accept the user and the password in its address"
 	case resp.StatusCode == http.StatusForbidden:

@@ -186,7 +186,7 @@ func TestCONNECT(t *testing.T) {
 	o.Proxy.User = nil
 	_, _, err = post(t, o)
 	ofProxy(t, "no password", err, "the proxy "+ShowProxy(o.Proxy)+" answered 407 Proxy Authentication Required to a connection to "+address,
-		"it wants a user and a password: http://USER:PASSWORD@"+o.Proxy.Host)
+		"it wants a user and a password, which stand before an @")
 
 	o.Target = mustURL(t, "https://"+unused(t))
 	o.Proxy.User = url.UserPassword("user", "hunter2")
