@@ -85,6 +85,6 @@ func (a *app) show(cross *crossing, result *client.Result, failed error, o callO
 	case whole:
 		return a.printText(result.Answer, o.render)
 	}
-	a.keepPartial(cross, result, failed)
+	a.keepPartial(result, failed)
 	return nil
 }

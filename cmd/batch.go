@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -331,13 +330,7 @@ func (call *batchCall) ask(ctx context.Context, item client.Item) client.Asked {
 		return asked
 	}
 	asked.Result = result
-	var failed *client.Error
-	if errors.As(err, &failed) && (failed.Class == client.Truncated || failed.Class == client.Timeout) {
-		asked.Partial = last.node.API.Partial(result.Body)
-	}
-	if asked.Err = call.filter.hold(&last, result, err, false); isBlocked(asked.Err) {
-		asked.Partial = ""
-	}
+	asked.Err = call.filter.hold(&last, result, err, false)
 	call.app.record(ctx, &last, nil, result, asked.Err)
 	return asked
 }

@@ -66,8 +66,9 @@ func outcome(result *client.Result, err error, worst int64, cold bool) bench.Out
 	}
 	for _, at := range attempts[:len(attempts)-1] {
 		o.Earlier = append(o.Earlier, bench.Attempt{Class: string(at.Class), Latency: at.Latency})
-		o.Billed += billed(at, nil, worst)
+		o.Billed += billed(at, worst)
 	}
+	o.Billed += billed(last, worst)
 	if failed != nil {
 		o.Class, o.Detail = string(last.Class), inWords(*failed)
 		if failed.Class == client.Limited {
@@ -78,14 +79,26 @@ func outcome(result *client.Result, err error, worst int64, cold bool) bench.Out
 		if o.Class == "" {
 			o.Class = string(failed.Class)
 		}
-		o.Billed += billed(last, nil, worst)
 		return o
 	}
 	if usage := result.Answer.Usage; usage != nil {
 		o.OutputTokens = int64(usage.Output)
 	}
-	o.Billed += billed(last, result.Answer.Usage, worst)
+	o.Class, o.Detail = unanswered(result.Answer)
 	return o
+}
+
+// unanswered is the class of a whole answer that is no success in a measurement, and says why; "" for any other.
+func unanswered(answer wire.Answer) (class, detail string) {
+	switch {
+	case answer.Ending() == wire.Refused:
+		return bench.Refused, "the model declined to answer (" + answer.StopReason + ")"
+	case answer.Empty && answer.Thought:
+		return bench.Thinking, "the answer has reasoning and no text; --max-tokens allows more"
+	case answer.Empty:
+		return bench.Empty, "the answer is whole and empty"
+	}
+	return "", ""
 }
 
 // limitedBetween is how long the attempts after the first waited for their turns: the limit is ferry's own, and no part
@@ -106,10 +119,10 @@ func inWords(failed client.Error) string {
 
 // billed is what an attempt counts against the cap on tokens: what the node says, the worst where it may have worked and
 // does not say, and nothing where it refused.
-func billed(at *client.Attempt, usage *wire.Usage, worst int64) int64 {
+func billed(at *client.Attempt, worst int64) int64 {
 	switch {
-	case usage != nil:
-		return int64(usage.Input + usage.Output)
+	case at.Usage != nil:
+		return at.Usage.Total()
 	case at.Err == nil || at.Ambiguous:
 		return worst
 	}

@@ -9,6 +9,7 @@ import (
 
 	"ferry/pkg/client"
 	"ferry/pkg/config"
+	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
 )
@@ -222,7 +223,7 @@ func (e *stoppedError) Error() string { return "the model stopped early: " + e.r
 // judge applies the checks that a whole answer can still miss.
 func (a *app) judge(result *client.Result, o callOptions, expect *regexp.Regexp) error {
 	answer := result.Answer
-	if o.strict && (answer.Truncated() || answer.Refused()) {
+	if o.strict && answer.Ending() != wire.Ended {
 		return &client.Error{Class: client.Stopped, Status: 200, Err: &stoppedError{answer.StopReason}}
 	}
 	text := answer.Text
@@ -259,17 +260,31 @@ func (a *app) afterwards(cross *crossing, result *client.Result, o callOptions) 
 		}
 		a.note("answered on attempt %d of %d, after %s", n, cross.client.Rule.Attempts, strings.Join(reasons, ", "))
 	}
-	answer := result.Answer
-	switch {
-	case o.output == "raw":
-	case answer.Truncated():
-		a.note("the answer ends at a limit (%s); --max-tokens allows more", answer.StopReason)
-	case answer.Refused():
-		a.note("the model declined to answer (%s)", answer.StopReason)
-	case answer.Text == "" && !o.streams:
-		a.note("the answer is whole and empty")
+	if o.output != "raw" {
+		a.noteEnding(result.Answer)
 	}
 	if o.usage {
-		a.showUsage(answer.Usage)
+		a.showUsage(result.Answer.Usage)
+	}
+}
+
+// noteEnding says how an answer ended that did not just end.
+func (a *app) noteEnding(answer wire.Answer) {
+	switch answer.Ending() {
+	case wire.Limited:
+		a.note("the answer ends at a limit (%s); --max-tokens allows more", answer.StopReason)
+	case wire.Refused:
+		a.note("the model declined to answer (%s)", answer.StopReason)
+	case wire.Paused:
+		a.note("the model wanted to go on (%s), which ferry does not do", answer.StopReason)
+	case wire.Unknown:
+		a.note("the answer ended for a reason that ferry does not know (%s)", answer.StopReason)
+	case wire.Ended, wire.Failed:
+		if answer.Empty {
+			a.note("the answer is whole and empty")
+		}
+	}
+	if answer.NotUTF8 {
+		a.note("the answer has bytes that are not UTF-8; they are kept as they came")
 	}
 }

@@ -162,11 +162,10 @@ func (c *crossing) spend(held *limit.Hold, request wire.Request, result *client.
 	}
 	defer c.tab.look()
 	var input, output int64
-	for i, at := range result.Attempts {
-		usage := result.Answer.Usage
+	for _, at := range result.Attempts {
 		switch {
-		case i == len(result.Attempts)-1 && at.Err == nil && usage != nil:
-			input, output = input+int64(usage.Input), output+int64(usage.Output)
+		case at.Usage != nil:
+			input, output = input+int64(at.Usage.Input), output+int64(at.Usage.Output)
 		case at.Err == nil || at.Ambiguous:
 			input, output = input+estimateInput(request), output+int64(request.MaxTokens)
 		}

@@ -53,20 +53,19 @@ func (a *app) markdown(render bool) term.Markdown {
 	return term.Markdown{Plain: !render || a.out.Plain}
 }
 
-// keepPartial puts what came of a cut answer on standard error: it was paid for.
-func (a *app) keepPartial(cross *crossing, result *client.Result, failed error) {
+// keepPartial puts what came of an answer that is not whole on standard error: it was paid for.
+func (a *app) keepPartial(result *client.Result, failed error) {
+	if len(result.Attempts) == 0 || result.Attempts[len(result.Attempts)-1].HTTPStatus != http.StatusOK {
+		return
+	}
+	text := result.Answer.Text
 	var e *client.Error
-	if !errors.As(failed, &e) || e.Class != client.Truncated && e.Class != client.Timeout || len(result.Body) == 0 {
-		return
-	}
-	if last := result.Attempts[len(result.Attempts)-1]; last.HTTPStatus != http.StatusOK {
-		return
-	}
-	text := cross.node.API.Partial(result.Body)
-	if text == "" {
+	if text == "" && errors.As(failed, &e) && (e.Class == client.Truncated || e.Class == client.Timeout) {
 		text = string(result.Body)
 	}
-	a.say("ferry: what came of the answer:\n" + strings.TrimRight(text, "\n"))
+	if text != "" {
+		a.say("ferry: what came of the answer:\n" + strings.TrimRight(text, "\n"))
+	}
 }
 
 // The JSON that -o json prints. Its fields are only ever added to.

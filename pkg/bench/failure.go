@@ -68,11 +68,18 @@ func (c *contestant) failing() map[string]*failing {
 	return byClass
 }
 
+// The classes of whole answers that are no success: what they took says nothing of how fast a node answers.
+const (
+	Refused  = "refused"
+	Empty    = "empty"
+	Thinking = "thinking" // reasoning and no text
+)
+
 // blame says where a failure lies by the look of it: with the client (its request, its key, what became of its output),
 // with the node and the way there, or with the origin behind the node, which is the model's provider. The whole table:
 //
 //	client  usage, plain_http, 4xx, output, cancelled, limited
-//	origin  5xx, stopped
+//	origin  5xx, stopped, refused, empty, thinking
 //	node    dns, connect, tls, timeout, reset, truncated, too_large, protocol, not_an_answer, redirect, 429, status
 //
 // A node without a proxy in it is its own origin: then both words mean the same.
@@ -80,7 +87,7 @@ func blame(class string) string {
 	switch class {
 	case "usage", "plain_http", "4xx", "output", "cancelled", "limited":
 		return "client"
-	case "5xx", "stopped":
+	case "5xx", "stopped", Refused, Empty, Thinking:
 		return "origin"
 	}
 	return "node"

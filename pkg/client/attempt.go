@@ -44,6 +44,8 @@ type Attempt struct {
 	TLS    string
 	// Ambiguous says that the request may have been carried out, and billed, though no answer came.
 	Ambiguous bool
+	// Usage is what the server says that the attempt cost, also where it failed; nil where it does not say.
+	Usage *wire.Usage
 
 	outcome retry.Outcome
 	// header makes the reply's header fit to be shown, which few callers want. It is a function so that printing the
@@ -116,9 +118,13 @@ func (a *Attempt) read(
 	}
 	if readErr != nil {
 		a.cut(ctx, resp, body, readErr)
+		if a.Ambiguous {
+			return wire.Answer{Text: api.Partial(body)}
+		}
 		return wire.Answer{}
 	}
 	answer, err := api.Decode(resp.StatusCode, body)
+	a.Usage = answer.Usage
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
 	switch {
@@ -127,6 +133,7 @@ func (a *Attempt) read(
 		a.outcome.Kind = retry.Answered
 	case errors.As(err, &apiErr):
 		a.reject(apiErr, resp)
+		a.Ambiguous = answer.Text != "" || answer.Usage != nil // a part of an answer came, and was paid for
 	case errors.As(err, &none):
 		a.Status, a.Class, a.Err = http.StatusOK, NotAnAnswer, err
 		a.outcome.Kind = retry.NotAnAnswer
@@ -135,7 +142,11 @@ func (a *Attempt) read(
 			a.outcome.Kind = retry.Final
 		case none.Cut:
 			a.Class, a.Ambiguous = Truncated, true
+			answer.Text = api.Partial(body)
 		}
+	}
+	if a.Err != nil && answer.Text == "" {
+		return wire.Answer{}
 	}
 	return answer
 }
@@ -147,10 +158,13 @@ func (a *Attempt) reject(apiErr *wire.APIError, resp *http.Response) {
 	apiErr.RequestID, apiErr.RetryAfter = a.RequestID, resp.Header.Get("Retry-After")
 	a.Status, a.Err, a.Class = apiErr.Status, apiErr, classOfStatus(apiErr.Status)
 	a.outcome = retry.Outcome{
-		Kind:       retry.Rejected,
-		Status:     apiErr.Status,
-		RetryAfter: apiErr.RetryAfter,
-		SpendCap:   apiErr.SpendCap(),
+		Kind:         retry.Rejected,
+		Status:       apiErr.Status,
+		RetryAfter:   apiErr.RetryAfter,
+		RetryAfterMS: resp.Header.Get("Retry-After-Ms"),
+		NoRetry:      strings.EqualFold(strings.TrimSpace(resp.Header.Get("X-Should-Retry")), "false"),
+		SpendCap:     apiErr.SpendCap(),
+		Passes:       apiErr.InFlightBudget(),
 	}
 }
 

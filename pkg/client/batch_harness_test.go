@@ -41,8 +41,9 @@ func newBatchTrial(t *testing.T, input string) *batchTrial {
 
 // whole is an answer to an item.
 func whole(item Item) Asked {
+	usage := &wire.Usage{Input: 3, Output: 4}
 	return Asked{Node: "n", Model: "m", Result: &Result{
-		Answer: wire.Answer{Text: "to " + item.Prompt, Usage: &wire.Usage{Input: 3, Output: 4}}, Attempts: []*Attempt{{Number: 1}},
+		Answer: wire.Answer{Text: "to " + item.Prompt, Usage: usage}, Attempts: []*Attempt{{Number: 1, Usage: usage}},
 	}}
 }
 

@@ -1,10 +1,6 @@
 package client
 
-import (
-	"sync"
-
-	"ferry/pkg/wire"
-)
+import "sync"
 
 // tokenBudget holds requests to a number of tokens: what may come of those in flight counts until it is known.
 type tokenBudget struct {
@@ -83,13 +79,9 @@ func (r *running) billed(item Item, asked Asked) int64 {
 	input, output := r.files.Price(item)
 	var sum int64
 	for _, at := range asked.Result.Attempts {
-		var usage *wire.Usage
-		if at.Err == nil {
-			usage = asked.Result.Answer.Usage
-		}
 		switch {
-		case usage != nil:
-			sum += int64(usage.Input + usage.Output)
+		case at.Usage != nil:
+			sum += at.Usage.Total()
 		case at.Err == nil || at.Ambiguous:
 			sum += input + output
 		}

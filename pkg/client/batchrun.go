@@ -19,9 +19,7 @@ type Asked struct {
 	// Node and Model were asked.
 	Node, Model string
 	Result      *Result
-	// Partial is what came of the text of an answer that is not whole.
-	Partial string
-	Err     error
+	Err         error
 	// Final says that nothing further can be sent: a budget is used up.
 	Final bool
 }

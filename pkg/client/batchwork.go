@@ -38,7 +38,6 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		}
 		return
 	}
-	result.Text = asked.Partial
 	r.missed(item, result, asked, line)
 }
 

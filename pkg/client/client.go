@@ -68,6 +68,8 @@ type Client struct {
 	Limit Limiter
 	// UserAgent is sent with each request.
 	UserAgent string
+	// AfterFunc runs f after d, unless it is stopped before; nil is time.AfterFunc.
+	AfterFunc func(d time.Duration, f func()) (stop func() bool)
 	// OnWait waits instead of Clock.Sleep, for a countdown. It may be nil.
 	OnWait func(ctx context.Context, p Pause) error
 	// OnAttempt sees each attempt as it ends. It may be nil.
@@ -76,7 +78,7 @@ type Client struct {
 
 // Result is what came of a call, whole or not.
 type Result struct {
-	// Answer is set when the call succeeded and the body was read as an answer.
+	// Answer is whole when the call succeeded and the body was read as an answer. Else it has what came of one.
 	Answer wire.Answer
 	// Body is the last attempt's body, masked: the whole one after a success, what came of it otherwise.
 	Body []byte

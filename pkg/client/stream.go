@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 
@@ -61,7 +62,7 @@ func (c *Client) streamOnce(ctx context.Context, p *Prepared, a *Attempt, sink S
 		return wire.Answer{}, nil
 	}
 	body := bufio.NewReaderSize(&watched{resp.Body, idle}, readSize)
-	if resp.StatusCode != http.StatusOK || !isEventStream(body) {
+	if resp.StatusCode != http.StatusOK || !isEventStream(body, resp.Header.Get("Content-Type")) {
 		text, err := io.ReadAll(io.LimitReader(body, maxWhole+1))
 		if len(text) > maxWhole {
 			text, err = nil, &wire.LimitError{What: "a reply that is no stream", Limit: maxWhole}
@@ -69,12 +70,17 @@ func (c *Client) streamOnce(ctx context.Context, p *Prepared, a *Attempt, sink S
 		c.received(resp, trace, a)
 		return c.notAStream(ctx, p, a, sink, resp, text, err)
 	}
-	stream := p.Node.API.NewStream(&teed{body, sink})
+	tee := &teed{from: body, sink: sink}
+	stream := p.Node.API.NewStream(tee)
 	a.Status = http.StatusOK
-	err = c.follow(a, stream, sink)
+	if err = c.follow(a, stream, sink, idle); tee.failed != nil {
+		err = tee.failed
+	}
 	answer := stream.Answer()
+	a.Usage = answer.Usage
 	c.received(resp, trace, a)
-	a.streamed(ctx, resp, err) // last: an error event's status counts, and not the reply's
+	a.streamed(ctx, resp, err)                                                          // last: an error event's status counts, and not the reply's
+	a.Ambiguous = a.Ambiguous || a.Err != nil && (!answer.Empty || answer.Usage != nil) // a part of an answer was paid for
 	c.mask(&answer)
 	a.mask(c.Masker)
 	var malformed *wire.MalformedError
@@ -90,10 +96,14 @@ const maxWhole = 64 << 20
 // readSize is how much of a stream is read at once, at most.
 const readSize = 32 << 10
 
-// follow hands the sink one event after the other, and lets it show what came together in one go.
-func (c *Client) follow(a *Attempt, stream *wire.Stream, sink Sink) error {
+// follow hands the sink one event after the other, and lets it show what came together in one go. Once the answer has
+// ended, what may come behind it is waited for only a moment, whatever keeps the stream open.
+func (c *Client) follow(a *Attempt, stream *wire.Stream, sink Sink, idle *idleTimer) error {
+	lingers := lingerTimer{client: c, end: idle.cancel}
+	defer lingers.stop()
 	for {
 		delta, err := stream.Next()
+		lingers.set(stream.Linger(), len(delta.Text) > 0)
 		if len(delta.Text) > 0 && a.FirstText == 0 {
 			a.FirstText = c.Clock.Now().Sub(a.Started)
 		}
@@ -111,6 +121,40 @@ func (c *Client) follow(a *Attempt, stream *wire.Stream, sink Sink) error {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// errLingered ends the reading of a stream whose answer is whole.
+var errLingered = errors.New("the answer has ended")
+
+// lingerTimer ends the reading of a stream some time after its answer has ended.
+type lingerTimer struct {
+	client  *Client
+	end     context.CancelCauseFunc
+	current time.Duration
+	halt    func() bool
+}
+
+// set says how long is waited from now on, 0 for no bound. Only text begins the same wait anew.
+func (l *lingerTimer) set(wait time.Duration, anew bool) {
+	if wait == l.current && !anew {
+		return
+	}
+	l.stop()
+	if l.current = wait; wait == 0 {
+		return
+	}
+	after := l.client.AfterFunc
+	if after == nil {
+		after = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
+	}
+	l.halt = after(wait, func() { l.end(errLingered) })
+}
+
+func (l *lingerTimer) stop() {
+	if l.halt != nil {
+		l.halt()
+		l.halt = nil
 	}
 }
 
@@ -142,7 +186,7 @@ func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) 
 		a.Class, a.Err, a.outcome.Kind = TooLarge, limit, retry.Final
 	case errors.As(err, &malformed):
 		a.Class, a.Err = NotAnAnswer, malformed
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errLingered):
 		a.Class, a.Err = classify(ctx, err)
 		a.outcome.Kind = retry.Unreachable
 		if final(a.Class, a.Err) {
@@ -190,17 +234,26 @@ func (c *Client) notAStream(
 	return answer, nil
 }
 
-// isEventStream looks at the first character that is no space: a JSON body or a page is no event stream, whatever its
-// Content-Type says. That the body cannot be read is left to whoever reads it.
-func isEventStream(body *bufio.Reader) bool {
+// isEventStream looks at the first characters that are no space: a JSON body, a page or plain text is no event stream,
+// whatever its Content-Type says. A first field that is not one of the standard's needs that type. That the body cannot
+// be read is left to whoever reads it.
+func isEventStream(body *bufio.Reader, contentType string) bool {
 	for n := 1; n <= readSize; n++ {
 		start, err := body.Peek(n)
 		start = bytes.TrimLeft(bytes.TrimPrefix(start, []byte("\xef\xbb\xbf")), " \t\r\n")
 		switch {
-		case len(start) > 0:
-			return start[0] != '{' && start[0] != '<'
-		case err != nil:
+		case len(start) == 0 && err != nil:
 			return !errors.Is(err, io.EOF) // an empty body is no stream
+		case len(start) == 0:
+		case bytes.IndexByte([]byte("{<["), start[0]) >= 0:
+			return false
+		case strings.HasPrefix(contentType, "text/event-stream"), err != nil && !errors.Is(err, io.EOF):
+			return true
+		default:
+			begins, whole := wire.BeginsEvents(start)
+			if whole || !begins || err != nil {
+				return whole
+			}
 		}
 	}
 	return true
@@ -208,15 +261,17 @@ func isEventStream(body *bufio.Reader) bool {
 
 // teed hands the sink the bytes of the event stream as they are read.
 type teed struct {
-	from io.Reader
-	sink Sink
+	from   io.Reader
+	sink   Sink
+	failed error // of the sink
 }
 
 func (t *teed) Read(p []byte) (int, error) {
 	n, err := t.from.Read(p)
 	if n > 0 {
 		if failed := t.sink.Raw(p[:n]); failed != nil {
-			return n, &sinkError{failed}
+			t.failed = &sinkError{failed}
+			return n, t.failed
 		}
 	}
 	return n, err

@@ -8,22 +8,14 @@ import (
 	"time"
 )
 
-// parseRetryAfter reads a Retry-After value (RFC 9110 section 10.2.3): whole seconds or an HTTP date in any of its
-// three forms, taken relative to now. A negative or unreadable value, a date that has passed included, counts as
-// absent: false. A number too large for a Duration gives the largest one.
+// parseRetryAfter reads a Retry-After value (RFC 9110 section 10.2.3): seconds, with a fraction too since some servers
+// send one, or an HTTP date in any of its three forms, taken relative to now. A negative or unreadable value, a date that
+// has passed included, counts as absent: false. A number too large for a Duration gives the largest one.
 func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
-	value = strings.Trim(value, " \t")
-	if value == "" {
-		return 0, false
+	if wait, ok := parseNumber(value, time.Second); ok {
+		return wait, true
 	}
-	if allDigits(value) {
-		seconds, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || seconds > int64(math.MaxInt64/time.Second) {
-			return math.MaxInt64, true
-		}
-		return time.Duration(seconds) * time.Second, true
-	}
-	at, err := http.ParseTime(value)
+	at, err := http.ParseTime(strings.Trim(value, " \t"))
 	if err != nil {
 		return 0, false
 	}
@@ -31,11 +23,19 @@ func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 	return wait, wait >= 0
 }
 
-func allDigits(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
+// parseNumber reads a number of units: digits, and a fraction behind a point. The wait is never shorter than asked.
+func parseNumber(value string, unit time.Duration) (time.Duration, bool) {
+	value = strings.Trim(value, " \t")
+	whole, fraction, point := strings.Cut(value, ".")
+	if !digits(whole) || point && !digits(fraction) {
+		return 0, false
 	}
-	return true
+	n, err := strconv.ParseFloat(value, 64)
+	if wait := math.Ceil(n * float64(unit)); err == nil && wait < math.MaxInt64 {
+		return time.Duration(wait), true
+	}
+	return math.MaxInt64, true
 }
+
+// digits reports whether s is one digit or more.
+func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

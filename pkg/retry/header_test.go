@@ -38,7 +38,13 @@ func TestParseRetryAfter(t *testing.T) {
 		{"   ", absent},
 		{"-1", absent},
 		{"+1", absent},
-		{"1.5", absent},
+		{"1.5", 1500 * time.Millisecond},
+		{"0.0000000001", 1}, // never shorter than asked
+		{"1.", absent},
+		{".5", absent},
+		{"-1.5", absent},
+		{"1.5.5", absent},
+		{"1,5", absent},
 		{"1e3", absent},
 		{"0x10", absent},
 		{"1 s", absent},
@@ -72,7 +78,7 @@ func FuzzParseRetryAfter(f *testing.F) {
 		}
 		trimmed := strings.Trim(value, " \t")
 		_, err := http.ParseTime(trimmed)
-		if ok && err != nil && strings.Trim(trimmed, "0123456789") != "" {
+		if ok && err != nil && strings.Trim(trimmed, "0123456789.") != "" {
 			t.Fatalf("%q is neither seconds nor a date and gave %s", value, got)
 		}
 		// Whatever the header says, a policy ends in a wait that a person can sit out, or gives up.

@@ -61,8 +61,14 @@ type Outcome struct {
 	Status int
 	// RetryAfter is the raw value of the Retry-After header, "" without one.
 	RetryAfter string
-	// SpendCap says that a 429 names a spend limit, which no wait lifts.
+	// RetryAfterMS is the raw value of the retry-after-ms header, which counts before Retry-After.
+	RetryAfterMS string
+	// NoRetry says that the server asks for no other attempt (x-should-retry: false).
+	NoRetry bool
+	// SpendCap says that the account is used up or at a limit on spending, which no wait lifts.
 	SpendCap bool
+	// Passes says that the error passes as a rate limit does, whatever its status is.
+	Passes bool
 }
 
 // Action is what to do after an attempt.
@@ -120,7 +126,7 @@ func (r Rule) Decide(o Outcome, i int, now time.Time, random float64) Decision {
 
 // wait is the table of policies, without regard to how many attempts are left.
 func (r Rule) wait(o Outcome, i int, now time.Time, random float64) Decision {
-	if o.Kind == Final {
+	if o.Kind == Final || o.Kind == Rejected && r.Policy != Script && (o.SpendCap || o.NoRetry) {
 		return Decision{Action: Fail}
 	}
 	switch r.Policy {
@@ -150,10 +156,8 @@ func decideRetryAfter(o Outcome, i int, now time.Time) Decision {
 		return waitFor(double(time.Second, i))
 	}
 	switch {
-	case o.Status == 429 && o.SpendCap:
-		return Decision{Action: Fail}
-	case o.Status == 429:
-		return obey(o.RetryAfter, now, defaultRetryAfter)
+	case o.Status == 429 || o.Passes:
+		return obey(o, now, defaultRetryAfter)
 	case o.Status >= 500:
 		return waitFor(times(time.Second, i))
 	}
@@ -166,19 +170,20 @@ func decideBackoff(o Outcome, i int, now time.Time, random float64) Decision {
 		return waitFor(jittered)
 	}
 	switch {
-	case o.Status == 429 && o.SpendCap:
-		return Decision{Action: Fail}
-	case o.Status == 429:
-		return obey(o.RetryAfter, now, jittered)
+	case o.Status == 429 || o.Passes:
+		return obey(o, now, jittered)
 	case o.Status == 408, o.Status == 409, o.Status >= 500:
 		return waitFor(jittered)
 	}
 	return Decision{Action: Fail}
 }
 
-// obey waits as Retry-After says, or absent without a usable one.
-func obey(header string, now time.Time, absent time.Duration) Decision {
-	asked, ok := parseRetryAfter(header, now)
+// obey waits as the server asks, or absent where it does not.
+func obey(o Outcome, now time.Time, absent time.Duration) Decision {
+	asked, ok := parseNumber(o.RetryAfterMS, time.Millisecond)
+	if !ok {
+		asked, ok = parseRetryAfter(o.RetryAfter, now)
+	}
 	switch {
 	case !ok:
 		return waitFor(absent)

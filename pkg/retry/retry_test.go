@@ -98,6 +98,38 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestServerAsks holds what a server can ask for beside Retry-After in whole seconds, after the first attempt. The script
+// heeds none of it.
+func TestServerAsks(t *testing.T) {
+	half, two, five := millis(250), seconds(2), seconds(5)
+	tests := []struct {
+		name                        string
+		outcome                     Outcome
+		script, retryAfter, backoff Decision
+	}{
+		{"503 of a used-up account", Outcome{Status: 503, SpendCap: true}, seconds(1), fail, fail},
+		{"429, x-should-retry: false", Outcome{Status: 429, NoRetry: true}, two, fail, fail},
+		{"500, x-should-retry: false", Outcome{Status: 500, NoRetry: true}, fail, fail, fail},
+		{"a fraction", Outcome{Status: 429, RetryAfter: "0.75"}, two, millis(750), millis(750)},
+		{"a fraction over the longest", Outcome{Status: 429, RetryAfter: "60.5"}, two, Decision{Action: GiveUp, Asked: 60500 * time.Millisecond},
+			Decision{Action: GiveUp, Asked: 60500 * time.Millisecond}},
+		{"milliseconds", Outcome{Status: 429, RetryAfter: "9", RetryAfterMS: "750"}, two, millis(750), millis(750)},
+		{"milliseconds alone", Outcome{Status: 429, RetryAfterMS: "1.5"}, two, waitFor(1500 * time.Microsecond), waitFor(1500 * time.Microsecond)},
+		{"milliseconds of no number", Outcome{Status: 429, RetryAfter: "9", RetryAfterMS: "soon"}, two, seconds(9), seconds(9)},
+		{"negative milliseconds", Outcome{Status: 429, RetryAfterMS: "-1"}, two, five, half},
+		{"402 that passes", Outcome{Status: 402, RetryAfter: "7", Passes: true}, fail, seconds(7), seconds(7)},
+		{"402 that passes, without a header", Outcome{Status: 402, Passes: true}, fail, five, half},
+	}
+	for _, test := range tests {
+		test.outcome.Kind = Rejected
+		for policy, want := range map[Policy]Decision{Script: test.script, RetryAfter: test.retryAfter, Backoff: test.backoff} {
+			if got := rule(policy, 100).Decide(test.outcome, 1, now, 0.5); got != want {
+				t.Errorf("%s under %s: %+v, want %+v", test.name, policy, got, want)
+			}
+		}
+	}
+}
+
 // TestDelayMovesOnlyTheScripts429 holds that --retry-delay is the script's RETRY_DELAY: it scales that one row, and no
 // other policy knows it.
 func TestDelayMovesOnlyTheScripts429(t *testing.T) {

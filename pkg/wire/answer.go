@@ -1,43 +1,57 @@
 package wire
 
+import (
+	"bytes"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
 // Answer is a whole answer.
 type Answer struct {
 	ID         string
 	Model      string
 	Text       string
 	StopReason string
-	// Usage is nil where the server reported none.
+	// Usage is nil where the server reported none that can be believed.
 	Usage *Usage
+	// Empty says that no text came, and Thought that reasoning did.
+	Empty, Thought bool
+	// NotUTF8 says that the text has bytes that are not UTF-8. They are kept as they came.
+	NotUTF8 bool
 }
 
-// Usage is what an answer cost, in tokens. Input is the sum of all input, cached or not.
-type Usage struct {
-	Input         int `json:"input_tokens"`
-	Output        int `json:"output_tokens"`
-	CacheCreation int `json:"cache_creation_input_tokens"`
-	CacheRead     int `json:"cache_read_input_tokens"`
-}
-
-// Truncated reports whether the model stopped because it reached a limit on tokens.
-func (a Answer) Truncated() bool {
-	switch a.StopReason {
-	case "max_tokens", "length", "model_context_window_exceeded":
-		return true
-	}
-	return false
-}
-
-// Refused reports whether the model or a filter of the server declined to answer.
-func (a Answer) Refused() bool { return a.StopReason == "refusal" || a.StopReason == "content_filter" }
-
-// Decode reads a whole body that came with the HTTP status. The error is an *APIError where the effective status is
-// not 200, a *NotAnswerError where it is 200 and the body is no answer. Only what makes the answer whole must have the
-// right shape: a usage or a model name of another shape is as good as none.
+// Decode reads a whole body that came with the HTTP status: one JSON object, or an event stream where a server sends one
+// unasked. The error is an *APIError where the effective status is not 200 or the stop reason reports a failure, a
+// *NotAnswerError where it is 200 and the body is no answer. What came of the text is given beside an error too. Only what
+// makes the answer whole must have the right shape: a usage or a model name of another shape is as good as none.
 func (a API) Decode(httpStatus int, body []byte) (Answer, error) {
 	fields, err := a.check(httpStatus, body)
-	if err != nil {
-		return Answer{}, err
+	if fields == nil && httpStatus == 200 && isEvents(body) {
+		return a.decodeEvents(body)
 	}
+	if err != nil {
+		var answer Answer
+		if fields != nil {
+			answer, _ = a.answer(fields)
+		}
+		return answer, err
+	}
+	answer, fault := a.answer(fields)
+	switch {
+	case fault != nil:
+		fault.Body, fault.Object = body, true
+		return answer, fault
+	case answer.Ending() == Failed:
+		e := stopFailure(a, answer.StopReason)
+		e.Body = body
+		return answer, e
+	}
+	return answer, nil
+}
+
+// answer reads the answer in an object. What can be read of it is given beside an error too.
+func (a API) answer(fields object) (Answer, *NotAnswerError) {
 	answer := Answer{ID: text(fields, "id"), Model: text(fields, "model")}
 	var fault *NotAnswerError
 	switch a {
@@ -48,141 +62,133 @@ func (a API) Decode(httpStatus int, body []byte) (Answer, error) {
 	default:
 		fault = answer.messages(fields)
 	}
-	if fault != nil {
-		fault.Body, fault.Object = body, true
-		return Answer{}, fault
-	}
-	return answer, nil
+	answer.Empty, answer.NotUTF8 = answer.Text == "", !utf8.ValidString(answer.Text)
+	return answer, fault
 }
 
 func (a *Answer) complete(in object) *NotAnswerError {
-	var completion *string
-	if !in.read("completion", &completion) || completion == nil {
+	a.StopReason, a.Usage = text(in, "stop_reason"), usageOf(in["usage"])
+	if !isText(in["completion"]) {
 		return &NotAnswerError{Reason: "no completion in the answer", WrongShape: true}
 	}
-	a.Text, a.StopReason, a.Usage = *completion, text(in, "stop_reason"), usage(in)
+	a.Text = string(words(in["completion"]))
 	return nil
 }
 
 func (a *Answer) messages(in object) *NotAnswerError {
-	said, ok := texts(in["content"])
-	if !ok {
+	a.StopReason, a.Usage = text(in, "stop_reason"), usageOf(in["usage"])
+	said, thought, ok := readParts(in["content"])
+	a.Text, a.Thought = string(said), len(thought) > 0
+	switch {
+	case !ok && (!isNull(in["content"]) || a.StopReason == ""):
 		return &NotAnswerError{Reason: "no content in the answer"}
-	}
-	if unfinished(in, "stop_reason") {
+	case unfinished(in, "stop_reason"):
 		return &NotAnswerError{Reason: "an unfinished answer: stop_reason is null"}
 	}
-	a.Text, a.StopReason, a.Usage = said, text(in, "stop_reason"), usage(in)
 	return nil
 }
 
 func (a *Answer) chat(in object) *NotAnswerError {
-	var choices []object
-	var message object
-	if !in.read("choices", &choices) || len(choices) == 0 || !choices[0].read("message", &message) {
+	choice := chosen(in["choices"])
+	if choice == nil {
+		a.Usage = usageOf(in["usage"])
 		return &NotAnswerError{Reason: "no choices in the answer"}
 	}
-	choice := choices[0]
-	if unfinished(choice, "finish_reason") {
-		return &NotAnswerError{Reason: "an unfinished answer: finish_reason is null"}
+	a.StopReason, a.Usage = text(choice, "finish_reason"), usageOf(in["usage"], choice["usage"])
+	message, ok := parse(choice["message"])
+	if !ok {
+		message, ok = parse(choice["delta"])
 	}
-	said, ok := content(message)
-	refusal := text(message, "refusal")
-	if !ok && refusal == "" {
+	said, thought, readable := content(message)
+	if len(thought) == 0 {
+		thought = firstText(message["reasoning_content"], message["reasoning"], message["reasoning_details"])
+	}
+	a.Text, a.Thought = string(said), len(thought) > 0
+	refusal := string(words(message["refusal"]))
+	switch {
+	case !ok && !isNull(choice["message"]) || !readable:
+		return &NotAnswerError{Reason: "no content in the answer"}
+	case a.Text == "" && refusal != "":
+		a.Text, a.StopReason = refusal, "refusal"
+	case isNull(message["content"]) && a.StopReason == "":
+		if unfinished(choice, "finish_reason") {
+			break
+		}
 		return &NotAnswerError{Reason: "no content in the answer"}
 	}
-	a.Text, a.StopReason, a.Usage = said, text(choice, "finish_reason"), chatUsage(in)
-	if said == "" && refusal != "" {
-		a.Text, a.StopReason = refusal, "refusal"
+	if unfinished(choice, "finish_reason") {
+		return &NotAnswerError{Reason: "an unfinished answer: finish_reason is null"}
 	}
 	return nil
 }
 
-// texts puts the texts of a content array together; what is no text, such as thinking, is not of the answer. It reports
-// false for what is no array of blocks.
-func texts(raw []byte) (string, bool) {
-	l := lexer{b: raw}
-	if !l.enter('[') {
-		return "", false
-	}
-	var all []byte
-	for l.more(']') {
-		said, ok := block(&l)
-		if !ok {
-			return "", false
-		}
-		all = append(all, said...)
-	}
-	return string(all), l.whole()
-}
-
-// block reads one block and gives its text, if it is one of type text. null is an empty block, and any other value none.
-func block(l *lexer) (said []byte, ok bool) {
-	if l.peek() == 'n' {
-		return nil, l.value() != nil
-	}
-	if !l.enter('{') {
-		return nil, false
-	}
-	var kind, words []byte
-	for name, ok := l.member(); ok; name, ok = l.member() {
-		switch string(name) {
-		case "type":
-			kind = l.value()
-		case "text":
-			words = l.value()
-		default:
-			l.value()
+// chosen is the one choice there is, else the choice of index 0, or the first. nil is none.
+func chosen(raw []byte) object {
+	var first object
+	for _, one := range elements(raw) {
+		choice, ok := parse(one)
+		switch {
+		case !ok:
+		case first == nil:
+			first = choice
+		case string(first["index"]) != "0" && string(choice["index"]) == "0":
+			first = choice
 		}
 	}
-	if !textOrNull(kind) || !textOrNull(words) {
-		return nil, false
-	}
-	if string(unquote(kind)) != "text" {
-		return nil, true
-	}
-	return unquote(words), true
+	return first
 }
 
-// textOrNull reports whether a raw value is a string, null or not there.
-func textOrNull(raw []byte) bool { return len(raw) == 0 || isText(raw) || string(raw) == "null" }
+// isNull reports whether a raw value is null or not there: the two mean the same.
+func isNull(raw []byte) bool { return len(raw) == 0 || string(raw) == "null" }
 
-// content reads a chat message's content: a string, null, or an array of parts.
-func content(message object) (string, bool) {
-	raw, there := message["content"]
-	switch {
-	case !there:
-		return "", false
-	case textOrNull(raw):
-		return string(unquote(raw)), true
+// content reads a chat message's content, and the reasoning in it: a string, null, or an array of parts.
+func content(message object) (said, thought []byte, ok bool) {
+	raw := message["content"]
+	if textOrNull(raw) {
+		return words(raw), nil, true
 	}
-	return texts(raw)
+	return readParts(raw)
 }
 
 // unfinished reports whether a stop reason is null, which is what servers send while an answer is still being written.
 // A missing one is an older gateway's: the complete JSON is then what makes the answer whole.
 func unfinished(in object, name string) bool { return string(in[name]) == "null" }
 
-// usage reads a usage, with Input as the sum of the three input fields of the messages dialect.
-func usage(in object) *Usage {
-	var u *Usage
-	if !in.read("usage", &u) || u == nil {
-		return nil
+// decodeEvents reads a whole body that is an event stream.
+func (a API) decodeEvents(body []byte) (Answer, error) {
+	s := a.NewStream(bytes.NewReader(body))
+	var all []byte
+	for {
+		delta, err := s.Next()
+		all = append(all, delta.Text...)
+		if err == nil {
+			continue
+		}
+		answer := s.Answer()
+		answer.Text = string(all)
+		if err == io.EOF { //nolint:errorlint // the very end
+			return answer, nil
+		}
+		if apiErr, ok := err.(*APIError); ok { //nolint:errorlint // it comes unwrapped
+			return answer, apiErr
+		}
+		_, cut := err.(*CutError) //nolint:errorlint // it comes unwrapped
+		return answer, &NotAnswerError{Reason: "an event stream: " + err.Error(), Body: body, Cut: cut}
 	}
-	u.Input += u.CacheCreation + u.CacheRead
-	return u
 }
 
-func chatUsage(in object) *Usage {
-	var u *struct {
-		Prompt     int `json:"prompt_tokens"`
-		Completion int `json:"completion_tokens"`
-		Details    struct {
-			Cached int `json:"cached_tokens"`
-		} `json:"prompt_tokens_details"`
+// isEvents reports whether a whole body is an event stream, or JSON objects one a line.
+func isEvents(body []byte) bool {
+	_, whole := BeginsEvents(bytes.TrimLeft(bytes.TrimPrefix(body, bom), " \t\r\n"))
+	return whole || jsonLines(body)
+}
+
+// BeginsEvents looks at the start of a body: whole says that it is that of an event stream, and begins that it may become
+// one.
+func BeginsEvents(start []byte) (begins, whole bool) {
+	for _, field := range []string{"data:", "event:", "id:", "retry:", "error:", ":"} {
+		whole = whole || bytes.HasPrefix(start, []byte(field))
+		begins = begins || strings.HasPrefix(field, string(start[:min(len(start), len(field))]))
 	}
-	if !in.read("usage", &u) || u == nil {
-		return nil
-	}
-	return &Usage{Input: u.Prompt, Output: u.Completion, CacheRead: u.Details.Cached}
+	return begins, whole
 }

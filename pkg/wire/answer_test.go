@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -51,7 +52,7 @@ func TestDecodeMessages(t *testing.T) {
 			"messages, several blocks, of which the texts count",
 			`{"content":[{"type":"thinking","thinking":"hm","text":"no"},{"type":"text","text":"a"},` +
 				`{"type":"tool_use","input":{}},{"type":"text","text":"b"}],"stop_reason":"tool_use"}`,
-			Answer{Text: "ab", StopReason: "tool_use"},
+			Answer{Text: "ab", StopReason: "tool_use", Thought: true},
 		},
 		{"messages, no stop reason: an older gateway", `{"content":[{"type":"text","text":"a"}]}`, Answer{Text: "a"}},
 		{"messages, empty content", `{"content":[],"stop_reason":"end_turn"}`, Answer{StopReason: "end_turn"}},
@@ -116,6 +117,7 @@ func TestDecodeChat(t *testing.T) {
 func holdDecoded(t *testing.T, api API, tests []decoded) {
 	t.Helper()
 	for _, test := range tests {
+		test.want.Empty = test.want.Text == ""
 		got, err := api.Decode(200, []byte(test.body))
 		if err != nil || !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s: %+v, %v\nwant %+v", test.name, got, err, test.want)
@@ -145,7 +147,8 @@ func TestDecodeNoAnswer(t *testing.T) {
 		{"an array", `[1]`, Messages, "a body that is not one JSON object", false, false, false},
 		{"text", `ok`, Messages, "a body that is not JSON", false, false, false},
 		{"binary", "\x1f\x8b\x08\x00", Messages, "a body that is not JSON", false, false, false},
-		{"events", "event: message_start\ndata: {}\n\n", Messages, "a body that is not JSON", false, false, false},
+		{"malformed events", "event: message_start\ndata: {}\n\n", Messages, "an event stream: event 1 of the stream is malformed", false, false, false},
+		{"cut events", "event: message_start\ndata: {\"message\":{}}\n\n", Messages, "an event stream: cut after 1 event", false, false, true},
 		{"complete without a completion", `{"status":200}`, Complete, "no completion in the answer", true, true, false},
 		{"a null completion", `{"completion":null}`, Complete, "no completion in the answer", true, true, false},
 		{"a completion of another shape", `{"completion":5}`, Complete, "no completion in the answer", true, true, false},
@@ -161,17 +164,13 @@ func TestDecodeNoAnswer(t *testing.T) {
 		{"no choices", `{"choices":[]}`, Chat, "no choices in the answer", true, false, false},
 		{"null choices", `{"choices":null}`, Chat, "no choices in the answer", true, false, false},
 		{"a null choice", `{"choices":[null]}`, Chat, "no choices in the answer", true, false, false},
-		{"a choice without a message", `{"choices":[{"text":"a"}]}`, Chat, "no choices in the answer", true, false, false},
+		{"a choice without a message", `{"choices":[{"text":"a"}]}`, Chat, "no content in the answer", true, false, false},
 		{"a null message", `{"choices":[{"message":null}]}`, Chat, "no content in the answer", true, false, false},
 		{"no content in chat", `{"choices":[{"message":{}}]}`, Chat, "no content in the answer", true, false, false},
 		{"content that is a number", `{"choices":[{"message":{"content":5}}]}`, Chat, "no content in the answer", true, false, false},
 		{
 			"chat still being written", `{"choices":[{"message":{"content":"a"},"finish_reason":null}]}`, Chat,
 			"an unfinished answer: finish_reason is null", true, false, false,
-		},
-		{
-			"an error of an unknown type", `{"error":{"type":"strange","message":"m"}}`, Chat,
-			"no choices in the answer", true, false, false,
 		},
 	}
 	for _, test := range tests {
@@ -193,33 +192,44 @@ func TestDecodeNoAnswer(t *testing.T) {
 		if hasRaw := none.Hint() == "-o raw prints the body as it came"; hasRaw != test.object {
 			t.Errorf("%s: hint %q", test.name, none.Hint())
 		}
-		if scripts := test.api.Check(200, []byte(test.body)); (scripts == nil) != test.object {
+		if _, scripts := test.api.check(200, []byte(test.body)); (scripts == nil) != test.object {
 			t.Errorf("%s: Check says %v", test.name, scripts)
 		}
 	}
 }
 
+// TestStopReasons holds what each stop reason says of an answer, and that an error's name is that error.
 func TestStopReasons(t *testing.T) {
-	tests := []struct {
-		reason             string
-		truncated, refused bool
-	}{
-		{"", false, false},
-		{"end_turn", false, false},
-		{"stop", false, false},
-		{"stop_sequence", false, false},
-		{"tool_use", false, false},
-		{"pause_turn", false, false},
-		{"max_tokens", true, false},
-		{"length", true, false},
-		{"model_context_window_exceeded", true, false},
-		{"refusal", false, true},
-		{"content_filter", false, true},
+	tests := map[Ending][]string{
+		Ended:   {"", "end_turn", "stop", "STOP", "stop_sequence", "eos", "normal"},
+		Limited: {"max_tokens", "MAX_TOKENS", "length", "model_length", "model_context_window_exceeded"},
+		Refused: {"refusal", "content_filter", "sensitive", "SAFETY"},
+		Paused:  {"tool_use", "tool_calls", "pause_turn", "function_call"},
+		Unknown: {"compaction", "banana", "malformed_function_call"},
+		Failed: {
+			"error", "network_error", "insufficient_system_resource", "aborted", "overloaded_error", "rate_limit_exceeded",
+			"upstream_error", "InternalServerError",
+		},
 	}
-	for _, test := range tests {
-		a := Answer{StopReason: test.reason}
-		if a.Truncated() != test.truncated || a.Refused() != test.refused {
-			t.Errorf("%q: truncated %t, refused %t", test.reason, a.Truncated(), a.Refused())
+	for want, reasons := range tests {
+		for _, reason := range reasons {
+			if got := (Answer{StopReason: reason}).Ending(); got != want {
+				t.Errorf("%q: %d, want %d", reason, got, want)
+			}
+		}
+	}
+	for reason, want := range map[string]int{
+		"error": 500, "network_error": 500, "overloaded_error": 529, "rate_limit_exceeded": 429, "upstream_error": 500,
+	} {
+		for _, api := range []API{Messages, Chat} {
+			body := map[API]string{
+				Messages: `{"content":[{"type":"text","text":"half"}],"stop_reason":"` + reason + `"}`,
+				Chat:     `{"choices":[{"message":{"content":"half"},"finish_reason":"` + reason + `"}]}`,
+			}[api]
+			answer, err := api.Decode(200, []byte(body))
+			if found(t, err) != want || answer.Text != "half" || !strings.Contains(err.Error(), reason) {
+				t.Errorf("%s, %s: %q, %v", api, reason, answer.Text, err)
+			}
 		}
 	}
 }

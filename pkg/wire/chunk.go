@@ -3,7 +3,7 @@ package wire
 // chunk holds the raw values of one event's data that the dialects look for; nil where they are not there. Of a name
 // that comes twice the last one counts, as in encoding/json.
 type chunk struct {
-	kind, id, model, usage, fault, status []byte
+	kind, id, model, usage, fault, status, base []byte
 
 	// Of messages: the message of message_start, the block of content_block_start and what a delta says it is.
 	message, block, delta []byte
@@ -11,6 +11,13 @@ type chunk struct {
 	text, reasoning, refusal []byte
 	// stop is the stop_reason or finish_reason.
 	stop []byte
+
+	// Of chat: how many choices there are, the index of the one that is read, and its message, which stands where a delta
+	// is expected.
+	choices      int
+	index, whole []byte
+	// inFault and inUsage are the error and the usage inside the choice.
+	inFault, inUsage []byte
 }
 
 // read reads the data of one event, and reports whether it is one JSON object.
@@ -34,9 +41,17 @@ func (c *chunk) read(a API, data []byte) bool {
 			c.fault = l.value()
 		case "status":
 			c.status = l.value()
+		case "base_resp":
+			c.base = l.value()
 		default:
 			c.member(a, &l, name)
 		}
+	}
+	if c.inFault != nil && !isFault(c.fault) {
+		c.fault = c.inFault
+	}
+	if c.inUsage != nil && isNull(c.usage) {
+		c.usage = c.inUsage
 	}
 	return l.whole()
 }
@@ -55,7 +70,7 @@ func (c *chunk) member(a API, l *lexer, name []byte) {
 		}
 	case Chat:
 		if string(name) == "choices" {
-			c.choices(l)
+			c.readChoices(l)
 			return
 		}
 	default:
@@ -91,49 +106,61 @@ func (c *chunk) messagesDelta(l *lexer) {
 	})
 }
 
-// choices keeps the choice of index 0, the first where there are two of it: ferry asks for one, and a server that was
-// made to send more sends other answers to the same prompt.
-func (c *chunk) choices(l *lexer) {
-	c.text, c.reasoning, c.refusal, c.stop = nil, nil, nil, nil
+// readChoices keeps the only choice, whatever its index is: some gateways put Claude's number of a block there. Of several
+// it keeps the one of index 0, or the first: a server that was made to send more sends other answers to the same prompt.
+func (c *chunk) readChoices(l *lexer) {
+	c.choices, c.text, c.reasoning, c.refusal, c.stop = 0, nil, nil, nil, nil
+	c.index, c.whole, c.inFault, c.inUsage = nil, nil, nil, nil
 	if !l.enter('[') {
 		l.value()
 		return
 	}
-	found := false
 	for l.more(']') {
 		var one chunk
-		if one.choice(l) && !found {
-			found = true
+		if !one.choice(l) {
+			continue
+		}
+		if c.choices++; c.choices == 1 || !isZero(c.index) && isZero(one.index) {
 			c.text, c.reasoning, c.refusal, c.stop = one.text, one.reasoning, one.refusal, one.stop
+			c.index, c.whole, c.inFault, c.inUsage = one.index, one.whole, one.fault, one.usage
 		}
 	}
 }
 
-// choice reads one choice, and reports whether its index is 0. One without an index is the only one.
+func isZero(index []byte) bool { return isNull(index) || string(index) == "0" }
+
+// choice reads one choice, and reports whether it is one.
 func (c *chunk) choice(l *lexer) bool {
 	if !l.enter('{') {
 		l.value()
 		return false
 	}
-	var index []byte
 	for name, ok := l.member(); ok; name, ok = l.member() {
 		switch string(name) {
 		case "index":
-			index = l.value()
+			c.index = l.value()
 		case "finish_reason":
 			c.stop = l.value()
 		case "delta":
 			c.chatDelta(l)
+		case "message":
+			c.whole = l.value()
+		case "error":
+			c.fault = l.value()
+		case "usage":
+			c.usage = l.value()
 		default:
 			l.value()
 		}
 	}
-	return len(index) == 0 || string(index) == "0" || string(index) == "null"
+	return true
 }
 
+// chatDelta reads what a chunk adds. Some servers send the reasoning under two names, with the same words: the first one
+// that says something counts.
 func (c *chunk) chatDelta(l *lexer) {
 	c.text, c.reasoning, c.refusal = nil, nil, nil
-	var short []byte
+	var short, details []byte
 	l.object(func(name []byte) *[]byte {
 		switch string(name) {
 		case "content":
@@ -142,12 +169,17 @@ func (c *chunk) chatDelta(l *lexer) {
 			return &c.reasoning
 		case "reasoning":
 			return &short
+		case "reasoning_details":
+			return &details
 		case "refusal":
 			return &c.refusal
 		}
 		return nil
 	})
-	if len(unquote(c.reasoning)) == 0 { // some servers send both names, with the same words
+	if len(unquote(c.reasoning)) == 0 {
 		c.reasoning = short
+	}
+	if len(details) > 0 && details[0] == '[' && len(unquote(c.reasoning)) == 0 {
+		c.reasoning = details
 	}
 }

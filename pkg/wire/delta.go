@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"encoding/json"
 	"strconv"
 )
 
@@ -18,61 +17,58 @@ func (s *Stream) readMessages(e event) (Delta, error) {
 		case "text_delta":
 			return Delta{Text: s.say(c.text)}, nil
 		case "thinking_delta":
-			return Delta{Reasoning: s.think(c.reasoning)}, nil
+			return Delta{Reasoning: s.reasoning.read(c.reasoning)}, nil
 		}
 	case "content_block_start":
-		return blockStart(c.block), nil
+		return s.blockStart(c.block), nil
 	case "message_start":
 		fields, ok := parse(c.message)
 		if !ok {
 			return Delta{}, s.malformed(e)
 		}
+		if s.spoke { // a gateway that asked again, or two answers spliced: neither may be shown behind the other
+			return Delta{}, s.cut(errSpliced)
+		}
 		s.started = true
 		s.id, s.model = text(fields, "id"), text(fields, "model")
-		s.addUsage(fields["usage"])
+		s.counts.add(fields["usage"])
 	case "message_delta":
-		s.stopped(c.stop)
-		s.addUsage(c.usage)
+		return Delta{}, s.stopped(c.stop, s.started)
 	case "message_stop":
 		return Delta{}, s.finish(s.started, errNoStart)
+	case "message":
+		return s.wholeMessage(e)
 	}
 	return Delta{}, nil
 }
 
+// wholeMessage reads a whole answer that came as one event.
+func (s *Stream) wholeMessage(e event) (Delta, error) {
+	fields, _ := parse(e.Data)
+	answer, fault := s.api.answer(fields)
+	if fault != nil || s.spoke {
+		return Delta{}, s.malformed(e)
+	}
+	s.started, s.id, s.model = true, answer.ID, answer.Model
+	s.thought = answer.Thought
+	delta := Delta{Text: s.saidWhole([]byte(answer.Text))}
+	if err := s.stopped(fields["stop_reason"], true); err != nil {
+		return delta, err
+	}
+	return delta, s.finish(true, nil)
+}
+
 // blockStart reads a block that begins with words in it. Claude's begin empty; a gateway that has the whole text at
 // once may not.
-func blockStart(raw []byte) Delta {
+func (s *Stream) blockStart(raw []byte) Delta {
 	fields, _ := parse(raw)
 	switch text(fields, "type") {
 	case "text":
-		return Delta{Text: []byte(text(fields, "text"))}
+		return Delta{Text: s.say(fields["text"])}
 	case "thinking":
-		return Delta{Reasoning: []byte(text(fields, "thinking"))}
+		return Delta{Reasoning: s.reasoning.read(fields["thinking"])}
 	}
 	return Delta{}
-}
-
-// messagesUsage is the usage of a messages stream. message_start has the input and a first output, message_delta the
-// output so far: all of it counts from the start, so the larger number is the later one, also where a gateway repeats a
-// field as 0.
-type messagesUsage struct{ input, created, read, output int }
-
-func (s *Stream) addUsage(raw json.RawMessage) {
-	u := usage(object{"usage": raw})
-	if u == nil {
-		return
-	}
-	if s.usage == nil {
-		s.usage = &messagesUsage{}
-	}
-	s.usage.input = max(s.usage.input, u.Input-u.CacheCreation-u.CacheRead)
-	s.usage.created = max(s.usage.created, u.CacheCreation)
-	s.usage.read = max(s.usage.read, u.CacheRead)
-	s.usage.output = max(s.usage.output, u.Output)
-}
-
-func (u *messagesUsage) sum() *Usage {
-	return &Usage{Input: u.input + u.created + u.read, Output: u.output, CacheCreation: u.created, CacheRead: u.read}
 }
 
 // readComplete reads one completion. The one with a stop_reason is the last: nothing else ends this dialect's stream. An
@@ -84,31 +80,13 @@ func (s *Stream) readComplete() (Delta, error) {
 		s.started = true
 	}
 	delta := Delta{Text: s.say(c.text)}
-	if !s.stopped(c.stop) {
-		return delta, nil
+	if err := s.stopped(c.stop, true); err != nil || !s.ended {
+		return delta, err
 	}
 	return delta, s.finish(s.started, errNoText)
 }
 
-// readChat reads one chunk. The finish_reason does not end the stream: the usage comes behind it.
-func (s *Stream) readChat() Delta {
-	c := &s.chunk
-	s.identify()
-	s.stopped(c.stop)
-	delta := Delta{Text: s.say(c.text), Reasoning: s.think(c.reasoning)}
-	if len(c.text) > 0 && c.text[0] == '[' {
-		whole, _ := content(object{"content": c.text})
-		delta.Text = []byte(whole)
-	}
-	s.spoke = s.spoke || len(delta.Text) > 0
-	if refusal := unquote(c.refusal); len(refusal) > 0 {
-		s.refused = true
-		delta.Text = append(delta.Text[:len(delta.Text):len(delta.Text)], refusal...)
-	}
-	return delta
-}
-
-// identify keeps what the chunks of the data-only dialects repeat, and the last usage.
+// identify keeps what the chunks of the data-only dialects repeat.
 func (s *Stream) identify() {
 	if s.id == "" {
 		s.id = string(unquote(s.chunk.id))
@@ -116,103 +94,103 @@ func (s *Stream) identify() {
 	if s.model == "" {
 		s.model = string(unquote(s.chunk.model))
 	}
-	if u := s.chunk.usage; len(u) > 0 && u[0] == '{' {
-		s.rawUsage = append(s.rawUsage[:0], u...)
-	}
 }
 
-// stopped keeps a stop reason, and reports whether there is one.
-func (s *Stream) stopped(raw []byte) bool {
+// say reads text of the answer. Text behind a stop reason shows that it was not the end.
+func (s *Stream) say(raw []byte) []byte {
+	text := s.text.read(raw)
+	if len(text) > 0 {
+		s.ended = false
+	}
+	return text
+}
+
+// saidWhole takes text that was read from more than a string, as say does.
+func (s *Stream) saidWhole(text []byte) []byte {
+	if len(text) > 0 {
+		s.ended = false
+		s.text.encoding.add(text)
+	}
+	return text
+}
+
+// stopped takes a stop reason, if there is one, as the end of an answer that has begun. The error is that of a reason
+// which reports a failure.
+func (s *Stream) stopped(raw []byte, begun bool) error {
 	reason := unquote(raw)
-	if len(reason) == 0 {
-		return false
+	if len(reason) == 0 || string(reason) == "null" {
+		return nil
 	}
-	s.stop = string(reason)
-	return true
+	s.stop, s.ended = string(reason), begun
+	if ending(s.stop) == Failed {
+		return stopFailure(s.api, s.stop)
+	}
+	return nil
 }
 
-func (s *Stream) say(raw []byte) (out []byte) {
-	out, s.text = plainText(raw, s.text)
-	return out
-}
-
-func (s *Stream) think(raw []byte) (out []byte) {
-	out, s.reasoning = plainText(raw, s.reasoning)
-	return out
-}
-
-// plainText is unquote with a buffer that is used again.
-func plainText(raw, buffer []byte) (out, kept []byte) {
-	if !isText(raw) {
-		return nil, buffer
+// fault is the error that an event holds.
+func (s *Stream) fault(e event) error {
+	fields, _ := parse(e.Data)
+	f := s.api.faultIn(fields)
+	if f == nil {
+		f = &APIError{HTTPStatus: 200}
+		f.readBody(e.Data)
 	}
-	inner := raw[1 : len(raw)-1]
-	if verbatim(inner) {
-		return inner, buffer
+	f.Body, f.Status = bytes.Clone(e.Data), f.statusInside()
+	status, isFailure, readable := statedFailure(s.api, fields["status"])
+	switch {
+	case isFailure && readable:
+		f.Status = status
+	case isFailure && !isFault(fields["error"]):
+		f.Status = 0
 	}
-	buffer = appendUnquoted(buffer[:0], inner)
-	return buffer, buffer
+	return f
 }
 
 // failed reports whether an event that came is an error: its data say so, or hold an error or, as a gateway's envelope
 // does, a status that is one.
-func (c *chunk) failed(a API, name string) bool {
-	if len(c.kind) > 0 && string(unquote(c.kind)) == "error" {
+func (c *chunk) failed(a API) bool {
+	if len(c.kind) > 0 && string(unquote(c.kind)) == "error" || c.fault != nil && isFault(c.fault) {
 		return true
 	}
-	if (a != Messages || name == "" || name == "message") && isFault(c.fault) {
-		return true
+	if c.base != nil {
+		base, _ := parse(c.base)
+		if isCode(base["status_code"]) {
+			return true
+		}
 	}
-	_, isFailure, _ := c.statedFailure(a)
+	_, isFailure, _ := statedFailure(a, c.status)
 	return isFailure
 }
 
-// statedFailure reads the event's status member, by the rules of check for an HTTP 200.
-func (c *chunk) statedFailure(a API) (status int, isFailure, readable bool) {
-	if c.status == nil {
+// mayBeFault reports whether an event has nothing of an answer, so that it may be an error of another form.
+func (c *chunk) mayBeFault(a API, name string) bool {
+	switch a {
+	case Chat:
+		return c.choices == 0 && isNull(c.usage)
+	case Complete:
+		return c.text == nil && c.stop == nil
+	}
+	return name == "" && c.kind == nil
+}
+
+// statedFailure reads an event's status member, by the rules of check for an HTTP 200.
+func statedFailure(a API, raw []byte) (status int, isFailed, readable bool) {
+	if raw == nil {
 		return 0, false, true
 	}
-	status, stated, readable := statedStatus(c.status)
+	status, stated, readable := statedStatus(raw)
 	if a == Complete {
 		return status, !readable || stated && status != 200, readable
 	}
-	return status, stated && status >= 400 && status <= 599, true
+	return status, stated && isFailure(float64(status)), true
 }
 
-// isFault reports whether an error member says anything: servers that always have one send null or an empty one.
-func isFault(raw []byte) bool {
-	if isText(raw) {
-		return len(raw) > len(`""`)
+// indexOf reads the index of a choice, 0 where it has none.
+func indexOf(raw []byte) int {
+	n, err := strconv.Atoi(string(raw))
+	if err != nil {
+		return 0
 	}
-	fields, _ := parse(raw)
-	return len(fields) > 0
-}
-
-// apiError makes the error of an event. Its status is that of the type or code, a numeric code, or the stated one; an
-// error that names none of them is the server's: 500.
-func (c *chunk) apiError(a API, data []byte) *APIError {
-	raw := c.fault
-	if !isFault(raw) {
-		raw = data // an error event whose fields are at the top
-	}
-	e := readError(raw)
-	if !isFault(c.fault) && e.Type == "error" {
-		e.Type = ""
-	}
-	fields, _ := parse(data)
-	e.RequestID, e.Body, e.HTTPStatus = text(fields, "request_id"), bytes.Clone(data), 200
-	stated, isFailure, readable := c.statedFailure(a)
-	status, known := statusOfType(e.Code, e.Type)
-	code, err := strconv.Atoi(e.Code)
-	switch {
-	case isFailure && readable:
-		e.Status = stated
-	case known:
-		e.Status = status
-	case err == nil && code >= 400 && code <= 599:
-		e.Status = code
-	case readable || isFault(c.fault):
-		e.Status = 500
-	}
-	return e
+	return n
 }

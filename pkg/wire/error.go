@@ -1,8 +1,8 @@
 package wire
 
 import (
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,7 +13,7 @@ type APIError struct {
 	Status int
 	// HTTPStatus is that of the reply itself.
 	HTTPStatus int
-	// Type, Code and Message are the error object's, "" where there is none.
+	// Type, Code and Message are the error object's, "" where there is none. Message has all the words of the error.
 	Type, Code, Message string
 	// RequestID is the server's name for the request, "" where the body has none.
 	RequestID string
@@ -21,6 +21,8 @@ type APIError struct {
 	RetryAfter string
 	// Body is what came, raw.
 	Body []byte
+
+	stated int // an HTTP status that the error names
 }
 
 func (e *APIError) Error() string {
@@ -35,30 +37,66 @@ func (e *APIError) Error() string {
 			b.WriteString(": " + part)
 		}
 	}
+	if e.Type == "" && e.Message == "" && e.Code != "" {
+		b.WriteString(": " + e.Code)
+	}
 	return b.String()
 }
 
-// SpendCap reports whether the error names a limit on spending, which no wait lifts.
+// statusInside is the status of an error that came inside an HTTP 200: a number that it names, that of its code or type,
+// else the server's own failure.
+func (e *APIError) statusInside() int {
+	if e.stated != 0 {
+		return e.stated
+	}
+	if status, ok := statusOfType(e.Code, e.Type); ok {
+		return status
+	}
+	return 500
+}
+
+// spendCodes are the types and codes of a used-up account or of a limit on spending, in lower case: Claude's, OpenAI's,
+// Moonshot's, DashScope's, Ark's, MiniMax's (1008) and Zhipu's.
+var spendCodes = []string{
+	"billing_error", "insufficient_quota", "billing_hard_limit_reached", "spend_limit_reached", "credit_balance_exhausted",
+	"exceeded_current_quota_error", "arrearage", "accountoverdueerror", "1008", "1113", "1304", "1308", "1309", "1310", "1311",
+}
+
+// spendPhrases are words of such errors, in lower case: those of DeepSeek, one-api and new-api among them.
+var spendPhrases = []string{
+	"spend limit", "spend cap", "spending limit", "spending cap", "usage limits", "insufficient balance",
+	"credit balance is too low", "exceeded your current quota", "quota is not enough", "额度已用尽", "余额不足", "欠费",
+}
+
+// inFlightBudget is OpenRouter's 402 of an account whose requests on their way have reserved what is left: it passes.
+const inFlightBudget = "in_flight_budget_exhausted"
+
+// InFlightBudget reports whether the account is used up only by requests that are on their way.
+func (e *APIError) InFlightBudget() bool {
+	return e.Status == 402 && (e.Code == inFlightBudget || e.Type == inFlightBudget || strings.Contains(e.Message, inFlightBudget))
+}
+
+// SpendCap reports whether the error says that the account is used up or at a limit on spending, which no wait lifts.
 func (e *APIError) SpendCap() bool {
+	if e.Status == 402 {
+		return !e.InFlightBudget()
+	}
 	for _, name := range []string{e.Type, e.Code} {
-		switch name {
-		case "billing_error", "insufficient_quota", "billing_hard_limit_reached", "spend_limit_reached":
+		name = strings.ToLower(name)
+		if slices.Contains(spendCodes, name) || strings.HasSuffix(name, "_spend_limit_exceeded") {
 			return true
 		}
 	}
-	text := strings.ToLower(e.Message)
-	for _, phrase := range []string{"spend limit", "spend cap", "spending limit", "spending cap", "usage limits"} {
-		if strings.Contains(text, phrase) {
-			return true
-		}
-	}
-	return false
+	words := strings.ToLower(e.Message)
+	return slices.ContainsFunc(spendPhrases, func(phrase string) bool { return strings.Contains(words, phrase) })
 }
 
 // NotAnswerError is a status 200 that is no answer.
 type NotAnswerError struct {
 	// Reason says what came instead, such as "an HTML page".
 	Reason string
+	// Title is that of an HTML page, "" where it has none.
+	Title string
 	// Body is what came, raw.
 	Body []byte
 	// Object says that the body is one JSON object with the status 200, which is all that the script asked for.
@@ -69,7 +107,12 @@ type NotAnswerError struct {
 	Cut bool
 }
 
-func (e *NotAnswerError) Error() string { return "status 200 with " + e.Reason }
+func (e *NotAnswerError) Error() string {
+	if e.Title != "" {
+		return "status 200 with " + e.Reason + ": " + e.Title
+	}
+	return "status 200 with " + e.Reason
+}
 
 // Hint tells what to do about it, "" where there is nothing to say.
 func (e *NotAnswerError) Hint() string {
@@ -82,47 +125,30 @@ func (e *NotAnswerError) Hint() string {
 	return ""
 }
 
-// readError reads an error object, or an error that is a bare string. A code may be a number.
-func readError(raw json.RawMessage) *APIError {
-	e := &APIError{}
-	if len(raw) == 0 {
-		return e
-	}
-	if json.Unmarshal(raw, &e.Message) == nil {
-		return e
-	}
-	fields, _ := parse(raw)
-	e.Type, e.Message, e.Code = text(fields, "type"), text(fields, "message"), text(fields, "code")
-	if code := string(fields["code"]); e.Code == "" && code != "null" && code != `""` {
-		e.Code = code
-	}
-	return e
-}
-
 // statusOfType gives the status that an error of a known type or code has, so that one inside an HTTP 200 can be
-// treated as what it is. The first name known wins. The types are those of the Claude and OpenAI-style APIs.
+// treated as what it is. The first name known wins. The types are those of the Claude, OpenAI-style and Google APIs.
 func statusOfType(names ...string) (int, bool) {
 	for _, name := range names {
-		switch name {
-		case "invalid_request_error":
+		switch strings.ToLower(name) {
+		case "invalid_request_error", "context_length_exceeded", "invalid_argument":
 			return 400, true
-		case "authentication_error", "invalid_api_key", "invalid_authentication":
+		case "authentication_error", "invalid_api_key", "invalid_authentication", "unauthenticated":
 			return 401, true
 		case "billing_error":
 			return 402, true
 		case "permission_error", "permission_denied":
 			return 403, true
-		case "not_found_error", "model_not_found":
+		case "not_found_error", "model_not_found", "not_found":
 			return 404, true
 		case "request_too_large":
 			return 413, true
-		case "rate_limit_error", "rate_limit_exceeded", "insufficient_quota", "requests", "tokens":
+		case "rate_limit_error", "rate_limit_exceeded", "insufficient_quota", "requests", "tokens", "resource_exhausted":
 			return 429, true
-		case "api_error", "server_error", "internal_error":
+		case "api_error", "server_error", "internal_error", "internal_server_error":
 			return 500, true
-		case "service_unavailable":
+		case "service_unavailable", "unavailable":
 			return 503, true
-		case "timeout_error":
+		case "timeout_error", "deadline_exceeded":
 			return 504, true
 		case "overloaded_error":
 			return 529, true

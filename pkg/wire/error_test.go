@@ -53,7 +53,7 @@ func TestErrorShapes(t *testing.T) {
 		},
 		{
 			"a status that is none", Complete, 502, `{"status":"down"}`,
-			APIError{}, "HTTP 502 with a .status in the body that is no status",
+			APIError{Type: "down"}, "HTTP 502 with a .status in the body that is no status: down",
 		},
 		{
 			"a status too large", Complete, 200, `{"status":1e9}`,
@@ -61,7 +61,7 @@ func TestErrorShapes(t *testing.T) {
 		},
 		{"HTML", Messages, 502, `<html>Bad Gateway</html>`, APIError{Status: 502}, "status 502"},
 		{"nothing", Messages, 500, ``, APIError{Status: 500}, "status 500"},
-		{"an error that is a list", Messages, 500, `{"error":["x"]}`, APIError{Status: 500}, "status 500"},
+		{"an error that is a list", Messages, 500, `{"error":["x"]}`, APIError{Status: 500, Message: "x"}, "status 500: x"},
 		{"an error that is null", Messages, 500, `{"error":null}`, APIError{Status: 500}, "status 500"},
 	}
 	for _, test := range tests {
@@ -103,7 +103,7 @@ func TestSpendCap(t *testing.T) {
 	}
 	for _, test := range tests {
 		var got *APIError
-		if err := Messages.Check(429, []byte(test.body)); !errors.As(err, &got) || got.SpendCap() != test.want {
+		if _, err := Messages.check(429, []byte(test.body)); !errors.As(err, &got) || got.SpendCap() != test.want {
 			t.Errorf("%s: %v, want a spend cap %t", test.body, err, test.want)
 		}
 	}

@@ -38,6 +38,9 @@ type event struct {
 // of the stream cuts off is dropped. The id and retry fields are about reconnecting, which would ask, and bill, twice:
 // they are parsed and have no effect.
 //
+// With tolerant, three things are read that the standard drops and that servers send: a JSON object alone in its line is
+// an event, a field of the name error is an event of that name, and Rest gives what the end of the stream cut off.
+//
 // Its buffers grow with the longest line and event up to the limit of 8 MiB, and not with the stream.
 type eventReader struct {
 	in    io.Reader
@@ -58,6 +61,7 @@ type eventReader struct {
 	names       map[string]string
 
 	maxLine, maxStream int
+	tolerant           bool
 }
 
 // newEventReader reads events from r. It reads ahead of what it gives.
@@ -81,11 +85,32 @@ func (r *eventReader) Next() (event, error) {
 		}
 		r.fill()
 	}
+	return r.give(), nil
+}
+
+// Rest gives the event that the end of the stream cut off, false where there is none.
+func (r *eventReader) Rest() (event, bool) {
+	if r.pos < r.end {
+		line := r.buf[r.pos:r.end]
+		r.pos = r.end
+		if !r.started {
+			line = bytes.TrimPrefix(line, bom)
+		}
+		r.field(line)
+	}
+	if !r.hasData {
+		return event{}, false
+	}
+	return r.give(), true
+}
+
+// give hands out the event that is whole.
+func (r *eventReader) give() event {
 	e := event{Name: r.name, Data: r.data}
 	r.data, r.given = r.given[:0], r.data
 	r.name, r.hasData, r.ready = "", false, false
 	r.count++
-	return e, nil
+	return e
 }
 
 // parse takes lines from the buffer until an event is whole, and reports whether one is.
@@ -146,9 +171,16 @@ func (r *eventReader) seek(c byte, from int) int {
 
 // field reads one line that is not blank: a comment (a colon first), a field with a value, or a field's bare name.
 func (r *eventReader) field(line []byte) {
+	if r.tolerant && line[0] == '{' && !r.hasData {
+		r.data, r.hasData, r.ready = append(r.data, line...), true, true
+		return
+	}
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	if len(value) > 0 && value[0] == ' ' {
 		value = value[1:]
+	}
+	if r.tolerant && string(name) == "error" && len(value) > 0 {
+		r.name, name = "error", []byte("data")
 	}
 	switch string(name) {
 	case "data":

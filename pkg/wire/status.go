@@ -10,46 +10,64 @@ import (
 	"strings"
 )
 
-// Check says whether a body that came with the HTTP status is a success, and asks no more of it than the script did:
-// one JSON object whose effective status is 200. The error is an *APIError or a *NotAnswerError.
+// check says whether a body that came with the HTTP status is a success, and asks no more of it than the script did: one
+// JSON object whose effective status is 200. The error is an *APIError or a *NotAnswerError. The object's fields come
+// also beside an error that is in an object with the status 200.
 //
 // The effective status: in Complete the body's top-level .status is what the script read, so it wins whatever the HTTP
 // status. In the other dialects a numeric .status can turn an HTTP 200 into an error and never an error into a success.
-// In all three an error object of a known type turns an HTTP 200 without a .status into that error.
-func (a API) Check(httpStatus int, body []byte) error {
-	_, err := a.check(httpStatus, body)
-	return err
-}
-
-// check is Check, and gives the object's fields after a success.
+// In all three an error in any form turns an HTTP 200 without a .status into that error.
 func (a API) check(httpStatus int, body []byte) (object, error) {
 	fields, isObject := parse(body)
+	if !isObject {
+		fields, isObject = parse(beforeDone(body))
+	}
 	status, stated, readable := statedStatus(fields["status"])
-	apiErr := readError(fields["error"])
-	apiErr.Body, apiErr.RequestID = body, text(fields, "request_id")
 	effective := httpStatus
 	switch {
 	case a == Complete && !readable:
-		apiErr.HTTPStatus = httpStatus
-		return nil, apiErr
-	case a == Complete && stated:
-		effective = status
-	case httpStatus == 200 && stated && status >= 400 && status <= 599:
+		effective = 0
+	case a == Complete && stated, httpStatus == 200 && stated && isFailure(float64(status)):
 		effective = status
 	case httpStatus == 200:
-		if known, ok := statusOfType(apiErr.Code, apiErr.Type); ok {
-			effective = known
+		if fault := a.faultInBody(fields, body); fault != nil {
+			fault.Body, fault.Status = body, fault.statusInside()
+			return fields, fault
 		}
 	}
-	apiErr.Status, apiErr.HTTPStatus = effective, httpStatus
 	if effective != 200 {
-		return nil, apiErr
+		e := &APIError{Status: effective, HTTPStatus: httpStatus}
+		e.readBody(body)
+		return nil, e
 	}
 	if !isObject {
-		reason := notJSON(body)
-		return nil, &NotAnswerError{Reason: reason, Body: body, Cut: reason == cutBody}
+		return nil, notJSON(body)
 	}
 	return fields, nil
+}
+
+// faultInBody finds an error in a body with HTTP status 200: one object, or a list of them.
+func (a API) faultInBody(fields object, body []byte) *APIError {
+	if fields != nil {
+		return a.faultIn(fields)
+	}
+	for _, one := range elements(bytes.TrimSpace(bytes.TrimPrefix(body, bom))) {
+		fields, _ := parse(one)
+		if e := a.faultIn(fields); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// beforeDone is the body without the last event of a chat stream, which some gateways put behind a whole answer too.
+func beforeDone(body []byte) []byte {
+	before, ok := bytes.CutSuffix(bytes.TrimSpace(body), []byte(done))
+	if !ok {
+		return nil
+	}
+	before, _ = bytes.CutSuffix(bytes.TrimSpace(before), []byte("data:"))
+	return before
 }
 
 // object holds the raw fields of a JSON object by their exact names: encoding/json's structs would match any case, which
@@ -119,19 +137,22 @@ const (
 )
 
 // notJSON names what came where a JSON object was expected.
-func notJSON(body []byte) string {
+func notJSON(body []byte) *NotAnswerError {
 	text := bytes.TrimSpace(bytes.TrimPrefix(body, bom))
+	none := &NotAnswerError{Body: body}
 	switch {
 	case len(text) == 0:
-		return "an empty body"
+		none.Reason = "an empty body"
 	case text[0] == '<':
-		return htmlPage
+		none.Reason, none.Title = htmlPage, pageTitle(text)
 	case text[0] == '{' && cutShort(text):
-		return cutBody
+		none.Reason, none.Cut = cutBody, true
 	case text[0] == '{' || text[0] == '[':
-		return "a body that is not one JSON object"
+		none.Reason = "a body that is not one JSON object"
+	default:
+		none.Reason = "a body that is not JSON"
 	}
-	return "a body that is not JSON"
+	return none
 }
 
 // cutShort reports whether text is the beginning of a JSON value that did not come whole.

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Delta is what one event added to the answer. An event that adds nothing, such as a ping, gives an empty one.
 type Delta struct {
-	// Text is of the answer, Reasoning of the thinking before it: whole UTF-8 characters, valid until the next call of
-	// Next.
+	// Text is of the answer, Reasoning of the thinking before it, valid until the next call of Next. They are whole UTF-8
+	// characters unless the server sent bytes that are not UTF-8, which are kept.
 	Text, Reasoning []byte
 }
 
@@ -23,39 +24,69 @@ type Stream struct {
 
 	id, model, stop string
 	started         bool // messages: message_start came; complete: a completion came
-	refused, spoke  bool // chat: a refusal, a content came
+	// ended says that a stop reason came and no text since; settled that nothing but a formal end is to come.
+	ended, settled bool
+	// closing says that a chunk with the usage and without choices came last, which is the end that some servers make.
+	closing bool
+	// spoke and thought say that text and reasoning came; refused that a refusal did, and answered that other text did.
+	spoke, thought, refused, answered bool
+	counted                           bool // chat: a usage came
 
-	usage    *messagesUsage // of messages, put together from two events
-	rawUsage []byte         // of the others, the last one that came
-
-	text, reasoning []byte // what had to be unescaped
+	counts          counts
+	text, reasoning textReader
+	choice          choiceReader
 }
 
 // NewStream reads the dialect's event stream from r.
-func (a API) NewStream(r io.Reader) *Stream { return &Stream{api: a, events: newEventReader(r)} }
+func (a API) NewStream(r io.Reader) *Stream {
+	events := newEventReader(r)
+	events.tolerant = true
+	return &Stream{api: a, events: events, counts: noCounts()}
+}
 
 // Next reads one event and gives what it added. It returns after every event, pings too, so that a caller can take each
 // as a sign of life.
 //
-// The error is io.EOF once the answer is whole, and only then: its terminal event came with the blank line behind it.
-// Nothing is read after that event. A proxy turns a stream that its upstream cut into one that ends well, so the end of
-// the reader proves nothing. Any other end is a *CutError, a *MalformedError, a *LimitError, or an *APIError for an
-// error that came inside the HTTP 200. Every later call gives the same error.
+// The error is io.EOF once the answer is whole, and only then: the server said that it ended, by the dialect's last event
+// or by a stop reason behind which the stream ended. A proxy turns a stream that its upstream cut into one that ends
+// well, so the end of the reader alone proves nothing. Any other end is a *CutError, a *MalformedError, a *LimitError, or
+// an *APIError for an error that came inside the HTTP 200. What came with the last event is given beside it. Every later
+// call gives the same error.
 func (s *Stream) Next() (Delta, error) {
 	if s.err != nil {
 		return Delta{}, s.err
 	}
 	e, err := s.events.Next()
-	if err != nil {
-		s.err = s.ended(err)
-		return Delta{}, s.err
+	if err == io.EOF { //nolint:errorlint // a wrapped io.EOF is a reader's failure, not the end
+		if rest, ok := s.events.Rest(); ok && isComplete(rest) {
+			e, err = rest, nil
+		}
 	}
-	delta, err := s.read(e)
+	var delta Delta
 	if err != nil {
+		s.err = s.over(err)
+	} else if delta, err = s.read(e); err != nil {
 		s.err = err
-		return Delta{}, err
 	}
-	return delta, nil
+	if s.err != nil {
+		delta.Text = append(delta.Text[:len(delta.Text):len(delta.Text)], s.text.end()...)
+	}
+	s.spoke = s.spoke || len(delta.Text) > 0
+	s.thought = s.thought || len(delta.Reasoning) > 0
+	if err == nil {
+		return delta, nil
+	}
+	return delta, s.err
+}
+
+// isComplete reports whether an event that the end of the stream cut off lacks nothing but its end.
+func isComplete(e event) bool {
+	word := bytes.TrimSpace(e.Data)
+	if string(word) == done || e.Name == "error" {
+		return true
+	}
+	l := lexer{b: e.Data}
+	return l.peek() == '{' && l.value() != nil && l.whole()
 }
 
 // Buffered reports whether Next can give at least one more event without another Read. It is false once the answer is
@@ -65,31 +96,45 @@ func (s *Stream) Buffered() bool { return s.err == nil && s.events.Buffered() }
 // Events counts the events so far.
 func (s *Stream) Events() int { return s.events.Count() }
 
+// How long the formal end of a stream is waited for once the answer in it has ended.
+const (
+	lingerForUsage = 2 * time.Second
+	lingerForEnd   = 100 * time.Millisecond // lets a server finish, so that its connection can be used again
+)
+
+// Linger is how long to wait for more once the answer has said that it ended, 0 while it has not: the usage may come
+// behind the end. Reading that ends then, for whatever reason, makes the answer whole.
+func (s *Stream) Linger() time.Duration {
+	switch {
+	case s.err != nil || !s.ended:
+		return 0
+	case s.settled:
+		return lingerForEnd
+	}
+	return lingerForUsage
+}
+
 // Answer is what is known of the answer so far. Its Text is empty: the caller has it, piece by piece.
 func (s *Stream) Answer() Answer {
-	out := Answer{ID: s.id, Model: s.model, StopReason: s.stop}
-	switch {
-	case s.usage != nil:
-		out.Usage = s.usage.sum()
-	case s.rawUsage == nil:
-	case s.api == Chat:
-		out.Usage = chatUsage(object{"usage": s.rawUsage})
-	default:
-		out.Usage = usage(object{"usage": s.rawUsage})
+	out := Answer{
+		ID: s.id, Model: s.model, StopReason: s.stop, Usage: s.counts.usage(),
+		Empty: !s.spoke, Thought: s.thought, NotUTF8: s.text.encoding.wrong(),
 	}
-	if s.refused && !s.spoke && s.stop == "stop" {
+	if s.refused && !s.answered && s.stop == "stop" {
 		out.StopReason = "refusal"
 	}
 	return out
 }
 
-// ended makes the error of a stream that the reader ended. Only a limit of ferry's own is no cut.
-func (s *Stream) ended(err error) error {
+// over makes the error of a stream that the reader ended.
+func (s *Stream) over(err error) error {
 	var limit *LimitError
-	if errors.As(err, &limit) {
+	switch {
+	case s.ended:
+		return io.EOF
+	case errors.As(err, &limit):
 		return err
-	}
-	if err == io.EOF { //nolint:errorlint // a wrapped io.EOF is a reader's failure, not the end
+	case err == io.EOF: //nolint:errorlint // a wrapped io.EOF is a reader's failure, not the end
 		err = nil
 	}
 	return s.cut(err)
@@ -111,6 +156,7 @@ var (
 	errNoStart = errors.New("message_stop without a message_start")
 	errEarly   = errors.New("[DONE] before the end of the answer")
 	errNoText  = errors.New("a stop reason without a completion")
+	errSpliced = errors.New("a second answer began in it")
 )
 
 // done is what the OpenAI-style servers send last.
@@ -120,24 +166,34 @@ func (s *Stream) read(e event) (Delta, error) {
 	word := bytes.TrimSpace(e.Data)
 	switch {
 	case e.Name == "error":
-		s.chunk.read(s.api, e.Data)
-		return Delta{}, s.chunk.apiError(s.api, e.Data)
+		return Delta{}, s.fault(e)
 	case e.Name == "ping" || len(word) == 0: // some gateways keep a line alive with bare data lines
 		return Delta{}, nil
 	case string(word) == done:
-		return Delta{}, s.finish(s.api == Chat && s.stop != "", errEarly)
+		return Delta{}, s.finish(s.ended || s.closing || s.api == Chat && s.stop != "", errEarly)
 	case !s.api.knows(e.Name):
+		if s.chunk.read(s.api, e.Data) && s.chunk.failed(s.api) {
+			return Delta{}, s.fault(e)
+		}
 		return Delta{}, nil
 	case !s.chunk.read(s.api, e.Data):
 		return Delta{}, s.malformed(e)
-	case s.chunk.failed(s.api, e.Name):
-		return Delta{}, s.chunk.apiError(s.api, e.Data)
+	case s.chunk.failed(s.api):
+		return Delta{}, s.fault(e)
+	}
+	if s.chunk.mayBeFault(s.api, e.Name) {
+		if fields, _ := parse(e.Data); s.api.faultIn(fields) != nil {
+			return Delta{}, s.fault(e)
+		}
+	}
+	if s.chunk.usage != nil {
+		s.counts.add(s.chunk.usage)
 	}
 	switch s.api {
 	case Complete:
 		return s.readComplete()
 	case Chat:
-		return s.readChat(), nil
+		return s.readChat()
 	default:
 		return s.readMessages(e)
 	}

@@ -27,7 +27,7 @@ func readStream(s *Stream) said {
 		out.reasoning += string(delta.Reasoning)
 		if err != nil {
 			out.answer, out.events, out.err = s.Answer(), s.Events(), err
-			out.answer.Usage = nil
+			out.answer.Usage, out.answer.Empty, out.answer.Thought = nil, false, false
 			return out
 		}
 	}
@@ -92,7 +92,10 @@ func TestCutAtEveryByte(t *testing.T) {
 	for api, want := range recordings {
 		for name, end := range framings {
 			stream := strings.ReplaceAll(string(recorded(t, api)), "\n", end)
-			last := len(stream) - len(end) + 1 // the first byte of the last blank line's end ends it
+			// The data with the stop reason are the end, once they are there.
+			reason := `_reason":"` + want.answer.StopReason
+			last := strings.LastIndex(stream, reason)
+			last += strings.Index(stream[last:], end)
 			for n := range len(stream) {
 				got := readStream(api.NewStream(strings.NewReader(stream[:n])))
 				var cut *CutError
@@ -146,8 +149,7 @@ func TestStreamEnds(t *testing.T) {
 		{"nothing", Messages, "", "", "cut after 0 events"},
 		{"HTML", Messages, "<html>\n\n</html>\n\n", "", "cut after 0 events"},
 		{"[DONE] is not this dialect's", Messages, started + "data: [DONE]\n\n", "", "cut after 2 events: [DONE] before the end of the answer"},
-		{"[DONE] behind a stop_reason", Messages, started + "event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"end_turn\"}}\n\ndata: [DONE]\n\n", "",
-			"cut after 3 events: [DONE] before the end of the answer"},
+		{"[DONE] behind a stop_reason", Messages, started + "event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"end_turn\"}}\n\ndata: [DONE]\n\n", "", "EOF"},
 		{"malformed", Messages, started + "event: content_block_delta\ndata: {\"delta\":\n\n", "", "event 2 of the stream is malformed"},
 		{"an array", Messages, "data: []\n\n", "", "event 1 of the stream is malformed"},
 		{"ping of any shape", Messages, started + "event: ping\ndata: x\n\ndata:\n\n" + stopped, "", "EOF"},
@@ -159,10 +161,9 @@ func TestStreamEnds(t *testing.T) {
 		{"another event's reason", Complete, "event: other\ndata: {\"completion\":\"a\",\"stop_reason\":\"stop\"}\n\n", "", "cut after 1 event"},
 
 		{"chat", Chat, chatHi + chatEnd + "data: [DONE]\n\n", "hi", "EOF"},
-		{"no [DONE]", Chat, chatHi + chatEnd, "hi", "cut after 2 events"},
+		{"no [DONE]", Chat, chatHi + chatEnd, "hi", "EOF"},
 		{"no finish_reason", Chat, chatHi + "data: [DONE]\n\n", "hi", "cut after 2 events: [DONE] before the end of the answer"},
-		{"another choice's finish_reason", Chat, `data: {"choices":[{"index":1,"delta":{"content":"x"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n", "",
-			"cut after 2 events: [DONE] before the end of the answer"},
+		{"the only choice, of index 1", Chat, `data: {"choices":[{"index":1,"delta":{"content":"x"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n", "x", "EOF"},
 		{"named chunks", Chat, "event: chunk\n" + chatHi + "event: chunk\n" + chatEnd + "event: done\ndata: [DONE]\n\n", "hi", "EOF"},
 		{"parts", Chat, `data: {"choices":[{"delta":{"content":[{"type":"text","text":"a"}]},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n", "a", "EOF"},
 		{"null error", Chat, `data: {"error":null,"status":"ok","choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n", "a", "EOF"},
@@ -220,7 +221,7 @@ func TestStreamErrors(t *testing.T) {
 
 func TestStreamRefusal(t *testing.T) {
 	in := `data: {"choices":[{"delta":{"refusal":"I "}}]}` + "\n\n" + `data: {"choices":[{"delta":{"refusal":"can't"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
-	if got := readStream(Chat.NewStream(strings.NewReader(in))); got.text != "I can't" || !got.answer.Refused() || got.err != io.EOF {
+	if got := readStream(Chat.NewStream(strings.NewReader(in))); got.text != "I can't" || got.answer.Ending() != Refused || got.err != io.EOF {
 		t.Errorf("%+v", got)
 	}
 	if got := readStream(Chat.NewStream(strings.NewReader(chatHi + in))); got.text != "hiI can't" || got.answer.StopReason != "stop" {
