@@ -302,10 +302,16 @@ func (call *batchCall) price(item client.Item) (input, output int64) {
 
 // ask is the one place where an item is asked: held to the filter, charged to the budget and written into the audit log
 // as a call of its own would be, and handed over as one would be.
-func (call *batchCall) ask(ctx context.Context, item client.Item) client.Asked {
+func (call *batchCall) ask(ctx context.Context, item client.Item) (asked client.Asked) {
+	defer func() {
+		if value := recover(); value != nil { // the item may have been carried out
+			result := &client.Result{Attempts: []*client.Attempt{{Ambiguous: true}}}
+			asked = client.Asked{Result: result, Err: call.app.crashed(value), Final: true}
+		}
+	}()
 	last := *call.cross
 	last.request = call.nodes[0].request(call.cross, item)
-	asked := client.Asked{Result: &client.Result{}}
+	asked.Result = &client.Result{}
 	if err := call.filter.checkPrompt(item.Prompt, last.request.System, nil); err != nil {
 		call.blocked(ctx, err)
 		asked.Err = &client.Error{Class: client.Blocked, Node: last.node.Name, Err: err}

@@ -124,6 +124,11 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	if err := o.check(); err != nil {
 		return err
 	}
+	if o.report.out == "" {
+		if err := a.canPrint(); err != nil {
+			return err
+		}
+	}
 	s, err := a.settings(o.crossing)
 	if err != nil {
 		return err

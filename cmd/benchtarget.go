@@ -12,7 +12,12 @@ import (
 
 // target makes one request of a bench. worst is what a request may cost whose price nobody says.
 func (c *crossing) target(worst int64) bench.Target {
-	return func(ctx context.Context, r bench.Request) bench.Outcome {
+	return func(ctx context.Context, r bench.Request) (o bench.Outcome) {
+		defer func() {
+			if value := recover(); value != nil {
+				o = bench.Outcome{Class: "crashed", Detail: c.crashed(value).Error(), Attempts: 1, Billed: worst, Final: true}
+			}
+		}()
 		request := c.request
 		request.Prompt = r.Nonce + " " + request.Prompt
 		began := c.client.Clock.Now()
@@ -20,13 +25,14 @@ func (c *crossing) target(worst int64) bench.Target {
 		if err != nil {
 			return bench.Outcome{Started: began, Detail: err.Error(), Attempts: 1, Final: ctx.Err() == nil, Cancelled: true}
 		}
+		c.sending()
 		var result *client.Result
 		if request.Stream {
 			result, err = c.client.Stream(ctx, c.node, request, &unread{})
 		} else {
 			result, err = c.client.Ask(ctx, c.node, request, client.AsAnswer)
 		}
-		o := outcome(result, err, worst, c.options.Cold)
+		o = outcome(result, err, worst, c.options.Cold)
 		if o.Started.IsZero() {
 			o.Started = began
 		}

@@ -68,6 +68,9 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	o.crossing.flags = changedSettings(c.Flags())
 	o.holds = true
 	a.quiet = o.quiet
+	if err := a.canPrint(); err != nil {
+		return err
+	}
 	settings, err := a.settings(o.crossing)
 	if err != nil {
 		return err

@@ -35,6 +35,9 @@ request that is paid for. It exits 1 when a line is ✗.`,
 
 // runConfigCheck checks the nodes that are named, or all of the file, or else direct.
 func runConfigCheck(ctx context.Context, a *app, names []string, live bool) error {
+	if err := a.canPrint(); err != nil {
+		return err
+	}
 	s, err := a.settings(crossingOptions{})
 	if err != nil {
 		return err
@@ -233,6 +236,7 @@ func (r *checkReport) live(ctx context.Context, cross *crossing) {
 		r.bad("live", err)
 		return
 	}
+	r.app.sending()
 	result, err := cross.client.Ask(ctx, cross.node, request, client.AsAnswer)
 	if uncounted := cross.spend(held, request, result); err == nil {
 		err = uncounted

@@ -36,6 +36,9 @@ type crossing struct {
 	audit  *auditing
 	// redacted makes what a server said fit for a report.
 	redacted func(string) string
+	// sending is called before a request leaves; crashed makes an error of a panic.
+	sending func()
+	crashed func(value any) error
 	// dir is the folder of the configuration file.
 	dir string
 	// turns and tab are the limit's and the budget's; nil where the node has none.
@@ -93,6 +96,7 @@ type reachOptions struct {
 // reach builds the crossing to a node.
 func (a *app) reach(ctx context.Context, s *settings, node config.Node, o reachOptions) (*crossing, error) {
 	c := &crossing{inProcess: node.IsDemo(), dir: s.file.Dir(), redacted: a.redacted}
+	c.sending, c.crashed = a.sending, a.crashed
 	c.options.MaxBody = o.most
 	var err error
 	if c.request.Model, err = s.values.Model(node); err != nil {

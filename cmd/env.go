@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"ferry/pkg/client"
@@ -25,6 +26,9 @@ type Env struct {
 	// Catch makes the context that it returns end on SIGINT and SIGTERM until stop is called. Whoever has something to
 	// clean up calls it; everywhere else the signal simply kills.
 	Catch func(ctx context.Context) (caught context.Context, stop func())
+	// CatchQuit is called before a request leaves and before a wait for the prompt. From then on SIGQUIT ends the program
+	// with a line that says whether something was sent. It may be nil.
+	CatchQuit func(sent *atomic.Bool)
 	// Every ticks for a display that is drawn again and again; it is nil where nothing is to be drawn meanwhile.
 	Every func(d time.Duration) (ticks <-chan time.Time, stop func())
 	// Program is the path of this program's own file, for a process that is to outlive it; nil where none may.

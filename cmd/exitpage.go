@@ -4,7 +4,7 @@ import "fmt"
 
 // exitCodesHelp is the page on exit codes. A test runs the command below each "try" and holds it to its code.
 func exitCodesHelp() string {
-	return fmt.Sprintf(exitCodesPage, exitDone, exitFailed, exitUsage, exitGaveUp, exitBlocked, exitMissed, exitPipe)
+	return fmt.Sprintf(exitCodesPage, exitDone, exitFailed, exitUsage, exitGaveUp, exitBlocked, exitMissed, exitQuit, exitPipe)
 }
 
 const exitCodesPage = `Exit code 0 means that the whole answer is on standard output. Every other one says on standard error what failed, and
@@ -85,6 +85,13 @@ mostly what to do. The commands below need no key and no network; echo $? shows 
        As 130, by another signal.
      try
        timeout --preserve-status 1 ferry ask -n 'demo:?stall' hello
+
+%-4d stopped by SIGQUIT (Ctrl-\); 134 a crash of ferry, by SIGABRT
+       A line on standard error says whether something may have been sent. A crash that ferry can still report is 1.
+     do
+       Look at the account before you send it again. A crash is a fault of ferry: please report what it printed.
+     try
+       timeout --preserve-status -s QUIT 1 ferry ask -n 'demo:?stall' hello
 
 %-4d standard output was closed by its reader
        head, grep -q or a pager had seen enough. It was not sent a second time, and nothing is said.

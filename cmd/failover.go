@@ -120,6 +120,7 @@ func (a *app) failover(ctx context.Context, cross *crossing, call func(*crossing
 // charged makes the call and remembers what came of it, for the budget: what a result gets from other nodes later is not
 // part of it.
 func charged(c *crossing, call func(*crossing) (*client.Result, error)) (*client.Result, error) {
+	c.sending()
 	result, err := call(c)
 	own := *result
 	c.used = &own

@@ -32,6 +32,9 @@ fit; the chain has to be good: a pin never makes up for a bad certificate.`,
 }
 
 func runConfigPin(ctx context.Context, a *app, name string) error {
+	if err := a.canPrint(); err != nil {
+		return err
+	}
 	s, err := a.settings(crossingOptions{})
 	if err != nil {
 		return err

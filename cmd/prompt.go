@@ -115,6 +115,7 @@ func (a *app) readStdin(ctx context.Context) (string, error) {
 	if term.Look(a.Stdin, term.Wishes{}).TTY {
 		a.note("reading the prompt from the terminal; Ctrl-D on a line of its own ends it")
 	}
+	a.catchQuit()
 	type reading struct {
 		text []byte
 		err  error

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"ferry/pkg/client"
@@ -27,6 +28,7 @@ const (
 	exitGaveUp  = 3   // gave up after the last attempt
 	exitBlocked = 4   // the content filter blocked it
 	exitMissed  = 5   // a check missed
+	exitQuit    = 131 // SIGQUIT
 	exitPipe    = 141 // standard output was closed, as SIGPIPE would say
 )
 
@@ -39,6 +41,10 @@ type app struct {
 	// redactor takes keys and personal data out of what is logged or shown beside an answer.
 	redactor *guard.Redactor
 	quiet    bool
+	// closed says that standard output takes nothing, so that an answer would be lost.
+	closed bool
+	// sent says that a request has left, or is about to.
+	sent atomic.Bool
 	// telling keeps the lines of standard error apart.
 	telling sync.Mutex
 }
@@ -46,8 +52,13 @@ type app struct {
 func random() float64 { return rand.Float64() }
 
 // Run runs one command line and returns the exit code. It is the one seam that main and the tests share.
-func Run(ctx context.Context, args []string, env Env) int {
+func Run(ctx context.Context, args []string, env Env) (code int) {
 	a := newApp(env)
+	defer func() {
+		if value := recover(); value != nil {
+			code = a.exit(a.crashed(value))
+		}
+	}()
 	root := newRootCmd(a, args)
 	root.SetArgs(args)
 	root.SetIn(env.Stdin)
@@ -64,7 +75,27 @@ func newApp(env Env) *app {
 		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, wishes)},
 		masker: &guard.Masker{}, redactor: &guard.Redactor{},
 	}
+	if term.ReadOnly(env.Stdout) || term.Closed(env.Stdout, env.Stdin, env.Stderr) && env.get("FERRY_STDOUT") != "discard" {
+		a.closed, a.out.Writer = true, closedStream{}
+	}
+	if term.Closed(env.Stdin, env.Stdout, env.Stderr) {
+		a.Stdin = nil
+	}
 	return a
+}
+
+// closedStream takes nothing, as a stream that was closed when ferry began.
+type closedStream struct{}
+
+func (closedStream) Write([]byte) (int, error) { return 0, syscall.EBADF }
+
+// canPrint fails where standard output takes nothing: whatever an answer costs, it would be lost.
+func (a *app) canPrint() error {
+	if !a.closed {
+		return nil
+	}
+	return usagef("send it to a file or a pipe; a program that wants no output opens /dev/null for writing only, or sets FERRY_STDOUT=discard",
+		"standard output is closed, and nothing was sent")
 }
 
 // note says something beside the answer, unless -q asked for silence.
@@ -136,6 +167,7 @@ func exitCode(err error) (code int, told bool) {
 	var failed *client.Error
 	var over *client.FailoverError
 	var missed *missedError
+	var crash *crashError
 	var blocked *guard.BlockedError
 	switch {
 	case errors.As(err, &blocked):
@@ -150,7 +182,7 @@ func exitCode(err error) (code int, told bool) {
 		return exitUsage, false
 	case errors.As(err, &missed):
 		return exitMissed, false
-	case errors.As(err, &failed), errors.As(err, &output):
+	case errors.As(err, &failed), errors.As(err, &output), errors.As(err, &crash):
 		return exitFailed, false
 	}
 	return exitUsage, false

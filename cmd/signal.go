@@ -15,14 +15,37 @@ import (
 func Main() int {
 	// net/http logs what a server sends behind its answer: bytes that nobody masked, on the user's terminal.
 	log.SetOutput(io.Discard)
+	abortOnCrash()
 	env := SystemEnv()
+	if err := enoughToStart(); err != nil {
+		return newApp(env).exit(err)
+	}
 	var signals signalCatcher
 	env.Catch = signals.catch
-	code := Run(context.Background(), os.Args[1:], env)
-	if caught := signals.caught.Load(); caught != nil {
-		return dieOf(*caught)
+	quit := make(chan os.Signal, 1)
+	var sent atomic.Pointer[atomic.Bool]
+	env.CatchQuit = func(flag *atomic.Bool) { // not for every run: catching costs a thread
+		sent.Store(flag)
+		if !signal.Ignored(syscall.SIGQUIT) {
+			signal.Notify(quit, syscall.SIGQUIT)
+		}
 	}
-	return code
+	done := make(chan int, 1)
+	go func() { done <- Run(context.Background(), os.Args[1:], env) }()
+	select {
+	case code := <-done:
+		if caught := signals.caught.Load(); caught != nil {
+			return dieOf(*caught)
+		}
+		return code
+	case <-quit:
+		what := "nothing was sent"
+		if sent.Load().Load() {
+			what = "the request may have been carried out and billed"
+		}
+		_, _ = io.WriteString(os.Stderr, "\nferry: stopped by SIGQUIT; "+what+"\n")
+		return exitQuit
+	}
 }
 
 // signalled is why a context ended when a signal ended it.
@@ -39,7 +62,11 @@ type signalCatcher struct {
 func (c *signalCatcher) catch(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		if !signal.Ignored(s) { // as for a command in the background of a script
+			signal.Notify(signals, s)
+		}
+	}
 	go func() {
 		select {
 		case caught := <-signals:

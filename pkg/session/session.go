@@ -89,6 +89,10 @@ func (s Store) Open(ctx context.Context, name string, now time.Time, idle time.D
 	switch {
 	case errors.Is(err, ErrNotFound), lost != nil && errors.Is(err, ErrUnavailable):
 		session = &Session{Name: name, Token: newToken(), Started: stamp(now), Used: stamp(now)}
+	case errors.Is(err, ErrUnavailable):
+		h.Close()
+		// The folder can be used, so the conversation's words may be there: going on would leave them out.
+		return nil, &Error{Text: "session " + name + " cannot be read", Err: errors.New(err.Error())}
 	case err != nil:
 		h.Close()
 		return nil, err
@@ -191,7 +195,10 @@ func (s Store) read(name string) ([]byte, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, notFound(name)
 	}
-	if _, blind := os.Lstat(s.path(name)); blind != nil {
+	switch _, blind := os.Lstat(s.path(name)); {
+	case errors.Is(blind, fs.ErrNotExist): // it could not be opened for another reason, and is not there either
+		return nil, notFound(name)
+	case blind != nil:
 		return nil, unavailable(err)
 	}
 	return nil, err

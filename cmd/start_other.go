@@ -1,0 +1,7 @@
+//go:build !unix
+
+package cmd
+
+func noCoreFile() {}
+
+func enoughToStart() error { return nil }

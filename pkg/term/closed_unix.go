@@ -1,0 +1,58 @@
+//go:build unix
+
+package term
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Closed reports whether a standard stream was closed when the process began, as by >&- in a shell. The Go runtime opens
+// /dev/null in its place, for reading and writing.
+//
+// Some programs open /dev/null so too for the processes they start. If it is shared with another standard stream, which
+// is passed as one of the others, it was opened by such a program: the runtime opens it for each stream anew.
+func Closed(stream any, others ...any) bool {
+	fd, flags, ok := opened(stream)
+	if !ok {
+		return fd >= 0
+	}
+	if flags&unix.O_ACCMODE != unix.O_RDWR || flags&unix.O_APPEND != 0 || !isNull(fd) {
+		return false
+	}
+	// Streams that share one open file share its flags.
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags|unix.O_APPEND); err != nil {
+		return false
+	}
+	defer unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags)
+	for _, other := range others {
+		if _, flags, ok := opened(other); ok && flags&unix.O_APPEND != 0 && isNull(int(other.(*os.File).Fd())) {
+			return false
+		}
+	}
+	return true
+}
+
+// ReadOnly reports whether a stream is open for reading alone, so that nothing can be written to it.
+func ReadOnly(stream any) bool {
+	_, flags, ok := opened(stream)
+	return ok && flags&unix.O_ACCMODE == unix.O_RDONLY
+}
+
+// opened gives the descriptor of an open file, -1 where the stream is none, and its flags.
+func opened(stream any) (fd, flags int, ok bool) {
+	file, isFile := stream.(*os.File)
+	if !isFile || file == nil {
+		return -1, 0, false
+	}
+	fd = int(file.Fd())
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	return fd, flags, err == nil
+}
+
+func isNull(fd int) bool {
+	var st, null unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFCHR &&
+		unix.Stat(os.DevNull, &null) == nil && st.Rdev == null.Rdev
+}
