@@ -105,7 +105,7 @@ func gzipBomb() []byte {
 
 // wireFaults are the faults of connections, of HTTP, of its statuses and of what it carries.
 func wireFaults() []wireFault {
-	short := []string{"--timeout", "2s"}
+	short := []string{"--timeout", "10s"} // of which a busy machine may need some to bring what comes before it
 	bomb := sync.OnceValue(gzipBomb)
 	honour := []string{"--retry-policy", "retry-after"}
 	return []wireFault{

@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // holdRig is a user of ferry with a folder for sockets and one node, whose name is in the arguments of its holders.
@@ -207,29 +206,5 @@ func (r *holdRig) kill(pid int) {
 	r.t.Helper()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		r.t.Errorf("kill %d: %v", pid, err)
-	}
-}
-
-// before polls until something is so, for a while at most.
-func before(limit time.Duration, reached func() bool) bool {
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	late := time.NewTimer(limit)
-	defer late.Stop()
-	for !reached() {
-		select {
-		case <-poll.C:
-		case <-late.C:
-			return false
-		}
-	}
-	return true
-}
-
-// eventually waits for what another process brings about, as long as a test may take.
-func eventually(t *testing.T, what string, reached func() bool) {
-	t.Helper()
-	if !before(patience, reached) {
-		t.Fatal("never: " + what)
 	}
 }

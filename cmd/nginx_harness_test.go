@@ -44,8 +44,20 @@ func findNginx(t *testing.T) string {
 type upstreamAPI struct {
 	url string
 
+	// step lets a stream that was asked with ?step send its next event.
+	step chan struct{}
+
 	mu   sync.Mutex
 	seen []seenRequest
+}
+
+// steps sends an event each time that it is let, and ends with step.
+func (u *upstreamAPI) steps(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for range u.step {
+		fmt.Fprint(w, "event: ping\ndata: {}\n\n")
+		w.(http.Flusher).Flush()
+	}
 }
 
 // seenRequest is what arrived, in words.
@@ -67,7 +79,7 @@ func newUpstream(t *testing.T, by *authority, name string) *upstreamAPI {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &upstreamAPI{}
+	u := &upstreamAPI{step: make(chan struct{})}
 	node := demo.New(demo.Options{})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		u.mu.Lock()
@@ -75,6 +87,10 @@ func newUpstream(t *testing.T, by *authority, name string) *upstreamAPI {
 		u.mu.Unlock()
 		w.Header().Set("X-Accel-Redirect", "/healthz")
 		w.Header().Set("Set-Cookie", "account=1")
+		if r.URL.RawQuery == "step" {
+			u.steps(w)
+			return
+		}
 		node.ServeHTTP(w, r)
 	}))
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}
@@ -134,7 +150,7 @@ func startGateway(t *testing.T, wish gatewayWish) *testGateway {
 		t.Fatalf("config nginx: exit code %d: %s", code, stderr)
 	}
 	g.client = &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: pool(wish.ca)}, DisableCompression: true, MaxIdleConnsPerHost: 100, ExpectContinueTimeout: 5 * time.Second,
+		TLSClientConfig: &tls.Config{RootCAs: pool(wish.ca)}, DisableCompression: true, MaxIdleConnsPerHost: 100, ExpectContinueTimeout: patience,
 	}}
 	t.Cleanup(g.client.CloseIdleConnections)
 	g.arguments = []string{"-p", dir, "-c", filepath.Join(dir, "nginx", "nginx.conf"), "-e", "stderr", "-g",
@@ -188,14 +204,14 @@ func (g *testGateway) start(t *testing.T, nginx string) {
 		_ = g.process.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-ended:
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			_ = g.process.Process.Kill()
 		}
 		if t.Failed() && said.Len() > 0 {
 			t.Logf("nginx said: %s", said.Bytes())
 		}
 	})
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
 		if status, _ := g.try("GET", "/healthz", nil, ""); status == http.StatusOK {
 			return
@@ -207,7 +223,7 @@ func (g *testGateway) start(t *testing.T, nginx string) {
 		default:
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("nginx did not answer within 5 s")
+			t.Fatal("nginx does not answer")
 		}
 	}
 }

@@ -120,21 +120,32 @@ func TestNginxBurst(t *testing.T) {
 	}
 }
 
-// TestNginxGuesses: twelve wrong tokens in a row meet the limit, which counts before the token is looked at.
+// TestNginxGuesses: wrong tokens meet the limit, which counts before the token is looked at. Sixty at once do so
+// however slow the machine is.
 func TestNginxGuesses(t *testing.T) {
 	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	g := startGateway(t, gatewayWish{rate: "rate: 50/min\n  burst: 9", ca: ca, upstreams: []*upstreamAPI{newUpstream(t, ca, "localhost")}})
+	const guesses = 60
+	statuses := make(chan int, guesses)
+	var all sync.WaitGroup
+	for i := range guesses {
+		all.Go(func() {
+			status, err := g.try("POST", "/api/v1/messages", with(fmt.Sprintf("ferry_%032d", i)), smallMessage)
+			if err != nil {
+				t.Error(err)
+			}
+			statuses <- status
+		})
+	}
+	all.Wait()
+	close(statuses)
 	count := map[int]int{}
-	for i := range 12 {
-		status, err := g.try("POST", "/api/v1/messages", with(fmt.Sprintf("ferry_%032d", i)), smallMessage)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for status := range statuses {
 		count[status]++
 	}
-	if count[429] == 0 || count[401]+count[429] != 12 {
-		t.Errorf("twelve guesses got %v", count)
+	if count[429] == 0 || count[401] < 10 || count[401]+count[429] != guesses {
+		t.Errorf("%d guesses got %v, want 401 for ten or more and 429 for the others", guesses, count)
 	}
 }
 
@@ -157,7 +168,7 @@ func TestNginxConnections(t *testing.T) {
 			resp.Body.Close()
 		}
 	}()
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	for tick := time.NewTicker(5 * time.Millisecond); len(api.requests()) == 0; <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatal("the first request did not arrive")
@@ -247,7 +258,8 @@ server {
 	}
 }
 
-// TestNginxNoBurst: without a burst the second request within a slot is refused, and ferry waits as its policy says.
+// TestNginxNoBurst: without a burst the second request within a slot is refused, and ferry waits as its policy says. A slot
+// is 1.2 s: where the machine is too slow for two requests in one, they are made again.
 func TestNginxNoBurst(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: the turns of a real limit")
@@ -256,19 +268,26 @@ func TestNginxNoBurst(t *testing.T) {
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")
 	g := startGateway(t, gatewayWish{rate: "rate: 50/min\n  burst: 0", ca: ca, upstreams: []*upstreamAPI{api}})
-	first := g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "")
-	second := g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "")
-	if first.status != 200 || second.status != 429 {
-		t.Fatalf("statuses %d and %d, want 200 and 429", first.status, second.status)
-	}
-	for _, policy := range []string{"script", "retry-after", "backoff"} { // each meets a 429 of the one before, and is through after 2 s
-		var out, errs bytes.Buffer
-		env := testEnv(g.env, &out, &errs)
-		clock := &recordingClock{Clock: cmd.SystemEnv().Clock}
-		env.Clock = clock
-		code := cmd.Run(context.Background(), []string{"ask", "--retry-policy", policy, "-n", "gate", "hello"}, env)
-		if code != 0 || len(clock.waits) != 1 || clock.waits[0] != 2*time.Second {
-			t.Errorf("%s: exit code %d after waits of %v, want 0 after 2s: %s", policy, code, clock.waits, &errs)
+	const tries = 20
+	for _, policy := range []string{"script", "retry-after", "backoff"} {
+		var waits []time.Duration
+		for try := 0; len(waits) == 0; try++ {
+			if try == tries {
+				t.Fatalf("%s: none of %d asks met a 429", policy, tries)
+			}
+			g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "") // takes the slot, or finds it taken
+			var out, errs bytes.Buffer
+			env := testEnv(g.env, &out, &errs)
+			clock := &recordingClock{Clock: cmd.SystemEnv().Clock}
+			env.Clock = clock
+			code := cmd.Run(context.Background(), []string{"ask", "--retry-policy", policy, "-n", "gate", "hello"}, env)
+			waits = clock.waits
+			if code != 0 || len(waits) > 1 {
+				t.Fatalf("%s: exit code %d after waits of %v: %s", policy, code, waits, &errs)
+			}
+		}
+		if waits[0] != 2*time.Second {
+			t.Errorf("%s: waited %v, want 2s", policy, waits[0])
 		}
 	}
 }

@@ -3,8 +3,8 @@
 package cmd_test
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -36,7 +36,7 @@ func TestNginxGateway(t *testing.T) {
 	t.Run("names and TLS", func(t *testing.T) { testGatewayNames(t, g) })
 	t.Run("paths", func(t *testing.T) { testGatewayPaths(t, g, api) })
 	t.Run("bodies", func(t *testing.T) { testGatewayBodies(t, g) })
-	t.Run("stream paced", func(t *testing.T) { testGatewayPace(t, g) })
+	t.Run("stream in steps", func(t *testing.T) { testGatewayPace(t, g, api) })
 	t.Run("cut upstream", func(t *testing.T) { testGatewayCut(t, g) })
 	t.Run("malformed", func(t *testing.T) { testGatewayMalformed(t, g) })
 	t.Run("config check", func(t *testing.T) { testGatewayCheck(t, g) })
@@ -240,31 +240,36 @@ func testGatewayBodies(t *testing.T, g *testGateway) {
 	isFailure(t, "34 MiB", r, "request_too_large")
 }
 
-// Events that leave the API 300 ms apart arrive 300 ms apart: nothing is held back.
-func testGatewayPace(t *testing.T, g *testGateway) {
+// Nothing is held back: the API sends an event only when the one before it has arrived.
+func testGatewayPace(t *testing.T, g *testGateway, api *upstreamAPI) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	defer close(api.step)
 	body := strings.Replace(smallMessage, `"max_tokens"`, `"stream":true,"max_tokens"`, 1)
-	request, err := http.NewRequestWithContext(t.Context(), "POST", g.url+"/api/v1/messages?pace=300ms&big=30&chunk=10", strings.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, "POST", g.url+"/api/v1/messages?step", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header = with(g.tokens["dev"])
+	next := func() {
+		select {
+		case api.step <- struct{}{}:
+		case <-ctx.Done():
+		}
+	}
+	go next() // the headers come with the first
 	resp, err := g.client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var came []time.Time
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-		if strings.HasPrefix(lines.Text(), "event: content_block_delta") {
-			came = append(came, time.Now())
+	event := make([]byte, len("event: ping\ndata: {}\n\n"))
+	for i := range 5 {
+		if i > 0 {
+			next()
 		}
-	}
-	if len(came) < 3 {
-		t.Fatalf("only %d pieces of text came", len(came))
-	}
-	for i := 1; i < len(came); i++ {
-		if gap := came[i].Sub(came[i-1]); gap < 200*time.Millisecond || gap > 600*time.Millisecond {
-			t.Errorf("piece %d came %v after the one before, want 300 ms", i+1, gap)
+		if _, err := io.ReadFull(resp.Body, event); err != nil {
+			t.Fatalf("event %d was held back: %v", i+1, err)
 		}
 	}
 }
@@ -296,7 +301,7 @@ func testGatewayMalformed(t *testing.T, g *testGateway) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(patience))
 		_, _ = conn.Write([]byte(head))
 		text := make([]byte, 4096)
 		n, _ := io.ReadAtLeast(conn, text, 200)
@@ -340,7 +345,7 @@ func testGatewayCheck(t *testing.T, g *testGateway) {
 func testGatewayLogs(t *testing.T, g *testGateway) {
 	g.must(t, "POST", "/api/v1/messages?canary-query=1", with(g.tokens["dev"], "User-Agent", "canary-agent"), smallMessage)
 	g.must(t, "GET", "/canary-path/"+g.tokens["dev"], nil, "")
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	var access []byte
 	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C { // the line is written after the answer
 		access, _ = os.ReadFile(filepath.Join(g.logs, "access.log"))

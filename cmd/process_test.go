@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 )
@@ -228,5 +229,29 @@ func TestNothingBehindTheAnswer(t *testing.T) {
 		if err := c.Run(); err != nil || stdout.String() != answerText+"\n" || stderr.Len() > 0 {
 			t.Errorf("%v, %q, stderr %q", err, &stdout, &stderr)
 		}
+	}
+}
+
+// before polls until something is so, for a while at most.
+func before(limit time.Duration, reached func() bool) bool {
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	for !reached() {
+		select {
+		case <-poll.C:
+		case <-late.C:
+			return false
+		}
+	}
+	return true
+}
+
+// eventually waits for what another process brings about, as long as a test may take.
+func eventually(t *testing.T, what string, reached func() bool) {
+	t.Helper()
+	if !before(patience, reached) {
+		t.Fatal("never: " + what)
 	}
 }

@@ -231,7 +231,7 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 		tr.ask(t)
 	}
 	rt.(interface{ CloseIdleConnections() }).CloseIdleConnections()
-	for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); ; runtime.Gosched() {
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		if !bytes.Contains(stacks, []byte("net/http.(*persistConn)")) && !bytes.Contains(stacks, []byte("net/http.(*Transport)")) {

@@ -90,7 +90,7 @@ func TestCommandEndsWithItsChildren(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	script(t, dir, "parent", "exec 3>"+fifo+"; sleep 30 & echo up >&3; wait")
+	script(t, dir, "parent", "exec 3>"+fifo+"; sleep 300 & echo up >&3; wait")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
@@ -108,7 +108,7 @@ func TestCommandEndsWithItsChildren(t *testing.T) {
 		t.Fatalf("got %q, %v", line, err)
 	}
 	cancel()
-	if err := f.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil { // less than the child would live
+	if err := f.SetReadDeadline(time.Now().Add(time.Minute)); err != nil { // less than the child would live
 		t.Fatal(err)
 	}
 	if rest, err := io.ReadAll(r); len(rest) > 0 || err != nil {

@@ -36,7 +36,7 @@ func inMemory(t *testing.T, n *Node, keepAlive bool) (*http.Client, func() int) 
 func settled(t *testing.T) {
 	t.Helper()
 	buf := make([]byte, 1<<20)
-	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
 		stacks := string(buf[:runtime.Stack(buf, true)])
 		if !strings.Contains(stacks, "net/http.(*conn).serve") && !strings.Contains(stacks, "demo.(*memListener)") && !strings.Contains(stacks, "demo.(*exchange)") {
 			return

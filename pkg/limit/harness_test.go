@@ -48,6 +48,9 @@ func TestMain(m *testing.M) {
 
 const address = "https://node.example/api"
 
+// busy is how long a test waits for a lock: no machine is so busy that only a hang takes longer.
+const busy = time.Minute
+
 // fakeClock is a machine whose clocks a test sets.
 type fakeClock struct {
 	mu   sync.Mutex
@@ -91,6 +94,7 @@ func newTestBucket(t *testing.T, dir string, rate Rate, c Clock) *Bucket {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.patience = busy
 	return b
 }
 
@@ -171,6 +175,7 @@ func takeTurns(task []string) error {
 	if err != nil {
 		return err
 	}
+	b.patience = busy
 	for range n {
 		r, err := b.Reserve(context.Background(), Forever)
 		if err != nil {
@@ -198,6 +203,7 @@ func spendTokens(task []string) error {
 		}
 	}
 	l := NewLedger(dir, address, "node", Budget{number[0]}, NewClock())
+	l.patience = busy
 	for range number[2] {
 		h, err := l.Hold(context.Background(), number[1], time.Hour)
 		if err != nil {

@@ -13,6 +13,7 @@ const shots = process.env.FERRY_SHOTS;
 const widths = [420, 800, 1280];
 const deepest = 1280; // at this width contrast is measured too: it does not change with it
 const schemes = ['light', 'dark'];
+const patience = 300_000; // ms: only a hang takes longer, however busy the machine is
 
 // measure runs inside the page and returns what is to be judged.
 function measure(deep) {
@@ -90,9 +91,11 @@ const profile = mkdtempSync(join(folder, 'profile-'));
 const context = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.FERRY_CHROMIUM ?? 'chromium',
   headless: true,
+  timeout: patience,
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync'],
 });
+context.setDefaultTimeout(patience);
 const page = await context.newPage();
 let noise = [];
 page.on('console', (message) => noise.push(`console: ${message.text()}`));
