@@ -38,12 +38,15 @@ type Turn struct {
 	Text string
 }
 
+// The bodies of messages and chat say "stream": false too: some servers stream unless they are told not to. That of complete
+// is the script's own.
+
 type messagesRequest struct {
 	Model        string        `json:"model"`
 	MaxTokens    int           `json:"max_tokens"`
 	System       string        `json:"system,omitempty"`
 	Messages     []message     `json:"messages"`
-	Stream       bool          `json:"stream,omitempty"`
+	Stream       bool          `json:"stream"`
 	Temperature  *float64      `json:"temperature,omitempty"`
 	TopP         *float64      `json:"top_p,omitempty"`
 	Stop         []string      `json:"stop_sequences,omitempty"`
@@ -71,7 +74,7 @@ type chatRequest struct {
 	Model         string         `json:"model"`
 	MaxTokens     int            `json:"max_tokens"`
 	Messages      []message      `json:"messages"`
-	Stream        bool           `json:"stream,omitempty"`
+	Stream        bool           `json:"stream"`
 	StreamOptions *streamOptions `json:"stream_options,omitempty"`
 	Temperature   *float64       `json:"temperature,omitempty"`
 	TopP          *float64       `json:"top_p,omitempty"`

@@ -22,11 +22,11 @@ func TestEncodeMore(t *testing.T) {
 	}{
 		{
 			"turns", Messages, Request{Model: "m", System: "s", Prompt: "three", MaxTokens: 1, Turns: turns},
-			`{"model":"m","max_tokens":1,"system":"s","messages":[{"role":"user","content":"one"},{"role":"assistant","content":"二"},{"role":"user","content":"three"}]}`,
+			`{"model":"m","max_tokens":1,"system":"s","messages":[{"role":"user","content":"one"},{"role":"assistant","content":"二"},{"role":"user","content":"three"}],"stream":false}`,
 		},
 		{
 			"turns and a system prompt in chat", Chat, Request{Model: "m", System: "s", Prompt: "three", MaxTokens: 1, Turns: turns},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"s"},{"role":"user","content":"one"},{"role":"assistant","content":"二"},{"role":"user","content":"three"}]}`,
+			`{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"s"},{"role":"user","content":"one"},{"role":"assistant","content":"二"},{"role":"user","content":"three"}],"stream":false}`,
 		},
 		{
 			"stream", Messages, Request{Model: "m", Prompt: "p", MaxTokens: 1, Stream: true},
@@ -40,11 +40,11 @@ func TestEncodeMore(t *testing.T) {
 		{
 			"sampling under the older version", Messages,
 			Request{Model: "m", Prompt: "p", MaxTokens: 1, Version: "2023-06-01", Temperature: number(0), TopP: number(0.25), Stop: []string{"\n\n", "<end>"}},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"temperature":0,"top_p":0.25,"stop_sequences":["\n\n","<end>"]}`,
+			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":false,"temperature":0,"top_p":0.25,"stop_sequences":["\n\n","<end>"]}`,
 		},
 		{
 			"sampling in chat", Chat, Request{Model: "m", Prompt: "p", MaxTokens: 1, Temperature: number(1.5), TopP: number(0), Stop: []string{"x"}},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"temperature":1.5,"top_p":0,"stop":["x"]}`,
+			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":false,"temperature":1.5,"top_p":0,"stop":["x"]}`,
 		},
 		{
 			"sampling in complete", Complete, Request{Prompt: "p", MaxTokens: 1, Temperature: number(0), Stop: []string{"x"}},
@@ -52,11 +52,11 @@ func TestEncodeMore(t *testing.T) {
 		},
 		{
 			"a schema", Messages, Request{Model: "m", Prompt: "p", MaxTokens: 1, Schema: schema},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"output_config":{"format":{"type":"json_schema","schema":{"type":"object","x":"<&>"}}}}`,
+			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":false,"output_config":{"format":{"type":"json_schema","schema":{"type":"object","x":"<&>"}}}}`,
 		},
 		{
 			"a schema in chat", Chat, Request{Model: "m", Prompt: "p", MaxTokens: 1, Schema: schema},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"object","x":"<&>"},"strict":true}}}`,
+			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":false,"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"object","x":"<&>"},"strict":true}}}`,
 		},
 		{
 			"params in the order of their keys", Complete,
@@ -65,7 +65,7 @@ func TestEncodeMore(t *testing.T) {
 		},
 		{
 			"a param that this request leaves free", Messages, Request{Model: "m", Prompt: "p", MaxTokens: 1, Params: map[string]json.RawMessage{"output_config": json.RawMessage(`{"effort":"low"}`)}},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"output_config":{"effort":"low"}}`,
+			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":false,"output_config":{"effort":"low"}}`,
 		},
 	}
 	for _, test := range tests {

@@ -32,19 +32,19 @@ func TestEncode(t *testing.T) {
 		},
 		{
 			"messages", Messages, Request{Model: "claude-haiku-5-5", Prompt: "你好 <3", MaxTokens: 4096},
-			`{"model":"claude-haiku-5-5","max_tokens":4096,"messages":[{"role":"user","content":"你好 <3"}]}`,
+			`{"model":"claude-haiku-5-5","max_tokens":4096,"messages":[{"role":"user","content":"你好 <3"}],"stream":false}`,
 		},
 		{
 			"messages with a system prompt", Messages, Request{Model: "m", System: "be brief", Prompt: "hi", MaxTokens: 1},
-			`{"model":"m","max_tokens":1,"system":"be brief","messages":[{"role":"user","content":"hi"}]}`,
+			`{"model":"m","max_tokens":1,"system":"be brief","messages":[{"role":"user","content":"hi"}],"stream":false}`,
 		},
 		{
 			"chat", Chat, Request{Model: "qwen-plus", Prompt: "hi", MaxTokens: 7},
-			`{"model":"qwen-plus","max_tokens":7,"messages":[{"role":"user","content":"hi"}]}`,
+			`{"model":"qwen-plus","max_tokens":7,"messages":[{"role":"user","content":"hi"}],"stream":false}`,
 		},
 		{
 			"chat with a system prompt", Chat, Request{Model: "m", System: "be brief", Prompt: "hi", MaxTokens: 7},
-			`{"model":"m","max_tokens":7,"messages":[{"role":"system","content":"be brief"},{"role":"user","content":"hi"}]}`,
+			`{"model":"m","max_tokens":7,"messages":[{"role":"system","content":"be brief"},{"role":"user","content":"hi"}],"stream":false}`,
 		},
 	}
 	for _, test := range tests {
