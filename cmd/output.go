@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -159,7 +160,7 @@ func (a *app) describe(p *crossing, result *client.Result, failed error) callJSO
 		}
 		var apiErr *wire.APIError
 		if errors.As(failed, &apiErr) {
-			out.Error.Type = a.redacted(apiErr.Type)
+			out.Error.Type = a.redacted(cmp.Or(apiErr.Type, apiErr.Code))
 		}
 	}
 	return out

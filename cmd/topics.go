@@ -72,7 +72,8 @@ of all nodes together.
   of a node                                                         the next one is asked
   it gave up: attempts used up, or a wait that is too long          yes
     or passes the timeout
-  429, also one that names a spend cap: that is one key's           yes, once the policy is done with it
+  429; a used-up account or a spend cap, whatever the status:       yes, once the policy is done with it
+    that is one key's
   any 5xx; no answer (DNS, refused, reset, timeout);                yes, once the policy is done with it
     a page instead of an answer
   any other 4xx or status; a certificate or pin that does           no

@@ -2,11 +2,14 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
 	"ferry/pkg/client"
+	"ferry/pkg/guard"
 	"ferry/pkg/term"
 	"ferry/pkg/wire"
 )
@@ -71,10 +74,17 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	for _, f := range header {
 		a.say("< " + f.Name + ": " + f.Public())
 	}
+	var refused *wire.APIError
+	if errors.As(at.Err, &refused) && at.HTTPStatus != http.StatusOK && len(refused.Body) > 0 {
+		a.say("< " + guard.Excerpt(refused.Body, mostVerbose))
+	}
 	if line := limitsLine(header, a.Clock.Now()); line != "" {
 		a.say("* " + line)
 	}
 }
+
+// mostVerbose is the most bytes that -v shows of an error's body.
+const mostVerbose = 64 << 10
 
 // showUsage prints the tokens of an answer, for -u.
 func (a *app) showUsage(u *wire.Usage) {

@@ -198,7 +198,7 @@ func (c *Client) failure(p *Prepared, result *Result, e *Error) *Error {
 	e.Node, e.Policy, e.KeySource, e.Proxy = p.Node.Name, c.Rule.Policy, p.Node.Key.Source(), p.Node.Proxy
 	if last := result.last(); last != nil {
 		e.Attempts, e.Ambiguous = last.Number, last.Ambiguous
-		e.excerpt = guard.Excerpt(result.Body)
+		e.excerpt = excerpt(e.Err, result.Body)
 	}
 	return e
 }

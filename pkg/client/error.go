@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -93,17 +94,37 @@ func (e *Error) Error() string {
 		}
 	}
 	b.WriteString(e.Err.Error())
-	var apiErr *wire.APIError
-	var none *wire.NotAnswerError
-	var malformed *wire.MalformedError
-	quotes := errors.As(e.Err, &none) || errors.As(e.Err, &malformed) || errors.As(e.Err, &apiErr) && apiErr.Message == ""
-	if quotes && e.excerpt != "" {
+	if e.excerpt != "" {
 		b.WriteString(": " + e.excerpt)
 	}
+	var apiErr *wire.APIError
+	errors.As(e.Err, &apiErr)
 	if apiErr != nil && apiErr.RequestID != "" {
 		b.WriteString(" (request id " + apiErr.RequestID + ")")
 	}
 	return guard.Visible(b.String())
+}
+
+const (
+	excerptOfEvent = 200  // bytes that are quoted of a malformed event or a page
+	excerptOfBody  = 2048 // bytes that are quoted of any other body
+)
+
+// excerpt is what an error quotes of a body: nothing where the error has the words in it.
+func excerpt(err error, body []byte) string {
+	var apiErr *wire.APIError
+	var none *wire.NotAnswerError
+	var malformed *wire.MalformedError
+	switch {
+	case errors.As(err, &malformed):
+	case errors.As(err, &none) && none.Title == "", errors.As(err, &apiErr) && apiErr.Message == "":
+		if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
+			return guard.Excerpt(body, excerptOfBody)
+		}
+	default:
+		return ""
+	}
+	return guard.Excerpt(body, excerptOfEvent)
 }
 
 func spoken(d time.Duration) string {
@@ -122,7 +143,10 @@ func (e *Error) Hint() string {
 	if errors.As(e.Err, &hinted) {
 		return hinted.Hint()
 	}
+	var apiErr *wire.APIError
 	switch {
+	case errors.As(e.Err, &apiErr) && apiErr.SpendCap():
+		return "the account of this key is used up or at its limit: no retry lifts that; -n a,b asks another node then"
 	case e.Class == Usage:
 		return "leave the system prompt out, or ask a node that speaks messages or chat"
 	case e.Proxy != "" && (e.Status == 403 || e.Status >= 502 && e.Status <= 504):

@@ -10,15 +10,18 @@ import (
 	"ferry/pkg/wire"
 )
 
+// messageOf is a reply, and what a person reads of it.
+type messageOf struct {
+	name          string
+	api           wire.API
+	policy        retry.Policy
+	reply         reply
+	message, hint string
+}
+
 // TestMessages holds what a person reads: what failed, on which node, and what to do about it.
 func TestMessages(t *testing.T) {
-	tests := []struct {
-		name          string
-		api           wire.API
-		policy        retry.Policy
-		reply         reply
-		message, hint string
-	}{
+	holdMessages(t, []messageOf{
 		{
 			"401 says where the key came from", wire.Messages, retry.Script,
 			reply{status: 401, body: `{"error":{"type":"authentication_error","message":"invalid x-api-key"},"request_id":"req_9"}`},
@@ -48,8 +51,8 @@ func TestMessages(t *testing.T) {
 			`n: status 413: <html> <b>too\x1b[2J big</b>`, "",
 		},
 		{
-			"a long page is cut", wire.Complete, retry.Script, reply{status: 413, body: strings.Repeat("x", 999)},
-			"n: status 413: " + strings.Repeat("x", 200) + "…", "",
+			"a long page is cut", wire.Complete, retry.Script, reply{status: 413, body: "<p>" + strings.Repeat("x", 999)},
+			"n: status 413: <p>" + strings.Repeat("x", 197) + "…", "",
 		},
 		{"an envelope is quoted", wire.Complete, retry.Script, text(`{"status":404}`), `n: status 404: {"status":404}`, ""},
 		{
@@ -73,7 +76,34 @@ func TestMessages(t *testing.T) {
 			"reset under retry-after", wire.Complete, retry.RetryAfter, reply{raw: "HTTP/1.1 200"},
 			"n: gave up after 3 attempts: the connection was closed before an answer came: unexpected EOF", "",
 		},
-	}
+	})
+}
+
+// TestMessagesOfErrors holds that the words of an error are shown, whatever shape it has.
+func TestMessagesOfErrors(t *testing.T) {
+	holdMessages(t, []messageOf{
+		{
+			"a long text is cut later", wire.Complete, retry.Script, reply{status: 413, body: strings.Repeat("x", 2999)},
+			"n: status 413: " + strings.Repeat("x", 2048) + "…", "",
+		},
+		{
+			"a page is its title", wire.Complete, retry.Script, reply{status: 413, body: "<html><title> Too \n big</title><body>x"},
+			"n: status 413: Too big", "",
+		},
+		{
+			"words of any length", wire.Chat, retry.Script, reply{status: 422, body: `{"detail":[{"loc":["body","model"],"msg":"` + strings.Repeat("x", 2999) + `"}]}`},
+			"n: status 422: body.model: " + strings.Repeat("x", 2999), "",
+		},
+		{
+			"a used-up account", wire.Chat, retry.RetryAfter, reply{status: 403, body: `{"error":{"message":"user quota is not enough"}}`},
+			"n: status 403: user quota is not enough",
+			"the account of this key is used up or at its limit: no retry lifts that; -n a,b asks another node then",
+		},
+	})
+}
+
+func holdMessages(t *testing.T, tests []messageOf) {
+	t.Helper()
 	for _, test := range tests {
 		server := serve(t, test.reply)
 		tr := newTrial(t, server.URL)

@@ -99,7 +99,7 @@ func (e *Error) handsOver(result *Result) bool {
 	case retry.Unreachable:
 		return true
 	case retry.Rejected:
-		return last.Status >= 500 || last.Status == 429 // a spend cap is that of one node's key
+		return last.Status >= 500 || last.Status == 429 || last.outcome.SpendCap // which is that of one node's key
 	case retry.NotAnAnswer:
 		return e.Class != Truncated
 	}

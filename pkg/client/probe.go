@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 
-	"ferry/pkg/guard"
 	"ferry/pkg/wire"
 )
 
@@ -81,7 +80,7 @@ func (p *Probe) failure(c *Client, node Node, body []byte) error {
 	}
 	return &Error{
 		Class: at.Class, Status: at.Status, Node: node.Name, KeySource: node.Key.Source(), Proxy: node.Proxy,
-		Attempts: 1, Err: at.Err, excerpt: guard.Excerpt(body),
+		Attempts: 1, Err: at.Err, excerpt: excerpt(at.Err, body),
 	}
 }
 

@@ -59,14 +59,11 @@ func hazardous(r rune) bool {
 	return false
 }
 
-// excerptLimit is the most that an error message quotes of a body, in bytes.
-const excerptLimit = 200
-
-// Excerpt makes at most 200 bytes of a body fit to be quoted in an error: on one line, visible, cut between runes.
-func Excerpt(body []byte) string {
-	cut := len(body) > excerptLimit
+// Excerpt makes at most so many bytes of a body fit to be quoted in an error: on one line, visible, cut between runes.
+func Excerpt(body []byte, most int) string {
+	cut := len(body) > most
 	if cut {
-		body = wholeRunes(body[:excerptLimit])
+		body = wholeRunes(body[:most])
 	}
 	text := Visible(strings.Join(strings.Fields(string(body)), " "))
 	if cut {

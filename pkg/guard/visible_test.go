@@ -68,7 +68,7 @@ func FuzzVisible(f *testing.F) {
 		if Visible(out) != out {
 			t.Fatalf("%q changes again", out)
 		}
-		if excerpt := Excerpt([]byte(in)); strings.ContainsAny(excerpt, "\n\t\r\x1b") || !utf8.ValidString(excerpt) {
+		if excerpt := Excerpt([]byte(in), 200); strings.ContainsAny(excerpt, "\n\t\r\x1b") || !utf8.ValidString(excerpt) {
 			t.Fatalf("excerpt %q", excerpt)
 		}
 	})
@@ -93,7 +93,7 @@ func TestExcerpt(t *testing.T) {
 	}
 	for _, test := range tests {
 		in := []byte(test.in)
-		if got := Excerpt(in); got != test.want {
+		if got := Excerpt(in, 200); got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 		if !bytes.Equal(in, []byte(test.in)) {

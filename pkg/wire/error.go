@@ -88,6 +88,9 @@ func (e *APIError) SpendCap() bool {
 		}
 	}
 	words := strings.ToLower(e.Message)
+	if words == "" { // plain text
+		words = strings.ToLower(string(e.Body[:min(len(e.Body), 4096)]))
+	}
 	return slices.ContainsFunc(spendPhrases, func(phrase string) bool { return strings.Contains(words, phrase) })
 }
 

@@ -100,11 +100,29 @@ func TestSpendCap(t *testing.T) {
 		{`{"error":{"type":"rate_limit_error","message":"This request would exceed your rate limit of 50 requests per minute"}}`, false},
 		{`{"error":{"type":"rate_limit_error"}}`, false},
 		{`{}`, false},
+		{`{"error":{"message":"Insufficient Balance","type":"unknown_error"}}`, true},
+		{`{"error":{"message":"该令牌额度已用尽"}}`, true},
+		{`{"error":{"code":"1113","message":"您的账户已欠费"}}`, true},
+		{`{"error":{"code":1308,"message":"m"}}`, true},
+		{`{"error":{"code":"1302","message":"too many at once"}}`, false},
+		{`{"base_resp":{"status_code":1008,"status_msg":"m"}}`, true},
+		{`{"base_resp":{"status_code":1002,"status_msg":"rate limit"}}`, false},
+		{`{"code":"Arrearage","message":"Access denied"}`, true},
+		{`{"error":{"code":"AccountOverdueError","message":"m"}}`, true},
+		{`{"error":{"type":"exceeded_current_quota_error","message":"m"}}`, true},
+		{`{"error":{"code":"project_spend_limit_exceeded"}}`, true},
+		{`{"error":{"code":"credit_balance_exhausted"}}`, true},
 	}
 	for _, test := range tests {
 		var got *APIError
 		if _, err := Messages.check(429, []byte(test.body)); !errors.As(err, &got) || got.SpendCap() != test.want {
 			t.Errorf("%s: %v, want a spend cap %t", test.body, err, test.want)
+		}
+	}
+	var got *APIError
+	for body, want := range map[string]bool{`{}`: true, `{"error":{"code":"in_flight_budget_exhausted","message":"m"}}`: false} {
+		if _, err := Chat.check(402, []byte(body)); !errors.As(err, &got) || got.SpendCap() != want || got.InFlightBudget() == want {
+			t.Errorf("402 with %s: %v, want a spend cap %t", body, err, want)
 		}
 	}
 }
