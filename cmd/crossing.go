@@ -192,8 +192,13 @@ func (a *app) secret(ctx context.Context, s *settings, ref config.Ref, unread bo
 	if unread {
 		return guard.Unread(ref.String()), nil
 	}
-	read, err := a.keys(s).Resolve(ctx, ref)
+	read, err := a.keys(s).ResolveHeader(ctx, ref)
 	a.masker.AddSecret(read)
+	for _, word := range strings.Fields(read.Reveal()) { // behind Basic or Bearer it is a secret by itself
+		if len(word) >= 8 {
+			a.masker.Add(word)
+		}
+	}
 	return read, err
 }
 

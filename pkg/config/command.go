@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"ferry/pkg/guard"
 	"ferry/pkg/state"
 
 	"github.com/mattn/go-shellwords"
@@ -89,14 +90,14 @@ func (k Keys) fromCommand(ctx context.Context, ref Ref) (string, error) {
 	if err != nil {
 		return "", &KeyError{Ref: ref, Msg: "cannot be read", Err: err, HintText: complaint(stderr, stdout)}
 	}
-	return trimNewline(stdout), nil
+	return string(stdout), nil
 }
 
 // complaint is the first line of a helper's standard error, unless it could hold the secret.
 func complaint(stderr, stdout []byte) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(stderr)), "\n")
 	secret := strings.TrimSpace(string(stdout))
-	if line == "" || looksLikeKey(line) || secret != "" && strings.Contains(line, secret) {
+	if line == "" || guard.HideKeys(line) != line || secret != "" && strings.Contains(line, secret) {
 		return ""
 	}
 	return "it said: " + printable(strings.TrimSpace(line), 200)

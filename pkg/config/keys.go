@@ -84,11 +84,26 @@ func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 	return guard.Secret{}, &NoKeyError{n.Name, "export " + name + "=…\nor try it without one: ferry ask -n demo hi"}
 }
 
-// Resolve finds the secret that ref leads to. It fails with *KeyError, *state.Error (a key file that others can read)
-// or *guard.SecretError (a secret that no header can carry).
+// Resolve finds the key that ref leads to. It fails with *KeyError, *state.Error (a key file that others can read)
+// or *guard.SecretError (a key that no header can carry). One line end behind it is not part of it.
 func (k Keys) Resolve(ctx context.Context, ref Ref) (guard.Secret, error) {
-	var secret string
-	var err error
+	secret, err := k.read(ctx, ref)
+	if err != nil {
+		return guard.Secret{}, err
+	}
+	return guard.NewSecret(secret, ref.String())
+}
+
+// ResolveHeader is Resolve for the whole value of a header, which may hold spaces.
+func (k Keys) ResolveHeader(ctx context.Context, ref Ref) (guard.Secret, error) {
+	secret, err := k.read(ctx, ref)
+	if err != nil {
+		return guard.Secret{}, err
+	}
+	return guard.NewHeaderSecret(secret, ref.String())
+}
+
+func (k Keys) read(ctx context.Context, ref Ref) (secret string, err error) {
 	switch ref.scheme {
 	case "env":
 		secret, err = k.fromEnv(ref)
@@ -101,10 +116,7 @@ func (k Keys) Resolve(ctx context.Context, ref Ref) (guard.Secret, error) {
 	default:
 		err = &KeyError{Ref: ref, Msg: "leads nowhere", HintText: refHint}
 	}
-	if err != nil {
-		return guard.Secret{}, err
-	}
-	return guard.NewSecret(secret, ref.String())
+	return trimNewline(secret), err
 }
 
 func (k Keys) fromEnv(ref Ref) (string, error) {
@@ -123,12 +135,12 @@ func (k Keys) fromFile(ref Ref) (string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", &KeyError{Ref: ref, Msg: "is not there", Err: err, HintText: "put the key in it, and chmod 600 " + path}
 	}
-	return trimNewline(data), err
+	return string(data), err
 }
 
-// trimNewline takes away the one line end that editors and echo put there.
-func trimNewline(b []byte) string {
-	s, ok := strings.CutSuffix(string(b), "\n")
+// trimNewline takes away the one line end that editors, echo and a copied line put there.
+func trimNewline(s string) string {
+	s, ok := strings.CutSuffix(s, "\n")
 	if ok {
 		s = strings.TrimSuffix(s, "\r")
 	}

@@ -41,12 +41,18 @@ func TestResolveEnvAndFile(t *testing.T) {
 	write(filepath.Join(dir, "empty"), "\n", 0o600)
 	write(filepath.Join(dir, "open"), canary, 0o644)
 	write(filepath.Join(home, "key"), canary, 0o600)
-	k := Keys{Lookup: vars("K", canary, "EMPTY", "", "SPACE", canary+" x"), Dir: dir, Home: home}
+	k := Keys{Lookup: vars("K", canary, "EMPTY", "", "SPACE", canary+" x", "LINE", canary+"\n", "CRLF", canary+"\r\n",
+		"LINES", canary+"\n\n", "ONLY", "\n", "FIRST", "\n"+canary), Dir: dir, Home: home}
 	tests := []struct{ ref, want, hint string }{
 		{"env:K", "", ""},
 		{"env:ABSENT", "the key from env:ABSENT is not set or empty", "export ABSENT=…"},
 		{"env:EMPTY", "the key from env:EMPTY is not set or empty", "export EMPTY=…"},
 		{"env:SPACE", "the key from env:SPACE has a space at byte 20", "*"},
+		{"env:LINE", "", ""},
+		{"env:CRLF", "", ""},
+		{"env:LINES", "the key from env:LINES has a line break at byte 20", "*"},
+		{"env:FIRST", "the key from env:FIRST has a line break at byte 1", "*"},
+		{"env:ONLY", "the key from env:ONLY is empty", "*"},
 		{"file:plain", "", ""},
 		{"file:newline", "", ""},
 		{"file:crlf", "", ""},
@@ -73,6 +79,33 @@ func TestResolveEnvAndFile(t *testing.T) {
 		}
 		if strings.Contains(err.Error()+hinter.Hint(), canary) {
 			t.Errorf("%s: the secret is repeated: %v", tt.ref, err)
+		}
+	}
+}
+
+// A header's whole value may hold spaces, wherever it comes from; nothing else that a header cannot carry.
+func TestResolveHeader(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "gate"), []byte("Bearer a b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := Keys{Lookup: vars("BASIC", "Basic dTpw\n", "BEFORE", " "+canary, "BEHIND", canary+" ", "TAB", "a\tb", "LINE", "a\nb: c"), Dir: dir,
+		Run: func(context.Context, []string, []string) ([]byte, []byte, error) {
+			return []byte("Digest a, b\n"), nil, nil
+		}}
+	for ref, want := range map[string]string{"env:BASIC": "Basic dTpw", "file:gate": "Bearer a b", "cmd:/bin/sh x": "Digest a, b"} {
+		if got, err := k.ResolveHeader(t.Context(), mustRef(t, ref)); err != nil || got.Reveal() != want {
+			t.Errorf("%s: %q, %v, want %q", ref, got.Reveal(), err, want)
+		}
+	}
+	for ref, want := range map[string]string{
+		"env:BEFORE": "has a space at byte 1", "env:BEHIND": "has a space at byte 20", "env:TAB": "has a control character at byte 2",
+		"env:LINE": "has a line break at byte 2",
+	} {
+		var refused *guard.SecretError
+		if _, err := k.ResolveHeader(t.Context(), mustRef(t, ref)); !errors.As(err, &refused) || !strings.HasSuffix(err.Error(), want) ||
+			strings.Contains(err.Error(), canary) {
+			t.Errorf("%s: %v, want %s", ref, err, want)
 		}
 	}
 }

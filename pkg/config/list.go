@@ -1,6 +1,11 @@
 package config
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+
+	"ferry/pkg/guard"
+)
 
 // Entry is a setting in effect, as List shows it.
 type Entry struct{ Key, Value, Origin string }
@@ -17,7 +22,7 @@ func List(v *Values, file *File) []Entry {
 		case "node":
 			val.text = strings.Join(v.Nodes(), ",")
 		}
-		list = append(list, Entry{s.Key, val.text, val.origin})
+		list = append(list, Entry{s.Key, guard.HideKeys(val.text), val.origin})
 	}
 	for _, n := range file.Nodes {
 		list = append(list, n.entries()...)
@@ -41,19 +46,31 @@ func (n Node) entries() []Entry {
 		if f.name == "proxy" {
 			text = ShowProxy(text)
 		}
+		if f.name != "pins" { // hashes of public keys, which may begin as a key does
+			text = guard.HideKeys(text)
+		}
 		list = append(list, Entry{prefix + f.name, text, n.Origin(f.name)})
 	}
 	for _, a := range n.Aliases {
 		list = append(list, Entry{prefix + "aliases." + a.Name, a.Model, n.Origin("aliases." + a.Name)})
 	}
 	for _, h := range n.Headers {
-		text := h.Value
-		if !h.Ref.IsZero() {
+		text := guard.HideKeys(h.Value)
+		switch {
+		case !h.Ref.IsZero():
 			text = h.Ref.String()
+		case isOpaque(h.Value):
+			text = "***"
 		}
 		list = append(list, Entry{prefix + "headers." + h.Name, text, n.Origin("headers." + h.Name)})
 	}
 	return list
+}
+
+// isOpaque holds for a word that is long and mixed enough to be a key of a shape that nobody lists.
+func isOpaque(s string) bool {
+	return len(s) >= 24 && !strings.ContainsAny(s, " /.:") && strings.ContainsAny(s, "0123456789") &&
+		strings.ContainsFunc(s, unicode.IsLetter)
 }
 
 // Get is the value of one key of a list.

@@ -166,6 +166,7 @@ func TestParseKeyShapes(t *testing.T) {
 	long := strings.Repeat("a1B2", 10)
 	keys := []string{
 		"sk-" + long, "sk-ant-" + "api03abc", "AKIA" + "ABCDEFGHIJKLMNOP", "ghp_" + long, "AIza" + long, "xoxb-" + long,
+		"gsk_" + long, "xai-" + long, "nvapi-" + long, "LTAI" + long, "AKID" + long, "pplx-" + long, "r8_" + long, "sk_test_" + long, "hf_" + long,
 		"eyJ" + "hbGciOiJI.eyJ" + "zdWIiOiIx.c2ln", "Bearer sk-" + long,
 	}
 	places := []string{"timeout: %", "% : 1", "zzz: [%]", "nodes: {a: {url: https://h, label: %}}",

@@ -5,13 +5,15 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"ferry/pkg/guard"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // isWord holds for what may be repeated in a message as somebody's misspelt key or name.
 func isWord(s string) bool {
-	if s == "" || utf8.RuneCountInString(s) > 40 || looksLikeKey(s) {
+	if s == "" || utf8.RuneCountInString(s) > 40 || guard.HideKeys(s) != s {
 		return false
 	}
 	for _, r := range s {

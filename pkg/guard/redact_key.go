@@ -1,85 +1,159 @@
 package guard
 
-import "strings"
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+	"unicode/utf8"
+)
 
 // keyShape is how a provider's keys begin, and what it takes for a word that begins so to be one.
 type keyShape struct {
 	prefix string
 	least  int  // letters, digits, "_" and "-" behind the prefix
 	digit  bool // one of them at least is a digit: prose could begin like this too
+	named  bool // names of files, hosts and packages begin like this too: LooksLikeKey looks closer
 }
 
-// keyShapes are the keys of model providers, of clouds, and of the services whose keys end up in prompts.
+// keyShapes are the keys of model providers, of clouds, and of the services whose keys end up in prompts. This is the one
+// table of what looks like a key: redaction, the configuration and what it lists read it.
 var keyShapes = [...]keyShape{
-	{"sk-ant-", 8, false}, // Anthropic
-	{"sk-", 12, true},     // OpenAI, DashScope, DeepSeek, Moonshot
-	{"sk_live_", 8, false}, {"sk_test_", 8, false}, {"rk_live_", 8, false},
-	{"AIza", 30, false},                      // Google
-	{"AKIA", 12, false}, {"ASIA", 12, false}, // AWS
-	{"AKID", 13, true}, {"LTAI", 12, true}, // Tencent, Alibaba
-	{"ALTAK-", 10, false}, // Baidu
-	{"ghp_", 16, false}, {"gho_", 16, false}, {"ghu_", 16, false}, {"ghs_", 16, false}, {"ghr_", 16, false},
-	{"github_pat_", 16, false}, {"glpat-", 12, false},
-	{"xoxa-", 8, true}, {"xoxb-", 8, true}, {"xoxe-", 8, true}, {"xoxp-", 8, true}, {"xoxr-", 8, true},
-	{"xoxs-", 8, true}, {"xapp-", 8, true},
-	{"hf_", 20, false}, {"gsk_", 20, false}, {"xai-", 20, true}, {"r8_", 20, false}, {"nvapi-", 20, false},
-	{"npm_", 20, false}, {"pplx-", 20, true},
+	{"sk-ant-", 8, false, false}, // Anthropic
+	{"sk-", 12, true, true},      // OpenAI, DashScope, DeepSeek, Moonshot, OpenRouter
+	{"sess-", 20, true, true},
+	{"sk_live_", 8, false, true}, {"sk_test_", 8, false, true}, {"rk_live_", 8, false, true}, {"rk_test_", 8, false, true},
+	{"whsec_", 20, false, true},                                                            // Stripe
+	{"AIza", 30, false, false}, {"GOCSPX-", 20, false, false}, {"ya29.", 20, false, false}, // Google
+	{"AKIA", 12, false, false}, {"ASIA", 12, false, false}, {"ABSK", 30, false, false}, // AWS, Bedrock
+	{"AKID", 13, true, false}, {"LTAI", 12, true, false}, {"AKLT", 20, true, false}, // Tencent, Alibaba, Volcengine
+	{"ALTAK-", 10, false, false}, // Baidu
+	{"ghp_", 16, false, false}, {"gho_", 16, false, false}, {"ghu_", 16, false, false}, {"ghs_", 16, false, false},
+	{"ghr_", 16, false, false}, {"github_pat_", 16, false, false},
+	{"glpat-", 12, false, false}, {"glrt-", 12, false, true}, {"gldt-", 12, false, true},
+	{"xoxa-", 8, true, false}, {"xoxb-", 8, true, false}, {"xoxe-", 8, true, false}, {"xoxp-", 8, true, false},
+	{"xoxr-", 8, true, false}, {"xoxs-", 8, true, false}, {"xapp-", 8, true, true},
+	{"hf_", 20, false, true}, {"gsk_", 20, false, true}, {"xai-", 20, true, true}, {"r8_", 20, false, true},
+	{"nvapi-", 20, false, true}, {"pplx-", 20, true, true}, {"csk-", 20, true, true}, {"fw_", 20, true, true},
+	{"tgp_v1_", 20, false, false}, {"jina_", 20, true, true}, {"vck_", 20, true, true},
+	{"npm_", 20, false, true}, {"pypi-", 30, true, true}, {"dckr_pat_", 16, false, false}, {"dop_v1_", 30, false, false},
+	{"hvs.", 20, true, true}, {"shpat_", 20, true, true},
 }
 
-// beginsKey reports whether a key can begin with those two bytes: nearly every word of a text cannot be one.
-func beginsKey(one, two byte) bool {
-	switch one {
-	case 's':
-		return two == 'k'
-	case 'r':
-		return two == 'k' || two == '8'
-	case 'A':
-		return two == 'I' || two == 'K' || two == 'S' || two == 'L'
-	case 'L':
-		return two == 'T'
-	case 'g':
-		return two == 'h' || two == 'i' || two == 'l' || two == 's'
-	case 'x':
-		return two == 'o' || two == 'a'
-	case 'h':
-		return two == 'f'
-	case 'n':
-		return two == 'v' || two == 'p'
-	case 'p':
-		return two == 'p'
-	case 'e':
-		return two == 'y'
-	case 'b', 'B':
-		return two == 'c' || two|0x20 == 'e'
+// keysAt are the shapes by their first byte.
+var keysAt = func() (at [256][]keyShape) {
+	for _, shape := range keyShapes {
+		at[shape.prefix[0]] = append(at[shape.prefix[0]], shape)
 	}
-	return false
-}
+	return at
+}()
 
-// key finds a key at i, where a word begins.
-func (p *pass) key(i int) span {
-	if !beginsKey(p.text[i], p.byteAt(i+1)) {
-		return span{}
+// keyPairs are the two bytes that a key can begin with: nearly every word of a text cannot be one.
+var keyPairs = func() (pairs [256][256 / 64]uint64) {
+	for _, shape := range keyShapes {
+		pairs[shape.prefix[0]][shape.prefix[1]/64] |= 1 << (shape.prefix[1] % 64)
 	}
-	for k := range keyShapes {
-		shape := &keyShapes[k]
-		if p.text[i] != shape.prefix[0] || !strings.HasPrefix(p.text[i:], shape.prefix) {
+	for _, pair := range []string{"ey", "bc", "be", "bE", "Be", "BE", "ba", "bA", "Ba", "BA"} {
+		pairs[pair[0]][pair[1]/64] |= 1 << (pair[1] % 64)
+	}
+	return pairs
+}()
+
+// key finds a key at i, where a word begins. Named is that of its shape.
+func (p *pass) key(i int) (found span, named bool) {
+	if second := p.byteAt(i + 1); keyPairs[p.text[i]][second/64]&(1<<(second%64)) == 0 {
+		return span{}, false
+	}
+	for k := range keysAt[p.text[i]] {
+		shape := &keysAt[p.text[i]][k]
+		if !strings.HasPrefix(p.text[i:], shape.prefix) {
 			continue
 		}
 		from := i + len(shape.prefix)
 		if end, digit := p.run(from); end-from >= shape.least && (digit || !shape.digit) {
-			return span{i, end}
+			return span{i, end}, shape.named
 		}
 	}
 	switch p.text[i] {
 	case 'e':
-		return p.jwt(i)
+		return p.jwt(i), false
 	case 'b', 'B':
 		if strings.HasPrefix(p.text[i:], "bce-v3/") {
-			return p.qianfan(i)
+			return p.qianfan(i), false
 		}
-		return p.bearer(i)
+		if found := p.basic(i); found.to > 0 {
+			return found, false
+		}
+		return p.bearer(i), true
 	}
-	return span{}
+	return span{}, false
+}
+
+// LooksLikeKey reports whether a key stands in a setting that is public, such as a label or an address. What only could
+// be one, since names begin so too, counts where it is not made of words and small numbers, as names are.
+func LooksLikeKey(s string) bool {
+	found := strings.Contains(s, "PRIVATE KEY-----")
+	eachKey(s, func(at span, named bool) { found = found || !named || !isName(s[at.from:at.to]) })
+	return found
+}
+
+// HideKeys replaces what could be a key by "***".
+func HideKeys(s string) string {
+	var b strings.Builder
+	done := 0
+	eachKey(s, func(at span, _ bool) {
+		b.WriteString(s[done:at.from] + masked)
+		done = at.to
+	})
+	if done == 0 {
+		return s
+	}
+	return b.String() + s[done:]
+}
+
+// eachKey visits the keys in s by the table.
+func eachKey(s string, visit func(at span, named bool)) {
+	p := pass{text: s}
+	for i := 0; i < len(s); i++ {
+		if begins[s[i]] == nothing || isAlnum(p.before(i, 1)) {
+			continue
+		}
+		if at, named := p.key(i); at.to > 0 {
+			visit(at, named)
+			p.last, i = at.to, at.to-1
+		}
+	}
+}
+
+// isName reports whether a text is made of words and small numbers between "-", "_" and ".": frankfurt-01, node2, 2026.
+func isName(s string) bool {
+	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '-' || r == '_' || r == '.' }) {
+		letters := strings.TrimRight(part, "0123456789")
+		lower, upper := strings.ToLower(letters), strings.ToUpper(letters)
+		word := strings.IndexFunc(letters, func(r rune) bool { return !isLetter(byte(r)) }) < 0
+		if !word || len(letters) > 16 || len(part)-len(letters) > 8 || letters != "" && len(part)-len(letters) > 4 ||
+			letters != lower && letters != upper && letters[1:] != lower[1:] {
+			return false
+		}
+	}
+	return true
+}
+
+// basic finds the user and password behind the word Basic (RFC 7617).
+func (p *pass) basic(i int) span {
+	end := p.name(i, "basic")
+	from := p.spaces(end)
+	if end == 0 || from == end {
+		return span{}
+	}
+	to := from
+	for isAlnum(p.byteAt(to)) || strings.IndexByte("+/=", p.byteAt(to)) >= 0 {
+		to++
+	}
+	pair, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(p.text[from:to], "="))
+	if err != nil || !bytes.Contains(pair, []byte(":")) || !utf8.Valid(pair) {
+		return span{}
+	}
+	return span{from, to}
 }
 
 // qianfan finds bce-v3/ALTAK-…/…, the key of Baidu's Qianfan.

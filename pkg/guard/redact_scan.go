@@ -15,7 +15,8 @@ type pass struct {
 // What may begin at a byte.
 const (
 	nothing = iota
-	aWord
+	aWord   // a key, or the name of one
+	aKey
 	aNumber
 	aPlus
 	aMail
@@ -25,15 +26,22 @@ const (
 )
 
 // begins says what may begin at each byte, so that most of a text is passed over at one look.
-var begins = [256]uint8{
-	'0': aNumber, '1': aNumber, '2': aNumber, '3': aNumber, '4': aNumber,
-	'5': aNumber, '6': aNumber, '7': aNumber, '8': aNumber, '9': aNumber,
-	'+': aPlus, '@': aMail, ':': aURL, '-': aPEM,
-	'A': aWord, 'B': aWord, 'C': aWord, 'L': aWord, 'R': aWord, 'S': aWord,
-	'a': aWord, 'b': aWord, 'c': aWord, 'e': aWord, 'g': aWord, 'h': aWord, 'n': aWord,
-	'p': aWord, 'r': aWord, 's': aWord, 'x': aWord,
-	0xe5: aLabel, 0xe6: aLabel, 0xe7: aLabel, 0xe8: aLabel,
-}
+var begins = func() [256]uint8 {
+	at := [256]uint8{
+		'0': aNumber, '1': aNumber, '2': aNumber, '3': aNumber, '4': aNumber,
+		'5': aNumber, '6': aNumber, '7': aNumber, '8': aNumber, '9': aNumber,
+		'+': aPlus, '@': aMail, ':': aURL, '-': aPEM,
+		'A': aWord, 'C': aWord, 'R': aWord, 'S': aWord, 'a': aWord, 'c': aWord, 'r': aWord, 's': aWord,
+		'B': aKey, 'b': aKey, 'e': aKey,
+		0xe5: aLabel, 0xe6: aLabel, 0xe7: aLabel, 0xe8: aLabel,
+	}
+	for _, shape := range keyShapes {
+		if first := shape.prefix[0]; at[first] == nothing {
+			at[first] = aKey
+		}
+	}
+	return at
+}()
 
 // at looks for something that begins at i, or in the case of an address has its sign there, and returns it and where
 // to go on.
@@ -41,7 +49,11 @@ func (p *pass) at(i int) (cut span, next int) {
 	switch begins[p.text[i]] {
 	case aWord:
 		if cut = p.named(i); cut.to == 0 && !isAlnum(p.before(i, 1)) {
-			cut = p.key(i)
+			cut, _ = p.key(i)
+		}
+	case aKey:
+		if !isAlnum(p.before(i, 1)) {
+			cut, _ = p.key(i)
 		}
 	case aNumber:
 		return p.number(i, i)

@@ -11,7 +11,7 @@ import (
 // hostile are texts at which a careless scanner would begin again at every byte.
 var hostile = []string{
 	"1", "13812345678", "1 ", "1-", "138 ", "4111 ", `api_key="`, `api_key='`, "api_key=", "api_key:[", "api_key ", "api_key", "Authorization: ", "Authorization:[", "authorization: a1 ",
-	"姓名:", "姓名 ", "姓名", "姓名:(", "姓名:a ", "电话:1 ", "电话: (", "sk-", "sk-a", "sk-ant-", "eyJ", "eyJ-", "eyJaaaaaaaa.", "eyJ-----.a", "bce-v3/", "Bearer ", "bearer a1", "a@", "@", "a.", "a@b.", "a@b.c", "a@b-.",
+	"姓名:", "姓名 ", "姓名", "姓名:(", "姓名:a ", "电话:1 ", "电话: (", "sk-", "sk-a", "sk-ant-", "eyJ", "eyJ-", "eyJaaaaaaaa.", "eyJ-----.a", "bce-v3/", "Bearer ", "bearer a1", "Basic ", "basic YTpi ", "Basic YTpi/", "hvs.", "a@", "@", "a.", "a@b.", "a@b.c", "a@b-.",
 	"-", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "-----END ", "://", "://a", "://a@", `\`, `\u`, `\ud800`, `\"`, `\\u59d3`, "\u200b", "，", "+86", "+86 ", "0086 ", "[REDACTED]", "[REDACTED", "\xff", "(", "x-api-key: [",
 }
 

@@ -22,12 +22,18 @@ type Secret struct {
 // NewSecret checks that value can stand in an HTTP header (RFC 9110 section 5.5, visible ASCII only, no space) and
 // wraps it. The source, such as "env:CLAUDE_KEY", is public: it is what messages name instead of the value. The error
 // names the source and the position of the first bad byte, never the value.
-func NewSecret(value, source string) (Secret, error) {
+func NewSecret(value, source string) (Secret, error) { return newSecret(value, source, false) }
+
+// NewHeaderSecret is NewSecret for the whole value of a header, such as "Basic dTpw", which may hold spaces inside.
+func NewHeaderSecret(value, source string) (Secret, error) { return newSecret(value, source, true) }
+
+func newSecret(value, source string, spaces bool) (Secret, error) {
 	if value == "" {
 		return Secret{}, &SecretError{Source: source, Reason: "is empty"}
 	}
 	for i := 0; i < len(value); i++ {
-		if c := value[i]; c <= ' ' || c > '~' {
+		inside := spaces && i > 0 && i < len(value)-1
+		if c := value[i]; (c <= ' ' || c > '~') && !(c == ' ' && inside) {
 			return Secret{}, &SecretError{Source: source, Reason: fmt.Sprintf("has %s at byte %d", byteKind(c), i+1)}
 		}
 	}
