@@ -52,7 +52,7 @@ demo: build ## see a prompt cross, and three nodes compared (no key, no network,
 	printf '\nThose were demo nodes, inside ferry. For real ones: ferry ask --help, ferry bench --help\n'
 
 test: ## the tests
-	@go test ./...
+	@go test -timeout 60m ./...
 
 check: fmt vet staticcheck cover ## formatting, vet, staticcheck and the coverage of pkg/
 
@@ -71,17 +71,17 @@ staticcheck:
 # By statement, and by each package's own tests, the long ones left out: what the commands run of it on their way does not
 # count, and what -short reaches is the least.
 cover:
-	@set -e; profile=$$(mktemp); trap 'rm -f "$$profile"' EXIT; go test -short -coverprofile="$$profile" ./pkg/...; \
+	@set -e; profile=$$(mktemp); trap 'rm -f "$$profile"' EXIT; go test -short -timeout 30m -coverprofile="$$profile" ./pkg/...; \
 	awk -v least=$(COVER) 'NR > 1 { all += $$2; if ($$3 > 0) run += $$2 } \
 		END { if (all == 0) { print "no statement was found"; exit 1 } \
 		printf "pkg/: %.1f %% of %d statements are covered, at least %d %% have to be\n", 100 * run / all, all, least; \
 		exit 100 * run < least * all }' "$$profile"
 
 link: ## asks over a link of 200 ms beside curl, their round trips, and both families of addresses (Linux, root)
-	@FERRY_LINK=1 go test -count=1 -timeout 5m -v -run '^(TestHoldSlowLink|TestRoundTrips|TestHappyEyeballs)$$' ./cmd
+	@FERRY_LINK=1 go test -count=1 -timeout 30m -v -run '^(TestHoldSlowLink|TestRoundTrips|TestHappyEyeballs)$$' ./cmd
 
 kills: ## a batch killed KILLS (1000) times at random moments
-	@go test -count=1 -timeout 5m -run '^TestBatchKilled$$' ./cmd -kills $(KILLS)
+	@go test -count=1 -timeout 30m -run '^TestBatchKilled$$' ./cmd -kills $(KILLS)
 
 soak: ## all tests SOAK (10) times under the race detector, the kills, and every fuzz target
 	@FERRY_SOAK=1 go test -race -count=$(SOAK) -timeout 4h ./...
