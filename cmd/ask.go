@@ -77,7 +77,7 @@ func (a *app) show(cross *crossing, result *client.Result, failed error, o callO
 		if len(result.Attempts) == 0 {
 			return nil
 		}
-		return a.printJSON(a.describe(cross, result, failed))
+		return a.printCall(a.describe(cross, result, failed))
 	case whole && o.output == "raw":
 		return a.write(result.Body)
 	case whole && o.extract:

@@ -17,7 +17,7 @@ func (noBlockError) Error() string { return "there is no fenced code block in th
 func (a *app) printBlock(answer wire.Answer) error {
 	block, ok := firstBlock(answer.Text)
 	if !ok {
-		a.say(strings.TrimRight(answer.Text, "\n"))
+		a.keep("the answer", answer.Text)
 		return &client.Error{Class: client.NotAnAnswer, Status: 200, Err: noBlockError{}}
 	}
 	return a.printText(wire.Answer{Text: block}, false)

@@ -268,7 +268,8 @@ func (r *checkReport) print() error {
 		case markBad:
 			mark = styles.Bad.Render(mark)
 		}
-		b.WriteString(r.app.out.Wrap(fmt.Sprintf("  %s %-8s %s", mark, line.step, r.app.safe(line.text)), checkIndent) + "\n")
+		text := indented(r.app.safe(line.text), checkIndent)
+		b.WriteString(r.app.out.Wrap(fmt.Sprintf("  %s %-8s %s", mark, line.step, text), checkIndent) + "\n")
 		if line.hint != "" {
 			b.WriteString(r.app.out.Wrap(hintText(styles, checkIndent, r.app.safe(line.hint)), checkIndent+hintIndent) + "\n")
 		}

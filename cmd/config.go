@@ -99,10 +99,10 @@ func (a *app) table(rows [][]string, keep int) error {
 	width, heading := math.MaxInt, lipgloss.NewStyle()
 	if a.out.TTY {
 		width, heading = a.out.Width, a.outStyles().Strong
-		for _, row := range rows {
-			for i, cell := range row {
-				row[i] = guard.Visible(cell)
-			}
+	}
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = guard.Line(cell)
 		}
 	}
 	return a.write([]byte(term.Table(rows, width, keep, heading)))

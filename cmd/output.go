@@ -37,16 +37,38 @@ func (a *app) write(text []byte) error {
 	return nil
 }
 
+// onePiece is how much of an answer is made fit for its reader and written at once, in bytes.
+const onePiece = 1 << 20
+
 // printText prints a whole answer: the model's words, ending in exactly one newline; on a terminal made safe, and styled
-// where that is wanted.
+// where that is wanted. An answer of at most a MiB is one write.
 func (a *app) printText(answer wire.Answer, render bool) error {
 	text := strings.TrimRight(answer.Text, "\n")
-	if !a.out.TTY {
-		return a.write([]byte(text + "\n"))
-	}
+	var visible guard.VisibleStream
 	markdown := a.markdown(render)
-	out := markdown.Flush(markdown.Append(nil, []byte(guard.Visible(text))))
-	return a.write(append(out, '\n'))
+	for more := true; more; {
+		part := text[:min(len(text), onePiece)]
+		text = text[len(part):]
+		more = text != ""
+		out := []byte(part)
+		if a.out.TTY {
+			out = visible.Append(nil, out)
+			if !more {
+				out = visible.Flush(out)
+			}
+			out = markdown.Append(nil, out)
+		}
+		if !more {
+			if a.out.TTY {
+				out = markdown.Flush(out)
+			}
+			out = append(out, '\n')
+		}
+		if err := a.write(out); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // markdown styles an answer on standard output.
@@ -65,8 +87,23 @@ func (a *app) keepPartial(result *client.Result, failed error) {
 		text = string(result.Body)
 	}
 	if text != "" {
-		a.say("ferry: what came of the answer:\n" + strings.TrimRight(text, "\n"))
+		a.keep("what came of the answer", text)
 	}
+}
+
+// keep puts a text that was paid for on standard error.
+func (a *app) keep(what, text string) {
+	a.say("ferry: " + what + ":\n" + guard.Shown(a.masker.String(strings.TrimRight(text, "\n")), guard.MostShown))
+}
+
+// longBody is what a server sent instead of an answer, bounded, where an excerpt of it does not have it all.
+func longBody(result *client.Result, failed error) string {
+	var apiErr *wire.APIError
+	var none *wire.NotAnswerError
+	if !errors.As(failed, &apiErr) && !errors.As(failed, &none) || len(result.Body) <= guard.MostQuoted {
+		return ""
+	}
+	return guard.ShownOf(string(result.Body[:min(len(result.Body), 2*guard.MostShown)]), guard.MostShown, len(result.Body))
 }
 
 // The JSON that -o json prints. Its fields are only ever added to.
@@ -113,6 +150,7 @@ type (
 		Type    string `json:"type"`
 		Message string `json:"message"`
 		GaveUp  bool   `json:"gave_up"`
+		Body    string `json:"body,omitempty"` // what the server sent instead, where it is long
 	}
 )
 
@@ -148,8 +186,11 @@ func (a *app) describe(p *crossing, result *client.Result, failed error) callJSO
 			},
 		})
 	}
+	if !out.Complete && len(out.Text) > guard.MostShown {
+		out.Text = guard.Shown(out.Text, guard.MostShown)
+	}
 	if failed != nil {
-		out.Error = &errorJSON{Message: a.redacted(a.inWords(failed))}
+		out.Error = &errorJSON{Message: a.redacted(a.inWords(failed)), Body: a.redacted(longBody(result, failed))}
 		var e *client.Error
 		if errors.As(failed, &e) {
 			out.Error.Class, out.Error.Status, out.Error.GaveUp = string(e.Class), e.Status, e.GaveUp
@@ -167,4 +208,18 @@ func (a *app) describe(p *crossing, result *client.Result, failed error) callJSO
 }
 
 // printJSON prints the object on one line of standard output.
-func (a *app) printJSON(object any) error { return a.write(a.masker.Bytes(encodeLine(object))) }
+func (a *app) printJSON(object any) error {
+	return a.write(guard.SafeJSON(a.masker.Bytes(encodeLine(object))))
+}
+
+// printCall prints a call's object. Its text has been masked, and may be long.
+func (a *app) printCall(object callJSON) error {
+	text := object.Text
+	object.Text = ""
+	for piece := range guard.JSONLine(a.masker.Bytes(encodeLine(object)), text) {
+		if err := a.write(piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -102,7 +102,7 @@ func (a *app) canPrint() error {
 func (a *app) note(format string, args ...any) {
 	const who = "ferry: "
 	if !a.quiet {
-		a.tell(a.err.Wrap(a.safe(who+fmt.Sprintf(format, args...)), len(who)) + "\n")
+		a.tell(a.err.Wrap(indented(a.safe(who+fmt.Sprintf(format, args...)), len(who)), len(who)) + "\n")
 	}
 }
 
@@ -113,9 +113,15 @@ func (a *app) tell(text string) {
 	_, _ = io.WriteString(a.err, text)
 }
 
-// say writes a line to standard error, with secrets masked and safe for a terminal.
+// say writes a line to standard error, with secrets masked and safe for a terminal. Further lines of it stand in.
 func (a *app) say(line string) {
-	a.tell(a.safe(line) + "\n")
+	a.tell(indented(a.safe(line), 2) + "\n")
+}
+
+// indented sets the lines of a text in, but for the first: what a server or a model said begins no line that could be
+// one of ferry's own.
+func indented(text string, by int) string {
+	return strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", by))
 }
 
 // outStyles are the styles of standard output.
@@ -191,7 +197,7 @@ func exitCode(err error) (code int, told bool) {
 // complain says what failed, and below it what to do.
 func (a *app) complain(err error) {
 	styles := term.NewStyles(a.err.Facts)
-	text := styles.Bad.Render("Error:") + " " + a.safe(a.inWords(err))
+	text := styles.Bad.Render("Error:") + " " + indented(a.safe(a.inWords(err)), len("Error: "))
 	if hint := hintOf(err); hint != "" {
 		text += "\n" + hintText(styles, 0, a.safe(hint))
 	}
@@ -211,8 +217,16 @@ func hintOf(err error) string {
 // that looks like a key or personal data.
 func (a *app) redacted(text string) string { return a.redactor.String(a.masker.String(text)) }
 
-// safe makes a text fit to be shown on standard error: redacted, nothing that a terminal would obey.
-func (a *app) safe(text string) string { return guard.Visible(a.redacted(text)) }
+// safe makes a text fit to be shown on standard error: bounded, redacted, nothing that a terminal would obey.
+func (a *app) safe(text string) string {
+	if len(text) > mostSaid {
+		text = guard.Shown(text, mostSaid)
+	}
+	return guard.Visible(a.redacted(text))
+}
+
+// mostSaid is the most bytes of one message: a text of a server's with what ferry says about it.
+const mostSaid = 3 * guard.MostShown
 
 // inWords is an error's text. A key of the file, such as nodes.hk.headers.x-api-key, is redacted apart from what is said
 // about it: together they would read as the name of a secret and its value.
@@ -232,7 +246,7 @@ const hintIndent = len("hint: ")
 // hintText is a hint with its label, its own lines below each other.
 func hintText(styles term.Styles, indent int, hint string) string {
 	margin := strings.Repeat(" ", indent)
-	return margin + styles.Dim.Render("hint:") + " " + strings.ReplaceAll(hint, "\n", "\n"+margin+strings.Repeat(" ", hintIndent))
+	return margin + styles.Dim.Render("hint:") + " " + indented(hint, indent+hintIndent)
 }
 
 // newRootCmd builds the commands: all of them, or only the one that the arguments begin with, since building the others

@@ -119,9 +119,9 @@ func (a *app) transcript(s *session.Session) string {
 			}
 		}
 		if a.out.TTY {
-			line, text = guard.Visible(line), guard.Visible(text)
+			text = guard.Visible(text)
 		}
-		b.WriteString(a.outStyles().Strong.Render(line) + "\n" + strings.TrimRight(text, "\n") + "\n")
+		b.WriteString(a.outStyles().Strong.Render(guard.Line(guard.Shown(line, guard.MostNamed))) + "\n" + strings.TrimRight(text, "\n") + "\n")
 	}
 	for _, turn := range s.Turns {
 		say(turn.Text, turn.Role, a.moment(turn.At), turn.Node, turn.Model)

@@ -3,7 +3,6 @@ package cmd
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 
 	"ferry/pkg/client"
 	"ferry/pkg/guard"
@@ -105,8 +104,11 @@ func (s *textSink) think(text []byte) {
 	if len(text) == 0 {
 		return
 	}
+	shown := indented(guard.Visible(string(text)), 2)
+	if !s.thought {
+		shown = "  " + shown
+	}
 	s.thought = true
-	shown := guard.Visible(string(text))
 	if !s.app.err.Plain {
 		shown = "\x1b[2m" + shown + "\x1b[22m"
 	}
@@ -238,7 +240,7 @@ func (s *jsonSink) Flush() error {
 
 func (s *jsonSink) line(kind string, text []byte) {
 	if len(text) > 0 {
-		s.out = append(s.out, encodeLine(map[string]string{"type": kind, "text": string(text)})...)
+		s.out = append(s.out, guard.SafeJSON(encodeLine(map[string]string{"type": kind, "text": string(text)}))...)
 	}
 }
 
@@ -250,11 +252,11 @@ func (s *jsonSink) finish(whole, _ bool) error {
 
 // encodeLine is an object on a line of its own, without HTML escapes.
 func encodeLine(object any) []byte {
-	var b strings.Builder
+	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(object); err != nil {
 		panic(err) // only strings, numbers and their maps are ever encoded here
 	}
-	return []byte(b.String())
+	return b.Bytes()
 }

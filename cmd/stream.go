@@ -58,7 +58,7 @@ func (a *app) stream(ctx context.Context, cross *crossing, o callOptions, expect
 	if o.output == "json" && len(result.Attempts) > 0 {
 		end := a.describe(cross, result, failed)
 		end.Type = "end"
-		if err := a.printJSON(end); err != nil {
+		if err := a.printCall(end); err != nil {
 			return result, err
 		}
 	}

@@ -76,15 +76,12 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	}
 	var refused *wire.APIError
 	if errors.As(at.Err, &refused) && at.HTTPStatus != http.StatusOK && len(refused.Body) > 0 {
-		a.say("< " + guard.Excerpt(refused.Body, mostVerbose))
+		a.say("< " + guard.Shown(string(refused.Body), guard.MostShown))
 	}
 	if line := limitsLine(header, a.Clock.Now()); line != "" {
 		a.say("* " + line)
 	}
 }
-
-// mostVerbose is the most bytes that -v shows of an error's body.
-const mostVerbose = 64 << 10
 
 // showUsage prints the tokens of an answer, for -u.
 func (a *app) showUsage(u *wire.Usage) {

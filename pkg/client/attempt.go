@@ -86,7 +86,7 @@ func (a *Attempt) record(resp *http.Response, m *guard.Masker) {
 	a.HTTPStatus, a.Status = resp.StatusCode, resp.StatusCode
 	for _, name := range []string{"request-id", "x-request-id"} {
 		if id := resp.Header.Get(name); id != "" && a.RequestID == "" {
-			a.RequestID = guard.Visible(m.String(id))
+			a.RequestID = m.String(id)
 		}
 	}
 	header := resp.Header
@@ -153,7 +153,7 @@ func (a *Attempt) read(
 
 func (a *Attempt) reject(apiErr *wire.APIError, resp *http.Response) {
 	if a.RequestID == "" {
-		a.RequestID = guard.Visible(apiErr.RequestID)
+		a.RequestID = apiErr.RequestID
 	}
 	apiErr.RequestID, apiErr.RetryAfter = a.RequestID, resp.Header.Get("Retry-After")
 	a.Status, a.Err, a.Class = apiErr.Status, apiErr, classOfStatus(apiErr.Status)
@@ -187,9 +187,10 @@ func (a *Attempt) cut(ctx context.Context, resp *http.Response, body []byte, err
 	}
 }
 
-// mask hides secrets in what the error took from the server.
-func (a *Attempt) mask(m *guard.Masker) {
-	a.RequestID, a.outcome.RetryAfter = m.String(a.RequestID), m.String(a.outcome.RetryAfter)
+// clean hides secrets in what the error took from the server, and bounds it. Body is that of the reply, masked, where the
+// error has it; nil where it has an event's.
+func (a *Attempt) clean(m *guard.Masker, body []byte) {
+	a.RequestID, a.outcome.RetryAfter = guard.Shown(m.String(a.RequestID), guard.MostNamed), m.String(a.outcome.RetryAfter)
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
 	var malformed *wire.MalformedError
@@ -197,18 +198,20 @@ func (a *Attempt) mask(m *guard.Masker) {
 	var network *networkError
 	switch {
 	case errors.As(a.Err, &apiErr):
-		for _, field := range []*string{
-			&apiErr.Type, &apiErr.Code, &apiErr.Message, &apiErr.RequestID, &apiErr.RetryAfter,
-		} {
-			*field = m.String(*field)
+		for _, field := range []*string{&apiErr.Type, &apiErr.Code, &apiErr.RequestID, &apiErr.RetryAfter} {
+			*field = guard.Shown(m.String(*field), guard.MostNamed)
 		}
-		apiErr.Body = m.Bytes(apiErr.Body)
+		apiErr.Message = guard.Shown(m.String(apiErr.Message), guard.MostShown)
+		if apiErr.Body = body; body == nil {
+			apiErr.Body = m.Bytes(apiErr.Body)
+		}
 	case errors.As(a.Err, &none):
-		none.Body = m.Bytes(none.Body)
+		none.Reason, none.Title = guard.Shown(m.String(none.Reason), guard.MostShown), guard.Shown(m.String(none.Title), guard.MostShown)
+		none.Body = body
 	case errors.As(a.Err, &malformed):
 		malformed.Body = m.Bytes(malformed.Body)
 	case errors.As(a.Err, &redirect):
-		redirect.Target = guard.Visible(m.String(redirect.Target))
+		redirect.Target = guard.Shown(m.String(redirect.Target), guard.MostShown)
 	case errors.As(a.Err, &network):
 		network.mask(m)
 	}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -22,9 +24,10 @@ import (
 //	              Its lock is the batch's.
 //	OUT.failed    one line for each item that the last run could not answer. It is written anew by each run.
 //
-// An item is done when OUT has it, and in flight when it was sent and neither done nor failed. Each line is one write,
-// and the write of "s LINE" comes before the request, so that a process that is killed loses nothing. The system is told
-// to put both on the disk at least every 100 ms: a power cut can take the answers of that long, and their intents.
+// An item is done when OUT has it, and in flight when it was sent and neither done nor failed. Each line is one write, of
+// over a MiB several, and the write of "s LINE" comes before the request, so that a process that is killed loses nothing.
+// The system is told to put both on the disk at least every 100 ms: a power cut can take the answers of that long, and
+// their intents.
 
 const (
 	journalKind   = "ferry batch"
@@ -220,24 +223,31 @@ func appendTo(path string, f *os.File, end int64) (*lineFile, error) {
 	return &lineFile{path: path, file: f, size: end}, nil
 }
 
-// put appends a line that has its end.
-func (l *lineFile) put(line []byte) error {
+// putLine appends a line that has its end.
+func (l *lineFile) putLine(line []byte) error { return l.put(slices.Values([][]byte{line})) }
+
+// put appends the pieces of a line that has its end.
+func (l *lineFile) put(pieces iter.Seq[[]byte]) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
 		return l.err
 	}
-	n, err := l.file.Write(line)
-	if err == nil && n < len(line) {
-		err = io.ErrShortWrite
+	size := l.size
+	for piece := range pieces {
+		n, err := l.file.Write(piece)
+		if err == nil && n < len(piece) {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			// A part of a line is taken back, best effort: the next run drops it too.
+			_ = l.file.Truncate(l.size)
+			l.err = &FileError{Path: l.path, Msg: "cannot write", Err: err}
+			return l.err
+		}
+		size += int64(n)
 	}
-	if err != nil {
-		// A part of a line is taken back, best effort: the next run drops it too.
-		_ = l.file.Truncate(l.size)
-		l.err = &FileError{Path: l.path, Msg: "cannot write", Err: err}
-		return l.err
-	}
-	l.size += int64(n)
+	l.size = size
 	l.fresh = true
 	return nil
 }

@@ -42,11 +42,11 @@ func (f *fakeFile) Sync() error {
 func TestLineFileOnAFullDisk(t *testing.T) {
 	disk := &fakeFile{room: 10}
 	l := &lineFile{path: "OUT", file: disk}
-	if err := l.put([]byte("12345\n")); err != nil {
+	if err := l.putLine([]byte("12345\n")); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []string{"123456\n", "1\n"} { // the second would fit, and comes too late
-		if err := l.put([]byte(line)); !errors.Is(err, syscall.ENOSPC) || err.Error() != "OUT: cannot write: no space left on device" {
+		if err := l.putLine([]byte(line)); !errors.Is(err, syscall.ENOSPC) || err.Error() != "OUT: cannot write: no space left on device" {
 			t.Errorf("%v", err)
 		}
 	}
@@ -65,7 +65,7 @@ func TestBatchSyncs(t *testing.T) {
 		var written []time.Time
 		for range 40 {
 			written = append(written, time.Now())
-			_ = r.out.put([]byte("x\n"))
+			_ = r.out.putLine([]byte("x\n"))
 			waitFor(t, 17*time.Millisecond)
 		}
 		waitFor(t, time.Second)
@@ -78,7 +78,7 @@ func TestBatchSyncs(t *testing.T) {
 			}
 		}
 		disks[0].fails = syscall.EIO
-		_ = r.journal.put([]byte("s 1\n"))
+		_ = r.journal.putLine([]byte("s 1\n"))
 		stop()
 		if !r.stopped() || !errors.Is(r.why, syscall.EIO) {
 			t.Errorf("%v", r.why)

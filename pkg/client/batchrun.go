@@ -39,8 +39,8 @@ type BatchRun struct {
 	Attempts  int
 	// Stop ends the sending; what is in flight is waited for.
 	Stop <-chan struct{}
-	// Untaken gets the line of an answer that OUT did not take: it was paid for. It may be called by several goroutines.
-	Untaken func(line []byte)
+	// Untaken gets the line of an answer that OUT did not take, in pieces: it was paid for. One line comes at a time.
+	Untaken func(piece []byte)
 }
 
 // Tally counts what came of a run.
@@ -143,7 +143,7 @@ func (r *running) begin() error {
 	if r.record.header == nil {
 		header, err := json.Marshal(r.header)
 		if err == nil {
-			err = r.journal.put(append(header, '\n'))
+			err = r.journal.putLine(append(header, '\n'))
 		}
 		if err == nil {
 			err = r.journal.sync() // results without it would be refused

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+
+	"ferry/pkg/guard"
 )
 
 // one asks an item and keeps what came of it. The line is the worker's, to be used again.
@@ -12,7 +15,7 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 	if r.stopped() {
 		return
 	}
-	if err := r.journal.put(fmt.Appendf(nil, "s %d\n", item.Line)); err != nil {
+	if err := r.journal.putLine(fmt.Appendf(nil, "s %d\n", item.Line)); err != nil {
 		r.halt(err)
 		return
 	}
@@ -33,11 +36,12 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		return
 	}
 	if r.unsent(asked) {
-		if err := r.journal.put(fmt.Appendf(nil, "f %d\n", item.Line)); err != nil {
+		if err := r.journal.putLine(fmt.Appendf(nil, "f %d\n", item.Line)); err != nil {
 			r.halt(err)
 		}
 		return
 	}
+	result.Text = guard.Shown(result.Text, guard.MostShown)
 	r.missed(item, result, asked, line)
 }
 
@@ -50,19 +54,17 @@ func (r *running) unsent(asked Asked) bool {
 
 // answered keeps an answer.
 func (r *running) answered(result resultLine, line *bytes.Buffer) {
-	text, err := encodeResult(result, line)
-	if err == nil {
-		err = r.out.put(text)
-	}
+	pieces := encodeResult(result, line)
+	err := r.out.put(pieces)
 	if err != nil {
 		r.halt(err)
-		if r.Untaken != nil {
-			r.Untaken(text)
-		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
+		if r.Untaken != nil {
+			pieces(func(piece []byte) bool { r.Untaken(piece); return true })
+		}
 		// In the journal it stays in flight: it was carried out, and OUT does not have it.
 		r.tally.Failed++
 		r.ambiguous(result.ID)
@@ -92,7 +94,7 @@ func (r *running) missed(item Item, result resultLine, asked Asked, line *bytes.
 		r.halt(err)
 	}
 	if !ambiguous {
-		if err := r.journal.put(fmt.Appendf(nil, "f %d\n", item.Line)); err != nil {
+		if err := r.journal.putLine(fmt.Appendf(nil, "f %d\n", item.Line)); err != nil {
 			r.halt(err)
 		}
 	}
@@ -124,17 +126,18 @@ func (r *running) ambiguous(id string) {
 
 // report writes a line of OUT.failed.
 func (r *running) report(result resultLine, line *bytes.Buffer) error {
-	text, err := encodeResult(result, line)
-	if err != nil {
-		return err
-	}
-	return r.failed.put(text)
+	return r.failed.put(encodeResult(result, line))
 }
 
-func encodeResult(result resultLine, line *bytes.Buffer) ([]byte, error) {
+// encodeResult gives a result as a line, in pieces.
+func encodeResult(result resultLine, line *bytes.Buffer) iter.Seq[[]byte] {
+	text := result.Text
+	result.Text = ""
 	line.Reset()
 	enc := json.NewEncoder(line)
 	enc.SetEscapeHTML(false)
-	err := enc.Encode(result)
-	return line.Bytes(), err
+	if err := enc.Encode(result); err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	return guard.JSONLine(line.Bytes(), text)
 }

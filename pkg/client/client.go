@@ -80,7 +80,7 @@ type Client struct {
 type Result struct {
 	// Answer is whole when the call succeeded and the body was read as an answer. Else it has what came of one.
 	Answer wire.Answer
-	// Body is the last attempt's body, masked: the whole one after a success, what came of it otherwise.
+	// Body is the last attempt's body, masked: the whole one after a success AsBody, what came of it after a failure.
 	Body []byte
 	// Attempts has one record an attempt.
 	Attempts []*Attempt
@@ -209,8 +209,12 @@ func (c *Client) whole(
 ) (wire.Answer, []byte) {
 	answer := a.read(ctx, p.Node.API, resp, body, err, reading)
 	c.mask(&answer)
-	a.mask(c.Masker)
-	return answer, c.Masker.Bytes(body)
+	body = c.Masker.Bytes(body)
+	a.clean(c.Masker, body)
+	if a.Err == nil && reading == AsAnswer {
+		body = nil // the text is all that is wanted of it
+	}
+	return answer, body
 }
 
 // mask hides secrets in an answer.
@@ -241,7 +245,7 @@ func (c *Client) send(ctx context.Context, p *Prepared, a *Attempt) (*http.Respo
 		a.fail(ctx, err)
 		// A server that fails the check of a client certificate has dropped what was sent with it.
 		a.Ambiguous = trace.fill(a) && a.Class != Trust
-		a.mask(c.Masker)
+		a.clean(c.Masker, nil)
 		return nil, nil, err
 	}
 	return resp, trace, nil

@@ -102,12 +102,12 @@ func (e *Error) Error() string {
 	if apiErr != nil && apiErr.RequestID != "" {
 		b.WriteString(" (request id " + apiErr.RequestID + ")")
 	}
-	return guard.Visible(b.String())
+	return guard.Shown(b.String(), 2*guard.MostShown) // its parts are bounded
 }
 
 const (
-	excerptOfEvent = 200  // bytes that are quoted of a malformed event or a page
-	excerptOfBody  = 2048 // bytes that are quoted of any other body
+	excerptOfEvent = 200              // bytes that are quoted of a malformed event or a page
+	excerptOfBody  = guard.MostQuoted // bytes that are quoted of any other body
 )
 
 // excerpt is what an error quotes of a body: nothing where the error has the words in it.
@@ -232,7 +232,7 @@ type networkError struct {
 
 // mask hides secrets in the text: net/http quotes a malformed reply. A cause that holds one is dropped.
 func (e *networkError) mask(m *guard.Masker) {
-	e.text = m.String(e.text)
+	e.text = guard.Shown(m.String(e.text), guard.MostShown)
 	if e.err != nil && m.String(e.err.Error()) != e.err.Error() {
 		e.err = nil
 	}

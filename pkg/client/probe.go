@@ -68,8 +68,9 @@ func (c *Client) Probe(ctx context.Context, node Node) (*Probe, error) {
 	default:
 		probe.Models = countModels(body)
 	}
-	at.mask(c.Masker)
-	return probe, probe.failure(c, node, c.Masker.Bytes(body))
+	body = c.Masker.Bytes(body)
+	at.clean(c.Masker, body)
+	return probe, probe.failure(c, node, body)
 }
 
 // failure is the attempt's error as a call's.

@@ -82,7 +82,7 @@ func (c *Client) streamOnce(ctx context.Context, p *Prepared, a *Attempt, sink S
 	a.streamed(ctx, resp, err)                                                          // last: an error event's status counts, and not the reply's
 	a.Ambiguous = a.Ambiguous || a.Err != nil && (!answer.Empty || answer.Usage != nil) // a part of an answer was paid for
 	c.mask(&answer)
-	a.mask(c.Masker)
+	a.clean(c.Masker, nil)
 	var malformed *wire.MalformedError
 	if errors.As(a.Err, &malformed) {
 		return answer, malformed.Body // what the error quotes

@@ -2,20 +2,36 @@ package guard
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"slices"
+	"strings"
 	"sync/atomic"
+	"unicode"
+	"unsafe"
 )
 
 // shortestMasked is the length in bytes under which a secret is not looked for: masking every "ab" of an answer would
 // destroy the answer, and hide nothing from anyone.
 const shortestMasked = 4
 
-// Masker replaces known secrets wherever they stand in text: as they are, and in the spellings in which a server
-// echoes them (JSON's \/, \" and \u002d, a URL's %2D). The zero value masks nothing. It may be used by several
-// goroutines at once.
+// Masker replaces known secrets wherever they stand in text: as they are, in the spellings in which a server echoes them
+// (JSON's \/, \" and \u002d, a URL's %2D, HTML's &#45; and &amp;), in hexadecimal, and in base64, where a user name or
+// anything else may stand before them. The zero value masks nothing. It may be used by several goroutines at once.
 type Masker struct {
-	secrets atomic.Pointer[[][]byte]
+	known atomic.Pointer[secrets]
 }
+
+// secrets are the values that are known, and what is looked for: each of them and its codings.
+type secrets struct {
+	values []string
+	forms  [][]byte
+	// begin has the forms that a character begins.
+	begin [256][][]byte
+}
+
+// none reports that no form can begin with such a byte, which begins no escape.
+func (s *secrets) none(c byte) bool { return s.begin[c] == nil && c != '\\' && c != '%' && c != '&' }
 
 // Add makes m mask value too.
 func (m *Masker) Add(value string) {
@@ -23,35 +39,82 @@ func (m *Masker) Add(value string) {
 		return
 	}
 	for {
-		old := m.secrets.Load()
-		next := [][]byte{[]byte(value)}
+		old := m.known.Load()
+		next := &secrets{}
 		if old != nil {
-			if slices.ContainsFunc(*old, func(s []byte) bool { return string(s) == value }) {
+			if slices.Contains(old.values, value) {
 				return
 			}
-			next = append(next, *old...)
+			next.values, next.forms = slices.Clone(old.values), slices.Clone(old.forms)
 		}
-		if m.secrets.CompareAndSwap(old, &next) {
+		next.values = append(next.values, value)
+		next.forms = append(next.forms, forms(value)...)
+		for _, form := range next.forms {
+			next.begin[form[0]] = append(next.begin[form[0]], form)
+		}
+		if m.known.CompareAndSwap(old, next) {
 			return
 		}
 	}
 }
 
-// AddSecret makes m mask s too.
-func (m *Masker) AddSecret(s Secret) { m.Add(s.Reveal()) }
+// AddSecret makes m mask s too, and what a value such as "Bearer KEY" or "Basic BASE64" carries.
+func (m *Masker) AddSecret(s Secret) {
+	value := s.Reveal()
+	m.Add(value)
+	scheme, credentials, ok := strings.Cut(value, " ")
+	if !ok {
+		return
+	}
+	m.Add(credentials)
+	if pair, err := base64.StdEncoding.DecodeString(credentials); err == nil && strings.EqualFold(scheme, "basic") {
+		_, password, _ := strings.Cut(string(pair), ":")
+		m.Add(password)
+	}
+}
+
+// shortestCoded is the length in bytes under which a coding is not looked for: it could stand in any text.
+const shortestCoded = 8
+
+// forms are a value, its hexadecimal codings, and those characters of its base64 that do not depend on what stands
+// before and behind it: three, since a character has six bits and three bytes make four characters.
+func forms(value string) [][]byte {
+	low := hex.EncodeToString([]byte(value))
+	all := []string{low, strings.ToUpper(low)}
+	for before := range 3 {
+		bytes := append(make([]byte, before), value...)
+		from, to := (before*8+5)/6, len(bytes)*8/6
+		for _, alphabet := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			all = append(all, alphabet.EncodeToString(bytes)[from:to])
+		}
+	}
+	out := [][]byte{[]byte(value)}
+	for i, form := range all {
+		if len(form) >= shortestCoded && !slices.Contains(all[:i], form) {
+			out = append(out, []byte(form))
+		}
+	}
+	return out
+}
 
 // Bytes returns b with every known secret replaced by "***"; b itself where there is none.
 func (m *Masker) Bytes(b []byte) []byte {
-	secrets := m.secrets.Load()
-	if secrets == nil {
+	known := m.known.Load()
+	if known == nil {
 		return b
 	}
 	var out []byte
 	done, end := 0, 0 // what has been copied or masked; where the match at hand ends
-	for i := range b {
-		n := matchAny(b[i:], *secrets)
+	for i, c := range b {
+		if known.none(c) {
+			continue
+		}
+		n := known.match(b[i:])
 		if n == 0 {
 			continue
+		}
+		if out == nil {
+			out = make([]byte, 0, len(b)) // a mask is shorter than any secret
 		}
 		if i >= end {
 			out = append(append(out, b[done:i]...), masked...)
@@ -68,24 +131,26 @@ func (m *Masker) Bytes(b []byte) []byte {
 
 // String is Bytes for strings.
 func (m *Masker) String(s string) string {
-	if m.secrets.Load() == nil {
+	if s == "" || m.known.Load() == nil {
 		return s
 	}
-	b := []byte(s)
-	if out := m.Bytes(b); !bytes.Equal(out, b) {
+	b := unsafe.Slice(unsafe.StringData(s), len(s)) // is read, and may be long
+	if out := m.Bytes(b); &out[0] != &b[0] {
 		return string(out)
 	}
 	return s
 }
 
-// matchAny returns the length of the longest secret that text begins with, 0 without one.
-func matchAny(text []byte, secrets [][]byte) int {
+// match returns the length of the longest secret that text begins with, 0 without one.
+func (s *secrets) match(text []byte) int {
 	longest := 0
-	for _, secret := range secrets {
-		if c := text[0]; c != secret[0] && c != '\\' && c != '%' {
-			continue
+	for _, form := range s.begin[text[0]] {
+		longest = max(longest, matchSpelled(text, form))
+	}
+	if c, n, _ := escape(text); n > 0 && c != text[0] {
+		for _, form := range s.begin[c] {
+			longest = max(longest, matchSpelled(text, form))
 		}
-		longest = max(longest, matchSpelled(text, secret))
 	}
 	return longest
 }
@@ -111,18 +176,93 @@ func matchSpelled(text, secret []byte) int {
 // spells returns how many bytes at the start of text stand for the ASCII character want. An escape goes before the
 // character itself: of a JSON \\ both bytes stand for one backslash.
 func spells(text []byte, want byte) int {
-	switch {
-	case len(text) >= 3 && text[0] == '%' && hexByte(text[1:3]) == int(want):
-		return 3
-	case len(text) >= 6 && text[0] == '\\' && text[1] == 'u' && text[2] == '0' && text[3] == '0' &&
-		hexByte(text[4:6]) == int(want):
-		return 6
-	case len(text) >= 2 && text[0] == '\\' && text[1] == want && (want == '"' || want == '\\' || want == '/'):
-		return 2
-	case len(text) >= 1 && text[0] == want:
+	if len(text) == 0 {
+		return 0
+	}
+	if c, n, _ := escape(text); n > 0 && c == want {
+		return n
+	}
+	if text[0] == want {
 		return 1
 	}
 	return 0
+}
+
+// escape reads the escape of JSON, of a URL or of HTML at the start of text: the ASCII character that it stands for, and
+// its length, 0 where there is none. Cut says that text ends inside of what could be one.
+func escape(text []byte) (c byte, n int, cut bool) {
+	switch text[0] {
+	case '%':
+		if len(text) < 3 {
+			return 0, 0, true
+		}
+		if value := hexByte(text[1:3]); value >= 0 {
+			return byte(value), 3, false
+		}
+	case '\\':
+		switch {
+		case len(text) == 1:
+			return 0, 0, true
+		case text[1] == '"' || text[1] == '\\' || text[1] == '/':
+			return text[1], 2, false
+		case text[1] != 'u':
+		case len(text) < 6:
+			return 0, 0, true
+		case text[2] == '0' && text[3] == '0':
+			if value := hexByte(text[4:6]); value >= 0 {
+				return byte(value), 6, false
+			}
+		}
+	case '&':
+		return entity(text)
+	}
+	return 0, 0, false
+}
+
+// mostEntity is the most bytes of a character reference that are read: leading zeros could go on for ever.
+const mostEntity = 12
+
+// entities are the names that HTML has for ASCII characters of keys and passwords.
+var entities = map[string]byte{
+	"amp": '&', "lt": '<', "gt": '>', "quot": '"', "apos": '\'', "num": '#', "dollar": '$', "percnt": '%', "lpar": '(', "rpar": ')',
+	"ast": '*', "plus": '+', "comma": ',', "hyphen": '-', "dash": '-', "period": '.', "sol": '/', "colon": ':', "semi": ';',
+	"equals": '=', "quest": '?', "commat": '@', "excl": '!', "lsqb": '[', "bsol": '\\', "rsqb": ']', "Hat": '^', "lowbar": '_',
+	"grave": '`', "lcub": '{', "verbar": '|', "rcub": '}',
+}
+
+// entity reads the HTML character reference at the start of text: the ASCII character and the length, 0 where there is
+// none. A number may lack its semicolon. Cut says that text ends inside of what could be one.
+func entity(text []byte) (c byte, n int, cut bool) {
+	text = text[:min(len(text), mostEntity)]
+	from, base, end := 1, 0, 1
+	if end < len(text) && text[end] == '#' {
+		from, base, end = end+1, 10, end+1
+	}
+	if base > 0 && end < len(text) && text[end]|0x20 == 'x' {
+		from, base, end = end+1, 16, end+1
+	}
+	for end < len(text) && (isDigit(text[end]) || base != 10 && isAlnum(text[end]) && (base == 0 || hexByte([]byte{'0', text[end]}) >= 0)) {
+		end++
+	}
+	name, whole := text[from:end], end < len(text) && text[end] == ';'
+	cut = end == len(text) && len(text) < mostEntity
+	if base == 0 {
+		if c, known := entities[string(name)]; known && whole {
+			return c, end + 1, false
+		}
+		return 0, 0, cut
+	}
+	number := 0
+	for _, digit := range name {
+		number = number*base + hexByte([]byte{'0', digit})
+	}
+	if len(name) == 0 || number > unicode.MaxASCII {
+		return 0, 0, cut
+	}
+	if whole {
+		end++
+	}
+	return byte(number), end, cut
 }
 
 // hexByte reads two hexadecimal digits, -1 where they are none.

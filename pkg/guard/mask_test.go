@@ -1,8 +1,11 @@
 package guard
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"html"
 	"net/url"
 	"strings"
 	"sync"
@@ -51,6 +54,22 @@ func TestMask(t *testing.T) {
 		{"another number", []string{"ab-cd"}, `ab\u012dcd ab%2Ecd ab\u00`, `ab\u012dcd ab%2Ecd ab\u00`},
 		{"cut in an escape", []string{"ab-cd"}, `ab%2`, `ab%2`},
 		{"cut in an escape, JSON", []string{"ab/cd"}, `ab\`, `ab\`},
+		// HTML's character references.
+		{"HTML's names", []string{`ab&c"d<e>'`}, `"ab&amp;c&quot;d&lt;e&gt;&apos;"`, `"***"`},
+		{"HTML's numbers", []string{"ab-c_d/"}, `x&#97;b&#45;c&#x5f;d&#X2F;y &#0097;b&#045;c_d&sol;`, `x***y ***`},
+		{"HTML without the semicolon", []string{"ab-cd"}, `ab&#45cd ab&#x2dcd`, `*** ab&#x2dcd`}, // the second is U+2DCD
+		{"HTML in JSON's escapes", []string{"ab&cd"}, `ab\u0026cd`, `***`},
+		{"what looks like one in the secret", []string{"ab&#45;c"}, "ab&#45;c ab&amp;#45;c", "*** ***"},
+		{"other references", []string{"ab-cd"}, `ab&#46;cd ab&nope;cd ab&cd ab&#;cd ab&#99999999999;cd`, `ab&#46;cd ab&nope;cd ab&cd ab&#;cd ab&#99999999999;cd`},
+		{"cut in a reference", []string{"ab-cd"}, `ab&#4`, `ab&#4`},
+		// Hexadecimal and base64 of "sk-canary-0001" (at three places, with and without padding), and of one with + and /.
+		{"hexadecimal", []string{"sk-canary-0001"}, "736b2d63616e6172792d30303031 736B2D63616E6172792D30303031", "*** ***"},
+		{"base64", []string{"sk-canary-0001"}, "c2stY2FuYXJ5LTAwMDE= c2stY2FuYXJ5LTAwMDE", "***E= ***E"},
+		{"base64 of user:key", []string{"sk-canary-0001"}, "Basic dXNlcjpzay1jYW5hcnktMDAwMQ==", "Basic dXNlcjp***Q=="},
+		{"base64, one byte before it", []string{"sk-canary-0001"}, "OnNrLWNhbmFyeS0wMDAx", "On***"},
+		{"base64 in the alphabet of a URL", []string{"\xfb\xff\xbfabcdef"}, "-_-_YWJjZGVm +/+/YWJjZGVm", "*** ***"},
+		{"base64 in JSON and in a URL", []string{"\xfb\xff\xbfabcdef"}, `+\/+\/YWJjZGVm %2B%2F%2B%2FYWJjZGVm`, "*** ***"},
+		{"codings of four bytes are too short", []string{"abcd"}, "YWJjZA== FiY2Q", "YWJjZA== FiY2Q"},
 		// Several secrets.
 		{"one begins with another", []string{"abcd", "abcdefgh"}, "abcdefgh abcd", "*** ***"},
 		{"the same, added the other way", []string{"abcdefgh", "abcd"}, "abcdefgh abcd", "*** ***"},
@@ -85,6 +104,32 @@ func TestMaskKeepsJSONWhole(t *testing.T) {
 		}
 		if masked := m.Bytes(body); !json.Valid(masked) || strings.Contains(string(masked), "1234") {
 			t.Errorf("%s became %s", body, masked)
+		}
+	}
+}
+
+// TestMaskCredentials holds that what a header's value carries is masked without its scheme too.
+func TestMaskCredentials(t *testing.T) {
+	for _, value := range []string{"Bearer sk-canary-0001", "Basic dXNlcjpzay1jYW5hcnktMDAwMQ=="} {
+		m := &Masker{}
+		secret := Secret{value: &value}
+		m.AddSecret(secret)
+		_, credentials, _ := strings.Cut(value, " ")
+		for _, echo := range []string{value, credentials, "sk-canary-0001"} {
+			if out := m.String(echo); out != masked {
+				t.Errorf("of %s, %s became %s", value, echo, out)
+			}
+		}
+	}
+}
+
+// TestMaskCost holds that a text made to be slow is looked through without a copy of any of it.
+func TestMaskCost(t *testing.T) {
+	m := newMasker("sk-canary-key-0123456789", "aaaaaaaaaaaaaaab")
+	for _, hostile := range []string{"&", "&#", "&#0", "&#x", "&amp", "%", "\\", "\\u00", "sk-canary-key-01234", "aaaaaaaaaaaaaaa", "736b2d63"} {
+		text := strings.Repeat(hostile, 1<<12)
+		if n := testing.AllocsPerRun(1, func() { m.String(text) }); n > 0 {
+			t.Errorf("%q: %g allocations", hostile, n)
 		}
 	}
 }
@@ -156,9 +201,24 @@ func FuzzMask(f *testing.F) {
 		}
 		for _, spelled := range []string{
 			string(quoted[1 : len(quoted)-1]), url.QueryEscape(secret), url.PathEscape(secret), allPercent(secret), allNumbers(secret),
+			hex.EncodeToString([]byte(secret)), fmt.Sprintf("%X", secret),
 		} {
 			if out := m.String(spelled); out != masked {
 				t.Fatalf("%q left %q of %q", secret, out, spelled)
+			}
+		}
+		// Two backslashes in a text that has other escapes are read as one.
+		if out := m.String(html.EscapeString(secret)); out != masked && !strings.ContainsAny(secret, `\%`) {
+			t.Fatalf("%q left %q", secret, out)
+		}
+		if len(secret) < shortestCoded {
+			return
+		}
+		for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.RawURLEncoding} {
+			// Two characters of it at either end depend on what is before and behind.
+			coded := alphabet.EncodeToString([]byte(before + secret + behind))
+			if out := m.String(coded); !strings.Contains(out, masked) || len(out) > len(coded)-len(secret)*8/6+len(masked)+2 {
+				t.Fatalf("%q left %q of %q", secret, out, coded)
 			}
 		}
 	})

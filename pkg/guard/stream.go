@@ -2,6 +2,7 @@ package guard
 
 import (
 	"bytes"
+	"slices"
 )
 
 // MaskStream masks a text that arrives in pieces as Masker.Bytes masks the whole: it holds back only an end that could
@@ -24,22 +25,22 @@ func (m *Masker) Stream() *MaskStream { return &MaskStream{masker: m} }
 
 // Append adds what may be shown of the text so far to dst.
 func (s *MaskStream) Append(dst, chunk []byte) []byte {
-	secrets := s.masker.secrets.Load()
-	if secrets == nil {
+	known := s.masker.known.Load()
+	if known == nil {
 		return append(dst, chunk...)
 	}
 	text := chunk
 	if len(s.held) > 0 {
 		text = append(s.held, chunk...)
 	}
-	return s.scan(dst, text, *secrets, true)
+	return s.scan(dst, text, known, true)
 }
 
 // Flush adds what was held back, when the text has come to its end. Cut says that the end came early: what could have
 // become a secret is then hidden, but for an end so short that it tells nothing.
 func (s *MaskStream) Flush(dst []byte, cut bool) []byte {
-	secrets := s.masker.secrets.Load()
-	if secrets == nil || len(s.held) == 0 {
+	known := s.masker.known.Load()
+	if known == nil || len(s.held) == 0 {
 		return dst
 	}
 	tells := s.Holding()
@@ -48,25 +49,24 @@ func (s *MaskStream) Flush(dst []byte, cut bool) []byte {
 	if cut && tells {
 		return append(dst, masked...)
 	}
-	return s.scan(dst, held, *secrets, false)
+	return s.scan(dst, held, known, false)
 }
 
-func (s *MaskStream) scan(dst, text []byte, secrets [][]byte, more bool) []byte {
-	starts := startBytes(secrets)
+func (s *MaskStream) scan(dst, text []byte, known *secrets, more bool) []byte {
 	done, end := s.hidden, s.hidden
 	s.hidden = 0
 	for i := 0; i < len(text); i++ {
-		if !starts[text[i]] {
+		if known.none(text[i]) {
 			continue
 		}
-		if more && couldBecomeAny(text[i:], secrets) {
+		if more && known.couldBegin(text[i:]) {
 			if i > done {
 				dst = append(dst, text[done:i]...)
 			}
 			s.held, s.hidden = append(s.held[:0:0], text[i:]...), max(0, end-i)
 			return dst
 		}
-		if n := matchAny(text[i:], secrets); n > 0 {
+		if n := known.match(text[i:]); n > 0 {
 			if i >= end {
 				dst = append(append(dst, text[done:i]...), masked...)
 				s.hits++
@@ -79,22 +79,16 @@ func (s *MaskStream) scan(dst, text []byte, secrets [][]byte, more bool) []byte 
 	return append(dst, text[done:]...)
 }
 
-// startBytes are the bytes with which a spelling of a secret can begin.
-func startBytes(secrets [][]byte) (starts [256]bool) {
-	starts['\\'], starts['%'] = true, true
-	for _, secret := range secrets {
-		starts[secret[0]] = true
+// couldBegin reports whether text, which may go on, is the beginning of a secret.
+func (s *secrets) couldBegin(text []byte) bool {
+	c, n, cut := escape(text)
+	if cut {
+		return true
 	}
-	return starts
-}
-
-func couldBecomeAny(text []byte, secrets [][]byte) bool {
-	for _, secret := range secrets {
-		if len(text) < len(secret) && bytes.HasPrefix(secret, text) || couldBecome(text, secret) {
-			return true
-		}
+	could := func(form []byte) bool {
+		return len(text) < len(form) && bytes.HasPrefix(form, text) || couldBecome(text, form)
 	}
-	return false
+	return slices.ContainsFunc(s.begin[text[0]], could) || n > 0 && slices.ContainsFunc(s.begin[c], could)
 }
 
 // couldBecome reports whether text, which may go on, is the beginning of a spelling of the secret with escapes. An
@@ -103,7 +97,10 @@ func couldBecome(text, secret []byte) bool {
 	at := 0
 	for _, want := range secret {
 		rest := text[at:]
-		if len(rest) == 0 || cutEscape(rest) {
+		if len(rest) == 0 {
+			return true
+		}
+		if _, _, cut := escape(rest); cut {
 			return true
 		}
 		n := spells(rest, want)
@@ -113,19 +110,6 @@ func couldBecome(text, secret []byte) bool {
 		at += n
 	}
 	return false
-}
-
-// cutEscape reports whether text is an escape of which more may come.
-func cutEscape(text []byte) bool {
-	switch {
-	case text[0] == '%':
-		return len(text) < 3
-	case text[0] != '\\':
-		return false
-	case len(text) == 1:
-		return true
-	}
-	return text[1] == 'u' && len(text) < 6
 }
 
 // VisibleStream makes a text that arrives in pieces safe for a terminal as Visible makes the whole. It holds back a

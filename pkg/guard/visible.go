@@ -2,6 +2,7 @@ package guard
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,24 +14,70 @@ func Visible(s string) string {
 	if safe(s) {
 		return s
 	}
+	shown, _ := visible(s, math.MaxInt)
+	return shown
+}
+
+// Line is Visible for a text that is to stay on one line: a line end is shown as \n.
+func Line(s string) string { return strings.ReplaceAll(Visible(s), "\n", `\n`) }
+
+// visible is Visible of as much of s as gives at most so many bytes, with room for setting each line in. It returns how
+// much of s that is.
+func visible(s string, most int) (shown string, used int) {
+	const margin = 8
 	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
+	for room := most; used < len(s); {
+		r, size := utf8.DecodeRuneInString(s[used:])
+		part := s[used : used+size]
 		switch {
 		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == '\r' && i+1 < len(s) && s[i+1] == '\n':
-			// The newline that follows does its work.
+			part = fmt.Sprintf(`\x%02x`, s[used])
+		case r == '\r' && strings.HasPrefix(s[used+1:], "\n"):
+			part = "" // the newline that follows does its work
 		case !hazardous(r):
-			b.WriteString(s[i : i+size])
 		case r < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, r)
+			part = fmt.Sprintf(`\x%02x`, r)
 		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
+			part = fmt.Sprintf(`\u%04x`, r)
 		}
-		i += size
+		if room -= len(part); part == "\n" {
+			room -= margin
+		}
+		if room < 0 {
+			break
+		}
+		b.WriteString(part)
+		used += size
 	}
-	return b.String()
+	return b.String(), used
+}
+
+const (
+	// MostShown is the most bytes that are shown of a text of a failed call: an error's message, a part of an answer.
+	MostShown = 64 << 10
+	// MostNamed is the same of a name that a server chose: a type of error, an id, a model.
+	MostNamed = 1 << 10
+)
+
+// Shown is Visible of at most so many bytes, cut at a space where one is near, and says how much is not shown. Half a
+// word could be half a secret, which nothing recognises.
+func Shown(s string, most int) string { return ShownOf(s, most, len(s)) }
+
+// ShownOf is Shown of a text of so many bytes, of which s is the beginning.
+func ShownOf(s string, most, bytes int) string {
+	if len(s) == bytes && len(s) <= most/16 && safe(s) {
+		return s
+	}
+	shown, used := visible(s, most)
+	if used == bytes {
+		return shown
+	}
+	const room, near = 40, 256 // for what is said behind it; a word is not longer
+	shown, used = visible(s, most-room)
+	if space := strings.LastIndexAny(s[:used], " \n"); space > used-near && space > 0 {
+		shown, used = visible(s[:space], most-room)
+	}
+	return fmt.Sprintf("%s… %d bytes more; -o raw", shown, bytes-used)
 }
 
 // safe reports whether s is plain printable ASCII with newlines and tabs: the common case, which needs no copy.
@@ -58,6 +105,9 @@ func hazardous(r rune) bool {
 	}
 	return false
 }
+
+// MostQuoted is the most that an error message quotes of a body, in bytes.
+const MostQuoted = 2 << 10
 
 // Excerpt makes at most so many bytes of a body fit to be quoted in an error: on one line, visible, cut between runes.
 func Excerpt(body []byte, most int) string {

@@ -3,13 +3,12 @@ package report
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"ferry/pkg/bench"
+	"ferry/pkg/guard"
 )
 
 // jsonNumber is a number in JSON, null where there is none: JSON has no NaN.
@@ -150,20 +149,7 @@ func jsonText(s *bench.Summary) (string, error) {
 	if err := enc.Encode(jsonOf(s)); err != nil {
 		return "", err
 	}
-	return shown(b.String()), nil
-}
-
-// shown escapes what JSON lets pass and a terminal obeys. All of it stands inside strings.
-func shown(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if r == 0x7f || obeyed(r) {
-			fmt.Fprintf(&b, `\u%04x`, r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
+	return string(guard.SafeJSON(b.Bytes())), nil
 }
 
 func jsonOf(s *bench.Summary) jsonReport {

@@ -1,0 +1,218 @@
+package cmd_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// hostile is a server that puts a text of its choice wherever a server has words.
+type hostile struct {
+	place string
+	reply func(w http.ResponseWriter)
+}
+
+// hostileReplies puts the text into every place.
+func hostileReplies(text string) []hostile {
+	quoted := func(s string) string {
+		q, _ := json.Marshal(s) // a string always encodes
+		return string(q)
+	}
+	body := func(status int, format string, texts ...string) func(http.ResponseWriter) {
+		args := make([]any, len(texts))
+		for i, t := range texts {
+			args[i] = quoted("x" + t)
+		}
+		return func(w http.ResponseWriter) {
+			w.WriteHeader(status)
+			fmt.Fprintf(w, format, args...)
+		}
+	}
+	const answer = `{"id":%s,"model":%s,"content":[{"type":"text","text":"fine"}],"stop_reason":"max_tokens","usage":{"input_tokens":1,"output_tokens":1}}`
+	return []hostile{
+		{"message", body(400, `{"error":{"type":"bad","message":%s}}`, text)},
+		{"type and code", body(400, `{"error":{"type":%s,"code":%s,"message":"m"}}`, text, text)},
+		{"request id", body(400, `{"error":{"type":"bad","message":"m"},"request_id":%s}`, text)},
+		{"an error's body", body(400, `{"other":%s}`, text)},
+		{"a page", func(w http.ResponseWriter) { w.WriteHeader(502); fmt.Fprint(w, "<html>"+text) }},
+		{"no answer", body(200, `{"other":%s}`, text)},
+		{"a cut answer", body(200, `{"content":[{"type":"text","text":%s`, text)},
+		{"a cut body", body(200, `{"other":%s`, text)},
+		{"id and model", body(200, answer, text, text)},
+		{"stop reason", body(200, `{"content":[{"type":"text","text":"fine"}],"stop_reason":%s}`, text)},
+		{"an error event", func(w http.ResponseWriter) {
+			fmt.Fprintf(w, "event: error\ndata: {\"error\":{\"type\":%s,\"message\":%s}}\n\n", quoted(text), quoted(text))
+		}},
+		{"an event that is no JSON", func(w http.ResponseWriter) {
+			fmt.Fprintf(w, "event: message_start\ndata: %s\n\n", strings.NewReplacer("\n", "", "\r", "").Replace(text))
+		}},
+		{"headers", func(w http.ResponseWriter) {
+			short := text[:min(len(text), 30_000)]
+			for _, name := range []string{"Request-Id", "Location", "Retry-After", "X-Echo"} {
+				w.Header().Set(name, "x"+short)
+			}
+			w.WriteHeader(302)
+		}},
+	}
+}
+
+// hostileCalls are the calls that show what a server says. Those that write files write them into the folder.
+func hostileCalls(at, folder string) [][]string {
+	in, out := filepath.Join(folder, "in.jsonl"), filepath.Join(folder, "out.jsonl")
+	return [][]string{
+		{"ask", "-n", at, "hi"},
+		{"ask", "-v", "-u", "--strict", "-n", at, "hi"},
+		{"ask", "-o", "json", "-n", at, "hi"},
+		{"ask", "-x", "-n", at, "hi"},
+		{"ask", "--attempts", "2", "--retry-policy", "backoff", "-n", at, "hi"},
+		{"ask", "--session", "s", "-n", at, "hi"},
+		{"config", "session", "show", "s"},
+		{"stream", "-v", "-n", at, "hi"},
+		{"stream", "-o", "json", "-n", at, "hi"},
+		{"ask", "-n", at + "," + at, "hi"},
+		{"ask", "--batch", in, "--out", out, "-n", at},
+		{"bench", "-r", "1", "--save", filepath.Join(folder, "run.jsonl"), at},
+		{"bench", "report", filepath.Join(folder, "run.jsonl")},
+		{"config", "check", "hostile"},
+		{"config", "check", "--live", "hostile"},
+	}
+}
+
+// meet makes every call to a server that says the text everywhere, and gives what came of each: what it printed, and
+// the files that it left.
+func meet(t *testing.T, env map[string]string, text string, see func(name, stdout, stderr string)) {
+	t.Helper()
+	for _, h := range hostileReplies(text) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { h.reply(w) }))
+		folder := t.TempDir()
+		all := map[string]string{"HOME": folder, "FERRY_KEY": canaryHeader, "NODE_KEY": canaryHeader}
+		for name, value := range env {
+			all[name] = value
+		}
+		if err := os.WriteFile(filepath.Join(folder, "in.jsonl"), []byte("one\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, set := range [][]string{
+			{"nodes.hostile.url", server.URL}, {"nodes.hostile.key", "env:NODE_KEY"}, {"audit.file", filepath.Join(folder, "audit.jsonl")},
+		} {
+			if code, _, stderr := run(t, all, "config", "set", set[0], set[1]); code != 0 {
+				t.Fatal(stderr)
+			}
+		}
+		for _, args := range hostileCalls(server.URL, folder) {
+			_, stdout, stderr := run(t, all, args...)
+			see(h.place+": "+strings.Join(args, " "), stdout, stderr)
+		}
+		for _, name := range []string{"out.jsonl", "out.jsonl.failed", "audit.jsonl", "run.jsonl"} {
+			left, _ := os.ReadFile(filepath.Join(folder, name))
+			see(h.place+": "+name, "", string(left))
+		}
+		server.Close()
+	}
+}
+
+// lineEnds are what a terminal or a reader takes for the end of a line.
+var lineEnds = []string{"\n", "\r\n", "\r", "\v", "\f", "\u0085", "\u2028", "\u2029"}
+
+// TestForgedLines holds that no word of a server's begins a line that could be ferry's own.
+func TestForgedLines(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: every place and every call")
+	}
+	forged := ""
+	ours := []string{"Error:", "hint:", "ferry:", "*", "<", ">", "✓", "✗"}
+	for _, end := range lineEnds {
+		for _, own := range ours {
+			forged += end + own + " forged"
+		}
+	}
+	seen := 0
+	meet(t, nil, forged, func(name, stdout, stderr string) {
+		for _, end := range lineEnds {
+			stdout, stderr = strings.ReplaceAll(stdout, end, "\n"), strings.ReplaceAll(stderr, end, "\n")
+		}
+		for line := range strings.Lines(stdout + "\n" + stderr) {
+			seen += strings.Count(line, "forged")
+			if slices.ContainsFunc(ours, func(own string) bool { return strings.HasPrefix(line, own+" forged") }) {
+				t.Errorf("%s: a line begins with %q", name, line)
+				break
+			}
+		}
+	})
+	if seen < 1000 {
+		t.Errorf("%d words of the server were seen: this test looks at calls that show none", seen)
+	}
+}
+
+// TestFailureIsBounded holds what is printed and kept of a failed call to its bound, whatever its escapes need.
+func TestFailureIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: every place and every call, with long texts")
+	}
+	units := []string{"\x01", "\u202e", "\xff", "word ", "\n"}
+	const most = 512 << 10 // JSON's escapes included
+	more := 0
+	for _, unit := range units {
+		meet(t, nil, strings.Repeat(unit, 256<<10/len(unit)), func(name, stdout, stderr string) {
+			more += strings.Count(stdout+stderr, "bytes more; -o raw")
+			whole := strings.HasPrefix(name, "id and model") || strings.HasPrefix(name, "stop reason")
+			if whole && (strings.Contains(name, "-o json") || strings.HasSuffix(name, "out.jsonl")) {
+				return // an answer has all of its own words
+			}
+			if n := len(stdout) + len(stderr); n > most {
+				t.Errorf("%q, %s: %d bytes", unit, name, n)
+			}
+		})
+	}
+	if more < 40*len(units) {
+		t.Errorf("%d times it was said how much more there is, want at least %d", more, 40*len(units))
+	}
+}
+
+// TestCodedKey holds that a key is masked in what a server makes of it.
+func TestCodedKey(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: every place and every call")
+	}
+	const key = "canary+key/0004?abc=&<def>"
+	var codings []string
+	for before := range 3 {
+		coded := []byte(strings.Repeat("u", before) + key + ":p")
+		for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
+			codings = append(codings, alphabet.EncodeToString(coded))
+		}
+	}
+	codings = append(codings, hex.EncodeToString([]byte(key)), fmt.Sprintf("%X", key), url.QueryEscape(key), html.EscapeString(key))
+	var numbers, units strings.Builder
+	for _, c := range []byte(key) {
+		fmt.Fprintf(&numbers, "&#%d;", c)
+		fmt.Fprintf(&units, `\u%04x`, c)
+	}
+	codings = append(codings, numbers.String(), units.String())
+	env := map[string]string{"FERRY_KEY": key, "NODE_KEY": key}
+	seen := 0
+	meet(t, env, strings.Join(codings, " "), func(name, stdout, stderr string) {
+		seen += bytes.Count([]byte(stdout+stderr), []byte("***"))
+		for _, coding := range codings {
+			inside := coding[4 : len(coding)-8] // the ends depend on what stands around
+			if strings.Contains(stdout+stderr, inside) {
+				t.Errorf("%s shows %q", name, coding)
+				break
+			}
+		}
+	})
+	if seen < 1000 {
+		t.Errorf("the key was masked %d times: this test looks at calls that show none", seen)
+	}
+}

@@ -1,0 +1,71 @@
+package guard
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"unicode/utf8"
+)
+
+// SafeJSON escapes what JSON lets pass and a terminal obeys: DEL, C1 and bidi controls, line separators. All of it stands
+// inside strings. It returns text itself where there is nothing to escape.
+func SafeJSON(text []byte) []byte {
+	var out []byte
+	done := 0
+	for i := 0; i < len(text); {
+		if c := text[i]; c < utf8.RuneSelf && c != 0x7f {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(text[i:])
+		if hazardous(r) || r == 0xfeff || r == 0xfffe || r == 0xffff {
+			out = fmt.Appendf(append(out, text[done:i]...), `\u%04x`, r)
+			done = i + size
+		}
+		i += size
+	}
+	if done == 0 {
+		return text
+	}
+	return append(out, text[done:]...)
+}
+
+// onePiece is how much of a text is encoded at once, in bytes: its escapes can be six times as long.
+const onePiece = 1 << 20
+
+// JSONLine gives an object as a line of JSON, as SafeJSON leaves it, in pieces that are valid until the next one. The
+// object is encoded with an empty member "text", which comes before any list or object in it; the text goes there, and
+// is never copied as a whole. A line of less than a MiB is one piece.
+func JSONLine(object []byte, text string) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		const member = `"text":"`
+		head, tail, _ := bytes.Cut(object, []byte(member+`"`))
+		piece := append(bytes.Clone(SafeJSON(head)), member...)
+		for len(text) > 0 {
+			n := len(text)
+			if n > onePiece {
+				n = len(wholeRunes([]byte(text[:onePiece])))
+			}
+			piece = append(piece, quoted(text[:n])...)
+			text = text[n:]
+			if len(piece) < onePiece {
+				continue
+			}
+			if !yield(piece) {
+				return
+			}
+			piece = piece[:0]
+		}
+		yield(append(append(piece, '"'), SafeJSON(tail)...))
+	}
+}
+
+// quoted is a text as JSON writes it, without its quotes and without escapes for HTML.
+func quoted(text string) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(text) // a string always encodes
+	return SafeJSON(b.Bytes()[1 : b.Len()-2])
+}
