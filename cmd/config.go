@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"os"
@@ -67,10 +68,11 @@ func newConfigPathCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := os.Stat(path); err != nil {
+			named := config.CheckNamed(a.Lookup)
+			if _, err := os.Stat(path); err != nil && named == nil {
 				a.note("there is no file there yet; ferry config init writes one")
 			}
-			return a.write([]byte(path + "\n"))
+			return cmp.Or(a.write([]byte(path+"\n")), named)
 		},
 	}
 }

@@ -265,6 +265,12 @@ means that the answer is all there.`,
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			if !needsConfig(c.CommandPath()) {
+				return nil
+			}
+			return config.CheckNamed(a.Lookup)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("ferry ask "+shellWords(args), "there is no command %q", args[0])

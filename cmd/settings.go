@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"slices"
 	"strings"
 
 	"ferry/pkg/config"
@@ -137,6 +138,17 @@ func presets() map[string]string {
 		}
 	}
 	return faults
+}
+
+// needsConfig reports whether a command wants the file that FERRY_CONFIG names: all that read settings or what they lead
+// to, but not those that make the file or say where it is.
+func needsConfig(command string) bool {
+	switch command {
+	case "ferry config", "ferry config init", "ferry config set", "ferry config path":
+		return false
+	}
+	words := strings.Fields(command)
+	return len(words) > 1 && slices.Contains([]string{"ask", "stream", "bench", "config"}, words[1])
 }
 
 func (a *app) loadFile() (*config.File, error) {

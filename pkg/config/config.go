@@ -142,6 +142,20 @@ func Load(path string) (*File, error) {
 	return Parse(path, src)
 }
 
+// CheckNamed fails with *Error where FERRY_CONFIG names a file that is not there: without it there would be no filter and
+// no audit log, and nothing would say so.
+func CheckNamed(lookup Lookup) error {
+	path := lookup.get("FERRY_CONFIG")
+	if path == "" {
+		return nil
+	}
+	if _, err := os.Stat(path); missing(err) {
+		return &Error{Key: "FERRY_CONFIG", Msg: "there is no file " + path,
+			HintText: "correct the path, or unset FERRY_CONFIG; ferry config init writes a file there"}
+	}
+	return nil
+}
+
 // missing holds too where a part of the path is a file: daemons have /dev/null for a home.
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)

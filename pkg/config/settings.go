@@ -96,7 +96,7 @@ func Settings() []Setting {
 // Environment lists every variable that ferry reads for itself. Those of proxies and folders are the system's.
 func Environment() []Variable {
 	list := []Variable{
-		{"FERRY_CONFIG", "the path of the configuration file"},
+		{"FERRY_CONFIG", "the path of the configuration file, which must exist"},
 		{"FERRY_KEY", "the key for a node that is given as a URL, and for nothing else"},
 		{"FERRY_STDIN", "never: standard input is not read unless - asks for it"},
 		{"FERRY_STDOUT", "discard: no output is wanted, and /dev/null may be open in its place for reading too"},
