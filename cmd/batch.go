@@ -353,9 +353,24 @@ func (a *app) askHeld(ctx context.Context, c *crossing) (*client.Result, error) 
 	})
 }
 
+// affords refuses a batch of which the budget would let nothing out.
+func (call *batchCall) affords(ctx context.Context, plan client.Plan) error {
+	if plan.ToSend == 0 {
+		return nil
+	}
+	held, err := call.cross.hold(ctx, call.cross.request)
+	if err != nil {
+		return err
+	}
+	return call.cross.spend(held, call.cross.request, &client.Result{})
+}
+
 // carryOut runs the batch and says what came of it. The first signal ends the sending, the second kills.
 func (a *app) carryOut(ctx context.Context, call *batchCall) error {
 	plan := call.batch.Plan()
+	if err := call.affords(ctx, plan); err != nil {
+		return err
+	}
 	a.sayFaults(call, plan)
 	a.note("%s", call.estimate(plan))
 	sizeMemory(0)

@@ -203,9 +203,16 @@ func startSaving(path string, h bench.Header) (saved *bench.Writer, done func() 
 	}
 	if saved, err = bench.NewWriter(file, h); err != nil {
 		file.Close()
+		_ = os.Remove(path) // best effort
 		return nil, nil, usagef("", "--save %s: %s", path, bare(err))
 	}
-	return saved, file.Close, nil
+	return saved, func() error {
+		err := file.Close()
+		if saved.Empty() {
+			_ = os.Remove(path) // best effort: there is nothing in it to report on
+		}
+		return err
+	}, nil
 }
 
 // check looks at the flags that need nothing but themselves, and completes them.

@@ -2,7 +2,9 @@ package cmd
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -154,12 +156,15 @@ func (a *app) writable(path string) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return usagef("", "--out %s: not a file", path)
 	}
-	probe, err := os.CreateTemp(filepath.Dir(path), ".ferry-*")
+	probe, err := os.CreateTemp(filepath.Dir(path), state.TempPattern)
 	if err != nil {
 		return usagef("its folder has to be there and be yours", "--out %s: %s", path, bare(err))
 	}
 	probe.Close()
-	return os.Remove(probe.Name())
+	if err := os.Remove(probe.Name()); !errors.Is(err, fs.ErrNotExist) { // another ferry may have swept it
+		return err
+	}
+	return nil
 }
 
 // conclude prints the report and says what was missed.

@@ -100,13 +100,14 @@ func TestInterruptedTurn(t *testing.T) {
 func TestInterruptedTurns(t *testing.T) {
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in.jsonl"), filepath.Join(dir, "out.jsonl")
+	saved := filepath.Join(dir, "run.jsonl")
 	if err := os.WriteFile(in, []byte("one\ntwo\nthree\nfour\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	q := newQueueing(t)
 	for _, args := range [][]string{
 		{"ask", "--batch", in, "--out", out, "-c", "3"},
-		{"bench", "-c", "3", "-r", "4", "--warmup", "0"},
+		{"bench", "-c", "3", "-r", "4", "--warmup", "0", "--save", saved},
 	} {
 		before := q.number(t)
 		c := q.ferry(t, args...)
@@ -127,9 +128,11 @@ func TestInterruptedTurns(t *testing.T) {
 		}
 		q.wait(t, 1).stop(t, os.Interrupt)
 	}
-	if _, err := os.Stat(out + ".failed"); !os.IsNotExist(err) {
-		text, _ := os.ReadFile(out + ".failed")
-		t.Errorf("what was not sent is called a failure: %s", text)
+	// What was not sent is no failure, and nothing has to be kept of it.
+	for _, path := range []string{out, out + ".journal", out + ".failed", saved} {
+		if text, err := os.ReadFile(path); !os.IsNotExist(err) {
+			t.Errorf("%s, %v: %s", path, err, text)
+		}
 	}
 	if times, _ := q.seen(); len(times) != 1 {
 		t.Errorf("%d requests", len(times))

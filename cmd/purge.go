@@ -15,6 +15,7 @@ import (
 
 	"ferry/pkg/audit"
 	"ferry/pkg/limit"
+	"ferry/pkg/session"
 	"ferry/pkg/state"
 	"ferry/pkg/term"
 
@@ -50,11 +51,11 @@ type kept struct {
 }
 
 func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
-	keeps, err := a.keeps(o)
+	keeps, failed, err := a.keeps(o)
 	if err != nil {
 		return err
 	}
-	if len(keeps) == 0 {
+	if len(keeps)+len(failed) == 0 {
 		a.note("nothing is kept on this machine")
 		return nil
 	}
@@ -68,31 +69,28 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 	if sure, err := a.sure(o.yes); err != nil || !sure {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, purgePatience)
-	defer cancel()
-	var failed []error
 	for _, k := range keeps {
 		failed = append(failed, k.remove(ctx))
 	}
 	a.removeEmpty()
 	if err := errors.Join(failed...); err != nil {
-		a.complain(fmt.Errorf("not all of it could be removed: %w", err))
+		a.complain(fmt.Errorf("not removed:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  ")))
 		return silent(exitFailed)
 	}
 	a.note("removed")
 	return nil
 }
 
-// purgePatience bounds the wait for conversations that are in use.
+// purgePatience bounds the wait for each conversation or lock that is in use.
 const purgePatience = 10 * time.Second
 
-// keeps lists all that is kept. Whatever else ferry comes to write down belongs here: a test looks for what is left.
-func (a *app) keeps(o purgeOptions) ([]kept, error) {
-	var all []kept
+// keeps lists all that is kept, and the folders that cannot be looked at. Whatever else ferry comes to write down belongs
+// here: a test looks for what is left.
+func (a *app) keeps(o purgeOptions) (all []kept, failed []error, err error) {
 	for _, find := range []func() (kept, error){a.keptSessions, a.keptLimits, a.keptHolders} {
 		k, err := find()
 		if err != nil {
-			return nil, err
+			failed = append(failed, err)
 		}
 		if k.count > 0 {
 			all = append(all, k)
@@ -101,9 +99,9 @@ func (a *app) keeps(o purgeOptions) ([]kept, error) {
 	s, err := a.settings(crossingOptions{})
 	if err != nil {
 		if o.audit {
-			return nil, err // only the configuration knows where it is
+			return nil, nil, err // only the configuration knows where it is
 		}
-		return all, nil
+		return all, failed, nil
 	}
 	var logs []string
 	if path := s.values.AuditFile(); path != "" {
@@ -116,7 +114,7 @@ func (a *app) keeps(o purgeOptions) ([]kept, error) {
 	case len(logs) > 0:
 		a.note("the audit log stays in %s; --audit removes it too", logs[0])
 	}
-	return all, nil
+	return all, failed, nil
 }
 
 func (a *app) keptSessions() (kept, error) {
@@ -129,9 +127,18 @@ func (a *app) keptSessions() (kept, error) {
 		return kept{}, err
 	}
 	locks, _ := filepath.Glob(filepath.Join(globbed(store.Dir), ".*.lock"))
-	return kept{"conversations", store.Dir, max(len(names), min(1, len(locks))), func(ctx context.Context) error {
-		_, err := store.Remove(ctx, names...)
-		return errors.Join(err, removeLocks(ctx, locks))
+	temps, _ := filepath.Glob(filepath.Join(globbed(store.Dir), state.TempPattern))
+	return kept{"conversations", store.Dir, max(len(names), min(1, len(locks)+len(temps))), func(ctx context.Context) error {
+		var failed []error
+		for _, name := range names {
+			ctx, cancel := context.WithTimeout(ctx, purgePatience)
+			_, err := store.Remove(ctx, name)
+			cancel()
+			if !errors.Is(err, session.ErrNotFound) { // another process was first
+				failed = append(failed, err)
+			}
+		}
+		return errors.Join(errors.Join(failed...), removeLocks(ctx, locks), sweep(store.Dir))
 	}}, nil
 }
 
@@ -147,13 +154,15 @@ func (a *app) keptLimits() (kept, error) {
 	return kept{"limits and usage", folder, len(files), func(ctx context.Context) error {
 		var data, locks []string
 		for _, path := range files {
-			if strings.HasSuffix(path, ".lock") {
+			switch filepath.Ext(path) {
+			case ".lock":
 				locks = append(locks, path)
-			} else {
+			case ".tmp": // another process may be writing it
+			default:
 				data = append(data, path)
 			}
 		}
-		return errors.Join(removeFiles(data), removeLocks(ctx, locks))
+		return errors.Join(removeFiles(data), removeLocks(ctx, locks), sweep(folder))
 	}}, nil
 }
 
@@ -172,12 +181,23 @@ func removeFiles(paths []string) error {
 	return errors.Join(failed...)
 }
 
+// sweep removes temporary files that killed processes left, and names those that stay.
+func sweep(folder string) error {
+	var failed []error
+	for _, path := range state.Sweep(folder) {
+		failed = append(failed, fmt.Errorf("%s: another process is writing it, or it cannot be removed", path))
+	}
+	return errors.Join(failed...)
+}
+
 // removeLocks takes away locks that nobody holds: their names tell of what was kept. Otherwise locks are never removed,
 // since whoever waits for one that is gone and whoever makes it anew would both get in; whoever purges accepts that.
 func removeLocks(ctx context.Context, paths []string) error {
 	var failed []error
 	for _, path := range paths {
+		ctx, cancel := context.WithTimeout(ctx, purgePatience)
 		unlock, err := state.Lock(ctx, path)
+		cancel()
 		if err == nil {
 			err = removeFiles([]string{path})
 			unlock()

@@ -76,6 +76,7 @@ type Writer struct {
 	line bytes.Buffer
 	json *json.Encoder // onto line
 	err  error
+	some bool // a request was written
 }
 
 // NewWriter writes the header, as of this Schema. An error is the writer's, or that the header could not be read again.
@@ -109,7 +110,15 @@ func (s *Writer) request(r record) error {
 		s.put(moreLine{true, r.Node, r.Round, i + 1, e.Class, bounded(e.Latency)})
 	}
 	s.put(requestLine{r, savedPhases(r.Phases)})
+	s.some = true
 	return s.err
+}
+
+// Empty reports whether the file has no request, so that there is nothing to report on.
+func (s *Writer) Empty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.some
 }
 
 // end writes the footer.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // BatchFiles say what a batch is about and where its files are.
@@ -54,7 +55,9 @@ type Batch struct {
 	record  *record
 	header  journalHeader
 	journal *os.File // with the batch's lock
-	ran     bool
+	// made says that there was no journal, and outMade that Run made OUT; sent that a request left.
+	made, outMade, ran bool
+	sent               atomic.Bool
 
 	mu    sync.Mutex
 	tally Tally
@@ -122,6 +125,7 @@ func (b *Batch) openJournal(path string) (io.Reader, error) {
 	if b.journal, err = openJournal(path); err != nil {
 		return nil, err
 	}
+	b.made = missing
 	return b.journal, nil
 }
 
@@ -184,12 +188,19 @@ func (b *Batch) same() error {
 // Plan is what there is to do.
 func (b *Batch) Plan() Plan { return b.plan }
 
-// Close gives the batch's lock back. A journal that says nothing is removed.
+// Close gives the batch's lock back. A journal that says nothing is removed, and an OUT without an answer that a run made
+// which sent nothing.
 func (b *Batch) Close() {
 	if b.journal == nil {
 		return
 	}
-	if !b.files.Look && !b.ran && b.record != nil && b.record.header == nil {
+	begun := b.record != nil && b.record.header != nil
+	switch nothing := !b.sent.Load() && b.plan.ToSend > 0; {
+	case b.files.Look || begun:
+	case b.ran && nothing && b.outMade:
+		_ = os.Remove(b.files.Out)
+		_ = os.Remove(b.journal.Name())
+	case !b.ran && (b.made || b.record != nil):
 		_ = os.Remove(b.journal.Name()) // best effort: an empty one is as good as none
 	}
 	b.journal.Close()

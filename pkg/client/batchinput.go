@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"ferry/pkg/state"
 )
 
 // lineReader gives lines one by one and holds no more than one.
@@ -148,7 +150,8 @@ func (r *inputReader) scan(each func(Item, *ItemError) error) (digest string, er
 // Spool puts a stream, which can be read only once, into a private file in a folder: a batch reads its input twice. done
 // removes it.
 func Spool(from io.Reader, folder string) (file *os.File, done func(), err error) {
-	if file, err = os.CreateTemp(folder, ".ferry-batch-*"); err != nil {
+	state.Sweep(folder)
+	if file, err = os.CreateTemp(folder, state.TempPattern); err != nil {
 		return nil, nil, err
 	}
 	gone := os.Remove(file.Name()) == nil // at once where the system can, so that a kill leaves nothing

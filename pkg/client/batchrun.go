@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -130,6 +131,8 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 // begin opens the files for writing. The results come first: a journal without them would be refused.
 func (r *running) begin() error {
 	r.ran = true
+	_, err := os.Lstat(r.files.Out)
+	r.outMade = errors.Is(err, fs.ErrNotExist)
 	outFile, err := os.OpenFile(r.files.Out, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return &FileError{Path: r.files.Out, Msg: "cannot open", Err: err}

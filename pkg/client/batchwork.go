@@ -20,6 +20,9 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		return
 	}
 	asked := r.Ask(r.ctx, item)
+	if len(asked.Result.Attempts) > 0 {
+		r.sent.Store(true)
+	}
 	if r.MaxTokens > 0 {
 		r.budget.settle(r.worst(item), r.billed(item, asked))
 	}

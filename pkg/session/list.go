@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ferry/pkg/state"
 )
 
 // Info is one line of a list.
@@ -138,24 +140,27 @@ func (s Store) Names() ([]string, error) {
 
 // Remove takes conversations away, waiting until nobody uses them, and names those that are gone. It looks at the names
 // alone, so that a file that cannot be read can be removed too. Where one of them is no conversation none is removed, and
-// errors.Is(err, ErrNotFound) holds.
+// errors.Is(err, ErrNotFound) holds. What killed processes left half written goes too.
 func (s Store) Remove(ctx context.Context, names ...string) ([]string, error) {
+	defer state.Sweep(s.Dir)
 	for _, name := range names {
 		if err := s.find(name); err != nil {
 			return nil, err
 		}
 	}
 	var removed []string
-	for _, name := range names {
-		if slices.Contains(removed, name) {
+	var failed []error
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
 			continue
 		}
 		if err := s.remove(ctx, name, func() (bool, error) { return true, nil }); err != nil {
-			return removed, err
+			failed = append(failed, err)
+			continue
 		}
 		removed = append(removed, name)
 	}
-	return removed, nil
+	return removed, errors.Join(failed...)
 }
 
 // find fails where there is no file for a conversation; one that cannot be read counts.
@@ -196,8 +201,9 @@ func (s Store) remove(ctx context.Context, name string, sure func() (bool, error
 }
 
 // Prune removes the conversations that were last used more than olderThan before now, and names them. Files that cannot
-// be read stay, and the error, which can come beside names, tells which.
+// be read stay, and the error, which can come beside names, tells which. What killed processes left half written goes too.
 func (s Store) Prune(ctx context.Context, olderThan time.Duration, now time.Time) ([]string, error) {
+	defer state.Sweep(s.Dir)
 	infos, err := s.List()
 	if err != nil {
 		return nil, err

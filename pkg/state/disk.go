@@ -8,7 +8,7 @@ import (
 
 // disk is what a write asks of the system, step by step, so that a test can make each step fail in turn.
 type disk struct {
-	createTemp func(dir, pattern string) (file, error)
+	createTemp func(dir string) (f file, release func(), err error)
 	create     func(path string) (file, error)
 	rename     func(from, to string) error
 	remove     func(path string) error
@@ -28,7 +28,7 @@ type file interface {
 // system is the disk itself.
 func system() disk {
 	return disk{
-		createTemp: func(dir, pattern string) (file, error) { return os.CreateTemp(dir, pattern) },
+		createTemp: func(dir string) (file, func(), error) { return createTemp(dir) },
 		create: func(path string) (file, error) {
 			return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, filePerm)
 		},

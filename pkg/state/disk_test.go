@@ -24,12 +24,12 @@ type failing struct {
 func newFailing(at int, crash bool, with error) *failing {
 	f := &failing{disk: system(), at: at, crash: crash, with: with}
 	real := f.disk
-	f.createTemp = func(dir, pattern string) (file, error) {
+	f.createTemp = func(dir string) (file, func(), error) {
 		if err := f.step("create"); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		made, err := real.createTemp(dir, pattern)
-		return &failingFile{made, f}, err
+		made, release, err := real.createTemp(dir)
+		return &failingFile{made, f}, release, err
 	}
 	f.create = func(path string) (file, error) {
 		if err := f.step("create"); err != nil {

@@ -16,7 +16,7 @@ const maxLinks = 40
 //
 // A new file gets perm. A file that exists keeps its bits where they are no wider than perm; bits beyond perm are
 // dropped. On Unix its owner and group are kept where the system allows it. The folder must exist. On failure, always
-// an *Error, nothing is left behind.
+// an *Error, nothing is left behind. What a killed process left is removed by the next write in that folder.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	return system().writeFile(path, data, perm)
 }
@@ -29,10 +29,12 @@ func (d disk) writeFile(path string, data []byte, perm fs.FileMode) error {
 	if old != nil {
 		perm &= old.Mode().Perm()
 	}
-	tmp, err := d.createTemp(filepath.Dir(target), ".ferry-*.tmp")
+	Sweep(filepath.Dir(target))
+	tmp, release, err := d.createTemp(filepath.Dir(target))
 	if err != nil {
 		return failed(path, "cannot make a temporary file beside it", err)
 	}
+	defer release()
 	if err := fill(tmp, data, perm.Perm(), old); err != nil {
 		return d.abandon(tmp.Name(), failed(path, "cannot write", err))
 	}

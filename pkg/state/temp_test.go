@@ -1,0 +1,106 @@
+package state
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// leftover makes a temporary file as a killed process leaves one, of an age at which every system gives it up.
+func leftover(t *testing.T, dir, name string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	old := time.Now().Add(-2 * tempAge)
+	if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, old, old); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func names(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return strings.Join(all, " ")
+}
+
+// What a killed process left is removed by the next write in the folder and by Sweep. What a process is writing and what
+// has another name stays.
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	writing, release, err := createTemp(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writing.Close()
+	leftover(t, dir, ".ferry-1.tmp")
+	for _, other := range []string{".ferry-1", "ferry-1.tmp", "mine.tmp", ".ferry.tmp"} {
+		leftover(t, dir, other)
+	}
+	if err := os.Mkdir(filepath.Join(dir, ".ferry-2.tmp"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(filepath.Join(dir, "data"), []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	living := filepath.Base(writing.Name())
+	others := []string{".ferry-1", "ferry-1.tmp", "mine.tmp", ".ferry.tmp", ".ferry-2.tmp", "data"}
+	stays := slices.Sorted(slices.Values(append(slices.Clone(others), living)))
+	if got := names(t, dir); got != strings.Join(stays, " ") {
+		t.Errorf("after a write: %s, want %s", got, strings.Join(stays, " "))
+	}
+	if left := Sweep(dir); len(left) != 2 || !slices.Contains(left, writing.Name()) {
+		t.Errorf("left: %q", left)
+	}
+	writing.Close()
+	if left := Sweep(dir); len(left) != 2 {
+		t.Error("a file that is closed and still has to get its name was removed")
+	}
+	release()
+	old := time.Now().Add(-2 * tempAge)
+	if err := os.Chtimes(writing.Name(), old, old); err != nil {
+		t.Fatal(err)
+	}
+	if left := Sweep(dir); len(left) != 1 {
+		t.Errorf("left: %q", left)
+	}
+	if left := Sweep(filepath.Join(dir, "none")); left != nil {
+		t.Errorf("left: %q", left)
+	}
+}
+
+// Writers and sweepers at once: no write fails, and nothing is left.
+func TestSweepWhileOthersWrite(t *testing.T) {
+	dir := t.TempDir()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			path := filepath.Join(dir, fmt.Sprint(i%4))
+			for n := range 50 {
+				if err := WriteFile(path, fmt.Append(nil, n), 0o600); err != nil {
+					t.Error(err)
+					return
+				}
+				Sweep(dir)
+			}
+		})
+	}
+	wg.Wait()
+	if got := names(t, dir); got != "0 1 2 3" {
+		t.Errorf("in the folder: %s", got)
+	}
+}
