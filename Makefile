@@ -1,6 +1,6 @@
 # ferry's habits. `make` alone lists them; each one works on a fresh clone.
 
-PACKAGES = ./... ./.ci/compare/... ./.ci/man
+PACKAGES = ./... ./.ci/compare/... ./.ci/man ./.ci/licenses
 SOURCES  = main.go cmd pkg .ci
 SHELLS   = bash zsh fish powershell
 
