@@ -48,7 +48,10 @@ func (a *app) stream(ctx context.Context, cross *crossing, o callOptions, expect
 	if err := sink.finish(failed == nil, stopped); err != nil && (failed == nil || isBlocked(err)) {
 		failed = err
 	}
-	if result.Answer.Text = sink.text(); isBlocked(failed) && !stopped {
+	if text := sink.text(); failed == nil || text != "" { // else it is that of a whole answer that failed
+		result.Answer.Text = text
+	}
+	if isBlocked(failed) && !stopped {
 		failed = withheld(cross, result, failed)
 	}
 	a.report(result, o)
@@ -62,8 +65,11 @@ func (a *app) stream(ctx context.Context, cross *crossing, o callOptions, expect
 			return result, err
 		}
 	}
-	if failed == nil {
+	switch {
+	case failed == nil:
 		a.afterwards(cross, result, o)
+	case o.output != "json" && !sink.Shown():
+		a.keepPartial(result, failed)
 	}
 	return result, failed
 }

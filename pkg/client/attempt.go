@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,7 +143,7 @@ func (a *Attempt) read(
 			a.outcome.Kind = retry.Final
 		case none.Cut:
 			a.Class, a.Ambiguous = Truncated, true
-			answer.Text = api.Partial(body)
+			answer.Text = cmp.Or(answer.Text, api.Partial(body))
 		}
 	}
 	if a.Err != nil && answer.Text == "" {

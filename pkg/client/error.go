@@ -106,7 +106,7 @@ func (e *Error) Error() string {
 }
 
 const (
-	excerptOfEvent = 200              // bytes that are quoted of a malformed event or a page
+	excerptOfEvent = 200              // bytes that are quoted of a malformed event, of an answer that was cut or of a page
 	excerptOfBody  = guard.MostQuoted // bytes that are quoted of any other body
 )
 
@@ -116,7 +116,7 @@ func excerpt(err error, body []byte) string {
 	var none *wire.NotAnswerError
 	var malformed *wire.MalformedError
 	switch {
-	case errors.As(err, &malformed):
+	case errors.As(err, &malformed), errors.As(err, &none) && none.Cut:
 	case errors.As(err, &none) && none.Title == "", errors.As(err, &apiErr) && apiErr.Message == "":
 		if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
 			return guard.Excerpt(body, excerptOfBody)

@@ -84,8 +84,12 @@ func (c *Client) streamOnce(ctx context.Context, p *Prepared, a *Attempt, sink S
 	c.mask(&answer)
 	a.clean(c.Masker, nil)
 	var malformed *wire.MalformedError
-	if errors.As(a.Err, &malformed) {
-		return answer, malformed.Body // what the error quotes
+	var apiErr *wire.APIError
+	switch { // what the error quotes
+	case errors.As(a.Err, &malformed):
+		return answer, malformed.Body
+	case errors.As(a.Err, &apiErr):
+		return answer, apiErr.Body
 	}
 	return answer, nil
 }

@@ -140,14 +140,14 @@ func (w *errorWords) value(raw []byte, depth int) {
 
 // object reads an error's fields, the error inside it first.
 func (w *errorWords) object(fields object, depth int) {
-	if kind := text(fields, "type"); w.Type == "" && kind != "error" && !strings.Contains(kind, ":") { // a problem's is a URL
-		w.Type = kind
+	if isFault(fields["error"]) {
+		w.value(fields["error"], depth)
+	}
+	if kind := text(fields, "type"); w.Type == "" && kind != "error" && kind != "message" && !strings.Contains(kind, ":") {
+		w.Type = kind // and not a problem's URL
 	}
 	for _, name := range codeNames {
 		w.code(fields[name])
-	}
-	if isFault(fields["error"]) {
-		w.value(fields["error"], depth)
 	}
 	if name := text(fields, "status"); w.Type == "" && name != "error" && strings.Trim(name, "0123456789") != "" {
 		w.Type = name // Google's name of the error

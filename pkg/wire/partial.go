@@ -9,7 +9,10 @@ import (
 
 // Partial is the text in the beginning of a body that did not come whole, "" where none can be told.
 func (a API) Partial(body []byte) string {
-	answer, _ := a.Decode(200, closeJSON(body))
+	if !isEvents(body) {
+		body = closeJSON(body)
+	}
+	answer, _ := a.Decode(200, body)
 	return strings.TrimRight(answer.Text, string(utf8.RuneError)) // of a character that was cut
 }
 
