@@ -113,7 +113,7 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
 	f.StringVar(&o.crossing.api, "api", "", "the `API` of nodes given as URLs: messages, complete or chat")
 	addSettingFlags(f, "model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
-	addNoStoreFlag(f, &o.crossing)
+	addStoreFlags(f, &o.crossing)
 	addReportFlags(c, &o.report)
 	_ = c.RegisterFlagCompletionFunc("connections",
 		cobra.FixedCompletions([]string{"cold", "reused", "both"}, cobra.ShellCompDirectiveNoFileComp))

@@ -66,12 +66,12 @@ func (a *app) restrain(s *settings, node config.Node, c *crossing) error {
 		return err
 	}
 	ledger := limit.NewLedger(folder, address, s.nameOf(node), b, a.limitClock())
-	c.tab = &tab{ledger: ledger, lost: a.lostBudget(s)}
+	c.tab = &tab{ledger: ledger, lost: a.lostBudget(s), unchecked: s.budgetUnchecked}
 	if s.noStore || homeless != nil {
 		ledger.Alone()
 	}
-	if homeless != nil && !s.noStore {
-		c.tab.lost(homeless)
+	if !s.noStore {
+		c.tab.homeless = homeless
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func (a *app) turnstile(s *settings, folder, address, text string, burst int) (*
 
 func (a *app) lostBudget(s *settings) func(error) {
 	return func(why error) {
-		s.shared.budget.Do(func() { a.note("this ferry alone knows what it uses of the budget: %s", why) })
+		s.shared.budget.Do(func() { a.note("other processes do not see what this one uses of the budget: %s", why) })
 	}
 }
 
@@ -134,8 +134,10 @@ func (a *app) limitClock() limit.Clock {
 
 // tab is what a node's budget is charged. A nil tab charges nothing.
 type tab struct {
-	ledger *limit.Ledger
-	lost   func(error)
+	ledger    *limit.Ledger
+	lost      func(error)
+	homeless  error // why there is no folder for it
+	unchecked bool  // --budget-unchecked: it need not be written down
 }
 
 // hold sets the most that a request may use apart from the budget, before it is sent.
@@ -144,13 +146,30 @@ func (c *crossing) hold(ctx context.Context, request wire.Request) (*limit.Hold,
 		return nil, nil
 	}
 	held, err := c.tab.ledger.Hold(ctx, estimateInput(request)+int64(request.MaxTokens), c.client.Timeout)
-	c.tab.look()
-	return held, err
+	why := c.tab.degraded()
+	if err != nil || why == nil {
+		return held, err
+	}
+	if !c.tab.unchecked {
+		_ = held.Release() // it is in memory alone
+		return nil, usagef("make the folder writable, or send without a count by --budget-unchecked",
+			"the budget of %s cannot be written down, and nothing was sent: %s", c.node.Name, why)
+	}
+	c.tab.lost(why)
+	return held, nil
+}
+
+// degraded is why other processes do not see what is counted, nil where they do.
+func (t *tab) degraded() error {
+	if t.homeless != nil {
+		return t.homeless
+	}
+	return t.ledger.Degraded()
 }
 
 // look warns where other processes no longer see what is counted.
 func (t *tab) look() {
-	if why := t.ledger.Degraded(); why != nil {
+	if why := t.degraded(); why != nil {
 		t.lost(why)
 	}
 }

@@ -18,7 +18,9 @@ import (
 type crossingOptions struct {
 	api     string
 	noStore bool
-	flags   map[string]string
+	// budgetUnchecked sends also where a budget cannot be written down.
+	budgetUnchecked bool
+	flags           map[string]string
 }
 
 // settings are the file and the values in force.
@@ -27,8 +29,9 @@ type settings struct {
 	values *config.Values
 	api    string
 	// noStore says that this call leaves nothing behind on this machine.
-	noStore bool
-	shared  *restraints
+	noStore         bool
+	budgetUnchecked bool
+	shared          *restraints
 }
 
 // shorthands are the one-letter flags of settings.
@@ -94,7 +97,7 @@ func addCrossingFlags(c *cobra.Command, a *app, o *crossingOptions) {
 	addSettingFlags(f, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
 		"timeout", "connect_timeout", "limit", "hold", "proxy", "failover.across")
 	f.Lookup("across").NoOptDefVal = "true"
-	addNoStoreFlag(f, o)
+	addStoreFlags(f, o)
 	f.StringVar(&o.api, "api", "", "the `API` of a node given as a URL: messages, complete or chat")
 	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)
 	_ = c.RegisterFlagCompletionFunc("api", cobra.FixedCompletions(words(wire.APIs()), cobra.ShellCompDirectiveNoFileComp))
@@ -102,8 +105,9 @@ func addCrossingFlags(c *cobra.Command, a *app, o *crossingOptions) {
 		cobra.FixedCompletions(words(retry.Policies()), cobra.ShellCompDirectiveNoFileComp))
 }
 
-func addNoStoreFlag(f *pflag.FlagSet, o *crossingOptions) {
+func addStoreFlags(f *pflag.FlagSet, o *crossingOptions) {
 	f.BoolVar(&o.noStore, "no-store", false, "leave no trace of this on this machine: no file is written")
+	f.BoolVar(&o.budgetUnchecked, "budget-unchecked", false, "send also where the budget cannot be written down")
 }
 
 func words[T ~string](list []T) []string {
@@ -175,5 +179,5 @@ func (a *app) settings(o crossingOptions) (*settings, error) {
 		}
 	}
 	shared := &restraints{buckets: map[string]*turnstile{}}
-	return &settings{file: file, values: values, api: o.api, noStore: o.noStore, shared: shared}, nil
+	return &settings{file: file, values: values, api: o.api, noStore: o.noStore, budgetUnchecked: o.budgetUnchecked, shared: shared}, nil
 }

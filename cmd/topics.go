@@ -112,6 +112,7 @@ Limits
 Budgets
   A budget counts what the node reports, or the worst that was possible where it reports nothing. Past it nothing is
   sent: exit 2, until midnight. However many ferries there are, a day passes its budget by less than one request.
+  Where its folder cannot be written nothing is sent either (exit 2); --budget-unchecked sends all the same.
 
 -v shows the server's own limits, where it tells them, in one line.`
 

@@ -35,6 +35,7 @@ type Hold struct {
 	ledger *Ledger
 	made   promise // its day is the request's: the answer may come on the next
 	place  int     // -1 without a budget
+	shared bool    // other processes see it
 	once   sync.Once
 }
 
@@ -80,6 +81,7 @@ func (l *Ledger) Hold(ctx context.Context, worst int64, lasts time.Duration) (*H
 	if err != nil {
 		return nil, err
 	}
+	hold.shared = !l.alone && l.Degraded() == nil
 	return hold, nil
 }
 
@@ -87,7 +89,7 @@ func (l *Ledger) Hold(ctx context.Context, worst int64, lasts time.Duration) (*H
 func count(tokens int64) int64 { return min(max(tokens, 0), maxTokens) }
 
 // Spend counts what the request used, on the day on which it was held, and ends the hold. The count is flushed to the
-// disk; one that cannot be written stays with the process, and Degraded tells. It does not end with the request's
+// disk; one that cannot be written stays with the process, and as a hold, and Degraded tells. It does not end with the request's
 // context: what was used was used. The error is a *BrokenError or nil. Only the first call of Spend or Release counts.
 func (h *Hold) Spend(input, output int64) (err error) {
 	h.once.Do(func() {
@@ -97,8 +99,25 @@ func (h *Hold) Spend(input, output int64) (err error) {
 			h.end(b)
 			return nil
 		})
+		if err == nil && h.shared && h.ledger.Degraded() != nil {
+			h.keep(use.Input + use.Output)
+		}
 	})
 	return err
+}
+
+// keep lets what was used stand as a hold for the rest of the day, where the list of tokens used cannot be written, as on a
+// full disk: the place of a hold is there already.
+func (h *Hold) keep(tokens int64) {
+	now := read(h.ledger.clock)
+	if !h.made.stands(now) {
+		return // the place may be somebody else's by now
+	}
+	p := promise{day: h.made.day, tokens: count(tokens), at: now, lasts: 24 * time.Hour}
+	if f, _, err := openPlace(h.ledger.holdsPath()); err == nil {
+		defer f.Close()
+		_ = putHold(f, h.place, holds{h.place: p}) // best effort: Degraded tells that something is wrong
+	}
 }
 
 // Release ends the hold of a request that used nothing. The error is a *BrokenError or nil.

@@ -232,6 +232,29 @@ func TestLedgerDegradesLater(t *testing.T) {
 	equal(t, "left", left(t, l), 600)
 }
 
+// Where the list alone cannot be written, the hold keeps what was used from others until the day is over.
+func TestLedgerKeepsTheHold(t *testing.T) {
+	c := newFakeClock()
+	dir := filepath.Join(t.TempDir(), "limit")
+	l := newTestLedger(dir, "node", 1000, c)
+	h := hold(t, l, 500)
+	list := path(dir, usageSuffix)
+	if err := os.Mkdir(list, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Spend(300, 20); err != nil || l.Degraded() == nil {
+		t.Errorf("got %v, %v", err, l.Degraded())
+	}
+	if err := os.Remove(list); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "left, for others", left(t, newTestLedger(dir, "node", 1000, c)), 680)
+	c.pass(time.Hour)
+	equal(t, "left, when the hold would have ended", left(t, newTestLedger(dir, "node", 1000, c)), 680)
+	c.pass(24 * time.Hour)
+	equal(t, "left, the next day", left(t, newTestLedger(dir, "node", 1000, c)), 1000)
+}
+
 func TestLedgerContext(t *testing.T) {
 	why := errors.New("why")
 	ctx, cancel := context.WithCancelCause(t.Context())
