@@ -26,9 +26,11 @@ import (
 
 const canary = "sk-canary-0123456789"
 
-// fakeClock is the real one but for its waits, which take no time and are written down.
+// fakeClock is the real one but for its waits, which take no time and are written down. Once it was stopped, they alone
+// move it.
 type fakeClock struct {
 	mu      sync.Mutex
+	stopped time.Time
 	skipped time.Duration
 	waits   []time.Duration
 	// during is called in a wait, before it is over.
@@ -38,8 +40,13 @@ type fakeClock struct {
 func (c *fakeClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.stopped.IsZero() {
+		return c.stopped.Add(c.skipped)
+	}
 	return time.Now().Add(c.skipped)
 }
+
+func (c *fakeClock) stop() { c.stopped = time.Now() }
 
 func (c *fakeClock) Sleep(ctx context.Context, d time.Duration) error {
 	c.mu.Lock()

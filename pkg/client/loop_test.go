@@ -212,18 +212,18 @@ func TestAsBody(t *testing.T) {
 // TestTimeoutForbidsAWait holds that a wait that would pass the timeout fails at once, and that nothing is sent for it.
 func TestTimeoutForbidsAWait(t *testing.T) {
 	server := serve(t, status(429), answer)
-	for _, timeout := range []time.Duration{time.Second, 2 * time.Second} {
+	for _, timeout := range []time.Duration{time.Minute, time.Hour} {
 		tr := newTrial(t, server.URL)
-		tr.Timeout = timeout
+		tr.Timeout, tr.Rule.Delay = timeout, time.Hour
 		var seen []time.Duration
 		tr.OnAttempt = func(a *Attempt) { seen = append(seen, a.Wait) }
 		server.requests = nil
 		result, failed := tr.ask(t)
 		var over *DeadlineError
-		if failed == nil || failed.Class != Timeout || failed.Status != 429 || failed.GaveUp || !errors.As(failed, &over) || over.Wait != 2*time.Second {
+		if failed == nil || failed.Class != Timeout || failed.Status != 429 || failed.GaveUp || !errors.As(failed, &over) || over.Wait != time.Hour {
 			t.Fatalf("%s: %v", timeout, failed)
 		}
-		want := fmt.Sprintf("n: a wait of 2s would pass the timeout of %s, after status 429: m429", timeout)
+		want := fmt.Sprintf("n: a wait of 1h0m0s would pass the timeout of %s, after status 429: m429", timeout)
 		if failed.Error() != want || failed.Hint() != "--timeout allows more time" {
 			t.Errorf("%v, hint %s; want %s", failed, failed.Hint(), want)
 		}

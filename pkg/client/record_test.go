@@ -48,7 +48,7 @@ func TestNothingKeepsTheKey(t *testing.T) {
 				tr.node.API, tr.request.Model = test.api, "m"
 				tr.Rule.Attempts = 2
 				if test.name == "over the timeout" {
-					tr.Timeout = time.Second
+					tr.Timeout, tr.Rule.Delay = time.Minute, time.Hour
 				}
 				result, failed := tr.askIn(t, t.Context(), reading)
 				if found := leaks(result, failed); len(found) > 0 {

@@ -25,6 +25,7 @@ func (tr *trial) limited(t *testing.T, rate string, burst int) *limit.Bucket {
 		t.Fatal(err)
 	}
 	r.Burst = burst
+	tr.clock.stop()
 	b, err := limit.NewBucket(t.TempDir(), tr.node.URL.String(), r, wallClock{tr.clock})
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +34,7 @@ func (tr *trial) limited(t *testing.T, rate string, burst int) *limit.Bucket {
 	return b
 }
 
-// roughly rounds waits to tenths of a second: between them the test itself takes time, which the bucket does not wait.
+// roughly rounds waits to tenths of a second.
 func roughly(waits []time.Duration) []time.Duration {
 	var all []time.Duration
 	for _, w := range waits {
@@ -88,7 +89,7 @@ func TestTurnTooLate(t *testing.T) {
 	s := serve(t, answer)
 	tr := newTrial(t, s.URL)
 	b := tr.limited(t, "6/min", 1)
-	tr.Timeout = 5 * time.Second
+	tr.Timeout = 9 * time.Second
 	if _, failed := tr.ask(t); failed != nil {
 		t.Fatal(failed)
 	}
@@ -127,7 +128,7 @@ func TestTurnTooLateForARetry(t *testing.T) {
 	s := serve(t, status(503), answer)
 	tr := newTrial(t, s.URL)
 	tr.limited(t, "6/min", 1)
-	tr.Timeout = 5 * time.Second
+	tr.Timeout = 9 * time.Second
 	result, failed := tr.ask(t)
 	if failed == nil || failed.Class != Limited || failed.Attempts != 1 || len(result.Attempts) != 1 || s.count() != 1 {
 		t.Errorf("got %+v, %d attempts, %d requests", failed, len(result.Attempts), s.count())
