@@ -21,6 +21,9 @@ const openFilesLimit = "FERRY_TEST_OPEN_FILES"
 // faults, likewise, lets a goroutine panic at SIGUSR1, and makes the runtime give up at SIGUSR2.
 const faults = "FERRY_TEST_FAULTS"
 
+// Files that others can write are refused: the tests' own are closed to them, whatever the caller's umask.
+func init() { syscall.Umask(0o022) }
+
 // limitedMain is Main under these limits.
 func limitedMain() int {
 	if most, err := strconv.ParseUint(os.Getenv(openFilesLimit), 10, 64); err == nil {

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 
 	"ferry/pkg/client"
 	"ferry/pkg/guard"
 	"ferry/pkg/session"
+	"ferry/pkg/state"
 	"ferry/pkg/wire"
 )
 
@@ -29,7 +29,12 @@ func (a *app) loadFilter(s *settings) (*contentFilter, error) {
 		return nil, nil
 	}
 	if path := s.values.FilterFile(); path != "" {
-		list, err := guard.LoadFilter(path, func() (io.ReadCloser, error) { return os.Open(path) })
+		source, err := state.OpenTrusted(path)
+		var refused *state.Error
+		if errors.As(err, &refused) && refused.Err == nil {
+			return nil, err
+		}
+		list, err := guard.LoadFilter(path, func() (io.ReadCloser, error) { return source, errors.Unwrap(err) })
 		if err != nil {
 			return nil, err
 		}

@@ -73,11 +73,21 @@ func (k Keys) fromCommand(ctx context.Context, ref Ref) (string, error) {
 		}
 	}
 	if strings.ContainsRune(filepath.ToSlash(argv[0]), '/') && !filepath.IsAbs(argv[0]) {
-		argv[0] = filepath.Join(k.Dir, argv[0])
+		argv[0] = k.Dir + string(filepath.Separator) + argv[0] // not Join: of ./helper in . it leaves a name for PATH
 	}
 	path, err := findProgram(argv[0], k.Lookup)
 	if err != nil {
 		return "", &KeyError{Ref: ref, Msg: "cannot be read: the command is not there, or is no program", Err: err}
+	}
+	if strings.ContainsRune(filepath.ToSlash(argv[0]), '/') { // not from PATH, which is the user's own
+		var refused *state.Error
+		f, err := state.OpenTrusted(path)
+		if errors.As(err, &refused) && refused.Err == nil {
+			return "", &KeyError{Ref: ref, Msg: "cannot be read", Err: err, HintText: refused.HintText}
+		}
+		if err == nil {
+			f.Close()
+		}
 	}
 	argv[0] = path
 	ctx, cancel := k.bounded(ctx)

@@ -166,9 +166,13 @@ func read(path string) ([]byte, error) {
 	fail := func(err error) error {
 		return &Error{File: path, Msg: "cannot read", Err: state.Bare(err)}
 	}
-	f, err := os.Open(path)
+	f, err := state.OpenTrusted(path)
+	var refused *state.Error
+	if errors.As(err, &refused) && refused.Err == nil {
+		return nil, &Error{File: refused.Path, Msg: refused.Msg, HintText: refused.HintText}
+	}
 	if err != nil {
-		return nil, fail(err)
+		return nil, fail(errors.Unwrap(err))
 	}
 	defer f.Close()
 	src, err := io.ReadAll(io.LimitReader(f, MaxSize+1))

@@ -131,7 +131,7 @@ func (k Keys) fromFile(ref Ref) (string, error) {
 	if fault != nil {
 		return "", &KeyError{Ref: ref, Msg: fault.Msg, HintText: fault.HintText}
 	}
-	data, err := state.ReadPrivate(path)
+	data, err := state.ReadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", &KeyError{Ref: ref, Msg: "is not there", Err: err, HintText: "put the key in it, and chmod 600 " + path}
 	}

@@ -12,6 +12,29 @@ import (
 // in between. Every failure is an *Error; a missing file satisfies errors.Is(err, fs.ErrNotExist).
 func ReadPrivate(path string) ([]byte, error) { return ReadPrivateMax(path, MaxSize) }
 
+// ReadKey is ReadPrivate for a key that another program may have put there, as the secrets of Docker and Kubernetes are.
+// The name may be a symbolic link to a file inside its own folder, when others cannot write that folder. Others may
+// read the file on a mount that is read-only, whoever owns it there, and where it is root's, with no write bit at all, in
+// root's folder on a mount of its own.
+func ReadKey(path string) ([]byte, error) {
+	f, err := openKey(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readBounded(path, f, MaxSize)
+}
+
+// ReadTrusted reads what OpenTrusted opens, at most limit bytes, which is to be a number of whole MiB.
+func ReadTrusted(path string, limit int64) ([]byte, error) {
+	f, err := OpenTrusted(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readBounded(path, f, limit)
+}
+
 // ReadPrivateMax is ReadPrivate for a file of up to limit bytes, which is to be a number of whole MiB.
 func ReadPrivateMax(path string, limit int64) ([]byte, error) {
 	f, err := openPrivate(path)

@@ -9,13 +9,13 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/state"
 
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
@@ -42,7 +42,13 @@ func (e *FileError) Error() string { return fmt.Sprintf("certificate file %s: %s
 func (e *FileError) Unwrap() error { return e.Err }
 
 // Hint tells what to do about it.
-func (e *FileError) Hint() string { return "tls.ca, tls.cert and tls.key are paths of PEM files" }
+func (e *FileError) Hint() string {
+	var refused *state.Error
+	if errors.As(e.Err, &refused) && refused.HintText != "" {
+		return refused.HintText
+	}
+	return "tls.ca, tls.cert and tls.key are paths of PEM files"
+}
 
 // config is the handshake's configuration; nil where the target is not reached over TLS.
 func (t TLS) config(target *url.URL) (*tls.Config, error) {
@@ -60,22 +66,30 @@ func (t TLS) config(target *url.URL) (*tls.Config, error) {
 		return nil, err
 	}
 	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		pair, err := t.pair()
 		if err != nil {
-			return nil, t.pairError(err)
+			return nil, err
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
 }
 
-// pairError names the file that could not be read, or the certificate where its key does not fit.
-func (t TLS) pairError(err error) error {
-	var unread *os.PathError
-	if errors.As(err, &unread) {
-		return &FileError{Path: unread.Path, Reason: reasonOf(err), Err: err}
+// pair reads the client's certificate and its key, which is held to the rule of key files.
+func (t TLS) pair() (tls.Certificate, error) {
+	cert, err := state.ReadTrusted(t.Cert, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, fileError(t.Cert, err)
 	}
-	return &FileError{Path: t.Cert, Reason: "no usable certificate and key: " + reasonOf(err), Err: err}
+	key, err := state.ReadKey(t.Key)
+	if err != nil {
+		return tls.Certificate{}, fileError(t.Key, err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		err = &FileError{Path: t.Cert, Reason: "no usable certificate and key: " + err.Error(), Err: err}
+	}
+	return pair, err
 }
 
 func (t TLS) floor() uint16 {
@@ -85,10 +99,13 @@ func (t TLS) floor() uint16 {
 	return tls.VersionTLS13
 }
 
+// maxPEM is the largest file of certificates that is read.
+const maxPEM = 8 << 20
+
 func readRoots(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path)
+	pem, err := state.ReadTrusted(path, maxPEM)
 	if err != nil {
-		return nil, &FileError{Path: path, Reason: reasonOf(err), Err: err}
+		return nil, fileError(path, err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
@@ -97,13 +114,17 @@ func readRoots(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// reasonOf is a file error without the operation and the path in front.
-func reasonOf(err error) string {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Err.Error()
+// fileError is an error of package state, which names the path already.
+func fileError(path string, err error) *FileError {
+	fault := &FileError{Path: path, Reason: err.Error(), Err: err}
+	var known *state.Error
+	switch {
+	case errors.As(err, &known) && known.Err != nil:
+		fault.Reason = known.Err.Error()
+	case known != nil:
+		fault.Path, fault.Reason = known.Path, known.Msg
 	}
-	return err.Error()
+	return fault
 }
 
 // systemRoots gives nil, which is the system's own, or the bundled Mozilla roots where the system has none, as in a

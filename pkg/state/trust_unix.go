@@ -1,0 +1,135 @@
+//go:build unix
+
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// OpenTrusted opens a file that says what ferry does, such as the configuration. Nobody but this user and root may be
+// able to write it: it has to belong to one of them, closed to group and others for writing, and so has each symbolic
+// link to it, in folders where others cannot replace files. What is on a mount that is read-only can be written by nobody.
+// A pipe is held to the same, a device to nothing. Every failure is an *Error.
+func OpenTrusted(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, failed(path, "cannot open", err)
+	}
+	if err := checkTrusted(path, f, uint32(os.Geteuid())); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// checkTrusted takes the user as an argument, so that a test that runs as root can be another user.
+func checkTrusted(path string, f *os.File, uid uint32) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return failed(path, "cannot look at it", err)
+	}
+	kind := st.Mode & unix.S_IFMT
+	switch {
+	case kind != unix.S_IFREG && kind != unix.S_IFIFO, readOnlyMount(f):
+		return nil
+	case st.Uid != uid && st.Uid != 0:
+		return foreign(path, st.Uid)
+	case st.Mode&0o022 != 0:
+		return &Error{Path: path, Msg: fmt.Sprintf("can be written by others (mode %04o)", st.Mode&0o777), HintText: "chmod go-w " + path}
+	case kind == unix.S_IFIFO:
+		return nil
+	}
+	return checkWay(path, uid)
+}
+
+func foreign(path string, owner uint32) error {
+	return &Error{Path: path, Msg: fmt.Sprintf("belongs to user %d", owner), HintText: "it must be yours or root's: chown " + path}
+}
+
+// checkWay follows the symbolic links from path to the file and looks at each, and at the folder it is in.
+func checkWay(path string, uid uint32) error {
+	for range maxLinks {
+		dir := filepath.Dir(path)
+		info, err := os.Stat(dir)
+		if err != nil {
+			return failed(dir, "cannot look at it", err)
+		}
+		if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 && !readOnlyFolder(dir) {
+			return &Error{Path: dir, Msg: fmt.Sprintf("is a folder in which everyone can replace files (mode %04o)", info.Mode().Perm()),
+				HintText: "chmod o-w " + dir}
+		}
+		if info, err = os.Lstat(path); err != nil {
+			return failed(path, "cannot look at it", err)
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			return nil
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != uid && st.Uid != 0 {
+			return &Error{Path: path, Msg: "is a symbolic link of another user", HintText: "name the file itself, or make the link anew"}
+		}
+		target, err := os.Readlink(path)
+		if err != nil {
+			return failed(path, "cannot read the link", err)
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(dir, target)
+		}
+		path = target
+	}
+	return &Error{Path: path, Msg: "has too many symbolic links before it"}
+}
+
+// openKey opens a file with a key, as ReadKey says, and checks what it got.
+func openKey(path string) (*os.File, error) {
+	dir, name := filepath.Split(path)
+	if dir == "" {
+		dir = "."
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, failed(path, "cannot open", err)
+	}
+	defer root.Close()
+	info, err := root.Lstat(name)
+	if err != nil {
+		return nil, failed(path, "cannot open", err)
+	}
+	link := info.Mode()&fs.ModeSymlink != 0
+	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // not out of the folder, nor waiting for a FIFO's writer
+	switch {
+	case err != nil && link && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
+		return nil, &Error{Path: path, Msg: "is a symbolic link out of its folder", HintText: "name the file itself, not a link to it"}
+	case err != nil:
+		return nil, failed(path, "cannot open", err)
+	}
+	if err := checkKey(path, dir, f, link, uint32(os.Geteuid())); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// checkKey is checkPrivate, but for what a container's runtime mounts.
+func checkKey(path, dir string, f *os.File, link bool, uid uint32) error {
+	var st, folder, top unix.Stat_t
+	if err := errors.Join(unix.Fstat(int(f.Fd()), &st), unix.Stat(dir, &folder), unix.Stat("/", &top)); err != nil {
+		return failed(path, "cannot look at it", err)
+	}
+	readOnly := readOnlyMount(f)
+	closed := (folder.Uid == 0 || folder.Uid == uid) && folder.Mode&0o022 == 0 || readOnlyFolder(dir)
+	mounted := readOnly || st.Uid == 0 && st.Mode&0o222 == 0 && st.Dev != top.Dev && folder.Uid == 0 && closed
+	switch {
+	case link && !closed:
+		return &Error{Path: path, Msg: "is a symbolic link in a folder that others can write", HintText: "name the file itself, not a link to it"}
+	case mounted && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o022 == 0:
+		return nil
+	}
+	return checkPrivate(path, f, uid)
+}
