@@ -337,6 +337,9 @@ func (call *batchCall) ask(ctx context.Context, item client.Item) (asked client.
 	}
 	asked.Result = result
 	asked.Err = call.filter.hold(&last, result, err, false)
+	if result.Answer.NotUTF8 {
+		call.app.note("line %d: the answer has bytes that are not UTF-8; %s has U+FFFD in their place", item.Line, call.out)
+	}
 	call.app.record(ctx, &last, nil, result, asked.Err)
 	return asked
 }

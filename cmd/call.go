@@ -54,7 +54,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	addTalkFlags(f, &o.talk)
 	addExtraFlags(f, &o.extras)
 	f.StringVar(&o.expect, "expect", "", "exit 5 unless the answer matches this `REGEX`")
-	f.BoolVar(&o.strict, "strict", false, "exit 1 when the model stopped at a limit or refused")
+	f.BoolVar(&o.strict, "strict", false, "exit 1 unless the answer came to its own end: no limit, refusal, pause or tool call")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the request and a curl line instead of sending it")
 	f.BoolVarP(&o.usage, "usage", "u", false, "print the tokens used, on standard error")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show attempts, phases and headers, on standard error")
@@ -264,7 +264,7 @@ func (a *app) afterwards(cross *crossing, result *client.Result, o callOptions) 
 		a.note("answered on attempt %d of %d, after %s", n, cross.client.Rule.Attempts, strings.Join(reasons, ", "))
 	}
 	if o.output != "raw" {
-		a.noteEnding(result.Answer)
+		a.noteEnding(result.Answer, o.output)
 	}
 	if o.usage {
 		a.showUsage(result.Answer.Usage)
@@ -272,7 +272,7 @@ func (a *app) afterwards(cross *crossing, result *client.Result, o callOptions) 
 }
 
 // noteEnding says how an answer ended that did not just end.
-func (a *app) noteEnding(answer wire.Answer) {
+func (a *app) noteEnding(answer wire.Answer, form string) {
 	switch answer.Ending() {
 	case wire.Limited:
 		a.note("the answer ends at a limit (%s); --max-tokens allows more", answer.StopReason)
@@ -287,7 +287,10 @@ func (a *app) noteEnding(answer wire.Answer) {
 			a.note("the answer is whole and empty")
 		}
 	}
-	if answer.NotUTF8 {
+	switch {
+	case answer.NotUTF8 && form == "json":
+		a.note("the answer has bytes that are not UTF-8; JSON has U+FFFD in their place, and -o text keeps them")
+	case answer.NotUTF8:
 		a.note("the answer has bytes that are not UTF-8; they are kept as they came")
 	}
 }

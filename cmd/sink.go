@@ -230,11 +230,14 @@ func (s *jsonSink) Delta(d wire.Delta) error {
 	return nil
 }
 
-func (s *jsonSink) Flush() error {
+func (s *jsonSink) Flush() error { return s.flush(guard.WholeRunes(s.words)) }
+
+// flush shows the reasoning and so much of the text: half a character waits for the rest of it.
+func (s *jsonSink) flush(words []byte) error {
 	s.line("reasoning", s.thoughts)
-	s.line("text", s.words)
-	s.remember(s.words)
-	s.thoughts, s.words = s.thoughts[:0], s.words[:0]
+	s.line("text", words)
+	s.remember(words)
+	s.thoughts, s.words = s.thoughts[:0], append(s.words[:0], s.words[len(words):]...)
 	return s.sinkBase.Flush()
 }
 
@@ -247,7 +250,7 @@ func (s *jsonSink) line(kind string, text []byte) {
 func (s *jsonSink) finish(whole, _ bool) error {
 	s.thoughts = s.reasoning.Flush(s.thoughts, !whole)
 	s.words = s.masked.Flush(s.words, !whole)
-	return s.Flush()
+	return s.flush(s.words)
 }
 
 // encodeLine is an object on a line of its own, without HTML escapes.

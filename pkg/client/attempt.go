@@ -203,9 +203,10 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) {
 			*field = guard.Shown(m.String(*field), guard.MostNamed)
 		}
 		apiErr.Message = guard.Shown(m.String(apiErr.Message), guard.MostShown)
-		if apiErr.Body = body; body == nil {
-			apiErr.Body = m.Bytes(apiErr.Body)
+		if body == nil { // of an event
+			body = m.Bytes(apiErr.Body)
 		}
+		apiErr.Body = body
 	case errors.As(a.Err, &none):
 		none.Reason, none.Title = guard.Shown(m.String(none.Reason), guard.MostShown), guard.Shown(m.String(none.Title), guard.MostShown)
 		none.Body = body

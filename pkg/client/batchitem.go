@@ -20,6 +20,8 @@ const (
 	maxLines = 1 << 28
 	// maxID bounds an id in bytes.
 	maxID = 512
+	// mostTokens bounds an item's max_tokens, as --max-tokens is, so that no sum of them overflows.
+	mostTokens = 1<<31 - 1
 )
 
 // Item is one prompt of a batch.
@@ -105,8 +107,8 @@ func (item *Item) read(object []byte) string {
 	}
 	item.Prompt, item.System, item.Model = *in.Prompt, in.System, in.Model
 	if in.MaxTokens != nil {
-		if item.MaxTokens = *in.MaxTokens; item.MaxTokens < 1 {
-			return "max_tokens wants a whole number above 0"
+		if item.MaxTokens = *in.MaxTokens; item.MaxTokens < 1 || item.MaxTokens > mostTokens {
+			return fmt.Sprintf("max_tokens wants a whole number from 1 to %d", mostTokens)
 		}
 	}
 	return item.identify(in.ID)

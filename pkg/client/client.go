@@ -227,11 +227,17 @@ func (c *Client) mask(answer *wire.Answer) {
 // exchange sends the request and reads what comes to its end, err says how far. Without a reply resp is nil and a says
 // why.
 func (c *Client) exchange(ctx context.Context, p *Prepared, a *Attempt) (resp *http.Response, body []byte, err error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	resp, trace, err := c.send(ctx, p, a)
 	if err != nil {
 		return nil, nil, err
 	}
-	body, err = io.ReadAll(resp.Body)
+	if resp.StatusCode == http.StatusOK && isEventType(resp) {
+		body, err = c.readEvents(p.Node.API, resp.Body, end)
+	} else {
+		body, err = io.ReadAll(resp.Body)
+	}
 	c.received(resp, trace, a)
 	return resp, body, err
 }

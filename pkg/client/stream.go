@@ -62,7 +62,7 @@ func (c *Client) streamOnce(ctx context.Context, p *Prepared, a *Attempt, sink S
 		return wire.Answer{}, nil
 	}
 	body := bufio.NewReaderSize(&watched{resp.Body, idle}, readSize)
-	if resp.StatusCode != http.StatusOK || !isEventStream(body, resp.Header.Get("Content-Type")) {
+	if resp.StatusCode != http.StatusOK || !isEventStream(body, isEventType(resp)) {
 		text, err := io.ReadAll(io.LimitReader(body, maxWhole+1))
 		if len(text) > maxWhole {
 			text, err = nil, &wire.LimitError{What: "a reply that is no stream", Limit: maxWhole}
@@ -73,14 +73,16 @@ func (c *Client) streamOnce(ctx context.Context, p *Prepared, a *Attempt, sink S
 	tee := &teed{from: body, sink: sink}
 	stream := p.Node.API.NewStream(tee)
 	a.Status = http.StatusOK
-	if err = c.follow(a, stream, sink, idle); tee.failed != nil {
+	if err = c.follow(a, stream, sink, idle.cancel); tee.failed != nil {
 		err = tee.failed
 	}
 	answer := stream.Answer()
 	a.Usage = answer.Usage
 	c.received(resp, trace, a)
-	a.streamed(ctx, resp, err)                                                          // last: an error event's status counts, and not the reply's
-	a.Ambiguous = a.Ambiguous || a.Err != nil && (!answer.Empty || answer.Usage != nil) // a part of an answer was paid for
+	a.streamed(ctx, resp, err) // last: an error event's status counts, and not the reply's
+	if a.Err != nil && (!answer.Empty || answer.Usage != nil) {
+		a.Ambiguous = true // a part of an answer was paid for
+	}
 	c.mask(&answer)
 	a.clean(c.Masker, nil)
 	var malformed *wire.MalformedError
@@ -102,8 +104,8 @@ const readSize = 32 << 10
 
 // follow hands the sink one event after the other, and lets it show what came together in one go. Once the answer has
 // ended, what may come behind it is waited for only a moment, whatever keeps the stream open.
-func (c *Client) follow(a *Attempt, stream *wire.Stream, sink Sink, idle *idleTimer) error {
-	lingers := lingerTimer{client: c, end: idle.cancel}
+func (c *Client) follow(a *Attempt, stream *wire.Stream, sink Sink, end context.CancelCauseFunc) error {
+	lingers := lingerTimer{client: c, end: end}
 	defer lingers.stop()
 	for {
 		delta, err := stream.Next()
@@ -241,7 +243,7 @@ func (c *Client) notAStream(
 // isEventStream looks at the first characters that are no space: a JSON body, a page or plain text is no event stream,
 // whatever its Content-Type says. A first field that is not one of the standard's needs that type. That the body cannot
 // be read is left to whoever reads it.
-func isEventStream(body *bufio.Reader, contentType string) bool {
+func isEventStream(body *bufio.Reader, isType bool) bool {
 	for n := 1; n <= readSize; n++ {
 		start, err := body.Peek(n)
 		start = bytes.TrimLeft(bytes.TrimPrefix(start, []byte("\xef\xbb\xbf")), " \t\r\n")
@@ -251,7 +253,7 @@ func isEventStream(body *bufio.Reader, contentType string) bool {
 		case len(start) == 0:
 		case bytes.IndexByte([]byte("{<["), start[0]) >= 0:
 			return false
-		case strings.HasPrefix(contentType, "text/event-stream"), err != nil && !errors.Is(err, io.EOF):
+		case isType, err != nil && !errors.Is(err, io.EOF):
 			return true
 		default:
 			begins, whole := wire.BeginsEvents(start)
@@ -268,10 +270,12 @@ type teed struct {
 	from   io.Reader
 	sink   Sink
 	failed error // of the sink
+	err    error // of the reader
 }
 
 func (t *teed) Read(p []byte) (int, error) {
 	n, err := t.from.Read(p)
+	t.err = err
 	if n > 0 {
 		if failed := t.sink.Raw(p[:n]); failed != nil {
 			t.failed = &sinkError{failed}
@@ -280,6 +284,31 @@ func (t *teed) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// isEventType reports whether a reply says that it is an event stream.
+func isEventType(resp *http.Response) bool {
+	return strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
+}
+
+// readEvents reads an event stream that came where a whole answer was asked for, to the end of the answer in it: the
+// stream itself may never end. What it is, is read from the bytes.
+func (c *Client) readEvents(api wire.API, from io.Reader, end context.CancelCauseFunc) ([]byte, error) {
+	var all gathered
+	tee := &teed{from: from, sink: &all}
+	err := c.follow(&Attempt{}, api.NewStream(tee), &all, end)
+	if err == io.EOF || tee.err == io.EOF { //nolint:errorlint // a wrapped io.EOF is a failure
+		return all.Bytes(), nil
+	}
+	return all.Bytes(), tee.err
+}
+
+// gathered is a sink that keeps the bytes alone.
+type gathered struct{ bytes.Buffer }
+
+func (g *gathered) Raw(b []byte) error     { _, _ = g.Write(b); return nil } // a Buffer does not fail
+func (g *gathered) Delta(wire.Delta) error { return nil }
+func (g *gathered) Flush() error           { return nil }
+func (g *gathered) Shown() bool            { return false }
 
 // idleTimer ends a context when nothing has come for so long.
 type idleTimer struct {

@@ -157,3 +157,58 @@ func TestStreamRaw(t *testing.T) {
 		t.Errorf("raw %q, want %q", sink.raw.String(), want)
 	}
 }
+
+// TestLinger holds how long an answer that has ended is waited for, in ask and stream, where the server keeps the stream
+// open: 2 s for the usage, a moment for the formal end, and never without an end, however many pings come.
+func TestLinger(t *testing.T) {
+	const (
+		start  = "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{\"input_tokens\":3}}}\n\n"
+		hel    = "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"hello\"}}\n\n"
+		reason = "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}}\n\n"
+		chat   = "data: {\"choices\":[{\"delta\":{\"content\":\"hello\"}}]}\n\n"
+		finish = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+		both   = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n"
+		usage  = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n"
+	)
+	const moment = 100 * time.Millisecond
+	for _, test := range []struct {
+		name   string
+		api    wire.API
+		events reply
+		waits  []time.Duration
+		usage  bool
+	}{
+		{"a stop_reason", wire.Messages, events(start, hel, reason), []time.Duration{2 * time.Second}, true},
+		{"pings behind it", wire.Messages, events(start, hel, reason, ping, ping, ping), []time.Duration{2 * time.Second}, true},
+		{"a finish_reason", wire.Chat, events(chat, finish), []time.Duration{2 * time.Second}, false},
+		{"its usage behind it", wire.Chat, events(chat, finish, usage), []time.Duration{2 * time.Second, moment}, true},
+		{"its usage with it", wire.Chat, events(chat, both), []time.Duration{moment}, true},
+		{"text behind it", wire.Chat, events(chat, finish, chat, both), []time.Duration{2 * time.Second, moment}, true},
+	} {
+		for _, streams := range []bool{false, true} {
+			test.events.stall = true
+			trial := newTrial(t, serve(t, test.events).URL)
+			trial.node.API, trial.request.Model = test.api, "m"
+			var waits []time.Duration
+			trial.AfterFunc = func(d time.Duration, f func()) func() bool {
+				if waits = append(waits, d); len(waits) == len(test.waits) {
+					f()
+				}
+				return func() bool { return true }
+			}
+			sink := &listener{}
+			call := func() (*Result, error) { return trial.Stream(t.Context(), trial.node, trial.request, sink) }
+			if !streams {
+				call = func() (*Result, error) { return trial.Ask(t.Context(), trial.node, trial.request, AsAnswer) }
+			}
+			result, err := call()
+			text := strings.Repeat("hello", 1+strings.Count(test.name, "text"))
+			if err != nil || result.Answer.Text+sink.words.String() != text || (result.Answer.Usage != nil) != test.usage {
+				t.Errorf("%s, streams %t: %q, usage %v: %v", test.name, streams, result.Answer.Text+sink.words.String(), result.Answer.Usage, err)
+			}
+			if !slices.Equal(waits, test.waits) {
+				t.Errorf("%s, streams %t: waits %v, want %v", test.name, streams, waits, test.waits)
+			}
+		}
+	}
+}

@@ -45,7 +45,7 @@ func JSONLine(object []byte, text string) iter.Seq[[]byte] {
 		for len(text) > 0 {
 			n := len(text)
 			if n > onePiece {
-				n = len(wholeRunes([]byte(text[:onePiece])))
+				n = len(WholeRunes([]byte(text[:onePiece])))
 			}
 			piece = append(piece, quoted(text[:n])...)
 			text = text[n:]

@@ -124,7 +124,7 @@ func (v *VisibleStream) Append(dst, chunk []byte) []byte {
 	if len(v.held) > 0 {
 		text = append(v.held, chunk...)
 	}
-	whole := wholeRunes(text)
+	whole := WholeRunes(text)
 	if n := len(whole); n > 0 && whole[n-1] == '\r' {
 		whole = whole[:n-1]
 	}

@@ -113,7 +113,7 @@ const MostQuoted = 2 << 10
 func Excerpt(body []byte, most int) string {
 	cut := len(body) > most
 	if cut {
-		body = wholeRunes(body[:most])
+		body = WholeRunes(body[:most])
 	}
 	text := Visible(strings.Join(strings.Fields(string(body)), " "))
 	if cut {
@@ -122,8 +122,8 @@ func Excerpt(body []byte, most int) string {
 	return text
 }
 
-// wholeRunes leaves out a rune at the end that did not come whole. Bytes that are no rune at all stay.
-func wholeRunes(b []byte) []byte {
+// WholeRunes leaves out a rune at the end that did not come whole. Bytes that are no rune at all stay.
+func WholeRunes(b []byte) []byte {
 	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
 		tail := b[len(b)-n:]
 		if utf8.RuneStart(tail[0]) {
