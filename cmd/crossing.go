@@ -194,11 +194,6 @@ func (a *app) secret(ctx context.Context, s *settings, ref config.Ref, unread bo
 	}
 	read, err := a.keys(s).ResolveHeader(ctx, ref)
 	a.masker.AddSecret(read)
-	for _, word := range strings.Fields(read.Reveal()) { // behind Basic or Bearer it is a secret by itself
-		if len(word) >= 8 {
-			a.masker.Add(word)
-		}
-	}
 	return read, err
 }
 

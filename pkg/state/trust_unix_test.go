@@ -164,6 +164,9 @@ func TestTrustedOwner(t *testing.T) {
 // TestReadKey holds key files to the rule of private files, but for links inside a folder of the reader's own.
 func TestReadKey(t *testing.T) {
 	p := place{t, t.TempDir()}
+	if err := os.Chmod(p.dir, 0o755); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
 	p.file("private", 0o400)
 	p.file("readable", 0o644)
 	p.file("fixed", 0o444) // no write bit, but on the root's file system or not root's
