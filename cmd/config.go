@@ -245,5 +245,6 @@ func (a *app) nodeRow(s *settings, node config.Node) []string {
 	if n := len(node.Pins); n > 0 {
 		pins = strconv.Itoa(n)
 	}
-	return []string{mark, node.Name, node.Label, string(node.API), node.URL, key, model, pins}
+	label, address := guard.HideKeys(node.Label), guard.HideKeys(node.URL)
+	return []string{mark, node.Name, label, string(node.API), address, key, model, pins}
 }
