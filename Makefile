@@ -95,10 +95,11 @@ fuzz: ## every fuzz target for FUZZTIME (10s) each
 		printf '\n%s %s\n' "$$package" "$$name"; \
 		go test "$$package" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) </dev/null || exit 1; done
 
-# At most 12 minutes, and unattended. COMPARE='-only ask' measures a part; the README keeps its figures then.
-compare: build ## ferry beside curl, hey, vegeta, wrk and others in one run, and the README's figures from it
+# At most 12 minutes, and unattended. COMPARE='-only ask' measures a part, COMPARE=-quick sees whether everything works;
+# testdata/measured.md keeps its figures then.
+compare: build ## ferry beside curl, hey, vegeta, wrk and others in one run: testdata/measured.md
 	@.ci/peers
-	@go run -buildvcs=false ./.ci/compare -ferry ./ferry -readme README.md $(COMPARE)
+	@go run -buildvcs=false ./.ci/compare -ferry ./ferry -out testdata/measured.md $(COMPARE)
 
 completions: build ## completions/ for bash, zsh, fish and PowerShell, from the commands
 	@mkdir -p $(COMPLETIONS)

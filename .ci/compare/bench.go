@@ -1,141 +1,141 @@
 package main
 
 import (
-	"debug/buildinfo"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"slices"
-	"strconv"
+	"regexp"
 	"strings"
 	"time"
 )
 
-const (
-	benchName      = "ferry bench"
-	benchOneName   = "ferry bench, -c 1"
-	benchCrowdName = "ferry bench, -c 200"
-	socketName     = "raw-socket loop"
-	heyName        = "hey"
-	vegetaName     = "vegeta"
-	wrkName        = "wrk"
+// quantities are what a load generator reports.
+var quantities = []string{"requests", "mean ms", "p50 ms", "p99 ms"}
 
-	// What two of them read.
-	wrkFile     = "post.lua"
-	bodyFile    = "body.json"
-	targetsFile = "targets.txt"
-
-	// benchDelay is what the node takes for each answer, benchCrowd how many connections there are where not one.
-	benchDelay = 20 * time.Millisecond
-	benchCrowd = 50
-	// benchRate is the fixed rate of the runs with a stall, a second.
-	benchRate   = 100
-	benchLength = 10 * time.Second
-
-	// benchBody is what every contestant but ferry posts.
-	benchBody = `{"model":"claude-haiku-5-5","max_tokens":100,"messages":[{"role":"user","content":"hi"}]}`
-
-	wrkScript = "wrk.method = \"POST\"\nwrk.body = '" + benchBody + "'\n" +
-		"wrk.headers[\"content-type\"] = \"application/json\"\nwrk.headers[\"x-api-key\"] = \"" + key + "\"\n"
-)
-
-// load is what a load generator is asked to do.
-type load struct {
-	// to is where its requests must arrive.
-	to string
-	// pin is what keeps it to its cores.
-	pin []string
-	// connections are its own, requests what it must report; 0 where it goes by time. Up to warmup more may arrive.
-	connections, requests, warmup int
-	// input is its standard input; after is the program that reads what argv left behind, nil where argv itself prints its
-	// report.
-	input string
-	after []string
-	read  func(report []byte) (figures, error)
-
-	got map[int]figures // by round
+// reports says where each report has them, and the unit of its times where it does not say one.
+var reports = map[string]struct {
+	unit     string
+	patterns []string
+}{
+	"ferry": {"ms", []string{`"ok": *(\d+)`, `"latency_ms": *{[^}]*"mean": *([0-9.]+)`, `"latency_ms": *{[^}]*"p50": *([0-9.]+)`,
+		`"latency_ms": *{[^}]*"p99": *([0-9.]+)`}},
+	"socket": {"ms", []string{`(\d+) requests`, `mean ([0-9.]+)`, `p50 ([0-9.]+)`, `p99 ([0-9.]+)`}},
+	"hey":    {"s", []string{`\[200\]\s+(\d+) responses`, `Average:\s+([0-9.]+)`, `50%+ in ([0-9.]+)`, `99%+ in ([0-9.]+)`}},
+	"vegeta": {"ns", []string{`"requests":(\d+)`, `"mean":(\d+)`, `"50th":(\d+)`, `"99th":(\d+)`}},
+	"wrk":    {"", []string{`(\d+) requests in`, `Latency\s+([0-9.]+[a-z]+)`, `50%\s+([0-9.]+[a-z]+)`, `99%\s+([0-9.]+[a-z]+)`}},
 }
 
-// benched are the load generators, once for each thing that is measured.
-type benched struct {
-	work    string
-	body    string   // BODY of the delayed node
-	node    string   // the program of the delayed node
-	env     []string // of all
-	server  []string // pins the node to its core; empty where that is not possible
-	clients []string // and the contestants to the others
-
-	ferry, socket, hey, vegeta string            // programs
-	missing                    map[string]string // why a contestant cannot run
-	built                      []peer            // those that were found or built
-
-	one, crowd, cost []*contestant
-	stalled          []*contestant
-}
-
-// newBenched builds what the comparison with load generators needs.
-func newBenched(work, ferry string, env []string) (*benched, error) {
-	b := &benched{
-		work: work, body: messagesBody, env: append(slices.Clip(env), "FERRY_KEY="+key), ferry: ferry,
-		node: filepath.Join(work, "delayed"), socket: filepath.Join(work, "socket"),
-		hey: filepath.Join(work, "hey"), vegeta: filepath.Join(work, "vegeta"), missing: map[string]string{},
-	}
-	for name, text := range map[string]string{
-		wrkFile: wrkScript, bodyFile: benchBody, targetsFile: fmt.Sprintf(vegetaTargets, "$NODE"+messagesPath),
-	} {
-		if err := os.WriteFile(filepath.Join(work, name), []byte(text), 0o600); err != nil {
-			return nil, err
+// read finds the quantities in a report, times in milliseconds.
+func read(program, report string) (map[string]float64, error) {
+	got := map[string]float64{}
+	for i, pattern := range reports[program].patterns {
+		found := regexp.MustCompile(pattern).FindStringSubmatch(report)
+		if found == nil {
+			return nil, fmt.Errorf("no %s in the report of %s: %.500s", quantities[i], program, report)
 		}
-	}
-	if err := errors.Join(goBuild(b.node, "./.ci/compare/delayed"), goBuild(b.socket, "./.ci/compare/socket")); err != nil {
-		return nil, err
-	}
-	b.build(heyName, b.hey, "github.com/rakyll/hey")
-	b.build(vegetaName, b.vegeta, "github.com/tsenart/vegeta/v12")
-	b.findWrk()
-	b.findCores()
-	return b, nil
-}
-
-// build builds a load generator at the version that .ci/tools/go.mod pins. Without it the others are measured.
-func (b *benched) build(name, out, pkg string) {
-	if err := goBuild(out, pkg, "-modfile=.ci/tools/go.mod"); err != nil {
-		// The page has no place for what the compiler says: it may name this machine's own paths.
-		fmt.Fprintln(os.Stderr, "compare:", err)
-		b.missing[name] = "it could not be built"
-		return
-	}
-	version := "of a version it does not say"
-	if info, err := buildinfo.ReadFile(out); err == nil {
-		version = info.Main.Version
-	}
-	b.built = append(b.built, peer{name, version, "go build -modfile=.ci/tools/go.mod " + pkg})
-}
-
-func (b *benched) findWrk() {
-	if _, err := exec.LookPath(wrkName); err != nil {
-		b.missing[wrkName] = "wrk is not installed (Debian: apt-get install wrk)"
-		return
-	}
-	// It says its version and then fails, whatever it is asked.
-	said, _ := exec.Command(wrkName, "--version").Output()
-	words := strings.Fields(string(said))
-	b.built = append(b.built, peer{wrkName, strings.Join(words[min(1, len(words)):min(2, len(words))], ""), "apt-get install wrk"})
-}
-
-// findCores keeps the node and its clients apart where there are two cores: what the node does would otherwise be in
-// their way, and more so for whoever is quick.
-func (b *benched) findCores() {
-	last := runtime.NumCPU() - 1
-	server := []string{"taskset", "-c", strconv.Itoa(last)}
-	clients := []string{"taskset", "-c", "0-" + strconv.Itoa(last-1)}
-	for _, pin := range [][]string{server, clients} {
-		if last < 1 || exec.Command(pin[0], append(pin[1:], "true")...).Run() != nil {
-			return
+		unit := reports[program].unit
+		if i == 0 {
+			unit = "ms"
 		}
+		taken, err := time.ParseDuration(found[1] + unit)
+		if err != nil || taken <= 0 {
+			return nil, fmt.Errorf("%s in the report of %s: %s (%v)", quantities[i], program, found[0], err)
+		}
+		got[quantities[i]] = 1000 * taken.Seconds()
 	}
-	b.server, b.clients = server, clients
+	return got, nil
+}
+
+// load runs a load generator once and keeps what it reports. The node must have answered as many requests; some more are
+// to warm up, or unfinished.
+func (c *comparison) load(s *side, connections int) error {
+	out, seen, err := c.execute(s)
+	if err != nil {
+		return err
+	}
+	program, _, _ := strings.Cut(s.name, " ")
+	got, err := read(program, out)
+	if err != nil {
+		return err
+	}
+	reported := int(got["requests"])
+	if reported == 0 || seen.Failed > 0 || seen.Requests < reported || seen.Requests > reported+2*connections {
+		return fmt.Errorf("it reports %d requests and the node saw %+v", reported, seen)
+	}
+	for quantity, value := range got {
+		s.keep(quantity, value)
+	}
+	return nil
+}
+
+// generators are the load generators for one path of the node, each with its flags.
+func generators(path, ferry, hey, vegeta string) []*side {
+	to := "$NODE/" + path + "/v1/messages"
+	const headers = `-H content-type:application/json -H anthropic-version:2023-06-01 -H "x-api-key: $GATEWAY_KEY" `
+	return []*side{
+		{name: "ferry bench", line: cores + "ferry bench $NODE/" + path + " --api messages --connections reused -o json " + ferry},
+		{name: "hey", line: cores + "hey " + hey + " -m POST " + headers + "-D .ci/compare/body.json " + to},
+		{name: "vegeta", line: "echo POST " + to + " | " + cores + "vegeta attack " + vegeta + " " + strings.ReplaceAll(headers, "-H", "-header") +
+			"-body .ci/compare/body.json | vegeta report -type=json"},
+	}
+}
+
+// closed are the load generators in a closed loop, for requests that take 20 ms.
+func closed(connections, requests int) []*side {
+	crowd, length := fmt.Sprint(connections), (time.Duration(requests/connections) * 20 * time.Millisecond).String()
+	flags := fmt.Sprintf("-c %d -%%s %d", connections, requests)
+	sides := generators("delay", fmt.Sprintf(flags, "r")+" --warmup "+crowd, fmt.Sprintf(flags, "n"),
+		"-rate=0 -max-workers="+crowd+" -workers="+crowd+" -connections="+crowd+" -duration="+length)
+	return append(sides,
+		&side{name: "wrk", line: cores + "wrk -t 1 -c " + crowd + " -d " + length + " --latency -s .ci/compare/post.lua $NODE/delay/v1/messages"},
+		&side{name: "socket loop", line: fmt.Sprintf(cores+`plain -c %d -n %d socket $NODE/delay/v1/messages "$(cat .ci/compare/body.json)"`, connections, requests)})
+}
+
+// accuracy holds what ferry bench says against a loop over sockets, in the same rounds.
+func accuracy(connections, requests int) func(c *comparison, t *table) error {
+	return func(c *comparison, t *table) error {
+		t.about = fmt.Sprintf("%d requests a round, %d at a time, each answered after 20 ms. The loop over raw sockets is the truth; the rows with a\n"+
+			"goal are differences within a round. The node has a core of its own where there are two.", requests, connections)
+		sides := closed(connections, requests)
+		if err := c.interleave(5, sides, func(s *side) error { return c.load(s, connections) }); err != nil {
+			return err
+		}
+		ferry, socket := sides[0], sides[4]
+		for _, quantity := range quantities[1:3] {
+			r := row{what: "ferry bench − socket loop, " + quantity, command: ferry.line}
+			for round, truth := range socket.got[quantity] {
+				r.values = append(r.values, ferry.got[quantity][round]-truth)
+			}
+			most := 0.01*quantile(socket.got[quantity], 0.5) + 0.2
+			r.goal = &goal{-most, most}
+			t.add(r)
+		}
+		for _, quantity := range quantities[1:4] {
+			t.compare(quantity, sides, nil)
+		}
+		return nil
+	}
+}
+
+// benchCost measures what load generators take of the machine.
+func benchCost(c *comparison, t *table) error {
+	t.about = "5000 requests a round, 50 at a time, each answered after 20 ms; whole process (vegeta: with its report)."
+	sides := closed(50, 5000)
+	err := c.interleave(3, sides, func(s *side) error { return c.load(s, 50) })
+	t.compare(perThousand, sides, map[string]*goal{"hey": atMost(0.8)})
+	t.compare(peakMiB, sides, map[string]*goal{"hey": atMost(1)})
+	return err
+}
+
+// stall runs load generators at a fixed rate against a node that answers nothing for a second.
+func stall(c *comparison, t *table) error {
+	t.about = "100 requests a second for 10 s; from the middle on the node answers nothing for 1 s, else at once. The p99 of ferry\n" +
+		"and vegeta counts from when a request should have been sent, that of hey from when it was."
+	sides := generators("stall", "--rate 100 -d 10s -c 200", "-n 1000 -c 1 -q 100", "-rate=100 -duration=10s")
+	one := generators("stall", "--rate 100 -d 10s -c 1", "", "")[0]
+	one.name += ", one connection"
+	err := c.interleave(1, append(sides, one), func(s *side) error { return c.load(s, 200) })
+	for _, s := range []*side{sides[0], one} {
+		t.add(row{what: s.name + ", p99 ms", values: s.got["p99 ms"], goal: &goal{850, 1000}, command: s.line})
+	}
+	t.compare("p99 ms", sides, nil)
+	return err
 }

@@ -1,6 +1,5 @@
-// One message through the official client, as a user's smallest program would send it. The tool runs this with the
-// folder that holds node_modules as its working directory.
-import Anthropic from "@anthropic-ai/sdk";
+// One message through the official client, as a user's smallest program would send it.
+import Anthropic from "../../testdata/sdk/node_modules/@anthropic-ai/sdk/index.mjs";
 
 const client = new Anthropic({
   apiKey: process.env.GATEWAY_KEY,

@@ -1,160 +1,100 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
-const (
-	ferryTextName = "ferry stream -q"
-	ferryRawName  = "ferry stream -q -o raw"
-	curlNName     = "curl -sN"
-	plainName     = "plain Go, line + JSON"
-)
-
-// streamed are the contestants of each script.
-type streamed struct {
-	paced, short, long []*contestant
-	longBytes          int
-}
-
-func newStreamed(work, ferry, url string, env []string, scripts []*script) (*streamed, error) {
-	plain := filepath.Join(work, "plain")
-	if err := goBuild(plain, "./.ci/compare/plain"); err != nil {
-		return nil, err
+// streamers are the ways to read one of the node's streams.
+func streamers(name, plain string) []*side {
+	const body = ` '{"model":"claude-haiku-5-5","max_tokens":100,"stream":true,"messages":[{"role":"user","content":"hi"}]}'`
+	to := "$NODE/" + name + "/v1/messages"
+	return []*side{
+		{name: "ferry stream -q", line: "ferry stream -q -n " + name + " hi", runs: 1},
+		{name: "ferry stream -q -o raw", line: "ferry stream -q -o raw -n " + name + " hi", runs: 1},
+		{name: "curl -N", line: curl + "-N -d" + body + " " + to, runs: 1},
+		{name: "plain Go, line + JSON", line: "plain " + plain + " " + to + body, runs: 1},
 	}
-	of := func(s *script) []*contestant { return streamContestants(s, ferry, plain, url+s.path(), env) }
-	return &streamed{
-		paced: of(scripts[0]), short: of(scripts[1]), long: of(scripts[2]), longBytes: len(scripts[2].all),
-	}, nil
 }
 
-func streamContestants(s *script, ferry, plain, to string, env []string) []*contestant {
-	shown, flush := string(s.all), "-flush="+strconv.FormatBool(s.gaps != nil)
-	all := []*contestant{
-		{name: ferryTextName, argv: []string{ferry, "stream", "-q", "-n", s.name, "hi"}, output: s.text + "\n"},
-		{name: ferryRawName, argv: []string{ferry, "stream", "-q", "-o", "raw", "-n", s.name, "hi"}, output: shown},
-		{name: curlNName, argv: []string{"curl", "-sN", "-X", "POST", "-H", "x-api-key: " + key,
-			"-H", "content-type: application/json", "-d", streamBody, to}, output: shown},
-		{name: plainName, argv: []string{plain, flush, to, streamBody}, output: s.text},
-	}
-	needs(all[2], "curl")
-	for _, c := range all {
-		c.path, c.env, c.every = s.path(), env, 1
-		c.wall, c.cpu, c.middle = map[int]float64{}, map[int]float64{}, map[int]float64{}
-	}
-	return all
+// streamDelay measures how long an event is on its way from the server's write to the reader of standard output.
+func streamDelay(c *comparison, t *table) error {
+	t.about = "From just before the server writes an event until its text can be read from the program's standard output, a pipe.\n" +
+		"A round is 300 events, one every 2 to 4 ms; its figures are the median and the 99th percentile."
+	sides := streamers("paced", "stream")
+	err := c.interleave(6, sides, c.follow)
+	goals := map[string]*goal{"curl -N": atMost(1.15)}
+	t.compare("µs", []*side{sides[0], sides[2], sides[3]}, goals)
+	t.compare("µs", []*side{sides[1], sides[2]}, goals)
+	t.compare("99th percentile, µs", sides, nil)
+	return err
 }
 
-// drain runs argv for c into a pipe that is read to its end as fast as it comes.
-func (r *runner) drain(c *contestant, argv []string) (wall, cpu float64, err error) {
-	return r.piped(c, argv, func([]byte, time.Time) {})
-}
+// mark begins the text of an event: its number, and the time of its write in nanoseconds.
+var mark = regexp.MustCompile(`#(\d{3})@(\d{19})`)
 
-// follow runs c once and, where the run counts, keeps what each event took from the server's write to our pipe.
-func (r *runner) follow(c *contestant, round int) error {
-	var arrived []time.Time
-	var window []byte // the end of what came before, which may hold the start of a mark
-	_, _, err := r.piped(c, c.argv, func(chunk []byte, at time.Time) {
-		window = append(window, chunk...)
-		for {
-			start := bytes.IndexByte(window, mark(0)[0])
-			if start < 0 {
-				window = window[:0]
-				return
-			}
-			if len(window) < start+markSize {
-				window = append(window[:0], window[start:]...)
-				return
-			}
-			// That the marks count up is known when the run has ended: all that was printed is as it must be.
-			window, arrived = window[start+markSize:], append(arrived, at)
-		}
-	})
+// follow runs a side once and keeps the delay of its events.
+func (c *comparison) follow(s *side) error {
+	command := c.command("sh", "-c", "exec "+s.line)
+	out, err := command.StdoutPipe()
 	if err != nil {
 		return err
 	}
-	r.server.mu.Lock()
-	written := r.server.written
-	r.server.mu.Unlock()
-	if len(arrived) != pacedEvents || len(written) != pacedEvents+2 {
-		return fmt.Errorf("%d events arrived of %d, in %d writes", len(arrived), pacedEvents, len(written))
+	if err := command.Start(); err != nil {
+		return err
 	}
-	if round < 0 {
-		return nil
+	var delays []float64
+	rest, buffer := "", make([]byte, 64<<10)
+	for err == nil {
+		var n int
+		n, err = out.Read(buffer)
+		now := time.Now().UnixNano()
+		rest += string(buffer[:n])
+		for at := mark.FindStringSubmatchIndex(rest); at != nil; at = mark.FindStringSubmatchIndex(rest) {
+			number, _ := strconv.Atoi(rest[at[2]:at[3]])
+			written, _ := strconv.ParseInt(rest[at[4]:at[5]], 10, 64)
+			if number != len(delays) {
+				return fmt.Errorf("event %d came as number %d", number, len(delays))
+			}
+			delays, rest = append(delays, float64(now-written)/1e3), rest[at[1]:]
+		}
 	}
-	delays := make([]float64, pacedEvents)
-	for i, at := range arrived {
-		delays[i] = float64(at.Sub(written[i+1])) / float64(time.Microsecond)
+	if ended := command.Wait(); err != io.EOF || ended != nil || len(delays) != 300 {
+		return fmt.Errorf("%d of 300 events came (%v, %v)", len(delays), err, ended)
 	}
-	c.delay, c.middle[round] = append(c.delay, delays...), median(delays)
+	s.keep("µs", quantile(delays, 0.5))
+	s.keep("99th percentile, µs", quantile(delays, 0.99))
 	return nil
 }
 
-// piped runs argv for c and calls see with every piece of its standard output as soon as it can be read. It fails
-// unless the request crossed once and the output was c's, to the byte.
-func (r *runner) piped(
-	c *contestant, argv []string, see func(chunk []byte, at time.Time),
-) (wall, cpu float64, err error) {
-	out, in, err := os.Pipe()
-	if err != nil {
-		return 0, 0, err
+// longStream measures a stream that comes as fast as it is read.
+func longStream(c *comparison, t *table) error {
+	t.about = "200,000 events, 27 MB, as fast as they are read, into a pipe that is drained at once; whole process, by hyperfine.\n" +
+		"curl decodes nothing."
+	long, short := streamers("long", "burst"), streamers("short", "burst")
+	printed := map[string]string{}
+	once := func(s *side) error {
+		out, _, err := c.execute(s)
+		printed[s.line] = strings.TrimSuffix(out, "\n")
+		return err
 	}
-	defer out.Close()
-	defer in.Close()
-	ctx, cancel := context.WithTimeout(r.ctx, runLimit)
-	defer cancel()
-	var notes bytes.Buffer
-	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	command.Env, command.Stdout, command.Stderr = c.env, in, &notes
-	command.WaitDelay = time.Second
-
-	r.server.reset()
-	start := time.Now()
-	if err := command.Start(); err != nil {
-		return 0, 0, err
+	if err := c.interleave(3, append(long, short[0]), once); err != nil {
+		return err
 	}
-	in.Close() // the child has its own; ours would keep the pipe from ending
-	differs := readAs(c.output, out, see)
-	out.Close()
-	err = command.Wait()
-	wall = milliseconds(time.Since(start))
-	if differs != nil {
-		return 0, 0, fmt.Errorf("%w (%v): %s", differs, err, bytes.TrimSpace(notes.Bytes()))
-	}
-	if err != nil {
-		return 0, 0, fmt.Errorf("%w: %s", err, bytes.TrimSpace(notes.Bytes()))
-	}
-	return wall, processorTime(command), r.server.verify(c.path)
-}
-
-// readAs reads out to its end and returns where it is not what is wanted.
-func readAs(want string, out io.Reader, see func(chunk []byte, at time.Time)) error {
-	buffer := make([]byte, 64<<10)
-	read := 0
-	for {
-		n, err := out.Read(buffer)
-		at := time.Now()
-		if n > len(want)-read || string(buffer[:n]) != want[read:read+n] {
-			return fmt.Errorf("the output differs within the %d bytes from byte %d on", n, read)
-		}
-		see(buffer[:n], at)
-		read += n
-		if err == io.EOF && read < len(want) {
-			return fmt.Errorf("the output ends at byte %d of %d", read, len(want))
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
+	for i, other := range []int{3, 2} { // ferry has to print what plain and curl do
+		if got := printed[long[i].line]; got != printed[long[other].line] || len(got) < 1<<20 {
+			return fmt.Errorf("%s prints %d bytes, and other bytes than %s", long[i].name, len(got), long[other].name)
 		}
 	}
+	err := c.interleave(8, long, func(s *side) error { return c.hyperfine(s, "--output=pipe") })
+	t.compare("ms", long, map[string]*goal{"plain Go, line + JSON": atMost(0.3)})
+	t.compare("processor ms", long, map[string]*goal{"plain Go, line + JSON": atMost(0.5)})
+	t.compare(peakMiB, long, nil)
+	short[0].name += ", 20,000 events"
+	t.compare(peakMiB, []*side{long[0], short[0]}, map[string]*goal{short[0].name: atMost(1.1)})
+	return err
 }

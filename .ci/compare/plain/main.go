@@ -1,88 +1,166 @@
-// Command plain is the streaming client that anyone would write: it posts one body, reads the answer line by line,
-// unmarshals each event with encoding/json and prints its text. It keeps one promise of ferry's: it fails where the
-// terminal event is missing.
+// Command plain is what a Go programmer writes with net/http and encoding/json. The key comes from GATEWAY_KEY.
 //
-//	plain [-flush] URL BODY     the key comes from GATEWAY_KEY
+//	plain post URL BODY                sends a request and prints the answer
+//	plain stream URL BODY              reads a stream line by line, unmarshals each event and prints its text
+//	plain burst URL BODY               the same, printed when the buffer is full
+//	plain -c N batch URL IN OUT        sends each line of IN as a prompt, N at a time, and writes the answers to OUT
+//	plain -c N -n M socket URL BODY    sends BODY M times over N raw connections: the truth that load generators are
+//	                                   measured by
 package main
 
 import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
-// event is the part of an event that is needed.
-type event struct {
-	Type  string `json:"type"`
-	Delta struct {
-		Type string `json:"type"`
-		Text string `json:"text"`
-	} `json:"delta"`
-}
-
 func main() {
-	flush := flag.Bool("flush", false, "print each text at once instead of when the buffer is full")
+	workers := flag.Int("c", 1, "requests at a time")
+	requests := flag.Int("n", 1, "requests")
 	flag.Parse()
-	if err := run(flag.Args(), *flush); err != nil {
-		fmt.Fprintln(os.Stderr, "plain:", err)
-		os.Exit(1)
+	switch args := flag.Args(); args[0] {
+	case "post":
+		resp := must(post(http.DefaultClient, args[1], args[2]))
+		must(io.Copy(os.Stdout, resp.Body))
+	case "stream", "burst":
+		stream(args[1], args[2], args[0] == "stream")
+	case "batch":
+		batch(*workers, args[1], args[2], args[3])
+	case "socket":
+		socket(*workers, *requests, args[1], args[2])
 	}
 }
 
-func run(args []string, flush bool) error {
-	if len(args) != 2 {
-		return fmt.Errorf("want URL and BODY, got %d arguments", len(args))
-	}
-	req, err := http.NewRequest(http.MethodPost, args[0], strings.NewReader(args[1]))
+func must[T any](value T, err error) T {
 	if err != nil {
-		return err
+		log.Fatal(err)
 	}
+	return value
+}
+
+func post(client *http.Client, url, body string) (*http.Response, error) {
+	req := must(http.NewRequest(http.MethodPost, url, strings.NewReader(body)))
 	req.Header.Set("x-api-key", os.Getenv("GATEWAY_KEY"))
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
+	req.Header.Set("content-type", "application/json")
+	req.Header.Set("anthropic-version", "2023-06-01")
+	resp, err := client.Do(req)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		resp.Body.Close()
+		err = fmt.Errorf("status %s", resp.Status)
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %s", resp.Status)
-	}
-	return show(resp.Body, flush)
+	return resp, err
 }
 
-// show prints the text of a stream until its terminal event.
-func show(body io.Reader, flush bool) error {
-	lines, out := bufio.NewReader(body), bufio.NewWriter(os.Stdout)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if err != nil {
-			return errors.Join(out.Flush(), err)
-		}
-		data, ok := bytes.CutPrefix(line, []byte("data: "))
+// stream fails where the terminal event is missing.
+func stream(url, body string, flush bool) {
+	resp := must(post(http.DefaultClient, url, body))
+	lines, out := bufio.NewReader(resp.Body), bufio.NewWriter(os.Stdout)
+	for ended := false; !ended; {
+		data, ok := bytes.CutPrefix(must(lines.ReadBytes('\n')), []byte("data: "))
 		if !ok {
 			continue
 		}
-		var e event
-		if err := json.Unmarshal(data, &e); err != nil {
-			return errors.Join(out.Flush(), err)
+		var event struct {
+			Type  string
+			Delta struct{ Text string }
 		}
-		switch e.Type {
-		case "content_block_delta":
-			out.WriteString(e.Delta.Text)
-			if flush {
-				if err := out.Flush(); err != nil {
-					return err
+		must(0, json.Unmarshal(data, &event))
+		out.WriteString(event.Delta.Text)
+		ended = event.Type == "message_stop"
+		if flush || ended {
+			must(0, out.Flush())
+		}
+	}
+}
+
+func batch(workers int, url, from, to string) {
+	prompts, encoder := string(must(os.ReadFile(from))), json.NewEncoder(must(os.Create(to)))
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: workers}}
+	lines := make(chan string)
+	var answered, failed atomic.Int64
+	var writing sync.Mutex
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for line := range lines {
+				text, err := ask(client, url, line)
+				if err != nil {
+					failed.Add(1)
+					continue
 				}
+				answered.Add(1)
+				writing.Lock()
+				encoder.Encode([2]string{line, text})
+				writing.Unlock()
 			}
-		case "message_stop":
-			return out.Flush()
-		}
+		})
+	}
+	for line := range strings.Lines(prompts) {
+		lines <- strings.TrimSuffix(line, "\n")
+	}
+	close(lines)
+	all.Wait()
+	fmt.Printf("%d answered, %d failed\n", answered.Load(), failed.Load())
+}
+
+func ask(client *http.Client, url, prompt string) (string, error) {
+	quoted := string(must(json.Marshal(prompt)))
+	resp, err := post(client, url, `{"model":"claude-haiku-5-5","max_tokens":100,"messages":[{"role":"user","content":`+quoted+`}]}`)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var answer struct{ Content [1]struct{ Text string } }
+	err = json.NewDecoder(resp.Body).Decode(&answer)
+	return answer.Content[0].Text, err
+}
+
+func socket(connections, requests int, address, body string) {
+	to := must(url.Parse(address))
+	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nhost: %s\r\nx-api-key: %s\r\n"+
+		"anthropic-version: 2023-06-01\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s",
+		to.Path, to.Host, os.Getenv("GATEWAY_KEY"), len(body), body)
+	taken := make([][]float64, connections)
+	var all sync.WaitGroup
+	for i := range taken {
+		all.Go(func() {
+			conn := must(net.Dial("tcp", to.Host))
+			in := bufio.NewReader(conn)
+			exchange(conn, in, request) // to warm up
+			for range requests / connections {
+				start := time.Now()
+				exchange(conn, in, request)
+				taken[i] = append(taken[i], 1000*time.Since(start).Seconds())
+			}
+		})
+	}
+	all.Wait()
+	sum, sorted := 0.0, slices.Sorted(slices.Values(slices.Concat(taken...)))
+	for _, ms := range sorted {
+		sum += ms
+	}
+	at := func(q float64) float64 { return sorted[int(q*float64(len(sorted)-1))] }
+	fmt.Printf("%d requests, in ms: mean %f p50 %f p99 %f\n", len(sorted), sum/float64(len(sorted)), at(0.5), at(0.99))
+}
+
+func exchange(conn net.Conn, in *bufio.Reader, request []byte) {
+	must(conn.Write(request))
+	resp := must(http.ReadResponse(in, nil))
+	must(io.Copy(io.Discard, resp.Body))
+	if resp.StatusCode != http.StatusOK {
+		log.Fatal(resp.Status)
 	}
 }

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+)
+
+func shell(line string) string {
+	said, _ := exec.Command("sh", "-c", line).CombinedOutput()
+	return strings.TrimSpace(string(said))
+}
+
+// machine says when and on what it is measured.
+func machine(ferry string) string {
+	load := shell("cut -d ' ' -f 1 /proc/loadavg")
+	var busy float64
+	fmt.Sscan(load, &busy)
+	if busy >= float64(runtime.NumCPU())/2 {
+		load += ": **the machine was busy**, so that times are longer and spread more"
+	}
+	return fmt.Sprintf("One run of `make compare` on **%s** (UTC): **%d cores, %s, %s, %s**;\n%s; load average before the first run %s.\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), shell("sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1"),
+		shell("uname -sr | cut -d - -f 1"), runtime.Version(), shell(ferry+" version | head -n 1"), load)
+}
+
+const versions = `hyperfine --version
+curl --version | head -n 1
+jq --version
+node --version
+node -p "require('./testdata/sdk/node_modules/@anthropic-ai/sdk/package.json').version"
+go list -m -modfile=.ci/tools/go.mod github.com/rakyll/hey github.com/tsenart/vegeta/v12
+wrk --version | head -n 1`
+
+// again says what a reader needs to type a command.
+func again() string {
+	text := "`GATEWAY_KEY=" + apiKey + " go run ./.ci/compare/server` prints the addresses of `$NODE` and `$SECURE_NODE` and writes\n" +
+		"`ca.pem`; `go build ./.ci/compare/plain` builds plain. ferry needs `FERRY_KEY` (the same key) and `FERRY_CONFIG`, the SDK\n" +
+		"`GATEWAY_URL=$NODE/api`. `prompts-N` has N lines: `prompt number 1` and so on. ferry's file, with the addresses put in,\n" +
+		"and the other programs:\n\n```yaml\n" + config + "```\n\n```text\n"
+	for line := range strings.Lines(versions) {
+		text += "$ " + strings.TrimSpace(line) + "\n" + shell(line) + "\n"
+	}
+	return text + "```\n"
+}
