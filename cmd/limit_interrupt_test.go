@@ -87,7 +87,7 @@ func TestInterruptedTurn(t *testing.T) {
 	third := q.wait(t, 2) // the second has the first one's turn
 	second.stop(t, syscall.SIGTERM)
 	fourth := q.wait(t, 2)
-	third.stop(t, os.Interrupt)
+	third.stop(t, syscall.SIGHUP)
 	fourth.stop(t, syscall.SIGTERM)
 	q.wait(t, 1).stop(t, os.Interrupt)
 	if times, _ := q.seen(); len(times) != 1 {

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// Main runs the program and returns its exit code. A SIGINT or SIGTERM that came while something was to be cleaned up
+// Main runs the program and returns its exit code. A SIGINT, SIGTERM or SIGHUP that came while something was to be cleaned up
 // kills the process in the end all the same, so that a shell loop around it stops too.
 func Main() int {
 	// net/http logs what a server sends behind its answer: bytes that nobody masked, on the user's terminal.
@@ -62,7 +62,7 @@ type signalCatcher struct {
 func (c *signalCatcher) catch(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signal.Ignored(s) { // as for a command in the background of a script
 			signal.Notify(signals, s)
 		}

@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(smallEnv); path != "" {
 		os.Exit(writeTooMuch(path))
 	}
+	if dir := os.Getenv(tempEnv); dir != "" {
+		os.Exit(writeHalf(dir))
+	}
 	os.Exit(m.Run())
 }
 

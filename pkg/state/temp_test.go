@@ -3,13 +3,76 @@ package state
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
+
+// tempEnv is DIR, in which another process is to begin to write a file.
+const tempEnv = "FERRY_TEST_TEMP"
+
+// writeHalf makes a temporary file, names it, and waits to be killed.
+func writeHalf(dir string) int {
+	f, _, err := createTemp(dir)
+	if err != nil {
+		return 1
+	}
+	fmt.Println(f.Name())
+	_, _ = os.Stdin.Read(make([]byte, 1))
+	return 1
+}
+
+// A file that another process is writing stays until that process is gone, and is then removed by the next write.
+func TestSweepAfterAKill(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there the age alone tells")
+	}
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.CommandContext(t.Context(), self)
+	child.Env = append(os.Environ(), tempEnv+"="+dir)
+	stdin, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var temp string
+	if _, err := fmt.Fscanln(out, &temp); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(dir, "data")
+	if err := WriteFile(data, []byte("one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := names(t, dir), filepath.Base(temp)+" data"; got != want {
+		t.Errorf("while it is written: %s, want %s", got, want)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait() // killed
+	if err := WriteFile(data, []byte("two"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, dir); got != "data" {
+		t.Errorf("after the kill: %s", got)
+	}
+}
 
 // leftover makes a temporary file as a killed process leaves one, of an age at which every system gives it up.
 func leftover(t *testing.T, dir, name string) string {
