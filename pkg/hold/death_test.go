@@ -61,7 +61,8 @@ func lend(t *testing.T, conn net.Conn) *frames {
 }
 
 // take reads what the borrower sends, to the first n bytes of the body.
-func take(t *testing.T, in *frames, n int) {
+func take(t *testing.T, conn net.Conn, in *frames, n int) {
+	_, _ = conn.Write(frame(frameTaken, ""))
 	var all []byte
 	for {
 		if _, body, found := bytes.Cut(all, []byte("\r\n\r\n")); found && len(body) >= n {
@@ -138,19 +139,19 @@ func TestHolderDiesWithARequest(t *testing.T) {
 		act  script
 		part string // of the answer that comes
 	}{
-		"after a part of the request": {func(t *testing.T, _ *rig, conn net.Conn) { take(t, lend(t, conn), 300) }, ""},
-		"after the whole of it":       {func(t *testing.T, _ *rig, conn net.Conn) { take(t, lend(t, conn), len(say)) }, ""},
+		"after a part of the request": {func(t *testing.T, _ *rig, conn net.Conn) { take(t, conn, lend(t, conn), 300) }, ""},
+		"after the whole of it":       {func(t *testing.T, _ *rig, conn net.Conn) { take(t, conn, lend(t, conn), len(say)) }, ""},
 		"in the head of the answer": {func(t *testing.T, _ *rig, conn net.Conn) {
-			take(t, lend(t, conn), len(say))
+			take(t, conn, lend(t, conn), len(say))
 			_, _ = writeData(conn, []byte("HTTP/1.1 200 OK\r\n"))
 		}, ""},
 		"in the answer": {func(t *testing.T, _ *rig, conn net.Conn) {
-			take(t, lend(t, conn), len(say))
+			take(t, conn, lend(t, conn), len(say))
 			_, _ = writeData(conn, []byte("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"))
 		}, "half"},
 		// Without a length only the connection's end says that this is all: a holder's end must not be taken for it.
 		"in an answer to the end": {func(t *testing.T, _ *rig, conn net.Conn) {
-			take(t, lend(t, conn), len(say))
+			take(t, conn, lend(t, conn), len(say))
 			_, _ = writeData(conn, []byte("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf"))
 		}, "half"},
 	}

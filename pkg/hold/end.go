@@ -61,10 +61,27 @@ func failure(payload []byte) error {
 	return errGarbage
 }
 
-// lostError says that the holder went away with the connection. It counts as a reset: what was sent may have arrived.
-type lostError struct{}
+// lostError says that the holder went away with the connection, or is stopped. It counts as a reset: what was sent may have
+// arrived.
+type lostError struct{ stopped bool }
 
-func (lostError) Error() string { return "the process that held it has ended" }
+func (e lostError) Error() string {
+	if e.stopped {
+		return "the process that holds it does not answer"
+	}
+	return "the process that held it has ended"
+}
+
+// HolderLost tells it from a connection that the server closed.
+func (lostError) HolderLost() bool { return true }
+
+// untakenError is the end of a connection of which the holder has not sent a byte to the server, and will not.
+type untakenError struct{ error }
+
+func (e untakenError) Unwrap() error { return e.error }
+
+// Unsent marks it as such, for package transport.
+func (untakenError) Unsent() bool { return true }
 
 // Is makes it the reset of a connection.
 func (lostError) Is(target error) bool { return target == syscall.ECONNRESET }

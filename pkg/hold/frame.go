@@ -16,6 +16,9 @@ import (
 // known before anything is trusted to it. After want come step frames while a connection is made, then lent or cannot.
 // From then on both sides send data, until the borrower gives the connection back or the holder says how it ended. A
 // socket that closes without either is a connection that was lost.
+//
+// Before the holder sends the first data of a loan to the server it says taken. A borrower that reads no more
+// makes that fail, and the holder then sends nothing. So a request that was not taken was not sent, and never will be.
 const (
 	frameWant   = 'w' // a connection is wanted; see wish
 	frameTell   = 't' // the holder is asked about itself
@@ -25,13 +28,14 @@ const (
 	frameStep   = 'p' // one byte: what happens while a connection is made
 	frameLent   = 'l' // see loan
 	frameCannot = 'n' // there is none to be had
+	frameTaken  = 'k' // the first data is about to be sent
 	frameData   = 'd' // bytes of the connection
-	frameBack   = 'b' // the borrower gives the connection back as it was
+	frameBack   = 'b' // the borrower gives the connection back as it was; see back
 	frameEnd    = 'e' // one byte and a text: how the connection ended
 )
 
 // greeting names the protocol; another one is another program, or another time's.
-const greeting = "ferry hold 1"
+const greeting = "ferry hold 2"
 
 const (
 	maxFrame  = 64 << 10 // of data
@@ -50,6 +54,19 @@ func readWish(payload []byte) (idle time.Duration, ok bool) {
 	}
 	idle = time.Duration(binary.BigEndian.Uint64(payload))
 	return idle, idle > 0
+}
+
+// back gives a connection back of which so many bytes were read: of a loan of which more came, the rest would be the next
+// borrower's.
+func back(read int64) []byte {
+	return frame(frameBack, string(binary.BigEndian.AppendUint64(nil, uint64(read))))
+}
+
+func readBack(payload []byte) (read int64, ok bool) {
+	if len(payload) != 8 {
+		return 0, false
+	}
+	return int64(binary.BigEndian.Uint64(payload)), true
 }
 
 // loan describes a connection that is lent.

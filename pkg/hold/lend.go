@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"ferry/pkg/transport"
 )
 
 var (
@@ -32,6 +34,7 @@ func (h *holder) take(ctx context.Context, conn net.Conn, idle time.Duration) (*
 		return nil, err
 	}
 	for up := h.waiting(); up != nil; up = h.waiting() {
+		transport.Await(up.conn) // what was read of the last loan may be on its way still
 		if up.lendTo(conn, true) {
 			return up, nil
 		}

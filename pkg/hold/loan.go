@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http/httptrace"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -33,6 +35,7 @@ var (
 // it open; otherwise it is at an end, and the holder closes it.
 type Conn struct {
 	holder net.Conn
+	socket net.Conn // the same, which the frames are read from
 	in     *frames
 	loan   loan
 	remote net.Addr
@@ -40,13 +43,22 @@ type Conn struct {
 	over   chan struct{} // closed when a read has ended so
 	// unspoiled is whether the connection is as it was before a request.
 	unspoiled atomic.Bool
-	// handed counts the bytes that the holder took, of all of a call's connections.
-	handed *atomic.Int64
+	mu        sync.Mutex
+	read      int64 // bytes
+	reading   bool  // the reader waits for more: it has nothing left then of what it read before
+	given     bool  // back, so that what still comes is left away
+	watch     sync.Once
+	closing   sync.Once
+	closed    chan struct{}
+	// heard counts the holder's frames. Its first one after the first data says taken.
+	heard     atomic.Int64
+	taken     atomic.Bool
+	withdrawn atomic.Bool // the holder is waited for no more
 }
 
 // borrow has the holder behind conn lend a connection, and waits while it makes one. The steps go to ctx's hooks. Every
 // error but that of ctx and of the connect timeout means that there is none to be had; conn is closed then.
-func borrow(ctx context.Context, conn net.Conn, idle time.Duration, s transport.Options, handed *atomic.Int64) (net.Conn, error) {
+func borrow(ctx context.Context, conn net.Conn, idle time.Duration, s transport.Options) (*Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	lent, err := ask(ctx, conn, idle, s)
 	if !stop() && err == nil {
@@ -60,12 +72,12 @@ func borrow(ctx context.Context, conn net.Conn, idle time.Duration, s transport.
 		return nil, err
 	}
 	_ = conn.SetDeadline(time.Time{})
-	lent.handed = handed
 	return lent, nil
 }
 
 func ask(ctx context.Context, conn net.Conn, idle time.Duration, s transport.Options) (*Conn, error) {
-	in, err := greeted(conn, wish(idle))
+	socket := transport.Polled(conn)
+	in, err := greeted(conn, socket, wish(idle))
 	if err != nil {
 		return nil, err
 	}
@@ -73,16 +85,15 @@ func ask(ctx context.Context, conn net.Conn, idle time.Duration, s transport.Opt
 	if s.ConnectTimeout > 0 {
 		bound = time.Now().Add(s.ConnectTimeout)
 	}
-	if ctx.Err() == nil {
-		_ = conn.SetDeadline(bound)
-	}
 	trace := httptrace.ContextClientTrace(ctx)
 	for {
-		kind, payload, err := in.next()
-		var timeout net.Error
-		if errors.As(err, &timeout) && timeout.Timeout() {
-			return nil, s.TooLate()
+		if err := waitFrame(ctx, conn, in, bound); err != nil {
+			if isTimeout(err) {
+				return nil, s.TooLate()
+			}
+			return nil, errNone
 		}
+		kind, payload, err := in.next()
 		switch {
 		case err != nil:
 			return nil, errNone
@@ -93,7 +104,9 @@ func ask(ctx context.Context, conn net.Conn, idle time.Duration, s transport.Opt
 			if !ok {
 				return nil, errGarbage
 			}
-			lent := &Conn{holder: conn, in: in, over: make(chan struct{}), loan: l, remote: address(l.Remote)}
+			lent := &Conn{
+				holder: conn, socket: socket, in: in, over: make(chan struct{}), closed: make(chan struct{}), loan: l, remote: address(l.Remote),
+			}
 			lent.unspoiled.Store(true)
 			return lent, nil
 		default:
@@ -103,12 +116,12 @@ func ask(ctx context.Context, conn net.Conn, idle time.Duration, s transport.Opt
 }
 
 // greeted sends the first words and reads the holder's.
-func greeted(conn net.Conn, words []byte) (*frames, error) {
+func greeted(conn net.Conn, from io.Reader, words []byte) (*frames, error) {
 	_ = conn.SetDeadline(time.Now().Add(atLeast(patience)))
 	if _, err := conn.Write(words); err != nil {
 		return nil, errLeft
 	}
-	in := newFrames(conn, 16<<10)
+	in := newFrames(from, 16<<10)
 	kind, payload, err := in.next()
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
@@ -124,19 +137,46 @@ func (c *Conn) Held() (tls uint16, reused bool) { return c.loan.TLS, c.loan.Reus
 
 // Read reads what the server sent.
 func (c *Conn) Read(p []byte) (int, error) {
-	if c.failed != nil {
-		return 0, c.failed
+	c.mu.Lock()
+	c.reading = true
+	c.mu.Unlock()
+	for {
+		n, err := c.readData(p)
+		if c.isRead(n) || err != nil {
+			return n, err
+		}
 	}
-	if c.in.left == 0 {
+}
+
+// isRead notes that so much was read, and reports whether that was before the connection was given back.
+func (c *Conn) isRead(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.given {
+		return false
+	}
+	c.reading = false
+	c.read += int64(n)
+	return true
+}
+
+func (c *Conn) readData(p []byte) (int, error) {
+	for c.failed == nil && c.in.left == 0 {
 		kind, payload, err := c.in.next()
+		c.heard.Add(1)
 		switch {
 		case err != nil:
 			return 0, c.fail(err)
 		case kind == frameEnd:
 			return 0, c.end(failure(payload))
+		case kind == frameTaken:
+			c.taken.Store(true)
 		case kind != frameData:
 			return 0, c.end(errGarbage)
 		}
+	}
+	if c.failed != nil {
+		return 0, c.failed
 	}
 	n, err := c.in.read(p)
 	if err != nil {
@@ -147,15 +187,18 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // fail names the end of the socket. A deadline is no end: it can be set anew.
 func (c *Conn) fail(err error) error {
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, net.ErrClosed) {
+	if isTimeout(err) || errors.Is(err, net.ErrClosed) {
 		return err
 	}
-	return c.end(&net.OpError{Op: "read", Net: "unix", Err: lostError{}})
+	return c.end(&net.OpError{Op: "read", Net: "unix", Err: lostError{stopped: c.withdrawn.Load()}})
 }
 
-// end makes every later read fail with the same.
+// end makes every later read fail with the same. Elsewhere than on Linux a socket that reads no more can lose a word that
+// has come.
 func (c *Conn) end(err error) error {
+	if !c.taken.Load() && (runtime.GOOS == "linux" || !c.withdrawn.Load()) {
+		err = untakenError{err}
+	}
 	c.failed = err
 	close(c.over)
 	return err
@@ -163,14 +206,14 @@ func (c *Conn) end(err error) error {
 
 // Write sends to the server.
 func (c *Conn) Write(p []byte) (int, error) {
+	c.watch.Do(func() { go c.watchHolder(atLeast(takenTimeout), atLeast(statusEvery)) })
 	n, err := writeData(c.holder, p)
-	c.handed.Add(int64(n))
 	var op *net.OpError
 	switch {
 	case err == nil:
 	case errors.Is(err, net.ErrClosed):
 		select {
-		case <-c.over: // whoever closed it did so because of what the read ended with
+		case <-c.over: // the connection was closed because of what the read ended with
 			err = c.failed
 		default:
 		}
@@ -183,20 +226,52 @@ func (c *Conn) Write(p []byte) (int, error) {
 // backPatience bounds the wait for a holder to have taken a connection back.
 const backPatience = 100 * time.Millisecond
 
+// settle waits until the reader has seen that nothing is left of an answer, or that there is, for a while at most.
+func (c *Conn) settle() {
+	poll := time.NewTicker(100 * time.Microsecond)
+	defer poll.Stop()
+	for end := time.Now().Add(backPatience); !c.isReading() && time.Now().Before(end); {
+		select {
+		case <-c.closed:
+			return
+		case <-poll.C:
+		}
+	}
+}
+
+func (c *Conn) isReading() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reading
+}
+
+// giveBack reports whether the connection is as it was before a request, after so many bytes, and has what comes from now
+// on left away.
+func (c *Conn) giveBack() (read int64, given bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.given = c.unspoiled.Load() && c.reading
+	return c.read, c.given
+}
+
 // Close gives the connection back, or up. Once it has returned the next command gets what this one gave back.
 func (c *Conn) Close() error {
-	if c.unspoiled.Load() {
+	c.closing.Do(func() { close(c.closed) })
+	if read, given := c.giveBack(); given {
 		timer := time.NewTimer(atLeast(backPatience))
 		defer timer.Stop()
-		if _, err := c.holder.Write(frame(frameBack, "")); err == nil {
+		if _, err := c.holder.Write(back(read)); err == nil {
 			select {
 			case <-c.over: // the holder has closed the socket; net/http reads until then
 			case <-timer.C:
 			}
 		}
 	}
-	return c.holder.Close()
+	return c.socket.Close()
 }
+
+// NetConn is the socket.
+func (c *Conn) NetConn() net.Conn { return c.socket }
 
 // LocalAddr is the socket's.
 func (c *Conn) LocalAddr() net.Addr { return c.holder.LocalAddr() }

@@ -50,7 +50,7 @@ func Stop(dir string, nodes ...string) ([]Status, error) {
 			return
 		}
 		defer conn.Close()
-		if in, err := greeted(conn, frame(frameLeave, "")); err == nil {
+		if in, err := greeted(conn, conn, frame(frameLeave, "")); err == nil {
 			_, _, _ = in.next() // its end is the answer
 			told = append(told, s)
 		}
@@ -89,7 +89,7 @@ func tell(path string) (Status, error) {
 		return s, err
 	}
 	defer conn.Close()
-	in, err := greeted(conn, frame(frameTell, ""))
+	in, err := greeted(conn, conn, frame(frameTell, ""))
 	if err != nil {
 		return s, err
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,16 +17,17 @@ import (
 // Transport sends requests over lent connections, and directly where there is none to be had. It is for one request at a
 // time, as a call makes them.
 //
-// Nothing is sent twice: the direct way is taken only while the holder has taken no byte of the request. After that a
-// holder that goes away is a connection that was reset.
+// Nothing is sent twice: the direct way is taken only where the holder has taken no byte of the request and will not. After
+// that a holder that goes away is a connection that was reset.
 type Transport struct {
 	settings Settings
 	lent     http.RoundTripper
 	// direct is nil until it is needed: reading the system's certificates costs more than a held request.
 	direct http.RoundTripper
-	handed atomic.Int64
-	// bodies are those of the answers.
+	// bodies are those of the answers, and conns what was lent.
 	bodies []*body
+	mu     sync.Mutex
+	conns  []*Conn
 }
 
 // New builds a Transport. The error is that of transport.New.
@@ -52,26 +54,40 @@ func (t *Transport) lend(ctx context.Context) (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		lent, err := borrow(ctx, conn, t.settings.Idle, t.settings.Reach, &t.handed)
-		if err == nil || tried || !errors.Is(err, errLeft) {
-			return lent, err
+		lent, err := borrow(ctx, conn, t.settings.Idle, t.settings.Reach)
+		if err == nil {
+			t.mu.Lock()
+			t.conns = append(t.conns, lent)
+			t.mu.Unlock()
+			return lent, nil
+		}
+		if tried || !errors.Is(err, errLeft) {
+			return nil, err
 		}
 		// Its time was over at this very moment; another one is started.
 	}
 }
 
-// RoundTrip sends the request. One with a body needs GetBody: the body can have been read when there turns out to be
-// nobody to take it.
+// RoundTrip sends the request, and directly where it is to take a new connection. One with a body needs GetBody: the body
+// can have been read when there turns out to be no holder to take it.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	before := t.handed.Load()
+	if transport.IsFresh(r.Context()) {
+		return t.directly(r)
+	}
 	resp, err := t.borrowed(r)
 	if err == nil {
 		return resp, nil
 	}
 	var late *transport.ConnectTimeoutError
-	if t.handed.Load() != before || r.Context().Err() != nil || errors.As(err, &late) {
+	if !transport.Unsent(err) || r.Context().Err() != nil || errors.As(err, &late) {
 		return nil, err
 	}
+	return t.directly(r)
+}
+
+// directly sends the request without a holder.
+func (t *Transport) directly(r *http.Request) (*http.Response, error) {
+	var err error
 	if t.direct == nil {
 		if t.direct, err = transport.New(t.settings.Reach); err != nil {
 			return nil, err
@@ -128,6 +144,13 @@ func (t *Transport) CloseIdleConnections() {
 		b.wait()
 	}
 	t.bodies = nil
+	t.mu.Lock()
+	conns := t.conns
+	t.conns = nil
+	t.mu.Unlock()
+	for _, conn := range conns {
+		conn.settle()
+	}
 	for _, rt := range []http.RoundTripper{t.lent, t.direct} {
 		if idle, ok := rt.(interface{ CloseIdleConnections() }); ok {
 			idle.CloseIdleConnections()

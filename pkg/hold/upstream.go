@@ -2,9 +2,15 @@ package hold
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
+
+	"ferry/pkg/transport"
 )
+
+// errUnasked ends a connection on which the server says what no request asked for.
+var errUnasked = errors.New("the server sent bytes before it was asked")
 
 // upstream is a connection to the node. Somebody reads from it all the time: what a server says that nobody asked, an
 // end above all, is known before the next request is trusted to it.
@@ -14,6 +20,8 @@ type upstream struct {
 
 	mu       sync.Mutex
 	borrower net.Conn // nil while it waits
+	passed   int64    // bytes that this borrower was sent
+	asked    bool     // this borrower's request is on its way, or no request ever was on this connection
 	dead     bool
 }
 
@@ -45,7 +53,11 @@ func (u *upstream) watch() {
 func (u *upstream) pass(p []byte, err error) bool {
 	u.mu.Lock()
 	borrower := u.borrower
+	if unasked := len(p) > 0 && !u.asked; unasked && borrower != nil {
+		p, err = nil, errUnasked
+	}
 	u.dead = u.dead || err != nil || borrower == nil
+	u.passed += int64(len(p))
 	dead := u.dead
 	u.mu.Unlock()
 	if borrower == nil {
@@ -74,12 +86,26 @@ func (u *upstream) lendTo(borrower net.Conn, reused bool) bool {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.dead {
+	if u.dead || reused && !transport.Quiet(u.conn) {
 		return false
 	}
-	u.borrower = borrower
+	u.borrower, u.passed, u.asked = borrower, 0, !reused
 	_, _ = borrower.Write(words) // a borrower that is gone is found out by carry
 	return true
+}
+
+// take tells the borrower that its request is sent from now on. It reports false where the borrower has gone, or where the
+// connection is dead or holds what no request asked for: nothing is to be sent then.
+func (u *upstream) take() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.dead || !u.asked && !transport.Quiet(u.conn) {
+		return false
+	}
+	u.asked = true
+	// Under the lock: an end that comes now is told after it.
+	_, err := u.borrower.Write(frame(frameTaken, ""))
+	return err == nil
 }
 
 // carry sends what the borrower writes, until it gives the connection back or is gone. It reports whether the connection
@@ -90,15 +116,21 @@ func (u *upstream) carry(in *frames) bool {
 	refused := false // the server takes no more; what it answered is still on its way to the borrower
 	used := false
 	for {
-		kind, _, err := in.next()
+		kind, payload, err := in.next()
 		if err != nil || kind != frameData {
-			return u.release() && (err == nil && kind == frameBack || !used)
+			read, given := readBack(payload)
+			given = given && err == nil && kind == frameBack
+			return u.release(read) && (given || !used)
+		}
+		if !used && !u.take() {
+			u.release(0)
+			return false
 		}
 		used = true
 		for in.left > 0 {
 			n, err := in.read(buffer)
 			if err != nil {
-				u.release()
+				u.release(0)
 				return false
 			}
 			if !refused {
@@ -109,13 +141,14 @@ func (u *upstream) carry(in *frames) bool {
 	}
 }
 
-// release ends a loan, and reports whether the connection is alive.
-func (u *upstream) release() bool {
+// release ends a loan of which the borrower has read so many bytes, and reports whether the connection is alive and has
+// nothing of it left.
+func (u *upstream) release(read int64) bool {
 	u.mu.Lock()
-	u.borrower = nil
-	dead := u.dead
+	u.borrower, u.asked = nil, false
+	fit := !u.dead && u.passed == read
 	u.mu.Unlock()
-	return !dead && u.rest()
+	return fit && u.rest()
 }
 
 // rest readies the connection to wait: a path that is dead is then to be known soon.

@@ -51,8 +51,12 @@ func (o Options) connect(ctx context.Context, config *tls.Config) (net.Conn, err
 	if err != nil && o.Proxy != nil && ctx.Err() == nil {
 		err = o.proxyError(err)
 	}
-	if err != nil || config == nil {
-		return conn, err
+	if err != nil {
+		return nil, err
+	}
+	conn = Polled(conn)
+	if config == nil {
+		return conn, nil
 	}
 	config.ServerName, config.VerifyConnection = o.Target.Hostname(), o.checkPins
 	client := tls.Client(forgetful{conn}, config)

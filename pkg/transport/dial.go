@@ -136,14 +136,14 @@ func (d dialer) useProxy(rt *http.Transport) error {
 		}
 		if via.Scheme == "https" {
 			// Without a dialer of its own the proxy's handshake would run with the node's certificates and floor.
-			rt.DialTLSContext = d.bounded(d.dialProxyTLS)
+			rt.DialTLSContext = linked(d.bounded(d.dialProxyTLS))
 		}
 	case "socks5", "socks5h":
 		dial, err := d.socks(via)
 		if err != nil {
 			return err
 		}
-		rt.DialContext = d.bounded(dial)
+		rt.DialContext = linked(d.bounded(dial))
 	default:
 		return unknownProxy(via)
 	}
@@ -164,7 +164,7 @@ func (d dialer) dialProxyTLS(ctx context.Context, network, address string) (net.
 		conn.Close()
 		return nil, err
 	}
-	client := tls.Client(conn, &tls.Config{
+	client := tls.Client(Polled(conn), &tls.Config{
 		ServerName: d.options.Proxy.Hostname(),
 		RootCAs:    roots,
 		MinVersion: tls.VersionTLS12,

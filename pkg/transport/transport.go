@@ -82,7 +82,7 @@ func New(o Options) (http.RoundTripper, error) {
 // dials says how rt gets its connections.
 func (o Options) dials(rt *http.Transport) error {
 	if o.Lend != nil {
-		rt.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return o.Lend(ctx) }
+		rt.DialContext = linked(func(ctx context.Context, _, _ string) (net.Conn, error) { return o.Lend(ctx) })
 		rt.DialTLSContext = rt.DialContext
 		return nil
 	}
@@ -95,10 +95,10 @@ func (o Options) dials(rt *http.Transport) error {
 	}
 	dialer := dialer{options: o, net: &net.Dialer{Control: o.refusePlain}}
 	if o.Dial != nil {
-		rt.DialContext = dialer.bounded(o.Dial)
+		rt.DialContext = linked(dialer.bounded(o.Dial))
 		return nil
 	}
-	rt.DialContext = dialer.bounded(dialer.net.DialContext)
+	rt.DialContext = linked(dialer.bounded(dialer.net.DialContext))
 	return dialer.useProxy(rt)
 }
 

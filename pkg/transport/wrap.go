@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
@@ -34,6 +35,7 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	// They are set by goroutines of net/http's, late ones of a given-up connection included.
 	var connected, reached, failed atomic.Bool
+	var under atomic.Pointer[link]
 	// A copy, since a RoundTripper may not change its request.
 	r = r.WithContext(Traced(r.Context(), func(hooks *httptrace.ClientTrace) {
 		gotConn, handshake, handshakeDone := hooks.GotConn, hooks.TLSHandshakeStart, hooks.TLSHandshakeDone
@@ -47,6 +49,13 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 			connected.Store(true)
 			reached.Store(true)
 			t.options.settled(info.Conn)
+			if l := linkOf(info.Conn); l != nil {
+				l.begin()
+				under.Store(l)
+				if info.Conn == net.Conn(l) {
+					info.Conn = l.Conn
+				}
+			}
 			if gotConn != nil {
 				gotConn(info)
 			}
@@ -59,8 +68,9 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}))
 	singular(r)
-	resp, err := t.next.RoundTrip(r)
+	resp, err := t.carrier(r).RoundTrip(r)
 	if err != nil {
+		err = under.Load().failure(err)
 		if !connected.Load() && r.Context().Err() == nil {
 			if late := t.options.late(err); late != nil {
 				return nil, late
@@ -87,6 +97,16 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp.Body = http.NoBody
 	}
 	return resp, nil
+}
+
+// carrier is what sends the request: the pool, or for a new connection a pool of its own that keeps none.
+func (t *trusting) carrier(r *http.Request) http.RoundTripper {
+	if !IsFresh(r.Context()) {
+		return t.next
+	}
+	once := t.pool.Clone()
+	once.MaxIdleConnsPerHost = -1
+	return &capped{next: once, limit: t.options.MaxBody}
 }
 
 // singular takes away what would let net/http replay the request on its own, uncounted and unseen: with GetBody it would

@@ -1,0 +1,134 @@
+package hold
+
+import (
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+)
+
+// A holder that is stopped is not waited for: as long as it has taken no byte the request goes directly.
+func TestStoppedBeforeItTakes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: waits for a holder that is stopped")
+	}
+	for name, act := range map[string]script{
+		"while it connects": func(t *testing.T, _ *rig, conn net.Conn) {
+			greets(t, conn)
+			_, _ = conn.Write(frame(frameStep, string(rune(stepConnectStart))))
+		},
+		"when it has lent": func(t *testing.T, _ *rig, conn net.Conn) { lend(t, conn) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			usualWaits(t)
+			r := newRig(t, nil)
+			r.settings.Reach.ConnectTimeout = 0 // which would end the wait too
+			goesOn := make(chan struct{})
+			var stopped sync.Once // who comes later is not even accepted
+			r.dying(func(t *testing.T, r *rig, conn net.Conn) {
+				stopped.Do(func() { act(t, r, conn) })
+				<-goesOn
+			})
+			t.Cleanup(func() { close(goesOn) })
+			r.must("hello")
+			r.counted(1, 1)
+		})
+	}
+}
+
+// What a borrower has withdrawn is not sent when the holder goes on.
+func TestWithdrawn(t *testing.T) {
+	const request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
+	for withdraws, want := range map[bool]int64{false: 1, true: 0} {
+		r := newRig(t, nil).hold()
+		conn, err := connect(r.path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := greeted(conn, conn, wish(r.settings.Idle))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind := byte(0); kind != frameLent; {
+			if kind, _, err = in.next(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if withdraws {
+			if err := conn.(interface{ CloseRead() error }).CloseRead(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := writeData(conn, []byte(request)); err != nil {
+			t.Fatal(err)
+		}
+		if !withdraws {
+			if kind, _, err := in.next(); kind != frameTaken || err != nil {
+				t.Errorf("%c %v", kind, err)
+			}
+			if kind, _, err := in.next(); kind != frameData || err != nil {
+				t.Errorf("%c %v", kind, err)
+			}
+		}
+		conn.Close()
+		until(t, "it is back", func() bool { return r.status().Lent == 0 })
+		if n := r.requests.Load(); n != want {
+			t.Errorf("withdrawn: %v: %d requests, want %d", withdraws, n, want)
+		}
+	}
+}
+
+// A second response that no request asked for ends the connection, whenever it comes.
+func TestSecondAnswer(t *testing.T) {
+	log.SetOutput(io.Discard) // net/http logs what no request asked for; ferry's own main does the same
+	t.Cleanup(func() { log.SetOutput(os.Stderr) })
+	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+	for name, say := range map[string]func(conn net.Conn, answered <-chan struct{}){
+		"in one write": func(conn net.Conn, answered <-chan struct{}) {
+			_, _ = io.WriteString(conn, answer+"first"+answer+"wrong")
+			<-answered
+		},
+		"in two writes": func(conn net.Conn, answered <-chan struct{}) {
+			_, _ = io.WriteString(conn, answer+"first")
+			_, _ = io.WriteString(conn, answer+"wrong")
+			<-answered
+		},
+		"while it waits": func(conn net.Conn, answered <-chan struct{}) {
+			_, _ = io.WriteString(conn, answer+"first")
+			<-answered
+			_, _ = io.WriteString(conn, answer+"wrong")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answered, said := make(chan struct{}), make(chan struct{})
+			r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
+				body, _ := io.ReadAll(req.Body)
+				if string(body) != "first" {
+					_, _ = w.Write(body)
+					return
+				}
+				conn, _, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				say(conn, answered)
+				said <- struct{}{}
+				_, _ = io.Copy(io.Discard, conn) // whatever comes now gets no answer
+				conn.Close()
+			}).hold()
+			for range 10 {
+				r.must("first")
+				answered <- struct{}{}
+				<-said
+				r.must("other")
+			}
+			if n := r.requests.Load(); n != 20 {
+				t.Errorf("%d requests, want 20", n)
+			}
+		})
+	}
+}
