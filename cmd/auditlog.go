@@ -47,6 +47,9 @@ func (a *app) record(ctx context.Context, cross *crossing, conversation *talk, r
 	for i, at := range result.Attempts {
 		e.RequestID, e.Status = at.RequestID, at.Status
 		e.Ambiguous = e.Ambiguous || at.Ambiguous
+		if at.Reconnected {
+			e.Reconnects++
+		}
 		if i < len(result.Attempts)-1 {
 			e.Waits = append(e.Waits, at.Wait)
 		}

@@ -126,13 +126,17 @@ func inWords(failed client.Error) string {
 // billed is what an attempt counts against the cap on tokens: what the node says, the worst where it may have worked and
 // does not say, and nothing where it refused.
 func billed(at *client.Attempt, worst int64) int64 {
+	var before int64
+	if at.Reconnected { // the request that got no answer
+		before = worst
+	}
 	switch {
 	case at.Usage != nil:
-		return at.Usage.Total()
+		return before + at.Usage.Total()
 	case at.Err == nil || at.Ambiguous:
-		return worst
+		return before + worst
 	}
-	return 0
+	return before
 }
 
 // unread is the sink of a stream that nobody reads.

@@ -3,6 +3,9 @@
 package cmd_test
 
 import (
+	"bytes"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -33,6 +36,21 @@ func TestHoldStopped(t *testing.T) {
 	if n := server.times("direct"); n != 1 {
 		t.Errorf("%d times at the server", n)
 	}
+	t.Run("with a request, for ever", func(t *testing.T) {
+		usual := *r
+		usual.env = append(slices.Clone(r.env), usualWaits+"=yes")
+		c, stdout := usual.stopped(server, doStall, "ask", "hello, hello", "1m")
+		r.signal(pid, syscall.SIGSTOP)
+		r.fails(c, readAll(stdout), []string{"reset"})
+		if said := c.Stderr.(*bytes.Buffer).String(); !strings.Contains(said, "the process that holds it does not answer") {
+			t.Errorf("it says %s", said)
+		}
+		r.signal(pid, syscall.SIGCONT)
+		r.configure(server.URL, "tls: {ca: '"+server.ca+"'}")
+		if r.holder() != pid || server.times("hello, hello") != 1 {
+			t.Errorf("another holder, or %d times at the server", server.times("hello, hello"))
+		}
+	})
 	t.Run("with a request", func(t *testing.T) {
 		c, stdout := r.stopped(server, doStall, "ask", "hello", "10s") // of which a busy machine may need some to send it
 		r.signal(pid, syscall.SIGSTOP)

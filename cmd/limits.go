@@ -188,6 +188,9 @@ func (c *crossing) spend(held *limit.Hold, request wire.Request, result *client.
 		case at.Err == nil || at.Ambiguous:
 			input, output = input+estimateInput(request), output+int64(request.MaxTokens)
 		}
+		if at.Reconnected { // the request that got no answer
+			input, output = input+estimateInput(request), output+int64(request.MaxTokens)
+		}
 	}
 	if input+output == 0 {
 		return held.Release()

@@ -125,17 +125,18 @@ type (
 		Error      *errorJSON    `json:"error"`
 	}
 	attemptJSON struct {
-		Node      string     `json:"node"`
-		Attempt   int        `json:"attempt"`
-		Status    int        `json:"status"`
-		Class     string     `json:"class"`
-		RequestID string     `json:"request_id"`
-		LatencyMS float64    `json:"latency_ms"`
-		WaitMS    float64    `json:"wait_ms"`
-		LimitedMS float64    `json:"limited_ms"` // before the attempt, for the limit
-		Ambiguous bool       `json:"ambiguous"`
-		Held      bool       `json:"held"` // over a connection that outlives the call
-		Phases    phasesJSON `json:"phases_ms"`
+		Node        string     `json:"node"`
+		Attempt     int        `json:"attempt"`
+		Status      int        `json:"status"`
+		Class       string     `json:"class"`
+		RequestID   string     `json:"request_id"`
+		LatencyMS   float64    `json:"latency_ms"`
+		WaitMS      float64    `json:"wait_ms"`
+		LimitedMS   float64    `json:"limited_ms"` // before the attempt, for the limit
+		Ambiguous   bool       `json:"ambiguous"`
+		Held        bool       `json:"held"`                  // over a connection that outlives the call
+		Reconnected bool       `json:"reconnected,omitempty"` // sent once more, on a new connection
+		Phases      phasesJSON `json:"phases_ms"`
 	}
 	phasesJSON struct {
 		DNS      float64 `json:"dns"`
@@ -179,7 +180,7 @@ func (a *app) describe(p *crossing, result *client.Result, failed error) callJSO
 		out.Attempts = append(out.Attempts, attemptJSON{
 			Node: at.Node, Attempt: at.Number, Status: at.Status, Class: string(at.Class), RequestID: a.redacted(at.RequestID),
 			LatencyMS: millis(at.Latency), WaitMS: millis(at.Wait), LimitedMS: millis(at.Limited), Ambiguous: at.Ambiguous,
-			Held: at.Held,
+			Held: at.Held, Reconnected: at.Reconnected,
 			Phases: phasesJSON{
 				millis(at.Phases.DNS), millis(at.Phases.Connect), millis(at.Phases.TLS),
 				millis(at.Phases.Wait), millis(at.Phases.Transfer),

@@ -156,9 +156,12 @@ What it promises
   Each node has a holder of its own, and each way to it too: another address, proxy, TLS floor, pin, authority or client
   certificate never meets an old connection. Pins and certificates are checked whenever a holder connects.
   No holder, one that does not answer at once, or a socket, folder or process that is not this user's alone: the request
-  goes directly, in silence. Once bytes of it were handed over that is no longer so: a holder that dies then is a
-  connection that was reset, and the attempt says that the request may have been carried out.
-  A connection that the server closes is replaced at once; that a path is dead is known in about half a minute.
+  goes directly, in silence. So it does when a holder dies or is stopped before it has taken a byte. Once it has, a
+  holder that dies, or does not answer for some seconds, is a connection that was reset, and the attempt says that the
+  request may have been carried out.
+  A connection that the server closes is replaced at once; that a path is dead is known in about half a minute. One that
+  the server closes when a request comes, before any byte of an answer, is not the end: the request is sent once more on
+  a new connection, as curl does. So it is without a holder, on a connection that an earlier attempt has left.
 
 When it ends
   After the idle time; with ferry config hold stop or config purge; with the login, where the system removes
@@ -194,11 +197,12 @@ Redaction
 
 The audit log
   It has one line of JSON for each ask and stream that sent something or was blocked: time, node, api, model, request
-  id, status, class, attempts, waits, latency, tokens, exit code, the conversation (a hash of its name), and ambiguous
-  where a request may have been billed without an answer. No prompt, answer or key is in it; content: redacted adds the
-  first 8 KiB of prompt and answer, redacted. The file is yours alone (0600; a link, another's file or one that others
-  can read is refused), whole lines from any number of processes, rotated to audit.jsonl.1 … .9. A log that cannot be
-  written is said on standard error and takes no answer away. bench and config check are not in it.`
+  id, status, class, attempts, waits, latency, tokens, exit code, the conversation (a hash of its name), ambiguous where
+  a request may have been billed without an answer, and reconnects: how many requests were sent once more because a kept
+  connection was closed before an answer. No prompt, answer or key is in it; content: redacted adds the first 8 KiB of
+  prompt and answer, redacted. The file is yours alone (0600; a link, another's file or one that others can read is
+  refused), whole lines from any number of processes, rotated to audit.jsonl.1 … .9. A log that cannot be written is
+  said on standard error and takes no answer away. bench and config check are not in it.`
 
 const gatewayHelp = `Between many callers and one API, ferry config nginx writes the configuration of nginx (1.19.4 or later): TLS 1.3
 alone, 50 requests a minute for each address, tokens with roles, the API's certificate verified, its key kept from

@@ -67,6 +67,9 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	if len(about) > 0 {
 		a.say("* " + strings.Join(about, ", "))
 	}
+	if at.Reconnected {
+		a.say("* a kept connection was closed before an answer came; asked once more on a new one")
+	}
 	if at.HTTPStatus != 0 {
 		a.say(fmt.Sprintf("< HTTP %d", at.HTTPStatus))
 	}

@@ -32,6 +32,9 @@ type Entry struct {
 	Session string
 	// Ambiguous says that a request may have been carried out, and billed, though no answer came.
 	Ambiguous bool
+	// Reconnects is how many of the requests were sent once more on a new connection, because a kept one was closed before any
+	// byte of an answer. Attempts does not count them.
+	Reconnects int
 	// Prompt and Answer are what was said, where the log is to have it.
 	Prompt, Answer string
 }
@@ -60,23 +63,24 @@ const (
 
 // lineJSON is the form of a line.
 type lineJSON struct {
-	Time      string    `json:"time"`
-	Node      string    `json:"node"`
-	API       string    `json:"api"`
-	Model     string    `json:"model"`
-	RequestID string    `json:"request_id"`
-	Status    int       `json:"status"`
-	Class     string    `json:"class"`
-	Attempts  int       `json:"attempts"`
-	WaitsMS   []float64 `json:"waits_ms"`
-	LatencyMS float64   `json:"latency_ms"`
-	TokensIn  *int      `json:"tokens_in"`
-	TokensOut *int      `json:"tokens_out"`
-	Exit      int       `json:"exit"`
-	Session   string    `json:"session,omitempty"`
-	Ambiguous bool      `json:"ambiguous"`
-	Prompt    string    `json:"prompt,omitempty"`
-	Answer    string    `json:"answer,omitempty"`
+	Time       string    `json:"time"`
+	Node       string    `json:"node"`
+	API        string    `json:"api"`
+	Model      string    `json:"model"`
+	RequestID  string    `json:"request_id"`
+	Status     int       `json:"status"`
+	Class      string    `json:"class"`
+	Attempts   int       `json:"attempts"`
+	WaitsMS    []float64 `json:"waits_ms"`
+	LatencyMS  float64   `json:"latency_ms"`
+	TokensIn   *int      `json:"tokens_in"`
+	TokensOut  *int      `json:"tokens_out"`
+	Exit       int       `json:"exit"`
+	Session    string    `json:"session,omitempty"`
+	Ambiguous  bool      `json:"ambiguous"`
+	Reconnects int       `json:"reconnects,omitempty"`
+	Prompt     string    `json:"prompt,omitempty"`
+	Answer     string    `json:"answer,omitempty"`
 }
 
 // line encodes the entry. All text goes through redact: a server chooses its request ids, and a name can be anything.
@@ -90,7 +94,7 @@ func (e Entry) line(redact func(string) string) []byte {
 		Time: e.Time.UTC().Format(stamp), Node: field(e.Node), API: field(e.API), Model: field(e.Model),
 		RequestID: field(e.RequestID), Status: e.Status, Class: field(e.Class), Attempts: e.Attempts,
 		WaitsMS: []float64{}, LatencyMS: millis(e.Latency), TokensIn: e.Input, TokensOut: e.Output, Exit: e.Exit,
-		Session: e.Session, Ambiguous: e.Ambiguous, Prompt: content(e.Prompt), Answer: content(e.Answer),
+		Session: e.Session, Ambiguous: e.Ambiguous, Reconnects: e.Reconnects, Prompt: content(e.Prompt), Answer: content(e.Answer),
 	}
 	for _, d := range e.Waits {
 		out.WaitsMS = append(out.WaitsMS, millis(d))

@@ -43,6 +43,9 @@ type Attempt struct {
 	Reused bool
 	Held   bool
 	TLS    string
+	// Reconnected says that the request was sent twice: a kept connection was closed before any byte of an answer, and the
+	// request was sent once more on a new one.
+	Reconnected bool
 	// Ambiguous says that the request may have been carried out, and billed, though no answer came.
 	Ambiguous bool
 	// Usage is what the server says that the attempt cost, also where it failed; nil where it does not say.

@@ -85,6 +85,9 @@ func (r *running) billed(item Item, asked Asked) int64 {
 		case at.Err == nil || at.Ambiguous:
 			sum += input + output
 		}
+		if at.Reconnected { // the request that got no answer
+			sum += input + output
+		}
 	}
 	return sum
 }

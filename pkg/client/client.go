@@ -13,6 +13,7 @@ import (
 	"ferry/pkg/guard"
 	"ferry/pkg/limit"
 	"ferry/pkg/retry"
+	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
 
@@ -137,6 +138,7 @@ func (c *Client) call(ctx context.Context, node Node, request wire.Request, try 
 }
 
 func (c *Client) loop(ctx context.Context, p *Prepared, try once, deadline time.Time, result *Result) error {
+	fresh := false // gateways close a kept connection after a 5xx, without a byte, when the next request fails too
 	for i := 1; ; i++ {
 		limited, failed := c.turn(ctx, p.Node.Name, i, deadline)
 		if failed != nil {
@@ -145,8 +147,13 @@ func (c *Client) loop(ctx context.Context, p *Prepared, try once, deadline time.
 		attempt := &Attempt{Node: p.Node.Name, Number: i, Started: c.Clock.Now(), Limited: limited}
 		result.Attempts = append(result.Attempts, attempt)
 		bounded, cancel := c.bound(ctx, deadline)
+		if fresh {
+			bounded = transport.Fresh(bounded)
+		}
 		result.Answer, result.Body = try(bounded, p, attempt)
 		cancel()
+		attempt.Ambiguous = attempt.Ambiguous || attempt.Reconnected
+		fresh = attempt.Status >= 500 || attempt.HTTPStatus >= 500
 		now := c.Clock.Now()
 		decision := c.Rule.Decide(attempt.outcome, i, now, c.Random())
 		waits := decision.Action == retry.Wait
@@ -242,15 +249,22 @@ func (c *Client) exchange(ctx context.Context, p *Prepared, a *Attempt) (resp *h
 	return resp, body, err
 }
 
-// send sends the request and waits for the head of the reply. Without one a says why.
+// send sends the request and waits for the head of the reply. Without one a says why. A kept connection can be closed by
+// the server before the request arrives, so one that is closed before any byte of an answer is no answer of the server: the
+// request is sent once more on a new connection, as curl does, and a says so.
 func (c *Client) send(ctx context.Context, p *Prepared, a *Attempt) (*http.Response, *trace, error) {
 	trace := newTrace(c.Clock.Now)
 	resp, err := c.Transport.RoundTrip(p.request(trace.attach(ctx), c.UserAgent))
+	if ctx.Err() == nil && trace.closedUnanswered(err) {
+		a.Reconnected = !transport.Unsent(err)
+		trace = newTrace(c.Clock.Now)
+		resp, err = c.Transport.RoundTrip(p.request(trace.attach(transport.Fresh(ctx)), c.UserAgent))
+	}
 	if err != nil {
 		a.Latency = c.Clock.Now().Sub(a.Started)
 		a.fail(ctx, err)
 		// A server that fails the check of a client certificate has dropped what was sent with it.
-		a.Ambiguous = trace.fill(a) && a.Class != Trust
+		a.Ambiguous = trace.fill(a) && a.Class != Trust && !transport.Unsent(err)
 		a.clean(c.Masker, nil)
 		return nil, nil, err
 	}

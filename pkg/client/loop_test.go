@@ -73,7 +73,7 @@ func TestLoopOfOtherPolicies(t *testing.T) {
 			[]reply{status(429, "Retry-After", "7"), status(429), answer}, []time.Duration{7 * s, 5 * s}, ok,
 		},
 		{"retry-after: 500, 529", retry.RetryAfter, []reply{status(500), status(529), answer}, []time.Duration{1 * s, 2 * s}, ok},
-		{"retry-after: HTML, reset", retry.RetryAfter, []reply{text(`<html>`), {reset: true}, answer}, []time.Duration{1 * s, 2 * s}, ok},
+		{"retry-after: reset, HTML", retry.RetryAfter, []reply{{reset: true}, text(`<html>`), answer}, []time.Duration{1 * s, 2 * s}, ok},
 		{"retry-after: reset for ever", retry.RetryAfter, []reply{{reset: true}}, []time.Duration{1 * s, 2 * s}, end{Reset, 0, true}},
 		{"retry-after: too long", retry.RetryAfter, []reply{status(429, "Retry-After", "61"), answer}, nil, end{RateLimited, 429, true}},
 		{"retry-after: 403", retry.RetryAfter, []reply{status(403), answer}, nil, end{Status4xx, 403, false}},

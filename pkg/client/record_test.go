@@ -77,7 +77,7 @@ func TestRecord(t *testing.T) {
 			_, _ = io.WriteString(w, body)
 		}
 	}
-	turns := []http.HandlerFunc{reply(503, "busy"), reply(200, `{"completion":"hello"}`)}
+	turns := []http.HandlerFunc{reply(429, "busy"), reply(200, `{"completion":"hello"}`)}
 	hs := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		now := turns[0]
 		turns = turns[1:]
@@ -108,7 +108,7 @@ func TestRecord(t *testing.T) {
 			t.Errorf("%s\nwant %s", got, want)
 		}
 	}
-	if cold.Reused || cold.Phases.Connect <= 0 || cold.Phases.TLS <= 0 || cold.HTTPStatus != 503 {
+	if cold.Reused || cold.Phases.Connect <= 0 || cold.Phases.TLS <= 0 || cold.HTTPStatus != 429 {
 		t.Errorf("cold: %+v", cold)
 	}
 	if !warm.Reused || warm.Phases.Connect != 0 || warm.Phases.TLS != 0 || warm.HTTPStatus != 200 {

@@ -3,9 +3,12 @@ package client
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/http/httptrace"
 	"sync"
 	"time"
+
+	"ferry/pkg/transport"
 )
 
 // Phases are the parts of an attempt's latency. What a kept connection saved is 0.
@@ -82,6 +85,18 @@ func (t *trace) attach(ctx context.Context) context.Context {
 		WroteRequest:         func(httptrace.WroteRequestInfo) { t.end(&t.wrote) },
 		GotFirstResponseByte: func() { t.end(&t.first) },
 	})
+}
+
+// closedUnanswered reports whether a request failed because its connection, a kept one, was closed before any byte of an
+// answer came.
+func (t *trace) closedUnanswered(err error) bool {
+	if err == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var holder interface{ HolderLost() bool }
+	return t.reused && t.first.to.IsZero() && (transport.Unsent(err) || broken(err) && !errors.As(err, &holder))
 }
 
 func (t *trace) done() {
