@@ -57,7 +57,7 @@ func environmentHelp() string {
 	rows = append(rows, [][]string{
 		{"HTTPS_PROXY, HTTP_PROXY", "the proxy for https and http nodes; lower-case names win, as with curl"},
 		{"ALL_PROXY", "the proxy where neither of these is set: http, https, socks5, socks5h"},
-		{"NO_PROXY", "hosts, domains and networks that are reached without one"},
+		{"NO_PROXY", "hosts, domains and networks that are reached without one, as loopback always is"},
 		{"NO_COLOR, TERM=dumb", "no colour and no cursor moves"},
 		{"XDG_STATE_HOME", "where ferry/sessions and ferry/limits are; $HOME/.local/state without it"},
 		{"XDG_RUNTIME_DIR", "where the sockets of held connections are, in ferry/; the folder of XDG_STATE_HOME without it"},

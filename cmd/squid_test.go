@@ -42,27 +42,28 @@ func startSquid(t *testing.T, wantsPassword bool, ports ...string) *url.URL {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
+	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	helper := filepath.Join(dir, "accept.sh")
 	script := "while read -r line; do if [ \"$line\" = 'user " + squidPassword + "' ]; then echo OK; else echo ERR; fi; done\n"
-	address := "127.0.0.1:" + freePort(t)
+	port := freePort(t)
+	address, service := "127.0.0.1:"+port, "ferry"+port
 	rules := "http_access allow allowed\n"
 	if wantsPassword {
 		rules = "auth_param basic program /bin/sh " + helper + "\nauth_param basic children 1\nacl users proxy_auth REQUIRED\n" +
 			"http_access deny !allowed\nhttp_access allow users\n"
 	}
 	config := fmt.Sprintf("http_port %s\nacl allowed port %s\n%shttp_access deny all\ncache deny all\npid_filename none\n"+
-		"access_log none\ncache_log /dev/null\ncoredump_dir %s\nvisible_hostname localhost\nshutdown_lifetime 0 seconds\n"+
-		"pinger_enable off\nnetdb_filename none\n", address, strings.Join(ports, " "), rules, dir)
+		"access_log none\ncache_log stdio:%s/cache.log\ncoredump_dir %s\nvisible_hostname localhost\nshutdown_lifetime 0 seconds\n"+
+		"pinger_enable off\nnetdb_filename none\n", address, strings.Join(ports, " "), rules, dir, dir)
 	for path, text := range map[string]string{helper: script, filepath.Join(dir, "squid.conf"): config} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var said bytes.Buffer
-	process := exec.Command(squid, "-N", "-f", filepath.Join(dir, "squid.conf"))
+	process := exec.Command(squid, "-N", "-n", service, "-f", filepath.Join(dir, "squid.conf"))
 	process.Dir, process.Stdout, process.Stderr = dir, &said, &said
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
@@ -72,8 +73,13 @@ func startSquid(t *testing.T, wantsPassword bool, ports ...string) *url.URL {
 	t.Cleanup(func() {
 		_ = process.Process.Kill() // after SIGTERM it takes seconds to end; its helper ends with it
 		<-ended
+		shared, _ := filepath.Glob("/dev/shm/" + service + "-*") // what it would remove itself
+		for _, path := range shared {
+			os.Remove(path)
+		}
 		if t.Failed() {
-			t.Logf("squid said: %s", said.Bytes())
+			log, _ := os.ReadFile(filepath.Join(dir, "cache.log"))
+			t.Logf("squid said: %s%s", said.Bytes(), log)
 		}
 	})
 	deadline := time.Now().Add(patience)

@@ -37,7 +37,7 @@ const template = `# The configuration of ferry. All of it is optional.
 #limit: none
 #budget: none
 
-# A proxy's URL, or none. Without it HTTPS_PROXY and its kin count, as in curl.
+# A proxy's URL, or none. Without it HTTPS_PROXY and its kin count, as in curl, but not for loopback.
 #proxy: none
 
 # Keep the connection to a node warm for the next ask or stream, until it has been
