@@ -91,19 +91,24 @@ func (c *chunk) member(a API, l *lexer, name []byte) {
 
 func (c *chunk) messagesDelta(l *lexer) {
 	c.delta, c.text, c.reasoning, c.stop = nil, nil, nil, nil
-	l.object(func(name []byte) *[]byte {
+	if !l.enter('{') {
+		l.value()
+		return
+	}
+	for name, ok := l.member(); ok; name, ok = l.member() {
 		switch string(name) {
 		case "type":
-			return &c.delta
+			c.delta = l.value()
 		case "text":
-			return &c.text
+			c.text = l.value()
 		case "thinking":
-			return &c.reasoning
+			c.reasoning = l.value()
 		case "stop_reason":
-			return &c.stop
+			c.stop = l.value()
+		default:
+			l.value()
 		}
-		return nil
-	})
+	}
 }
 
 // readChoices keeps the only choice, whatever its index is: some gateways put Claude's number of a block there. Of several
@@ -160,22 +165,27 @@ func (c *chunk) choice(l *lexer) bool {
 // that says something counts.
 func (c *chunk) chatDelta(l *lexer) {
 	c.text, c.reasoning, c.refusal = nil, nil, nil
+	if !l.enter('{') {
+		l.value()
+		return
+	}
 	var short, details []byte
-	l.object(func(name []byte) *[]byte {
+	for name, ok := l.member(); ok; name, ok = l.member() {
 		switch string(name) {
 		case "content":
-			return &c.text
+			c.text = l.value()
 		case "reasoning_content":
-			return &c.reasoning
+			c.reasoning = l.value()
 		case "reasoning":
-			return &short
+			short = l.value()
 		case "reasoning_details":
-			return &details
+			details = l.value()
 		case "refusal":
-			return &c.refusal
+			c.refusal = l.value()
+		default:
+			l.value()
 		}
-		return nil
-	})
+	}
 	if len(unquote(c.reasoning)) == 0 {
 		c.reasoning = short
 	}

@@ -13,10 +13,10 @@ func (s *Stream) readMessages(e event) (Delta, error) {
 	}
 	switch kind {
 	case "content_block_delta":
-		switch string(unquote(c.delta)) {
-		case "text_delta":
+		switch {
+		case isWord(c.delta, "text_delta"):
 			return Delta{Text: s.say(c.text)}, nil
-		case "thinking_delta":
+		case isWord(c.delta, "thinking_delta"):
 			return Delta{Reasoning: s.reasoning.read(c.reasoning)}, nil
 		}
 	case "content_block_start":
@@ -150,7 +150,7 @@ func (s *Stream) fault(e event) error {
 // failed reports whether an event that came is an error: its data say so, or hold an error or, as a gateway's envelope
 // does, a status that is one.
 func (c *chunk) failed(a API) bool {
-	if len(c.kind) > 0 && string(unquote(c.kind)) == "error" || c.fault != nil && isFault(c.fault) {
+	if isWord(c.kind, "error") || c.fault != nil && isFault(c.fault) {
 		return true
 	}
 	if c.base != nil {

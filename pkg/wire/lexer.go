@@ -101,21 +101,6 @@ func (l *lexer) member() ([]byte, bool) {
 	return name[1 : len(name)-1], true
 }
 
-// object puts the values of the next object's members where place says by their names; nil is nowhere. Another value is
-// passed over.
-func (l *lexer) object(place func(name []byte) *[]byte) {
-	if !l.enter('{') {
-		l.value()
-		return
-	}
-	for name, ok := l.member(); ok; name, ok = l.member() {
-		to := place(name)
-		if value := l.value(); to != nil {
-			*to = value
-		}
-	}
-}
-
 // value reads the next value and gives it raw.
 func (l *lexer) value() []byte {
 	c := l.peek()

@@ -64,6 +64,14 @@ func unquote(raw []byte) []byte {
 	return out
 }
 
+// isWord reports whether a raw value is the string of a word, which needs no escapes and seldom has any.
+func isWord(raw []byte, word string) bool {
+	if len(raw) == len(word)+2 && raw[0] == '"' && string(raw[1:len(raw)-1]) == word {
+		return true
+	}
+	return len(raw) > len(word)+2 && bytes.IndexByte(raw, '\\') >= 0 && string(unquote(raw)) == word
+}
+
 // verbatim reports whether the inside of a string is its text.
 func verbatim(inner []byte) bool { return bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) }
 
