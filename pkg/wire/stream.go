@@ -68,7 +68,7 @@ func (s *Stream) Next() (Delta, error) {
 	} else if delta, err = s.read(e); err != nil {
 		s.err = err
 	}
-	if s.err != nil {
+	if s.err == io.EOF { //nolint:errorlint // of a stream that was cut, half a character is not shown
 		delta.Text = append(delta.Text[:len(delta.Text):len(delta.Text)], s.text.end()...)
 	}
 	s.spoke = s.spoke || len(delta.Text) > 0

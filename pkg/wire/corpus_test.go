@@ -1,0 +1,214 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// sample is the body of one case of testdata/wire; TestCorpus in cmd says what is right of it.
+type sample struct {
+	api  API
+	body string
+}
+
+// samples reads the bodies of all cases.
+func samples(t testing.TB) (all []sample) {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join("..", "..", "testdata", "wire", "*.txt"))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".txt"), "-")
+		for _, part := range strings.Split(string(text), "\n=== ")[1:] {
+			head, body, _ := strings.Cut(part+"\n", "\n---\n")
+			api := named
+			if _, own, ok := strings.Cut(head, "\napi: "); ok {
+				api, _, _ = strings.Cut(own, "\n")
+			}
+			body = strings.TrimRight(body, "\n")
+			if plain, err := strconv.Unquote(body); err == nil && strings.Contains(head, "\nquoted: yes") {
+				body = plain
+			} else if isEvents([]byte(body)) && !strings.Contains(head, "\nend: ") {
+				body += "\n\n"
+			}
+			all = append(all, sample{API(api), body})
+		}
+	}
+	if len(all) < 120 {
+		t.Fatalf("%d cases, want at least 120", len(all))
+	}
+	return all
+}
+
+// FuzzCorpus cuts, joins and reorders the bodies of testdata/wire, and holds what has to be true of any of that: success
+// only with an end that was said and without a failure, a stream and a whole body read alike, what a cut leaves a
+// beginning of the whole, and never the text of two answers.
+func FuzzCorpus(f *testing.F) {
+	all := samples(f)
+	for i := range all {
+		f.Add(uint16(i), uint16(i+1), uint16(len(all[i].body)/2), uint16(3), uint8(i))
+	}
+	f.Fuzz(func(t *testing.T, which, other, from, to uint16, how uint8) {
+		first := all[int(which)%len(all)]
+		body := first.body
+		cut := body[:int(from)%(len(body)+1)]
+		whole := read(t, first.api, body)
+		switch how % 4 {
+		case 0:
+			left := read(t, first.api, cut)
+			if !strings.HasPrefix(whole.text, left.text) {
+				t.Fatalf("%s: %q of\n%s\nis no beginning of %q", first.api, left.text, cut, whole.text)
+			}
+			several := strings.Contains(body, `{"index":1,`) && strings.Contains(body, `{"index":0,`) // a cut may leave the other one
+			if partial := first.api.Partial([]byte(cut)); !several && !strings.HasPrefix(whole.partial, partial) {
+				t.Fatalf("%s: Partial is %q of\n%s\nwhich is no beginning of %q", first.api, partial, cut, whole.partial)
+			}
+		case 1:
+			second := all[int(other)%len(all)]
+			read(t, first.api, cut+second.body)
+		case 2:
+			events := strings.SplitAfter(body, "\n\n")
+			i, j := int(from)%len(events), int(to)%len(events)
+			events[i], events[j] = events[j], events[i]
+			read(t, first.api, strings.Join(events, ""))
+		default:
+			second := all[int(other)%len(all)]
+			join(t, first, second, int(from))
+		}
+	})
+}
+
+// join puts a beginning of one messages stream before another whole one: both texts never make one answer.
+func join(t *testing.T, first, second sample, from int) {
+	t.Helper()
+	if first.api != Messages || second.api != Messages || !isEvents([]byte(first.body)) || !isEvents([]byte(second.body)) {
+		return
+	}
+	events := strings.SplitAfter(first.body, "\n\n")
+	before := strings.Join(events[:from%len(events)], "")
+	one, two := read(t, Messages, before), read(t, Messages, second.body)
+	both := read(t, Messages, before+second.body)
+	if one.err != nil && one.text != "" && two.text != "" && strings.Contains(second.body, "message_start") && both.text == one.text+two.text {
+		t.Fatalf("two answers are one: %q\n%s", both.text, before+second.body)
+	}
+}
+
+// readings are what there is in a body.
+type readings struct {
+	text, partial string
+	err           error // nil for a whole answer
+}
+
+// read reads a body as a whole and, where it is one, as a stream, and holds both to what is in it.
+func read(t *testing.T, api API, body string) readings {
+	t.Helper()
+	answer, err := api.Decode(200, []byte(body))
+	out := readings{answer.Text, api.Partial([]byte(body)), err}
+	var apiErr *APIError
+	var none *NotAnswerError
+	switch {
+	case err == nil && answer.Ending() == Failed:
+		t.Fatalf("%s: a failure is taken for a whole answer:\n%s", api, body)
+	case err != nil && !errors.As(err, &apiErr) && !errors.As(err, &none):
+		t.Fatalf("%s: an error of another type: %v", api, err)
+	case err == nil && answer.Empty != (answer.Text == ""):
+		t.Fatalf("%s: empty is %t of %q", api, answer.Empty, answer.Text)
+	}
+	if !isEvents([]byte(body)) {
+		if err == nil && holdsFailure(api, body) {
+			t.Fatalf("%s: a failure is taken for a whole answer:\n%s", api, body)
+		}
+		return out
+	}
+	s := api.NewStream(strings.NewReader(body))
+	streamed := readStream(s)
+	if (streamed.err == io.EOF) != (err == nil) || streamed.text != answer.Text || streamed.answer.StopReason != answer.StopReason {
+		t.Fatalf("%s: streamed %q, %v; whole %q, %v:\n%s", api, streamed.text, streamed.err, answer.Text, err, body)
+	}
+	if err != nil {
+		return out
+	}
+	if !hasEnd(api, []byte(body)) {
+		t.Fatalf("%s: a whole answer without an end:\n%s", api, body)
+	}
+	r := newEventReader(strings.NewReader(body))
+	r.tolerant = true
+	for range streamed.events {
+		e, err := r.Next()
+		if err != nil {
+			e, _ = r.Rest()
+		}
+		if holdsFailure(api, string(e.Data)) {
+			t.Fatalf("%s: an answer with a failure in it is taken for whole:\n%s", api, body)
+		}
+	}
+	return out
+}
+
+// holdsFailure looks for a failure in one object, with nothing of the reader's own code: an error beside or inside
+// choices, a stop reason that is one, or a status code of MiniMax's.
+func holdsFailure(api API, data string) bool {
+	var in struct {
+		Type   any
+		Status any
+		Error  any
+		Delta  struct {
+			Reason any `json:"stop_reason"`
+		}
+		Reason  any                       `json:"stop_reason"`
+		Base    struct{ Status_code any } `json:"base_resp"`
+		Choices []struct {
+			Index  any
+			Error  any
+			Reason any `json:"finish_reason"`
+		}
+	}
+	if json.Unmarshal([]byte(data), &in) != nil {
+		return false
+	}
+	if api == Complete && (in.Status == 200.0 || in.Status == "200") {
+		in.Error = nil // the script read nothing but the status
+	}
+	failures := []any{"error", "network_error", "insufficient_system_resource", "aborted", "overloaded_error"}
+	isFailure := func(reason any) bool {
+		for _, f := range failures {
+			if reason == f {
+				return true
+			}
+		}
+		return false
+	}
+	says := func(e any) bool {
+		switch e := e.(type) {
+		case string:
+			return e != ""
+		case map[string]any:
+			return e["message"] != nil && e["message"] != ""
+		}
+		return false
+	}
+	switch api {
+	case Chat:
+		if len(in.Choices) == 1 && (says(in.Choices[0].Error) || isFailure(in.Choices[0].Reason)) {
+			return true
+		}
+	case Complete:
+		if isFailure(in.Reason) {
+			return true
+		}
+	default:
+		if isFailure(in.Reason) && in.Type != "message_stop" || in.Type == "message_delta" && isFailure(in.Delta.Reason) {
+			return true
+		}
+	}
+	code, _ := in.Base.Status_code.(float64)
+	return says(in.Error) || in.Type == "error" || code != 0
+}
