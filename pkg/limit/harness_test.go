@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +20,7 @@ import (
 
 const (
 	takeEnv  = "FERRY_TEST_TAKE"  // DIR, rate, burst and how many turns, separated by newlines
+	moveEnv  = "FERRY_TEST_MOVE"  // DIR, rate, how many turns, and how many of them to cancel, likewise
 	spendEnv = "FERRY_TEST_SPEND" // DIR, budget, worst and how many tries, likewise
 	holdEnv  = "FERRY_TEST_HOLD"  // DIR, whose bucket's lock is to be held until the process is killed
 	asEnv    = "FERRY_TEST_AS"    // DIR, to be used as a user who may not write there
@@ -29,6 +32,8 @@ func TestMain(m *testing.M) {
 	var err error
 	if task := os.Getenv(takeEnv); task != "" {
 		err = takeTurns(strings.Split(task, "\n"))
+	} else if task := os.Getenv(moveEnv); task != "" {
+		err = cancelTurns(strings.Split(task, "\n"))
 	} else if task := os.Getenv(spendEnv); task != "" {
 		err = spendTokens(strings.Split(task, "\n"))
 	} else if dir := os.Getenv(holdEnv); dir != "" {
@@ -187,6 +192,57 @@ func takeTurns(task []string) error {
 		fmt.Println(r.first, arrival(b.memory))
 	}
 	return nil
+}
+
+// cancelTurns takes turns, cancels some of them at random, says so, waits until the lock "go" is free and prints when the
+// others come.
+func cancelTurns(task []string) error {
+	dir, ctx := task[0], context.Background()
+	rate, err := ParseRate(task[1])
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(task[2])
+	if err != nil {
+		return err
+	}
+	cancels, err := strconv.Atoi(task[3])
+	if err != nil {
+		return err
+	}
+	b, err := NewBucket(dir, address, rate, NewClock())
+	if err != nil {
+		return err
+	}
+	var taken []*Reservation
+	for i := range n {
+		r, err := b.Reserve(ctx, Forever)
+		if err != nil {
+			return err
+		}
+		taken = append(taken, r)
+		if i < n-cancels {
+			continue
+		}
+		which := rand.IntN(len(taken))
+		if !taken[which].Cancel() {
+			return fmt.Errorf("a turn in %v was not given back", taken[which].Left())
+		}
+		taken = slices.Delete(taken, which, which+1)
+	}
+	fmt.Println("cancelled")
+	unlock, err := state.Lock(ctx, filepath.Join(dir, "go"))
+	if err != nil {
+		return err
+	}
+	unlock()
+	for _, r := range taken {
+		if err := r.Sleep(ctx, 1, func(context.Context, time.Duration) error { return nil }); err != nil {
+			return err
+		}
+		fmt.Println(r.first - int64(r.earlier)*int64(rate.interval()))
+	}
+	return b.Degraded()
 }
 
 // arrival is the theoretical arrival time of the next request after a state, on the clock that counts.

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"ferry/pkg/state"
 )
 
 type turn struct{ at, arrival time.Duration }
@@ -82,6 +85,51 @@ func checkTurns(t *testing.T, rate Rate, all []turn) {
 			if most := rate.Burst + int(window/rate.interval()); j-i+1 > most {
 				t.Fatalf("%d turns in %v, where %d are allowed", j-i+1, window, most)
 			}
+		}
+	}
+}
+
+// Many processes that take turns and give some of them back, wherever they stand: what is left has one turn each, without
+// a gap.
+func TestProcessesCancel(t *testing.T) {
+	const processes, each, cancels = 8, 24, 10
+	dir := filepath.Join(t.TempDir(), "limit")
+	rate := Rate{1, time.Minute, 1}
+	reserve(t, newTestBucket(t, dir, rate, NewClock()))
+	unlock, err := state.Lock(t.Context(), filepath.Join(dir, "go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait []func() error
+	var outs []*bufio.Reader
+	for range processes {
+		child, out := start(t, moveEnv, dir, rate, each, cancels)
+		wait, outs = append(wait, child.Wait), append(outs, out)
+	}
+	for _, out := range outs {
+		if line, err := out.ReadString('\n'); err != nil || line != "cancelled\n" {
+			t.Errorf("said %q, %v", line, err)
+		}
+	}
+	unlock()
+	var turns []time.Duration
+	for i, out := range outs {
+		for {
+			var turn time.Duration
+			if _, err := fmt.Fscanln(out, &turn); err != nil {
+				break
+			}
+			turns = append(turns, turn)
+		}
+		if err := wait[i](); err != nil {
+			t.Error(err)
+		}
+	}
+	equal(t, "turns", len(turns), processes*(each-cancels))
+	slices.Sort(turns)
+	for i := 1; i < len(turns); i++ {
+		if step := turns[i] - turns[i-1]; step != rate.interval() {
+			t.Fatalf("turns %d and %d are %v apart, want %v", i, i+1, step, rate.interval())
 		}
 	}
 }
