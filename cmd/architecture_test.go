@@ -163,8 +163,6 @@ var rules = []rule{
 		func(s source) bool { return s.path == "main.go" }, "only main.go ends the process",
 	},
 	{[]string{"time.Sleep"}, nowhere, "a wait has to end on cancellation"},
-	{[]string{"time.After", "time.Tick"}, inPackage("cmd"), "the clock is injected from cmd"},
-	{[]string{"bufio.NewScanner", "bufio.Scanner"}, nowhere, "a Scanner dies at 64 KiB"},
 }
 
 func TestArchitectureRules(t *testing.T) {

@@ -29,7 +29,7 @@ func oneRequest(c *comparison, t *table) error {
 		{name: "ferry ask, https", line: "ferry ask -o raw -n secure hi", runs: 5},
 	}
 	ferry, held, secureHeld, secure := sides[0], sides[5], sides[6], sides[7]
-	defer c.execute(&side{line: "ferry config hold stop"})
+	defer c.execute(&side{line: "ferry config hold stop"}) // a holder that stays ends by its own idle time
 	err := c.interleave(5, sides, func(s *side) error {
 		out, seen, err := c.execute(s)
 		if err != nil || seen.Requests != 1 || seen.Failed > 0 || len(out) < 20 {

@@ -36,10 +36,10 @@ wrk --version | head -n 1`
 
 // again says what a reader needs to type a command.
 func again() string {
-	text := "`GATEWAY_KEY=" + apiKey + " go run ./.ci/compare/server` prints the addresses of `$NODE` and `$SECURE_NODE` and writes\n" +
-		"`ca.pem`; `go build ./.ci/compare/plain` builds plain. ferry needs `FERRY_KEY` (the same key) and `FERRY_CONFIG`, the SDK\n" +
-		"`GATEWAY_URL=$NODE/api`. `prompts-N` has N lines: `prompt number 1` and so on. ferry's file, with the addresses put in,\n" +
-		"and the other programs:\n\n```yaml\n" + config + "```\n\n```text\n"
+	text := "`go run ./.ci/compare/server` prints the addresses of `$NODE` and `$SECURE_NODE` and writes `ca.pem`; `go build\n" +
+		"./.ci/compare/plain` builds plain. `GATEWAY_KEY=" + apiKey + "` is for all, `FERRY_KEY` (the same) and `FERRY_CONFIG` for\n" +
+		"ferry, `GATEWAY_URL=$NODE/api` for the SDK. `prompts-N` has N lines: `prompt number 1` and so on. ferry's file, with the\n" +
+		"addresses put in, and the other programs:\n\n```yaml\n" + config + "```\n\n```text\n"
 	for line := range strings.Lines(versions) {
 		text += "$ " + strings.TrimSpace(line) + "\n" + shell(line) + "\n"
 	}
