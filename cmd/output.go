@@ -187,8 +187,11 @@ func (a *app) describe(p *crossing, result *client.Result, failed error) callJSO
 			},
 		})
 	}
-	if !out.Complete && len(out.Text) > guard.MostShown {
-		out.Text = guard.Shown(out.Text, guard.MostShown)
+	if !out.Complete {
+		out.Text = a.redacted(out.Text)
+		if len(out.Text) > guard.MostShown {
+			out.Text = guard.Shown(out.Text, guard.MostShown)
+		}
 	}
 	if failed != nil {
 		out.Error = &errorJSON{Message: a.redacted(a.inWords(failed)), Body: a.redacted(longBody(result, failed))}
