@@ -30,7 +30,7 @@ export HOME := $(shell mktemp -d)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet staticcheck cover link kills soak fuzz compare completions cross ci recording man packages
+.PHONY: help build demo test check fmt vet staticcheck cover link memory kills soak fuzz compare completions cross ci recording man packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,9 @@ cover:
 
 link: ## asks over a link of 200 ms beside curl, their round trips, and both families of addresses (Linux, root)
 	@FERRY_LINK=1 go test -count=1 -timeout 30m -v -run '^(TestHoldSlowLink|TestRoundTrips|TestHappyEyeballs)$$' ./cmd
+
+memory: ## the memory of a process while a server sends as much as is read (Linux)
+	@go test -count=1 -timeout 30m -run '^TestMemoryOfHostileBodies$$' ./cmd
 
 kills: ## a batch killed KILLS (1000) times at random moments
 	@go test -count=1 -timeout 30m -run '^TestBatchKilled$$' ./cmd -kills $(KILLS)

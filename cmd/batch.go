@@ -235,7 +235,7 @@ func (a *app) batchNode(ctx context.Context, s *settings, call *batchCall, node 
 	rt, err := transport.New(cross.options)
 	if err == nil {
 		cross.client.Transport = rt
-		err = o.extras.apply(&cross.request)
+		err = o.extras.apply(ctx, &cross.request)
 	}
 	if err != nil {
 		cross.close()
@@ -377,6 +377,7 @@ func (a *app) carryOut(ctx context.Context, call *batchCall) error {
 	a.sayFaults(call, plan)
 	a.note("%s", call.estimate(plan))
 	sizeMemory(0)
+	boundMemory()
 	caught, release := a.Catch(ctx)
 	defer release()
 	call.sending = caught

@@ -83,6 +83,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		return err
 	}
 	started := a.Clock.Now()
+	a.timeWrites(settings.values.Timeout())
 	ctx, cancel := context.WithTimeoutCause(c.Context(), settings.values.Timeout(),
 		&client.DeadlineError{Timeout: settings.values.Timeout()})
 	defer cancel()
@@ -140,7 +141,7 @@ func (a *app) compose(ctx context.Context, s *settings, conversation *talk, o ca
 	cross.order, cross.filter, cross.audit = order, filter, a.auditing(s)
 	conversation.join(cross)
 	cross.request.Prompt, cross.request.System, cross.request.Stream = prompt, o.system, o.streams
-	if err := o.extras.apply(&cross.request); err != nil {
+	if err := o.extras.apply(ctx, &cross.request); err != nil {
 		return nil, err
 	}
 	if err := filter.checkExtras(cross.request); err != nil {

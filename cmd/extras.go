@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -26,7 +27,7 @@ func addExtraFlags(f *pflag.FlagSet, o *extraOptions) {
 }
 
 // apply puts the extras into a request. What the API does not have is refused when the request is encoded.
-func (o extraOptions) apply(r *wire.Request) error {
+func (o extraOptions) apply(ctx context.Context, r *wire.Request) error {
 	var err error
 	if r.Temperature, err = number("--temperature", o.temperature); err != nil {
 		return err
@@ -36,7 +37,7 @@ func (o extraOptions) apply(r *wire.Request) error {
 	}
 	r.Stop = o.stop
 	if o.schema != "" {
-		if r.Schema, err = readSchema(o.schema); err != nil {
+		if r.Schema, err = readSchema(ctx, o.schema); err != nil {
 			return err
 		}
 	}
@@ -71,8 +72,8 @@ func number(flag, text string) (*float64, error) {
 // maxSchema is the most bytes of a schema file.
 const maxSchema = 1 << 20
 
-func readSchema(name string) (json.RawMessage, error) {
-	schema, err := readFile(name, maxSchema)
+func readSchema(ctx context.Context, name string) (json.RawMessage, error) {
+	schema, err := readFile(ctx, name, maxSchema)
 	var object map[string]json.RawMessage
 	switch {
 	case err != nil:

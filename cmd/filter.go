@@ -2,11 +2,14 @@ package cmd
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"net/http"
 	"path/filepath"
+	"slices"
 
 	"ferry/pkg/client"
 	"ferry/pkg/guard"
@@ -91,9 +94,9 @@ func (f *contentFilter) checkExtras(r wire.Request) error {
 	if f == nil || !f.prompts {
 		return nil
 	}
-	texts := append(jsonTexts(r.Schema), r.Stop...)
+	texts := slices.AppendSeq(slices.Clone(r.Stop), jsonTexts(r.Schema))
 	for _, value := range r.Params {
-		texts = append(texts, jsonTexts(value)...)
+		texts = slices.AppendSeq(texts, jsonTexts(value))
 	}
 	for _, text := range texts {
 		if err := f.check(text, "request"); err != nil {
@@ -109,18 +112,16 @@ func (f *contentFilter) hold(c *crossing, result *client.Result, failed error, r
 	if f == nil || !f.answers || len(result.Attempts) == 0 {
 		return failed
 	}
-	texts := []string{result.Answer.Text}
-	quoted := failed != nil && result.Attempts[len(result.Attempts)-1].HTTPStatus == http.StatusOK
-	if raw || quoted {
-		texts = append(texts, jsonTexts(result.Body)...)
-	}
-	if quoted {
-		texts = append(texts, c.node.API.Partial(result.Body))
-	}
-	for _, text := range texts {
-		if err := f.check(text, "answer"); err != nil {
-			return withheld(c, result, err)
+	err := f.check(result.Answer.Text, "answer")
+	if raw || failed != nil && result.Attempts[len(result.Attempts)-1].HTTPStatus == http.StatusOK {
+		for text := range jsonTexts(result.Body) {
+			if err = cmp.Or(err, f.check(text, "answer")); err != nil {
+				break
+			}
 		}
+	}
+	if err != nil {
+		return withheld(c, result, err)
 	}
 	return failed
 }
@@ -142,49 +143,54 @@ var namesOnly = map[string]bool{
 	"type": true, "role": true, "id": true, "model": true, "object": true, "stop_reason": true, "finish_reason": true,
 }
 
-// jsonTexts are the texts in a JSON value, unescaped; what is no JSON is one text.
-func jsonTexts(body []byte) []string {
-	var value any
-	if len(body) == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(body, &value); err != nil {
-		return []string{string(body)}
-	}
-	var texts []string
-	var walk func(any)
-	walk = func(v any) {
-		switch v := v.(type) {
-		case string:
-			texts = append(texts, v)
-		case []any:
-			for _, item := range v {
-				walk(item)
+// jsonTexts are the texts in a JSON value, unescaped, one at a time; what is no JSON is one text.
+func jsonTexts(body []byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !json.Valid(body) {
+			if len(body) > 0 {
+				yield(string(body))
 			}
-		case map[string]any:
-			for key, item := range v {
-				if _, plain := item.(string); !plain || !namesOnly[key] {
-					walk(item)
+			return
+		}
+		name := "" // of the member whose value comes
+		for i := 0; i < len(body); i++ {
+			switch body[i] {
+			case '[', '{', ',':
+				name = ""
+			case '"':
+				from := i
+				for i++; body[i] != '"'; i++ {
+					if body[i] == '\\' {
+						i++
+					}
+				}
+				raw := body[from : i+1]
+				if behind := bytes.TrimLeft(body[i+1:], " \t\r\n"); len(behind) > 0 && behind[0] == ':' {
+					name = string(raw[1 : len(raw)-1])
+				} else if text := ""; !namesOnly[name] && json.Unmarshal(raw, &text) == nil && !yield(text) {
+					return
 				}
 			}
 		}
 	}
-	walk(value)
-	return texts
 }
 
 // eventTexts are the texts in the bytes of an event stream, or of the whole answer that came instead of one.
-func eventTexts(b []byte) []string {
+func eventTexts(b []byte) iter.Seq[string] {
 	if json.Valid(b) {
 		return jsonTexts(b)
 	}
-	var texts []string
-	for _, line := range bytes.FieldsFunc(b, func(r rune) bool { return r == '\n' || r == '\r' }) {
-		if data, ok := bytes.CutPrefix(line, []byte("data:")); ok {
-			texts = append(texts, jsonTexts(bytes.TrimSpace(data))...)
+	return func(yield func(string) bool) {
+		for line := range bytes.FieldsFuncSeq(b, func(r rune) bool { return r == '\n' || r == '\r' }) {
+			if data, ok := bytes.CutPrefix(line, []byte("data:")); ok {
+				for text := range jsonTexts(bytes.TrimSpace(data)) {
+					if !yield(text) {
+						return
+					}
+				}
+			}
 		}
 	}
-	return texts
 }
 
 func isBlocked(err error) bool {

@@ -167,7 +167,7 @@ func (s *rawFilterSink) finish(whole, stopped bool) error {
 		s.texts = append(s.texts, safe.Text...)
 	}
 	if s.blocked == nil && whole {
-		for _, text := range eventTexts(s.bytes) {
+		for text := range eventTexts(s.bytes) {
 			if err := s.filter.check(text, "answer"); err != nil {
 				s.blocked = err
 				break

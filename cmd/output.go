@@ -29,10 +29,12 @@ type outputError struct{ err error }
 func (e *outputError) Error() string { return "cannot write to standard output: " + bare(e.err) }
 func (e *outputError) Unwrap() error { return e.err }
 
-// write hands standard output everything in one call.
+// write hands standard output everything, at most a MiB in one call.
 func (a *app) write(text []byte) error {
-	if _, err := a.out.Write(text); err != nil {
-		return &outputError{err}
+	for piece := range slices.Chunk(text, onePiece) {
+		if _, err := a.out.Write(piece); err != nil {
+			return &outputError{err}
+		}
 	}
 	return nil
 }

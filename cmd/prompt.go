@@ -20,8 +20,12 @@ import (
 // maxPrompt is the most bytes a prompt may have: the request limit of the messages API.
 const maxPrompt = 32 << 20
 
-// silentPipe is how long a pipe may be silent before ferry says that it waits for it.
-const silentPipe = 2 * time.Second
+const (
+	// silentPipe is how long a pipe may be silent before ferry says that it waits for it.
+	silentPipe = 2 * time.Second
+	// deadPipe is the same under -q: nothing may ever come, and a script with -q would wait in silence.
+	deadPipe = 30 * time.Second
+)
 
 // promptOptions say where a prompt comes from.
 type promptOptions struct {
@@ -53,10 +57,14 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if !explicit && text != "" && a.sharesStdin() {
+			a.note("all of standard input went into this prompt, and it is a pipe of the shell's own: a loop over it ends here; " +
+				"--no-stdin leaves it alone")
+		}
 		parts = append(parts, text)
 	}
 	for _, name := range o.files {
-		text, err := readPromptFile(name)
+		text, err := readPromptFile(ctx, name)
 		if err != nil {
 			return "", err
 		}
@@ -122,9 +130,13 @@ func (a *app) readStdin(ctx context.Context) (string, error) {
 	}
 	var heard atomic.Bool
 	if mayBeSilent(a.Stdin) {
-		notice := time.AfterFunc(silentPipe, func() {
+		wait, tell := silentPipe, a.note
+		if a.quiet {
+			wait, tell = deadPipe, func(format string, _ ...any) { a.say("ferry: " + format) }
+		}
+		notice := time.AfterFunc(wait, func() {
 			if !heard.Load() {
-				a.note("waiting for standard input; --no-stdin leaves it alone")
+				tell("waiting for standard input; --no-stdin leaves it alone")
 			}
 		})
 		defer notice.Stop()
@@ -136,7 +148,7 @@ func (a *app) readStdin(ctx context.Context) (string, error) {
 	}()
 	select {
 	case <-ctx.Done():
-		return "", &client.Error{Class: client.Timeout, Err: promptLate(ctx)}
+		return "", promptLate(ctx, "standard input")
 	case got := <-done:
 		switch {
 		case got.err != nil:
@@ -148,12 +160,14 @@ func (a *app) readStdin(ctx context.Context) (string, error) {
 	}
 }
 
-func promptLate(ctx context.Context) error {
+// promptLate is the error of a prompt that did not come in time.
+func promptLate(ctx context.Context, where string) error {
+	cause := context.Cause(ctx)
 	var over *client.DeadlineError
-	if errors.As(context.Cause(ctx), &over) {
-		return fmt.Errorf("standard input did not end within the timeout of %s; nothing was sent", over.Timeout)
+	if errors.As(cause, &over) {
+		cause = fmt.Errorf("%s did not end within the timeout of %s", where, over.Timeout)
 	}
-	return context.Cause(ctx)
+	return &client.Error{Class: client.Timeout, Err: cause, Unsent: true}
 }
 
 // mayBeSilent reports whether a read may wait for somebody else: a file's does not, and a terminal has been named.
@@ -178,8 +192,8 @@ func (h *hearing) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func readPromptFile(name string) (string, error) {
-	text, err := readFile(name, maxPrompt)
+func readPromptFile(ctx context.Context, name string) (string, error) {
+	text, err := readFile(ctx, name, maxPrompt)
 	if err != nil {
 		return "", err
 	}
@@ -189,18 +203,28 @@ func readPromptFile(name string) (string, error) {
 	return string(text), checkText(text, name)
 }
 
-// readFile reads a file that the user named, and stops one byte past the limit.
-func readFile(name string, limit int64) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, usagef("", "cannot read %s: %s", name, bare(err))
+// readFile reads a file that the user named, and stops one byte past the limit. It may be a FIFO that nothing writes to:
+// the context ends the waiting, for its opening too.
+func readFile(ctx context.Context, name string, limit int64) ([]byte, error) {
+	var text []byte
+	done := make(chan error, 1)
+	go func() {
+		file, err := os.Open(name)
+		if err == nil {
+			defer file.Close()
+			text, err = io.ReadAll(io.LimitReader(file, limit+1))
+		}
+		done <- err
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, promptLate(ctx, name)
+	case err := <-done:
+		if err != nil {
+			return nil, usagef("", "cannot read %s: %s", name, bare(err))
+		}
+		return text, nil
 	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
-		return nil, usagef("", "cannot read %s: %s", name, bare(err))
-	}
-	return text, nil
 }
 
 // checkText refuses what is no text, by the offset of the first byte that is not.

@@ -21,11 +21,31 @@ func TestSilentPipe(t *testing.T) {
 		env.Stdin = silent
 		code := cmd.Run(t.Context(), []string{"ask", "--timeout", "5s", "-n", "demo", "hello"}, env)
 		want := "ferry: waiting for standard input; --no-stdin leaves it alone\n" +
-			"Error: standard input did not end within the timeout of 5s; nothing was sent\n"
+			"Error: standard input did not end within the timeout of 5s\nhint: nothing was sent\n"
 		if code != 1 || out.Len() > 0 || errs.String() != want {
 			t.Errorf("exit code %d, stdout %q, stderr %q", code, &out, &errs)
 		}
 	})
+}
+
+// TestSilentPipeQuiet is the same under -q, which silences notes: a pipe that stays open is said once, after 30 s.
+func TestSilentPipeQuiet(t *testing.T) {
+	for _, test := range []struct{ timeout, want string }{
+		{"29s", ""}, {"2m", "ferry: waiting for standard input; --no-stdin leaves it alone\n"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			silent, writer := io.Pipe()
+			defer writer.Close()
+			var out, errs bytes.Buffer
+			env := testEnv(nil, &out, &errs)
+			env.Stdin = silent
+			code := cmd.Run(t.Context(), []string{"ask", "-q", "--timeout", test.timeout, "-n", "demo", "hello"}, env)
+			said, _, _ := strings.Cut(errs.String(), "Error:")
+			if code != 1 || said != test.want {
+				t.Errorf("--timeout %s: exit code %d, stderr %q, want %q", test.timeout, code, &errs, test.want)
+			}
+		})
+	}
 }
 
 // TestPromptReachesTheServerAsItWas holds bytes as they are, however they came.

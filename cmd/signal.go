@@ -16,6 +16,7 @@ func Main() int {
 	// net/http logs what a server sends behind its answer: bytes that nobody masked, on the user's terminal.
 	log.SetOutput(io.Discard)
 	abortOnCrash()
+	boundMemory()
 	env := SystemEnv()
 	if err := enoughToStart(); err != nil {
 		return newApp(env).exit(err)

@@ -3,6 +3,7 @@ package cmd
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 
 	"ferry/pkg/client"
 	"ferry/pkg/guard"
@@ -38,7 +39,8 @@ type sinkBase struct {
 	out    []byte
 	shown  bool
 	keep   bool
-	kept   bytes.Buffer
+	full   error // more text came than is kept
+	kept   strings.Builder
 	// scratch is text that has been masked.
 	scratch []byte
 }
@@ -51,16 +53,23 @@ func (s *sinkBase) Shown() bool      { return s.shown }
 func (s *sinkBase) Raw([]byte) error { return nil }
 func (s *sinkBase) text() string     { return s.kept.String() }
 
+// mostKept is the most bytes of a stream's text that are kept: that of a whole answer.
+const mostKept = 64 << 20
+
 // remember keeps text that has been masked.
 func (s *sinkBase) remember(text []byte) {
-	if s.keep {
+	if s.keep && s.full == nil {
+		if s.kept.Len()+len(text) > mostKept {
+			s.full = &client.Error{Class: client.TooLarge, Err: &wire.LimitError{What: "the text of the stream, which is to be kept,", Limit: mostKept}}
+			return
+		}
 		s.kept.Write(text)
 	}
 }
 
 func (s *sinkBase) Flush() error {
-	if len(s.out) == 0 {
-		return nil
+	if len(s.out) == 0 || s.full != nil {
+		return s.full
 	}
 	s.shown = true
 	err := s.app.write(s.out)
@@ -243,7 +252,9 @@ func (s *jsonSink) flush(words []byte) error {
 
 func (s *jsonSink) line(kind string, text []byte) {
 	if len(text) > 0 {
-		s.out = append(s.out, guard.SafeJSON(encodeLine(map[string]string{"type": kind, "text": string(text)}))...)
+		for piece := range guard.JSONLine([]byte(`{"text":"","type":"`+kind+`"}`+"\n"), string(text)) {
+			s.out = append(s.out, piece...)
+		}
 	}
 }
 

@@ -26,12 +26,24 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"ferry":      storyFerry,
 		"ferry-real": func() { os.Exit(limitedMain()) },
+		"ferry-peak": peakMain,
 	})
 }
 
 // usualWaits has a ferry give up on a holder as early as it does for its users. Without it a ferry that is a test's waits
 // for one however busy the machine is.
 const usualWaits = "FERRY_TEST_USUAL_WAITS"
+
+// peakFile names, in the environment of ferry-peak, the file that it writes its peak into.
+const peakFile = "FERRY_TEST_PEAK"
+
+// peakMain is ferry, and says at its end how much it had in memory at most.
+func peakMain() {
+	code := cmd.Main()
+	status, _ := os.ReadFile("/proc/self/status")
+	_ = os.WriteFile(os.Getenv(peakFile), status, 0o600)
+	os.Exit(code)
+}
 
 // waitsFile names, in the environment of a story, the file in which the clock writes down what it was asked to wait.
 const waitsFile = "FERRY_TEST_WAITS"

@@ -161,6 +161,9 @@ func (t *talk) asks(prompt, node string) error {
 	return t.tolerate(t.handle.Ask(prompt, t.app.Clock.Now()))
 }
 
+// mostKeptTurn is the most bytes of an answer that a conversation keeps.
+const mostKeptTurn = 8 << 20
+
 // answers keeps a whole answer. That it could not be kept is said and fails nothing: the answer has been shown.
 func (t *talk) answers(c *crossing, result *client.Result) {
 	if t == nil {
@@ -169,6 +172,10 @@ func (t *talk) answers(c *crossing, result *client.Result) {
 	model := result.Answer.Model
 	if model == "" {
 		model = c.request.Model
+	}
+	if len(result.Answer.Text) > mostKeptTurn {
+		t.app.note("the answer is not kept: it is over %d MiB, which no node takes back", mostKeptTurn>>20)
+		return
 	}
 	if err := t.tolerate(t.handle.Answer(result.Answer.Text, c.node.Name, model, t.app.Clock.Now())); err != nil {
 		t.app.note("the answer is not kept: %s", err)

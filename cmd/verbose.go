@@ -79,7 +79,7 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	}
 	var refused *wire.APIError
 	if errors.As(at.Err, &refused) && at.HTTPStatus != http.StatusOK && len(refused.Body) > 0 {
-		a.say("< " + guard.Shown(string(refused.Body), guard.MostShown))
+		a.say("< " + guard.ShownOf(string(refused.Body[:min(len(refused.Body), 2*guard.MostShown)]), guard.MostShown, len(refused.Body)))
 	}
 	if line := limitsLine(header, a.Clock.Now()); line != "" {
 		a.say("* " + line)

@@ -46,6 +46,8 @@ type Attempt struct {
 	// Reconnected says that the request was sent twice: a kept connection was closed before any byte of an answer, and the
 	// request was sent once more on a new one.
 	Reconnected bool
+	// Sent says that bytes of the request may have left.
+	Sent bool
 	// Ambiguous says that the request may have been carried out, and billed, though no answer came.
 	Ambiguous bool
 	// Usage is what the server says that the attempt cost, also where it failed; nil where it does not say.
@@ -123,7 +125,7 @@ func (a *Attempt) read(
 	if readErr != nil {
 		a.cut(ctx, resp, body, readErr)
 		if a.Ambiguous {
-			return wire.Answer{Text: api.Partial(body)}
+			return wire.Answer{Text: partialText(api, body)}
 		}
 		return wire.Answer{}
 	}
@@ -146,13 +148,19 @@ func (a *Attempt) read(
 			a.outcome.Kind = retry.Final
 		case none.Cut:
 			a.Class, a.Ambiguous = Truncated, true
-			answer.Text = cmp.Or(answer.Text, api.Partial(body))
+			answer.Text = cmp.Or(answer.Text, partialText(api, body))
 		}
 	}
 	if a.Err != nil && answer.Text == "" {
 		return wire.Answer{}
 	}
 	return answer
+}
+
+// partialText is the text in the beginning of a body that did not come whole. It looks at half of the longest body, since it
+// needs several copies of that.
+func partialText(api wire.API, body []byte) string {
+	return api.Partial(body[:min(len(body), maxWhole/2)])
 }
 
 func (a *Attempt) reject(apiErr *wire.APIError, resp *http.Response) {

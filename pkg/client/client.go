@@ -6,8 +6,8 @@ package client
 
 import (
 	"context"
-	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"ferry/pkg/guard"
@@ -127,7 +127,7 @@ func (c *Client) call(ctx context.Context, node Node, request wire.Request, try 
 	result := &Result{}
 	prepared, err := node.Prepare(request)
 	if err != nil {
-		return result, &Error{Class: Usage, Node: node.Name, Err: err}
+		return result, &Error{Class: Usage, Node: node.Name, Err: err, Unsent: true}
 	}
 	started := c.Clock.Now()
 	err = c.loop(ctx, prepared, try, c.deadline(started), result)
@@ -203,6 +203,7 @@ func (c *Client) verdict(d retry.Decision, p *Prepared, result *Result) error {
 // failure completes an error with what is known of the call.
 func (c *Client) failure(p *Prepared, result *Result, e *Error) *Error {
 	e.Node, e.Policy, e.KeySource, e.Proxy = p.Node.Name, c.Rule.Policy, p.Node.Key.Source(), p.Node.Proxy
+	e.Unsent = !slices.ContainsFunc(result.Attempts, func(a *Attempt) bool { return a.Sent })
 	if last := result.last(); last != nil {
 		e.Attempts, e.Ambiguous = last.Number, last.Ambiguous
 		e.excerpt = excerpt(e.Err, result.Body)
@@ -243,7 +244,7 @@ func (c *Client) exchange(ctx context.Context, p *Prepared, a *Attempt) (resp *h
 	if resp.StatusCode == http.StatusOK && isEventType(resp) {
 		body, err = c.readEvents(p.Node.API, resp.Body, end)
 	} else {
-		body, err = io.ReadAll(resp.Body)
+		body, err = readAll(resp.Body)
 	}
 	c.received(resp, trace, a)
 	return resp, body, err
@@ -264,7 +265,8 @@ func (c *Client) send(ctx context.Context, p *Prepared, a *Attempt) (*http.Respo
 		a.Latency = c.Clock.Now().Sub(a.Started)
 		a.fail(ctx, err)
 		// A server that fails the check of a client certificate has dropped what was sent with it.
-		a.Ambiguous = trace.fill(a) && a.Class != Trust && !transport.Unsent(err)
+		a.Sent = trace.fill(a) && a.Class != Trust && !transport.Unsent(err)
+		a.Ambiguous = a.Sent
 		a.clean(c.Masker, nil)
 		return nil, nil, err
 	}
@@ -277,6 +279,7 @@ func (c *Client) received(resp *http.Response, trace *trace, a *Attempt) {
 	trace.done()
 	a.Latency = c.Clock.Now().Sub(a.Started)
 	trace.fill(a)
+	a.Sent = true
 	a.record(resp, c.Masker)
 }
 

@@ -73,7 +73,9 @@ type Error struct {
 	Asked time.Duration
 	// Ambiguous says that the last request may have been carried out though no answer came.
 	Ambiguous bool
-	Err       error
+	// Unsent says that no byte of a request left.
+	Unsent bool
+	Err    error
 
 	excerpt string
 }
@@ -137,8 +139,23 @@ func spoken(d time.Duration) string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hint tells what to do about it, "" where there is nothing to say.
+// unsent is what is said of a call of which no byte left, here and nowhere else.
+const unsent = "nothing was sent"
+
+// Hint tells what to do about it, and that nothing was sent where that is so; "" where there is nothing to say.
 func (e *Error) Hint() string {
+	hint := e.advice()
+	switch {
+	case !e.Unsent || strings.Contains(hint, unsent):
+		return hint
+	case hint == "":
+		return unsent
+	}
+	return hint + "; " + unsent
+}
+
+// advice is what to do about it.
+func (e *Error) advice() string {
 	var hinted interface{ Hint() string }
 	if errors.As(e.Err, &hinted) {
 		return hinted.Hint()

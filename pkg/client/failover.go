@@ -182,6 +182,9 @@ func (e *FailoverError) of(err error) error {
 		return err
 	}
 	if errors.As(err, &e.Last) {
+		for _, before := range e.Before {
+			e.Last.Unsent = e.Last.Unsent && before.Unsent
+		}
 		return e
 	}
 	return err

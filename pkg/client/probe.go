@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptrace"
@@ -22,8 +21,9 @@ type Probe struct {
 	Connected bool
 	// State is the TLS handshake's, nil over plain http.
 	State *tls.ConnectionState
-	// Models is how many models the node listed, -1 where the reply is no list.
-	Models int
+	// Models is how many models the node listed, -1 where the reply is no list; ModelIDs are the first of them.
+	Models   int
+	ModelIDs []string
 }
 
 // Probe asks a node for its list of models, once. It costs nothing at the provider. The error is an *Error; a status
@@ -66,7 +66,9 @@ func (c *Client) Probe(ctx context.Context, node Node) (*Probe, error) {
 	case resp.StatusCode != http.StatusOK:
 		at.read(ctx, node.API, resp, body, nil, AsBody)
 	default:
-		probe.Models = countModels(body)
+		if ids, count, ok := wire.Models(body); ok {
+			probe.Models, probe.ModelIDs = count, ids
+		}
 	}
 	body = c.Masker.Bytes(body)
 	at.clean(c.Masker, body)
@@ -83,17 +85,6 @@ func (p *Probe) failure(c *Client, node Node, body []byte) error {
 		Class: at.Class, Status: at.Status, Node: node.Name, KeySource: node.Key.Source(), Proxy: node.Proxy,
 		Attempts: 1, Err: at.Err, excerpt: excerpt(at.Err, body),
 	}
-}
-
-// countModels counts the entries of a list of models, which both APIs keep under data.
-func countModels(body []byte) int {
-	var list struct {
-		Data []json.RawMessage `json:"data"`
-	}
-	if json.Unmarshal(body, &list) != nil || list.Data == nil {
-		return -1
-	}
-	return len(list.Data)
 }
 
 // NoModelList reports whether a failed probe says only that the node has no such list, as gateways often have none.

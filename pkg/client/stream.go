@@ -63,7 +63,7 @@ func (c *Client) streamOnce(ctx context.Context, p *Prepared, a *Attempt, sink S
 	}
 	body := bufio.NewReaderSize(&watched{resp.Body, idle}, readSize)
 	if resp.StatusCode != http.StatusOK || !isEventStream(body, isEventType(resp)) {
-		text, err := io.ReadAll(io.LimitReader(body, maxWhole+1))
+		text, err := readAll(io.LimitReader(body, maxWhole+1))
 		if len(text) > maxWhole {
 			text, err = nil, &wire.LimitError{What: "a reply that is no stream", Limit: maxWhole}
 		}
@@ -94,6 +94,26 @@ func (c *Client) streamOnce(ctx context.Context, p *Prepared, a *Attempt, sink S
 		return answer, apiErr.Body
 	}
 	return answer, nil
+}
+
+// readAll is io.ReadAll that needs no more memory than half as much again as it reads.
+func readAll(r io.Reader) ([]byte, error) {
+	body := make([]byte, 0, 4<<10)
+	for {
+		if len(body) == cap(body) {
+			// At the bound only the end is due, for which a few bytes are room enough.
+			more := min(cap(body), max(maxWhole-cap(body), 1<<10))
+			body = append(make([]byte, 0, cap(body)+more), body...)
+		}
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if err == io.EOF { //nolint:errorlint // the very end
+			return body, nil
+		}
+		if err != nil {
+			return body, err
+		}
+	}
 }
 
 // maxWhole is the most bytes of a reply that is no event stream.
@@ -227,8 +247,11 @@ func (c *Client) notAStream(
 		return answer, masked
 	}
 	err = sink.Raw(body)
-	if err == nil {
-		err = sink.Delta(wire.Delta{Text: []byte(answer.Text)})
+	const piece = 1 << 20 // each is copied
+	for text := answer.Text; err == nil && text != ""; {
+		n := min(len(text), piece)
+		err = sink.Delta(wire.Delta{Text: []byte(text[:n])})
+		text = text[n:]
 	}
 	if err == nil {
 		err = sink.Flush()

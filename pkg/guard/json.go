@@ -3,7 +3,6 @@ package guard
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"unicode/utf8"
 )
@@ -20,7 +19,7 @@ func SafeJSON(text []byte) []byte {
 		}
 		r, size := utf8.DecodeRune(text[i:])
 		if hazardous(r) || r == 0xfeff || r == 0xfffe || r == 0xffff {
-			out = fmt.Appendf(append(out, text[done:i]...), `\u%04x`, r)
+			out = append(append(out, text[done:i]...), escaped(r, 4)...)
 			done = i + size
 		}
 		i += size

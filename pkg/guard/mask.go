@@ -136,7 +136,7 @@ func (m *Masker) String(s string) string {
 	}
 	b := unsafe.Slice(unsafe.StringData(s), len(s)) // is read, and may be long
 	if out := m.Bytes(b); &out[0] != &b[0] {
-		return string(out)
+		return unsafe.String(&out[0], len(out))
 	}
 	return s
 }

@@ -31,14 +31,14 @@ func visible(s string, most int) (shown string, used int) {
 		part := s[used : used+size]
 		switch {
 		case r == utf8.RuneError && size == 1:
-			part = fmt.Sprintf(`\x%02x`, s[used])
+			part = escaped(rune(s[used]), 2)
 		case r == '\r' && strings.HasPrefix(s[used+1:], "\n"):
 			part = "" // the newline that follows does its work
 		case !hazardous(r):
 		case r < 0x80:
-			part = fmt.Sprintf(`\x%02x`, r)
+			part = escaped(r, 2)
 		default:
-			part = fmt.Sprintf(`\u%04x`, r)
+			part = escaped(r, 4)
 		}
 		if room -= len(part); part == "\n" {
 			room -= margin
@@ -50,6 +50,15 @@ func visible(s string, most int) (shown string, used int) {
 		used += size
 	}
 	return b.String(), used
+}
+
+// escaped is a character as \xff with two digits, as \uffff with four.
+func escaped(r rune, digits int) string {
+	const hexadecimal = "0123456789abcdef"
+	if digits == 2 {
+		return string([]byte{'\\', 'x', hexadecimal[r>>4&15], hexadecimal[r&15]})
+	}
+	return string([]byte{'\\', 'u', hexadecimal[r>>12&15], hexadecimal[r>>8&15], hexadecimal[r>>4&15], hexadecimal[r&15]})
 }
 
 const (

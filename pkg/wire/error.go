@@ -87,7 +87,7 @@ func (e *APIError) SpendCap() bool {
 			return true
 		}
 	}
-	words := strings.ToLower(e.Message)
+	words := strings.ToLower(e.Message[:min(len(e.Message), 64<<10)])
 	if words == "" { // plain text
 		words = strings.ToLower(string(e.Body[:min(len(e.Body), 4096)]))
 	}

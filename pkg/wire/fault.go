@@ -83,14 +83,16 @@ func isCode(raw []byte) bool {
 	return len(raw) > 0 && (raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9') && string(raw) != "0" && string(raw) != "200"
 }
 
-// elements are the values of an array.
+// elements are the values of an array, the first of them where there are many.
 func elements(raw []byte) (out [][]byte) {
 	l := lexer{b: raw}
 	if !l.enter('[') {
 		return nil
 	}
 	for l.more(']') {
-		out = append(out, l.value())
+		if value := l.value(); len(out) < maxElements {
+			out = append(out, value)
+		}
 	}
 	if !l.whole() {
 		return nil
@@ -125,7 +127,7 @@ func (w *errorWords) value(raw []byte, depth int) {
 	}
 	switch raw[0] {
 	case '"':
-		w.say(string(unquote(raw)))
+		w.say(string(words(raw)))
 	case '{':
 		fields, _ := parse(raw)
 		w.object(fields, depth-1)

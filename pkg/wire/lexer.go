@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"strings"
 )
 
 // maxDepth is how deep values may nest, the same as in encoding/json.
@@ -17,6 +19,7 @@ type lexer struct {
 	depth int
 	fresh bool // an object or array was just opened: no comma is due
 	bad   bool
+	cut   bool // what is bad about it is that the text ends
 
 	escaped bool // the last string has an escape
 }
@@ -39,6 +42,7 @@ func (l *lexer) peek() byte {
 
 // fail makes every call from here on find the end of the text.
 func (l *lexer) fail() {
+	l.cut = l.cut || !l.bad && l.i == len(l.b)
 	l.bad = true
 	l.i = len(l.b)
 }
@@ -138,6 +142,9 @@ func (l *lexer) value() []byte {
 
 func (l *lexer) literal(word string) {
 	if len(l.b)-l.i < len(word) || string(l.b[l.i:l.i+len(word)]) != word {
+		if strings.HasPrefix(word, string(l.b[l.i:min(len(l.b), l.i+len(word))])) {
+			l.i = len(l.b)
+		}
 		l.fail()
 		return
 	}
@@ -202,6 +209,9 @@ func (l *lexer) quoted() []byte {
 		case c == '\\':
 			length := escapeLength(l.b[l.i:])
 			if length == 0 {
+				if rest := l.b[l.i:]; len(rest) == 1 || rest[1] == 'u' && len(rest) < 6 && !bytes.ContainsAny(rest[2:], `"\`) {
+					l.i = len(l.b)
+				}
 				l.fail()
 				return nil
 			}

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 	"unicode/utf8"
@@ -20,14 +19,19 @@ func (a API) Partial(body []byte) string {
 // member that has no value yet, and closes what is open. It returns nil where that makes no JSON.
 func closeJSON(body []byte) []byte {
 	scan := scanJSON(body)
+	if len(scan.open) > maxDepth {
+		return nil
+	}
+	closed := make([]byte, 0, len(body)+1+len(scan.open))
 	if scan.inString {
-		whole := append(bytes.Clone(body[:scan.whole]), '"')
-		if closed := append(whole, scan.closers()...); json.Valid(closed) {
+		closed = append(append(append(closed, body[:scan.whole]...), '"'), scan.closers()...)
+		if json.Valid(closed) {
 			return closed
 		}
 	}
 	for _, end := range []int{len(body), scan.keep} {
-		if closed := append(bytes.Clone(body[:end]), scan.closers()...); json.Valid(closed) {
+		closed = append(append(closed[:0], body[:end]...), scan.closers()...)
+		if json.Valid(closed) {
 			return closed
 		}
 	}
@@ -70,7 +74,9 @@ func scanJSON(body []byte) jsonScan {
 			i += length - 1
 		case s.inString:
 		case c == '{' || c == '[':
-			s.open = append(s.open, c+2) // '{'+2 is '}', '['+2 is ']'
+			if s.open = append(s.open, c+2); len(s.open) > maxDepth { // '{'+2 is '}', '['+2 is ']'
+				return s
+			}
 			s.keep = i + 1
 		case (c == '}' || c == ']') && len(s.open) > 0:
 			s.open = s.open[:len(s.open)-1]

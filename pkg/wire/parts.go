@@ -14,9 +14,17 @@ func readParts(raw []byte) (said, thought []byte, ok bool) {
 		if !ok {
 			return nil, nil, false
 		}
-		said, thought = append(said, text...), append(thought, reasoning...)
+		said, thought = joined(said, text), joined(thought, reasoning)
 	}
 	return said, thought, l.whole()
+}
+
+// joined puts two texts together, and copies nothing where one is empty: both may be a part of the body.
+func joined(before, text []byte) []byte {
+	if len(before) == 0 {
+		return text[:len(text):len(text)]
+	}
+	return append(before, text...)
 }
 
 // part reads one block and gives its text, or its reasoning. null is an empty block, and any other value none.

@@ -3,8 +3,6 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -77,6 +75,10 @@ type object map[string]json.RawMessage
 // bom is the byte order mark, which some servers put before their JSON and jq skips.
 var bom = []byte("\xef\xbb\xbf")
 
+// maxMembers and maxElements are how many members of an object and values of an array are kept: no answer and no error
+// has so many, and each takes more memory than its bytes do.
+const maxMembers, maxElements = 1 << 12, 1 << 12
+
 // parse reads one JSON object. Anything else, data behind the object included, is none.
 func parse(body []byte) (object, bool) {
 	l := lexer{b: bytes.TrimPrefix(body, bom)}
@@ -89,7 +91,10 @@ func parse(body []byte) (object, bool) {
 		if !ok {
 			break
 		}
-		fields[string(name)] = l.value()
+		value := l.value()
+		if _, again := fields[string(name)]; again || len(fields) < maxMembers && len(name) <= maxName {
+			fields[string(name)] = value
+		}
 	}
 	if !l.whole() {
 		return nil, false
@@ -157,6 +162,7 @@ func notJSON(body []byte) *NotAnswerError {
 
 // cutShort reports whether text is the beginning of a JSON value that did not come whole.
 func cutShort(text []byte) bool {
-	var value json.RawMessage
-	return errors.Is(json.NewDecoder(bytes.NewReader(text)).Decode(&value), io.ErrUnexpectedEOF)
+	l := lexer{b: text}
+	l.value()
+	return l.cut
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -57,7 +58,7 @@ func unquote(raw []byte) []byte {
 	if verbatim(inner) {
 		return inner
 	}
-	out, half := appendUnquoted(nil, inner, false)
+	out, half := appendUnquoted(make([]byte, 0, len(inner)), inner, false)
 	if half != 0 {
 		out = utf8.AppendRune(out, utf8.RuneError)
 	}
@@ -98,7 +99,7 @@ func (t *textReader) read(raw []byte) []byte {
 	if t.half == 0 && len(t.encoding.rest) == 0 && verbatim(inner) {
 		return inner
 	}
-	t.buffer = t.buffer[:0]
+	t.buffer = slices.Grow(t.buffer[:0], len(inner))
 	if t.half != 0 {
 		pair := utf16.DecodeRune(t.half, hex4(inner)) // U+FFFD where they are no pair
 		if pair != utf8.RuneError {
@@ -130,7 +131,9 @@ func (c *encodingCheck) add(text []byte) {
 	if c.broken || len(c.rest) == 0 && utf8.Valid(text) {
 		return
 	}
-	text = append(c.rest, text...)
+	if len(c.rest) > 0 {
+		text = append(c.rest, text...)
+	}
 	for len(text) > 0 && utf8.FullRune(text) {
 		r, n := utf8.DecodeRune(text)
 		if r == utf8.RuneError && n == 1 {

@@ -1,0 +1,184 @@
+package cmd_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	// mostMemory is the most that ferry may have in memory, in KiB, whatever a server sends.
+	mostMemory = 256 << 10
+	wholeBody  = 64 << 20
+)
+
+// peakOf runs ferry as a process of its own, and gives its peak in KiB, its exit code and what it said.
+func peakOf(t *testing.T, home string, env map[string]string, args ...string) (kib, code int, said string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), self, args...)
+	c.Args[0] = "ferry-peak"
+	peak := filepath.Join(t.TempDir(), "peak")
+	c.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "FERRY_CONFIG=", "FERRY_NODE=", "FERRY_KEY="+canaryHeader,
+		"NODE_KEY="+canaryHeader, raceExit+"="+raceAtOnce, peakFile+"="+peak)
+	for name, value := range env {
+		c.Env = append(c.Env, name+"="+value)
+	}
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	_ = c.Run() // its exit code is what it is
+	status, err := os.ReadFile(peak)
+	if err != nil {
+		t.Fatalf("%v: %v: %s", args, err, stderr.Bytes())
+	}
+	_, after, _ := strings.Cut(string(status), "\nVmHWM:")
+	kib, err = strconv.Atoi(strings.Fields(after)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib, c.ProcessState.ExitCode(), stderr.String()
+}
+
+// filled is a body of so many bytes: a unit over and over between a beginning and an end.
+type filled struct {
+	status           int
+	begin, unit, end string
+	numbered         bool // the unit has a number in it
+}
+
+func (f filled) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.WriteHeader(f.status)
+	_, _ = io.WriteString(w, f.begin)
+	many := strings.Repeat(f.unit, 1+(32<<10)/len(f.unit))
+	for left, n := wholeBody-len(f.begin)-len(f.end), 0; ; n++ {
+		if f.numbered {
+			var b strings.Builder
+			for k := range 1000 {
+				fmt.Fprintf(&b, f.unit, 1000*n+k)
+			}
+			many = b.String()
+		}
+		if len(many) > left {
+			if !f.numbered {
+				_, _ = io.WriteString(w, many[:left/len(f.unit)*len(f.unit)])
+			}
+			break
+		}
+		if _, err := io.WriteString(w, many); err != nil {
+			return
+		}
+		left -= len(many)
+	}
+	_, _ = io.WriteString(w, f.end)
+}
+
+// hostileBodies are bodies that want much memory, each with the call that reads it and the right exit code.
+func hostileBodies() []hostileBody {
+	const text, closed = `{"content":[{"type":"text","text":"`, `"}],"stop_reason":"end_turn"}`
+	const delta, ended = "event: content_block_delta\ndata: {\"delta\":{\"type\":\"text_delta\",\"text\":\"", "\"}}\n\n"
+	const start = "event: message_start\ndata: {\"message\":{}}\n\n"
+	const stop = "event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"end_turn\"}}\n\nevent: message_stop\ndata: {}\n\n"
+	return []hostileBody{
+		{"a long text", filled{200, text, "word ", closed, false}, 0, "ask"},
+		{"a long text as JSON", filled{200, text, "word ", closed, false}, 0, "ask -o json"},
+		{"a long text as it came", filled{200, text, "word ", closed, false}, 0, "ask -o raw"},
+		{"a long text in a conversation", filled{200, text, "word ", closed, false}, 0, "ask --session s"},
+		{"a long text that is looked through", filled{200, text, "word ", closed, false}, 5, "ask --expect never"},
+		{"a long text without a block", filled{200, text, "word ", closed, false}, 1, "ask -x"},
+		{"a long text, streamed", filled{200, text, "word ", closed, false}, 0, "stream"},
+		{"a long text in a batch", filled{200, text, "word ", closed, false}, 0, "batch"},
+		{"escapes", filled{200, text, `\u0001`, closed, false}, 0, "ask"},
+		{"escapes as JSON", filled{200, text, `\u0001`, closed, false}, 0, "ask -o json"},
+		{"control characters as JSON", filled{200, text, "\x7f", closed, false}, 0, "ask -o json"},
+		{"control characters in a batch", filled{200, text, "\x7f", closed, false}, 0, "batch"},
+		{"bytes that are no UTF-8", filled{200, text, "\xff", closed, false}, 0, "ask"},
+		{"bytes that are no UTF-8, as JSON", filled{200, text, "\xff", closed, false}, 0, "ask -o json"},
+		{"the key over and over", filled{200, text, canaryHeader + " ", closed, false}, 0, "ask"},
+		{"an error's message", filled{400, `{"error":{"message":"`, "\xff", `"}}`, false}, 1, "ask -v"},
+		{"an error's message as JSON", filled{400, `{"error":{"message":"`, `\u0001`, `"}}`, false}, 1, "ask -o json"},
+		{"an error's message in a batch", filled{400, `{"error":{"message":"`, "\x7f", `"}}`, false}, 1, "batch"},
+		{"a list of errors", filled{400, `{"errors":[{}`, `,{}`, `]}`, false}, 1, "ask"},
+		{"a list as an error", filled{400, `[{}`, `,{}`, `]`, false}, 1, "ask"},
+		{"many members", filled{200, `{"a":0`, `,"a%d":0`, `}`, true}, 1, "ask"},
+		{"many members of an error", filled{400, `{"error":{"a":0`, `,"a%d":0`, `}}`, true}, 1, "ask"},
+		{"many blocks", filled{200, `{"content":[{}`, `,{}`, `],"stop_reason":"end_turn"}`, false}, 0, "ask"},
+		{"many choices", filled{200, `{"choices":[{}`, `,{}`, `]}`, false}, 1, "ask -m m --api chat"},
+		{"many parts", filled{200, `{"choices":[{"message":{"content":[{}`, `,{}`, `]}}]}`, false}, 0, "ask -m m --api chat"},
+		{"nested", filled{200, `{"content":`, `[`, ``, false}, 1, "ask"},
+		{"nested members", filled{200, ``, `{"a":`, ``, false}, 1, "ask"},
+		{"a cut text", filled{200, text, "word ", ``, false}, 1, "ask"},
+		{"a cut text of escapes", filled{200, text, `\u0001`, ``, false}, 1, "ask -o json"},
+		{"a cut text in a batch", filled{200, text, "\x7f", ``, false}, 1, "batch"},
+		{"a page", filled{200, `<html>`, "<p>", ``, false}, 1, "ask"},
+		{"lines of JSON", filled{200, ``, "{}\n", ``, false}, 1, "ask"},
+		{"empty events", filled{200, ``, "data: {}\n\n", ``, false}, 1, "ask"},
+		{"many events", filled{200, start, delta + "word " + ended, stop, false}, 0, "ask"},
+		{"many events, streamed", filled{200, start, delta + "word " + ended, stop, false}, 0, "stream"},
+		{"many events, streamed into a conversation", filled{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "stream --session s"},
+		{"long lines", filled{200, start, delta + strings.Repeat("\x7f", 8<<20-100) + ended, stop, false}, 0, "stream -o json"},
+		{"long lines of bytes that are no UTF-8", filled{200, start, delta + strings.Repeat("\xff", 8<<20-100) + ended, stop, false}, 0, "stream -o json"},
+		{"many models", filled{200, `{"data":[0`, `,0`, `]}`, false}, 0, "config check"},
+		{"a filter", filled{200, text, "word ", closed, false}, 0, "ask"},
+		{"a filter and many values", filled{200, `{"content":[{}`, `,{}`, `],"stop_reason":"end_turn"}`, false}, 0, "ask -o raw"},
+	}
+}
+
+type hostileBody struct {
+	name string
+	body filled
+	code int
+	args string
+}
+
+// TestMemoryOfHostileBodies holds the memory of a whole process to its bound while servers send as much as is read.
+func TestMemoryOfHostileBodies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: bodies of 64 MiB")
+	}
+	if raceEnabled {
+		t.Skip("the race detector needs memory of its own; make memory runs it without")
+	}
+	for _, test := range hostileBodies() {
+		t.Run(test.name, func(t *testing.T) {
+			server := httptest.NewServer(test.body)
+			defer server.Close()
+			home := t.TempDir()
+			env := map[string]string{}
+			args := append(strings.Fields(test.args), "-n", server.URL, "hi")
+			switch test.args {
+			case "batch":
+				in := filepath.Join(home, "in.jsonl")
+				if err := os.WriteFile(in, []byte("hi\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				args = []string{"ask", "--batch", in, "--out", filepath.Join(home, "out.jsonl"), "-n", server.URL}
+			case "config check":
+				config := fmt.Sprintf("nodes: {n: {url: %q, key: \"env:NODE_KEY\"}}\n", server.URL)
+				env = withConfig(t, config, nil)
+				args = []string{"config", "check"}
+			}
+			if strings.HasPrefix(test.name, "a filter") {
+				env = withConfig(t, "filter: {words: [banana], on: [answer]}\n", nil)
+			}
+			kib, code, said := peakOf(t, home, env, args...)
+			if code != test.code {
+				t.Errorf("exit code %d, want %d: %.500s", code, test.code, said)
+			}
+			if kib > mostMemory {
+				t.Errorf("%d MiB in memory, at most %d are allowed", kib>>10, mostMemory>>10)
+			}
+			t.Logf("%d MiB", kib>>10)
+		})
+	}
+}
