@@ -95,7 +95,7 @@ func (a *app) canPrint() error {
 		return nil
 	}
 	return usagef("send it to a file or a pipe; a program that wants no output opens /dev/null for writing only, or sets FERRY_STDOUT=discard",
-		"standard output is closed, and nothing was sent")
+		"standard output is closed; nothing was sent or changed")
 }
 
 // note says something beside the answer, unless -q asked for silence.

@@ -58,6 +58,9 @@ func runTokenNew(ctx context.Context, a *app, role string) error {
 		}
 		return usagef(hint, "the gateway has no role %q", role)
 	}
+	if err := a.canPrint(); err != nil {
+		return err
+	}
 	ctx, stop := a.Catch(ctx)
 	defer stop()
 	token, secret, err := (gateway.Store{Path: g.Tokens}).New(ctx, role, a.Clock.Now())
