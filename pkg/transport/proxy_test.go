@@ -250,8 +250,8 @@ func TestProxyFaults(t *testing.T) {
 		{"socks5h://" + nobody, "cannot connect through the proxy socks5h://" + nobody + ": connection refused", ""},
 		{"http://" + closing, "cannot connect through the proxy http://" + closing + ": ", ""},
 		{"socks5://" + closing, "the proxy socks5://" + closing + " did not connect to " + address + ": EOF", ""},
-		{"http://proxy.invalid:1", "no address for the proxy http://proxy.invalid:1: ", ""},
-		{"socks5h://proxy.invalid:1", "no address for the proxy socks5h://proxy.invalid:1: ", ""},
+		{"http://proxy..invalid:1", "no address for the proxy http://proxy..invalid:1: ", ""},
+		{"socks5h://proxy..invalid:1", "no address for the proxy socks5h://proxy..invalid:1: ", ""},
 		{"http://" + answers("403"), " answered 403 Forbidden to a connection to " + address, "its rules do not allow this host or port"},
 		{"http://" + answers("502"), " answered 502 Bad Gateway to a connection to " + address, "it did not reach the node"},
 		{"http://" + answers("599"), " answered 599 to a connection to " + address, "it did not reach the node"},
@@ -285,7 +285,7 @@ func TestProxyFaults(t *testing.T) {
 	_, _, err := post(t, o)
 	refused(t, err, address, "its certificate is signed by an unknown authority", "")
 	// With socks5 it is the node's name that has no address.
-	o.Target, o.Proxy = mustURL(t, "https://node.invalid"), mustURL(t, "socks5://"+closing)
+	o.Target, o.Proxy = mustURL(t, "https://node..invalid"), mustURL(t, "socks5://"+closing)
 	var fault *ProxyError
 	var dns *net.DNSError
 	if _, _, err = post(t, o); errors.As(err, &fault) || !errors.As(err, &dns) {

@@ -45,8 +45,9 @@ func (c *polled) Read(p []byte) (n int, err error) {
 	failed := c.raw.Read(func(fd uintptr) bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		for n, err = unix.Read(int(fd), p); err == unix.EINTR; {
-			n, err = unix.Read(int(fd), p)
+		// Not unix.Read: the race detector takes a read by package syscall for what follows package net's write.
+		for n, err = syscall.Read(int(fd), p); err == unix.EINTR; {
+			n, err = syscall.Read(int(fd), p)
 		}
 		c.waiting = err == unix.EAGAIN
 		return !c.waiting
