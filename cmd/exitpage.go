@@ -11,10 +11,10 @@ const exitCodesPage = `Exit code 0 means that the whole answer is on standard ou
 mostly what to do. The commands below need no key and no network; echo $? shows the code of the last one.
 
 %-4d done: the answer is whole
-       The complete JSON or the stream's terminal event came, and all of it was written.
+       The complete JSON came, or the server said in the stream that the answer ended, and all of it was written.
      do
-       Use the answer. It may have stopped at max_tokens or refused, which a line on standard error says; --strict
-       makes that exit 1.
+       Use the answer. It may have stopped at a limit, refused or paused for a tool, which a line on standard error
+       says; --strict makes that exit 1.
      try
        ferry ask -n demo hello
 
@@ -23,8 +23,8 @@ mostly what to do. The commands below need no key and no network; echo $? shows 
      causes
        401 or 403: the key is wrong, or not for this model. 400 or 404: a model or a parameter that the node does not
        have. A name that does not resolve, a refused or lost connection, a certificate or pin that does not hold. A page
-       instead of an answer. --timeout is over. The disk is full. bench: a node had no success at all. config check: a
-       line of it is ✗. A batch: some lines have no answer.
+       instead of an answer, or an answer that ended in a failure of the server. --timeout is over. The disk is full.
+       bench: a node had no success at all. config check: a line of it is ✗. A batch: some lines have no answer.
      do
        ferry config check says how far a request gets, for free; -v shows each attempt. --retry-policy retry-after tries
        lost connections again, and a second node (-n a,b) takes over. A longer --timeout where time was over.

@@ -16,7 +16,7 @@ func newStreamCmd(a *app) *cobra.Command {
 		Use:   "stream [prompt…|-]",
 		Short: "The answer to a prompt, printed as it arrives",
 		Long: `stream sends a prompt as ask does and prints the answer as it arrives. Exit code 0 means that it came to its end: a
-stream that is cut before its terminal event keeps what came and exits 1. It is tried again only while nothing of it has
+stream that is cut before the server said so keeps what came and exits 1. It is tried again only while nothing of it has
 been printed.`,
 		Example: `  ferry stream "tell me a story"
   ferry stream -o json hello | jq -r 'select(.type == "text").text'

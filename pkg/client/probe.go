@@ -68,6 +68,12 @@ func (c *Client) Probe(ctx context.Context, node Node) (*Probe, error) {
 	default:
 		if ids, count, ok := wire.Models(body); ok {
 			probe.Models, probe.ModelIDs = count, ids
+			break
+		}
+		var apiErr *wire.APIError
+		_, err := node.API.Decode(resp.StatusCode, body)
+		if errors.As(err, &apiErr) && apiErr.Status != http.StatusInternalServerError { // which any odd reply would be
+			at.reject(apiErr, resp)
 		}
 	}
 	body = c.Masker.Bytes(body)
@@ -90,5 +96,5 @@ func (p *Probe) failure(c *Client, node Node, body []byte) error {
 // NoModelList reports whether a failed probe says only that the node has no such list, as gateways often have none.
 func NoModelList(err error) bool {
 	var apiErr *wire.APIError
-	return errors.As(err, &apiErr) && (apiErr.HTTPStatus == http.StatusNotFound || apiErr.HTTPStatus == http.StatusMethodNotAllowed)
+	return errors.As(err, &apiErr) && (apiErr.Status == http.StatusNotFound || apiErr.Status == http.StatusMethodNotAllowed)
 }

@@ -203,7 +203,7 @@ func TestStopReasons(t *testing.T) {
 	tests := map[Ending][]string{
 		Ended:   {"", "end_turn", "stop", "STOP", "stop_sequence", "eos", "normal"},
 		Limited: {"max_tokens", "MAX_TOKENS", "length", "model_length", "model_context_window_exceeded"},
-		Refused: {"refusal", "content_filter", "sensitive", "SAFETY"},
+		Refused: {"refusal", "content_filter", "content_filter: RECITATION", "sensitive", "SAFETY"},
 		Paused:  {"tool_use", "tool_calls", "pause_turn", "function_call"},
 		Unknown: {"compaction", "banana", "malformed_function_call"},
 		Failed: {

@@ -41,8 +41,12 @@ func ending(reason string) Ending {
 	if known, ok := endings[reason]; ok {
 		return known
 	}
-	if _, ok := statusOfType(reason); ok || strings.HasSuffix(reason, "error") {
+	_, isError := statusOfType(reason)
+	switch {
+	case isError || strings.HasSuffix(reason, "error"):
 		return Failed
+	case strings.HasPrefix(reason, "content_filter"): // some name the kind of content behind it
+		return Refused
 	}
 	return Unknown
 }
