@@ -1,13 +1,6 @@
 package cmd
 
-import (
-	"context"
-	"regexp"
-
-	"ferry/pkg/client"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 func newAskCmd(a *app) *cobra.Command {
 	var o callOptions
@@ -42,49 +35,4 @@ alone. Standard output carries the model's text and nothing else.`,
 	f.Lookup("output").Usage = "text, json (on every outcome) or raw (the body)"
 	f.BoolVarP(&o.extract, "extract", "x", false, "print only the first fenced code block")
 	return c
-}
-
-// ask makes the call and shows what came of it.
-func (a *app) ask(ctx context.Context, cross *crossing, o callOptions, expect *regexp.Regexp) (
-	*client.Result, error,
-) {
-	reading := client.AsAnswer
-	if o.output == "raw" {
-		reading = client.AsBody
-	}
-	result, failed := a.failover(ctx, cross, func(c *crossing) (*client.Result, error) {
-		return c.client.Ask(ctx, c.node, c.request, reading)
-	})
-	failed = cross.filter.hold(cross, result, failed, o.output == "raw")
-	a.report(result, o)
-	if failed == nil {
-		failed = a.judge(result, o, expect)
-	}
-	if err := a.show(cross, result, failed, o); err != nil {
-		return result, err
-	}
-	if failed == nil {
-		a.afterwards(cross, result, o)
-	}
-	return result, failed
-}
-
-// show prints what there is to print on standard output: a whole answer, in JSON whatever came of the call.
-func (a *app) show(cross *crossing, result *client.Result, failed error, o callOptions) error {
-	whole := failed == nil || isWhole(failed)
-	switch {
-	case o.output == "json":
-		if len(result.Attempts) == 0 {
-			return nil
-		}
-		return a.printCall(a.describe(cross, result, failed))
-	case whole && o.output == "raw":
-		return a.write(result.Body)
-	case whole && o.extract:
-		return a.printBlock(result.Answer)
-	case whole:
-		return a.printText(result.Answer, o.render)
-	}
-	a.keepPartial(result, failed)
-	return nil
 }

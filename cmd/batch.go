@@ -6,11 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
+	"time"
 
 	"ferry/pkg/client"
-	"ferry/pkg/config"
-	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
@@ -84,26 +82,16 @@ func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 // batchCall is a batch that is ready to be run.
 type batchCall struct {
 	*batchOptions
-	app *app
-	// nodes are in the order of failover; cross is the crossing to the first.
-	nodes  []*batchNode
-	cross  *crossing
-	across bool
-	filter *contentFilter
-	// blocked writes down an item that the filter stopped.
-	blocked func(ctx context.Context, err error)
+	app   *app
+	order *nodeOrder
+	// first is the endpoint that is asked first, and request what all items have in common.
+	first   *endpoint
+	request wire.Request
+	timeout time.Duration
+	chain   client.Doer
 	batch   *client.Batch
 	// sending ends with the first signal.
 	sending context.Context
-
-	mu      sync.Mutex
-	reached []*crossing
-}
-
-// batchNode is a node that is prepared when its turn comes, once.
-type batchNode struct {
-	config config.Node
-	reach  func() (*crossing, error)
 }
 
 // runBatch asks every line of a file.
@@ -112,16 +100,16 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err := b.check(c.Flags(), args); err != nil {
 		return err
 	}
-	o.crossing.flags = changedSettings(c.Flags())
-	settings, err := a.settings(o.crossing)
+	o.node.flags = changedSettings(c.Flags())
+	settings, err := a.settings(o.node)
 	if err != nil {
 		return err
 	}
-	call := &batchCall{batchOptions: &b, app: a}
-	if err := a.batchCrossing(c.Context(), settings, call, o); err != nil {
+	call := &batchCall{batchOptions: &b, app: a, timeout: settings.values.Timeout()}
+	if err := call.prepare(c.Context(), settings, o); err != nil {
 		return err
 	}
-	defer call.close()
+	defer call.order.close()
 	in, done, err := a.batchInput(b, o.prompt.noStdin)
 	if err != nil {
 		return err
@@ -138,6 +126,68 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 		return a.write([]byte(a.describeBatch(call)))
 	}
 	return a.carryOut(c.Context(), call)
+}
+
+// prepare readies the first node and the chain that every item goes through.
+func (call *batchCall) prepare(ctx context.Context, s *settings, o callOptions) error {
+	a := call.app
+	call.request.System = o.system
+	if err := o.extras.apply(ctx, &call.request); err != nil {
+		return err
+	}
+	filter, err := a.loadFilter(s, o)
+	if err != nil {
+		return err
+	}
+	if err := filter.CheckRequest(call.request); err != nil {
+		return err
+	}
+	options := endpointOptions{unread: o.dryRun, connections: call.concurrency}
+	if call.order, err = a.order(s, s.values.Nodes(), options); err != nil {
+		return err
+	}
+	sample := call.request
+	sample.Prompt = "x"
+	if call.first, err = call.order.first(ctx); err == nil {
+		err = call.order.suits(s, sample)
+	}
+	if err != nil {
+		call.order.close()
+		return err
+	}
+	env := a.clientEnv()
+	env.Wait = func(ctx context.Context, p client.Pause) error {
+		return waitSending(ctx, call.sending, p, a.Clock.Sleep)
+	}
+	silent := call.order.Failover // handovers of single items are not told
+	silent.OnHandover, silent.OnSkip = nil, nil
+	call.chain = &recovering{a, client.Chain(client.Stages{Env: env, Failover: &silent, Filter: filter, Audit: a.auditLog(s, nil)})}
+	return nil
+}
+
+// recovering makes an error of a panic in a worker: the item may have been carried out.
+type recovering struct {
+	app  *app
+	next client.Doer
+}
+
+func (r *recovering) Do(ctx context.Context, call *client.Call) (result *client.Result, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			result, err = &client.Result{Attempts: []*client.Attempt{{Ambiguous: true}}}, r.app.crashed(value)
+		}
+	}()
+	return r.next.Do(ctx, call)
+}
+
+// item is the call of an item.
+func (call *batchCall) item(item client.Item) *client.Call {
+	r := call.request
+	r.Prompt, r.Model, r.MaxTokens = item.Prompt, item.Model, item.MaxTokens
+	if item.System != nil {
+		r.System = *item.System
+	}
+	return &client.Call{Request: r, Timeout: call.timeout, Deadline: call.app.Clock.Now().Add(call.timeout)}
 }
 
 // batchUsage is an error before anything was sent.
@@ -183,84 +233,11 @@ func (a *app) batchInput(o batchOptions, noStdin bool) (*os.File, func(), error)
 	return file, done, nil
 }
 
-// batchCrossing prepares the first node, and says how those behind it are reached.
-func (a *app) batchCrossing(ctx context.Context, s *settings, call *batchCall, o callOptions) error {
-	names := s.values.Nodes()
-	order, err := a.order(s, names)
-	if err != nil {
-		return err
-	}
-	if call.filter, err = a.loadFilter(s); err == nil {
-		err = call.filter.checkPrompt("", o.system, nil)
-	}
-	if err != nil {
-		return err
-	}
-	call.across = order.across
-	call.blocked = func(ctx context.Context, err error) { a.recordBlocked(ctx, s, names[0], nil, err) }
-	for i, node := range order.nodes {
-		call.nodes = append(call.nodes, &batchNode{config: node, reach: sync.OnceValues(func() (*crossing, error) {
-			return a.batchNode(ctx, s, call, node, len(names)-1-i, o)
-		})})
-	}
-	cross, err := call.nodes[0].reach()
-	if err != nil {
-		return err
-	}
-	call.cross = cross
-	if err = call.filter.checkExtras(cross.request); err == nil {
-		sample := cross.request
-		sample.Prompt = "x"
-		err = order.suits(s, sample)
-	}
-	if err != nil {
-		cross.close()
-	}
-	return err
-}
-
-// batchNode prepares a node when its turn comes, with as many kept connections as there are prompts in flight.
-func (a *app) batchNode(ctx context.Context, s *settings, call *batchCall, node config.Node, behind int, o callOptions) (*crossing, error) {
-	cross, err := a.prepare(ctx, s, node, o)
-	if err != nil {
-		return nil, err
-	}
-	cross.audit = a.auditing(s)
-	cross.client.Behind = behind
-	cross.client.OnWait = func(ctx context.Context, p client.Pause) error {
-		return waitSending(ctx, call.sending, p, a.Clock.Sleep)
-	}
-	cross.request.System = o.system
-	cross.options.Connections = call.concurrency
-	rt, err := transport.New(cross.options)
-	if err == nil {
-		cross.client.Transport = rt
-		err = o.extras.apply(ctx, &cross.request)
-	}
-	if err != nil {
-		cross.close()
-		return nil, err
-	}
-	call.mu.Lock()
-	defer call.mu.Unlock()
-	call.reached = append(call.reached, cross)
-	return cross, nil
-}
-
-// close ends the crossings to all nodes that had a turn.
-func (call *batchCall) close() {
-	call.mu.Lock()
-	defer call.mu.Unlock()
-	for _, cross := range call.reached {
-		cross.close()
-	}
-}
-
 // settings are what all requests have in common and OUT's lines do not say, by the names of their flags.
 func (call *batchCall) settings() map[string]string {
-	r := call.cross.request
+	r, e := call.request, call.first
 	return map[string]string{
-		"--model": r.Model, "--max-tokens": fmt.Sprint(r.MaxTokens), "--system": r.System, "--api": string(call.cross.node.API),
+		"--model": e.Model, "--max-tokens": fmt.Sprint(e.MaxTokens), "--system": r.System, "--api": string(e.API),
 		"--temperature": spellNumber(r.Temperature), "--top-p": spellNumber(r.TopP), "--stop": fmt.Sprintf("%q", r.Stop),
 		"--schema": string(r.Schema), "--param": fmt.Sprintf("%q", r.Params),
 	}
@@ -273,99 +250,18 @@ func spellNumber(n *float64) string {
 	return fmt.Sprint(*n)
 }
 
-// request is an item's, as a node is to get it.
-func (n *batchNode) request(cross *crossing, item client.Item) wire.Request {
-	r := cross.request
-	r.Prompt = item.Prompt
-	if item.System != nil {
-		r.System = *item.System
-	}
-	if item.Model != "" {
-		r.Model = item.Model
-		for _, alias := range n.config.Aliases {
-			if alias.Name == item.Model {
-				r.Model = alias.Model
-			}
-		}
-	}
-	if item.MaxTokens > 0 {
-		r.MaxTokens = item.MaxTokens
-	}
-	return r
-}
-
 // price guesses what an item takes.
 func (call *batchCall) price(item client.Item) (input, output int64) {
-	r := call.nodes[0].request(call.cross, item)
-	return estimateInput(r), int64(r.MaxTokens)
-}
-
-// ask is the one place where an item is asked: held to the filter, charged to the budget and written into the audit log
-// as a call of its own would be, and handed over as one would be.
-func (call *batchCall) ask(ctx context.Context, item client.Item) (asked client.Asked) {
-	defer func() {
-		if value := recover(); value != nil { // the item may have been carried out
-			result := &client.Result{Attempts: []*client.Attempt{{Ambiguous: true}}}
-			asked = client.Asked{Result: result, Err: call.app.crashed(value), Final: true}
-		}
-	}()
-	last := *call.cross
-	last.request = call.nodes[0].request(call.cross, item)
-	asked.Result = &client.Result{}
-	if err := call.filter.checkPrompt(item.Prompt, last.request.System, nil); err != nil {
-		call.blocked(ctx, err)
-		asked.Err = &client.Error{Class: client.Blocked, Node: last.node.Name, Err: err}
-		return asked
-	}
-	legs := make([]client.Leg, len(call.nodes))
-	for i, node := range call.nodes {
-		legs[i] = client.Leg{Node: node.config.Name, Zone: node.config.Zone, Ask: func(ctx context.Context) (*client.Result, error) {
-			cross, err := node.reach()
-			if err != nil {
-				return nil, err
-			}
-			last = *cross
-			last.request = node.request(cross, item)
-			return call.app.askHeld(ctx, &last)
-		}}
-	}
-	result, err := client.Failover{Across: call.across}.Ask(ctx, legs)
-	asked.Node, asked.Model = last.node.Name, last.request.Model
-	if result == nil { // the first node could not be asked: no other would be
-		asked.Err, asked.Final = err, true
-		return asked
-	}
-	asked.Result = result
-	asked.Err = call.filter.hold(&last, result, err, false)
-	if result.Answer.NotUTF8 {
-		call.app.note("line %d: the answer has bytes that are not UTF-8; %s has U+FFFD in their place", item.Line, call.out)
-	}
-	call.app.record(ctx, &last, nil, result, asked.Err)
-	return asked
-}
-
-// askHeld asks a node whose budget, if it has one, allows it, and charges what that used.
-func (a *app) askHeld(ctx context.Context, c *crossing) (*client.Result, error) {
-	var err error
-	if c.held, err = c.hold(ctx, c.request); err != nil {
-		return nil, err
-	}
-	defer a.settle(c)
-	return charged(c, func(c *crossing) (*client.Result, error) {
-		return c.client.Ask(ctx, c.node, c.request, client.AsAnswer)
-	})
+	r := call.item(item).To(&call.first.Endpoint).Request
+	return client.EstimateInput(r), int64(r.MaxTokens)
 }
 
 // affords refuses a batch of which the budget would let nothing out.
 func (call *batchCall) affords(ctx context.Context, plan client.Plan) error {
-	if plan.ToSend == 0 {
+	if plan.ToSend == 0 || call.first.Budget == nil {
 		return nil
 	}
-	held, err := call.cross.hold(ctx, call.cross.request)
-	if err != nil {
-		return err
-	}
-	return call.cross.spend(held, call.cross.request, &client.Result{})
+	return call.first.Budget.Check(ctx, call.item(client.Item{}).To(&call.first.Endpoint))
 }
 
 // carryOut runs the batch and says what came of it. The first signal ends the sending, the second kills.
@@ -383,8 +279,11 @@ func (a *app) carryOut(ctx context.Context, call *batchCall) error {
 	call.sending = caught
 	stop := a.showBatch(call)
 	tally, err := call.batch.Run(ctx, client.BatchRun{
-		Ask: call.ask, Workers: min(call.concurrency, max(1, plan.ToSend)), MaxFailures: call.maxFailures,
-		MaxTokens: call.tokenCap, Attempts: call.cross.client.Rule.Attempts, Stop: caught.Done(),
+		Chain: call.chain, Call: call.item, Workers: min(call.concurrency, max(1, plan.ToSend)), MaxFailures: call.maxFailures,
+		MaxTokens: call.tokenCap, Attempts: call.first.Rule.Attempts, Stop: caught.Done(),
+		NotUTF8: func(line int) {
+			a.note("line %d: the answer has bytes that are not UTF-8; %s has U+FFFD in their place", line, call.out)
+		},
 		Untaken: func(line []byte) { a.tell(a.masker.String(string(line))) },
 	})
 	stop()

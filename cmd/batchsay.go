@@ -12,9 +12,9 @@ const shownFaults = 10
 
 // estimate says what a batch will send, before it does.
 func (call *batchCall) estimate(p client.Plan) string {
-	attempts := int64(call.cross.client.Rule.Attempts)
+	attempts := int64(call.first.Rule.Attempts)
 	text := fmt.Sprintf("%s to %s, %d in flight: about %d tokens in and at most %d out", plural(p.ToSend, "request"),
-		call.cross.node.Name, call.concurrency, p.Input, p.Output)
+		call.first.Name, call.concurrency, p.Input, p.Output)
 	if attempts > 1 {
 		text += fmt.Sprintf(", up to %d attempts each", attempts)
 	}
@@ -32,8 +32,8 @@ func (call *batchCall) estimate(p client.Plan) string {
 // describeBatch is what --dry-run prints.
 func (a *app) describeBatch(call *batchCall) string {
 	p := call.batch.Plan()
-	n := call.cross.node
-	text := fmt.Sprintf("%s  %s  %s  %s\n", n.Name, shownURL(n.URL), n.API, call.cross.request.Model)
+	n := call.first
+	text := fmt.Sprintf("%s  %s  %s  %s\n", n.Name, shownURL(n.URL), n.API, call.first.Model)
 	for i, fault := range p.Faults {
 		if i == shownFaults {
 			break

@@ -17,8 +17,8 @@ import (
 
 // benchOptions are the flags of bench.
 type benchOptions struct {
-	crossing crossingOptions
-	report   reportOptions
+	node   nodeOptions
+	report reportOptions
 
 	prompt      string
 	files       []string
@@ -81,7 +81,7 @@ The first Ctrl-C stops sending and reports what there is; the second ends at onc
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeNodes,
 		RunE: func(c *cobra.Command, args []string) error {
-			o.crossing.flags = changedSettings(c.Flags())
+			o.node.flags = changedSettings(c.Flags())
 			o.given = c.Flags().Changed
 			return runBench(c.Context(), a, args, o)
 		},
@@ -111,9 +111,9 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.StringVar(&o.save, "save", "", "write every attempt to a new `FILE`.jsonl for bench report")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, and send nothing")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
-	f.StringVar(&o.crossing.api, "api", "", "the `API` of nodes given as URLs: messages, complete or chat")
+	f.StringVar(&o.node.api, "api", "", "the `API` of nodes given as URLs: messages, complete or chat")
 	addSettingFlags(f, "model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
-	addStoreFlags(f, &o.crossing)
+	addStoreFlags(f, &o.node)
 	addReportFlags(c, &o.report)
 	_ = c.RegisterFlagCompletionFunc("connections",
 		cobra.FixedCompletions([]string{"cold", "reused", "both"}, cobra.ShellCompDirectiveNoFileComp))
@@ -129,35 +129,35 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 			return err
 		}
 	}
-	s, err := a.settings(o.crossing)
+	s, err := a.settings(o.node)
 	if err != nil {
 		return err
 	}
-	contest, err := a.contest(ctx, s, names, &o)
+	plan, err := a.benchPlan(ctx, s, names, &o)
 	if err != nil {
 		return err
 	}
-	defer contest.close()
+	defer plan.close()
 	if o.dryRun {
-		return a.write([]byte(contest.describe()))
+		return a.write([]byte(plan.describe()))
 	}
 	if err := a.writable(o.report.out); err != nil {
 		return err
 	}
-	if err := contest.affords(ctx); err != nil {
+	if err := plan.affords(ctx); err != nil {
 		return err
 	}
-	contest.plan.Header.Begin(a.Clock.Now())
-	saved, closeSaved, err := startSaving(o.save, contest.plan.Header)
+	plan.plan.Header.Begin(a.Clock.Now())
+	saved, closeSaved, err := startSaving(o.save, plan.plan.Header)
 	if err != nil {
 		return err
 	}
-	contest.plan.Saved = saved
+	plan.plan.Saved = saved
 	if !a.quiet {
-		a.note("%s", contest.estimate())
+		a.note("%s", plan.estimate())
 	}
-	sizeMemory(contest.plan.Rounds() * len(contest.plan.Targets))
-	run, err := a.measure(ctx, contest)
+	sizeMemory(plan.plan.Rounds() * len(plan.plan.Targets))
+	run, err := a.measure(ctx, plan)
 	if failed := closeSaved(); err == nil {
 		err = failed
 	}
@@ -174,7 +174,7 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 }
 
 // measure runs the plan and shows how far it is. The first signal ends the sending, the second kills.
-func (a *app) measure(ctx context.Context, c *contest) (*bench.Run, error) {
+func (a *app) measure(ctx context.Context, c *benchPlan) (*bench.Run, error) {
 	caught, release := a.Catch(ctx)
 	defer release()
 	plan := c.plan
@@ -247,7 +247,7 @@ func (o *benchOptions) check() error {
 		return usagef("", "--duration wants a time above 0 and at most 24h, such as 30s or 5m")
 	case o.tokenCap < 0 || o.given("max-tokens-total") && o.tokenCap == 0:
 		return usagef("", "--max-tokens-total wants a whole number of tokens above 0")
-	case o.crossing.noStore && o.save != "":
+	case o.node.noStore && o.save != "":
 		return usagef("leave one of the two away", "--no-store keeps nothing, and --save does")
 	case o.given("prompt") && len(o.files) > 0:
 		return usagef("", "give the prompt by --prompt or by -f, not both")

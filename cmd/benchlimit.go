@@ -11,34 +11,33 @@ import (
 	"ferry/pkg/limit"
 )
 
-// share is what the contestants behind one bucket ask of it: both kinds of connection and all nodes of an address.
+// share is what the series behind one bucket ask of it: both kinds of connection and all nodes of an address.
 type share struct {
-	rate        limit.Rate
-	name        string // of the first node
-	contestants int
+	rate   limit.Rate
+	name   string // of the first node
+	series int
 }
 
-// shares groups the contestants by their buckets, in their order.
-func (c *contest) shares() []*share {
+// shares groups the series by their buckets, in their order.
+func (c *benchPlan) shares() []*share {
 	var all []*share
-	by := map[*turnstile]*share{}
-	nodes := len(c.plan.Header.Nodes)
+	by := map[*rateLimiter]*share{}
 	for i, n := range c.plan.Header.Nodes {
-		turns := c.crossings[i%(nodes/len(kinds(c.plan.Header.Connections)))].turns
-		if turns == nil {
+		limiter := c.series[i].limiter
+		if limiter == nil {
 			continue
 		}
-		if by[turns] == nil {
-			by[turns] = &share{rate: turns.Rate(), name: n.Name}
-			all = append(all, by[turns])
+		if by[limiter] == nil {
+			by[limiter] = &share{rate: limiter.Rate(), name: n.Name}
+			all = append(all, by[limiter])
 		}
-		by[turns].contestants++
+		by[limiter].series++
 	}
 	return all
 }
 
 // fits refuses a plan that the limits of its nodes leave no time for.
-func (c *contest) fits(timeout time.Duration) error {
+func (c *benchPlan) fits(timeout time.Duration) error {
 	for _, s := range c.shares() {
 		if err := s.fits(c.plan.Header, timeout); err != nil {
 			return err
@@ -49,8 +48,8 @@ func (c *contest) fits(timeout time.Duration) error {
 
 func (s *share) fits(h bench.Header, timeout time.Duration) error {
 	perSecond := float64(s.rate.Events) / s.rate.Per.Seconds()
-	if asked := h.Rate * float64(s.contestants); asked > perSecond*(1+1e-9) {
-		most := fmt.Sprintf("--rate %.4g/min is the most", 60*perSecond/float64(s.contestants))
+	if asked := h.Rate * float64(s.series); asked > perSecond*(1+1e-9) {
+		most := fmt.Sprintf("--rate %.4g/min is the most", 60*perSecond/float64(s.series))
 		return usagef(most, "--rate asks %s for %.4g requests a minute, more than the limit of %v%s",
 			s.name, 60*asked, s.rate, s.shared())
 	}
@@ -59,7 +58,7 @@ func (s *share) fits(h bench.Header, timeout time.Duration) error {
 		bound, flag = h.Duration, "-d"
 	}
 	if each > 0 && h.Rate == 0 {
-		n := (each + h.Warmup) * s.contestants
+		n := (each + h.Warmup) * s.series
 		if needs := s.rate.Needs(n); needs > bound {
 			hint := "a smaller -r fits"
 			if needs < longestBench {
@@ -71,7 +70,7 @@ func (s *share) fits(h bench.Header, timeout time.Duration) error {
 		}
 	}
 	if h.Rate == 0 {
-		n := h.Concurrency * s.contestants
+		n := h.Concurrency * s.series
 		if waits := s.rate.Needs(n); waits > timeout {
 			return usagef("a smaller -c waits less, a longer --timeout allows it",
 				"the limit of %v lets %s at once to %s wait up to %s, longer than the --timeout of %s%s",
@@ -81,12 +80,12 @@ func (s *share) fits(h bench.Header, timeout time.Duration) error {
 	return nil
 }
 
-// shared says that more than one contestant draws from the bucket.
+// shared says that more than one series draws from the bucket.
 func (s *share) shared() string {
-	if s.contestants == 1 {
+	if s.series == 1 {
 		return ""
 	}
-	return fmt.Sprintf(" (%d rows of the report have its address)", s.contestants)
+	return fmt.Sprintf(" (%d rows of the report have its address)", s.series)
 }
 
 // roundUp is a time in whole minutes above, as a flag takes it.
@@ -95,16 +94,12 @@ func roundUp(d time.Duration) string {
 }
 
 // affords refuses a run of which the budget of a node would let nothing out.
-func (c *contest) affords(ctx context.Context) error {
-	for i, cross := range c.crossings {
-		if slices.ContainsFunc(c.crossings[:i], func(other *crossing) bool { return other.tab == cross.tab }) {
+func (c *benchPlan) affords(ctx context.Context) error {
+	for i, e := range c.nodes {
+		if e.Budget == nil || slices.ContainsFunc(c.nodes[:i], func(other *endpoint) bool { return other.Budget == e.Budget }) {
 			continue
 		}
-		held, err := cross.hold(ctx, cross.request)
-		if err != nil {
-			return err
-		}
-		if err := cross.spend(held, cross.request, &client.Result{}); err != nil {
+		if err := e.Budget.Check(ctx, client.Call{Request: c.request, Timeout: c.timeout}.To(&e.Endpoint)); err != nil {
 			return err
 		}
 	}
@@ -112,6 +107,6 @@ func (c *contest) affords(ctx context.Context) error {
 }
 
 // wait waits between attempts and for turns. A turn is not waited for any more once the run has been told to end.
-func (c *contest) wait(ctx context.Context, p client.Pause) error {
+func (c *benchPlan) wait(ctx context.Context, p client.Pause) error {
 	return waitSending(ctx, c.sending, p, c.plan.Clock.Sleep)
 }

@@ -18,25 +18,28 @@ import (
 	"ferry/pkg/wire"
 )
 
-// contest is a bench that is ready to begin.
-type contest struct {
+// benchPlan is a bench that is ready to begin.
+type benchPlan struct {
 	plan bench.Plan
-	// crossings are the nodes' own, and then those of the plan's targets.
-	crossings []*crossing
+	// nodes are the endpoints as they are configured, and series those of the plan's targets: each node over each kind of
+	// connection.
+	nodes, series []*endpoint
+	request       wire.Request
+	timeout       time.Duration
 	// input and output are what one request is sent and may be answered, in tokens.
 	input, output int64
 	// sending ends with the first signal.
 	sending context.Context
 }
 
-func (c *contest) close() {
-	for _, cross := range c.crossings {
-		cross.close()
+func (c *benchPlan) close() {
+	for _, e := range append(c.nodes, c.series...) {
+		e.close()
 	}
 }
 
-// contest prepares the nodes and the plan. Nothing is sent.
-func (a *app) contest(ctx context.Context, s *settings, names []string, o *benchOptions) (*contest, error) {
+// benchPlan prepares the nodes and the plan. Nothing is sent.
+func (a *app) benchPlan(ctx context.Context, s *settings, names []string, o *benchOptions) (*benchPlan, error) {
 	rate, err := parseRate(o.rate)
 	if err != nil {
 		return nil, err
@@ -49,9 +52,9 @@ func (a *app) contest(ctx context.Context, s *settings, names []string, o *bench
 	if err != nil {
 		return nil, err
 	}
-	filter, err := a.loadFilter(s)
+	filter, err := a.loadFilter(s, callOptions{})
 	if err == nil {
-		err = filter.checkPrompt(prompt, "", nil)
+		err = filter.CheckRequest(wire.Request{Prompt: prompt})
 	}
 	if err != nil {
 		return nil, err
@@ -66,7 +69,7 @@ func (a *app) contest(ctx context.Context, s *settings, names []string, o *bench
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(prompt))
-	c := &contest{plan: bench.Plan{
+	c := &benchPlan{timeout: s.values.Timeout(), plan: bench.Plan{
 		Clock: a.Clock, MaxTokens: o.tokenCap,
 		Header: bench.Header{
 			Vantage: o.vantage, PromptSHA256: hex.EncodeToString(sum[:]), MaxTokens: o.maxTokens, Requests: o.requests,
@@ -77,7 +80,8 @@ func (a *app) contest(ctx context.Context, s *settings, names []string, o *bench
 	}}
 	c.input, c.output = int64(wire.EstimateTokens(nonceSample+prompt)), int64(o.maxTokens)
 	c.plan.PerRequest = (c.input + c.output) * int64(o.attempts)
-	if err = a.enter(ctx, s, c, names, prompt, o); err == nil {
+	c.request = wire.Request{Prompt: prompt, MaxTokens: o.maxTokens, Stream: o.stream}
+	if err = a.addNodes(ctx, s, c, names, o); err == nil {
 		err = c.suits(o)
 	}
 	if err == nil {
@@ -93,12 +97,11 @@ func (a *app) contest(ctx context.Context, s *settings, names []string, o *bench
 // nonceSample is what stands before the prompt of each request, for its length.
 const nonceSample = "0123456789abcdef "
 
-// enter adds the nodes, over each kind of connection that is asked for.
-func (a *app) enter(ctx context.Context, s *settings, c *contest, names []string, prompt string, o *benchOptions) error {
-	var labels []string
-	var most int64
+// addNodes adds the nodes, over each kind of connection that is asked for.
+func (a *app) addNodes(ctx context.Context, s *settings, c *benchPlan, names []string, o *benchOptions) error {
+	options := endpointOptions{unread: o.dryRun}
 	if o.stream {
-		most = maxStream
+		options.most = maxStream
 	}
 	demo := false
 	for _, name := range names {
@@ -106,24 +109,24 @@ func (a *app) enter(ctx context.Context, s *settings, c *contest, names []string
 		if err != nil {
 			return err
 		}
-		cross, err := a.reach(ctx, s, node, reachOptions{unread: o.dryRun, most: most})
+		e, err := a.endpoint(ctx, s, node, options)
 		if err != nil {
 			return err
 		}
-		cross.client.OnWait = c.wait
-		c.crossings, labels = append(c.crossings, cross), append(labels, node.Label)
-		demo = demo || cross.inProcess
-		cross.request.MaxTokens, cross.request.Stream, cross.request.Prompt = o.maxTokens, o.stream, prompt
-		if _, err := cross.node.Prepare(cross.request); err != nil {
+		c.nodes = append(c.nodes, e)
+		demo = demo || e.demo != nil
+		if _, err := e.Prepare(client.Call{Request: c.request}.To(&e.Endpoint)); err != nil {
 			return &client.Error{Class: client.Usage, Node: name, Err: err}
 		}
 	}
 	if demo {
 		a.note("the demo nodes' answers are made up here, and so are their times")
 	}
+	env := a.clientEnv()
+	env.Wait = c.wait
 	for _, kind := range kinds(o.connections) {
-		for i, cross := range c.crossings[:len(names)] {
-			if err := c.add(bench.Node{Name: names[i], Label: labels[i], Connection: kind}, cross, o); err != nil {
+		for i, e := range c.nodes {
+			if err := a.addSeries(c, bench.Node{Name: names[i], Label: e.config.Label, Connection: kind}, e, env, o); err != nil {
 				return err
 			}
 		}
@@ -131,20 +134,20 @@ func (a *app) enter(ctx context.Context, s *settings, c *contest, names []string
 	return nil
 }
 
-// add adds a node over one kind of connection.
-func (c *contest) add(node bench.Node, cross *crossing, o *benchOptions) error {
-	over, err := cross.over(node.Connection, o)
+// addSeries adds a node over one kind of connection.
+func (a *app) addSeries(c *benchPlan, node bench.Node, e *endpoint, env client.Env, o *benchOptions) error {
+	over, err := e.over(node.Connection, o)
 	if err != nil {
 		return err
 	}
-	c.crossings = append(c.crossings, over)
-	node.Host, node.API, node.Model = cross.node.URL.Host, string(cross.node.API), cross.request.Model
+	c.series = append(c.series, over)
+	node.Host, node.API, node.Model = e.URL.Host, string(e.API), e.Model
 	h := &c.plan.Header
 	h.Nodes = append(h.Nodes, node)
-	if via := cross.options.Proxy; via != nil && !strings.Contains(h.Proxy, via.Host) {
+	if via := e.options.Proxy; via != nil && !strings.Contains(h.Proxy, via.Host) {
 		h.Proxy = strings.TrimPrefix(h.Proxy+", "+via.Scheme+"://"+via.Host, ", ")
 	}
-	c.plan.Targets = append(c.plan.Targets, over.target(c.input+c.output))
+	c.plan.Targets = append(c.plan.Targets, a.target(c, over, env))
 	return nil
 }
 
@@ -155,24 +158,20 @@ func kinds(connections string) []bench.Connection {
 	return []bench.Connection{bench.Connection(connections)}
 }
 
-// over is the same crossing on connections of one kind, for one bench's requests.
-func (c *crossing) over(kind bench.Connection, o *benchOptions) (*crossing, error) {
-	again := *c
+// over is the same endpoint on connections of one kind, for one bench's requests.
+func (e *endpoint) over(kind bench.Connection, o *benchOptions) (*endpoint, error) {
+	again := *e
 	again.demo = nil // the first one's to close
 	again.options.Cold = kind == bench.Cold
 	again.options.Connections = o.concurrency
-	rt, err := transport.New(again.options)
-	if err != nil {
-		return nil, err
-	}
-	sender := *c.client
-	sender.Transport, sender.Rule.Attempts = rt, o.attempts
-	again.client = &sender
-	return &again, nil
+	again.Rule.Attempts = o.attempts
+	var err error
+	again.Transport, err = transport.New(again.options)
+	return &again, err
 }
 
 // suits refuses what can be seen to lead nowhere before it costs something.
-func (c *contest) suits(o *benchOptions) error {
+func (c *benchPlan) suits(o *benchOptions) error {
 	nodes := c.plan.Header.Nodes
 	differs := slices.ContainsFunc(nodes, func(n bench.Node) bool { return n.Model != nodes[0].Model })
 	if differs && o.report.output == "best" {
@@ -239,7 +238,7 @@ func parsePrecision(text string) (float64, error) {
 }
 
 // estimate says what the run will send, before it does.
-func (c *contest) estimate() string {
+func (c *benchPlan) estimate() string {
 	h := c.plan.Header
 	nodes := len(h.Nodes)
 	rounds := c.plan.Rounds()
@@ -271,12 +270,12 @@ func plural(n int, what string) string {
 }
 
 // describe is what --dry-run prints.
-func (c *contest) describe() string {
+func (c *benchPlan) describe() string {
 	var b strings.Builder
 	nodes := c.plan.Header.Nodes
-	for i, cross := range c.crossings[len(c.crossings)-len(nodes):] {
+	for i, e := range c.series {
 		n := nodes[i]
-		fmt.Fprintf(&b, "%s  %s  %s  %s  %s\n", n.Name, shownURL(cross.node.URL), n.API, n.Model, n.Connection)
+		fmt.Fprintf(&b, "%s  %s  %s  %s  %s\n", n.Name, shownURL(e.URL), n.API, n.Model, n.Connection)
 	}
 	return b.String() + c.estimate() + "\n"
 }

@@ -10,47 +10,44 @@ import (
 	"ferry/pkg/wire"
 )
 
-// target makes one request of a bench. worst is what a request may cost whose price nobody says.
-func (c *crossing) target(worst int64) bench.Target {
+// target makes one request of a bench.
+func (a *app) target(c *benchPlan, e *endpoint, env client.Env) bench.Target {
+	chain := client.Chain(client.Stages{Env: env})
+	worst := c.input + c.output // what a request may cost of which the server does not say
 	return func(ctx context.Context, r bench.Request) (o bench.Outcome) {
 		defer func() {
 			if value := recover(); value != nil {
-				o = bench.Outcome{Class: "crashed", Detail: c.crashed(value).Error(), Attempts: 1, Billed: worst, Final: true}
+				o = bench.Outcome{Class: "crashed", Detail: a.crashed(value).Error(), Attempts: 1, Billed: worst, Final: true}
 			}
 		}()
-		request := c.request
-		request.Prompt = r.Nonce + " " + request.Prompt
-		began := c.client.Clock.Now()
-		held, err := c.hold(ctx, request)
-		if err != nil {
+		began := env.Clock.Now()
+		call := client.Call{Request: c.request, Timeout: c.timeout, Deadline: began.Add(c.timeout)}
+		call.Request.Prompt = r.Nonce + " " + call.Request.Prompt
+		if call.Request.Stream {
+			call.Sink = &unread{}
+		}
+		result, err := chain.Do(ctx, call.To(&e.Endpoint))
+		var failed *client.Error
+		if err != nil && !errors.As(err, &failed) { // the budget is used up, or cannot be read
 			return bench.Outcome{Started: began, Detail: err.Error(), Attempts: 1, Final: ctx.Err() == nil, Cancelled: true}
 		}
-		c.sending()
-		var result *client.Result
-		if request.Stream {
-			result, err = c.client.Stream(ctx, c.node, request, &unread{})
-		} else {
-			result, err = c.client.Ask(ctx, c.node, request, client.AsAnswer)
-		}
-		o = outcome(result, err, worst, c.options.Cold)
+		o = outcome(result, failed, worst, e.options.Cold)
 		if o.Started.IsZero() {
 			o.Started = began
 		}
-		if c.spend(held, request, result) != nil {
+		if result.Uncounted != nil {
 			o.Final = true // what is used can no longer be counted
 		}
 		if o.Detail != "" {
-			o.Detail = c.redacted(o.Detail)
+			o.Detail = a.redacted(o.Detail)
 		}
 		return o
 	}
 }
 
 // outcome is what a bench wants to know of a call.
-func outcome(result *client.Result, err error, worst int64, cold bool) bench.Outcome {
+func outcome(result *client.Result, failed *client.Error, worst int64, cold bool) bench.Outcome {
 	attempts := result.Attempts
-	var failed *client.Error
-	errors.As(err, &failed)
 	if len(attempts) == 0 { // it could not even be encoded, or its turn did not come
 		unsent := failed.Class == client.Limited // which says nothing of the node
 		return bench.Outcome{

@@ -38,7 +38,7 @@ func runConfigCheck(ctx context.Context, a *app, names []string, live bool) erro
 	if err := a.canPrint(); err != nil {
 		return err
 	}
-	s, err := a.settings(crossingOptions{})
+	s, err := a.settings(nodeOptions{})
 	if err != nil {
 		return err
 	}
@@ -112,25 +112,27 @@ func (r *checkReport) bad(step string, err error) {
 func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, live bool) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.values.Timeout(), &client.DeadlineError{Timeout: s.values.Timeout()})
 	defer cancel()
-	cross, err := r.app.reach(ctx, s, node, reachOptions{})
+	e, err := r.app.endpoint(ctx, s, node, endpointOptions{})
 	keyless := err != nil
 	if keyless {
 		r.bad("key", err)
 		// The rest of the way can be looked at without the key: the node then says 401, which is no fault of the way.
 		bare := node
 		bare.Auth, bare.Headers = config.Auth{Scheme: config.AuthNone}, nil
-		if cross, err = r.app.reach(ctx, s, bare, reachOptions{unread: true}); err != nil {
+		if e, err = r.app.endpoint(ctx, s, bare, endpointOptions{unread: true}); err != nil {
 			return
 		}
 	} else {
 		r.key(node)
 	}
-	defer cross.close()
-	cross.client.OnWait = r.app.wait
-	probe, err := cross.client.Probe(ctx, cross.node)
-	if r.way(cross, probe, err) {
+	defer e.close()
+	timeout := s.values.Timeout()
+	call := client.Call{Timeout: timeout, Deadline: r.app.Clock.Now().Add(timeout)}
+	env := r.app.clientEnv()
+	probe, err := env.Probe(ctx, call.To(&e.Endpoint))
+	if r.way(e, probe, err) {
 		if isGateway(probe) {
-			r.gateway(ctx, cross)
+			r.gateway(ctx, e)
 		}
 		r.models(probe, err, keyless)
 	}
@@ -140,7 +142,7 @@ func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, 
 	case r.failed:
 		r.skip("live", "not asked after the fault above")
 	default:
-		r.live(ctx, cross)
+		r.live(ctx, e, call)
 	}
 }
 
@@ -153,16 +155,16 @@ func (r *checkReport) key(node config.Node) {
 }
 
 // way reports the steps up to the first byte of a reply, and whether they all held.
-func (r *checkReport) way(cross *crossing, probe *client.Probe, err error) bool {
-	if cross.inProcess {
+func (r *checkReport) way(e *endpoint, probe *client.Probe, err error) bool {
+	if e.demo != nil {
 		r.good("address", "inside ferry")
 		return true
 	}
 	var failed *client.Error
 	errors.As(err, &failed)
-	target := cross.options.Target
+	target := e.options.Target
 	via := ""
-	if proxy := cross.options.Proxy; proxy != nil {
+	if proxy := e.options.Proxy; proxy != nil {
 		via = " through the proxy " + proxy.Scheme + "://" + proxy.Host
 	}
 	switch {
@@ -191,7 +193,7 @@ func (r *checkReport) way(cross *crossing, probe *client.Probe, err error) bool 
 		r.good("TLS", "%s in %s; certificate of %s, valid until %s, from %s",
 			strings.ReplaceAll(probe.Attempt.TLS, "TLS ", ""), spell(probe.Attempt.Phases.TLS), target.Hostname(),
 			leaf.NotAfter.UTC().Format("2006-01-02"), leaf.Issuer.CommonName)
-		r.pins(cross, probe.State)
+		r.pins(e, probe.State)
 	} else if target.Scheme == "http" {
 		r.skip("TLS", "plain http")
 	}
@@ -199,8 +201,8 @@ func (r *checkReport) way(cross *crossing, probe *client.Probe, err error) bool 
 }
 
 // pins reports which keys of the chain the configuration pins: that one is there the handshake has shown.
-func (r *checkReport) pins(cross *crossing, state *tls.ConnectionState) {
-	pins := cross.options.Pins
+func (r *checkReport) pins(e *endpoint, state *tls.ConnectionState) {
+	pins := e.options.Pins
 	for _, cert := range guard.Distinct(state.VerifiedChains) {
 		if pin := guard.PinOf(cert); slices.Contains(pins, pin) {
 			r.good("pins", "the key of %s is pinned: %s (of %d)", subjectOf(cert), pin, len(pins))
@@ -227,19 +229,13 @@ func (r *checkReport) models(probe *client.Probe, err error, keyless bool) {
 }
 
 // live sends the smallest request there is.
-func (r *checkReport) live(ctx context.Context, cross *crossing) {
-	request := cross.request
-	request.Prompt, request.MaxTokens = "Say pong.", 16
-	cross.client.Rule.Attempts = 1
-	held, err := cross.hold(ctx, request)
-	if err != nil {
-		r.bad("live", err)
-		return
-	}
-	r.app.sending()
-	result, err := cross.client.Ask(ctx, cross.node, request, client.AsAnswer)
-	if uncounted := cross.spend(held, request, result); err == nil {
-		err = uncounted
+func (r *checkReport) live(ctx context.Context, e *endpoint, call client.Call) {
+	call.Request.Prompt, call.Request.MaxTokens = "Say pong.", 16
+	once := e.Endpoint
+	once.Rule.Attempts = 1
+	result, err := client.Chain(client.Stages{Env: r.app.clientEnv()}).Do(ctx, call.To(&once))
+	if err == nil {
+		err = result.Uncounted
 	}
 	if err != nil {
 		r.bad("live", err)

@@ -23,16 +23,16 @@ func isGateway(probe *client.Probe) bool {
 
 // gateway looks at what a gateway promises: that it is well, takes no older TLS, and lets no stranger in. All of it is
 // free; the two requests count against the caller's limit there.
-func (r *checkReport) gateway(ctx context.Context, cross *crossing) {
-	r.health(ctx, cross)
-	r.floor(ctx, cross)
-	r.stranger(ctx, cross)
+func (r *checkReport) gateway(ctx context.Context, e *endpoint) {
+	r.health(ctx, e)
+	r.floor(ctx, e)
+	r.stranger(ctx, e)
 }
 
-func (r *checkReport) health(ctx context.Context, cross *crossing) {
-	at := *cross.options.Target
+func (r *checkReport) health(ctx context.Context, e *endpoint) {
+	at := *e.options.Target
 	at.Path, at.RawPath, at.RawQuery = "/healthz", "", ""
-	status, body, err := get(ctx, cross, at.String(), "")
+	status, body, err := get(ctx, e, at.String(), "")
 	var said struct{ Status string }
 	switch {
 	case err != nil:
@@ -44,16 +44,16 @@ func (r *checkReport) health(ctx context.Context, cross *crossing) {
 	}
 }
 
-func (r *checkReport) floor(ctx context.Context, cross *crossing) {
-	if cross.options.Proxy != nil {
+func (r *checkReport) floor(ctx context.Context, e *endpoint) {
+	if e.options.Proxy != nil {
 		r.skip("floor", "not looked at through a proxy")
 		return
 	}
-	if cross.options.Target.Scheme != "https" {
+	if e.options.Target.Scheme != "https" {
 		r.bad("floor", errors.New("the gateway is reached without TLS"))
 		return
 	}
-	refuses, err := transport.RefusesOld(ctx, cross.options)
+	refuses, err := transport.RefusesOld(ctx, e.options)
 	switch {
 	case err != nil:
 		r.bad("floor", fmt.Errorf("whether TLS 1.2 is refused could not be seen: %s", bareNet(err)))
@@ -65,8 +65,8 @@ func (r *checkReport) floor(ctx context.Context, cross *crossing) {
 }
 
 // stranger asks with a token that nobody has.
-func (r *checkReport) stranger(ctx context.Context, cross *crossing) {
-	status, _, err := get(ctx, cross, cross.node.PrepareModels().URL.String(), "ferry-config-check-made-this-up")
+func (r *checkReport) stranger(ctx context.Context, e *endpoint) {
+	status, _, err := get(ctx, e, e.PrepareModels().URL.String(), "ferry-config-check-made-this-up")
 	switch {
 	case err != nil:
 		r.bad("guard", err)
@@ -80,16 +80,16 @@ func (r *checkReport) stranger(ctx context.Context, cross *crossing) {
 }
 
 // get asks once, with a token or without, and reads as much as such an answer can have.
-func get(ctx context.Context, cross *crossing, address, token string) (int, []byte, error) {
+func get(ctx context.Context, e *endpoint, address, token string) (int, []byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return 0, nil, err
 	}
-	request.Header.Set("User-Agent", cross.client.UserAgent)
+	request.Header.Set("User-Agent", userAgent())
 	if token != "" {
 		request.Header.Set("X-Api-Key", token)
 	}
-	reply, err := cross.client.Transport.RoundTrip(request)
+	reply, err := e.Transport.RoundTrip(request)
 	if err != nil {
 		return 0, nil, err
 	}

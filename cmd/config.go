@@ -83,7 +83,7 @@ func newConfigListCmd(a *app) *cobra.Command {
 		Short: "Every setting in force, and where it comes from",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			s, err := a.settings(crossingOptions{})
+			s, err := a.settings(nodeOptions{})
 			if err != nil {
 				return err
 			}
@@ -118,7 +118,7 @@ func newConfigGetCmd(a *app) *cobra.Command {
 		Args:              wantArgs("a setting, such as retry.attempts", 1),
 		ValidArgsFunction: a.completeSettings,
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := a.settings(crossingOptions{})
+			s, err := a.settings(nodeOptions{})
 			if err != nil {
 				return err
 			}
@@ -189,7 +189,7 @@ func (a *app) completeSettings(_ *cobra.Command, args []string, _ string) ([]str
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	s, err := a.settings(crossingOptions{})
+	s, err := a.settings(nodeOptions{})
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -206,7 +206,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 		Short: "The nodes in a table",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			s, err := a.settings(crossingOptions{})
+			s, err := a.settings(nodeOptions{})
 			if err != nil {
 				return err
 			}

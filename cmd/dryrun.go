@@ -1,10 +1,12 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"ferry/pkg/client"
 	"ferry/pkg/guard"
@@ -12,48 +14,55 @@ import (
 
 // dryRun prints the request that would be sent and a curl line that sends it. No key is looked up for it: the line
 // names where the key comes from.
-func (a *app) dryRun(c *crossing) error {
-	if c.inProcess {
-		c.node.URL.Host = demoAddress // where curl finds it once it is started
+func (a *app) dryRun(ctx context.Context, order *nodeOrder, filter *client.Filter, call *client.Call) error {
+	if err := filter.CheckRequest(call.Request); err != nil {
+		return err
 	}
-	p, err := c.node.Prepare(c.request)
+	e, err := order.first(ctx)
 	if err != nil {
-		return &client.Error{Class: client.Usage, Node: c.node.Name, Err: err}
+		return err
+	}
+	if e.demo != nil {
+		e.URL.Host = demoAddress // where curl finds it once it is started
+	}
+	p, err := e.Prepare(call.To(&e.Endpoint))
+	if err != nil {
+		return &client.Error{Class: client.Usage, Node: e.Name, Err: err}
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", p.Method, p.URL)
 	for _, f := range p.Header {
 		fmt.Fprintf(&b, "%s: %s\n", f.Name, f.Public())
 	}
-	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body, c.order.comment(), c.curl(p))
+	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body, order.comment(), e.curl(p, call.Timeout))
 	return a.write(a.masker.Bytes([]byte(b.String())))
 }
 
 // curl is the command line that sends the same request.
-func (c *crossing) curl(p *client.Prepared) string {
+func (e *endpoint) curl(p *client.Prepared, timeout time.Duration) string {
 	var b strings.Builder
-	if c.inProcess {
+	if e.demo != nil {
 		b.WriteString("# this node lives inside ferry; `ferry demo` starts one that curl can reach\n")
 	}
 	b.WriteString("curl -sS -X " + p.Method)
-	for _, option := range c.curlOptions() {
+	for _, option := range e.curlOptions(timeout) {
 		b.WriteString(" " + option)
 	}
 	for _, f := range p.Header {
-		b.WriteString(" \\\n  -H " + c.curlHeader(f))
+		b.WriteString(" \\\n  -H " + e.curlHeader(f))
 	}
 	b.WriteString(" \\\n  --data-raw " + shellWord(string(p.Body)))
 	b.WriteString(" \\\n  " + shellWord(p.URL.String()))
 	return b.String()
 }
 
-func (c *crossing) curlOptions() []string {
+func (e *endpoint) curlOptions(timeout time.Duration) []string {
 	options := []string{
-		fmt.Sprintf("--connect-timeout %g", c.options.ConnectTimeout.Seconds()),
-		fmt.Sprintf("--max-time %g", c.client.Timeout.Seconds()),
+		fmt.Sprintf("--connect-timeout %g", e.options.ConnectTimeout.Seconds()),
+		fmt.Sprintf("--max-time %g", timeout.Seconds()),
 	}
-	if c.options.Target.Scheme == "https" {
-		tls := c.options.TLS
+	if e.options.Target.Scheme == "https" {
+		tls := e.options.TLS
 		floor := tls.Min
 		if floor == "" {
 			floor = "1.3"
@@ -66,14 +75,14 @@ func (c *crossing) curlOptions() []string {
 			options = append(options, "--cert "+shellWord(tls.Cert), "--key "+shellWord(tls.Key))
 		}
 	}
-	if pins := c.options.Pins; len(pins) > 0 {
+	if pins := e.options.Pins; len(pins) > 0 {
 		// curl looks at the server's own key alone: what passes there passes here too.
 		options = append(options, "--pinnedpubkey "+shellWord(guard.JoinPins(pins, ";")))
 	}
-	switch proxy := c.options.Proxy; {
+	switch proxy := e.options.Proxy; {
 	case proxy != nil:
 		options = append(options, "--proxy "+shellWord(withoutPassword(proxy)))
-	case c.options.ProxyFrom != "" && c.options.ProxyFrom != "NO_PROXY": // curl makes no exception for loopback
+	case e.options.ProxyFrom != "" && e.options.ProxyFrom != "NO_PROXY": // curl makes no exception for loopback
 		options = append(options, "--noproxy '*'")
 	}
 	return options
@@ -89,15 +98,15 @@ func withoutPassword(u *url.URL) string {
 }
 
 // curlHeader quotes a header. A secret is named in double quotes, where the shell puts it in.
-func (c *crossing) curlHeader(f client.Field) string {
+func (e *endpoint) curlHeader(f client.Field) string {
 	if f.Secret.IsZero() {
 		return shellWord(f.Name + ": " + f.Value)
 	}
-	return `"` + f.Name + ": " + f.Value + c.shellSecret(f.Secret.Source()) + `"`
+	return `"` + f.Name + ": " + f.Value + e.shellSecret(f.Secret.Source()) + `"`
 }
 
 // shellSecret is how a shell gets at the secret of a reference.
-func (c *crossing) shellSecret(reference string) string {
+func (e *endpoint) shellSecret(reference string) string {
 	kind, rest, _ := strings.Cut(reference, ":")
 	switch kind {
 	case "env":
@@ -109,7 +118,7 @@ func (c *crossing) shellSecret(reference string) string {
 			return `$(cat "$HOME"/` + shellWord(home) + ")"
 		}
 		if !filepath.IsAbs(rest) {
-			rest = filepath.Join(c.dir, rest)
+			rest = filepath.Join(e.dir, rest)
 		}
 		return "$(cat " + shellWord(rest) + ")"
 	}

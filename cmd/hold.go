@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"ferry/pkg/config"
 	"ferry/pkg/hold"
 	"ferry/pkg/state"
 	"ferry/pkg/transport"
@@ -19,24 +18,24 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// transport builds what carries a crossing's requests: over a connection that outlives the command where that is wanted.
-func (a *app) transport(s *settings, node config.Node, c *crossing, holds bool) (http.RoundTripper, error) {
-	idle := s.values.HoldFor(node)
-	if !holds || idle == 0 || c.inProcess || s.noStore || a.Program == nil {
-		return transport.New(c.options)
+// transport builds what carries an endpoint's requests: over a connection that outlives the command where that is wanted.
+func (a *app) transport(s *settings, e *endpoint, holds bool) (http.RoundTripper, error) {
+	idle := s.values.HoldFor(e.config)
+	if !holds || idle == 0 || e.demo != nil || s.noStore || a.Program == nil {
+		return transport.New(e.options)
 	}
 	if !hold.Supported {
 		a.note("hold is off: %s has no holders", runtime.GOOS)
-		return transport.New(c.options)
+		return transport.New(e.options)
 	}
 	dir, err := a.holdDir()
 	if err != nil {
-		return transport.New(c.options) // nowhere to meet a holder
+		return transport.New(e.options) // nowhere to meet a holder
 	}
 	return hold.New(hold.Settings{
-		Reach: c.options, Idle: idle, Dir: dir,
+		Reach: e.options, Idle: idle, Dir: dir,
 		Launch: hold.Launch{
-			Program: a.Program(), Args: []string{"config", "hold", holdRun, node.Name}, Env: a.holderEnv(),
+			Program: a.Program(), Args: []string{"config", "hold", holdRun, e.Name}, Env: a.holderEnv(),
 		},
 	})
 }

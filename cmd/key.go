@@ -43,7 +43,7 @@ func (a *app) completeFileNodes(*cobra.Command, []string, string) ([]string, cob
 }
 
 func runConfigKey(ctx context.Context, a *app, name string) error {
-	s, err := a.settings(crossingOptions{})
+	s, err := a.settings(nodeOptions{})
 	if err != nil {
 		return err
 	}

@@ -10,53 +10,52 @@ import (
 	"ferry/pkg/config"
 	"ferry/pkg/limit"
 	"ferry/pkg/term"
-	"ferry/pkg/wire"
 )
 
-// restraints are what one run shares of its nodes' limits and budgets: nodes with one address have one bucket, also
-// where it cannot be shared with other processes.
-type restraints struct {
-	buckets       map[string]*turnstile
-	limit, budget sync.Once // each is warned about once
+// shared is what one run shares of its nodes' rate limits: nodes with one address have one bucket, also where it cannot be
+// shared with other processes.
+type shared struct {
+	limiters                    map[string]*rateLimiter
+	limitWarning, budgetWarning sync.Once
 }
 
-// turnstile is a bucket that says so when others no longer count with it.
-type turnstile struct {
+// rateLimiter is a bucket that says so when other processes no longer count with it.
+type rateLimiter struct {
 	*limit.Bucket
-	lost func(error)
+	degraded func(error)
 }
 
-// Reserve takes the next turn.
-func (t *turnstile) Reserve(ctx context.Context, most time.Duration) (*limit.Reservation, error) {
-	turn, err := t.Bucket.Reserve(ctx, most)
-	if why := t.Degraded(); why != nil {
-		t.lost(why)
+// Reserve takes the next reservation.
+func (l *rateLimiter) Reserve(ctx context.Context, most time.Duration) (*limit.Reservation, error) {
+	reserved, err := l.Bucket.Reserve(ctx, most)
+	if why := l.Degraded(); why != nil {
+		l.degraded(why)
 	}
-	return turn, err
+	return reserved, err
 }
 
-// restrain gives a crossing the bucket and the ledger of its node's address, where there is a limit or a budget. It
-// touches no file.
-func (a *app) restrain(s *settings, node config.Node, c *crossing) error {
-	rate, burst := s.values.LimitFor(node)
-	budget := s.values.BudgetFor(node)
+// limit gives an endpoint the bucket and the budget of its address, where it has a rate limit or a budget. It touches no
+// file.
+func (a *app) limit(s *settings, e *endpoint) error {
+	rate, burst := s.values.LimitFor(e.config)
+	budget := s.values.BudgetFor(e.config)
 	if rate == "" && budget == "" {
 		return nil
 	}
 	folder, homeless := a.limitsDir()
-	address := c.node.URL.String()
-	if c.inProcess {
-		address = "demo:" + node.Name // they share no server
+	address := e.URL.String()
+	if e.demo != nil {
+		address = "demo:" + e.Name // they share no server
 	}
 	if rate != "" {
-		t, err := a.turnstile(s, folder, address, rate, burst)
-		if err != nil {
+		var err error
+		if e.limiter, err = a.rateLimiter(s, folder, address, rate, burst); err != nil {
 			return err
 		}
 		if homeless != nil && !s.noStore {
-			t.lost(homeless)
+			e.limiter.degraded(homeless)
 		}
-		c.client.Limit, c.turns = t, t
+		e.Limiter = e.limiter
 	}
 	if budget == "" {
 		return nil
@@ -65,13 +64,20 @@ func (a *app) restrain(s *settings, node config.Node, c *crossing) error {
 	if err != nil {
 		return err
 	}
-	ledger := limit.NewLedger(folder, address, s.nameOf(node), b, a.limitClock())
-	c.tab = &tab{ledger: ledger, lost: a.lostBudget(s), unchecked: s.budgetUnchecked}
+	ledger := limit.NewLedger(folder, address, s.nameOf(e.config), b, a.limitClock())
+	e.Budget = &client.Budget{
+		Ledger: ledger,
+		Degraded: func(why error) {
+			s.shared.budgetWarning.Do(func() { a.note("other processes do not see what this one uses of the budget: %s", why) })
+		},
+		Unchecked: s.budgetUnchecked,
+		OnError:   func(err error) { a.note("what this used is not counted: %s", err) },
+	}
 	if s.noStore || homeless != nil {
 		ledger.Alone()
 	}
 	if !s.noStore {
-		c.tab.homeless = homeless
+		e.Budget.Homeless = homeless
 	}
 	return nil
 }
@@ -84,15 +90,15 @@ func (s *settings) nameOf(node config.Node) string {
 	return "(a URL)"
 }
 
-// turnstile finds the bucket of an address and a rate, or makes it.
-func (a *app) turnstile(s *settings, folder, address, text string, burst int) (*turnstile, error) {
+// rateLimiter finds the bucket of an address and a rate, or makes it.
+func (a *app) rateLimiter(s *settings, folder, address, text string, burst int) (*rateLimiter, error) {
 	rate, err := limit.ParseRate(text)
 	if err != nil {
 		return nil, err
 	}
 	rate.Burst = burst
 	key := limit.Place(address) + " " + rate.String()
-	if known := s.shared.buckets[key]; known != nil {
+	if known := s.shared.limiters[key]; known != nil {
 		return known, nil
 	}
 	bucket, err := limit.NewBucket(folder, address, rate, a.limitClock())
@@ -102,17 +108,11 @@ func (a *app) turnstile(s *settings, folder, address, text string, burst int) (*
 	if s.noStore || folder == "" {
 		bucket.Alone()
 	}
-	t := &turnstile{Bucket: bucket, lost: func(why error) {
-		s.shared.limit.Do(func() { a.note("the limit of %v holds for this ferry alone: %s", rate, why) })
+	l := &rateLimiter{Bucket: bucket, degraded: func(why error) {
+		s.shared.limitWarning.Do(func() { a.note("the limit of %v holds for this ferry alone: %s", rate, why) })
 	}}
-	s.shared.buckets[key] = t
-	return t, nil
-}
-
-func (a *app) lostBudget(s *settings) func(error) {
-	return func(why error) {
-		s.shared.budget.Do(func() { a.note("other processes do not see what this one uses of the budget: %s", why) })
-	}
+	s.shared.limiters[key] = l
+	return l, nil
 }
 
 // limitsDir is where buckets, budgets and usage are kept.
@@ -130,81 +130,6 @@ func (a *app) limitClock() limit.Clock {
 		return c
 	}
 	return limit.NewClock()
-}
-
-// tab is what a node's budget is charged. A nil tab charges nothing.
-type tab struct {
-	ledger    *limit.Ledger
-	lost      func(error)
-	homeless  error // why there is no folder for it
-	unchecked bool  // --budget-unchecked: it need not be written down
-}
-
-// hold sets the most that a request may use apart from the budget, before it is sent.
-func (c *crossing) hold(ctx context.Context, request wire.Request) (*limit.Hold, error) {
-	if c.tab == nil {
-		return nil, nil
-	}
-	held, err := c.tab.ledger.Hold(ctx, estimateInput(request)+int64(request.MaxTokens), c.client.Timeout)
-	why := c.tab.degraded()
-	if err != nil || why == nil {
-		return held, err
-	}
-	if !c.tab.unchecked {
-		_ = held.Release() // it is in memory alone
-		return nil, usagef("make the folder writable, or send without a count by --budget-unchecked",
-			"the budget of %s cannot be written down, and nothing was sent: %s", c.node.Name, why)
-	}
-	c.tab.lost(why)
-	return held, nil
-}
-
-// degraded is why other processes do not see what is counted, nil where they do.
-func (t *tab) degraded() error {
-	if t.homeless != nil {
-		return t.homeless
-	}
-	return t.ledger.Degraded()
-}
-
-// look warns where other processes no longer see what is counted.
-func (t *tab) look() {
-	if why := t.degraded(); why != nil {
-		t.lost(why)
-	}
-}
-
-// spend charges what came of a request, once that has been shown. What the node does not say is charged at its worst.
-func (c *crossing) spend(held *limit.Hold, request wire.Request, result *client.Result) error {
-	if held == nil {
-		return nil
-	}
-	defer c.tab.look()
-	var input, output int64
-	for _, at := range result.Attempts {
-		switch {
-		case at.Usage != nil:
-			input, output = input+int64(at.Usage.Input), output+int64(at.Usage.Output)
-		case at.Err == nil || at.Ambiguous:
-			input, output = input+estimateInput(request), output+int64(request.MaxTokens)
-		}
-		if at.Reconnected { // the request that got no answer
-			input, output = input+estimateInput(request), output+int64(request.MaxTokens)
-		}
-	}
-	if input+output == 0 {
-		return held.Release()
-	}
-	return held.Spend(input, output)
-}
-
-// estimateInput guesses how many tokens a request brings.
-func estimateInput(r wire.Request) int64 {
-	n := wire.EstimateTokens(r.System) + wire.EstimateTokens(r.Prompt)
-	for _, turn := range r.Turns {
-		n += wire.EstimateTokens(turn.Text)
-	}
-	return int64(n)
 }
 
 // leastShown is the shortest wait for a turn that is worth a line.

@@ -69,7 +69,7 @@ func runConfigNginx(ctx context.Context, a *app, out string) error {
 
 // gateway reads the file's section gateway:.
 func (a *app) gateway() (*settings, *config.Gateway, error) {
-	s, err := a.settings(crossingOptions{})
+	s, err := a.settings(nodeOptions{})
 	if err != nil {
 		return nil, nil, err
 	}

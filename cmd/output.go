@@ -160,13 +160,13 @@ type (
 const callSchema = 1
 
 // describe puts a call into its JSON form.
-func (a *app) describe(p *crossing, result *client.Result, failed error) callJSON {
+func (a *app) describe(result *client.Result, failed error) callJSON {
 	out := callJSON{
 		Schema:     callSchema,
 		Complete:   failed == nil || isWhole(failed),
-		Node:       p.node.Name,
-		API:        p.node.API,
-		Model:      p.request.Model,
+		Node:       result.Node,
+		API:        result.API,
+		Model:      result.Model,
 		ID:         result.Answer.ID,
 		Text:       result.Answer.Text,
 		StopReason: result.Answer.StopReason,

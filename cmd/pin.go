@@ -35,7 +35,7 @@ func runConfigPin(ctx context.Context, a *app, name string) error {
 	if err := a.canPrint(); err != nil {
 		return err
 	}
-	s, err := a.settings(crossingOptions{})
+	s, err := a.settings(nodeOptions{})
 	if err != nil {
 		return err
 	}
@@ -66,17 +66,18 @@ func (a *app) look(ctx context.Context, s *settings, node config.Node) (*tls.Con
 	if node.Model == "" {
 		node.Model = "none" // chat wants one, and none is asked
 	}
-	cross, err := a.reach(ctx, s, node, reachOptions{unread: true})
+	e, err := a.endpoint(ctx, s, node, endpointOptions{unread: true})
 	if err != nil {
 		return nil, err
 	}
-	defer cross.close()
-	rt, seen, err := transport.Look(cross.options)
+	defer e.close()
+	rt, seen, err := transport.Look(e.options)
 	if err != nil {
 		return nil, err
 	}
-	cross.client.Transport = rt
-	_, err = cross.client.Probe(ctx, cross.node)
+	e.Transport = rt
+	env := a.clientEnv()
+	_, err = env.Probe(ctx, client.Call{}.To(&e.Endpoint))
 	if state := seen(); state != nil {
 		return state, nil
 	}

@@ -50,15 +50,15 @@ func (a *app) proxyEnv() transport.ProxyEnv {
 }
 
 // showProxy says for -v which proxy is in force, where one was named.
-func (a *app) showProxy(c *crossing) {
-	switch via := c.options.Proxy; {
-	case c.options.ProxyFrom == "":
+func (a *app) showProxy(e *endpoint) {
+	switch via := e.options.Proxy; {
+	case e.options.ProxyFrom == "":
 	case via == nil:
-		a.say("* no proxy (" + c.options.ProxyFrom + ")")
+		a.say("* no proxy (" + e.options.ProxyFrom + ")")
 	case via.User != nil:
-		a.say("* proxy " + transport.ShowProxy(via) + " with a user and password (" + c.options.ProxyFrom + ")")
+		a.say("* proxy " + transport.ShowProxy(via) + " with a user and password (" + e.options.ProxyFrom + ")")
 	default:
-		a.say("* proxy " + transport.ShowProxy(via) + " (" + c.options.ProxyFrom + ")")
+		a.say("* proxy " + transport.ShowProxy(via) + " (" + e.options.ProxyFrom + ")")
 	}
 }
 

@@ -96,7 +96,7 @@ func (a *app) keeps(o purgeOptions) (all []kept, failed []error, err error) {
 			all = append(all, k)
 		}
 	}
-	s, err := a.settings(crossingOptions{})
+	s, err := a.settings(nodeOptions{})
 	if err != nil {
 		if o.audit {
 			return nil, nil, err // only the configuration knows where it is

@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// crossingOptions are the flags that say how to reach a node; they mean the same in every command.
-type crossingOptions struct {
+// nodeOptions are the flags that say how to reach a node; they mean the same in every command.
+type nodeOptions struct {
 	api     string
 	noStore bool
 	// budgetUnchecked sends also where a budget cannot be written down.
@@ -31,7 +31,7 @@ type settings struct {
 	// noStore says that this call leaves nothing behind on this machine.
 	noStore         bool
 	budgetUnchecked bool
-	shared          *restraints
+	shared          *shared
 }
 
 // shorthands are the one-letter flags of settings.
@@ -91,8 +91,8 @@ func changedSettings(f *pflag.FlagSet) map[string]string {
 	return given
 }
 
-// addCrossingFlags declares the flags that say which node and how.
-func addCrossingFlags(c *cobra.Command, a *app, o *crossingOptions) {
+// addNodeFlags declares the flags that say which node and how.
+func addNodeFlags(c *cobra.Command, a *app, o *nodeOptions) {
 	f := c.Flags()
 	addSettingFlags(f, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
 		"timeout", "connect_timeout", "limit", "hold", "proxy", "failover.across")
@@ -105,7 +105,7 @@ func addCrossingFlags(c *cobra.Command, a *app, o *crossingOptions) {
 		cobra.FixedCompletions(words(retry.Policies()), cobra.ShellCompDirectiveNoFileComp))
 }
 
-func addStoreFlags(f *pflag.FlagSet, o *crossingOptions) {
+func addStoreFlags(f *pflag.FlagSet, o *nodeOptions) {
 	f.BoolVar(&o.noStore, "no-store", false, "leave no trace of this on this machine: no file is written")
 	f.BoolVar(&o.budgetUnchecked, "budget-unchecked", false, "send also where the budget cannot be written down")
 }
@@ -164,7 +164,7 @@ func (a *app) loadFile() (*config.File, error) {
 }
 
 // settings reads the file and works out the values in force.
-func (a *app) settings(o crossingOptions) (*settings, error) {
+func (a *app) settings(o nodeOptions) (*settings, error) {
 	file, err := a.loadFile()
 	if err != nil {
 		return nil, err
@@ -178,6 +178,8 @@ func (a *app) settings(o crossingOptions) (*settings, error) {
 			return nil, err
 		}
 	}
-	shared := &restraints{buckets: map[string]*turnstile{}}
-	return &settings{file: file, values: values, api: o.api, noStore: o.noStore, budgetUnchecked: o.budgetUnchecked, shared: shared}, nil
+	return &settings{
+		file: file, values: values, api: o.api, noStore: o.noStore, budgetUnchecked: o.budgetUnchecked,
+		shared: &shared{limiters: map[string]*rateLimiter{}},
+	}, nil
 }

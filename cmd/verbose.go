@@ -32,7 +32,7 @@ func spell(d time.Duration) string {
 }
 
 // showRequest prints what is sent, for -v.
-func (a *app) showRequest(p *client.Prepared) {
+func (a *app) showRequest(_ *client.Endpoint, p *client.Prepared) {
 	a.say("> " + p.Method + " " + p.URL.String())
 	for _, f := range p.Header {
 		a.say("> " + f.Name + ": " + f.Public())

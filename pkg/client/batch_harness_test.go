@@ -20,6 +20,7 @@ type batchTrial struct {
 	settings map[string]string
 	again    bool
 	run      BatchRun
+	ask      func(ctx context.Context, item Item) asked
 
 	mu    sync.Mutex
 	asked []string
@@ -30,27 +31,53 @@ func newBatchTrial(t *testing.T, input string) *batchTrial {
 	dir := t.TempDir()
 	b := &batchTrial{t: t, in: filepath.Join(dir, "in"), out: filepath.Join(dir, "out")}
 	b.write(b.in, input)
-	b.run = BatchRun{Workers: 1, Attempts: 1, Ask: func(_ context.Context, item Item) Asked {
+	b.ask = func(_ context.Context, item Item) asked {
 		b.mu.Lock()
 		b.asked = append(b.asked, item.ID)
 		b.mu.Unlock()
 		return whole(item)
-	}}
+	}
+	var items sync.Map // by their calls
+	b.run = BatchRun{
+		Workers: 1, Attempts: 1,
+		Call: func(item Item) *Call {
+			call := &Call{}
+			items.Store(call, item)
+			return call
+		},
+		Chain: doerFunc(func(ctx context.Context, call *Call) (*Result, error) {
+			item, _ := items.Load(call)
+			ended := b.ask(ctx, item.(Item))
+			return ended.result, ended.err
+		}),
+	}
 	return b
 }
 
+// doerFunc is a function as a Doer.
+type doerFunc func(ctx context.Context, call *Call) (*Result, error)
+
+func (f doerFunc) Do(ctx context.Context, call *Call) (*Result, error) { return f(ctx, call) }
+
+// asked is how the call of an item ended.
+type asked struct {
+	result *Result
+	err    error
+}
+
 // whole is an answer to an item.
-func whole(item Item) Asked {
+func whole(item Item) asked {
 	usage := &wire.Usage{Input: 3, Output: 4}
-	return Asked{Node: "n", Model: "m", Result: &Result{
+	return asked{result: &Result{
+		Node: "n", Model: "m",
 		Answer: wire.Answer{Text: "to " + item.Prompt, Usage: usage}, Attempts: []*Attempt{{Number: 1, Usage: usage}},
 	}}
 }
 
 // missing is a failure of an item.
-func missing(status int, ambiguous bool) Asked {
+func missing(status int, ambiguous bool) asked {
 	err := &Error{Class: classOfStatus(status), Status: status, Err: errors.New("no")}
-	return Asked{Node: "n", Err: err, Result: &Result{Attempts: []*Attempt{{Number: 1, Err: err, Ambiguous: ambiguous}}}}
+	return asked{&Result{Node: "n", Attempts: []*Attempt{{Number: 1, Err: err, Ambiguous: ambiguous}}}, err}
 }
 
 func (b *batchTrial) write(path, text string) {

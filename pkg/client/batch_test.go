@@ -57,9 +57,9 @@ func cuts(text string, start int) []int {
 
 func TestBatchGoesOn(t *testing.T) {
 	b := newBatchTrial(t, "one\ntwo\nthree\n\n{\"bad\n")
-	answers := map[string]Asked{"1": missing(503, false), "2": missing(503, true)}
-	ask := b.run.Ask
-	b.run.Ask = func(ctx context.Context, item Item) Asked {
+	answers := map[string]asked{"1": missing(503, false), "2": missing(503, true)}
+	ask := b.ask
+	b.ask = func(ctx context.Context, item Item) asked {
 		asked := ask(ctx, item)
 		if special, ok := answers[item.ID]; ok {
 			return special
@@ -153,7 +153,7 @@ func TestBatchStops(t *testing.T) {
 	many := strings.Repeat("p\n", 20)
 	t.Run("401", func(t *testing.T) {
 		b := newBatchTrial(t, many)
-		b.run.Ask = func(context.Context, Item) Asked { return missing(401, false) }
+		b.ask = func(context.Context, Item) asked { return missing(401, false) }
 		_, tally, _, err := b.do()
 		var failed *Error
 		if !errors.As(err, &failed) || failed.Status != 401 || tally.Failed != 1 {
@@ -164,7 +164,7 @@ func TestBatchStops(t *testing.T) {
 		b := newBatchTrial(t, many)
 		b.run.MaxFailures = 3
 		calls := 0
-		b.run.Ask = func(_ context.Context, item Item) Asked {
+		b.ask = func(_ context.Context, item Item) asked {
 			if calls++; calls == 3 {
 				return whole(item)
 			}
@@ -189,7 +189,7 @@ func TestBatchStops(t *testing.T) {
 		b := newBatchTrial(t, many)
 		stop := make(chan struct{})
 		b.run.Stop = stop
-		b.run.Ask = func(_ context.Context, item Item) Asked {
+		b.ask = func(_ context.Context, item Item) asked {
 			if item.Line == 4 {
 				close(stop)
 			}
@@ -202,7 +202,7 @@ func TestBatchStops(t *testing.T) {
 	})
 	t.Run("the input changes", func(t *testing.T) {
 		b := newBatchTrial(t, strings.Repeat(strings.Repeat("p", 1000)+"\n", 500))
-		b.run.Ask = func(_ context.Context, item Item) Asked {
+		b.ask = func(_ context.Context, item Item) asked {
 			if item.Line == 1 {
 				b.write(b.in, "other\n")
 			}

@@ -75,10 +75,10 @@ func (r *running) reserve(item Item) error {
 
 // billed is what an item counts against the cap: what its node says, the worst where it may have worked and does not say,
 // and nothing where it refused.
-func (r *running) billed(item Item, asked Asked) int64 {
+func (r *running) billed(item Item, asked *Result) int64 {
 	input, output := r.files.Price(item)
 	var sum int64
-	for _, at := range asked.Result.Attempts {
+	for _, at := range asked.Attempts {
 		switch {
 		case at.Usage != nil:
 			sum += at.Usage.Total()

@@ -15,22 +15,11 @@ import (
 // syncEvery is how often what was written is put on the disk: with the time that this takes, at least every 100 ms.
 const syncEvery = 50 * time.Millisecond
 
-// Asked is what came of an item.
-type Asked struct {
-	// Node and Model were asked.
-	Node, Model string
-	Result      *Result
-	Err         error
-	// Final says that nothing further can be sent: a budget is used up.
-	Final bool
-}
-
-// AskItem asks for an item's answer, over as many attempts and nodes as it takes.
-type AskItem func(ctx context.Context, item Item) Asked
-
 // BatchRun says how a batch is run.
 type BatchRun struct {
-	Ask AskItem
+	// Chain asks for the answer of an item, and Call is the item's call.
+	Chain Doer
+	Call  func(item Item) *Call
 	// Workers is how many items are in flight at once.
 	Workers int
 	// MaxFailures in a row end the run; 0 is no bound.
@@ -40,6 +29,8 @@ type BatchRun struct {
 	Attempts  int
 	// Stop ends the sending; what is in flight is waited for.
 	Stop <-chan struct{}
+	// NotUTF8 is told the line of an item whose answer has bytes that are not UTF-8, which OUT cannot have.
+	NotUTF8 func(line int)
 	// Untaken gets the line of an answer that OUT did not take, in pieces: it was paid for. One line comes at a time.
 	Untaken func(piece []byte)
 }

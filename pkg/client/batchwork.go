@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,40 +20,39 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		r.halt(err)
 		return
 	}
-	asked := r.Ask(r.ctx, item)
-	if len(asked.Result.Attempts) > 0 {
+	asked, err := r.Chain.Do(r.ctx, r.Call(item))
+	if len(asked.Attempts) > 0 {
 		r.sent.Store(true)
+	}
+	if asked.Answer.NotUTF8 {
+		r.NotUTF8(item.Line)
 	}
 	if r.MaxTokens > 0 {
 		r.budget.settle(r.worst(item), r.billed(item, asked))
 	}
 	result := resultLine{
-		ID: item.ID, Line: item.Line, Node: asked.Node, Model: asked.Model,
-		Text: asked.Result.Answer.Text, StopReason: asked.Result.Answer.StopReason, Usage: asked.Result.Answer.Usage,
-		Attempts: len(asked.Result.Attempts), LatencyMS: float64(asked.Result.Latency.Microseconds()) / 1000,
+		ID: item.ID, Line: item.Line, Node: asked.Node, Model: cmp.Or(asked.Answer.Model, asked.Model),
+		Text: asked.Answer.Text, StopReason: asked.Answer.StopReason, Usage: asked.Answer.Usage,
+		Attempts: len(asked.Attempts), LatencyMS: float64(asked.Latency.Microseconds()) / 1000,
 	}
-	if model := asked.Result.Answer.Model; model != "" {
-		result.Model = model
-	}
-	if asked.Err == nil {
+	if err == nil {
 		r.answered(result, line)
 		return
 	}
-	if r.unsent(asked) {
+	if r.unsent(asked, err) {
 		if err := r.journal.putLine(fmt.Appendf(nil, "f %d\n", item.Line)); err != nil {
 			r.halt(err)
 		}
 		return
 	}
 	result.Text = guard.Shown(result.Text, guard.MostShown)
-	r.missed(item, result, asked, line)
+	r.missed(item, result, asked, err, line)
 }
 
 // unsent reports whether an item was still waiting for the rate limit when the run was stopped. It is no failure: the
 // next run asks it.
-func (r *running) unsent(asked Asked) bool {
-	var failed *Error
-	return r.stopped() && len(asked.Result.Attempts) == 0 && errors.As(asked.Err, &failed) && failed.Class == Cancelled
+func (r *running) unsent(asked *Result, err error) bool {
+	return r.stopped() && len(asked.Attempts) == 0 && isClass(err, Cancelled)
 }
 
 // answered keeps an answer.
@@ -82,17 +82,17 @@ func (r *running) answered(result resultLine, line *bytes.Buffer) {
 }
 
 // missed keeps a failure. Where the item may have been carried out, the journal leaves it in flight.
-func (r *running) missed(item Item, result resultLine, asked Asked, line *bytes.Buffer) {
+func (r *running) missed(item Item, result resultLine, asked *Result, why error, line *bytes.Buffer) {
 	class, status := Class(""), 0
 	var failed *Error
-	if errors.As(asked.Err, &failed) {
+	if errors.As(why, &failed) {
 		class, status = failed.Class, failed.Status
 	}
 	ambiguous := false
-	for _, at := range asked.Result.Attempts {
+	for _, at := range asked.Attempts {
 		ambiguous = ambiguous || at.Ambiguous
 	}
-	result.Error = &resultError{Class: class, Status: status, Message: asked.Err.Error(), Ambiguous: ambiguous}
+	result.Error = &resultError{Class: class, Status: status, Message: why.Error(), Ambiguous: ambiguous}
 	if err := r.report(result, line); err != nil {
 		r.halt(err)
 	}
@@ -104,7 +104,7 @@ func (r *running) missed(item Item, result resultLine, asked Asked, line *bytes.
 	r.mu.Lock()
 	r.tally.Failed++
 	if r.tally.FirstFailure == "" {
-		r.tally.FirstFailure = asked.Err.Error()
+		r.tally.FirstFailure = why.Error()
 	}
 	if ambiguous {
 		r.ambiguous(item.ID)
@@ -113,10 +113,10 @@ func (r *running) missed(item Item, result resultLine, asked Asked, line *bytes.
 	row := r.row
 	r.mu.Unlock()
 	switch {
-	case status == 401 || status == 403 || asked.Final:
-		r.halt(asked.Err)
+	case status == 401 || status == 403 || !isCall(why): // nothing further can be sent
+		r.halt(why)
 	case r.MaxFailures > 0 && row >= r.MaxFailures:
-		r.halt(&TooManyFailuresError{row, asked.Err})
+		r.halt(&TooManyFailuresError{row, why})
 	}
 }
 

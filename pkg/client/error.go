@@ -49,6 +49,12 @@ const (
 	Stopped Class = "stopped"
 )
 
+// isClass reports whether a call failed with the class.
+func isClass(err error, class Class) bool {
+	var failed *Error
+	return errors.As(err, &failed) && failed.Class == class
+}
+
 // final reports whether an attempt that failed so, without a reply, is not to be repeated.
 func final(c Class, err error) bool {
 	var over *DeadlineError

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,52 +9,61 @@ import (
 	"strings"
 
 	"ferry/pkg/retry"
+	"ferry/pkg/wire"
 )
 
-// Leg is one node of a failover order.
-type Leg struct {
-	// Node is its name, and Zone where it is, "" where that was not said.
-	Node, Zone string
-	// Ask makes the whole call to the node, all attempts included. It is not run before the nodes in front of it have
-	// given up, so that what it needs, a key above all, is looked up inside it and for its turn alone. An error that is
-	// no *Error says that the node could not be asked.
-	Ask func(ctx context.Context) (*Result, error)
+// Candidate is one node of a failover order.
+type Candidate struct {
+	// Name is the node's, and Zone where it is, "" where that was not said.
+	Name, Zone string
+	// API and Model are what it speaks, and is asked for where a call does not say.
+	API   wire.API
+	Model string
+	// Endpoint readies the node. It is not called before the nodes in front of it have given up, so that what it needs, a
+	// key above all, is looked up only where it is used. An error says that the node cannot be asked.
+	Endpoint func(ctx context.Context) (*Endpoint, error)
 }
 
-// Failover asks one node after the other until one answers.
+// Failover is the nodes that are asked one after the other until one answers.
 type Failover struct {
+	// Candidates are in their order; there is at least one.
+	Candidates []Candidate
 	// Across lets a prompt go on to a node in another zone.
 	Across bool
 	// OnHandover sees each node that failed, and the one that is asked next. It may be nil.
-	OnHandover func(failed *Error, next Leg)
+	OnHandover func(failed *Error, next Candidate)
 	// OnSkip sees each node but the first that could not be asked. It may be nil.
-	OnSkip func(skipped Leg, err error)
+	OnSkip func(skipped Candidate, err error)
 }
 
-// Ask asks the legs in their order; there is at least one. The result has the attempts of all, and the answer and the
-// body of the last one asked. It is nil only where the first leg could not be asked, whose error is then returned. Else
-// an error is an *Error of the first leg, or a *FailoverError where more than one had a part in it.
-func (f Failover) Ask(ctx context.Context, legs []Leg) (*Result, error) {
-	result, err := legs[0].Ask(ctx)
+// failoverStage asks the candidates. The result has the attempts of all, and the answer and the body of the last one
+// asked. An error is that of the only candidate that had a part in it, or a *FailoverError.
+type failoverStage struct {
+	*Failover
+	next Doer
+}
+
+func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
+	result, err := s.ask(ctx, call, 0)
 	end := &FailoverError{}
-	asked := legs[0]
-	for i, next := range legs[1:] {
+	asked := s.Candidates[0]
+	for i, next := range s.Candidates[1:] {
 		var failed *Error
 		if !errors.As(err, &failed) || !failed.handsOver(result) {
 			break
 		}
-		if next.Zone != asked.Zone && !f.Across {
+		if next.Zone != asked.Zone && !s.Across {
 			end.stop(asked, next)
 			break
 		}
-		if f.OnHandover != nil {
-			f.OnHandover(failed, next)
+		if s.OnHandover != nil {
+			s.OnHandover(failed, next)
 		}
-		more, errNext := next.Ask(ctx)
+		more, errNext := s.ask(ctx, call, i+1)
 		if !isCall(errNext) {
-			end.left = append(end.left, fmt.Sprintf("%s could not be asked: %s", next.Node, errNext))
-			if f.OnSkip != nil && i+2 < len(legs) { // of the last one the error tells
-				f.OnSkip(next, errNext)
+			end.left = append(end.left, fmt.Sprintf("%s could not be asked: %s", next.Name, errNext))
+			if s.OnSkip != nil && i+2 < len(s.Candidates) { // of the last one the error tells
+				s.OnSkip(next, errNext)
 			}
 			continue
 		}
@@ -62,6 +72,18 @@ func (f Failover) Ask(ctx context.Context, legs []Leg) (*Result, error) {
 		result, err, asked = after(result, more), errNext, next
 	}
 	return result, end.of(err)
+}
+
+// ask makes the whole call to a candidate, with all its attempts.
+func (s *failoverStage) ask(ctx context.Context, call *Call, i int) (*Result, error) {
+	e, err := s.Candidates[i].Endpoint(ctx)
+	if err != nil {
+		c := s.Candidates[i]
+		return &Result{Node: c.Name, API: c.API, Model: cmp.Or(call.Request.Model, c.Model)}, err
+	}
+	own := call.To(e)
+	own.Remaining = len(s.Candidates) - 1 - i
+	return s.next.Do(ctx, own)
 }
 
 // isCall reports whether a call was made: it succeeded or failed as calls do.
@@ -165,15 +187,15 @@ func (e *FailoverError) Hint() string {
 }
 
 // stop notes that the next node is in another zone. A node that does not say where it is may be anywhere.
-func (e *FailoverError) stop(asked, next Leg) {
-	zone := func(l Leg) string {
-		if l.Zone == "" {
+func (e *FailoverError) stop(asked, next Candidate) {
+	zone := func(c Candidate) string {
+		if c.Zone == "" {
 			return "no zone"
 		}
-		return "zone " + l.Zone
+		return "zone " + c.Zone
 	}
 	e.across = true
-	e.left = append(e.left, fmt.Sprintf("%s was not asked: it has %s, %s has %s", next.Node, zone(next), asked.Node, zone(asked)))
+	e.left = append(e.left, fmt.Sprintf("%s was not asked: it has %s, %s has %s", next.Name, zone(next), asked.Name, zone(asked)))
 }
 
 // of is the error that the order ended with.

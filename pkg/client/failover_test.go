@@ -27,24 +27,34 @@ func (untrusted) RoundTrip(*http.Request) (*http.Response, error) {
 // order is a failover over trials, with what it told and which of them were asked.
 type order struct {
 	Failover
-	legs  []Leg
-	asked []string
-	told  []string
+	trials []*trial
+	asked  []string
+	told   []string
 }
 
 func newOrder() *order {
 	o := &order{}
-	o.OnHandover = func(failed *Error, next Leg) { o.told = append(o.told, failed.Node+" "+failed.Ending()+", "+next.Node) }
-	o.OnSkip = func(skipped Leg, err error) { o.told = append(o.told, skipped.Node+" "+err.Error()) }
+	o.OnHandover = func(failed *Error, next Candidate) {
+		o.told = append(o.told, failed.Node+" "+failed.Ending()+", "+next.Name)
+	}
+	o.OnSkip = func(skipped Candidate, err error) { o.told = append(o.told, skipped.Name+" "+err.Error()) }
 	return o
 }
 
 func (o *order) add(tr *trial, name, zone string) {
 	tr.node.Name = name
-	o.legs = append(o.legs, Leg{Node: name, Zone: zone, Ask: func(ctx context.Context) (*Result, error) {
+	o.trials = append(o.trials, tr)
+	o.Candidates = append(o.Candidates, Candidate{Name: name, Zone: zone, Endpoint: func(context.Context) (*Endpoint, error) {
 		o.asked = append(o.asked, name)
-		return tr.Ask(ctx, tr.node, tr.request, AsAnswer)
+		tr.Endpoint.Node = tr.node
+		return &tr.Endpoint, nil
 	}})
+}
+
+// do makes the first trial's call.
+func (o *order) do(ctx context.Context, sink Sink) (*Result, error) {
+	first := o.trials[0]
+	return Chain(Stages{Env: first.Env, Failover: &o.Failover}).Do(ctx, first.call(sink, AsAnswer))
 }
 
 // TestHandsOver holds which failures of a first node the second one is asked after.
@@ -88,7 +98,7 @@ func TestHandsOver(t *testing.T) {
 			o := newOrder()
 			o.add(first, "first", "")
 			o.add(second, "second", "")
-			result, err := o.Ask(t.Context(), o.legs)
+			result, err := o.do(t.Context(), nil)
 			var failed *Error
 			switch {
 			case test.over && (err != nil || result.Answer.Text != "hello"):
@@ -114,7 +124,7 @@ func TestHandsOverWithoutTrust(t *testing.T) {
 	o := newOrder()
 	o.add(first, "first", "")
 	o.add(second, "second", "")
-	_, err := o.Ask(t.Context(), o.legs)
+	_, err := o.do(t.Context(), nil)
 	var failed *Error
 	if !errors.As(err, &failed) || failed.Class != Trust || failed.Attempts != 1 || len(o.asked) != 1 {
 		t.Errorf("asked %v: %v", o.asked, err)
@@ -151,11 +161,11 @@ func TestHandsOverInTime(t *testing.T) {
 			clock, started := &fakeClock{}, time.Now()
 			for i, r := range test.replies {
 				tr := newTrial(t, serve(t, r).URL)
-				tr.Clock, tr.Timeout, tr.Since, tr.Behind = clock, test.timeout, started, len(test.replies)-1-i
+				tr.Clock, tr.Timeout, tr.Since = clock, test.timeout, started
 				tr.Rule.Policy = retry.RetryAfter
 				o.add(tr, string(rune('1'+i)), "")
 			}
-			result, err := o.Ask(t.Context(), o.legs)
+			result, err := o.do(t.Context(), nil)
 			if test.end == "" && (err != nil || result.Answer.Text != "hello") || test.end != "" && (err == nil || err.Error() != test.end) {
 				t.Errorf("ended with %v", err)
 			}
@@ -179,17 +189,12 @@ func TestStreamHandsOver(t *testing.T) {
 		over  bool
 	}{{head + broken, true}, {head + piece + broken, false}, {head + piece, false}, {head, true}} {
 		first, second := newTrial(t, serve(t, reply{raw: test.first}).URL), newTrial(t, serve(t, answer).URL)
-		asked := 0
-		sink := &discarding{}
-		leg := func(tr *trial) Leg {
-			return Leg{Ask: func(ctx context.Context) (*Result, error) {
-				asked++
-				return tr.Stream(ctx, tr.node, tr.request, sink)
-			}}
-		}
-		_, err := Failover{}.Ask(t.Context(), []Leg{leg(first), leg(second)})
-		if (asked == 2) != test.over || (err == nil) != test.over {
-			t.Errorf("%q: %d asked, %v", test.first[len(head):], asked, err)
+		o := newOrder()
+		o.add(first, "first", "")
+		o.add(second, "second", "")
+		_, err := o.do(t.Context(), &discarding{})
+		if (len(o.asked) == 2) != test.over || (err == nil) != test.over {
+			t.Errorf("%q: asked %v, %v", test.first[len(head):], o.asked, err)
 		}
 	}
 }
@@ -199,23 +204,20 @@ func TestStreamHandsOver(t *testing.T) {
 func TestStalledStreamStays(t *testing.T) {
 	for said, asks := range map[string]int{streamHead + piece: 1, streamHead: 2, "": 2} {
 		synctest.Test(t, func(t *testing.T) {
-			asked := 0
 			sink := &discarding{}
-			leg := func(words string) Leg {
-				return Leg{Ask: func(ctx context.Context) (*Result, error) {
-					asked++
-					tr := newTrial(t, mustURL(t, "http://node.test"))
-					tr.Clock, tr.IdleTimeout = realClock{}, 90*time.Second
-					tr.Transport = pipe(t, func(conn net.Conn) {
-						_, _ = io.WriteString(conn, words)
-						_, _ = io.Copy(io.Discard, conn)
-					})
-					return tr.Stream(ctx, tr.node, tr.request, sink)
-				}}
+			o := newOrder()
+			for _, words := range []string{said, streamHead + piece + rest} {
+				tr := newTrial(t, mustURL(t, "http://node.test"))
+				tr.Clock, tr.IdleTimeout = realClock{}, 90*time.Second
+				tr.Transport = pipe(t, func(conn net.Conn) {
+					_, _ = io.WriteString(conn, words)
+					_, _ = io.Copy(io.Discard, conn)
+				})
+				o.add(tr, "n", "")
 			}
-			_, err := Failover{}.Ask(t.Context(), []Leg{leg(said), leg(streamHead + piece + rest)})
-			if asked != asks || (err == nil) != (asks == 2) || !sink.shown {
-				t.Errorf("%q: %d asked, %v", said, asked, err)
+			_, err := o.do(t.Context(), sink)
+			if len(o.asked) != asks || (err == nil) != (asks == 2) || !sink.shown {
+				t.Errorf("%q: %d asked, %v", said, len(o.asked), err)
 			}
 		})
 	}
@@ -258,7 +260,7 @@ func TestZones(t *testing.T) {
 			}
 			o.add(newTrial(t, serve(t, r).URL), string(rune('1'+i)), strings.Trim(zone, "\""))
 		}
-		_, err := o.Ask(t.Context(), o.legs)
+		_, err := o.do(t.Context(), nil)
 		if len(o.asked) != test.asked || (err == nil) != (test.end == "") {
 			t.Errorf("%s: asked %v: %v", test.zones, o.asked, err)
 		}
@@ -271,22 +273,26 @@ func TestZones(t *testing.T) {
 
 // TestSkips holds that a later node which cannot be asked is left out, and that the first one is missed at once.
 func TestSkips(t *testing.T) {
-	keyless := Leg{Node: "keyless", Ask: func(context.Context) (*Result, error) { return nil, errors.New("has no key") }}
+	keyless := Candidate{Name: "keyless", Endpoint: func(context.Context) (*Endpoint, error) { return nil, errors.New("has no key") }}
 	bad, good := newTrial(t, serve(t, status(503)).URL), newTrial(t, serve(t, answer).URL)
 	o := newOrder()
 	o.add(bad, "bad", "")
 	o.add(good, "good", "")
-	result, err := o.Ask(t.Context(), []Leg{o.legs[0], keyless, o.legs[1]})
+	first, last := o.Candidates[0], o.Candidates[1]
+	o.Candidates = []Candidate{first, keyless, last}
+	result, err := o.do(t.Context(), nil)
 	want := []string{"bad gave up after 3 attempts (503), keyless", "keyless has no key", "bad gave up after 3 attempts (503), good"}
 	if err != nil || result.Answer.Text != "hello" || !slices.Equal(o.told, want) {
 		t.Errorf("told %q: %v", o.told, err)
 	}
-	_, err = o.Ask(t.Context(), []Leg{o.legs[0], keyless})
+	o.Candidates = []Candidate{first, keyless}
+	_, err = o.do(t.Context(), nil)
 	var over *FailoverError
 	if !errors.As(err, &over) || !over.GaveUp() || !strings.HasSuffix(err.Error(), "; keyless could not be asked: has no key") {
 		t.Errorf("%v", err)
 	}
-	if result, err = o.Ask(t.Context(), []Leg{keyless, o.legs[1]}); result != nil || err == nil || err.Error() != "has no key" {
+	o.Candidates = []Candidate{keyless, last}
+	if result, err = o.do(t.Context(), nil); len(result.Attempts) > 0 || err == nil || err.Error() != "has no key" {
 		t.Errorf("the first: %v", err)
 	}
 }
@@ -305,7 +311,7 @@ func TestGaveUpAnywhere(t *testing.T) {
 		for _, r := range test.replies {
 			o.add(newTrial(t, serve(t, r).URL), "n", "")
 		}
-		_, err := o.Ask(t.Context(), o.legs)
+		_, err := o.do(t.Context(), nil)
 		var over *FailoverError
 		if !errors.As(err, &over) || over.GaveUp() != test.gaveUp {
 			t.Errorf("%v", err)

@@ -207,12 +207,38 @@ func secret(t *testing.T, value string) guard.Secret {
 	return s
 }
 
-// trial is a client with a server's node.
+// trial is an endpoint at a server, and a request for it.
 type trial struct {
-	*Client
+	Env
+	Endpoint
 	clock   *fakeClock
 	node    Node
 	request wire.Request
+	// Timeout bounds a call, since Since or from its start.
+	Timeout time.Duration
+	Since   time.Time
+}
+
+// call is the trial's request as a call.
+func (tr *trial) call(sink Sink, reading Reading) *Call {
+	tr.Endpoint.Node = tr.node
+	call := &Call{Request: tr.request, Reading: reading, Sink: sink, Timeout: tr.Timeout}
+	if tr.Timeout > 0 {
+		since := tr.Since
+		if since.IsZero() {
+			since = tr.Env.Clock.Now()
+		}
+		call.Deadline = since.Add(tr.Timeout)
+	}
+	return call.To(&tr.Endpoint)
+}
+
+func (tr *trial) do(ctx context.Context, sink Sink, reading Reading) (*Result, error) {
+	return Chain(Stages{Env: tr.Env}).Do(ctx, tr.call(sink, reading))
+}
+
+func (tr *trial) probe(ctx context.Context) (*Probe, error) {
+	return tr.Env.Probe(ctx, tr.call(nil, AsAnswer))
 }
 
 // newTrial is a client under the script's rule, with a node of the script's dialect at the address.
@@ -222,13 +248,10 @@ func newTrial(t *testing.T, address *url.URL) *trial {
 	masker := &guard.Masker{}
 	masker.Add(canary)
 	return &trial{
-		Client: &Client{
+		Env: Env{Clock: clock, Random: func() float64 { return .5 }, Masker: masker, UserAgent: "ferry/test"},
+		Endpoint: Endpoint{
 			Transport: carrier(t, transport.Options{Target: address, ConnectTimeout: time.Minute}),
 			Rule:      retry.Rule{Policy: retry.Script, Attempts: 3, Delay: 2 * time.Second},
-			Clock:     clock,
-			Random:    func() float64 { return .5 },
-			Masker:    masker,
-			UserAgent: "ferry/test",
 		},
 		clock:   clock,
 		node:    Node{Name: "n", URL: address, API: wire.Complete, Auth: "x-api-key", Key: secret(t, canary)},
@@ -271,7 +294,7 @@ func (tr *trial) ask(t *testing.T) (*Result, *Error) {
 
 func (tr *trial) askIn(t *testing.T, ctx context.Context, reading Reading) (*Result, *Error) {
 	t.Helper()
-	result, err := tr.Ask(ctx, tr.node, tr.request, reading)
+	result, err := tr.do(ctx, nil, reading)
 	if result == nil {
 		t.Fatal("a nil result")
 	}

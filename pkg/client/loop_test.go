@@ -216,7 +216,7 @@ func TestTimeoutForbidsAWait(t *testing.T) {
 		tr := newTrial(t, server.URL)
 		tr.Timeout, tr.Rule.Delay = timeout, time.Hour
 		var seen []time.Duration
-		tr.OnAttempt = func(a *Attempt) { seen = append(seen, a.Wait) }
+		tr.OnAttempt = func(a *Attempt, _ int) { seen = append(seen, a.Wait) }
 		server.requests = nil
 		result, failed := tr.ask(t)
 		var over *DeadlineError
@@ -276,9 +276,9 @@ func TestOnWait(t *testing.T) {
 	tr := newTrial(t, server.URL)
 	tr.Rule.Policy, tr.Rule.Attempts = retry.RetryAfter, 4
 	var pauses []Pause
-	tr.OnWait = func(_ context.Context, p Pause) error { pauses = append(pauses, p); return nil }
+	tr.Wait = func(_ context.Context, p Pause) error { pauses = append(pauses, p); return nil }
 	var seen []string
-	tr.OnAttempt = func(a *Attempt) { seen = append(seen, fmt.Sprintf("%d %s %s", a.Number, a.Reason(), a.Wait)) }
+	tr.OnAttempt = func(a *Attempt, _ int) { seen = append(seen, fmt.Sprintf("%d %s %s", a.Number, a.Reason(), a.Wait)) }
 	if _, failed := tr.ask(t); failed != nil {
 		t.Fatal(failed)
 	}
@@ -293,7 +293,7 @@ func TestOnWait(t *testing.T) {
 	server = serve(t, status(429))
 	tr = newTrial(t, server.URL)
 	broken := errors.New("the terminal is gone")
-	tr.OnWait = func(context.Context, Pause) error { return broken }
+	tr.Wait = func(context.Context, Pause) error { return broken }
 	if _, failed := tr.ask(t); failed == nil || !errors.Is(failed, broken) || server.count() != 1 {
 		t.Errorf("%v after %d requests", failed, server.count())
 	}

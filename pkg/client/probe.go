@@ -26,15 +26,17 @@ type Probe struct {
 	ModelIDs []string
 }
 
-// Probe asks a node for its list of models, once. It costs nothing at the provider. The error is an *Error; a status
+// Probe asks the endpoint of a call for its list of models, once. It costs nothing at the provider. The error is an *Error; a status
 // other than 200 is one too.
-func (c *Client) Probe(ctx context.Context, node Node) (*Probe, error) {
-	limited, failed := c.turn(ctx, node.Name, 1, c.deadline(c.Clock.Now()))
+func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
+	c, node := &attemptStage{e}, call.Endpoint.Node
+	limited, err := e.waitForLimit(ctx, call)
 	at := &Attempt{Number: 1, Started: c.Clock.Now(), Limited: limited}
-	if failed != nil {
+	var failed *Error
+	if errors.As(err, &failed) {
 		at.Class, at.Err = failed.Class, failed.Err
 		probe := &Probe{Attempt: at, Models: -1}
-		return probe, probe.failure(c, node, nil)
+		return probe, probe.failure(node, nil)
 	}
 	var mu sync.Mutex // the hooks run in net/http's goroutines, late ones of a given-up connection included
 	var addresses []string
@@ -52,12 +54,12 @@ func (c *Client) Probe(ctx context.Context, node Node) (*Probe, error) {
 			defer mu.Unlock()
 			connected = true
 		},
-	}), node.PrepareModels(), at)
+	}), call.Endpoint.Transport, node.PrepareModels(), at)
 	mu.Lock()
 	probe := &Probe{Attempt: at, Addresses: slices.Clone(addresses), Connected: connected, Models: -1}
 	mu.Unlock()
 	if resp == nil {
-		return probe, probe.failure(c, node, nil)
+		return probe, probe.failure(node, nil)
 	}
 	probe.State = resp.TLS
 	switch {
@@ -78,11 +80,11 @@ func (c *Client) Probe(ctx context.Context, node Node) (*Probe, error) {
 	}
 	body = c.Masker.Bytes(body)
 	at.clean(c.Masker, body)
-	return probe, probe.failure(c, node, body)
+	return probe, probe.failure(node, body)
 }
 
 // failure is the attempt's error as a call's.
-func (p *Probe) failure(c *Client, node Node, body []byte) error {
+func (p *Probe) failure(node Node, body []byte) error {
 	at := p.Attempt
 	if at.Err == nil {
 		return nil

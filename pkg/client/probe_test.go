@@ -37,7 +37,7 @@ func TestProbe(t *testing.T) {
 			server := serve(t, test.reply)
 			tr := newTrial(t, server.URL)
 			tr.node.API = wire.Messages
-			probe, err := tr.Probe(t.Context(), tr.node)
+			probe, err := tr.probe(t.Context())
 			if probe.Models != test.models || !probe.Connected || probe.State != nil || probe.Attempt.Class != test.class {
 				t.Errorf("%+v", probe)
 			}
@@ -61,14 +61,14 @@ func TestProbe(t *testing.T) {
 
 func TestProbeOfWhatIsNotThere(t *testing.T) {
 	tr := newTrial(t, unused(t))
-	probe, err := tr.Probe(t.Context(), tr.node)
+	probe, err := tr.probe(t.Context())
 	var failed *Error
 	if !errors.As(err, &failed) || failed.Class != Connect || probe.Connected || probe.Models != -1 || probe.Addresses != nil {
 		t.Errorf("%+v, %v", probe, err)
 	}
 	server := serve(t, text(`{"data":[]}`))
 	tr = newTrial(t, mustURL(t, "http://localhost:"+server.URL.Port()))
-	if probe, err = tr.Probe(t.Context(), tr.node); err != nil || !slices.Contains(probe.Addresses, "127.0.0.1") {
+	if probe, err = tr.probe(t.Context()); err != nil || !slices.Contains(probe.Addresses, "127.0.0.1") {
 		t.Errorf("%+v, %v", probe, err)
 	}
 }

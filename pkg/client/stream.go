@@ -39,25 +39,22 @@ func (e *IdleError) Error() string { return fmt.Sprintf("nothing came for %s", e
 // Hint tells what to do about it.
 func (e *IdleError) Hint() string { return "--idle-timeout allows more time" }
 
-// Stream sends the request and hands the sink what comes as it comes. It returns without an error only when the stream
-// came to its terminal event. An attempt is repeated, as the rule says, only while the sink has shown nothing. The
-// result's Answer has no text: the sink had it.
-func (c *Client) Stream(ctx context.Context, node Node, request wire.Request, sink Sink) (*Result, error) {
-	request.Stream = true
-	return c.call(ctx, node, request, func(ctx context.Context, p *Prepared, a *Attempt) (wire.Answer, []byte) {
-		sink.Reset()
-		answer, body := c.streamOnce(ctx, p, a, sink)
-		if a.Err != nil && sink.Shown() {
-			a.outcome.Kind = retry.Final
-		}
-		return answer, body
-	})
+// streamOnce hands the sink what arrives as it arrives. The answer is whole only when its terminal event came. An attempt
+// after which something was shown is the last.
+func (c *attemptStage) streamOnce(ctx context.Context, call *Call, a *Attempt) (wire.Answer, []byte) {
+	call.Sink.Reset()
+	answer, body := c.readStream(ctx, call, a)
+	if a.Err != nil && call.Sink.Shown() {
+		a.outcome.Kind = retry.Final
+	}
+	return answer, body
 }
 
-func (c *Client) streamOnce(ctx context.Context, p *Prepared, a *Attempt, sink Sink) (wire.Answer, []byte) {
-	ctx, idle := c.watch(ctx)
+func (c *attemptStage) readStream(ctx context.Context, call *Call, a *Attempt) (wire.Answer, []byte) {
+	p, sink := call.prepared, call.Sink
+	ctx, idle := watch(ctx, call.Endpoint.IdleTimeout)
 	defer idle.stop()
-	resp, trace, err := c.send(ctx, p, a)
+	resp, trace, err := c.send(ctx, call.Endpoint.Transport, p, a)
 	if err != nil {
 		return wire.Answer{}, nil
 	}
@@ -124,8 +121,8 @@ const readSize = 32 << 10
 
 // follow hands the sink one event after the other, and lets it show what came together in one go. Once the answer has
 // ended, what may come behind it is waited for only a moment, whatever keeps the stream open.
-func (c *Client) follow(a *Attempt, stream *wire.Stream, sink Sink, end context.CancelCauseFunc) error {
-	lingers := lingerTimer{client: c, end: end}
+func (c *attemptStage) follow(a *Attempt, stream *wire.Stream, sink Sink, end context.CancelCauseFunc) error {
+	lingers := lingerTimer{afterFunc: c.AfterFunc, end: end}
 	defer lingers.stop()
 	for {
 		delta, err := stream.Next()
@@ -155,10 +152,10 @@ var errLingered = errors.New("the answer has ended")
 
 // lingerTimer ends the reading of a stream some time after its answer has ended.
 type lingerTimer struct {
-	client  *Client
-	end     context.CancelCauseFunc
-	current time.Duration
-	halt    func() bool
+	afterFunc func(d time.Duration, f func()) (stop func() bool)
+	end       context.CancelCauseFunc
+	current   time.Duration
+	halt      func() bool
 }
 
 // set says how long is waited from now on, 0 for no bound. Only text begins the same wait anew.
@@ -170,7 +167,7 @@ func (l *lingerTimer) set(wait time.Duration, anew bool) {
 	if l.current = wait; wait == 0 {
 		return
 	}
-	after := l.client.AfterFunc
+	after := l.afterFunc
 	if after == nil {
 		after = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
 	}
@@ -239,7 +236,7 @@ func (a *Attempt) refused(err error) {
 
 // notAStream reads a reply that is none of the stream asked for: an error, a page, or the whole answer at once, which
 // some gateways send all the same.
-func (c *Client) notAStream(
+func (c *attemptStage) notAStream(
 	ctx context.Context, p *Prepared, a *Attempt, sink Sink, resp *http.Response, body []byte, err error,
 ) (wire.Answer, []byte) {
 	answer, masked := c.whole(ctx, p, a, AsAnswer, resp, body, err)
@@ -315,7 +312,7 @@ func isEventType(resp *http.Response) bool {
 
 // readEvents reads an event stream that came where a whole answer was asked for, to the end of the answer in it: the
 // stream itself may never end. What it is, is read from the bytes.
-func (c *Client) readEvents(api wire.API, from io.Reader, end context.CancelCauseFunc) ([]byte, error) {
+func (c *attemptStage) readEvents(api wire.API, from io.Reader, end context.CancelCauseFunc) ([]byte, error) {
 	var all gathered
 	tee := &teed{from: from, sink: &all}
 	err := c.follow(&Attempt{}, api.NewStream(tee), &all, end)
@@ -341,11 +338,11 @@ type idleTimer struct {
 }
 
 // watch bounds how long nothing may come; the head of the reply counts too.
-func (c *Client) watch(ctx context.Context) (context.Context, *idleTimer) {
+func watch(ctx context.Context, timeout time.Duration) (context.Context, *idleTimer) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	idle := &idleTimer{timeout: c.IdleTimeout, cancel: cancel}
-	if c.IdleTimeout > 0 {
-		idle.timer = time.AfterFunc(c.IdleTimeout, func() { cancel(&IdleError{c.IdleTimeout}) })
+	idle := &idleTimer{timeout: timeout, cancel: cancel}
+	if timeout > 0 {
+		idle.timer = time.AfterFunc(timeout, func() { cancel(&IdleError{timeout}) })
 	}
 	return ctx, idle
 }

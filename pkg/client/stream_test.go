@@ -88,7 +88,7 @@ func TestStream(t *testing.T) {
 				trial.Transport = telling{trial.Transport, server.got}
 			}
 			sink := &listener{}
-			_, err := trial.Stream(t.Context(), trial.node, trial.request, sink)
+			_, err := trial.do(t.Context(), sink, AsAnswer)
 			var failed *Error
 			errors.As(err, &failed)
 			switch {
@@ -119,7 +119,7 @@ func TestStreamIdle(t *testing.T) {
 			trial := newTrial(t, server.URL)
 			trial.IdleTimeout = 3 * time.Second // time for a busy machine to send the request
 			sink := &listener{}
-			result, err := trial.Stream(t.Context(), trial.node, trial.request, sink)
+			result, err := trial.do(t.Context(), sink, AsAnswer)
 			var idle *IdleError
 			var failed *Error
 			if !errors.As(err, &idle) || !errors.As(err, &failed) || failed.Class != Timeout || server.count() != 1 {
@@ -138,7 +138,7 @@ func TestStreamSinkFails(t *testing.T) {
 	server := serve(t, events(piece, rest))
 	trial := newTrial(t, server.URL)
 	trial.Rule.Policy = retry.Backoff
-	_, err := trial.Stream(t.Context(), trial.node, trial.request, &listener{fails: full})
+	_, err := trial.do(t.Context(), &listener{fails: full}, AsAnswer)
 	var failed *Error
 	if !errors.Is(err, full) || !errors.As(err, &failed) || failed.Class != Output || server.count() != 1 {
 		t.Errorf("%v after %d requests", err, server.count())
@@ -150,7 +150,7 @@ func TestStreamRaw(t *testing.T) {
 	server := serve(t, events(ping, piece, rest))
 	trial := newTrial(t, server.URL)
 	sink := &listener{}
-	if _, err := trial.Stream(t.Context(), trial.node, trial.request, sink); err != nil {
+	if _, err := trial.do(t.Context(), sink, AsAnswer); err != nil {
 		t.Fatal(err)
 	}
 	if want := ping + piece + rest; sink.raw.String() != want {
@@ -197,9 +197,9 @@ func TestLinger(t *testing.T) {
 				return func() bool { return true }
 			}
 			sink := &listener{}
-			call := func() (*Result, error) { return trial.Stream(t.Context(), trial.node, trial.request, sink) }
+			call := func() (*Result, error) { return trial.do(t.Context(), sink, AsAnswer) }
 			if !streams {
-				call = func() (*Result, error) { return trial.Ask(t.Context(), trial.node, trial.request, AsAnswer) }
+				call = func() (*Result, error) { return trial.do(t.Context(), nil, AsAnswer) }
 			}
 			result, err := call()
 			text := strings.Repeat("hello", 1+strings.Count(test.name, "text"))

@@ -30,7 +30,7 @@ func (tr *trial) limited(t *testing.T, rate string, burst int) *limit.Bucket {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr.Limit = b
+	tr.Limiter = b
 	return b
 }
 
@@ -145,7 +145,7 @@ func TestTurnStopped(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var pause Pause
-	tr.OnWait = func(ctx context.Context, p Pause) error { // it ends before the clock has jumped
+	tr.Wait = func(ctx context.Context, p Pause) error { // it ends before the clock has jumped
 		pause = p
 		cancel(errors.New("enough"))
 		return context.Cause(ctx)
@@ -173,13 +173,13 @@ func TestProbeTakesATurn(t *testing.T) {
 	tr := newTrial(t, s.URL)
 	tr.limited(t, "6/min", 1)
 	for i := range 2 {
-		probe, err := tr.Probe(t.Context(), tr.node)
+		probe, err := tr.probe(t.Context())
 		if err != nil || fmt.Sprint(probe.Attempt.Limited.Round(time.Second)) != []string{"0s", "10s"}[i] {
 			t.Errorf("probe %d: %v, waited %v", i, err, probe.Attempt.Limited)
 		}
 	}
 	tr.Timeout = time.Second
-	probe, err := tr.Probe(t.Context(), tr.node)
+	probe, err := tr.probe(t.Context())
 	var failed *Error
 	if !errors.As(err, &failed) || failed.Class != Limited || probe.Attempt == nil || s.count() != 2 {
 		t.Errorf("got %v, %d requests", err, s.count())

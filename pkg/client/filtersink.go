@@ -1,4 +1,4 @@
-package cmd
+package client
 
 import (
 	"bytes"
@@ -14,9 +14,9 @@ type filterChain struct {
 	held    int // bytes that came and were not let through
 }
 
-func (f *contentFilter) chain() *filterChain {
-	c := &filterChain{lists: f.lists}
-	for _, list := range f.lists {
+func (f *Filter) chain() *filterChain {
+	c := &filterChain{lists: f.Lists}
+	for _, list := range f.Lists {
 		c.streams = append(c.streams, list.Stream())
 	}
 	return c
@@ -43,30 +43,32 @@ func (c *filterChain) take(p []byte, last bool) (safe []byte, blocked error) {
 	return p, blocked
 }
 
-// filterSink stands before a sink and lets through what is safe. It comes before everything else that is done with an
+// filteringSink stands before a sink and lets through what is safe. It comes before everything else that is done with an
 // answer, so that no mask and no escape can hide a word from it.
+type filteringSink interface {
+	Sink
+	// end hands on what was kept back when the stream has ended, whole or not. The error is the sink's or a
+	// *guard.BlockedError.
+	end(whole bool) error
+}
+
 type filterSink struct {
-	answerSink
-	filter          *contentFilter
+	Sink
+	filter          *Filter
 	words, thoughts *filterChain
-	thinking        bool // the reasoning is shown too
 	blocked         error
 }
 
-// filtered puts the filter before a sink, where it looks at answers.
-func (f *contentFilter) filtered(sink answerSink, form string, thinking bool) answerSink {
-	if f == nil || !f.answers {
-		return sink
-	}
-	base := filterSink{answerSink: sink, filter: f, thinking: thinking || form != "text", words: f.chain(), thoughts: f.chain()}
-	if form == "raw" {
+func (f *Filter) sink(to Sink) filteringSink {
+	base := filterSink{Sink: to, filter: f, words: f.chain(), thoughts: f.chain()}
+	if f.Raw {
 		return &rawFilterSink{filterSink: base}
 	}
 	return &base
 }
 
 func (s *filterSink) Reset() {
-	s.answerSink.Reset()
+	s.Sink.Reset()
 	s.words, s.thoughts = s.filter.chain(), s.filter.chain()
 }
 
@@ -74,7 +76,7 @@ func (s *filterSink) Reset() {
 func (s *filterSink) pass(d wire.Delta, last bool) (wire.Delta, error) {
 	text, blocked := s.words.take(d.Text, last)
 	safe := wire.Delta{Text: text}
-	if s.thinking {
+	if s.filter.Thinking {
 		thoughts, also := s.thoughts.take(d.Reasoning, last)
 		safe.Reasoning = thoughts
 		if blocked == nil {
@@ -89,9 +91,9 @@ func (s *filterSink) pass(d wire.Delta, last bool) (wire.Delta, error) {
 
 func (s *filterSink) Delta(d wire.Delta) error {
 	safe, blocked := s.pass(d, false)
-	err := s.answerSink.Delta(safe)
+	err := s.Sink.Delta(safe)
 	if err == nil && blocked != nil {
-		err = s.answerSink.Flush()
+		err = s.Sink.Flush()
 	}
 	if err == nil {
 		err = blocked
@@ -99,18 +101,14 @@ func (s *filterSink) Delta(d wire.Delta) error {
 	return err
 }
 
-func (s *filterSink) finish(whole, stopped bool) error {
+func (s *filterSink) end(bool) error {
 	if s.blocked == nil {
 		safe, _ := s.pass(wire.Delta{}, true)
-		if err := s.answerSink.Delta(safe); err != nil {
+		if err := s.Sink.Delta(safe); err != nil {
 			return err
 		}
 	}
-	err := s.answerSink.finish(whole && s.blocked == nil, stopped)
-	if s.blocked != nil {
-		return s.blocked
-	}
-	return err
+	return s.blocked
 }
 
 // rawFilterSink filters the bytes of an event stream by the text that they stand for: bytes wait until the filter has
@@ -148,20 +146,20 @@ func (s *rawFilterSink) release(n int) error {
 	if n == 0 {
 		return nil
 	}
-	err := s.answerSink.Raw(s.bytes[:n])
+	err := s.Sink.Raw(s.bytes[:n])
 	if err == nil {
-		err = s.answerSink.Delta(wire.Delta{Text: s.texts})
+		err = s.Sink.Delta(wire.Delta{Text: s.texts})
 	}
 	s.bytes, s.texts = append(s.bytes[:0], s.bytes[n:]...), s.texts[:0]
 	if err == nil {
-		err = s.answerSink.Flush()
+		err = s.Sink.Flush()
 	}
 	return err
 }
 
-// finish shows what waited. Of a stream that was cut, the event that did not come whole is left out: nobody has looked
-// at it; and what stands behind the end of a whole one is looked at here.
-func (s *rawFilterSink) finish(whole, stopped bool) error {
+// end hands on what waited. Of a stream that was cut, the event that did not come whole is left out, which was not looked
+// at; what stands behind the end of a whole one is looked at here.
+func (s *rawFilterSink) end(whole bool) error {
 	if s.blocked == nil {
 		safe, _ := s.pass(wire.Delta{}, true)
 		s.texts = append(s.texts, safe.Text...)
@@ -174,21 +172,13 @@ func (s *rawFilterSink) finish(whole, stopped bool) error {
 			}
 		}
 	}
-	var err error
 	switch {
 	case s.blocked != nil:
-	case whole:
-		err = s.release(len(s.bytes))
-	default:
-		err = s.release(wholeEvents(s.bytes))
-	}
-	if ended := s.answerSink.finish(whole && s.blocked == nil, stopped); err == nil {
-		err = ended
-	}
-	if s.blocked != nil {
 		return s.blocked
+	case whole:
+		return s.release(len(s.bytes))
 	}
-	return err
+	return s.release(wholeEvents(s.bytes))
 }
 
 // wholeEvents is where the last event that came whole ends: behind a blank line.

@@ -1,0 +1,107 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"ferry/pkg/client"
+	"ferry/pkg/config"
+	"ferry/pkg/limit"
+	"ferry/pkg/session"
+
+	"github.com/spf13/pflag"
+)
+
+// conversationOptions are the flags of a conversation.
+type conversationOptions struct {
+	name   string
+	last   bool
+	fresh  bool
+	resend bool
+}
+
+func addConversationFlags(f *pflag.FlagSet, o *conversationOptions) {
+	f.StringVar(&o.name, "session", "", "go on with the conversation `NAME`, or begin it")
+	f.BoolVar(&o.last, "continue", false, "go on with the conversation that was used last")
+	f.BoolVar(&o.fresh, "new", false, "begin a conversation, under a name that is made up or --session's")
+	f.BoolVar(&o.resend, "resend", false, "send the conversation's last prompt again, which got no answer")
+}
+
+// wanted reports whether the call is part of a conversation.
+func (o conversationOptions) wanted() bool { return o.name != "" || o.last || o.fresh || o.resend }
+
+// openConversation takes the conversation of the flags, and waits where another ferry has it. It is nil
+// where the flags name none. The caller closes its handle.
+func (a *app) openConversation(ctx context.Context, s *settings, o conversationOptions) (*client.Conversation, error) {
+	if !o.wanted() {
+		return nil, nil
+	}
+	if s.noStore {
+		return nil, usagef("leave one of the two away", "--no-store keeps nothing, so there is no conversation to go on with")
+	}
+	store, homeless := a.sessions() // without a home the store is one that can keep nothing
+	name, err := a.conversationName(store, o)
+	if err != nil {
+		return nil, err
+	}
+	if idle := s.values.SessionIdle(); !session.IdleAdvised(idle) {
+		a.note("a session's token lives %s without use; 5m to 10m is advised", limit.Brief(idle))
+	}
+	handle, err := store.Open(ctx, name, a.Clock.Now(), s.values.SessionIdle())
+	c := &client.Conversation{Handle: handle, Clock: a.Clock, Note: a.note}
+	if homeless != nil && errors.Is(err, session.ErrUnavailable) {
+		c.Warn(homeless)
+	}
+	if err = c.Tolerate(err); err != nil {
+		return nil, err
+	}
+	if kept := handle.Session(); o.fresh && (len(kept.Turns) > 0 || kept.Pending != "") {
+		handle.Close()
+		return nil, usagef("ferry config session rm "+shellWord(name)+" removes it", "the conversation %s exists", name)
+	}
+	if o.fresh && o.name == "" {
+		a.note("the conversation is %s", name)
+	}
+	return c, nil
+}
+
+// conversationName works out which conversation is meant.
+func (a *app) conversationName(store session.Store, o conversationOptions) (string, error) {
+	switch {
+	case o.last && (o.name != "" || o.fresh):
+		return "", usagef("", "--continue goes on with the last conversation; --session and --new name another")
+	case o.name != "":
+		return o.name, nil
+	case o.fresh:
+		return session.NewName(a.Clock.Now()), nil
+	}
+	name, err := store.Last()
+	if errors.Is(err, session.ErrNotFound) {
+		return "", usagef("--session NAME begins one", "there is no conversation to go on with")
+	}
+	return name, err
+}
+
+// conversationNodes are those that a conversation began with; once it has an answer, a call may name none or the same.
+func conversationNodes(s *settings, c *client.Conversation) ([]string, error) {
+	named := s.values.Nodes()
+	if c == nil || len(c.Handle.Session().Turns) == 0 {
+		return named, nil
+	}
+	began := config.SplitNodes(c.Handle.Session().Nodes)
+	if s.values.Given("node") && !slices.Equal(named, began) {
+		return nil, usagef("leave -n away, or begin another with --new", "the conversation %s is with node %s",
+			c.Handle.Session().Name, strings.Join(began, ", "))
+	}
+	return began, nil
+}
+
+// pendingPrompt is the prompt that got no answer.
+func pendingPrompt(c *client.Conversation) (string, error) {
+	if prompt := c.Handle.Session().Pending; prompt != "" {
+		return prompt, nil
+	}
+	return "", usagef("", "every prompt of the conversation %s has its answer", c.Handle.Session().Name)
+}

@@ -1,0 +1,72 @@
+package client
+
+import (
+	"cmp"
+	"context"
+
+	"ferry/pkg/audit"
+)
+
+// AuditLog is where calls are written down.
+type AuditLog struct {
+	audit.Log
+	// Content says that prompts and answers are written too.
+	Content bool
+	Session string // see audit.SessionID
+	Clock   Clock
+	// Outcome names the class of a call's error and gives ferry's exit code.
+	Outcome func(err error) (class string, exit int)
+	// OnError is told why a line could not be written, which fails no call.
+	OnError func(err error)
+}
+
+// auditStage writes one line for every call after which something was sent, or that the filter refused before.
+type auditStage struct {
+	*AuditLog
+	next Doer
+}
+
+func (s *auditStage) Do(ctx context.Context, call *Call) (*Result, error) {
+	began := s.Clock.Now()
+	result, err := s.next.Do(ctx, call)
+	if len(result.Attempts) == 0 && !IsBlocked(err) {
+		return result, err
+	}
+	entry := s.entry(call, result, err)
+	if entry.Time.IsZero() {
+		entry.Time = began
+	}
+	// A signal that ended the call does not keep its line from being written.
+	if failed := s.Write(context.WithoutCancel(ctx), entry); failed != nil {
+		s.OnError(failed)
+	}
+	return result, err
+}
+
+func (s *auditStage) entry(call *Call, result *Result, err error) audit.Entry {
+	e := audit.Entry{
+		Node: result.Node, API: string(result.API), Model: cmp.Or(result.Answer.Model, result.Model),
+		Attempts: len(result.Attempts), Latency: result.Latency, Session: s.Session,
+	}
+	e.Class, e.Exit = s.Outcome(err)
+	if usage := result.Answer.Usage; usage != nil {
+		e.Input, e.Output = &usage.Input, &usage.Output
+	}
+	for i, at := range result.Attempts {
+		e.RequestID, e.Status = at.RequestID, at.Status
+		e.Ambiguous = e.Ambiguous || at.Ambiguous
+		if at.Reconnected {
+			e.Reconnects++
+		}
+		if i == 0 {
+			e.Time = at.Started
+		}
+		if i < len(result.Attempts)-1 {
+			e.Waits = append(e.Waits, at.Wait)
+		}
+	}
+	if s.Content && len(result.Attempts) > 0 {
+		e.Prompt, e.Answer = call.Request.Prompt, result.Answer.Text
+	}
+	return e
+}

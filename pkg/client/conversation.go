@@ -1,0 +1,83 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"ferry/pkg/session"
+	"ferry/pkg/wire"
+)
+
+// Conversation is the one that a call is a part of. Its earlier turns are in the call's request already.
+type Conversation struct {
+	Handle *session.Handle
+	// Nodes is what the file remembers of who was asked.
+	Nodes string
+	Clock Clock
+	// Note tells the user what could not be kept.
+	Note func(format string, args ...any)
+	// Ready readies the first node. A prompt is not kept before it could be asked.
+	Ready func(ctx context.Context) error
+
+	warned bool
+}
+
+// Turns are the earlier turns as a request has them. An answer that was empty is none to an API.
+func (c *Conversation) Turns() []wire.Turn {
+	var turns []wire.Turn
+	for _, turn := range c.Handle.Session().Turns {
+		if turn.Text != "" {
+			turns = append(turns, wire.Turn{Role: turn.Role, Text: turn.Text})
+		}
+	}
+	return turns
+}
+
+// Tolerate turns an error of a folder that cannot be used into one warning: the answer matters more than its record.
+func (c *Conversation) Tolerate(err error) error {
+	if !errors.Is(err, session.ErrUnavailable) {
+		return err
+	}
+	c.Warn(err)
+	return nil
+}
+
+// Warn says why the conversation is not kept, once.
+func (c *Conversation) Warn(why error) {
+	if !c.warned {
+		c.warned = true
+		c.Note("this conversation is not kept: %s", why)
+	}
+}
+
+// mostKept is the most bytes of an answer that a conversation keeps.
+const mostKept = 8 << 20
+
+// conversationStage keeps the prompt before it is sent, and the answer when it is whole.
+type conversationStage struct {
+	*Conversation
+	next Doer
+}
+
+func (s *conversationStage) Do(ctx context.Context, call *Call) (*Result, error) {
+	if err := s.Ready(ctx); err != nil {
+		return &Result{}, err
+	}
+	s.Handle.Session().Nodes = s.Nodes
+	if err := s.Tolerate(s.Handle.Ask(call.Request.Prompt, s.Clock.Now())); err != nil {
+		return &Result{}, err
+	}
+	result, err := s.next.Do(ctx, call)
+	switch {
+	case !result.Complete:
+	case len(result.Answer.Text) > mostKept:
+		s.Note("the answer is not kept: it is over %d MiB, which no node takes back", mostKept>>20)
+	default:
+		model := cmp.Or(result.Answer.Model, result.Model)
+		if failed := s.Tolerate(s.Handle.Answer(result.Answer.Text, result.Node, model, s.Clock.Now())); failed != nil {
+			s.Note("the answer is not kept: %s", failed) // which fails nothing: it has been shown
+		}
+	}
+	return result, err
+}

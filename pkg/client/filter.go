@@ -1,0 +1,202 @@
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"net/http"
+	"slices"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/session"
+	"ferry/pkg/wire"
+)
+
+// Filter holds texts to the lists of blocked words.
+type Filter struct {
+	Lists            []*guard.Filter
+	Prompts, Answers bool // what is looked at
+	// Raw says that the command shows the bytes of a reply, and Thinking that it shows the reasoning.
+	Raw, Thinking bool
+}
+
+// promptFilter refuses a call whose words have a blocked one.
+type promptFilter struct {
+	*Filter
+	first Candidate // would have been asked
+	next  Doer
+}
+
+func (s *promptFilter) Do(ctx context.Context, call *Call) (*Result, error) {
+	if err := s.CheckRequest(call.Request); err != nil {
+		result := &Result{Node: s.first.Name, API: s.first.API, Model: cmp.Or(call.Request.Model, s.first.Model)}
+		return result, &Error{Class: Blocked, Err: err}
+	}
+	return s.next.Do(ctx, call)
+}
+
+// answerFilter withholds an answer that has a blocked word, and stops a stream before one.
+type answerFilter struct {
+	*Filter
+	next Doer
+}
+
+func (s *answerFilter) Do(ctx context.Context, call *Call) (*Result, error) {
+	switch {
+	case !s.Answers:
+		return s.next.Do(ctx, call)
+	case call.Sink == nil:
+		result, err := s.next.Do(ctx, call)
+		return result, s.withhold(result, err)
+	}
+	filtered := *call
+	sink := s.sink(call.Sink)
+	filtered.Sink = sink
+	result, err := s.next.Do(ctx, &filtered)
+	interrupted := isClass(err, Cancelled)
+	err = s.withhold(result, err)
+	if ended := sink.end(err == nil); ended != nil && (err == nil || IsBlocked(ended)) {
+		err = ended
+	}
+	if IsBlocked(err) && !interrupted {
+		err = withheld(result, err)
+	}
+	return result, err
+}
+
+// check holds a text to every list.
+func (f *Filter) check(text, where string) error {
+	for _, list := range f.Lists {
+		if err := list.Check(text, where); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckRequest looks at the words that would leave: the prompt with its files, the system prompt, the earlier prompts of
+// the conversation, and what else of a request is text. What the model said comes from there and is not looked at again.
+// The error is a *guard.BlockedError.
+func (f *Filter) CheckRequest(r wire.Request) error {
+	if f == nil || !f.Prompts {
+		return nil
+	}
+	if err := f.check(r.Prompt, "prompt"); err != nil {
+		return err
+	}
+	if err := f.check(r.System, "system prompt"); err != nil {
+		return err
+	}
+	for _, turn := range r.Turns {
+		if turn.Role != session.User {
+			continue
+		}
+		if err := f.check(turn.Text, "conversation"); err != nil {
+			return err
+		}
+	}
+	texts := slices.AppendSeq(slices.Clone(r.Stop), jsonTexts(r.Schema))
+	for _, value := range r.Params {
+		texts = slices.AppendSeq(texts, jsonTexts(value))
+	}
+	for _, text := range texts {
+		if err := f.check(text, "request"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withhold takes away an answer that has a blocked word, and gives the error of the call: failed where there is none. It
+// looks at all that would be shown of it: the text, with Raw the body, and what a failure quotes of a status 200.
+func (f *Filter) withhold(result *Result, failed error) error {
+	if len(result.Attempts) == 0 {
+		return failed
+	}
+	err := f.check(result.Answer.Text, "answer")
+	if f.Raw || failed != nil && result.last().HTTPStatus == http.StatusOK {
+		for text := range jsonTexts(result.Body) {
+			if err = cmp.Or(err, f.check(text, "answer")); err != nil {
+				break
+			}
+		}
+	}
+	if err != nil {
+		return withheld(result, err)
+	}
+	return failed
+}
+
+// withheld is the failure of a call whose answer is not shown. Nothing of it is left to be printed or kept.
+func withheld(result *Result, blocked error) error {
+	result.Answer.Text, result.Body, result.Complete = "", nil, false
+	var match *guard.BlockedError
+	if errors.As(blocked, &match) {
+		blocked = match // and not what another wrote around it
+	}
+	return &Error{Class: Blocked, Status: http.StatusOK, Node: result.Node, Attempts: len(result.Attempts), Err: blocked}
+}
+
+// namesOnly are the keys of a reply whose values are words of the API and not of the model.
+var namesOnly = map[string]bool{
+	"type": true, "role": true, "id": true, "model": true, "object": true, "stop_reason": true, "finish_reason": true,
+}
+
+// jsonTexts are the texts in a JSON value, unescaped, one at a time; what is no JSON is one text.
+func jsonTexts(body []byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if !json.Valid(body) {
+			if len(body) > 0 {
+				yield(string(body))
+			}
+			return
+		}
+		name := "" // of the member whose value comes
+		for i := 0; i < len(body); i++ {
+			switch body[i] {
+			case '[', '{', ',':
+				name = ""
+			case '"':
+				from := i
+				for i++; body[i] != '"'; i++ {
+					if body[i] == '\\' {
+						i++
+					}
+				}
+				raw := body[from : i+1]
+				if behind := bytes.TrimLeft(body[i+1:], " \t\r\n"); len(behind) > 0 && behind[0] == ':' {
+					name = string(raw[1 : len(raw)-1])
+				} else if text := ""; !namesOnly[name] && json.Unmarshal(raw, &text) == nil && !yield(text) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// eventTexts are the texts in the bytes of an event stream, or of the whole answer that came instead of one.
+func eventTexts(b []byte) iter.Seq[string] {
+	if json.Valid(b) {
+		return jsonTexts(b)
+	}
+	return func(yield func(string) bool) {
+		for line := range bytes.FieldsFuncSeq(b, func(r rune) bool { return r == '\n' || r == '\r' }) {
+			if data, ok := bytes.CutPrefix(line, []byte("data:")); ok {
+				for text := range jsonTexts(bytes.TrimSpace(data)) {
+					if !yield(text) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// IsBlocked reports whether the content filter stopped a call.
+func IsBlocked(err error) bool {
+	var blocked *guard.BlockedError
+	return errors.As(err, &blocked)
+}
