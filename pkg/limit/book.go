@@ -27,7 +27,7 @@ func (b *book) drop(place int) {
 // look opens the book under the lock, hands it to step, and keeps what step changed unless it returns an error, which is
 // returned. When the files fail, the book is kept in memory from then on.
 func (l *Ledger) look(ctx context.Context, step func(*book) error) error {
-	leave, shared, err := l.enter(ctx)
+	leave, shared, err := l.enter(ctx, func() bool { return false })
 	if err != nil {
 		return err
 	}

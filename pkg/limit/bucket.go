@@ -17,7 +17,8 @@ type Bucket struct {
 	*door
 	clock  Clock
 	rate   Rate
-	memory record // the newest state known, which counts when the file does not
+	memory record    // the newest state known, which counts when the file does not
+	known  time.Time // when it was the newest, by the clock's Now
 }
 
 // NewBucket gives the bucket of a node's address, which is its URL. A new one is full. It touches no file yet; an error
@@ -82,7 +83,7 @@ func round(d time.Duration) time.Duration {
 func (b *Bucket) Reserve(ctx context.Context, most time.Duration) (*Reservation, error) {
 	var turn *Reservation
 	var late error
-	err := b.change(ctx, func(s record) (record, bool) {
+	err := b.change(ctx, never, func(s record) (record, bool) {
 		wait := s.wait()
 		if wait > most || s.ahead > maxAhead-b.rate.interval() {
 			late = &TooLongError{Wait: wait, Most: most, Rate: b.rate}
@@ -137,13 +138,14 @@ func (r *Reservation) Sleep(ctx context.Context, most time.Duration, sleep func(
 			step = rest
 		}
 		step = min(step, most)
+		wake := r.bucket.clock.Now().Add(step)
 		if err := sleep(ctx, step); err != nil {
 			return err
 		}
 		most -= step
 		if step < left {
 			// Without the bucket the wait stays as it is.
-			_ = r.bucket.change(ctx, func(s record) (record, bool) { r.look(s); return s, false })
+			_ = r.bucket.change(ctx, wake, func(s record) (record, bool) { r.look(s); return s, false })
 		}
 	}
 	return nil
@@ -165,7 +167,7 @@ func (r *Reservation) Cancel() (given bool) {
 	r.once.Do(func() {
 		b := r.bucket
 		// The context of the request has often ended by now. The door's patience bounds the call.
-		err := b.change(context.Background(), func(s record) (record, bool) {
+		err := b.change(context.Background(), never, func(s record) (record, bool) {
 			r.look(s)
 			turn := r.first - int64(r.earlier)*int64(b.rate.interval())
 			// A turn that is not where it was means that a clock was set, the rate was changed or the file was lost.
@@ -182,9 +184,13 @@ func (r *Reservation) Cancel() (given bool) {
 	return given
 }
 
-// change brings the newest state to now and hands it to step, which returns the next one and whether it is to be kept.
-func (b *Bucket) change(ctx context.Context, step func(record) (record, bool)) error {
-	leave, shared, err := b.enter(ctx)
+// never is a time at which no state that is known is new enough.
+var never = time.Unix(1<<40, 0)
+
+// change brings the newest state to now and hands it to step, which returns the next one and whether it is to be kept. A
+// state that was the newest at since is new enough: those of one process that wait look at the file once.
+func (b *Bucket) change(ctx context.Context, since time.Time, step func(record) (record, bool)) error {
+	leave, shared, err := b.enter(ctx, func() bool { return !b.known.Before(since) })
 	if err != nil {
 		return err
 	}
@@ -215,6 +221,7 @@ func (b *Bucket) onDisk(step func(record) (record, bool)) error {
 		return err
 	}
 	now := read(b.clock)
+	b.known = b.clock.Now()
 	s, ok := decode(data)
 	switch {
 	case ok:

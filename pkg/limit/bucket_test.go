@@ -251,6 +251,38 @@ func TestReservationCancel(t *testing.T) {
 	equal(t, "the file was removed", ninth.Cancel(), false)
 }
 
+// Those of one process that wait look at the file once for each moment, and still learn in time.
+func TestLookOnce(t *testing.T) {
+	c := newFakeClock()
+	dir := t.TempDir()
+	b, other := newTestBucket(t, dir, slow, c), newTestBucket(t, dir, slow, c)
+	reserve(t, b)
+	first, cancelled, second, third := reserve(t, b), reserve(t, other), reserve(t, b), reserve(t, b)
+	step := func(r *Reservation, after func()) time.Duration {
+		err := r.Sleep(t.Context(), slow.interval(), func(context.Context, time.Duration) error { after(); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Left()
+	}
+	pass := func() { c.pass(slow.interval()) }
+	equal(t, "the first one's turn", step(first, pass), 0)
+	// The second and the third wake at the same moment. In between, another process cancels.
+	now := c.Now()
+	b.known = now.Add(-1)
+	equal(t, "the second", step(second, func() {}), 2400*time.Millisecond)
+	if !b.known.Equal(now) {
+		t.Fatalf("it looked at %v, want %v", b.known, now)
+	}
+	equal(t, "cancelled", cancelled.Cancel(), true)
+	c.set(func(c *fakeClock) { c.wall = c.wall.Add(-slow.interval()) }) // the third went to sleep before
+	equal(t, "the third, by the same look", step(third, func() {
+		c.set(func(c *fakeClock) { c.wall = c.wall.Add(slow.interval()) })
+	}), 3600*time.Millisecond)
+	equal(t, "the second, in time", step(second, pass), 0)
+	equal(t, "the third, in time", step(third, func() {}), 1200*time.Millisecond)
+}
+
 // A reservation that was interrupted is given back however many there are, up to what the file has room for.
 func TestManyCancelled(t *testing.T) {
 	const n = maxGaps + 20

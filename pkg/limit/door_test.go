@@ -91,7 +91,7 @@ func TestBucketContext(t *testing.T) {
 	reserve(t, b)
 	why := errors.New("why")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	leave, shared, err := b.enter(t.Context())
+	leave, shared, err := b.enter(t.Context(), func() bool { return false })
 	if err != nil || !shared {
 		t.Fatal(shared, err)
 	}
@@ -122,7 +122,7 @@ func TestBucketContext(t *testing.T) {
 func TestBucketStoppedHolder(t *testing.T) {
 	dir := t.TempDir()
 	holder := newTestBucket(t, dir, slow, newFakeClock())
-	leave, _, err := holder.enter(t.Context())
+	leave, _, err := holder.enter(t.Context(), func() bool { return false })
 	if err != nil {
 		t.Fatal(err)
 	}

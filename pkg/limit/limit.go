@@ -74,8 +74,8 @@ func newDoor(folder, name string) *door {
 func (d *door) Alone() { d.alone = true }
 
 // enter waits for the lock until ctx ends, whose cause it then returns. Without the folder it lets in the goroutines of
-// this process only, and shared is false from then on.
-func (d *door) enter(ctx context.Context) (leave func(), shared bool, err error) {
+// this process only, and shared is false from then on. It is false too where what is known is enough.
+func (d *door) enter(ctx context.Context, enough func() bool) (leave func(), shared bool, err error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, false, err
 	}
@@ -85,7 +85,7 @@ func (d *door) enter(ctx context.Context) (leave func(), shared bool, err error)
 		return nil, false, context.Cause(ctx)
 	}
 	next := func() { <-d.turn }
-	if d.alone || d.Degraded() != nil {
+	if d.alone || d.Degraded() != nil || enough() {
 		return next, false, nil
 	}
 	unlock, err := d.lock(ctx)
