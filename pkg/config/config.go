@@ -127,7 +127,8 @@ func pathOn(goos string, lookup Lookup) (string, error) {
 	return "", bad("no place for a configuration file: HOME is not set", hint)
 }
 
-// Load reads and checks the file at path. A missing file, or no path at all, is an empty File. It fails with *Error.
+// Load reads and checks the file at path. A missing file, or no path at all, is an empty File, but not a symbolic link
+// that leads nowhere: there should be a file. It fails with *Error.
 func Load(path string) (*File, error) {
 	if path == "" {
 		return &File{}, nil
@@ -135,6 +136,9 @@ func Load(path string) (*File, error) {
 	src, err := read(path)
 	switch {
 	case missing(err):
+		if _, err := os.Lstat(path); err == nil {
+			return nil, &Error{File: path, Msg: "is a symbolic link to a file that is not there", HintText: "make the link anew, or remove it"}
+		}
 		return &File{Path: path}, nil
 	case err != nil:
 		return nil, err

@@ -53,6 +53,12 @@ func TestLoad(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want an empty file", path, f, err)
 		}
 	}
+	if err := os.Symlink("absent", in("nowhere")); err == nil { // Windows lets not everyone make one
+		var e *Error
+		if f, err := Load(in("nowhere")); !errors.As(err, &e) || e.File != in("nowhere") || e.Hint() == "" {
+			t.Errorf("a link that leads nowhere: %+v, %v", f, err)
+		}
+	}
 	if f, err := Load(in("good")); err != nil || !f.Exists || f.values["timeout"].text != "3s" {
 		t.Errorf("got %+v, %v", f, err)
 	}
