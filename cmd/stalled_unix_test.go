@@ -30,19 +30,25 @@ func TestTimeoutOfFIFO(t *testing.T) {
 // TestTimeoutOfStalledReader holds --timeout to the printing: a reader that takes nothing ends the call, and the other
 // stream says so. Without that the test would hang.
 func TestTimeoutOfStalledReader(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: ten seconds, of which a busy machine may need some for the answer")
+	}
 	for _, verb := range []string{"ask", "stream"} {
-		reader, writer, err := os.Pipe() // no one reads it
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := realFerry(t, verb, "--no-stdin", "--timeout", "1s", "-n", "demo:?big=300000", "hi")
-		var stderr bytes.Buffer
-		c.Stdout, c.Stderr = writer, &stderr
-		err = c.Run()
-		writer.Close()
-		reader.Close()
-		if c.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), "cannot write to standard output: its reader took nothing more") {
-			t.Errorf("%s: %v: %s", verb, err, &stderr)
-		}
+		t.Run(verb, func(t *testing.T) {
+			t.Parallel()
+			reader, writer, err := os.Pipe() // no one reads it
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := realFerry(t, verb, "--no-stdin", "--timeout", "10s", "-n", "demo:?big=300000", "hi")
+			var stderr bytes.Buffer
+			c.Stdout, c.Stderr = writer, &stderr
+			err = c.Run()
+			writer.Close()
+			reader.Close()
+			if c.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), "cannot write to standard output: its reader took nothing more") {
+				t.Errorf("%v: %s", err, &stderr)
+			}
+		})
 	}
 }
