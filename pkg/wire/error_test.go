@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -124,5 +125,31 @@ func TestSpendCap(t *testing.T) {
 		if _, err := Chat.check(402, []byte(body)); !errors.As(err, &got) || got.SpendCap() != want || got.InFlightBudget() == want {
 			t.Errorf("402 with %s: %v, want a spend cap %t", body, err, want)
 		}
+	}
+}
+
+// TestDeepBodies holds that a body which nests deep is read about once and not once for each level, which would take
+// minutes here.
+func TestDeepBodies(t *testing.T) {
+	const depth, size = 9000, 1 << 20
+	long := `"` + strings.Repeat("x", size) + `"`
+	deep := func(open, shut string) string {
+		return strings.Repeat(open, depth) + long + strings.Repeat(shut, depth)
+	}
+	for body, want := range map[string]int{
+		`{"error":` + deep("[", "]") + `}`:                                                                500,
+		`{"error":` + deep(`{"error":`, "}") + `}`:                                                        500,
+		`{"errors":` + deep(`{"detail":`, "}") + `}`:                                                      500,
+		`{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}],"error":` + deep("[", "]") + `}`: 500,
+	} {
+		_, err := Chat.Decode(200, []byte(body))
+		if got := found(t, err); got != want {
+			t.Errorf("%.40s…: status %d, want %d", body, got, want)
+		}
+	}
+	half := depth / 4 // two levels each
+	body := `{"choices":[{"message":{"content":` + strings.Repeat(`[{"type":"thinking","thinking":`, half) + long + strings.Repeat(`}]`, half) + `},"finish_reason":"stop"}]}`
+	if answer, err := Chat.Decode(200, []byte(body)); err != nil || !answer.Empty {
+		t.Errorf("deep thinking: %d bytes of text, %v", len(answer.Text), err)
 	}
 }

@@ -46,26 +46,31 @@ func (a API) hasAnswer(fields object) bool {
 
 // isFault reports whether an error member says anything: servers that always have one send null or an empty one.
 func isFault(raw []byte) bool {
-	if len(raw) == 0 {
-		return false
-	}
-	switch raw[0] {
-	case '"':
-		return len(raw) > len(`""`)
+	l := lexer{b: raw}
+	return len(raw) > 0 && l.says()
+}
+
+// says reads the next value and reports whether anything in it is more than null, false, 0 or empty.
+func (l *lexer) says() (found bool) {
+	switch l.peek() {
 	case '{':
-		fields, _ := parse(raw)
-		for _, value := range fields {
-			if isFault(value) {
-				return true
-			}
+		l.enter('{')
+		for _, ok := l.member(); ok; _, ok = l.member() {
+			found = l.says() || found
 		}
-		return false
+		return found
 	case '[':
-		return slices.ContainsFunc(elements(raw), isFault)
-	case 'n', 'f':
+		l.enter('[')
+		for l.more(']') {
+			found = l.says() || found
+		}
+		return found
+	}
+	switch string(l.value()) {
+	case "", `""`, "null", "false", "0", `"0"`:
 		return false
 	}
-	return string(raw) != "0"
+	return true
 }
 
 // codeNames are the members in which servers put the number or the name of an error.

@@ -4,13 +4,16 @@ import "bytes"
 
 // readParts puts the texts of an array of content blocks together, and their reasoning, which is not of the answer. It
 // reports false for what is no array of blocks.
-func readParts(raw []byte) (said, thought []byte, ok bool) {
+func readParts(raw []byte) (said, thought []byte, ok bool) { return partsWithin(raw, maxNested) }
+
+// partsWithin is readParts of blocks that nest no deeper than depth.
+func partsWithin(raw []byte, depth int) (said, thought []byte, ok bool) {
 	l := lexer{b: raw}
 	if !l.enter('[') {
 		return nil, nil, false
 	}
 	for l.more(']') {
-		text, reasoning, ok := part(&l)
+		text, reasoning, ok := part(&l, depth)
 		if !ok {
 			return nil, nil, false
 		}
@@ -28,7 +31,7 @@ func joined(before, text []byte) []byte {
 }
 
 // part reads one block and gives its text, or its reasoning. null is an empty block, and any other value none.
-func part(l *lexer) (said, thought []byte, ok bool) {
+func part(l *lexer, depth int) (said, thought []byte, ok bool) {
 	if l.peek() == 'n' {
 		return nil, nil, l.value() != nil
 	}
@@ -57,17 +60,20 @@ func part(l *lexer) (said, thought []byte, ok bool) {
 	case "text", "output_text":
 		return words(text), nil, true
 	case "thinking", "reasoning", "reasoning.text", "reasoning.summary":
-		return nil, firstText(thinking, text, summary), true
+		return nil, firstWithin(depth-1, thinking, text, summary), true
 	}
 	return nil, nil, true
 }
 
 // firstText is the first value that says something: a text, or a list of texts.
-func firstText(values ...[]byte) []byte {
+func firstText(values ...[]byte) []byte { return firstWithin(maxNested, values...) }
+
+// firstWithin is firstText of lists that nest no deeper than depth.
+func firstWithin(depth int, values ...[]byte) []byte {
 	for _, raw := range values {
 		said := words(raw)
-		if len(raw) > 0 && raw[0] == '[' {
-			inside, reasoning, _ := readParts(raw)
+		if len(raw) > 0 && raw[0] == '[' && depth > 0 {
+			inside, reasoning, _ := partsWithin(raw, depth)
 			said = append(inside, reasoning...)
 		}
 		if len(said) > 0 {
