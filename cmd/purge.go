@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ferry/pkg/audit"
+	"ferry/pkg/config"
 	"ferry/pkg/limit"
 	"ferry/pkg/session"
 	"ferry/pkg/state"
@@ -87,7 +88,7 @@ const purgePatience = 10 * time.Second
 // keeps lists all that is kept, and the folders that cannot be looked at. Whatever else ferry comes to write down belongs
 // here: a test looks for what is left.
 func (a *app) keeps(o purgeOptions) (all []kept, failed []error, err error) {
-	for _, find := range []func() (kept, error){a.keptSessions, a.keptLimits, a.keptHolders} {
+	for _, find := range []func() (kept, error){a.keptSessions, a.keptLimits, a.keptHolders, a.keptTemps} {
 		k, err := find()
 		if err != nil {
 			failed = append(failed, err)
@@ -164,6 +165,17 @@ func (a *app) keptLimits() (kept, error) {
 		}
 		return errors.Join(removeFiles(data), removeLocks(ctx, locks), sweep(folder))
 	}}, nil
+}
+
+// keptTemps are what a killed process left beside the configuration. A key can be in it.
+func (a *app) keptTemps() (kept, error) {
+	path, err := config.Path(a.Lookup)
+	if err != nil {
+		return kept{}, nil
+	}
+	dir := filepath.Dir(path)
+	temps, err := filepath.Glob(filepath.Join(globbed(dir), state.TempPattern))
+	return kept{"half-written files", dir, len(temps), func(context.Context) error { return sweep(dir) }}, err
 }
 
 // globbed is a path in which nothing stands for something else.
