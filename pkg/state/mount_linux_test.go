@@ -34,7 +34,7 @@ func TestMountedSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	child := exec.CommandContext(t.Context(), self)
-	child.Env = append(os.Environ(), mountEnv+"="+t.TempDir())
+	child.Env = append(os.Environ(), mountEnv+"="+t.TempDir(), "GORACE=atexit_sleep_ms=0")
 	child.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	out, err := child.CombinedOutput()
 	if errors.Is(err, syscall.EPERM) || strings.HasPrefix(string(out), "no mount: ") {
