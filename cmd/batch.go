@@ -161,7 +161,9 @@ func (call *batchCall) prepare(ctx context.Context, s *settings, o callOptions) 
 	}
 	silent := call.order.Failover // handovers of single items are not told
 	silent.OnHandover, silent.OnSkip = nil, nil
-	call.chain = &recovering{a, client.Chain(client.Stages{Env: env, Failover: &silent, Filter: filter, Audit: a.auditLog(s, nil)})}
+	call.chain = &recovering{a, client.Chain(client.Stages{
+		Env: env, Failover: &silent, Filter: filter, Output: client.HoldToSchema, Audit: a.auditLog(s, nil),
+	})}
 	return nil
 }
 

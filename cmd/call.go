@@ -35,7 +35,9 @@ type callOptions struct {
 }
 
 // keepsText reports whether somebody wants the whole text of a stream in the end.
-func (o callOptions) keepsText() bool { return o.expect != "" || o.keep || o.conversation.wanted() }
+func (o callOptions) keepsText() bool {
+	return o.expect != "" || o.keep || o.conversation.wanted() || o.extras.schema != "" && o.output != "raw"
+}
 
 // addCallFlags declares the flags that ask and stream share.
 func addCallFlags(c *cobra.Command, a *app, o *callOptions) {

@@ -22,7 +22,7 @@ func addExtraFlags(f *pflag.FlagSet, o *extraOptions) {
 	f.StringVar(&o.temperature, "temperature", "", "the sampling temperature `T`, where the node's API has one")
 	f.StringVar(&o.topP, "top-p", "", "nucleus sampling with the mass `P`, where the node's API has it")
 	f.StringArrayVar(&o.stop, "stop", nil, "end the answer at this `TEXT`; may be repeated")
-	f.StringVar(&o.schema, "schema", "", "hold the answer to the JSON schema in `FILE`, where the node's API can")
+	f.StringVar(&o.schema, "schema", "", "hold the answer to the JSON schema in `FILE`, where the node's API can; exit 1 where its top level is another")
 	f.StringArrayVar(&o.params, "param", nil, "add `KEY=VALUE` to the request's body; a VALUE that is JSON goes as such")
 }
 

@@ -35,7 +35,7 @@ func (s *outputStage) ask(ctx context.Context, call *client.Call) (*client.Resul
 	result, failed := s.next.Do(ctx, call)
 	s.noteTotal(result)
 	if failed == nil {
-		failed = s.check(result)
+		failed = s.check(call, result)
 	}
 	if err := s.show(result, failed); err != nil {
 		return result, err
@@ -83,7 +83,7 @@ func (s *outputStage) stream(ctx context.Context, call *client.Call) (*client.Re
 	}
 	s.noteTotal(result)
 	if failed == nil {
-		failed = s.check(result)
+		failed = s.check(call, result)
 	}
 	if s.output == "json" && len(result.Attempts) > 0 {
 		end := s.describe(result, failed)
@@ -107,8 +107,17 @@ type stoppedError struct{ reason string }
 func (e *stoppedError) Error() string { return "the model stopped early: " + e.reason }
 
 // check applies the checks that a whole answer can still miss.
-func (s *outputStage) check(result *client.Result) error {
+func (s *outputStage) check(call *client.Call, result *client.Result) error {
 	answer := result.Answer
+	if s.output != "raw" {
+		text := answer.Text
+		if block, ok := firstBlock(text); ok && s.extract {
+			text = block
+		}
+		if err := client.CheckSchema(call, result, text); err != nil {
+			return err
+		}
+	}
 	if s.strict && answer.Ending() != wire.Ended {
 		return &client.Error{Class: client.Stopped, Status: 200, Err: &stoppedError{answer.StopReason}}
 	}

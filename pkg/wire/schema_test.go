@@ -1,0 +1,44 @@
+package wire
+
+import "testing"
+
+func TestCheckSchema(t *testing.T) {
+	const prefix = "the answer is not of the schema: "
+	for _, test := range []struct{ schema, text, want string }{
+		{`{"type":"object","required":["a","b"]}`, `{"b":1,"a":null}`, ""},
+		{`{"type":"object","required":["a","b"]}`, " \n{\"a\":{\"c\":[]},\"b\":2,\"d\":3}\n", ""},
+		{`{"type":"object","required":["a","b"]}`, `{"b":1}`, "it has no member a"},
+		{`{"type":"object","required":["a"]}`, `{"x":{"a":1}}`, "it has no member a"},
+		{`{"type":"object","required":["é"]}`, `{"\u00e9":1}`, ""},
+		{`{"required":["a"]}`, `{}`, "it has no member a"},
+		{`{"required":["a"]}`, `[]`, ""},
+		{`{"type":"object"}`, `["a"]`, "it is of type array, not object"},
+		{`{"type":"object"}`, `Sure! {"a":1}`, "it is no JSON"},
+		{`{"type":"object"}`, "```json\n{}\n```", "it is no JSON"},
+		{`{"type":"object"}`, `{"a":1} and more`, "it is no JSON"},
+		{`{"type":"object"}`, `{"a":1`, "it is no JSON"},
+		{`{"type":"object"}`, ``, "it is no JSON"},
+		{`{"type":"array"}`, `[1]`, ""},
+		{`{"type":["object","null"]}`, `null`, ""},
+		{`{"type":["object","null"]}`, `"x"`, "it is of type string, not object or null"},
+		{`{"type":"number"}`, `1`, ""},
+		{`{"type":"integer"}`, `1.0`, ""},
+		{`{"type":"integer"}`, `1.5`, "it is of type number, not integer"},
+		{`{"type":"boolean"}`, `true`, ""},
+		{`{"type":"boolean"}`, `tru`, "it is no JSON"},
+		{`{"anyOf":[{"type":"object"}]}`, `"x"`, ""},
+		{`{}`, `words`, "it is no JSON"},
+	} {
+		got := ""
+		if err := CheckSchema([]byte(test.schema), test.text); err != nil {
+			got = err.Error()
+		}
+		want := test.want
+		if want != "" {
+			want = prefix + want
+		}
+		if got != want {
+			t.Errorf("%s and %q: %q, want %q", test.schema, test.text, got, want)
+		}
+	}
+}
