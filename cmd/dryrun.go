@@ -30,19 +30,29 @@ func (a *app) dryRun(ctx context.Context, order *nodeOrder, filter *client.Filte
 		return &client.Error{Class: client.Usage, Node: e.Name, Err: err}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s\n", p.Method, p.URL)
+	p.Body = guard.SafeJSON(p.Body) // the same JSON, and nothing that a terminal obeys
+	fmt.Fprintf(&b, "%s %s\n", p.Method, guard.Line(p.URL.String()))
 	for _, f := range p.Header {
-		fmt.Fprintf(&b, "%s: %s\n", f.Name, f.Public())
+		fmt.Fprintf(&b, "%s: %s\n", guard.Line(f.Name), guard.Line(f.Public()))
 	}
 	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body, order.comment(), e.curl(p, call.Timeout))
 	return a.write(a.masker.Bytes([]byte(b.String())))
 }
+
+// mostArgument is the most bytes of an argument. Linux takes 128 KiB of one.
+const mostArgument = 100 << 10
 
 // curl is the command line that sends the same request.
 func (e *endpoint) curl(p *client.Prepared, timeout time.Duration) string {
 	var b strings.Builder
 	if e.demo != nil {
 		b.WriteString("# this node lives inside ferry; `ferry demo` starts one that curl can reach\n")
+	}
+	body := "--data-raw " + shellWord(string(p.Body))
+	if len(p.Body) > mostArgument {
+		// printf is part of every shell, and has no bound on an argument.
+		b.WriteString("printf %s " + shellWord(string(p.Body)) + " | ")
+		body = "--data-binary @-"
 	}
 	b.WriteString("curl -sS -X " + p.Method)
 	for _, option := range e.curlOptions(timeout) {
@@ -51,7 +61,7 @@ func (e *endpoint) curl(p *client.Prepared, timeout time.Duration) string {
 	for _, f := range p.Header {
 		b.WriteString(" \\\n  -H " + e.curlHeader(f))
 	}
-	b.WriteString(" \\\n  --data-raw " + shellWord(string(p.Body)))
+	b.WriteString(" \\\n  " + body)
 	b.WriteString(" \\\n  " + shellWord(p.URL.String()))
 	return b.String()
 }
@@ -102,7 +112,11 @@ func (e *endpoint) curlHeader(f client.Field) string {
 	if f.Secret.IsZero() {
 		return shellWord(f.Name + ": " + f.Value)
 	}
-	return `"` + f.Name + ": " + f.Value + e.shellSecret(f.Secret.Source()) + `"`
+	public, secret := f.Name+": "+f.Value, e.shellSecret(f.Secret.Source())
+	if strings.ContainsAny(public, "\"$`\\!") {
+		return shellWord(public) + `"` + secret + `"`
+	}
+	return `"` + public + secret + `"`
 }
 
 // shellSecret is how a shell gets at the secret of a reference.

@@ -155,6 +155,36 @@ func TestForgedLines(t *testing.T) {
 	}
 }
 
+// TestJSONHasNoControls holds that a terminal obeys nothing in JSON: a model's text, its names and its reasoning.
+func TestJSONHasNoControls(t *testing.T) {
+	const bad = "a\u009b31m\u0085\u007f\u202e\u2066\u200f\u2028b"
+	const parts = `[{"type":"thinking","thinking":"` + bad + `"},{"type":"text","text":"` + bad + `"}]`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"id":"%s","model":"%s","content":%s,"stop_reason":"%s"}`, bad, bad, parts, bad)
+	}))
+	defer server.Close()
+	folder := t.TempDir()
+	in, out := filepath.Join(folder, "in"), filepath.Join(folder, "out")
+	if err := os.WriteFile(in, []byte("one\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"HOME": folder, "FERRY_KEY": canaryHeader}
+	for _, args := range [][]string{
+		{"ask", "-o", "json", "--session", "s", "hi"}, {"stream", "-o", "json", "hi"}, {"config", "session", "show", "-o", "json", "s"},
+		{"ask", "--batch", in, "--out", out},
+	} {
+		if args[0] != "config" {
+			args = append(args, "-n", server.URL)
+		}
+		code, stdout, stderr := run(t, env, args...)
+		lines, _ := os.ReadFile(out)
+		text := stdout + string(lines)
+		if code != 0 || strings.ContainsAny(text, "\u009b\u0085\u007f\u202e\u2066\u200f\u2028") || !strings.Contains(text, `\u009b31m\u0085\u007f\u202e\u2066\u200f\u2028b`) {
+			t.Errorf("%v: exit code %d: %q %s", args, code, text, stderr)
+		}
+	}
+}
+
 // TestFailureIsBounded holds what is printed and kept of a failed call to its bound, whatever its escapes need.
 func TestFailureIsBounded(t *testing.T) {
 	if testing.Short() {

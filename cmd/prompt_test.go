@@ -56,7 +56,7 @@ func TestPromptReachesTheServerAsItWas(t *testing.T) {
 	if code := cmd.Run(t.Context(), []string{"ask", "--api", "complete", "--dry-run", "-n", "demo"}, env); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &errs)
 	}
-	want := `{"prompt":"` + "\ufeff" + `line\r\n\ttab \u2028 \"quoted\" <b> 你好\n\n","max_tokens":100}`
+	want := `{"prompt":"\ufeffline\r\n\ttab \u2028 \"quoted\" <b> 你好\n\n","max_tokens":100}`
 	if !strings.Contains(out.String(), "\n"+want+"\n") {
 		t.Errorf("the body is not %s in\n%s", want, &out)
 	}

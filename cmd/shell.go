@@ -1,12 +1,29 @@
 package cmd
 
-import "strings"
+import (
+	"fmt"
+	"strings"
 
-// shellWord quotes a word for a POSIX shell where it needs that.
+	"ferry/pkg/guard"
+)
+
+// shellWord quotes a word for a POSIX shell where it needs that. What a terminal would obey is written as bash, zsh and
+// ksh read it.
 func shellWord(word string) string {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%"
 	if word != "" && strings.Trim(word, plain) == "" {
 		return word
+	}
+	if guard.Line(word) != word {
+		var b strings.Builder
+		for _, c := range []byte(word) {
+			if c < ' ' || c > '~' || c == '\'' || c == '\\' {
+				fmt.Fprintf(&b, `\x%02x`, c)
+				continue
+			}
+			b.WriteByte(c)
+		}
+		return "$'" + b.String() + "'"
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
