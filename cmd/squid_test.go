@@ -3,10 +3,8 @@
 package cmd_test
 
 import (
-	"bytes"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"ferry/pkg/demo"
 )
@@ -27,15 +24,7 @@ const squidPassword = "squid-word-0007"
 // startSquid runs a real squid on loopback that connects to the allowed ports alone, and gives its address.
 func startSquid(t *testing.T, wantsPassword bool, ports ...string) *url.URL {
 	t.Helper()
-	squid := ""
-	for _, name := range []string{"squid", "/usr/sbin/squid", "/usr/local/sbin/squid"} {
-		if path, err := exec.LookPath(name); err == nil && squid == "" {
-			squid = path
-		}
-	}
-	if squid == "" {
-		needed(t, "squid, to go through a real proxy")
-	}
+	squid := findProgram(t, "squid")
 	// Started by root it becomes the user proxy, which has to get at its files.
 	dir, err := os.MkdirTemp("", "squid")
 	if err != nil {
@@ -62,42 +51,20 @@ func startSquid(t *testing.T, wantsPassword bool, ports ...string) *url.URL {
 			t.Fatal(err)
 		}
 	}
-	var said bytes.Buffer
 	process := exec.Command(squid, "-N", "-n", service, "-f", filepath.Join(dir, "squid.conf"))
-	process.Dir, process.Stdout, process.Stderr = dir, &said, &said
-	if err := process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- process.Wait() }()
+	process.Dir = dir
 	t.Cleanup(func() {
-		_ = process.Process.Kill() // after SIGTERM it takes seconds to end; its helper ends with it
-		<-ended
 		shared, _ := filepath.Glob("/dev/shm/" + service + "-*") // what it would remove itself
 		for _, path := range shared {
 			os.Remove(path)
 		}
 		if t.Failed() {
 			log, _ := os.ReadFile(filepath.Join(dir, "cache.log"))
-			t.Logf("squid said: %s%s", said.Bytes(), log)
+			t.Logf("squid's log: %s", log)
 		}
 	})
-	deadline := time.Now().Add(patience)
-	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			conn.Close()
-			return &url.URL{Scheme: "http", Host: address}
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("squid ended: %v\n%s", err, said.Bytes())
-		default:
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("squid does not answer")
-		}
-	}
+	runServer(t, process, address)
+	return &url.URL{Scheme: "http", Host: address}
 }
 
 // TestSquid goes through a real squid, by CONNECT to an https node and with a whole URL to an http one: with and without
