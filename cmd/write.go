@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"ferry/pkg/term"
 )
 
 // timedWriter gives up on a reader that takes nothing until the call's time is over. What it gave up on is lost, and
@@ -29,6 +31,9 @@ func (a *app) timeWrites(timeout time.Duration) {
 func (w *timedWriter) Write(p []byte) (int, error) {
 	if w.stuck != nil {
 		return 0, w.stuck
+	}
+	if term.TakesAtOnce(w.Writer, len(p)) {
+		return w.Writer.Write(p)
 	}
 	type result struct {
 		n     int
