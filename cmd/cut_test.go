@@ -24,6 +24,7 @@ func TestStreamCutAtEveryByte(t *testing.T) {
 	}
 	for _, api := range []string{"messages", "complete", "chat"} {
 		t.Run(api, func(t *testing.T) {
+			t.Parallel()
 			recorded, err := os.ReadFile(filepath.Join("..", "testdata", "streams", api+".sse"))
 			if err != nil {
 				t.Fatal(err)
