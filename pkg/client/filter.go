@@ -118,7 +118,7 @@ func (f *Filter) withhold(result *Result, failed error) error {
 	}
 	err := f.check(result.Answer.Text, "answer")
 	if f.Raw || failed != nil && result.last().HTTPStatus == http.StatusOK {
-		for text := range jsonTexts(result.Body) {
+		for text := range eventTexts(result.Body) {
 			if err = cmp.Or(err, f.check(text, "answer")); err != nil {
 				break
 			}
@@ -177,20 +177,28 @@ func jsonTexts(body []byte) iter.Seq[string] {
 	}
 }
 
-// eventTexts are the texts in the bytes of an event stream, or of the whole answer that came instead of one.
+// eventTexts are the texts in the bytes of an event stream, of JSON lines or of a whole answer; what is none of these is one
+// text.
 func eventTexts(b []byte) iter.Seq[string] {
 	if json.Valid(b) {
 		return jsonTexts(b)
 	}
 	return func(yield func(string) bool) {
+		events := false
 		for line := range bytes.FieldsFuncSeq(b, func(r rune) bool { return r == '\n' || r == '\r' }) {
-			if data, ok := bytes.CutPrefix(line, []byte("data:")); ok {
-				for text := range jsonTexts(bytes.TrimSpace(data)) {
-					if !yield(text) {
-						return
-					}
+			data, ok := bytes.CutPrefix(line, []byte("data:"))
+			if !ok && line[0] != '{' {
+				continue
+			}
+			events = true
+			for text := range jsonTexts(bytes.TrimSpace(data)) {
+				if !yield(text) {
+					return
 				}
 			}
+		}
+		if !events && len(b) > 0 {
+			yield(string(b))
 		}
 	}
 }

@@ -23,7 +23,7 @@ func (s *Stream) readChat() (Delta, error) {
 	c := &s.chunk
 	s.identify()
 	index := indexOf(c.index)
-	if s.ended && c.choices > 0 && index != s.choice.stopped {
+	if s.ended && s.spoke && c.choices > 0 && index != s.choice.stopped {
 		return Delta{}, nil // another answer to the same prompt, behind the end of the first
 	}
 	wasEnded := s.ended
