@@ -266,7 +266,7 @@ func (call *batchCall) affords(ctx context.Context, plan client.Plan) error {
 	return call.first.Budget.Check(ctx, call.item(client.Item{}).To(&call.first.Endpoint))
 }
 
-// carryOut runs the batch and says what came of it. The first signal ends the sending, the second kills.
+// carryOut runs the batch and reports the result. The first signal ends the sending, the second kills.
 func (a *app) carryOut(ctx context.Context, call *batchCall) error {
 	plan := call.batch.Plan()
 	if err := call.affords(ctx, plan); err != nil {

@@ -11,7 +11,7 @@ import (
 // schedLatencies is the runtime's own histogram of how long goroutines that could run waited for a processor.
 const schedLatencies = "/sched/latencies:seconds"
 
-// sizeMemory suits the collector to a bench of so many samples, 0 for nobody knows. What it allocates for a request is
+// sizeMemory suits the collector to a bench of so many samples, 0 for an unknown number. What it allocates for a request is
 // garbage at once and its samples hold no pointers, so that few collections do; a soft limit keeps a long run's memory
 // near what its samples need.
 func sizeMemory(samples int) {

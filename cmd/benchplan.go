@@ -21,7 +21,7 @@ import (
 // benchPlan is a bench that is ready to begin.
 type benchPlan struct {
 	plan bench.Plan
-	// nodes are the endpoints as they are configured, and series those of the plan's targets: each node over each kind of
+	// nodes are the endpoints as they are configured, and series are the plan's targets: each node over each kind of
 	// connection.
 	nodes, series []*endpoint
 	request       wire.Request

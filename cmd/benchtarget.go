@@ -136,7 +136,7 @@ func billed(at *client.Attempt, worst int64) int64 {
 	return before
 }
 
-// unread is the sink of a stream that nobody reads.
+// unread is a sink that drops a stream.
 type unread struct{ shown bool }
 
 func (u *unread) Reset()                   {}

@@ -34,7 +34,7 @@ type callOptions struct {
 	extras       extraOptions
 }
 
-// keepsText reports whether somebody wants the whole text of a stream in the end.
+// keepsText reports whether the whole text of a stream is needed at its end.
 func (o callOptions) keepsText() bool {
 	return o.expect != "" || o.keep || o.conversation.wanted() || o.extras.schema != "" && o.output != "raw"
 }
@@ -126,7 +126,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	return err
 }
 
-// stages are those of a call of ask or stream.
+// stages are the stages of ask and stream.
 func (a *app) stages(
 	s *settings, order *nodeOrder, filter *client.Filter, conversation *client.Conversation, call *client.Call,
 	o callOptions, expected *regexp.Regexp,

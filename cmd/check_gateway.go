@@ -64,7 +64,7 @@ func (r *checkReport) floor(ctx context.Context, e *endpoint) {
 	}
 }
 
-// stranger asks with a token that nobody has.
+// stranger asks with a token that does not exist.
 func (r *checkReport) stranger(ctx context.Context, e *endpoint) {
 	status, _, err := get(ctx, e, e.PrepareModels().URL.String(), "ferry-config-check-made-this-up")
 	switch {

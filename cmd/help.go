@@ -38,7 +38,7 @@ func newHelpTopics(a *app) []*cobra.Command {
 
 func text(page string) func() string { return func() string { return page } }
 
-// longHelp gives a command a long text that is made only when somebody asks for it: every run builds every command.
+// longHelp gives a command a long text that is made only on demand: every run builds every command.
 func (a *app) longHelp(c *cobra.Command, long func() string) {
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) {
 		c.Long = long()
@@ -46,7 +46,7 @@ func (a *app) longHelp(c *cobra.Command, long func() string) {
 	})
 }
 
-// helpWidth is that of a terminal on which everything fits; help is the same everywhere.
+// helpWidth is the width of a terminal on which everything fits; help is the same everywhere.
 const helpWidth = 200
 
 func environmentHelp() string {

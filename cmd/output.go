@@ -78,7 +78,7 @@ func (a *app) markdown(render bool) term.Markdown {
 	return term.Markdown{Plain: !render || a.out.Plain}
 }
 
-// keepPartial puts what came of an answer that is not whole on standard error: it was paid for.
+// keepPartial prints the received part of an answer on standard error: it was paid for.
 func (a *app) keepPartial(result *client.Result, failed error) {
 	if len(result.Attempts) == 0 || result.Attempts[len(result.Attempts)-1].HTTPStatus != http.StatusOK {
 		return

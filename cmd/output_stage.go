@@ -78,7 +78,7 @@ func (s *outputStage) stream(ctx context.Context, call *client.Call) (*client.Re
 		failed = err
 	}
 	text := sink.text()
-	if (failed == nil || text != "") && (stopped || !client.IsBlocked(failed)) { // else it is that of a whole answer that failed
+	if (failed == nil || text != "") && (stopped || !client.IsBlocked(failed)) { // else it is the text of a whole answer that failed
 		result.Answer.Text = text
 	}
 	s.noteTotal(result)

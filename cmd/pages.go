@@ -19,7 +19,7 @@ func Commands() *cobra.Command {
 	return root
 }
 
-// withLongTexts shows every help page to nobody: some long texts are made only then.
+// withLongTexts renders every help page and drops the output: some long texts are made only then.
 func withLongTexts(c *cobra.Command) {
 	c.HelpFunc()(c, nil)
 	for _, child := range c.Commands() {

@@ -170,7 +170,7 @@ func promptLate(ctx context.Context, where string) error {
 	return &client.Error{Class: client.Timeout, Err: cause, Unsent: true}
 }
 
-// mayBeSilent reports whether a read may wait for somebody else: a file's does not, and a terminal has been named.
+// mayBeSilent reports whether a read may wait for another process: a read of a file does not, and a terminal has been named.
 func mayBeSilent(stdin io.Reader) bool {
 	file, ok := stdin.(*os.File)
 	if !ok {

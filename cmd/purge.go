@@ -202,7 +202,7 @@ func sweep(folder string) error {
 	return errors.Join(failed...)
 }
 
-// removeLocks takes away locks that nobody holds: their names tell of what was kept. Otherwise locks are never removed,
+// removeLocks removes locks that are free: their names tell of what was kept. Otherwise locks are never removed,
 // since whoever waits for one that is gone and whoever makes it anew would both get in; whoever purges accepts that.
 func removeLocks(ctx context.Context, paths []string) error {
 	var failed []error

@@ -168,7 +168,7 @@ func exitCode(err error) (code int, told bool) {
 	case errors.As(err, &quiet):
 		return int(quiet), true
 	case errors.As(err, &output) && errors.Is(err, syscall.EPIPE):
-		return exitPipe, true // whoever read has had enough: no message
+		return exitPipe, true // the reader has closed the pipe: no message
 	}
 	var failed *client.Error
 	var over *client.FailoverError
@@ -297,7 +297,7 @@ means that the answer is all there.`,
 	return root
 }
 
-// help prints a help page; that nobody reads it is no failure.
+// help prints a help page. A closed output is no failure.
 func (a *app) help(c *cobra.Command) {
 	width := pipeWidth
 	if a.out.TTY {

@@ -13,7 +13,7 @@ import (
 // Main runs the program and returns its exit code. A SIGINT, SIGTERM or SIGHUP that came while something was to be cleaned up
 // kills the process in the end all the same, so that a shell loop around it stops too.
 func Main() int {
-	// net/http logs what a server sends behind its answer: bytes that nobody masked, on the user's terminal.
+	// net/http logs what a server sends behind its answer: bytes that are not masked, on the user's terminal.
 	log.SetOutput(io.Discard)
 	abortOnCrash()
 	boundMemory()

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// dieOf ends the process by the signal itself, so that whoever started it sees that it was killed. Should the signal be
+// dieOf ends the process by the signal itself, so that its parent sees that it was killed. Should the signal be
 // blocked, the exit code says the same.
 func dieOf(caught os.Signal) int {
 	signal.Reset(caught)

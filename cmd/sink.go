@@ -53,7 +53,7 @@ func (s *sinkBase) Shown() bool      { return s.shown }
 func (s *sinkBase) Raw([]byte) error { return nil }
 func (s *sinkBase) text() string     { return s.kept.String() }
 
-// mostKept is the most bytes of a stream's text that are kept: that of a whole answer.
+// mostKept is the most bytes of a stream's text that are kept, as of a whole answer.
 const mostKept = 64 << 20
 
 // remember keeps text that has been masked.

@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// sharesStdin reports whether standard input is the parent process's too: that of a shell whose loop reads from it.
+// sharesStdin reports whether standard input is shared with the parent process, as in a shell's loop that reads from it.
 func (a *app) sharesStdin() bool {
 	if a.Stdin != io.Reader(os.Stdin) {
 		return false

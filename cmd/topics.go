@@ -1,6 +1,6 @@
 package cmd
 
-// The pages of `ferry help TOPIC` that the README points to, so that it can be short. Whoever has the binary has them.
+// The pages of `ferry help TOPIC` that the README points to, so that it can be short. They come with the binary.
 
 const batchHelp = `ferry ask --batch IN --out OUT asks every line of IN. The same command again goes on where it was.
 

@@ -42,7 +42,7 @@ func (a *app) showRequest(_ *client.Endpoint, p *client.Prepared) {
 	}
 }
 
-// showAttempt prints what came of an attempt, for -v.
+// showAttempt prints how an attempt ended, for -v.
 func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	line := fmt.Sprintf("* attempt %d of %d: %s, %s", at.Number, attempts, at.Reason(), spell(at.Latency))
 	ph := at.Phases

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// unstamped is the version of a build that nobody gave one.
+// unstamped is the version of a build without a stamp.
 const unstamped = "0.1.0-dev"
 
 // Set by the linker: -ldflags "-X ferry/cmd.version=1.2.3 …".

@@ -18,7 +18,7 @@ type timedWriter struct {
 	stuck   error
 }
 
-// lastWords is how long a write may take when the time is over: what came of the call is still to be said.
+// lastWords is how long a write may take when the time is over: the result of the call is still to be reported.
 const lastWords = 2 * time.Second
 
 // timeWrites bounds all that is written from now on by the call's time.

@@ -131,7 +131,7 @@ func quantile(sample []float64, q float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[low+1]-sorted[low])
 }
 
-// ratios are those of two series, round by round: a slow moment of the machine is in both halves of a pair.
+// ratios compares two series round by round: a slow moment of the machine is in both halves of a pair.
 func ratios(a, b []float64) (all []float64) {
 	for i := range min(len(a), len(b)) {
 		all = append(all, a[i]/b[i])

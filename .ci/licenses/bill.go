@@ -51,7 +51,7 @@ type dependency struct {
 	On  []string `json:"dependsOn,omitempty"`
 }
 
-// billOf writes the bill of one version. It is the same for the same modules, whoever writes it.
+// billOf writes the bill of one version. The same modules give the same bill.
 func billOf(version, date string, modules []module) ([]byte, error) {
 	ferry := part("application", "ferry", version, "MIT", nil)
 	b := bill{Format: "CycloneDX", Spec: "1.6", Version: 1, Metadata: metadata{Component: ferry}}

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// targets are those of the Makefile.
+// targets are the same as in the Makefile.
 var targets = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"}
 
 func main() {

@@ -34,7 +34,7 @@ func linked(folder string, targets []string) ([]module, error) {
 		return nil, err
 	}
 	all := map[string]*module{goItself: {path: goItself, version: version, targets: targets}}
-	folders := map[string][]string{goItself: {root}} // those of a module, its root first
+	folders := map[string][]string{goItself: {root}} // a module's folders, its root first
 	for _, target := range targets {
 		packages, err := list(folder, target)
 		if err != nil {

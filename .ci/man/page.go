@@ -24,7 +24,7 @@ func section(c *cobra.Command) string {
 	return "1"
 }
 
-// pageName is that of git's pages: man ferry-config-key.
+// pageName follows git's pages: man ferry-config-key.
 func pageName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
 
 // page is a whole man page.

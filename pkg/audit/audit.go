@@ -111,7 +111,7 @@ func (l Log) rotate(more int64) error {
 	return nil
 }
 
-// Files are those of the log at path that exist, the newest first, and its lock. Removing them all leaves no trace.
+// Files are the existing files of the log at path, the newest first, and its lock. Removing them all leaves no trace.
 func Files(path string) []string {
 	names := []string{path}
 	for k := 1; k <= Kept; k++ {

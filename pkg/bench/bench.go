@@ -1,6 +1,6 @@
 // Package bench owns the measuring of nodes against each other: the schedule of a run, its samples, the statistics over
 // them, the comparison of nodes and the thresholds, and the format of a saved run. It knows a [Target], a function that
-// makes one request and says what came of it, and refuses to know HTTP, prompts, keys, terminals and report formats. It
+// makes one request and returns its outcome, and refuses to know HTTP, prompts, keys, terminals and report formats. It
 // never averages a failure in, and calls nothing different that the samples do not show to be.
 package bench
 
@@ -41,10 +41,10 @@ type Request struct {
 	Nonce string
 }
 
-// Target makes one request, with all its attempts, and says what came of it.
+// Target makes one request, with all its attempts, and returns the outcome.
 type Target func(ctx context.Context, r Request) Outcome
 
-// Outcome is what came of one request.
+// Outcome is the outcome of one request.
 type Outcome struct {
 	// Started is when the first attempt began; a wait for a rate limit of the client's own lies before it.
 	Started time.Time
@@ -53,7 +53,7 @@ type Outcome struct {
 	Latency time.Duration
 	// TTFT runs from the start to the first text of a stream; 0 without a stream or a text.
 	TTFT time.Duration
-	// Phases are those of the last attempt.
+	// Phases belong to the last attempt.
 	Phases Phases
 	// OutputTokens are the answer's, 0 where the node does not say. Billed is what is to be counted against a cap on
 	// tokens.
@@ -133,7 +133,7 @@ type Run struct {
 	Elapsed time.Duration
 	// Stopped says why the run ended before its plan did, "" where it did not: "interrupted", "max tokens", "precision".
 	Stopped string
-	// SchedulingDelay is how late this process ran what was ready to run, at the 99th percentile; 0 where nobody measured.
+	// SchedulingDelay is how late this process ran what was ready to run, at the 99th percentile; 0 where it was not measured.
 	SchedulingDelay time.Duration
 	// ClockJump is how far the wall clock moved against the monotonic one while the run went on.
 	ClockJump time.Duration

@@ -85,7 +85,7 @@ func ratioOf(sum float64) float64 {
 // rankTest is a Wilcoxon signed-rank test, two-sided. Its rank sums are doubled, so that the middle ranks of ties are
 // whole numbers.
 type rankTest struct {
-	// minus is the rank sum of the negative values, total that of all.
+	// minus is the rank sum of the negative values, total the rank sum of all.
 	minus, total int
 	p            float64
 	// critical is the largest rank sum of one sign that is rejected, below 0 where there is none.

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// dispatcher opens the rounds of a closed loop. It has no goroutine of its own: whoever ends a request calls advance, and
+// dispatcher opens the rounds of a closed loop. It has no goroutine of its own: the worker that ends a request calls advance, and
 // goes on with what that released, which costs no switch between goroutines.
 type dispatcher struct {
 	sending context.Context

@@ -46,7 +46,7 @@ func (c *contestant) failures(w *workspace) []Failure {
 	return failures
 }
 
-// failing counts the failures. A series has the words of its own first failure of each class; those of the earliest one
+// failing counts the failures. A series has the words of its own first failure of each class; the words of the earliest one
 // of all parts are wanted.
 func (c *contestant) failing() map[string]*failing {
 	byClass := map[string]*failing{}

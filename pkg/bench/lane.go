@@ -63,7 +63,7 @@ func (l *lane) finish() {
 	l.cond.Broadcast()
 }
 
-// drop takes back what nobody has taken, and says how much that was.
+// drop takes back what no worker has taken, and says how much that was.
 func (l *lane) drop() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

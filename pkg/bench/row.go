@@ -72,7 +72,7 @@ func (c *contestant) describe(w *workspace, figure func(place) float64) *Stats {
 	return &stats
 }
 
-// positive takes a 0 for a figure that nobody measured.
+// positive takes a 0 for a figure that was not measured.
 func positive(v float64) float64 {
 	if v <= 0 {
 		return math.NaN()

@@ -33,7 +33,7 @@ type headerLine struct {
 	Header
 }
 
-// requestLine is a record; the field that it has itself hides that of the record.
+// requestLine is a record; its own field hides the record's.
 type requestLine struct {
 	record
 	Phases savedPhases `json:"phases_ns,omitzero"`
@@ -194,7 +194,7 @@ func words(text string) string {
 func (h Header) fault() string {
 	switch {
 	case h.ID == "":
-		return "it has no ID" // without one nobody sees that a file is merged with itself
+		return "it has no ID" // without one a file could be merged with itself unseen
 	case len(h.Nodes) == 0:
 		return "it has no nodes"
 	case len(h.Nodes) > maxNodes:

@@ -168,7 +168,7 @@ func (s *Series) size() int {
 	return (len(s.chunks)-1)*chunk + len(s.chunks[len(s.chunks)-1])
 }
 
-// All goes over the samples in the order in which they ended. Nobody may add any meanwhile.
+// All goes over the samples in the order in which they ended. None may be added meanwhile.
 func (s *Series) All() iter.Seq[Sample] {
 	return func(yield func(Sample) bool) {
 		for _, c := range s.chunks {

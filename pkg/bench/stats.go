@@ -56,7 +56,7 @@ func describe(values []float64) Stats {
 	return s
 }
 
-// mean of ascending values. The sum is a plain loop: a vectorised one, such as that of gonum's stat.Mean, adds in an
+// mean of ascending values. The sum is a plain loop: a vectorised one, such as gonum's stat.Mean, adds in an
 // order that depends on where in memory the values lie, and then a merged run would differ from the whole in a last bit.
 func mean(sorted []float64) float64 {
 	var sum float64

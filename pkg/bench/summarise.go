@@ -7,7 +7,7 @@ import (
 )
 
 // Summarise works out everything that reports show. Runs of the same vantage become one; parts of the same run, in any
-// order, give what the whole run gives. Nobody may add to the runs meanwhile. It keeps 8 bytes for each success, and needs
+// order, give what the whole run gives. Nothing may be added to the runs meanwhile. It keeps 8 bytes for each success, and needs
 // up to 16 more, while it works, for each sample of the largest row.
 func Summarise(runs []*Run) *Summary {
 	s := &Summary{Best: -1, Vantages: vantages(runs)}
@@ -50,7 +50,7 @@ func together(runs []*Run) (n int, elapsed float64) {
 	return len(longest), sum.Seconds()
 }
 
-// oneModel is the model that all were asked for, "" too where nobody named one.
+// oneModel is the model that all were asked for, "" too where none was named.
 func oneModel(all []*contestant) (model string, same bool) {
 	for _, c := range all {
 		for _, p := range c.parts {

@@ -10,7 +10,7 @@ type Summary struct {
 	Vantages []string
 	// Elapsed is the runs' together, in seconds.
 	Elapsed float64
-	// Model is the model of all rows, "" where nobody named one. It is also "" where they differ: then there is a warning
+	// Model is the model of all rows, "" where none was named. It is also "" where they differ: then there is a warning
 	// of DifferentModels, nothing is compared, and there is no best.
 	Model string
 	// Rows stand in the order of the header's nodes, vantage after vantage.

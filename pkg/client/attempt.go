@@ -29,7 +29,7 @@ type Attempt struct {
 	Phases  Phases
 	// FirstText runs from the start to the first text of a stream (TTFT), 0 without one.
 	FirstText time.Duration
-	// Status is the effective status, 0 without an answer; HTTPStatus that of the reply itself.
+	// Status is the effective status, 0 without an answer; HTTPStatus the reply's own.
 	Status, HTTPStatus int
 	// Class is what kind of failure it was, "" after a success.
 	Class Class
@@ -67,7 +67,7 @@ func (a *Attempt) Header() []Field {
 	return a.header()
 }
 
-// Reason says in short what came of the attempt: "429", "refused", "ok".
+// Reason says in short how the attempt ended: "429", "refused", "ok".
 func (a *Attempt) Reason() string {
 	switch {
 	case a.Err == nil:
@@ -199,7 +199,7 @@ func (a *Attempt) cut(ctx context.Context, resp *http.Response, body []byte, err
 	}
 }
 
-// clean hides secrets in what the error took from the server, and bounds it. Body is that of the reply, masked, where the
+// clean hides secrets in what the error took from the server, and bounds it. Body is the reply's, masked, where the
 // error has it; nil where it has an event's.
 func (a *Attempt) clean(m *guard.Masker, body []byte) {
 	a.RequestID, a.outcome.RetryAfter = guard.Shown(m.String(a.RequestID), guard.MostNamed), m.String(a.outcome.RetryAfter)

@@ -46,7 +46,7 @@ type Plan struct {
 	Input, Output int64
 }
 
-// Batch asks many prompts and keeps what came of each in files, so that the same batch can be run again until all is
+// Batch asks many prompts and keeps each result in files, so that the same batch can be run again until all is
 // done.
 type Batch struct {
 	files   BatchFiles

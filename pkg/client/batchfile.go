@@ -38,7 +38,7 @@ const (
 type journalHeader struct {
 	Kind   string `json:"kind"`
 	Schema int    `json:"schema"`
-	// Input is the digest of the input's bytes, Settings those of what all requests have in common, by name.
+	// Input is the digest of the input's bytes, Settings the digests of what all requests have in common, by name.
 	Input    string            `json:"input"`
 	Settings map[string]string `json:"settings"`
 }

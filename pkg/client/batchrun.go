@@ -35,7 +35,7 @@ type BatchRun struct {
 	Untaken func(piece []byte)
 }
 
-// Tally counts what came of a run.
+// Tally counts the results of a run.
 type Tally struct {
 	// Answered and Failed items were sent by this run; Ambiguous ones of the failed may have been carried out.
 	Answered, Failed, Ambiguous int

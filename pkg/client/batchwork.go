@@ -11,7 +11,7 @@ import (
 	"ferry/pkg/guard"
 )
 
-// one asks an item and keeps what came of it. The line is the worker's, to be used again.
+// one asks an item and keeps the result. The line is the worker's, to be used again.
 func (r *running) one(item Item, line *bytes.Buffer) {
 	if r.stopped() {
 		return

@@ -48,7 +48,7 @@ type Limiter interface {
 	Reserve(ctx context.Context, most time.Duration) (*limit.Reservation, error)
 }
 
-// Prepare encodes a call. The error is that of wire.API.Encode.
+// Prepare encodes a call. The error comes from wire.API.Encode.
 func (e *Endpoint) Prepare(call *Call) (*Prepared, error) {
 	node := e.Node
 	if e.Sticky && call.Token != "" {

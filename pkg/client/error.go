@@ -221,7 +221,7 @@ func (e *DeadlineError) Unwrap() error { return e.Last }
 func (e *DeadlineError) Hint() string { return "--timeout allows more time" }
 
 // RedirectError says that the server sent the request elsewhere. ferry does not follow: the key and the prompt would go
-// to a host that nobody named.
+// to a host that was not named.
 type RedirectError struct {
 	Status int
 	Target string

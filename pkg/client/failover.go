@@ -37,7 +37,7 @@ type Failover struct {
 }
 
 // failoverStage asks the candidates. The result has the attempts of all, and the answer and the body of the last one
-// asked. An error is that of the only candidate that had a part in it, or a *FailoverError.
+// asked. The error comes from the only candidate that had a part in it, or is a *FailoverError.
 type failoverStage struct {
 	*Failover
 	next Doer
@@ -121,7 +121,7 @@ func (e *Error) handsOver(result *Result) bool {
 	case retry.Unreachable:
 		return true
 	case retry.Rejected:
-		return last.Status >= 500 || last.Status == 429 || last.outcome.SpendCap // which is that of one node's key
+		return last.Status >= 500 || last.Status == 429 || last.outcome.SpendCap // it belongs to one node's key
 	case retry.NotAnAnswer:
 		return e.Class != Truncated
 	}

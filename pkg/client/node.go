@@ -56,7 +56,7 @@ type Prepared struct {
 	Body   []byte
 }
 
-// Prepare encodes the request for the node. The error is that of wire.API.Encode.
+// Prepare encodes the request for the node. The error comes from wire.API.Encode.
 func (n Node) Prepare(request wire.Request) (*Prepared, error) {
 	request.Version = n.Version
 	body, err := n.API.Encode(request)
@@ -100,7 +100,7 @@ func (n Node) prepare(method, path string) *Prepared {
 	return p
 }
 
-// request builds the HTTP request. GetBody is for a transport that finds, after it has read the body, that nobody took
+// request builds the HTTP request. GetBody is for a transport that finds, after it has read the body, that no server took
 // it; package transport takes it away before net/http could send the body again on its own.
 func (p *Prepared) request(ctx context.Context, userAgent string) *http.Request {
 	r := (&http.Request{Method: p.Method, URL: p.URL, Host: p.URL.Host, Header: http.Header{}}).WithContext(ctx)

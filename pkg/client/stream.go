@@ -181,7 +181,7 @@ func (l *lingerTimer) stop() {
 	}
 }
 
-// sinkError keeps an error of the sink apart from those of the network, which may be of the same kind.
+// sinkError keeps an error of the sink apart from errors of the network, which may be of the same kind.
 type sinkError struct{ error }
 
 func (e *sinkError) Unwrap() error { return e.error }
@@ -262,7 +262,7 @@ func (c *attemptStage) notAStream(
 
 // isEventStream looks at the first characters that are no space: a JSON body, a page or plain text is no event stream,
 // whatever its Content-Type says. A first field that is not one of the standard's needs that type. That the body cannot
-// be read is left to whoever reads it.
+// be read is found by the reader behind it.
 func isEventStream(body *bufio.Reader, isType bool) bool {
 	for n := 1; n <= readSize; n++ {
 		start, err := body.Peek(n)

@@ -80,7 +80,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // bad is an Error that does not know its place yet.
 func bad(msg, hint string) *Error { return &Error{Msg: msg, HintText: hint} }
 
-// File is a configuration file that was read and checked. The zero File is that of a user who has none.
+// File is a configuration file that was read and checked. The zero File stands for no file.
 type File struct {
 	Path   string // as it was given; "" when none could be worked out
 	Exists bool

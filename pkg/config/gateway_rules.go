@@ -10,7 +10,7 @@ import (
 // its next release may read a character as its own that this one does not.
 
 // checkServerName wants a host's name (RFC 1123 section 2.1). An address has no place in TLS's server name, and a
-// wildcard would answer for names that nobody thought of.
+// wildcard would answer for names that were not meant.
 func checkServerName(s string) *Error {
 	if isHostName(s) && !isAddress(s) {
 		return nil

@@ -67,7 +67,7 @@ func (n Node) entries() []Entry {
 	return list
 }
 
-// isOpaque holds for a word that is long and mixed enough to be a key of a shape that nobody lists.
+// isOpaque holds for a word that is long and mixed enough to be a key of an unlisted shape.
 func isOpaque(s string) bool {
 	return len(s) >= 24 && !strings.ContainsAny(s, " /.:") && strings.ContainsAny(s, "0123456789") &&
 		strings.ContainsFunc(s, unicode.IsLetter)

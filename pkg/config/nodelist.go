@@ -78,7 +78,7 @@ func (d *decoder) nodeList(s setting, v *yaml.Node) *Error {
 	return nil
 }
 
-// checkZone is the rule for where a node is, such as cn or eu-west: whoever reads a message has to recognise it.
+// checkZone is the rule for where a node is, such as cn or eu-west: it is repeated in messages.
 func checkZone(s string) *Error {
 	if err := checkText(s); err != nil {
 		return err

@@ -129,7 +129,7 @@ func checkOn(text string) *Error {
 	})
 }
 
-// checkWords holds the words to what the filter can look for. None is repeated: they are what nobody wants to read.
+// checkWords holds the words to what the filter can look for. None is repeated in a message.
 func checkWords(text string) *Error {
 	if err := checkItems(text, "word", checkText); err != nil {
 		return err

@@ -119,7 +119,7 @@ func (d *doc) fillNull(e entry, k keyPath, rest []string, value string) ([]byte,
 	return d.insertAt(d.afterLine(off), text), true
 }
 
-// afterLine is where the line after that of off begins.
+// afterLine is where the line after off begins.
 func (d *doc) afterLine(off int) int { return min(d.lineEnd(off)+1, len(d.src)) }
 
 // insertAt adds whole lines; a last line without a line break gets one.

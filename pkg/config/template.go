@@ -2,7 +2,7 @@ package config
 
 // Template is the file that ferry config init writes: every key, commented out, with its reason and its default. A "#"
 // before a letter, or before two spaces and a letter, goes to make a setting; the rest are remarks. A test holds the
-// defaults to those of Settings.
+// defaults to Settings.
 func Template() []byte { return []byte(template) }
 
 const template = `# The configuration of ferry. All of it is optional.

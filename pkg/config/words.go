@@ -11,7 +11,7 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// isWord holds for what may be repeated in a message as somebody's misspelt key or name.
+// isWord holds for what may be repeated in a message as a misspelt key or name.
 func isWord(s string) bool {
 	if s == "" || utf8.RuneCountInString(s) > 40 || guard.HideKeys(s) != s {
 		return false

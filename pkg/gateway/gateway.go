@@ -31,7 +31,7 @@ type Node struct {
 // Header is a header that the gateway adds. Its value may be secret.
 type Header struct{ Name, Value string }
 
-// The files that a gateway consists of, beside that of the tokens.
+// The files that a gateway consists of, beside the file of the tokens.
 const (
 	MainFile = "nginx.conf"
 	KeysFile = "keys.conf"

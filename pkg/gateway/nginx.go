@@ -111,7 +111,7 @@ func (p *plan) Failures() []failure {
 	}
 }
 
-// Sent are the headers that are sent to a node: those of a caller that mean something to the API, and the gateway's own,
+// Sent are the headers that are sent to a node: the caller's headers that mean something to the API, and the gateway's own,
 // which win.
 func (p *plan) Sent() []Header {
 	own := p.headers()

@@ -28,7 +28,7 @@ func routesOf(d config.API) []route {
 	}
 }
 
-// addRoutes keeps the routes that some role has: what nobody may use need not be there.
+// addRoutes keeps the routes that some role has: the others need not be there.
 func (p *plan) addRoutes() *config.Error {
 	granted := map[string]bool{}
 	for _, role := range p.Roles {

@@ -12,7 +12,7 @@ import (
 	"ferry/pkg/state"
 )
 
-// ForeignError says that a file is somebody else's work, and so is not replaced.
+// ForeignError says that a file was not written by ferry, and so is not replaced.
 type ForeignError struct{ Path string }
 
 func (e *ForeignError) Error() string {

@@ -4,7 +4,7 @@ package guard
 // longest word that ends here, 0 without one.
 type link struct{ fail, found int32 }
 
-// links are those of all nodes. To make them takes a third of the time of making a trie, and a prompt comes to few of
+// links has the link of every node. To make them takes a third of the time of making a trie, and a prompt comes to few of
 // its nodes, so that a scanner makes its own as it goes until the text is long.
 type links []link
 
@@ -54,7 +54,7 @@ func (s *scanner) step(node int32, symbol rune) int32 {
 	return s.trie.root(symbol)
 }
 
-// link is that of one node.
+// link gives the link of one node.
 func (s *scanner) link(node int32) link {
 	if s.all != nil {
 		return s.all[node]

@@ -58,7 +58,7 @@ var keyPairs = func() (pairs [256][256 / 64]uint64) {
 	return pairs
 }()
 
-// key finds a key at i, where a word begins. Named is that of its shape.
+// key finds a key at i, where a word begins. Named is the name of its shape.
 func (p *pass) key(i int) (found span, named bool) {
 	if second := p.byteAt(i + 1); keyPairs[p.text[i]][second/64]&(1<<(second%64)) == 0 {
 		return span{}, false
@@ -210,7 +210,7 @@ func (p *pass) bearer(i int) span {
 	return span{from, to}
 }
 
-// pem finds a private key in PEM, or what came of one.
+// pem finds a private key in PEM, or a part of one.
 func (p *pass) pem(i int) span {
 	const begin, end = "-----BEGIN ", "-----END "
 	if !strings.HasPrefix(p.text[i:], begin) {

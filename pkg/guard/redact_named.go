@@ -118,7 +118,7 @@ func isNoValue(s string) bool {
 	return s == "null" || s == masked || s == "…"
 }
 
-// schemes are those of the Authorization header whose credentials follow them on the line.
+// schemes are schemes of the Authorization header whose credentials follow them on the line.
 var schemes = [...]string{"basic", "bearer", "digest", "token", "apikey", "negotiate", "ntlm", "hawk", "dpop", "oauth", "aws4-hmac-sha256", "bce-auth-v1"}
 
 // credentials returns where the value of an Authorization header that begins at i ends. Behind a scheme that is not

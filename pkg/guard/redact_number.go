@@ -6,7 +6,7 @@ type number struct {
 	groups []span // of the text
 }
 
-// mostGroups and mostDigits are those of the longest number that means anything here: a card of 19 digits.
+// mostGroups and mostDigits bound the longest number that means anything here: a card of 19 digits.
 const (
 	mostGroups = 5
 	mostDigits = 19

@@ -81,7 +81,7 @@ func (l *Ledger) load() error {
 	return nil
 }
 
-// store writes what was changed: first what was used, so that whoever is killed in between counts too much for a while,
+// store writes what was changed: first what was used, so that a process that is killed in between counts too much for a while,
 // and not too little.
 func (l *Ledger) store(b *book) error {
 	if b.spent {

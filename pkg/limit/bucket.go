@@ -130,7 +130,7 @@ func (r *Reservation) Left() time.Duration {
 }
 
 // Sleep waits with the given function until the turn has come, but for no longer than most. On the way it looks whether
-// reservations ahead of it were cancelled, which makes the wait shorter. The error is that of sleep.
+// reservations ahead of it were cancelled, which makes the wait shorter. The error comes from sleep.
 func (r *Reservation) Sleep(ctx context.Context, most time.Duration, sleep func(context.Context, time.Duration) error) error {
 	for left := r.Left(); left > 0 && most > 0; left = r.Left() {
 		step := r.bucket.step()

@@ -9,7 +9,7 @@ import (
 type Clock interface {
 	// Now is the wall's time, in the zone whose midnight begins a day of the budget.
 	Now() time.Time
-	// Boottime is the time since the machine was started, its sleep included, which nobody can set, and a name for that
+	// Boottime is the time since the machine was started, its sleep included, which cannot be set, and a name for that
 	// start. Where the name is "" there is no such time, and the wall's counts.
 	Boottime() (since time.Duration, id string)
 }

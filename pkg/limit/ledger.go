@@ -39,8 +39,8 @@ type Hold struct {
 	once   sync.Once
 }
 
-// Left is how many tokens of today's budget nobody has used or holds, and no less than 0. Without a budget it is more
-// than any budget. Its errors are those of Hold, but for *SpentError.
+// Left is how many tokens of today's budget are neither used nor held, and no less than 0. Without a budget it is more
+// than any budget. It fails as Hold does, but for *SpentError.
 func (l *Ledger) Left(ctx context.Context) (int64, error) {
 	if l.budget.Tokens == 0 {
 		return maxCount, nil
@@ -111,7 +111,7 @@ func (h *Hold) Spend(input, output int64) (err error) {
 func (h *Hold) keep(tokens int64) {
 	now := read(h.ledger.clock)
 	if !h.made.stands(now) {
-		return // the place may be somebody else's by now
+		return // another process may have the place by now
 	}
 	p := promise{day: h.made.day, tokens: count(tokens), at: now, lasts: 24 * time.Hour}
 	if f, _, err := openPlace(h.ledger.holdsPath()); err == nil {
@@ -133,7 +133,7 @@ func (h *Hold) Release() (err error) {
 	return err
 }
 
-// end gives the place back, unless the promise has run out by itself: the place may be somebody else's by now.
+// end gives the place back, unless the promise has run out by itself: another process may have the place by now.
 func (h *Hold) end(b *book) {
 	if p, taken := b.holds[h.place]; taken && p == h.made {
 		b.drop(h.place)

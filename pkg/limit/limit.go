@@ -49,7 +49,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Hint tells what to do about it; it may be empty.
 func (e *Error) Hint() string { return e.HintText }
 
-// patience bounds the wait for a lock: holders keep one for microseconds, so whoever has it for longer was stopped.
+// patience bounds the wait for a lock: holders keep one for microseconds, so a process that has it for longer was stopped.
 const patience = 5 * time.Second
 
 var errPatience = errors.New("another ferry has kept it for too long")

@@ -27,7 +27,7 @@ const (
 )
 
 // ParseRate reads "50/min": a whole number, a slash, and s, m, h or d, a longer name of one (sec, second, min, minute,
-// hour, day), or a time with units as in "50/1m30s". The burst is 1; whoever has another sets it and calls Check.
+// hour, day), or a time with units as in "50/1m30s". The burst is 1; a caller with another sets it and calls Check.
 func ParseRate(text string) (Rate, error) {
 	count, unit, found := strings.Cut(text, "/")
 	if !found {

@@ -50,7 +50,7 @@ func full(now reading, rate Rate) record {
 	return record{at: now, rate: rate, next: max(0, now.wall/int64(time.Millisecond))}
 }
 
-// moved brings the state to now, and to the rate of whoever asks. A clock that was set back takes the state along and
+// moved brings the state to now, and to the rate of the caller. A clock that was set back takes the state along and
 // refills nothing. Under another rate the same number of requests is outstanding as before: a tenfold rate waits for
 // them a tenth as long.
 func (s record) moved(now reading, rate Rate) record {

@@ -114,7 +114,7 @@ func spentOn(rows []Use, day string) int64 {
 	return sum
 }
 
-// nodeName bounds a name, and keeps it a name: text that is no UTF-8 or very long is somebody's mistake.
+// nodeName bounds a name, and keeps it a name: text that is no UTF-8 or very long is a mistake.
 func nodeName(name string) string {
 	name = strings.ToValidUTF8(name, "?")
 	for len(name) > maxName {

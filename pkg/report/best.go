@@ -9,7 +9,7 @@ import (
 )
 
 // best is the best row's node alone, for `ferry ask -n "$(ferry bench -o best)"`. A name that a shell would split, or a
-// flag parser take for a flag, is refused: in somebody else's saved run it could bring words of its own into the command.
+// flag parser take for a flag, is refused: a saved run from elsewhere could bring words of its own into the command.
 func best(s *bench.Summary) (string, error) {
 	row := s.BestRow()
 	if row == nil {

@@ -9,7 +9,7 @@ import (
 // definition says what a word of the report means.
 type definition struct{ term, en, zh string }
 
-// definitions are those of the words that a summary makes use of.
+// definitions define the words that a summary uses.
 func definitions(s *bench.Summary) []definition {
 	some := func(has func(*bench.Row) bool) bool { return slices.ContainsFunc(s.Rows, has) }
 	all := []definition{

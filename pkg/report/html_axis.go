@@ -50,7 +50,7 @@ func latencyAxis(rows []*bench.Row) axis {
 			p99 = max(p99, r.Sorted[min(n*99/100, n-1)])
 		}
 	}
-	if p99 == 0 { // nobody answered: what there is are times until failures
+	if p99 == 0 { // no node answered: what there is are times until failures
 		p99 = longestPoint(rows)
 	}
 	switch {

@@ -22,7 +22,7 @@ func (n jsonNumber) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(n))
 }
 
-// rounded is a number to so many places: nobody measures picoseconds.
+// rounded is a number to so many places: picoseconds are not measured.
 func rounded(x float64, places int) jsonNumber {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return jsonNumber(math.NaN())

@@ -62,7 +62,7 @@ type point struct {
 	value  float64
 }
 
-// labels are those of a row.
+// labels are the labels of a row.
 func (e *exposition) labels(r *bench.Row, more ...string) [][2]string {
 	all := [][2]string{{"node", r.Node.Name}, {"connection", string(r.Node.Connection)}}
 	if r.Vantage != "" {

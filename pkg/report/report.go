@@ -1,7 +1,7 @@
 // Package report owns how a bench summary is shown: on a terminal, and as Markdown, JSON, CSV, JUnit, Prometheus, HTML and
 // the best node's name alone, each in a file of its own. It works nothing out: every number, interval and verdict is the
 // summary's, and what the summary does not have is left out or shown as missing, never as 0. It refuses to know files,
-// exit codes and the environment's language. Names and words of a summary may come from somebody else's saved run:
+// exit codes and the environment's language. Names and words of a summary may come from a saved run of another person:
 // none of them reaches an output unescaped.
 package report
 

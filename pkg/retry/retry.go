@@ -1,5 +1,5 @@
 // Package retry owns the decision of when to try again and how long to wait first: three policies as pure functions
-// of what came of an attempt and of its number. It refuses to know a clock, a network or a random source: times and
+// of how an attempt ended and of its number. It refuses to know a clock, a network or a random source: times and
 // the random number come in as arguments, and waiting is the caller's business.
 package retry
 
@@ -38,7 +38,7 @@ func ParsePolicy(name string) (Policy, error) {
 	return "", fmt.Errorf("%q is not a retry policy (%s)", name, strings.Join(names, ", "))
 }
 
-// Kind says what came of an attempt.
+// Kind says how an attempt ended.
 type Kind int
 
 const (
@@ -54,7 +54,7 @@ const (
 	Final
 )
 
-// Outcome is what came of one attempt.
+// Outcome is how one attempt ended.
 type Outcome struct {
 	Kind Kind
 	// Status is the effective status, for Rejected.

@@ -41,7 +41,7 @@ func (s Store) List() ([]Info, error) {
 
 // Last names the conversation that was used last. Where there is none, errors.Is(err, ErrNotFound) holds. Where the
 // file that was written last cannot be read, the error names it: going on with another conversation would send its
-// words where nobody wanted them.
+// words where they were not wanted.
 func (s Store) Last() (string, error) {
 	infos, err := s.list(func(info *Info, data []byte) (err error) {
 		info.Used, err = lastUse(data)
@@ -138,7 +138,7 @@ func (s Store) Names() ([]string, error) {
 	return names, nil
 }
 
-// Remove takes conversations away, waiting until nobody uses them, and names those that are gone. It looks at the names
+// Remove takes conversations away, waiting until they are not in use, and names those that are gone. It looks at the names
 // alone, so that a file that cannot be read can be removed too. Where one of them is no conversation none is removed, and
 // errors.Is(err, ErrNotFound) holds. What killed processes left half written goes too.
 func (s Store) Remove(ctx context.Context, names ...string) ([]string, error) {
@@ -225,7 +225,7 @@ func (s Store) Prune(ctx context.Context, olderThan time.Duration, now time.Time
 			return gone, err
 		})
 		switch {
-		case errors.Is(err, ErrNotFound): // somebody else was first
+		case errors.Is(err, ErrNotFound): // another process was first
 		case err != nil:
 			failed = append(failed, err)
 		case gone:

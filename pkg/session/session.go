@@ -66,7 +66,7 @@ type Handle struct {
 }
 
 // Open takes a conversation, or begins a new one under a name that is not in use, which is on disk from the first Ask
-// on. It waits while somebody else has it, until ctx ends. A token that was idle for longer than idle is replaced, and
+// on. It waits while another process has it, until ctx ends. A token that was idle for longer than idle is replaced, and
 // so is one from so far in the future; the words stay.
 //
 // Where the folder cannot be used, as in a home that is read-only or missing, Open gives an error for which
@@ -133,7 +133,7 @@ func (h *Handle) Ask(prompt string, now time.Time) error {
 	return h.save(next)
 }
 
-// Answer appends the prompt that Ask stored and what came back, both or neither. Its errors are those of Ask; on disk
+// Answer appends the prompt that Ask stored and what came back, both or neither. It fails as Ask does; on disk
 // the prompt then still waits for its answer.
 func (h *Handle) Answer(text, node, model string, now time.Time) error {
 	next := *h.session
@@ -169,7 +169,7 @@ func (h *Handle) save(next Session) error {
 // Close lets others have the conversation; calling it again does nothing.
 func (h *Handle) Close() { h.unlock() }
 
-// Read gives one conversation without waiting for whoever has it open. For errors.Is, an error is ErrNotFound where
+// Read gives one conversation without waiting for the process that has it open. For errors.Is, an error is ErrNotFound where
 // there is none, and ErrUnavailable where the folder does not even say whether there is one.
 func (s Store) Read(name string) (*Session, error) {
 	data, err := s.read(name)

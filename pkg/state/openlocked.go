@@ -10,8 +10,8 @@ type HeldError struct{ Path string }
 func (e *HeldError) Error() string { return e.Path + ": another ferry is working with it" }
 
 // OpenLocked opens a file for reading and writing, made with mode 0600 when missing, and takes its lock without waiting:
-// a *HeldError where somebody has it. Closing the file gives the lock back, and so does the end of the process. It is
-// for a file that is written in place and never replaced by another. Whoever has the lock may remove the file.
+// a *HeldError where another process has it. Closing the file gives the lock back, and so does the end of the process. It is
+// for a file that is written in place and never replaced by another. The holder of the lock may remove the file.
 func OpenLocked(path string) (*os.File, error) {
 	for range maxLinks {
 		f, err := openLock(path)

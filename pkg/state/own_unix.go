@@ -10,11 +10,11 @@ import (
 )
 
 // CheckOwn fails with *Error unless path itself, not what a link leads to, is of the wanted type (fs.ModeDir,
-// fs.ModeSocket), belongs to this user, and nobody else can do anything with it. It is for names under which somebody
+// fs.ModeSocket), belongs to this user, and other users can do nothing with it. It is for names under which somebody
 // else could have put something. A name that does not exist is an error for which fs.ErrNotExist holds.
 func CheckOwn(path string, want fs.FileMode) error { return checkOwn(path, want, uint32(os.Geteuid())) }
 
-// checkOwn takes the user as an argument, so that a test that runs as root can be somebody else.
+// checkOwn takes the user as an argument, so that a test that runs as root can be another user.
 func checkOwn(path string, want fs.FileMode, uid uint32) error {
 	info, err := os.Lstat(path)
 	if err != nil {

@@ -14,7 +14,7 @@ func ReadPrivate(path string) ([]byte, error) { return ReadPrivateMax(path, MaxS
 
 // ReadKey is ReadPrivate for a key that another program may have put there, as the secrets of Docker and Kubernetes are.
 // The name may be a symbolic link to a file inside its own folder, when others cannot write that folder. Others may
-// read the file on a mount that is read-only, whoever owns it there, and where it is root's, with no write bit at all, in
+// read the file on a mount that is read-only, whichever user owns it there, and where it is root's, with no write bit at all, in
 // root's folder on a mount of its own.
 func ReadKey(path string) ([]byte, error) {
 	f, err := openKey(path)

@@ -32,7 +32,7 @@ func openChecked(path string, flag int) (*os.File, error) {
 	return f, nil
 }
 
-// checkPrivate takes the user as an argument, so that a test that runs as root can be somebody else.
+// checkPrivate takes the user as an argument, so that a test that runs as root can be another user.
 func checkPrivate(path string, f *os.File, uid uint32) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {

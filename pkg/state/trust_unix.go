@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenTrusted opens a file that says what ferry does, such as the configuration. Nobody but this user and root may be
+// OpenTrusted opens a file that says what ferry does, such as the configuration. Only this user and root may be
 // able to write it: it has to belong to one of them, closed to group and others for writing, and so has each symbolic
-// link to it, in folders where others cannot replace files. What is on a mount that is read-only can be written by nobody.
+// link to it, in folders where others cannot replace files. What is on a mount that is read-only cannot be written.
 // A pipe is held to the same, a device to nothing. Every failure is an *Error.
 func OpenTrusted(path string) (*os.File, error) {
 	f, err := os.Open(path)

@@ -9,7 +9,7 @@ import (
 )
 
 // Live is a block of lines at the end of a terminal that is drawn again and again in place, from the start of a row on.
-// On a pipe or a plain stream it draws nothing. One goroutine uses it, and whoever writes to the terminal meanwhile calls
+// On a pipe or a plain stream it draws nothing. One goroutine uses it, and another writer to the terminal calls
 // Clear first.
 type Live struct {
 	Stream

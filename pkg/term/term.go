@@ -18,7 +18,7 @@ type Facts struct {
 	TTY bool
 	// Plain says that it takes neither colour nor cursor moves: it is no terminal, or NO_COLOR or TERM=dumb ask for that.
 	Plain bool
-	// Width is its columns, at least 1; 80 where nobody says.
+	// Width is its columns, at least 1; 80 where it is unknown.
 	Width int
 }
 

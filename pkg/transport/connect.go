@@ -17,7 +17,7 @@ import (
 
 // Connect makes one connection to the node on which a request can be written at once: through its proxy, its certificate
 // and pins checked as New checks them, the connect timeout over all of it. It tells the hooks of ctx (httptrace) what it
-// does. It is for whoever keeps a connection beyond a request; New is for everybody else. Plain http through a proxy that
+// does. It is for a connection that is kept beyond a request; New is for all others. Plain http through a proxy that
 // speaks HTTP is refused: such a request is another one on the wire.
 func Connect(ctx context.Context, o Options) (net.Conn, error) {
 	if o.Target.Scheme == "http" && o.Proxy != nil {

@@ -9,7 +9,7 @@ import (
 
 // RefusesOld offers a node nothing newer than TLS 1.2 and reports whether the node refuses. It sends nothing over the
 // connection, which is why it looks at no certificate. It goes past a proxy of the options: what a proxy would say is not
-// the node's word. The error is that of a connection which came to no handshake.
+// the node's word. The error says why there was no handshake.
 func RefusesOld(ctx context.Context, o Options) (bool, error) {
 	if o.ConnectTimeout > 0 {
 		bounded, cancel := context.WithTimeout(ctx, o.ConnectTimeout)

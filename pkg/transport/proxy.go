@@ -13,7 +13,7 @@ import (
 	"ferry/pkg/guard"
 )
 
-// ProxyEnv is what the environment says of proxies. The names are those of curl; the caller reads them.
+// ProxyEnv is what the environment says of proxies. The names are the same as in curl; the caller reads them.
 type ProxyEnv struct {
 	HTTP, HTTPS, All, No string
 }

@@ -40,7 +40,7 @@ type Options struct {
 	Connections int
 	// Dial replaces the network, for a node inside this process. The checks on plain http do not apply to it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Lend gives connections on which a request can be written at once, instead of making them: whoever lends has made
+	// Lend gives connections on which a request can be written at once, instead of making them: the lender has made
 	// them with Connect. Certificates and the proxy were its part, and so is the connect timeout.
 	Lend func(ctx context.Context) (net.Conn, error)
 }
@@ -102,7 +102,7 @@ func (o Options) dials(rt *http.Transport) error {
 	return dialer.useProxy(rt)
 }
 
-// hostPort is a target's host and port, that of its scheme where it names none.
+// hostPort is a target's host and port; where it names none, the scheme's port.
 func hostPort(target *url.URL) string {
 	port := target.Port()
 	if port == "" {

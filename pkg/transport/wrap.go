@@ -92,7 +92,7 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, t.options.refusedByProxy(resp)
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		// Its body is the bare connection, which no deadline would end. Nobody asked for another protocol.
+		// Its body is the bare connection, which no deadline would end. Another protocol was not asked for.
 		resp.Body.Close()
 		resp.Body = http.NoBody
 	}

@@ -23,7 +23,7 @@ type Answer struct {
 
 // Decode reads a whole body that came with the HTTP status: one JSON object, or an event stream where a server sends one
 // unasked. The error is an *APIError where the effective status is not 200 or the stop reason reports a failure, a
-// *NotAnswerError where it is 200 and the body is no answer. What came of the text is given beside an error too. Only what
+// *NotAnswerError where it is 200 and the body is no answer. The received text is given beside an error too. Only what
 // makes the answer whole must have the right shape: a usage or a model name of another shape is as good as none.
 func (a API) Decode(httpStatus int, body []byte) (Answer, error) {
 	fields, err := a.check(httpStatus, body)
@@ -183,7 +183,7 @@ func isEvents(body []byte) bool {
 	return whole || jsonLines(body)
 }
 
-// BeginsEvents looks at the start of a body: whole says that it is that of an event stream, and begins that it may become
+// BeginsEvents looks at the start of a body: whole says that an event stream begins so, and begins that it may become
 // one.
 func BeginsEvents(start []byte) (begins, whole bool) {
 	for _, field := range []string{"data:", "event:", "id:", "retry:", "error:", ":"} {

@@ -7,7 +7,7 @@ import (
 
 // choiceReader is what a chat stream's chunks said so far of their choice.
 type choiceReader struct {
-	// last is the index of the choice that text came from, and stopped that of the one with a finish_reason.
+	// last is the index of the choice that text came from, and stopped the index of the one with a finish_reason.
 	last, stopped int
 	// said is the text that came in messages where deltas are expected, and deltas says that text came in deltas.
 	said       []byte

@@ -72,7 +72,7 @@ func (s *Stream) blockStart(raw []byte) Delta {
 }
 
 // readComplete reads one completion. The one with a stop_reason is the last: nothing else ends this dialect's stream. An
-// empty stop_reason is that of a gateway that has no null.
+// empty stop_reason is how a gateway without null says it.
 func (s *Stream) readComplete() (Delta, error) {
 	c := &s.chunk
 	s.identify()
@@ -114,7 +114,7 @@ func (s *Stream) saidWhole(text []byte) []byte {
 	return text
 }
 
-// stopped takes a stop reason, if there is one, as the end of an answer that has begun. The error is that of a reason
+// stopped takes a stop reason, if there is one, as the end of an answer that has begun. The error comes from a reason
 // which reports a failure.
 func (s *Stream) stopped(raw []byte, begun bool) error {
 	reason := unquote(raw)

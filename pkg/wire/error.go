@@ -11,7 +11,7 @@ type APIError struct {
 	// Status is the effective status; 0 where the body states one that is no whole number, -1 where it states one that
 	// is too large to be a status.
 	Status int
-	// HTTPStatus is that of the reply itself.
+	// HTTPStatus is the reply's own.
 	HTTPStatus int
 	// Type, Code and Message are the error object's, "" where there is none. Message has all the words of the error.
 	Type, Code, Message string
@@ -43,7 +43,7 @@ func (e *APIError) Error() string {
 	return b.String()
 }
 
-// statusInside is the status of an error that came inside an HTTP 200: a number that it names, that of its code or type,
+// statusInside is the status of an error that came inside an HTTP 200: a number that it names, the status of its code or type,
 // else the server's own failure.
 func (e *APIError) statusInside() int {
 	if e.stated != 0 {
@@ -62,7 +62,7 @@ var spendCodes = []string{
 	"exceeded_current_quota_error", "arrearage", "accountoverdueerror", "1008", "1113", "1304", "1308", "1309", "1310", "1311",
 }
 
-// spendPhrases are words of such errors, in lower case: those of DeepSeek, one-api and new-api among them.
+// spendPhrases are words of such errors, in lower case: of DeepSeek, one-api and new-api among others.
 var spendPhrases = []string{
 	"spend limit", "spend cap", "spending limit", "spending cap", "usage limits", "insufficient balance",
 	"credit balance is too low", "exceeded your current quota", "quota is not enough", "额度已用尽", "余额不足", "欠费",
@@ -98,7 +98,7 @@ func (e *APIError) SpendCap() bool {
 type NotAnswerError struct {
 	// Reason says what came instead, such as "an HTML page".
 	Reason string
-	// Title is that of an HTML page, "" where it has none.
+	// Title is the title of an HTML page, "" where it has none.
 	Title string
 	// Body is what came, raw.
 	Body []byte
@@ -129,7 +129,7 @@ func (e *NotAnswerError) Hint() string {
 }
 
 // statusOfType gives the status that an error of a known type or code has, so that one inside an HTTP 200 can be
-// treated as what it is. The first name known wins. The types are those of the Claude, OpenAI-style and Google APIs.
+// treated as what it is. The first name known wins. The types belong to the Claude, OpenAI-style and Google APIs.
 func statusOfType(names ...string) (int, bool) {
 	for _, name := range names {
 		switch strings.ToLower(name) {

@@ -26,7 +26,7 @@ func (e *LimitError) Error() string { return fmt.Sprintf("%s is over %d MiB", e.
 
 // event is one event of a stream.
 type event struct {
-	// Name is that of the event field, "" where the event has none (the standard then calls it "message").
+	// Name is the value of the event field, "" where the event has none (the standard then calls it "message").
 	Name string
 	// Data are the data lines joined by a newline, valid until the next call of Next. They are bytes as they came: who
 	// reads text from them replaces what is not UTF-8.
@@ -76,7 +76,7 @@ func (r *eventReader) Count() int { return r.count }
 // what arrived together. The last event's Data stay valid.
 func (r *eventReader) Buffered() bool { return r.parse() }
 
-// Next gives the next event. The error is io.EOF at the end of the stream, a *LimitError, or that of the reader; events
+// Next gives the next event. The error is io.EOF at the end of the stream, a *LimitError, or the reader's; events
 // that arrived whole before it have been given then.
 func (r *eventReader) Next() (event, error) {
 	for !r.parse() {

@@ -76,7 +76,7 @@ func (l *lexer) says() (found bool) {
 // codeNames are the members in which servers put the number or the name of an error.
 var codeNames = []string{"code", "error_code", "errorCode", "errcode", "status_code", "statusCode"}
 
-// isCode reports whether a code is that of a failure.
+// isCode reports whether a code stands for a failure.
 func isCode(raw []byte) bool {
 	if isText(raw) {
 		switch strings.ToLower(string(unquote(raw))) {

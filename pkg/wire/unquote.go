@@ -181,7 +181,7 @@ func appendUnquoted(dst, inner []byte, keep bool) (out []byte, half rune) {
 	return dst, 0
 }
 
-// appendEscape appends what the escape at the start of b stands for, and gives its length, that of both halves of a
+// appendEscape appends what the escape at the start of b stands for, and gives its length, or the length of both halves of a
 // surrogate pair.
 func appendEscape(dst, b []byte) ([]byte, int) {
 	switch b[1] {

@@ -1,7 +1,7 @@
 // Package wire owns the request and answer types and how each of the three dialects writes and reads them, API errors
 // included. It reads a body once it has arrived whole and says what it is: an answer, an error of the API, or no answer
 // at all. It reads an event stream as it arrives and says whether the answer in it is whole. It refuses to send, to
-// retry and to print: bodies that it quotes are raw, and whoever shows them masks them first.
+// retry and to print: bodies that it quotes are raw, and a caller that shows them masks them first.
 package wire
 
 // API names a dialect.
@@ -11,7 +11,7 @@ type API string
 const (
 	// Messages is Claude's: POST …/v1/messages.
 	Messages API = "messages"
-	// Complete is that of the script ferry replaces: POST …/v1/complete with a prompt and max_tokens.
+	// Complete is the dialect of the script that ferry replaces: POST …/v1/complete with a prompt and max_tokens.
 	Complete API = "complete"
 	// Chat is the OpenAI-style one: POST …/chat/completions.
 	Chat API = "chat"

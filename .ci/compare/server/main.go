@@ -7,7 +7,7 @@
 //	/delay  after 20 ms     /short /long  20,000 and 200,000 events, as fast as they are read
 //	/stall  at once, but not in the second that begins 5 s after GET /seen
 //
-// It prints its address and that of its TLS port, writes ca.pem, and ends when its standard input does. GET /seen says
+// It prints its address and its TLS port, writes ca.pem, and ends when its standard input does. GET /seen says
 // what arrived since the last time.
 package main
 
@@ -112,7 +112,7 @@ func delta(text string) string {
 	return event("content_block_delta", `,"index":0,"delta":{"type":"text_delta","text":"`+text+`"}`)
 }
 
-// texts are those of events, as they stand in JSON. One ends in the letter that the key begins with: a program that masks
+// texts are the events' texts as JSON has them. One ends in the letter that the key begins with: a program that masks
 // keys may keep that back until the next event.
 var texts = []string{
 	" The ferry leaves at seven", " and comes back at noon,", ` which is \"early\" for`, ` most of us.\n\n- First,`, " buy a ticket on board",
