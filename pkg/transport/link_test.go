@@ -1,0 +1,168 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+)
+
+// overBoth runs a test on plain http and over TLS. serve gets each connection after its handshake.
+func overBoth(t *testing.T, serve func(net.Conn), test func(t *testing.T, o Options)) {
+	ca := privateCA(t)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
+	plain := newSink(t, func(conn net.Conn) io.Reader { serve(conn); return nil })
+	secure := newSink(t, func(conn net.Conn) io.Reader { serve(tls.Server(conn, config)); return nil })
+	t.Run("plain", func(t *testing.T) { test(t, Options{Target: mustURL(t, "http://"+plain.address)}) })
+	t.Run("TLS", func(t *testing.T) {
+		test(t, Options{Target: mustURL(t, "https://"+secure.address), TLS: TLS{CA: ca.file}})
+	})
+}
+
+// say sends a request and reads the answer.
+func say(t *testing.T, rt http.RoundTripper, o Options, words []byte) (status int, answer string, err error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.Target.String(), bytes.NewReader(words))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := rt.RoundTrip(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), err
+}
+
+// TestEarlyAnswer has a server that answers when it has read the head of a long request and closes the connection, with
+// most of the request unread. Some race between the two is always there, so it is tried many times.
+func TestEarlyAnswer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: sends 8 MiB many times")
+	}
+	words := make([]byte, 8<<20)
+	overBoth(t, func(conn net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge")
+		if secured, ok := conn.(*tls.Conn); ok {
+			conn = secured.NetConn() // closed without a word of TLS
+		}
+		conn.Close()
+	}, func(t *testing.T, o Options) {
+		for range 15 {
+			if status, answer, err := say(t, build(t, o), o, words); status != 413 || answer != "large" || err != nil {
+				t.Fatalf("%d, %q, %v, want the 413", status, answer, err)
+			}
+		}
+	})
+}
+
+// TestRefusedWithoutAnswer has a server that closes the connection in a long request, without an answer.
+func TestRefusedWithoutAnswer(t *testing.T) {
+	words := make([]byte, 8<<20)
+	overBoth(t, func(conn net.Conn) {
+		_, _ = http.ReadRequest(bufio.NewReader(conn))
+	}, func(t *testing.T, o Options) {
+		_, _, err := say(t, build(t, o), o, words)
+		if err == nil || Unsent(err) || isTimeout(err) {
+			t.Errorf("%v, unsent: %v; want an end of the connection with bytes sent", err, Unsent(err))
+		}
+	})
+}
+
+// TestUnaskedBytes has a server that says more on a connection than it was asked. What comes is never the answer to the
+// next request, of which nothing is sent then; one that takes a new connection is answered.
+func TestUnaskedBytes(t *testing.T) {
+	log.SetOutput(io.Discard) // net/http logs what no request asked for
+	t.Cleanup(func() { log.SetOutput(os.Stderr) })
+	const answer, wrong = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong"
+	for name, more := range map[string][]string{
+		"in one write":   {answer + wrong},
+		"in two writes":  {answer, wrong},
+		"a part of one":  {answer, wrong[:20]},
+		"not even HTTP":  {answer + "\x00"},
+		"a 408":          {answer, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"},
+		"nothing at all": {answer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clean := len(more) == 1 && more[0] == answer
+			said, goOn := make(chan bool), make(chan bool)
+			overBoth(t, func(conn net.Conn) {
+				defer conn.Close()
+				in := bufio.NewReader(conn)
+				for used := false; ; used = true {
+					r, err := http.ReadRequest(in)
+					if err != nil {
+						return
+					}
+					text, _ := io.ReadAll(r.Body)
+					if used != clean && string(text) != "first" {
+						t.Errorf("the second request came on a used connection: %v, want %v", used, clean)
+					}
+					if string(text) != "first" {
+						_, _ = io.WriteString(conn, answer)
+						continue
+					}
+					_, _ = io.WriteString(conn, more[0])
+					<-goOn
+					for _, part := range more[1:] {
+						_, _ = io.WriteString(conn, part)
+					}
+					said <- true
+				}
+			}, func(t *testing.T, o Options) {
+				for range 20 {
+					rt := build(t, o)
+					if _, text, err := say(t, rt, o, []byte("first")); text != "right" || err != nil {
+						t.Fatalf("%q, %v", text, err)
+					}
+					goOn <- true
+					<-said
+					_, text, err := say(t, rt, o, []byte("second"))
+					if (text != "right" || err != nil) && (clean || !Unsent(err)) {
+						t.Fatalf("the second request: %q, %v, unsent: %v", text, err, Unsent(err))
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestFresh holds that a fresh request takes a new connection, and leaves those alone that are kept.
+func TestFresh(t *testing.T) {
+	o, s := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RemoteAddr) })
+	defer s.Close()
+	rt := build(t, o)
+	ask := func(fresh bool) string {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fresh {
+			r = r.WithContext(Fresh(r.Context()))
+		}
+		resp, err := rt.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	kept, fresh, again, other := ask(false), ask(true), ask(false), ask(true)
+	if again != kept || fresh == kept || other == kept || other == fresh {
+		t.Errorf("connections %s, fresh %s, %s, fresh %s: want the first and the third to be one", kept, fresh, again, other)
+	}
+}
