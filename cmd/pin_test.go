@@ -114,7 +114,7 @@ func TestPinsAreShown(t *testing.T) {
 	}
 	env = configure(t, node.url, fmt.Sprintf(`tls: {ca: '%s'}, pins: "%s"`, root.file, other))
 	code, stdout, _ := run(t, env, "config", "check", "n")
-	if code != 1 || !strings.Contains(stdout, "✗ TLS      n: no trust in "+node.host+": its certificate has none of the pinned keys") {
+	if code != 1 || !strings.Contains(stdout, "✗ TLS      n: TLS certificate of "+node.host+" rejected: its certificate has none of the pinned keys") {
 		t.Errorf("a wrong pin: exit code %d\n%s", code, stdout)
 	}
 }

@@ -18,7 +18,7 @@ type trustCase struct {
 	server *tls.Config
 	// node is what the configuration says of the node beside url and key.
 	node string
-	// want is how the error goes on behind "no trust in HOST: ", "" for an answer.
+	// want is how the error goes on behind "TLS certificate of HOST rejected: ", "" for an answer.
 	want string
 }
 
@@ -82,7 +82,7 @@ var same = map[string]string{
 	"a right pin under an unknown authority": "unknown authority",
 }
 
-var noTrust = regexp.MustCompile(`(?m)^Error: n: no trust in (\S+): (.*)$`)
+var noTrust = regexp.MustCompile(`(?m)^Error: n: TLS certificate of (\S+) rejected: (.*)$`)
 
 // configure writes a configuration with one node.
 func configure(t *testing.T, url, node string) map[string]string {

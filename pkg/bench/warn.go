@@ -63,7 +63,7 @@ func warnings(s *Summary, runs []*Run, all []*contestant, sameModel bool) []Warn
 	return w.found
 }
 
-const tooFew = ": give it 10 or more before you lean on the figures"
+const tooFew = ": not reliable with fewer than 10"
 
 func requests(n int) string {
 	if n == 1 {

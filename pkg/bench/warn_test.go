@@ -37,9 +37,9 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"nothing", around(800, 40), around(900, 40), none, nil},
 		{"few", around(800, 5), around(900, 5), none,
-			[]string{"few_rounds: no node had more than 5 requests: give it 10 or more before you lean on the figures"}},
+			[]string{"few_rounds: no node had more than 5 requests: not reliable with fewer than 10"}},
 		{"few of one", around(800, 40), around(900, 7), none,
-			[]string{"few_rounds b: b: only 7 requests: give it 10 or more before you lean on the figures"}},
+			[]string{"few_rounds b: b: only 7 requests: not reliable with fewer than 10"}},
 		{"ended", around(800, 40), around(900, 1), func(r *Run) { r.Series[1].Ended = "status 401" },
 			[]string{"ended_early b: b: its part ended after 1 request: status 401"}},
 		{"slow first", slow(0, 3100), around(900, 40), none,

@@ -177,7 +177,7 @@ func TestNoConnection(t *testing.T) {
 		{"timed out by the system", dial(os.ErrDeadlineExceeded), Timeout, "the connection timed out: i/o timeout", true},
 		{
 			"no trust", dial(&guard.TrustError{Host: "node.test", Reason: "its certificate expired on 2026-01-02"}), Trust,
-			"no trust in node.test: its certificate expired on 2026-01-02", false,
+			"TLS certificate of node.test rejected: its certificate expired on 2026-01-02", false,
 		},
 		{"plain http", dial(&guard.PlainHTTPError{Host: "node.test"}), PlainHTTP, "plain http to node.test", false},
 		{"something else", dial(errors.New("strange")), Protocol, "no usable reply: strange", true},

@@ -31,7 +31,7 @@ const template = `# The configuration of ferry. All of it is optional.
 # The most time without a byte of a stream; a ping is a byte.
 #idle_timeout: 90s
 
-# The most requests to one node's address, of all ferries that you run at once:
+# The rate limit of one node's address, shared by all ferry processes:
 # 50/min, or {rate: 600/min, burst: 5}; and the most tokens of it in a day:
 # 200000 tokens/day, past which nothing is sent. A node can have its own.
 #limit: none

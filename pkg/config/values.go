@@ -118,10 +118,10 @@ func (v *Values) Delay() time.Duration { return v.duration("retry.delay") }
 // Timeout is the most time for everything, above 0.
 func (v *Values) Timeout() time.Duration { return v.duration("timeout") }
 
-// ConnectTimeout is the most time for one connection, above 0.
+// ConnectTimeout is time limit for one connection, above 0.
 func (v *Values) ConnectTimeout() time.Duration { return v.duration("connect_timeout") }
 
-// IdleTimeout is the most time without a byte of a stream, above 0.
+// IdleTimeout is time limit without a byte of a stream, above 0.
 func (v *Values) IdleTimeout() time.Duration { return v.duration("idle_timeout") }
 
 // SessionIdle is how long a conversation's token may be idle, above 0.

@@ -91,7 +91,7 @@ func TestCheckPins(t *testing.T) {
 	}
 	err := CheckPins("host:1", "hongkong", []Pin{PinOf(stranger), {}}, chains)
 	var trust *TrustError
-	want := "no trust in host:1: its certificate has none of the pinned keys: pinned " + PinOf(stranger).String() + ", " +
+	want := "TLS certificate of host:1 rejected: its certificate has none of the pinned keys: pinned " + PinOf(stranger).String() + ", " +
 		Pin{}.String() + "; its chain has " + JoinPins([]Pin{PinOf(leaf), PinOf(middle), PinOf(root)}, ", ")
 	if !errors.As(err, &trust) || err.Error() != want || !strings.HasSuffix(trust.Hint(), "ferry config pin hongkong shows the chain") {
 		t.Errorf("%v, want %s", err, want)

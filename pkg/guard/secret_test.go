@@ -136,7 +136,7 @@ func TestNewSecretRefuses(t *testing.T) {
 func TestTrustErrors(t *testing.T) {
 	cause := errors.New("cause")
 	trust := &TrustError{Host: "h:443", Reason: "its certificate expired on 2026-01-02", Advice: "renew it", Err: cause}
-	if trust.Error() != "no trust in h:443: its certificate expired on 2026-01-02" || trust.Hint() != "renew it" || !errors.Is(trust, cause) {
+	if trust.Error() != "TLS certificate of h:443 rejected: its certificate expired on 2026-01-02" || trust.Hint() != "renew it" || !errors.Is(trust, cause) {
 		t.Errorf("%v, %s", trust, trust.Hint())
 	}
 	plain := &PlainHTTPError{Host: "example.com"}

@@ -19,7 +19,9 @@ type TrustError struct {
 	Err error
 }
 
-func (e *TrustError) Error() string { return fmt.Sprintf("no trust in %s: %s", e.Host, e.Reason) }
+func (e *TrustError) Error() string {
+	return fmt.Sprintf("TLS certificate of %s rejected: %s", e.Host, e.Reason)
+}
 
 // Unwrap returns the cause.
 func (e *TrustError) Unwrap() error { return e.Err }
