@@ -143,6 +143,28 @@ func TestSecondAnswerInABatch(t *testing.T) {
 	}
 }
 
+// TestSecondAnswerInABench holds that no request of a bench goes over a connection that has a second response on it.
+func TestSecondAnswerInABench(t *testing.T) {
+	quietHTTP(t)
+	s := newRawNode(t, func(_ int64, c *rawConn) {
+		for used := false; ; used = true {
+			prompt, ok := c.request()
+			if !ok {
+				return
+			}
+			if used {
+				t.Errorf("%q came on a used connection", prompt)
+			}
+			c.say(rawAnswer(prompt) + otherAnswer)
+		}
+	})
+	r := newLinkRig(t, s.url)
+	code, stdout, said := run(t, r.env, "bench", "-q", "--connections", "reused", "-r", "10", "--warmup", "0", "-o", "csv", r.name)
+	if code != 0 || s.requests.Load() != 10 {
+		t.Errorf("exit code %d after %d requests, want 0 after 10; %s%s", code, s.requests.Load(), stdout, said)
+	}
+}
+
 // TestSecondAnswerOnAnIdleConnection has two items asked at once. The first is answered, then the second response comes on its
 // connection, and the second item is told to come again.
 func TestSecondAnswerOnAnIdleConnection(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -78,6 +79,27 @@ func TestWithdrawn(t *testing.T) {
 		if n := r.requests.Load(); n != want {
 			t.Errorf("withdrawn: %v: %d requests, want %d", withdraws, n, want)
 		}
+	}
+}
+
+// What a server answers before it has read all is read, although the holder cannot send the rest.
+func TestEarlyAnswer(t *testing.T) {
+	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge")
+		conn.(interface{ NetConn() net.Conn }).NetConn().Close() // with most of the request unread
+	}).hold()
+	for range 10 {
+		if got, err := r.call(strings.Repeat("x", 4<<20)); got != "large" || err != nil {
+			t.Fatalf("%q, %v, want the answer", got, err)
+		}
+	}
+	if n := r.requests.Load(); n != 10 {
+		t.Errorf("%d requests, want 10", n)
 	}
 }
 
