@@ -7,36 +7,47 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ferry/pkg/client"
 	"ferry/pkg/config"
 	"ferry/pkg/guard"
+	"ferry/pkg/term"
 
 	"github.com/spf13/cobra"
 )
 
 func newConfigCheckCmd(a *app) *cobra.Command {
-	var live bool
+	var o checkOptions
 	c := &cobra.Command{
 		Use:   "check [node…]",
 		Short: "Is everything in place: key, name, address, TLS, and the key at the node; free",
 		Long: `check goes the way of a request and says how far it gets: the key is found, the name resolves, the address answers,
-TLS and the certificate hold, and the node lists its models for that key. That costs nothing. --live adds one tiny
-request that is paid for. It exits 1 when a line is ✗.`,
+TLS and the certificate hold, and the node lists its models for that key, the configured one among them. That costs
+nothing. --live adds one tiny request that is paid for. It exits 1 when a line is ✗.`,
 		Example: `  ferry config check
   ferry config check hongkong singapore
   ferry config check --live direct`,
 		ValidArgsFunction: a.completeNodes,
-		RunE:              func(c *cobra.Command, args []string) error { return runConfigCheck(c.Context(), a, args, live) },
+		RunE:              func(c *cobra.Command, args []string) error { return runConfigCheck(c.Context(), a, args, o) },
 	}
-	c.Flags().BoolVar(&live, "live", false, "also send one tiny request that is paid for")
+	c.Flags().BoolVar(&o.live, "live", false, "also send one tiny request that is paid for")
+	c.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "the most time for one node")
 	return c
 }
 
+type checkOptions struct {
+	live    bool
+	timeout time.Duration
+}
+
 // runConfigCheck checks the nodes that are named, or all of the file, or else direct.
-func runConfigCheck(ctx context.Context, a *app, names []string, live bool) error {
+func runConfigCheck(ctx context.Context, a *app, names []string, o checkOptions) error {
 	if err := a.canPrint(); err != nil {
 		return err
+	}
+	if o.timeout < time.Second || o.timeout > 24*time.Hour {
+		return usagef("", "invalid --timeout %q: use 1s to 24h", o.timeout)
 	}
 	s, err := a.settings(nodeOptions{})
 	if err != nil {
@@ -56,10 +67,11 @@ func runConfigCheck(ctx context.Context, a *app, names []string, live bool) erro
 		if err != nil {
 			return err
 		}
-		report := &checkReport{app: a, heading: heading(node)}
-		report.check(ctx, s, node, live)
-		if err := report.print(); err != nil {
-			return err
+		report := &checkReport{app: a, styles: a.outStyles()}
+		report.print(report.styles.Strong.Render(guard.Line(a.safe(heading(node)))) + "\n")
+		report.check(ctx, s, node, o)
+		if report.err != nil {
+			return report.err
 		}
 		failed = failed || report.failed
 	}
@@ -77,16 +89,12 @@ func heading(node config.Node) string {
 	return text + "  " + node.URL
 }
 
-// checkReport collects the lines of one node.
+// checkReport prints the lines of one node, each when its answer is there.
 type checkReport struct {
-	app     *app
-	heading string
-	lines   []checkLine
-	failed  bool
-}
-
-type checkLine struct {
-	mark, step, text, hint string
+	app    *app
+	styles term.Styles
+	failed bool
+	err    error // of standard output
 }
 
 const (
@@ -96,21 +104,21 @@ const (
 )
 
 func (r *checkReport) good(step, format string, args ...any) {
-	r.lines = append(r.lines, checkLine{markGood, step, fmt.Sprintf(format, args...), ""})
+	r.line(r.styles.Good.Render(markGood), step, fmt.Sprintf(format, args...), "")
 }
 
 func (r *checkReport) skip(step, format string, args ...any) {
-	r.lines = append(r.lines, checkLine{markSkipped, step, fmt.Sprintf(format, args...), ""})
+	r.line(markSkipped, step, fmt.Sprintf(format, args...), "")
 }
 
 func (r *checkReport) bad(step string, err error) {
-	r.lines = append(r.lines, checkLine{markBad, step, err.Error(), hintOf(err)})
+	r.line(r.styles.Bad.Render(markBad), step, err.Error(), hintOf(err))
 	r.failed = true
 }
 
 // check goes the way of a request.
-func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, live bool) {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.values.Timeout(), &client.DeadlineError{Timeout: s.values.Timeout()})
+func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, o checkOptions) {
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &client.DeadlineError{Timeout: o.timeout})
 	defer cancel()
 	e, err := r.app.endpoint(ctx, s, node, endpointOptions{})
 	keyless := err != nil
@@ -126,20 +134,27 @@ func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, 
 		r.key(node)
 	}
 	defer e.close()
-	timeout := s.values.Timeout()
-	call := client.Call{Timeout: timeout, Deadline: r.app.Clock.Now().Add(timeout)}
+	call := client.Call{Timeout: o.timeout, Deadline: r.app.Clock.Now().Add(o.timeout)}
 	env := r.app.clientEnv()
 	probe, err := env.Probe(ctx, call.To(&e.Endpoint))
-	if r.way(e, probe, err) {
+	stands := r.way(e, probe, err)
+	if stands {
 		if isGateway(probe) {
 			r.gateway(ctx, e)
 		}
-		r.models(probe, err, keyless)
+		open := func() bool { // to anyone
+			bare := e.Endpoint
+			bare.Key, bare.Header = guard.Secret{}, slices.DeleteFunc(slices.Clone(bare.Header), func(f client.Field) bool { return !f.Secret.IsZero() })
+			probe, err := env.Probe(ctx, call.To(&bare))
+			return err == nil && probe.Models >= 0
+		}
+		r.models(probe, err, keyless, o.live, open)
+		r.model(e, probe)
 	}
 	switch {
-	case !live:
+	case !o.live:
 		r.skip("live", "not asked; --live sends one tiny request that is paid for")
-	case r.failed:
+	case keyless || !stands:
 		r.skip("live", "not asked after the fault above")
 	default:
 		r.live(ctx, e, call)
@@ -210,21 +225,49 @@ func (r *checkReport) pins(e *endpoint, state *tls.ConnectionState) {
 	}
 }
 
-// models reports what the node said to the free request.
-func (r *checkReport) models(probe *client.Probe, err error, keyless bool) {
+// models reports what the node said to the free request. A list that is open to anyone says nothing about the key. With
+// live the paid request decides where the list is refused.
+func (r *checkReport) models(probe *client.Probe, err error, keyless, live bool, open func() bool) {
+	listed := fmt.Sprintf("%d listed in %s", probe.Models, spell(probe.Attempt.Latency))
+	status := probe.Attempt.Status
 	switch {
+	case err == nil && probe.Models >= 0 && keyless:
+		r.good("models", "%s, without a key", listed)
+	case err == nil && probe.Models >= 0 && open():
+		r.good("models", "%s, without a key too: only --live can tell about the key", listed)
 	case err == nil && probe.Models >= 0:
-		r.good("models", "%d listed in %s; the node takes the key", probe.Models, spell(probe.Attempt.Latency))
+		r.good("models", "%s; the node takes the key", listed)
 	case err == nil:
 		r.skip("models", "the node answers with something else than a list; only --live can tell about the key")
-	case isGateway(probe) && probe.Attempt.Status == 403:
+	case isGateway(probe) && status == 403:
 		r.skip("models", "the gateway knows the token, whose role may not list models")
 	case keyless:
-		r.skip("models", "not asked with a key; the node answers with status %d", probe.Attempt.Status)
+		r.skip("models", "not asked with a key; the node answers with status %d", status)
 	case client.NoModelList(err):
-		r.skip("models", "the node has no list of models; only --live can tell about the key")
+		r.line(markSkipped, "models", "the node has no list of models; only --live can tell about the key", hintOf(err))
+	case live && status >= 400 && status < 500:
+		r.skip("models", "the list is refused: %s", err)
 	default:
 		r.bad("models", err)
+	}
+}
+
+// model looks for the configured model in the list. Servers take names that they do not list, so that one which is not
+// there is no fault yet.
+func (r *checkReport) model(e *endpoint, probe *client.Probe) {
+	short := func(id string) string { return strings.TrimSuffix(strings.TrimPrefix(id, "models/"), ":latest") }
+	want := short(e.Model)
+	switch {
+	case want == "" || len(probe.ModelIDs) == 0:
+	case slices.ContainsFunc(probe.ModelIDs, func(id string) bool { return short(id) == want }):
+		r.good("model", "%s is listed", e.Model)
+	case len(probe.ModelIDs) < probe.Models: // the list is longer than what was kept of it
+	default:
+		text := e.Model + " is not listed"
+		if near := config.Closest(want, probe.ModelIDs); near != "" {
+			text += "; the nearest is " + near
+		}
+		r.line(markSkipped, "model", text, "ferry config set nodes."+e.Name+".model NAME sets another; --live shows whether the node takes this one")
 	}
 }
 
@@ -251,24 +294,19 @@ func (r *checkReport) live(ctx context.Context, e *endpoint, call client.Call) {
 // checkIndent is where the text of a line begins.
 const checkIndent = 13
 
-// print writes the report to standard output, in one piece.
-func (r *checkReport) print() error {
-	styles := r.app.outStyles()
-	var b strings.Builder
-	b.WriteString(styles.Strong.Render(r.app.safe(r.heading)) + "\n")
-	for _, line := range r.lines {
-		mark := line.mark
-		switch mark {
-		case markGood:
-			mark = styles.Good.Render(mark)
-		case markBad:
-			mark = styles.Bad.Render(mark)
-		}
-		text := indented(r.app.safe(line.text), checkIndent)
-		b.WriteString(r.app.out.Wrap(fmt.Sprintf("  %s %-8s %s", mark, line.step, text), checkIndent) + "\n")
-		if line.hint != "" {
-			b.WriteString(r.app.out.Wrap(hintText(styles, checkIndent, r.app.safe(line.hint)), checkIndent+hintIndent) + "\n")
-		}
+// line prints a line, with its hint below.
+func (r *checkReport) line(mark, step, text, hint string) {
+	text = indented(r.app.safe(text), checkIndent)
+	lines := r.app.out.Wrap(fmt.Sprintf("  %s %-8s %s", mark, step, text), checkIndent) + "\n"
+	if hint != "" {
+		lines += r.app.out.Wrap(hintText(r.styles, checkIndent, r.app.safe(hint)), checkIndent+hintIndent) + "\n"
 	}
-	return r.app.write([]byte(b.String()))
+	r.print(lines)
+}
+
+// print writes to standard output, until that takes nothing more.
+func (r *checkReport) print(text string) {
+	if r.err == nil {
+		r.err = r.app.write([]byte(text))
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"syscall"
@@ -79,6 +81,8 @@ type Error struct {
 	Asked time.Duration
 	// Ambiguous says that the last request may have been carried out though no answer came.
 	Ambiguous bool
+	// URL is what was asked; nil where nothing could be.
+	URL *url.URL
 	// Unsent says that no byte of a request left.
 	Unsent bool
 	Err    error
@@ -179,6 +183,9 @@ func (e *Error) advice() string {
 			return "this node was asked without a key"
 		}
 		return "the key came from " + e.KeySource
+	case e.Status == http.StatusNotFound && e.URL != nil:
+		return fmt.Sprintf("%s was asked: does the node's url lack /v1, or have a part too much, or is its api another? a model "+
+			"that the node does not have is a 404 too", shownURL(*e.URL))
 	case e.Class == DNS || e.Class == Connect || e.Class == Reset || e.Class == Timeout:
 		if e.Policy == retry.Script {
 			return "--retry-policy retry-after tries again when no answer comes"
@@ -191,6 +198,12 @@ func (e *Error) advice() string {
 		}
 	}
 	return ""
+}
+
+// shownURL is a URL without what could be a secret in it.
+func shownURL(u url.URL) string {
+	u.User, u.RawQuery = nil, ""
+	return u.String()
 }
 
 // DeadlineError says that the time of the whole call was over, or would have been before the next attempt.

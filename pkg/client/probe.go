@@ -91,7 +91,7 @@ func (p *Probe) failure(node Node, body []byte) error {
 	}
 	return &Error{
 		Class: at.Class, Status: at.Status, Node: node.Name, KeySource: node.Key.Source(), Proxy: node.Proxy,
-		Attempts: 1, Err: at.Err, excerpt: excerpt(at.Err, body),
+		URL: node.PrepareModels().URL, Attempts: 1, Err: at.Err, excerpt: excerpt(at.Err, body),
 	}
 }
 

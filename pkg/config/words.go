@@ -33,12 +33,23 @@ func meant(msg, name string, names []string) string {
 }
 
 // nearest returns the first name at the smallest distance from s, at most 2 and less than the name's length.
-func nearest(s string, names []string) string {
-	best, found := 3, ""
-	if utf8.RuneCountInString(s) > 40 {
+func nearest(s string, names []string) string { return within(2, s, names) }
+
+// Closest returns the first name at the smallest distance from s, which is at most half of its length, "" for none.
+func Closest(s string, names []string) string { return within(utf8.RuneCountInString(s)/2, s, names) }
+
+// mostCompared is the most characters of a name that is compared: the cost grows with the product of two.
+const mostCompared = 40
+
+func within(most int, s string, names []string) string {
+	best, found := most+1, ""
+	if utf8.RuneCountInString(s) > mostCompared {
 		return ""
 	}
 	for _, n := range names {
+		if len(n) > 4*mostCompared {
+			continue
+		}
 		if d := distance(s, n); d < best && d < utf8.RuneCountInString(n) {
 			best, found = d, n
 		}
