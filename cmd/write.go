@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"ferry/pkg/term"
@@ -13,6 +14,7 @@ import (
 // nothing more is written: the write may still go through.
 type timedWriter struct {
 	io.Writer
+	fd      int
 	timeout time.Duration
 	until   time.Time
 	stuck   error
@@ -24,39 +26,46 @@ const lastWords = 2 * time.Second
 // timeWrites bounds all that is written from now on by the call's time.
 func (a *app) timeWrites(timeout time.Duration) {
 	until := time.Now().Add(timeout)
-	a.out.Writer = &timedWriter{Writer: a.out.Writer, timeout: timeout, until: until}
-	a.err.Writer = &timedWriter{Writer: a.err.Writer, timeout: timeout, until: until}
+	a.out.Writer, a.err.Writer = timed(a.out.Writer, timeout, until), timed(a.err.Writer, timeout, until)
+}
+
+// timed bounds what is written to a pipe, a socket or a terminal: nothing else makes a writer wait.
+func timed(w io.Writer, timeout time.Duration, until time.Time) io.Writer {
+	file, ok := w.(*os.File)
+	if !ok {
+		return w
+	}
+	info, err := file.Stat()
+	if err != nil || info.Mode().IsRegular() {
+		return w
+	}
+	return &timedWriter{Writer: w, fd: int(file.Fd()), timeout: timeout, until: until}
 }
 
 func (w *timedWriter) Write(p []byte) (int, error) {
-	if w.stuck != nil {
+	switch {
+	case w.stuck != nil:
 		return 0, w.stuck
+	case takes(w.fd, len(p)): // nearly always, and a goroutine costs more than the write
+		return w.Writer.Write(p)
 	}
 	if term.TakesAtOnce(w.Writer, len(p)) {
 		return w.Writer.Write(p)
 	}
 	type result struct {
-		n     int
-		err   error
-		crash any
+		n   int
+		err error
 	}
 	done := make(chan result, 1)
 	text := bytes.Clone(p) // p is the caller's again when this returns
 	go func() {
-		var got result
-		defer func() {
-			got.crash = recover() // it is the caller's
-			done <- got
-		}()
-		got.n, got.err = w.Writer.Write(text)
+		n, err := w.Writer.Write(text)
+		done <- result{n, err}
 	}()
 	late := time.NewTimer(max(time.Until(w.until), lastWords))
 	defer late.Stop()
 	select {
 	case got := <-done:
-		if got.crash != nil {
-			panic(got.crash)
-		}
 		return got.n, got.err
 	case <-late.C:
 		w.stuck = fmt.Errorf("its reader took nothing more within the timeout of %s", w.timeout)

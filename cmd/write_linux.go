@@ -1,0 +1,16 @@
+package cmd
+
+import "golang.org/x/sys/unix"
+
+// pipeBuffer is how many bytes a pipe that is ready takes without waiting (PIPE_BUF).
+const pipeBuffer = 4096
+
+// takes reports whether so many bytes can be written without waiting for a reader.
+func takes(fd, bytes int) bool {
+	if bytes > pipeBuffer {
+		return false
+	}
+	ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	n, err := unix.Poll(ready, 0)
+	return err == nil && n == 1 && ready[0].Revents&unix.POLLOUT != 0
+}
