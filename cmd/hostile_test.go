@@ -190,11 +190,11 @@ func TestFailureIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: every place and every call, with long texts")
 	}
-	units := []string{"\x01", "\u202e", "\xff", "word ", "\n"}
+	units := []string{"\x01", "word\n"}
 	const most = 512 << 10 // JSON's escapes included
 	more := 0
 	for _, unit := range units {
-		meet(t, nil, strings.Repeat(unit, 256<<10/len(unit)), func(name, stdout, stderr string) {
+		meet(t, nil, strings.Repeat(unit, 128<<10/len(unit)), func(name, stdout, stderr string) {
 			more += strings.Count(stdout+stderr, "bytes more; -o raw")
 			whole := strings.HasPrefix(name, "id and model") || strings.HasPrefix(name, "stop reason")
 			if whole && (strings.Contains(name, "-o json") || strings.HasSuffix(name, "out.jsonl")) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ferry/pkg/client"
+	"ferry/pkg/guard"
 	"ferry/pkg/wire"
 )
 
@@ -119,7 +120,7 @@ func (s *outputStage) check(call *client.Call, result *client.Result) error {
 		}
 	}
 	if s.strict && answer.Ending() != wire.Ended {
-		return &client.Error{Class: client.Stopped, Status: 200, Err: &stoppedError{answer.StopReason}}
+		return &client.Error{Class: client.Stopped, Status: 200, Err: &stoppedError{guard.Shown(answer.StopReason, guard.MostNamed)}}
 	}
 	text := answer.Text
 	if s.output == "raw" {
@@ -165,15 +166,16 @@ func (s *outputStage) noteAnswer(result *client.Result) {
 
 // noteEnding says how an answer ended that did not just end.
 func (s *outputStage) noteEnding(answer wire.Answer) {
+	reason := guard.Shown(answer.StopReason, guard.MostNamed)
 	switch answer.Ending() {
 	case wire.Limited:
-		s.note("the answer ends at a limit (%s); --max-tokens allows more", answer.StopReason)
+		s.note("the answer ends at a limit (%s); --max-tokens allows more", reason)
 	case wire.Refused:
-		s.note("the model declined to answer (%s)", answer.StopReason)
+		s.note("the model declined to answer (%s)", reason)
 	case wire.Paused:
-		s.note("the model wanted to go on (%s), which ferry does not do", answer.StopReason)
+		s.note("the model wanted to go on (%s), which ferry does not do", reason)
 	case wire.Unknown:
-		s.note("the answer ended for a reason that ferry does not know (%s)", answer.StopReason)
+		s.note("the answer ended for a reason that ferry does not know (%s)", reason)
 	case wire.Ended, wire.Failed:
 		if answer.Empty {
 			s.note("the answer is whole and empty")

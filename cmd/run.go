@@ -222,7 +222,7 @@ func (a *app) safe(text string) string {
 	if len(text) > mostSaid {
 		text = guard.Shown(text, mostSaid)
 	}
-	return guard.Visible(a.redacted(text))
+	return guard.Shown(a.redacted(text), mostSaid)
 }
 
 // mostSaid is the most bytes of one message: a text of a server's with what ferry says about it.
