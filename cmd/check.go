@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -142,13 +143,14 @@ func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, 
 		if isGateway(probe) {
 			r.gateway(ctx, e)
 		}
-		open := func() bool { // to anyone
-			bare := e.Endpoint
-			bare.Key, bare.Header = guard.Secret{}, slices.DeleteFunc(slices.Clone(bare.Header), func(f client.Field) bool { return !f.Secret.IsZero() })
-			probe, err := env.Probe(ctx, call.To(&bare))
-			return err == nil && probe.Models >= 0
+		// bare is the status that the list has without a key: 200 where it is open to anyone, 0 where that could not be seen.
+		bare := func() int {
+			keyless := e.Endpoint
+			keyless.Key, keyless.Header = guard.Secret{}, slices.DeleteFunc(slices.Clone(keyless.Header), func(f client.Field) bool { return !f.Secret.IsZero() })
+			probe, _ := env.Probe(ctx, call.To(&keyless))
+			return probe.Attempt.Status
 		}
-		r.models(probe, err, keyless, o.live, open)
+		r.models(probe, err, keyless, o.live, bare)
 		r.model(e, probe)
 	}
 	switch {
@@ -227,16 +229,21 @@ func (r *checkReport) pins(e *endpoint, state *tls.ConnectionState) {
 
 // models reports what the node said to the free request. A list that is open to anyone says nothing about the key. With
 // live the paid request decides where the list is refused.
-func (r *checkReport) models(probe *client.Probe, err error, keyless, live bool, open func() bool) {
+func (r *checkReport) models(probe *client.Probe, err error, keyless, live bool, bare func() int) {
 	listed := fmt.Sprintf("%d listed in %s", probe.Models, spell(probe.Attempt.Latency))
 	status := probe.Attempt.Status
 	switch {
 	case err == nil && probe.Models >= 0 && keyless:
 		r.good("models", "%s, without a key", listed)
-	case err == nil && probe.Models >= 0 && open():
-		r.good("models", "%s, without a key too: only --live can tell about the key", listed)
 	case err == nil && probe.Models >= 0:
-		r.good("models", "%s; the node takes the key", listed)
+		switch bare() {
+		case http.StatusUnauthorized, http.StatusForbidden:
+			r.good("models", "%s; the node takes the key", listed)
+		case http.StatusOK:
+			r.good("models", "%s, without a key too: only --live can tell about the key", listed)
+		default:
+			r.good("models", "%s; only --live can tell about the key", listed)
+		}
 	case err == nil:
 		r.skip("models", "the node answers with something else than a list; only --live can tell about the key")
 	case isGateway(probe) && status == 403:
