@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/template"
 )
 
 // mainText is nginx.conf but for the values of a plan.
@@ -17,14 +16,172 @@ var mainText string
 // Mark is the first line of each file that a gateway consists of. Only files that begin with it are replaced.
 const Mark = "# Written by ferry config for nginx. Change the section gateway: of ferry's configuration, not this file.\n"
 
-// main is the whole configuration but for the keys.
+// main is the whole configuration but for the keys: mainText with the values of the plan. A value that stands alone on
+// its line may have several lines, or none.
 func (p *plan) main() []byte {
+	values := p.values()
+	var pairs []string
+	for name, value := range values {
+		pairs = append(pairs, "{{"+name+"}}", value)
+	}
+	inline := strings.NewReplacer(pairs...)
 	var out bytes.Buffer
-	t := template.Must(template.New(MainFile).Funcs(template.FuncMap{"quoted": quoted}).Parse(mainText))
-	if err := t.Execute(&out, p); err != nil {
-		panic(err) // the template names something that a plan does not have
+	for line := range strings.Lines(mainText) {
+		text := strings.TrimSpace(line)
+		block, alone := values[strings.Trim(text, "{}")]
+		if !alone || !strings.HasPrefix(text, "{{") {
+			out.WriteString(inline.Replace(line))
+			continue
+		}
+		margin := line[:strings.Index(line, "{")]
+		for part := range strings.Lines(block) {
+			if part != "\n" {
+				part = margin + part
+			}
+			out.WriteString(part)
+		}
 	}
 	return out.Bytes()
+}
+
+// values are what mainText leaves open, by name. Those of more than a word end in a newline.
+func (p *plan) values() map[string]string {
+	first := p.Nodes[0]
+	host, sni := first.Host, first.SNI
+	if p.several() {
+		host, sni = "$ferry_host", "$ferry_sni"
+	}
+	protocols := "TLSv1.3"
+	if first.TLS.Min == "1.2" {
+		protocols = "TLSv1.2 TLSv1.3"
+	}
+	return map[string]string{
+		"mark": Mark, "keys_file": KeysFile, "tokens": quoted(p.Tokens),
+		"error_log": quoted(p.Logs + "/error.log"), "access_log": quoted(p.Logs + "/access.log"), "temp": p.temp(),
+		"requests": itoa(p.Rate.Requests), "per": p.Rate.Per, "unit": p.Rate.Per[:1], "slot": p.slot(), "burst": p.burst(),
+		"retry_after": itoa(p.retryAfter()), "connections": itoa(p.Connections),
+		"permissions": p.permissions(), "routes": p.routes(), "nodes": p.upstreams(), "choose": p.choose(),
+		"listen": p.listen("ssl"), "listen_default": p.listen("ssl default_server"),
+		"server_name": p.ServerName, "cert": quoted(p.Cert), "key": quoted(p.Key),
+		"host": host, "sni": sni, "ca": quoted(first.TLS.CA), "protocols": protocols, "client_cert": p.clientCert(),
+		"failures": p.failureBodies(), "failing": p.failing(), "sent": p.sent(),
+	}
+}
+
+// lines puts lines together.
+func lines(all ...string) string { return strings.Join(all, "\n") + "\n" }
+
+func (p *plan) temp() string {
+	if p.Temp == "" {
+		return ""
+	}
+	out := lines("", "# The folders that nginx insists on. Nothing of a request or an answer goes there.")
+	for _, of := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		out += lines(of + "_temp_path " + quoted(p.Temp+"/"+of) + ";")
+	}
+	return out
+}
+
+func (p *plan) burst() string {
+	if p.Burst == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" burst=%d nodelay", p.Burst)
+}
+
+func (p *plan) permissions() (out string) {
+	for _, role := range p.Roles {
+		for _, permission := range role.Permissions {
+			out += lines(fmt.Sprintf(`"%s:%s:%s" 1;`, role.Name, p.method(permission), permission))
+		}
+	}
+	return out
+}
+
+func (p *plan) listen(how string) (out string) {
+	for _, at := range p.Listen {
+		out += lines("listen " + at + " " + how + ";")
+	}
+	return out
+}
+
+func (p *plan) clientCert() string {
+	tls := p.Nodes[0].TLS
+	if tls.Cert == "" {
+		return ""
+	}
+	return lines("proxy_ssl_certificate "+quoted(tls.Cert)+";", "proxy_ssl_certificate_key "+quoted(tls.Key)+";")
+}
+
+// routes are the paths that are open. A variable in the target makes nginx leave the caller's query away, which is then
+// added.
+func (p *plan) routes() (out string) {
+	for _, r := range p.Routes {
+		target := "https://" + p.Nodes[0].Block + p.Nodes[0].Base + "/" + r.Path
+		if p.several() {
+			target = "https://$ferry_upstream$ferry_base/" + r.Path + "$is_args$args"
+		}
+		out += lines("location = "+p.Prefix+r.Path+" {",
+			"    set $ferry_permission "+r.Permission+";", "    proxy_pass "+target+";", "}")
+	}
+	return out
+}
+
+// upstreams are the nodes. One block of nginx has one name, Host and key, so that each node has a block of its own.
+func (p *plan) upstreams() (out string) {
+	for _, u := range p.Nodes {
+		out += lines("# node "+u.Name, "upstream "+u.Block+" {", "    server "+u.Server+";",
+			"    keepalive "+itoa(p.Keepalive)+";", "    keepalive_timeout 30s;", "}")
+	}
+	return out
+}
+
+// choose spreads callers over several nodes by a session's token, or without one by chance.
+func (p *plan) choose() string {
+	if !p.several() {
+		return ""
+	}
+	out := lines("",
+		"# One session stays on one node, so that what the API keeps of a prompt is found again; requests without one spread.",
+		"map $http_x_ferry_session $ferry_session {", "    default $http_x_ferry_session;", `    "" $request_id;`, "}",
+		`split_clients "$ferry_session" $ferry_upstream {`)
+	share := 10000 / len(p.Nodes)
+	for _, u := range p.Nodes[1:] {
+		out += lines(fmt.Sprintf("    %d.%02d%% %s;", share/100, share%100, u.Block))
+	}
+	out += lines("    * "+p.Nodes[0].Block+";", "}")
+	for _, v := range p.perNode() {
+		out += lines("map $ferry_upstream " + v.name + " {")
+		for i, value := range v.values {
+			out += lines("    " + p.Nodes[i].Block + " " + value + ";")
+		}
+		out += lines("}")
+	}
+	return out
+}
+
+func (p *plan) failureBodies() (out string) {
+	for _, f := range p.failures() {
+		out += lines(fmt.Sprintf(`%d '{"type":"%s","message":"%s"}';`, f.status, f.kind, f.message))
+	}
+	return out
+}
+
+// failing sends nginx's own failures through one place, which keeps their status.
+func (p *plan) failing() string {
+	out := "error_page"
+	for _, f := range p.failures() {
+		out += " " + itoa(f.status)
+	}
+	return out + lines(" /_ferry/failure;",
+		"error_page 494 495 496 497 =400 /_ferry/failure;",
+		"location = /_ferry/failure {",
+		"    internal;",
+		"    auth_request off;",
+		"    add_header X-Ferry-Gateway 1 always;",
+		"    add_header Retry-After $ferry_retry_after always;",
+		`    return 200 '{"type":"error","error":$ferry_failure,"request_id":"$request_id"}';`,
+		"}")
 }
 
 // keys are the headers of each node.
@@ -41,22 +198,11 @@ func (p *plan) keys() []byte {
 
 func secretName(node, header int) string { return fmt.Sprintf("$ferry_secret_%d_%d", node+1, header+1) }
 
-// Mark is for the template.
-func (p *plan) Mark() string { return Mark }
+// several reports whether there are several nodes, so that each request has to choose one.
+func (p *plan) several() bool { return len(p.Nodes) > 1 }
 
-// KeysFile is for the template.
-func (p *plan) KeysFile() string { return KeysFile }
-
-// TempFolders are those that nginx insists on.
-func (p *plan) TempFolders() []string {
-	return []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}
-}
-
-// Several reports whether there are several nodes, so that each request has to choose one.
-func (p *plan) Several() bool { return len(p.Nodes) > 1 }
-
-// Slot is how long one request takes of the rate, in words.
-func (p *plan) Slot() string {
+// slot is how long one request takes of the rate, in words.
+func (p *plan) slot() string {
 	ms := p.window() * 1000 / p.Rate.Requests
 	if ms%1000 == 0 && ms > 0 {
 		return itoa(ms/1000) + " s"
@@ -71,25 +217,19 @@ func (p *plan) window() int {
 	return 60
 }
 
-// RetryAfter is the least whole number of seconds after which another request passes.
-func (p *plan) RetryAfter() int {
+// retryAfter is the least whole number of seconds after which another request passes.
+func (p *plan) retryAfter() int {
 	return max(1, (p.window()+p.Rate.Requests-1)/p.Rate.Requests)
-}
-
-// Share is the part of the requests that each node but the first gets, in percent.
-func (p *plan) Share() string {
-	share := 10000 / len(p.Nodes)
-	return fmt.Sprintf("%d.%02d", share/100, share%100)
 }
 
 // failure is a status that nginx makes itself, in the API's words.
 type failure struct {
-	Status        int
-	Type, Message string
+	status        int
+	kind, message string
 }
 
-// Failures are all of them.
-func (p *plan) Failures() []failure {
+// failures are all of them.
+func (p *plan) failures() []failure {
 	return []failure{
 		{400, "invalid_request_error", "the gateway could not read this request"},
 		{401, "authentication_error", "the gateway knows no such token"},
@@ -111,9 +251,9 @@ func (p *plan) Failures() []failure {
 	}
 }
 
-// Sent are the headers that are sent to a node: the caller's headers that mean something to the API, and the gateway's own,
+// sent are the headers that are sent to a node: the caller's headers that mean something to the API, and the gateway's own,
 // which win.
-func (p *plan) Sent() []Header {
+func (p *plan) sent() (out string) {
 	own := p.headers()
 	passed := slices.DeleteFunc([]Header{
 		{"User-Agent", "ferry-gateway"}, // in place of the caller's
@@ -122,7 +262,10 @@ func (p *plan) Sent() []Header {
 		{"Anthropic-Version", "$http_anthropic_version"},
 		{"Anthropic-Beta", "$http_anthropic_beta"},
 	}, func(h Header) bool { return hasHeader(own, h.Name) }) // nginx would send both
-	return append(passed, own...)
+	for _, h := range append(passed, own...) {
+		out += lines("proxy_set_header " + h.Name + " " + h.Value + ";")
+	}
+	return out
 }
 
 func hasHeader(list []Header, name string) bool {
@@ -138,7 +281,7 @@ func (p *plan) headers() []Header {
 				continue
 			}
 			value := secretName(i, j)
-			if p.Several() {
+			if p.several() {
 				value = "$ferry_header_" + itoa(len(list)+1)
 			}
 			list = append(list, Header{h.Name, value})
@@ -149,26 +292,26 @@ func (p *plan) headers() []Header {
 
 // perNode is a variable of nginx that has a value for each node.
 type perNode struct {
-	Variable string
-	Values   []string
+	name   string
+	values []string
 }
 
-// PerNode are the variables that depend on the node that was chosen.
-func (p *plan) PerNode() []perNode {
-	host, sni, base := perNode{Variable: "$ferry_host"}, perNode{Variable: "$ferry_sni"}, perNode{Variable: "$ferry_base"}
+// perNode are the variables that depend on the node that was chosen.
+func (p *plan) perNode() []perNode {
+	host, sni, base := perNode{name: "$ferry_host"}, perNode{name: "$ferry_sni"}, perNode{name: "$ferry_base"}
 	for _, u := range p.Nodes {
-		host.Values, sni.Values = append(host.Values, u.Host), append(sni.Values, u.SNI)
-		base.Values = append(base.Values, `"`+u.Base+`"`)
+		host.values, sni.values = append(host.values, u.Host), append(sni.values, u.SNI)
+		base.values = append(base.values, `"`+u.Base+`"`)
 	}
 	all := []perNode{host, sni, base}
 	for _, h := range p.headers() {
-		header := perNode{Variable: h.Value}
+		header := perNode{name: h.Value}
 		for i, u := range p.Nodes {
 			value := `""`
 			if j := slices.IndexFunc(u.Headers, func(own Header) bool { return strings.EqualFold(own.Name, h.Name) }); j >= 0 {
 				value = secretName(i, j)
 			}
-			header.Values = append(header.Values, value)
+			header.values = append(header.values, value)
 		}
 		all = append(all, header)
 	}

@@ -57,8 +57,8 @@ func opens(d config.API, permission string) bool {
 	return false
 }
 
-// Method is the one that a permission allows.
-func (p *plan) Method(permission string) string {
+// method is the one that a permission allows.
+func (p *plan) method(permission string) string {
 	for _, r := range p.Routes {
 		if r.Permission == permission {
 			return r.Method
