@@ -58,6 +58,9 @@ type filled struct {
 }
 
 func (f filled) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	if strings.HasPrefix(f.begin, "event:") {
+		w.Header().Set("Content-Type", "text/event-stream")
+	}
 	w.WriteHeader(f.status)
 	_, _ = io.WriteString(w, f.begin)
 	many := strings.Repeat(f.unit, 1+(32<<10)/len(f.unit))
@@ -124,6 +127,7 @@ func hostileBodies() []hostileBody {
 		{"lines of JSON", filled{200, ``, "{}\n", ``, false}, 1, "ask"},
 		{"empty events", filled{200, ``, "data: {}\n\n", ``, false}, 1, "ask"},
 		{"many events", filled{200, start, delta + "word " + ended, stop, false}, 0, "ask"},
+		{"many events of long texts", filled{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "ask"},
 		{"many events, streamed", filled{200, start, delta + "word " + ended, stop, false}, 0, "stream"},
 		{"many events, streamed into a conversation", filled{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "stream --session s"},
 		{"long lines", filled{200, start, delta + strings.Repeat("\x7f", 8<<20-100) + ended, stop, false}, 0, "stream -o json"},

@@ -97,11 +97,7 @@ func (c *attemptStage) readStream(ctx context.Context, call *Call, a *Attempt) (
 func readAll(r io.Reader) ([]byte, error) {
 	body := make([]byte, 0, 4<<10)
 	for {
-		if len(body) == cap(body) {
-			// At the bound only the end is due, for which a few bytes are room enough.
-			more := min(cap(body), max(maxWhole-cap(body), 1<<10))
-			body = append(make([]byte, 0, cap(body)+more), body...)
-		}
+		body = roomFor(body, 1)
 		n, err := r.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		if err == io.EOF { //nolint:errorlint // the very end
@@ -111,6 +107,15 @@ func readAll(r io.Reader) ([]byte, error) {
 			return body, err
 		}
 	}
+}
+
+// roomFor gives a body room for more bytes: twice as much, and at the bound, where only the end is due, a few.
+func roomFor(body []byte, more int) []byte {
+	if cap(body)-len(body) >= more {
+		return body
+	}
+	size := max(min(2*cap(body), max(maxWhole, cap(body)+1<<10)), len(body)+more)
+	return append(make([]byte, 0, size), body...)
 }
 
 // maxWhole is the most bytes of a reply that is no event stream.
@@ -317,15 +322,16 @@ func (c *attemptStage) readEvents(api wire.API, from io.Reader, end context.Canc
 	tee := &teed{from: from, sink: &all}
 	err := c.follow(&Attempt{}, api.NewStream(tee), &all, end)
 	if err == io.EOF || tee.err == io.EOF { //nolint:errorlint // a wrapped io.EOF is a failure
-		return all.Bytes(), nil
+		return all.body, nil
 	}
-	return all.Bytes(), tee.err
+	return all.body, tee.err
 }
 
 // gathered is a sink that keeps the bytes alone.
-type gathered struct{ bytes.Buffer }
+type gathered struct{ body []byte }
 
-func (g *gathered) Raw(b []byte) error     { _, _ = g.Write(b); return nil } // a Buffer does not fail
+func (g *gathered) Raw(b []byte) error     { g.body = append(roomFor(g.body, len(b)), b...); return nil }
+func (g *gathered) Reset()                 { g.body = nil }
 func (g *gathered) Delta(wire.Delta) error { return nil }
 func (g *gathered) Flush() error           { return nil }
 func (g *gathered) Shown() bool            { return false }

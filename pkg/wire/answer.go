@@ -157,15 +157,16 @@ func unfinished(in object, name string) bool { return string(in[name]) == "null"
 // decodeEvents reads a whole body that is an event stream.
 func (a API) decodeEvents(body []byte) (Answer, error) {
 	s := a.NewStream(bytes.NewReader(body))
-	var all []byte
+	var all strings.Builder
+	all.Grow(len(body)) // it is no longer, and growing needs several times the memory
 	for {
 		delta, err := s.Next()
-		all = append(all, delta.Text...)
+		all.Write(delta.Text)
 		if err == nil {
 			continue
 		}
 		answer := s.Answer()
-		answer.Text = string(all)
+		answer.Text = all.String()
 		if err == io.EOF { //nolint:errorlint // the very end
 			return answer, nil
 		}
