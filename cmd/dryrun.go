@@ -22,6 +22,9 @@ func (a *app) dryRun(ctx context.Context, order *nodeOrder, filter *client.Filte
 	if err != nil {
 		return err
 	}
+	if err := e.options.Refused(); err != nil {
+		return &client.Error{Class: client.PlainHTTP, Node: e.Name, Err: err, Unsent: true}
+	}
 	if e.demo != nil {
 		e.URL.Host = demoAddress // where curl finds it once it is started
 	}
@@ -48,6 +51,9 @@ func (e *endpoint) curl(p *client.Prepared, timeout time.Duration) string {
 	if e.demo != nil {
 		b.WriteString("# this node lives inside ferry; `ferry demo` starts one that curl can reach\n")
 	}
+	if e.options.Target.Scheme == "http" && !guard.IsLoopback(e.options.Target.Hostname()) && !e.options.Insecure {
+		b.WriteString("# plain http: ferry sends this to a private address only, and curl to any\n")
+	}
 	body := "--data-raw " + shellWord(string(p.Body))
 	if len(p.Body) > mostArgument {
 		// printf is part of every shell, and has no bound on an argument.
@@ -55,6 +61,9 @@ func (e *endpoint) curl(p *client.Prepared, timeout time.Duration) string {
 		body = "--data-binary @-"
 	}
 	b.WriteString("curl -sS -X " + p.Method)
+	if strings.ContainsAny(p.URL.String(), "[]{}") {
+		b.WriteString(" --globoff") // which curl would take for several addresses
+	}
 	for _, option := range e.curlOptions(timeout) {
 		b.WriteString(" " + option)
 	}

@@ -178,7 +178,7 @@ const filterHelp = `  filter: {file: blocked-words.txt, on: [prompt, answer]}   
   audit: {file: audit.jsonl, content: none, max_size: 10MiB}
 
 The filter
-  It reads its list at each use: UTF-8, one word a line, # and a space before a remark. Case, full width, accents'
+  It reads its list at each use: UTF-8, one word a line; a line of # and a space is a remark. Case, full width, accents'
   spelling and invisible characters make no difference. It looks at the prompt with its files, the system prompt, your
   earlier prompts of the conversation, --stop, --schema and --param, before a request is sent; bench prompts too. A
   blocked word is exit 4 and names the list and the line, never the word. A list that is missing, unreadable or empty is

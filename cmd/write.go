@@ -6,15 +6,13 @@ import (
 	"io"
 	"os"
 	"time"
-
-	"ferry/pkg/term"
 )
 
 // timedWriter gives up on a reader that takes nothing until the call's time is over. What it gave up on is lost, and
 // nothing more is written: the write may still go through.
 type timedWriter struct {
 	io.Writer
-	fd      int
+	pipe    int // its descriptor, -1 where the writer is no pipe
 	timeout time.Duration
 	until   time.Time
 	stuck   error
@@ -39,17 +37,18 @@ func timed(w io.Writer, timeout time.Duration, until time.Time) io.Writer {
 	if err != nil || info.Mode().IsRegular() {
 		return w
 	}
-	return &timedWriter{Writer: w, fd: int(file.Fd()), timeout: timeout, until: until}
+	pipe := -1
+	if info.Mode()&os.ModeNamedPipe != 0 {
+		pipe = int(file.Fd())
+	}
+	return &timedWriter{Writer: w, pipe: pipe, timeout: timeout, until: until}
 }
 
 func (w *timedWriter) Write(p []byte) (int, error) {
 	switch {
 	case w.stuck != nil:
 		return 0, w.stuck
-	case takes(w.fd, len(p)): // nearly always, and a goroutine costs more than the write
-		return w.Writer.Write(p)
-	}
-	if term.TakesAtOnce(w.Writer, len(p)) {
+	case w.pipe >= 0 && takes(w.pipe, len(p)): // nearly always, and a goroutine costs more than the write
 		return w.Writer.Write(p)
 	}
 	type result struct {

@@ -2,5 +2,5 @@
 
 package cmd
 
-// takes reports whether so many bytes can be written without waiting for a reader, as far as that can be told.
+// takes reports whether a pipe takes so many bytes without waiting for its reader, which only Linux is asked.
 func takes(int, int) bool { return false }

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"net/http"
 	"slices"
+	"strings"
 
 	"ferry/pkg/guard"
 	"ferry/pkg/session"
@@ -98,9 +99,9 @@ func (f *Filter) CheckRequest(r wire.Request) error {
 			return err
 		}
 	}
-	texts := slices.AppendSeq(slices.Clone(r.Stop), jsonTexts(r.Schema))
-	for _, value := range r.Params {
-		texts = slices.AppendSeq(texts, jsonTexts(value))
+	texts := slices.AppendSeq(slices.Clone(r.Stop), jsonTexts(r.Schema, isOwnName))
+	for name, value := range r.Params {
+		texts = slices.AppendSeq(append(texts, name), jsonTexts(value, isOwnName))
 	}
 	for _, text := range texts {
 		if err := f.check(text, "request"); err != nil {
@@ -145,8 +146,26 @@ var namesOnly = map[string]bool{
 	"type": true, "role": true, "id": true, "model": true, "object": true, "stop_reason": true, "finish_reason": true,
 }
 
-// jsonTexts are the texts in a JSON value, unescaped, one at a time; what is no JSON is one text.
-func jsonTexts(body []byte) iter.Seq[string] {
+// schemaWords are the names that a JSON schema gives its own parts (draft 2020-12).
+var schemaWords = words("$anchor $comment $defs $id $ref $schema additionalProperties allOf anyOf const contains default definitions " +
+	"dependentRequired deprecated description else enum examples exclusiveMaximum exclusiveMinimum format if items maxItems " +
+	"maxLength maxProperties maximum minItems minLength minProperties minimum multipleOf not oneOf pattern patternProperties " +
+	"prefixItems properties propertyNames readOnly required then title type uniqueItems writeOnly")
+
+func words(list string) map[string]bool {
+	all := map[string]bool{}
+	for word := range strings.FieldsSeq(list) {
+		all[word] = true
+	}
+	return all
+}
+
+// isOwnName reports whether a name in a schema or a parameter is the user's own word.
+func isOwnName(name string) bool { return !schemaWords[name] }
+
+// jsonTexts are the texts in a JSON value, unescaped, one at a time, and the names that are wanted; what is no JSON is one
+// text.
+func jsonTexts(body []byte, wanted func(name string) bool) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if !json.Valid(body) {
 			if len(body) > 0 {
@@ -166,10 +185,15 @@ func jsonTexts(body []byte) iter.Seq[string] {
 						i++
 					}
 				}
-				raw := body[from : i+1]
+				var text string
+				if json.Unmarshal(body[from:i+1], &text) != nil {
+					continue
+				}
+				show := !namesOnly[name] || wanted != nil
 				if behind := bytes.TrimLeft(body[i+1:], " \t\r\n"); len(behind) > 0 && behind[0] == ':' {
-					name = string(raw[1 : len(raw)-1])
-				} else if text := ""; !namesOnly[name] && json.Unmarshal(raw, &text) == nil && !yield(text) {
+					name, show = text, wanted != nil && wanted(text)
+				}
+				if show && !yield(text) {
 					return
 				}
 			}
@@ -181,7 +205,7 @@ func jsonTexts(body []byte) iter.Seq[string] {
 // text.
 func eventTexts(b []byte) iter.Seq[string] {
 	if json.Valid(b) {
-		return jsonTexts(b)
+		return jsonTexts(b, nil)
 	}
 	return func(yield func(string) bool) {
 		events := false
@@ -191,7 +215,7 @@ func eventTexts(b []byte) iter.Seq[string] {
 				continue
 			}
 			events = true
-			for text := range jsonTexts(bytes.TrimSpace(data)) {
+			for text := range jsonTexts(bytes.TrimSpace(data), nil) {
 				if !yield(text) {
 					return
 				}

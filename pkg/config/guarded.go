@@ -64,7 +64,8 @@ func sizeOf(s string) int64 {
 	return -1
 }
 
-// complete refuses a filter without words and a log without a file: each would look switched on and do nothing.
+// complete refuses a filter without words and a log without a file, an empty one too: each would look switched on and do
+// nothing.
 func (d *decoder) complete(root *yaml.Node) *Error {
 	for _, g := range []struct {
 		group, wants string
@@ -73,8 +74,7 @@ func (d *decoder) complete(root *yaml.Node) *Error {
 		{"filter", "wants file or words", []string{"filter.file", "filter.words"}},
 		{"audit", "wants file", []string{"audit.file"}},
 	} {
-		said := slices.ContainsFunc(fileKeys(g.group), func(name string) bool { return d.has(g.group + "." + name) })
-		if !said || slices.ContainsFunc(g.one, d.has) {
+		if slices.ContainsFunc(g.one, d.has) {
 			continue
 		}
 		for i := 0; i+1 < len(root.Content); i += 2 {

@@ -35,8 +35,12 @@ audit: {file: ~/log/audit.jsonl, content: redacted, max_size: 2MB}
 
 func TestGuardedErrors(t *testing.T) {
 	for src, want := range map[string]string{
-		"filter: {on: [prompt]}":                   "config.yaml:1:1: filter: wants file or words",
-		"audit: {content: none}":                   "config.yaml:1:1: audit: wants file",
+		"filter:":                "config.yaml:1:1: filter: wants file or words",
+		"filter: {}":             "config.yaml:1:1: filter: wants file or words",
+		"audit:":                 "config.yaml:1:1: audit: wants file",
+		"audit: {}":              "config.yaml:1:1: audit: wants file",
+		"filter: {on: [prompt]}": "config.yaml:1:1: filter: wants file or words",
+		"audit: {content: none}": "config.yaml:1:1: audit: wants file",
 		"filter: {file: a, on: [prompt, answers]}": "config.yaml:1:32: filter.on: place 2 is not one of prompt, answer; did you mean answer?",
 		"filter: {file: a, on: prompt}":            "config.yaml:1:23: filter.on: wants a list, such as [a, b]",
 		"filter: {words: []}":                      "config.yaml:1:17: filter.words: has no value",

@@ -57,7 +57,7 @@ func (e *FilterError) Unwrap() error { return e.Err }
 
 // Hint tells what to do about it.
 func (e *FilterError) Hint() string {
-	return "a word list is UTF-8 text with one word a line; nothing is sent while it cannot be used"
+	return "a word list is UTF-8 text with one word a line, a remark on a line of its own; nothing is sent while it cannot be used"
 }
 
 // BlockedError says that the filter blocked a text. It names the list and the line, never the word or the text.
@@ -139,6 +139,8 @@ func (b *trieBuilder) addLine(list string, line int, word []byte, comments bool)
 		return &FilterError{List: list, Line: line, Reason: "is not UTF-8"}
 	case bytes.IndexByte(word, 0) >= 0:
 		return &FilterError{List: list, Line: line, Reason: "has a NUL byte"}
+	case comments && (bytes.Contains(word, []byte(" # ")) || bytes.HasSuffix(word, []byte(" #"))):
+		return &FilterError{List: list, Line: line, Reason: "has a remark behind its word, of which it would be a part"}
 	case !b.add(word, line):
 		return &FilterError{List: list, Line: line, Reason: "has invisible characters alone"}
 	}

@@ -111,6 +111,23 @@ func near(a netip.Addr) bool {
 	return a.IsLoopback() || a.IsPrivate()
 }
 
+// Refused is why nothing would be sent, as far as the addresses tell without a connection: plain http to a public one. A
+// name may still turn out to have such an address.
+func (o Options) Refused() error {
+	if err := o.refusesPlainByProxy(); err != nil {
+		return err
+	}
+	hop := o.Target
+	if o.Proxy != nil {
+		hop = o.Proxy
+	}
+	at, err := netip.ParseAddr(hop.Hostname())
+	if err != nil {
+		return nil
+	}
+	return o.refusePlain("", netip.AddrPortFrom(at, 0).String(), nil)
+}
+
 // refusesPlainByProxy is the error of a target that may not be asked over plain http through a proxy, however the proxy
 // is reached: from there the request goes on unencrypted, and a name is resolved where ferry cannot see it.
 func (o Options) refusesPlainByProxy() error {
