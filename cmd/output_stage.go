@@ -38,6 +38,9 @@ func (s *outputStage) ask(ctx context.Context, call *client.Call) (*client.Resul
 	if failed == nil {
 		failed = s.check(call, result)
 	}
+	if s.output == "raw" && (failed == nil || isWhole(failed)) && s.masker.InPieces(result.Body) {
+		failed = &client.Error{Class: client.Output, Node: result.Node, Status: 200, Err: splitKeyError{}}
+	}
 	if err := s.show(result, failed); err != nil {
 		return result, err
 	}

@@ -25,7 +25,7 @@ func (a *app) newSink(o callOptions) answerSink {
 	base := &sinkBase{app: a, masked: a.masker.Stream(), keep: o.keepsText()}
 	switch o.output {
 	case "raw":
-		return &rawSink{sinkBase: base, bytes: a.masker.Stream()}
+		return &rawSink{sinkBase: base, bytes: a.masker.Stream(), pieces: a.masker.Pieces()}
 	case "json":
 		return &jsonSink{sinkBase: base, reasoning: a.masker.Stream()}
 	}
@@ -169,55 +169,99 @@ func (s *textSink) finish(whole, stopped bool) error {
 	return s.Flush()
 }
 
-// rawSink shows the bytes of the event stream. A secret that stands in one piece is masked in them. One that is cut over
-// events cannot be, so the text is watched too: where it holds a secret that the bytes do not, nothing more is shown.
+// rawSink shows the bytes of the event stream, in whole lines. A secret that stands in one piece is masked in them. One
+// that is cut over events cannot be, so where the masked lines hold one, nothing more is shown.
 type rawSink struct {
 	*sinkBase
-	bytes *guard.MaskStream
+	bytes  *guard.MaskStream
+	pieces *guard.Pieces
+	looked int // so many bytes of out are whole lines, which have been looked at
+	split  bool
 }
 
-// splitKeyError is a secret that the event stream holds in pieces.
+// splitKeyError is a secret that the answer holds in pieces.
 type splitKeyError struct{}
 
-func (splitKeyError) Error() string { return "the stream holds a key in pieces, which raw cannot mask" }
+func (splitKeyError) Error() string { return "the answer holds a key in pieces, which raw cannot mask" }
 
 // Hint tells what to do about it.
 func (splitKeyError) Hint() string { return "-o text and -o json mask it" }
 
 func (s *rawSink) Reset() {
 	s.sinkBase.Reset()
-	s.bytes = s.app.masker.Stream()
+	*s = rawSink{sinkBase: s.sinkBase, bytes: s.app.masker.Stream(), pieces: s.app.masker.Pieces()}
 }
 
 func (s *rawSink) Raw(b []byte) error {
+	from := len(s.out)
 	s.out = s.bytes.Append(s.out, b)
-	return nil
+	s.look(from)
+	return s.check()
+}
+
+// look looks at the lines that have come whole. What stands before from ends none.
+func (s *rawSink) look(from int) {
+	for {
+		n := bytes.IndexAny(s.out[from:], "\r\n")
+		if n < 0 {
+			return
+		}
+		s.pieces.Line(s.out[s.looked : from+n])
+		from += n + 1
+		s.looked = from
+	}
+}
+
+// check drops what has not been shown once a secret has been found.
+func (s *rawSink) check() error {
+	if s.split = s.split || s.pieces.Found(); !s.split {
+		return nil
+	}
+	s.out, s.looked = nil, 0
+	return splitKeyError{}
 }
 
 func (s *rawSink) Delta(d wire.Delta) error {
-	s.scratch = s.masked.Append(s.scratch[:0], d.Text)
-	s.remember(s.scratch)
-	if s.masked.Hits() > s.bytes.Hits() {
-		s.out = nil
-		return splitKeyError{}
+	s.pieces.Text("text", d.Text)
+	s.pieces.Text("reasoning", d.Reasoning)
+	if s.keep {
+		s.scratch = s.masked.Append(s.scratch[:0], d.Text)
+		s.remember(s.scratch)
 	}
-	return nil
+	return s.check()
 }
 
-// Flush shows nothing while the text may be in the middle of a secret.
+// mostHeldBack is the most bytes that wait until it is certain that they are not in the middle of a secret.
+const mostHeldBack = 16 << 20
+
+// Flush shows nothing while a text may be in the middle of a secret.
 func (s *rawSink) Flush() error {
-	if s.masked.Holding() {
+	if s.pieces.Holding() {
+		if len(s.out) > mostHeldBack {
+			return &wire.LimitError{What: "the part of the stream that may hold a key in pieces", Limit: mostHeldBack}
+		}
 		return nil
 	}
-	return s.sinkBase.Flush()
+	rest := bytes.Clone(s.out[s.looked:])
+	s.out = s.out[:s.looked]
+	err := s.sinkBase.Flush()
+	s.out, s.looked = append(s.out, rest...), 0
+	return err
 }
 
 func (s *rawSink) finish(whole, _ bool) error {
-	if !whole && s.masked.Holding() {
+	s.remember(s.masked.Flush(nil, !whole))
+	from := len(s.out)
+	s.out = s.bytes.Flush(s.out, !whole)
+	s.look(from)
+	s.pieces.Line(s.out[s.looked:])
+	if !whole && s.pieces.Holding() {
 		s.out = nil // half a secret is not shown either
 	}
-	s.remember(s.masked.Flush(nil, !whole))
-	s.out = s.bytes.Flush(s.out, !whole)
+	s.pieces.End()
+	if s.check() != nil {
+		return &client.Error{Class: client.Output, Status: 200, Err: splitKeyError{}}
+	}
 	return s.sinkBase.Flush()
 }
 
