@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/charmbracelet/lipgloss"
 	"github.com/creack/pty"
 )
 
@@ -253,5 +256,31 @@ func eventually(t *testing.T, what string, reached func() bool) {
 	t.Helper()
 	if !before(patience, reached) {
 		t.Fatal("never: " + what)
+	}
+}
+
+// TestVerboseWraps holds that no word of a server begins a row of the terminal that could be ferry's own: -v breaks its
+// lines before the terminal does, and sets them in.
+func TestVerboseWraps(t *testing.T) {
+	const columns = 80
+	for name, gap := range map[string]string{
+		"spaces": strings.Repeat(" ", columns), "more spaces": strings.Repeat(" ", columns-len("< x")), "a word": strings.Repeat("y", columns-len("< x")),
+		"tabs": strings.Repeat("\t", 10) + "y", "wide characters": strings.Repeat("香", columns/2-1),
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Echo", strings.Repeat("y", columns-len("< x-echo: "))+"Error: forged")
+			w.WriteHeader(400)
+			_, _ = io.WriteString(w, "x"+gap+"Error: forged")
+		}))
+		shown := inTerminal(t, columns, []string{"FERRY_KEY=canary-key-0010", "NO_COLOR=1"}, "ask", "-v", "--no-stdin", "-n", server.URL, "hello")
+		server.Close()
+		if n := strings.Count(shown, "forged"); n < 3 {
+			t.Errorf("%s: %d words of the server, want 3 or more, in %q", name, n, shown)
+		}
+		for line := range strings.SplitSeq(shown, "\r\n") {
+			if strings.HasPrefix(line, "Error: forged") || lipgloss.Width(line) > columns || strings.Contains(line, "\t") {
+				t.Errorf("%s: a line of %d columns, want at most %d, none that the server began: %q", name, lipgloss.Width(line), columns, line)
+			}
+		}
 	}
 }

@@ -88,3 +88,17 @@ func TestRawBodyRefusesKeyInPieces(t *testing.T) {
 		server.Close()
 	}
 }
+
+// TestKeyInHeaderName holds that -v masks a key of mixed case in the name of a header, whose case gets lost.
+func TestKeyInHeaderName(t *testing.T) {
+	const key = "Canary-kEy-00Ab-XYz"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["X-"+key] = []string{"one"}
+		w.WriteHeader(400)
+	}))
+	defer server.Close()
+	_, stdout, stderr := run(t, map[string]string{"FERRY_KEY": key}, "ask", "-v", "-n", server.URL, "hi")
+	if strings.Contains(strings.ToLower(stdout+stderr), strings.ToLower(key)) || !strings.Contains(stderr, "< x-***: one\n") {
+		t.Errorf("want the header x-***, got\n%s", stderr)
+	}
+}

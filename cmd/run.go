@@ -113,9 +113,10 @@ func (a *app) tell(text string) {
 	_, _ = io.WriteString(a.err, text)
 }
 
-// say writes a line to standard error, with secrets masked and safe for a terminal. Further lines of it stand in.
+// say writes a line to standard error, with secrets masked and safe for a terminal. Further lines of it stand in, also
+// those that a terminal's width makes.
 func (a *app) say(line string) {
-	a.tell(indented(a.safe(line), 2) + "\n")
+	a.tell(a.err.Wrap(indented(a.safe(line), 2), 2) + "\n")
 }
 
 // indented sets the lines of a text in, but for the first: what a server or a model said begins no line that could be

@@ -101,12 +101,14 @@ func (a *Attempt) record(resp *http.Response, m *guard.Masker) {
 
 func shownHeader(header http.Header, m *guard.Masker) []Field {
 	var fields []Field
+	lower := m.Lower() // the case of a name got lost when it was read
 	for name, values := range header {
+		shown := lower.String(strings.ToLower(name))
 		for _, value := range values {
 			if strings.EqualFold(name, "Set-Cookie") {
 				value = guard.Secret{}.String()
 			}
-			fields = append(fields, Field{Name: strings.ToLower(name), Value: guard.Visible(m.String(value))})
+			fields = append(fields, Field{Name: shown, Value: guard.Visible(m.String(value))})
 		}
 	}
 	slices.SortStableFunc(fields, func(f, g Field) int { return strings.Compare(f.Name, g.Name) })

@@ -141,6 +141,17 @@ func (m *Masker) String(s string) string {
 	return s
 }
 
+// Lower is a masker of m's secrets in lower case, for a text in which case got lost.
+func (m *Masker) Lower() *Masker {
+	lower := &Masker{}
+	if known := m.known.Load(); known != nil {
+		for _, form := range known.forms {
+			lower.Add(string(bytes.ToLower(form)))
+		}
+	}
+	return lower
+}
+
 // match returns the length of the longest secret that text begins with, 0 without one.
 func (s *secrets) match(text []byte) int {
 	longest := 0

@@ -94,6 +94,24 @@ func TestMask(t *testing.T) {
 	}
 }
 
+func TestMaskLower(t *testing.T) {
+	m := newMasker("Canary-Key_00Ab", "bcdE")
+	for _, test := range []struct{ in, want string }{
+		{"x-canary-key_00ab-y", "x-***-y"},
+		{"bcde", "***"},
+		{"ytrw4tcxntktmdbbyg", "ytrw4tcxntktmdbbyg"},
+		{strings.ToLower("x" + base64.StdEncoding.EncodeToString([]byte("Canary-Key_00Ab"))), "x***"},
+		{strings.ToLower("Canary-Key"), "canary-key"},
+	} {
+		if got := m.Lower().String(test.in); got != test.want {
+			t.Errorf("%q became %q, want %q", test.in, got, test.want)
+		}
+	}
+	if got := (&Masker{}).Lower().String("canary"); got != "canary" {
+		t.Errorf("nothing known, and canary became %q", got)
+	}
+}
+
 // TestMaskKeepsJSONWhole holds that a masked body is still JSON for whoever reads -o raw.
 func TestMaskKeepsJSONWhole(t *testing.T) {
 	m := newMasker("keys-1234")

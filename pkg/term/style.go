@@ -123,12 +123,12 @@ func shrink(widths []int, width, keep int) {
 
 // Wrap breaks a text at spaces so that no line passes the width; the lines that it makes begin with indent spaces. A
 // number stays with the word behind it, a name is not broken at a hyphen, and only a word that is longer than a line is
-// broken inside.
+// broken inside. A tab, whose width depends on where it stands, becomes spaces.
 func Wrap(text string, width, indent int) string {
 	if width-indent < narrowest {
 		return text // the terminal breaks it as well as anything would
 	}
-	lines := strings.Split(text, "\n")
+	lines := strings.Split(strings.ReplaceAll(text, "\t", "    "), "\n")
 	for i, line := range lines {
 		lines[i] = wrapLine(line, width, indent)
 	}

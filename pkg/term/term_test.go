@@ -81,6 +81,9 @@ func TestWrap(t *testing.T) {
 		{"one two", 80, 2, "one two"},
 		{"https://hongkong.example.com", 12, 2, "https://ho\n  ngkong.exa\n  mple.com"},
 		{"two words", 3, 2, "two words"},
+		{"a" + strings.Repeat(" ", 9) + "b", 10, 2, "a" + strings.Repeat(" ", 8) + "\n  b"},
+		{"a\t\tb c", 10, 2, "a" + strings.Repeat(" ", 8) + "b\n  c"},
+		{"a\t\t\tb", 10, 2, "a" + strings.Repeat(" ", 9) + "\n    b"},
 	} {
 		if got := Wrap(test.text, test.width, test.indent); got != test.want {
 			t.Errorf("Wrap(%q, %d, %d) = %q, want %q", test.text, test.width, test.indent, got, test.want)
