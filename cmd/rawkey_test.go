@@ -102,3 +102,41 @@ func TestKeyInHeaderName(t *testing.T) {
 		t.Errorf("want the header x-***, got\n%s", stderr)
 	}
 }
+
+// TestKeyWithUnseenCharacters holds that no key is to be read where a server puts characters that show nothing, or NULs,
+// between its own: in errors, headers, ids and names. A model's answer keeps such characters.
+func TestKeyWithUnseenCharacters(t *testing.T) {
+	const key = "canary-key-0011"
+	unseen := []string{"\u200b", "\u00ad", "\ufeff", "\u2060", "\u200d", "\U000e0041", "\x00"}
+	readable := strings.NewReplacer("\u200b", "", "\u00ad", "", "\ufeff", "", "\u2060", "", "\u200d", "", "\U000e0041", "", "\x00", "", `\x00`, "")
+	for _, between := range unseen {
+		echo := strings.Join(strings.Split(key, ""), between)
+		quoted := strings.ReplaceAll(echo, "\x00", `\u0000`)
+		for place, reply := range map[string]func(w http.ResponseWriter){
+			"message": func(w http.ResponseWriter) {
+				w.WriteHeader(400)
+				_, _ = fmt.Fprintf(w, `{"error":{"type":"%s","message":"it is %s."},"request_id":"%s"}`, quoted, quoted, quoted)
+			},
+			"body": func(w http.ResponseWriter) { w.WriteHeader(400); _, _ = fmt.Fprint(w, echo) },
+			"header": func(w http.ResponseWriter) {
+				w.Header().Set("X-Echo", strings.ReplaceAll(echo, "\x00", ""))
+				w.WriteHeader(400)
+			},
+			"id, model and stop reason": func(w http.ResponseWriter) {
+				_, _ = fmt.Fprintf(w, `{"id":"%s","model":"%s","content":[{"type":"text","text":"a`+"\u200b"+`b"}],"stop_reason":"%s"}`, quoted, quoted, quoted)
+			},
+		} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { reply(w) }))
+			for _, form := range []string{"text", "json"} {
+				_, stdout, stderr := run(t, map[string]string{"FERRY_KEY": key}, "ask", "-v", "-o", form, "-n", server.URL, "hi")
+				if shown := readable.Replace(stdout + stderr); strings.Contains(shown, key) {
+					t.Errorf("%s, %+q, %s: the key is to be read in %q", place, between, form, stdout+stderr)
+				}
+				if place == "id, model and stop reason" && form == "text" && stdout != "a\u200bb\n" {
+					t.Errorf("%s, %+q: the answer %+q, want it as it came", place, between, stdout)
+				}
+			}
+			server.Close()
+		}
+	}
+}

@@ -108,7 +108,7 @@ func shownHeader(header http.Header, m *guard.Masker) []Field {
 			if strings.EqualFold(name, "Set-Cookie") {
 				value = guard.Secret{}.String()
 			}
-			fields = append(fields, Field{Name: shown, Value: guard.Visible(m.String(value))})
+			fields = append(fields, Field{Name: shown, Value: guard.Line(m.String(value))})
 		}
 	}
 	slices.SortStableFunc(fields, func(f, g Field) int { return strings.Compare(f.Name, g.Name) })

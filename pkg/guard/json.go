@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// SafeJSON escapes what JSON lets pass and a terminal obeys: DEL, C1 and bidi controls, line separators. All of it stands
-// inside strings. It returns text itself where there is nothing to escape.
+// SafeJSON escapes what JSON lets pass and a terminal obeys or does not show: DEL, C1 and bidi controls, line separators,
+// zero-width characters. All of it stands inside strings. It returns text itself where there is nothing to escape.
 func SafeJSON(text []byte) []byte {
 	var out []byte
 	done := 0
@@ -18,8 +19,11 @@ func SafeJSON(text []byte) []byte {
 			continue
 		}
 		r, size := utf8.DecodeRune(text[i:])
-		if hazardous(r) || r == 0xfeff || r == 0xfffe || r == 0xffff {
-			out = append(append(out, text[done:i]...), escaped(r, 4)...)
+		if hazardous(r) || r == 0xfffe || r == 0xffff || unseen(r, rune(text[max(0, i-1)])) {
+			out = append(out, text[done:i]...)
+			for _, unit := range utf16.AppendRune(nil, r) {
+				out = append(out, escaped(rune(unit), 4)...)
+			}
 			done = i + size
 		}
 		i += size

@@ -16,8 +16,9 @@ import (
 const shortestMasked = 4
 
 // Masker replaces known secrets wherever they stand in text: as they are, in the spellings in which a server echoes them
-// (JSON's \/, \" and \u002d, a URL's %2D, HTML's &#45; and &amp;), in hexadecimal, and in base64, where a user name or
-// anything else may stand before them. The zero value masks nothing. It may be used by several goroutines at once.
+// (JSON's \/, \" and \u002d, a URL's %2D, HTML's &#45; and &amp;, NULs between the characters as in UTF-16), in
+// hexadecimal, and in base64, where a user name or anything else may stand before them. The zero value masks nothing. It
+// may be used by several goroutines at once.
 type Masker struct {
 	known atomic.Pointer[secrets]
 }
@@ -174,7 +175,10 @@ func matchSpelled(text, secret []byte) int {
 		literal = len(secret)
 	}
 	at := 0
-	for _, want := range secret {
+	for i, want := range secret {
+		if i > 0 {
+			at += nulls(text[at:])
+		}
 		n := spells(text[at:], want)
 		if n == 0 {
 			return literal
@@ -182,6 +186,21 @@ func matchSpelled(text, secret []byte) int {
 		at += n
 	}
 	return max(literal, at)
+}
+
+// nulls returns how many bytes at the start of text are NULs, at most as many as UTF-32 has before a character of ASCII.
+func nulls(text []byte) (at int) {
+	if len(text) == 0 || isAlnum(text[0]) {
+		return 0 // as nearly always
+	}
+	for range 3 {
+		n := spells(text[at:], 0)
+		if n == 0 {
+			break
+		}
+		at += n
+	}
+	return at
 }
 
 // spells returns how many bytes at the start of text stand for the ASCII character want. An escape goes before the

@@ -62,6 +62,13 @@ func TestMask(t *testing.T) {
 		{"what looks like one in the secret", []string{"ab&#45;c"}, "ab&#45;c ab&amp;#45;c", "*** ***"},
 		{"other references", []string{"ab-cd"}, `ab&#46;cd ab&nope;cd ab&cd ab&#;cd ab&#99999999999;cd`, `ab&#46;cd ab&nope;cd ab&cd ab&#;cd ab&#99999999999;cd`},
 		{"cut in a reference", []string{"ab-cd"}, `ab&#4`, `ab&#4`},
+		// Other encodings of characters: the NULs of UTF-16 and UTF-32, as bytes and as escapes.
+		{"UTF-16, little-endian", []string{"ab-cd"}, "xa\x00b\x00-\x00c\x00d\x00", "x***\x00"},
+		{"UTF-16, big-endian", []string{"ab-cd"}, "\x00a\x00b\x00-\x00c\x00d", "\x00***"},
+		{"UTF-32", []string{"ab-cd"}, "a\x00\x00\x00b\x00\x00\x00-\x00\x00\x00c\x00\x00\x00d", "***"},
+		{"UTF-16 in JSON", []string{"ab-cd"}, `a\u0000b\u0000\u002d\u0000c\u0000d\u0000`, `***\u0000`},
+		{"more NULs", []string{"ab-cd"}, "a\x00\x00\x00\x00b-cd", "a\x00\x00\x00\x00b-cd"},
+		{"cut behind NULs", []string{"ab-cd"}, "a\x00b\x00-\x00", "a\x00b\x00-\x00"},
 		// Hexadecimal and base64 of "sk-canary-0001" (at three places, with and without padding), and of one with + and /.
 		{"hexadecimal", []string{"sk-canary-0001"}, "736b2d63616e6172792d30303031 736B2D63616E6172792D30303031", "*** ***"},
 		{"base64", []string{"sk-canary-0001"}, "c2stY2FuYXJ5LTAwMDE= c2stY2FuYXJ5LTAwMDE", "***E= ***E"},

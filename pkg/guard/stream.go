@@ -95,7 +95,10 @@ func (s *secrets) couldBegin(text []byte) bool {
 // escape that the end of the text cuts counts as one that fits.
 func couldBecome(text, secret []byte) bool {
 	at := 0
-	for _, want := range secret {
+	for i, want := range secret {
+		if i > 0 {
+			at += nulls(text[at:])
+		}
 		rest := text[at:]
 		if len(rest) == 0 {
 			return true

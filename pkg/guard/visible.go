@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -14,16 +15,40 @@ func Visible(s string) string {
 	if safe(s) {
 		return s
 	}
-	shown, _ := visible(s, math.MaxInt)
+	shown, _ := visible(s, math.MaxInt, hazardous)
 	return shown
 }
 
-// Line is Visible for a text that is to stay on one line: a line end is shown as \n.
-func Line(s string) string { return strings.ReplaceAll(Visible(s), "\n", `\n`) }
+// words is Visible for words of a server, which are not a model's answer: characters that show nothing are escapes too,
+// since a key with some between its characters would look like the key.
+func words(s string, most int) (shown string, used int) {
+	var last rune
+	return visible(s, most, func(r rune) bool {
+		hidden := hazardous(r) || unseen(r, last)
+		if last = r; hidden {
+			last = 0
+		}
+		return hidden
+	})
+}
 
-// visible is Visible of as much of s as gives at most so many bytes, with room for setting each line in. It returns how
-// much of s that is.
-func visible(s string, most int) (shown string, used int) {
+// unseen reports whether r shows nothing. Behind a character beyond ASCII, which no key has, it may join two or choose a
+// form, as in emoji.
+func unseen(r, last rune) bool {
+	joins := r == 0x200c || r == 0x200d || r >= 0xfe00 && r <= 0xfe0f
+	return r >= 0x80 && !(joins && last >= 0x80) && (ignored(r) || unicode.Is(unicode.Cf, r))
+}
+
+// Line is Visible for words that are to stay on one line: a line end is shown as \n, and a character that shows nothing
+// as an escape.
+func Line(s string) string {
+	shown, _ := words(s, math.MaxInt)
+	return strings.ReplaceAll(shown, "\n", `\n`)
+}
+
+// visible shows as much of s as gives at most so many bytes, with room for setting each line in, and the characters that
+// hidden tells as escapes. It returns how much of s that is.
+func visible(s string, most int, hidden func(rune) bool) (shown string, used int) {
 	const margin = 8
 	var b strings.Builder
 	for room := most; used < len(s); {
@@ -34,9 +59,11 @@ func visible(s string, most int) (shown string, used int) {
 			part = escaped(rune(s[used]), 2)
 		case r == '\r' && strings.HasPrefix(s[used+1:], "\n"):
 			part = "" // the newline that follows does its work
-		case !hazardous(r):
+		case !hidden(r):
 		case r < 0x80:
 			part = escaped(r, 2)
+		case r > 0xffff:
+			part = fmt.Sprintf(`\U%08x`, r)
 		default:
 			part = escaped(r, 4)
 		}
@@ -68,8 +95,9 @@ const (
 	MostNamed = 1 << 10
 )
 
-// Shown is Visible of at most so many bytes, cut at a space where one is near, and says how much is not shown. Half a
-// word could be half a secret, which nothing recognises.
+// Shown makes at most so many bytes of a server's words fit for a terminal: as Visible does, and characters that show
+// nothing are escapes too. It cuts at a space where one is near, and says how much is not shown. Half a word could be half
+// a secret, which nothing recognises.
 func Shown(s string, most int) string { return ShownOf(s, most, len(s)) }
 
 // ShownOf is Shown of a text of so many bytes, of which s is the beginning.
@@ -77,14 +105,14 @@ func ShownOf(s string, most, bytes int) string {
 	if len(s) == bytes && len(s) <= most/16 && safe(s) {
 		return s
 	}
-	shown, used := visible(s, most)
+	shown, used := words(s, most)
 	if used == bytes {
 		return shown
 	}
 	const room, near = 40, 256 // for what is said behind it; a word is not longer
-	shown, used = visible(s, most-room)
+	shown, used = words(s, most-room)
 	if space := strings.LastIndexAny(s[:used], " \n"); space > used-near && space > 0 {
-		shown, used = visible(s[:space], most-room)
+		shown, used = words(s[:space], most-room)
 	}
 	return fmt.Sprintf("%s… %d bytes more; -o raw", shown, bytes-used)
 }
@@ -124,7 +152,7 @@ func Excerpt(body []byte, most int) string {
 	if cut {
 		body = WholeRunes(body[:most])
 	}
-	text := Visible(strings.Join(strings.Fields(string(body)), " "))
+	text, _ := words(strings.Join(strings.Fields(string(body)), " "), math.MaxInt)
 	if cut {
 		text += "…"
 	}

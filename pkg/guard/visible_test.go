@@ -2,6 +2,7 @@ package guard
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 	"testing"
 	"unicode"
@@ -47,6 +48,36 @@ func TestVisible(t *testing.T) {
 		}
 		if got := Visible(Visible(test.in)); got != test.want {
 			t.Errorf("%s: %q the second time", test.name, got)
+		}
+	}
+}
+
+// TestUnseen holds that a key with characters between its own that show nothing is not taken for the key: in a server's
+// words and in JSON they are escapes.
+func TestUnseen(t *testing.T) {
+	for _, test := range []struct{ in, want, inJSON string }{
+		{"k\u200be\u00ady", `k\u200be\u00ady`, ""},
+		{"\ufeffk\ufeffe\u2060y", `\ufeffk\ufeffe\u2060y`, ""},
+		{"k\U000e0065y", `k\U000e0065y`, `k\udb40\udc65y`},
+		{"k\u200ce\u200dy\ufe0f", `k\u200ce\u200dy\ufe0f`, ""},
+		{"k\u034fe\u3164y\ufff9", `k\u034fe\u3164y\ufff9`, ""},
+		{"é\u200b\u200dy", "é" + `\u200b\u200dy`, "é" + `\u200b` + "\u200dy"}, // what stands behind an escape cannot hide
+		{"👩\u200d💻 ❤\ufe0f می\u200cخواهم", "👩\u200d💻 ❤\ufe0f می\u200cخواهم", "👩\u200d💻 ❤\ufe0f می\u200cخواهم"},
+		{"é e\u0301 香港", "é e\u0301 香港", "é e\u0301 香港"},
+	} {
+		if got := string(SafeJSON([]byte(test.in))); got != cmp.Or(test.inJSON, test.want) {
+			t.Errorf("SafeJSON: %q, want %q", got, cmp.Or(test.inJSON, test.want))
+		}
+		if got := Line(test.in); got != test.want {
+			t.Errorf("Line: %q, want %q", got, test.want)
+		}
+		for range 2 {
+			if test.in = Shown(test.in, 1000); test.in != test.want {
+				t.Errorf("Shown: %q, want %q", test.in, test.want)
+			}
+		}
+		if got := Excerpt([]byte(test.in), 1000); got != test.want {
+			t.Errorf("Excerpt: %q, want %q", got, test.want)
 		}
 	}
 }
