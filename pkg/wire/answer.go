@@ -167,6 +167,9 @@ func (a API) decodeEvents(body []byte) (Answer, error) {
 		}
 		answer := s.Answer()
 		answer.Text = all.String()
+		if err == io.EOF && jsonLines(body) && a.speaks(s.events) { //nolint:errorlint // the very end
+			err = s.cut(errSpliced)
+		}
 		if err == io.EOF { //nolint:errorlint // the very end
 			return answer, nil
 		}
@@ -176,6 +179,15 @@ func (a API) decodeEvents(body []byte) (Answer, error) {
 		_, cut := err.(*CutError) //nolint:errorlint // it comes unwrapped
 		return answer, &NotAnswerError{Reason: "an event stream: " + err.Error(), Body: body, Cut: cut}
 	}
+}
+
+// speaks reports whether the events have text.
+func (a API) speaks(events *eventReader) bool {
+	s := &Stream{api: a, events: events, counts: noCounts()}
+	for s.err == nil && !s.spoke {
+		_, _ = s.Next()
+	}
+	return s.spoke
 }
 
 // isEvents reports whether a whole body is an event stream, or JSON objects one a line.

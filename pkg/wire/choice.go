@@ -9,6 +9,12 @@ import (
 type choiceReader struct {
 	// last is the index of the choice that text came from, and stopped the index of the one with a finish_reason.
 	last, stopped int
+	// roles are the indexes that a role came at, one bit each, and everywhere says that one came twice at an index: from a
+	// server that repeats it in every delta it tells nothing.
+	roles      uint64
+	everywhere bool
+	// ended says that a message with a finish_reason gave text, which is a whole answer.
+	ended bool
 	// said is the text that came in messages where deltas are expected, and deltas says that text came in deltas.
 	said       []byte
 	deltas     bool
@@ -26,21 +32,28 @@ func (s *Stream) readChat() (Delta, error) {
 	if s.ended && s.spoke && c.choices > 0 && index != s.choice.stopped {
 		return Delta{}, nil // another answer to the same prompt, behind the end of the first
 	}
-	wasEnded := s.ended
+	wasEnded, wholeCame := s.ended, s.choice.ended
+	s.choice.role(c.role, index)
 	delta := s.chatDelta()
+	counted := len(c.usage) > 0 && c.usage[0] == '{'
+	if s.isSecond(delta, isText(c.role) && !wasEnded && !counted && len(stopWord(c.stop)) == 0) {
+		return Delta{}, s.cut(errSpliced)
+	}
 	if len(delta.Text) > 0 {
-		if index < s.choice.last {
+		if index < s.choice.last || s.spoke && s.choice.apart(index) {
 			return Delta{}, s.cut(errChoices)
 		}
-		if wasEnded && len(c.id) > 0 && string(unquote(c.id)) != s.id {
+		if wholeCame || wasEnded && len(c.id) > 0 && string(unquote(c.id)) != s.id {
 			return Delta{}, s.cut(errSpliced)
 		}
 		s.choice.last = index
 	}
+	if s.spoke && s.choice.stopsAnother(index, c.stop) {
+		c.stop = nil
+	}
 	if c.choices > 0 {
 		s.started, s.closing = true, false
 	}
-	counted := len(c.usage) > 0 && c.usage[0] == '{'
 	first := counted && !s.counted
 	s.counted = s.counted || counted
 	err := s.stopped(c.stop, true)
@@ -54,6 +67,35 @@ func (s *Stream) readChat() (Delta, error) {
 		s.settled = true
 	}
 	return delta, err
+}
+
+// role notes the index of a chunk with a role.
+func (r *choiceReader) role(role []byte, index int) {
+	if isText(role) {
+		r.everywhere = r.everywhere || r.roles>>uint(index)&1 == 1
+		r.roles |= 1 << uint(index)
+	}
+}
+
+// apart reports whether the text so far and the index are of two choices: a role came once for each. One choice may have
+// several indexes, where a gateway puts Claude's number of a block there.
+func (r *choiceReader) apart(index int) bool {
+	return index != r.last && !r.everywhere && r.roles>>uint(r.last)&1 == 1 && r.roles>>uint(index)&1 == 1
+}
+
+// stopsAnother reports whether a stop reason at the index is not of the choice that text came from. Claude's end has no
+// number, so that its index is 0, or the last block's where that is a tool call.
+func (r *choiceReader) stopsAnother(index int, reason []byte) bool {
+	if index == r.last || isNull(reason) {
+		return false
+	}
+	switch ending(string(stopWord(reason))) {
+	case Failed:
+		return false
+	case Paused:
+		return r.apart(index)
+	}
+	return index > r.last || r.apart(index)
 }
 
 // chatDelta is what the chunk adds: its delta, or its message where no delta came.
@@ -99,11 +141,12 @@ func (s *Stream) fromMessage(message object) []byte {
 	said, _, _ := content(message)
 	r := &s.choice
 	rest, repeats := bytes.CutPrefix(said, r.said)
-	isLast := len(unquote(s.chunk.stop)) > 0
+	isLast := len(stopWord(s.chunk.stop)) > 0
 	if repeats && len(r.said) > 0 && (len(rest) > 0 || r.cumulative || isLast) {
 		r.cumulative = r.cumulative || len(rest) > 0
 		said = rest
 	}
 	r.said = append(r.said, said...)
+	r.ended = r.ended || isLast && len(r.said) > 0
 	return said
 }

@@ -12,10 +12,10 @@ type chunk struct {
 	// stop is the stop_reason or finish_reason.
 	stop []byte
 
-	// Of chat: how many choices there are, the index of the one that is read, and its message, which stands where a delta
-	// is expected.
-	choices      int
-	index, whole []byte
+	// Of chat: how many choices there are, the index of the one that is read, its message, which stands where a delta is
+	// expected, and the role in its delta.
+	choices            int
+	index, whole, role []byte
 	// inFault and inUsage are the error and the usage inside the choice.
 	inFault, inUsage []byte
 }
@@ -114,7 +114,7 @@ func (c *chunk) messagesDelta(l *lexer) {
 // readChoices keeps the only choice, whatever its index is: some gateways put Claude's number of a block there. Of several
 // it keeps the one of index 0, or the first: a server that was made to send more sends other answers to the same prompt.
 func (c *chunk) readChoices(l *lexer) {
-	c.choices, c.text, c.reasoning, c.refusal, c.stop = 0, nil, nil, nil, nil
+	c.choices, c.text, c.reasoning, c.refusal, c.stop, c.role = 0, nil, nil, nil, nil, nil
 	c.index, c.whole, c.inFault, c.inUsage = nil, nil, nil, nil
 	if !l.enter('[') {
 		l.value()
@@ -126,7 +126,7 @@ func (c *chunk) readChoices(l *lexer) {
 			continue
 		}
 		if c.choices++; c.choices == 1 || !isZero(c.index) && isZero(one.index) {
-			c.text, c.reasoning, c.refusal, c.stop = one.text, one.reasoning, one.refusal, one.stop
+			c.text, c.reasoning, c.refusal, c.stop, c.role = one.text, one.reasoning, one.refusal, one.stop, one.role
 			c.index, c.whole, c.inFault, c.inUsage = one.index, one.whole, one.fault, one.usage
 		}
 	}
@@ -164,7 +164,7 @@ func (c *chunk) choice(l *lexer) bool {
 // chatDelta reads what a chunk adds. Some servers send the reasoning under two names, with the same words: the first one
 // that says something counts.
 func (c *chunk) chatDelta(l *lexer) {
-	c.text, c.reasoning, c.refusal = nil, nil, nil
+	c.text, c.reasoning, c.refusal, c.role = nil, nil, nil, nil
 	if !l.enter('{') {
 		l.value()
 		return
@@ -182,6 +182,8 @@ func (c *chunk) chatDelta(l *lexer) {
 			details = l.value()
 		case "refusal":
 			c.refusal = l.value()
+		case "role":
+			c.role = l.value()
 		default:
 			l.value()
 		}

@@ -80,6 +80,9 @@ func (s *Stream) readComplete() (Delta, error) {
 		s.started = true
 	}
 	delta := Delta{Text: s.say(c.text)}
+	if s.isSecond(delta, false) {
+		return Delta{}, s.cut(errSpliced)
+	}
 	if err := s.stopped(c.stop, true); err != nil || !s.ended {
 		return delta, err
 	}
@@ -94,6 +97,39 @@ func (s *Stream) identify() {
 	if s.model == "" {
 		s.model = string(unquote(s.chunk.model))
 	}
+}
+
+// idReader is what the chunks' ids say.
+type idReader struct {
+	last     []byte // raw
+	repeated bool   // it came in two chunks: the gateway does not give each its own
+}
+
+// isSecond reports whether the chunk belongs to a second answer: behind text of the id that the chunks had so far, one
+// of another id has a role or adds something. Usage and the end may come with any id.
+func (s *Stream) isSecond(delta Delta, hasRole bool) bool {
+	id, r := s.chunk.id, &s.ids
+	switch {
+	case !isText(id) || len(id) == len(`""`):
+		return false
+	case bytes.Equal(id, r.last):
+		r.repeated = true
+		return false
+	case r.repeated && s.spoke && !isLaterTime(r.last, id):
+		return hasRole || len(delta.Text)+len(delta.Reasoning) > 0
+	}
+	r.last, r.repeated = append(r.last[:0], id...), false
+	return false
+}
+
+// isLaterTime reports whether two ids end in a number that begins alike: some gateways give each chunk the time as its id.
+func isLaterTime(before, id []byte) bool {
+	same := 0
+	for same < min(len(before), len(id)) && before[same] == id[same] {
+		same++
+	}
+	const digits = "0123456789"
+	return same-len(bytes.TrimRight(id[:same], digits)) >= 5 && string(bytes.TrimLeft(id[same:], digits)) == `"`
 }
 
 // say reads text of the answer. Text behind a stop reason shows that it was not the end.
@@ -117,13 +153,21 @@ func (s *Stream) saidWhole(text []byte) []byte {
 // stopped takes a stop reason, if there is one, as the end of an answer that has begun. The error comes from a reason
 // which reports a failure.
 func (s *Stream) stopped(raw []byte, begun bool) error {
-	reason := unquote(raw)
-	if len(reason) == 0 || string(reason) == "null" {
+	reason := stopWord(raw)
+	if len(reason) == 0 {
 		return nil
 	}
 	s.stop, s.ended = string(reason), begun
 	if ending(s.stop) == Failed {
 		return stopFailure(s.api, s.stop)
+	}
+	return nil
+}
+
+// stopWord is the text of a stop reason, empty where there is none.
+func stopWord(raw []byte) []byte {
+	if word := unquote(raw); string(word) != "null" {
+		return word
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ type Stream struct {
 	spoke, thought, refused, answered bool
 	counted                           bool // chat: a usage came
 
+	ids             idReader
 	counts          counts
 	text, reasoning textReader
 	choice          choiceReader
