@@ -26,6 +26,7 @@ type benchPlan struct {
 	nodes, series []*endpoint
 	request       wire.Request
 	timeout       time.Duration
+	memory        *client.Memory // of all requests in flight
 	// input and output are what one request is sent and may be answered, in tokens.
 	input, output int64
 	// sending ends with the first signal.
@@ -69,7 +70,7 @@ func (a *app) benchPlan(ctx context.Context, s *settings, names []string, o *ben
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(prompt))
-	c := &benchPlan{timeout: s.values.Timeout(), plan: bench.Plan{
+	c := &benchPlan{timeout: s.values.Timeout(), memory: client.NewMemory(), plan: bench.Plan{
 		Clock: a.Clock, MaxTokens: o.tokenCap,
 		Header: bench.Header{
 			Vantage: o.vantage, PromptSHA256: hex.EncodeToString(sum[:]), MaxTokens: o.maxTokens, Requests: o.requests,

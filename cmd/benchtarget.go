@@ -21,7 +21,8 @@ func (a *app) target(c *benchPlan, e *endpoint, env client.Env) bench.Target {
 			}
 		}()
 		began := env.Clock.Now()
-		call := client.Call{Request: c.request, Timeout: c.timeout, Deadline: began.Add(c.timeout)}
+		call := client.Call{Request: c.request, Timeout: c.timeout, Deadline: began.Add(c.timeout), Memory: c.memory.Share()}
+		defer call.Memory.Release()
 		call.Request.Prompt = r.Nonce + " " + call.Request.Prompt
 		if call.Request.Stream {
 			call.Sink = &unread{}

@@ -101,6 +101,20 @@ func hostileBodies() []hostileBody {
 		{"a long text without a block", filled{200, text, "word ", closed, false}, 1, "ask -x"},
 		{"a long text, streamed", filled{200, text, "word ", closed, false}, 0, "stream"},
 		{"a long text in a batch", filled{200, text, "word ", closed, false}, 0, "batch"},
+		{"a long text in a batch, many at once", filled{200, text, "word ", closed, false}, 0, "batch -c 16"},
+		{"escapes in a batch, many at once", filled{200, text, `\u0001`, closed, false}, 0, "batch -c 16"},
+		{"an error's message in a batch, many at once", filled{503, `{"error":{"message":"`, "word ", `"}}`, false}, 1, "batch -c 8 --retry-policy backoff"},
+		{"many events in a batch, many at once", filled{200, start, delta + strings.Repeat("word ", 1000) + ended, stop, false}, 0, "batch -c 8"},
+		{"a long text, measured", filled{200, text, "word ", closed, false}, 0, "bench -c 8 -r 12"},
+		{"a long text, measured as a stream", filled{200, text, "word ", closed, false}, 0, "bench -c 8 -r 12 --stream"},
+		{"an error's message, measured", filled{503, `{"error":{"message":"`, "word ", `"}}`, false}, 1, "bench -c 8 -r 12"},
+		{"long lines, measured", filled{200, start, delta + strings.Repeat("\x7f", 8<<20-100) + ended, stop, false}, 0, "bench -c 8 -r 12 --stream"},
+		{"an error's message, asked again", filled{503, `{"error":{"message":"`, "word ", `"}}`, false}, 3, "ask --retry-delay 1ms --retry-policy backoff"},
+		{"a long text that was to be streamed", filled{200, text, "word ", closed, false}, 0, "stream"},
+		{"a long text that was to be streamed as JSON", filled{200, text, "word ", closed, false}, 0, "stream -o json"},
+		{"escapes that were to be streamed as JSON", filled{200, text, `\u0001`, closed, false}, 0, "stream -o json"},
+		{"a long text that was to be streamed into a conversation", filled{200, text, "word ", closed, false}, 0, "stream -o json --session s"},
+		{"a long text that is logged", filled{200, text, "word ", closed, false}, 0, "ask -o json"},
 		{"escapes", filled{200, text, `\u0001`, closed, false}, 0, "ask"},
 		{"escapes as JSON", filled{200, text, `\u0001`, closed, false}, 0, "ask -o json"},
 		{"control characters as JSON", filled{200, text, "\x7f", closed, false}, 0, "ask -o json"},
@@ -159,21 +173,30 @@ func TestMemoryOfHostileBodies(t *testing.T) {
 			defer server.Close()
 			home := t.TempDir()
 			env := map[string]string{}
+			command, flags, _ := strings.Cut(test.args, " ")
 			args := append(strings.Fields(test.args), "-n", server.URL, "hi")
-			switch test.args {
+			switch command {
 			case "batch":
-				in := filepath.Join(home, "in.jsonl")
-				if err := os.WriteFile(in, []byte("hi\n"), 0o600); err != nil {
+				in, items := filepath.Join(home, "in.jsonl"), "hi\n"
+				if flags != "" {
+					items = strings.Repeat(items, 16)
+				}
+				if err := os.WriteFile(in, []byte(items), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				args = []string{"ask", "--batch", in, "--out", filepath.Join(home, "out.jsonl"), "-n", server.URL}
-			case "config check":
+				args = append([]string{"ask", "--batch", in, "--out", filepath.Join(home, "out.jsonl"), "-n", server.URL}, strings.Fields(flags)...)
+			case "bench":
+				args = append(strings.Fields(test.args), server.URL)
+			case "config":
 				config := fmt.Sprintf("nodes: {n: {url: %q, key: \"env:NODE_KEY\"}}\n", server.URL)
 				env = withConfig(t, config, nil)
 				args = []string{"config", "check"}
 			}
 			if strings.HasPrefix(test.name, "a filter") {
 				env = withConfig(t, "filter: {words: [banana], on: [answer]}\n", nil)
+			}
+			if strings.HasSuffix(test.name, "that is logged") {
+				env = withConfig(t, "audit: {file: "+filepath.Join(home, "audit.jsonl")+", content: redacted}\n", nil)
 			}
 			kib, code, said := peakOf(t, home, env, args...)
 			if code != test.code {

@@ -89,12 +89,13 @@ type running struct {
 	// row counts the failures since the last success. The batch's mu guards it.
 	row    int
 	budget *tokenBudget
+	memory *Memory
 }
 
 // Run asks the items that are not done, and returns when nothing is in flight any more. The error is why it sent no more
 // before the end, nil also where Stop said so: that shows in the numbers.
 func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
-	r := &running{Batch: b, BatchRun: how, ctx: ctx, halted: make(chan struct{})}
+	r := &running{Batch: b, BatchRun: how, ctx: ctx, halted: make(chan struct{}), memory: NewMemory()}
 	r.budget = newTokenBudget(how.MaxTokens)
 	if err := r.begin(); err != nil {
 		return Tally{}, err

@@ -20,7 +20,10 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		r.halt(err)
 		return
 	}
-	asked, err := r.Chain.Do(r.ctx, r.Call(item))
+	call := r.Call(item)
+	call.Memory = r.memory.Share()
+	defer call.Memory.Release() // also after a panic
+	asked, err := r.Chain.Do(r.ctx, call)
 	if len(asked.Attempts) > 0 {
 		r.sent.Store(true)
 	}

@@ -34,6 +34,8 @@ type Call struct {
 	Timeout  time.Duration
 	// Token is the conversation's, for endpoints that are sticky; "" is none.
 	Token string
+	// Memory is the call's part of what the bodies of several calls may take; nil is no bound beside the body's own.
+	Memory *MemoryShare
 
 	// Endpoint is asked. The failover stage chooses it; a call without that stage brings its own.
 	Endpoint *Endpoint

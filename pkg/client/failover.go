@@ -59,6 +59,7 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		if s.OnHandover != nil {
 			s.OnHandover(failed, next)
 		}
+		result.clip()
 		more, errNext := s.ask(ctx, call, i+1)
 		if !isCall(errNext) {
 			end.left = append(end.left, fmt.Sprintf("%s could not be asked: %s", next.Name, errNext))

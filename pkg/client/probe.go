@@ -54,7 +54,7 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 			defer mu.Unlock()
 			connected = true
 		},
-	}), call.Endpoint.Transport, node.PrepareModels(), at)
+	}), call, node.PrepareModels(), at)
 	mu.Lock()
 	probe := &Probe{Attempt: at, Addresses: slices.Clone(addresses), Connected: connected, Models: -1}
 	mu.Unlock()

@@ -15,6 +15,7 @@ type attemptStage struct{ *Env }
 func (c *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	a := &Attempt{Node: call.Endpoint.Name, Number: call.number, Started: c.Clock.Now()}
 	result := &Result{Attempts: []*Attempt{a}}
+	call.Memory.Release() // of the attempt before
 	ctx, cancel := c.bound(ctx, call)
 	defer cancel()
 	if call.Sink == nil {
@@ -44,7 +45,7 @@ func (c *attemptStage) bound(ctx context.Context, call *Call) (context.Context, 
 
 // askOnce asks for a whole answer. It returns the answer and the body as far as it came, both masked.
 func (c *attemptStage) askOnce(ctx context.Context, call *Call, a *Attempt) (wire.Answer, []byte) {
-	resp, body, err := c.exchange(ctx, call.Endpoint.Transport, call.prepared, a)
+	resp, body, err := c.exchange(ctx, call, call.prepared, a)
 	if resp == nil {
 		return wire.Answer{}, nil
 	}
@@ -74,17 +75,18 @@ func (c *attemptStage) mask(answer *wire.Answer) {
 
 // exchange sends the request and reads what comes to its end, err says how far. Without a reply resp is nil and a says
 // why.
-func (c *attemptStage) exchange(ctx context.Context, rt http.RoundTripper, p *Prepared, a *Attempt) (resp *http.Response, body []byte, err error) {
+func (c *attemptStage) exchange(ctx context.Context, call *Call, p *Prepared, a *Attempt) (resp *http.Response, body []byte, err error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	resp, trace, err := c.send(ctx, rt, p, a)
+	resp, trace, err := c.send(ctx, call.Endpoint.Transport, p, a)
 	if err != nil {
 		return nil, nil, err
 	}
+	room := func(size int) error { return call.Memory.take(ctx, size) }
 	if resp.StatusCode == http.StatusOK && isEventType(resp) {
-		body, err = c.readEvents(p.Node.API, resp.Body, end)
+		body, err = c.readEvents(p.Node.API, resp.Body, room, end)
 	} else {
-		body, err = readAll(resp.Body)
+		body, err = readAll(resp.Body, room)
 	}
 	c.received(resp, trace, a)
 	return resp, body, err

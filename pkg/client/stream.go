@@ -3,6 +3,7 @@ package client
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,11 @@ func (c *attemptStage) readStream(ctx context.Context, call *Call, a *Attempt) (
 	}
 	body := bufio.NewReaderSize(&watched{resp.Body, idle}, readSize)
 	if resp.StatusCode != http.StatusOK || !isEventStream(body, isEventType(resp)) {
-		text, err := readAll(io.LimitReader(body, maxWhole+1))
+		text, err := readAll(io.LimitReader(body, maxWhole+1), func(size int) error {
+			idle.pause()
+			defer idle.came()
+			return call.Memory.take(ctx, size)
+		})
 		if len(text) > maxWhole {
 			text, err = nil, &wire.LimitError{What: "a reply that is no stream", Limit: maxWhole}
 		}
@@ -93,11 +98,14 @@ func (c *attemptStage) readStream(ctx context.Context, call *Call, a *Attempt) (
 	return answer, nil
 }
 
-// readAll is io.ReadAll that needs no more memory than half as much again as it reads.
-func readAll(r io.Reader) ([]byte, error) {
+// readAll is io.ReadAll that needs no more memory than half as much again as it reads, and asks for it.
+func readAll(r io.Reader, room func(size int) error) ([]byte, error) {
 	body := make([]byte, 0, 4<<10)
 	for {
-		body = roomFor(body, 1)
+		var err error
+		if body, err = roomFor(body, 1, room); err != nil {
+			return body, err
+		}
 		n, err := r.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		if err == io.EOF { //nolint:errorlint // the very end
@@ -110,12 +118,15 @@ func readAll(r io.Reader) ([]byte, error) {
 }
 
 // roomFor gives a body room for more bytes: twice as much, and at the bound, where only the end is due, a few.
-func roomFor(body []byte, more int) []byte {
+func roomFor(body []byte, more int, room func(size int) error) ([]byte, error) {
 	if cap(body)-len(body) >= more {
-		return body
+		return body, nil
 	}
 	size := max(min(2*cap(body), max(maxWhole, cap(body)+1<<10)), len(body)+more)
-	return append(make([]byte, 0, size), body...)
+	if err := room(size); err != nil {
+		return body, err
+	}
+	return append(make([]byte, 0, size), body...), nil
 }
 
 // maxWhole is the most bytes of a reply that is no event stream.
@@ -252,7 +263,9 @@ func (c *attemptStage) notAStream(
 	const piece = 1 << 20 // each is copied
 	for text := answer.Text; err == nil && text != ""; {
 		n := min(len(text), piece)
-		err = sink.Delta(wire.Delta{Text: []byte(text[:n])})
+		if err = sink.Delta(wire.Delta{Text: []byte(text[:n])}); err == nil {
+			err = sink.Flush()
+		}
 		text = text[n:]
 	}
 	if err == nil {
@@ -317,20 +330,32 @@ func isEventType(resp *http.Response) bool {
 
 // readEvents reads an event stream that came where a whole answer was asked for, to the end of the answer in it: the
 // stream itself may never end. What it is, is read from the bytes.
-func (c *attemptStage) readEvents(api wire.API, from io.Reader, end context.CancelCauseFunc) ([]byte, error) {
-	var all gathered
+func (c *attemptStage) readEvents(
+	api wire.API, from io.Reader, room func(size int) error, end context.CancelCauseFunc,
+) ([]byte, error) {
+	all := gathered{room: room}
 	tee := &teed{from: from, sink: &all}
 	err := c.follow(&Attempt{}, api.NewStream(tee), &all, end)
 	if err == io.EOF || tee.err == io.EOF { //nolint:errorlint // a wrapped io.EOF is a failure
 		return all.body, nil
 	}
-	return all.body, tee.err
+	return all.body, cmp.Or(all.failed, tee.err)
 }
 
 // gathered is a sink that keeps the bytes alone.
-type gathered struct{ body []byte }
+type gathered struct {
+	body   []byte
+	room   func(size int) error
+	failed error
+}
 
-func (g *gathered) Raw(b []byte) error     { g.body = append(roomFor(g.body, len(b)), b...); return nil }
+func (g *gathered) Raw(b []byte) error {
+	if g.body, g.failed = roomFor(g.body, len(b), g.room); g.failed == nil {
+		g.body = append(g.body, b...)
+	}
+	return g.failed
+}
+
 func (g *gathered) Reset()                 { g.body = nil }
 func (g *gathered) Delta(wire.Delta) error { return nil }
 func (g *gathered) Flush() error           { return nil }
@@ -360,10 +385,15 @@ func (i *idleTimer) came() {
 	}
 }
 
-func (i *idleTimer) stop() {
+// pause lets any time pass until something comes.
+func (i *idleTimer) pause() {
 	if i.timer != nil {
 		i.timer.Stop()
 	}
+}
+
+func (i *idleTimer) stop() {
+	i.pause()
 	i.cancel(nil)
 }
 

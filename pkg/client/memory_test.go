@@ -1,0 +1,105 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"ferry/pkg/wire"
+)
+
+// TestMemoryShares has the bodies that find no room among the others wait for one another, and no other.
+func TestMemoryShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := NewMemory()
+		var reading, most atomic.Int64
+		for range 50 { // each takes half of what is shared, and then more than that
+			go func() {
+				share := memory.Share()
+				defer share.Release()
+				for _, size := range []int{sharedMemory / 2, 2 * sharedMemory} {
+					if err := share.take(t.Context(), size); err != nil {
+						t.Error(err)
+					}
+				}
+				most.Store(max(most.Load(), reading.Add(1)))
+				defer reading.Add(-1)
+			}()
+		}
+		synctest.Wait()
+		if most.Load() != 1 {
+			t.Errorf("%d long bodies at once, want 1", most.Load())
+		}
+		if left := memory.shared.Load(); left != 0 || len(memory.alone) != 0 {
+			t.Errorf("%d bytes and %d places are still taken, want none", left, len(memory.alone))
+		}
+
+		alone := memory.Share()
+		if err := alone.take(t.Context(), 2*sharedMemory); err != nil {
+			t.Fatal(err)
+		}
+		small := memory.Share()
+		if err := small.take(t.Context(), sharedMemory); err != nil {
+			t.Errorf("a body that fits is read beside one that is alone: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		waited := make(chan error)
+		go func() { waited <- memory.Share().take(ctx, smallBody+1) }()
+		synctest.Wait()
+		select {
+		case err := <-waited:
+			t.Errorf("a body for which there is no room did not wait: %v", err)
+		default:
+		}
+		cancel()
+		if err := <-waited; !errors.Is(err, context.Canceled) {
+			t.Errorf("the wait ended with %v, want that it was cancelled", err)
+		}
+		small.Release()
+		small.Release() // twice is once
+		if err := memory.Share().take(t.Context(), sharedMemory); err != nil {
+			t.Errorf("what was given back can be taken: %v", err)
+		}
+	})
+	var none *MemoryShare
+	if err := none.take(t.Context(), 1<<40); err != nil {
+		t.Errorf("without a share: %v", err)
+	}
+	none.Release()
+}
+
+// TestClip keeps the beginning of what a failed attempt brought, in whole characters.
+func TestClip(t *testing.T) {
+	long := strings.Repeat("€", mostClipped)
+	for name, result := range map[string]*Result{
+		"an error":      {Attempts: []*Attempt{{Err: &wire.APIError{Body: []byte(long)}}}},
+		"no answer":     {Attempts: []*Attempt{{Err: &wire.NotAnswerError{Body: []byte(long)}}}},
+		"a broken line": {Attempts: []*Attempt{{Err: &wire.MalformedError{Body: []byte(long)}}}},
+		"no attempt":    {},
+	} {
+		result.Body, result.Answer.Text = []byte(long), long
+		result.clip()
+		kept := []string{string(result.Body), result.Answer.Text}
+		if last := result.last(); last != nil {
+			var apiErr *wire.APIError
+			var none *wire.NotAnswerError
+			var malformed *wire.MalformedError
+			switch {
+			case errors.As(last.Err, &apiErr):
+				kept = append(kept, string(apiErr.Body))
+			case errors.As(last.Err, &none):
+				kept = append(kept, string(none.Body))
+			case errors.As(last.Err, &malformed):
+				kept = append(kept, string(malformed.Body))
+			}
+		}
+		for i, text := range kept {
+			if want := long[:mostClipped-mostClipped%3]; text != want {
+				t.Errorf("%s: %d bytes of text %d are kept, want %d", name, len(text), i, len(want))
+			}
+		}
+	}
+}
