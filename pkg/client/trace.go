@@ -88,7 +88,7 @@ func (t *trace) attach(ctx context.Context) context.Context {
 }
 
 // closedUnanswered reports whether a request failed because its connection, a kept one, was closed before any byte of an
-// answer came.
+// answer came, or because what came belongs to no request.
 func (t *trace) closedUnanswered(err error) bool {
 	if err == nil {
 		return false
@@ -96,6 +96,10 @@ func (t *trace) closedUnanswered(err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var holder interface{ HolderLost() bool }
+	var early *transport.EarlyError
+	if errors.As(err, &early) {
+		return t.reused
+	}
 	return t.reused && t.first.to.IsZero() && (transport.Unsent(err) || broken(err) && !errors.As(err, &holder))
 }
 

@@ -25,6 +25,8 @@ const refusedTimeout = 5 * time.Second
 //   - What the server answered before it stopped to read. http.Transport drops that answer where a write fails first, so
 //     a write that the server refuses counts as done, and the read says what came.
 //   - Whether a byte of a request was written.
+//   - Whether an answer came before the server had the request. Every answer acknowledges the bytes of its request, so one
+//     that leaves some unacknowledged was sent before: it refuses a request that was not read, or it belongs to no request.
 type link struct {
 	net.Conn
 
@@ -35,6 +37,11 @@ type link struct {
 	used    bool  // a request was begun
 	unasked bool  // a further request was begun, and none of it is written yet
 	sent    int   // bytes of the request
+	handed  int64 // bytes that were to be sent, and length the size of the request's body
+	length  int64
+	kept    bool  // the connection served another request before
+	early   bool  // the answer came before the server had the whole request,
+	stray   bool  // or any of it
 	refused error // what a write failed with
 }
 
@@ -62,7 +69,7 @@ func linkOf(conn net.Conn) *link {
 
 // begin readies the link for a request. The reader of a kept connection either waits for bytes by now or soon, or it has
 // found some and closes the connection.
-func (l *link) begin() {
+func (l *link) begin(length int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.used && !l.reading && !l.closed {
@@ -73,8 +80,30 @@ func (l *link) begin() {
 		Await(l.Conn)
 		l.mu.Lock()
 	}
-	l.used, l.unasked, l.sent = true, l.used, 0
+	l.kept, l.used, l.unasked, l.sent = l.used, true, l.used, 0
+	l.length, l.handed, l.early, l.stray = length, 0, false, false
 }
+
+// answered is called when the first byte of an answer is there.
+func (l *link) answered() {
+	missing := unacknowledged(l.Conn)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.early, l.stray = missing > 0 || l.handed < l.length, missing > 0 && missing >= l.sent
+}
+
+// misses reports whether an answer with the status cannot belong to the request. A server may refuse a request that it has
+// not read, but not carry it out; and on a kept connection an answer can be left over from before.
+func (l *link) misses(status int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.early && status/100 == 2 || l.stray && l.kept
+}
+
+// EarlyError is an answer that came before the server had the request: it may belong to another one.
+type EarlyError struct{}
+
+func (*EarlyError) Error() string { return "an answer came before the server had the request" }
 
 func (l *link) Read(p []byte) (int, error) {
 	l.setReading(true)
@@ -107,6 +136,7 @@ func (l *link) Write(p []byte) (int, error) {
 	}
 	first := l.unasked
 	l.unasked = false
+	l.handed += int64(len(p))
 	l.mu.Unlock()
 	n, err := l.Conn.Write(p)
 	l.mu.Lock()

@@ -119,6 +119,15 @@ func Quiet(conn net.Conn) bool {
 	return c == nil || c.quiet()
 }
 
+// unacknowledged is how many bytes that were written to a connection its other side has not acknowledged, 0 where that is
+// not known.
+func unacknowledged(conn net.Conn) int {
+	if c := polledUnder(conn); c != nil {
+		return c.unacknowledged()
+	}
+	return 0
+}
+
 // Await waits until the reader of a connection has used what came, and waits for more, or has closed the connection.
 func Await(conn net.Conn) {
 	if c := polledUnder(conn); c != nil {

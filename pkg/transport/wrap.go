@@ -50,7 +50,7 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 			reached.Store(true)
 			t.options.settled(info.Conn)
 			if l := linkOf(info.Conn); l != nil {
-				l.begin()
+				l.begin(r.ContentLength)
 				under.Store(l)
 				if info.Conn == net.Conn(l) {
 					info.Conn = l.Conn
@@ -58,6 +58,15 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 			}
 			if gotConn != nil {
 				gotConn(info)
+			}
+		}
+		first := hooks.GotFirstResponseByte
+		hooks.GotFirstResponseByte = func() {
+			if l := under.Load(); l != nil {
+				l.answered()
+			}
+			if first != nil {
+				first()
 			}
 		}
 		hooks.TLSHandshakeDone = func(state tls.ConnectionState, err error) {
@@ -86,6 +95,10 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 		settings := t.options.TLS
 		node := peer{host: t.options.Target.Host, floor: settings.floor(), certified: settings.Cert != ""}
 		return nil, node.distrust(err, failed.Load())
+	}
+	if l := under.Load(); l != nil && l.misses(resp.StatusCode) {
+		resp.Body.Close()
+		return nil, &EarlyError{}
 	}
 	if resp.StatusCode == http.StatusProxyAuthRequired && t.options.Proxy != nil && t.options.plain() {
 		resp.Body.Close()
