@@ -100,6 +100,11 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp.Body.Close()
 		return nil, &EarlyError{}
 	}
+	return t.take(resp)
+}
+
+// take looks at a reply for what is none.
+func (t *trusting) take(resp *http.Response) (*http.Response, error) {
 	if resp.StatusCode == http.StatusProxyAuthRequired && t.options.Proxy != nil && t.options.plain() {
 		resp.Body.Close()
 		return nil, t.options.refusedByProxy(resp)
