@@ -2,11 +2,10 @@ package cmd
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -106,9 +105,12 @@ func savedSamples(files []string) int {
 }
 
 func readRun(name string) (*bench.Run, error) {
-	file, err := os.Open(name)
+	file, err := state.Open(name)
+	if cause := errors.Unwrap(err); cause != nil {
+		return nil, usagef("", "cannot read %s: %s", name, cause)
+	}
 	if err != nil {
-		return nil, usagef("", "cannot read %s: %s", name, bare(err))
+		return nil, usagef(hintOf(err), "%s", err)
 	}
 	defer file.Close()
 	return bench.Read(file, name)
@@ -153,16 +155,9 @@ func (a *app) writable(path string) error {
 	if path == "" {
 		return nil
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return usagef("", "--out %s: not a file", path)
-	}
-	probe, err := os.CreateTemp(filepath.Dir(path), state.TempPattern)
-	if err != nil {
-		return usagef("its folder has to be there and be yours", "--out %s: %s", path, bare(err))
-	}
-	probe.Close()
-	if err := os.Remove(probe.Name()); !errors.Is(err, fs.ErrNotExist) { // another ferry may have swept it
-		return err
+	var refused *state.Error
+	if err := state.CheckWritable(path); errors.As(err, &refused) {
+		return usagef(cmp.Or(refused.HintText, "its folder has to be there and be yours"), "--out %s", refused)
 	}
 	return nil
 }
@@ -225,7 +220,7 @@ func (a *app) deliver(text []byte, path string) error {
 	if path == "" {
 		return a.write(text)
 	}
-	if err := state.WriteFile(path, text, 0o644); err != nil {
+	if err := state.WriteFile(path, text, 0o600); err != nil {
 		return &outputError{err}
 	}
 	return nil

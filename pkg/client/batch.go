@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"sync"
@@ -63,8 +62,8 @@ type Batch struct {
 	tally Tally
 }
 
-// OpenBatch reads the input and the files of earlier runs. Nothing is sent. An error is a *DuplicateError, a *FileError or
-// the input's.
+// OpenBatch reads the input and the files of earlier runs. Nothing is sent. An error is a *DuplicateError, a *FileError, a
+// *state.Error or the input's.
 func OpenBatch(files BatchFiles) (*Batch, error) {
 	b := &Batch{files: files}
 	var err error
@@ -109,11 +108,11 @@ func inputError(name string, err error) error {
 
 // openJournal opens the journal with the batch's lock, or only to look at it.
 func (b *Batch) openJournal(path string) (io.Reader, error) {
-	journal, err := os.Open(path)
-	missing := errors.Is(err, fs.ErrNotExist)
+	journal, err := openExisting(path)
+	missing := journal == nil
 	switch {
-	case err != nil && !missing:
-		return nil, &FileError{Path: path, Msg: "cannot read", Err: err}
+	case err != nil:
+		return nil, err
 	case b.files.Look && missing:
 		return eof{}, nil
 	case b.files.Look:

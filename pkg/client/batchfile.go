@@ -94,31 +94,45 @@ type record struct {
 	journalPath, failed string
 }
 
-// readRecord reads OUT and the journal, either of which may be missing, and changes nothing.
+// readRecord reads OUT and the journal, either of which may be missing, and changes nothing. It looks at OUT.failed too, so
+// that a file that cannot be written is found before anything is sent.
 func readRecord(out string, journal io.Reader) (*record, error) {
 	r := &record{journalPath: out + ".journal", failed: out + ".failed"}
-	info, err := os.Stat(out)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, &FileError{Path: out, Msg: "cannot look at it", Err: err}
-	case !info.Mode().IsRegular():
-		return nil, &FileError{Path: out, Msg: "is not a regular file", HintText: "a batch reads it again to go on where it was"}
-	}
 	if err := r.readJournal(journal); err != nil {
 		return nil, err
 	}
-	switch has := info != nil && info.Size() > 0; {
-	case r.header == nil && has:
+	info, err := os.Lstat(out)
+	switch {
+	case err == nil && r.header == nil && info.Mode().IsRegular() && info.Size() > 0:
 		return nil, &FileError{Path: out, Msg: "is there, and it has no journal of a batch",
 			HintText: "a file that is there is never written over: take another name"}
-	case r.header != nil && info == nil:
+	case errors.Is(err, fs.ErrNotExist) && r.header != nil:
 		return nil, &FileError{Path: r.journalPath, Msg: "is there, and its results in " + out + " are not",
 			HintText: "put them back, or remove the journal to ask all of it again"}
-	case has:
-		return r, r.readOut(out)
 	}
-	return r, nil
+	failed, err := openExisting(r.failed)
+	if err != nil {
+		return nil, err
+	}
+	failed.Close() // closing nil does nothing
+	results, err := openExisting(out)
+	switch {
+	case err != nil:
+		return nil, err
+	case results == nil:
+		return r, nil
+	}
+	defer results.Close()
+	return r, r.readOut(out, results)
+}
+
+// openExisting opens a file of the batch as it will be opened to write, and makes none: it is nil where there is none.
+func openExisting(path string) (*os.File, error) {
+	f, err := state.OpenPrivate(path, os.O_RDWR)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return f, err
 }
 
 // readJournal takes what the journal says. A header that never came to its end is none, since nothing was sent then.
@@ -163,13 +177,8 @@ func (r *record) unreadable(line int) error {
 }
 
 // readOut marks the items that are done.
-func (r *record) readOut(out string) error {
-	file, err := os.Open(out)
-	if err != nil {
-		return &FileError{Path: out, Msg: "cannot read", Err: err}
-	}
-	defer file.Close()
-	in := newLineReader(file, 0)
+func (r *record) readOut(out string, results io.Reader) error {
+	in := newLineReader(results, 0)
 	for {
 		line, whole, err := in.next()
 		switch {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"ferry/pkg/state"
 )
 
 // syncEvery is how often what was written is put on the disk: with the time that this takes, at least every 100 ms.
@@ -125,9 +127,9 @@ func (r *running) begin() error {
 	r.ran = true
 	_, err := os.Lstat(r.files.Out)
 	r.outMade = errors.Is(err, fs.ErrNotExist)
-	outFile, err := os.OpenFile(r.files.Out, os.O_RDWR|os.O_CREATE, 0o600)
+	outFile, err := state.OpenPrivate(r.files.Out, os.O_RDWR|os.O_CREATE)
 	if err != nil {
-		return &FileError{Path: r.files.Out, Msg: "cannot open", Err: err}
+		return err
 	}
 	if r.out, err = appendTo(r.files.Out, outFile, r.record.outEnd); err != nil {
 		return err
@@ -147,12 +149,12 @@ func (r *running) begin() error {
 			return err
 		}
 	}
-	failedFile, err := os.OpenFile(r.record.failed, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	failedFile, err := state.OpenPrivate(r.record.failed, os.O_WRONLY|os.O_CREATE)
 	if err != nil {
-		return &FileError{Path: r.record.failed, Msg: "cannot open", Err: err}
+		return err
 	}
-	r.failed = &lineFile{path: r.record.failed, file: failedFile}
-	return nil
+	r.failed, err = appendTo(r.record.failed, failedFile, 0)
+	return err
 }
 
 // keepSyncing puts the files on the disk again and again, and once more when it is stopped.

@@ -10,13 +10,13 @@ type HeldError struct{ Path string }
 func (e *HeldError) Error() string { return e.Path + ": another ferry is working with it" }
 
 // OpenLocked opens a file for reading and writing, made with mode 0600 when missing, and takes its lock without waiting:
-// a *HeldError where another process has it. Closing the file gives the lock back, and so does the end of the process. It is
+// a *HeldError where another process has it. What exists must pass the checks of OpenPrivate. Closing the file gives the lock back, and so does the end of the process. It is
 // for a file that is written in place and never replaced by another. The holder of the lock may remove the file.
 func OpenLocked(path string) (*os.File, error) {
 	for range maxLinks {
-		f, err := openLock(path)
+		f, err := OpenPrivate(path, os.O_RDWR|os.O_CREATE)
 		if err != nil {
-			return nil, failed(path, "cannot open", err)
+			return nil, err
 		}
 		got, err := tryLock(f)
 		if err == nil && got && leadsTo(path, f) {

@@ -37,7 +37,7 @@ func ReadTrusted(path string, limit int64) ([]byte, error) {
 
 // ReadPrivateMax is ReadPrivate for a file of up to limit bytes, which is to be a number of whole MiB.
 func ReadPrivateMax(path string, limit int64) ([]byte, error) {
-	f, err := openPrivate(path)
+	f, err := openPrivate(path, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}

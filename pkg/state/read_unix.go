@@ -10,26 +10,41 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openPrivate opens without following a link and without waiting for a FIFO's writer, then checks what it got.
-func openPrivate(path string) (*os.File, error) {
-	return openChecked(path, os.O_RDONLY)
-}
-
-// openChecked opens, or makes where the flag says so, and checks what it got.
-func openChecked(path string, flag int) (*os.File, error) {
+// openPrivate opens without following a link and without waiting for a FIFO's other end, then checks what it got.
+func openPrivate(path string, flag int) (*os.File, error) {
 	f, err := os.OpenFile(path, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, filePerm)
 	if err != nil {
 		// FreeBSD says EMLINK and NetBSD EFTYPE where the others say ELOOP; only the wording depends on it.
 		if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK) {
 			return nil, &Error{Path: path, Msg: "is a symbolic link", HintText: "name the file itself, not a link to it"}
 		}
+		if errors.Is(err, unix.ENXIO) { // a FIFO without a reader, or a socket
+			return nil, &Error{Path: path, Msg: "is not a regular file"}
+		}
 		return nil, failed(path, "cannot open", err)
 	}
-	if err := checkPrivate(path, f, uint32(os.Geteuid())); err != nil {
+	err = checkPrivate(path, f, uint32(os.Geteuid()))
+	if err == nil && flag&(os.O_WRONLY|os.O_RDWR) != 0 {
+		err = checkOneName(path, f)
+	}
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// checkOneName refuses a hard link: what is written would be in the other file too.
+func checkOneName(path string, f *os.File) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return failed(path, "cannot look at it", err)
+	}
+	if st.Nlink > 1 {
+		return &Error{Path: path, Msg: fmt.Sprintf("is a hard link: the file has %d names", st.Nlink),
+			HintText: "name another file, or remove this name: rm " + path}
+	}
+	return nil
 }
 
 // checkPrivate takes the user as an argument, so that a test that runs as root can be another user.

@@ -1,16 +1,17 @@
 package state
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 )
 
 // openPrivate checks the kind alone: the mode bits of Windows say nothing about who may read.
-func openPrivate(path string) (*os.File, error) {
-	if err := checkKind(path); err != nil {
+func openPrivate(path string, flag int) (*os.File, error) {
+	if err := checkKind(path); err != nil && (flag&os.O_CREATE == 0 || !errors.Is(err, fs.ErrNotExist)) {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, flag, filePerm)
 	if err != nil {
 		return nil, failed(path, "cannot open", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -16,17 +17,42 @@ import (
 // OpenTrusted opens a file that says what ferry does, such as the configuration. Only this user and root may be
 // able to write it: it has to belong to one of them, closed to group and others for writing, and so has each symbolic
 // link to it, in folders where others cannot replace files. What is on a mount that is read-only cannot be written.
-// A pipe is held to the same, a device to nothing. Every failure is an *Error.
+// A pipe is held to the same, a device to nothing; a FIFO is refused, as Open says. Every failure is an *Error.
 func OpenTrusted(path string) (*os.File, error) {
-	f, err := os.Open(path)
+	f, err := Open(path)
 	if err != nil {
-		return nil, failed(path, "cannot open", err)
+		return nil, err
 	}
 	if err := checkTrusted(path, f, uint32(os.Geteuid())); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// Open opens a file to read and never waits for a FIFO's writer: a FIFO is refused. A pipe from the shell, as in
+// <(command), is none. Every failure is an *Error.
+func Open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, failed(path, "cannot open", err)
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		err = failed(path, "cannot look at it", err)
+	case info.Mode()&fs.ModeNamedPipe != 0 && !fromShell(path):
+		err = &Error{Path: path, Msg: "is not a regular file", HintText: "copy what comes from the FIFO into a file"}
+	default:
+		return f, nil
+	}
+	f.Close()
+	return nil, err
+}
+
+// fromShell reports whether a path names an open file of this process.
+func fromShell(path string) bool {
+	return path == "/dev/stdin" || strings.HasPrefix(path, "/dev/fd/") || strings.HasPrefix(path, "/proc/self/fd/")
 }
 
 // checkTrusted takes the user as an argument, so that a test that runs as root can be another user.
@@ -47,6 +73,34 @@ func checkTrusted(path string, f *os.File, uid uint32) error {
 		return nil
 	}
 	return checkWay(path, uid)
+}
+
+// checkReplace looks at a name that WriteFile is to follow or replace. A link must belong to this user or root, and must
+// not be in a folder that everyone can write. In such a folder an existing file must be this user's or root's too: the new
+// file would be given to the owner of the old one.
+func checkReplace(path string, info fs.FileInfo) error {
+	return checkReplaceAs(path, info, uint32(os.Geteuid()))
+}
+
+// checkReplaceAs takes the user as an argument, so that a test that runs as root can be another user.
+func checkReplaceAs(path string, info fs.FileInfo, uid uint32) error {
+	dir, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return failed(path, "cannot look at its folder", err)
+	}
+	st, known := info.Sys().(*syscall.Stat_t)
+	foreigner := !known || st.Uid != uid && st.Uid != 0
+	open := dir.Mode().Perm()&0o002 != 0
+	const itself = "name the file itself, not a link to it"
+	switch link := info.Mode()&fs.ModeSymlink != 0; {
+	case link && foreigner:
+		return &Error{Path: path, Msg: "is a symbolic link of another user", HintText: itself}
+	case link && open:
+		return &Error{Path: path, Msg: "is a symbolic link in a folder that others can write", HintText: itself}
+	case open && foreigner:
+		return &Error{Path: path, Msg: "belongs to another user, in a folder that others can write", HintText: "name another file"}
+	}
+	return nil
 }
 
 func foreign(path string, owner uint32) error {

@@ -4,6 +4,7 @@ package state
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -73,10 +74,7 @@ func TestOpenTrusted(t *testing.T) {
 	p.link("link", "twice")
 	p.link("open/../toopen", "far")
 	p.link("loop", "loop")
-	if err := syscall.Mkfifo(p.in("fifo"), 0o622); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(p.in("fifo"), 0o622); err != nil {
+	if err := syscall.Mkfifo(p.in("fifo"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	open := "is a folder in which everyone can replace files (mode 0777)"
@@ -106,13 +104,25 @@ func TestOpenTrusted(t *testing.T) {
 		}
 		f.Close()
 	}
-	fifo, err := os.OpenFile(p.in("fifo"), os.O_RDWR, 0)
+	_, err := OpenTrusted(p.in("fifo"))
+	refusedWith(t, "fifo", err, p.in("fifo"), "is not a regular file", "copy what comes from the FIFO into a file")
+	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer fifo.Close()
-	_, err = OpenTrusted(p.in("fifo"))
-	refusedWith(t, "fifo", err, p.in("fifo"), "can be written by others (mode 0622)", "chmod go-w "+p.in("fifo"))
+	defer r.Close()
+	_, err = w.WriteString("text")
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	f, err := OpenTrusted(fmt.Sprintf("/dev/fd/%d", r.Fd())) // as the shell passes <(command)
+	if err != nil {
+		t.Fatal("a pipe from the shell: ", err)
+	}
+	defer f.Close()
+	if text, err := io.ReadAll(f); err != nil || string(text) != "text" {
+		t.Errorf("a pipe from the shell: %q, %v", text, err)
+	}
 	for _, path := range []string{os.DevNull} { // everyone can write it, and it has no content
 		f, err := OpenTrusted(path)
 		if err != nil {
@@ -159,6 +169,60 @@ func TestTrustedOwner(t *testing.T) {
 	}
 	_, err = OpenTrusted(p.in("file"))
 	refusedWith(t, "another's file", err, p.in("file"), "belongs to user 65534", "it must be yours or root's: chown "+p.in("file"))
+}
+
+// TestWriteFileTrust holds that WriteFile follows no link that another user made or could have made, and gives no file to
+// another user in a folder that everyone can write.
+func TestWriteFileTrust(t *testing.T) {
+	p := place{t, t.TempDir()}
+	p.file("target", 0o600)
+	p.file("kept", 0o600)
+	p.file("given", 0o600)
+	p.link("target", "link")
+	p.link("kept", "foreignlink")
+	p.folder("sticky", 0o777|fs.ModeSticky)
+	p.file("sticky/own", 0o600)
+	p.file("sticky/given", 0o600)
+	p.link("../kept", "sticky/link")
+	p.link("../absent", "sticky/dangling")
+	const itself = "name the file itself, not a link to it"
+	const open = "is a symbolic link in a folder that others can write"
+	tests := []struct{ name, text, hint string }{
+		{"link", "", ""}, {"sticky/own", "", ""}, {"sticky/new", "", ""}, {"given", "", ""},
+		{"sticky/link", open, itself}, {"sticky/dangling", open, itself},
+	}
+	if os.Geteuid() == 0 {
+		for _, name := range []string{"given", "sticky/given", "foreignlink"} {
+			if err := os.Lchown(p.in(name), 65534, -1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tests = append(tests, []struct{ name, text, hint string }{
+			{"foreignlink", "is a symbolic link of another user", itself},
+			{"sticky/given", "belongs to another user, in a folder that others can write", "name another file"},
+		}...)
+	}
+	for _, tt := range tests {
+		refusedWith(t, tt.name, CheckWritable(p.in(tt.name)), p.in(tt.name), tt.text, tt.hint)
+		err := WriteFile(p.in(tt.name), []byte("new"), 0o600)
+		refusedWith(t, tt.name, err, p.in(tt.name), tt.text, tt.hint)
+		want := "new"
+		switch {
+		case tt.text == "":
+		case err == nil:
+			t.Errorf("%s was written, want %q", tt.name, tt.text)
+			continue
+		case tt.name == "sticky/dangling":
+			continue
+		default:
+			want = "text"
+		}
+		content(t, p.in(tt.name), want)
+	}
+	if _, err := os.Lstat(p.in("absent")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a link names was made: %v", err)
+	}
+	onlyFiles(t, p.in("sticky"), "dangling", "given", "link", "new", "own")
 }
 
 // TestReadKey holds key files to the rule of private files, but for links inside a folder of the reader's own.

@@ -12,7 +12,8 @@ const maxLinks = 40
 
 // WriteFile puts data into path so that a reader, or a crash at any moment, sees the old content or the new, never a
 // mixture: a temporary file in the same folder, made with mode 0600, is written, flushed, renamed over the target, and
-// the folder is flushed. A symbolic link is kept, as the managers of dotfiles want, and its target is replaced.
+// the folder is flushed. A symbolic link is kept, as the managers of dotfiles want, and its target is replaced;
+// but a link that another user made or could have made is refused.
 //
 // A new file gets perm. A file that exists keeps its bits where they are no wider than perm; bits beyond perm are
 // dropped. On Unix its owner and group are kept where the system allows it. The folder must exist. On failure, always
@@ -45,6 +46,21 @@ func (d disk) writeFile(path string, data []byte, perm fs.FileMode) error {
 		return failed(path, "cannot flush its folder", err)
 	}
 	return nil
+}
+
+// CheckWritable finds out whether WriteFile could put a file there. It fails with *Error and changes nothing.
+func CheckWritable(path string) error {
+	target, _, err := resolve(path)
+	if err != nil {
+		return err
+	}
+	probe, release, err := createTemp(filepath.Dir(target))
+	if err != nil {
+		return failed(path, "cannot make a temporary file beside it", err)
+	}
+	defer release()
+	probe.Close()
+	return system().abandon(probe.Name(), nil)
 }
 
 // CreateFile writes a new file and never touches one that exists: a name in use, be it a symbolic link that leads
@@ -108,7 +124,13 @@ func resolve(path string) (string, fs.FileInfo, error) {
 		}
 		name = filepath.Join(dir, base)
 		info, err := os.Lstat(name)
+		if err == nil {
+			err = checkReplace(name, info)
+		}
+		var refused *Error
 		switch {
+		case errors.As(err, &refused):
+			return "", nil, err
 		case errors.Is(err, fs.ErrNotExist):
 			return name, nil, nil
 		case err != nil:
