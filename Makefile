@@ -80,8 +80,8 @@ cover:
 link: ## asks over a link of 200 ms beside curl, their round trips, and both families of addresses (Linux, root)
 	@FERRY_LINK=1 go test -count=1 -timeout 30m -v -run '^(TestHoldSlowLink|TestRoundTrips|TestStrayOverSlowLink|TestHappyEyeballs)$$' ./cmd
 
-memory: ## the memory of a process while a server sends as much as is read (Linux)
-	@go test -count=1 -timeout 30m -run '^TestMemoryOfHostileBodies$$' ./cmd
+memory: ## the memory of a process while prompts and what servers send are as long as they may be (Linux)
+	@go test -count=1 -timeout 30m -run '^TestMemoryOf' ./cmd
 
 kills: ## a batch killed KILLS (1000) times at random moments
 	@go test -count=1 -timeout 30m -run '^TestBatchKilled$$' ./cmd -kills $(KILLS)

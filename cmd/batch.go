@@ -220,6 +220,10 @@ func (a *app) batchInput(o batchOptions, noStdin bool) (*os.File, func(), error)
 		info, err := file.Stat()
 		switch {
 		case err == nil && info.Mode().IsRegular():
+			if err := o.refuseInput(file); err != nil {
+				file.Close()
+				return nil, nil, err
+			}
 			return file, func() { file.Close() }, nil
 		case err == nil && info.IsDir():
 			file.Close()
@@ -228,11 +232,32 @@ func (a *app) batchInput(o batchOptions, noStdin bool) (*os.File, func(), error)
 		defer file.Close()
 		from = file
 	}
+	if err := o.refuseInput(from); err != nil {
+		return nil, nil, err
+	}
 	file, done, err := client.Spool(from, filepath.Dir(o.out))
 	if err != nil {
 		return nil, nil, usagef("", "cannot keep %s beside %s: %s", o.inName(), o.out, bare(err))
 	}
 	return file, done, nil
+}
+
+// refuseInput fails where the input is a file that the batch writes: it would be lost.
+func (o batchOptions) refuseInput(in io.Reader) error {
+	file, ok := in.(*os.File)
+	if !ok {
+		return nil
+	}
+	input, err := file.Stat()
+	if err != nil {
+		return usagef("", "cannot read %s: %s", o.inName(), bare(err))
+	}
+	for _, path := range client.BatchPaths(o.out) {
+		if written, err := os.Stat(path); err == nil && os.SameFile(input, written) {
+			return usagef("take another --out", "--batch and --out: the batch writes %s, which is its input", path)
+		}
+	}
+	return nil
 }
 
 // settings are what all requests have in common and OUT's lines do not say, by the names of their flags.

@@ -113,6 +113,7 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
 	f.StringVar(&o.node.api, "api", "", "the `API` of nodes given as URLs: messages, complete or chat")
 	addSettingFlags(f, "model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
+	f.Lookup("timeout").Usage = "time limit for one request, including retries"
 	addStoreFlags(f, &o.node)
 	addReportFlags(c, &o.report)
 	_ = c.RegisterFlagCompletionFunc("connections",

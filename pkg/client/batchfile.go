@@ -86,6 +86,9 @@ func (e *FileError) Unwrap() error { return e.Err }
 // Hint tells what to do about it.
 func (e *FileError) Hint() string { return e.HintText }
 
+// BatchPaths are the files that a batch writes: OUT, OUT.journal and OUT.failed.
+func BatchPaths(out string) [3]string { return [3]string{out, out + ".journal", out + ".failed"} }
+
 // record is what the files say of a batch.
 type record struct {
 	header              *journalHeader // nil before the first run

@@ -109,6 +109,9 @@ func (a API) Encode(r Request) ([]byte, error) {
 	if fault := a.refuse(r); fault != nil {
 		return nil, fault
 	}
+	if size := r.encodedSize(); size > mostEncoded {
+		return nil, &SizeError{Size: size}
+	}
 	var body any
 	switch a {
 	case Complete:
@@ -209,6 +212,52 @@ func (a API) ownKeys() []string {
 	default:
 		return []string{"model", "max_tokens", "messages", "system", "stream"}
 	}
+}
+
+// mostEncoded is the most bytes that the texts of a request may have as JSON: twice what an API takes.
+const mostEncoded = 64 << 20
+
+// SizeError is a request whose texts would be too long as JSON. It is not encoded.
+type SizeError struct{ Size int }
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("the request would have %d MiB as JSON, over the limit of %d MiB", (e.Size+1<<20-1)>>20, mostEncoded>>20)
+}
+
+// Hint tells what to do about it.
+func (e *SizeError) Hint() string {
+	return "send a shorter prompt; a control character has 6 bytes in JSON, a quote and a backslash 2"
+}
+
+// encodedSize is how many bytes the texts of a request have as JSON.
+func (r Request) encodedSize() int {
+	size := jsonSize(r.Prompt) + jsonSize(r.System) + len(r.Schema)
+	for _, turn := range r.Turns {
+		size += jsonSize(turn.Text)
+	}
+	for _, text := range r.Stop {
+		size += jsonSize(text)
+	}
+	for key, value := range r.Params {
+		size += jsonSize(key) + len(value)
+	}
+	return size
+}
+
+// jsonSize is how many bytes a text has in JSON, without its quotes.
+func jsonSize(text string) int {
+	size := len(text)
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '"', c == '\\', c == '\b', c == '\f', c == '\n', c == '\r', c == '\t':
+			size++
+		case c < ' ':
+			size += len(`\u0000`) - 1
+		case c == 0xe2 && i+2 < len(text) && text[i+1] == 0x80 && text[i+2]|1 == 0xa9: // U+2028 and U+2029
+			size += len(`\u2028`) - 3
+		}
+	}
+	return size
 }
 
 func encodeJSON(v any) ([]byte, error) {
