@@ -30,6 +30,9 @@ func (s *Stream) readChat() (Delta, error) {
 	s.identify()
 	index := indexOf(c.index)
 	if s.ended && s.spoke && c.choices > 0 && index != s.choice.stopped {
+		if ending(string(stopWord(c.stop))) == Failed {
+			return Delta{}, s.stopped(c.stop, true)
+		}
 		return Delta{}, nil // another answer to the same prompt, behind the end of the first
 	}
 	wasEnded, wholeCame := s.ended, s.choice.ended
