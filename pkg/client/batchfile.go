@@ -17,7 +17,7 @@ import (
 	"ferry/pkg/wire"
 )
 
-// The files of a batch, all private:
+// The files of a batch, all private: state.OpenPrivate refuses what exists and is not.
 //
 //	OUT           one line for each item that was answered, and nothing else. A line that is there stays.
 //	OUT.journal   the header, then "s LINE" before an item is sent and "f LINE" when it failed and was not carried out.

@@ -11,29 +11,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ferry/pkg/state"
 )
 
 // openPlace opens a file that is written in place, under a lock. Such a file needs no flush and no replacing: what it
 // holds is of use for minutes, a killed process loses nothing that was written, and after a crash of the machine every
 // line that was not written whole is known by its checksum. fresh says that there was none.
 func openPlace(path string) (f *os.File, fresh bool, err error) {
-	f, err = os.OpenFile(path, os.O_RDWR|openFlags, 0o600)
+	f, err = state.OpenPrivate(path, os.O_RDWR)
 	if fresh = errors.Is(err, fs.ErrNotExist); fresh {
-		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|openFlags, 0o600)
+		f, err = state.OpenPrivate(path, os.O_RDWR|os.O_CREATE)
 	}
-	if err != nil {
-		return nil, false, err
-	}
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-	case !info.Mode().IsRegular():
-		err = errors.New("it is not a regular file")
-	default:
-		return f, fresh, nil
-	}
-	f.Close()
-	return nil, false, &Error{Text: path + " cannot be used", Err: err}
+	return f, fresh, err
 }
 
 // readAt reads up to size bytes from the start.

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"ferry/pkg/state"
 )
 
 // promise is the most that a request on its way may use. It ends by itself, so that a killed process does not hold it.
@@ -83,7 +85,7 @@ func (h holds) free() (int, bool) {
 
 // readHolds reads the promises that stand at now. Lines that are none, or no longer, are free places. It makes no file.
 func readHolds(path string, now reading) (holds, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
+	f, err := state.OpenPrivate(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return holds{}, nil
 	}

@@ -133,3 +133,26 @@ func useFull(dir string) error {
 	}
 	return nil
 }
+
+// TestOpenPlaceRefuses holds that what another user could have made is not written.
+func TestOpenPlaceRefuses(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(os.WriteFile(in("mine"), nil, 0o600), os.Symlink("mine", in("link")), os.Link(in("mine"), in("hard")),
+		os.WriteFile(in("open"), nil, 0o600), os.Chmod(in("open"), 0o666), syscall.Mkfifo(in("fifo"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"link": "is a symbolic link", "hard": "is a hard link: the file has 2 names",
+		"open": "can be read or written by others (mode 0666)", "fifo": "is not a regular file",
+	} {
+		if _, _, err := openPlace(in(name)); err == nil || err.Error() != in(name)+": "+want {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+	f, fresh, err := openPlace(in("new"))
+	if err != nil || !fresh {
+		t.Fatalf("a new file: %v, fresh %v", err, fresh)
+	}
+	f.Close()
+}

@@ -1,3 +1,0 @@
-package limit
-
-const openFlags = 0
