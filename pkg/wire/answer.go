@@ -131,7 +131,7 @@ func chosen(raw []byte) object {
 		case !ok:
 		case first == nil:
 			first = choice
-		case string(first["index"]) != "0" && string(choice["index"]) == "0":
+		case !isZero(first["index"]) && isZero(choice["index"]):
 			first = choice
 		}
 	}
