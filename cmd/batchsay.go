@@ -3,8 +3,10 @@ package cmd
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"ferry/pkg/client"
+	"ferry/pkg/term"
 )
 
 // shownFaults is how many malformed lines are said one by one; OUT.failed has all of them.
@@ -142,4 +144,31 @@ func (call *batchCall) next(reported, open int) string {
 		hints = append(hints, "the same command asks what is not answered")
 	}
 	return strings.Join(hints, "; ")
+}
+
+// showBatch shows how far a batch is until stop is called.
+func (a *app) showBatch(call *batchCall) (stop func()) {
+	total := call.batch.Plan().ToSend
+	started := a.Clock.Now()
+	far := func(left string) string {
+		t := call.batch.Progress()
+		done, since := t.Answered+t.Failed, a.Clock.Now().Sub(started)
+		text := fmt.Sprintf("%d/%d", done, total)
+		if since > 0 {
+			text += fmt.Sprintf("  %.3g/s", float64(done)/since.Seconds())
+		}
+		text += fmt.Sprintf("  %d failed", t.Failed)
+		if done > 0 && done < total {
+			rest := time.Duration(float64(since) / float64(done) * float64(total-done))
+			text += "  " + rest.Round(time.Second).String() + left
+		}
+		return text
+	}
+	return a.showing(
+		func() []string {
+			t := call.batch.Progress()
+			return []string{term.Bar(t.Answered+t.Failed, total, barWidth) + "  " + far(" left")}
+		},
+		func() { a.note("%s", far(" left")) },
+	)
 }

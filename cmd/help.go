@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"fmt"
+	"io"
 	"strings"
 
 	"ferry/pkg/config"
@@ -87,3 +89,72 @@ only the script's wait after a 429.
 With several nodes (-n a,b or node: [a, b]) the next one is asked where one gave up, answered with 429 or a 5xx to the
 end, or did not answer. What another node would refuse too, a certificate, a redirect and an answer that came in part
 end the call. A node in another zone is asked only with --across.`
+
+// helpText is a help page: what a command does, how it is called, examples, its commands, flags and topics. Texts of
+// flags wrap at the width.
+func helpText(c *cobra.Command, width int) string {
+	var b strings.Builder
+	section := func(title, text string) {
+		if text = strings.TrimRight(text, "\n"); text != "" {
+			if b.Len() > 0 {
+				b.WriteString("\n")
+			}
+			b.WriteString(title + text + "\n")
+		}
+	}
+	about := c.Long
+	if about == "" {
+		about = c.Short
+	}
+	section("", about)
+	if !c.Runnable() {
+		return b.String() // a topic
+	}
+	section("Usage:\n", usageLines(c))
+	section("Examples:\n", c.Example)
+	section("Commands:\n", listed(c.Commands(), (*cobra.Command).IsAvailableCommand, ""))
+	section("Flags:\n", c.LocalFlags().FlagUsagesWrapped(width))
+	section("Topics:\n", listed(c.Commands(), (*cobra.Command).IsAdditionalHelpTopicCommand, "help "))
+	if c.HasAvailableSubCommands() {
+		section("", c.CommandPath()+" COMMAND --help says more about one.")
+	}
+	return b.String()
+}
+
+func usageLines(c *cobra.Command) string {
+	if c.HasAvailableSubCommands() {
+		return "  " + c.CommandPath() + " COMMAND [flags]"
+	}
+	return "  " + c.UseLine()
+}
+
+// listed lists the commands that belong, each with its short text.
+func listed(all []*cobra.Command, belongs func(*cobra.Command) bool, before string) string {
+	var b strings.Builder
+	for _, c := range all {
+		if belongs(c) {
+			fmt.Fprintf(&b, "  %-18s %s\n", before+c.Name(), c.Short)
+		}
+	}
+	return b.String()
+}
+
+// Commands is the tree of all commands and topics, each with its long text, for what is made of them outside of the
+// binary: the man pages. Nothing in the binary calls it, so that the linker leaves it out.
+func Commands() *cobra.Command {
+	a := newApp(Env{
+		Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard,
+		Lookup: func(string) (string, bool) { return "", false },
+	})
+	root := newRootCmd(a, nil)
+	withLongTexts(root)
+	return root
+}
+
+// withLongTexts renders every help page and drops the output: some long texts are made only then.
+func withLongTexts(c *cobra.Command) {
+	c.HelpFunc()(c, nil)
+	for _, child := range c.Commands() {
+		withLongTexts(child)
+	}
+}

@@ -2,56 +2,74 @@ package cmd
 
 import (
 	"fmt"
-	"strings"
+	"strconv"
+
+	"ferry/pkg/limit"
 
 	"github.com/spf13/cobra"
 )
 
-// helpText is a help page: what a command does, how it is called, examples, its commands, flags and topics. Texts of
-// flags wrap at the width.
-func helpText(c *cobra.Command, width int) string {
-	var b strings.Builder
-	section := func(title, text string) {
-		if text = strings.TrimRight(text, "\n"); text != "" {
-			if b.Len() > 0 {
-				b.WriteString("\n")
-			}
-			b.WriteString(title + text + "\n")
-		}
+func newConfigUsageCmd(a *app) *cobra.Command {
+	var form string
+	c := &cobra.Command{
+		Use:   "usage",
+		Short: "The tokens used, by day and node",
+		Long: `usage shows the requests and tokens of each day and node, the newest day first. They are counted where a budget is set
+(budget: 200000 tokens/day, for all nodes or for one), and nowhere else: without one no record is kept.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return runConfigUsage(a, form) },
 	}
-	about := c.Long
-	if about == "" {
-		about = c.Short
-	}
-	section("", about)
-	if !c.Runnable() {
-		return b.String() // a topic
-	}
-	section("Usage:\n", usageLines(c))
-	section("Examples:\n", c.Example)
-	section("Commands:\n", listed(c.Commands(), (*cobra.Command).IsAvailableCommand, ""))
-	section("Flags:\n", c.LocalFlags().FlagUsagesWrapped(width))
-	section("Topics:\n", listed(c.Commands(), (*cobra.Command).IsAdditionalHelpTopicCommand, "help "))
-	if c.HasAvailableSubCommands() {
-		section("", c.CommandPath()+" COMMAND --help says more about one.")
-	}
-	return b.String()
+	c.Flags().StringVarP(&form, "output", "o", "text", "`FORM`: text or json")
+	_ = c.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
 }
 
-func usageLines(c *cobra.Command) string {
-	if c.HasAvailableSubCommands() {
-		return "  " + c.CommandPath() + " COMMAND [flags]"
+// The JSON that config usage -o json prints. Its fields are only ever added to.
+type (
+	usageJSON struct {
+		Schema int            `json:"schema"`
+		Usage  []usageRowJSON `json:"usage"`
 	}
-	return "  " + c.UseLine()
-}
+	usageRowJSON struct {
+		Day          string `json:"day"`
+		Node         string `json:"node"`
+		Requests     int64  `json:"requests"`
+		InputTokens  int64  `json:"input_tokens"`
+		OutputTokens int64  `json:"output_tokens"`
+	}
+)
 
-// listed lists the commands that belong, each with its short text.
-func listed(all []*cobra.Command, belongs func(*cobra.Command) bool, before string) string {
-	var b strings.Builder
-	for _, c := range all {
-		if belongs(c) {
-			fmt.Fprintf(&b, "  %-18s %s\n", before+c.Name(), c.Short)
-		}
+// runConfigUsage prints what could be read, whatever could not.
+func runConfigUsage(a *app, form string) error {
+	if form != "text" && form != "json" {
+		return usagef("", "--output: %q is not one of text, json", form)
 	}
-	return b.String()
+	folder, err := a.limitsDir()
+	if err != nil {
+		return err
+	}
+	used, broken := limit.Usage(folder)
+	out := usageJSON{Schema: 1, Usage: []usageRowJSON{}}
+	rows := [][]string{{"day", "node", "requests", "tokens in", "tokens out", "in all"}}
+	for _, u := range used {
+		out.Usage = append(out.Usage, usageRowJSON{u.Day, u.Node, u.Requests, u.Input, u.Output})
+		row := []string{u.Day, u.Node}
+		for _, n := range []int64{u.Requests, u.Input, u.Output, u.Input + u.Output} {
+			row = append(row, strconv.FormatInt(n, 10))
+		}
+		rows = append(rows, row)
+	}
+	switch {
+	case form == "json":
+		err = a.printJSON(out)
+	case len(used) > 0:
+		err = a.table(rows, 2)
+	case broken == nil:
+		a.note("nothing is counted yet; tokens are counted where a budget is set: ferry config set budget '200000 tokens/day'")
+	}
+	if err == nil && broken != nil {
+		err = fmt.Errorf("some of it cannot be read: %w", broken)
+	}
+	return err
 }

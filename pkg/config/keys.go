@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
 	"ferry/pkg/guard"
 	"ferry/pkg/state"
+
+	"github.com/zalando/go-keyring"
 )
 
 // keyLimit is how long a command or a keyring may take.
@@ -187,4 +192,123 @@ func (k Keys) fromKeyring(ctx context.Context, ref Ref) (string, error) {
 		}
 		return a.secret, nil
 	}
+}
+
+const refHint = "a key is named, not written: env:NAME, file:PATH, cmd:COMMAND or keyring:NAME"
+
+// Ref says where a secret is: env:NAME, file:PATH, cmd:COMMAND or keyring:NAME. It is public; the secret is not in it.
+// The zero Ref leads nowhere.
+type Ref struct{ scheme, rest string }
+
+// parseRef reads a reference. A literal is refused with an *Error that does not repeat it, and so is a reference that
+// is malformed, which may be a key in the wrong place.
+func parseRef(s string) (Ref, *Error) {
+	scheme, rest, _ := strings.Cut(s, ":")
+	if !isRef(s) {
+		return Ref{}, bad("a literal key is refused, and not shown", refHint)
+	}
+	if err := checkText(s); err != nil {
+		return Ref{}, err
+	}
+	if strings.TrimSpace(rest) == "" {
+		return Ref{}, bad("has nothing after "+scheme+":", refHint)
+	}
+	if scheme == "env" && !isVariable(rest) {
+		return Ref{}, bad("wants a variable's name after env:", refHint)
+	}
+	if scheme == "cmd" {
+		if _, err := splitCommand(rest); err != nil {
+			return Ref{}, err
+		}
+	}
+	return Ref{scheme, rest}, nil
+}
+
+// isRef holds for what begins as a reference does.
+func isRef(s string) bool {
+	scheme, _, ok := strings.Cut(s, ":")
+	if !ok {
+		return false
+	}
+	switch scheme {
+	case "env", "file", "cmd", "keyring":
+		return true
+	}
+	return false
+}
+
+func isVariable(s string) bool {
+	for i := range len(s) {
+		if s[i] != '_' && (!isAlnum(s[i]) || i == 0 && s[i] <= '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// String is the reference as it is written in the file.
+func (r Ref) String() string {
+	if r.IsZero() {
+		return ""
+	}
+	return r.scheme + ":" + r.rest
+}
+
+// IsZero reports whether there is no reference.
+func (r Ref) IsZero() bool { return r.scheme == "" }
+
+// ErrNotInKeyring says that the keyring has no such entry.
+var ErrNotInKeyring = errors.New("no such entry in the keyring")
+
+// Keyring is the system's store of secrets. Get and Delete fail with ErrNotInKeyring for an entry that is not there.
+type Keyring interface {
+	Get(service, user string) (string, error)
+	Set(service, user, secret string) error
+	Delete(service, user string) error
+}
+
+// SystemKeyring is this machine's keyring, or nil where there is none that could be reached without starting one.
+func SystemKeyring(lookup Lookup) Keyring {
+	if !keyringAvailable(lookup) {
+		return nil
+	}
+	return systemKeyring{}
+}
+
+// keyringAvailable reports whether there is a keyring to ask. It starts nothing and waits for nothing: macOS and Windows
+// always have one; elsewhere there is one where a session bus is, which the library would otherwise try to launch.
+func keyringAvailable(lookup Lookup) bool {
+	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
+		return true
+	}
+	if lookup.get("DBUS_SESSION_BUS_ADDRESS") != "" {
+		return true
+	}
+	dir := lookup.get("XDG_RUNTIME_DIR")
+	if dir == "" {
+		return false
+	}
+	info, err := os.Stat(filepath.Join(dir, "bus"))
+	return err == nil && info.Mode()&os.ModeSocket != 0
+}
+
+type systemKeyring struct{}
+
+func (systemKeyring) Get(service, user string) (string, error) {
+	s, err := keyring.Get(service, user)
+	return s, named(err)
+}
+
+func (systemKeyring) Set(service, user, secret string) error {
+	return keyring.Set(service, user, secret)
+}
+
+func (systemKeyring) Delete(service, user string) error { return named(keyring.Delete(service, user)) }
+
+// named keeps the library's own errors inside this file.
+func named(err error) error {
+	if errors.Is(err, keyring.ErrNotFound) {
+		return ErrNotInKeyring
+	}
+	return err
 }
