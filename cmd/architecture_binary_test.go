@@ -184,8 +184,8 @@ func testTerminal(t *testing.T, binary string) {
 	}
 }
 
-// patience bounds what a test waits for another process: no machine is so busy that only its hang takes longer.
-const patience = time.Minute
+// testTimeout bounds what a test waits for another process: no machine is so busy that only its hang takes longer.
+const testTimeout = time.Minute
 
 // onTerminal runs a command with a mute terminal of so many columns for all three streams and returns what reached it.
 // A program that waits for the terminal's answer fails by time.
@@ -196,7 +196,7 @@ func onTerminal(t *testing.T, columns uint16, command *exec.Cmd) (shown string, 
 		t.Fatal(err)
 	}
 	defer terminal.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { command.Process.Kill() })
 	defer stop()

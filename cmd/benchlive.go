@@ -64,7 +64,7 @@ func (a *app) showing(lines func() []string, say func()) (stop func()) {
 func (a *app) plainProgress(all []bench.Progress, since time.Duration) {
 	parts := make([]string, len(all))
 	for i, p := range all {
-		parts[i] = fmt.Sprintf("%s %s, %d ok", contestant(p.Node), counted(p), p.OK)
+		parts[i] = fmt.Sprintf("%s %s, %d ok", seriesName(p.Node), counted(p), p.OK)
 		if p.OK > 0 {
 			parts[i] += ", mean " + spell(p.Mean)
 		}
@@ -91,7 +91,7 @@ func (a *app) liveLines(all []bench.Progress, since time.Duration) []string {
 			bar = term.Bar(p.Done, p.Total, barWidth)
 		}
 		rows = append(rows, []string{
-			a.safe(contestant(p.Node)), bar, counted(p), success, mean, term.Spark(p.Recent, sparkWidth), left(p, since),
+			a.safe(seriesName(p.Node)), bar, counted(p), success, mean, term.Spark(p.Recent, sparkWidth), left(p, since),
 		})
 	}
 	table := strings.TrimRight(term.Table(rows, a.err.Width-1, 0, styles.Dim), "\n")
@@ -117,8 +117,8 @@ func left(p bench.Progress, since time.Duration) string {
 	return rest.Round(time.Second).String()
 }
 
-// contestant is a node's name, and its kind of connection where that is not the usual one.
-func contestant(n bench.Node) string {
+// series is a node's name, and its kind of connection where that is not the usual one.
+func seriesName(n bench.Node) string {
 	if n.Connection == bench.Reused {
 		return n.Name + " (reused)"
 	}

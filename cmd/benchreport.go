@@ -220,7 +220,7 @@ func (a *app) deliver(text []byte, path string) error {
 	if path == "" {
 		return a.write(text)
 	}
-	if err := state.WriteFile(path, text, 0o600); err != nil {
+	if err := state.WriteFile(path, text, 0o644); err != nil {
 		return &outputError{err}
 	}
 	return nil
@@ -238,7 +238,7 @@ func (a *app) withoutSuccess(s *bench.Summary) bool {
 		if len(row.Failures) > 0 {
 			why = row.Failures[0].Detail
 		}
-		a.complain(fmt.Errorf("%s had no success in %s: %s", contestant(row.Node), plural(row.Requests, "request"), why))
+		a.complain(fmt.Errorf("%s had no success in %s: %s", seriesName(row.Node), plural(row.Requests, "request"), why))
 	}
 	return found
 }

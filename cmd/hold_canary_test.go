@@ -68,7 +68,7 @@ func TestHoldCanary(t *testing.T) {
 				}))
 			}
 			var found []string
-			if !before(patience/2, func() bool { found = r.remembers(pid, key, prompt); return len(found) == 0 }) {
+			if !before(testTimeout/2, func() bool { found = r.remembers(pid, key, prompt); return len(found) == 0 }) {
 				t.Errorf("its memory has %q", found)
 			}
 			if before(2*time.Second, func() bool { found = r.remembers(pid, key, prompt); return len(found) > 0 }) {

@@ -28,7 +28,7 @@ func TestHoldDetached(t *testing.T) {
 		t.Fatalf("%v: %q", err, shown)
 	}
 	writer.Close()
-	check(t, reader.SetReadDeadline(time.Now().Add(patience)))
+	check(t, reader.SetReadDeadline(time.Now().Add(testTimeout)))
 	if rest, err := io.ReadAll(reader); err != nil || len(rest) > 0 { // it ends though the holder lives
 		t.Errorf("%v: %q", err, rest)
 	}
@@ -80,11 +80,11 @@ func TestHoldPipesEnd(t *testing.T) {
 	} {
 		t.Run(line, func(t *testing.T) {
 			r, _ := secureHoldRig(t)
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			c := exec.CommandContext(ctx, "/bin/sh", "-c", line)
 			c.Env = append(r.ferry().Env, "NODE="+r.node)
-			c.WaitDelay = patience
+			c.WaitDelay = testTimeout
 			out, err := c.CombinedOutput()
 			if err != nil || string(out) != answerTo("hello")+"\n" {
 				t.Fatalf("%v: %q", err, out)

@@ -87,7 +87,7 @@ http {
 // awaitPort waits until somebody listens.
 func awaitPort(t *testing.T, address string, ended chan error, said *bytes.Buffer) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(testTimeout)
 	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()

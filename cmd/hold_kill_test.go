@@ -55,7 +55,7 @@ func TestHoldKilledBefore(t *testing.T) {
 			t.Parallel()
 			r, server := secureHoldRig(t)
 			sprung := trap(r, server, r.holder())
-			c := r.ask("ask", "hello", "-o", "json", "--connect-timeout", patience.String(), "--timeout", (2 * patience).String())
+			c := r.ask("ask", "hello", "-o", "json", "--connect-timeout", testTimeout.String(), "--timeout", (2 * testTimeout).String())
 			c.Stdout, c.Stderr = new(bytes.Buffer), new(bytes.Buffer)
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
@@ -129,7 +129,7 @@ func TestHoldKilledWith(t *testing.T) {
 			t.Parallel()
 			r, server := secureHoldRig(t)
 			pid := r.holder()
-			c, stdout := r.stopped(server, tt.do, tt.verb, tt.prompt, patience.String())
+			c, stdout := r.stopped(server, tt.do, tt.verb, tt.prompt, testTimeout.String())
 			var first []byte
 			if tt.name == "half a stream" {
 				first = make([]byte, 1)

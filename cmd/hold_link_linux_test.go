@@ -78,7 +78,7 @@ func TestHoldDeadPath(t *testing.T) {
 	link.dead.Store(true)
 	cut := time.Now()
 	for tick := time.NewTicker(250 * time.Millisecond); l.holder(t).Connections != 0; <-tick.C {
-		if time.Since(cut) > 2*patience {
+		if time.Since(cut) > 2*testTimeout {
 			t.Fatal("the path is dead, and the holder still counts on its connection")
 		}
 	}

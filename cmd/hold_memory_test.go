@@ -33,7 +33,7 @@ func TestHoldMemory(t *testing.T) {
 		}
 	}
 	now := memoryOf(t, pid, "VmRSS")
-	if !before(patience/2, func() bool { now = memoryOf(t, pid, "VmRSS"); return now <= holderLimit }) {
+	if !before(testTimeout/2, func() bool { now = memoryOf(t, pid, "VmRSS"); return now <= holderLimit }) {
 		t.Errorf("a holder has %d KiB in memory, the limit is %d", now, holderLimit)
 	}
 	t.Logf("after 100 calls: %.1f MiB, of which its own %.1f MiB; at most %.1f MiB", float64(now)/1024,

@@ -193,7 +193,7 @@ func (r *holdRig) leavesNone() {
 	if out, err := stop.CombinedOutput(); err != nil {
 		r.t.Errorf("%v: %s", err, out)
 	}
-	if !before(patience, func() bool { return len(r.holders()) == 0 }) {
+	if !before(testTimeout, func() bool { return len(r.holders()) == 0 }) {
 		for _, pid := range r.holders() {
 			r.t.Errorf("holder %d outlives the test", pid)
 			_ = syscall.Kill(pid, syscall.SIGKILL)

@@ -176,7 +176,7 @@ func TestHoldLendsToNobodyElse(t *testing.T) {
 			return err
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(patience))
+		_ = conn.SetDeadline(time.Now().Add(testTimeout))
 		want := binary.BigEndian.AppendUint32([]byte{'t'}, 0) // what it is, and how it does
 		_, _ = conn.Write(want)
 		said, err = io.ReadAll(conn)

@@ -150,7 +150,7 @@ func startGateway(t *testing.T, wish gatewayWish) *testGateway {
 		t.Fatalf("config nginx: exit code %d: %s", code, stderr)
 	}
 	g.client = &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: pool(wish.ca)}, DisableCompression: true, MaxIdleConnsPerHost: 100, ExpectContinueTimeout: patience,
+		TLSClientConfig: &tls.Config{RootCAs: pool(wish.ca)}, DisableCompression: true, MaxIdleConnsPerHost: 100, ExpectContinueTimeout: testTimeout,
 	}}
 	t.Cleanup(g.client.CloseIdleConnections)
 	g.arguments = []string{"-p", dir, "-c", filepath.Join(dir, "nginx", "nginx.conf"), "-e", "stderr", "-g",
@@ -204,14 +204,14 @@ func (g *testGateway) start(t *testing.T, nginx string) {
 		_ = g.process.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-ended:
-		case <-time.After(patience):
+		case <-time.After(testTimeout):
 			_ = g.process.Process.Kill()
 		}
 		if t.Failed() && said.Len() > 0 {
 			t.Logf("nginx said: %s", said.Bytes())
 		}
 	})
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(testTimeout)
 	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
 		if status, _ := g.try("GET", "/healthz", nil, ""); status == http.StatusOK {
 			return

@@ -168,7 +168,7 @@ func TestNginxConnections(t *testing.T) {
 			resp.Body.Close()
 		}
 	}()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(testTimeout)
 	for tick := time.NewTicker(5 * time.Millisecond); len(api.requests()) == 0; <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatal("the first request did not arrive")

@@ -242,7 +242,7 @@ func testGatewayBodies(t *testing.T, g *testGateway) {
 
 // Nothing is held back: the API sends an event only when the one before it has arrived.
 func testGatewayPace(t *testing.T, g *testGateway, api *upstreamAPI) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	defer close(api.step)
 	body := strings.Replace(smallMessage, `"max_tokens"`, `"stream":true,"max_tokens"`, 1)
@@ -301,7 +301,7 @@ func testGatewayMalformed(t *testing.T, g *testGateway) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(patience))
+		_ = conn.SetDeadline(time.Now().Add(testTimeout))
 		_, _ = conn.Write([]byte(head))
 		text := make([]byte, 4096)
 		n, _ := io.ReadAtLeast(conn, text, 200)
@@ -345,7 +345,7 @@ func testGatewayCheck(t *testing.T, g *testGateway) {
 func testGatewayLogs(t *testing.T, g *testGateway) {
 	g.must(t, "POST", "/api/v1/messages?canary-query=1", with(g.tokens["dev"], "User-Agent", "canary-agent"), smallMessage)
 	g.must(t, "GET", "/canary-path/"+g.tokens["dev"], nil, "")
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(testTimeout)
 	var access []byte
 	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C { // the line is written after the answer
 		access, _ = os.ReadFile(filepath.Join(g.logs, "access.log"))

@@ -254,7 +254,7 @@ func before(limit time.Duration, reached func() bool) bool {
 // eventually waits for what another process brings about, as long as a test may take.
 func eventually(t *testing.T, what string, reached func() bool) {
 	t.Helper()
-	if !before(patience, reached) {
+	if !before(testTimeout, reached) {
 		t.Fatal("never: " + what)
 	}
 }

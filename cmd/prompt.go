@@ -120,7 +120,7 @@ func (a *app) readStdin(ctx context.Context) (string, error) {
 	if a.Stdin == nil {
 		return "", usagef("give the prompt as arguments or with -f", "no prompt, and standard input is closed")
 	}
-	if term.Look(a.Stdin, term.Wishes{}).TTY {
+	if term.Look(a.Stdin, term.Preferences{}).TTY {
 		a.note("reading the prompt from the terminal; Ctrl-D on a line of its own ends it")
 	}
 	a.catchQuit()

@@ -239,7 +239,7 @@ func (a *app) sure(yes bool) (bool, error) {
 	if yes {
 		return true, nil
 	}
-	if !a.err.TTY || !term.Look(a.Stdin, term.Wishes{}).TTY {
+	if !a.err.TTY || !term.Look(a.Stdin, term.Preferences{}).TTY {
 		return false, usagef("ferry config purge --yes removes it", "there is no terminal to ask on, and nothing was removed")
 	}
 	a.tell("remove all of it? [y/N] ")

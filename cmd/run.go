@@ -68,11 +68,11 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 }
 
 func newApp(env Env) *app {
-	wishes := term.Wishes{NoColor: env.get("NO_COLOR") != "", Term: env.get("TERM")}
+	preferences := term.Preferences{NoColor: env.get("NO_COLOR") != "", Term: env.get("TERM")}
 	a := &app{
 		Env:    env,
-		out:    term.Stream{Writer: env.Stdout, Facts: term.Look(env.Stdout, wishes)},
-		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, wishes)},
+		out:    term.Stream{Writer: env.Stdout, Facts: term.Look(env.Stdout, preferences)},
+		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, preferences)},
 		masker: &guard.Masker{}, redactor: &guard.Redactor{},
 	}
 	if term.ReadOnly(env.Stdout) || term.Closed(env.Stdout, env.Stdin, env.Stderr) && env.get("FERRY_STDOUT") != "discard" {

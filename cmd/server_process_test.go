@@ -42,7 +42,7 @@ func runServer(t *testing.T, process *exec.Cmd, address string) {
 			t.Logf("%s said: %s", process.Path, said.Bytes())
 		}
 	})
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(testTimeout)
 	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()

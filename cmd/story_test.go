@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(usualWaits) == "" {
-		hold.Least = patience
+		hold.Least = testTimeout
 	}
 	testscript.Main(m, map[string]func(){
 		"ferry":      storyFerry,

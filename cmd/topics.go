@@ -132,7 +132,7 @@ const storageHelp = `All of it is yours alone (mode 0600), on this machine, and 
       where it says, ten files of max_size, until you remove them
   the gateway's tokens and keys, where you run config nginx and config token
       where you say, until you remove them
-  what you ask for: bench --save, --out
+  what you ask for: bench --save; and bench --out, which others may read (0644), such as a collector of metrics
       where you say, until you remove it
 
 Without a conversation, a limit, a budget or an audit log, a call writes nothing. --no-store makes sure of it for one

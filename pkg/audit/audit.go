@@ -20,8 +20,8 @@ const (
 	Kept = 9
 	// DefaultMaxSize is the size at which a log is rotated, in bytes.
 	DefaultMaxSize = 10 << 20
-	// patience is how long a line waits for other writers. Each holds the lock for the time of one write.
-	patience = 5 * time.Second
+	// lockTimeout is how long a line waits for other writers. Each holds the lock for the time of one write.
+	lockTimeout = 5 * time.Second
 )
 
 // Log is an audit log. The zero value but for Path is ready. Nothing is opened before the first line.
@@ -40,7 +40,7 @@ type Log struct {
 // all the same, where its place in a file that is just being renamed does no harm, and nothing is rotated.
 func (l Log) Write(ctx context.Context, e Entry) error {
 	line := e.line(l.Redact)
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	unlock, err := state.Lock(bounded, lockPath(l.Path))
 	if err == nil {

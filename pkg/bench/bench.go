@@ -23,7 +23,7 @@ const (
 	Reused Connection = "reused"
 )
 
-// Node is one contestant: a node over one kind of connection. Measured over both kinds, a node is two contestants.
+// Node is one series: a node over one kind of connection. Measured over both kinds, a node is two series.
 type Node struct {
 	Name       string     `json:"node"`
 	Label      string     `json:"label,omitempty"`

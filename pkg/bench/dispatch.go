@@ -11,7 +11,7 @@ import (
 // goes on with what that released, which costs no switch between goroutines.
 type dispatcher struct {
 	sending context.Context
-	lanes   []*lane
+	queues  []*queue
 	// rounds is how many there are, window how many may be open at once at the slowest node.
 	rounds, window int
 	more           func(slowest int) bool
@@ -22,7 +22,7 @@ type dispatcher struct {
 	ended bool
 }
 
-// advance opens the rounds that may be opened, and ends the lanes when there will be none.
+// advance opens the rounds that may be opened, and ends the queues when there will be none.
 func (d *dispatcher) advance() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -37,8 +37,8 @@ func (d *dispatcher) advance() {
 			d.end()
 		default:
 			d.next++
-			for _, i := range d.order.Perm(len(d.lanes)) {
-				d.lanes[i].release(d.next)
+			for _, i := range d.order.Perm(len(d.queues)) {
+				d.queues[i].release(d.next)
 			}
 		}
 	}
@@ -47,7 +47,7 @@ func (d *dispatcher) advance() {
 // slowest is the number of rounds that the slowest node has done, math.MaxInt when no node is left.
 func (d *dispatcher) slowest() int {
 	least := math.MaxInt
-	for _, l := range d.lanes {
+	for _, l := range d.queues {
 		if s := l.state(); !s.over {
 			least = min(least, s.done)
 		}
@@ -57,7 +57,7 @@ func (d *dispatcher) slowest() int {
 
 func (d *dispatcher) end() {
 	d.ended = true
-	for _, l := range d.lanes {
+	for _, l := range d.queues {
 		l.finish()
 	}
 }

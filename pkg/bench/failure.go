@@ -16,7 +16,7 @@ type failing struct {
 }
 
 // failures counts the failures by class, the most frequent first.
-func (c *contestant) failures(w *workspace) []Failure {
+func (c *nodeSeries) failures(w *workspace) []Failure {
 	byClass := c.failing()
 	order := make([]*failing, 0, len(byClass))
 	total := 0
@@ -48,7 +48,7 @@ func (c *contestant) failures(w *workspace) []Failure {
 
 // failing counts the failures. A series has the words of its own first failure of each class; the words of the earliest one
 // of all parts are wanted.
-func (c *contestant) failing() map[string]*failing {
+func (c *nodeSeries) failing() map[string]*failing {
 	byClass := map[string]*failing{}
 	for s := range c.all() {
 		if s.OK() {

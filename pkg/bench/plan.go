@@ -41,9 +41,9 @@ func (p *Plan) intended(round int) time.Duration {
 	return time.Duration(float64(round) / p.Header.Rate * float64(time.Second))
 }
 
-// patience is how long an open loop goes on with what it could not send in time: as long again as the plan, and for a
+// drainTime is how long an open loop goes on with what it could not send in time: as long again as the plan, and for a
 // short plan a little longer. A node that cannot keep up would hold it for ever.
-func (p *Plan) patience() time.Duration {
+func (p *Plan) drainTime() time.Duration {
 	const least = 30 * time.Second
 	return p.intended(p.Rounds()) + max(least, p.intended(p.Rounds()))
 }

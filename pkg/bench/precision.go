@@ -10,14 +10,14 @@ import (
 // success rate (in shares of all requests), and of each ratio to the reference. Contestants that ended early count no
 // more. Others may add samples meanwhile.
 func tight(run *Run, precision float64) bool {
-	var live []*contestant
+	var live []*nodeSeries
 	for _, s := range run.Series {
 		s.mu.Lock()
 		ended := s.Ended != ""
 		s.mu.Unlock()
 		if !ended {
 			p := s.snapshot(run.Header.ID, run.Header.Rate > 0)
-			live = append(live, &contestant{node: s.Node, parts: []part{p}})
+			live = append(live, &nodeSeries{node: s.Node, parts: []part{p}})
 		}
 	}
 	if len(live) == 0 {
@@ -45,8 +45,8 @@ func tight(run *Run, precision float64) bool {
 	return true
 }
 
-// tight reports whether a contestant's own figures are.
-func (c *contestant) tight(w *workspace, precision float64) bool {
+// tight reports whether a series's own figures are.
+func (c *nodeSeries) tight(w *workspace, precision float64) bool {
 	latency := c.describe(w, func(s place) float64 { return milliseconds(s.latency()) })
 	if latency == nil || latency.N < leastTight {
 		return false

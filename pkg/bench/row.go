@@ -7,8 +7,8 @@ import (
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// row works out a contestant's results, but for the comparison.
-func (c *contestant) row(w *workspace) *Row {
+// row works out a series's results, but for the comparison.
+func (c *nodeSeries) row(w *workspace) *Row {
 	r := &Row{Node: c.node, Vantage: c.vantage}
 	for s := range c.all() {
 		r.Requests++
@@ -52,7 +52,7 @@ func (c *contestant) row(w *workspace) *Row {
 }
 
 // describe describes a figure of the successes that have it, nil where none has. NaN says that a sample has none.
-func (c *contestant) describe(w *workspace, figure func(place) float64) *Stats {
+func (c *nodeSeries) describe(w *workspace, figure func(place) float64) *Stats {
 	n := 0
 	for s := range c.all() {
 		if s.OK() && !math.IsNaN(figure(s)) {
@@ -88,7 +88,7 @@ func interTokenLatency(s place) float64 {
 	return milliseconds(max(0, s.Latency-s.TTFT())) / float64(s.Tokens-1)
 }
 
-func (c *contestant) phases() PhaseMeans {
+func (c *nodeSeries) phases() PhaseMeans {
 	var n int
 	var sum Phases
 	for _, p := range c.parts {

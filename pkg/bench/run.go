@@ -20,9 +20,9 @@ var nan = math.NaN()
 // At a fixed rate, an open loop, round i begins for every node at i/Rate, whatever has been answered; a node that has all
 // its workers busy begins it late, and the lag is kept.
 type Bench struct {
-	plan  Plan
-	lanes []*lane
-	run   *Run
+	plan   Plan
+	queues []*queue
+	run    *Run
 	// origin is when the counted rounds began.
 	origin time.Time
 
@@ -40,15 +40,15 @@ func New(p Plan) *Bench {
 	for i, node := range p.Header.Nodes {
 		series := newSeries(node, p.Header.Vantage)
 		b.run.Series = append(b.run.Series, series)
-		b.lanes = append(b.lanes, newLane(i, p.Targets[i], series))
+		b.queues = append(b.queues, newQueue(i, p.Targets[i], series))
 	}
 	return b
 }
 
-// Progress is how far each contestant has come. It may be called at any time, from any goroutine.
+// Progress is how far each series has come. It may be called at any time, from any goroutine.
 func (b *Bench) Progress() []Progress {
-	out := make([]Progress, len(b.lanes))
-	for i, l := range b.lanes {
+	out := make([]Progress, len(b.queues))
+	for i, l := range b.queues {
 		out[i] = l.progress()
 		out[i].Total = b.plan.Rounds()
 	}
@@ -79,29 +79,29 @@ func (b *Bench) Run(ctx context.Context) (*Run, error) {
 	return b.run, b.plan.Saved.end(b.run)
 }
 
-// job does a round of a lane.
-type job func(ctx context.Context, l *lane, round int)
+// job does a round of a queue.
+type job func(ctx context.Context, l *queue, round int)
 
-// warmUp makes the rounds that are not counted, over lanes of their own. Only that a node refuses everything is kept.
+// warmUp makes the rounds that are not counted, over queues of their own. Only that a node refuses everything is kept.
 func (b *Bench) warmUp(ctx, sending context.Context) {
 	rounds := b.plan.Header.Warmup
 	if rounds == 0 {
 		return
 	}
-	var lanes []*lane
-	for i, l := range b.lanes {
-		lanes = append(lanes, newLane(i, l.target, l.series))
+	var queues []*queue
+	for i, l := range b.queues {
+		queues = append(queues, newQueue(i, l.target, l.series))
 	}
-	more := func(int) bool { return !b.overTokens(lanes) }
-	b.dispatch(ctx, sending, lanes, rounds, more, func(ctx context.Context, l *lane, round int) {
+	more := func(int) bool { return !b.overTokens(queues) }
+	b.dispatch(ctx, sending, queues, rounds, more, func(ctx context.Context, l *queue, round int) {
 		o := b.ask(ctx, l, round-rounds)
 		l.count(o, 0, false)
 		if o.Final {
-			b.keep(b.lanes[l.index], 0, o)
+			b.keep(b.queues[l.index], 0, o)
 		}
 	})
-	for i, l := range lanes {
-		b.lanes[i].billed += l.billed
+	for i, l := range queues {
+		b.queues[i].billed += l.billed
 	}
 }
 
@@ -111,16 +111,16 @@ func (b *Bench) measure(ctx, sending context.Context) {
 	if rounds == 0 {
 		rounds = math.MaxInt
 	}
-	do := func(ctx context.Context, l *lane, round int) { b.keep(l, round, b.ask(ctx, l, round)) }
+	do := func(ctx context.Context, l *queue, round int) { b.keep(l, round, b.ask(ctx, l, round)) }
 	if b.plan.Header.Rate > 0 {
 		b.pace(ctx, sending, rounds, do)
 		return
 	}
 	looked := 0
-	b.dispatch(ctx, sending, b.lanes, rounds, func(slowest int) bool {
+	b.dispatch(ctx, sending, b.queues, rounds, func(slowest int) bool {
 		d := b.plan.Header.Duration
 		switch {
-		case d > 0 && b.plan.Clock.Now().Sub(b.origin) >= d, b.overTokens(b.lanes):
+		case d > 0 && b.plan.Clock.Now().Sub(b.origin) >= d, b.overTokens(b.queues):
 			return false
 		case b.plan.Header.Precision > 0 && slowest >= looked+max(leastTight, looked/10):
 			looked = slowest
@@ -143,23 +143,23 @@ func (b *Bench) isTight() bool {
 
 // dispatch makes rounds as a closed loop, while there is more to do, and returns when all that was begun has ended.
 func (b *Bench) dispatch(
-	ctx, sending context.Context, lanes []*lane, rounds int, more func(slowest int) bool, do job,
+	ctx, sending context.Context, queues []*queue, rounds int, more func(slowest int) bool, do job,
 ) {
 	d := &dispatcher{
-		sending: sending, lanes: lanes, rounds: rounds, window: b.plan.Header.Concurrency, more: more,
+		sending: sending, queues: queues, rounds: rounds, window: b.plan.Header.Concurrency, more: more,
 		order: rand.New(rand.NewPCG(b.plan.Header.Seed, 1)),
 	}
 	d.advance()
 	defer context.AfterFunc(sending, d.advance)()
-	b.start(ctx, lanes, func(ctx context.Context, l *lane, round int) {
+	b.start(ctx, queues, func(ctx context.Context, l *queue, round int) {
 		do(ctx, l, round)
 		d.advance()
 	}).Wait()
 }
 
-func (b *Bench) start(ctx context.Context, lanes []*lane, do job) *sync.WaitGroup {
+func (b *Bench) start(ctx context.Context, queues []*queue, do job) *sync.WaitGroup {
 	var workers sync.WaitGroup
-	for _, l := range lanes {
+	for _, l := range queues {
 		for range b.plan.Header.Concurrency {
 			workers.Go(func() { l.work(ctx, do) })
 		}
@@ -168,12 +168,12 @@ func (b *Bench) start(ctx context.Context, lanes []*lane, do job) *sync.WaitGrou
 }
 
 // overTokens reports whether one more round could pass the cap on tokens, if all that is in flight costs the most.
-func (b *Bench) overTokens(lanes []*lane) bool {
+func (b *Bench) overTokens(queues []*queue) bool {
 	if b.plan.MaxTokens <= 0 {
 		return false
 	}
 	var billed, requests int64
-	for _, l := range lanes {
+	for _, l := range queues {
 		s := l.state()
 		billed += s.billed
 		requests += int64(s.pending)
@@ -190,35 +190,35 @@ func (b *Bench) overTokens(lanes []*lane) bool {
 
 // pace opens the rounds at their times, whatever has been answered.
 func (b *Bench) pace(ctx, sending context.Context, rounds int, do job) {
-	workers := b.start(ctx, b.lanes, do)
+	workers := b.start(ctx, b.queues, do)
 	order := rand.New(rand.NewPCG(b.plan.Header.Seed, 1))
 	for round := range rounds {
 		wait := b.plan.intended(round) - b.plan.Clock.Now().Sub(b.origin)
 		if wait > 0 && b.plan.Clock.Sleep(sending, wait) != nil || sending.Err() != nil ||
-			b.overTokens(b.lanes) || b.allOver() {
+			b.overTokens(b.queues) || b.allOver() {
 			break
 		}
-		for _, i := range order.Perm(len(b.lanes)) {
-			b.lanes[i].release(round + 1)
+		for _, i := range order.Perm(len(b.queues)) {
+			b.queues[i].release(round + 1)
 		}
 	}
-	for _, l := range b.lanes {
+	for _, l := range b.queues {
 		l.finish()
 	}
 	b.drain(sending, workers)
 }
 
-// drain waits for what was released, as long as there is patience, and drops the rest.
+// drain waits for what was released, as long as there is drainTime, and drops the rest.
 func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
-	patient, done := context.WithCancel(sending)
+	draining, done := context.WithCancel(sending)
 	var giveUp sync.WaitGroup
 	giveUp.Go(func() {
-		left := b.plan.patience() - b.plan.Clock.Now().Sub(b.origin)
-		late := b.plan.Clock.Sleep(patient, left) == nil && b.plan.Clock.Now().Sub(b.origin) >= b.plan.patience()
+		left := b.plan.drainTime() - b.plan.Clock.Now().Sub(b.origin)
+		late := b.plan.Clock.Sleep(draining, left) == nil && b.plan.Clock.Now().Sub(b.origin) >= b.plan.drainTime()
 		if !late && sending.Err() == nil {
 			return // all was sent
 		}
-		for _, l := range b.lanes {
+		for _, l := range b.queues {
 			dropped := l.drop()
 			if late {
 				l.series.Unsent += dropped
@@ -231,7 +231,7 @@ func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 }
 
 func (b *Bench) allOver() bool {
-	for _, l := range b.lanes {
+	for _, l := range b.queues {
 		if !l.state().over {
 			return false
 		}
@@ -239,12 +239,12 @@ func (b *Bench) allOver() bool {
 	return true
 }
 
-func (b *Bench) ask(ctx context.Context, l *lane, round int) Outcome {
+func (b *Bench) ask(ctx context.Context, l *queue, round int) Outcome {
 	return l.target(ctx, Request{Round: round, Nonce: b.plan.nonce(l.index, round)})
 }
 
 // keep counts a finished request and keeps it.
-func (b *Bench) keep(l *lane, round int, o Outcome) {
+func (b *Bench) keep(l *queue, round int, o Outcome) {
 	if o.Cancelled {
 		if o.Final {
 			l.series.end(o.Detail)

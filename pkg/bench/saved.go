@@ -19,7 +19,7 @@ const (
 	savedKind = "ferry bench"
 	// maxLine bounds a line, its end included, and so what a reader holds of a file.
 	maxLine = 1 << 20
-	// maxNodes bounds the contestants: each that has a sample takes a chunk.
+	// maxNodes bounds the series: each that has a sample takes a chunk.
 	maxNodes = 1000
 	// maxWords bounds a failure's words in bytes: they come from a node, and a line has to stay under maxLine.
 	maxWords = 1000

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// savedHeader is of a run with three contestants, two of them one node.
+// savedHeader is of a run with three series, two of them one node.
 func savedHeader() Header {
 	return Header{
 		Schema: Schema, ID: "6f1d20", Started: time.Date(2026, 11, 2, 9, 30, 0, 0, time.UTC), Vantage: "上海",

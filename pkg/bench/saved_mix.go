@@ -68,7 +68,7 @@ func difference(a, b *Header) string {
 }
 
 // nodeDifference says in what two nodes of one name are not the same, "" for nothing. The label is only what it is
-// called, and the connection makes another contestant of it.
+// called, and the connection makes another series of it.
 func nodeDifference(a, b Node) string {
 	for _, f := range []struct{ what, a, b string }{
 		{"host", a.Host, b.Host}, {"API", a.API, b.API}, {"model", a.Model, b.Model},
@@ -93,18 +93,18 @@ func overlap(runs []*Run, names []string) error {
 	for _, run := range runs {
 		parts[run.Header.ID]++
 	}
-	type contestant struct {
+	type nodeSeries struct {
 		run, node  string
 		connection Connection
 	}
-	var order []contestant
-	held := map[contestant][]uint64{} // the round above, the file's index below: sorted, equal rounds are neighbours
+	var order []nodeSeries
+	held := map[nodeSeries][]uint64{} // the round above, the file's index below: sorted, equal rounds are neighbours
 	for i, run := range runs {
 		if parts[run.Header.ID] < 2 {
 			continue
 		}
 		for _, s := range run.Series {
-			key := contestant{run.Header.ID, s.Node.Name, s.Node.Connection}
+			key := nodeSeries{run.Header.ID, s.Node.Name, s.Node.Connection}
 			if held[key] == nil {
 				order = append(order, key)
 			}

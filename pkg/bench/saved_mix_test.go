@@ -6,7 +6,7 @@ import (
 )
 
 func TestMixable(t *testing.T) {
-	// file is a run with samples of its first contestant in some rounds.
+	// file is a run with samples of its first series in some rounds.
 	file := func(change func(*Header), rounds ...int) *Run {
 		run := &Run{Header: savedHeader()}
 		run.Header.ID = "another"

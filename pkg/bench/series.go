@@ -42,7 +42,7 @@ func (s Sample) Start() time.Duration { return time.Duration(s.start) * startUni
 // OK reports whether it was a success.
 func (s Sample) OK() bool { return s.class == 0 }
 
-// Series are the samples of one contestant.
+// Series are the samples of one node over one kind of connection.
 type Series struct {
 	Node Node
 	// Vantage is the run's.

@@ -21,7 +21,7 @@ func Summarise(runs []*Run) *Summary {
 			s.Stopped = run.Stopped
 		}
 	}
-	all := contestants(runs)
+	all := seriesOf(runs)
 	w := &workspace{}
 	for _, c := range all {
 		s.Rows = append(s.Rows, c.row(w))
@@ -51,7 +51,7 @@ func together(runs []*Run) (n int, elapsed float64) {
 }
 
 // oneModel is the model that all were asked for, "" too where none was named.
-func oneModel(all []*contestant) (model string, same bool) {
+func oneModel(all []*nodeSeries) (model string, same bool) {
 	for _, c := range all {
 		for _, p := range c.parts {
 			if p.series.Node.Model != all[0].node.Model {
@@ -63,7 +63,7 @@ func oneModel(all []*contestant) (model string, same bool) {
 }
 
 // compareRows compares every row with the reference of its vantage and of its kind of connection: cold with cold.
-func (s *Summary) compareRows(all []*contestant, w *workspace) {
+func (s *Summary) compareRows(all []*nodeSeries, w *workspace) {
 	for i, c := range all {
 		at := referenceOf(all, c, s.Header.Reference)
 		if at < 0 || at == i {
@@ -78,9 +78,9 @@ func (s *Summary) compareRows(all []*contestant, w *workspace) {
 	}
 }
 
-// referenceOf is the index of what a contestant is compared with, below 0 for nothing.
-func referenceOf(all []*contestant, c *contestant, name string) int {
-	return slices.IndexFunc(all, func(o *contestant) bool {
+// referenceOf is the index of what a series is compared with, below 0 for nothing.
+func referenceOf(all []*nodeSeries, c *nodeSeries, name string) int {
+	return slices.IndexFunc(all, func(o *nodeSeries) bool {
 		return o.node.Name == name && o.node.Connection == c.node.Connection && o.vantage == c.vantage
 	})
 }

@@ -22,7 +22,7 @@ type Summary struct {
 	Warnings []Warning
 }
 
-// Row is one contestant's results.
+// Row is one series's results.
 type Row struct {
 	Node    Node
 	Vantage string

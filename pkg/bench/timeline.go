@@ -29,7 +29,7 @@ const timelineSpans = 1 << 16
 
 // timeline chooses points evenly by their place in the order of starts, the first and the last among them. Only the spans
 // of time that have a chosen point are put in order, which of a million requests are few.
-func (c *contestant) timeline(w *workspace) []Point {
+func (c *nodeSeries) timeline(w *workspace) []Point {
 	size := c.size()
 	points := make([]Point, min(size, timelinePoints))
 	if size == 0 {
@@ -70,7 +70,7 @@ func (c *contestant) timeline(w *workspace) []Point {
 }
 
 // spans counts the requests of each span of time, and says which span one began in.
-func (c *contestant) spans() (span func(place) int, counts []int) {
+func (c *nodeSeries) spans() (span func(place) int, counts []int) {
 	first, last := uint32(math.MaxUint32), uint32(0)
 	for s := range c.all() {
 		first, last = min(first, s.start), max(last, s.start)

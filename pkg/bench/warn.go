@@ -38,7 +38,7 @@ func (w *warner) add(code, node, format string, values ...any) {
 }
 
 // warnings are about the runs first, then about each row. A Warning's Node is the row's title.
-func warnings(s *Summary, runs []*Run, all []*contestant, sameModel bool) []Warning {
+func warnings(s *Summary, runs []*Run, all []*nodeSeries, sameModel bool) []Warning {
 	w := &warner{Summary: s}
 	w.runs(runs)
 	if !sameModel {
@@ -138,7 +138,7 @@ func (w *warner) row(r *Row, allShort bool) {
 }
 
 // extremes warns of a slow first request and of other latencies far from the rest.
-func (w *warner) extremes(r *Row, c *contestant) {
+func (w *warner) extremes(r *Row, c *nodeSeries) {
 	if !r.Latency.HasPercentiles() {
 		return
 	}
@@ -193,7 +193,7 @@ func spread(sorted []float64, middle float64) float64 {
 }
 
 // earliest is the word of the request that began first.
-func (c *contestant) earliest() uint64 {
+func (c *nodeSeries) earliest() uint64 {
 	first := uint64(math.MaxUint64)
 	for s := range c.all() {
 		first = min(first, s.word())

@@ -166,7 +166,7 @@ func (r *Reservation) look(s record) {
 func (r *Reservation) Cancel() (given bool) {
 	r.once.Do(func() {
 		b := r.bucket
-		// The context of the request has often ended by now. The door's patience bounds the call.
+		// The context of the request has often ended by now. The door's lockTimeout bounds the call.
 		err := b.change(context.Background(), never, func(s record) (record, bool) {
 			r.look(s)
 			turn := r.first - int64(r.earlier)*int64(b.rate.interval())

@@ -128,8 +128,8 @@ func TestBucketStoppedHolder(t *testing.T) {
 	}
 	defer leave()
 	b := newTestBucket(t, dir, slow, newFakeClock())
-	b.patience = time.Nanosecond
-	if _, err := b.Reserve(t.Context(), Forever); err != nil || !errors.Is(b.Degraded(), errPatience) {
+	b.lockTimeout = time.Nanosecond
+	if _, err := b.Reserve(t.Context(), Forever); err != nil || !errors.Is(b.Degraded(), errLockTimeout) {
 		t.Errorf("got %v, %v", err, b.Degraded())
 	}
 }

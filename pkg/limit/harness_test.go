@@ -99,7 +99,7 @@ func newTestBucket(t *testing.T, dir string, rate Rate, c Clock) *Bucket {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.patience = busy
+	b.lockTimeout = busy
 	return b
 }
 
@@ -180,7 +180,7 @@ func takeTurns(task []string) error {
 	if err != nil {
 		return err
 	}
-	b.patience = busy
+	b.lockTimeout = busy
 	for range n {
 		r, err := b.Reserve(context.Background(), Forever)
 		if err != nil {
@@ -259,7 +259,7 @@ func spendTokens(task []string) error {
 		}
 	}
 	l := NewLedger(dir, address, "node", Budget{number[0]}, NewClock())
-	l.patience = busy
+	l.lockTimeout = busy
 	for range number[2] {
 		h, err := l.Hold(context.Background(), number[1], time.Hour)
 		if err != nil {

@@ -49,16 +49,16 @@ func (e *Error) Unwrap() error { return e.Err }
 // Hint tells what to do about it; it may be empty.
 func (e *Error) Hint() string { return e.HintText }
 
-// patience bounds the wait for a lock: holders keep one for microseconds, so a process that has it for longer was stopped.
-const patience = 5 * time.Second
+// lockTimeout bounds the wait for a lock: holders keep one for microseconds, so a process that has it for longer was stopped.
+const lockTimeout = 5 * time.Second
 
-var errPatience = errors.New("another ferry has kept it for too long")
+var errLockTimeout = errors.New("another ferry has kept it for too long")
 
 // door lets one in at a time, of all goroutines and processes.
 type door struct {
 	folder, name string
 	alone        bool
-	patience     time.Duration
+	lockTimeout  time.Duration
 	turn         chan struct{} // goroutines queue here, so that a process has one try at the file's lock
 
 	mu   sync.Mutex
@@ -66,7 +66,7 @@ type door struct {
 }
 
 func newDoor(folder, name string) *door {
-	return &door{folder: folder, name: name, patience: patience, turn: make(chan struct{}, 1)}
+	return &door{folder: folder, name: name, lockTimeout: lockTimeout, turn: make(chan struct{}, 1)}
 }
 
 // Alone keeps the count to this process: no file is made or written, and nothing is degraded by it. It is for before the
@@ -102,7 +102,7 @@ func (d *door) enter(ctx context.Context, enough func() bool) (leave func(), sha
 
 // lock makes the folder only when it is missing: it is there but for the first time.
 func (d *door) lock(ctx context.Context) (unlock func(), err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, d.patience, errPatience)
+	ctx, cancel := context.WithTimeoutCause(ctx, d.lockTimeout, errLockTimeout)
 	defer cancel()
 	path := d.path() + ".lock"
 	unlock, err = state.Lock(ctx, path)

@@ -62,7 +62,7 @@ func (d *document) head() {
 	d.put("<p class=\"when\">%s</p>\n</header>\n", d.when())
 }
 
-// heading names the contestants as far as they fit, and counts them otherwise.
+// heading names the series as far as they fit, and counts them otherwise.
 func (d *document) heading() string {
 	var names []string
 	for _, r := range d.s.Rows {

@@ -70,7 +70,7 @@ func (d *document) tags(r *bench.Row) []string {
 	return tags
 }
 
-// name writes a contestant's name for a heading or the side of a picture.
+// name writes a series's name for a heading or the side of a picture.
 func (d *document) name(i int) {
 	r := d.s.Rows[i]
 	d.put(`<span class="name"><i class="dot"></i><b><bdi>%s</bdi></b>`, r.Node.Name)

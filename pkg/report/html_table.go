@@ -66,7 +66,7 @@ func (d *document) results() {
 	d.put("</tbody></table></div></section>\n")
 }
 
-// rowHeading has all that says which contestant a row is.
+// rowHeading has all that says which series a row is.
 func (d *document) rowHeading(i int) {
 	r := d.s.Rows[i]
 	d.put(`<th role="rowheader" scope="row">`)

@@ -64,7 +64,7 @@ func spaced(name string) string {
 	return name
 }
 
-// contestant is what the row that a warning names is called in Chinese.
+// series is what the row that a warning names is called in Chinese.
 func contestant(s *bench.Summary, name string) string {
 	for _, r := range s.Rows {
 		if title(s, r) == visible(name) {

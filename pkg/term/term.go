@@ -22,8 +22,8 @@ type Facts struct {
 	Width int
 }
 
-// Wishes are what the environment says of terminals.
-type Wishes struct {
+// Preferences are what the environment says of terminals.
+type Preferences struct {
 	// NoColor is NO_COLOR set to anything but "" (no-color.org).
 	NoColor bool
 	// Term is TERM.
@@ -33,7 +33,7 @@ type Wishes struct {
 const defaultWidth = 80
 
 // Look finds the facts of a stream. Anything but an open file is a pipe.
-func Look(stream any, w Wishes) Facts {
+func Look(stream any, w Preferences) Facts {
 	f := Facts{Plain: true, Width: defaultWidth}
 	file, ok := stream.(*os.File)
 	if !ok || file == nil || !isTerminal(file) {

@@ -76,7 +76,7 @@ func New(o Options) (http.RoundTripper, error) {
 	if err := o.dials(rt); err != nil {
 		return nil, err
 	}
-	return &trusting{next: &capped{next: rt, limit: o.MaxBody}, pool: rt, options: o}, nil
+	return &checking{next: &capped{next: rt, limit: o.MaxBody}, pool: rt, options: o}, nil
 }
 
 // dials says how rt gets its connections.

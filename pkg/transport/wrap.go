@@ -16,17 +16,17 @@ import (
 	"ferry/pkg/guard"
 )
 
-// The wrappers, from the outside in: trusting → capped → http.Transport.
+// The wrappers, from the outside in: checking → capped → http.Transport.
 
-// trusting refuses plain http that it can refuse before dialling, takes away what would let net/http send a request
+// checking refuses plain http that it can refuse before dialling, takes away what would let net/http send a request
 // twice, and names what was wrong with a certificate.
-type trusting struct {
+type checking struct {
 	next    http.RoundTripper
 	pool    *http.Transport
 	options Options
 }
 
-func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t *checking) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := t.options.refusesPlainByProxy(); err != nil {
 		if r.Body != nil {
 			r.Body.Close() // as a RoundTripper must, whatever happens
@@ -76,7 +76,7 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 			}
 		}
 	}))
-	singular(r)
+	forbidReplay(r)
 	resp, err := t.carrier(r).RoundTrip(r)
 	if err != nil {
 		err = under.Load().failure(err)
@@ -104,7 +104,7 @@ func (t *trusting) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // take looks at a reply for what is none.
-func (t *trusting) take(resp *http.Response) (*http.Response, error) {
+func (t *checking) take(resp *http.Response) (*http.Response, error) {
 	if resp.StatusCode == http.StatusProxyAuthRequired && t.options.Proxy != nil && t.options.plain() {
 		resp.Body.Close()
 		return nil, t.options.refusedByProxy(resp)
@@ -118,7 +118,7 @@ func (t *trusting) take(resp *http.Response) (*http.Response, error) {
 }
 
 // carrier is what sends the request: the pool, or for a new connection a pool of its own that keeps none.
-func (t *trusting) carrier(r *http.Request) http.RoundTripper {
+func (t *checking) carrier(r *http.Request) http.RoundTripper {
 	if !IsFresh(r.Context()) {
 		return t.next
 	}
@@ -127,9 +127,9 @@ func (t *trusting) carrier(r *http.Request) http.RoundTripper {
 	return &capped{next: once, limit: t.options.MaxBody}
 }
 
-// singular takes away what would let net/http replay the request on its own, uncounted and unseen: with GetBody it would
+// forbidReplay takes away what would let net/http replay the request on its own, uncounted and unseen: with GetBody it would
 // on a stale connection, and with an Idempotency-Key even after bytes were written.
-func singular(r *http.Request) {
+func forbidReplay(r *http.Request) {
 	r.GetBody = nil
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if r.Header[name] != nil {
@@ -140,7 +140,7 @@ func singular(r *http.Request) {
 }
 
 // CloseIdleConnections ends the connections that wait for a next request.
-func (t *trusting) CloseIdleConnections() { t.pool.CloseIdleConnections() }
+func (t *checking) CloseIdleConnections() { t.pool.CloseIdleConnections() }
 
 // ConnectTimeoutError says that no usable connection stood in time: DNS, TCP, proxy and TLS together.
 type ConnectTimeoutError struct {

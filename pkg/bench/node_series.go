@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// contestant is what all runs of one vantage have of one node.
-type contestant struct {
+// series is what all runs of one vantage have of one node.
+type nodeSeries struct {
 	node    Node
 	vantage string
 	parts   []part
@@ -36,9 +36,9 @@ func (s *Series) snapshot(run string, open bool) part {
 	return part{s, run, open, slices.Clone(s.chunks)}
 }
 
-// contestants sorts the series of runs by vantage and node, both in the order in which they first come.
-func contestants(runs []*Run) []*contestant {
-	var all []*contestant
+// series sorts the series of runs by vantage and node, both in the order in which they first come.
+func seriesOf(runs []*Run) []*nodeSeries {
+	var all []*nodeSeries
 	for _, vantage := range vantages(runs) {
 		first := len(all)
 		for i, run := range runs {
@@ -46,12 +46,12 @@ func contestants(runs []*Run) []*contestant {
 				continue
 			}
 			for _, s := range run.Series {
-				at := slices.IndexFunc(all[first:], func(c *contestant) bool {
+				at := slices.IndexFunc(all[first:], func(c *nodeSeries) bool {
 					return c.node.Name == s.Node.Name && c.node.Connection == s.Node.Connection
 				}) + first
 				if at < first {
 					at = len(all)
-					all = append(all, &contestant{node: s.Node, vantage: vantage})
+					all = append(all, &nodeSeries{node: s.Node, vantage: vantage})
 				}
 				all[at].parts = append(all[at].parts, s.snapshot(runID(i, run), run.Header.Rate > 0))
 			}
@@ -79,7 +79,7 @@ func runID(index int, run *Run) string {
 }
 
 // runs are the IDs of the runs that it is of.
-func (c *contestant) runs() []string {
+func (c *nodeSeries) runs() []string {
 	var ids []string
 	for i := range c.parts {
 		if !slices.Contains(ids, c.parts[i].run) {
@@ -89,9 +89,9 @@ func (c *contestant) runs() []string {
 	return ids
 }
 
-// of is the contestant in one run only.
-func (c *contestant) of(run string) *contestant {
-	one := &contestant{node: c.node, vantage: c.vantage}
+// of is the series in one run only.
+func (c *nodeSeries) of(run string) *nodeSeries {
+	one := &nodeSeries{node: c.node, vantage: c.vantage}
 	for _, p := range c.parts {
 		if p.run == run {
 			one.parts = append(one.parts, p)
@@ -100,11 +100,11 @@ func (c *contestant) of(run string) *contestant {
 	return one
 }
 
-func (c *contestant) open() bool {
+func (c *nodeSeries) open() bool {
 	return slices.ContainsFunc(c.parts, func(p part) bool { return p.open })
 }
 
-func (c *contestant) size() int {
+func (c *nodeSeries) size() int {
 	n := 0
 	for i := range c.parts {
 		n += c.parts[i].size()
@@ -122,7 +122,7 @@ func (p *part) size() int {
 }
 
 // all goes over the samples, part after part.
-func (c *contestant) all() iter.Seq[place] {
+func (c *nodeSeries) all() iter.Seq[place] {
 	return func(yield func(place) bool) {
 		for i := range c.parts {
 			for _, samples := range c.parts[i].chunks {
@@ -137,7 +137,7 @@ func (c *contestant) all() iter.Seq[place] {
 }
 
 // at is the i-th sample of all.
-func (c *contestant) at(i int) place {
+func (c *nodeSeries) at(i int) place {
 	j := 0
 	for ; i >= c.parts[j].size(); j++ {
 		i -= c.parts[j].size()
@@ -175,9 +175,9 @@ func (w *workspace) keys(n int) []uint64 {
 	return w.words[:0]
 }
 
-// against compares a contestant with another, round by round, where both had an answer. Rounds of different runs never
+// against compares a series with another, round by round, where both had an answer. Rounds of different runs never
 // pair. It is nil where there is no pair.
-func (c *contestant) against(ref *contestant, w *workspace) *Comparison {
+func (c *nodeSeries) against(ref *nodeSeries, w *workspace) *Comparison {
 	ratios := w.values(min(c.size(), ref.size()))
 	for _, run := range ref.runs() {
 		mine, theirs := c.of(run), ref.of(run)
@@ -202,7 +202,7 @@ func (c *contestant) against(ref *contestant, w *workspace) *Comparison {
 }
 
 // byRound are the successes in the order of their rounds: the round above, which sample of all it is below.
-func (c *contestant) byRound(w *workspace) []uint64 {
+func (c *nodeSeries) byRound(w *workspace) []uint64 {
 	keys := w.keys(c.size())
 	i := uint64(0)
 	for s := range c.all() {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// lane is one contestant's part of a run: workers that take the rounds that have been released to it, in their order.
-type lane struct {
+// queue is the part of a run that belongs to one series: workers that take the rounds that have been released to it, in their order.
+type queue struct {
 	index  int
 	target Target
 	series *Series
@@ -27,7 +27,7 @@ type lane struct {
 // recent is how many latencies a Progress has for a sparkline.
 const recent = 40
 
-// Progress is how far a contestant has come.
+// Progress is how far a series has come.
 type Progress struct {
 	Node Node
 	// Done requests of Total (0 where only the time bounds the run), OK of them successes, with their mean latency.
@@ -39,14 +39,14 @@ type Progress struct {
 	Ended string
 }
 
-func newLane(index int, target Target, series *Series) *lane {
-	l := &lane{index: index, target: target, series: series, tally: Progress{Node: series.Node}}
+func newQueue(index int, target Target, series *Series) *queue {
+	l := &queue{index: index, target: target, series: series, tally: Progress{Node: series.Node}}
 	l.cond.L = &l.mu
 	return l
 }
 
 // release lets workers take the rounds below n.
-func (l *lane) release(n int) {
+func (l *queue) release(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.over && n > l.released {
@@ -56,7 +56,7 @@ func (l *lane) release(n int) {
 }
 
 // finish releases nothing more: what is released is still taken.
-func (l *lane) finish() {
+func (l *queue) finish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
@@ -64,7 +64,7 @@ func (l *lane) finish() {
 }
 
 // drop takes back what no worker has taken, and says how much that was.
-func (l *lane) drop() int {
+func (l *queue) drop() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	dropped := l.released - l.next
@@ -73,7 +73,7 @@ func (l *lane) drop() int {
 }
 
 // take waits for a round, and reports false when there will be none.
-func (l *lane) take() (round int, ok bool) {
+func (l *queue) take() (round int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.next >= l.released {
@@ -90,7 +90,7 @@ func (l *lane) take() (round int, ok bool) {
 }
 
 // count adds an outcome to the tally.
-func (l *lane) count(o Outcome, latency time.Duration, counted bool) {
+func (l *queue) count(o Outcome, latency time.Duration, counted bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.billed += o.Billed
@@ -117,21 +117,21 @@ func (l *lane) count(o Outcome, latency time.Duration, counted bool) {
 	t.Recent = append(t.Recent, value)
 }
 
-// laneState is what the dispatcher needs to know of a lane.
-type laneState struct {
+// queueState is what the dispatcher needs to know of a queue.
+type queueState struct {
 	// done and pending count rounds.
 	done, pending int
 	billed        int64
 	over          bool
 }
 
-func (l *lane) state() laneState {
+func (l *queue) state() queueState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return laneState{l.done, l.released - l.done, l.billed, l.over}
+	return queueState{l.done, l.released - l.done, l.billed, l.over}
 }
 
-func (l *lane) progress() Progress {
+func (l *queue) progress() Progress {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.tally
@@ -140,7 +140,7 @@ func (l *lane) progress() Progress {
 }
 
 // work does one round after the other until there are no more.
-func (l *lane) work(ctx context.Context, do job) {
+func (l *queue) work(ctx context.Context, do job) {
 	for {
 		round, ok := l.take()
 		if !ok {
