@@ -23,8 +23,8 @@ type Env struct {
 	Clock  client.Clock
 	// Random gives numbers in [0, 1), for jitter.
 	Random func() float64
-	// Catch makes the context that it returns end on SIGINT, SIGTERM and SIGHUP until stop is called. A command that has something to
-	// clean up calls it; everywhere else the signal simply kills.
+	// Catch gives a context that ends on SIGINT, SIGTERM and SIGHUP until stop is called. A command that has something to
+	// clean up calls it; without it the signal simply kills.
 	Catch func(ctx context.Context) (caught context.Context, stop func())
 	// CatchQuit is called before a request leaves and before a wait for the prompt. From then on SIGQUIT ends the program
 	// with a line that says whether something was sent. It may be nil.

@@ -49,7 +49,7 @@ func TestHappyEyeballs(t *testing.T) {
 	for _, node := range bothFamilies {
 		ask := []string{ferry, "ask", "-q", "-n", node.name, "--connect-timeout", "60s", "hi"}
 		l.tries(t, ask, 0, node.first)
-		l.tries(t, ask, node.second, node.first) // nobody looks at the other path
+		l.tries(t, ask, node.second, node.first) // the other path is not used
 		l.tries(t, ask, node.first, node.first, node.second)
 	}
 	t.Run("held", func(t *testing.T) {

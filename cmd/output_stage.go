@@ -82,7 +82,8 @@ func (s *outputStage) stream(ctx context.Context, call *client.Call) (*client.Re
 		failed = err
 	}
 	text := sink.text()
-	if (failed == nil || text != "") && (stopped || !client.IsBlocked(failed)) { // else it is the text of a whole answer that failed
+	// Without text from the sink, what a failed answer has is kept: it came whole, and not as a stream.
+	if (failed == nil || text != "") && (stopped || !client.IsBlocked(failed)) {
 		result.Answer.Text = text
 	}
 	s.noteTotal(result)
