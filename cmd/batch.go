@@ -100,7 +100,6 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err := b.check(c.Flags(), args); err != nil {
 		return err
 	}
-	o.node.flags = changedSettings(c.Flags())
 	settings, err := a.settings(o.node)
 	if err != nil {
 		return err

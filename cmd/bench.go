@@ -81,7 +81,6 @@ The first Ctrl-C stops sending and reports what there is; the second ends at onc
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeNodes,
 		RunE: func(c *cobra.Command, args []string) error {
-			o.node.flags = changedSettings(c.Flags())
 			o.given = c.Flags().Changed
 			return runBench(c.Context(), a, args, o)
 		},
@@ -112,7 +111,7 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, and send nothing")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
 	f.StringVar(&o.node.api, "api", "", "the `API` of nodes given as URLs: messages, complete or chat")
-	addSettingFlags(f, "model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
+	addSettingFlags(f, &o.node, "model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
 	f.Lookup("timeout").Usage = "time limit for one request, including retries"
 	addStoreFlags(f, &o.node)
 	addReportFlags(c, &o.report)

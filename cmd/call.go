@@ -46,7 +46,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f := c.Flags()
 	f.SortFlags = false
 	addNodeFlags(c, a, &o.node)
-	addSettingFlags(f, "output", "render")
+	addSettingFlags(f, &o.node, "output", "render")
 	f.Lookup("render").NoOptDefVal, f.Lookup("render").Hidden = "on", true // the default is on
 	f.BoolVar(&o.noRender, "no-render", false, "do not style Markdown on a terminal")
 	f.StringVarP(&o.system, "system", "s", "", "the system prompt, as `TEXT`")
@@ -66,7 +66,6 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 // runCall is the whole of ask and stream: prompt, node, call, answer.
 func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	o.prompt.args = args
-	o.node.flags = changedSettings(c.Flags())
 	a.quiet = o.quiet
 	if err := a.canPrint(); err != nil {
 		return err

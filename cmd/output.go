@@ -73,6 +73,17 @@ func (a *app) printText(answer wire.Answer, render bool) error {
 	return nil
 }
 
+// printBlock prints the first code block of an answer and nothing else. Without one the answer goes to standard error:
+// it was paid for.
+func (a *app) printBlock(answer wire.Answer) error {
+	block, ok := term.FirstBlock(answer.Text)
+	if !ok {
+		a.keep("the answer", answer.Text)
+		return &client.Error{Class: client.NotAnAnswer, Status: 200, Err: errors.New("there is no fenced code block in the answer")}
+	}
+	return a.printText(wire.Answer{Text: block}, false)
+}
+
 // markdown styles an answer on standard output.
 func (a *app) markdown(render bool) term.Markdown {
 	return term.Markdown{Plain: !render || a.out.Plain}

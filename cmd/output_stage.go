@@ -9,6 +9,7 @@ import (
 
 	"ferry/pkg/client"
 	"ferry/pkg/guard"
+	"ferry/pkg/term"
 	"ferry/pkg/wire"
 )
 
@@ -116,8 +117,10 @@ func (s *outputStage) check(call *client.Call, result *client.Result) error {
 	answer := result.Answer
 	if s.output != "raw" {
 		text := answer.Text
-		if block, ok := firstBlock(text); ok && s.extract {
-			text = block
+		if s.extract {
+			if block, ok := term.FirstBlock(text); ok {
+				text = block
+			}
 		}
 		if err := client.CheckSchema(call, result, text); err != nil {
 			return err

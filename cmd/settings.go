@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -20,7 +21,8 @@ type nodeOptions struct {
 	noStore bool
 	// budgetUnchecked sends also where a budget cannot be written down.
 	budgetUnchecked bool
-	flags           map[string]string
+	// given are the settings that were given as flags, by their keys.
+	given map[string]string
 }
 
 // settings are the file and the values in force.
@@ -45,56 +47,41 @@ var wanted = map[string]string{
 }
 
 // addSettingFlags declares the flags of settings by their keys. Names, defaults and texts are config's.
-func addSettingFlags(f *pflag.FlagSet, keys ...string) {
+func addSettingFlags(f *pflag.FlagSet, o *nodeOptions, keys ...string) {
+	if o.given == nil {
+		o.given = map[string]string{}
+	}
 	for _, s := range config.Settings() {
-		for _, key := range keys {
-			if s.Key == key {
-				between := ","
-				if key == "node" { // whose own text may have a comma
-					between = "\n"
-				}
-				f.VarP(&settingFlag{shown: s.Default, wants: wanted[key], between: between}, s.Flag, shorthands[key], s.Usage)
-			}
+		if slices.Contains(keys, s.Key) {
+			f.VarP(&settingFlag{s, o.given}, s.Flag, shorthands[s.Key], s.Usage)
 		}
 	}
 }
 
-// settingFlag holds a setting's value as it was typed; config reads it. Given twice, the values join into a list, so
-// that a second node is seen and not lost.
+// settingFlag takes a setting's value as it was typed; config reads it.
 type settingFlag struct {
-	shown, typed, wants, between string
-	set                          bool
+	config.Setting
+	given map[string]string
 }
 
-func (s *settingFlag) String() string { return s.shown }
-func (s *settingFlag) Type() string   { return s.wants }
+func (s *settingFlag) String() string { return cmp.Or(s.given[s.Key], s.Default) }
+func (s *settingFlag) Type() string   { return wanted[s.Key] }
 
+// Set keeps all values of a flag that is given twice, as a list: a second node is seen and not lost.
 func (s *settingFlag) Set(value string) error {
-	if s.set {
-		value = s.typed + s.between + value
+	if earlier, twice := s.given[s.Key]; twice && s.Key == "node" { // whose own text may have a comma
+		value = earlier + "\n" + value
+	} else if twice {
+		value = earlier + "," + value
 	}
-	s.typed, s.shown, s.set = value, value, true
+	s.given[s.Key] = value
 	return nil
-}
-
-// changedSettings are the settings given as flags.
-func changedSettings(f *pflag.FlagSet) map[string]string {
-	given := map[string]string{}
-	for _, s := range config.Settings() {
-		if s.Flag == "" || !f.Changed(s.Flag) {
-			continue
-		}
-		if flag, ok := f.Lookup(s.Flag).Value.(*settingFlag); ok {
-			given[s.Key] = flag.typed
-		}
-	}
-	return given
 }
 
 // addNodeFlags declares the flags that say which node and how.
 func addNodeFlags(c *cobra.Command, a *app, o *nodeOptions) {
 	f := c.Flags()
-	addSettingFlags(f, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
+	addSettingFlags(f, o, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
 		"timeout", "connect_timeout", "limit", "hold", "proxy", "failover.across")
 	f.Lookup("across").NoOptDefVal = "true"
 	addStoreFlags(f, o)
@@ -169,7 +156,7 @@ func (a *app) settings(o nodeOptions) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := config.Resolve(file, a.Lookup, o.flags)
+	values, err := config.Resolve(file, a.Lookup, o.given)
 	if err != nil {
 		return nil, err
 	}

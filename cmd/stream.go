@@ -18,7 +18,7 @@ been printed.`,
 	}
 	addCallFlags(c, a, &o)
 	f := c.Flags()
-	addSettingFlags(f, "idle_timeout")
+	addSettingFlags(f, &o.node, "idle_timeout")
 	f.BoolVar(&o.thinking, "thinking", false, "show the model's reasoning too, on standard error")
 	f.Lookup("output").Usage = "text, json (a line for each piece, then one for the call) or raw (the event stream)"
 	return c

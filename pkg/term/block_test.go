@@ -1,4 +1,4 @@
-package cmd
+package term
 
 import "testing"
 
@@ -39,7 +39,7 @@ func TestFirstBlock(t *testing.T) {
 		{"unclosed in a list", "- a\n  ```\n  b\n", none},
 		{"none", "a\n", none},
 	} {
-		got, ok := firstBlock(test.text)
+		got, ok := FirstBlock(test.text)
 		if !ok {
 			got = none
 		}

@@ -1,32 +1,11 @@
-package cmd
+package term
 
-import (
-	"strings"
+import "strings"
 
-	"ferry/pkg/client"
-	"ferry/pkg/wire"
-)
-
-// noBlockError is an answer that has no code block, where one was to be extracted.
-type noBlockError struct{}
-
-func (noBlockError) Error() string { return "there is no fenced code block in the answer" }
-
-// printBlock prints the first code block of an answer and nothing else. Without one the answer goes to standard error:
-// it was paid for.
-func (a *app) printBlock(answer wire.Answer) error {
-	block, ok := firstBlock(answer.Text)
-	if !ok {
-		a.keep("the answer", answer.Text)
-		return &client.Error{Class: client.NotAnAnswer, Status: 200, Err: noBlockError{}}
-	}
-	return a.printText(wire.Answer{Text: block}, false)
-}
-
-// firstBlock is the content of the first fenced code block of a text (CommonMark section 4.5), false without a whole
+// FirstBlock is the content of the first fenced code block of a text (CommonMark section 4.5), false without a whole
 // one: a fence of at least three backticks or tildes, closed by one at least as long. It may stand in a list, nested or
 // not. The fence's own indentation is taken off each line, as far as the line has it.
-func firstBlock(text string) (string, bool) {
+func FirstBlock(text string) (string, bool) {
 	var block strings.Builder
 	var lists []int // the columns at which the content of the open list items begins
 	fence, indent := "", 0
