@@ -64,17 +64,17 @@ func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 	case len(args) > 0:
 		return usagef("leave the prompt away, or --batch", "--batch takes its prompts from a file, and there is one as an argument")
 	case o.in == "":
-		return usagef("- is standard input", "--batch wants a file")
+		return usagef("- is standard input", "--batch needs a file")
 	case o.out == "":
 		return usagef("such as --out answers.jsonl", "--batch needs --out, so that the same command can go on where it was")
 	case o.out == "-":
-		return usagef("such as --out answers.jsonl", "--out wants a file: what went to standard output could not be gone on with")
+		return usagef("such as --out answers.jsonl", "--out needs a file: what went to standard output could not be gone on with")
 	case o.concurrency < 1 || o.concurrency > 10_000:
-		return usagef("", "--concurrency wants a whole number from 1 to 10000")
+		return invalid("concurrency", o.concurrency, "a whole number from 1 to 10000")
 	case o.maxFailures < 0:
-		return usagef("", "--max-failures wants a whole number, 0 for no bound")
+		return invalid("max-failures", o.maxFailures, "a whole number, 0 for no bound")
 	case o.tokenCap < 0 || f.Changed("max-tokens-total") && o.tokenCap == 0:
-		return usagef("", "--max-tokens-total wants a whole number of tokens above 0")
+		return invalid("max-tokens-total", o.tokenCap, "a whole number of tokens above 0")
 	}
 	return enoughFiles(o.concurrency)
 }

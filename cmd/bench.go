@@ -237,25 +237,23 @@ func (o *benchOptions) check() error {
 		{"attempts", o.attempts, 1, 100}, {"max-tokens", o.maxTokens, 1, 1<<31 - 1},
 	} {
 		if f.n < f.low || f.n > f.up {
-			return usagef("", "--%s wants a whole number from %d to %d", f.flag, f.low, f.up)
+			return invalid(f.flag, f.n, fmt.Sprintf("a whole number from %d to %d", f.low, f.up))
 		}
 	}
 	switch {
 	case o.given("requests") && o.requests == 0:
-		return usagef("", "--requests wants a whole number from 1 to 10000000")
+		return invalid("requests", o.requests, "a whole number from 1 to 10000000")
 	case o.duration < 0 || o.given("duration") && o.duration == 0 || o.duration > longestBench:
-		return usagef("", "--duration wants a time above 0 and at most 24h, such as 30s or 5m")
+		return invalid("duration", o.duration, "a time above 0 and at most 24h, such as 30s or 5m")
 	case o.tokenCap < 0 || o.given("max-tokens-total") && o.tokenCap == 0:
-		return usagef("", "--max-tokens-total wants a whole number of tokens above 0")
+		return invalid("max-tokens-total", o.tokenCap, "a whole number of tokens above 0")
 	case o.node.noStore && o.save != "":
 		return usagef("leave one of the two away", "--no-store keeps nothing, and --save does")
 	case o.given("prompt") && len(o.files) > 0:
 		return usagef("", "give the prompt by --prompt or by -f, not both")
 	}
-	switch bench.Connection(o.connections) {
-	case bench.Cold, bench.Reused, "both":
-	default:
-		return usagef("", "--connections: %q is not one of cold, reused, both", o.connections)
+	if err := choice("connections", o.connections, "cold", "reused", "both"); err != nil {
+		return err
 	}
 	return o.report.check(report.Formats())
 }

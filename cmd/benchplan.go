@@ -221,7 +221,7 @@ func parseRate(text string) (float64, error) {
 	rate := n / per.Seconds()
 	// The comparison refuses NaN too.
 	if err != nil || per == 0 || !(rate >= 1.0/3600 && rate <= 100_000) {
-		return 0, usagef("", "--rate %s: wants a number of requests a second, or such as 50/min", text)
+		return 0, invalid("rate", text, "a number of requests a second, or such as 50/min")
 	}
 	return rate, nil
 }
@@ -233,7 +233,7 @@ func parsePrecision(text string) (float64, error) {
 	}
 	share, ok := bench.ParseShare(text)
 	if !ok || share < 0.001 {
-		return 0, usagef("", "--precision %s: wants a share from 0.1%% to 100%%, such as 5%%", text)
+		return 0, invalid("precision", text, "a share from 0.1% to 100%, such as 5%")
 	}
 	return share, nil
 }

@@ -118,11 +118,8 @@ func readRun(name string) (*bench.Run, error) {
 
 // check reads the thresholds and looks at the form.
 func (o *reportOptions) check(forms []string) error {
-	if !slices.Contains(forms, o.output) {
-		return usagef("", "--output: %q is not one of %s", o.output, strings.Join(forms, ", "))
-	}
-	if o.lang != "en" && o.lang != "zh" {
-		return usagef("", "--lang: %q is not one of en, zh", o.lang)
+	if err := cmp.Or(choice("output", o.output, forms...), choice("lang", o.lang, "en", "zh")); err != nil {
+		return err
 	}
 	for _, text := range o.thresholds {
 		threshold, err := bench.ParseThreshold(text)

@@ -48,7 +48,7 @@ func runConfigCheck(ctx context.Context, a *app, names []string, o checkOptions)
 		return err
 	}
 	if o.timeout < time.Second || o.timeout > 24*time.Hour {
-		return usagef("", "invalid --timeout %q: use 1s to 24h", o.timeout)
+		return invalid("timeout", o.timeout, "1s to 24h")
 	}
 	s, err := a.settings(nodeOptions{})
 	if err != nil {

@@ -178,7 +178,7 @@ func (a *app) edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 func wantArgs(what string, n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef(c.CommandPath()+" --help shows an example", "%s wants %s", c.CommandPath(), what)
+			return usagef(c.CommandPath()+" --help shows an example", "%s needs %s", c.CommandPath(), what)
 		}
 		return nil
 	}

@@ -91,7 +91,7 @@ func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	at, parsed := netip.ParseAddr(host)
 	if err != nil || host != "localhost" && (parsed != nil || !at.IsLoopback()) {
-		return nil, usagef("such as "+demoAddress, "--listen %s: not a loopback address and port", address)
+		return nil, invalid("listen", address, "a loopback address and a port, such as "+demoAddress)
 	}
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)

@@ -29,10 +29,10 @@ func addExtraFlags(f *pflag.FlagSet, o *extraOptions) {
 // apply puts the extras into a request. What the API does not have is refused when the request is encoded.
 func (o extraOptions) apply(ctx context.Context, r *wire.Request) error {
 	var err error
-	if r.Temperature, err = number("--temperature", o.temperature); err != nil {
+	if r.Temperature, err = number("temperature", o.temperature); err != nil {
 		return err
 	}
-	if r.TopP, err = number("--top-p", o.topP); err != nil {
+	if r.TopP, err = number("top-p", o.topP); err != nil {
 		return err
 	}
 	r.Stop = o.stop
@@ -44,7 +44,7 @@ func (o extraOptions) apply(ctx context.Context, r *wire.Request) error {
 	for _, param := range o.params {
 		key, value, ok := strings.Cut(param, "=")
 		if !ok || key == "" {
-			return usagef("such as --param top_k=5", "--param: %q is not KEY=VALUE", param)
+			return invalid("param", param, "KEY=VALUE, such as top_k=5")
 		}
 		raw := json.RawMessage(value)
 		if !json.Valid(raw) {
@@ -64,7 +64,7 @@ func number(flag, text string) (*float64, error) {
 	}
 	value, err := strconv.ParseFloat(text, 64)
 	if err != nil || value < 0 || value > 2 {
-		return nil, usagef("", "%s wants a number from 0 to 2", flag)
+		return nil, invalid(flag, text, "a number from 0 to 2")
 	}
 	return &value, nil
 }

@@ -78,11 +78,11 @@ call leave one behind. It ends when it has been idle that long.`,
   ferry config hold stop hongkong`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
-			switch {
-			case len(args) > 0:
+			if len(args) > 0 {
 				return usagef("ferry config hold --help lists them", "there is no command %q of config hold", args[0])
-			case form != "text" && form != "json":
-				return usagef("", "--output: %q is not one of text, json", form)
+			}
+			if err := choice("output", form, "text", "json"); err != nil {
+				return err
 			}
 			return a.listHolders(form)
 		},

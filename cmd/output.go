@@ -16,10 +16,7 @@ import (
 // outputForm is the form of the output, one of those that the command has.
 func outputForm(s *settings, forms ...string) (string, error) {
 	form := s.values.Output()
-	if !slices.Contains(forms, form) {
-		return "", usagef("", "--output: %q is not one of %s", form, strings.Join(forms, ", "))
-	}
-	return form, nil
+	return form, choice("output", form, forms...)
 }
 
 // outputError says that standard output did not take the answer. The request is not sent again: the answer was paid

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,6 +139,19 @@ func (e *usageError) Hint() string { return e.hint }
 
 func usagef(hint, format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...), hint}
+}
+
+// invalid is a usage error about a flag's value, with what to use in its place.
+func invalid(flag string, value any, use string) error {
+	return usagef("", "invalid --%s %q: use %s", flag, fmt.Sprint(value), use)
+}
+
+// choice refuses a flag's value that is none of those that are allowed.
+func choice(flag, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return invalid(flag, value, "one of "+strings.Join(allowed, ", "))
 }
 
 // silent is an exit code about which everything has been said.

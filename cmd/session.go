@@ -82,8 +82,8 @@ func newSessionShowCmd(a *app) *cobra.Command {
 		Args:              wantArgs("a session's name", 1),
 		ValidArgsFunction: a.completeSession,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if form != "text" && form != "json" {
-				return usagef("", "--output: %q is not one of text, json", form)
+			if err := choice("output", form, "text", "json"); err != nil {
+				return err
 			}
 			store, err := a.sessions()
 			if err != nil {
@@ -139,7 +139,7 @@ func newSessionRmCmd(a *app) *cobra.Command {
 		ValidArgsFunction: a.completeSessions,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("ferry config session list shows them", "ferry config session rm wants the names of sessions")
+				return usagef("ferry config session list shows them", "ferry config session rm needs the names of sessions")
 			}
 			return nil
 		},
@@ -200,11 +200,10 @@ func (a *app) noteRemoved(names []string) {
 
 // parseAge reads a duration of more than nothing, in Go's form with days of 24 hours in front: 7d, 36h, 1d12h.
 func parseAge(text string) (time.Duration, error) {
-	const hint = "ferry config session prune --older-than 7d"
 	if text == "" {
-		return 0, usagef(hint, "--older-than has to say how old")
+		return 0, usagef("ferry config session prune --older-than 7d", "--older-than has to say how old")
 	}
-	bad := usagef(hint, "--older-than: %q is not a duration above 0", text)
+	bad := invalid("older-than", text, "a duration above 0, such as 7d, 36h or 1d12h")
 	days, rest, hasDays := strings.Cut(text, "d")
 	if !hasDays {
 		days, rest = "0", text

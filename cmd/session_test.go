@@ -104,14 +104,14 @@ func TestSessionCommands(t *testing.T) {
 		"assistant · 2026-11-23 23:02:07 · hongkong · claude-haiku-5-5\nBecause \x1b[1mof\n\nRayleigh.\n\n"+
 		"user · 2026-11-23 23:02:04 · no answer yet\nand red?\n", "", "show", "work")
 	expect(2, "", "Error: there is no session nobody\nhint: ferry config session list shows them\n", "show", "nobody")
-	expect(2, "", "Error: --output: \"raw\" is not one of text, json\n", "show", "work", "-o", "raw")
-	expect(2, "", "Error: ferry config session show wants a session's name\nhint: ferry config session show --help shows an example\n", "show")
+	expect(2, "", "Error: invalid --output \"raw\": use one of text, json\n", "show", "work", "-o", "raw")
+	expect(2, "", "Error: ferry config session show needs a session's name\nhint: ferry config session show --help shows an example\n", "show")
 	expect(2, "", "Error: there is no session nobody\nhint: ferry config session list shows them\n", "rm", "work", "nobody")
 	expect(2, "", "Error: \"../x\" cannot name a session: it begins with .\n"+
 		"hint: letters, digits, - _ and . make a name, up to 64 bytes\n", "rm", "../x")
-	expect(2, "", "Error: ferry config session rm wants the names of sessions\nhint: ferry config session list shows them\n", "rm")
+	expect(2, "", "Error: ferry config session rm needs the names of sessions\nhint: ferry config session list shows them\n", "rm")
 	expect(2, "", "Error: --older-than has to say how old\nhint: ferry config session prune --older-than 7d\n", "prune")
-	expect(2, "", "Error: --older-than: \"soon\" is not a duration above 0\nhint: ferry config session prune --older-than 7d\n",
+	expect(2, "", "Error: invalid --older-than \"soon\": use a duration above 0, such as 7d, 36h or 1d12h\n",
 		"prune", "--older-than", "soon")
 	expect(2, "", "Error: there is no command \"remove\" of config session\nhint: ferry config session --help lists them\n", "remove")
 	expect(0, "", "ferry: removed 2 sessions: 旅行, old\n", "prune", "--older-than", "7d")

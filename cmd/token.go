@@ -121,7 +121,7 @@ func newTokenRevokeCmd(a *app) *cobra.Command {
 		Example: "  ferry config token revoke 1f0a9c3e && nginx -s reload",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("ferry config token list shows them", "ferry config token revoke wants the names of tokens")
+				return usagef("ferry config token list shows them", "ferry config token revoke needs the names of tokens")
 			}
 			return nil
 		},

@@ -42,8 +42,8 @@ type (
 
 // runConfigUsage prints what could be read, whatever could not.
 func runConfigUsage(a *app, form string) error {
-	if form != "text" && form != "json" {
-		return usagef("", "--output: %q is not one of text, json", form)
+	if err := choice("output", form, "text", "json"); err != nil {
+		return err
 	}
 	folder, err := a.limitsDir()
 	if err != nil {

@@ -45,8 +45,8 @@ type versionJSON struct {
 }
 
 func runVersion(a *app, form string) error {
-	if form != "text" && form != "json" {
-		return usagef("", "--output: %q is not one of text, json", form)
+	if err := choice("output", form, "text", "json"); err != nil {
+		return err
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -44,7 +44,7 @@ func checkSelector(s string) *Error {
 		s = name
 	}
 	if !isNodeName(s) {
-		return bad("wants a node's name, demo, or a URL that begins with https://", "")
+		return bad("use a node's name, demo, or a URL that begins with https://", "")
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func checkURL(s string) *Error {
 	}
 	u, err := url.Parse(s)
 	if err != nil {
-		return bad("wants a URL such as https://host/api", "")
+		return bad("use a URL such as https://host/api", "")
 	}
 	switch {
 	case u.User != nil:
@@ -83,12 +83,12 @@ func checkURL(s string) *Error {
 		return bad("must not hold a #fragment", "")
 	case u.Scheme == "demo":
 		if u.Opaque != "" || u.Host != "" || u.Path != "" {
-			return bad("wants demo: or demo:?faults", "")
+			return bad("use demo: or demo:?faults", "")
 		}
 	case u.Scheme != "https" && u.Scheme != "http":
-		return bad("wants a URL that begins with https:// or http://, or demo:", "")
+		return bad("use a URL that begins with https:// or http://, or demo:", "")
 	case !hasHost(u):
-		return bad("wants a URL such as https://host/api", "")
+		return bad("use a URL such as https://host/api", "")
 	}
 	return checkQuery(u.RawQuery)
 }
@@ -139,7 +139,7 @@ func checkProxy(s string) *Error {
 	if s == "none" || s == "" {
 		return nil
 	}
-	const want = "wants none or a URL such as http://host:3128 or socks5h://host:1080"
+	const want = "use none or a URL such as http://host:3128 or socks5h://host:1080"
 	if err := checkText(s); err != nil {
 		return err
 	}

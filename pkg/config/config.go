@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"ferry/pkg/state"
@@ -79,6 +81,16 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // bad is an Error that does not know its place yet.
 func bad(msg, hint string) *Error { return &Error{Msg: msg, HintText: hint} }
+
+// given makes e an error about the value of a flag or a variable: invalid --timeout "0": use …. It repeats the value
+// where that is too short to be a secret and is no address, in which a password may stand.
+func (e *Error) given(name, value string) *Error {
+	e.Key = "invalid " + name
+	if len(value) <= 16 && !strings.Contains(value, "@") {
+		e.Key += " " + strconv.Quote(value)
+	}
+	return e
+}
 
 // File is a configuration file that was read and checked. The zero File stands for no file.
 type File struct {

@@ -91,7 +91,7 @@ func (d *decoder) nodes(v *yaml.Node) *Error {
 	return each(v, "nodes", func(name string, k, v *yaml.Node) *Error {
 		key := join("nodes", name)
 		if !isNodeName(name) {
-			return at(k, key, bad("wants a name of letters, digits, - and _", ""))
+			return at(k, key, bad("use a name of letters, digits, - and _", ""))
 		}
 		if name == "demo" {
 			return at(k, key, bad("this name is taken: the demo node is built in", ""))
@@ -223,7 +223,7 @@ func each(n *yaml.Node, key string, visit func(name string, k, v *yaml.Node) *Er
 		return nil
 	}
 	if n.Kind != yaml.MappingNode {
-		return at(n, key, bad("wants keys and values", ""))
+		return at(n, key, bad("use keys and values", ""))
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
@@ -239,13 +239,13 @@ func each(n *yaml.Node, key string, visit func(name string, k, v *yaml.Node) *Er
 func scalar(n *yaml.Node, k kind) (string, *Error) {
 	switch {
 	case n.Kind != yaml.ScalarNode && k == kindText:
-		return "", bad("wants a single value", "")
+		return "", bad("use a single value", "")
 	case isNull(n):
 		return "", bad("has no value", "")
 	case k == kindNumber && (n.Kind != yaml.ScalarNode || !isPlain(n)):
-		return "", bad("wants a whole number, without quotes", "")
+		return "", bad("use a whole number, without quotes", "")
 	case k == kindBool && (n.Kind != yaml.ScalarNode || !isPlain(n)):
-		return "", bad("wants true or false, without quotes", "")
+		return "", bad("use true or false, without quotes", "")
 	}
 	return n.Value, nil
 }

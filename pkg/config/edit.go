@@ -130,7 +130,7 @@ func parseKey(key string) (keyPath, *Error) {
 func parseNodeKey(k keyPath) (keyPath, *Error) {
 	parts := strings.SplitN(k.text, ".", 4)
 	if !isNodeName(parts[1]) || parts[1] == "demo" {
-		return k, bad("wants nodes.NAME.FIELD, the name of letters, digits, - and _", "")
+		return k, bad("use nodes.NAME.FIELD, the name of letters, digits, - and _", "")
 	}
 	k.parts = parts
 	if len(parts) == 2 || len(parts) == 3 && slices.Contains(nodeMaps, parts[2]) {

@@ -21,7 +21,7 @@ func parseAPI(s string) (API, *Error) {
 			return API(a), nil
 		}
 	}
-	return "", bad(meant("wants one of "+strings.Join(apis(), ", "), s, apis()), "")
+	return "", bad(meant("use one of "+strings.Join(apis(), ", "), s, apis()), "")
 }
 
 func setKey(n *Node, s string) *Error {
@@ -40,7 +40,7 @@ func setAuth(n *Node, s string) *Error {
 	}
 	name, ok := strings.CutPrefix(s, "header:")
 	if !ok {
-		return bad("wants x-api-key, bearer, header:NAME or none", "")
+		return bad("use x-api-key, bearer, header:NAME or none", "")
 	}
 	if err := checkHeaderName(name); err != nil {
 		return err
@@ -63,7 +63,7 @@ func checkVersion(s string) *Error {
 	}
 	for i := range len(s) {
 		if !isAlnum(s[i]) && s[i] != '-' && s[i] != '.' || len(s) > 40 {
-			return bad(`wants a version such as "2023-06-01"`, "")
+			return bad(`use a version such as "2023-06-01"`, "")
 		}
 	}
 	return nil
@@ -72,7 +72,7 @@ func checkVersion(s string) *Error {
 // checkAlias wants a word for the alias and a model's name for what it stands for.
 func checkAlias(name, model string) *Error {
 	if !isWord(name) {
-		return bad("wants an alias that is a word", "")
+		return bad("use an alias that is a word", "")
 	}
 	if model == "" {
 		return bad("has no value", "")
@@ -110,7 +110,7 @@ func addPins(n *Node, s string) *Error {
 // checkHeaderName wants a token (RFC 9110 section 5.6.2) and refuses the headers that are not the user's to set.
 func checkHeaderName(name string) *Error {
 	if !isToken(name) {
-		return bad("wants a header's name: letters, digits and -", "")
+		return bad("use a header's name: letters, digits and -", "")
 	}
 	switch strings.ToLower(name) {
 	case "host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer",
@@ -158,7 +158,7 @@ func parseHeader(name, value string) (Header, *Error) {
 	}
 	for i := range len(value) {
 		if value[i] < ' ' || value[i] > '~' {
-			return Header{}, bad("wants visible ASCII", "")
+			return Header{}, bad("use visible ASCII", "")
 		}
 	}
 	return Header{Name: name, Value: strings.TrimSpace(value)}, nil
@@ -172,7 +172,7 @@ func (n *Node) checkWhole() (string, *Error) {
 	case n.Auth.Scheme == AuthNone && !n.Key.IsZero():
 		return "key", bad("auth is none, so this key would never be sent", "remove one of the two")
 	case (n.TLS.Cert == "") != (n.TLS.Key == ""):
-		return "tls", bad("wants cert and key together", "")
+		return "tls", bad("use cert and key together", "")
 	case len(n.Pins) > 0 && !strings.HasPrefix(n.URL, "https://"):
 		return "pins", bad("this node is not reached over TLS, so nothing would be held to these pins", "make its url https://, or remove the pins")
 	}

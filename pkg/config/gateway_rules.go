@@ -15,7 +15,7 @@ func checkServerName(s string) *Error {
 	if isHostName(s) && !isAddress(s) {
 		return nil
 	}
-	return bad("wants a host's name such as ai.example.com", "")
+	return bad("use a host's name such as ai.example.com", "")
 }
 
 func isAddress(s string) bool {
@@ -53,7 +53,7 @@ func checkNginxPath(s string) *Error {
 }
 
 func checkListen(s string) *Error {
-	err := bad(`wants a port or an address with a port, such as 443 or "[::]:443"`, "")
+	err := bad(`use a port or an address with a port, such as 443 or "[::]:443"`, "")
 	port := s
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {
 		at, fault := netip.ParseAddrPort(s)
@@ -69,7 +69,7 @@ func checkListen(s string) *Error {
 }
 
 func checkPrefix(s string) *Error {
-	err := bad("wants a path such as /api/, with a slash at both ends and plain words between", "")
+	err := bad("use a path such as /api/, with a slash at both ends and plain words between", "")
 	if len(s) > 128 || !strings.HasPrefix(s, "/") || !strings.HasSuffix(s, "/") {
 		return err
 	}
@@ -92,7 +92,7 @@ func checkPrefix(s string) *Error {
 // checkUpstream wants the name of a node that has an address of its own.
 func checkUpstream(s string) *Error {
 	if !isNodeName(s) || s == "demo" {
-		return bad("wants the names of nodes in this file", "")
+		return bad("use the names of nodes in this file", "")
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func checkGatewayBurst(s string) *Error {
 		return nil
 	}
 	if err := checkNumber(s, 1000000); err != nil {
-		return bad("wants a whole number from 0 to 1000000", "")
+		return bad("use a whole number from 0 to 1000000", "")
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func parseGatewayRate(s string) (GatewayRate, *Error) {
 	count, unit, _ := strings.Cut(s, "/")
 	per := map[string]string{"s": "second", "sec": "second", "second": "second", "min": "minute", "minute": "minute"}[unit]
 	if per == "" || checkNumber(count, 1000000) != nil {
-		return GatewayRate{}, bad("wants a number of requests per second or minute, such as 50/min", "")
+		return GatewayRate{}, bad("use a number of requests per second or minute, such as 50/min", "")
 	}
 	n, _ := strconv.Atoi(count) // checked
 	return GatewayRate{n, per}, nil
@@ -131,11 +131,11 @@ func checkRole(s string) *Error {
 	for i := range len(s) {
 		small := s[i] >= 'a' && s[i] <= 'z'
 		if !small && (i == 0 || (s[i] < '0' || s[i] > '9') && s[i] != '-' && s[i] != '_') {
-			return bad("wants a name of small letters, digits, - and _", "")
+			return bad("use a name of small letters, digits, - and _", "")
 		}
 	}
 	if s == "" || len(s) > 32 {
-		return bad("wants a name of 1 to 32 letters", "")
+		return bad("use a name of 1 to 32 letters", "")
 	}
 	return nil
 }

@@ -33,14 +33,14 @@ func guardedSettings() []setting {
 
 func checkContent(s string) *Error {
 	if names := []string{"none", "redacted"}; !slices.Contains(names, s) {
-		return bad(meant("wants none or redacted", s, names), "")
+		return bad(meant("use none or redacted", s, names), "")
 	}
 	return nil
 }
 
 func checkLogSize(s string) *Error {
 	if n := sizeOf(s); n < leastLog || n > mostLog {
-		return bad("wants a size from 256KiB to 1GiB, such as 10MiB", "")
+		return bad("use a size from 256KiB to 1GiB, such as 10MiB", "")
 	}
 	return nil
 }
@@ -68,18 +68,18 @@ func sizeOf(s string) int64 {
 // nothing.
 func (d *decoder) complete(root *yaml.Node) *Error {
 	for _, g := range []struct {
-		group, wants string
+		group, needs string
 		one          []string
 	}{
-		{"filter", "wants file or words", []string{"filter.file", "filter.words"}},
-		{"audit", "wants file", []string{"audit.file"}},
+		{"filter", "needs file or words", []string{"filter.file", "filter.words"}},
+		{"audit", "needs file", []string{"audit.file"}},
 	} {
 		if slices.ContainsFunc(g.one, d.has) {
 			continue
 		}
 		for i := 0; i+1 < len(root.Content); i += 2 {
 			if k := root.Content[i]; k.Value == g.group {
-				return at(k, g.group, bad(g.wants, "ferry config set "+g.one[0]+" PATH"))
+				return at(k, g.group, bad(g.needs, "ferry config set "+g.one[0]+" PATH"))
 			}
 		}
 	}

@@ -214,7 +214,7 @@ func parseRef(s string) (Ref, *Error) {
 		return Ref{}, bad("has nothing after "+scheme+":", refHint)
 	}
 	if scheme == "env" && !isVariable(rest) {
-		return Ref{}, bad("wants a variable's name after env:", refHint)
+		return Ref{}, bad("use a variable's name after env:", refHint)
 	}
 	if scheme == "cmd" {
 		if _, err := splitCommand(rest); err != nil {

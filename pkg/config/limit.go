@@ -12,9 +12,9 @@ import (
 // own rule so that a mistake is found with its line. A test of cmd holds the two to each other.
 const (
 	noLimit    = "none"
-	wantLimit  = "wants a limit such as 50/min or 600/min burst 5, or none"
-	wantBurst  = "wants a burst from 1 to 10000"
-	wantBudget = "wants a budget such as 200000 tokens/day, or none"
+	wantLimit  = "use a limit such as 50/min or 600/min burst 5, or none"
+	wantBurst  = "use a burst from 1 to 10000"
+	wantBudget = "use a budget such as 200000 tokens/day, or none"
 
 	maxEvents = 1_000_000
 	maxBurst  = 10_000
@@ -43,7 +43,7 @@ func checkRate(s string) *Error {
 	case !found || err != nil || !isPeriod(strings.TrimSpace(unit)):
 		return bad(wantLimit, "")
 	case n < 1 || n > maxEvents:
-		return bad("wants from 1 to "+itoa(maxEvents)+" requests", "")
+		return bad("use from 1 to "+itoa(maxEvents)+" requests", "")
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func checkBudget(s string) *Error {
 		return bad(wantBudget, "")
 	}
 	if n, err := strconv.ParseUint(fields[0], 10, 63); err != nil || n < 1 || n > maxBudget {
-		return bad("wants a whole number of tokens from 1 to "+itoa(maxBudget), "")
+		return bad("use a whole number of tokens from 1 to "+itoa(maxBudget), "")
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func checkHold(s string) *Error {
 		return nil
 	}
 	if d, err := time.ParseDuration(s); err != nil || d < time.Second || d > maxDuration {
-		return bad("wants a duration from 1s to 24h, such as 5m (300 to 600 seconds are advised), or off", "")
+		return bad("use a duration from 1s to 24h, such as 5m (300 to 600 seconds are advised), or off", "")
 	}
 	return nil
 }

@@ -279,7 +279,7 @@ func checkZone(s string) *Error {
 		return err
 	}
 	if !isNodeName(s) {
-		return bad("wants a word such as cn or eu-west", "")
+		return bad("use a word such as cn or eu-west", "")
 	}
 	return nil
 }

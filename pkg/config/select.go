@@ -92,8 +92,7 @@ func givenAPI(n *Node, s Selection) error {
 	}
 	api, err := parseAPI(s.API)
 	if err != nil {
-		err.Key = "--api"
-		return err
+		return err.given("--api", s.API)
 	}
 	n.API = api
 	return nil
@@ -104,15 +103,13 @@ func directNode(s Selection) (Node, error) {
 	n := Node{Name: "direct", URL: directURL, API: Messages, origins: map[string]string{"": "built in", "url": "built in"}}
 	if base := s.Lookup.get("ANTHROPIC_BASE_URL"); base != "" {
 		if err := checkURL(base); err != nil {
-			err.Key = "ANTHROPIC_BASE_URL"
-			return Node{}, err
+			return Node{}, err.given("ANTHROPIC_BASE_URL", base)
 		}
 		n.URL, n.origins["url"] = base, "ANTHROPIC_BASE_URL"
 	}
 	if model := s.Lookup.get("ANTHROPIC_MODEL"); model != "" {
 		if err := checkModel(model); err != nil {
-			err.Key = "ANTHROPIC_MODEL"
-			return Node{}, err
+			return Node{}, err.given("ANTHROPIC_MODEL", model)
 		}
 		n.Model, n.origins["model"] = model, "ANTHROPIC_MODEL"
 	}
@@ -130,7 +127,7 @@ func directNode(s Selection) (Node, error) {
 func urlNode(s Selection) (Node, error) {
 	u, err := url.Parse(s.Selector)
 	if err != nil {
-		return Node{}, bad("wants a URL such as https://host/api", "")
+		return Node{}, bad("use a URL such as https://host/api", "")
 	}
 	n := Node{URL: s.Selector, origins: map[string]string{"": "given as a URL", "url": "given as a URL"}}
 	if err := givenAPI(&n, s); err != nil {

@@ -69,17 +69,17 @@ func TestSelectErrors(t *testing.T) {
 		{"dirct", "", "FERRY_NODE", "unknown node dirct (from FERRY_NODE); did you mean direct?"},
 		{"elsewhere", "", "default", "unknown node elsewhere"},
 		{"demo/slwo", "", "", "unknown demo node demo/slwo; did you mean demo/slow?"},
-		{"hongkong,qwen", "", "", "node: wants a node's name, demo, or a URL that begins with https://"},
-		{"hongkong qwen", "", "", "node: wants a node's name, demo, or a URL that begins with https://"},
+		{"hongkong,qwen", "", "", "node: use a node's name, demo, or a URL that begins with https://"},
+		{"hongkong qwen", "", "", "node: use a node's name, demo, or a URL that begins with https://"},
 		{"", "", "", "node: has no value"},
-		{"ftp://h", "", "", "node: wants a node's name, demo, or a URL that begins with https://"},
+		{"ftp://h", "", "", "node: use a node's name, demo, or a URL that begins with https://"},
 		{"https://u:" + canary + "@h", "", "", "node: must not hold a user name or password"},
 		{"https://h?token=" + canary, "", "", "node: has a literal key in its query"},
-		{"https://h%zz" + canary, "", "", "node: wants a URL such as https://host/api"},
+		{"https://h%zz" + canary, "", "", "node: use a URL such as https://host/api"},
 		{"sk-ant-" + canary, "", "", "node: this looks like a key to an API, and is not shown"},
-		{"https://h", "chta", "", "--api: wants one of messages, complete, chat; did you mean chat?"},
+		{"https://h", "chta", "", `invalid --api "chta": use one of messages, complete, chat; did you mean chat?`},
 		{"qwen", "messages", "", "--api: node qwen speaks chat"},
-		{"qwen", "x", "", "--api: wants one of messages, complete, chat"},
+		{"qwen", "x", "", `invalid --api "x": use one of messages, complete, chat`},
 		{"direct", "chat", "", "--api: node direct speaks messages"},
 	}
 	for _, tt := range tests {
@@ -93,8 +93,8 @@ func TestSelectErrors(t *testing.T) {
 			t.Errorf("the secret is repeated: %v", err)
 		}
 	}
-	for name, want := range map[string]string{"ANTHROPIC_BASE_URL": "ANTHROPIC_BASE_URL: must not hold a user name or password",
-		"ANTHROPIC_MODEL": "ANTHROPIC_MODEL: wants a model's name, which has no spaces"} {
+	for name, want := range map[string]string{"ANTHROPIC_BASE_URL": "invalid ANTHROPIC_BASE_URL: must not hold a user name or password",
+		"ANTHROPIC_MODEL": `invalid ANTHROPIC_MODEL "a b": use a model's name, which has no spaces`} {
 		_, err := f.Select(Selection{Selector: "direct", Lookup: vars(name, map[string]string{
 			"ANTHROPIC_BASE_URL": "https://u:" + canary + "@h", "ANTHROPIC_MODEL": "a b"}[name])})
 		if err == nil || err.Error() != want {

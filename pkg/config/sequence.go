@@ -38,7 +38,7 @@ func typedList(text string) (string, *Error) {
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil || len(doc.Content) != 1 {
-		return "", bad("wants a list, such as [a, b]", "quote an item that holds a mark of YAML's: [\"a: b\"]")
+		return "", bad("use a list, such as [a, b]", "quote an item that holds a mark of YAML's: [\"a: b\"]")
 	}
 	return sequence(doc.Content[0])
 }
@@ -46,7 +46,7 @@ func typedList(text string) (string, *Error) {
 // sequence reads a list of the file.
 func sequence(v *yaml.Node) (string, *Error) {
 	if v.Kind != yaml.SequenceNode {
-		return "", bad("wants a list, such as [a, b]", "")
+		return "", bad("use a list, such as [a, b]", "")
 	}
 	if len(v.Content) == 0 {
 		return "", bad("has no value", "")

@@ -142,7 +142,7 @@ func checkPolicy(s string) *Error {
 	for _, p := range retry.Policies() {
 		names = append(names, string(p))
 	}
-	return bad(meant("wants one of "+strings.Join(names, ", "), s, names), "")
+	return bad(meant("use one of "+strings.Join(names, ", "), s, names), "")
 }
 
 func checkAttempts(s string) *Error { return checkNumber(s, maxAttempts) }
@@ -151,28 +151,28 @@ func checkTokens(s string) *Error { return checkNumber(s, 1<<31-1) }
 
 func checkNumber(s string, most int) *Error {
 	if n, err := strconv.Atoi(s); err != nil || n < 1 || n > most || s[0] == '+' {
-		return bad("wants a whole number from 1 to "+itoa(most), "")
+		return bad("use a whole number from 1 to "+itoa(most), "")
 	}
 	return nil
 }
 
 func checkTimeout(s string) *Error {
 	if d, err := time.ParseDuration(s); err != nil || d <= 0 || d > maxDuration {
-		return bad("wants a duration above 0 and at most 24h, such as 90s or 10m", "")
+		return bad("use a duration above 0 and at most 24h, such as 90s or 10m", "")
 	}
 	return nil
 }
 
 func checkDelay(s string) *Error {
 	if d, err := time.ParseDuration(s); err != nil || d < 0 || d > maxDuration {
-		return bad("wants a duration from 0s to 24h, such as 2s", "")
+		return bad("use a duration from 0s to 24h, such as 2s", "")
 	}
 	return nil
 }
 
 func checkBool(s string) *Error {
 	if s != "true" && s != "false" {
-		return bad("wants true or false", "")
+		return bad("use true or false", "")
 	}
 	return nil
 }
@@ -180,14 +180,14 @@ func checkBool(s string) *Error {
 // checkSwitch takes true and false too: older files have them.
 func checkSwitch(s string) *Error {
 	if s != "on" && s != "off" && s != "true" && s != "false" {
-		return bad("wants on or off", "")
+		return bad("use on or off", "")
 	}
 	return nil
 }
 
 func checkTLS(s string) *Error {
 	if s != "1.2" && s != "1.3" {
-		return bad(`wants "1.2" or "1.3"`, "")
+		return bad(`use "1.2" or "1.3"`, "")
 	}
 	return nil
 }
@@ -195,7 +195,7 @@ func checkTLS(s string) *Error {
 // checkOutput knows no form: each command knows its own.
 func checkOutput(s string) *Error {
 	if !isWord(s) {
-		return bad("wants a word, such as text or json", "")
+		return bad("use a word, such as text or json", "")
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func checkModel(s string) *Error {
 		return err
 	}
 	if strings.ContainsAny(s, " \t") {
-		return bad("wants a model's name, which has no spaces", "")
+		return bad("use a model's name, which has no spaces", "")
 	}
 	return nil
 }

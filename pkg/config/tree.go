@@ -31,7 +31,7 @@ func parseTree(src []byte) (*yaml.Node, *Error) {
 		return nil, nil
 	}
 	if root.Kind != yaml.MappingNode {
-		return nil, at(root, "", bad("wants keys and values, such as timeout: 10m", ""))
+		return nil, at(root, "", bad("use keys and values, such as timeout: 10m", ""))
 	}
 	return root, nil
 }

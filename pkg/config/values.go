@@ -55,20 +55,16 @@ func Resolve(file *File, lookup Lookup, flags map[string]string) (*Values, error
 }
 
 func choose(s setting, file *File, lookup Lookup, flags map[string]string) (value, error) {
-	fail := func(name string, err *Error) (value, error) {
-		err.Key = name
-		return value{}, err
-	}
 	if text, ok := flags[s.Key]; ok {
 		if err := s.check(text); err != nil {
-			return fail("--"+s.Flag, err)
+			return value{}, err.given("--"+s.Flag, text)
 		}
 		return value{text, "flag --" + s.Flag, true}, nil
 	}
 	if s.Env != "" {
 		if text := lookup.get(s.Env); text != "" {
 			if err := s.check(text); err != nil {
-				return fail(s.Env, err)
+				return value{}, err.given(s.Env, text)
 			}
 			return value{text, s.Env, true}, nil
 		}

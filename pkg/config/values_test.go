@@ -124,19 +124,19 @@ func TestResolveErrors(t *testing.T) {
 		flags  map[string]string
 		want   string
 	}{
-		{vars("FERRY_ATTEMPTS", canary), nil, "FERRY_ATTEMPTS: wants a whole number from 1 to 100"},
-		{vars("FERRY_ATTEMPTS", "+3"), nil, "FERRY_ATTEMPTS: wants a whole number from 1 to 100"},
-		{nil, map[string]string{"retry.delay": canary}, "--retry-delay: wants a duration from 0s to 24h, such as 2s"},
-		{nil, map[string]string{"timeout": "0"}, "--timeout: wants a duration above 0 and at most 24h, such as 90s or 10m"},
-		{vars("FERRY_PROXY", "http://u:"+canary+"@h:x"), nil, "FERRY_PROXY: wants none or a URL such as http://host:3128 or socks5h://host:1080"},
-		{nil, map[string]string{"node": ""}, "--node: has no value"},
-		{nil, map[string]string{"node": "a,b,a"}, "--node: names a node twice"},
-		{nil, map[string]string{"node": "a,,b"}, "--node: has no value"},
-		{nil, map[string]string{"node": "https://a,https://u:" + canary + "@h"}, "--node: must not hold a user name or password"},
-		{nil, map[string]string{"node": "https://u:" + canary + "@h"}, "--node: must not hold a user name or password"},
-		{nil, map[string]string{"model": "a b"}, "--model: wants a model's name, which has no spaces"},
-		{nil, map[string]string{"retry.policy": "backof"}, "--retry-policy: wants one of script, retry-after, backoff; did you mean backoff?"},
-		{vars("FERRY_OUTPUT", "a b"), nil, "FERRY_OUTPUT: wants a word, such as text or json"},
+		{vars("FERRY_ATTEMPTS", canary), nil, "invalid FERRY_ATTEMPTS: use a whole number from 1 to 100"},
+		{vars("FERRY_ATTEMPTS", "+3"), nil, `invalid FERRY_ATTEMPTS "+3": use a whole number from 1 to 100`},
+		{nil, map[string]string{"retry.delay": canary}, "invalid --retry-delay: use a duration from 0s to 24h, such as 2s"},
+		{nil, map[string]string{"timeout": "0"}, `invalid --timeout "0": use a duration above 0 and at most 24h, such as 90s or 10m`},
+		{vars("FERRY_PROXY", "http://u:"+canary+"@h:x"), nil, "invalid FERRY_PROXY: use none or a URL such as http://host:3128 or socks5h://host:1080"},
+		{nil, map[string]string{"node": ""}, `invalid --node "": has no value`},
+		{nil, map[string]string{"node": "a,b,a"}, `invalid --node "a,b,a": names a node twice`},
+		{nil, map[string]string{"node": "a,,b"}, `invalid --node "a,,b": has no value`},
+		{nil, map[string]string{"node": "https://a,https://u:" + canary + "@h"}, "invalid --node: must not hold a user name or password"},
+		{nil, map[string]string{"node": "https://u:" + canary + "@h"}, "invalid --node: must not hold a user name or password"},
+		{nil, map[string]string{"model": "a b"}, `invalid --model "a b": use a model's name, which has no spaces`},
+		{nil, map[string]string{"retry.policy": "backof"}, `invalid --retry-policy "backof": use one of script, retry-after, backoff; did you mean backoff?`},
+		{vars("FERRY_OUTPUT", "a b"), nil, `invalid FERRY_OUTPUT "a b": use a word, such as text or json`},
 		{nil, map[string]string{"nope": "1"}, "nope: unknown setting"},
 	}
 	for _, tt := range tests {
