@@ -23,9 +23,7 @@ import (
 
 // TestArchitectureBinary runs ferry's own binary.
 func TestArchitectureBinary(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: builds the binary and starts it many times")
-	}
+	long(t, "builds the binary and starts it many times")
 	binary := buildFerry(t)
 	t.Run("size and linking", func(t *testing.T) { testSizeAndLinking(t, binary) })
 	t.Run("start-up", func(t *testing.T) { testStartup(t, binary) })
@@ -62,9 +60,7 @@ func emptyEnv(t *testing.T, more ...string) []string {
 
 func testSizeAndLinking(t *testing.T, binary string) {
 	info, err := os.Stat(binary)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	if limit := int64(20_000_000); info.Size() > limit {
 		t.Errorf("the binary has %d bytes, the limit is %d", info.Size(), limit)
 	}
@@ -72,9 +68,7 @@ func testSizeAndLinking(t *testing.T, binary string) {
 		return
 	}
 	file, err := elf.Open(binary)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer file.Close()
 	if len(file.Progs) == 0 {
 		t.Fatal("the binary has no program headers: it was misread")
@@ -192,9 +186,7 @@ const testTimeout = time.Minute
 func onTerminal(t *testing.T, columns uint16, command *exec.Cmd) (shown string, err error) {
 	t.Helper()
 	terminal, err := pty.StartWithSize(command, &pty.Winsize{Rows: 24, Cols: columns})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer terminal.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()

@@ -24,9 +24,7 @@ func TestArchitectureSize(t *testing.T) {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(checkout, name))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		for _, fault := range oversize(t, name, text) {
 			t.Error(fault)
 		}
@@ -38,9 +36,7 @@ func oversize(t *testing.T, name string, text []byte) (faults []string) {
 	t.Helper()
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, name, text, parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	check := func(what string, lines, most int) {
 		if lines > most {
 			faults = append(faults, fmt.Sprintf("%s has %d lines, over %d", what, lines, most))

@@ -78,9 +78,7 @@ func sources(t *testing.T) []source {
 		all = append(all, source{relative, path.Dir(relative), parsed, set})
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	packages := map[string]bool{}
 	for _, s := range all {
 		packages[s.pkg] = true
@@ -98,9 +96,7 @@ func (s source) imports(t *testing.T) []string {
 	var paths []string
 	for _, spec := range s.file.Imports {
 		name, err := strconv.Unquote(spec.Path.Value)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		paths = append(paths, name)
 	}
 	return paths
@@ -250,9 +246,7 @@ func projectFiles(t *testing.T) []string {
 func filesWithoutGit(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(checkout, ".gitignore"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	ignored := func(relative string) bool {
 		for line := range strings.Lines(string(text)) {
 			pattern := strings.TrimSuffix(strings.TrimSpace(line), "/")
@@ -284,9 +278,7 @@ func filesWithoutGit(t *testing.T) []string {
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return files
 }
 
@@ -326,9 +318,7 @@ func TestArchitectureNoMachinePaths(t *testing.T) {
 func requiredModules(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(checkout, "go.mod"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	modules := map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))

@@ -26,15 +26,11 @@ func TestArchitectureWorkflows(t *testing.T) {
 		}
 	}
 	files, err := filepath.Glob(filepath.Join(checkout, ".github", "workflows", "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	actions := 0
 	for _, path := range files {
 		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		for line := range strings.Lines(string(text)) {
 			if line = strings.TrimSpace(line); !strings.Contains(line, "uses:") {
 				continue

@@ -18,9 +18,7 @@ func TestAuditSignal(t *testing.T) {
 		for _, command := range []string{"ask", "stream"} {
 			dir := t.TempDir()
 			config := filepath.Join(dir, "config.yaml")
-			if err := os.WriteFile(config, []byte("audit: {file: audit.jsonl}\n"), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			write(t, config, "audit: {file: audit.jsonl}\n")
 			c := realFerry(t, command, "-v", "-n", "demo:?stall", "hello")
 			c.Env = append(c.Env, "FERRY_CONFIG="+config)
 			rest := stopInCall(t, c, sent)

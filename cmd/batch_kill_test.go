@@ -54,9 +54,7 @@ type killLane struct {
 // TestBatchKilled kills batches at random moments: no line of OUT is ever lost and none comes twice, OUT and the journal
 // can always be read, every item that was in flight is named, and none of those is asked again unasked.
 func TestBatchKilled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: dozens of kills")
-	}
+	long(t, "dozens of kills")
 	const lanes = 2
 	for lane := range lanes {
 		t.Run(fmt.Sprint(lane), func(t *testing.T) {
@@ -89,9 +87,7 @@ func (l *killLane) input() {
 		fmt.Fprintf(&text, "{\"id\":\"item-%d\",\"prompt\":\"item-%d %s\"}\n", i, i, strings.Repeat("x", 20*i))
 	}
 	l.in = filepath.Join(l.dir, "in.jsonl")
-	if err := os.WriteFile(l.in, []byte(text.String()), 0o600); err != nil {
-		l.t.Fatal(err)
-	}
+	write(l.t, l.in, text.String())
 }
 
 var (
@@ -161,9 +157,7 @@ func (l *killLane) runOnce(number int) (killed bool, code int, stderr string) {
 	left := 1 + l.random.IntN(killItems)
 	later := time.Duration(l.random.IntN(1500)) * time.Microsecond
 	byArrival := l.random.IntN(3) > 0
-	if err := c.Start(); err != nil {
-		l.t.Fatal(err)
-	}
+	check(l.t, c.Start())
 	l.mu.Lock()
 	l.trap = func() {
 		if left--; left == 0 && byArrival {

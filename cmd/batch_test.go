@@ -26,9 +26,7 @@ import (
 // TestBatchManyItems asks 3,000 items at once in 64 against a node of which every twentieth answer is a 503: all of them
 // are accounted for, the connections are used again, and memory stays small. The run after it finishes the rest.
 func TestBatchManyItems(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: thousands of items")
-	}
+	long(t, "thousands of items")
 	const items, workers = 3000, 64
 	node := demo.New(demo.Options{})
 	defer node.Close()
@@ -47,9 +45,7 @@ func TestBatchManyItems(t *testing.T) {
 	for i := range items {
 		fmt.Fprintf(&text, "prompt %d\n", i+1)
 	}
-	if err := os.WriteFile(in, []byte(text.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, in, text.String())
 	runItems := func() (code int, peak int64, said string) {
 		var stderr bytes.Buffer
 		c := realFerry(t, "ask", "-q", "--attempts", "1", "--max-tokens", "50", "-c", fmt.Sprint(workers),
@@ -98,9 +94,7 @@ func TestBatchManyItems(t *testing.T) {
 func linesOf(t *testing.T, path string) map[string]bool {
 	t.Helper()
 	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	ids := map[string]bool{}
 	for line := range bytes.Lines(text) {
 		var result struct{ ID string }
@@ -117,14 +111,10 @@ func linesOf(t *testing.T, path string) map[string]bool {
 func TestBatchInterrupted(t *testing.T) {
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in.txt"), filepath.Join(dir, "out.jsonl")
-	if err := os.WriteFile(in, []byte(strings.Repeat("again\n", 10_000)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, in, strings.Repeat("again\n", 10_000))
 	c := realFerry(t, "ask", "-c", "4", "--batch", in, "--out", out, "-n", "demo:?latency=20ms")
 	terminal, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 70})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer terminal.Close()
 	seen := readUntil(t, terminal, shows("left"))
 	if !strings.Contains(seen, "/10000") || !strings.Contains(seen, "/s") || !strings.Contains(seen, "0 failed") {
@@ -154,9 +144,7 @@ func shows(words string) func(string) bool {
 func TestBatchFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in.txt"), filepath.Join(dir, "out.jsonl")
-	if err := os.WriteFile(in, []byte(strings.Repeat("again\n", 500)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, in, strings.Repeat("again\n", 500))
 	c := realFerry(t, "ask", "-q", "-c", "4", "--batch", in, "--out", out, "-n", "demo")
 	c.Env = append(c.Env, fileLimit+"=20000")
 	var stderr bytes.Buffer

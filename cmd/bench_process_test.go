@@ -23,16 +23,10 @@ func TestBenchInterrupted(t *testing.T) {
 	saved := filepath.Join(t.TempDir(), "run.jsonl")
 	c := realFerry(t, "bench", "-d", "5m", "--warmup", "0", "-o", "markdown", "--save", saved, "demo:?latency=30ms")
 	stdout, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
+	check(t, c.Start())
 	awaitLines(t, saved, 5)
-	if err := c.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
+	check(t, c.Process.Signal(syscall.SIGINT))
 	shown, _ := io.ReadAll(stdout)
 	var exit *exec.ExitError
 	if err := c.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
@@ -51,13 +45,9 @@ func TestBenchInterrupted(t *testing.T) {
 func TestBenchKilled(t *testing.T) {
 	saved := filepath.Join(t.TempDir(), "run.jsonl")
 	c := realFerry(t, "bench", "-q", "-d", "5m", "--save", saved, "demo:?latency=5ms")
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, c.Start())
 	awaitLines(t, saved, 20)
-	if err := c.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, c.Process.Kill())
 	_ = c.Wait() // it was killed
 	code, stdout, stderr := run(t, nil, "bench", "report", "-o", "markdown", saved)
 	if code != 0 || !strings.Contains(stdout, "100%") {
@@ -109,9 +99,7 @@ func TestBenchOnATerminal(t *testing.T) {
 func TestBenchLive(t *testing.T) {
 	c := realFerry(t, "bench", "-d", "5m", "-o", "best", "demo:?latency=20ms")
 	terminal, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 70})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer terminal.Close()
 	drawn := regexp.MustCompile(`demo:\?latency=20ms\s.*\d+.*100%.* ms`)
 	readUntil(t, terminal, drawn.MatchString)

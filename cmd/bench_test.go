@@ -43,9 +43,7 @@ func TestBenchOfTheDemo(t *testing.T) {
 			Versus    *struct{ Verdict string } `json:"vs_reference"`
 		}
 	}
-	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
-		t.Fatal(err)
-	}
+	check(t, json.Unmarshal([]byte(stdout), &report))
 	want := []struct {
 		node          string
 		success, mean float64

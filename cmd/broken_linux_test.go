@@ -99,9 +99,7 @@ func refuse(program []unix.SockFilter) error {
 func broken(t *testing.T, home, call string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	c := exec.CommandContext(t.Context(), self, args...)
 	c.Args[0] = "ferry"
 	c.Env = []string{"HOME=" + home, waitsFile + "=" + os.DevNull, raceExit + "=" + raceAtOnce, brokenCall + "=" + call}
@@ -117,9 +115,7 @@ func broken(t *testing.T, home, call string, args ...string) (code int, stdout, 
 // TestBrokenDisk refuses every kind of call with which state is written: the answer arrives all the same, with a
 // warning where it is not kept; and what is read afterwards is a whole conversation, the old one or the new.
 func TestBrokenDisk(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: every kind of call that writes, refused in turn")
-	}
+	long(t, "every kind of call that writes, refused in turn")
 	calls := []string{brokenCreate, brokenWrite}
 	for name := range brokenCalls() {
 		calls = append(calls, name)
@@ -185,12 +181,8 @@ func TestBrokenConfigSet(t *testing.T) {
 	for _, call := range calls {
 		home := t.TempDir()
 		path := filepath.Join(home, ".config", "ferry", "config.yaml")
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		check(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		write(t, path, before)
 		code, _, stderr := broken(t, home, call, "config", "set", "timeout", "5m")
 		text, err := os.ReadFile(path)
 		want := before

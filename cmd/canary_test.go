@@ -25,9 +25,7 @@ const (
 // TestCanary crosses a server that echoes the key in answers, errors and headers, with every form of output and every
 // fault, and looks for the keys in all that came out and in every file.
 func TestCanary(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: every call that there is")
-	}
+	long(t, "every call that there is")
 	home := t.TempDir()
 	node := demo.New(demo.Options{Sleep: (&storyClock{waits: os.DevNull}).Sleep})
 	t.Cleanup(func() { _ = node.Close() })

@@ -8,7 +8,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,9 +49,7 @@ func TestCheckFalseGateway(t *testing.T) {
 			trusted := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 			text := fmt.Sprintf("nodes: {team: {url: %q, key: \"env:TOKEN\", tls: {ca: %q}, proxy: none}}\n", server.URL+"/api", ca)
 			for path, content := range map[string]string{ca: string(trusted), config: text} {
-				if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-					t.Fatal(err)
-				}
+				write(t, path, content)
 			}
 			env := map[string]string{"FERRY_CONFIG": config, "TOKEN": "callers-token"}
 			code, stdout, stderr := run(t, env, "config", "check", "team")

@@ -16,9 +16,7 @@ import (
 func countedNode(t *testing.T, at string) (port string, connections, requests *atomic.Int64) {
 	t.Helper()
 	listener, err := net.Listen("tcp", net.JoinHostPort(at, "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	connections, requests = new(atomic.Int64), new(atomic.Int64)
 	node := demo.New(demo.Options{})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -35,9 +33,7 @@ func countedNode(t *testing.T, at string) (port string, connections, requests *a
 	server.Start()
 	t.Cleanup(func() { server.Close(); _ = node.Close() })
 	_, port, err = net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return port, connections, requests
 }
 
@@ -59,9 +55,7 @@ func TestAttemptsShareAConnection(t *testing.T) {
 // refuse are passed over.
 func TestNameOfTwoAddresses(t *testing.T) {
 	all, err := net.LookupHost("localhost")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	t.Logf("localhost is %s", all)
 	for _, at := range all {
 		port, _, requests := countedNode(t, at)

@@ -14,9 +14,7 @@ import (
 
 // TestCorpus holds that every answer of testdata/wire is taken for what it is by ask, stream, batch and bench alike.
 func TestCorpus(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: some hundred answers, each through eight commands")
-	}
+	long(t, "some hundred answers, each through eight commands")
 	for _, c := range readCorpus(t) {
 		t.Run(c.file+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
@@ -250,9 +248,7 @@ func (g corpusRig) conversation() {
 func (g corpusRig) batch() {
 	g.t.Helper()
 	in, out := filepath.Join(g.home, "in.txt"), filepath.Join(g.home, "out.jsonl")
-	if err := os.WriteFile(in, []byte("hi\n"), 0o600); err != nil {
-		g.t.Fatal(err)
-	}
+	write(g.t, in, "hi\n")
 	r := g.run("ask", "-q", "--attempts", "1", "-m", "m", "--api", g.c.api(), "-n", g.url, "--batch", in, "--out", out)
 	r.holdExit(g.c.failed())
 	if g.c.failed() != 0 {

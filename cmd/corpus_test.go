@@ -46,9 +46,7 @@ func readCorpus(t *testing.T) (all []corpusCase) {
 	files, _ := filepath.Glob(filepath.Join("..", "testdata", "wire", "*.txt"))
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		parts := strings.Split(string(text), "\n=== ")
 		for _, part := range parts[1:] {
 			all = append(all, readCase(t, strings.TrimSuffix(filepath.Base(file), ".txt"), part))

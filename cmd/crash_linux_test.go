@@ -32,9 +32,7 @@ func stalled(t *testing.T, args ...string) (c *exec.Cmd, stderr *bytes.Buffer) {
 	c, stderr = realFerry(t, append(args, server.URL)...), &bytes.Buffer{}
 	c.Stderr = stderr
 	c.Env = append(c.Env, "FERRY_KEY=some-key", faults+"=yes")
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, c.Start())
 	<-asked
 	return c, stderr
 }
@@ -44,9 +42,7 @@ func stalled(t *testing.T, args ...string) (c *exec.Cmd, stderr *bytes.Buffer) {
 func TestQuit(t *testing.T) {
 	for _, args := range [][]string{{"ask", "--no-stdin", "hello", "-n"}, {"stream", "--no-stdin", "hello", "-n"}, {"bench", "-r", "2"}} {
 		c, stderr := stalled(t, args...)
-		if err := c.Process.Signal(syscall.SIGQUIT); err != nil {
-			t.Fatal(err)
-		}
+		check(t, c.Process.Signal(syscall.SIGQUIT))
 		_ = c.Wait()
 		if code := c.ProcessState.ExitCode(); code != 131 {
 			t.Errorf("%s: %v, want exit code 131", args[0], c.ProcessState)
@@ -60,30 +56,20 @@ func TestQuit(t *testing.T) {
 
 // TestQuitBeforeASend is the same while ferry waits for its prompt.
 func TestQuitBeforeASend(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: ferry says after two seconds that it waits")
-	}
+	long(t, "ferry says after two seconds that it waits")
 	c := realFerry(t, "ask", "-n", "demo")
 	stdin, err := c.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer stdin.Close()
 	stderr, err := c.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
+	check(t, c.Start())
 	said := bufio.NewReader(stderr)
 	first, err := said.ReadString('\n')
 	if err != nil || !strings.Contains(first, "waiting for standard input") {
 		t.Errorf("%v, said %q", err, first)
 	}
-	if err := c.Process.Signal(syscall.SIGQUIT); err != nil {
-		t.Fatal(err)
-	}
+	check(t, c.Process.Signal(syscall.SIGQUIT))
 	rest, _ := io.ReadAll(said)
 	_ = c.Wait()
 	if code := c.ProcessState.ExitCode(); code != 131 || !strings.HasSuffix(string(rest), "ferry: stopped by SIGQUIT; nothing was sent\n") {
@@ -102,9 +88,7 @@ func TestFatalErrors(t *testing.T) {
 		if core := regexp.MustCompile(`Max core file size +[01] `); err != nil || !core.Match(limits) {
 			t.Errorf("%v, a core file may be written: %s", err, limits)
 		}
-		if err := c.Process.Signal(sent); err != nil {
-			t.Fatal(err)
-		}
+		check(t, c.Process.Signal(sent))
 		_ = c.Wait()
 		status := c.ProcessState.Sys().(syscall.WaitStatus)
 		if !status.Signaled() || status.Signal() != syscall.SIGABRT || status.CoreDump() || !strings.Contains(stderr.String(), want) {
@@ -116,9 +100,7 @@ func TestFatalErrors(t *testing.T) {
 // TestFewFiles runs commands where hardly a file can be opened. Each ends well or says in words what failed: exit code 2
 // only where nothing was sent, 0 only with an answer, and never a crash.
 func TestFewFiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: more than a hundred processes")
-	}
+	long(t, "more than a hundred processes")
 	var asked atomic.Int32
 	node := demo.New(demo.Options{})
 	defer node.Close()
@@ -128,9 +110,7 @@ func TestFewFiles(t *testing.T) {
 	}))
 	defer server.Close()
 	in := filepath.Join(t.TempDir(), "in.txt")
-	if err := os.WriteFile(in, []byte("one\ntwo\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, in, "one\ntwo\n")
 	commands := []struct {
 		args []string
 		want string // of standard output or error where it ends well

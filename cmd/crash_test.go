@@ -5,7 +5,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -41,9 +40,7 @@ func TestCrash(t *testing.T) {
 	defer server.Close()
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in.txt")
-	if err := os.WriteFile(in, []byte("one\ntwo\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, in, "one\ntwo\n")
 	const mayBe, nothing = "the request may have been carried out", "nothing was sent"
 	tests := []struct {
 		name   string

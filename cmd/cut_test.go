@@ -19,16 +19,12 @@ import (
 // well-formed end, and once by dropping the connection: nothing before the event that says why the answer ended is a
 // success, from there on all is, and what is printed is the beginning of the whole.
 func TestStreamCutAtEveryByte(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: three streams, cut at every byte, twice each")
-	}
+	long(t, "three streams, cut at every byte, twice each")
 	for _, api := range []string{"messages", "complete", "chat"} {
 		t.Run(api, func(t *testing.T) {
 			t.Parallel()
 			recorded, err := os.ReadFile(filepath.Join("..", "testdata", "streams", api+".sse"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			check(t, err)
 			server := newCutter(t, recorded)
 			whole, code, stderr := server.stream(t, api, len(recorded), false)
 			if code != 0 || len(whole) < 40 || !strings.HasSuffix(whole, "\n") {

@@ -37,9 +37,7 @@ var bothFamilies = []struct {
 // second later (RFC 8305), and not when the connect timeout is over. The kernel's packets count, and not the time: of a
 // connection that nobody answers it sends the first again after a second, and six times before that timeout is over.
 func TestHappyEyeballs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: a third of a second of real time for each dead path")
-	}
+	long(t, "a third of a second of real time for each dead path")
 	ferry := ferryReal(t)
 	if !aloneOnNetwork(t) {
 		return
@@ -128,9 +126,7 @@ func eyeballEnv(t *testing.T, link *slowLink) (env []string) {
 				c.DNSNames = append(c.DNSNames, node.name)
 			}
 		})}}))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	hosts, config := "", "nodes:\n"
 	for _, node := range bothFamilies {
 		hosts += fmt.Sprintf("%s %s\n%s %s\n", link.far, node.name, node.address, node.name)
@@ -149,9 +145,7 @@ func eyeballEnv(t *testing.T, link *slowLink) (env []string) {
 		awaitAddress(t, link, net.JoinHostPort(node.address.String(), to.Port()))
 	}
 	for name, text := range map[string]string{"hosts": hosts, "config.yaml": config} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		write(t, filepath.Join(dir, name), text)
 	}
 	if err := link.near(func() error { return ownHosts(filepath.Join(dir, "hosts")) }); err != nil {
 		unlinked(t, err)

@@ -48,8 +48,8 @@ func TestFilesOfOthers(t *testing.T) {
 				needed(t, "root, to be another user")
 			}
 			t.Chdir(t.TempDir())
-			check(t, os.WriteFile("in.txt", []byte("one\ntwo\n"), 0o600))
-			check(t, os.WriteFile("mine", []byte("kept"), 0o600))
+			write(t, "in.txt", "one\ntwo\n")
+			write(t, "mine", "kept")
 			check(t, os.WriteFile("blank", nil, 0o600))
 			check(t, os.Mkdir("box", 0o700))
 			check(t, os.Chmod("box", 0o777|os.ModeSticky))
@@ -103,8 +103,8 @@ func TestReportMode(t *testing.T) {
 func TestFIFORefused(t *testing.T) {
 	t.Chdir(t.TempDir())
 	check(t, fifo("fifo"))
-	check(t, os.WriteFile("filter.yaml", []byte("filter: {file: fifo}\n"), 0o600))
-	check(t, os.WriteFile("tls.yaml", []byte("nodes: {n: {url: https://127.0.0.1:1, auth: none, hold: 5s, tls: {ca: fifo}}}\n"), 0o600))
+	write(t, "filter.yaml", "filter: {file: fifo}\n")
+	write(t, "tls.yaml", "nodes: {n: {url: https://127.0.0.1:1, auth: none, hold: 5s, tls: {ca: fifo}}}\n")
 	for _, tt := range []struct {
 		config string
 		args   []string

@@ -17,17 +17,13 @@ func withConfig(t *testing.T, config string, beside map[string]string) map[strin
 	t.Helper()
 	home := t.TempDir()
 	dir := filepath.Join(home, ".config", "ferry")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.MkdirAll(dir, 0o700))
 	files := map[string]string{"config.yaml": config}
 	for name, text := range beside {
 		files[name] = text
 	}
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		write(t, filepath.Join(dir, name), text)
 	}
 	return map[string]string{"HOME": home}
 }
@@ -35,9 +31,7 @@ func withConfig(t *testing.T, config string, beside map[string]string) map[strin
 // TestFilterChunks holds the filter's answer to being the same however a stream is cut, in every form, for words that
 // overlap, that begin alike and that come from two lists.
 func TestFilterChunks(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: every prompt in every form, cut in every way")
-	}
+	long(t, "every prompt in every form, cut in every way")
 	env := withConfig(t, "filter: {file: words.txt, words: [banana split, 分割], on: [answer]}\n",
 		map[string]string{"words.txt": "banana bread\nananas\n香蕉面包\n"})
 	tests := []struct{ prompt, before string }{ // before is the end of what is shown; "" for all
@@ -79,9 +73,7 @@ func jsonWords(t *testing.T, lines string) string {
 	var b strings.Builder
 	for line := range strings.Lines(lines) {
 		var piece struct{ Type, Text string }
-		if err := json.Unmarshal([]byte(line), &piece); err != nil {
-			t.Fatal(err)
-		}
+		check(t, json.Unmarshal([]byte(line), &piece))
 		if piece.Type == "end" && piece.Text != "" {
 			t.Errorf("the last line has a text: %s", line)
 		}

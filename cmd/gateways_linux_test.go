@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -23,9 +22,7 @@ func startHAProxy(t *testing.T, upstream string) (address string) {
 	config := filepath.Join(t.TempDir(), "haproxy.cfg")
 	text := fmt.Sprintf("defaults\n  mode http\n  timeout connect 1m\n  timeout client 1m\n  timeout server 1m\n"+
 		"listen gateway\n  bind %s\n  server api %s\n", address, upstream)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, config, text)
 	runServer(t, exec.Command(program, "-db", "-f", config), address)
 	return address
 }
@@ -43,9 +40,7 @@ func startApache(t *testing.T, upstream string) (address string) {
 	}
 	text := fmt.Sprintf("%sServerRoot %s\nDefaultRuntimeDir %s\nPidFile pid\nErrorLog error.log\nServerName localhost\n"+
 		"User www-data\nGroup www-data\nListen %s\nProxyPass / http://%s/ retry=0\n", modules, dir, dir, address, upstream)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, config, text)
 	runServer(t, exec.Command(program, "-D", "FOREGROUND", "-f", config), address)
 	return address
 }
@@ -148,9 +143,7 @@ func curlThrice(t *testing.T, url string) (statuses []string) {
 func onKept(t *testing.T, address string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer conn.Close()
 	from := bufio.NewReader(conn)
 	ask := func(body string) {
@@ -158,9 +151,7 @@ func onKept(t *testing.T, address string) string {
 	}
 	ask(strings.Replace(droppedBody, "dropped", "first", 1))
 	resp, err := http.ReadResponse(from, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	_, _ = io.Copy(io.Discard, resp.Body)
 	ask(droppedBody)
 	line, _ := from.ReadString('\n')

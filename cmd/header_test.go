@@ -23,9 +23,7 @@ func TestBasicAsTheReadmeSays(t *testing.T) {
 		needed(t, "sh, to run the README's line")
 	}
 	readme, err := os.ReadFile(filepath.Join(checkout, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	row := regexp.MustCompile("(?m)^\\| `-u user:password` .*$").FindString(string(readme))
 	parts := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row, -1)
 	if len(parts) < 4 || !strings.HasPrefix(parts[3][1], "export BASIC=") {
@@ -33,9 +31,7 @@ func TestBasicAsTheReadmeSays(t *testing.T) {
 	}
 	auth, headers, export := parts[1][1], parts[2][1], strings.ReplaceAll(parts[3][1], `\|`, "|")
 	made, err := exec.Command(shell, "-c", export+`; printf %s "$BASIC"`).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	var user, password string
 	node := demo.New(demo.Options{})
 	defer node.Close()
@@ -47,9 +43,7 @@ func TestBasicAsTheReadmeSays(t *testing.T) {
 	defer server.Close()
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	text := "nodes: {n: {url: " + server.URL + ", " + auth + ", " + headers + "}}\n"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, path, text)
 	env := map[string]string{"FERRY_CONFIG": path, "HOME": t.TempDir(), "BASIC": string(made) + "\n"}
 	code, stdout, stderr := run(t, env, "ask", "-v", "-n", "n", "--no-stdin", "hello")
 	if code != 0 || user != "user" || password != "password" || stdout == "" {

@@ -17,9 +17,7 @@ import (
 // TestHoldCanary looks for what crosses a holder, a key, a proxy's password, a prompt and its answer, in all that a holder
 // shows or leaves behind: files, arguments, environment, and its memory once the call is over.
 func TestHoldCanary(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: reads a process's memory")
-	}
+	long(t, "reads a process's memory")
 	for name, secure := range map[string]bool{"TLS": true, "plain http": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -52,9 +50,7 @@ func TestHoldCanary(t *testing.T) {
 			}
 			for _, at := range []string{"cmdline", "environ"} {
 				text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, at))
-				if err != nil {
-					t.Fatal(err)
-				}
+				check(t, err)
 				lacks(t, at, text, key, password, prompt)
 			}
 			for _, dir := range []string{r.run, r.home} {

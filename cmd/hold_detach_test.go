@@ -69,9 +69,7 @@ func TestHoldDetached(t *testing.T) {
 
 // TestHoldPipesEnd has the shell wait for the end of pipes that a holder could keep open.
 func TestHoldPipesEnd(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: waits for holders to end")
-	}
+	long(t, "waits for holders to end")
 	for _, line := range []string{
 		`ferry-real ask --hold 5m -n "$NODE" --no-stdin hello | head -1`,
 		`ferry-real ask --hold 5m -n "$NODE" --no-stdin hello 9>&1 | cat`,

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http/httptest"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -67,16 +66,12 @@ http {
 }
 `, farPort, cert, key, behind.URL)
 	conf := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, conf, text)
 	var said bytes.Buffer
 	c := exec.Command(nginx, "-p", dir, "-c", conf, "-e", "stderr")
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	c.Stderr = &said
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, c.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
 	t.Cleanup(func() { _ = c.Process.Signal(syscall.SIGTERM); <-ended })

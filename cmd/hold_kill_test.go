@@ -17,9 +17,7 @@ import (
 
 // TestHoldKilledBefore kills the holder before it has taken a byte of a request: the ask ends whole by another way.
 func TestHoldKilledBefore(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: a process and a holder for each phase")
-	}
+	long(t, "a process and a holder for each phase")
 	for name, trap := range map[string]func(r *holdRig, server *holdServer, pid int) (sprung func()){
 		"before it accepts": func(r *holdRig, _ *holdServer, pid int) func() {
 			r.signal(pid, syscall.SIGSTOP)
@@ -57,9 +55,7 @@ func TestHoldKilledBefore(t *testing.T) {
 			sprung := trap(r, server, r.holder())
 			c := r.ask("ask", "hello", "-o", "json", "--connect-timeout", testTimeout.String(), "--timeout", (2 * testTimeout).String())
 			c.Stdout, c.Stderr = new(bytes.Buffer), new(bytes.Buffer)
-			if err := c.Start(); err != nil {
-				t.Fatal(err)
-			}
+			check(t, c.Start())
 			sprung()
 			call := r.wait(c)
 			if call.code != 0 || call.Text != answerTo("hello") || call.stderr != "" {
@@ -85,9 +81,7 @@ func drained(server *holdServer, word string) {
 // sockets counts the ends of the rig's sockets that a holder has: the one that listens, and those of its borrowers.
 func (r *holdRig) sockets() int {
 	all, err := os.ReadFile("/proc/net/unix")
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	check(r.t, err)
 	return bytes.Count(all, []byte(r.run+"/ferry/"))
 }
 
@@ -112,9 +106,7 @@ func (r *holdRig) signal(pid int, sent syscall.Signal) {
 // TestHoldKilledWith kills the holder when it has taken bytes of a request: the call fails as over a connection that was
 // lost, says that the request may have arrived, and it never arrives again.
 func TestHoldKilledWith(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: a process and a holder for each phase")
-	}
+	long(t, "a process and a holder for each phase")
 	for _, tt := range []struct {
 		name, do, verb, prompt string
 		classes                []string
@@ -150,9 +142,7 @@ func TestHoldKilledWith(t *testing.T) {
 func (r *holdRig) stopped(server *holdServer, do, verb, prompt, timeout string) (*exec.Cmd, io.Reader) {
 	r.t.Helper()
 	file := filepath.Join(r.home, "prompt")
-	if err := os.WriteFile(file, []byte(prompt), 0o600); err != nil {
-		r.t.Fatal(err)
-	}
+	write(r.t, file, prompt)
 	// The path is the request's: it is the same holder's.
 	r.configure(server.URL+do, "tls: {ca: '"+server.ca+"'}")
 	args := []string{verb, "--hold", "5m", "-n", r.node, "--no-stdin", "--timeout", timeout, "-o", "json", "-f", file}
@@ -163,13 +153,9 @@ func (r *holdRig) stopped(server *holdServer, do, verb, prompt, timeout string) 
 	connections := server.connections.Load()
 	c := r.ferry(args...)
 	stdout, err := c.StdoutPipe()
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	check(r.t, err)
 	c.Stderr = new(bytes.Buffer)
-	if err := c.Start(); err != nil {
-		r.t.Fatal(err)
-	}
+	check(r.t, c.Start())
 	eventually(r.t, "the server has it", func() bool { return len(server.came) > 0 })
 	if server.connections.Load() != connections {
 		r.t.Fatal("it made a connection: it was not held")

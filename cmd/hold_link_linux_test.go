@@ -22,9 +22,7 @@ const linkDelay = 100 * time.Millisecond // each way
 // counted from the packets; what they took is reported. The server is an nginx with TLS 1.3 in front of the demo node; all
 // three are whole processes, one after the other in each round. Ferry is the test's own binary, which starts slower.
 func TestHoldSlowLink(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: a measurement over a slow link, of real time")
-	}
+	long(t, "a measurement over a slow link, of real time")
 	if os.Getenv("FERRY_LINK") == "" {
 		t.Skip("a measurement, which the tests beside it would disturb: make link runs it alone")
 	}
@@ -59,9 +57,7 @@ func TestHoldSlowLink(t *testing.T) {
 // TestHoldDeadPath cuts the link under a connection that waits: the holder has to notice, which takes it half a minute of
 // real time, and the first ask after the path is back has to be answered.
 func TestHoldDeadPath(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: half a minute of real time until a dead path is known")
-	}
+	long(t, "half a minute of real time until a dead path is known")
 	if os.Getenv("FERRY_SOAK") == "" {
 		t.Skip("half a minute of real time; make soak runs it")
 	}
@@ -115,9 +111,7 @@ func newLanes(t *testing.T, link *slowLink, ferry, curl, ca string) *lanes {
 	url := "https://" + netip.AddrPortFrom(link.far, farPort).String()
 	config := filepath.Join(dir, "config.yaml")
 	text := fmt.Sprintf("nodes:\n  far: {url: %q, api: messages, key: \"env:FAR_KEY\", tls: {ca: %q}, proxy: none}\n", url, ca)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, config, text)
 	l := &lanes{
 		link: link, ferry: ferry,
 		env: emptyEnv(t, raceExit+"="+raceAtOnce, "XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+config, "FAR_KEY=canary-key-0008"),
@@ -181,9 +175,7 @@ func (l *lanes) goes(t *testing.T, way *lane, args []string, held uint16) {
 func (l *lanes) must(t *testing.T, args []string) time.Duration {
 	t.Helper()
 	took, err := l.timed(args)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return took
 }
 
@@ -226,9 +218,7 @@ func (l *lanes) bareTrip(t *testing.T) (took time.Duration) {
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return took
 }
 

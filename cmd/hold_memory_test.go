@@ -14,9 +14,7 @@ const holderLimit = 12 << 10
 
 // TestHoldMemory measures a holder of ferry's own binary after a hundred calls, some of which are large.
 func TestHoldMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: builds the binary and calls it a hundred times")
-	}
+	long(t, "builds the binary and calls it a hundred times")
 	r, _ := secureHoldRig(t)
 	r.program = buildFerry(t)
 	pid := r.holder()

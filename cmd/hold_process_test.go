@@ -18,9 +18,7 @@ import (
 // TestHoldTenInARow counts at the server: ten held calls, one after the other, are one TCP connection and one handshake;
 // without --hold they are ten.
 func TestHoldTenInARow(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: forty processes and their holders")
-	}
+	long(t, "forty processes and their holders")
 	t.Parallel()
 	for name, verbs := range map[string][]string{
 		"ask": {"ask"}, "stream": {"stream"}, "both": {"ask", "stream", "stream"},
@@ -73,9 +71,7 @@ func TestHoldTenInARow(t *testing.T) {
 // one. Each gets its own answer, the server gets 50 requests, and one holder is started. A stream's first event is shown
 // before the server says more.
 func TestHoldManyAtOnce(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: a hundred processes at once")
-	}
+	long(t, "a hundred processes at once")
 	server := newHoldServer(t, true)
 	r := newHoldRig(t, server.URL+doGate, "tls: {ca: '"+server.ca+"'}")
 	for _, name := range []string{"cold", "warm"} {
@@ -108,14 +104,10 @@ func (r *holdRig) wave(name string, server *holdServer) int {
 		}
 		c := r.ask(verb, prompt, "-v")
 		stdout, err := c.StdoutPipe()
-		if err != nil {
-			r.t.Fatal(err)
-		}
+		check(r.t, err)
 		var stderr bytes.Buffer
 		c.Stderr = &stderr
-		if err := c.Start(); err != nil {
-			r.t.Fatal(err)
-		}
+		check(r.t, c.Start())
 		all.Go(func() {
 			first := make([]byte, len(answerTo(prompt))/2)
 			_, _ = io.ReadFull(stdout, first) // short where it failed
@@ -141,9 +133,7 @@ func (r *holdRig) wave(name string, server *holdServer) int {
 // TestHoldFirstEvent holds a stream to showing its first event before the server says more, held and not, and reports how
 // long that takes from the start of the process. There is nothing to save on loopback but a handshake.
 func TestHoldFirstEvent(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: times streams from many processes")
-	}
+	long(t, "times streams from many processes")
 	server := newHoldServer(t, true)
 	r := newHoldRig(t, server.URL+doGate, "tls: {ca: '"+server.ca+"'}")
 	r.holder()
@@ -155,13 +145,9 @@ func TestHoldFirstEvent(t *testing.T) {
 			c = r.ferry("stream", "-n", r.node, "--no-stdin", prompt)
 		}
 		stdout, err := c.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		started := time.Now()
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
+		check(t, c.Start())
 		_, err = io.ReadFull(stdout, make([]byte, 1))
 		took[i%2] = append(took[i%2], time.Since(started))
 		close(server.gate(prompt))
@@ -180,9 +166,7 @@ func TestHoldFirstEvent(t *testing.T) {
 
 // TestHoldOtherSettings changes what makes a connection what it is: an old connection is never used for it.
 func TestHoldOtherSettings(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: a holder for each setting")
-	}
+	long(t, "a holder for each setting")
 	r, server := secureHoldRig(t)
 	r.holder()
 	proxy, connects := connectProxy(t, nil)

@@ -19,9 +19,7 @@ import (
 // that the server sees. No prompt comes twice, exit code 0 is the whole answer, and a failure says whether the request may
 // have arrived. -kills 1000 kills more.
 func TestHoldKilledAtRandom(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: kills sixty holders")
-	}
+	long(t, "kills sixty holders")
 	const lanes = 3
 	for lane := range lanes {
 		t.Run(fmt.Sprint(lane), func(t *testing.T) {
@@ -92,9 +90,7 @@ func (l *holdLane) calls(number int) {
 		prompt := fmt.Sprintf("prompt %d of round %d", i, number)
 		c := l.rig.ask(verb, prompt, "-o", "json", "--timeout", "20s")
 		c.Stdout, c.Stderr = new(bytes.Buffer), new(bytes.Buffer)
-		if err := c.Start(); err != nil {
-			l.rig.t.Fatal(err)
-		}
+		check(l.rig.t, c.Start())
 		all[prompt] = c
 	}
 	for prompt, c := range all {

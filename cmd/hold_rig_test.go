@@ -56,9 +56,7 @@ func secureHoldRig(t *testing.T) (*holdRig, *holdServer) {
 func (r *holdRig) configure(url, settings string) {
 	r.t.Helper()
 	text := fmt.Sprintf("nodes:\n  %s: {url: '%s', api: complete, key: \"env:NODE_KEY\", %s}\n", r.node, url, settings)
-	if err := os.WriteFile(filepath.Join(r.home, "config.yaml"), []byte(text), 0o600); err != nil {
-		r.t.Fatal(err)
-	}
+	write(r.t, filepath.Join(r.home, "config.yaml"), text)
 }
 
 // ferry is a process of this user's.
@@ -110,9 +108,7 @@ func (r *holdRig) call(c *exec.Cmd) heldCall {
 	r.t.Helper()
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &out, &errs
-	if err := c.Start(); err != nil {
-		r.t.Fatal(err)
-	}
+	check(r.t, c.Start())
 	return r.wait(c)
 }
 
@@ -147,17 +143,13 @@ func (r *holdRig) parse(stdout []byte) heldCall {
 func (r *holdRig) holders() []int {
 	r.t.Helper()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	check(r.t, err)
 	want := []byte("\x00config\x00hold\x00run\x00" + r.node + "\x00")
 	var all []int
 	for _, path := range lines {
 		if text, err := os.ReadFile(path); err == nil && bytes.HasSuffix(text, want) {
 			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-			if err != nil {
-				r.t.Fatal(err)
-			}
+			check(r.t, err)
 			all = append(all, pid)
 		}
 	}

@@ -14,9 +14,7 @@ import (
 // TestHoldStopped stops a holder, as a machine that is short of memory does: an ask goes directly and does not wait long,
 // and what the holder finds when it goes on is sent to nobody.
 func TestHoldStopped(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: waits for a holder that is stopped")
-	}
+	long(t, "waits for a holder that is stopped")
 	t.Parallel()
 	r, server := secureHoldRig(t)
 	pid := r.holder()

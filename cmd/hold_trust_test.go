@@ -73,13 +73,6 @@ func TestHoldRefuses(t *testing.T) {
 	}
 }
 
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // orphan makes the name of the rig's socket known, and leaves nobody behind it.
 func (r *holdRig) orphan() string {
 	r.t.Helper()
@@ -153,9 +146,7 @@ func asNobody(t *testing.T, do func() error) {
 
 // TestHoldLendsToNobodyElse opens a holder's folder and socket for all: another user's process still gets no byte.
 func TestHoldLendsToNobodyElse(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: a process of another user")
-	}
+	long(t, "a process of another user")
 	if os.Geteuid() != 0 {
 		needed(t, "root, to be another user")
 	}

@@ -100,9 +100,7 @@ func meet(t *testing.T, env map[string]string, text string, see func(name, stdou
 		for name, value := range env {
 			all[name] = value
 		}
-		if err := os.WriteFile(filepath.Join(folder, "in.jsonl"), []byte("one\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		write(t, filepath.Join(folder, "in.jsonl"), "one\n")
 		for _, set := range [][]string{
 			{"nodes.hostile.url", server.URL}, {"nodes.hostile.key", "env:NODE_KEY"}, {"audit.file", filepath.Join(folder, "audit.jsonl")},
 		} {
@@ -127,9 +125,7 @@ var lineEnds = []string{"\n", "\r\n", "\r", "\v", "\f", "\u0085", "\u2028", "\u2
 
 // TestForgedLines holds that no word of a server's begins a line that could be ferry's own.
 func TestForgedLines(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: every place and every call")
-	}
+	long(t, "every place and every call")
 	forged := ""
 	ours := []string{"Error:", "hint:", "ferry:", "*", "<", ">", "✓", "✗"}
 	for _, end := range lineEnds {
@@ -165,9 +161,7 @@ func TestJSONHasNoControls(t *testing.T) {
 	defer server.Close()
 	folder := t.TempDir()
 	in, out := filepath.Join(folder, "in"), filepath.Join(folder, "out")
-	if err := os.WriteFile(in, []byte("one\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, in, "one\n")
 	env := map[string]string{"HOME": folder, "FERRY_KEY": canaryHeader}
 	for _, args := range [][]string{
 		{"ask", "-o", "json", "--session", "s", "hi"}, {"stream", "-o", "json", "hi"}, {"config", "session", "show", "-o", "json", "s"},
@@ -187,9 +181,7 @@ func TestJSONHasNoControls(t *testing.T) {
 
 // TestFailureIsBounded holds what is printed and kept of a failed call to its bound, whatever its escapes need.
 func TestFailureIsBounded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: every place and every call, with long texts")
-	}
+	long(t, "every place and every call, with long texts")
 	units := []string{"\x01", "word\n"}
 	const most = 512 << 10 // JSON's escapes included
 	more := 0
@@ -212,9 +204,7 @@ func TestFailureIsBounded(t *testing.T) {
 
 // TestCodedKey holds that a key is masked in what a server makes of it.
 func TestCodedKey(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: every place and every call")
-	}
+	long(t, "every place and every call")
 	const key = "canary+key/0004?abc=&<def>"
 	var codings []string
 	for before := range 3 {

@@ -43,12 +43,8 @@ func (q *queueing) wait(t *testing.T, hours int) *waiter {
 	t.Helper()
 	w := &waiter{Cmd: q.ferry(t, "ask", "--no-stdin", "hello")}
 	stderr, err := w.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
+	check(t, w.Start())
 	w.lines = bufio.NewReader(stderr)
 	line, err := w.lines.ReadString('\n')
 	var seconds float64
@@ -68,9 +64,7 @@ type waiter struct {
 // stop interrupts it, and holds it to dying of the signal.
 func (w *waiter) stop(t *testing.T, s os.Signal) {
 	t.Helper()
-	if err := w.Process.Signal(s); err != nil {
-		t.Fatal(err)
-	}
+	check(t, w.Process.Signal(s))
 	_, _ = io.Copy(io.Discard, w.lines)
 	if err := w.Wait(); err == nil || err.Error() != "signal: "+s.String() {
 		t.Errorf("ended with %v, want %v", err, s)
@@ -101,9 +95,7 @@ func TestInterruptedTurns(t *testing.T) {
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in.jsonl"), filepath.Join(dir, "out.jsonl")
 	saved := filepath.Join(dir, "run.jsonl")
-	if err := os.WriteFile(in, []byte("one\ntwo\nthree\nfour\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, in, "one\ntwo\nthree\nfour\n")
 	q := newQueueing(t)
 	for _, args := range [][]string{
 		{"ask", "--batch", in, "--out", out, "-c", "3"},
@@ -116,13 +108,9 @@ func TestInterruptedTurns(t *testing.T) {
 		}
 		var said strings.Builder
 		c.Stderr = &said
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
+		check(t, c.Start())
 		eventually(t, args[0]+" has three turns", func() bool { return q.number(t) == before+3 })
-		if err := c.Process.Signal(os.Interrupt); err != nil {
-			t.Fatal(err)
-		}
+		check(t, c.Process.Signal(os.Interrupt))
 		if err := c.Wait(); err == nil {
 			t.Errorf("%s was interrupted and ended well: %s", args[0], said.String())
 		}

@@ -60,12 +60,8 @@ func (a *arrivals) asks(t *testing.T, n int, limit string) []*asking {
 		one.Cmd = realFerry(t, "ask", "-n", a.URL+"?name="+one.name, "--no-stdin", "hello")
 		one.Env = append(one.Env, "HOME="+home, "XDG_STATE_HOME=", "FERRY_LIMIT="+limit, "FERRY_KEY=some-key")
 		stderr, err := one.StderrPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := one.Start(); err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
+		check(t, one.Start())
 		one.reads.Go(func() { one.read(stderr) })
 		all = append(all, one)
 	}
@@ -123,9 +119,7 @@ func paced(t *testing.T, start time.Time, times []time.Time, each time.Duration,
 // TestProcessesShareALimit runs 40 ferries at once on 600/min with a burst of 5: all are answered, and no
 // faster than the limit lets them.
 func TestProcessesShareALimit(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: seconds of a real limit")
-	}
+	long(t, "seconds of a real limit")
 	t.Parallel()
 	const n, burst, each = 40, 5, 100 * time.Millisecond
 	server := countArrivals(t)
@@ -146,9 +140,7 @@ func TestProcessesShareALimit(t *testing.T) {
 // TestProcessesInOrder runs 64 ferries on 50/min with a burst of 5, some of which are killed while they wait: the others
 // get through no faster than the limit lets them, and none of them before the wait that it said is over.
 func TestProcessesInOrder(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: seconds of a real limit")
-	}
+	long(t, "seconds of a real limit")
 	t.Parallel()
 	const n, burst, each = 64, 5, 1200 * time.Millisecond
 	server := countArrivals(t)
@@ -200,13 +192,9 @@ func TestInterruptedSpending(t *testing.T) {
 	defer server.Close()
 	defer close(gone)
 	c := at("ask", "--no-stdin", "--max-tokens", "70", "-n", server.URL, "hello")
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, c.Start())
 	<-asked
-	if err := c.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
+	check(t, c.Process.Signal(os.Interrupt))
 	if err := c.Wait(); err == nil || err.Error() != "signal: interrupt" {
 		t.Errorf("ended with %v", err)
 	}
@@ -223,9 +211,7 @@ func TestPurgeOnTerminal(t *testing.T) {
 		c := realFerry(t, "config", "purge")
 		c.Env = append(c.Env, "HOME="+home, "XDG_STATE_HOME=")
 		terminal, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 120})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		defer terminal.Close()
 		if _, err := terminal.Write([]byte(answer + "\n")); err != nil {
 			t.Fatal(err)

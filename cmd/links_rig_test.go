@@ -33,9 +33,7 @@ type rawNode struct {
 func newRawNode(t *testing.T, serve func(n int64, c *rawConn)) *rawNode {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	s := &rawNode{url: "http://" + listener.Addr().String(), over: make(chan struct{})}
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -134,17 +132,13 @@ var linkWays = []string{"ask", "stream", "hold", "batch"}
 func newLinkRig(t *testing.T, url string) *linkRig {
 	t.Helper()
 	sockets, err := os.MkdirTemp("", "run") // a test's own folder can have too long a name for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	r := &linkRig{t: t, dir: t.TempDir(), name: fmt.Sprintf("link-%d-%d", os.Getpid(), holdRigs.Add(1))}
 	r.env = map[string]string{
 		"HOME": r.dir, "XDG_RUNTIME_DIR": sockets, "FERRY_CONFIG": filepath.Join(r.dir, "config.yaml"), "NODE_KEY": "some-key",
 	}
 	text := fmt.Sprintf("node: %s\naudit: {file: audit.jsonl}\nnodes:\n  %s: {url: '%s', api: complete, key: \"env:NODE_KEY\"}\n", r.name, r.name, url)
-	if err := os.WriteFile(r.env["FERRY_CONFIG"], []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, r.env["FERRY_CONFIG"], text)
 	t.Cleanup(func() {
 		if code, _, stderr := run(t, r.env, "config", "hold", "stop"); code != 0 {
 			t.Errorf("config hold stop: exit code %d: %s", code, stderr)
@@ -176,9 +170,7 @@ func (r *linkRig) send(way, prompt string, more ...string) (code int, answer, sa
 		return code, answers["1"], said
 	}
 	file := filepath.Join(r.dir, "prompt.txt")
-	if err := os.WriteFile(file, []byte(prompt), 0o600); err != nil {
-		r.t.Fatal(err)
-	}
+	write(r.t, file, prompt)
 	args := append([]string{way, "--no-stdin", "-f", file}, more...)
 	if way == "hold" {
 		args = append([]string{"ask", "--no-stdin", "-f", file, "--hold", "5m"}, more...)
@@ -191,13 +183,9 @@ func (r *linkRig) send(way, prompt string, more ...string) (code int, answer, sa
 func (r *linkRig) batch(prompts []string, more ...string) (code int, answers map[string]string, said string) {
 	r.t.Helper()
 	dir, err := os.MkdirTemp(r.dir, "batch")
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	check(r.t, err)
 	in, out := filepath.Join(dir, "in.txt"), filepath.Join(dir, "out.jsonl")
-	if err := os.WriteFile(in, []byte(strings.Join(prompts, "\n")+"\n"), 0o600); err != nil {
-		r.t.Fatal(err)
-	}
+	write(r.t, in, strings.Join(prompts, "\n")+"\n")
 	code, _, said = run(r.t, r.env, append([]string{"ask", "--batch", in, "--out", out}, more...)...)
 	answers = map[string]string{}
 	text, _ := os.ReadFile(out) // none where nothing was answered
@@ -218,14 +206,10 @@ func (r *linkRig) batch(prompts []string, more ...string) (code int, answers map
 func (r *linkRig) lastAudit() auditLine {
 	r.t.Helper()
 	text, err := os.ReadFile(filepath.Join(r.dir, "audit.jsonl"))
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	check(r.t, err)
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	var line auditLine
-	if err := json.Unmarshal(lines[len(lines)-1], &line); err != nil {
-		r.t.Fatal(err)
-	}
+	check(r.t, json.Unmarshal(lines[len(lines)-1], &line))
 	return line
 }
 

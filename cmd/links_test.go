@@ -16,9 +16,7 @@ import (
 // TestEarlyAnswer has a server that answers a long prompt when it has read the head of the request. The answer is read,
 // whatever the server does to the connection then.
 func TestEarlyAnswer(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: prompts of 20 MB")
-	}
+	long(t, "prompts of 20 MB")
 	closes := func(*rawConn) {}
 	for _, tt := range []struct {
 		name   string

@@ -133,9 +133,7 @@ func revealed(text string) string {
 
 // TestFaultMatrix meets ferry with every fault, on the first attempt and on a later one, and prints what came of it.
 func TestFaultMatrix(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: every fault, four times")
-	}
+	long(t, "every fault, four times")
 	before := goroutines()
 	var cells []*cell
 	log.SetOutput(io.Discard) // as Main does

@@ -24,9 +24,7 @@ const (
 func peakOf(t *testing.T, home string, env map[string]string, args ...string) (kib, code int, said string) {
 	t.Helper()
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	c := exec.CommandContext(t.Context(), self, args...)
 	c.Args[0] = "ferry-peak"
 	peak := filepath.Join(t.TempDir(), "peak")
@@ -44,9 +42,7 @@ func peakOf(t *testing.T, home string, env map[string]string, args ...string) (k
 	}
 	_, after, _ := strings.Cut(string(status), "\nVmHWM:")
 	kib, err = strconv.Atoi(strings.Fields(after)[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return kib, c.ProcessState.ExitCode(), stderr.String()
 }
 
@@ -161,9 +157,7 @@ type hostileBody struct {
 
 // TestMemoryOfHostileBodies holds the memory of a whole process to its bound while servers send as much as is read.
 func TestMemoryOfHostileBodies(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: bodies of 64 MiB")
-	}
+	long(t, "bodies of 64 MiB")
 	if raceEnabled {
 		t.Skip("the race detector needs memory of its own; make memory runs it without")
 	}
@@ -181,9 +175,7 @@ func TestMemoryOfHostileBodies(t *testing.T) {
 				if flags != "" {
 					items = strings.Repeat(items, 16)
 				}
-				if err := os.WriteFile(in, []byte(items), 0o600); err != nil {
-					t.Fatal(err)
-				}
+				write(t, in, items)
 				args = append([]string{"ask", "--batch", in, "--out", filepath.Join(home, "out.jsonl"), "-n", server.URL}, strings.Fields(flags)...)
 			case "bench":
 				args = append(strings.Fields(test.args), server.URL)

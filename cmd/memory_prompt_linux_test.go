@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -13,9 +12,7 @@ import (
 
 // TestMemoryOfLongPrompts holds the memory of a process to its bound while a prompt is long, more so as JSON.
 func TestMemoryOfLongPrompts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: prompts of 32 MiB")
-	}
+	long(t, "prompts of 32 MiB")
 	if raceEnabled {
 		t.Skip("the race detector needs memory of its own; make memory runs it without")
 	}
@@ -41,9 +38,7 @@ func TestMemoryOfLongPrompts(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			home := t.TempDir()
 			prompt := filepath.Join(home, "prompt.txt")
-			if err := os.WriteFile(prompt, []byte(strings.Repeat(test.unit, test.bytes/len(test.unit))), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			write(t, prompt, strings.Repeat(test.unit, test.bytes/len(test.unit)))
 			kib, code, said := peakOf(t, home, nil, "ask", "-n", server.URL, "-f", prompt)
 			if code != test.code || !strings.Contains(said, test.says) {
 				t.Errorf("exit code %d, want %d with %q: %.500s", code, test.code, test.says, said)

@@ -3,7 +3,6 @@
 package cmd_test
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,18 +19,14 @@ func TestGoldenNginx(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			cert, key, err := selfSigned("ai.example.com")
-			if err != nil {
-				t.Fatal(err)
-			}
+			check(t, err)
 			config := "tls: {ca: ca.pem}\ngateway:\n  server_name: ai.example.com\n  cert: cert.pem\n  key: key.pem\n" + section + `nodes:
   hk:   {url: "https://hk.example.com/api", key: "env:K", headers: {X-Team: core}}
   sg:   {url: "https://sg.example.com:8443", key: "env:K", auth: bearer}
   qwen: {url: "https://qwen.example.com/compatible-mode/v1", api: chat, key: "env:K"}
 `
 			for file, content := range map[string]string{"cert.pem": string(cert), "key.pem": string(key), "config.yaml": config} {
-				if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
-					t.Fatal(err)
-				}
+				write(t, filepath.Join(dir, file), content)
 			}
 			env := map[string]string{"FERRY_CONFIG": filepath.Join(dir, "config.yaml")}
 			code, first, stderr := run(t, env, "config", "nginx")

@@ -76,9 +76,7 @@ func newUpstream(t *testing.T, by *authority, name string) *upstreamAPI {
 	t.Helper()
 	cert, key := certify(t, by, name)
 	pair, err := tls.LoadX509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	u := &upstreamAPI{step: make(chan struct{})}
 	node := demo.New(demo.Options{})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -129,15 +127,11 @@ func startGateway(t *testing.T, wish gatewayWish) *testGateway {
 		env: map[string]string{"HOME": dir, "FERRY_CONFIG": filepath.Join(dir, "config.yaml"), "PROVIDER_KEY": providerKey},
 	}
 	for _, folder := range []string{g.logs, filepath.Join(dir, "temp")} {
-		if err := os.Mkdir(folder, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		check(t, os.Mkdir(folder, 0o755))
 	}
 	port := freePort(t)
 	g.url = "https://localhost:" + port
-	if err := os.WriteFile(g.env["FERRY_CONFIG"], []byte(wish.config(t, dir, port)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, g.env["FERRY_CONFIG"], wish.config(t, dir, port))
 	for _, role := range []string{"dev", "ci"} {
 		code, token, stderr := run(t, g.env, "config", "token", "new", role)
 		if code != 0 {
@@ -195,9 +189,7 @@ func (g *testGateway) start(t *testing.T, nginx string) {
 	var said bytes.Buffer
 	g.process = exec.Command(nginx, g.arguments...)
 	g.process.Stdout, g.process.Stderr = &said, &said
-	if err := g.process.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, g.process.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- g.process.Wait() }()
 	t.Cleanup(func() {
@@ -288,9 +280,7 @@ const smallMessage = `{"model":"claude-haiku-5-5","max_tokens":16,"messages":[{"
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer l.Close()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port

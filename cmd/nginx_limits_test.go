@@ -43,9 +43,7 @@ func TestNginxDistrust(t *testing.T) {
 
 // TestNginxSticky spreads requests over two upstreams, and keeps those of one session on one.
 func TestNginxSticky(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: sixty requests over TLS")
-	}
+	long(t, "sixty requests over TLS")
 	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	one, two := newUpstream(t, ca, "localhost"), newUpstream(t, ca, "localhost")
@@ -157,9 +155,7 @@ func TestNginxConnections(t *testing.T) {
 	g := startGateway(t, gatewayWish{rate: fast + "\n  connections: 1", ca: ca, upstreams: []*upstreamAPI{api}})
 	slow, stop := context.WithCancel(t.Context())
 	request, err := http.NewRequestWithContext(slow, "POST", g.url+"/api/v1/messages?stall", strings.NewReader(smallMessage))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	request.Header = with(g.tokens["dev"])
 	ended := make(chan struct{})
 	go func() {
@@ -189,9 +185,7 @@ func TestNginxConnections(t *testing.T) {
 func TestNginxAddresses(t *testing.T) {
 	nginx := findNginx(t)
 	text, err := os.ReadFile(filepath.Join("..", "testdata", "golden", "nginx", "one.conf"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	maps := regexp.MustCompile(`(?s) map \$(binary_)?remote_addr .*?\n    \}`).FindAllString(string(text), -1)
 	if len(maps) != 2 {
 		t.Fatalf("found %d maps of addresses, want 2", len(maps))
@@ -214,9 +208,7 @@ server {
 }
 }
 `, temp, strings.Join(maps, "\n"), port)
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, file, config)
 	g := &testGateway{dir: dir, url: "http://127.0.0.1:" + port, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	g.arguments = []string{"-p", dir, "-c", file, "-e", "stderr", "-g", "daemon off; pid " + filepath.Join(dir, "nginx.pid") + ";"}
 	g.start(t, nginx)
@@ -261,9 +253,7 @@ server {
 // TestNginxNoBurst: without a burst the second request within a slot is refused, and ferry waits as its policy says. A slot
 // is 1.2 s: where the machine is too slow for two requests in one, they are made again.
 func TestNginxNoBurst(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: the turns of a real limit")
-	}
+	long(t, "the turns of a real limit")
 	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")

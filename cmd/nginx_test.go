@@ -23,9 +23,7 @@ const fast = "rate: 10000/s"
 
 // TestNginxGateway runs a real nginx with the files that ferry writes, between ferry and the demo node behind TLS.
 func TestNginxGateway(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: bodies of the largest size")
-	}
+	long(t, "bodies of the largest size")
 	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")
@@ -174,22 +172,16 @@ func testGatewayNames(t *testing.T, g *testGateway) {
 	}
 	// The right name in TLS, another in the request.
 	request, err := http.NewRequestWithContext(t.Context(), "GET", g.url+"/healthz", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	request.Host = "elsewhere.example"
 	resp, err := g.client.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusMisdirectedRequest {
 		t.Errorf("another Host: status %d, want 421", resp.StatusCode)
 	}
 	resp, err = http.Get("http://" + address + "/healthz")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer resp.Body.Close()
 	var text bytes.Buffer
 	_, _ = text.ReadFrom(resp.Body)
@@ -247,9 +239,7 @@ func testGatewayPace(t *testing.T, g *testGateway, api *upstreamAPI) {
 	defer close(api.step)
 	body := strings.Replace(smallMessage, `"max_tokens"`, `"stream":true,"max_tokens"`, 1)
 	request, err := http.NewRequestWithContext(ctx, "POST", g.url+"/api/v1/messages?step", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	request.Header = with(g.tokens["dev"])
 	next := func() {
 		select {
@@ -259,9 +249,7 @@ func testGatewayPace(t *testing.T, g *testGateway, api *upstreamAPI) {
 	}
 	go next() // the headers come with the first
 	resp, err := g.client.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer resp.Body.Close()
 	event := make([]byte, len("event: ping\ndata: {}\n\n"))
 	for i := range 5 {
@@ -298,9 +286,7 @@ func testGatewayMalformed(t *testing.T, g *testGateway) {
 		"POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: a\r\nX-Api-Key: " + g.tokens["dev"] + "\r\n\r\n": "401",
 	} {
 		conn, err := tls.Dial("tcp", address, &tls.Config{RootCAs: pool(g.ca), ServerName: "localhost"})
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		_ = conn.SetDeadline(time.Now().Add(testTimeout))
 		_, _ = conn.Write([]byte(head))
 		text := make([]byte, 4096)
@@ -313,9 +299,7 @@ func testGatewayMalformed(t *testing.T, g *testGateway) {
 	}
 	for _, noise := range []string{"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", "\x16\x03\x01\xff\xff", "\x80\x2e\x01\x00\x02"} {
 		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		_, _ = conn.Write([]byte(noise + strings.Repeat("\x00", 100)))
 		_ = conn.SetReadDeadline(time.Now().Add(time.Second))
 		_, _ = io.ReadAll(io.LimitReader(conn, 4096))
@@ -357,9 +341,7 @@ func testGatewayLogs(t *testing.T, g *testGateway) {
 		}
 	}
 	failures, err := os.ReadFile(filepath.Join(g.logs, "error.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	for _, canary := range []string{"127.0.0.1", "canary", "pace", "beta=true", providerKey, g.tokens["dev"], g.tokens["ci"], g.tokens["dev"][6:20], "healthz"} {
 		if strings.Contains(string(access)+string(failures), canary) {
 			t.Errorf("the logs hold %q", canary)

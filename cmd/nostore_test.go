@@ -77,8 +77,6 @@ func tree(t *testing.T, top string) map[string]string {
 		all[path] += fmt.Sprintf(" %x", sha256.Sum256(content))
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return all
 }

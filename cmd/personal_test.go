@@ -67,9 +67,7 @@ func personalServer(t *testing.T) (url, key string) {
 // TestPersonalData sends personal data and gets it back in every fault of the demo node, and looks for it in standard
 // error, in what a failure prints, and in the audit log, with its content and without.
 func TestPersonalData(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: every call that there is, twice")
-	}
+	long(t, "every call that there is, twice")
 	url, key := personalServer(t)
 	for _, content := range []string{"none", "redacted"} {
 		home := t.TempDir()

@@ -45,9 +45,7 @@ func newAuthority(t *testing.T, name string, above *authority) *authority {
 		signer = &authority{cert: template, key: a.key}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, signer.cert, &a.key.PublicKey, signer.key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	if a.cert, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
@@ -58,26 +56,20 @@ func newAuthority(t *testing.T, name string, above *authority) *authority {
 func newECKey(t *testing.T) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return key
 }
 
 func newSerial(t *testing.T) *big.Int {
 	t.Helper()
 	n, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return n
 }
 
 func writePEM(t *testing.T, path, kind string, der []byte) {
 	t.Helper()
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 }
 
 // issue signs a certificate; change makes it another one, and with come along behind it.
@@ -93,9 +85,7 @@ func (a *authority) issue(t *testing.T, change func(*x509.Certificate), with ...
 	}
 	key := newECKey(t)
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	pair := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 	for _, above := range with {
 		pair.Certificate = append(pair.Certificate, above.cert.Raw)
@@ -110,9 +100,7 @@ func files(t *testing.T, pair tls.Certificate) (cert, key string) {
 	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	writePEM(t, cert, "CERTIFICATE", pair.Certificate[0])
 	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	writePEM(t, key, "PRIVATE KEY", der)
 	return cert, key
 }
@@ -121,13 +109,9 @@ func files(t *testing.T, pair tls.Certificate) (cert, key string) {
 func pinned(t *testing.T, der []byte) string {
 	t.Helper()
 	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	public, err := x509.MarshalPKIXPublicKey(cert.PublicKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	hash := sha256.Sum256(public)
 	return "sha256//" + base64.StdEncoding.EncodeToString(hash[:])
 }
@@ -142,9 +126,7 @@ type tlsNode struct {
 func newTLSNode(t *testing.T, config *tls.Config) *tlsNode {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	host := listener.Addr().String()
 	n := &tlsNode{url: "https://" + host, host: host}
 	node := demo.New(demo.Options{})

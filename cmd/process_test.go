@@ -24,9 +24,7 @@ import (
 func realFerry(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	c := exec.CommandContext(t.Context(), self, args...)
 	c.Args[0] = "ferry-real"
 	c.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=", "FERRY_CONFIG=", "FERRY_NODE=", raceExit+"="+raceAtOnce, "TERM=xterm", "NO_COLOR=")
@@ -38,21 +36,15 @@ func realFerry(t *testing.T, args ...string) *exec.Cmd {
 func stopInCall(t *testing.T, c *exec.Cmd, sent os.Signal) (rest []byte) {
 	t.Helper()
 	stderr, err := c.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
+	check(t, c.Start())
 	lines := bufio.NewReader(stderr)
 	for line := ""; !strings.HasPrefix(line, "> ("); { // the last line of the request that -v shows
 		if line, err = lines.ReadString('\n'); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := c.Process.Signal(sent); err != nil {
-		t.Fatal(err)
-	}
+	check(t, c.Process.Signal(sent))
 	rest, _ = io.ReadAll(lines)
 	return rest
 }
@@ -93,9 +85,7 @@ func TestSignals(t *testing.T) {
 func TestClosedPipe(t *testing.T) {
 	c := realFerry(t, "ask", "-q", "-n", "demo", "hello")
 	reader, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	reader.Close()
 	var stderr bytes.Buffer
 	c.Stdout, c.Stderr = writer, &stderr
@@ -119,9 +109,7 @@ func TestClosedPipe(t *testing.T) {
 func TestInterruptedCountdown(t *testing.T) {
 	c := realFerry(t, "ask", "--no-stdin", "--retry-delay", "9m", "-n", "demo:?status=429", "hello")
 	terminal, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 80})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer terminal.Close()
 	readUntil(t, terminal, shows("attempt 2 of 3 in 5")) // 540 s, or less on a busy machine
 	if _, err := terminal.Write([]byte{3}); err != nil {
@@ -141,9 +129,7 @@ func TestInterruptedCountdown(t *testing.T) {
 func TestPromptFromATerminal(t *testing.T) {
 	c := realFerry(t, "ask", "-n", "demo")
 	terminal, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 200})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer terminal.Close()
 	shown := bufio.NewReader(terminal)
 	line, err := shown.ReadString('\n')

@@ -60,20 +60,14 @@ func newWorld(t *testing.T) world {
 	}
 	served := realFerry(t, "demo", "--quiet", "--listen", "127.0.0.1:0")
 	out, err := served.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := served.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
+	check(t, served.Start())
 	t.Cleanup(func() {
 		_ = served.Process.Kill()
 		_ = served.Wait()
 	})
 	address, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	ca := newAuthority(t, "the README's hosts", nil)
 	pair := ca.issue(t, func(c *x509.Certificate) {
 		c.DNSNames, c.IPAddresses = []string{"*.example.com", "*.anthropic.com"}, nil
@@ -86,13 +80,9 @@ func newWorld(t *testing.T) world {
 func newReader(t *testing.T, w world) *reader {
 	t.Helper()
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	top, err := filepath.Abs(checkout)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	r := &reader{dir: t.TempDir()}
 	r.env = []string{
 		"PATH=" + filepath.Join(r.dir, ".bin") + ":" + os.Getenv("PATH"), "HOME=" + r.dir, "LANG=C.UTF-8", "TERM=dumb",
@@ -108,9 +98,7 @@ func newReader(t *testing.T, w world) *reader {
 		r.file(t, ".bin/"+name, "#!/bin/sh\necho 'not in a test: "+name+"' >&2\nexit 9\n", 0o700)
 	}
 	for from, to := range map[string]string{self: ".bin/ferry-real", filepath.Join(top, "testdata"): "testdata"} {
-		if err := os.Symlink(from, filepath.Join(r.dir, to)); err != nil {
-			t.Fatal(err)
-		}
+		check(t, os.Symlink(from, filepath.Join(r.dir, to)))
 	}
 	r.file(t, ".config/ferry/config.yaml", readerConfig, 0o600)
 	r.belongings(t)

@@ -39,9 +39,7 @@ func TestReadmeMeasured(t *testing.T) {
 func measured(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(checkout, "testdata", "measured.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return string(text)
 }
 

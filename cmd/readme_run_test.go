@@ -67,9 +67,7 @@ var remark = regexp.MustCompile(`\s{2,}# .*$`)
 
 // TestReadmeCommands types every command of the README, as it stands there, in the order of its block.
 func TestReadmeCommands(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: every command of the README")
-	}
+	long(t, "every command of the README")
 	t.Parallel()
 	w := newWorld(t)
 	left := listed(t)
@@ -119,9 +117,7 @@ func (r *reader) follows(t *testing.T, b codeBlock, line string) {
 	case strings.HasPrefix(bare, "ferry config key "), strings.Contains(bare, "/dev/stdin"):
 		stdin = "canary-key-0003\n"
 	case bare == "ferry config init": // the first command of somebody who has no file yet
-		if err := os.Remove(filepath.Join(r.dir, ".config", "ferry", "config.yaml")); err != nil {
-			t.Fatal(err)
-		}
+		check(t, os.Remove(filepath.Join(r.dir, ".config", "ferry", "config.yaml")))
 	}
 	want := otherCodes[bare].code
 	if code, said := r.types(t, line, stdin); code != want {
@@ -144,14 +140,10 @@ func listed(t *testing.T) map[string]bool {
 	t.Helper()
 	var there bytes.Buffer
 	tests, err := filepath.Glob("*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	for _, path := range append(tests, filepath.Join(checkout, ".ci", "run"), filepath.Join(checkout, ".ci", "package")) {
 		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		there.Write(text)
 	}
 	all := map[string]bool{}
@@ -175,9 +167,7 @@ func listed(t *testing.T) map[string]bool {
 
 // TestExitCodesPage runs what the page on exit codes says to try, and holds each command to its code.
 func TestExitCodesPage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: every command of the page")
-	}
+	long(t, "every command of the page")
 	t.Parallel()
 	r := newReader(t, newWorld(t))
 	_, page, _ := run(t, nil, "help", "exit-codes")

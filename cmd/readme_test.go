@@ -24,9 +24,7 @@ type codeBlock struct {
 func readme(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(checkout, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return string(text)
 }
 
@@ -123,9 +121,7 @@ func TestReadmeVariables(t *testing.T) {
 	read := regexp.MustCompile(`"(FERRY_[A-Z_]+)"`)
 	for _, s := range sources(t) {
 		text, err := os.ReadFile(filepath.Join(checkout, s.path))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		if strings.HasSuffix(s.path, "_test.go") || strings.HasPrefix(s.path, ".") {
 			continue
 		}
@@ -141,9 +137,7 @@ func TestReadmeVariables(t *testing.T) {
 func TestReadmeExitCodes(t *testing.T) {
 	const file = "testdata/golden/help/topic-exit-codes.txt"
 	text, err := os.ReadFile(filepath.Join(checkout, file))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	lines := strings.Split(string(text), "\n")
 	linked := map[string]bool{}
 	for _, link := range regexp.MustCompile(`\[(\d+)\]\(`+regexp.QuoteMeta(file)+`#L(\d+)\)`).FindAllStringSubmatch(readme(t), -1) {
@@ -214,9 +208,7 @@ func TestReadmeConfigurations(t *testing.T) {
 		}
 		loaded++
 		path := filepath.Join(t.TempDir(), "config.yaml")
-		if err := os.WriteFile(path, []byte(block.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		write(t, path, block.text)
 		if code, _, stderr := run(t, map[string]string{"FERRY_CONFIG": path}, "config", "list"); code != 0 {
 			t.Errorf("README.md:%d: %s", block.line, stderr)
 		}
@@ -235,9 +227,7 @@ func TestReadmeRecipes(t *testing.T) {
 	blocks := readmeBlocks(t)
 	for _, path := range found {
 		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		if !slices.ContainsFunc(blocks, func(b codeBlock) bool { return b.section == "Recipes" && b.text == string(text) }) {
 			t.Errorf("README.md does not show %s as it is", filepath.Base(path))
 		}

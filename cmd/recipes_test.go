@@ -15,9 +15,7 @@ import (
 func recipe(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(checkout, "testdata", "recipes", name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return string(text)
 }
 
@@ -44,9 +42,7 @@ func TestRecipesForCI(t *testing.T) {
 			}
 		}
 	}
-	if err := yaml.Unmarshal([]byte(recipe(t, "github-actions.yml")), &github); err != nil {
-		t.Fatal(err)
-	}
+	check(t, yaml.Unmarshal([]byte(recipe(t, "github-actions.yml")), &github))
 	smoke := github.Jobs["smoke"]
 	steps := map[string][]string{}
 	for _, step := range smoke.Steps {
@@ -63,9 +59,7 @@ func TestRecipesForCI(t *testing.T) {
 		Script    []string
 		Artifacts struct{ Reports map[string]string }
 	}
-	if err := yaml.Unmarshal([]byte(recipe(t, "gitlab-ci.yml")), &gitlab); err != nil {
-		t.Fatal(err)
-	}
+	check(t, yaml.Unmarshal([]byte(recipe(t, "gitlab-ci.yml")), &gitlab))
 	steps["gitlab"] = gitlab["model smoke"].Script
 	if report := gitlab["model smoke"].Artifacts.Reports["junit"]; report != "bench.xml" {
 		t.Errorf("the report is %q", report)
@@ -130,9 +124,7 @@ func TestRecipeForCron(t *testing.T) {
 // TestRecipeForCommits commits with the hook: with a node, with one that refuses, without ferry, and with a message of
 // one's own.
 func TestRecipeForCommits(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: commits in a repository")
-	}
+	long(t, "commits in a repository")
 	t.Parallel()
 	const byHand = `GIT_EDITOR=f() { echo by hand >>"$1"; }; f`
 	r := newReader(t, newWorld(t))

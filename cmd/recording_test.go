@@ -33,32 +33,20 @@ const recordedColumns = 103
 // TestRecording runs the commands of the README's picture in a real terminal. With -update (`make recording`) it draws the
 // picture anew; without, the picture has to show what ferry prints, measured figures aside.
 func TestRecording(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: types the whole recording")
-	}
+	long(t, "types the whole recording")
 	t.Parallel()
 	path := filepath.Join(checkout, "testdata", "recording", "ferry.svg")
 	rows := record(t)
 	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(picture(rows)), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		check(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		check(t, os.WriteFile(path, []byte(picture(rows)), 0o644))
 	}
 	drawn, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	want, err := textOf(string(drawn))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	got, err := textOf(picture(rows))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	if len(want) < 20 {
 		t.Fatalf("the picture has %d rows of text: it was misread", len(want))
 	}
@@ -79,9 +67,7 @@ func record(t *testing.T) [][]glyph {
 			rows = append(rows, nil)
 		}
 		typed := &screen{columns: recordedColumns}
-		if err := typed.write("\x1b[2m$\x1b[0m \x1b[1m" + command.line + "\x1b[0m"); err != nil {
-			t.Fatal(err)
-		}
+		check(t, typed.write("\x1b[2m$\x1b[0m \x1b[1m"+command.line+"\x1b[0m"))
 		c := exec.CommandContext(t.Context(), "sh", "-c", command.line)
 		c.Dir, c.Env = here.dir, append(slices.Clone(here.env), "TERM=xterm")
 		sent, err := onTerminal(t, recordedColumns, c)

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,9 +18,7 @@ import (
 // request once each, and no other time. Where a busy machine has an end speak later than it could, more is counted, and
 // never less: the fewest of some tries count.
 func TestRoundTrips(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: some thirty round trips over a slow link")
-	}
+	long(t, "some thirty round trips over a slow link")
 	nginx, curl, ferry := findNginx(t), findCurl(t), ferryReal(t)
 	if !aloneOnNetwork(t) {
 		return
@@ -31,9 +28,7 @@ func TestRoundTrips(t *testing.T) {
 	more := *l
 	more.env = append(emptyEnv(t), raceExit+"="+raceAtOnce, "FERRY_CONFIG="+moreNodes(t, link), "FAR_KEY=canary-key-0008")
 	batch, answers := filepath.Join(t.TempDir(), "batch.txt"), filepath.Join(t.TempDir(), "answers.jsonl")
-	if err := os.WriteFile(batch, []byte("one\ntwo\nthree\nfour\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, batch, "one\ntwo\nthree\nfour\n")
 	quiet := []string{ferry, "ask", "-q", "--retry-delay", "0s"}
 	anew := []string{"sh", "-c", `rm -f ` + answers + `; "$@" && cat ` + answers, "sh"} // a batch prints nothing by itself
 	const tries, first = 5, "ferry ask --hold, the first"
@@ -108,9 +103,7 @@ func moreNodes(t *testing.T, link *slowLink) (config string) {
 		far(func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.CurveP256} }), by.file,
 		startFarGo(t, link, demo.New(demo.Options{}), nil))
 	config = filepath.Join(t.TempDir(), "more.yaml")
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, config, text)
 	return config
 }
 
@@ -119,9 +112,7 @@ func moreNodes(t *testing.T, link *slowLink) (config string) {
 func startFarGo(t *testing.T, link *slowLink, node *demo.Node, config *tls.Config) (url string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	server := &http.Server{Handler: node, TLSConfig: config, ErrorLog: quietLog()}
 	ended := make(chan struct{})
 	go func() {

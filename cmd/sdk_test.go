@@ -25,20 +25,14 @@ func TestOfficialSDKs(t *testing.T) {
 	}
 	demo := realFerry(t, "demo", "-q", "--listen", "127.0.0.1:0")
 	stdout, err := demo.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := demo.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
+	check(t, demo.Start())
 	t.Cleanup(func() {
 		_ = demo.Process.Signal(syscall.SIGTERM)
 		_ = demo.Wait()
 	})
 	address, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	clients := exec.CommandContext(t.Context(), node, "--test", "--test-reporter=tap", "sdk.test.mjs")
 	clients.Dir = sdk
 	clients.Env = append(os.Environ(), "FERRY_DEMO_URL="+strings.TrimSpace(address))

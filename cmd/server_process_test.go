@@ -30,9 +30,7 @@ func runServer(t *testing.T, process *exec.Cmd, address string) {
 	process.Stdout, process.Stderr = &said, &said
 	process.WaitDelay = 5 * time.Second
 	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // its helpers end with it
-	if err := process.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, process.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- process.Wait() }()
 	t.Cleanup(func() {

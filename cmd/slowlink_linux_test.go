@@ -67,9 +67,7 @@ func aloneOnNetwork(t *testing.T) bool {
 
 func runAgain(t *testing.T, out *strings.Builder, how *syscall.SysProcAttr) (*exec.Cmd, error) {
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	c := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=15m")
 	c.Env = append(os.Environ(), ownNetwork+"=1")
 	c.Stdout, c.Stderr, c.SysProcAttr = out, out, how

@@ -27,13 +27,9 @@ func startSquid(t *testing.T, wantsPassword bool, ports ...string) *url.URL {
 	squid := findProgram(t, "squid")
 	// Started by root it becomes the user proxy, which has to get at its files.
 	dir, err := os.MkdirTemp("", "squid")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.Chmod(dir, 0o777))
 	helper := filepath.Join(dir, "accept.sh")
 	script := "while read -r line; do if [ \"$line\" = 'user " + squidPassword + "' ]; then echo OK; else echo ERR; fi; done\n"
 	port := freePort(t)
@@ -47,9 +43,7 @@ func startSquid(t *testing.T, wantsPassword bool, ports ...string) *url.URL {
 		"access_log none\ncache_log stdio:%s/cache.log\ncoredump_dir %s\nvisible_hostname localhost\nshutdown_lifetime 0 seconds\n"+
 		"pinger_enable off\nnetdb_filename none\n", address, strings.Join(ports, " "), rules, dir, dir)
 	for path, text := range map[string]string{helper: script, filepath.Join(dir, "squid.conf"): config} {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		check(t, os.WriteFile(path, []byte(text), 0o644))
 	}
 	process := exec.Command(squid, "-N", "-n", service, "-f", filepath.Join(dir, "squid.conf"))
 	process.Dir = dir

@@ -14,9 +14,7 @@ import (
 // TestTimeoutOfFIFO holds --timeout to the opening of a file that nothing writes to. Without that the test would hang.
 func TestTimeoutOfFIFO(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, syscall.Mkfifo(fifo, 0o600))
 	for _, args := range [][]string{{"-f", fifo}, {"--schema", fifo, "hi"}} {
 		c := realFerry(t, append([]string{"ask", "--no-stdin", "--timeout", "1s", "-n", "demo"}, args...)...)
 		said, err := c.CombinedOutput()
@@ -30,16 +28,12 @@ func TestTimeoutOfFIFO(t *testing.T) {
 // TestTimeoutOfStalledReader holds --timeout to the printing: a reader that takes nothing ends the call, and the other
 // stream says so. Without that the test would hang.
 func TestTimeoutOfStalledReader(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: ten seconds, of which a busy machine may need some for the answer")
-	}
+	long(t, "ten seconds, of which a busy machine may need some for the answer")
 	for _, verb := range []string{"ask", "stream"} {
 		t.Run(verb, func(t *testing.T) {
 			t.Parallel()
 			reader, writer, err := os.Pipe() // no one reads it
-			if err != nil {
-				t.Fatal(err)
-			}
+			check(t, err)
 			c := realFerry(t, verb, "--no-stdin", "--timeout", "10s", "-n", "demo:?big=300000", "hi")
 			var stderr bytes.Buffer
 			c.Stdout, c.Stderr = writer, &stderr

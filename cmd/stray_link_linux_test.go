@@ -19,9 +19,7 @@ import (
 // next request is on its way. No system has acknowledged that request then, so the response is not taken for its answer:
 // the request goes out once more on a new connection.
 func TestStrayOverSlowLink(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: a dozen round trips over a slow link")
-	}
+	long(t, "a dozen round trips over a slow link")
 	ferry := ferryReal(t)
 	if !aloneOnNetwork(t) {
 		return
@@ -34,24 +32,18 @@ func TestStrayOverSlowLink(t *testing.T) {
 		in:     "one\ntwo\nthree\nfour\n",
 		config: fmt.Sprintf("nodes:\n  far: {url: %q, api: complete, auth: none, proxy: none}\n", "http://"+address),
 	} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		write(t, path, text)
 	}
 	l := &lanes{link: link, ferry: ferry, env: emptyEnv(t, raceExit+"="+raceAtOnce, "FERRY_CONFIG="+config)}
 	if _, err := l.output("ask", "-q", "-n", "far", "-c", "1", "--batch", in, "--out", out); err != nil {
 		t.Fatalf("a batch with stray responses: %v, want exit code 0", err)
 	}
 	text, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	want := map[string]string{"1": "to one", "2": "to two", "3": "to three", "4": "to four"}
 	for line := range strings.Lines(string(text)) {
 		var answer struct{ ID, Text string }
-		if err := json.Unmarshal([]byte(line), &answer); err != nil {
-			t.Fatal(err)
-		}
+		check(t, json.Unmarshal([]byte(line), &answer))
 		if answer.Text != want[answer.ID] {
 			t.Errorf("the answer to item %s is %q, want %q", answer.ID, answer.Text, want[answer.ID])
 		}
@@ -66,9 +58,7 @@ func TestStrayOverSlowLink(t *testing.T) {
 func strayServer(t *testing.T, at netip.Addr) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", netip.AddrPortFrom(at, 0).String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	t.Cleanup(func() { listener.Close() })
 	respond := func(conn net.Conn, text string) {
 		body := fmt.Sprintf(`{"status":200,"completion":%q}`, text)
@@ -104,9 +94,7 @@ func strayServer(t *testing.T, at netip.Addr) (address string) {
 
 // TestAnswerBeforeThePrompt: a 200 that comes while most of the prompt is still to be sent cannot be the answer to it.
 func TestAnswerBeforeThePrompt(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: prompts of 20 MB")
-	}
+	long(t, "prompts of 20 MB")
 	for _, way := range []string{"ask", "stream", "batch"} {
 		s := newRawNode(t, func(_ int64, c *rawConn) {
 			if _, ok := c.begun(); ok {

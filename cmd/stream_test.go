@@ -23,22 +23,16 @@ func TestStreamSignal(t *testing.T) {
 		t.Run(sent.String(), func(t *testing.T) {
 			c := realFerry(t, "stream", "-q", "-n", "demo:?stall-mid&chunk=3", "hello")
 			stdout, err := c.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
+			check(t, err)
 			var stderr bytes.Buffer
 			c.Stderr = &stderr
-			if err := c.Start(); err != nil {
-				t.Fatal(err)
-			}
+			check(t, c.Start())
 			reader := bufio.NewReader(stdout)
 			begin := make([]byte, len("Hello from the demo node"))
 			if _, err := io.ReadFull(reader, begin); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Process.Signal(sent); err != nil {
-				t.Fatal(err)
-			}
+			check(t, c.Process.Signal(sent))
 			rest, _ := io.ReadAll(reader)
 			got := string(begin) + string(rest)
 			if !strings.HasPrefix(got, "Hello from the demo node") || strings.Count(got, "\n") != 1 || !strings.HasSuffix(got, "\n") {
@@ -56,14 +50,10 @@ func TestStreamSignal(t *testing.T) {
 func TestStreamClosedPipe(t *testing.T) {
 	c := realFerry(t, "stream", "-q", "-n", "demo:?big=1000000&chunk=100", "hello")
 	reader, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	var stderr bytes.Buffer
 	c.Stdout, c.Stderr = writer, &stderr
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, c.Start())
 	writer.Close()
 	if _, err := io.ReadFull(reader, make([]byte, 10)); err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -89,18 +88,14 @@ func configure(t *testing.T, url, node string) map[string]string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	text := fmt.Sprintf("nodes:\n  n: {url: '%s', key: \"env:NODE_KEY\", %s}\n", url, node)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, path, text)
 	return map[string]string{"FERRY_CONFIG": path, "NODE_KEY": canaryKey, "HOME": t.TempDir()}
 }
 
 // TestTrust crosses TLS servers of every kind, straight and through a proxy: each fault has a message of its own, and
 // where there is one the server got a single connection and not a byte, whatever the policy.
 func TestTrust(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: every fault of trust under every policy, by both ways")
-	}
+	long(t, "every fault of trust under every policy, by both ways")
 	proxy, connects := connectProxy(t, nil)
 	messages := map[string]string{}
 	for _, tt := range trustCases(t) {

@@ -25,9 +25,7 @@ func TestNothingWasSent(t *testing.T) {
 	t.Cleanup(plain.Close)
 	t.Cleanup(secure.Close)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	refused := "http://" + closed.Addr().String()
 	closed.Close()
 	const pin = "nodes: {pinned: {url: https://127.0.0.1:1, key: \"env:NODE_KEY\", pins: [\"sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"]}}\n"

@@ -31,9 +31,7 @@ func newPlace(t *testing.T) place {
 	t.Helper()
 	dir := t.TempDir()
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	node := demo.New(demo.Options{})
 	server := httptest.NewServer(node)
 	t.Cleanup(server.Close)
@@ -42,9 +40,7 @@ func newPlace(t *testing.T) place {
 	p.file(t, "bin/ferry", "#!/bin/sh\nexec '"+dir+"/bin/ferry-real' \"$@\"\n", 0o700)
 	p.file(t, "config.yaml", fmt.Sprintf("nodes:\n  hongkong: {url: %q, key: env:CLAUDE_KEY}\n  singapore: {url: %q, key: env:CLAUDE_KEY}\n",
 		server.URL, server.URL), 0o600)
-	if err := os.Symlink(self, filepath.Join(dir, "bin", "ferry-real")); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.Symlink(self, filepath.Join(dir, "bin", "ferry-real")))
 	p.env = []string{
 		"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + dir, "FERRY_CONFIG=" + filepath.Join(dir, "config.yaml"),
 		"CLAUDE_KEY=canary-key-0001", raceExit + "=" + raceAtOnce,
@@ -55,12 +51,8 @@ func newPlace(t *testing.T) place {
 func (p place) file(t *testing.T, name, text string, mode os.FileMode) string {
 	t.Helper()
 	path := filepath.Join(p.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	check(t, os.WriteFile(path, []byte(text), mode))
 	return path
 }
 
@@ -85,9 +77,7 @@ func (p place) shell(t *testing.T, line string, env ...string) (string, int) {
 func readmeLine(t *testing.T, start string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(checkout, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	var found []string
 	for line := range strings.Lines(string(text)) {
 		if strings.HasPrefix(line, start) {
@@ -104,9 +94,7 @@ func readmeLine(t *testing.T, start string) string {
 func readmeBlock(t *testing.T, word string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(checkout, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	for _, after := range strings.Split(string(text), "\n```yaml\n")[1:] {
 		if block, _, ok := strings.Cut(after, "\n```\n"); ok && strings.Contains(block, word) {
 			return block
@@ -119,9 +107,7 @@ func readmeBlock(t *testing.T, word string) string {
 // TestVantagesOverSSH runs the README's line for GNU parallel as it stands there: its hosts are names that this test's
 // ssh leads to a real sshd on loopback.
 func TestVantagesOverSSH(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: whole benches")
-	}
+	long(t, "whole benches")
 	if _, err := exec.LookPath("parallel"); err != nil {
 		needed(t, "GNU parallel")
 	}
@@ -170,9 +156,7 @@ func serveSSH(t *testing.T, p place, hosts []string) {
 		}
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	port := listener.Addr().(*net.TCPAddr).Port
 	listener.Close()
 	var far strings.Builder
@@ -187,13 +171,9 @@ func serveSSH(t *testing.T, p place, hosts []string) {
 	startSSHD(t, sshd, config)
 
 	me, err := user.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	public, err := os.ReadFile(filepath.Join(p.dir, "host.pub"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	known := p.file(t, "known_hosts", fmt.Sprintf("[127.0.0.1]:%d %s", port, public), 0o600)
 	client := p.file(t, "ssh_config", fmt.Sprintf("Host %s\nHostName 127.0.0.1\nPort %d\nUser %s\nIdentityFile %s/user\nIdentitiesOnly yes\n"+
 		"UserKnownHostsFile %s\nGlobalKnownHostsFile none\nStrictHostKeyChecking yes\nBatchMode yes\n",
@@ -217,12 +197,8 @@ func startSSHD(t *testing.T, path, config string) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), path, "-D", "-e", "-f", config)
 	stderr, err := c.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
+	check(t, c.Start())
 	t.Cleanup(func() {
 		_ = c.Process.Kill()
 		_ = c.Wait()
@@ -249,13 +225,9 @@ func (devNull) Write(b []byte) (int, error) { return len(b), nil }
 // TestVantagesInKubernetes runs what the containers of the manifest run: the log is a saved run, whatever came of it, and
 // the exit code is bench's. The module in .ci/kubernetes holds the manifest to the official types.
 func TestVantagesInKubernetes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: whole benches")
-	}
+	long(t, "whole benches")
 	text, err := os.ReadFile(filepath.Join(checkout, "testdata", "kubernetes", "bench-job.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	for line := range strings.Lines(readmeBlock(t, "completionMode")) {
 		if !strings.Contains(string(text), strings.TrimSpace(line)) {
 			t.Errorf("README.md shows what the manifest has not: %s", line)
@@ -275,9 +247,7 @@ func TestVantagesInKubernetes(t *testing.T) {
 			}
 			Data map[string]string
 		}
-		if err := yaml.Unmarshal([]byte(document), &job); err != nil {
-			t.Fatal(err)
-		}
+		check(t, yaml.Unmarshal([]byte(document), &job))
 		if i == 0 {
 			config := here.file(t, "manifest.yaml", job.Data["config.yaml"], 0o600)
 			if out, code := here.shell(t, "ferry bench --dry-run hongkong singapore", "FERRY_CONFIG="+config); code != 0 || !strings.Contains(out, "hk.example.com") {

@@ -32,9 +32,7 @@ type carried struct {
 // TestHTTP2 holds the reasons for which ferry speaks HTTP/1.1 alone: neither a request on a new connection nor a batch has
 // its answers sooner over HTTP/2. More rounds than these make the intervals narrow: pkg/transport has the figures of sixty.
 func TestHTTP2(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: a measurement over a slow link, of real time")
-	}
+	long(t, "a measurement over a slow link, of real time")
 	if !soaks() {
 		t.Skip("a measurement of a choice that is made; make soak runs it")
 	}

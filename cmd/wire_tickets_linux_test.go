@@ -37,9 +37,7 @@ type begun struct {
 // takes as many round trips as one that does not, since Go's client sends no early data. The server's chain is as long as
 // a public one, so that a ticket has something to save. pkg/transport has the figures of 360 rounds.
 func TestSessionTickets(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: a measurement over a slow link, of real time")
-	}
+	long(t, "a measurement over a slow link, of real time")
 	if !soaks() {
 		t.Skip("a measurement of a choice that is made; make soak runs it")
 	}
