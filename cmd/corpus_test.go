@@ -2,13 +2,17 @@ package cmd_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"ferry/cmd"
 )
 
 // corpusCase is one answer of testdata/wire, and what is right of it. The files hold one case after the other:
@@ -191,5 +195,289 @@ func (r *corpusRun) holdExit(want int) {
 	r.t.Helper()
 	if r.code != want {
 		r.errorf("want exit code %d", want)
+	}
+}
+
+// TestCorpus holds that every answer of testdata/wire is taken for what it is by ask, stream, batch and bench alike.
+func TestCorpus(t *testing.T) {
+	long(t, "some hundred answers, each through eight commands")
+	for _, c := range readCorpus(t) {
+		t.Run(c.file+"/"+c.name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(c)
+			defer server.Close()
+			rig := corpusRig{t, c, server.URL, t.TempDir()}
+			rig.ask()
+			rig.askJSON()
+			rig.askRaw()
+			rig.stream()
+			rig.strict()
+			rig.conversation()
+			rig.batch()
+			rig.bench()
+		})
+	}
+}
+
+// corpusRig runs commands against a server that answers with one case.
+type corpusRig struct {
+	t         *testing.T
+	c         corpusCase
+	url, home string
+}
+
+func (g corpusRig) run(args ...string) *corpusRun {
+	g.t.Helper()
+	r := &corpusRun{t: g.t, c: g.c, what: strings.Join(args, " ")}
+	env := testEnv(map[string]string{"FERRY_KEY": "corpus-key-0001", "HOME": g.home}, &r.out, &r.errs)
+	r.code = cmd.Run(g.t.Context(), args, env)
+	return r
+}
+
+func (g corpusRig) call(verb string, args ...string) *corpusRun {
+	g.t.Helper()
+	all := append([]string{verb, "--no-stdin", "--attempts", "1", "-m", "m", "--api", g.c.api(), "-n", g.url}, args...)
+	return g.run(append(all, "hi")...)
+}
+
+// ask holds what a person sees: the text and nothing else, and a note where the end was not just an end.
+func (g corpusRig) ask() {
+	g.t.Helper()
+	r := g.call("ask")
+	r.holdExit(g.c.exit(false))
+	want := ""
+	if g.c.failed() == 0 {
+		want = strings.TrimRight(unquoted(g.t, g.c.keys["text"]), "\n") + "\n"
+	}
+	if r.out.String() != want {
+		r.errorf("want %q on standard output", want)
+	}
+	r.holdWords()
+}
+
+// holdWords holds what is said on standard error.
+func (r *corpusRun) holdWords() {
+	r.t.Helper()
+	said := strings.Join(strings.Fields(r.errs.String()), " ")
+	for _, key := range []string{"error", "hint"} {
+		if want := r.c.keys[key]; !strings.Contains(said, want) {
+			r.errorf("want the %s to say %q", key, want)
+		}
+	}
+	note := r.c.notes()
+	if r.c.keys["bytes"] != "" {
+		note = "not UTF-8"
+	}
+	if r.c.failed() == 0 && (note == "") != (said == "") || !strings.Contains(said, note) {
+		r.errorf("want the note %q and no other", note)
+	}
+}
+
+// corpusJSON is what -o json prints of a call.
+type corpusJSON struct {
+	Type, Text string
+	Complete   bool
+	StopReason string `json:"stop_reason"`
+	Usage      *struct {
+		Input  int `json:"input_tokens"`
+		Output int `json:"output_tokens"`
+		Cached int `json:"cache_read_input_tokens"`
+	}
+	Error *struct {
+		Class   string
+		Status  int
+		Message string
+	}
+}
+
+func (j corpusJSON) usage() string {
+	if j.Usage == nil {
+		return "null"
+	}
+	return fmt.Sprintf("%d in, %d out, %d cached", j.Usage.Input, j.Usage.Output, j.Usage.Cached)
+}
+
+func (g corpusRig) askJSON() {
+	g.t.Helper()
+	r := g.call("ask", "-o", "json")
+	r.holdExit(g.c.exit(false))
+	var got corpusJSON
+	if err := json.Unmarshal(r.out.Bytes(), &got); err != nil {
+		r.errorf("%v", err)
+		return
+	}
+	r.holdJSON(got, got.Text)
+}
+
+// holdJSON compares everything that is known of a call.
+func (r *corpusRun) holdJSON(got corpusJSON, text string) {
+	r.t.Helper()
+	want := r.c.keys
+	wantText := strings.ToValidUTF8(unquoted(r.t, want["text"]), "\ufffd")
+	if strings.ReplaceAll(text, "\ufffd", "") != strings.ReplaceAll(wantText, "\ufffd", "") {
+		r.errorf("text %q, want %q", text, wantText)
+	}
+	if r.c.failed() == 0 {
+		if !got.Complete || got.Error != nil || got.StopReason != want["stop"] || got.usage() != r.c.usage() {
+			r.errorf("complete %t, stop %q, usage %s, want stop %q, usage %s", got.Complete, got.StopReason, got.usage(), want["stop"], r.c.usage())
+		}
+		return
+	}
+	switch {
+	case got.Complete || got.Error == nil:
+		r.errorf("an answer that is not whole is complete")
+	case got.Error.Class != want["class"] || got.Error.Status != r.c.number("status", 200):
+		r.errorf("class %q, status %d, want %q, %d", got.Error.Class, got.Error.Status, want["class"], r.c.number("status", 200))
+	case !strings.Contains(got.Error.Message, want["error"]):
+		r.errorf("message %q, want %q in it", got.Error.Message, want["error"])
+	}
+}
+
+// askRaw holds that -o raw fails where the answer does, and prints the body as it came where not.
+func (g corpusRig) askRaw() {
+	g.t.Helper()
+	r := g.call("ask", "-o", "raw")
+	want := g.c.exit(false)
+	if raw, given := g.c.keys["raw"]; given {
+		want = int(raw[0] - '0')
+	}
+	r.holdExit(want)
+	if printed := r.out.String(); want == 0 && printed != g.c.body || want != 0 && printed != "" {
+		r.errorf("want the body as it came, and nothing of a failure")
+	}
+}
+
+// stream holds the same of a stream. Of events it shows what came before a failure, of a whole body nothing.
+func (g corpusRig) stream() {
+	g.t.Helper()
+	text := unquoted(g.t, g.c.keys["text"])
+	events := g.c.isStream() && text != ""
+	r := g.call("stream", "-o", "json")
+	r.holdExit(g.c.exit(events))
+	var end corpusJSON
+	shown := ""
+	for _, line := range strings.Split(strings.TrimSuffix(r.out.String(), "\n"), "\n") {
+		var one corpusJSON
+		if err := json.Unmarshal([]byte(line), &one); err != nil || end.Type == "end" {
+			r.errorf("%v", err)
+			return
+		}
+		switch one.Type {
+		case "text":
+			shown += one.Text
+		case "end":
+			end = one
+		}
+	}
+	if g.c.failed() != 0 && !events {
+		if shown != "" {
+			r.errorf("want nothing of a whole body that failed")
+		}
+		shown = end.Text
+	}
+	r.holdJSON(end, shown)
+
+	r = g.call("stream")
+	r.holdExit(g.c.exit(events))
+	want := ""
+	switch {
+	case g.c.failed() == 0:
+		want = strings.TrimRight(text, "\n") + "\n"
+	case events:
+		want = text
+	}
+	if r.out.String() != want {
+		r.errorf("want %q on standard output", want)
+	}
+	r.holdWords()
+}
+
+// strict holds that --strict accepts only an answer that came to its own end.
+func (g corpusRig) strict() {
+	g.t.Helper()
+	want := g.c.exit(false)
+	if ending := g.c.keys["ending"]; ending != "" && ending != "empty" {
+		want = 1
+	}
+	g.call("ask", "--strict").holdExit(want)
+	if g.c.failed() == 0 {
+		g.call("stream", "--strict").holdExit(want)
+	}
+}
+
+// conversation holds that a conversation keeps a whole answer and no half of one.
+func (g corpusRig) conversation() {
+	g.t.Helper()
+	for _, verb := range []string{"ask", "stream"} {
+		g.call(verb, "--session", verb)
+		r := g.run("config", "session", "show", "-o", "json", verb)
+		var got struct {
+			Turns []struct{ Role, Text string }
+		}
+		if err := json.Unmarshal(r.out.Bytes(), &got); err != nil {
+			r.errorf("%v", err)
+			return
+		}
+		kept := 0
+		for _, turn := range got.Turns {
+			if turn.Role == "assistant" {
+				kept++
+			}
+		}
+		if kept != 1-g.c.failed() {
+			r.errorf("%d answers are kept", kept)
+		}
+	}
+}
+
+// batch holds what a batch of one prompt writes.
+func (g corpusRig) batch() {
+	g.t.Helper()
+	in, out := filepath.Join(g.home, "in.txt"), filepath.Join(g.home, "out.jsonl")
+	write(g.t, in, "hi\n")
+	r := g.run("ask", "-q", "--attempts", "1", "-m", "m", "--api", g.c.api(), "-n", g.url, "--batch", in, "--out", out)
+	r.holdExit(g.c.failed())
+	if g.c.failed() != 0 {
+		out += ".failed"
+	}
+	line, err := os.ReadFile(out)
+	if err != nil {
+		r.errorf("%v", err)
+		return
+	}
+	got := corpusJSON{Complete: g.c.failed() == 0}
+	if err := json.Unmarshal(line, &got); err != nil {
+		r.errorf("%v", err)
+		return
+	}
+	r.holdJSON(got, got.Text)
+}
+
+// bench holds what a measurement counts the answer as, whole and streamed.
+func (g corpusRig) bench() {
+	g.t.Helper()
+	for _, flag := range []string{"--stream=false", "--stream"} {
+		r := g.run("bench", "-q", "-r", "1", "--warmup", "0", "-o", "json", "--model", "m", "--api", g.c.api(), flag, g.url)
+		var got struct {
+			Nodes []struct {
+				OK     int
+				Errors map[string]int
+			}
+		}
+		if err := json.Unmarshal(r.out.Bytes(), &got); err != nil || len(got.Nodes) != 1 {
+			r.errorf("%v", err)
+			return
+		}
+		class := g.c.keys["class"]
+		if class == "" && g.c.keys["ending"] == "refused" {
+			class = "refused"
+		}
+		if class == "" {
+			class = g.c.keys["bench"]
+		}
+		node := got.Nodes[0]
+		if class == "" && node.OK != 1 || class != "" && (node.OK != 0 || node.Errors[class] != 1) {
+			r.errorf("ok %d, errors %v, want %q", node.OK, node.Errors, class)
+		}
 	}
 }

@@ -2,10 +2,14 @@ package cmd_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
 	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"slices"
@@ -15,7 +19,254 @@ import (
 	"time"
 
 	"ferry/cmd"
+	"ferry/pkg/demo"
 )
+
+// hit is a request that meets a fault.
+type hit struct {
+	conn   net.Conn
+	key    string // that the request carried; replies repeat it, to see whether it is masked
+	stream bool
+	gone   <-chan struct{} // closed when the cell is over
+}
+
+// wireFault is what a server does to a request, and what ferry has to make of it.
+type wireFault struct {
+	name string
+	// One of the three: a reply on the bare connection, a query of the demo node, or what is done to a connection that
+	// was just accepted.
+	reply  func(h hit)
+	query  string
+	accept func(conn net.Conn)
+	// ask and stream are the exit codes. again says that an attempt that met it is repeated, and shows that the stream
+	// prints text before it fails.
+	ask, stream  int
+	again, shows bool
+	// lossy says that a reset may take away what was not read yet.
+	lossy bool
+	flags []string
+}
+
+func (h hit) say(text string) { _, _ = io.WriteString(h.conn, text) }
+func (h hit) head(lines ...string) {
+	h.say("HTTP/1.1 200 OK\r\n" + strings.Join(lines, "\r\n") + "\r\n\r\n")
+}
+func (h hit) reset()               { drop(h.conn) }
+func (h hit) wait()                { <-h.gone }
+func drop(conn net.Conn)           { _ = conn.(*net.TCPConn).SetLinger(0) }
+func raw(text string) func(hit)    { return func(h hit) { h.say(text) } }
+func (h hit) typed(more ...string) { h.head(append([]string{"Content-Type: " + h.mime()}, more...)...) }
+func (h hit) mime() string {
+	if h.stream {
+		return "text/event-stream"
+	}
+	return "application/json"
+}
+
+// answerText is the text of a whole answer.
+const answerText = "Hello, this is the whole answer."
+
+// body is a whole answer: an object, or the events of a stream with end behind each line.
+func (h hit) body(end string) string {
+	if !h.stream {
+		return `{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"` + answerText +
+			`"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2}}`
+	}
+	var b strings.Builder
+	event := func(name, data string) { b.WriteString("event: " + name + end + "data: " + data + end + end) }
+	event("message_start", `{"type":"message_start","message":{"id":"msg_1","model":"m","usage":{"input_tokens":1,"output_tokens":1}}}`)
+	event("content_block_start", `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`)
+	for _, word := range strings.SplitAfter(answerText, " ") {
+		event("content_block_delta", `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"`+word+`"}}`)
+	}
+	event("content_block_stop", `{"type":"content_block_stop","index":0}`)
+	event("message_delta", `{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}`)
+	event("message_stop", `{"type":"message_stop"}`)
+	return b.String()
+}
+
+// half is the first part of an answer, with some text in it.
+func (h hit) half() string {
+	whole := h.body("\n")
+	if h.stream {
+		return whole[:strings.Index(whole, "answer.")-20]
+	}
+	return whole[:len(whole)/2]
+}
+
+func chunk(text string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(text), text) }
+
+func lengthOf(text string) string { return fmt.Sprintf("Content-Length: %d", len(text)) }
+
+// gzipBomb is a line that has 70 MiB once it is unpacked.
+func gzipBomb() []byte {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, _ = io.WriteString(w, "data: ")
+	spaces := bytes.Repeat([]byte(" "), 1<<20)
+	for range 70 {
+		_, _ = w.Write(spaces)
+	}
+	_ = w.Close()
+	return packed.Bytes()
+}
+
+// wireFaults are the faults of connections, of HTTP, of its statuses and of what it carries.
+func wireFaults() []wireFault {
+	short := []string{"--timeout", "10s"} // of which a busy machine may need some to bring what comes before it
+	bomb := sync.OnceValue(gzipBomb)
+	honour := []string{"--retry-policy", "retry-after"}
+	return []wireFault{
+		{name: "reset when connected", accept: drop, ask: 1, stream: 1},
+		{name: "closed when connected", accept: func(net.Conn) {}, ask: 1, stream: 1},
+		{name: "reset after the request", reply: hit.reset, ask: 1, stream: 1},
+		{name: "closed after the request", reply: func(hit) {}, ask: 1, stream: 1},
+		{name: "reset in the status line", reply: func(h hit) { h.say("HTTP/1."); h.reset() }, ask: 1, stream: 1},
+		{name: "cut in the head", reply: func(h hit) { h.say("HTTP/1.1 200 OK\r\nX-Echo: " + h.key) }, ask: 1, stream: 1},
+		{name: "reset in the body", reply: func(h hit) { h.typed("Content-Length: 9999"); h.say(h.half()); h.reset() }, ask: 1, stream: 1, shows: true, lossy: true},
+		{name: "cut in the body", reply: func(h hit) { h.typed("Content-Length: 9999"); h.say(h.half()) }, ask: 1, stream: 1, shows: true},
+		{name: "cut between chunks", reply: func(h hit) { h.typed("Transfer-Encoding: chunked"); h.say(chunk(h.half())) }, ask: 1, stream: 1, shows: true},
+		{name: "a chunk of no size", reply: func(h hit) { h.typed("Transfer-Encoding: chunked"); h.say(chunk(h.half()) + "zz " + h.key + "\r\n") }, ask: 1, stream: 1, shows: true},
+		{name: "a length that is too short", reply: func(h hit) { h.typed(lengthOf(h.half())); h.say(h.body("\n")) }, ask: 1, stream: 1, shows: true},
+		{name: "a length that is no number", reply: func(h hit) { h.typed("Content-Length: " + h.key); h.say(h.body("\n")) }, ask: 1, stream: 1},
+		{name: "two lengths", reply: func(h hit) { h.typed("Content-Length: 5", "Content-Length: 6"); h.say(h.body("\n")) }, ask: 1, stream: 1},
+		{name: "a clean end in the middle", reply: func(h hit) { h.typed("Transfer-Encoding: chunked"); h.say(chunk(h.half()) + "0\r\n\r\n") }, ask: 1, stream: 1, shows: true},
+		{name: "a head of 70 kB", query: "big-header=70000&echo-key", ask: 1, stream: 1},
+		{name: "a flood of 103", reply: raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 20000)), ask: 1, stream: 1},
+		{name: "another protocol", reply: func(h hit) { h.say("SSH-2.0-" + h.key + "\r\n") }, ask: 1, stream: 1},
+		{name: "101", query: "status=101", ask: 1, stream: 1},
+		{name: "gzip bomb", reply: func(h hit) { h.typed("Content-Encoding: gzip"); _, _ = h.conn.Write(bomb()) }, ask: 1, stream: 1},
+		{name: "gzip that is none", reply: func(h hit) { h.typed("Content-Encoding: gzip"); h.say(h.body("\n")) }, ask: 1, stream: 1},
+		{name: "gzip that nobody asked for", query: "gzip", ask: 0, stream: 0},
+		{name: "a page of HTML", query: "html", ask: 1, stream: 1},
+		{name: "nothing in a 200", query: "empty", ask: 1, stream: 1},
+		{name: "204", query: "status=204", ask: 1, stream: 1},
+		{name: "null", reply: func(h hit) { h.head("Connection: close"); h.say("null") }, ask: 1, stream: 1},
+		{name: "bytes of no text", reply: func(h hit) { h.typed(); h.say("\x00\xff\xfe" + h.key + "\x1b]52;c;x\a") }, ask: 1, stream: 1},
+		{name: "302", query: "redirect", ask: 1, stream: 1},
+		{name: "307 with the key", reply: func(h hit) {
+			h.say("HTTP/1.1 307 X\r\nLocation: http://elsewhere.invalid/?k=" + h.key + "\r\nContent-Length: 0\r\n\r\n")
+		}, ask: 1, stream: 1},
+		{name: "304", query: "status=304", ask: 1, stream: 1},
+		{name: "400", query: "status=400&echo-key", ask: 1, stream: 1},
+		{name: "401", query: "status=401&echo-key", ask: 1, stream: 1},
+		{name: "403", query: "status=403&echo-key", ask: 1, stream: 1},
+		{name: "404", query: "status=404", ask: 1, stream: 1},
+		{name: "413", query: "status=413", ask: 1, stream: 1},
+		{name: "429", query: "status=429&echo-key", ask: 3, stream: 3, again: true},
+		{name: "500", query: "status=500", ask: 1, stream: 1},
+		{name: "502", query: "status=502", ask: 3, stream: 3, again: true},
+		{name: "503", query: "status=503", ask: 3, stream: 3, again: true},
+		{name: "504", query: "status=504", ask: 3, stream: 3, again: true},
+		{name: "529", query: "status=529", ask: 1, stream: 1},
+		{name: "599", query: "status=599", ask: 1, stream: 1},
+		{name: "503 in an envelope", query: "envelope&status=503", ask: 3, stream: 3, again: true},
+		{name: "401 in an envelope", query: "envelope&status=401&echo-key", ask: 1, stream: 1},
+		{name: "429, Retry-After 0", query: "status=429&retry-after=0", flags: honour, ask: 3, stream: 3, again: true},
+		{name: "429, Retry-After -5", query: "status=429&retry-after=-5", flags: honour, ask: 3, stream: 3, again: true},
+		{name: "429, Retry-After soon", query: "status=429&retry-after=soon", flags: honour, ask: 3, stream: 3, again: true},
+		{name: "429, Retry-After in 1999", query: "status=429&retry-after=Fri,+31+Dec+1999+23:59:59+GMT", flags: honour, ask: 3, stream: 3, again: true},
+		{name: "429, Retry-After 61", query: "status=429&retry-after=61", flags: honour, ask: 3, stream: 3},
+		{name: "429, Retry-After 10^30", query: "status=429&retry-after=1" + strings.Repeat("0", 30), flags: honour, ask: 3, stream: 3},
+		{name: "429 of a spend cap", query: "spend-cap", flags: honour, ask: 1, stream: 1},
+		{name: "an error after the 200", query: "error-event&echo-key", ask: 1, stream: 1, shows: true},
+		{name: "JSON that breaks off", reply: func(h hit) {
+			h.typed("Connection: close")
+			h.say(h.half() + "\n\ndata: {\"type\": " + h.key + "\n\n")
+		}, ask: 1, stream: 1, shows: true},
+		{name: "line ends of CR alone", reply: func(h hit) { h.typed("Connection: close"); h.say(h.body("\r")) }, ask: 0, stream: 0},
+		{name: "a line of 9 MB", reply: func(h hit) { h.typed("Connection: close"); h.say("data: " + strings.Repeat("x", 9<<20)) }, ask: 1, stream: 1},
+		{name: "silence", reply: hit.wait, flags: short, ask: 1, stream: 1},
+		{name: "silence in the head", reply: func(h hit) { h.say("HTTP/1.1 200 OK\r\nX-Echo: " + h.key); h.wait() }, flags: short, ask: 1, stream: 1},
+		{name: "silence in the body", reply: func(h hit) { h.typed("Content-Length: 9999"); h.say(h.half()); h.wait() }, flags: short, ask: 1, stream: 1, shows: true},
+		{name: "silence after a 500", reply: func(h hit) { h.say("HTTP/1.1 500 X\r\nContent-Length: 99\r\n\r\n{"); h.wait() }, flags: short, ask: 1, stream: 1},
+		{name: "pings for ever", query: "drip", flags: short, ask: 0, stream: 1, shows: true},
+	}
+}
+
+// faultServer meets its requests with one fault, from the first or the second one on.
+type faultServer struct {
+	*httptest.Server
+	fault  wireFault
+	late   bool
+	stream bool
+	node   *demo.Node
+	over   chan struct{}
+
+	mu       sync.Mutex
+	requests int
+	accepted int
+}
+
+func newFaultServer(fault wireFault, stream, late bool) *faultServer {
+	s := &faultServer{fault: fault, stream: stream, late: late, over: make(chan struct{}), node: demo.New(demo.Options{})}
+	s.Server = httptest.NewUnstartedServer(s)
+	s.Config.ErrorLog = quietLog()
+	s.Listener = &faultListener{s.Listener, s}
+	s.Start()
+	return s
+}
+
+func (s *faultServer) stop() {
+	close(s.over)
+	_ = s.node.Close()
+	s.Close()
+}
+
+func (s *faultServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	s.mu.Lock()
+	s.requests++
+	first := s.requests == 1
+	s.mu.Unlock()
+	w.Header().Set("Connection", "close") // each attempt dials, so that connections can be met too
+	if s.late && first {
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	}
+	if s.fault.reply == nil {
+		r.URL.RawQuery = s.fault.query
+		s.node.ServeHTTP(w, r)
+		return
+	}
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	s.fault.reply(hit{conn, r.Header.Get("X-Api-Key"), s.stream, s.over})
+}
+
+// faultListener meets connections.
+type faultListener struct {
+	net.Listener
+	server *faultServer
+}
+
+func (l *faultListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		l.server.mu.Lock()
+		l.server.accepted++
+		spared := l.server.late && l.server.accepted == 1
+		l.server.mu.Unlock()
+		if l.server.fault.accept == nil || spared {
+			return conn, nil
+		}
+		l.server.fault.accept(conn)
+		conn.Close()
+	}
+}
+
+func (s *faultServer) counted() (requests, accepted int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests, s.accepted
+}
 
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
 

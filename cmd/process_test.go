@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -268,5 +269,63 @@ func TestVerboseWraps(t *testing.T) {
 				t.Errorf("%s: a line of %d columns, want at most %d, none that the server began: %q", name, lipgloss.Width(line), columns, line)
 			}
 		}
+	}
+}
+
+// TestAuditSignal stops an ask and a stream in the middle: ferry dies of the signal, and its line is in the log.
+func TestAuditSignal(t *testing.T) {
+	for sent, exit := range map[syscall.Signal]string{syscall.SIGINT: `"exit":130`, syscall.SIGTERM: `"exit":143`} {
+		for _, command := range []string{"ask", "stream"} {
+			dir := t.TempDir()
+			config := filepath.Join(dir, "config.yaml")
+			write(t, config, "audit: {file: audit.jsonl}\n")
+			c := realFerry(t, command, "-v", "-n", "demo:?stall", "hello")
+			c.Env = append(c.Env, "FERRY_CONFIG="+config)
+			rest := stopInCall(t, c, sent)
+			var ended *exec.ExitError
+			if err := c.Wait(); !errors.As(err, &ended) || ended.Sys().(syscall.WaitStatus).Signal() != sent {
+				t.Errorf("%s: ended with %v, want killed by %s: %s", command, err, sent, rest)
+			}
+			log, _ := os.ReadFile(filepath.Join(dir, "audit.jsonl"))
+			if !strings.Contains(string(log), exit) || strings.Count(string(log), "\n") != 1 || !strings.Contains(string(log), `"class":"cancelled"`) {
+				t.Errorf("%s stopped by %s: the log has %q", command, sent, log)
+			}
+		}
+	}
+}
+
+// TestTimeoutOfFIFO holds --timeout to the opening of a file that nothing writes to. Without that the test would hang.
+func TestTimeoutOfFIFO(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	check(t, syscall.Mkfifo(fifo, 0o600))
+	for _, args := range [][]string{{"-f", fifo}, {"--schema", fifo, "hi"}} {
+		c := realFerry(t, append([]string{"ask", "--no-stdin", "--timeout", "1s", "-n", "demo"}, args...)...)
+		said, err := c.CombinedOutput()
+		if c.ProcessState.ExitCode() != 1 || !strings.Contains(string(said), "did not end within the timeout of 1s") ||
+			!strings.Contains(string(said), "nothing was sent") {
+			t.Errorf("%v: %v: %s", args, err, said)
+		}
+	}
+}
+
+// TestTimeoutOfStalledReader holds --timeout to the printing: a reader that takes nothing ends the call, and the other
+// stream says so. Without that the test would hang.
+func TestTimeoutOfStalledReader(t *testing.T) {
+	long(t, "ten seconds, of which a busy machine may need some for the answer")
+	for _, verb := range []string{"ask", "stream"} {
+		t.Run(verb, func(t *testing.T) {
+			t.Parallel()
+			reader, writer, err := os.Pipe() // no one reads it
+			check(t, err)
+			c := realFerry(t, verb, "--no-stdin", "--timeout", "10s", "-n", "demo:?big=300000", "hi")
+			var stderr bytes.Buffer
+			c.Stdout, c.Stderr = writer, &stderr
+			err = c.Run()
+			writer.Close()
+			reader.Close()
+			if c.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), "cannot write to standard output: its reader took nothing more") {
+				t.Errorf("%v: %s", err, &stderr)
+			}
+		})
 	}
 }

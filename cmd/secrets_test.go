@@ -1,0 +1,437 @@
+package cmd_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"ferry/cmd"
+	"ferry/pkg/demo"
+)
+
+// The canaries are keys that must never be seen. They hold every character that JSON or a URL would spell differently.
+const (
+	canaryKey    = `canary/key"0001\%+=&<>`
+	canaryHeader = "canary-header-0002"
+	canaryShaped = "sk-ant-api03-canary0003canary"
+)
+
+// TestCanary crosses a server that echoes the key in answers, errors and headers, with every form of output and every
+// fault, and looks for the keys in all that came out and in every file.
+func TestCanary(t *testing.T) {
+	long(t, "every call that there is")
+	home := t.TempDir()
+	node := demo.New(demo.Options{Sleep: (&storyClock{waits: os.DevNull}).Sleep})
+	t.Cleanup(func() { _ = node.Close() })
+	arrived := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("X-Api-Key")+r.Header.Get("Authorization"), canaryKey) {
+			arrived++
+		}
+		w.Header().Set("X-Echo", r.Header.Get("X-Api-Key")+r.Header.Get("X-Gate"))
+		w.Header().Set("Request-Id", r.Header.Get("X-Api-Key"))
+		node.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	env := map[string]string{
+		"HOME": home, "FERRY_KEY": canaryKey, "ANTHROPIC_API_KEY": canaryKey, "GATE": canaryHeader,
+		"ANTHROPIC_BASE_URL": server.URL, "NODE_KEY": canaryKey,
+	}
+	setUp := [][]string{
+		{"config", "set", "nodes.gate.url", server.URL + "?echo-key"},
+		{"config", "set", "nodes.gate.key", "env:NODE_KEY"},
+		{"config", "set", "nodes.gate.headers.X-Gate", "env:GATE"},
+		{"config", "set", "nodes.gate.proxy", "none"},
+		{"config", "set", "budget", "900000000000 tokens/day"},
+		{"config", "set", "audit.file", "audit.jsonl"},
+		{"config", "set", "audit.content", "redacted"},
+	}
+	for _, args := range setUp {
+		if code, _, stderr := run(t, env, args...); code != 0 {
+			t.Fatalf("%v: exit code %d: %s", args, code, stderr)
+		}
+	}
+	for _, args := range canaryCalls(server.URL) {
+		_, stdout, stderr := run(t, env, args...)
+		reveals(t, strings.Join(args, " "), stdout+stderr)
+	}
+	if arrived < 50 {
+		t.Errorf("the key arrived %d times: this test looks at calls that do not send it", arrived)
+	}
+
+	// The key that config key stores stands in its own file and nowhere else.
+	var out, errs bytes.Buffer
+	storing := testEnv(env, &out, &errs)
+	storing.Stdin = strings.NewReader(canaryKey + "\n")
+	if code := cmd.Run(context.Background(), []string{"config", "key", "gate"}, storing); code != 0 {
+		t.Fatalf("config key: exit code %d: %s", code, errs.String())
+	}
+	reveals(t, "config key", out.String()+errs.String())
+	_ = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || strings.HasSuffix(path, ".key") {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		reveals(t, path, string(content))
+		return err
+	})
+}
+
+// canaryCalls are command lines that show as much as they can.
+func canaryCalls(url string) [][]string {
+	var calls [][]string
+	add := func(args ...string) { calls = append(calls, args) }
+	for _, query := range []string{
+		"", "status=401", "status=403", "status=429", "status=500", "status=503", "html", "empty", "truncate", "truncate=clean", "reset", "redirect",
+		"redirect-to=http://elsewhere.invalid/canary", "envelope&status=429", "envelope=string&status=401", "spend-cap",
+		"gzip", "error-event", "big=100", "big-header=100", "big-header=70000",
+	} {
+		at := url + "?echo-key&" + query
+		for _, api := range []string{"messages", "complete", "chat"} {
+			for _, form := range []string{"text", "json", "raw"} {
+				add("ask", "-v", "-u", "-m", "some", "--api", api, "-o", form, "-n", at, "hello")
+				add("stream", "-v", "-u", "-m", "some", "--api", api, "-o", form, "-n", at, "hello")
+				add("stream", "-m", "some", "--api", api, "-o", form, "-n", at+"&chunk=1", "hello")
+			}
+			add("ask", "--api", api, "-m", "some", "--retry-policy", "backoff", "--expect", "never", "-n", at, "hello")
+		}
+	}
+	for _, node := range []string{"gate", "direct"} {
+		add("ask", "-v", "-n", node, "hello")
+		add("ask", "-n", node, "--dry-run", "hello")
+		add("ask", "-n", node, "-o", "raw", "hello")
+		add("stream", "-n", node, "--session", "with-"+node, "hello")
+		add("ask", "-v", "-n", node, "--session", "with-"+node, "hello again")
+		add("config", "session", "show", "with-"+node)
+		add("config", "check", node)
+		add("config", "check", "--live", node)
+	}
+	add("ask", "-n", "gate", "--proxy", "http://user:"+canaryHeader+"@127.0.0.1:1", "-v", "hello")
+	add("ask", "-n", "gate", "--proxy", "http://user:"+canaryHeader+"@127.0.0.1:1", "--dry-run", "hello")
+	add("ask", "-n", "gate", "--proxy", "gopher://user:"+canaryHeader+"@127.0.0.1:1", "hello")
+	add("ask", "-n", "https://user:"+canaryHeader+"@127.0.0.1:1", "hello")
+	for _, node := range []string{"gate", "direct", url + "?echo-key&status=503,200"} {
+		add("ask", "-v", "-n", node, "--limit", "1000/s burst 100", "hello")
+		add("ask", "-v", "-n", node, "--limit", "1/day", "hello")
+		add("ask", "-v", "-n", node, "--limit", "1/day", "--no-store", "hello")
+		add("bench", "-r", "1", "--limit", "1/day", node)
+	}
+	add("ask", "-n", "gate", "--limit", canaryHeader, "hello")
+	add("config", "set", "limit", canaryHeader)
+	add("config", "set", "nodes.gate.budget", canaryShaped)
+	add("config", "usage")
+	add("config", "usage", "-o", "json")
+	add("config", "purge")
+	add("config", "list")
+	add("config", "nodes")
+	add("config", "get", "nodes.gate.key")
+	add("config", "set", "nodes.gate.key", canaryHeader)
+	add("config", "set", "nodes.gate.headers.Authorization", "Bearer "+canaryHeader)
+	add("config", "set", canaryShaped, "x")
+	add("config", "set", "nodes.gate.label", canaryShaped)
+	add("config", "get", canaryShaped)
+	add("ask", "-n", canaryShaped, "hello")
+	return calls
+}
+
+// reveals fails the test where a text holds a canary, as it is or as JSON or a URL would spell it.
+func reveals(t *testing.T, where, text string) {
+	t.Helper()
+	spelled := []string{
+		canaryKey, canaryHeader, canaryShaped, `canary/key\"0001\\%+=&<>`, `canary\/key\"0001\\%+=&<>`, `canary/key\"0001\\%+=\u0026\u003c\u003e`,
+		"canary%2Fkey%220001%5C%25%2B%3D%26%3C%3E", "canary/key%220001%5C%25+=&%3C%3E",
+	}
+	for _, form := range spelled {
+		if at := strings.Index(text, form); at >= 0 {
+			t.Errorf("%s shows a key: …%q…", where, text[max(0, at-60):min(len(text), at+80)])
+			return
+		}
+	}
+}
+
+// TestRawRefusesKeyInPieces holds that raw shows no key that a reader could put together, wherever the pieces stand and
+// whatever stands before them.
+func TestRawRefusesKeyInPieces(t *testing.T) {
+	const (
+		key   = "canary-key-0009-pieces"
+		start = `data: {"type":"message_start","message":{"id":"m"}}` + "\n\n"
+		end   = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
+	)
+	delta := func(kind, member string) string {
+		return `data: {"type":"content_block_delta","index":0,"delta":{"type":"` + kind + `","` + member + `":"%s"}}` + "\n\n"
+	}
+	places := map[string]string{
+		"text": delta("text_delta", "text"), "tool input": delta("input_json_delta", "partial_json"),
+		"reasoning": delta("thinking_delta", "thinking"), "a signature": delta("signature_delta", "signature"),
+		"an id": "id: %s\n" + delta("text_delta", "text"), "a comment": ": %s\n",
+	}
+	before := map[string]string{"": "", "behind a comment": ": " + key + "\n\n", "behind an id": "id: " + key + "\n"}
+	for place, format := range places {
+		for first, came := range before {
+			for _, size := range []int{1, 3, 13} {
+				var pieces []string
+				for i := 0; i < len(key); i += size {
+					piece := []any{key[i:min(i+size, len(key))], "-"}
+					pieces = append(pieces, fmt.Sprintf(format, piece[:strings.Count(format, "%s")]...))
+				}
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", "text/event-stream")
+					for _, part := range append([]string{start + came}, append(pieces, end)...) {
+						_, _ = fmt.Fprint(w, part)
+						_ = http.NewResponseController(w).Flush()
+					}
+				}))
+				name := fmt.Sprintf("%s in pieces of %d bytes %s", place, size, first)
+				for _, command := range []string{"stream", "ask"} {
+					code, stdout, stderr := run(t, map[string]string{"FERRY_KEY": key}, command, "-o", "raw", "-n", server.URL, "hi")
+					if code != 1 || !strings.Contains(stderr, "holds a key in pieces") || !strings.Contains(stderr, "-o text and -o json mask it") {
+						t.Errorf("%s, %s: exit code %d, want 1 and the hint; stderr %q", command, name, code, stderr)
+					}
+					if strings.Contains(stdout, pieces[len(pieces)-1]) {
+						t.Errorf("%s, %s: the last piece is shown in %q", command, name, stdout)
+					}
+					if n := strings.Count(stdout, "data: "); size > 3 && strings.Contains(stdout, key[:size]) {
+						t.Errorf("%s, %s: %d bytes of the key are shown in %d events", command, name, size, n)
+					}
+				}
+				code, stdout, stderr := run(t, map[string]string{"FERRY_KEY": key}, "stream", "-n", server.URL, "hi")
+				if strings.Contains(stdout+stderr, key) {
+					t.Errorf("stream, %s: exit code %d, the key is shown in %q %q", name, code, stdout, stderr)
+				}
+				server.Close()
+			}
+		}
+	}
+}
+
+// TestRawBodyRefusesKeyInPieces is the same of a whole answer, whose blocks hold the pieces.
+func TestRawBodyRefusesKeyInPieces(t *testing.T) {
+	const key = "canary-key-0009-pieces"
+	for _, test := range []struct {
+		name, body string
+		refused    bool
+	}{
+		{"two blocks", `{"content":[{"type":"text","text":"canary-key-"},{"type":"text","text":"0009-pieces"}],"stop_reason":"end_turn"}`, true},
+		{"two blocks behind a whole key", `{"id":"` + key + `","content":[{"type":"text","text":"canary-key-"},{"type":"text","text":"0009-pieces"}]}`, true},
+		{"on many lines", "{\"content\": [\n {\"type\": \"text\",\n  \"text\": \"canary-key-\"},\n {\"type\": \"text\",\n  \"text\": \"0009-pieces\"}]}", true},
+		{"one block", `{"content":[{"type":"text","text":"it is ` + key + `."},{"type":"text","text":"more"}]}`, false},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, test.body) }))
+		for _, command := range []string{"ask", "stream"} {
+			code, stdout, stderr := run(t, map[string]string{"FERRY_KEY": key}, command, "-o", "raw", "-n", server.URL, "hi")
+			if test.refused && (code != 1 || stdout != "" || !strings.Contains(stderr, "holds a key in pieces, which raw cannot mask")) {
+				t.Errorf("%s, %s: exit code %d, want 1 and no output: %q %q", command, test.name, code, stdout, stderr)
+			}
+			if want := strings.ReplaceAll(test.body, key, "***"); !test.refused && (code != 0 || stdout != want) {
+				t.Errorf("%s, %s: exit code %d, want 0 and %q: %q %q", command, test.name, code, want, stdout, stderr)
+			}
+		}
+		server.Close()
+	}
+}
+
+// TestKeyInHeaderName holds that -v masks a key of mixed case in the name of a header, whose case gets lost.
+func TestKeyInHeaderName(t *testing.T) {
+	const key = "Canary-kEy-00Ab-XYz"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["X-"+key] = []string{"one"}
+		w.WriteHeader(400)
+	}))
+	defer server.Close()
+	_, stdout, stderr := run(t, map[string]string{"FERRY_KEY": key}, "ask", "-v", "-n", server.URL, "hi")
+	if strings.Contains(strings.ToLower(stdout+stderr), strings.ToLower(key)) || !strings.Contains(stderr, "< x-***: one\n") {
+		t.Errorf("want the header x-***, got\n%s", stderr)
+	}
+}
+
+// TestKeyWithUnseenCharacters holds that no key is to be read where a server puts characters that show nothing, or NULs,
+// between its own: in errors, headers, ids and names. A model's answer keeps such characters.
+func TestKeyWithUnseenCharacters(t *testing.T) {
+	const key = "canary-key-0011"
+	unseen := []string{"\u200b", "\u00ad", "\ufeff", "\u2060", "\u200d", "\U000e0041", "\x00"}
+	readable := strings.NewReplacer("\u200b", "", "\u00ad", "", "\ufeff", "", "\u2060", "", "\u200d", "", "\U000e0041", "", "\x00", "", `\x00`, "")
+	for _, between := range unseen {
+		echo := strings.Join(strings.Split(key, ""), between)
+		quoted := strings.ReplaceAll(echo, "\x00", `\u0000`)
+		for place, reply := range map[string]func(w http.ResponseWriter){
+			"message": func(w http.ResponseWriter) {
+				w.WriteHeader(400)
+				_, _ = fmt.Fprintf(w, `{"error":{"type":"%s","message":"it is %s."},"request_id":"%s"}`, quoted, quoted, quoted)
+			},
+			"body": func(w http.ResponseWriter) { w.WriteHeader(400); _, _ = fmt.Fprint(w, echo) },
+			"header": func(w http.ResponseWriter) {
+				w.Header().Set("X-Echo", strings.ReplaceAll(echo, "\x00", ""))
+				w.WriteHeader(400)
+			},
+			"id, model and stop reason": func(w http.ResponseWriter) {
+				_, _ = fmt.Fprintf(w, `{"id":"%s","model":"%s","content":[{"type":"text","text":"a`+"\u200b"+`b"}],"stop_reason":"%s"}`, quoted, quoted, quoted)
+			},
+		} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { reply(w) }))
+			for _, form := range []string{"text", "json"} {
+				_, stdout, stderr := run(t, map[string]string{"FERRY_KEY": key}, "ask", "-v", "-o", form, "-n", server.URL, "hi")
+				if shown := readable.Replace(stdout + stderr); strings.Contains(shown, key) {
+					t.Errorf("%s, %+q, %s: the key is to be read in %q", place, between, form, stdout+stderr)
+				}
+				if place == "id, model and stop reason" && form == "text" && stdout != "a\u200bb\n" {
+					t.Errorf("%s, %+q: the answer %+q, want it as it came", place, between, stdout)
+				}
+			}
+			server.Close()
+		}
+	}
+}
+
+// personal is canary data of a person, as a server could say it in an error: a name, a mobile number, an identity card
+// and a bank card with checksums that hold, and an address; and something that only a pattern of the user's knows.
+const personal = "姓名:张三丰 电话:13812345678 证件 11010519491231002X 卡 4111 1111 1111 1111 a.canary@example.com badge E-77177"
+
+// personalParts are what must not be seen of it.
+var personalParts = []string{"张三丰", `\u5f20\u4e09`, "1381234", "11010519491231", "4111 1111", "canary@", "example.com", "E-77177"}
+
+// says is a ResponseWriter that puts personal data in the place of the key that the demo node echoes.
+type says struct {
+	http.ResponseWriter
+	key []byte
+}
+
+func (s says) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+
+func (s says) Write(b []byte) (int, error) {
+	if _, err := s.ResponseWriter.Write(bytes.ReplaceAll(b, s.key, []byte(personal))); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// personalServer is a demo node whose answers, errors and headers hold personal data. The key is as long as that, so
+// that Content-Length stays true.
+func personalServer(t *testing.T) (url, key string) {
+	t.Helper()
+	key = strings.Repeat("K", len(personal))
+	node := demo.New(demo.Options{Sleep: (&storyClock{waits: os.DevNull}).Sleep})
+	t.Cleanup(func() { _ = node.Close() })
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Echo", "phone 13812345678, a.canary@example.com, 4111111111111111, E-77177")
+		switch r.URL.Query().Get("say") {
+		case "html":
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = w.Write([]byte("<html>" + personal + "</html>"))
+		case "malformed":
+			_, _ = w.Write([]byte("event: message_start\ndata: {\"type\": " + personal + "\n\n"))
+		case "header":
+			w.Header().Set("Request-Id", "req-of-a.canary@example.com")
+			w.Header().Set("Retry-After", "9999 "+personal)
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = w.Write([]byte(personal))
+		default:
+			node.ServeHTTP(says{w, []byte(key)}, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, key
+}
+
+// TestPersonalData sends personal data and gets it back in every fault of the demo node, and looks for it in standard
+// error, in what a failure prints, and in the audit log, with its content and without.
+func TestPersonalData(t *testing.T) {
+	long(t, "every call that there is, twice")
+	url, key := personalServer(t)
+	for _, content := range []string{"none", "redacted"} {
+		home := t.TempDir()
+		env := map[string]string{"HOME": home, "FERRY_KEY": key}
+		for _, set := range [][]string{{"redact", `E-\d+`}, {"audit.file", "audit.jsonl"}, {"audit.content", content}} {
+			if code, _, stderr := run(t, env, append([]string{"config", "set"}, set...)...); code != 0 {
+				t.Fatal(stderr)
+			}
+		}
+		calls := personalCalls(url)
+		shown := 0
+		for _, args := range calls {
+			code, stdout, stderr := run(t, env, args...)
+			where := strings.Join(args[:len(args)-1], " ")
+			hides(t, where+": stderr", stderr)
+			if code != 0 && code != 5 && args[0] == "ask" || args[0] == "bench" || args[0] == "config" {
+				hides(t, where+": stdout", stdout)
+			}
+			shown += strings.Count(stderr, "[REDACTED]")
+		}
+		if shown < 200 {
+			t.Errorf("%d places were redacted: this test looks at calls that do not meet the data", shown)
+		}
+		log, err := os.ReadFile(filepath.Join(home, ".config", "ferry", "audit.jsonl"))
+		if lines := bytes.Count(log, []byte("\n")); err != nil || lines < len(calls)*3/4 {
+			t.Errorf("%d lines for %d calls: %v", lines, len(calls), err)
+		}
+		if has := bytes.Contains(log, []byte(`"prompt"`)); has != (content == "redacted") {
+			t.Errorf("content: %s, and prompts in the log: %v", content, has)
+		}
+		_ = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() {
+				text, _ := os.ReadFile(path)
+				hides(t, path, strings.ReplaceAll(string(text), `E-\d+`, ""))
+			}
+			return err
+		})
+	}
+}
+
+// personalCalls end with the prompt, which is personal.
+func personalCalls(url string) [][]string {
+	var calls [][]string
+	for _, query := range []string{
+		"", "status=400", "status=401", "status=429", "status=500", "status=503", "html", "empty", "truncate", "truncate=clean", "reset",
+		"redirect-to=http://elsewhere.invalid/?to=13812345678", "envelope&status=429", "envelope=string&status=401", "spend-cap",
+		"gzip", "error-event", "big-header=100", "say=html", "say=malformed", "say=header", "phone=13812345678",
+	} {
+		at := url + "?echo-key&" + query
+		for _, api := range []string{"messages", "complete", "chat"} {
+			for _, form := range []string{"text", "json", "raw"} {
+				calls = append(calls,
+					[]string{"ask", "-v", "-m", "some", "--api", api, "-o", form, "-n", at, personal},
+					[]string{"stream", "-v", "-m", "some", "--api", api, "-o", form, "-n", at + "&chunk=3", personal})
+			}
+			calls = append(calls, []string{"ask", "-m", "some", "--api", api, "--expect", "never", "--retry-policy", "backoff", "-n", at, personal})
+		}
+		calls = append(calls, []string{"bench", "-r", "2", "-o", "json", "--prompt", personal, at, url + "?echo-key&status=500"})
+	}
+	calls = slices.DeleteFunc(calls, func(args []string) bool { // a report names a node as it was named
+		return args[0] == "bench" && strings.Contains(strings.Join(args[6:], " "), "13812345678")
+	})
+	return append(calls,
+		[]string{"ask", "-x", "-n", url, personal},
+		[]string{"config", "check", "--live", url + "?echo-key&status=401"},
+		[]string{strings.TrimSuffix(personal, " badge E-77177")}, // no file is read to say that there is no such command
+		[]string{"ask", "--expect", "(" + personal, "x"}, []string{"ask", "--13812345678", "x"},
+	)
+}
+
+func hides(t *testing.T, where, text string) {
+	t.Helper()
+	if k := slices.IndexFunc(personalParts, func(part string) bool { return strings.Contains(text, part) }); k >= 0 {
+		at := strings.Index(text, personalParts[k])
+		t.Errorf("%s shows personal data: …%q…", where, text[max(0, at-80):min(len(text), at+60)])
+	}
+}
+
+// TestAnswersAreNotRedacted holds that a model's words on standard output are its own.
+func TestAnswersAreNotRedacted(t *testing.T) {
+	for _, args := range [][]string{
+		{"ask"}, {"stream"}, {"ask", "-o", "json"}, {"ask", "-o", "raw"}, {"stream", "-o", "raw"}, {"ask", "--dry-run"},
+	} {
+		_, stdout, _ := run(t, nil, append(args, "-n", "demo:?chunk=1000", personal)...)
+		for _, part := range []string{"张三丰", "13812345678", "11010519491231002X", "4111 1111 1111 1111", "a.canary@example.com"} {
+			if !strings.Contains(stdout, part) {
+				t.Errorf("%v: standard output lacks %q: %s", args, part, stdout)
+			}
+		}
+	}
+}

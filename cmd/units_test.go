@@ -1,0 +1,141 @@
+package cmd
+
+import (
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/pkg/client"
+	"ferry/pkg/config"
+	"ferry/pkg/limit"
+)
+
+// TestLimitLanguage holds the rule by which the configuration finds a mistake to the one by which limits and budgets are
+// read: the first may not import the second.
+func TestLimitLanguage(t *testing.T) {
+	texts := []string{
+		"", " ", "none", "None", "50", "50/", "/min", "50/min", "50/m", "50/minute", "50/minutes", "50/s", "50/sec", "50/second", "50/h",
+		"50/hour", "50/d", "50/day", "50/week", "50 / min", " 50/min ", "50/min/s", "0/min", "-1/min", "+1/min", "1e3/min", "1.5/s",
+		"1000000/s", "1000001/s", "4294967296/s", "99999999999999999999/s", "50/1m30s", "50/0s", "50/500ms", "50/1s", "50/24h", "50/24h1ns",
+		"50/-1s", "50/1", "50/9999999999999999999s", "5_0/min", "٥/min", "50/min burst 5",
+	}
+	for _, text := range texts {
+		_, wrong := config.Resolve(&config.File{}, nil, map[string]string{"limit": text})
+		_, err := limit.ParseRate(text)
+		ours := text == "none" || strings.Contains(text, " burst ") // none of limit's business
+		if (wrong == nil) != (err == nil) && !ours {
+			t.Errorf("limit %q: the configuration says %v, the limit %v", text, wrong, err)
+		}
+		for _, burst := range []string{"", "0", "1", "+1", "-1", "5", "10000", "10001", "x", "5 ", "05", "99999999999999999999"} {
+			values, wrong := config.Resolve(&config.File{}, nil, map[string]string{"limit": text + " burst " + burst})
+			if wrong != nil {
+				continue
+			}
+			rate, n := values.LimitFor(config.Node{})
+			r, err := limit.ParseRate(rate)
+			r.Burst = n
+			if err == nil {
+				err = r.Check()
+			}
+			if err != nil || n < 1 {
+				t.Errorf("limit %q burst %q: the configuration takes it, the limit says %v", text, burst, err)
+			}
+		}
+	}
+	for _, text := range []string{
+		"", "none", "1 tokens/day", "200000 tokens/day", "200000  tokens/day", " 5 tokens/day ", "5\ttokens/day", "0 tokens/day",
+		"-5 tokens/day", "+5 tokens/day", "1000000000000 tokens/day", "1000000000001 tokens/day", "99999999999999999999 tokens/day",
+		"5 tokens/month", "5 token/day", "5tokens/day", "5", "tokens/day", "5 tokens/day more", "1e3 tokens/day",
+	} {
+		_, wrong := config.Resolve(&config.File{}, nil, map[string]string{"budget": text})
+		if _, err := limit.ParseBudget(text); (wrong == nil) != (err == nil) && text != "none" {
+			t.Errorf("budget %q: the configuration says %v, the budget %v", text, wrong, err)
+		}
+	}
+}
+
+func TestLimitsLine(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		header []string
+		want   string
+	}{
+		{nil, ""},
+		{[]string{"content-type", "application/json"}, ""},
+		{
+			[]string{
+				"anthropic-ratelimit-requests-limit", "50", "anthropic-ratelimit-requests-remaining", "49",
+				"anthropic-ratelimit-requests-reset", "2026-11-23T12:00:12Z",
+				"anthropic-ratelimit-tokens-limit", "50000", "anthropic-ratelimit-tokens-remaining", "48000",
+				"anthropic-ratelimit-tokens-reset", "2026-11-23T12:05:00Z",
+			},
+			"the server's limits: requests 49 of 50 left, resets in 12 s; tokens 48000 of 50000 left, resets in 5 min",
+		},
+		{
+			[]string{
+				"x-ratelimit-limit-requests", "60", "x-ratelimit-remaining-requests", "0", "x-ratelimit-reset-requests", "1.2s",
+				"x-ratelimit-limit-tokens", "9", "x-ratelimit-remaining-tokens", "8", "x-ratelimit-reset-tokens", "6m0s",
+			},
+			"the server's limits: requests 0 of 60 left, resets in 2 s; tokens 8 of 9 left, resets in 6 min",
+		},
+		{ // a reset that has passed, one that cannot be read, and none
+			[]string{
+				"anthropic-ratelimit-requests-limit", "5", "anthropic-ratelimit-requests-remaining", "4",
+				"anthropic-ratelimit-requests-reset", "2026-11-23T11:59:59Z",
+				"anthropic-ratelimit-input-tokens-limit", "5", "anthropic-ratelimit-input-tokens-remaining", "4",
+				"anthropic-ratelimit-input-tokens-reset", "soon",
+				"anthropic-ratelimit-output-tokens-limit", "5", "anthropic-ratelimit-output-tokens-remaining", "4",
+			},
+			"the server's limits: requests 4 of 5 left, resets in 0 s; input tokens 4 of 5 left; output tokens 4 of 5 left",
+		},
+		{[]string{"x-ratelimit-limit-requests", "many", "x-ratelimit-remaining-requests", "1"}, ""},
+		{[]string{"x-ratelimit-limit-requests", "5", "x-ratelimit-remaining-requests", "-1"}, ""},
+		{[]string{"x-ratelimit-limit-requests", "5"}, ""},
+	} {
+		var header []client.Field
+		for i := 0; i < len(tt.header); i += 2 {
+			header = append(header, client.Field{Name: tt.header[i], Value: tt.header[i+1]})
+		}
+		if got := limitsLine(header, now); got != tt.want {
+			t.Errorf("%v:\ngot  %q\nwant %q", tt.header, got, tt.want)
+		}
+	}
+}
+
+func TestVersionBuiltFrom(t *testing.T) {
+	of := func(main string, settings ...debug.BuildSetting) *debug.BuildInfo {
+		return &debug.BuildInfo{Main: debug.Module{Path: "ferry", Version: main}, Settings: settings}
+	}
+	revision := debug.BuildSetting{Key: "vcs.revision", Value: "0123456789abcdef0123456789abcdef01234567"}
+	at := debug.BuildSetting{Key: "vcs.time", Value: "2026-11-02T03:04:05Z"}
+	behind := " " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
+	none := versionJSON{Version: unstamped}
+	stamp := versionJSON{Version: "v1.2.3", Commit: "fedcba987654", Date: "2026-10-01T00:00:00Z"}
+	for _, test := range []struct {
+		name  string
+		stamp versionJSON
+		info  *debug.BuildInfo
+		want  string
+	}{
+		{"without git", none, of("(devel)"), "ferry 0.1.0-dev"},
+		{"without build information", none, &debug.BuildInfo{}, "ferry 0.1.0-dev"},
+		{"go build in a clone", none, of("v0.0.0-20261102030405-0123456789ab+dirty", revision, at),
+			"ferry 0.0.0-20261102030405-0123456789ab+dirty (0123456789ab, 2026-11-02T03:04:05Z)"},
+		{"go build at a tag", none, of("v1.2.3", revision, at), "ferry 1.2.3 (0123456789ab, 2026-11-02T03:04:05Z)"},
+		{"go install of a version", none, of("v1.2.3"), "ferry 1.2.3"},
+		{"stamped", stamp, of("(devel)"), "ferry 1.2.3 (fedcba987654, 2026-10-01T00:00:00Z)"},
+		{"the stamp wins", stamp, of("v9.9.9", revision, at), "ferry 1.2.3 (fedcba987654, 2026-10-01T00:00:00Z)"},
+		{"stamped without a tag", versionJSON{Version: "fedcba9", Commit: "fedcba987654"}, of(""), "ferry fedcba9 (fedcba987654)"},
+		{"a tag that is no version", versionJSON{Version: "very"}, of(""), "ferry very"},
+		{"a short revision", none, of("", debug.BuildSetting{Key: "vcs.revision", Value: "abc"}, at),
+			"ferry 0.1.0-dev (abc, 2026-11-02T03:04:05Z)"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got, want := builtFrom(test.stamp, test.info).text(), test.want+behind; got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
+	}
+}
