@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -11,13 +12,13 @@ import (
 // Forever is a bound on a wait that bounds nothing.
 const Forever time.Duration = math.MaxInt64
 
-// Bucket hands out the turns to send to one address. It may be used from many goroutines, and any number of processes
+// Bucket gives out reservations to send to one address. It may be used from many goroutines, and any number of processes
 // with the same folder and address share it.
 type Bucket struct {
-	*door
+	*sharedFile
 	clock  Clock
 	rate   Rate
-	memory record    // the newest state known, which counts when the file does not
+	memory queue     // the newest state known, which counts when the file does not
 	known  time.Time // when it was the newest, by the clock's Now
 }
 
@@ -28,10 +29,10 @@ func NewBucket(folder, address string, rate Rate, clock Clock) (*Bucket, error) 
 		return nil, err
 	}
 	return &Bucket{
-		door:   newDoor(folder, fileName(address)+".bucket"),
-		clock:  clock,
-		rate:   rate,
-		memory: full(read(clock), rate),
+		sharedFile: newSharedFile(folder, Place(address)+".bucket"),
+		clock:      clock,
+		rate:       rate,
+		memory:     full(read(clock), rate),
 	}, nil
 }
 
@@ -77,30 +78,27 @@ func round(d time.Duration) time.Duration {
 	return (d + unit - 1).Truncate(unit)
 }
 
-// Reserve takes the next turn, which stays taken until it is used or given back. Where the wait would be above most,
-// it takes none and returns *TooLongError. Turns come in the order in which they were reserved. It fails besides only
+// Reserve takes the next reservation, which stays taken until it is used or cancelled. Where the wait would be above most,
+// it takes none and returns *TooLongError. Reservations are due in the order in which they were taken. It fails besides only
 // when ctx ends, with its cause; a folder that cannot be used is no failure, Degraded tells.
 func (b *Bucket) Reserve(ctx context.Context, most time.Duration) (*Reservation, error) {
-	var turn *Reservation
+	var reserved *Reservation
 	var late error
-	err := b.change(ctx, never, func(s record) (record, bool) {
-		wait := s.wait()
-		if wait > most || s.ahead > maxAhead-b.rate.interval() {
+	err := b.change(ctx, never, func(q queue) (queue, bool) {
+		wait := q.wait()
+		if wait > most || q.Ahead > maxAhead-b.rate.interval() {
 			late = &TooLongError{Wait: wait, Most: most, Rate: b.rate}
-			return s, false
+			return q, false
 		}
-		turn = &Reservation{Wait: wait, bucket: b, number: s.next, first: s.at.instant() + int64(wait), due: b.clock.Now().Add(wait)}
-		s.ahead += b.rate.interval()
-		s.next++
-		return s, true
+		reserved = &Reservation{Wait: wait, bucket: b, number: q.Next, first: q.At.instant() + int64(wait), due: b.clock.Now().Add(wait)}
+		q.Ahead += b.rate.interval()
+		q.Next++
+		return q, true
 	})
-	if err == nil {
-		err = late
-	}
-	if err != nil {
+	if err = cmp.Or(err, late); err != nil {
 		return nil, err
 	}
-	return turn, nil
+	return reserved, nil
 }
 
 // leastStep is the shortest time between two looks at the bucket.
@@ -145,17 +143,17 @@ func (r *Reservation) Sleep(ctx context.Context, most time.Duration, sleep func(
 		most -= step
 		if step < left {
 			// Without the bucket the wait stays as it is.
-			_ = r.bucket.change(ctx, wake, func(s record) (record, bool) { r.look(s); return s, false })
+			_ = r.bucket.change(ctx, wake, func(q queue) (queue, bool) { r.look(q); return q, false })
 		}
 	}
 	return nil
 }
 
 // look moves the turn up by what was cancelled ahead of it.
-func (r *Reservation) look(s record) {
+func (r *Reservation) look(q queue) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n := s.earlier(r.number); n > r.earlier {
+	if n := q.earlier(r.number); n > r.earlier {
 		r.due = r.due.Add(-time.Duration(n-r.earlier) * r.bucket.rate.interval())
 		r.earlier = n
 	}
@@ -167,17 +165,17 @@ func (r *Reservation) Cancel() (given bool) {
 	r.once.Do(func() {
 		b := r.bucket
 		// The context of the request has often ended by now. The door's lockTimeout bounds the call.
-		err := b.change(context.Background(), never, func(s record) (record, bool) {
-			r.look(s)
-			turn := r.first - int64(r.earlier)*int64(b.rate.interval())
-			// A turn that is not where it was means that a clock was set, the rate was changed or the file was lost.
-			same := r.number < s.next && s.turn(r.number) == turn
-			left := time.Duration(turn - s.at.instant())
-			last := r.number == s.next-1
-			if given = same && left > 0 && (last || left > b.margin() && len(s.gaps) < maxGaps); given {
-				s = s.cancelled(r.number)
+		err := b.change(context.Background(), never, func(q queue) (queue, bool) {
+			r.look(q)
+			due := r.first - int64(r.earlier)*int64(b.rate.interval())
+			// One that is not where it was means that a clock was set, the rate was changed or the file was lost.
+			same := r.number < q.Next && q.due(r.number) == due
+			left := time.Duration(due - q.At.instant())
+			last := r.number == q.Next-1
+			if given = same && left > 0 && (last || left > b.margin() && len(q.Gaps) < maxGaps); given {
+				q = q.cancelled(r.number)
 			}
-			return s, given
+			return q, given
 		})
 		given = given && err == nil
 	})
@@ -189,7 +187,7 @@ var never = time.Unix(1<<40, 0)
 
 // change brings the newest state to now and hands it to step, which returns the next one and whether it is to be kept. A
 // state that was the newest at since is new enough: those of one process that wait look at the file once.
-func (b *Bucket) change(ctx context.Context, since time.Time, step func(record) (record, bool)) error {
+func (b *Bucket) change(ctx context.Context, since time.Time, step func(queue) (queue, bool)) error {
 	leave, shared, err := b.enter(ctx, func() bool { return !b.known.Before(since) })
 	if err != nil {
 		return err
@@ -199,7 +197,7 @@ func (b *Bucket) change(ctx context.Context, since time.Time, step func(record) 
 		if err := b.onDisk(step); err == nil {
 			return nil
 		} else {
-			b.lose(err)
+			b.degrade(err)
 		}
 	}
 	if next, keep := step(b.memory.moved(read(b.clock), b.rate)); keep {
@@ -210,37 +208,32 @@ func (b *Bucket) change(ctx context.Context, since time.Time, step func(record) 
 
 // onDisk makes a change in the file. The clock is read under the lock, so that states follow each other in time. When
 // only the write fails, the state that was read stays in memory, and the caller makes the change there.
-func (b *Bucket) onDisk(step func(record) (record, bool)) error {
-	f, fresh, err := openPlace(b.path())
+func (b *Bucket) onDisk(step func(queue) (queue, bool)) error {
+	f, fresh, err := openInPlace(b.path())
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	data, err := readAt(f, recordSize+1)
+	data, err := readStart(f, maxQueue)
 	if err != nil {
 		return err
 	}
 	now := read(b.clock)
 	b.known = b.clock.Now()
-	s, ok := decode(data)
+	q, ok := decodeQueue(data)
 	switch {
 	case ok:
 	case fresh:
-		s = full(now, b.rate)
+		q = full(now, b.rate)
 	default:
-		s = spent(now, b.rate)
+		q = emptied(now, b.rate)
 	}
-	b.memory = s
-	next, keep := step(s.moved(now, b.rate))
+	b.memory = q
+	next, keep := step(q.moved(now, b.rate))
 	if !keep {
 		return nil
 	}
-	if len(data) > recordSize { // decode would refuse it again
-		if err := f.Truncate(recordSize); err != nil {
-			return err
-		}
-	}
-	if _, err := f.WriteAt(next.encode(), 0); err != nil {
+	if _, err := f.WriteAt(encode(next), 0); err != nil {
 		return err
 	}
 	b.memory = next

@@ -222,9 +222,9 @@ func TestReservationCancel(t *testing.T) {
 	equal(t, "the wait of a new one", fifth.Wait, 3600*time.Millisecond)
 	equal(t, "it has not moved", fifth.glance(t), 3600*time.Millisecond)
 	equal(t, "the newest, then the one before it", fmt.Sprint(fifth.Cancel(), fourth.Cancel()), "true true")
-	equal(t, "a gap at the end is none", len(b.memory.gaps), 1)
+	equal(t, "a gap at the end is none", len(b.memory.Gaps), 1)
 	equal(t, "third, then nobody waits", third.Cancel(), true)
-	equal(t, "gaps", len(third.bucket.memory.gaps), 0)
+	equal(t, "gaps", len(third.bucket.memory.Gaps), 0)
 
 	sixth := reserve(t, b)
 	equal(t, "the wait of the next", sixth.Wait, 1200*time.Millisecond)
@@ -305,7 +305,7 @@ func TestManyCancelled(t *testing.T) {
 	equal(t, "the wait of the last", last.glance(t), (n-maxGaps+1)*slow.interval())
 	c.pass(time.Hour)
 	equal(t, "later", waits(t, b, 2), "0s 1.2s")
-	equal(t, "gaps", len(b.memory.gaps), 0)
+	equal(t, "gaps", len(b.memory.Gaps), 0)
 }
 
 func TestBucketGoroutines(t *testing.T) {

@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"strings"
 	"sync"
 	"time"
 )
@@ -36,53 +37,48 @@ func (c *SystemClock) Boottime() (since time.Duration, id string) {
 
 // reading is what the clock said at one moment, in nanoseconds.
 type reading struct {
-	id         string // "" where boot means nothing
-	boot, wall int64
+	ID   string `json:"id,omitempty"` // "" where Boot means nothing
+	Boot int64  `json:"boot"`
+	Wall int64  `json:"wall"`
 }
 
-// farthest bounds a reading, so that the difference of two, or a reading and a wait, fit in 64 bits.
-const farthest = 1<<62 - 1
+const (
+	// farthest bounds a reading, so that the difference of two, or a reading and a wait, fit in 64 bits.
+	farthest = 1<<62 - 1
+	// idSize is the length of a UUID, the longest name of a start.
+	idSize = 36
+	// idChars are those that need no escape in a line.
+	idChars = "-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
 
 func read(c Clock) reading {
 	since, id := c.Boottime()
-	r := reading{id: id, boot: clamp(int64(since)), wall: clamp(c.Now().UnixNano())}
-	if !isID(id) {
-		r.id, r.boot = "", 0
+	r := reading{ID: id, Boot: clamp(int64(since)), Wall: clamp(c.Now().UnixNano())}
+	if id == "" || !r.valid() {
+		r.ID, r.Boot = "", 0
 	}
 	return r
 }
 
 func clamp(n int64) int64 { return min(max(n, -farthest), farthest) }
 
+func (r reading) valid() bool {
+	return len(r.ID) <= idSize && strings.Trim(r.ID, idChars) == "" && r.Boot == clamp(r.Boot) && r.Wall == clamp(r.Wall)
+}
+
 // since is the time from an earlier reading to this one. One that seems to lie ahead means that the clock was set back:
 // no time has passed then, as far as anyone can tell.
 func (r reading) since(earlier reading) time.Duration {
-	if r.id != "" && r.id == earlier.id {
-		return time.Duration(max(0, r.boot-earlier.boot))
+	if r.ID != "" && r.ID == earlier.ID {
+		return time.Duration(max(0, r.Boot-earlier.Boot))
 	}
-	return time.Duration(max(0, r.wall-earlier.wall))
+	return time.Duration(max(0, r.Wall-earlier.Wall))
 }
 
 // instant is the reading on the clock that counts.
 func (r reading) instant() int64 {
-	if r.id != "" {
-		return r.boot
+	if r.ID != "" {
+		return r.Boot
 	}
-	return r.wall
+	return r.Wall
 }
-
-// idSize is the length of a UUID, the longest name of a start.
-const idSize = 36
-
-// isID tells whether a name of a start can be written into a line.
-func isID(id string) bool {
-	for _, c := range []byte(id) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' {
-			return false
-		}
-	}
-	return id != "" && id != noID && len(id) <= idSize
-}
-
-// noID stands for "" in a line.
-const noID = "-"

@@ -133,7 +133,7 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-func path(dir, suffix string) string { return filepath.Join(dir, fileName(address)+suffix) }
+func path(dir, suffix string) string { return filepath.Join(dir, Place(address)+suffix) }
 
 func write(t *testing.T, name string, data []byte) {
 	t.Helper()
@@ -246,7 +246,7 @@ func cancelTurns(task []string) error {
 }
 
 // arrival is the theoretical arrival time of the next request after a state, on the clock that counts.
-func arrival(s record) int64 { return s.at.instant() + int64(s.ahead) }
+func arrival(q queue) int64 { return q.At.instant() + int64(q.Ahead) }
 
 // spendTokens prints a line for each request that the budget allows.
 func spendTokens(task []string) error {
@@ -258,7 +258,7 @@ func spendTokens(task []string) error {
 			return err
 		}
 	}
-	l := NewLedger(dir, address, "node", Budget{number[0]}, NewClock())
+	l := NewLedger(dir, address, "node", Budget(number[0]), NewClock())
 	l.lockTimeout = busy
 	for range number[2] {
 		h, err := l.Hold(context.Background(), number[1], time.Hour)

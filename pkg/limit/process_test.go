@@ -156,7 +156,7 @@ func TestKilledProcess(t *testing.T) {
 		}
 		_ = child.Wait() // killed
 		data, err := os.ReadFile(path(dir, ".bucket"))
-		if s, ok := decode(data); err != nil || !ok || arrival(s) < int64(one.arrival) {
+		if s, ok := decodeQueue(data); err != nil || !ok || arrival(s) < int64(one.arrival) {
 			t.Fatalf("killed after %+v, the file holds %q, %v", one, data, err)
 		}
 		b := newTestBucket(t, dir, slow, clock)

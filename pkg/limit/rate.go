@@ -133,3 +133,33 @@ func (r Rate) interval() time.Duration {
 
 // tolerance is how far ahead of its time a request may go out.
 func (r Rate) tolerance() time.Duration { return time.Duration(r.Burst-1) * r.interval() }
+
+type Budget int64
+
+// maxTokens bounds a budget, and what one request is believed to have used.
+const maxTokens = 1_000_000_000_000
+
+// ParseBudget reads "200000 tokens/day".
+func ParseBudget(text string) (Budget, error) {
+	fields := strings.Fields(text)
+	if len(fields) != 2 || fields[1] != "tokens/day" {
+		return 0, badBudget(text, "a number and tokens/day are wanted")
+	}
+	n, err := strconv.ParseUint(fields[0], 10, 63)
+	if err != nil || n < 1 || n > maxTokens {
+		return 0, badBudget(text, fmt.Sprintf("the number has to be whole, from 1 to %d", int64(maxTokens)))
+	}
+	return Budget(n), nil
+}
+
+func badBudget(text, why string) error {
+	return &Error{Text: fmt.Sprintf("%q is not a budget: %s", text, why), HintText: "200000 tokens/day"}
+}
+
+// String is the budget as ParseBudget reads it, "" for none.
+func (b Budget) String() string {
+	if b == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d tokens/day", int64(b))
+}

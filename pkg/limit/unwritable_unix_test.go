@@ -31,7 +31,7 @@ func TestUnwritableFolder(t *testing.T) {
 	defer os.RemoveAll(top)
 	dir := filepath.Join(top, "limit")
 	c := newFakeClock()
-	l := NewLedger(dir, address, "node", Budget{100}, c)
+	l := NewLedger(dir, address, "node", Budget(100), c)
 	h, err := l.Hold(t.Context(), 60, 0)
 	if err == nil {
 		err = h.Spend(50, 20)
@@ -67,7 +67,7 @@ func useUnwritable(dir string) error {
 	if !errors.Is(b.Degraded(), os.ErrPermission) {
 		return fmt.Errorf("the bucket says %w", b.Degraded())
 	}
-	l := NewLedger(dir, address, "node", Budget{100}, c)
+	l := NewLedger(dir, address, "node", Budget(100), c)
 	if left, err := l.Left(ctx); left != 30 || err != nil {
 		return fmt.Errorf("left: %d, %w", left, err)
 	}
@@ -122,20 +122,20 @@ func useFull(dir string) error {
 		}
 	}
 	for _, budget := range []int64{100, 0} { // with a budget the hold fails first, without one the count
-		l := NewLedger(dir, address, "node", Budget{budget}, c)
+		l := NewLedger(dir, address, "node", Budget(budget), c)
 		h, err := l.Hold(ctx, 40, time.Minute)
 		if err == nil {
 			err = h.Spend(10, 20)
 		}
-		if err != nil || !errors.Is(l.Degraded(), syscall.EFBIG) || len(l.rows) != 1 || len(l.holds) != 0 {
+		if err != nil || !errors.Is(l.Degraded(), syscall.EFBIG) || len(l.rows) != 1 || len(l.held) != 0 {
 			return fmt.Errorf("budget %d: %w, %w, %+v", budget, err, l.Degraded(), l.rows)
 		}
 	}
 	return nil
 }
 
-// TestOpenPlaceRefuses holds that what another user could have made is not written.
-func TestOpenPlaceRefuses(t *testing.T) {
+// TestOpenInPlaceRefuses holds that what another user could have made is not written.
+func TestOpenInPlaceRefuses(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
 	if err := errors.Join(os.WriteFile(in("mine"), nil, 0o600), os.Symlink("mine", in("link")), os.Link(in("mine"), in("hard")),
@@ -146,11 +146,11 @@ func TestOpenPlaceRefuses(t *testing.T) {
 		"link": "is a symbolic link", "hard": "is a hard link: the file has 2 names",
 		"open": "can be read or written by others (mode 0666)", "fifo": "is not a regular file",
 	} {
-		if _, _, err := openPlace(in(name)); err == nil || err.Error() != in(name)+": "+want {
+		if _, _, err := openInPlace(in(name)); err == nil || err.Error() != in(name)+": "+want {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}
-	f, fresh, err := openPlace(in("new"))
+	f, fresh, err := openInPlace(in("new"))
 	if err != nil || !fresh {
 		t.Fatalf("a new file: %v, fresh %v", err, fresh)
 	}

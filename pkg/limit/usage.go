@@ -138,40 +138,39 @@ var errUsage = errors.New("it is not a whole list of tokens used")
 // decodeUsage reads what encodeUsage wrote. It refuses anything else: a day of which a row is missing would be given
 // its budget again.
 func decodeUsage(data []byte) ([]Use, error) {
-	body, found := strings.CutPrefix(string(data), usageHead+"\n")
-	if !found {
+	lines := strings.Split(string(data), "\n")
+	last := len(lines) - 2
+	if last < 1 || lines[0] != usageHead || lines[last] != fmt.Sprintf("rows %d", last-1) || lines[last+1] != "" {
 		return nil, errUsage
 	}
-	var rows []Use
-	for line := range strings.Lines(body) {
-		body = body[len(line):]
-		if count, last := strings.CutPrefix(line, "rows "); last {
-			if body != "" || count != strconv.Itoa(len(rows))+"\n" {
-				return nil, errUsage
-			}
-			return rows, nil
-		}
-		row, ok := decodeUse(line)
-		if !ok {
+	rows := make([]Use, last-1)
+	for i := range rows {
+		var err error
+		if rows[i], err = decodeUse(lines[i+1]); err != nil {
 			return nil, errUsage
 		}
-		rows = append(rows, row)
 	}
-	return nil, errUsage
+	return rows, nil
 }
 
-func decodeUse(line string) (Use, bool) {
-	line, whole := strings.CutSuffix(line, "\n")
+func decodeUse(line string) (u Use, err error) {
 	part := strings.SplitN(line, " ", 5)
-	if !whole || len(part) != 5 {
-		return Use{}, false
+	if len(part) != 5 {
+		return u, errUsage
 	}
-	f := fieldReader{fields: part[1:4]}
-	u := Use{Day: part[0], Requests: f.number(0, maxCount), Input: f.number(0, maxCount), Output: f.number(0, maxCount)}
-	_, badDay := time.Parse(time.DateOnly, u.Day)
-	name, badName := strconv.Unquote(part[4])
-	u.Node = name
-	return u, f.ok() && badDay == nil && badName == nil && len(name) <= maxName
+	u.Day = part[0]
+	_, err = time.Parse(time.DateOnly, u.Day)
+	for i, n := range []*int64{&u.Requests, &u.Input, &u.Output} {
+		var failed error
+		if *n, failed = strconv.ParseInt(part[i+1], 10, 64); failed != nil || *n < 0 || *n > maxCount {
+			err = errUsage
+		}
+	}
+	var failed error
+	if u.Node, failed = strconv.Unquote(part[4]); failed != nil || len(u.Node) > maxName {
+		err = errUsage
+	}
+	return u, err
 }
 
 // readUsage gives no rows where there is no file.

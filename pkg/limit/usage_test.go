@@ -55,7 +55,7 @@ func TestUsageMergesAddresses(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
 	for _, a := range []string{address, "https://moved.example"} {
-		spend(t, hold(t, NewLedger(dir, a, "node", Budget{}, c), 1), 1, 2)
+		spend(t, hold(t, NewLedger(dir, a, "node", Budget(0), c), 1), 1, 2)
 	}
 	write(t, filepath.Join(dir, "notes.txt"), []byte("not ours"))
 	equal(t, "usage", usage(t, dir), "2026-11-24 node 2 2 4")

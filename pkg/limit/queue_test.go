@@ -1,7 +1,11 @@
 package limit
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -100,8 +104,8 @@ func TestBucketRateChanges(t *testing.T) {
 func TestBucketFarAhead(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
-	state := record{at: read(c), ahead: maxAhead, rate: slow}
-	write(t, path(dir, ".bucket"), state.encode())
+	state := queue{At: read(c), Ahead: maxAhead, Rate: slow}
+	write(t, path(dir, ".bucket"), encode(state))
 	b := newTestBucket(t, dir, Rate{1, 24 * time.Hour, MaxBurst}, c)
 	_, err := b.Reserve(t.Context(), Forever)
 	var late *TooLongError
@@ -112,8 +116,14 @@ func TestBucketFarAhead(t *testing.T) {
 
 func TestBucketBrokenFile(t *testing.T) {
 	c := newFakeClock()
-	whole := record{at: read(c), rate: bursty}.encode()
-	flipped := append([]byte{}, whole...)
+	with := func(change func(*queue)) []byte {
+		q := queue{At: read(c), Rate: bursty, Next: 9}
+		change(&q)
+		return encode(q)
+	}
+	gaps := func(n int, g gap) []byte { return with(func(q *queue) { q.Gaps = slices.Repeat([]gap{g}, n) }) }
+	whole := with(func(*queue) {})
+	flipped := slices.Clone(whole)
 	flipped[20] ^= 1
 	tests := []struct {
 		name string
@@ -122,14 +132,22 @@ func TestBucketBrokenFile(t *testing.T) {
 		{"empty", nil},
 		{"cut", whole[:len(whole)-1]},
 		{"half", whole[:len(whole)/2]},
-		{"longer", append(append([]byte{}, whole...), 'x')},
+		{"no checksum", whole[9:]},
 		{"one bit", flipped},
-		{"zeros", make([]byte, recordSize)},
+		{"zeros", make([]byte, 4096)},
 		{"noise", []byte(strings.Repeat("\xff", 4096))},
-		{"out of bounds", seal(recordSize, []byte("ferry bucket boot - 0 wall 0 ahead 99999999999999999999 rate 1 1000000000 1 next 0 gaps 0"))},
-		{"no rate", seal(recordSize, []byte("ferry bucket boot - 0 wall 0 ahead 0 rate 0 0 0 next 0 gaps 0"))},
-		{"more gaps than are there", seal(recordSize, []byte("ferry bucket boot - 0 wall 0 ahead 0 rate 1 1000000000 1 next 9 gaps 2 1 0 5"))},
-		{"too many gaps", seal(recordSize, []byte("ferry bucket boot - 0 wall 0 ahead 0 rate 1 1000000000 1 next 9 gaps 91"+strings.Repeat(" 1 0 5", 91)))},
+		{"an older ferry's", []byte("ferry bucket boot - 0 wall 0 ahead 0 rate 1 1000000000 1 next 0 gaps 0 sum 12345678\n")},
+		{"not JSON", []byte("00000000 \n")},
+		{"another shape", encode(held{})},
+		{"ahead out of bounds", with(func(q *queue) { q.Ahead = maxAhead + 1 })},
+		{"behind", with(func(q *queue) { q.Ahead = -1 })},
+		{"no rate", with(func(q *queue) { q.Rate = Rate{} })},
+		{"a number out of bounds", with(func(q *queue) { q.Next = maxNumber + 1 })},
+		{"a time out of bounds", with(func(q *queue) { q.At.Wall = math.MaxInt64 })},
+		{"a gap behind the end", gaps(1, gap{9, 9, 1})},
+		{"a gap before one behind the end", gaps(1, gap{8, 10, 1})},
+		{"a gap that is over", gaps(1, gap{8, 9, 0})},
+		{"too many gaps", gaps(maxGaps+1, gap{8, 9, 5})},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -140,58 +158,63 @@ func TestBucketBrokenFile(t *testing.T) {
 			equal(t, "read again", waits(t, newTestBucket(t, dir, bursty, c), 1), "4.8s")
 		})
 	}
+	// A shorter line over a longer one is whole.
+	dir := t.TempDir()
+	write(t, path(dir, ".bucket"), append(slices.Clone(whole), gaps(maxGaps, gap{8, 9, 5})...))
+	equal(t, "a line with the end of a longer one behind it", waits(t, newTestBucket(t, dir, bursty, c), 6), "0s 0s 0s 0s 0s 1.2s")
 }
 
-func TestRecordEncode(t *testing.T) {
-	id := strings.Repeat("f", idSize)
-	for _, s := range []record{
-		{at: reading{id: "boot-1", boot: 1, wall: 2}, ahead: 3, rate: slow},
-		{at: reading{wall: -5}, rate: Rate{MaxEvents, 24 * time.Hour, MaxBurst}},
-		{at: read(newFakeClock()), ahead: 3, rate: slow, next: 9, gaps: []gap{{number: 4, before: 9, lasts: 1}, {number: 6, before: 8, lasts: 2}}},
-		{at: reading{id: id, boot: -farthest, wall: -farthest}, ahead: maxAhead, rate: Rate{MaxEvents, 24*time.Hour - 1, MaxBurst},
-			next: maxNumber, gaps: slices.Repeat([]gap{{maxNumber - maxBehind, maxNumber - maxBehind, maxAhead}}, maxGaps)},
-		{at: reading{id: id, boot: -farthest, wall: -farthest}, ahead: maxAhead, rate: Rate{MaxEvents, 24*time.Hour - 1, MaxBurst}},
+func TestEncode(t *testing.T) {
+	far := reading{ID: strings.Repeat("f", idSize), Boot: -farthest, Wall: -farthest}
+	for _, want := range []queue{
+		{At: reading{ID: "boot-1", Boot: 1, Wall: 2}, Ahead: 3, Rate: slow},
+		{At: reading{Wall: -5}, Rate: Rate{MaxEvents, 24 * time.Hour, MaxBurst}},
+		{At: read(newFakeClock()), Ahead: 3, Rate: slow, Next: 9, Gaps: []gap{{Number: 4, Before: 9, Lasts: 1}, {Number: 6, Before: 8, Lasts: 2}}},
+		{At: far, Ahead: maxAhead, Rate: Rate{MaxEvents, 24*time.Hour - 1, MaxBurst},
+			Next: maxNumber, Gaps: slices.Repeat([]gap{{maxNumber - 1, maxNumber, maxAhead}}, maxGaps)},
 	} {
-		line := s.encode()
-		got, ok := decode(line)
-		if !ok || !reflect.DeepEqual(got, s) || len(line) != recordSize {
-			t.Errorf("%+v came back as %+v, %t, %d bytes: %s", s, got, ok, len(line), line)
+		line := encode(want)
+		got, ok := decodeQueue(line)
+		if !ok || !reflect.DeepEqual(got, want) || len(line) > maxQueue {
+			t.Errorf("got %+v, %t, %d bytes; want %+v", got, ok, len(line), want)
 		}
 	}
-	long := promise{day: "2026-11-24", tokens: maxTokens, at: reading{id, -farthest, -farthest}, lasts: maxLasts}
-	got, ok := decodePromise(long.encode())
-	if !ok || got != long || len(long.encode()) != holdSize {
-		t.Errorf("%+v came back as %+v, %t", long, got, ok)
+	want := held{Day: "2026-11-24", Tokens: maxTokens, At: far, Lasts: maxLasts}
+	line := encode(want)
+	if got, ok := decodeHeld(line); !ok || got != want || len(line) > holdSize {
+		t.Errorf("got %+v, %t, %d bytes; want %+v", got, ok, len(line), want)
 	}
 }
 
-// Whatever the file holds, no more than a burst goes at once, nobody waits longer than it says, and what is written can be
+// Whatever the file holds, no more than a burst goes at once, no wait is longer than it says, and what is written can be
 // read.
 func FuzzBucketFile(f *testing.F) {
-	c := newFakeClock()
-	f.Add(record{at: read(c), ahead: time.Second, rate: slow}.encode(), true)
-	f.Add([]byte("ferry bucket boot - 0 wall 0 ahead 0 rate 1 1000000000 1 next 9 gaps 1 3 1 5"), true)
-	f.Add([]byte{}, false)
-	now := read(c)
-	f.Fuzz(func(t *testing.T, data []byte, sealed bool) {
-		if body := strings.TrimRight(string(data), "\n "); sealed && len(body) < recordSize-20 {
-			data = seal(recordSize, []byte(body)) // get past the checksum
-		}
-		s, ok := decode(data)
+	now := read(newFakeClock())
+	f.Add([]byte(`{"at":{"id":"boot-1","boot":1,"wall":2},"ahead":3,"rate":{"Events":50,"Per":60000000000,"Burst":1},"next":9,` +
+		`"gaps":[{"number":4,"before":9,"lasts":1}]}`))
+	f.Add([]byte(`{"rate":{"Events":1,"Per":1000000000,"Burst":1},"next":-9}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		q, ok := decodeQueue(withSum(data))
 		if !ok {
 			return
 		}
-		turns := 0
-		for s = s.moved(now, bursty); turns <= bursty.Burst && s.wait() == 0; turns++ {
-			s.ahead += bursty.interval()
+		sent := 0
+		for q = q.moved(now, bursty); sent <= bursty.Burst && q.wait() == 0; sent++ {
+			q.Ahead += bursty.interval()
 		}
-		if turns > bursty.Burst || s.wait() < 0 || s.ahead > maxAhead+bursty.interval() {
-			t.Fatalf("%d turns at once from %q, then a wait of %v", turns, data, s.wait())
+		if sent > bursty.Burst || q.wait() < 0 || q.Ahead > maxAhead+bursty.interval() {
+			t.Fatalf("%d at once from %q, then a wait of %v", sent, data, q.wait())
 		}
-		if s.ahead <= maxAhead {
-			if again, ok := decode(s.encode()); !ok || !reflect.DeepEqual(again, s) {
-				t.Fatalf("%+v came back as %+v, %t", s, again, ok)
+		if q.Ahead <= maxAhead {
+			if got, ok := decodeQueue(encode(q)); !ok || !reflect.DeepEqual(got, q) {
+				t.Fatalf("got %+v, %t, want %+v", got, ok, q)
 			}
 		}
 	})
+}
+
+// withSum puts the checksum before a line that a fuzzer made.
+func withSum(line []byte) []byte {
+	line, _, _ = bytes.Cut(line, []byte("\n"))
+	return fmt.Appendf(nil, "%08x %s\n", crc32.ChecksumIEEE(line), line)
 }
