@@ -80,7 +80,11 @@ type Attempt struct {
 
 // Phases are the parts of an attempt. What a kept connection saved is 0.
 type Phases struct {
-	DNS, Connect, TLS, Wait, Transfer time.Duration
+	DNS      time.Duration `json:"dns,omitempty"`
+	Connect  time.Duration `json:"connect,omitempty"`
+	TLS      time.Duration `json:"tls,omitempty"`
+	Wait     time.Duration `json:"wait,omitempty"`
+	Transfer time.Duration `json:"transfer,omitempty"`
 }
 
 // Clock tells the time and waits. Its times carry a monotonic reading.

@@ -60,17 +60,17 @@ func compare(ratios []float64) Comparison {
 }
 
 // withoutZeros sorts values and takes the zeros out of them.
-func withoutZeros(values []float64) walshSums {
+func withoutZeros(values []float64) pairSums {
 	slices.Sort(values)
 	first, _ := slices.BinarySearch(values, 0)
 	last := first
 	for last < len(values) && values[last] == 0 {
 		last++
 	}
-	return walshSums(append(values[:first], values[last:]...))
+	return pairSums(append(values[:first], values[last:]...))
 }
 
-// ratioOf is the ratio of which a Walsh sum is twice the logarithm. It is on the same side of 1, however close.
+// ratioOf is the ratio of which a sum of two values is twice the logarithm. It is on the same side of 1, however close.
 func ratioOf(sum float64) float64 {
 	r := math.Exp(sum / 2)
 	switch {
@@ -93,7 +93,7 @@ type rankTest struct {
 }
 
 // signedRank tests whether ascending values, none of them 0, lie symmetrically about 0.
-func signedRank(sums walshSums) rankTest {
+func signedRank(sums pairSums) rankTest {
 	n := len(sums)
 	// A value's rank counts the values no larger than it in size: the sums that share its sign. So the rank sum of the
 	// negative values is the number of negative sums, with half of those that are 0.

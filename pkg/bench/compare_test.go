@@ -27,7 +27,7 @@ func draws(random *rand.Rand, kind, n int) []float64 {
 }
 
 // listed are all sums, the slow way.
-func listed(a walshSums) []float64 {
+func listed(a pairSums) []float64 {
 	var sums []float64
 	for i := range a {
 		for j := i; j < len(a); j++ {
@@ -38,11 +38,11 @@ func listed(a walshSums) []float64 {
 	return sums
 }
 
-func TestWalshSums(t *testing.T) {
+func TestPairSums(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 3))
 	for n := 1; n <= 30; n++ {
 		for kind := range 3 {
-			a := walshSums(slices.Sorted(slices.Values(draws(random, kind, n))))
+			a := pairSums(slices.Sorted(slices.Values(draws(random, kind, n))))
 			all := listed(a)
 			if a.size() != len(all) {
 				t.Fatalf("%d values have %d sums, not %d", n, len(all), a.size())

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// series is what all runs of one vantage have of one node.
+// nodeSeries is what all runs of one vantage have of one node.
 type nodeSeries struct {
 	node    Node
 	vantage string
@@ -20,12 +20,12 @@ type part struct {
 	// run is the run's ID: files of the same run share it.
 	run string
 	// open says that it was an open loop.
-	open   bool
-	chunks [][]Sample
+	open    bool
+	samples samples
 }
 
-// place is a sample with the part that it is of.
-type place struct {
+// partSample is a sample with the part that it is of.
+type partSample struct {
 	*part
 	Sample
 }
@@ -33,10 +33,10 @@ type place struct {
 func (s *Series) snapshot(run string, open bool) part {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return part{s, run, open, slices.Clone(s.chunks)}
+	return part{s, run, open, slices.Clone(s.samples)}
 }
 
-// series sorts the series of runs by vantage and node, both in the order in which they first come.
+// seriesOf sorts the series of runs by vantage and node, both in the order in which they first come.
 func seriesOf(runs []*Run) []*nodeSeries {
 	var all []*nodeSeries
 	for _, vantage := range vantages(runs) {
@@ -106,30 +106,19 @@ func (c *nodeSeries) open() bool {
 
 func (c *nodeSeries) size() int {
 	n := 0
-	for i := range c.parts {
-		n += c.parts[i].size()
+	for _, p := range c.parts {
+		n += p.samples.len()
 	}
 	return n
 }
 
-// size relies on what add keeps to: every chunk but the last is full.
-func (p *part) size() int {
-	if len(p.chunks) == 0 {
-		return 0
-	}
-	last := len(p.chunks) - 1
-	return last*chunk + len(p.chunks[last])
-}
-
 // all goes over the samples, part after part.
-func (c *nodeSeries) all() iter.Seq[place] {
-	return func(yield func(place) bool) {
+func (c *nodeSeries) all() iter.Seq[partSample] {
+	return func(yield func(partSample) bool) {
 		for i := range c.parts {
-			for _, samples := range c.parts[i].chunks {
-				for _, s := range samples {
-					if !yield(place{&c.parts[i], s}) {
-						return
-					}
+			for s := range c.parts[i].samples.all() {
+				if !yield(partSample{&c.parts[i], s}) {
+					return
 				}
 			}
 		}
@@ -137,21 +126,26 @@ func (c *nodeSeries) all() iter.Seq[place] {
 }
 
 // at is the i-th sample of all.
-func (c *nodeSeries) at(i int) place {
+func (c *nodeSeries) at(i int) partSample {
 	j := 0
-	for ; i >= c.parts[j].size(); j++ {
-		i -= c.parts[j].size()
+	for ; i >= c.parts[j].samples.len(); j++ {
+		i -= c.parts[j].samples.len()
 	}
-	return place{&c.parts[j], c.parts[j].chunks[i/chunk][i%chunk]}
+	return partSample{&c.parts[j], c.parts[j].samples.at(i)}
 }
 
 // latency is what a row's latencies are of: over an open loop it counts from when the request should have begun.
-func (s place) latency() time.Duration {
+func (s partSample) latency() time.Duration {
 	if s.open {
 		return s.Latency + s.Lag()
 	}
 	return s.Latency
 }
+
+func latencyMS(s partSample) float64 { return milliseconds(s.latency()) }
+
+// class is the kind of failure, "" for a success.
+func (s partSample) class() string { return s.series.Class(s.Sample) }
 
 // workspace is the memory that all rows use one after the other: only what is asked for.
 type workspace struct {

@@ -47,7 +47,7 @@ func tight(run *Run, precision float64) bool {
 
 // tight reports whether a series's own figures are.
 func (c *nodeSeries) tight(w *workspace, precision float64) bool {
-	latency := c.describe(w, func(s place) float64 { return milliseconds(s.latency()) })
+	latency := c.describe(w, "", latencyMS)
 	if latency == nil || latency.N < leastTight {
 		return false
 	}

@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -31,12 +33,12 @@ func (c *nodeSeries) row(w *workspace) *Row {
 	}
 	r.Latency = describe(r.Sorted)
 	if c.open() {
-		r.Uncorrected = c.describe(w, func(s place) float64 { return milliseconds(s.Latency) })
-		r.Lag = c.describe(w, func(s place) float64 { return milliseconds(s.Lag()) })
+		r.Uncorrected = c.describe(w, "", func(s partSample) float64 { return milliseconds(s.Latency) })
+		r.Lag = c.describe(w, "", func(s partSample) float64 { return milliseconds(s.Lag()) })
 	}
-	r.TTFT = c.describe(w, func(s place) float64 { return positive(milliseconds(s.TTFT())) })
-	r.ITL = c.describe(w, interTokenLatency)
-	r.TokensPerSecond = c.describe(w, func(s place) float64 {
+	r.TTFT = c.describe(w, "", func(s partSample) float64 { return positive(milliseconds(s.TTFT())) })
+	r.ITL = c.describe(w, "", interTokenLatency)
+	r.TokensPerSecond = c.describe(w, "", func(s partSample) float64 {
 		return positive(float64(s.Tokens) / max(s.Latency, 1).Seconds())
 	})
 	r.Phases = c.phases()
@@ -51,22 +53,23 @@ func (c *nodeSeries) row(w *workspace) *Row {
 	return r
 }
 
-// describe describes a figure of the successes that have it, nil where none has. NaN says that a sample has none.
-func (c *nodeSeries) describe(w *workspace, figure func(place) float64) *Stats {
-	n := 0
+// describe describes a figure of the samples of a class ("" for the successes), nil where none has it. NaN says that a
+// sample has none.
+func (c *nodeSeries) describe(w *workspace, class string, figure func(partSample) float64) *Stats {
+	var values []float64
 	for s := range c.all() {
-		if s.OK() && !math.IsNaN(figure(s)) {
-			n++
+		if s.class() != class {
+			continue
 		}
-	}
-	if n == 0 {
-		return nil
-	}
-	values := w.values(n)
-	for s := range c.all() {
-		if v := figure(s); s.OK() && !math.IsNaN(v) {
+		if v := figure(s); !math.IsNaN(v) {
+			if values == nil {
+				values = w.values(c.size())
+			}
 			values = append(values, v)
 		}
+	}
+	if values == nil {
+		return nil
 	}
 	stats := describe(values)
 	return &stats
@@ -81,7 +84,7 @@ func positive(v float64) float64 {
 }
 
 // interTokenLatency is the mean time between the tokens of one stream, in ms.
-func interTokenLatency(s place) float64 {
+func interTokenLatency(s partSample) float64 {
 	if s.Tokens < 2 || s.TTFT() <= 0 {
 		return math.NaN()
 	}
@@ -92,14 +95,101 @@ func (c *nodeSeries) phases() PhaseMeans {
 	var n int
 	var sum Phases
 	for _, p := range c.parts {
-		q := p.series.Phases
-		n += q.N
-		sum.DNS += q.DNS
-		sum.Connect += q.Connect
-		sum.TLS += q.TLS
-		sum.Wait += q.Wait
-		sum.Transfer += q.Transfer
+		n += p.series.Phases.N
+		sum.add(p.series.Phases.Phases)
 	}
 	mean := func(d time.Duration) float64 { return milliseconds(d) / float64(max(n, 1)) }
 	return PhaseMeans{mean(sum.DNS), mean(sum.Connect), mean(sum.TLS), mean(sum.Wait), mean(sum.Transfer)}
+}
+
+// failures counts the failures by class, the most frequent first. A series has the words of its own first failure of each
+// class; the words of the earliest one of all parts are wanted.
+func (c *nodeSeries) failures(w *workspace) []Failure {
+	byClass := map[string]*Failure{}
+	firstEnd := map[string]time.Duration{}
+	for s := range c.all() {
+		if s.OK() {
+			continue
+		}
+		class, end := s.class(), s.Start()+s.Latency
+		f := byClass[class]
+		if f == nil {
+			f = &Failure{Class: class, Blame: blame(class)}
+			byClass[class] = f
+		}
+		if first, known := firstEnd[class]; !known || end < first {
+			firstEnd[class], f.Detail = end, s.series.Details[class]
+		}
+		f.Count++
+	}
+	failures := make([]Failure, 0, len(byClass))
+	for _, f := range byClass {
+		f.Latency = *c.describe(w, f.Class, latencyMS)
+		failures = append(failures, *f)
+	}
+	slices.SortFunc(failures, func(a, b Failure) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Class, b.Class))
+	})
+	return failures
+}
+
+// The classes of whole answers that are no success: what they took says nothing of how fast a node answers.
+const (
+	Refused  = "refused"
+	Empty    = "empty"
+	Thinking = "thinking" // reasoning and no text
+)
+
+// blame says where a failure lies by the look of it: with the client (its request, its key, what became of its output),
+// with the node and the way there, or with the origin behind the node, which is the model's provider. The whole table:
+//
+//	client  usage, plain_http, 4xx, output, cancelled, limited
+//	origin  5xx, stopped, refused, empty, thinking
+//	node    dns, connect, tls, timeout, reset, truncated, too_large, protocol, not_an_answer, redirect, 429, status
+//
+// A node without a proxy in it is its own origin: then both words mean the same.
+func blame(class string) string {
+	switch class {
+	case "usage", "plain_http", "4xx", "output", "cancelled", "limited":
+		return "client"
+	case "5xx", "stopped", Refused, Empty, Thinking:
+		return "origin"
+	}
+	return "node"
+}
+
+// word holds when a request began, its latency in microseconds, and whether it was a success. Words have an order of
+// their own, so that it does not matter in which one the samples were kept, even for those that began together.
+func (s partSample) word() uint64 {
+	word := uint64(s.start)<<32 | uint64(min(max(s.latency().Microseconds(), 0), math.MaxInt32))<<1
+	if s.OK() {
+		word |= 1
+	}
+	return word
+}
+
+func pointOf(word uint64) Point {
+	return Point{
+		At:      (time.Duration(word>>32) * startUnit).Seconds(),
+		Latency: float64(word&math.MaxUint32>>1) / 1000,
+		OK:      word&1 == 1,
+	}
+}
+
+// timeline chooses points evenly by their place in the order of starts, the first and the last among them.
+func (c *nodeSeries) timeline(w *workspace) []Point {
+	words := w.keys(c.size())
+	for s := range c.all() {
+		words = append(words, s.word())
+	}
+	slices.Sort(words)
+	points := make([]Point, min(len(words), timelinePoints))
+	for i := range points {
+		at := i
+		if len(points) < len(words) {
+			at = i * (len(words) - 1) / (len(points) - 1)
+		}
+		points[i] = pointOf(words[at])
+	}
+	return points
 }

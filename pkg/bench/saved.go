@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"strings"
 	"sync"
 	"time"
@@ -31,20 +30,6 @@ const (
 type headerLine struct {
 	Kind string `json:"kind"`
 	Header
-}
-
-// requestLine is a record; its own field hides the record's.
-type requestLine struct {
-	record
-	Phases savedPhases `json:"phases_ns,omitzero"`
-}
-
-type savedPhases struct {
-	DNS      time.Duration `json:"dns,omitempty"`
-	Connect  time.Duration `json:"connect,omitempty"`
-	TLS      time.Duration `json:"tls,omitempty"`
-	Wait     time.Duration `json:"wait,omitempty"`
-	Transfer time.Duration `json:"transfer,omitempty"`
 }
 
 // moreLine is an attempt that was followed by another. The line of its request comes next but for further ones.
@@ -109,7 +94,7 @@ func (s *Writer) request(r record) error {
 	for i, e := range r.Earlier {
 		s.put(moreLine{true, r.Node, r.Round, i + 1, e.Class, bounded(e.Latency)})
 	}
-	s.put(requestLine{r, savedPhases(r.Phases)})
+	s.put(r)
 	s.some = true
 	return s.err
 }
@@ -164,14 +149,11 @@ func (s *Writer) put(line any) {
 
 // rounded is the record as a sample keeps it, so that a run that was saved and read is the run that was measured.
 func (r record) rounded() record {
-	r.Start = min(max(r.Start/startUnit, 0), math.MaxUint32) * startUnit
+	s, p := r.sample(), r.Phases
+	r.Start, r.TTFT, r.Lag = s.Start(), s.TTFT(), s.Lag()
+	r.Tokens, r.Attempts = int64(s.Tokens), int(s.Attempts)
 	r.Latency = bounded(r.Latency)
-	r.TTFT = time.Duration(micros(r.TTFT)) * time.Microsecond
-	r.Lag = time.Duration(micros(r.Lag)) * time.Microsecond
-	p := r.Phases
 	r.Phases = Phases{bounded(p.DNS), bounded(p.Connect), bounded(p.TLS), bounded(p.Wait), bounded(p.Transfer)}
-	r.Tokens = min(max(r.Tokens, 0), math.MaxUint32)
-	r.Attempts = min(max(r.Attempts, 1), math.MaxUint8)
 	r.Class, r.Detail = words(r.Class), words(r.Detail)
 	return r
 }

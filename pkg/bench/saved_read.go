@@ -61,7 +61,7 @@ type anyLine struct {
 	Kind    string `json:"kind"`
 	More    bool   `json:"more"`
 	Attempt int    `json:"attempt"`
-	requestLine
+	record
 	footerLine
 }
 
@@ -192,7 +192,6 @@ func (f *reading) take(text []byte) error {
 // attempt counts in a request, or keeps an attempt that was followed by another until its request comes.
 func (f *reading) attempt(l *anyLine) error {
 	r := &l.record
-	r.Phases = Phases(l.requestLine.Phases)
 	switch {
 	case r.Node < 0 || r.Node >= len(f.run.Series):
 		return f.bad("there is no node %d in the header", r.Node)

@@ -122,10 +122,10 @@ func TestRounded(t *testing.T) {
 		r.Latency = max(0, r.Latency)
 		plain.add(r)
 		rounded.add(once)
-		if a, b := plain.chunks[0][0], rounded.chunks[0][0]; a != b {
+		if a, b := plain.samples.at(0), rounded.samples.at(0); a != b {
 			t.Errorf("%+v is %+v, rounded %+v", r, a, b)
 		}
-		if s := rounded.chunks[0][0]; s.Start() != once.Start || s.TTFT() != once.TTFT || s.Lag() != once.Lag {
+		if s := rounded.samples.at(0); s.Start() != once.Start || s.TTFT() != once.TTFT || s.Lag() != once.Lag {
 			t.Errorf("%+v rounded is not what its sample %+v has", once, s)
 		}
 	}
@@ -175,7 +175,7 @@ func BenchmarkRequest(b *testing.B) {
 
 // TestSavedFields holds every field of a record to be in a saved run: one that is added and left out would be lost.
 func TestSavedFields(t *testing.T) {
-	text, err := json.Marshal(requestLine{savedRequests[1].record, savedPhases{}})
+	text, err := json.Marshal(savedRequests[1].record)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestSavedFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := savedRequests[1].record
-	want.Phases, want.Earlier = Phases{}, nil // in lines and words of their own
+	want.Earlier = nil // in lines of their own
 	if !reflect.DeepEqual(l.record, want) {
 		t.Errorf("%+v, want %+v", l.record, want)
 	}

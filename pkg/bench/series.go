@@ -60,7 +60,7 @@ type Series struct {
 
 	mu      sync.Mutex
 	classes []string // classes[0] is "", a success
-	chunks  [][]Sample
+	samples samples
 }
 
 // record is one finished request: what a saved run has a line of, and what a series keeps a sample and sums of. Its
@@ -73,38 +73,41 @@ type record struct {
 	Latency  time.Duration `json:"latency_ns"`
 	TTFT     time.Duration `json:"ttft_ns,omitempty"`
 	Lag      time.Duration `json:"lag_ns,omitempty"`
-	Phases   Phases        `json:"phases_ns"`
 	Tokens   int64         `json:"tokens,omitempty"`
 	Class    string        `json:"class,omitempty"`
 	Detail   string        `json:"detail,omitempty"`
 	Attempts int           `json:"attempts"`
 	Earlier  []Attempt     `json:"-"` // lines of their own in a saved run
 	Fresh    bool          `json:"fresh,omitempty"`
+	Phases   Phases        `json:"phases_ns,omitzero"`
 }
 
-// add keeps a finished request.
-func (s *Series) add(r record) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.chunks) == 0 || len(s.chunks[len(s.chunks)-1]) == chunk {
-		s.chunks = append(s.chunks, make([]Sample, 0, chunk))
-	}
-	last := &s.chunks[len(s.chunks)-1]
-	*last = append(*last, Sample{
+// sample is the record as it is kept.
+func (r record) sample() Sample {
+	return Sample{
 		Latency:  r.Latency,
 		start:    uint32(min(max(r.Start/startUnit, 0), math.MaxUint32)),
 		Round:    uint32(r.Round),
 		ttft:     micros(r.TTFT),
 		lag:      micros(r.Lag),
 		Tokens:   uint32(min(max(r.Tokens, 0), math.MaxUint32)),
-		class:    s.classIndex(r.Class, r.Detail),
 		Attempts: uint8(min(max(r.Attempts, 1), math.MaxUint8)),
 		Fresh:    r.Fresh,
-	})
+	}
+}
+
+// add keeps a finished request.
+func (s *Series) add(r record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sample := r.sample()
+	sample.class = s.classIndex(r.Class, r.Detail)
+	s.samples.add(sample)
 	for _, e := range r.Earlier {
 		s.Earlier[e.Class]++
 	}
 	if r.Class == "" {
+		s.Phases.N++
 		s.Phases.add(r.Phases)
 	}
 }
@@ -132,23 +135,19 @@ func (s *Series) classIndex(class, detail string) uint8 {
 	return uint8(len(s.classes) - 1)
 }
 
-func (p *PhaseSum) add(q Phases) {
-	p.N++
-	p.DNS += q.DNS
-	p.Connect += q.Connect
-	p.TLS += q.TLS
-	p.Wait += q.Wait
-	p.Transfer += q.Transfer
-}
-
 // PhaseSum is the sum of N attempts' phases.
 type PhaseSum struct {
 	N int
 	Phases
 }
 
-// chunk is how many samples are allocated at once: growing one slice instead would hold two of them at times.
-const chunk = 2048
+func (p *Phases) add(q Phases) {
+	p.DNS += q.DNS
+	p.Connect += q.Connect
+	p.TLS += q.TLS
+	p.Wait += q.Wait
+	p.Transfer += q.Transfer
+}
 
 func newSeries(n Node, vantage string) *Series {
 	return &Series{Node: n, Vantage: vantage, classes: []string{""}, Details: map[string]string{}, Earlier: map[string]int{}}
@@ -158,28 +157,11 @@ func newSeries(n Node, vantage string) *Series {
 func (s *Series) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.size()
-}
-
-func (s *Series) size() int {
-	if len(s.chunks) == 0 {
-		return 0
-	}
-	return (len(s.chunks)-1)*chunk + len(s.chunks[len(s.chunks)-1])
+	return s.samples.len()
 }
 
 // All goes over the samples in the order in which they ended. None may be added meanwhile.
-func (s *Series) All() iter.Seq[Sample] {
-	return func(yield func(Sample) bool) {
-		for _, c := range s.chunks {
-			for _, sample := range c {
-				if !yield(sample) {
-					return
-				}
-			}
-		}
-	}
-}
+func (s *Series) All() iter.Seq[Sample] { return s.samples.all() }
 
 // Class is a sample's kind of failure, "" for a success.
 func (s *Series) Class(sample Sample) string { return s.classes[sample.class] }
@@ -187,4 +169,39 @@ func (s *Series) Class(sample Sample) string { return s.classes[sample.class] }
 // micros fits a duration into a field of a sample.
 func micros(d time.Duration) uint32 {
 	return uint32(min(max(d.Microseconds(), 0), math.MaxUint32))
+}
+
+// samples are kept in chunks, because growing one slice would hold two of them at times. Every chunk but the last is full.
+type samples [][]Sample
+
+// chunk is how many samples are allocated at once.
+const chunk = 2048
+
+func (c *samples) add(s Sample) {
+	if len(*c) == 0 || len((*c)[len(*c)-1]) == chunk {
+		*c = append(*c, make([]Sample, 0, chunk))
+	}
+	last := &(*c)[len(*c)-1]
+	*last = append(*last, s)
+}
+
+func (c samples) len() int {
+	if len(c) == 0 {
+		return 0
+	}
+	return (len(c)-1)*chunk + len(c[len(c)-1])
+}
+
+func (c samples) at(i int) Sample { return c[i/chunk][i%chunk] }
+
+func (c samples) all() iter.Seq[Sample] {
+	return func(yield func(Sample) bool) {
+		for _, part := range c {
+			for _, s := range part {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
 }

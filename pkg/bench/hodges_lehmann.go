@@ -2,16 +2,21 @@ package bench
 
 import "math"
 
-// walshSums are the sums of every two of some ascending values, each also with itself: twice their Walsh averages. A
-// million values have half a million million of them, so they are counted and selected, never listed.
-type walshSums []float64
+// pairSums are the sums of every two of some ascending values, each also with itself: twice their Walsh averages, whose
+// median is the Hodges–Lehmann estimate. A million values have half a million million sums, so they are counted and
+// selected, never listed.
+//
+// A bootstrap of 1000 resamples was tried in its place. Of 20 equal rounds it told 7 to 9 % apart, not 5 %; of 150 rounds
+// with a retransmission in 5 % of the requests it found a difference of 5 % in 54 % of the runs, not 91 %; and it took ten
+// times as long.
+type pairSums []float64
 
 // size is how many sums there are.
-func (a walshSums) size() int { return len(a) * (len(a) + 1) / 2 }
+func (a pairSums) size() int { return len(a) * (len(a) + 1) / 2 }
 
 // split counts the sums up to t, and finds the largest of those and the smallest beyond. Rounding of a sum does no harm:
 // a rounded sum grows with either part, has the right sign, and is 0 only for a value and its negative.
-func (a walshSums) split(t float64) (count int, upTo, beyond float64) {
+func (a pairSums) split(t float64) (count int, upTo, beyond float64) {
 	upTo, beyond = math.Inf(-1), math.Inf(1)
 	j := len(a) - 1
 	for i, v := range a {
@@ -31,20 +36,17 @@ func (a walshSums) split(t float64) (count int, upTo, beyond float64) {
 }
 
 // kth is the k-th smallest sum, counted from 1, exactly. Both ends of the bracket are always sums, so each step moves one
-// of them, and the search ends when they meet. The steps go by turns a little below and a little above where the answer
-// would lie if the sums were spread evenly, by what the spread may bend and scatter them: the less the narrower the
-// bracket. Every third step halves the bracket, whatever the spread.
-func (a walshSums) kth(k int) float64 {
+// of them, and the search ends when they meet. Every other step halves the bracket; the steps between go where the answer
+// would lie if the sums were spread evenly.
+func (a pairSums) kth(k int) float64 {
 	low, high := a[0]+a[0], a[len(a)-1]+a[len(a)-1]
 	under, upTo := 0, a.size()
-	whole := high - low
-	for step := 0; low < high; step++ {
+	for even := true; low < high; even = !even {
 		share := 0.5
-		if turn := step % 3; turn < 2 {
-			margin := (high-low)/whole/16 + 1/math.Sqrt(float64(upTo-under))
-			share = float64(k-under)/float64(upTo-under) + float64(2*turn-1)*margin
+		if even {
+			share = float64(k-under) / float64(upTo-under)
 		}
-		t := low + (high-low)*min(max(share, 0), 1)
+		t := low + (high-low)*share
 		if t >= high {
 			t = low
 		}
@@ -59,7 +61,7 @@ func (a walshSums) kth(k int) float64 {
 }
 
 // median of the sums.
-func (a walshSums) median() float64 {
+func (a pairSums) median() float64 {
 	half := (a.size() + 1) / 2
 	low := a.kth(half)
 	if count, _, next := a.split(low); a.size()%2 == 0 && count == half {
