@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"math"
-	"os"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -20,16 +19,6 @@ func sizeMemory(samples int) {
 	debug.SetMemoryLimit(math.MaxInt64)
 	if samples > 0 {
 		debug.SetMemoryLimit(base + int64(samples)*perSample)
-	}
-}
-
-// memoryBound is where the collector begins to work hard: an answer, the text in it and one more copy fit.
-const memoryBound = 160 << 20
-
-// boundMemory keeps what servers send from filling the memory with garbage. Who sets GOMEMLIMIT knows better.
-func boundMemory() {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryBound)
 	}
 }
 

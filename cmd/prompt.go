@@ -57,7 +57,7 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if !explicit && text != "" && a.sharesStdin() {
+		if !explicit && text != "" && sharesStdin(a.Stdin) {
 			a.note("all of standard input went into this prompt, and it is a pipe of the shell's own: a loop over it ends here; " +
 				"--no-stdin leaves it alone")
 		}

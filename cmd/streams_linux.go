@@ -1,6 +1,22 @@
 package cmd
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// sharesStdin reports whether standard input is shared with the parent process, as in a shell's loop that reads from it.
+func sharesStdin(stdin io.Reader) bool {
+	if stdin != io.Reader(os.Stdin) {
+		return false
+	}
+	own, err := os.Readlink("/proc/self/fd/0")
+	parent, failed := os.Readlink(fmt.Sprintf("/proc/%d/fd/0", os.Getppid()))
+	return err == nil && failed == nil && own == parent
+}
 
 // pipeBuffer is how many bytes a pipe that is ready takes without waiting (PIPE_BUF).
 const pipeBuffer = 4096

@@ -1,0 +1,216 @@
+package cmd
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"ferry/pkg/config"
+	"ferry/pkg/guard"
+	"ferry/pkg/term"
+)
+
+// app is one run of the program: its surroundings and streams, and what keeps secrets out of them.
+type app struct {
+	Env
+	out, err term.Stream
+	// masker hides every secret that this run has read.
+	masker *guard.Masker
+	// redactor takes keys and personal data out of what is logged or shown beside an answer.
+	redactor *guard.Redactor
+	quiet    bool
+	// closed says that standard output takes nothing, so that an answer would be lost.
+	closed bool
+	// sent says that a request has left, or is about to.
+	sent atomic.Bool
+	// writing keeps the lines of standard error apart.
+	writing sync.Mutex
+}
+
+func newApp(env Env) *app {
+	preferences := term.Preferences{NoColor: env.get("NO_COLOR") != "", Term: env.get("TERM")}
+	a := &app{
+		Env:    env,
+		out:    term.Stream{Writer: env.Stdout, Facts: term.Look(env.Stdout, preferences)},
+		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, preferences)},
+		masker: &guard.Masker{}, redactor: &guard.Redactor{},
+	}
+	if term.ReadOnly(env.Stdout) || term.Closed(env.Stdout, env.Stdin, env.Stderr) && env.get("FERRY_STDOUT") != "discard" {
+		a.closed, a.out.Writer = true, closedStream{}
+	}
+	if term.Closed(env.Stdin, env.Stdout, env.Stderr) {
+		a.Stdin = nil
+	}
+	return a
+}
+
+// closedStream takes nothing, as a stream that was closed when ferry began.
+type closedStream struct{}
+
+func (closedStream) Write([]byte) (int, error) { return 0, syscall.EBADF }
+
+// canPrint fails where standard output takes nothing: whatever an answer costs, it would be lost.
+func (a *app) canPrint() error {
+	if !a.closed {
+		return nil
+	}
+	return usagef("send it to a file or a pipe; a program that wants no output opens /dev/null for writing only, or sets FERRY_STDOUT=discard",
+		"standard output is closed; nothing was sent or changed")
+}
+
+// note says something beside the answer, unless -q asked for silence.
+func (a *app) note(format string, args ...any) {
+	const who = "ferry: "
+	if !a.quiet {
+		a.sayIndented(who+fmt.Sprintf(format, args...), len(who))
+	}
+}
+
+// say writes a line to standard error.
+func (a *app) say(line string) { a.sayIndented(line, 2) }
+
+// sayIndented writes a text to standard error, with secrets masked and safe for a terminal. All lines but the first are
+// indented, also those that a terminal's width makes.
+func (a *app) sayIndented(text string, indent int) {
+	a.tell(a.err.Wrap(indented(a.safe(text), indent), indent) + "\n")
+}
+
+// tell writes to standard error, from any goroutine. That it is closed is no reason to fail.
+func (a *app) tell(text string) {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	_, _ = io.WriteString(a.err, text)
+}
+
+// indented sets the lines of a text in, but for the first: what a server or a model said begins no line that could be
+// one of ferry's own.
+func indented(text string, by int) string {
+	return strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", by))
+}
+
+// outStyles are the styles of standard output.
+func (a *app) outStyles() term.Styles { return term.NewStyles(a.out.Facts) }
+
+// complain says what failed, and below it what to do.
+func (a *app) complain(err error) {
+	styles := term.NewStyles(a.err.Facts)
+	text := styles.Bad.Render("Error:") + " " + indented(a.safe(a.inWords(err)), len("Error: "))
+	if hint := hintOf(err); hint != "" {
+		text += "\n" + hintText(styles, 0, a.safe(hint))
+	}
+	a.tell(a.err.Wrap(text, hintIndent) + "\n")
+}
+
+// hintOf is what an error says to do about it, "" where it says nothing.
+func hintOf(err error) string {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		return hinted.Hint()
+	}
+	return ""
+}
+
+// hintIndent is how far a hint's further lines stand in.
+const hintIndent = len("hint: ")
+
+// hintText is a hint with its label, its own lines below each other.
+func hintText(styles term.Styles, indent int, hint string) string {
+	margin := strings.Repeat(" ", indent)
+	return margin + styles.Dim.Render("hint:") + " " + indented(hint, indent+hintIndent)
+}
+
+// redacted takes out of a text what is not to be logged or shown beside an answer: the secrets that are known, and all
+// that looks like a key or personal data.
+func (a *app) redacted(text string) string { return a.redactor.String(a.masker.String(text)) }
+
+// mostSaid is the most bytes of one message: a text of a server's with what ferry says about it.
+const mostSaid = 3 * guard.MostShown
+
+// safe makes a text fit to be shown on standard error: bounded, redacted, nothing that a terminal would obey.
+func (a *app) safe(text string) string {
+	if len(text) > mostSaid {
+		text = guard.Shown(text, mostSaid)
+	}
+	return guard.Shown(a.redacted(text), mostSaid)
+}
+
+// inWords is an error's text. A key of the file, such as nodes.hk.headers.x-api-key, is redacted apart from what is said
+// about it: together they would read as the name of a secret and its value.
+func (a *app) inWords(err error) string {
+	fault, ok := err.(*config.Error)
+	if !ok {
+		return err.Error()
+	}
+	apart := *fault
+	apart.Key, apart.Msg = a.redacted(fault.Key), a.redacted(fault.Msg)
+	return apart.Error()
+}
+
+// timeWrites bounds all that is written from now on by the call's time. Nothing but a pipe, a socket or a terminal makes
+// a writer wait.
+func (a *app) timeWrites(timeout time.Duration) {
+	until := time.Now().Add(timeout)
+	for _, stream := range []*term.Stream{&a.out, &a.err} {
+		file, ok := stream.Writer.(*os.File)
+		if !ok {
+			continue
+		}
+		info, err := file.Stat()
+		if err != nil || info.Mode().IsRegular() {
+			continue
+		}
+		timed := &timedWriter{Writer: file, pipe: -1, timeout: timeout, until: until}
+		if info.Mode()&os.ModeNamedPipe != 0 {
+			timed.pipe = int(file.Fd())
+		}
+		stream.Writer = timed
+	}
+}
+
+// timedWriter gives up on a reader that takes nothing until the call's time is over. What it gave up on is lost, and
+// nothing more is written: the write may still go through.
+type timedWriter struct {
+	io.Writer
+	pipe    int // its descriptor, -1 where the writer is no pipe
+	timeout time.Duration
+	until   time.Time
+	stuck   error
+}
+
+// lastWords is how long a write may take when the time is over: the result of the call is still to be reported.
+const lastWords = 2 * time.Second
+
+func (w *timedWriter) Write(p []byte) (int, error) {
+	switch {
+	case w.stuck != nil:
+		return 0, w.stuck
+	case w.pipe >= 0 && takes(w.pipe, len(p)): // nearly always, and a goroutine costs more than the write
+		return w.Writer.Write(p)
+	}
+	type result struct {
+		n   int
+		err error
+	}
+	done := make(chan result, 1)
+	text := bytes.Clone(p) // p is the caller's again when this returns
+	go func() {
+		n, err := w.Writer.Write(text)
+		done <- result{n, err}
+	}()
+	late := time.NewTimer(max(time.Until(w.until), lastWords))
+	defer late.Stop()
+	select {
+	case got := <-done:
+		return got.n, got.err
+	case <-late.C:
+		w.stuck = fmt.Errorf("its reader took nothing more within the timeout of %s", w.timeout)
+		return 0, w.stuck
+	}
+}

@@ -1,0 +1,65 @@
+//go:build unix
+
+package cmd
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// spareFiles is what ferry has open beside its connections.
+const spareFiles = 16
+
+// prepareProcess turns core files off, since they would hold keys, and refuses to begin where hardly a file can be opened:
+// later the Go runtime itself could fail, in the middle of a call.
+func prepareProcess() error {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_CORE, &limit) == nil {
+		limit.Cur = min(1, limit.Max) // bytes: with 0, Linux still hands a core to a program that collects them
+		_ = unix.Setrlimit(unix.RLIMIT_CORE, &limit)
+	}
+	var open []int
+	var err error
+	for len(open) < spareFiles && err == nil {
+		var fd int
+		if fd, err = unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			open = append(open, fd)
+		}
+	}
+	for _, fd := range open {
+		unix.Close(fd)
+	}
+	if err != nil {
+		return usagef("ulimit -n shows and sets the limit; 64 is enough for a single call",
+			"only %d more files can be opened, and ferry needs %d: %s", len(open), spareFiles, err)
+	}
+	return nil
+}
+
+// enoughFiles refuses more connections at once than the system lets a process have. Go has raised the soft limit to the
+// hard one by now.
+func enoughFiles(connections int) error {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || uint64(connections+spareFiles) <= uint64(limit.Cur) {
+		return nil
+	}
+	return usagef("a smaller -c, or ulimit -n with a larger number",
+		"%d connections at once do not fit into this process's limit of %d open files", connections, limit.Cur)
+}
+
+// dieOf ends the process by the signal itself, so that its parent sees that it was killed. Should the signal be
+// blocked, the exit code says the same.
+func dieOf(caught os.Signal) int {
+	signal.Reset(caught)
+	number, ok := caught.(syscall.Signal)
+	if !ok {
+		return exitFailed
+	}
+	if err := syscall.Kill(syscall.Getpid(), number); err == nil {
+		select {} // the signal is on its way
+	}
+	return 128 + int(number)
+}

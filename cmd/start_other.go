@@ -1,7 +1,0 @@
-//go:build !unix
-
-package cmd
-
-func noCoreFile() {}
-
-func enoughToStart() error { return nil }
