@@ -12,7 +12,6 @@ import (
 	"ferry/pkg/guard"
 	"ferry/pkg/retry"
 	"ferry/pkg/transport"
-	"ferry/pkg/wire"
 )
 
 // endpoint is a node that is ready to be asked, with what commands want to know of the way to it.
@@ -94,7 +93,7 @@ func (a *app) clientEnv() client.Env {
 
 // identify gives the node as the client knows it, with its key and its secret headers.
 func (a *app) identify(ctx context.Context, s *settings, node config.Node, unread bool) (client.Node, error) {
-	out := client.Node{Name: node.Name, API: wire.API(node.API), Version: node.Version, Auth: node.Auth.HeaderName()}
+	out := client.Node{Name: node.Name, API: node.API, Version: node.Version, Auth: node.Auth.HeaderName()}
 	address := node.URL
 	if query, ok := strings.CutPrefix(address, "demo:"); ok {
 		address = "http://demo" + query

@@ -76,7 +76,7 @@ func (a *app) addCandidate(s *settings, order *nodeOrder, node config.Node, o en
 	order.nodes = append(order.nodes, node)
 	model, _ := s.values.Model(node) // a node without one is named without one
 	order.Candidates = append(order.Candidates, client.Candidate{
-		Name: node.Name, Zone: node.Zone, API: wire.API(node.API), Model: model,
+		Name: node.Name, Zone: node.Zone, API: node.API, Model: model,
 		Endpoint: func(ctx context.Context) (*client.Endpoint, error) {
 			e, err := ready(ctx)
 			if err != nil {
@@ -105,7 +105,7 @@ func (order *nodeOrder) suits(s *settings, request wire.Request) error {
 		if own.Model, err = s.values.Model(node); err != nil {
 			return err
 		}
-		if _, err := wire.API(node.API).Encode(own); err != nil {
+		if _, err := node.API.Encode(own); err != nil {
 			return &client.Error{Class: client.Usage, Node: node.Name, Err: err}
 		}
 	}

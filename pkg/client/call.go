@@ -166,7 +166,7 @@ func stopped(ctx context.Context, err error) *Error {
 // fail completes an error with what is known of the call.
 func (c *Call) fail(result *Result, e *Error) *Error {
 	e.Node, e.Policy, e.KeySource = c.Endpoint.Name, c.Endpoint.Rule.Policy, c.Endpoint.Key.Source()
-	e.Proxy, e.URL = c.Endpoint.Proxy, c.Endpoint.prepare("", c.Endpoint.API.Path()).URL
+	e.Proxy, e.URL = c.Endpoint.Proxy, c.Endpoint.prepare("", c.Endpoint.API.Dialect().Path()).URL
 	e.Unsent = !slices.ContainsFunc(result.Attempts, func(a *Attempt) bool { return a.Sent })
 	if last := result.last(); last != nil {
 		e.Attempts, e.Ambiguous = last.Number, last.Ambiguous

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -63,13 +64,15 @@ func (n Node) Prepare(request wire.Request) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := n.prepare(http.MethodPost, n.API.Path())
+	p := n.prepare(http.MethodPost, n.API.Dialect().Path())
 	p.Body = body
 	return p, nil
 }
 
 // PrepareModels is the free request for the list of models.
-func (n Node) PrepareModels() *Prepared { return n.prepare(http.MethodGet, n.API.ModelsPath()) }
+func (n Node) PrepareModels() *Prepared {
+	return n.prepare(http.MethodGet, n.API.Dialect().ModelsPath())
+}
 
 func (n Node) prepare(method, path string) *Prepared {
 	at := *n.URL
@@ -86,12 +89,8 @@ func (n Node) prepare(method, path string) *Prepared {
 		}
 		p.Header = append(p.Header, field)
 	}
-	if n.API == wire.Messages {
-		version := n.Version
-		if version == "" {
-			version = wire.DefaultVersion
-		}
-		p.Header = append(p.Header, Field{Name: "anthropic-version", Value: version})
+	if name := n.API.Dialect().VersionHeader(); name != "" {
+		p.Header = append(p.Header, Field{Name: name, Value: cmp.Or(n.Version, wire.DefaultVersion)})
 	}
 	if method == http.MethodPost {
 		p.Header = append(p.Header, Field{Name: "content-type", Value: "application/json"})

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/wire"
 )
 
 func setAPI(n *Node, s string) *Error {
@@ -15,13 +16,15 @@ func setAPI(n *Node, s string) *Error {
 	return err
 }
 
-func parseAPI(s string) (API, *Error) {
-	for _, a := range apis() {
-		if s == a {
-			return API(a), nil
+func parseAPI(s string) (wire.API, *Error) {
+	var names []string
+	for _, api := range wire.APIs() {
+		if s == string(api) {
+			return api, nil
 		}
+		names = append(names, string(api))
 	}
-	return "", bad(meant("use one of "+strings.Join(apis(), ", "), s, apis()), "")
+	return "", bad(meant("use one of "+strings.Join(names, ", "), s, names), "")
 }
 
 func setKey(n *Node, s string) *Error {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ferry/pkg/wire"
 )
 
 // Gateway is the section gateway: of the file, from which pkg/gateway writes a reverse proxy. What is empty was not said
@@ -52,7 +54,11 @@ type GatewayRate struct {
 
 // Permissions are what a role can be given. Each is a method and a path of an API; pkg/gateway knows which.
 func Permissions() []string {
-	return []string{"messages", "count_tokens", "models", "complete", "chat"}
+	var names []string
+	for _, api := range wire.APIs() {
+		names = append(names, string(api))
+	}
+	return slices.Insert(names, 1, "count_tokens", "models")
 }
 
 // gatewayField is one key of the section.

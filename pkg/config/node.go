@@ -5,21 +5,10 @@ import (
 	"strings"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/wire"
 
 	"go.yaml.in/yaml/v4"
 )
-
-// API is the dialect that a node speaks.
-type API string
-
-// The dialects. What each says on the wire is in pkg/wire.
-const (
-	Messages API = "messages"
-	Complete API = "complete"
-	Chat     API = "chat"
-)
-
-func apis() []string { return []string{string(Messages), string(Complete), string(Chat)} }
 
 // The schemes of Auth.
 const (
@@ -80,7 +69,7 @@ type Node struct {
 	Label   string
 	Zone    string // where it is, such as cn; failover stays there
 	URL     string // https://…, http://… or demo:?…
-	API     API
+	API     wire.API
 	Key     Ref // zero: no key is known
 	Model   string
 	Auth    Auth
@@ -121,7 +110,7 @@ func (n Node) IsDemo() bool { return strings.HasPrefix(n.URL, "demo:") }
 // fill sets what follows from the rest where it was not said.
 func (n *Node) fill() {
 	if n.API == "" {
-		n.API = Messages
+		n.API = wire.APIs()[0]
 	}
 	if n.Auth.Scheme != "" {
 		return
@@ -129,7 +118,7 @@ func (n *Node) fill() {
 	switch {
 	case n.IsDemo() && n.Key.IsZero():
 		n.Auth.Scheme = AuthNone
-	case n.API == Chat:
+	case n.API.Dialect().Defaults().Bearer:
 		n.Auth.Scheme = AuthBearer
 	default:
 		n.Auth.Scheme = AuthXAPIKey

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"ferry/pkg/wire"
 )
 
 // canary is a secret that no message may repeat. It has no well-known shape, so that only the rules protect it.
@@ -227,7 +229,7 @@ func TestParseExample(t *testing.T) {
 		}
 		got := f.Nodes[3]
 		got.origins = nil
-		want := Node{Name: "qwen", URL: "https://dashscope.aliyuncs.com/compatible-mode/v1", API: Chat,
+		want := Node{Name: "qwen", URL: "https://dashscope.aliyuncs.com/compatible-mode/v1", API: wire.Chat,
 			Key: Ref{"env", "DASHSCOPE_API_KEY"}, Headers: []Header{{Name: "X-Team", Value: "core"}, {Name: "X-Gate", Ref: Ref{"env", "GATE"}}},
 			Proxy: "none", MaxTokens: 800, Version: "2023-06-01", Auth: Auth{AuthHeader, "X-Key"},
 			TLS: TLS{Min: "1.2", Cert: "c.pem", Key: "~/k.pem"}, Insecure: true, InFile: true}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/wire"
 )
 
 const directURL = "https://api.anthropic.com"
@@ -100,7 +101,7 @@ func givenAPI(n *Node, s Selection) error {
 
 // directNode is the only node that variables define.
 func directNode(s Selection) (Node, error) {
-	n := Node{Name: "direct", URL: directURL, API: Messages, origins: map[string]string{"": "built in", "url": "built in"}}
+	n := Node{Name: "direct", URL: directURL, API: wire.Messages, origins: map[string]string{"": "built in", "url": "built in"}}
 	if base := s.Lookup.get("ANTHROPIC_BASE_URL"); base != "" {
 		if err := checkURL(base); err != nil {
 			return Node{}, err.given("ANTHROPIC_BASE_URL", base)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ferry/pkg/retry"
+	"ferry/pkg/wire"
 )
 
 // Setting is one setting: its dotted key, and the flag and variable that set it too. An absent way is "".
@@ -21,9 +22,6 @@ type Variable struct{ Name, Usage string }
 const (
 	maxDuration = 24 * time.Hour
 	maxAttempts = 100
-
-	// completeMaxTokens is max_tokens in the complete dialect: the script's own number.
-	completeMaxTokens = 100
 )
 
 type kind int
@@ -80,7 +78,7 @@ func settings() []setting {
 		notInFile(s("model", "model", "FERRY_MODEL", "claude-haiku-5-5",
 			"the model; the default is for api messages alone", kindText, checkModel)),
 		notInFile(s("max_tokens", "max-tokens", "FERRY_MAX_TOKENS", "4096",
-			"the most tokens of an answer; "+itoa(completeMaxTokens)+" for api complete", kindNumber, checkTokens)),
+			"the most tokens of an answer; "+itoa(wire.Complete.Dialect().Defaults().MaxTokens)+" for api complete", kindNumber, checkTokens)),
 	}, guardedSettings())
 }
 

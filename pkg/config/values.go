@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ferry/pkg/retry"
+	"ferry/pkg/wire"
 )
 
 // Values are the settings in effect.
@@ -157,8 +158,8 @@ func (v *Values) TLSFor(n Node) TLS {
 }
 
 // Model is the model to ask a node for: flag, FERRY_MODEL, the node's own (which is ANTHROPIC_MODEL for the built-in
-// direct), then the default of messages. In complete it may be "", as in the script. In chat there is no default, and
-// none is an *Error.
+// direct), then the default of the node's dialect, which may be "". In chat there is no default, and none is an
+// *Error.
 func (v *Values) Model(n Node) (string, error) {
 	m := v.set["model"]
 	switch {
@@ -166,9 +167,11 @@ func (v *Values) Model(n Node) (string, error) {
 		return n.alias(m.text), nil
 	case n.Model != "":
 		return n.alias(n.Model), nil
-	case n.API == Complete:
+	}
+	switch n.API.Dialect().Defaults().Model {
+	case wire.ModelNone:
 		return "", nil
-	case n.API == Chat:
+	case wire.ModelRequired:
 		hint := "name one with -m or FERRY_MODEL"
 		if n.InFile {
 			hint = "name one with -m, or in the file: ferry config set nodes." + n.Name + ".model NAME"
@@ -178,16 +181,17 @@ func (v *Values) Model(n Node) (string, error) {
 	return m.text, nil
 }
 
-// MaxTokens is the most tokens of a node's answer: flag, FERRY_MAX_TOKENS, the node's own, then 4096, or the script's
-// 100 in complete.
+// MaxTokens is the most tokens of a node's answer: flag, FERRY_MAX_TOKENS, the node's own, the dialect's, then
+// 4096.
 func (v *Values) MaxTokens(n Node) int {
 	switch {
 	case v.set["max_tokens"].outside:
 		return v.number("max_tokens")
 	case n.MaxTokens > 0:
 		return n.MaxTokens
-	case n.API == Complete:
-		return completeMaxTokens
+	}
+	if most := n.API.Dialect().Defaults().MaxTokens; most > 0 {
+		return most
 	}
 	return v.number("max_tokens")
 }

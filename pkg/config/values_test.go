@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ferry/pkg/retry"
+	"ferry/pkg/wire"
 )
 
 func mustResolve(t *testing.T, f *File, lookup Lookup, flags map[string]string) *Values {
@@ -32,7 +33,7 @@ func TestDefaults(t *testing.T) {
 	}
 	v := mustResolve(t, &File{}, nil, nil)
 	got := []any{v.Nodes(), v.Policy(), v.Attempts(), v.Delay(), v.Timeout(), v.ConnectTimeout(), v.Proxy(), v.Output(),
-		v.TLSFor(Node{}), v.MaxTokens(Node{API: Messages}), v.MaxTokens(Node{API: Complete}), v.MaxTokens(Node{API: Chat})}
+		v.TLSFor(Node{}), v.MaxTokens(Node{API: wire.Messages}), v.MaxTokens(Node{API: wire.Complete}), v.MaxTokens(Node{API: wire.Chat})}
 	want := []any{[]string{"direct"}, retry.Script, 3, 2 * time.Second, 10 * time.Minute, 15 * time.Second, "", "text",
 		TLS{Min: "1.3"}, 4096, 100, 4096}
 	if !reflect.DeepEqual(got, want) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"ferry/pkg/config"
+	"ferry/pkg/wire"
 )
 
 // planOf makes a plan of a file as Generate does, without the look at the certificate.
@@ -47,7 +48,7 @@ const whole = `gateway:
 `
 
 func node(name, url string) Node {
-	return Node{Node: config.Node{Name: name, URL: url, API: config.Messages},
+	return Node{Node: config.Node{Name: name, URL: url, API: wire.Messages},
 		TLS: config.TLS{Min: "1.3", CA: "/ca.pem"}, Headers: []Header{{"x-api-key", "k"}}}
 }
 
@@ -85,7 +86,7 @@ func TestFaults(t *testing.T) {
 		{"a proxy", whole, with(func(n *Node) { n.Proxy = "http://p:1" }), "config.yaml:5:17: gateway.upstream: node b is behind a proxy"},
 		{"other TLS", whole, with(func(n *Node) { n.TLS.Min = "1.2" }), "config.yaml:5:17: gateway.upstream: node b has other tls settings than a"},
 		{"a path of TLS", whole, with(func(n *Node) { n.TLS.CA = "/a\";b" }), "config.yaml:5:17: gateway.upstream: node b has a tls path that nginx would read as its own"},
-		{"another API", whole, with(func(n *Node) { n.API = config.Chat }), "config.yaml:5:17: gateway.upstream: node b speaks another API than a"},
+		{"another API", whole, with(func(n *Node) { n.API = wire.Chat }), "config.yaml:5:17: gateway.upstream: node b speaks another API than a"},
 		{"a header's name", whole, with(func(n *Node) { n.Headers = []Header{{"X$y", "v"}} }), "config.yaml:5:17: gateway.upstream: node b has a header whose name nginx would read as its own"},
 		{"a long key", whole, with(func(n *Node) { n.Headers = []Header{{"x-api-key", strings.Repeat("k", maxValue+1)}} }),
 			"config.yaml:5:17: gateway.upstream: node b has a key or header that is too long for nginx"},
@@ -109,7 +110,7 @@ func TestFaults(t *testing.T) {
 // Every permission of config leads somewhere, in an API of its own.
 func TestPermissionsHaveRoutes(t *testing.T) {
 	for _, name := range config.Permissions() {
-		if !opens(config.Messages, name) && !opens(config.Chat, name) {
+		if !opens(wire.Messages, name) && !opens(wire.Chat, name) {
 			t.Errorf("%s opens nothing", name)
 		}
 	}

@@ -2,30 +2,32 @@ package gateway
 
 import (
 	"ferry/pkg/config"
+	"ferry/pkg/wire"
 )
 
 // route is what a permission opens: one method on one path, behind the gateway's prefix and behind the node's address.
 type route struct{ Permission, Method, Path string }
 
-// dialect groups the APIs that live under one address: the script's complete and messages are both under /v1.
-func dialect(u upstream) config.API {
-	if u.API == config.Chat {
-		return config.Chat
+// routesOf are all routes under the address of an API: those of each API that lists its models there too, as the
+// script's complete does beside messages.
+func routesOf(api wire.API) []route {
+	models := api.Dialect().ModelsPath()
+	var routes []route
+	for _, other := range wire.APIs() {
+		d := other.Dialect()
+		if d.ModelsPath() != models {
+			continue
+		}
+		isFirst := len(routes) == 0
+		routes = append(routes, route{string(other), "POST", d.Path()[1:]})
+		if other == wire.Messages {
+			routes = append(routes, route{"count_tokens", "POST", d.Path()[1:] + "/count_tokens"})
+		}
+		if isFirst {
+			routes = append(routes, route{"models", "GET", models[1:]})
+		}
 	}
-	return config.Messages
-}
-
-// routesOf are all routes of a dialect.
-func routesOf(d config.API) []route {
-	if d == config.Chat {
-		return []route{{"chat", "POST", "chat/completions"}, {"models", "GET", "models"}}
-	}
-	return []route{
-		{"messages", "POST", "v1/messages"},
-		{"count_tokens", "POST", "v1/messages/count_tokens"},
-		{"models", "GET", "v1/models"},
-		{"complete", "POST", "v1/complete"},
-	}
+	return routes
 }
 
 // addRoutes keeps the routes that some role has: the others need not be there.
@@ -33,14 +35,14 @@ func (p *plan) addRoutes() *config.Error {
 	granted := map[string]bool{}
 	for _, role := range p.Roles {
 		for _, name := range role.Permissions {
-			if !opens(dialect(p.Nodes[0]), name) {
+			if !opens(p.Nodes[0].API, name) {
 				return p.Fault("roles."+role.Name+"/"+name,
 					"the permission "+name+" is for another API than "+p.Nodes[0].Name+" speaks", "")
 			}
 			granted[name] = true
 		}
 	}
-	for _, r := range routesOf(dialect(p.Nodes[0])) {
+	for _, r := range routesOf(p.Nodes[0].API) {
 		if granted[r.Permission] {
 			p.Routes = append(p.Routes, r)
 		}
@@ -48,8 +50,8 @@ func (p *plan) addRoutes() *config.Error {
 	return nil
 }
 
-func opens(d config.API, permission string) bool {
-	for _, r := range routesOf(d) {
+func opens(api wire.API, permission string) bool {
+	for _, r := range routesOf(api) {
 		if r.Permission == permission {
 			return true
 		}

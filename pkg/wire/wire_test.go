@@ -96,8 +96,8 @@ func TestPaths(t *testing.T) {
 		{Chat, "/chat/completions", "/models"},
 	}
 	for _, test := range tests {
-		if test.api.Path() != test.path || test.api.ModelsPath() != test.models {
-			t.Errorf("%s: %s and %s", test.api, test.api.Path(), test.api.ModelsPath())
+		if test.api.Dialect().Path() != test.path || test.api.Dialect().ModelsPath() != test.models {
+			t.Errorf("%s: %s and %s", test.api, test.api.Dialect().Path(), test.api.Dialect().ModelsPath())
 		}
 	}
 }
