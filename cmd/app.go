@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"ferry/pkg/config"
 	"ferry/pkg/guard"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 )
 
 // app is one run of the program: its surroundings and streams, and what keeps secrets out of them.
@@ -101,20 +101,11 @@ func (a *app) outStyles() term.Styles { return term.NewStyles(a.out.Facts) }
 // complain says what failed, and below it what to do.
 func (a *app) complain(err error) {
 	styles := term.NewStyles(a.err.Facts)
-	text := styles.Bad.Render("Error:") + " " + indented(a.safe(a.inWords(err)), len("Error: "))
-	if hint := hintOf(err); hint != "" {
-		text += "\n" + hintText(styles, 0, a.safe(hint))
+	said := styles.Bad.Render("Error:") + " " + indented(a.safe(a.inWords(err)), len("Error: "))
+	if hint := text.Hint(err); hint != "" {
+		said += "\n" + hintText(styles, 0, a.safe(hint))
 	}
-	a.tell(a.err.Wrap(text, hintIndent) + "\n")
-}
-
-// hintOf is what an error says to do about it, "" where it says nothing.
-func hintOf(err error) string {
-	var hinted interface{ Hint() string }
-	if errors.As(err, &hinted) {
-		return hinted.Hint()
-	}
-	return ""
+	a.tell(a.err.Wrap(said, hintIndent) + "\n")
 }
 
 // hintIndent is how far a hint's further lines stand in.
@@ -131,14 +122,14 @@ func hintText(styles term.Styles, indent int, hint string) string {
 func (a *app) redacted(text string) string { return a.redactor.String(a.masker.String(text)) }
 
 // mostSaid is the most bytes of one message: a text of a server's with what ferry says about it.
-const mostSaid = 3 * guard.MostShown
+const mostSaid = 3 * text.MostShown
 
 // safe makes a text fit to be shown on standard error: bounded, redacted, nothing that a terminal would obey.
-func (a *app) safe(text string) string {
-	if len(text) > mostSaid {
-		text = guard.Shown(text, mostSaid)
+func (a *app) safe(s string) string {
+	if len(s) > mostSaid {
+		s = text.Shown(s, mostSaid)
 	}
-	return guard.Shown(a.redacted(text), mostSaid)
+	return text.Shown(a.redacted(s), mostSaid)
 }
 
 // inWords is an error's text. A key of the file, such as nodes.hk.headers.x-api-key, is redacted apart from what is said

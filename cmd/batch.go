@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ferry/pkg/client"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
@@ -193,7 +194,7 @@ func (call *batchCall) item(item client.Item) *client.Call {
 
 // batchUsage is an error before anything was sent.
 func batchUsage(err error) error {
-	return usagef(hintOf(err), "%s", err)
+	return usagef(text.Hint(err), "%s", err)
 }
 
 func (o batchOptions) inName() string {

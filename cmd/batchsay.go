@@ -7,6 +7,7 @@ import (
 
 	"ferry/pkg/client"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 )
 
 // shownFaults is how many malformed lines are said one by one; OUT.failed has all of them.
@@ -15,7 +16,7 @@ const shownFaults = 10
 // estimate says what a batch will send, before it does.
 func (call *batchCall) estimate(p client.Plan) string {
 	attempts := int64(call.first.Rule.Attempts)
-	text := fmt.Sprintf("%s to %s, %d in flight: about %d tokens in and at most %d out", plural(p.ToSend, "request"),
+	text := fmt.Sprintf("%s to %s, %d in flight: about %d tokens in and at most %d out", text.Count(p.ToSend, "request"),
 		call.first.Name, call.concurrency, p.Input, p.Output)
 	if attempts > 1 {
 		text += fmt.Sprintf(", up to %d attempts each", attempts)
@@ -35,20 +36,20 @@ func (call *batchCall) estimate(p client.Plan) string {
 func (a *app) describeBatch(call *batchCall) string {
 	p := call.batch.Plan()
 	n := call.first
-	text := fmt.Sprintf("%s  %s  %s  %s\n", n.Name, shownURL(n.URL), n.API, call.first.Model)
+	out := fmt.Sprintf("%s  %s  %s  %s\n", n.Name, shownURL(n.URL), n.API, call.first.Model)
 	for i, fault := range p.Faults {
 		if i == shownFaults {
 			break
 		}
-		text += call.inName() + ": " + fault.Error() + "\n"
+		out += call.inName() + ": " + fault.Error() + "\n"
 	}
 	if p.Malformed > 0 {
-		text += plural(p.Malformed, "malformed line") + " would not be sent\n"
+		out += text.Count(p.Malformed, "malformed line") + " would not be sent\n"
 	}
 	if p.Ambiguous > 0 {
-		text += inFlight(p.Ambiguous, p.InFlight) + "\n"
+		out += inFlight(p.Ambiguous, p.InFlight) + "\n"
 	}
-	return a.safe(text) + call.estimate(p) + "\n"
+	return a.safe(out) + call.estimate(p) + "\n"
 }
 
 // sayFaults says what cannot be sent, and what an earlier run left open. Errors are said under -q too.

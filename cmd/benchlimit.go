@@ -9,6 +9,7 @@ import (
 	"ferry/pkg/bench"
 	"ferry/pkg/client"
 	"ferry/pkg/limit"
+	"ferry/pkg/text"
 )
 
 // share is what the series behind one bucket ask of it: both kinds of connection and all nodes of an address.
@@ -62,11 +63,11 @@ func (s *share) fits(h bench.Header, timeout time.Duration) error {
 		if needs := s.rate.Needs(n); needs > bound {
 			hint := "a smaller -r fits"
 			if needs < longestBench {
-				hint = fmt.Sprintf("-d %s allows it, or a smaller -r", roundUp(needs))
+				hint = fmt.Sprintf("-d %s allows it, or a smaller -r", text.Brief(needs.Truncate(time.Minute)+time.Minute))
 			}
 			return usagef(hint,
 				"the limit of %v lets %s to %s take at least %s, longer than the %s of %s%s",
-				s.rate, plural(n, "request"), s.name, needs.Round(time.Second), flag, bound, s.shared())
+				s.rate, text.Count(n, "request"), s.name, needs.Round(time.Second), flag, bound, s.shared())
 		}
 	}
 	if h.Rate == 0 {
@@ -74,7 +75,7 @@ func (s *share) fits(h bench.Header, timeout time.Duration) error {
 		if waits := s.rate.Needs(n); waits > timeout {
 			return usagef("a smaller -c waits less, a longer --timeout allows it",
 				"the limit of %v lets %s at once to %s wait up to %s, longer than the --timeout of %s%s",
-				s.rate, plural(n, "request"), s.name, waits.Round(time.Second), timeout, s.shared())
+				s.rate, text.Count(n, "request"), s.name, waits.Round(time.Second), timeout, s.shared())
 		}
 	}
 	return nil
@@ -86,11 +87,6 @@ func (s *share) shared() string {
 		return ""
 	}
 	return fmt.Sprintf(" (%d rows of the report have its address)", s.series)
-}
-
-// roundUp is a time in whole minutes above, as a flag takes it.
-func roundUp(d time.Duration) string {
-	return fmt.Sprintf("%dm", d/time.Minute+1)
 }
 
 // affords refuses a run of which the budget of a node would let nothing out.

@@ -8,6 +8,7 @@ import (
 
 	"ferry/pkg/bench"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 )
 
 const (
@@ -66,7 +67,7 @@ func (a *app) plainProgress(all []bench.Progress, since time.Duration) {
 	for i, p := range all {
 		parts[i] = fmt.Sprintf("%s %s, %d ok", seriesName(p.Node), counted(p), p.OK)
 		if p.OK > 0 {
-			parts[i] += ", mean " + spell(p.Mean)
+			parts[i] += ", mean " + text.Latency(p.Mean)
 		}
 	}
 	a.note("after %s: %s", since.Round(time.Second), strings.Join(parts, "; "))
@@ -82,7 +83,7 @@ func (a *app) liveLines(all []bench.Progress, since time.Duration) []string {
 			success = fmt.Sprintf("%.0f%%", 100*float64(p.OK)/float64(p.Done))
 		}
 		if p.OK > 0 {
-			mean = spell(p.Mean)
+			mean = text.Latency(p.Mean)
 		} else if p.Done > 0 {
 			success = styles.Bad.Render(success)
 		}

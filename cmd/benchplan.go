@@ -14,6 +14,7 @@ import (
 
 	"ferry/pkg/bench"
 	"ferry/pkg/client"
+	"ferry/pkg/text"
 	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
@@ -247,9 +248,9 @@ func (c *benchPlan) estimate() string {
 	if h.Attempts > 1 {
 		each += fmt.Sprintf(", up to %d attempts", h.Attempts)
 	}
-	what := plural(nodes, "node")
+	what := text.Count(nodes, "node")
 	if h.Connections == "both" {
-		what = plural(nodes/2, "node") + " over cold and reused connections"
+		what = text.Count(nodes/2, "node") + " over cold and reused connections"
 	}
 	if rounds == 0 {
 		return fmt.Sprintf("requests to %s for %s, up to %d at once: %s", what, h.Duration, nodes*h.Concurrency, each)
@@ -260,14 +261,7 @@ func (c *benchPlan) estimate() string {
 		tokens = min(tokens, c.plan.MaxTokens)
 	}
 	return fmt.Sprintf("%s to %s, %d of them to warm up: %s, at most about %d tokens in all",
-		plural(requests, "request"), what, nodes*h.Warmup, each, tokens)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+		text.Count(requests, "request"), what, nodes*h.Warmup, each, tokens)
 }
 
 // describe is what --dry-run prints.

@@ -13,6 +13,7 @@ import (
 	"ferry/pkg/report"
 	"ferry/pkg/state"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 
 	"github.com/spf13/cobra"
 )
@@ -110,7 +111,7 @@ func readRun(name string) (*bench.Run, error) {
 		return nil, usagef("", "cannot read %s: %s", name, cause)
 	}
 	if err != nil {
-		return nil, usagef(hintOf(err), "%s", err)
+		return nil, usagef(text.Hint(err), "%s", err)
 	}
 	defer file.Close()
 	return bench.Read(file, name)
@@ -235,7 +236,7 @@ func (a *app) withoutSuccess(s *bench.Summary) bool {
 		if len(row.Failures) > 0 {
 			why = row.Failures[0].Detail
 		}
-		a.complain(fmt.Errorf("%s had no success in %s: %s", seriesName(row.Node), plural(row.Requests, "request"), why))
+		a.complain(fmt.Errorf("%s had no success in %s: %s", seriesName(row.Node), text.Count(row.Requests, "request"), why))
 	}
 	return found
 }

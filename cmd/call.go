@@ -9,6 +9,7 @@ import (
 	"ferry/pkg/client"
 	"ferry/pkg/config"
 	"ferry/pkg/limit"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
@@ -126,18 +127,10 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	result, err := client.Chain(a.stages(settings, order, filter, conversation, call, o, expect)).Do(ctx, call)
 	var spent *limit.SpentError
 	if len(result.Attempts) == 0 && errors.As(err, &spent) {
-		return &unsentError{err}
+		return text.WithHint(err, text.Hint(err)+"; nothing was sent")
 	}
 	return err
 }
-
-// unsentError is a call that a budget stopped before it began.
-type unsentError struct{ error }
-
-func (e *unsentError) Unwrap() error { return e.error }
-
-// Hint tells what to do about it.
-func (e *unsentError) Hint() string { return hintOf(e.error) + "; nothing was sent" }
 
 // stages are the stages of ask and stream.
 func (a *app) stages(

@@ -14,6 +14,7 @@ import (
 	"ferry/pkg/config"
 	"ferry/pkg/guard"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 
 	"github.com/spf13/cobra"
 )
@@ -69,7 +70,7 @@ func runConfigCheck(ctx context.Context, a *app, names []string, o checkOptions)
 			return err
 		}
 		report := &checkReport{app: a, styles: a.outStyles()}
-		report.print(report.styles.Strong.Render(guard.Line(a.safe(heading(node)))) + "\n")
+		report.print(report.styles.Strong.Render(text.Line(a.safe(heading(node)))) + "\n")
 		report.check(ctx, s, node, o)
 		if report.err != nil {
 			return report.err
@@ -113,7 +114,7 @@ func (r *checkReport) skip(step, format string, args ...any) {
 }
 
 func (r *checkReport) bad(step string, err error) {
-	r.line(r.styles.Bad.Render(markBad), step, err.Error(), hintOf(err))
+	r.line(r.styles.Bad.Render(markBad), step, err.Error(), text.Hint(err))
 	r.failed = true
 }
 
@@ -196,7 +197,7 @@ func (r *checkReport) way(e *endpoint, probe *client.Probe, err error) bool {
 	}
 	switch {
 	case probe.Connected:
-		r.good("address", "connected in %s%s", spell(probe.Attempt.Phases.Connect), via)
+		r.good("address", "connected in %s%s", text.Latency(probe.Attempt.Phases.Connect), via)
 	case failed != nil && failed.Class == client.Trust:
 		r.good("address", "answers%s", via)
 		r.bad("TLS", err)
@@ -208,7 +209,7 @@ func (r *checkReport) way(e *endpoint, probe *client.Probe, err error) bool {
 	if probe.State != nil {
 		leaf := probe.State.PeerCertificates[0]
 		r.good("TLS", "%s in %s; certificate of %s, valid until %s, from %s",
-			strings.ReplaceAll(probe.Attempt.TLS, "TLS ", ""), spell(probe.Attempt.Phases.TLS), target.Hostname(),
+			strings.ReplaceAll(probe.Attempt.TLS, "TLS ", ""), text.Latency(probe.Attempt.Phases.TLS), target.Hostname(),
 			leaf.NotAfter.UTC().Format("2006-01-02"), leaf.Issuer.CommonName)
 		r.pins(e, probe.State)
 	} else if target.Scheme == "http" {
@@ -230,7 +231,7 @@ func (r *checkReport) pins(e *endpoint, state *tls.ConnectionState) {
 // models reports what the node said to the free request. A list that is open to anyone says nothing about the key. With
 // live the paid request decides where the list is refused.
 func (r *checkReport) models(probe *client.Probe, err error, keyless, live bool, bare func() int) {
-	listed := fmt.Sprintf("%d listed in %s", probe.Models, spell(probe.Attempt.Latency))
+	listed := fmt.Sprintf("%d listed in %s", probe.Models, text.Latency(probe.Attempt.Latency))
 	status := probe.Attempt.Status
 	switch {
 	case err == nil && probe.Models >= 0 && keyless:
@@ -251,7 +252,7 @@ func (r *checkReport) models(probe *client.Probe, err error, keyless, live bool,
 	case keyless:
 		r.skip("models", "not asked with a key; the node answers with status %d", status)
 	case client.NoModelList(err):
-		r.line(markSkipped, "models", "the node has no list of models; only --live can tell about the key", hintOf(err))
+		r.line(markSkipped, "models", "the node has no list of models; only --live can tell about the key", text.Hint(err))
 	case live && status >= 400 && status < 500:
 		r.skip("models", "the list is refused: %s", err)
 	default:
@@ -295,7 +296,7 @@ func (r *checkReport) live(ctx context.Context, e *endpoint, call client.Call) {
 	if u := result.Answer.Usage; u != nil {
 		paid = fmt.Sprintf("%d tokens in, %d out", u.Input, u.Output)
 	}
-	r.good("live", "one paid request: answered in %s, %s", spell(result.Latency), paid)
+	r.good("live", "one paid request: answered in %s, %s", text.Latency(result.Latency), paid)
 }
 
 // checkIndent is where the text of a line begins.

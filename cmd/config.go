@@ -11,6 +11,7 @@ import (
 	"ferry/pkg/config"
 	"ferry/pkg/guard"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 
 	"github.com/charmbracelet/lipgloss"
 	"github.com/spf13/cobra"
@@ -104,7 +105,7 @@ func (a *app) table(rows [][]string, keep int) error {
 	}
 	for _, row := range rows {
 		for i, cell := range row {
-			row[i] = guard.Line(cell)
+			row[i] = text.Line(cell)
 		}
 	}
 	return a.write([]byte(term.Table(rows, width, keep, heading)))

@@ -8,8 +8,8 @@ import (
 
 	"ferry/pkg/client"
 	"ferry/pkg/config"
-	"ferry/pkg/limit"
 	"ferry/pkg/session"
+	"ferry/pkg/text"
 
 	"github.com/spf13/pflag"
 )
@@ -47,7 +47,7 @@ func (a *app) openConversation(ctx context.Context, s *settings, o conversationO
 		return nil, err
 	}
 	if idle := s.values.SessionIdle(); !session.IdleAdvised(idle) {
-		a.note("a session's token lives %s without use; 5m to 10m is advised", limit.Brief(idle))
+		a.note("a session's token lives %s without use; 5m to 10m is advised", text.Brief(idle))
 	}
 	handle, err := store.Open(ctx, name, a.Clock.Now(), s.values.SessionIdle())
 	c := &client.Conversation{Handle: handle, Clock: a.Clock, Note: a.note}

@@ -10,6 +10,7 @@ import (
 
 	"ferry/pkg/client"
 	"ferry/pkg/guard"
+	"ferry/pkg/text"
 )
 
 // dryRun prints the request that would be sent and a curl line that sends it. No key is looked up for it: the line
@@ -33,10 +34,10 @@ func (a *app) dryRun(ctx context.Context, order *nodeOrder, filter *client.Filte
 		return &client.Error{Class: client.Usage, Node: e.Name, Err: err}
 	}
 	var b strings.Builder
-	p.Body = guard.SafeJSON(p.Body) // the same JSON, and nothing that a terminal obeys
-	fmt.Fprintf(&b, "%s %s\n", p.Method, guard.Line(p.URL.String()))
+	p.Body = text.SafeJSON(p.Body) // the same JSON, and nothing that a terminal obeys
+	fmt.Fprintf(&b, "%s %s\n", p.Method, text.Line(p.URL.String()))
 	for _, f := range p.Header {
-		fmt.Fprintf(&b, "%s: %s\n", guard.Line(f.Name), guard.Line(f.Public()))
+		fmt.Fprintf(&b, "%s: %s\n", text.Line(f.Name), text.Line(f.Public()))
 	}
 	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body, order.comment(), e.curl(p, call.Timeout))
 	return a.write(a.masker.Bytes([]byte(b.String())))

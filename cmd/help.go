@@ -19,17 +19,17 @@ func newHelpTopics(a *app) []*cobra.Command {
 		name, short string
 		long        func() string
 	}{
-		{"batch", "Many prompts in one run: files, what is asked again, what bounds it", text(batchHelp)},
+		{"batch", "Many prompts in one run: files, what is asked again, what bounds it", page(batchHelp)},
 		{"environment", "Every variable that ferry reads", environmentHelp},
 		{"exit-codes", "What each exit code means, its causes and cures", exitCodesHelp},
-		{"failover", "Which failure of a node makes ferry ask the next one", text(failoverHelp)},
-		{"filter", "The content filter, redaction and the audit log", text(filterHelp)},
-		{"gateway", "A reverse proxy of your own, with tokens and roles", text(gatewayHelp)},
-		{"hold", "A connection to a node that outlives the command", text(holdHelp)},
-		{"limits", "Request limits and budgets of tokens", text(limitsHelp)},
-		{"measuring", "What bench measures, and how sure it is", text(measuringHelp)},
-		{"retries", "When a request is tried again, and after how long", text(retriesHelp)},
-		{"storage", "What is kept on this machine, where and for how long", text(storageHelp)},
+		{"failover", "Which failure of a node makes ferry ask the next one", page(failoverHelp)},
+		{"filter", "The content filter, redaction and the audit log", page(filterHelp)},
+		{"gateway", "A reverse proxy of your own, with tokens and roles", page(gatewayHelp)},
+		{"hold", "A connection to a node that outlives the command", page(holdHelp)},
+		{"limits", "Request limits and budgets of tokens", page(limitsHelp)},
+		{"measuring", "What bench measures, and how sure it is", page(measuringHelp)},
+		{"retries", "When a request is tried again, and after how long", page(retriesHelp)},
+		{"storage", "What is kept on this machine, where and for how long", page(storageHelp)},
 	} {
 		topic := &cobra.Command{Use: page.name, Short: page.short}
 		a.longHelp(topic, page.long)
@@ -38,7 +38,7 @@ func newHelpTopics(a *app) []*cobra.Command {
 	return topics
 }
 
-func text(page string) func() string { return func() string { return page } }
+func page(text string) func() string { return func() string { return text } }
 
 // longHelp gives a command a long text that is made only on demand: every run builds every command.
 func (a *app) longHelp(c *cobra.Command, long func() string) {

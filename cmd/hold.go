@@ -133,23 +133,14 @@ func (a *app) listHolders(form string) error {
 	}
 	rows := [][]string{{"node", "age", "requests", "connections", "memory", "idle left", "pid"}}
 	for _, h := range all {
-		left := spellSpan(h.Left)
+		left := h.Left.Round(time.Second).String()
 		if h.Lent > 0 {
 			left = "in use"
 		}
-		rows = append(rows, []string{h.Node, spellSpan(h.Age), strconv.Itoa(h.Requests), strconv.Itoa(h.Connections),
+		rows = append(rows, []string{h.Node, h.Age.Round(time.Second).String(), strconv.Itoa(h.Requests), strconv.Itoa(h.Connections),
 			spellMemory(h.Memory), left, strconv.Itoa(h.PID)})
 	}
 	return a.table(rows, 1)
-}
-
-// spellSpan writes a time that passes while one reads: 12s, 4m58s, 1h2m.
-func spellSpan(d time.Duration) string {
-	if d >= time.Hour {
-		d = d.Round(time.Minute)
-		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return d.Round(time.Second).String()
 }
 
 func spellMemory(bytes int64) string {

@@ -10,6 +10,7 @@ import (
 	"ferry/pkg/config"
 	"ferry/pkg/limit"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 )
 
 // shared is what one run shares of its nodes' rate limits: nodes with one address have one bucket, also where it cannot be
@@ -145,7 +146,7 @@ func (a *app) waitTurn(ctx context.Context, p client.Pause) error {
 	case a.quiet || p.Wait < leastShown:
 		err = p.Sleep(ctx, a.Clock.Sleep)
 	case a.err.Plain || p.Wait <= time.Second:
-		a.note("%s: waiting %s for the limit of %s", p.Node, spellWait(p.Wait), p.Limit)
+		a.note("%s: waiting %s for the limit of %s", p.Node, text.Seconds(p.Wait), p.Limit)
 		err = p.Sleep(ctx, a.Clock.Sleep)
 	default:
 		text := "ferry: " + p.Node + ": sending, by the limit of " + p.Limit + ","

@@ -8,6 +8,7 @@ import (
 
 	"ferry/pkg/config"
 	"ferry/pkg/gateway"
+	"ferry/pkg/text"
 
 	"github.com/spf13/cobra"
 )
@@ -85,7 +86,7 @@ func (a *app) gatewayNode(
 	ctx context.Context, s *settings, g *config.Gateway, name string, unread bool,
 ) (gateway.Node, error) {
 	fault := func(msg string, err error) error {
-		e := g.Fault("upstream/"+name, msg, hintOf(err))
+		e := g.Fault("upstream/"+name, msg, text.Hint(err))
 		e.Err = err
 		return e
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"ferry/pkg/client"
-	"ferry/pkg/guard"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -42,13 +42,13 @@ const onePiece = 1 << 20
 // printText prints a whole answer: the model's words, ending in exactly one newline; on a terminal made safe, and styled
 // where that is wanted. An answer of at most a MiB is one write.
 func (a *app) printText(answer wire.Answer, render bool) error {
-	text := strings.TrimRight(answer.Text, "\n")
-	var visible guard.VisibleStream
+	rest := strings.TrimRight(answer.Text, "\n")
+	var visible text.VisibleStream
 	markdown := a.markdown(render)
 	for more := true; more; {
-		part := text[:min(len(text), onePiece)]
-		text = text[len(part):]
-		more = text != ""
+		part := rest[:min(len(rest), onePiece)]
+		rest = rest[len(part):]
+		more = rest != ""
 		out := []byte(part)
 		if a.out.TTY {
 			out = visible.Append(nil, out)
@@ -102,18 +102,18 @@ func (a *app) keepPartial(result *client.Result, failed error) {
 }
 
 // keep puts a text that was paid for on standard error.
-func (a *app) keep(what, text string) {
-	a.say("ferry: " + what + ":\n" + guard.Shown(a.masker.String(strings.TrimRight(text, "\n")), guard.MostShown))
+func (a *app) keep(what, partial string) {
+	a.say("ferry: " + what + ":\n" + text.Shown(a.masker.String(strings.TrimRight(partial, "\n")), text.MostShown))
 }
 
 // longBody is what a server sent instead of an answer, bounded, where an excerpt of it does not have it all.
 func longBody(result *client.Result, failed error) string {
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
-	if !errors.As(failed, &apiErr) && !errors.As(failed, &none) || len(result.Body) <= guard.MostQuoted {
+	if !errors.As(failed, &apiErr) && !errors.As(failed, &none) || len(result.Body) <= text.MostQuoted {
 		return ""
 	}
-	return guard.ShownOf(string(result.Body[:min(len(result.Body), 2*guard.MostShown)]), guard.MostShown, len(result.Body))
+	return text.ShownOf(string(result.Body[:min(len(result.Body), 2*text.MostShown)]), text.MostShown, len(result.Body))
 }
 
 // The JSON that -o json prints. Its fields are only ever added to.
@@ -199,8 +199,8 @@ func (a *app) describe(result *client.Result, failed error) callJSON {
 	}
 	if !out.Complete {
 		out.Text = a.redacted(out.Text)
-		if len(out.Text) > guard.MostShown {
-			out.Text = guard.Shown(out.Text, guard.MostShown)
+		if len(out.Text) > text.MostShown {
+			out.Text = text.Shown(out.Text, text.MostShown)
 		}
 	}
 	if failed != nil {
@@ -223,14 +223,14 @@ func (a *app) describe(result *client.Result, failed error) callJSON {
 
 // printJSON prints the object on one line of standard output.
 func (a *app) printJSON(object any) error {
-	return a.write(guard.SafeJSON(a.masker.Bytes(encodeLine(object))))
+	return a.write(text.SafeJSON(a.masker.Bytes(encodeLine(object))))
 }
 
 // printCall prints a call's object. Its text has been masked, and may be long.
 func (a *app) printCall(object callJSON) error {
-	text := object.Text
+	answer := object.Text
 	object.Text = ""
-	for piece := range guard.JSONLine(a.masker.Bytes(encodeLine(object)), text) {
+	for piece := range text.JSONLine(a.masker.Bytes(encodeLine(object)), answer) {
 		if err := a.write(piece); err != nil {
 			return err
 		}

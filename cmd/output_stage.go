@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"ferry/pkg/client"
-	"ferry/pkg/guard"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -127,7 +127,7 @@ func (s *outputStage) check(call *client.Call, result *client.Result) error {
 		}
 	}
 	if s.strict && answer.Ending() != wire.Ended {
-		return &client.Error{Class: client.Stopped, Status: 200, Err: &stoppedError{guard.Shown(answer.StopReason, guard.MostNamed)}}
+		return &client.Error{Class: client.Stopped, Status: 200, Err: &stoppedError{text.Shown(answer.StopReason, text.MostNamed)}}
 	}
 	text := answer.Text
 	if s.output == "raw" {
@@ -142,7 +142,7 @@ func (s *outputStage) check(call *client.Call, result *client.Result) error {
 // noteTotal says for -v how long the call took.
 func (s *outputStage) noteTotal(result *client.Result) {
 	if s.verbose && len(result.Attempts) > 0 {
-		s.say("* in all " + spell(result.Latency))
+		s.say("* in all " + text.Latency(result.Latency))
 	}
 }
 
@@ -173,7 +173,7 @@ func (s *outputStage) noteAnswer(result *client.Result) {
 
 // noteEnding says how an answer ended that did not just end.
 func (s *outputStage) noteEnding(answer wire.Answer) {
-	reason := guard.Shown(answer.StopReason, guard.MostNamed)
+	reason := text.Shown(answer.StopReason, text.MostNamed)
 	switch answer.Ending() {
 	case wire.Limited:
 		s.note("the answer ends at a limit (%s); --max-tokens allows more", reason)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ferry/pkg/client"
+	"ferry/pkg/text"
 )
 
 // serverLimit is what a server says of one of its own limits, of requests or of tokens.
@@ -54,7 +55,7 @@ func limitsLine(header []client.Field, now time.Time) string {
 	for _, l := range serverLimits(header, now) {
 		part := fmt.Sprintf("%s %d of %d left", l.name, l.left, l.limit)
 		if l.resets >= 0 {
-			part += ", resets in " + spellReset(l.resets)
+			part += ", resets in " + resetsIn(l.resets)
 		}
 		parts = append(parts, part)
 	}
@@ -64,11 +65,10 @@ func limitsLine(header []client.Field, now time.Time) string {
 	return "the server's limits: " + strings.Join(parts, "; ")
 }
 
-// spellReset writes the time until a reset in whole seconds, which is as exact as servers are.
-func spellReset(d time.Duration) string {
-	seconds := (d + time.Second - 1) / time.Second
-	if seconds < 120 {
-		return fmt.Sprintf("%d s", seconds)
+// resetsIn is the time until a reset, rounded up to what servers are exact to.
+func resetsIn(d time.Duration) string {
+	if seconds := (d + time.Second - 1).Truncate(time.Second); seconds < 2*time.Minute {
+		return text.Seconds(seconds)
 	}
-	return fmt.Sprintf("%d min", (seconds+59)/60)
+	return text.Span((d + time.Minute - 1).Truncate(time.Minute))
 }

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"ferry/pkg/guard"
 	"ferry/pkg/session"
+	"ferry/pkg/text"
 
 	"github.com/spf13/cobra"
 )
@@ -108,7 +108,7 @@ func newSessionShowCmd(a *app) *cobra.Command {
 // transcript is a conversation as text: who, when and through which node above what was said.
 func (a *app) transcript(s *session.Session) string {
 	var b strings.Builder
-	say := func(text string, heading ...string) {
+	say := func(words string, heading ...string) {
 		if b.Len() > 0 {
 			b.WriteString("\n")
 		}
@@ -119,9 +119,9 @@ func (a *app) transcript(s *session.Session) string {
 			}
 		}
 		if a.out.TTY {
-			text = guard.Visible(text)
+			words = text.Visible(words)
 		}
-		b.WriteString(a.outStyles().Strong.Render(guard.Line(guard.Shown(line, guard.MostNamed))) + "\n" + strings.TrimRight(text, "\n") + "\n")
+		b.WriteString(a.outStyles().Strong.Render(text.Line(text.Shown(line, text.MostNamed))) + "\n" + strings.TrimRight(words, "\n") + "\n")
 	}
 	for _, turn := range s.Turns {
 		say(turn.Text, turn.Role, a.moment(turn.At), turn.Node, turn.Model)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"ferry/pkg/guard"
+	"ferry/pkg/text"
 )
 
 // shellWord quotes a word for a POSIX shell where it needs that. What a terminal would obey is written as bash, zsh and
@@ -14,7 +14,7 @@ func shellWord(word string) string {
 	if word != "" && strings.Trim(word, plain) == "" {
 		return word
 	}
-	if guard.Line(word) != word {
+	if text.Line(word) != word {
 		var b strings.Builder
 		for _, c := range []byte(word) {
 			if c < ' ' || c > '~' || c == '\'' || c == '\\' {

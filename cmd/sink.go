@@ -8,6 +8,7 @@ import (
 	"ferry/pkg/client"
 	"ferry/pkg/guard"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -80,7 +81,7 @@ func (s *sinkBase) Flush() error {
 // textSink shows the text, and on standard error the reasoning where it is asked for.
 type textSink struct {
 	*sinkBase
-	visible   guard.VisibleStream
+	visible   text.VisibleStream
 	render    bool
 	markdown  term.Markdown
 	safe      []byte // text that is safe for the terminal
@@ -109,11 +110,11 @@ func (s *textSink) Delta(d wire.Delta) error {
 }
 
 // think shows reasoning, dimmed.
-func (s *textSink) think(text []byte) {
-	if len(text) == 0 {
+func (s *textSink) think(part []byte) {
+	if len(part) == 0 {
 		return
 	}
-	shown := indented(guard.Visible(string(text)), 2)
+	shown := indented(text.Visible(string(part)), 2)
 	if !s.thought {
 		shown = "  " + shown
 	}
@@ -283,7 +284,7 @@ func (s *jsonSink) Delta(d wire.Delta) error {
 	return nil
 }
 
-func (s *jsonSink) Flush() error { return s.flush(guard.WholeRunes(s.words)) }
+func (s *jsonSink) Flush() error { return s.flush(text.WholeRunes(s.words)) }
 
 // flush shows the reasoning and so much of the text: half a character waits for the rest of it.
 func (s *jsonSink) flush(words []byte) error {
@@ -294,9 +295,9 @@ func (s *jsonSink) flush(words []byte) error {
 	return s.sinkBase.Flush()
 }
 
-func (s *jsonSink) line(kind string, text []byte) {
-	if len(text) > 0 {
-		for piece := range guard.JSONLine([]byte(`{"text":"","type":"`+kind+`"}`+"\n"), string(text)) {
+func (s *jsonSink) line(kind string, part []byte) {
+	if len(part) > 0 {
+		for piece := range text.JSONLine([]byte(`{"text":"","type":"`+kind+`"}`+"\n"), string(part)) {
 			s.out = append(s.out, piece...)
 		}
 	}

@@ -9,26 +9,13 @@ import (
 	"time"
 
 	"ferry/pkg/client"
-	"ferry/pkg/guard"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
 func millis(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
-}
-
-// spell writes a duration as people read latencies: 0.4 ms, 12 ms, 3.21 s.
-func spell(d time.Duration) string {
-	switch {
-	case d <= 0:
-		return "0 ms"
-	case d < 10*time.Millisecond:
-		return fmt.Sprintf("%.1f ms", millis(d))
-	case d < time.Second:
-		return fmt.Sprintf("%.0f ms", millis(d))
-	}
-	return fmt.Sprintf("%.2f s", d.Seconds())
 }
 
 // showRequest prints what is sent, for -v.
@@ -44,10 +31,10 @@ func (a *app) showRequest(_ *client.Endpoint, p *client.Prepared) {
 
 // showAttempt prints how an attempt ended, for -v.
 func (a *app) showAttempt(at *client.Attempt, attempts int) {
-	line := fmt.Sprintf("* attempt %d of %d: %s, %s", at.Number, attempts, at.Reason(), spell(at.Latency))
+	line := fmt.Sprintf("* attempt %d of %d: %s, %s", at.Number, attempts, at.Reason(), text.Latency(at.Latency))
 	ph := at.Phases
 	line += fmt.Sprintf(" (DNS %s, connect %s, TLS %s, wait %s, transfer %s)",
-		spell(ph.DNS), spell(ph.Connect), spell(ph.TLS), spell(ph.Wait), spell(ph.Transfer))
+		text.Latency(ph.DNS), text.Latency(ph.Connect), text.Latency(ph.TLS), text.Latency(ph.Wait), text.Latency(ph.Transfer))
 	a.say(line)
 	var about []string
 	if at.Remote != "" {
@@ -79,7 +66,7 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	}
 	var refused *wire.APIError
 	if errors.As(at.Err, &refused) && at.HTTPStatus != http.StatusOK && len(refused.Body) > 0 {
-		a.say("< " + guard.ShownOf(string(refused.Body[:min(len(refused.Body), 2*guard.MostShown)]), guard.MostShown, len(refused.Body)))
+		a.say("< " + text.ShownOf(string(refused.Body[:min(len(refused.Body), 2*text.MostShown)]), text.MostShown, len(refused.Body)))
 	}
 	if line := limitsLine(header, a.Clock.Now()); line != "" {
 		a.say("* " + line)
@@ -108,22 +95,17 @@ func (a *app) wait(ctx context.Context, p client.Pause) error {
 	if a.quiet || p.Wait <= time.Second {
 		return a.Clock.Sleep(ctx, p.Wait)
 	}
-	text := fmt.Sprintf("%s: %s; attempt %d of %d", p.Node, p.Reason, p.Attempt+1, p.Attempts)
+	what := fmt.Sprintf("%s: %s; attempt %d of %d", p.Node, p.Reason, p.Attempt+1, p.Attempts)
 	if a.err.Plain {
-		a.note("%s in %s", text, spellWait(p.Wait))
+		a.note("%s in %s", what, text.Seconds(p.Wait))
 		return a.Clock.Sleep(ctx, p.Wait)
 	}
 	ctx, stop := a.Catch(ctx) // the countdown's line is cleared before a signal kills
 	defer stop()
 	until := a.Clock.Now().Add(p.Wait)
 	left := func() time.Duration { return until.Sub(a.Clock.Now()) }
-	if term.Countdown(ctx, a.err, left, "ferry: "+text, a.Clock.Sleep) != nil {
+	if term.Countdown(ctx, a.err, left, "ferry: "+what, a.Clock.Sleep) != nil {
 		return context.Cause(ctx)
 	}
 	return nil
-}
-
-// spellWait writes a wait: 2 s, 1.5 s.
-func spellWait(d time.Duration) string {
-	return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ferry/pkg/text"
 )
 
 const (
@@ -52,9 +54,9 @@ func warnings(s *Summary, runs []*Run, all []*nodeSeries, sameModel bool) []Warn
 	case short >= fewRounds || len(s.Rows) == 0:
 		short = 0
 	case len(s.Rows) == 1:
-		w.add(FewRounds, "", "only %s%s", requests(short), tooFew)
+		w.add(FewRounds, "", "only %s%s", text.Count(short, "request"), tooFew)
 	default:
-		w.add(FewRounds, "", "no node had more than %s%s", requests(short), tooFew)
+		w.add(FewRounds, "", "no node had more than %s%s", text.Count(short, "request"), tooFew)
 	}
 	for i, r := range s.Rows {
 		w.row(r, short > 0)
@@ -64,13 +66,6 @@ func warnings(s *Summary, runs []*Run, all []*nodeSeries, sameModel bool) []Warn
 }
 
 const tooFew = ": not reliable with fewer than 10"
-
-func requests(n int) string {
-	if n == 1 {
-		return "1 request"
-	}
-	return fmt.Sprint(n, " requests")
-}
 
 // runs warns of what concerns every row.
 func (w *warner) runs(runs []*Run) {
@@ -114,14 +109,14 @@ func (w *warner) fastest() float64 {
 func (w *warner) row(r *Row, allShort bool) {
 	name, v := w.title(r), r.VsReference
 	if r.OK == 0 {
-		w.add(NoSuccess, name, "%s and not one success", requests(r.Requests))
+		w.add(NoSuccess, name, "%s and not one success", text.Count(r.Requests, "request"))
 	}
 	switch {
 	case r.Ended != "":
-		w.add(EndedEarly, name, "its part ended after %s: %s", requests(r.Requests), r.Ended)
+		w.add(EndedEarly, name, "its part ended after %s: %s", text.Count(r.Requests, "request"), r.Ended)
 	case allShort:
 	case r.Requests < fewRounds:
-		w.add(FewRounds, name, "only %s%s", requests(r.Requests), tooFew)
+		w.add(FewRounds, name, "only %s%s", text.Count(r.Requests, "request"), tooFew)
 	case v != nil && v.Pairs < leastPairs:
 		w.add(FewRounds, name, "it and %s both had an answer in only %d rounds: fewer than %d can show no difference",
 			v.Reference, v.Pairs, leastPairs)
@@ -130,10 +125,10 @@ func (w *warner) row(r *Row, allShort bool) {
 			v.Reference, v.Pairs)
 	}
 	if r.Unsent > 0 {
-		w.add(NotSent, name, "%s could not begin in time and were not sent: it cannot keep up with that rate", requests(r.Unsent))
+		w.add(NotSent, name, "%s could not begin in time and were not sent: it cannot keep up with that rate", text.Count(r.Unsent, "request"))
 	}
 	if r.Fresh > 0 {
-		w.add(FreshConnection, name, "%s meant for a kept connection had to open a new one", requests(r.Fresh))
+		w.add(FreshConnection, name, "%s meant for a kept connection had to open a new one", text.Count(r.Fresh, "request"))
 	}
 }
 
@@ -160,7 +155,7 @@ func (w *warner) extremes(r *Row, c *nodeSeries) {
 	}
 	if outliers > 0 {
 		w.add(Outliers, w.title(r), "%d of %s lie far from the median of %s: something else was going on at times",
-			outliers, requests(len(r.Sorted)), spoken(middle))
+			outliers, text.Count(len(r.Sorted), "request"), spoken(middle))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"ferry/pkg/guard"
 	"ferry/pkg/retry"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -108,7 +109,7 @@ func shownHeader(header http.Header, m *guard.Masker) []Field {
 			if strings.EqualFold(name, "Set-Cookie") {
 				value = guard.Secret{}.String()
 			}
-			fields = append(fields, Field{Name: shown, Value: guard.Line(m.String(value))})
+			fields = append(fields, Field{Name: shown, Value: text.Line(m.String(value))})
 		}
 	}
 	slices.SortStableFunc(fields, func(f, g Field) int { return strings.Compare(f.Name, g.Name) })
@@ -204,7 +205,7 @@ func (a *Attempt) cut(ctx context.Context, resp *http.Response, body []byte, err
 // clean hides secrets in what the error took from the server, and bounds it. Body is the reply's, masked, where the
 // error has it; nil where it has an event's.
 func (a *Attempt) clean(m *guard.Masker, body []byte) {
-	a.RequestID, a.outcome.RetryAfter = guard.Shown(m.String(a.RequestID), guard.MostNamed), m.String(a.outcome.RetryAfter)
+	a.RequestID, a.outcome.RetryAfter = text.Shown(m.String(a.RequestID), text.MostNamed), m.String(a.outcome.RetryAfter)
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
 	var malformed *wire.MalformedError
@@ -213,20 +214,20 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) {
 	switch {
 	case errors.As(a.Err, &apiErr):
 		for _, field := range []*string{&apiErr.Type, &apiErr.Code, &apiErr.RequestID, &apiErr.RetryAfter} {
-			*field = guard.Shown(m.String(*field), guard.MostNamed)
+			*field = text.Shown(m.String(*field), text.MostNamed)
 		}
-		apiErr.Message = guard.Shown(m.String(apiErr.Message), guard.MostShown)
+		apiErr.Message = text.Shown(m.String(apiErr.Message), text.MostShown)
 		if body == nil { // of an event
 			body = m.Bytes(apiErr.Body)
 		}
 		apiErr.Body = body
 	case errors.As(a.Err, &none):
-		none.Reason, none.Title = guard.Shown(m.String(none.Reason), guard.MostShown), guard.Shown(m.String(none.Title), guard.MostShown)
+		none.Reason, none.Title = text.Shown(m.String(none.Reason), text.MostShown), text.Shown(m.String(none.Title), text.MostShown)
 		none.Body = body
 	case errors.As(a.Err, &malformed):
 		malformed.Body = m.Bytes(malformed.Body)
 	case errors.As(a.Err, &redirect):
-		redirect.Target = guard.Shown(m.String(redirect.Target), guard.MostShown)
+		redirect.Target = text.Shown(m.String(redirect.Target), text.MostShown)
 	case errors.As(a.Err, &network):
 		network.mask(m)
 	}

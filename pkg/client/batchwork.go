@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"iter"
 
-	"ferry/pkg/guard"
+	"ferry/pkg/text"
 )
 
 // one asks an item and keeps the result. The line is the worker's, to be used again.
@@ -48,7 +48,7 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		}
 		return
 	}
-	result.Text = guard.Shown(result.Text, guard.MostShown)
+	result.Text = text.Shown(result.Text, text.MostShown)
 	r.missed(item, result, asked, err, line)
 }
 
@@ -137,7 +137,7 @@ func (r *running) report(result resultLine, line *bytes.Buffer) error {
 
 // encodeResult gives a result as a line, in pieces.
 func encodeResult(result resultLine, line *bytes.Buffer) iter.Seq[[]byte] {
-	text := result.Text
+	answer := result.Text
 	result.Text = ""
 	line.Reset()
 	enc := json.NewEncoder(line)
@@ -145,5 +145,5 @@ func encodeResult(result resultLine, line *bytes.Buffer) iter.Seq[[]byte] {
 	if err := enc.Encode(result); err != nil {
 		panic(err) // strings and numbers always encode
 	}
-	return guard.JSONLine(line.Bytes(), text)
+	return text.JSONLine(line.Bytes(), answer)
 }

@@ -16,6 +16,7 @@ import (
 
 	"ferry/pkg/guard"
 	"ferry/pkg/retry"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -114,12 +115,12 @@ func (e *Error) Error() string {
 	if apiErr != nil && apiErr.RequestID != "" {
 		b.WriteString(" (request id " + apiErr.RequestID + ")")
 	}
-	return guard.Shown(b.String(), 2*guard.MostShown) // its parts are bounded
+	return text.Shown(b.String(), 2*text.MostShown) // its parts are bounded
 }
 
 const (
-	excerptOfEvent = 200              // bytes that are quoted of a malformed event, of an answer that was cut or of a page
-	excerptOfBody  = guard.MostQuoted // bytes that are quoted of any other body
+	excerptOfEvent = 200             // bytes that are quoted of a malformed event, of an answer that was cut or of a page
+	excerptOfBody  = text.MostQuoted // bytes that are quoted of any other body
 )
 
 // excerpt is what an error quotes of a body: nothing where the error has the words in it.
@@ -131,12 +132,12 @@ func excerpt(err error, body []byte) string {
 	case errors.As(err, &malformed), errors.As(err, &none) && none.Cut:
 	case errors.As(err, &none) && none.Title == "", errors.As(err, &apiErr) && apiErr.Message == "":
 		if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
-			return guard.Excerpt(body, excerptOfBody)
+			return text.Excerpt(body, excerptOfBody)
 		}
 	default:
 		return ""
 	}
-	return guard.Excerpt(body, excerptOfEvent)
+	return text.Excerpt(body, excerptOfEvent)
 }
 
 func spoken(d time.Duration) string {
@@ -268,7 +269,7 @@ type networkError struct {
 
 // mask hides secrets in the text: net/http quotes a malformed reply. A cause that holds one is dropped.
 func (e *networkError) mask(m *guard.Masker) {
-	e.text = guard.Shown(m.String(e.text), guard.MostShown)
+	e.text = text.Shown(m.String(e.text), text.MostShown)
 	if e.err != nil && m.String(e.err.Error()) != e.err.Error() {
 		e.err = nil
 	}

@@ -58,16 +58,16 @@ func TestMessages(t *testing.T) {
 			"a long page is cut", wire.Complete, retry.Script, reply{status: 413, body: "<p>" + strings.Repeat("x", 999)},
 			"n: status 413: <p>" + strings.Repeat("x", 197) + "…", "",
 		},
-		{"an envelope is quoted", wire.Complete, retry.Script, text(`{"status":404}`), `n: status 404: {"status":404}`, askedURL},
+		{"an envelope is quoted", wire.Complete, retry.Script, body(`{"status":404}`), `n: status 404: {"status":404}`, askedURL},
 		{
-			"no completion", wire.Complete, retry.Script, text(`{"text":"x"}`),
+			"no completion", wire.Complete, retry.Script, body(`{"text":"x"}`),
 			`n: status 200 with no completion in the answer: {"text":"x"}`, "-o raw prints the body as it came",
 		},
 		{
-			"HTML", wire.Complete, retry.Script, text(`<html>`), `n: status 200 with an HTML page: <html>`,
+			"HTML", wire.Complete, retry.Script, body(`<html>`), `n: status 200 with an HTML page: <html>`,
 			"is the node's url that of the API? a web page, a login or a gateway's own error came instead",
 		},
-		{"empty", wire.Complete, retry.Script, text(``), `n: status 200 with an empty body`, ""},
+		{"empty", wire.Complete, retry.Script, body(``), `n: status 200 with an empty body`, ""},
 		{
 			"a redirect", wire.Complete, retry.Script, status(308, "Location", "https://elsewhere.test/v1"),
 			"n: status 308: a redirect to https://elsewhere.test/v1, not followed", "if that is the right address, make it the node's url",

@@ -15,9 +15,9 @@ import (
 // was shown, in ask and stream, and that the script heeds no header.
 func TestFailureInAnswer(t *testing.T) {
 	const s = time.Second
-	whole := text(`{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}]}`)
-	failing := text(`{"choices":[{"message":{"content":"hal"},"finish_reason":"error","error":{"code":502,"message":"m"}}]}`)
-	unnamed := text(`{"choices":[{"message":{"content":"hal"},"finish_reason":"network_error"}]}`)
+	whole := body(`{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}]}`)
+	failing := body(`{"choices":[{"message":{"content":"hal"},"finish_reason":"error","error":{"code":502,"message":"m"}}]}`)
+	unnamed := body(`{"choices":[{"message":{"content":"hal"},"finish_reason":"network_error"}]}`)
 	hal := `data: {"choices":[{"delta":{"content":"hal"}}]}` + "\n\n"
 	bad := `data: {"choices":[{"delta":{},"finish_reason":"error","error":{"code":502,"message":"m"}}]}` + "\n\n"
 	busy := func(fields ...string) reply { return status(429, fields...) }
@@ -43,7 +43,7 @@ func TestFailureInAnswer(t *testing.T) {
 		{"a fraction", retry.Backoff, false, busy("Retry-After", "2.5"), []time.Duration{2500 * time.Millisecond}, 0, "hello"},
 		{"x-should-retry", retry.RetryAfter, false, busy("X-Should-Retry", "false"), nil, 429, ""},
 		{"x-should-retry is not the script's", retry.Script, false, busy("X-Should-Retry", "false"), []time.Duration{2 * s}, 0, "hello"},
-		{"a used-up account", retry.Backoff, false, text(`{"error":{"code":"1113","message":"m"}}`), nil, 500, ""},
+		{"a used-up account", retry.Backoff, false, body(`{"error":{"code":"1113","message":"m"}}`), nil, 500, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			trial := newTrial(t, serve(t, test.first, whole).URL)

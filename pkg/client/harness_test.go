@@ -97,10 +97,10 @@ func status(code int, fields ...string) reply {
 	return r
 }
 
-func text(body string) reply { return reply{status: 200, body: body} }
+func body(text string) reply { return reply{status: 200, body: text} }
 
 // answer is a whole answer in the complete dialect.
-var answer = text(`{"status":200,"completion":"hello","model":"m","id":"c1"}`)
+var answer = body(`{"status":200,"completion":"hello","model":"m","id":"c1"}`)
 
 // server plays its replies, one a request, and then the last one again.
 type server struct {

@@ -49,14 +49,14 @@ func TestLoopOfTheScript(t *testing.T) {
 		{"401", retry.Script, []reply{status(401), answer}, nil, end{Status4xx, 401, false}},
 		{"201", retry.Script, []reply{{status: 201, body: `{}`}, answer}, nil, end{StatusOther, 201, false}},
 		{"429, then 401", retry.Script, []reply{status(429), status(401)}, []time.Duration{2 * s}, end{Status4xx, 401, false}},
-		{"429 in a 200", retry.Script, []reply{text(`{"status":429}`), answer}, []time.Duration{2 * s}, ok},
-		{"429 in a 200, always", retry.Script, []reply{text(`{"status":"429"}`)}, []time.Duration{2 * s, 4 * s}, end{RateLimited, 429, true}},
+		{"429 in a 200", retry.Script, []reply{body(`{"status":429}`), answer}, []time.Duration{2 * s}, ok},
+		{"429 in a 200, always", retry.Script, []reply{body(`{"status":"429"}`)}, []time.Duration{2 * s, 4 * s}, end{RateLimited, 429, true}},
 		{"200 in a 500", retry.Script, []reply{{status: 500, body: `{"status":"200","completion":"hello"}`}}, nil, ok},
-		{"a .status that is none", retry.Script, []reply{text(`{"status":"ok"}`), answer}, nil, end{StatusOther, 0, false}},
-		{"HTML", retry.Script, []reply{text(`<html>`), answer}, nil, end{NotAnAnswer, 200, false}},
-		{"empty", retry.Script, []reply{text(``), answer}, nil, end{NotAnAnswer, 200, false}},
+		{"a .status that is none", retry.Script, []reply{body(`{"status":"ok"}`), answer}, nil, end{StatusOther, 0, false}},
+		{"HTML", retry.Script, []reply{body(`<html>`), answer}, nil, end{NotAnAnswer, 200, false}},
+		{"empty", retry.Script, []reply{body(``), answer}, nil, end{NotAnAnswer, 200, false}},
 		{"204", retry.Script, []reply{{status: 204}, answer}, nil, end{StatusOther, 204, false}},
-		{"cut", retry.Script, []reply{text(`{"status":200,"comple`), answer}, nil, end{Truncated, 200, false}},
+		{"cut", retry.Script, []reply{body(`{"status":200,"comple`), answer}, nil, end{Truncated, 200, false}},
 		{"reset", retry.Script, []reply{{reset: true}, answer}, nil, end{Reset, 0, false}},
 	} {
 		t.Run(told.name, told.hold)
@@ -73,7 +73,7 @@ func TestLoopOfOtherPolicies(t *testing.T) {
 			[]reply{status(429, "Retry-After", "7"), status(429), answer}, []time.Duration{7 * s, 5 * s}, ok,
 		},
 		{"retry-after: 500, 529", retry.RetryAfter, []reply{status(500), status(529), answer}, []time.Duration{1 * s, 2 * s}, ok},
-		{"retry-after: reset, HTML", retry.RetryAfter, []reply{{reset: true}, text(`<html>`), answer}, []time.Duration{1 * s, 2 * s}, ok},
+		{"retry-after: reset, HTML", retry.RetryAfter, []reply{{reset: true}, body(`<html>`), answer}, []time.Duration{1 * s, 2 * s}, ok},
 		{"retry-after: reset for ever", retry.RetryAfter, []reply{{reset: true}}, []time.Duration{1 * s, 2 * s}, end{Reset, 0, true}},
 		{"retry-after: too long", retry.RetryAfter, []reply{status(429, "Retry-After", "61"), answer}, nil, end{RateLimited, 429, true}},
 		{"retry-after: 403", retry.RetryAfter, []reply{status(403), answer}, nil, end{Status4xx, 403, false}},
@@ -83,7 +83,7 @@ func TestLoopOfOtherPolicies(t *testing.T) {
 			nil, end{RateLimited, 429, false},
 		},
 		{
-			"retry-after: a completion of another shape stays one", retry.RetryAfter, []reply{text(`{"status":200,"text":"x"}`), answer},
+			"retry-after: a completion of another shape stays one", retry.RetryAfter, []reply{body(`{"status":200,"text":"x"}`), answer},
 			nil, end{NotAnAnswer, 200, false},
 		},
 		{
@@ -199,7 +199,7 @@ func TestAsBody(t *testing.T) {
 		{`{"completion":"hel`, false, "hel"}, // what came of it
 	}
 	for _, test := range tests {
-		server := serve(t, text(test.body))
+		server := serve(t, body(test.body))
 		tr := newTrial(t, server.URL)
 		tr.Rule.Attempts = 1
 		result, failed := tr.askIn(t, t.Context(), AsBody)
@@ -272,7 +272,7 @@ func TestCancelledInAWait(t *testing.T) {
 // TestOnWait holds that a countdown takes the place of the clock's wait and is told what it waits for, and that its
 // failure ends the call.
 func TestOnWait(t *testing.T) {
-	server := serve(t, status(429), text(`<html>`), answer)
+	server := serve(t, status(429), body(`<html>`), answer)
 	tr := newTrial(t, server.URL)
 	tr.Rule.Policy, tr.Rule.Attempts = retry.RetryAfter, 4
 	var pauses []Pause

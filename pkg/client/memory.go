@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"ferry/pkg/guard"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -77,12 +77,12 @@ func (s *MemoryShare) Release() {
 func (r *Result) clip() {
 	short := func(body *[]byte) {
 		if len(*body) > mostClipped {
-			*body = slices.Clone(guard.WholeRunes((*body)[:mostClipped]))
+			*body = slices.Clone(text.WholeRunes((*body)[:mostClipped]))
 		}
 	}
 	short(&r.Body)
 	if len(r.Answer.Text) > mostClipped {
-		r.Answer.Text = string(guard.WholeRunes([]byte(r.Answer.Text[:mostClipped])))
+		r.Answer.Text = string(text.WholeRunes([]byte(r.Answer.Text[:mostClipped])))
 	}
 	last := r.last()
 	if last == nil {

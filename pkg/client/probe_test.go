@@ -17,13 +17,13 @@ func TestProbe(t *testing.T) {
 		noList  bool
 		message string
 	}{
-		{"two models", text(`{"data":[{"id":"a"},{"id":"b"}]}`), 2, "", false, ""},
-		{"none", text(`{"data":[]}`), 0, "", false, ""},
-		{"no list", text(`{"models":[]}`), -1, "", false, ""},
-		{"HTML", text(`<html>`), -1, "", false, ""},
-		{"an odd reply", text(`{"message":"nothing here"}`), -1, "", false, ""},
-		{"401 in a 200", text(`{"error":{"code":401,"message":"no key"}}`), -1, Status4xx, false, "n: status 401: no key"},
-		{"404 in a 200", text(`{"error":{"code":404,"message":"no list"}}`), -1, Status4xx, true, "n: status 404: no list"},
+		{"two models", body(`{"data":[{"id":"a"},{"id":"b"}]}`), 2, "", false, ""},
+		{"none", body(`{"data":[]}`), 0, "", false, ""},
+		{"no list", body(`{"models":[]}`), -1, "", false, ""},
+		{"HTML", body(`<html>`), -1, "", false, ""},
+		{"an odd reply", body(`{"message":"nothing here"}`), -1, "", false, ""},
+		{"401 in a 200", body(`{"error":{"code":401,"message":"no key"}}`), -1, Status4xx, false, "n: status 401: no key"},
+		{"404 in a 200", body(`{"error":{"code":404,"message":"no list"}}`), -1, Status4xx, true, "n: status 404: no list"},
 		{"401", status(401), -1, Status4xx, false, "n: status 401: m401"},
 		{"404", status(404), -1, Status4xx, true, "n: status 404: m404"},
 		{"405", status(405), -1, Status4xx, true, "n: status 405: m405"},
@@ -66,7 +66,7 @@ func TestProbeOfWhatIsNotThere(t *testing.T) {
 	if !errors.As(err, &failed) || failed.Class != Connect || probe.Connected || probe.Models != -1 || probe.Addresses != nil {
 		t.Errorf("%+v, %v", probe, err)
 	}
-	server := serve(t, text(`{"data":[]}`))
+	server := serve(t, body(`{"data":[]}`))
 	tr = newTrial(t, mustURL(t, "http://localhost:"+server.URL.Port()))
 	if probe, err = tr.probe(t.Context()); err != nil || !slices.Contains(probe.Addresses, "127.0.0.1") {
 		t.Errorf("%+v, %v", probe, err)

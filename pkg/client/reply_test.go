@@ -84,13 +84,13 @@ func TestNoAnswer(t *testing.T) {
 		},
 		{"101", reply{raw: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", stall: true}, StatusOther, 101, "status 101", "", false, false},
 		{"204", reply{status: 204}, StatusOther, 204, "status 204", "", false, false},
-		{"an empty 200", text(""), NotAnAnswer, 200, "status 200 with an empty body", "", false, true},
-		{"HTML", text("<html>hi</html>"), NotAnAnswer, 200, "status 200 with an HTML page", "<html>hi</html>", false, true},
+		{"an empty 200", body(""), NotAnAnswer, 200, "status 200 with an empty body", "", false, true},
+		{"HTML", body("<html>hi</html>"), NotAnAnswer, 200, "status 200 with an HTML page", "<html>hi</html>", false, true},
 		{
 			"bad gzip", reply{status: 200, header: http.Header{"Content-Encoding": {"gzip"}}, body: "this is no gzip"},
 			Protocol, 200, "no usable reply: gzip: invalid header", "", true, false,
 		},
-		{"a body over the cap", text(strings.Repeat("x", 2000)), TooLarge, 200, "a reply over the limit of 1000 bytes", strings.Repeat("x", 1000), true, false},
+		{"a body over the cap", body(strings.Repeat("x", 2000)), TooLarge, 200, "a reply over the limit of 1000 bytes", strings.Repeat("x", 1000), true, false},
 		{
 			"a header over the cap", reply{status: 200, header: http.Header{"X-Big": {strings.Repeat("x", 70<<10)}}, body: "{}"},
 			Protocol, 0, "no usable reply: ", "", true, true,
@@ -219,7 +219,7 @@ func TestClientCertificateIsNotAmbiguous(t *testing.T) {
 
 // TestNoGoroutineIsLeft looks for those of net/http after calls that ended in every way.
 func TestNoGoroutineIsLeft(t *testing.T) {
-	server := serve(t, answer, text("<html>"), status(500), reply{raw: head + "Content-Length: 100\r\n\r\n{"}, reply{reset: true},
+	server := serve(t, answer, body("<html>"), status(500), reply{raw: head + "Content-Length: 100\r\n\r\n{"}, reply{reset: true},
 		reply{raw: "HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", stall: true})
 	rt, err := transport.New(transport.Options{Target: server.URL, ConnectTimeout: time.Minute})
 	if err != nil {

@@ -78,7 +78,7 @@ func TestStream(t *testing.T) {
 		{"reset before text", []reply{reset}, nil, Truncated, false, 1, ""},
 		{"reset after text", []reply{late}, nil, Truncated, false, 1, "hel"},
 		{"malformed", []reply{events(piece, "data: {\n\n")}, nil, NotAnAnswer, false, 1, "hel"},
-		{"a page", []reply{text("<html>")}, []time.Duration{s, 2 * s}, NotAnAnswer, true, 3, ""},
+		{"a page", []reply{body("<html>")}, []time.Duration{s, 2 * s}, NotAnAnswer, true, 3, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server := serve(t, test.replies...)

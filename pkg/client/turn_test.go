@@ -169,7 +169,7 @@ func TestTurnStopped(t *testing.T) {
 
 // A probe takes a turn as well.
 func TestProbeTakesATurn(t *testing.T) {
-	s := serve(t, text(`{"data":[]}`))
+	s := serve(t, body(`{"data":[]}`))
 	tr := newTrial(t, s.URL)
 	tr.limited(t, "6/min", 1)
 	for i := range 2 {

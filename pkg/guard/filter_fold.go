@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"ferry/pkg/text"
 )
 
 // noSymbol is what a byte that is not UTF-8 folds to: no word has it.
@@ -21,7 +23,7 @@ func fold(dst []rune, r rune) []rune {
 		return append(dst, r)
 	case r >= 0xac00 && r <= 0xd7a3:
 		return foldHangul(dst, r-0xac00)
-	case ignored(r):
+	case text.Invisible(r):
 		return dst
 	case unicode.IsSpace(r):
 		return append(dst, ' ')
@@ -74,22 +76,4 @@ func foldHangul(dst []rune, index rune) []rune {
 // joins reports whether a symbol changes the letter before it: an accent, a vowel sign, the rest of a Hangul syllable.
 func joins(symbol rune) bool {
 	return symbol >= 0x300 && (symbol >= 0x1160 && symbol <= 0x11ff || unicode.Is(unicode.Mn, symbol))
-}
-
-// ignored reports whether r shows nothing and only parts, joins or directs the characters around it: soft hyphen,
-// zero-width spaces and joiners, bidi controls, fillers, variation selectors and tags.
-func ignored(r rune) bool {
-	switch {
-	case r < 0xad:
-		return false
-	case r == 0xad, r == 0x34f, r == 0x61c, r == 0x115f, r == 0x1160, r == 0x3164, r == 0xfeff, r == 0xffa0:
-		return true
-	case r >= 0x17b4 && r <= 0x17b5, r >= 0x180b && r <= 0x180f:
-		return true
-	case r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2060 && r <= 0x206f:
-		return true
-	case r >= 0xfe00 && r <= 0xfe0f, r >= 0xe0000 && r <= 0xe0fff:
-		return true
-	}
-	return false
 }

@@ -4,6 +4,8 @@ import (
 	"sort"
 	"strings"
 	"unicode/utf8"
+
+	"ferry/pkg/text"
 )
 
 // view is a text as a reader takes it: JSON's escapes undone, full-width characters narrow, every space, dash and quote
@@ -103,7 +105,7 @@ func readRune(r rune) rune {
 		return '"'
 	case r == '‘', r == '’':
 		return '\''
-	case ignored(r):
+	case text.Invisible(r):
 		return -1
 	}
 	return r

@@ -114,31 +114,3 @@ func couldBecome(text, secret []byte) bool {
 	}
 	return false
 }
-
-// VisibleStream makes a text that arrives in pieces safe for a terminal as Visible makes the whole. It holds back a
-// character that has not come whole, and a CR until what follows tells whether it is alone. The zero value is ready.
-type VisibleStream struct {
-	held []byte
-}
-
-// Append adds what may be shown of the text so far to dst.
-func (v *VisibleStream) Append(dst, chunk []byte) []byte {
-	text := chunk
-	if len(v.held) > 0 {
-		text = append(v.held, chunk...)
-	}
-	whole := WholeRunes(text)
-	if n := len(whole); n > 0 && whole[n-1] == '\r' {
-		whole = whole[:n-1]
-	}
-	dst = append(dst, Visible(string(whole))...)
-	v.held = append([]byte(nil), text[len(whole):]...)
-	return dst
-}
-
-// Flush adds what was held back, when the text has come to its end.
-func (v *VisibleStream) Flush(dst []byte) []byte {
-	dst = append(dst, Visible(string(v.held))...)
-	v.held = nil
-	return dst
-}

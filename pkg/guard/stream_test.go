@@ -2,9 +2,7 @@ package guard
 
 import (
 	"bytes"
-	"strings"
 	"testing"
-	"unicode/utf8"
 )
 
 // inPieces gives a text to f in pieces whose lengths come from cuts, over and over.
@@ -69,23 +67,4 @@ func TestMaskStreamCut(t *testing.T) {
 			t.Errorf("%q: %q, want %q", test.text, got, test.want)
 		}
 	}
-}
-
-// FuzzVisibleStream holds the stream to the answer of the whole, and to what a terminal may get.
-func FuzzVisibleStream(f *testing.F) {
-	f.Add([]byte("a\x1b]52;c;x\x07b"), []byte{1})
-	f.Add([]byte("one\r\ntwo\rthree\r"), []byte{3, 0})
-	f.Add([]byte("香港\u202e\u009b👩\u200d💻\xff\xe9\xa6"), []byte{0, 1, 2})
-	f.Fuzz(func(t *testing.T, text, cuts []byte) {
-		var stream VisibleStream
-		var got []byte
-		inPieces(text, cuts, func(piece []byte) { got = stream.Append(got, piece) })
-		got = stream.Flush(got)
-		if want := Visible(string(text)); string(got) != want {
-			t.Errorf("in pieces %q, whole %q", got, want)
-		}
-		if !utf8.Valid(got) || strings.ContainsFunc(string(got), hazardous) {
-			t.Errorf("a terminal gets %q", got)
-		}
-	})
 }

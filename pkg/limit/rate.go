@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ferry/pkg/text"
 )
 
 // Rate is how many requests may go out in a time, and how many of them at once.
@@ -96,21 +98,9 @@ func (r Rate) String() string {
 	case maxPer:
 		unit = "day"
 	default:
-		unit = Brief(r.Per)
+		unit = text.Brief(r.Per)
 	}
 	return strconv.Itoa(r.Events) + "/" + unit
-}
-
-// Brief is a duration as a rate has it, without the zeros that Go puts behind it: 2h, not 2h0m0s.
-func Brief(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 // Needs is the least time between the first and the last of n requests when the bucket is full at the start.

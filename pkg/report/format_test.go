@@ -115,7 +115,7 @@ func TestCSV(t *testing.T) {
 			}
 		}
 	}
-	for in, want := range map[string]string{"=1": "'=1", "-x": "'-x", "+": "'+", "@a": "'@a", "a=b": "a=b", "": "", "\t=1": `\x09=1`} {
+	for in, want := range map[string]string{"=1": "'=1", "-x": "'-x", "+": "'+", "@a": "'@a", "a=b": "a=b", "": "", "\t=1": `\t=1`} {
 		if got := harmless(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"ferry/pkg/bench"
-	"ferry/pkg/guard"
+	"ferry/pkg/text"
 )
 
 // jsonNumber is a number in JSON, null where there is none: JSON has no NaN.
@@ -149,7 +149,7 @@ func jsonText(s *bench.Summary) (string, error) {
 	if err := enc.Encode(jsonOf(s)); err != nil {
 		return "", err
 	}
-	return string(guard.SafeJSON(b.Bytes())), nil
+	return string(text.SafeJSON(b.Bytes())), nil
 }
 
 func jsonOf(s *bench.Summary) jsonReport {

@@ -91,7 +91,7 @@ func Write(w io.Writer, format string, s *bench.Summary, o Options) error {
 func render(format string, s *bench.Summary, o Options) (string, error) {
 	switch format {
 	case Text:
-		return text(s, o.Facts), nil
+		return textReport(s, o.Facts), nil
 	case Markdown:
 		return markdown(s, o.Lang), nil
 	case JSON:

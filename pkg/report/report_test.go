@@ -123,7 +123,7 @@ func TestBest(t *testing.T) {
 		{"a flag", named("--proxy=http://evil"), "the best node's name is not one plain word: --proxy=http://evil"},
 		{"two words", named("a --yes"), "the best node's name is not one plain word: a --yes"},
 		{"an escape", named("a\x1b[2J"), `the best node's name is not one plain word: a\x1b[2J`},
-		{"a line end", named("a\nb"), `the best node's name is not one plain word: a\x0ab`},
+		{"a line end", named("a\nb"), `the best node's name is not one plain word: a\nb`},
 	}
 	for _, tt := range tests {
 		var b bytes.Buffer

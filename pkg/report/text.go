@@ -15,9 +15,9 @@ type page struct {
 	b     strings.Builder
 }
 
-// text is the report for a terminal. In a pipe it is as wide as it likes and without colour, so that grep and awk find
+// textReport is the report for a terminal. In a pipe it is as wide as it likes and without colour, so that grep and awk find
 // what they look for on one line.
-func text(s *bench.Summary, f term.Facts) string {
+func textReport(s *bench.Summary, f term.Facts) string {
 	if !f.TTY {
 		f.Plain = true
 	}

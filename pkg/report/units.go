@@ -4,31 +4,16 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"time"
 
 	"ferry/pkg/bench"
+	"ferry/pkg/text"
 )
 
 // missing stands where there is no number.
-const missing = "–"
+const missing = text.Missing
 
-// spell writes milliseconds as people read latencies: 0.4 ms, 12 ms, 3.21 s, 125 s. It goes by what is left after
-// rounding, so that no 1000 ms stands beside 1.00 s.
-func spell(ms float64) string {
-	size := math.Abs(ms)
-	switch {
-	case math.IsNaN(ms) || math.IsInf(ms, 0):
-		return missing
-	case size < 0.05:
-		return "0 ms"
-	case size < 9.95:
-		return fmt.Sprintf("%.1f ms", ms)
-	case size < 999.5:
-		return fmt.Sprintf("%.0f ms", ms)
-	case size < 99995:
-		return fmt.Sprintf("%.2f s", ms/1000)
-	}
-	return fmt.Sprintf("%.0f s", ms/1000)
-}
+func spell(ms float64) string { return text.Millis(ms) }
 
 // spellRange writes two times with one unit where they share it: 2.11–2.68 s.
 func spellRange(low, high float64) string {
@@ -102,31 +87,10 @@ func rate(x float64) string {
 	return strconv.FormatFloat(x, 'f', 0, 64)
 }
 
-// count writes a number with its noun in the singular or the plural.
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + many
-}
+func count(n int, one, _ string) string { return text.Count(n, one) }
 
-// span writes how long a run took, in seconds up to two minutes, in minutes up to two hours.
-func span(seconds float64) string {
-	switch {
-	case seconds < 10:
-		return fmt.Sprintf("%.1f s", seconds)
-	case seconds < 119.5:
-		return fmt.Sprintf("%.0f s", seconds)
-	case seconds < 7170:
-		whole := int(math.Round(seconds))
-		if whole%60 == 0 {
-			return fmt.Sprintf("%d min", whole/60)
-		}
-		return fmt.Sprintf("%d min %d s", whole/60, whole%60)
-	}
-	minutes := int(math.Round(seconds / 60))
-	return fmt.Sprintf("%d h %d min", minutes/60, minutes%60)
-}
+// span writes how long a run took.
+func span(seconds float64) string { return text.Span(time.Duration(seconds * float64(time.Second))) }
 
 // present reports whether there is anything in an optional column of numbers.
 func present(s *bench.Stats) bool { return s != nil && s.N > 0 }

@@ -5,16 +5,18 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"ferry/pkg/text"
 )
 
-// Countdown waits until nothing is left while it shows text with the seconds that are left, and then clears the line. It
+// Countdown waits until nothing is left while it shows what with the seconds that are left, and then clears the line. It
 // is for a stream that is a terminal and not plain. Sleep waits; its error ends the countdown.
-func Countdown(ctx context.Context, s Stream, left func() time.Duration, text string,
+func Countdown(ctx context.Context, s Stream, left func() time.Duration, what string,
 	sleep func(context.Context, time.Duration) error,
 ) error {
 	defer io.WriteString(s, "\r\x1b[K")
 	for d := left(); d > 0; d = left() {
-		line := cut(fmt.Sprintf("%s in %s", text, seconds(d)), s.Width-1)
+		line := cut(fmt.Sprintf("%s in %s", what, text.Seconds((d+time.Second-1).Truncate(time.Second))), s.Width-1)
 		if _, err := io.WriteString(s, "\r\x1b[K"+line); err != nil {
 			return sleep(ctx, d) // a closed terminal is no reason not to wait
 		}
@@ -27,9 +29,4 @@ func Countdown(ctx context.Context, s Stream, left func() time.Duration, text st
 		}
 	}
 	return nil
-}
-
-// seconds is d in whole seconds, rounded up, so that a countdown ends on 1.
-func seconds(d time.Duration) string {
-	return fmt.Sprintf("%d s", (d+time.Second-1)/time.Second)
 }

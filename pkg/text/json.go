@@ -1,4 +1,4 @@
-package guard
+package text
 
 import (
 	"bytes"
@@ -8,19 +8,19 @@ import (
 	"unicode/utf8"
 )
 
-// SafeJSON escapes what JSON lets pass and a terminal obeys or does not show: DEL, C1 and bidi controls, line separators,
-// zero-width characters. All of it stands inside strings. It returns text itself where there is nothing to escape.
-func SafeJSON(text []byte) []byte {
+// SafeJSON escapes what JSON allows and a terminal acts on or does not show: DEL, C1 and bidi controls, line separators,
+// zero-width characters. All of it stands inside strings. It returns doc itself where there is nothing to escape.
+func SafeJSON(doc []byte) []byte {
 	var out []byte
 	done := 0
-	for i := 0; i < len(text); {
-		if c := text[i]; c < utf8.RuneSelf && c != 0x7f {
+	for i := 0; i < len(doc); {
+		if c := doc[i]; c < utf8.RuneSelf && c != 0x7f {
 			i++
 			continue
 		}
-		r, size := utf8.DecodeRune(text[i:])
-		if hazardous(r) || r == 0xfffe || r == 0xffff || unseen(r, rune(text[max(0, i-1)])) {
-			out = append(out, text[done:i]...)
+		r, size := utf8.DecodeRune(doc[i:])
+		if hazardous(r) || unseen(r, rune(doc[max(0, i-1)])) {
+			out = append(out, doc[done:i]...)
 			for _, unit := range utf16.AppendRune(nil, r) {
 				out = append(out, escaped(rune(unit), 4)...)
 			}
@@ -29,9 +29,9 @@ func SafeJSON(text []byte) []byte {
 		i += size
 	}
 	if done == 0 {
-		return text
+		return doc
 	}
-	return append(out, text[done:]...)
+	return append(out, doc[done:]...)
 }
 
 // onePiece is how much of a text is encoded at once, in bytes: its escapes can be six times as long.

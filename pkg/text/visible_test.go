@@ -1,4 +1,4 @@
-package guard
+package text
 
 import (
 	"bytes"
@@ -131,4 +131,31 @@ func TestExcerpt(t *testing.T) {
 			t.Errorf("%s: the body was changed", test.name)
 		}
 	}
+}
+
+// FuzzVisibleStream holds the stream to the answer of the whole, and to what a terminal may get.
+func FuzzVisibleStream(f *testing.F) {
+	f.Add([]byte("a\x1b]52;c;x\x07b"), []byte{1})
+	f.Add([]byte("one\r\ntwo\rthree\r"), []byte{3, 0})
+	f.Add([]byte("香港\u202e\u009b👩\u200d💻\xff\xe9\xa6"), []byte{0, 1, 2})
+	f.Fuzz(func(t *testing.T, all, cuts []byte) {
+		var stream VisibleStream
+		want := Visible(string(all))
+		var got []byte
+		for i := 0; len(all) > 0; i++ {
+			n := len(all)
+			if len(cuts) > 0 {
+				n = min(n, int(cuts[i%len(cuts)]%7)+1)
+			}
+			got = stream.Append(got, bytes.Clone(all[:n]))
+			all = all[n:]
+		}
+		got = stream.Flush(got)
+		if string(got) != want {
+			t.Errorf("in pieces %q, whole %q", got, want)
+		}
+		if !utf8.Valid(got) || strings.ContainsFunc(string(got), hazardous) {
+			t.Errorf("a terminal gets %q", got)
+		}
+	})
 }

@@ -1,0 +1,65 @@
+package text
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"testing"
+	"time"
+)
+
+func TestHint(t *testing.T) {
+	type lost struct {
+		error
+		Advice
+	}
+	for _, test := range []struct {
+		err        error
+		text, hint string
+	}{
+		{errors.New("plain"), "plain", ""},
+		{nil, "<nil>", ""},
+		{Errorf("try b", "no %s: %w", "a", fs.ErrNotExist), "no a: file does not exist", "try b"},
+		{fmt.Errorf("x: %w", WithHint(fs.ErrNotExist, "look again")), "x: file does not exist", "look again"},
+		{WithHint(WithHint(fs.ErrNotExist, "inner"), "outer"), "file does not exist", "outer"},
+		{lost{errors.New("lost"), "search"}, "lost", "search"},
+	} {
+		if got := fmt.Sprint(test.err); got != test.text {
+			t.Errorf("the error is %q, want %q", got, test.text)
+		}
+		if got := Hint(test.err); got != test.hint {
+			t.Errorf("%v: the hint is %q, want %q", test.err, got, test.hint)
+		}
+	}
+	if err := Errorf("hint", "no %w", fs.ErrNotExist); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v: the cause is not found", err)
+	}
+}
+
+// TestUnits gives the texts of durations in ms, sizes and counts.
+func TestUnits(t *testing.T) {
+	ms := func(n float64) time.Duration { return time.Duration(n * float64(time.Millisecond)) }
+	for _, test := range []struct{ got, want string }{
+		{Millis(0.04), "0 ms"}, {Millis(0.44), "0.4 ms"}, {Millis(9.96), "10 ms"}, {Millis(12.3), "12 ms"}, {Millis(999.4), "999 ms"},
+		{Millis(999.6), "1.00 s"}, {Millis(3214), "3.21 s"}, {Millis(99996), "100 s"}, {Millis(-1240), "-1.24 s"},
+		{Millis(math.NaN()), Missing}, {Millis(math.Inf(1)), Missing}, {Latency(ms(3214)), "3.21 s"}, {Latency(0), "0 ms"},
+		{Span(0), "0.0 s"}, {Span(ms(9940)), "9.9 s"}, {Span(ms(72000)), "72 s"}, {Span(ms(119600)), "2 min"},
+		{Span(ms(143200)), "2 min 23 s"}, {Span(ms(7169000)), "119 min 29 s"}, {Span(ms(7500000)), "2 h 5 min"},
+		{Seconds(ms(2000)), "2 s"}, {Seconds(ms(1540)), "1.5 s"}, {Seconds(ms(60000)), "60 s"},
+		{Brief(2 * time.Hour), "2h"}, {Brief(90 * time.Minute), "1h30m"}, {Brief(ms(90000)), "1m30s"}, {Brief(10 * time.Minute), "10m"},
+		{Brief(time.Hour + time.Second), "1h0m1s"}, {Brief(0), "0s"}, {Brief(ms(1500)), "1.5s"},
+		{Size(8 << 20), "8 MiB"}, {Size(64 << 10), "64 KiB"}, {Size(1000), "1000 bytes"}, {Size(1), "1 byte"}, {Size(0), "0 bytes"},
+		{Count(1, "success"), "1 success"}, {Count(0, "success"), "0 successes"},
+		{Cut("香港代理节点", 7), "香港代…"}, {Cut("\x1b[1mab\x1b[0m", 2), "\x1b[1mab\x1b[0m"},
+	} {
+		if test.got != test.want {
+			t.Errorf("got %q, want %q", test.got, test.want)
+		}
+	}
+	for line, want := range map[string]int{"": 0, "ab": 2, "香港": 4, "👩\u200d💻": 2, "\x1b[32m✓\x1b[0m": 1, "e\u0301": 1} {
+		if got := Width(line); got != want {
+			t.Errorf("%q takes %d columns, want %d", line, got, want)
+		}
+	}
+}

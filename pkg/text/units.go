@@ -1,0 +1,98 @@
+package text
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// Missing stands where there is no number.
+const Missing = "–"
+
+// Latency writes a measured time: 0.4 ms, 12 ms, 3.21 s, 125 s.
+func Latency(d time.Duration) string { return Millis(float64(d) / float64(time.Millisecond)) }
+
+// Millis is Latency of a number of milliseconds; Missing for none. It goes by the rounded value, so that 999.7 ms is
+// 1.00 s.
+func Millis(ms float64) string {
+	size := math.Abs(ms)
+	switch {
+	case math.IsNaN(ms) || math.IsInf(ms, 0):
+		return Missing
+	case size < 0.05:
+		return "0 ms"
+	case size < 9.95:
+		return fmt.Sprintf("%.1f ms", ms)
+	case size < 999.5:
+		return fmt.Sprintf("%.0f ms", ms)
+	case size < 99995:
+		return fmt.Sprintf("%.2f s", ms/1000)
+	}
+	return fmt.Sprintf("%.0f s", ms/1000)
+}
+
+// Span writes how long something took: 1.2 s, 45 s, 3 min 12 s, 2 h 5 min.
+func Span(d time.Duration) string {
+	switch seconds := d.Seconds(); {
+	case seconds < 10:
+		return fmt.Sprintf("%.1f s", seconds)
+	case seconds < 119.5:
+		return fmt.Sprintf("%.0f s", seconds)
+	case seconds < 7170:
+		d = d.Round(time.Second)
+		if d%time.Minute == 0 {
+			return fmt.Sprintf("%d min", d/time.Minute)
+		}
+		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+	}
+	d = d.Round(time.Minute)
+	return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+}
+
+// Seconds writes a wait: 2 s, 1.5 s.
+func Seconds(d time.Duration) string {
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
+}
+
+// Brief writes a duration as a flag or the configuration takes it: 2h, 1m30s.
+func Brief(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// Size writes a limit of bytes: 8 MiB, 64 KiB, 1000 bytes.
+func Size(bytes int64) string {
+	switch {
+	case bytes >= 1<<20 && bytes%(1<<20) == 0:
+		return fmt.Sprintf("%d MiB", bytes>>20)
+	case bytes >= 1<<10 && bytes%(1<<10) == 0:
+		return fmt.Sprintf("%d KiB", bytes>>10)
+	}
+	return Count(int(bytes), "byte")
+}
+
+// Count writes a number with its noun in the singular or the plural.
+func Count(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "s"):
+		noun += "e"
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Width is how many columns a line takes on a terminal; escape sequences take none.
+func Width(line string) int { return ansi.StringWidth(line) }
+
+// Cut shortens a line to so many columns, with an ellipsis for what is missing.
+func Cut(line string, columns int) string { return ansi.Truncate(line, columns, "…") }
