@@ -105,7 +105,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err != nil {
 		return err
 	}
-	call := &batchCall{batchOptions: &b, app: a, timeout: settings.values.Timeout()}
+	call := &batchCall{batchOptions: &b, app: a, timeout: settings.values.Timeout}
 	if err := call.prepare(c.Context(), settings, o); err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (call *batchCall) prepare(ctx context.Context, s *settings, o callOptions) 
 		return err
 	}
 	options := endpointOptions{unread: o.dryRun, connections: call.concurrency}
-	if call.order, err = a.order(s, s.values.Nodes(), options); err != nil {
+	if call.order, err = a.order(s, s.values.Nodes, options); err != nil {
 		return err
 	}
 	sample := call.request

@@ -71,7 +71,7 @@ func (a *app) benchPlan(ctx context.Context, s *settings, names []string, o *ben
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(prompt))
-	c := &benchPlan{timeout: s.values.Timeout(), memory: client.NewMemory(), plan: bench.Plan{
+	c := &benchPlan{timeout: s.values.Timeout, memory: client.NewMemory(), plan: bench.Plan{
 		Clock: a.Clock, MaxTokens: o.tokenCap,
 		Header: bench.Header{
 			Vantage: o.vantage, PromptSHA256: hex.EncodeToString(sum[:]), MaxTokens: o.maxTokens, Requests: o.requests,
@@ -87,7 +87,7 @@ func (a *app) benchPlan(ctx context.Context, s *settings, names []string, o *ben
 		err = c.suits(o)
 	}
 	if err == nil {
-		err = c.fits(s.values.Timeout())
+		err = c.fits(s.values.Timeout)
 	}
 	if err != nil {
 		c.close()

@@ -83,7 +83,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		return err
 	}
 	started := a.Clock.Now()
-	timeout := settings.values.Timeout()
+	timeout := settings.values.Timeout
 	a.timeWrites(timeout)
 	ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, &client.DeadlineError{Timeout: timeout})
 	defer cancel()
@@ -118,7 +118,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	if o.dryRun {
 		return a.dryRun(ctx, order, filter, call)
 	}
-	if settings.values.AuditFile() != "" || o.streams || order.guarded(settings) {
+	if settings.values.AuditFile != "" || o.streams || order.guarded(settings) {
 		// A signal kills after the call is in the log, is charged, and what came is shown.
 		var release func()
 		ctx, release = a.Catch(ctx)
@@ -156,9 +156,9 @@ func (a *app) stages(
 		}
 	}
 	o.keep = stages.Audit != nil && stages.Audit.Content
-	o.render = s.values.Render() && !o.noRender
+	o.render = s.values.Render && !o.noRender
 	stages.Output = func(next client.Doer) client.Doer {
-		return &outputStage{app: a, callOptions: o, expected: expected, attempts: s.values.Attempts(), next: next}
+		return &outputStage{app: a, callOptions: o, expected: expected, attempts: s.values.Retry.Attempts, next: next}
 	}
 	return stages
 }

@@ -226,7 +226,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 
 func (a *app) nodeRow(s *settings, node config.Node) []string {
 	mark, key := "", node.Key.String()
-	if order := s.values.Nodes(); slices.Contains(order, node.Name) {
+	if order := s.values.Nodes; slices.Contains(order, node.Name) {
 		mark = "*"
 		if len(order) > 1 {
 			mark = strconv.Itoa(slices.Index(order, node.Name) + 1)
@@ -238,8 +238,8 @@ func (a *app) nodeRow(s *settings, node config.Node) []string {
 	case key == "":
 		key = "missing"
 	}
-	model, err := s.values.Model(node)
-	if err != nil {
+	model := node.Model
+	if node.CheckModel() != nil {
 		model = "missing"
 	}
 	pins := ""

@@ -46,10 +46,10 @@ func (a *app) openConversation(ctx context.Context, s *settings, o conversationO
 	if err != nil {
 		return nil, err
 	}
-	if idle := s.values.SessionIdle(); !session.IdleAdvised(idle) {
+	if idle := s.values.SessionIdle; !session.IdleAdvised(idle) {
 		a.note("a session's token lives %s without use; 5m to 10m is advised", text.Brief(idle))
 	}
-	handle, err := store.Open(ctx, name, a.Clock.Now(), s.values.SessionIdle())
+	handle, err := store.Open(ctx, name, a.Clock.Now(), s.values.SessionIdle)
 	c := &client.Conversation{Handle: handle, Clock: a.Clock, Note: a.note}
 	if homeless != nil && errors.Is(err, session.ErrUnavailable) {
 		c.Warn(homeless)
@@ -86,7 +86,7 @@ func (a *app) conversationName(store session.Store, o conversationOptions) (stri
 
 // conversationNodes are those that a conversation began with; once it has an answer, a call may name none or the same.
 func conversationNodes(s *settings, c *client.Conversation) ([]string, error) {
-	named := s.values.Nodes()
+	named := s.values.Nodes
 	if c == nil || len(c.Handle.Session().Turns) == 0 {
 		return named, nil
 	}

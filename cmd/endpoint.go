@@ -10,7 +10,6 @@ import (
 	"ferry/pkg/config"
 	"ferry/pkg/demo"
 	"ferry/pkg/guard"
-	"ferry/pkg/retry"
 	"ferry/pkg/transport"
 )
 
@@ -36,13 +35,7 @@ func (e *endpoint) close() {
 }
 
 func (a *app) selectNode(s *settings, name string) (config.Node, error) {
-	return s.file.Select(config.Selection{
-		Selector: name,
-		Origin:   s.values.Origin("node"),
-		API:      s.api,
-		Presets:  presets(),
-		Lookup:   a.Lookup,
-	})
+	return s.values.Select(config.Selection{Selector: name, API: s.api, Presets: presets()})
 }
 
 // endpointOptions say what an endpoint is for.
@@ -57,10 +50,9 @@ type endpointOptions struct {
 func (a *app) endpoint(ctx context.Context, s *settings, node config.Node, o endpointOptions) (*endpoint, error) {
 	e := &endpoint{config: node, dir: s.file.Dir()}
 	e.options.MaxBody, e.options.Connections = o.most, o.connections
-	e.Zone, e.Sticky, e.MaxTokens, e.IdleTimeout = node.Zone, node.Sticky, s.values.MaxTokens(node), s.values.IdleTimeout()
-	e.Rule = retry.Rule{Policy: s.values.Policy(), Attempts: s.values.Attempts(), Delay: s.values.Delay()}
-	var err error
-	if e.Model, err = s.values.Model(node); err != nil {
+	e.Zone, e.Sticky, e.MaxTokens, e.IdleTimeout = node.Zone, node.Sticky, node.MaxTokens, s.values.IdleTimeout
+	e.Rule, e.Model = s.values.Retry, node.Model
+	if err := node.CheckModel(); err != nil {
 		return nil, err
 	}
 	for _, alias := range node.Aliases {
@@ -69,6 +61,7 @@ func (a *app) endpoint(ctx context.Context, s *settings, node config.Node, o end
 		}
 		e.Aliases[alias.Name] = alias.Model
 	}
+	var err error
 	if e.Node, err = a.identify(ctx, s, node, o.unread); err != nil {
 		return nil, err
 	}
@@ -161,10 +154,10 @@ func (a *app) keys(s *settings) config.Keys {
 // path says how to reach the node.
 func (a *app) path(s *settings, node config.Node, e *endpoint) error {
 	e.options.Target = e.URL
-	e.options.TLS = transport.TLS(s.values.TLSFor(node))
+	e.options.TLS = transport.TLS(node.TLS)
 	e.options.Pins, e.options.Node = node.Pins, node.Name
 	e.options.Insecure = node.Insecure
-	e.options.ConnectTimeout = s.values.ConnectTimeout()
+	e.options.ConnectTimeout = s.values.ConnectTimeout
 	if node.IsDemo() {
 		e.demo = demo.New(demo.Options{Now: a.Clock.Now, Sleep: a.Clock.Sleep})
 		e.options.Dial = e.demo.DialContext

@@ -16,13 +16,13 @@ import (
 // is sent, also where only answers are looked at. It is nil where the file asks for none.
 func (a *app) loadFilter(s *settings, o callOptions) (*client.Filter, error) {
 	f := &client.Filter{
-		Prompts: s.values.FiltersPrompts(), Answers: s.values.FiltersAnswers(),
+		Prompts: s.values.FiltersPrompts, Answers: s.values.FiltersAnswers,
 		Raw: o.output == "raw", Thinking: o.thinking || o.output != "text",
 	}
 	if !f.Prompts && !f.Answers {
 		return nil, nil
 	}
-	if path := s.values.FilterFile(); path != "" {
+	if path := s.values.FilterFile; path != "" {
 		source, err := state.OpenTrusted(path)
 		var refused *state.Error
 		if errors.As(err, &refused) && refused.Err == nil {
@@ -34,7 +34,7 @@ func (a *app) loadFilter(s *settings, o callOptions) (*client.Filter, error) {
 		}
 		f.Lists = append(f.Lists, list)
 	}
-	if words := s.values.FilterWords(); len(words) > 0 {
+	if words := s.values.FilterWords; len(words) > 0 {
 		list, err := guard.NewFilter("filter.words in "+filepath.Base(s.file.Path), words)
 		if err != nil {
 			return nil, err
@@ -46,13 +46,13 @@ func (a *app) loadFilter(s *settings, o callOptions) (*client.Filter, error) {
 
 // auditLog is the log that the file asks for; nil for a call that is to leave no trace. Nothing is opened yet.
 func (a *app) auditLog(s *settings, conversation *client.Conversation) *client.AuditLog {
-	path := s.values.AuditFile()
+	path := s.values.AuditFile
 	if path == "" || s.noStore {
 		return nil
 	}
 	log := &client.AuditLog{
-		Log:     audit.Log{Path: path, MaxSize: s.values.AuditMaxSize(), Redact: a.redacted},
-		Content: s.values.AuditsContent(),
+		Log:     audit.Log{Path: path, MaxSize: s.values.AuditMaxSize, Redact: a.redacted},
+		Content: s.values.AuditsContent,
 		Clock:   a.Clock,
 		Outcome: func(err error) (string, int) { return classOf(err), auditedExit(err) },
 		OnError: func(err error) { a.say("ferry: this call is not in the audit log: " + err.Error()) },

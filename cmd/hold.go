@@ -20,7 +20,7 @@ import (
 
 // transport builds what carries an endpoint's requests: over a connection that outlives the command where that is wanted.
 func (a *app) transport(s *settings, e *endpoint, holds bool) (http.RoundTripper, error) {
-	idle := s.values.HoldFor(e.config)
+	idle := e.config.Hold
 	if !holds || idle == 0 || e.demo != nil || s.noStore || a.Program == nil {
 		return transport.New(e.options)
 	}

@@ -38,8 +38,7 @@ func (l *rateLimiter) Reserve(ctx context.Context, most time.Duration) (*limit.R
 // limit gives an endpoint the bucket and the budget of its address, where it has a rate limit or a budget. It touches no
 // file.
 func (a *app) limit(s *settings, e *endpoint) error {
-	rate, burst := s.values.LimitFor(e.config)
-	budget := s.values.BudgetFor(e.config)
+	rate, budget := e.config.Rate, e.config.Budget
 	if rate == "" && budget == "" {
 		return nil
 	}
@@ -50,7 +49,7 @@ func (a *app) limit(s *settings, e *endpoint) error {
 	}
 	if rate != "" {
 		var err error
-		if e.limiter, err = a.rateLimiter(s, folder, address, rate, burst); err != nil {
+		if e.limiter, err = a.rateLimiter(s, folder, address, rate, e.config.Burst); err != nil {
 			return err
 		}
 		if homeless != nil && !s.noStore {

@@ -98,7 +98,7 @@ func (a *app) gatewayNode(
 	if err != nil {
 		return gateway.Node{}, fault("names a node that lacks something", err)
 	}
-	n := gateway.Node{Node: node, TLS: s.values.TLSFor(node)}
+	n := gateway.Node{Node: node}
 	for _, path := range []*string{&n.TLS.CA, &n.TLS.Cert, &n.TLS.Key} {
 		if *path != "" {
 			if *path, err = filepath.Abs(*path); err != nil {

@@ -26,7 +26,7 @@ type nodeOrder struct {
 
 // order finds the nodes. What is wrong with any of them is found now: before anything is sent.
 func (a *app) order(s *settings, names []string, o endpointOptions) (*nodeOrder, error) {
-	order := &nodeOrder{names: names, Failover: client.Failover{Across: s.values.Across()}}
+	order := &nodeOrder{names: names, Failover: client.Failover{Across: s.values.Across}}
 	order.OnHandover = func(failed *client.Error, next client.Candidate) {
 		where := next.Name
 		if next.Zone != "" && order.Across {
@@ -74,9 +74,8 @@ func (a *app) addCandidate(s *settings, order *nodeOrder, node config.Node, o en
 		order.first = ready
 	}
 	order.nodes = append(order.nodes, node)
-	model, _ := s.values.Model(node) // a node without one is named without one
 	order.Candidates = append(order.Candidates, client.Candidate{
-		Name: node.Name, Zone: node.Zone, API: node.API, Model: model,
+		Name: node.Name, Zone: node.Zone, API: node.API, Model: node.Model,
 		Endpoint: func(ctx context.Context) (*client.Endpoint, error) {
 			e, err := ready(ctx)
 			if err != nil {
@@ -99,12 +98,11 @@ func (order *nodeOrder) close() {
 // suits refuses a request that a node of the order could not be sent.
 func (order *nodeOrder) suits(s *settings, request wire.Request) error {
 	for _, node := range order.nodes {
-		var err error
-		own := request
-		own.Version, own.MaxTokens = node.Version, s.values.MaxTokens(node)
-		if own.Model, err = s.values.Model(node); err != nil {
+		if err := node.CheckModel(); err != nil {
 			return err
 		}
+		own := request
+		own.Version, own.MaxTokens, own.Model = node.Version, node.MaxTokens, node.Model
 		if _, err := node.API.Encode(own); err != nil {
 			return &client.Error{Class: client.Usage, Node: node.Name, Err: err}
 		}
@@ -116,7 +114,7 @@ func (order *nodeOrder) suits(s *settings, request wire.Request) error {
 // there are several nodes.
 func (order *nodeOrder) guarded(s *settings) bool {
 	for _, node := range order.nodes {
-		if s.values.BudgetFor(node) != "" {
+		if node.Budget != "" {
 			return true
 		}
 	}

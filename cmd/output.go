@@ -15,7 +15,7 @@ import (
 
 // outputForm is the form of the output, one of those that the command has.
 func outputForm(s *settings, forms ...string) (string, error) {
-	form := s.values.Output()
+	form := s.values.Output
 	return form, choice("output", form, forms...)
 }
 

@@ -60,7 +60,7 @@ func runConfigPin(ctx context.Context, a *app, name string) error {
 
 // look makes a node's handshake, without its key and without a request.
 func (a *app) look(ctx context.Context, s *settings, node config.Node) (*tls.ConnectionState, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.values.Timeout(), &client.DeadlineError{Timeout: s.values.Timeout()})
+	ctx, cancel := context.WithTimeoutCause(ctx, s.values.Timeout, &client.DeadlineError{Timeout: s.values.Timeout})
 	defer cancel()
 	node.Auth, node.Headers = config.Auth{Scheme: config.AuthNone}, nil
 	if node.Model == "" {

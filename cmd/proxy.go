@@ -70,7 +70,7 @@ func (a *app) list(s *settings) []config.Entry {
 	for _, n := range s.file.Nodes {
 		names = append(names, n.Name)
 	}
-	for _, name := range append(names, s.values.Nodes()...) {
+	for _, name := range append(names, s.values.Nodes...) {
 		node, err := a.selectNode(s, name)
 		if err != nil || node.IsDemo() {
 			continue // of an unknown node the command that asks it says so

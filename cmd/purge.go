@@ -105,7 +105,7 @@ func (a *app) keeps(o purgeOptions) (all []kept, failed []error, err error) {
 		return all, failed, nil
 	}
 	var logs []string
-	if path := s.values.AuditFile(); path != "" {
+	if path := s.values.AuditFile; path != "" {
 		logs = audit.Files(path)
 	}
 	switch {

@@ -160,7 +160,7 @@ func (a *app) settings(o nodeOptions) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	if patterns := values.Redact(); len(patterns) > 0 {
+	if patterns := values.Redact; len(patterns) > 0 {
 		if a.redactor, err = guard.NewRedactor(patterns); err != nil {
 			return nil, err
 		}

@@ -33,13 +33,16 @@ func TestLimitLanguage(t *testing.T) {
 			if wrong != nil {
 				continue
 			}
-			rate, n := values.LimitFor(config.Node{})
-			r, err := limit.ParseRate(rate)
-			r.Burst = n
+			node, err := values.Select(config.Selection{Selector: "demo"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := limit.ParseRate(node.Rate)
+			r.Burst = node.Burst
 			if err == nil {
 				err = r.Check()
 			}
-			if err != nil || n < 1 {
+			if err != nil || node.Burst < 1 {
 				t.Errorf("limit %q burst %q: the configuration takes it, the limit says %v", text, burst, err)
 			}
 		}

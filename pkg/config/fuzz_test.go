@@ -17,14 +17,15 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte) {
 		file, err := Parse("c.yaml", src)
 		if err == nil {
-			if _, err := Resolve(file, vars("HOME", "/h"), nil); err != nil {
-				t.Errorf("valid in the file, refused by Resolve: %v", err)
+			v, err := Resolve(file, vars("HOME", "/h"), nil)
+			if err != nil {
+				t.Fatalf("valid in the file, refused by Resolve: %v", err)
 			}
 			if _, err := file.Gateway(vars("HOME", "/h")); err != nil {
 				t.Errorf("valid in the file, refused by Gateway: %v", err)
 			}
 			for _, n := range file.Nodes {
-				if _, err := file.Select(Selection{Selector: n.Name, Lookup: vars("HOME", "/h")}); err != nil {
+				if _, err := v.Select(Selection{Selector: n.Name}); err != nil {
 					t.Errorf("valid in the file, refused by Select: %v", err)
 				}
 			}

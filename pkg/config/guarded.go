@@ -90,34 +90,3 @@ func (d *decoder) has(key string) bool {
 	_, ok := d.file.values[key]
 	return ok
 }
-
-// FilterFile is the path of the list of blocked words, "" without one.
-func (v *Values) FilterFile() string { return v.set["filter.file"].text }
-
-// FilterWords are the blocked words of the configuration file itself.
-func (v *Values) FilterWords() []string { return listItems(v.set["filter.words"].text) }
-
-// FiltersAnswers reports whether the filter looks at answers, and FiltersPrompts at prompts.
-func (v *Values) FiltersAnswers() bool { return v.filters("answer") }
-
-// FiltersPrompts reports whether the filter looks at prompts.
-func (v *Values) FiltersPrompts() bool { return v.filters("prompt") }
-
-func (v *Values) filters(place string) bool {
-	if v.set["filter.file"].text == "" && v.set["filter.words"].text == "" {
-		return false
-	}
-	return slices.Contains(listItems(v.set["filter.on"].text), place)
-}
-
-// Redact are the user's patterns of what is not to be logged or shown in errors.
-func (v *Values) Redact() []string { return listItems(v.set["redact"].text) }
-
-// AuditFile is the path of the audit log, "" without one.
-func (v *Values) AuditFile() string { return v.set["audit.file"].text }
-
-// AuditsContent reports whether the audit log has prompts and answers, redacted.
-func (v *Values) AuditsContent() bool { return v.set["audit.content"].text == "redacted" }
-
-// AuditMaxSize is the size at which the audit log is rotated.
-func (v *Values) AuditMaxSize() int64 { return sizeOf(v.set["audit.max_size"].text) }

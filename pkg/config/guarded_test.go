@@ -17,18 +17,18 @@ redact:
 audit: {file: ~/log/audit.jsonl, content: redacted, max_size: 2MB}
 `)
 	v := mustResolve(t, f, vars("HOME", "/home/u"), nil)
-	got := []any{v.FilterFile(), v.FilterWords(), v.FiltersPrompts(), v.FiltersAnswers(), v.Redact(), v.AuditFile(), v.AuditsContent(), v.AuditMaxSize()}
+	got := []any{v.FilterFile, v.FilterWords, v.FiltersPrompts, v.FiltersAnswers, v.Redact, v.AuditFile, v.AuditsContent, v.AuditMaxSize}
 	want := []any{filepath.FromSlash("/etc/x/sub/words.txt"), []string{"a b", `c"d`, "香"}, false, true, []string{`工号\d+`, "x{2,3}"},
 		filepath.FromSlash("/home/u/log/audit.jsonl"), true, int64(2e6)}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
 	v = mustResolve(t, &File{}, nil, nil)
-	if v.FiltersPrompts() || v.FiltersAnswers() || v.FilterFile()+v.AuditFile() != "" || v.Redact() != nil || v.AuditMaxSize() != 10<<20 {
+	if v.FiltersPrompts || v.FiltersAnswers || v.FilterFile+v.AuditFile != "" || v.Redact != nil || v.AuditMaxSize != 10<<20 {
 		t.Error("something is on that nobody asked for")
 	}
 	v = mustResolve(t, mustParse(t, "filter: {words: [a]}"), nil, nil)
-	if !v.FiltersPrompts() || v.FiltersAnswers() {
+	if !v.FiltersPrompts || v.FiltersAnswers {
 		t.Error("without on the filter looks at something else than the prompt")
 	}
 }

@@ -110,37 +110,6 @@ func limitMap(m *yaml.Node, key string) (string, *Error) {
 	return rate + burst, fault
 }
 
-// LimitFor is the limit of a node's address: a flag or variable wins, then the node's own, then the file's. rate is ""
-// for none, else such as "50/min", and burst is at least 1.
-func (v *Values) LimitFor(n Node) (rate string, burst int) {
-	text := v.ownOr(n.Limit, "limit")
-	if text == noLimit {
-		return "", 0
-	}
-	rate, after, bursts := strings.Cut(text, burstWord)
-	if !bursts {
-		return rate, 1
-	}
-	burst, _ = strconv.Atoi(after) // checked
-	return rate, burst
-}
-
-// BudgetFor is the budget of a node's address, such as "200000 tokens/day", or "" for none.
-func (v *Values) BudgetFor(n Node) string {
-	if text := v.ownOr(n.Budget, "budget"); text != noLimit {
-		return text
-	}
-	return ""
-}
-
-// ownOr is what a node says for itself unless a flag or a variable overrules it.
-func (v *Values) ownOr(own, key string) string {
-	if all := v.set[key]; all.outside || own == "" {
-		return all.text
-	}
-	return own
-}
-
 // noHold keeps no connection beyond its command.
 const noHold = "off"
 
@@ -154,13 +123,11 @@ func checkHold(s string) *Error {
 	return nil
 }
 
-// HoldFor is how long a connection to the node is kept without use, 0 for not beyond the command: a flag or variable
-// wins, then the node's own, then the file's.
-func (v *Values) HoldFor(n Node) time.Duration {
-	text := v.ownOr(n.Hold, "hold")
-	if text == noHold {
-		return 0
+// splitLimit takes a limit apart that was checked.
+func splitLimit(text string) (rate string, burst int) {
+	rate, after, bursts := strings.Cut(text, burstWord)
+	if !bursts {
+		return rate, 1
 	}
-	d, _ := time.ParseDuration(text) // checked
-	return d
+	return rate, number(after)
 }

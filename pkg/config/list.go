@@ -20,7 +20,7 @@ func List(v *Values, file *File) []Entry {
 		case "proxy":
 			val.text = ShowProxy(val.text)
 		case "node":
-			val.text = strings.Join(v.Nodes(), ",")
+			val.text = strings.Join(v.Nodes, ",")
 		}
 		list = append(list, Entry{s.Key, guard.HideKeys(val.text), val.origin})
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"ferry/pkg/guard"
 	"ferry/pkg/wire"
@@ -81,10 +82,13 @@ type Node struct {
 	Pins      []guard.Pin
 	Insecure  bool
 	MaxTokens int // 0: not said
-	// Limit and Budget are as in the file's own keys; "" is not said.
-	Limit, Budget string
-	// Hold is how long a connection to it is kept without use, or off; "" is not said.
-	Hold string
+	// Rate is the rate limit of its address, "" for none, else such as "50/min", with at least 1 request in Burst.
+	Rate  string
+	Burst int
+	// Budget is the token budget of its address, such as "200000 tokens/day", or "" for none.
+	Budget string
+	// Hold is how long a connection to it is kept without use, 0 for not beyond the command.
+	Hold time.Duration
 	// Sticky says that a gateway behind this node keeps a conversation on one upstream by its token.
 	Sticky bool
 	// Aliases are models by the short names they are asked for.
@@ -93,7 +97,8 @@ type Node struct {
 	// InFile says that the file defines the node. The others are direct, the demo nodes and URLs.
 	InFile bool
 
-	origins map[string]string // field → where it was said
+	limit, budget, hold string            // as in the file
+	origins             map[string]string // field → where it was said
 }
 
 // Origin says where a field such as "url" was said: "config.yaml:12", a variable, "built in", or "default".
@@ -184,9 +189,9 @@ func nodeFields() []nodeField {
 		{"pins", kindCommas, addPins, func(n Node) string { return guard.JoinPins(n.Pins, ",") }},
 		flag("insecure", func(n *Node) *bool { return &n.Insecure }),
 		flag("sticky", func(n *Node) *bool { return &n.Sticky }),
-		text("limit", checkLimit, func(n *Node) *string { return &n.Limit }),
-		text("budget", checkBudget, func(n *Node) *string { return &n.Budget }),
-		text("hold", checkHold, func(n *Node) *string { return &n.Hold }),
+		text("limit", checkLimit, func(n *Node) *string { return &n.limit }),
+		text("budget", checkBudget, func(n *Node) *string { return &n.budget }),
+		text("hold", checkHold, func(n *Node) *string { return &n.hold }),
 		{"max_tokens", kindNumber, setMaxTokens, showMaxTokens},
 	}
 }

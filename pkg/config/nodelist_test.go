@@ -39,7 +39,7 @@ func TestNodeListInFile(t *testing.T) {
 	for _, src := range []string{"node: [a, b]\n", "node:\n  - a\n  - b\n", "node: a,b\n", "node: \"a, b\"\n"} {
 		f := mustParse(t, src)
 		v := mustResolve(t, f, nil, nil)
-		if got := v.Nodes(); !slices.Equal(got, []string{"a", "b"}) {
+		if got := v.Nodes; !slices.Equal(got, []string{"a", "b"}) {
 			t.Errorf("%q: got %q", src, got)
 		}
 		if shown, _ := Get(List(v, f), "node"); shown != "a,b" {

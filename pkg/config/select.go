@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ferry/pkg/guard"
@@ -16,19 +17,16 @@ const directURL = "https://api.anthropic.com"
 type Selection struct {
 	// Selector is a name, demo, demo/PRESET, demo:?faults, or a URL.
 	Selector string
-	// Origin says in messages where the selector comes from, as Values.Origin does; it may be "".
-	Origin string
 	// API is the --api flag, "" when not given.
 	API string
 	// Presets are the demo node's faults by name, for demo/NAME.
 	Presets map[string]string
-	Lookup  Lookup
 }
 
 // Select finds the node and makes it ready for use. A node of the file wins over the built-in direct of that name, and
 // takes its address and key from the file alone. It fails with *Error, which for an unknown name names the nearest.
-func (f *File) Select(s Selection) (Node, error) {
-	n, err := f.selectNode(s)
+func (v *Values) Select(s Selection) (Node, error) {
+	n, err := v.selectNode(s)
 	if err != nil {
 		return Node{}, err
 	}
@@ -37,40 +35,83 @@ func (f *File) Select(s Selection) (Node, error) {
 		if *p == "" {
 			continue
 		}
-		whole, err := f.wholePath(*p, s.Lookup)
+		whole, err := v.file.wholePath(*p, v.lookup)
 		if err != nil {
 			err.Msg = "a tls path of node " + n.Name + " " + err.Msg
 			return Node{}, err
 		}
 		*p = whole
 	}
+	v.apply(&n)
 	return n, nil
 }
 
-func (f *File) selectNode(s Selection) (Node, error) {
+// apply decides what a node and the settings both say: a flag or a variable wins, then the node's own, then the file's
+// and the default.
+func (v *Values) apply(n *Node) {
+	model, tokens, dialect := v.set["model"], v.set["max_tokens"], n.API.Dialect().Defaults()
+	if !model.outside && dialect.Model != wire.ModelKnown {
+		model.text = ""
+	}
+	if !tokens.outside && dialect.MaxTokens > 0 {
+		tokens.text = strconv.Itoa(dialect.MaxTokens)
+	}
+	choose := func(all value, own string) string {
+		if all.outside || own == "" {
+			return all.text
+		}
+		return own
+	}
+	n.Model = n.alias(choose(model, n.Model))
+	if tokens.outside || n.MaxTokens == 0 {
+		n.MaxTokens = number(tokens.text)
+	}
+	n.TLS.Min, n.TLS.CA = choose(v.set["tls.min"], n.TLS.Min), choose(v.set["tls.ca"], n.TLS.CA)
+	if text := choose(v.set["limit"], n.limit); text != noLimit {
+		n.Rate, n.Burst = splitLimit(text)
+	}
+	if n.Budget = choose(v.set["budget"], n.budget); n.Budget == noLimit {
+		n.Budget = ""
+	}
+	n.Hold = duration(choose(v.set["hold"], n.hold))
+}
+
+// CheckModel fails with *Error where the node has no model and its dialect needs one.
+func (n Node) CheckModel() error {
+	if n.Model != "" || n.API.Dialect().Defaults().Model != wire.ModelRequired {
+		return nil
+	}
+	hint := "name one with -m or FERRY_MODEL"
+	if n.InFile {
+		hint = "name one with -m, or in the file: ferry config set nodes." + n.Name + ".model NAME"
+	}
+	return bad("node "+n.Name+" has no model", hint)
+}
+
+func (v *Values) selectNode(s Selection) (Node, error) {
 	if err := checkSelector(s.Selector); err != nil {
 		err.Key = "node"
 		return Node{}, err
 	}
 	switch {
 	case isURL(s.Selector):
-		return urlNode(s)
+		return v.urlNode(s)
 	case s.Selector == "demo", strings.HasPrefix(s.Selector, "demo:"), strings.HasPrefix(s.Selector, "demo/"):
 		return demoNode(s)
 	}
-	for _, n := range f.Nodes {
+	for _, n := range v.file.Nodes {
 		if n.Name == s.Selector {
 			return n, sameAPI(n, s)
 		}
 	}
 	if s.Selector == "direct" {
-		return directNode(s)
+		return v.directNode(s)
 	}
 	msg := "unknown node " + s.Selector
-	if s.Origin != "" && s.Origin != "default" {
-		msg += " (from " + s.Origin + ")"
+	if origin := v.Origin("node"); origin != "default" {
+		msg += " (from " + origin + ")"
 	}
-	return Node{}, bad(meant(msg, s.Selector, f.Names(s.Presets)), "ferry config nodes lists them")
+	return Node{}, bad(meant(msg, s.Selector, v.file.Names(s.Presets)), "ferry config nodes lists them")
 }
 
 // sameAPI refuses --api where the node says otherwise.
@@ -100,22 +141,22 @@ func givenAPI(n *Node, s Selection) error {
 }
 
 // directNode is the only node that variables define.
-func directNode(s Selection) (Node, error) {
+func (v *Values) directNode(s Selection) (Node, error) {
 	n := Node{Name: "direct", URL: directURL, API: wire.Messages, origins: map[string]string{"": "built in", "url": "built in"}}
-	if base := s.Lookup.get("ANTHROPIC_BASE_URL"); base != "" {
+	if base := v.lookup.get("ANTHROPIC_BASE_URL"); base != "" {
 		if err := checkURL(base); err != nil {
 			return Node{}, err.given("ANTHROPIC_BASE_URL", base)
 		}
 		n.URL, n.origins["url"] = base, "ANTHROPIC_BASE_URL"
 	}
-	if model := s.Lookup.get("ANTHROPIC_MODEL"); model != "" {
+	if model := v.lookup.get("ANTHROPIC_MODEL"); model != "" {
 		if err := checkModel(model); err != nil {
 			return Node{}, err.given("ANTHROPIC_MODEL", model)
 		}
 		n.Model, n.origins["model"] = model, "ANTHROPIC_MODEL"
 	}
 	for _, name := range []string{"ANTHROPIC_API_KEY", "CLAUDE_KEY"} {
-		if s.Lookup.get(name) != "" {
+		if v.lookup.get(name) != "" {
 			n.Key, n.origins["key"] = Ref{"env", name}, name
 			break
 		}
@@ -125,7 +166,7 @@ func directNode(s Selection) (Node, error) {
 
 // urlNode takes its key from FERRY_KEY and nowhere else, so that no other node's key goes to an address typed by hand.
 // On this machine, over plain http, it may do without.
-func urlNode(s Selection) (Node, error) {
+func (v *Values) urlNode(s Selection) (Node, error) {
 	u, err := url.Parse(s.Selector)
 	if err != nil {
 		return Node{}, bad("use a URL such as https://host/api", "")
@@ -138,7 +179,7 @@ func urlNode(s Selection) (Node, error) {
 	name.RawQuery, name.ForceQuery = "", false
 	n.Name = name.String()
 	switch {
-	case s.Lookup.get("FERRY_KEY") != "":
+	case v.lookup.get("FERRY_KEY") != "":
 		n.Key, n.origins["key"] = Ref{"env", "FERRY_KEY"}, "FERRY_KEY"
 	case u.Scheme == "http" && guard.IsLoopback(u.Hostname()):
 		n.Auth = Auth{Scheme: AuthNone}

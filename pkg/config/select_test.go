@@ -47,17 +47,22 @@ nodes:
 		{"http://10.0.0.1", "", nil, Node{Name: "http://10.0.0.1", URL: "http://10.0.0.1", API: wire.Messages, Auth: Auth{Scheme: AuthXAPIKey}}},
 	}
 	for _, tt := range tests {
-		got, err := f.Select(Selection{Selector: tt.selector, API: tt.api, Presets: presets(), Lookup: vars(tt.env...)})
+		v := mustResolve(t, f, vars(tt.env...), nil)
+		got, err := v.Select(Selection{Selector: tt.selector, API: tt.api, Presets: presets()})
 		got.origins = nil
+		tt.want.MaxTokens, tt.want.TLS.Min = 4096, "1.3"
+		if tt.want.Model == "" && tt.want.API == wire.Messages {
+			tt.want.Model = "claude-haiku-5-5"
+		}
 		if err != nil || !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%s: %v\ngot  %+v\nwant %+v", tt.selector, err, got, tt.want)
 		}
 	}
 	// The file's own direct hides the built-in one, variables and all.
 	f = mustParse(t, "nodes: {direct: {url: https://mine, key: env:MINE}}")
-	got, err := f.Select(Selection{Selector: "direct", Lookup: vars(all...)})
-	if err != nil || got.URL != "https://mine" || got.Key.String() != "env:MINE" || got.Model != "" {
-		t.Errorf("got %+v, %v", got, err)
+	got := mustSelect(t, mustResolve(t, f, vars(all...), nil), "direct")
+	if got.URL != "https://mine" || got.Key.String() != "env:MINE" || got.Model != "claude-haiku-5-5" {
+		t.Errorf("got %+v, want what the file says", got)
 	}
 	if o := got.Origin("url"); o != "config.yaml:1" {
 		t.Errorf("origin %q", o)
@@ -66,10 +71,10 @@ nodes:
 
 func TestSelectErrors(t *testing.T) {
 	f := mustParse(t, "nodes: {hongkong: {url: https://h}, qwen: {url: https://q, api: chat}}")
-	tests := []struct{ selector, api, origin, want string }{
+	tests := []struct{ selector, api, variable, want string }{
 		{"hongkon", "", "", "unknown node hongkon; did you mean hongkong?"},
-		{"dirct", "", "FERRY_NODE", "unknown node dirct (from FERRY_NODE); did you mean direct?"},
-		{"elsewhere", "", "default", "unknown node elsewhere"},
+		{"dirct", "", "dirct", "unknown node dirct (from FERRY_NODE); did you mean direct?"},
+		{"elsewhere", "", "", "unknown node elsewhere"},
 		{"demo/slwo", "", "", "unknown demo node demo/slwo; did you mean demo/slow?"},
 		{"hongkong,qwen", "", "", "node: use a node's name, demo, or a URL that begins with https://"},
 		{"hongkong qwen", "", "", "node: use a node's name, demo, or a URL that begins with https://"},
@@ -85,7 +90,8 @@ func TestSelectErrors(t *testing.T) {
 		{"direct", "chat", "", "--api: node direct speaks messages"},
 	}
 	for _, tt := range tests {
-		_, err := f.Select(Selection{Selector: tt.selector, API: tt.api, Origin: tt.origin, Presets: presets()})
+		v := mustResolve(t, f, vars("FERRY_NODE", tt.variable), nil)
+		_, err := v.Select(Selection{Selector: tt.selector, API: tt.api, Presets: presets()})
 		var e *Error
 		if !errors.As(err, &e) || err.Error() != tt.want {
 			t.Errorf("%s: got %v, want %s", tt.selector, err, tt.want)
@@ -97,8 +103,9 @@ func TestSelectErrors(t *testing.T) {
 	}
 	for name, want := range map[string]string{"ANTHROPIC_BASE_URL": "invalid ANTHROPIC_BASE_URL: must not hold a user name or password",
 		"ANTHROPIC_MODEL": `invalid ANTHROPIC_MODEL "a b": use a model's name, which has no spaces`} {
-		_, err := f.Select(Selection{Selector: "direct", Lookup: vars(name, map[string]string{
-			"ANTHROPIC_BASE_URL": "https://u:" + canary + "@h", "ANTHROPIC_MODEL": "a b"}[name])})
+		v := mustResolve(t, f, vars(name, map[string]string{
+			"ANTHROPIC_BASE_URL": "https://u:" + canary + "@h", "ANTHROPIC_MODEL": "a b"}[name]), nil)
+		_, err := v.Select(Selection{Selector: "direct"})
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}

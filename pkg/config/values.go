@@ -2,17 +2,45 @@ package config
 
 import (
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"ferry/pkg/retry"
-	"ferry/pkg/wire"
 )
 
 // Values are the settings in effect.
 type Values struct {
-	set map[string]value
+	// Nodes are the selectors of the nodes, for Select, in the order in which they are asked.
+	Nodes []string
+	// Across reports whether failover may go on in another zone.
+	Across bool
+	Retry  retry.Rule
+	// Timeout is for everything, ConnectTimeout for one connection, IdleTimeout for a stream without a byte.
+	Timeout, ConnectTimeout, IdleTimeout time.Duration
+	// SessionIdle is how long a conversation's token may be idle.
+	SessionIdle time.Duration
+	// Render reports whether Markdown is styled on a terminal.
+	Render bool
+	// Output is the form of the output. Each command knows which forms it has.
+	Output string
+
+	// FilterFile is the path of the list of blocked words, FilterWords are those of the configuration file itself.
+	FilterFile                     string
+	FilterWords                    []string
+	FiltersPrompts, FiltersAnswers bool
+	// Redact are the user's patterns of what is not to be logged or shown in errors.
+	Redact []string
+	// AuditFile is the path of the audit log, "" without one. AuditMaxSize is the size at which it is rotated.
+	AuditFile    string
+	AuditMaxSize int64
+	// AuditsContent reports whether the audit log has prompts and answers, redacted.
+	AuditsContent bool
+
+	file   *File
+	lookup Lookup
+	set    map[string]value
 }
 
 type value struct {
@@ -26,7 +54,7 @@ type value struct {
 // variable counts as not set. flags holds, by setting key, what the command line gave. Only the value that wins is
 // checked; it fails with *Error, whose Key is the flag or the variable.
 func Resolve(file *File, lookup Lookup, flags map[string]string) (*Values, error) {
-	v := &Values{set: map[string]value{}}
+	v := &Values{file: file, lookup: lookup, set: map[string]value{}}
 	for _, s := range settings() {
 		chosen, err := choose(s, file, lookup, flags)
 		if err != nil {
@@ -52,7 +80,29 @@ func Resolve(file *File, lookup Lookup, flags map[string]string) (*Values, error
 		path.text = whole
 		v.set[key] = path
 	}
+	v.read()
 	return v, nil
+}
+
+// read takes the values from their texts, which were checked.
+func (v *Values) read() {
+	text := func(key string) string { return v.set[key].text }
+	v.Nodes = SplitNodes(text("node"))
+	v.Across = text("failover.across") == "true"
+	v.Retry = retry.Rule{Policy: retry.Policy(text("retry.policy")), Attempts: number(text("retry.attempts")),
+		Delay: duration(text("retry.delay"))}
+	v.Timeout, v.ConnectTimeout = duration(text("timeout")), duration(text("connect_timeout"))
+	v.IdleTimeout, v.SessionIdle = duration(text("idle_timeout")), duration(text("session.idle"))
+	v.Render = text("render") == "on" || text("render") == "true"
+	v.Output = text("output")
+	v.FilterFile, v.FilterWords = text("filter.file"), listItems(text("filter.words"))
+	if v.FilterFile != "" || len(v.FilterWords) > 0 {
+		on := listItems(text("filter.on"))
+		v.FiltersPrompts, v.FiltersAnswers = slices.Contains(on, "prompt"), slices.Contains(on, "answer")
+	}
+	v.Redact = listItems(text("redact"))
+	v.AuditFile, v.AuditMaxSize = text("audit.file"), sizeOf(text("audit.max_size"))
+	v.AuditsContent = text("audit.content") == "redacted"
 }
 
 func choose(s setting, file *File, lookup Lookup, flags map[string]string) (value, error) {
@@ -97,42 +147,8 @@ func wholePath(path, dir, home string) (string, *Error) {
 // Origin says where a setting's value comes from: "flag --attempts", "FERRY_ATTEMPTS", "config.yaml:3" or "default".
 func (v *Values) Origin(key string) string { return v.set[key].origin }
 
-// Nodes are the selectors of the nodes to take, for Select, in the order in which they are asked.
-func (v *Values) Nodes() []string { return SplitNodes(v.set["node"].text) }
-
-// Across reports whether failover may go on in another zone.
-func (v *Values) Across() bool { return v.set["failover.across"].text == "true" }
-
-// Policy is the retry policy.
-func (v *Values) Policy() retry.Policy { return retry.Policy(v.set["retry.policy"].text) }
-
-// Attempts is how many attempts are made in all, from 1.
-func (v *Values) Attempts() int { return v.number("retry.attempts") }
-
-// Delay is the script's RETRY_DELAY, from 0.
-func (v *Values) Delay() time.Duration { return v.duration("retry.delay") }
-
-// Timeout is the most time for everything, above 0.
-func (v *Values) Timeout() time.Duration { return v.duration("timeout") }
-
-// ConnectTimeout is time limit for one connection, above 0.
-func (v *Values) ConnectTimeout() time.Duration { return v.duration("connect_timeout") }
-
-// IdleTimeout is time limit without a byte of a stream, above 0.
-func (v *Values) IdleTimeout() time.Duration { return v.duration("idle_timeout") }
-
-// SessionIdle is how long a conversation's token may be idle, above 0.
-func (v *Values) SessionIdle() time.Duration { return v.duration("session.idle") }
-
-// Render reports whether Markdown is styled on a terminal.
-func (v *Values) Render() bool { return v.set["render"].text == "on" || v.set["render"].text == "true" }
-
 // Given reports whether a flag or a variable set the key.
 func (v *Values) Given(key string) bool { return v.set[key].outside }
-
-// Proxy is the proxy for nodes that name none: a URL, "none", or "" for what the system's variables say. It may hold a
-// password: ProxyFor is what to use, and List what to show.
-func (v *Values) Proxy() string { return v.set["proxy"].text }
 
 // ProxyFor is the proxy for a node and where it was said: a flag or variable wins, then the node's own, then the file's.
 func (v *Values) ProxyFor(n Node) (proxy, origin string) {
@@ -142,67 +158,14 @@ func (v *Values) ProxyFor(n Node) (proxy, origin string) {
 	return n.Proxy, n.Origin("proxy")
 }
 
-// Output is the form of the output. Each command knows which forms it has.
-func (v *Values) Output() string { return v.set["output"].text }
-
-// TLSFor is a node's TLS settings with the file's own where the node says nothing. Min is never empty.
-func (v *Values) TLSFor(n Node) TLS {
-	t := n.TLS
-	if t.Min == "" {
-		t.Min = v.set["tls.min"].text
-	}
-	if t.CA == "" {
-		t.CA = v.set["tls.ca"].text
-	}
-	return t
-}
-
-// Model is the model to ask a node for: flag, FERRY_MODEL, the node's own (which is ANTHROPIC_MODEL for the built-in
-// direct), then the default of the node's dialect, which may be "". In chat there is no default, and none is an
-// *Error.
-func (v *Values) Model(n Node) (string, error) {
-	m := v.set["model"]
-	switch {
-	case m.outside:
-		return n.alias(m.text), nil
-	case n.Model != "":
-		return n.alias(n.Model), nil
-	}
-	switch n.API.Dialect().Defaults().Model {
-	case wire.ModelNone:
-		return "", nil
-	case wire.ModelRequired:
-		hint := "name one with -m or FERRY_MODEL"
-		if n.InFile {
-			hint = "name one with -m, or in the file: ferry config set nodes." + n.Name + ".model NAME"
-		}
-		return "", bad("node "+n.Name+" has no model", hint)
-	}
-	return m.text, nil
-}
-
-// MaxTokens is the most tokens of a node's answer: flag, FERRY_MAX_TOKENS, the node's own, the dialect's, then
-// 4096.
-func (v *Values) MaxTokens(n Node) int {
-	switch {
-	case v.set["max_tokens"].outside:
-		return v.number("max_tokens")
-	case n.MaxTokens > 0:
-		return n.MaxTokens
-	}
-	if most := n.API.Dialect().Defaults().MaxTokens; most > 0 {
-		return most
-	}
-	return v.number("max_tokens")
-}
-
-// number and duration read what Resolve checked, or a default, which a test checks.
-func (v *Values) number(key string) int {
-	n, _ := strconv.Atoi(v.set[key].text)
+// number, duration and the like read texts that were checked.
+func number(text string) int {
+	n, _ := strconv.Atoi(text)
 	return n
 }
 
-func (v *Values) duration(key string) time.Duration {
-	d, _ := time.ParseDuration(v.set[key].text)
+// duration is 0 for off.
+func duration(text string) time.Duration {
+	d, _ := time.ParseDuration(text)
 	return d
 }

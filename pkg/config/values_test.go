@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"ferry/pkg/retry"
-	"ferry/pkg/wire"
 )
 
 func mustResolve(t *testing.T, f *File, lookup Lookup, flags map[string]string) *Values {
@@ -19,6 +18,15 @@ func mustResolve(t *testing.T, f *File, lookup Lookup, flags map[string]string) 
 		t.Fatal(err)
 	}
 	return v
+}
+
+func mustSelect(t *testing.T, v *Values, selector string) Node {
+	t.Helper()
+	n, err := v.Select(Selection{Selector: selector})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // Every default passes its own rule and reaches its accessor.
@@ -32,10 +40,13 @@ func TestDefaults(t *testing.T) {
 		}
 	}
 	v := mustResolve(t, &File{}, nil, nil)
-	got := []any{v.Nodes(), v.Policy(), v.Attempts(), v.Delay(), v.Timeout(), v.ConnectTimeout(), v.Proxy(), v.Output(),
-		v.TLSFor(Node{}), v.MaxTokens(Node{API: wire.Messages}), v.MaxTokens(Node{API: wire.Complete}), v.MaxTokens(Node{API: wire.Chat})}
-	want := []any{[]string{"direct"}, retry.Script, 3, 2 * time.Second, 10 * time.Minute, 15 * time.Second, "", "text",
-		TLS{Min: "1.3"}, 4096, 100, 4096}
+	n := mustSelect(t, v, "direct")
+	proxy, _ := v.ProxyFor(n)
+	got := []any{v.Nodes, v.Across, v.Retry, v.Timeout, v.ConnectTimeout, v.IdleTimeout, v.SessionIdle, v.Render, v.Output,
+		proxy, n.TLS, n.Rate, n.Burst, n.Budget, n.Hold}
+	want := []any{[]string{"direct"}, false, retry.Rule{Policy: retry.Script, Attempts: 3, Delay: 2 * time.Second},
+		10 * time.Minute, 15 * time.Second, 90 * time.Second, 10 * time.Minute, true, "text",
+		"", TLS{Min: "1.3"}, "", 0, "", time.Duration(0)}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
@@ -192,24 +203,18 @@ nodes:
 			env = append([]string{"FERRY_MODEL", tt.env}, base...)
 		}
 		v := mustResolve(t, f, vars(env...), flags)
-		n, err := f.Select(Selection{Selector: tt.node, Lookup: vars(env...)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		model, err := v.Model(n)
-		if err != nil || model != tt.model || v.MaxTokens(n) != tt.tokens {
-			t.Errorf("%+v: got %q, %d, %v", tt, model, v.MaxTokens(n), err)
+		n := mustSelect(t, v, tt.node)
+		if err := n.CheckModel(); err != nil || n.Model != tt.model || n.MaxTokens != tt.tokens {
+			t.Errorf("%+v: got %q, %d, %v", tt, n.Model, n.MaxTokens, err)
 		}
 	}
 	v := mustResolve(t, f, vars("FERRY_MAX_TOKENS", "5"), nil)
-	if got := v.MaxTokens(f.Nodes[1]); got != 5 {
-		t.Errorf("FERRY_MAX_TOKENS over the node's: got %d", got)
+	for _, name := range []string{"own", "old"} {
+		if got := mustSelect(t, v, name).MaxTokens; got != 5 {
+			t.Errorf("FERRY_MAX_TOKENS over that of %s: got %d, want 5", name, got)
+		}
 	}
-	n, err := f.Select(Selection{Selector: "chat"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = mustResolve(t, f, nil, nil).Model(n)
+	err := mustSelect(t, mustResolve(t, f, nil, nil), "chat").CheckModel()
 	var e *Error
 	if !errors.As(err, &e) || err.Error() != "node chat has no model" ||
 		e.Hint() != "name one with -m, or in the file: ferry config set nodes.chat.model NAME" {
@@ -225,21 +230,13 @@ nodes:
   own: {url: https://h, proxy: none, tls: {min: "1.3", ca: ~/own.pem, cert: /c, key: k}}
   plain: {url: https://h}
 `)
-	home := vars("HOME", "/home/u")
-	own, err := f.Select(Selection{Selector: "own", Lookup: home})
-	if err != nil {
-		t.Fatal(err)
-	}
-	plain, err := f.Select(Selection{Selector: "plain"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := mustResolve(t, f, nil, nil)
+	v := mustResolve(t, f, vars("HOME", "/home/u"), nil)
+	own, plain := mustSelect(t, v, "own"), mustSelect(t, v, "plain")
 	slash := filepath.FromSlash
-	if got, want := v.TLSFor(own), (TLS{"1.3", slash("/home/u/own.pem"), "/c", slash("/etc/x/k")}); got != want {
+	if got, want := own.TLS, (TLS{"1.3", slash("/home/u/own.pem"), "/c", slash("/etc/x/k")}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got, want := v.TLSFor(plain), (TLS{Min: "1.2", CA: slash("/etc/x/sub/ca.pem")}); got != want {
+	if got, want := plain.TLS, (TLS{Min: "1.2", CA: slash("/etc/x/sub/ca.pem")}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	a, from := v.ProxyFor(own)
@@ -251,7 +248,7 @@ nodes:
 		t.Errorf("the variable over the node's: got %q", got)
 	}
 	var e *Error
-	if _, err := f.Select(Selection{Selector: "own"}); !errors.As(err, &e) ||
+	if _, err := v.Select(Selection{Selector: "own"}); !errors.As(err, &e) ||
 		err.Error() != "a tls path of node own begins with ~/, and HOME is not set" {
 		t.Errorf("got %v", err)
 	}
@@ -343,18 +340,10 @@ nodes:
 		if tt.flag != "" {
 			flags["limit"] = tt.flag
 		}
-		n, err := f.Select(Selection{Selector: tt.node})
-		if err != nil {
-			t.Fatal(err)
+		n := mustSelect(t, mustResolve(t, f, nil, flags), tt.node)
+		if n.Rate != tt.rate || n.Burst != tt.burst || n.Budget != tt.budget {
+			t.Errorf("%+v: got %q, %d, %q", tt, n.Rate, n.Burst, n.Budget)
 		}
-		v := mustResolve(t, f, nil, flags)
-		rate, burst := v.LimitFor(n)
-		if rate != tt.rate || burst != tt.burst || v.BudgetFor(n) != tt.budget {
-			t.Errorf("%+v: got %q, %d, %q", tt, rate, burst, v.BudgetFor(n))
-		}
-	}
-	if rate, burst := mustResolve(t, &File{}, nil, nil).LimitFor(Node{}); rate != "" || burst != 0 {
-		t.Errorf("without a word: %q, %d", rate, burst)
 	}
 	// The long form is replaced whole by config set.
 	out, err := Set([]byte("limit: {rate: 600/min, burst: 5} # mine\n"), "limit", "50/min")

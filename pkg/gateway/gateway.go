@@ -20,9 +20,7 @@ import (
 
 // Node is one upstream as the gateway sends to it.
 type Node struct {
-	config.Node
-	// TLS is the node's with the file's own where the node says nothing, the paths whole. CA is never empty.
-	TLS config.TLS
+	config.Node // the paths of its TLS settings are whole, and CA is never empty
 	// Headers carry the key and what else the node wants sent. Their values may be empty where only the public part of
 	// the configuration is wanted.
 	Headers []Header

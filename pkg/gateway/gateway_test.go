@@ -48,8 +48,8 @@ const whole = `gateway:
 `
 
 func node(name, url string) Node {
-	return Node{Node: config.Node{Name: name, URL: url, API: wire.Messages},
-		TLS: config.TLS{Min: "1.3", CA: "/ca.pem"}, Headers: []Header{{"x-api-key", "k"}}}
+	return Node{Node: config.Node{Name: name, URL: url, API: wire.Messages, TLS: config.TLS{Min: "1.3", CA: "/ca.pem"}},
+		Headers: []Header{{"x-api-key", "k"}}}
 }
 
 func TestFaults(t *testing.T) {
