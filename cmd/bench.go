@@ -5,54 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
-	"time"
 
 	"ferry/pkg/bench"
-	"ferry/pkg/report"
 
 	"github.com/spf13/cobra"
 )
 
-// benchOptions are the flags of bench.
+// benchOptions are the flags of bench. Those that the report names are in the header.
 type benchOptions struct {
+	bench.Header
 	node   nodeOptions
 	report reportOptions
 
-	prompt      string
-	files       []string
-	requests    int
-	duration    time.Duration
-	concurrency int
-	rate        string
-	warmup      int
-	attempts    int
-	maxTokens   int
-	stream      bool
-	connections string
-	seed        uint64
-	tokenCap    int64
-	precision   string
-	save        string
-	vantage     string
-	dryRun      bool
+	prompt   string
+	files    []string
+	tokenCap int64
+	save     string
+	dryRun   bool
 	// given says which flags were: some defaults follow from others.
 	given func(flag string) bool
 }
 
-// reportOptions are the flags that bench and bench report share.
-type reportOptions struct {
-	output, lang, out string
-	thresholds        []string
-	reference         string
-
-	parsed []bench.Threshold
-}
-
 const (
 	benchRequests = 20
-	longestBench  = 24 * time.Hour
 	// benchTokens is enough to see that an answer comes, and cheap.
 	benchTokens = 16
 	// openLoopWorkers is how many requests of one node a fixed rate may have in flight unless -c says otherwise: with one
@@ -92,21 +70,25 @@ The first Ctrl-C stops sending and reports what there is; the second ends at onc
 
 func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f := c.Flags()
-	f.IntVarP(&o.requests, "requests", "r", benchRequests, "how many requests each node gets, `N`")
-	f.DurationVarP(&o.duration, "duration", "d", 0, "send for a `TIME` instead; with -r, whichever ends first")
-	f.IntVarP(&o.concurrency, "concurrency", "c", 1, "the most requests of one node in flight, `N`")
-	f.StringVar(&o.rate, "rate", "", "a fixed `RATE` for each node, such as 2 (a second) or 50/min; up to 100 in flight without -c")
-	f.IntVar(&o.warmup, "warmup", 1, "the first `N` requests of each node do not count; on reused connections as many as -c")
-	f.IntVar(&o.attempts, "attempts", 1, "up to `N` attempts of each request, to measure what users feel")
-	f.BoolVar(&o.stream, "stream", false, "stream, and measure the first token and those after it")
-	f.StringVar(&o.connections, "connections", string(bench.Cold), "the `KIND` of connection: cold, reused or both")
+	whole(f, &o.Requests, "requests", "r", benchRequests, 1, 10_000_000, "how many requests each node gets, `N`")
+	span(f, &o.Duration, "duration", "d", 0, 1, longestTime, "send for a `TIME` instead; with -r, whichever ends first",
+		"a time above 0 and at most 24h, such as 30s or 5m")
+	whole(f, &o.Concurrency, "concurrency", "c", 1, 1, 100_000, "the most requests of one node in flight, `N`")
+	checked(f, &o.Rate, "rate", "", "", "a fixed `RATE` for each node, such as 2 (a second) or 50/min; up to 100 in flight without -c",
+		"a number of requests a second, or such as 50/min", parseRate)
+	whole(f, &o.Warmup, "warmup", "", 1, 0, 100_000, "the first `N` requests of each node do not count; on reused connections as many as -c")
+	whole(f, &o.Attempts, "attempts", "", 1, 1, 100, "up to `N` attempts of each request, to measure what users feel")
+	f.BoolVar(&o.Stream, "stream", false, "stream, and measure the first token and those after it")
+	oneOf(c, &o.Connections, "connections", "", "the `KIND` of connection: cold, reused or both", "cold", "reused", "both")
 	f.StringVar(&o.prompt, "prompt", benchPrompt, "the prompt, a `TEXT`; each request has a number of its own before it")
 	f.StringArrayVarP(&o.files, "file", "f", nil, "a `FILE` with the prompt")
-	f.IntVar(&o.maxTokens, "max-tokens", benchTokens, "at most `N` tokens of an answer")
-	f.Int64Var(&o.tokenCap, "max-tokens-total", 0, "stop before all nodes together could be billed more than `N` tokens")
-	f.StringVar(&o.precision, "precision", "", "stop early once every interval is within that `SHARE`, such as 5%")
-	f.Uint64Var(&o.seed, "seed", 0, "the seed `N` of the order and the numbers; 0 takes one by chance")
-	f.StringVar(&o.vantage, "vantage", "", "the `PLACE` that this runs in, for reports on several")
+	whole(f, &o.MaxTokens, "max-tokens", "", benchTokens, 1, math.MaxInt32, "at most `N` tokens of an answer")
+	checked(f, &o.tokenCap, "max-tokens-total", "", "", "stop before all nodes together could be billed more than `N` tokens",
+		"a whole number of tokens above 0", between[int64](1, math.MaxInt64))
+	checked(f, &o.Precision, "precision", "", "", "stop early once every interval is within that `SHARE`, such as 5%",
+		"a share from 0.1% to 100%, such as 5%", parsePrecision)
+	f.Uint64Var(&o.Seed, "seed", 0, "the seed `N` of the order and the numbers; 0 takes one by chance")
+	f.StringVar(&o.Vantage, "vantage", "", "the `PLACE` that this runs in, for reports on several")
 	f.StringVar(&o.save, "save", "", "write every attempt to a new `FILE`.jsonl for bench report")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, and send nothing")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
@@ -115,13 +97,11 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.Lookup("timeout").Usage = "time limit for one request, including retries"
 	addStoreFlags(f, &o.node)
 	addReportFlags(c, &o.report)
-	_ = c.RegisterFlagCompletionFunc("connections",
-		cobra.FixedCompletions([]string{"cold", "reused", "both"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // runBench measures the nodes and reports on them.
 func runBench(ctx context.Context, a *app, names []string, o benchOptions) error {
-	if err := o.check(); err != nil {
+	if err := o.complete(); err != nil {
 		return err
 	}
 	if o.report.out == "" {
@@ -215,45 +195,25 @@ func startSaving(path string, h bench.Header) (saved *bench.Writer, done func() 
 	}, nil
 }
 
-// check looks at the flags that need nothing but themselves, and completes them.
-func (o *benchOptions) check() error {
+// complete sets the defaults that follow from other flags, and refuses flags that exclude each other.
+func (o *benchOptions) complete() error {
 	if o.given("duration") && !o.given("requests") {
-		o.requests = 0
+		o.Requests = 0
 	}
-	if o.rate != "" && !o.given("concurrency") {
-		o.concurrency = openLoopWorkers
+	if o.Rate > 0 && !o.given("concurrency") {
+		o.Concurrency = openLoopWorkers
 	}
-	if o.seed == 0 {
-		o.seed = rand.Uint64()
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64()
 	}
-	if o.connections != string(bench.Cold) && o.warmup < o.concurrency && !o.given("warmup") {
-		o.warmup = o.concurrency
-	}
-	for _, f := range []struct {
-		flag       string
-		n, low, up int
-	}{
-		{"requests", o.requests, 0, 10_000_000}, {"concurrency", o.concurrency, 1, 100_000}, {"warmup", o.warmup, 0, 100_000},
-		{"attempts", o.attempts, 1, 100}, {"max-tokens", o.maxTokens, 1, 1<<31 - 1},
-	} {
-		if f.n < f.low || f.n > f.up {
-			return invalid(f.flag, f.n, fmt.Sprintf("a whole number from %d to %d", f.low, f.up))
-		}
+	if o.Connections != string(bench.Cold) && o.Warmup < o.Concurrency && !o.given("warmup") {
+		o.Warmup = o.Concurrency
 	}
 	switch {
-	case o.given("requests") && o.requests == 0:
-		return invalid("requests", o.requests, "a whole number from 1 to 10000000")
-	case o.duration < 0 || o.given("duration") && o.duration == 0 || o.duration > longestBench:
-		return invalid("duration", o.duration, "a time above 0 and at most 24h, such as 30s or 5m")
-	case o.tokenCap < 0 || o.given("max-tokens-total") && o.tokenCap == 0:
-		return invalid("max-tokens-total", o.tokenCap, "a whole number of tokens above 0")
 	case o.node.noStore && o.save != "":
 		return usagef("leave one of the two away", "--no-store keeps nothing, and --save does")
 	case o.given("prompt") && len(o.files) > 0:
 		return usagef("", "give the prompt by --prompt or by -f, not both")
 	}
-	if err := choice("connections", o.connections, "cold", "reused", "both"); err != nil {
-		return err
-	}
-	return o.report.check(report.Formats())
+	return nil
 }

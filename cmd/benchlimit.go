@@ -62,7 +62,7 @@ func (s *share) fits(h bench.Header, timeout time.Duration) error {
 		n := (each + h.Warmup) * s.series
 		if needs := s.rate.Needs(n); needs > bound {
 			hint := "a smaller -r fits"
-			if needs < longestBench {
+			if needs < longestTime {
 				hint = fmt.Sprintf("-d %s allows it, or a smaller -r", text.Brief(needs.Truncate(time.Minute)+time.Minute))
 			}
 			return usagef(hint,

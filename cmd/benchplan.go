@@ -42,14 +42,6 @@ func (c *benchPlan) close() {
 
 // benchPlan prepares the nodes and the plan. Nothing is sent.
 func (a *app) benchPlan(ctx context.Context, s *settings, names []string, o *benchOptions) (*benchPlan, error) {
-	rate, err := parseRate(o.rate)
-	if err != nil {
-		return nil, err
-	}
-	precision, err := parsePrecision(o.precision)
-	if err != nil {
-		return nil, err
-	}
 	prompt, err := a.benchPrompt(ctx, o)
 	if err != nil {
 		return nil, err
@@ -67,22 +59,18 @@ func (a *app) benchPlan(ctx context.Context, s *settings, names []string, o *ben
 	if err := o.report.names(names); err != nil {
 		return nil, err
 	}
-	if err := enoughFiles(o.concurrency * len(names) * len(kinds(o.connections))); err != nil {
+	if err := enoughFiles(o.Concurrency * len(names) * len(kinds(o.Connections))); err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256([]byte(prompt))
 	c := &benchPlan{timeout: s.values.Timeout, memory: client.NewMemory(), plan: bench.Plan{
-		Clock: a.Clock, MaxTokens: o.tokenCap,
-		Header: bench.Header{
-			Vantage: o.vantage, PromptSHA256: hex.EncodeToString(sum[:]), MaxTokens: o.maxTokens, Requests: o.requests,
-			Duration: o.duration, Concurrency: o.concurrency, Rate: rate, Warmup: o.warmup, Attempts: o.attempts,
-			Stream: o.stream, Connections: o.connections, Seed: o.seed, Program: version, Precision: precision,
-			Reference: cmp.Or(o.report.reference, names[0]),
-		},
+		Clock: a.Clock, MaxTokens: o.tokenCap, Header: o.Header,
 	}}
-	c.input, c.output = int64(wire.EstimateTokens(nonceSample+prompt)), int64(o.maxTokens)
-	c.plan.PerRequest = (c.input + c.output) * int64(o.attempts)
-	c.request = wire.Request{Prompt: prompt, MaxTokens: o.maxTokens, Stream: o.stream}
+	sum := sha256.Sum256([]byte(prompt))
+	h := &c.plan.Header
+	h.PromptSHA256, h.Program, h.Reference = hex.EncodeToString(sum[:]), version, cmp.Or(o.report.reference, names[0])
+	c.input, c.output = int64(wire.EstimateTokens(nonceSample+prompt)), int64(o.MaxTokens)
+	c.plan.PerRequest = (c.input + c.output) * int64(o.Attempts)
+	c.request = wire.Request{Prompt: prompt, MaxTokens: o.MaxTokens, Stream: o.Stream}
 	if err = a.addNodes(ctx, s, c, names, o); err == nil {
 		err = c.suits(o)
 	}
@@ -102,7 +90,7 @@ const nonceSample = "0123456789abcdef "
 // addNodes adds the nodes, over each kind of connection that is asked for.
 func (a *app) addNodes(ctx context.Context, s *settings, c *benchPlan, names []string, o *benchOptions) error {
 	options := endpointOptions{unread: o.dryRun}
-	if o.stream {
+	if o.Stream {
 		options.most = maxStream
 	}
 	demo := false
@@ -126,7 +114,7 @@ func (a *app) addNodes(ctx context.Context, s *settings, c *benchPlan, names []s
 	}
 	env := a.clientEnv()
 	env.Wait = c.wait
-	for _, kind := range kinds(o.connections) {
+	for _, kind := range kinds(o.Connections) {
 		for i, e := range c.nodes {
 			if err := a.addSeries(c, bench.Node{Name: names[i], Label: e.config.Label, Connection: kind}, e, env, o); err != nil {
 				return err
@@ -165,8 +153,8 @@ func (e *endpoint) over(kind bench.Connection, o *benchOptions) (*endpoint, erro
 	again := *e
 	again.demo = nil // the first one's to close
 	again.options.Cold = kind == bench.Cold
-	again.options.Connections = o.concurrency
-	again.Rule.Attempts = o.attempts
+	again.options.Connections = o.Concurrency
+	again.Rule.Attempts = o.Attempts
 	var err error
 	again.Transport, err = transport.New(again.options)
 	return &again, err
@@ -189,9 +177,7 @@ func (c *benchPlan) suits(o *benchOptions) error {
 // benchNodes are the nodes to measure: those that are named, or all of the file.
 func benchNodes(s *settings, names []string) ([]string, error) {
 	if len(names) == 0 {
-		for _, n := range s.file.Nodes {
-			names = append(names, n.Name)
-		}
+		names = nodeNames(s.file)
 	}
 	if len(names) == 0 {
 		return nil, usagef("name some, as in: ferry bench demo/direct demo/hongkong", "the file has no nodes to measure")
@@ -212,31 +198,24 @@ func (a *app) benchPrompt(ctx context.Context, o *benchOptions) (string, error) 
 }
 
 // parseRate reads requests per second: 2, 2/s, 50/min or 1000/h. None is 0.
-func parseRate(text string) (float64, error) {
+func parseRate(text string) (float64, bool) {
 	if text == "" {
-		return 0, nil
+		return 0, true
 	}
 	count, unit, _ := strings.Cut(text, "/")
 	per := map[string]time.Duration{"": time.Second, "s": time.Second, "min": time.Minute, "m": time.Minute, "h": time.Hour}[unit]
 	n, err := strconv.ParseFloat(count, 64)
 	rate := n / per.Seconds()
-	// The comparison refuses NaN too.
-	if err != nil || per == 0 || !(rate >= 1.0/3600 && rate <= 100_000) {
-		return 0, invalid("rate", text, "a number of requests a second, or such as 50/min")
-	}
-	return rate, nil
+	return rate, err == nil && per > 0 && rate >= 1.0/3600 && rate <= 100_000
 }
 
 // parsePrecision reads a share such as 5%. None is 0.
-func parsePrecision(text string) (float64, error) {
+func parsePrecision(text string) (float64, bool) {
 	if text == "" {
-		return 0, nil
+		return 0, true
 	}
 	share, ok := bench.ParseShare(text)
-	if !ok || share < 0.001 {
-		return 0, invalid("precision", text, "a share from 0.1% to 100%, such as 5%")
-	}
-	return share, nil
+	return share, ok && share >= 0.001
 }
 
 // estimate says what the run will send, before it does.

@@ -18,15 +18,23 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// reportOptions are the flags that bench and bench report share.
+type reportOptions struct {
+	output, lang, out, reference string
+	thresholds                   []bench.Threshold
+}
+
 func addReportFlags(c *cobra.Command, o *reportOptions) {
 	f := c.Flags()
-	f.StringVarP(&o.output, "output", "o", "text", "the `FORM` of the report: "+strings.Join(report.Formats(), ", "))
-	f.StringVar(&o.lang, "lang", "en", "the `LANGUAGE` of -o markdown: en or zh")
+	oneOf(c, &o.output, "output", "o", "the `FORM` of the report: "+strings.Join(report.Formats(), ", "), report.Formats()...)
+	oneOf(c, &o.lang, "lang", "", "the `LANGUAGE` of -o markdown: en or zh", report.English, report.Chinese)
 	f.StringVar(&o.out, "out", "", "write the report to a `FILE`, whole or not at all")
-	f.StringArrayVar(&o.thresholds, "threshold", nil, "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable")
+	f.Func("threshold", "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable", func(text string) error {
+		threshold, err := bench.ParseThreshold(text)
+		o.thresholds = append(o.thresholds, threshold)
+		return err
+	})
 	f.StringVar(&o.reference, "reference", "", "the `NODE` to compare the others with; the first one by itself")
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(report.Formats(), cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions([]string{"en", "zh"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func newBenchReportCmd(a *app) *cobra.Command {
@@ -53,9 +61,6 @@ func newBenchReportCmd(a *app) *cobra.Command {
 func runBenchReport(a *app, files, vantages []string, o reportOptions) error {
 	if len(files) == 0 {
 		return usagef("ferry bench --save FILE.jsonl writes one", "no saved run to report on")
-	}
-	if err := o.check(report.Formats()); err != nil {
-		return err
 	}
 	sizeMemory(savedSamples(files))
 	var runs []*bench.Run
@@ -117,21 +122,6 @@ func readRun(name string) (*bench.Run, error) {
 	return bench.Read(file, name)
 }
 
-// check reads the thresholds and looks at the form.
-func (o *reportOptions) check(forms []string) error {
-	if err := cmp.Or(choice("output", o.output, forms...), choice("lang", o.lang, "en", "zh")); err != nil {
-		return err
-	}
-	for _, text := range o.thresholds {
-		threshold, err := bench.ParseThreshold(text)
-		if err != nil {
-			return err
-		}
-		o.parsed = append(o.parsed, threshold)
-	}
-	return nil
-}
-
 // names refuses a threshold or a reference that no node of the run has the name of.
 func (o *reportOptions) names(nodes []string) error {
 	known := func(flag, name string) error {
@@ -140,8 +130,8 @@ func (o *reportOptions) names(nodes []string) error {
 		}
 		return usagef("these are: "+strings.Join(nodes, ", "), "%s: %s is not one of the nodes", flag, name)
 	}
-	for i, threshold := range o.parsed {
-		if err := known("--threshold "+o.thresholds[i], threshold.Node()); err != nil {
+	for _, threshold := range o.thresholds {
+		if err := known("--threshold "+threshold.String(), threshold.Node()); err != nil {
 			return err
 		}
 	}
@@ -162,7 +152,7 @@ func (a *app) writable(path string) error {
 
 // conclude prints the report and says what was missed.
 func (a *app) conclude(s *bench.Summary, o reportOptions) error {
-	missed := s.Missed(o.parsed)
+	missed := s.Missed(o.thresholds)
 	var b bytes.Buffer
 	options := report.Options{Facts: a.out.Facts, Lang: o.lang, Thresholds: verdicts(o, missed)}
 	if o.out != "" {
@@ -197,7 +187,7 @@ func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 // verdicts says of each threshold whether it was met, and with which figures not.
 func verdicts(o reportOptions, missed []bench.Miss) []report.Threshold {
 	var all []report.Threshold
-	for _, t := range o.parsed {
+	for _, t := range o.thresholds {
 		met := true
 		for _, m := range missed {
 			if m.Threshold == t.String() {

@@ -34,7 +34,7 @@ nothing. --live adds one tiny request that is paid for. It exits 1 when a line i
 		RunE:              func(c *cobra.Command, args []string) error { return runConfigCheck(c.Context(), a, args, o) },
 	}
 	c.Flags().BoolVar(&o.live, "live", false, "also send one tiny request that is paid for")
-	c.Flags().DurationVar(&o.timeout, "timeout", 30*time.Second, "the most time for one node")
+	span(c.Flags(), &o.timeout, "timeout", "", 30*time.Second, time.Second, longestTime, "the most time for one node", "1s to 24h")
 	return c
 }
 
@@ -48,17 +48,12 @@ func runConfigCheck(ctx context.Context, a *app, names []string, o checkOptions)
 	if err := a.canPrint(); err != nil {
 		return err
 	}
-	if o.timeout < time.Second || o.timeout > 24*time.Hour {
-		return invalid("timeout", o.timeout, "1s to 24h")
-	}
 	s, err := a.settings(nodeOptions{})
 	if err != nil {
 		return err
 	}
 	if len(names) == 0 {
-		for _, n := range s.file.Nodes {
-			names = append(names, n.Name)
-		}
+		names = nodeNames(s.file)
 	}
 	if len(names) == 0 {
 		names = []string{"direct"}

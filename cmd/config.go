@@ -18,26 +18,14 @@ import (
 )
 
 func newConfigCmd(a *app) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "config",
-		Short: "The configuration file, its nodes and their keys",
-		Long: `config shows and changes the configuration: a YAML file with the nodes and how to reach them. Without one the node
+	return group("config", "The configuration file, its nodes and their keys",
+		`config shows and changes the configuration: a YAML file with the nodes and how to reach them. Without one the node
 direct works from ANTHROPIC_API_KEY.`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("ferry config --help lists them", "there is no command %q of config", args[0])
-			}
-			return c.Help()
-		},
-	}
-	c.AddCommand(
 		newConfigInitCmd(a), newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a),
 		newConfigPathCmd(a), newConfigNodesCmd(a), newConfigCheckCmd(a), newConfigKeyCmd(a),
 		newConfigPinCmd(a), newConfigSessionCmd(a), newConfigHoldCmd(a), newConfigUsageCmd(a), newConfigPurgeCmd(a),
 		newConfigNginxCmd(a), newConfigTokenCmd(a),
 	)
-	return c
 }
 
 func newConfigInitCmd(a *app) *cobra.Command {
@@ -117,7 +105,7 @@ func newConfigGetCmd(a *app) *cobra.Command {
 		Short:             "One setting in force, such as retry.attempts or nodes.hongkong.url",
 		Long:              "get prints the value that is in force for a setting. It exits 1, and prints nothing, where there is none.",
 		Args:              wantArgs("a setting, such as retry.attempts", 1),
-		ValidArgsFunction: a.completeSettings,
+		ValidArgsFunction: offer(1, a.settingKeys),
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.settings(nodeOptions{})
 			if err != nil {
@@ -145,7 +133,7 @@ func newConfigSetCmd(a *app) *cobra.Command {
   ferry config set nodes.hongkong.pins sha256//BASE64,sha256//BASE64
   ferry config set node hongkong`,
 		Args:              wantArgs("a setting and a value", 2),
-		ValidArgsFunction: a.completeSettings,
+		ValidArgsFunction: offer(1, a.settingKeys),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.edit(c.Context(), func(src []byte) ([]byte, error) { return config.Set(src, args[0], args[1]) })
 		},
@@ -157,7 +145,7 @@ func newConfigUnsetCmd(a *app) *cobra.Command {
 		Use:               "unset KEY",
 		Short:             "Take a setting or a node out of the file; its comments stay",
 		Args:              wantArgs("a setting, such as retry.attempts", 1),
-		ValidArgsFunction: a.completeSettings,
+		ValidArgsFunction: offer(1, a.settingKeys),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.edit(c.Context(), func(src []byte) ([]byte, error) { return config.Unset(src, args[0]) })
 		},
@@ -175,30 +163,17 @@ func (a *app) edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 	return config.Save(ctx, path, change)
 }
 
-// wantArgs is cobra.ExactArgs with a message that names what is wanted.
-func wantArgs(what string, n int) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) != n {
-			return usagef(c.CommandPath()+" --help shows an example", "%s needs %s", c.CommandPath(), what)
-		}
-		return nil
-	}
-}
-
-// completeSettings offers setting keys to a shell.
-func (a *app) completeSettings(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
+// settingKeys are the keys of all settings, for a shell.
+func (a *app) settingKeys() ([]string, error) {
 	s, err := a.settings(nodeOptions{})
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+		return nil, err
 	}
 	var keys []string
 	for _, e := range a.list(s) {
 		keys = append(keys, e.Key)
 	}
-	return keys, cobra.ShellCompDirectiveNoFileComp
+	return keys, nil
 }
 
 func newConfigNodesCmd(a *app) *cobra.Command {

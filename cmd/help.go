@@ -121,11 +121,13 @@ func helpText(c *cobra.Command, width int) string {
 	return b.String()
 }
 
+// usageLines are the forms of a command, the main one first.
 func usageLines(c *cobra.Command) string {
-	if c.HasAvailableSubCommands() {
-		return "  " + c.CommandPath() + " COMMAND [flags]"
+	lines := "  " + c.UseLine()
+	if c.HasAvailableSubCommands() && !strings.HasSuffix(c.Use, "COMMAND") {
+		lines += "\n  " + c.CommandPath() + " COMMAND [flags]"
 	}
-	return "  " + c.UseLine()
+	return lines
 }
 
 // listed lists the commands that belong, each with its short text.

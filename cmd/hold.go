@@ -76,20 +76,10 @@ call leave one behind. It ends when it has been idle that long.`,
   ferry config set nodes.hongkong.hold 10m
   ferry config hold
   ferry config hold stop hongkong`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("ferry config hold --help lists them", "there is no command %q of config hold", args[0])
-			}
-			if err := choice("output", form, "text", "json"); err != nil {
-				return err
-			}
-			return a.listHolders(form)
-		},
+		Args: onlyCommands,
+		RunE: func(*cobra.Command, []string) error { return a.listHolders(form) },
 	}
-	c.Flags().StringVarP(&form, "output", "o", "text", "`FORM`: text, or json (an object for each)")
-	_ = c.RegisterFlagCompletionFunc("output",
-		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	oneOf(c, &form, "output", "o", "`FORM`: text, or json (an object for each)", "text", "json")
 	c.AddCommand(newHoldStopCmd(a), newHoldRunCmd(a))
 	return c
 }

@@ -25,21 +25,27 @@ one and else in a file that only you can read, and makes the node use it. The ke
 		Example: `  ferry config key hongkong
   pass show hongkong | ferry config key hongkong`,
 		Args:              wantArgs("a node's name", 1),
-		ValidArgsFunction: a.completeFileNodes,
+		ValidArgsFunction: offer(1, a.fileNodes),
 		RunE:              func(c *cobra.Command, args []string) error { return runConfigKey(c.Context(), a, args[0]) },
 	}
 }
 
-func (a *app) completeFileNodes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+// fileNodes are the names of direct and of the file's nodes, for a shell.
+func (a *app) fileNodes() ([]string, error) {
 	file, err := a.loadFile()
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+		return nil, err
 	}
-	names := []string{"direct"}
+	return append([]string{"direct"}, nodeNames(file)...), nil
+}
+
+// nodeNames are the names of the file's nodes, in its order.
+func nodeNames(file *config.File) []string {
+	var names []string
 	for _, n := range file.Nodes {
 		names = append(names, n.Name)
 	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return names
 }
 
 func runConfigKey(ctx context.Context, a *app, name string) error {

@@ -26,7 +26,7 @@ fit; the chain has to be good: a pin never makes up for a bad certificate.`,
 		Example: `  ferry config pin hongkong
   ferry config set nodes.hongkong.pins sha256//BASE64,sha256//BASE64      the key in use and the next one`,
 		Args:              wantArgs("a node's name", 1),
-		ValidArgsFunction: a.completeFileNodes,
+		ValidArgsFunction: offer(1, a.fileNodes),
 		RunE:              func(c *cobra.Command, args []string) error { return runConfigPin(c.Context(), a, args[0]) },
 	}
 }

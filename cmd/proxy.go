@@ -66,11 +66,7 @@ func (a *app) showProxy(e *endpoint) {
 // force, the environment's too.
 func (a *app) list(s *settings) []config.Entry {
 	entries := config.List(s.values, s.file)
-	names := []string{"direct"}
-	for _, n := range s.file.Nodes {
-		names = append(names, n.Name)
-	}
-	for _, name := range append(names, s.values.Nodes...) {
+	for _, name := range slices.Concat([]string{"direct"}, nodeNames(s.file), s.values.Nodes) {
 		node, err := a.selectNode(s, name)
 		if err != nil || node.IsDemo() {
 			continue // of an unknown node the command that asks it says so

@@ -153,7 +153,7 @@ func exitCode(err error) (code int, told bool) {
 // would cost every run a share of its start-up.
 func newRootCmd(a *app, args []string) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "ferry",
+		Use:   "ferry COMMAND",
 		Short: "Carry a prompt to a large-model API and bring the answer back whole",
 		Long: `ferry carries a prompt to a large-model API through a named node (direct, a regional reverse proxy, another
 provider, or a model on this machine) and brings the answer back whole. It retries as you would have, and exit code 0
@@ -213,6 +213,13 @@ const pipeWidth = 120
 func flagError(c *cobra.Command, err error) error {
 	if errors.Is(err, pflag.ErrHelp) {
 		return err
+	}
+	var checked interface {
+		error
+		Hint() string
+	}
+	if errors.As(err, &checked) { // the flag has checked its value itself
+		return checked
 	}
 	hint := "ferry " + strings.TrimPrefix(c.CommandPath(), "ferry ") + " --help lists the flags"
 	var unknown *pflag.NotExistError

@@ -1,10 +1,9 @@
 package cmd
 
 import (
-	"context"
+	"math"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,21 +15,11 @@ import (
 )
 
 func newConfigSessionCmd(a *app) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "session",
-		Short: "The conversations that are kept on this machine",
-		Long: `session shows and removes the conversations that --session, --continue and --new keep. The idle timeout replaces a
+	return group("session", "The conversations that are kept on this machine",
+		`session shows and removes the conversations that --session, --continue and --new keep. The idle timeout replaces a
 conversation's token alone; its words stay until they are removed here.`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("ferry config session --help lists them", "there is no command %q of config session", args[0])
-			}
-			return c.Help()
-		},
-	}
-	c.AddCommand(newSessionListCmd(a), newSessionShowCmd(a), newSessionRmCmd(a), newSessionPruneCmd(a))
-	return c
+		newSessionListCmd(a), newSessionShowCmd(a), newSessionRmCmd(a), newSessionPruneCmd(a),
+	)
 }
 
 func newSessionListCmd(a *app) *cobra.Command {
@@ -80,11 +69,8 @@ func newSessionShowCmd(a *app) *cobra.Command {
 		Use:               "show NAME",
 		Short:             "The words of a conversation",
 		Args:              wantArgs("a session's name", 1),
-		ValidArgsFunction: a.completeSession,
+		ValidArgsFunction: offer(1, a.sessionNames),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := choice("output", form, "text", "json"); err != nil {
-				return err
-			}
 			store, err := a.sessions()
 			if err != nil {
 				return err
@@ -99,9 +85,7 @@ func newSessionShowCmd(a *app) *cobra.Command {
 			return a.write([]byte(a.transcript(found)))
 		},
 	}
-	c.Flags().StringVarP(&form, "output", "o", "text", "`FORM`: text, or json (the file's object)")
-	_ = c.RegisterFlagCompletionFunc("output",
-		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	oneOf(c, &form, "output", "o", "`FORM`: text, or json (the file's object)", "text", "json")
 	return c
 }
 
@@ -136,13 +120,8 @@ func newSessionRmCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "rm NAME…",
 		Short:             "Remove conversations and their words",
-		ValidArgsFunction: a.completeSessions,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("ferry config session list shows them", "ferry config session rm needs the names of sessions")
-			}
-			return nil
-		},
+		Args:              wantSome("the names of sessions", "ferry config session list"),
+		ValidArgsFunction: offer(math.MaxInt, a.sessionNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			store, err := a.sessions()
 			if err != nil {
@@ -156,36 +135,32 @@ func newSessionRmCmd(a *app) *cobra.Command {
 }
 
 func newSessionPruneCmd(a *app) *cobra.Command {
-	var older string
+	var age time.Duration
 	c := &cobra.Command{
 		Use:     "prune --older-than DURATION",
 		Short:   "Remove the conversations that were not used for so long",
 		Example: "  ferry config session prune --older-than 7d",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			age, err := parseAge(older)
+			if age == 0 {
+				return usagef("ferry config session prune --older-than 7d", "--older-than has to say how old")
+			}
+			store, err := a.sessions()
 			if err != nil {
 				return err
 			}
-			return runSessionPrune(c.Context(), a, age)
+			removed, err := store.Prune(c.Context(), age, a.Clock.Now())
+			if len(removed) == 0 && err == nil {
+				a.note("nothing to remove")
+			}
+			a.noteRemoved(removed)
+			return err
 		},
 	}
-	c.Flags().StringVar(&older, "older-than", "", "not used for this `DURATION`, such as 7d, 36h or 1d12h; needed")
+	checked(c.Flags(), &age, "older-than", "", "", "not used for this `DURATION`, such as 7d, 36h or 1d12h; needed",
+		"a duration above 0, such as 7d, 36h or 1d12h", parseAge)
 	_ = c.RegisterFlagCompletionFunc("older-than", cobra.NoFileCompletions)
 	return c
-}
-
-func runSessionPrune(ctx context.Context, a *app, age time.Duration) error {
-	store, err := a.sessions()
-	if err != nil {
-		return err
-	}
-	removed, err := store.Prune(ctx, age, a.Clock.Now())
-	if len(removed) == 0 && err == nil {
-		a.note("nothing to remove")
-	}
-	a.noteRemoved(removed)
-	return err
 }
 
 func (a *app) noteRemoved(names []string) {
@@ -199,31 +174,21 @@ func (a *app) noteRemoved(names []string) {
 }
 
 // parseAge reads a duration of more than nothing, in Go's form with days of 24 hours in front: 7d, 36h, 1d12h.
-func parseAge(text string) (time.Duration, error) {
-	if text == "" {
-		return 0, usagef("ferry config session prune --older-than 7d", "--older-than has to say how old")
-	}
-	bad := invalid("older-than", text, "a duration above 0, such as 7d, 36h or 1d12h")
-	days, rest, hasDays := strings.Cut(text, "d")
-	if !hasDays {
-		days, rest = "0", text
-	}
-	n, err := strconv.ParseUint(days, 10, 16)
-	if err != nil {
-		return 0, bad
-	}
-	age := time.Duration(n) * 24 * time.Hour
-	if rest != "" {
-		part, err := time.ParseDuration(rest)
-		if err != nil || part < 0 || age+part < age {
-			return 0, bad
+func parseAge(text string) (time.Duration, bool) {
+	const day = 24 * time.Hour
+	var age time.Duration
+	if days, rest, hasDays := strings.Cut(text, "d"); hasDays {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return 0, false
 		}
-		age += part
+		if age = time.Duration(n) * day; rest == "" {
+			return age, age > 0
+		}
+		text = rest
 	}
-	if age <= 0 {
-		return 0, bad
-	}
-	return age, nil
+	part, err := time.ParseDuration(text)
+	return age + part, err == nil && part >= 0 && age+part >= age && age+part > 0
 }
 
 // sessions is where conversations are kept.
@@ -256,24 +221,11 @@ func stateDirOn(goos string, get func(string) string) (string, error) {
 	return "", usagef("set HOME or XDG_STATE_HOME to a folder of yours", "no place to keep anything: HOME is not set")
 }
 
-// completeSession offers the names of the conversations for one argument.
-func (a *app) completeSession(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return a.completeSessions(c, args, word)
-}
-
-// completeSessions offers the names of the conversations for any number of arguments. A shell has no place for errors.
-func (a *app) completeSessions(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// sessionNames are the names of all conversations.
+func (a *app) sessionNames() ([]string, error) {
 	store, err := a.sessions()
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+		return nil, err
 	}
-	names, err := store.Names()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) })
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return store.Names()
 }

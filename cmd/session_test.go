@@ -191,10 +191,10 @@ func TestSessionCompletion(t *testing.T) {
 		typed []string
 		want  string
 	}{
-		{a.completeSession, nil, "a b"},
-		{a.completeSession, []string{"a"}, ""},
-		{a.completeSessions, nil, "a b"},
-		{a.completeSessions, []string{"a"}, "b"},
+		{offer(1, a.sessionNames), nil, "a b"},
+		{offer(1, a.sessionNames), []string{"a"}, ""},
+		{offer(9, a.sessionNames), nil, "a b"},
+		{offer(9, a.sessionNames), []string{"a"}, "b"},
 	} {
 		names, directive := tt.offer(nil, tt.typed, "")
 		if got := strings.Join(names, " "); got != tt.want || directive != cobra.ShellCompDirectiveNoFileComp {
@@ -202,7 +202,7 @@ func TestSessionCompletion(t *testing.T) {
 		}
 	}
 	lost := newApp(Env{Lookup: sessionLookup("")})
-	if names, _ := lost.completeSessions(nil, nil, ""); len(names) != 0 {
+	if names, _ := offer(9, lost.sessionNames)(nil, nil, ""); len(names) != 0 {
 		t.Errorf("no home: %q", names)
 	}
 }
@@ -213,13 +213,13 @@ func TestParseAge(t *testing.T) {
 		"7d": 7 * day, "1d12h": day + 12*time.Hour, "36h": 36 * time.Hour, "90m": 90 * time.Minute, "1.5h": 90 * time.Minute,
 		"65535d": 65535 * day, "0d1s": time.Second,
 	} {
-		if got, err := parseAge(text); err != nil || got != want {
-			t.Errorf("%s: %v, %v; want %v", text, got, err, want)
+		if got, ok := parseAge(text); !ok || got != want {
+			t.Errorf("%s: %v, %v; want %v", text, got, ok, want)
 		}
 	}
 	for _, text := range []string{"", "0", "0s", "0d", "d", "7", "-7d", "-1h", "1d-1h", "7d7d", "1.5d", "1h7d", "65536d", "7 d",
 		"65535d2562047h", "7w", "soon"} {
-		if got, err := parseAge(text); err == nil {
+		if got, ok := parseAge(text); ok {
 			t.Errorf("%q: %v", text, got)
 		}
 	}

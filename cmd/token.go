@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 
@@ -12,22 +13,12 @@ import (
 )
 
 func newConfigTokenCmd(a *app) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "token",
-		Short: "The tokens of a gateway's callers",
-		Long: `token makes, lists and revokes the tokens with which callers come to the gateway (ferry config nginx). Each has a role
+	return group("token", "The tokens of a gateway's callers",
+		`token makes, lists and revokes the tokens with which callers come to the gateway (ferry config nginx). Each has a role
 of the section gateway:, which says what it may do. They are kept in a file that only its owner and root can read,
 since nginx compares them itself; nginx takes a change in when it is reloaded.`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("ferry config token --help lists them", "there is no command %q of config token", args[0])
-			}
-			return c.Help()
-		},
-	}
-	c.AddCommand(newTokenNewCmd(a), newTokenListCmd(a), newTokenRevokeCmd(a))
-	return c
+		newTokenNewCmd(a), newTokenListCmd(a), newTokenRevokeCmd(a),
+	)
 }
 
 func newTokenNewCmd(a *app) *cobra.Command {
@@ -37,7 +28,7 @@ func newTokenNewCmd(a *app) *cobra.Command {
 		Example: `  ferry config token new dev
   ferry config token new ci | ssh build ferry config key team`,
 		Args:              wantArgs("a role of the section gateway:", 1),
-		ValidArgsFunction: a.completeRoles,
+		ValidArgsFunction: offer(1, a.roleNames),
 		RunE:              func(c *cobra.Command, args []string) error { return runTokenNew(c.Context(), a, args[0]) },
 	}
 }
@@ -50,7 +41,7 @@ func runTokenNew(ctx context.Context, a *app, role string) error {
 	if err != nil {
 		return err
 	}
-	names := roleNames(g)
+	names := rolesOf(g)
 	if !slices.Contains(names, role) {
 		hint := "there are " + strings.Join(names, ", ")
 		if len(names) == 0 {
@@ -75,7 +66,7 @@ func runTokenNew(ctx context.Context, a *app, role string) error {
 	return nil
 }
 
-func roleNames(g *config.Gateway) []string {
+func rolesOf(g *config.Gateway) []string {
 	var names []string
 	for _, role := range g.Roles {
 		names = append(names, role.Name)
@@ -104,7 +95,7 @@ func newTokenListCmd(a *app) *cobra.Command {
 			rows := [][]string{{"token", "role", "created", ""}}
 			for _, t := range tokens {
 				remark := ""
-				if !slices.Contains(roleNames(g), t.Role) {
+				if !slices.Contains(rolesOf(g), t.Role) {
 					remark = "the gateway has no such role: refused"
 				}
 				rows = append(rows, []string{t.Name, t.Role, a.moment(t.Created), remark})
@@ -116,16 +107,11 @@ func newTokenListCmd(a *app) *cobra.Command {
 
 func newTokenRevokeCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:     "revoke TOKEN…",
-		Short:   "Revoke tokens by their public names; all of them or none",
-		Example: "  ferry config token revoke 1f0a9c3e && nginx -s reload",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("ferry config token list shows them", "ferry config token revoke needs the names of tokens")
-			}
-			return nil
-		},
-		ValidArgsFunction: a.completeTokens,
+		Use:               "revoke TOKEN…",
+		Short:             "Revoke tokens by their public names; all of them or none",
+		Example:           "  ferry config token revoke 1f0a9c3e && nginx -s reload",
+		Args:              wantSome("the names of tokens", "ferry config token list"),
+		ValidArgsFunction: offer(math.MaxInt, a.tokenNames),
 		RunE:              func(c *cobra.Command, args []string) error { return runTokenRevoke(c.Context(), a, args) },
 	}
 }
@@ -145,30 +131,25 @@ func runTokenRevoke(ctx context.Context, a *app, names []string) error {
 	return nil
 }
 
-// completeRoles offers the gateway's roles to a shell.
-func (a *app) completeRoles(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// roleNames are the roles of the gateway, for a shell.
+func (a *app) roleNames() ([]string, error) {
 	_, g, err := a.gateway()
-	if err != nil || len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+	if err != nil {
+		return nil, err
 	}
-	return roleNames(g), cobra.ShellCompDirectiveNoFileComp
+	return rolesOf(g), nil
 }
 
-// completeTokens offers the public names of the tokens to a shell.
-func (a *app) completeTokens(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// tokenNames are the public names of the tokens, for a shell.
+func (a *app) tokenNames() ([]string, error) {
 	_, g, err := a.gateway()
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+		return nil, err
 	}
 	tokens, err := (gateway.Store{Path: g.Tokens}).List()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
 	var names []string
 	for _, t := range tokens {
-		if !slices.Contains(args, t.Name) {
-			names = append(names, t.Name)
-		}
+		names = append(names, t.Name)
 	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return names, err
 }

@@ -19,9 +19,7 @@ func newConfigUsageCmd(a *app) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return runConfigUsage(a, form) },
 	}
-	c.Flags().StringVarP(&form, "output", "o", "text", "`FORM`: text or json")
-	_ = c.RegisterFlagCompletionFunc("output",
-		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	oneOf(c, &form, "output", "o", "`FORM`: text or json", "text", "json")
 	return c
 }
 
@@ -42,9 +40,6 @@ type (
 
 // runConfigUsage prints what could be read, whatever could not.
 func runConfigUsage(a *app, form string) error {
-	if err := choice("output", form, "text", "json"); err != nil {
-		return err
-	}
 	folder, err := a.limitsDir()
 	if err != nil {
 		return err

@@ -27,9 +27,7 @@ func newVersionCmd(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(*cobra.Command, []string) error { return runVersion(a, form) },
 	}
-	c.Flags().StringVarP(&form, "output", "o", "text", "`FORM`: text or json")
-	_ = c.RegisterFlagCompletionFunc("output",
-		cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	oneOf(c, &form, "output", "o", "`FORM`: text or json", "text", "json")
 	return c
 }
 
@@ -45,9 +43,6 @@ type versionJSON struct {
 }
 
 func runVersion(a *app, form string) error {
-	if err := choice("output", form, "text", "json"); err != nil {
-		return err
-	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = &debug.BuildInfo{}

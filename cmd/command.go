@@ -1,0 +1,132 @@
+package cmd
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// group is a command that only holds others.
+func group(use, short, long string, children ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use + " COMMAND", Short: short, Long: long,
+		Args: onlyCommands,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(children...)
+	return c
+}
+
+// onlyCommands refuses an argument that names no command of c.
+func onlyCommands(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usagef(c.CommandPath()+" --help lists them", "there is no command %q of %s", args[0],
+		strings.TrimPrefix(c.CommandPath(), "ferry "))
+}
+
+// wantArgs is cobra.ExactArgs with a message that names what is wanted.
+func wantArgs(what string, n int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == n {
+			return nil
+		}
+		return usagef(c.CommandPath()+" --help shows an example", "%s needs %s", c.CommandPath(), what)
+	}
+}
+
+// wantSome is cobra.MinimumNArgs(1) with such a message, and names the command that lists what there is.
+func wantSome(what, lists string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return nil
+		}
+		return usagef(lists+" shows them", "%s needs %s", c.CommandPath(), what)
+	}
+}
+
+// offer completes the first most arguments of a command with names that are not among them yet. A shell has no place for
+// an error.
+func offer(most int, names func() ([]string, error)) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		var offered []string
+		if len(args) < most {
+			offered, _ = names()
+		}
+		given := func(name string) bool { return slices.Contains(args, name) }
+		return slices.DeleteFunc(offered, given), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// checkedFlag reads and checks its value at once. A value that is not allowed is an error that says what to use.
+type checkedFlag[T any] struct {
+	to              *T
+	name, text, use string
+	read            func(text string) (T, bool)
+}
+
+func (v *checkedFlag[T]) String() string { return v.text }
+
+// Type decides how help shows the default: only a string is quoted.
+func (v *checkedFlag[T]) Type() string {
+	return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", *v.to), "time."))
+}
+
+func (v *checkedFlag[T]) Set(text string) error {
+	value, ok := v.read(text)
+	if !ok {
+		return invalid(v.name, text, v.use)
+	}
+	*v.to, v.text = value, text
+	return nil
+}
+
+// checked declares a flag whose values read decides on. What to has is its default, shown as text.
+func checked[T any](f *pflag.FlagSet, to *T, name, short, text, usage, use string, read func(string) (T, bool)) {
+	f.VarP(&checkedFlag[T]{to, name, text, use, read}, name, short, usage)
+}
+
+// whole declares a flag for a whole number between two bounds.
+func whole[N int | int64](f *pflag.FlagSet, to *N, name, short string, value, low, high N, usage string) {
+	*to = value
+	use := fmt.Sprintf("a whole number from %d to %d", low, high)
+	checked(f, to, name, short, fmt.Sprint(value), usage, use, between(low, high))
+}
+
+// between reads a whole number between two bounds.
+func between[N int | int64](low, high N) func(text string) (N, bool) {
+	return func(text string) (N, bool) {
+		n, err := strconv.ParseInt(text, 0, 64)
+		return N(n), err == nil && n >= int64(low) && n <= int64(high)
+	}
+}
+
+// longestTime is the longest duration that a flag takes.
+const longestTime = 24 * time.Hour
+
+// span declares a flag for a duration between two bounds.
+func span(f *pflag.FlagSet, to *time.Duration, name, short string, value, low, high time.Duration, usage, use string) {
+	text := ""
+	if *to = value; value > 0 {
+		text = value.String()
+	}
+	checked(f, to, name, short, text, usage, use, func(text string) (time.Duration, bool) {
+		d, err := time.ParseDuration(text)
+		return d, err == nil && d >= low && d <= high
+	})
+}
+
+// oneOf declares a flag for one of several words, the first of which is its default.
+func oneOf(c *cobra.Command, to *string, name, short, usage string, words ...string) {
+	*to = words[0]
+	checked(c.Flags(), to, name, short, words[0], usage, "one of "+strings.Join(words, ", "), func(text string) (string, bool) {
+		return text, slices.Contains(words, text)
+	})
+	_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
