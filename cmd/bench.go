@@ -158,14 +158,14 @@ func (a *app) measure(ctx context.Context, c *benchPlan) (*bench.Run, error) {
 	caught, release := a.Catch(ctx)
 	defer release()
 	plan := c.plan
-	plan.Stop, c.sending = caught.Done(), caught
+	c.sending = caught
 	if a.SchedulingDelay != nil {
 		plan.SchedulingDelay = a.SchedulingDelay()
 	}
 	b := bench.New(plan)
 	stop := a.showProgress(b)
 	defer stop()
-	return b.Run(ctx)
+	return b.Run(ctx, caught)
 }
 
 // startSaving opens a new file for the attempts and writes its head.

@@ -41,7 +41,7 @@ func TestMillionSamples(t *testing.T) {
 		return Outcome{Started: time.Now(), Latency: time.Duration(r.Round%997+1) * time.Microsecond, Attempts: 1}
 	}
 	h := Header{Requests: requests, Concurrency: 50, Nodes: []Node{{Name: "a", Model: "m", Connection: Cold}}}
-	run, err := New(Plan{Header: h, Targets: []Target{target}, Clock: realClock{}}).Run(t.Context())
+	run, err := New(Plan{Header: h, Targets: []Target{target}, Clock: realClock{}}).Run(t.Context(), t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,6 @@ type Plan struct {
 	// Targets has one for each of Header.Nodes.
 	Targets []Target
 	Clock   Clock
-	// Stop, once closed, ends the sending: what is in flight is waited for and counted. It may be nil.
-	Stop <-chan struct{}
 	// MaxTokens ends the sending before the tokens billed could pass it, 0 for no bound; PerRequest is the most that one
 	// request can be billed.
 	MaxTokens, PerRequest int64

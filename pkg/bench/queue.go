@@ -1,27 +1,27 @@
 package bench
 
 import (
-	"context"
+	"slices"
 	"sync"
 	"time"
 )
 
-// queue is the part of a run that belongs to one series: workers that take the rounds that have been released to it, in their order.
+// queue is one node's part of a run: the rounds that are released to it, which its workers take in their order. The mutex
+// of the Bench guards it.
 type queue struct {
 	index  int
 	target Target
 	series *Series
-
-	mu   sync.Mutex
-	cond sync.Cond
+	// ready says that a round can be taken, or that there will be none.
+	ready sync.Cond
 	// next is the first round that no worker has taken, released the first that none may take yet.
 	next, released int
 	done           int
 	closed         bool
 	// over says that the node refuses everything.
-	over   bool
-	billed int64
-	tally  Progress
+	over     bool
+	billed   int64
+	progress Progress
 }
 
 // recent is how many latencies a Progress has for a sparkline.
@@ -39,113 +39,67 @@ type Progress struct {
 	Ended string
 }
 
-func newQueue(index int, target Target, series *Series) *queue {
-	l := &queue{index: index, target: target, series: series, tally: Progress{Node: series.Node}}
-	l.cond.L = &l.mu
-	return l
-}
+// reset makes a queue ready for another row of rounds.
+func (q *queue) reset() { q.next, q.released, q.done, q.closed = 0, 0, 0, false }
 
 // release lets workers take the rounds below n.
-func (l *queue) release(n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.over && n > l.released {
-		l.released = n
-		l.cond.Signal()
+func (q *queue) release(n int) {
+	if !q.over {
+		q.released = n
+		q.ready.Signal()
 	}
 }
 
-// finish releases nothing more: what is released is still taken.
-func (l *queue) finish() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed = true
-	l.cond.Broadcast()
+// close releases nothing more: what is released is still taken.
+func (q *queue) close() {
+	q.closed = true
+	q.ready.Broadcast()
 }
 
 // drop takes back what no worker has taken, and says how much that was.
-func (l *queue) drop() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	dropped := l.released - l.next
-	l.released = l.next
+func (q *queue) drop() int {
+	dropped := q.released - q.next
+	q.released = q.next
 	return dropped
 }
 
 // take waits for a round, and reports false when there will be none.
-func (l *queue) take() (round int, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for l.next >= l.released {
-		if l.closed {
+func (q *queue) take() (round int, ok bool) {
+	for q.next >= q.released {
+		if q.closed {
 			return 0, false
 		}
-		l.cond.Wait()
+		q.ready.Wait()
 	}
-	l.next++
-	if l.next < l.released {
-		l.cond.Signal() // for the next worker: release signals one, however much it releases
+	q.next++
+	if q.next < q.released {
+		q.ready.Signal() // for the next worker: release signals one, however much it releases
 	}
-	return l.next - 1, true
+	return q.next - 1, true
 }
 
-// count adds an outcome to the tally.
-func (l *queue) count(o Outcome, latency time.Duration, counted bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.billed += o.Billed
+// finish counts a round as done, whatever became of it.
+func (q *queue) finish(o Outcome) {
+	q.done++
+	q.billed += o.Billed
 	if o.Final {
-		l.over, l.released = true, l.next
-		l.tally.Ended = o.Detail
+		q.over, q.released = true, q.next
+		q.progress.Ended = o.Detail
 	}
-	l.done++
-	if !counted {
-		return
-	}
-	t := &l.tally
-	t.Done++
+}
+
+// show adds a counted request to the progress.
+func (q *queue) show(ok bool, latency time.Duration) {
+	p := &q.progress
+	p.Done++
 	value := nan
-	if o.Class == "" {
-		t.OK++
-		t.Mean += (latency - t.Mean) / time.Duration(t.OK)
-		value = float64(latency) / float64(time.Millisecond)
+	if ok {
+		p.OK++
+		p.Mean += (latency - p.Mean) / time.Duration(p.OK)
+		value = milliseconds(latency)
 	}
-	if len(t.Recent) == recent {
-		copy(t.Recent, t.Recent[1:])
-		t.Recent = t.Recent[:recent-1]
+	if len(p.Recent) == recent {
+		p.Recent = slices.Delete(p.Recent, 0, 1)
 	}
-	t.Recent = append(t.Recent, value)
-}
-
-// queueState is what the dispatcher needs to know of a queue.
-type queueState struct {
-	// done and pending count rounds.
-	done, pending int
-	billed        int64
-	over          bool
-}
-
-func (l *queue) state() queueState {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return queueState{l.done, l.released - l.done, l.billed, l.over}
-}
-
-func (l *queue) progress() Progress {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p := l.tally
-	p.Recent = append([]float64(nil), p.Recent...)
-	return p
-}
-
-// work does one round after the other until there are no more.
-func (l *queue) work(ctx context.Context, do job) {
-	for {
-		round, ok := l.take()
-		if !ok {
-			return
-		}
-		do(ctx, l, round)
-	}
+	p.Recent = append(p.Recent, value)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,13 +21,13 @@ var nan = math.NaN()
 // At a fixed rate, an open loop, round i begins for every node at i/Rate, whatever has been answered; a node that has all
 // its workers busy begins it late, and the lag is kept.
 type Bench struct {
-	plan   Plan
-	queues []*queue
-	run    *Run
+	plan Plan
 	// origin is when the counted rounds began.
 	origin time.Time
 
-	mu sync.Mutex // guards run.Elapsed
+	mu     sync.Mutex // guards the queues, run.Elapsed and run.Stopped
+	queues []*queue
+	run    *Run
 }
 
 // Begin gives a run its name and its start.
@@ -40,91 +41,84 @@ func New(p Plan) *Bench {
 	for i, node := range p.Header.Nodes {
 		series := newSeries(node, p.Header.Vantage)
 		b.run.Series = append(b.run.Series, series)
-		b.queues = append(b.queues, newQueue(i, p.Targets[i], series))
+		b.queues = append(b.queues, &queue{
+			index: i, target: p.Targets[i], series: series, ready: sync.Cond{L: &b.mu},
+			progress: Progress{Node: node, Total: p.Rounds()},
+		})
 	}
 	return b
 }
 
 // Progress is how far each series has come. It may be called at any time, from any goroutine.
 func (b *Bench) Progress() []Progress {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	out := make([]Progress, len(b.queues))
-	for i, l := range b.queues {
-		out[i] = l.progress()
-		out[i].Total = b.plan.Rounds()
+	for i, q := range b.queues {
+		out[i] = q.progress
+		out[i].Recent = slices.Clone(q.progress.Recent)
 	}
 	return out
 }
 
-// Run makes the requests. When ctx ends, requests in flight are broken off and not counted; see Plan.Stop for the gentler
-// way. The error is of the saved run's file: the run itself is complete all the same.
-func (b *Bench) Run(ctx context.Context) (*Run, error) {
-	sending, stop := context.WithCancel(ctx)
-	defer stop()
-	if b.plan.Stop != nil {
-		go func() {
-			select {
-			case <-b.plan.Stop:
-				stop()
-			case <-sending.Done():
-			}
-		}()
-	}
+// Run makes the requests. When sending ends, which is a child of ctx, no more are sent, and those in flight are waited for
+// and counted. When ctx ends, those in flight are broken off and not counted. The error is of the saved run's file: the run
+// itself is complete all the same.
+func (b *Bench) Run(ctx, sending context.Context) (*Run, error) {
 	b.warmUp(ctx, sending)
 	b.origin = b.plan.Clock.Now()
 	b.measure(ctx, sending)
-	b.settle(sending.Err() != nil)
+	b.complete(sending.Err() != nil)
 	if b.plan.Saved == nil {
 		return b.run, nil
 	}
 	return b.run, b.plan.Saved.end(b.run)
 }
 
-// job does a round of a queue.
-type job func(ctx context.Context, l *queue, round int)
-
-// warmUp makes the rounds that are not counted, over queues of their own. Only that a node refuses everything is kept.
+// warmUp makes the rounds that are not counted. Only that a node refuses everything is kept.
 func (b *Bench) warmUp(ctx, sending context.Context) {
 	rounds := b.plan.Header.Warmup
 	if rounds == 0 {
 		return
 	}
-	var queues []*queue
-	for i, l := range b.queues {
-		queues = append(queues, newQueue(i, l.target, l.series))
-	}
-	more := func(int) bool { return !b.overTokens(queues) }
-	b.dispatch(ctx, sending, queues, rounds, more, func(ctx context.Context, l *queue, round int) {
-		o := b.ask(ctx, l, round-rounds)
-		l.count(o, 0, false)
+	more := func(int) bool { return !b.overTokens() }
+	b.closedLoop(ctx, sending, rounds, more, func(ctx context.Context, q *queue, round int) {
+		o := b.ask(ctx, q, round-rounds)
 		if o.Final {
-			b.keep(b.queues[l.index], 0, o)
+			b.keep(q, 0, o)
+			return
 		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		q.finish(o)
 	})
-	for i, l := range queues {
-		b.queues[i].billed += l.billed
+	for _, q := range b.queues {
+		q.reset()
 	}
 }
 
 // measure makes the rounds that count.
 func (b *Bench) measure(ctx, sending context.Context) {
-	rounds := b.plan.Rounds()
+	h, rounds := b.plan.Header, b.plan.Rounds()
 	if rounds == 0 {
 		rounds = math.MaxInt
 	}
-	do := func(ctx context.Context, l *queue, round int) { b.keep(l, round, b.ask(ctx, l, round)) }
-	if b.plan.Header.Rate > 0 {
-		b.pace(ctx, sending, rounds, do)
+	do := func(ctx context.Context, q *queue, round int) { b.keep(q, round, b.ask(ctx, q, round)) }
+	if h.Rate > 0 {
+		b.openLoop(ctx, sending, rounds, do)
 		return
 	}
 	looked := 0
-	b.dispatch(ctx, sending, b.queues, rounds, func(slowest int) bool {
-		d := b.plan.Header.Duration
+	b.closedLoop(ctx, sending, rounds, func(slowest int) bool {
 		switch {
-		case d > 0 && b.plan.Clock.Now().Sub(b.origin) >= d, b.overTokens(b.queues):
+		case h.Duration > 0 && b.plan.Clock.Now().Sub(b.origin) >= h.Duration, b.overTokens():
 			return false
-		case b.plan.Header.Precision > 0 && slowest >= looked+max(leastTight, looked/10):
+		case h.Precision > 0 && slowest >= looked+max(leastTight, looked/10):
 			looked = slowest
-			return !b.isTight()
+			if tight(b.run, h.Precision) {
+				b.run.Stopped = "precision"
+				return false
+			}
 		}
 		return true
 	}, do)
@@ -133,51 +127,126 @@ func (b *Bench) measure(ctx, sending context.Context) {
 // leastTight is the number of rounds before which no precision is looked at; then it is after each tenth more.
 const leastTight = 10
 
-func (b *Bench) isTight() bool {
-	if !tight(b.run, b.plan.Header.Precision) {
-		return false
-	}
-	b.run.Stopped = "precision"
-	return true
-}
+// job does a round of a queue.
+type job func(ctx context.Context, q *queue, round int)
 
-// dispatch makes rounds as a closed loop, while there is more to do, and returns when all that was begun has ended.
-func (b *Bench) dispatch(
-	ctx, sending context.Context, queues []*queue, rounds int, more func(slowest int) bool, do job,
-) {
-	d := &dispatcher{
-		sending: sending, queues: queues, rounds: rounds, window: b.plan.Header.Concurrency, more: more,
-		order: rand.New(rand.NewPCG(b.plan.Header.Seed, 1)),
-	}
-	d.advance()
-	defer context.AfterFunc(sending, d.advance)()
-	b.start(ctx, queues, func(ctx context.Context, l *queue, round int) {
-		do(ctx, l, round)
-		d.advance()
-	}).Wait()
-}
-
-func (b *Bench) start(ctx context.Context, queues []*queue, do job) *sync.WaitGroup {
+// start lets as many workers as the plan has of each queue do one round after the other, until there are no more.
+func (b *Bench) start(ctx context.Context, do job) *sync.WaitGroup {
 	var workers sync.WaitGroup
-	for _, l := range queues {
+	for _, q := range b.queues {
 		for range b.plan.Header.Concurrency {
-			workers.Go(func() { l.work(ctx, do) })
+			workers.Go(func() {
+				for {
+					b.mu.Lock()
+					round, ok := q.take()
+					b.mu.Unlock()
+					if !ok {
+						return
+					}
+					do(ctx, q, round)
+				}
+			})
 		}
 	}
 	return &workers
 }
 
+// closedLoop does rounds while there is more to do, and returns when all that was begun has ended. It has no goroutine of
+// its own: the worker that ends a request opens the rounds that may be opened, and goes on with one of them, which costs no
+// switch between goroutines.
+func (b *Bench) closedLoop(
+	ctx, sending context.Context, rounds int, more func(slowest int) bool, do job,
+) {
+	order, opened, closed := b.order(), 0, false
+	advance := func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for !closed {
+			slowest := b.slowest()
+			over := opened == rounds || slowest == math.MaxInt || sending.Err() != nil
+			switch {
+			case !over && opened >= slowest+b.plan.Header.Concurrency:
+				return
+			case over || !more(slowest):
+				closed = true
+				b.close()
+			default:
+				opened++
+				b.release(order, opened)
+			}
+		}
+	}
+	advance()
+	defer context.AfterFunc(sending, advance)()
+	b.start(ctx, func(ctx context.Context, q *queue, round int) {
+		do(ctx, q, round)
+		advance()
+	}).Wait()
+}
+
+// openLoop opens the rounds at their times, whatever has been answered.
+func (b *Bench) openLoop(ctx, sending context.Context, rounds int, do job) {
+	workers, order := b.start(ctx, do), b.order()
+	for round := range rounds {
+		wait := b.plan.intended(round) - b.plan.Clock.Now().Sub(b.origin)
+		if wait > 0 && b.plan.Clock.Sleep(sending, wait) != nil || sending.Err() != nil || !b.open(order, round) {
+			break
+		}
+	}
+	b.mu.Lock()
+	b.close()
+	b.mu.Unlock()
+	b.drain(sending, workers)
+}
+
+// open releases a round of an open loop, unless the run has to end.
+func (b *Bench) open(order *rand.Rand, round int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.overTokens() || b.slowest() == math.MaxInt {
+		return false
+	}
+	b.release(order, round+1)
+	return true
+}
+
+// order is by chance, and the same for the same seed.
+func (b *Bench) order() *rand.Rand { return rand.New(rand.NewPCG(b.plan.Header.Seed, 1)) }
+
+// release lets all nodes begin the rounds below n.
+func (b *Bench) release(order *rand.Rand, n int) {
+	for _, i := range order.Perm(len(b.queues)) {
+		b.queues[i].release(n)
+	}
+}
+
+func (b *Bench) close() {
+	for _, q := range b.queues {
+		q.close()
+	}
+}
+
+// slowest is the number of rounds that the slowest node has done, math.MaxInt when every node refuses everything.
+func (b *Bench) slowest() int {
+	least := math.MaxInt
+	for _, q := range b.queues {
+		if !q.over {
+			least = min(least, q.done)
+		}
+	}
+	return least
+}
+
 // overTokens reports whether one more round could pass the cap on tokens, if all that is in flight costs the most.
-func (b *Bench) overTokens(queues []*queue) bool {
+func (b *Bench) overTokens() bool {
 	if b.plan.MaxTokens <= 0 {
 		return false
 	}
 	var billed, requests int64
-	for _, l := range queues {
-		s := l.state()
-		billed += s.billed
-		requests += int64(s.pending)
-		if !s.over {
+	for _, q := range b.queues {
+		billed += q.billed
+		requests += int64(q.released - q.done)
+		if !q.over {
 			requests++
 		}
 	}
@@ -186,26 +255,6 @@ func (b *Bench) overTokens(queues []*queue) bool {
 	}
 	b.run.Stopped = "max tokens"
 	return true
-}
-
-// pace opens the rounds at their times, whatever has been answered.
-func (b *Bench) pace(ctx, sending context.Context, rounds int, do job) {
-	workers := b.start(ctx, b.queues, do)
-	order := rand.New(rand.NewPCG(b.plan.Header.Seed, 1))
-	for round := range rounds {
-		wait := b.plan.intended(round) - b.plan.Clock.Now().Sub(b.origin)
-		if wait > 0 && b.plan.Clock.Sleep(sending, wait) != nil || sending.Err() != nil ||
-			b.overTokens(b.queues) || b.allOver() {
-			break
-		}
-		for _, i := range order.Perm(len(b.queues)) {
-			b.queues[i].release(round + 1)
-		}
-	}
-	for _, l := range b.queues {
-		l.finish()
-	}
-	b.drain(sending, workers)
 }
 
 // drain waits for what was released, as long as there is drainTime, and drops the rest.
@@ -218,10 +267,12 @@ func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 		if !late && sending.Err() == nil {
 			return // all was sent
 		}
-		for _, l := range b.queues {
-			dropped := l.drop()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, q := range b.queues {
+			dropped := q.drop()
 			if late {
-				l.series.Unsent += dropped
+				q.series.Unsent += dropped
 			}
 		}
 	})
@@ -230,30 +281,23 @@ func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 	giveUp.Wait()
 }
 
-func (b *Bench) allOver() bool {
-	for _, l := range b.queues {
-		if !l.state().over {
-			return false
-		}
-	}
-	return true
-}
-
-func (b *Bench) ask(ctx context.Context, l *queue, round int) Outcome {
-	return l.target(ctx, Request{Round: round, Nonce: b.plan.nonce(l.index, round)})
+func (b *Bench) ask(ctx context.Context, q *queue, round int) Outcome {
+	return q.target(ctx, Request{Round: round, Nonce: b.plan.nonce(q.index, round)})
 }
 
 // keep counts a finished request and keeps it.
-func (b *Bench) keep(l *queue, round int, o Outcome) {
+func (b *Bench) keep(q *queue, round int, o Outcome) {
+	if o.Final {
+		q.series.end(o.Detail)
+	}
 	if o.Cancelled {
-		if o.Final {
-			l.series.end(o.Detail)
-		}
-		l.count(o, 0, false)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		q.finish(o)
 		return
 	}
 	r := record{
-		Node: l.index, Round: round, Latency: max(0, o.Latency), TTFT: o.TTFT, Phases: o.Phases, Tokens: o.OutputTokens,
+		Node: q.index, Round: round, Latency: max(0, o.Latency), TTFT: o.TTFT, Phases: o.Phases, Tokens: o.OutputTokens,
 		Class: o.Class, Attempts: o.Attempts, Earlier: o.Earlier, Fresh: o.Fresh,
 	}
 	if r.Class != "" {
@@ -266,12 +310,10 @@ func (b *Bench) keep(l *queue, round int, o Outcome) {
 		}
 	}
 	r = r.rounded()
-	l.series.add(r)
-	if o.Final {
-		l.series.end(o.Detail)
-	}
-	l.count(o, r.Latency+r.Lag, true)
+	q.series.add(r)
 	b.mu.Lock()
+	q.finish(o)
+	q.show(r.Class == "", r.Latency+r.Lag)
 	b.run.Elapsed = max(b.run.Elapsed, r.Start+r.Latency)
 	b.mu.Unlock()
 	if b.plan.Saved != nil {
@@ -279,8 +321,8 @@ func (b *Bench) keep(l *queue, round int, o Outcome) {
 	}
 }
 
-// settle completes the run's own facts.
-func (b *Bench) settle(interrupted bool) {
+// complete adds the run's own facts.
+func (b *Bench) complete(interrupted bool) {
 	if interrupted {
 		b.run.Stopped = "interrupted"
 	}

@@ -69,14 +69,12 @@ func TestUnsentEndsOneNode(t *testing.T) {
 
 func TestStopDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stop := make(chan struct{})
+		sending, stop := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer stop()
 		f := &fake{takes: always(time.Second)}
-		p := planOf(Header{Requests: 100, Concurrency: 2}, f)
-		p.Stop = stop
-		time.AfterFunc(2500*time.Millisecond, func() { close(stop) })
-		run := runPlan(t, p)
-		if run.Stopped != "interrupted" || run.Series[0].Len() != 6 || run.Elapsed != 3*time.Second {
-			t.Errorf("stopped %q with %d requests after %s", run.Stopped, run.Series[0].Len(), run.Elapsed)
+		run, err := New(planOf(Header{Requests: 100, Concurrency: 2}, f)).Run(t.Context(), sending)
+		if err != nil || run.Stopped != "interrupted" || run.Series[0].Len() != 6 || run.Elapsed != 3*time.Second {
+			t.Errorf("stopped %q with %d requests after %s, %v", run.Stopped, run.Series[0].Len(), run.Elapsed, err)
 		}
 	})
 }
@@ -86,7 +84,7 @@ func TestAbortCountsNothingInFlight(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 		defer cancel()
 		f := &fake{takes: always(time.Second)}
-		run, err := New(planOf(Header{Requests: 100, Concurrency: 2}, f)).Run(ctx)
+		run, err := New(planOf(Header{Requests: 100, Concurrency: 2}, f)).Run(ctx, ctx)
 		if err != nil || run.Series[0].Len() != 4 || run.Stopped != "interrupted" {
 			t.Errorf("%d requests, stopped %q, %v", run.Series[0].Len(), run.Stopped, err)
 		}

@@ -73,7 +73,7 @@ func planOf(h Header, fakes ...*fake) Plan {
 
 func runPlan(t *testing.T, p Plan) *Run {
 	t.Helper()
-	run, err := New(p).Run(t.Context())
+	run, err := New(p).Run(t.Context(), t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

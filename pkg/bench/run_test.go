@@ -248,7 +248,7 @@ func TestProgress(t *testing.T) {
 			return ""
 		}}
 		b := New(planOf(Header{Requests: 100, Concurrency: 1}, f))
-		go b.Run(t.Context())
+		go b.Run(t.Context(), t.Context())
 		time.Sleep(3500 * time.Millisecond)
 		p := b.Progress()[0]
 		if p.Done != 3 || p.OK != 2 || p.Total != 100 || p.Mean != time.Second {
