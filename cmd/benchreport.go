@@ -152,9 +152,9 @@ func (a *app) writable(path string) error {
 
 // conclude prints the report and says what was missed.
 func (a *app) conclude(s *bench.Summary, o reportOptions) error {
-	missed := s.Missed(o.thresholds)
+	checks := s.Check(o.thresholds)
 	var b bytes.Buffer
-	options := report.Options{Facts: a.out.Facts, Lang: o.lang, Thresholds: verdicts(o, missed)}
+	options := report.Options{Facts: a.out.Facts, Lang: o.lang, Checks: checks}
 	if o.out != "" {
 		options.Facts = term.Facts{Plain: true, Width: pipeWidth}
 	}
@@ -172,34 +172,20 @@ func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 			a.note("%s", w.Text)
 		}
 	}
-	for _, m := range missed {
-		a.complain(fmt.Errorf("threshold missed: %s", m))
+	missed := false
+	for _, check := range checks {
+		if check.Missed {
+			a.complain(fmt.Errorf("threshold missed: %s", check))
+			missed = true
+		}
 	}
 	switch {
 	case a.withoutSuccess(s):
 		return silent(exitFailed)
-	case len(missed) > 0:
+	case missed:
 		return silent(exitMissed)
 	}
 	return nil
-}
-
-// verdicts says of each threshold whether it was met, and with which figures not.
-func verdicts(o reportOptions, missed []bench.Miss) []report.Threshold {
-	var all []report.Threshold
-	for _, t := range o.thresholds {
-		met := true
-		for _, m := range missed {
-			if m.Threshold == t.String() {
-				all = append(all, report.Threshold{Text: m.Threshold, Node: m.Node, Missed: true, Seen: m.Seen})
-				met = false
-			}
-		}
-		if met {
-			all = append(all, report.Threshold{Text: t.String(), Node: t.Node()})
-		}
-	}
-	return all
 }
 
 // deliver writes the report to a file, or to standard output.

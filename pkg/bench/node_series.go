@@ -155,18 +155,14 @@ type workspace struct {
 
 // values is room for n floats, empty.
 func (w *workspace) values(n int) []float64 {
-	if cap(w.floats) < n {
-		w.floats = make([]float64, 0, n)
-	}
-	return w.floats[:0]
+	w.floats = slices.Grow(w.floats[:0], n)
+	return w.floats
 }
 
 // keys is room for n words, empty.
 func (w *workspace) keys(n int) []uint64 {
-	if cap(w.words) < n {
-		w.words = make([]uint64, 0, n)
-	}
-	return w.words[:0]
+	w.words = slices.Grow(w.words[:0], n)
+	return w.words
 }
 
 // against compares a series with another, round by round, where both had an answer. Rounds of different runs never

@@ -113,14 +113,20 @@ func best(rows []*Row) int {
 	return found
 }
 
-// title names a row so that no other row has the same name.
-func (s *Summary) title(r *Row) string {
+// Title names a row so that no other row has the same name: its node, the connection where both kinds were measured, the
+// vantage where there are several.
+func (s *Summary) Title(r *Row) string {
 	name := r.Node.Name
-	if slices.ContainsFunc(s.Rows, func(o *Row) bool { return o.Node.Connection != r.Node.Connection }) {
+	if s.BothConnections() {
 		name += " (" + string(r.Node.Connection) + ")"
 	}
 	if len(s.Vantages) > 1 {
 		name += " @" + r.Vantage
 	}
 	return name
+}
+
+// BothConnections reports whether the rows are of more than one kind of connection.
+func (s *Summary) BothConnections() bool {
+	return slices.ContainsFunc(s.Rows, func(r *Row) bool { return r.Node.Connection != s.Rows[0].Node.Connection })
 }

@@ -103,7 +103,7 @@ func TestReferenceOfItsKind(t *testing.T) {
 	s := Summarise([]*Run{made(here, records...), made(there, rounds(0, around(10, 20)...)...)})
 	want := []string{"a (cold) @here", "b (cold) @here", "a (reused) @here", "b (reused) @here", "a (cold) @there", "b (cold) @there"}
 	for i, r := range s.Rows {
-		if got := s.title(r); got != want[i] {
+		if got := s.Title(r); got != want[i] {
 			t.Errorf("row %d is %s, want %s", i, got, want[i])
 		}
 	}

@@ -92,31 +92,7 @@ func (t *Threshold) parseMetric(metric string) bool {
 		return false
 	}
 	t.family, t.stat = family, stat
-	_, ok := Stats{}.named(stat)
-	return ok
-}
-
-// named is a statistic by its name in thresholds.
-func (s Stats) named(name string) (value float64, ok bool) {
-	switch name {
-	case "mean":
-		return s.Mean, true
-	case "sd":
-		return s.SD, true
-	case "min":
-		return s.Min, true
-	case "p50":
-		return s.P50, true
-	case "p90":
-		return s.P90, true
-	case "p95":
-		return s.P95, true
-	case "p99":
-		return s.P99, true
-	case "max":
-		return s.Max, true
-	}
-	return 0, false
+	return slices.Contains(statNames(), stat)
 }
 
 // parseValue reads a value of the metric's kind, or says what was expected instead.
@@ -162,37 +138,42 @@ func parseDecimal(text, exponent string) (float64, bool) {
 	return v, err == nil && !math.IsInf(v, 0)
 }
 
-// Miss is a threshold that a row did not keep.
-type Miss struct {
-	Threshold string
-	// Node is the row's title, or the threshold's node where there is no such row.
-	Node string
-	// Seen is the figure in words, or why there is none.
+// Check is a threshold that was held against the rows that it is about.
+type Check struct {
+	Threshold Threshold
+	// Node is the title of a row that missed it, or the threshold's node.
+	Node   string
+	Missed bool
+	// Seen is the figure of a row that missed it, in words, or why there is none.
 	Seen string
 }
 
-func (m Miss) String() string { return fmt.Sprintf("%s: %s missed: %s", m.Node, m.Threshold, m.Seen) }
+func (c Check) String() string { return fmt.Sprintf("%s: %s missed: %s", c.Node, c.Threshold, c.Seen) }
 
-// Missed are the thresholds that were not kept, each for every row that missed it. A figure that does not exist keeps no
-// threshold, and neither does a node that was not measured.
-func (s *Summary) Missed(thresholds []Threshold) []Miss {
-	var missed []Miss
+// Check holds thresholds against the rows. It has one Check for each row that missed one, and one for a threshold that
+// every row kept. A figure that does not exist keeps no threshold, and neither does a node that was not measured.
+func (s *Summary) Check(thresholds []Threshold) []Check {
+	var checks []Check
 	for _, t := range thresholds {
-		measured := false
+		measured, missed := false, false
 		for _, r := range s.Rows {
 			if t.node != "" && t.node != r.Node.Name {
 				continue
 			}
 			measured = true
 			if seen, ok := t.check(r); !ok {
-				missed = append(missed, Miss{t.text, s.title(r), seen})
+				checks = append(checks, Check{t, s.Title(r), true, seen})
+				missed = true
 			}
 		}
-		if !measured {
-			missed = append(missed, Miss{t.text, t.node, "it was not measured"})
+		switch {
+		case !measured:
+			checks = append(checks, Check{t, t.node, true, "it was not measured"})
+		case !missed:
+			checks = append(checks, Check{Threshold: t, Node: t.node})
 		}
 	}
-	return missed
+	return checks
 }
 
 // check says what a row has for a threshold, and whether that keeps it.
@@ -239,8 +220,7 @@ func (t Threshold) figure(r *Row) (figure float64, without string) {
 	case s == nil:
 		return math.NaN(), "no stream to measure it on"
 	}
-	figure, _ = s.named(t.stat)
-	return figure, fmt.Sprintf("too few for it: %d measured", s.N)
+	return s.Named(t.stat), fmt.Sprintf("too few for it: %d measured", s.N)
 }
 
 // say is a figure in as many digits as show on which side of a threshold it is.

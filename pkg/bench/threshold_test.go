@@ -114,7 +114,7 @@ func FuzzParseThreshold(f *testing.F) {
 	})
 }
 
-func TestMissed(t *testing.T) {
+func TestCheck(t *testing.T) {
 	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c", "d")}
 	streamed := rounds(0, slices.Repeat([]float64{100}, 1000)...)
 	for i := range streamed {
@@ -155,8 +155,14 @@ func TestMissed(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, m := range s.Missed([]Threshold{threshold}) {
-			got = append(got, m.String())
+		checks := s.Check([]Threshold{threshold})
+		for _, check := range checks {
+			if check.Missed {
+				got = append(got, check.String())
+			}
+		}
+		if c.want == nil && !slices.Equal(checks, []Check{{Threshold: threshold, Node: threshold.node}}) {
+			t.Errorf("%s: got %+v, want one that was kept", c.text, checks)
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.text, got, c.want)

@@ -107,7 +107,7 @@ func (w *warner) fastest() float64 {
 
 // row warns of what is missing from a row. That all rows are short has been said already.
 func (w *warner) row(r *Row, allShort bool) {
-	name, v := w.title(r), r.VsReference
+	name, v := w.Title(r), r.VsReference
 	if r.OK == 0 {
 		w.add(NoSuccess, name, "%s and not one success", text.Count(r.Requests, "request"))
 	}
@@ -149,12 +149,12 @@ func (w *warner) extremes(r *Row, c *nodeSeries) {
 		first := pointOf(c.of(run).earliest())
 		if first.OK && first.Latency-middle > bound {
 			outliers--
-			w.add(SlowFirst, w.title(r), "the first request took %s, far from the median of %s: something was still warming up",
+			w.add(SlowFirst, w.Title(r), "the first request took %s, far from the median of %s: something was still warming up",
 				spoken(first.Latency), spoken(middle))
 		}
 	}
 	if outliers > 0 {
-		w.add(Outliers, w.title(r), "%d of %s lie far from the median of %s: something else was going on at times",
+		w.add(Outliers, w.Title(r), "%d of %s lie far from the median of %s: something else was going on at times",
 			outliers, text.Count(len(r.Sorted), "request"), spoken(middle))
 	}
 }

@@ -24,7 +24,7 @@ func definitions(s *bench.Summary) []definition {
 		definition
 	}{
 		{s.Header.Attempts > 1, retriesDefinition()},
-		{bothConnections(s), definition{"cold, reused",
+		{s.BothConnections(), definition{"cold, reused",
 			"over a new connection for each request, and over one that an earlier request left open",
 			"新建／复用：每个请求新建连接；沿用先前请求留下的连接"}},
 		{len(s.Header.Nodes) > 1, definition{"rounds",
@@ -61,7 +61,7 @@ func definitions(s *bench.Summary) []definition {
 func bestDefinition(s *bench.Summary) definition {
 	d := definition{"best", "the lowest p50 among the nodes whose success rate is not shown to be below another's",
 		"最佳节点：成功率未显示低于其他节点者之中，p50 最低的节点"}
-	if bothConnections(s) {
+	if s.BothConnections() {
 		kind, zh := bench.Cold, "新建"
 		if s.Rows[0].Node.Connection == bench.Reused {
 			kind, zh = bench.Reused, "复用"

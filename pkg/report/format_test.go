@@ -125,7 +125,7 @@ func TestCSV(t *testing.T) {
 func TestJUnit(t *testing.T) {
 	for name, fixture := range fixtures() {
 		s := fixture()
-		got := write(t, JUnit, s, Options{Thresholds: append(slices.Clone(thresholds), Threshold{Text: evil, Node: evil, Seen: evil, Missed: true})})
+		got := write(t, JUnit, s, Options{Checks: append(checks(), check(evil+":p95<1s", evil, evil, true))})
 		d := xml.NewDecoder(strings.NewReader(got))
 		cases, failures := 0, 0
 		for {

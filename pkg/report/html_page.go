@@ -61,7 +61,7 @@ func escapeHTML(text string) string {
 // tags are what a row's name leaves open: over which connection, and from where.
 func (d *document) tags(r *bench.Row) []string {
 	var tags []string
-	if bothConnections(d.s) {
+	if d.s.BothConnections() {
 		tags = append(tags, string(r.Node.Connection))
 	}
 	if len(d.s.Vantages) > 1 {

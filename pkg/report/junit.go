@@ -51,7 +51,7 @@ type (
 )
 
 // junit is a run as a test suite: a case for each row, which fails without a success, and one for each threshold.
-func junit(s *bench.Summary, thresholds []Threshold) (string, error) {
+func junit(s *bench.Summary, checks []bench.Check) (string, error) {
 	suite := junitSuite{
 		Name: "ferry bench", Time: fixed(s.Elapsed, 3), Timestamp: s.Header.Started.UTC().Format("2006-01-02T15:04:05"),
 		Properties: junitProperties(s),
@@ -59,8 +59,8 @@ func junit(s *bench.Summary, thresholds []Threshold) (string, error) {
 	for _, r := range s.Rows {
 		suite.Cases = append(suite.Cases, junitRow(s, r))
 	}
-	for _, t := range thresholds {
-		suite.Cases = append(suite.Cases, junitThreshold(t))
+	for _, c := range checks {
+		suite.Cases = append(suite.Cases, junitCheck(c))
 	}
 	for _, c := range suite.Cases {
 		suite.Tests++
@@ -116,14 +116,15 @@ func failureLines(r *bench.Row) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func junitThreshold(t Threshold) junitCase {
-	name := visible(t.Text)
-	if node := visible(t.Node); node != "" && !strings.HasPrefix(name, node+":") {
+func junitCheck(check bench.Check) junitCase {
+	name := visible(check.Threshold.String())
+	if node := visible(check.Node); node != "" && !strings.HasPrefix(name, node+":") {
 		name = node + ":" + name
 	}
 	c := junitCase{Class: "ferry.bench.threshold", Name: name, Time: "0.000"}
-	if t.Missed {
-		c.Failure = &junitFailure{Message: "missed: " + visible(t.Seen), Type: "threshold", Text: name + ", seen " + visible(t.Seen)}
+	if check.Missed {
+		seen := visible(check.Seen)
+		c.Failure = &junitFailure{Message: "missed: " + seen, Type: "threshold", Text: name + ", seen " + seen}
 	}
 	return c
 }

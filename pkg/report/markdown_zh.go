@@ -29,7 +29,7 @@ func titleChinese(s *bench.Summary, r *bench.Row) string {
 		name = r.Node.Name
 	}
 	name = visible(name)
-	if bothConnections(s) {
+	if s.BothConnections() {
 		switch r.Node.Connection {
 		case bench.Cold:
 			name += "（新建连接）"

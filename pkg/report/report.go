@@ -44,17 +44,8 @@ type Options struct {
 	Facts term.Facts
 	// Lang is English or Chinese, for Markdown alone; "" is English. No locale changes it.
 	Lang string
-	// Thresholds become test cases in JUnit.
-	Thresholds []Threshold
-}
-
-// Threshold is a threshold that was held against a node's row.
-type Threshold struct {
-	// Text is the threshold as its user wrote it; Node the node that it was held against, "" for none in particular.
-	Text, Node string
-	// Missed says that it was not met; Seen is the value that was found, in words.
-	Missed bool
-	Seen   string
+	// Checks become test cases in JUnit.
+	Checks []bench.Check
 }
 
 // Error says why a summary cannot be shown as it was asked to be.
@@ -99,7 +90,7 @@ func render(format string, s *bench.Summary, o Options) (string, error) {
 	case CSV:
 		return csvText(s), nil
 	case JUnit:
-		return junit(s, o.Thresholds)
+		return junit(s, o.Checks)
 	case Prometheus:
 		return prometheus(s), nil
 	case Best:

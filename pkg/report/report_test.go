@@ -44,9 +44,19 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-var thresholds = []Threshold{
-	{Text: "hongkong:p95<1200ms", Node: "hongkong", Seen: "1.22 s", Missed: true},
-	{Text: "success>=80%", Node: "direct", Seen: "82 %"},
+// check is a threshold with what became of it.
+func check(text, node, seen string, missed bool) bench.Check {
+	threshold, err := bench.ParseThreshold(text)
+	if err != nil {
+		panic(err)
+	}
+	return bench.Check{Threshold: threshold, Node: node, Seen: seen, Missed: missed}
+}
+
+func checks() []bench.Check {
+	return []bench.Check{
+		check("hongkong:p95<1200ms", "hongkong", "1.22 s", true), check("success>=80%", "direct", "82 %", false),
+	}
 }
 
 func terminal(width int) Options {
@@ -67,7 +77,7 @@ func TestGolden(t *testing.T) {
 		golden(t, name+".zh.md", write(t, Markdown, fixture(), Options{Lang: Chinese}))
 		golden(t, name+".json", write(t, JSON, fixture(), Options{}))
 		golden(t, name+".csv", write(t, CSV, fixture(), Options{}))
-		golden(t, name+".xml", write(t, JUnit, fixture(), Options{Thresholds: thresholds}))
+		golden(t, name+".xml", write(t, JUnit, fixture(), Options{Checks: checks()}))
 		golden(t, name+".prom", write(t, Prometheus, fixture(), Options{}))
 	}
 	golden(t, "three.colour.txt", write(t, Text, three(), Options{Facts: term.Facts{TTY: true, Width: 80}}))

@@ -86,7 +86,7 @@ func (p *page) nodes() int {
 
 func (p *page) connections() string {
 	switch {
-	case bothConnections(p.s):
+	case p.s.BothConnections():
 		return "over new connections and reused ones"
 	case len(p.s.Rows) > 0 && p.s.Rows[0].Node.Connection == bench.Reused:
 		return "over reused connections"

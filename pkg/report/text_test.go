@@ -68,7 +68,7 @@ func TestHostile(t *testing.T) {
 	pipe := Options{Facts: term.Facts{Plain: true, Width: 80}}
 	for _, format := range []string{Text, Markdown, CSV, JSON, JUnit, Prometheus} {
 		for _, o := range []Options{pipe, terminal(80), {Lang: Chinese}} {
-			o.Thresholds = []Threshold{{Text: evil, Node: evil, Seen: evil, Missed: true}}
+			o.Checks = []bench.Check{check(evil+":p95<1s", evil, evil, true)}
 			got := write(t, format, hostile(), o)
 			for i, r := range got {
 				if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar && format != JSON) {
