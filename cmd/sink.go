@@ -58,13 +58,13 @@ func (s *sinkBase) text() string     { return s.kept.String() }
 const mostKept = 64 << 20
 
 // remember keeps text that has been masked.
-func (s *sinkBase) remember(text []byte) {
+func (s *sinkBase) remember(part []byte) {
 	if s.keep && s.full == nil {
-		if s.kept.Len()+len(text) > mostKept {
-			s.full = &client.Error{Class: client.TooLarge, Err: &wire.LimitError{What: "the text of the stream, which is to be kept,", Limit: mostKept}}
+		if s.kept.Len()+len(part) > mostKept {
+			s.full = &client.Error{Class: client.TooLarge, Err: &text.LimitError{What: "the text of the stream, which is to be kept,", Limit: mostKept}}
 			return
 		}
-		s.kept.Write(text)
+		s.kept.Write(part)
 	}
 }
 
@@ -239,7 +239,7 @@ const mostHeldBack = 16 << 20
 func (s *rawSink) Flush() error {
 	if s.pieces.Holding() {
 		if len(s.out) > mostHeldBack {
-			return &wire.LimitError{What: "the part of the stream that may hold a key in pieces", Limit: mostHeldBack}
+			return &text.LimitError{What: "the part of the stream that may hold a key in pieces", Limit: mostHeldBack}
 		}
 		return nil
 	}

@@ -298,7 +298,7 @@ func classify(ctx context.Context, err error) (Class, error) {
 	var trust *guard.TrustError
 	var dns *net.DNSError
 	var op *net.OpError
-	var limited interface{ TooLarge() bool }
+	var limited *text.LimitError
 	var connecting interface{ Connecting() bool }
 	var proxy interface {
 		error

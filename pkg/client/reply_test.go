@@ -90,7 +90,7 @@ func TestNoAnswer(t *testing.T) {
 			"bad gzip", reply{status: 200, header: http.Header{"Content-Encoding": {"gzip"}}, body: "this is no gzip"},
 			Protocol, 200, "no usable reply: gzip: invalid header", "", true, false,
 		},
-		{"a body over the cap", body(strings.Repeat("x", 2000)), TooLarge, 200, "a reply over the limit of 1000 bytes", strings.Repeat("x", 1000), true, false},
+		{"a body over the cap", body(strings.Repeat("x", 2000)), TooLarge, 200, "a reply is over 1000 bytes", strings.Repeat("x", 1000), true, false},
 		{
 			"a header over the cap", reply{status: 200, header: http.Header{"X-Big": {strings.Repeat("x", 70<<10)}}, body: "{}"},
 			Protocol, 0, "no usable reply: ", "", true, true,

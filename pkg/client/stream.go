@@ -15,6 +15,7 @@ import (
 
 	"ferry/pkg/guard"
 	"ferry/pkg/retry"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -61,16 +62,16 @@ func (c *attemptStage) readStream(ctx context.Context, call *Call, a *Attempt) (
 	}
 	body := bufio.NewReaderSize(&watched{resp.Body, idle}, readSize)
 	if resp.StatusCode != http.StatusOK || !isEventStream(body, isEventType(resp)) {
-		text, err := readAll(io.LimitReader(body, maxWhole+1), func(size int) error {
+		whole, err := readAll(io.LimitReader(body, maxWhole+1), func(size int) error {
 			idle.pause()
 			defer idle.came()
 			return call.Memory.take(ctx, size)
 		})
-		if len(text) > maxWhole {
-			text, err = nil, &wire.LimitError{What: "a reply that is no stream", Limit: maxWhole}
+		if len(whole) > maxWhole {
+			whole, err = nil, &text.LimitError{What: "a reply that is no stream", Limit: maxWhole}
 		}
 		c.received(resp, trace, a)
-		return c.notAStream(ctx, p, a, sink, resp, text, err)
+		return c.notAStream(ctx, p, a, sink, resp, whole, err)
 	}
 	tee := &teed{from: body, sink: sink}
 	stream := p.Node.API.NewStream(tee)
@@ -207,7 +208,7 @@ func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) 
 	var broken *sinkError
 	var apiErr *wire.APIError
 	var malformed *wire.MalformedError
-	var limit *wire.LimitError
+	var limit *text.LimitError
 	switch {
 	case err == io.EOF: // and nothing that wraps it: a cut stream does
 		a.outcome.Kind = retry.Answered

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"ferry/pkg/text"
 )
 
 // The forms of a limit and of a budget. Package limit reads the same ones: this package may not import it, and has its
@@ -16,7 +18,6 @@ const (
 	wantBurst  = "use a burst from 1 to 10000"
 	wantBudget = "use a budget such as 200000 tokens/day, or none"
 
-	maxEvents = 1_000_000
 	maxBurst  = 10_000
 	maxBudget = 1_000_000_000_000
 	burstWord = " burst "
@@ -37,27 +38,10 @@ func checkLimit(s string) *Error {
 }
 
 func checkRate(s string) *Error {
-	count, unit, found := strings.Cut(s, "/")
-	n, err := strconv.ParseUint(strings.TrimSpace(count), 10, 32)
-	switch {
-	case !found || err != nil || !isPeriod(strings.TrimSpace(unit)):
+	if _, _, ok := text.ParseRate(s); !ok {
 		return bad(wantLimit, "")
-	case n < 1 || n > maxEvents:
-		return bad("use from 1 to "+itoa(maxEvents)+" requests", "")
 	}
 	return nil
-}
-
-func isPeriod(unit string) bool {
-	switch unit {
-	case "s", "sec", "second", "m", "min", "minute", "h", "hour", "d", "day":
-		return true
-	}
-	if unit == "" || unit[0] < '0' || unit[0] > '9' {
-		return false
-	}
-	per, err := time.ParseDuration(unit)
-	return err == nil && per >= time.Second && per <= 24*time.Hour
 }
 
 func checkBurst(s string) *Error {

@@ -41,7 +41,7 @@ func TestParseErrorsOfSettings(t *testing.T) {
 		{"unknown key", "timeoutt: 3s\n", "c.yaml:1:1: timeoutt: unknown key; did you mean timeout?"},
 		{"unknown key, far", "throttle: 50/min\n", "c.yaml:1:1: throttle: unknown key"},
 		{"limit", "timeout: 1s\nlimit: fast\n", "c.yaml:2:8: limit: use a limit such as 50/min or 600/min burst 5, or none"},
-		{"limit of nothing", "limit: 0/min\n", "c.yaml:1:8: limit: use from 1 to 1000000 requests"},
+		{"limit of nothing", "limit: 0/min\n", "c.yaml:1:8: limit: use a limit such as 50/min or 600/min burst 5, or none"},
 		{"rate in a map", "limit:\n  rate: 50/moon\n", "c.yaml:2:9: limit.rate: use a limit such as 50/min or 600/min burst 5, or none"},
 		{"burst", "limit: {rate: 50/min, burst: 0}\n", "c.yaml:1:30: limit.burst: use a burst from 1 to 10000"},
 		{"burst without a rate", "limit: {burst: 5}\n", "c.yaml:1:8: limit.rate: is required"},

@@ -21,55 +21,20 @@ type Rate struct {
 
 // The bounds of a rate. They keep every sum of this package far inside 64 bits.
 const (
-	MaxEvents = 1_000_000
+	MaxEvents = text.MaxEvents
 	MaxBurst  = 10_000
 
 	minPer = time.Second
 	maxPer = 24 * time.Hour
 )
 
-// ParseRate reads "50/min": a whole number, a slash, and s, m, h or d, a longer name of one (sec, second, min, minute,
-// hour, day), or a time with units as in "50/1m30s". The burst is 1; a caller with another sets it and calls Check.
-func ParseRate(text string) (Rate, error) {
-	count, unit, found := strings.Cut(text, "/")
-	if !found {
-		return Rate{}, badRate(text, "has no slash")
-	}
-	events, err := strconv.ParseUint(strings.TrimSpace(count), 10, 32)
-	if err != nil || events > MaxEvents {
-		return Rate{}, badRate(text, fmt.Sprintf("needs a whole number from 1 to %d before the slash", MaxEvents))
-	}
-	per, ok := parsePer(strings.TrimSpace(unit))
+// ParseRate reads "50/min" as text.ParseRate does. The burst is 1; a caller with another sets it and calls Check.
+func ParseRate(s string) (Rate, error) {
+	events, per, ok := text.ParseRate(s)
 	if !ok {
-		return Rate{}, badRate(text, "names no time after the slash")
+		return Rate{}, &Error{Text: fmt.Sprintf("%q is not a rate", s), HintText: "50/min, 2/s, 1000/day or 50/1m30s"}
 	}
-	r := Rate{Events: int(events), Per: per, Burst: 1}
-	if err := r.Check(); err != nil {
-		return Rate{}, err
-	}
-	return r, nil
-}
-
-func parsePer(unit string) (time.Duration, bool) {
-	switch unit {
-	case "s", "sec", "second":
-		return time.Second, true
-	case "m", "min", "minute":
-		return time.Minute, true
-	case "h", "hour":
-		return time.Hour, true
-	case "d", "day":
-		return maxPer, true
-	}
-	if unit == "" || unit[0] < '0' || unit[0] > '9' { // time.ParseDuration takes signs
-		return 0, false
-	}
-	per, err := time.ParseDuration(unit)
-	return per, err == nil
-}
-
-func badRate(text, why string) error {
-	return &Error{Text: fmt.Sprintf("%q is not a rate: it %s", text, why), HintText: "50/min, 2/s, 1000/day or 50/1m30s"}
+	return Rate{Events: events, Per: per, Burst: 1}, nil
 }
 
 // Check says what is out of bounds.
@@ -86,22 +51,7 @@ func (r Rate) Check() error {
 }
 
 // String is the rate as ParseRate reads it; the burst is not in it.
-func (r Rate) String() string {
-	unit := ""
-	switch r.Per {
-	case time.Second:
-		unit = "s"
-	case time.Minute:
-		unit = "min"
-	case time.Hour:
-		unit = "hour"
-	case maxPer:
-		unit = "day"
-	default:
-		unit = text.Brief(r.Per)
-	}
-	return strconv.Itoa(r.Events) + "/" + unit
-}
+func (r Rate) String() string { return text.Rate(r.Events, r.Per) }
 
 // Needs is the least time between the first and the last of n requests when the bucket is full at the start.
 func (r Rate) Needs(n int) time.Duration {

@@ -8,49 +8,13 @@ import (
 )
 
 func TestParseRate(t *testing.T) {
-	tests := []struct {
-		text   string
-		events int
-		per    time.Duration
-		shown  string
-	}{
-		{"50/min", 50, time.Minute, "50/min"},
-		{"50/m", 50, time.Minute, "50/min"},
-		{"50/minute", 50, time.Minute, "50/min"},
-		{" 50 / min ", 50, time.Minute, "50/min"},
-		{"2/s", 2, time.Second, "2/s"},
-		{"2/sec", 2, time.Second, "2/s"},
-		{"1/second", 1, time.Second, "1/s"},
-		{"100/hour", 100, time.Hour, "100/hour"},
-		{"100/h", 100, time.Hour, "100/hour"},
-		{"1000/day", 1000, 24 * time.Hour, "1000/day"},
-		{"1000/d", 1000, 24 * time.Hour, "1000/day"},
-		{"50/1m30s", 50, 90 * time.Second, "50/1m30s"},
-		{"50/60s", 50, time.Minute, "50/min"},
-		{"1/10m", 1, 10 * time.Minute, "1/10m"},
-		{"1/24h", 1, 24 * time.Hour, "1/day"},
-		{"1/2h", 1, 2 * time.Hour, "1/2h"},
-		{"1/1.5s", 1, 1500 * time.Millisecond, "1/1.5s"},
-		{"007/s", 7, time.Second, "7/s"},
-		{"1000000/s", 1_000_000, time.Second, "1000000/s"},
+	got, err := ParseRate("50/1m")
+	if err != nil || got != (Rate{50, time.Minute, 1}) || got.String() != "50/min" {
+		t.Errorf("got %+v, %q, %v; want 50 in a minute, burst 1", got, got, err)
 	}
-	for _, tt := range tests {
-		got, err := ParseRate(tt.text)
-		if err != nil || got != (Rate{tt.events, tt.per, 1}) {
-			t.Errorf("ParseRate(%q) = %+v, %v", tt.text, got, err)
-		}
-		equal(t, tt.text, got.String(), tt.shown)
-	}
-	for _, text := range []string{
-		"", "50", "/", "50/", "/min", "0/min", "-1/min", "+1/min", "1.5/min", "1e3/min", "0x10/min", "1_000/min", "٥/min",
-		"1000001/min", "99999999999999999999/s", "50/week", "50/Min", "50/0s", "50/-1m", "50/+1m", "50/.5h", "50/500ms", "50/25h",
-		"50/min/s", "50 min", "fifty/min", "50/99999999999h", "50/1", "50//min", "50/min burst 5",
-	} {
-		got, err := ParseRate(text)
-		var e *Error
-		if !errors.As(err, &e) || got != (Rate{}) {
-			t.Errorf("ParseRate(%q) = %+v, %v; want an error", text, got, err)
-		}
+	var e *Error
+	if got, err := ParseRate("50/week"); !errors.As(err, &e) || got != (Rate{}) || err.Error() != `"50/week" is not a rate` {
+		t.Errorf("got %+v, %v; want an error", got, err)
 	}
 }
 

@@ -38,3 +38,13 @@ func Hint(err error) string {
 	}
 	return ""
 }
+
+// LimitError says that something is larger than ferry takes.
+type LimitError struct {
+	// What is too large, such as "a line of the stream".
+	What string
+	// Limit is in bytes.
+	Limit int64
+}
+
+func (e *LimitError) Error() string { return e.What + " is over " + Size(e.Limit) }

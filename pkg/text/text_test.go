@@ -63,3 +63,25 @@ func TestUnits(t *testing.T) {
 		}
 	}
 }
+
+func TestRate(t *testing.T) {
+	for s, want := range map[string]string{
+		"50/min": "50/min", "50/m": "50/min", "50/minute": "50/min", " 50 / min ": "50/min", "2/s": "2/s", "2/sec": "2/s", "1/second": "1/s",
+		"100/hour": "100/hour", "100/h": "100/hour", "1000/day": "1000/day", "1000/d": "1000/day", "50/1m30s": "50/1m30s", "50/60s": "50/min",
+		"1/10m": "1/10m", "1/24h": "1/day", "1/2h": "1/2h", "1/1.5s": "1/1.5s", "007/s": "7/s", "1000000/s": "1000000/s",
+	} {
+		events, per, ok := ParseRate(s)
+		if got := Rate(events, per); !ok || got != want {
+			t.Errorf("%q reads as %q, %v; want %q", s, got, ok, want)
+		}
+	}
+	for _, s := range []string{
+		"", "50", "/", "50/", "/min", "0/min", "-1/min", "+1/min", "1.5/min", "1e3/min", "0x10/min", "1_000/min", "٥/min",
+		"1000001/min", "99999999999999999999/s", "50/week", "50/Min", "50/0s", "50/-1m", "50/+1m", "50/.5h", "50/500ms", "50/25h",
+		"50/min/s", "50 min", "fifty/min", "50/99999999999h", "50/1", "50//min", "50/min burst 5",
+	} {
+		if events, per, ok := ParseRate(s); ok {
+			t.Errorf("%q reads as %d in %s, want a refusal", s, events, per)
+		}
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"ferry/pkg/text"
 )
 
 func zipped(t *testing.T, plain []byte) []byte {
@@ -52,35 +54,35 @@ func TestBodyCap(t *testing.T) {
 			_, _ = w.Write(test.body)
 		})
 		o.MaxBody = limit
-		_, text, err := post(t, o)
+		_, got, err := post(t, o)
 		if test.fits {
-			if err != nil || text != string(exact) {
-				t.Errorf("%s: %d bytes, %v", test.name, len(text), err)
+			if err != nil || got != string(exact) {
+				t.Errorf("%s: %d bytes, %v", test.name, len(got), err)
 			}
 			continue
 		}
-		var over *LimitError
-		if !errors.As(err, &over) || over.Limit != limit || !over.TooLarge() || len(text) != limit {
-			t.Errorf("%s: %d bytes, %v", test.name, len(text), err)
+		var over *text.LimitError
+		if !errors.As(err, &over) || over.Limit != limit || len(got) != limit {
+			t.Errorf("%s: %d bytes, %v", test.name, len(got), err)
 			continue
 		}
-		if err.Error() != "a reply over the limit of 1 MiB" {
+		if err.Error() != "a reply is over 1 MiB" {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-	if text := (&LimitError{What: "a reply", Limit: 1000}).Error(); text != "a reply over the limit of 1000 bytes" {
-		t.Error(text)
+	if got := (&text.LimitError{What: "a reply", Limit: 1000}).Error(); got != "a reply is over 1000 bytes" {
+		t.Error(got)
 	}
 }
 
 // TestLimitStays holds that reading on after the limit gives nothing, not the rest.
 func TestLimitStays(t *testing.T) {
 	b := &cappedBody{under: io.NopCloser(strings.NewReader("abcdefgh")), left: 3, limit: 3}
-	text, err := io.ReadAll(b)
+	got, err := io.ReadAll(b)
 	n, again := b.Read(make([]byte, 8))
-	var over *LimitError
-	if string(text) != "abc" || !errors.As(err, &over) || n != 0 || !errors.As(again, &over) {
-		t.Errorf("%q, %v; then %d bytes, %v", text, err, n, again)
+	var over *text.LimitError
+	if string(got) != "abc" || !errors.As(err, &over) || n != 0 || !errors.As(again, &over) {
+		t.Errorf("%q, %v; then %d bytes, %v", got, err, n, again)
 	}
 }
 
@@ -94,7 +96,7 @@ func TestDefaultBodyCap(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, err := io.Copy(io.Discard, resp.Body)
-	if n != DefaultMaxBody || err == nil || err.Error() != "a reply over the limit of 64 MiB" {
+	if n != DefaultMaxBody || err == nil || err.Error() != "a reply is over 64 MiB" {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/text"
 )
 
 // The wrappers, from the outside in: checking → capped → http.Transport.
@@ -163,22 +164,6 @@ func (e *ConnectTimeoutError) Hint() string { return "--connect-timeout allows m
 // Connecting marks the error as one of the time before a request could leave.
 func (e *ConnectTimeoutError) Connecting() bool { return true }
 
-// LimitError says that a server sent more than ferry takes.
-type LimitError struct {
-	What  string
-	Limit int64
-}
-
-func (e *LimitError) Error() string {
-	if e.Limit%(1<<20) != 0 {
-		return fmt.Sprintf("%s over the limit of %d bytes", e.What, e.Limit)
-	}
-	return fmt.Sprintf("%s over the limit of %d MiB", e.What, e.Limit>>20)
-}
-
-// TooLarge marks the error as one of size.
-func (e *LimitError) TooLarge() bool { return true }
-
 // capped bounds the body, after decompression where a server compressed it unasked.
 type capped struct {
 	next  http.RoundTripper
@@ -218,7 +203,7 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 		}
 	}
 	if b.left < 0 {
-		return 0, &LimitError{What: "a reply", Limit: b.limit}
+		return 0, &text.LimitError{What: "a reply", Limit: b.limit}
 	}
 	// One byte more than is left shows whether there is more.
 	if int64(len(p)) > b.left+1 {
@@ -227,7 +212,7 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 	n, err := b.from.Read(p)
 	b.left -= int64(n)
 	if b.left < 0 {
-		return n - 1, &LimitError{What: "a reply", Limit: b.limit}
+		return n - 1, &text.LimitError{What: "a reply", Limit: b.limit}
 	}
 	return n, err
 }

@@ -52,7 +52,7 @@ func (a API) Decode(httpStatus int, body []byte) (Answer, error) {
 
 // answer reads the answer in an object. What can be read of it is given beside an error too.
 func (a API) answer(fields object) (Answer, *NotAnswerError) {
-	answer := Answer{ID: text(fields, "id"), Model: text(fields, "model")}
+	answer := Answer{ID: stringOf(fields, "id"), Model: stringOf(fields, "model")}
 	var fault *NotAnswerError
 	switch a {
 	case Complete:
@@ -67,7 +67,7 @@ func (a API) answer(fields object) (Answer, *NotAnswerError) {
 }
 
 func (a *Answer) complete(in object) *NotAnswerError {
-	a.StopReason, a.Usage = text(in, "stop_reason"), usageOf(in["usage"])
+	a.StopReason, a.Usage = stringOf(in, "stop_reason"), usageOf(in["usage"])
 	if !isText(in["completion"]) {
 		return &NotAnswerError{Reason: "no completion in the answer", WrongShape: true}
 	}
@@ -76,7 +76,7 @@ func (a *Answer) complete(in object) *NotAnswerError {
 }
 
 func (a *Answer) messages(in object) *NotAnswerError {
-	a.StopReason, a.Usage = text(in, "stop_reason"), usageOf(in["usage"])
+	a.StopReason, a.Usage = stringOf(in, "stop_reason"), usageOf(in["usage"])
 	said, thought, ok := readParts(in["content"])
 	a.Text, a.Thought = string(said), len(thought) > 0
 	switch {
@@ -94,7 +94,7 @@ func (a *Answer) chat(in object) *NotAnswerError {
 		a.Usage = usageOf(in["usage"])
 		return &NotAnswerError{Reason: "no choices in the answer"}
 	}
-	a.StopReason, a.Usage = text(choice, "finish_reason"), usageOf(in["usage"], choice["usage"])
+	a.StopReason, a.Usage = stringOf(choice, "finish_reason"), usageOf(in["usage"], choice["usage"])
 	message, ok := parse(choice["message"])
 	if !ok {
 		message, ok = parse(choice["delta"])

@@ -30,7 +30,7 @@ func (s *Stream) readMessages(e event) (Delta, error) {
 			return Delta{}, s.cut(errSpliced)
 		}
 		s.started = true
-		s.id, s.model = text(fields, "id"), text(fields, "model")
+		s.id, s.model = stringOf(fields, "id"), stringOf(fields, "model")
 		s.counts.add(fields["usage"])
 	case "message_delta":
 		return Delta{}, s.stopped(c.stop, s.started)
@@ -62,7 +62,7 @@ func (s *Stream) wholeMessage(e event) (Delta, error) {
 // once may not.
 func (s *Stream) blockStart(raw []byte) Delta {
 	fields, _ := parse(raw)
-	switch text(fields, "type") {
+	switch stringOf(fields, "type") {
 	case "text":
 		return Delta{Text: s.say(fields["text"])}
 	case "thinking":

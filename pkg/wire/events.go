@@ -2,8 +2,9 @@ package wire
 
 import (
 	"bytes"
-	"fmt"
 	"io"
+
+	"ferry/pkg/text"
 )
 
 const (
@@ -13,16 +14,6 @@ const (
 	maxNames  = 32        // event names that are kept
 	maxName   = 64        // bytes of a name that is kept
 )
-
-// LimitError is a stream that is larger than ferry reads. Nothing is left out in silence: the stream ends with it.
-type LimitError struct {
-	// What is too large, such as "a line of the stream".
-	What string
-	// Limit is in bytes.
-	Limit int
-}
-
-func (e *LimitError) Error() string { return fmt.Sprintf("%s is over %d MiB", e.What, e.Limit>>20) }
 
 // event is one event of a stream.
 type event struct {
@@ -76,7 +67,7 @@ func (r *eventReader) Count() int { return r.count }
 // what arrived together. The last event's Data stay valid.
 func (r *eventReader) Buffered() bool { return r.parse() }
 
-// Next gives the next event. The error is io.EOF at the end of the stream, a *LimitError, or the reader's; events
+// Next gives the next event. The error is io.EOF at the end of the stream, a *text.LimitError, or the reader's; events
 // that arrived whole before it have been given then.
 func (r *eventReader) Next() (event, error) {
 	for !r.parse() {
@@ -215,7 +206,7 @@ func (r *eventReader) intern(name []byte) string {
 
 // fail ends the stream here: what is in the buffer is not read any more.
 func (r *eventReader) fail(what string, limit int) {
-	r.err = &LimitError{What: what, Limit: limit}
+	r.err = &text.LimitError{What: what, Limit: int64(limit)}
 	r.pos, r.end = 0, 0
 	r.lf, r.cr = 0, 0
 	r.hasData, r.ready, r.skipLF = false, false, false
@@ -234,7 +225,7 @@ func (r *eventReader) fill() {
 		r.err = err
 		if r.total > r.maxStream {
 			r.end--
-			r.err = &LimitError{What: "the stream", Limit: r.maxStream}
+			r.err = &text.LimitError{What: "the stream", Limit: int64(r.maxStream)}
 		}
 		if n > 0 || err != nil {
 			return

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"ferry/pkg/text"
 )
 
 // list reads all events of a stream as one text each, "name|data", the error last.
@@ -121,14 +123,14 @@ func TestEventLimits(t *testing.T) {
 		want     string
 	}{
 		{"a line at its limit", "data: a\n\n" + line(40) + "\n", "EOF"},
-		{"a line over it", "data: a\n\n" + line(41) + "\n", "a line of the stream is over 0 MiB"},
-		{"a line over it without an end", "data: a\n\n" + line(60)[:50], "a line of the stream is over 0 MiB"},
-		{"a comment over it", ":" + strings.Repeat("x", 40), "a line of the stream is over 0 MiB"},
+		{"a line over it", "data: a\n\n" + line(41) + "\n", "a line of the stream is over 40 bytes"},
+		{"a line over it without an end", "data: a\n\n" + line(60)[:50], "a line of the stream is over 40 bytes"},
+		{"a comment over it", ":" + strings.Repeat("x", 40), "a line of the stream is over 40 bytes"},
 		{"an event at its limit", line(25) + line(24) + "\n", "EOF"},
-		{"an event over it", line(25) + line(25) + "\n", "an event of the stream is over 0 MiB"},
+		{"an event over it", line(25) + line(25) + "\n", "an event of the stream is over 40 bytes"},
 		{"a stream at its limit", strings.Repeat("data: a\n\n", 22) + "\n\n", "EOF"},
-		{"a stream over it", strings.Repeat("data: a\n\n", 22) + "\n\n\n", "the stream is over 0 MiB"},
-		{"a stream of nothing", strings.Repeat("\n", 1000), "the stream is over 0 MiB"},
+		{"a stream over it", strings.Repeat("data: a\n\n", 22) + "\n\n\n", "the stream is over 200 bytes"},
+		{"a stream of nothing", strings.Repeat("\n", 1000), "the stream is over 200 bytes"},
 	}
 	for _, test := range tests {
 		for _, in := range []io.Reader{strings.NewReader(test.in), iotest.OneByteReader(strings.NewReader(test.in))} {
@@ -158,7 +160,7 @@ func (e endless) Read(p []byte) (int, error) {
 
 // TestRealLimits holds that no stream makes the reader keep more than its limits.
 func TestRealLimits(t *testing.T) {
-	var limit *LimitError
+	var limit *text.LimitError
 	r := newEventReader(endless("x"))
 	if _, err := r.Next(); !errors.As(err, &limit) || limit.Limit != 8<<20 || err.Error() != "a line of the stream is over 8 MiB" {
 		t.Errorf("a line without an end: %v", err)

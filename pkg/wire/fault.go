@@ -20,12 +20,12 @@ func (a API) faultIn(fields object) *APIError {
 		fields["error"] = inside
 	}
 	switch {
-	case isFault(fields["error"]), text(fields, "type") == "error", text(fields, "object") == "error", isCode(base["status_code"]):
+	case isFault(fields["error"]), stringOf(fields, "type") == "error", stringOf(fields, "object") == "error", isCode(base["status_code"]):
 	case a.hasAnswer(fields):
 		return nil
 	case slices.ContainsFunc(codeNames, func(name string) bool { return isCode(fields[name]) }):
 	case string(fields["success"]) == "false", isFault(fields["errors"]), isFault(fields["detail"]), isFault(fields["error_msg"]):
-	case a != Complete && (text(fields, "message") != "" || text(fields, "Message") != "" || text(fields, "msg") != ""):
+	case a != Complete && (stringOf(fields, "message") != "" || stringOf(fields, "Message") != "" || stringOf(fields, "msg") != ""):
 	default:
 		return nil
 	}
@@ -41,7 +41,7 @@ func (a API) hasAnswer(fields object) bool {
 			return true
 		}
 	}
-	return a == Messages && text(fields, "type") != ""
+	return a == Messages && stringOf(fields, "type") != ""
 }
 
 // isFault reports whether an error member says anything: servers that always have one send null or an empty one.
@@ -122,7 +122,7 @@ func (e *APIError) read(fields object) {
 	w := errorWords{APIError: e, left: maxWords}
 	w.object(fields, maxNested)
 	e.Message = strings.Join(w.words, ": ")
-	e.RequestID = text(fields, "request_id")
+	e.RequestID = stringOf(fields, "request_id")
 }
 
 // value reads an error of any shape: a text, an object, or a list of them.
@@ -150,13 +150,13 @@ func (w *errorWords) object(fields object, depth int) {
 	if isFault(fields["error"]) {
 		w.value(fields["error"], depth)
 	}
-	if kind := text(fields, "type"); w.Type == "" && kind != "error" && kind != "message" && !strings.Contains(kind, ":") {
+	if kind := stringOf(fields, "type"); w.Type == "" && kind != "error" && kind != "message" && !strings.Contains(kind, ":") {
 		w.Type = kind // and not a problem's URL
 	}
 	for _, name := range codeNames {
 		w.code(fields[name])
 	}
-	if name := text(fields, "status"); w.Type == "" && name != "error" && strings.Trim(name, "0123456789") != "" {
+	if name := stringOf(fields, "status"); w.Type == "" && name != "error" && strings.Trim(name, "0123456789") != "" {
 		w.Type = name // Google's name of the error
 	}
 	where := len(w.words)

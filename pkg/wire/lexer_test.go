@@ -85,12 +85,12 @@ func sameFields(t *testing.T, api API, c *chunk, fields object) {
 	t.Helper()
 	same := func(name string, got []byte, in object) {
 		t.Helper()
-		if want := text(in, name); string(unquote(got)) != want {
+		if want := stringOf(in, name); string(unquote(got)) != want {
 			t.Fatalf("%s: %s is %q, encoding/json says %q", api, name, unquote(got), want)
 		}
 		reader := textReader{buffer: []byte("rest")}
 		plain := string(reader.read(got)) + string(reader.end())
-		if strings.ToValidUTF8(plain, "") != strings.ToValidUTF8(text(in, name), "") && utf8.Valid(got) {
+		if strings.ToValidUTF8(plain, "") != strings.ToValidUTF8(stringOf(in, name), "") && utf8.Valid(got) {
 			t.Fatalf("%s: %s is %q with a buffer", api, name, plain)
 		}
 	}
@@ -123,7 +123,7 @@ func sameFields(t *testing.T, api API, c *chunk, fields object) {
 		same("content", c.text, delta)
 		same("refusal", c.refusal, delta)
 		same("finish_reason", c.stop, choice)
-		if text(delta, "reasoning_content") != "" {
+		if stringOf(delta, "reasoning_content") != "" {
 			same("reasoning_content", c.reasoning, delta)
 		} else if !bytes.HasPrefix(c.reasoning, []byte("[")) {
 			same("reasoning", c.reasoning, delta)
@@ -153,8 +153,8 @@ func sameObject(t *testing.T, data []byte, got object, isObject bool) {
 		if json.Unmarshal(raw, &said) != nil {
 			said = ""
 		}
-		if text(got, name) != said {
-			t.Fatalf("%q: the text of %q is %q, want %q", data, name, text(got, name), said)
+		if stringOf(got, name) != said {
+			t.Fatalf("%q: the text of %q is %q, want %q", data, name, stringOf(got, name), said)
 		}
 	}
 }
@@ -238,20 +238,20 @@ func hasEnd(api API, in []byte) bool {
 		case Messages:
 			kind := e.Name
 			if kind == "" || kind == "message" {
-				kind = text(fields, "type")
+				kind = stringOf(fields, "type")
 			}
 			delta, _ := parse(fields["delta"])
-			said = said || begun && (kind == "message_stop" || text(delta, "stop_reason") != "") || kind == "message"
+			said = said || begun && (kind == "message_stop" || stringOf(delta, "stop_reason") != "") || kind == "message"
 			begun = begun || kind == "message_start"
 		case Complete:
 			begun = begun || isText(fields["completion"])
-			said = said || begun && text(fields, "stop_reason") != ""
+			said = said || begun && stringOf(fields, "stop_reason") != ""
 		case Chat:
 			said = said || counted && strings.TrimSpace(string(e.Data)) == "[DONE]"
 			counted = counted || isNull(fields["choices"]) || !strings.Contains(string(fields["choices"]), "{")
 			for _, raw := range elements(fields["choices"]) {
 				choice, _ := parse(raw)
-				said = said || text(choice, "finish_reason") != ""
+				said = said || stringOf(choice, "finish_reason") != ""
 			}
 		}
 	}

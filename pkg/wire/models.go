@@ -31,7 +31,7 @@ func Models(body []byte) (ids []string, count int, ok bool) {
 func modelID(raw []byte) string {
 	fields, _ := parse(raw)
 	for _, name := range []string{"id", "name"} {
-		if id := text(fields, name); id != "" {
+		if id := stringOf(fields, name); id != "" {
 			return id
 		}
 	}

@@ -108,8 +108,8 @@ func (o object) read(name string, v any) bool {
 	return there && json.Unmarshal(raw, v) == nil
 }
 
-// text is a field that is a string, "" where it is not.
-func text(o object, name string) string { return string(unquote(o[name])) }
+// stringOf is a field that is a string, "" where it is not.
+func stringOf(o object, name string) string { return string(unquote(o[name])) }
 
 // statedStatus reads a .status: a whole number (in any JSON spelling) or a string of digits. Absent or null, it is not
 // stated. Anything else is not readable. A number too large to be a status is some other status than 200: -1.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"ferry/pkg/text"
 )
 
 // Delta is what one event added to the answer. An event that adds nothing, such as a ping, gives an empty one.
@@ -50,7 +52,7 @@ func (a API) NewStream(r io.Reader) *Stream {
 //
 // The error is io.EOF once the answer is whole, and only then: the server said that it ended, by the dialect's last event
 // or by a stop reason behind which the stream ended. A proxy turns a stream that its upstream cut into one that ends
-// well, so the end of the reader alone proves nothing. Any other end is a *CutError, a *MalformedError, a *LimitError, or
+// well, so the end of the reader alone proves nothing. Any other end is a *CutError, a *MalformedError, a *text.LimitError, or
 // an *APIError for an error that came inside the HTTP 200. What came with the last event is given beside it. Every later
 // call gives the same error.
 func (s *Stream) Next() (Delta, error) {
@@ -129,7 +131,7 @@ func (s *Stream) Answer() Answer {
 
 // over makes the error of a stream that the reader ended.
 func (s *Stream) over(err error) error {
-	var limit *LimitError
+	var limit *text.LimitError
 	switch {
 	case s.ended:
 		return io.EOF
