@@ -1,6 +1,9 @@
 package cmd
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
 
 func newAskCmd(a *app) *cobra.Command {
 	var o callOptions
@@ -35,4 +38,136 @@ alone. Standard output carries the model's text and nothing else.`,
 	f.Lookup("output").Usage = "text, json (on every outcome) or raw (the body)"
 	f.BoolVarP(&o.extract, "extract", "x", false, "print only the first fenced code block")
 	return c
+}
+
+func newStreamCmd(a *app) *cobra.Command {
+	o := callOptions{streams: true}
+	c := &cobra.Command{
+		Use:   "stream [prompt…|-]",
+		Short: "The answer to a prompt, printed as it arrives",
+		Long: `stream sends a prompt as ask does and prints the answer as it arrives. Exit code 0 means that it came to its end: a
+stream that is cut before the server said so keeps what came and exits 1. It is tried again only while nothing of it has
+been printed.`,
+		Example: `  ferry stream "tell me a story"
+  ferry stream -o json hello | jq -r 'select(.type == "text").text'
+  ferry stream -n 'demo:?pace=50ms' hello         no key needed`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error { return runCall(c, a, o, args) },
+	}
+	addCallFlags(c, a, &o)
+	f := c.Flags()
+	addSettingFlags(f, &o.node, "idle_timeout")
+	f.BoolVar(&o.thinking, "thinking", false, "show the model's reasoning too, on standard error")
+	f.Lookup("output").Usage = "text, json (a line for each piece, then one for the call) or raw (the event stream)"
+	return c
+}
+
+// callOptions are the flags of ask and stream.
+type callOptions struct {
+	node         nodeOptions
+	prompt       promptOptions
+	conversation conversationOptions
+	extras       extraOptions
+	system       string
+	output       string
+	expect       string
+	usage        bool
+	verbose      bool
+	quiet        bool
+	dryRun       bool
+	strict       bool
+	streams      bool
+	thinking     bool
+	extract      bool
+	noRender     bool
+}
+
+// conversationOptions say which conversation a call belongs to.
+type conversationOptions struct {
+	name   string
+	last   bool
+	fresh  bool
+	resend bool
+}
+
+// wanted reports whether the call is part of a conversation.
+func (o conversationOptions) wanted() bool { return o.name != "" || o.last || o.fresh || o.resend }
+
+// extraOptions are what else people ask of a model.
+type extraOptions struct {
+	temperature, topP string
+	stop, params      []string
+	schema            string
+}
+
+// addCallFlags declares the flags that ask and stream share.
+func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
+	f := c.Flags()
+	f.SortFlags = false
+	addNodeFlags(c, a, &o.node)
+	addSettingFlags(f, &o.node, "output", "render")
+	f.Lookup("render").NoOptDefVal, f.Lookup("render").Hidden = "on", true // the default is on
+	f.BoolVar(&o.noRender, "no-render", false, "do not style Markdown on a terminal")
+	f.StringVarP(&o.system, "system", "s", "", "the system prompt, as `TEXT`")
+	f.StringArrayVarP(&o.prompt.files, "file", "f", nil, "add this `FILE` to the prompt; may be repeated")
+	f.BoolVar(&o.prompt.noStdin, "no-stdin", false, "never read standard input (also FERRY_STDIN=never)")
+	f.StringVar(&o.conversation.name, "session", "", "go on with the conversation `NAME`, or begin it")
+	f.BoolVar(&o.conversation.last, "continue", false, "go on with the conversation that was used last")
+	f.BoolVar(&o.conversation.fresh, "new", false, "begin a conversation, under a name that is made up or --session's")
+	f.BoolVar(&o.conversation.resend, "resend", false, "send the conversation's last prompt again, which got no answer")
+	f.StringVar(&o.extras.temperature, "temperature", "", "the sampling temperature `T`, where the node's API has one")
+	f.StringVar(&o.extras.topP, "top-p", "", "nucleus sampling with the mass `P`, where the node's API has it")
+	f.StringArrayVar(&o.extras.stop, "stop", nil, "end the answer at this `TEXT`; may be repeated")
+	f.StringVar(&o.extras.schema, "schema", "", "hold the answer to the JSON schema in `FILE`, where the node's API can; exit 1 where its top level is another")
+	f.StringArrayVar(&o.extras.params, "param", nil, "add `KEY=VALUE` to the request's body; a VALUE that is JSON goes as such")
+	f.StringVar(&o.expect, "expect", "", "exit 5 unless the answer matches this `REGEX`")
+	f.BoolVar(&o.strict, "strict", false, "exit 1 unless the answer came to its own end: no limit, refusal, pause or tool call")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the request and a curl line instead of sending it")
+	f.BoolVarP(&o.usage, "usage", "u", false, "print the tokens used, on standard error")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show attempts, phases and headers, on standard error")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no notes, only errors")
+	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
+}
+
+// batchOptions are the flags of ask that ask many prompts.
+type batchOptions struct {
+	in, out     string
+	concurrency int
+	again       bool
+	maxFailures int
+	tokenCap    int64
+}
+
+const (
+	batchConcurrency = 8
+	batchMaxFailures = 100
+)
+
+func addBatchFlags(f *pflag.FlagSet, o *batchOptions) {
+	f.StringVar(&o.in, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
+	f.StringVar(&o.out, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
+	f.IntVarP(&o.concurrency, "concurrency", "c", batchConcurrency, "of --batch: the most prompts in flight, `N`")
+	f.BoolVar(&o.again, "again", false, "of --batch: ask those again that were in flight when an earlier run ended")
+	f.IntVar(&o.maxFailures, "max-failures", batchMaxFailures, "of --batch: stop after `N` failures in a row; 0 never stops")
+	f.Int64Var(&o.tokenCap, "max-tokens-total", 0, "of --batch: stop before the run could be billed more than `N` tokens")
+}
+
+// batchWanted reports whether the call is a batch, and refuses flags that have no meaning beside or without one.
+func batchWanted(f *pflag.FlagSet) (bool, error) {
+	wanted := f.Changed("batch")
+	if !wanted {
+		for _, flag := range []string{"out", "concurrency", "again", "max-failures", "max-tokens-total"} {
+			if f.Changed(flag) {
+				return false, usagef("ferry ask --batch IN.jsonl --out OUT.jsonl", "--%s is a flag of --batch", flag)
+			}
+		}
+		return false, nil
+	}
+	for _, flag := range []string{"file", "session", "continue", "new", "resend", "output", "expect", "strict", "extract",
+		"render", "no-render", "verbose", "hold"} {
+		if f.Changed(flag) {
+			return true, usagef("", "--%s has no meaning with --batch", flag)
+		}
+	}
+	return true, nil
 }

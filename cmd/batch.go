@@ -16,49 +16,6 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// batchOptions are the flags of ask that ask many prompts.
-type batchOptions struct {
-	in, out     string
-	concurrency int
-	again       bool
-	maxFailures int
-	tokenCap    int64
-}
-
-const (
-	batchConcurrency = 8
-	batchMaxFailures = 100
-)
-
-func addBatchFlags(f *pflag.FlagSet, o *batchOptions) {
-	f.StringVar(&o.in, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
-	f.StringVar(&o.out, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
-	f.IntVarP(&o.concurrency, "concurrency", "c", batchConcurrency, "of --batch: the most prompts in flight, `N`")
-	f.BoolVar(&o.again, "again", false, "of --batch: ask those again that were in flight when an earlier run ended")
-	f.IntVar(&o.maxFailures, "max-failures", batchMaxFailures, "of --batch: stop after `N` failures in a row; 0 never stops")
-	f.Int64Var(&o.tokenCap, "max-tokens-total", 0, "of --batch: stop before the run could be billed more than `N` tokens")
-}
-
-// batchWanted reports whether the call is a batch, and refuses flags that have no meaning beside or without one.
-func batchWanted(f *pflag.FlagSet) (bool, error) {
-	wanted := f.Changed("batch")
-	if !wanted {
-		for _, flag := range []string{"out", "concurrency", "again", "max-failures", "max-tokens-total"} {
-			if f.Changed(flag) {
-				return false, usagef("ferry ask --batch IN.jsonl --out OUT.jsonl", "--%s is a flag of --batch", flag)
-			}
-		}
-		return false, nil
-	}
-	for _, flag := range []string{"file", "session", "continue", "new", "resend", "output", "expect", "strict", "extract",
-		"render", "no-render", "verbose", "hold"} {
-		if f.Changed(flag) {
-			return true, usagef("", "--%s has no meaning with --batch", flag)
-		}
-	}
-	return true, nil
-}
-
 // check looks at the flags that need nothing but themselves.
 func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 	switch {
@@ -135,7 +92,7 @@ func (call *batchCall) prepare(ctx context.Context, s *settings, o callOptions) 
 	if err := o.extras.apply(ctx, &call.request); err != nil {
 		return err
 	}
-	filter, err := a.loadFilter(s, o)
+	filter, err := s.loadFilter(o)
 	if err != nil {
 		return err
 	}
@@ -143,13 +100,13 @@ func (call *batchCall) prepare(ctx context.Context, s *settings, o callOptions) 
 		return err
 	}
 	options := endpointOptions{unread: o.dryRun, connections: call.concurrency}
-	if call.order, err = a.order(s, s.values.Nodes, options); err != nil {
+	if call.order, err = s.order(s.values.Nodes, options); err != nil {
 		return err
 	}
 	sample := call.request
 	sample.Prompt = "x"
-	if call.first, err = call.order.first(ctx); err == nil {
-		err = call.order.suits(s, sample)
+	if call.first, err = call.order.ready(ctx, 0); err == nil {
+		err = call.order.suits(sample)
 	}
 	if err != nil {
 		call.order.close()
@@ -162,7 +119,7 @@ func (call *batchCall) prepare(ctx context.Context, s *settings, o callOptions) 
 	silent := call.order.Failover // handovers of single items are not told
 	silent.OnHandover, silent.OnSkip = nil, nil
 	call.chain = &recovering{a, client.Chain(client.Stages{
-		Env: env, Failover: &silent, Filter: filter, Output: client.HoldToSchema, Audit: a.auditLog(s, nil),
+		Env: env, Failover: &silent, Filter: filter, Output: client.HoldToSchema, Audit: s.auditLog(nil),
 	})}
 	return nil
 }

@@ -22,9 +22,9 @@ type share struct {
 // shares groups the series by their buckets, in their order.
 func (c *benchPlan) shares() []*share {
 	var all []*share
-	by := map[*rateLimiter]*share{}
+	by := map[client.Limiter]*share{}
 	for i, n := range c.plan.Header.Nodes {
-		limiter := c.series[i].limiter
+		limiter := c.series[i].Limiter
 		if limiter == nil {
 			continue
 		}

@@ -46,7 +46,7 @@ func (a *app) benchPlan(ctx context.Context, s *settings, names []string, o *ben
 	if err != nil {
 		return nil, err
 	}
-	filter, err := a.loadFilter(s, callOptions{})
+	filter, err := s.loadFilter(callOptions{})
 	if err == nil {
 		err = filter.CheckRequest(wire.Request{Prompt: prompt})
 	}
@@ -95,11 +95,11 @@ func (a *app) addNodes(ctx context.Context, s *settings, c *benchPlan, names []s
 	}
 	demo := false
 	for _, name := range names {
-		node, err := a.selectNode(s, name)
+		node, err := s.selectNode(name)
 		if err != nil {
 			return err
 		}
-		e, err := a.endpoint(ctx, s, node, options)
+		e, err := s.endpoint(ctx, node, options)
 		if err != nil {
 			return err
 		}

@@ -2,129 +2,87 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"regexp"
+	"io"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 
+	"ferry/pkg/audit"
 	"ferry/pkg/client"
 	"ferry/pkg/config"
+	"ferry/pkg/guard"
 	"ferry/pkg/limit"
+	"ferry/pkg/state"
 	"ferry/pkg/text"
 	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
 )
 
-// callOptions are the flags of ask and stream.
-type callOptions struct {
-	node         nodeOptions
-	prompt       promptOptions
-	output       string
-	expect       string
-	system       string
-	usage        bool
-	verbose      bool
-	quiet        bool
-	dryRun       bool
-	strict       bool
-	streams      bool
-	thinking     bool
-	extract      bool
-	noRender     bool
-	render       bool
-	keep         bool // the text is wanted for the audit log
-	conversation conversationOptions
-	extras       extraOptions
-}
-
-// keepsText reports whether the whole text of a stream is needed at its end.
-func (o callOptions) keepsText() bool {
-	return o.expect != "" || o.keep || o.conversation.wanted() || o.extras.schema != "" && o.output != "raw"
-}
-
-// addCallFlags declares the flags that ask and stream share.
-func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
-	f := c.Flags()
-	f.SortFlags = false
-	addNodeFlags(c, a, &o.node)
-	addSettingFlags(f, &o.node, "output", "render")
-	f.Lookup("render").NoOptDefVal, f.Lookup("render").Hidden = "on", true // the default is on
-	f.BoolVar(&o.noRender, "no-render", false, "do not style Markdown on a terminal")
-	f.StringVarP(&o.system, "system", "s", "", "the system prompt, as `TEXT`")
-	f.StringArrayVarP(&o.prompt.files, "file", "f", nil, "add this `FILE` to the prompt; may be repeated")
-	f.BoolVar(&o.prompt.noStdin, "no-stdin", false, "never read standard input (also FERRY_STDIN=never)")
-	addConversationFlags(f, &o.conversation)
-	addExtraFlags(f, &o.extras)
-	f.StringVar(&o.expect, "expect", "", "exit 5 unless the answer matches this `REGEX`")
-	f.BoolVar(&o.strict, "strict", false, "exit 1 unless the answer came to its own end: no limit, refusal, pause or tool call")
-	f.BoolVar(&o.dryRun, "dry-run", false, "print the request and a curl line instead of sending it")
-	f.BoolVarP(&o.usage, "usage", "u", false, "print the tokens used, on standard error")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "show attempts, phases and headers, on standard error")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no notes, only errors")
-	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
-}
-
-// runCall is the whole of ask and stream: prompt, node, call, answer.
+// runCall is the whole of ask and stream: prompt, nodes, call, answer.
 func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
-	o.prompt.args = args
-	a.quiet = o.quiet
+	a.quiet, o.prompt.args = o.quiet, args
 	if err := a.canPrint(); err != nil {
 		return err
 	}
-	settings, err := a.settings(o.node)
+	s, err := a.settings(o.node)
 	if err != nil {
 		return err
 	}
-	expect, err := compileExpect(o.expect)
+	output, err := newOutputStage(s, o)
 	if err != nil {
 		return err
 	}
-	if o.output, err = outputForm(settings, "text", "json", "raw"); err != nil {
-		return err
-	}
-	started := a.Clock.Now()
-	timeout := settings.values.Timeout
+	timeout := s.values.Timeout
+	call := &client.Call{Timeout: timeout, Deadline: a.Clock.Now().Add(timeout)}
 	a.timeWrites(timeout)
 	ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, &client.DeadlineError{Timeout: timeout})
 	defer cancel()
-	o.prompt.noStdin = o.prompt.noStdin || a.get("FERRY_STDIN") == "never"
-	conversation, err := a.openConversation(ctx, settings, o.conversation)
-	if err != nil {
-		return err
-	}
-	if conversation != nil {
+	var conversation *client.Conversation
+	if o.conversation.wanted() {
+		if conversation, err = s.openConversation(ctx, o.conversation); err != nil {
+			return err
+		}
 		defer conversation.Handle.Close()
+		call.Token = conversation.Handle.Session().Token
 	}
-	request, err := a.request(ctx, conversation, o)
-	if err != nil {
+	if call.Request, err = a.request(ctx, conversation, o); err != nil {
 		return err
 	}
-	order, err := a.callOrder(settings, conversation, request, o)
+	order, err := s.callOrder(conversation, call.Request, o)
 	if err != nil {
 		return err
 	}
 	defer order.close()
-	filter, err := a.loadFilter(settings, o)
+	filter, err := s.loadFilter(output.callOptions)
 	if err != nil {
 		return err
 	}
-	call := &client.Call{Request: request, Timeout: timeout, Deadline: started.Add(timeout)}
-	if o.output == "raw" && !o.streams {
+	if output.output == "raw" && !o.streams {
 		call.Reading = client.AsBody
-	}
-	if conversation != nil {
-		call.Token = conversation.Handle.Session().Token
 	}
 	if o.dryRun {
 		return a.dryRun(ctx, order, filter, call)
 	}
-	if settings.values.AuditFile != "" || o.streams || order.guarded(settings) {
+	stages := client.Stages{
+		Env: a.clientEnv(), Failover: &order.Failover, Filter: filter, Conversation: conversation,
+		Audit: s.auditLog(conversation), Output: output.before,
+	}
+	output.keep = output.keep || conversation != nil || stages.Audit != nil && stages.Audit.Content
+	if o.verbose {
+		order.onReady = a.showProxy
+		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
+	}
+	if s.values.AuditFile != "" || o.streams || order.guarded {
 		// A signal kills after the call is in the log, is charged, and what came is shown.
 		var release func()
 		ctx, release = a.Catch(ctx)
 		defer release()
 	}
-	result, err := client.Chain(a.stages(settings, order, filter, conversation, call, o, expect)).Do(ctx, call)
+	result, err := client.Chain(stages).Do(ctx, call)
 	var spent *limit.SpentError
 	if len(result.Attempts) == 0 && errors.As(err, &spent) {
 		return text.WithHint(err, text.Hint(err)+"; nothing was sent")
@@ -132,88 +90,180 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	return err
 }
 
-// stages are the stages of ask and stream.
-func (a *app) stages(
-	s *settings, order *nodeOrder, filter *client.Filter, conversation *client.Conversation, call *client.Call,
-	o callOptions, expected *regexp.Regexp,
-) client.Stages {
-	stages := client.Stages{
-		Env: a.clientEnv(), Failover: &order.Failover, Filter: filter, Conversation: conversation,
-		Audit: a.auditLog(s, conversation),
-	}
-	if o.verbose {
-		order.onReady = a.showProxy
-		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
-	}
-	if conversation != nil {
-		conversation.Nodes = config.JoinNodes(order.names)
-		conversation.Ready = func(ctx context.Context) error {
-			e, err := order.first(ctx)
-			if err == nil && e.Budget != nil {
-				err = e.Budget.Check(ctx, call.To(&e.Endpoint))
-			}
-			return err
-		}
-	}
-	o.keep = stages.Audit != nil && stages.Audit.Content
-	o.render = s.values.Render && !o.noRender
-	stages.Output = func(next client.Doer) client.Doer {
-		return &outputStage{app: a, callOptions: o, expected: expected, attempts: s.values.Retry.Attempts, next: next}
-	}
-	return stages
-}
-
 // request puts together what is asked: the prompt, with the earlier turns of the conversation, and what goes with it.
 func (a *app) request(ctx context.Context, conversation *client.Conversation, o callOptions) (wire.Request, error) {
-	var request wire.Request
-	prompt, err := a.promptOf(ctx, conversation, o)
+	request := wire.Request{System: o.system, Stream: o.streams}
+	var err error
+	switch {
+	case !o.conversation.resend:
+		request.Prompt, err = a.readPrompt(ctx, o.prompt)
+	case len(o.prompt.args)+len(o.prompt.files) > 0:
+		err = usagef("", "--resend sends the prompt that is kept; leave the other away")
+	default:
+		request.Prompt, err = pendingPrompt(conversation)
+	}
 	if err != nil {
 		return request, err
 	}
-	request.Prompt, request.System, request.Stream = prompt, o.system, o.streams
 	if conversation != nil {
 		request.Turns = conversation.Turns()
 	}
 	return request, o.extras.apply(ctx, &request)
 }
 
-func (a *app) promptOf(ctx context.Context, conversation *client.Conversation, o callOptions) (string, error) {
-	if o.conversation.resend {
-		if len(o.prompt.args)+len(o.prompt.files) > 0 {
-			return "", usagef("", "--resend sends the prompt that is kept; leave the other away")
+// apply puts the extras into a request. What the API does not have is refused when the request is encoded.
+func (o extraOptions) apply(ctx context.Context, r *wire.Request) error {
+	for _, number := range []struct {
+		flag, text string
+		into       **float64
+	}{{"temperature", o.temperature, &r.Temperature}, {"top-p", o.topP, &r.TopP}} {
+		if number.text == "" {
+			continue
 		}
-		return pendingPrompt(conversation)
+		value, err := strconv.ParseFloat(number.text, 64)
+		if err != nil || value < 0 || value > 2 {
+			return invalid(number.flag, number.text, "a number from 0 to 2")
+		}
+		*number.into = &value
 	}
-	return a.readPrompt(ctx, o.prompt)
+	r.Stop = o.stop
+	if o.schema != "" {
+		var err error
+		if r.Schema, err = readSchema(ctx, o.schema); err != nil {
+			return err
+		}
+	}
+	for _, param := range o.params {
+		key, value, ok := strings.Cut(param, "=")
+		if !ok || key == "" {
+			return invalid("param", param, "KEY=VALUE, such as top_k=5")
+		}
+		raw := json.RawMessage(value)
+		if !json.Valid(raw) {
+			raw, _ = json.Marshal(value) // a string always encodes
+		}
+		if r.Params == nil {
+			r.Params = map[string]json.RawMessage{}
+		}
+		r.Params[key] = raw
+	}
+	return nil
+}
+
+// maxSchema is the most bytes of a schema file.
+const maxSchema = 1 << 20
+
+func readSchema(ctx context.Context, name string) (json.RawMessage, error) {
+	schema, err := readFile(ctx, name, maxSchema)
+	var object map[string]json.RawMessage
+	switch {
+	case err != nil:
+		return nil, err
+	case len(schema) > maxSchema:
+		return nil, usagef("", "%s is over %d MiB", name, maxSchema>>20)
+	case json.Unmarshal(schema, &object) != nil || object == nil:
+		return nil, usagef("a schema is a JSON object", "%s is no JSON schema", name)
+	}
+	return schema, nil
 }
 
 // callOrder finds the nodes of a call. A prompt that one of several nodes cannot be sent is refused now, and so is one
 // that would wait in a conversation for an answer; a single call finds out by itself what the API does not have.
-func (a *app) callOrder(
-	s *settings, conversation *client.Conversation, request wire.Request, o callOptions,
-) (*nodeOrder, error) {
-	names, err := conversationNodes(s, conversation)
-	if err != nil {
-		return nil, err
+func (s *settings) callOrder(conversation *client.Conversation, request wire.Request, o callOptions) (*nodeOrder, error) {
+	names := s.values.Nodes
+	if conversation != nil {
+		var err error
+		if names, err = conversationNodes(s, conversation); err != nil {
+			return nil, err
+		}
+		conversation.Nodes = config.JoinNodes(names)
 	}
 	options := endpointOptions{unread: o.dryRun, holds: true}
 	if o.streams { // of a whole answer the transport has a bound of its own
 		options.most = maxStream
 	}
-	order, err := a.order(s, names, options)
+	order, err := s.order(names, options)
 	if err != nil || conversation == nil && len(names) == 1 {
 		return order, err
 	}
-	return order, order.suits(s, request)
+	return order, order.suits(request)
 }
 
-func compileExpect(pattern string) (*regexp.Regexp, error) {
-	if pattern == "" {
+// loadFilter reads the lists of blocked words, at each use: they may be changed meanwhile. Without a usable list nothing
+// is sent, also where only answers are looked at. It is nil where the file asks for none.
+func (s *settings) loadFilter(o callOptions) (*client.Filter, error) {
+	f := &client.Filter{
+		Prompts: s.values.FiltersPrompts, Answers: s.values.FiltersAnswers,
+		Raw: o.output == "raw", Thinking: o.thinking || o.output != "text",
+	}
+	if !f.Prompts && !f.Answers {
 		return nil, nil
 	}
-	re, err := regexp.Compile(pattern)
-	if err != nil {
-		return nil, usagef("the syntax is that of RE2", "--expect: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	if path := s.values.FilterFile; path != "" {
+		source, err := state.OpenTrusted(path)
+		var refused *state.Error
+		if errors.As(err, &refused) && refused.Err == nil {
+			return nil, err
+		}
+		list, err := guard.LoadFilter(path, func() (io.ReadCloser, error) { return source, errors.Unwrap(err) })
+		if err != nil {
+			return nil, err
+		}
+		f.Lists = append(f.Lists, list)
 	}
-	return re, nil
+	if words := s.values.FilterWords; len(words) > 0 {
+		list, err := guard.NewFilter("filter.words in "+filepath.Base(s.file.Path), words)
+		if err != nil {
+			return nil, err
+		}
+		f.Lists = append(f.Lists, list)
+	}
+	return f, nil
+}
+
+// auditLog is the log that the file asks for; nil for a call that is to leave no trace. Nothing is opened yet.
+func (s *settings) auditLog(conversation *client.Conversation) *client.AuditLog {
+	path := s.values.AuditFile
+	if path == "" || s.noStore {
+		return nil
+	}
+	log := &client.AuditLog{
+		Log:     audit.Log{Path: path, MaxSize: s.values.AuditMaxSize, Redact: s.redacted},
+		Content: s.values.AuditsContent,
+		Clock:   s.Clock,
+		Outcome: func(err error) (string, int) { return classOf(err), auditedExit(err) },
+		OnError: func(err error) { s.say("ferry: this call is not in the audit log: " + err.Error()) },
+	}
+	if conversation != nil {
+		log.Session = audit.SessionID(conversation.Handle.Session().Name)
+	}
+	return log
+}
+
+// classOf is the kind of failure, "" for none.
+func classOf(failed error) string {
+	var e *client.Error
+	var missed *missedError
+	var output *outputError
+	switch {
+	case errors.As(failed, &e):
+		return string(e.Class)
+	case errors.As(failed, &missed):
+		return "missed"
+	case errors.As(failed, &output):
+		return string(client.Output)
+	}
+	return ""
+}
+
+// auditedExit is the exit code as a shell will see it, by a signal too.
+func auditedExit(failed error) int {
+	var stopped signalled
+	if errors.As(failed, &stopped) {
+		if number, ok := stopped.Signal.(syscall.Signal); ok {
+			return 128 + int(number)
+		}
+	}
+	code, _ := exitCode(failed)
+	return code
 }

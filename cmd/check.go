@@ -60,7 +60,7 @@ func runConfigCheck(ctx context.Context, a *app, names []string, o checkOptions)
 	}
 	failed := false
 	for _, name := range names {
-		node, err := a.selectNode(s, name)
+		node, err := s.selectNode(name)
 		if err != nil {
 			return err
 		}
@@ -117,14 +117,14 @@ func (r *checkReport) bad(step string, err error) {
 func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, o checkOptions) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &client.DeadlineError{Timeout: o.timeout})
 	defer cancel()
-	e, err := r.app.endpoint(ctx, s, node, endpointOptions{})
+	e, err := s.endpoint(ctx, node, endpointOptions{})
 	keyless := err != nil
 	if keyless {
 		r.bad("key", err)
 		// The rest of the way can be looked at without the key: the node then says 401, which is no fault of the way.
 		bare := node
 		bare.Auth, bare.Headers = config.Auth{Scheme: config.AuthNone}, nil
-		if e, err = r.app.endpoint(ctx, s, bare, endpointOptions{unread: true}); err != nil {
+		if e, err = s.endpoint(ctx, bare, endpointOptions{unread: true}); err != nil {
 			return
 		}
 	} else {

@@ -77,7 +77,7 @@ func newConfigListCmd(a *app) *cobra.Command {
 				return err
 			}
 			rows := [][]string{{"setting", "value", "from"}}
-			for _, e := range a.list(s) {
+			for _, e := range s.list() {
 				rows = append(rows, []string{e.Key, e.Value, e.Origin})
 			}
 			return a.table(rows, 1)
@@ -114,7 +114,7 @@ func newConfigGetCmd(a *app) *cobra.Command {
 			if err := config.CheckKey(args[0]); err != nil {
 				return err
 			}
-			value, ok := config.Get(a.list(s), args[0])
+			value, ok := config.Get(s.list(), args[0])
 			if !ok {
 				return silent(exitFailed)
 			}
@@ -170,7 +170,7 @@ func (a *app) settingKeys() ([]string, error) {
 		return nil, err
 	}
 	var keys []string
-	for _, e := range a.list(s) {
+	for _, e := range s.list() {
 		keys = append(keys, e.Key)
 	}
 	return keys, nil
@@ -188,7 +188,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 			}
 			rows := [][]string{{"", "node", "label", "api", "address", "key", "model", "pins"}}
 			for _, name := range s.file.Names(presets()) {
-				node, err := a.selectNode(s, name)
+				node, err := s.selectNode(name)
 				if err != nil {
 					return err
 				}

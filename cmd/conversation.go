@@ -10,47 +10,24 @@ import (
 	"ferry/pkg/config"
 	"ferry/pkg/session"
 	"ferry/pkg/text"
-
-	"github.com/spf13/pflag"
 )
 
-// conversationOptions are the flags of a conversation.
-type conversationOptions struct {
-	name   string
-	last   bool
-	fresh  bool
-	resend bool
-}
-
-func addConversationFlags(f *pflag.FlagSet, o *conversationOptions) {
-	f.StringVar(&o.name, "session", "", "go on with the conversation `NAME`, or begin it")
-	f.BoolVar(&o.last, "continue", false, "go on with the conversation that was used last")
-	f.BoolVar(&o.fresh, "new", false, "begin a conversation, under a name that is made up or --session's")
-	f.BoolVar(&o.resend, "resend", false, "send the conversation's last prompt again, which got no answer")
-}
-
-// wanted reports whether the call is part of a conversation.
-func (o conversationOptions) wanted() bool { return o.name != "" || o.last || o.fresh || o.resend }
-
-// openConversation takes the conversation of the flags, and waits where another ferry has it. It is nil
-// where the flags name none. The caller closes its handle.
-func (a *app) openConversation(ctx context.Context, s *settings, o conversationOptions) (*client.Conversation, error) {
-	if !o.wanted() {
-		return nil, nil
-	}
+// openConversation takes the conversation of the flags, and waits where another ferry has it. The caller closes its
+// handle.
+func (s *settings) openConversation(ctx context.Context, o conversationOptions) (*client.Conversation, error) {
 	if s.noStore {
 		return nil, usagef("leave one of the two away", "--no-store keeps nothing, so there is no conversation to go on with")
 	}
-	store, homeless := a.sessions() // without a home the store is one that can keep nothing
-	name, err := a.conversationName(store, o)
+	store, homeless := s.sessions() // without a home the store is one that can keep nothing
+	name, err := s.conversationName(store, o)
 	if err != nil {
 		return nil, err
 	}
 	if idle := s.values.SessionIdle; !session.IdleAdvised(idle) {
-		a.note("a session's token lives %s without use; 5m to 10m is advised", text.Brief(idle))
+		s.note("a session's token lives %s without use; 5m to 10m is advised", text.Brief(idle))
 	}
-	handle, err := store.Open(ctx, name, a.Clock.Now(), s.values.SessionIdle)
-	c := &client.Conversation{Handle: handle, Clock: a.Clock, Note: a.note}
+	handle, err := store.Open(ctx, name, s.Clock.Now(), s.values.SessionIdle)
+	c := &client.Conversation{Handle: handle, Clock: s.Clock, Note: s.note}
 	if homeless != nil && errors.Is(err, session.ErrUnavailable) {
 		c.Warn(homeless)
 	}
@@ -62,7 +39,7 @@ func (a *app) openConversation(ctx context.Context, s *settings, o conversationO
 		return nil, usagef("ferry config session rm "+shellWord(name)+" removes it", "the conversation %s exists", name)
 	}
 	if o.fresh && o.name == "" {
-		a.note("the conversation is %s", name)
+		s.note("the conversation is %s", name)
 	}
 	return c, nil
 }
@@ -87,7 +64,7 @@ func (a *app) conversationName(store session.Store, o conversationOptions) (stri
 // conversationNodes are those that a conversation began with; once it has an answer, a call may name none or the same.
 func conversationNodes(s *settings, c *client.Conversation) ([]string, error) {
 	named := s.values.Nodes
-	if c == nil || len(c.Handle.Session().Turns) == 0 {
+	if len(c.Handle.Session().Turns) == 0 {
 		return named, nil
 	}
 	began := config.SplitNodes(c.Handle.Session().Nodes)

@@ -11,19 +11,12 @@ import (
 	"time"
 
 	"ferry/pkg/demo"
-	"ferry/pkg/guard"
 
 	"github.com/spf13/cobra"
 )
 
 // demoAddress is where `ferry demo` listens unless it is told otherwise.
 const demoAddress = "127.0.0.1:8787"
-
-// demoKey is the key that goes to a demo node, which takes any.
-func demoKey() guard.Secret {
-	key, _ := guard.NewSecret("demo-key", "the demo node")
-	return key
-}
 
 func newDemoCmd(a *app) *cobra.Command {
 	var listen string

@@ -19,7 +19,7 @@ func (a *app) dryRun(ctx context.Context, order *nodeOrder, filter *client.Filte
 	if err := filter.CheckRequest(call.Request); err != nil {
 		return err
 	}
-	e, err := order.first(ctx)
+	e, err := order.ready(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -147,4 +147,24 @@ func (e *endpoint) shellSecret(reference string) string {
 		return "$(cat " + shellWord(rest) + ")"
 	}
 	return "$FERRY_KEY"
+}
+
+// comment names the nodes behind the first, for a dry run; "" for none.
+func (order *nodeOrder) comment() string {
+	if len(order.nodes) < 2 {
+		return ""
+	}
+	var names []string
+	first, stop := order.nodes[0], ""
+	for _, node := range order.nodes[1:] {
+		if node.Zone != first.Zone && !order.Across {
+			stop = fmt.Sprintf("; not %s, which is in another zone (--across)", node.Name)
+			break
+		}
+		names = append(names, node.Name)
+	}
+	if len(names) == 0 {
+		names = []string{"no other"}
+	}
+	return fmt.Sprintf("# where %s gives up: %s%s\n", first.Name, strings.Join(names, ", then "), stop)
 }

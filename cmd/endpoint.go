@@ -5,13 +5,110 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 
 	"ferry/pkg/client"
 	"ferry/pkg/config"
 	"ferry/pkg/demo"
 	"ferry/pkg/guard"
 	"ferry/pkg/transport"
+	"ferry/pkg/wire"
 )
+
+// nodeOrder is the nodes of a call in their order of failover. Each is readied once, when it is first asked.
+type nodeOrder struct {
+	client.Failover
+	settings *settings
+	options  endpointOptions
+	nodes    []*orderedNode
+	// guarded says that a signal has to wait until what a request may have used is charged: there is a budget, or there
+	// are several nodes.
+	guarded bool
+	// onReady sees each endpoint before it is asked; it may be nil.
+	onReady func(*endpoint)
+}
+
+type orderedNode struct {
+	config.Node
+	once     sync.Once
+	endpoint *endpoint
+	err      error
+}
+
+// order finds the nodes. What is wrong with any of them is found now: before anything is sent.
+func (s *settings) order(names []string, o endpointOptions) (*nodeOrder, error) {
+	order := &nodeOrder{settings: s, options: o, guarded: len(names) > 1, Failover: client.Failover{Across: s.values.Across}}
+	order.OnHandover = func(failed *client.Error, next client.Candidate) {
+		where := next.Name
+		if next.Zone != "" && order.Across {
+			where += " (zone " + next.Zone + ")"
+		}
+		s.note("%s %s; asking %s", failed.Node, failed.Ending(), where)
+	}
+	order.OnSkip = func(skipped client.Candidate, err error) { s.note("%s cannot be asked: %s", skipped.Name, err) }
+	for i, name := range names {
+		node, err := s.selectNode(name)
+		if err != nil {
+			return nil, err
+		}
+		order.nodes = append(order.nodes, &orderedNode{Node: node})
+		if first := order.nodes[0]; node.API != first.API && s.values.Given("model") {
+			return nil, usagef("leave it away, and each node is asked for its own model", "%s names one model, and %s speaks %s but %s %s",
+				strings.TrimPrefix(s.values.Origin("model"), "flag "), first.Name, first.API, node.Name, node.API)
+		}
+		order.guarded = order.guarded || node.Budget != ""
+		order.Candidates = append(order.Candidates, client.Candidate{
+			Name: node.Name, Zone: node.Zone, API: node.API, Model: node.Model,
+			Endpoint: func(ctx context.Context) (*client.Endpoint, error) {
+				e, err := order.ready(ctx, i)
+				if err != nil {
+					return nil, err
+				}
+				return &e.Endpoint, nil
+			},
+		})
+	}
+	return order, nil
+}
+
+// ready readies a node when it is first asked. It may be called from many goroutines.
+func (order *nodeOrder) ready(ctx context.Context, i int) (*endpoint, error) {
+	n := order.nodes[i]
+	n.once.Do(func() {
+		if n.IsDemo() {
+			order.settings.note("%s is the demo node: its answers are made up here", n.Name)
+		}
+		n.endpoint, n.err = order.settings.endpoint(ctx, n.Node, order.options)
+		if n.err == nil && order.onReady != nil {
+			order.onReady(n.endpoint)
+		}
+	})
+	return n.endpoint, n.err
+}
+
+// close ends the connections to all nodes that were asked.
+func (order *nodeOrder) close() {
+	for _, n := range order.nodes {
+		if n.endpoint != nil {
+			n.endpoint.close()
+		}
+	}
+}
+
+// suits refuses a request that a node of the order could not be sent.
+func (order *nodeOrder) suits(request wire.Request) error {
+	for _, node := range order.nodes {
+		if err := node.CheckModel(); err != nil {
+			return err
+		}
+		own := request
+		own.Version, own.MaxTokens, own.Model = node.Version, node.MaxTokens, node.Model
+		if _, err := node.API.Encode(own); err != nil {
+			return &client.Error{Class: client.Usage, Node: node.Name, Err: err}
+		}
+	}
+	return nil
+}
 
 // endpoint is a node that is ready to be asked, with what commands want to know of the way to it.
 type endpoint struct {
@@ -21,8 +118,6 @@ type endpoint struct {
 	dir     string // of the configuration file
 	// demo is the node inside this process, nil for any other.
 	demo *demo.Node
-	// limiter is the rate limit, nil for none: the same for all nodes that share one.
-	limiter *rateLimiter
 }
 
 func (e *endpoint) close() {
@@ -34,7 +129,7 @@ func (e *endpoint) close() {
 	}
 }
 
-func (a *app) selectNode(s *settings, name string) (config.Node, error) {
+func (s *settings) selectNode(name string) (config.Node, error) {
 	return s.values.Select(config.Selection{Selector: name, API: s.api, Presets: presets()})
 }
 
@@ -46,36 +141,54 @@ type endpointOptions struct {
 	connections int   // how many are kept; 0 is the transport's own number
 }
 
+// maxStream is the most bytes of an event stream that are read.
+const maxStream = 256 << 20
+
 // endpoint readies a node: its key is read and its transport built. Every command does it here.
-func (a *app) endpoint(ctx context.Context, s *settings, node config.Node, o endpointOptions) (*endpoint, error) {
-	e := &endpoint{config: node, dir: s.file.Dir()}
-	e.options.MaxBody, e.options.Connections = o.most, o.connections
-	e.Zone, e.Sticky, e.MaxTokens, e.IdleTimeout = node.Zone, node.Sticky, node.MaxTokens, s.values.IdleTimeout
-	e.Rule, e.Model = s.values.Retry, node.Model
+func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOptions) (*endpoint, error) {
 	if err := node.CheckModel(); err != nil {
 		return nil, err
 	}
+	e := &endpoint{config: node, dir: s.file.Dir(), Endpoint: client.Endpoint{
+		Zone: node.Zone, Sticky: node.Sticky, Model: node.Model, MaxTokens: node.MaxTokens, Aliases: map[string]string{},
+		Rule: s.values.Retry, IdleTimeout: s.values.IdleTimeout,
+	}}
 	for _, alias := range node.Aliases {
-		if e.Aliases == nil {
-			e.Aliases = map[string]string{}
-		}
 		e.Aliases[alias.Name] = alias.Model
 	}
 	var err error
-	if e.Node, err = a.identify(ctx, s, node, o.unread); err != nil {
+	if e.Node, err = s.identify(ctx, node, o.unread); err != nil {
 		return nil, err
 	}
-	if err := a.path(s, node, e); err != nil {
+	e.options = transport.Options{
+		Target: e.URL, Node: node.Name, TLS: transport.TLS(node.TLS), Pins: node.Pins, Insecure: node.Insecure,
+		ConnectTimeout: s.values.ConnectTimeout, MaxBody: o.most, Connections: o.connections,
+	}
+	if node.IsDemo() {
+		e.demo = demo.New(demo.Options{Now: s.Clock.Now, Sleep: s.Clock.Sleep})
+		e.options.Dial = e.demo.DialContext
+	} else if e.options.Proxy, e.options.ProxyFrom, err = s.proxy(node, e.URL); err != nil {
 		return nil, err
 	}
-	if e.Transport, err = a.transport(s, e, o.holds && !o.unread); err != nil {
+	if via := e.options.Proxy; via != nil && e.URL.Scheme == "http" && !strings.HasPrefix(via.Scheme, "socks") {
+		e.Proxy = transport.ShowProxy(via)
+	}
+	if node.Hold > 0 && o.holds && !o.unread && e.demo == nil {
+		e.Transport, err = s.heldTransport(e, node.Hold)
+	} else {
+		e.Transport, err = transport.New(e.options)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return e, a.limit(s, e)
+	if node.Rate != "" {
+		err = s.limit(e, node.Rate, node.Burst)
+	}
+	if node.Budget != "" && err == nil {
+		err = s.budget(e, node.Budget)
+	}
+	return e, err
 }
-
-// maxStream is the most bytes of an event stream that are read.
-const maxStream = 256 << 20
 
 func userAgent() string { return "ferry/" + version }
 
@@ -84,8 +197,9 @@ func (a *app) clientEnv() client.Env {
 	return client.Env{Clock: a.Clock, Random: a.Random, Masker: a.masker, UserAgent: userAgent(), Wait: a.wait, OnSend: a.sending}
 }
 
-// identify gives the node as the client knows it, with its key and its secret headers.
-func (a *app) identify(ctx context.Context, s *settings, node config.Node, unread bool) (client.Node, error) {
+// identify gives the node as the client knows it, with its key and its secret headers. Unread, secrets are named by where
+// they would come from.
+func (s *settings) identify(ctx context.Context, node config.Node, unread bool) (client.Node, error) {
 	out := client.Node{Name: node.Name, API: node.API, Version: node.Version, Auth: node.Auth.HeaderName()}
 	address := node.URL
 	if query, ok := strings.CutPrefix(address, "demo:"); ok {
@@ -95,78 +209,48 @@ func (a *app) identify(ctx context.Context, s *settings, node config.Node, unrea
 	if out.URL, err = url.Parse(address); err != nil {
 		return out, fmt.Errorf("node %s: the url cannot be read", node.Name)
 	}
-	if out.Key, err = a.key(ctx, s, node, unread); err != nil {
-		return out, err
+	switch {
+	case node.IsDemo() && out.Auth == "":
+		out.Auth = "x-api-key"
+		out.Key, err = guard.NewSecret("demo-key", "the demo node") // which takes any
+	case !unread:
+		out.Key, err = s.keys().For(ctx, node)
+	case node.Auth.Scheme == config.AuthNone:
+	case !node.Key.IsZero():
+		out.Key = guard.Unread(node.Key.String())
+	case node.Name == "direct":
+		out.Key = guard.Unread("env:ANTHROPIC_API_KEY")
+	default:
+		out.Key = guard.Unread("env:FERRY_KEY")
 	}
-	if node.IsDemo() && out.Auth == "" {
-		out.Auth, out.Key = "x-api-key", demoKey()
-		a.masker.AddSecret(out.Key)
+	s.masker.AddSecret(out.Key)
+	if err != nil {
+		return out, err
 	}
 	for _, h := range node.Headers {
 		field := client.Field{Name: h.Name, Value: h.Value}
-		if !h.Ref.IsZero() {
-			if field.Secret, err = a.secret(ctx, s, h.Ref, unread); err != nil {
-				return out, err
-			}
+		switch {
+		case h.Ref.IsZero():
+		case unread:
+			field.Secret = guard.Unread(h.Ref.String())
+		default:
+			field.Secret, err = s.keys().ResolveHeader(ctx, h.Ref)
+			s.masker.AddSecret(field.Secret)
+		}
+		if err != nil {
+			return out, err
 		}
 		out.Header = append(out.Header, field)
 	}
 	return out, nil
 }
 
-// key reads a node's key. Unread, it is named by where it would come from.
-func (a *app) key(ctx context.Context, s *settings, node config.Node, unread bool) (guard.Secret, error) {
-	if !unread {
-		key, err := a.keys(s).For(ctx, node)
-		a.masker.AddSecret(key)
-		return key, err
-	}
-	switch {
-	case node.Auth.Scheme == config.AuthNone:
-		return guard.Secret{}, nil
-	case !node.Key.IsZero():
-		return guard.Unread(node.Key.String()), nil
-	case node.Name == "direct":
-		return guard.Unread("env:ANTHROPIC_API_KEY"), nil
-	}
-	return guard.Unread("env:FERRY_KEY"), nil
-}
-
-func (a *app) secret(ctx context.Context, s *settings, ref config.Ref, unread bool) (guard.Secret, error) {
-	if unread {
-		return guard.Unread(ref.String()), nil
-	}
-	read, err := a.keys(s).ResolveHeader(ctx, ref)
-	a.masker.AddSecret(read)
-	return read, err
-}
-
 // keys finds secrets for the file's references.
-func (a *app) keys(s *settings) config.Keys {
+func (s *settings) keys() config.Keys {
 	return config.Keys{
-		Lookup:  a.Lookup,
+		Lookup:  s.Lookup,
 		Dir:     s.file.Dir(),
-		Home:    a.get("HOME"),
-		Keyring: config.SystemKeyring(a.Lookup),
+		Home:    s.get("HOME"),
+		Keyring: config.SystemKeyring(s.Lookup),
 	}
-}
-
-// path says how to reach the node.
-func (a *app) path(s *settings, node config.Node, e *endpoint) error {
-	e.options.Target = e.URL
-	e.options.TLS = transport.TLS(node.TLS)
-	e.options.Pins, e.options.Node = node.Pins, node.Name
-	e.options.Insecure = node.Insecure
-	e.options.ConnectTimeout = s.values.ConnectTimeout
-	if node.IsDemo() {
-		e.demo = demo.New(demo.Options{Now: a.Clock.Now, Sleep: a.Clock.Sleep})
-		e.options.Dial = e.demo.DialContext
-		return nil
-	}
-	var err error
-	e.options.Proxy, e.options.ProxyFrom, err = a.proxy(s, node, e.URL)
-	if via := e.options.Proxy; via != nil && e.URL.Scheme == "http" && !strings.HasPrefix(via.Scheme, "socks") {
-		e.Proxy = transport.ShowProxy(via)
-	}
-	return err
 }

@@ -18,24 +18,23 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// transport builds what carries an endpoint's requests: over a connection that outlives the command where that is wanted.
-func (a *app) transport(s *settings, e *endpoint, holds bool) (http.RoundTripper, error) {
-	idle := e.config.Hold
-	if !holds || idle == 0 || e.demo != nil || s.noStore || a.Program == nil {
+// heldTransport carries an endpoint's requests over a connection that outlives the command, where that can be.
+func (s *settings) heldTransport(e *endpoint, idle time.Duration) (http.RoundTripper, error) {
+	if s.noStore || s.Program == nil {
 		return transport.New(e.options)
 	}
 	if !hold.Supported {
-		a.note("hold is off: %s has no holders", runtime.GOOS)
+		s.note("hold is off: %s has no holders", runtime.GOOS)
 		return transport.New(e.options)
 	}
-	dir, err := a.holdDir()
+	dir, err := s.holdDir()
 	if err != nil {
 		return transport.New(e.options) // nowhere to meet a holder
 	}
 	return hold.New(hold.Settings{
 		Reach: e.options, Idle: idle, Dir: dir,
 		Launch: hold.Launch{
-			Program: a.Program(), Args: []string{"config", "hold", holdRun, e.Name}, Env: a.holderEnv(),
+			Program: s.Program(), Args: []string{"config", "hold", holdRun, e.Name}, Env: s.holderEnv(),
 		},
 	})
 }

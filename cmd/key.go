@@ -57,7 +57,7 @@ func runConfigKey(ctx context.Context, a *app, name string) error {
 	if err != nil {
 		return err
 	}
-	node, err := a.selectNode(s, name)
+	node, err := s.selectNode(name)
 	if err != nil {
 		return err
 	}

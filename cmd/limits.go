@@ -3,22 +3,13 @@ package cmd
 import (
 	"context"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"ferry/pkg/client"
-	"ferry/pkg/config"
 	"ferry/pkg/limit"
 	"ferry/pkg/term"
 	"ferry/pkg/text"
 )
-
-// shared is what one run shares of its nodes' rate limits: nodes with one address have one bucket, also where it cannot be
-// shared with other processes.
-type shared struct {
-	limiters                    map[string]*rateLimiter
-	limitWarning, budgetWarning sync.Once
-}
 
 // rateLimiter is a bucket that says so when other processes no longer count with it.
 type rateLimiter struct {
@@ -35,46 +26,58 @@ func (l *rateLimiter) Reserve(ctx context.Context, most time.Duration) (*limit.R
 	return reserved, err
 }
 
-// limit gives an endpoint the bucket and the budget of its address, where it has a rate limit or a budget. It touches no
-// file.
-func (a *app) limit(s *settings, e *endpoint) error {
-	rate, budget := e.config.Rate, e.config.Budget
-	if rate == "" && budget == "" {
-		return nil
-	}
-	folder, homeless := a.limitsDir()
-	address := e.URL.String()
-	if e.demo != nil {
-		address = "demo:" + e.Name // they share no server
-	}
-	if rate != "" {
-		var err error
-		if e.limiter, err = a.rateLimiter(s, folder, address, rate, e.config.Burst); err != nil {
-			return err
-		}
-		if homeless != nil && !s.noStore {
-			e.limiter.degraded(homeless)
-		}
-		e.Limiter = e.limiter
-	}
-	if budget == "" {
-		return nil
-	}
-	b, err := limit.ParseBudget(budget)
+// limit gives an endpoint the rate limit of its address. Nodes with one address have one, also where it cannot be shared
+// with other processes. It touches no file.
+func (s *settings) limit(e *endpoint, given string, burst int) error {
+	rate, err := limit.ParseRate(given)
 	if err != nil {
 		return err
 	}
-	ledger := limit.NewLedger(folder, address, s.nameOf(e.config), b, a.limitClock())
+	rate.Burst = burst
+	folder, homeless := s.limitsDir()
+	key := limit.Place(e.address()) + " " + rate.String()
+	limiter := s.limiters[key]
+	if limiter == nil {
+		bucket, err := limit.NewBucket(folder, e.address(), rate, s.limitClock())
+		if err != nil {
+			return err
+		}
+		if s.noStore || homeless != nil {
+			bucket.Alone()
+		}
+		limiter = &rateLimiter{Bucket: bucket, degraded: func(why error) {
+			s.limitWarning.Do(func() { s.note("the limit of %v holds for this ferry alone: %s", rate, why) })
+		}}
+		s.limiters[key] = limiter
+	}
+	if homeless != nil && !s.noStore {
+		limiter.degraded(homeless)
+	}
+	e.Limiter = limiter
+	return nil
+}
+
+// budget gives an endpoint the budget of its address. It touches no file.
+func (s *settings) budget(e *endpoint, given string) error {
+	b, err := limit.ParseBudget(given)
+	if err != nil {
+		return err
+	}
+	name := "(a URL)" // whose address is not kept
+	if e.config.InFile || e.demo != nil || e.Name == "direct" {
+		name = e.Name
+	}
+	folder, homeless := s.limitsDir()
 	e.Budget = &client.Budget{
-		Ledger: ledger,
+		Ledger: limit.NewLedger(folder, e.address(), name, b, s.limitClock()),
 		Degraded: func(why error) {
-			s.shared.budgetWarning.Do(func() { a.note("other processes do not see what this one uses of the budget: %s", why) })
+			s.budgetWarning.Do(func() { s.note("other processes do not see what this one uses of the budget: %s", why) })
 		},
 		Unchecked: s.budgetUnchecked,
-		OnError:   func(err error) { a.note("what this used is not counted: %s", err) },
+		OnError:   func(err error) { s.note("what this used is not counted: %s", err) },
 	}
 	if s.noStore || homeless != nil {
-		ledger.Alone()
+		e.Budget.Ledger.Alone()
 	}
 	if !s.noStore {
 		e.Budget.Homeless = homeless
@@ -82,37 +85,12 @@ func (a *app) limit(s *settings, e *endpoint) error {
 	return nil
 }
 
-// nameOf is the name under which a node's tokens are listed. The address of one that is given as a URL is not kept.
-func (s *settings) nameOf(node config.Node) string {
-	if node.InFile || node.IsDemo() || node.Name == "direct" {
-		return node.Name
+// address is what the node's limits belong to. Demo nodes share no server.
+func (e *endpoint) address() string {
+	if e.demo != nil {
+		return "demo:" + e.Name
 	}
-	return "(a URL)"
-}
-
-// rateLimiter finds the bucket of an address and a rate, or makes it.
-func (a *app) rateLimiter(s *settings, folder, address, text string, burst int) (*rateLimiter, error) {
-	rate, err := limit.ParseRate(text)
-	if err != nil {
-		return nil, err
-	}
-	rate.Burst = burst
-	key := limit.Place(address) + " " + rate.String()
-	if known := s.shared.limiters[key]; known != nil {
-		return known, nil
-	}
-	bucket, err := limit.NewBucket(folder, address, rate, a.limitClock())
-	if err != nil {
-		return nil, err
-	}
-	if s.noStore || folder == "" {
-		bucket.Alone()
-	}
-	l := &rateLimiter{Bucket: bucket, degraded: func(why error) {
-		s.shared.limitWarning.Do(func() { a.note("the limit of %v holds for this ferry alone: %s", rate, why) })
-	}}
-	s.shared.limiters[key] = l
-	return l, nil
+	return e.URL.String()
 }
 
 // limitsDir is where buckets, budgets and usage are kept.

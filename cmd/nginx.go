@@ -90,11 +90,11 @@ func (a *app) gatewayNode(
 		e.Err = err
 		return e
 	}
-	node, err := a.selectNode(s, name)
+	node, err := s.selectNode(name)
 	if err != nil {
 		return gateway.Node{}, fault("names no node that can be used", err)
 	}
-	known, err := a.identify(ctx, s, node, unread)
+	known, err := s.identify(ctx, node, unread)
 	if err != nil {
 		return gateway.Node{}, fault("names a node that lacks something", err)
 	}

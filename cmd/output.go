@@ -13,12 +13,6 @@ import (
 	"ferry/pkg/wire"
 )
 
-// outputForm is the form of the output, one of those that the command has.
-func outputForm(s *settings, forms ...string) (string, error) {
-	form := s.values.Output
-	return form, choice("output", form, forms...)
-}
-
 // outputError says that standard output did not take the answer. The request is not sent again: the answer was paid
 // for, and a full disk does not get emptier.
 type outputError struct{ err error }

@@ -18,8 +18,29 @@ type outputStage struct {
 	*app
 	callOptions
 	expected *regexp.Regexp
-	attempts int // at most, of one node
+	attempts int  // at most, of one node
+	render   bool // Markdown is styled on a terminal
+	keep     bool // the whole text of a stream is wanted at its end
 	next     client.Doer
+}
+
+func newOutputStage(s *settings, o callOptions) (*outputStage, error) {
+	o.output = s.values.Output
+	stage := &outputStage{app: s.app, callOptions: o, attempts: s.values.Retry.Attempts, render: s.values.Render && !o.noRender}
+	stage.keep = o.expect != "" || o.extras.schema != "" && o.output != "raw"
+	if o.expect != "" {
+		var err error
+		if stage.expected, err = regexp.Compile(o.expect); err != nil {
+			return nil, usagef("the syntax is that of RE2", "--expect: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		}
+	}
+	return stage, choice("output", o.output, "text", "json", "raw")
+}
+
+// before puts the stage before the next one.
+func (s *outputStage) before(next client.Doer) client.Doer {
+	s.next = next
+	return s
 }
 
 func (s *outputStage) Do(ctx context.Context, call *client.Call) (*client.Result, error) {
@@ -73,7 +94,7 @@ func (s *outputStage) show(result *client.Result, failed error) error {
 
 // stream shows the answer as it comes.
 func (s *outputStage) stream(ctx context.Context, call *client.Call) (*client.Result, error) {
-	sink := s.newSink(s.callOptions)
+	sink := s.newSink()
 	streamed := *call
 	streamed.Sink = sink
 	result, failed := s.next.Do(ctx, &streamed)

@@ -39,7 +39,7 @@ func runConfigPin(ctx context.Context, a *app, name string) error {
 	if err != nil {
 		return err
 	}
-	node, err := a.selectNode(s, name)
+	node, err := s.selectNode(name)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (a *app) look(ctx context.Context, s *settings, node config.Node) (*tls.Con
 	if node.Model == "" {
 		node.Model = "none" // chat wants one, and none is asked
 	}
-	e, err := a.endpoint(ctx, s, node, endpointOptions{unread: true})
+	e, err := s.endpoint(ctx, node, endpointOptions{unread: true})
 	if err != nil {
 		return nil, err
 	}

@@ -12,12 +12,12 @@ import (
 
 // proxy chooses the proxy and says where it was named: what was said for the node or for all, else the environment's.
 // It is nil for a direct connection, and from then says what decided so; "" where nothing names a proxy.
-func (a *app) proxy(s *settings, node config.Node, target *url.URL) (via *url.URL, from string, err error) {
+func (s *settings) proxy(node config.Node, target *url.URL) (via *url.URL, from string, err error) {
 	chosen, from := s.values.ProxyFor(node)
 	switch chosen {
 	case "none":
 	case "":
-		via, from, err = a.proxyEnv().ProxyFor(target)
+		via, from, err = s.proxyEnv().ProxyFor(target)
 	default:
 		via, err = transport.ParseProxy(chosen)
 	}
@@ -26,7 +26,7 @@ func (a *app) proxy(s *settings, node config.Node, target *url.URL) (via *url.UR
 	}
 	if via != nil && via.User != nil {
 		if password, ok := via.User.Password(); ok {
-			a.masker.Add(password)
+			s.masker.Add(password)
 		}
 	}
 	return via, from, nil
@@ -64,14 +64,14 @@ func (a *app) showProxy(e *endpoint) {
 
 // list is every setting in force. Of each node of the file, of direct and of the nodes in use it has the proxy that is in
 // force, the environment's too.
-func (a *app) list(s *settings) []config.Entry {
+func (s *settings) list() []config.Entry {
 	entries := config.List(s.values, s.file)
 	for _, name := range slices.Concat([]string{"direct"}, nodeNames(s.file), s.values.Nodes) {
-		node, err := a.selectNode(s, name)
+		node, err := s.selectNode(name)
 		if err != nil || node.IsDemo() {
 			continue // of an unknown node the command that asks it says so
 		}
-		entry, known := a.proxyEntry(s, node)
+		entry, known := s.proxyEntry(node)
 		if !known {
 			continue
 		}
@@ -91,12 +91,12 @@ func (a *app) list(s *settings) []config.Entry {
 	return entries
 }
 
-func (a *app) proxyEntry(s *settings, node config.Node) (entry config.Entry, known bool) {
+func (s *settings) proxyEntry(node config.Node) (entry config.Entry, known bool) {
 	target, err := url.Parse(node.URL)
 	if err != nil {
 		return config.Entry{}, false
 	}
-	via, from, err := a.proxy(s, node, target)
+	via, from, err := s.proxy(node, target)
 	entry = config.Entry{Key: "nodes." + node.Name + ".proxy", Value: "none", Origin: from}
 	switch {
 	case err != nil:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 
 	"ferry/pkg/config"
 	"ferry/pkg/demo"
@@ -25,15 +26,15 @@ type nodeOptions struct {
 	given map[string]string
 }
 
-// settings are the file and the values in force.
+// settings are the file and the values in force in a run, with which nodes are made ready.
 type settings struct {
+	*app
+	nodeOptions
 	file   *config.File
 	values *config.Values
-	api    string
-	// noStore says that this call leaves nothing behind on this machine.
-	noStore         bool
-	budgetUnchecked bool
-	shared          *shared
+	// limiters are the rate limits that are in use, by address and rate.
+	limiters                    map[string]*rateLimiter
+	limitWarning, budgetWarning sync.Once
 }
 
 // shorthands are the one-letter flags of settings.
@@ -87,9 +88,8 @@ func addNodeFlags(c *cobra.Command, a *app, o *nodeOptions) {
 	addStoreFlags(f, o)
 	f.StringVar(&o.api, "api", "", "the `API` of a node given as a URL: messages, complete or chat")
 	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)
-	_ = c.RegisterFlagCompletionFunc("api", cobra.FixedCompletions(words(wire.APIs()), cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("retry-policy",
-		cobra.FixedCompletions(words(retry.Policies()), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("api", complete(wire.APIs))
+	_ = c.RegisterFlagCompletionFunc("retry-policy", complete(retry.Policies))
 }
 
 func addStoreFlags(f *pflag.FlagSet, o *nodeOptions) {
@@ -97,12 +97,15 @@ func addStoreFlags(f *pflag.FlagSet, o *nodeOptions) {
 	f.BoolVar(&o.budgetUnchecked, "budget-unchecked", false, "send also where the budget cannot be written down")
 }
 
-func words[T ~string](list []T) []string {
-	out := make([]string, len(list))
-	for i, item := range list {
-		out[i] = string(item)
+// complete offers a list of words to a shell.
+func complete[T ~string](list func() []T) cobra.CompletionFunc {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var words []string
+		for _, item := range list() {
+			words = append(words, string(item))
+		}
+		return words, cobra.ShellCompDirectiveNoFileComp
 	}
-	return out
 }
 
 // completeNodes offers the names of the nodes to a shell, behind a comma too. A broken file offers nothing: a shell has
@@ -165,8 +168,5 @@ func (a *app) settings(o nodeOptions) (*settings, error) {
 			return nil, err
 		}
 	}
-	return &settings{
-		file: file, values: values, api: o.api, noStore: o.noStore, budgetUnchecked: o.budgetUnchecked,
-		shared: &shared{limiters: map[string]*rateLimiter{}},
-	}, nil
+	return &settings{app: a, nodeOptions: o, file: file, values: values, limiters: map[string]*rateLimiter{}}, nil
 }

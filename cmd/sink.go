@@ -22,15 +22,15 @@ type answerSink interface {
 }
 
 // newSink makes the sink of the output form.
-func (a *app) newSink(o callOptions) answerSink {
-	base := &sinkBase{app: a, masked: a.masker.Stream(), keep: o.keepsText()}
-	switch o.output {
+func (s *outputStage) newSink() answerSink {
+	base := &sinkBase{app: s.app, masked: s.masker.Stream(), keep: s.keep}
+	switch s.output {
 	case "raw":
-		return &rawSink{sinkBase: base, bytes: a.masker.Stream(), pieces: a.masker.Pieces()}
+		return &rawSink{sinkBase: base, bytes: s.masker.Stream(), pieces: s.masker.Pieces()}
 	case "json":
-		return &jsonSink{sinkBase: base, reasoning: a.masker.Stream()}
+		return &jsonSink{sinkBase: base, reasoning: s.masker.Stream()}
 	}
-	return &textSink{sinkBase: base, render: o.render, markdown: a.markdown(o.render), thinking: o.thinking, reasoning: a.masker.Stream()}
+	return &textSink{sinkBase: base, render: s.render, markdown: s.markdown(s.render), thinking: s.thinking, reasoning: s.masker.Stream()}
 }
 
 // sinkBase is what the sinks share: the buffer of one write, and the text that is kept.

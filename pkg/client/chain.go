@@ -31,7 +31,7 @@ func Chain(s Stages) Doer {
 		d = s.Output(d)
 	}
 	if s.Conversation != nil {
-		d = &conversationStage{s.Conversation, d}
+		d = &conversationStage{s.Conversation, s.Failover.Candidates[0], d}
 	}
 	if s.Filter != nil {
 		d = &promptFilter{s.Filter, s.Failover.Candidates[0], d}

@@ -17,8 +17,6 @@ type Conversation struct {
 	Clock Clock
 	// Note tells the user what could not be kept.
 	Note func(format string, args ...any)
-	// Ready readies the first node. A prompt is not kept before it could be asked.
-	Ready func(ctx context.Context) error
 
 	warned bool
 }
@@ -57,11 +55,16 @@ const mostKept = 8 << 20
 // conversationStage keeps the prompt before it is sent, and the answer when it is whole.
 type conversationStage struct {
 	*Conversation
-	next Doer
+	first Candidate // a prompt is not kept before this node could be asked
+	next  Doer
 }
 
 func (s *conversationStage) Do(ctx context.Context, call *Call) (*Result, error) {
-	if err := s.Ready(ctx); err != nil {
+	e, err := s.first.Endpoint(ctx)
+	if err == nil && e.Budget != nil {
+		err = e.Budget.Check(ctx, call.To(e))
+	}
+	if err != nil {
 		return &Result{}, err
 	}
 	s.Handle.Session().Nodes = s.Nodes
