@@ -1,15 +1,14 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"math/rand/v2"
-	"os"
 
 	"ferry/pkg/bench"
+	"ferry/pkg/text"
 
 	"github.com/spf13/cobra"
 )
@@ -113,7 +112,7 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	if err != nil {
 		return err
 	}
-	plan, err := a.benchPlan(ctx, s, names, &o)
+	plan, err := s.benchPlan(ctx, names, &o)
 	if err != nil {
 		return err
 	}
@@ -124,22 +123,20 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	if err := a.writable(o.report.out); err != nil {
 		return err
 	}
-	if err := plan.affords(ctx); err != nil {
+	if err := plan.CheckBudgets(ctx, plan.endpoints()); err != nil {
 		return err
 	}
 	plan.plan.Header.Begin(a.Clock.Now())
-	saved, closeSaved, err := startSaving(o.save, plan.plan.Header)
-	if err != nil {
-		return err
+	if o.save != "" {
+		if plan.plan.Saved, err = bench.Create(o.save, plan.plan.Header); err != nil {
+			return usagef(text.Hint(err), "--save %s: %s", o.save, bare(err))
+		}
 	}
-	plan.plan.Saved = saved
-	if !a.quiet {
-		a.note("%s", plan.estimate())
-	}
+	a.note("%s", plan.plan.Estimate(plan.input, plan.output))
 	sizeMemory(plan.plan.Rounds() * len(plan.plan.Targets))
 	run, err := a.measure(ctx, plan)
-	if failed := closeSaved(); err == nil {
-		err = failed
+	if plan.plan.Saved != nil {
+		err = cmp.Or(err, plan.plan.Saved.Close())
 	}
 	if err != nil {
 		a.complain(fmt.Errorf("cannot save the run in %s: %w", o.save, err))
@@ -166,33 +163,6 @@ func (a *app) measure(ctx context.Context, c *benchPlan) (*bench.Run, error) {
 	stop := a.showProgress(b)
 	defer stop()
 	return b.Run(ctx, caught)
-}
-
-// startSaving opens a new file for the attempts and writes its head.
-func startSaving(path string, h bench.Header) (saved *bench.Writer, done func() error, err error) {
-	if path == "" {
-		return nil, func() error { return nil }, nil
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		hint := "its folder has to be there and be yours"
-		if errors.Is(err, fs.ErrExist) {
-			hint = "a saved run is never written over: take another name"
-		}
-		return nil, nil, usagef(hint, "--save %s: %s", path, bare(err))
-	}
-	if saved, err = bench.NewWriter(file, h); err != nil {
-		file.Close()
-		_ = os.Remove(path) // best effort
-		return nil, nil, usagef("", "--save %s: %s", path, bare(err))
-	}
-	return saved, func() error {
-		err := file.Close()
-		if saved.Empty() {
-			_ = os.Remove(path) // best effort: there is nothing in it to report on
-		}
-		return err
-	}, nil
 }
 
 // complete sets the defaults that follow from other flags, and refuses flags that exclude each other.

@@ -14,42 +14,34 @@ import (
 
 	"ferry/pkg/bench"
 	"ferry/pkg/client"
-	"ferry/pkg/text"
 	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
 
 // benchPlan is a bench that is ready to begin.
 type benchPlan struct {
+	client.Bench
 	plan bench.Plan
-	// nodes are the endpoints as they are configured, and series are the plan's targets: each node over each kind of
-	// connection.
-	nodes, series []*endpoint
-	request       wire.Request
-	timeout       time.Duration
-	memory        *client.Memory // of all requests in flight
+	// series are the endpoints of the plan's targets: each node over each kind of connection.
+	series []*endpoint
 	// input and output are what one request is sent and may be answered, in tokens.
 	input, output int64
 	// sending ends with the first signal.
 	sending context.Context
 }
 
-func (c *benchPlan) close() {
-	for _, e := range append(c.nodes, c.series...) {
+func (p *benchPlan) close() {
+	for _, e := range p.series {
 		e.close()
 	}
 }
 
+// nonceSample is what stands before the prompt of each request, for its length.
+const nonceSample = "0123456789abcdef "
+
 // benchPlan prepares the nodes and the plan. Nothing is sent.
-func (a *app) benchPlan(ctx context.Context, s *settings, names []string, o *benchOptions) (*benchPlan, error) {
-	prompt, err := a.benchPrompt(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	filter, err := s.loadFilter(callOptions{})
-	if err == nil {
-		err = filter.CheckRequest(wire.Request{Prompt: prompt})
-	}
+func (s *settings) benchPlan(ctx context.Context, names []string, o *benchOptions) (*benchPlan, error) {
+	prompt, err := s.benchPrompt(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -59,37 +51,59 @@ func (a *app) benchPlan(ctx context.Context, s *settings, names []string, o *ben
 	if err := o.report.names(names); err != nil {
 		return nil, err
 	}
-	if err := enoughFiles(o.Concurrency * len(names) * len(kinds(o.Connections))); err != nil {
+	kinds := []bench.Connection{bench.Connection(o.Connections)}
+	if o.Connections == "both" {
+		kinds = []bench.Connection{bench.Cold, bench.Reused}
+	}
+	if err := enoughFiles(o.Concurrency * len(names) * len(kinds)); err != nil {
 		return nil, err
 	}
-	c := &benchPlan{timeout: s.values.Timeout, memory: client.NewMemory(), plan: bench.Plan{
-		Clock: a.Clock, MaxTokens: o.tokenCap, Header: o.Header,
-	}}
-	sum := sha256.Sum256([]byte(prompt))
-	h := &c.plan.Header
-	h.PromptSHA256, h.Program, h.Reference = hex.EncodeToString(sum[:]), version, cmp.Or(o.report.reference, names[0])
-	c.input, c.output = int64(wire.EstimateTokens(nonceSample+prompt)), int64(o.MaxTokens)
-	c.plan.PerRequest = (c.input + c.output) * int64(o.Attempts)
-	c.request = wire.Request{Prompt: prompt, MaxTokens: o.MaxTokens, Stream: o.Stream}
-	if err = a.addNodes(ctx, s, c, names, o); err == nil {
-		err = c.suits(o)
+	p := &benchPlan{
+		Bench: client.Bench{
+			Env: s.clientEnv(), Request: wire.Request{Prompt: prompt, MaxTokens: o.MaxTokens, Stream: o.Stream},
+			Timeout: s.values.Timeout, Memory: client.NewMemory(), Redact: s.redacted, Crashed: s.crashed,
+		},
+		plan:  bench.Plan{Clock: s.Clock, MaxTokens: o.tokenCap, Header: o.Header},
+		input: int64(wire.EstimateTokens(nonceSample + prompt)), output: int64(o.MaxTokens),
 	}
-	if err == nil {
-		err = c.fits(s.values.Timeout)
+	p.Tokens = p.input + p.output
+	p.plan.PerRequest = p.Tokens * int64(o.Attempts)
+	p.Wait = func(ctx context.Context, pause client.Pause) error {
+		return waitSending(ctx, p.sending, pause, s.Clock.Sleep)
+	}
+	sum := sha256.Sum256([]byte(prompt))
+	h := &p.plan.Header
+	h.PromptSHA256, h.Program, h.Reference = hex.EncodeToString(sum[:]), version, cmp.Or(o.report.reference, names[0])
+	if err = s.readySeries(ctx, p, names, kinds, o); err == nil {
+		err = p.check(names, kinds, o)
 	}
 	if err != nil {
-		c.close()
+		p.close()
 		return nil, err
 	}
-	return c, nil
+	return p, nil
 }
 
-// nonceSample is what stands before the prompt of each request, for its length.
-const nonceSample = "0123456789abcdef "
+// benchPrompt reads the prompt and holds it to the content filter.
+func (s *settings) benchPrompt(ctx context.Context, o *benchOptions) (string, error) {
+	from := promptOptions{args: []string{o.prompt}, noStdin: true}
+	if len(o.files) > 0 {
+		from = promptOptions{files: o.files, noStdin: true}
+	}
+	prompt, err := s.readPrompt(ctx, from)
+	if err != nil {
+		return "", err
+	}
+	filter, err := s.loadFilter(callOptions{})
+	if err != nil {
+		return "", err
+	}
+	return prompt, filter.CheckRequest(wire.Request{Prompt: prompt})
+}
 
-// addNodes adds the nodes, over each kind of connection that is asked for.
-func (a *app) addNodes(ctx context.Context, s *settings, c *benchPlan, names []string, o *benchOptions) error {
-	options := endpointOptions{unread: o.dryRun}
+// readySeries readies the nodes over the first kind of connection, and over the second where there is one.
+func (s *settings) readySeries(ctx context.Context, p *benchPlan, names []string, kinds []bench.Connection, o *benchOptions) error {
+	options := endpointOptions{unread: o.dryRun, cold: kinds[0] == bench.Cold, connections: o.Concurrency}
 	if o.Stream {
 		options.most = maxStream
 	}
@@ -103,75 +117,66 @@ func (a *app) addNodes(ctx context.Context, s *settings, c *benchPlan, names []s
 		if err != nil {
 			return err
 		}
-		c.nodes = append(c.nodes, e)
+		e.Rule.Attempts = o.Attempts
+		p.series = append(p.series, e)
 		demo = demo || e.demo != nil
-		if _, err := e.Prepare(client.Call{Request: c.request}.To(&e.Endpoint)); err != nil {
+		if _, err := e.Prepare(client.Call{Request: p.Request}.To(&e.Endpoint)); err != nil {
 			return &client.Error{Class: client.Usage, Node: name, Err: err}
 		}
 	}
 	if demo {
-		a.note("the demo nodes' answers are made up here, and so are their times")
+		s.note("the demo nodes' answers are made up here, and so are their times")
 	}
-	env := a.clientEnv()
-	env.Wait = c.wait
-	for _, kind := range kinds(o.Connections) {
-		for i, e := range c.nodes {
-			if err := a.addSeries(c, bench.Node{Name: names[i], Label: e.config.Label, Connection: kind}, e, env, o); err != nil {
-				return err
-			}
+	for _, e := range p.series[:len(names)*(len(kinds)-1)] {
+		again, err := e.reused()
+		if err != nil {
+			return err
 		}
+		p.series = append(p.series, again)
 	}
 	return nil
 }
 
-// addSeries adds a node over one kind of connection.
-func (a *app) addSeries(c *benchPlan, node bench.Node, e *endpoint, env client.Env, o *benchOptions) error {
-	over, err := e.over(node.Connection, o)
-	if err != nil {
-		return err
-	}
-	c.series = append(c.series, over)
-	node.Host, node.API, node.Model = e.URL.Host, string(e.API), e.Model
-	h := &c.plan.Header
-	h.Nodes = append(h.Nodes, node)
-	if via := e.options.Proxy; via != nil && !strings.Contains(h.Proxy, via.Host) {
-		h.Proxy = strings.TrimPrefix(h.Proxy+", "+via.Scheme+"://"+via.Host, ", ")
-	}
-	c.plan.Targets = append(c.plan.Targets, a.target(c, over, env))
-	return nil
-}
-
-func kinds(connections string) []bench.Connection {
-	if connections == "both" {
-		return []bench.Connection{bench.Cold, bench.Reused}
-	}
-	return []bench.Connection{bench.Connection(connections)}
-}
-
-// over is the same endpoint on connections of one kind, for one bench's requests.
-func (e *endpoint) over(kind bench.Connection, o *benchOptions) (*endpoint, error) {
+// reused is the same endpoint over connections that are kept.
+func (e *endpoint) reused() (*endpoint, error) {
 	again := *e
 	again.demo = nil // the first one's to close
-	again.options.Cold = kind == bench.Cold
-	again.options.Connections = o.Concurrency
-	again.Rule.Attempts = o.Attempts
+	again.options.Cold = false
 	var err error
 	again.Transport, err = transport.New(again.options)
 	return &again, err
 }
 
-// suits refuses what can be seen to lead nowhere before it costs something.
-func (c *benchPlan) suits(o *benchOptions) error {
-	nodes := c.plan.Header.Nodes
-	differs := slices.ContainsFunc(nodes, func(n bench.Node) bool { return n.Model != nodes[0].Model })
+// check completes the plan with the series, and refuses what can be seen to lead nowhere before it costs something.
+func (p *benchPlan) check(names []string, kinds []bench.Connection, o *benchOptions) error {
+	h := &p.plan.Header
+	for i, e := range p.series {
+		kind := kinds[i/len(names)]
+		h.Nodes = append(h.Nodes, bench.Node{
+			Name: names[i%len(names)], Label: e.config.Label, Connection: kind, Host: e.URL.Host, API: string(e.API), Model: e.Model,
+		})
+		if via := e.options.Proxy; via != nil && !strings.Contains(h.Proxy, via.Host) {
+			h.Proxy = strings.TrimPrefix(h.Proxy+", "+via.Scheme+"://"+via.Host, ", ")
+		}
+		p.plan.Targets = append(p.plan.Targets, p.Target(&e.Endpoint, kind == bench.Cold))
+	}
+	differs := slices.ContainsFunc(h.Nodes, func(n bench.Node) bool { return n.Model != h.Nodes[0].Model })
 	if differs && o.report.output == "best" {
 		return usagef("-m MODEL asks all nodes for one", "nodes on different models cannot be ranked")
 	}
-	least := int64(len(nodes)) * c.plan.PerRequest
-	if o.tokenCap > 0 && o.tokenCap < least {
+	if least := int64(len(h.Nodes)) * p.plan.PerRequest; o.tokenCap > 0 && o.tokenCap < least {
 		return usagef("", "--max-tokens-total %d is less than one round may cost (%d)", o.tokenCap, least)
 	}
-	return nil
+	return p.CheckLimits(*h, p.endpoints())
+}
+
+// endpoints are the series as the client knows them.
+func (p *benchPlan) endpoints() []*client.Endpoint {
+	var all []*client.Endpoint
+	for _, e := range p.series {
+		all = append(all, &e.Endpoint)
+	}
+	return all
 }
 
 // benchNodes are the nodes to measure: those that are named, or all of the file.
@@ -188,13 +193,6 @@ func benchNodes(s *settings, names []string) ([]string, error) {
 		}
 	}
 	return names, nil
-}
-
-func (a *app) benchPrompt(ctx context.Context, o *benchOptions) (string, error) {
-	if len(o.files) > 0 {
-		return a.readPrompt(ctx, promptOptions{files: o.files, noStdin: true})
-	}
-	return a.readPrompt(ctx, promptOptions{args: []string{o.prompt}, noStdin: true})
 }
 
 // parseRate reads requests per second: 2, 2/s, 50/min or 1000/h. None is 0.
@@ -218,40 +216,13 @@ func parsePrecision(text string) (float64, bool) {
 	return share, ok && share >= 0.001
 }
 
-// estimate says what the run will send, before it does.
-func (c *benchPlan) estimate() string {
-	h := c.plan.Header
-	nodes := len(h.Nodes)
-	rounds := c.plan.Rounds()
-	each := fmt.Sprintf("about %d tokens in and at most %d out each", c.input, c.output)
-	if h.Attempts > 1 {
-		each += fmt.Sprintf(", up to %d attempts", h.Attempts)
-	}
-	what := text.Count(nodes, "node")
-	if h.Connections == "both" {
-		what = text.Count(nodes/2, "node") + " over cold and reused connections"
-	}
-	if rounds == 0 {
-		return fmt.Sprintf("requests to %s for %s, up to %d at once: %s", what, h.Duration, nodes*h.Concurrency, each)
-	}
-	requests := nodes * (rounds + h.Warmup)
-	tokens := int64(requests) * c.plan.PerRequest
-	if c.plan.MaxTokens > 0 {
-		tokens = min(tokens, c.plan.MaxTokens)
-	}
-	return fmt.Sprintf("%s to %s, %d of them to warm up: %s, at most about %d tokens in all",
-		text.Count(requests, "request"), what, nodes*h.Warmup, each, tokens)
-}
-
 // describe is what --dry-run prints.
-func (c *benchPlan) describe() string {
+func (p *benchPlan) describe() string {
 	var b strings.Builder
-	nodes := c.plan.Header.Nodes
-	for i, e := range c.series {
-		n := nodes[i]
-		fmt.Fprintf(&b, "%s  %s  %s  %s  %s\n", n.Name, shownURL(e.URL), n.API, n.Model, n.Connection)
+	for i, n := range p.plan.Header.Nodes {
+		fmt.Fprintf(&b, "%s  %s  %s  %s  %s\n", n.Name, shownURL(p.series[i].URL), n.API, n.Model, n.Connection)
 	}
-	return b.String() + c.estimate() + "\n"
+	return b.String() + p.plan.Estimate(p.input, p.output) + "\n"
 }
 
 // shownURL is an address without a user's name and password.

@@ -139,6 +139,7 @@ type endpointOptions struct {
 	most        int64 // bytes of an answer; 0 is the transport's own bound
 	holds       bool  // its connection may outlive the command
 	connections int   // how many are kept; 0 is the transport's own number
+	cold        bool  // none is kept
 }
 
 // maxStream is the most bytes of an event stream that are read.
@@ -162,7 +163,7 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	}
 	e.options = transport.Options{
 		Target: e.URL, Node: node.Name, TLS: transport.TLS(node.TLS), Pins: node.Pins, Insecure: node.Insecure,
-		ConnectTimeout: s.values.ConnectTimeout, MaxBody: o.most, Connections: o.connections,
+		ConnectTimeout: s.values.ConnectTimeout, MaxBody: o.most, Connections: o.connections, Cold: o.cold,
 	}
 	if node.IsDemo() {
 		e.demo = demo.New(demo.Options{Now: s.Clock.Now, Sleep: s.Clock.Sleep})

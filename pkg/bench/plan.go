@@ -3,6 +3,8 @@ package bench
 import (
 	"fmt"
 	"time"
+
+	"ferry/pkg/text"
 )
 
 // Plan is what a run is to do.
@@ -32,6 +34,30 @@ func (p *Plan) Rounds() int {
 		return min(h.Requests, fit)
 	}
 	return fit
+}
+
+// Estimate says what the run will send, before it does: input and output are the tokens that one request is sent and may
+// be answered.
+func (p *Plan) Estimate(input, output int64) string {
+	h, nodes := p.Header, len(p.Header.Nodes)
+	each := fmt.Sprintf("about %d tokens in and at most %d out each", input, output)
+	if h.Attempts > 1 {
+		each += fmt.Sprintf(", up to %d attempts", h.Attempts)
+	}
+	to := text.Count(nodes, "node")
+	if h.Connections == "both" {
+		to = text.Count(nodes/2, "node") + " over cold and reused connections"
+	}
+	if p.Rounds() == 0 {
+		return fmt.Sprintf("requests to %s for %s, up to %d at once: %s", to, h.Duration, nodes*h.Concurrency, each)
+	}
+	requests := nodes * (p.Rounds() + h.Warmup)
+	most := int64(requests) * p.PerRequest
+	if p.MaxTokens > 0 {
+		most = min(most, p.MaxTokens)
+	}
+	return fmt.Sprintf("%s to %s, %d of them to warm up: %s, at most about %d tokens in all",
+		text.Count(requests, "request"), to, nodes*h.Warmup, each, most)
 }
 
 // intended is when a round of an open loop should begin, since the start of the run.

@@ -3,12 +3,17 @@ package bench
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"ferry/pkg/text"
 )
 
 // A saved run is JSON lines: the header, then a line for each attempt in the order in which the requests ended, then a
@@ -62,6 +67,7 @@ type Writer struct {
 	json *json.Encoder // onto line
 	err  error
 	some bool // a request was written
+	file *os.File
 }
 
 // NewWriter writes the header, as of this Schema. An error is the writer's, or that the header could not be read again.
@@ -77,6 +83,37 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 		return nil, s.err
 	}
 	return s, nil
+}
+
+// Create makes a new file for a run and writes the header. A run is never written over.
+func Create(path string, h Header) (*Writer, error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		hint := "its folder has to be there and be yours"
+		if errors.Is(err, fs.ErrExist) {
+			hint = "a saved run is never written over: take another name"
+		}
+		return nil, text.WithHint(err, hint)
+	}
+	s, err := NewWriter(file, h)
+	if err != nil {
+		file.Close()
+		_ = os.Remove(path) // best effort
+		return nil, err
+	}
+	s.file = file
+	return s, nil
+}
+
+// Close closes the file that Create made, and removes it where it has no request: there is nothing to report on.
+func (s *Writer) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.file.Close()
+	if !s.some {
+		_ = os.Remove(s.file.Name()) // best effort
+	}
+	return err
 }
 
 // Err is the first error, nil where all was written.
@@ -97,13 +134,6 @@ func (s *Writer) request(r record) error {
 	s.put(r)
 	s.some = true
 	return s.err
-}
-
-// Empty reports whether the file has no request, so that there is nothing to report on.
-func (s *Writer) Empty() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.some
 }
 
 // end writes the footer.

@@ -1,0 +1,230 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"ferry/pkg/bench"
+	"ferry/pkg/limit"
+	"ferry/pkg/text"
+	"ferry/pkg/wire"
+)
+
+// Bench makes the requests of a bench.
+type Bench struct {
+	Env
+	// Request is what each request asks, behind a number of its own.
+	Request wire.Request
+	// Timeout bounds each request with its retries.
+	Timeout time.Duration
+	// Tokens is what an attempt counts where the node does not say.
+	Tokens int64
+	// Memory is shared by all requests in flight.
+	Memory *Memory
+	// Redact takes secrets out of the words about a failure.
+	Redact func(string) string
+	// Crashed reports a panic in a request, and gives it as an error.
+	Crashed func(value any) error
+}
+
+// Target makes requests to an endpoint. Cold says that each has a connection of its own.
+func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
+	chain := Chain(Stages{Env: b.Env})
+	return func(ctx context.Context, r bench.Request) (o bench.Outcome) {
+		defer func() {
+			if value := recover(); value != nil {
+				o = bench.Outcome{Class: "crashed", Detail: b.Crashed(value).Error(), Attempts: 1, Billed: b.Tokens, Final: true}
+			}
+		}()
+		began := b.Clock.Now()
+		call := Call{Request: b.Request, Timeout: b.Timeout, Deadline: began.Add(b.Timeout), Memory: b.Memory.Share()}
+		defer call.Memory.Release()
+		call.Request.Prompt = r.Nonce + " " + call.Request.Prompt
+		if call.Request.Stream {
+			call.Sink = &discard{}
+		}
+		result, err := chain.Do(ctx, call.To(e))
+		var failed *Error
+		if err != nil && !errors.As(err, &failed) { // the budget is used up, or cannot be read
+			return bench.Outcome{Started: began, Detail: err.Error(), Attempts: 1, Final: ctx.Err() == nil, Cancelled: true}
+		}
+		o = b.outcome(result, failed, cold)
+		if o.Started.IsZero() {
+			o.Started = began
+		}
+		if result.Uncounted != nil {
+			o.Final = true // what is used can no longer be counted
+		}
+		if o.Detail != "" {
+			o.Detail = b.Redact(o.Detail)
+		}
+		return o
+	}
+}
+
+// outcome is what a bench wants to know of a call.
+func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome {
+	attempts := result.Attempts
+	if len(attempts) == 0 { // it could not be encoded, or its wait for the rate limit is too long
+		limited := failed.Class == Limited // which says nothing of the node
+		return bench.Outcome{
+			Class: string(failed.Class), Detail: failed.withoutNode(), Attempts: 1,
+			Final: failed.Class == Usage || limited, Cancelled: failed.Class == Cancelled || limited,
+		}
+	}
+	first, last := attempts[0], attempts[len(attempts)-1]
+	// The rate limit is ferry's own: waiting for it is no part of how long the node takes.
+	before := last.Started.Sub(first.Started)
+	for _, at := range attempts[1:] {
+		before -= at.Limited
+	}
+	o := bench.Outcome{
+		Started:  first.Started,
+		Latency:  before + last.Latency,
+		Phases:   bench.Phases(last.Phases),
+		Attempts: len(attempts),
+		Fresh:    !cold && !last.Reused,
+	}
+	if last.FirstText > 0 {
+		o.TTFT = before + last.FirstText
+	}
+	for _, at := range attempts {
+		o.Billed += b.billed(at)
+		if at != last {
+			o.Earlier = append(o.Earlier, bench.Attempt{Class: string(at.Class), Latency: at.Latency})
+		}
+	}
+	if failed == nil {
+		if usage := result.Answer.Usage; usage != nil {
+			o.OutputTokens = int64(usage.Output)
+		}
+		o.Class, o.Detail = noSuccess(result.Answer)
+		return o
+	}
+	o.Class, o.Detail = string(cmp.Or(last.Class, failed.Class)), failed.withoutNode()
+	if failed.Class == Limited {
+		o.Class = string(Limited)
+	}
+	o.Final = failed.Status == http.StatusUnauthorized || failed.Status == http.StatusForbidden || failed.Class == PlainHTTP
+	o.Cancelled = failed.Class == Cancelled
+	return o
+}
+
+// noSuccess is the class of a whole answer that is no success in a measurement, and says why; "" for any other.
+func noSuccess(answer wire.Answer) (class, detail string) {
+	switch {
+	case answer.Ending() == wire.Refused:
+		return bench.Refused, "the model declined to answer (" + answer.StopReason + ")"
+	case answer.Empty && answer.Thought:
+		return bench.Thinking, "the answer has reasoning and no text; --max-tokens allows more"
+	case answer.Empty:
+		return bench.Empty, "the answer is whole and empty"
+	}
+	return "", ""
+}
+
+// withoutNode is a failure without what its row of the report says already.
+func (e *Error) withoutNode() string {
+	bare := *e
+	bare.Node, bare.GaveUp = "", e.GaveUp && e.Attempts > 1
+	return bare.Error()
+}
+
+// billed is what an attempt counts against the cap on tokens: what the node says, the most where it may have worked and
+// does not say, and nothing where it refused.
+func (b *Bench) billed(at *Attempt) int64 {
+	var before int64
+	if at.Reconnected { // the request that got no answer
+		before = b.Tokens
+	}
+	switch {
+	case at.Usage != nil:
+		return before + at.Usage.Total()
+	case at.Err == nil || at.Ambiguous:
+		return before + b.Tokens
+	}
+	return before
+}
+
+// discard is a sink that drops a stream.
+type discard struct{ shown bool }
+
+func (d *discard) Reset()                 {}
+func (d *discard) Raw([]byte) error       { return nil }
+func (d *discard) Delta(wire.Delta) error { d.shown = true; return nil }
+func (d *discard) Flush() error           { return nil }
+func (d *discard) Shown() bool            { return d.shown }
+
+// CheckLimits refuses a plan that the rate limits of its series leave no time for. Both kinds of connection and all nodes
+// of an address share one limiter.
+func (b *Bench) CheckLimits(h bench.Header, series []*Endpoint) error {
+	sharing := map[Limiter]int{}
+	for _, e := range series {
+		sharing[e.Limiter]++
+	}
+	for i, e := range series {
+		n := sharing[e.Limiter]
+		if e.Limiter == nil || n == 0 {
+			continue
+		}
+		sharing[e.Limiter] = 0
+		if err := b.checkLimit(h, e.Limiter.Rate(), h.Nodes[i].Name, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Bench) checkLimit(h bench.Header, rate limit.Rate, node string, series int) error {
+	shared := ""
+	if series > 1 {
+		shared = fmt.Sprintf(" (%d rows of the report have its address)", series)
+	}
+	if h.Rate > 0 {
+		perSecond := float64(rate.Events) / rate.Per.Seconds()
+		if asked := h.Rate * float64(series); asked > perSecond*(1+1e-9) {
+			return text.Errorf(fmt.Sprintf("--rate %.4g/min is the most", 60*perSecond/float64(series)),
+				"--rate asks %s for %.4g requests a minute, more than the limit of %v%s", node, 60*asked, rate, shared)
+		}
+		return nil
+	}
+	bound, flag := b.Timeout, "--timeout"
+	if h.Duration > 0 {
+		bound, flag = h.Duration, "-d"
+	}
+	all := (h.Requests + h.Warmup) * series
+	if needs := rate.Needs(all); h.Requests > 0 && needs > bound {
+		hint := "a smaller -r fits"
+		if needs < 24*time.Hour {
+			hint = fmt.Sprintf("-d %s allows it, or a smaller -r", text.Brief(needs.Truncate(time.Minute)+time.Minute))
+		}
+		return text.Errorf(hint, "the limit of %v lets %s to %s take at least %s, longer than the %s of %s%s",
+			rate, text.Count(all, "request"), node, needs.Round(time.Second), flag, bound, shared)
+	}
+	atOnce := h.Concurrency * series
+	if waits := rate.Needs(atOnce); waits > b.Timeout {
+		return text.Errorf("a smaller -c waits less, a longer --timeout allows it",
+			"the limit of %v lets %s at once to %s wait up to %s, longer than the --timeout of %s%s",
+			rate, text.Count(atOnce, "request"), node, waits.Round(time.Second), b.Timeout, shared)
+	}
+	return nil
+}
+
+// CheckBudgets refuses a bench of which the budget of a node would let nothing out.
+func (b *Bench) CheckBudgets(ctx context.Context, nodes []*Endpoint) error {
+	checked := map[*Budget]bool{nil: true}
+	for _, e := range nodes {
+		if checked[e.Budget] {
+			continue
+		}
+		checked[e.Budget] = true
+		if err := e.Budget.Check(ctx, Call{Request: b.Request, Timeout: b.Timeout}.To(e)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
