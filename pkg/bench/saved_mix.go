@@ -1,45 +1,39 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+
+	"ferry/pkg/text"
 )
 
-// MixError says why two saved runs are not one measurement.
-type MixError struct {
-	First, Second string // the files
-	Text          string
-	HintText      string
+// mixError says why two files are not one measurement.
+func mixError(first, second, why, hint string) error {
+	return text.Errorf(hint, "%s and %s cannot be merged: %s", first, second, why)
 }
-
-func (e *MixError) Error() string {
-	return fmt.Sprintf("%s and %s cannot be merged: %s", e.First, e.Second, e.Text)
-}
-
-// Hint tells what to do about it.
-func (e *MixError) Hint() string { return e.HintText }
 
 // Mixable refuses runs that a merge would make one thing of though they are not, and those that hold the same attempts,
 // which would count twice. names are the files. Runs from different places mix, and so do parts of one run.
 func Mixable(runs []*Run, names []string) error {
-	type place struct {
+	type firstSeen struct {
 		file int
 		node Node
 	}
-	first := map[string]place{}
+	first := map[string]firstSeen{}
 	for i, run := range runs {
-		differ := func(from int, text string) error {
-			return &MixError{names[from], names[i], text, "only runs of the same request, asked in the same way, can be merged"}
+		differ := func(from int, why string) error {
+			return mixError(names[from], names[i], why, "only runs of the same request, asked in the same way, can be merged")
 		}
-		if text := difference(&runs[0].Header, &run.Header); text != "" {
-			return differ(0, text)
+		if why := difference(&runs[0].Header, &run.Header); why != "" {
+			return differ(0, why)
 		}
 		for _, n := range run.Header.Nodes {
 			known, ok := first[n.Name]
 			if !ok {
-				first[n.Name] = place{i, n}
-			} else if text := nodeDifference(known.node, n); text != "" {
-				return differ(known.file, text)
+				first[n.Name] = firstSeen{i, n}
+			} else if why := nodeDifference(known.node, n); why != "" {
+				return differ(known.file, why)
 			}
 		}
 	}
@@ -74,17 +68,10 @@ func nodeDifference(a, b Node) string {
 		{"host", a.Host, b.Host}, {"API", a.API, b.API}, {"model", a.Model, b.Model},
 	} {
 		if f.a != f.b {
-			return fmt.Sprintf("the %s of %s is %s and %s", f.what, a.Name, orNone(f.a), orNone(f.b))
+			return fmt.Sprintf("the %s of %s is %s and %s", f.what, a.Name, cmp.Or(f.a, "none"), cmp.Or(f.b, "none"))
 		}
 	}
 	return ""
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "none"
-	}
-	return text
 }
 
 // overlap finds attempts that two files hold. Only parts of one run can have the same.
@@ -93,18 +80,18 @@ func overlap(runs []*Run, names []string) error {
 	for _, run := range runs {
 		parts[run.Header.ID]++
 	}
-	type nodeSeries struct {
+	type seriesKey struct {
 		run, node  string
 		connection Connection
 	}
-	var order []nodeSeries
-	held := map[nodeSeries][]uint64{} // the round above, the file's index below: sorted, equal rounds are neighbours
+	var order []seriesKey
+	held := map[seriesKey][]uint64{} // the round above, the file's index below: sorted, equal rounds are neighbours
 	for i, run := range runs {
 		if parts[run.Header.ID] < 2 {
 			continue
 		}
 		for _, s := range run.Series {
-			key := nodeSeries{run.Header.ID, s.Node.Name, s.Node.Connection}
+			key := seriesKey{run.Header.ID, s.Node.Name, s.Node.Connection}
 			if held[key] == nil {
 				order = append(order, key)
 			}
@@ -119,11 +106,8 @@ func overlap(runs []*Run, names []string) error {
 			if j == 0 || held[key][j-1]>>32 != b>>32 || held[key][j-1] == b {
 				continue
 			}
-			return &MixError{
-				names[uint32(held[key][j-1])], names[uint32(b)],
-				fmt.Sprintf("both hold round %d of %s (%s) of the same run", b>>32, key.node, key.connection),
-				"name each run once",
-			}
+			why := fmt.Sprintf("both hold round %d of %s (%s) of the same run", b>>32, key.node, key.connection)
+			return mixError(names[uint32(held[key][j-1])], names[uint32(b)], why, "name each run once")
 		}
 	}
 	return nil

@@ -9,34 +9,9 @@ import (
 	"io"
 	"math"
 	"time"
+
+	"ferry/pkg/text"
 )
-
-// FileError says where a saved run cannot be used.
-type FileError struct {
-	Name     string
-	Line     int // from 1, 0 where it is no line's fault
-	Text     string
-	HintText string
-	Err      error // the cause, nil where there is none
-}
-
-func (e *FileError) Error() string {
-	text := e.Name + ": "
-	if e.Line > 0 {
-		text += fmt.Sprintf("line %d: ", e.Line)
-	}
-	text += e.Text
-	if e.Err != nil {
-		text += ": " + e.Err.Error()
-	}
-	return text
-}
-
-// Unwrap gives the cause.
-func (e *FileError) Unwrap() error { return e.Err }
-
-// Hint tells what to do about it; it may be empty.
-func (e *FileError) Hint() string { return e.HintText }
 
 // reading is a saved run on its way in.
 type reading struct {
@@ -74,20 +49,18 @@ func Read(r io.Reader, name string) (*Run, error) {
 		return nil, err
 	}
 	for {
-		text, err := f.next()
-		if err == io.EOF {
+		line, err := f.next()
+		if err == nil && len(bytes.TrimSpace(line)) > 0 {
+			err = f.take(line)
+		}
+		switch {
+		case err == io.EOF:
 			f.finish()
 			return f.run, nil
-		}
-		if err == nil && len(bytes.TrimSpace(text)) > 0 {
-			err = f.take(text)
-		}
-		if errors.Is(err, errCut) {
+		case err == errCut:
 			f.note("line %d is cut; the other %d are used", f.line, f.used-len(f.earlier))
 			f.earlier = nil
-			continue
-		}
-		if err != nil {
+		case err != nil:
 			return nil, err
 		}
 	}
@@ -98,25 +71,28 @@ var errCut = errors.New("the last line is cut")
 
 // next reads a line, which holds until the next call.
 func (f *reading) next() ([]byte, error) {
-	text, err := f.in.ReadSlice('\n')
-	switch {
-	case err == nil:
+	line, err := f.in.ReadSlice('\n')
+	if len(line) > 0 {
 		f.line++
-		return text, nil
-	case err == io.EOF && len(text) == 0:
-		return nil, io.EOF
-	case err == io.EOF:
-		f.line++
-		return text, errCut
-	case errors.Is(err, bufio.ErrBufferFull):
-		f.line++
-		return nil, f.bad("it is longer than %d bytes", maxLine)
 	}
-	return nil, &FileError{Name: f.name, Text: "it cannot be read", Err: err}
+	switch {
+	case err == io.EOF && len(line) > 0:
+		return line, errCut
+	case err == bufio.ErrBufferFull:
+		return nil, f.bad("it is longer than %d bytes", maxLine)
+	case err != nil && err != io.EOF:
+		return nil, fmt.Errorf("%s: it cannot be read: %w", f.name, err)
+	}
+	return line, err
 }
 
-func (f *reading) bad(format string, values ...any) *FileError {
-	return &FileError{Name: f.name, Line: f.line, Text: fmt.Sprintf(format, values...)}
+// bad says what is wrong with the line that was read last. An empty file has none.
+func (f *reading) bad(format string, values ...any) error {
+	where := f.name
+	if f.line > 0 {
+		where += fmt.Sprintf(": line %d", f.line)
+	}
+	return fmt.Errorf("%s: %w", where, fmt.Errorf(format, values...))
 }
 
 func (f *reading) note(format string, values ...any) {
@@ -126,30 +102,28 @@ func (f *reading) note(format string, values ...any) {
 // header reads the first line. The version is looked at before anything else, since another one may mean something else
 // by every other word.
 func (f *reading) header() error {
-	text, err := f.next()
-	if err != nil && err != io.EOF && !errors.Is(err, errCut) {
+	line, err := f.next()
+	if err != nil && err != io.EOF && err != errCut {
 		return err
 	}
 	var first struct {
 		Kind   string `json:"kind"`
 		Schema int    `json:"schema"`
 	}
-	if err != nil || json.Unmarshal(text, &first) != nil || first.Kind != savedKind {
-		return &FileError{
-			Name: f.name, Line: f.line, Text: "it does not begin with the header of a saved run",
-			HintText: "a saved run is the lines that ferry bench keeps of every attempt, not its report",
-		}
+	if err != nil || json.Unmarshal(line, &first) != nil || first.Kind != savedKind {
+		return text.WithHint(f.bad("it does not begin with the header of a saved run"),
+			"a saved run is the lines that ferry bench keeps of every attempt, not its report")
 	}
 	if first.Schema != Schema {
-		bad := f.bad("it is a saved run of version %d, and this ferry reads version %d", first.Schema, Schema)
+		err := f.bad("it is a saved run of version %d, and this ferry reads version %d", first.Schema, Schema)
 		if first.Schema > Schema {
-			bad.HintText = "a newer ferry wrote it, and reads it"
+			return text.WithHint(err, "a newer ferry wrote it, and reads it")
 		}
-		return bad
+		return err
 	}
 	var h headerLine
-	if err := json.Unmarshal(text, &h); err != nil {
-		return &FileError{Name: f.name, Line: f.line, Text: "the header cannot be understood", Err: err}
+	if err := json.Unmarshal(line, &h); err != nil {
+		return f.bad("the header cannot be understood: %w", err)
 	}
 	if fault := h.fault(); fault != "" {
 		return f.bad("the header cannot be right: %s", fault)
@@ -163,22 +137,21 @@ func (f *reading) header() error {
 }
 
 // take counts a line in.
-func (f *reading) take(text []byte) error {
+func (f *reading) take(line []byte) error {
 	f.l = anyLine{}
 	l := &f.l
-	if err := json.Unmarshal(text, l); err != nil {
+	if err := json.Unmarshal(line, l); err != nil {
 		var syntax *json.SyntaxError
 		if _, more := f.in.Peek(1); errors.As(err, &syntax) && more == io.EOF {
 			return errCut
 		}
-		return &FileError{Name: f.name, Line: f.line, Text: "it cannot be understood", Err: err}
+		return f.bad("it cannot be understood: %w", err)
 	}
 	f.used++
 	switch {
 	case l.Kind != "":
-		bad := f.bad("a second header: files have been joined here")
-		bad.HintText = "name the files one after the other instead"
-		return bad
+		return text.WithHint(f.bad("a second header: files have been joined here"),
+			"name the files one after the other instead")
 	case f.over:
 		return f.bad("it stands behind the end of the run")
 	case len(f.earlier) > 0 && (l.End || l.Node != f.node || l.Round != f.round):

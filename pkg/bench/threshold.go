@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"ferry/pkg/text"
 )
 
 // Threshold is a bound that a figure has to keep.
@@ -25,48 +27,35 @@ func (t Threshold) String() string { return t.text }
 // Node is the node that it is about, "" for every node.
 func (t Threshold) Node() string { return t.node }
 
-// ThresholdError says where a threshold cannot be read.
-type ThresholdError struct {
-	Text   string
-	Column int // 1-based, in characters
-	Want   string
-}
-
-func (e *ThresholdError) Error() string {
-	return fmt.Sprintf("threshold %q: column %d: expected %s", e.Text, e.Column, e.Want)
-}
-
-// Hint lists what there is.
-func (e *ThresholdError) Hint() string {
-	return "a threshold is [node:]metric op value, such as hongkong:p95<1200ms or success>=95%; the metrics are success, " +
-		"first_success, the latency's mean sd min p50 p90 p95 p99 max, and ttft, itl or tps with one of those, as in ttft.p95"
-}
+const thresholdHint = "a threshold is [node:]metric op value, such as hongkong:p95<1200ms or success>=95%; the metrics are " +
+	"success, first_success, the latency's mean sd min p50 p90 p95 p99 max, and ttft, itl or tps with one of those, as in ttft.p95"
 
 // ParseThreshold reads "[node:]metric op value", with spaces wherever a part ends. The node is all before the last colon,
-// since it may be a URL. Any error is a *ThresholdError.
-func ParseThreshold(text string) (Threshold, error) {
-	t := Threshold{text: strings.TrimSpace(text)}
+// since it may be a URL. An error says at which character it went wrong and what was expected there.
+func ParseThreshold(s string) (Threshold, error) {
+	t := Threshold{text: strings.TrimSpace(s)}
 	fail := func(at int, want string) (Threshold, error) {
-		for at < len(text) && text[at] == ' ' {
+		for at < len(s) && s[at] == ' ' {
 			at++
 		}
-		return Threshold{}, &ThresholdError{text, utf8.RuneCountInString(text[:at]) + 1, want}
+		return Threshold{}, text.Errorf(thresholdHint, "threshold %q: column %d: expected %s",
+			s, utf8.RuneCountInString(s[:at])+1, want)
 	}
-	metric := strings.LastIndexByte(text, ':') + 1
+	metric := strings.LastIndexByte(s, ':') + 1
 	if metric > 0 {
-		if t.node = strings.TrimSpace(text[:metric-1]); t.node == "" {
+		if t.node = strings.TrimSpace(s[:metric-1]); t.node == "" {
 			return fail(0, "a node before the colon")
 		}
 	}
-	op := len(text)
-	if i := strings.IndexAny(text[metric:], "<>=!"); i >= 0 {
+	op := len(s)
+	if i := strings.IndexAny(s[metric:], "<>=!"); i >= 0 {
 		op = metric + i
 	}
-	if !t.parseMetric(strings.TrimSpace(text[metric:op])) {
+	if !t.parseMetric(strings.TrimSpace(s[metric:op])) {
 		return fail(metric, "a metric")
 	}
 	for _, known := range []string{"<=", ">=", "<", ">"} {
-		if t.op == "" && strings.HasPrefix(text[op:], known) {
+		if t.op == "" && strings.HasPrefix(s[op:], known) {
 			t.op = known
 		}
 	}
@@ -74,7 +63,7 @@ func ParseThreshold(text string) (Threshold, error) {
 		return fail(op, "one of < <= > >=")
 	}
 	value := op + len(t.op)
-	if want := t.parseValue(strings.TrimSpace(text[value:])); want != "" {
+	if want := t.parseValue(strings.TrimSpace(s[value:])); want != "" {
 		return fail(value, want)
 	}
 	return t, nil
