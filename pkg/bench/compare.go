@@ -30,7 +30,8 @@ func logRatio(latency, reference time.Duration) float64 {
 // interval: it is Faster or Slower exactly when 1 lies outside, which is exactly when P is below alpha.
 func compare(ratios []float64) Comparison {
 	c := Comparison{Pairs: len(ratios), Ratio: 1, Low: 0, High: math.Inf(1), P: 1, Verdict: NoDifference}
-	sums := withoutZeros(ratios)
+	slices.Sort(ratios)
+	sums := pairSums(slices.DeleteFunc(ratios, func(r float64) bool { return r == 0 }))
 	if len(sums) == 0 {
 		if c.Pairs >= leastPairs {
 			c.Low, c.High = 1, 1
@@ -57,17 +58,6 @@ func compare(ratios []float64) Comparison {
 	}
 	c.Ratio = min(max(c.Ratio, c.Low), c.High)
 	return c
-}
-
-// withoutZeros sorts values and takes the zeros out of them.
-func withoutZeros(values []float64) pairSums {
-	slices.Sort(values)
-	first, _ := slices.BinarySearch(values, 0)
-	last := first
-	for last < len(values) && values[last] == 0 {
-		last++
-	}
-	return pairSums(append(values[:first], values[last:]...))
 }
 
 // ratioOf is the ratio of which a sum of two values is twice the logarithm. It is on the same side of 1, however close.
@@ -159,24 +149,27 @@ func ties(sorted []float64) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		right, _ := slices.BinarySearch(sorted, 0)
 		left := right - 1
+		size, count := 0., 0
 		for left >= 0 || right < len(sorted) {
-			size := math.Inf(1)
-			if left >= 0 {
-				size = -sorted[left]
+			var next float64
+			if right == len(sorted) || left >= 0 && -sorted[left] < sorted[right] {
+				next = -sorted[left]
+				left--
+			} else {
+				next = sorted[right]
+				right++
 			}
-			if right < len(sorted) {
-				size = min(size, sorted[right])
+			if next != size && count > 0 {
+				if !yield(count) {
+					return
+				}
+				count = 0
 			}
-			count := 0
-			for ; left >= 0 && -sorted[left] == size; left-- {
-				count++
-			}
-			for ; right < len(sorted) && sorted[right] == size; right++ {
-				count++
-			}
-			if !yield(count) {
-				return
-			}
+			size = next
+			count++
+		}
+		if count > 0 {
+			yield(count)
 		}
 	}
 }

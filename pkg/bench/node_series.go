@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"fmt"
 	"iter"
 	"slices"
 	"time"
@@ -30,10 +29,10 @@ type partSample struct {
 	Sample
 }
 
-func (s *Series) snapshot(run string, open bool) part {
+func (s *Series) snapshot(h Header) part {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return part{s, run, open, slices.Clone(s.samples)}
+	return part{s, h.ID, h.Rate > 0, slices.Clone(s.samples)}
 }
 
 // seriesOf sorts the series of runs by vantage and node, both in the order in which they first come.
@@ -41,7 +40,7 @@ func seriesOf(runs []*Run) []*nodeSeries {
 	var all []*nodeSeries
 	for _, vantage := range vantages(runs) {
 		first := len(all)
-		for i, run := range runs {
+		for _, run := range runs {
 			if run.Header.Vantage != vantage {
 				continue
 			}
@@ -53,7 +52,7 @@ func seriesOf(runs []*Run) []*nodeSeries {
 					at = len(all)
 					all = append(all, &nodeSeries{node: s.Node, vantage: vantage})
 				}
-				all[at].parts = append(all[at].parts, s.snapshot(runID(i, run), run.Header.Rate > 0))
+				all[at].parts = append(all[at].parts, s.snapshot(run.Header))
 			}
 		}
 	}
@@ -61,32 +60,21 @@ func seriesOf(runs []*Run) []*nodeSeries {
 }
 
 func vantages(runs []*Run) []string {
-	var names []string
-	for _, run := range runs {
-		if !slices.Contains(names, run.Header.Vantage) {
-			names = append(names, run.Header.Vantage)
-		}
-	}
-	return names
-}
-
-// runID tells runs apart. A run without an ID is like no other.
-func runID(index int, run *Run) string {
-	if run.Header.ID == "" {
-		return fmt.Sprint("run ", index)
-	}
-	return run.Header.ID
+	return distinct(runs, func(r *Run) string { return r.Header.Vantage })
 }
 
 // runs are the IDs of the runs that it is of.
-func (c *nodeSeries) runs() []string {
-	var ids []string
-	for i := range c.parts {
-		if !slices.Contains(ids, c.parts[i].run) {
-			ids = append(ids, c.parts[i].run)
+func (c *nodeSeries) runs() []string { return distinct(c.parts, func(p part) string { return p.run }) }
+
+// distinct are the names of the items, each once, in the order in which they first come.
+func distinct[T any](items []T, name func(T) string) []string {
+	var names []string
+	for _, item := range items {
+		if n := name(item); !slices.Contains(names, n) {
+			names = append(names, n)
 		}
 	}
-	return ids
+	return names
 }
 
 // of is the series in one run only.

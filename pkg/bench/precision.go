@@ -16,7 +16,7 @@ func tight(run *Run, precision float64) bool {
 		ended := s.Ended != ""
 		s.mu.Unlock()
 		if !ended {
-			p := s.snapshot(run.Header.ID, run.Header.Rate > 0)
+			p := s.snapshot(run.Header)
 			live = append(live, &nodeSeries{node: s.Node, parts: []part{p}})
 		}
 	}

@@ -39,7 +39,7 @@ func (h *Header) Begin(now time.Time) {
 func New(p Plan) *Bench {
 	b := &Bench{plan: p, run: &Run{Header: p.Header}}
 	for i, node := range p.Header.Nodes {
-		series := newSeries(node, p.Header.Vantage)
+		series := newSeries(node)
 		b.run.Series = append(b.run.Series, series)
 		b.queues = append(b.queues, &queue{
 			index: i, target: p.Targets[i], series: series, ready: sync.Cond{L: &b.mu},

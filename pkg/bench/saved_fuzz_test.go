@@ -16,20 +16,14 @@ func rewrite(t testing.TB, run *Run) []byte {
 		t.Fatalf("a header that was read cannot be written: %v", err)
 	}
 	for i, s := range run.Series {
-		var earlier []Attempt
-		for class, n := range s.Earlier {
-			for range n {
-				earlier = append(earlier, Attempt{Class: class})
-			}
-		}
 		sum, left := s.Phases, time.Duration(s.Phases.N)
 		for sample := range s.All() {
 			r := record{
 				Node: i, Round: int(sample.Round), Start: sample.Start(), Latency: sample.Latency, TTFT: sample.TTFT(),
 				Lag: sample.Lag(), Tokens: int64(sample.Tokens), Class: s.Class(sample), Attempts: int(sample.Attempts),
-				Earlier: earlier, Fresh: sample.Fresh,
+				Fresh: sample.Fresh,
 			}
-			r.Detail, earlier = s.Details[r.Class], nil
+			r.Detail = s.Details[r.Class]
 			if sample.OK() {
 				p := Phases{sum.DNS / left, sum.Connect / left, sum.TLS / left, sum.Wait / left, sum.Transfer / left}
 				sum.add(Phases{-p.DNS, -p.Connect, -p.TLS, -p.Wait, -p.Transfer})
@@ -71,11 +65,6 @@ func FuzzRead(f *testing.F) {
 			for class, detail := range s.Details {
 				if words(class) != class || words(detail) != detail {
 					return // longer than a Writer makes them
-				}
-			}
-			for class := range s.Earlier {
-				if words(class) != class {
-					return
 				}
 			}
 		}

@@ -13,7 +13,7 @@ func TestMixable(t *testing.T) {
 		run.Header.ID = "another"
 		change(&run.Header)
 		for _, n := range run.Header.Nodes {
-			run.Series = append(run.Series, newSeries(n, run.Header.Vantage))
+			run.Series = append(run.Series, newSeries(n))
 		}
 		for _, round := range rounds {
 			run.Series[0].add(record{Round: round, Attempts: 1, Latency: 1})

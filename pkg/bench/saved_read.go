@@ -22,8 +22,8 @@ type reading struct {
 	run  *Run
 	// over says that the footer was read.
 	over bool
-	// earlier are attempts whose request is still to come.
-	earlier     []Attempt
+	// earlier counts the attempts whose request is still to come.
+	earlier     int
 	node, round int
 	// last is when the last request ended.
 	last time.Duration
@@ -58,8 +58,8 @@ func Read(r io.Reader, name string) (*Run, error) {
 			f.finish()
 			return f.run, nil
 		case err == errCut:
-			f.note("line %d is cut; the other %d are used", f.line, f.used-len(f.earlier))
-			f.earlier = nil
+			f.note("line %d is cut; the other %d are used", f.line, f.used-f.earlier)
+			f.earlier = 0
 		case err != nil:
 			return nil, err
 		}
@@ -131,7 +131,7 @@ func (f *reading) header() error {
 	f.used++
 	f.run = &Run{Header: h.Header}
 	for _, n := range h.Nodes {
-		f.run.Series = append(f.run.Series, newSeries(n, h.Vantage))
+		f.run.Series = append(f.run.Series, newSeries(n))
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func (f *reading) take(line []byte) error {
 			"name the files one after the other instead")
 	case f.over:
 		return f.bad("it stands behind the end of the run")
-	case len(f.earlier) > 0 && (l.End || l.Node != f.node || l.Round != f.round):
+	case f.earlier > 0 && (l.End || l.Node != f.node || l.Round != f.round):
 		return f.bad("the request of the line before has no last attempt")
 	case l.End:
 		return f.footer(&l.footerLine)
@@ -173,19 +173,18 @@ func (f *reading) attempt(l *anyLine) error {
 	case !possible(r.Start, r.Latency, r.TTFT, r.Lag, r.Phases.DNS, r.Phases.Connect, r.Phases.TLS, r.Phases.Wait, r.Phases.Transfer):
 		return f.bad("a time is below 0, or longer than %v", longest)
 	case l.More:
-		if l.Attempt != len(f.earlier)+1 {
-			return f.bad("attempt %d comes where attempt %d is due", l.Attempt, len(f.earlier)+1)
+		if l.Attempt != f.earlier+1 {
+			return f.bad("attempt %d comes where attempt %d is due", l.Attempt, f.earlier+1)
 		}
 		f.node, f.round = r.Node, r.Round
-		f.earlier = append(f.earlier, Attempt{r.Class, r.Latency})
+		f.earlier++
 		return nil
 	case r.Attempts < 1 || r.Tokens < 0:
 		return f.bad("a request has at least 1 attempt, and no fewer tokens than 0")
 	}
-	r.Earlier = f.earlier
 	f.run.Series[r.Node].add(*r)
 	f.last = max(f.last, r.Start+r.Latency)
-	f.earlier = f.earlier[:0]
+	f.earlier = 0
 	return nil
 }
 
@@ -223,8 +222,8 @@ func (f *reading) footer(l *footerLine) error {
 
 // finish makes up for what a run that was killed could not write.
 func (f *reading) finish() {
-	if len(f.earlier) > 0 {
-		f.note("the request of line %d is cut; the other %d lines are used", f.line, f.used-len(f.earlier))
+	if f.earlier > 0 {
+		f.note("the request of line %d is cut; the other %d lines are used", f.line, f.used-f.earlier)
 	}
 	if !f.over {
 		f.run.Elapsed = f.last

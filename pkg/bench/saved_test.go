@@ -56,8 +56,8 @@ func TestWriterTogether(t *testing.T) {
 	if err != nil || len(out.all) != 1+3*workers*each {
 		t.Fatalf("%d lines, %v", len(out.all), err)
 	}
-	if s := run.Series[2]; s.Len() != workers*each || s.Earlier["connect"] != workers*each {
-		t.Errorf("%d requests, earlier %v", s.Len(), s.Earlier)
+	if s := run.Series[2]; s.Len() != workers*each {
+		t.Errorf("got %d requests, want %d", s.Len(), workers*each)
 	}
 }
 
@@ -115,7 +115,7 @@ func TestRounded(t *testing.T) {
 		{Start: math.MaxInt64, TTFT: math.MaxInt64, Lag: math.MaxInt64, Tokens: math.MaxInt64, Attempts: 300},
 		{Start: 12345678, TTFT: 1999, Lag: 999, Latency: 12345678, Attempts: 255},
 	} {
-		once, plain, rounded := r.rounded(), newSeries(Node{}, ""), newSeries(Node{}, "")
+		once, plain, rounded := r.rounded(), newSeries(Node{}), newSeries(Node{})
 		if twice := once.rounded(); !reflect.DeepEqual(once, twice) {
 			t.Errorf("%+v rounded is %+v, and again %+v", r, once, twice)
 		}
@@ -152,7 +152,7 @@ func TestRoundTrip(t *testing.T) {
 	if len(got.Notes) != 0 {
 		t.Errorf("notes %q", got.Notes)
 	}
-	if s := got.Series[2]; s.Len() != 1 || s.Earlier["http_503"] != 1 || s.Phases.Wait != 9 || s.Phases.N != 1 {
+	if s := got.Series[2]; s.Len() != 1 || s.Phases.Wait != 9 || s.Phases.N != 1 {
 		t.Errorf("the retried request is %+v", s)
 	}
 	if got.Series[1].Details["reset"] != savedRequests[2].record.Detail {

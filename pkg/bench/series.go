@@ -3,6 +3,7 @@ package bench
 import (
 	"iter"
 	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -45,14 +46,10 @@ func (s Sample) OK() bool { return s.class == 0 }
 // Series are the samples of one node over one kind of connection.
 type Series struct {
 	Node Node
-	// Vantage is the run's.
-	Vantage string
 	// Phases are summed over the successes, so that merging stays exact.
 	Phases PhaseSum
 	// Details has the words of the first failure of each class.
 	Details map[string]string
-	// Earlier counts the failed attempts that were followed by another, by class.
-	Earlier map[string]int
 	// Ended says why the node's part ended before the run did, "" where it did not.
 	Ended string
 	// Unsent counts requests of an open loop that could not begin in time.
@@ -103,9 +100,6 @@ func (s *Series) add(r record) {
 	sample := r.sample()
 	sample.class = s.classIndex(r.Class, r.Detail)
 	s.samples.add(sample)
-	for _, e := range r.Earlier {
-		s.Earlier[e.Class]++
-	}
 	if r.Class == "" {
 		s.Phases.N++
 		s.Phases.add(r.Phases)
@@ -122,10 +116,8 @@ func (s *Series) end(why string) {
 // classIndex finds a class, and keeps the words of its first failure. Past 254 classes, of which there are two dozen, all
 // further ones are one.
 func (s *Series) classIndex(class, detail string) uint8 {
-	for i, known := range s.classes {
-		if known == class {
-			return uint8(i)
-		}
+	if i := slices.Index(s.classes, class); i >= 0 {
+		return uint8(i)
 	}
 	if len(s.classes) == math.MaxUint8 {
 		return math.MaxUint8 - 1
@@ -149,8 +141,8 @@ func (p *Phases) add(q Phases) {
 	p.Transfer += q.Transfer
 }
 
-func newSeries(n Node, vantage string) *Series {
-	return &Series{Node: n, Vantage: vantage, classes: []string{""}, Details: map[string]string{}, Earlier: map[string]int{}}
+func newSeries(n Node) *Series {
+	return &Series{Node: n, classes: []string{""}, Details: map[string]string{}}
 }
 
 // Len is the number of samples.

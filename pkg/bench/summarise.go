@@ -32,16 +32,15 @@ func Summarise(runs []*Run) *Summary {
 		s.compareRows(all, w)
 		s.Best = best(s.Rows)
 	}
-	s.Warnings = warnings(s, runs, all, same)
+	s.Warnings = warnings(s, runs, all, w, same)
 	return s
 }
 
 // together counts the runs and adds up how long they took, in seconds. Of the parts of one run the longest counts.
 func together(runs []*Run) (n int, elapsed float64) {
 	longest := map[string]time.Duration{}
-	for i, run := range runs {
-		id := runID(i, run)
-		longest[id] = max(longest[id], run.Elapsed)
+	for _, run := range runs {
+		longest[run.Header.ID] = max(longest[run.Header.ID], run.Elapsed)
 	}
 	var sum time.Duration
 	for _, d := range longest {

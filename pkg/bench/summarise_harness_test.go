@@ -10,7 +10,7 @@ import (
 func made(h Header, records ...record) *Run {
 	run := &Run{Header: h}
 	for _, n := range h.Nodes {
-		run.Series = append(run.Series, newSeries(n, h.Vantage))
+		run.Series = append(run.Series, newSeries(n))
 	}
 	for _, r := range records {
 		run.Series[r.Node].add(r)

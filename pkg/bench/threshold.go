@@ -171,16 +171,9 @@ func (t Threshold) check(r *Row) (seen string, ok bool) {
 	if math.IsNaN(figure) {
 		return without, false
 	}
-	switch t.op {
-	case "<":
-		ok = figure < t.value
-	case "<=":
-		ok = figure <= t.value
-	case ">":
-		ok = figure > t.value
-	case ">=":
-		ok = figure >= t.value
-	}
+	ok = map[string]bool{
+		"<": figure < t.value, "<=": figure <= t.value, ">": figure > t.value, ">=": figure >= t.value,
+	}[t.op]
 	return t.say(figure), ok
 }
 

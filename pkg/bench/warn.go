@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -26,6 +27,7 @@ const (
 // warner collects warnings.
 type warner struct {
 	*Summary
+	space *workspace
 	found []Warning
 }
 
@@ -40,8 +42,8 @@ func (w *warner) add(code, node, format string, values ...any) {
 }
 
 // warnings are about the runs first, then about each row. A Warning's Node is the row's title.
-func warnings(s *Summary, runs []*Run, all []*nodeSeries, sameModel bool) []Warning {
-	w := &warner{Summary: s}
+func warnings(s *Summary, runs []*Run, all []*nodeSeries, space *workspace, sameModel bool) []Warning {
+	w := &warner{Summary: s, space: space}
 	w.runs(runs)
 	if !sameModel {
 		w.add(DifferentModels, "", "the nodes were asked for different models: their latencies are shown and not compared")
@@ -138,7 +140,7 @@ func (w *warner) extremes(r *Row, c *nodeSeries) {
 		return
 	}
 	middle := median(r.Sorted)
-	bound := farOff * spread(r.Sorted, middle)
+	bound := farOff * spread(w.space, r.Sorted, middle)
 	outliers := 0
 	for _, v := range r.Sorted {
 		if math.Abs(v-middle) > bound {
@@ -159,32 +161,15 @@ func (w *warner) extremes(r *Row, c *nodeSeries) {
 	}
 }
 
-// spread is the median absolute deviation of ascending values. They deviate less and less towards the middle, so going
-// outwards from there on both sides meets the deviations in their order. Where most values are the same it is 0, and any
-// other one would be infinitely far: then it is a thousandth of the median.
-func spread(sorted []float64, middle float64) float64 {
-	n := len(sorted)
-	right, _ := slices.BinarySearch(sorted, middle)
-	left := right - 1
-	var last, current float64
-	for range n/2 + 1 {
-		last = current
-		if right == n || left >= 0 && middle-sorted[left] <= sorted[right]-middle {
-			current = middle - sorted[left]
-			left--
-		} else {
-			current = sorted[right] - middle
-			right++
-		}
+// spread is the median absolute deviation. Where most values are the same it is 0, and any other one would be infinitely
+// far: then it is a thousandth of the median.
+func spread(w *workspace, values []float64, middle float64) float64 {
+	deviations := w.values(len(values))
+	for _, v := range values {
+		deviations = append(deviations, math.Abs(v-middle))
 	}
-	mad := current
-	if n%2 == 0 {
-		mad = (last + current) / 2
-	}
-	if mad > 0 {
-		return mad
-	}
-	return middle / 1000
+	slices.Sort(deviations)
+	return cmp.Or(median(deviations), middle/1000)
 }
 
 // earliest is the word of the request that began first.
