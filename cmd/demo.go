@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ferry/pkg/demo"
+	"ferry/pkg/transport"
 
 	"github.com/spf13/cobra"
 )
@@ -89,20 +90,9 @@ func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, usagef("--listen 127.0.0.1:0 takes a free port", "cannot listen on %s: %s", address, bareNet(err))
+		return nil, usagef("--listen 127.0.0.1:0 takes a free port", "cannot listen on %s: %s", address, transport.Innermost(err))
 	}
 	return listener, nil
-}
-
-// bareNet is the innermost cause of an error of the network.
-func bareNet(err error) string {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err.Error()
-		}
-		err = next
-	}
 }
 
 // logDemo says what the demo node was asked and answered.

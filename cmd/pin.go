@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -94,7 +95,7 @@ func pinReport(node config.Node, chain []*x509.Certificate) string {
 			mark = "   (pinned, " + node.Origin("pins") + ")"
 		}
 		fmt.Fprintf(&b, "certificate  %s\nissued by    %s\nvalid until  %s\npin          %s%s\n\n",
-			subjectOf(cert), nameOf(cert.Issuer.CommonName, cert.Issuer.String()), cert.NotAfter.UTC().Format("2006-01-02"), pin, mark)
+			guard.Subject(cert), cmp.Or(cert.Issuer.CommonName, cert.Issuer.String()), cert.NotAfter.UTC().Format("2006-01-02"), pin, mark)
 	}
 	// The server's own key alone: an authority's pin would trust all that it signs, so that is for a person to choose.
 	leaf := guard.PinOf(chain[0])
@@ -119,21 +120,4 @@ func (a *app) advisePins(node config.Node, chain []*x509.Certificate) {
 	}
 	a.note("keep a backup: with the pin of the next key beside it (or of an authority above, which is looser) the node " +
 		"stays reachable when its key changes")
-}
-
-// subjectOf names whom a certificate is for.
-func subjectOf(cert *x509.Certificate) string {
-	name := nameOf(cert.Subject.CommonName, cert.Subject.String())
-	if name == "" && len(cert.DNSNames) > 0 {
-		return cert.DNSNames[0]
-	}
-	return name
-}
-
-// nameOf is the common name, or the whole where a certificate has none.
-func nameOf(common, whole string) string {
-	if common != "" {
-		return common
-	}
-	return whole
 }

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -46,6 +47,15 @@ func JoinPins(pins []Pin, between string) string {
 		texts[i] = p.String()
 	}
 	return strings.Join(texts, between)
+}
+
+// Subject names whom a certificate is for: by its common name, else the whole subject, else its first host.
+func Subject(cert *x509.Certificate) string {
+	name := cmp.Or(cert.Subject.CommonName, cert.Subject.String())
+	if name == "" && len(cert.DNSNames) > 0 {
+		return cert.DNSNames[0]
+	}
+	return name
 }
 
 // Distinct gives every certificate of some chains once, in their order.

@@ -134,7 +134,7 @@ func (o Options) proxyError(err error) error {
 	var trust *guard.TrustError
 	var late *ConnectTimeoutError
 	name := ShowProxy(o.Proxy)
-	text := "cannot connect through the proxy " + name + ": " + innermost(err).Error()
+	text := "cannot connect through the proxy " + name + ": " + Innermost(err).Error()
 	switch {
 	case errors.As(err, &known), errors.As(err, &plain), errors.As(err, &trust), errors.As(err, &late):
 		return err
@@ -143,13 +143,13 @@ func (o Options) proxyError(err error) error {
 	case errors.As(err, &dns):
 		text = "no address for the proxy " + name + ": " + dns.Err
 	case errors.As(err, &socks) && socks.Op == "socks connect" && !errors.As(socks.Err, &dial):
-		reason := strings.TrimPrefix(innermost(err).Error(), "unknown error ") // as package proxy calls each refusal
+		reason := strings.TrimPrefix(Innermost(err).Error(), "unknown error ") // as package proxy calls each refusal
 		text = fmt.Sprintf("the proxy %s did not connect to %s: %s", name, hostPort(o.Target), reason)
 	}
 	return &ProxyError{text, o.proxyHint(""), err}
 }
 
-func innermost(err error) error {
+func Innermost(err error) error {
 	for errors.Unwrap(err) != nil {
 		err = errors.Unwrap(err)
 	}

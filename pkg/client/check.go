@@ -1,0 +1,293 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"ferry/pkg/config"
+	"ferry/pkg/guard"
+	"ferry/pkg/text"
+	"ferry/pkg/transport"
+)
+
+// Finding is one line of a check: a step of the way to a node, and what was found there.
+type Finding struct {
+	Mark Mark
+	// Step is one word.
+	Step, Text string
+	// Hint is what to do about it, "" for nothing.
+	Hint string
+}
+
+// Mark is the judgement of a finding.
+type Mark string
+
+// The marks: as it should be, a fault, and not looked at or no word on it.
+const (
+	Good    Mark = "✓"
+	Bad     Mark = "✗"
+	Skipped Mark = "–"
+)
+
+// Check goes the way of a request to an endpoint and reports how far it gets.
+type Check struct {
+	Env
+	Endpoint *Endpoint
+	// Reach is how the endpoint is reached. A node inside this process has no address to look at.
+	Reach  transport.Options
+	Inside bool
+	// Keyless says that the endpoint lacks its key, which is reported already.
+	Keyless bool
+	// Live adds one small request that is paid for.
+	Live    bool
+	Timeout time.Duration
+	// Report gets each finding as soon as it is known.
+	Report func(Finding)
+}
+
+func (c *Check) good(step, format string, args ...any) {
+	c.Report(Finding{Good, step, fmt.Sprintf(format, args...), ""})
+}
+
+func (c *Check) skip(step, format string, args ...any) {
+	c.Report(Finding{Skipped, step, fmt.Sprintf(format, args...), ""})
+}
+
+func (c *Check) bad(step string, err error) { c.Report(Fault(step, err)) }
+
+// Fault is an error as a finding.
+func Fault(step string, err error) Finding { return Finding{Bad, step, err.Error(), text.Hint(err)} }
+
+// Run reports all findings on the endpoint, but for its key.
+func (c *Check) Run(ctx context.Context) {
+	call := Call{Timeout: c.Timeout, Deadline: c.Clock.Now().Add(c.Timeout)}
+	probe, err := c.Probe(ctx, call.To(c.Endpoint))
+	stands := c.way(probe, err)
+	if stands {
+		if fromGateway(probe) {
+			c.health(ctx)
+			c.oldTLS(ctx)
+			c.stranger(ctx)
+		}
+		c.models(probe, err, func() int {
+			keyless := *c.Endpoint
+			keyless.Key = guard.Secret{}
+			keyless.Header = slices.DeleteFunc(slices.Clone(keyless.Header), func(f Field) bool { return !f.Secret.IsZero() })
+			probe, _ := c.Probe(ctx, call.To(&keyless))
+			return probe.Attempt.Status
+		})
+		c.model(probe)
+	}
+	switch {
+	case !c.Live:
+		c.skip("live", "not asked; --live sends one tiny request that is paid for")
+	case c.Keyless || !stands:
+		c.skip("live", "not asked after the fault above")
+	default:
+		c.live(ctx, call)
+	}
+}
+
+// way reports the steps up to the first byte of a reply, and whether they all held.
+func (c *Check) way(probe *Probe, err error) bool {
+	if c.Inside {
+		c.good("address", "inside ferry")
+		return true
+	}
+	target, via := c.Reach.Target, ""
+	if proxy := c.Reach.Proxy; proxy != nil {
+		via = " through the proxy " + proxy.Scheme + "://" + proxy.Host
+	}
+	switch {
+	case isClass(err, Limited):
+		c.bad("limit", err)
+		return false
+	case isClass(err, DNS):
+		c.bad("name", err)
+		return false
+	case len(probe.Addresses) > 0:
+		c.good("name", "%s is %s", target.Hostname(), strings.Join(probe.Addresses, ", "))
+	}
+	switch {
+	case probe.Connected:
+		c.good("address", "connected in %s%s", text.Latency(probe.Attempt.Phases.Connect), via)
+	case isClass(err, Trust):
+		c.good("address", "answers%s", via)
+		c.bad("TLS", err)
+		return false
+	default:
+		c.bad("address", err)
+		return false
+	}
+	if probe.State == nil {
+		if target.Scheme == "http" {
+			c.skip("TLS", "plain http")
+		}
+		return true
+	}
+	leaf := probe.State.PeerCertificates[0]
+	c.good("TLS", "%s in %s; certificate of %s, valid until %s, from %s",
+		strings.ReplaceAll(probe.Attempt.TLS, "TLS ", ""), text.Latency(probe.Attempt.Phases.TLS), target.Hostname(),
+		leaf.NotAfter.UTC().Format(time.DateOnly), leaf.Issuer.CommonName)
+	// The handshake has shown that one of the pinned keys is in the chain.
+	for _, cert := range guard.Distinct(probe.State.VerifiedChains) {
+		if pin := guard.PinOf(cert); slices.Contains(c.Reach.Pins, pin) {
+			c.good("pins", "the key of %s is pinned: %s (of %d)", guard.Subject(cert), pin, len(c.Reach.Pins))
+		}
+	}
+	return true
+}
+
+// models reports what the node said to the free request. A list that is open to anyone says nothing about the key: bare
+// asks for it without one and gives the status, 0 for none. With Live the paid request decides where the list is refused.
+func (c *Check) models(probe *Probe, err error, bare func() int) {
+	listed := fmt.Sprintf("%d listed in %s", probe.Models, text.Latency(probe.Attempt.Latency))
+	status := probe.Attempt.Status
+	switch {
+	case err == nil && probe.Models < 0:
+		c.skip("models", "the node answers with something else than a list; only --live can tell about the key")
+	case err == nil && c.Keyless:
+		c.good("models", "%s, without a key", listed)
+	case err == nil:
+		switch bare() {
+		case http.StatusUnauthorized, http.StatusForbidden:
+			c.good("models", "%s; the node takes the key", listed)
+		case http.StatusOK:
+			c.good("models", "%s, without a key too: only --live can tell about the key", listed)
+		default:
+			c.good("models", "%s; only --live can tell about the key", listed)
+		}
+	case fromGateway(probe) && status == http.StatusForbidden:
+		c.skip("models", "the gateway knows the token, whose role may not list models")
+	case c.Keyless:
+		c.skip("models", "not asked with a key; the node answers with status %d", status)
+	case NoModelList(err):
+		c.Report(Finding{Skipped, "models", "the node has no list of models; only --live can tell about the key", text.Hint(err)})
+	case c.Live && status >= 400 && status < 500:
+		c.skip("models", "the list is refused: %s", err)
+	default:
+		c.bad("models", err)
+	}
+}
+
+// model looks for the configured model in the list. Servers take names that they do not list, so that one which is not
+// there is no fault yet.
+func (c *Check) model(probe *Probe) {
+	short := func(id string) string { return strings.TrimSuffix(strings.TrimPrefix(id, "models/"), ":latest") }
+	model, want := c.Endpoint.Model, short(c.Endpoint.Model)
+	switch {
+	case want == "" || len(probe.ModelIDs) == 0:
+	case slices.ContainsFunc(probe.ModelIDs, func(id string) bool { return short(id) == want }):
+		c.good("model", "%s is listed", model)
+	case len(probe.ModelIDs) < probe.Models: // the list is longer than what was kept of it
+	default:
+		found := model + " is not listed"
+		if near := config.Closest(want, probe.ModelIDs); near != "" {
+			found += "; the nearest is " + near
+		}
+		c.Report(Finding{Skipped, "model", found,
+			"ferry config set nodes." + c.Endpoint.Name + ".model NAME sets another; --live shows whether the node takes this one"})
+	}
+}
+
+// live sends the smallest request there is.
+func (c *Check) live(ctx context.Context, call Call) {
+	call.Request.Prompt, call.Request.MaxTokens = "Say pong.", 16
+	once := *c.Endpoint
+	once.Rule.Attempts = 1
+	result, err := Chain(Stages{Env: c.Env}).Do(ctx, call.To(&once))
+	if err == nil {
+		err = result.Uncounted
+	}
+	if err != nil {
+		c.bad("live", err)
+		return
+	}
+	paid := "the node reports no usage"
+	if u := result.Answer.Usage; u != nil {
+		paid = fmt.Sprintf("%d tokens in, %d out", u.Input, u.Output)
+	}
+	c.good("live", "one paid request: answered in %s, %s", text.Latency(result.Latency), paid)
+}
+
+// fromGateway reports whether a reply came through a gateway that ferry configured, which makes itself known by a header.
+func fromGateway(probe *Probe) bool {
+	return slices.ContainsFunc(probe.Attempt.Header(), func(f Field) bool { return f.Name == "x-ferry-gateway" })
+}
+
+// health, oldTLS and stranger look at what a gateway promises: that it is well, takes no older TLS, and refuses an unknown
+// token. All of it is free; the two requests count against the caller's rate limit there.
+func (c *Check) health(ctx context.Context) {
+	at := *c.Reach.Target
+	at.Path, at.RawPath, at.RawQuery = "/healthz", "", ""
+	status, body, err := c.get(ctx, at.String(), "")
+	var said struct{ Status string }
+	switch {
+	case err != nil:
+		c.bad("gateway", err)
+	case status != http.StatusOK || json.Unmarshal(body, &said) != nil || said.Status != "ok":
+		c.bad("gateway", fmt.Errorf("/healthz answers with status %d and not that all is well", status))
+	default:
+		c.good("gateway", "one of ferry's; /healthz says that all is well")
+	}
+}
+
+func (c *Check) oldTLS(ctx context.Context) {
+	if c.Reach.Proxy != nil {
+		c.skip("floor", "not looked at through a proxy")
+		return
+	}
+	if c.Reach.Target.Scheme != "https" {
+		c.bad("floor", errors.New("the gateway is reached without TLS"))
+		return
+	}
+	refuses, err := transport.RefusesOld(ctx, c.Reach)
+	switch {
+	case err != nil:
+		c.bad("floor", fmt.Errorf("whether TLS 1.2 is refused could not be seen: %s", transport.Innermost(err)))
+	case refuses:
+		c.good("floor", "TLS 1.2 is refused")
+	default:
+		c.bad("floor", text.Errorf("ferry config nginx writes ssl_protocols TLSv1.3", "TLS 1.2 is taken"))
+	}
+}
+
+func (c *Check) stranger(ctx context.Context) {
+	status, _, err := c.get(ctx, c.Endpoint.PrepareModels().URL.String(), "ferry-config-check-made-this-up")
+	switch {
+	case err != nil:
+		c.bad("guard", err)
+	case status == http.StatusUnauthorized:
+		c.good("guard", "a made-up token is refused")
+	case status == http.StatusTooManyRequests:
+		c.skip("guard", "not seen: the limit on requests came first")
+	default:
+		c.bad("guard", fmt.Errorf("a made-up token gets status %d, not 401", status))
+	}
+}
+
+// get asks once, with a token or without, and reads as much as such an answer can have.
+func (c *Check) get(ctx context.Context, address, token string) (int, []byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Header.Set("User-Agent", c.UserAgent)
+	if token != "" {
+		request.Header.Set("X-Api-Key", token)
+	}
+	reply, err := c.Endpoint.Transport.RoundTrip(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer reply.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(reply.Body, 64<<10))
+	return reply.StatusCode, body, err
+}
