@@ -103,7 +103,7 @@ func (s *settings) benchPrompt(ctx context.Context, o *benchOptions) (string, er
 
 // readySeries readies the nodes over the first kind of connection, and over the second where there is one.
 func (s *settings) readySeries(ctx context.Context, p *benchPlan, names []string, kinds []bench.Connection, o *benchOptions) error {
-	options := endpointOptions{unread: o.dryRun, cold: kinds[0] == bench.Cold, connections: o.Concurrency}
+	options := endpointOptions{unread: o.dryRun, cold: kinds[0] == bench.Cold, single: true, connections: o.Concurrency}
 	if o.Stream {
 		options.most = maxStream
 	}

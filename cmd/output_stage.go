@@ -136,7 +136,7 @@ func (e *stoppedError) Error() string { return "the model stopped early: " + e.r
 // check applies the checks that a whole answer can still miss.
 func (s *outputStage) check(call *client.Call, result *client.Result) error {
 	answer := result.Answer
-	if s.output != "raw" && call.Request.Schema != nil {
+	if s.output != "raw" {
 		text := answer.Text
 		if s.extract {
 			if block, ok := term.FirstBlock(text); ok {

@@ -42,10 +42,11 @@ func newOrder() *order {
 }
 
 func (o *order) add(tr *trial, name, zone string) {
-	tr.Endpoint.Name = name
+	tr.node.Name = name
 	o.trials = append(o.trials, tr)
 	o.Candidates = append(o.Candidates, Candidate{Name: name, Zone: zone, Endpoint: func(context.Context) (*Endpoint, error) {
 		o.asked = append(o.asked, name)
+		tr.Endpoint.Node = tr.node
 		return &tr.Endpoint, nil
 	}})
 }

@@ -93,7 +93,7 @@ func TestNoAnswer(t *testing.T) {
 		{"a body over the cap", body(strings.Repeat("x", 2000)), TooLarge, 200, "a reply is over 1000 bytes", strings.Repeat("x", 1000), true, false},
 		{
 			"a header over the cap", reply{status: 200, header: http.Header{"X-Big": {strings.Repeat("x", 70<<10)}}, body: "{}"},
-			Protocol, 0, "no usable reply: ", "", true, true,
+			TooLarge, 0, "a reply's header is over 64 KiB", "", true, true,
 		},
 		{
 			"a redirect", reply{status: 302, header: http.Header{"Location": {"https://elsewhere.test/\u009b2Jx"}}},

@@ -26,7 +26,7 @@ func (tr *trial) limited(t *testing.T, rate string, burst int) *limit.Bucket {
 	}
 	r.Burst = burst
 	tr.clock.stop()
-	b, err := limit.NewBucket(t.TempDir(), tr.Endpoint.URL.String(), r, wallClock{tr.clock})
+	b, err := limit.NewBucket(t.TempDir(), tr.node.URL.String(), r, wallClock{tr.clock})
 	if err != nil {
 		t.Fatal(err)
 	}

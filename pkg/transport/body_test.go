@@ -88,22 +88,12 @@ func TestLimitStays(t *testing.T) {
 
 // TestDefaultBodyCap reads 64 MiB and one byte.
 func TestDefaultBodyCap(t *testing.T) {
-	rt := &capped{next: roundTrip(func(*http.Request) (*http.Response, error) {
-		return &http.Response{Header: http.Header{}, Body: io.NopCloser(io.LimitReader(zeros{}, DefaultMaxBody+1))}, nil
-	})}
-	resp, err := rt.RoundTrip(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := bounded(&http.Response{Body: io.NopCloser(io.LimitReader(zeros{}, DefaultMaxBody+1))}, 0)
 	n, err := io.Copy(io.Discard, resp.Body)
 	if n != DefaultMaxBody || err == nil || err.Error() != "a reply is over 64 MiB" {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 }
-
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 type zeros struct{}
 

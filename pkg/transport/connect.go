@@ -10,9 +10,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
+	"os"
 	"time"
 
 	"ferry/pkg/guard"
+
+	"github.com/quic-go/quic-go/http3"
+	"golang.org/x/net/proxy"
 )
 
 // Connect makes one connection to the node on which a request can be written at once: through its proxy, its certificate
@@ -27,57 +32,164 @@ func Connect(ctx context.Context, o Options) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.wrap = func(c net.Conn) net.Conn { return forgetful{Polled(c)} }
+	any, err := o.connect(ctx, o.nodeTLS(config))
+	if err != nil {
+		return nil, err
+	}
+	made := any.(*conn)
+	if plain, ok := made.Conn.(*socket); ok {
+		return Polled(plain.Conn), nil
+	}
+	return made.Conn, nil
+}
+
+// nodeTLS completes the configuration of the node's handshake. It may be nil.
+func (o Options) nodeTLS(config *tls.Config) *tls.Config {
+	if config != nil {
+		config.ServerName, config.VerifyConnection = o.Target.Hostname(), o.checkPins
+	}
+	return config
+}
+
+// connect makes a connection on which a request can be written at once. The connect timeout bounds all of it: the name, TCP,
+// the proxy, TLS and the pins. config is nil where the node is not reached over TLS.
+func (o Options) connect(ctx context.Context, config *tls.Config) (ready, error) {
+	var end time.Time
 	if o.ConnectTimeout > 0 {
+		end = time.Now().Add(o.ConnectTimeout)
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, o.ConnectTimeout, o.TooLate())
+		ctx, cancel = context.WithDeadlineCause(ctx, end, o.TooLate())
 		defer cancel()
 	}
-	conn, err := o.connect(ctx, config)
-	if late := (*ConnectTimeoutError)(nil); err != nil && errors.As(context.Cause(ctx), &late) {
-		return nil, late
+	made, err := o.choose(ctx, config)
+	switch {
+	case err == nil:
+		return made, nil
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case !end.IsZero() && isTimeout(err) && !time.Now().Before(end):
+		return nil, o.TooLate() // a deadline of the connection ran out a moment before that of the context
 	}
-	return conn, err
+	return nil, err
+}
+
+// choose makes the connection by the protocols of the options.
+func (o Options) choose(ctx context.Context, config *tls.Config) (ready, error) {
+	tcp := func(ctx context.Context, at netip.AddrPort, step func(time.Duration)) (ready, error) {
+		made, err := o.byTCP(ctx, config, at, step)
+		if err != nil {
+			return nil, err // not a nil *conn in an interface
+		}
+		return made, nil
+	}
+	if o.Dial != nil {
+		return tcp(ctx, netip.AddrPort{}, func(time.Duration) {})
+	}
+	addresses, err := o.addresses(ctx)
+	if err != nil {
+		if o.Proxy != nil && ctx.Err() == nil {
+			err = o.proxyError(err)
+		}
+		return nil, err
+	}
+	if o.HTTP3 == NoHTTP3 || o.Proxy != nil {
+		return o.race(ctx, addresses, tcp)
+	}
+	overQUIC := config.Clone()
+	overQUIC.NextProtos, overQUIC.MinVersion = []string{http3.NextProtoH3}, tls.VersionTLS13
+	quic := func(ctx context.Context, at netip.AddrPort, step func(time.Duration)) (ready, error) {
+		return o.byQUIC(ctx, overQUIC, at, step)
+	}
+	if o.HTTP3 == OnlyHTTP3 {
+		return o.race(ctx, addresses, quic)
+	}
+	return o.firstOf(ctx, addresses, quic, tcp)
+}
+
+// firstOf races HTTP/3 and, from a moment later, TCP.
+func (o Options) firstOf(ctx context.Context, addresses []netip.AddrPort, quic, tcp handshake) (ready, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	byQUIC, byTCP := make(chan end), make(chan end)
+	start := func(do handshake, ends chan end) {
+		conn, err := o.race(ctx, addresses, do)
+		select {
+		case ends <- end{conn, err}:
+		case <-ctx.Done():
+			if err == nil {
+				conn.Close()
+			}
+		}
+	}
+	go start(quic, byQUIC)
+	late := time.NewTimer(tcpAfter)
+	defer late.Stop()
+	begun := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-late.C:
+		case e := <-byTCP:
+			return e.conn, e.err
+		case e := <-byQUIC:
+			var trust *guard.TrustError
+			if e.err == nil || errors.As(e.err, &trust) {
+				return e.conn, e.err
+			}
+		}
+		if !begun {
+			begun = true
+			go start(tcp, byTCP)
+		}
+	}
+}
+
+// hop is the host and port that ferry itself connects to: the node's or its proxy's.
+func (o Options) hop() string {
+	if o.Proxy != nil {
+		return o.Proxy.Host
+	}
+	return hostPort(o.Target)
+}
+
+// addresses are those of the hop in the order in which they are tried: as the system sorts them (RFC 6724), the two
+// families in turn, so that a dead one costs one step (RFC 8305).
+func (o Options) addresses(ctx context.Context) ([]netip.AddrPort, error) {
+	host, portText, err := net.SplitHostPort(o.hop())
+	if err != nil {
+		return nil, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", portText)
+	if err != nil {
+		return nil, err
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
+	}
+	var first, second []netip.AddrPort
+	for _, address := range found {
+		at := netip.AddrPortFrom(address.Unmap(), uint16(port))
+		if at.Addr().Is4() == found[0].Unmap().Is4() {
+			first = append(first, at)
+		} else {
+			second = append(second, at)
+		}
+	}
+	var all []netip.AddrPort
+	for n := range max(len(first), len(second)) {
+		all = append(all, first[min(n, len(first)):min(n+1, len(first))]...)
+		all = append(all, second[min(n, len(second)):min(n+1, len(second))]...)
+	}
+	return all, nil
 }
 
 // idleProbe finds out within half a minute that the path under a connection on which nothing is sent is dead. Several
 // probes in a row have to stay unanswered: on a path that loses packets one does.
 func idleProbe() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 4 * time.Second, Count: 4}
-}
-
-func (o Options) connect(ctx context.Context, config *tls.Config) (net.Conn, error) {
-	d := dialer{options: o, net: &net.Dialer{Control: o.refusePlain, KeepAliveConfig: idleProbe()}}
-	conn, err := d.toNode(ctx)
-	if err != nil && o.Proxy != nil && ctx.Err() == nil {
-		err = o.proxyError(err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	conn = Polled(conn)
-	if config == nil {
-		return conn, nil
-	}
-	config.ServerName, config.VerifyConnection = o.Target.Hostname(), o.checkPins
-	client := tls.Client(forgetful{conn}, config)
-	trace := httptrace.ContextClientTrace(ctx)
-	if trace != nil && trace.TLSHandshakeStart != nil {
-		trace.TLSHandshakeStart()
-	}
-	err = client.HandshakeContext(ctx)
-	if trace != nil && trace.TLSHandshakeDone != nil {
-		trace.TLSHandshakeDone(client.ConnectionState(), err)
-	}
-	if err != nil {
-		conn.Close()
-		var pin *guard.TrustError
-		if errors.As(err, &pin) {
-			return nil, pin
-		}
-		node := peer{host: o.Target.Host, floor: o.TLS.floor(), certified: o.TLS.Cert != ""}
-		return nil, node.distrust(err, true)
-	}
-	return client, nil
 }
 
 // forgetful lets TLS keep nothing of an answer that was read: what it reads into is where it has decrypted what came
@@ -92,61 +204,212 @@ func (f forgetful) Read(p []byte) (int, error) {
 // NetConn is the connection itself.
 func (f forgetful) NetConn() net.Conn { return f.Conn }
 
-// toNode makes the connection under the node's TLS.
-func (d dialer) toNode(ctx context.Context) (net.Conn, error) {
-	address := hostPort(d.options.Target)
-	via := d.options.Proxy
-	if via == nil {
-		return d.net.DialContext(ctx, "tcp", address)
+// byTCP makes one connection for HTTP/1.1 by one address of the hop.
+func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPort, step func(time.Duration)) (*conn, error) {
+	step(o.lateTCP(at))
+	started := time.Now()
+	tcp, err := o.dial(ctx, at)
+	if err != nil {
+		return nil, err
 	}
-	switch via.Scheme {
-	case "socks5", "socks5h":
-		dial, err := d.socks(via)
-		if err != nil {
+	through := newSocket(tcp)
+	under := net.Conn(through)
+	if o.Proxy != nil {
+		step(o.lateProxy(at))
+		started = time.Now()
+		if under, err = o.throughProxy(ctx, through); err != nil {
+			through.Close()
+			if ctx.Err() == nil {
+				err = o.proxyError(err)
+			}
 			return nil, err
 		}
-		return dial(ctx, "tcp", address)
-	case "http", "https":
-		dial := d.net.DialContext
-		if via.Scheme == "https" {
-			dial = d.dialProxyTLS
-		}
-		conn, err := dial(ctx, "tcp", via.Host)
-		if err != nil {
-			return nil, err
-		}
-		if err := d.askProxy(ctx, conn, address); err != nil {
-			conn.Close()
-			return nil, err
-		}
-		return conn, nil
 	}
-	return nil, unknownProxy(via)
+	if config == nil {
+		made := newConn(under, through)
+		if o.Proxy != nil && !o.socks() {
+			made.proxy = &o
+		}
+		return made, nil
+	}
+	step(o.lateTLS(at, time.Since(started)))
+	if o.wrap != nil {
+		under = o.wrap(under)
+	}
+	client, err := o.secure(ctx, config, under)
+	if err != nil {
+		through.Close()
+		return nil, err
+	}
+	return newConn(client, through), nil
 }
 
-// askProxy has an HTTP proxy connect to the address (RFC 9110 section 9.3.6).
-func (d dialer) askProxy(ctx context.Context, conn net.Conn, address string) error {
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	request := "CONNECT " + address + " HTTP/1.1\r\nHost: " + address + "\r\n"
-	if user := d.options.Proxy.User; user != nil {
-		password, _ := user.Password()
-		both := base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password))
-		request += "Proxy-Authorization: Basic " + both + "\r\n"
+// dial connects to one address of the hop, or to the node inside this process.
+func (o Options) dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) {
+	if o.Dial != nil {
+		return o.Dial(ctx, "tcp", hostPort(o.Target))
 	}
-	if _, err := io.WriteString(conn, request+"\r\n"); err != nil {
+	d := net.Dialer{Control: o.refusePlain, KeepAliveConfig: idleProbe()}
+	c, err := d.DialContext(ctx, "tcp", at.String())
+	if err != nil && o.Proxy != nil && ctx.Err() == nil {
+		err = o.proxyError(err)
+	}
+	return c, err
+}
+
+// secure makes the node's TLS handshake.
+func (o Options) secure(ctx context.Context, config *tls.Config, under net.Conn) (*tls.Conn, error) {
+	client := tls.Client(under, config)
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	err := client.HandshakeContext(ctx)
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(client.ConnectionState(), err)
+	}
+	var pin *guard.TrustError
+	switch {
+	case errors.As(err, &pin):
+		return nil, pin
+	case err != nil:
+		return nil, o.peer().distrust(err, true)
+	}
+	return client, nil
+}
+
+// peer is the node as errors of TLS name it.
+func (o Options) peer() peer {
+	return peer{host: o.Target.Host, floor: o.TLS.floor(), certified: o.TLS.Cert != ""}
+}
+
+// socks reports whether the proxy is one of SOCKS5 (RFC 1928).
+func (o Options) socks() bool {
+	return o.Proxy != nil && (o.Proxy.Scheme == "socks5" || o.Proxy.Scheme == "socks5h")
+}
+
+// throughProxy asks the proxy at the other end of a connection for one to the node. Plain http to a proxy that speaks
+// HTTP needs none.
+func (o Options) throughProxy(ctx context.Context, to *socket) (net.Conn, error) {
+	if o.socks() {
+		return o.throughSocks(ctx, to)
+	}
+	through := net.Conn(to)
+	if o.Proxy.Scheme == "https" {
+		secured, err := o.secureProxy(ctx, to)
+		if err != nil {
+			return nil, err
+		}
+		through = secured
+	}
+	if o.Target.Scheme == "http" {
+		return through, nil
+	}
+	stop := context.AfterFunc(ctx, func() { to.SetDeadline(time.Unix(1, 0)) })
+	err := o.askProxy(through)
+	if !stop() && err == nil {
+		err = os.ErrDeadlineExceeded
+	}
+	return through, err
+}
+
+// askProxy has a proxy connect to the node (RFC 9110 section 9.3.6).
+func (o Options) askProxy(through net.Conn) error {
+	address := hostPort(o.Target)
+	request := "CONNECT " + address + " HTTP/1.1\r\nHost: " + address + "\r\n"
+	if o.Proxy.User != nil {
+		request += "Proxy-Authorization: " + o.proxyAuth() + "\r\n"
+	}
+	if _, err := io.WriteString(through, request+"\r\n"); err != nil {
 		return err
 	}
-	reader := bufio.NewReaderSize(io.LimitReader(conn, MaxHeader), 512)
+	reader := bufio.NewReaderSize(io.LimitReader(through, MaxHeader), 512)
 	resp, err := http.ReadResponse(reader, &http.Request{Method: http.MethodConnect})
 	if err != nil {
 		return err
 	}
-	if err := d.options.refusedByProxy(resp); err != nil {
+	if err := o.refusedByProxy(resp); err != nil {
 		return err
 	}
 	if reader.Buffered() > 0 {
-		return &guard.TrustError{Host: d.options.Proxy.Host, Reason: "the proxy speaks before the node is asked"}
+		return &guard.TrustError{Host: o.Proxy.Host, Reason: "the proxy speaks before the node is asked"}
 	}
 	return nil
 }
+
+// proxyAuth is the header with the proxy's user and password (RFC 7617).
+func (o Options) proxyAuth() string {
+	password, _ := o.Proxy.User.Password()
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(o.Proxy.User.Username()+":"+password))
+}
+
+// secureProxy makes the handshake with a proxy that is reached over TLS. The node's certificates and floor do not apply to it.
+func (o Options) secureProxy(ctx context.Context, to *socket) (net.Conn, error) {
+	roots, err := systemRoots()
+	if err != nil {
+		return nil, err
+	}
+	client := tls.Client(to, &tls.Config{
+		ServerName: o.Proxy.Hostname(),
+		RootCAs:    roots,
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"},
+	})
+	via := peer{host: o.Proxy.Host, floor: tls.VersionTLS12, proxy: true}
+	if err := client.HandshakeContext(ctx); err != nil {
+		return nil, via.distrust(err, true)
+	}
+	return proxyConn{client, via}, nil
+}
+
+// proxyConn names the proxy in what TLS 1.3 says only after the handshake is done here, such as that it wants a client
+// certificate.
+type proxyConn struct {
+	net.Conn
+	via peer
+}
+
+// NetConn is the connection to the proxy, under its TLS.
+func (c proxyConn) NetConn() net.Conn { return c.Conn.(*tls.Conn).NetConn() }
+
+func (c proxyConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		err = c.via.distrust(err, false)
+	}
+	return n, err
+}
+
+// throughSocks asks a SOCKS5 proxy (RFC 1928) for a connection to the node. As with curl, socks5 looks the name up here
+// and socks5h there.
+func (o Options) throughSocks(ctx context.Context, to *socket) (net.Conn, error) {
+	var auth *proxy.Auth
+	if o.Proxy.User != nil {
+		password, _ := o.Proxy.User.Password()
+		auth = &proxy.Auth{User: o.Proxy.User.Username(), Password: password}
+	}
+	made, err := proxy.SOCKS5("tcp", o.Proxy.Host, auth, connected{to})
+	if err != nil {
+		return nil, badProxy(err.Error())
+	}
+	address := hostPort(o.Target)
+	if o.Proxy.Scheme == "socks5" {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil {
+			return nil, err
+		}
+		address = net.JoinHostPort(found[0].Unmap().String(), port)
+	}
+	return made.(proxy.ContextDialer).DialContext(ctx, "tcp", address)
+}
+
+// connected is the dialer of a SOCKS proxy to which there is a connection.
+type connected struct{ net.Conn }
+
+func (c connected) Dial(string, string) (net.Conn, error) { return c.Conn, nil }
+
+func (c connected) DialContext(context.Context, string, string) (net.Conn, error) { return c.Conn, nil }

@@ -7,16 +7,11 @@ import (
 	"io"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 )
 
 // errUnasked is the fault of a kept connection on which there are bytes that belong to no request.
 var errUnasked = errors.New("the server sent bytes before it was asked")
-
-// refusedTimeout bounds the wait for an answer on a connection that takes no more bytes. What the server sent before it
-// closed the connection is here already.
-const refusedTimeout = 5 * time.Second
 
 // link is a connection under http.Transport. It knows what http.Transport does not tell:
 //
@@ -44,6 +39,8 @@ type link struct {
 	stray   bool  // or any of it
 	refused error // what a write failed with
 }
+
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // linked makes the connections of dial links.
 func linked(dial dialFunc) dialFunc {
@@ -100,11 +97,6 @@ func (l *link) misses(status int) bool {
 	return l.early && status/100 == 2 || l.stray && l.kept
 }
 
-// EarlyError is an answer that came before the server had the request: it may belong to another one.
-type EarlyError struct{}
-
-func (*EarlyError) Error() string { return "an answer came before the server had the request" }
-
 func (l *link) Read(p []byte) (int, error) {
 	l.setReading(true)
 	n, err := l.Conn.Read(p)
@@ -149,11 +141,6 @@ func (l *link) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// refuses reports whether a write failed because the other side has closed the connection.
-func refuses(err error) bool {
-	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
-}
-
 func (l *link) Close() error {
 	l.mu.Lock()
 	l.closed = true
@@ -178,30 +165,3 @@ func (l *link) failure(err error) error {
 	}
 	return err
 }
-
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
-}
-
-// unsentError is the error of a request of which no byte was written.
-type unsentError struct{ error }
-
-func (e *unsentError) Unwrap() error { return e.error }
-
-// Unsent marks the error as one of the time before a byte of the request was written.
-func (e *unsentError) Unsent() bool { return true }
-
-// Unsent reports whether an error says that the server cannot have got a byte of the request.
-func Unsent(err error) bool {
-	var e interface{ Unsent() bool }
-	return errors.As(err, &e) && e.Unsent()
-}
-
-type freshKey struct{}
-
-// Fresh gives a context whose request takes a new connection, which is not kept.
-func Fresh(ctx context.Context) context.Context { return context.WithValue(ctx, freshKey{}, true) }
-
-// IsFresh reports whether a request is to take a new connection.
-func IsFresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }

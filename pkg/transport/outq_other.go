@@ -1,6 +1,8 @@
-//go:build unix && !linux
+//go:build !linux
 
 package transport
 
-// unacknowledged is how many bytes the other side's system has not acknowledged, which only Linux is asked.
-func (c *polled) unacknowledged() int { return 0 }
+import "syscall"
+
+// unacknowledgedBy is how many bytes the other side's system has not acknowledged, which only Linux is asked.
+func unacknowledgedBy(syscall.RawConn) int { return 0 }

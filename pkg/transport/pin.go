@@ -33,7 +33,7 @@ func Look(o Options) (rt http.RoundTripper, seen func() *tls.ConnectionState, er
 		return nil, nil, err
 	}
 	var state atomic.Pointer[tls.ConnectionState]
-	rt.(*checking).pool.TLSClientConfig.VerifyConnection = func(s tls.ConnectionState) error {
+	rt.(*transport).tls.VerifyConnection = func(s tls.ConnectionState) error {
 		state.Store(&s)
 		return errSeen
 	}

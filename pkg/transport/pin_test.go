@@ -122,7 +122,7 @@ func TestPinsOnResumption(t *testing.T) {
 			cache := tls.NewLRUClientSessionCache(4)
 			ask := func(pins ...guard.Pin) (resumed bool, err error) {
 				rt := build(t, Options{Target: mustURL(t, s.URL), TLS: TLS{CA: ca.file, Min: "1.2"}, Pins: pins, Cold: true})
-				config := rt.(*checking).pool.TLSClientConfig
+				config := rt.(*transport).tls
 				config.ClientSessionCache = cache
 				check := config.VerifyConnection
 				config.VerifyConnection = func(state tls.ConnectionState) error {
@@ -242,7 +242,7 @@ func TestPinsBeforeAByte(t *testing.T) {
 			return &countedConn{Conn: conn, after: &after}, err
 		},
 	})
-	config := rt.(*checking).pool.TLSClientConfig
+	config := rt.(*transport).tls
 	check := config.VerifyConnection
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		after.Store(0)

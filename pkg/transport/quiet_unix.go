@@ -123,7 +123,7 @@ func Quiet(conn net.Conn) bool {
 // not known.
 func unacknowledged(conn net.Conn) int {
 	if c := polledUnder(conn); c != nil {
-		return c.unacknowledged()
+		return unacknowledgedBy(c.raw)
 	}
 	return 0
 }

@@ -17,6 +17,7 @@ import (
 	"ferry/pkg/guard"
 	"ferry/pkg/state"
 
+	"github.com/quic-go/quic-go"
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
@@ -216,8 +217,15 @@ func alertOf(err error) string {
 	if errors.As(err, &op) && op.Op == "remote error" {
 		return op.Err.Error()
 	}
+	var fault *quic.TransportError
+	if errors.As(err, &fault) && fault.Remote && fault.ErrorCode.IsCryptoError() {
+		return tls.AlertError(fault.ErrorCode - firstCrypto).Error()
+	}
 	return ""
 }
+
+// firstCrypto is QUIC's error code for the TLS alert 0 (RFC 9001 section 4.8).
+const firstCrypto = 0x100
 
 // networkFault reports whether a handshake ended because of the network and not because of what was said in it.
 func networkFault(err error) bool {

@@ -6,9 +6,14 @@ package transport
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"sync"
 	"time"
 
 	"ferry/pkg/guard"
@@ -40,9 +45,15 @@ type Options struct {
 	Connections int
 	// Dial replaces the network, for a node inside this process. The checks on plain http do not apply to it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// HTTP3 says whether the node is asked over HTTP/3. Through a proxy it is not.
+	HTTP3 HTTP3
+	// Race allows further handshakes beside one that is late. The first one that is ready carries the request.
+	Race bool
 	// Lend gives connections on which a request can be written at once, instead of making them: the lender has made
 	// them with Connect. Certificates and the proxy were its part, and so is the connect timeout.
 	Lend func(ctx context.Context) (net.Conn, error)
+
+	wrap func(net.Conn) net.Conn // what is put under the node's TLS
 }
 
 const (
@@ -66,40 +77,130 @@ const (
 //     resuming takes the same round trips. Under TLS 1.2, which a node has to ask for, it would save one of four. A held
 //     connection (pkg/hold) saves all but one, and writes nothing to a disk.
 func New(o Options) (http.RoundTripper, error) {
-	rt := &http.Transport{
-		DisableCompression:     true, // a server that was not asked cannot send a bomb; capped bounds one that does
-		MaxResponseHeaderBytes: MaxHeader,
-		DisableKeepAlives:      o.Cold,
-		MaxIdleConnsPerHost:    cmp.Or(o.Connections, 64),
-		IdleConnTimeout:        90 * time.Second,
+	if o.Lend != nil {
+		return newLent(o)
 	}
-	if err := o.dials(rt); err != nil {
+	if o.Proxy != nil && proxyPorts[o.Proxy.Scheme] == "" {
+		return nil, badProxy(fmt.Sprintf("unknown scheme %q", o.Proxy.Scheme))
+	}
+	config, err := o.TLS.config(o.Target)
+	if err != nil {
 		return nil, err
 	}
-	return &checking{next: &capped{next: rt, limit: o.MaxBody}, pool: rt, options: o}, nil
+	return &transport{options: o, tls: o.nodeTLS(config)}, nil
 }
 
-// dials says how rt gets its connections.
-func (o Options) dials(rt *http.Transport) error {
-	if o.Lend != nil {
-		rt.DialContext = linked(func(ctx context.Context, _, _ string) (net.Conn, error) { return o.Lend(ctx) })
-		rt.DialTLSContext = rt.DialContext
-		return nil
+// transport keeps the connections to one node.
+type transport struct {
+	options Options
+	tls     *tls.Config // nil over plain http
+
+	mu   sync.Mutex
+	idle []idleConn // the last one was used last
+	// noUDP says that TCP was ready before HTTP/3: the network may block UDP. It is not waited for again.
+	noUDP bool
+}
+
+// idleConn is a connection that waits for a next request.
+type idleConn struct {
+	ready
+	since time.Time
+}
+
+// RoundTrip sends a request once, on a kept connection that is fit for it or on a new one.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.send(r)
+	if err != nil && r.Body != nil {
+		r.Body.Close() // as a RoundTripper must, whatever happens
 	}
-	var err error
-	if rt.TLSClientConfig, err = o.TLS.config(o.Target); err != nil {
-		return err
+	return resp, err
+}
+
+func (t *transport) send(r *http.Request) (*http.Response, error) {
+	ctx := r.Context()
+	if err := t.options.refusesPlainByProxy(); err != nil {
+		return nil, err
 	}
-	if rt.TLSClientConfig != nil {
-		rt.TLSClientConfig.VerifyConnection = o.checkPins
+	conn, err := t.take(ctx, r.ContentLength)
+	if err != nil {
+		return nil, &unsentError{err}
 	}
-	dialer := dialer{options: o, net: &net.Dialer{Control: o.refusePlain}}
-	if o.Dial != nil {
-		rt.DialContext = linked(dialer.bounded(o.Dial))
-		return nil
+	keep := t.keep
+	if t.options.Cold || IsFresh(ctx) {
+		keep = nil
 	}
-	rt.DialContext = linked(dialer.bounded(dialer.net.DialContext))
-	return dialer.useProxy(rt)
+	r = r.WithContext(ctx) // a copy, since a RoundTripper may not change its request
+	r.Close = t.options.Cold
+	resp, err := conn.roundTrip(r, keep)
+	if err != nil {
+		var trust *guard.TrustError
+		if errors.As(err, &trust) {
+			return nil, trust // the proxy's
+		}
+		return nil, t.options.peer().distrust(err, false)
+	}
+	return bounded(resp, t.options.MaxBody), nil
+}
+
+// take gives a connection for a request: the kept one that was used last, if it is fit for it, else a new one.
+func (t *transport) take(ctx context.Context, length int64) (ready, error) {
+	onlyTCP := t.options.HTTP3 == TryHTTP3 && length > largeForHTTP3
+	for !IsFresh(ctx) {
+		kept, ok := t.pop(onlyTCP)
+		if !ok {
+			break
+		}
+		if time.Since(kept.since) < maxIdle && kept.unused() {
+			return kept.ready, nil
+		}
+		kept.Close()
+	}
+	o := t.options
+	t.mu.Lock()
+	if onlyTCP || t.noUDP {
+		o.HTTP3 = NoHTTP3
+	}
+	t.mu.Unlock()
+	made, err := o.connect(ctx, t.tls)
+	if _, tcp := made.(*conn); tcp && o.HTTP3 == TryHTTP3 {
+		t.mu.Lock()
+		t.noUDP = true
+		t.mu.Unlock()
+	}
+	return made, err
+}
+
+// maxIdle is how long a connection may have been idle to be used again.
+const maxIdle = 90 * time.Second
+
+func (t *transport) pop(onlyTCP bool) (kept idleConn, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for n := len(t.idle) - 1; n >= 0; n-- {
+		kept = t.idle[n]
+		if _, tcp := kept.ready.(*conn); tcp || !onlyTCP {
+			t.idle = slices.Delete(t.idle, n, n+1)
+			return kept, true
+		}
+	}
+	return idleConn{}, false
+}
+
+func (t *transport) keep(conn ready) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.idle) == cmp.Or(t.options.Connections, 64) {
+		conn.Close()
+		return
+	}
+	t.idle = append(t.idle, idleConn{conn, time.Now()})
+}
+
+// CloseIdleConnections ends the connections that wait for a next request.
+func (t *transport) CloseIdleConnections() {
+	for kept, ok := t.pop(false); ok; kept, ok = t.pop(false) {
+		kept.Close()
+	}
 }
 
 // hostPort is a target's host and port; where it names none, the scheme's port.

@@ -1,0 +1,314 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"syscall"
+	"time"
+
+	"ferry/pkg/text"
+)
+
+// conn is a connection on which a request can be written at once. It carries one request at a time.
+type conn struct {
+	net.Conn // over TLS where the node is reached over TLS
+	under    *socket
+	in       *bufio.Reader
+	inbound  inbound
+	proxy    *Options // of a proxy that is sent whole URLs, nil where the request goes to the node
+	served   int      // requests that were answered
+}
+
+func newConn(c net.Conn, under *socket) *conn {
+	made := &conn{Conn: c, under: under}
+	made.inbound.from = c
+	made.in = bufio.NewReaderSize(&made.inbound, 4<<10)
+	return made
+}
+
+// inbound is what comes on a connection, bounded while a header is read.
+type inbound struct {
+	from  io.Reader
+	left  int64 // bytes that a header may still have, -1 for no bound
+	first func()
+}
+
+func (i *inbound) Read(p []byte) (int, error) {
+	if i.left == 0 {
+		return 0, &text.LimitError{What: "a reply's header", Limit: MaxHeader}
+	}
+	if i.left > 0 && int64(len(p)) > i.left {
+		p = p[:i.left]
+	}
+	n, err := i.from.Read(p)
+	if n > 0 && i.first != nil {
+		i.first()
+		i.first = nil
+	}
+	if i.left > 0 {
+		i.left -= int64(n)
+	}
+	return n, err
+}
+
+// unused reports whether a kept connection is fit for a next request: it is open, and no byte came that belongs to no
+// request. Such bytes would be taken for the next answer. What TLS says between two requests, such as a session ticket,
+// is read here.
+func (c *conn) unused() bool {
+	if c.in.Buffered() > 0 {
+		return false
+	}
+	c.under.noWait = true
+	defer func() { c.under.noWait = false }()
+	var b [1]byte
+	n, err := c.Read(b[:])
+	return n == 0 && errors.As(err, &nothingYet{})
+}
+
+// small is the most bytes of a body that are written before the answer is read: a socket takes them at once, whether the
+// server reads or not.
+const small = 8 << 10
+
+// refusedTimeout bounds the wait for an answer on a connection that takes no more bytes. What the server sent before it
+// closed the connection is here already.
+const refusedTimeout = 5 * time.Second
+
+// refuses reports whether a write failed because the other side has closed the connection.
+func refuses(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// exchange is one request and its answer.
+type exchange struct {
+	*conn
+	keep    func(ready)
+	request *http.Request
+	wrote   chan error  // what writing the request ended with
+	stop    func() bool // ends the watch over the request's context
+	early   bool        // the answer came before the server had the whole request,
+	stray   bool        // or any of it
+}
+
+// roundTrip reads the answer while the request is still being written: a server may refuse a request that it has not read.
+func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, error) {
+	ctx := r.Context()
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{Conn: c.Conn, Reused: c.served > 0})
+	}
+	if c.proxy != nil && c.proxy.Proxy.User != nil {
+		r.Header = r.Header.Clone()
+		r.Header.Set("Proxy-Authorization", c.proxy.proxyAuth())
+	}
+	x := &exchange{conn: c, keep: keep, request: r, wrote: make(chan error, 1)}
+	x.stop = context.AfterFunc(ctx, func() { c.under.Close() })
+	c.inbound.left = MaxHeader
+	c.inbound.first = func() {
+		x.look()
+		if trace != nil && trace.GotFirstResponseByte != nil {
+			trace.GotFirstResponseByte()
+		}
+	}
+	c.under.begin()
+	if c.under.raw != nil && r.ContentLength <= small {
+		x.write()
+	} else {
+		go x.write()
+	}
+	resp, err := x.readHeader()
+	if err == nil && (x.early && resp.StatusCode/100 == 2 || x.stray && c.served > 0) {
+		err = &EarlyError{}
+	}
+	if err != nil {
+		return nil, x.failure(err)
+	}
+	c.inbound.left = -1
+	return x.answer(resp)
+}
+
+// answer readies an answer for its reader: its end frees the connection.
+func (x *exchange) answer(resp *http.Response) (*http.Response, error) {
+	if resp.Close {
+		x.keep = nil
+	}
+	if secured, ok := x.Conn.(*tls.Conn); ok {
+		state := secured.ConnectionState()
+		resp.TLS = &state
+	}
+	switch {
+	case resp.StatusCode == http.StatusProxyAuthRequired && x.proxy != nil:
+		x.end(false)
+		return nil, x.proxy.refusedByProxy(resp)
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		// Its body is the bare connection, which no deadline would end. Another protocol was not asked for.
+		x.end(false)
+		resp.Body = http.NoBody
+	case resp.Body == http.NoBody:
+		x.end(true)
+	default:
+		resp.Body = &answerBody{ReadCloser: resp.Body, exchange: x}
+	}
+	return resp, nil
+}
+
+func (x *exchange) write() {
+	var err error
+	if x.proxy != nil {
+		err = x.request.WriteProxy(x.Conn)
+	} else {
+		err = x.request.Write(x.Conn)
+	}
+	x.wrote <- err
+	switch {
+	case refuses(err):
+		_ = x.under.SetReadDeadline(time.Now().Add(refusedTimeout)) // of a closed connection the read says so itself
+	case err != nil:
+		x.under.Close()
+	}
+}
+
+// look notes, at an answer's first byte, how much of the request the server has. Every answer acknowledges the bytes of its
+// request, so one that leaves some unacknowledged was sent before: it refuses a request that was not read, or it
+// belongs to no request.
+func (x *exchange) look() {
+	if x.under.raw == nil {
+		return
+	}
+	missing := int64(unacknowledgedBy(x.under.raw))
+	x.early = missing > 0 || x.under.handed.Load() < x.request.ContentLength
+	x.stray = missing > 0 && missing >= x.under.sent.Load()
+}
+
+// EarlyError is an answer that came before the server had the request: it may belong to another one.
+type EarlyError struct{}
+
+func (*EarlyError) Error() string { return "an answer came before the server had the request" }
+
+// readHeader reads the answer's header, past those of status 1xx (RFC 9110 section 15.2). All of them count against
+// MaxHeader.
+func (x *exchange) readHeader() (*http.Response, error) {
+	if _, err := x.in.Peek(1); err != nil {
+		return nil, err
+	}
+	for {
+		resp, err := http.ReadResponse(x.in, x.request)
+		if err != nil || resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, err
+		}
+	}
+}
+
+// failure completes the error of a request that got no answer: with the end of its context, with what the server refused,
+// and with whether a byte of the request was written. It closes the connection.
+func (x *exchange) failure(err error) error {
+	var failed error
+	select {
+	case failed = <-x.wrote:
+	default:
+		x.under.Close()
+		<-x.wrote // what was sent is counted now
+	}
+	if failed != nil && (!refuses(failed) || isTimeout(err) || errors.Is(err, io.EOF)) {
+		err = failed
+	}
+	if ctx := x.request.Context(); ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	x.stop()
+	x.under.Close()
+	if x.under.sent.Load() == 0 {
+		return &unsentError{err}
+	}
+	return err
+}
+
+// end ends the exchange. The connection is kept where it can carry another request, and else closed.
+func (x *exchange) end(whole bool) {
+	inTime := x.stop()
+	if !whole || !inTime {
+		x.under.Close()
+		return
+	}
+	if x.keep != nil && x.in.Buffered() == 0 && x.written() {
+		x.served++
+		x.keep(x.conn)
+		return
+	}
+	x.Close()
+}
+
+// written reports whether the whole request was written, if it is in a moment.
+func (x *exchange) written() bool {
+	select {
+	case err := <-x.wrote:
+		return err == nil
+	case <-time.After(writeEnd):
+		return false
+	}
+}
+
+// writeEnd is how long a request may still be being written when its answer has ended.
+const writeEnd = 50 * time.Millisecond
+
+// answerBody is the body of an answer. At its end the connection is free for another request.
+type answerBody struct {
+	io.ReadCloser
+	exchange *exchange
+	ended    bool
+}
+
+func (b *answerBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if ctx := b.exchange.request.Context(); err != nil && err != io.EOF && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		b.end(err == io.EOF)
+	}
+	return n, err
+}
+
+func (b *answerBody) Close() error {
+	b.end(false)
+	return nil
+}
+
+func (b *answerBody) end(whole bool) {
+	if !b.ended {
+		b.ended = true
+		b.exchange.end(whole)
+	}
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// unsentError is the error of a request of which no byte was written.
+type unsentError struct{ error }
+
+func (e *unsentError) Unwrap() error { return e.error }
+
+// Unsent marks the error as one of the time before a byte of the request was written.
+func (e *unsentError) Unsent() bool { return true }
+
+// Unsent reports whether an error says that the server cannot have got a byte of the request.
+func Unsent(err error) bool {
+	var e interface{ Unsent() bool }
+	return errors.As(err, &e) && e.Unsent()
+}
+
+type freshKey struct{}
+
+// Fresh gives a context whose request takes a new connection, which is not kept.
+func Fresh(ctx context.Context) context.Context { return context.WithValue(ctx, freshKey{}, true) }
+
+// IsFresh reports whether a request is to take a new connection.
+func IsFresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }

@@ -1,0 +1,188 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+)
+
+// HTTP3 says whether a node is asked over HTTP/3 (RFC 9114).
+type HTTP3 int
+
+// The ways to ask.
+const (
+	// NoHTTP3 is HTTP/1.1 over TCP.
+	NoHTTP3 HTTP3 = iota
+	// TryHTTP3 is HTTP/3, and HTTP/1.1 where TCP is ready first: a network may block UDP.
+	TryHTTP3
+	// OnlyHTTP3 is HTTP/3 and nothing else.
+	OnlyHTTP3
+)
+
+const (
+	// tcpAfter is how long HTTP/3 is ahead of TCP. A network that blocks UDP costs that much.
+	tcpAfter = 250 * time.Millisecond
+	// largeForHTTP3 is the body from which TCP is quicker on a lossy path: quic-go's congestion control gives way to loss
+	// more than the kernel's.
+	largeForHTTP3 = 32 << 10
+	// lateQUIC is when the answer to a first packet is late.
+	lateQUIC = lateTCP
+)
+
+// http3Conn is a connection for HTTP/3. It carries one request at a time, as a connection for HTTP/1.1 does: streams of
+// one connection share its congestion window.
+type http3Conn struct {
+	quic   *quic.Conn
+	client *http3.ClientConn
+	served int
+}
+
+// byQUIC makes one connection for HTTP/3 by one address of the node.
+func (o Options) byQUIC(ctx context.Context, config *tls.Config, at netip.AddrPort, step func(time.Duration)) (ready, error) {
+	if at.Addr().IsLoopback() {
+		step(0)
+	} else {
+		step(lateQUIC)
+	}
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart()
+	}
+	conn, err := quic.DialAddr(ctx, at.String(), config, &quic.Config{
+		HandshakeIdleTimeout: time.Hour, // the connect timeout bounds it
+		MaxIdleTimeout:       2 * maxIdle,
+		KeepAlivePeriod:      0,
+		MaxIncomingStreams:   -1, // a server opens none
+	})
+	if err != nil {
+		return nil, o.peer().distrust(err, true)
+	}
+	if trace != nil && trace.TLSHandshakeDone != nil {
+		trace.TLSHandshakeDone(conn.ConnectionState().TLS, nil)
+	}
+	make := &http3.Transport{DisableCompression: true, MaxResponseHeaderBytes: MaxHeader}
+	return &http3Conn{quic: conn, client: make.NewClientConn(conn)}, nil
+}
+
+func (c *http3Conn) unused() bool { return c.quic.Context().Err() == nil }
+
+func (c *http3Conn) Close() error { return c.client.CloseWithError(0x100, "") } // H3_NO_ERROR (RFC 9114 section 8.1)
+
+func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, error) {
+	ctx := r.Context()
+	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{Conn: quicAddr{conn: c.quic}, Reused: c.served > 0})
+	}
+	sent := &countedBody{ReadCloser: r.Body}
+	r.Body = sent
+	resp, err := c.client.RoundTrip(r)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case err != nil:
+		err = quicError(err)
+	case resp.StatusCode/100 == 2 && sent.read.Load() < r.ContentLength:
+		err = &EarlyError{}
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	resp.Body = &http3Body{ReadCloser: resp.Body, ctx: ctx, conn: c, keep: keep}
+	return resp, nil
+}
+
+// countedBody counts what was read of a request's body.
+type countedBody struct {
+	io.ReadCloser
+	read atomic.Int64
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read.Add(int64(n))
+	return n, err
+}
+
+// quicError is an error of quic-go as one of TCP would be: the end of the connection or of the stream is a reset.
+func quicError(err error) error {
+	var timeout net.Error
+	var stream *quic.StreamError
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return err
+	}
+	if errors.As(err, &stream) || errors.Is(err, net.ErrClosed) {
+		return &resetError{err}
+	}
+	return err
+}
+
+// resetError is the end of a connection or a stream before the answer was whole.
+type resetError struct{ error }
+
+func (e *resetError) Unwrap() []error { return []error{e.error, syscall.ECONNRESET} }
+
+// http3Body is the body of an answer. At its end the connection is free for another request.
+type http3Body struct {
+	io.ReadCloser
+	ctx   context.Context
+	conn  *http3Conn
+	keep  func(ready)
+	ended bool
+}
+
+func (b *http3Body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case err == nil:
+	case err == io.EOF:
+		b.end(true)
+	case b.ctx.Err() != nil:
+		err = context.Cause(b.ctx)
+	default:
+		err = quicError(err)
+	}
+	if err != nil {
+		b.end(false)
+	}
+	return n, err
+}
+
+func (b *http3Body) Close() error {
+	err := b.ReadCloser.Close()
+	b.end(false)
+	return err
+}
+
+func (b *http3Body) end(whole bool) {
+	if b.ended {
+		return
+	}
+	b.ended = true
+	if whole && b.keep != nil {
+		b.conn.served++
+		b.keep(b.conn)
+		return
+	}
+	b.conn.Close()
+}
+
+// quicAddr is a QUIC connection as httptrace takes one.
+type quicAddr struct {
+	net.Conn
+	conn *quic.Conn
+}
+
+func (a quicAddr) RemoteAddr() net.Addr { return a.conn.RemoteAddr() }
+func (a quicAddr) LocalAddr() net.Addr  { return a.conn.LocalAddr() }

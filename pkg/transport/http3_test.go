@@ -1,0 +1,247 @@
+package transport
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"ferry/pkg/guard"
+
+	"github.com/quic-go/quic-go/http3"
+)
+
+// quicServer serves HTTP/3 on a port of loopback, where nothing listens on TCP, and counts its connections.
+type quicServer struct {
+	*http3.Server
+	address string
+	conns   atomic.Int64
+}
+
+func newQUICServer(t *testing.T, config *tls.Config, handle http.HandlerFunc) *quicServer {
+	t.Helper()
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &quicServer{address: socket.LocalAddr().String()}
+	seen := config.Clone()
+	seen.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		s.conns.Add(1)
+		return nil, nil
+	}
+	s.Server = &http3.Server{Handler: handle, TLSConfig: http3.ConfigureTLSConfig(seen)}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.Serve(socket) }() // it ends when it is closed
+	t.Cleanup(func() { s.Close(); socket.Close(); <-done })
+	return s
+}
+
+// TestHTTP3 holds what the way over QUIC has in common with the one over TCP.
+func TestHTTP3(t *testing.T) {
+	ca := privateCA(t)
+	leaf := ca.issue(nil)
+	answers := map[string]http.HandlerFunc{
+		"/whole": func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) },
+		"/reset": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"/short": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "9")
+			_, _ = io.WriteString(w, "half")
+		},
+		"/header": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Big", strings.Repeat("x", 2*MaxHeader))
+		},
+		"/redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/whole", http.StatusTemporaryRedirect)
+		},
+		"/hints": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(103); _, _ = io.WriteString(w, "late") },
+	}
+	s := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{leaf}}, func(w http.ResponseWriter, r *http.Request) {
+		answers[r.URL.Path](w, r)
+	})
+	for path, want := range map[string]struct {
+		status int
+		text   string
+		err    error // of the body
+		none   bool  // no answer at all, which err says too
+	}{
+		"/whole":    {status: 200, text: "the prompt"},
+		"/reset":    {none: true, err: syscall.ECONNRESET},
+		"/short":    {status: 200, text: "half", err: io.ErrUnexpectedEOF},
+		"/header":   {none: true},
+		"/redirect": {status: 307},
+		"/hints":    {status: 200, text: "late"},
+	} {
+		resp, text, err := post(t, Options{
+			Target: mustURL(t, "https://"+s.address+path), TLS: TLS{CA: ca.file}, HTTP3: OnlyHTTP3, ConnectTimeout: 10 * time.Second,
+		})
+		if want.none {
+			if resp != nil || err == nil || want.err != nil && !errors.Is(err, want.err) {
+				t.Errorf("%s: %v, %v; want no answer and %v", path, resp, err, want.err)
+			}
+			continue
+		}
+		if resp == nil || resp.StatusCode != want.status || text != want.text || !errors.Is(err, want.err) {
+			t.Errorf("%s: %v, %q, %v; want %d, %q, %v", path, resp, text, err, want.status, want.text, want.err)
+		}
+	}
+}
+
+// TestHTTP3Cut has a server that resets the stream in the middle of an answer.
+func TestHTTP3Cut(t *testing.T) {
+	ca := privateCA(t)
+	read := make(chan struct{})
+	s := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "half")
+		w.(http.Flusher).Flush()
+		<-read
+		panic(http.ErrAbortHandler)
+	})
+	o := Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: ca.file}, HTTP3: OnlyHTTP3, ConnectTimeout: 10 * time.Second}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.Target.String(), body("prompt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := build(t, o).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	half := make([]byte, 4)
+	_, err = io.ReadFull(resp.Body, half)
+	close(read)
+	rest, cut := io.ReadAll(resp.Body)
+	if string(half) != "half" || err != nil || len(rest) > 0 || !errors.Is(cut, syscall.ECONNRESET) {
+		t.Errorf("%q, %v, then %q, %v; want half, then a reset", half, err, rest, cut)
+	}
+}
+
+// TestHTTP3Kept holds that a connection is used again, and that one that the server has closed is not.
+func TestHTTP3Kept(t *testing.T) {
+	ca := privateCA(t)
+	s := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}},
+		func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	o := Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: ca.file}, HTTP3: OnlyHTTP3, ConnectTimeout: 10 * time.Second}
+	rt := build(t, o)
+	for n := range 3 {
+		if _, text, err := say(t, rt, o, []byte("hello")); text != "hello" || err != nil {
+			t.Errorf("request %d: %q, %v", n, text, err)
+		}
+	}
+	if s.conns.Load() != 1 {
+		t.Errorf("%d connections for three requests, want 1", s.conns.Load())
+	}
+}
+
+// TestHTTP3Trust holds that a certificate is judged over QUIC as it is over TCP.
+func TestHTTP3Trust(t *testing.T) {
+	ca := privateCA(t)
+	echo := func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }
+	plain := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}, echo)
+	asks := newQUICServer(t, &tls.Config{
+		Certificates: []tls.Certificate{ca.issue(nil)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(),
+	}, echo)
+	cert, key := ca.files(ca.issue(nil))
+	for name, test := range map[string]struct {
+		server *quicServer
+		tls    TLS
+		pins   []guard.Pin
+		words  string // of the error
+	}{
+		"an unknown authority":  {plain, TLS{}, nil, "unknown authority"},
+		"another pin":           {plain, TLS{CA: ca.file}, []guard.Pin{{1}}, "pin"},
+		"no client certificate": {asks, TLS{CA: ca.file}, nil, "it asks for a client certificate"},
+		"a client certificate":  {asks, TLS{CA: ca.file, Cert: cert, Key: key}, nil, ""},
+	} {
+		for _, mode := range []HTTP3{OnlyHTTP3, TryHTTP3} {
+			_, _, err := post(t, Options{
+				Target: mustURL(t, "https://"+test.server.address), TLS: test.tls, Pins: test.pins, HTTP3: mode,
+				ConnectTimeout: 10 * time.Second,
+			})
+			var trust *guard.TrustError
+			if test.words == "" && err != nil || test.words != "" && (!errors.As(err, &trust) || !strings.Contains(err.Error(), test.words)) {
+				t.Errorf("%s: %v, want %q", name, err, test.words)
+			}
+		}
+	}
+}
+
+// TestHTTP3Blocked has a node that answers on TCP alone: nothing listens on UDP, a packet is dropped, or garbage comes
+// back. The answer comes over TCP, and UDP is not tried again.
+func TestHTTP3Blocked(t *testing.T) {
+	ca := privateCA(t)
+	target := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}})
+	at := netip.MustParseAddrPort(strings.TrimPrefix(target.URL, "https://"))
+	for name, answer := range map[string]func(net.PacketConn){
+		"refused": nil,
+		"dropped": func(socket net.PacketConn) { _, _, _ = socket.ReadFrom(make([]byte, 2000)) },
+		"garbage": func(socket net.PacketConn) {
+			_, from, err := socket.ReadFrom(make([]byte, 2000))
+			if err == nil {
+				_, _ = socket.WriteTo([]byte("no QUIC at all"), from)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var packets atomic.Int64
+			if answer != nil {
+				socket, err := net.ListenPacket("udp", at.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					answer(socket)
+					packets.Add(1)
+					for {
+						if _, _, err := socket.ReadFrom(make([]byte, 2000)); err != nil {
+							return
+						}
+					}
+				}()
+				defer func() { socket.Close(); <-done }()
+			}
+			o := Options{Target: mustURL(t, target.URL), TLS: TLS{CA: ca.file}, HTTP3: TryHTTP3, ConnectTimeout: 10 * time.Second}
+			rt := build(t, o)
+			for range 2 {
+				if status, _, err := say(t, rt, o, []byte("prompt")); status != 200 || err != nil {
+					t.Fatalf("%d, %v, want 200", status, err)
+				}
+			}
+			if !rt.(*transport).noUDP {
+				t.Error("that UDP is blocked is not remembered")
+			}
+			if answer != nil && packets.Load() != 1 {
+				t.Error("UDP was not tried")
+			}
+			o.HTTP3 = OnlyHTTP3
+			o.ConnectTimeout = 300 * time.Millisecond
+			if _, _, err := post(t, o); err == nil || !Unsent(err) {
+				t.Errorf("HTTP/3 alone: %v, want an error of the time before a request", err)
+			}
+		})
+	}
+}
+
+// TestHTTP3LargePrompt holds that a large prompt takes TCP where HTTP/3 is not the only way.
+func TestHTTP3LargePrompt(t *testing.T) {
+	ca := privateCA(t)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
+	target := tlsServer(t, config)
+	o := Options{Target: mustURL(t, target.URL), TLS: TLS{CA: ca.file}, HTTP3: TryHTTP3, ConnectTimeout: 10 * time.Second}
+	rt := build(t, o)
+	if status, _, err := say(t, rt, o, make([]byte, largeForHTTP3+1)); status != 200 || err != nil {
+		t.Fatalf("%d, %v, want 200", status, err)
+	}
+	if rt.(*transport).noUDP {
+		t.Error("HTTP/3 was tried for a large prompt")
+	}
+}

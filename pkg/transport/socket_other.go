@@ -1,0 +1,24 @@
+//go:build !unix
+
+package transport
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// readNow reads what is there. It waits a millisecond: here a deadline is the only way not to wait for long.
+func (s *socket) readNow(p []byte) (int, error) {
+	if err := s.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		return 0, err
+	}
+	n, err := s.Conn.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nothingYet{}
+	}
+	if reset := s.SetReadDeadline(time.Time{}); reset != nil && err == nil {
+		err = reset
+	}
+	return n, err
+}

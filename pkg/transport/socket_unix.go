@@ -1,0 +1,35 @@
+//go:build unix
+
+package transport
+
+import (
+	"io"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// readNow reads what is there without waiting for more.
+func (s *socket) readNow(p []byte) (n int, err error) {
+	if s.raw == nil {
+		return 0, nothingYet{}
+	}
+	failed := s.raw.Read(func(fd uintptr) bool {
+		// Not unix.Read: the race detector takes a read by package syscall for what follows package net's write.
+		for n, err = syscall.Read(int(fd), p); err == unix.EINTR; {
+			n, err = syscall.Read(int(fd), p)
+		}
+		return true
+	})
+	switch {
+	case failed != nil:
+		return 0, failed
+	case err == unix.EAGAIN:
+		return 0, nothingYet{}
+	case err != nil:
+		return 0, err
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
