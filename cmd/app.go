@@ -26,8 +26,9 @@ type app struct {
 	// redactor takes keys and personal data out of what is logged or shown beside an answer.
 	redactor *guard.Redactor
 	quiet    bool
-	// closed says that standard output takes nothing, so that an answer would be lost.
-	closed bool
+	// closed is the error of commands that print where standard output takes nothing: whatever an answer costs, it would
+	// be lost.
+	closed error
 	// sent says that a request has left, or is about to.
 	sent atomic.Bool
 	// writing keeps the lines of standard error apart.
@@ -43,7 +44,9 @@ func newApp(env Env) *app {
 		masker: &guard.Masker{}, redactor: &guard.Redactor{},
 	}
 	if term.ReadOnly(env.Stdout) || term.Closed(env.Stdout, env.Stdin, env.Stderr) && env.get("FERRY_STDOUT") != "discard" {
-		a.closed, a.out.Writer = true, closedStream{}
+		a.out.Writer = closedStream{}
+		a.closed = usagef("send it to a file or a pipe; a program that wants no output opens /dev/null for writing only, or sets FERRY_STDOUT=discard",
+			"standard output is closed; nothing was sent or changed")
 	}
 	if term.Closed(env.Stdin, env.Stdout, env.Stderr) {
 		a.Stdin = nil
@@ -55,15 +58,6 @@ func newApp(env Env) *app {
 type closedStream struct{}
 
 func (closedStream) Write([]byte) (int, error) { return 0, syscall.EBADF }
-
-// canPrint fails where standard output takes nothing: whatever an answer costs, it would be lost.
-func (a *app) canPrint() error {
-	if !a.closed {
-		return nil
-	}
-	return usagef("send it to a file or a pipe; a program that wants no output opens /dev/null for writing only, or sets FERRY_STDOUT=discard",
-		"standard output is closed; nothing was sent or changed")
-}
 
 // note says something beside the answer, unless -q asked for silence.
 func (a *app) note(format string, args ...any) {

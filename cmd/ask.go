@@ -1,13 +1,15 @@
 package cmd
 
 import (
+	"ferry/pkg/retry"
+	"ferry/pkg/wire"
+
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 func newAskCmd(a *app) *cobra.Command {
 	var o callOptions
-	var batch batchOptions
+	var b batchOptions
 	c := &cobra.Command{
 		Use:   "ask [prompt…|-]",
 		Short: "The whole answer to a prompt, once",
@@ -22,19 +24,25 @@ alone. Standard output carries the model's text and nothing else.`,
   ferry ask --batch in.jsonl --out out.jsonl -c 8 many prompts; the same command again goes on`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			many, err := batchWanted(c.Flags())
-			switch {
-			case err != nil:
-				return err
-			case many:
-				return runBatch(c, a, o, batch, args)
+			if c.Flags().Changed("batch") {
+				return runBatch(c, a, o, b, args)
+			}
+			for _, flag := range []string{"out", "concurrency", "again", "max-failures", "max-tokens-total"} {
+				if c.Flags().Changed(flag) {
+					return usagef("ferry ask --batch IN.jsonl --out OUT.jsonl", "--%s is a flag of --batch", flag)
+				}
 			}
 			return runCall(c, a, o, args)
 		},
 	}
 	addCallFlags(c, a, &o)
 	f := c.Flags()
-	addBatchFlags(f, &batch)
+	f.StringVar(&b.in, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
+	f.StringVar(&b.out, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
+	f.IntVarP(&b.concurrency, "concurrency", "c", batchConcurrency, "of --batch: the most prompts in flight, `N`")
+	f.BoolVar(&b.again, "again", false, "of --batch: ask those again that were in flight when an earlier run ended")
+	f.IntVar(&b.maxFailures, "max-failures", batchMaxFailures, "of --batch: stop after `N` failures in a row; 0 never stops")
+	f.Int64Var(&b.tokenCap, "max-tokens-total", 0, "of --batch: stop before the run could be billed more than `N` tokens")
 	f.Lookup("output").Usage = "text, json (on every outcome) or raw (the body)"
 	f.BoolVarP(&o.extract, "extract", "x", false, "print only the first fenced code block")
 	return c
@@ -90,9 +98,6 @@ type conversationOptions struct {
 	resend bool
 }
 
-// wanted reports whether the call is part of a conversation.
-func (o conversationOptions) wanted() bool { return o.name != "" || o.last || o.fresh || o.resend }
-
 // extraOptions are what else people ask of a model.
 type extraOptions struct {
 	temperature, topP string
@@ -104,7 +109,14 @@ type extraOptions struct {
 func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f := c.Flags()
 	f.SortFlags = false
-	addNodeFlags(c, a, &o.node)
+	addSettingFlags(f, &o.node, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
+		"timeout", "connect_timeout", "limit", "hold", "proxy", "failover.across")
+	f.Lookup("across").NoOptDefVal = "true"
+	addStoreFlags(f, &o.node)
+	f.StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: messages, complete or chat")
+	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)
+	_ = c.RegisterFlagCompletionFunc("api", complete(wire.APIs))
+	_ = c.RegisterFlagCompletionFunc("retry-policy", complete(retry.Policies))
 	addSettingFlags(f, &o.node, "output", "render")
 	f.Lookup("render").NoOptDefVal, f.Lookup("render").Hidden = "on", true // the default is on
 	f.BoolVar(&o.noRender, "no-render", false, "do not style Markdown on a terminal")
@@ -142,32 +154,3 @@ const (
 	batchConcurrency = 8
 	batchMaxFailures = 100
 )
-
-func addBatchFlags(f *pflag.FlagSet, o *batchOptions) {
-	f.StringVar(&o.in, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
-	f.StringVar(&o.out, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
-	f.IntVarP(&o.concurrency, "concurrency", "c", batchConcurrency, "of --batch: the most prompts in flight, `N`")
-	f.BoolVar(&o.again, "again", false, "of --batch: ask those again that were in flight when an earlier run ended")
-	f.IntVar(&o.maxFailures, "max-failures", batchMaxFailures, "of --batch: stop after `N` failures in a row; 0 never stops")
-	f.Int64Var(&o.tokenCap, "max-tokens-total", 0, "of --batch: stop before the run could be billed more than `N` tokens")
-}
-
-// batchWanted reports whether the call is a batch, and refuses flags that have no meaning beside or without one.
-func batchWanted(f *pflag.FlagSet) (bool, error) {
-	wanted := f.Changed("batch")
-	if !wanted {
-		for _, flag := range []string{"out", "concurrency", "again", "max-failures", "max-tokens-total"} {
-			if f.Changed(flag) {
-				return false, usagef("ferry ask --batch IN.jsonl --out OUT.jsonl", "--%s is a flag of --batch", flag)
-			}
-		}
-		return false, nil
-	}
-	for _, flag := range []string{"file", "session", "continue", "new", "resend", "output", "expect", "strict", "extract",
-		"render", "no-render", "verbose", "hold"} {
-		if f.Changed(flag) {
-			return true, usagef("", "--%s has no meaning with --batch", flag)
-		}
-	}
-	return true, nil
-}

@@ -18,6 +18,12 @@ import (
 
 // check looks at the flags that need nothing but themselves.
 func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
+	for _, flag := range []string{"file", "session", "continue", "new", "resend", "output", "expect", "strict", "extract",
+		"render", "no-render", "verbose", "hold"} {
+		if f.Changed(flag) {
+			return usagef("", "--%s has no meaning with --batch", flag)
+		}
+	}
 	switch {
 	case len(args) > 0:
 		return usagef("leave the prompt away, or --batch", "--batch takes its prompts from a file, and there is one as an argument")

@@ -104,8 +104,8 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 		return err
 	}
 	if o.report.out == "" {
-		if err := a.canPrint(); err != nil {
-			return err
+		if a.closed != nil {
+			return a.closed
 		}
 	}
 	s, err := a.settings(o.node)

@@ -25,8 +25,8 @@ import (
 // runCall is the whole of ask and stream: prompt, nodes, call, answer.
 func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	a.quiet, o.prompt.args = o.quiet, args
-	if err := a.canPrint(); err != nil {
-		return err
+	if a.closed != nil {
+		return a.closed
 	}
 	s, err := a.settings(o.node)
 	if err != nil {
@@ -42,7 +42,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, &client.DeadlineError{Timeout: timeout})
 	defer cancel()
 	var conversation *client.Conversation
-	if o.conversation.wanted() {
+	if o.conversation != (conversationOptions{}) {
 		if conversation, err = s.openConversation(ctx, o.conversation); err != nil {
 			return err
 		}
@@ -68,8 +68,8 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		return a.dryRun(ctx, order, filter, call)
 	}
 	stages := client.Stages{
-		Env: a.clientEnv(), Failover: &order.Failover, Filter: filter, Conversation: conversation,
-		Audit: s.auditLog(conversation), Output: output.before,
+		Env: a.clientEnv(), Failover: &order.Failover, Filter: filter, Conversation: conversation, Audit: s.auditLog(conversation),
+		Output: func(next client.Doer) client.Doer { output.next = next; return output },
 	}
 	output.keep = output.keep || conversation != nil || stages.Audit != nil && stages.Audit.Content
 	if o.verbose {

@@ -39,8 +39,8 @@ type checkOptions struct {
 
 // runConfigCheck checks the nodes that are named, or all of the file, or else direct.
 func runConfigCheck(ctx context.Context, a *app, names []string, o checkOptions) error {
-	if err := a.canPrint(); err != nil {
-		return err
+	if a.closed != nil {
+		return a.closed
 	}
 	s, err := a.settings(nodeOptions{})
 	if err != nil {

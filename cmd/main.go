@@ -177,14 +177,7 @@ func boundMemory() {
 
 // sending notes that a request is about to leave.
 func (a *app) sending() {
-	if !a.sent.Swap(true) {
-		a.catchQuit()
-	}
-}
-
-// catchQuit has SIGQUIT tell from now on whether something was sent.
-func (a *app) catchQuit() {
-	if a.CatchQuit != nil {
+	if !a.sent.Swap(true) && a.CatchQuit != nil {
 		a.CatchQuit(&a.sent)
 	}
 }

@@ -1,9 +1,13 @@
 package cmd
 
 import (
-	"cmp"
+	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,12 +17,181 @@ import (
 	"ferry/pkg/wire"
 )
 
+// outputStage is the stage of ask and stream that shows the answer and holds it to --expect and --strict.
+type outputStage struct {
+	*app
+	callOptions
+	expected *regexp.Regexp
+	attempts int  // at most, of one node
+	render   bool // Markdown is styled on a terminal
+	keep     bool // the whole text of a stream is wanted at its end
+	thought  bool // the last line of standard error is reasoning, and still open
+	next     client.Doer
+}
+
+func newOutputStage(s *settings, o callOptions) (*outputStage, error) {
+	o.output = s.values.Output
+	stage := &outputStage{app: s.app, callOptions: o, attempts: s.values.Retry.Attempts, render: s.values.Render && !o.noRender}
+	stage.keep = o.expect != "" || o.extras.schema != "" && o.output != "raw"
+	if o.expect != "" {
+		var err error
+		if stage.expected, err = regexp.Compile(o.expect); err != nil {
+			return nil, usagef("the syntax is that of RE2", "--expect: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		}
+	}
+	return stage, choice("output", o.output, "text", "json", "raw")
+}
+
+func (s *outputStage) Do(ctx context.Context, call *client.Call) (*client.Result, error) {
+	if s.streams {
+		return s.stream(ctx, call)
+	}
+	result, failed := s.next.Do(ctx, call)
+	failed = s.check(call, result, failed)
+	if s.output == "raw" && result.Complete && s.masker.InPieces(result.Body) {
+		result.Complete = false
+		failed = &client.Error{Class: client.Output, Node: result.Node, Status: 200, Err: errSplitKey}
+	}
+	var err error
+	switch {
+	case s.output == "json":
+		err = s.printCall(result, failed, "")
+	case !result.Complete:
+		s.keepPartial(result, failed)
+	case s.output == "raw":
+		err = s.write(result.Body)
+	case s.extract:
+		err = s.printBlock(result.Answer)
+	default:
+		err = s.printText(result.Answer.Text, s.render)
+	}
+	switch {
+	case err != nil:
+		result.Complete = false
+		return result, err
+	case failed == nil:
+		s.noteAnswer(result)
+	}
+	return result, failed
+}
+
+// stream shows the answer as it comes.
+func (s *outputStage) stream(ctx context.Context, call *client.Call) (*client.Result, error) {
+	sink := &streamSink{outputStage: s}
+	sink.Reset()
+	streamed := *call
+	streamed.Sink = sink
+	result, failed := s.next.Do(ctx, &streamed)
+	var signal signalled
+	stopped := errors.As(failed, &signal)
+	if err := sink.finish(failed == nil, stopped); err != nil && failed == nil {
+		failed = err
+	}
+	// Without text from the sink, what a failed answer has is kept: it came whole, and not as a stream.
+	if text := sink.text(); (failed == nil || text != "") && (stopped || !client.IsBlocked(failed)) {
+		result.Answer.Text = text
+	}
+	failed = s.check(call, result, failed)
+	if s.output == "json" {
+		if err := s.printCall(result, failed, "end"); err != nil {
+			result.Complete = false
+			return result, err
+		}
+	}
+	switch {
+	case failed == nil:
+		s.noteAnswer(result)
+	case s.output != "json" && !sink.Shown():
+		s.keepPartial(result, failed)
+	}
+	return result, failed
+}
+
+// check applies the checks that a whole answer can still miss. It stays complete where only a check of the user's missed.
+func (s *outputStage) check(call *client.Call, result *client.Result, failed error) error {
+	if s.verbose && len(result.Attempts) > 0 {
+		s.say("* in all " + text.Latency(result.Latency))
+	}
+	result.Complete = failed == nil
+	if failed != nil {
+		return failed
+	}
+	answer, checked := result.Answer, string(result.Body)
+	if s.output != "raw" {
+		checked = answer.Text
+		extracted := answer.Text
+		if s.extract {
+			if block, ok := term.FirstBlock(answer.Text); ok {
+				extracted = block
+			}
+		}
+		if err := client.CheckSchema(call, result, extracted); err != nil {
+			result.Complete = false
+			return err
+		}
+	}
+	if s.strict && answer.Ending() != wire.Ended {
+		reason := text.Shown(answer.StopReason, text.MostNamed)
+		return &client.Error{Class: client.Stopped, Status: 200, Err: fmt.Errorf("the model stopped early: %s", reason)}
+	}
+	if s.expected != nil && !s.expected.MatchString(checked) {
+		return &missedError{fmt.Sprintf("the answer does not match --expect %s", s.expect)}
+	}
+	return nil
+}
+
+// noteAnswer says what a reader of a whole answer should know.
+func (s *outputStage) noteAnswer(result *client.Result) {
+	all := len(result.Attempts)
+	if n := result.Attempts[all-1].Number; n > 1 { // of the node that answered
+		reasons := make([]string, n-1)
+		for i, at := range result.Attempts[all-n : all-1] {
+			reasons[i] = at.Reason()
+		}
+		s.note("answered on attempt %d of %d, after %s", n, s.attempts, strings.Join(reasons, ", "))
+	}
+	if s.output != "raw" {
+		s.noteEnding(result.Answer)
+	}
+	if s.usage {
+		s.showUsage(result.Answer.Usage)
+	}
+}
+
+// noteEnding says how an answer ended that did not just end.
+func (s *outputStage) noteEnding(answer wire.Answer) {
+	reason := text.Shown(answer.StopReason, text.MostNamed)
+	switch answer.Ending() {
+	case wire.Limited:
+		s.note("the answer ends at a limit (%s); --max-tokens allows more", reason)
+	case wire.Refused:
+		s.note("the model declined to answer (%s)", reason)
+	case wire.Paused:
+		s.note("the model wanted to go on (%s), which ferry does not do", reason)
+	case wire.Unknown:
+		s.note("the answer ended for a reason that ferry does not know (%s)", reason)
+	case wire.Ended, wire.Failed:
+		if answer.Empty {
+			s.note("the answer is whole and empty")
+		}
+	}
+	switch {
+	case answer.NotUTF8 && s.output == "json":
+		s.note("the answer has bytes that are not UTF-8; JSON has U+FFFD in their place, and -o text keeps them")
+	case answer.NotUTF8:
+		s.note("the answer has bytes that are not UTF-8; they are kept as they came")
+	}
+}
+
 // outputError says that standard output did not take the answer. The request is not sent again: the answer was paid
 // for, and a full disk does not get emptier.
 type outputError struct{ err error }
 
 func (e *outputError) Error() string { return "cannot write to standard output: " + bare(e.err) }
 func (e *outputError) Unwrap() error { return e.err }
+
+// onePiece is how much of an answer is made fit for its reader and written at once, in bytes.
+const onePiece = 1 << 20
 
 // write hands standard output everything, at most a MiB in one call.
 func (a *app) write(text []byte) error {
@@ -30,31 +203,27 @@ func (a *app) write(text []byte) error {
 	return nil
 }
 
-// onePiece is how much of an answer is made fit for its reader and written at once, in bytes.
-const onePiece = 1 << 20
-
 // printText prints a whole answer: the model's words, ending in exactly one newline; on a terminal made safe, and styled
 // where that is wanted. An answer of at most a MiB is one write.
-func (a *app) printText(answer wire.Answer, render bool) error {
-	rest := strings.TrimRight(answer.Text, "\n")
+func (a *app) printText(answer string, render bool) error {
+	rest := strings.TrimRight(answer, "\n")
 	var visible text.VisibleStream
-	markdown := a.markdown(render)
+	markdown := term.Markdown{Plain: !render || a.out.Plain}
 	for more := true; more; {
-		part := rest[:min(len(rest), onePiece)]
-		rest = rest[len(part):]
+		out := []byte(rest[:min(len(rest), onePiece)])
+		rest = rest[len(out):]
 		more = rest != ""
-		out := []byte(part)
 		if a.out.TTY {
 			out = visible.Append(nil, out)
 			if !more {
 				out = visible.Flush(out)
 			}
 			out = markdown.Append(nil, out)
-		}
-		if !more {
-			if a.out.TTY {
+			if !more {
 				out = markdown.Flush(out)
 			}
+		}
+		if !more {
 			out = append(out, '\n')
 		}
 		if err := a.write(out); err != nil {
@@ -69,15 +238,10 @@ func (a *app) printText(answer wire.Answer, render bool) error {
 func (a *app) printBlock(answer wire.Answer) error {
 	block, ok := term.FirstBlock(answer.Text)
 	if !ok {
-		a.keep("the answer", answer.Text)
+		a.sayKept("the answer", answer.Text)
 		return &client.Error{Class: client.NotAnAnswer, Status: 200, Err: errors.New("there is no fenced code block in the answer")}
 	}
-	return a.printText(wire.Answer{Text: block}, false)
-}
-
-// markdown styles an answer on standard output.
-func (a *app) markdown(render bool) term.Markdown {
-	return term.Markdown{Plain: !render || a.out.Plain}
+	return a.printText(block, false)
 }
 
 // keepPartial prints the received part of an answer on standard error: it was paid for.
@@ -85,134 +249,19 @@ func (a *app) keepPartial(result *client.Result, failed error) {
 	if len(result.Attempts) == 0 || result.Attempts[len(result.Attempts)-1].HTTPStatus != http.StatusOK {
 		return
 	}
-	text := result.Answer.Text
+	partial := result.Answer.Text
 	var e *client.Error
-	if text == "" && errors.As(failed, &e) && (e.Class == client.Truncated || e.Class == client.Timeout) {
-		text = string(result.Body)
+	if partial == "" && errors.As(failed, &e) && (e.Class == client.Truncated || e.Class == client.Timeout) {
+		partial = string(result.Body)
 	}
-	if text != "" {
-		a.keep("what came of the answer", text)
+	if partial != "" {
+		a.sayKept("what came of the answer", partial)
 	}
 }
 
-// keep puts a text that was paid for on standard error.
-func (a *app) keep(what, partial string) {
+// sayKept puts a text that was paid for on standard error.
+func (a *app) sayKept(what, partial string) {
 	a.say("ferry: " + what + ":\n" + text.Shown(a.masker.String(strings.TrimRight(partial, "\n")), text.MostShown))
-}
-
-// longBody is what a server sent instead of an answer, bounded, where an excerpt of it does not have it all.
-func longBody(result *client.Result, failed error) string {
-	var apiErr *wire.APIError
-	var none *wire.NotAnswerError
-	if !errors.As(failed, &apiErr) && !errors.As(failed, &none) || len(result.Body) <= text.MostQuoted {
-		return ""
-	}
-	return text.ShownOf(string(result.Body[:min(len(result.Body), 2*text.MostShown)]), text.MostShown, len(result.Body))
-}
-
-// The JSON that -o json prints. Its fields are only ever added to.
-type (
-	callJSON struct {
-		Type       string        `json:"type,omitempty"` // "end" in the last line of a stream
-		Schema     int           `json:"schema"`
-		Complete   bool          `json:"complete"`
-		Node       string        `json:"node"`
-		API        wire.API      `json:"api"`
-		Model      string        `json:"model"`
-		ID         string        `json:"id"`
-		RequestID  string        `json:"request_id"`
-		Text       string        `json:"text"`
-		StopReason string        `json:"stop_reason"`
-		Usage      *wire.Usage   `json:"usage"`
-		LatencyMS  float64       `json:"latency_ms"`
-		Attempts   []attemptJSON `json:"attempts"`
-		Error      *errorJSON    `json:"error"`
-	}
-	attemptJSON struct {
-		Node        string     `json:"node"`
-		Attempt     int        `json:"attempt"`
-		Status      int        `json:"status"`
-		Class       string     `json:"class"`
-		RequestID   string     `json:"request_id"`
-		LatencyMS   float64    `json:"latency_ms"`
-		WaitMS      float64    `json:"wait_ms"`
-		LimitedMS   float64    `json:"limited_ms"` // before the attempt, for the limit
-		Ambiguous   bool       `json:"ambiguous"`
-		Held        bool       `json:"held"`                  // over a connection that outlives the call
-		Reconnected bool       `json:"reconnected,omitempty"` // sent once more, on a new connection
-		Phases      phasesJSON `json:"phases_ms"`
-	}
-	phasesJSON struct {
-		DNS      float64 `json:"dns"`
-		Connect  float64 `json:"connect"`
-		TLS      float64 `json:"tls"`
-		Wait     float64 `json:"wait"`
-		Transfer float64 `json:"transfer"`
-	}
-	errorJSON struct {
-		Class   string `json:"class"`
-		Status  int    `json:"status"`
-		Type    string `json:"type"`
-		Message string `json:"message"`
-		GaveUp  bool   `json:"gave_up"`
-		Body    string `json:"body,omitempty"` // what the server sent instead, where it is long
-	}
-)
-
-const callSchema = 1
-
-// describe puts a call into its JSON form.
-func (a *app) describe(result *client.Result, failed error) callJSON {
-	out := callJSON{
-		Schema:     callSchema,
-		Complete:   failed == nil || isWhole(failed),
-		Node:       result.Node,
-		API:        result.API,
-		Model:      result.Model,
-		ID:         result.Answer.ID,
-		Text:       result.Answer.Text,
-		StopReason: result.Answer.StopReason,
-		Usage:      result.Answer.Usage,
-		LatencyMS:  millis(result.Latency),
-		Attempts:   []attemptJSON{},
-	}
-	if result.Answer.Model != "" {
-		out.Model = result.Answer.Model
-	}
-	for _, at := range result.Attempts {
-		out.RequestID = a.redacted(at.RequestID)
-		out.Attempts = append(out.Attempts, attemptJSON{
-			Node: at.Node, Attempt: at.Number, Status: at.Status, Class: string(at.Class), RequestID: a.redacted(at.RequestID),
-			LatencyMS: millis(at.Latency), WaitMS: millis(at.Wait), LimitedMS: millis(at.Limited), Ambiguous: at.Ambiguous,
-			Held: at.Held, Reconnected: at.Reconnected,
-			Phases: phasesJSON{
-				millis(at.Phases.DNS), millis(at.Phases.Connect), millis(at.Phases.TLS),
-				millis(at.Phases.Wait), millis(at.Phases.Transfer),
-			},
-		})
-	}
-	if !out.Complete {
-		out.Text = a.redacted(out.Text)
-		if len(out.Text) > text.MostShown {
-			out.Text = text.Shown(out.Text, text.MostShown)
-		}
-	}
-	if failed != nil {
-		out.Error = &errorJSON{Message: a.redacted(a.inWords(failed)), Body: a.redacted(longBody(result, failed))}
-		var e *client.Error
-		if errors.As(failed, &e) {
-			out.Error.Class, out.Error.Status, out.Error.GaveUp = string(e.Class), e.Status, e.GaveUp
-		}
-		var over *client.FailoverError
-		if errors.As(failed, &over) {
-			out.Error.GaveUp = over.GaveUp()
-		}
-		var apiErr *wire.APIError
-		if errors.As(failed, &apiErr) {
-			out.Error.Type = a.redacted(cmp.Or(apiErr.Type, apiErr.Code))
-		}
-	}
-	return out
 }
 
 // printJSON prints the object on one line of standard output.
@@ -220,14 +269,29 @@ func (a *app) printJSON(object any) error {
 	return a.write(text.SafeJSON(a.masker.Bytes(encodeLine(object))))
 }
 
-// printCall prints a call's object. Its text has been masked, and may be long.
-func (a *app) printCall(object callJSON) error {
+// printCall prints a call's object, once something was sent. Its text has been masked, and may be long.
+func (a *app) printCall(result *client.Result, failed error, kind string) error {
+	if len(result.Attempts) == 0 {
+		return nil
+	}
+	object := result.Describe(failed, a.redacted)
 	answer := object.Text
-	object.Text = ""
+	object.Type, object.Text = kind, ""
 	for piece := range text.JSONLine(a.masker.Bytes(encodeLine(object)), answer) {
 		if err := a.write(piece); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// encodeLine is an object on a line of its own, without HTML escapes.
+func encodeLine(object any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(object); err != nil {
+		panic(err) // only strings, numbers and their maps are ever encoded here
+	}
+	return b.Bytes()
 }

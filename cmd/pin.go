@@ -33,8 +33,8 @@ fit; the chain has to be good: a pin never makes up for a bad certificate.`,
 }
 
 func runConfigPin(ctx context.Context, a *app, name string) error {
-	if err := a.canPrint(); err != nil {
-		return err
+	if a.closed != nil {
+		return a.closed
 	}
 	s, err := a.settings(nodeOptions{})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -71,22 +72,15 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, error) {
 		}
 		parts = append(parts, text)
 	}
-	return joinPrompt(parts)
-}
-
-func joinPrompt(parts []string) (string, error) {
-	kept := parts[:0]
+	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
 	size := 0
 	for _, part := range parts {
-		if part != "" {
-			kept = append(kept, part)
-			size += len(part)
-		}
+		size += len(part)
 	}
 	if size > maxPrompt {
 		return "", tooLarge("the prompt")
 	}
-	prompt := strings.Join(kept, "\n\n")
+	prompt := strings.Join(parts, "\n\n")
 	if strings.TrimSpace(prompt) == "" {
 		return "", usagef(`give it as arguments, as in ferry ask "why is the sky blue?", in a pipe or with -f`,
 			"the prompt is empty")
@@ -124,7 +118,9 @@ func (a *app) readStdin(ctx context.Context) (string, error) {
 	if term.Look(a.Stdin, term.Preferences{}).TTY {
 		a.note("reading the prompt from the terminal; Ctrl-D on a line of its own ends it")
 	}
-	a.catchQuit()
+	if a.CatchQuit != nil {
+		a.CatchQuit(&a.sent)
+	}
 	type reading struct {
 		text []byte
 		err  error

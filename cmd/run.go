@@ -13,6 +13,7 @@ import (
 	"ferry/pkg/client"
 	"ferry/pkg/config"
 	"ferry/pkg/guard"
+	"ferry/pkg/text"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -46,17 +47,8 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 	return a.exit(root.ExecuteContext(ctx))
 }
 
-// usageError is a mistake on the command line or in the configuration: nothing was sent.
-type usageError struct{ text, hint string }
-
-func (e *usageError) Error() string { return e.text }
-
-// Hint tells what to do about it.
-func (e *usageError) Hint() string { return e.hint }
-
-func usagef(hint, format string, args ...any) error {
-	return &usageError{fmt.Sprintf(format, args...), hint}
-}
+// usagef is a mistake on the command line or in the configuration: nothing was sent.
+func usagef(hint, format string, args ...any) error { return text.Errorf(hint, format, args...) }
 
 // invalid is a usage error about a flag's value, with what to use in its place.
 func invalid(flag string, value any, use string) error {
@@ -166,8 +158,12 @@ means that the answer is all there.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			if !needsConfig(c.CommandPath()) {
-				return nil
+			words := strings.Fields(c.CommandPath())
+			switch {
+			case len(words) < 2 || !slices.Contains([]string{"ask", "stream", "bench", "config"}, words[1]):
+				return nil // which reads no settings
+			case words[1] == "config" && (len(words) == 2 || slices.Contains([]string{"init", "set", "path"}, words[2])):
+				return nil // which makes the file or says where it is
 			}
 			return config.CheckNamed(a.Lookup)
 		},

@@ -9,8 +9,6 @@ import (
 	"ferry/pkg/config"
 	"ferry/pkg/demo"
 	"ferry/pkg/guard"
-	"ferry/pkg/retry"
-	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -79,19 +77,6 @@ func (s *settingFlag) Set(value string) error {
 	return nil
 }
 
-// addNodeFlags declares the flags that say which node and how.
-func addNodeFlags(c *cobra.Command, a *app, o *nodeOptions) {
-	f := c.Flags()
-	addSettingFlags(f, o, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
-		"timeout", "connect_timeout", "limit", "hold", "proxy", "failover.across")
-	f.Lookup("across").NoOptDefVal = "true"
-	addStoreFlags(f, o)
-	f.StringVar(&o.api, "api", "", "the `API` of a node given as a URL: messages, complete or chat")
-	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)
-	_ = c.RegisterFlagCompletionFunc("api", complete(wire.APIs))
-	_ = c.RegisterFlagCompletionFunc("retry-policy", complete(retry.Policies))
-}
-
 func addStoreFlags(f *pflag.FlagSet, o *nodeOptions) {
 	f.BoolVar(&o.noStore, "no-store", false, "leave no trace of this on this machine: no file is written")
 	f.BoolVar(&o.budgetUnchecked, "budget-unchecked", false, "send also where the budget cannot be written down")
@@ -132,17 +117,6 @@ func presets() map[string]string {
 		}
 	}
 	return faults
-}
-
-// needsConfig reports whether a command wants the file that FERRY_CONFIG names: all that read settings or what they lead
-// to, but not those that make the file or say where it is.
-func needsConfig(command string) bool {
-	switch command {
-	case "ferry config", "ferry config init", "ferry config set", "ferry config path":
-		return false
-	}
-	words := strings.Fields(command)
-	return len(words) > 1 && slices.Contains([]string{"ask", "stream", "bench", "config"}, words[1])
 }
 
 func (a *app) loadFile() (*config.File, error) {

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
 
 	"ferry/pkg/client"
@@ -12,310 +11,278 @@ import (
 	"ferry/pkg/wire"
 )
 
-// answerSink shows a stream as it comes. Every call of Flush makes at most one write to standard output.
-type answerSink interface {
-	client.Sink
+// streamSink prints a stream as it comes, each attempt with a printer of its own.
+type streamSink struct {
+	*outputStage
+	printer
+}
+
+// printer prints a stream in one form of the output. Every call of Flush makes at most one write to standard output.
+type printer interface {
+	Raw(b []byte) error
+	Delta(d wire.Delta) error
+	Flush() error
+	Shown() bool
 	// finish shows what was held back when the stream has ended, whole or not.
 	finish(whole, stopped bool) error
 	// text is all the text, where it was to be kept.
 	text() string
 }
 
-// newSink makes the sink of the output form.
-func (s *outputStage) newSink() answerSink {
-	base := &sinkBase{app: s.app, masked: s.masker.Stream(), keep: s.keep}
+// Reset begins anew.
+func (s *streamSink) Reset() {
+	base := basePrinter{stage: s.outputStage, masked: s.masker.Stream(), reasoning: s.masker.Stream()}
 	switch s.output {
 	case "raw":
-		return &rawSink{sinkBase: base, bytes: s.masker.Stream(), pieces: s.masker.Pieces()}
+		s.printer = &rawPrinter{basePrinter: base, bytes: s.masker.Stream(), pieces: s.masker.Pieces()}
 	case "json":
-		return &jsonSink{sinkBase: base, reasoning: s.masker.Stream()}
+		s.printer = &jsonPrinter{basePrinter: base}
+	default:
+		s.printer = &textPrinter{basePrinter: base, markdown: term.Markdown{Plain: !s.render || s.out.Plain}}
 	}
-	return &textSink{sinkBase: base, render: s.render, markdown: s.markdown(s.render), thinking: s.thinking, reasoning: s.masker.Stream()}
 }
 
-// sinkBase is what the sinks share: the buffer of one write, and the text that is kept.
-type sinkBase struct {
-	app    *app
-	masked *guard.MaskStream
-	out    []byte
-	shown  bool
-	keep   bool
-	full   error // more text came than is kept
-	kept   strings.Builder
-	// scratch is text that has been masked.
-	scratch []byte
+// basePrinter is what the printers share: the buffer of one write, and the text that is kept.
+type basePrinter struct {
+	stage             *outputStage
+	masked, reasoning *guard.MaskStream
+	out               []byte
+	shown             bool
+	full              error // more text came than is kept
+	kept              strings.Builder
+	scratch           []byte // text that has been masked
 }
 
-func (s *sinkBase) Reset() {
-	*s = sinkBase{app: s.app, masked: s.app.masker.Stream(), keep: s.keep}
-}
-
-func (s *sinkBase) Shown() bool      { return s.shown }
-func (s *sinkBase) Raw([]byte) error { return nil }
-func (s *sinkBase) text() string     { return s.kept.String() }
+func (p *basePrinter) Shown() bool      { return p.shown }
+func (p *basePrinter) Raw([]byte) error { return nil }
+func (p *basePrinter) text() string     { return p.kept.String() }
 
 // mostKept is the most bytes of a stream's text that are kept, as of a whole answer.
 const mostKept = 64 << 20
 
 // remember keeps text that has been masked.
-func (s *sinkBase) remember(part []byte) {
-	if s.keep && s.full == nil {
-		if s.kept.Len()+len(part) > mostKept {
-			s.full = &client.Error{Class: client.TooLarge, Err: &text.LimitError{What: "the text of the stream, which is to be kept,", Limit: mostKept}}
-			return
-		}
-		s.kept.Write(part)
+func (p *basePrinter) remember(masked []byte) {
+	if !p.stage.keep || p.full != nil {
+		return
 	}
+	if p.kept.Len()+len(masked) > mostKept {
+		p.full = &client.Error{Class: client.TooLarge, Err: &text.LimitError{What: "the text of the stream, which is to be kept,", Limit: mostKept}}
+		return
+	}
+	p.kept.Write(masked)
 }
 
-func (s *sinkBase) Flush() error {
-	if len(s.out) == 0 || s.full != nil {
-		return s.full
+func (p *basePrinter) Flush() error {
+	if len(p.out) == 0 || p.full != nil {
+		return p.full
 	}
-	s.shown = true
-	err := s.app.write(s.out)
-	s.out = s.out[:0]
+	p.shown = true
+	err := p.stage.write(p.out)
+	p.out = p.out[:0]
 	return err
 }
 
-// textSink shows the text, and on standard error the reasoning where it is asked for.
-type textSink struct {
-	*sinkBase
-	visible   text.VisibleStream
-	render    bool
-	markdown  term.Markdown
-	safe      []byte // text that is safe for the terminal
-	newlines  int    // line ends that have come and are not shown until something follows them
-	open      bool   // the last thing shown is no line end
-	thinking  bool
-	reasoning *guard.MaskStream
-	thought   bool // reasoning has been shown and its line is open
+// textPrinter shows the text, and on standard error the reasoning where it is asked for.
+type textPrinter struct {
+	basePrinter
+	visible  text.VisibleStream
+	markdown term.Markdown
+	safe     []byte // text that is safe for the terminal
+	newlines int    // line ends that have come and are not shown until something follows them
+	open     bool   // the last thing shown is no line end
 }
 
-func (s *textSink) Reset() {
-	s.sinkBase.Reset()
-	*s = textSink{
-		sinkBase: s.sinkBase, render: s.render, markdown: s.app.markdown(s.render),
-		thinking: s.thinking, reasoning: s.app.masker.Stream(), thought: s.thought,
+func (p *textPrinter) Delta(d wire.Delta) error {
+	if p.stage.thinking && len(d.Reasoning) > 0 {
+		p.think(p.reasoning.Append(nil, d.Reasoning))
 	}
-}
-
-func (s *textSink) Delta(d wire.Delta) error {
-	if s.thinking && len(d.Reasoning) > 0 {
-		s.think(s.reasoning.Append(nil, d.Reasoning))
-	}
-	s.scratch = s.masked.Append(s.scratch[:0], d.Text)
-	s.add(s.scratch)
+	p.scratch = p.masked.Append(p.scratch[:0], d.Text)
+	p.add(p.scratch)
 	return nil
 }
 
 // think shows reasoning, dimmed.
-func (s *textSink) think(part []byte) {
-	if len(part) == 0 {
+func (p *textPrinter) think(masked []byte) {
+	if len(masked) == 0 {
 		return
 	}
-	shown := indented(text.Visible(string(part)), 2)
-	if !s.thought {
+	shown := indented(text.Visible(string(masked)), 2)
+	if !p.stage.thought {
 		shown = "  " + shown
 	}
-	s.thought = true
-	if !s.app.err.Plain {
+	p.stage.thought = true
+	if !p.stage.err.Plain {
 		shown = "\x1b[2m" + shown + "\x1b[22m"
 	}
-	s.app.tell(shown)
+	p.stage.tell(shown)
+}
+
+// endThought ends the line of the reasoning.
+func (p *textPrinter) endThought() {
+	if p.stage.thought {
+		p.stage.tell("\n")
+		p.stage.thought = false
+	}
 }
 
 // add takes masked text. Line ends at its end wait: standard output ends in exactly one.
-func (s *textSink) add(text []byte) {
-	s.remember(text)
-	kept := bytes.TrimRight(text, "\n")
+func (p *textPrinter) add(masked []byte) {
+	p.remember(masked)
+	kept := bytes.TrimRight(masked, "\n")
 	if len(kept) > 0 {
-		for ; s.newlines > 0; s.newlines-- {
-			s.put([]byte{'\n'})
+		for ; p.newlines > 0; p.newlines-- {
+			p.put([]byte{'\n'})
 		}
-		s.put(kept)
+		p.put(kept)
 	}
-	s.newlines += len(text) - len(kept)
+	p.newlines += len(masked) - len(kept)
 }
 
-func (s *textSink) put(text []byte) {
-	if s.thought {
-		s.app.tell("\n") // the answer begins on a line of its own
-		s.thought = false
-	}
-	s.open = true
-	if s.app.out.TTY {
-		s.safe = s.visible.Append(s.safe[:0], text)
-		s.out = s.markdown.Append(s.out, s.safe)
+func (p *textPrinter) put(masked []byte) {
+	p.endThought()
+	p.open = true
+	if p.stage.out.TTY {
+		p.safe = p.visible.Append(p.safe[:0], masked)
+		p.out = p.markdown.Append(p.out, p.safe)
 		return
 	}
-	s.out = append(s.out, text...)
+	p.out = append(p.out, masked...)
 }
 
-func (s *textSink) finish(whole, stopped bool) error {
-	s.think(s.reasoning.Flush(nil, !whole))
-	s.add(s.masked.Flush(nil, !whole))
-	if s.app.out.TTY {
-		s.out = s.markdown.Append(s.out, s.visible.Flush(nil))
-		s.out = s.markdown.Flush(s.out)
+func (p *textPrinter) finish(whole, stopped bool) error {
+	p.think(p.reasoning.Flush(nil, !whole))
+	p.add(p.masked.Flush(nil, !whole))
+	if p.stage.out.TTY {
+		p.out = p.markdown.Append(p.out, p.visible.Flush(nil))
+		p.out = p.markdown.Flush(p.out)
 	}
-	if s.thought {
-		s.app.tell("\n")
-		s.thought = false
-	}
+	p.endThought()
 	// A pipe gets of a cut answer what came and not a byte more; a person gets the prompt on a line of its own.
-	if whole || s.open && (stopped || s.app.out.TTY) {
-		s.out = append(s.out, '\n')
+	if whole || p.open && (stopped || p.stage.out.TTY) {
+		p.out = append(p.out, '\n')
 	}
-	return s.Flush()
+	return p.Flush()
 }
 
-// rawSink shows the bytes of the event stream, in whole lines. A secret that stands in one piece is masked in them. One
+// rawPrinter shows the bytes of the event stream, in whole lines. A secret that stands in one piece is masked in them. One
 // that is cut over events cannot be, so where the masked lines hold one, nothing more is shown.
-type rawSink struct {
-	*sinkBase
+type rawPrinter struct {
+	basePrinter
 	bytes  *guard.MaskStream
 	pieces *guard.Pieces
 	looked int // so many bytes of out are whole lines, which have been looked at
 	split  bool
 }
 
-// splitKeyError is a secret that the answer holds in pieces.
-type splitKeyError struct{}
+// errSplitKey is a secret that the answer holds in pieces.
+var errSplitKey = text.Errorf("-o text and -o json mask it", "the answer holds a key in pieces, which raw cannot mask")
 
-func (splitKeyError) Error() string { return "the answer holds a key in pieces, which raw cannot mask" }
-
-// Hint tells what to do about it.
-func (splitKeyError) Hint() string { return "-o text and -o json mask it" }
-
-func (s *rawSink) Reset() {
-	s.sinkBase.Reset()
-	*s = rawSink{sinkBase: s.sinkBase, bytes: s.app.masker.Stream(), pieces: s.app.masker.Pieces()}
-}
-
-func (s *rawSink) Raw(b []byte) error {
-	from := len(s.out)
-	s.out = s.bytes.Append(s.out, b)
-	s.look(from)
-	return s.check()
+func (p *rawPrinter) Raw(b []byte) error {
+	from := len(p.out)
+	p.out = p.bytes.Append(p.out, b)
+	p.look(from)
+	return p.check()
 }
 
 // look looks at the lines that have come whole. What stands before from ends none.
-func (s *rawSink) look(from int) {
+func (p *rawPrinter) look(from int) {
 	for {
-		n := bytes.IndexAny(s.out[from:], "\r\n")
+		n := bytes.IndexAny(p.out[from:], "\r\n")
 		if n < 0 {
 			return
 		}
-		s.pieces.Line(s.out[s.looked : from+n])
+		p.pieces.Line(p.out[p.looked : from+n])
 		from += n + 1
-		s.looked = from
+		p.looked = from
 	}
 }
 
 // check drops what has not been shown once a secret has been found.
-func (s *rawSink) check() error {
-	if s.split = s.split || s.pieces.Found(); !s.split {
+func (p *rawPrinter) check() error {
+	if p.split = p.split || p.pieces.Found(); !p.split {
 		return nil
 	}
-	s.out, s.looked = nil, 0
-	return splitKeyError{}
+	p.out, p.looked = nil, 0
+	return errSplitKey
 }
 
-func (s *rawSink) Delta(d wire.Delta) error {
-	s.pieces.Text("text", d.Text)
-	s.pieces.Text("reasoning", d.Reasoning)
-	if s.keep {
-		s.scratch = s.masked.Append(s.scratch[:0], d.Text)
-		s.remember(s.scratch)
+func (p *rawPrinter) Delta(d wire.Delta) error {
+	p.pieces.Text("text", d.Text)
+	p.pieces.Text("reasoning", d.Reasoning)
+	if p.stage.keep {
+		p.scratch = p.masked.Append(p.scratch[:0], d.Text)
+		p.remember(p.scratch)
 	}
-	return s.check()
+	return p.check()
 }
 
 // mostHeldBack is the most bytes that wait until it is certain that they are not in the middle of a secret.
 const mostHeldBack = 16 << 20
 
 // Flush shows nothing while a text may be in the middle of a secret.
-func (s *rawSink) Flush() error {
-	if s.pieces.Holding() {
-		if len(s.out) > mostHeldBack {
+func (p *rawPrinter) Flush() error {
+	if p.pieces.Holding() {
+		if len(p.out) > mostHeldBack {
 			return &text.LimitError{What: "the part of the stream that may hold a key in pieces", Limit: mostHeldBack}
 		}
 		return nil
 	}
-	rest := bytes.Clone(s.out[s.looked:])
-	s.out = s.out[:s.looked]
-	err := s.sinkBase.Flush()
-	s.out, s.looked = append(s.out, rest...), 0
+	rest := bytes.Clone(p.out[p.looked:])
+	p.out = p.out[:p.looked]
+	err := p.basePrinter.Flush()
+	p.out, p.looked = append(p.out, rest...), 0
 	return err
 }
 
-func (s *rawSink) finish(whole, _ bool) error {
-	s.remember(s.masked.Flush(nil, !whole))
-	from := len(s.out)
-	s.out = s.bytes.Flush(s.out, !whole)
-	s.look(from)
-	s.pieces.Line(s.out[s.looked:])
-	if !whole && s.pieces.Holding() {
-		s.out = nil // half a secret is not shown either
+func (p *rawPrinter) finish(whole, _ bool) error {
+	p.remember(p.masked.Flush(nil, !whole))
+	from := len(p.out)
+	p.out = p.bytes.Flush(p.out, !whole)
+	p.look(from)
+	p.pieces.Line(p.out[p.looked:])
+	if !whole && p.pieces.Holding() {
+		p.out = nil // half a secret is not shown either
 	}
-	s.pieces.End()
-	if s.check() != nil {
-		return &client.Error{Class: client.Output, Status: 200, Err: splitKeyError{}}
+	p.pieces.End()
+	if p.check() != nil {
+		return &client.Error{Class: client.Output, Status: 200, Err: errSplitKey}
 	}
-	return s.sinkBase.Flush()
+	return p.basePrinter.Flush()
 }
 
-// jsonSink shows a line of JSON for each batch of text or reasoning that came together.
-type jsonSink struct {
-	*sinkBase
-	reasoning       *guard.MaskStream
+// jsonPrinter shows a line of JSON for each batch of text or reasoning that came together.
+type jsonPrinter struct {
+	basePrinter
 	words, thoughts []byte
 }
 
-func (s *jsonSink) Reset() {
-	s.sinkBase.Reset()
-	*s = jsonSink{sinkBase: s.sinkBase, reasoning: s.app.masker.Stream()}
-}
-
-func (s *jsonSink) Delta(d wire.Delta) error {
-	s.thoughts = s.reasoning.Append(s.thoughts, d.Reasoning)
-	s.words = s.masked.Append(s.words, d.Text)
+func (p *jsonPrinter) Delta(d wire.Delta) error {
+	p.thoughts = p.reasoning.Append(p.thoughts, d.Reasoning)
+	p.words = p.masked.Append(p.words, d.Text)
 	return nil
 }
 
-func (s *jsonSink) Flush() error { return s.flush(text.WholeRunes(s.words)) }
+func (p *jsonPrinter) Flush() error { return p.flush(text.WholeRunes(p.words)) }
 
 // flush shows the reasoning and so much of the text: half a character waits for the rest of it.
-func (s *jsonSink) flush(words []byte) error {
-	s.line("reasoning", s.thoughts)
-	s.line("text", words)
-	s.remember(words)
-	s.thoughts, s.words = s.thoughts[:0], append(s.words[:0], s.words[len(words):]...)
-	return s.sinkBase.Flush()
+func (p *jsonPrinter) flush(words []byte) error {
+	p.line("reasoning", p.thoughts)
+	p.line("text", words)
+	p.remember(words)
+	p.thoughts, p.words = p.thoughts[:0], append(p.words[:0], p.words[len(words):]...)
+	return p.basePrinter.Flush()
 }
 
-func (s *jsonSink) line(kind string, part []byte) {
-	if len(part) > 0 {
-		for piece := range text.JSONLine([]byte(`{"text":"","type":"`+kind+`"}`+"\n"), string(part)) {
-			s.out = append(s.out, piece...)
+func (p *jsonPrinter) line(kind string, masked []byte) {
+	if len(masked) > 0 {
+		for piece := range text.JSONLine([]byte(`{"text":"","type":"`+kind+`"}`+"\n"), string(masked)) {
+			p.out = append(p.out, piece...)
 		}
 	}
 }
 
-func (s *jsonSink) finish(whole, _ bool) error {
-	s.thoughts = s.reasoning.Flush(s.thoughts, !whole)
-	s.words = s.masked.Flush(s.words, !whole)
-	return s.flush(s.words)
-}
-
-// encodeLine is an object on a line of its own, without HTML escapes.
-func encodeLine(object any) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(object); err != nil {
-		panic(err) // only strings, numbers and their maps are ever encoded here
-	}
-	return b.Bytes()
+func (p *jsonPrinter) finish(whole, _ bool) error {
+	p.thoughts = p.reasoning.Flush(p.thoughts, !whole)
+	p.words = p.masked.Flush(p.words, !whole)
+	return p.flush(p.words)
 }

@@ -49,8 +49,8 @@ func runTokenNew(ctx context.Context, a *app, role string) error {
 		}
 		return usagef(hint, "the gateway has no role %q", role)
 	}
-	if err := a.canPrint(); err != nil {
-		return err
+	if a.closed != nil {
+		return a.closed
 	}
 	ctx, stop := a.Catch(ctx)
 	defer stop()

@@ -14,10 +14,6 @@ import (
 	"ferry/pkg/wire"
 )
 
-func millis(d time.Duration) float64 {
-	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
-}
-
 // showRequest prints what is sent, for -v.
 func (a *app) showRequest(_ *client.Endpoint, p *client.Prepared) {
 	a.say("> " + p.Method + " " + p.URL.String())

@@ -1,0 +1,115 @@
+package client
+
+import (
+	"cmp"
+	"errors"
+	"time"
+
+	"ferry/pkg/text"
+	"ferry/pkg/wire"
+)
+
+// The JSON form of a call. Its fields are only ever added to.
+type (
+	// Description is a call as -o json prints it.
+	Description struct {
+		Type       string               `json:"type,omitempty"` // "end" in the last line of a stream
+		Schema     int                  `json:"schema"`
+		Complete   bool                 `json:"complete"`
+		Node       string               `json:"node"`
+		API        wire.API             `json:"api"`
+		Model      string               `json:"model"`
+		ID         string               `json:"id"`
+		RequestID  string               `json:"request_id"`
+		Text       string               `json:"text"`
+		StopReason string               `json:"stop_reason"`
+		Usage      *wire.Usage          `json:"usage"`
+		LatencyMS  float64              `json:"latency_ms"`
+		Attempts   []attemptDescription `json:"attempts"`
+		Error      *errorDescription    `json:"error"`
+	}
+	attemptDescription struct {
+		Node        string            `json:"node"`
+		Attempt     int               `json:"attempt"`
+		Status      int               `json:"status"`
+		Class       Class             `json:"class"`
+		RequestID   string            `json:"request_id"`
+		LatencyMS   float64           `json:"latency_ms"`
+		WaitMS      float64           `json:"wait_ms"`
+		LimitedMS   float64           `json:"limited_ms"` // before the attempt, for the limit
+		Ambiguous   bool              `json:"ambiguous"`
+		Held        bool              `json:"held"`                  // over a connection that outlives the call
+		Reconnected bool              `json:"reconnected,omitempty"` // sent once more, on a new connection
+		Phases      phasesDescription `json:"phases_ms"`
+	}
+	phasesDescription struct {
+		DNS      float64 `json:"dns"`
+		Connect  float64 `json:"connect"`
+		TLS      float64 `json:"tls"`
+		Wait     float64 `json:"wait"`
+		Transfer float64 `json:"transfer"`
+	}
+	errorDescription struct {
+		Class   Class  `json:"class"`
+		Status  int    `json:"status"`
+		Type    string `json:"type"`
+		Message string `json:"message"`
+		GaveUp  bool   `json:"gave_up"`
+		Body    string `json:"body,omitempty"` // what the server sent instead, where it is long
+	}
+)
+
+const descriptionSchema = 1
+
+// Describe puts a call into its JSON form. What is no whole answer goes through redact.
+func (r *Result) Describe(failed error, redact func(string) string) *Description {
+	d := &Description{
+		Schema: descriptionSchema, Complete: r.Complete, Node: r.Node, API: r.API, Model: cmp.Or(r.Answer.Model, r.Model),
+		ID: r.Answer.ID, Text: r.Answer.Text, StopReason: r.Answer.StopReason, Usage: r.Answer.Usage,
+		LatencyMS: millis(r.Latency), Attempts: []attemptDescription{},
+	}
+	for _, at := range r.Attempts {
+		d.RequestID = redact(at.RequestID)
+		d.Attempts = append(d.Attempts, attemptDescription{
+			Node: at.Node, Attempt: at.Number, Status: at.Status, Class: at.Class, RequestID: d.RequestID,
+			LatencyMS: millis(at.Latency), WaitMS: millis(at.Wait), LimitedMS: millis(at.Limited), Ambiguous: at.Ambiguous,
+			Held: at.Held, Reconnected: at.Reconnected,
+			Phases: phasesDescription{
+				millis(at.Phases.DNS), millis(at.Phases.Connect), millis(at.Phases.TLS),
+				millis(at.Phases.Wait), millis(at.Phases.Transfer),
+			},
+		})
+	}
+	if !d.Complete {
+		d.Text = redact(d.Text)
+		if len(d.Text) > text.MostShown {
+			d.Text = text.Shown(d.Text, text.MostShown)
+		}
+	}
+	if failed == nil {
+		return d
+	}
+	d.Error = &errorDescription{Message: redact(failed.Error())}
+	var e *Error
+	if errors.As(failed, &e) {
+		d.Error.Class, d.Error.Status, d.Error.GaveUp = e.Class, e.Status, e.GaveUp
+	}
+	var over *FailoverError
+	if errors.As(failed, &over) {
+		d.Error.GaveUp = over.GaveUp()
+	}
+	var apiErr *wire.APIError
+	var none *wire.NotAnswerError
+	isAPIError := errors.As(failed, &apiErr)
+	if isAPIError {
+		d.Error.Type = redact(cmp.Or(apiErr.Type, apiErr.Code))
+	}
+	if (isAPIError || errors.As(failed, &none)) && len(r.Body) > text.MostQuoted { // an excerpt does not have all of it
+		d.Error.Body = redact(text.ShownOf(string(r.Body[:min(len(r.Body), 2*text.MostShown)]), text.MostShown, len(r.Body)))
+	}
+	return d
+}
+
+func millis(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
+}
