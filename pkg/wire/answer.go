@@ -1,10 +1,10 @@
 package wire
 
 import (
-	"bytes"
-	"io"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // Answer is a whole answer.
@@ -21,187 +21,236 @@ type Answer struct {
 	NotUTF8 bool
 }
 
-// Decode reads a whole body that came with the HTTP status: one JSON object, or an event stream where a server sends one
-// unasked. The error is an *APIError where the effective status is not 200 or the stop reason reports a failure, a
-// *NotAnswerError where it is 200 and the body is no answer. The received text is given beside an error too. Only what
-// makes the answer whole must have the right shape: a usage or a model name of another shape is as good as none.
-func (a API) Decode(httpStatus int, body []byte) (Answer, error) {
-	fields, err := a.check(httpStatus, body)
-	if fields == nil && httpStatus == 200 && isEvents(body) {
-		return a.decodeEvents(body)
+// Ending is what a stop reason says of an answer.
+type Ending int
+
+// The endings. An answer is whole with any of them but Failed.
+const (
+	// Ended is an answer that came to its own end, or whose server names no reason.
+	Ended Ending = iota
+	// Limited is an answer that ends at a limit on tokens.
+	Limited
+	// Refused is an answer that the model, or a filter of the server, declined to give.
+	Refused
+	// Paused is an answer after which the model wants to go on, such as with a tool.
+	Paused
+	// Unknown is a reason that ferry does not know.
+	Unknown
+	// Failed is a reason that reports a failure of the server.
+	Failed
+)
+
+// endings are the stop reasons of the three dialects and of the servers that speak them, in lower case.
+var endings = map[string]Ending{
+	"": Ended, "end_turn": Ended, "stop": Ended, "stop_sequence": Ended, "eos": Ended, "normal": Ended, "complete": Ended, "completed": Ended,
+	"max_tokens": Limited, "length": Limited, "model_length": Limited, "model_context_window_exceeded": Limited, "max_output_tokens": Limited,
+	"refusal": Refused, "content_filter": Refused, "sensitive": Refused, "safety": Refused, "recitation": Refused,
+	"prohibited_content": Refused, "blocklist": Refused, "spii": Refused, "guardrail_intervened": Refused,
+	"tool_use": Paused, "tool_calls": Paused, "function_call": Paused, "pause_turn": Paused,
+	"error": Failed, "network_error": Failed, "insufficient_system_resource": Failed, "aborted": Failed, "abort": Failed,
+	"cancelled": Failed, "canceled": Failed, "failed": Failed, "timeout": Failed,
+}
+
+// ending reads a stop reason. An error's name is that error.
+func ending(reason string) Ending {
+	reason = strings.ToLower(reason)
+	if known, ok := endings[reason]; ok {
+		return known
 	}
-	if err != nil {
-		var answer Answer
-		if fields != nil {
-			answer, _ = a.answer(fields)
-		}
-		return answer, err
-	}
-	answer, fault := a.answer(fields)
+	_, isError := statusOfType(reason)
 	switch {
-	case fault != nil:
-		fault.Body, fault.Object = body, true
-		return answer, fault
-	case answer.Ending() == Failed:
-		e := stopFailure(a, answer.StopReason)
-		e.Body = body
-		return answer, e
+	case isError || strings.HasSuffix(reason, "error"):
+		return Failed
+	case strings.HasPrefix(reason, "content_filter"): // some name the kind of content behind it
+		return Refused
 	}
-	return answer, nil
+	return Unknown
 }
 
-// answer reads the answer in an object. What can be read of it is given beside an error too.
-func (a API) answer(fields object) (Answer, *NotAnswerError) {
-	answer := Answer{ID: stringOf(fields, "id"), Model: stringOf(fields, "model")}
-	var fault *NotAnswerError
-	switch a {
-	case Complete:
-		fault = answer.complete(fields)
-	case Chat:
-		fault = answer.chat(fields)
-	default:
-		fault = answer.messages(fields)
-	}
-	answer.Empty, answer.NotUTF8 = answer.Text == "", !utf8.ValidString(answer.Text)
-	return answer, fault
+// Ending says how the answer ended.
+func (a Answer) Ending() Ending { return ending(a.StopReason) }
+
+// Usage is what an answer cost, in tokens. Input is the sum of all input, cached or not.
+type Usage struct {
+	Input         int `json:"input_tokens"`
+	Output        int `json:"output_tokens"`
+	CacheCreation int `json:"cache_creation_input_tokens"`
+	CacheRead     int `json:"cache_read_input_tokens"`
 }
 
-func (a *Answer) complete(in object) *NotAnswerError {
-	a.StopReason, a.Usage = stringOf(in, "stop_reason"), usageOf(in["usage"])
-	if !isText(in["completion"]) {
-		return &NotAnswerError{Reason: "no completion in the answer", WrongShape: true}
-	}
-	a.Text = string(words(in["completion"]))
-	return nil
+// Total is all that the answer cost.
+func (u Usage) Total() int64 { return int64(u.Input) + int64(u.Output) }
+
+// maxTokens is the most tokens that a server is believed to count for one answer.
+const maxTokens = 1_000_000_000
+
+// usageNames are the members of a usage. Messages and Complete have the first four, Chat the others; a gateway may have
+// both. The number of cached tokens stands in the details too.
+var usageNames = []string{
+	"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens",
+	"prompt_tokens", "completion_tokens", "total_tokens", "prompt_cache_hit_tokens",
 }
 
-func (a *Answer) messages(in object) *NotAnswerError {
-	a.StopReason, a.Usage = stringOf(in, "stop_reason"), usageOf(in["usage"])
-	said, thought, ok := readParts(in["content"])
-	a.Text, a.Thought = string(said), len(thought) > 0
-	switch {
-	case !ok && (!isNull(in["content"]) || a.StopReason == ""):
-		return &NotAnswerError{Reason: "no content in the answer"}
-	case unfinished(in, "stop_reason"):
-		return &NotAnswerError{Reason: "an unfinished answer: stop_reason is null"}
-	}
-	return nil
+// The places of the members in usageNames.
+const (
+	input = iota
+	cacheCreation
+	cacheRead
+	output
+	prompt
+	completion
+	total
+	cacheHit
+)
+
+// counts puts the usages of an answer together: a stream may send several, each with some of the fields.
+type counts struct {
+	// n are the numbers in the order of usageNames, and came says which of them there are.
+	n    [8]int
+	came [8]bool
+	// wrong says that a number came that cannot be believed: then none is.
+	wrong bool
 }
 
-func (a *Answer) chat(in object) *NotAnswerError {
-	choice := chosen(in["choices"])
-	if choice == nil {
-		a.Usage = usageOf(in["usage"])
-		return &NotAnswerError{Reason: "no choices in the answer"}
+// add reads one more usage. What it has replaces what came before, since each counts from the start; a 0 does not
+// replace a number, since some gateways fill in a 0 for what they do not know. The three fields of the input belong
+// together: a later event may count the same tokens under another of them.
+func (u *counts) add(raw []byte) {
+	var next counts
+	l := lexer{b: raw}
+	if !l.enter('{') {
+		return
 	}
-	a.StopReason, a.Usage = stringOf(choice, "finish_reason"), usageOf(in["usage"], choice["usage"])
-	message, ok := parse(choice["message"])
-	if !ok {
-		message, ok = parse(choice["delta"])
-	}
-	said, thought, readable := content(message)
-	if len(thought) == 0 {
-		thought = firstText(message["reasoning_content"], message["reasoning"], message["reasoning_details"])
-	}
-	a.Text, a.Thought = string(said), len(thought) > 0
-	refusal := string(words(message["refusal"]))
-	switch {
-	case !ok && !isNull(choice["message"]) || !readable:
-		return &NotAnswerError{Reason: "no content in the answer"}
-	case a.Text == "" && refusal != "":
-		a.Text, a.StopReason = refusal, "refusal"
-	case isNull(message["content"]) && a.StopReason == "":
-		if unfinished(choice, "finish_reason") {
-			break
-		}
-		return &NotAnswerError{Reason: "no content in the answer"}
-	}
-	if unfinished(choice, "finish_reason") {
-		return &NotAnswerError{Reason: "an unfinished answer: finish_reason is null"}
-	}
-	return nil
-}
-
-// chosen is the one choice there is, else the choice of index 0, or the first. nil is none.
-func chosen(raw []byte) object {
-	var first object
-	for _, one := range elements(raw) {
-		choice, ok := parse(one)
-		switch {
-		case !ok:
-		case first == nil:
-			first = choice
-		case !isZero(first["index"]) && isZero(choice["index"]):
-			first = choice
-		}
-	}
-	return first
-}
-
-// isNull reports whether a raw value is null or not there: the two mean the same.
-func isNull(raw []byte) bool { return len(raw) == 0 || string(raw) == "null" }
-
-// content reads a chat message's content, and the reasoning in it: a string, null, or an array of parts.
-func content(message object) (said, thought []byte, ok bool) {
-	raw := message["content"]
-	if textOrNull(raw) {
-		return words(raw), nil, true
-	}
-	return readParts(raw)
-}
-
-// unfinished reports whether a stop reason is null, which is what servers send while an answer is still being written.
-// A missing one is an older gateway's: the complete JSON is then what makes the answer whole.
-func unfinished(in object, name string) bool { return string(in[name]) == "null" }
-
-// decodeEvents reads a whole body that is an event stream.
-func (a API) decodeEvents(body []byte) (Answer, error) {
-	s := a.NewStream(bytes.NewReader(body))
-	var all strings.Builder
-	all.Grow(len(body)) // it is no longer, and growing needs several times the memory
-	for {
-		delta, err := s.Next()
-		all.Write(delta.Text)
-		if err == nil {
+	for name, ok := l.member(); ok; name, ok = l.member() {
+		if string(name) == "prompt_tokens_details" {
+			details, _ := parse(l.value())
+			next.number(cacheHit, details["cached_tokens"])
 			continue
 		}
-		answer := s.Answer()
-		answer.Text = all.String()
-		if err == io.EOF && jsonLines(body) && a.speaks(s.events) { //nolint:errorlint // the very end
-			err = s.cut(errSpliced)
+		next.number(slices.Index(usageNames, string(name)), l.value())
+	}
+	u.wrong = u.wrong || next.wrong
+	hasInput := next.n[input]+next.n[cacheCreation]+next.n[cacheRead] > 0
+	for i, n := range next.n {
+		if n > 0 || next.came[i] && (!u.came[i] || hasInput && i <= cacheRead) {
+			u.n[i], u.came[i] = n, true
 		}
-		if err == io.EOF { //nolint:errorlint // the very end
-			return answer, nil
-		}
-		if apiErr, ok := err.(*APIError); ok { //nolint:errorlint // it comes unwrapped
-			return answer, apiErr
-		}
-		_, cut := err.(*CutError) //nolint:errorlint // it comes unwrapped
-		return answer, &NotAnswerError{Reason: "an event stream: " + err.Error(), Body: body, Cut: cut}
 	}
 }
 
-// speaks reports whether the events have text.
-func (a API) speaks(events *eventReader) bool {
-	s := &Stream{api: a, events: events, counts: noCounts()}
-	for s.err == nil && !s.spoke {
-		_, _ = s.Next()
+// number reads a number of tokens. null is none; anything that is no whole number from 0 to maxTokens is not believed.
+func (u *counts) number(place int, raw []byte) {
+	if place < 0 || isNull(raw) {
+		return
 	}
-	return s.spoke
+	n, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil || n != math.Trunc(n) || n < 0 || n > maxTokens {
+		u.wrong = true
+		return
+	}
+	u.n[place], u.came[place] = int(n), true
 }
 
-// isEvents reports whether a whole body is an event stream, or JSON objects one a line.
-func isEvents(body []byte) bool {
-	_, whole := BeginsEvents(bytes.TrimLeft(bytes.TrimPrefix(body, bom), " \t\r\n"))
-	return whole || jsonLines(body)
+// usage is what the counts say in all, nil where they say nothing that can be believed. Some servers leave the reasoning
+// out of completion_tokens: the total without the prompt is then the larger number.
+func (u *counts) usage() *Usage {
+	var out Usage
+	n := u.n
+	switch {
+	case u.wrong:
+		return nil
+	case n[prompt] > 0 || n[completion] > 0 || n[total] > 0 && max(n[input], n[cacheCreation], n[cacheRead], n[output]) == 0:
+		out = Usage{Input: n[prompt], Output: max(n[completion], n[total]-n[prompt]), CacheRead: n[cacheHit]}
+	case u.came == [8]bool{}:
+		return nil
+	default:
+		out = Usage{
+			Input: n[input] + n[cacheCreation] + n[cacheRead], Output: n[output],
+			CacheCreation: n[cacheCreation], CacheRead: n[cacheRead],
+		}
+	}
+	if out.Input > maxTokens {
+		return nil
+	}
+	return &out
 }
 
-// BeginsEvents looks at the start of a body: whole says that an event stream begins so, and begins that it may become
-// one.
-func BeginsEvents(start []byte) (begins, whole bool) {
-	for _, field := range []string{"data:", "event:", "id:", "retry:", "error:", ":"} {
-		whole = whole || bytes.HasPrefix(start, []byte(field))
-		begins = begins || strings.HasPrefix(field, string(start[:min(len(start), len(field))]))
+// usageOf reads the usage of a whole answer, from the first value that is one.
+func usageOf(values ...[]byte) *Usage {
+	var u counts
+	for _, raw := range values {
+		if len(raw) > 0 && raw[0] == '{' {
+			u.add(raw)
+			break
+		}
 	}
-	return begins, whole
+	return u.usage()
+}
+
+// EstimateTokens guesses how many tokens a text is, rounded up, for what a request may cost before it is sent. Four ASCII
+// bytes count as one token and any other character as one: real tokenisers differ by model, and this errs upwards for
+// Chinese.
+func EstimateTokens(text string) int {
+	quarters := 0
+	for _, r := range text {
+		if r < 0x80 {
+			quarters++
+		} else {
+			quarters += 4
+		}
+	}
+	return (quarters + 3) / 4
+}
+
+// readParts puts the texts of an array of content blocks together, and their reasoning, which is not of the answer. It
+// reports false for what is no array of blocks. Blocks in blocks are read up to the depth.
+func readParts(raw []byte, depth int) (said, thought []byte, ok bool) {
+	l := lexer{b: raw}
+	if !l.enter('[') {
+		return nil, nil, false
+	}
+	for l.more(']') {
+		var kind, text, thinking, summary []byte
+		isBlock := l.peek() == 'n' // null is an empty block
+		if isBlock {
+			l.value()
+		} else {
+			isBlock = l.pick([]field{
+				{name: "type", to: &kind}, {name: "text", to: &text}, {name: "thinking", to: &thinking}, {name: "summary", to: &summary},
+			})
+		}
+		if !isBlock || !isNull(kind) && !isText(kind) || !isNull(text) && !isText(text) {
+			return nil, nil, false
+		}
+		switch string(unquote(kind)) {
+		case "text", "output_text":
+			said = joined(said, unquote(text))
+		case "thinking", "reasoning", "reasoning.text", "reasoning.summary":
+			thought = joined(thought, firstText(depth-1, thinking, text, summary))
+		}
+	}
+	return said, thought, l.whole()
+}
+
+// joined puts two texts together, and copies nothing where one is empty: both may be a part of the body.
+func joined(before, text []byte) []byte {
+	if len(before) == 0 {
+		return text
+	}
+	return append(before, text...)
+}
+
+// firstText is the first value that says something: a text, or a list of texts where the depth allows one.
+func firstText(depth int, values ...[]byte) []byte {
+	for _, raw := range values {
+		said := unquote(raw)
+		if len(raw) > 0 && raw[0] == '[' && depth > 0 {
+			inside, reasoning, _ := readParts(raw, depth)
+			said = append(inside, reasoning...)
+		}
+		if len(said) > 0 {
+			return said
+		}
+	}
+	return nil
 }

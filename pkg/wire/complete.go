@@ -1,5 +1,7 @@
 package wire
 
+import "errors"
+
 // Complete is the dialect of the script that ferry replaces: a prompt and max_tokens.
 const Complete API = "complete"
 
@@ -9,3 +11,83 @@ func (complete) Path() string          { return "/v1/complete" }
 func (complete) ModelsPath() string    { return "/v1/models" }
 func (complete) VersionHeader() string { return "" }
 func (complete) Defaults() Defaults    { return Defaults{Model: ModelNone, MaxTokens: 100} } // the script's
+
+func (complete) rules() rules {
+	return rules{keys: []string{"prompt", "max_tokens", "model", "stream"}, stopName: "stop_reason", bodyStatus: true}
+}
+
+// completeRequest is the script's own.
+type completeRequest struct {
+	Prompt      string   `json:"prompt"`
+	MaxTokens   int      `json:"max_tokens"`
+	Model       string   `json:"model,omitempty"`
+	Stream      bool     `json:"stream,omitempty"`
+	Temperature *float64 `json:"temperature,omitempty"`
+	TopP        *float64 `json:"top_p,omitempty"`
+	Stop        []string `json:"stop_sequences,omitempty"`
+}
+
+func (complete) encode(r Request) (any, error) {
+	what := ""
+	switch {
+	case r.System != "":
+		what = "system prompt"
+	case len(r.Turns) > 0:
+		what = "earlier turns"
+	case r.Schema != nil:
+		what = "JSON schema"
+	default:
+		return completeRequest{r.Prompt, r.MaxTokens, r.Model, r.Stream, r.Temperature, r.TopP, r.Stop}, nil
+	}
+	return nil, &UnsupportedError{
+		API: Complete, What: what, hint: "the messages and chat apis have it: choose a node of one of these",
+	}
+}
+
+func (complete) decode(in object, a *Answer) *NotAnswerError {
+	a.StopReason, a.Usage = stringOf(in, "stop_reason"), usageOf(in["usage"])
+	if !isText(in["completion"]) {
+		return &NotAnswerError{Reason: "no completion in the answer", WrongShape: true}
+	}
+	a.Text = stringOf(in, "completion")
+	return nil
+}
+
+// completeReader reads completions. The one with a stop_reason is the last: nothing else ends this dialect's stream. An
+// empty stop_reason is how a gateway without null says it.
+type completeReader struct {
+	s       *Stream
+	ids     idReader
+	started bool // a completion came
+
+	completion, stop []byte
+}
+
+func (complete) reader(s *Stream) (reader, []field) {
+	r := &completeReader{s: s}
+	return r, []field{{name: "completion", to: &r.completion}, {name: "stop_reason", to: &r.stop}}
+}
+
+func (r *completeReader) reset() { r.completion, r.stop = nil, nil }
+
+func (*completeReader) knows(name string) bool { return name == "completion" }
+
+func (r *completeReader) isAnswer(string) bool { return r.completion != nil || r.stop != nil }
+
+func (r *completeReader) isEnd() bool { return r.s.ended }
+
+var errNoText = errors.New("a stop reason without a completion")
+
+func (r *completeReader) read(event) (Delta, error) {
+	s := r.s
+	s.identify()
+	r.started = r.started || isText(r.completion)
+	delta := Delta{Text: s.say(r.completion)}
+	if r.ids.isSecond(s, len(delta.Text) > 0) {
+		return Delta{}, s.cut(errSpliced)
+	}
+	if err := s.stopped(r.stop, true); err != nil || !s.ended {
+		return delta, err
+	}
+	return delta, s.finish(r.started, errNoText)
+}

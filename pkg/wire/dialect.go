@@ -17,6 +17,27 @@ type Dialect interface {
 	VersionHeader() string
 	// Defaults are what a node has where its configuration says nothing.
 	Defaults() Defaults
+
+	rules() rules
+	// encode gives the body of a request, or an *UnsupportedError.
+	encode(r Request) (any, error)
+	// decode reads what a whole answer holds. What can be read of it is in the answer beside an error too.
+	decode(fields object, a *Answer) *NotAnswerError
+	// reader gives what reads the events of a stream, and the members of their data that it looks for.
+	reader(s *Stream) (reader, []field)
+}
+
+// rules are what else the dialects differ in.
+type rules struct {
+	// keys are the members of a request that decide what ferry asks for and how it reads the answer. They are ferry's even
+	// where a request leaves them out: a "stream" that ferry does not know of would bring an answer that it cannot read.
+	keys []string
+	// stopName is the name of the reason why an answer ended.
+	stopName string
+	// bodyStatus says that a status in the body wins over that of HTTP, as in the script. A message alone is no error then.
+	bodyStatus bool
+	// typed says that answers and events have a type.
+	typed bool
 }
 
 // Defaults are what a node of a dialect has where its configuration says nothing.

@@ -128,6 +128,18 @@ func (e *NotAnswerError) Hint() string {
 	return ""
 }
 
+const htmlPage = "an HTML page"
+
+// stopFailure is the error of an answer whose stop reason reports a failure.
+func (a API) stopFailure(reason string) *APIError {
+	e := &APIError{HTTPStatus: 200, Status: 500, Code: reason}
+	if status, ok := statusOfType(reason); ok {
+		e.Status = status
+	}
+	e.Message = fmt.Sprintf("the answer ended with %s %s", a.Dialect().rules().stopName, reason)
+	return e
+}
+
 // statusOfType gives the status that an error of a known type or code has, so that one inside an HTTP 200 can be
 // treated as what it is. The first name known wins. The types belong to the Claude, OpenAI-style and Google APIs.
 func statusOfType(names ...string) (int, bool) {
@@ -158,4 +170,38 @@ func statusOfType(names ...string) (int, bool) {
 		}
 	}
 	return 0, false
+}
+
+// CutError is a stream that ended before the answer was whole.
+type CutError struct {
+	// Events is how many came.
+	Events int
+	// Err is the error of the reader, or what is wrong with the end that came; nil where the stream just ended.
+	Err error
+}
+
+func (e *CutError) Error() string {
+	events := "events"
+	if e.Events == 1 {
+		events = "event"
+	}
+	if e.Err != nil {
+		return fmt.Sprintf("cut after %d %s: %v", e.Events, events, e.Err)
+	}
+	return fmt.Sprintf("cut after %d %s", e.Events, events)
+}
+
+// Unwrap gives Err.
+func (e *CutError) Unwrap() error { return e.Err }
+
+// MalformedError is an event whose data are not the JSON that they should be.
+type MalformedError struct {
+	// Event is its number, from 1.
+	Event int
+	// Body is its data, raw.
+	Body []byte
+}
+
+func (e *MalformedError) Error() string {
+	return fmt.Sprintf("event %d of the stream is malformed", e.Event)
 }

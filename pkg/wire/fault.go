@@ -2,108 +2,10 @@ package wire
 
 import (
 	"bytes"
-	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 )
-
-// faultIn finds an error in an object that came with HTTP status 200, nil for none. These are errors, also beside an
-// answer: an error member that says something, at the top or in the choice, a type or an object of the name "error", and a base_resp with a status
-// code. Where no answer stands in the object, these are errors too: a code that is not one of success, "success": false,
-// and members of the names that errors have. A mere message is none in Complete, whose gateways have shapes of their own.
-func (a API) faultIn(fields object) *APIError {
-	base, _ := parse(fields["base_resp"])
-	if inside := chosen(fields["choices"])["error"]; isFault(inside) && !isFault(fields["error"]) {
-		fields = maps.Clone(fields)
-		fields["error"] = inside
-	}
-	switch {
-	case isFault(fields["error"]), stringOf(fields, "type") == "error", stringOf(fields, "object") == "error", isCode(base["status_code"]):
-	case a.hasAnswer(fields):
-		return nil
-	case slices.ContainsFunc(codeNames, func(name string) bool { return isCode(fields[name]) }):
-	case string(fields["success"]) == "false", isFault(fields["errors"]), isFault(fields["detail"]), isFault(fields["error_msg"]):
-	case a != Complete && (stringOf(fields, "message") != "" || stringOf(fields, "Message") != "" || stringOf(fields, "msg") != ""):
-	default:
-		return nil
-	}
-	e := &APIError{HTTPStatus: 200}
-	e.read(fields)
-	return e
-}
-
-// hasAnswer reports whether the object has an answer or a part of one, or is an event of a stream.
-func (a API) hasAnswer(fields object) bool {
-	for _, name := range []string{"choices", "content", "completion"} {
-		if raw := fields[name]; len(raw) > 0 && string(raw) != "null" && string(raw) != "[]" {
-			return true
-		}
-	}
-	return a == Messages && stringOf(fields, "type") != ""
-}
-
-// isFault reports whether an error member says anything: servers that always have one send null or an empty one.
-func isFault(raw []byte) bool {
-	l := lexer{b: raw}
-	return len(raw) > 0 && l.says()
-}
-
-// says reads the next value and reports whether anything in it is more than null, false, 0 or empty.
-func (l *lexer) says() (found bool) {
-	switch l.peek() {
-	case '{':
-		l.enter('{')
-		for _, ok := l.member(); ok; _, ok = l.member() {
-			found = l.says() || found
-		}
-		return found
-	case '[':
-		l.enter('[')
-		for l.more(']') {
-			found = l.says() || found
-		}
-		return found
-	}
-	switch string(l.value()) {
-	case "", `""`, "null", "false", "0", `"0"`:
-		return false
-	}
-	return true
-}
-
-// codeNames are the members in which servers put the number or the name of an error.
-var codeNames = []string{"code", "error_code", "errorCode", "errcode", "status_code", "statusCode"}
-
-// isCode reports whether a code stands for a failure.
-func isCode(raw []byte) bool {
-	if isText(raw) {
-		switch strings.ToLower(string(unquote(raw))) {
-		case "", "0", "200", "ok", "success":
-			return false
-		}
-		return true
-	}
-	return len(raw) > 0 && (raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9') && string(raw) != "0" && string(raw) != "200"
-}
-
-// elements are the values of an array, the first of them where there are many.
-func elements(raw []byte) (out [][]byte) {
-	l := lexer{b: raw}
-	if !l.enter('[') {
-		return nil
-	}
-	for l.more(']') {
-		if value := l.value(); len(out) < maxElements {
-			out = append(out, value)
-		}
-	}
-	if !l.whole() {
-		return nil
-	}
-	return out
-}
 
 const (
 	maxNested = 6   // how deep errors are looked for in errors
@@ -132,7 +34,7 @@ func (w *errorWords) value(raw []byte, depth int) {
 	}
 	switch raw[0] {
 	case '"':
-		w.say(string(words(raw)))
+		w.say(string(unquote(raw)))
 	case '{':
 		fields, _ := parse(raw)
 		w.object(fields, depth-1)
@@ -198,9 +100,6 @@ func (w *errorWords) code(raw []byte) {
 		w.stated = int(status)
 	}
 }
-
-// isFailure reports whether a number is an HTTP status of a failure.
-func isFailure(n float64) bool { return n == math.Trunc(n) && n >= 400 && n <= 599 }
 
 // say adds words that are not there yet.
 func (w *errorWords) say(words string) {

@@ -69,31 +69,33 @@ func FuzzField(f *testing.F) {
 		sameObject(t, data, fields, isObject)
 		isObject = isObject && !bytes.HasPrefix(data, bom)
 		for _, api := range APIs() {
-			var c chunk
-			if c.read(api, data) != isObject {
-				t.Fatalf("%s, %q: an object: %v", api, data, isObject)
+			s := api.NewStream(nil)
+			if got := s.parse(data); got != isObject {
+				t.Fatalf("%s, %q: got an object: %v, want %v", api, data, got, isObject)
 			}
 			if isObject {
-				sameFields(t, api, &c, fields)
+				sameFields(t, s, fields)
 			}
 		}
 	})
 }
 
-// sameFields compares what the lexer found with what encoding/json finds.
-func sameFields(t *testing.T, api API, c *chunk, fields object) {
+// sameFields compares what a stream's lexer found with what encoding/json finds.
+func sameFields(t *testing.T, s *Stream, fields object) {
 	t.Helper()
 	same := func(name string, got []byte, in object) {
 		t.Helper()
-		if want := stringOf(in, name); string(unquote(got)) != want {
-			t.Fatalf("%s: %s is %q, encoding/json says %q", api, name, unquote(got), want)
+		want := jsonText(in[name])
+		if utf8.Valid(got) && string(unquote(got)) != want { // encoding/json alters what is not UTF-8
+			t.Fatalf("%s: %s is %q, encoding/json says %q", s.api, name, unquote(got), want)
 		}
 		reader := textReader{buffer: []byte("rest")}
 		plain := string(reader.read(got)) + string(reader.end())
-		if strings.ToValidUTF8(plain, "") != strings.ToValidUTF8(stringOf(in, name), "") && utf8.Valid(got) {
-			t.Fatalf("%s: %s is %q with a buffer", api, name, plain)
+		if strings.ToValidUTF8(plain, "") != strings.ToValidUTF8(want, "") && utf8.Valid(got) {
+			t.Fatalf("%s: %s is %q with a buffer, encoding/json says %q", s.api, name, plain, want)
 		}
 	}
+	c := s.chunk
 	same("type", c.kind, fields)
 	same("id", c.id, fields)
 	same("model", c.model, fields)
@@ -102,58 +104,71 @@ func sameFields(t *testing.T, api API, c *chunk, fields object) {
 			continue // that of the choice may be the one
 		}
 		if string(got) != string(fields[name]) {
-			t.Fatalf("%s: %s is %q, encoding/json says %q", api, name, got, fields[name])
+			t.Fatalf("%s: %s is %q, encoding/json says %q", s.api, name, got, fields[name])
 		}
 	}
-	switch api {
-	case Complete:
-		same("completion", c.text, fields)
-		same("stop_reason", c.stop, fields)
-	case Messages:
-		var delta object
-		fields.read("delta", &delta)
-		same("type", c.delta, delta)
-		same("text", c.text, delta)
-		same("thinking", c.reasoning, delta)
-		same("stop_reason", c.stop, delta)
-	case Chat:
+	switch r := s.reader.(type) {
+	case *completeReader:
+		same("completion", r.completion, fields)
+		same("stop_reason", r.stop, fields)
+	case *messagesReader:
+		delta := jsonObject(fields["delta"])
+		same("type", r.delta.kind, delta)
+		same("text", r.delta.text, delta)
+		same("thinking", r.delta.thinking, delta)
+		same("stop_reason", r.delta.stop, delta)
+	case *chatReader:
 		choice := chosen(fields["choices"])
-		var delta object
-		choice.read("delta", &delta)
-		same("content", c.text, delta)
-		same("refusal", c.refusal, delta)
-		same("finish_reason", c.stop, choice)
+		delta := jsonObject(choice["delta"])
+		same("content", r.delta.content, delta)
+		same("refusal", r.delta.refusal, delta)
+		same("finish_reason", r.stop, choice)
 		if stringOf(delta, "reasoning_content") != "" {
-			same("reasoning_content", c.reasoning, delta)
-		} else if !bytes.HasPrefix(c.reasoning, []byte("[")) {
-			same("reasoning", c.reasoning, delta)
+			same("reasoning_content", r.delta.reasoning, delta)
+		} else if !bytes.HasPrefix(r.delta.reasoning, []byte("[")) {
+			same("reasoning", r.delta.reasoning, delta)
 		}
 	}
+}
+
+// jsonObject and jsonText are what encoding/json reads, nothing where it is of another kind.
+func jsonObject(raw []byte) object {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil || fields == nil {
+		return nil
+	}
+	out := object{}
+	for name, value := range fields {
+		out[name] = value
+	}
+	return out
+}
+
+func jsonText(raw []byte) (text string) {
+	if json.Unmarshal(raw, &text) != nil {
+		return ""
+	}
+	return text
 }
 
 // sameObject holds parse to what encoding/json reads.
 func sameObject(t *testing.T, data []byte, got object, isObject bool) {
 	t.Helper()
-	var want object
-	failed := json.Unmarshal(bytes.TrimPrefix(data, bom), &want)
-	if isObject != (failed == nil && want != nil) {
-		t.Fatalf("%q: an object: %v, and encoding/json says %v, %v", data, isObject, want, failed)
+	want := jsonObject(bytes.TrimPrefix(data, bom))
+	if isObject != (want != nil) {
+		t.Fatalf("%q: got an object: %v, and encoding/json says %v", data, isObject, want)
 	}
 	if !utf8.Valid(data) || !isObject {
-		return // encoding/json alters names that are not UTF-8; none that anybody asks for is
+		return // encoding/json alters what is not UTF-8
 	}
 	if len(got) != len(want) {
-		t.Fatalf("%q: %d fields, want %d", data, len(got), len(want))
+		t.Fatalf("%q: got %d fields, want %d", data, len(got), len(want))
 	}
 	for name, raw := range want {
 		if string(got[name]) != string(raw) {
 			t.Fatalf("%q: %q is %q, want %q", data, name, got[name], raw)
 		}
-		var said string
-		if json.Unmarshal(raw, &said) != nil {
-			said = ""
-		}
-		if stringOf(got, name) != said {
+		if said := jsonText(raw); stringOf(got, name) != said {
 			t.Fatalf("%q: the text of %q is %q, want %q", data, name, stringOf(got, name), said)
 		}
 	}
@@ -190,7 +205,7 @@ func FuzzTexts(f *testing.F) {
 		if !wantOK {
 			want = ""
 		}
-		if got, _, ok := readParts(raw); string(got) != want || ok != wantOK {
+		if got, _, ok := readParts(raw, maxNested); string(got) != want || ok != wantOK {
 			t.Fatalf("%q: %q, %v, want %q, %v", raw, got, ok, want, wantOK)
 		}
 	})

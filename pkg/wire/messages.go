@@ -1,10 +1,19 @@
 package wire
 
+import (
+	"cmp"
+	"errors"
+)
+
 // Messages is Claude's dialect.
 const Messages API = "messages"
 
 // DefaultVersion is the anthropic-version that the messages dialect speaks unless a node names another.
 const DefaultVersion = "2026-10-21"
+
+// samplingRemoved is the first version without temperature, top_p and top_k: its servers answer 400 "Extra inputs are
+// not permitted". Versions are dates, so they compare as text.
+const samplingRemoved = "2026-10-21"
 
 type messages struct{}
 
@@ -12,3 +21,169 @@ func (messages) Path() string          { return "/v1/messages" }
 func (messages) ModelsPath() string    { return "/v1/models" }
 func (messages) VersionHeader() string { return "anthropic-version" }
 func (messages) Defaults() Defaults    { return Defaults{} }
+
+func (messages) rules() rules {
+	return rules{
+		keys:     []string{"model", "max_tokens", "messages", "system", "stream"},
+		stopName: "stop_reason", typed: true,
+	}
+}
+
+// messagesRequest says "stream": false too, as a chat request does: some servers stream unless they are told not to.
+type messagesRequest struct {
+	Model        string        `json:"model"`
+	MaxTokens    int           `json:"max_tokens"`
+	System       string        `json:"system,omitempty"`
+	Messages     []message     `json:"messages"`
+	Stream       bool          `json:"stream"`
+	Temperature  *float64      `json:"temperature,omitempty"`
+	TopP         *float64      `json:"top_p,omitempty"`
+	Stop         []string      `json:"stop_sequences,omitempty"`
+	OutputConfig *outputConfig `json:"output_config,omitempty"`
+}
+
+type outputConfig struct {
+	Format schemaFormat `json:"format"`
+}
+
+func (messages) encode(r Request) (any, error) {
+	if cmp.Or(r.Version, DefaultVersion) >= samplingRemoved && (r.Temperature != nil || r.TopP != nil) {
+		what := "temperature"
+		if r.Temperature == nil {
+			what = "top_p"
+		}
+		return nil, &UnsupportedError{
+			API: Messages, What: what, Reason: "version " + samplingRemoved + " removed it",
+			hint: `a node with version: "2023-06-01" still takes it`,
+		}
+	}
+	out := messagesRequest{
+		Model: r.Model, MaxTokens: r.MaxTokens, System: r.System, Messages: r.conversation(), Stream: r.Stream,
+		Temperature: r.Temperature, TopP: r.TopP, Stop: r.Stop,
+	}
+	if r.Schema != nil {
+		out.OutputConfig = &outputConfig{schemaFormat{Type: "json_schema", Schema: r.Schema}}
+	}
+	return out, nil
+}
+
+func (messages) decode(in object, a *Answer) *NotAnswerError {
+	a.StopReason, a.Usage = stringOf(in, "stop_reason"), usageOf(in["usage"])
+	said, thought, ok := readParts(in["content"], maxNested)
+	a.Text, a.Thought = string(said), len(thought) > 0
+	switch {
+	case !ok && (!isNull(in["content"]) || a.StopReason == ""):
+		return &NotAnswerError{Reason: "no content in the answer"}
+	case string(in["stop_reason"]) == "null":
+		return unfinished("stop_reason")
+	}
+	return nil
+}
+
+// messagesReader reads Claude's events: message_start, the blocks of the content, message_delta with the stop reason, and
+// message_stop.
+type messagesReader struct {
+	s       *Stream
+	started bool // message_start came
+
+	message, block []byte // raw values of message_start and content_block_start
+	delta          messagesDelta
+	inDelta        []field
+}
+
+// messagesDelta holds the raw values of a delta.
+type messagesDelta struct{ kind, text, thinking, stop []byte }
+
+func (messages) reader(s *Stream) (reader, []field) {
+	r := &messagesReader{s: s}
+	d := &r.delta
+	r.inDelta = []field{
+		{name: "type", to: &d.kind}, {name: "text", to: &d.text}, {name: "thinking", to: &d.thinking},
+		{name: "stop_reason", to: &d.stop},
+	}
+	return r, []field{
+		{name: "delta", read: r.readDelta}, {name: "message", to: &r.message}, {name: "content_block", to: &r.block},
+	}
+}
+
+func (r *messagesReader) reset() { r.message, r.block, r.delta = nil, nil, messagesDelta{} }
+
+func (r *messagesReader) readDelta(l *lexer) {
+	r.delta = messagesDelta{}
+	l.pick(r.inDelta)
+}
+
+func (*messagesReader) knows(name string) bool {
+	switch name {
+	case "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop":
+		return true
+	}
+	return false
+}
+
+func (r *messagesReader) isAnswer(name string) bool { return name != "" || r.s.chunk.kind != nil }
+
+func (r *messagesReader) isEnd() bool { return r.s.ended }
+
+var errNoStart = errors.New("message_stop without a message_start")
+
+func (r *messagesReader) read(e event) (Delta, error) {
+	s := r.s
+	kind := e.Name
+	if kind == "" || kind == "message" {
+		kind = s.events.intern(unquote(s.chunk.kind))
+	}
+	switch kind {
+	case "content_block_delta":
+		return r.words(r.delta.kind, "text_delta", r.delta.text, "thinking_delta", r.delta.thinking), nil
+	case "content_block_start": // Claude's begin empty; a gateway that has the whole text at once may not
+		fields, _ := parse(r.block)
+		return r.words(fields["type"], "text", fields["text"], "thinking", fields["thinking"]), nil
+	case "message_start":
+		fields, ok := parse(r.message)
+		if !ok {
+			return Delta{}, s.malformed(e)
+		}
+		if s.spoke { // a gateway that asked again, or two answers spliced: neither may be shown behind the other
+			return Delta{}, s.cut(errSpliced)
+		}
+		r.started = true
+		s.id, s.model = stringOf(fields, "id"), stringOf(fields, "model")
+		s.counts.add(fields["usage"])
+	case "message_delta":
+		return Delta{}, s.stopped(r.delta.stop, r.started)
+	case "message_stop":
+		return Delta{}, s.finish(r.started, errNoStart)
+	case "message":
+		return r.wholeMessage(e)
+	}
+	return Delta{}, nil
+}
+
+// words reads the text or the reasoning of a block or a delta, by its type.
+func (r *messagesReader) words(kind []byte, isText string, said []byte, isThinking string, thinking []byte) Delta {
+	switch string(unquote(kind)) {
+	case isText:
+		return Delta{Text: r.s.say(said)}
+	case isThinking:
+		return Delta{Reasoning: r.s.reasoning.read(thinking)}
+	}
+	return Delta{}
+}
+
+// wholeMessage reads a whole answer that came as one event.
+func (r *messagesReader) wholeMessage(e event) (Delta, error) {
+	s := r.s
+	fields, _ := parse(e.Data)
+	answer, fault := s.api.answer(fields)
+	if fault != nil || s.spoke {
+		return Delta{}, s.malformed(e)
+	}
+	r.started, s.id, s.model = true, answer.ID, answer.Model
+	s.thought = answer.Thought
+	delta := Delta{Text: s.saidWhole([]byte(answer.Text))}
+	if err := s.stopped(fields["stop_reason"], true); err != nil {
+		return delta, err
+	}
+	return delta, s.finish(true, nil)
+}

@@ -38,25 +38,6 @@ type Turn struct {
 	Text string
 }
 
-// The bodies of messages and chat say "stream": false too: some servers stream unless they are told not to. That of complete
-// is the script's own.
-
-type messagesRequest struct {
-	Model        string        `json:"model"`
-	MaxTokens    int           `json:"max_tokens"`
-	System       string        `json:"system,omitempty"`
-	Messages     []message     `json:"messages"`
-	Stream       bool          `json:"stream"`
-	Temperature  *float64      `json:"temperature,omitempty"`
-	TopP         *float64      `json:"top_p,omitempty"`
-	Stop         []string      `json:"stop_sequences,omitempty"`
-	OutputConfig *outputConfig `json:"output_config,omitempty"`
-}
-
-type outputConfig struct {
-	Format schemaFormat `json:"format"`
-}
-
 // schemaFormat is what the messages and the chat dialect both call a format: they differ in where the schema stands.
 type schemaFormat struct {
 	Type   string          `json:"type"`
@@ -70,33 +51,6 @@ type namedSchema struct {
 	Strict bool            `json:"strict"`
 }
 
-type chatRequest struct {
-	Model         string         `json:"model"`
-	MaxTokens     int            `json:"max_tokens"`
-	Messages      []message      `json:"messages"`
-	Stream        bool           `json:"stream"`
-	StreamOptions *streamOptions `json:"stream_options,omitempty"`
-	Temperature   *float64       `json:"temperature,omitempty"`
-	TopP          *float64       `json:"top_p,omitempty"`
-	Stop          []string       `json:"stop,omitempty"`
-	Format        *schemaFormat  `json:"response_format,omitempty"`
-}
-
-// streamOptions asks for the last chunk that carries the usage, which a chat stream has only on request.
-type streamOptions struct {
-	IncludeUsage bool `json:"include_usage"`
-}
-
-type completeRequest struct {
-	Prompt      string   `json:"prompt"`
-	MaxTokens   int      `json:"max_tokens"`
-	Model       string   `json:"model,omitempty"`
-	Stream      bool     `json:"stream,omitempty"`
-	Temperature *float64 `json:"temperature,omitempty"`
-	TopP        *float64 `json:"top_p,omitempty"`
-	Stop        []string `json:"stop_sequences,omitempty"`
-}
-
 type message struct {
 	Role    string `json:"role"`
 	Content string `json:"content"`
@@ -106,54 +60,28 @@ type message struct {
 // reads in the body as it was typed. The prompt must be valid UTF-8. What the dialect, in the request's version, cannot
 // carry is an *UnsupportedError: it is never left out in silence.
 func (a API) Encode(r Request) ([]byte, error) {
-	if fault := a.refuse(r); fault != nil {
-		return nil, fault
+	body, err := a.Dialect().encode(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, turn := range r.Turns {
+		if turn.Role != "user" && turn.Role != "assistant" {
+			return nil, &UnsupportedError{
+				API: a, What: fmt.Sprintf("turn of the role %q", turn.Role), Reason: "a turn is the user's or the assistant's",
+			}
+		}
+	}
+	if r.Schema != nil && (!json.Valid(r.Schema) || bytes.TrimLeft(r.Schema, " \t\r\n")[0] != '{') {
+		return nil, &UnsupportedError{API: a, What: "such schema", Reason: "it is not one JSON object"}
 	}
 	if size := r.encodedSize(); size > mostEncoded {
 		return nil, &SizeError{Size: size}
 	}
-	var body any
-	switch a {
-	case Complete:
-		body = completeRequest{r.Prompt, r.MaxTokens, r.Model, r.Stream, r.Temperature, r.TopP, r.Stop}
-	case Chat:
-		body = encodeChat(r)
-	default:
-		body = encodeMessages(r)
-	}
 	encoded, err := encodeJSON(body)
-	if err != nil {
-		return nil, err
+	if err != nil || len(r.Params) == 0 {
+		return encoded, err
 	}
 	return a.addParams(encoded, r.Params)
-}
-
-func encodeMessages(r Request) messagesRequest {
-	out := messagesRequest{
-		Model: r.Model, MaxTokens: r.MaxTokens, System: r.System, Messages: r.conversation(), Stream: r.Stream,
-		Temperature: r.Temperature, TopP: r.TopP, Stop: r.Stop,
-	}
-	if r.Schema != nil {
-		out.OutputConfig = &outputConfig{schemaFormat{Type: "json_schema", Schema: r.Schema}}
-	}
-	return out
-}
-
-func encodeChat(r Request) chatRequest {
-	out := chatRequest{
-		Model: r.Model, MaxTokens: r.MaxTokens, Messages: r.conversation(), Stream: r.Stream,
-		Temperature: r.Temperature, TopP: r.TopP, Stop: r.Stop,
-	}
-	if r.System != "" {
-		out.Messages = slices.Insert(out.Messages, 0, message{Role: "system", Content: r.System})
-	}
-	if r.Stream {
-		out.StreamOptions = &streamOptions{IncludeUsage: true}
-	}
-	if r.Schema != nil {
-		out.Format = &schemaFormat{Type: "json_schema", Named: &namedSchema{Name: "answer", Schema: r.Schema, Strict: true}}
-	}
-	return out
 }
 
 // conversation is the earlier turns with the prompt behind them.
@@ -168,13 +96,10 @@ func (r Request) conversation() []message {
 // addParams puts the params behind the body's own members, in the order of their keys, so that one request always has
 // the same bytes. A key that the body has already would be there twice, and which one counts would be the server's luck.
 func (a API) addParams(body []byte, params map[string]json.RawMessage) ([]byte, error) {
-	if len(params) == 0 {
-		return body, nil
-	}
 	own, _ := parse(body)
 	keys := make([]string, 0, len(params))
 	for key := range params {
-		if _, taken := own[key]; taken || slices.Contains(a.ownKeys(), key) {
+		if _, taken := own[key]; taken || slices.Contains(a.Dialect().rules().keys, key) {
 			return nil, &UnsupportedError{
 				API: a, What: fmt.Sprintf("param %q", key), Reason: "ferry sets it itself",
 				hint: "use the flag or the setting that ferry has for it",
@@ -199,19 +124,6 @@ func (a API) addParams(body []byte, params map[string]json.RawMessage) ([]byte, 
 		body = append(append(append(append(body, ','), name...), ':'), value...)
 	}
 	return append(body, '}'), nil
-}
-
-// ownKeys are the members that decide what ferry asks for and how it reads the answer. They are ferry's even where this
-// request leaves them out: a "stream" that ferry does not know of would bring an answer that it cannot read.
-func (a API) ownKeys() []string {
-	switch a {
-	case Complete:
-		return []string{"prompt", "max_tokens", "model", "stream"}
-	case Chat:
-		return []string{"model", "max_tokens", "messages", "stream", "stream_options"}
-	default:
-		return []string{"model", "max_tokens", "messages", "system", "stream"}
-	}
 }
 
 // mostEncoded is the most bytes that the texts of a request may have as JSON: twice what an API takes.
@@ -269,3 +181,23 @@ func encodeJSON(v any) ([]byte, error) {
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
+
+// UnsupportedError is a request that the dialect, or its version, cannot carry. Nothing was sent.
+type UnsupportedError struct {
+	API API
+	// What is the part that cannot be carried, such as "system prompt".
+	What string
+	// Reason says why, "" where the dialect simply has no such thing.
+	Reason string
+	hint   string
+}
+
+func (e *UnsupportedError) Error() string {
+	if e.Reason == "" {
+		return fmt.Sprintf("the %s api has no %s", e.API, e.What)
+	}
+	return fmt.Sprintf("the %s api takes no %s: %s", e.API, e.What, e.Reason)
+}
+
+// Hint tells what to do about it, "" where there is nothing to say.
+func (e *UnsupportedError) Hint() string { return e.hint }

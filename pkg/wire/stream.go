@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -21,30 +20,59 @@ type Delta struct {
 type Stream struct {
 	api    API
 	events *eventReader
+	reader reader
+	fields []field // of the data of an event
+	lexer  lexer
 	chunk  chunk
 	err    error // what Next gives from now on
 
 	id, model, stop string
-	started         bool // messages: message_start came; complete: a completion came
 	// ended says that a stop reason came and no text since; settled that nothing but a formal end is to come.
 	ended, settled bool
-	// closing says that a chunk with the usage and without choices came last, which is the end that some servers make.
-	closing bool
 	// spoke and thought say that text and reasoning came; refused that a refusal did, and answered that other text did.
 	spoke, thought, refused, answered bool
-	counted                           bool // chat: a usage came
 
-	ids             idReader
 	counts          counts
 	text, reasoning textReader
-	choice          choiceReader
+}
+
+// reader reads the events of one answer in a dialect.
+type reader interface {
+	// knows reports whether the dialect has events of the name. The standard and the vendors ask for others to be ignored.
+	knows(name string) bool
+	// reset forgets what the last event held.
+	reset()
+	// isAnswer reports whether an event has a part of an answer: any other may be an error.
+	isAnswer(name string) bool
+	// read takes what the event says.
+	read(e event) (Delta, error)
+	// isEnd reports whether the answer is whole where the server says [DONE].
+	isEnd() bool
+}
+
+// chunk holds the raw values of an event's data that all dialects look for.
+type chunk struct {
+	kind, id, model, usage, fault, status, base []byte
+	// inFault and inUsage stand in a choice.
+	inFault, inUsage []byte
 }
 
 // NewStream reads the dialect's event stream from r.
 func (a API) NewStream(r io.Reader) *Stream {
 	events := newEventReader(r)
 	events.tolerant = true
-	return &Stream{api: a, events: events, counts: noCounts()}
+	return a.newStream(events)
+}
+
+func (a API) newStream(events *eventReader) *Stream {
+	s := &Stream{api: a, events: events}
+	c := &s.chunk
+	s.reader, s.fields = a.Dialect().reader(s)
+	s.fields = append(s.fields,
+		field{name: "type", to: &c.kind}, field{name: "id", to: &c.id}, field{name: "model", to: &c.model},
+		field{name: "usage", to: &c.usage}, field{name: "error", to: &c.fault}, field{name: "status", to: &c.status},
+		field{name: "base_resp", to: &c.base})
+	return s
 }
 
 // Next reads one event and gives what it added. It returns after every event, pings too, so that a caller can take each
@@ -156,14 +184,9 @@ func (s *Stream) finish(whole bool, otherwise error) error {
 
 // Ends that prove nothing: the server says that it is done, and what it sent is no whole answer.
 var (
-	errNoStart = errors.New("message_stop without a message_start")
 	errEarly   = errors.New("[DONE] before the end of the answer")
-	errNoText  = errors.New("a stop reason without a completion")
 	errSpliced = errors.New("a second answer began in it")
 )
-
-// done is what the OpenAI-style servers send last.
-const done = "[DONE]"
 
 func (s *Stream) read(e event) (Delta, error) {
 	word := bytes.TrimSpace(e.Data)
@@ -173,18 +196,19 @@ func (s *Stream) read(e event) (Delta, error) {
 	case e.Name == "ping" || len(word) == 0: // some gateways keep a line alive with bare data lines
 		return Delta{}, nil
 	case string(word) == done:
-		return Delta{}, s.finish(s.ended || s.closing || s.api == Chat && s.stop != "", errEarly)
-	case !s.api.knows(e.Name):
-		if s.chunk.read(s.api, e.Data) && s.chunk.failed(s.api) {
-			return Delta{}, s.fault(e)
-		}
-		return Delta{}, nil
-	case !s.chunk.read(s.api, e.Data):
-		return Delta{}, s.malformed(e)
-	case s.chunk.failed(s.api):
-		return Delta{}, s.fault(e)
+		return Delta{}, s.finish(s.reader.isEnd(), errEarly)
 	}
-	if s.chunk.mayBeFault(s.api, e.Name) {
+	// "message" is the standard's name for an event without one: its data say what it is.
+	known := e.Name == "" || e.Name == "message" || s.reader.knows(e.Name)
+	isObject := s.parse(e.Data)
+	switch {
+	case !isObject && known:
+		return Delta{}, s.malformed(e)
+	case isObject && s.failed():
+		return Delta{}, s.fault(e)
+	case !known:
+		return Delta{}, nil
+	case !s.reader.isAnswer(e.Name):
 		if fields, _ := parse(e.Data); s.api.faultIn(fields) != nil {
 			return Delta{}, s.fault(e)
 		}
@@ -192,64 +216,156 @@ func (s *Stream) read(e event) (Delta, error) {
 	if s.chunk.usage != nil {
 		s.counts.add(s.chunk.usage)
 	}
-	switch s.api {
-	case Complete:
-		return s.readComplete()
-	case Chat:
-		return s.readChat()
-	default:
-		return s.readMessages(e)
+	return s.reader.read(e)
+}
+
+// parse takes the data of an event apart, and reports whether they are a JSON object.
+func (s *Stream) parse(data []byte) bool {
+	s.chunk = chunk{}
+	s.reader.reset()
+	s.lexer = lexer{b: data}
+	isObject := s.lexer.pick(s.fields) && s.lexer.whole()
+	c := &s.chunk
+	if c.inFault != nil && !isFault(c.fault) {
+		c.fault = c.inFault
 	}
+	if c.inUsage != nil && isNull(c.usage) {
+		c.usage = c.inUsage
+	}
+	return isObject
+}
+
+// failed reports whether an event is an error: its data say so, or hold an error or, as a gateway's envelope does, a
+// status that is one.
+func (s *Stream) failed() bool {
+	c := &s.chunk
+	if c.kind != nil && string(unquote(c.kind)) == "error" || c.fault != nil && isFault(c.fault) {
+		return true
+	}
+	if c.base != nil {
+		base, _ := parse(c.base)
+		if isCode(base["status_code"]) {
+			return true
+		}
+	}
+	_, isFailure, _ := s.api.statedFailure(c.status)
+	return isFailure
+}
+
+// statedFailure reads an event's status member, by the rules of check for an HTTP 200.
+func (a API) statedFailure(raw []byte) (status int, isFailed, readable bool) {
+	if raw == nil {
+		return 0, false, true
+	}
+	status, stated, readable := statedStatus(raw)
+	if a.Dialect().rules().bodyStatus {
+		return status, !readable || stated && status != 200, readable
+	}
+	return status, stated && isFailure(float64(status)), true
+}
+
+// fault is the error that an event holds.
+func (s *Stream) fault(e event) error {
+	fields, _ := parse(e.Data)
+	f := s.api.faultIn(fields)
+	if f == nil {
+		f = &APIError{HTTPStatus: 200}
+		f.readBody(e.Data)
+	}
+	f.Body, f.Status = bytes.Clone(e.Data), f.statusInside()
+	status, isFailure, readable := s.api.statedFailure(fields["status"])
+	switch {
+	case isFailure && readable:
+		f.Status = status
+	case isFailure && !isFault(fields["error"]):
+		f.Status = 0
+	}
+	return f
+}
+
+// say reads text of the answer. Text behind a stop reason shows that it was not the end.
+func (s *Stream) say(raw []byte) []byte {
+	text := s.text.read(raw)
+	if len(text) > 0 {
+		s.ended = false
+	}
+	return text
+}
+
+// saidWhole takes text that was read from more than a string, as say does.
+func (s *Stream) saidWhole(text []byte) []byte {
+	if len(text) > 0 {
+		s.ended = false
+		s.text.encoding.add(text)
+	}
+	return text
+}
+
+// stopped takes a stop reason, if there is one, as the end of an answer that has begun. The error comes from a reason
+// which reports a failure.
+func (s *Stream) stopped(raw []byte, begun bool) error {
+	reason := stopWord(raw)
+	if len(reason) == 0 {
+		return nil
+	}
+	s.stop, s.ended = string(reason), begun
+	if ending(s.stop) == Failed {
+		return s.api.stopFailure(s.stop)
+	}
+	return nil
+}
+
+// stopWord is the text of a stop reason, empty where there is none.
+func stopWord(raw []byte) []byte {
+	if word := unquote(raw); string(word) != "null" {
+		return word
+	}
+	return nil
+}
+
+// identify keeps what the chunks of the data-only dialects repeat.
+func (s *Stream) identify() {
+	if s.id == "" {
+		s.id = string(unquote(s.chunk.id))
+	}
+	if s.model == "" {
+		s.model = string(unquote(s.chunk.model))
+	}
+}
+
+// idReader is what the chunks' ids say.
+type idReader struct {
+	last     []byte // raw
+	repeated bool   // it came in two chunks: the gateway does not give each its own
+}
+
+// isSecond reports whether a chunk belongs to a second answer: behind text of the id that the chunks had so far, one of
+// another id adds something. Usage and the end may come with any id.
+func (r *idReader) isSecond(s *Stream, adds bool) bool {
+	id := s.chunk.id
+	switch {
+	case !isText(id) || len(id) == len(`""`):
+		return false
+	case bytes.Equal(id, r.last):
+		r.repeated = true
+		return false
+	case r.repeated && s.spoke && !isLaterTime(r.last, id):
+		return adds
+	}
+	r.last, r.repeated = append(r.last[:0], id...), false
+	return false
+}
+
+// isLaterTime reports whether two ids end in a number that begins alike: some gateways give each chunk the time as its id.
+func isLaterTime(before, id []byte) bool {
+	same := 0
+	for same < min(len(before), len(id)) && before[same] == id[same] {
+		same++
+	}
+	const digits = "0123456789"
+	return same-len(bytes.TrimRight(id[:same], digits)) >= 5 && string(bytes.TrimLeft(id[same:], digits)) == `"`
 }
 
 func (s *Stream) malformed(e event) error {
 	return &MalformedError{Event: s.events.Count(), Body: bytes.Clone(e.Data)}
-}
-
-// knows reports whether the dialect has events of the name. "" and "message" are the standard's names for one without a
-// name: its data say what it is. The standard and the vendors ask for others to be ignored.
-func (a API) knows(name string) bool {
-	switch name {
-	case "", "message":
-		return true
-	case "completion":
-		return a == Complete
-	case "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop":
-		return a == Messages
-	}
-	return a == Chat // which has no names: a gateway that gives its chunks one means chunks
-}
-
-// CutError is a stream that ended before the answer was whole.
-type CutError struct {
-	// Events is how many came.
-	Events int
-	// Err is the error of the reader, or what is wrong with the end that came; nil where the stream just ended.
-	Err error
-}
-
-func (e *CutError) Error() string {
-	events := "events"
-	if e.Events == 1 {
-		events = "event"
-	}
-	if e.Err != nil {
-		return fmt.Sprintf("cut after %d %s: %v", e.Events, events, e.Err)
-	}
-	return fmt.Sprintf("cut after %d %s", e.Events, events)
-}
-
-// Unwrap gives Err.
-func (e *CutError) Unwrap() error { return e.Err }
-
-// MalformedError is an event whose data are not the JSON that they should be.
-type MalformedError struct {
-	// Event is its number, from 1.
-	Event int
-	// Body is its data, raw.
-	Body []byte
-}
-
-func (e *MalformedError) Error() string {
-	return fmt.Sprintf("event %d of the stream is malformed", e.Event)
 }

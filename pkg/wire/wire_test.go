@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 )
@@ -53,7 +52,7 @@ func TestEncode(t *testing.T) {
 			t.Errorf("%s: %s, %v\nwant %s", test.name, got, err, test.want)
 		}
 	}
-	if _, err := Complete.Encode(Request{Prompt: "hi", System: "x"}); !errors.Is(err, ErrNoSystem) {
+	if _, err := Complete.Encode(Request{Prompt: "hi", System: "x"}); err == nil || err.Error() != "the complete api has no system prompt" {
 		t.Errorf("a system prompt in complete: %v", err)
 	}
 }

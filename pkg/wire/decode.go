@@ -1,0 +1,307 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Decode reads a whole body that came with the HTTP status: one JSON object, or an event stream where a server sends one
+// unasked. The error is an *APIError where the effective status is not 200 or the stop reason reports a failure, a
+// *NotAnswerError where it is 200 and the body is no answer. The received text is given beside an error too. Only what
+// makes the answer whole must have the right shape: a usage or a model name of another shape is as good as none.
+func (a API) Decode(httpStatus int, body []byte) (Answer, error) {
+	fields, err := a.check(httpStatus, body)
+	if fields == nil {
+		if httpStatus == 200 && isEvents(body) {
+			return a.decodeEvents(body)
+		}
+		return Answer{}, err
+	}
+	answer, fault := a.answer(fields)
+	switch {
+	case err != nil:
+		return answer, err
+	case fault != nil:
+		fault.Body, fault.Object = body, true
+		return answer, fault
+	case answer.Ending() == Failed:
+		e := a.stopFailure(answer.StopReason)
+		e.Body = body
+		return answer, e
+	}
+	return answer, nil
+}
+
+// check says whether a body that came with the HTTP status is a success, and asks no more of it than the script did: one
+// JSON object whose effective status is 200. The error is an *APIError or a *NotAnswerError. The object's fields come
+// also beside an error that is in an object with the status 200.
+//
+// The effective status: in Complete the body's top-level .status is what the script read, so it wins whatever the HTTP
+// status. In the other dialects a numeric .status can turn an HTTP 200 into an error and never an error into a success.
+// In all of them an error in any form turns an HTTP 200 without a .status into that error.
+func (a API) check(httpStatus int, body []byte) (object, error) {
+	fields, isObject := parse(body)
+	if !isObject {
+		fields, isObject = parse(beforeDone(body))
+	}
+	status, stated, readable := statedStatus(fields["status"])
+	effective := httpStatus
+	wins := a.Dialect().rules().bodyStatus
+	switch {
+	case wins && !readable:
+		effective = 0
+	case wins && stated, httpStatus == 200 && stated && isFailure(float64(status)):
+		effective = status
+	case httpStatus == 200:
+		if fault := a.faultInBody(fields, body); fault != nil {
+			fault.Body, fault.Status = body, fault.statusInside()
+			return fields, fault
+		}
+	}
+	if effective != 200 {
+		e := &APIError{Status: effective, HTTPStatus: httpStatus}
+		e.readBody(body)
+		return nil, e
+	}
+	if !isObject {
+		return nil, notJSON(body)
+	}
+	return fields, nil
+}
+
+// answer reads the answer in an object. What can be read of it is given beside an error too.
+func (a API) answer(fields object) (Answer, *NotAnswerError) {
+	answer := Answer{ID: stringOf(fields, "id"), Model: stringOf(fields, "model")}
+	fault := a.Dialect().decode(fields, &answer)
+	answer.Empty, answer.NotUTF8 = answer.Text == "", !utf8.ValidString(answer.Text)
+	return answer, fault
+}
+
+// unfinished is the error of a stop reason that is null, which is what servers send while an answer is still being
+// written. One that is not there is an older gateway's: the complete JSON is then what makes the answer whole.
+func unfinished(name string) *NotAnswerError {
+	return &NotAnswerError{Reason: "an unfinished answer: " + name + " is null"}
+}
+
+// faultInBody finds an error in a body with HTTP status 200: one object, or a list of them.
+func (a API) faultInBody(fields object, body []byte) *APIError {
+	if fields != nil {
+		return a.faultIn(fields)
+	}
+	for _, one := range elements(bytes.TrimSpace(bytes.TrimPrefix(body, bom))) {
+		fields, _ := parse(one)
+		if e := a.faultIn(fields); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// faultIn finds an error in an object that came with HTTP status 200, nil for none. These are errors, also beside an
+// answer: an error member that says something, at the top or in the choice, a type or an object of the name "error", and
+// a base_resp with a status code. Where no answer stands in the object, these are errors too: a code that is not one of
+// success, "success": false, and members of the names that errors have. A mere message is none in Complete, whose
+// gateways have shapes of their own.
+func (a API) faultIn(fields object) *APIError {
+	base, _ := parse(fields["base_resp"])
+	if inside := chosen(fields["choices"])["error"]; isFault(inside) && !isFault(fields["error"]) {
+		fields = maps.Clone(fields)
+		fields["error"] = inside
+	}
+	rules := a.Dialect().rules()
+	says := func(name string) bool { return !rules.bodyStatus && stringOf(fields, name) != "" }
+	switch {
+	case isFault(fields["error"]), stringOf(fields, "type") == "error", stringOf(fields, "object") == "error", isCode(base["status_code"]):
+	case hasAnswer(fields) || rules.typed && stringOf(fields, "type") != "":
+		return nil
+	case slices.ContainsFunc(codeNames, func(name string) bool { return isCode(fields[name]) }):
+	case string(fields["success"]) == "false", isFault(fields["errors"]), isFault(fields["detail"]), isFault(fields["error_msg"]):
+	case says("message"), says("Message"), says("msg"):
+	default:
+		return nil
+	}
+	e := &APIError{HTTPStatus: 200}
+	e.read(fields)
+	return e
+}
+
+// hasAnswer reports whether the object has an answer or a part of one.
+func hasAnswer(fields object) bool {
+	for _, name := range []string{"choices", "content", "completion"} {
+		if raw := fields[name]; !isNull(raw) && string(raw) != "[]" {
+			return true
+		}
+	}
+	return false
+}
+
+// isFault reports whether an error member says anything, that is whether any value in it is more than null, false, 0 or
+// empty: servers that always have one send null or an empty one.
+func isFault(raw []byte) bool {
+	l := lexer{b: raw}
+	for c := l.peek(); c != 0; c = l.peek() {
+		switch c {
+		case '{', '}', '[', ']', ',':
+			l.i++
+			continue
+		}
+		value := string(l.value())
+		if c == '"' && l.peek() == ':' { // it is a name
+			l.i++
+			continue
+		}
+		switch value {
+		case `""`, "null", "false", "0", `"0"`:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// codeNames are the members in which servers put the number or the name of an error.
+var codeNames = []string{"code", "error_code", "errorCode", "errcode", "status_code", "statusCode"}
+
+// isCode reports whether a code stands for a failure.
+func isCode(raw []byte) bool {
+	if isText(raw) {
+		switch strings.ToLower(string(unquote(raw))) {
+		case "", "0", "200", "ok", "success":
+			return false
+		}
+		return true
+	}
+	return len(raw) > 0 && (raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9') && string(raw) != "0" && string(raw) != "200"
+}
+
+// isFailure reports whether a number is an HTTP status of a failure.
+func isFailure(n float64) bool { return n == math.Trunc(n) && n >= 400 && n <= 599 }
+
+// statedStatus reads a .status: a whole number (in any JSON spelling) or a string of digits. Absent or null, it is not
+// stated. Anything else is not readable. A number too large to be a status is some other status than 200: -1.
+func statedStatus(raw []byte) (status int, stated, readable bool) {
+	if isNull(raw) {
+		return 0, false, true
+	}
+	digits := string(raw)
+	switch {
+	case isText(raw):
+		digits = string(unquote(raw))
+		if digits == "" || strings.Trim(digits, "0123456789") != "" {
+			return 0, false, false
+		}
+	case raw[0] != '-' && (raw[0] < '0' || raw[0] > '9'):
+		return 0, false, false // true, false, an object, an array
+	}
+	number, err := strconv.ParseFloat(digits, 64)
+	switch {
+	case err != nil || math.Abs(number) > 1e6:
+		return -1, true, true
+	case number != math.Trunc(number):
+		return 0, false, false
+	}
+	return int(number), true, true
+}
+
+// done is what the OpenAI-style servers send last.
+const done = "[DONE]"
+
+// beforeDone is the body without the last event of a chat stream, which some gateways put behind a whole answer too.
+func beforeDone(body []byte) []byte {
+	before, ok := bytes.CutSuffix(bytes.TrimSpace(body), []byte(done))
+	if !ok {
+		return nil
+	}
+	before, _ = bytes.CutSuffix(bytes.TrimSpace(before), []byte("data:"))
+	return before
+}
+
+// notJSON names what came where a JSON object was expected.
+func notJSON(body []byte) *NotAnswerError {
+	text := bytes.TrimSpace(bytes.TrimPrefix(body, bom))
+	none := &NotAnswerError{Body: body}
+	switch {
+	case len(text) == 0:
+		none.Reason = "an empty body"
+	case text[0] == '<':
+		none.Reason, none.Title = htmlPage, pageTitle(text)
+	case text[0] == '{' && errors.Is(json.NewDecoder(bytes.NewReader(text)).Decode(&json.RawMessage{}), io.ErrUnexpectedEOF):
+		none.Reason, none.Cut = "a JSON body that was cut short", true
+	case text[0] == '{' || text[0] == '[':
+		none.Reason = "a body that is not one JSON object"
+	default:
+		none.Reason = "a body that is not JSON"
+	}
+	return none
+}
+
+// decodeEvents reads a whole body that is an event stream.
+func (a API) decodeEvents(body []byte) (Answer, error) {
+	s := a.NewStream(bytes.NewReader(body))
+	var all strings.Builder
+	all.Grow(len(body)) // it is no longer, and growing needs several times the memory
+	for {
+		delta, err := s.Next()
+		all.Write(delta.Text)
+		if err == nil {
+			continue
+		}
+		answer := s.Answer()
+		answer.Text = all.String()
+		if err == io.EOF && jsonLines(body) && a.speaks(s.events) { //nolint:errorlint // the very end
+			err = s.cut(errSpliced)
+		}
+		if err == io.EOF { //nolint:errorlint // the very end
+			return answer, nil
+		}
+		if apiErr, ok := err.(*APIError); ok { //nolint:errorlint // it comes unwrapped
+			return answer, apiErr
+		}
+		_, cut := err.(*CutError) //nolint:errorlint // it comes unwrapped
+		return answer, &NotAnswerError{Reason: "an event stream: " + err.Error(), Body: body, Cut: cut}
+	}
+}
+
+// speaks reports whether the events have text.
+func (a API) speaks(events *eventReader) bool {
+	s := a.newStream(events)
+	for s.err == nil && !s.spoke {
+		_, _ = s.Next()
+	}
+	return s.spoke
+}
+
+// isEvents reports whether a whole body is an event stream, or JSON objects one a line.
+func isEvents(body []byte) bool {
+	_, whole := BeginsEvents(bytes.TrimLeft(bytes.TrimPrefix(body, bom), " \t\r\n"))
+	return whole || jsonLines(body)
+}
+
+// BeginsEvents looks at the start of a body: whole says that an event stream begins so, and begins that it may become
+// one.
+func BeginsEvents(start []byte) (begins, whole bool) {
+	for _, field := range []string{"data:", "event:", "id:", "retry:", "error:", ":"} {
+		whole = whole || bytes.HasPrefix(start, []byte(field))
+		begins = begins || strings.HasPrefix(field, string(start[:min(len(start), len(field))]))
+	}
+	return begins, whole
+}
+
+// jsonLines reports whether a body is JSON objects, one a line: its first line is one, and there are more.
+func jsonLines(body []byte) bool {
+	body = bytes.TrimLeft(bytes.TrimPrefix(body, bom), " \t\r\n")
+	first, rest, _ := bytes.Cut(body, []byte("\n"))
+	if len(first) == 0 || first[0] != '{' || len(bytes.TrimSpace(rest)) == 0 {
+		return false
+	}
+	_, ok := parse(first)
+	return ok
+}

@@ -1,0 +1,395 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep values may nest, the same as in encoding/json.
+const maxDepth = 10000
+
+// maxMembers and maxElements are how many members of an object and values of an array are kept: no answer and no error
+// has so many, and each takes more memory than its bytes do.
+const maxMembers, maxElements = 1 << 12, 1 << 12
+
+// bom is the byte order mark, which some servers put before their JSON and jq skips.
+var bom = []byte("\xef\xbb\xbf")
+
+// lexer goes once over a JSON text (RFC 8259), checks all of it, and hands out the raw values that its caller asks for.
+// A stream has one small event per word, and encoding/json takes longer for one than all else together. It accepts what
+// encoding/json accepts and reads the same from it; FuzzField holds it to that.
+type lexer struct {
+	b     []byte
+	i     int
+	depth int
+	fresh bool // an object or array was just opened: no comma is due
+	bad   bool
+
+	escaped bool // the last string has an escape
+}
+
+// whole reports whether the text was one valid value, once the value has been read.
+func (l *lexer) whole() bool { return l.peek() == 0 && l.i == len(l.b) && !l.bad }
+
+// peek skips the white space and gives the next byte, 0 at the end.
+func (l *lexer) peek() byte {
+	for ; l.i < len(l.b); l.i++ {
+		switch c := l.b[l.i]; c {
+		case ' ', '\n', '\t', '\r':
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// fail makes every call from here on find the end of the text.
+func (l *lexer) fail() { l.bad, l.i = true, len(l.b) }
+
+// enter opens an object or an array, where the next value is one.
+func (l *lexer) enter(open byte) bool {
+	if l.peek() != open {
+		return false
+	}
+	l.i++
+	l.fresh = true
+	if l.depth++; l.depth > maxDepth {
+		l.fail()
+	}
+	return true
+}
+
+// more reports whether the open object or array goes on, and takes the comma or the closing bracket.
+func (l *lexer) more(closing byte) bool {
+	c, fresh := l.peek(), l.fresh
+	l.fresh = false
+	switch {
+	case c == closing:
+		l.i++
+		l.depth--
+		return false
+	case fresh && l.i < len(l.b):
+		return true
+	case c == ',':
+		l.i++
+		return true
+	}
+	l.fail()
+	return false
+}
+
+// member gives the name of the open object's next member. The caller reads its value.
+func (l *lexer) member() ([]byte, bool) {
+	if !l.more('}') {
+		return nil, false
+	}
+	name := l.quoted()
+	if name == nil || l.peek() != ':' {
+		l.fail()
+		return nil, false
+	}
+	l.i++
+	if l.escaped {
+		return unquote(name), true
+	}
+	return name[1 : len(name)-1], true
+}
+
+// value reads the next value and gives it raw.
+func (l *lexer) value() []byte {
+	c := l.peek()
+	from := l.i
+	switch c {
+	case '"':
+		return l.quoted()
+	case '{':
+		l.enter('{')
+		for _, ok := l.member(); ok; _, ok = l.member() {
+			l.value()
+		}
+	case '[':
+		l.enter('[')
+		for l.more(']') {
+			l.value()
+		}
+	default:
+		l.scalar()
+	}
+	if l.bad {
+		return nil
+	}
+	return l.b[from:l.i]
+}
+
+// scalar takes a number, true, false or null. encoding/json checks all of them but plain digits.
+func (l *lexer) scalar() {
+	from, digits := l.i, true
+	for ; l.i < len(l.b); l.i++ {
+		c := l.b[l.i]
+		isDigit := '0' <= c && c <= '9'
+		if !isDigit && (c < 'a' || c > 'z') && c != 'E' && c != '+' && c != '-' && c != '.' {
+			break
+		}
+		digits = digits && isDigit
+	}
+	token := l.b[from:l.i]
+	if digits && (len(token) == 1 || len(token) > 1 && token[0] != '0') || string(token) == "null" {
+		return
+	}
+	if !json.Valid(token) {
+		l.fail()
+	}
+}
+
+// quoted takes the string that comes next and gives it with its quotes, its escapes checked and not resolved.
+func (l *lexer) quoted() []byte {
+	if l.peek() != '"' {
+		l.fail()
+		return nil
+	}
+	from := l.i
+	l.escaped = false
+	for l.i++; l.i < len(l.b); l.i++ {
+		switch c := l.b[l.i]; {
+		case c == '"':
+			l.i++
+			return l.b[from:l.i]
+		case c < ' ':
+			l.fail()
+			return nil
+		case c == '\\':
+			l.escaped = true
+			n := escapeLength(l.b[l.i:])
+			if n == 0 {
+				l.fail()
+				return nil
+			}
+			l.i += n - 1
+		}
+	}
+	l.fail()
+	return nil
+}
+
+// field is a member to pick from an object: where its raw value goes, or what reads it.
+type field struct {
+	name string
+	to   *[]byte
+	read func(*lexer)
+}
+
+// pick reads the next value and takes the members of the given names from it, of a name that comes twice the last one.
+// It reports whether the value is an object.
+func (l *lexer) pick(fields []field) bool {
+	if !l.enter('{') {
+		l.value()
+		return false
+	}
+	for name, ok := l.member(); ok; name, ok = l.member() {
+		i := 0
+		for i < len(fields) && fields[i].name != string(name) {
+			i++
+		}
+		switch {
+		case i == len(fields):
+			l.value()
+		case fields[i].read != nil:
+			fields[i].read(l)
+		default:
+			*fields[i].to = l.value()
+		}
+	}
+	return true
+}
+
+// object holds the raw fields of a JSON object by their exact names: encoding/json's structs would match any case, which
+// the script's jq did not. They are parts of the body.
+type object map[string][]byte
+
+// parse reads one JSON object. Anything else, data behind the object included, is none.
+func parse(body []byte) (object, bool) {
+	l := lexer{b: bytes.TrimPrefix(body, bom)}
+	if !l.enter('{') {
+		return nil, false
+	}
+	fields := object{}
+	for name, ok := l.member(); ok; name, ok = l.member() {
+		value := l.value()
+		if _, again := fields[string(name)]; again || len(fields) < maxMembers && len(name) <= maxName {
+			fields[string(name)] = value
+		}
+	}
+	if !l.whole() {
+		return nil, false
+	}
+	return fields, true
+}
+
+// elements are the values of an array, the first of them where there are many.
+func elements(raw []byte) (out [][]byte) {
+	l := lexer{b: raw}
+	if !l.enter('[') {
+		return nil
+	}
+	for l.more(']') {
+		if value := l.value(); len(out) < maxElements {
+			out = append(out, value)
+		}
+	}
+	if !l.whole() {
+		return nil
+	}
+	return out
+}
+
+// isNull reports whether a raw value is null or not there: the two mean the same.
+func isNull(raw []byte) bool { return len(raw) == 0 || string(raw) == "null" }
+
+// isText reports whether a raw value is a string.
+func isText(raw []byte) bool { return len(raw) > 0 && raw[0] == '"' }
+
+// text is a field that is a string, "" where it is not.
+func stringOf(o object, name string) string { return string(unquote(o[name])) }
+
+// unquote gives the text of a raw string: a part of it where nothing needs replacing. Any other value has none. Half a
+// surrogate pair becomes U+FFFD. Bytes that are not UTF-8 stay as they came.
+func unquote(raw []byte) []byte {
+	if !isText(raw) {
+		return nil
+	}
+	inner := raw[1 : len(raw)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return inner[:len(inner):len(inner)]
+	}
+	out, half := appendText(make([]byte, 0, len(inner)), inner)
+	if half != 0 {
+		out = utf8.AppendRune(out, utf8.RuneError)
+	}
+	return out
+}
+
+// appendText appends the text of a string's inside, but for the first half of a surrogate pair at its end, which it
+// gives. A half elsewhere becomes U+FFFD.
+func appendText(dst, inner []byte) (out []byte, half rune) {
+	for len(inner) > 0 {
+		plain := bytes.IndexByte(inner, '\\')
+		if plain < 0 {
+			plain = len(inner)
+		}
+		dst, inner = append(dst, inner[:plain]...), inner[plain:]
+		if len(inner) == 0 {
+			break
+		}
+		r, n := hex4(inner), len(`\u0000`)
+		switch {
+		case r < 0:
+			c := inner[1]
+			if i := strings.IndexByte("bfnrt", c); i >= 0 {
+				c = "\b\f\n\r\t"[i]
+			}
+			dst, inner = append(dst, c), inner[len(`\n`):]
+			continue
+		case 0xd800 <= r && r < 0xdc00 && len(inner) == n:
+			return dst, r
+		case utf16.IsSurrogate(r):
+			if r = utf16.DecodeRune(r, hex4(inner[n:])); r != utf8.RuneError {
+				n *= 2
+			}
+		}
+		dst, inner = utf8.AppendRune(dst, r), inner[n:]
+	}
+	return dst, 0
+}
+
+// escapeLength is how long the escape at the start of b is, 0 where it is none.
+func escapeLength(b []byte) int {
+	switch {
+	case hex4(b) >= 0:
+		return len(`\u0000`)
+	case len(b) > 1 && strings.IndexByte(`"\/bfnrt`, b[1]) >= 0:
+		return len(`\n`)
+	}
+	return 0
+}
+
+// hex4 reads the \uXXXX at the start of b, -1 where there is none.
+func hex4(b []byte) rune {
+	if len(b) < len(`\u0000`) || b[0] != '\\' || b[1] != 'u' {
+		return -1
+	}
+	r, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(r)
+}
+
+// textReader reads the texts of strings that continue each other. A surrogate pair may be cut over two of them.
+type textReader struct {
+	buffer   []byte
+	half     rune // the first half of a pair that came last
+	encoding encodingCheck
+}
+
+// read gives the text of a raw string, valid until the next call.
+func (t *textReader) read(raw []byte) []byte {
+	if len(raw) <= len(`""`) || !isText(raw) {
+		return nil
+	}
+	inner := raw[1 : len(raw)-1]
+	if t.half == 0 && bytes.IndexByte(inner, '\\') < 0 {
+		t.encoding.add(inner)
+		return inner
+	}
+	t.buffer = slices.Grow(t.buffer[:0], len(inner))
+	if t.half != 0 {
+		pair := utf16.DecodeRune(t.half, hex4(inner)) // U+FFFD where they are no pair
+		if pair != utf8.RuneError {
+			inner = inner[len(`\u0000`):]
+		}
+		t.buffer = utf8.AppendRune(t.buffer, pair)
+	}
+	t.buffer, t.half = appendText(t.buffer, inner)
+	t.encoding.add(t.buffer)
+	return t.buffer
+}
+
+// end gives what is left at the end: half a pair is no character.
+func (t *textReader) end() []byte {
+	if t.half == 0 {
+		return nil
+	}
+	t.half = 0
+	return utf8.AppendRune(nil, utf8.RuneError)
+}
+
+// encodingCheck finds bytes that are not UTF-8 in texts that continue each other. A character may be cut over two.
+type encodingCheck struct {
+	broken bool
+	rest   []byte // the beginning of a character
+}
+
+func (c *encodingCheck) add(text []byte) {
+	if c.broken || len(c.rest) == 0 && utf8.Valid(text) {
+		return
+	}
+	if len(c.rest) > 0 {
+		text = append(c.rest, text...)
+	}
+	for len(text) > 0 && utf8.FullRune(text) {
+		r, n := utf8.DecodeRune(text)
+		if r == utf8.RuneError && n == 1 {
+			c.broken = true
+			return
+		}
+		text = text[n:]
+	}
+	c.rest = bytes.Clone(text)
+}
+
+func (c *encodingCheck) wrong() bool { return c.broken || len(c.rest) > 0 }
