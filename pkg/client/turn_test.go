@@ -10,6 +10,7 @@ import (
 
 	"ferry/pkg/limit"
 	"ferry/pkg/retry"
+	"ferry/pkg/text"
 )
 
 // wallClock is a test's clock as a bucket reads it: by the wall's time, which jumps with each wait.
@@ -20,11 +21,8 @@ func (wallClock) Boottime() (time.Duration, string) { return 0, "" }
 // limited gives a trial a bucket of its own.
 func (tr *trial) limited(t *testing.T, rate string, burst int) *limit.Bucket {
 	t.Helper()
-	r, err := limit.ParseRate(rate)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Burst = burst
+	r := limit.Rate{Burst: burst}
+	r.Events, r.Per, _ = text.ParseRate(rate)
 	tr.clock.stop()
 	b, err := limit.NewBucket(t.TempDir(), tr.node.URL.String(), r, wallClock{tr.clock})
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"ferry/pkg/text"
 )
 
 // Forever is a bound on a wait that bounds nothing.
@@ -39,7 +41,7 @@ func NewBucket(folder, address string, rate Rate, clock Clock) (*Bucket, error) 
 // Rate is what the bucket was made with.
 func (b *Bucket) Rate() Rate { return b.rate }
 
-// Reservation is a turn that was given out.
+// Reservation is the place of one request in the order of all.
 type Reservation struct {
 	// Wait is how long to wait before sending, as it looked when Reserve returned. Sleep waits.
 	Wait time.Duration
@@ -54,19 +56,15 @@ type Reservation struct {
 	earlier int       // how many were cancelled ahead of it
 }
 
-// TooLongError is that the next turn is further off than the caller can wait. Nothing was reserved.
+// TooLongError says that the next request may go out later than the caller can wait. Nothing was reserved.
 type TooLongError struct {
-	Wait, Most time.Duration
-	Rate       Rate
+	Wait time.Duration
+	Rate Rate
+	text.Advice
 }
 
 func (e *TooLongError) Error() string {
 	return fmt.Sprintf("the limit of %v allows the next request in %v, which is too late", e.Rate, round(e.Wait))
-}
-
-// Hint tells what to do about it.
-func (e *TooLongError) Hint() string {
-	return "requests that were sent or wait already come first; a longer --timeout waits for its turn"
 }
 
 // round keeps a wait readable, and never shows less than it is.
@@ -87,7 +85,8 @@ func (b *Bucket) Reserve(ctx context.Context, most time.Duration) (*Reservation,
 	err := b.change(ctx, never, func(q queue) (queue, bool) {
 		wait := q.wait()
 		if wait > most || q.Ahead > maxAhead-b.rate.interval() {
-			late = &TooLongError{Wait: wait, Most: most, Rate: b.rate}
+			late = &TooLongError{wait, b.rate,
+				"requests that were sent or wait already come first; a longer --timeout waits for its turn"}
 			return q, false
 		}
 		reserved = &Reservation{Wait: wait, bucket: b, number: q.Next, first: q.At.instant() + int64(wait), due: b.clock.Now().Add(wait)}
@@ -120,14 +119,14 @@ func (b *Bucket) margin() time.Duration {
 	return 2 * b.step()
 }
 
-// Left is how long the turn is still to be waited for.
+// Left is how long is still to be waited.
 func (r *Reservation) Left() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return max(0, r.due.Sub(r.bucket.clock.Now()))
 }
 
-// Sleep waits with the given function until the turn has come, but for no longer than most. On the way it looks whether
+// Sleep waits with the given function until the request may be sent, but for no longer than most. On the way it looks whether
 // reservations ahead of it were cancelled, which makes the wait shorter. The error comes from sleep.
 func (r *Reservation) Sleep(ctx context.Context, most time.Duration, sleep func(context.Context, time.Duration) error) error {
 	for left := r.Left(); left > 0 && most > 0; left = r.Left() {
@@ -149,7 +148,7 @@ func (r *Reservation) Sleep(ctx context.Context, most time.Duration, sleep func(
 	return nil
 }
 
-// look moves the turn up by what was cancelled ahead of it.
+// look moves the reservation up by what was cancelled ahead of it.
 func (r *Reservation) look(q queue) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ferry/pkg/text"
 )
 
 var (
@@ -343,7 +345,7 @@ func TestBucketGoroutines(t *testing.T) {
 }
 
 func BenchmarkReserve(b *testing.B) {
-	bucket, err := NewBucket(b.TempDir(), address, Rate{MaxEvents, time.Second, 1}, NewClock())
+	bucket, err := NewBucket(b.TempDir(), address, Rate{text.MaxEvents, time.Second, 1}, NewClock())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -361,7 +363,7 @@ func BenchmarkReserve(b *testing.B) {
 func BenchmarkFirstReserve(b *testing.B) {
 	dir := b.TempDir()
 	for b.Loop() {
-		bucket, err := NewBucket(dir, address, Rate{MaxEvents, time.Second, 1}, NewClock())
+		bucket, err := NewBucket(dir, address, Rate{text.MaxEvents, time.Second, 1}, NewClock())
 		if err == nil {
 			_, err = bucket.Reserve(b.Context(), Forever)
 		}

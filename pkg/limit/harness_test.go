@@ -3,6 +3,7 @@ package limit
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -16,36 +17,29 @@ import (
 	"time"
 
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 )
 
-const (
-	takeEnv  = "FERRY_TEST_TAKE"  // DIR, rate, burst and how many turns, separated by newlines
-	moveEnv  = "FERRY_TEST_MOVE"  // DIR, rate, how many turns, and how many of them to cancel, likewise
-	spendEnv = "FERRY_TEST_SPEND" // DIR, budget, worst and how many tries, likewise
-	holdEnv  = "FERRY_TEST_HOLD"  // DIR, whose bucket's lock is to be held until the process is killed
-	asEnv    = "FERRY_TEST_AS"    // DIR, to be used as a user who may not write there
-	fullEnv  = "FERRY_TEST_FULL"  // DIR, to be used where no file may grow
-)
+const taskEnv = "FERRY_TEST_TASK"
+
+// tasks are what the test binary does as another ferry, with arguments.
+var tasks = map[string]func(args []string) error{
+	"reserve": reserveMany,   // DIR, rate, burst and how many reservations
+	"cancel":  cancelSome,    // DIR, rate, burst, how many reservations, and how many of them to cancel
+	"spend":   spendTokens,   // DIR, budget, worst and how many tries
+	"lock":    holdLock,      // DIR, whose bucket's lock is to be held until the process is killed
+	"foreign": useUnwritable, // DIR, to be used as a user who may not write there
+	"full":    useFull,       // DIR, to be used where no file may grow
+}
 
 // TestMain turns the test binary into another ferry where a test needs one.
 func TestMain(m *testing.M) {
-	var err error
-	if task := os.Getenv(takeEnv); task != "" {
-		err = takeTurns(strings.Split(task, "\n"))
-	} else if task := os.Getenv(moveEnv); task != "" {
-		err = cancelTurns(strings.Split(task, "\n"))
-	} else if task := os.Getenv(spendEnv); task != "" {
-		err = spendTokens(strings.Split(task, "\n"))
-	} else if dir := os.Getenv(holdEnv); dir != "" {
-		err = holdLock(dir)
-	} else if dir := os.Getenv(asEnv); dir != "" {
-		err = useUnwritable(dir)
-	} else if dir := os.Getenv(fullEnv); dir != "" {
-		err = useFull(dir)
-	} else {
+	args := strings.Split(os.Getenv(taskEnv), "\n")
+	task := tasks[args[0]]
+	if task == nil {
 		os.Exit(m.Run())
 	}
-	if err != nil {
+	if err := task(args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -142,51 +136,56 @@ func write(t *testing.T, name string, data []byte) {
 	}
 }
 
-// start runs the test binary as another ferry, whose lines come out of the scanner.
-func start(t *testing.T, env string, task ...any) (*exec.Cmd, *bufio.Reader) {
+// start runs the test binary as another ferry, whose lines come out of the reader.
+func start(t *testing.T, task string, args ...any) (*exec.Cmd, *bufio.Reader) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	child := exec.CommandContext(t.Context(), self)
-	child.Env = append(os.Environ(), env+"="+strings.TrimSuffix(strings.ReplaceAll(fmt.Sprintln(task...), " ", "\n"), "\n"))
+	for _, arg := range args {
+		task += fmt.Sprint("\n", arg)
+	}
+	child.Env = append(os.Environ(), taskEnv+"="+task)
 	child.Stderr = os.Stderr
 	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		err = child.Start()
 	}
-	if err := child.Start(); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 	return child, bufio.NewReader(out)
 }
 
-// takeTurns prints, for each turn that it takes, when it comes and what the bucket's state is after it.
-func takeTurns(task []string) error {
-	dir := task[0]
-	rate, err := ParseRate(task[1])
-	if err != nil {
-		return err
-	}
-	if rate.Burst, err = strconv.Atoi(task[2]); err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(task[3])
-	if err != nil {
-		return err
-	}
-	b, err := NewBucket(dir, address, rate, NewClock())
-	if err != nil {
-		return err
-	}
-	b.lockTimeout = busy
-	for range n {
-		r, err := b.Reserve(context.Background(), Forever)
+// taskBucket is the bucket of a task: DIR, a rate and a burst. The numbers behind them are returned.
+func taskBucket(task []string) (b *Bucket, numbers []int, err error) {
+	var rate Rate
+	rate.Events, rate.Per, _ = text.ParseRate(task[1])
+	for _, arg := range task[2:] {
+		n, err := strconv.Atoi(arg)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		if err := b.Degraded(); err != nil {
+		numbers = append(numbers, n)
+	}
+	rate.Burst = numbers[0]
+	if b, err = NewBucket(task[0], address, rate, NewClock()); err == nil {
+		b.lockTimeout = busy
+	}
+	return b, numbers[1:], err
+}
+
+// reserveMany prints, for each reservation that it takes, when it is due and what the bucket's state is after it.
+func reserveMany(task []string) error {
+	b, numbers, err := taskBucket(task)
+	if err != nil {
+		return err
+	}
+	for range numbers[0] {
+		r, err := b.Reserve(context.Background(), Forever)
+		if err := errors.Join(err, b.Degraded()); err != nil {
 			return err
 		}
 		fmt.Println(r.first, arrival(b.memory))
@@ -194,44 +193,32 @@ func takeTurns(task []string) error {
 	return nil
 }
 
-// cancelTurns takes turns, cancels some of them at random, says so, waits until the lock "go" is free and prints when the
-// others come.
-func cancelTurns(task []string) error {
-	dir, ctx := task[0], context.Background()
-	rate, err := ParseRate(task[1])
-	if err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(task[2])
-	if err != nil {
-		return err
-	}
-	cancels, err := strconv.Atoi(task[3])
-	if err != nil {
-		return err
-	}
-	b, err := NewBucket(dir, address, rate, NewClock())
+// cancelSome takes reservations, cancels some of them at random, says so, waits until the lock "go" is free and prints when
+// the others are due.
+func cancelSome(task []string) error {
+	ctx := context.Background()
+	b, numbers, err := taskBucket(task)
 	if err != nil {
 		return err
 	}
 	var taken []*Reservation
-	for i := range n {
+	for i := range numbers[0] {
 		r, err := b.Reserve(ctx, Forever)
 		if err != nil {
 			return err
 		}
 		taken = append(taken, r)
-		if i < n-cancels {
+		if i < numbers[0]-numbers[1] {
 			continue
 		}
 		which := rand.IntN(len(taken))
 		if !taken[which].Cancel() {
-			return fmt.Errorf("a turn in %v was not given back", taken[which].Left())
+			return fmt.Errorf("a reservation due in %v was not cancelled", taken[which].Left())
 		}
 		taken = slices.Delete(taken, which, which+1)
 	}
 	fmt.Println("cancelled")
-	unlock, err := state.Lock(ctx, filepath.Join(dir, "go"))
+	unlock, err := state.Lock(ctx, filepath.Join(task[0], "go"))
 	if err != nil {
 		return err
 	}
@@ -240,7 +227,7 @@ func cancelTurns(task []string) error {
 		if err := r.Sleep(ctx, 1, func(context.Context, time.Duration) error { return nil }); err != nil {
 			return err
 		}
-		fmt.Println(r.first - int64(r.earlier)*int64(rate.interval()))
+		fmt.Println(r.first - int64(r.earlier)*int64(b.rate.interval()))
 	}
 	return b.Degraded()
 }
@@ -258,7 +245,7 @@ func spendTokens(task []string) error {
 			return err
 		}
 	}
-	l := NewLedger(dir, address, "node", Budget(number[0]), NewClock())
+	l := NewLedger(dir, address, "node", number[0], NewClock())
 	l.lockTimeout = busy
 	for range number[2] {
 		h, err := l.Hold(context.Background(), number[1], time.Hour)
@@ -278,8 +265,8 @@ func spendTokens(task []string) error {
 }
 
 // holdLock takes the bucket's lock, says so, and keeps it.
-func holdLock(dir string) error {
-	if _, err := state.Lock(context.Background(), path(dir, ".bucket.lock")); err != nil {
+func holdLock(args []string) error {
+	if _, err := state.Lock(context.Background(), path(args[0], ".bucket.lock")); err != nil {
 		return err
 	}
 	fmt.Println("held")

@@ -22,6 +22,8 @@ const (
 	// maxHolds bounds the file, and how many requests of a user may be on their way to an address.
 	maxHolds = 4096
 	maxLasts = 7 * 24 * time.Hour
+	// maxTokens bounds what one request is believed to have used.
+	maxTokens = 1_000_000_000_000
 )
 
 // Ledger counts the tokens that one address used, and keeps a budget. It may be used from many goroutines, and any
@@ -30,16 +32,16 @@ type Ledger struct {
 	*sharedFile
 	clock  Clock
 	node   string
-	budget Budget
+	budget int64
 	// rows and held, by the place in the file, are the newest known. They count where the files do not.
 	rows []Use
 	held map[int]held
 	read bool // the files were read
 }
 
-// NewLedger gives the ledger of a node's address, which is its URL; node is the name that Usage lists. It touches no
-// file yet. Without a budget it only counts.
-func NewLedger(folder, address, node string, budget Budget, clock Clock) *Ledger {
+// NewLedger gives the ledger of a node's address, which is its URL; node is the name that Usage lists. The budget is in
+// tokens a day; with 0 the ledger only counts. It touches no file yet.
+func NewLedger(folder, address, node string, budget int64, clock Clock) *Ledger {
 	return &Ledger{
 		sharedFile: newSharedFile(folder, Place(address)+usageSuffix),
 		clock:      clock,
@@ -83,24 +85,24 @@ type Hold struct {
 	once   sync.Once
 }
 
-// SpentError is that nothing of the day's budget is left. Nothing was held.
+// SpentError says that nothing of the day's budget is left. Nothing was held.
 type SpentError struct {
-	Budget Budget
+	Budget int64
 	// Spent is what the day's answers used; Held is the most that requests on their way may still use.
 	Spent, Held int64
 }
 
 func (e *SpentError) Error() string {
-	if e.Spent >= int64(e.Budget) {
-		return fmt.Sprintf("the budget of %v is used up: %d today", e.Budget, e.Spent)
+	if e.Spent >= e.Budget {
+		return fmt.Sprintf("the budget of %d tokens/day is used up: %d today", e.Budget, e.Spent)
 	}
-	return fmt.Sprintf("the budget of %v is spoken for: %d used today, up to %d by requests on their way",
+	return fmt.Sprintf("the budget of %d tokens/day is spoken for: %d used today, up to %d by requests on their way",
 		e.Budget, e.Spent, e.Held)
 }
 
 // Hint tells what to do about it.
 func (e *SpentError) Hint() string {
-	if e.Spent >= int64(e.Budget) {
+	if e.Spent >= e.Budget {
 		return "a new day begins at midnight; ferry config usage shows what used it"
 	}
 	return "try again when they are done; fewer at once, or a lower --max-tokens, leave room"
@@ -114,7 +116,7 @@ func (l *Ledger) Left(ctx context.Context) (int64, error) {
 	}
 	var left int64
 	err := l.open(ctx, func(_ reading, day string) error {
-		left = max(0, int64(l.budget)-spentOn(l.rows, day)-l.heldOn(day))
+		left = max(0, l.budget-spentOn(l.rows, day)-l.heldOn(day))
 		return nil
 	})
 	return left, err
@@ -140,7 +142,7 @@ func (l *Ledger) Hold(ctx context.Context, worst int64, lasts time.Duration) (*H
 		for _, taken := l.held[place]; taken; _, taken = l.held[place] {
 			place++
 		}
-		if spent+onTheWay >= int64(l.budget) || place >= maxHolds {
+		if spent+onTheWay >= l.budget || place >= maxHolds {
 			return &SpentError{Budget: l.budget, Spent: spent, Held: onTheWay}
 		}
 		hold.place = place

@@ -13,7 +13,7 @@ import (
 )
 
 func newTestLedger(dir, node string, budget int64, c Clock) *Ledger {
-	return NewLedger(dir, address, node, Budget(budget), c)
+	return NewLedger(dir, address, node, budget, c)
 }
 
 // hold takes a hold that has to be had.
@@ -372,7 +372,7 @@ func FuzzHolds(f *testing.F) {
 }
 
 func BenchmarkHoldAndSpend(b *testing.B) {
-	l := NewLedger(b.TempDir(), address, "node", Budget(maxTokens), NewClock())
+	l := NewLedger(b.TempDir(), address, "node", maxTokens, NewClock())
 	for b.Loop() {
 		h, err := l.Hold(b.Context(), 1, time.Minute)
 		if err == nil {
@@ -395,7 +395,7 @@ func BenchmarkHold(b *testing.B) {
 	if err := os.WriteFile(path(dir, usageSuffix), encodeUsage(rows), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	l := NewLedger(dir, address, "node", Budget(maxTokens), c)
+	l := NewLedger(dir, address, "node", maxTokens, c)
 	for b.Loop() {
 		h, err := l.Hold(b.Context(), 1, time.Minute)
 		if err == nil {

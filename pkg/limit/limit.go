@@ -35,26 +35,6 @@ import (
 	"ferry/pkg/state"
 )
 
-// Error says what is wrong with a rate, a budget or a file.
-type Error struct {
-	Text     string
-	HintText string
-	Err      error // the cause, nil where there is none
-}
-
-func (e *Error) Error() string {
-	if e.Err == nil {
-		return e.Text
-	}
-	return e.Text + ": " + e.Err.Error()
-}
-
-// Unwrap gives the cause.
-func (e *Error) Unwrap() error { return e.Err }
-
-// Hint tells what to do about it; it may be empty.
-func (e *Error) Hint() string { return e.HintText }
-
 // lockTimeout bounds the wait for a lock: its holder keeps it for microseconds, unless the process was stopped.
 const lockTimeout = 5 * time.Second
 
@@ -187,7 +167,7 @@ func Files(folder string) ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, &Error{Text: "the folder of limits cannot be read", Err: err}
+		return nil, fmt.Errorf("the folder of limits cannot be read: %w", err)
 	}
 	name := regexp.MustCompile(ownFiles)
 	var paths []string

@@ -46,7 +46,7 @@ func TestProcessesShareABucket(t *testing.T) {
 		var wait []func() error
 		var outs []*bufio.Reader
 		for range processes {
-			child, out := start(t, takeEnv, dir, rate, rate.Burst, each)
+			child, out := start(t, "reserve", dir, rate, rate.Burst, each)
 			wait, outs = append(wait, child.Wait), append(outs, out)
 		}
 		var all []turn
@@ -103,7 +103,7 @@ func TestProcessesCancel(t *testing.T) {
 	var wait []func() error
 	var outs []*bufio.Reader
 	for range processes {
-		child, out := start(t, moveEnv, dir, rate, each, cancels)
+		child, out := start(t, "cancel", dir, rate, rate.Burst, each, cancels)
 		wait, outs = append(wait, child.Wait), append(outs, out)
 	}
 	for _, out := range outs {
@@ -143,7 +143,7 @@ func TestKilledProcess(t *testing.T) {
 	}
 	var all []turn
 	for i := range 20 {
-		child, out := start(t, takeEnv, dir, slow, 1, 1_000_000)
+		child, out := start(t, "reserve", dir, slow, 1, 1_000_000)
 		var one turn
 		for range 10 * (i + 1) { // each is killed at another moment
 			if _, err := fmt.Fscanln(out, &one.at, &one.arrival); err != nil {
@@ -180,7 +180,7 @@ func TestProcessesShareABudget(t *testing.T) {
 	var wait []func() error
 	var outs []*bufio.Reader
 	for range processes {
-		child, out := start(t, spendEnv, dir, budget, worst, each)
+		child, out := start(t, "spend", dir, budget, worst, each)
 		wait, outs = append(wait, child.Wait), append(outs, out)
 	}
 	spent := 0
@@ -214,7 +214,7 @@ func TestKilledHolder(t *testing.T) {
 	dir := t.TempDir()
 	b := newTestBucket(t, dir, bursty, newFakeClock())
 	equal(t, "before", waits(t, b, 6), "0s 0s 0s 0s 0s 1.2s")
-	child, out := start(t, holdEnv, dir)
+	child, out := start(t, "lock", dir)
 	if line, err := out.ReadString('\n'); err != nil || line != "held\n" {
 		t.Fatalf("%q, %v", line, err)
 	}

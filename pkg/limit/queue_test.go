@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ferry/pkg/text"
 )
 
 func TestBucketClock(t *testing.T) {
@@ -168,9 +170,9 @@ func TestEncode(t *testing.T) {
 	far := reading{ID: strings.Repeat("f", idSize), Boot: -farthest, Wall: -farthest}
 	for _, want := range []queue{
 		{At: reading{ID: "boot-1", Boot: 1, Wall: 2}, Ahead: 3, Rate: slow},
-		{At: reading{Wall: -5}, Rate: Rate{MaxEvents, 24 * time.Hour, MaxBurst}},
+		{At: reading{Wall: -5}, Rate: Rate{text.MaxEvents, 24 * time.Hour, MaxBurst}},
 		{At: read(newFakeClock()), Ahead: 3, Rate: slow, Next: 9, Gaps: []gap{{Number: 4, Before: 9, Lasts: 1}, {Number: 6, Before: 8, Lasts: 2}}},
-		{At: far, Ahead: maxAhead, Rate: Rate{MaxEvents, 24*time.Hour - 1, MaxBurst},
+		{At: far, Ahead: maxAhead, Rate: Rate{text.MaxEvents, 24*time.Hour - 1, MaxBurst},
 			Next: maxNumber, Gaps: slices.Repeat([]gap{{maxNumber - 1, maxNumber, maxAhead}}, maxGaps)},
 	} {
 		line := encode(want)

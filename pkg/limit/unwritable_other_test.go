@@ -4,6 +4,6 @@ package limit
 
 import "errors"
 
-func useUnwritable(string) error { return errors.New("there are no users to be here") }
+func useUnwritable([]string) error { return errors.New("there are no users to be here") }
 
-func useFull(string) error { return errors.New("there are no limits on files here") }
+func useFull([]string) error { return errors.New("there are no limits on files here") }

@@ -31,7 +31,7 @@ func TestUnwritableFolder(t *testing.T) {
 	defer os.RemoveAll(top)
 	dir := filepath.Join(top, "limit")
 	c := newFakeClock()
-	l := NewLedger(dir, address, "node", Budget(100), c)
+	l := NewLedger(dir, address, "node", 100, c)
 	h, err := l.Hold(t.Context(), 60, 0)
 	if err == nil {
 		err = h.Spend(50, 20)
@@ -44,7 +44,7 @@ func TestUnwritableFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	child := exec.CommandContext(t.Context(), binary)
-	child.Env = append(os.Environ(), asEnv+"="+dir)
+	child.Env = append(os.Environ(), taskEnv+"=foreign\n"+dir)
 	child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	if out, err := child.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
@@ -52,7 +52,8 @@ func TestUnwritableFolder(t *testing.T) {
 }
 
 // useUnwritable expects a day with 70 of 100 tokens used, by the fake clock, in a folder that it may only read.
-func useUnwritable(dir string) error {
+func useUnwritable(args []string) error {
+	dir := args[0]
 	ctx, c := context.Background(), newFakeClock()
 	b, err := NewBucket(dir, address, slow, c)
 	if err != nil {
@@ -67,7 +68,7 @@ func useUnwritable(dir string) error {
 	if !errors.Is(b.Degraded(), os.ErrPermission) {
 		return fmt.Errorf("the bucket says %w", b.Degraded())
 	}
-	l := NewLedger(dir, address, "node", Budget(100), c)
+	l := NewLedger(dir, address, "node", 100, c)
 	if left, err := l.Left(ctx); left != 30 || err != nil {
 		return fmt.Errorf("left: %d, %w", left, err)
 	}
@@ -93,7 +94,7 @@ func TestFullDisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "limit")
 	b := newTestBucket(t, dir, slow, newFakeClock())
 	equal(t, "turns", waits(t, b, 2), "0s 1.2s")
-	child, out := start(t, fullEnv, dir)
+	child, out := start(t, "full", dir)
 	if text, err := io.ReadAll(out); err != nil || len(text) > 0 {
 		t.Errorf("%q, %v", text, err)
 	}
@@ -105,7 +106,8 @@ func TestFullDisk(t *testing.T) {
 }
 
 // useFull expects two turns to be taken, and lets no byte be written; the limit is the whole process's, and cannot be taken back.
-func useFull(dir string) error {
+func useFull(args []string) error {
+	dir := args[0]
 	signal.Ignore(syscall.SIGXFSZ)
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{}); err != nil {
 		return err
@@ -122,7 +124,7 @@ func useFull(dir string) error {
 		}
 	}
 	for _, budget := range []int64{100, 0} { // with a budget the hold fails first, without one the count
-		l := NewLedger(dir, address, "node", Budget(budget), c)
+		l := NewLedger(dir, address, "node", budget, c)
 		h, err := l.Hold(ctx, 40, time.Minute)
 		if err == nil {
 			err = h.Spend(10, 20)

@@ -47,7 +47,7 @@ func Usage(folder string) ([]Use, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, &Error{Text: "the usage cannot be read", Err: err}
+		return nil, fmt.Errorf("the usage cannot be read: %w", err)
 	}
 	var all []Use
 	var bad error
@@ -133,44 +133,38 @@ func encodeUsage(rows []Use) []byte {
 	return fmt.Appendf(data, "rows %d\n", len(rows))
 }
 
-var errUsage = errors.New("it is not a whole list of tokens used")
-
 // decodeUsage reads what encodeUsage wrote. It refuses anything else: a day of which a row is missing would be given
 // its budget again.
-func decodeUsage(data []byte) ([]Use, error) {
+func decodeUsage(data []byte) ([]Use, bool) {
 	lines := strings.Split(string(data), "\n")
 	last := len(lines) - 2
 	if last < 1 || lines[0] != usageHead || lines[last] != fmt.Sprintf("rows %d", last-1) || lines[last+1] != "" {
-		return nil, errUsage
+		return nil, false
 	}
 	rows := make([]Use, last-1)
 	for i := range rows {
-		var err error
-		if rows[i], err = decodeUse(lines[i+1]); err != nil {
-			return nil, errUsage
+		if !rows[i].decode(lines[i+1]) {
+			return nil, false
 		}
 	}
-	return rows, nil
+	return rows, true
 }
 
-func decodeUse(line string) (u Use, err error) {
+func (u *Use) decode(line string) (ok bool) {
 	part := strings.SplitN(line, " ", 5)
 	if len(part) != 5 {
-		return u, errUsage
+		return false
 	}
-	u.Day = part[0]
-	_, err = time.Parse(time.DateOnly, u.Day)
 	for i, n := range []*int64{&u.Requests, &u.Input, &u.Output} {
-		var failed error
-		if *n, failed = strconv.ParseInt(part[i+1], 10, 64); failed != nil || *n < 0 || *n > maxCount {
-			err = errUsage
+		var err error
+		if *n, err = strconv.ParseInt(part[i+1], 10, 64); err != nil || *n < 0 || *n > maxCount {
+			return false
 		}
 	}
-	var failed error
-	if u.Node, failed = strconv.Unquote(part[4]); failed != nil || len(u.Node) > maxName {
-		err = errUsage
-	}
-	return u, err
+	_, badDay := time.Parse(time.DateOnly, part[0])
+	name, badName := strconv.Unquote(part[4])
+	u.Day, u.Node = part[0], name
+	return badDay == nil && badName == nil && len(name) <= maxName
 }
 
 // readUsage gives no rows where there is no file.
@@ -182,23 +176,17 @@ func readUsage(path string) ([]Use, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := decodeUsage(data)
-	if err != nil {
-		return nil, &BrokenError{Path: path, Err: err}
+	rows, ok := decodeUsage(data)
+	if !ok {
+		return nil, &BrokenError{path}
 	}
 	return rows, nil
 }
 
-// BrokenError is that a file of tokens used cannot be understood. It stays as it is.
-type BrokenError struct {
-	Path string
-	Err  error
-}
+// BrokenError says that a file of tokens used cannot be understood. It stays as it is.
+type BrokenError struct{ Path string }
 
-func (e *BrokenError) Error() string { return e.Path + ": " + e.Err.Error() }
-
-// Unwrap gives the cause.
-func (e *BrokenError) Unwrap() error { return e.Err }
+func (e *BrokenError) Error() string { return e.Path + ": it is not a whole list of tokens used" }
 
 // Hint tells what to do about it.
 func (e *BrokenError) Hint() string {

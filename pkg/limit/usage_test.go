@@ -35,13 +35,13 @@ func TestUsageBounds(t *testing.T) {
 	if len(data) > maxUsage {
 		t.Errorf("%d bytes", len(data))
 	}
-	again, err := decodeUsage(data)
-	if err != nil || len(again) != len(rows) || again[0] != rows[0] || again[len(rows)-1] != rows[len(rows)-1] {
-		t.Errorf("%d rows came back as %d, %v", len(rows), len(again), err)
+	again, ok := decodeUsage(data)
+	if !ok || len(again) != len(rows) || again[0] != rows[0] || again[len(rows)-1] != rows[len(rows)-1] {
+		t.Errorf("got %d rows, %t, want %d", len(again), ok, len(rows))
 	}
 	rows = recordUse(rows, Use{rows[0].Day, rows[0].Node, 1, maxCount, maxCount}, rows[0].Day)
-	if _, err := decodeUsage(encodeUsage(rows)); err != nil || spentOn(rows, rows[0].Day) != maxCount {
-		t.Errorf("a sum out of bounds: %v", err)
+	if _, ok := decodeUsage(encodeUsage(rows)); !ok || spentOn(rows, rows[0].Day) != maxCount {
+		t.Errorf("a sum out of bounds: read back %t, sum %d, want %d", ok, spentOn(rows, rows[0].Day), int64(maxCount))
 	}
 	for name, want := range map[string]string{
 		"香港代理节点": "香港代理节点", "a\xffb": "a?b", strings.Repeat("é", maxName): strings.Repeat("é", maxName/2), "": "",
@@ -55,7 +55,7 @@ func TestUsageMergesAddresses(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
 	for _, a := range []string{address, "https://moved.example"} {
-		spend(t, hold(t, NewLedger(dir, a, "node", Budget(0), c), 1), 1, 2)
+		spend(t, hold(t, NewLedger(dir, a, "node", 0, c), 1), 1, 2)
 	}
 	write(t, filepath.Join(dir, "notes.txt"), []byte("not ours"))
 	equal(t, "usage", usage(t, dir), "2026-11-24 node 2 2 4")
@@ -72,13 +72,13 @@ func FuzzUsage(f *testing.F) {
 	f.Add(encodeUsage([]Use{{"2026-11-24", "node", 1, 2, 3}, {"2026-11-23", "a \"b\"\n\u2028香", 1, 2, 3}}))
 	f.Add([]byte("ferry usage 1\n2026-11-24 1 +2 03 `node`\nrows 1\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		rows, err := decodeUsage(data)
-		if err != nil {
+		rows, ok := decodeUsage(data)
+		if !ok {
 			return
 		}
-		again, err := decodeUsage(encodeUsage(rows))
-		if err != nil || len(again) != len(rows) {
-			t.Fatalf("%q came back as %+v, %v", data, again, err)
+		again, ok := decodeUsage(encodeUsage(rows))
+		if !ok || len(again) != len(rows) {
+			t.Fatalf("%q: got %+v, %t, want %+v", data, again, ok, rows)
 		}
 		for i := range rows {
 			if again[i] != rows[i] {
