@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -177,20 +175,4 @@ func newHoldRunCmd(a *app) *cobra.Command {
 			return hold.Serve(ctx, a.Stdin, a.Program(), a.Clock)
 		},
 	}
-}
-
-// keptHolders is for purge: what a holder keeps is a connection, and a socket's name.
-func (a *app) keptHolders() (kept, error) {
-	dir, err := a.holdDir()
-	if err != nil {
-		return kept{}, nil // nothing was ever held
-	}
-	files, err := filepath.Glob(filepath.Join(globbed(dir), "*"))
-	if err != nil {
-		return kept{}, err
-	}
-	return kept{"held connections", dir, len(files), func(context.Context) error {
-		_, err := hold.Stop(dir)
-		return errors.Join(err, removeFiles(files))
-	}}, nil
 }

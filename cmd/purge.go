@@ -11,12 +11,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"ferry/pkg/audit"
 	"ferry/pkg/config"
+	"ferry/pkg/hold"
 	"ferry/pkg/limit"
-	"ferry/pkg/session"
 	"ferry/pkg/state"
 	"ferry/pkg/term"
 
@@ -44,25 +43,18 @@ and so does the audit log unless --audit takes it too.`,
 	return c
 }
 
-// kept is one kind of thing that ferry keeps.
-type kept struct {
-	what, where string
-	count       int
-	remove      func(context.Context) error
-}
-
 func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
-	keeps, failed, err := a.keeps(o)
+	all, failed, err := a.stored(o)
 	if err != nil {
 		return err
 	}
-	if len(keeps)+len(failed) == 0 {
+	if len(all)+len(failed) == 0 {
 		a.note("nothing is kept on this machine")
 		return nil
 	}
 	rows := [][]string{{"kept", "files", "where"}}
-	for _, k := range keeps {
-		rows = append(rows, []string{k.what, strconv.Itoa(k.count), k.where})
+	for _, k := range all {
+		rows = append(rows, []string{k.What, strconv.Itoa(k.Count), k.Where})
 	}
 	if err := a.table(rows, 3); err != nil {
 		return err
@@ -70,8 +62,8 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 	if sure, err := a.sure(o.yes); err != nil || !sure {
 		return err
 	}
-	for _, k := range keeps {
-		failed = append(failed, k.remove(ctx))
+	for _, k := range all {
+		failed = append(failed, k.Remove(ctx))
 	}
 	a.removeEmpty()
 	if err := errors.Join(failed...); err != nil {
@@ -82,20 +74,38 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 	return nil
 }
 
-// purgePatience bounds the wait for each conversation or lock that is in use.
-const purgePatience = 10 * time.Second
-
-// keeps lists all that is kept, and the folders that cannot be looked at. Whatever else ferry comes to write down belongs
-// here: a test looks for what is left.
-func (a *app) keeps(o purgeOptions) (all []kept, failed []error, err error) {
-	for _, find := range []func() (kept, error){a.keptSessions, a.keptLimits, a.keptHolders, a.keptTemps} {
-		k, err := find()
+// stored lists all that is kept, and the folders that cannot be looked at. What else ferry comes to write down belongs
+// here: a test looks for what is left. A folder that has no place at all, without a HOME, holds nothing.
+func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err error) {
+	add := func(found state.Stored, err error) {
 		if err != nil {
 			failed = append(failed, err)
 		}
-		if k.count > 0 {
-			all = append(all, k)
+		if found.Count > 0 {
+			all = append(all, found)
 		}
+	}
+	files := func(what, dir string, paths []string, err error) {
+		remove := func(ctx context.Context) error { return state.Remove(ctx, paths...) }
+		add(state.Stored{What: what, Where: dir, Count: len(paths), Remove: remove}, err)
+	}
+	if store, err := a.sessions(); err == nil {
+		add(store.Stored())
+	}
+	if dir, err := a.limitsDir(); err == nil {
+		paths, err := limit.Files(dir)
+		files("limits and usage", dir, paths, err)
+	}
+	if dir, err := a.holdDir(); err == nil {
+		sockets, err := state.List(dir, func(fs.DirEntry) bool { return true })
+		add(state.Stored{What: "held connections", Where: dir, Count: len(sockets), Remove: func(ctx context.Context) error {
+			_, err := hold.Stop(dir)
+			return errors.Join(err, state.Remove(ctx, sockets...))
+		}}, err)
+	}
+	if path, err := config.Path(a.Lookup); err == nil { // a key can be in it
+		paths, err := state.List(filepath.Dir(path), func(entry fs.DirEntry) bool { return state.IsTemp(entry.Name()) })
+		files("half-written files", filepath.Dir(path), paths, err)
 	}
 	s, err := a.settings(nodeOptions{})
 	if err != nil {
@@ -104,122 +114,15 @@ func (a *app) keeps(o purgeOptions) (all []kept, failed []error, err error) {
 		}
 		return all, failed, nil
 	}
-	var logs []string
-	if path := s.values.AuditFile; path != "" {
-		logs = audit.Files(path)
+	if s.values.AuditFile == "" {
+		return all, failed, nil
 	}
-	switch {
-	case len(logs) > 0 && o.audit:
-		remove := func(context.Context) error { return removeFiles(logs) }
-		all = append(all, kept{"audit log", logs[0], len(logs), remove})
-	case len(logs) > 0:
+	if logs := audit.Files(s.values.AuditFile); len(logs) > 0 && o.audit {
+		files("audit log", logs[0], logs, nil)
+	} else if len(logs) > 0 {
 		a.note("the audit log stays in %s; --audit removes it too", logs[0])
 	}
 	return all, failed, nil
-}
-
-func (a *app) keptSessions() (kept, error) {
-	store, err := a.sessions()
-	if err != nil {
-		return kept{}, nil // without a home nothing was ever kept
-	}
-	names, err := store.Names()
-	if err != nil {
-		return kept{}, err
-	}
-	locks, _ := filepath.Glob(filepath.Join(globbed(store.Dir), ".*.lock"))
-	temps, _ := filepath.Glob(filepath.Join(globbed(store.Dir), state.TempPattern))
-	return kept{"conversations", store.Dir, max(len(names), min(1, len(locks)+len(temps))), func(ctx context.Context) error {
-		var failed []error
-		for _, name := range names {
-			ctx, cancel := context.WithTimeout(ctx, purgePatience)
-			_, err := store.Remove(ctx, name)
-			cancel()
-			if !errors.Is(err, session.ErrNotFound) { // another process was first
-				failed = append(failed, err)
-			}
-		}
-		return errors.Join(errors.Join(failed...), removeLocks(ctx, locks), sweep(store.Dir))
-	}}, nil
-}
-
-func (a *app) keptLimits() (kept, error) {
-	folder, err := a.limitsDir()
-	if err != nil {
-		return kept{}, nil
-	}
-	files, err := limit.Files(folder)
-	if err != nil {
-		return kept{}, err
-	}
-	return kept{"limits and usage", folder, len(files), func(ctx context.Context) error {
-		var data, locks []string
-		for _, path := range files {
-			switch filepath.Ext(path) {
-			case ".lock":
-				locks = append(locks, path)
-			case ".tmp": // another process may be writing it
-			default:
-				data = append(data, path)
-			}
-		}
-		return errors.Join(removeFiles(data), removeLocks(ctx, locks), sweep(folder))
-	}}, nil
-}
-
-// keptTemps are what a killed process left beside the configuration. A key can be in it.
-func (a *app) keptTemps() (kept, error) {
-	path, err := config.Path(a.Lookup)
-	if err != nil {
-		return kept{}, nil
-	}
-	dir := filepath.Dir(path)
-	temps, err := filepath.Glob(filepath.Join(globbed(dir), state.TempPattern))
-	return kept{"half-written files", dir, len(temps), func(context.Context) error { return sweep(dir) }}, err
-}
-
-// globbed is a path in which nothing stands for something else.
-func globbed(path string) string {
-	return strings.NewReplacer("*", "[*]", "?", "[?]", "[", "[[]").Replace(path)
-}
-
-func removeFiles(paths []string) error {
-	var failed []error
-	for _, path := range paths {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			failed = append(failed, err)
-		}
-	}
-	return errors.Join(failed...)
-}
-
-// sweep removes temporary files that killed processes left, and names those that stay.
-func sweep(folder string) error {
-	var failed []error
-	for _, path := range state.Sweep(folder) {
-		failed = append(failed, fmt.Errorf("%s: another process is writing it, or it cannot be removed", path))
-	}
-	return errors.Join(failed...)
-}
-
-// removeLocks removes locks that are free: their names tell of what was kept. Otherwise locks are never removed,
-// since whoever waits for one that is gone and whoever makes it anew would both get in; whoever purges accepts that.
-func removeLocks(ctx context.Context, paths []string) error {
-	var failed []error
-	for _, path := range paths {
-		ctx, cancel := context.WithTimeout(ctx, purgePatience)
-		unlock, err := state.Lock(ctx, path)
-		cancel()
-		if err == nil {
-			err = removeFiles([]string{path})
-			unlock()
-			if err != nil { // some systems remove no file that is open
-				err = removeFiles([]string{path})
-			}
-		}
-		failed = append(failed, err)
-	}
-	return errors.Join(failed...)
 }
 
 // removeEmpty takes away the folders in which nothing is left.

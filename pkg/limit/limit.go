@@ -162,21 +162,12 @@ const ownFiles = `^([0-9a-f]{32}\.(bucket|usage|usage\.holds)(\.lock)?|\.ferry-.
 // Files lists the paths of this package's files in a folder, locks included, in their order. All of them can be removed:
 // only what they count is lost. A folder that is not there holds none.
 func Files(folder string) ([]string, error) {
-	entries, err := os.ReadDir(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	names := regexp.MustCompile(ownFiles)
+	files, err := state.List(folder, func(entry fs.DirEntry) bool { return !entry.IsDir() && names.MatchString(entry.Name()) })
 	if err != nil {
 		return nil, fmt.Errorf("the folder of limits cannot be read: %w", err)
 	}
-	name := regexp.MustCompile(ownFiles)
-	var paths []string
-	for _, entry := range entries {
-		if name.MatchString(entry.Name()) && !entry.IsDir() {
-			paths = append(paths, filepath.Join(folder, entry.Name()))
-		}
-	}
-	return paths, nil
+	return files, nil
 }
 
 // Place names what is counted together: addresses with one place share a bucket and a ledger. It is the beginning of

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -121,21 +122,45 @@ func (s Store) list(look func(*Info, []byte) error) ([]Info, error) {
 
 // Names gives the names of all conversations in their order, without reading one.
 func (s Store) Names() ([]string, error) {
-	entries, err := os.ReadDir(s.Dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
+	named := func(entry fs.DirEntry) bool {
+		name, ok := strings.CutSuffix(entry.Name(), fileSuffix)
+		return ok && checkName(name) == nil
+	}
+	files, err := state.List(s.Dir, named)
+	if err != nil {
 		return nil, unavailable(err)
 	}
 	var names []string
-	for _, entry := range entries {
-		name, ok := strings.CutSuffix(entry.Name(), fileSuffix)
-		if ok && checkName(name) == nil {
-			names = append(names, name)
-		}
+	for _, file := range files {
+		names = append(names, strings.TrimSuffix(filepath.Base(file), fileSuffix))
 	}
 	return names, nil
+}
+
+// Stored is all that is kept of conversations, their locks and half-written files among it.
+func (s Store) Stored() (state.Stored, error) {
+	names, err := s.Names()
+	if err != nil {
+		return state.Stored{}, err
+	}
+	rest, err := state.List(s.Dir, func(entry fs.DirEntry) bool {
+		return state.IsTemp(entry.Name()) || state.IsLock(entry.Name())
+	})
+	return state.Stored{
+		What: "conversations", Where: s.Dir, Count: max(len(names), min(1, len(rest))),
+		Remove: func(ctx context.Context) error {
+			var failed []error
+			for _, name := range names {
+				ctx, cancel := context.WithTimeout(ctx, state.RemoveTimeout)
+				_, err := s.Remove(ctx, name)
+				cancel()
+				if !errors.Is(err, ErrNotFound) { // another process was first
+					failed = append(failed, err)
+				}
+			}
+			return errors.Join(errors.Join(failed...), state.Remove(ctx, rest...))
+		},
+	}, err
 }
 
 // Remove takes conversations away, waiting until they are not in use, and names those that are gone. It looks at the names

@@ -148,3 +148,25 @@ func TestPrune(t *testing.T) {
 		t.Errorf("left %v, %v", names, err)
 	}
 }
+
+// TestStored removes all conversations, with the locks and the half-written files beside them, and nothing else.
+func TestStored(t *testing.T) {
+	s := newStore(t)
+	have(t, s, "a", start)
+	have(t, s, "b", start)
+	write(t, filepath.Join(s.Dir, "notes.txt"), "not ours")
+	stored, err := s.Stored()
+	if err != nil || stored.Count != 2 || stored.Where != s.Dir {
+		t.Fatalf("got %+v, %v; want 2 conversations in %s", stored, err, s.Dir)
+	}
+	if _, err := s.Remove(t.Context(), "b"); err != nil { // as another process may
+		t.Fatal(err)
+	}
+	if err := stored.Remove(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil || len(entries) != 1 || entries[0].Name() != "notes.txt" {
+		t.Errorf("left: %v, %v; want notes.txt alone", entries, err)
+	}
+}

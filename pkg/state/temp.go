@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -50,7 +49,7 @@ func Sweep(dir string) (left []string) {
 	for seen := 0; seen < maxSwept; {
 		names, err := folder.Readdirnames(1000)
 		for _, name := range names {
-			if !strings.HasPrefix(name, tempPrefix) || !strings.HasSuffix(name, tempSuffix) {
+			if !IsTemp(name) {
 				continue
 			}
 			if path := filepath.Join(dir, name); !sweepOne(path) {

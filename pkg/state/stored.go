@@ -1,0 +1,89 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Stored is one kind of thing that is kept in a folder.
+type Stored struct {
+	What, Where string
+	// Count is how many there are.
+	Count int
+	// Remove takes them away, each that is in use after a wait of at most RemoveTimeout.
+	Remove func(ctx context.Context) error
+}
+
+// RemoveTimeout bounds the wait for a file that is in use.
+const RemoveTimeout = 10 * time.Second
+
+// List gives the paths of what ours accepts in a folder, in their order. A folder that is not there has none.
+func List(dir string, ours func(entry fs.DirEntry) bool) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var paths []string
+	for _, entry := range entries {
+		if ours(entry) {
+			paths = append(paths, filepath.Join(dir, entry.Name()))
+		}
+	}
+	return paths, err
+}
+
+// IsTemp tells ferry's temporary files by their names.
+func IsTemp(name string) bool {
+	return strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
+}
+
+// IsLock tells locks by their names.
+func IsLock(name string) bool { return filepath.Ext(name) == ".lock" }
+
+// Remove removes files, but for temporary ones that a process is writing. Those that are gone already are no fault. A lock
+// is removed when it is free. Nothing else removes locks: a process that waits for the old file and one that makes a new
+// file would both hold the lock. Who removes all that is kept accepts that.
+func Remove(ctx context.Context, paths ...string) error {
+	var failed []error
+	for _, path := range paths {
+		switch {
+		case IsTemp(filepath.Base(path)):
+			if !sweepOne(path) {
+				failed = append(failed, fmt.Errorf("%s: another process is writing it, or it cannot be removed", path))
+			}
+		case IsLock(path):
+			failed = append(failed, removeLock(ctx, path))
+		default:
+			failed = append(failed, remove(path))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func removeLock(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, RemoveTimeout)
+	defer cancel()
+	unlock, err := Lock(ctx, path)
+	if err != nil {
+		return err
+	}
+	err = remove(path)
+	unlock()
+	if err != nil { // some systems remove no file that is open
+		err = remove(path)
+	}
+	return err
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

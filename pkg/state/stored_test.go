@@ -1,0 +1,62 @@
+package state
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+)
+
+// TestRemove removes all of a folder but what is in use: a lock, a file that is being written, a folder with something in it.
+func TestRemove(t *testing.T) {
+	dir := t.TempDir()
+	all := func(fs.DirEntry) bool { return true }
+	if paths, err := List(filepath.Join(dir, "none"), all); len(paths) != 0 || err != nil {
+		t.Errorf("a folder that is not there: got %v, %v; want nothing", paths, err)
+	}
+	for _, name := range []string{"data", "free.lock", "held.lock", "full/file", tempPrefix + "old" + tempSuffix} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unlock, err := Lock(t.Context(), filepath.Join(dir, "held.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	temp, release, err := createTemp(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer temp.Close()
+	defer release()
+	paths, err := List(dir, all)
+	if err != nil || len(paths) != 6 {
+		t.Fatalf("got %v, %v; want 6 paths", paths, err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel() // so that nothing waits for the lock
+	if err := Remove(ended, filepath.Join(dir, "held.lock")); err == nil {
+		t.Error("a lock that is held was removed")
+	}
+	paths = slices.DeleteFunc(paths, func(path string) bool { return filepath.Base(path) == "held.lock" })
+	if err := Remove(t.Context(), append(paths, filepath.Join(dir, "gone"))...); err == nil {
+		t.Error("got no error for what cannot be removed")
+	}
+	left, err := List(dir, all)
+	want := []string{temp.Name(), filepath.Join(dir, "full"), filepath.Join(dir, "held.lock")}
+	if runtime.GOOS == "windows" { // where the age alone tells that a file is not being written
+		want = append(want, filepath.Join(dir, tempPrefix+"old"+tempSuffix))
+	}
+	slices.Sort(want)
+	if !slices.Equal(left, want) || err != nil {
+		t.Errorf("left: got %v, %v; want %v", left, err, want)
+	}
+}
