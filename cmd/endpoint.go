@@ -151,16 +151,15 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	if err := node.CheckModel(); err != nil {
 		return nil, err
 	}
-	e := &endpoint{config: node, dir: s.file.Dir(), Endpoint: client.Endpoint{
-		Zone: node.Zone, Sticky: node.Sticky, Model: node.Model, MaxTokens: node.MaxTokens, Aliases: map[string]string{},
-		Rule: s.values.Retry, IdleTimeout: s.values.IdleTimeout,
-	}}
+	known, err := s.identify(ctx, node, o.unread)
+	if err != nil {
+		return nil, err
+	}
+	e := &endpoint{config: node, dir: s.file.Dir(), Endpoint: known}
+	e.Zone, e.Sticky, e.Model, e.MaxTokens, e.Aliases = node.Zone, node.Sticky, node.Model, node.MaxTokens, map[string]string{}
+	e.Rule, e.IdleTimeout = s.values.Retry, s.values.IdleTimeout
 	for _, alias := range node.Aliases {
 		e.Aliases[alias.Name] = alias.Model
-	}
-	var err error
-	if e.Node, err = s.identify(ctx, node, o.unread); err != nil {
-		return nil, err
 	}
 	e.options = transport.Options{
 		Target: e.URL, Node: node.Name, TLS: transport.TLS(node.TLS), Pins: node.Pins, Insecure: node.Insecure,
@@ -201,8 +200,8 @@ func (a *app) clientEnv() client.Env {
 
 // identify gives the node as the client knows it, with its key and its secret headers. Unread, secrets are named by where
 // they would come from.
-func (s *settings) identify(ctx context.Context, node config.Node, unread bool) (client.Node, error) {
-	out := client.Node{Name: node.Name, API: node.API, Version: node.Version, Auth: node.Auth.HeaderName()}
+func (s *settings) identify(ctx context.Context, node config.Node, unread bool) (client.Endpoint, error) {
+	out := client.Endpoint{Name: node.Name, API: node.API, Version: node.Version, Auth: node.Auth.HeaderName()}
 	address := node.URL
 	if query, ok := strings.CutPrefix(address, "demo:"); ok {
 		address = "http://demo" + query

@@ -1,163 +1,149 @@
 package client
 
 import (
-	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"slices"
-	"strings"
+	"net/http/httptrace"
+	"sync"
 	"time"
 
-	"ferry/pkg/guard"
 	"ferry/pkg/retry"
-	"ferry/pkg/text"
+	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
 
-// Attempt is the record of one attempt.
-type Attempt struct {
-	// Node is the name of the node, and Number counts its attempts from 1.
-	Node   string
-	Number int
-	// Started is when it began, which is after the wait for its turn; Limited is how long that was.
-	Started time.Time
-	Limited time.Duration
-	// Latency runs from the start (before DNS) to the last byte, or to the failure.
-	Latency time.Duration
-	Phases  Phases
-	// FirstText runs from the start to the first text of a stream (TTFT), 0 without one.
-	FirstText time.Duration
-	// Status is the effective status, 0 without an answer; HTTPStatus the reply's own.
-	Status, HTTPStatus int
-	// Class is what kind of failure it was, "" after a success.
-	Class Class
-	Err   error
-	// Wait is how long the loop waited afterwards.
-	Wait time.Duration
-	// RequestID is the server's name for the request.
-	RequestID string
-	// Remote, Reused, Held and TLS describe the connection, as far as there was one. A held one outlives the call.
-	Remote string
-	Reused bool
-	Held   bool
-	TLS    string
-	// Reconnected says that the request was sent twice: a kept connection was closed before any byte of an answer, and the
-	// request was sent once more on a new one.
-	Reconnected bool
-	// Sent says that bytes of the request may have left.
-	Sent bool
-	// Ambiguous says that the request may have been carried out, and billed, though no answer came.
-	Ambiguous bool
-	// Usage is what the server says that the attempt cost, also where it failed; nil where it does not say.
-	Usage *wire.Usage
+// attemptStage sends one request and says how it ended.
+type attemptStage struct{ *Env }
 
-	outcome retry.Outcome
-	// header makes the reply's header fit to be shown, which few callers want. It is a function so that printing the
-	// record shows nothing that has not been masked.
-	header func() []Field
-}
-
-// Header is the reply's, masked and safe to show, sorted.
-func (a *Attempt) Header() []Field {
-	if a.header == nil {
-		return nil
+func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
+	attempt := &Attempt{Node: call.Endpoint.Name, Number: call.number, Started: s.Clock.Now()}
+	result := &Result{Attempts: []*Attempt{attempt}}
+	ctx, cancel := s.bound(ctx, call)
+	defer cancel()
+	if call.Sink == nil {
+		if resp, body, err := s.exchange(ctx, call, attempt); resp != nil {
+			result.Answer, result.Body = s.decode(ctx, call, attempt, resp, body, err)
+		}
+	} else {
+		call.Sink.Reset()
+		result.Answer, result.Body = s.stream(ctx, call, attempt)
+		if attempt.Err != nil && call.Sink.Shown() {
+			attempt.outcome.Kind = retry.Final // another attempt would show it twice
+		}
 	}
-	return a.header()
-}
-
-// Reason says in short how the attempt ended: "429", "refused", "ok".
-func (a *Attempt) Reason() string {
-	switch {
-	case a.Err == nil:
-		return "ok"
-	case a.Status > 0 && a.Status != 200:
-		return fmt.Sprint(a.Status)
+	attempt.Ambiguous = attempt.Ambiguous || attempt.Reconnected
+	if attempt.Err != nil {
+		return result, call.fail(result, &Error{Class: attempt.Class, Status: attempt.Status, Err: attempt.Err})
 	}
-	return string(a.Class)
+	return result, nil
 }
 
-// fail records an attempt to which no reply came.
-func (a *Attempt) fail(ctx context.Context, err error) {
-	a.Class, a.Err = classify(ctx, err)
-	a.outcome.Kind = retry.Unreachable
-	if final(a.Class, a.Err) {
-		a.outcome.Kind = retry.Final
+// bound gives one attempt what is left of the call's time, or its share where other endpoints can still be asked.
+func (s *attemptStage) bound(ctx context.Context, call *Call) (context.Context, context.CancelFunc) {
+	if call.Deadline.IsZero() {
+		return context.WithCancel(ctx)
 	}
+	left, cause := call.Deadline.Sub(s.Clock.Now()), &DeadlineError{Timeout: call.Timeout}
+	if call.Remaining > 0 && call.Sink == nil { // a stream has the idle timeout for that
+		left /= time.Duration(call.Remaining + 1)
+		cause.Share = left
+	}
+	return context.WithTimeoutCause(ctx, left, cause)
 }
 
-// record keeps what a reply says of itself.
-func (a *Attempt) record(resp *http.Response, m *guard.Masker) {
-	a.HTTPStatus, a.Status = resp.StatusCode, resp.StatusCode
+// exchange sends the request and reads what comes to its end, err says how far. Without a reply resp is nil and the
+// attempt says why.
+func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attempt) (resp *http.Response, read []byte, err error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	resp, t := s.send(ctx, call, attempt)
+	if resp == nil {
+		return nil, nil, attempt.Err
+	}
+	body := bodyBuffer{room: func(size int) error { return call.Memory.take(ctx, size) }}
+	if resp.StatusCode == http.StatusOK && isEventType(resp) {
+		err = s.readEvents(call.Endpoint.API, resp.Body, &body, end)
+	} else {
+		err = body.readAll(resp.Body)
+	}
+	s.received(resp, t, attempt)
+	return resp, body.bytes, err
+}
+
+// send sends the request and waits for the head of the reply. Without one the attempt says why. A kept connection can be
+// closed by the server before the request arrives, so one that is closed before any byte of an answer is no answer of the
+// server: the request is sent once more on a new connection, as curl does, and the attempt says so.
+func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) (*http.Response, *trace) {
+	t := &trace{now: s.Clock.Now}
+	rt := call.Endpoint.Transport
+	resp, err := rt.RoundTrip(call.prepared.request(t.attach(ctx), s.UserAgent))
+	if err != nil && ctx.Err() == nil && t.closedUnanswered(err) {
+		attempt.Reconnected = !transport.Unsent(err)
+		t = &trace{now: s.Clock.Now}
+		resp, err = rt.RoundTrip(call.prepared.request(t.attach(transport.Fresh(ctx)), s.UserAgent))
+	}
+	if err == nil {
+		return resp, t
+	}
+	attempt.Latency = s.Clock.Now().Sub(attempt.Started)
+	attempt.fail(ctx, err)
+	// A server that fails the check of a client certificate has dropped what was sent with it.
+	attempt.Sent = t.fill(attempt, time.Time{}) && attempt.Class != Trust && !transport.Unsent(err)
+	attempt.Ambiguous = attempt.Sent
+	attempt.clean(s.Masker, nil)
+	return nil, nil
+}
+
+// received records a reply of which all has been read that will be, and what it says of itself.
+func (s *attemptStage) received(resp *http.Response, t *trace, attempt *Attempt) {
+	resp.Body.Close()
+	ended := s.Clock.Now()
+	attempt.Latency = ended.Sub(attempt.Started)
+	t.fill(attempt, ended)
+	attempt.Sent = true
+	attempt.HTTPStatus, attempt.Status = resp.StatusCode, resp.StatusCode
 	for _, name := range []string{"request-id", "x-request-id"} {
-		if id := resp.Header.Get(name); id != "" && a.RequestID == "" {
-			a.RequestID = m.String(id)
+		if id := resp.Header.Get(name); id != "" && attempt.RequestID == "" {
+			attempt.RequestID = s.Masker.String(id)
 		}
 	}
 	header := resp.Header
-	a.header = func() []Field { return shownHeader(header, m) }
+	attempt.header = func() []Field { return shownHeader(header, s.Masker) }
 }
 
-func shownHeader(header http.Header, m *guard.Masker) []Field {
-	var fields []Field
-	lower := m.Lower() // the case of a name got lost when it was read
-	for name, values := range header {
-		shown := lower.String(strings.ToLower(name))
-		for _, value := range values {
-			if strings.EqualFold(name, "Set-Cookie") {
-				value = guard.Secret{}.String()
-			}
-			fields = append(fields, Field{Name: shown, Value: text.Line(m.String(value))})
+// decode says what a reply is. Its body came as far as err says. It returns the answer and the body, both masked.
+func (s *attemptStage) decode(
+	ctx context.Context, call *Call, attempt *Attempt, resp *http.Response, body []byte, err error,
+) (wire.Answer, []byte) {
+	api := call.Endpoint.API
+	var answer wire.Answer
+	switch target := resp.Header.Get("Location"); {
+	case resp.StatusCode/100 == 3 && target != "":
+		attempt.end(Redirect, &RedirectError{Status: resp.StatusCode, Target: target}, retry.Final)
+	case err != nil:
+		if attempt.cut(ctx, resp, body, err); attempt.Ambiguous {
+			answer.Text = partialText(api, body)
+		}
+	default:
+		answer, err = api.Decode(resp.StatusCode, body)
+		attempt.Usage = answer.Usage
+		attempt.judge(answer, err, resp, call.Reading)
+		if attempt.Class == Truncated && answer.Text == "" {
+			answer.Text = partialText(api, body)
+		}
+		if attempt.Err != nil && answer.Text == "" {
+			answer = wire.Answer{}
 		}
 	}
-	slices.SortStableFunc(fields, func(f, g Field) int { return strings.Compare(f.Name, g.Name) })
-	return fields
-}
-
-// read decides what a reply is. Its body came as far as readErr, nil for whole.
-func (a *Attempt) read(
-	ctx context.Context, api wire.API, resp *http.Response, body []byte, readErr error, reading Reading,
-) wire.Answer {
-	if target := resp.Header.Get("Location"); resp.StatusCode/100 == 3 && target != "" {
-		a.Class, a.Err = Redirect, &RedirectError{Status: resp.StatusCode, Target: target}
-		a.outcome.Kind = retry.Final
-		return wire.Answer{}
+	s.mask(&answer)
+	body = s.Masker.Bytes(body)
+	attempt.clean(s.Masker, body)
+	if attempt.Err == nil && call.Reading == AsAnswer {
+		body = nil // the text is all that is wanted of it
 	}
-	if readErr != nil {
-		a.cut(ctx, resp, body, readErr)
-		if a.Ambiguous {
-			return wire.Answer{Text: partialText(api, body)}
-		}
-		return wire.Answer{}
-	}
-	answer, err := api.Decode(resp.StatusCode, body)
-	a.Usage = answer.Usage
-	var apiErr *wire.APIError
-	var none *wire.NotAnswerError
-	switch {
-	case err == nil, reading == AsBody && errors.As(err, &none) && none.Object:
-		a.Status = http.StatusOK
-		a.outcome.Kind = retry.Answered
-	case errors.As(err, &apiErr):
-		a.reject(apiErr, resp)
-		a.Ambiguous = answer.Text != "" || answer.Usage != nil // a part of an answer came, and was paid for
-	case errors.As(err, &none):
-		a.Status, a.Class, a.Err = http.StatusOK, NotAnAnswer, err
-		a.outcome.Kind = retry.NotAnAnswer
-		switch {
-		case none.WrongShape:
-			a.outcome.Kind = retry.Final
-		case none.Cut:
-			a.Class, a.Ambiguous = Truncated, true
-			answer.Text = cmp.Or(answer.Text, partialText(api, body))
-		}
-	}
-	if a.Err != nil && answer.Text == "" {
-		return wire.Answer{}
-	}
-	return answer
+	return answer, body
 }
 
 // partialText is the text in the beginning of a body that did not come whole. It looks at half of the longest body, since it
@@ -166,69 +152,110 @@ func partialText(api wire.API, body []byte) string {
 	return api.Partial(body[:min(len(body), maxWhole/2)])
 }
 
-func (a *Attempt) reject(apiErr *wire.APIError, resp *http.Response) {
-	if a.RequestID == "" {
-		a.RequestID = apiErr.RequestID
-	}
-	apiErr.RequestID, apiErr.RetryAfter = a.RequestID, resp.Header.Get("Retry-After")
-	a.Status, a.Err, a.Class = apiErr.Status, apiErr, classOfStatus(apiErr.Status)
-	a.outcome = retry.Outcome{
-		Kind:         retry.Rejected,
-		Status:       apiErr.Status,
-		RetryAfter:   apiErr.RetryAfter,
-		RetryAfterMS: resp.Header.Get("Retry-After-Ms"),
-		NoRetry:      strings.EqualFold(strings.TrimSpace(resp.Header.Get("X-Should-Retry")), "false"),
-		SpendCap:     apiErr.SpendCap(),
-		Passes:       apiErr.InFlightBudget(),
+// mask hides secrets in an answer.
+func (s *attemptStage) mask(answer *wire.Answer) {
+	for _, field := range []*string{&answer.Text, &answer.StopReason, &answer.ID, &answer.Model} {
+		*field = s.Masker.String(*field)
 	}
 }
 
-// cut records a reply whose body did not come whole. Under a status that is no success the status says enough.
-func (a *Attempt) cut(ctx context.Context, resp *http.Response, body []byte, err error) {
-	class, cause := classify(ctx, err)
-	if resp.StatusCode != http.StatusOK && class != Cancelled {
-		a.reject(&wire.APIError{Status: resp.StatusCode, HTTPStatus: resp.StatusCode, Body: body}, resp)
-		return
+// Phases are the parts of an attempt's latency. What a kept connection saved is 0.
+type Phases struct {
+	DNS, Connect, TLS, Wait, Transfer time.Duration
+}
+
+// trace measures one attempt. Its hooks run in net/http's goroutines, late ones of a given-up connection included.
+type trace struct {
+	now func() time.Time
+
+	mu                              sync.Mutex
+	dns, connect, tls, wrote, first span
+	remote, tlsVersion              string
+	reused, held                    bool
+}
+
+// span is a phase; of two connects that race, the first start and the last success count.
+type span struct{ from, to time.Time }
+
+func (s span) length() time.Duration {
+	if s.from.IsZero() || s.to.IsZero() {
+		return 0
 	}
-	a.Class, a.Err, a.outcome.Kind = class, cause, retry.Final
-	a.Ambiguous = resp.StatusCode == http.StatusOK
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		a.Class, a.Err = Truncated, &CutError{Bytes: len(body)}
-		a.outcome.Kind = retry.NotAnAnswer
-	case class == Reset:
-		// The answer was on its way, so it was paid for: it is not asked for again.
-		a.Class, a.Err = Truncated, &CutError{Bytes: len(body), Reset: true}
+	return s.to.Sub(s.from)
+}
+
+func (t *trace) start(s *span) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s.from.IsZero() {
+		s.from = t.now()
 	}
 }
 
-// clean hides secrets in what the error took from the server, and bounds it. Body is the reply's, masked, where the
-// error has it; nil where it has an event's.
-func (a *Attempt) clean(m *guard.Masker, body []byte) {
-	a.RequestID, a.outcome.RetryAfter = text.Shown(m.String(a.RequestID), text.MostNamed), m.String(a.outcome.RetryAfter)
-	var apiErr *wire.APIError
-	var none *wire.NotAnswerError
-	var malformed *wire.MalformedError
-	var redirect *RedirectError
-	var network *networkError
-	switch {
-	case errors.As(a.Err, &apiErr):
-		for _, field := range []*string{&apiErr.Type, &apiErr.Code, &apiErr.RequestID, &apiErr.RetryAfter} {
-			*field = text.Shown(m.String(*field), text.MostNamed)
-		}
-		apiErr.Message = text.Shown(m.String(apiErr.Message), text.MostShown)
-		if body == nil { // of an event
-			body = m.Bytes(apiErr.Body)
-		}
-		apiErr.Body = body
-	case errors.As(a.Err, &none):
-		none.Reason, none.Title = text.Shown(m.String(none.Reason), text.MostShown), text.Shown(m.String(none.Title), text.MostShown)
-		none.Body = body
-	case errors.As(a.Err, &malformed):
-		malformed.Body = m.Bytes(malformed.Body)
-	case errors.As(a.Err, &redirect):
-		redirect.Target = text.Shown(m.String(redirect.Target), text.MostShown)
-	case errors.As(a.Err, &network):
-		network.mask(m)
+func (t *trace) end(s *span) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.to = t.now()
+}
+
+func (t *trace) attach(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		DNSStart:     func(httptrace.DNSStartInfo) { t.start(&t.dns) },
+		DNSDone:      func(httptrace.DNSDoneInfo) { t.end(&t.dns) },
+		ConnectStart: func(_, _ string) { t.start(&t.connect) },
+		ConnectDone: func(_, _ string, err error) {
+			if err == nil {
+				t.end(&t.connect)
+			}
+		},
+		TLSHandshakeStart: func() { t.start(&t.tls) },
+		TLSHandshakeDone:  func(tls.ConnectionState, error) { t.end(&t.tls) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.remote, t.reused = info.Conn.RemoteAddr().String(), info.Reused
+			if lent, ok := info.Conn.(interface {
+				Held() (tls uint16, reused bool)
+			}); ok {
+				version, reused := lent.Held()
+				t.held, t.reused, t.tlsVersion = true, reused || info.Reused, ""
+				if version != 0 {
+					t.tlsVersion = tls.VersionName(version)
+				}
+			} else if secured, ok := info.Conn.(*tls.Conn); ok {
+				t.tlsVersion = tls.VersionName(secured.ConnectionState().Version)
+			}
+		},
+		WroteHeaders:         func() { t.start(&t.wrote) },
+		WroteRequest:         func(httptrace.WroteRequestInfo) { t.end(&t.wrote) },
+		GotFirstResponseByte: func() { t.end(&t.first) },
+	})
+}
+
+// closedUnanswered reports whether a request failed because its connection, a kept one, was closed before any byte of an
+// answer came, or because what came belongs to no request.
+func (t *trace) closedUnanswered(err error) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var holder interface{ HolderLost() bool }
+	var early *transport.EarlyError
+	if errors.As(err, &early) {
+		return t.reused
 	}
+	return t.reused && t.first.to.IsZero() && (transport.Unsent(err) || broken(err) && !errors.As(err, &holder))
+}
+
+// fill records what was measured and seen of an attempt that ended then, the zero time without a reply. It reports whether
+// bytes of the request may have left.
+func (t *trace) fill(a *Attempt, ended time.Time) (sent bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a.Phases = Phases{DNS: t.dns.length(), Connect: t.connect.length(), TLS: t.tls.length()}
+	if !t.first.to.IsZero() {
+		// A server may answer before it has read all: the wait is then over at once.
+		a.Phases.Wait = max(0, span{t.wrote.to, t.first.to}.length())
+		a.Phases.Transfer = span{t.first.to, ended}.length()
+	}
+	a.Remote, a.Reused, a.Held, a.TLS = t.remote, t.reused, t.held, t.tlsVersion
+	return !t.wrote.from.IsZero()
 }

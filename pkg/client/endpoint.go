@@ -1,20 +1,37 @@
 package client
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"io"
 	"net/http"
-	"slices"
+	"net/url"
+	"strings"
 	"time"
 
+	"ferry/pkg/guard"
 	"ferry/pkg/limit"
 	"ferry/pkg/retry"
+	"ferry/pkg/wire"
 )
 
 // Endpoint is a node that is ready to be asked. Commands build all of them in one place, and no stage changes one.
 type Endpoint struct {
-	Node
-	// Zone is where the node is, for failover; "" where that was not said.
-	Zone string
+	// Name is the node's, and Zone where it is, for failover; "" where that was not said.
+	Name, Zone string
+	// URL is the node's address; the dialect's path is appended to its path, before its query, which is kept.
+	URL *url.URL
+	API wire.API
+	// Version is the anthropic-version of the messages dialect; "" is wire.DefaultVersion.
+	Version string
+	// Auth is the name of the header that carries the key, "" for none. Authorization carries it as a Bearer token.
+	Auth string
+	Key  guard.Secret
+	// Header is what the node wants sent beside it.
+	Header []Field
+	// Proxy is the proxy that reads plain http requests and may answer them itself; "" without one.
+	Proxy string
 	// Sticky endpoints get the token of the conversation.
 	Sticky    bool
 	Transport http.RoundTripper
@@ -30,17 +47,6 @@ type Endpoint struct {
 	Aliases   map[string]string
 }
 
-// model is what the endpoint calls a model.
-func (e *Endpoint) model(name string) string {
-	if name == "" {
-		return e.Model
-	}
-	if model, ok := e.Aliases[name]; ok {
-		return model
-	}
-	return name
-}
-
 // Limiter gives out reservations of a rate limit; *limit.Bucket is one.
 type Limiter interface {
 	Rate() limit.Rate
@@ -48,11 +54,86 @@ type Limiter interface {
 	Reserve(ctx context.Context, most time.Duration) (*limit.Reservation, error)
 }
 
+// Field is a header field: a public value or a secret one.
+type Field struct {
+	Name   string
+	Value  string
+	Secret guard.Secret
+}
+
+// Public is the value as it may be shown.
+func (f Field) Public() string {
+	if f.Secret.IsZero() {
+		return f.Value
+	}
+	return f.Value + f.Secret.String()
+}
+
+// Prepared is a request that is ready to be sent, as often as need be.
+type Prepared struct {
+	Method string
+	URL    *url.URL
+	// Header is in the order in which it is shown.
+	Header []Field
+	Body   []byte
+}
+
 // Prepare encodes a call. The error comes from wire.API.Encode.
 func (e *Endpoint) Prepare(call *Call) (*Prepared, error) {
-	node := e.Node
-	if e.Sticky && call.Token != "" {
-		node.Header = append(slices.Clip(node.Header), Field{Name: "X-Ferry-Session", Value: call.Token})
+	request := call.Request
+	request.Version = e.Version
+	body, err := e.API.Encode(request)
+	if err != nil {
+		return nil, err
 	}
-	return node.Prepare(call.Request)
+	p := e.prepare(http.MethodPost, e.API.Dialect().Path())
+	p.Body = body
+	if e.Sticky && call.Token != "" {
+		p.Header = append(p.Header, Field{Name: "X-Ferry-Session", Value: call.Token})
+	}
+	return p, nil
+}
+
+// PrepareModels is the free request for the list of models.
+func (e *Endpoint) PrepareModels() *Prepared {
+	return e.prepare(http.MethodGet, e.API.Dialect().ModelsPath())
+}
+
+func (e *Endpoint) prepare(method, path string) *Prepared {
+	at := *e.URL
+	at.Path = strings.TrimSuffix(at.Path, "/") + path
+	if at.RawPath != "" { // the path has escapes of its own, such as %2F
+		at.RawPath = strings.TrimSuffix(at.RawPath, "/") + path
+	}
+	header := make([]Field, 0, 4+len(e.Header))
+	if !e.Key.IsZero() && e.Auth != "" {
+		field := Field{Name: e.Auth, Secret: e.Key}
+		if strings.EqualFold(e.Auth, "authorization") {
+			field.Value = "Bearer "
+		}
+		header = append(header, field)
+	}
+	if name := e.API.Dialect().VersionHeader(); name != "" {
+		header = append(header, Field{Name: name, Value: cmp.Or(e.Version, wire.DefaultVersion)})
+	}
+	if method == http.MethodPost {
+		header = append(header, Field{Name: "content-type", Value: "application/json"})
+	}
+	return &Prepared{Method: method, URL: &at, Header: append(header, e.Header...)}
+}
+
+// request builds the HTTP request. GetBody is for a transport that finds, after it has read the body, that no server took
+// it; package transport takes it away before net/http could send the body again on its own.
+func (p *Prepared) request(ctx context.Context, userAgent string) *http.Request {
+	r := (&http.Request{Method: p.Method, URL: p.URL, Host: p.URL.Host, Header: http.Header{}}).WithContext(ctx)
+	r.Header.Set("User-Agent", userAgent)
+	for _, f := range p.Header {
+		r.Header.Set(f.Name, f.Value+f.Secret.Reveal())
+	}
+	if p.Body != nil {
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.Body)), nil }
+		r.Body, _ = r.GetBody()
+		r.ContentLength = int64(len(p.Body))
+	}
+	return r
 }

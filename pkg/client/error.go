@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -58,12 +59,6 @@ func isClass(err error, class Class) bool {
 	return errors.As(err, &failed) && failed.Class == class
 }
 
-// final reports whether an attempt that failed so, without a reply, is not to be repeated.
-func final(c Class, err error) bool {
-	var over *DeadlineError
-	return c == Trust || c == PlainHTTP || c == Cancelled || errors.As(err, &over)
-}
-
 // Error says why a call failed.
 type Error struct {
 	Class Class
@@ -89,6 +84,27 @@ type Error struct {
 	Err    error
 
 	excerpt string
+}
+
+// fail completes an error with what is known of the call.
+func (c *Call) fail(result *Result, e *Error) *Error {
+	e.Node, e.Policy, e.KeySource = c.Endpoint.Name, c.Endpoint.Rule.Policy, c.Endpoint.Key.Source()
+	e.Proxy, e.URL = c.Endpoint.Proxy, c.prepared.URL
+	e.Unsent = !slices.ContainsFunc(result.Attempts, func(a *Attempt) bool { return a.Sent })
+	if last := result.last(); last != nil {
+		e.Attempts, e.Ambiguous = last.Number, last.Ambiguous
+		e.excerpt = excerpt(e.Err, result.Body)
+	}
+	return e
+}
+
+// stopped is the error of a wait that was ended, which may have been by a context of its own.
+func stopped(ctx context.Context, err error) *Error {
+	class := Cancelled
+	if ctx.Err() != nil {
+		class, err = classify(ctx, err)
+	}
+	return &Error{Class: class, Err: err}
 }
 
 func (e *Error) Error() string {
@@ -265,14 +281,6 @@ func (e *CutError) Error() string {
 type networkError struct {
 	text string
 	err  error
-}
-
-// mask hides secrets in the text: net/http quotes a malformed reply. A cause that holds one is dropped.
-func (e *networkError) mask(m *guard.Masker) {
-	e.text = text.Shown(m.String(e.text), text.MostShown)
-	if e.err != nil && m.String(e.err.Error()) != e.err.Error() {
-		e.err = nil
-	}
 }
 
 func (e *networkError) Error() string { return e.text }

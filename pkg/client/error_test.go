@@ -111,7 +111,7 @@ func holdMessages(t *testing.T, tests []messageOf) {
 	for _, test := range tests {
 		server := serve(t, test.reply)
 		tr := newTrial(t, server.URL)
-		tr.node.API, tr.request.Model, tr.Rule.Policy = test.api, "m", test.policy
+		tr.Endpoint.API, tr.request.Model, tr.Rule.Policy = test.api, "m", test.policy
 		_, failed := tr.ask(t)
 		if failed == nil || failed.Error() != test.message || strings.ReplaceAll(failed.Hint(), server.URL.String(), "URL") != test.hint {
 			t.Errorf("%s: %v\nhint: %s\nwant %s\nhint: %s", test.name, failed, failed.Hint(), test.message, test.hint)

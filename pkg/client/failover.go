@@ -60,6 +60,7 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 			s.OnHandover(failed, next)
 		}
 		result.clip()
+		call.Memory.Release()
 		more, errNext := s.ask(ctx, call, i+1)
 		if !isCall(errNext) {
 			end.left = append(end.left, fmt.Sprintf("%s could not be asked: %s", next.Name, errNext))
@@ -71,6 +72,9 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		end.left = nil
 		end.Before = append(end.Before, failed)
 		result, err, asked = after(result, more), errNext, next
+	}
+	if len(end.Before)+len(end.left) == 0 {
+		return result, err
 	}
 	return result, end.of(err)
 }
@@ -201,9 +205,6 @@ func (e *FailoverError) stop(asked, next Candidate) {
 
 // of is the error that the order ended with.
 func (e *FailoverError) of(err error) error {
-	if err == nil || len(e.Before) == 0 && len(e.left) == 0 {
-		return err
-	}
 	if errors.As(err, &e.Last) {
 		for _, before := range e.Before {
 			e.Last.Unsent = e.Last.Unsent && before.Unsent

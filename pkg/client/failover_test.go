@@ -42,11 +42,10 @@ func newOrder() *order {
 }
 
 func (o *order) add(tr *trial, name, zone string) {
-	tr.node.Name = name
+	tr.Endpoint.Name = name
 	o.trials = append(o.trials, tr)
 	o.Candidates = append(o.Candidates, Candidate{Name: name, Zone: zone, Endpoint: func(context.Context) (*Endpoint, error) {
 		o.asked = append(o.asked, name)
-		tr.Endpoint.Node = tr.node
 		return &tr.Endpoint, nil
 	}})
 }

@@ -47,7 +47,7 @@ func TestFailureInAnswer(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			trial := newTrial(t, serve(t, test.first, whole).URL)
-			trial.node.API, trial.request.Model, trial.Rule.Policy = wire.Chat, "m", test.policy
+			trial.API, trial.request.Model, trial.Rule.Policy = wire.Chat, "m", test.policy
 			sink := &listener{}
 			var into Sink
 			if test.streams {

@@ -147,21 +147,15 @@ var namesOnly = map[string]bool{
 }
 
 // schemaWords are the names that a JSON schema gives its own parts (draft 2020-12).
-var schemaWords = words("$anchor $comment $defs $id $ref $schema additionalProperties allOf anyOf const contains default definitions " +
+const schemaWords = " $anchor $comment $defs $id $ref $schema additionalProperties allOf anyOf const contains default definitions " +
 	"dependentRequired deprecated description else enum examples exclusiveMaximum exclusiveMinimum format if items maxItems " +
 	"maxLength maxProperties maximum minItems minLength minProperties minimum multipleOf not oneOf pattern patternProperties " +
-	"prefixItems properties propertyNames readOnly required then title type uniqueItems writeOnly")
-
-func words(list string) map[string]bool {
-	all := map[string]bool{}
-	for word := range strings.FieldsSeq(list) {
-		all[word] = true
-	}
-	return all
-}
+	"prefixItems properties propertyNames readOnly required then title type uniqueItems writeOnly "
 
 // isOwnName reports whether a name in a schema or a parameter is the user's own word.
-func isOwnName(name string) bool { return !schemaWords[name] }
+func isOwnName(name string) bool {
+	return strings.ContainsRune(name, ' ') || !strings.Contains(schemaWords, " "+name+" ")
+}
 
 // jsonTexts are the texts in a JSON value, unescaped, one at a time, and the names that are wanted; what is no JSON is one
 // text.

@@ -212,7 +212,6 @@ type trial struct {
 	Env
 	Endpoint
 	clock   *fakeClock
-	node    Node
 	request wire.Request
 	// Timeout bounds a call, since Since or from its start.
 	Timeout time.Duration
@@ -221,7 +220,6 @@ type trial struct {
 
 // call is the trial's request as a call.
 func (tr *trial) call(sink Sink, reading Reading) *Call {
-	tr.Endpoint.Node = tr.node
 	call := &Call{Request: tr.request, Reading: reading, Sink: sink, Timeout: tr.Timeout}
 	if tr.Timeout > 0 {
 		since := tr.Since
@@ -250,11 +248,11 @@ func newTrial(t *testing.T, address *url.URL) *trial {
 	return &trial{
 		Env: Env{Clock: clock, Random: func() float64 { return .5 }, Masker: masker, UserAgent: "ferry/test"},
 		Endpoint: Endpoint{
+			Name: "n", URL: address, API: wire.Complete, Auth: "x-api-key", Key: secret(t, canary),
 			Transport: carrier(t, transport.Options{Target: address, ConnectTimeout: time.Minute}),
 			Rule:      retry.Rule{Policy: retry.Script, Attempts: 3, Delay: 2 * time.Second},
 		},
 		clock:   clock,
-		node:    Node{Name: "n", URL: address, API: wire.Complete, Auth: "x-api-key", Key: secret(t, canary)},
 		request: wire.Request{Prompt: "hi", MaxTokens: 100},
 	}
 }

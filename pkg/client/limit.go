@@ -15,6 +15,9 @@ type limitStage struct {
 }
 
 func (s *limitStage) Do(ctx context.Context, call *Call) (*Result, error) {
+	if call.Endpoint.Limiter == nil {
+		return s.next.Do(ctx, call)
+	}
 	waited, err := s.env.waitForLimit(ctx, call)
 	if err != nil {
 		return &Result{}, err
@@ -30,9 +33,6 @@ func (s *limitStage) Do(ctx context.Context, call *Call) (*Result, error) {
 // deadline is not taken, and one whose wait was stopped is given back. The error is an *Error.
 func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, error) {
 	limiter := call.Endpoint.Limiter
-	if limiter == nil {
-		return 0, nil
-	}
 	began := e.Clock.Now()
 	most := limit.Forever
 	if !call.Deadline.IsZero() {

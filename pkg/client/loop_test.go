@@ -144,7 +144,7 @@ func (told story) hold(t *testing.T) {
 func TestRequest(t *testing.T) {
 	server := serve(t, status(429), answer)
 	tr := newTrial(t, mustURL(t, server.URL.String()+"/api?team=a%20b"))
-	tr.node.Header = []Field{{Name: "X-Team", Value: "core"}, {Name: "X-Gate", Secret: secret(t, "gate-0123456789")}}
+	tr.Endpoint.Header = []Field{{Name: "X-Team", Value: "core"}, {Name: "X-Gate", Secret: secret(t, "gate-0123456789")}}
 	tr.request.Prompt = " 你好 "
 	if _, failed := tr.ask(t); failed != nil {
 		t.Fatal(failed)

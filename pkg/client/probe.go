@@ -26,22 +26,27 @@ type Probe struct {
 	ModelIDs []string
 }
 
-// Probe asks the endpoint of a call for its list of models, once. It costs nothing at the provider. The error is an *Error; a status
-// other than 200 is one too.
+// Probe asks the endpoint of a call for its list of models, once. It costs nothing at the provider. The error is an
+// *Error; a status other than 200 is one too.
 func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
-	c, node := &attemptStage{e}, call.Endpoint.Node
-	limited, err := e.waitForLimit(ctx, call)
-	at := &Attempt{Number: 1, Started: c.Clock.Now(), Limited: limited}
-	var failed *Error
-	if errors.As(err, &failed) {
-		at.Class, at.Err = failed.Class, failed.Err
-		probe := &Probe{Attempt: at, Models: -1}
-		return probe, probe.failure(node, nil)
+	asked := *call
+	asked.Reading, asked.prepared = AsBody, call.Endpoint.PrepareModels()
+	at := &Attempt{Number: 1}
+	probe := &Probe{Attempt: at, Models: -1}
+	if call.Endpoint.Limiter != nil {
+		var failed *Error
+		var err error
+		if at.Limited, err = e.waitForLimit(ctx, call); errors.As(err, &failed) {
+			at.Class, at.Err = failed.Class, failed.Err
+			return probe, probe.failure(&asked, nil)
+		}
 	}
+	at.Started = e.Clock.Now()
 	var mu sync.Mutex // the hooks run in net/http's goroutines, late ones of a given-up connection included
 	var addresses []string
 	var connected bool
-	resp, body, err := c.exchange(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	stage := &attemptStage{e}
+	resp, body, err := stage.exchange(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSDone: func(info httptrace.DNSDoneInfo) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -54,44 +59,42 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 			defer mu.Unlock()
 			connected = true
 		},
-	}), call, node.PrepareModels(), at)
+	}), &asked, at)
 	mu.Lock()
-	probe := &Probe{Attempt: at, Addresses: slices.Clone(addresses), Connected: connected, Models: -1}
+	probe.Addresses, probe.Connected = slices.Clone(addresses), connected
 	mu.Unlock()
 	if resp == nil {
-		return probe, probe.failure(node, nil)
+		return probe, probe.failure(&asked, nil)
 	}
 	probe.State = resp.TLS
-	switch {
-	case err != nil:
-		at.cut(ctx, resp, body, err)
-	case resp.StatusCode != http.StatusOK:
-		at.read(ctx, node.API, resp, body, nil, AsBody)
-	default:
-		if ids, count, ok := wire.Models(body); ok {
-			probe.Models, probe.ModelIDs = count, ids
-			break
-		}
+	if err != nil || resp.StatusCode != http.StatusOK {
+		_, body = stage.decode(ctx, &asked, at, resp, body, err)
+		return probe, probe.failure(&asked, body)
+	}
+	if ids, count, ok := wire.Models(body); ok {
+		probe.Models, probe.ModelIDs = count, ids
+	} else {
 		var apiErr *wire.APIError
-		_, err := node.API.Decode(resp.StatusCode, body)
+		_, err := call.Endpoint.API.Decode(resp.StatusCode, body)
 		if errors.As(err, &apiErr) && apiErr.Status != http.StatusInternalServerError { // which any odd reply would be
 			at.reject(apiErr, resp)
 		}
 	}
-	body = c.Masker.Bytes(body)
-	at.clean(c.Masker, body)
-	return probe, probe.failure(node, body)
+	body = e.Masker.Bytes(body)
+	at.clean(e.Masker, body)
+	return probe, probe.failure(&asked, body)
 }
 
 // failure is the attempt's error as a call's.
-func (p *Probe) failure(node Node, body []byte) error {
+func (p *Probe) failure(call *Call, body []byte) error {
 	at := p.Attempt
 	if at.Err == nil {
 		return nil
 	}
+	e := call.Endpoint
 	return &Error{
-		Class: at.Class, Status: at.Status, Node: node.Name, KeySource: node.Key.Source(), Proxy: node.Proxy,
-		URL: node.PrepareModels().URL, Attempts: 1, Err: at.Err, excerpt: excerpt(at.Err, body),
+		Class: at.Class, Status: at.Status, Node: e.Name, KeySource: e.Key.Source(), Proxy: e.Proxy,
+		URL: call.prepared.URL, Attempts: 1, Err: at.Err, excerpt: excerpt(at.Err, body),
 	}
 }
 

@@ -36,7 +36,7 @@ func TestProbe(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			server := serve(t, test.reply)
 			tr := newTrial(t, server.URL)
-			tr.node.API = wire.Messages
+			tr.Endpoint.API = wire.Messages
 			probe, err := tr.probe(t.Context())
 			if probe.Models != test.models || !probe.Connected || probe.State != nil || probe.Attempt.Class != test.class {
 				t.Errorf("%+v", probe)

@@ -45,7 +45,7 @@ func TestNothingKeepsTheKey(t *testing.T) {
 			server := serve(t, test.reply)
 			for _, reading := range []Reading{AsAnswer, AsBody} {
 				tr := newTrial(t, server.URL)
-				tr.node.API, tr.request.Model = test.api, "m"
+				tr.Endpoint.API, tr.request.Model = test.api, "m"
 				tr.Rule.Attempts = 2
 				if test.name == "over the timeout" {
 					tr.Timeout, tr.Rule.Delay = time.Minute, time.Hour
@@ -90,7 +90,7 @@ func TestRecord(t *testing.T) {
 	}
 	cold, warm := result.Attempts[0], result.Attempts[1]
 	for _, at := range result.Attempts {
-		if at.Remote != tr.node.URL.Host || at.TLS != "TLS 1.3" || at.RequestID != "req_1" || at.Phases.Wait <= 0 || at.Phases.Transfer <= 0 || at.Phases.DNS != 0 {
+		if at.Remote != tr.Endpoint.URL.Host || at.TLS != "TLS 1.3" || at.RequestID != "req_1" || at.Phases.Wait <= 0 || at.Phases.Transfer <= 0 || at.Phases.DNS != 0 {
 			t.Errorf("%+v", at)
 		}
 		parts := at.Phases.Connect + at.Phases.TLS + at.Phases.Wait + at.Phases.Transfer

@@ -81,6 +81,7 @@ func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) e
 			})
 		}
 		result.clip()
+		call.Memory.Release()
 		pause := Pause{Wait: decision.Wait, Node: call.Endpoint.Name, Attempt: i, Attempts: rule.Attempts, Reason: attempt.Reason()}
 		if err := s.env.wait(ctx, pause); err != nil {
 			return call.fail(result, stopped(ctx, err))

@@ -188,7 +188,7 @@ func TestLinger(t *testing.T) {
 		for _, streams := range []bool{false, true} {
 			test.events.stall = true
 			trial := newTrial(t, serve(t, test.events).URL)
-			trial.node.API, trial.request.Model = test.api, "m"
+			trial.Endpoint.API, trial.request.Model = test.api, "m"
 			var waits []time.Duration
 			trial.AfterFunc = func(d time.Duration, f func()) func() bool {
 				if waits = append(waits, d); len(waits) == len(test.waits) {

@@ -24,7 +24,7 @@ func (tr *trial) limited(t *testing.T, rate string, burst int) *limit.Bucket {
 	r := limit.Rate{Burst: burst}
 	r.Events, r.Per, _ = text.ParseRate(rate)
 	tr.clock.stop()
-	b, err := limit.NewBucket(t.TempDir(), tr.node.URL.String(), r, wallClock{tr.clock})
+	b, err := limit.NewBucket(t.TempDir(), tr.Endpoint.URL.String(), r, wallClock{tr.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
