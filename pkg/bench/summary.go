@@ -66,12 +66,13 @@ type Stats struct {
 	Mean, SD, Min, P50, P90, P95, P99, Max float64
 }
 
-func statNames() []string { return []string{"mean", "sd", "min", "p50", "p90", "p95", "p99", "max"} }
+// StatNames are the names of the statistics, in the order in which reports list them.
+func StatNames() []string { return []string{"mean", "sd", "min", "p50", "p90", "p95", "p99", "max"} }
 
 // Named is a statistic by its name: mean, sd, min, p50, p90, p95, p99 or max.
 func (s Stats) Named(name string) float64 {
 	values := []float64{s.Mean, s.SD, s.Min, s.P50, s.P90, s.P95, s.P99, s.Max}
-	return values[slices.Index(statNames(), name)]
+	return values[slices.Index(StatNames(), name)]
 }
 
 // MinPercentile is the number of values below which a percentile would be a guess.

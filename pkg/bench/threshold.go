@@ -81,7 +81,7 @@ func (t *Threshold) parseMetric(metric string) bool {
 		return false
 	}
 	t.family, t.stat = family, stat
-	return slices.Contains(statNames(), stat)
+	return slices.Contains(StatNames(), stat)
 }
 
 // parseValue reads a value of the metric's kind, or says what was expected instead.

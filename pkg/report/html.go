@@ -1,23 +1,57 @@
 package report
 
 import (
+	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
-	"io"
+	"html"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"ferry/pkg/bench"
+	"ferry/pkg/text"
 )
 
 //go:embed html.css
 var htmlStyle string
 
-// html writes the report as one file that asks for nothing: no script, no font, no picture from elsewhere, which its own
+// document gathers the HTML. A template engine would be linked into every command and pay at its start; put is enough.
+type document struct {
+	b bytes.Buffer
+	s *bench.Summary
+}
+
+// markup is text that is HTML already: the program's own words, or what put has made.
+type markup string
+
+// put writes a format of the program's own. Whatever is neither a number nor markup is escaped, so that what is forgotten
+// is safe: names, labels and the words of a failure come from outside.
+func (d *document) put(format string, args ...any) {
+	for i, arg := range args {
+		switch arg := arg.(type) {
+		case int, float64, rune:
+		case markup:
+			args[i] = string(arg)
+		default:
+			args[i] = escapeHTML(fmt.Sprint(arg))
+		}
+	}
+	fmt.Fprintf(&d.b, format, args...)
+}
+
+// markup is what was put.
+func (d *document) markup() markup { return markup(d.b.String()) }
+
+// escapeHTML makes text safe between tags and in a quoted attribute. What would turn or hide other text becomes visible.
+func escapeHTML(text string) string { return html.EscapeString(visible(text)) }
+
+// asHTML writes the report as one file that asks for nothing: no script, no font, no picture from elsewhere, which its own
 // policy forbids. Every picture is SVG whose height is in pixels and whose width is the reader's.
-func html(w io.Writer, s *bench.Summary) error {
+func asHTML(s *bench.Summary, _ Options) (string, error) {
 	d := &document{s: s}
 	d.head()
 	d.verdict()
@@ -32,11 +66,14 @@ func html(w io.Writer, s *bench.Summary) error {
 		d.failures()
 	}
 	d.facts()
-	d.definitions()
+	d.put(`<section id="definitions"><h2>What the words mean</h2>` + "\n<dl class=\"definitions\">\n")
+	for _, word := range english().define(s) {
+		d.put("<div><dt>%s</dt><dd>%s</dd></div>\n", word.term, word.text)
+	}
+	d.put("</dl></section>\n")
 	d.put("<footer><p>ferry %s · schema %d · run <code>%s</code></p></footer>\n</main>\n</body>\n</html>\n",
 		s.Header.Program, s.Header.Schema, s.Header.ID)
-	_, err := w.Write(d.b.Bytes())
-	return err
+	return d.b.String(), nil
 }
 
 func (d *document) head() {
@@ -93,14 +130,14 @@ func (d *document) when() markup {
 	if started := d.s.Header.Started; !started.IsZero() {
 		line.put(`<time datetime="%s">%s</time> · `, started.Format(time.RFC3339), started.UTC().Format("2 January 2006, 15:04:05 UTC"))
 	}
-	line.put("%s in %s", count(requests, "request", "requests"), tied(span(d.s.Elapsed)))
+	line.put("%s in %s", text.Count(requests, "request"), tied(span(d.s.Elapsed)))
 	if d.s.Runs > 1 {
 		line.put(" · %d runs merged", d.s.Runs)
 	}
 	if d.s.Model != "" {
 		line.put(" · <bdi>%s</bdi>", d.s.Model)
 	}
-	return markup(line.b.String())
+	return line.markup()
 }
 
 // verdict has the sentence on the best row first, or says why there is none.
@@ -112,7 +149,7 @@ func (d *document) verdict() {
 		if len(d.s.Rows) > 1 {
 			badge = ` <span class="badge">best</span>`
 		}
-		d.put(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`+"\n", title(d.s, best), badge, tied(finding(d.s, best)))
+		d.put(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`+"\n", title(d.s, best), badge, tied(english().finding(d.s, best)))
 	} else {
 		d.put(`<p class="first sentence">%s</p>`+"\n", noBest(d.s).Error())
 	}
@@ -120,7 +157,7 @@ func (d *document) verdict() {
 		d.put("<ul>\n")
 		for _, r := range d.s.Rows {
 			if r != best {
-				d.put("<li><b><bdi>%s</bdi></b>: %s</li>\n", title(d.s, r), tied(finding(d.s, r)))
+				d.put("<li><b><bdi>%s</bdi></b>: %s</li>\n", title(d.s, r), tied(english().finding(d.s, r)))
 			}
 		}
 		d.put("</ul>\n")
@@ -160,7 +197,7 @@ func (d *document) facts() {
 	fact("Answers", answers(h))
 	fact("Reference", h.Reference)
 	fact("Measured from", strings.Join(d.s.Vantages, ", "))
-	fact("Proxy", orElse(h.Proxy, "none"))
+	fact("Proxy", cmp.Or(h.Proxy, "none"))
 	fact("Program", "ferry "+h.Program)
 	fact("Seed", strconv.FormatUint(h.Seed, 10))
 	if h.PromptSHA256 != "" {
@@ -173,11 +210,11 @@ func (d *document) model() string {
 	if modelsDiffer(d.s) {
 		return "differs from node to node"
 	}
-	return orElse(d.s.Model, "the node’s own")
+	return cmp.Or(d.s.Model, "the node’s own")
 }
 
 func plan(h *bench.Header) string {
-	text := count(h.Requests, "round", "rounds")
+	text := text.Count(h.Requests, "round")
 	if h.Requests == 0 {
 		text = "as many rounds as fit in " + h.Duration.String()
 	}
@@ -212,17 +249,65 @@ func answers(h *bench.Header) string {
 	return text
 }
 
-func (d *document) definitions() {
-	d.put(`<section id="definitions"><h2>What the words mean</h2>` + "\n<dl class=\"definitions\">\n")
-	for _, word := range definitions(d.s) {
-		d.put("<div><dt>%s</dt><dd>%s</dd></div>\n", word.term, word.en)
+// tags are what a row's name leaves open: over which connection, and from where.
+func (d *document) tags(r *bench.Row) []string {
+	var tags []string
+	if d.s.BothConnections() {
+		tags = append(tags, string(r.Node.Connection))
 	}
-	d.put("</dl></section>\n")
+	if len(d.s.Vantages) > 1 {
+		tags = append(tags, "from "+cmp.Or(r.Vantage, "an unnamed place"))
+	}
+	return tags
 }
 
-func orElse(text, other string) string {
-	if text == "" {
-		return other
+// name writes a series's name for a heading or the side of a picture.
+func (d *document) name(i int) {
+	r := d.s.Rows[i]
+	d.put(`<span class="name"><i class="dot"></i><b><bdi>%s</bdi></b>`, r.Node.Name)
+	for _, tag := range d.tags(r) {
+		d.put(` <span class="tag">%s</span>`, tag)
 	}
-	return text
+	d.put(`</span>`)
+}
+
+// role is the colour of a row: the best one, the one all are compared with, or any other. A colour for each would be no
+// help to many readers, and its name stands beside every picture anyway.
+func (d *document) role(i int) string {
+	switch {
+	case i == d.s.Best:
+		return "best"
+	case reference(d.s, d.s.Rows[i]) && compared(d.s):
+		return "ref"
+	}
+	return "any"
+}
+
+// tied keeps a number and its unit on one line.
+func tied(text string) string {
+	var b strings.Builder
+	for i, r := range text {
+		if r == ' ' && i > 0 && text[i-1] >= '0' && text[i-1] <= '9' {
+			unit, _, _ := strings.Cut(text[i+1:], " ")
+			switch strings.TrimRight(unit, ".,;:)") {
+			case "%", "ms", "s", "×":
+				r = '\u00a0'
+			}
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// bare shows a time in ms or a rate to three or four digits: more would claim what no sample shows.
+func bare(v float64) string {
+	switch size := math.Abs(v); {
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		return text.Missing
+	case size >= 99.95:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case size >= 9.995:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 2, 64)
 }

@@ -26,11 +26,14 @@ func (a axis) at(v float64) float64 {
 	return (v - a.lo) / (a.hi - a.lo)
 }
 
+// inside keeps a place on the axis.
+func inside(at float64) float64 { return min(max(at, 0), 1) }
+
 // x is where a value lies in units, kept on the axis.
-func (a axis) x(v float64) int { return int(math.Round(min(max(a.at(v), 0), 1) * units)) }
+func (a axis) x(v float64) int { return int(math.Round(inside(a.at(v)) * units)) }
 
 // share is the same in per cent of the width.
-func (a axis) share(v float64) float64 { return min(max(a.at(v), 0), 1) * 100 }
+func (a axis) share(v float64) float64 { return inside(a.at(v)) * 100 }
 
 // tooSpread is how many times the slowest of the usual latencies is the fastest, from which on only a logarithmic axis
 // shows both.
@@ -179,25 +182,32 @@ func timeAxis(end float64) (axis, []float64, []string) {
 	return a, ticks, labels(ticks, divisor, unit)
 }
 
-// axisLine writes the ticks' names under a picture. The first and the last lean inwards, so that nothing stands out.
-func (d *document) axisLine(a axis, ticks []float64, names []string) {
-	d.put(`<div class="axis" aria-hidden="true">`)
-	for i, t := range ticks {
-		class := ""
-		switch share := a.share(t); {
-		case share < 3:
-			class = ` class="start"`
-		case share > 95:
-			class = ` class="end"`
+// ratioAxis is logarithmic, so that half and double lie equally far from 1, and has 1 in it.
+func ratioAxis(rows []*bench.Row) axis {
+	a := axis{lo: 0.9, hi: 1.1, log: true}
+	for _, r := range rows {
+		if c := r.VsReference; c != nil && c.Low > 0 && !math.IsInf(c.High, 1) {
+			a.lo, a.hi = min(a.lo, c.Low/1.1), max(a.hi, c.High*1.1)
 		}
-		d.put(`<span%s style="left:%.2f%%">%s</span>`, markup(class), a.share(t), names[i])
 	}
-	d.put("</div>\n")
+	return a
 }
 
-// grid writes a picture's vertical lines.
-func (d *document) grid(a axis, ticks []float64) {
-	for _, t := range ticks {
-		d.put(`<line class="grid" x1="%.2f%%" x2="%.2f%%" y1="0" y2="100%%"/>`, a.share(t), a.share(t))
+// ratioTicks takes from round ratios those that stand far enough apart on a narrow screen, 1 first.
+func ratioTicks(a axis) []float64 {
+	ticks := []float64{1}
+	for _, list := range [][]float64{
+		{0.0001, 0.001, 0.01, 0.1, 10, 100, 1000, 10000}, {0.02, 0.05, 0.2, 0.5, 2, 5, 20, 50}, {0.3, 0.7, 1.5, 3}, {0.4, 0.6, 0.8, 0.9, 0.95, 1.05, 1.1, 1.2, 4},
+	} {
+		for _, v := range list {
+			free := v >= a.lo && v <= a.hi
+			for _, t := range ticks {
+				free = free && math.Abs(a.at(t)-a.at(v)) >= 0.13
+			}
+			if free {
+				ticks = append(ticks, v)
+			}
+		}
 	}
+	return ticks
 }

@@ -3,10 +3,10 @@ package report
 import (
 	"fmt"
 	"math"
-	"slices"
-	"strconv"
+	"sort"
 
 	"ferry/pkg/bench"
+	"ferry/pkg/text"
 )
 
 // The picture of one row's latencies, in pixels from its top: the curve stands on ground, single answers lie below it.
@@ -18,28 +18,6 @@ const (
 	rugLength   = 7
 )
 
-// figure opens a picture with its heading and what one has to know to read it.
-func (d *document) figure(id, heading, note string) {
-	d.put(`<section id="%s"><h2>%s</h2>`+"\n"+`<figure class="chart"><figcaption>%s</figcaption>`+"\n", id, heading, note)
-}
-
-// plotRow opens one row of a picture: the name beside, more words below it, and the SVG with its description.
-func (d *document) plotRow(plot string, i, height int, words, description string) {
-	id := plot + "-" + strconv.Itoa(i)
-	d.put(`<div class="plot %s" data-row="%d" data-plot="%s"><div class="side">`, d.role(i), i, id)
-	d.name(i)
-	d.put(`<span class="words">%s</span></div><div class="canvas">`, words)
-	d.put(`<svg height="%d" role="img" aria-labelledby="%s-t %s-d"><title id="%s-t">%s</title><desc id="%s-d">%s</desc>`,
-		height, id, id, id, title(d.s, d.s.Rows[i]), id, description)
-}
-
-func (d *document) endPlotRow() { d.put("</svg></div></div>\n") }
-
-// stretch opens the part of a picture whose width follows the page while its lines do not.
-func (d *document) stretch(height int) {
-	d.put(`<svg class="stretch" width="100%%" height="%d" viewBox="0 0 %d %d" preserveAspectRatio="none">`, height, units, height)
-}
-
 func (d *document) distribution() {
 	a := latencyAxis(d.s.Rows)
 	note := "How the latencies of whole answers are spread, on one axis for all nodes. Each curve has its own height; " +
@@ -47,26 +25,24 @@ func (d *document) distribution() {
 	if a.log {
 		note += " The axis is logarithmic: equal steps are equal ratios."
 	}
-	d.figure("distribution", "Distribution of latencies", note)
 	ticks := a.ticks()
-	for i, r := range d.s.Rows {
-		d.plotRow("distribution", i, ridgeHeight, distributionWords(r, a), distributionText(r))
-		d.grid(a, ticks)
-		if r.Latency.HasPercentiles() {
-			d.ridge(r, a)
-		} else {
-			d.few(r, a)
-		}
-		d.endPlotRow()
-	}
-	d.axisLine(a, ticks, msLabels(a, ticks))
-	d.put("</figure></section>\n")
+	d.chart(chart{
+		id: "distribution", heading: "Distribution of latencies", note: note, height: ridgeHeight, axis: a, ticks: ticks,
+		names:    msLabels(a, ticks),
+		describe: func(r *bench.Row) (words, sentence string) { return answersWithin(r, a), describeSpread(r) },
+		draw: func(r *bench.Row) {
+			if r.Latency.HasPercentiles() {
+				d.ridge(r, a)
+			} else {
+				d.few(r, a)
+			}
+		},
+	})
 }
 
-func distributionWords(r *bench.Row, a axis) string {
-	words := count(r.OK, "answer", "answers")
-	past := len(r.Sorted) - firstAbove(r.Sorted, a.hi)
-	if past > 0 {
+func answersWithin(r *bench.Row, a axis) string {
+	words := text.Count(r.OK, "answer")
+	if past := len(r.Sorted) - firstAbove(r.Sorted, a.hi); past > 0 {
 		words += fmt.Sprintf(", %d beyond the axis", past)
 	}
 	return words
@@ -74,24 +50,19 @@ func distributionWords(r *bench.Row, a axis) string {
 
 // firstAbove is the index of the first value above a limit.
 func firstAbove(sorted []float64, limit float64) int {
-	at, _ := slices.BinarySearchFunc(sorted, limit, func(v, limit float64) int {
-		if v > limit {
-			return 1
-		}
-		return -1
-	})
-	return at
+	return sort.Search(len(sorted), func(i int) bool { return sorted[i] > limit })
 }
 
-func distributionText(r *bench.Row) string {
+func describeSpread(r *bench.Row) string {
+	answers := text.Count(r.OK, "answer")
 	switch l := r.Latency; {
 	case r.OK == 0:
 		return "No answer."
 	case !l.HasPercentiles():
-		return fmt.Sprintf("%s, mean %s: too few for a distribution.", count(r.OK, "answer", "answers"), spell(l.Mean))
+		return fmt.Sprintf("%s, mean %s: too few for a distribution.", answers, text.Millis(l.Mean))
 	default:
 		return fmt.Sprintf("%s: half took at most %s, 95 in 100 at most %s; from %s to %s.",
-			count(r.OK, "answer", "answers"), spell(l.P50), spell(l.P95), spell(l.Min), spell(l.Max))
+			answers, text.Millis(l.P50), text.Millis(l.P95), text.Millis(l.Min), text.Millis(l.Max))
 	}
 }
 
@@ -114,17 +85,12 @@ func (d *document) curve(heights []float64) {
 	for last > first && heights[last-1] < 0.003 {
 		last--
 	}
-	path := document{}
+	var path document
 	for i := first; i <= last; i++ {
-		verb := 'L'
-		if i == first {
-			verb = 'M'
-		}
-		y := ridgeGround - heights[i]*(ridgeGround-ridgeTop)
-		path.put("%c%d %.1f", verb, i*units/(len(heights)-1), y)
+		path.polyline(i*units/(len(heights)-1), fmt.Sprintf("%.1f", ridgeGround-heights[i]*(ridgeGround-ridgeTop)))
 	}
-	line := markup(path.b.String())
-	d.put(`<path class="area" d="%sV%dH%dZ"/><path class="outline" d="%s"/>`, line, ridgeGround, first*units/(len(heights)-1), line)
+	d.put(`<path class="area" d="%sV%dH%dZ"/><path class="outline" d="%s"/>`,
+		path.markup(), ridgeGround, first*units/(len(heights)-1), path.markup())
 }
 
 // rugLimit bounds the strokes of a rug: of more answers, as many are drawn, evenly chosen from the shortest to the longest.
@@ -147,9 +113,8 @@ func (d *document) rug(r *bench.Row, a axis) {
 
 // mark draws a percentile as a line with its name and value, for which latencyAxis leaves room.
 func (d *document) mark(name string, a axis, v float64, top int) {
-	share := a.share(v)
-	d.put(`<line class="%s" x1="%.2f%%" x2="%.2f%%" y1="%d" y2="%d"/>`, name, share, share, top-15, ridgeGround)
-	d.put(`<text class="%s" x="%.2f%%" dx="5" y="%d">%s %s</text>`, name, share, top-6, name, spell(v))
+	d.line(name, a.at(v), a.at(v), top-15, ridgeGround)
+	d.put(`<text class="%s" x="%.2f%%" dx="5" y="%d">%s %s</text>`, name, a.share(v), top-6, name, text.Millis(v))
 }
 
 // few draws what there is where a curve would be a guess.
@@ -157,11 +122,11 @@ func (d *document) few(r *bench.Row, a axis) {
 	for _, v := range r.Sorted {
 		d.put(`<circle class="single" cx="%.2f%%" cy="%d" r="5"/>`, a.share(v), ridgeGround-8)
 	}
-	text := "no answer"
+	why := "no answer"
 	if len(r.Sorted) > 0 {
-		text = "too few answers for a curve"
+		why = "too few answers for a curve"
 	}
-	d.put(`<text class="nothing" x="50%%" y="%d" text-anchor="middle">%s</text>`, (ridgeTop+ridgeGround)/2, text)
+	d.nothing((ridgeTop+ridgeGround)/2, why)
 	d.put(`<line class="ground" x1="0" x2="100%%" y1="%d" y2="%d"/>`, ridgeGround, ridgeGround)
 }
 

@@ -3,60 +3,69 @@ package report
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 
 	"ferry/pkg/bench"
+	"ferry/pkg/text"
 )
 
-// latencyColumns are the numbers of a Stats as the tables show them.
-func latencyColumns(s bench.Stats) []float64 {
-	return []float64{s.Mean, s.P50, s.P90, s.P95, s.P99, s.Min, s.Max, s.SD}
-}
-
-// latencyNames are the names of these columns.
+// latencyNames are the statistics that a table shows, in this order.
 func latencyNames() []string { return []string{"mean", "p50", "p90", "p95", "p99", "min", "max", "sd"} }
 
-// table opens a table that can become a list of cards on a narrow screen. The roles keep it a table for who listens to it.
-func (d *document) table(id, class, caption string) {
+// table opens a table that can become a list of cards on a narrow screen. The roles keep it a table for a screen reader.
+func (d *document) table(id, class, caption string, headings ...markup) {
 	d.put(`<div class="scroll"><table role="table" id="%s" class="%s"><caption>%s</caption>`+"\n", id, class, caption)
+	d.put(`<thead role="rowgroup"><tr role="row">`)
+	for _, h := range headings {
+		d.put("%s", h)
+	}
+	d.put("</tr></thead>\n")
 }
 
-func (d *document) columns(numeric bool, names ...string) {
-	class := ""
+// headings are those of columns of words, or of numbers.
+func headings(numeric bool, names ...string) markup {
+	class := markup("")
 	if numeric {
 		class = ` class="n"`
 	}
+	var h document
 	for _, name := range names {
-		d.put(`<th role="columnheader" scope="col"%s>%s</th>`, markup(class), name)
+		h.put(`<th role="columnheader" scope="col"%s>%s</th>`, class, name)
 	}
+	return h.markup()
 }
 
 func (d *document) cell(class, label, value string) {
 	d.put(`<td role="cell" class="%s" data-label="%s">%s</td>`, class, label, value)
 }
 
+// row opens a line of a table with the name of its row.
+func (d *document) row(i int) {
+	d.put(`<tr role="row" data-row="%d" class="%s"><th role="rowheader" scope="row">`, i, d.role(i))
+	d.name(i)
+	d.put(`</th>`)
+}
+
 func (d *document) results() {
 	floor := successFloor(d.s.Rows)
 	d.put(`<section id="results"><h2>Results</h2>` + "\n")
-	d.table("results-table", "results", fmt.Sprintf("Latency of whole answers in ms. Success with its 95 %% interval, drawn from %.0f to 100 %%.", floor*100))
-	d.put(`<thead role="rowgroup"><tr role="row">`)
-	d.columns(false, "node", "success")
-	d.columns(true, latencyNames()...)
+	titles := []markup{headings(false, "node", "success"), headings(true, latencyNames()...)}
 	if compared(d.s) {
-		d.columns(false, "against the reference")
+		titles = append(titles, headings(false, "against the reference"))
 	}
-	d.put("</tr></thead>\n<tbody role=\"rowgroup\">\n")
+	d.table("results-table", "results",
+		fmt.Sprintf("Latency of whole answers in ms. Success with its 95 %% interval, drawn from %.0f to 100 %%.", floor*100), titles...)
+	d.put("<tbody role=\"rowgroup\">\n")
 	for i, r := range d.s.Rows {
 		d.put(`<tr role="row" data-row="%d" data-node="%s" class="%s">`, i, r.Node.Name, d.role(i))
 		d.rowHeading(i)
 		d.successCell(r, floor)
-		for c, v := range latencyColumns(r.Latency) {
+		for _, name := range latencyNames() {
 			class := "n"
-			if c == 1 {
+			if name == "p50" {
 				class = "n main"
 			}
-			d.cell(class, latencyNames()[c], bare(v))
+			d.cell(class, name, bare(r.Latency.Named(name)))
 		}
 		if compared(d.s) {
 			d.comparisonCell(r)
@@ -123,11 +132,13 @@ func (d *document) comparisonCell(r *bench.Row) {
 	d.put(`<td role="cell" class="versus" data-label="against the reference">`)
 	c := r.VsReference
 	if c == nil {
-		d.put(`<span>%s</span></td>`, missing)
+		d.put(`<span>%s</span></td>`, text.Missing)
 		return
 	}
 	d.put(`<span class="figure"><b>%s&nbsp;×</b> <small>%s</small></span>`, ratio(c.Ratio), intervalText(c))
-	d.put(`<span class="mark %s">%s</span>`, markup(verdictClass(c.Verdict)), markup(verdictSign(c.Verdict))+markup(escapeHTML(string(c.Verdict))))
+	class := verdictClass(c.Verdict)
+	sign := map[string]string{"faster": "▼", "slower": "▲", "same": "="}[class] // says it by shape too
+	d.put(`<span class="mark %s">%s %s</span>`, class, sign, c.Verdict)
 	d.put(`<small class="bounds">%s</small></td>`, tied(savedText(c)))
 }
 
@@ -139,17 +150,6 @@ func verdictClass(v bench.Verdict) string {
 		return "slower"
 	}
 	return "same"
-}
-
-// verdictSign says the verdict by shape too.
-func verdictSign(v bench.Verdict) string {
-	switch v {
-	case bench.Faster:
-		return "▼ "
-	case bench.Slower:
-		return "▲ "
-	}
-	return "= "
 }
 
 // intervalText is a ratio's interval; math.Inf stands for none.
@@ -164,109 +164,76 @@ func intervalText(c *bench.Comparison) string {
 func savedText(c *bench.Comparison) string {
 	switch c.Verdict {
 	case bench.Faster:
-		return "saves " + spell(c.Saved) + " (" + spellRange(c.SavedLow, c.SavedHigh) + ")"
+		return "saves " + text.Millis(c.Saved) + " (" + millisRange(c.SavedLow, c.SavedHigh) + ")"
 	case bench.Slower:
-		return "costs " + spell(-c.Saved) + " (" + spellRange(-c.SavedHigh, -c.SavedLow) + ")"
+		return "costs " + text.Millis(-c.Saved) + " (" + millisRange(-c.SavedHigh, -c.SavedLow) + ")"
 	}
-	return "over " + count(c.Pairs, "pair", "pairs")
+	return "over " + text.Count(c.Pairs, "pair")
 }
 
-// measure is one more thing that a stream or a fixed rate lets one measure.
-type measure struct {
-	name, unit string
-	of         func(*bench.Row) *bench.Stats
-}
-
-func otherMeasures() []measure {
-	return []measure{
-		{"time to first text", "ms", func(r *bench.Row) *bench.Stats { return r.TTFT }},
-		{"time between tokens", "ms", func(r *bench.Row) *bench.Stats { return r.ITL }},
-		{"tokens per second", "1/s", func(r *bench.Row) *bench.Stats { return r.TokensPerSecond }},
-		{"latency from the actual start", "ms", func(r *bench.Row) *bench.Stats { return r.Uncorrected }},
-		{"start later than intended", "ms", func(r *bench.Row) *bench.Stats { return r.Lag }},
-	}
-}
-
+// measures are what a stream or a fixed rate lets one measure besides, each a group of rows under its name.
 func (d *document) measures() {
 	open := false
-	for _, m := range otherMeasures() {
-		if !slices.ContainsFunc(d.s.Rows, func(r *bench.Row) bool { return present(m.of(r)) }) {
+	for _, m := range []struct {
+		name, unit string
+		of         statsOf
+	}{
+		{"time to first text", "ms", ttft}, {"time between tokens", "ms", itl}, {"tokens per second", "1/s", tokens},
+		{"latency from the actual start", "ms", uncorrected}, {"start later than intended", "ms", lag},
+	} {
+		if !anyRow(d.s, m.of.present) {
 			continue
 		}
 		if !open {
 			open = true
 			d.put(`<section id="measures"><h2>More measures</h2>` + "\n")
-			d.table("measures-table", "dense", "Of successes only")
-			d.put(`<thead role="rowgroup"><tr role="row">`)
-			d.columns(false, "node")
-			d.columns(true, latencyNames()...)
-			d.put("</tr></thead>\n")
+			d.table("measures-table", "dense", "Of successes only", headings(false, "node"), headings(true, latencyNames()...))
 		}
-		d.measure(m)
+		d.put(`<tbody role="rowgroup"><tr role="row" class="group"><th role="rowheader" scope="rowgroup" colspan="%d">%s, %s</th></tr>`+"\n",
+			1+len(latencyNames()), m.name, m.unit)
+		for i, r := range d.s.Rows {
+			if !m.of.present(r) {
+				continue
+			}
+			d.row(i)
+			for _, name := range latencyNames() {
+				d.cell("n", name, bare(m.of(r).Named(name)))
+			}
+			d.put("</tr>\n")
+		}
+		d.put("</tbody>\n")
 	}
 	if open {
 		d.put("</table></div></section>\n")
 	}
 }
 
-// measure is a group of rows under the measure's name.
-func (d *document) measure(m measure) {
-	d.put(`<tbody role="rowgroup"><tr role="row" class="group"><th role="rowheader" scope="rowgroup" colspan="%d">%s, %s</th></tr>`+"\n",
-		1+len(latencyNames()), m.name, m.unit)
-	for i, r := range d.s.Rows {
-		stats := m.of(r)
-		if !present(stats) {
-			continue
-		}
-		d.put(`<tr role="row" data-row="%d" class="%s"><th role="rowheader" scope="row">`, i, d.role(i))
-		d.name(i)
-		d.put(`</th>`)
-		for c, v := range latencyColumns(*stats) {
-			d.cell("n", latencyNames()[c], bare(v))
-		}
-		d.put("</tr>\n")
-	}
-	d.put("</tbody>\n")
-}
-
 func (d *document) failures() {
 	d.put(`<section id="failures"><h2>Failures</h2>` + "\n")
 	defer d.put("</section>\n")
-	open := false
-	for i, r := range d.s.Rows {
-		for _, f := range r.Failures {
-			if !open {
-				open = true
-				d.table("failures-table", "dense", "Requests that got no whole answer, after all attempts")
-				d.put(`<thead role="rowgroup"><tr role="row">`)
-				d.columns(false, "node", "kind", "lies with")
-				d.columns(true, "count", "share", "time to failure")
-				d.columns(false, "the first one’s words")
-				d.put("</tr></thead>\n<tbody role=\"rowgroup\">\n")
-			}
-			d.failure(i, r, f)
-		}
-	}
-	if open {
-		d.put("</tbody></table></div>\n")
+	if !anyRow(d.s, func(r *bench.Row) bool { return len(r.Failures) > 0 }) {
+		d.put("<p>No request failed.</p>\n")
 		return
 	}
-	d.put("<p>No request failed.</p>\n")
-}
-
-func (d *document) failure(i int, r *bench.Row, f bench.Failure) {
-	d.put(`<tr role="row" data-row="%d" class="%s"><th role="rowheader" scope="row">`, i, d.role(i))
-	d.name(i)
-	d.put(`</th>`)
-	d.cell("what", "kind", f.Class)
-	d.cell("", "lies with", f.Blame)
-	d.cell("n", "count", strconv.Itoa(f.Count))
-	d.cell("n", "share", percent(float64(f.Count)/float64(max(r.Requests, 1)))+"\u00a0%")
-	typical := f.Latency.P50
-	if !f.Latency.HasPercentiles() {
-		typical = f.Latency.Mean
+	d.table("failures-table", "dense", "Requests that got no whole answer, after all attempts",
+		headings(false, "node", "kind", "lies with"), headings(true, "count", "share", "time to failure"),
+		headings(false, "the first one’s words"))
+	d.put("<tbody role=\"rowgroup\">\n")
+	for i, r := range d.s.Rows {
+		for _, f := range r.Failures {
+			typical := f.Latency.P50
+			if !f.Latency.HasPercentiles() {
+				typical = f.Latency.Mean
+			}
+			d.row(i)
+			d.cell("what", "kind", f.Class)
+			d.cell("", "lies with", f.Blame)
+			d.cell("n", "count", strconv.Itoa(f.Count))
+			d.cell("n", "share", percent(float64(f.Count)/float64(max(r.Requests, 1)))+"\u00a0%")
+			d.cell("n", "time to failure", text.Millis(typical))
+			d.cell("words", "the first one’s words", f.Detail)
+			d.put("</tr>\n")
+		}
 	}
-	d.cell("n", "time to failure", spell(typical))
-	d.cell("words", "the first one’s words", f.Detail)
-	d.put("</tr>\n")
+	d.put("</tbody></table></div>\n")
 }

@@ -14,6 +14,7 @@ import (
 	parser "golang.org/x/net/html"
 
 	"ferry/pkg/bench"
+	"ferry/pkg/text"
 )
 
 // elements and attributes are all that a report may be made of: nothing that runs, loads or leads anywhere.
@@ -93,15 +94,15 @@ func TestHTMLText(t *testing.T) {
 
 // TestHTMLEscapes knows what becomes of each character, between tags and in attributes alike.
 func TestHTMLEscapes(t *testing.T) {
-	for text, want := range map[string]string{
+	for in, want := range map[string]string{
 		`a<b>&"'`:           `a&lt;b&gt;&amp;&#34;&#39;`,
 		"香港 ☺":              "香港 ☺",
 		"\x1b[31m\u202e":    `\x1b[31m\u202e`,
 		"\xff":              `\xff`,
 		"</title><script>x": "&lt;/title&gt;&lt;script&gt;x",
 	} {
-		if got := escapeHTML(text); got != want {
-			t.Errorf("%q became %q, not %q", text, got, want)
+		if got := escapeHTML(in); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
 		}
 	}
 	var d document
@@ -114,10 +115,10 @@ func TestHTMLEscapes(t *testing.T) {
 func FuzzEscapeHTML(f *testing.F) {
 	f.Add(evil)
 	f.Add("</style><script>alert(1)</script>&amp;")
-	f.Fuzz(func(t *testing.T, text string) {
-		got := escapeHTML(text)
-		if strings.ContainsAny(got, "<>\"'\x00\x1b\r\n\u202e") || parser.UnescapeString(got) != visible(text) {
-			t.Errorf("%q became %q", text, got)
+	f.Fuzz(func(t *testing.T, in string) {
+		got := escapeHTML(in)
+		if strings.ContainsAny(got, "<>\"'\x00\x1b\r\n\u202e") || parser.UnescapeString(got) != visible(in) {
+			t.Errorf("%q became %q, want it escaped", in, got)
 		}
 	})
 }
@@ -157,7 +158,7 @@ func TestHTMLResults(t *testing.T) {
 	if verdict := got[2]["against the reference"]; verdict != "1.00 × 0.97 to 1.04 = no difference shown over 20 pairs" {
 		t.Errorf("singapore: %s", verdict)
 	}
-	if got[0]["against the reference"] != missing {
+	if got[0]["against the reference"] != text.Missing {
 		t.Errorf("the reference is compared with itself: %v", got[0])
 	}
 }
@@ -168,11 +169,11 @@ func TestHTMLMissing(t *testing.T) {
 	page := write(t, HTML, s, Options{})
 	got := cells(page, "results-table")
 	for _, label := range latencyNames() {
-		if got[1][label] != missing {
+		if got[1][label] != text.Missing {
 			t.Errorf("no success, but %s is %s", label, got[1][label])
 		}
 	}
-	if got[2]["p50"] != missing || got[2]["mean"] == missing {
+	if got[2]["p50"] != text.Missing || got[2]["mean"] == text.Missing {
 		t.Errorf("of two answers p50 is %s and the mean %s", got[2]["p50"], got[2]["mean"])
 	}
 	for plot, want := range map[string]string{"distribution-1": ">no answer<", "distribution-2": ">too few answers for a curve<"} {
@@ -232,14 +233,14 @@ func TestHTMLSize(t *testing.T) {
 }
 
 func TestTied(t *testing.T) {
-	for text, want := range map[string]string{
+	for in, want := range map[string]string{
 		"95 % interval 2.1–2.6 s; success": "95\u00a0% interval 2.1–2.6\u00a0s; success",
 		"(0–3 %) after 12 ms.":             "(0–3\u00a0%) after 12\u00a0ms.",
 		"3 seconds, 5 misses":              "3 seconds, 5 misses",
 		" 5 s":                             " 5\u00a0s", "": "", "0.25 × of": "0.25\u00a0× of",
 	} {
-		if got := tied(text); got != want {
-			t.Errorf("%q became %q, not %q", text, got, want)
+		if got := tied(in); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
 		}
 	}
 }

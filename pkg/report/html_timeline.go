@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"ferry/pkg/bench"
+	"ferry/pkg/text"
 )
 
 // The picture of one row over time, in pixels: the axis runs from bottom up to top.
@@ -31,26 +33,26 @@ func (d *document) timeline() {
 	if over {
 		note += " What took longer than it reaches stands on its upper edge."
 	}
-	d.figure("timeline", "Latency over time", note)
-	d.put(`<p class="legend" aria-hidden="true"><span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> answered</span>` +
-		`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> failed</span></p>` + "\n")
 	time, ticks, names := timeAxis(end)
 	levels := yTicks(a)
-	for i, r := range d.s.Rows {
-		d.plotRow("timeline", i, stripHeight, timelineWords(r), timelineText(r))
-		d.grid(time, ticks)
-		for _, level := range levels {
-			d.put(`<line class="grid" x1="0" x2="100%%" y1="%d" y2="%d"/>`, stripY(a, level), stripY(a, level))
-		}
-		d.strip(r, time, a)
-		d.levelNames(a, levels)
-		if len(r.Timeline) == 0 {
-			d.put(`<text class="nothing" x="50%%" y="%d" text-anchor="middle">no request</text>`, (stripTop+stripBottom)/2)
-		}
-		d.endPlotRow()
-	}
-	d.axisLine(time, ticks, names)
-	d.put("</figure></section>\n")
+	d.chart(chart{
+		id: "timeline", heading: "Latency over time", note: note, height: stripHeight, axis: time, ticks: ticks, names: names,
+		above: `<p class="legend" aria-hidden="true"><span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> answered</span>` +
+			`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> failed</span></p>` + "\n",
+		describe: describeTimeline,
+		draw: func(r *bench.Row) {
+			for _, level := range levels {
+				d.put(`<line class="grid" x1="0" x2="100%%" y1="%d" y2="%d"/>`, stripY(a, level), stripY(a, level))
+			}
+			d.strip(r, time, a)
+			for i, name := range msLabels(a, levels) {
+				d.put(`<text class="level" x="0" dx="-6" y="%d" text-anchor="end">%s</text>`, stripY(a, levels[i])+4, name)
+			}
+			if len(r.Timeline) == 0 {
+				d.nothing((stripTop+stripBottom)/2, "no request")
+			}
+		},
+	})
 }
 
 // yTicks are at most four of an axis' ticks: the strips are low.
@@ -67,34 +69,24 @@ func yTicks(a axis) []float64 {
 }
 
 func stripY(a axis, v float64) int {
-	return stripBottom - int(math.Round(min(max(a.at(v), 0), 1)*(stripBottom-stripTop)))
+	return stripBottom - int(math.Round(inside(a.at(v))*(stripBottom-stripTop)))
 }
 
-// levelNames writes the latencies that the horizontal lines stand for, to the left of the picture.
-func (d *document) levelNames(a axis, levels []float64) {
-	for i, name := range msLabels(a, levels) {
-		d.put(`<text class="level" x="0" dx="-6" y="%d" text-anchor="end">%s</text>`, stripY(a, levels[i])+4, name)
+func describeTimeline(r *bench.Row) (words, sentence string) {
+	failed := r.Requests - r.OK
+	requests := text.Count(r.Requests, "request")
+	words = requests
+	if failed > 0 {
+		words = fmt.Sprintf("%d failed of %d", failed, r.Requests)
 	}
-}
-
-func failed(r *bench.Row) int { return r.Requests - r.OK }
-
-func timelineWords(r *bench.Row) string {
-	if n := failed(r); n > 0 {
-		return fmt.Sprintf("%d failed of %d", n, r.Requests)
-	}
-	return count(r.Requests, "request", "requests")
-}
-
-func timelineText(r *bench.Row) string {
-	text := fmt.Sprintf("%s over time, %d of them failed.", count(r.Requests, "request", "requests"), failed(r))
+	sentence = fmt.Sprintf("%s over time, %d of them failed.", requests, failed)
 	if len(r.Timeline) < r.Requests {
-		text += fmt.Sprintf(" %d of them are drawn, evenly chosen.", len(r.Timeline))
+		sentence += fmt.Sprintf(" %d of them are drawn, evenly chosen.", len(r.Timeline))
 	}
 	if r.Ended != "" {
-		text += " Its part ended early: " + r.Ended + "."
+		sentence += " Its part ended early: " + r.Ended + "."
 	}
-	return text
+	return words, sentence
 }
 
 // strip draws the requests. Answers are one path of strokes without length, whose round caps stay round however wide the
@@ -111,9 +103,9 @@ func (d *document) strip(r *bench.Row, time, a axis) {
 		size = "some"
 	}
 	d.stretch(stripHeight)
-	d.put(`<path class="ok %s" d="%s"/>`, size, markup(answered.b.String()))
+	d.put(`<path class="ok %s" d="%s"/>`, size, answered.markup())
 	d.put(`<path class="median" d="%s"/>`, markup(medians(r.Timeline, time, a)))
-	if path := markup(failed.b.String()); path != "" {
+	if path := failed.markup(); path != "" {
 		d.put(`<path class="failed %s" d="%s"/>`, size, path)
 	}
 	d.put(`</svg>`)
@@ -167,11 +159,7 @@ func medians(points []bench.Point, time, a axis) string {
 			latencies[j] = point.Latency
 		}
 		slices.Sort(latencies)
-		verb := 'L'
-		if i == 0 {
-			verb = 'M'
-		}
-		path.put("%c%d %d", verb, time.x(part[len(part)/2].At), stripY(a, latencies[len(latencies)/2]))
+		path.polyline(time.x(part[len(part)/2].At), strconv.Itoa(stripY(a, latencies[len(latencies)/2])))
 	}
 	return path.b.String()
 }

@@ -12,25 +12,24 @@ import (
 
 type (
 	junitSuites struct {
-		XMLName  xml.Name     `xml:"testsuites"`
-		Name     string       `xml:"name,attr"`
-		Tests    int          `xml:"tests,attr"`
-		Failures int          `xml:"failures,attr"`
-		Errors   int          `xml:"errors,attr"`
-		Time     string       `xml:"time,attr"`
-		Suites   []junitSuite `xml:"testsuite"`
+		XMLName xml.Name `xml:"testsuites"`
+		junitCounts
+		Suites []junitSuite `xml:"testsuite"`
 	}
 	junitSuite struct {
-		Name       string          `xml:"name,attr"`
-		Tests      int             `xml:"tests,attr"`
-		Failures   int             `xml:"failures,attr"`
-		Errors     int             `xml:"errors,attr"`
-		Skipped    int             `xml:"skipped,attr"`
-		Time       string          `xml:"time,attr"`
+		junitCounts
 		Timestamp  string          `xml:"timestamp,attr"`
 		Properties []junitProperty `xml:"properties>property"`
 		Cases      []junitCase     `xml:"testcase"`
 		Out        string          `xml:"system-out,omitempty"`
+	}
+	junitCounts struct {
+		Name     string `xml:"name,attr"`
+		Tests    int    `xml:"tests,attr"`
+		Failures int    `xml:"failures,attr"`
+		Errors   int    `xml:"errors,attr"`
+		Skipped  *int   `xml:"skipped,attr"` // of a single suite alone
+		Time     string `xml:"time,attr"`
 	}
 	junitProperty struct {
 		Name  string `xml:"name,attr"`
@@ -50,16 +49,17 @@ type (
 	}
 )
 
-// junit is a run as a test suite: a case for each row, which fails without a success, and one for each threshold.
-func junit(s *bench.Summary, checks []bench.Check) (string, error) {
+// asJUnit is a run as a test suite: a case for each row, which fails without a success, and one for each threshold.
+func asJUnit(s *bench.Summary, o Options) (string, error) {
 	suite := junitSuite{
-		Name: "ferry bench", Time: fixed(s.Elapsed, 3), Timestamp: s.Header.Started.UTC().Format("2006-01-02T15:04:05"),
-		Properties: junitProperties(s),
+		junitCounts: junitCounts{Name: "ferry bench", Time: fixed(s.Elapsed, 3)},
+		Timestamp:   s.Header.Started.UTC().Format("2006-01-02T15:04:05"), Properties: junitProperties(s),
+		Out: strings.Join(each(s.Warnings, func(w bench.Warning) string { return "warning: " + visible(w.Text) }), "\n"),
 	}
 	for _, r := range s.Rows {
 		suite.Cases = append(suite.Cases, junitRow(s, r))
 	}
-	for _, c := range checks {
+	for _, c := range o.Checks {
 		suite.Cases = append(suite.Cases, junitCheck(c))
 	}
 	for _, c := range suite.Cases {
@@ -68,14 +68,10 @@ func junit(s *bench.Summary, checks []bench.Check) (string, error) {
 			suite.Failures++
 		}
 	}
-	var warnings strings.Builder
-	for _, w := range s.Warnings {
-		warnings.WriteString("warning: " + visible(w.Text) + "\n")
-	}
-	suite.Out = strings.TrimSuffix(warnings.String(), "\n")
-	out, err := xml.MarshalIndent(junitSuites{
-		Name: suite.Name, Tests: suite.Tests, Failures: suite.Failures, Time: suite.Time, Suites: []junitSuite{suite},
-	}, "", "  ")
+	all := junitSuites{junitCounts: suite.junitCounts}
+	suite.Skipped = new(int)
+	all.Suites = []junitSuite{suite}
+	out, err := xml.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return "", err
 	}
@@ -100,20 +96,18 @@ func junitRow(s *bench.Summary, r *bench.Row) junitCase {
 	if r.OK == 0 || math.IsNaN(mean) {
 		mean = 0
 	}
-	c := junitCase{Class: "ferry.bench.node", Name: title(s, r), Time: fixed(mean/1000, 6), Out: verdict(s, r)}
+	c := junitCase{Class: "ferry.bench.node", Name: title(s, r), Time: fixed(mean/1000, 6), Out: english().sentence(s, r)}
 	if r.OK == 0 {
-		c.Failure = &junitFailure{Message: finding(s, r), Type: bench.NoSuccess, Text: failureLines(r)}
+		c.Failure = &junitFailure{Message: english().finding(s, r), Type: bench.NoSuccess, Text: failureLines(r)}
 	}
 	return c
 }
 
 // failureLines says what failed, a line for each class.
 func failureLines(r *bench.Row) string {
-	var b strings.Builder
-	for _, f := range r.Failures {
-		fmt.Fprintf(&b, "%d × %s (%s): %s\n", f.Count, visible(f.Class), visible(f.Blame), visible(f.Detail))
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return strings.Join(each(r.Failures, func(f bench.Failure) string {
+		return fmt.Sprintf("%d × %s (%s): %s", f.Count, visible(f.Class), visible(f.Blame), visible(f.Detail))
+	}), "\n")
 }
 
 func junitCheck(check bench.Check) junitCase {

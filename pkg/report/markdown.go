@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -9,83 +8,58 @@ import (
 	"unicode/utf8"
 
 	"ferry/pkg/bench"
+	"ferry/pkg/text"
 )
 
-// markdown is a table that begins with the three columns that people compare nodes by, and sentences under it. The
+// asMarkdown is a table that begins with the three columns that people compare nodes by, and sentences under it. The
 // table's header is its first line: the whole can be pasted into a page as it is, or cut after the table.
-func markdown(s *bench.Summary, lang string) string {
+func asMarkdown(s *bench.Summary, o Options) (string, error) {
+	l := english()
+	if o.Lang == Chinese {
+		l = chinese()
+	}
+	var columns []column
+	for i, cell := range []func(*bench.Row) string{
+		func(r *bench.Row) string { return escapeMarkdown(l.title(s, r)) },
+		func(r *bench.Row) string { return milliseconds(r.Latency.Mean) },
+		func(r *bench.Row) string { return percent(r.Success.Value) + "%" },
+		func(r *bench.Row) string { return milliseconds(r.Latency.P50) },
+		func(r *bench.Row) string { return milliseconds(r.Latency.P95) },
+		func(r *bench.Row) string { return milliseconds(r.Latency.P99) },
+		func(r *bench.Row) string { return strconv.Itoa(r.Requests) },
+		func(r *bench.Row) string { return percentRange(r.Success) + "%" },
+		func(r *bench.Row) string { return escapeMarkdown(l.versus(s, r)) },
+	} {
+		columns = append(columns, column{title: l.columns[i], cells: each(s.Rows, cell)})
+	}
 	var b strings.Builder
-	words := english()
-	if lang == Chinese {
-		words = chinese()
+	for i := -1; i < len(s.Rows); i++ {
+		b.WriteString("| " + strings.Join(line(columns, i), " | ") + " |\n")
+		if i < 0 {
+			b.WriteString("|---" + strings.Repeat("|---:", len(columns)-2) + "|---|\n")
+		}
 	}
-	row := func(cells ...string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
-	row(words.columns...)
-	b.WriteString("|---" + strings.Repeat("|---:", len(words.columns)-2) + "|---|\n")
-	for _, r := range s.Rows {
-		row(escapeMarkdown(words.name(s, r)), milliseconds(r.Latency.Mean), percent(r.Success.Value)+"%",
-			milliseconds(r.Latency.P50), milliseconds(r.Latency.P95), milliseconds(r.Latency.P99),
-			strconv.Itoa(r.Requests), percentRange(r.Success)+"%", escapeMarkdown(words.versus(s, r)))
-	}
-	item := func(text string) { b.WriteString("- " + escapeMarkdown(text) + "\n") }
 	b.WriteString("\n")
+	item := func(sentence string) { b.WriteString("- " + escapeMarkdown(sentence) + "\n") }
 	for _, r := range s.Rows {
-		item(words.verdict(s, r))
+		item(l.sentence(s, r))
 	}
 	if best := s.BestRow(); best != nil && len(s.Rows) > 1 {
-		item(words.best + words.name(s, best))
+		item(l.best + l.colon + l.title(s, best))
 	}
 	for _, w := range s.Warnings {
-		item(words.warning(s, w))
+		item(l.warn(s, w))
 	}
-	for _, d := range definitions(s) {
-		item(words.define(d))
+	for _, d := range l.define(s) {
+		item(d.term + l.colon + d.text)
 	}
-	return b.String()
-}
-
-// language is how Markdown says things. Everything that it says is still to be escaped.
-type language struct {
-	columns         []string
-	best            string
-	name            func(*bench.Summary, *bench.Row) string
-	versus, verdict func(*bench.Summary, *bench.Row) string
-	warning         func(*bench.Summary, bench.Warning) string
-	define          func(definition) string
-}
-
-func english() language {
-	return language{
-		columns: []string{"access", "mean latency", "success rate", "p50", "p95", "p99", "requests", "success 95 % interval", "vs reference"},
-		best:    "best: ",
-		name:    title,
-		versus: func(s *bench.Summary, r *bench.Row) string {
-			return versus(s, r, "reference", " × (%s–%s), %s", func(v bench.Verdict) string { return visible(string(v)) })
-		},
-		verdict: verdict,
-		warning: func(_ *bench.Summary, w bench.Warning) string { return "warning: " + visible(w.Text) },
-		define:  func(d definition) string { return d.term + ": " + d.en },
-	}
-}
-
-// versus is a row's ratio to the reference.
-func versus(s *bench.Summary, r *bench.Row, itself, layout string, say func(bench.Verdict) string) string {
-	c := r.VsReference
-	switch {
-	case c != nil && math.IsInf(c.High, 1):
-		return say(c.Verdict)
-	case c != nil:
-		return ratio(c.Ratio) + fmt.Sprintf(layout, ratio(c.Low), ratio(c.High), say(c.Verdict))
-	case reference(s, r) && !modelsDiffer(s):
-		return itself
-	}
-	return missing
+	return b.String(), nil
 }
 
 // milliseconds writes a time without a space and in whole milliseconds, 800ms, but for what would come out as none.
 func milliseconds(ms float64) string {
 	if math.IsNaN(ms) || math.IsInf(ms, 0) {
-		return missing
+		return text.Missing
 	}
 	if ms < 0.95 {
 		return strconv.FormatFloat(ms, 'f', 1, 64) + "ms"

@@ -64,13 +64,13 @@ func TestWarningChinese(t *testing.T) {
 	seen := map[string]bool{}
 	for _, code := range []string{bench.FewRounds, bench.SlowFirst, bench.Outliers, bench.BusyClient, bench.ClockJumped,
 		bench.DifferentModels, bench.NoSuccess, bench.EndedEarly, bench.NotSent, bench.FreshConnection, bench.CutFile, bench.NotPrecise} {
-		got := warningChinese(three(), bench.Warning{Code: code, Node: "hongkong", Text: "english"})
+		got := chinese().warn(three(), bench.Warning{Code: code, Node: "hongkong", Text: "english"})
 		if !strings.HasPrefix(got, "警告：香港代理节点：") || strings.Contains(got, "english") || seen[got] {
 			t.Errorf("%s: %s", code, got)
 		}
 		seen[got] = true
 	}
-	if got := warningChinese(three(), bench.Warning{Code: "new", Text: "english"}); got != "警告：english" {
+	if got := chinese().warn(three(), bench.Warning{Code: "new", Text: "english"}); got != "警告：english" {
 		t.Errorf("an unknown code: %s", got)
 	}
 }
@@ -90,7 +90,7 @@ func TestVerdictChinese(t *testing.T) {
 			t.Errorf("%q is missing from\n%s", want, got)
 		}
 	}
-	if got := warningChinese(kept, bench.Warning{Code: bench.SlowFirst, Node: title(kept, kept.Rows[7])}); !strings.HasPrefix(got, "警告：香港代理节点（复用连接） @shanghai：") {
+	if got := chinese().warn(kept, bench.Warning{Code: bench.SlowFirst, Node: title(kept, kept.Rows[7])}); !strings.HasPrefix(got, "警告：香港代理节点（复用连接） @shanghai：") {
 		t.Errorf("a warning about a row: %s", got)
 	}
 }

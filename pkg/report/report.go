@@ -6,13 +6,13 @@
 package report
 
 import (
-	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 )
 
 // The formats.
@@ -27,10 +27,22 @@ const (
 	Best       = "best"
 )
 
-// Formats lists the formats in the order in which help names them.
-func Formats() []string {
-	return []string{Text, Markdown, JSON, CSV, JUnit, Prometheus, HTML, Best}
+// format is one form of a report.
+type format struct {
+	name string
+	show func(*bench.Summary, Options) (string, error)
 }
+
+// formats are in the order in which help names them.
+func formats() []format {
+	return []format{
+		{Text, asText}, {Markdown, asMarkdown}, {JSON, asJSON}, {CSV, asCSV}, {JUnit, asJUnit}, {Prometheus, asPrometheus},
+		{HTML, asHTML}, {Best, asBest},
+	}
+}
+
+// Formats lists the formats in the order in which help names them.
+func Formats() []string { return each(formats(), func(f format) string { return f.name }) }
 
 // The languages of Markdown.
 const (
@@ -48,55 +60,26 @@ type Options struct {
 	Checks []bench.Check
 }
 
-// Error says why a summary cannot be shown as it was asked to be.
-type Error struct {
-	Text     string
-	HintText string
-}
-
-func (e *Error) Error() string { return e.Text }
-
-// Hint tells what to do about it; it may be empty.
-func (e *Error) Hint() string { return e.HintText }
-
-// Write shows a summary in a format. Nothing is written unless all of it can be, errors of w apart: those come back as
-// they are. An unknown format or language, and a best node where there is none, are an *Error.
-func Write(w io.Writer, format string, s *bench.Summary, o Options) error {
+// Write shows a summary in a format. Nothing is written unless all of it can be. An unknown format or language, and a best
+// node where there is none, are errors with a hint; errors of w come back as they are.
+func Write(w io.Writer, name string, s *bench.Summary, o Options) error {
 	if o.Lang == "" {
 		o.Lang = English
 	}
 	if o.Lang != English && o.Lang != Chinese {
-		return &Error{fmt.Sprintf("there is no report in the language %q", o.Lang), "it is en or zh"}
+		return text.Errorf("it is en or zh", "there is no report in the language %q", o.Lang)
 	}
-	if format == HTML {
-		return html(w, s)
+	all := formats()
+	i := slices.IndexFunc(all, func(f format) bool { return f.name == name })
+	if i < 0 {
+		return text.Errorf("it is one of "+strings.Join(Formats(), ", "), "there is no report format %q", name)
 	}
-	out, err := render(format, s, o)
+	out, err := all[i].show(s, o)
 	if err != nil {
 		return err
 	}
 	_, err = io.WriteString(w, out)
 	return err
-}
-
-func render(format string, s *bench.Summary, o Options) (string, error) {
-	switch format {
-	case Text:
-		return textReport(s, o.Facts), nil
-	case Markdown:
-		return markdown(s, o.Lang), nil
-	case JSON:
-		return jsonText(s)
-	case CSV:
-		return csvText(s), nil
-	case JUnit:
-		return junit(s, o.Checks)
-	case Prometheus:
-		return prometheus(s), nil
-	case Best:
-		return best(s)
-	}
-	return "", &Error{fmt.Sprintf("there is no report format %q", format), "it is one of " + strings.Join(Formats(), ", ")}
 }
 
 // reference reports whether a row is what others are compared with.
@@ -113,3 +96,9 @@ func compared(s *bench.Summary) bool {
 func modelsDiffer(s *bench.Summary) bool {
 	return slices.ContainsFunc(s.Rows, func(r *bench.Row) bool { return r.Node.Model != s.Rows[0].Node.Model })
 }
+
+// title names a row so that no other row of the summary has the same name.
+func title(s *bench.Summary, r *bench.Row) string { return visible(s.Title(r)) }
+
+// visible makes words from a file or a node fit for one line of a terminal.
+func visible(s string) string { return text.Line(s) }

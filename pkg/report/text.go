@@ -1,10 +1,15 @@
 package report
 
 import (
+	"fmt"
+	"math"
 	"strings"
+
+	"github.com/charmbracelet/lipgloss"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 )
 
 // page is a report for a terminal while it is written.
@@ -15,24 +20,23 @@ type page struct {
 	b     strings.Builder
 }
 
-// textReport is the report for a terminal. In a pipe it is as wide as it likes and without colour, so that grep and awk find
+// asText is the report for a terminal. In a pipe it is as wide as it likes and without colour, so that grep and awk find
 // what they look for on one line.
-func textReport(s *bench.Summary, f term.Facts) string {
+func asText(s *bench.Summary, o Options) (string, error) {
+	f := o.Facts
 	if !f.TTY {
 		f.Plain = true
 	}
 	p := &page{s: s, facts: f, style: term.NewStyles(f)}
 	p.head()
-	p.section("", p.table())
+	p.results()
 	p.plots()
-	p.section("failures", p.failures())
-	p.section("phases, mean", p.phases())
-	p.section(p.streamHeading(), p.streams())
-	p.section("fixed rate", p.openLoop())
-	p.verdicts()
-	p.warnings()
-	p.define()
-	return p.b.String()
+	p.failures()
+	p.phases()
+	p.streams()
+	p.openLoop()
+	p.sentences()
+	return p.b.String(), nil
 }
 
 // width is how wide a table may be, 0 for as wide as it likes.
@@ -60,57 +64,248 @@ func (p *page) wrap(line string) string {
 	if !p.facts.TTY {
 		return line
 	}
+	const indent = 2
 	return term.Wrap(line, p.facts.Width, indent)
 }
 
-// painted writes lines in a style, each one for itself, so that a pager which shows one of them shows it whole.
-func (p *page) painted(paint func(...string) string, lines string) {
-	for line := range strings.SplitSeq(lines, "\n") {
-		p.b.WriteString(paint(line) + "\n")
+// painted is a sentence in a style, each of its lines for itself, so that a pager which shows one of them shows it whole.
+func (p *page) painted(style lipgloss.Style, sentence string) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(p.wrap(sentence), "\n") {
+		b.WriteString(style.Render(line) + "\n")
 	}
+	return b.String()
 }
 
-func (p *page) verdicts() {
-	if len(p.s.Rows) == 0 {
-		return
+// sentences are the verdicts, the warnings, and the definitions of the words.
+func (p *page) sentences() {
+	l, best := english(), p.s.BestRow()
+	if len(p.s.Rows) > 0 {
+		p.b.WriteString("\n")
 	}
-	p.b.WriteString("\n")
-	best := p.s.BestRow()
 	for _, r := range p.s.Rows {
-		paint := plain
+		style := lipgloss.NewStyle()
 		switch {
 		case r == best:
-			paint = p.style.Good.Render
+			style = p.style.Good
 		case r.OK == 0:
-			paint = p.style.Bad.Render
+			style = p.style.Bad
 		}
-		p.painted(paint, p.wrap(verdict(p.s, r)))
+		p.b.WriteString(p.painted(style, l.sentence(p.s, r)))
 	}
 	if best != nil && len(p.s.Rows) > 1 {
-		p.painted(p.style.Good.Render, p.wrap("best: "+title(p.s, best)))
+		p.b.WriteString(p.painted(p.style.Good, l.best+l.colon+title(p.s, best)))
 	}
-}
-
-// plain paints nothing.
-func plain(words ...string) string { return strings.Join(words, " ") }
-
-// indent is how far the second line of a sentence stands in.
-const indent = 2
-
-func (p *page) warnings() {
 	for _, w := range p.s.Warnings {
 		const word = "warning:"
-		rest := strings.TrimPrefix(p.wrap(word+" "+visible(w.Text)), word)
-		p.b.WriteString(p.style.Bad.Render(word) + rest + "\n")
+		p.b.WriteString(p.style.Bad.Render(word) + strings.TrimPrefix(p.wrap(l.warn(p.s, w)), word) + "\n")
 	}
-}
-
-func (p *page) define() {
 	if len(p.s.Rows) == 0 {
 		return
 	}
 	p.b.WriteString("\n")
-	for _, d := range definitions(p.s) {
-		p.painted(p.style.Dim.Render, p.wrap(d.term+": "+d.en))
+	for _, d := range l.define(p.s) {
+		p.b.WriteString(p.painted(p.style.Dim, d.term+l.colon+d.text))
 	}
+}
+
+// plots shows how the latencies of each node are spread, all over one axis.
+func (p *page) plots() {
+	const (
+		most      = 60 // columns that a plot is worth
+		least     = 16 // columns under which it shows nothing
+		pipeWidth = 80
+	)
+	low, high := math.Inf(1), math.Inf(-1)
+	var rows []*bench.Row
+	for _, r := range p.s.Rows {
+		if len(r.Sorted) < bench.MinPercentile {
+			continue // two answers are no distribution
+		}
+		rows = append(rows, r)
+		low, high = min(low, r.Sorted[0]), max(high, r.Sorted[len(r.Sorted)-1])
+	}
+	width := p.facts.Width
+	if !p.facts.TTY {
+		width = pipeWidth
+	}
+	names := p.names(rows)
+	names.title = ""
+	names.cut(max(narrowest, min(names.width(), width/2)))
+	room := names.width()
+	columns := min(most, width-room-gap)
+	if len(rows) == 0 || low >= high || columns < least {
+		return
+	}
+	var b strings.Builder
+	for i, r := range rows {
+		plot := term.Histogram(r.Sorted, low, high, columns)
+		if r == p.s.BestRow() {
+			plot = p.style.Good.Render(plot)
+		}
+		b.WriteString(names.align(names.cells[i], room+gap) + plot + "\n")
+	}
+	from, to := text.Millis(low), text.Millis(high)
+	between := max(1, columns-text.Width(from)-text.Width(to))
+	axis := strings.Repeat(" ", room+gap) + from + strings.Repeat(" ", between) + to
+	b.WriteString(p.style.Dim.Render(axis) + "\n")
+	p.section("latencies", b.String())
+}
+
+// names is the column with the rows' names.
+func (p *page) names(rows []*bench.Row) column {
+	return column{title: "node", words: true, cells: each(rows, func(r *bench.Row) string { return title(p.s, r) })}
+}
+
+// rowTable is a table of some rows, their names first.
+func (p *page) rowTable(heading string, rows []*bench.Row, columns ...column) {
+	if len(rows) > 0 {
+		t := table{columns: append([]column{p.names(rows)}, columns...)}
+		body, _ := t.render(p.width(), p.style.Dim)
+		p.section(heading, body)
+	}
+}
+
+// results is the main table. It paints the best row green, one without success red, and of the others a success rate that
+// lies below another row's, interval and all.
+func (p *page) results() {
+	rows := p.s.Rows
+	stat := func(name string, rank int) column {
+		return column{title: name, rank: rank, cells: each(rows, spelled(statsOf(latency).stat(name)))}
+	}
+	share := func(title string, rank int, of func(*bench.Row) string) column {
+		return column{title: title, rank: rank, cells: each(rows, func(r *bench.Row) string { return of(r) + " %" })}
+	}
+	columns := []column{
+		p.names(rows),
+		{title: "label", rank: 4, words: true, cells: each(rows, func(r *bench.Row) string { return visible(r.Node.Label) })},
+		stat("p50", 0), stat("p95", 0), stat("p99", 5), stat("mean", 2), stat("sd", 9), stat("min", 7), stat("max", 8),
+		share("success", 0, func(r *bench.Row) string { return percent(r.Success.Value) }),
+		share("95 % CI", 3, func(r *bench.Row) string { return percentRange(r.Success) }),
+	}
+	if p.s.Header.Attempts > 1 { // else every success was at the first attempt
+		columns = append(columns, share("1st try", 10, func(r *bench.Row) string { return percent(r.FirstSuccess.Value) }))
+	}
+	columns = append(columns, column{title: "ok", rank: 6, cells: each(rows, func(r *bench.Row) string {
+		return fmt.Sprintf("%d/%d", r.OK, r.Requests)
+	})})
+	highest := 0.0
+	for _, r := range rows {
+		highest = max(highest, r.Success.Low)
+	}
+	t := table{columns: columns, paint: func(row int, title, cell string) string {
+		r := rows[row]
+		switch {
+		case r.OK == 0, title == "success" && r.Success.High < highest:
+			return p.style.Bad.Render(cell)
+		case r == p.s.BestRow():
+			return p.style.Good.Render(cell)
+		case title == "label", title == "sd", title == "min", title == "max":
+			return p.style.Dim.Render(cell)
+		}
+		return cell
+	}}
+	body, _ := t.render(p.width(), p.style.Strong)
+	p.section("", body)
+}
+
+// failures lists the failures by class: they have their own table because no mean may count them in. The words of the
+// first one stand beside its class where all have room to stand whole, and under the table otherwise.
+func (p *page) failures() {
+	type failure struct {
+		node string
+		bench.Failure
+	}
+	var all []failure
+	for _, r := range p.s.Rows {
+		for _, f := range r.Failures {
+			f.Class, f.Blame, f.Detail = visible(f.Class), visible(f.Blame), visible(f.Detail)
+			all = append(all, failure{title(p.s, r), f})
+		}
+	}
+	t := table{columns: []column{
+		{title: "node", words: true, cells: each(all, func(f failure) string { return f.node })},
+		{title: "class", words: true, cells: each(all, func(f failure) string { return f.Class })},
+		{title: "count", cells: each(all, func(f failure) string { return fmt.Sprint(f.Count) })},
+		{title: "mean", cells: each(all, func(f failure) string { return text.Millis(f.Latency.Mean) })},
+		{title: "blame", words: true, rank: 1, cells: each(all, func(f failure) string { return f.Blame })},
+		{title: "the first one", left: true, rank: 2, cells: each(all, func(f failure) string { return f.Detail })},
+	}, paint: func(_ int, title, cell string) string {
+		if title == "blame" || title == "the first one" {
+			return p.style.Dim.Render(cell)
+		}
+		return cell
+	}}
+	body, whole := t.render(p.width(), p.style.Dim)
+	for _, f := range all {
+		if !whole && f.Detail != "" {
+			body += p.painted(p.style.Dim, f.node+", "+f.Class+": "+f.Detail)
+		}
+	}
+	p.section("failures", body)
+}
+
+// phases are the means of the parts of an attempt, for the rows that have any.
+func (p *page) phases() {
+	rows := p.with(hasPhases)
+	rank := map[string]int{"dns": 2, "transfer": 1}
+	var columns []column
+	for i, part := range phasesOf(bench.PhaseMeans{}) {
+		columns = append(columns, column{title: part.words, rank: rank[part.name], cells: each(rows, func(r *bench.Row) string {
+			if ms := phasesOf(r.Phases)[i].ms; ms > 0 {
+				return text.Millis(ms)
+			}
+			return text.Missing // a kept connection has no use for it
+		})})
+	}
+	p.rowTable("phases, mean", rows, columns...)
+}
+
+// streams is what only a stream, or a node that counts tokens, has to tell.
+func (p *page) streams() {
+	heading := "tokens"
+	if anyRow(p.s, statsOf(ttft).present) {
+		heading = "streams"
+	}
+	rows := p.with(func(r *bench.Row) bool { return present(r.TTFT) || present(r.ITL) || present(r.TokensPerSecond) })
+	of := func(title string, rank int, stats statsOf, name string, spell func(float64) string) column {
+		return column{title: title, rank: rank, cells: each(rows, func(r *bench.Row) string {
+			if !stats.present(r) {
+				return ""
+			}
+			return spell(stats.stat(name)(r))
+		})}
+	}
+	p.rowTable(heading, rows, of("TTFT p50", 0, ttft, "p50", text.Millis), of("TTFT p95", 1, ttft, "p95", text.Millis),
+		of("ITL mean", 0, itl, "mean", text.Millis), of("tokens/s", 0, tokens, "mean", rate))
+}
+
+// openLoop sets latency from the intended start beside that from the actual one.
+func (p *page) openLoop() {
+	rows := p.with(func(r *bench.Row) bool { return present(r.Uncorrected) || present(r.Lag) })
+	of := func(title string, rank int, stats statsOf, name string) column {
+		return column{title: title, rank: rank, cells: each(rows, func(r *bench.Row) string {
+			return strings.TrimSuffix(text.Millis(stats.stat(name)(r)), text.Missing)
+		})}
+	}
+	unsent := column{title: "not sent", rank: 3, cells: each(rows, func(r *bench.Row) string {
+		if r.Unsent == 0 {
+			return ""
+		}
+		return fmt.Sprint(r.Unsent)
+	})}
+	p.rowTable("fixed rate", rows, of("intended p50", 2, latency, "p50"), of("intended p99", 0, latency, "p99"),
+		of("actual p50", 2, uncorrected, "p50"), of("actual p99", 0, uncorrected, "p99"),
+		of("lag p50", 1, lag, "p50"), of("lag p99", 0, lag, "p99"), unsent)
+}
+
+// with are the rows that have something to tell.
+func (p *page) with(has func(*bench.Row) bool) []*bench.Row {
+	var rows []*bench.Row
+	for _, r := range p.s.Rows {
+		if has(r) {
+			rows = append(rows, r)
+		}
+	}
+	return rows
 }

@@ -8,6 +8,7 @@ import (
 
 	"ferry/pkg/bench"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 )
 
 // head says what was run.
@@ -41,7 +42,7 @@ func (p *page) model() string {
 		parts = append(parts, "prompt "+ansi.Truncate(visible(h.PromptSHA256), 12, ""))
 	}
 	if h.MaxTokens > 0 {
-		parts = append(parts, fmt.Sprintf("at most %s", count(h.MaxTokens, "token", "tokens")))
+		parts = append(parts, fmt.Sprintf("at most %s", text.Count(h.MaxTokens, "token")))
 	}
 	if h.Stream {
 		return strings.Join(append(parts, "streamed"), ", ")
@@ -51,11 +52,11 @@ func (p *page) model() string {
 
 func (p *page) plan() string {
 	h := p.s.Header
-	work := count(h.Requests, "request", "requests")
+	work := text.Count(h.Requests, "request")
 	if h.Requests == 0 {
 		work = "requests for " + span(h.Duration.Seconds())
 	}
-	parts := []string{fmt.Sprintf("%s to each of %s", work, count(p.nodes(), "node", "nodes")), p.connections()}
+	parts := []string{fmt.Sprintf("%s to each of %s", work, text.Count(p.nodes(), "node")), p.connections()}
 	if p.nodes() <= 1 {
 		parts[0] = work
 	}
@@ -65,7 +66,7 @@ func (p *page) plan() string {
 		parts = append(parts, fmt.Sprint(h.Concurrency)+" at a time")
 	}
 	if h.Warmup > 0 {
-		parts = append(parts, count(h.Warmup, "warm-up round", "warm-up rounds"))
+		parts = append(parts, text.Count(h.Warmup, "warm-up round"))
 	}
 	if h.Attempts > 1 {
 		parts = append(parts, fmt.Sprintf("up to %d attempts", h.Attempts))

@@ -4,22 +4,18 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/text"
 )
 
-// missing stands where there is no number.
-const missing = text.Missing
-
-func spell(ms float64) string { return text.Millis(ms) }
-
-// spellRange writes two times with one unit where they share it: 2.11–2.68 s.
-func spellRange(low, high float64) string {
-	from, to := spell(low), spell(high)
-	number, unit, ok := cutUnit(from)
-	if _, other, has := cutUnit(to); ok && has && unit == other {
+// millisRange writes two times with one unit where they share it: 2.11–2.68 s.
+func millisRange(low, high float64) string {
+	from, to := text.Millis(low), text.Millis(high)
+	number, unit, _ := strings.Cut(from, " ")
+	if _, other, _ := strings.Cut(to, " "); unit == other && unit != "" {
 		from = number
 	}
 	if low < 0 {
@@ -28,20 +24,11 @@ func spellRange(low, high float64) string {
 	return from + "–" + to
 }
 
-func cutUnit(spelled string) (number, unit string, ok bool) {
-	for i := range spelled {
-		if spelled[i] == ' ' {
-			return spelled[:i], spelled[i+1:], true
-		}
-	}
-	return "", "", false
-}
-
 // percent writes a share of 1 in percent: whole, or with one decimal where it is not. What is not all is never 100, and
 // what is not nothing never 0.
 func percent(share float64) string {
 	if math.IsNaN(share) {
-		return missing
+		return text.Missing
 	}
 	value := share * 100
 	if whole := math.Round(value); math.Abs(value-whole) < 1e-9 {
@@ -53,21 +40,16 @@ func percent(share float64) string {
 // percentRange writes an interval of shares in whole percent, without the sign: 73–88.
 func percentRange(r bench.Rate) string {
 	if math.IsNaN(r.Low) || math.IsNaN(r.High) {
-		return missing
+		return text.Missing
 	}
 	return fmt.Sprintf("%.0f–%.0f", r.Low*100, r.High*100)
-}
-
-// success writes a rate with its interval: 82 % (73–88 %).
-func success(r bench.Rate) string {
-	return percent(r.Value) + " % (" + percentRange(r) + " %)"
 }
 
 // ratio writes how many times something is, in three digits or so.
 func ratio(x float64) string {
 	switch {
 	case math.IsNaN(x) || math.IsInf(x, 0):
-		return missing
+		return text.Missing
 	case x < 0.0995:
 		return fmt.Sprintf("%.3f", x)
 	case x < 9.995:
@@ -79,7 +61,7 @@ func ratio(x float64) string {
 // rate writes a number of things in a second.
 func rate(x float64) string {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
-		return missing
+		return text.Missing
 	}
 	if x < 9.95 {
 		return strconv.FormatFloat(x, 'f', 1, 64)
@@ -87,10 +69,5 @@ func rate(x float64) string {
 	return strconv.FormatFloat(x, 'f', 0, 64)
 }
 
-func count(n int, one, _ string) string { return text.Count(n, one) }
-
 // span writes how long a run took.
 func span(seconds float64) string { return text.Span(time.Duration(seconds * float64(time.Second))) }
-
-// present reports whether there is anything in an optional column of numbers.
-func present(s *bench.Stats) bool { return s != nil && s.N > 0 }

@@ -1,0 +1,104 @@
+package report
+
+import (
+	"math"
+	"slices"
+
+	"ferry/pkg/bench"
+	"ferry/pkg/text"
+)
+
+// column is one column of a table: its title, and a cell for each line.
+type column struct {
+	title string
+	cells []string
+	// rank is the order in which columns go where a terminal has no room, the highest first. Those of rank 0 stay.
+	rank int
+	// words says that it holds words: on a terminal they stand left and may be cut. left says that it stands left and is
+	// whole. Numbers stand right and are whole.
+	words, left bool
+}
+
+// each has a cell for each item.
+func each[T any](items []T, cell func(T) string) []string {
+	cells := make([]string, len(items))
+	for i, item := range items {
+		cells[i] = cell(item)
+	}
+	return cells
+}
+
+// line is what stands in a line of a table, and the titles for a line below 0.
+func line(columns []column, i int) []string {
+	return each(columns, func(c column) string {
+		if i < 0 {
+			return c.title
+		}
+		return c.cells[i]
+	})
+}
+
+// figure is a number of a row, NaN where it has none.
+type figure func(*bench.Row) float64
+
+// statsOf are a row's statistics of one kind, nil where it has none.
+type statsOf func(*bench.Row) *bench.Stats
+
+func latency(r *bench.Row) *bench.Stats     { return &r.Latency }
+func ttft(r *bench.Row) *bench.Stats        { return r.TTFT }
+func itl(r *bench.Row) *bench.Stats         { return r.ITL }
+func tokens(r *bench.Row) *bench.Stats      { return r.TokensPerSecond }
+func uncorrected(r *bench.Row) *bench.Stats { return r.Uncorrected }
+func lag(r *bench.Row) *bench.Stats         { return r.Lag }
+
+// present reports whether a row has statistics of a kind.
+func (of statsOf) present(r *bench.Row) bool { return present(of(r)) }
+
+func present(s *bench.Stats) bool { return s != nil && s.N > 0 }
+
+// stat is one statistic by its name: mean, p50 and so on.
+func (of statsOf) stat(name string) figure {
+	return func(r *bench.Row) float64 {
+		if !of.present(r) {
+			return math.NaN()
+		}
+		return of(r).Named(name)
+	}
+}
+
+// spelled writes a figure of milliseconds.
+func spelled(ms figure) func(*bench.Row) string {
+	return func(r *bench.Row) string { return text.Millis(ms(r)) }
+}
+
+// anyRow reports whether any row is such.
+func anyRow(s *bench.Summary, such func(*bench.Row) bool) bool {
+	return slices.ContainsFunc(s.Rows, such)
+}
+
+// phase is one part of a request, in the order in which they follow each other.
+type phase struct {
+	name, words string
+	ms          float64
+}
+
+func phasesOf(m bench.PhaseMeans) []phase {
+	return []phase{
+		{"dns", "DNS", m.DNS}, {"connect", "connect", m.Connect}, {"tls", "TLS", m.TLS},
+		{"wait", "wait", m.Wait}, {"transfer", "transfer", m.Transfer},
+	}
+}
+
+// total is how long all phases took.
+func total(m bench.PhaseMeans) float64 {
+	sum := 0.0
+	for _, part := range phasesOf(m) {
+		if part.ms > 0 { // not NaN either
+			sum += part.ms
+		}
+	}
+	return sum
+}
+
+// hasPhases reports whether any phase of a row took time.
+func hasPhases(r *bench.Row) bool { return total(r.Phases) > 0 }

@@ -1,0 +1,179 @@
+package report
+
+import (
+	"fmt"
+	"math"
+
+	"ferry/pkg/bench"
+	"ferry/pkg/text"
+)
+
+// language is what a report says in one language. Nothing of it is escaped for Markdown or HTML yet.
+type language struct {
+	// columns are the titles of Markdown's table.
+	columns              []string
+	best, warning, colon string
+	// title names a row, node the node of the reference inside a sentence.
+	title func(*bench.Summary, *bench.Row) string
+	node  func(s *bench.Summary, name string) string
+	// verdict is a word; ratio has the two ends of an interval and that word in it.
+	verdict func(bench.Verdict) string
+	ratio   string
+	// What is found about a row: sentences, or parts of one.
+	noSuccess, pairs       func(n int) string
+	mean                   func(ok int, ms string) string
+	success                string // a rate and its interval
+	reference, notCompared string // and then p50
+	itself                 string // the reference, in a cell
+	faster, slower         string // the reference, the difference, its interval
+	tooFew                 string // the reference, the pairs
+	same                   string // the reference, the ends of the ratio's interval, the pairs
+	// warnings are by code; one that is not there is said in English.
+	warnings    map[string]string
+	definitions map[string]definition
+	// bestOf is added to the definition of best where both kinds of connection were measured.
+	bestOf map[bench.Connection]string
+}
+
+// definition says what a word of the report means.
+type definition struct{ term, text string }
+
+func english() language {
+	return language{
+		columns: []string{"access", "mean latency", "success rate", "p50", "p95", "p99", "requests", "success 95 % interval", "vs reference"},
+		best:    "best", warning: "warning", colon: ": ",
+		title: title, node: func(_ *bench.Summary, name string) string { return visible(name) },
+		verdict:     func(v bench.Verdict) string { return visible(string(v)) },
+		ratio:       " × (%s–%s), %s",
+		noSuccess:   func(n int) string { return "no success in " + text.Count(n, "request") },
+		pairs:       func(n int) string { return text.Count(n, "pair") },
+		mean:        func(ok int, ms string) string { return "mean " + ms + " of " + text.Count(ok, "success") },
+		success:     "; success %s %% (%s %%)",
+		reference:   "the reference; ",
+		notCompared: "not compared; ",
+		itself:      "reference",
+		faster:      "%[2]s faster than %[1]s at p50, 95 %% interval %[3]s",
+		slower:      "%[2]s slower than %[1]s at p50, 95 %% interval %[3]s",
+		tooFew:      "no difference shown to %s (%s: too few for an interval)",
+		same:        "no difference shown to %s (95 %% interval %s–%s of its time, %s)",
+		definitions: map[string]definition{
+			"latency": {"latency", "from the start of a request, before its address is looked up, to the last byte of a whole answer; " +
+				"failures are counted and never averaged in"},
+			"success":  {"success rate", "whole answers among all requests, with the Wilson 95 % interval that so many requests allow"},
+			"attempts": {"attempts", "a request may take several; the waits between them are part of its latency"},
+			"connections": {"cold, reused",
+				"over a new connection for each request, and over one that an earlier request left open"},
+			"rounds": {"rounds", "each round asks every node the same, in an order drawn anew, with a nonce of equal length"},
+			"comparison": {"comparison", "round by round against the reference: the Hodges–Lehmann estimate of the ratio, " +
+				"with the 95 % interval of the Wilcoxon signed-rank test"},
+			"best": {"best", "the lowest p50 among the nodes whose success rate is not shown to be below another's"},
+			"intended": {"intended", "at a fixed rate, latency counts from when a request was due; actual counts from when it began, " +
+				"and lag is what lies between"},
+			"phases": {"phases", "the mean parts of the last attempt of each success"},
+			"ttft":   {"TTFT", "from the start of a request to its first text that is not empty"},
+			"itl":    {"ITL", "(latency − TTFT) / (output tokens − 1), for each request"},
+			"tokens": {"tokens/s", "output tokens / latency, for each request"},
+		},
+		bestOf: map[bench.Connection]string{bench.Cold: ", over cold connections", bench.Reused: ", over reused connections"},
+	}
+}
+
+// sentence says what was found about a row.
+func (l language) sentence(s *bench.Summary, r *bench.Row) string {
+	return l.title(s, r) + l.colon + l.finding(s, r)
+}
+
+func (l language) finding(s *bench.Summary, r *bench.Row) string {
+	if r.OK == 0 {
+		return l.noSuccess(r.Requests)
+	}
+	middle := l.mean(r.OK, text.Millis(r.Latency.Mean))
+	if r.Latency.HasPercentiles() {
+		middle = "p50 " + text.Millis(r.Latency.P50)
+	}
+	success := fmt.Sprintf(l.success, percent(r.Success.Value), percentRange(r.Success))
+	switch {
+	case r.VsReference != nil:
+		return l.difference(s, r.VsReference) + success
+	case len(s.Rows) == 1:
+		return middle + success
+	case reference(s, r) && !modelsDiffer(s):
+		return l.reference + middle + success
+	}
+	return l.notCompared + middle + success
+}
+
+func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
+	than := l.node(s, c.Reference)
+	switch c.Verdict {
+	case bench.Faster:
+		return fmt.Sprintf(l.faster, than, text.Millis(c.Saved), millisRange(c.SavedLow, c.SavedHigh))
+	case bench.Slower:
+		return fmt.Sprintf(l.slower, than, text.Millis(-c.Saved), millisRange(-c.SavedHigh, -c.SavedLow))
+	}
+	if math.IsInf(c.High, 1) {
+		return fmt.Sprintf(l.tooFew, than, l.pairs(c.Pairs))
+	}
+	return fmt.Sprintf(l.same, than, ratio(c.Low), ratio(c.High), l.pairs(c.Pairs))
+}
+
+// versus is a row's ratio to the reference, for a cell.
+func (l language) versus(s *bench.Summary, r *bench.Row) string {
+	c := r.VsReference
+	switch {
+	case c != nil && math.IsInf(c.High, 1):
+		return l.verdict(c.Verdict)
+	case c != nil:
+		return ratio(c.Ratio) + fmt.Sprintf(l.ratio, ratio(c.Low), ratio(c.High), l.verdict(c.Verdict))
+	case reference(s, r) && !modelsDiffer(s):
+		return l.itself
+	}
+	return text.Missing
+}
+
+// warn says a warning by its code, with the name of its row.
+func (l language) warn(s *bench.Summary, w bench.Warning) string {
+	said, known := l.warnings[w.Code]
+	if !known {
+		return l.warning + l.colon + visible(w.Text)
+	}
+	if w.Node == "" {
+		return l.warning + l.colon + said
+	}
+	name := visible(w.Node)
+	for _, r := range s.Rows {
+		if title(s, r) == name {
+			name = l.title(s, r)
+			break
+		}
+	}
+	return l.warning + l.colon + name + l.colon + said
+}
+
+// define defines the words that a summary uses.
+func (l language) define(s *bench.Summary) []definition {
+	var all []definition
+	for _, d := range []struct {
+		word string
+		used bool
+	}{
+		{"latency", true}, {"success", true}, {"attempts", s.Header.Attempts > 1}, {"connections", s.BothConnections()},
+		{"rounds", len(s.Header.Nodes) > 1}, {"comparison", compared(s)}, {"best", s.BestRow() != nil && len(s.Rows) > 1},
+		{"intended", s.Header.Rate > 0}, {"phases", anyRow(s, hasPhases)}, {"ttft", anyRow(s, statsOf(ttft).present)},
+		{"itl", anyRow(s, statsOf(itl).present)}, {"tokens", anyRow(s, statsOf(tokens).present)},
+	} {
+		if !d.used {
+			continue
+		}
+		defined := l.definitions[d.word]
+		if d.word == "best" && s.BothConnections() {
+			kind := bench.Cold
+			if s.Rows[0].Node.Connection == bench.Reused {
+				kind = bench.Reused
+			}
+			defined.text += l.bestOf[kind]
+		}
+		all = append(all, defined)
+	}
+	return all
+}
