@@ -123,7 +123,7 @@ func (a *app) safe(s string) string {
 	if len(s) > mostSaid {
 		s = text.Shown(s, mostSaid)
 	}
-	return text.Shown(a.redacted(s), mostSaid)
+	return text.Shown(a.redactor.String(a.masker.String(s)), mostSaid)
 }
 
 // inWords is an error's text. A key of the file, such as nodes.hk.headers.x-api-key, is redacted apart from what is said

@@ -115,8 +115,12 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	addStoreFlags(f, &o.node)
 	f.StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: messages, complete or chat")
 	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)
-	_ = c.RegisterFlagCompletionFunc("api", complete(wire.APIs))
-	_ = c.RegisterFlagCompletionFunc("retry-policy", complete(retry.Policies))
+	_ = c.RegisterFlagCompletionFunc("api", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return words(wire.APIs()), cobra.ShellCompDirectiveNoFileComp
+	})
+	_ = c.RegisterFlagCompletionFunc("retry-policy", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return words(retry.Policies()), cobra.ShellCompDirectiveNoFileComp
+	})
 	addSettingFlags(f, &o.node, "output", "render")
 	f.Lookup("render").NoOptDefVal, f.Lookup("render").Hidden = "on", true // the default is on
 	f.BoolVar(&o.noRender, "no-render", false, "do not style Markdown on a terminal")
@@ -154,3 +158,11 @@ const (
 	batchConcurrency = 8
 	batchMaxFailures = 100
 )
+
+func words[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, item := range list {
+		out[i] = string(item)
+	}
+	return out
+}

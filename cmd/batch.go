@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"ferry/pkg/client"
@@ -98,11 +99,11 @@ func (call *batchCall) prepare(ctx context.Context, s *settings, o callOptions) 
 	if err := o.extras.apply(ctx, &call.request); err != nil {
 		return err
 	}
-	filter, err := s.loadFilter(o)
+	stages, err := s.stages(o, nil)
 	if err != nil {
 		return err
 	}
-	if err := filter.CheckRequest(call.request); err != nil {
+	if err := stages.Filter.CheckRequest(call.request); err != nil {
 		return err
 	}
 	options := endpointOptions{unread: o.dryRun, connections: call.concurrency}
@@ -111,22 +112,19 @@ func (call *batchCall) prepare(ctx context.Context, s *settings, o callOptions) 
 	}
 	sample := call.request
 	sample.Prompt = "x"
-	if call.first, err = call.order.ready(ctx, 0); err == nil {
+	if call.first, err = call.order.first(ctx); err == nil {
 		err = call.order.suits(sample)
 	}
 	if err != nil {
 		call.order.close()
 		return err
 	}
-	env := a.clientEnv()
-	env.Wait = func(ctx context.Context, p client.Pause) error {
+	stages.Wait = func(ctx context.Context, p client.Pause) error {
 		return waitSending(ctx, call.sending, p, a.Clock.Sleep)
 	}
-	silent := call.order.Failover // handovers of single items are not told
-	silent.OnHandover, silent.OnSkip = nil, nil
-	call.chain = &recovering{a, client.Chain(client.Stages{
-		Env: env, Failover: &silent, Filter: filter, Output: client.HoldToSchema, Audit: s.auditLog(nil),
-	})}
+	call.order.OnHandover, call.order.OnSkip = nil, nil // those of single items are not told
+	stages.Failover, stages.Output = &call.order.Failover, client.HoldToSchema
+	call.chain = &recovering{a, client.Chain(stages)}
 	return nil
 }
 
@@ -262,8 +260,7 @@ func (a *app) carryOut(ctx context.Context, call *batchCall) error {
 	}
 	a.sayFaults(call, plan)
 	a.note("%s", call.estimate(plan))
-	sizeMemory(0)
-	boundMemory()
+	debug.SetGCPercent(400) // see sizeMemory
 	caught, release := a.Catch(ctx)
 	defer release()
 	call.sending = caught

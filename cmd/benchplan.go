@@ -94,19 +94,16 @@ func (s *settings) benchPrompt(ctx context.Context, o *benchOptions) (string, er
 	if err != nil {
 		return "", err
 	}
-	filter, err := s.loadFilter(callOptions{})
+	stages, err := s.stages(callOptions{}, nil)
 	if err != nil {
 		return "", err
 	}
-	return prompt, filter.CheckRequest(wire.Request{Prompt: prompt})
+	return prompt, stages.Filter.CheckRequest(wire.Request{Prompt: prompt})
 }
 
 // readySeries readies the nodes over the first kind of connection, and over the second where there is one.
 func (s *settings) readySeries(ctx context.Context, p *benchPlan, names []string, kinds []bench.Connection, o *benchOptions) error {
-	options := endpointOptions{unread: o.dryRun, cold: kinds[0] == bench.Cold, single: true, connections: o.Concurrency}
-	if o.Stream {
-		options.most = maxStream
-	}
+	options := endpointOptions{unread: o.dryRun, cold: kinds[0] == bench.Cold, single: true, connections: o.Concurrency, streams: o.Stream}
 	demo := false
 	for _, name := range names {
 		node, err := s.selectNode(name)

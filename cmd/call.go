@@ -12,7 +12,6 @@ import (
 
 	"ferry/pkg/audit"
 	"ferry/pkg/client"
-	"ferry/pkg/config"
 	"ferry/pkg/guard"
 	"ferry/pkg/limit"
 	"ferry/pkg/state"
@@ -52,12 +51,21 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	if call.Request, err = a.request(ctx, conversation, o); err != nil {
 		return err
 	}
-	order, err := s.callOrder(conversation, call.Request, o)
+	names := s.values.Nodes
+	if conversation != nil {
+		if names, err = conversationNodes(s, conversation); err != nil {
+			return err
+		}
+	}
+	order, err := s.order(names, endpointOptions{unread: o.dryRun, streams: o.streams, holds: true})
+	if err == nil && (conversation != nil || len(names) > 1) {
+		err = order.suits(call.Request) // a single call finds out by itself what the API does not have
+	}
 	if err != nil {
 		return err
 	}
 	defer order.close()
-	filter, err := s.loadFilter(output.callOptions)
+	stages, err := s.stages(output.callOptions, conversation)
 	if err != nil {
 		return err
 	}
@@ -65,12 +73,10 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		call.Reading = client.AsBody
 	}
 	if o.dryRun {
-		return a.dryRun(ctx, order, filter, call)
+		return a.dryRun(ctx, order, stages.Filter, call)
 	}
-	stages := client.Stages{
-		Env: a.clientEnv(), Failover: &order.Failover, Filter: filter, Conversation: conversation, Audit: s.auditLog(conversation),
-		Output: func(next client.Doer) client.Doer { output.next = next; return output },
-	}
+	stages.Failover = &order.Failover
+	stages.Output = func(next client.Doer) client.Doer { output.next = next; return output }
 	output.keep = output.keep || conversation != nil || stages.Audit != nil && stages.Audit.Content
 	if o.verbose {
 		order.onReady = a.showProxy
@@ -167,37 +173,25 @@ func readSchema(ctx context.Context, name string) (json.RawMessage, error) {
 	return schema, nil
 }
 
-// callOrder finds the nodes of a call. A prompt that one of several nodes cannot be sent is refused now, and so is one
-// that would wait in a conversation for an answer; a single call finds out by itself what the API does not have.
-func (s *settings) callOrder(conversation *client.Conversation, request wire.Request, o callOptions) (*nodeOrder, error) {
-	names := s.values.Nodes
-	if conversation != nil {
-		var err error
-		if names, err = conversationNodes(s, conversation); err != nil {
-			return nil, err
-		}
-		conversation.Nodes = config.JoinNodes(names)
+// stages are those that the settings ask for.
+func (s *settings) stages(o callOptions, conversation *client.Conversation) (client.Stages, error) {
+	stages := client.Stages{Env: s.clientEnv(), Conversation: conversation}
+	var err error
+	if s.values.FiltersPrompts || s.values.FiltersAnswers {
+		stages.Filter, err = s.loadFilter(o)
 	}
-	options := endpointOptions{unread: o.dryRun, holds: true}
-	if o.streams { // of a whole answer the transport has a bound of its own
-		options.most = maxStream
+	if s.values.AuditFile != "" && !s.noStore {
+		stages.Audit = s.auditLog(conversation)
 	}
-	order, err := s.order(names, options)
-	if err != nil || conversation == nil && len(names) == 1 {
-		return order, err
-	}
-	return order, order.suits(request)
+	return stages, err
 }
 
 // loadFilter reads the lists of blocked words, at each use: they may be changed meanwhile. Without a usable list nothing
-// is sent, also where only answers are looked at. It is nil where the file asks for none.
+// is sent, also where only answers are looked at.
 func (s *settings) loadFilter(o callOptions) (*client.Filter, error) {
 	f := &client.Filter{
 		Prompts: s.values.FiltersPrompts, Answers: s.values.FiltersAnswers,
 		Raw: o.output == "raw", Thinking: o.thinking || o.output != "text",
-	}
-	if !f.Prompts && !f.Answers {
-		return nil, nil
 	}
 	if path := s.values.FilterFile; path != "" {
 		source, err := state.OpenTrusted(path)
@@ -221,14 +215,10 @@ func (s *settings) loadFilter(o callOptions) (*client.Filter, error) {
 	return f, nil
 }
 
-// auditLog is the log that the file asks for; nil for a call that is to leave no trace. Nothing is opened yet.
+// auditLog is the log that the file asks for. Nothing is opened yet.
 func (s *settings) auditLog(conversation *client.Conversation) *client.AuditLog {
-	path := s.values.AuditFile
-	if path == "" || s.noStore {
-		return nil
-	}
 	log := &client.AuditLog{
-		Log:     audit.Log{Path: path, MaxSize: s.values.AuditMaxSize, Redact: s.redacted},
+		Log:     audit.Log{Path: s.values.AuditFile, MaxSize: s.values.AuditMaxSize, Redact: s.redacted},
 		Content: s.values.AuditsContent,
 		Clock:   s.Clock,
 		Outcome: func(err error) (string, int) { return classOf(err), auditedExit(err) },

@@ -63,16 +63,16 @@ func (a *app) conversationName(store session.Store, o conversationOptions) (stri
 
 // conversationNodes are those that a conversation began with; once it has an answer, a call may name none or the same.
 func conversationNodes(s *settings, c *client.Conversation) ([]string, error) {
-	named := s.values.Nodes
-	if len(c.Handle.Session().Turns) == 0 {
-		return named, nil
+	names := s.values.Nodes
+	if kept := c.Handle.Session(); len(kept.Turns) > 0 {
+		names = config.SplitNodes(kept.Nodes)
+		if s.values.Given("node") && !slices.Equal(s.values.Nodes, names) {
+			return nil, usagef("leave -n away, or begin another with --new", "the conversation %s is with node %s",
+				kept.Name, strings.Join(names, ", "))
+		}
 	}
-	began := config.SplitNodes(c.Handle.Session().Nodes)
-	if s.values.Given("node") && !slices.Equal(named, began) {
-		return nil, usagef("leave -n away, or begin another with --new", "the conversation %s is with node %s",
-			c.Handle.Session().Name, strings.Join(began, ", "))
-	}
-	return began, nil
+	c.Nodes = config.JoinNodes(names)
+	return names, nil
 }
 
 // pendingPrompt is the prompt that got no answer.

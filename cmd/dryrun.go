@@ -19,7 +19,7 @@ func (a *app) dryRun(ctx context.Context, order *nodeOrder, filter *client.Filte
 	if err := filter.CheckRequest(call.Request); err != nil {
 		return err
 	}
-	e, err := order.ready(ctx, 0)
+	e, err := order.first(ctx)
 	if err != nil {
 		return err
 	}

@@ -59,20 +59,14 @@ func (s *settings) order(names []string, o endpointOptions) (*nodeOrder, error) 
 		order.guarded = order.guarded || node.Budget != ""
 		order.Candidates = append(order.Candidates, client.Candidate{
 			Name: node.Name, Zone: node.Zone, API: node.API, Model: node.Model,
-			Endpoint: func(ctx context.Context) (*client.Endpoint, error) {
-				e, err := order.ready(ctx, i)
-				if err != nil {
-					return nil, err
-				}
-				return &e.Endpoint, nil
-			},
+			Endpoint: func(ctx context.Context) (*client.Endpoint, error) { return order.ready(ctx, i) },
 		})
 	}
 	return order, nil
 }
 
 // ready readies a node when it is first asked. It may be called from many goroutines.
-func (order *nodeOrder) ready(ctx context.Context, i int) (*endpoint, error) {
+func (order *nodeOrder) ready(ctx context.Context, i int) (*client.Endpoint, error) {
 	n := order.nodes[i]
 	n.once.Do(func() {
 		if n.IsDemo() {
@@ -83,7 +77,16 @@ func (order *nodeOrder) ready(ctx context.Context, i int) (*endpoint, error) {
 			order.onReady(n.endpoint)
 		}
 	})
-	return n.endpoint, n.err
+	if n.err != nil {
+		return nil, n.err
+	}
+	return &n.endpoint.Endpoint, nil
+}
+
+// first readies the first node.
+func (order *nodeOrder) first(ctx context.Context) (*endpoint, error) {
+	_, err := order.ready(ctx, 0)
+	return order.nodes[0].endpoint, err
 }
 
 // close ends the connections to all nodes that were asked.
@@ -130,17 +133,17 @@ func (e *endpoint) close() {
 }
 
 func (s *settings) selectNode(name string) (config.Node, error) {
-	return s.values.Select(config.Selection{Selector: name, API: s.api, Presets: presets()})
+	return s.values.Select(config.Selection{Selector: name, API: s.api, Presets: presets})
 }
 
 // endpointOptions say what an endpoint is for.
 type endpointOptions struct {
-	unread      bool  // its key is named and not read
-	most        int64 // bytes of an answer; 0 is the transport's own bound
-	holds       bool  // its connection may outlive the command
-	connections int   // how many are kept; 0 is the transport's own number
-	cold        bool  // none is kept
-	single      bool  // no second handshake beside one that is late: it would be measured too
+	unread      bool // its key is named and not read
+	streams     bool // its answers are streams, which may be longer than a whole answer
+	holds       bool // its connection may outlive the command
+	connections int  // how many are kept; 0 is the transport's own number
+	cold        bool // none is kept
+	single      bool // no second handshake beside one that is late: it would be measured too
 }
 
 // maxStream is the most bytes of an event stream that are read.
@@ -163,7 +166,10 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	}
 	e.options = transport.Options{
 		Target: e.URL, Node: node.Name, TLS: transport.TLS(node.TLS), Pins: node.Pins, Insecure: node.Insecure,
-		ConnectTimeout: s.values.ConnectTimeout, MaxBody: o.most, Connections: o.connections, Cold: o.cold, Race: !o.single,
+		ConnectTimeout: s.values.ConnectTimeout, Connections: o.connections, Cold: o.cold, Race: !o.single,
+	}
+	if o.streams {
+		e.options.MaxBody = maxStream
 	}
 	if node.IsDemo() {
 		e.demo = demo.New(demo.Options{Now: s.Clock.Now, Sleep: s.Clock.Sleep})
@@ -191,11 +197,16 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	return e, err
 }
 
-func userAgent() string { return "ferry/" + version }
-
 // clientEnv is what the stages of a call need.
 func (a *app) clientEnv() client.Env {
-	return client.Env{Clock: a.Clock, Random: a.Random, Masker: a.masker, UserAgent: userAgent(), Wait: a.wait, OnSend: a.sending}
+	return client.Env{
+		Clock: a.Clock, Random: a.Random, Masker: a.masker, UserAgent: "ferry/" + version, Wait: a.wait,
+		OnSend: func() {
+			if !a.sent.Swap(true) && a.CatchQuit != nil {
+				a.CatchQuit(&a.sent)
+			}
+		},
+	}
 }
 
 // identify gives the node as the client knows it, with its key and its secret headers. Unread, secrets are named by where

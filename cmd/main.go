@@ -98,7 +98,9 @@ func Main() int {
 	// Where the Go runtime gives up (a panic in a library's goroutine, no memory, a signal), the process dies of SIGABRT.
 	// Its own exit code is 2, which would say that nothing was sent.
 	debug.SetTraceback("crash")
-	boundMemory()
+	if os.Getenv("GOMEMLIMIT") == "" { // a user who sets it knows better
+		debug.SetMemoryLimit(memoryBound)
+	}
 	env := SystemEnv()
 	if err := prepareProcess(); err != nil {
 		return newApp(env).exit(err)
@@ -165,19 +167,6 @@ func (c *signalCatcher) catch(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// memoryBound is where the collector begins to work hard: an answer, the text in it and one more copy fit.
+// memoryBound is where the collector begins to work hard, so that what servers send does not fill the memory with garbage:
+// an answer, the text in it and one more copy fit.
 const memoryBound = 160 << 20
-
-// boundMemory keeps what servers send from filling the memory with garbage. Who sets GOMEMLIMIT knows better.
-func boundMemory() {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryBound)
-	}
-}
-
-// sending notes that a request is about to leave.
-func (a *app) sending() {
-	if !a.sent.Swap(true) && a.CatchQuit != nil {
-		a.CatchQuit(&a.sent)
-	}
-}

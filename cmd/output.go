@@ -150,36 +150,30 @@ func (s *outputStage) noteAnswer(result *client.Result) {
 		}
 		s.note("answered on attempt %d of %d, after %s", n, s.attempts, strings.Join(reasons, ", "))
 	}
-	if s.output != "raw" {
-		s.noteEnding(result.Answer)
-	}
-	if s.usage {
-		s.showUsage(result.Answer.Usage)
-	}
-}
-
-// noteEnding says how an answer ended that did not just end.
-func (s *outputStage) noteEnding(answer wire.Answer) {
-	reason := text.Shown(answer.StopReason, text.MostNamed)
-	switch answer.Ending() {
-	case wire.Limited:
+	answer := result.Answer
+	ending, reason := answer.Ending(), text.Shown(answer.StopReason, text.MostNamed)
+	switch {
+	case s.output == "raw":
+	case ending == wire.Limited:
 		s.note("the answer ends at a limit (%s); --max-tokens allows more", reason)
-	case wire.Refused:
+	case ending == wire.Refused:
 		s.note("the model declined to answer (%s)", reason)
-	case wire.Paused:
+	case ending == wire.Paused:
 		s.note("the model wanted to go on (%s), which ferry does not do", reason)
-	case wire.Unknown:
+	case ending == wire.Unknown:
 		s.note("the answer ended for a reason that ferry does not know (%s)", reason)
-	case wire.Ended, wire.Failed:
-		if answer.Empty {
-			s.note("the answer is whole and empty")
-		}
+	case answer.Empty:
+		s.note("the answer is whole and empty")
 	}
 	switch {
-	case answer.NotUTF8 && s.output == "json":
+	case s.output == "raw" || !answer.NotUTF8:
+	case s.output == "json":
 		s.note("the answer has bytes that are not UTF-8; JSON has U+FFFD in their place, and -o text keeps them")
-	case answer.NotUTF8:
+	default:
 		s.note("the answer has bytes that are not UTF-8; they are kept as they came")
+	}
+	if s.usage {
+		s.showUsage(answer.Usage)
 	}
 }
 

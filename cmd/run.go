@@ -44,7 +44,10 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
-	return a.exit(root.ExecuteContext(ctx))
+	if err := root.ExecuteContext(ctx); err != nil {
+		return a.exit(err)
+	}
+	return exitDone
 }
 
 // usagef is a mistake on the command line or in the configuration: nothing was sent.
@@ -97,9 +100,6 @@ func (a *app) crashed(value any) error {
 
 // exit is the one place where an error becomes a message and an exit code.
 func (a *app) exit(err error) int {
-	if err == nil {
-		return exitDone
-	}
 	code, told := exitCode(err)
 	if !told {
 		a.complain(err)

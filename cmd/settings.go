@@ -82,17 +82,6 @@ func addStoreFlags(f *pflag.FlagSet, o *nodeOptions) {
 	f.BoolVar(&o.budgetUnchecked, "budget-unchecked", false, "send also where the budget cannot be written down")
 }
 
-// complete offers a list of words to a shell.
-func complete[T ~string](list func() []T) cobra.CompletionFunc {
-	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		var words []string
-		for _, item := range list() {
-			words = append(words, string(item))
-		}
-		return words, cobra.ShellCompDirectiveNoFileComp
-	}
-}
-
 // completeNodes offers the names of the nodes to a shell, behind a comma too. A broken file offers nothing: a shell has
 // no place for its error.
 func (a *app) completeNodes(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {

@@ -19,8 +19,8 @@ type Selection struct {
 	Selector string
 	// API is the --api flag, "" when not given.
 	API string
-	// Presets are the demo node's faults by name, for demo/NAME.
-	Presets map[string]string
+	// Presets gives the demo node's faults by name, for demo/NAME.
+	Presets func() map[string]string
 }
 
 // Select finds the node and makes it ready for use. A node of the file wins over the built-in direct of that name, and
@@ -111,7 +111,7 @@ func (v *Values) selectNode(s Selection) (Node, error) {
 	if origin := v.Origin("node"); origin != "default" {
 		msg += " (from " + origin + ")"
 	}
-	return Node{}, bad(meant(msg, s.Selector, v.file.Names(s.Presets)), "ferry config nodes lists them")
+	return Node{}, bad(meant(msg, s.Selector, v.file.Names(s.Presets())), "ferry config nodes lists them")
 }
 
 // sameAPI refuses --api where the node says otherwise.
@@ -194,9 +194,9 @@ func demoNode(s Selection) (Node, error) {
 		return Node{}, err
 	}
 	if preset, ok := strings.CutPrefix(s.Selector, "demo/"); ok {
-		query, ok := s.Presets[preset]
+		query, ok := s.Presets()[preset]
 		if !ok {
-			names := presetNames(s.Presets)
+			names := presetNames(s.Presets())
 			msg := meant("unknown demo node "+s.Selector, s.Selector, names)
 			return Node{}, bad(msg, "there are demo, "+strings.Join(names, ", "))
 		}

@@ -48,7 +48,7 @@ nodes:
 	}
 	for _, tt := range tests {
 		v := mustResolve(t, f, vars(tt.env...), nil)
-		got, err := v.Select(Selection{Selector: tt.selector, API: tt.api, Presets: presets()})
+		got, err := v.Select(Selection{Selector: tt.selector, API: tt.api, Presets: presets})
 		got.origins = nil
 		tt.want.MaxTokens, tt.want.TLS.Min = 4096, "1.3"
 		if tt.want.Model == "" && tt.want.API == wire.Messages {
@@ -91,7 +91,7 @@ func TestSelectErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		v := mustResolve(t, f, vars("FERRY_NODE", tt.variable), nil)
-		_, err := v.Select(Selection{Selector: tt.selector, API: tt.api, Presets: presets()})
+		_, err := v.Select(Selection{Selector: tt.selector, API: tt.api, Presets: presets})
 		var e *Error
 		if !errors.As(err, &e) || err.Error() != tt.want {
 			t.Errorf("%s: got %v, want %s", tt.selector, err, tt.want)
