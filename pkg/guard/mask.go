@@ -27,12 +27,10 @@ type Masker struct {
 type secrets struct {
 	values []string
 	forms  [][]byte
-	// begin has the forms that a character begins.
+	// begin has the forms by their first character, and may is true for the bytes that can begin one, escapes included.
 	begin [256][][]byte
+	may   [256]bool
 }
-
-// none reports that no form can begin with such a byte, which begins no escape.
-func (s *secrets) none(c byte) bool { return s.begin[c] == nil && c != '\\' && c != '%' && c != '&' }
 
 // Add makes m mask value too.
 func (m *Masker) Add(value string) {
@@ -50,8 +48,9 @@ func (m *Masker) Add(value string) {
 		}
 		next.values = append(next.values, value)
 		next.forms = append(next.forms, forms(value)...)
+		next.may['\\'], next.may['%'], next.may['&'] = true, true, true
 		for _, form := range next.forms {
-			next.begin[form[0]] = append(next.begin[form[0]], form)
+			next.begin[form[0]], next.may[form[0]] = append(next.begin[form[0]], form), true
 		}
 		if m.known.CompareAndSwap(old, next) {
 			return
@@ -100,34 +99,12 @@ func forms(value string) [][]byte {
 
 // Bytes returns b with every known secret replaced by "***"; b itself where there is none.
 func (m *Masker) Bytes(b []byte) []byte {
-	known := m.known.Load()
-	if known == nil {
+	s := MaskStream{masker: m}
+	out, rest, _ := s.scan(nil, b, false)
+	if s.hits == 0 {
 		return b
 	}
-	var out []byte
-	done, end := 0, 0 // what has been copied or masked; where the match at hand ends
-	for i, c := range b {
-		if known.none(c) {
-			continue
-		}
-		n := known.match(b[i:])
-		if n == 0 {
-			continue
-		}
-		if out == nil {
-			out = make([]byte, 0, len(b)) // a mask is shorter than any secret
-		}
-		if i >= end {
-			out = append(append(out, b[done:i]...), masked...)
-		}
-		// Two secrets may overlap: what is left of the second would be half a secret.
-		end = max(end, i+n)
-		done = end
-	}
-	if end == 0 {
-		return b
-	}
-	return append(out, b[done:]...)
+	return append(out, rest...)
 }
 
 // String is Bytes for strings.
@@ -153,48 +130,57 @@ func (m *Masker) Lower() *Masker {
 	return lower
 }
 
-// match returns the length of the longest secret that text begins with, 0 without one.
-func (s *secrets) match(text []byte) int {
-	longest := 0
+// match returns the length of the longest secret that text begins with, 0 without one. Open says that text, if it goes
+// on, could be the beginning of one.
+func (s *secrets) match(text []byte) (longest int, open bool) {
+	c, size, open := escape(text)
 	for _, form := range s.begin[text[0]] {
-		longest = max(longest, matchSpelled(text, form))
+		n, more := spelled(text, form)
+		longest, open = max(longest, n), open || more
 	}
-	if c, n, _ := escape(text); n > 0 && c != text[0] {
-		for _, form := range s.begin[c] {
-			longest = max(longest, matchSpelled(text, form))
-		}
+	if size == 0 || c == text[0] {
+		return longest, open
 	}
-	return longest
+	for _, form := range s.begin[c] {
+		n, more := spelled(text, form)
+		longest, open = max(longest, n), open || more
+	}
+	return longest, open
 }
 
-// matchSpelled returns how many bytes at the start of text spell the secret, 0 where they do not. As it is and with
-// escapes are tried apart: a secret may hold what looks like an escape.
-func matchSpelled(text, secret []byte) int {
-	literal := 0
+// spelled returns how many bytes at the start of text spell the secret, 0 where they do not, and whether text is the
+// beginning of a spelling. As it is and with escapes are tried apart, because a secret may hold what looks like an escape.
+func spelled(text, secret []byte) (n int, open bool) {
 	if bytes.HasPrefix(text, secret) {
-		literal = len(secret)
+		n = len(secret)
+	} else {
+		open = bytes.HasPrefix(secret, text)
 	}
 	at := 0
 	for i, want := range secret {
 		if i > 0 {
 			at += nulls(text[at:])
 		}
-		n := spells(text[at:], want)
-		if n == 0 {
-			return literal
+		if at == len(text) {
+			return n, true
 		}
-		at += n
+		size, cut := spells(text[at:], want)
+		open = open || cut
+		if size == 0 {
+			return n, open
+		}
+		at += size
 	}
-	return max(literal, at)
+	return max(n, at), open
 }
 
 // nulls returns how many bytes at the start of text are NULs, at most as many as UTF-32 has before a character of ASCII.
 func nulls(text []byte) (at int) {
-	if len(text) == 0 || isAlnum(text[0]) {
-		return 0 // as nearly always
-	}
 	for range 3 {
-		n := spells(text[at:], 0)
+		if at == len(text) || isAlnum(text[at]) {
+			break
+		}
+		n, _ := spells(text[at:], 0)
 		if n == 0 {
 			break
 		}
@@ -204,18 +190,16 @@ func nulls(text []byte) (at int) {
 }
 
 // spells returns how many bytes at the start of text stand for the ASCII character want. An escape goes before the
-// character itself: of a JSON \\ both bytes stand for one backslash.
-func spells(text []byte, want byte) int {
-	if len(text) == 0 {
-		return 0
+// character itself: of a JSON \\ both bytes stand for one backslash. Cut says that text ends inside of what could be an escape.
+func spells(text []byte, want byte) (n int, cut bool) {
+	c, n, cut := escape(text)
+	switch {
+	case n > 0 && c == want:
+		return n, cut
+	case text[0] == want:
+		return 1, cut
 	}
-	if c, n, _ := escape(text); n > 0 && c == want {
-		return n
-	}
-	if text[0] == want {
-		return 1
-	}
-	return 0
+	return 0, cut
 }
 
 // escape reads the escape of JSON, of a URL or of HTML at the start of text: the ASCII character that it stands for, and
@@ -311,4 +295,76 @@ func hexByte(two []byte) int {
 		}
 	}
 	return value
+}
+
+// MaskStream masks a text that arrives in pieces as Masker.Bytes masks the whole: it holds back only an end that could
+// still become a secret. One goroutine at a time.
+type MaskStream struct {
+	masker *Masker
+	held   []byte
+	hidden int // so many bytes of held belong to a secret that has been replaced already
+	hits   int
+}
+
+// Holding reports whether the end that is held back is so long that it would tell something of a secret.
+func (s *MaskStream) Holding() bool { return len(s.held)-s.hidden >= shortestMasked }
+
+// Hits is how many secrets have been replaced.
+func (s *MaskStream) Hits() int { return s.hits }
+
+// Stream gives a stream of m's secrets as they are known now and later.
+func (m *Masker) Stream() *MaskStream { return &MaskStream{masker: m} }
+
+// Append adds what may be shown of the text so far to dst.
+func (s *MaskStream) Append(dst, chunk []byte) []byte {
+	text := chunk
+	if len(s.held) > 0 {
+		text = append(s.held, chunk...)
+	}
+	dst, rest, held := s.scan(dst, text, true)
+	s.held = append([]byte(nil), held...)
+	return append(dst, rest...)
+}
+
+// Flush adds what was held back, when the text has come to its end. Cut says that the end came early: what could have
+// become a secret is then hidden, but for an end so short that it tells nothing.
+func (s *MaskStream) Flush(dst []byte, cut bool) []byte {
+	if cut && s.Holding() {
+		s.held = nil
+		return append(dst, masked...)
+	}
+	dst, rest, _ := s.scan(dst, s.held, false)
+	s.held = nil
+	return append(dst, rest...)
+}
+
+// scan masks text, whose first hidden bytes have been replaced already, and returns dst with all of it but the rest, which
+// has no secret. With more to come it holds back from where text could become a secret.
+func (s *MaskStream) scan(dst, text []byte, more bool) (out, rest, held []byte) {
+	known := s.masker.known.Load()
+	if known == nil {
+		return dst, text, nil
+	}
+	done := s.hidden // up to here text has been copied or replaced
+	s.hidden = 0
+	for i, c := range text {
+		if !known.may[c] {
+			continue
+		}
+		n, open := known.match(text[i:])
+		if more && open {
+			s.hidden = max(0, done-i)
+			return dst, text[min(done, i):i], text[i:]
+		}
+		if n == 0 {
+			continue
+		}
+		if i >= done {
+			dst = append(append(dst, text[done:i]...), masked...)
+			s.hits++
+		}
+		// Two secrets may overlap: what is left of the second would be half a secret.
+		done = max(done, i+n)
+	}
+	return dst, text[done:], nil
 }
