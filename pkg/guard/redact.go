@@ -122,7 +122,7 @@ func redactShapes(s string) string {
 	p := pass{text: v.text}
 	var spans []span
 	for i := 0; i < len(p.text); {
-		if begins[p.text[i]] == nothing {
+		if !begins[p.text[i]] {
 			i++
 			continue
 		}
@@ -135,6 +135,100 @@ func redactShapes(s string) string {
 	}
 	return replace(s, spans)
 }
+
+// begins are the bytes that something may begin with, so that most of a text is passed over at one look. fieldsAt are
+// the names of fields by their first byte, and keysAt the shapes of keys.
+var begins, fieldsAt, keysAt = func() (begins [256]bool, fields [256][]string, keys [256][]*keyShape) {
+	for i := range keyShapes {
+		first := keyShapes[i].prefix[0]
+		keys[first] = append(keys[first], &keyShapes[i])
+		begins[first] = true
+	}
+	for _, name := range fieldNames {
+		for _, first := range []byte{name[0], strings.ToUpper(name)[0]} {
+			fields[first] = append(fields[first], name)
+			begins[first] = true
+		}
+	}
+	for _, c := range []byte("0123456789+@:-eBb") { // numbers, addresses, PEM, other keys
+		begins[c] = true
+	}
+	return begins, fields, keys
+}()
+
+// pass is one way through a text. A span that was taken out counts as a "]" for what follows it, as it will when the
+// text is read again.
+type pass struct {
+	text string
+	last int // where the last span ended
+
+	// The run of letters, digits, "_" and "-" that was measured last: where it ends, and its last digit.
+	runEnd, runDigit int
+}
+
+// at looks for something that begins at i, or in the case of an address has its sign there, and returns it and where
+// to go on.
+func (p *pass) at(i int) (cut span, next int) {
+	switch c := p.text[i]; {
+	case isDigit(c):
+		return p.number(i, i)
+	case c == '+' && strings.HasPrefix(p.text[i+1:], "86"):
+		cut, _ = p.number(i, i+1)
+	case c == '@':
+		cut = p.mail(i)
+	case c == ':':
+		cut = p.userinfo(i)
+	case c == '-':
+		cut = p.pem(i)
+	default:
+		if cut = p.field(i); cut.to == 0 && !isAlnum(p.before(i, 1)) {
+			cut, _ = p.key(i)
+		}
+	}
+	return cut, i + 1
+}
+
+// before is the byte n places before i, a space where the text begins.
+func (p *pass) before(i, n int) byte {
+	switch {
+	case i-n >= p.last:
+		return p.text[i-n]
+	case p.last > 0:
+		return ']'
+	}
+	return ' '
+}
+
+// byteAt is the byte at i, a newline where the text ends.
+func (p *pass) byteAt(i int) byte {
+	if i < len(p.text) {
+		return p.text[i]
+	}
+	return '\n'
+}
+
+// run measures the letters, digits, "_" and "-" from i on: where they end, and whether a digit is among them. Each run
+// is measured once, or a text of sk-sk-sk-… would be read again at every sk-.
+func (p *pass) run(i int) (end int, digit bool) {
+	if i >= p.runEnd {
+		p.runEnd, p.runDigit = i, -1
+		for p.runEnd < len(p.text) && isRun(p.text[p.runEnd]) {
+			if isDigit(p.text[p.runEnd]) {
+				p.runDigit = p.runEnd
+			}
+			p.runEnd++
+		}
+	}
+	return p.runEnd, p.runDigit >= i
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+func isAlnum(c byte) bool { return isDigit(c) || isLetter(c) }
+
+func isRun(c byte) bool { return isAlnum(c) || c == '_' || c == '-' }
 
 // matchPattern replaces what a pattern matches in s as it is, and in s as it reads.
 func matchPattern(re *regexp.Regexp, s string) string {

@@ -1,0 +1,253 @@
+package guard
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// fieldNames are how the names of fields begin whose values are taken out, in lower case.
+var fieldNames = [...]string{"api", "access", "authorization", "client", "refresh", "secret", "姓名", "电话", "手机", "身份证"}
+
+// fieldHead is the name of a field, or the end of it, and what separates it from its value. A quote and a bracket may
+// close the name: "api_key": and headers["x-api-key"] =.
+var fieldHead = expression(`^(?:(?i:(api[_-]?key|access[_-]?token|refresh[_-]?token|client[_-]?secret|secret[_-]?(?:access[_-]?)?key)` +
+	`|(authorization))|(?:(姓名)|(电话|手机)|(身份证))(?:号码?)?)["'` + "`" + `]?\]?[ \t]*[:=][:=>]?[ \t]*`)
+
+// mostHead is the most bytes of a name and its separator.
+const mostHead = 80
+
+// field finds the value of a field whose name, or the end of it, is at i.
+func (p *pass) field(i int) span {
+	rest := p.text[i:]
+	begins := func(name string) bool { return len(rest) >= len(name) && strings.EqualFold(rest[:len(name)], name) }
+	if !slices.ContainsFunc(fieldsAt[rest[0]], begins) {
+		return span{}
+	}
+	rest = rest[:min(len(rest), mostHead)]
+	if strings.IndexByte(rest, ':') < 0 && strings.IndexByte(rest, '=') < 0 {
+		return span{}
+	}
+	m := fieldHead().FindStringSubmatchIndex(rest)
+	if m == nil {
+		return span{}
+	}
+	i += m[1]
+	switch kind := slices.IndexFunc(m[2:], func(at int) bool { return at >= 0 }) / 2; kind {
+	case 0:
+		return p.secretValue(i, p.word)
+	case 1:
+		return p.secretValue(i, p.credentials)
+	default:
+		return p.personalValue(i, [...]int{2: 0, 3: 11, 4: 18}[kind])
+	}
+}
+
+// What ends a value: the end of the line, and the quotes that it stands in, a bracket, or all that ends a word.
+const (
+	lineEnds    = "\r\n"
+	quotes      = "\"'`"
+	wordEnds    = " \t\"'`,;&<>(){}|]" + lineEnds
+	wordsEnd    = " \t\"`,;&<>(){}|]!?。、" + lineEnds // of personal data
+	bracketEnds = quotes + "]" + lineEnds
+)
+
+// until returns the first of the characters in ends from i on, or the end. A "[REDACTED]" at i is passed over.
+func (p *pass) until(i int, ends string) int {
+	if strings.HasPrefix(p.text[i:], redacted) {
+		i += len(redacted)
+	}
+	if n := strings.IndexAny(p.text[i:], ends); n >= 0 {
+		return i + n
+	}
+	return len(p.text)
+}
+
+// spaces returns where the spaces and tabs from i on end.
+func (p *pass) spaces(i int) int {
+	for p.byteAt(i) == ' ' || p.byteAt(i) == '\t' {
+		i++
+	}
+	return i
+}
+
+// quoted finds a value in quotes whose opening one is at i.
+func (p *pass) quoted(i int) (span, bool) {
+	c := p.byteAt(i)
+	if strings.IndexByte(quotes, c) < 0 {
+		return span{}, false
+	}
+	return span{i + 1, p.until(i+1, string(c)+lineEnds)}, true
+}
+
+// word returns where a word ends.
+func (p *pass) word(i int) int { return p.until(i, wordEnds) }
+
+// secretValue finds the value at i: in quotes, in brackets as of a list or of a header that Go prints, or up to its end.
+func (p *pass) secretValue(i int, end func(i int) int) span {
+	bracket := p.byteAt(i) == '[' && !strings.HasPrefix(p.text[i:], redacted)
+	if bracket {
+		i++
+	}
+	cut, ok := p.quoted(i)
+	switch {
+	case ok:
+	case bracket:
+		cut = span{i, p.until(i, bracketEnds)}
+	default:
+		cut = span{i, end(i)}
+	}
+	if isNoValue(p.text[cut.from:cut.to]) {
+		return span{}
+	}
+	return cut
+}
+
+// isNoValue holds for what stands where a value would: nothing, a mask, or the mark in an example of what to type.
+func isNoValue(s string) bool {
+	if scheme, rest, ok := strings.Cut(s, " "); ok && rest == masked {
+		return isScheme(scheme)
+	}
+	return s == "null" || s == masked || s == "…"
+}
+
+// schemes are schemes of the Authorization header whose credentials follow them on the line.
+var schemes = [...]string{"basic", "bearer", "digest", "token", "apikey", "negotiate", "ntlm", "hawk", "dpop", "oauth", "aws4-hmac-sha256", "bce-auth-v1"}
+
+func isScheme(s string) bool {
+	return slices.ContainsFunc(schemes[:], func(scheme string) bool { return strings.EqualFold(scheme, s) })
+}
+
+// parameters go on to the end of the line, or to the quotes that the header stands in. The quotes of a parameter, such
+// as Digest's username="…", are those behind a "=".
+var parameters = expression(`^(?:="[^"\r\n]*"?|[^"'` + "`" + `\r\n])*`)
+
+// credentials returns where the value of an Authorization header that begins at i ends. Behind a scheme that is not
+// known it is the words that could be a key, and not the prose behind "authorization: required".
+func (p *pass) credentials(i int) int {
+	end := p.word(i)
+	if isScheme(p.text[i:end]) {
+		return end + len(parameters().FindString(p.text[end:]))
+	}
+	for {
+		from := p.spaces(end)
+		to := p.word(from)
+		word := p.text[from:to]
+		if from == end || len(word) < 20 && !strings.ContainsAny(word, "0123456789") {
+			return end
+		}
+		end = to
+	}
+}
+
+// personalValue finds the value at i. Digits is how many a whole one has, 0 for a name.
+func (p *pass) personalValue(i, digits int) span {
+	if cut, ok := p.quoted(i); ok {
+		return cut
+	}
+	end := p.personalWord(i)
+	for words := 1; ; words++ {
+		next := p.spaces(end)
+		to := p.personalWord(next)
+		if next == end || to == next || !continues(p.text[i:end], p.text[next:to], digits, words) {
+			return span{i, end}
+		}
+		end = to
+	}
+}
+
+// personalWord returns where a word of personal data ends. A ")" belongs to it where a "(" does.
+func (p *pass) personalWord(i int) int {
+	if p.byteAt(i) == '(' {
+		i = p.until(i, ")"+lineEnds)
+		if p.byteAt(i) == ')' {
+			i++
+		}
+	}
+	return p.until(i, wordsEnd)
+}
+
+// continues reports whether the next word belongs to the value so far, which has so many words.
+func continues(value, next string, digits, words int) bool {
+	first, c := value[0], next[0]
+	switch {
+	case strings.ContainsRune(next, ':'):
+		return false // the next label
+	case isDigit(first) || first == '+' || first == '(':
+		have := 0
+		for i := range len(value) {
+			if isDigit(value[i]) {
+				have++
+			}
+		}
+		return have < digits && (isDigit(c) || c == '(' || c == '-')
+	case isLetter(first):
+		return digits == 0 && words < 4 && isLetter(c) && c&0x20 == first&0x20
+	}
+	// 张 三: a surname of one character, and a space before the rest.
+	return digits == 0 && words == 1 && utf8.RuneCountInString(value) == 1 && c >= utf8.RuneSelf
+}
+
+// pem finds a private key in PEM, or a part of one.
+func (p *pass) pem(i int) span {
+	const begin, end = "-----BEGIN ", "-----END "
+	if !strings.HasPrefix(p.text[i:], begin) {
+		return span{}
+	}
+	title := p.text[i+len(begin):]
+	if !strings.Contains(title[:min(len(title), 40)], "PRIVATE KEY-----") {
+		return span{}
+	}
+	_, rest, ok := strings.Cut(title, end)
+	if !ok {
+		return span{i, len(p.text)}
+	}
+	to := p.until(len(p.text)-len(rest), "-\"'"+lineEnds)
+	for p.byteAt(to) == '-' {
+		to++
+	}
+	return span{i, to}
+}
+
+// userinfo finds the user and password of a URL whose ":" is at i.
+func (p *pass) userinfo(i int) span {
+	if !strings.HasPrefix(p.text[i:], "://") {
+		return span{}
+	}
+	from := i + len("://")
+	to := p.until(from, "/?# \t\"'`<>,;"+lineEnds)
+	at := strings.LastIndexByte(p.text[from:to], '@')
+	if at <= 0 {
+		return span{}
+	}
+	return span{from, from + at}
+}
+
+// mail finds the e-mail address whose "@" is at i.
+func (p *pass) mail(i int) span {
+	from := i
+	for from > p.last && (isRun(p.text[from-1]) || strings.IndexByte(".%+", p.text[from-1]) >= 0) {
+		from--
+	}
+	// The domain ends behind the last label of letters alone: a digit or a dash may follow and be no part of it.
+	end := 0
+	for dot := i; ; {
+		label := dot + 1
+		for dot = label; isAlnum(p.byteAt(dot)) || p.byteAt(dot) == '-'; dot++ {
+		}
+		if dot == label || p.byteAt(dot) != '.' {
+			break
+		}
+		last := dot + 1
+		for isLetter(p.byteAt(last)) {
+			last++
+		}
+		if last-dot > 2 {
+			end = last
+		}
+	}
+	if from == i || end == 0 {
+		return span{}
+	}
+	return span{from, end}
+}
