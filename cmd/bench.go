@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"ferry/pkg/bench"
+	"ferry/pkg/report"
 	"ferry/pkg/text"
 
 	"github.com/spf13/cobra"
@@ -160,7 +162,12 @@ func (a *app) measure(ctx context.Context, c *benchPlan) (*bench.Run, error) {
 		plan.SchedulingDelay = a.SchedulingDelay()
 	}
 	b := bench.New(plan)
-	stop := a.showProgress(b)
+	started := a.Clock.Now()
+	since := func() time.Duration { return a.Clock.Now().Sub(started) }
+	stop := a.showing(
+		func() []string { return report.ProgressTable(b.Progress(), since(), a.err.Facts, a.safe) },
+		func() { a.note("%s", report.ProgressLine(b.Progress(), since())) },
+	)
 	defer stop()
 	return b.Run(ctx, caught)
 }

@@ -212,7 +212,7 @@ func (a *app) withoutSuccess(s *bench.Summary) bool {
 		if len(row.Failures) > 0 {
 			why = row.Failures[0].Detail
 		}
-		a.complain(fmt.Errorf("%s had no success in %s: %s", seriesName(row.Node), text.Count(row.Requests, "request"), why))
+		a.complain(fmt.Errorf("%s had no success in %s: %s", report.Series(row.Node), text.Count(row.Requests, "request"), why))
 	}
 	return found
 }

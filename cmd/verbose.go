@@ -64,7 +64,7 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	if errors.As(at.Err, &refused) && at.HTTPStatus != http.StatusOK && len(refused.Body) > 0 {
 		a.say("< " + text.ShownOf(string(refused.Body[:min(len(refused.Body), 2*text.MostShown)]), text.MostShown, len(refused.Body)))
 	}
-	if line := limitsLine(header, a.Clock.Now()); line != "" {
+	if line := client.ServerLimits(header, a.Clock.Now()); line != "" {
 		a.say("* " + line)
 	}
 }
