@@ -179,7 +179,7 @@ func (p *benchPlan) endpoints() []*client.Endpoint {
 // benchNodes are the nodes to measure: those that are named, or all of the file.
 func benchNodes(s *settings, names []string) ([]string, error) {
 	if len(names) == 0 {
-		names = nodeNames(s.file)
+		names = s.file.Nodes
 	}
 	if len(names) == 0 {
 		return nil, usagef("name some, as in: ferry bench demo/direct demo/hongkong", "the file has no nodes to measure")

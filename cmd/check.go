@@ -47,7 +47,7 @@ func runConfigCheck(ctx context.Context, a *app, names []string, o checkOptions)
 		return err
 	}
 	if len(names) == 0 {
-		names = nodeNames(s.file)
+		names = s.file.Nodes
 	}
 	if len(names) == 0 {
 		names = []string{"direct"}

@@ -11,6 +11,7 @@ import (
 	"ferry/pkg/config"
 	"ferry/pkg/demo"
 	"ferry/pkg/guard"
+	"ferry/pkg/limit"
 	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
@@ -56,7 +57,7 @@ func (s *settings) order(names []string, o endpointOptions) (*nodeOrder, error) 
 			return nil, usagef("leave it away, and each node is asked for its own model", "%s names one model, and %s speaks %s but %s %s",
 				strings.TrimPrefix(s.values.Origin("model"), "flag "), first.Name, first.API, node.Name, node.API)
 		}
-		order.guarded = order.guarded || node.Budget != ""
+		order.guarded = order.guarded || node.Budget > 0
 		order.Candidates = append(order.Candidates, client.Candidate{
 			Name: node.Name, Zone: node.Zone, API: node.API, Model: node.Model,
 			Endpoint: func(ctx context.Context) (*client.Endpoint, error) { return order.ready(ctx, i) },
@@ -159,11 +160,8 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 		return nil, err
 	}
 	e := &endpoint{config: node, dir: s.file.Dir(), Endpoint: known}
-	e.Zone, e.Sticky, e.Model, e.MaxTokens, e.Aliases = node.Zone, node.Sticky, node.Model, node.MaxTokens, map[string]string{}
+	e.Zone, e.Sticky, e.Model, e.MaxTokens, e.Aliases = node.Zone, node.Sticky, node.Model, node.MaxTokens, node.Aliases
 	e.Rule, e.IdleTimeout = s.values.Retry, s.values.IdleTimeout
-	for _, alias := range node.Aliases {
-		e.Aliases[alias.Name] = alias.Model
-	}
 	e.options = transport.Options{
 		Target: e.URL, Node: node.Name, TLS: transport.TLS(node.TLS), Pins: node.Pins, Insecure: node.Insecure,
 		ConnectTimeout: s.values.ConnectTimeout, Connections: o.connections, Cold: o.cold, Race: !o.single,
@@ -188,11 +186,11 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	if err != nil {
 		return nil, err
 	}
-	if node.Rate != "" {
-		err = s.limit(e, node.Rate, node.Burst)
+	if node.Budget > 0 {
+		s.budget(e, node.Budget)
 	}
-	if node.Budget != "" && err == nil {
-		err = s.budget(e, node.Budget)
+	if node.Rate.Events > 0 {
+		err = s.limit(e, limit.Rate(node.Rate))
 	}
 	return e, err
 }

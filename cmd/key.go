@@ -36,16 +36,7 @@ func (a *app) fileNodes() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append([]string{"direct"}, nodeNames(file)...), nil
-}
-
-// nodeNames are the names of the file's nodes, in its order.
-func nodeNames(file *config.File) []string {
-	var names []string
-	for _, n := range file.Nodes {
-		names = append(names, n.Name)
-	}
-	return names
+	return append([]string{"direct"}, file.Nodes...), nil
 }
 
 func runConfigKey(ctx context.Context, a *app, name string) error {

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -29,9 +28,7 @@ func (l *rateLimiter) Reserve(ctx context.Context, most time.Duration) (*limit.R
 
 // limit gives an endpoint the rate limit of its address. Nodes with one address have one, also where it cannot be shared
 // with other processes. It touches no file.
-func (s *settings) limit(e *endpoint, given string, burst int) error {
-	rate := limit.Rate{Burst: burst}
-	rate.Events, rate.Per, _ = text.ParseRate(given) // checked
+func (s *settings) limit(e *endpoint, rate limit.Rate) error {
 	folder, homeless := s.limitsDir()
 	key := limit.Place(e.address()) + " " + rate.String()
 	limiter := s.limiters[key]
@@ -56,10 +53,8 @@ func (s *settings) limit(e *endpoint, given string, burst int) error {
 }
 
 // budget gives an endpoint the budget of its address. It touches no file.
-func (s *settings) budget(e *endpoint, given string) error {
-	var tokens int64
-	_, _ = fmt.Sscan(given, &tokens) // "200000 tokens/day" was checked
-	name := "(a URL)"                // whose address is not kept
+func (s *settings) budget(e *endpoint, tokens int64) {
+	name := "(a URL)" // whose address is not kept
 	if e.config.InFile || e.demo != nil || e.Name == "direct" {
 		name = e.Name
 	}
@@ -78,7 +73,6 @@ func (s *settings) budget(e *endpoint, given string) error {
 	if !s.noStore {
 		e.Budget.Homeless = homeless
 	}
-	return nil
 }
 
 // address is what the node's limits belong to. Demo nodes share no server.

@@ -66,7 +66,7 @@ func (a *app) showProxy(e *endpoint) {
 // force, the environment's too.
 func (s *settings) list() []config.Entry {
 	entries := config.List(s.values, s.file)
-	for _, name := range slices.Concat([]string{"direct"}, nodeNames(s.file), s.values.Nodes) {
+	for _, name := range slices.Concat([]string{"direct"}, s.file.Nodes, s.values.Nodes) {
 		node, err := s.selectNode(name)
 		if err != nil || node.IsDemo() {
 			continue // of an unknown node the command that asks it says so

@@ -7,7 +7,6 @@ import (
 
 	"ferry/pkg/config"
 	"ferry/pkg/limit"
-	"ferry/pkg/text"
 )
 
 // TestLimitLanguage holds that the limiter takes every rate that the configuration takes.
@@ -22,9 +21,7 @@ func TestLimitLanguage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rate := limit.Rate{Burst: node.Burst}
-			rate.Events, rate.Per, _ = text.ParseRate(node.Rate)
-			if err := rate.Check(); err != nil {
+			if err := limit.Rate(node.Rate).Check(); err != nil {
 				t.Errorf("limit %q burst %q: the configuration takes it, the limiter says %v", given, burst, err)
 			}
 		}

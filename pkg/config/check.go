@@ -27,8 +27,6 @@ func checkText(s string) *Error {
 	return nil
 }
 
-func checkPath(s string) *Error { return checkText(s) }
-
 // checkSelector says what one node may be called by where it is chosen; whether there is such a node is Select's to say.
 func checkSelector(s string) *Error {
 	if err := checkText(s); err != nil {
@@ -50,6 +48,26 @@ func checkSelector(s string) *Error {
 }
 
 func isURL(s string) bool { return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://") }
+
+// looksLikeKey is guard's rule for a public setting. It is a net under the rule that the file holds references only: it
+// catches a key pasted into a label, a URL or the place of a reference. Pins are hashes of public keys, which may hold
+// any letters.
+func looksLikeKey(s string) bool {
+	return !(strings.HasPrefix(s, "sha256//") && arePins(s)) && guard.LooksLikeKey(s)
+}
+
+func arePins(s string) bool {
+	for _, item := range kindCommas.split(s) {
+		if _, err := guard.ParsePin(item); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlnum(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
 
 // isNodeName holds for letters and digits of any script, - and _, the first a letter or digit: what is left has a
 // meaning in a selector, a dotted key, a threshold or a shell.

@@ -65,7 +65,7 @@ func expands(line string) bool {
 func (k Keys) fromCommand(ctx context.Context, ref Ref) (string, error) {
 	argv, fault := splitCommand(ref.rest)
 	if fault != nil {
-		return "", &KeyError{Ref: ref, Msg: fault.Msg, HintText: fault.HintText}
+		return "", ref.fault(fault.Msg, fault.Hint(), nil)
 	}
 	for i, arg := range argv {
 		if strings.HasPrefix(arg, "~/") && k.Home != "" {
@@ -77,13 +77,13 @@ func (k Keys) fromCommand(ctx context.Context, ref Ref) (string, error) {
 	}
 	path, err := findProgram(argv[0], k.Lookup)
 	if err != nil {
-		return "", &KeyError{Ref: ref, Msg: "cannot be read: the command is not there, or is no program", Err: err}
+		return "", ref.fault("cannot be read: the command is not there, or is no program", "", err)
 	}
 	if strings.ContainsRune(filepath.ToSlash(argv[0]), '/') { // not from PATH, which is the user's own
 		var refused *state.Error
 		f, err := state.OpenTrusted(path)
 		if errors.As(err, &refused) && refused.Err == nil {
-			return "", &KeyError{Ref: ref, Msg: "cannot be read", Err: err, HintText: refused.HintText}
+			return "", ref.fault("cannot be read", refused.HintText, err)
 		}
 		if err == nil {
 			f.Close()
@@ -98,7 +98,7 @@ func (k Keys) fromCommand(ctx context.Context, ref Ref) (string, error) {
 	}
 	stdout, stderr, err := run(ctx, argv, k.Environ)
 	if err != nil {
-		return "", &KeyError{Ref: ref, Msg: "cannot be read", Err: err, HintText: complaint(stderr, stdout)}
+		return "", ref.fault("cannot be read", complaint(stderr, stdout), err)
 	}
 	return string(stdout), nil
 }

@@ -20,6 +20,7 @@ import (
 	"syscall"
 
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 )
 
 // MaxSize is the largest file that is read, in bytes.
@@ -44,10 +45,8 @@ type Error struct {
 	Line, Column int    // 1-based, in characters; 0 when unknown
 	Key          string // a dotted key, a variable or a flag
 	Msg          string
-	HintText     string
-	Err          error // the cause, when the system gave one
-
-	item int // of a list, from 1; 0 for none
+	text.Advice
+	Err error // the cause, when the system gave one
 }
 
 func (e *Error) Error() string {
@@ -73,14 +72,11 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Hint tells what to do about it; it may be empty.
-func (e *Error) Hint() string { return e.HintText }
-
 // Unwrap gives the cause, so that errors.Is(err, fs.ErrPermission) holds for a file that may not be read.
 func (e *Error) Unwrap() error { return e.Err }
 
 // bad is an Error that does not know its place yet.
-func bad(msg, hint string) *Error { return &Error{Msg: msg, HintText: hint} }
+func bad(msg, hint string) *Error { return &Error{Msg: msg, Advice: text.Advice(hint)} }
 
 // given makes e an error about the value of a flag or a variable: invalid --timeout "0": use …. It repeats the value
 // where that is too short to be a secret and is no address, in which a password may stand.
@@ -96,23 +92,23 @@ func (e *Error) given(name, value string) *Error {
 type File struct {
 	Path   string // as it was given; "" when none could be worked out
 	Exists bool
-	Nodes  []Node // in the file's order
+	Nodes  []string // the names, in the file's order
 
-	values  map[string]fileValue // by setting key
-	gateway *Gateway             // nil without the section
+	keys  []string          // the dotted keys that have a value, in the file's order
+	texts map[string]string // their values
+	marks map[string]mark   // where these, groups (by their names) and items of lists (key/item) stand
 }
 
-// fileValue is a setting as the file has it.
-type fileValue struct {
-	text string
-	line int
-}
+// mark is a place in the file.
+type mark struct{ line, column int }
 
 // Dir is the folder that relative paths in the file are relative to.
 func (f *File) Dir() string { return filepath.Dir(f.Path) }
 
-// origin names a line of the file, as in "config.yaml:3".
-func (f *File) origin(line int) string { return fmt.Sprintf("%s:%d", filepath.Base(f.Path), line) }
+// origin names the line of a key, as in "config.yaml:3".
+func (f *File) origin(key string) string {
+	return fmt.Sprintf("%s:%d", filepath.Base(f.Path), f.marks[key].line)
+}
 
 // Path works out where the file is: FERRY_CONFIG, else $XDG_CONFIG_HOME/ferry/config.yaml, else
 // $HOME/.config/ferry/config.yaml; on Windows %AppData%\ferry\config.yaml. A relative XDG_CONFIG_HOME is ignored, as the
@@ -149,7 +145,7 @@ func Load(path string) (*File, error) {
 	switch {
 	case missing(err):
 		if _, err := os.Lstat(path); err == nil {
-			return nil, &Error{File: path, Msg: "is a symbolic link to a file that is not there", HintText: "make the link anew, or remove it"}
+			return nil, &Error{File: path, Msg: "is a symbolic link to a file that is not there", Advice: "make the link anew, or remove it"}
 		}
 		return &File{Path: path}, nil
 	case err != nil:
@@ -167,7 +163,7 @@ func CheckNamed(lookup Lookup) error {
 	}
 	if _, err := os.Stat(path); missing(err) {
 		return &Error{Key: "FERRY_CONFIG", Msg: "there is no file " + path,
-			HintText: "correct the path, or unset FERRY_CONFIG; ferry config init writes a file there"}
+			Advice: "correct the path, or unset FERRY_CONFIG; ferry config init writes a file there"}
 	}
 	return nil
 }
@@ -185,7 +181,7 @@ func read(path string) ([]byte, error) {
 	f, err := state.OpenTrusted(path)
 	var refused *state.Error
 	if errors.As(err, &refused) && refused.Err == nil {
-		return nil, &Error{File: refused.Path, Msg: refused.Msg, HintText: refused.HintText}
+		return nil, &Error{File: refused.Path, Msg: refused.Msg, Advice: text.Advice(refused.HintText)}
 	}
 	if err != nil {
 		return nil, fail(errors.Unwrap(err))
@@ -214,15 +210,14 @@ func parse(path string, src []byte) (*File, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{Path: path, Exists: true, values: map[string]fileValue{}}
+	f := &File{Path: path, Exists: true, texts: map[string]string{}, marks: map[string]mark{}}
 	if root == nil {
 		return f, nil
 	}
-	d := &decoder{f, nodeFields()}
-	if err := d.top(root); err != nil {
+	if err := f.decode(root, nil); err != nil {
 		return nil, err
 	}
-	if err := d.complete(root); err != nil {
+	if err := f.complete(); err != nil {
 		return nil, err
 	}
 	return f, nil

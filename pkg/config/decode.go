@@ -6,214 +6,117 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// decoder turns a tree into a File. Every method stops at the first fault.
-type decoder struct {
-	file   *File
-	fields []nodeField
-}
-
-// groups are the top level's maps of settings.
-func groups() []string { return []string{"retry", "failover", "tls", "session", "filter", "audit"} }
-
-func (d *decoder) top(root *yaml.Node) *Error {
-	return each(root, "", func(name string, k, v *yaml.Node) *Error {
-		switch name {
-		case "nodes":
-			return d.nodes(v)
-		case "gateway":
-			return d.gateway(k, v)
+// decode reads a map of the file, to which path leads. It stops at the first fault.
+func (f *File) decode(m *yaml.Node, path []string) *Error {
+	return each(m, shown(path), func(name string, k, v *yaml.Node) *Error {
+		inner := append(path[:len(path):len(path)], name)
+		if err := checkName(inner); err != nil {
+			return at(k, shown(inner), err)
 		}
-		for _, g := range groups() {
-			if name == g {
-				return d.group(g, v)
-			}
+		found, isGroup := find(inner)
+		if found.Key != "" {
+			return f.decodeValue(found, inner, k, v)
 		}
-		if s, ok := findSetting(name); ok && s.InFile && !strings.Contains(name, ".") {
-			return d.setting(s, v)
+		if !isGroup {
+			return at(k, shown(inner), bad(meant("unknown key", name, namesIn(path, false)), ""))
 		}
-		return at(k, join("", name), bad(meant("unknown key", name, topNames()), ""))
-	})
-}
-
-// topNames are the keys of the file's top level.
-func topNames() []string {
-	var names []string
-	for _, s := range settings() {
-		name, _, _ := strings.Cut(s.Key, ".")
-		if s.InFile && (len(names) == 0 || names[len(names)-1] != name) {
-			names = append(names, name)
-		}
-	}
-	return append(names, "nodes", "gateway")
-}
-
-func (d *decoder) group(group string, v *yaml.Node) *Error {
-	return each(v, group, func(name string, k, v *yaml.Node) *Error {
-		s, ok := findSetting(group + "." + name)
-		if !ok || !s.InFile {
-			return at(k, join(group, name), bad(meant("unknown key", name, fileKeys(group)), ""))
-		}
-		return d.setting(s, v)
-	})
-}
-
-func (d *decoder) setting(s setting, v *yaml.Node) *Error {
-	if s.Key == "node" && v.Kind == yaml.SequenceNode {
-		return d.nodeList(s, v)
-	}
-	if s.Key == "limit" && v.Kind == yaml.MappingNode {
-		text, err := limitMap(v, s.Key)
-		d.file.values[s.Key] = fileValue{text, v.Line}
-		return err
-	}
-	text, err := scalarOrList(v, s.kind)
-	if err == nil && text == "" && s.Default != "" {
-		err = bad("has no value", "")
-	}
-	if err == nil {
-		err = s.check(text)
-	}
-	if err != nil {
-		return placed(v, s.Key, err)
-	}
-	d.file.values[s.Key] = fileValue{text, v.Line}
-	return nil
-}
-
-func scalarOrList(v *yaml.Node, k kind) (string, *Error) {
-	if k == kindList {
-		return sequence(v)
-	}
-	return scalar(v, k)
-}
-
-func (d *decoder) nodes(v *yaml.Node) *Error {
-	return each(v, "nodes", func(name string, k, v *yaml.Node) *Error {
-		key := join("nodes", name)
-		if !isNodeName(name) {
-			return at(k, key, bad("use a name of letters, digits, - and _", ""))
-		}
-		if name == "demo" {
-			return at(k, key, bad("this name is taken: the demo node is built in", ""))
-		}
-		n := Node{Name: name, InFile: true, origins: map[string]string{"": d.file.origin(k.Line)}}
-		if err := each(v, key, func(field string, k, v *yaml.Node) *Error { return d.field(&n, key, field, k, v) }); err != nil {
+		f.marks[strings.Join(inner, ".")] = mark{k.Line, k.Column}
+		if err := f.decode(v, inner); err != nil {
 			return err
 		}
-		if field, err := n.checkWhole(); err != nil {
-			return at(k, key+"."+field, err)
+		if len(inner) == 2 && inner[0] == "nodes" {
+			f.Nodes = append(f.Nodes, name)
+			if field, err := f.checkNode(name); err != nil {
+				return at(k, shown(inner)+"."+field, err)
+			}
 		}
-		d.file.Nodes = append(d.file.Nodes, n)
 		return nil
 	})
 }
 
-// field reads one key of a node; of a map inside it, each.
-func (d *decoder) field(n *Node, key, name string, k, v *yaml.Node) *Error {
-	switch name {
-	case "headers":
-		return each(v, key+".headers", func(h string, k, v *yaml.Node) *Error { return d.header(n, key, h, k, v) })
-	case "aliases":
-		return each(v, key+".aliases", func(name string, _, v *yaml.Node) *Error { return d.alias(n, key, name, v) })
-	case "tls":
-		return each(v, key+".tls", func(sub string, k, v *yaml.Node) *Error {
-			return d.plainField(n, key, "tls."+sub, sub, "tls.", k, v)
-		})
+// checkName is the rule for the last name of a path, where that is the user's. Those of headers are held to theirs
+// together with the value.
+func checkName(path []string) *Error {
+	name := path[len(path)-1]
+	switch {
+	case len(path) == 2 && path[0] == "nodes" && !isNodeName(name):
+		return bad("use a name of letters, digits, - and _", "")
+	case len(path) == 2 && path[0] == "nodes" && name == "demo":
+		return bad("this name is taken: the demo node is built in", "")
+	case len(path) == 3 && path[0] == "gateway" && path[1] == "roles":
+		return checkRole(name)
 	}
-	if strings.Contains(name, ".") {
-		return at(k, join(key, name), bad("unknown key", ""))
-	}
-	return d.plainField(n, key, name, name, "", k, v)
-}
-
-func (d *decoder) plainField(n *Node, key, name, short, prefix string, k, v *yaml.Node) *Error {
-	var names []string
-	for _, f := range d.fields {
-		if f.name != name {
-			if rest, ok := strings.CutPrefix(f.name, prefix); ok && !strings.Contains(rest, ".") {
-				names = append(names, rest)
-			}
-			continue
-		}
-		if f.kind == kindCommas {
-			return d.list(n, key, f, v)
-		}
-		text, err := scalar(v, f.kind)
-		if name == "limit" && v.Kind == yaml.MappingNode {
-			if text, err = limitMap(v, key+".limit"); err != nil {
-				return err
-			}
-		}
-		if err == nil {
-			err = f.set(n, text)
-		}
-		if err != nil {
-			return at(v, key+"."+name, err)
-		}
-		n.origins[name] = d.file.origin(v.Line)
-		return nil
-	}
-	if prefix == "" {
-		names = append(names, nodeMaps...)
-	}
-	return at(k, join(key, prefix+short), bad(meant("unknown key", short, names), ""))
-}
-
-// list reads one text or a list of them. A fault is placed at its own item.
-func (d *decoder) list(n *Node, key string, f nodeField, v *yaml.Node) *Error {
-	items := []*yaml.Node{v}
-	if v.Kind == yaml.SequenceNode {
-		items = v.Content
-	}
-	if len(items) == 0 {
-		return at(v, key+"."+f.name, bad("has no value", "leave the key out where there is none"))
-	}
-	for _, item := range items {
-		text, err := scalar(item, kindText)
-		if err == nil {
-			err = f.set(n, text)
-		}
-		if err != nil {
-			return at(item, key+"."+f.name, err)
-		}
-	}
-	n.origins[f.name] = d.file.origin(v.Line)
 	return nil
 }
 
-func (d *decoder) alias(n *Node, key, name string, v *yaml.Node) *Error {
-	text, err := scalar(v, kindText)
-	if err == nil {
-		err = checkAlias(name, text)
+// decodeValue reads the value of one key: a fault in an item of a list is placed there.
+func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
+	where, dotted := shown(path), strings.Join(path, ".")
+	isList := found.kind >= kindList && v.Kind == yaml.SequenceNode
+	nodes := []*yaml.Node{v}
+	switch {
+	case found.kind == kindLimit && v.Kind == yaml.MappingNode:
+		text, err := limitMap(v, where)
+		f.put(dotted, text, v)
+		return err
+	case found.kind == kindList && !isList:
+		return at(v, where, bad("use a list, such as [a, b]", ""))
+	case isList && len(v.Content) == 0 && found.kind == kindCommas:
+		return at(v, where, bad("has no value", "leave the key out where there is none"))
+	case isList && len(v.Content) == 0:
+		return at(v, where, bad("has no value", ""))
+	case isList:
+		nodes = v.Content
 	}
-	if err != nil {
-		return at(v, join(key+".aliases", name), err)
+	var items []string
+	for _, n := range nodes {
+		text, err := scalar(n, found.kind)
+		if err == nil && text == "" && found.Default != "" {
+			err = bad("has no value", "")
+		}
+		if err != nil {
+			return at(n, where, err)
+		}
+		texts := []string{text}
+		if !isList || found.kind != kindNodes && found.kind != kindList {
+			texts = found.kind.split(text)
+		}
+		for _, text := range texts {
+			if err := found.checkItem(items, text); err != nil {
+				return at(n, where, err)
+			}
+			f.marks[dotted+"/"+text] = mark{n.Line, n.Column}
+			items = append(items, text)
+		}
 	}
-	n.Aliases = append(n.Aliases, Alias{name, text})
-	n.origins["aliases."+name] = d.file.origin(v.Line)
+	if found.Key == "nodes.*.headers.*" {
+		for _, other := range f.keys {
+			if strings.EqualFold(other, dotted) && strings.HasPrefix(other, strings.Join(path[:3], ".")+".") {
+				return at(k, where, bad("is given twice; the case of a header's name does not count", ""))
+			}
+		}
+	}
+	f.put(dotted, found.kind.join(items), v)
 	return nil
 }
 
-func (d *decoder) header(n *Node, key, name string, k, v *yaml.Node) *Error {
-	full := key + ".headers." + name
-	if !isToken(name) {
-		full = join(key+".headers", name)
-	}
-	text, err := scalar(v, kindText)
-	if err != nil {
-		return at(v, full, err)
-	}
-	h, err := parseHeader(name, text)
-	if err != nil {
-		return at(v, full, err)
-	}
-	for _, other := range n.Headers {
-		if strings.EqualFold(other.Name, name) {
-			return at(k, full, bad("is given twice; the case of a header's name does not count", ""))
+// put keeps what the file says.
+func (f *File) put(key, text string, v *yaml.Node) {
+	f.keys = append(f.keys, key)
+	f.texts[key], f.marks[key] = text, mark{v.Line, v.Column}
+}
+
+// complete refuses a filter without words and a log without a file, an empty one too: each would look switched on and do
+// nothing.
+func (f *File) complete() *Error {
+	for _, group := range []struct{ name, needs, one string }{{"filter", "needs file or words", "words"}, {"audit", "needs file", "file"}} {
+		m, ok := f.marks[group.name]
+		if ok && f.texts[group.name+".file"] == "" && f.texts[group.name+"."+group.one] == "" {
+			e := bad(group.needs, "ferry config set "+group.name+".file PATH")
+			e.Line, e.Column, e.Key = m.line, m.column, group.name
+			return e
 		}
 	}
-	n.Headers = append(n.Headers, h)
-	n.origins["headers."+name] = d.file.origin(v.Line)
 	return nil
 }
 
@@ -238,14 +141,43 @@ func each(n *yaml.Node, key string, visit func(name string, k, v *yaml.Node) *Er
 // date. Numbers and truth values must stand without quotes, as anywhere in YAML.
 func scalar(n *yaml.Node, k kind) (string, *Error) {
 	switch {
-	case n.Kind != yaml.ScalarNode && k == kindText:
-		return "", bad("use a single value", "")
-	case isNull(n):
-		return "", bad("has no value", "")
 	case k == kindNumber && (n.Kind != yaml.ScalarNode || !isPlain(n)):
 		return "", bad("use a whole number, without quotes", "")
 	case k == kindBool && (n.Kind != yaml.ScalarNode || !isPlain(n)):
 		return "", bad("use true or false, without quotes", "")
+	case n.Kind != yaml.ScalarNode:
+		return "", bad("use a single value", "")
+	case isNull(n):
+		return "", bad("has no value", "")
 	}
 	return n.Value, nil
+}
+
+// limitMap reads the long form of a limit, {rate: 50/min, burst: 5}, into the short one.
+func limitMap(m *yaml.Node, key string) (string, *Error) {
+	var rate, burst string
+	fault := each(m, key, func(name string, k, v *yaml.Node) *Error {
+		var err *Error
+		switch name {
+		case "rate":
+			if rate, err = scalar(v, kindText); err == nil {
+				_, err = parseRate(rate)
+			}
+		case "burst":
+			if burst, err = scalar(v, kindNumber); err == nil {
+				err = checkBurst(burst)
+			}
+			burst = burstWord + burst
+		default:
+			return at(k, join(key, name), bad(meant("unknown key", name, []string{"rate", "burst"}), ""))
+		}
+		if err != nil {
+			return at(v, key+"."+name, err)
+		}
+		return nil
+	})
+	if fault == nil && rate == "" {
+		fault = at(m, key+".rate", bad("is required", ""))
+	}
+	return rate + burst, fault
 }

@@ -12,33 +12,44 @@ import (
 // the text changes and every other byte stays: comments, blank lines, quotes, line ends. Missing maps and nodes are
 // made. The result was read back: exactly this value changed, and the whole is a valid file. It fails with *Error, which
 // never repeats the value; where the text is beyond a safe edit, it names the line to edit by hand.
-func Set(src []byte, key, value string) ([]byte, error) {
-	k, err := parseKey(key)
-	if err == nil && k.isGroup {
-		err = bad("is a group; set one of the keys in it", "")
-	}
-	if err == nil && k.kind == kindList {
-		value, err = typedList(value)
-	}
-	if err == nil {
-		err = k.checkValue(value)
-	}
-	if err != nil {
-		err.Key = shownKey(key)
-		return nil, err
-	}
-	return change(src, k, func(d *doc) ([]byte, *Error) { return d.set(k, value) }, &value)
-}
+func Set(src []byte, key, value string) ([]byte, error) { return edit(src, key, &value) }
 
 // Unset returns src without key, which may name a group such as "retry" or a whole node. A map that becomes empty goes
 // too, unless a comment stands in it. A key that is not there is an *Error; else it is as Set.
-func Unset(src []byte, key string) ([]byte, error) {
+func Unset(src []byte, key string) ([]byte, error) { return edit(src, key, nil) }
+
+func edit(src []byte, key string, value *string) ([]byte, error) {
 	k, err := parseKey(key)
+	if err == nil && value != nil {
+		*value, err = k.typed(*value)
+	}
 	if err != nil {
 		err.Key = shownKey(key)
 		return nil, err
 	}
-	return change(src, k, func(d *doc) ([]byte, *Error) { return d.unset(k) }, nil)
+	out, err := change(src, k, value)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// CheckKey fails with *Error where key is not one that the file, a flag or a variable can set.
+func CheckKey(key string) error {
+	for _, k := range keys {
+		if k.Key == key && k.setting() {
+			return nil
+		}
+	}
+	k, err := parseKey(key)
+	if err == nil && k.isGroup() {
+		err = bad("is a group; ask for one of the keys in it", "")
+	}
+	if err != nil {
+		err.Key = shownKey(key)
+		return err
+	}
+	return nil
 }
 
 // shownKey repeats a key only when it looks like one.
@@ -49,23 +60,119 @@ func shownKey(key string) string {
 	return "…"
 }
 
-// change makes an edit and proves it. value is nil when the key is to go.
-func change(src []byte, k keyPath, edit func(*doc) ([]byte, *Error), value *string) ([]byte, error) {
+// dottedKey is a key as it is typed.
+type dottedKey struct {
+	key  // that of the table; without a rule for a group of keys
+	text string
+	path []string
+}
+
+func (k dottedKey) isGroup() bool { return k.check == nil }
+
+// parseKey knows every key that the file may have.
+func parseKey(text string) (dottedKey, *Error) {
+	k := dottedKey{text: text, path: strings.Split(text, ".")}
+	switch {
+	case k.path[0] == "nodes" && len(k.path) > 3 && (k.path[2] == "headers" || k.path[2] == "aliases"):
+		k.path = strings.SplitN(text, ".", 4)
+	case k.path[0] == "gateway" && len(k.path) > 2:
+		k.path = strings.SplitN(text, ".", 3)
+	}
+	if k.path[0] == "nodes" && len(k.path) > 1 && checkName(k.path[:2]) != nil {
+		return k, bad("use nodes.NAME.FIELD, the name of letters, digits, - and _", "")
+	}
+	err := checkName(k.path)
+	if k.path[0] == "nodes" && len(k.path) == 4 && k.path[2] == "headers" {
+		err = checkHeaderName(k.path[3])
+	}
+	if err != nil {
+		return k, err
+	}
+	var isGroup bool
+	if k.key, isGroup = find(k.path); isGroup || k.check != nil {
+		return k, nil
+	}
+	for _, other := range keys {
+		if other.Key == text {
+			return k, bad("is not kept at the file's top level", "a node has it: nodes.NAME."+text+"; or use --"+other.Flag)
+		}
+	}
+	var group []string
+	switch {
+	case k.path[0] == "nodes":
+		group = k.path[:2]
+	case k.path[0] == "gateway":
+		group = k.path[:1]
+	}
+	name := strings.Join(k.path[len(group):], ".")
+	return k, bad(meant("unknown key", name, namesIn(group, true)), "")
+}
+
+// typed is a value as it is typed, in the form of the file's texts. Its rule is looked at before the text of the file is:
+// the message then has no place that means nothing.
+func (k dottedKey) typed(value string) (string, *Error) {
+	var err *Error
+	switch {
+	case k.isGroup():
+		return "", bad("is a group; set one of the keys in it", "")
+	case k.kind != kindList:
+	case strings.HasPrefix(value, "[") && strings.HasSuffix(value, "]"):
+		if value, err = typedList(value); err != nil {
+			return "", err
+		}
+	default:
+		value = listText([]string{value})
+	}
+	if looksLikeKey(value) {
+		return "", bad("this looks like a key to an API, and is not shown", refHint)
+	}
+	err = k.checkText(value)
+	if err != nil && value == "" {
+		err = bad("has no value", "ferry config unset "+k.text+" takes the key away")
+	}
+	return value, err
+}
+
+// typedList reads a list as it stands in the file: [a, b].
+func typedList(value string) (string, *Error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(value), &doc); err != nil || len(doc.Content) != 1 {
+		return "", bad("use a list, such as [a, b]", "quote an item that holds a mark of YAML's: [\"a: b\"]")
+	}
+	var items []string
+	for _, n := range doc.Content[0].Content {
+		item, err := scalar(n, kindText)
+		if err != nil {
+			return "", err
+		}
+		items = append(items, item)
+	}
+	if items == nil {
+		return "", bad("has no value", "")
+	}
+	return listText(items), nil
+}
+
+// change sets a key, or takes it away where value is nil, and proves the edit.
+func change(src []byte, k dottedKey, value *string) ([]byte, *Error) {
 	before, err := parseTree(src)
 	if err != nil {
 		return nil, err // its place is one in src
 	}
 	d := newDoc(src, before)
-	out, err := edit(d)
-	if err != nil {
-		err.Key = k.text
+	k.path = d.spelled(k.path)
+	var out []byte
+	if value != nil {
+		out = d.set(k, *value)
+	} else if out, err = d.unset(k); err != nil {
 		return nil, err
 	}
 	after, err := parseTree(out)
-	if err != nil || !sameBut(before, after, k, value) {
+	if d.lost || err != nil || !maps.Equal(flatten(before, nil, k.path), flatten(after, nil, k.path)) {
 		return nil, d.byHand(k)
 	}
-	if _, err := parse("", out); err != nil {
+	file, err := parse("", out)
+	if err != nil {
 		// A fault that src has by itself is shown at its place there. Else the edit is at fault, and its lines are not
 		// the reader's.
 		if _, old := parse("", src); old != nil && old.Key != k.text {
@@ -74,160 +181,30 @@ func change(src []byte, k keyPath, edit func(*doc) ([]byte, *Error), value *stri
 		err.Line, err.Column = 0, 0
 		return nil, err
 	}
+	text, isSet := file.texts[strings.Join(k.path, ".")]
+	if value == nil && (isSet || len(newDoc(out, after).find(k.path)) == len(k.path)) ||
+		value != nil && (!isSet || text != k.kind.join(k.kind.split(*value))) {
+		return nil, d.byHand(k)
+	}
 	return out, nil
 }
 
-// keyPath is a dotted key taken apart.
-type keyPath struct {
-	text    string
-	parts   []string
-	kind    kind
-	isGroup bool
-	check   func(value string) *Error
-}
-
-// checkValue is the rule of the key, looked at before the text is: its message then has no place that means nothing.
-func (k keyPath) checkValue(value string) *Error {
-	if looksLikeKey(value) {
-		return bad("this looks like a key to an API, and is not shown", refHint)
-	}
-	err := k.check(value)
-	if err != nil && value == "" {
-		return bad("has no value", "ferry config unset "+k.text+" takes the key away")
-	}
-	return err
-}
-
-// parseKey knows every key that the file may have.
-func parseKey(key string) (keyPath, *Error) {
-	k := keyPath{text: key, parts: strings.Split(key, ".")}
-	if s, ok := findSetting(key); ok {
-		if !s.InFile {
-			return k, bad("is not kept at the file's top level", "a node has it: nodes.NAME."+key+"; or use --"+s.Flag)
-		}
-		k.kind, k.check = s.kind, s.check
-		return k, nil
-	}
-	if key == "nodes" || slices.Contains(groups(), key) {
-		k.isGroup = true
-		return k, nil
-	}
-	switch k.parts[0] {
-	case "nodes":
-		return parseNodeKey(k)
-	case "gateway":
-		return parseGatewayKey(k)
-	}
-	var names []string
-	for _, s := range settings() {
-		if s.InFile {
-			names = append(names, s.Key)
-		}
-	}
-	return k, bad(meant("unknown key", key, append(names, "nodes", "gateway")), "")
-}
-
-func parseNodeKey(k keyPath) (keyPath, *Error) {
-	parts := strings.SplitN(k.text, ".", 4)
-	if !isNodeName(parts[1]) || parts[1] == "demo" {
-		return k, bad("use nodes.NAME.FIELD, the name of letters, digits, - and _", "")
-	}
-	k.parts = parts
-	if len(parts) == 2 || len(parts) == 3 && slices.Contains(nodeMaps, parts[2]) {
-		k.isGroup = true
-		return k, nil
-	}
-	if parts[2] == "headers" {
-		k.check = func(v string) *Error { _, err := parseHeader(parts[3], v); return err }
-		return k, checkHeaderName(parts[3])
-	}
-	if parts[2] == "aliases" {
-		k.check = func(v string) *Error { return checkAlias(parts[3], v) }
-		return k, nil
-	}
-	field := strings.Join(parts[2:], ".")
-	names := slices.Clone(nodeMaps)
-	for _, f := range nodeFields() {
-		if f.name == field {
-			k.kind, k.check = f.kind, func(v string) *Error { return f.set(&Node{}, v) }
-			return k, nil
-		}
-		names = append(names, f.name)
-	}
-	return k, bad(meant("unknown key", field, names), "")
-}
-
-// sameBut holds when the two trees say the same everywhere but at k, and the second says value there, or nothing.
-func sameBut(before, after *yaml.Node, k keyPath, value *string) bool {
-	was, is := map[string]string{}, map[string]string{}
-	flatten(before, "", was)
-	flatten(after, "", is)
-	path := ""
-	for i, p := range k.parts {
-		path += "\x00" + p
-		if value != nil {
-			delete(was, path) // a null on the way may become a map
-		}
-		if k.isHeader() && i == 3 {
-			path = foldHeader(was, is, path)
-		}
-	}
-	switch k.kind {
-	case kindList:
-		foldList(is, path, listText)
-	case kindCommas:
-		foldList(is, path, joinCommas)
-	}
-	for p := range was {
-		if p == path || strings.HasPrefix(p, path+"\x00") {
-			delete(was, p)
-		}
-	}
-	if value != nil {
-		if got, ok := is[path]; !ok || got != k.canonical(*value) {
-			return false
-		}
-		delete(is, path)
-	}
-	return maps.Equal(was, is)
-}
-
-// canonical is a value as the file is to say it.
-func (k keyPath) canonical(value string) string {
-	if k.kind != kindCommas {
-		return value
-	}
-	return joinCommas(splitCommas(value))
-}
-
-// isHeader: the case of a header's name does not count.
-func (k keyPath) isHeader() bool { return len(k.parts) == 4 && k.parts[2] == "headers" }
-
-// foldHeader finds the spelling of a header's path that the file uses.
-func foldHeader(was, is map[string]string, path string) string {
-	for _, m := range []map[string]string{is, was} {
-		for p := range m {
-			if strings.EqualFold(p, path) && strings.HasPrefix(p, path[:strings.LastIndexByte(path, 0)]) {
-				return p
-			}
-		}
-	}
-	return path
-}
-
-// flatten lists every value of a tree by its path. Empty maps and nulls say nothing, so they are left out.
-func flatten(n *yaml.Node, path string, into map[string]string) {
+// flatten lists every value of a tree by its path, but for what stands at without. Empty maps and nulls say nothing, so
+// they are left out.
+func flatten(n *yaml.Node, path, without []string) map[string]string {
+	all := map[string]string{}
 	switch {
-	case n == nil || isNull(n):
+	case n == nil || isNull(n) || slices.Equal(path, without):
 	case n.Kind == yaml.ScalarNode:
-		into[path] = n.Value
+		all[strings.Join(path, "\x00")] = n.Value
 	case n.Kind == yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			flatten(n.Content[i+1], path+"\x00"+n.Content[i].Value, into)
+			maps.Copy(all, flatten(n.Content[i+1], append(path[:len(path):len(path)], n.Content[i].Value), without))
 		}
 	default:
 		for i, c := range n.Content {
-			flatten(c, path+"\x00["+itoa(i), into)
+			maps.Copy(all, flatten(c, append(path[:len(path):len(path)], "["+itoa(i)), without))
 		}
 	}
+	return all
 }

@@ -24,8 +24,8 @@ func FuzzParse(f *testing.F) {
 			if _, err := file.Gateway(vars("HOME", "/h")); err != nil {
 				t.Errorf("valid in the file, refused by Gateway: %v", err)
 			}
-			for _, n := range file.Nodes {
-				if _, err := v.Select(Selection{Selector: n.Name}); err != nil {
+			for _, name := range file.Nodes {
+				if _, err := v.Select(Selection{Selector: name}); err != nil {
 					t.Errorf("valid in the file, refused by Select: %v", err)
 				}
 			}
@@ -83,7 +83,7 @@ func FuzzSet(f *testing.F) {
 		}
 		k, _ := parseKey(key)
 		root, fault := parseTree(back)
-		if fault != nil || len(newDoc(back, root).find(k)) == len(k.parts) {
+		if d := newDoc(back, root); fault != nil || len(d.find(d.spelled(k.path))) == len(k.path) {
 			t.Errorf("still there, %v:\n%q", fault, back)
 		}
 	})
@@ -99,11 +99,12 @@ func readBack(t *testing.T, src []byte, key string) string {
 		t.Fatal(err)
 	}
 	k, _ := parseKey(key)
-	path := newDoc(src, root).find(k)
-	if len(path) != len(k.parts) {
+	d := newDoc(src, root)
+	found := d.find(d.spelled(k.path))
+	if len(found) != len(k.path) {
 		t.Fatalf("%s is not there:\n%q", key, src)
 	}
-	return path[len(path)-1].value().Value
+	return found[len(found)-1].value().Value
 }
 
 // linesChanged counts the lines of a that are not in b, in order, besides what was put between them.

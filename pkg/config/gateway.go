@@ -1,10 +1,12 @@
 package config
 
 import (
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"ferry/pkg/wire"
 )
@@ -23,8 +25,8 @@ type Gateway struct {
 	Upstream []string
 	// Keepalive is how many idle connections to an upstream are kept.
 	Keepalive int
-	// Rate is what one address may ask for in the long run, Burst how many requests more may come at once.
-	Rate  GatewayRate
+	// Rate is what one address may ask for in a second or a minute, Burst how many requests more may come at once.
+	Rate  Rate
 	Burst int
 	// Connections is how many requests of one token may be under way.
 	Connections int
@@ -32,24 +34,13 @@ type Gateway struct {
 	Logs, Temp string
 	Roles      []Role
 
-	file  *File
-	texts map[string]string // by key: what was said
-	marks map[string]mark   // by key, by key/item and for the section itself by ""
+	file *File
 }
-
-// mark is a place in the file.
-type mark struct{ line, column int }
 
 // Role is what the tokens of a name may do.
 type Role struct {
 	Name        string
 	Permissions []string
-}
-
-// GatewayRate is a number of requests per "second" or "minute": nginx has no other measure.
-type GatewayRate struct {
-	Requests int
-	Per      string
 }
 
 // Permissions are what a role can be given. Each is a method and a path of an API; pkg/gateway knows which.
@@ -61,130 +52,48 @@ func Permissions() []string {
 	return slices.Insert(names, 1, "count_tokens", "models")
 }
 
-// gatewayField is one key of the section.
-type gatewayField struct {
-	name string
-	kind kind
-	list bool   // several values are taken, as a YAML list or with commas between them
-	def  string // "" for none
-	// check is the rule for a value, or for each of a list; set takes what was checked.
-	check func(string) *Error
-	set   func(*Gateway, []string)
-}
-
-// gatewayFields is the one place for the section's keys and defaults; roles, which are a map, stand apart.
-func gatewayFields() []gatewayField {
-	text := func(name, def string, check func(string) *Error, place func(*Gateway) *string) gatewayField {
-		return gatewayField{name, kindText, false, def, check, func(g *Gateway, items []string) { *place(g) = items[0] }}
-	}
-	list := func(name, def string, check func(string) *Error, place func(*Gateway) *[]string) gatewayField {
-		return gatewayField{name, kindText, true, def, check, func(g *Gateway, items []string) { *place(g) = items }}
-	}
-	number := func(name, def string, check func(string) *Error, place func(*Gateway) *int) gatewayField {
-		return gatewayField{name, kindNumber, false, def, check, func(g *Gateway, items []string) {
-			*place(g), _ = strconv.Atoi(items[0]) // checked
-		}}
-	}
-	return []gatewayField{
-		text("server_name", "", checkServerName, func(g *Gateway) *string { return &g.ServerName }),
-		text("cert", "", checkNginxPath, func(g *Gateway) *string { return &g.Cert }),
-		text("key", "", checkNginxPath, func(g *Gateway) *string { return &g.Key }),
-		list("listen", "443", checkListen, func(g *Gateway) *[]string { return &g.Listen }),
-		text("prefix", "/api/", checkPrefix, func(g *Gateway) *string { return &g.Prefix }),
-		list("upstream", "", checkUpstream, func(g *Gateway) *[]string { return &g.Upstream }),
-		number("keepalive", "16", checkKeepalive, func(g *Gateway) *int { return &g.Keepalive }),
-		{"rate", kindText, false, "50/min", checkGatewayRate, func(g *Gateway, items []string) {
-			g.Rate, _ = parseGatewayRate(items[0]) // checked
-		}},
-		number("burst", "", checkGatewayBurst, func(g *Gateway) *int { return &g.Burst }),
-		number("connections", "64", checkConnections, func(g *Gateway) *int { return &g.Connections }),
-		text("tokens", "gateway-tokens.conf", checkNginxPath, func(g *Gateway) *string { return &g.Tokens }),
-		text("logs", "/var/log/nginx", checkNginxPath, func(g *Gateway) *string { return &g.Logs }),
-		text("temp", "", checkNginxPath, func(g *Gateway) *string { return &g.Temp }),
-	}
-}
-
-func findGatewayField(name string) (gatewayField, bool) {
-	for _, f := range gatewayFields() {
-		if f.name == name {
-			return f, true
-		}
-	}
-	return gatewayField{}, false
-}
-
-// gatewayNames are the keys of the section.
-func gatewayNames() []string {
-	var names []string
-	for _, f := range gatewayFields() {
-		names = append(names, f.name)
-	}
-	return append(names, "roles")
-}
-
-// items are the values in a text of the file.
-func (f gatewayField) items(text string) []string {
-	if !f.list {
-		return []string{text}
-	}
-	return splitList(text)
-}
-
-// splitList takes "a, b" apart.
-func splitList(text string) []string {
-	items := strings.Split(text, ",")
-	for i := range items {
-		items[i] = strings.TrimSpace(items[i])
-	}
-	return items
-}
-
-// checkAll is the rule for a text of the file.
-func (f gatewayField) checkAll(text string) *Error {
-	items := f.items(text)
-	for i, item := range items {
-		if err := f.check(item); err != nil {
-			return err
-		}
-		if slices.Contains(items[:i], item) {
-			return bad("names the same twice", "")
-		}
-	}
-	return nil
-}
-
 // Gateway gives the file's gateway, its defaults filled in and its paths made whole, or nil where it has none. Whether
 // what must be said was said is left to pkg/gateway. It fails with *Error.
 func (f *File) Gateway(lookup Lookup) (*Gateway, error) {
-	if f.gateway == nil {
+	if _, ok := f.marks["gateway"]; !ok {
 		return nil, nil
 	}
-	g := *f.gateway
-	for _, field := range gatewayFields() {
-		text := g.texts[field.name]
-		if text == "" {
-			text = field.def
-		}
-		if text != "" {
-			field.set(&g, field.items(text))
-		}
+	texts := map[string]string{}
+	for _, e := range f.gatewayEntries() {
+		texts[e.Key] = e.Value
 	}
-	if g.texts["burst"] == "" {
+	text := func(name string) string { return texts["gateway."+name] }
+	list := func(name string) []string { return kindWords.split(text(name)) }
+	g := &Gateway{
+		ServerName: text("server_name"), Cert: text("cert"), Key: text("key"), Listen: list("listen"), Prefix: text("prefix"),
+		Keepalive: number(text("keepalive")), Connections: number(text("connections")),
+		Tokens: text("tokens"), Logs: text("logs"), Temp: text("temp"), file: f,
+	}
+	if text("upstream") != "" {
+		g.Upstream = list("upstream")
+	}
+	g.Rate, _ = parseGatewayRate(text("rate"))
+	g.Burst = number(text("burst"))
+	if text("burst") == "" {
 		// What people mean by 50 a minute: fifty may come together, and more only as time passes.
-		g.Burst = g.Rate.Requests - 1
+		g.Burst = g.Rate.Events - 1
 	}
-	paths := map[string]*string{"cert": &g.Cert, "key": &g.Key, "tokens": &g.Tokens, "logs": &g.Logs, "temp": &g.Temp}
-	for name, path := range paths {
+	for _, key := range f.keys {
+		if name, ok := strings.CutPrefix(key, "gateway.roles."); ok {
+			g.Roles = append(g.Roles, Role{name, list("roles." + name)})
+		}
+	}
+	for i, path := range []*string{&g.Cert, &g.Key, &g.Tokens, &g.Logs, &g.Temp} {
 		if *path == "" {
 			continue
 		}
 		whole, err := f.nginxPath(*path, lookup)
 		if err != nil {
-			return nil, g.Fault(name, err.Msg, err.HintText)
+			return nil, g.Fault([]string{"cert", "key", "tokens", "logs", "temp"}[i], err.Msg, err.Hint())
 		}
 		*path = whole
 	}
-	return &g, nil
+	return g, nil
 }
 
 // nginxPath makes a path whole, from the root on: nginx would look for any other in a folder of its own. The folder that a
@@ -205,9 +114,10 @@ func (f *File) nginxPath(path string, lookup Lookup) (string, *Error) {
 // "upstream/hongkong"; or of the section itself, where the key was not said.
 func (g *Gateway) Fault(key, msg, hint string) *Error {
 	name, _, _ := strings.Cut(key, "/")
-	e := &Error{File: g.file.Path, Key: "gateway." + name, Msg: msg, HintText: hint}
-	for _, at := range []string{key, name, ""} {
-		if m, ok := g.marks[at]; ok {
+	e := bad(msg, hint)
+	e.File, e.Key = g.file.Path, "gateway."+name
+	for _, at := range []string{"gateway." + key, e.Key, "gateway"} {
+		if m, ok := g.file.marks[at]; ok {
 			e.Line, e.Column = m.line, m.column
 			break
 		}
@@ -215,23 +125,144 @@ func (g *Gateway) Fault(key, msg, hint string) *Error {
 	return e
 }
 
-// entries lists the section's keys for List.
-func (g *Gateway) entries() []Entry {
-	var list []Entry
-	for _, f := range gatewayFields() {
-		text, origin := g.texts[f.name], "default"
-		if text == "" {
-			text = f.def
-		} else {
-			origin = g.file.origin(g.marks[f.name].line)
+// The rules of the gateway's values say what may stand there, not what may not: nginx has no way of quoting a dollar, and
+// its next release may read a character as its own that this one does not.
+
+// checkServerName wants a host's name (RFC 1123 section 2.1). An address has no place in TLS's server name, and a
+// wildcard would answer for names that were not meant.
+func checkServerName(s string) *Error {
+	if isHostName(s) && !isAddress(s) {
+		return nil
+	}
+	return bad("use a host's name such as ai.example.com", "")
+}
+
+func isAddress(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
+}
+
+// isHostName holds for labels of letters, digits and inner dashes.
+func isHostName(s string) bool {
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
 		}
-		if text != "" {
-			list = append(list, Entry{"gateway." + f.name, text, origin})
+		for i := range len(label) {
+			if !isAlnum(label[i]) && label[i] != '-' {
+				return false
+			}
 		}
 	}
-	for _, r := range g.Roles {
-		key := "roles." + r.Name
-		list = append(list, Entry{"gateway." + key, strings.Join(r.Permissions, ","), g.file.origin(g.marks[key].line)})
+	return true
+}
+
+// checkNginxPath wants a path that nginx reads as it stands, include included, where * ? and [ would match other files.
+func checkNginxPath(s string) *Error {
+	if err := checkText(s); err != nil {
+		return err
 	}
-	return list
+	if i := strings.IndexAny(s, "\"'\\$;{}#*?[]`"); i >= 0 {
+		return bad("has a "+strconv.QuoteRune(rune(s[i]))+", which nginx would read as its own", "use a plain path")
+	}
+	return nil
+}
+
+func checkListen(s string) *Error {
+	err := bad(`use a port or an address with a port, such as 443 or "[::]:443"`, "")
+	port := s
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		at, fault := netip.ParseAddrPort(s)
+		if fault != nil || at.Addr().Zone() != "" || at.Addr().Is4In6() {
+			return err
+		}
+		port = s[i+1:]
+	}
+	if n, fault := strconv.ParseUint(port, 10, 16); fault != nil || n == 0 || port[0] == '0' {
+		return err
+	}
+	return nil
+}
+
+func checkPrefix(s string) *Error {
+	err := bad("use a path such as /api/, with a slash at both ends and plain words between", "")
+	if len(s) > 128 || !strings.HasPrefix(s, "/") || !strings.HasSuffix(s, "/") {
+		return err
+	}
+	if s == "/" {
+		return nil
+	}
+	for part := range strings.SplitSeq(s[1:len(s)-1], "/") {
+		if part == "" || part == "." || part == ".." {
+			return err
+		}
+		for i := range len(part) {
+			if !isAlnum(part[i]) && strings.IndexByte("-_.~", part[i]) < 0 {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkUpstream wants the name of a node that has an address of its own.
+func checkUpstream(s string) *Error {
+	if !isNodeName(s) || s == "demo" {
+		return bad("use the names of nodes in this file", "")
+	}
+	return nil
+}
+
+func checkKeepalive(s string) *Error { return checkNumber(s, 10000) }
+
+func checkConnections(s string) *Error { return checkNumber(s, 65535) }
+
+func checkGatewayBurst(s string) *Error {
+	if s == "0" {
+		return nil
+	}
+	if err := checkNumber(s, 1000000); err != nil {
+		return bad("use a whole number from 0 to 1000000", "")
+	}
+	return nil
+}
+
+func checkGatewayRate(s string) *Error {
+	_, err := parseGatewayRate(s)
+	return err
+}
+
+// parseGatewayRate reads a rate by the second or the minute: nginx has no other measure.
+func parseGatewayRate(s string) (Rate, *Error) {
+	rate, err := parseRate(s)
+	if err != nil || rate.Per != time.Second && rate.Per != time.Minute {
+		return Rate{}, bad("use a number of requests per second or minute, such as 50/min", "")
+	}
+	return rate, nil
+}
+
+// checkRole wants a small word: the name stands in nginx's map, where the case of letters would not count.
+func checkRole(s string) *Error {
+	for i := range len(s) {
+		small := s[i] >= 'a' && s[i] <= 'z'
+		if !small && (i == 0 || (s[i] < '0' || s[i] > '9') && s[i] != '-' && s[i] != '_') {
+			return bad("use a name of small letters, digits, - and _", "")
+		}
+	}
+	if s == "" || len(s) > 32 {
+		return bad("use a name of 1 to 32 letters", "")
+	}
+	return nil
+}
+
+func checkPermission(s string) *Error {
+	for _, p := range Permissions() {
+		if s == p {
+			return nil
+		}
+	}
+	return bad(meant("unknown permission", s, Permissions()), "there are "+strings.Join(Permissions(), ", "))
 }

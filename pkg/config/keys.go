@@ -13,6 +13,7 @@ import (
 
 	"ferry/pkg/guard"
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 
 	"github.com/zalando/go-keyring"
 )
@@ -37,41 +38,16 @@ type Keys struct {
 	Limit time.Duration
 }
 
-// KeyError says why a reference led to no secret. Ref is public; nothing here holds the secret.
-type KeyError struct {
-	Ref      Ref
-	Msg      string
-	HintText string
-	Err      error // the cause; it may be nil
-}
-
-func (e *KeyError) Error() string {
-	s := "the key from " + e.Ref.String() + " " + e.Msg
-	if e.Err != nil {
-		s += ": " + e.Err.Error()
+// fault says why a reference led to no secret. Nothing in it holds the secret.
+func (r Ref) fault(msg, hint string, cause error) error {
+	if cause == nil {
+		return text.Errorf(hint, "the key from %s %s", r, msg)
 	}
-	return s
+	return text.Errorf(hint, "the key from %s %s: %w", r, msg, cause)
 }
-
-// Hint tells what to do about it; it may be empty.
-func (e *KeyError) Hint() string { return e.HintText }
-
-// Unwrap gives the cause.
-func (e *KeyError) Unwrap() error { return e.Err }
-
-// NoKeyError says that a node wants a key and nothing names one.
-type NoKeyError struct {
-	Node     string
-	HintText string
-}
-
-func (e *NoKeyError) Error() string { return "no key for node " + e.Node }
-
-// Hint shows how to give one; it may have two lines.
-func (e *NoKeyError) Hint() string { return e.HintText }
 
 // For finds the key of a node that Select returned. It is the zero Secret for a node without one (auth: none). It fails
-// with *NoKeyError, or as Resolve does.
+// where none is named, or as Resolve does.
 func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 	switch {
 	case n.Auth.Scheme == AuthNone:
@@ -79,17 +55,17 @@ func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 	case !n.Key.IsZero():
 		return k.Resolve(ctx, n.Key)
 	case n.InFile:
-		return guard.Secret{}, &NoKeyError{n.Name, "ferry config set nodes." + n.Name + ".key env:NAME" +
-			"\nor, if it wants none: ferry config set nodes." + n.Name + ".auth none"}
+		return guard.Secret{}, text.Errorf("ferry config set nodes."+n.Name+".key env:NAME"+
+			"\nor, if it wants none: ferry config set nodes."+n.Name+".auth none", "no key for node %s", n.Name)
 	}
 	name := "FERRY_KEY"
 	if n.Name == "direct" {
 		name = "ANTHROPIC_API_KEY"
 	}
-	return guard.Secret{}, &NoKeyError{n.Name, "export " + name + "=…\nor try it without one: ferry ask -n demo hi"}
+	return guard.Secret{}, text.Errorf("export "+name+"=…\nor try it without one: ferry ask -n demo hi", "no key for node %s", n.Name)
 }
 
-// Resolve finds the key that ref leads to. It fails with *KeyError, *state.Error (a key file that others can read)
+// Resolve finds the key that ref leads to. It fails where there is none, with *state.Error (a key file that others can read)
 // or *guard.SecretError (a key that no header can carry). One line end behind it is not part of it.
 func (k Keys) Resolve(ctx context.Context, ref Ref) (guard.Secret, error) {
 	secret, err := k.read(ctx, ref)
@@ -119,7 +95,7 @@ func (k Keys) read(ctx context.Context, ref Ref) (secret string, err error) {
 	case "keyring":
 		secret, err = k.fromKeyring(ctx, ref)
 	default:
-		err = &KeyError{Ref: ref, Msg: "leads nowhere", HintText: refHint}
+		err = ref.fault("leads nowhere", refHint, nil)
 	}
 	return trimNewline(secret), err
 }
@@ -128,17 +104,17 @@ func (k Keys) fromEnv(ref Ref) (string, error) {
 	if s := k.Lookup.get(ref.rest); s != "" {
 		return s, nil
 	}
-	return "", &KeyError{Ref: ref, Msg: "is not set or empty", HintText: "export " + ref.rest + "=…"}
+	return "", ref.fault("is not set or empty", "export "+ref.rest+"=…", nil)
 }
 
 func (k Keys) fromFile(ref Ref) (string, error) {
 	path, fault := wholePath(ref.rest, k.Dir, k.Home)
 	if fault != nil {
-		return "", &KeyError{Ref: ref, Msg: fault.Msg, HintText: fault.HintText}
+		return "", ref.fault(fault.Msg, fault.Hint(), nil)
 	}
 	data, err := state.ReadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", &KeyError{Ref: ref, Msg: "is not there", Err: err, HintText: "put the key in it, and chmod 600 " + path}
+		return "", ref.fault("is not there", "put the key in it, and chmod 600 "+path, err)
 	}
 	return string(data), err
 }
@@ -166,8 +142,7 @@ func (k Keys) bounded(ctx context.Context) (context.Context, context.CancelFunc)
 
 func (k Keys) fromKeyring(ctx context.Context, ref Ref) (string, error) {
 	if k.Keyring == nil {
-		return "", &KeyError{Ref: ref, Msg: "cannot be read: there is no keyring here",
-			HintText: "use env:NAME, file:PATH or cmd:COMMAND instead"}
+		return "", ref.fault("cannot be read: there is no keyring here", "use env:NAME, file:PATH or cmd:COMMAND instead", nil)
 	}
 	ctx, cancel := k.bounded(ctx)
 	defer cancel()
@@ -182,13 +157,13 @@ func (k Keys) fromKeyring(ctx context.Context, ref Ref) (string, error) {
 	}()
 	select {
 	case <-ctx.Done():
-		return "", &KeyError{Ref: ref, Msg: "cannot be read", Err: context.Cause(ctx), HintText: "is the keyring locked?"}
+		return "", ref.fault("cannot be read", "is the keyring locked?", context.Cause(ctx))
 	case a := <-answered:
 		switch {
 		case errors.Is(a.err, ErrNotInKeyring):
-			return "", &KeyError{Ref: ref, Msg: "is not there", Err: a.err}
+			return "", ref.fault("is not there", "", a.err)
 		case a.err != nil:
-			return "", &KeyError{Ref: ref, Msg: "cannot be read", Err: errors.New(printable(a.err.Error(), 200))}
+			return "", ref.fault("cannot be read", "", errors.New(printable(a.err.Error(), 200)))
 		}
 		return a.secret, nil
 	}

@@ -14,55 +14,95 @@ type Entry struct{ Key, Value, Origin string }
 // as their reference, a proxy without its password.
 func List(v *Values, file *File) []Entry {
 	var list []Entry
-	for _, s := range settings() {
-		val := v.set[s.Key]
-		switch s.Key {
+	for _, k := range keys {
+		if !k.setting() {
+			continue
+		}
+		val := v.set[k.Key]
+		switch k.Key {
 		case "proxy":
 			val.text = ShowProxy(val.text)
 		case "node":
 			val.text = strings.Join(v.Nodes, ",")
 		}
-		list = append(list, Entry{s.Key, guard.HideKeys(val.text), val.origin})
+		list = append(list, Entry{k.Key, guard.HideKeys(val.text), val.origin})
 	}
-	for _, n := range file.Nodes {
-		list = append(list, n.entries()...)
+	for _, name := range file.Nodes {
+		list = append(list, file.node(name).entries()...)
 	}
-	if file.gateway != nil {
-		list = append(list, file.gateway.entries()...)
+	if _, ok := file.marks["gateway"]; ok {
+		list = append(list, file.gatewayEntries()...)
 	}
 	return list
 }
 
 // entries lists a node's keys, those that were said and those that follow from them.
 func (n Node) entries() []Entry {
-	n.fill()
-	prefix := "nodes." + n.Name + "."
+	n.read(n.ownText)
 	var list []Entry
-	for _, f := range nodeFields() {
-		text := f.show(n)
-		if text == "" {
+	for _, k := range keys {
+		field, ok := strings.CutPrefix(k.Key, "nodes.*.")
+		if prefix, many := strings.CutSuffix(field, "*"); many {
+			for _, e := range n.said {
+				if name, ok := strings.CutPrefix(e.Key, prefix); ok {
+					list = append(list, Entry{e.Key, publicText(prefix, name, e.Value), e.Origin})
+				}
+			}
 			continue
 		}
-		if f.name == "proxy" {
+		text := n.ownText(field)
+		switch {
+		case !ok, k.kind == kindBool && text == "false":
+			continue
+		case field == "api":
+			text = string(n.API)
+		case field == "auth":
+			text = n.Auth.String()
+		case field == "proxy":
 			text = ShowProxy(text)
 		}
-		if f.name != "pins" { // hashes of public keys, which may begin as a key does
+		if field != "pins" { // hashes of public keys, which may begin as a key does
 			text = guard.HideKeys(text)
 		}
-		list = append(list, Entry{prefix + f.name, text, n.Origin(f.name)})
-	}
-	for _, a := range n.Aliases {
-		list = append(list, Entry{prefix + "aliases." + a.Name, a.Model, n.Origin("aliases." + a.Name)})
-	}
-	for _, h := range n.Headers {
-		text := guard.HideKeys(h.Value)
-		switch {
-		case !h.Ref.IsZero():
-			text = h.Ref.String()
-		case isOpaque(h.Value):
-			text = "***"
+		if text != "" {
+			list = append(list, Entry{field, text, n.Origin(field)})
 		}
-		list = append(list, Entry{prefix + "headers." + h.Name, text, n.Origin("headers." + h.Name)})
+	}
+	for i := range list {
+		list[i].Key = "nodes." + n.Name + "." + list[i].Key
+	}
+	return list
+}
+
+// publicText is the value of a header or an alias as it may be shown.
+func publicText(prefix, name, text string) string {
+	if prefix != "headers." {
+		return text
+	}
+	h, _ := parseHeader(name, text)
+	switch {
+	case !h.Ref.IsZero():
+		return h.Ref.String()
+	case isOpaque(h.Value):
+		return "***"
+	}
+	return guard.HideKeys(h.Value)
+}
+
+// gatewayEntries lists the keys of the section gateway.
+func (f *File) gatewayEntries() []Entry {
+	var list []Entry
+	for _, k := range keys {
+		if text, ok := f.texts[k.Key]; ok && strings.HasPrefix(k.Key, "gateway.") {
+			list = append(list, Entry{k.Key, text, f.origin(k.Key)})
+		} else if strings.HasPrefix(k.Key, "gateway.") && k.Default != "" {
+			list = append(list, Entry{k.Key, k.Default, "default"})
+		}
+	}
+	for _, key := range f.keys {
+		if strings.HasPrefix(key, "gateway.roles.") {
+			list = append(list, Entry{key, f.texts[key], f.origin(key)})
+		}
 	}
 	return list
 }

@@ -59,7 +59,7 @@ func TestLoad(t *testing.T) {
 			t.Errorf("a link that leads nowhere: %+v, %v", f, err)
 		}
 	}
-	if f, err := Load(in("good")); err != nil || !f.Exists || f.values["timeout"].text != "3s" {
+	if f, err := Load(in("good")); err != nil || !f.Exists || f.texts["timeout"] != "3s" {
 		t.Errorf("got %+v, %v", f, err)
 	}
 	var e *Error

@@ -1,14 +1,11 @@
 package config
 
 import (
-	"slices"
 	"strings"
 	"time"
 
 	"ferry/pkg/guard"
 	"ferry/pkg/wire"
-
-	"go.yaml.in/yaml/v4"
 )
 
 // The schemes of Auth.
@@ -47,24 +44,10 @@ type Header struct {
 	Ref         Ref
 }
 
-// Alias is a short name for a model.
-type Alias struct{ Name, Model string }
-
-// alias is the model that a name stands for, the name itself where it is none.
-func (n Node) alias(name string) string {
-	for _, a := range n.Aliases {
-		if a.Name == name {
-			return a.Model
-		}
-	}
-	return name
-}
-
 // TLS is a node's TLS settings; what is empty is not said. The files are PEM.
 type TLS struct{ Min, CA, Cert, Key string }
 
-// Node is a way to a model. Those of a File are as written; Select gives one that is ready for use, its defaults filled
-// in and its paths made whole.
+// Node is a way to a model, ready for use: its defaults are filled in and its paths are whole.
 type Node struct {
 	Name    string
 	Label   string
@@ -75,52 +58,84 @@ type Node struct {
 	Model   string
 	Auth    Auth
 	Headers []Header
-	Proxy   string // a URL, none, or "": not said
+	Proxy   string // the node's own: a URL, none, or "" where it says nothing
 	Version string
 	TLS     TLS
 	// Pins are the public keys of which one has to be in the chain of the node's certificate; none is any.
 	Pins      []guard.Pin
 	Insecure  bool
-	MaxTokens int // 0: not said
-	// Rate is the rate limit of its address, "" for none, else such as "50/min", with at least 1 request in Burst.
-	Rate  string
-	Burst int
-	// Budget is the token budget of its address, such as "200000 tokens/day", or "" for none.
-	Budget string
+	MaxTokens int
+	// Rate is the rate limit of its address, Budget the tokens of a day; 0 is none.
+	Rate   Rate
+	Budget int64
 	// Hold is how long a connection to it is kept without use, 0 for not beyond the command.
 	Hold time.Duration
 	// Sticky says that a gateway behind this node keeps a conversation on one upstream by its token.
 	Sticky bool
 	// Aliases are models by the short names they are asked for.
-	Aliases []Alias
+	Aliases map[string]string
 
 	// InFile says that the file defines the node. The others are direct, the demo nodes and URLs.
 	InFile bool
 
-	limit, budget, hold string            // as in the file
-	origins             map[string]string // field → where it was said
+	said []Entry // the fields that were said, in their order
 }
 
 // Origin says where a field such as "url" was said: "config.yaml:12", a variable, "built in", or "default".
 func (n Node) Origin(field string) string {
-	if o := n.origins[field]; o != "" {
-		return o
+	if e := n.own(field); e.Origin != "" {
+		return e.Origin
 	}
 	return "default"
 }
 
+// own is what was said of a field.
+func (n Node) own(field string) Entry {
+	for _, e := range n.said {
+		if e.Key == field {
+			return e
+		}
+	}
+	return Entry{}
+}
+
+func (n Node) ownText(field string) string { return n.own(field).Value }
+
 // IsDemo reports whether the node is the demo node in this process.
 func (n Node) IsDemo() bool { return strings.HasPrefix(n.URL, "demo:") }
 
-// fill sets what follows from the rest where it was not said.
-func (n *Node) fill() {
+// read takes a node's fields from their texts, which were checked.
+func (n *Node) read(text func(field string) string) {
+	n.Label, n.Zone, n.URL, n.API = text("label"), text("zone"), text("url"), wire.API(text("api"))
+	n.Model, n.Proxy, n.Version = text("model"), text("proxy"), text("version")
+	n.TLS = TLS{text("tls.min"), text("tls.ca"), text("tls.cert"), text("tls.key")}
+	n.Insecure, n.Sticky = text("insecure") == "true", text("sticky") == "true"
+	n.MaxTokens, n.Hold = number(text("max_tokens")), duration(text("hold"))
+	n.Rate, _ = parseLimit(text("limit"))
+	n.Budget, _ = parseBudget(text("budget"))
+	n.Key, _ = parseRef(text("key"))
+	n.Auth, _ = parseAuth(text("auth"))
+	for _, pin := range kindCommas.split(text("pins")) {
+		if p, err := guard.ParsePin(pin); err == nil {
+			n.Pins = append(n.Pins, p)
+		}
+	}
+	for _, e := range n.said {
+		if name, ok := strings.CutPrefix(e.Key, "headers."); ok {
+			h, _ := parseHeader(name, e.Value)
+			n.Headers = append(n.Headers, h)
+		} else if name, ok := strings.CutPrefix(e.Key, "aliases."); ok {
+			if n.Aliases == nil {
+				n.Aliases = map[string]string{}
+			}
+			n.Aliases[name] = e.Value
+		}
+	}
 	if n.API == "" {
 		n.API = wire.APIs()[0]
 	}
-	if n.Auth.Scheme != "" {
-		return
-	}
 	switch {
+	case n.Auth.Scheme != "":
 	case n.IsDemo() && n.Key.IsZero():
 		n.Auth.Scheme = AuthNone
 	case n.API.Dialect().Defaults().Bearer:
@@ -130,150 +145,35 @@ func (n *Node) fill() {
 	}
 }
 
-// nodeField is one key of a node in the file.
-type nodeField struct {
-	name string
-	kind kind
-	set  func(*Node, string) *Error
-	show func(Node) string
+// node is a node of the file with what that says.
+func (f *File) node(name string) Node {
+	n := Node{Name: name, InFile: true}
+	for _, key := range f.keys {
+		if field, ok := strings.CutPrefix(key, "nodes."+name+"."); ok {
+			n.said = append(n.said, Entry{field, f.texts[key], f.origin(key)})
+		}
+	}
+	return n
 }
 
-// nodeMaps are the keys of a node that hold a map.
-var nodeMaps = []string{"headers", "aliases", "tls"}
-
-// checked makes a setter of a rule and a place.
-func checked(check func(string) *Error, place func(*Node) *string) (func(*Node, string) *Error, func(Node) string) {
-	set := func(n *Node, s string) *Error {
-		if err := check(s); err != nil {
-			return err
-		}
-		*place(n) = s
-		return nil
+// checkNode is for what no single field shows. It names the field at fault.
+func (f *File) checkNode(name string) (field string, err *Error) {
+	n := f.node(name)
+	n.read(n.ownText)
+	switch {
+	case n.URL == "":
+		return "url", bad("is required", "")
+	case n.Auth.Scheme == AuthNone && !n.Key.IsZero():
+		return "key", bad("auth is none, so this key would never be sent", "remove one of the two")
+	case (n.TLS.Cert == "") != (n.TLS.Key == ""):
+		return "tls", bad("use cert and key together", "")
+	case len(n.Pins) > 0 && !strings.HasPrefix(n.URL, "https://"):
+		return "pins", bad("this node is not reached over TLS, so nothing would be held to these pins", "make its url https://, or remove the pins")
 	}
-	return set, func(n Node) string { return *place(&n) }
-}
-
-// nodeFields is the one place for a node's keys; headers and aliases, which are maps, stand apart.
-func nodeFields() []nodeField {
-	text := func(name string, check func(string) *Error, place func(*Node) *string) nodeField {
-		set, show := checked(check, place)
-		return nodeField{name, kindText, set, show}
-	}
-	flag := func(name string, place func(*Node) *bool) nodeField {
-		set := func(n *Node, s string) *Error {
-			*place(n) = s == "true"
-			return checkBool(s)
-		}
-		show := func(n Node) string {
-			if *place(&n) {
-				return "true"
-			}
-			return ""
-		}
-		return nodeField{name, kindBool, set, show}
-	}
-	return []nodeField{
-		text("label", checkText, func(n *Node) *string { return &n.Label }),
-		text("zone", checkZone, func(n *Node) *string { return &n.Zone }),
-		text("url", checkURL, func(n *Node) *string { return &n.URL }),
-		{"api", kindText, setAPI, func(n Node) string { return string(n.API) }},
-		{"key", kindText, setKey, func(n Node) string { return n.Key.String() }},
-		text("model", checkModel, func(n *Node) *string { return &n.Model }),
-		{"auth", kindText, setAuth, func(n Node) string { return n.Auth.String() }},
-		text("proxy", checkNodeProxy, func(n *Node) *string { return &n.Proxy }),
-		text("version", checkVersion, func(n *Node) *string { return &n.Version }),
-		text("tls.min", checkTLS, func(n *Node) *string { return &n.TLS.Min }),
-		text("tls.ca", checkPath, func(n *Node) *string { return &n.TLS.CA }),
-		text("tls.cert", checkPath, func(n *Node) *string { return &n.TLS.Cert }),
-		text("tls.key", checkPath, func(n *Node) *string { return &n.TLS.Key }),
-		{"pins", kindCommas, addPins, func(n Node) string { return guard.JoinPins(n.Pins, ",") }},
-		flag("insecure", func(n *Node) *bool { return &n.Insecure }),
-		flag("sticky", func(n *Node) *bool { return &n.Sticky }),
-		text("limit", checkLimit, func(n *Node) *string { return &n.limit }),
-		text("budget", checkBudget, func(n *Node) *string { return &n.budget }),
-		text("hold", checkHold, func(n *Node) *string { return &n.hold }),
-		{"max_tokens", kindNumber, setMaxTokens, showMaxTokens},
-	}
-}
-
-// SplitNodes takes a failover order apart: commas or line ends stand between its nodes. A comma in a URL's query is the
-// query's own, as in demo:?status=429,503, unless another URL or demo node follows it; -n given again, and a list in the
-// file, are never misread, since they join with line ends.
-func SplitNodes(text string) []string {
-	var names []string
-	for line := range strings.SplitSeq(text, "\n") {
-		from := 0
-		for i := range len(line) {
-			if line[i] == ',' && endsNode(line[from:i], line[i+1:]) {
-				names = append(names, strings.TrimSpace(line[from:i]))
-				from = i + 1
-			}
-		}
-		names = append(names, strings.TrimSpace(line[from:]))
-	}
-	return names
-}
-
-// endsNode reports whether the comma between the two ends the node before it.
-func endsNode(before, after string) bool {
-	after = strings.TrimSpace(after)
-	next, _, _ := strings.Cut(after, ",")
-	return !strings.Contains(before, "?") || isURL(after) || strings.TrimSpace(next) == "demo" ||
-		strings.HasPrefix(after, "demo:") || strings.HasPrefix(after, "demo/")
-}
-
-// JoinNodes is the text that SplitNodes takes apart into these names, on one line where that can be.
-func JoinNodes(names []string) string {
-	if text := strings.Join(names, ","); slices.Equal(SplitNodes(text), names) {
-		return text
-	}
-	return strings.Join(names, "\n")
-}
-
-// checkNodes is the rule for a node or several.
-func checkNodes(text string) *Error {
-	names := SplitNodes(text)
-	for i, name := range names {
-		if err := checkSelector(name); err != nil {
-			return err
-		}
-		if slices.Contains(names[:i], name) {
-			return bad("names a node twice", "")
+	for _, h := range n.Headers {
+		if strings.EqualFold(h.Name, n.Auth.HeaderName()) {
+			return "headers." + h.Name, bad("auth sets this header already", "use auth: none to set it here")
 		}
 	}
-	return nil
-}
-
-// nodeList reads the top level's node where it is a list.
-func (d *decoder) nodeList(s setting, v *yaml.Node) *Error {
-	var names []string
-	for _, n := range v.Content {
-		text, err := scalar(n, kindText)
-		if err == nil {
-			err = checkSelector(text)
-		}
-		if err == nil && slices.Contains(names, text) {
-			err = bad("names a node twice", "")
-		}
-		if err != nil {
-			return at(n, s.Key, err)
-		}
-		names = append(names, text)
-	}
-	if len(names) == 0 {
-		return at(v, s.Key, bad("has no value", ""))
-	}
-	d.file.values[s.Key] = fileValue{JoinNodes(names), v.Line}
-	return nil
-}
-
-// checkZone is the rule for where a node is, such as cn or eu-west: it is repeated in messages.
-func checkZone(s string) *Error {
-	if err := checkText(s); err != nil {
-		return err
-	}
-	if !isNodeName(s) {
-		return bad("use a word such as cn or eu-west", "")
-	}
-	return nil
+	return "", nil
 }

@@ -227,8 +227,9 @@ func TestParseExample(t *testing.T) {
 		if got, want := f.Names(nil), []string{"direct", "hongkong", "legacy", "qwen", "ernie", "llama", "demo"}; !reflect.DeepEqual(got, want) {
 			t.Errorf("names %q, want %q", got, want)
 		}
-		got := f.Nodes[3]
-		got.origins = nil
+		got := f.node(f.Nodes[3])
+		got.read(got.ownText)
+		got.said = nil
 		want := Node{Name: "qwen", URL: "https://dashscope.aliyuncs.com/compatible-mode/v1", API: wire.Chat,
 			Key: Ref{"env", "DASHSCOPE_API_KEY"}, Headers: []Header{{Name: "X-Team", Value: "core"}, {Name: "X-Gate", Ref: Ref{"env", "GATE"}}},
 			Proxy: "none", MaxTokens: 800, Version: "2023-06-01", Auth: Auth{AuthHeader, "X-Key"},

@@ -22,7 +22,8 @@ func TestPinsParse(t *testing.T) {
 		"a list of lines":    node("\n      - " + pinA + "\n      # the backup\n      - " + pinB),
 	} {
 		f := mustParse(t, src)
-		n := f.Nodes[0]
+		n := f.node("a")
+		n.read(n.ownText)
 		if got := guard.JoinPins(n.Pins, " "); got != pinA+" "+pinB {
 			t.Errorf("%s: %s", name, got)
 		}
@@ -37,8 +38,9 @@ func TestPinsParse(t *testing.T) {
 			t.Errorf("%s: said in %s", name, n.Origin("pins"))
 		}
 	}
-	if f := mustParse(t, node(pinA)); len(f.Nodes[0].Pins) != 1 {
-		t.Errorf("one pin: %v", f.Nodes[0].Pins)
+	n := mustSelect(t, mustResolve(t, mustParse(t, node(pinA)), nil, nil), "a")
+	if len(n.Pins) != 1 {
+		t.Errorf("one pin: got %v", n.Pins)
 	}
 }
 

@@ -74,7 +74,7 @@ func Init(path string) error {
 	}
 	err := state.CreateFile(path, Template(), fileMode)
 	if errors.Is(err, fs.ErrExist) {
-		return &Error{File: path, Msg: "is there already", Err: fs.ErrExist, HintText: "ferry config set KEY VALUE changes it"}
+		return &Error{File: path, Msg: "is there already", Err: fs.ErrExist, Advice: "ferry config set KEY VALUE changes it"}
 	}
 	return err
 }
@@ -92,22 +92,4 @@ func StoreInKeyring(ctx context.Context, ring Keyring, name string, secret guard
 	case err := <-answered:
 		return err
 	}
-}
-
-// CheckKey fails with *Error where key is not one that the file, a flag or a variable can set.
-func CheckKey(key string) error {
-	for _, s := range settings() {
-		if s.Key == key {
-			return nil
-		}
-	}
-	k, err := parseKey(key)
-	if err == nil && k.isGroup {
-		err = bad("is a group; ask for one of the keys in it", "")
-	}
-	if err != nil {
-		err.Key = shownKey(key)
-		return err
-	}
-	return nil
 }

@@ -99,7 +99,7 @@ func TestInit(t *testing.T) {
 	if err := Init(path); err != nil {
 		t.Fatal(err)
 	}
-	if f, err := Load(path); err != nil || len(f.values) != 0 || len(f.Nodes) != 0 {
+	if f, err := Load(path); err != nil || len(f.texts) != 0 || len(f.Nodes) != 0 {
 		t.Errorf("got %+v, %v", f, err)
 	}
 	var e *Error
@@ -125,37 +125,33 @@ func TestTemplate(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, on)
 	}
-	for _, s := range Settings() {
-		got, ok := f.values[s.Key]
+	for _, s := range keys {
+		got, ok := f.texts[s.Key]
 		switch {
-		case !s.InFile || s.Key == "tls.ca" || s.Key == "filter.words": // they are named in a remark
+		case !s.setting():
+			name := s.Key[strings.LastIndex(strings.TrimSuffix(s.Key, ".*"), ".")+1:]
+			if name, _, _ = strings.Cut(name, "."); !strings.Contains(string(Template()), name) {
+				t.Errorf("%s is not in the template", s.Key)
+			}
+			if s.Default != "" && got != s.Default {
+				t.Errorf("%s: the template shows %q, the default is %q", s.Key, got, s.Default)
+			}
+		case !s.inFile() || s.Key == "tls.ca" || s.Key == "filter.words": // they are named in a remark
 		case s.Default == "" && s.Key != "proxy": // an example stands for it
 			if !ok {
 				t.Errorf("%s is not in the template", s.Key)
 			}
 		case s.Key == "proxy":
-			ok = ok && got.text == "none"
+			ok = ok && got == "none"
 			fallthrough
 		default:
-			if !ok || s.Key != "proxy" && got.text != s.Default {
-				t.Errorf("%s: the template shows %q, the default is %q", s.Key, got.text, s.Default)
+			if !ok || s.Key != "proxy" && got != s.Default {
+				t.Errorf("%s: the template shows %q, the default is %q", s.Key, got, s.Default)
 			}
 		}
 	}
 	if len(f.Nodes) != 6 {
 		t.Errorf("%d example nodes, want 6", len(f.Nodes))
-	}
-	for _, field := range nodeFields() {
-		name, _, _ := strings.Cut(field.name, ".")
-		if !strings.Contains(string(Template()), name) {
-			t.Errorf("%s is not in the template", field.name)
-		}
-	}
-	for _, field := range gatewayFields() {
-		text := f.gateway.texts[field.name]
-		if !strings.Contains(string(Template()), field.name) || field.def != "" && text != field.def {
-			t.Errorf("gateway.%s: the template shows %q, the default is %q", field.name, text, field.def)
-		}
 	}
 	out, err := Set(Template(), "timeout", "5m")
 	if err != nil || string(out) != string(Template())+"timeout: 5m\n" {

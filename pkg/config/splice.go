@@ -2,133 +2,375 @@ package config
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
 
+// doc is a text with its tree, for edits at places that the tree names. The library gives where nodes begin; where they
+// end is found here, in the text. What is found is only ever a proposal: change proves the edit afterwards.
+type doc struct {
+	src   []byte
+	root  *yaml.Node // nil for a file without content
+	lines []int      // where each line begins
+	eol   string
+	lost  bool // a place was not found, or something but the value would go: there is no safe edit
+}
+
+func newDoc(src []byte, root *yaml.Node) *doc {
+	d := &doc{src: src, root: root, lines: []int{0}, eol: "\n"}
+	if bytes.HasPrefix(src, []byte("\ufeff")) {
+		d.lines[0] = len("\ufeff")
+	}
+	for i, c := range src {
+		if c == '\n' {
+			d.lines = append(d.lines, i+1)
+		}
+	}
+	if i := bytes.IndexByte(src, '\n'); i > 0 && src[i-1] == '\r' {
+		d.eol = "\r\n"
+	}
+	return d
+}
+
+// byHand refuses an edit and names the line where the key, or its nearest parent, stands.
+func (d *doc) byHand(k dottedKey) *Error {
+	line := 1
+	if found := d.find(k.path); len(found) > 0 {
+		line = found[len(found)-1].key().Line
+	}
+	e := bad("cannot be edited safely here", fmt.Sprintf("edit the file by hand at line %d", line))
+	e.Key = k.text
+	return e
+}
+
+// entry is one key of a map with its value.
+type entry struct {
+	m *yaml.Node
+	i int
+}
+
+func (e entry) key() *yaml.Node   { return e.m.Content[e.i] }
+func (e entry) value() *yaml.Node { return e.m.Content[e.i+1] }
+func (e entry) inFlow() bool      { return e.m.Style&yaml.FlowStyle != 0 }
+
+// isEmpty holds for a value that is written as nothing.
+func (e entry) isEmpty() bool {
+	v := e.value()
+	return v.Kind == yaml.ScalarNode && isPlain(v) && v.Value == ""
+}
+
+// find follows a path as far as the file has it.
+func (d *doc) find(path []string) []entry {
+	var found []entry
+	m := d.root
+	for _, name := range path {
+		if m == nil || m.Kind != yaml.MappingNode {
+			break
+		}
+		i := 0
+		for i < len(m.Content) && m.Content[i].Value != name {
+			i += 2
+		}
+		if i >= len(m.Content) {
+			break
+		}
+		found = append(found, entry{m, i})
+		m = m.Content[i+1]
+	}
+	return found
+}
+
+// spelled is a path with a header's name as the file spells it: its case does not count.
+func (d *doc) spelled(path []string) []string {
+	if len(path) < 4 || path[0] != "nodes" || path[2] != "headers" {
+		return path
+	}
+	if found := d.find(path[:3]); len(found) == 3 {
+		for i, n := range found[2].value().Content {
+			if i%2 == 0 && strings.EqualFold(n.Value, path[3]) {
+				return append(path[:3:3], n.Value)
+			}
+		}
+	}
+	return path
+}
+
+// start is where a node begins.
+func (d *doc) start(n *yaml.Node) int {
+	if n.Line < 1 || n.Line > len(d.lines) {
+		d.lost = true
+		return len(d.src)
+	}
+	off := d.lines[n.Line-1]
+	for range n.Column - 1 {
+		_, size := utf8.DecodeRune(d.src[off:])
+		off += size
+	}
+	return off
+}
+
+// lineEnd is where the line of off ends, before its line break, and afterLine where the next one begins.
+func (d *doc) lineEnd(off int) int {
+	if i := bytes.IndexByte(d.src[off:], '\n'); i >= 0 {
+		return off + i
+	}
+	return len(d.src)
+}
+
+func (d *doc) afterLine(off int) int { return min(d.lineEnd(off)+1, len(d.src)) }
+
+// end is where a node ends; indent is the column, from 0, of the key that it belongs to. It does not know a null that
+// is written as nothing: entryEnd does.
+func (d *doc) end(n *yaml.Node, indent int) int {
+	off := d.start(n)
+	end := -1
+	switch {
+	case off >= len(d.src):
+	case n.Kind == yaml.ScalarNode && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
+		end = quoteEnd(d.src, off)
+	case n.Kind == yaml.ScalarNode && isPlain(n) && bytes.HasPrefix(d.src[off:], []byte(n.Value)):
+		end = off + len(n.Value)
+	case n.Kind == yaml.ScalarNode:
+		end = d.blockEnd(off, indent)
+	case n.Style&yaml.FlowStyle != 0:
+		end, _ = flowEnd(d.src, off)
+	case len(n.Content) == 0:
+	case n.Kind == yaml.MappingNode:
+		end = d.entryEnd(entry{n, len(n.Content) - 2})
+	default:
+		end = d.end(n.Content[len(n.Content)-1], indent)
+	}
+	if end < 0 {
+		d.lost = true
+		return len(d.src)
+	}
+	return end
+}
+
+func (d *doc) entryEnd(e entry) int {
+	if e.isEmpty() {
+		return d.colon(e)
+	}
+	return d.end(e.value(), e.key().Column-1)
+}
+
+// colon is the place behind the ':' of an entry.
+func (d *doc) colon(e entry) int {
+	off := d.end(e.key(), e.key().Column-1)
+	for off < len(d.src) && d.src[off] == ' ' {
+		off++
+	}
+	if off == len(d.src) || d.src[off] != ':' {
+		d.lost = true
+		return len(d.src)
+	}
+	return off + 1
+}
+
+// blockEnd is the end of the last line, from off on, that is deeper than indent.
+func (d *doc) blockEnd(off, indent int) int {
+	end := d.lineEnd(off)
+	for next := end + 1; next < len(d.src); {
+		stop := d.lineEnd(next)
+		line := strings.TrimRight(string(d.src[next:stop]), " \t\r")
+		if deep := len(line) - len(strings.TrimLeft(line, " ")); line != "" {
+			if deep <= indent {
+				break
+			}
+			end = stop
+		}
+		next = stop + 1
+	}
+	return end
+}
+
+// quoteEnd is the place behind the quote that closes the one at off, -1 without one.
+func quoteEnd(src []byte, off int) int {
+	quote := src[off]
+	for i := off + 1; i < len(src); i++ {
+		switch {
+		case quote == '"' && src[i] == '\\':
+			i++
+		case src[i] != quote:
+		case quote == '\'' && i+1 < len(src) && src[i+1] == '\'':
+			i++
+		default:
+			return i + 1
+		}
+	}
+	return -1
+}
+
+// flowEnd is the place behind the bracket that closes the one at off, and the place behind the last thing before it. Both are
+// -1 without one.
+func flowEnd(src []byte, off int) (end, last int) {
+	depth, before := 0, byte(0) // before is the last byte that is no space
+	for i := off; i < len(src); i++ {
+		c := src[i]
+		switch {
+		case c == '\n' || c == '\r' || c == ' ' || c == '\t':
+			continue
+		case c == '#' && (src[i-1] == ' ' || src[i-1] == '\t' || src[i-1] == '\n'):
+			for i+1 < len(src) && src[i+1] != '\n' {
+				i++
+			}
+			continue
+		case (c == '"' || c == '\'') && strings.IndexByte("{[,:?", before) >= 0:
+			if i = quoteEnd(src, i) - 1; i < 0 {
+				return -1, -1
+			}
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth == 0 {
+				return i + 1, last
+			}
+		}
+		before, last = src[i], i+1
+	}
+	return -1, -1
+}
+
 // splice replaces one stretch of the text.
 func (d *doc) splice(from, to int, text string) []byte {
+	if d.lost || from > to {
+		d.lost = true
+		return d.src
+	}
 	return slices.Concat(d.src[:from], []byte(text), d.src[to:])
 }
 
-// set makes the one change that Set wants.
-func (d *doc) set(k keyPath, value string) ([]byte, *Error) {
-	path := d.find(k)
-	rest := k.parts[len(path):]
-	var out []byte
-	ok := false
-	switch {
-	case len(rest) == 0:
-		out, ok = d.replace(path[len(path)-1], k, value)
-	case d.root == nil:
-		out, ok = d.insertAt(len(d.src), renderBlock(rest, 0, 2, render(k, value, 0), d.eol)), true
-	case len(path) == 0:
-		out, ok = d.insert(d.root, k, rest, value)
-	default:
-		parent := path[len(path)-1]
-		if v := parent.value(); isNull(v) {
-			out, ok = d.fillNull(parent, k, rest, value)
-		} else if v.Kind == yaml.MappingNode {
-			out, ok = d.insert(v, k, rest, value)
-		}
-	}
-	if !ok {
-		return nil, d.byHand(k)
-	}
-	return out, nil
-}
-
-// replace changes a value in its place, in the quotes that it has.
-func (d *doc) replace(e entry, k keyPath, value string) ([]byte, bool) {
-	v := e.value()
-	if e.isEmpty() {
-		off, ok := d.colon(e)
-		return d.splice(off, off, " "+render(k, value, 0)), ok
-	}
-	from, ok := d.start(v)
-	to, ok2 := d.end(v, e.indent())
-	if !ok || !ok2 {
-		return nil, false
-	}
-	switch {
-	case v.Kind == yaml.SequenceNode && v.Style&yaml.FlowStyle == 0:
-		// The items stand on lines of their own below the key.
-		if from, ok = d.colon(e); !ok || bytes.IndexByte(d.src[from:to], '#') >= 0 {
-			return nil, false // a comment among them would be lost
-		}
-		return d.splice(from, to, " "+render(k, value, 0)), true
-	case v.Kind == yaml.ScalarNode && v.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
-	case v.Kind == yaml.ScalarNode && isPlain(v) && string(d.src[from:to]) == v.Value:
-	case v.Kind != yaml.ScalarNode && v.Style&yaml.FlowStyle != 0:
-	default:
-		return nil, false // several lines
-	}
-	return d.splice(from, to, render(k, value, v.Style)), true
-}
-
-// insert adds an entry at the end of a map.
-func (d *doc) insert(m *yaml.Node, k keyPath, rest []string, value string) ([]byte, bool) {
-	if m.Style&yaml.FlowStyle != 0 {
-		from, ok := d.start(m)
-		if !ok {
-			return nil, false
-		}
-		end, last := flowEnd(d.src, from)
-		if end == 0 {
-			return nil, false
-		}
-		text := renderFlow(rest, render(k, value, 0))
-		switch d.src[last-1] {
-		case ',':
-			text = " " + text
-		case '{':
-			if len(m.Content) > 0 {
-				return nil, false
-			}
-		default:
-			text = ", " + text
-		}
-		return d.splice(last, last, text), true
-	}
-	lastEntry := entry{m, len(m.Content) - 2}
-	end, ok := d.entryEnd(lastEntry)
-	if !ok {
-		return nil, false
-	}
-	text := renderBlock(rest, m.Content[0].Column-1, d.step(), render(k, value, 0), d.eol)
-	return d.insertAt(d.afterLine(end), text), true
-}
-
-// fillNull gives a key without a value its first entry.
-func (d *doc) fillNull(e entry, k keyPath, rest []string, value string) ([]byte, bool) {
-	flow := "{" + renderFlow(rest, render(k, value, 0)) + "}"
-	if !e.isEmpty() { // ~ or null
-		from, ok := d.start(e.value())
-		return d.splice(from, from+len(e.value().Value), flow), ok
-	}
-	off, ok := d.colon(e)
-	if !ok {
-		return nil, false
-	}
-	if e.inFlow() {
-		return d.splice(off, off, " "+flow), true
-	}
-	text := renderBlock(rest, e.indent()+d.step(), d.step(), render(k, value, 0), d.eol)
-	return d.insertAt(d.afterLine(off), text), true
-}
-
-// afterLine is where the line after off begins.
-func (d *doc) afterLine(off int) int { return min(d.lineEnd(off)+1, len(d.src)) }
-
-// insertAt adds whole lines; a last line without a line break gets one.
-func (d *doc) insertAt(off int, lines string) []byte {
+// insertLines adds whole lines; a last line without a line break gets one.
+func (d *doc) insertLines(off int, lines string) []byte {
 	body := bytes.TrimPrefix(d.src, []byte("\ufeff"))
 	if off == len(d.src) && len(body) > 0 && body[len(body)-1] != '\n' {
 		lines = d.eol + lines
 	}
 	return d.splice(off, off, lines)
+}
+
+// set makes the one change that Set wants.
+func (d *doc) set(k dottedKey, value string) []byte {
+	found := d.find(k.path)
+	rest := k.path[len(found):]
+	m, last := d.root, entry{}
+	if len(found) > 0 {
+		last = found[len(found)-1]
+		m = last.value()
+	}
+	text := render(k.kind, value, 0)
+	switch {
+	case len(rest) == 0:
+		return d.replace(last, k.kind, value)
+	case m == nil:
+		return d.insertLines(len(d.src), d.block(rest, 0, text))
+	case m.Kind == yaml.MappingNode && m.Style&yaml.FlowStyle != 0:
+		return d.insertFlow(m, flow(rest, text))
+	case m.Kind == yaml.MappingNode:
+		end := d.entryEnd(entry{m, len(m.Content) - 2})
+		return d.insertLines(d.afterLine(end), d.block(rest, m.Content[0].Column-1, text))
+	case !isNull(m):
+		d.lost = true
+		return nil
+	case !last.isEmpty(): // ~ or null
+		from := d.start(m)
+		return d.splice(from, from+len(m.Value), "{"+flow(rest, text)+"}")
+	case last.inFlow():
+		off := d.colon(last)
+		return d.splice(off, off, " {"+flow(rest, text)+"}")
+	}
+	return d.insertLines(d.afterLine(d.colon(last)), d.block(rest, last.key().Column-1+d.step(), text))
+}
+
+// replace changes a value in its place, in the quotes that it has.
+func (d *doc) replace(e entry, k kind, value string) []byte {
+	v := e.value()
+	if e.isEmpty() {
+		off := d.colon(e)
+		return d.splice(off, off, " "+render(k, value, 0))
+	}
+	from, to := d.start(v), d.entryEnd(e)
+	switch quotes := yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle; {
+	case v.Kind == yaml.SequenceNode && v.Style&yaml.FlowStyle == 0: // its items stand on lines of their own below the key
+		from = d.colon(e)
+		d.lost = d.lost || bytes.IndexByte(d.src[from:to], '#') >= 0 // a comment among them would go
+		return d.splice(from, to, " "+render(k, value, 0))
+	case v.Kind == yaml.ScalarNode && v.Style&quotes != 0:
+	case v.Kind == yaml.ScalarNode && isPlain(v) && string(d.src[from:to]) == v.Value:
+	case v.Kind != yaml.ScalarNode && v.Style&yaml.FlowStyle != 0:
+	default:
+		d.lost = true // several lines
+	}
+	return d.splice(from, to, render(k, value, v.Style))
+}
+
+// insertFlow adds an entry at the end of a map {…}.
+func (d *doc) insertFlow(m *yaml.Node, text string) []byte {
+	end, last := flowEnd(d.src, d.start(m))
+	if end < 0 {
+		d.lost = true
+		return nil
+	}
+	switch d.src[last-1] {
+	case ',':
+		text = " " + text
+	case '{':
+		d.lost = d.lost || len(m.Content) > 0
+	default:
+		text = ", " + text
+	}
+	return d.splice(last, last, text)
+}
+
+// unset makes the one change that Unset wants: an entry goes, with the maps that would be empty without it. A node
+// stays as it is, and so does a map with a comment in it.
+func (d *doc) unset(k dottedKey) ([]byte, *Error) {
+	found := d.find(k.path)
+	if len(found) < len(k.path) {
+		err := bad("is not set in the file", "")
+		err.Key = k.text
+		return nil, err
+	}
+	for len(found) > 1 {
+		isNode := len(found) == 3 && k.path[0] == "nodes"
+		if len(found[len(found)-1].m.Content) > 2 || isNode || d.hasComment(found[len(found)-2]) {
+			break
+		}
+		found = found[:len(found)-1]
+	}
+	e := found[len(found)-1]
+	from, to := d.start(e.key()), d.entryEnd(e)
+	if !e.inFlow() { // its lines
+		line := d.lines[e.key().Line-1]
+		d.lost = d.lost || strings.Trim(string(d.src[line:from]), " ") != ""
+		return d.splice(line, d.afterLine(to), ""), nil
+	}
+	switch { // the entry and one comma
+	case e.i > 0:
+		from = d.entryEnd(entry{e.m, e.i - 2})
+	case len(e.m.Content) > 2:
+		to = d.start(e.m.Content[2])
+	}
+	d.lost = d.lost || from > to || bytes.IndexByte(d.src[from:to], '#') >= 0
+	return d.splice(from, to, ""), nil
+}
+
+// hasComment holds when a comment might stand inside an entry. A # in a value counts too: nothing is lost by that.
+func (d *doc) hasComment(e entry) bool {
+	from, to := d.start(e.key()), d.entryEnd(e)
+	if d.lost {
+		return true
+	}
+	text := string(d.src[from:to])
+	if !e.inFlow() && strings.Contains(text, "\n") {
+		text = string(d.src[from:d.lineEnd(to)])
+	}
+	return strings.Contains(text, "#")
 }
 
 // step is by how much the file indents, 2 when it does not say.
@@ -144,75 +386,89 @@ func (d *doc) step() int {
 	return 2
 }
 
-// unset makes the one change that Unset wants.
-func (d *doc) unset(k keyPath) ([]byte, *Error) {
-	path := d.find(k)
-	if len(path) < len(k.parts) {
-		return nil, bad("is not set in the file", "")
-	}
-	for len(path) > 1 {
-		e := path[len(path)-1]
-		isNode := len(path) == 3 && k.parts[0] == "nodes"
-		if len(e.m.Content) > 2 || isNode || d.hasComment(path[len(path)-2]) {
-			break
+// block writes entries one inside the other, a line each.
+func (d *doc) block(path []string, indent int, value string) string {
+	var b strings.Builder
+	for i, name := range path {
+		b.WriteString(strings.Repeat(" ", indent+i*d.step()) + render(kindText, name, 0) + ":")
+		if i == len(path)-1 {
+			b.WriteString(" " + value)
 		}
-		path = path[:len(path)-1]
+		b.WriteString(d.eol)
 	}
-	e := path[len(path)-1]
-	remove := d.removeLines
-	if e.inFlow() {
-		remove = d.removeFlow
-	}
-	out, ok := remove(e)
-	if !ok {
-		return nil, d.byHand(k)
-	}
-	return out, nil
+	return b.String()
 }
 
-// hasComment holds when a comment might stand inside an entry. A # in a value counts too: nothing is lost by that.
-func (d *doc) hasComment(e entry) bool {
-	from, ok := d.start(e.key())
-	to, ok2 := d.entryEnd(e)
-	if !ok || !ok2 {
-		return true
+// flow writes entries one inside the other, on one line.
+func flow(path []string, value string) string {
+	text := render(kindText, path[0], 0) + ": "
+	if len(path) == 1 {
+		return text + value
 	}
-	text := string(d.src[from:to])
-	if !e.inFlow() && strings.Contains(text, "\n") {
-		text = string(d.src[from:d.lineEnd(to)])
-	}
-	return strings.Contains(text, "#")
+	return text + "{" + flow(path[1:], value) + "}"
 }
 
-// removeLines takes away the lines of an entry that has them to itself.
-func (d *doc) removeLines(e entry) ([]byte, bool) {
-	from, ok := d.start(e.key())
-	to, ok2 := d.entryEnd(e)
-	if !ok || !ok2 {
-		return nil, false
-	}
-	line := d.lines[e.key().Line-1]
-	if strings.Trim(string(d.src[line:from]), " ") != "" {
-		return nil, false
-	}
-	return d.splice(line, d.afterLine(to), ""), true
-}
-
-// removeFlow takes away an entry of {…} and one comma.
-func (d *doc) removeFlow(e entry) ([]byte, bool) {
-	from, ok := d.start(e.key())
-	to, ok2 := d.entryEnd(e)
-	if !ok || !ok2 {
-		return nil, false
-	}
+// render writes a value: a number or a truth value as it is, text in the quotes that were there, or in the ones it
+// needs.
+func render(k kind, s string, was yaml.Style) string {
 	switch {
-	case e.i > 0:
-		from, ok = d.entryEnd(entry{e.m, e.i - 2})
-	case len(e.m.Content) > 2:
-		to, ok = d.start(e.m.Content[2])
+	case k == kindList || k == kindCommas:
+		items := k.split(s)
+		for i, item := range items {
+			if k == kindCommas {
+				was = yaml.DoubleQuotedStyle
+			} else {
+				was = 0
+			}
+			items[i] = render(kindText, item, was)
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case k == kindNumber || k == kindBool:
+		return s // it passed its rule, so it has nothing to quote
+	case was&yaml.SingleQuotedStyle != 0 && !strings.ContainsFunc(s, unicode.IsControl):
+		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	case was&yaml.DoubleQuotedStyle != 0 || !isPlainText(s):
+		return quoted(s)
 	}
-	if !ok || bytes.IndexByte(d.src[from:to], '#') >= 0 {
-		return nil, false
+	return s
+}
+
+// quoted is s in double quotes with the escapes of YAML.
+func quoted(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r < 0x100:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
 	}
-	return d.splice(from, to, ""), true
+	return b.String() + `"`
+}
+
+// isPlainText holds for text that means itself without quotes, in every version of YAML: it begins with a letter or is
+// a duration, has no mark of YAML's in it, and is none of the words for true, false and nothing.
+func isPlainText(s string) bool {
+	switch strings.ToLower(s) {
+	case "", "true", "false", "yes", "no", "on", "off", "y", "n", "null":
+		return false
+	}
+	rest := strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
+	for i, r := range rest {
+		switch {
+		case unicode.IsLetter(r):
+		case i == 0 && (!unicode.IsDigit(r) || checkDelay(s) != nil):
+			return false
+		case !unicode.IsDigit(r) && !strings.ContainsRune("-_./~", r):
+			return false
+		}
+	}
+	return rest != ""
 }

@@ -227,3 +227,12 @@ func isNull(n *yaml.Node) bool {
 func isPlain(n *yaml.Node) bool {
 	return n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 }
+
+// shown is the dotted key that a path stands for, as it may be repeated.
+func shown(path []string) string {
+	key := ""
+	for _, name := range path {
+		key = join(key, name)
+	}
+	return key
+}

@@ -3,7 +3,6 @@ package config
 import (
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -55,12 +54,15 @@ type value struct {
 // checked; it fails with *Error, whose Key is the flag or the variable.
 func Resolve(file *File, lookup Lookup, flags map[string]string) (*Values, error) {
 	v := &Values{file: file, lookup: lookup, set: map[string]value{}}
-	for _, s := range settings() {
-		chosen, err := choose(s, file, lookup, flags)
+	for _, k := range keys {
+		if !k.setting() {
+			continue
+		}
+		chosen, err := k.choose(file, lookup, flags)
 		if err != nil {
 			return nil, err
 		}
-		v.set[s.Key] = chosen
+		v.set[k.Key] = chosen
 	}
 	for key := range flags {
 		if _, ok := v.set[key]; !ok {
@@ -105,25 +107,23 @@ func (v *Values) read() {
 	v.AuditsContent = text("audit.content") == "redacted"
 }
 
-func choose(s setting, file *File, lookup Lookup, flags map[string]string) (value, error) {
-	if text, ok := flags[s.Key]; ok {
-		if err := s.check(text); err != nil {
-			return value{}, err.given("--"+s.Flag, text)
+func (k key) choose(file *File, lookup Lookup, flags map[string]string) (value, *Error) {
+	text, given := flags[k.Key]
+	name, origin := "--"+k.Flag, "flag --"+k.Flag
+	if !given && k.Env != "" {
+		text = lookup.get(k.Env)
+		given, name, origin = text != "", k.Env, k.Env
+	}
+	if given {
+		if err := k.checkText(text); err != nil {
+			return value{}, err.given(name, text)
 		}
-		return value{text, "flag --" + s.Flag, true}, nil
+		return value{text, origin, true}, nil
 	}
-	if s.Env != "" {
-		if text := lookup.get(s.Env); text != "" {
-			if err := s.check(text); err != nil {
-				return value{}, err.given(s.Env, text)
-			}
-			return value{text, s.Env, true}, nil
-		}
+	if text, ok := file.texts[k.Key]; ok {
+		return value{text, file.origin(k.Key), false}, nil
 	}
-	if fv, ok := file.values[s.Key]; ok {
-		return value{fv.text, file.origin(fv.line), false}, nil
-	}
-	return value{s.Default, "default", false}, nil
+	return value{k.Default, "default", false}, nil
 }
 
 // wholePath makes a path of the file whole: relative to the file's folder, or to HOME after ~/.
@@ -156,16 +156,4 @@ func (v *Values) ProxyFor(n Node) (proxy, origin string) {
 		return all.text, all.origin
 	}
 	return n.Proxy, n.Origin("proxy")
-}
-
-// number, duration and the like read texts that were checked.
-func number(text string) int {
-	n, _ := strconv.Atoi(text)
-	return n
-}
-
-// duration is 0 for off.
-func duration(text string) time.Duration {
-	d, _ := time.ParseDuration(text)
-	return d
 }

@@ -31,11 +31,11 @@ func mustSelect(t *testing.T, v *Values, selector string) Node {
 
 // Every default passes its own rule and reaches its accessor.
 func TestDefaults(t *testing.T) {
-	for _, s := range settings() {
+	for _, s := range keys {
 		if s.Default == "" {
 			continue
 		}
-		if err := s.check(s.Default); err != nil {
+		if err := s.checkText(s.Default); err != nil {
 			t.Errorf("%s: the default: %v", s.Key, err)
 		}
 	}
@@ -43,10 +43,10 @@ func TestDefaults(t *testing.T) {
 	n := mustSelect(t, v, "direct")
 	proxy, _ := v.ProxyFor(n)
 	got := []any{v.Nodes, v.Across, v.Retry, v.Timeout, v.ConnectTimeout, v.IdleTimeout, v.SessionIdle, v.Render, v.Output,
-		proxy, n.TLS, n.Rate, n.Burst, n.Budget, n.Hold}
+		proxy, n.TLS, n.Rate, n.Budget, n.Hold}
 	want := []any{[]string{"direct"}, false, retry.Rule{Policy: retry.Script, Attempts: 3, Delay: 2 * time.Second},
 		10 * time.Minute, 15 * time.Second, 90 * time.Second, 10 * time.Minute, true, "text",
-		"", TLS{Min: "1.3"}, "", 0, "", time.Duration(0)}
+		"", TLS{Min: "1.3"}, Rate{}, int64(0), time.Duration(0)}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
@@ -92,7 +92,10 @@ func TestPrecedence(t *testing.T) {
 		"audit.content":  "audit: {file: /audit.jsonl}\n",
 		"audit.max_size": "audit: {file: /audit.jsonl}\n",
 	}
-	for _, s := range Settings() {
+	for _, s := range keys {
+		if !s.setting() {
+			continue
+		}
 		sample, ok := samples[s.Key]
 		if !ok {
 			t.Errorf("%s has no sample", s.Key)
@@ -106,7 +109,7 @@ func TestPrecedence(t *testing.T) {
 			}
 		}
 		check(s.Default, "default")
-		if s.InFile {
+		if s.inFile() {
 			out, err := Set([]byte(needs[s.Key]), s.Key, sample[2])
 			if err != nil {
 				t.Fatal(err)
@@ -325,29 +328,58 @@ nodes:
   off: {url: https://h, limit: none}
 `)
 	for _, tt := range []struct {
-		node, flag, rate string
-		burst            int
-		budget           string
+		node, flag string
+		rate       Rate
+		budget     int64
 	}{
-		{"plain", "", "600/min", 5, "1000 tokens/day"},
-		{"short", "", "50/min", 3, ""},
-		{"long", "", "50/min", 3, "5 tokens/day"},
-		{"off", "", "", 0, "1000 tokens/day"},
-		{"long", "2/s", "2/s", 1, "5 tokens/day"},
-		{"plain", "none", "", 0, "1000 tokens/day"},
+		{"plain", "", Rate{600, time.Minute, 5}, 1000},
+		{"short", "", Rate{50, time.Minute, 3}, 0},
+		{"long", "", Rate{50, time.Minute, 3}, 5},
+		{"off", "", Rate{}, 1000},
+		{"long", "2/s", Rate{2, time.Second, 1}, 5},
+		{"plain", "none", Rate{}, 1000},
 	} {
 		flags := map[string]string{}
 		if tt.flag != "" {
 			flags["limit"] = tt.flag
 		}
 		n := mustSelect(t, mustResolve(t, f, nil, flags), tt.node)
-		if n.Rate != tt.rate || n.Burst != tt.burst || n.Budget != tt.budget {
-			t.Errorf("%+v: got %q, %d, %q", tt, n.Rate, n.Burst, n.Budget)
+		if n.Rate != tt.rate || n.Budget != tt.budget {
+			t.Errorf("%+v: got %+v, %d", tt, n.Rate, n.Budget)
 		}
 	}
 	// The long form is replaced whole by config set.
 	out, err := Set([]byte("limit: {rate: 600/min, burst: 5} # mine\n"), "limit", "50/min")
 	if err != nil || string(out) != "limit: \"50/min\" # mine\n" {
 		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+// What a limit and a budget may be. The rates themselves are package text's.
+func TestLimitAndBudgetTexts(t *testing.T) {
+	for burst, want := range map[string]int{"": 0, "0": 0, "1": 1, "+1": 0, "-1": 0, "5": 5, "10000": 10000, "10001": 0, "x": 0, "5 ": 0, "05": 5,
+		"99999999999999999999": 0} {
+		rate, err := parseLimit("50/min burst " + burst)
+		if (err == nil) != (want > 0) || err == nil && rate != (Rate{50, time.Minute, want}) {
+			t.Errorf("burst %q: got %+v, %v, want %d", burst, rate, err, want)
+		}
+	}
+	for _, text := range []string{"", " ", "None", "50", "50/", "50/week", "0/min", "1000001/s", "burst 5", "none burst 5"} {
+		if rate, err := parseLimit(text); err == nil {
+			t.Errorf("limit %q: got %+v, want an error", text, rate)
+		}
+	}
+	for text, want := range map[string]int64{"none": 0, "200000 tokens/day": 200000, " 1  tokens/day\t": 1, "1000000000000 tokens/day": maxBudget} {
+		if got, err := parseBudget(text); err != nil || got != want {
+			t.Errorf("budget %q: got %d, %v, want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{
+		"", "200000", "200000 tokens", "200000/day", "tokens/day", "0 tokens/day", "-5 tokens/day", "+5 tokens/day", "1e3 tokens/day",
+		"1.5 tokens/day", "1000000000001 tokens/day", "99999999999999999999 tokens/day", "5 tokens/week", "5 tokens/day now", "5tokens/day",
+	} {
+		if got, err := parseBudget(text); err == nil {
+			t.Errorf("budget %q: got %d, want an error", text, got)
+		}
 	}
 }

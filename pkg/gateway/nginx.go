@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // mainText is nginx.conf but for the values of a plan.
@@ -58,7 +59,7 @@ func (p *plan) values() map[string]string {
 	return map[string]string{
 		"mark": Mark, "keys_file": KeysFile, "tokens": quoted(p.Tokens),
 		"error_log": quoted(p.Logs + "/error.log"), "access_log": quoted(p.Logs + "/access.log"), "temp": p.temp(),
-		"requests": itoa(p.Rate.Requests), "per": p.Rate.Per, "unit": p.Rate.Per[:1], "slot": p.slot(), "burst": p.burst(),
+		"requests": itoa(p.Rate.Events), "per": p.per(), "unit": p.per()[:1], "slot": p.slot(), "burst": p.burst(),
 		"retry_after": itoa(p.retryAfter()), "connections": itoa(p.Connections),
 		"permissions": p.permissions(), "routes": p.routes(), "nodes": p.upstreams(), "choose": p.choose(),
 		"listen": p.listen("ssl"), "listen_default": p.listen("ssl default_server"),
@@ -203,23 +204,26 @@ func (p *plan) several() bool { return len(p.Nodes) > 1 }
 
 // slot is how long one request takes of the rate, in words.
 func (p *plan) slot() string {
-	ms := p.window() * 1000 / p.Rate.Requests
+	ms := p.window() * 1000 / p.Rate.Events
 	if ms%1000 == 0 && ms > 0 {
 		return itoa(ms/1000) + " s"
 	}
 	return itoa(ms) + " ms"
 }
 
-func (p *plan) window() int {
-	if p.Rate.Per == "second" {
-		return 1
+// window is the time of the rate in seconds, and per its name.
+func (p *plan) window() int { return int(p.Rate.Per / time.Second) }
+
+func (p *plan) per() string {
+	if p.Rate.Per == time.Second {
+		return "second"
 	}
-	return 60
+	return "minute"
 }
 
 // retryAfter is the least whole number of seconds after which another request passes.
 func (p *plan) retryAfter() int {
-	return max(1, (p.window()+p.Rate.Requests-1)/p.Rate.Requests)
+	return max(1, (p.window()+p.Rate.Events-1)/p.Rate.Events)
 }
 
 // failure is a status that nginx makes itself, in the API's words.
@@ -241,7 +245,7 @@ func (p *plan) failures() []failure {
 		{414, "invalid_request_error", "the address is too long"},
 		{421, "invalid_request_error", "the gateway has no such name"},
 		{429, "rate_limit_error", fmt.Sprintf("more than %d requests a %s from one address, or more than %d at once with one token",
-			p.Rate.Requests, p.Rate.Per, p.Connections)},
+			p.Rate.Events, p.per(), p.Connections)},
 		{500, "api_error", "the gateway failed"},
 		{501, "invalid_request_error", "the gateway has no such encoding of a request"},
 		{502, "api_error", "the gateway could not reach the API, or did not trust its certificate"},

@@ -1,54 +1,41 @@
 package config
 
 import (
-	"strconv"
 	"strings"
 
 	"ferry/pkg/guard"
-	"ferry/pkg/wire"
 )
 
-func setAPI(n *Node, s string) *Error {
-	api, err := parseAPI(s)
-	if err == nil {
-		n.API = api
-	}
+func checkRef(s string) *Error {
+	_, err := parseRef(s)
 	return err
 }
 
-func parseAPI(s string) (wire.API, *Error) {
-	var names []string
-	for _, api := range wire.APIs() {
-		if s == string(api) {
-			return api, nil
-		}
-		names = append(names, string(api))
-	}
-	return "", bad(meant("use one of "+strings.Join(names, ", "), s, names), "")
-}
-
-func setKey(n *Node, s string) *Error {
-	ref, err := parseRef(s)
-	if err == nil {
-		n.Key = ref
-	}
+func checkAuth(s string) *Error {
+	_, err := parseAuth(s)
 	return err
 }
 
-func setAuth(n *Node, s string) *Error {
+func parseAuth(s string) (Auth, *Error) {
 	switch s {
 	case AuthXAPIKey, AuthBearer, AuthNone:
-		n.Auth = Auth{Scheme: s}
-		return nil
+		return Auth{Scheme: s}, nil
 	}
 	name, ok := strings.CutPrefix(s, "header:")
 	if !ok {
-		return bad("use x-api-key, bearer, header:NAME or none", "")
+		return Auth{}, bad("use x-api-key, bearer, header:NAME or none", "")
 	}
-	if err := checkHeaderName(name); err != nil {
+	return Auth{AuthHeader, name}, checkHeaderName(name)
+}
+
+// checkZone is the rule for where a node is, such as cn or eu-west: it is repeated in messages.
+func checkZone(s string) *Error {
+	if err := checkText(s); err != nil {
 		return err
 	}
-	n.Auth = Auth{AuthHeader, name}
+	if !isNodeName(s) {
+		return bad("use a word such as cn or eu-west", "")
+	}
 	return nil
 }
 
@@ -83,29 +70,10 @@ func checkAlias(name, model string) *Error {
 	return checkModel(model)
 }
 
-func setMaxTokens(n *Node, s string) *Error {
-	if err := checkTokens(s); err != nil {
-		return err
-	}
-	n.MaxTokens, _ = strconv.Atoi(s) // checked above
-	return nil
-}
-
-func showMaxTokens(n Node) string {
-	if n.MaxTokens == 0 {
-		return ""
-	}
-	return itoa(n.MaxTokens)
-}
-
-// addPins takes one pin, or several with commas between them.
-func addPins(n *Node, s string) *Error {
-	for _, text := range splitCommas(s) {
-		pin, err := guard.ParsePin(text)
-		if err != nil {
-			return bad(err.Error(), "ferry config pin NODE shows the pins of a node's chain, ready to paste")
-		}
-		n.Pins = append(n.Pins, pin)
+func checkPin(s string) *Error {
+	_, err := guard.ParsePin(s)
+	if err != nil {
+		return bad(err.Error(), "ferry config pin NODE shows the pins of a node's chain, ready to paste")
 	}
 	return nil
 }
@@ -165,26 +133,4 @@ func parseHeader(name, value string) (Header, *Error) {
 		}
 	}
 	return Header{Name: name, Value: strings.TrimSpace(value)}, nil
-}
-
-// checkWhole is for what no single field shows.
-func (n *Node) checkWhole() (string, *Error) {
-	switch {
-	case n.URL == "":
-		return "url", bad("is required", "")
-	case n.Auth.Scheme == AuthNone && !n.Key.IsZero():
-		return "key", bad("auth is none, so this key would never be sent", "remove one of the two")
-	case (n.TLS.Cert == "") != (n.TLS.Key == ""):
-		return "tls", bad("use cert and key together", "")
-	case len(n.Pins) > 0 && !strings.HasPrefix(n.URL, "https://"):
-		return "pins", bad("this node is not reached over TLS, so nothing would be held to these pins", "make its url https://, or remove the pins")
-	}
-	whole := *n
-	whole.fill()
-	for _, h := range n.Headers {
-		if strings.EqualFold(h.Name, whole.Auth.HeaderName()) {
-			return "headers." + h.Name, bad("auth sets this header already", "use auth: none to set it here")
-		}
-	}
-	return "", nil
 }

@@ -1,0 +1,291 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Setting is one setting: its dotted key, and the flag and variable that set it too. An absent way is "".
+type Setting struct{ Key, Flag, Env, Default, Usage string }
+
+// kind is the form of a value.
+type kind int
+
+const (
+	kindText kind = iota
+	kindNumber
+	kindBool
+	// kindLimit is a text, or a map of a rate and a burst.
+	kindLimit
+	// kindList is a list. As one text it is a JSON array: a word or a pattern may have a comma in it.
+	kindList
+	// kindCommas is one text or a list; as one text its items, none of which can have one, stand behind commas.
+	kindCommas
+	// kindWords is as kindCommas, but config set writes it as one text, and no item may be there twice.
+	kindWords
+	// kindNodes are the selectors of nodes: one text or a list.
+	kindNodes
+)
+
+// key is one key of the file, or a setting that only a flag and a variable have.
+type key struct {
+	// Setting is the key, in which * stands for a name of the user's, with its default; the rest are of settings alone.
+	Setting
+	kind  kind
+	check func(text string) *Error // the rule for a value, or for each of a list
+}
+
+// keys is the one place for names, defaults and rules, in the order in which they are shown; the defaults of retry are
+// the script's. No variable sets what may leave and what is kept of it: what stands in the file is not to be switched
+// off by the surroundings of one call. Neither does one set failover.across: one that was exported once would let every
+// prompt leave its zone unseen.
+var keys = []key{
+	{Setting{"node", "node", "FERRY_NODE", "direct", "the node to take, or several in the order of failover"}, kindNodes, checkSelector},
+	{Setting{"retry.policy", "retry-policy", "FERRY_RETRY_POLICY", "script",
+		"when to try again: script, retry-after or backoff"}, kindText, checkPolicy},
+	{Setting{"retry.attempts", "attempts", "FERRY_ATTEMPTS", "3", "how many attempts in all"}, kindNumber, checkAttempts},
+	{Setting{"retry.delay", "retry-delay", "FERRY_RETRY_DELAY", "2s",
+		"the script's RETRY_DELAY: its wait after a 429, times the attempt"}, kindText, checkDelay},
+	{Setting{"failover.across", "across", "", "false", "let failover go on in another zone"}, kindBool, checkBool},
+	{Setting{"timeout", "timeout", "FERRY_TIMEOUT", "10m", "total time limit, including retries"}, kindText, checkTimeout},
+	{Setting{"connect_timeout", "connect-timeout", "FERRY_CONNECT_TIMEOUT", "15s", "time limit for one connection"},
+		kindText, checkTimeout},
+	{Setting{"idle_timeout", "idle-timeout", "FERRY_IDLE_TIMEOUT", "90s", "time limit without a byte of a stream"},
+		kindText, checkTimeout},
+	{Setting{"limit", "limit", "FERRY_LIMIT", "none",
+		"rate limit of a node's address, shared by all ferry processes: 50/min or 600/min burst 5"}, kindLimit, checkLimit},
+	{Setting{"budget", "", "", "none", "token budget of a node's address for a day: 200000 tokens/day"}, kindText, checkBudget},
+	{Setting{"hold", "hold", "FERRY_HOLD", "off",
+		"keep the connection open for the next command, for so long without use: 5m, or off"}, kindText, checkHold},
+	{Setting{"proxy", "proxy", "FERRY_PROXY", "", "a proxy's URL, or none"}, kindText, checkProxy},
+	{Setting{"tls.min", "", "", "1.3", "the lowest TLS version: 1.2 or 1.3"}, kindText, checkTLS},
+	{Setting{"tls.ca", "", "", "", "a PEM file of certificate authorities to trust instead of the system's"}, kindText, checkText},
+	{Setting{"session.idle", "", "FERRY_SESSION_IDLE", "10m",
+		"how long a conversation's token may be idle; 300 to 600 seconds are advised"}, kindText, checkTimeout},
+	{Setting{"render", "render", "FERRY_RENDER", "on", "style Markdown on a terminal: on or off"}, kindText, checkSwitch},
+	{Setting{"output", "output", "FERRY_OUTPUT", "text", "the form of the output"}, kindText, checkOutput},
+	{Setting{"model", "model", "FERRY_MODEL", "claude-haiku-5-5",
+		"the model; the default is for api messages alone"}, kindText, checkModel},
+	{Setting{"max_tokens", "max-tokens", "FERRY_MAX_TOKENS", "4096",
+		"the most tokens of an answer; 100 for api complete"}, kindNumber, checkTokens},
+	{Setting{"filter.file", "", "", "", "a list of blocked words, one a line, read at each use"}, kindText, checkText},
+	{Setting{"filter.words", "", "", "", "blocked words"}, kindList, checkWord},
+	{Setting{"filter.on", "", "", `["prompt"]`, "what the filter looks at: prompt, answer"}, kindList, checkFiltered},
+	{Setting{"redact", "", "", "", "patterns of what is not to be logged or shown in errors, in RE2's syntax"}, kindList, checkPattern},
+	{Setting{"audit.file", "", "", "", "the audit log"}, kindText, checkText},
+	{Setting{"audit.content", "", "", "none", "what the audit log has of prompts and answers: none or redacted"}, kindText, checkContent},
+	{Setting{"audit.max_size", "", "", "10MiB", "the size at which the audit log is rotated"}, kindText, checkLogSize},
+
+	{Setting{Key: "nodes.*.label"}, kindText, checkText},
+	{Setting{Key: "nodes.*.zone"}, kindText, checkZone},
+	{Setting{Key: "nodes.*.url"}, kindText, checkURL},
+	{Setting{Key: "nodes.*.api"}, kindText, checkAPI},
+	{Setting{Key: "nodes.*.key"}, kindText, checkRef},
+	{Setting{Key: "nodes.*.model"}, kindText, checkModel},
+	{Setting{Key: "nodes.*.auth"}, kindText, checkAuth},
+	{Setting{Key: "nodes.*.proxy"}, kindText, checkNodeProxy},
+	{Setting{Key: "nodes.*.version"}, kindText, checkVersion},
+	{Setting{Key: "nodes.*.tls.min"}, kindText, checkTLS},
+	{Setting{Key: "nodes.*.tls.ca"}, kindText, checkText},
+	{Setting{Key: "nodes.*.tls.cert"}, kindText, checkText},
+	{Setting{Key: "nodes.*.tls.key"}, kindText, checkText},
+	{Setting{Key: "nodes.*.pins"}, kindCommas, checkPin},
+	{Setting{Key: "nodes.*.insecure"}, kindBool, checkBool},
+	{Setting{Key: "nodes.*.sticky"}, kindBool, checkBool},
+	{Setting{Key: "nodes.*.limit"}, kindLimit, checkLimit},
+	{Setting{Key: "nodes.*.budget"}, kindText, checkBudget},
+	{Setting{Key: "nodes.*.hold"}, kindText, checkHold},
+	{Setting{Key: "nodes.*.max_tokens"}, kindNumber, checkTokens},
+	{Setting{Key: "nodes.*.aliases.*"}, kindText, nil}, // with the name: see find
+	{Setting{Key: "nodes.*.headers.*"}, kindText, nil},
+
+	{Setting{Key: "gateway.server_name"}, kindText, checkServerName},
+	{Setting{Key: "gateway.cert"}, kindText, checkNginxPath},
+	{Setting{Key: "gateway.key"}, kindText, checkNginxPath},
+	{Setting{Key: "gateway.listen", Default: "443"}, kindWords, checkListen},
+	{Setting{Key: "gateway.prefix", Default: "/api/"}, kindText, checkPrefix},
+	{Setting{Key: "gateway.upstream"}, kindWords, checkUpstream},
+	{Setting{Key: "gateway.keepalive", Default: "16"}, kindNumber, checkKeepalive},
+	{Setting{Key: "gateway.rate", Default: "50/min"}, kindText, checkGatewayRate},
+	{Setting{Key: "gateway.burst"}, kindNumber, checkGatewayBurst},
+	{Setting{Key: "gateway.connections", Default: "64"}, kindNumber, checkConnections},
+	{Setting{Key: "gateway.tokens", Default: "gateway-tokens.conf"}, kindText, checkNginxPath},
+	{Setting{Key: "gateway.logs", Default: "/var/log/nginx"}, kindText, checkNginxPath},
+	{Setting{Key: "gateway.temp"}, kindText, checkNginxPath},
+	{Setting{Key: "gateway.roles.*"}, kindWords, checkPermission},
+}
+
+// inFile reports whether the file may have the key at its top level.
+func (k key) inFile() bool { return k.Key != "output" && k.Key != "model" && k.Key != "max_tokens" }
+
+// setting reports whether the key is one of the file's top level, or of flags and variables alone.
+func (k key) setting() bool { return k.Usage != "" }
+
+// Settings lists every setting, in the order in which they are shown.
+func Settings() []Setting {
+	var list []Setting
+	for _, k := range keys {
+		if k.setting() {
+			list = append(list, k.Setting)
+		}
+	}
+	return list
+}
+
+// Variable is an environment variable that ferry reads.
+type Variable struct{ Name, Usage string }
+
+// Environment lists every variable that ferry reads for itself. Those of proxies and folders are the system's.
+func Environment() []Variable {
+	list := []Variable{
+		{"FERRY_CONFIG", "the path of the configuration file, which must exist"},
+		{"FERRY_KEY", "the key for a node that is given as a URL, and for nothing else"},
+		{"FERRY_STDIN", "never: standard input is not read unless - asks for it"},
+		{"FERRY_STDOUT", "discard: no output is wanted, and /dev/null may be open in its place for reading too"},
+	}
+	for _, k := range keys {
+		if k.Env != "" {
+			list = append(list, Variable{k.Env, k.Usage})
+		}
+	}
+	return append(list,
+		Variable{"ANTHROPIC_API_KEY", "the key of the built-in node direct"},
+		Variable{"CLAUDE_KEY", "the same, where ANTHROPIC_API_KEY is not set"},
+		Variable{"ANTHROPIC_BASE_URL", "the address of the built-in node direct"},
+		Variable{"ANTHROPIC_MODEL", "the model of the built-in node direct"},
+	)
+}
+
+// find gives the key that a path of names leads to, or tells that it is a group of keys. A group that holds names of the
+// user's is one too.
+func find(path []string) (found key, isGroup bool) {
+	pattern := slices.Clone(path)
+	last := len(path) - 1
+	switch {
+	case last >= 1 && path[0] == "nodes":
+		pattern[1] = "*"
+		if last == 3 && (path[2] == "headers" || path[2] == "aliases") {
+			pattern[3] = "*"
+		}
+	case last == 2 && path[0] == "gateway" && path[1] == "roles":
+		pattern[2] = "*"
+	}
+	if strings.Contains(pattern[last], ".") {
+		return key{}, false // retry.delay as one name
+	}
+	name := strings.Join(pattern, ".")
+	for _, k := range keys {
+		if rest, ok := strings.CutPrefix(k.Key, name); !ok || !k.inFile() || rest != "" && rest[0] != '.' {
+			continue
+		} else if rest != "" {
+			return key{}, true
+		}
+		switch {
+		case k.check != nil:
+		case pattern[2] == "headers":
+			k.check = func(text string) *Error { _, err := parseHeader(path[3], text); return err }
+		default:
+			k.check = func(text string) *Error { return checkAlias(path[3], text) }
+		}
+		return k, false
+	}
+	return key{}, false
+}
+
+// namesIn are the names of the keys in a group, those of groups in it as one; whole, each with all that follows.
+func namesIn(group []string, whole bool) []string {
+	prefix := ""
+	for i, name := range group {
+		if i == 1 && group[0] == "nodes" {
+			name = "*"
+		}
+		prefix += name + "."
+	}
+	var names []string
+	for _, k := range keys {
+		name, ok := strings.CutPrefix(k.Key, prefix)
+		if !whole {
+			name, _, _ = strings.Cut(name, ".")
+		}
+		if ok && k.inFile() && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// listText holds a list as one text, a JSON array, so that it travels as every other value does.
+func listText(items []string) string {
+	if len(items) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(items) // strings always encode
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// listItems reads what listText wrote, nil for "".
+func listItems(text string) []string {
+	var items []string
+	_ = json.Unmarshal([]byte(text), &items) // "" is no list
+	return items
+}
+
+// split gives the values that a text stands for.
+func (k kind) split(text string) []string {
+	switch k {
+	case kindList:
+		return listItems(text)
+	case kindNodes:
+		return SplitNodes(text)
+	case kindCommas, kindWords:
+		items := strings.Split(text, ",")
+		for i := range items {
+			items[i] = strings.TrimSpace(items[i])
+		}
+		return items
+	}
+	return []string{text}
+}
+
+// join is the text that split takes apart.
+func (k kind) join(items []string) string {
+	switch k {
+	case kindList:
+		return listText(items)
+	case kindNodes:
+		return JoinNodes(items)
+	}
+	return strings.Join(items, ",")
+}
+
+// checkItem is the rule for a value, or for one of a list behind others.
+func (k key) checkItem(others []string, item string) *Error {
+	err := k.check(item)
+	switch {
+	case err != nil && k.kind == kindList:
+		one := map[string]string{"filter.words": "word", "filter.on": "place", "redact": "pattern"}[k.Key]
+		err.Msg = fmt.Sprintf("%s %d %s", one, len(others)+1, err.Msg)
+	case err != nil || !slices.Contains(others, item):
+	case k.kind == kindWords:
+		err = bad("names the same twice", "")
+	case k.kind == kindNodes:
+		err = bad("names a node twice", "")
+	}
+	return err
+}
+
+// checkText is the rule for a whole text.
+func (k key) checkText(text string) *Error {
+	items := k.kind.split(text)
+	for i, item := range items {
+		if err := k.checkItem(items[:i], item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
