@@ -119,6 +119,8 @@ func (s *outputStage) check(call *client.Call, result *client.Result, failed err
 	answer, checked := result.Answer, string(result.Body)
 	if s.output != "raw" {
 		checked = answer.Text
+	}
+	if s.output != "raw" && call.Request.Schema != nil {
 		extracted := answer.Text
 		if s.extract {
 			if block, ok := term.FirstBlock(answer.Text); ok {
