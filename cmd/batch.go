@@ -267,7 +267,7 @@ func (a *app) carryOut(ctx context.Context, call *batchCall) error {
 	stop := a.showBatch(call)
 	tally, err := call.batch.Run(ctx, client.BatchRun{
 		Chain: call.chain, Call: call.item, Workers: min(call.concurrency, max(1, plan.ToSend)), MaxFailures: call.maxFailures,
-		MaxTokens: call.tokenCap, Attempts: call.first.Rule.Attempts, Stop: caught.Done(),
+		MaxTokens: call.tokenCap, Attempts: call.first.Rule.Attempts, Sending: caught,
 		NotUTF8: func(line int) {
 			a.note("line %d: the answer has bytes that are not UTF-8; %s has U+FFFD in their place", line, call.out)
 		},

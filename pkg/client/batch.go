@@ -3,12 +3,15 @@ package client
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+
+	"ferry/pkg/text"
 )
 
 // BatchFiles say what a batch is about and where its files are.
@@ -62,12 +65,11 @@ type Batch struct {
 	tally Tally
 }
 
-// OpenBatch reads the input and the files of earlier runs. Nothing is sent. An error is a *DuplicateError, a *FileError, a
-// *state.Error or the input's.
+// OpenBatch reads the input and the files of earlier runs. Nothing is sent.
 func OpenBatch(files BatchFiles) (*Batch, error) {
 	b := &Batch{files: files}
 	var err error
-	if b.input, err = newInputReader(files.In); err != nil {
+	if b.input, err = newInputReader(files.In, files.InName); err != nil {
 		return nil, err
 	}
 	if err := b.open(); err != nil {
@@ -92,18 +94,9 @@ func (b *Batch) open() error {
 		b.header.Settings[name] = hex.EncodeToString(sum[:8])
 	}
 	if b.header.Input, err = b.input.scan(b.count); err != nil {
-		return inputError(b.files.InName, err)
-	}
-	return b.same()
-}
-
-// inputError names the input in what only its reader has seen.
-func inputError(name string, err error) error {
-	var twice *DuplicateError
-	if errors.As(err, &twice) {
 		return err
 	}
-	return &FileError{Path: name, Msg: "cannot read", Err: err}
+	return b.same()
 }
 
 // openJournal opens the journal with the batch's lock, or only to look at it.
@@ -114,7 +107,7 @@ func (b *Batch) openJournal(path string) (io.Reader, error) {
 	case err != nil:
 		return nil, err
 	case b.files.Look && missing:
-		return eof{}, nil
+		return strings.NewReader(""), nil
 	case b.files.Look:
 		b.journal = journal
 		return journal, nil
@@ -127,10 +120,6 @@ func (b *Batch) openJournal(path string) (io.Reader, error) {
 	b.made = missing
 	return b.journal, nil
 }
-
-type eof struct{}
-
-func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
 // count takes a line of the input into the plan.
 func (b *Batch) count(item Item, fault *ItemError) error {
@@ -167,18 +156,12 @@ func (b *Batch) same() error {
 		return nil
 	}
 	if was.Input != b.header.Input {
-		return &FileError{Path: b.files.Out, Msg: "belongs to another input than " + b.files.InName,
-			HintText: "take another --out for this one"}
+		return text.Errorf("take another --out for this one", "%s: belongs to another input than %s", b.files.Out, b.files.InName)
 	}
-	names := make([]string, 0, len(b.header.Settings))
-	for name := range b.header.Settings {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(b.header.Settings)) {
 		if was.Settings[name] != b.header.Settings[name] {
-			return &FileError{Path: b.files.Out, Msg: "was begun with another " + name,
-				HintText: "take another --out for these settings, or those of the first run"}
+			return text.Errorf("take another --out for these settings, or those of the first run",
+				"%s: was begun with another %s", b.files.Out, name)
 		}
 	}
 	return nil

@@ -39,7 +39,7 @@ func newBatchTrial(t *testing.T, input string) *batchTrial {
 	}
 	var items sync.Map // by their calls
 	b.run = BatchRun{
-		Workers: 1, Attempts: 1,
+		Workers: 1, Attempts: 1, Sending: t.Context(),
 		Call: func(item Item) *Call {
 			call := &Call{}
 			items.Store(call, item)

@@ -187,11 +187,11 @@ func TestBatchStops(t *testing.T) {
 	})
 	t.Run("asked to", func(t *testing.T) {
 		b := newBatchTrial(t, many)
-		stop := make(chan struct{})
-		b.run.Stop = stop
+		var stop context.CancelFunc
+		b.run.Sending, stop = context.WithCancel(t.Context())
 		b.ask = func(_ context.Context, item Item) asked {
 			if item.Line == 4 {
-				close(stop)
+				stop()
 			}
 			return whole(item)
 		}

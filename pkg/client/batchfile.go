@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -67,63 +68,46 @@ type resultError struct {
 // Ambiguous is the class of an item that was in flight when a batch ended.
 const Ambiguous Class = "ambiguous"
 
-// FileError is a file of a batch that cannot be used, or could not be written.
-type FileError struct {
-	Path, Msg, HintText string
-	Err                 error
+// fileError is a file of a batch that cannot be used, or could not be written.
+func fileError(path, msg string, err error) error {
+	return &state.Error{Path: path, Msg: msg, Err: state.Bare(err)}
 }
-
-func (e *FileError) Error() string {
-	if e.Err == nil {
-		return e.Path + ": " + e.Msg
-	}
-	return fmt.Sprintf("%s: %s: %v", e.Path, e.Msg, state.Bare(e.Err))
-}
-
-// Unwrap gives the cause.
-func (e *FileError) Unwrap() error { return e.Err }
-
-// Hint tells what to do about it.
-func (e *FileError) Hint() string { return e.HintText }
 
 // BatchPaths are the files that a batch writes: OUT, OUT.journal and OUT.failed.
 func BatchPaths(out string) [3]string { return [3]string{out, out + ".journal", out + ".failed"} }
 
 // record is what the files say of a batch.
 type record struct {
-	header              *journalHeader // nil before the first run
-	done, sent          marks
-	journalEnd, outEnd  int64 // behind the last whole line
-	journalPath, failed string
+	header             *journalHeader // nil before the first run
+	done, sent         marks
+	journalEnd, outEnd int64 // behind the last whole line
 }
 
 // readRecord reads OUT and the journal, either of which may be missing, and changes nothing. It looks at OUT.failed too, so
 // that a file that cannot be written is found before anything is sent.
 func readRecord(out string, journal io.Reader) (*record, error) {
-	r := &record{journalPath: out + ".journal", failed: out + ".failed"}
-	if err := r.readJournal(journal); err != nil {
+	r := &record{}
+	journalPath := out + ".journal"
+	if err := r.readJournal(journalPath, journal); err != nil {
 		return nil, err
 	}
 	info, err := os.Lstat(out)
 	switch {
 	case err == nil && r.header == nil && info.Mode().IsRegular() && info.Size() > 0:
-		return nil, &FileError{Path: out, Msg: "is there, and it has no journal of a batch",
-			HintText: "a file that is there is never written over: take another name"}
+		return nil, text.Errorf("a file that is there is never written over: take another name",
+			"%s: is there, and it has no journal of a batch", out)
 	case errors.Is(err, fs.ErrNotExist) && r.header != nil:
-		return nil, &FileError{Path: r.journalPath, Msg: "is there, and its results in " + out + " are not",
-			HintText: "put them back, or remove the journal to ask all of it again"}
+		return nil, text.Errorf("put them back, or remove the journal to ask all of it again",
+			"%s: is there, and its results in %s are not", journalPath, out)
 	}
-	failed, err := openExisting(r.failed)
+	failed, err := openExisting(out + ".failed")
 	if err != nil {
 		return nil, err
 	}
 	failed.Close() // closing nil does nothing
 	results, err := openExisting(out)
-	switch {
-	case err != nil:
-		return nil, err
-	case results == nil:
-		return r, nil
+	if err != nil || results == nil {
+		return r, err
 	}
 	defer results.Close()
 	return r, r.readOut(out, results)
@@ -138,70 +122,74 @@ func openExisting(path string) (*os.File, error) {
 	return f, err
 }
 
-// readJournal takes what the journal says. A header that never came to its end is none, since nothing was sent then.
-func (r *record) readJournal(from io.Reader) error {
+// changed is an error of a line that no batch has written.
+func changed(path string, line int, msg string, args ...any) error {
+	return text.Errorf("it was changed by something else", "%s: line %d %s", path, line, fmt.Sprintf(msg, args...))
+}
+
+// readWhole calls each with every line that has its end, and returns where the last of them ends and what follows it.
+func readWhole(path string, from io.Reader, each func(number int, line []byte) error) (end int64, rest []byte, err error) {
 	in := newLineReader(from, 0)
-	journalBegin := []byte(`{"kind":"` + journalKind)
 	for {
 		line, whole, err := in.next()
 		switch {
-		case err == nil && !whole && r.header == nil && !bytes.HasPrefix(line, journalBegin[:min(len(line), len(journalBegin))]):
-			return &FileError{Path: r.journalPath, Msg: "is no journal of a batch"}
 		case errors.Is(err, io.EOF), err == nil && !whole:
-			r.journalEnd = in.read
-			return nil
+			return in.read, line, nil
 		case err != nil:
-			return &FileError{Path: r.journalPath, Msg: "cannot read", Err: err}
-		case r.header == nil:
-			r.header = &journalHeader{}
-			if json.Unmarshal(line, r.header) != nil || r.header.Kind != journalKind || r.header.Schema != journalSchema {
-				return &FileError{Path: r.journalPath, Msg: "is no journal of a batch that this ferry can read"}
-			}
-			continue
+			return 0, nil, fileError(path, "cannot read", err)
 		}
-		kind, rest, _ := bytes.Cut(line, []byte(" "))
-		number, err := strconv.Atoi(string(rest))
-		switch {
-		case err != nil || number < 1 || number > maxLines:
-			return r.unreadable(in.number)
-		case string(kind) == "s":
-			r.sent.set(number)
-		case string(kind) == "f":
-			r.sent.clear(number)
-		default:
-			return r.unreadable(in.number)
+		if err := each(in.number, line); err != nil {
+			return 0, nil, err
 		}
 	}
 }
 
-func (r *record) unreadable(line int) error {
-	return &FileError{Path: r.journalPath, Msg: fmt.Sprintf("line %d cannot be read", line),
-		HintText: "it was changed by something else"}
+// readJournal takes what the journal says. A header that never came to its end is none, since nothing was sent then.
+func (r *record) readJournal(path string, from io.Reader) (err error) {
+	var rest []byte
+	r.journalEnd, rest, err = readWhole(path, from, func(number int, line []byte) error {
+		if r.header == nil {
+			r.header = &journalHeader{}
+			if json.Unmarshal(line, r.header) != nil || r.header.Kind != journalKind || r.header.Schema != journalSchema {
+				return fmt.Errorf("%s: is no journal of a batch that this ferry can read", path)
+			}
+			return nil
+		}
+		kind, digits, _ := bytes.Cut(line, []byte(" "))
+		item, err := strconv.Atoi(string(digits))
+		switch {
+		case err != nil || item < 1 || item > maxLines:
+			return changed(path, number, "cannot be read")
+		case string(kind) == "s":
+			r.sent.set(item)
+		case string(kind) == "f":
+			r.sent.clear(item)
+		default:
+			return changed(path, number, "cannot be read")
+		}
+		return nil
+	})
+	const begin = `{"kind":"` + journalKind
+	if err == nil && r.header == nil && !bytes.HasPrefix(rest, []byte(begin[:min(len(rest), len(begin))])) {
+		err = fmt.Errorf("%s: is no journal of a batch", path)
+	}
+	return err
 }
 
 // readOut marks the items that are done.
-func (r *record) readOut(out string, results io.Reader) error {
-	in := newLineReader(results, 0)
-	for {
-		line, whole, err := in.next()
-		switch {
-		case errors.Is(err, io.EOF), err == nil && !whole:
-			r.outEnd = in.read
-			return nil
-		case err != nil:
-			return &FileError{Path: out, Msg: "cannot read", Err: err}
-		}
+func (r *record) readOut(path string, from io.Reader) (err error) {
+	r.outEnd, _, err = readWhole(path, from, func(number int, line []byte) error {
 		var result struct{ Line int }
 		if json.Unmarshal(line, &result) != nil || result.Line < 1 || result.Line > maxLines {
-			return &FileError{Path: out, Msg: fmt.Sprintf("line %d is no result of a batch", in.number),
-				HintText: "it was changed by something else"}
+			return changed(path, number, "is no result of a batch")
 		}
 		if r.done.has(result.Line) {
-			return &FileError{Path: out, Msg: fmt.Sprintf("line %d is the second for line %d of the input", in.number, result.Line),
-				HintText: "it was changed by something else"}
+			return changed(path, number, "is the second for line %d of the input", result.Line)
 		}
 		r.done.set(result.Line)
-	}
+		return nil
+	})
+	return err
 }
 
 // file is what a lineFile writes to.
@@ -230,7 +218,7 @@ func appendTo(path string, f *os.File, end int64) (*lineFile, error) {
 		_, err = f.Seek(end, io.SeekStart)
 	}
 	if err != nil {
-		return nil, &FileError{Path: path, Msg: "cannot write", Err: err}
+		return nil, fileError(path, "cannot write", err)
 	}
 	return &lineFile{path: path, file: f, size: end}, nil
 }
@@ -254,7 +242,7 @@ func (l *lineFile) put(pieces iter.Seq[[]byte]) error {
 		if err != nil {
 			// A part of a line is taken back, best effort: the next run drops it too.
 			_ = l.file.Truncate(l.size)
-			l.err = &FileError{Path: l.path, Msg: "cannot write", Err: err}
+			l.err = fileError(l.path, "cannot write", err)
 			return l.err
 		}
 		size += int64(n)
@@ -280,7 +268,7 @@ func (l *lineFile) sync() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err == nil {
-		l.err = &FileError{Path: l.path, Msg: "cannot be put on the disk", Err: err}
+		l.err = fileError(l.path, "cannot be put on the disk", err)
 	}
 	return l.err
 }
@@ -290,7 +278,20 @@ func openJournal(path string) (*os.File, error) {
 	journal, err := state.OpenLocked(path)
 	var held *state.HeldError
 	if errors.As(err, &held) {
-		return nil, &FileError{Path: path, Msg: "another ferry is working on this batch"}
+		return nil, fmt.Errorf("%s: another ferry is working on this batch", path)
 	}
 	return journal, err
+}
+
+// encodeResult gives a result as a line, in pieces.
+func encodeResult(result resultLine, line *bytes.Buffer) iter.Seq[[]byte] {
+	answer := result.Text
+	result.Text = ""
+	line.Reset()
+	enc := json.NewEncoder(line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(result); err != nil {
+		panic(err) // strings and numbers always encode
+	}
+	return text.JSONLine(line.Bytes(), answer)
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -60,7 +61,8 @@ func TestLineFileOnAFullDisk(t *testing.T) {
 func TestBatchSyncs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disks := []*fakeFile{{}, {}, {}}
-		r := &running{ctx: t.Context(), halted: make(chan struct{}), journal: &lineFile{file: disks[0]}, out: &lineFile{file: disks[1]}, failed: &lineFile{file: disks[2], size: 1}}
+		sending, halt := context.WithCancelCause(t.Context())
+		r := &running{sending: sending, halt: halt, journal: &lineFile{file: disks[0]}, out: &lineFile{file: disks[1]}, failed: &lineFile{file: disks[2], size: 1}}
 		stop := r.keepSyncing()
 		var written []time.Time
 		for range 40 {
@@ -80,8 +82,8 @@ func TestBatchSyncs(t *testing.T) {
 		disks[0].fails = syscall.EIO
 		_ = r.journal.putLine([]byte("s 1\n"))
 		stop()
-		if !r.stopped() || !errors.Is(r.why, syscall.EIO) {
-			t.Errorf("%v", r.why)
+		if !errors.Is(context.Cause(sending), syscall.EIO) {
+			t.Errorf("the sending ended with %v, want %v", context.Cause(sending), syscall.EIO)
 		}
 	})
 }

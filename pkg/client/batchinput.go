@@ -2,16 +2,161 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 )
+
+const (
+	// maxItem bounds a line of a batch's input: the 32 MiB that a prompt may have, and room for JSON's escapes.
+	maxItem = 64 << 20
+	// maxPromptBytes is the request limit of the messages API.
+	maxPromptBytes = 32 << 20
+	// maxLines bounds the input's lines, each of which takes some bits of memory.
+	maxLines = 1 << 28
+	// maxID bounds an id in bytes.
+	maxID = 512
+	// mostTokens bounds an item's max_tokens, as --max-tokens is, so that no sum of them overflows.
+	mostTokens = 1<<31 - 1
+)
+
+// Item is one prompt of a batch.
+type Item struct {
+	// Line is where it stands in the input, from 1. It names the item in the journal.
+	Line int
+	// ID is its own, or the line's number in decimal.
+	ID     string
+	Prompt string
+	// System, Model and MaxTokens are nil, "" and 0 where the batch's own count.
+	System    *string
+	Model     string
+	MaxTokens int
+
+	numbered bool // the id is the line's number
+}
+
+// ItemError is a line of the input that is no item.
+type ItemError struct {
+	Line int
+	Msg  string
+}
+
+func (e *ItemError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Msg) }
+
+// itemLine is an item as an object. The fields are pointers where being there has a meaning of its own.
+type itemLine struct {
+	ID        json.RawMessage `json:"id"`
+	Prompt    *string         `json:"prompt"`
+	System    *string         `json:"system"`
+	Model     string          `json:"model"`
+	MaxTokens *int            `json:"max_tokens"`
+}
+
+// parseItem reads a line without its end. A blank one is neither an item nor an error.
+func parseItem(number int, line []byte) (item Item, blank bool, err error) {
+	bad := func(msg string, args ...any) (Item, bool, error) {
+		return Item{}, false, &ItemError{number, fmt.Sprintf(msg, args...)}
+	}
+	if number == 1 {
+		line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+	}
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	start := bytes.TrimLeft(line, " \t")
+	switch {
+	case len(bytes.TrimSpace(line)) == 0:
+		return Item{}, true, nil
+	case !utf8.Valid(line):
+		return bad("is not UTF-8")
+	case bytes.IndexByte(line, 0) >= 0:
+		return bad("has a NUL byte")
+	}
+	item = Item{Line: number, ID: strconv.Itoa(number), Prompt: string(line), numbered: true}
+	if start[0] == '{' {
+		if msg := item.read(start); msg != "" {
+			return bad("%s", msg)
+		}
+	}
+	switch {
+	case strings.TrimSpace(item.Prompt) == "":
+		return bad("the prompt is empty")
+	case strings.IndexByte(item.Prompt, 0) >= 0:
+		return bad("the prompt has a NUL byte")
+	case len(item.Prompt) > maxPromptBytes:
+		return bad("the prompt is over %d MiB", maxPromptBytes>>20)
+	}
+	return item, false, nil
+}
+
+// read fills the item from an object. It returns what is wrong with it, "" for nothing.
+func (item *Item) read(object []byte) string {
+	var in itemLine
+	d := json.NewDecoder(bytes.NewReader(object))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		return "no valid object: " + plainJSON(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return "something stands behind the object"
+	}
+	if in.Prompt == nil {
+		return "the object has no prompt"
+	}
+	item.Prompt, item.System, item.Model = *in.Prompt, in.System, in.Model
+	if in.MaxTokens != nil {
+		if item.MaxTokens = *in.MaxTokens; item.MaxTokens < 1 || item.MaxTokens > mostTokens {
+			return fmt.Sprintf("max_tokens wants a whole number from 1 to %d", mostTokens)
+		}
+	}
+	return item.identify(in.ID)
+}
+
+// identify takes an id that is a text or a whole number, which is the same as its digits.
+func (item *Item) identify(id json.RawMessage) string {
+	const want = "the id wants a text or a whole number"
+	switch {
+	case len(id) == 0 || string(id) == "null":
+		return ""
+	case id[0] == '"':
+		if err := json.Unmarshal(id, &item.ID); err != nil {
+			return want
+		}
+	default:
+		n, err := strconv.ParseInt(string(id), 10, 64)
+		if err != nil {
+			return want
+		}
+		item.ID = strconv.FormatInt(n, 10)
+	}
+	item.numbered = false
+	if item.ID == "" || len(item.ID) > maxID {
+		return fmt.Sprintf("the id wants 1 to %d bytes", maxID)
+	}
+	return ""
+}
+
+// plainJSON is what the decoder says, without its own name for things.
+func plainJSON(err error) string {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong):
+		return fmt.Sprintf("%s cannot be a %s", wrong.Field, wrong.Value)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "it is cut"
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
+}
 
 // lineReader gives lines one by one and holds no more than one.
 type lineReader struct {
@@ -73,6 +218,7 @@ func (l *lineReader) next() (line []byte, ended bool, err error) {
 // inputReader reads a file as it was when it was opened: what is appended later is not a part of it, and that it was
 // changed ends the reading.
 type inputReader struct {
+	name string
 	file *os.File
 	at   *io.SectionReader
 	size int64
@@ -82,15 +228,13 @@ type inputReader struct {
 // errChanged is an input that was written to while it was read.
 var errChanged = errors.New("it was changed while the batch was reading it")
 
-func newInputReader(file *os.File) (*inputReader, error) {
+func newInputReader(file *os.File, name string) (*inputReader, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
-	return &inputReader{file, io.NewSectionReader(file, 0, info.Size()), info.Size(), info.ModTime()}, nil
+	return &inputReader{name: name, file: file, size: info.Size(), when: info.ModTime()}, nil
 }
-
-func (r *inputReader) rewind() { r.at = io.NewSectionReader(r.file, 0, r.size) }
 
 func (r *inputReader) Read(p []byte) (int, error) {
 	n, err := r.at.Read(p)
@@ -100,52 +244,103 @@ func (r *inputReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// items calls each with every line that is not blank: an item, or the *ItemError of a line that is none.
-func (r *inputReader) items(read io.Reader, each func(Item, *ItemError) error) (lines int, err error) {
-	in := newLineReader(read, maxItem)
+// items calls each with every line that is not blank: an item, or the *ItemError of a line that is none. What is read
+// goes to seen too.
+func (r *inputReader) items(seen io.Writer, each func(Item, *ItemError) error) error {
+	r.at = io.NewSectionReader(r.file, 0, r.size)
+	in := newLineReader(io.TeeReader(r, seen), maxItem)
 	for {
 		line, _, err := in.next()
 		var fault *ItemError
 		var item Item
 		switch {
 		case errors.Is(err, io.EOF):
-			return in.number, nil
+			return nil
 		case errors.Is(err, errLong):
-			fault = &ItemError{in.number, fmt.Sprintf("is over %d MiB", maxItem>>20)}
+			fault = &ItemError{in.number, "is over " + text.Size(maxItem)}
+		case err == nil && in.number > maxLines:
+			err = fmt.Errorf("it has more than %d lines", maxLines)
+			fallthrough
 		case err != nil:
-			return in.number, err
-		case in.number > maxLines:
-			return in.number, fmt.Errorf("it has more than %d lines", maxLines)
+			return fileError(r.name, "cannot read", err)
 		default:
 			var blank bool
-			item, blank, err = parseItem(in.number, line)
-			if blank {
+			if item, blank, err = parseItem(in.number, line); blank {
 				continue
 			}
 			errors.As(err, &fault)
 		}
 		if err := each(item, fault); err != nil {
-			return in.number, err
+			return err
 		}
 	}
 }
 
 // scan reads all of the input once. It returns the digest of its bytes and an error where two items have one id.
 func (r *inputReader) scan(each func(Item, *ItemError) error) (digest string, err error) {
-	r.rewind()
 	sum := sha256.New()
-	var ids seenIDs
-	_, err = r.items(io.TeeReader(r, sum), func(item Item, fault *ItemError) error {
+	ids := seenIDs{own: map[[16]byte]int{}, numbers: map[int]int{}}
+	err = r.items(sum, func(item Item, fault *ItemError) error {
 		if fault == nil {
-			ids.add(item)
+			if err := ids.add(item); err != nil {
+				return err
+			}
 		}
 		return each(item, fault)
 	})
-	if err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(sum.Sum(nil)), ids.twice(r)
+	return hex.EncodeToString(sum.Sum(nil)), err
 }
+
+// seenIDs finds ids that come twice. It keeps a few bytes of an id that is an item's own and a bit of one that is a line's
+// number.
+type seenIDs struct {
+	own      map[[16]byte]int // the line, by 128 bits of a digest: no two ids share them by chance
+	numbers  map[int]int      // the line, of own ids that are a number
+	numbered marks
+}
+
+// add fails where an earlier item has the item's id.
+func (s *seenIDs) add(item Item) error {
+	first := 0
+	if item.numbered {
+		first = s.numbers[item.Line]
+		s.numbered.set(item.Line)
+	} else {
+		sum := sha256.Sum256([]byte(item.ID))
+		key := [16]byte(sum[:16])
+		first = s.own[key]
+		s.own[key] = item.Line
+		if n, err := strconv.Atoi(item.ID); err == nil && n > 0 && strconv.Itoa(n) == item.ID {
+			s.numbers[n] = item.Line
+			if s.numbered.has(n) {
+				first = n
+			}
+		}
+	}
+	if first == 0 {
+		return nil
+	}
+	return text.Errorf("an item without an id has the number of its line",
+		"lines %d and %d have the same id %q", first, item.Line, item.ID)
+}
+
+// marks is a set of line numbers, a bit for each line.
+type marks []uint64
+
+func (m *marks) set(line int) {
+	for len(*m) <= line/64 {
+		*m = append(*m, 0)
+	}
+	(*m)[line/64] |= 1 << (line % 64)
+}
+
+func (m marks) clear(line int) {
+	if line/64 < len(m) {
+		m[line/64] &^= 1 << (line % 64)
+	}
+}
+
+func (m marks) has(line int) bool { return line/64 < len(m) && m[line/64]&(1<<(line%64)) != 0 }
 
 // Spool puts a stream, which can be read only once, into a private file in a folder: a batch reads its input twice. done
 // removes it.

@@ -2,16 +2,19 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"sync"
 	"time"
 
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 )
 
 // syncEvery is how often what was written is put on the disk: with the time that this takes, at least every 100 ms.
@@ -29,8 +32,8 @@ type BatchRun struct {
 	// MaxTokens is what all requests together may be billed, 0 for no bound; Attempts is how often each may be sent.
 	MaxTokens int64
 	Attempts  int
-	// Stop ends the sending; what is in flight is waited for.
-	Stop <-chan struct{}
+	// Sending ends the sending; what is in flight is waited for.
+	Sending context.Context
 	// NotUTF8 is told the line of an item whose answer has bytes that are not UTF-8, which OUT cannot have.
 	NotUTF8 func(line int)
 	// Untaken gets the line of an answer that OUT did not take, in pieces: it was paid for. One line comes at a time.
@@ -53,15 +56,11 @@ type Tally struct {
 type TooManyFailuresError struct {
 	Count int
 	Last  error
+	text.Advice
 }
 
 func (e *TooManyFailuresError) Error() string {
 	return fmt.Sprintf("%d items in a row failed, so no more were sent; the last: %s", e.Count, e.Last)
-}
-
-// Hint tells what to do about it.
-func (e *TooManyFailuresError) Hint() string {
-	return "the same command goes on; --max-failures allows more, and 0 any number"
 }
 
 // TokenCapError ends a batch that could be billed for more than it may.
@@ -84,21 +83,26 @@ type running struct {
 	BatchRun
 	ctx                  context.Context
 	journal, out, failed *lineFile
-	// halted is closed when no more is to be sent, for the reason in why.
-	halted chan struct{}
-	once   sync.Once
-	why    error
-	// row counts the failures since the last success. The batch's mu guards it.
-	row    int
-	budget *tokenBudget
-	memory *Memory
+	// sending ends when no more is to be sent, halt ends it. The first reason is its cause.
+	sending context.Context
+	halt    context.CancelCauseFunc
+	memory  *Memory
+
+	// The batch's mu guards these. row counts the failures since the last success, spent the tokens that were billed, and
+	// reserved those that may be billed for items in flight.
+	row             int
+	spent, reserved int64
+	settled         chan struct{} // gets a value when reserved has changed
 }
 
 // Run asks the items that are not done, and returns when nothing is in flight any more. The error is why it sent no more
-// before the end, nil also where Stop said so: that shows in the numbers.
+// before the end, nil also where Sending ended: that shows in the numbers.
 func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
-	r := &running{Batch: b, BatchRun: how, ctx: ctx, halted: make(chan struct{}), memory: NewMemory()}
-	r.budget = newTokenBudget(how.MaxTokens)
+	sending, halt := context.WithCancelCause(how.Sending)
+	defer halt(nil)
+	r := &running{
+		Batch: b, BatchRun: how, ctx: ctx, sending: sending, halt: halt, memory: NewMemory(), settled: make(chan struct{}, 1),
+	}
 	if err := r.begin(); err != nil {
 		return Tally{}, err
 	}
@@ -114,12 +118,16 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 		})
 	}
 	if err := r.dispatch(items); err != nil {
-		r.halt(err)
+		halt(err)
 	}
 	close(items)
 	workers.Wait()
 	stopSyncing()
-	return b.Progress(), r.why
+	why := context.Cause(sending)
+	if errors.Is(why, context.Cause(how.Sending)) {
+		why = nil // the caller knows
+	}
+	return b.Progress(), why
 }
 
 // begin opens the files for writing. The results come first: a journal without them would be refused.
@@ -134,7 +142,7 @@ func (r *running) begin() error {
 	if r.out, err = appendTo(r.files.Out, outFile, r.record.outEnd); err != nil {
 		return err
 	}
-	if r.journal, err = appendTo(r.record.journalPath, r.Batch.journal, r.record.journalEnd); err != nil {
+	if r.journal, err = appendTo(r.files.Out+".journal", r.Batch.journal, r.record.journalEnd); err != nil {
 		return err
 	}
 	if r.record.header == nil {
@@ -149,11 +157,11 @@ func (r *running) begin() error {
 			return err
 		}
 	}
-	failedFile, err := state.OpenPrivate(r.record.failed, os.O_WRONLY|os.O_CREATE)
+	failedFile, err := state.OpenPrivate(r.files.Out+".failed", os.O_WRONLY|os.O_CREATE)
 	if err != nil {
 		return err
 	}
-	r.failed, err = appendTo(r.record.failed, failedFile, 0)
+	r.failed, err = appendTo(r.files.Out+".failed", failedFile, 0)
 	return err
 }
 
@@ -188,7 +196,7 @@ func (r *running) keepSyncing() (stop func()) {
 		empty := r.failed.size == 0
 		for _, f := range []*lineFile{r.out, r.failed} {
 			if err := f.file.Close(); err != nil {
-				r.halt(&FileError{Path: f.path, Msg: "cannot write", Err: err})
+				r.halt(fileError(f.path, "cannot write", err))
 			}
 		}
 		if empty {
@@ -197,45 +205,23 @@ func (r *running) keepSyncing() (stop func()) {
 	}
 }
 
-// halt ends the sending. The first reason is the run's.
-func (r *running) halt(why error) {
-	r.once.Do(func() {
-		r.why = why
-		close(r.halted)
-	})
-}
-
 // stopped reports whether no more is to be sent.
-func (r *running) stopped() bool {
-	select {
-	case <-r.halted:
-		return true
-	case <-r.Stop:
-		return true
-	case <-r.ctx.Done():
-		return true
-	default:
-		return false
-	}
-}
+func (r *running) stopped() bool { return r.sending.Err() != nil }
 
 // errStopped ends the reading of the input.
 var errStopped = errors.New("stopped")
 
 // dispatch hands the items to the workers until there are no more or the run is stopped.
 func (r *running) dispatch(items chan<- Item) error {
-	r.input.rewind()
-	_, err := r.input.items(r.input, func(item Item, fault *ItemError) error {
-		if r.stopped() {
+	err := r.input.items(io.Discard, func(item Item, fault *ItemError) error {
+		switch {
+		case r.stopped():
 			return errStopped
-		}
-		if fault != nil {
+		case fault != nil:
 			return r.report(resultLine{Line: fault.Line, Error: &resultError{Class: Usage, Message: fault.Msg}}, &bytes.Buffer{})
-		}
-		if r.record.done.has(item.Line) {
+		case r.record.done.has(item.Line):
 			return nil
-		}
-		if r.record.sent.has(item.Line) && !r.files.Again {
+		case r.record.sent.has(item.Line) && !r.files.Again:
 			return r.report(resultLine{ID: item.ID, Line: item.Line, Error: &resultError{
 				Class: Ambiguous, Ambiguous: true, Message: "was in flight when an earlier run ended; --again asks it again",
 			}}, &bytes.Buffer{})
@@ -246,19 +232,188 @@ func (r *running) dispatch(items chan<- Item) error {
 		select {
 		case items <- item:
 			return nil
-		case <-r.halted:
-		case <-r.Stop:
-		case <-r.ctx.Done():
+		case <-r.sending.Done():
+			return errStopped
 		}
-		return errStopped
 	})
-	var full *FileError
-	var over *TokenCapError
-	switch {
-	case err == nil, errors.Is(err, errStopped):
+	if errors.Is(err, errStopped) {
 		return nil
-	case errors.As(err, &full), errors.As(err, &over):
-		return err
 	}
-	return inputError(r.files.InName, err)
+	return err
+}
+
+// one asks an item and keeps the result. The line is the worker's, to be used again.
+func (r *running) one(item Item, line *bytes.Buffer) {
+	if r.stopped() {
+		return
+	}
+	if err := r.journal.putLine(fmt.Appendf(nil, "s %d\n", item.Line)); err != nil {
+		r.halt(err)
+		return
+	}
+	call := r.Call(item)
+	call.Memory = r.memory.Share()
+	defer call.Memory.Release() // also after a panic
+	asked, err := r.Chain.Do(r.ctx, call)
+	if len(asked.Attempts) > 0 {
+		r.sent.Store(true)
+	}
+	if asked.Answer.NotUTF8 {
+		r.NotUTF8(item.Line)
+	}
+	r.settle(item, asked)
+	result := resultLine{
+		ID: item.ID, Line: item.Line, Node: asked.Node, Model: cmp.Or(asked.Answer.Model, asked.Model),
+		Text: asked.Answer.Text, StopReason: asked.Answer.StopReason, Usage: asked.Answer.Usage,
+		Attempts: len(asked.Attempts), LatencyMS: float64(asked.Latency.Microseconds()) / 1000,
+	}
+	if err == nil {
+		r.answered(result, line)
+		return
+	}
+	if r.unsent(asked, err) {
+		if err := r.journal.putLine(fmt.Appendf(nil, "f %d\n", item.Line)); err != nil {
+			r.halt(err)
+		}
+		return
+	}
+	result.Text = text.Shown(result.Text, text.MostShown)
+	r.missed(item, result, asked, err, line)
+}
+
+// unsent reports whether an item was still waiting for the rate limit when the run was stopped. It is no failure: the
+// next run asks it.
+func (r *running) unsent(asked *Result, err error) bool {
+	return r.stopped() && len(asked.Attempts) == 0 && isClass(err, Cancelled)
+}
+
+// answered keeps an answer.
+func (r *running) answered(result resultLine, line *bytes.Buffer) {
+	pieces := encodeResult(result, line)
+	err := r.out.put(pieces)
+	if err != nil {
+		r.halt(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		if r.Untaken != nil {
+			pieces(func(piece []byte) bool { r.Untaken(piece); return true })
+		}
+		// In the journal it stays in flight: it was carried out, and OUT does not have it.
+		r.tally.Failed++
+		r.ambiguous(result.ID)
+		return
+	}
+	r.row = 0
+	r.tally.Answered++
+	if u := result.Usage; u != nil {
+		r.tally.Input += int64(u.Input)
+		r.tally.Output += int64(u.Output)
+	}
+}
+
+// missed keeps a failure. Where the item may have been carried out, the journal leaves it in flight.
+func (r *running) missed(item Item, result resultLine, asked *Result, why error, line *bytes.Buffer) {
+	class, status := Class(""), 0
+	var failed *Error
+	if errors.As(why, &failed) {
+		class, status = failed.Class, failed.Status
+	}
+	ambiguous := false
+	for _, at := range asked.Attempts {
+		ambiguous = ambiguous || at.Ambiguous
+	}
+	result.Error = &resultError{Class: class, Status: status, Message: why.Error(), Ambiguous: ambiguous}
+	if err := r.report(result, line); err != nil {
+		r.halt(err)
+	}
+	if !ambiguous {
+		if err := r.journal.putLine(fmt.Appendf(nil, "f %d\n", item.Line)); err != nil {
+			r.halt(err)
+		}
+	}
+	r.mu.Lock()
+	r.tally.Failed++
+	if r.tally.FirstFailure == "" {
+		r.tally.FirstFailure = why.Error()
+	}
+	if ambiguous {
+		r.ambiguous(item.ID)
+	}
+	r.row++
+	row := r.row
+	r.mu.Unlock()
+	switch {
+	case status == 401 || status == 403 || !isCall(why): // nothing further can be sent
+		r.halt(why)
+	case r.MaxFailures > 0 && row >= r.MaxFailures:
+		r.halt(&TooManyFailuresError{row, why, "the same command goes on; --max-failures allows more, and 0 any number"})
+	}
+}
+
+// ambiguous counts an item that may have been carried out. The caller holds mu.
+func (r *running) ambiguous(id string) {
+	if r.tally.Ambiguous++; len(r.tally.InFlight) < mostNamed {
+		r.tally.InFlight = append(r.tally.InFlight, id)
+	}
+}
+
+// report writes a line of OUT.failed.
+func (r *running) report(result resultLine, line *bytes.Buffer) error {
+	return r.failed.put(encodeResult(result, line))
+}
+
+// worst is what an item may be billed.
+func (r *running) worst(item Item) int64 {
+	input, output := r.files.Price(item)
+	return (input + output) * int64(max(1, r.Attempts))
+}
+
+// reserve waits until the item fits under the cap on tokens, and says when it never will.
+func (r *running) reserve(item Item) error {
+	if r.MaxTokens == 0 {
+		return nil
+	}
+	worst := r.worst(item)
+	for {
+		r.mu.Lock()
+		spent, inFlight := r.spent, r.reserved > 0
+		fits := spent+r.reserved+worst <= r.MaxTokens
+		if fits {
+			r.reserved += worst
+		}
+		r.mu.Unlock()
+		switch {
+		case fits:
+			return nil
+		case !inFlight:
+			return &TokenCapError{r.MaxTokens, spent}
+		}
+		select {
+		case <-r.settled:
+		case <-r.sending.Done():
+			return errStopped
+		}
+	}
+}
+
+// settle counts what an item was billed in place of what was reserved for it.
+func (r *running) settle(item Item, asked *Result) {
+	if r.MaxTokens == 0 {
+		return
+	}
+	guessInput, guessOutput := r.files.Price(item)
+	var billed int64
+	for _, at := range asked.Attempts {
+		input, output := at.billed(guessInput, guessOutput)
+		billed += input + output
+	}
+	r.mu.Lock()
+	r.spent, r.reserved = r.spent+billed, r.reserved-r.worst(item)
+	r.mu.Unlock()
+	select {
+	case r.settled <- struct{}{}:
+	default:
+	}
 }

@@ -93,7 +93,8 @@ func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome 
 		o.TTFT = before + last.FirstText
 	}
 	for _, at := range attempts {
-		o.Billed += b.billed(at)
+		input, output := at.billed(b.Tokens, 0)
+		o.Billed += input + output
 		if at != last {
 			o.Earlier = append(o.Earlier, bench.Attempt{Class: string(at.Class), Latency: at.Latency})
 		}
@@ -132,22 +133,6 @@ func (e *Error) withoutNode() string {
 	bare := *e
 	bare.Node, bare.GaveUp = "", e.GaveUp && e.Attempts > 1
 	return bare.Error()
-}
-
-// billed is what an attempt counts against the cap on tokens: what the node says, the most where it may have worked and
-// does not say, and nothing where it refused.
-func (b *Bench) billed(at *Attempt) int64 {
-	var before int64
-	if at.Reconnected { // the request that got no answer
-		before = b.Tokens
-	}
-	switch {
-	case at.Usage != nil:
-		return before + at.Usage.Total()
-	case at.Err == nil || at.Ambiguous:
-		return before + b.Tokens
-	}
-	return before
 }
 
 // discard is a sink that drops a stream.

@@ -79,15 +79,8 @@ func (b *Budget) Charge(reserved *limit.Hold, call *Call, result *Result) error 
 	}()
 	var input, output int64
 	for _, at := range result.Attempts {
-		switch {
-		case at.Usage != nil:
-			input, output = input+int64(at.Usage.Input), output+int64(at.Usage.Output)
-		case at.Err == nil || at.Ambiguous:
-			input, output = input+EstimateInput(call.Request), output+int64(call.Request.MaxTokens)
-		}
-		if at.Reconnected { // the request that got no answer
-			input, output = input+EstimateInput(call.Request), output+int64(call.Request.MaxTokens)
-		}
+		in, out := at.billed(EstimateInput(call.Request), int64(call.Request.MaxTokens))
+		input, output = input+in, output+out
 	}
 	if input+output == 0 {
 		return reserved.Release()

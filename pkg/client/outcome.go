@@ -78,6 +78,21 @@ func (a *Attempt) Reason() string {
 	return string(a.Class)
 }
 
+// billed is what an attempt may be billed in tokens: what the node says, what the caller guesses where it may have worked
+// and does not say, and nothing where it refused.
+func (a *Attempt) billed(guessInput, guessOutput int64) (input, output int64) {
+	switch {
+	case a.Usage != nil:
+		input, output = int64(a.Usage.Input), int64(a.Usage.Output)
+	case a.Err == nil || a.Ambiguous:
+		input, output = guessInput, guessOutput
+	}
+	if a.Reconnected { // the request that got no answer
+		input, output = input+guessInput, output+guessOutput
+	}
+	return input, output
+}
+
 // shownHeader is a reply's header as it may be shown.
 func shownHeader(header http.Header, m *guard.Masker) []Field {
 	var fields []Field
