@@ -1,11 +1,15 @@
 package demo
 
 import (
+	"compress/gzip"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // quoted bounds how much of the prompt an answer repeats, in characters.
@@ -14,17 +18,15 @@ const quoted = 160
 // bombSize is what gzip=bomb decompresses to, at least: more than any reader of answers should take.
 const bombSize = 68 << 20
 
-// dialect is the part of an API that a normal answer needs.
-type dialect interface {
-	// reply is the body of an answer that is not streamed.
-	reply(a answer) any
-	// open, delta and end are the events of a stream, in this order; delta once per piece of text.
-	open(a answer) []frame
-	delta(a answer, piece string) frame
-	end(a answer) []frame
-	// ping is what keeps an idle stream alive.
-	ping() frame
-}
+// Bytes of text in each event when the query does not say: few for an answer that is read, more for one that only
+// has to be large.
+const (
+	chunkText = 12
+	chunkFill = 4 << 10
+)
+
+// dripEvery is the time between the pings of a drip.
+const dripEvery = time.Second
 
 // answer is what every dialect says in its own way.
 type answer struct {
@@ -33,130 +35,95 @@ type answer struct {
 	fill      int64 // instead of text: this many bytes of filler
 	in, out   int64 // tokens
 	cut       bool  // max_tokens was reached
+	usage     bool  // chat: a last chunk with the usage
 	created   time.Time
 }
 
-// meet lets the request meet its fault, or answers it.
-func (x *exchange) meet(body []byte) {
-	h := x.w.Header()
-	switch status := x.p.status; {
-	case x.p.fault == "success":
-		x.fail(&apiError{status: status, message: "Overloaded: the demo node lets only a part of the requests succeed"})
-		return
-	case status == http.StatusOK:
-	case status == http.StatusSwitchingProtocols:
-		h.Set("Connection", "close")
-		x.w.WriteHeader(status)
-		return
-	case status == http.StatusNoContent || status == http.StatusResetContent || status == http.StatusNotModified:
-		x.w.WriteHeader(status)
-		return
-	case status < 200:
-		x.w.WriteHeader(status)
-		x.p.status = http.StatusOK
-	case status >= 300:
-		x.fail(statusError(status))
-		return
+// reason is why the answer ended: by itself, or at max_tokens.
+func (a answer) reason(ended, cut string) string {
+	if a.cut {
+		return cut
 	}
-	if x.p.bigHeader > 0 {
-		h.Set("X-Demo-Big", strings.Repeat("h", int(x.p.bigHeader)))
-	}
-	switch x.p.breaks {
-	case "spend-cap":
-		x.fail(&apiError{
-			status:  http.StatusTooManyRequests,
-			message: "your organization has reached its monthly spend limit; access returns when the limit is raised or next month begins",
-			cap:     true,
-		})
-	case "stall":
-		x.stall()
-	case "reset":
-		x.reset()
-	case "redirect":
-		h.Set("Location", x.p.redirectTo)
-		x.w.WriteHeader(http.StatusFound)
-	case "html":
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Length", strconv.Itoa(len(page)))
-		x.w.WriteHeader(http.StatusOK)
-		_, _ = x.w.Write([]byte(page)) // a client that left needs no page
-	case "empty":
-		h.Set("Content-Length", "0")
-		x.w.WriteHeader(http.StatusOK)
-	default:
-		x.answer(body)
-	}
+	return ended
 }
-
-// page is what a captive portal or a gateway's own error page looks like to a client.
-const page = `<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Welcome</title></head>
-<body><h1>Welcome to the demo gateway</h1><p>This page is not an answer of a model.</p></body></html>
-`
 
 // answer looks at the key and the body, and gives the normal answer.
 func (x *exchange) answer(body []byte) {
+	r := &requestBody{header: x.r.Header, body: body}
 	if x.key == "" {
 		x.fail(&apiError{status: http.StatusUnauthorized, message: "no key: send one in x-api-key or as a bearer token; any will do here"})
 		return
 	}
-	var d dialect
-	var ask prompt
-	var failure *apiError
-	switch x.api {
-	case apiModels:
-		x.models()
-		return
-	case apiMessages:
-		d = messages{}
-		ask, failure = parseMessages(body, x.r.Header.Values("Anthropic-Version"))
-	case apiComplete:
-		d = complete{}
-		ask, failure = parseComplete(body)
-	default:
-		ask, failure = parseChat(body)
-		d = chat{usage: ask.usage}
-	}
-	if failure != nil {
-		x.fail(failure)
+	if x.api == apiModels {
+		list := x.models(r)
+		if r.failure != nil {
+			x.fail(r.failure)
+			return
+		}
+		x.deliver(list, "", answer{})
 		return
 	}
-	a := x.compose(ask)
-	x.limits(a.in, a.out)
+	p := x.dialect.parse(r)
+	if r.failure != nil {
+		x.fail(r.failure)
+		return
+	}
+	a := x.compose(p)
+	x.limits(x.plan.status, a.in, a.out)
 	switch {
-	case ask.stream:
-		x.stream(d, a)
-	case x.p.breaks == "error-event":
+	case p.stream:
+		x.stream(a)
+	case x.plan.breaks == "error-event":
 		e := overloaded()
 		status := http.StatusOK
-		if x.p.envelope != bare {
+		if x.plan.envelope != bare {
 			status = e.status // the envelope's own status tells the truth; the HTTP status is 200 anyway
 		}
-		x.send(status, x.shape(e))
+		x.send(status, x.failure(e))
 	default:
-		x.deliver(encodeAnswer(d.reply(a), a.fill))
+		head, tail := x.dialect.reply(a)
+		x.deliver(head, tail, a)
 	}
 }
 
-// compose makes the answer's text and counts its tokens.
-func (x *exchange) compose(ask prompt) answer {
-	a := answer{id: x.id, model: ask.model, in: max(ask.in, 1), created: x.n.now()}
-	switch {
-	case x.p.big != nil:
-		a.fill = *x.p.big
-	case x.p.gzip == bomb:
-		a.fill = bombSize
+// models is the list in the shape of the client's API. Any other model's name is answered to as well. Each has the same
+// time of creation: nothing should depend on it.
+func (x *exchange) models(r *requestBody) string {
+	if x.isOpenAI() {
+		var list []string
+		for _, id := range []string{"qwen-plus", "ernie-4.5-turbo-32k", "llama3.2"} {
+			list = append(list, `{"id":"`+id+`","object":"model","created":1792540800,"owned_by":"demo"}`)
+		}
+		return `{"object":"list","data":[` + strings.Join(list, ",") + "]}"
 	}
-	if x.p.big != nil || a.fill > 0 {
-		a.out = (a.fill + 3) / 4
+	r.checkVersion()
+	var list []string
+	for _, m := range [][2]string{
+		{"claude-opus-5-5", "Claude Opus 5.5"}, {"claude-sonnet-5-5", "Claude Sonnet 5.5"}, {"claude-haiku-5-5", "Claude Haiku 5.5"},
+	} {
+		list = append(list, `{"type":"model","id":"`+m[0]+`","display_name":"`+m[1]+`","created_at":"2026-10-21T00:00:00Z"}`)
+	}
+	return `{"data":[` + strings.Join(list, ",") + `],"has_more":false,"first_id":"claude-opus-5-5","last_id":"claude-haiku-5-5"}`
+}
+
+// compose makes the answer's text and counts its tokens.
+func (x *exchange) compose(p prompt) answer {
+	a := answer{id: x.id, model: p.model, in: max(p.in, 1), usage: p.usage, created: x.n.now()}
+	switch {
+	case x.plan.big != nil:
+		a.fill = *x.plan.big
+	case x.plan.gzip == bomb:
+		a.fill = bombSize
+	default:
+		text := friendly(p.text)
+		if x.plan.echoKey {
+			text = "(key: " + x.key + ") " + text
+		}
+		a.text, a.cut = cutTokens(text, p.limit)
+		a.out = countTokens(a.text)
 		return a
 	}
-	text := friendly(ask.text)
-	if x.p.echoKey {
-		text = "(key: " + x.key + ") " + text
-	}
-	a.text, a.cut = cutTokens(text, ask.limit)
-	a.out = countTokens(a.text)
+	a.out = (a.fill + 3) / 4
 	return a
 }
 
@@ -208,4 +175,201 @@ func cutTokens(s string, limit int64) (string, bool) {
 		}
 	}
 	return s, false
+}
+
+// filler is ASCII that JSON need not escape, so that a byte of text is a byte on the wire. It is made when it is first
+// wanted, since every run of ferry links this package.
+var filler = sync.OnceValue(func() string { return strings.Repeat("abcdefghijklmnopqrstuvwxyz ", 2048) })
+
+// fillerAt returns n bytes of the filler from offset, fewer when its end is nearer.
+func fillerAt(offset, n int64) string {
+	rest := filler()[offset%int64(len(filler())):]
+	return rest[:min(n, int64(len(rest)))]
+}
+
+// piece returns about size bytes of the text from offset at, and never a part of a character.
+func (a answer) piece(at, size int64) string {
+	if a.fill == 0 {
+		end := min(at+size, int64(len(a.text)))
+		for end < int64(len(a.text)) && !utf8.RuneStart(a.text[end]) {
+			end++
+		}
+		return a.text[at:end]
+	}
+	var b strings.Builder
+	for size = min(size, a.fill-at); int64(b.Len()) < size; {
+		b.WriteString(fillerAt(at+int64(b.Len()), size-int64(b.Len())))
+	}
+	return b.String()
+}
+
+// deliver sends a normal answer, spoiled as the query asks. What stands before and behind its text is given; the text
+// may be long, and is never held in memory.
+func (x *exchange) deliver(head, tail string, a answer) {
+	if a.text != "" {
+		text := quote(a.text)
+		head += text[1 : len(text)-1]
+	}
+	status, head := x.wrap(x.plan.status, head)
+	size := int64(len(head)+len(tail)) + a.fill
+	limit := size
+	stalls, cuts := x.plan.breaks == "stall-mid", x.plan.breaks == "truncate"
+	if cuts || stalls {
+		limit /= 2
+	}
+	x.identify()
+	h := x.w.Header()
+	h.Set("Content-Type", "application/json")
+	switch {
+	case x.plan.gzip != plain: // the length is not known before
+	case cuts && x.plan.truncate == cutClean:
+		h.Set("Content-Length", strconv.FormatInt(limit, 10))
+	default:
+		h.Set("Content-Length", strconv.FormatInt(size, 10))
+	}
+	out := x.output(status)
+	if x.r.Method == http.MethodHead {
+		return
+	}
+	out.write(head[:min(limit, int64(len(head)))])
+	limit -= int64(len(head))
+	for at := int64(0); at < min(limit, a.fill); {
+		piece := fillerAt(at, min(limit, a.fill)-at)
+		out.write(piece)
+		at += int64(len(piece))
+	}
+	out.write(tail[:max(0, min(limit-a.fill, int64(len(tail))))])
+	if stalls || cuts && x.plan.truncate == cut {
+		out.flush()
+		if stalls {
+			x.stall()
+		}
+		x.drop()
+	}
+	out.end()
+}
+
+// stream sends an answer as events, up to the point where the query wants it broken.
+func (x *exchange) stream(a answer) {
+	x.identify()
+	h := x.w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache")
+	status := x.plan.status
+	if x.plan.envelope != bare {
+		status = 200
+	}
+	out := x.output(status)
+	for _, event := range x.dialect.open(a) {
+		out.event(event)
+	}
+	size := x.plan.chunk
+	switch {
+	case size > 0:
+	case a.fill > 0:
+		size = chunkFill
+	default:
+		size = chunkText
+	}
+	half := int64(len(a.text))/2 + a.fill/2
+	for at := int64(0); at < int64(len(a.text))+a.fill; {
+		piece := a.piece(at, size)
+		event := x.dialect.delta(a, piece)
+		// Something has to be sent before the break, or it would not be one inside the text.
+		if x.plan.breaks != "" && at > 0 && at >= half {
+			x.interrupt(out, event)
+			return
+		}
+		out.event(event)
+		at += int64(len(piece))
+	}
+	end := x.dialect.end(a)
+	if x.plan.breaks != "" {
+		x.interrupt(out, end[len(end)-1])
+		return
+	}
+	for _, event := range end {
+		out.event(event)
+	}
+	out.end()
+}
+
+// interrupt breaks a stream where the event next would have come.
+func (x *exchange) interrupt(out *output, next string) {
+	switch {
+	case x.plan.breaks == "truncate" && x.plan.truncate == cut:
+		out.write(next[:len(next)/2])
+		out.flush()
+		x.drop()
+	case x.plan.breaks == "truncate":
+		out.end()
+	case x.plan.breaks == "error-event":
+		name := "error"
+		if x.isOpenAI() {
+			name = ""
+		}
+		out.event(event(name, x.failure(overloaded())))
+		out.end()
+	case x.plan.breaks == "stall-mid":
+		x.stall()
+	case x.plan.breaks == "drip":
+		for x.n.sleep(x.ctx, dripEvery) == nil {
+			out.event(x.dialect.ping())
+		}
+		x.drop()
+	}
+}
+
+// output writes an answer's bytes, compressed when the query asks for it. The connection is dropped when that is no
+// longer possible.
+type output struct {
+	x     *exchange
+	to    io.Writer
+	gz    *gzip.Writer
+	begun bool // an event was sent
+}
+
+// output sends the headers and returns what takes the body.
+func (x *exchange) output(status int) *output {
+	out := &output{x: x, to: x.w}
+	if x.plan.gzip != plain {
+		x.w.Header().Set("Content-Encoding", "gzip")
+		// The fastest level is the smallest cost for a bomb, and still shrinks it by a factor of hundreds.
+		out.gz, _ = gzip.NewWriterLevel(x.w, gzip.BestSpeed) // the level is a valid constant
+		out.to = out.gz
+	}
+	x.begin(status)
+	return out
+}
+
+func (o *output) write(text string) {
+	if _, err := io.WriteString(o.to, text); err != nil {
+		o.x.drop()
+	}
+}
+
+// event sends an event at once, and any but the first after the pace of the stream.
+func (o *output) event(event string) {
+	if o.begun && o.x.plan.pace > 0 && o.x.n.sleep(o.x.ctx, o.x.plan.pace) != nil {
+		o.x.drop()
+	}
+	o.begun = true
+	o.write(event)
+	o.flush()
+}
+
+// flush brings everything written so far to the client. What fails here fails at the next write too; a writer that
+// cannot flush still delivers at the end.
+func (o *output) flush() {
+	if o.gz != nil {
+		_ = o.gz.Flush()
+	}
+	_ = http.NewResponseController(o.x.w).Flush()
+}
+
+// end completes the body; net/http flushes it.
+func (o *output) end() {
+	if o.gz != nil {
+		_ = o.gz.Close() // fails only when the client has left
+	}
 }

@@ -1,99 +1,94 @@
 package demo
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
 
 // chat is the OpenAI-style dialect.
-type chat struct {
-	usage bool // stream_options.include_usage
-}
+type chat struct{}
 
-type chatUsage struct {
-	Prompt     int64 `json:"prompt_tokens"`
-	Completion int64 `json:"completion_tokens"`
-	Total      int64 `json:"total_tokens"`
-}
-
-type chatMessage struct {
-	Role    string  `json:"role"`
-	Content string  `json:"content"`
-	Refusal *string `json:"refusal"`
-}
-
-type chatDelta struct {
-	Role    string  `json:"role,omitempty"`
-	Content *string `json:"content,omitempty"`
-}
-
-type chatChoice struct {
-	Index    int          `json:"index"`
-	Message  *chatMessage `json:"message,omitempty"`
-	Delta    *chatDelta   `json:"delta,omitempty"`
-	Logprobs *string      `json:"logprobs"`
-	Finish   *string      `json:"finish_reason"`
-}
-
-type chatCompletion struct {
-	ID      string       `json:"id"`
-	Object  string       `json:"object"`
-	Created int64        `json:"created"`
-	Model   string       `json:"model"`
-	Choices []chatChoice `json:"choices"`
-	// Usage is absent, null or an object, and clients tell the three apart.
-	Usage json.RawMessage `json:"usage,omitempty"`
-}
-
-func (chat) count(a answer) json.RawMessage {
-	return encode(chatUsage{a.in, a.out, a.in + a.out})
-}
-
-func (chat) finish(a answer) *string {
-	reason := "stop"
-	if a.cut {
-		reason = "length"
+func (chat) parse(r *requestBody) prompt {
+	r.parse()
+	p := prompt{model: r.model()}
+	for _, name := range []string{"max_tokens", "max_completion_tokens"} {
+		if r.has(name) {
+			p.limit = r.tokens(name)
+		}
 	}
-	return &reason
-}
-
-func (d chat) body(a answer, object string, choices ...chatChoice) chatCompletion {
-	return chatCompletion{ID: "chatcmpl-" + a.id, Object: object, Created: a.created.Unix(), Model: a.model, Choices: choices}
-}
-
-func (d chat) reply(a answer) any {
-	c := d.body(a, "chat.completion", chatChoice{
-		Message: &chatMessage{Role: "assistant", Content: a.content()},
-		Finish:  d.finish(a),
-	})
-	c.Usage = d.count(a)
-	return c
-}
-
-func (d chat) chunk(a answer, choices ...chatChoice) frame {
-	c := d.body(a, "chat.completion.chunk", choices...)
-	if d.usage {
-		c.Usage = json.RawMessage("null")
+	p.stream = r.flag("stream")
+	if r.has("stream_options") {
+		options := requestBody{}
+		if json.Unmarshal(r.fields["stream_options"], &options.fields) != nil || !p.stream {
+			r.fail("stream_options", "stream_options: Input should be an object, and only with stream")
+		}
+		p.usage = options.flag("include_usage")
+		if options.failure != nil {
+			r.fail(options.failure.param, "%s", options.failure.message)
+		}
 	}
-	return frame{data: c}
+	r.conversation(&p, "user", "assistant", "system", "developer", "tool")
+	return p
 }
 
-func (d chat) open(a answer) []frame {
-	empty := ""
-	return []frame{d.chunk(a, chatChoice{Delta: &chatDelta{Role: "assistant", Content: &empty}})}
+func (chat) begin(a answer, object string) string {
+	return fmt.Sprintf(`{"id":"chatcmpl-%s","object":%q,"created":%d,"model":%s,"choices":[`,
+		a.id, object, a.created.Unix(), quote(a.model))
 }
 
-func (d chat) delta(a answer, piece string) frame {
-	return d.chunk(a, chatChoice{Delta: &chatDelta{Content: &piece}})
+func (chat) counted(a answer) string {
+	return fmt.Sprintf(`{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}`, a.in, a.out, a.in+a.out)
 }
 
-func (d chat) end(a answer) []frame {
-	frames := []frame{d.chunk(a, chatChoice{Delta: &chatDelta{}, Finish: d.finish(a)})}
-	if d.usage {
-		c := d.body(a, "chat.completion.chunk")
-		c.Choices = []chatChoice{} // an empty list, not null
-		c.Usage = d.count(a)
-		frames = append(frames, frame{data: c})
+func (d chat) reply(a answer) (head, tail string) {
+	return d.begin(a, "chat.completion") + `{"index":0,"message":{"role":"assistant","content":"`,
+		fmt.Sprintf(`","refusal":null},"logprobs":null,"finish_reason":%q}],"usage":%s}`, a.reason("stop", "length"), d.counted(a))
+}
+
+// chunk is an event with one choice. Its usage is null where the request asked for one, which comes in the last chunk.
+func (d chat) chunk(a answer, delta, finish string) string {
+	usage := ""
+	if a.usage {
+		usage = `,"usage":null`
 	}
-	return append(frames, frame{literal: "data: [DONE]"})
+	return event("", fmt.Sprintf(`%s{"index":0,"delta":%s,"logprobs":null,"finish_reason":%s}]%s}`,
+		d.begin(a, "chat.completion.chunk"), delta, finish, usage))
+}
+
+func (d chat) open(a answer) []string {
+	return []string{d.chunk(a, `{"role":"assistant","content":""}`, "null")}
+}
+
+func (d chat) delta(a answer, piece string) string {
+	return d.chunk(a, `{"content":`+quote(piece)+"}", "null")
+}
+
+func (d chat) end(a answer) []string {
+	events := []string{d.chunk(a, "{}", quote(a.reason("stop", "length")))}
+	if a.usage {
+		events = append(events, event("", d.begin(a, "chat.completion.chunk")+`],"usage":`+d.counted(a)+"}"))
+	}
+	return append(events, event("", "[DONE]"))
 }
 
 // ping is a comment: the dialect has no event for it, and this is what proxies send.
-func (chat) ping() frame { return frame{literal: ": ping"} }
+func (chat) ping() string { return ": ping\n\n" }
+
+func (chat) failure(e *apiError, _ string) string {
+	kind, code, param := "invalid_request_error", "null", "null"
+	switch {
+	case e.cap:
+		kind, code = "insufficient_quota", `"insufficient_quota"`
+	case e.status == http.StatusUnauthorized:
+		code = `"invalid_api_key"`
+	case e.status == http.StatusTooManyRequests:
+		kind, code = "requests", `"rate_limit_exceeded"`
+	case e.status >= 500:
+		kind = "server_error"
+	}
+	if e.param != "" {
+		param = quote(e.param)
+	}
+	return fmt.Sprintf(`{"error":{"message":%s,"type":%q,"param":%s,"code":%s}}`, quote(e.message), kind, param, code)
+}

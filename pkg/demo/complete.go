@@ -1,49 +1,58 @@
 package demo
 
+import "fmt"
+
 // complete is the dialect of the script's gateways: a prompt in, a completion out.
 type complete struct{}
 
-type completeUsage struct {
-	Input  int64 `json:"input_tokens"`
-	Output int64 `json:"output_tokens"`
-}
+// completeDefault is max_tokens when the request does not say: the script's own.
+const completeDefault = 100
 
-type completion struct {
-	ID         string         `json:"id"`
-	Type       string         `json:"type"`
-	Model      string         `json:"model"`
-	Completion string         `json:"completion"`
-	StopReason *string        `json:"stop_reason"`
-	Usage      *completeUsage `json:"usage,omitempty"`
-}
+// defaultModel answers a request that names none.
+const defaultModel = "demo"
 
-func (complete) part(a answer, text string) completion {
-	return completion{ID: "compl_" + a.id, Type: "completion", Model: a.model, Completion: text}
-}
-
-func (d complete) last(a answer, text string) completion {
-	c := d.part(a, text)
-	reason := "stop_sequence" // what this API says of an answer that ended by itself
-	if a.cut {
-		reason = "max_tokens"
+func (complete) parse(r *requestBody) prompt {
+	r.parse()
+	p := prompt{model: defaultModel, limit: completeDefault, text: r.str("prompt")}
+	if p.text == "" {
+		r.fail("prompt", "prompt: Input should not be empty")
 	}
-	c.StopReason = &reason
-	c.Usage = &completeUsage{a.in, a.out}
-	return c
+	p.in = countTokens(p.text)
+	if r.has("model") {
+		p.model = r.model()
+	}
+	if r.has("max_tokens") {
+		p.limit = r.tokens("max_tokens")
+	}
+	p.stream = r.flag("stream")
+	return p
 }
 
-func (d complete) reply(a answer) any { return d.last(a, a.content()) }
-
-func (complete) open(answer) []frame { return nil }
-
-func (d complete) delta(a answer, piece string) frame {
-	return frame{event: "completion", data: d.part(a, piece)}
+// begin is a completion up to its text, and stop its end.
+func (complete) begin(a answer) string {
+	return fmt.Sprintf(`{"id":"compl_%s","type":"completion","model":%s,"completion":`, a.id, quote(a.model))
 }
 
-func (d complete) end(a answer) []frame {
-	return []frame{{event: "completion", data: d.last(a, "")}}
+func (complete) stop(a answer) string {
+	// An answer that ended by itself says stop_sequence in this API.
+	return fmt.Sprintf(`,"stop_reason":%q,"usage":{"input_tokens":%d,"output_tokens":%d}}`,
+		a.reason("stop_sequence", "max_tokens"), a.in, a.out)
 }
 
-func (complete) ping() frame {
-	return frame{event: "ping", data: map[string]string{"type": "ping"}}
+func (d complete) reply(a answer) (head, tail string) { return d.begin(a) + `"`, `"` + d.stop(a) }
+
+func (complete) open(answer) []string { return nil }
+
+func (d complete) delta(a answer, piece string) string {
+	return event("completion", d.begin(a)+quote(piece)+`,"stop_reason":null}`)
+}
+
+func (d complete) end(a answer) []string {
+	return []string{event("completion", d.begin(a)+`""`+d.stop(a))}
+}
+
+func (complete) ping() string { return event("ping", `{"type":"ping"}`) }
+
+func (complete) failure(e *apiError, _ string) string {
+	return fmt.Sprintf(`{"error":{"type":%q,"message":%s}}`, anthropicType(e.status), quote(e.message))
 }

@@ -6,8 +6,9 @@ import (
 	"crypto/sha256"
 	"io"
 	"net/http"
-	"path"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // maxRequest is the real API's limit of a request body.
@@ -21,76 +22,44 @@ const maxDrain = 64 << 20
 type exchange struct {
 	n   *Node
 	ctx context.Context
-	w   *statusWriter
+	w   http.ResponseWriter
 	r   *http.Request
-	api api
+	api string
 	key string
 	id  string
-	p   plan
-	rec Record
+
+	dialect dialect
+	plan    plan
+	sent    int // the status that was sent
 }
 
-// statusWriter remembers the status that was sent.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-}
+// ServeHTTP answers one request as its path, body and query ask. To drop a connection it panics with
+// http.ErrAbortHandler where it cannot hijack it, which net/http's server understands.
+func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(n.closing, cancel)()
 
-func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func (w *statusWriter) WriteHeader(status int) {
-	// An interim response is not the answer, 101 excepted.
-	if w.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
-		w.status = status
+	x := &exchange{n: n, ctx: ctx, w: w, r: r, key: keyOf(r.Header), id: n.newID()}
+	x.api, x.dialect = route(r)
+	if n.onRequest != nil {
+		defer x.report(n.now())
 	}
-	w.ResponseWriter.WriteHeader(status)
+	x.serve()
 }
 
-func (w *statusWriter) Write(b []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
+// report tells of the request, also when the connection was dropped by a panic.
+func (x *exchange) report(started time.Time) {
+	rec := Record{
+		Started: started, Took: x.n.now().Sub(started), Method: x.r.Method, Path: x.r.URL.Path, Query: x.r.URL.RawQuery,
+		API: x.api, Status: x.sent, Fault: x.plan.fault, Key: x.key != "",
 	}
-	return w.ResponseWriter.Write(b)
-}
-
-func (n *Node) begin(ctx context.Context, w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{n: n, ctx: ctx, w: &statusWriter{ResponseWriter: w}, r: r, key: keyOf(r.Header), id: n.newID()}
-	x.api = route(r.URL.Path)
-	x.rec = Record{Started: n.now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, API: string(x.api), Key: x.key != ""}
-	return x
-}
-
-// finish reports the request, also when the connection was dropped by a panic.
-func (x *exchange) finish() {
-	if x.n.onRequest == nil {
-		return
-	}
-	rec := x.rec
-	rec.Took = x.n.now().Sub(rec.Started)
-	rec.Status = x.w.status
 	// Shorter keys are not secrets, and masking them would garble the path.
 	if len(x.key) >= 8 {
 		rec.Path = strings.ReplaceAll(rec.Path, x.key, "***")
 		rec.Query = strings.ReplaceAll(rec.Query, x.key, "***")
 	}
 	x.n.onRequest(rec)
-}
-
-// route finds the API by the end of the path: gateways put what they like before it.
-func route(p string) api {
-	p = path.Clean("/" + p)
-	for _, known := range []struct {
-		suffix string
-		api    api
-	}{
-		{"/v1/messages", apiMessages}, {"/v1/complete", apiComplete}, {"/chat/completions", apiChat},
-		{"/models", apiModels}, {"/healthz", apiHealth},
-	} {
-		if strings.HasSuffix(p, known.suffix) {
-			return known.api
-		}
-	}
-	return apiNone
 }
 
 // keyOf takes the key from either header; the SDKs have used both.
@@ -105,34 +74,23 @@ func keyOf(h http.Header) string {
 	return strings.TrimSpace(key)
 }
 
-// openAI reports whether the client speaks OpenAI's shapes.
-func (x *exchange) openAI() bool {
-	anthropic := x.r.Header.Get("Anthropic-Version") != ""
-	switch x.api {
-	case apiChat:
-		return true
-	case apiModels:
-		return !anthropic
-	case apiNone:
-		return !anthropic && x.r.Header.Get("Authorization") != ""
-	default:
-		return false
-	}
-}
-
-func (x *exchange) requestID() string { return "req_" + x.id }
-
 // serve takes the steps in the order that the package comment gives.
 func (x *exchange) serve() {
-	switch x.api {
-	case apiNone:
+	if x.api == "" {
 		x.fail(&apiError{status: http.StatusNotFound, message: "the demo node has no such path"})
 		return
-	case apiHealth:
-		x.health()
+	}
+	allow, allowed := http.MethodPost, x.r.Method == http.MethodPost
+	if x.api == apiModels || x.api == apiHealth {
+		allow, allowed = "GET, HEAD", x.r.Method == http.MethodGet || x.r.Method == http.MethodHead
+	}
+	if !allowed {
+		x.w.Header().Set("Allow", allow)
+		x.fail(&apiError{status: http.StatusMethodNotAllowed, message: "this path takes " + allow})
 		return
 	}
-	if !x.allowed(http.MethodPost) {
+	if x.api == apiHealth {
+		x.send(http.StatusOK, `{"status":"ok"}`)
 		return
 	}
 	f, err := parseFaults(x.r.URL.RawQuery)
@@ -143,39 +101,19 @@ func (x *exchange) serve() {
 		x.fail(badRequest("", "%s", err.Error()))
 		return
 	}
-	x.p.faults = f // envelope and echo-key count from here on
+	x.plan.faults = f // envelope and echo-key count from here on
 	body, failure := x.read()
 	if failure != nil {
 		x.fail(failure)
 		return
 	}
 	id := queryID(sha256.Sum256([]byte(x.r.URL.RawQuery)))
-	x.p = f.plan(x.n.count(id), x.n.seed, id)
-	x.rec.Fault = x.p.fault
-	if x.n.sleep(x.ctx, x.p.delay) != nil {
+	x.plan = f.plan(x.n.count(id), x.n.seed, id)
+	if x.n.sleep(x.ctx, x.plan.delay) != nil {
 		x.drop()
 	}
-	x.meet(body)
-}
-
-// allowed refuses a wrong method.
-func (x *exchange) allowed(method string) bool {
-	allow := method
-	if x.api == apiModels || x.api == apiHealth {
-		allow = "GET, HEAD"
-		method = http.MethodGet
-	}
-	if x.r.Method == method || (method == http.MethodGet && x.r.Method == http.MethodHead) {
-		return true
-	}
-	x.w.Header().Set("Allow", allow)
-	x.fail(&apiError{status: http.StatusMethodNotAllowed, message: "this path takes " + allow})
-	return false
-}
-
-func (x *exchange) health() {
-	if x.allowed(http.MethodGet) {
-		x.send(http.StatusOK, map[string]string{"status": "ok"})
+	if !x.failed() {
+		x.answer(body)
 	}
 }
 
@@ -195,10 +133,66 @@ func (x *exchange) read() ([]byte, *apiError) {
 	return buf.Bytes(), nil
 }
 
-// drop ends the connection without another byte.
-func (x *exchange) drop() {
-	panic(http.ErrAbortHandler)
+// failed lets the request meet a fault that replaces the answer, and reports whether one did.
+func (x *exchange) failed() bool {
+	h := x.w.Header()
+	switch status := x.plan.status; {
+	case x.plan.fault == "success":
+		x.fail(&apiError{status: status, message: "Overloaded: the demo node lets only a part of the requests succeed"})
+		return true
+	case status == http.StatusSwitchingProtocols:
+		h.Set("Connection", "close")
+		x.begin(status)
+		return true
+	case status == http.StatusNoContent || status == http.StatusResetContent || status == http.StatusNotModified:
+		x.begin(status)
+		return true
+	case status < 200:
+		x.begin(status)
+		x.plan.status = http.StatusOK
+	case status >= 300:
+		x.fail(statusError(status))
+		return true
+	}
+	if x.plan.bigHeader > 0 {
+		h.Set("X-Demo-Big", strings.Repeat("h", int(x.plan.bigHeader)))
+	}
+	switch x.plan.breaks {
+	case "spend-cap":
+		x.fail(&apiError{
+			status:  http.StatusTooManyRequests,
+			message: "your organization has reached its monthly spend limit; access returns when the limit is raised or next month begins",
+			cap:     true,
+		})
+	case "stall":
+		x.stall()
+	case "reset":
+		x.reset()
+	case "redirect":
+		h.Set("Location", x.plan.redirectTo)
+		x.begin(http.StatusFound)
+	case "html":
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Length", strconv.Itoa(len(page)))
+		x.begin(http.StatusOK)
+		_, _ = io.WriteString(x.w, page) // a client that left needs no page
+	case "empty":
+		h.Set("Content-Length", "0")
+		x.begin(http.StatusOK)
+	default:
+		return false
+	}
+	return true
 }
+
+// page is what a captive portal or a gateway's own error page looks like to a client.
+const page = `<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Welcome</title></head>
+<body><h1>Welcome to the demo gateway</h1><p>This page is not an answer of a model.</p></body></html>
+`
+
+// drop ends the connection without another byte.
+func (x *exchange) drop() { panic(http.ErrAbortHandler) }
 
 // reset ends the connection so that a TCP client sees a reset and not an orderly end.
 func (x *exchange) reset() {
@@ -216,4 +210,109 @@ func (x *exchange) reset() {
 func (x *exchange) stall() {
 	<-x.ctx.Done()
 	x.drop()
+}
+
+// begin sends the status and the headers. An interim response is not the answer, 101 excepted.
+func (x *exchange) begin(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		x.sent = status
+	}
+	x.w.WriteHeader(status)
+}
+
+// fail sends an error in the shape of the API.
+func (x *exchange) fail(e *apiError) {
+	if x.plan.retryAfter != nil && !e.cap && (e.status == http.StatusTooManyRequests || e.status >= 500) {
+		x.w.Header().Set("Retry-After", *x.plan.retryAfter)
+	}
+	x.limits(e.status, 0, 0)
+	x.send(e.status, x.failure(e))
+}
+
+// failure is an error's body, with the key in it where the query asks for that.
+func (x *exchange) failure(e *apiError) string {
+	told := *e
+	if x.plan.echoKey && x.key != "" {
+		told.message += " (key: " + x.key + ")"
+	}
+	return x.dialect.failure(&told, "req_"+x.id)
+}
+
+// send sends a JSON body whole.
+func (x *exchange) send(status int, body string) {
+	status, body = x.wrap(status, body)
+	x.identify()
+	h := x.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.begin(status)
+	if x.r.Method != http.MethodHead {
+		_, _ = io.WriteString(x.w, body) // a client that left needs no answer
+	}
+}
+
+// wrap puts a body into an envelope when the query asks for one, and returns the HTTP status to send.
+func (x *exchange) wrap(status int, body string) (int, string) {
+	value := strconv.Itoa(status)
+	switch x.plan.envelope {
+	case bare:
+		return status, body
+	case stringStatus:
+		value = strconv.Quote(value)
+	}
+	return http.StatusOK, `{"status":` + value + "," + body[1:]
+}
+
+// isOpenAI reports whether the client speaks OpenAI's shapes.
+func (x *exchange) isOpenAI() bool { return x.dialect == chat{} }
+
+// identify sets the request id under the name that the API gives it.
+func (x *exchange) identify() {
+	switch {
+	case x.api == apiHealth:
+	case x.isOpenAI():
+		x.w.Header().Set("X-Request-Id", "req_"+x.id)
+	default:
+		x.w.Header().Set("Request-Id", "req_"+x.id)
+	}
+}
+
+// Limits that the rate-limit headers tell. They are never enforced: status=429 is how to be limited.
+const (
+	limitRequests = 1000
+	limitInput    = 400_000
+	limitOutput   = 80_000
+	limitWindow   = time.Minute
+)
+
+// limits sets the rate-limit headers after a request that took in and out tokens. The two APIs turn the words of their
+// names around.
+func (x *exchange) limits(status int, in, out int64) {
+	kinds := []struct {
+		of          string
+		limit, used int64
+	}{
+		{"Requests", limitRequests, 1}, {"Tokens", limitInput + limitOutput, in + out},
+		{"Input-Tokens", limitInput, in}, {"Output-Tokens", limitOutput, out},
+	}
+	if status == http.StatusTooManyRequests {
+		kinds[0].used = limitRequests
+	}
+	reset := x.n.now().Add(limitWindow).UTC().Format(time.RFC3339)
+	openAI := x.isOpenAI()
+	if openAI {
+		reset = limitWindow.String()
+		kinds = kinds[:2]
+	}
+	for _, k := range kinds {
+		for what, value := range map[string]string{
+			"Limit": strconv.FormatInt(k.limit, 10), "Remaining": strconv.FormatInt(max(k.limit-k.used, 0), 10), "Reset": reset,
+		} {
+			name := "Anthropic-Ratelimit-" + k.of + "-" + what
+			if openAI {
+				name = "X-Ratelimit-" + what + "-" + k.of
+			}
+			x.w.Header().Set(name, value)
+		}
+	}
 }

@@ -38,7 +38,7 @@ func settled(t *testing.T) {
 	buf := make([]byte, 1<<20)
 	for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
 		stacks := string(buf[:runtime.Stack(buf, true)])
-		if !strings.Contains(stacks, "net/http.(*conn).serve") && !strings.Contains(stacks, "demo.(*memListener)") && !strings.Contains(stacks, "demo.(*exchange)") {
+		if !strings.Contains(stacks, "net/http.(*conn).serve") && !strings.Contains(stacks, "demo.(*listener)") && !strings.Contains(stacks, "demo.(*exchange)") {
 			return
 		}
 		if time.Now().After(deadline) {

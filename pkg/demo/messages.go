@@ -1,97 +1,117 @@
 package demo
 
+import (
+	"fmt"
+	"net/http"
+	"slices"
+)
+
 // messages is the dialect of Claude's messages API.
 type messages struct{}
 
-type textBlock struct {
-	Type string `json:"type"`
-	Text string `json:"text"`
-}
+// The two versions of the messages API.
+const (
+	versionOld     = "2023-06-01"
+	versionCurrent = "2026-10-21"
+)
 
-type messagesUsage struct {
-	Input         int64 `json:"input_tokens"`
-	CacheCreation int64 `json:"cache_creation_input_tokens"`
-	CacheRead     int64 `json:"cache_read_input_tokens"`
-	Output        int64 `json:"output_tokens"`
-}
-
-type message struct {
-	ID           string        `json:"id"`
-	Type         string        `json:"type"`
-	Role         string        `json:"role"`
-	Model        string        `json:"model"`
-	Content      []textBlock   `json:"content"`
-	StopReason   *string       `json:"stop_reason"`
-	StopSequence *string       `json:"stop_sequence"`
-	Usage        messagesUsage `json:"usage"`
-}
-
-func (messages) usage(a answer) messagesUsage {
-	return messagesUsage{Input: a.in, Output: a.out}
-}
-
-func (messages) stopReason(a answer) *string {
-	reason := "end_turn"
-	if a.cut {
-		reason = "max_tokens"
+// checkVersion looks at the anthropic-version header.
+func (r *requestBody) checkVersion() string {
+	version := r.header.Get("Anthropic-Version")
+	switch {
+	case version == "":
+		r.fail("", "anthropic-version: header is required")
+	case !slices.Contains([]string{versionOld, versionCurrent}, version):
+		r.fail("", "anthropic-version: %q is not a valid version", version)
 	}
-	return &reason
+	return version
 }
 
-func (d messages) message(a answer, content []textBlock) message {
-	return message{ID: "msg_" + a.id, Type: "message", Role: "assistant", Model: a.model, Content: content, Usage: d.usage(a)}
+func (messages) parse(r *requestBody) prompt {
+	version := r.checkVersion()
+	r.parse()
+	for _, gone := range []string{"temperature", "top_p", "top_k"} {
+		if _, given := r.fields[gone]; given && version == versionCurrent {
+			r.fail(gone, "%s: Extra inputs are not permitted", gone)
+		}
+	}
+	p := prompt{model: r.model(), limit: r.tokens("max_tokens"), stream: r.flag("stream")}
+	if r.has("system") {
+		p.in += countTokens(r.content(r.fields["system"], "system"))
+	}
+	r.conversation(&p, "user", "assistant")
+	return p
 }
 
-func (d messages) reply(a answer) any {
-	m := d.message(a, []textBlock{{"text", a.content()}})
-	m.StopReason = d.stopReason(a)
-	return m
+func (messages) usage(in, out int64) string {
+	return fmt.Sprintf(`{"input_tokens":%d,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":%d}`, in, out)
 }
 
-func (d messages) open(a answer) []frame {
-	start := d.message(a, []textBlock{})
-	start.Usage.Output = min(a.out, 1) // what the API has made when it says so; message_delta has the total
-	return []frame{
-		{event: "message_start", data: struct {
-			Type    string  `json:"type"`
-			Message message `json:"message"`
-		}{"message_start", start}},
-		{event: "content_block_start", data: struct {
-			Type  string    `json:"type"`
-			Index int       `json:"index"`
-			Block textBlock `json:"content_block"`
-		}{"content_block_start", 0, textBlock{Type: "text"}}},
+func (messages) begin(a answer) string {
+	return fmt.Sprintf(`{"id":"msg_%s","type":"message","role":"assistant","model":%s,"content":[`, a.id, quote(a.model))
+}
+
+func (d messages) reply(a answer) (head, tail string) {
+	return d.begin(a) + `{"type":"text","text":"`,
+		fmt.Sprintf(`"}],"stop_reason":%q,"stop_sequence":null,"usage":%s}`, a.reason("end_turn", "max_tokens"), d.usage(a.in, a.out))
+}
+
+func (d messages) open(a answer) []string {
+	// One output token is what the API has made when it says so; message_delta has the total.
+	start := d.begin(a) + `],"stop_reason":null,"stop_sequence":null,"usage":` + d.usage(a.in, min(a.out, 1)) + "}"
+	return []string{
+		event("message_start", `{"type":"message_start","message":`+start+"}"),
+		event("content_block_start", `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`),
 		d.ping(),
 	}
 }
 
-func (messages) delta(_ answer, piece string) frame {
-	return frame{event: "content_block_delta", data: struct {
-		Type  string    `json:"type"`
-		Index int       `json:"index"`
-		Delta textBlock `json:"delta"`
-	}{"content_block_delta", 0, textBlock{"text_delta", piece}}}
+func (messages) delta(_ answer, piece string) string {
+	return event("content_block_delta",
+		`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":`+quote(piece)+"}}")
 }
 
-func (d messages) end(a answer) []frame {
-	type stop struct {
-		StopReason   *string `json:"stop_reason"`
-		StopSequence *string `json:"stop_sequence"`
-	}
-	return []frame{
-		{event: "content_block_stop", data: struct {
-			Type  string `json:"type"`
-			Index int    `json:"index"`
-		}{"content_block_stop", 0}},
-		{event: "message_delta", data: struct {
-			Type  string        `json:"type"`
-			Delta stop          `json:"delta"`
-			Usage messagesUsage `json:"usage"`
-		}{"message_delta", stop{StopReason: d.stopReason(a)}, d.usage(a)}},
-		{event: "message_stop", data: map[string]string{"type": "message_stop"}},
+func (d messages) end(a answer) []string {
+	return []string{
+		event("content_block_stop", `{"type":"content_block_stop","index":0}`),
+		event("message_delta", fmt.Sprintf(`{"type":"message_delta","delta":{"stop_reason":%q,"stop_sequence":null},"usage":%s}`,
+			a.reason("end_turn", "max_tokens"), d.usage(a.in, a.out))),
+		event("message_stop", `{"type":"message_stop"}`),
 	}
 }
 
-func (messages) ping() frame {
-	return frame{event: "ping", data: map[string]string{"type": "ping"}}
+func (messages) ping() string { return event("ping", `{"type":"ping"}`) }
+
+func (messages) failure(e *apiError, requestID string) string {
+	return fmt.Sprintf(`{"type":"error","error":{"type":%q,"message":%s},"request_id":%q}`,
+		anthropicType(e.status), quote(e.message), requestID)
+}
+
+// anthropicType is the error type that goes with a status.
+func anthropicType(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "authentication_error"
+	case http.StatusPaymentRequired:
+		return "billing_error"
+	case http.StatusForbidden:
+		return "permission_error"
+	case http.StatusNotFound:
+		return "not_found_error"
+	case http.StatusConflict:
+		return "conflict_error"
+	case http.StatusRequestEntityTooLarge:
+		return "request_too_large"
+	case http.StatusTooManyRequests:
+		return "rate_limit_error"
+	case http.StatusGatewayTimeout:
+		return "timeout_error"
+	case http.StatusServiceUnavailable, 529:
+		// 503 has no type of its own in the API; a proxy sends it when it has no capacity, which is this one.
+		return "overloaded_error"
+	}
+	if status >= 500 {
+		return "api_error"
+	}
+	return "invalid_request_error"
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"io"
+	"log"
 	"net/http"
 	"sync"
 	"time"
@@ -58,7 +60,9 @@ type Node struct {
 	// closing ends every stalled or sleeping request when the node is closed.
 	closing context.Context
 	shut    context.CancelFunc
-	mem     memory
+
+	server *http.Server // of the connections in memory
+	served sync.WaitGroup
 }
 
 // queryID stands for a query string: of one size, however long the query is.
@@ -77,6 +81,8 @@ func New(o Options) *Node {
 		n.seed = defaultSeed
 	}
 	n.closing, n.shut = context.WithCancel(context.Background())
+	// The server's own log would go to the program's standard error.
+	n.server = &http.Server{Handler: n, ErrorLog: log.New(io.Discard, "", 0), ConnState: left}
 	return n
 }
 
@@ -122,14 +128,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// ServeHTTP answers one request as its path, body and query ask. To drop a connection it panics with
-// http.ErrAbortHandler where it cannot hijack it, which net/http's server understands.
-func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(n.closing, cancel)()
+// Preset is a demo node that has a name of its own: Query is what its URL says after `demo:?`.
+type Preset struct {
+	Name, Label, Query string
+}
 
-	x := n.begin(ctx, w, r)
-	defer x.finish()
-	x.serve()
+// Presets returns the named demo nodes: a plain one, and the three ways to a far server whose mean latency and
+// success rate ferry's bench has to be able to tell apart.
+func Presets() []Preset {
+	return []Preset{
+		{"demo", "演示节点", ""},
+		{"demo/direct", "直连", "latency=3200ms&success=82"},
+		{"demo/hongkong", "香港代理节点", "latency=800ms&success=98"},
+		{"demo/singapore", "新加坡代理节点", "latency=1200ms&success=95"},
+	}
 }
