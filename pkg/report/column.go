@@ -41,6 +41,12 @@ func line(columns []column, i int) []string {
 // figure is a number of a row, NaN where it has none.
 type figure func(*bench.Row) float64
 
+func requests(r *bench.Row) float64    { return float64(r.Requests) }
+func successes(r *bench.Row) float64   { return float64(r.OK) }
+func success(r *bench.Row) float64     { return r.Success.Value }
+func successLow(r *bench.Row) float64  { return r.Success.Low }
+func successHigh(r *bench.Row) float64 { return r.Success.High }
+
 // statsOf are a row's statistics of one kind, nil where it has none.
 type statsOf func(*bench.Row) *bench.Stats
 

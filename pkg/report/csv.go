@@ -41,11 +41,11 @@ func csvColumns(rows []*bench.Row) []column {
 	words("url_host", func(r *bench.Row) string { return r.Node.Host })
 	words("api", func(r *bench.Row) string { return r.Node.API })
 	words("model", func(r *bench.Row) string { return r.Node.Model })
-	number("requests", 0, func(r *bench.Row) float64 { return float64(r.Requests) })
-	number("ok", 0, func(r *bench.Row) float64 { return float64(r.OK) })
-	number("success_rate", 4, func(r *bench.Row) float64 { return r.Success.Value })
-	number("success_low", 4, func(r *bench.Row) float64 { return r.Success.Low })
-	number("success_high", 4, func(r *bench.Row) float64 { return r.Success.High })
+	number("requests", 0, requests)
+	number("ok", 0, successes)
+	number("success_rate", 4, success)
+	number("success_low", 4, successLow)
+	number("success_high", 4, successHigh)
 	number("first_success_rate", 4, func(r *bench.Row) float64 { return r.FirstSuccess.Value })
 	for _, name := range bench.StatNames() {
 		number(name+"_ms", 3, statsOf(latency).stat(name))
@@ -89,15 +89,6 @@ func csvColumns(rows []*bench.Row) []column {
 // errorCounts lists the failures in one cell: 5xx=3 timeout=1.
 func errorCounts(r *bench.Row) string {
 	return strings.Join(each(r.Failures, func(f bench.Failure) string { return fmt.Sprintf("%s=%d", f.Class, f.Count) }), " ")
-}
-
-func fixed(x float64, places int) string { return decimal(x, 'f', places) }
-
-func decimal(x float64, layout byte, places int) string {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
-		return ""
-	}
-	return strconv.FormatFloat(x, layout, places, 64)
 }
 
 // harmless makes words that a spreadsheet would take for a formula begin with an apostrophe, and control characters

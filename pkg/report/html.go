@@ -6,8 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"html"
-	"math"
-	"slices"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -101,20 +100,15 @@ func (d *document) head() {
 
 // heading names the series as far as they fit, and counts them otherwise.
 func (d *document) heading() string {
-	var names []string
-	for _, r := range d.s.Rows {
-		if !slices.Contains(names, r.Node.Name) {
-			names = append(names, r.Node.Name)
-		}
-	}
+	names := nodeNames(d.s)
 	whole := strings.Join(names, ", ")
 	if len(names) > 4 || len(whole) > 60 {
 		whole = fmt.Sprintf("%d nodes", len(names))
 	}
-	if len(names) == 0 {
+	switch len(names) {
+	case 0:
 		return "Nothing was measured"
-	}
-	if len(names) == 1 {
+	case 1:
 		return "Latency and success of " + whole
 	}
 	return "Latency and success compared: " + whole
@@ -189,12 +183,38 @@ func (d *document) facts() {
 			d.put("<div><dt>%s</dt><dd><bdi>%s</bdi></dd></div>\n", name, value)
 		}
 	}
-	fact("Model", d.model())
-	fact("Plan", plan(h))
-	fact("Load", load(h))
+	model := cmp.Or(d.s.Model, "the node’s own")
+	if modelsDiffer(d.s) {
+		model = "differs from node to node"
+	}
+	plan := text.Count(h.Requests, "round")
+	if h.Requests == 0 {
+		plan = "as many rounds as fit in " + h.Duration.String()
+	}
+	if h.Warmup > 0 {
+		plan += fmt.Sprintf(", after %d to warm up", h.Warmup)
+	}
+	load := fmt.Sprintf("%d at once per node", max(h.Concurrency, 1))
+	if h.Rate > 0 {
+		load = fmt.Sprintf("%.4g requests/s per node, at most %d at once", h.Rate, h.Concurrency)
+	}
+	attempts := "one per request"
+	if h.Attempts > 1 {
+		attempts = fmt.Sprintf("at most %d per request", h.Attempts)
+	}
+	answers := "whole"
+	if h.Stream {
+		answers = "streamed"
+	}
+	if h.MaxTokens > 0 {
+		answers += fmt.Sprintf(", at most %d tokens", h.MaxTokens)
+	}
+	fact("Model", model)
+	fact("Plan", plan)
+	fact("Load", load)
 	fact("Connections", h.Connections)
-	fact("Attempts", attempts(h))
-	fact("Answers", answers(h))
+	fact("Attempts", attempts)
+	fact("Answers", answers)
 	fact("Reference", h.Reference)
 	fact("Measured from", strings.Join(d.s.Vantages, ", "))
 	fact("Proxy", cmp.Or(h.Proxy, "none"))
@@ -206,67 +226,16 @@ func (d *document) facts() {
 	d.put("</dl></section>\n")
 }
 
-func (d *document) model() string {
-	if modelsDiffer(d.s) {
-		return "differs from node to node"
-	}
-	return cmp.Or(d.s.Model, "the node’s own")
-}
-
-func plan(h *bench.Header) string {
-	text := text.Count(h.Requests, "round")
-	if h.Requests == 0 {
-		text = "as many rounds as fit in " + h.Duration.String()
-	}
-	if h.Warmup > 0 {
-		text += ", after " + strconv.Itoa(h.Warmup) + " to warm up"
-	}
-	return text
-}
-
-func load(h *bench.Header) string {
-	if h.Rate > 0 {
-		return fmt.Sprintf("%s requests/s per node, at most %d at once", strconv.FormatFloat(h.Rate, 'g', 4, 64), h.Concurrency)
-	}
-	return fmt.Sprintf("%d at once per node", max(h.Concurrency, 1))
-}
-
-func attempts(h *bench.Header) string {
-	if h.Attempts <= 1 {
-		return "one per request"
-	}
-	return fmt.Sprintf("at most %d per request", h.Attempts)
-}
-
-func answers(h *bench.Header) string {
-	text := "whole"
-	if h.Stream {
-		text = "streamed"
-	}
-	if h.MaxTokens > 0 {
-		text += fmt.Sprintf(", at most %d tokens", h.MaxTokens)
-	}
-	return text
-}
-
-// tags are what a row's name leaves open: over which connection, and from where.
-func (d *document) tags(r *bench.Row) []string {
-	var tags []string
-	if d.s.BothConnections() {
-		tags = append(tags, string(r.Node.Connection))
-	}
-	if len(d.s.Vantages) > 1 {
-		tags = append(tags, "from "+cmp.Or(r.Vantage, "an unnamed place"))
-	}
-	return tags
-}
-
-// name writes a series's name for a heading or the side of a picture.
+// name writes a series's name for a heading or the side of a picture, and beside it what the name leaves open: over which
+// connection, and from where.
 func (d *document) name(i int) {
 	r := d.s.Rows[i]
 	d.put(`<span class="name"><i class="dot"></i><b><bdi>%s</bdi></b>`, r.Node.Name)
-	for _, tag := range d.tags(r) {
-		d.put(` <span class="tag">%s</span>`, tag)
+	if d.s.BothConnections() {
+		d.put(` <span class="tag">%s</span>`, r.Node.Connection)
+	}
+	if len(d.s.Vantages) > 1 {
+		d.put(` <span class="tag">from %s</span>`, cmp.Or(r.Vantage, "an unnamed place"))
 	}
 	d.put(`</span>`)
 }
@@ -284,30 +253,7 @@ func (d *document) role(i int) string {
 }
 
 // tied keeps a number and its unit on one line.
-func tied(text string) string {
-	var b strings.Builder
-	for i, r := range text {
-		if r == ' ' && i > 0 && text[i-1] >= '0' && text[i-1] <= '9' {
-			unit, _, _ := strings.Cut(text[i+1:], " ")
-			switch strings.TrimRight(unit, ".,;:)") {
-			case "%", "ms", "s", "×":
-				r = '\u00a0'
-			}
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// bare shows a time in ms or a rate to three or four digits: more would claim what no sample shows.
-func bare(v float64) string {
-	switch size := math.Abs(v); {
-	case math.IsNaN(v) || math.IsInf(v, 0):
-		return text.Missing
-	case size >= 99.95:
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	case size >= 9.995:
-		return strconv.FormatFloat(v, 'f', 1, 64)
-	}
-	return strconv.FormatFloat(v, 'f', 2, 64)
+func tied(sentence string) string {
+	unit := regexp.MustCompile(`([0-9]) ((?:%|ms|s|×)[.,;:)]*(?: |$))`)
+	return unit.ReplaceAllString(sentence, "$1\u00a0$2")
 }

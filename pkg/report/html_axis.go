@@ -129,33 +129,20 @@ func (a axis) logTicks() []float64 {
 // msLabels names an axis' ticks in one unit, ms, or seconds where the largest is 2 s or more. A logarithmic axis reaches
 // too far for one.
 func msLabels(a axis, ticks []float64) []string {
-	if a.log {
-		var names []string
-		for _, t := range ticks {
-			if t < 1000 {
-				names = append(names, labels([]float64{t}, 1, "\u00a0ms")...)
-			} else {
-				names = append(names, labels([]float64{t}, 1000, "\u00a0s")...)
-			}
+	inSeconds := !a.log && len(ticks) > 0 && slices.Max(ticks) >= 2000
+	return each(ticks, func(t float64) string {
+		if inSeconds || a.log && t >= 1000 {
+			return label(t/1000, "\u00a0s")
 		}
-		return names
-	}
-	if len(ticks) > 0 && slices.Max(ticks) >= 2000 {
-		return labels(ticks, 1000, "\u00a0s")
-	}
-	return labels(ticks, 1, "\u00a0ms")
+		return label(t, "\u00a0ms")
+	})
 }
 
-func labels(ticks []float64, divisor float64, unit string) []string {
-	var names []string
-	for _, t := range ticks {
-		if t == 0 {
-			names = append(names, "0")
-			continue
-		}
-		names = append(names, strconv.FormatFloat(t/divisor, 'g', 6, 64)+unit)
+func label(value float64, unit string) string {
+	if value == 0 {
+		return "0"
 	}
-	return names
+	return strconv.FormatFloat(value, 'g', 6, 64) + unit
 }
 
 // timeAxis runs over the seconds of a run, with ticks that a clock would have.
@@ -179,7 +166,7 @@ func timeAxis(end float64) (axis, []float64, []string) {
 	for v := 0.0; v <= a.hi; v += by {
 		ticks = append(ticks, v)
 	}
-	return a, ticks, labels(ticks, divisor, unit)
+	return a, ticks, each(ticks, func(t float64) string { return label(t/divisor, unit) })
 }
 
 // ratioAxis is logarithmic, so that half and double lie equally far from 1, and has 1 in it.

@@ -160,7 +160,7 @@ func (d *document) comparison() {
 		id: "comparison", heading: "Against the reference",
 		note: "How many times the reference’s latency, pair by pair, with the 95 % interval. " +
 			"An interval that touches 1 shows no difference.",
-		height: height, axis: a, ticks: ticks, names: labels(ticks, 1, "\u00a0×"), describe: describeRatio,
+		height: height, axis: a, ticks: ticks, names: each(ticks, func(t float64) string { return label(t, "\u00a0×") }), describe: describeRatio,
 		below: `<p class="sides" aria-hidden="true"><span>← faster than the reference</span><span>slower →</span></p>` + "\n",
 		draw: func(r *bench.Row) {
 			d.line("one", a.at(1), a.at(1), "0", "100%")

@@ -1,14 +1,12 @@
 package report
 
 import (
-	"math"
 	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"ferry/pkg/bench"
-	"ferry/pkg/text"
 )
 
 // asMarkdown is a table that begins with the three columns that people compare nodes by, and sentences under it. The
@@ -21,11 +19,11 @@ func asMarkdown(s *bench.Summary, o Options) (string, error) {
 	var columns []column
 	for i, cell := range []func(*bench.Row) string{
 		func(r *bench.Row) string { return escapeMarkdown(l.title(s, r)) },
-		func(r *bench.Row) string { return milliseconds(r.Latency.Mean) },
+		func(r *bench.Row) string { return wholeMillis(r.Latency.Mean) },
 		func(r *bench.Row) string { return percent(r.Success.Value) + "%" },
-		func(r *bench.Row) string { return milliseconds(r.Latency.P50) },
-		func(r *bench.Row) string { return milliseconds(r.Latency.P95) },
-		func(r *bench.Row) string { return milliseconds(r.Latency.P99) },
+		func(r *bench.Row) string { return wholeMillis(r.Latency.P50) },
+		func(r *bench.Row) string { return wholeMillis(r.Latency.P95) },
+		func(r *bench.Row) string { return wholeMillis(r.Latency.P99) },
 		func(r *bench.Row) string { return strconv.Itoa(r.Requests) },
 		func(r *bench.Row) string { return percentRange(r.Success) + "%" },
 		func(r *bench.Row) string { return escapeMarkdown(l.versus(s, r)) },
@@ -54,17 +52,6 @@ func asMarkdown(s *bench.Summary, o Options) (string, error) {
 		item(d.term + l.colon + d.text)
 	}
 	return b.String(), nil
-}
-
-// milliseconds writes a time without a space and in whole milliseconds, 800ms, but for what would come out as none.
-func milliseconds(ms float64) string {
-	if math.IsNaN(ms) || math.IsInf(ms, 0) {
-		return text.Missing
-	}
-	if ms < 0.95 {
-		return strconv.FormatFloat(ms, 'f', 1, 64) + "ms"
-	}
-	return strconv.FormatFloat(math.Round(ms), 'f', 0, 64) + "ms"
 }
 
 // escapeMarkdown makes a text stand in a line of Markdown, and in a cell of a table, as the characters that it has. An underscore

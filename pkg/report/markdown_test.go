@@ -30,7 +30,7 @@ func TestMarkdownOrigin(t *testing.T) {
 			t.Errorf("the table of %s is not a table of its own: %q", lang, lines[:7])
 		}
 	}
-	if got := milliseconds(0.4); got != "0.4ms" {
+	if got := wholeMillis(0.4); got != "0.4ms" {
 		t.Errorf("0.4 ms: %s", got)
 	}
 }

@@ -20,14 +20,11 @@ type exposition struct {
 // through whatever is worked out from it.
 func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 	e := &exposition{s: s}
-	e.rows("requests", "Requests that were finished.", func(r *bench.Row) float64 { return float64(r.Requests) })
-	e.rows("successes", "Requests that had a whole answer.", func(r *bench.Row) float64 { return float64(r.OK) })
-	e.rows("success_ratio", "Share of the requests that had a whole answer.",
-		func(r *bench.Row) float64 { return r.Success.Value })
-	e.rows("success_ratio_low", "Lower end of the Wilson 95 % interval of the success ratio.",
-		func(r *bench.Row) float64 { return r.Success.Low })
-	e.rows("success_ratio_high", "Upper end of the Wilson 95 % interval of the success ratio.",
-		func(r *bench.Row) float64 { return r.Success.High })
+	e.rows("requests", "Requests that were finished.", requests)
+	e.rows("successes", "Requests that had a whole answer.", successes)
+	e.rows("success_ratio", "Share of the requests that had a whole answer.", success)
+	e.rows("success_ratio_low", "Lower end of the Wilson 95 % interval of the success ratio.", successLow)
+	e.rows("success_ratio_high", "Upper end of the Wilson 95 % interval of the success ratio.", successHigh)
 	e.quantiles("latency_seconds", "Latency of whole answers.", latency)
 	e.rows("latency_seconds_mean", "Mean latency of whole answers.", seconds(statsOf(latency).stat("mean")))
 	e.quantiles("ttft_seconds", "Time to the first text of a stream.", ttft)
@@ -43,7 +40,7 @@ func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 	var failures []point
 	for _, r := range s.Rows {
 		for _, f := range r.Failures {
-			failures = append(failures, point{append(labelsOf(r), label{"class", f.Class}), float64(f.Count)})
+			failures = append(failures, point{append(labelsOf(r), pair{"class", f.Class}), float64(f.Count)})
 		}
 	}
 	e.metric("failures", "Requests that failed, by class.", failures)
@@ -58,23 +55,23 @@ func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 	e.metric("last_run_timestamp_seconds", "When the run began.", []point{{value: float64(s.Header.Started.UnixMilli()) / 1000}})
 	e.metric("elapsed_seconds", "How long the run took.", []point{{value: s.Elapsed}})
 	e.metric("info", "What was run.", []point{{
-		labels: []label{{"model", s.Model}, {"prompt_sha256", s.Header.PromptSHA256}, {"program", s.Header.Program},
+		labels: []pair{{"model", s.Model}, {"prompt_sha256", s.Header.PromptSHA256}, {"program", s.Header.Program},
 			{"reference", s.Header.Reference}}, value: 1}})
 	return e.b.String(), nil
 }
 
 // point is one sample of a metric.
 type point struct {
-	labels []label
+	labels []pair
 	value  float64
 }
 
-type label struct{ name, value string }
+type pair struct{ name, value string }
 
-func labelsOf(r *bench.Row) []label {
-	all := []label{{"node", r.Node.Name}, {"connection", string(r.Node.Connection)}}
+func labelsOf(r *bench.Row) []pair {
+	all := []pair{{"node", r.Node.Name}, {"connection", string(r.Node.Connection)}}
 	if r.Vantage != "" {
-		all = append(all, label{"vantage", r.Vantage})
+		all = append(all, pair{"vantage", r.Vantage})
 	}
 	return all
 }
@@ -94,7 +91,7 @@ func (e *exposition) quantiles(name, help string, of statsOf) {
 	var points []point
 	for _, r := range e.s.Rows {
 		for _, q := range [][2]string{{"0.5", "p50"}, {"0.9", "p90"}, {"0.95", "p95"}, {"0.99", "p99"}} {
-			points = append(points, point{append(labelsOf(r), label{"quantile", q[0]}), seconds(of.stat(q[1]))(r)})
+			points = append(points, point{append(labelsOf(r), pair{"quantile", q[0]}), seconds(of.stat(q[1]))(r)})
 		}
 	}
 	e.metric(name, help, points)
@@ -112,7 +109,7 @@ func (e *exposition) metric(name, help string, points []point) {
 			fmt.Fprintf(&e.b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
 			begun = true
 		}
-		labels := strings.Join(each(p.labels, func(l label) string { return l.name + `="` + quoted(l.value) + `"` }), ",")
+		labels := strings.Join(each(p.labels, func(l pair) string { return l.name + `="` + quoted(l.value) + `"` }), ",")
 		if labels != "" {
 			labels = "{" + labels + "}"
 		}

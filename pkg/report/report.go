@@ -97,6 +97,17 @@ func modelsDiffer(s *bench.Summary) bool {
 	return slices.ContainsFunc(s.Rows, func(r *bench.Row) bool { return r.Node.Model != s.Rows[0].Node.Model })
 }
 
+// nodeNames are the nodes, each once, whatever connections and vantages they were measured over.
+func nodeNames(s *bench.Summary) []string {
+	var names []string
+	for _, r := range s.Rows {
+		if !slices.Contains(names, r.Node.Name) {
+			names = append(names, r.Node.Name)
+		}
+	}
+	return names
+}
+
 // title names a row so that no other row of the summary has the same name.
 func title(s *bench.Summary, r *bench.Row) string { return visible(s.Title(r)) }
 

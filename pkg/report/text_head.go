@@ -56,10 +56,10 @@ func (p *page) plan() string {
 	if h.Requests == 0 {
 		work = "requests for " + span(h.Duration.Seconds())
 	}
-	parts := []string{fmt.Sprintf("%s to each of %s", work, text.Count(p.nodes(), "node")), p.connections()}
-	if p.nodes() <= 1 {
-		parts[0] = work
+	if n := len(nodeNames(p.s)); n > 1 {
+		work += " to each of " + text.Count(n, "node")
 	}
+	parts := []string{work, p.connections()}
 	if h.Rate > 0 {
 		parts = append(parts, rate(h.Rate)+" a second, at most "+fmt.Sprint(h.Concurrency)+" at a time")
 	} else {
@@ -74,15 +74,6 @@ func (p *page) plan() string {
 		parts = append(parts, "one attempt")
 	}
 	return strings.Join(parts, ", ")
-}
-
-// nodes counts the nodes, whatever connections and vantages they were measured over.
-func (p *page) nodes() int {
-	seen := map[string]bool{}
-	for _, r := range p.s.Rows {
-		seen[r.Node.Name] = true
-	}
-	return len(seen)
 }
 
 func (p *page) connections() string {
@@ -102,14 +93,10 @@ func (p *page) from() string {
 			places = append(places, visible(v))
 		}
 	}
-	from := strings.Join(places, ", ")
-	if p.s.Header.Proxy == "" {
-		return from
+	if proxy := p.s.Header.Proxy; proxy != "" {
+		places = append(places, "through the proxy "+visible(proxy))
 	}
-	if from != "" {
-		from += ", "
-	}
-	return from + "through the proxy " + visible(p.s.Header.Proxy)
+	return strings.Join(places, ", ")
 }
 
 func (p *page) run() string {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -48,25 +49,54 @@ func percentRange(r bench.Rate) string {
 // ratio writes how many times something is, in three digits or so.
 func ratio(x float64) string {
 	switch {
-	case math.IsNaN(x) || math.IsInf(x, 0):
-		return text.Missing
 	case x < 0.0995:
-		return fmt.Sprintf("%.3f", x)
+		return shown(x, 3)
 	case x < 9.995:
-		return fmt.Sprintf("%.2f", x)
+		return shown(x, 2)
 	}
-	return fmt.Sprintf("%.1f", x)
+	return shown(x, 1)
 }
 
 // rate writes a number of things in a second.
 func rate(x float64) string {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
-		return text.Missing
-	}
 	if x < 9.95 {
-		return strconv.FormatFloat(x, 'f', 1, 64)
+		return shown(x, 1)
 	}
-	return strconv.FormatFloat(x, 'f', 0, 64)
+	return shown(x, 0)
+}
+
+// bare writes a time in ms or a rate in three or four digits: more would claim what no sample shows.
+func bare(x float64) string {
+	switch size := math.Abs(x); {
+	case size >= 99.95:
+		return shown(x, 0)
+	case size >= 9.995:
+		return shown(x, 1)
+	}
+	return shown(x, 2)
+}
+
+// wholeMillis writes a time without a space and in whole milliseconds, 800ms, but for what would come out as none.
+func wholeMillis(ms float64) string {
+	switch {
+	case math.IsNaN(ms) || math.IsInf(ms, 0):
+		return text.Missing
+	case ms < 0.95:
+		return shown(ms, 1) + "ms"
+	}
+	return shown(math.Round(ms), 0) + "ms"
+}
+
+// shown is a number for people, fixed one for programs, "" for none.
+func shown(x float64, places int) string { return cmp.Or(fixed(x, places), text.Missing) }
+
+func fixed(x float64, places int) string { return decimal(x, 'f', places) }
+
+func decimal(x float64, layout byte, places int) string {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return ""
+	}
+	return strconv.FormatFloat(x, layout, places, 64)
 }
 
 // span writes how long a run took.
