@@ -75,9 +75,11 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	span(f, &o.Duration, "duration", "d", 0, 1, longestTime, "send for a `TIME` instead; with -r, whichever ends first",
 		"a time above 0 and at most 24h, such as 30s or 5m")
 	whole(f, &o.Concurrency, "concurrency", "c", 1, 1, 100_000, "the most requests of one node in flight, `N`")
-	checked(f, &o.Rate, "rate", "", "", "a fixed `RATE` for each node, such as 2 (a second) or 50/min; up to 100 in flight without -c",
+	checked(f, &o.Rate, "rate", "", "",
+		"a fixed `RATE` for each node, such as 2 (a second) or 50/min; up to 100 in flight without -c",
 		"a number of requests a second, or such as 50/min", parseRate)
-	whole(f, &o.Warmup, "warmup", "", 1, 0, 100_000, "the first `N` requests of each node do not count; on reused connections as many as -c")
+	whole(f, &o.Warmup, "warmup", "", 1, 0, 100_000,
+		"the first `N` requests of each node do not count; on reused connections as many as -c")
 	whole(f, &o.Attempts, "attempts", "", 1, 1, 100, "up to `N` attempts of each request, to measure what users feel")
 	f.BoolVar(&o.Stream, "stream", false, "stream, and measure the first token and those after it")
 	oneOf(c, &o.Connections, "connections", "", "the `KIND` of connection: cold, reused or both", "cold", "reused", "both")
@@ -94,7 +96,8 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, and send nothing")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
 	f.StringVar(&o.node.api, "api", "", "the `API` of nodes given as URLs: messages, complete or chat")
-	addSettingFlags(f, &o.node, "model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
+	addSettingFlags(f, &o.node,
+		"model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
 	f.Lookup("timeout").Usage = "time limit for one request, including retries"
 	addStoreFlags(f, &o.node)
 	addReportFlags(c, &o.report)

@@ -102,8 +102,12 @@ func (s *settings) benchPrompt(ctx context.Context, o *benchOptions) (string, er
 }
 
 // readySeries readies the nodes over the first kind of connection, and over the second where there is one.
-func (s *settings) readySeries(ctx context.Context, p *benchPlan, names []string, kinds []bench.Connection, o *benchOptions) error {
-	options := endpointOptions{unread: o.dryRun, cold: kinds[0] == bench.Cold, single: true, connections: o.Concurrency, streams: o.Stream}
+func (s *settings) readySeries(
+	ctx context.Context, p *benchPlan, names []string, kinds []bench.Connection, o *benchOptions,
+) error {
+	options := endpointOptions{
+		unread: o.dryRun, cold: kinds[0] == bench.Cold, single: true, connections: o.Concurrency, streams: o.Stream,
+	}
 	demo := false
 	for _, name := range names {
 		node, err := s.selectNode(name)
@@ -198,7 +202,9 @@ func parseRate(text string) (float64, bool) {
 		return 0, true
 	}
 	count, unit, _ := strings.Cut(text, "/")
-	per := map[string]time.Duration{"": time.Second, "s": time.Second, "min": time.Minute, "m": time.Minute, "h": time.Hour}[unit]
+	per := map[string]time.Duration{
+		"": time.Second, "s": time.Second, "min": time.Minute, "m": time.Minute, "h": time.Hour,
+	}[unit]
 	n, err := strconv.ParseFloat(count, 64)
 	rate := n / per.Seconds()
 	return rate, err == nil && per > 0 && rate >= 1.0/3600 && rate <= 100_000

@@ -29,11 +29,13 @@ func addReportFlags(c *cobra.Command, o *reportOptions) {
 	oneOf(c, &o.output, "output", "o", "the `FORM` of the report: "+strings.Join(report.Formats(), ", "), report.Formats()...)
 	oneOf(c, &o.lang, "lang", "", "the `LANGUAGE` of -o markdown: en or zh", report.English, report.Chinese)
 	f.StringVar(&o.out, "out", "", "write the report to a `FILE`, whole or not at all")
-	f.Func("threshold", "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable", func(text string) error {
+	addThreshold := func(text string) error {
 		threshold, err := bench.ParseThreshold(text)
 		o.thresholds = append(o.thresholds, threshold)
 		return err
-	})
+	}
+	f.Func("threshold", "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable",
+		addThreshold)
 	f.StringVar(&o.reference, "reference", "", "the `NODE` to compare the others with; the first one by itself")
 }
 

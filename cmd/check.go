@@ -25,10 +25,13 @@ nothing. --live adds one tiny request that is paid for. It exits 1 when a line i
   ferry config check hongkong singapore
   ferry config check --live direct`,
 		ValidArgsFunction: a.completeNodes,
-		RunE:              func(c *cobra.Command, args []string) error { return runConfigCheck(c.Context(), a, args, o) },
+		RunE: with(a.fileSettings, func(ctx context.Context, s *settings, names []string) error {
+			return runConfigCheck(ctx, s, names, o)
+		}),
 	}
 	c.Flags().BoolVar(&o.live, "live", false, "also send one tiny request that is paid for")
-	span(c.Flags(), &o.timeout, "timeout", "", 30*time.Second, time.Second, longestTime, "the most time for one node", "1s to 24h")
+	span(c.Flags(), &o.timeout, "timeout", "", 30*time.Second, time.Second, longestTime,
+		"the most time for one node", "1s to 24h")
 	return c
 }
 
@@ -38,13 +41,9 @@ type checkOptions struct {
 }
 
 // runConfigCheck checks the nodes that are named, or all of the file, or else direct.
-func runConfigCheck(ctx context.Context, a *app, names []string, o checkOptions) error {
-	if a.closed != nil {
-		return a.closed
-	}
-	s, err := a.settings(nodeOptions{})
-	if err != nil {
-		return err
+func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOptions) error {
+	if s.closed != nil {
+		return s.closed
 	}
 	if len(names) == 0 {
 		names = s.file.Nodes
@@ -58,9 +57,9 @@ func runConfigCheck(ctx context.Context, a *app, names []string, o checkOptions)
 		if err != nil {
 			return err
 		}
-		report := &checkReport{app: a, styles: a.outStyles()}
-		report.print(report.styles.Strong.Render(text.Line(a.safe(heading(node)))) + "\n")
-		report.check(ctx, s, node, o)
+		report := &checkReport{settings: s, styles: s.outStyles()}
+		report.print(report.styles.Strong.Render(text.Line(s.safe(heading(node)))) + "\n")
+		report.check(ctx, node, o)
 		if report.err != nil {
 			return report.err
 		}
@@ -82,24 +81,24 @@ func heading(node config.Node) string {
 
 // checkReport prints the findings on one node, each when it is known.
 type checkReport struct {
-	app    *app
+	*settings
 	styles term.Styles
 	failed bool
 	err    error // of standard output
 }
 
 // check looks for the key, and then at all the rest.
-func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, o checkOptions) {
+func (r *checkReport) check(ctx context.Context, node config.Node, o checkOptions) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &client.DeadlineError{Timeout: o.timeout})
 	defer cancel()
-	e, err := s.endpoint(ctx, node, endpointOptions{})
+	e, err := r.endpoint(ctx, node, endpointOptions{})
 	keyless := err != nil
 	switch {
 	case keyless:
 		r.finding(client.Fault("key", err))
 		// The rest of the way can be looked at without the key: the node then says 401, which is no fault of the way.
 		node.Auth, node.Headers = config.Auth{Scheme: config.AuthNone}, nil
-		if e, err = s.endpoint(ctx, node, endpointOptions{unread: true}); err != nil {
+		if e, err = r.endpoint(ctx, node, endpointOptions{unread: true}); err != nil {
 			return
 		}
 	case node.Auth.Scheme == config.AuthNone:
@@ -109,7 +108,7 @@ func (r *checkReport) check(ctx context.Context, s *settings, node config.Node, 
 	}
 	defer e.close()
 	check := client.Check{
-		Env: s.clientEnv(), Endpoint: &e.Endpoint, Reach: e.options, Inside: e.demo != nil, Keyless: keyless,
+		Env: r.clientEnv(), Endpoint: &e.Endpoint, Reach: e.options, Inside: e.demo != nil, Keyless: keyless,
 		Live: o.live, Timeout: o.timeout, Report: r.finding,
 	}
 	check.Run(ctx)
@@ -127,10 +126,10 @@ func (r *checkReport) finding(f client.Finding) {
 	case client.Bad:
 		mark, r.failed = r.styles.Bad.Render(mark), true
 	}
-	found := indented(r.app.safe(f.Text), checkIndent)
-	lines := r.app.out.Wrap(fmt.Sprintf("  %s %-8s %s", mark, f.Step, found), checkIndent) + "\n"
+	found := indented(r.safe(f.Text), checkIndent)
+	lines := r.out.Wrap(fmt.Sprintf("  %s %-8s %s", mark, f.Step, found), checkIndent) + "\n"
 	if f.Hint != "" {
-		lines += r.app.out.Wrap(hintText(r.styles, checkIndent, r.app.safe(f.Hint)), checkIndent+hintIndent) + "\n"
+		lines += r.out.Wrap(hintText(r.styles, checkIndent, r.safe(f.Hint)), checkIndent+hintIndent) + "\n"
 	}
 	r.print(lines)
 }
@@ -138,6 +137,6 @@ func (r *checkReport) finding(f client.Finding) {
 // print writes to standard output, until that takes nothing more.
 func (r *checkReport) print(text string) {
 	if r.err == nil {
-		r.err = r.app.write([]byte(text))
+		r.err = r.write([]byte(text))
 	}
 }

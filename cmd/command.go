@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -48,6 +49,19 @@ func wantSome(what, lists string) cobra.PositionalArgs {
 			return nil
 		}
 		return usagef(lists+" shows them", "%s needs %s", c.CommandPath(), what)
+	}
+}
+
+// with runs a command with what it works on, such as the settings or the store of conversations.
+func with[T any](
+	get func() (T, error), run func(ctx context.Context, on T, args []string) error,
+) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		on, err := get()
+		if err != nil {
+			return err
+		}
+		return run(c.Context(), on, args)
 	}
 }
 
@@ -125,8 +139,7 @@ func span(f *pflag.FlagSet, to *time.Duration, name, short string, value, low, h
 // oneOf declares a flag for one of several words, the first of which is its default.
 func oneOf(c *cobra.Command, to *string, name, short, usage string, words ...string) {
 	*to = words[0]
-	checked(c.Flags(), to, name, short, words[0], usage, "one of "+strings.Join(words, ", "), func(text string) (string, bool) {
-		return text, slices.Contains(words, text)
-	})
+	known := func(text string) (string, bool) { return text, slices.Contains(words, text) }
+	checked(c.Flags(), to, name, short, words[0], usage, "one of "+strings.Join(words, ", "), known)
 	_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }

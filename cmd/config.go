@@ -28,22 +28,23 @@ direct works from ANTHROPIC_API_KEY.`,
 	)
 }
 
+func (a *app) configPath() (string, error) { return config.Path(a.Lookup) }
+
+// fileSettings are the settings without flags.
+func (a *app) fileSettings() (*settings, error) { return a.settings(nodeOptions{}) }
+
 func newConfigInitCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "init",
 		Short: "Write a commented file to start from, never over an old one",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			path, err := config.Path(a.Lookup)
-			if err != nil {
-				return err
-			}
+		RunE: with(a.configPath, func(_ context.Context, path string, _ []string) error {
 			if err := config.Init(path); err != nil {
 				return err
 			}
 			a.note("wrote %s; it changes nothing until you uncomment something", path)
 			return nil
-		},
+		}),
 	}
 }
 
@@ -52,17 +53,13 @@ func newConfigPathCmd(a *app) *cobra.Command {
 		Use:   "path",
 		Short: "Where the file is",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			path, err := config.Path(a.Lookup)
-			if err != nil {
-				return err
-			}
+		RunE: with(a.configPath, func(_ context.Context, path string, _ []string) error {
 			named := config.CheckNamed(a.Lookup)
 			if _, err := os.Stat(path); err != nil && named == nil {
 				a.note("there is no file there yet; ferry config init writes one")
 			}
 			return cmp.Or(a.write([]byte(path+"\n")), named)
-		},
+		}),
 	}
 }
 
@@ -71,17 +68,13 @@ func newConfigListCmd(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "Every setting in force, and where it comes from",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			s, err := a.settings(nodeOptions{})
-			if err != nil {
-				return err
-			}
+		RunE: with(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
 			rows := [][]string{{"setting", "value", "from"}}
 			for _, e := range s.list() {
 				rows = append(rows, []string{e.Key, e.Value, e.Origin})
 			}
 			return a.table(rows, 1)
-		},
+		}),
 	}
 }
 
@@ -106,11 +99,7 @@ func newConfigGetCmd(a *app) *cobra.Command {
 		Long:              "get prints the value that is in force for a setting. It exits 1, and prints nothing, where there is none.",
 		Args:              wantArgs("a setting, such as retry.attempts", 1),
 		ValidArgsFunction: offer(1, a.settingKeys),
-		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := a.settings(nodeOptions{})
-			if err != nil {
-				return err
-			}
+		RunE: with(a.fileSettings, func(_ context.Context, s *settings, args []string) error {
 			if err := config.CheckKey(args[0]); err != nil {
 				return err
 			}
@@ -119,7 +108,7 @@ func newConfigGetCmd(a *app) *cobra.Command {
 				return silent(exitFailed)
 			}
 			return a.write([]byte(value + "\n"))
-		},
+		}),
 	}
 }
 
@@ -165,7 +154,7 @@ func (a *app) edit(ctx context.Context, change func([]byte) ([]byte, error)) err
 
 // settingKeys are the keys of all settings, for a shell.
 func (a *app) settingKeys() ([]string, error) {
-	s, err := a.settings(nodeOptions{})
+	s, err := a.fileSettings()
 	if err != nil {
 		return nil, err
 	}
@@ -181,25 +170,21 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 		Use:   "nodes",
 		Short: "The nodes in a table",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			s, err := a.settings(nodeOptions{})
-			if err != nil {
-				return err
-			}
+		RunE: with(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
 			rows := [][]string{{"", "node", "label", "api", "address", "key", "model", "pins"}}
 			for _, name := range s.file.Names(presets()) {
 				node, err := s.selectNode(name)
 				if err != nil {
 					return err
 				}
-				rows = append(rows, a.nodeRow(s, node))
+				rows = append(rows, s.nodeRow(node))
 			}
 			return a.table(rows, 2)
-		},
+		}),
 	}
 }
 
-func (a *app) nodeRow(s *settings, node config.Node) []string {
+func (s *settings) nodeRow(node config.Node) []string {
 	mark, key := "", node.Key.String()
 	if order := s.values.Nodes; slices.Contains(order, node.Name) {
 		mark = "*"

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -74,7 +75,7 @@ call leave one behind. It ends when it has been idle that long.`,
   ferry config hold
   ferry config hold stop hongkong`,
 		Args: onlyCommands,
-		RunE: func(*cobra.Command, []string) error { return a.listHolders(form) },
+		RunE: with(a.holdDir, func(_ context.Context, dir string, _ []string) error { return a.listHolders(dir, form) }),
 	}
 	oneOf(c, &form, "output", "o", "`FORM`: text, or json (an object for each)", "text", "json")
 	c.AddCommand(newHoldStopCmd(a), newHoldRunCmd(a))
@@ -94,11 +95,7 @@ type holderJSON struct {
 	LeftS       float64 `json:"idle_left_s"`
 }
 
-func (a *app) listHolders(form string) error {
-	dir, err := a.holdDir()
-	if err != nil {
-		return err
-	}
+func (a *app) listHolders(dir, form string) error {
 	all, err := hold.List(dir)
 	if err != nil {
 		return err
@@ -143,11 +140,7 @@ func newHoldStopCmd(a *app) *cobra.Command {
 		Short:             "End the holders of these nodes, or all; what is under way is finished",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeNodes,
-		RunE: func(_ *cobra.Command, nodes []string) error {
-			dir, err := a.holdDir()
-			if err != nil {
-				return err
-			}
+		RunE: with(a.holdDir, func(_ context.Context, dir string, nodes []string) error {
 			ended, err := hold.Stop(dir, nodes...)
 			if err != nil {
 				return err
@@ -159,7 +152,7 @@ func newHoldStopCmd(a *app) *cobra.Command {
 				a.note("ended the holder of %s (pid %d)", h.Node, h.PID)
 			}
 			return nil
-		},
+		}),
 	}
 }
 

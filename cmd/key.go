@@ -26,7 +26,7 @@ one and else in a file that only you can read, and makes the node use it. The ke
   pass show hongkong | ferry config key hongkong`,
 		Args:              wantArgs("a node's name", 1),
 		ValidArgsFunction: offer(1, a.fileNodes),
-		RunE:              func(c *cobra.Command, args []string) error { return runConfigKey(c.Context(), a, args[0]) },
+		RunE:              with(a.fileSettings, runConfigKey),
 	}
 }
 
@@ -39,12 +39,9 @@ func (a *app) fileNodes() ([]string, error) {
 	return append([]string{"direct"}, file.Nodes...), nil
 }
 
-func runConfigKey(ctx context.Context, a *app, name string) error {
-	s, err := a.settings(nodeOptions{})
-	if err != nil {
-		return err
-	}
-	path, err := config.Path(a.Lookup)
+func runConfigKey(ctx context.Context, s *settings, args []string) error {
+	name := args[0]
+	path, err := s.configPath()
 	if err != nil {
 		return err
 	}
@@ -55,16 +52,16 @@ func runConfigKey(ctx context.Context, a *app, name string) error {
 	if !node.InFile && name != "direct" {
 		return usagef("ferry config set nodes.NAME.url URL makes one", "%s is not a node of the file", name)
 	}
-	secret, err := a.readKey(name)
+	secret, err := s.readKey(name)
 	if err != nil {
 		return err
 	}
-	a.masker.AddSecret(secret)
-	ref, err := a.storeKey(ctx, path, name, secret)
+	s.masker.AddSecret(secret)
+	ref, err := s.storeKey(ctx, path, name, secret)
 	if err != nil {
 		return err
 	}
-	err = a.edit(ctx, func(src []byte) ([]byte, error) {
+	err = s.edit(ctx, func(src []byte) ([]byte, error) {
 		if !node.InFile {
 			if src, err = config.Set(src, "nodes."+name+".url", node.URL); err != nil {
 				return nil, err
@@ -75,7 +72,7 @@ func runConfigKey(ctx context.Context, a *app, name string) error {
 	if err != nil {
 		return err
 	}
-	a.note("node %s takes its key from %s", name, ref)
+	s.note("node %s takes its key from %s", name, ref)
 	return nil
 }
 

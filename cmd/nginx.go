@@ -26,75 +26,77 @@ nothing.`,
 		Example: `  ferry config nginx | less
   ferry config nginx --out /etc/nginx && nginx -t && nginx -s reload`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runConfigNginx(c.Context(), a, out) },
+		RunE: with(a.gateway, func(ctx context.Context, g *gatewayFile, _ []string) error { return runConfigNginx(ctx, g, out) }),
 	}
 	c.Flags().StringVar(&out, "out", "", "write nginx.conf and keys.conf into this `DIR`")
 	_ = c.MarkFlagDirname("out")
 	return c
 }
 
-func runConfigNginx(ctx context.Context, a *app, out string) error {
-	s, g, err := a.gateway()
-	if err != nil {
-		return err
-	}
+func runConfigNginx(ctx context.Context, g *gatewayFile, out string) error {
 	var nodes []gateway.Node
-	for _, name := range g.Upstream {
-		node, err := a.gatewayNode(ctx, s, g, name, out == "")
+	for _, name := range g.section.Upstream {
+		node, err := g.node(ctx, name, out == "")
 		if err != nil {
 			return err
 		}
 		nodes = append(nodes, node)
 	}
-	files, err := gateway.Generate(g, nodes)
+	files, err := gateway.Generate(g.section, nodes)
 	if err != nil {
 		return err
 	}
 	if out == "" {
-		a.note("this is the public part; --out DIR writes it with the keys, which stand in %s", gateway.KeysFile)
-		return a.write(files.Main)
+		g.note("this is the public part; --out DIR writes it with the keys, which stand in %s", gateway.KeysFile)
+		return g.write(files.Main)
 	}
 	if out, err = filepath.Abs(out); err != nil {
 		return usagef("", "--out: %s", bare(err))
 	}
-	ctx, stop := a.Catch(ctx)
+	ctx, stop := g.Catch(ctx)
 	defer stop()
-	if err := files.Write(ctx, out, gateway.Store{Path: g.Tokens}); err != nil {
+	if err := files.Write(ctx, out, g.tokens()); err != nil {
 		return err
 	}
-	a.note("wrote %s and %s", filepath.Join(out, gateway.MainFile), gateway.KeysFile)
-	a.note("nginx takes it in when it is reloaded: nginx -t -c %s && nginx -s reload",
+	g.note("wrote %s and %s", filepath.Join(out, gateway.MainFile), gateway.KeysFile)
+	g.note("nginx takes it in when it is reloaded: nginx -t -c %s && nginx -s reload",
 		shellWord(filepath.Join(out, gateway.MainFile)))
 	return nil
 }
 
-// gateway reads the file's section gateway:.
-func (a *app) gateway() (*settings, *config.Gateway, error) {
-	s, err := a.settings(nodeOptions{})
-	if err != nil {
-		return nil, nil, err
-	}
-	g, err := s.file.Gateway(a.Lookup)
-	if err == nil && g == nil {
-		err = usagef("ferry config set gateway.server_name ai.example.com begins one", "the configuration has no gateway")
-	}
-	return s, g, err
+// gatewayFile is the file's section gateway:, with the settings of its nodes.
+type gatewayFile struct {
+	*settings
+	section *config.Gateway
 }
 
-// gatewayNode is a node as the gateway sends to it, with its key unless that is to stay unread.
-func (a *app) gatewayNode(
-	ctx context.Context, s *settings, g *config.Gateway, name string, unread bool,
-) (gateway.Node, error) {
+func (g *gatewayFile) tokens() gateway.Store { return gateway.Store{Path: g.section.Tokens} }
+
+// gateway reads the file's section gateway:.
+func (a *app) gateway() (*gatewayFile, error) {
+	s, err := a.fileSettings()
+	if err != nil {
+		return nil, err
+	}
+	section, err := s.file.Gateway(a.Lookup)
+	if err == nil && section == nil {
+		err = usagef("ferry config set gateway.server_name ai.example.com begins one", "the configuration has no gateway")
+	}
+	return &gatewayFile{s, section}, err
+}
+
+// node is a node as the gateway sends to it, with its key unless that is to stay unread.
+func (g *gatewayFile) node(ctx context.Context, name string, unread bool) (gateway.Node, error) {
 	fault := func(msg string, err error) error {
-		e := g.Fault("upstream/"+name, msg, text.Hint(err))
+		e := g.section.Fault("upstream/"+name, msg, text.Hint(err))
 		e.Err = err
 		return e
 	}
-	node, err := s.selectNode(name)
+	node, err := g.selectNode(name)
 	if err != nil {
 		return gateway.Node{}, fault("names no node that can be used", err)
 	}
-	known, err := s.identify(ctx, node, unread)
+	known, err := g.identify(ctx, node, unread)
 	if err != nil {
 		return gateway.Node{}, fault("names a node that lacks something", err)
 	}
@@ -108,8 +110,8 @@ func (a *app) gatewayNode(
 	}
 	if n.TLS.CA == "" {
 		if n.TLS.CA = systemBundle(); n.TLS.CA == "" {
-			return n, g.Fault("upstream/"+name, "names a node without a tls.ca, and the system's authorities are not in a usual place",
-				"ferry config set tls.ca PATH")
+			const msg = "names a node without a tls.ca, and the system's authorities are not in a usual place"
+			return n, g.section.Fault("upstream/"+name, msg, "ferry config set tls.ca PATH")
 		}
 	}
 	if known.Auth != "" {

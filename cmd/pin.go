@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ferry/pkg/client"
 	"ferry/pkg/config"
@@ -28,39 +29,35 @@ fit; the chain has to be good: a pin never makes up for a bad certificate.`,
   ferry config set nodes.hongkong.pins sha256//BASE64,sha256//BASE64      the key in use and the next one`,
 		Args:              wantArgs("a node's name", 1),
 		ValidArgsFunction: offer(1, a.fileNodes),
-		RunE:              func(c *cobra.Command, args []string) error { return runConfigPin(c.Context(), a, args[0]) },
+		RunE:              with(a.fileSettings, runConfigPin),
 	}
 }
 
-func runConfigPin(ctx context.Context, a *app, name string) error {
-	if a.closed != nil {
-		return a.closed
+func runConfigPin(ctx context.Context, s *settings, args []string) error {
+	if s.closed != nil {
+		return s.closed
 	}
-	s, err := a.settings(nodeOptions{})
-	if err != nil {
-		return err
-	}
-	node, err := s.selectNode(name)
+	node, err := s.selectNode(args[0])
 	if err != nil {
 		return err
 	}
 	if !strings.HasPrefix(node.URL, "https://") {
 		return usagef("", "node %s is not reached over TLS: there is nothing to pin", node.Name)
 	}
-	state, err := a.look(ctx, s, node)
+	state, err := s.look(ctx, node)
 	if err != nil {
 		return err
 	}
 	chain := guard.Distinct(state.VerifiedChains)
-	if err := a.write([]byte(a.safe(pinReport(node, chain)))); err != nil {
+	if err := s.write([]byte(s.safe(pinReport(node, chain)))); err != nil {
 		return err
 	}
-	a.advisePins(node, chain)
+	s.advisePins(node, chain)
 	return nil
 }
 
 // look makes a node's handshake, without its key and without a request.
-func (a *app) look(ctx context.Context, s *settings, node config.Node) (*tls.ConnectionState, error) {
+func (s *settings) look(ctx context.Context, node config.Node) (*tls.ConnectionState, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.values.Timeout, &client.DeadlineError{Timeout: s.values.Timeout})
 	defer cancel()
 	node.Auth, node.Headers = config.Auth{Scheme: config.AuthNone}, nil
@@ -77,7 +74,7 @@ func (a *app) look(ctx context.Context, s *settings, node config.Node) (*tls.Con
 		return nil, err
 	}
 	e.Transport = rt
-	env := a.clientEnv()
+	env := s.clientEnv()
 	_, err = env.Probe(ctx, client.Call{}.To(&e.Endpoint))
 	if state := seen(); state != nil {
 		return state, nil
@@ -95,7 +92,8 @@ func pinReport(node config.Node, chain []*x509.Certificate) string {
 			mark = "   (pinned, " + node.Origin("pins") + ")"
 		}
 		fmt.Fprintf(&b, "certificate  %s\nissued by    %s\nvalid until  %s\npin          %s%s\n\n",
-			guard.Subject(cert), cmp.Or(cert.Issuer.CommonName, cert.Issuer.String()), cert.NotAfter.UTC().Format("2006-01-02"), pin, mark)
+			guard.Subject(cert), cmp.Or(cert.Issuer.CommonName, cert.Issuer.String()),
+			cert.NotAfter.UTC().Format(time.DateOnly), pin, mark)
 	}
 	// The server's own key alone: an authority's pin would trust all that it signs, so that is for a person to choose.
 	leaf := guard.PinOf(chain[0])

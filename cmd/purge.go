@@ -107,7 +107,7 @@ func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err er
 		paths, err := state.List(filepath.Dir(path), func(entry fs.DirEntry) bool { return state.IsTemp(entry.Name()) })
 		files("half-written files", filepath.Dir(path), paths, err)
 	}
-	s, err := a.settings(nodeOptions{})
+	s, err := a.fileSettings()
 	if err != nil {
 		if o.audit {
 			return nil, nil, err // only the configuration knows where it is

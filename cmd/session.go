@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"math"
 	"path/filepath"
 	"runtime"
@@ -27,11 +28,7 @@ func newSessionListCmd(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "Every conversation, the one used last first",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			store, err := a.sessions()
-			if err != nil {
-				return err
-			}
+		RunE: with(a.sessions, func(_ context.Context, store session.Store, _ []string) error {
 			infos, err := store.List()
 			if err != nil {
 				return err
@@ -45,7 +42,7 @@ func newSessionListCmd(a *app) *cobra.Command {
 				rows = append(rows, a.sessionRow(info))
 			}
 			return a.table(rows, 1)
-		},
+		}),
 	}
 }
 
@@ -70,11 +67,7 @@ func newSessionShowCmd(a *app) *cobra.Command {
 		Short:             "The words of a conversation",
 		Args:              wantArgs("a session's name", 1),
 		ValidArgsFunction: offer(1, a.sessionNames),
-		RunE: func(_ *cobra.Command, args []string) error {
-			store, err := a.sessions()
-			if err != nil {
-				return err
-			}
+		RunE: with(a.sessions, func(_ context.Context, store session.Store, args []string) error {
 			found, err := store.Read(args[0])
 			switch {
 			case err != nil:
@@ -83,7 +76,7 @@ func newSessionShowCmd(a *app) *cobra.Command {
 				return a.printJSON(found)
 			}
 			return a.write([]byte(a.transcript(found)))
-		},
+		}),
 	}
 	oneOf(c, &form, "output", "o", "`FORM`: text, or json (the file's object)", "text", "json")
 	return c
@@ -105,7 +98,8 @@ func (a *app) transcript(s *session.Session) string {
 		if a.out.TTY {
 			words = text.Visible(words)
 		}
-		b.WriteString(a.outStyles().Strong.Render(text.Line(text.Shown(line, text.MostNamed))) + "\n" + strings.TrimRight(words, "\n") + "\n")
+		line = a.outStyles().Strong.Render(text.Line(text.Shown(line, text.MostNamed)))
+		b.WriteString(line + "\n" + strings.TrimRight(words, "\n") + "\n")
 	}
 	for _, turn := range s.Turns {
 		say(turn.Text, turn.Role, a.moment(turn.At), turn.Node, turn.Model)
@@ -122,15 +116,11 @@ func newSessionRmCmd(a *app) *cobra.Command {
 		Short:             "Remove conversations and their words",
 		Args:              wantSome("the names of sessions", "ferry config session list"),
 		ValidArgsFunction: offer(math.MaxInt, a.sessionNames),
-		RunE: func(c *cobra.Command, args []string) error {
-			store, err := a.sessions()
-			if err != nil {
-				return err
-			}
-			removed, err := store.Remove(c.Context(), args...)
+		RunE: with(a.sessions, func(ctx context.Context, store session.Store, args []string) error {
+			removed, err := store.Remove(ctx, args...)
 			a.noteRemoved(removed)
 			return err
-		},
+		}),
 	}
 }
 
@@ -141,21 +131,17 @@ func newSessionPruneCmd(a *app) *cobra.Command {
 		Short:   "Remove the conversations that were not used for so long",
 		Example: "  ferry config session prune --older-than 7d",
 		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: with(a.sessions, func(ctx context.Context, store session.Store, _ []string) error {
 			if age == 0 {
 				return usagef("ferry config session prune --older-than 7d", "--older-than has to say how old")
 			}
-			store, err := a.sessions()
-			if err != nil {
-				return err
-			}
-			removed, err := store.Prune(c.Context(), age, a.Clock.Now())
+			removed, err := store.Prune(ctx, age, a.Clock.Now())
 			if len(removed) == 0 && err == nil {
 				a.note("nothing to remove")
 			}
 			a.noteRemoved(removed)
 			return err
-		},
+		}),
 	}
 	checked(c.Flags(), &age, "older-than", "", "", "not used for this `DURATION`, such as 7d, 36h or 1d12h; needed",
 		"a duration above 0, such as 7d, 36h or 1d12h", parseAge)

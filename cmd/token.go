@@ -6,9 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"ferry/pkg/config"
-	"ferry/pkg/gateway"
-
 	"github.com/spf13/cobra"
 )
 
@@ -29,19 +26,15 @@ func newTokenNewCmd(a *app) *cobra.Command {
   ferry config token new ci | ssh build ferry config key team`,
 		Args:              wantArgs("a role of the section gateway:", 1),
 		ValidArgsFunction: offer(1, a.roleNames),
-		RunE:              func(c *cobra.Command, args []string) error { return runTokenNew(c.Context(), a, args[0]) },
+		RunE:              with(a.gateway, runTokenNew),
 	}
 }
 
 // reloadHint is said after each change of the tokens.
 const reloadHint = "nginx takes it in when it is reloaded: nginx -s reload"
 
-func runTokenNew(ctx context.Context, a *app, role string) error {
-	_, g, err := a.gateway()
-	if err != nil {
-		return err
-	}
-	names := rolesOf(g)
+func runTokenNew(ctx context.Context, g *gatewayFile, args []string) error {
+	names, role := g.roles(), args[0]
 	if !slices.Contains(names, role) {
 		hint := "there are " + strings.Join(names, ", ")
 		if len(names) == 0 {
@@ -49,26 +42,27 @@ func runTokenNew(ctx context.Context, a *app, role string) error {
 		}
 		return usagef(hint, "the gateway has no role %q", role)
 	}
-	if a.closed != nil {
-		return a.closed
+	if g.closed != nil {
+		return g.closed
 	}
-	ctx, stop := a.Catch(ctx)
+	ctx, stop := g.Catch(ctx)
 	defer stop()
-	token, secret, err := (gateway.Store{Path: g.Tokens}).New(ctx, role, a.Clock.Now())
+	token, secret, err := g.tokens().New(ctx, role, g.Clock.Now())
 	if err != nil {
 		return err
 	}
-	if err := a.write([]byte(secret + "\n")); err != nil {
+	if err := g.write([]byte(secret + "\n")); err != nil {
 		return err
 	}
-	a.note("this is token %s, for role %s; it is not shown again", token.Name, token.Role)
-	a.note(reloadHint)
+	g.note("this is token %s, for role %s; it is not shown again", token.Name, token.Role)
+	g.note(reloadHint)
 	return nil
 }
 
-func rolesOf(g *config.Gateway) []string {
+// roles are the names of the gateway's roles.
+func (g *gatewayFile) roles() []string {
 	var names []string
-	for _, role := range g.Roles {
+	for _, role := range g.section.Roles {
 		names = append(names, role.Name)
 	}
 	return names
@@ -79,12 +73,8 @@ func newTokenListCmd(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "The tokens by their public names, with role and date",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			_, g, err := a.gateway()
-			if err != nil {
-				return err
-			}
-			tokens, err := (gateway.Store{Path: g.Tokens}).List()
+		RunE: with(a.gateway, func(_ context.Context, g *gatewayFile, _ []string) error {
+			tokens, err := g.tokens().List()
 			if err != nil {
 				return err
 			}
@@ -95,13 +85,13 @@ func newTokenListCmd(a *app) *cobra.Command {
 			rows := [][]string{{"token", "role", "created", ""}}
 			for _, t := range tokens {
 				remark := ""
-				if !slices.Contains(rolesOf(g), t.Role) {
+				if !slices.Contains(g.roles(), t.Role) {
 					remark = "the gateway has no such role: refused"
 				}
 				rows = append(rows, []string{t.Name, t.Role, a.moment(t.Created), remark})
 			}
 			return a.table(rows, 2)
-		},
+		}),
 	}
 }
 
@@ -112,41 +102,35 @@ func newTokenRevokeCmd(a *app) *cobra.Command {
 		Example:           "  ferry config token revoke 1f0a9c3e && nginx -s reload",
 		Args:              wantSome("the names of tokens", "ferry config token list"),
 		ValidArgsFunction: offer(math.MaxInt, a.tokenNames),
-		RunE:              func(c *cobra.Command, args []string) error { return runTokenRevoke(c.Context(), a, args) },
+		RunE: with(a.gateway, func(ctx context.Context, g *gatewayFile, names []string) error {
+			ctx, stop := a.Catch(ctx)
+			defer stop()
+			if err := g.tokens().Revoke(ctx, names...); err != nil {
+				return err
+			}
+			a.note("revoked %s", strings.Join(names, ", "))
+			a.note(reloadHint)
+			return nil
+		}),
 	}
-}
-
-func runTokenRevoke(ctx context.Context, a *app, names []string) error {
-	_, g, err := a.gateway()
-	if err != nil {
-		return err
-	}
-	ctx, stop := a.Catch(ctx)
-	defer stop()
-	if err := (gateway.Store{Path: g.Tokens}).Revoke(ctx, names...); err != nil {
-		return err
-	}
-	a.note("revoked %s", strings.Join(names, ", "))
-	a.note(reloadHint)
-	return nil
 }
 
 // roleNames are the roles of the gateway, for a shell.
 func (a *app) roleNames() ([]string, error) {
-	_, g, err := a.gateway()
+	g, err := a.gateway()
 	if err != nil {
 		return nil, err
 	}
-	return rolesOf(g), nil
+	return g.roles(), nil
 }
 
 // tokenNames are the public names of the tokens, for a shell.
 func (a *app) tokenNames() ([]string, error) {
-	_, g, err := a.gateway()
+	g, err := a.gateway()
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := (gateway.Store{Path: g.Tokens}).List()
+	tokens, err := g.tokens().List()
 	var names []string
 	for _, t := range tokens {
 		names = append(names, t.Name)

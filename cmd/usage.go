@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 
@@ -17,7 +18,7 @@ func newConfigUsageCmd(a *app) *cobra.Command {
 		Long: `usage shows the requests and tokens of each day and node, the newest day first. They are counted where a budget is set
 (budget: 200000 tokens/day, for all nodes or for one), and nowhere else: without one no record is kept.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return runConfigUsage(a, form) },
+		RunE: with(a.limitsDir, func(_ context.Context, dir string, _ []string) error { return runConfigUsage(a, dir, form) }),
 	}
 	oneOf(c, &form, "output", "o", "`FORM`: text or json", "text", "json")
 	return c
@@ -39,12 +40,9 @@ type (
 )
 
 // runConfigUsage prints what could be read, whatever could not.
-func runConfigUsage(a *app, form string) error {
-	folder, err := a.limitsDir()
-	if err != nil {
-		return err
-	}
-	used, broken := limit.Usage(folder)
+func runConfigUsage(a *app, dir, form string) error {
+	var err error
+	used, broken := limit.Usage(dir)
 	out := usageJSON{Schema: 1, Usage: []usageRowJSON{}}
 	rows := [][]string{{"day", "node", "requests", "tokens in", "tokens out", "in all"}}
 	for _, u := range used {
