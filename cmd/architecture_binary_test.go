@@ -2,13 +2,11 @@ package cmd_test
 
 import (
 	"bytes"
-	"context"
 	"debug/elf"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -17,10 +15,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
-	"time"
-
-	"github.com/creack/pty"
 )
 
 // The tests here run the binary itself, because what they hold happens before or outside of cmd.Run.
@@ -31,24 +27,34 @@ func TestArchitectureBinary(t *testing.T) {
 	binary := buildFerry(t)
 	t.Run("size and linking", func(t *testing.T) { testSizeAndLinking(t, binary) })
 	t.Run("start-up", func(t *testing.T) { testStartup(t, binary) })
-	t.Run("terminal", func(t *testing.T) { testTerminal(t, binary) })
 	t.Run("completions", func(t *testing.T) { testCompletions(t, binary) })
 }
 
-// buildFerry builds ferry as `make build` does, for a test that needs the real one.
+// builtFerry is the binary that buildFerry made.
+var builtFerry struct {
+	sync.Once
+	dir string
+}
+
+// buildFerry builds ferry as `make build` does, once for all tests that need the real one.
 func buildFerry(t *testing.T) (binary string) {
 	t.Helper()
-	binary = filepath.Join(t.TempDir(), "ferry")
+	name := "ferry"
 	if runtime.GOOS == "windows" {
-		binary += ".exe"
+		name += ".exe"
 	}
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", binary, ".")
-	build.Dir = checkout
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return binary
+	builtFerry.Do(func() {
+		var err error
+		builtFerry.dir, err = os.MkdirTemp("", "ferry")
+		check(t, err)
+		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", filepath.Join(builtFerry.dir, name), ".")
+		build.Dir = checkout
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("go build: %v\n%s", err, out)
+		}
+	})
+	return filepath.Join(builtFerry.dir, name)
 }
 
 // emptyEnv is an environment without configuration and with an empty home.
@@ -139,68 +145,6 @@ func initCosts(t *testing.T, trace string) (sum float64, allocs int, listing str
 	return sum, allocs, lines.String(), std
 }
 
-// question matches what a program sends to make a terminal answer: device attributes, cursor position, colours, modes,
-// capabilities. ferry asks none of them: a mute terminal would hold it up, and the answer would land in the shell.
-var question = regexp.MustCompile("\x1b\\[[>=?]?[0-9;]*[cnxq]|\x1b\\[[0-9;]*t|\x1b\\[\\?[0-9;]*\\$p|\x1b\\[\\?u|\x1b\\][0-9]+;([0-9]+;)?\\?|\x1bP|\x1bZ|\x05")
-
-var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
-
-func testTerminal(t *testing.T, binary string) {
-	for _, sent := range []string{"\x1b[6n", "\x1b[c", "\x1b]11;?\x1b\\", "\x1b[?2026$p", "\x1b[?u", "\x1bP+q544e\x1b\\"} {
-		if !question.MatchString(sent) {
-			t.Errorf("the pattern does not know %q for a question", sent)
-		}
-	}
-	if question.MatchString("\x1b[1;32mferry\x1b[0m\r\x1b[2K") {
-		t.Error("the pattern takes colours for a question")
-	}
-	if runtime.GOOS == "windows" {
-		t.Skip("windows has no pseudo-terminals of this kind")
-	}
-	for _, test := range []struct {
-		name  string
-		args  []string
-		first *regexp.Regexp // the visible output, from its first byte
-	}{
-		{"version", []string{"version"}, regexp.MustCompile(`^ferry `)},
-		{"ask", []string{"ask", "-n", "demo", "hi"}, regexp.MustCompile(`^[^\s\x00-\x1f]`)},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			command := exec.Command(binary, test.args...)
-			command.Env = emptyEnv(t, "TERM=xterm-256color", "COLORTERM=truecolor")
-			shown, err := onTerminal(t, 80, command)
-			if err != nil {
-				t.Fatalf("%v: %v (it was killed if it took a minute); shown: %q", test.args, err, shown)
-			}
-			if asked := question.FindString(shown); asked != "" {
-				t.Errorf("it asks the terminal %q", asked)
-			}
-			if visible := colour.ReplaceAllString(shown, ""); !test.first.MatchString(visible) {
-				t.Errorf("before the output something else reaches the terminal: %q", visible)
-			}
-		})
-	}
-}
-
-// testTimeout bounds what a test waits for another process: no machine is so busy that only its hang takes longer.
-const testTimeout = time.Minute
-
-// onTerminal runs a command with a mute terminal of so many columns for all three streams and returns what reached it.
-// A program that waits for the terminal's answer fails by time.
-func onTerminal(t *testing.T, columns uint16, command *exec.Cmd) (shown string, err error) {
-	t.Helper()
-	terminal, err := pty.StartWithSize(command, &pty.Winsize{Rows: 24, Cols: columns})
-	check(t, err)
-	defer terminal.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { command.Process.Kill() })
-	defer stop()
-	// Linux ends a terminal whose other side is closed with EIO and not with EOF; what was shown is whole all the same.
-	text, _ := io.ReadAll(terminal)
-	return string(text), command.Wait()
-}
-
 func testCompletions(t *testing.T, binary string) {
 	for shell, ending := range map[string]string{"bash": "bash", "zsh": "zsh", "fish": "fish", "powershell": "ps1"} {
 		command := exec.Command(binary, "completion", shell)
@@ -228,9 +172,8 @@ func TestArchitectureSize(t *testing.T) {
 		if !strings.HasSuffix(name, ".go") {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(checkout, name))
-		check(t, err)
-		for _, fault := range oversize(t, name, text) {
+		text := read(t, filepath.Join(checkout, name))
+		for _, fault := range oversize(t, name, []byte(text)) {
 			t.Error(fault)
 		}
 	}

@@ -246,10 +246,9 @@ func projectFiles(t *testing.T) []string {
 
 func filesWithoutGit(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(checkout, ".gitignore"))
-	check(t, err)
+	text := read(t, filepath.Join(checkout, ".gitignore"))
 	ignored := func(relative string) bool {
-		for line := range strings.Lines(string(text)) {
+		for line := range strings.Lines(text) {
 			pattern := strings.TrimSuffix(strings.TrimSpace(line), "/")
 			subject := path.Base(relative)
 			if anchored, ok := strings.CutPrefix(pattern, "/"); ok {
@@ -262,7 +261,7 @@ func filesWithoutGit(t *testing.T) []string {
 		return relative == ".git"
 	}
 	var files []string
-	err = filepath.WalkDir(checkout, func(file string, entry fs.DirEntry, err error) error {
+	check(t, filepath.WalkDir(checkout, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || file == checkout {
 			return err
 		}
@@ -278,8 +277,7 @@ func filesWithoutGit(t *testing.T) []string {
 			files = append(files, relative)
 		}
 		return nil
-	})
-	check(t, err)
+	}))
 	return files
 }
 
@@ -318,10 +316,9 @@ func TestArchitectureNoMachinePaths(t *testing.T) {
 // requiredModules reads go.mod: module path → version.
 func requiredModules(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(checkout, "go.mod"))
-	check(t, err)
+	text := read(t, filepath.Join(checkout, "go.mod"))
 	modules := map[string]string{}
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
 		if len(fields) >= 2 && isLibrary(fields[0]) && strings.HasPrefix(fields[1], "v") {
 			modules[fields[0]] = fields[1]
@@ -401,9 +398,8 @@ func TestArchitectureWorkflows(t *testing.T) {
 	check(t, err)
 	actions := 0
 	for _, path := range files {
-		text, err := os.ReadFile(path)
-		check(t, err)
-		for line := range strings.Lines(string(text)) {
+		text := read(t, path)
+		for line := range strings.Lines(text) {
 			if line = strings.TrimSpace(line); !strings.Contains(line, "uses:") {
 				continue
 			}

@@ -10,25 +10,17 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
-
-	"ferry/pkg/demo"
-
-	"github.com/creack/pty"
 )
 
 // TestBatchManyItems asks 3,000 items at once in 64 against a node of which every twentieth answer is a 503: all of them
@@ -36,78 +28,60 @@ import (
 func TestBatchManyItems(t *testing.T) {
 	long(t, "thousands of items")
 	const items, workers = 3000, 64
-	node := demo.New(demo.Options{})
-	defer node.Close()
-	server := httptest.NewUnstartedServer(node)
-	var connections atomic.Int64
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			connections.Add(1)
-		}
+	server := serve(t, nil)
+	in, out := batchFiles(t, items)
+	runItems := func() result {
+		return realFerry(t, "ask", "-q", "--attempts", "1", "--max-tokens", "50", "-c", fmt.Sprint(workers),
+			"--batch", in, "--out", out, "-n", server.URL+"?success=95").run()
 	}
-	server.Start()
-	defer server.Close()
+	r := runItems()
+	answered, failed := linesOf(t, out), linesOf(t, out+".failed")
+	if len(answered)+len(failed) != items || len(failed) < items/40 || len(failed) > items/10 {
+		t.Errorf("%d answered and %d failed, want %d together and about a twentieth failed", len(answered), len(failed), items)
+	}
+	for id := range failed {
+		equal(t, id+", which failed, is answered", answered[id], false)
+	}
+	r.want(1, "", fmt.Sprintf("%d of %d answered, %d failed", len(answered), items, len(failed)))
+	if n := server.connections.Load(); n > 2*workers {
+		t.Errorf("%d connections for %d at once, want at most %d", n, workers, 2*workers)
+	}
+	peak := r.state.SysUsage().(*syscall.Rusage).Maxrss
+	if runtime.GOOS == "linux" && peak > 160<<10 && !raceEnabled {
+		t.Errorf("peak memory %d KiB, want at most %d", peak, 160<<10)
+	}
+	t.Logf("%d connections, peak %d KiB", server.connections.Load(), peak)
+	for tries := 0; tries < 10 && r.code != 0; tries++ {
+		r = runItems()
+	}
+	r.want(0, "", "")
+	equal(t, "answers in the end", len(linesOf(t, out)), items)
+	if _, err := os.Stat(out + ".failed"); err == nil {
+		t.Error("nothing failed, and there is a list of failures, want none")
+	}
+}
+
+// batchFiles are the names of a batch's files, of which the first one has so many prompts.
+func batchFiles(t *testing.T, items int) (in, out string) {
+	t.Helper()
 	dir := t.TempDir()
-	in, out := filepath.Join(dir, "in.txt"), filepath.Join(dir, "out.jsonl")
+	in, out = filepath.Join(dir, "in.txt"), filepath.Join(dir, "out.jsonl")
 	var text strings.Builder
 	for i := range items {
 		fmt.Fprintf(&text, "prompt %d\n", i+1)
 	}
 	write(t, in, text.String())
-	runItems := func() (code int, peak int64, said string) {
-		var stderr bytes.Buffer
-		c := realFerry(t, "ask", "-q", "--attempts", "1", "--max-tokens", "50", "-c", fmt.Sprint(workers),
-			"--batch", in, "--out", out, "-n", server.URL+"?success=95")
-		c.Env = append(c.Env, "FERRY_KEY=any")
-		c.Stderr = &stderr
-		_ = c.Run() // the exit code says it
-		usage := c.ProcessState.SysUsage().(*syscall.Rusage)
-		return c.ProcessState.ExitCode(), usage.Maxrss, stderr.String()
-	}
-	code, peak, said := runItems()
-	answered, failed := linesOf(t, out), linesOf(t, out+".failed")
-	if len(answered)+len(failed) != items || len(failed) < items/40 || len(failed) > items/10 {
-		t.Errorf("%d answered and %d failed of %d", len(answered), len(failed), items)
-	}
-	for id := range failed {
-		if answered[id] {
-			t.Errorf("%s is answered and failed", id)
-		}
-	}
-	if want := fmt.Sprintf("%d of %d answered, %d failed", len(answered), items, len(failed)); code != 1 || !strings.Contains(said, want) {
-		t.Errorf("exit code %d, stderr %q, want 1 and %q", code, said, want)
-	}
-	if n := connections.Load(); n > 2*workers {
-		t.Errorf("%d connections for %d at once", n, workers)
-	}
-	if runtime.GOOS == "linux" && peak > 160<<10 && !raceEnabled {
-		t.Errorf("peak memory %d KiB", peak)
-	}
-	t.Logf("%d connections, peak %d KiB", connections.Load(), peak)
-	for range 10 {
-		if code == 0 {
-			break
-		}
-		code, _, said = runItems()
-	}
-	if answered := linesOf(t, out); code != 0 || len(answered) != items {
-		t.Errorf("in the end: exit code %d, %d answered; %s", code, len(answered), said)
-	}
-	if _, err := os.Stat(out + ".failed"); err == nil {
-		t.Error("nothing failed, and there is a list of failures")
-	}
+	return in, out
 }
 
 // linesOf are the ids in a file of results, each of which comes once.
 func linesOf(t *testing.T, path string) map[string]bool {
 	t.Helper()
-	text, err := os.ReadFile(path)
-	check(t, err)
 	ids := map[string]bool{}
-	for line := range bytes.Lines(text) {
+	for line := range strings.Lines(read(t, path)) {
 		var result struct{ ID string }
-		if err := json.Unmarshal(line, &result); err != nil || result.ID == "" || ids[result.ID] {
-			t.Fatalf("%s has the line %q: %v", path, line, err)
+		if err := json.Unmarshal([]byte(line), &result); err != nil || result.ID == "" || ids[result.ID] {
+			t.Fatalf("%s has the line %q, want JSON with an id of its own: %v", path, line, err)
 		}
 		ids[result.ID] = true
 	}
@@ -117,72 +91,45 @@ func linesOf(t *testing.T, path string) map[string]bool {
 // TestBatchInterrupted presses Ctrl-C: what is in flight is waited for and kept, no more is sent, and ferry dies of the
 // signal.
 func TestBatchInterrupted(t *testing.T) {
-	dir := t.TempDir()
-	in, out := filepath.Join(dir, "in.txt"), filepath.Join(dir, "out.jsonl")
-	write(t, in, strings.Repeat("again\n", 10_000))
-	c := realFerry(t, "ask", "-c", "4", "--batch", in, "--out", out, "-n", "demo:?latency=20ms")
-	terminal, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 70})
+	in, out := batchFiles(t, 10_000)
+	p := realFerry(t, "ask", "-c", "4", "--batch", in, "--out", out, "-n", "demo:?latency=20ms")
+	terminal := p.terminal(70)
+	contains(t, "what is drawn", readUntil(t, terminal, shows("left")), "/10000", "/s", "0 failed")
+	_, err := terminal.Write([]byte{3})
 	check(t, err)
-	defer terminal.Close()
-	seen := readUntil(t, terminal, shows("left"))
-	if !strings.Contains(seen, "/10000") || !strings.Contains(seen, "/s") || !strings.Contains(seen, "0 failed") {
-		t.Errorf("drawn: %q", seen)
-	}
-	if _, err := terminal.Write([]byte{3}); err != nil {
-		t.Fatal(err)
-	}
 	rest := readUntil(t, terminal, shows("is not answered"))
-	_ = c.Wait() // its status says it
-	if status := c.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGINT {
-		t.Errorf("wait status %#x", status)
-	}
-	want := fmt.Sprintf("%d of 10000 answered, %d not sent, stopped", len(linesOf(t, out)), 10_000-len(linesOf(t, out)))
-	if !strings.Contains(strings.Join(strings.Fields(rest), " "), want) {
-		t.Errorf("said %q, want %q", rest, want)
-	}
+	p.wait().killedBy(syscall.SIGINT)
+	answered := len(linesOf(t, out))
+	contains(t, "what is said", strings.Join(strings.Fields(rest), " "), fmt.Sprintf("%d of 10000 answered, %d not sent, stopped", answered, 10_000-answered))
 }
 
-// shows looks for words that a narrow terminal may have broken into lines.
-func shows(words string) func(string) bool {
-	return func(seen string) bool { return strings.Contains(strings.Join(strings.Fields(seen), " "), words) }
+// inFlight are the items that a batch says were in flight when a run ended, sorted.
+func inFlight(said string) []string {
+	_, list, found := strings.Cut(said, "in flight when a run ended: ")
+	list, _, _ = strings.Cut(list, "\n")
+	if !found {
+		return nil
+	}
+	return slices.Sorted(slices.Values(strings.Split(list, ", ")))
 }
 
 // TestBatchFullDisk gives OUT a limit, as a full disk has one: the sending stops at once, what OUT has is whole, the
 // answers that it did not take are on standard error, and nothing is asked twice afterwards.
 func TestBatchFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	in, out := filepath.Join(dir, "in.txt"), filepath.Join(dir, "out.jsonl")
-	write(t, in, strings.Repeat("again\n", 500))
-	c := realFerry(t, "ask", "-q", "-c", "4", "--batch", in, "--out", out, "-n", "demo")
-	c.Env = append(c.Env, fileLimit+"=20000")
-	var stderr bytes.Buffer
-	c.Stderr = &stderr
-	_ = c.Run() // the exit code says it
-	said := stderr.String()
-	if c.ProcessState.ExitCode() != 1 || !strings.Contains(said, "out.jsonl: cannot write: file too large") {
-		t.Fatalf("exit code %d: %s", c.ProcessState.ExitCode(), said)
+	in, out := batchFiles(t, 500)
+	batch := []string{"ask", "-q", "-c", "4", "--batch", in, "--out", out, "-n", "demo"}
+	r := realFerry(t, batch...).with(fileLimit+"=20000").run().want(1, "", "out.jsonl: cannot write: file too large")
+	answered, lost := linesOf(t, out), inFlight(r.stderr)
+	if len(answered) == 0 || len(answered) > 80 || len(lost) == 0 {
+		t.Errorf("%d answered, lost %q, want 1 to 80, and some lost", len(answered), lost)
 	}
-	answered := linesOf(t, out)
-	_, lost, _ := strings.Cut(said, "in flight when a run ended: ")
-	lost, _, _ = strings.Cut(lost, "\n")
-	if len(answered) == 0 || len(answered) > 80 || lost == "" {
-		t.Errorf("%d answered, lost %q", len(answered), lost)
+	for _, id := range lost {
+		equal(t, id+", which is lost, is in OUT", answered[id], false)
+		r.want(1, "", `{"id":"`+id+`"`)
 	}
-	for _, id := range strings.Split(lost, ", ") {
-		if answered[id] || !strings.Contains(said, `{"id":"`+id+`"`) {
-			t.Errorf("the answer of %s is neither in OUT nor on standard error", id)
-		}
-	}
-	again := realFerry(t, "ask", "-q", "-c", "4", "--batch", in, "--out", out, "-n", "demo")
-	text, _ := again.CombinedOutput()
-	_, named, _ := strings.Cut(string(text), "in flight when a run ended: ")
-	named, _, _ = strings.Cut(named, "\n")
-	was, is := strings.Split(lost, ", "), strings.Split(named, ", ")
-	slices.Sort(was)
-	slices.Sort(is)
-	if again.ProcessState.ExitCode() != 1 || len(linesOf(t, out))+len(was) != 500 || !slices.Equal(was, is) {
-		t.Errorf("then: exit code %d, %d answered, %q lost, %s", again.ProcessState.ExitCode(), len(linesOf(t, out)), was, text)
-	}
+	again := realFerry(t, batch...).run().want(1, "", "")
+	equal(t, "answered then", len(linesOf(t, out)), 500-len(lost))
+	equal(t, "in flight then", inFlight(again.stderr), lost)
 }
 
 // kills is how often TestBatchKilled kills a batch: go test ./cmd -run BatchKilled -kills 1000.
@@ -222,13 +169,11 @@ func TestBatchKilled(t *testing.T) {
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
 			l := &killLane{t: t, random: rand.New(rand.NewPCG(seed, 0)), dir: t.TempDir(), seen: map[string]int{}}
-			node := demo.New(demo.Options{})
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			node := demoNode(t)
+			l.url = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				l.arrives(r)
 				node.ServeHTTP(w, r)
-			}))
-			t.Cleanup(func() { server.Close(); node.Close() })
-			l.url = server.URL
+			})).URL
 			l.input()
 			for l.killed < *kills/lanes && !t.Failed() {
 				l.finishOne(*kills / lanes)
@@ -289,35 +234,32 @@ func (l *killLane) finishOne(enough int) {
 		if l.random.IntN(3) == 0 {
 			asking++
 		}
-		killed, code, stderr := l.runOnce(asking)
+		killed, r := l.runOnce(asking)
 		done := l.check()
 		switch {
 		case killed:
 			l.killed++
-		case code == 0 && done == killItems:
+		case r.code == 0 && done == killItems:
 			return
-		case code == 0 || code != 1 || asking%2 == 1:
-			l.t.Errorf("exit code %d with %d of %d answered: %s", code, done, killItems, stderr)
+		case r.code != 1 || asking%2 == 1:
+			r.errorf("%d of %d answered, want all and exit code 0, or exit code 1 without --again", done, killItems)
 		}
 	}
 }
 
 // runOnce starts a run, and kills it at a random moment: some time after its start, or when so many requests have come.
-func (l *killLane) runOnce(number int) (killed bool, code int, stderr string) {
+func (l *killLane) runOnce(number int) (killed bool, r result) {
 	args := []string{"ask", "-q", "-c", "8", "--batch", l.in, "--out", l.out, "-n", fmt.Sprintf("%s?run=%d", l.url, number)}
 	if number%2 == 1 {
 		args = append(args, "--again")
 	}
-	c := realFerry(l.t, args...)
-	c.Env = append(c.Env, "FERRY_KEY=any")
-	var said bytes.Buffer
-	c.Stderr = &said
+	p := realFerry(l.t, args...)
 	var once sync.Once
-	shoot := func() { once.Do(func() { _ = c.Process.Kill() }) } // it may be over
+	shoot := func() { once.Do(func() { _ = p.Process.Kill() }) } // it may be over
 	left := 1 + l.random.IntN(killItems)
 	later := time.Duration(l.random.IntN(1500)) * time.Microsecond
 	byArrival := l.random.IntN(3) > 0
-	check(l.t, c.Start())
+	p.start()
 	l.mu.Lock()
 	l.trap = func() {
 		if left--; left == 0 && byArrival {
@@ -328,16 +270,12 @@ func (l *killLane) runOnce(number int) (killed bool, code int, stderr string) {
 	if !byArrival {
 		defer time.AfterFunc(time.Duration(l.random.IntN(30_000))*time.Microsecond, shoot).Stop()
 	}
-	err := c.Wait()
+	r = p.wait()
 	l.mu.Lock()
 	l.trap = nil
 	l.mu.Unlock()
 	once.Do(func() {}) // too late to shoot
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == -1 {
-		return true, 0, ""
-	}
-	return false, c.ProcessState.ExitCode(), said.String()
+	return r.code == -1, r
 }
 
 // check looks at the files after a run and returns how many items are answered.
@@ -348,7 +286,7 @@ func (l *killLane) check() int {
 	}
 	whole := text[:bytes.LastIndexByte(text, '\n')+1]
 	if !bytes.HasPrefix(whole, l.kept) {
-		l.t.Errorf("OUT had %q and has %q", l.kept, whole)
+		l.t.Errorf("OUT had %q and has %q, want more lines at most", l.kept, whole)
 	}
 	l.kept = whole
 	answered := map[string]bool{}
@@ -358,37 +296,24 @@ func (l *killLane) check() int {
 			Error    any
 		}
 		if err := json.Unmarshal(line, &result); err != nil || !strings.Contains(result.Text, result.ID+" ") || result.Error != nil {
-			l.t.Errorf("OUT has the line %q: %v", line, err)
+			l.t.Errorf("OUT has the line %q, want its prompt and no error: %v", line, err)
 		}
-		if answered[result.ID] {
-			l.t.Errorf("%s is in OUT twice", result.ID)
-		}
+		equal(l.t, result.ID+" is in OUT before", answered[result.ID], false)
 		answered[result.ID] = true
 	}
 	// A look at the batch is what the next run would say.
-	code, stdout, stderr := run(l.t, map[string]string{"FERRY_KEY": "any"}, "ask", "-q", "--dry-run", "--batch", l.in, "--out", l.out, "-n", l.url)
-	if code != 0 {
-		l.t.Errorf("a dry run after it: exit code %d, %s", code, stderr)
-	}
-	var named []string
-	if _, list, ok := strings.Cut(stdout, "in flight when a run ended: "); ok {
-		list, _, _ = strings.Cut(list, "\n")
-		named = strings.Split(list, ", ")
-	}
+	dry := ferry(l.t, map[string]string{"FERRY_KEY": "any"}, "ask", "-q", "--dry-run", "--batch", l.in, "--out", l.out, "-n", l.url).want(0, "", "")
+	named := inFlight(dry.stdout)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for item := range l.seen {
 		if !answered[item] && !slices.Contains(named, item) {
-			l.t.Errorf("%s was sent, is not answered, and not among the ambiguous: %q", item, named)
+			l.t.Errorf("%s was sent, want it answered or among the ambiguous: %q", item, named)
 		}
 	}
 	for _, item := range named {
-		if answered[item] {
-			l.t.Errorf("%s is answered and called ambiguous", item)
-		}
+		equal(l.t, item+", which is called ambiguous, is answered", answered[item], false)
 	}
-	if len(l.again) > 0 {
-		l.t.Errorf("asked again without --again: %q", l.again)
-	}
+	equal(l.t, "asked again without --again", l.again, nil)
 	return len(answered)
 }

@@ -1,76 +1,67 @@
 package cmd_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"net/http"
-	"net/http/httptest"
+	"fmt"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"ferry/cmd"
-	"ferry/pkg/demo"
 )
 
-// runVirtual runs a whole command in virtual time: the demo nodes take as long as they say, and nobody waits for it.
-func runVirtual(t *testing.T, args ...string) (code int, stdout, stderr string, took time.Duration) {
+// runVirtual runs a whole command in virtual time: the demo nodes take as long as they say, and the machine waits for none.
+func runVirtual(t *testing.T, args ...string) (r result, took time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		var out, errs bytes.Buffer
-		env := testEnv(nil, &out, &errs)
-		env.Clock = cmd.SystemEnv().Clock
-		env.SchedulingDelay = nil // this machine's, which is no part of the story
 		began := time.Now()
-		code = cmd.Run(context.Background(), args, env)
-		stdout, stderr, took = out.String(), errs.String(), time.Since(began)
+		r = ferryIn(t, nil, func(e *cmd.Env) {
+			e.Clock = cmd.SystemEnv().Clock
+			e.SchedulingDelay = nil // this machine's, which is no part of the story
+		}, args...)
+		took = time.Since(began)
 	})
-	return code, stdout, stderr, took
+	r.t = t
+	return r.must(), took
 }
 
 // TestBenchOfTheDemo is the comparison that ferry comes from: 82 %, 98 % and 95 %, with means near 3200, 800 and 1200 ms.
 func TestBenchOfTheDemo(t *testing.T) {
-	code, stdout, stderr, took := runVirtual(t,
-		"bench", "-r", "100", "-c", "25", "-o", "json", "demo/direct", "demo/hongkong", "demo/singapore")
-	if code != 0 {
-		t.Fatalf("exit code %d: %s", code, stderr)
-	}
+	r, took := runVirtual(t, "bench", "-r", "100", "-c", "25", "-o", "json", "demo/direct", "demo/hongkong", "demo/singapore")
 	var report struct {
 		Nodes []struct {
 			Node      string
-			Success   float64 `json:"success_rate"`
-			Latency   struct{ Mean float64 }
+			Success   float64                   `json:"success_rate"`
 			LatencyMS struct{ Mean float64 }    `json:"latency_ms"`
 			Versus    *struct{ Verdict string } `json:"vs_reference"`
 		}
 	}
-	check(t, json.Unmarshal([]byte(stdout), &report))
+	check(t, json.Unmarshal([]byte(r.stdout), &report))
 	want := []struct {
 		node          string
 		success, mean float64
 	}{{"demo/direct", 0.82, 3200}, {"demo/hongkong", 0.98, 800}, {"demo/singapore", 0.95, 1200}}
 	if len(report.Nodes) != len(want) {
-		t.Fatalf("%d nodes: %s", len(report.Nodes), stdout)
+		t.Fatalf("%d nodes, want %d: %s", len(report.Nodes), len(want), r.stdout)
 	}
 	for i, w := range want {
 		got := report.Nodes[i]
 		if got.Node != w.node || got.Success != w.success || got.LatencyMS.Mean < 0.93*w.mean || got.LatencyMS.Mean > 1.07*w.mean {
-			t.Errorf("%+v, want %+v", got, w)
+			t.Errorf("got %+v, want %+v", got, w)
 		}
 		if i > 0 && (got.Versus == nil || got.Versus.Verdict != "faster") {
-			t.Errorf("%s against direct: %+v", got.Node, got.Versus)
+			t.Errorf("%s against direct: got %+v, want faster", got.Node, got.Versus)
 		}
 	}
 	if took > 30*time.Second {
-		t.Errorf("it takes %s, and make demo is to take less than a minute with all else", took)
+		t.Errorf("it takes %s, want at most 30 s: make demo is to take less than a minute with all else", took)
 	}
 }
 
-// TestGoldenBench holds the whole output of small runs to golden files: in virtual time every run is the same.
+// TestGoldenBench compares the whole output of small runs with golden files: in virtual time every run is the same.
 func TestGoldenBench(t *testing.T) {
 	for name, args := range map[string][]string{
 		"text":      {"-o", "text", "demo/direct", "demo/hongkong", "demo/singapore"},
@@ -81,12 +72,8 @@ func TestGoldenBench(t *testing.T) {
 		"csv":       {"-o", "csv", "demo/hongkong", "demo/singapore"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			args := append([]string{"bench", "--seed", "1"}, args...)
-			code, stdout, stderr, _ := runVirtual(t, args...)
-			if code != 0 {
-				t.Fatalf("exit code %d: %s", code, stderr)
-			}
-			golden(t, filepath.Join("..", "testdata", "golden", "bench", name+".txt"), stdout+"\n"+stderr)
+			r, _ := runVirtual(t, append([]string{"bench", "--seed", "1"}, args...)...)
+			golden(t, filepath.Join("bench", name+".txt"), r.stdout+"\n"+r.stderr)
 		})
 	}
 }
@@ -106,24 +93,17 @@ func (crashing) Sleep(_ context.Context, d time.Duration) error {
 // TestCrash lets ferry panic before and after it has sent a request, in its own goroutine and in those of a batch and a
 // bench. It is never exit code 2, and one line says whether something was sent.
 func TestCrash(t *testing.T) {
-	var asked atomic.Int32
-	node := demo.New(demo.Options{})
-	defer node.Close()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		node.ServeHTTP(w, r)
-	}))
-	defer server.Close()
+	server := serve(t, nil)
 	dir := t.TempDir()
 	in := filepath.Join(dir, "in.txt")
 	write(t, in, "one\ntwo\n")
 	const mayBe, nothing = "the request may have been carried out", "nothing was sent"
-	tests := []struct {
+	for _, tt := range []struct {
 		name   string
 		args   []string
 		change func(*cmd.Env)
 		want   string
-		sent   int32
+		sent   int
 	}{
 		{"before", []string{"ask", "-n", server.URL, "hello"}, func(e *cmd.Env) { e.Random, e.Clock = nil, nil }, nothing, 0},
 		{"after", []string{"ask", "-n", server.URL, "hello"}, func(e *cmd.Env) { e.Stdout = crashing{} }, mayBe, 1},
@@ -137,26 +117,15 @@ func TestCrash(t *testing.T) {
 			"bench", []string{"bench", "-r", "1", "--warmup", "0", "--attempts", "2", server.URL + "?status=429"},
 			func(e *cmd.Env) { e.Clock = crashing{} }, "no success in 1 request: ferry crashed: a fault of the program", 1,
 		},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
-			asked.Store(0)
-			var out, said bytes.Buffer
-			env := cmd.SystemEnv()
-			env.Stdin, env.Stdout, env.Stderr, env.Program = nil, &out, &said, nil
-			vars := map[string]string{"HOME": t.TempDir(), "FERRY_KEY": "some-key"}
-			env.Lookup = func(name string) (string, bool) { value, ok := vars[name]; return value, ok }
-			tt.change(&env)
-			if code := cmd.Run(t.Context(), tt.args, env); code != 1 {
-				t.Errorf("exit code %d, want 1", code)
-			}
-			text := said.String()
-			if !strings.Contains(text, "ferry crashed: ") || !strings.Contains(text, "goroutine ") || strings.Count(text, tt.want) != 1 {
-				t.Errorf("stderr: %s\nwant %q once, and where it was", text, tt.want)
-			}
-			if asked.Load() != tt.sent {
-				t.Errorf("%d requests, want %d", asked.Load(), tt.sent)
-			}
+			server.take()
+			r := ferryIn(t, map[string]string{"HOME": t.TempDir(), "FERRY_KEY": "some-key"}, func(e *cmd.Env) {
+				e.Stdin, e.Program, e.Clock, e.Random = nil, nil, cmd.SystemEnv().Clock, cmd.SystemEnv().Random
+				tt.change(e)
+			}, tt.args...).want(1, "", "ferry crashed: ").want(1, "", "goroutine ")
+			equal(t, fmt.Sprintf("how often %q is said", tt.want), strings.Count(r.stderr, tt.want), 1)
+			equal(t, "requests", len(server.take()), tt.sent)
 		})
 	}
 }

@@ -1,18 +1,14 @@
 package cmd_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
-
-	"ferry/cmd"
 )
 
 // corpusCase is one answer of testdata/wire, and what is right of it. The files hold one case after the other:
@@ -49,9 +45,7 @@ func readCorpus(t *testing.T) (all []corpusCase) {
 	t.Helper()
 	files, _ := filepath.Glob(filepath.Join("..", "testdata", "wire", "*.txt"))
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		check(t, err)
-		parts := strings.Split(string(text), "\n=== ")
+		parts := strings.Split(read(t, file), "\n=== ")
 		for _, part := range parts[1:] {
 			all = append(all, readCase(t, strings.TrimSuffix(filepath.Base(file), ".txt"), part))
 		}
@@ -92,23 +86,16 @@ func readCase(t *testing.T, file, part string) corpusCase {
 }
 
 func (c corpusCase) isStream() bool {
-	for _, field := range []string{"data:", "event:", "error:", ":", "id:"} {
-		if strings.HasPrefix(c.body, field) {
-			return true
-		}
-	}
-	return false
+	return regexp.MustCompile(`^(data|event|error|id|):`).MatchString(c.body)
 }
 
-func unquoted(t *testing.T, text string) string {
+func unquoted(t testing.TB, text string) string {
 	t.Helper()
 	if !strings.HasPrefix(text, `"`) {
 		return text
 	}
 	out, err := strconv.Unquote(text)
-	if err != nil {
-		t.Fatalf("%s: %v", text, err)
-	}
+	check(t, err)
 	return out
 }
 
@@ -178,24 +165,13 @@ func (c corpusCase) notes() string {
 
 // corpusRun is what one command makes of a case.
 type corpusRun struct {
-	t    *testing.T
-	c    corpusCase
-	code int
-	out  bytes.Buffer
-	errs bytes.Buffer
-	what string
+	result
+	c corpusCase
 }
 
-func (r *corpusRun) errorf(format string, args ...any) {
+func (r corpusRun) holdExit(want int) {
 	r.t.Helper()
-	r.t.Errorf("%s: %s, exit code %d\nstdout: %.300s\nstderr: %.600s", r.what, fmt.Sprintf(format, args...), r.code, r.out.String(), r.errs.String())
-}
-
-func (r *corpusRun) holdExit(want int) {
-	r.t.Helper()
-	if r.code != want {
-		r.errorf("want exit code %d", want)
-	}
+	r.want(want, "", "")
 }
 
 // TestCorpus holds that every answer of testdata/wire is taken for what it is by ask, stream, batch and bench alike.
@@ -204,9 +180,7 @@ func TestCorpus(t *testing.T) {
 	for _, c := range readCorpus(t) {
 		t.Run(c.file+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
-			server := httptest.NewServer(c)
-			defer server.Close()
-			rig := corpusRig{t, c, server.URL, t.TempDir()}
+			rig := corpusRig{t, c, serve(t, c).URL, t.TempDir()}
 			rig.ask()
 			rig.askJSON()
 			rig.askRaw()
@@ -226,18 +200,24 @@ type corpusRig struct {
 	url, home string
 }
 
-func (g corpusRig) run(args ...string) *corpusRun {
+func (g corpusRig) run(args ...string) corpusRun {
 	g.t.Helper()
-	r := &corpusRun{t: g.t, c: g.c, what: strings.Join(args, " ")}
-	env := testEnv(map[string]string{"FERRY_KEY": "corpus-key-0001", "HOME": g.home}, &r.out, &r.errs)
-	r.code = cmd.Run(g.t.Context(), args, env)
-	return r
+	return corpusRun{ferry(g.t, map[string]string{"FERRY_KEY": "corpus-key-0001", "HOME": g.home}, args...), g.c}
 }
 
-func (g corpusRig) call(verb string, args ...string) *corpusRun {
+func (g corpusRig) call(verb string, args ...string) corpusRun {
 	g.t.Helper()
 	all := append([]string{verb, "--no-stdin", "--attempts", "1", "-m", "m", "--api", g.c.api(), "-n", g.url}, args...)
 	return g.run(append(all, "hi")...)
+}
+
+// decode reads JSON that a command made.
+func (r corpusRun) decode(text string, into any) {
+	r.t.Helper()
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		r.errorf("%v in %s, want JSON", err, text)
+		r.t.FailNow()
+	}
 }
 
 // ask holds what a person sees: the text and nothing else, and a note where the end was not just an end.
@@ -249,16 +229,14 @@ func (g corpusRig) ask() {
 	if g.c.failed() == 0 {
 		want = strings.TrimRight(unquoted(g.t, g.c.keys["text"]), "\n") + "\n"
 	}
-	if r.out.String() != want {
-		r.errorf("want %q on standard output", want)
-	}
+	equal(g.t, "what ask prints", r.stdout, want)
 	r.holdWords()
 }
 
 // holdWords holds what is said on standard error.
-func (r *corpusRun) holdWords() {
+func (r corpusRun) holdWords() {
 	r.t.Helper()
-	said := strings.Join(strings.Fields(r.errs.String()), " ")
+	said := strings.Join(strings.Fields(r.stderr), " ")
 	for _, key := range []string{"error", "hint"} {
 		if want := r.c.keys[key]; !strings.Contains(said, want) {
 			r.errorf("want the %s to say %q", key, want)
@@ -302,15 +280,12 @@ func (g corpusRig) askJSON() {
 	r := g.call("ask", "-o", "json")
 	r.holdExit(g.c.exit(false))
 	var got corpusJSON
-	if err := json.Unmarshal(r.out.Bytes(), &got); err != nil {
-		r.errorf("%v", err)
-		return
-	}
+	r.decode(r.stdout, &got)
 	r.holdJSON(got, got.Text)
 }
 
 // holdJSON compares everything that is known of a call.
-func (r *corpusRun) holdJSON(got corpusJSON, text string) {
+func (r corpusRun) holdJSON(got corpusJSON, text string) {
 	r.t.Helper()
 	want := r.c.keys
 	wantText := strings.ToValidUTF8(unquoted(r.t, want["text"]), "\ufffd")
@@ -342,7 +317,7 @@ func (g corpusRig) askRaw() {
 		want = int(raw[0] - '0')
 	}
 	r.holdExit(want)
-	if printed := r.out.String(); want == 0 && printed != g.c.body || want != 0 && printed != "" {
+	if want == 0 && r.stdout != g.c.body || want != 0 && r.stdout != "" {
 		r.errorf("want the body as it came, and nothing of a failure")
 	}
 }
@@ -356,7 +331,7 @@ func (g corpusRig) stream() {
 	r.holdExit(g.c.exit(events))
 	var end corpusJSON
 	shown := ""
-	for _, line := range strings.Split(strings.TrimSuffix(r.out.String(), "\n"), "\n") {
+	for _, line := range strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n") {
 		var one corpusJSON
 		if err := json.Unmarshal([]byte(line), &one); err != nil || end.Type == "end" {
 			r.errorf("%v", err)
@@ -386,9 +361,7 @@ func (g corpusRig) stream() {
 	case events:
 		want = text
 	}
-	if r.out.String() != want {
-		r.errorf("want %q on standard output", want)
-	}
+	equal(g.t, "what stream prints", r.stdout, want)
 	r.holdWords()
 }
 
@@ -414,10 +387,7 @@ func (g corpusRig) conversation() {
 		var got struct {
 			Turns []struct{ Role, Text string }
 		}
-		if err := json.Unmarshal(r.out.Bytes(), &got); err != nil {
-			r.errorf("%v", err)
-			return
-		}
+		r.decode(r.stdout, &got)
 		kept := 0
 		for _, turn := range got.Turns {
 			if turn.Role == "assistant" {
@@ -440,16 +410,8 @@ func (g corpusRig) batch() {
 	if g.c.failed() != 0 {
 		out += ".failed"
 	}
-	line, err := os.ReadFile(out)
-	if err != nil {
-		r.errorf("%v", err)
-		return
-	}
 	got := corpusJSON{Complete: g.c.failed() == 0}
-	if err := json.Unmarshal(line, &got); err != nil {
-		r.errorf("%v", err)
-		return
-	}
+	r.decode(read(g.t, out), &got)
 	r.holdJSON(got, got.Text)
 }
 
@@ -464,8 +426,8 @@ func (g corpusRig) bench() {
 				Errors map[string]int
 			}
 		}
-		if err := json.Unmarshal(r.out.Bytes(), &got); err != nil || len(got.Nodes) != 1 {
-			r.errorf("%v", err)
+		if r.decode(r.stdout, &got); len(got.Nodes) != 1 {
+			r.errorf("%d nodes, want 1", len(got.Nodes))
 			return
 		}
 		class := g.c.keys["class"]

@@ -1,55 +1,37 @@
 package cmd_test
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
-
-	"ferry/pkg/demo"
 )
 
 // stalled is a ferry whose request has come to a server that does not answer.
-func stalled(t *testing.T, args ...string) (c *exec.Cmd, stderr *bytes.Buffer) {
+func stalled(t *testing.T, args ...string) *process {
 	t.Helper()
-	asked, over := make(chan struct{}, 1), make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		asked <- struct{}{}
+	came, over := make(chan struct{}, 1), make(chan struct{})
+	url := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		came <- struct{}{}
 		<-over
-	}))
-	t.Cleanup(server.Close)
+	})).URL
 	t.Cleanup(func() { close(over) })
-	c, stderr = realFerry(t, append(args, server.URL)...), &bytes.Buffer{}
-	c.Stderr = stderr
-	c.Env = append(c.Env, "FERRY_KEY=some-key", faults+"=yes")
-	check(t, c.Start())
-	<-asked
-	return c, stderr
+	p := realFerry(t, append(args, url)...).with(faults + "=yes").start()
+	<-came
+	return p
 }
 
 // TestQuit sends SIGQUIT to ferries whose request is on its way. They say so in one line and do not say with exit code 2
 // that nothing was sent.
 func TestQuit(t *testing.T) {
 	for _, args := range [][]string{{"ask", "--no-stdin", "hello", "-n"}, {"stream", "--no-stdin", "hello", "-n"}, {"bench", "-r", "2"}} {
-		c, stderr := stalled(t, args...)
-		check(t, c.Process.Signal(syscall.SIGQUIT))
-		_ = c.Wait()
-		if code := c.ProcessState.ExitCode(); code != 131 {
-			t.Errorf("%s: %v, want exit code 131", args[0], c.ProcessState)
-		}
-		const want = "ferry: stopped by SIGQUIT; the request may have been carried out and billed\n"
-		if !strings.HasSuffix(stderr.String(), "\n"+want) || strings.Contains(stderr.String(), "goroutine ") {
-			t.Errorf("%s: stderr %q, want %q in the end", args[0], stderr, want)
+		r := stalled(t, args...).send(syscall.SIGQUIT).wait().want(131, "", "")
+		lacks(t, args[0], r.stderr, "goroutine ")
+		if want := "\nferry: stopped by SIGQUIT; the request may have been carried out and billed\n"; !strings.HasSuffix(r.stderr, want) {
+			r.errorf("want %q in the end", want)
 		}
 	}
 }
@@ -57,24 +39,18 @@ func TestQuit(t *testing.T) {
 // TestQuitBeforeASend is the same while ferry waits for its prompt.
 func TestQuitBeforeASend(t *testing.T) {
 	long(t, "ferry says after two seconds that it waits")
-	c := realFerry(t, "ask", "-n", "demo")
-	stdin, err := c.StdinPipe()
+	p := realFerry(t, "ask", "-n", "demo")
+	stdin, err := p.StdinPipe()
 	check(t, err)
 	defer stdin.Close()
-	stderr, err := c.StderrPipe()
-	check(t, err)
-	check(t, c.Start())
-	said := bufio.NewReader(stderr)
+	said := p.stderr()
+	p.start()
 	first, err := said.ReadString('\n')
-	if err != nil || !strings.Contains(first, "waiting for standard input") {
-		t.Errorf("%v, said %q", err, first)
-	}
-	check(t, c.Process.Signal(syscall.SIGQUIT))
-	rest, _ := io.ReadAll(said)
-	_ = c.Wait()
-	if code := c.ProcessState.ExitCode(); code != 131 || !strings.HasSuffix(string(rest), "ferry: stopped by SIGQUIT; nothing was sent\n") {
-		t.Errorf("%v, said %q", c.ProcessState, rest)
-	}
+	check(t, err)
+	contains(t, "the first line", first, "waiting for standard input")
+	p.send(syscall.SIGQUIT)
+	contains(t, "what is said then", readAll(said)+"END", "ferry: stopped by SIGQUIT; nothing was sent\nEND")
+	p.wait().want(131, "", "")
 }
 
 // TestFatalErrors lets a goroutine panic that is not ferry's, and makes the Go runtime give up, as it does without memory
@@ -83,17 +59,14 @@ func TestFatalErrors(t *testing.T) {
 	for sent, want := range map[syscall.Signal]string{
 		syscall.SIGUSR1: "panic: a fault of a library", syscall.SIGUSR2: "fatal error: sync: unlock of unlocked mutex",
 	} {
-		c, stderr := stalled(t, "ask", "--no-stdin", "hello", "-n")
-		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", c.Process.Pid))
-		if core := regexp.MustCompile(`Max core file size +[01] `); err != nil || !core.Match(limits) {
-			t.Errorf("%v, a core file may be written: %s", err, limits)
+		p := stalled(t, "ask", "--no-stdin", "hello", "-n")
+		limits := read(t, fmt.Sprintf("/proc/%d/limits", p.Process.Pid))
+		if core := regexp.MustCompile(`Max core file size +[01] `); !core.MatchString(limits) {
+			t.Errorf("the limits are %s, want no core file", limits)
 		}
-		check(t, c.Process.Signal(sent))
-		_ = c.Wait()
-		status := c.ProcessState.Sys().(syscall.WaitStatus)
-		if !status.Signaled() || status.Signal() != syscall.SIGABRT || status.CoreDump() || !strings.Contains(stderr.String(), want) {
-			t.Errorf("%v, want killed by SIGABRT without a core: %.300s", c.ProcessState, stderr)
-		}
+		r := p.send(sent).wait().killedBy(syscall.SIGABRT)
+		contains(t, "what is said", r.stderr, want)
+		equal(t, "a core file", r.state.Sys().(syscall.WaitStatus).CoreDump(), false)
 	}
 }
 
@@ -101,14 +74,7 @@ func TestFatalErrors(t *testing.T) {
 // only where nothing was sent, 0 only with an answer, and never a crash.
 func TestFewFiles(t *testing.T) {
 	long(t, "more than a hundred processes")
-	var asked atomic.Int32
-	node := demo.New(demo.Options{})
-	defer node.Close()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		node.ServeHTTP(w, r)
-	}))
-	defer server.Close()
+	server := serve(t, nil)
 	in := filepath.Join(t.TempDir(), "in.txt")
 	write(t, in, "one\ntwo\n")
 	commands := []struct {
@@ -127,37 +93,25 @@ func TestFewFiles(t *testing.T) {
 	ended := map[int]int{}
 	for most := 3; most <= 24; most++ {
 		for _, command := range commands {
-			asked.Store(0)
-			home := t.TempDir()
-			c := realFerry(t, command.args...)
-			for i, arg := range c.Args {
-				if arg == "OUT" {
-					c.Args[i] = filepath.Join(home, "out.jsonl")
-				}
-			}
-			var stdout, stderr bytes.Buffer
-			c.Stdout, c.Stderr = &stdout, &stderr
-			c.Env = append(c.Env, "HOME="+home, "XDG_STATE_HOME=", "FERRY_KEY=some-key", fmt.Sprintf("%s=%d", openFilesLimit, most))
-			_ = c.Run()
-			code := c.ProcessState.ExitCode()
-			ended[code]++
-			fault := ""
-			switch all := stdout.String() + stderr.String(); {
-			case code < 0 || code > 3 || strings.Contains(all, "goroutine "):
-				fault = "it crashed"
-			case code == 2 && asked.Load() > 0:
-				fault = fmt.Sprintf("exit code 2, and %d requests were sent", asked.Load())
-			case code == 0 && !strings.Contains(strings.ReplaceAll(all, " ", ""), strings.ReplaceAll(command.want, " ", "")):
-				fault = "it did not say " + command.want
-			case code != 0 && !strings.Contains(stderr.String(), "Error: ") && !strings.Contains(stdout.String(), "✗"):
-				fault = "it did not say what failed"
-			}
-			if fault != "" {
-				t.Errorf("%d open files: %q: %s: exit code %d\n%s%s", most, command.args, fault, code, &stdout, &stderr)
+			server.take()
+			p := realFerry(t, command.args...)
+			p.Dir = t.TempDir() // OUT lies there
+			r := p.with(fmt.Sprintf("%s=%d", openFilesLimit, most)).run()
+			ended[r.code]++
+			sent := len(server.take())
+			switch all := strings.ReplaceAll(r.stdout+r.stderr, " ", ""); {
+			case r.code < 0 || r.code > 3 || strings.Contains(r.stdout+r.stderr, "goroutine "):
+				r.errorf("%d open files: want no crash", most)
+			case r.code == 2 && sent > 0:
+				r.errorf("%d open files: %d requests were sent, want none", most, sent)
+			case r.code == 0 && !strings.Contains(all, strings.ReplaceAll(command.want, " ", "")):
+				r.errorf("%d open files: want %q", most, command.want)
+			case r.code != 0 && !strings.Contains(r.stderr, "Error: ") && !strings.Contains(r.stdout, "✗"):
+				r.errorf("%d open files: want to be told what failed", most)
 			}
 		}
 	}
 	if ended[0] == 0 || ended[2] == 0 {
-		t.Errorf("ended with %v: nothing was tested", ended)
+		t.Errorf("ended with %v, want 0 and 2 among them: nothing was tested", ended)
 	}
 }

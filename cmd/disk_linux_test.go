@@ -1,17 +1,14 @@
 package cmd_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"net/http"
-	"net/http/httptest"
+	"maps"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -28,7 +25,7 @@ const (
 	brokenWrite  = "write"
 )
 
-// brokenCalls are the others, each refused with EIO whatever its arguments.
+// brokenCalls are all refusals. Those with system calls refuse them with EIO, whatever their arguments.
 func brokenCalls() map[string][]uint32 {
 	return map[string][]uint32{
 		"fsync":  {unix.SYS_FSYNC, unix.SYS_FDATASYNC},
@@ -38,6 +35,9 @@ func brokenCalls() map[string][]uint32 {
 		"flock":  {unix.SYS_FLOCK},
 		"mkdir":  {unix.SYS_MKDIRAT},
 		"unlink": {unix.SYS_UNLINKAT},
+
+		brokenCreate: nil,
+		brokenWrite:  nil,
 	}
 }
 
@@ -99,58 +99,45 @@ func refuse(program []unix.SockFilter) error {
 }
 
 // broken runs ferry with a call refused, "" for none.
-func broken(t *testing.T, home, call string, args ...string) (code int, stdout, stderr string) {
+func broken(t *testing.T, home, call string, args ...string) result {
 	t.Helper()
-	self, err := os.Executable()
-	check(t, err)
-	c := exec.CommandContext(t.Context(), self, args...)
-	c.Args[0] = "ferry"
-	c.Env = []string{"HOME=" + home, waitsFile + "=" + os.DevNull, raceExit + "=" + raceAtOnce, brokenCall + "=" + call}
-	var out, errs bytes.Buffer
-	c.Stdout, c.Stderr = &out, &errs
-	_ = c.Run() // the exit code says it
-	if code = c.ProcessState.ExitCode(); code == cannotBreak {
+	p := realFerry(t, args...).with("HOME="+home, waitsFile+"="+os.DevNull, brokenCall+"="+call)
+	p.Args[0] = "ferry"
+	r := p.run()
+	if r.code == cannotBreak {
 		needed(t, "a kernel that takes a seccomp filter")
 	}
-	return code, out.String(), errs.String()
+	return r
+}
+
+// allBroken are the names of all refusals.
+func allBroken() []string {
+	return slices.Sorted(maps.Keys(brokenCalls()))
 }
 
 // TestBrokenDisk refuses every kind of call with which state is written: the answer arrives all the same, with a
 // warning where it is not kept; and what is read afterwards is a whole conversation, the old one or the new.
 func TestBrokenDisk(t *testing.T) {
 	long(t, "every kind of call that writes, refused in turn")
-	calls := []string{brokenCreate, brokenWrite}
-	for name := range brokenCalls() {
-		calls = append(calls, name)
-	}
-	for _, call := range calls {
+	for _, call := range allBroken() {
 		for _, begun := range []bool{true, false} {
 			t.Run(call+", begun "+strconv.FormatBool(begun), func(t *testing.T) {
 				home := t.TempDir()
+				ask := func(call, prompt string) result {
+					return broken(t, home, call, "ask", "-n", "demo", "--session", "trip", prompt).want(0, prompt, "")
+				}
 				if begun {
-					if code, _, stderr := broken(t, home, "", "ask", "-n", "demo", "--session", "trip", "first"); code != 0 {
-						t.Fatalf("exit code %d: %s", code, stderr)
-					}
+					ask("", "first")
 				}
-				code, stdout, stderr := broken(t, home, call, "ask", "-n", "demo", "--session", "trip", "second words")
-				if code != 0 || !strings.Contains(stdout, "second words") {
-					t.Errorf("exit code %d, %q\n%s", code, stdout, stderr)
-				}
+				warned := strings.Count(ask(call, "second words").stderr, "is not kept: ")
 				harmless := call == "chown" || call == "unlink" || call == "mkdir" && begun
-				if warned := strings.Contains(stderr, "is not kept: "); warned == harmless || strings.Count(stderr, "is not kept: ") > 1 {
-					t.Errorf("stderr: %s", stderr)
-				}
+				equal(t, "warnings", warned, map[bool]int{false: 1}[harmless])
 				turns := turnsOf(t, home)
 				if old := map[bool]int{true: 2}[begun]; turns != old && turns != old+2 || harmless && turns != old+2 {
-					t.Errorf("%d turns are kept", turns)
+					t.Errorf("%d turns are kept, want %d or two more", turns, old)
 				}
-				if code, stdout, stderr := broken(t, home, "", "ask", "-n", "demo", "--session", "trip", "third"); code != 0 ||
-					!strings.Contains(stdout, "third") || strings.Contains(stderr, "not kept") {
-					t.Errorf("afterwards: exit code %d, %q\n%s", code, stdout, stderr)
-				}
-				if after := turnsOf(t, home); after != turns+2 {
-					t.Errorf("afterwards %d turns, %d before", after, turns)
-				}
+				lacks(t, "what is said afterwards", ask("", "third").stderr, "not kept")
+				equal(t, "turns afterwards", turnsOf(t, home), turns+2)
 			})
 		}
 	}
@@ -159,53 +146,38 @@ func TestBrokenDisk(t *testing.T) {
 // turnsOf reads what is kept, 0 where nothing is; whatever else lies in the folder must not be a conversation.
 func turnsOf(t *testing.T, home string) int {
 	t.Helper()
-	code, stdout, stderr := broken(t, home, "", "config", "session", "list")
-	if code != 0 || strings.Contains(stdout, "cannot be read") {
-		t.Fatalf("list: exit code %d, %s%s", code, stdout, stderr)
-	}
-	code, stdout, stderr = broken(t, home, "", "config", "session", "show", "trip", "-o", "json")
-	if code == 2 && strings.Contains(stderr, "there is no session trip") {
+	lacks(t, "the list", broken(t, home, "", "config", "session", "list").must().stdout, "cannot be read")
+	r := broken(t, home, "", "config", "session", "show", "trip", "-o", "json")
+	if r.code == 2 && strings.Contains(r.stderr, "there is no session trip") {
 		return 0
 	}
 	var kept struct{ Turns []json.RawMessage }
-	if err := json.Unmarshal([]byte(stdout), &kept); code != 0 || err != nil {
-		t.Fatalf("show: exit code %d, %v, %s%s", code, err, stdout, stderr)
-	}
+	check(t, json.Unmarshal([]byte(r.must().stdout), &kept))
 	return len(kept.Turns)
 }
 
 // TestBrokenConfigSet does the same to config set: it fails, and the file is the old one or the new one, whole.
 func TestBrokenConfigSet(t *testing.T) {
 	const before, after = "timeout: 10m # mine\n", "timeout: 5m # mine\n"
-	calls := []string{brokenCreate, brokenWrite}
-	for name := range brokenCalls() {
-		calls = append(calls, name)
-	}
-	for _, call := range calls {
+	for _, call := range allBroken() {
 		home := t.TempDir()
 		path := filepath.Join(home, ".config", "ferry", "config.yaml")
-		check(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		write(t, path, before)
-		code, _, stderr := broken(t, home, call, "config", "set", "timeout", "5m")
-		text, err := os.ReadFile(path)
+		r := broken(t, home, call, "config", "set", "timeout", "5m")
 		want := before
 		if harmless := call == "chown" || call == "unlink" || call == "mkdir"; harmless {
 			want = after
-		} else if code == 0 || !strings.Contains(stderr, "Error: ") {
-			t.Errorf("%s: exit code %d, %s", call, code, stderr)
+		} else if r.code == 0 || !strings.Contains(r.stderr, "Error: ") {
+			r.errorf("%s is refused: want an error", call)
 		}
-		if err != nil || string(text) != want {
-			t.Errorf("%s: the file holds %q, %v; want %q", call, text, err, want)
-		}
+		equal(t, "the file where "+call+" is refused", read(t, path), want)
 	}
 }
 
 // TestFilesOfOthers puts what another user could make where ferry is to write, in a folder that everyone can write: it is
 // refused before anything is sent, and nothing is written.
 func TestFilesOfOthers(t *testing.T) {
-	var requests atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
-	defer server.Close()
+	server := serve(t, answering(200, "", ""))
 	batch := []string{"ask", "-q", "--batch", "in.txt", "--out", "box/o", "-n", server.URL}
 	report := []string{"bench", "-q", "--requests", "1", "--warmup", "0", "--out", "box/o", server.URL}
 	for _, tt := range []struct {
@@ -245,19 +217,10 @@ func TestFilesOfOthers(t *testing.T) {
 			if tt.foreign {
 				check(t, os.Lchown(tt.path, nobody, -1))
 			}
-			code, stderr := runFerry(t, os.DevNull, tt.args...)
-			if want := tt.path + ": " + tt.says + "\n"; code != 2 || !strings.Contains(stderr, want) {
-				t.Errorf("exit %d, %q; want exit 2 and %q", code, stderr, want)
-			}
-			if n := requests.Swap(0); n != 0 {
-				t.Errorf("%d requests were sent, want none", n)
-			}
-			if text, err := os.ReadFile("mine"); err != nil || string(text) != "kept" {
-				t.Errorf("the user's file holds %q, %v; want it as it was", text, err)
-			}
-			if info, err := os.Stat("blank"); err != nil || info.Size() != 0 {
-				t.Errorf("the file with two names: %v, %v; want it empty", info, err)
-			}
+			realFerry(t, tt.args...).run().want(2, "", tt.path+": "+tt.says+"\n")
+			equal(t, "requests", len(server.take()), 0)
+			equal(t, "the user's file", read(t, "mine"), "kept")
+			equal(t, "the file with two names", read(t, "blank"), "")
 			if made, err := filepath.Glob("box/*"); err != nil || len(made) != 1 {
 				t.Errorf("in the folder: %v, %v; want %s alone", made, err, tt.path)
 			}
@@ -275,9 +238,7 @@ func TestReportMode(t *testing.T) {
 	check(t, os.WriteFile("old", nil, 0o644))
 	check(t, os.Symlink("old", "link"))
 	for path, file := range map[string]string{"new": "new", "link": "old"} {
-		if code, stderr := runFerry(t, os.DevNull, "bench", "-q", "--requests", "1", "--warmup", "0", "--out", path, "demo"); code != 0 {
-			t.Fatalf("%s: exit %d: %s", path, code, stderr)
-		}
+		realFerry(t, "bench", "-q", "--requests", "1", "--warmup", "0", "--out", path, "demo").run().must()
 		if info, err := os.Lstat(file); err != nil || info.Mode() != 0o644 || info.Size() == 0 {
 			t.Errorf("%s: %v, %v; want a report with mode 0644", file, info, err)
 		}
@@ -302,20 +263,8 @@ func TestFIFORefused(t *testing.T) {
 		{"tls.yaml", []string{"ask", "-n", "n", "hi"}},
 		{os.DevNull, []string{"bench", "report", "fifo"}},
 	} {
-		if code, stderr := runFerry(t, tt.config, tt.args...); code != 2 || !strings.Contains(stderr, "fifo: is not a regular file\nhint: ") {
-			t.Errorf("%s, %q: exit %d, %q; want exit 2 and that fifo is not a regular file", tt.config, tt.args, code, stderr)
-		}
+		realFerry(t, tt.args...).with("FERRY_CONFIG="+tt.config).run().want(2, "", "fifo: is not a regular file\nhint: ")
 	}
-}
-
-func runFerry(t *testing.T, config string, args ...string) (code int, stderr string) {
-	t.Helper()
-	var said bytes.Buffer
-	c := realFerry(t, args...)
-	c.Env = append(c.Env, "FERRY_KEY=any", "FERRY_CONFIG="+config)
-	c.Stderr = &said
-	_ = c.Run() // the exit code says it
-	return c.ProcessState.ExitCode(), said.String()
 }
 
 func linkTo(target string) func(string) error {

@@ -3,18 +3,24 @@
 package cmd_test
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"ferry/cmd"
+
+	"github.com/creack/pty"
 )
 
 // fileLimit names, in the environment of a real ferry, the most bytes that a file of its may have.
@@ -55,28 +61,185 @@ func limitedMain() int {
 	return cmd.Main()
 }
 
-// findProgram gives the path of a server, also where Debian puts it.
-func findProgram(t *testing.T, name string) string {
+// process is ferry as a process of its own, with the machine's clock and signals. What it prints is kept, but for what is
+// read while it runs.
+type process struct {
+	*exec.Cmd
+	t         testing.TB
+	out, errs bytes.Buffer
+}
+
+func realFerry(t testing.TB, args ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	check(t, err)
+	p := &process{Cmd: exec.CommandContext(t.Context(), self, args...), t: t}
+	p.Args[0] = "ferry-real"
+	p.Stdout, p.Stderr = &p.out, &p.errs
+	p.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "FERRY_CONFIG=", "FERRY_NODE=",
+		"FERRY_KEY=some-key", raceExit+"="+raceAtOnce, "TERM=xterm", "NO_COLOR=")
+	return p
+}
+
+// with adds to its environment.
+func (p *process) with(env ...string) *process {
+	p.Env = append(p.Env, env...)
+	return p
+}
+
+// withVars adds an environment that calls in this process have.
+func (p *process) withVars(vars map[string]string) *process {
+	for name, value := range vars {
+		p.with(name + "=" + value)
+	}
+	return p
+}
+
+// stdout and stderr are for reading while it runs.
+func (p *process) stdout() *bufio.Reader {
+	p.t.Helper()
+	p.Stdout = nil
+	pipe, err := p.StdoutPipe()
+	check(p.t, err)
+	return bufio.NewReader(pipe)
+}
+
+func (p *process) stderr() *bufio.Reader {
+	p.t.Helper()
+	p.Stderr = nil
+	pipe, err := p.StderrPipe()
+	check(p.t, err)
+	return bufio.NewReader(pipe)
+}
+
+func (p *process) start() *process {
+	p.t.Helper()
+	check(p.t, p.Start())
+	return p
+}
+
+func (p *process) run() result {
+	p.t.Helper()
+	return p.start().wait()
+}
+
+func (p *process) send(sent os.Signal) *process {
+	p.t.Helper()
+	check(p.t, p.Process.Signal(sent))
+	return p
+}
+
+func (p *process) wait() result {
+	p.t.Helper()
+	_ = p.Wait() // its state says it
+	return result{p.t, p.Args[1:], p.ProcessState.ExitCode(), p.out.String(), p.errs.String(), p.ProcessState}
+}
+
+// killedBy expects that it died of a signal, as a shell loop around it has to see.
+func (r result) killedBy(want syscall.Signal) result {
+	r.t.Helper()
+	if status := r.state.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != want {
+		r.errorf("ended with %v, want killed by %v", r.state, want)
+	}
+	return r
+}
+
+// awaitSent reads what ferry -v says until its request has left.
+func awaitSent(t testing.TB, said *bufio.Reader) {
+	t.Helper()
+	for line := ""; !strings.HasPrefix(line, "> ("); { // the last line of the request that -v shows
+		var err error
+		line, err = said.ReadString('\n')
+		check(t, err)
+	}
+}
+
+// terminal starts a process in a pseudo-terminal of so many columns, for all three streams.
+func (p *process) terminal(columns uint16) *os.File {
+	p.t.Helper()
+	p.Stdout, p.Stderr = nil, nil
+	terminal, err := pty.StartWithSize(p.Cmd, &pty.Winsize{Rows: 24, Cols: columns})
+	check(p.t, err)
+	p.t.Cleanup(func() { terminal.Close() })
+	return terminal
+}
+
+// onTerminal runs a command with a mute terminal of so many columns for all three streams and returns what reached it.
+// A program that waits for the terminal's answer fails by time.
+func onTerminal(t testing.TB, columns uint16, command *exec.Cmd) (shown string, err error) {
+	t.Helper()
+	terminal := (&process{Cmd: command, t: t}).terminal(columns)
+	defer terminal.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { command.Process.Kill() })
+	defer stop()
+	// Linux ends a terminal whose other side is closed with EIO and not with EOF; what was shown is whole all the same.
+	text, _ := io.ReadAll(terminal)
+	return string(text), command.Wait()
+}
+
+// inTerminal runs ferry in a pseudo-terminal of so many columns and returns all that reached it.
+func inTerminal(t testing.TB, columns uint16, env []string, args ...string) string {
+	t.Helper()
+	p := realFerry(t, args...).with(waitsFile + "=" + os.DevNull).with(env...)
+	p.Args[0] = "ferry"                       // with the clock of the stories: a countdown takes no time
+	shown, _ := onTerminal(t, columns, p.Cmd) // some of these calls fail on purpose
+	return shown
+}
+
+// readUntil reads what a terminal shows until enough of it was seen, and gives that.
+func readUntil(t testing.TB, terminal io.Reader, enough func(seen string) bool) string {
+	t.Helper()
+	var seen []byte
+	for buf := make([]byte, 4096); !enough(string(seen)); {
+		n, err := terminal.Read(buf)
+		if err != nil {
+			t.Fatalf("%v after %q", err, seen)
+		}
+		seen = append(seen, buf[:n]...)
+	}
+	return string(seen)
+}
+
+// shows looks for words that a narrow terminal may have broken into lines.
+func shows(words string) func(string) bool {
+	return func(seen string) bool { return strings.Contains(strings.Join(strings.Fields(seen), " "), words) }
+}
+
+func readAll(from io.Reader) string {
+	text, _ := io.ReadAll(from)
+	return string(text)
+}
+
+// nobody is a user who is not the one that runs the tests.
+const nobody = 65534
+
+// findProgram gives the path of a program, also where Debian puts servers.
+func findProgram(t testing.TB, name string) string {
 	t.Helper()
 	for _, folder := range []string{"", "/usr/sbin/", "/usr/local/sbin/"} {
 		if path, err := exec.LookPath(folder + name); err == nil {
 			return path
 		}
 	}
-	needed(t, name+", a real server to go through")
+	needed(t, name)
 	return ""
 }
 
 // runServer runs a server until the test ends, and waits until it listens.
-func runServer(t *testing.T, process *exec.Cmd, address string) {
+func runServer(t testing.TB, process *exec.Cmd, address string) {
 	t.Helper()
 	var said bytes.Buffer
 	process.Stdout, process.Stderr = &said, &said
 	process.WaitDelay = 5 * time.Second
-	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // its helpers end with it
+	if process.SysProcAttr == nil {
+		process.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	process.SysProcAttr.Setpgid = true // its helpers end with it
 	check(t, process.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- process.Wait() }()
+	ended := make(chan struct{})
+	go func() { _ = process.Wait(); close(ended) }()
 	t.Cleanup(func() {
 		_ = syscall.Kill(-process.Process.Pid, syscall.SIGKILL) // after SIGTERM some take seconds to end
 		<-ended
@@ -84,20 +247,29 @@ func runServer(t *testing.T, process *exec.Cmd, address string) {
 			t.Logf("%s said: %s", process.Path, said.Bytes())
 		}
 	})
-	deadline := time.Now().Add(testTimeout)
-	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
-		if conn, err := net.Dial("tcp", address); err == nil {
+	listens := func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
 			conn.Close()
-			return
 		}
 		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("%s ended: %v\n%s", process.Path, err, said.Bytes())
+		case <-ended:
+			t.Fatalf("%s ended: %v\n%s", process.Path, process.ProcessState, said.Bytes())
 		default:
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s does not answer", process.Path)
-		}
+		return err == nil
 	}
+	eventually(t, process.Path+" listens", listens)
+}
+
+// startDemo runs ferry demo until the test ends, and gives its address.
+func startDemo(t testing.TB) string {
+	t.Helper()
+	p := realFerry(t, "demo", "-q", "--listen", "127.0.0.1:0")
+	said := p.stdout()
+	p.start()
+	t.Cleanup(func() { _ = p.Process.Kill(); _ = p.Wait() })
+	address, err := said.ReadString('\n')
+	check(t, err)
+	return strings.TrimSpace(address)
 }

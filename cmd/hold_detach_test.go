@@ -3,7 +3,6 @@
 package cmd_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -26,39 +25,28 @@ import (
 // TestHoldDetached starts a holder from a terminal, with descriptors open that are not ferry's: it has none of that.
 func TestHoldDetached(t *testing.T) {
 	r, _ := secureHoldRig(t)
-	c := r.ask("ask", "hello")
+	p := r.ask("ask", "hello")
 	reader, writer, err := os.Pipe()
 	check(t, err)
 	defer reader.Close()
-	c.ExtraFiles = []*os.File{writer, writer, writer}
-	shown, err := onTerminal(t, 80, c)
-	if err != nil || !strings.Contains(shown, "whole") {
-		t.Fatalf("%v: %q", err, shown)
-	}
+	p.ExtraFiles = []*os.File{writer, writer, writer}
+	shown, err := onTerminal(t, 80, p.Cmd)
+	check(t, err)
+	contains(t, "the terminal", shown, "whole")
 	writer.Close()
 	check(t, reader.SetReadDeadline(time.Now().Add(testTimeout)))
-	if rest, err := io.ReadAll(reader); err != nil || len(rest) > 0 { // it ends though the holder lives
-		t.Errorf("%v: %q", err, rest)
-	}
-	all := r.holders()
-	if len(all) != 1 {
-		t.Fatalf("holders %v", all)
-	}
-	pid := all[0]
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	rest, err := io.ReadAll(reader) // it ends though the holder lives
 	check(t, err)
+	equal(t, "what the holder writes", string(rest), "")
+	pid := r.oneHolder()
+	_, stat, _ := strings.Cut(read(t, fmt.Sprintf("/proc/%d/stat", pid)), ") ")
 	var state string // it may be at work or asleep
 	var parent, group, session, terminal int
-	_, after, _ := bytes.Cut(stat, []byte(") "))
-	if _, err := fmt.Sscan(string(after), &state, &parent, &group, &session, &terminal); err != nil {
-		t.Fatalf("%s: %v", stat, err)
-	}
-	if group != pid || session != pid || terminal != 0 {
-		t.Errorf("group %d, session %d, terminal %d of process %d", group, session, terminal, pid)
-	}
-	if at, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); at != "/" {
-		t.Errorf("it runs in %s, which nobody can unmount", at)
-	}
+	_, err = fmt.Sscan(stat, &state, &parent, &group, &session, &terminal)
+	check(t, err)
+	equal(t, "group, session and terminal", []int{group, session, terminal}, []int{pid, pid, 0})
+	at, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+	equal(t, "it runs in", at, "/") // any other file system could not be unmounted
 	open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	check(t, err)
 	for _, name := range open {
@@ -67,11 +55,11 @@ func TestHoldDetached(t *testing.T) {
 			strings.HasPrefix(what, "/sys/fs/cgroup/") || // Go's runtime counts its processors there
 			filepath.Base(name) == "0" && strings.HasPrefix(what, "pipe:") // its order
 		if !known {
-			t.Errorf("descriptor %s is %s", filepath.Base(name), what)
+			t.Errorf("descriptor %s is %s, want none of that kind", filepath.Base(name), what)
 		}
 	}
 	if len(open) < 5 {
-		t.Errorf("%d descriptors: they were misread", len(open))
+		t.Errorf("%d descriptors, want at least 5: they were misread", len(open))
 	}
 }
 
@@ -92,77 +80,52 @@ func TestHoldPipesEnd(t *testing.T) {
 			c.Env = append(r.ferry().Env, "NODE="+r.node)
 			c.WaitDelay = testTimeout
 			out, err := c.CombinedOutput()
-			if err != nil || string(out) != answerTo("hello")+"\n" {
-				t.Fatalf("%v: %q", err, out)
-			}
-			if all := r.holders(); len(all) != 1 {
-				t.Errorf("holders %v, want one", all)
-			}
+			check(t, err)
+			equal(t, "what is printed", string(out), answerTo("hello")+"\n")
+			r.oneHolder()
 		})
 	}
 }
 
 // TestHoldLeavesNoZombie ends a holder while the ferry that started it goes on.
 func TestHoldLeavesNoZombie(t *testing.T) {
-	server := newHoldServer(t, true)
-	r := newHoldRig(t, server.URL+doGate, "tls: {ca: '"+server.ca+"'}")
+	r, server := secureHoldRig(t, doGate)
 	server.mute.Store(true)
-	c := r.ask("stream", "hello", "--connect-timeout", "20s")
-	stdout, err := c.StdoutPipe()
-	check(t, err)
-	c.Stderr = new(bytes.Buffer)
-	check(t, c.Start())
+	p := r.ask("stream", "hello", "--connect-timeout", "20s")
+	stdout := p.stdout()
+	p.start()
 	drained(server, cameMute)
 	server.mute.Store(false)
-	all := r.holders()
-	if len(all) != 1 {
-		t.Fatalf("holders %v", all)
-	}
-	r.kill(all[0]) // it has taken nothing: the stream goes on without it
-	if _, err := io.ReadFull(stdout, make([]byte, 1)); err != nil {
-		t.Errorf("%v: %s", err, c.Stderr)
-	}
+	pid := r.oneHolder()
+	r.kill(pid) // it has taken nothing: the stream goes on without it
+	_, err := stdout.ReadByte()
+	check(t, err)
 	eventually(t, "nothing is left of it", func() bool {
-		_, err := os.Stat(fmt.Sprintf("/proc/%d", all[0]))
+		_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
 		return os.IsNotExist(err)
 	})
 	close(server.gate("hello"))
 	_ = readAll(stdout)
-	if err := c.Wait(); err != nil {
-		t.Errorf("%v: %s", err, c.Stderr)
-	}
+	p.wait().must()
 }
 
 // TestHoldStop ends holders by ferry's own command: neither process nor socket is left, and what was lent is finished.
 func TestHoldStop(t *testing.T) {
-	server := newHoldServer(t, true)
-	r := newHoldRig(t, server.URL+doGate, "tls: {ca: '"+server.ca+"'}")
+	r, server := secureHoldRig(t, doGate)
 	pid := r.holder()
-	c := r.ask("stream", "hello")
-	stdout, err := c.StdoutPipe()
+	p := r.ask("stream", "hello")
+	stdout := p.stdout()
+	p.start()
+	_, err := stdout.ReadByte()
 	check(t, err)
-	c.Stderr = new(bytes.Buffer)
-	check(t, c.Start())
-	if _, err := io.ReadFull(stdout, make([]byte, 1)); err != nil {
-		t.Errorf("%v: %s", err, c.Stderr)
-	}
-	out, err := r.ferry("config", "hold", "stop", r.node).CombinedOutput()
-	if want := fmt.Sprintf("ferry: ended the holder of %s (pid %d)\n", r.node, pid); err != nil || string(out) != want {
-		t.Errorf("%v: %s", err, out)
-	}
-	if left, _ := filepath.Glob(filepath.Join(r.run, "ferry", "*.sock")); len(left) > 0 {
-		t.Errorf("left: %v", left)
-	}
+	r.ferry("config", "hold", "stop", r.node).run().exactly(0, "", fmt.Sprintf("ferry: ended the holder of %s (pid %d)\n", r.node, pid))
+	equal(t, "sockets that are left", r.socketFiles(), nil)
 	close(server.gate("hello"))
 	rest := readAll(stdout)
-	if err := c.Wait(); err != nil || string(rest) != answerTo("hello")[1:]+"\n" {
-		t.Errorf("%v: %q %s", err, rest, c.Stderr)
-	}
+	p.wait().must()
+	equal(t, "the rest of the answer", rest, answerTo("hello")[1:]+"\n")
 	eventually(t, "it is gone", func() bool { return len(r.holders()) == 0 })
 }
-
-// nobody is a user who is not the one that runs the tests.
-const nobody = 65534
 
 // TestHoldRefuses puts what is not a holder of this user's where one would be: it is not spoken to, the ask goes directly
 // and says no word of it, and no holder is started beside it.
@@ -206,12 +169,13 @@ func TestHoldRefuses(t *testing.T) {
 				tt.prepare(t, path)
 			}
 			call := r.must("hello")
-			if call.held() || call.stderr != "" || server.times("hello") != 1 || len(r.holders()) > 0 && !tt.spoken {
-				t.Errorf("held: %v, %d times at the server, holders %v: %s", call.held(), server.times("hello"), r.holders(), call.stderr)
+			call.exactly(0, call.stdout, "")
+			equal(t, "held", call.held(), false)
+			equal(t, "it came", server.times("hello"), 1)
+			if all := r.holders(); len(all) > 0 && !tt.spoken {
+				t.Errorf("holders %v, want none beside it", all)
 			}
-			if got := spoken.Load() > 0; got != tt.spoken {
-				t.Errorf("spoken to: %v", got)
-			}
+			equal(t, "spoken to", spoken.Load() > 0, tt.spoken)
 		})
 	}
 }
@@ -220,10 +184,8 @@ func TestHoldRefuses(t *testing.T) {
 func (r *holdRig) orphan() string {
 	r.t.Helper()
 	pid := r.holder()
-	found, err := filepath.Glob(filepath.Join(r.run, "ferry", "*.sock"))
-	if err != nil || len(found) != 1 {
-		r.t.Fatalf("sockets: %v, %v", found, err)
-	}
+	found := r.socketFiles()
+	equal(r.t, "sockets", len(found), 1)
 	r.kill(pid)
 	eventually(r.t, "the holder is gone", func() bool { return len(r.holders()) == 0 })
 	return found[0]
@@ -295,10 +257,8 @@ func TestHoldLendsToNobodyElse(t *testing.T) {
 	}
 	r, server := secureHoldRig(t)
 	pid := r.holder()
-	found, err := filepath.Glob(filepath.Join(r.run, "ferry", "*.sock"))
-	if err != nil || len(found) != 1 {
-		t.Fatalf("sockets: %v, %v", found, err)
-	}
+	found := r.socketFiles()
+	equal(t, "sockets", len(found), 1)
 	for path, mode := range map[string]os.FileMode{r.run: 0o711, filepath.Dir(found[0]): 0o711, found[0]: 0o666} {
 		check(t, os.Chmod(path, mode))
 		defer func() { check(t, os.Chmod(path, 0o700)) }()
@@ -320,12 +280,19 @@ func TestHoldLendsToNobodyElse(t *testing.T) {
 		return nil
 	}
 	if check(t, speak()); len(said) == 0 {
-		t.Error("this user gets nothing either")
+		t.Error("this user gets nothing, want something")
 	}
-	if asNobody(t, speak); len(said) > 0 {
-		t.Errorf("another user gets %q", said)
+	asNobody(t, speak)
+	equal(t, "what another user gets", string(said), "")
+	equal(t, "holders", r.holders(), []int{pid})
+	if server.connections.Load() == 0 {
+		t.Error("the holder has no connection, want one")
 	}
-	if all := r.holders(); len(all) != 1 || all[0] != pid || server.connections.Load() == 0 {
-		t.Errorf("holders %v", all)
-	}
+}
+
+func (r *holdRig) socketFiles() []string {
+	r.t.Helper()
+	found, err := filepath.Glob(filepath.Join(r.run, "ferry", "*.sock"))
+	check(r.t, err)
+	return found
 }

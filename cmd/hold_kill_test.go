@@ -3,12 +3,11 @@
 package cmd_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,17 +56,12 @@ func TestHoldKilledBefore(t *testing.T) {
 			t.Parallel()
 			r, server := secureHoldRig(t)
 			sprung := trap(r, server, r.holder())
-			c := r.ask("ask", "hello", "-o", "json", "--connect-timeout", testTimeout.String(), "--timeout", (2 * testTimeout).String())
-			c.Stdout, c.Stderr = new(bytes.Buffer), new(bytes.Buffer)
-			check(t, c.Start())
+			p := r.ask("ask", "hello", "-o", "json", "--connect-timeout", testTimeout.String(), "--timeout", (2 * testTimeout).String()).start()
 			sprung()
-			call := r.wait(c)
-			if call.code != 0 || call.Text != answerTo("hello") || call.stderr != "" {
-				t.Errorf("exit code %d, %q: %s", call.code, call.Text, call.stderr)
-			}
-			if n := server.times("hello"); n != 1 {
-				t.Errorf("%d times at the server, want once", n)
-			}
+			call := heldBy(p.wait())
+			call.exactly(0, call.stdout, "")
+			equal(t, "the answer", call.Text, answerTo("hello"))
+			equal(t, "it came", server.times("hello"), 1)
 			r.must("and the next one")
 		})
 	}
@@ -84,25 +78,19 @@ func drained(server *holdServer, word string) {
 
 // sockets counts the ends of the rig's sockets that a holder has: the one that listens, and those of its borrowers.
 func (r *holdRig) sockets() int {
-	all, err := os.ReadFile("/proc/net/unix")
-	check(r.t, err)
-	return bytes.Count(all, []byte(r.run+"/ferry/"))
+	return strings.Count(read(r.t, "/proc/net/unix"), r.run+"/ferry/")
 }
 
 func (r *holdRig) signal(pid int, sent syscall.Signal) {
 	r.t.Helper()
-	if err := syscall.Kill(pid, sent); err != nil {
-		r.t.Errorf("%v to %d: %v", sent, pid, err)
-	}
+	check(r.t, syscall.Kill(pid, sent))
 	if sent == syscall.SIGSTOP { // which a busy machine takes its time to do
 		eventually(r.t, "all of its threads have stopped", func() bool {
 			threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-			for _, path := range threads {
-				if stat, err := os.ReadFile(path); err == nil && !bytes.Contains(stat, []byte(") T ")) {
-					return false
-				}
-			}
-			return len(threads) > 0
+			return len(threads) > 0 && !slices.ContainsFunc(threads, func(path string) bool {
+				stat, err := os.ReadFile(path)
+				return err == nil && !bytes.Contains(stat, []byte(") T "))
+			})
 		})
 	}
 }
@@ -125,67 +113,52 @@ func TestHoldKilledWith(t *testing.T) {
 			t.Parallel()
 			r, server := secureHoldRig(t)
 			pid := r.holder()
-			c, stdout := r.stopped(server, tt.do, tt.verb, tt.prompt, testTimeout.String())
-			var first []byte
+			p, stdout := r.stopped(server, tt.do, tt.verb, tt.prompt, testTimeout.String())
+			first := ""
 			if tt.name == "half a stream" {
-				first = make([]byte, 1)
-				if _, err := io.ReadFull(stdout, first); err != nil {
-					t.Error(err)
-				}
+				begin, err := stdout.ReadByte()
+				check(t, err)
+				first = string(begin)
 			}
 			r.kill(pid)
-			r.fails(c, append(first, readAll(stdout)...), tt.classes)
-			if n := server.requests.Load(); n != 1 {
-				t.Errorf("%d requests", n)
-			}
+			r.fails(p, first+readAll(stdout), tt.classes)
+			equal(t, "requests", server.requests.Load(), 1)
 		})
 	}
 }
 
 // stopped starts a held call and waits until the server has got it and stopped with it. The server counts from there.
-func (r *holdRig) stopped(server *holdServer, do, verb, prompt, timeout string) (*exec.Cmd, io.Reader) {
+func (r *holdRig) stopped(server *holdServer, do, verb, prompt, timeout string) (*process, *bufio.Reader) {
 	r.t.Helper()
 	file := filepath.Join(r.home, "prompt")
 	write(r.t, file, prompt)
 	// The path is the request's: it is the same holder's.
-	r.configure(server.URL+do, "tls: {ca: '"+server.ca+"'}")
-	args := []string{verb, "--hold", "5m", "-n", r.node, "--no-stdin", "--timeout", timeout, "-o", "json", "-f", file}
+	r.configure(server.URL+do, server.settings())
 	for len(server.came) > 0 {
 		<-server.came
 	}
 	server.requests.Store(0)
 	connections := server.connections.Load()
-	c := r.ferry(args...)
-	stdout, err := c.StdoutPipe()
-	check(r.t, err)
-	c.Stderr = new(bytes.Buffer)
-	check(r.t, c.Start())
+	p := r.ferry(verb, "--hold", "5m", "-n", r.node, "--no-stdin", "--timeout", timeout, "-o", "json", "-f", file)
+	stdout := p.stdout()
+	p.start()
 	eventually(r.t, "the server has it", func() bool { return len(server.came) > 0 })
-	if server.connections.Load() != connections {
-		r.t.Fatal("it made a connection: it was not held")
-	}
-	return c, stdout
+	equal(r.t, "connections, of which a held call makes none", server.connections.Load(), connections)
+	return p, stdout
 }
 
-func readAll(from io.Reader) []byte {
-	text, _ := io.ReadAll(from)
-	return text
-}
-
-// fails holds a call to one of these classes of failure, and to saying that its request may have arrived.
-func (r *holdRig) fails(c *exec.Cmd, stdout []byte, classes []string) {
+// fails expects one of these classes of failure, and to be told that the request may have arrived.
+func (r *holdRig) fails(p *process, stdout string, classes []string) result {
 	r.t.Helper()
-	_ = c.Wait() // the exit code says it
-	call := r.parse(stdout)
-	if c.ProcessState.ExitCode() != 1 || len(call.Attempts) != 1 || call.Error == nil {
-		r.t.Fatalf("%v: %s%s", c.ProcessState, stdout, c.Stderr)
+	got := p.wait()
+	got.stdout = stdout
+	call := heldBy(got)
+	if call.want(1, "", "Error: "); len(call.Attempts) != 1 || call.Error == nil {
+		call.errorf("want one attempt, and its error")
+	} else if at := call.Attempts[0]; !slices.Contains(classes, call.Error.Class) || !at.Ambiguous || !at.Held {
+		call.errorf("want a failure of %q, held, that may have arrived", classes)
 	}
-	if at := call.Attempts[0]; !slices.Contains(classes, call.Error.Class) || !at.Ambiguous || !at.Held {
-		r.t.Errorf("%s", stdout)
-	}
-	if said := c.Stderr.(*bytes.Buffer).String(); !strings.HasPrefix(said, "Error: ") {
-		r.t.Errorf("it says %s", said)
-	}
+	return got
 }
 
 // TestHoldKilledAtRandom kills holders at random moments of calls: some time after their start, or a little after a step
@@ -258,35 +231,30 @@ func (l *holdLane) round(number int) {
 
 // calls makes the calls of a round and judges them.
 func (l *holdLane) calls(number int) {
-	all := map[string]*exec.Cmd{}
+	all := map[string]*process{}
 	for i, verb := range []string{"ask", "ask", "stream"} {
 		prompt := fmt.Sprintf("prompt %d of round %d", i, number)
-		c := l.rig.ask(verb, prompt, "-o", "json", "--timeout", "20s")
-		c.Stdout, c.Stderr = new(bytes.Buffer), new(bytes.Buffer)
-		check(l.rig.t, c.Start())
-		all[prompt] = c
+		all[prompt] = l.rig.ask(verb, prompt, "-o", "json", "--timeout", "20s").start()
 	}
-	for prompt, c := range all {
-		l.judge(prompt, l.rig.wait(c))
+	for prompt, p := range all {
+		l.judge(prompt, heldBy(p.wait()))
 	}
 }
 
 func (l *holdLane) judge(prompt string, call heldCall) {
 	times := l.server.times(prompt)
-	bad := func(what string) {
-		l.rig.t.Errorf("%s: %q came %d times, exit code %d: %s%s", what, prompt, times, call.code, call.stdout, call.stderr)
-	}
+	bad := func(want string) { call.errorf("%q came %d times; want %s", prompt, times, want) }
 	if times > 1 {
-		bad("twice")
+		bad("it once at most")
 	}
 	switch {
 	case call.code == 0:
 		l.whole++
 		if times != 1 || call.Text != answerTo(prompt) || len(call.Attempts) != 1 {
-			bad("not whole")
+			bad("the whole answer, once")
 		}
 	case call.code != 1 || call.Error == nil || len(call.Attempts) != 1:
-		bad("no honest failure")
+		bad("exit code 1, one attempt and its error")
 	default:
 		l.failed++
 		if times == 0 {
@@ -294,7 +262,7 @@ func (l *holdLane) judge(prompt string, call heldCall) {
 		}
 		known := slices.Contains([]string{"reset", "truncated"}, call.Error.Class)
 		if !known || !call.Attempts[0].Ambiguous || !call.Attempts[0].Held {
-			bad("what it says of its failure")
+			bad("a held connection that was lost, ambiguous")
 		}
 	}
 }
@@ -307,44 +275,32 @@ func TestHoldStopped(t *testing.T) {
 	r, server := secureHoldRig(t)
 	pid := r.holder()
 	r.signal(pid, syscall.SIGSTOP)
-	ask := r.ask("ask", "direct", "-o", "json")
-	ask.Env = append(ask.Env, usualWaits+"=yes")
 	started := time.Now()
-	call := r.call(ask)
-	if call.code != 0 || call.Text != answerTo("direct") || call.held() || call.stderr != "" {
-		t.Errorf("exit code %d, %q, held: %v: %s", call.code, call.Text, call.held(), call.stderr)
-	}
+	call := heldBy(r.ask("ask", "direct", "-o", "json").with(usualWaits + "=yes").run())
+	call.exactly(0, call.stdout, "")
+	equal(t, "the answer", call.Text, answerTo("direct"))
+	equal(t, "held", call.held(), false)
 	t.Logf("an ask takes %v past a holder that is stopped", time.Since(started))
-	r.signal(pid, syscall.SIGCONT)
-	if r.holder() != pid {
-		t.Error("another holder")
+	goesOn := func(prompt string) {
+		t.Helper()
+		r.signal(pid, syscall.SIGCONT)
+		r.configure(server.URL, server.settings())
+		equal(t, "the holder", r.holder(), pid)
+		equal(t, prompt+" came", server.times(prompt), 1)
 	}
-	if n := server.times("direct"); n != 1 {
-		t.Errorf("%d times at the server", n)
-	}
+	goesOn("direct")
 	t.Run("with a request, for ever", func(t *testing.T) {
 		usual := *r
 		usual.env = append(slices.Clone(r.env), usualWaits+"=yes")
-		c, stdout := usual.stopped(server, doStall, "ask", "hello, hello", "1m")
+		p, stdout := usual.stopped(server, doStall, "ask", "hello, hello", "1m")
 		r.signal(pid, syscall.SIGSTOP)
-		r.fails(c, readAll(stdout), []string{"reset"})
-		if said := c.Stderr.(*bytes.Buffer).String(); !strings.Contains(said, "the process that holds it does not answer") {
-			t.Errorf("it says %s", said)
-		}
-		r.signal(pid, syscall.SIGCONT)
-		r.configure(server.URL, "tls: {ca: '"+server.ca+"'}")
-		if r.holder() != pid || server.times("hello, hello") != 1 {
-			t.Errorf("another holder, or %d times at the server", server.times("hello, hello"))
-		}
+		r.fails(p, readAll(stdout), []string{"reset"}).want(1, "", "the process that holds it does not answer")
+		goesOn("hello, hello")
 	})
 	t.Run("with a request", func(t *testing.T) {
-		c, stdout := r.stopped(server, doStall, "ask", "hello", "10s") // of which a busy machine may need some to send it
+		p, stdout := r.stopped(server, doStall, "ask", "hello", "10s") // of which a busy machine may need some to send it
 		r.signal(pid, syscall.SIGSTOP)
-		r.fails(c, readAll(stdout), []string{"timeout"})
-		r.signal(pid, syscall.SIGCONT)
-		r.configure(server.URL, "tls: {ca: '"+server.ca+"'}")
-		if r.holder() != pid || server.times("hello") != 1 {
-			t.Errorf("another holder, or %d times at the server", server.times("hello"))
-		}
+		r.fails(p, readAll(stdout), []string{"timeout"})
+		goesOn("hello")
 	})
 }

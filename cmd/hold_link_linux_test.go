@@ -2,23 +2,18 @@ package cmd_test
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	"ferry/pkg/demo"
 )
 
 const linkDelay = 100 * time.Millisecond // each way
@@ -31,15 +26,15 @@ func TestHoldSlowLink(t *testing.T) {
 	if os.Getenv("FERRY_LINK") == "" {
 		t.Skip("a measurement, which the tests beside it would disturb: make link runs it alone")
 	}
-	nginx, curl, ferry := findNginx(t), findCurl(t), ferryReal(t)
+	findProgram(t, "nginx")
 	if !aloneOnNetwork(t) {
 		return
 	}
 	clean, lossy := newSlowLink(t, 8, linkDelay, 0), newSlowLink(t, 9, linkDelay, 0.05)
-	ca := startFarNginx(t, nginx, clean.far, lossy.far)
+	ca := startFarNginx(t, clean.far, lossy.far)
 	measured := map[*slowLink]*lanes{}
 	for _, link := range []*slowLink{clean, lossy} {
-		measured[link] = newLanes(t, link, ferry, curl, ca)
+		measured[link] = newLanes(t, link, ca)
 	}
 	t.Run("links", func(t *testing.T) { // side by side: each waits for its link nearly all of the time
 		t.Run("without loss", func(t *testing.T) { t.Parallel(); measured[clean].measure(t, 9) })
@@ -63,40 +58,32 @@ func TestHoldSlowLink(t *testing.T) {
 // real time, and the first ask after the path is back has to be answered.
 func TestHoldDeadPath(t *testing.T) {
 	long(t, "half a minute of real time until a dead path is known")
-	if os.Getenv("FERRY_SOAK") == "" {
-		t.Skip("half a minute of real time; make soak runs it")
-	}
-	nginx, curl, ferry := findNginx(t), findCurl(t), ferryReal(t)
+	soak(t, "half a minute of real time")
+	findProgram(t, "nginx")
 	if !aloneOnNetwork(t) {
 		return
 	}
 	link := newSlowLink(t, 8, linkDelay, 0)
-	l := newLanes(t, link, ferry, curl, startFarNginx(t, nginx, link.far))
+	l := newLanes(t, link, startFarNginx(t, link.far))
 	l.warm(t)
-	if open := l.holder(t).Connections; open != 1 {
-		t.Fatalf("%d connections are open, want 1", open)
-	}
+	equal(t, "open connections", l.holder(t).Connections, 1)
 	link.dead.Store(true)
 	cut := time.Now()
-	for tick := time.NewTicker(250 * time.Millisecond); l.holder(t).Connections != 0; <-tick.C {
-		if time.Since(cut) > 2*testTimeout {
-			t.Fatal("the path is dead, and the holder still counts on its connection")
-		}
+	if !before(2*testTimeout, func() bool { return l.holder(t).Connections == 0 }) {
+		t.Fatal("the path is dead, and the holder still counts on its connection, want it closed")
 	}
 	t.Logf("the holder noticed after %.1f s that the path was dead", time.Since(cut).Seconds())
 	link.dead.Store(false)
 	for _, which := range []string{"first", "second"} {
 		t.Logf("the %s ask after it was back took %s", which, l.must(t, l.heldArgs))
 	}
-	if h := l.holder(t); h.Requests != 3 {
-		t.Errorf("the holder lent %d times, want 3", h.Requests)
-	}
+	equal(t, "times that the holder lent", l.holder(t).Requests, 3)
 }
 
 // lanes are three ways over one link, and what each took.
 type lanes struct {
 	link                           *slowLink
-	ferry                          string
+	ferry, dir                     string
 	env                            []string
 	curlArgs, directArgs, heldArgs []string
 	bare                           []time.Duration
@@ -110,36 +97,57 @@ type lane struct {
 	trips []int
 }
 
-func newLanes(t *testing.T, link *slowLink, ferry, curl, ca string) *lanes {
+func newLanes(t *testing.T, link *slowLink, ca string) *lanes {
+	t.Helper()
+	url := "https://" + netip.AddrPortFrom(link.far, farPort).String()
+	l := newNear(t, link, farConfig(farNode{"far", url, ca, "api: messages"}))
+	l.curlArgs = []string{findProgram(t, "curl"), "-q", "-sS", "--fail", "--tlsv1.3", "--cacert", ca, "-H", "x-api-key: canary-key-0008",
+		"-H", "anthropic-version: 2026-10-21", "-H", "content-type: application/json", "-d", smallMessage, url + "/v1/messages"}
+	l.directArgs = []string{l.ferry, "ask", "-n", "far", "hi"}
+	l.heldArgs = []string{l.ferry, "ask", "-n", "far", "--hold", "5m", "hi"}
+	t.Cleanup(func() { l.ends(t) }) // before the folder goes, and the link
+	return l
+}
+
+// newNear is a user at the near end of a link, with a configuration.
+func newNear(t *testing.T, link *slowLink, config string) *lanes {
 	t.Helper()
 	dir := t.TempDir()
-	url := "https://" + netip.AddrPortFrom(link.far, farPort).String()
-	config := filepath.Join(dir, "config.yaml")
-	text := fmt.Sprintf("nodes:\n  far: {url: %q, api: messages, key: \"env:FAR_KEY\", tls: {ca: %q}, proxy: none}\n", url, ca)
-	write(t, config, text)
-	l := &lanes{
-		link: link, ferry: ferry,
-		env: emptyEnv(t, raceExit+"="+raceAtOnce, "XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+config, "FAR_KEY=canary-key-0008"),
-		curlArgs: []string{curl, "-q", "-sS", "--fail", "--tlsv1.3", "--cacert", ca, "-H", "x-api-key: canary-key-0008",
-			"-H", "anthropic-version: 2026-10-21", "-H", "content-type: application/json", "-d", smallMessage, url + "/v1/messages"},
-		directArgs: []string{ferry, "ask", "-n", "far", "hi"},
-		heldArgs:   []string{ferry, "ask", "-n", "far", "--hold", "5m", "hi"},
-	}
-	t.Cleanup(func() { // before the folder goes, and the link
-		if out, err := l.output("config", "hold", "stop"); err != nil {
-			t.Errorf("config hold stop: %v: %s", err, out)
+	write(t, filepath.Join(dir, "config.yaml"), config)
+	return &lanes{link: link, ferry: findProgram(t, "ferry-real"), dir: dir, env: emptyEnv(t, raceExit+"="+raceAtOnce,
+		"XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+filepath.Join(dir, "config.yaml"), "FAR_KEY=canary-key-0008")}
+}
+
+// farNode is a node of a configuration.
+type farNode struct{ name, url, ca, more string }
+
+func farConfig(nodes ...farNode) string {
+	var b strings.Builder
+	b.WriteString("nodes:\n")
+	for _, n := range nodes {
+		fmt.Fprintf(&b, "  %s: {url: %q, key: \"env:FAR_KEY\", proxy: none, %s", n.name, n.url, n.more)
+		if n.ca != "" && !strings.Contains(n.more, "tls:") {
+			fmt.Fprintf(&b, ", tls: {ca: %q}", n.ca)
 		}
-	})
-	return l
+		b.WriteString("}\n")
+	}
+	return b.String()
+}
+
+// ends has ferry end the holders.
+func (l *lanes) ends(t *testing.T) {
+	t.Helper()
+	out, err := l.output("config", "hold", "stop")
+	if err != nil {
+		t.Errorf("config hold stop: %v, want exit code 0: %s", err, out)
+	}
 }
 
 // warm makes the holder, and checks that it is one.
 func (l *lanes) warm(t *testing.T) {
 	t.Helper()
 	l.must(t, l.heldArgs)
-	if h := l.holder(t); h.Requests != 1 {
-		t.Fatalf("the holder lent %d times, want once", h.Requests)
-	}
+	equal(t, "times that the holder lent", l.holder(t).Requests, 1)
 }
 
 // measure runs all the ways in turn, and counts what was lent.
@@ -157,9 +165,7 @@ func (l *lanes) measure(t *testing.T, rounds int) {
 		l.goes(t, &l.direct, l.directArgs, 0)
 		l.goes(t, &l.held, l.heldArgs, held)
 	}
-	if h := l.holder(t); h.Requests != 1+rounds {
-		t.Errorf("the holder lent %d times, want %d: some asks were not held", h.Requests, 1+rounds)
-	}
+	equal(t, "times that the holder lent", l.holder(t).Requests, 1+rounds)
 }
 
 // goes runs a program once, and counts the round trips on the connection that it makes, or on the held one.
@@ -237,25 +243,14 @@ func (l *lanes) holder(t *testing.T) holderFacts {
 	t.Helper()
 	var h holderFacts
 	out, err := l.output("config", "hold", "-o", "json")
-	if err == nil {
-		err = json.Unmarshal(out, &h)
-	}
-	if err != nil {
-		t.Fatalf("config hold: %v: %s", err, out)
-	}
+	check(t, err)
+	check(t, json.Unmarshal(out, &h))
 	return h
 }
 
-func middle(all []time.Duration) time.Duration {
-	if len(all) == 0 {
-		return 0
-	}
-	return slices.Sorted(slices.Values(all))[len(all)/2]
-}
-
-// long is a median in round trips, as the kernel makes them over this link: whatever carries its packets is late by a
+// inTrips is a median in round trips, as the kernel makes them over this link: whatever carries its packets is late by a
 // few milliseconds too.
-func (l *lanes) long(all []time.Duration) float64 { return float64(middle(all)) / float64(l.trip) }
+func (l *lanes) inTrips(all []time.Duration) float64 { return float64(middle(all)) / float64(l.trip) }
 
 // table shows the medians side by side, and the worst of each.
 func table(clean, lossy *lanes) string {
@@ -264,8 +259,8 @@ func table(clean, lossy *lanes) string {
 		2*linkDelay, clean.trip.Round(time.Millisecond), len(clean.held.took), "")
 	row := func(name string, none, some []time.Duration) {
 		fmt.Fprintf(&b, "%-17s | %10d %6.2f %9d | %15d %6.2f %9d\n", name,
-			middle(none).Milliseconds(), clean.long(none), slices.Max(append(none, 0)).Milliseconds(),
-			middle(some).Milliseconds(), lossy.long(some), slices.Max(append(some, 0)).Milliseconds())
+			middle(none).Milliseconds(), clean.inTrips(none), slices.Max(append(none, 0)).Milliseconds(),
+			middle(some).Milliseconds(), lossy.inTrips(some), slices.Max(append(some, 0)).Milliseconds())
 	}
 	row("one round trip", clean.bare, lossy.bare)
 	row("curl", clean.curl.took, lossy.curl.took)
@@ -274,41 +269,20 @@ func table(clean, lossy *lanes) string {
 	return b.String()
 }
 
-// ferryReal is the path of realFerry's program.
-func ferryReal(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("ferry-real")
-	check(t, err)
-	return path
-}
-
-func findCurl(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("curl")
-	if err != nil {
-		needed(t, "curl, to compare with")
-	}
-	return path
-}
-
 const farPort = 8443
 
 // startFarNginx runs an nginx with TLS 1.3 in front of the demo node, at the far ends, and gives the file of its authority.
-func startFarNginx(t *testing.T, nginx string, at ...netip.Addr) (ca string) {
+func startFarNginx(t *testing.T, at ...netip.Addr) (ca string) {
 	t.Helper()
-	node := demo.New(demo.Options{})
-	behind := httptest.NewServer(node)
-	t.Cleanup(func() { behind.Close(); _ = node.Close() })
 	by := newAuthority(t, "far", nil)
-	cert, key := files(t, by.issue(t, func(c *x509.Certificate) {
-		for _, addr := range at {
-			c.IPAddresses = append(c.IPAddresses, addr.AsSlice())
-		}
-	}))
+	var addresses []net.IP
+	for _, addr := range at {
+		addresses = append(addresses, addr.AsSlice())
+	}
+	cert, key := files(t, by.issueAt(t, addresses...))
 	dir := t.TempDir()
-	text := fmt.Sprintf(`daemon off;
-pid nginx.pid;
-error_log stderr;
+	conf := filepath.Join(dir, "nginx.conf")
+	write(t, conf, fmt.Sprintf(`error_log stderr;
 events {}
 http {
   access_log off;
@@ -322,38 +296,7 @@ http {
     location / { proxy_pass %s; }
   }
 }
-`, farPort, cert, key, behind.URL)
-	conf := filepath.Join(dir, "nginx.conf")
-	write(t, conf, text)
-	var said bytes.Buffer
-	c := exec.Command(nginx, "-p", dir, "-c", conf, "-e", "stderr")
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	c.Stderr = &said
-	check(t, c.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- c.Wait() }()
-	t.Cleanup(func() { _ = c.Process.Signal(syscall.SIGTERM); <-ended })
-	awaitPort(t, fmt.Sprint("127.0.0.1:", farPort), ended, &said)
+`, farPort, cert, key, serve(t, nil).URL))
+	startNginx(t, dir, conf, fmt.Sprint("127.0.0.1:", farPort))
 	return by.file
-}
-
-// awaitPort waits until somebody listens.
-func awaitPort(t *testing.T, address string, ended chan error, said *bytes.Buffer) {
-	t.Helper()
-	deadline := time.Now().Add(testTimeout)
-	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			conn.Close()
-			return
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("nginx ended: %v\n%s", err, said)
-		default:
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("nginx does not listen")
-		}
-	}
 }

@@ -3,7 +3,6 @@
 package cmd_test
 
 import (
-	"bytes"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -32,42 +31,37 @@ func TestHoldTenInARow(t *testing.T) {
 			r.holder()
 			for i := range 10 {
 				prompt := fmt.Sprintf("prompt %d", i)
-				call := r.call(r.ask(verbs[i%len(verbs)], prompt, "-v"))
-				if call.code != 0 || call.stdout != answerTo(prompt)+"\n" {
-					t.Errorf("exit code %d, %q: %s", call.code, call.stdout, call.stderr)
-				}
-				if !strings.Contains(call.stderr, "TLS 1.3, held connection\n") ||
-					!strings.Contains(call.stderr, "(DNS 0 ms, connect 0 ms, TLS 0 ms, wait ") {
-					t.Errorf("-v says %s", call.stderr)
-				}
+				call := r.ask(verbs[i%len(verbs)], prompt, "-v").run().want(0, "", "TLS 1.3, held connection\n")
+				call.exactly(0, answerTo(prompt)+"\n", call.stderr).want(0, "", "(DNS 0 ms, connect 0 ms, TLS 0 ms, wait ")
 			}
-			if c, h := server.connections.Load(), server.handshakes.Load(); c != 1 || h != 1 {
-				t.Errorf("%d connections and %d handshakes, want one", c, h)
-			}
+			server.made(t, 1)
 		})
 	}
 	t.Run("the first one makes it", func(t *testing.T) {
 		t.Parallel()
 		r, server := secureHoldRig(t)
-		first := r.must("first")
-		phases := first.Attempts[0].Phases
-		if !first.held() || phases.TLS == 0 || len(r.holders()) != 1 || server.connections.Load() != 1 {
-			t.Errorf("held: %v, its phases are %+v; %d connections, holders %v", first.held(), phases, server.connections.Load(), r.holders())
+		if first := r.must("first"); !first.held() || first.Attempts[0].Phases.TLS == 0 {
+			first.errorf("want it held, and a handshake")
 		}
+		r.oneHolder()
+		server.made(t, 1)
 	})
 	t.Run("without", func(t *testing.T) {
 		t.Parallel()
 		r, server := secureHoldRig(t)
 		for i := range 10 {
-			call := r.call(r.ferry("ask", "-n", r.node, "--no-stdin", "-o", "json", fmt.Sprint("prompt ", i)))
-			if call.code != 0 || call.held() {
-				t.Errorf("exit code %d, held: %v; %s", call.code, call.held(), call.stderr)
-			}
+			call := heldBy(r.ferry("ask", "-n", r.node, "--no-stdin", "-o", "json", fmt.Sprint("prompt ", i)).run().must())
+			equal(t, "held", call.held(), false)
 		}
-		if c, h := server.connections.Load(), server.handshakes.Load(); c != 10 || h != 10 || len(r.holders()) > 0 {
-			t.Errorf("%d connections, %d handshakes, holders %v", c, h, r.holders())
-		}
+		server.made(t, 10)
+		equal(t, "holders", r.holders(), nil)
 	})
+}
+
+// made expects so many connections and handshakes.
+func (s *holdServer) made(t *testing.T, want int64) {
+	t.Helper()
+	equal(t, "connections and handshakes", [2]int64{s.connections.Load(), s.handshakes.Load()}, [2]int64{want, want})
 }
 
 // TestHoldManyAtOnce runs 50 processes at once, streams among them, twice: when there is no holder yet, and when there is
@@ -75,56 +69,37 @@ func TestHoldTenInARow(t *testing.T) {
 // before the server says more.
 func TestHoldManyAtOnce(t *testing.T) {
 	long(t, "a hundred processes at once")
-	server := newHoldServer(t, true)
-	r := newHoldRig(t, server.URL+doGate, "tls: {ca: '"+server.ca+"'}")
+	r, server := secureHoldRig(t, doGate)
+	const wavers = 50
 	for _, name := range []string{"cold", "warm"} {
 		requests := server.requests.Load()
-		held := r.wave(name, server)
-		if n := server.requests.Load() - requests; n != wavers {
-			t.Errorf("%s: %d requests", name, n)
-		}
-		if all := r.holders(); len(all) != 1 {
-			t.Errorf("%s: the holders %v", name, all)
-		}
-		if held != wavers {
-			t.Errorf("%s: %d of %d were held", name, held, wavers)
-		}
-		t.Logf("%s: %d of %d were held; %d connections so far", name, held, wavers, server.connections.Load())
+		equal(t, name+": held", r.wave(name, server, wavers), wavers)
+		equal(t, name+": requests", server.requests.Load()-requests, wavers)
+		r.oneHolder()
 	}
 }
 
-const wavers = 50
-
 // wave asks from so many processes at once, and gives how many of them were held.
-func (r *holdRig) wave(name string, server *holdServer) int {
+func (r *holdRig) wave(name string, server *holdServer, wavers int) int {
 	r.t.Helper()
 	var all sync.WaitGroup
 	var held atomic.Int64
 	for i := range wavers {
-		verb, prompt := "ask", fmt.Sprintf("%s %d", name, i)
-		if i%2 == 1 {
-			verb = "stream"
-		}
-		c := r.ask(verb, prompt, "-v")
-		stdout, err := c.StdoutPipe()
-		check(r.t, err)
-		var stderr bytes.Buffer
-		c.Stderr = &stderr
-		check(r.t, c.Start())
+		verb, prompt := []string{"ask", "stream"}[i%2], fmt.Sprintf("%s %d", name, i)
+		p := r.ask(verb, prompt, "-v")
+		stdout := p.stdout()
+		p.start()
 		all.Go(func() {
 			first := make([]byte, len(answerTo(prompt))/2)
 			_, _ = io.ReadFull(stdout, first) // short where it failed
 			if verb == "stream" {
 				close(server.gate(prompt))
 			}
-			rest, _ := io.ReadAll(stdout)
-			if err := c.Wait(); err != nil || string(first)+string(rest) != answerTo(prompt)+"\n" {
-				r.t.Errorf("%s %q: %v, %q%q: %s", verb, prompt, err, first, rest, &stderr)
-			}
-			if n := server.times(prompt); n != 1 {
-				r.t.Errorf("%q came %d times", prompt, n)
-			}
-			if said := stderr.String(); strings.Contains(said, "held connection") || strings.Contains(said, "held from now on") {
+			rest := readAll(stdout)
+			call := p.wait().want(0, "", "")
+			equal(r.t, verb+" "+prompt, string(first)+rest, answerTo(prompt)+"\n")
+			equal(r.t, prompt+" came", server.times(prompt), 1)
+			if strings.Contains(call.stderr, "held connection") || strings.Contains(call.stderr, "held from now on") {
 				held.Add(1)
 			}
 		})
@@ -133,38 +108,31 @@ func (r *holdRig) wave(name string, server *holdServer) int {
 	return int(held.Load())
 }
 
-// TestHoldFirstEvent holds a stream to showing its first event before the server says more, held and not, and reports how
+// TestHoldFirstEvent expects a stream to show its first event before the server says more, held and not, and reports how
 // long that takes from the start of the process. There is nothing to save on loopback but a handshake.
 func TestHoldFirstEvent(t *testing.T) {
 	long(t, "times streams from many processes")
-	server := newHoldServer(t, true)
-	r := newHoldRig(t, server.URL+doGate, "tls: {ca: '"+server.ca+"'}")
+	r, server := secureHoldRig(t, doGate)
 	r.holder()
 	var took [2][]time.Duration // direct, held
 	for i := range 22 {
 		prompt := fmt.Sprint("event ", i)
-		c := r.ask("stream", prompt)
+		p := r.ask("stream", prompt)
 		if i%2 == 0 {
-			c = r.ferry("stream", "-n", r.node, "--no-stdin", prompt)
+			p = r.ferry("stream", "-n", r.node, "--no-stdin", prompt)
 		}
-		stdout, err := c.StdoutPipe()
-		check(t, err)
+		stdout := p.stdout()
 		started := time.Now()
-		check(t, c.Start())
-		_, err = io.ReadFull(stdout, make([]byte, 1))
+		p.start()
+		_, err := io.ReadFull(stdout, make([]byte, 1))
+		check(t, err)
 		took[i%2] = append(took[i%2], time.Since(started))
 		close(server.gate(prompt))
-		_, _ = io.Copy(io.Discard, stdout)
-		if waited := c.Wait(); err != nil || waited != nil {
-			t.Errorf("%v, %v", err, waited)
-		}
+		_ = readAll(stdout)
+		p.wait().must()
 	}
-	var medians [2]time.Duration
-	for i, all := range took {
-		slices.Sort(all)
-		medians[i] = all[len(all)/2]
-	}
-	t.Logf("first event, median: %v direct, %v held, %.2f times as long", medians[0], medians[1], float64(medians[1])/float64(medians[0]))
+	direct, held := middle(took[0]), middle(took[1])
+	t.Logf("first event, median: %v direct, %v held, %.2f times as long", direct, held, float64(held)/float64(direct))
 }
 
 // TestHoldOtherSettings changes what makes a connection what it is: an old connection is never used for it.
@@ -172,33 +140,28 @@ func TestHoldOtherSettings(t *testing.T) {
 	long(t, "a holder for each setting")
 	r, server := secureHoldRig(t)
 	r.holder()
-	proxy, connects := connectProxy(t, nil)
-	ca := "tls: {ca: '" + server.ca + "'"
+	proxy := connectProxy(t, nil)
 	pin := pinned(t, server.TLS.Certificates[0].Certificate[0])
 	for i, change := range []struct {
 		name string
 		do   func()
 		more []string
 	}{
-		{"pins", func() { r.configure(server.URL, ca+"}, pins: '"+pin+"'") }, nil},
-		{"floor", func() { r.configure(server.URL, ca+", min: '1.2'}") }, nil},
-		{"authority", func() {
-			text, err := os.ReadFile(server.ca)
-			check(t, err)
-			check(t, os.WriteFile(server.ca, append(text, '\n'), 0o600))
-		}, nil},
-		{"proxy", func() {}, []string{"--proxy", proxy}},
+		{"pins", func() { r.configure(server.URL, server.settings()+", pins: '"+pin+"'") }, nil},
+		{"floor", func() { r.configure(server.URL, "tls: {ca: '"+server.ca+"', min: '1.2'}") }, nil},
+		{"authority", func() { write(t, server.ca, read(t, server.ca)+"\n") }, nil},
+		{"proxy", func() {}, []string{"--proxy", proxy.URL}},
 	} {
 		change.do()
 		connections := server.connections.Load()
 		r.must(change.name+" first", change.more...)
 		if n := server.connections.Load(); n == connections {
-			t.Errorf("%s: over an old connection", change.name)
+			t.Errorf("%s: over an old connection, want a new one", change.name)
 		}
 		eventually(t, change.name+": another holder", func() bool { return len(r.holders()) == i+2 })
 	}
-	if connects.Load() == 0 {
-		t.Error("the proxy was not used")
+	if proxy.count() == 0 {
+		t.Error("the proxy was not used, want it used")
 	}
 }
 
@@ -210,19 +173,15 @@ func TestHoldCanary(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := newHoldServer(t, secure)
-			settings := ""
-			if secure {
-				settings = "tls: {ca: '" + server.ca + "'}"
-			}
-			r := newHoldRig(t, server.URL, settings)
+			r := newHoldRig(t, server.URL, server.settings())
 			var more []string
 			key, password, prompt := canary("key"), canary("password"), canary("prompt")
 			if secure {
-				proxy, connects := connectProxy(t, nil)
-				more = []string{"--proxy", strings.Replace(proxy, "http://", "http://user:"+password+"@", 1)}
+				proxy := connectProxy(t, nil)
+				more = []string{"--proxy", strings.Replace(proxy.URL, "http://", "http://user:"+password+"@", 1)}
 				defer func() {
-					if connects.Load() == 0 {
-						t.Error("the proxy was not used")
+					if proxy.count() == 0 {
+						t.Error("the proxy was not used, want it used")
 					}
 				}()
 			}
@@ -232,31 +191,24 @@ func TestHoldCanary(t *testing.T) {
 				r.must(prompt, more...)
 			}
 			r.must(strings.Repeat(prompt+" ", 3000), more...)
-			call := r.call(r.ask("stream", prompt, more...))
-			if call.code != 0 {
-				t.Errorf("exit code %d: %s", call.code, call.stderr)
-			}
+			r.ask("stream", prompt, more...).run().want(0, "", "")
 			for _, at := range []string{"cmdline", "environ"} {
-				text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, at))
-				check(t, err)
-				lacks(t, at, text, key, password, prompt)
+				lacks(t, at, read(t, fmt.Sprintf("/proc/%d/%s", pid, at)), key, password, prompt)
 			}
 			for _, dir := range []string{r.run, r.home} {
 				check(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-					if err != nil || !entry.Type().IsRegular() {
-						return err
+					if err == nil && entry.Type().IsRegular() {
+						lacks(t, path, read(t, path), key, password, prompt)
 					}
-					text, err := os.ReadFile(path)
-					lacks(t, path, text, key, password, prompt)
 					return err
 				}))
 			}
 			var found []string
 			if !before(testTimeout/2, func() bool { found = r.remembers(pid, key, prompt); return len(found) == 0 }) {
-				t.Errorf("its memory has %q", found)
+				t.Errorf("its memory has %q, want neither key nor prompt", found)
 			}
 			if before(2*time.Second, func() bool { found = r.remembers(pid, key, prompt); return len(found) > 0 }) {
-				t.Errorf("tidying up, it wrote down %q", found)
+				t.Errorf("tidying up, it wrote down %q, want neither key nor prompt", found)
 			}
 		})
 	}
@@ -265,43 +217,32 @@ func TestHoldCanary(t *testing.T) {
 // canary is a word that stands nowhere, this program included.
 func canary(what string) string { return what + "-" + rand.Text() }
 
-func lacks(t *testing.T, where string, text []byte, canaries ...string) {
-	t.Helper()
-	for _, word := range canaries {
-		if at := bytes.Index(text, []byte(word)); at >= 0 {
-			t.Errorf("%s has the %.8s: %q", where, word, text[max(0, at-150):min(len(text), at+100)])
-		}
-	}
-}
-
 // remembers gives what is left of some words in a process, with what stands around them.
 func (r *holdRig) remembers(pid int, words ...string) (found []string) {
 	known := 0
-	memory(r.t, pid, func(text []byte) {
-		known += bytes.Count(text, []byte(r.node))
+	memory(r.t, pid, func(text string) {
+		known += strings.Count(text, r.node)
 		for _, word := range words {
-			if at := bytes.Index(text, []byte(word)); at >= 0 {
-				found = append(found, string(text[max(0, at-150):min(len(text), at+100)]))
+			if at := strings.Index(text, word); at >= 0 {
+				found = append(found, strings.Clone(text[max(0, at-150):min(len(text), at+100)]))
 			}
 		}
 	})
 	if known == 0 {
-		r.t.Error("its memory has not even the node's name: it was misread")
+		r.t.Error("its memory has not even the node's name, want it: it was misread")
 	}
 	return found
 }
 
 // memory reads what a process can write to, area by area.
-func memory(t *testing.T, pid int, read func(text []byte)) {
+func memory(t *testing.T, pid int, see func(text string)) {
 	t.Helper()
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
-	check(t, err)
 	all, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
 	if err != nil {
 		needed(t, "leave to read another process's memory: "+err.Error())
 	}
 	defer all.Close()
-	for line := range strings.Lines(string(maps)) {
+	for line := range strings.Lines(read(t, fmt.Sprintf("/proc/%d/maps", pid))) {
 		var from, to int64
 		var mode string
 		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil || !strings.HasPrefix(mode, "rw") {
@@ -309,16 +250,14 @@ func memory(t *testing.T, pid int, read func(text []byte)) {
 		}
 		text := make([]byte, min(to-from, 64<<20))
 		n, _ := all.ReadAt(text, from) // what was never touched cannot be read
-		read(text[:n])
+		see(string(text[:n]))
 	}
 }
-
-// holderLimit is what a holder may have in memory, in KiB.
-const holderLimit = 12 << 10
 
 // TestHoldMemory measures a holder of ferry's own binary after a hundred calls, some of which are large.
 func TestHoldMemory(t *testing.T) {
 	long(t, "builds the binary and calls it a hundred times")
+	const holderLimit = 12 << 10 // KiB
 	r, _ := secureHoldRig(t)
 	r.program = buildFerry(t)
 	pid := r.holder()
@@ -343,13 +282,24 @@ func TestHoldMemory(t *testing.T) {
 }
 
 // memoryOf reads a figure of a process, in KiB.
-func memoryOf(t *testing.T, pid int, name string) (kib int) {
+func memoryOf(t *testing.T, pid int, name string) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return statusFigure(t, read(t, fmt.Sprintf("/proc/%d/status", pid)), name)
+}
+
+// statusFigure is a figure of a text such as /proc/self/status, in KiB.
+func statusFigure(t *testing.T, status, name string) (kib int) {
+	t.Helper()
+	_, after, _ := strings.Cut(status, "\n"+name+":")
+	_, err := fmt.Sscan(after, &kib)
 	check(t, err)
-	_, after, _ := strings.Cut(string(text), "\n"+name+":")
-	if _, err := fmt.Sscan(after, &kib); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
 	return kib
+}
+
+// middle is a median.
+func middle(all []time.Duration) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(all))[len(all)/2]
 }

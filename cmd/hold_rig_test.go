@@ -10,11 +10,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -37,47 +37,41 @@ var holdRigs atomic.Int64
 // newHoldRig gives a user; settings are more of the node's. When the test is over none of its holders is left.
 func newHoldRig(t *testing.T, url, settings string) *holdRig {
 	t.Helper()
-	r := &holdRig{t: t, node: fmt.Sprintf("held-%d-%d", os.Getpid(), holdRigs.Add(1)), home: t.TempDir()}
-	var err error
-	if r.run, err = os.MkdirTemp("", "run"); err != nil { // a test's own folder can have too long a name for a socket
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(r.run) })
+	r := &holdRig{t: t, node: fmt.Sprintf("held-%d-%d", os.Getpid(), holdRigs.Add(1)), home: t.TempDir(), run: shortDir(t)}
 	r.configure(url, settings)
 	r.env = []string{
-		"HOME=" + r.home, "XDG_STATE_HOME=", "XDG_RUNTIME_DIR=" + r.run, "FERRY_CONFIG=" + filepath.Join(r.home, "config.yaml"),
+		"HOME=" + r.home, "XDG_RUNTIME_DIR=" + r.run, "FERRY_CONFIG=" + filepath.Join(r.home, "config.yaml"),
 		"NODE_KEY=some-key", "FERRY_KEY=", "FERRY_HOLD=",
 	}
 	t.Cleanup(r.leavesNone)
 	return r
 }
 
-// secureHoldRig is one whose node is a server of TLS 1.3.
-func secureHoldRig(t *testing.T) (*holdRig, *holdServer) {
+// secureHoldRig is one whose node is a server of TLS 1.3, at the address with the query.
+func secureHoldRig(t *testing.T, query ...string) (*holdRig, *holdServer) {
 	t.Helper()
 	s := newHoldServer(t, true)
-	return newHoldRig(t, s.URL, "tls: {ca: '"+s.ca+"'}"), s
+	return newHoldRig(t, s.URL+strings.Join(query, ""), s.settings()), s
 }
 
 func (r *holdRig) configure(url, settings string) {
 	r.t.Helper()
-	text := fmt.Sprintf("nodes:\n  %s: {url: '%s', api: complete, key: \"env:NODE_KEY\", %s}\n", r.node, url, settings)
-	write(r.t, filepath.Join(r.home, "config.yaml"), text)
+	write(r.t, filepath.Join(r.home, "config.yaml"),
+		fmt.Sprintf("nodes:\n  %s: {url: '%s', api: complete, key: \"env:NODE_KEY\", %s}\n", r.node, url, settings))
 }
 
 // ferry is a process of this user's.
-func (r *holdRig) ferry(args ...string) *exec.Cmd {
+func (r *holdRig) ferry(args ...string) *process {
 	r.t.Helper()
-	c := realFerry(r.t, args...)
+	p := realFerry(r.t, args...).with(r.env...)
 	if r.program != "" {
-		c.Path, c.Args[0] = r.program, "ferry"
+		p.Path, p.Args[0] = r.program, "ferry"
 	}
-	c.Env = append(c.Env, r.env...)
-	return c
+	return p
 }
 
 // ask is a held call to the rig's node.
-func (r *holdRig) ask(verb, prompt string, more ...string) *exec.Cmd {
+func (r *holdRig) ask(verb, prompt string, more ...string) *process {
 	r.t.Helper()
 	args := append([]string{verb, "--hold", "5m", "-n", r.node, "--no-stdin"}, more...)
 	return r.ferry(append(args, prompt)...)
@@ -86,9 +80,9 @@ func (r *holdRig) ask(verb, prompt string, more ...string) *exec.Cmd {
 // must is a held ask that brings the whole answer, and what -o json says of it.
 func (r *holdRig) must(prompt string, more ...string) heldCall {
 	r.t.Helper()
-	call := r.call(r.ask("ask", prompt, append(more, "-o", "json")...))
-	if call.code != 0 || call.Text != answerTo(prompt) {
-		r.t.Fatalf("%q: exit code %d, %q: %s", prompt, call.code, call.Text, call.stderr)
+	call := heldBy(r.ask("ask", prompt, append(more, "-o", "json")...).run().must())
+	if call.Text != answerTo(prompt) {
+		r.t.Fatalf("%q: got %q, want the answer", prompt, call.Text)
 	}
 	return call
 }
@@ -102,42 +96,20 @@ type heldCall struct {
 		Phases          struct{ DNS, Connect, TLS, Wait float64 } `json:"phases_ms"`
 	}
 	Error *struct{ Class, Message string }
-
-	code           int
-	stdout, stderr string
+	result
 }
 
 // held reports whether the answer came over a connection that outlives the call.
 func (h heldCall) held() bool { return len(h.Attempts) == 1 && h.Attempts[0].Held }
 
-func (r *holdRig) call(c *exec.Cmd) heldCall {
+// heldBy reads what -o json says of a call, a stream's lines included.
+func heldBy(r result) heldCall {
 	r.t.Helper()
-	var out, errs bytes.Buffer
-	c.Stdout, c.Stderr = &out, &errs
-	check(r.t, c.Start())
-	return r.wait(c)
-}
-
-// wait waits for a process whose output is in buffers.
-func (r *holdRig) wait(c *exec.Cmd) heldCall {
-	r.t.Helper()
-	_ = c.Wait() // the exit code says it
-	call := r.parse(c.Stdout.(*bytes.Buffer).Bytes())
-	call.code, call.stderr = c.ProcessState.ExitCode(), c.Stderr.(*bytes.Buffer).String()
-	return call
-}
-
-// parse reads what -o json says of a call, a stream's lines included.
-func (r *holdRig) parse(stdout []byte) heldCall {
-	r.t.Helper()
-	call := heldCall{stdout: string(stdout)}
+	call := heldCall{result: r}
 	var text string
-	for line := range bytes.Lines(stdout) {
-		if !bytes.HasPrefix(line, []byte("{")) {
-			break // of an ask without -o json
-		}
-		if err := json.Unmarshal(line, &call); err != nil {
-			r.t.Errorf("%v: %s", err, line)
+	for line := range strings.Lines(r.stdout) {
+		if err := json.Unmarshal([]byte(line), &call); err != nil {
+			r.errorf("%v, want lines of JSON", err)
 		}
 		text += call.Text
 	}
@@ -171,11 +143,17 @@ func (r *holdRig) holder(more ...string) int {
 		held = r.must("warm", more...).held()
 	}
 	if !held {
-		r.t.Fatal("it was not held")
+		r.t.Fatal("it was not held, want it held")
 	}
+	return r.oneHolder()
+}
+
+// oneHolder is the process of the one holder that there has to be.
+func (r *holdRig) oneHolder() int {
+	r.t.Helper()
 	all := r.holders()
 	if len(all) != 1 {
-		r.t.Fatalf("%d holders", len(all))
+		r.t.Fatalf("holders %v, want one", all)
 	}
 	return all[0]
 }
@@ -185,12 +163,11 @@ func (r *holdRig) leavesNone() {
 	if len(r.holders()) == 0 {
 		return
 	}
-	c := r.ferry("config", "hold", "stop")
-	stop := exec.Command(c.Path, c.Args[1:]...) // the test's context is over
-	stop.Args, stop.Env = c.Args, c.Env
-	if out, err := stop.CombinedOutput(); err != nil {
-		r.t.Errorf("%v: %s", err, out)
-	}
+	p := r.ferry("config", "hold", "stop")
+	stop := exec.Command(p.Path, p.Args[1:]...) // the test's context is over
+	stop.Args, stop.Env = p.Args, p.Env
+	out, err := stop.CombinedOutput()
+	equal(r.t, "what ends config hold stop: "+string(out), err, nil)
 	if !before(testTimeout, func() bool { return len(r.holders()) == 0 }) {
 		for _, pid := range r.holders() {
 			r.t.Errorf("holder %d outlives the test", pid)
@@ -202,18 +179,16 @@ func (r *holdRig) leavesNone() {
 // kill ends a holder as a crash does.
 func (r *holdRig) kill(pid int) {
 	r.t.Helper()
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		r.t.Errorf("kill %d: %v", pid, err)
-	}
+	r.signal(pid, syscall.SIGKILL)
 }
 
 // holdServer is a node that counts its connections, its handshakes and how often each prompt came, and answers with the
 // prompt. The do= of a request's address has it stop on the way.
 type holdServer struct {
-	*httptest.Server
+	*server
 	ca string
 
-	connections, handshakes, requests atomic.Int64
+	handshakes, requests atomic.Int64
 	// came gets the name of each request that has come to where it stops, or to its end.
 	came chan string
 	over chan struct{} // closed when the test is over
@@ -231,31 +206,29 @@ func newHoldServer(t *testing.T, secure bool) *holdServer {
 	s := &holdServer{
 		came: make(chan string, 1000), over: make(chan struct{}), prompts: map[string]int{}, gates: map[string]chan struct{}{},
 	}
-	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(s.answer))
-	s.Config.ErrorLog = quietLog()
-	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			s.connections.Add(1)
-		}
-	}
-	s.Listener = &muteListener{s.Listener, s}
+	how := []func(*server){func(one *server) { one.Listener = &muteListener{one.Listener, s} }}
 	if secure {
 		root := newAuthority(t, "root", nil)
 		s.ca = root.file
-		s.TLS = &tls.Config{
+		how = append(how, withTLS(&tls.Config{
 			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{root.issue(t, nil)},
 			VerifyConnection: func(tls.ConnectionState) error { s.handshakes.Add(1); return nil },
-		}
-		s.StartTLS()
-	} else {
-		s.Start()
+		}))
 	}
+	s.server = serveUnread(t, s.answer, how...)
 	t.Cleanup(func() {
 		close(s.over)
 		s.CloseClientConnections()
-		s.Close()
 	})
 	return s
+}
+
+// settings are what a node has to say to trust it.
+func (s *holdServer) settings() string {
+	if s.ca == "" {
+		return ""
+	}
+	return "tls: {ca: '" + s.ca + "'}"
 }
 
 // The ways of an answer, as do= in the address.
@@ -332,10 +305,11 @@ func (s *holdServer) answer(w http.ResponseWriter, r *http.Request) {
 func answerTo(prompt string) string { return "the answer to " + prompt + ", whole" }
 
 func completion(text, stop string) string {
-	data, _ := json.Marshal(map[string]any{"type": "completion", "completion": text, "stop_reason": stop})
+	event := map[string]any{"type": "completion", "completion": text, "stop_reason": stop}
 	if stop == "" {
-		data, _ = json.Marshal(map[string]any{"type": "completion", "completion": text, "stop_reason": nil})
+		event["stop_reason"] = nil
 	}
+	data, _ := json.Marshal(event)
 	return "event: completion\ndata: " + string(data) + "\n\n"
 }
 

@@ -1,12 +1,12 @@
 package cmd_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"html"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,53 +17,40 @@ import (
 	"testing"
 )
 
-// hostile is a server that puts a text of its choice wherever a server has words.
-type hostile struct {
-	place string
-	reply func(w http.ResponseWriter)
-}
-
-// hostileReplies puts the text into every place.
-func hostileReplies(text string) []hostile {
+// hostileReplies puts a text into every place where a server has words.
+func hostileReplies(text string) map[string]http.HandlerFunc {
 	quoted := func(s string) string {
 		q, _ := json.Marshal(s) // a string always encodes
 		return string(q)
 	}
-	body := func(status int, format string, texts ...string) func(http.ResponseWriter) {
+	body := func(status int, format string, texts ...string) http.HandlerFunc {
 		args := make([]any, len(texts))
 		for i, t := range texts {
 			args[i] = quoted("x" + t)
 		}
-		return func(w http.ResponseWriter) {
-			w.WriteHeader(status)
-			fmt.Fprintf(w, format, args...)
-		}
+		return answering(status, "", fmt.Sprintf(format, args...))
 	}
 	const answer = `{"id":%s,"model":%s,"content":[{"type":"text","text":"fine"}],"stop_reason":"max_tokens","usage":{"input_tokens":1,"output_tokens":1}}`
-	return []hostile{
-		{"message", body(400, `{"error":{"type":"bad","message":%s}}`, text)},
-		{"type and code", body(400, `{"error":{"type":%s,"code":%s,"message":"m"}}`, text, text)},
-		{"request id", body(400, `{"error":{"type":"bad","message":"m"},"request_id":%s}`, text)},
-		{"an error's body", body(400, `{"other":%s}`, text)},
-		{"a page", func(w http.ResponseWriter) { w.WriteHeader(502); fmt.Fprint(w, "<html>"+text) }},
-		{"no answer", body(200, `{"other":%s}`, text)},
-		{"a cut answer", body(200, `{"content":[{"type":"text","text":%s`, text)},
-		{"a cut body", body(200, `{"other":%s`, text)},
-		{"id and model", body(200, answer, text, text)},
-		{"stop reason", body(200, `{"content":[{"type":"text","text":"fine"}],"stop_reason":%s}`, text)},
-		{"an error event", func(w http.ResponseWriter) {
-			fmt.Fprintf(w, "event: error\ndata: {\"error\":{\"type\":%s,\"message\":%s}}\n\n", quoted(text), quoted(text))
-		}},
-		{"an event that is no JSON", func(w http.ResponseWriter) {
-			fmt.Fprintf(w, "event: message_start\ndata: %s\n\n", strings.NewReplacer("\n", "", "\r", "").Replace(text))
-		}},
-		{"headers", func(w http.ResponseWriter) {
-			short := text[:min(len(text), 30_000)]
+	return map[string]http.HandlerFunc{
+		"message":         body(400, `{"error":{"type":"bad","message":%s}}`, text),
+		"type and code":   body(400, `{"error":{"type":%s,"code":%s,"message":"m"}}`, text, text),
+		"request id":      body(400, `{"error":{"type":"bad","message":"m"},"request_id":%s}`, text),
+		"an error's body": body(400, `{"other":%s}`, text),
+		"a page":          answering(502, "", "<html>"+text),
+		"no answer":       body(200, `{"other":%s}`, text),
+		"a cut answer":    body(200, `{"content":[{"type":"text","text":%s`, text),
+		"a cut body":      body(200, `{"other":%s`, text),
+		"id and model":    body(200, answer, text, text),
+		"stop reason":     body(200, `{"content":[{"type":"text","text":"fine"}],"stop_reason":%s}`, text),
+		"an error event": answering(200, "", fmt.Sprintf("event: error\ndata: {\"error\":{\"type\":%s,\"message\":%s}}\n\n",
+			quoted(text), quoted(text))),
+		"an event that is no JSON": answering(200, "", "event: message_start\ndata: "+strings.NewReplacer("\n", "", "\r", "").Replace(text)+"\n\n"),
+		"headers": func(w http.ResponseWriter, _ *http.Request) {
 			for _, name := range []string{"Request-Id", "Location", "Retry-After", "X-Echo"} {
-				w.Header().Set(name, "x"+short)
+				w.Header().Set(name, "x"+text[:min(len(text), 30_000)])
 			}
 			w.WriteHeader(302)
-		}},
+		},
 	}
 }
 
@@ -93,28 +80,19 @@ func hostileCalls(at, folder string) [][]string {
 // the files that it left.
 func meet(t *testing.T, env map[string]string, text string, see func(name, stdout, stderr string)) {
 	t.Helper()
-	for _, h := range hostileReplies(text) {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { h.reply(w) }))
-		folder := t.TempDir()
-		all := map[string]string{"HOME": folder, "FERRY_KEY": canaryHeader, "NODE_KEY": canaryHeader}
-		for name, value := range env {
-			all[name] = value
-		}
+	for place, reply := range hostileReplies(text) {
+		server, folder := httptest.NewServer(reply), t.TempDir()
+		all := map[string]string{"HOME": folder, "FERRY_KEY": canaryHeader, "NODE_KEY": canaryHeader, "FERRY_CONFIG": filepath.Join(folder, "config.yaml")}
+		maps.Copy(all, env)
 		write(t, filepath.Join(folder, "in.jsonl"), "one\n")
-		for _, set := range [][]string{
-			{"nodes.hostile.url", server.URL}, {"nodes.hostile.key", "env:NODE_KEY"}, {"audit.file", filepath.Join(folder, "audit.jsonl")},
-		} {
-			if code, _, stderr := run(t, all, "config", "set", set[0], set[1]); code != 0 {
-				t.Fatal(stderr)
-			}
-		}
+		write(t, all["FERRY_CONFIG"], fmt.Sprintf("audit: {file: audit.jsonl}\nnodes: {hostile: {url: %q, key: \"env:NODE_KEY\"}}\n", server.URL))
 		for _, args := range hostileCalls(server.URL, folder) {
-			_, stdout, stderr := run(t, all, args...)
-			see(h.place+": "+strings.Join(args, " "), stdout, stderr)
+			r := ferry(t, all, args...)
+			see(place+": "+strings.Join(args, " "), r.stdout, r.stderr)
 		}
 		for _, name := range []string{"out.jsonl", "out.jsonl.failed", "audit.jsonl", "run.jsonl"} {
 			left, _ := os.ReadFile(filepath.Join(folder, name))
-			see(h.place+": "+name, "", string(left))
+			see(place+": "+name, "", string(left))
 		}
 		server.Close()
 	}
@@ -141,13 +119,13 @@ func TestForgedLines(t *testing.T) {
 		for line := range strings.Lines(stdout + "\n" + stderr) {
 			seen += strings.Count(line, "forged")
 			if slices.ContainsFunc(ours, func(own string) bool { return strings.HasPrefix(line, own+" forged") }) {
-				t.Errorf("%s: a line begins with %q", name, line)
+				t.Errorf("%s: a line begins with %q, want no word of the server there", name, line)
 				break
 			}
 		}
 	})
 	if seen < 1000 {
-		t.Errorf("%d words of the server were seen: this test looks at calls that show none", seen)
+		t.Errorf("%d words of the server were seen, want at least 1000: this test looks at calls that show none", seen)
 	}
 }
 
@@ -155,10 +133,7 @@ func TestForgedLines(t *testing.T) {
 func TestJSONHasNoControls(t *testing.T) {
 	const bad = "a\u009b31m\u0085\u007f\u202e\u2066\u200f\u2028b"
 	const parts = `[{"type":"thinking","thinking":"` + bad + `"},{"type":"text","text":"` + bad + `"}]`
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `{"id":"%s","model":"%s","content":%s,"stop_reason":"%s"}`, bad, bad, parts, bad)
-	}))
-	defer server.Close()
+	url := serve(t, answering(200, "", fmt.Sprintf(`{"id":"%s","model":"%s","content":%s,"stop_reason":"%s"}`, bad, bad, parts, bad))).URL
 	folder := t.TempDir()
 	in, out := filepath.Join(folder, "in"), filepath.Join(folder, "out")
 	write(t, in, "one\n")
@@ -168,13 +143,14 @@ func TestJSONHasNoControls(t *testing.T) {
 		{"ask", "--batch", in, "--out", out},
 	} {
 		if args[0] != "config" {
-			args = append(args, "-n", server.URL)
+			args = append(args, "-n", url)
 		}
-		code, stdout, stderr := run(t, env, args...)
+		r := ferry(t, env, args...).must()
 		lines, _ := os.ReadFile(out)
-		text := stdout + string(lines)
-		if code != 0 || strings.ContainsAny(text, "\u009b\u0085\u007f\u202e\u2066\u200f\u2028") || !strings.Contains(text, `\u009b31m\u0085\u007f\u202e\u2066\u200f\u2028b`) {
-			t.Errorf("%v: exit code %d: %q %s", args, code, text, stderr)
+		text := r.stdout + string(lines)
+		contains(t, strings.Join(args, " "), text, `\u009b31m\u0085\u007f\u202e\u2066\u200f\u2028b`)
+		if strings.ContainsAny(text, "\u009b\u0085\u007f\u202e\u2066\u200f\u2028") {
+			r.errorf("want JSON that a terminal obeys nothing of: %q", text)
 		}
 	}
 }
@@ -193,7 +169,7 @@ func TestFailureIsBounded(t *testing.T) {
 				return // an answer has all of its own words
 			}
 			if n := len(stdout) + len(stderr); n > most {
-				t.Errorf("%q, %s: %d bytes", unit, name, n)
+				t.Errorf("%q, %s: %d bytes, want at most %d", unit, name, n, most)
 			}
 		})
 	}
@@ -223,16 +199,12 @@ func TestCodedKey(t *testing.T) {
 	env := map[string]string{"FERRY_KEY": key, "NODE_KEY": key}
 	seen := 0
 	meet(t, env, strings.Join(codings, " "), func(name, stdout, stderr string) {
-		seen += bytes.Count([]byte(stdout+stderr), []byte("***"))
+		seen += strings.Count(stdout+stderr, "***")
 		for _, coding := range codings {
-			inside := coding[4 : len(coding)-8] // the ends depend on what stands around
-			if strings.Contains(stdout+stderr, inside) {
-				t.Errorf("%s shows %q", name, coding)
-				break
-			}
+			lacks(t, name, stdout+stderr, coding[4:len(coding)-8]) // the ends depend on what stands around
 		}
 	})
 	if seen < 1000 {
-		t.Errorf("the key was masked %d times: this test looks at calls that show none", seen)
+		t.Errorf("the key was masked %d times, want at least 1000: this test looks at calls that show none", seen)
 	}
 }

@@ -5,113 +5,64 @@ package cmd_test
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
-	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
-
-	"ferry/pkg/demo"
-
-	"github.com/creack/pty"
 )
 
-// arrivals is a server that notes when each request came, and which.
-type arrivals struct {
-	*httptest.Server
-	mu    sync.Mutex
-	times []time.Time
-	names []string
-}
-
-func countArrivals(t *testing.T) *arrivals {
-	t.Helper()
-	a := &arrivals{}
-	node := demo.New(demo.Options{})
-	t.Cleanup(func() { _ = node.Close() })
-	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.mu.Lock()
-		a.times, a.names = append(a.times, time.Now()), append(a.names, r.URL.Query().Get("name"))
-		a.mu.Unlock()
-		node.ServeHTTP(w, r)
-	}))
-	t.Cleanup(a.Close)
-	return a
-}
-
-func (a *arrivals) seen() ([]time.Time, []string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clone(a.times), slices.Clone(a.names)
+// asking is a process that waits for its turn.
+type asking struct {
+	*process
+	name  string
+	reads sync.WaitGroup
+	text  strings.Builder
+	wait  time.Duration // that it said it has before it; 0 where it said nothing
 }
 
 // asks starts n processes that share a home and ask the server, each under a name of its own.
-func (a *arrivals) asks(t *testing.T, n int, limit string) []*asking {
+func asks(t *testing.T, server *server, n int, limit string) []*asking {
 	t.Helper()
 	home := t.TempDir()
 	var all []*asking
 	for i := range n {
 		one := &asking{name: fmt.Sprint(i)}
-		one.Cmd = realFerry(t, "ask", "-n", a.URL+"?name="+one.name, "--no-stdin", "hello")
-		one.Env = append(one.Env, "HOME="+home, "XDG_STATE_HOME=", "FERRY_LIMIT="+limit, "FERRY_KEY=some-key")
-		stderr, err := one.StderrPipe()
-		check(t, err)
-		check(t, one.Start())
-		one.reads.Go(func() { one.read(stderr) })
+		one.process = realFerry(t, "ask", "-n", server.URL+"?name="+one.name, "--no-stdin", "hello").with("HOME="+home, "FERRY_LIMIT="+limit)
+		said := one.stderr()
+		one.start()
+		one.reads.Go(func() {
+			for {
+				line, wait, err := waiting(said)
+				one.text.WriteString(line)
+				one.wait = max(one.wait, wait)
+				if err != nil {
+					return
+				}
+			}
+		})
 		all = append(all, one)
 	}
 	return all
 }
 
-// asking is a process that waits for its turn.
-type asking struct {
-	*exec.Cmd
-	name  string
-	reads sync.WaitGroup
-	mu    sync.Mutex
-	text  string
-	wait  time.Duration // that it said it has before it; 0 where it said nothing
+// waiting reads a line, and how long it says that a process waits for its turn.
+func waiting(said *bufio.Reader) (line string, wait time.Duration, err error) {
+	line, err = said.ReadString('\n')
+	var seconds float64
+	_, after, _ := strings.Cut(line, ": waiting ")
+	_, _ = fmt.Sscan(after, &seconds) // 0 where it says none
+	return line, time.Duration(seconds * float64(time.Second)), err
 }
 
-func (p *asking) read(stderr io.Reader) {
-	lines := bufio.NewReader(stderr)
-	for {
-		line, err := lines.ReadString('\n')
-		p.mu.Lock()
-		p.text += line
-		var seconds float64
-		if _, after, found := strings.Cut(line, ": waiting "); found {
-			if _, err := fmt.Sscan(after, &seconds); err == nil {
-				p.wait = time.Duration(seconds * float64(time.Second))
-			}
-		}
-		p.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-// end waits for the process and gives what it said.
-func (p *asking) end() (string, time.Duration, error) {
-	p.reads.Wait()
-	err := p.Wait()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text, p.wait, err
-}
-
-// paced holds arrivals to a rate: the k-th one comes no sooner than the k-th turn, however late the others are.
-func paced(t *testing.T, start time.Time, times []time.Time, each time.Duration, burst int) {
+// paced expects that the k-th request comes no sooner than the k-th turn, however late the others are.
+func paced(t *testing.T, start time.Time, requests []asked, each time.Duration, burst int) {
 	t.Helper()
-	for k, at := range slices.SortedFunc(slices.Values(times), time.Time.Compare) {
-		if earliest := start.Add(time.Duration(k+1-burst) * each); at.Before(earliest) {
-			t.Errorf("request %d came %v before its turn", k+1, earliest.Sub(at))
+	for k, r := range requests {
+		if earliest := start.Add(time.Duration(k+1-burst) * each); r.at.Before(earliest) {
+			t.Errorf("request %d came %v before its turn, want none before it", k+1, earliest.Sub(r.at))
 		}
 	}
 }
@@ -122,19 +73,18 @@ func TestProcessesShareALimit(t *testing.T) {
 	long(t, "seconds of a real limit")
 	t.Parallel()
 	const n, burst, each = 40, 5, 100 * time.Millisecond
-	server := countArrivals(t)
+	server := serve(t, nil)
 	start := time.Now()
-	for _, p := range server.asks(t, n, "600/min burst 5") {
-		if said, _, err := p.end(); err != nil {
-			t.Errorf("%v: %s", err, said)
+	for _, p := range asks(t, server, n, "600/min burst 5") {
+		p.reads.Wait()
+		if r := p.process.wait(); r.code != 0 {
+			r.errorf("want exit code 0: %s", &p.text)
 		}
 	}
-	times, _ := server.seen()
-	if len(times) != n {
-		t.Fatalf("%d requests, want %d", len(times), n)
-	}
-	paced(t, start, times, each, burst)
-	t.Logf("%d processes took %v; the limit takes %v", n, times[n-1].Sub(start), (n-burst)*each)
+	requests := server.requests()
+	equal(t, "requests", len(requests), n)
+	paced(t, start, requests, each, burst)
+	t.Logf("%d processes took %v; the limit takes %v", n, requests[len(requests)-1].at.Sub(start), (n-burst)*each)
 }
 
 // TestProcessesInOrder runs 64 ferries on 50/min with a burst of 5, some of which are killed while they wait: the others
@@ -143,99 +93,64 @@ func TestProcessesInOrder(t *testing.T) {
 	long(t, "seconds of a real limit")
 	t.Parallel()
 	const n, burst, each = 64, 5, 1200 * time.Millisecond
-	server := countArrivals(t)
+	server := serve(t, nil)
 	start := time.Now()
-	all := server.asks(t, n, "50/min burst 5")
-	arrived := func(least int) func() bool {
-		return func() bool { times, _ := server.seen(); return len(times) >= least }
-	}
-	eventually(t, "the burst arrives", arrived(burst))
+	all := asks(t, server, n, "50/min burst 5")
+	eventually(t, "the burst arrives", func() bool { return server.count() >= burst })
 	for _, p := range all[:8] {
 		_ = p.Process.Kill() // those of the burst may have ended by now
 	}
-	eventually(t, "four more arrive", arrived(burst+4))
-	times, names := server.seen()
+	eventually(t, "four more arrive", func() bool { return server.count() >= burst+4 })
+	requests := server.requests()
 	waits := map[string]time.Duration{}
 	for _, p := range all {
 		_ = p.Process.Kill()
-		_, waits[p.name], _ = p.end()
+		p.reads.Wait()
+		p.process.wait()
+		waits[p.name] = p.wait
 	}
 	// No turn was taken before start, so this holds however slowly processes start.
-	paced(t, start, times, each, burst)
+	paced(t, start, requests, each, burst)
 	const rounding = time.Second / 2 // of what it said
-	for i, name := range names {
-		if took := times[i].Sub(start); took < waits[name]-rounding {
-			t.Errorf("request %s, which was to wait %v, came after %v", name, waits[name], took)
+	for _, r := range requests {
+		name := r.URL.Query().Get("name")
+		if took := r.at.Sub(start); took < waits[name]-rounding {
+			t.Errorf("request %s came after %v, want its wait of %v before it", name, took, waits[name])
 		}
 	}
-	t.Logf("%d requests in %v", len(times), times[len(times)-1].Sub(start))
+	t.Logf("%d requests in %v", len(requests), requests[len(requests)-1].at.Sub(start))
 }
 
 // TestInterruptedSpending stops a ferry whose request is on its way: it may be billed, so the budget is charged for it at
 // its worst, and ferry dies of the signal all the same.
 func TestInterruptedSpending(t *testing.T) {
-	home := t.TempDir()
-	at := func(args ...string) *exec.Cmd {
-		c := realFerry(t, args...)
-		c.Env = append(c.Env, "HOME="+home, "XDG_STATE_HOME=")
-		return c
-	}
-	if out, err := at("config", "set", "budget", "5000 tokens/day").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	asked := make(chan struct{})
-	gone := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		close(asked)
-		<-gone
-	}))
-	defer server.Close()
-	defer close(gone)
-	c := at("ask", "--no-stdin", "--max-tokens", "70", "-n", server.URL, "hello")
-	check(t, c.Start())
-	<-asked
-	check(t, c.Process.Signal(os.Interrupt))
-	if err := c.Wait(); err == nil || err.Error() != "signal: interrupt" {
-		t.Errorf("ended with %v", err)
-	}
-	out, err := at("config", "usage", "-o", "json").Output()
-	if err != nil || !strings.Contains(string(out), `"requests":1,"input_tokens":2,"output_tokens":70}`) {
-		t.Errorf("%s, %v", out, err)
-	}
+	home := "HOME=" + t.TempDir()
+	realFerry(t, "config", "set", "budget", "5000 tokens/day").with(home).run().must()
+	came, gone := make(chan struct{}), make(chan struct{})
+	url := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(came); <-gone })).URL
+	t.Cleanup(func() { close(gone) })
+	p := realFerry(t, "ask", "--no-stdin", "--max-tokens", "70", "-n", url, "hello").with(home).start()
+	<-came
+	p.send(os.Interrupt).wait().killedBy(syscall.SIGINT)
+	realFerry(t, "config", "usage", "-o", "json").with(home).run().want(0, `"requests":1,"input_tokens":2,"output_tokens":70}`, "")
 }
 
 // TestPurgeOnTerminal asks first, and only a yes removes.
 func TestPurgeOnTerminal(t *testing.T) {
-	home := t.TempDir()
-	purge := func(answer string) string {
-		c := realFerry(t, "config", "purge")
-		c.Env = append(c.Env, "HOME="+home, "XDG_STATE_HOME=")
-		terminal, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 120})
+	home := "HOME=" + t.TempDir()
+	realFerry(t, "ask", "--no-stdin", "-n", "demo", "--session", "trip", "hello").with(home).run().must()
+	for _, tt := range [][2]string{
+		{"", "nothing was removed"}, {"n", "nothing was removed"}, {"yesterday", "nothing was removed"}, {"Y", "ferry: removed"}, {"", "nothing is kept"},
+	} {
+		p := realFerry(t, "config", "purge").with(home)
+		terminal := p.terminal(120)
+		_, err := terminal.Write([]byte(tt[0] + "\n"))
 		check(t, err)
-		defer terminal.Close()
-		if _, err := terminal.Write([]byte(answer + "\n")); err != nil {
-			t.Fatal(err)
+		shown := readAll(terminal)
+		p.wait().must()
+		contains(t, fmt.Sprintf("the answer %q", tt[0]), shown, tt[1])
+		if tt[1] == "nothing was removed" {
+			contains(t, fmt.Sprintf("the answer %q", tt[0]), shown, "remove all of it? [y/N] ")
 		}
-		shown, _ := io.ReadAll(terminal)
-		if err := c.Wait(); err != nil {
-			t.Errorf("answer %q: %v: %s", answer, err, shown)
-		}
-		return string(shown)
-	}
-	keep := realFerry(t, "ask", "--no-stdin", "-n", "demo", "--session", "trip", "hello")
-	keep.Env = append(keep.Env, "HOME="+home, "XDG_STATE_HOME=")
-	if out, err := keep.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	for _, no := range []string{"", "n", "yesterday"} {
-		if got := purge(no); !strings.Contains(got, "remove all of it? [y/N] ") || !strings.Contains(got, "nothing was removed") {
-			t.Errorf("answer %q: %s", no, got)
-		}
-	}
-	if got := purge("Y"); !strings.Contains(got, "ferry: removed") {
-		t.Error(got)
-	}
-	if got := purge(""); !strings.Contains(got, "nothing is kept") {
-		t.Error(got)
 	}
 }

@@ -4,7 +4,6 @@ package cmd_test
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,10 +28,11 @@ type rawNode struct {
 	prompts []string // as they came
 }
 
-// newRawNode serves each connection with serve, which is told the connection's number, from 1.
-func newRawNode(t *testing.T, serve func(n int64, c *rawConn)) *rawNode {
+// newRawNode serves each connection with serve, which is told the connection's number, from 1. At is an address, where it
+// is not one of 127.0.0.1.
+func newRawNode(t *testing.T, serve func(n int64, c *rawConn), at ...string) *rawNode {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", append(at, "127.0.0.1:0")[0])
 	check(t, err)
 	s := &rawNode{url: "http://" + listener.Addr().String(), over: make(chan struct{})}
 	var all sync.WaitGroup
@@ -64,6 +64,18 @@ func newRawNode(t *testing.T, serve func(n int64, c *rawConn)) *rawNode {
 		all.Wait()
 	})
 	return s
+}
+
+// newPromptNode has serve see each prompt: number k on connection n, both from 1. The connection stays open where it says so.
+func newPromptNode(t *testing.T, serve func(n, k int64, c *rawConn, prompt string) (open bool), at ...string) *rawNode {
+	t.Helper()
+	return newRawNode(t, func(n int64, c *rawConn) {
+		for k := int64(1); ; k++ {
+			if prompt, ok := c.request(); !ok || !serve(n, k, c, prompt) {
+				return
+			}
+		}
+	}, at...)
 }
 
 // asked are the prompts that came whole, sorted.
@@ -106,7 +118,8 @@ func (c *rawConn) request() (prompt string, ok bool) {
 	return asked.Prompt, true
 }
 
-func (c *rawConn) say(text string) { _, _ = io.WriteString(c, text) }
+// say writes, and says that the connection stays open.
+func (c *rawConn) say(text string) bool { _, _ = io.WriteString(c, text); return true }
 
 // rawReply is a whole reply of HTTP/1.1 that leaves the connection open.
 func rawReply(status int, body string) string {
@@ -131,43 +144,55 @@ var linkWays = []string{"ask", "stream", "hold", "batch"}
 
 func newLinkRig(t *testing.T, url string) *linkRig {
 	t.Helper()
-	sockets, err := os.MkdirTemp("", "run") // a test's own folder can have too long a name for a socket
-	check(t, err)
-	r := &linkRig{t: t, dir: t.TempDir(), name: fmt.Sprintf("link-%d-%d", os.Getpid(), holdRigs.Add(1))}
-	r.env = map[string]string{
-		"HOME": r.dir, "XDG_RUNTIME_DIR": sockets, "FERRY_CONFIG": filepath.Join(r.dir, "config.yaml"), "NODE_KEY": "some-key",
-	}
-	text := fmt.Sprintf("node: %s\naudit: {file: audit.jsonl}\nnodes:\n  %s: {url: '%s', api: complete, key: \"env:NODE_KEY\"}\n", r.name, r.name, url)
-	write(t, r.env["FERRY_CONFIG"], text)
-	t.Cleanup(func() {
-		if code, _, stderr := run(t, r.env, "config", "hold", "stop"); code != 0 {
-			t.Errorf("config hold stop: exit code %d: %s", code, stderr)
-		}
-		os.RemoveAll(sockets)
-	})
+	r := &linkRig{t: t, name: fmt.Sprintf("link-%d-%d", os.Getpid(), holdRigs.Add(1))}
+	r.env = withConfig(t, fmt.Sprintf("node: %s\naudit: {file: audit.jsonl}\nnodes:\n  %s: {url: '%s', api: complete, key: \"env:NODE_KEY\"}\n", r.name, r.name, url), nil)
+	r.dir = filepath.Dir(r.env["FERRY_CONFIG"])
+	r.env["XDG_RUNTIME_DIR"] = shortDir(t)
+	t.Cleanup(func() { ferry(t, r.env, "config", "hold", "stop").want(0, "", "") })
 	return r
+}
+
+// shortDir is a folder for sockets: a test's own can have too long a name.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "run")
+	check(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // warm asks until a call goes over a holder. A busy machine can start one too late for its call.
 func (r *linkRig) warm() {
 	r.t.Helper()
 	eventually(r.t, "a holder lends", func() bool {
-		code, stdout, stderr := run(r.t, r.env, "ask", "--no-stdin", "--hold", "5m", "-o", "json", "warm")
 		var call heldCall
-		if err := json.Unmarshal([]byte(stdout), &call); err != nil || code != 0 {
-			r.t.Fatalf("exit code %d, %q: %s", code, stdout, stderr)
-		}
+		check(r.t, json.Unmarshal([]byte(ferry(r.t, r.env, "ask", "--no-stdin", "--hold", "5m", "-o", "json", "warm").must().stdout), &call))
 		return call.held()
 	})
 }
 
-// send sends one prompt the way, and gives the exit code, the answer and what was said. The prompt is in a file, for it can
-// be long.
-func (r *linkRig) send(way, prompt string, more ...string) (code int, answer, said string) {
+// linkAnswer is what came of a prompt. The failures of a batch are on its standard error.
+type linkAnswer struct {
+	result
+	text    string
+	answers map[string]string // of a batch, by its items
+}
+
+func (a linkAnswer) item(id string) linkAnswer { a.text = a.answers[id]; return a }
+
+// is expects an exit code and an answer.
+func (a linkAnswer) is(way string, code int, answer string) {
+	a.t.Helper()
+	if a.code != code || a.text != answer {
+		a.errorf("%s: answer %q, want exit code %d and the answer %q", way, a.text, code, answer)
+	}
+}
+
+// send sends one prompt the way. The prompt is in a file, for it can be long.
+func (r *linkRig) send(way, prompt string, more ...string) linkAnswer {
 	r.t.Helper()
 	if way == "batch" {
-		code, answers, said := r.batch([]string{prompt}, more...)
-		return code, answers["1"], said
+		return r.batch([]string{prompt}, more...).item("1")
 	}
 	file := filepath.Join(r.dir, "prompt.txt")
 	write(r.t, file, prompt)
@@ -175,42 +200,26 @@ func (r *linkRig) send(way, prompt string, more ...string) (code int, answer, sa
 	if way == "hold" {
 		args = append([]string{"ask", "--no-stdin", "-f", file, "--hold", "5m"}, more...)
 	}
-	code, stdout, stderr := run(r.t, r.env, args...)
-	return code, strings.TrimSuffix(stdout, "\n"), stderr
+	got := ferry(r.t, r.env, args...)
+	return linkAnswer{result: got, text: strings.TrimSuffix(got.stdout, "\n")}
 }
 
-// batch sends the prompts as a batch, and gives the answers by their ids.
-func (r *linkRig) batch(prompts []string, more ...string) (code int, answers map[string]string, said string) {
+// batch sends the prompts as a batch.
+func (r *linkRig) batch(prompts []string, more ...string) linkAnswer {
 	r.t.Helper()
-	dir, err := os.MkdirTemp(r.dir, "batch")
-	check(r.t, err)
+	dir := r.t.TempDir()
 	in, out := filepath.Join(dir, "in.txt"), filepath.Join(dir, "out.jsonl")
 	write(r.t, in, strings.Join(prompts, "\n")+"\n")
-	code, _, said = run(r.t, r.env, append([]string{"ask", "--batch", in, "--out", out}, more...)...)
-	answers = map[string]string{}
+	got := linkAnswer{result: ferry(r.t, r.env, append([]string{"ask", "--batch", in, "--out", out}, more...)...), answers: map[string]string{}}
 	text, _ := os.ReadFile(out) // none where nothing was answered
-	for line := range bytes.Lines(text) {
+	for line := range strings.Lines(string(text)) {
 		var result struct{ ID, Text string }
-		if err := json.Unmarshal(line, &result); err != nil {
-			r.t.Fatalf("%v: %s", err, line)
-		}
-		answers[result.ID] = result.Text
+		check(r.t, json.Unmarshal([]byte(line), &result))
+		got.answers[result.ID] = result.Text
 	}
-	if failed, err := os.ReadFile(out + ".failed"); err == nil {
-		said += string(failed)
-	}
-	return code, answers, said
-}
-
-// lastAudit is the newest line of the audit log.
-func (r *linkRig) lastAudit() auditLine {
-	r.t.Helper()
-	text, err := os.ReadFile(filepath.Join(r.dir, "audit.jsonl"))
-	check(r.t, err)
-	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
-	var line auditLine
-	check(r.t, json.Unmarshal(lines[len(lines)-1], &line))
-	return line
+	failed, _ := os.ReadFile(out + ".failed")
+	got.stderr += string(failed)
+	return got
 }
 
 // auditLine is what the tests of connections look at.
@@ -218,4 +227,12 @@ type auditLine struct {
 	Status, Attempts, Exit, Reconnects int
 	Class                              string
 	Ambiguous                          bool
+}
+
+// lastAudit is the newest line of the audit log.
+func (r *linkRig) lastAudit() (line auditLine) {
+	r.t.Helper()
+	lines := strings.Split(strings.TrimSpace(read(r.t, filepath.Join(r.dir, "audit.jsonl"))), "\n")
+	check(r.t, json.Unmarshal([]byte(lines[len(lines)-1]), &line))
+	return line
 }

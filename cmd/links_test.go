@@ -55,15 +55,10 @@ func TestEarlyAnswer(t *testing.T) {
 					r.warm()
 				}
 				before := s.requests.Load()
-				code, _, said := r.send(way, longPrompt())
-				if code != 1 || !strings.Contains(said, fmt.Sprint("status ", tt.status)) || !strings.Contains(said, "no more than 1 MB") {
-					t.Errorf("%s: exit code %d, want 1 and the words of the %d; %s", way, code, tt.status, said)
-				}
-				if n := s.requests.Load() - before; n != 1 {
-					t.Errorf("%s: %d requests, want 1", way, n)
-				}
+				r.send(way, longPrompt()).want(1, "", fmt.Sprint("status ", tt.status)).want(1, "", "no more than 1 MB")
+				equal(t, way+": requests", s.requests.Load()-before, 1)
 				if line := r.lastAudit(); line.Status != tt.status || line.Ambiguous || line.Reconnects != 0 {
-					t.Errorf("%s: the audit log says %+v", way, line)
+					t.Errorf("%s: the audit log says %+v, want status %d, sent once", way, line, tt.status)
 				}
 			}
 		})
@@ -86,27 +81,18 @@ var otherAnswer = rawAnswer("another prompt")
 func TestSecondAnswerBetweenAttempts(t *testing.T) {
 	quietHTTP(t)
 	for _, way := range []string{"ask", "stream", "batch"} {
-		s := newRawNode(t, func(n int64, c *rawConn) {
-			for {
-				prompt, ok := c.request()
-				switch {
-				case !ok:
-					return
-				case n == 1:
-					c.say(rawReply(429, "{}") + otherAnswer)
-				default:
-					c.say(rawAnswer(prompt))
-				}
+		s := newPromptNode(t, func(n, _ int64, c *rawConn, prompt string) bool {
+			if n == 1 {
+				return c.say(rawReply(429, "{}") + otherAnswer)
 			}
+			return c.say(rawAnswer(prompt))
 		})
 		r := newLinkRig(t, s.url)
-		code, answer, said := r.send(way, "hello")
-		if code != 0 || answer != answerTo("hello") || s.connections.Load() != 2 || s.requests.Load() != 2 {
-			t.Errorf("%s: exit code %d, %q, %d requests on %d connections, want the answer after 2 on 2; %s",
-				way, code, answer, s.requests.Load(), s.connections.Load(), said)
-		}
+		r.send(way, "hello").is(way, 0, answerTo("hello"))
+		equal(t, way+": requests", s.requests.Load(), 2)
+		equal(t, way+": connections", s.connections.Load(), 2)
 		if line := r.lastAudit(); line.Ambiguous || line.Reconnects != 0 || line.Attempts != 2 {
-			t.Errorf("%s: the audit log says %+v", way, line)
+			t.Errorf("%s: the audit log says %+v, want 2 attempts, none ambiguous", way, line)
 		}
 	}
 }
@@ -114,29 +100,20 @@ func TestSecondAnswerBetweenAttempts(t *testing.T) {
 func TestSecondAnswerInABatch(t *testing.T) {
 	quietHTTP(t)
 	for _, inFlight := range []string{"1", "4"} {
-		s := newRawNode(t, func(_ int64, c *rawConn) {
-			for {
-				prompt, ok := c.request()
-				if !ok {
-					return
-				}
-				c.say(rawAnswer(prompt) + otherAnswer)
-			}
-		})
+		s := newPromptNode(t, func(_, _ int64, c *rawConn, prompt string) bool { return c.say(rawAnswer(prompt) + otherAnswer) })
 		const items = 20
 		var prompts []string
+		want := map[string]string{}
 		for i := range items {
 			prompts = append(prompts, fmt.Sprint("prompt ", i+1))
+			want[fmt.Sprint(i+1)] = answerTo(prompts[i])
 		}
-		code, answers, said := newLinkRig(t, s.url).batch(prompts, "-c", inFlight)
-		if code != 0 || len(answers) != items || s.requests.Load() != items || s.connections.Load() < items {
-			t.Errorf("exit code %d, %d answers to %d requests on %d connections, want %d of each, or more connections; %s",
-				code, len(answers), s.requests.Load(), s.connections.Load(), items, said)
-		}
-		for i, prompt := range prompts {
-			if got := answers[fmt.Sprint(i+1)]; got != answerTo(prompt) {
-				t.Errorf("item %d has %q", i+1, got)
-			}
+		got := newLinkRig(t, s.url).batch(prompts, "-c", inFlight)
+		got.must()
+		equal(t, "answers", got.answers, want)
+		equal(t, "requests", s.requests.Load(), items)
+		if n := s.connections.Load(); n < items {
+			t.Errorf("%d connections, want at least %d", n, items)
 		}
 	}
 }
@@ -144,23 +121,15 @@ func TestSecondAnswerInABatch(t *testing.T) {
 // TestSecondAnswerInABench holds that no request of a bench goes over a connection that has a second response on it.
 func TestSecondAnswerInABench(t *testing.T) {
 	quietHTTP(t)
-	s := newRawNode(t, func(_ int64, c *rawConn) {
-		for used := false; ; used = true {
-			prompt, ok := c.request()
-			if !ok {
-				return
-			}
-			if used {
-				t.Errorf("%q came on a used connection", prompt)
-			}
-			c.say(rawAnswer(prompt) + otherAnswer)
+	s := newPromptNode(t, func(_, k int64, c *rawConn, prompt string) bool {
+		if k > 1 {
+			t.Errorf("%q came on a used connection, want a new one", prompt)
 		}
+		return c.say(rawAnswer(prompt) + otherAnswer)
 	})
 	r := newLinkRig(t, s.url)
-	code, stdout, said := run(t, r.env, "bench", "-q", "--connections", "reused", "-r", "10", "--warmup", "0", "-o", "csv", r.name)
-	if code != 0 || s.requests.Load() != 10 {
-		t.Errorf("exit code %d after %d requests, want 0 after 10; %s%s", code, s.requests.Load(), stdout, said)
-	}
+	ferry(t, r.env, "bench", "-q", "--connections", "reused", "-r", "10", "--warmup", "0", "-o", "csv", r.name).want(0, "", "")
+	equal(t, "requests", s.requests.Load(), 10)
 }
 
 // TestSecondAnswerOnAnIdleConnection has two items asked at once. The first is answered, then the second response comes on its
@@ -170,32 +139,27 @@ func TestSecondAnswerOnAnIdleConnection(t *testing.T) {
 	var both sync.WaitGroup
 	both.Add(2)
 	sent := make(chan struct{})
-	s := newRawNode(t, func(n int64, c *rawConn) {
-		for k := 1; ; k++ {
-			prompt, ok := c.request()
-			if !ok {
-				return
-			}
-			if n > 2 || k > 1 {
-				c.say(rawAnswer(prompt))
-				continue
-			}
-			both.Done()
-			both.Wait()
-			if n == 1 {
-				c.say(rawAnswer(prompt))
-				c.say(otherAnswer)
-				close(sent)
-				continue
-			}
-			<-sent
-			c.say("HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
-			return
+	s := newPromptNode(t, func(n, k int64, c *rawConn, prompt string) bool {
+		if n > 2 || k > 1 {
+			return c.say(rawAnswer(prompt))
 		}
+		both.Done()
+		both.Wait()
+		if n == 1 {
+			c.say(rawAnswer(prompt))
+			c.say(otherAnswer)
+			close(sent)
+			return true
+		}
+		<-sent
+		c.say("HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+		return false
 	})
-	code, answers, said := newLinkRig(t, s.url).batch([]string{"one", "two"}, "-c", "2")
-	if code != 0 || answers["1"] != answerTo("one") || answers["2"] != answerTo("two") || s.connections.Load() < 3 {
-		t.Errorf("exit code %d, %q, %d connections, want 3 at least; %s", code, answers, s.connections.Load(), said)
+	got := newLinkRig(t, s.url).batch([]string{"one", "two"}, "-c", "2")
+	got.must()
+	equal(t, "answers", got.answers, map[string]string{"1": answerTo("one"), "2": answerTo("two")})
+	if n := s.connections.Load(); n < 3 {
+		t.Errorf("%d connections, want 3 at least", n)
 	}
 }
 
@@ -219,30 +183,21 @@ func TestSecondAnswerHeld(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			answered, sent := make(chan struct{}), make(chan struct{})
-			s := newRawNode(t, func(_ int64, c *rawConn) {
-				for {
-					prompt, ok := c.request()
-					switch {
-					case !ok:
-						return
-					case strings.HasPrefix(prompt, "twice"):
-						second(c, prompt, answered)
-						sent <- struct{}{}
-					default:
-						c.say(rawAnswer(prompt))
-					}
+			s := newPromptNode(t, func(_, _ int64, c *rawConn, prompt string) bool {
+				if !strings.HasPrefix(prompt, "twice") {
+					return c.say(rawAnswer(prompt))
 				}
+				second(c, prompt, answered)
+				sent <- struct{}{}
+				return true
 			})
 			r := newLinkRig(t, s.url)
 			r.warm()
 			for i := range 5 {
 				for k, prompt := range []string{fmt.Sprint("twice ", i), fmt.Sprint("once ", i)} {
-					code, answer, said := r.send("hold", prompt)
-					if code != 0 || answer != answerTo(prompt) {
-						t.Errorf("exit code %d, %q, want the answer to %q; %s", code, answer, prompt, said)
-					}
+					r.send("hold", prompt).is(prompt, 0, answerTo(prompt))
 					if n := r.lastAudit(); n.Ambiguous || n.Reconnects != 0 {
-						t.Errorf("the audit log says %+v", n)
+						t.Errorf("the audit log says %+v, want it sent once", n)
 					}
 					if k == 0 {
 						answered <- struct{}{}
@@ -250,9 +205,7 @@ func TestSecondAnswerHeld(t *testing.T) {
 					}
 				}
 			}
-			if n := int64(len(s.asked())); n != s.requests.Load() {
-				t.Errorf("%d requests, %d prompts", s.requests.Load(), n)
-			}
+			equal(t, "requests that are no whole prompts", s.requests.Load()-int64(len(s.asked())), 0)
 		})
 	}
 }
@@ -278,59 +231,47 @@ func TestKeptConnectionClosed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, way := range linkWays {
 				var closed atomic.Bool
-				s := newRawNode(t, func(_ int64, c *rawConn) {
-					for k := 1; ; k++ {
-						prompt, ok := c.request()
-						switch {
-						case !ok:
-							return
-						case closed.Load() && !tt.again:
-							return
-						case k > 1 && strings.HasPrefix(prompt, "hello") && !closed.Load():
-							closed.Store(true)
-							tt.kept(c)
-							return
-						case way != "hold" && way != "batch" && !closed.Load():
-							c.say(rawReply(429, "{}")) // the next attempt finds the connection kept
-						default:
-							c.say(rawAnswer(prompt))
-						}
+				s := newPromptNode(t, func(_, k int64, c *rawConn, prompt string) bool {
+					switch {
+					case closed.Load() && !tt.again:
+						return false
+					case k > 1 && strings.HasPrefix(prompt, "hello") && !closed.Load():
+						closed.Store(true)
+						tt.kept(c)
+						return false
+					case way != "hold" && way != "batch" && !closed.Load():
+						return c.say(rawReply(429, "{}")) // the next attempt finds the connection kept
 					}
+					return c.say(rawAnswer(prompt))
 				})
 				r := newLinkRig(t, s.url)
-				var code int
-				var answer, said string
+				var got linkAnswer
 				before, attempts := int64(1), 2
-				switch way {
-				case "hold":
-					r.warm()
-					before, attempts = s.requests.Load(), 1
-					code, answer, said = r.send(way, "hello", "-v")
-				case "batch":
-					var answers map[string]string
+				if way == "batch" {
 					attempts = 1
-					code, answers, said = r.batch([]string{"first", "hello"}, "-c", "1")
-					answer = answers["2"]
-				default:
-					code, answer, said = r.send(way, "hello", "-v")
+					got = r.batch([]string{"first", "hello"}, "-c", "1").item("2")
+				} else {
+					if way == "hold" {
+						r.warm()
+						before, attempts = s.requests.Load(), 1
+					}
+					got = r.send(way, "hello", "-v")
 				}
-				good := tt.class == ""
-				if want := map[bool]int{true: 0, false: 1}[good]; code != want || good && answer != answerTo("hello") {
-					t.Errorf("%s: exit code %d, %q, want %d; %s", way, code, answer, want, said)
-				}
-				if n := s.requests.Load() - before; n != tt.sent {
-					t.Errorf("%s: %d requests, want %d", way, n, tt.sent)
-				}
-				if way != "batch" && strings.Contains(said, once) != (tt.sent == 2) {
-					t.Errorf("%s: -v says %s", way, said)
-				}
-				want := auditLine{Attempts: attempts, Exit: code, Reconnects: int(tt.sent - 1), Class: tt.class, Ambiguous: true}
-				if good || tt.class == "truncated" {
+				want := auditLine{Attempts: attempts, Reconnects: int(tt.sent - 1), Class: tt.class, Ambiguous: true}
+				if tt.class == "" || tt.class == "truncated" {
 					want.Status = 200
 				}
-				if line := r.lastAudit(); line != want {
-					t.Errorf("%s: the audit log says %+v, want %+v", way, line, want)
+				if tt.class == "" {
+					got.is(way, 0, answerTo("hello"))
+				} else {
+					want.Exit = 1
+					got.want(1, "", "")
 				}
+				equal(t, way+": requests", s.requests.Load()-before, tt.sent)
+				if way != "batch" {
+					equal(t, way+": -v says that it was asked once more", strings.Contains(got.stderr, once), tt.sent == 2)
+				}
+				equal(t, way+": the audit log", r.lastAudit(), want)
 			}
 		})
 	}
@@ -341,13 +282,9 @@ func TestNewConnectionClosed(t *testing.T) {
 	for _, way := range []string{"ask", "stream", "batch"} {
 		s := newRawNode(t, func(_ int64, c *rawConn) { c.request() })
 		r := newLinkRig(t, s.url)
-		code, _, said := r.send(way, "hello")
-		if code != 1 || s.requests.Load() != 1 {
-			t.Errorf("%s: exit code %d after %d requests, want 1 after 1; %s", way, code, s.requests.Load(), said)
-		}
-		if line := r.lastAudit(); line != (auditLine{Attempts: 1, Exit: 1, Class: "reset", Ambiguous: true}) {
-			t.Errorf("%s: the audit log says %+v", way, line)
-		}
+		r.send(way, "hello").want(1, "", "")
+		equal(t, way+": requests", s.requests.Load(), 1)
+		equal(t, way+": the audit log", r.lastAudit(), auditLine{Attempts: 1, Exit: 1, Class: "reset", Ambiguous: true})
 	}
 }
 
@@ -365,25 +302,12 @@ func TestNewConnectionAfter5xx(t *testing.T) {
 	} {
 		for _, way := range linkWays {
 			var count atomic.Int64
-			s := newRawNode(t, func(_ int64, c *rawConn) {
-				for {
-					prompt, ok := c.request()
-					switch {
-					case !ok:
-						return
-					case prompt == "warm":
-						c.say(rawAnswer(prompt))
-						continue
-					}
-					switch count.Add(1) {
-					case 1:
-						c.say(tt.first)
-					case 2:
-						c.say(tt.second)
-					default:
-						c.say(rawAnswer(prompt))
-					}
+			s := newPromptNode(t, func(_, _ int64, c *rawConn, prompt string) bool {
+				if prompt == "warm" {
+					return c.say(rawAnswer(prompt))
 				}
+				replies := []string{tt.first, tt.second, rawAnswer(prompt)}
+				return c.say(replies[min(count.Add(1), 3)-1])
 			})
 			r := newLinkRig(t, s.url)
 			var before int64
@@ -391,14 +315,30 @@ func TestNewConnectionAfter5xx(t *testing.T) {
 				r.warm()
 				before = s.connections.Load() - 1
 			}
-			code, answer, said := r.send(way, "hello")
-			if code != 0 || answer != answerTo("hello") || count.Load() != 3 || s.connections.Load()-before != tt.connections {
-				t.Errorf("%s: exit code %d, %q, %d requests on %d connections, want 3 on %d; %s",
-					way, code, answer, count.Load(), s.connections.Load()-before, tt.connections, said)
+			r.send(way, "hello").is(way, 0, answerTo("hello"))
+			equal(t, way+": requests", count.Load(), 3)
+			equal(t, way+": connections", s.connections.Load()-before, tt.connections)
+			equal(t, way+": the audit log", r.lastAudit(), auditLine{Status: 200, Attempts: 3})
+		}
+	}
+}
+
+// TestAnswerBeforeThePrompt: a 200 that comes while most of the prompt is still to be sent cannot be the answer to it.
+func TestAnswerBeforeThePrompt(t *testing.T) {
+	long(t, "prompts of 20 MB")
+	for _, way := range []string{"ask", "stream", "batch"} {
+		s := newRawNode(t, func(_ int64, c *rawConn) {
+			if _, ok := c.begun(); ok {
+				c.say(rawAnswer("early"))
+				<-c.node.over
 			}
-			if line := r.lastAudit(); line != (auditLine{Status: 200, Attempts: 3}) {
-				t.Errorf("%s: the audit log says %+v", way, line)
-			}
+		})
+		r := newLinkRig(t, s.url)
+		got := r.send(way, longPrompt())
+		got.is(way, 1, "")
+		got.want(1, "", "an answer came before the server had the request")
+		if line := r.lastAudit(); !line.Ambiguous || line.Status != 0 {
+			t.Errorf("%s: the audit log says %+v, want an ambiguous attempt without a status", way, line)
 		}
 	}
 }

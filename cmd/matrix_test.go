@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,9 +194,7 @@ type faultServer struct {
 	node   *demo.Node
 	over   chan struct{}
 
-	mu       sync.Mutex
-	requests int
-	accepted int
+	requests, accepted atomic.Int64
 }
 
 func newFaultServer(fault wireFault, stream, late bool) *faultServer {
@@ -216,10 +215,7 @@ func (s *faultServer) stop() {
 func (s *faultServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	s.mu.Lock()
-	s.requests++
-	first := s.requests == 1
-	s.mu.Unlock()
+	first := s.requests.Add(1) == 1
 	w.Header().Set("Connection", "close") // each attempt dials, so that connections can be met too
 	if s.late && first {
 		w.WriteHeader(http.StatusTooManyRequests)
@@ -250,10 +246,7 @@ func (l *faultListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.server.mu.Lock()
-		l.server.accepted++
-		spared := l.server.late && l.server.accepted == 1
-		l.server.mu.Unlock()
+		spared := l.server.accepted.Add(1) == 1 && l.server.late
 		if l.server.fault.accept == nil || spared {
 			return conn, nil
 		}
@@ -261,14 +254,6 @@ func (l *faultListener) Accept() (net.Conn, error) {
 		conn.Close()
 	}
 }
-
-func (s *faultServer) counted() (requests, accepted int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.requests, s.accepted
-}
-
-func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // cell is one call of the matrix: a fault, a command, and the attempt that first meets the fault.
 type cell struct {
@@ -281,12 +266,7 @@ type cell struct {
 	wrong                 []string
 }
 
-func (c *cell) verb() string {
-	if c.stream {
-		return "stream"
-	}
-	return "ask"
-}
+func (c *cell) verb() string { return map[bool]string{false: "ask", true: "stream"}[c.stream] }
 
 // wants gives what has to come of the call.
 func (c *cell) wants() (code, requests int) {
@@ -310,19 +290,16 @@ const limit = 2 * time.Minute
 func (c *cell) run(t *testing.T) {
 	server := newFaultServer(c.fault, c.stream, c.late)
 	defer server.stop()
-	var out, errs bytes.Buffer
 	args := append([]string{c.verb(), "-v", "--no-stdin", "-m", "some", "--retry-delay", "0s", "-n", server.URL}, c.fault.flags...)
 	started := time.Now()
-	c.code = cmd.Run(t.Context(), append(args, "hello"), testEnv(map[string]string{"FERRY_KEY": canaryKey}, &out, &errs))
-	c.took = time.Since(started)
-	var accepted int
-	c.requests, accepted = server.counted()
-	c.shown = out.Len()
+	r := ferry(t, map[string]string{"FERRY_KEY": canaryKey}, append(args, "hello")...)
+	c.code, c.shown, c.took = r.code, len(r.stdout), time.Since(started)
+	c.requests = int(server.requests.Load())
 	bad := func(format string, args ...any) { c.wrong = append(c.wrong, fmt.Sprintf(format, args...)) }
 	code, requests := c.wants()
 	if c.fault.accept != nil {
-		if accepted != requests {
-			bad("%d connections, want %d", accepted, requests)
+		if n := int(server.accepted.Load()); n != requests {
+			bad("%d connections, want %d", n, requests)
 		}
 		requests--
 	}
@@ -335,13 +312,11 @@ func (c *cell) run(t *testing.T) {
 	if c.took > limit {
 		bad("took %s", c.took)
 	}
-	c.judge(out.String(), errs.String(), bad)
+	c.judge(r.stdout, r.stderr, bad)
 	if len(c.wrong) > 0 {
-		bad("stdout %q\n%s", clipped(out.String()), clipped(errs.String()))
+		bad("stdout %.2000q\n%.2000s", r.stdout, r.stderr)
 	}
 }
-
-func clipped(text string) string { return text[:min(len(text), 2000)] }
 
 // judge looks at the output.
 func (c *cell) judge(stdout, stderr string, bad func(string, ...any)) {
@@ -367,19 +342,9 @@ func (c *cell) judge(stdout, stderr string, bad func(string, ...any)) {
 	if strings.ContainsAny(stderr, "\x1b\a\x00") {
 		bad("what a terminal obeys stands in the messages")
 	}
-	if secret := revealed(stdout + stderr); secret != "" {
-		bad("shows a key: %s", secret)
+	if secret := keyIn(stdout + stderr); secret != "" {
+		bad("shows a key: …%q…", secret)
 	}
-}
-
-// revealed is where a text holds the key, as it is or spelled as JSON or a URL would; "" where it does not.
-func revealed(text string) string {
-	for _, form := range []string{canaryKey, `canary/key\"0001\\%+=&<>`, `canary\/key\"0001\\%+=&<>`, "canary%2Fkey%220001%5C%25%2B%3D%26%3C%3E"} {
-		if at := strings.Index(text, form); at >= 0 {
-			return text[max(0, at-60):min(len(text), at+80)]
-		}
-	}
-	return ""
 }
 
 // TestFaultMatrix meets ferry with every fault, on the first attempt and on a later one, and prints what came of it.
@@ -436,40 +401,35 @@ func TestFaultMatrix(t *testing.T) {
 	nobodyLeft(t, before)
 }
 
-// goroutines are the stacks of all that run, by what made them.
 func goroutines() int { return runtime.NumGoroutine() }
 
 // nobodyLeft waits until as few goroutines run as before: those of a closed connection end on their own, soon.
 func nobodyLeft(t *testing.T, before int) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); goroutines() > before; runtime.Gosched() {
+	for end := time.Now().Add(testTimeout); goroutines() > before; runtime.Gosched() {
 		if time.Now().After(end) {
 			stacks := make([]byte, 1<<20)
-			t.Fatalf("%d goroutines, %d before:\n%s", goroutines(), before, stacks[:runtime.Stack(stacks, true)])
+			t.Fatalf("got %d goroutines, want %d:\n%s", goroutines(), before, stacks[:runtime.Stack(stacks, true)])
 		}
 	}
 }
 
-// TestRefused has nobody listen, from the first attempt or from the second one on: the matrix cannot close a listener
-// between the two.
+// TestRefused calls an address where nothing listens, from the first attempt or from the second one on: the matrix cannot
+// close a listener between the two.
 func TestRefused(t *testing.T) {
 	for _, verb := range []string{"ask", "stream"} {
 		for _, late := range []bool{false, true} {
 			before := goroutines()
 			server := newFaultServer(wireFault{query: "status=429"}, false, false)
-			env := testEnv(map[string]string{"FERRY_KEY": canaryKey}, new(bytes.Buffer), new(bytes.Buffer))
 			if !late {
 				server.stop()
-			} else {
-				env.Clock = &closingClock{close: sync.OnceFunc(server.stop)}
 			}
-			var out, errs bytes.Buffer
-			env.Stdout, env.Stderr = &out, &errs
-			code := cmd.Run(t.Context(), []string{verb, "--no-stdin", "-n", server.URL, "hello"}, env)
-			requests, _ := server.counted()
-			if want := map[bool]int{true: 1}[late]; code != 1 || out.Len() > 0 || requests != want || !strings.Contains(errs.String(), "cannot connect to 127.0.0.1:") {
-				t.Errorf("%s, late %t: exit code %d, %d requests, %q\n%s", verb, late, code, requests, &out, &errs)
-			}
+			ferryIn(t, map[string]string{"FERRY_KEY": canaryKey}, func(e *cmd.Env) {
+				if late {
+					e.Clock = &closingClock{storyClock{waits: os.DevNull}, sync.OnceFunc(server.stop)}
+				}
+			}, verb, "--no-stdin", "-n", server.URL, "hello").fails(1, "cannot connect to 127.0.0.1:")
+			equal(t, fmt.Sprintf("requests of %s, late %t", verb, late), server.requests.Load(), map[bool]int64{true: 1}[late])
 			nobodyLeft(t, before)
 		}
 	}
@@ -483,6 +443,5 @@ type closingClock struct {
 
 func (c *closingClock) Sleep(ctx context.Context, d time.Duration) error {
 	c.close()
-	c.waits = os.DevNull
 	return c.storyClock.Sleep(ctx, d)
 }

@@ -1,15 +1,10 @@
 package cmd_test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -21,30 +16,28 @@ const (
 	wholeBody  = 64 << 20
 )
 
-// peakOf runs ferry as a process of its own, and gives its peak in KiB, its exit code and what it said.
-func peakOf(t *testing.T, home string, env map[string]string, args ...string) (kib, code int, said string) {
+// noRace skips a measurement of memory under the race detector, which needs its own; make memory runs it without.
+func noRace(t *testing.T) {
 	t.Helper()
-	self, err := os.Executable()
-	check(t, err)
-	c := exec.CommandContext(t.Context(), self, args...)
-	c.Args[0] = "ferry-peak"
+	if raceEnabled {
+		t.Skip("the race detector needs memory of its own; make memory runs it without")
+	}
+}
+
+// peakOf runs ferry as a process of its own, and expects its peak within the bound.
+func peakOf(t *testing.T, home string, env map[string]string, args ...string) result {
+	t.Helper()
 	peak := filepath.Join(t.TempDir(), "peak")
-	c.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "FERRY_CONFIG=", "FERRY_NODE=", "FERRY_KEY="+canaryHeader,
-		"NODE_KEY="+canaryHeader, raceExit+"="+raceAtOnce, peakFile+"="+peak)
-	for name, value := range env {
-		c.Env = append(c.Env, name+"="+value)
+	p := realFerry(t, args...).with("HOME="+home, "FERRY_KEY="+canaryHeader, peakFile+"="+peak).withVars(env)
+	p.Args[0] = "ferry-peak"
+	p.Stdout = nil // 64 MiB of it
+	r := p.run()
+	kib := statusFigure(t, read(t, peak), "VmHWM")
+	if kib > mostMemory {
+		r.errorf("%d MiB in memory, want at most %d", kib>>10, mostMemory>>10)
 	}
-	var stderr bytes.Buffer
-	c.Stderr = &stderr
-	_ = c.Run() // its exit code is what it is
-	status, err := os.ReadFile(peak)
-	if err != nil {
-		t.Fatalf("%v: %v: %s", args, err, stderr.Bytes())
-	}
-	_, after, _ := strings.Cut(string(status), "\nVmHWM:")
-	kib, err = strconv.Atoi(strings.Fields(after)[0])
-	check(t, err)
-	return kib, c.ProcessState.ExitCode(), stderr.String()
+	t.Logf("%d MiB", kib>>10)
+	return r
 }
 
 // filled is a body of so many bytes: a unit over and over between a beginning and an end.
@@ -159,17 +152,14 @@ type hostileBody struct {
 // TestMemoryOfHostileBodies holds the memory of a whole process to its bound while servers send as much as is read.
 func TestMemoryOfHostileBodies(t *testing.T) {
 	long(t, "bodies of 64 MiB")
-	if raceEnabled {
-		t.Skip("the race detector needs memory of its own; make memory runs it without")
-	}
+	noRace(t)
 	for _, test := range hostileBodies() {
 		t.Run(test.name, func(t *testing.T) {
-			server := httptest.NewServer(test.body)
-			defer server.Close()
+			url := serveUnread(t, test.body.ServeHTTP).URL
 			home := t.TempDir()
 			env := map[string]string{}
 			command, flags, _ := strings.Cut(test.args, " ")
-			args := append(strings.Fields(test.args), "-n", server.URL, "hi")
+			args := append(strings.Fields(test.args), "-n", url, "hi")
 			switch command {
 			case "batch":
 				in, items := filepath.Join(home, "in.jsonl"), "hi\n"
@@ -177,12 +167,11 @@ func TestMemoryOfHostileBodies(t *testing.T) {
 					items = strings.Repeat(items, 16)
 				}
 				write(t, in, items)
-				args = append([]string{"ask", "--batch", in, "--out", filepath.Join(home, "out.jsonl"), "-n", server.URL}, strings.Fields(flags)...)
+				args = append([]string{"ask", "--batch", in, "--out", filepath.Join(home, "out.jsonl"), "-n", url}, strings.Fields(flags)...)
 			case "bench":
-				args = append(strings.Fields(test.args), server.URL)
+				args = append(strings.Fields(test.args), url)
 			case "config":
-				config := fmt.Sprintf("nodes: {n: {url: %q, key: \"env:NODE_KEY\"}}\n", server.URL)
-				env = withConfig(t, config, nil)
+				env = configure(t, url, "")
 				args = []string{"config", "check"}
 			}
 			if strings.HasPrefix(test.name, "a filter") {
@@ -191,14 +180,8 @@ func TestMemoryOfHostileBodies(t *testing.T) {
 			if strings.HasSuffix(test.name, "that is logged") {
 				env = withConfig(t, "audit: {file: "+filepath.Join(home, "audit.jsonl")+", content: redacted}\n", nil)
 			}
-			kib, code, said := peakOf(t, home, env, args...)
-			if code != test.code {
-				t.Errorf("exit code %d, want %d: %.500s", code, test.code, said)
-			}
-			if kib > mostMemory {
-				t.Errorf("%d MiB in memory, at most %d are allowed", kib>>10, mostMemory>>10)
-			}
-			t.Logf("%d MiB", kib>>10)
+			r := peakOf(t, home, env, args...)
+			r.want(test.code, "", "")
 		})
 	}
 }
@@ -206,16 +189,13 @@ func TestMemoryOfHostileBodies(t *testing.T) {
 // TestMemoryOfLongPrompts holds the memory of a process to its bound while a prompt is long, more so as JSON.
 func TestMemoryOfLongPrompts(t *testing.T) {
 	long(t, "prompts of 32 MiB")
-	if raceEnabled {
-		t.Skip("the race detector needs memory of its own; make memory runs it without")
-	}
+	noRace(t)
 	var requests atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	url := serveUnread(t, func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, `{"content":[{"type":"text","text":"hello"}],"stop_reason":"end_turn"}`)
-	}))
-	defer server.Close()
+	}).URL
 	for _, test := range []struct {
 		name, unit string
 		bytes      int
@@ -232,17 +212,9 @@ func TestMemoryOfLongPrompts(t *testing.T) {
 			home := t.TempDir()
 			prompt := filepath.Join(home, "prompt.txt")
 			write(t, prompt, strings.Repeat(test.unit, test.bytes/len(test.unit)))
-			kib, code, said := peakOf(t, home, nil, "ask", "-n", server.URL, "-f", prompt)
-			if code != test.code || !strings.Contains(said, test.says) {
-				t.Errorf("exit code %d, want %d with %q: %.500s", code, test.code, test.says, said)
-			}
-			if got := requests.Swap(0); got != test.requests {
-				t.Errorf("%d requests were sent, want %d", got, test.requests)
-			}
-			if kib > mostMemory {
-				t.Errorf("%d MiB in memory, at most %d are allowed", kib>>10, mostMemory>>10)
-			}
-			t.Logf("%d MiB", kib>>10)
+			r := peakOf(t, home, nil, "ask", "-n", url, "-f", prompt)
+			r.want(test.code, "", test.says)
+			equal(t, "requests", requests.Swap(0), test.requests)
 		})
 	}
 }

@@ -3,11 +3,9 @@
 package cmd_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,7 +19,6 @@ import (
 
 // TestNginxDistrust holds the gateway to its upstream's certificate: another authority's, or another name's, is 502.
 func TestNginxDistrust(t *testing.T) {
-	findNginx(t)
 	ca, other := newAuthority(t, "ca", nil), newAuthority(t, "other", nil)
 	for _, tt := range []struct {
 		name string
@@ -33,9 +30,8 @@ func TestNginxDistrust(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			g := startGateway(t, gatewayWish{rate: fast, ca: ca, upstreams: []*upstreamAPI{tt.api}})
 			r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"]), smallMessage)
-			if r.status != 502 || len(tt.api.requests()) > 0 {
-				t.Errorf("status %d, the API saw %v", r.status, tt.api.requests())
-			}
+			equal(t, "status", r.status, 502)
+			equal(t, "requests at the API", tt.api.count(), 0)
 			isFailure(t, tt.name, r, "api_error")
 		})
 	}
@@ -44,45 +40,41 @@ func TestNginxDistrust(t *testing.T) {
 // TestNginxSticky spreads requests over two upstreams, and keeps those of one session on one.
 func TestNginxSticky(t *testing.T) {
 	long(t, "sixty requests over TLS")
-	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	one, two := newUpstream(t, ca, "localhost"), newUpstream(t, ca, "localhost")
 	g := startGateway(t, gatewayWish{rate: fast, ca: ca, upstreams: []*upstreamAPI{one, two}})
 	ask := func(session string) {
-		if r := g.must(t, "POST", "/api/v1/messages?beta=true", with(g.tokens["dev"], "X-Ferry-Session", session), smallMessage); r.status != 200 {
-			t.Fatalf("status %d: %s", r.status, r.body)
-		}
+		r := g.must(t, "POST", "/api/v1/messages?beta=true", with(g.tokens["dev"], "X-Ferry-Session", session), smallMessage)
+		equal(t, "status", r.status, 200)
 	}
 	for range 20 {
 		ask("the-same")
 	}
-	first, second := len(one.requests()), len(two.requests())
+	first, second := one.count(), two.count()
 	if first+second != 20 || first*second != 0 {
-		t.Errorf("one session went %d times to one and %d times to the other", first, second)
+		t.Errorf("one session went %d times to one and %d times to the other, want 20 to one of them", first, second)
 	}
 	for i := range 40 {
 		ask(fmt.Sprint("session-", i))
 	}
-	if first, second := len(one.requests())-first, len(two.requests())-second; first+second != 40 || first < 5 || second < 5 {
-		t.Errorf("40 sessions went %d times to one and %d times to the other", first, second)
+	if first, second := one.count()-first, two.count()-second; first+second != 40 || first < 5 || second < 5 {
+		t.Errorf("40 sessions went %d times to one and %d times to the other, want 5 at least to each", first, second)
 	}
-	last := two.requests()[len(two.requests())-1]
-	if want := "POST /v1/messages?beta=true HTTP/1.1 " + strings.TrimPrefix(two.url, "https://"); last.head != want || last.header.Get("X-Api-Key") != providerKey {
-		t.Errorf("arrived as %q with the key %q", last.head, last.header.Get("X-Api-Key"))
-	}
+	last := two.last()
+	equal(t, "what arrived", last.head(), "POST /v1/messages?beta=true HTTP/1.1 "+strings.TrimPrefix(two.url, "https://"))
+	equal(t, "the key", last.Header.Get("X-Api-Key"), providerKey)
 	// Without a session they spread too.
-	before := len(one.requests())
+	before := one.count()
 	for range 20 {
 		g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "")
 	}
-	if n := len(one.requests()) - before; n == 0 || n == 20 {
-		t.Errorf("%d of 20 requests without a session went to the first", n)
+	if n := one.count() - before; n == 0 || n == 20 {
+		t.Errorf("%d of 20 requests without a session went to the first, want some to each", n)
 	}
 }
 
 // TestNginxBurst: fifty at once pass at 50 a minute, the next is told to wait. What was refused never came to the API.
 func TestNginxBurst(t *testing.T) {
-	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")
 	g := startGateway(t, gatewayWish{rate: "rate: 50/min\n  burst: 49", ca: ca, upstreams: []*upstreamAPI{api}})
@@ -105,23 +97,16 @@ func TestNginxBurst(t *testing.T) {
 		}
 	}
 	for i, status := range statuses {
-		if status != 200 {
-			t.Errorf("request %d: status %d", i+1, status)
-		}
+		equal(t, fmt.Sprintf("status of request %d", i+1), status, 200)
 	}
-	if next.status != 429 || next.header.Get("Retry-After") != "2" {
-		t.Errorf("request 51: status %d, Retry-After %q", next.status, next.header.Get("Retry-After"))
-	}
+	equal(t, "Retry-After of request 51", next.header.Get("Retry-After"), "2")
 	isFailure(t, "request 51", next, "rate_limit_error")
-	if n := len(api.requests()); n != 50+passed {
-		t.Errorf("the API saw %d requests, want %d", n, 50+passed)
-	}
+	equal(t, "requests at the API", api.count(), 50+passed)
 }
 
 // TestNginxGuesses: wrong tokens meet the limit, which counts before the token is looked at. Sixty at once do so
 // however slow the machine is.
 func TestNginxGuesses(t *testing.T) {
-	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	g := startGateway(t, gatewayWish{rate: "rate: 50/min\n  burst: 9", ca: ca, upstreams: []*upstreamAPI{newUpstream(t, ca, "localhost")}})
 	const guesses = 60
@@ -149,7 +134,6 @@ func TestNginxGuesses(t *testing.T) {
 
 // TestNginxConnections: a token has so many requests under way and no more; another token has its own.
 func TestNginxConnections(t *testing.T) {
-	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")
 	g := startGateway(t, gatewayWish{rate: fast + "\n  connections: 1", ca: ca, upstreams: []*upstreamAPI{api}})
@@ -164,18 +148,11 @@ func TestNginxConnections(t *testing.T) {
 			resp.Body.Close()
 		}
 	}()
-	deadline := time.Now().Add(testTimeout)
-	for tick := time.NewTicker(5 * time.Millisecond); len(api.requests()) == 0; <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatal("the first request did not arrive")
-		}
-	}
+	eventually(t, "the first request arrives", func() bool { return api.count() > 0 })
 	if r := g.must(t, "GET", "/api/v1/models", with(g.tokens["dev"]), ""); r.status != 429 || r.header.Get("Retry-After") == "" {
-		t.Errorf("a second request of the token: status %d, Retry-After %q", r.status, r.header.Get("Retry-After"))
+		t.Errorf("a second request of the token: status %d, Retry-After %q, want 429 and some", r.status, r.header.Get("Retry-After"))
 	}
-	if r := g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), ""); r.status != 200 {
-		t.Errorf("another token: status %d", r.status)
-	}
+	equal(t, "status of another token", g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "").status, 200)
 	stop()
 	<-ended
 }
@@ -183,10 +160,8 @@ func TestNginxConnections(t *testing.T) {
 // TestNginxAddresses gives the maps of addresses to a real nginx that takes a caller's word for his address. A place is the
 // part of an address that the limit counts by.
 func TestNginxAddresses(t *testing.T) {
-	nginx := findNginx(t)
-	text, err := os.ReadFile(filepath.Join("..", "testdata", "golden", "nginx", "one.conf"))
-	check(t, err)
-	maps := regexp.MustCompile(`(?s) map \$(binary_)?remote_addr .*?\n    \}`).FindAllString(string(text), -1)
+	text := read(t, filepath.Join("..", "testdata", "golden", "nginx", "one.conf"))
+	maps := regexp.MustCompile(`(?s) map \$(binary_)?remote_addr .*?\n    \}`).FindAllString(text, -1)
 	if len(maps) != 2 {
 		t.Fatalf("found %d maps of addresses, want 2", len(maps))
 	}
@@ -209,9 +184,8 @@ server {
 }
 `, temp, strings.Join(maps, "\n"), port)
 	write(t, file, config)
-	g := &testGateway{dir: dir, url: "http://127.0.0.1:" + port, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
-	g.arguments = []string{"-p", dir, "-c", file, "-e", "stderr", "-g", "daemon off; pid " + filepath.Join(dir, "nginx.pid") + ";"}
-	g.start(t, nginx)
+	startNginx(t, dir, file, "127.0.0.1:"+port)
+	g := &testGateway{url: "http://127.0.0.1:" + port, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	places := map[string]string{}
 	for _, tt := range []struct{ address, logged, place string }{
 		{"203.0.113.9", "203.0.113.0", "a"},
@@ -232,19 +206,12 @@ server {
 	} {
 		r := g.must(t, "GET", "/", http.Header{"X-Real-Ip": {tt.address}}, "")
 		logged, place, _ := strings.Cut(r.body, "|")
-		if logged != tt.logged {
-			t.Errorf("%s is logged as %s, want %s", tt.address, logged, tt.logged)
-		}
-		if want := 8; len(place) != want && strings.Contains(tt.address, ":") {
-			t.Errorf("%s counts by %d bytes, want %d", tt.address, len(place), want)
-		}
-		if was, known := places[tt.place]; known && was != place {
-			t.Errorf("%s counts by another place than its neighbour", tt.address)
+		equal(t, tt.address+" in the log", logged, tt.logged)
+		if strings.Contains(tt.address, ":") {
+			equal(t, "bytes by which "+tt.address+" counts", len(place), 8)
 		}
 		for name, other := range places {
-			if name != tt.place && other == place {
-				t.Errorf("%s counts by the place of another", tt.address)
-			}
+			equal(t, tt.address+" counts by the place "+name, other == place, name == tt.place)
 		}
 		places[tt.place] = place
 	}
@@ -254,7 +221,6 @@ server {
 // is 1.2 s: where the machine is too slow for two requests in one, they are made again.
 func TestNginxNoBurst(t *testing.T) {
 	long(t, "the turns of a real limit")
-	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")
 	g := startGateway(t, gatewayWish{rate: "rate: 50/min\n  burst: 0", ca: ca, upstreams: []*upstreamAPI{api}})
@@ -266,19 +232,11 @@ func TestNginxNoBurst(t *testing.T) {
 				t.Fatalf("%s: none of %d asks met a 429", policy, tries)
 			}
 			g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "") // takes the slot, or finds it taken
-			var out, errs bytes.Buffer
-			env := testEnv(g.env, &out, &errs)
 			clock := &recordingClock{Clock: cmd.SystemEnv().Clock}
-			env.Clock = clock
-			code := cmd.Run(context.Background(), []string{"ask", "--retry-policy", policy, "-n", "gate", "hello"}, env)
+			ferryIn(t, g.env, func(e *cmd.Env) { e.Clock = clock }, "ask", "--retry-policy", policy, "-n", "gate", "hello").must()
 			waits = clock.waits
-			if code != 0 || len(waits) > 1 {
-				t.Fatalf("%s: exit code %d after waits of %v: %s", policy, code, waits, &errs)
-			}
 		}
-		if waits[0] != 2*time.Second {
-			t.Errorf("%s: waited %v, want 2s", policy, waits[0])
-		}
+		equal(t, policy+": waits", waits, []time.Duration{2 * time.Second})
 	}
 }
 

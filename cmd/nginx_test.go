@@ -3,15 +3,14 @@
 package cmd_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,7 +23,6 @@ const fast = "rate: 10000/s"
 // TestNginxGateway runs a real nginx with the files that ferry writes, between ferry and the demo node behind TLS.
 func TestNginxGateway(t *testing.T) {
 	long(t, "bodies of the largest size")
-	findNginx(t)
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")
 	g := startGateway(t, gatewayWish{rate: fast, ca: ca, upstreams: []*upstreamAPI{api}})
@@ -42,20 +40,15 @@ func TestNginxGateway(t *testing.T) {
 }
 
 func testGatewayCrossing(t *testing.T, g *testGateway) {
-	for _, args := range [][]string{
-		{"ask", "-n", "gate", "hello"},
-		{"stream", "-n", "gate", "hello"},
-	} {
-		code, stdout, stderr := run(t, g.env, args...)
-		if code != 0 || strings.TrimSpace(stdout) == "" {
-			t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
+	for _, verb := range []string{"ask", "stream"} {
+		if r := ferry(t, g.env, verb, "-n", "gate", "hello").must(); strings.TrimSpace(r.stdout) == "" {
+			r.errorf("want an answer")
 		}
 	}
 	// The script's own dialect, under the path that it has there.
 	r := g.must(t, "POST", "/api/v1/complete", with(g.tokens["dev"]), `{"prompt":"hello","max_tokens":100}`)
-	if r.status != 200 || !strings.Contains(r.body, `"completion"`) {
-		t.Errorf("complete: %d %s", r.status, r.body)
-	}
+	equal(t, "status of complete", r.status, 200)
+	contains(t, "body of complete", r.body, `"completion"`)
 }
 
 // What arrives at the API is the gateway's own key and name, and nothing of the caller's but what a message needs.
@@ -63,32 +56,20 @@ func testGatewayHeaders(t *testing.T, g *testGateway, api *upstreamAPI) {
 	r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"], "Authorization", "Bearer callers-own", "Cookie", "canary=1",
 		"X-Forwarded-For", "203.0.113.9", "X-Real-Ip", "203.0.113.9", "X-Ferry-Session", "canary-session", "X-Team", "core",
 		"Idempotency-Key", "1", "User-Agent", "canary-agent", "Anthropic-Beta", "some-beta", "Accept-Encoding", "gzip"), smallMessage)
-	if r.status != 200 {
-		t.Fatalf("%d %s", r.status, r.body)
-	}
-	requests := api.requests()
-	last := requests[len(requests)-1]
-	if want := "POST /v1/messages HTTP/1.1 " + strings.TrimPrefix(api.url, "https://"); last.head != want || last.sni != "localhost" {
-		t.Errorf("arrived as %q with the TLS name %q, want %q and localhost", last.head, last.sni, want)
-	}
+	equal(t, "status", r.status, 200)
+	last := api.last()
+	equal(t, "what arrived", last.head(), "POST /v1/messages HTTP/1.1 "+strings.TrimPrefix(api.url, "https://"))
+	equal(t, "the name in TLS", last.TLS.ServerName, "localhost")
 	want := map[string]string{"X-Api-Key": providerKey, "Content-Type": "application/json", "Anthropic-Version": "2026-10-21",
 		"Anthropic-Beta": "some-beta", "User-Agent": "ferry-gateway", "Content-Length": fmt.Sprint(len(smallMessage))}
-	for name, values := range last.header {
-		if len(values) != 1 || want[name] != values[0] {
-			t.Errorf("the API was sent %s: %q", name, values)
-		}
-		delete(want, name)
+	got := map[string]string{}
+	for name, values := range last.Header {
+		got[name] = strings.Join(values, ", ")
 	}
-	if len(want) > 0 {
-		t.Errorf("the API was not sent %v", want)
-	}
-	if r.header.Get("Set-Cookie") != "" {
-		t.Errorf("the API's cookie came through")
-	}
+	equal(t, "what the API was sent", got, want)
+	equal(t, "the API's cookie", r.header.Get("Set-Cookie"), "")
 	// The demo node repeats the key that it is asked with: it must not be the caller's to see in any header.
-	if text := fmt.Sprint(r.header) + r.body; strings.Contains(text, providerKey) {
-		t.Errorf("the provider's key came through: %s", text)
-	}
+	lacks(t, "what came back", fmt.Sprint(r.header)+r.body, providerKey)
 }
 
 func testGatewayRoles(t *testing.T, g *testGateway) {
@@ -127,9 +108,7 @@ func testGatewayRoles(t *testing.T, g *testGateway) {
 			body = smallMessage
 		}
 		r := g.must(t, tt.method, tt.path, tt.header, body)
-		if r.status != tt.status {
-			t.Errorf("%s: status %d, want %d: %s", tt.name, r.status, tt.status, r.body)
-		}
+		equal(t, tt.name+": status", r.status, tt.status)
 		if tt.kind != "" {
 			isFailure(t, tt.name, r, tt.kind)
 		}
@@ -170,29 +149,24 @@ func testGatewayNames(t *testing.T, g *testGateway) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
 	}
-	// The right name in TLS, another in the request.
+	// The right name in TLS, another in the request; and no TLS at all.
 	request, err := http.NewRequestWithContext(t.Context(), "GET", g.url+"/healthz", nil)
 	check(t, err)
 	request.Host = "elsewhere.example"
 	resp, err := g.client.Do(request)
 	check(t, err)
 	resp.Body.Close()
-	if resp.StatusCode != http.StatusMisdirectedRequest {
-		t.Errorf("another Host: status %d, want 421", resp.StatusCode)
-	}
+	equal(t, "status of another Host", resp.StatusCode, http.StatusMisdirectedRequest)
 	resp, err = http.Get("http://" + address + "/healthz")
 	check(t, err)
 	defer resp.Body.Close()
-	var text bytes.Buffer
-	_, _ = text.ReadFrom(resp.Body)
-	if resp.StatusCode != 400 || !strings.HasPrefix(text.String(), "{") {
-		t.Errorf("plain http: status %d, %s", resp.StatusCode, &text)
-	}
+	equal(t, "status of plain http", resp.StatusCode, 400)
+	equal(t, "the beginning of its body", readAll(io.LimitReader(resp.Body, 1)), "{")
 }
 
 // Whatever a path is spelled like, it leads to a path of the gateway's or nowhere, and the role counts.
 func testGatewayPaths(t *testing.T, g *testGateway, api *upstreamAPI) {
-	before := len(api.requests())
+	before := api.count()
 	for _, path := range []string{
 		"/api/v1/models/%2e%2e/messages", "/api/v1/models/../messages", "//api//v1//messages", "/api/v1/%6d%65ssages",
 		"/api/v1/messages/", "/api/v1/messages%2f", "/api/v1/messages%00", "/api/v1/messages;x", "/api/v1/models%2f..%2fmessages",
@@ -201,34 +175,25 @@ func testGatewayPaths(t *testing.T, g *testGateway, api *upstreamAPI) {
 	} {
 		r := g.must(t, "POST", path, with(g.tokens["ci"]), smallMessage)
 		if r.status/100 != 4 {
-			t.Errorf("%s: status %d for a role without messages: %s", path, r.status, r.body)
+			t.Errorf("%s: status %d for a role without messages, want 4xx: %s", path, r.status, r.body)
 		}
 	}
-	if n := len(api.requests()) - before; n > 0 {
-		t.Errorf("%d of these requests reached the API: %v", n, api.requests()[before:])
-	}
+	equal(t, "those of these requests that reached the API", api.count()-before, 0)
 	// One that may: what arrives is the path as the gateway has it.
 	r := g.must(t, "POST", "/api/v1/models/%2e%2e/messages?beta=true", with(g.tokens["dev"]), smallMessage)
-	requests := api.requests()
-	if last := requests[len(requests)-1].head; r.status != 200 || !strings.HasPrefix(last, "POST /v1/messages?beta=true HTTP/1.1") {
-		t.Errorf("status %d, arrived as %q", r.status, last)
-	}
+	equal(t, "status", r.status, 200)
+	contains(t, "what arrived", api.last().head(), "POST /v1/messages?beta=true HTTP/1.1")
 }
 
 func testGatewayBodies(t *testing.T, g *testGateway) {
 	large := func(n int) string {
 		return strings.Replace(smallMessage, "canary", strings.Repeat("x", n), 1)
 	}
-	if r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"]), large(8<<20)); r.status != 200 {
-		t.Errorf("8 MiB: status %d: %.200s", r.status, r.body)
-	}
-	if kept, _ := filepath.Glob(filepath.Join(g.dir, "temp", "*", "*")); len(kept) > 0 {
-		t.Errorf("a prompt was written to disk: %v", kept)
-	}
+	equal(t, "status of 8 MiB", g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"]), large(8<<20)).status, 200)
+	kept, _ := filepath.Glob(filepath.Join(g.dir, "temp", "*", "*"))
+	equal(t, "prompts on disk", kept, nil)
 	r := g.must(t, "POST", "/api/v1/messages", with(g.tokens["dev"], "Expect", "100-continue"), large(34<<20))
-	if r.status != 413 {
-		t.Errorf("34 MiB: status %d", r.status)
-	}
+	equal(t, "status of 34 MiB", r.status, 413)
 	isFailure(t, "34 MiB", r, "request_too_large")
 }
 
@@ -264,9 +229,7 @@ func testGatewayPace(t *testing.T, g *testGateway, api *upstreamAPI) {
 
 func testGatewayCut(t *testing.T, g *testGateway) {
 	for verb, want := range map[string]string{"ask": "Error: ", "stream": "cut after "} {
-		if code, _, stderr := run(t, g.env, verb, "-n", "cut", "hello"); code != 1 || !strings.Contains(stderr, want) {
-			t.Errorf("%s: exit code %d, stderr %q, want 1 and %q", verb, code, stderr, want)
-		}
+		ferry(t, g.env, verb, "-n", "cut", "hello").want(1, "", want)
 	}
 }
 
@@ -308,56 +271,35 @@ func testGatewayMalformed(t *testing.T, g *testGateway) {
 }
 
 func testGatewayCheck(t *testing.T, g *testGateway) {
-	check := func(token string) (int, string) {
-		g.env["GATE_TOKEN"] = token
-		defer func() { g.env["GATE_TOKEN"] = g.tokens["dev"] }()
-		code, stdout, stderr := run(t, g.env, "config", "check", "gate")
-		return code, stdout + stderr
-	}
-	code, said := check(g.tokens["dev"])
 	for _, want := range []string{"✓ gateway", "✓ floor    TLS 1.2 is refused", "✓ guard    a made-up token is refused", "✓ models   3 listed"} {
-		if code != 0 || !strings.Contains(said, want) {
-			t.Errorf("exit code %d, want %q in:\n%s", code, want, said)
-		}
+		ferry(t, g.env, "config", "check", "gate").want(0, want, "")
 	}
-	if code, said := check("ferry_" + strings.Repeat("b", 32)); code != 1 || !strings.Contains(said, "✗ models") || !strings.Contains(said, "401") {
-		t.Errorf("a wrong token: exit code %d:\n%s", code, said)
-	}
+	wrong := maps.Clone(g.env)
+	wrong["GATE_TOKEN"] = "ferry_" + strings.Repeat("b", 32)
+	ferry(t, wrong, "config", "check", "gate").want(1, "✗ models", "").want(1, "401", "")
 }
 
 // The logs tell what happened and to what role, and nobody's address, token, query or words.
 func testGatewayLogs(t *testing.T, g *testGateway) {
 	g.must(t, "POST", "/api/v1/messages?canary-query=1", with(g.tokens["dev"], "User-Agent", "canary-agent"), smallMessage)
 	g.must(t, "GET", "/canary-path/"+g.tokens["dev"], nil, "")
-	deadline := time.Now().Add(testTimeout)
-	var access []byte
-	for tick := time.NewTicker(10 * time.Millisecond); ; <-tick.C { // the line is written after the answer
-		access, _ = os.ReadFile(filepath.Join(g.logs, "access.log"))
-		if lines := strings.Split(strings.TrimSpace(string(access)), "\n"); strings.Contains(lines[len(lines)-1], `"status":"404"`) {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the log does not end with the last request:\n%s", access)
-		}
-	}
-	failures, err := os.ReadFile(filepath.Join(g.logs, "error.log"))
-	check(t, err)
-	for _, canary := range []string{"127.0.0.1", "canary", "pace", "beta=true", providerKey, g.tokens["dev"], g.tokens["ci"], g.tokens["dev"][6:20], "healthz"} {
-		if strings.Contains(string(access)+string(failures), canary) {
-			t.Errorf("the logs hold %q", canary)
-		}
-	}
+	access := ""
+	eventually(t, "the log ends with the last request", func() bool { // the line is written after the answer
+		access = read(t, filepath.Join(g.logs, "access.log"))
+		lines := strings.Split(strings.TrimSpace(access), "\n")
+		return strings.Contains(lines[len(lines)-1], `"status":"404"`)
+	})
+	lacks(t, "the logs", access+read(t, filepath.Join(g.logs, "error.log")), "127.0.0.1", "canary", "pace", "beta=true", providerKey,
+		g.tokens["dev"], g.tokens["ci"], g.tokens["dev"][6:20], "healthz")
 	seen := map[string]bool{}
-	for line := range strings.Lines(string(access)) {
+	for line := range strings.Lines(access) {
 		var entry map[string]string
-		if err := json.Unmarshal([]byte(line), &entry); err != nil {
-			t.Fatalf("no JSON: %v: %s", err, line)
-		}
+		check(t, json.Unmarshal([]byte(line), &entry))
 		seen[entry["address"]+" "+entry["role"]+" "+entry["permission"]+" "+entry["status"]] = true
 	}
 	for _, want := range []string{"127.0.0.0 dev messages 200", "127.0.0.0 ci messages 403", "127.0.0.0  messages 401", "127.0.0.0   404"} {
 		if !seen[want] {
-			t.Errorf("the log has no line of %q: %v", want, seen)
+			t.Errorf("the log has lines of %v, want one of %q", seen, want)
 		}
 	}
 }

@@ -3,202 +3,177 @@
 package cmd_test
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
+	"crypto/tls"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/charmbracelet/lipgloss"
-	"github.com/creack/pty"
+	"github.com/charmbracelet/x/ansi"
 )
 
-// realFerry is ferry as a process of its own, with the machine's clock and signals.
-func realFerry(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	self, err := os.Executable()
-	check(t, err)
-	c := exec.CommandContext(t.Context(), self, args...)
-	c.Args[0] = "ferry-real"
-	c.Env = append(os.Environ(), "HOME="+t.TempDir(), "XDG_CONFIG_HOME=", "FERRY_CONFIG=", "FERRY_NODE=", raceExit+"="+raceAtOnce, "TERM=xterm", "NO_COLOR=")
-	return c
-}
-
-// stopInCall starts a ferry that says all it does, sends it a signal once its request has left, and gives the rest of what
-// it says.
-func stopInCall(t *testing.T, c *exec.Cmd, sent os.Signal) (rest []byte) {
-	t.Helper()
-	stderr, err := c.StderrPipe()
-	check(t, err)
-	check(t, c.Start())
-	lines := bufio.NewReader(stderr)
-	for line := ""; !strings.HasPrefix(line, "> ("); { // the last line of the request that -v shows
-		if line, err = lines.ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
-	}
-	check(t, c.Process.Signal(sent))
-	rest, _ = io.ReadAll(lines)
-	return rest
-}
-
-// readUntil reads what a terminal shows until enough of it was seen, and gives that.
-func readUntil(t *testing.T, terminal io.Reader, enough func(seen string) bool) string {
-	t.Helper()
-	var seen []byte
-	for buf := make([]byte, 4096); !enough(string(seen)); {
-		n, err := terminal.Read(buf)
-		if err != nil {
-			t.Fatalf("%v after %q", err, seen)
-		}
-		seen = append(seen, buf[:n]...)
-	}
-	return string(seen)
-}
-
-// TestSignals holds ferry to dying of the signal that stopped it, so that a shell loop around it stops too.
+// TestSignals stops an ask and a stream in the middle: ferry dies of the signal that stopped it, so that a shell loop around
+// it stops too, and its line is in the audit log.
 func TestSignals(t *testing.T) {
-	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		t.Run(sent.String(), func(t *testing.T) {
-			c := realFerry(t, "ask", "-v", "-n", "demo:?stall", "hello")
-			rest := stopInCall(t, c, sent)
-			var exit *exec.ExitError
-			if err := c.Wait(); !errors.As(err, &exit) {
-				t.Fatalf("ended with %v; stderr: %s", err, rest)
-			}
-			status := exit.Sys().(syscall.WaitStatus)
-			if !status.Signaled() || status.Signal() != sent {
-				t.Errorf("wait status %#x, want killed by %s; stderr: %s", status, sent, rest)
-			}
-		})
+	for sent, exit := range map[syscall.Signal]string{syscall.SIGINT: `"exit":130`, syscall.SIGTERM: `"exit":143`} {
+		for _, verb := range []string{"ask", "stream"} {
+			t.Run(verb+" "+sent.String(), func(t *testing.T) {
+				env := withConfig(t, "audit: {file: audit.jsonl}\n", nil)
+				p := realFerry(t, verb, "-v", "-n", "demo:?stall", "hello").withVars(env)
+				said := p.stderr()
+				p.start()
+				awaitSent(t, said)
+				p.send(sent)
+				_ = readAll(said)
+				p.wait().killedBy(sent)
+				log := read(t, filepath.Join(filepath.Dir(env["FERRY_CONFIG"]), "audit.jsonl"))
+				contains(t, "the log", log, exit, `"class":"cancelled"`)
+				equal(t, "lines of the log", strings.Count(log, "\n"), 1)
+			})
+		}
 	}
 }
 
-// TestClosedPipe holds ferry to ending as SIGPIPE would end it, without a word, when its reader has gone.
+// TestStreamSignal stops a stream that has begun: what came is on standard output with a newline behind it.
+func TestStreamSignal(t *testing.T) {
+	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		p := realFerry(t, "stream", "-q", "-n", "demo:?stall-mid&chunk=3", "hello")
+		stdout := p.stdout()
+		p.start()
+		begin := make([]byte, len("Hello from the demo node"))
+		_, err := io.ReadFull(stdout, begin)
+		check(t, err)
+		p.send(sent)
+		got := string(begin) + readAll(stdout)
+		if !strings.HasPrefix(got, "Hello from the demo node") || strings.Count(got, "\n") != 1 || !strings.HasSuffix(got, "\n") {
+			t.Errorf("standard output got %q, want the beginning of the answer and a newline", got)
+		}
+		p.wait().killedBy(sent)
+	}
+}
+
+// TestClosedPipe expects ferry to end as SIGPIPE would end it, without a word, when its reader has gone, before it writes or
+// as in ferry stream … | head -1.
 func TestClosedPipe(t *testing.T) {
-	c := realFerry(t, "ask", "-q", "-n", "demo", "hello")
-	reader, writer, err := os.Pipe()
-	check(t, err)
-	reader.Close()
-	var stderr bytes.Buffer
-	c.Stdout, c.Stderr = writer, &stderr
-	err = c.Run()
-	writer.Close()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		t.Fatalf("ended with %v", err)
-	}
-	status := exit.Sys().(syscall.WaitStatus)
-	if status.Signal() != syscall.SIGPIPE && status.ExitStatus() != 141 {
-		t.Errorf("wait status %#x, want SIGPIPE or 141", status)
-	}
-	if stderr.Len() > 0 {
-		t.Errorf("stderr: %s", &stderr)
+	for reads, args := range map[int][]string{0: {"ask", "-q", "-n", "demo", "hello"}, 10: {"stream", "-q", "-n", "demo:?big=1000000&chunk=100", "hello"}} {
+		p := realFerry(t, args...)
+		reader, writer, err := os.Pipe()
+		check(t, err)
+		p.Stdout = writer
+		if reads == 0 {
+			reader.Close()
+		}
+		p.start()
+		writer.Close()
+		if reads > 0 {
+			_, err = io.ReadFull(reader, make([]byte, reads))
+			check(t, err)
+			reader.Close()
+		}
+		r := p.wait()
+		if status := r.state.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGPIPE && status.ExitStatus() != 141 || r.stderr != "" {
+			r.errorf("wait status %#x, want SIGPIPE or 141 and nothing on standard error", status)
+		}
 	}
 }
 
 // TestInterruptedCountdown presses Ctrl-C on a terminal while a countdown runs: its line is cleared, and ferry dies of
 // the signal.
 func TestInterruptedCountdown(t *testing.T) {
-	c := realFerry(t, "ask", "--no-stdin", "--retry-delay", "9m", "-n", "demo:?status=429", "hello")
-	terminal, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 80})
-	check(t, err)
-	defer terminal.Close()
+	p := realFerry(t, "ask", "--no-stdin", "--retry-delay", "9m", "-n", "demo:?status=429", "hello")
+	terminal := p.terminal(80)
 	readUntil(t, terminal, shows("attempt 2 of 3 in 5")) // 540 s, or less on a busy machine
-	if _, err := terminal.Write([]byte{3}); err != nil {
-		t.Fatal(err)
-	}
-	rest, _ := io.ReadAll(terminal)
-	if !strings.Contains(string(rest), "\r\x1b[K") || !strings.Contains(string(rest), "stopped by interrupt") {
-		t.Errorf("after Ctrl-C the terminal got %q", rest)
-	}
-	var exit *exec.ExitError
-	if err := c.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
-		t.Errorf("ended with %v, want killed by SIGINT", err)
-	}
+	_, err := terminal.Write([]byte{3})
+	check(t, err)
+	contains(t, "the terminal after Ctrl-C", readAll(terminal), "\r\x1b[K", "stopped by interrupt")
+	p.wait().killedBy(syscall.SIGINT)
 }
 
 // TestPromptFromATerminal types a prompt: ferry says that it waits for one, and how to end it.
 func TestPromptFromATerminal(t *testing.T) {
-	c := realFerry(t, "ask", "-n", "demo")
-	terminal, err := pty.StartWithSize(c, &pty.Winsize{Rows: 24, Cols: 200})
+	p := realFerry(t, "ask", "-n", "demo")
+	terminal := p.terminal(200)
+	shown := readUntil(t, terminal, func(seen string) bool { return strings.Contains(seen, "\n") })
+	equal(t, "the terminal", shown, "ferry: reading the prompt from the terminal; Ctrl-D on a line of its own ends it\r\n")
+	_, err := terminal.Write([]byte("typed words\n\x04"))
 	check(t, err)
-	defer terminal.Close()
-	shown := bufio.NewReader(terminal)
-	line, err := shown.ReadString('\n')
-	if want := "ferry: reading the prompt from the terminal; Ctrl-D on a line of its own ends it\r\n"; err != nil || line != want {
-		t.Fatalf("%v, the terminal got %q", err, line)
-	}
-	if _, err := terminal.Write([]byte("typed words\n\x04")); err != nil {
-		t.Fatal(err)
-	}
-	rest, _ := io.ReadAll(terminal)
-	if err := c.Wait(); err != nil || !strings.Contains(string(rest), "You wrote: “typed words") {
-		t.Errorf("%v, the terminal got %q", err, rest)
-	}
-}
-
-// inTerminal runs ferry in a pseudo-terminal of so many columns and returns all that reached it.
-func inTerminal(t *testing.T, columns uint16, env []string, args ...string) string {
-	t.Helper()
-	c := realFerry(t, args...)
-	c.Args[0] = "ferry" // with the clock of the stories: a countdown takes no time
-	c.Env = append(append(c.Env, waitsFile+"="+os.DevNull), env...)
-	shown, _ := onTerminal(t, columns, c) // some of these calls fail on purpose
-	return shown
+	contains(t, "the terminal", readAll(terminal), "You wrote: “typed words")
+	p.wait().must()
 }
 
 // TestTerminal looks at what reaches a real terminal: control characters of an answer shown and not obeyed, colour and
 // a countdown where they are welcome, and neither under NO_COLOR and TERM=dumb.
 func TestTerminal(t *testing.T) {
-	osc := "\x1b]52;c;aGVsbG8=\x07"
-	t.Run("an answer is not obeyed", func(t *testing.T) {
-		got := inTerminal(t, 80, nil, "ask", "-n", "demo", osc+"\u202e\u009b2J")
-		if !strings.Contains(got, `\x1b]52;c;aGVsbG8=\x07\u202e\u009b2J`) || strings.Contains(got, "\x1b]") || strings.Contains(got, "\u009b") {
-			t.Errorf("terminal got %q", got)
-		}
-	})
-	t.Run("a pipe keeps the bytes", func(t *testing.T) {
-		_, stdout, _ := run(t, nil, "ask", "-n", "demo", osc)
-		if !strings.Contains(stdout, osc) {
-			t.Errorf("pipe got %q", stdout)
-		}
-	})
-	t.Run("countdown", func(t *testing.T) {
-		got := inTerminal(t, 40, nil, "ask", "--retry-delay", "1990ms", "-n", "demo:?status=429,200", "hello")
-		if !strings.Contains(got, "\r\x1b[Kferry: demo: 429; attempt 2 of 3 in 2 s") {
-			t.Errorf("terminal got %q", got)
-		}
-	})
-	t.Run("colour", func(t *testing.T) {
-		if got := inTerminal(t, 80, nil, "hello"); !strings.Contains(got, "\x1b[31mError:\x1b[0m") {
-			t.Errorf("terminal got %q", got)
-		}
-	})
+	const osc, shown = "\x1b]52;c;aGVsbG8=\x07\u202e\u009b2J\rX", `\x1b]52;c;aGVsbG8=\x07\u202e\u009b2J\x0dX`
+	for _, args := range [][]string{{"ask", "-n", "demo", osc}, {"stream", "-n", "demo:?chunk=1", osc}} { // events cut them
+		got := inTerminal(t, 300, nil, args...)
+		contains(t, args[0]+" on a terminal", got, shown)
+		lacks(t, args[0]+" on a terminal", got, "\x1b]", "\u009b", "\u202e")
+		ferry(t, nil, args...).want(0, osc, "") // a pipe keeps the bytes
+	}
+	lacks(t, "a stream on a terminal", inTerminal(t, 300, nil, "stream", "-n", "demo:?chunk=1", osc), "\x1b")
+	countdown := []string{"ask", "--retry-delay", "1990ms", "-n", "demo:?status=429,200", "hello"}
+	contains(t, "a countdown", inTerminal(t, 40, nil, countdown...), "\r\x1b[Kferry: demo: 429; attempt 2 of 3 in 2 s")
+	contains(t, "colour", inTerminal(t, 80, nil, "hello"), "\x1b[31mError:\x1b[0m")
 	for _, plain := range []string{"NO_COLOR=1", "TERM=dumb"} {
-		for _, args := range [][]string{
-			{"hello"}, {"config", "check", "demo"}, {"config", "nodes"}, {"ask", "--help"},
-			{"ask", "--retry-delay", "1990ms", "-n", "demo:?status=429,200", "hello"},
-		} {
-			t.Run(plain+" "+strings.Join(args, " "), func(t *testing.T) {
-				if got := inTerminal(t, 80, []string{plain}, args...); got == "" || strings.Contains(got, "\x1b") {
-					t.Errorf("terminal got %q", got)
-				}
-			})
+		for _, args := range [][]string{{"hello"}, {"config", "check", "demo"}, {"config", "nodes"}, {"ask", "--help"}, countdown} {
+			if got := inTerminal(t, 80, []string{plain}, args...); got == "" || strings.Contains(got, "\x1b") {
+				t.Errorf("%s, %q: the terminal got %q, want text without escapes", plain, args, got)
+			}
 		}
 	}
 	for _, columns := range []uint16{1, 20, 60, 80, 120} {
-		got := inTerminal(t, columns, nil, "config", "nodes")
-		if !strings.Contains(got, "demo") {
-			t.Errorf("at %d columns the table is %q", columns, got)
+		contains(t, fmt.Sprint("the table at ", columns, " columns"), inTerminal(t, columns, nil, "config", "nodes"), "demo")
+	}
+}
+
+// TestMarkdownOnATerminal styles Markdown on a terminal, of ask and of stream alike, unless it is switched off, and
+// nowhere else.
+func TestMarkdownOnATerminal(t *testing.T) {
+	const markdown = "\n\n# Title\n\nsome **strong** words\n\n- one\n- two\n"
+	const want = "\x1b[1m# Title\x1b[0m\r\n\r\nsome \x1b[2m**\x1b[0m\x1b[1mstrong\x1b[0m\x1b[2m**\x1b[0m words\r\n\r\n\x1b[1m-\x1b[0m one"
+	styled := inTerminal(t, 60, nil, "ask", "-n", "demo", markdown)
+	contains(t, "ask on a terminal", styled, want)
+	contains(t, "stream on a terminal", inTerminal(t, 60, nil, "stream", "-n", "demo:?chunk=1", markdown), want)
+	plain := strings.ReplaceAll(ansi.Strip(styled), "\r\n", "\n")
+	for _, off := range []struct{ env, flag string }{{"", "--no-render"}, {"FERRY_RENDER=off", ""}, {"NO_COLOR=1", ""}, {"NO_COLOR=1", "--render"}} {
+		got := inTerminal(t, 60, strings.Fields(off.env), append([]string{"ask", "-n", "demo", markdown}, strings.Fields(off.flag)...)...)
+		equal(t, fmt.Sprintf("a terminal with %q", off), strings.ReplaceAll(got, "\r\n", "\n"), plain)
+	}
+	r := ferry(t, nil, "ask", "-n", "demo", markdown).want(0, "**strong**", "")
+	lacks(t, "a pipe", r.stdout, "\x1b")
+}
+
+// TestVerboseWraps expects that no word of a server begins a row of the terminal that could be ferry's own: -v breaks its
+// lines before the terminal does, and sets them in.
+func TestVerboseWraps(t *testing.T) {
+	const columns = 80
+	for name, gap := range map[string]string{
+		"spaces": strings.Repeat(" ", columns), "more spaces": strings.Repeat(" ", columns-len("< x")), "a word": strings.Repeat("y", columns-len("< x")),
+		"tabs": strings.Repeat("\t", 10) + "y", "wide characters": strings.Repeat("香", columns/2-1),
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Echo", strings.Repeat("y", columns-len("< x-echo: "))+"Error: forged")
+			answering(400, "", "x"+gap+"Error: forged")(w, r)
+		}))
+		shown := inTerminal(t, columns, []string{"NO_COLOR=1"}, "ask", "-v", "--no-stdin", "-n", server.URL, "hello")
+		server.Close()
+		if n := strings.Count(shown, "forged"); n < 3 {
+			t.Errorf("%s: %d words of the server, want 3 or more, in %q", name, n, shown)
+		}
+		for line := range strings.SplitSeq(shown, "\r\n") {
+			if strings.HasPrefix(line, "Error: forged") || lipgloss.Width(line) > columns || strings.Contains(line, "\t") {
+				t.Errorf("%s: a line of %d columns, want at most %d, none that the server began: %q", name, lipgloss.Width(line), columns, line)
+			}
 		}
 	}
 }
@@ -212,103 +187,21 @@ func TestNothingBehindTheAnswer(t *testing.T) {
 	}}, false, false)
 	defer server.stop()
 	for range 3 { // whether it is logged depends on what net/http reads at once
-		c := realFerry(t, "ask", "--no-stdin", "-n", server.URL, "hello")
-		c.Env = append(c.Env, "FERRY_KEY="+canaryKey)
-		var stdout, stderr bytes.Buffer
-		c.Stdout, c.Stderr = &stdout, &stderr
-		if err := c.Run(); err != nil || stdout.String() != answerText+"\n" || stderr.Len() > 0 {
-			t.Errorf("%v, %q, stderr %q", err, &stdout, &stderr)
-		}
+		realFerry(t, "ask", "--no-stdin", "-n", server.URL, "hello").with("FERRY_KEY="+canaryKey).run().exactly(0, answerText+"\n", "")
 	}
 }
 
-// before polls until something is so, for a while at most.
-func before(limit time.Duration, reached func() bool) bool {
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	late := time.NewTimer(limit)
-	defer late.Stop()
-	for !reached() {
-		select {
-		case <-poll.C:
-		case <-late.C:
-			return false
-		}
-	}
-	return true
-}
-
-// eventually waits for what another process brings about, as long as a test may take.
-func eventually(t *testing.T, what string, reached func() bool) {
-	t.Helper()
-	if !before(testTimeout, reached) {
-		t.Fatal("never: " + what)
-	}
-}
-
-// TestVerboseWraps holds that no word of a server begins a row of the terminal that could be ferry's own: -v breaks its
-// lines before the terminal does, and sets them in.
-func TestVerboseWraps(t *testing.T) {
-	const columns = 80
-	for name, gap := range map[string]string{
-		"spaces": strings.Repeat(" ", columns), "more spaces": strings.Repeat(" ", columns-len("< x")), "a word": strings.Repeat("y", columns-len("< x")),
-		"tabs": strings.Repeat("\t", 10) + "y", "wide characters": strings.Repeat("香", columns/2-1),
-	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("X-Echo", strings.Repeat("y", columns-len("< x-echo: "))+"Error: forged")
-			w.WriteHeader(400)
-			_, _ = io.WriteString(w, "x"+gap+"Error: forged")
-		}))
-		shown := inTerminal(t, columns, []string{"FERRY_KEY=canary-key-0010", "NO_COLOR=1"}, "ask", "-v", "--no-stdin", "-n", server.URL, "hello")
-		server.Close()
-		if n := strings.Count(shown, "forged"); n < 3 {
-			t.Errorf("%s: %d words of the server, want 3 or more, in %q", name, n, shown)
-		}
-		for line := range strings.SplitSeq(shown, "\r\n") {
-			if strings.HasPrefix(line, "Error: forged") || lipgloss.Width(line) > columns || strings.Contains(line, "\t") {
-				t.Errorf("%s: a line of %d columns, want at most %d, none that the server began: %q", name, lipgloss.Width(line), columns, line)
-			}
-		}
-	}
-}
-
-// TestAuditSignal stops an ask and a stream in the middle: ferry dies of the signal, and its line is in the log.
-func TestAuditSignal(t *testing.T) {
-	for sent, exit := range map[syscall.Signal]string{syscall.SIGINT: `"exit":130`, syscall.SIGTERM: `"exit":143`} {
-		for _, command := range []string{"ask", "stream"} {
-			dir := t.TempDir()
-			config := filepath.Join(dir, "config.yaml")
-			write(t, config, "audit: {file: audit.jsonl}\n")
-			c := realFerry(t, command, "-v", "-n", "demo:?stall", "hello")
-			c.Env = append(c.Env, "FERRY_CONFIG="+config)
-			rest := stopInCall(t, c, sent)
-			var ended *exec.ExitError
-			if err := c.Wait(); !errors.As(err, &ended) || ended.Sys().(syscall.WaitStatus).Signal() != sent {
-				t.Errorf("%s: ended with %v, want killed by %s: %s", command, err, sent, rest)
-			}
-			log, _ := os.ReadFile(filepath.Join(dir, "audit.jsonl"))
-			if !strings.Contains(string(log), exit) || strings.Count(string(log), "\n") != 1 || !strings.Contains(string(log), `"class":"cancelled"`) {
-				t.Errorf("%s stopped by %s: the log has %q", command, sent, log)
-			}
-		}
-	}
-}
-
-// TestTimeoutOfFIFO holds --timeout to the opening of a file that nothing writes to. Without that the test would hang.
+// TestTimeoutOfFIFO has --timeout end the opening of a file that nothing writes to. Without that the test would hang.
 func TestTimeoutOfFIFO(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	check(t, syscall.Mkfifo(fifo, 0o600))
 	for _, args := range [][]string{{"-f", fifo}, {"--schema", fifo, "hi"}} {
-		c := realFerry(t, append([]string{"ask", "--no-stdin", "--timeout", "1s", "-n", "demo"}, args...)...)
-		said, err := c.CombinedOutput()
-		if c.ProcessState.ExitCode() != 1 || !strings.Contains(string(said), "did not end within the timeout of 1s") ||
-			!strings.Contains(string(said), "nothing was sent") {
-			t.Errorf("%v: %v: %s", args, err, said)
-		}
+		r := realFerry(t, append([]string{"ask", "--no-stdin", "--timeout", "1s", "-n", "demo"}, args...)...).run()
+		r.want(1, "", "did not end within the timeout of 1s").want(1, "", "nothing was sent")
 	}
 }
 
-// TestTimeoutOfStalledReader holds --timeout to the printing: a reader that takes nothing ends the call, and the other
+// TestTimeoutOfStalledReader has --timeout end the printing: a reader that takes nothing ends the call, and the other
 // stream says so. Without that the test would hang.
 func TestTimeoutOfStalledReader(t *testing.T) {
 	long(t, "ten seconds, of which a busy machine may need some for the answer")
@@ -317,14 +210,152 @@ func TestTimeoutOfStalledReader(t *testing.T) {
 			t.Parallel()
 			reader, writer, err := os.Pipe() // no one reads it
 			check(t, err)
-			c := realFerry(t, verb, "--no-stdin", "--timeout", "10s", "-n", "demo:?big=300000", "hi")
-			var stderr bytes.Buffer
-			c.Stdout, c.Stderr = writer, &stderr
-			err = c.Run()
-			writer.Close()
-			reader.Close()
-			if c.ProcessState.ExitCode() != 1 || !strings.Contains(stderr.String(), "cannot write to standard output: its reader took nothing more") {
-				t.Errorf("%v: %s", err, &stderr)
+			defer reader.Close()
+			defer writer.Close()
+			p := realFerry(t, verb, "--no-stdin", "--timeout", "10s", "-n", "demo:?big=300000", "hi")
+			p.Stdout = writer
+			p.run().want(1, "", "cannot write to standard output: its reader took nothing more")
+		})
+	}
+}
+
+// TestBenchInterrupted presses Ctrl-C in the middle of a run: it stops sending, reports what there is, keeps what was
+// saved, and dies of the signal.
+func TestBenchInterrupted(t *testing.T) {
+	saved := filepath.Join(t.TempDir(), "run.jsonl")
+	p := realFerry(t, "bench", "-d", "5m", "--warmup", "0", "-o", "markdown", "--save", saved, "demo:?latency=30ms").start()
+	awaitLines(t, saved, 5)
+	r := p.send(syscall.SIGINT).wait().killedBy(syscall.SIGINT)
+	contains(t, "the report", r.stdout, "| access | mean latency | success rate |", "100%")
+	text := read(t, saved)
+	contains(t, "the end of what is saved", text[max(0, len(text)-2):], "}\n")
+	contains(t, "what is saved", text, `"stopped":"interrupted"`)
+}
+
+// TestBenchKilled kills a run: what it saved by then can be reported on.
+func TestBenchKilled(t *testing.T) {
+	saved := filepath.Join(t.TempDir(), "run.jsonl")
+	p := realFerry(t, "bench", "-q", "-d", "5m", "--save", saved, "demo:?latency=5ms").start()
+	awaitLines(t, saved, 20)
+	p.send(os.Kill).wait()
+	ferry(t, nil, "bench", "report", "-o", "markdown", saved).want(0, "100%", "")
+}
+
+// awaitLines waits until a file that grows has so many lines.
+func awaitLines(t *testing.T, path string, lines int) {
+	t.Helper()
+	eventually(t, path+" grows", func() bool {
+		text, err := os.ReadFile(path)
+		return err == nil && strings.Count(string(text), "\n") >= lines
+	})
+}
+
+// TestBenchOnATerminal looks at the report on terminals of three widths: no line passes the edge, and the best node is
+// there in green.
+func TestBenchOnATerminal(t *testing.T) {
+	for _, columns := range []uint16{60, 80, 120} {
+		shown := inTerminal(t, columns, nil, "bench", "-r", "12", "demo/direct", "demo/hongkong", "demo/singapore")
+		contains(t, fmt.Sprint("the report at ", columns, " columns"), shown, "\x1b[32m", "direct", "hongkong", "singapore")
+		for line := range strings.SplitSeq(shown, "\n") {
+			last := line[strings.LastIndex(strings.TrimRight(line, "\r"), "\r")+1:]
+			if w := ansi.StringWidth(last); w > int(columns) {
+				t.Errorf("got a line of %d columns, want at most %d: %q", w, columns, last)
+			}
+		}
+		for _, plain := range []string{"NO_COLOR=1", "TERM=dumb"} {
+			lacks(t, plain, inTerminal(t, columns, []string{plain}, "bench", "-r", "12", "demo/hongkong"), "\x1b")
+		}
+	}
+}
+
+// TestBenchLive watches the lines that are drawn while a bench runs: they go up and over themselves, and are gone when
+// the report comes.
+func TestBenchLive(t *testing.T) {
+	p := realFerry(t, "bench", "-d", "5m", "-o", "best", "demo:?latency=20ms")
+	terminal := p.terminal(70)
+	readUntil(t, terminal, regexp.MustCompile(`demo:\?latency=20ms\s.*\d+.*100%.* ms`).MatchString)
+	_, err := terminal.Write([]byte{3})
+	check(t, err)
+	contains(t, "the terminal at the end", readAll(terminal), "\x1b[Jdemo:?latency=20ms\r\n")
+	p.wait()
+}
+
+// TestTrustByHTTPSProxy runs ferry as a process whose system believes in the proxy's authority: the pins are the node's,
+// the proxy's certificate is another, and neither makes up for the other.
+func TestTrustByHTTPSProxy(t *testing.T) {
+	if runtime.GOOS == "darwin" {
+		t.Skip("the platform verifies certificates here, and cannot be given an authority by a test")
+	}
+	systems, root := newAuthority(t, "system", nil), newAuthority(t, "root", nil)
+	leaf, proxys := root.issue(t, nil), systems.issue(t, nil)
+	for _, tt := range []struct {
+		name  string
+		proxy tls.Certificate
+		pin   []byte
+		want  string
+	}{
+		{"right pin", proxys, leaf.Certificate[0], ""},
+		{"the proxy's pin", proxys, proxys.Certificate[0], "its certificate has none of the pinned keys"},
+		{"a proxy of the node's authority", root.issue(t, nil), leaf.Certificate[0], "its certificate is signed by an unknown authority"},
+		{"a proxy with the pinned key", leaf, leaf.Certificate[0], "its certificate is signed by an unknown authority"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			node, proxy := serve(t, nil, overTLS(leaf)), connectProxy(t, &tls.Config{Certificates: []tls.Certificate{tt.proxy}})
+			env := configure(t, node.URL, fmt.Sprintf(`tls: {ca: '%s'}, pins: "%s"`, root.file, pinned(t, tt.pin)))
+			p := realFerry(t, "ask", "-n", "n", "--proxy", proxy.URL, "--retry-policy", "backoff", "--no-stdin", "hello").withVars(env)
+			r := p.with("SSL_CERT_FILE="+systems.file, "SSL_CERT_DIR="+t.TempDir()).run()
+			if tt.want == "" {
+				if r.must(); r.stdout == "" {
+					r.errorf("want an answer")
+				}
+				return
+			}
+			r.fails(1, tt.want)
+			if proxy.count() > 1 || node.active.Load() > 0 {
+				r.errorf("%d connections by the proxy, want 1 at most, and %d with a byte of a request, want none", proxy.count(), node.active.Load())
+			}
+		})
+	}
+}
+
+// question matches what a program sends to make a terminal answer: device attributes, cursor position, colours, modes,
+// capabilities. ferry asks none of them: a mute terminal would hold it up, and the answer would land in the shell.
+var question = regexp.MustCompile("\x1b\\[[>=?]?[0-9;]*[cnxq]|\x1b\\[[0-9;]*t|\x1b\\[\\?[0-9;]*\\$p|\x1b\\[\\?u|\x1b\\][0-9]+;([0-9]+;)?\\?|\x1bP|\x1bZ|\x05")
+
+var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// TestArchitectureTerminal looks at what the binary itself sends to a terminal.
+func TestArchitectureTerminal(t *testing.T) {
+	long(t, "builds the binary")
+	for _, sent := range []string{"\x1b[6n", "\x1b[c", "\x1b]11;?\x1b\\", "\x1b[?2026$p", "\x1b[?u", "\x1bP+q544e\x1b\\"} {
+		if !question.MatchString(sent) {
+			t.Errorf("the pattern does not know %q for a question", sent)
+		}
+	}
+	if question.MatchString("\x1b[1;32mferry\x1b[0m\r\x1b[2K") {
+		t.Error("the pattern takes colours for a question")
+	}
+	binary := buildFerry(t)
+	for _, test := range []struct {
+		name  string
+		args  []string
+		first *regexp.Regexp // the visible output, from its first byte
+	}{
+		{"version", []string{"version"}, regexp.MustCompile(`^ferry `)},
+		{"ask", []string{"ask", "-n", "demo", "hi"}, regexp.MustCompile(`^[^\s\x00-\x1f]`)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			command := exec.Command(binary, test.args...)
+			command.Env = emptyEnv(t, "TERM=xterm-256color", "COLORTERM=truecolor")
+			shown, err := onTerminal(t, 80, command)
+			if err != nil {
+				t.Fatalf("%v: %v (it was killed if it took a minute); shown: %q", test.args, err, shown)
+			}
+			if asked := question.FindString(shown); asked != "" {
+				t.Errorf("it asks the terminal %q, want no question", asked)
+			}
+			if visible := colour.ReplaceAllString(shown, ""); !test.first.MatchString(visible) {
+				t.Errorf("the terminal gets %q, want the output at its beginning", visible)
 			}
 		})
 	}

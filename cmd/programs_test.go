@@ -3,46 +3,30 @@
 package cmd_test
 
 import (
-	"bufio"
-	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"ferry/cmd"
-	"ferry/pkg/demo"
 )
 
 // TestDryRunLine runs the printed line with bash and curl, and compares what a server gets of it with what ferry sends:
 // for prompts on both sides of the longest argument, and with all that a shell or a terminal could take for more than
 // words.
 func TestDryRunLine(t *testing.T) {
-	for _, program := range []string{"bash", "curl"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Fatalf("%s is wanted: %v", program, err)
-		}
-	}
-	var got http.Header
-	var body string
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		read, _ := io.ReadAll(r.Body)
-		got, body = r.Header, string(read)
-	}))
-	defer server.Close()
+	_, bash := findProgram(t, "curl"), findProgram(t, "bash")
+	server := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	const names = "X-`id`, X-$HOME, X-'a, X-!b, X-a|b, X-~, X-Plain"
 	var headers strings.Builder
 	for name := range strings.SplitSeq(names, ", ") {
@@ -57,145 +41,78 @@ func TestDryRunLine(t *testing.T) {
 		"over the bound":  strings.Repeat("'", 131<<10),
 		"a MiB":           strings.Repeat("it's ", 1<<18),
 	} {
-		code, out, stderr := runWith(t, env, prompt, "ask", "--dry-run", "-n", "gate")
-		if code != 0 {
-			t.Fatalf("%s: exit code %d: %s", name, code, stderr)
-		}
-		if strings.ContainsAny(out, "\u009b\u202e\u2066\u007f\u2028\u0085\x1b") || strings.Contains(out, "gate-secret") {
-			t.Errorf("%s: a terminal would obey %.300q", name, out)
-		}
+		out := ferryReads(t, env, prompt, "ask", "--dry-run", "-n", "gate").must().stdout
+		lacks(t, name, out, "\u009b", "\u202e", "\u2066", "\u007f", "\u2028", "\u0085", "\x1b", "gate-secret")
 		at := max(strings.LastIndex(out, "\ncurl "), strings.LastIndex(out, "\nprintf "))
-		shell := exec.Command("bash", "-s")
+		shell := exec.Command(bash, "-s")
 		shell.Stdin, shell.Env = strings.NewReader(out[at:]), []string{"PATH=/usr/bin:/bin", "HOME=/nowhere", "GATE=gate-secret-1", "NO_PROXY=*"}
-		got, body = nil, ""
 		if said, err := shell.CombinedOutput(); err != nil || len(said) > 0 {
-			t.Fatalf("%s: %v: %.300s", name, err, said)
+			t.Fatalf("%s: %v, want no word: %.300s", name, err, said)
 		}
-		byCurl, curlBody := got, body
-		if code, _, stderr := runWith(t, env, prompt, "ask", "-n", "gate"); code != 1 || got == nil {
-			t.Fatalf("%s: exit code %d: %s", name, code, stderr) // the server answers nothing
+		ferryReads(t, env, prompt, "ask", "-n", "gate").want(1, "", "") // the server answers nothing
+		sent := server.take()
+		equal(t, name+": requests", len(sent), 2)
+		byCurl, byFerry := sent[0], sent[1]
+		var curls, ferrys any
+		check(t, json.Unmarshal([]byte(byCurl.body), &curls))
+		check(t, json.Unmarshal([]byte(byFerry.body), &ferrys))
+		equal(t, name+": what curl sends", curls, ferrys)
+		for _, own := range []string{"User-Agent", "Accept-Encoding", "Content-Length"} {
+			byCurl.Header.Del(own)
+			byFerry.Header.Del(own)
 		}
-		if !sameJSON(t, curlBody, body) {
-			t.Errorf("%s: curl sent %.300q, ferry %.300q", name, curlBody, body)
+		for field := range byFerry.Header {
+			equal(t, name+": header "+field+" of curl", byCurl.Header[field], byFerry.Header[field])
 		}
-		for field := range got {
-			if field != "User-Agent" && field != "Accept-Encoding" && field != "Content-Length" && strings.Join(got[field], ",") != strings.Join(byCurl[field], ",") {
-				t.Errorf("%s: header %s: curl sent %q, ferry %q", name, field, byCurl[field], got[field])
-			}
-		}
-		if byCurl.Get("X-Api-Key") != "gate-secret-1" || len(byCurl) < 16 {
-			t.Errorf("%s: headers %q", name, byCurl)
+		equal(t, name+": the key", byCurl.Header.Get("X-Api-Key"), "gate-secret-1")
+		if len(byFerry.Header) < 15 {
+			t.Errorf("%s: got the headers %q, want at least 15", name, byFerry.Header)
 		}
 	}
-}
-
-// runWith is run with a prompt on standard input.
-func runWith(t *testing.T, env map[string]string, prompt string, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	e := testEnv(env, &out, &errs)
-	e.Stdin = strings.NewReader(prompt)
-	code = cmd.Run(t.Context(), args, e)
-	return code, out.String(), errs.String()
-}
-
-// sameJSON reports whether two texts are the same JSON value.
-func sameJSON(t *testing.T, one, other string) bool {
-	t.Helper()
-	var a, b any
-	if err := json.Unmarshal([]byte(one), &a); err != nil {
-		t.Errorf("%v: %.300q", err, one)
-		return false
-	}
-	return json.Unmarshal([]byte(other), &b) == nil && reflect.DeepEqual(a, b)
 }
 
 // TestBasicAsTheReadmeSays sends a user and a password as the README's row for curl's -u has it: the shell makes the
 // variable, the node names it.
 func TestBasicAsTheReadmeSays(t *testing.T) {
-	shell, err := exec.LookPath("sh")
-	if err != nil {
-		needed(t, "sh, to run the README's line")
-	}
-	readme, err := os.ReadFile(filepath.Join(checkout, "README.md"))
-	check(t, err)
-	row := regexp.MustCompile("(?m)^\\| `-u user:password` .*$").FindString(string(readme))
+	row := regexp.MustCompile("(?m)^\\| `-u user:password` .*$").FindString(readme(t))
 	parts := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row, -1)
 	if len(parts) < 4 || !strings.HasPrefix(parts[3][1], "export BASIC=") {
 		t.Fatalf("the row is not as this test reads it: %s", row)
 	}
 	auth, headers, export := parts[1][1], parts[2][1], strings.ReplaceAll(parts[3][1], `\|`, "|")
-	made, err := exec.Command(shell, "-c", export+`; printf %s "$BASIC"`).Output()
+	made, err := exec.Command("sh", "-c", export+`; printf %s "$BASIC"`).Output()
 	check(t, err)
-	var user, password string
-	node := demo.New(demo.Options{})
-	defer node.Close()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, password, _ = r.BasicAuth()
+	node := demoNode(t)
+	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Header.Set("X-Api-Key", "for the demo node")
 		node.ServeHTTP(w, r)
 	}))
-	defer server.Close()
-	path := filepath.Join(t.TempDir(), "config.yaml")
-	text := "nodes: {n: {url: " + server.URL + ", " + auth + ", " + headers + "}}\n"
-	write(t, path, text)
-	env := map[string]string{"FERRY_CONFIG": path, "HOME": t.TempDir(), "BASIC": string(made) + "\n"}
-	code, stdout, stderr := run(t, env, "ask", "-v", "-n", "n", "--no-stdin", "hello")
-	if code != 0 || user != "user" || password != "password" || stdout == "" {
-		t.Errorf("exit code %d, %q and %q arrived\n%s", code, user, password, stderr)
-	}
+	env := withConfig(t, "nodes: {n: {url: "+server.URL+", "+auth+", "+headers+"}}\n", nil)
+	env["BASIC"] = string(made) + "\n"
+	r := ferry(t, env, "ask", "-v", "-n", "n", "--no-stdin", "hello").must()
+	user, password, _ := server.last().BasicAuth()
+	equal(t, "what arrives", user+" "+password, "user password")
 	_, encoded, _ := strings.Cut(string(made), " ")
-	if encoded == "" || strings.Contains(stdout+stderr, encoded) {
-		t.Errorf("the password is shown:\n%s", stderr)
-	}
+	equal(t, "an empty password", encoded == "", false)
+	lacks(t, "what is printed", r.stdout+r.stderr, encoded)
 }
 
 // TestOfficialSDKs lets the official JavaScript SDKs of two providers, as real clients, talk to `ferry demo`: what they
 // take for an answer, an error and a stream is what the demo node must speak.
 func TestOfficialSDKs(t *testing.T) {
 	sdk := filepath.Join("..", "testdata", "sdk")
-	node, err := exec.LookPath("node")
-	if err != nil {
-		needed(t, "node, to run the official SDKs")
-	}
+	node := findProgram(t, "node")
 	if _, err := os.Stat(filepath.Join(sdk, "node_modules", "@anthropic-ai", "sdk")); err != nil {
 		needed(t, "the official SDKs (npm ci in testdata/sdk)")
 	}
-	demo := realFerry(t, "demo", "-q", "--listen", "127.0.0.1:0")
-	stdout, err := demo.StdoutPipe()
-	check(t, err)
-	check(t, demo.Start())
-	t.Cleanup(func() {
-		_ = demo.Process.Signal(syscall.SIGTERM)
-		_ = demo.Wait()
-	})
-	address, err := bufio.NewReader(stdout).ReadString('\n')
-	check(t, err)
 	clients := exec.CommandContext(t.Context(), node, "--test", "--test-reporter=tap", "sdk.test.mjs")
 	clients.Dir = sdk
-	clients.Env = append(os.Environ(), "FERRY_DEMO_URL="+strings.TrimSpace(address))
+	clients.Env = append(os.Environ(), "FERRY_DEMO_URL="+startDemo(t))
 	out, err := clients.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err != nil || !strings.Contains(string(out), "\n# fail 0\n") || strings.Contains(string(out), "\n# pass 0\n") {
+		t.Errorf("%v, want all tests to pass:\n%s", err, out)
 	}
-	for _, line := range strings.Split(string(out), "\n") {
-		if strings.HasPrefix(line, "# pass ") || strings.HasPrefix(line, "# fail ") {
-			t.Log(line)
-		}
-	}
-	if !strings.Contains(string(out), "\n# fail 0\n") || strings.Contains(string(out), "\n# pass 0\n") {
-		t.Errorf("no test passed:\n%s", out)
-	}
-}
-
-// needed skips a test by the name of what it lacks. Where everything is to be there it fails instead: a skip that
-// nobody sees is a check that nobody makes.
-func needed(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("FERRY_CI") != "" {
-		t.Fatalf("missing: %s", what)
-	}
-	t.Skipf("skipped, for want of %s", what)
+	t.Log(regexp.MustCompile("(?m)^# (pass|fail) .*$").FindAllString(string(out), -1))
 }
 
 // TestFilterCost reports what a list adds to an ask in processor time, all threads together: some 4 ms for 10,000 words,
@@ -214,31 +131,26 @@ func TestFilterCost(t *testing.T) {
 		added, most := cheapest(t, env, prompt)-bare, time.Duration(words)*20*time.Microsecond
 		t.Logf("%d words add %s to an ask of %s", words, added, bare)
 		if added > most {
-			t.Errorf("%d words add %s, more than %s", words, added, most)
+			t.Errorf("%d words add %s, want at most %s", words, added, most)
 		}
 	}
 }
 
-// cheapest is the least processor time of an ask in ten.
+// cheapest is the least processor time of an ask in ten, that of all threads of this process.
 func cheapest(t *testing.T, env map[string]string, prompt string) time.Duration {
 	t.Helper()
+	had := func() time.Duration {
+		var used syscall.Rusage
+		check(t, syscall.Getrusage(syscall.RUSAGE_SELF, &used))
+		return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	}
 	best := time.Hour
 	for range 10 {
-		before := processorTime(t)
-		if code, _, stderr := run(t, env, "ask", "-n", "demo", prompt); code != 0 {
-			t.Fatal(stderr)
-		}
-		best = min(best, processorTime(t)-before)
+		before := had()
+		ferry(t, env, "ask", "-n", "demo", prompt).must()
+		best = min(best, had()-before)
 	}
 	return best
-}
-
-// processorTime is what this process has had of the processors.
-func processorTime(t *testing.T) time.Duration {
-	t.Helper()
-	var used syscall.Rusage
-	check(t, syscall.Getrusage(syscall.RUSAGE_SELF, &used))
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // blockedWords is a list of so many words of the usual lengths, Chinese and Latin by turns, in no order.
@@ -246,16 +158,113 @@ func blockedWords(n int) string {
 	chance := rand.New(rand.NewPCG(1, 2))
 	var list strings.Builder
 	for k := range n {
-		if k%2 == 0 {
-			for range 2 + chance.IntN(5) {
-				list.WriteRune(rune(0x4e00 + chance.IntN(3500)))
-			}
-		} else {
-			for range 5 + chance.IntN(10) {
-				list.WriteByte(byte('a' + chance.IntN(26)))
-			}
+		first, letters, length := rune(0x4e00), 3500, 2+chance.IntN(5)
+		if k%2 == 1 {
+			first, letters, length = 'a', 26, 5+chance.IntN(10)
+		}
+		for range length {
+			list.WriteRune(first + rune(chance.IntN(letters)))
 		}
 		list.WriteByte('\n')
 	}
 	return list.String()
+}
+
+// squidPassword is the one that the squid of these tests accepts, of the user "user".
+const squidPassword = "squid-word-0007"
+
+// startSquid runs a real squid on loopback that connects to the allowed ports alone, and gives its address.
+func startSquid(t *testing.T, wantsPassword bool, ports ...string) *url.URL {
+	t.Helper()
+	// Started by root it becomes the user proxy, which has to get at its files.
+	dir, err := os.MkdirTemp("", "squid")
+	check(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	check(t, os.Chmod(dir, 0o777))
+	helper, file := filepath.Join(dir, "accept.sh"), filepath.Join(dir, "squid.conf")
+	script := "while read -r line; do if [ \"$line\" = 'user " + squidPassword + "' ]; then echo OK; else echo ERR; fi; done\n"
+	port := freePort(t)
+	address, service := "127.0.0.1:"+port, "ferry"+port
+	rules := "http_access allow allowed\n"
+	if wantsPassword {
+		rules = "auth_param basic program /bin/sh " + helper + "\nauth_param basic children 1\nacl users proxy_auth REQUIRED\n" +
+			"http_access deny !allowed\nhttp_access allow users\n"
+	}
+	config := fmt.Sprintf("http_port %s\nacl allowed port %s\n%shttp_access deny all\ncache deny all\npid_filename none\n"+
+		"access_log none\ncache_log stdio:%s/cache.log\ncoredump_dir %s\nvisible_hostname localhost\nshutdown_lifetime 0 seconds\n"+
+		"pinger_enable off\nnetdb_filename none\n", address, strings.Join(ports, " "), rules, dir, dir)
+	for path, text := range map[string]string{helper: script, file: config} {
+		check(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	process := exec.Command(findProgram(t, "squid"), "-N", "-n", service, "-f", file)
+	process.Dir = dir
+	t.Cleanup(func() {
+		shared, _ := filepath.Glob("/dev/shm/" + service + "-*") // what it would remove itself
+		for _, path := range shared {
+			os.Remove(path)
+		}
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(dir, "cache.log"))
+			t.Logf("squid's log: %s", log)
+		}
+	})
+	runServer(t, process, address)
+	return &url.URL{Scheme: "http", Host: address}
+}
+
+// TestSquid goes through a real squid, by CONNECT to an https node and with a whole URL to an http one: with and without
+// the password that it wants, and where its rules or the node say no. Each fault names the proxy and where it was named.
+func TestSquid(t *testing.T) {
+	ca := newAuthority(t, "root", nil)
+	plain, other := serve(t, nil), serve(t, nil) // the other at a port that no rule allows
+	secure := serve(t, nil, withTLS(&tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil)}}))
+	dead := freePort(t)
+	open := startSquid(t, false, plain.port(), secure.port(), dead)
+	locked := startSquid(t, true, plain.port(), secure.port())
+	right, wrong := *locked, *locked
+	right.User, wrong.User = url.UserPassword("user", squidPassword), url.UserPassword("user", "wrong-word-0007")
+
+	from := "; the proxy comes from flag --proxy, and --proxy none does without one"
+	asks := "it wants a user and a password, which stand before an @ in its address" + from
+	refuses := "it does not accept the user and the password in its address" + from
+	unknown := "the answer may be that of the proxy, " + open.String()
+	answered := func(proxy *url.URL, status, port string) string {
+		return "the proxy " + proxy.String() + " answered " + status + " to a connection to 127.0.0.1:" + port
+	}
+	for _, tt := range []struct {
+		name, target string
+		proxy        *url.URL
+		code         int
+		want, hint   string
+	}{
+		{"CONNECT", secure.URL, open, 0, "", ""},
+		{"whole URL", plain.URL, open, 0, "", ""},
+		{"CONNECT with the password", secure.URL, &right, 0, "", ""},
+		{"whole URL with the password", plain.URL, &right, 0, "", ""},
+		{"CONNECT without", secure.URL, locked, 1, answered(locked, "407 Proxy Authentication Required", secure.port()), asks},
+		{"whole URL without", plain.URL, locked, 1, answered(locked, "407 Proxy Authentication Required", plain.port()), asks},
+		{"CONNECT with a wrong one", secure.URL, &wrong, 1, "answered 407 Proxy Authentication Required", refuses},
+		{"whole URL with a wrong one", plain.URL, &wrong, 1, "answered 407 Proxy Authentication Required", refuses},
+		{"CONNECT denied", "https://" + other.host, open, 1, answered(open, "403 Forbidden", other.port()), "its rules do not allow this host or port" + from},
+		{"whole URL denied", other.URL, open, 1, "403", unknown + "; --proxy none does without one"},
+		{"CONNECT to nothing", "https://127.0.0.1:" + dead, open, 1, answered(open, "503 Service Unavailable", dead), "it did not reach the node" + from},
+		{"whole URL to nothing", "http://127.0.0.1:" + dead, open, 3, "503", unknown},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			env := configure(t, tt.target, fmt.Sprintf("tls: {ca: '%s'}", ca.file))
+			r := ferry(t, env, "ask", "-v", "-n", "n", "--proxy", tt.proxy.String(), "--no-stdin", "hello").want(tt.code, "", tt.want)
+			r.want(tt.code, "", "* proxy "+tt.proxy.Scheme+"://"+tt.proxy.Host)
+			lacks(t, "what is printed", r.stderr, "word-0007")
+			seen := append(append(plain.take(), secure.take()...), other.take()...)
+			if tt.code != 0 {
+				r.fails(tt.code, "\nhint: "+tt.hint)
+				equal(t, "requests at the nodes", len(seen), 0)
+				return
+			}
+			equal(t, "requests at the nodes", len(seen), 1)
+			equal(t, "an answer", r.stdout != "", true)
+			equal(t, "the header that only squid adds", strings.Contains(seen[0].Header.Get("Via"), "squid"), strings.HasPrefix(tt.target, "http:"))
+			equal(t, "the proxy's password at the node", seen[0].Header.Get("Proxy-Authorization"), "")
+		})
+	}
 }

@@ -3,10 +3,8 @@
 package cmd_test
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,27 +53,12 @@ type world struct{ demo, proxy, ca string }
 func newWorld(t *testing.T) world {
 	t.Helper()
 	for _, name := range []string{"bash", "git", "jq", "xargs", "make", "timeout", "curl"} {
-		if _, err := exec.LookPath(name); err != nil {
-			needed(t, name)
-		}
+		findProgram(t, name)
 	}
-	served := realFerry(t, "demo", "--quiet", "--listen", "127.0.0.1:0")
-	out, err := served.StdoutPipe()
-	check(t, err)
-	check(t, served.Start())
-	t.Cleanup(func() {
-		_ = served.Process.Kill()
-		_ = served.Wait()
-	})
-	address, err := bufio.NewReader(out).ReadString('\n')
-	check(t, err)
 	ca := newAuthority(t, "the README's hosts", nil)
-	pair := ca.issue(t, func(c *x509.Certificate) {
-		c.DNSNames, c.IPAddresses = []string{"*.example.com", "*.anthropic.com"}, nil
-	})
-	node := newTLSNode(t, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13})
-	proxy, _ := leadingProxy(t, nil, func(string) string { return node.host })
-	return world{strings.TrimSpace(address), proxy, ca.file}
+	pair := ca.issueFor(t, "*.example.com", "*.anthropic.com")
+	node := serve(t, nil, withTLS(&tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}))
+	return world{startDemo(t), connectProxy(t, nil, node.host).URL, ca.file}
 }
 
 func newReader(t *testing.T, w world) *reader {
@@ -120,9 +103,7 @@ func (r *reader) belongings(t *testing.T) {
 		"git init -q . && git add notes.md",
 		"mkdir saved && for run in saved/bench-a saved/bench-b monday; do ferry bench -q -r 2 --save $run.jsonl hongkong; done",
 	} {
-		if code, said := r.types(t, line, ""); code != 0 {
-			t.Fatalf("%s: exit code %d\n%s", line, code, said)
-		}
+		r.succeeds(t, line)
 	}
 }
 
@@ -219,7 +200,7 @@ func TestReadmeCommands(t *testing.T) {
 		}
 	}
 	if total < 80 {
-		t.Errorf("only %d commands: README.md was misread", total)
+		t.Errorf("got %d commands, want 80 at least: README.md was misread", total)
 	}
 	for line := range left {
 		t.Errorf("listed, and not in README.md: %s", line)
@@ -270,13 +251,12 @@ func listing(line string) string {
 // listed are all listed lines. The tests that they name have to be there.
 func listed(t *testing.T) map[string]bool {
 	t.Helper()
-	var there bytes.Buffer
+	var there strings.Builder
 	tests, err := filepath.Glob("*_test.go")
 	check(t, err)
 	for _, path := range append(tests, filepath.Join(checkout, ".ci", "run"), filepath.Join(checkout, ".ci", "package")) {
-		text, err := os.ReadFile(path)
-		check(t, err)
-		there.Write(text)
+		text := read(t, path)
+		there.WriteString(text)
 	}
 	all := map[string]bool{}
 	check := func(line, why, by string) {
@@ -302,7 +282,7 @@ func TestExitCodesPage(t *testing.T) {
 	long(t, "every command of the page")
 	t.Parallel()
 	r := newReader(t, newWorld(t))
-	_, page, _ := run(t, nil, "help", "exit-codes")
+	page := ferry(t, nil, "help", "exit-codes").stdout
 	code, trying, tried := "", false, map[string]int{}
 	for line := range strings.Lines(page) {
 		line = strings.TrimRight(line, "\n")
@@ -322,7 +302,7 @@ func TestExitCodesPage(t *testing.T) {
 	}
 	for _, want := range []string{"0", "1", "2", "3", "4", "5", "130", "143", "141"} {
 		if tried[want] == 0 {
-			t.Errorf("the page has no command that shows exit code %s", want)
+			t.Errorf("the page shows %v, want a command for exit code %s", tried, want)
 		}
 	}
 }

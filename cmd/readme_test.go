@@ -24,9 +24,7 @@ type codeBlock struct {
 
 func readme(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(checkout, "README.md"))
-	check(t, err)
-	return string(text)
+	return read(t, filepath.Join(checkout, "README.md"))
 }
 
 func readmeBlocks(t *testing.T) []codeBlock {
@@ -78,12 +76,13 @@ func TestReadmeLinks(t *testing.T) {
 			}
 		}
 	}
+	pages := helpPages()
 	for _, page := range regexp.MustCompile("ferry help ([a-z-]+)").FindAllStringSubmatch(text, -1) {
-		if helpPages["topic-"+page[1]] == nil {
+		if pages["topic-"+page[1]] == nil {
 			t.Errorf("there is no page for %s", page[0])
 		}
 	}
-	for name := range helpPages {
+	for name := range pages {
 		if topic, ok := strings.CutPrefix(name, "topic-"); ok && !strings.Contains(text, "ferry help "+topic) {
 			t.Errorf("README.md does not name ferry help %s", topic)
 		}
@@ -105,7 +104,7 @@ func anchorOf(heading string) string {
 
 // TestReadmeVariables holds the README's table of variables to the program's page, row by row, and the source to both.
 func TestReadmeVariables(t *testing.T) {
-	_, page, _ := run(t, nil, "help", "environment")
+	page := ferry(t, nil, "help", "environment").stdout
 	var want []string
 	for line := range strings.Lines(page) {
 		name, meaning, ok := strings.Cut(line, "  ")
@@ -119,14 +118,9 @@ func TestReadmeVariables(t *testing.T) {
 	if table := strings.Join(want, "\n"); !strings.Contains(readme(t), "|---|---|\n"+table+"\n\n") {
 		t.Errorf("README.md should list the variables so:\n%s", table)
 	}
-	read := regexp.MustCompile(`"(FERRY_[A-Z_]+)"`)
+	named := regexp.MustCompile(`"(FERRY_[A-Z_]+)"`)
 	for _, s := range sources(t) {
-		text, err := os.ReadFile(filepath.Join(checkout, s.path))
-		check(t, err)
-		if strings.HasSuffix(s.path, "_test.go") || strings.HasPrefix(s.path, ".") {
-			continue
-		}
-		for _, name := range read.FindAllStringSubmatch(string(text), -1) {
+		for _, name := range named.FindAllStringSubmatch(read(t, filepath.Join(checkout, s.path)), -1) {
 			if !strings.Contains(page, "\n"+name[1]+" ") {
 				t.Errorf("%s reads %s, which ferry help environment does not list", s.path, name[1])
 			}
@@ -137,9 +131,8 @@ func TestReadmeVariables(t *testing.T) {
 // TestReadmeExitCodes holds the table to the page: the same codes, each linked to its line there.
 func TestReadmeExitCodes(t *testing.T) {
 	const file = "testdata/golden/help/topic-exit-codes.txt"
-	text, err := os.ReadFile(filepath.Join(checkout, file))
-	check(t, err)
-	lines := strings.Split(string(text), "\n")
+	text := read(t, filepath.Join(checkout, file))
+	lines := strings.Split(text, "\n")
 	linked := map[string]bool{}
 	for _, link := range regexp.MustCompile(`\[(\d+)\]\(`+regexp.QuoteMeta(file)+`#L(\d+)\)`).FindAllStringSubmatch(readme(t), -1) {
 		number, _ := strconv.Atoi(link[2])
@@ -148,13 +141,13 @@ func TestReadmeExitCodes(t *testing.T) {
 		}
 		linked[link[1]] = true
 	}
-	for _, heading := range regexp.MustCompile(`(?m)^(\d+) `).FindAllStringSubmatch(string(text), -1) {
+	for _, heading := range regexp.MustCompile(`(?m)^(\d+) `).FindAllStringSubmatch(text, -1) {
 		if !linked[heading[1]] {
 			t.Errorf("README.md has no link to exit code %s", heading[1])
 		}
 	}
 	if len(linked) < 9 {
-		t.Errorf("only %d codes are linked", len(linked))
+		t.Errorf("got %d linked codes, want at least 9", len(linked))
 	}
 }
 
@@ -163,9 +156,9 @@ func TestReadmeExitCodes(t *testing.T) {
 func TestReadmeCurlTable(t *testing.T) {
 	_, table, _ := strings.Cut(readme(t), "| curl | ferry |\n")
 	table, _, _ = strings.Cut(table, "\n\n")
-	_, ask, _ := run(t, nil, "ask", "--help")
-	_, stream, _ := run(t, nil, "stream", "--help")
-	_, file, _ := run(t, map[string]string{"HOME": t.TempDir()}, "config", "list")
+	ask := ferry(t, nil, "ask", "--help").stdout
+	stream := ferry(t, nil, "stream", "--help").stdout
+	file := ferry(t, map[string]string{"HOME": t.TempDir()}, "config", "list").stdout
 	rows, flags := 0, 0
 	for line := range strings.Lines(table) {
 		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
@@ -189,14 +182,12 @@ func TestReadmeCurlTable(t *testing.T) {
 		}
 		if strings.HasPrefix(cells[1], "does not exist") {
 			for _, flag := range regexp.MustCompile("`(-[^`]+)`").FindAllStringSubmatch(cells[0], -1) {
-				if code, _, _ := run(t, nil, "ask", flag[1], "-n", "demo", "hello"); code != 2 {
-					t.Errorf("%s is exit code %d", flag[1], code)
-				}
+				ferry(t, nil, "ask", flag[1], "-n", "demo", "hello").want(2, "", "")
 			}
 		}
 	}
 	if rows < 20 || flags < 20 {
-		t.Errorf("%d rows with %d flags: the table was misread", rows, flags)
+		t.Errorf("got %d rows with %d flags, want at least 20 of each: the table was misread", rows, flags)
 	}
 }
 
@@ -210,13 +201,9 @@ func TestReadmeConfigurations(t *testing.T) {
 		loaded++
 		path := filepath.Join(t.TempDir(), "config.yaml")
 		write(t, path, block.text)
-		if code, _, stderr := run(t, map[string]string{"FERRY_CONFIG": path}, "config", "list"); code != 0 {
-			t.Errorf("README.md:%d: %s", block.line, stderr)
-		}
+		ferry(t, map[string]string{"FERRY_CONFIG": path}, "config", "list").want(0, "", "")
 	}
-	if loaded != 2 {
-		t.Errorf("loaded %d configurations", loaded)
-	}
+	equal(t, "configurations", loaded, 2)
 }
 
 // TestReadmeRecipes holds the README's blocks to the files in testdata/recipes, byte by byte.
@@ -227,13 +214,12 @@ func TestReadmeRecipes(t *testing.T) {
 	}
 	blocks := readmeBlocks(t)
 	for _, path := range found {
-		text, err := os.ReadFile(path)
-		check(t, err)
-		if !slices.ContainsFunc(blocks, func(b codeBlock) bool { return b.section == "Recipes" && b.text == string(text) }) {
+		text := read(t, path)
+		if !slices.ContainsFunc(blocks, func(b codeBlock) bool { return b.section == "Recipes" && b.text == text }) {
 			t.Errorf("README.md does not show %s as it is", filepath.Base(path))
 		}
 		if strings.HasSuffix(path, ".yml") {
-			if err := yaml.Unmarshal(text, new(map[string]any)); err != nil {
+			if err := yaml.Unmarshal([]byte(text), new(map[string]any)); err != nil {
 				t.Errorf("%s: %v", path, err)
 			}
 		}
@@ -268,9 +254,7 @@ func TestReadmeMeasured(t *testing.T) {
 // measured are the figures of the last run.
 func measured(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(checkout, "testdata", "measured.md"))
-	check(t, err)
-	return string(text)
+	return read(t, filepath.Join(checkout, "testdata", "measured.md"))
 }
 
 // measuredSection is the README's summary of them.
@@ -343,16 +327,12 @@ func checkTyped(t *testing.T, command string) {
 	typed, _, _ = strings.Cut(typed, " | ")
 	switch {
 	case strings.HasPrefix(command, "make "):
-		rules, err := os.ReadFile(filepath.Join(checkout, "Makefile"))
-		target := strings.Fields(command)[1]
-		if err != nil || !strings.Contains(string(rules), "\n"+target+":") {
-			t.Errorf("there is no target %s: %s (%v)", target, command, err)
-		}
+		contains(t, "Makefile", read(t, filepath.Join(checkout, "Makefile")), "\n"+strings.Fields(command)[1]+":")
 	case isFerry:
 		verb := strings.Fields(typed)[0]
-		_, help, _ := run(t, nil, verb, "--help")
+		help := ferry(t, nil, verb, "--help").stdout
 		if verb == "config" {
-			_, help, _ = run(t, nil, verb, strings.Fields(typed)[1], "--help")
+			help = ferry(t, nil, verb, strings.Fields(typed)[1], "--help").stdout
 		}
 		for _, flag := range flagWord.FindAllStringSubmatch(typed, -1) {
 			if !regexp.MustCompile(`(?m)^ +(-\w, +)?` + flag[1] + `[ ,]`).MatchString(help) {

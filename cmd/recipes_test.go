@@ -14,16 +14,15 @@ import (
 
 func recipe(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(checkout, "testdata", "recipes", name))
-	check(t, err)
-	return string(text)
+	text := read(t, filepath.Join(checkout, "testdata", "recipes", name))
+	return text
 }
 
 func (r *reader) succeeds(t *testing.T, line string, env ...string) string {
 	t.Helper()
 	code, said := r.types(t, line, "", env...)
 	if code != 0 {
-		t.Fatalf("exit code %d: %s\n%s", code, line, said)
+		t.Fatalf("exit code %d, want 0: %s\n%s", code, line, said)
 	}
 	return said
 }
@@ -48,12 +47,12 @@ func TestRecipesForCI(t *testing.T) {
 	for _, step := range smoke.Steps {
 		if step.Run != "" {
 			steps["github"] = append(steps["github"], step.Run)
-		} else if step.With["path"] != "bench.xml" {
-			t.Errorf("kept is %v", step.With)
+		} else {
+			equal(t, "what is kept", step.With["path"], "bench.xml")
 		}
 	}
 	if github.On["schedule"] == nil || smoke.Env["ANTHROPIC_API_KEY"] != "${{ secrets.ANTHROPIC_API_KEY }}" {
-		t.Errorf("on %v, with %v", github.On, smoke.Env)
+		t.Errorf("on %v, with %v, want a schedule and the key", github.On, smoke.Env)
 	}
 	var gitlab map[string]struct {
 		Script    []string
@@ -61,14 +60,10 @@ func TestRecipesForCI(t *testing.T) {
 	}
 	check(t, yaml.Unmarshal([]byte(recipe(t, "gitlab-ci.yml")), &gitlab))
 	steps["gitlab"] = gitlab["model smoke"].Script
-	if report := gitlab["model smoke"].Artifacts.Reports["junit"]; report != "bench.xml" {
-		t.Errorf("the report is %q", report)
-	}
+	equal(t, "the report", gitlab["model smoke"].Artifacts.Reports["junit"], "bench.xml")
 	for system, lines := range steps {
 		t.Run(system, func(t *testing.T) {
-			if len(lines) != 3 {
-				t.Fatalf("%d steps", len(lines))
-			}
+			equal(t, "steps", len(lines), 3)
 			r := newReader(t, w)
 			binary := "BINARY_URL=file://" + filepath.Join(r.dir, ".bin", "ferry")
 			for _, line := range lines {
@@ -78,9 +73,8 @@ func TestRecipesForCI(t *testing.T) {
 			if err != nil || xml.Unmarshal(report, new(struct{})) != nil || !strings.Contains(string(report), "<testcase") {
 				t.Errorf("%v, %s", err, report)
 			}
-			if code, said := r.types(t, lines[1], "", "ANTHROPIC_BASE_URL="+w.demo+"?status=401"); code != 1 {
-				t.Errorf("a node that refuses is exit code %d\n%s", code, said)
-			}
+			code, said := r.types(t, lines[1], "", "ANTHROPIC_BASE_URL="+w.demo+"?status=401")
+			equal(t, "exit code with a node that refuses: "+said, code, 1)
 		})
 	}
 }
@@ -101,23 +95,18 @@ func TestRecipeForCron(t *testing.T) {
 	looks := func(want string) {
 		t.Helper()
 		path := filepath.Join(r.dir, "metrics", "ferry.prom")
-		text, err := os.ReadFile(path)
-		if err != nil || !strings.Contains(string(text), want) {
-			t.Errorf("%v, no %s in\n%s", err, want, text)
-		}
-		if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o444 != 0o444 {
-			t.Errorf("%v: the collector may be another user", info.Mode())
-		}
-		if all, _ := os.ReadDir(filepath.Dir(path)); len(all) != 2 {
-			t.Errorf("left beside it: %v", all)
-		}
+		contains(t, path, read(t, path), want)
+		info, err := os.Stat(path)
+		check(t, err)
+		equal(t, "the mode, for the collector may be another user", info.Mode().Perm()&0o444, 0o444)
+		all, _ := os.ReadDir(filepath.Dir(path))
+		equal(t, "files in its folder", len(all), 2)
 	}
 	r.succeeds(t, command)
 	looks(`ferry_bench_success_ratio{node="singapore",connection="cold"} 1`)
 	r.succeeds(t, "ferry config set nodes.singapore.url 'https://sg.example.com/api?status=503'")
-	if code, said := r.types(t, command, ""); code != 1 {
-		t.Errorf("exit code %d\n%s", code, said)
-	}
+	code, said := r.types(t, command, "")
+	equal(t, "exit code with a node that is down: "+said, code, 1)
 	looks(`ferry_bench_success_ratio{node="singapore",connection="cold"} 0`)
 }
 
@@ -135,26 +124,18 @@ func TestRecipeForCommits(t *testing.T) {
 		r.succeeds(t, "git add notes.md && "+line, env...)
 		return r.succeeds(t, "git log -1 --format=%B")
 	}
-	if got := message("git commit", "GIT_EDITOR=true"); !strings.HasPrefix(got, "Hello from the demo node") || !strings.Contains(got, "diff --git") {
-		t.Errorf("the proposal is %q", got)
-	}
+	contains(t, "the proposal", message("git commit", "GIT_EDITOR=true"), "Hello from the demo node", "diff --git")
 	for name, env := range map[string]string{
 		"a node that refuses": "ANTHROPIC_BASE_URL=http://127.0.0.1:1",
 		"no key":              "ANTHROPIC_API_KEY=",
 		"a broken file":       "FERRY_CONFIG=notes.md",
 	} {
-		if got := strings.TrimSpace(message("git commit", byHand, env, "CLAUDE_KEY=")); got != "by hand" {
-			t.Errorf("%s: the message is %q", name, got)
-		}
+		equal(t, "the message with "+name, strings.TrimSpace(message("git commit", byHand, env, "CLAUDE_KEY=")), "by hand")
 	}
 	r.file(t, ".bin/ferry", "#!/bin/sh\necho half of it\nexit 127\n", 0o700)
-	if got := strings.TrimSpace(message("git commit", byHand)); got != "by hand" {
-		t.Errorf("without ferry the message is %q", got)
-	}
+	equal(t, "the message without ferry", strings.TrimSpace(message("git commit", byHand)), "by hand")
 	r.file(t, ".bin/ferry", "#!/bin/sh\ntouch asked\n", 0o700)
-	if got := strings.TrimSpace(message("git commit -m mine && ! test -e asked")); got != "mine" {
-		t.Errorf("the message is %q", got)
-	}
+	equal(t, "the message of one's own", strings.TrimSpace(message("git commit -m mine && ! test -e asked")), "mine")
 }
 
 // TestRecipeForMake makes the translations: none is made twice, and a failure leaves no file.
@@ -166,19 +147,14 @@ func TestRecipeForMake(t *testing.T) {
 	r.file(t, "second.md", "# Second\n", 0o600)
 	refuses := "ANTHROPIC_BASE_URL=" + w.demo + "?status=401"
 	if code, said := r.types(t, line, "", refuses); code == 0 {
-		t.Errorf("a node that refuses goes unnoticed:\n%s", said)
+		t.Errorf("got exit code 0 with a node that refuses, want another:\n%s", said)
 	}
-	if left, _ := filepath.Glob(filepath.Join(r.dir, "*.fr.md")); len(left) > 0 {
-		t.Errorf("left after a failure: %v", left)
-	}
+	found := func(pattern string) []string { found, _ := filepath.Glob(filepath.Join(r.dir, pattern)); return found }
+	equal(t, "files after a failure", found("*.fr.md"), nil)
 	r.succeeds(t, line)
 	for _, page := range []string{"notes.fr.md", "second.fr.md"} {
-		if text, err := os.ReadFile(filepath.Join(r.dir, page)); err != nil || !strings.Contains(string(text), "Translate this page") {
-			t.Errorf("%s: %v, %q", page, err, text)
-		}
+		contains(t, page, read(t, filepath.Join(r.dir, page)), "Translate this page")
 	}
 	r.succeeds(t, line, refuses) // nothing is left to ask
-	if again, _ := filepath.Glob(filepath.Join(r.dir, "*.fr.fr.md")); len(again) > 0 {
-		t.Errorf("translated twice: %v", again)
-	}
+	equal(t, "files that are translated twice", found("*.fr.fr.md"), nil)
 }

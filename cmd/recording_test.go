@@ -41,17 +41,14 @@ func TestRecording(t *testing.T) {
 	path := filepath.Join(checkout, "testdata", "recording", "ferry.svg")
 	rows := record(t)
 	if *update {
-		check(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		check(t, os.WriteFile(path, []byte(picture(rows)), 0o644))
 	}
-	drawn, err := os.ReadFile(path)
-	check(t, err)
-	want, err := textOf(string(drawn))
+	want, err := textOf(read(t, path))
 	check(t, err)
 	got, err := textOf(picture(rows))
 	check(t, err)
 	if len(want) < 20 {
-		t.Fatalf("the picture has %d rows of text: it was misread", len(want))
+		t.Fatalf("the picture has %d rows of text, want 20 at least: it was misread", len(want))
 	}
 	// Where a line breaks goes by the figures in it.
 	if strings.Join(got, " ") != strings.Join(want, " ") {

@@ -1,16 +1,12 @@
 package cmd_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -21,8 +17,6 @@ import (
 	"time"
 	"unsafe"
 
-	"ferry/pkg/demo"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -31,14 +25,13 @@ import (
 // never less: the fewest of some tries count.
 func TestRoundTrips(t *testing.T) {
 	long(t, "some thirty round trips over a slow link")
-	nginx, curl, ferry := findNginx(t), findCurl(t), ferryReal(t)
+	findProgram(t, "nginx")
 	if !aloneOnNetwork(t) {
 		return
 	}
 	link := newSlowLink(t, 8, linkDelay, 0)
-	l := newLanes(t, link, ferry, curl, startFarNginx(t, nginx, link.far))
-	more := *l
-	more.env = append(emptyEnv(t), raceExit+"="+raceAtOnce, "FERRY_CONFIG="+moreNodes(t, link), "FAR_KEY=canary-key-0008")
+	l, more := newLanes(t, link, startFarNginx(t, link.far)), newNear(t, link, moreNodes(t, link))
+	ferry := l.ferry
 	batch, answers := filepath.Join(t.TempDir(), "batch.txt"), filepath.Join(t.TempDir(), "answers.jsonl")
 	write(t, batch, "one\ntwo\nthree\nfour\n")
 	quiet := []string{ferry, "ask", "-q", "--retry-delay", "0s"}
@@ -56,18 +49,16 @@ func TestRoundTrips(t *testing.T) {
 		{"ferry ask", l, l.directArgs, 1, 3},
 		{first, l, l.heldArgs, 1, 3},
 		{"ferry ask --hold, the next", l, l.heldArgs, 0, 1},
-		{"ferry ask, once 429", &more, append(quiet, "-n", "again", "hi"), 1, 4},
-		{"ferry ask --batch -c 1, 4 times once 429", &more, append(anew,
+		{"ferry ask, once 429", more, append(quiet, "-n", "again", "hi"), 1, 4},
+		{"ferry ask --batch -c 1, 4 times once 429", more, append(anew,
 			append(quiet, "-n", "again", "-c", "1", "--batch", batch, "--out", answers)...), 1, 10},
-		{"ferry ask, TLS 1.3 on P-256 alone", &more, append(quiet, "-n", "other", "hi"), 1, 4},
-		{"ferry ask, TLS 1.2", &more, append(quiet, "-n", "old", "hi"), 1, 4},
-		{"ferry ask, no TLS", &more, append(quiet, "-n", "plain", "hi"), 1, 2},
+		{"ferry ask, TLS 1.3 on P-256 alone", more, append(quiet, "-n", "other", "hi"), 1, 4},
+		{"ferry ask, TLS 1.2", more, append(quiet, "-n", "old", "hi"), 1, 4},
+		{"ferry ask, no TLS", more, append(quiet, "-n", "plain", "hi"), 1, 2},
 	} {
 		for try := 1; ; try++ {
 			if c.name == first {
-				if out, err := l.output("config", "hold", "stop"); err != nil {
-					t.Fatalf("config hold stop: %v: %s", err, out)
-				}
+				l.ends(t)
 			}
 			saw := link.capture(t)
 			c.lanes.must(t, c.args)
@@ -94,50 +85,32 @@ func TestRoundTrips(t *testing.T) {
 	t.Log("\n" + table.String())
 }
 
-// moreNodes writes a configuration of far nodes that are not as the usual one: one that refuses every second time, and ones
+// moreNodes is a configuration of far nodes that are not as the usual one: one that refuses every second time, and ones
 // that take more round trips or fewer.
 func moreNodes(t *testing.T, link *slowLink) (config string) {
 	t.Helper()
 	by := newAuthority(t, "more", nil)
-	own := by.issue(t, func(c *x509.Certificate) { c.IPAddresses = append(c.IPAddresses, link.far.AsSlice()) })
-	far := func(change func(*tls.Config)) string {
-		c := &tls.Config{Certificates: []tls.Certificate{own}}
-		change(c)
-		return startFarGo(t, link, demo.New(demo.Options{}), c)
-	}
-	text := fmt.Sprintf(`nodes:
-  again: {url: "%s?status=429,200", api: messages, key: "env:FAR_KEY", tls: {ca: %q}, proxy: none}
-  old: {url: %q, api: messages, key: "env:FAR_KEY", tls: {ca: %q, min: "1.2"}, proxy: none}
-  other: {url: %q, api: messages, key: "env:FAR_KEY", tls: {ca: %q}, proxy: none}
-  plain: {url: %q, api: messages, key: "env:FAR_KEY", proxy: none}
-`, far(func(*tls.Config) {}), by.file,
-		far(func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }), by.file,
-		far(func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.CurveP256} }), by.file,
-		startFarGo(t, link, demo.New(demo.Options{}), nil))
-	config = filepath.Join(t.TempDir(), "more.yaml")
-	write(t, config, text)
-	return config
+	own := []tls.Certificate{by.issueAt(t, link.far.AsSlice())}
+	return farConfig(
+		farNode{"again", startFarGo(t, link, &tls.Config{Certificates: own}) + "?status=429,200", by.file, "api: messages"},
+		farNode{"old", startFarGo(t, link, &tls.Config{Certificates: own, MaxVersion: tls.VersionTLS12}), by.file,
+			fmt.Sprintf("api: messages, tls: {ca: %q, min: '1.2'}", by.file)},
+		farNode{"other", startFarGo(t, link, &tls.Config{Certificates: own, CurvePreferences: []tls.CurveID{tls.CurveP256}}), by.file, "api: messages"},
+		farNode{"plain", startFarGo(t, link, nil), "", "api: messages"},
+	)
 }
 
-// startFarGo runs a handler on Go's own server at the far end, over TLS where there is a configuration, and gives its
+// startFarGo runs the demo node on Go's own server at the far end, over TLS where there is a configuration, and gives its
 // address.
-func startFarGo(t *testing.T, link *slowLink, node *demo.Node, config *tls.Config) (url string) {
+func startFarGo(t *testing.T, link *slowLink, config *tls.Config) (url string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", ":0")
-	check(t, err)
-	server := &http.Server{Handler: node, TLSConfig: config, ErrorLog: quietLog()}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		if config == nil {
-			_ = server.Serve(listener)
-		} else {
-			_ = server.ServeTLS(listener, "", "")
+	s := serve(t, nil, listeningAt(t, ":0"), withTLS(config), func(s *server) {
+		if s.EnableHTTP2 = config != nil; config != nil {
+			config.NextProtos = []string{"h2", "http/1.1"}
 		}
-	}()
-	t.Cleanup(func() { server.Close(); <-ended; _ = node.Close() })
-	scheme := map[bool]string{true: "http", false: "https"}[config == nil]
-	return scheme + "://" + netip.AddrPortFrom(link.far, uint16(listener.Addr().(*net.TCPAddr).Port)).String()
+	})
+	scheme, _, _ := strings.Cut(s.URL, ":")
+	return scheme + "://" + net.JoinHostPort(link.far.String(), s.port())
 }
 
 // bothFamilies are two names of one node, each with an IPv4 address and an IPv6 one. RFC 6724 has the first of them tried
@@ -156,12 +129,12 @@ var bothFamilies = []struct {
 // connection that nobody answers it sends the first again after a second, and six times before that timeout is over.
 func TestHappyEyeballs(t *testing.T) {
 	long(t, "a third of a second of real time for each dead path")
-	ferry := ferryReal(t)
 	if !aloneOnNetwork(t) {
 		return
 	}
 	link := newSlowLink(t, 8, 20*time.Millisecond, 0)
-	l := &lanes{link: link, ferry: ferry, env: eyeballEnv(t, link)}
+	l := newEyeballs(t, link)
+	ferry := l.ferry
 	for _, node := range bothFamilies {
 		ask := []string{ferry, "ask", "-q", "-n", node.name, "--connect-timeout", "60s", "hi"}
 		l.tries(t, ask, 0, node.first)
@@ -170,9 +143,7 @@ func TestHappyEyeballs(t *testing.T) {
 	}
 	t.Run("held", func(t *testing.T) {
 		l.tries(t, []string{ferry, "ask", "-q", "-n", "six-test", "--connect-timeout", "60s", "--hold", "1m", "hi"}, 6, 6, 4)
-		if out, err := l.output("config", "hold", "stop"); err != nil {
-			t.Errorf("config hold stop: %v: %s", err, out)
-		}
+		l.ends(t)
 	})
 	t.Run("all dead", func(t *testing.T) {
 		link.dead.Store(true)
@@ -232,24 +203,18 @@ func (c *capture) families() (tried []byte, asked int) {
 	return tried, asked
 }
 
-// eyeballEnv gives both ends of a link their addresses of IPv6, runs a node at the far one, and gives the near one a hosts
-// file of its own. The result is the environment of a ferry there.
-func eyeballEnv(t *testing.T, link *slowLink) (env []string) {
+// newEyeballs gives both ends of a link their addresses of IPv6, runs a node at the far one, and gives the near one a hosts
+// file of its own. The result is a user there.
+func newEyeballs(t *testing.T, link *slowLink) *lanes {
 	t.Helper()
-	dir := t.TempDir()
 	by := newAuthority(t, "eyeballs", nil)
-	to, err := url.Parse(startFarGo(t, link, demo.New(demo.Options{}), &tls.Config{Certificates: []tls.Certificate{
-		by.issue(t, func(c *x509.Certificate) {
-			for _, node := range bothFamilies {
-				c.DNSNames = append(c.DNSNames, node.name)
-			}
-		})}}))
+	to, err := url.Parse(startFarGo(t, link, &tls.Config{Certificates: []tls.Certificate{by.issueFor(t, bothFamilies[0].name, bothFamilies[1].name)}}))
 	check(t, err)
-	hosts, config := "", "nodes:\n"
+	hosts := ""
+	var nodes []farNode
 	for _, node := range bothFamilies {
 		hosts += fmt.Sprintf("%s %s\n%s %s\n", link.far, node.name, node.address, node.name)
-		config += fmt.Sprintf("  %s: {url: %q, api: messages, key: \"env:FAR_KEY\", tls: {ca: %q}, proxy: none}\n",
-			node.name, "https://"+net.JoinHostPort(node.name, to.Port()), by.file)
+		nodes = append(nodes, farNode{node.name, "https://" + net.JoinHostPort(node.name, to.Port()), by.file, "api: messages"})
 		err := giveAddress6("far8", node.address)
 		if err == nil {
 			err = link.near(func() error { return giveAddress6("near", node.address.Prev()) })
@@ -257,18 +222,13 @@ func eyeballEnv(t *testing.T, link *slowLink) (env []string) {
 		if errors.Is(err, unix.EAFNOSUPPORT) {
 			t.Skipf("skipped, for want of IPv6: %v", err)
 		}
-		if err != nil {
-			unlinked(t, err)
-		}
+		linked(t, err)
 		awaitAddress(t, link, net.JoinHostPort(node.address.String(), to.Port()))
 	}
-	for name, text := range map[string]string{"hosts": hosts, "config.yaml": config} {
-		write(t, filepath.Join(dir, name), text)
-	}
-	if err := link.near(func() error { return ownHosts(filepath.Join(dir, "hosts")) }); err != nil {
-		unlinked(t, err)
-	}
-	return emptyEnv(t, raceExit+"="+raceAtOnce, "XDG_RUNTIME_DIR="+dir, "FERRY_CONFIG="+filepath.Join(dir, "config.yaml"), "FAR_KEY=canary-key-0008")
+	l := newNear(t, link, farConfig(nodes...))
+	write(t, filepath.Join(l.dir, "hosts"), hosts)
+	linked(t, link.near(func() error { return ownHosts(filepath.Join(l.dir, "hosts")) }))
+	return l
 }
 
 // awaitAddress waits until the kernel has taken the addresses of IPv6 into use, which it does on its own time.
@@ -326,95 +286,25 @@ func giveAddress6(device string, addr netip.Addr) error {
 // the request goes out once more on a new connection.
 func TestStrayOverSlowLink(t *testing.T) {
 	long(t, "a dozen round trips over a slow link")
-	ferry := ferryReal(t)
 	if !aloneOnNetwork(t) {
 		return
 	}
 	link := newSlowLink(t, 9, linkDelay, 0)
-	address := strayServer(t, link.far)
-	dir := t.TempDir()
-	in, out, config := filepath.Join(dir, "in"), filepath.Join(dir, "out"), filepath.Join(dir, "config.yaml")
-	for path, text := range map[string]string{
-		in:     "one\ntwo\nthree\nfour\n",
-		config: fmt.Sprintf("nodes:\n  far: {url: %q, api: complete, auth: none, proxy: none}\n", "http://"+address),
-	} {
-		write(t, path, text)
-	}
-	l := &lanes{link: link, ferry: ferry, env: emptyEnv(t, raceExit+"="+raceAtOnce, "FERRY_CONFIG="+config)}
-	if _, err := l.output("ask", "-q", "-n", "far", "-c", "1", "--batch", in, "--out", out); err != nil {
-		t.Fatalf("a batch with stray responses: %v, want exit code 0", err)
-	}
-	text, err := os.ReadFile(out)
+	stray := newPromptNode(t, func(_, _ int64, c *rawConn, prompt string) bool {
+		c.say(rawAnswer(prompt))
+		time.AfterFunc(linkDelay/2, func() { c.say(rawAnswer("stray")) }) // a quarter of a round trip later
+		return true
+	}, netip.AddrPortFrom(link.far, 0).String())
+	l := newNear(t, link, farConfig(farNode{"far", stray.url, "", "api: complete"}))
+	in, out := filepath.Join(l.dir, "in"), filepath.Join(l.dir, "out")
+	write(t, in, "one\ntwo\nthree\nfour\n")
+	_, err := l.output("ask", "-q", "-n", "far", "-c", "1", "--batch", in, "--out", out)
 	check(t, err)
-	want := map[string]string{"1": "to one", "2": "to two", "3": "to three", "4": "to four"}
-	for line := range strings.Lines(string(text)) {
+	got := map[string]string{}
+	for line := range strings.Lines(read(t, out)) {
 		var answer struct{ ID, Text string }
 		check(t, json.Unmarshal([]byte(line), &answer))
-		if answer.Text != want[answer.ID] {
-			t.Errorf("the answer to item %s is %q, want %q", answer.ID, answer.Text, want[answer.ID])
-		}
-		delete(want, answer.ID)
+		got[answer.ID] = answer.Text
 	}
-	if len(want) > 0 {
-		t.Errorf("no answer for %v", want)
-	}
-}
-
-// strayServer answers each request with its prompt, and sends an answer to no request a quarter of a round trip later.
-func strayServer(t *testing.T, at netip.Addr) (address string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", netip.AddrPortFrom(at, 0).String())
-	check(t, err)
-	t.Cleanup(func() { listener.Close() })
-	respond := func(conn net.Conn, text string) {
-		body := fmt.Sprintf(`{"status":200,"completion":%q}`, text)
-		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-	}
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				for reader := bufio.NewReader(conn); ; {
-					request, err := http.ReadRequest(reader)
-					if err != nil {
-						return
-					}
-					var asked struct{ Prompt string }
-					err = json.NewDecoder(request.Body).Decode(&asked)
-					_, _ = io.Copy(io.Discard, request.Body)
-					if err != nil {
-						return
-					}
-					respond(conn, "to "+asked.Prompt)
-					time.AfterFunc(linkDelay/2, func() { respond(conn, "stray") })
-				}
-			}()
-		}
-	}()
-	return listener.Addr().String()
-}
-
-// TestAnswerBeforeThePrompt: a 200 that comes while most of the prompt is still to be sent cannot be the answer to it.
-func TestAnswerBeforeThePrompt(t *testing.T) {
-	long(t, "prompts of 20 MB")
-	for _, way := range []string{"ask", "stream", "batch"} {
-		s := newRawNode(t, func(_ int64, c *rawConn) {
-			if _, ok := c.begun(); ok {
-				c.say(rawAnswer("early"))
-				<-c.node.over
-			}
-		})
-		r := newLinkRig(t, s.url)
-		code, answer, said := r.send(way, longPrompt())
-		if code != 1 || answer != "" || !strings.Contains(said, "an answer came before the server had the request") {
-			t.Errorf("%s: exit code %d and %q, want 1 and no answer; %s", way, code, answer, said)
-		}
-		if line := r.lastAudit(); !line.Ambiguous || line.Status != 0 {
-			t.Errorf("%s: the audit log says %+v, want an ambiguous attempt without a status", way, line)
-		}
-	}
+	equal(t, "answers", got, map[string]string{"1": answerTo("one"), "2": answerTo("two"), "3": answerTo("three"), "4": answerTo("four")})
 }

@@ -2,7 +2,6 @@ package cmd_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"ferry/cmd"
 	"ferry/pkg/demo"
 )
 
@@ -31,50 +29,39 @@ func TestCanary(t *testing.T) {
 	home := t.TempDir()
 	node := demo.New(demo.Options{Sleep: (&storyClock{waits: os.DevNull}).Sleep})
 	t.Cleanup(func() { _ = node.Close() })
-	arrived := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.Header.Get("X-Api-Key")+r.Header.Get("Authorization"), canaryKey) {
-			arrived++
-		}
+	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Echo", r.Header.Get("X-Api-Key")+r.Header.Get("X-Gate"))
 		w.Header().Set("Request-Id", r.Header.Get("X-Api-Key"))
 		node.ServeHTTP(w, r)
 	}))
-	t.Cleanup(server.Close)
 	env := map[string]string{
 		"HOME": home, "FERRY_KEY": canaryKey, "ANTHROPIC_API_KEY": canaryKey, "GATE": canaryHeader,
 		"ANTHROPIC_BASE_URL": server.URL, "NODE_KEY": canaryKey,
 	}
-	setUp := [][]string{
-		{"config", "set", "nodes.gate.url", server.URL + "?echo-key"},
-		{"config", "set", "nodes.gate.key", "env:NODE_KEY"},
-		{"config", "set", "nodes.gate.headers.X-Gate", "env:GATE"},
-		{"config", "set", "nodes.gate.proxy", "none"},
-		{"config", "set", "budget", "900000000000 tokens/day"},
-		{"config", "set", "audit.file", "audit.jsonl"},
-		{"config", "set", "audit.content", "redacted"},
+	for _, set := range []string{
+		"nodes.gate.url " + server.URL + "?echo-key", "nodes.gate.key env:NODE_KEY", "nodes.gate.headers.X-Gate env:GATE",
+		"nodes.gate.proxy none", "audit.file audit.jsonl", "audit.content redacted",
+	} {
+		ferry(t, env, append([]string{"config", "set"}, strings.Fields(set)...)...).must()
 	}
-	for _, args := range setUp {
-		if code, _, stderr := run(t, env, args...); code != 0 {
-			t.Fatalf("%v: exit code %d: %s", args, code, stderr)
+	ferry(t, env, "config", "set", "budget", "900000000000 tokens/day").must()
+	for _, args := range canaryCalls(server.URL) {
+		r := ferry(t, env, args...)
+		reveals(t, strings.Join(args, " "), r.stdout+r.stderr)
+	}
+	arrived := 0
+	for _, r := range server.requests() {
+		if strings.Contains(r.Header.Get("X-Api-Key")+r.Header.Get("Authorization"), canaryKey) {
+			arrived++
 		}
 	}
-	for _, args := range canaryCalls(server.URL) {
-		_, stdout, stderr := run(t, env, args...)
-		reveals(t, strings.Join(args, " "), stdout+stderr)
-	}
 	if arrived < 50 {
-		t.Errorf("the key arrived %d times: this test looks at calls that do not send it", arrived)
+		t.Errorf("the key arrived %d times, want at least 50: this test looks at calls that do not send it", arrived)
 	}
 
 	// The key that config key stores stands in its own file and nowhere else.
-	var out, errs bytes.Buffer
-	storing := testEnv(env, &out, &errs)
-	storing.Stdin = strings.NewReader(canaryKey + "\n")
-	if code := cmd.Run(context.Background(), []string{"config", "key", "gate"}, storing); code != 0 {
-		t.Fatalf("config key: exit code %d: %s", code, errs.String())
-	}
-	reveals(t, "config key", out.String()+errs.String())
+	r := ferryReads(t, env, canaryKey+"\n", "config", "key", "gate").must()
+	reveals(t, "config key", r.stdout+r.stderr)
 	_ = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || strings.HasSuffix(path, ".key") {
 			return err
@@ -142,19 +129,25 @@ func canaryCalls(url string) [][]string {
 	return calls
 }
 
-// reveals fails the test where a text holds a canary, as it is or as JSON or a URL would spell it.
+// reveals fails the test where a text holds a canary.
 func reveals(t *testing.T, where, text string) {
 	t.Helper()
-	spelled := []string{
+	if found := keyIn(text); found != "" {
+		t.Errorf("%s shows a key: …%q…", where, found)
+	}
+}
+
+// keyIn is where a text holds a canary, as it is or as JSON or a URL would spell it; "" where it does not.
+func keyIn(text string) string {
+	for _, form := range []string{
 		canaryKey, canaryHeader, canaryShaped, `canary/key\"0001\\%+=&<>`, `canary\/key\"0001\\%+=&<>`, `canary/key\"0001\\%+=\u0026\u003c\u003e`,
 		"canary%2Fkey%220001%5C%25%2B%3D%26%3C%3E", "canary/key%220001%5C%25+=&%3C%3E",
-	}
-	for _, form := range spelled {
+	} {
 		if at := strings.Index(text, form); at >= 0 {
-			t.Errorf("%s shows a key: …%q…", where, text[max(0, at-60):min(len(text), at+80)])
-			return
+			return text[max(0, at-60):min(len(text), at+80)]
 		}
 	}
+	return ""
 }
 
 // TestRawRefusesKeyInPieces holds that raw shows no key that a reader could put together, wherever the pieces stand and
@@ -168,6 +161,7 @@ func TestRawRefusesKeyInPieces(t *testing.T) {
 	delta := func(kind, member string) string {
 		return `data: {"type":"content_block_delta","index":0,"delta":{"type":"` + kind + `","` + member + `":"%s"}}` + "\n\n"
 	}
+	vars := map[string]string{"FERRY_KEY": key}
 	places := map[string]string{
 		"text": delta("text_delta", "text"), "tool input": delta("input_json_delta", "partial_json"),
 		"reasoning": delta("thinking_delta", "thinking"), "a signature": delta("signature_delta", "signature"),
@@ -191,21 +185,14 @@ func TestRawRefusesKeyInPieces(t *testing.T) {
 				}))
 				name := fmt.Sprintf("%s in pieces of %d bytes %s", place, size, first)
 				for _, command := range []string{"stream", "ask"} {
-					code, stdout, stderr := run(t, map[string]string{"FERRY_KEY": key}, command, "-o", "raw", "-n", server.URL, "hi")
-					if code != 1 || !strings.Contains(stderr, "holds a key in pieces") || !strings.Contains(stderr, "-o text and -o json mask it") {
-						t.Errorf("%s, %s: exit code %d, want 1 and the hint; stderr %q", command, name, code, stderr)
-					}
-					if strings.Contains(stdout, pieces[len(pieces)-1]) {
-						t.Errorf("%s, %s: the last piece is shown in %q", command, name, stdout)
-					}
-					if n := strings.Count(stdout, "data: "); size > 3 && strings.Contains(stdout, key[:size]) {
-						t.Errorf("%s, %s: %d bytes of the key are shown in %d events", command, name, size, n)
+					r := ferry(t, vars, command, "-o", "raw", "-n", server.URL, "hi").want(1, "", "holds a key in pieces").want(1, "", "-o text and -o json mask it")
+					lacks(t, command+", "+name+": the last piece", r.stdout, pieces[len(pieces)-1])
+					if size > 3 {
+						lacks(t, command+", "+name+": a piece", r.stdout, key[:size])
 					}
 				}
-				code, stdout, stderr := run(t, map[string]string{"FERRY_KEY": key}, "stream", "-n", server.URL, "hi")
-				if strings.Contains(stdout+stderr, key) {
-					t.Errorf("stream, %s: exit code %d, the key is shown in %q %q", name, code, stdout, stderr)
-				}
+				r := ferry(t, vars, "stream", "-n", server.URL, "hi")
+				lacks(t, "stream, "+name, r.stdout+r.stderr, key)
 				server.Close()
 			}
 		}
@@ -215,41 +202,33 @@ func TestRawRefusesKeyInPieces(t *testing.T) {
 // TestRawBodyRefusesKeyInPieces is the same of a whole answer, whose blocks hold the pieces.
 func TestRawBodyRefusesKeyInPieces(t *testing.T) {
 	const key = "canary-key-0009-pieces"
-	for _, test := range []struct {
-		name, body string
-		refused    bool
-	}{
-		{"two blocks", `{"content":[{"type":"text","text":"canary-key-"},{"type":"text","text":"0009-pieces"}],"stop_reason":"end_turn"}`, true},
-		{"two blocks behind a whole key", `{"id":"` + key + `","content":[{"type":"text","text":"canary-key-"},{"type":"text","text":"0009-pieces"}]}`, true},
-		{"on many lines", "{\"content\": [\n {\"type\": \"text\",\n  \"text\": \"canary-key-\"},\n {\"type\": \"text\",\n  \"text\": \"0009-pieces\"}]}", true},
-		{"one block", `{"content":[{"type":"text","text":"it is ` + key + `."},{"type":"text","text":"more"}]}`, false},
+	for body, refused := range map[string]bool{
+		`{"content":[{"type":"text","text":"canary-key-"},{"type":"text","text":"0009-pieces"}],"stop_reason":"end_turn"}`:             true,
+		`{"id":"` + key + `","content":[{"type":"text","text":"canary-key-"},{"type":"text","text":"0009-pieces"}]}`:                   true,
+		"{\"content\": [\n {\"type\": \"text\",\n  \"text\": \"canary-key-\"},\n {\"type\": \"text\",\n  \"text\": \"0009-pieces\"}]}": true,
+		`{"content":[{"type":"text","text":"it is ` + key + `."},{"type":"text","text":"more"}]}`:                                      false,
 	} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, test.body) }))
+		url := serve(t, answering(200, "", body)).URL
 		for _, command := range []string{"ask", "stream"} {
-			code, stdout, stderr := run(t, map[string]string{"FERRY_KEY": key}, command, "-o", "raw", "-n", server.URL, "hi")
-			if test.refused && (code != 1 || stdout != "" || !strings.Contains(stderr, "holds a key in pieces, which raw cannot mask")) {
-				t.Errorf("%s, %s: exit code %d, want 1 and no output: %q %q", command, test.name, code, stdout, stderr)
-			}
-			if want := strings.ReplaceAll(test.body, key, "***"); !test.refused && (code != 0 || stdout != want) {
-				t.Errorf("%s, %s: exit code %d, want 0 and %q: %q %q", command, test.name, code, want, stdout, stderr)
+			r := ferry(t, map[string]string{"FERRY_KEY": key}, command, "-o", "raw", "-n", url, "hi")
+			if refused {
+				r.fails(1, "holds a key in pieces, which raw cannot mask")
+			} else if want := strings.ReplaceAll(body, key, "***"); r.code != 0 || r.stdout != want {
+				r.errorf("want exit code 0 and %q", want)
 			}
 		}
-		server.Close()
 	}
 }
 
 // TestKeyInHeaderName holds that -v masks a key of mixed case in the name of a header, whose case gets lost.
 func TestKeyInHeaderName(t *testing.T) {
 	const key = "Canary-kEy-00Ab-XYz"
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header()["X-"+key] = []string{"one"}
 		w.WriteHeader(400)
-	}))
-	defer server.Close()
-	_, stdout, stderr := run(t, map[string]string{"FERRY_KEY": key}, "ask", "-v", "-n", server.URL, "hi")
-	if strings.Contains(strings.ToLower(stdout+stderr), strings.ToLower(key)) || !strings.Contains(stderr, "< x-***: one\n") {
-		t.Errorf("want the header x-***, got\n%s", stderr)
-	}
+	})).URL
+	r := ferry(t, map[string]string{"FERRY_KEY": key}, "ask", "-v", "-n", url, "hi").want(1, "", "< x-***: one\n")
+	lacks(t, "what is printed", strings.ToLower(r.stdout+r.stderr), strings.ToLower(key))
 }
 
 // TestKeyWithUnseenCharacters holds that no key is to be read where a server puts characters that show nothing, or NULs,
@@ -275,17 +254,14 @@ func TestKeyWithUnseenCharacters(t *testing.T) {
 				_, _ = fmt.Fprintf(w, `{"id":"%s","model":"%s","content":[{"type":"text","text":"a`+"\u200b"+`b"}],"stop_reason":"%s"}`, quoted, quoted, quoted)
 			},
 		} {
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { reply(w) }))
+			url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { reply(w) })).URL
 			for _, form := range []string{"text", "json"} {
-				_, stdout, stderr := run(t, map[string]string{"FERRY_KEY": key}, "ask", "-v", "-o", form, "-n", server.URL, "hi")
-				if shown := readable.Replace(stdout + stderr); strings.Contains(shown, key) {
-					t.Errorf("%s, %+q, %s: the key is to be read in %q", place, between, form, stdout+stderr)
-				}
-				if place == "id, model and stop reason" && form == "text" && stdout != "a\u200bb\n" {
-					t.Errorf("%s, %+q: the answer %+q, want it as it came", place, between, stdout)
+				r := ferry(t, map[string]string{"FERRY_KEY": key}, "ask", "-v", "-o", form, "-n", url, "hi")
+				lacks(t, fmt.Sprintf("%s, %+q, %s", place, between, form), readable.Replace(r.stdout+r.stderr), key)
+				if place == "id, model and stop reason" && form == "text" {
+					equal(t, fmt.Sprintf("the answer with %+q", between), r.stdout, "a\u200bb\n")
 				}
 			}
-			server.Close()
 		}
 	}
 }
@@ -319,7 +295,7 @@ func personalServer(t *testing.T) (url, key string) {
 	key = strings.Repeat("K", len(personal))
 	node := demo.New(demo.Options{Sleep: (&storyClock{waits: os.DevNull}).Sleep})
 	t.Cleanup(func() { _ = node.Close() })
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Echo", "phone 13812345678, a.canary@example.com, 4111111111111111, E-77177")
 		switch r.URL.Query().Get("say") {
 		case "html":
@@ -335,9 +311,7 @@ func personalServer(t *testing.T) (url, key string) {
 		default:
 			node.ServeHTTP(says{w, []byte(key)}, r)
 		}
-	}))
-	t.Cleanup(server.Close)
-	return server.URL, key
+	})).URL, key
 }
 
 // TestPersonalData sends personal data and gets it back in every fault of the demo node, and looks for it in standard
@@ -349,31 +323,27 @@ func TestPersonalData(t *testing.T) {
 		home := t.TempDir()
 		env := map[string]string{"HOME": home, "FERRY_KEY": key}
 		for _, set := range [][]string{{"redact", `E-\d+`}, {"audit.file", "audit.jsonl"}, {"audit.content", content}} {
-			if code, _, stderr := run(t, env, append([]string{"config", "set"}, set...)...); code != 0 {
-				t.Fatal(stderr)
-			}
+			ferry(t, env, append([]string{"config", "set"}, set...)...).must()
 		}
 		calls := personalCalls(url)
 		shown := 0
 		for _, args := range calls {
-			code, stdout, stderr := run(t, env, args...)
+			r := ferry(t, env, args...)
 			where := strings.Join(args[:len(args)-1], " ")
-			hides(t, where+": stderr", stderr)
-			if code != 0 && code != 5 && args[0] == "ask" || args[0] == "bench" || args[0] == "config" {
-				hides(t, where+": stdout", stdout)
+			hides(t, where+": stderr", r.stderr)
+			if r.code != 0 && r.code != 5 && args[0] == "ask" || args[0] == "bench" || args[0] == "config" {
+				hides(t, where+": stdout", r.stdout)
 			}
-			shown += strings.Count(stderr, "[REDACTED]")
+			shown += strings.Count(r.stderr, "[REDACTED]")
 		}
 		if shown < 200 {
-			t.Errorf("%d places were redacted: this test looks at calls that do not meet the data", shown)
+			t.Errorf("got %d places redacted, want at least 200: this test looks at calls that do not meet the data", shown)
 		}
-		log, err := os.ReadFile(filepath.Join(home, ".config", "ferry", "audit.jsonl"))
-		if lines := bytes.Count(log, []byte("\n")); err != nil || lines < len(calls)*3/4 {
-			t.Errorf("%d lines for %d calls: %v", lines, len(calls), err)
+		log := read(t, filepath.Join(home, ".config", "ferry", "audit.jsonl"))
+		if lines := strings.Count(log, "\n"); lines < len(calls)*3/4 {
+			t.Errorf("got %d lines for %d calls, want at least three for four", lines, len(calls))
 		}
-		if has := bytes.Contains(log, []byte(`"prompt"`)); has != (content == "redacted") {
-			t.Errorf("content: %s, and prompts in the log: %v", content, has)
-		}
+		equal(t, "prompts in the log with content: "+content, strings.Contains(log, `"prompt"`), content == "redacted")
 		_ = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
 			if err == nil && !entry.IsDir() {
 				text, _ := os.ReadFile(path)
@@ -427,11 +397,7 @@ func TestAnswersAreNotRedacted(t *testing.T) {
 	for _, args := range [][]string{
 		{"ask"}, {"stream"}, {"ask", "-o", "json"}, {"ask", "-o", "raw"}, {"stream", "-o", "raw"}, {"ask", "--dry-run"},
 	} {
-		_, stdout, _ := run(t, nil, append(args, "-n", "demo:?chunk=1000", personal)...)
-		for _, part := range []string{"张三丰", "13812345678", "11010519491231002X", "4111 1111 1111 1111", "a.canary@example.com"} {
-			if !strings.Contains(stdout, part) {
-				t.Errorf("%v: standard output lacks %q: %s", args, part, stdout)
-			}
-		}
+		r := ferry(t, nil, append(args, "-n", "demo:?chunk=1000", personal)...)
+		contains(t, strings.Join(args, " "), r.stdout, "张三丰", "13812345678", "11010519491231002X", "4111 1111 1111 1111", "a.canary@example.com")
 	}
 }

@@ -100,9 +100,7 @@ func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *
 	if err == nil {
 		err = deviceUp("lo")
 	}
-	if err != nil {
-		unlinked(t, err)
-	}
+	linked(t, err)
 	go l.work()
 	var nearTun *os.File
 	err = l.near(func() (err error) {
@@ -115,9 +113,7 @@ func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *
 		nearTun, err = newTun("near", near)
 		return errors.Join(err, deviceUp("lo"))
 	})
-	if err != nil {
-		unlinked(t, err)
-	}
+	linked(t, err)
 	// Closing the devices is what ends the carrying.
 	t.Cleanup(func() { close(l.jobs); farTun.Close(); nearTun.Close(); unix.Close(l.space) })
 	go l.carry(true, nearTun, farTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 1)))
@@ -125,13 +121,13 @@ func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *
 	return l
 }
 
-// unlinked skips the test where a right is missing, and fails it otherwise.
-func unlinked(t *testing.T, err error) {
+// linked skips the test where a right is missing, and fails it at any other error.
+func linked(t *testing.T, err error) {
 	t.Helper()
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		t.Skipf("skipped, for want of the right to make a slow link: %v", err)
 	}
-	t.Fatal(err)
+	check(t, err)
 }
 
 // work is the thread that stands at the near end. It is never unlocked: no other goroutine is to find itself there.

@@ -1,34 +1,22 @@
 package cmd_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"math/big"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"ferry/cmd"
-	"ferry/pkg/demo"
 	"ferry/pkg/hold"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -38,11 +26,19 @@ func TestMain(m *testing.M) {
 	if os.Getenv(usualWaits) == "" {
 		hold.Least = testTimeout
 	}
-	testscript.Main(m, map[string]func(){
+	testscript.Main(allTests{m}, map[string]func(){
 		"ferry":      storyFerry,
 		"ferry-real": func() { os.Exit(limitedMain()) },
 		"ferry-peak": peakMain,
 	})
+}
+
+// allTests takes away what all tests share.
+type allTests struct{ *testing.M }
+
+func (m allTests) Run() int {
+	defer func() { os.RemoveAll(builtFerry.dir) }()
+	return m.M.Run()
 }
 
 // usualWaits has a ferry give up on a holder as early as it does for its users. Without it a ferry that is a test's waits
@@ -147,9 +143,7 @@ func TestStories(t *testing.T) {
 
 // exits CODE PROGRAM ARG… runs a program and holds it to its exit code.
 func storyExits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exits CODE PROGRAM ARG…")
-	}
+	usage(ts, neg, args, "exits CODE PROGRAM…")
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	got := 0
@@ -167,9 +161,7 @@ func storyExits(ts *testscript.TestScript, neg bool, args []string) {
 
 // waits D… holds what the clock was asked to wait since the last call to exactly these durations.
 func storyWaits(ts *testscript.TestScript, neg bool, args []string) {
-	if neg {
-		ts.Fatalf("usage: waits DURATION…")
-	}
+	usage(ts, neg, args, "waits…")
 	path := ts.Getenv(waitsFile)
 	got := ""
 	if text, err := os.ReadFile(path); err == nil {
@@ -183,9 +175,7 @@ func storyWaits(ts *testscript.TestScript, neg bool, args []string) {
 
 // fill FILE BYTES writes a file of so many bytes of text.
 func storyFill(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: fill FILE BYTES")
-	}
+	usage(ts, neg, args, "fill FILE BYTES")
 	size, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat("x", size)), 0o600))
@@ -194,16 +184,24 @@ func storyFill(ts *testscript.TestScript, neg bool, args []string) {
 // storyTest is the key of a story's own test.
 type storyTest struct{}
 
-// storyRuntime gives the story a folder for sockets, whose path is short enough for them, and holds it to leaving no
+func storyT(ts *testscript.TestScript) testing.TB { return ts.Value(storyTest{}).(testing.TB) }
+
+// usage ends a story whose command is written in another way than this: its name, its arguments, and … for more of them.
+func usage(ts *testscript.TestScript, neg bool, args []string, words string) {
+	want := len(strings.Fields(words)) - 1
+	if more := strings.HasSuffix(words, "…"); neg || len(args) < want || len(args) > want && !more {
+		ts.Fatalf("usage: %s", words)
+	}
+}
+
+// storyRuntime gives the story a folder for sockets, whose path is short enough for them, and expects that it leaves no
 // holder behind.
 func storyRuntime(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 0 {
-		ts.Fatalf("usage: runtime")
-	}
+	usage(ts, neg, args, "runtime")
 	dir, err := os.MkdirTemp("/tmp", "run")
 	ts.Check(err)
 	ts.Setenv("XDG_RUNTIME_DIR", dir)
-	t := ts.Value(storyTest{}).(testscript.T)
+	t := storyT(ts)
 	ts.Defer(func() {
 		left, err := filepath.Glob(filepath.Join(dir, "ferry", "*.sock"))
 		os.RemoveAll(dir) // which ends a holder too, a little later
@@ -215,165 +213,83 @@ func storyRuntime(ts *testscript.TestScript, neg bool, args []string) {
 
 // certificate CERT KEY NAME writes a certificate for a name that is its own authority, and its key.
 func storyCertificate(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: certificate CERT KEY NAME")
-	}
-	cert, key, err := selfSigned(args[2])
-	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), cert, 0o600))
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), key, 0o600))
+	usage(ts, neg, args, "certificate CERT KEY NAME")
+	t := storyT(ts)
+	cert, key := files(t, newAuthority(t, args[2], nil, args[2]).own())
+	ts.Check(os.Rename(cert, ts.MkAbs(args[0])))
+	ts.Check(os.Rename(key, ts.MkAbs(args[1])))
 }
 
 // private FILE closes a file to others, as those with secrets must be.
 func storyPrivate(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: private FILE")
-	}
+	usage(ts, neg, args, "private FILE")
 	ts.Check(os.Chmod(ts.MkAbs(args[0]), 0o600))
-}
-
-// selfSigned makes a certificate and its key in PEM.
-func selfSigned(name string) (cert, key []byte, err error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		return nil, nil, err
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return nil, nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
 }
 
 // servers are the servers of all stories, by address: a story finds its own through its environment.
 var servers sync.Map
 
-// storyServer counts what it is asked, and keeps the last request.
-type storyServer struct {
-	mu    sync.Mutex
-	count int
-	last  []byte
-}
-
-func (s *storyServer) saw(request []byte) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.count++
-	s.last = request
-	return s.count
+func storyServe(ts *testscript.TestScript, name string, handler http.Handler, how ...func(*server)) {
+	s := serve(storyT(ts), handler, how...)
+	servers.Store(s.URL, s)
+	ts.Setenv(name, s.URL)
 }
 
 // node NAME starts a demo node on loopback and puts its address into the variable NAME.
 func storyNode(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: node NAME")
-	}
-	seen := &storyServer{}
-	node := demo.New(demo.Options{})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		seen.saw(append([]byte(headLines(r)), body...))
-		node.ServeHTTP(w, r)
-	}))
-	ts.Defer(server.Close)
-	ts.Defer(func() { _ = node.Close() })
-	servers.Store(server.URL, seen)
-	ts.Setenv(args[0], server.URL)
+	usage(ts, neg, args, "node NAME")
+	storyServe(ts, args[0], nil)
 }
 
-// secure NAME starts a server whose certificate nobody vouches for.
+// secure NAME starts a server whose certificate no authority has signed.
 func storySecure(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: secure NAME")
-	}
-	server := httptest.NewUnstartedServer(demo.New(demo.Options{}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // each handshake that is refused would be a line
-	server.StartTLS()
-	ts.Defer(server.Close)
-	ts.Setenv(args[0], server.URL)
+	usage(ts, neg, args, "secure NAME")
+	storyServe(ts, args[0], nil, withTLS(&tls.Config{}))
 }
 
 // reply NAME FILE… starts a server that answers request k with the bytes of FILE k (the last one from then on), as they
 // stand there but for line ends in the header, and closes the connection. The address goes into the variable NAME.
 func storyReply(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: reply NAME FILE…")
-	}
+	usage(ts, neg, args, "reply NAME FILE…")
 	var replies [][]byte
 	for _, name := range args[1:] {
 		head, body, _ := strings.Cut(ts.ReadFile(name), "\n\n")
 		replies = append(replies, []byte(strings.ReplaceAll(head, "\n", "\r\n")+"\r\n\r\n"+strings.TrimSuffix(body, "\n")))
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	ts.Defer(func() { listener.Close() })
-	seen := &storyServer{}
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go answerRaw(conn, seen, replies)
+	var n atomic.Int64
+	storyServe(ts, args[0], http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
 		}
-	}()
-	url := "http://" + listener.Addr().String()
-	servers.Store(url, seen)
-	ts.Setenv(args[0], url)
+		_, _ = conn.Write(replies[min(int(n.Add(1)), len(replies))-1])
+		conn.Close()
+	}))
 }
 
-func answerRaw(conn net.Conn, seen *storyServer, replies [][]byte) {
-	defer conn.Close()
-	request, body, err := readRequest(conn)
-	if err != nil {
-		return
-	}
-	n := seen.saw(append([]byte(headLines(request)), body...))
-	_, _ = conn.Write(replies[min(n, len(replies))-1])
-}
-
-// requests NAME N holds the server of that variable to exactly so many requests.
+// requests NAME N expects exactly so many requests at the server of that variable.
 func storyRequests(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: requests NAME N")
-	}
+	usage(ts, neg, args, "requests NAME N")
 	want, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	server := findServer(ts, args[0])
-	server.mu.Lock()
-	defer server.mu.Unlock()
-	if server.count != want {
-		ts.Fatalf("%s saw %d requests, want %d", args[0], server.count, want)
+	if got := findServer(ts, args[0]).count(); got != want {
+		ts.Fatalf("%s saw %d requests, want %d", args[0], got, want)
 	}
 }
 
 // sent NAME FILE writes the last request that the server of that variable saw into a file.
 func storySent(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: sent NAME FILE")
-	}
-	server := findServer(ts, args[0])
-	server.mu.Lock()
-	defer server.mu.Unlock()
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), append(bytes.Clone(server.last), '\n'), 0o600))
+	usage(ts, neg, args, "sent NAME FILE")
+	last := findServer(ts, args[0]).last()
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(headLines(last.Request)+last.body+"\n"), 0o600))
 }
 
-func findServer(ts *testscript.TestScript, name string) *storyServer {
+func findServer(ts *testscript.TestScript, name string) *server {
 	found, ok := servers.Load(ts.Getenv(name))
 	if !ok {
 		ts.Fatalf("no server is named %s", name)
 	}
-	return found.(*storyServer)
+	return found.(*server)
 }
 
 // headLines is a request's head in a form that a story can compare.
@@ -387,13 +303,4 @@ func headLines(r *http.Request) string {
 		}
 	}
 	return b.String() + "\n"
-}
-
-func readRequest(conn net.Conn) (*http.Request, []byte, error) {
-	request, err := http.ReadRequest(bufio.NewReader(conn))
-	if err != nil {
-		return nil, nil, err
-	}
-	body, err := io.ReadAll(request.Body)
-	return request, body, err
 }

@@ -4,8 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -84,51 +82,35 @@ var same = map[string]string{
 
 var noTrust = regexp.MustCompile(`(?m)^Error: n: TLS certificate of (\S+) rejected: (.*)$`)
 
-// configure writes a configuration with one node.
-func configure(t *testing.T, url, node string) map[string]string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "config.yaml")
-	text := fmt.Sprintf("nodes:\n  n: {url: '%s', key: \"env:NODE_KEY\", %s}\n", url, node)
-	write(t, path, text)
-	return map[string]string{"FERRY_CONFIG": path, "NODE_KEY": canaryKey, "HOME": t.TempDir()}
-}
-
 // TestTrust crosses TLS servers of every kind, straight and through a proxy: each fault has a message of its own, and
 // where there is one the server got a single connection and not a byte, whatever the policy.
 func TestTrust(t *testing.T) {
 	long(t, "every fault of trust under every policy, by both ways")
-	proxy, connects := connectProxy(t, nil)
+	proxy := connectProxy(t, nil)
 	messages := map[string]string{}
 	for _, tt := range trustCases(t) {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, via := range []string{"none", proxy} {
+			for _, via := range []string{"none", proxy.URL} {
 				for _, policy := range []string{"script", "retry-after", "backoff"} {
 					for _, verb := range []string{"ask", "stream"} {
-						node := newTLSNode(t, tt.server)
-						before := connects.Load()
-						args := []string{verb, "-v", "-n", "n", "--retry-policy", policy, "--proxy", via, "--no-stdin", "hello"}
-						code, stdout, stderr := run(t, configure(t, node.url, tt.node), args...)
-						reveals(t, tt.name, stdout+stderr)
-						if through := connects.Load() - before; via != "none" && through != 1 || via == "none" && through != 0 {
-							t.Errorf("%v: %d connections through the proxy", args, through)
-						}
-						if n := node.connections.Load(); n != 1 {
-							t.Errorf("%v: %d connections", args, n)
-						}
+						node := serve(t, nil, withTLS(tt.server))
+						proxy.take()
+						r := ferry(t, configure(t, node.URL, tt.node), verb, "-v", "-n", "n", "--retry-policy", policy, "--proxy", via, "--no-stdin", "hello")
+						reveals(t, tt.name, r.stdout+r.stderr)
+						equal(t, fmt.Sprintf("%q: connections through the proxy", r.args), len(proxy.take()), map[bool]int{true: 1}[via != "none"])
+						equal(t, fmt.Sprintf("%q: connections", r.args), node.connections.Load(), 1)
 						if tt.want == "" {
-							if code != 0 || stdout == "" || node.bytes.Load() == 0 {
-								t.Errorf("%v: exit code %d, %q\n%s", args, code, stdout, stderr)
+							if r.want(0, "", ""); r.stdout == "" || node.active.Load() == 0 {
+								r.errorf("%d requests, want an answer", node.active.Load())
 							}
 							continue
 						}
-						found := noTrust.FindStringSubmatch(stderr)
-						if code != 1 || stdout != "" || found == nil || found[1] != node.host || !strings.HasPrefix(found[2], tt.want) ||
-							!strings.Contains(stderr, "\nhint: ") {
-							t.Errorf("%v: exit code %d, %q; want %s\n%s", args, code, stdout, tt.want, stderr)
+						r.fails(1, "\nhint: ")
+						equal(t, fmt.Sprintf("%q: connections with a byte of a request", r.args), node.active.Load(), 0)
+						found := noTrust.FindStringSubmatch(r.stderr)
+						if found == nil || found[1] != node.host || !strings.HasPrefix(found[2], tt.want) {
+							r.errorf("want TLS certificate of %s rejected: %s", node.host, tt.want)
 							continue
-						}
-						if n := node.bytes.Load(); n != 0 {
-							t.Errorf("%v: the server was sent %d bytes", args, n)
 						}
 						kind := tt.name
 						if same[kind] != "" {
@@ -136,7 +118,7 @@ func TestTrust(t *testing.T) {
 						}
 						message := regexp.MustCompile(`sha256//\S+`).ReplaceAllString(found[2], "…")
 						if other := messages[message]; other != "" && other != kind {
-							t.Errorf("%s and %s share the message %q", kind, other, message)
+							t.Errorf("%s and %s share the message %q, want one for each", kind, other, message)
 						}
 						messages[message] = kind
 					}
@@ -145,7 +127,7 @@ func TestTrust(t *testing.T) {
 		})
 	}
 	if len(messages) < 9 {
-		t.Errorf("only %d messages: %q", len(messages), messages)
+		t.Errorf("got %d messages, want at least 9: %q", len(messages), messages)
 	}
 }
 
@@ -154,26 +136,24 @@ func TestConfigPin(t *testing.T) {
 	root := newAuthority(t, "The Root", nil)
 	middle := newAuthority(t, "The Middle", root)
 	leaf := middle.issue(t, nil, middle)
-	node := newTLSNode(t, &tls.Config{Certificates: []tls.Certificate{leaf}})
+	node := serve(t, nil, overTLS(leaf))
 	leafPin, middlePin, rootPin := pinned(t, leaf.Certificate[0]), pinned(t, middle.cert.Raw), pinned(t, root.cert.Raw)
 	other := pinned(t, root.issue(t, nil).Certificate[0])
 	ca := fmt.Sprintf("label: 香港, tls: {ca: '%s'}", root.file)
-	tests := []struct {
-		name, node string
-		marked     string // the pin that is said to be pinned
-		note       string
+	for _, tt := range []struct {
+		node   string
+		marked string // the pin that is said to be pinned
+		note   string
 	}{
-		{"no pins", ca, "", "nothing is pinned yet"},
-		{"the leaf's", ca + `, pins: ["` + leafPin + `"]`, leafPin, ""},
-		{"an authority's", ca + `, pins: ["` + other + `", "` + middlePin + `"]`, middlePin, ""},
-		{"none that fits", ca + `, pins: ["` + other + `"]`, "", "the chain has none of the pinned keys (" + other + ")"},
-		{"a chat node without a model", ca + `, api: chat`, "", "nothing is pinned yet"},
-	}
-	for _, tt := range tests {
-		env := configure(t, node.url, tt.node)
+		{ca, "", "nothing is pinned yet"},
+		{ca + `, pins: ["` + leafPin + `"]`, leafPin, ""},
+		{ca + `, pins: ["` + other + `", "` + middlePin + `"]`, middlePin, ""},
+		{ca + `, pins: ["` + other + `"]`, "", "the chain has none of the pinned keys (" + other + ")"},
+		{ca + `, api: chat`, "", "nothing is pinned yet"},
+	} {
+		env := configure(t, node.URL, tt.node)
 		delete(env, "NODE_KEY") // the key is not needed
-		code, stdout, stderr := run(t, env, "config", "pin", "n")
-		want := "n (香港)  " + node.url + "\n\n"
+		want := "n (香港)  " + node.URL + "\n\n"
 		for _, c := range [][3]string{{"node", "The Middle", leafPin}, {"The Middle", "The Root", middlePin}, {"The Root", "The Root", rootPin}} {
 			until := root.cert.NotAfter.UTC().Format("2006-01-02")
 			want += fmt.Sprintf("certificate  %s\nissued by    %s\nvalid until  %s\npin          %s", c[0], c[1], until, c[2])
@@ -183,105 +163,64 @@ func TestConfigPin(t *testing.T) {
 			want += "\n\n"
 		}
 		want += "pins: [\"" + leafPin + "\"]\nferry config set nodes.n.pins " + leafPin + "\n"
-		if code != 0 || stdout != want || !strings.Contains(stderr, tt.note) || !strings.Contains(stderr, "keep a backup") {
-			t.Errorf("%s: exit code %d\n%s\nwant\n%s\n%s", tt.name, code, stdout, want, stderr)
-		}
+		r := ferry(t, env, "config", "pin", "n").want(0, want, tt.note).want(0, want, "keep a backup")
+		equal(t, "config pin prints", r.stdout, want)
 	}
-	if n := node.bytes.Load(); n != 0 {
-		t.Errorf("the server was sent %d bytes", n)
-	}
+	equal(t, "connections with a byte of a request", node.active.Load(), 0)
 
 	// The line that it shows is one that works, and takes what is pinned already away.
-	env := configure(t, node.url, ca+`, pins: ["`+other+`"]`)
-	if code, _, stderr := run(t, env, "ask", "-n", "n", "hello"); code != 1 || !strings.Contains(stderr, "ferry config pin n shows the chain") {
-		t.Errorf("before: exit code %d, %s", code, stderr)
-	}
-	_, stdout, _ := run(t, env, "config", "pin", "n")
-	lines := strings.Split(strings.TrimSpace(stdout), "\n")
-	if code, _, stderr := run(t, env, strings.Fields(lines[len(lines)-1])[1:]...); code != 0 {
-		t.Fatalf("%s: exit code %d, %s", lines[len(lines)-1], code, stderr)
-	}
-	if text, err := os.ReadFile(env["FERRY_CONFIG"]); err != nil || !strings.Contains(string(text), lines[len(lines)-2]) {
-		t.Errorf("%v: %s does not stand in\n%s", err, lines[len(lines)-2], text)
-	}
-	if code, _, stderr := run(t, env, "ask", "-n", "n", "hello"); code != 0 {
-		t.Errorf("after: exit code %d, %s", code, stderr)
-	}
+	env := configure(t, node.URL, ca+`, pins: ["`+other+`"]`)
+	ferry(t, env, "ask", "-n", "n", "hello").want(1, "", "ferry config pin n shows the chain")
+	lines := strings.Split(strings.TrimSpace(ferry(t, env, "config", "pin", "n").stdout), "\n")
+	ferry(t, env, strings.Fields(lines[len(lines)-1])[1:]...).must()
+	contains(t, "the file", read(t, env["FERRY_CONFIG"]), lines[len(lines)-2])
+	ferry(t, env, "ask", "-n", "n", "hello").must()
 }
 
 func TestConfigPinFails(t *testing.T) {
 	root, stranger := newAuthority(t, "root", nil), newAuthority(t, "stranger", nil)
-	node := newTLSNode(t, &tls.Config{Certificates: []tls.Certificate{root.issue(t, nil)}})
-	env := configure(t, node.url, fmt.Sprintf("tls: {ca: '%s'}", stranger.file))
-	code, stdout, stderr := run(t, env, "config", "pin", "n")
-	if code != 1 || stdout != "" || !strings.Contains(stderr, "its certificate is signed by an unknown authority") {
-		t.Errorf("an unverified chain: exit code %d, %s\n%s", code, stdout, stderr)
-	}
-	if n := node.bytes.Load(); n != 0 {
-		t.Errorf("the server was sent %d bytes", n)
-	}
+	node := serve(t, nil, overTLS(root.issue(t, nil)))
+	env := configure(t, node.URL, fmt.Sprintf("tls: {ca: '%s'}", stranger.file))
+	ferry(t, env, "config", "pin", "n").fails(1, "its certificate is signed by an unknown authority")
+	equal(t, "connections with a byte of a request", node.active.Load(), 0)
 	env = configure(t, "https://127.0.0.1:1", "label: x")
-	if code, _, stderr := run(t, env, "config", "pin", "n"); code != 1 || !strings.Contains(stderr, "cannot connect to 127.0.0.1:1") {
-		t.Errorf("nobody there: exit code %d, %s", code, stderr)
-	}
+	ferry(t, env, "config", "pin", "n").want(1, "", "cannot connect to 127.0.0.1:1")
 	for name, want := range map[string]string{
 		"demo": "node demo is not reached over TLS", "http://127.0.0.1:1": "is not reached over TLS", "nobody": "unknown node nobody",
 	} {
-		if code, _, stderr := run(t, env, "config", "pin", name); code != 2 || !strings.Contains(stderr, want) {
-			t.Errorf("%s: exit code %d, %s", name, code, stderr)
-		}
+		ferry(t, env, "config", "pin", name).want(2, "", want)
 	}
 }
 
 // TestPinsAreShown looks at the other commands that know of pins.
 func TestPinsAreShown(t *testing.T) {
 	root := newAuthority(t, "The Root", nil)
-	node := newTLSNode(t, &tls.Config{Certificates: []tls.Certificate{root.issue(t, nil)}})
+	node := serve(t, nil, overTLS(root.issue(t, nil)))
 	rootPin, other := pinned(t, root.cert.Raw), pinned(t, newAuthority(t, "other", nil).cert.Raw)
-	env := configure(t, node.url, fmt.Sprintf(`tls: {ca: '%s'}, pins: ["%s", "%s"]`, root.file, other, rootPin))
-	for _, tt := range []struct {
-		want string
-		args []string
-	}{
-		{"✓ pins     the key of The Root is pinned: " + rootPin + " (of 2)\n", []string{"config", "check", "n"}},
-		{" --pinnedpubkey '" + other + ";" + rootPin + "'", []string{"ask", "-n", "n", "--dry-run", "hello"}},
-		{other + "," + rootPin + "\n", []string{"config", "get", "nodes.n.pins"}},
-		{"nodes.n.pins ", []string{"config", "list"}},
-		{"pins\n", []string{"config", "nodes"}},
+	env := configure(t, node.URL, fmt.Sprintf(`tls: {ca: '%s'}, pins: ["%s", "%s"]`, root.file, other, rootPin))
+	for want, args := range map[string][]string{
+		"✓ pins     the key of The Root is pinned: " + rootPin + " (of 2)\n": {"config", "check", "n"},
+		" --pinnedpubkey '" + other + ";" + rootPin + "'":                    {"ask", "-n", "n", "--dry-run", "hello"},
+		other + "," + rootPin + "\n":                                         {"config", "get", "nodes.n.pins"},
+		"nodes.n.pins ":                                                      {"config", "list"},
+		"pins\n":                                                             {"config", "nodes"},
 	} {
-		if code, stdout, stderr := run(t, env, tt.args...); code != 0 || !strings.Contains(stdout, tt.want) {
-			t.Errorf("%v: exit code %d, want %q\n%s%s", tt.args, code, tt.want, stdout, stderr)
-		}
+		ferry(t, env, args...).want(0, want, "")
 	}
-	env = configure(t, node.url, fmt.Sprintf(`tls: {ca: '%s'}, pins: "%s"`, root.file, other))
-	code, stdout, _ := run(t, env, "config", "check", "n")
-	if code != 1 || !strings.Contains(stdout, "✗ TLS      n: TLS certificate of "+node.host+" rejected: its certificate has none of the pinned keys") {
-		t.Errorf("a wrong pin: exit code %d\n%s", code, stdout)
-	}
+	env = configure(t, node.URL, fmt.Sprintf(`tls: {ca: '%s'}, pins: "%s"`, root.file, other))
+	ferry(t, env, "config", "check", "n").want(1, "✗ TLS      n: TLS certificate of "+node.host+" rejected: its certificate has none of the pinned keys", "")
 }
 
-// TestPinsEndAnOrder holds failover to ending at a pin that does not match: the node behind it is not asked.
+// TestPinsEndAnOrder expects that failover ends at a pin that does not match: the node behind it is not asked.
 func TestPinsEndAnOrder(t *testing.T) {
 	root := newAuthority(t, "root", nil)
-	node, behind := newTLSNode(t, &tls.Config{Certificates: []tls.Certificate{root.issue(t, nil)}}), newTLSNode(t, &tls.Config{
-		Certificates: []tls.Certificate{root.issue(t, nil)},
-	})
-	env := configure(t, node.url, fmt.Sprintf(`tls: {ca: '%s'}, pins: "%s"`, root.file, pinned(t, newAuthority(t, "other", nil).cert.Raw)))
-	for _, args := range [][]string{
-		{"config", "set", "nodes.behind.url", behind.url}, {"config", "set", "nodes.behind.tls.ca", root.file},
-		{"config", "set", "nodes.behind.auth", "none"},
-	} {
-		if code, _, stderr := run(t, env, args...); code != 0 {
-			t.Fatalf("%v: %s", args, stderr)
-		}
-	}
+	node, behind := serve(t, nil, overTLS(root.issue(t, nil))), serve(t, nil, overTLS(root.issue(t, nil)))
+	config := fmt.Sprintf("nodes:\n  n: {url: '%s', key: \"env:NODE_KEY\", tls: {ca: '%s'}, pins: '%s'}\n  behind: {url: '%s', auth: none, tls: {ca: '%s'}}\n",
+		node.URL, root.file, pinned(t, newAuthority(t, "other", nil).cert.Raw), behind.URL, root.file)
 	for _, verb := range []string{"ask", "stream"} {
-		code, stdout, stderr := run(t, env, verb, "--retry-policy", "backoff", "-n", "n,behind", "hello")
-		if code != 1 || stdout != "" || !strings.Contains(stderr, "its certificate has none of the pinned keys") {
-			t.Errorf("%s: exit code %d, %q, %s", verb, code, stdout, stderr)
-		}
+		r := ferry(t, withConfig(t, config, nil), verb, "--retry-policy", "backoff", "-n", "n,behind", "hello")
+		r.fails(1, "its certificate has none of the pinned keys")
 	}
-	if node.bytes.Load() != 0 || behind.connections.Load() != 0 {
-		t.Errorf("%d bytes of requests to the node, %d connections to the one behind", node.bytes.Load(), behind.connections.Load())
-	}
+	equal(t, "connections with a byte of a request to the node", node.active.Load(), 0)
+	equal(t, "connections to the one behind", behind.connections.Load(), 0)
 }

@@ -3,10 +3,7 @@
 package cmd_test
 
 import (
-	"bufio"
 	"fmt"
-	"net"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/user"
@@ -15,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"ferry/pkg/demo"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -29,20 +24,15 @@ type place struct {
 
 func newPlace(t *testing.T) place {
 	t.Helper()
-	dir := t.TempDir()
+	p := place{dir: t.TempDir()}
 	self, err := os.Executable()
 	check(t, err)
-	node := demo.New(demo.Options{})
-	server := httptest.NewServer(node)
-	t.Cleanup(server.Close)
-	t.Cleanup(func() { _ = node.Close() })
-	p := place{dir: dir}
-	p.file(t, "bin/ferry", "#!/bin/sh\nexec '"+dir+"/bin/ferry-real' \"$@\"\n", 0o700)
-	p.file(t, "config.yaml", fmt.Sprintf("nodes:\n  hongkong: {url: %q, key: env:CLAUDE_KEY}\n  singapore: {url: %q, key: env:CLAUDE_KEY}\n",
-		server.URL, server.URL), 0o600)
-	check(t, os.Symlink(self, filepath.Join(dir, "bin", "ferry-real")))
+	url := serve(t, nil).URL
+	p.file(t, "bin/ferry", "#!/bin/sh\nexec '"+p.dir+"/bin/ferry-real' \"$@\"\n", 0o700)
+	p.file(t, "config.yaml", fmt.Sprintf("nodes:\n  hongkong: {url: %q, key: env:CLAUDE_KEY}\n  singapore: {url: %q, key: env:CLAUDE_KEY}\n", url, url), 0o600)
+	check(t, os.Symlink(self, filepath.Join(p.dir, "bin", "ferry-real")))
 	p.env = []string{
-		"PATH=" + filepath.Join(dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + dir, "FERRY_CONFIG=" + filepath.Join(dir, "config.yaml"),
+		"PATH=" + filepath.Join(p.dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + p.dir, "FERRY_CONFIG=" + filepath.Join(p.dir, "config.yaml"),
 		"CLAUDE_KEY=canary-key-0001", raceExit + "=" + raceAtOnce,
 	}
 	return p
@@ -73,45 +63,16 @@ func (p place) shell(t *testing.T, line string, env ...string) (string, int) {
 	return string(out), c.ProcessState.ExitCode()
 }
 
-// readmeLine is the one line of the README's code that begins so.
-func readmeLine(t *testing.T, start string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(checkout, "README.md"))
-	check(t, err)
-	var found []string
-	for line := range strings.Lines(string(text)) {
-		if strings.HasPrefix(line, start) {
-			found = append(found, strings.TrimSpace(line))
-		}
-	}
-	if len(found) != 1 {
-		t.Fatalf("%d lines of README.md begin with %q", len(found), start)
-	}
-	return found[0]
-}
-
-// readmeBlock is the README's block of YAML that holds a word.
-func readmeBlock(t *testing.T, word string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(checkout, "README.md"))
-	check(t, err)
-	for _, after := range strings.Split(string(text), "\n```yaml\n")[1:] {
-		if block, _, ok := strings.Cut(after, "\n```\n"); ok && strings.Contains(block, word) {
-			return block
-		}
-	}
-	t.Fatalf("README.md has no YAML with %s", word)
-	return ""
-}
-
 // TestVantagesOverSSH runs the README's line for GNU parallel as it stands there: its hosts are names that this test's
 // ssh leads to a real sshd on loopback.
 func TestVantagesOverSSH(t *testing.T) {
 	long(t, "whole benches")
-	if _, err := exec.LookPath("parallel"); err != nil {
-		needed(t, "GNU parallel")
+	findProgram(t, "parallel")
+	lines := regexp.MustCompile(`(?m)^parallel .*$`).FindAllString(readme(t), -1)
+	if len(lines) != 1 {
+		t.Fatalf("README.md has %q, want one line of parallel", lines)
 	}
-	line := readmeLine(t, "parallel ")
+	line := lines[0]
 	hosts := regexp.MustCompile(`[a-z]+\.example\.com`).FindAllString(line, -1)
 	if len(hosts) != 2 || !strings.HasSuffix(line, "&& ferry bench report run-*.jsonl") {
 		t.Fatalf("the line has changed: %s", line)
@@ -119,9 +80,7 @@ func TestVantagesOverSSH(t *testing.T) {
 	here := newPlace(t)
 	serveSSH(t, here, hosts)
 	table, code := here.shell(t, line)
-	if code != 0 {
-		t.Fatalf("exit code %d:\n%s", code, table)
-	}
+	equal(t, "exit code", code, 0)
 	for _, host := range hosts {
 		for _, node := range []string{"hongkong", "singapore"} {
 			if !regexp.MustCompile(`(?m)^.*` + node + `.*` + regexp.QuoteMeta(host) + `|` + regexp.QuoteMeta(host) + `.*` + node).MatchString(table) {
@@ -129,9 +88,8 @@ func TestVantagesOverSSH(t *testing.T) {
 			}
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(here.dir, "far", "*.jsonl")); len(left) != 0 {
-		t.Errorf("left on the hosts: %v", left)
-	}
+	left, _ := filepath.Glob(filepath.Join(here.dir, "far", "*.jsonl"))
+	equal(t, "files that are left on the hosts", left, nil)
 	t.Log("\n" + table)
 }
 
@@ -139,26 +97,17 @@ func TestVantagesOverSSH(t *testing.T) {
 // place lead every host there. A login lands in the folder far, with the place's surroundings.
 func serveSSH(t *testing.T, p place, hosts []string) {
 	t.Helper()
-	sshd := ""
-	for _, name := range []string{"sshd", "/usr/sbin/sshd"} {
-		if path, err := exec.LookPath(name); err == nil {
-			sshd = path // by its whole path, which it wants
-		}
+	sshd, ssh := findProgram(t, "sshd"), findProgram(t, "ssh")
+	const separation = "/run/sshd" // the empty folder that sshd wants when root starts it, as Debian's service does
+	if os.Getuid() == 0 && os.Mkdir(separation, 0o755) == nil {
+		t.Cleanup(func() { _ = os.Remove(separation) })
 	}
-	ssh, err := exec.LookPath("ssh")
-	if sshd == "" || err != nil {
-		needed(t, "OpenSSH, server and client")
-	}
-	privilegeSeparation(t)
 	for _, name := range []string{"host", "user"} {
 		if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(p.dir, name)).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	port := listener.Addr().(*net.TCPAddr).Port
-	listener.Close()
+	port := freePort(t)
 	var far strings.Builder
 	for _, variable := range p.env {
 		fmt.Fprintf(&far, "export '%s'\n", variable)
@@ -166,76 +115,36 @@ func serveSSH(t *testing.T, p place, hosts []string) {
 	far.WriteString("cd '" + filepath.Join(p.dir, "far") + "' && exec sh -c \"$SSH_ORIGINAL_COMMAND\"\n")
 	p.file(t, "far/.keep", "", 0o600)
 	login := p.file(t, "login", far.String(), 0o600)
-	config := p.file(t, "sshd_config", fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nPidFile none\nUsePAM no\n"+
+	config := p.file(t, "sshd_config", fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nHostKey %s/host\nPidFile none\nUsePAM no\n"+
 		"StrictModes no\nAuthorizedKeysFile %s/user.pub\nPasswordAuthentication no\nForceCommand sh %s\n", port, p.dir, p.dir, login), 0o600)
-	startSSHD(t, sshd, config)
+	runServer(t, exec.Command(sshd, "-D", "-e", "-f", config), "127.0.0.1:"+port) // by its whole path, which it wants
 
 	me, err := user.Current()
 	check(t, err)
-	public, err := os.ReadFile(filepath.Join(p.dir, "host.pub"))
-	check(t, err)
-	known := p.file(t, "known_hosts", fmt.Sprintf("[127.0.0.1]:%d %s", port, public), 0o600)
-	client := p.file(t, "ssh_config", fmt.Sprintf("Host %s\nHostName 127.0.0.1\nPort %d\nUser %s\nIdentityFile %s/user\nIdentitiesOnly yes\n"+
+	public := read(t, filepath.Join(p.dir, "host.pub"))
+	known := p.file(t, "known_hosts", fmt.Sprintf("[127.0.0.1]:%s %s", port, public), 0o600)
+	client := p.file(t, "ssh_config", fmt.Sprintf("Host %s\nHostName 127.0.0.1\nPort %s\nUser %s\nIdentityFile %s/user\nIdentitiesOnly yes\n"+
 		"UserKnownHostsFile %s\nGlobalKnownHostsFile none\nStrictHostKeyChecking yes\nBatchMode yes\n",
 		strings.Join(hosts, " "), port, me.Username, p.dir, known), 0o600)
 	p.file(t, "bin/ssh", "#!/bin/sh\nexec '"+ssh+"' -F '"+client+"' \"$@\"\n", 0o700)
 }
 
-// privilegeSeparation makes the empty folder that sshd wants when root starts it, as Debian's service does.
-func privilegeSeparation(t *testing.T) {
-	const folder = "/run/sshd"
-	if os.Getuid() != 0 {
-		return
-	}
-	if err := os.Mkdir(folder, 0o755); err == nil {
-		t.Cleanup(func() { _ = os.Remove(folder) })
-	}
-}
-
-// startSSHD starts an sshd and waits until it listens.
-func startSSHD(t *testing.T, path, config string) {
-	t.Helper()
-	c := exec.CommandContext(t.Context(), path, "-D", "-e", "-f", config)
-	stderr, err := c.StderrPipe()
-	check(t, err)
-	check(t, c.Start())
-	t.Cleanup(func() {
-		_ = c.Process.Kill()
-		_ = c.Wait()
-	})
-	var said strings.Builder
-	lines := bufio.NewReader(stderr)
-	for {
-		line, err := lines.ReadString('\n')
-		said.WriteString(line)
-		if err != nil {
-			t.Fatalf("sshd does not listen:\n%s", said.String())
-		}
-		if strings.HasPrefix(line, "Server listening on ") {
-			break
-		}
-	}
-	go func() { _, _ = lines.WriteTo(devNull{}) }() // a full pipe would stop it
-}
-
-type devNull struct{}
-
-func (devNull) Write(b []byte) (int, error) { return len(b), nil }
-
 // TestVantagesInKubernetes runs what the containers of the manifest run: the log is a saved run, whatever came of it, and
 // the exit code is bench's. The module in .ci/kubernetes holds the manifest to the official types.
 func TestVantagesInKubernetes(t *testing.T) {
 	long(t, "whole benches")
-	text, err := os.ReadFile(filepath.Join(checkout, "testdata", "kubernetes", "bench-job.yaml"))
-	check(t, err)
-	for line := range strings.Lines(readmeBlock(t, "completionMode")) {
-		if !strings.Contains(string(text), strings.TrimSpace(line)) {
-			t.Errorf("README.md shows what the manifest has not: %s", line)
+	text := read(t, filepath.Join(checkout, "testdata", "kubernetes", "bench-job.yaml"))
+	for _, block := range readmeBlocks(t) {
+		if block.language != "yaml" || !strings.Contains(block.text, "completionMode") {
+			continue
+		}
+		for line := range strings.Lines(block.text) {
+			contains(t, "the manifest", text, strings.TrimSpace(line))
 		}
 	}
 	here := newPlace(t)
 	var regions []string
-	for i, document := range strings.Split(string(text), "\n---\n") {
+	for i, document := range strings.Split(text, "\n---\n") {
 		var job struct {
 			Spec struct {
 				Template struct {
@@ -250,9 +159,8 @@ func TestVantagesInKubernetes(t *testing.T) {
 		check(t, yaml.Unmarshal([]byte(document), &job))
 		if i == 0 {
 			config := here.file(t, "manifest.yaml", job.Data["config.yaml"], 0o600)
-			if out, code := here.shell(t, "ferry bench --dry-run hongkong singapore", "FERRY_CONFIG="+config); code != 0 || !strings.Contains(out, "hk.example.com") {
-				t.Errorf("the manifest's configuration: %s", out)
-			}
+			out, _ := here.shell(t, "ferry bench --dry-run hongkong singapore", "FERRY_CONFIG="+config)
+			contains(t, "a run with the manifest's configuration", out, "hk.example.com")
 			continue
 		}
 		pod := job.Spec.Template.Spec
@@ -261,23 +169,17 @@ func TestVantagesInKubernetes(t *testing.T) {
 		runs := filepath.Join(here.dir, region)
 		here.file(t, region+"/.keep", "", 0o600)
 		log, code := here.shell(t, pod.Containers[0].Args[0], "REGION="+region, "RUNS="+runs)
-		if code != 0 {
-			t.Fatalf("exit code %d", code)
-		}
+		equal(t, "exit code of "+region, code, 0)
 		here.file(t, region+".jsonl", log, 0o600)
 		missed := strings.Replace(pod.Containers[0].Args[0], "success>=95%", "p50<1us", 1)
 		here.file(t, region+"/2/.keep", "", 0o600)
 		if log, code = here.shell(t, missed, "REGION="+region, "RUNS="+filepath.Join(runs, "2")); code != 5 || !strings.HasPrefix(log, "{") {
-			t.Errorf("a missed threshold is exit code %d, with the log %.40q", code, log)
+			t.Errorf("a missed threshold is exit code %d, want 5, with the log %.40q", code, log)
 		}
 	}
 	table, code := here.shell(t, "ferry bench report *.jsonl")
-	for _, region := range regions {
-		if !strings.Contains(table, region) {
-			t.Errorf("no row from %s", region)
-		}
-	}
+	contains(t, "the table", table, regions...)
 	if len(regions) < 2 || code != 0 {
-		t.Errorf("%v, exit code %d:\n%s", regions, code, table)
+		t.Errorf("%v, exit code %d, want two regions at least and 0:\n%s", regions, code, table)
 	}
 }

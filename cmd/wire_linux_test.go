@@ -19,7 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"ferry/pkg/demo"
 	"ferry/pkg/transport"
 )
 
@@ -38,9 +37,7 @@ type carried struct {
 // its answers sooner over HTTP/2. More rounds than these make the intervals narrow: pkg/transport has the figures of sixty.
 func TestHTTP2(t *testing.T) {
 	long(t, "a measurement over a slow link, of real time")
-	if !soaks() {
-		t.Skip("a measurement of a choice that is made; make soak runs it")
-	}
+	soak(t, "a measurement of a choice that is made")
 	if !aloneOnNetwork(t) {
 		return
 	}
@@ -80,8 +77,7 @@ func TestHTTP2(t *testing.T) {
 // protocolRounds gives a worker's round: a request and a batch over each protocol, each on connections of its own.
 func protocolRounds(t *testing.T, link *slowLink, by *authority) func() (carried, error) {
 	t.Helper()
-	to := startFarGo(t, link, demo.New(demo.Options{}), &tls.Config{Certificates: []tls.Certificate{
-		by.issue(t, func(c *x509.Certificate) { c.IPAddresses = append(c.IPAddresses, link.far.AsSlice()) })}})
+	to := startFarGo(t, link, &tls.Config{Certificates: []tls.Certificate{by.issueAt(t, link.far.AsSlice())}})
 	makers := []func() (http.RoundTripper, error){
 		func() (http.RoundTripper, error) { return overHTTP1(link, by, to) },
 		func() (http.RoundTripper, error) { return overHTTP2(link, by), nil },
@@ -257,8 +253,13 @@ func column[R any](rounds []R, take func(R) time.Duration) (all []time.Duration)
 	return all
 }
 
-// soaks reports whether this is make soak, for which alone such a measurement is.
-func soaks() bool { return os.Getenv("FERRY_SOAK") != "" }
+// soak skips what make soak alone runs.
+func soak(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("FERRY_SOAK") == "" {
+		t.Skip(why + "; make soak runs it")
+	}
+}
 
 // indented is a table as it stands in a log.
 func indented(b *strings.Builder) string { return "\n" + b.String() }
@@ -284,9 +285,7 @@ type begun struct {
 // a public one, so that a ticket has something to save. pkg/transport has the figures of 360 rounds.
 func TestSessionTickets(t *testing.T) {
 	long(t, "a measurement over a slow link, of real time")
-	if !soaks() {
-		t.Skip("a measurement of a choice that is made; make soak runs it")
-	}
+	soak(t, "a measurement of a choice that is made")
 	if !aloneOnNetwork(t) {
 		return
 	}
@@ -336,7 +335,7 @@ func ticketRounds(t *testing.T, link *slowLink, root, issuer, above *authority) 
 			c.DNSNames = append(c.DNSNames, fmt.Sprintf("node-%03d.example", i))
 		}
 	}, issuer, above)
-	url := startFarGo(t, link, demo.New(demo.Options{}), &tls.Config{Certificates: []tls.Certificate{pair}})
+	url := startFarGo(t, link, &tls.Config{Certificates: []tls.Certificate{pair}})
 	var configs []*tls.Config
 	for _, way := range handshakes {
 		c := &tls.Config{RootCAs: pool(root), MinVersion: way.version, MaxVersion: way.version, NextProtos: []string{"http/1.1"}}

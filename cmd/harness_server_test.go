@@ -1,0 +1,296 @@
+package cmd_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ferry/pkg/demo"
+)
+
+func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// server is one on loopback that keeps what it is asked.
+type server struct {
+	*httptest.Server
+	host                string
+	connections, active atomic.Int64 // active counts those, after a handshake, on which a byte of a request came
+	mu                  sync.Mutex
+	seen                []asked
+}
+
+// asked is a request as it came.
+type asked struct {
+	*http.Request
+	body string
+	at   time.Time
+}
+
+// serve runs a handler until the test ends, the demo node where it is nil. How makes it another server than one of plain
+// http on 127.0.0.1.
+func serve(t testing.TB, handler http.Handler, how ...func(*server)) *server {
+	t.Helper()
+	if handler == nil {
+		handler = demoNode(t)
+	}
+	s := &server{}
+	s.begin(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		s.mu.Lock()
+		s.seen = append(s.seen, asked{r.Clone(context.Background()), string(body), time.Now()})
+		s.mu.Unlock()
+		handler.ServeHTTP(w, r)
+	}), how...)
+	return s
+}
+
+// serveUnread is serve for a handler that reads its requests itself. The server counts connections alone.
+func serveUnread(t testing.TB, handler http.HandlerFunc, how ...func(*server)) *server {
+	t.Helper()
+	s := &server{}
+	s.begin(t, handler, how...)
+	return s
+}
+
+func (s *server) begin(t testing.TB, handler http.HandlerFunc, how ...func(*server)) {
+	t.Helper()
+	s.Server = httptest.NewUnstartedServer(handler)
+	s.Config.ErrorLog = quietLog()
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			s.connections.Add(1)
+		case http.StateActive:
+			s.active.Add(1)
+		}
+	}
+	for _, change := range how {
+		change(s)
+	}
+	s.host = s.Listener.Addr().String()
+	if s.TLS == nil {
+		s.Start()
+	} else {
+		s.StartTLS()
+	}
+	t.Cleanup(s.Close)
+}
+
+// overTLS has a server speak TLS.
+func overTLS(certificate tls.Certificate) func(*server) {
+	return withTLS(&tls.Config{Certificates: []tls.Certificate{certificate}})
+}
+
+func withTLS(config *tls.Config) func(*server) { return func(s *server) { s.TLS = config } }
+
+// listeningAt has a server listen at another address.
+func listeningAt(t testing.TB, address string) func(*server) {
+	return func(s *server) {
+		s.Listener.Close()
+		var err error
+		s.Listener, err = net.Listen("tcp", address)
+		check(t, err)
+	}
+}
+
+// answering is a handler that answers everything alike.
+func answering(status int, mime, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if mime != "" {
+			w.Header().Set("Content-Type", mime)
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// demoNode is one that does not wait between attempts.
+func demoNode(t testing.TB) *demo.Node {
+	node := demo.New(demo.Options{})
+	t.Cleanup(func() { _ = node.Close() })
+	return node
+}
+
+// requests is what was asked so far.
+func (s *server) requests() []asked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.seen)
+}
+
+func (s *server) count() int { return len(s.requests()) }
+
+func (s *server) last() asked { all := s.requests(); return all[len(all)-1] }
+
+// take is what was asked since the last time.
+func (s *server) take() []asked {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.seen
+	s.seen = nil
+	return seen
+}
+
+func (s *server) port() string { return s.host[strings.LastIndexByte(s.host, ':')+1:] }
+
+// connectProxy carries CONNECT alone, over TLS where it has a configuration. Where lead is given it connects there instead
+// of to the host that it was asked for.
+func connectProxy(t testing.TB, config *tls.Config, lead ...string) *server {
+	t.Helper()
+	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		far, err := net.Dial("tcp", append(lead, r.Host)[0])
+		if err != nil || r.Method != http.MethodConnect {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		near, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			far.Close()
+			return
+		}
+		_, _ = io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")
+		ends := make(chan struct{}, 2)
+		for _, way := range [][]net.Conn{{near, far}, {far, near}} {
+			go func() { _, _ = io.Copy(way[0], way[1]); ends <- struct{}{} }()
+		}
+		<-ends
+		near.Close()
+		far.Close()
+		<-ends
+	}), withTLS(config))
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// authority signs certificates for loopback.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	file string // its own certificate
+}
+
+// newAuthority is signed by above, or by itself where that is nil. It may serve hosts itself.
+func newAuthority(t testing.TB, name string, above *authority, hosts ...string) *authority {
+	t.Helper()
+	template := &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, DNSNames: hosts, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	a := &authority{key: key, file: filepath.Join(t.TempDir(), "ca.pem")}
+	signer := above
+	if signer == nil {
+		signer = &authority{cert: template, key: key}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, signer.cert, &key.PublicKey, signer.key)
+	check(t, err)
+	a.cert, err = x509.ParseCertificate(der)
+	check(t, err)
+	writePEM(t, a.file, "CERTIFICATE", der)
+	return a
+}
+
+func writePEM(t testing.TB, path, kind string, der []byte) {
+	t.Helper()
+	write(t, path, string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
+}
+
+// issue signs a certificate; change makes it another one, and with come along behind it.
+func (a *authority) issue(t testing.TB, change func(*x509.Certificate), with ...*authority) tls.Certificate {
+	t.Helper()
+	template := &x509.Certificate{
+		Subject: pkix.Name{CommonName: "node"}, DNSNames: []string{"localhost"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+	if change != nil {
+		change(template)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
+	check(t, err)
+	pair := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	for _, above := range with {
+		pair.Certificate = append(pair.Certificate, above.cert.Raw)
+	}
+	return pair
+}
+
+// issueFor signs a certificate for these names alone.
+func (a *authority) issueFor(t testing.TB, names ...string) tls.Certificate {
+	t.Helper()
+	return a.issue(t, func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = names, nil })
+}
+
+// issueAt signs one for addresses of a link too.
+func (a *authority) issueAt(t testing.TB, addresses ...net.IP) tls.Certificate {
+	t.Helper()
+	return a.issue(t, func(c *x509.Certificate) { c.IPAddresses = append(c.IPAddresses, addresses...) })
+}
+
+// own is the authority's certificate as a server's.
+func (a *authority) own() tls.Certificate {
+	return tls.Certificate{Certificate: [][]byte{a.cert.Raw}, PrivateKey: a.key}
+}
+
+// files writes a certificate and its key.
+func files(t testing.TB, pair tls.Certificate) (cert, key string) {
+	t.Helper()
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writePEM(t, cert, "CERTIFICATE", pair.Certificate[0])
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	check(t, err)
+	writePEM(t, key, "PRIVATE KEY", der)
+	return cert, key
+}
+
+// pinned is the pin of a certificate, worked out without ferry.
+func pinned(t testing.TB, der []byte) string {
+	t.Helper()
+	cert, err := x509.ParseCertificate(der)
+	check(t, err)
+	public, err := x509.MarshalPKIXPublicKey(cert.PublicKey)
+	check(t, err)
+	hash := sha256.Sum256(public)
+	return "sha256//" + base64.StdEncoding.EncodeToString(hash[:])
+}
+
+// pool holds the authorities that a server believes.
+func pool(all ...*authority) *x509.CertPool {
+	p := x509.NewCertPool()
+	for _, a := range all {
+		p.AddCert(a.cert)
+	}
+	return p
+}
