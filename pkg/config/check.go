@@ -65,8 +65,16 @@ func arePins(s string) bool {
 	return true
 }
 
-func isAlnum(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+// only holds for text of these bytes alone.
+func only(s, allowed string) bool {
+	for i := range len(s) {
+		if strings.IndexByte(allowed, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // isNodeName holds for letters and digits of any script, - and _, the first a letter or digit: what is left has a
@@ -209,15 +217,15 @@ func meant(msg, name string, names []string) string {
 }
 
 // nearest returns the first name at the smallest distance from s, at most 2 and less than the name's length.
-func nearest(s string, names []string) string { return within(2, s, names) }
+func nearest(s string, names []string) string { return closest(2, s, names) }
 
 // Closest returns the first name at the smallest distance from s, which is at most half of its length, "" for none.
-func Closest(s string, names []string) string { return within(utf8.RuneCountInString(s)/2, s, names) }
+func Closest(s string, names []string) string { return closest(utf8.RuneCountInString(s)/2, s, names) }
 
 // mostCompared is the most characters of a name that is compared: the cost grows with the product of two.
 const mostCompared = 40
 
-func within(most int, s string, names []string) string {
+func closest(most int, s string, names []string) string {
 	best, found := most+1, ""
 	if utf8.RuneCountInString(s) > mostCompared {
 		return ""

@@ -62,8 +62,8 @@ func expands(line string) bool {
 	return false
 }
 
-func (k Keys) fromCommand(ctx context.Context, ref Ref) (string, error) {
-	argv, fault := splitCommand(ref.rest)
+func (k Keys) fromCommand(ctx context.Context, ref Ref, line string) (string, error) {
+	argv, fault := splitCommand(line)
 	if fault != nil {
 		return "", ref.fault(fault.Msg, fault.Hint(), nil)
 	}

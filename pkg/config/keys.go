@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,30 +87,29 @@ func (k Keys) ResolveHeader(ctx context.Context, ref Ref) (guard.Secret, error) 
 }
 
 func (k Keys) read(ctx context.Context, ref Ref) (secret string, err error) {
-	switch ref.scheme {
+	scheme, rest, _ := strings.Cut(string(ref), ":")
+	switch scheme {
 	case "env":
-		secret, err = k.fromEnv(ref)
+		if secret = k.Lookup.get(rest); secret == "" {
+			err = ref.fault("is not set or empty", "export "+rest+"=…", nil)
+		}
 	case "file":
-		secret, err = k.fromFile(ref)
+		secret, err = k.fromFile(ref, rest)
 	case "cmd":
-		secret, err = k.fromCommand(ctx, ref)
+		secret, err = k.fromCommand(ctx, ref, rest)
 	case "keyring":
-		secret, err = k.fromKeyring(ctx, ref)
+		secret, err = k.fromKeyring(ctx, ref, rest)
 	default:
 		err = ref.fault("leads nowhere", refHint, nil)
 	}
-	return trimNewline(secret), err
-}
-
-func (k Keys) fromEnv(ref Ref) (string, error) {
-	if s := k.Lookup.get(ref.rest); s != "" {
-		return s, nil
+	if s, ok := strings.CutSuffix(secret, "\n"); ok { // the one that editors, echo and a copied line put there
+		secret = strings.TrimSuffix(s, "\r")
 	}
-	return "", ref.fault("is not set or empty", "export "+ref.rest+"=…", nil)
+	return secret, err
 }
 
-func (k Keys) fromFile(ref Ref) (string, error) {
-	path, fault := wholePath(ref.rest, k.Dir, k.Home)
+func (k Keys) fromFile(ref Ref, name string) (string, error) {
+	path, fault := wholePath(name, k.Dir, k.Home)
 	if fault != nil {
 		return "", ref.fault(fault.Msg, fault.Hint(), nil)
 	}
@@ -119,171 +120,123 @@ func (k Keys) fromFile(ref Ref) (string, error) {
 	return string(data), err
 }
 
-// trimNewline takes away the one line end that editors, echo and a copied line put there.
-func trimNewline(s string) string {
-	s, ok := strings.CutSuffix(s, "\n")
-	if ok {
-		s = strings.TrimSuffix(s, "\r")
-	}
-	return s
-}
-
-func (k Keys) limit() time.Duration {
-	if k.Limit > 0 {
-		return k.Limit
-	}
-	return keyLimit
-}
-
 // bounded gives a context that ends at the limit, with a cause that says so.
 func (k Keys) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, k.limit(), fmt.Errorf("no answer after %v", k.limit()))
+	limit := cmp.Or(k.Limit, keyLimit)
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer after %v", limit))
 }
 
-func (k Keys) fromKeyring(ctx context.Context, ref Ref) (string, error) {
+func (k Keys) fromKeyring(ctx context.Context, ref Ref, name string) (string, error) {
 	if k.Keyring == nil {
 		return "", ref.fault("cannot be read: there is no keyring here", "use env:NAME, file:PATH or cmd:COMMAND instead", nil)
 	}
 	ctx, cancel := k.bounded(ctx)
 	defer cancel()
-	type answer struct {
+	secret, err := answer(ctx, func() (string, error) { return k.Keyring.Get(keyringService, name) })
+	switch {
+	case err != nil && err == context.Cause(ctx):
+		return "", ref.fault("cannot be read", "is the keyring locked?", err)
+	case errors.Is(err, keyring.ErrNotFound):
+		return "", ref.fault("is not there: no such entry in the keyring", "", nil)
+	case err != nil:
+		return "", ref.fault("cannot be read", "", errors.New(printable(err.Error(), 200)))
+	}
+	return secret, nil
+}
+
+// answer is that of a keyring, which takes no context: one that asks its user to unlock it may never answer.
+func answer(ctx context.Context, ask func() (string, error)) (string, error) {
+	type result struct {
 		secret string
 		err    error
 	}
-	answered := make(chan answer, 1)
-	go func() { // the library takes no context; a keyring that asks its user to unlock it may never answer
-		s, err := k.Keyring.Get(keyringService, ref.rest)
-		answered <- answer{s, err}
+	answered := make(chan result, 1)
+	go func() {
+		s, err := ask()
+		answered <- result{s, err}
 	}()
 	select {
 	case <-ctx.Done():
-		return "", ref.fault("cannot be read", "is the keyring locked?", context.Cause(ctx))
-	case a := <-answered:
-		switch {
-		case errors.Is(a.err, ErrNotInKeyring):
-			return "", ref.fault("is not there", "", a.err)
-		case a.err != nil:
-			return "", ref.fault("cannot be read", "", errors.New(printable(a.err.Error(), 200)))
-		}
-		return a.secret, nil
+		return "", context.Cause(ctx)
+	case r := <-answered:
+		return r.secret, r.err
 	}
+}
+
+// StoreInKeyring keeps a secret under the name that keyring:NAME reads. A keyring that does not answer within 10 s, such
+// as a locked one that asks its user, is given up.
+func StoreInKeyring(ctx context.Context, ring Keyring, name string, secret guard.Secret) error {
+	ctx, cancel := Keys{}.bounded(ctx)
+	defer cancel()
+	_, err := answer(ctx, func() (string, error) { return "", ring.Set(keyringService, name, secret.Reveal()) })
+	return err
 }
 
 const refHint = "a key is named, not written: env:NAME, file:PATH, cmd:COMMAND or keyring:NAME"
 
 // Ref says where a secret is: env:NAME, file:PATH, cmd:COMMAND or keyring:NAME. It is public; the secret is not in it.
 // The zero Ref leads nowhere.
-type Ref struct{ scheme, rest string }
+type Ref string
 
 // parseRef reads a reference. A literal is refused with an *Error that does not repeat it, and so is a reference that
 // is malformed, which may be a key in the wrong place.
 func parseRef(s string) (Ref, *Error) {
 	scheme, rest, _ := strings.Cut(s, ":")
-	if !isRef(s) {
-		return Ref{}, bad("a literal key is refused, and not shown", refHint)
+	err := checkText(s)
+	switch {
+	case !isRef(s):
+		err = bad("a literal key is refused, and not shown", refHint)
+	case err != nil:
+	case strings.TrimSpace(rest) == "":
+		err = bad("has nothing after "+scheme+":", refHint)
+	case scheme == "env" && (!only(rest, alphanumeric+"_") || rest[0] >= '0' && rest[0] <= '9'):
+		err = bad("use a variable's name after env:", refHint)
+	case scheme == "cmd":
+		_, err = splitCommand(rest)
 	}
-	if err := checkText(s); err != nil {
-		return Ref{}, err
+	if err != nil {
+		return "", err
 	}
-	if strings.TrimSpace(rest) == "" {
-		return Ref{}, bad("has nothing after "+scheme+":", refHint)
-	}
-	if scheme == "env" && !isVariable(rest) {
-		return Ref{}, bad("use a variable's name after env:", refHint)
-	}
-	if scheme == "cmd" {
-		if _, err := splitCommand(rest); err != nil {
-			return Ref{}, err
-		}
-	}
-	return Ref{scheme, rest}, nil
+	return Ref(s), nil
 }
 
 // isRef holds for what begins as a reference does.
 func isRef(s string) bool {
 	scheme, _, ok := strings.Cut(s, ":")
-	if !ok {
-		return false
-	}
-	switch scheme {
-	case "env", "file", "cmd", "keyring":
-		return true
-	}
-	return false
-}
-
-func isVariable(s string) bool {
-	for i := range len(s) {
-		if s[i] != '_' && (!isAlnum(s[i]) || i == 0 && s[i] <= '9') {
-			return false
-		}
-	}
-	return s != ""
+	return ok && slices.Contains([]string{"env", "file", "cmd", "keyring"}, scheme)
 }
 
 // String is the reference as it is written in the file.
-func (r Ref) String() string {
-	if r.IsZero() {
-		return ""
-	}
-	return r.scheme + ":" + r.rest
-}
+func (r Ref) String() string { return string(r) }
 
 // IsZero reports whether there is no reference.
-func (r Ref) IsZero() bool { return r.scheme == "" }
+func (r Ref) IsZero() bool { return r == "" }
 
-// ErrNotInKeyring says that the keyring has no such entry.
-var ErrNotInKeyring = errors.New("no such entry in the keyring")
-
-// Keyring is the system's store of secrets. Get and Delete fail with ErrNotInKeyring for an entry that is not there.
+// Keyring is the system's store of secrets.
 type Keyring interface {
 	Get(service, user string) (string, error)
 	Set(service, user, secret string) error
-	Delete(service, user string) error
 }
 
-// SystemKeyring is this machine's keyring, or nil where there is none that could be reached without starting one.
+// SystemKeyring is this machine's keyring, or nil where there is none that could be reached without starting one. It
+// starts nothing and waits for nothing: macOS and Windows always have one; elsewhere there is one where a session bus
+// is, which the library would otherwise try to launch.
 func SystemKeyring(lookup Lookup) Keyring {
-	if !keyringAvailable(lookup) {
+	bus := lookup.get("DBUS_SESSION_BUS_ADDRESS") != "" || runtime.GOOS == "darwin" || runtime.GOOS == "windows"
+	if dir := lookup.get("XDG_RUNTIME_DIR"); !bus && dir != "" {
+		info, err := os.Stat(filepath.Join(dir, "bus"))
+		bus = err == nil && info.Mode()&os.ModeSocket != 0
+	}
+	if !bus {
 		return nil
 	}
 	return systemKeyring{}
 }
 
-// keyringAvailable reports whether there is a keyring to ask. It starts nothing and waits for nothing: macOS and Windows
-// always have one; elsewhere there is one where a session bus is, which the library would otherwise try to launch.
-func keyringAvailable(lookup Lookup) bool {
-	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
-		return true
-	}
-	if lookup.get("DBUS_SESSION_BUS_ADDRESS") != "" {
-		return true
-	}
-	dir := lookup.get("XDG_RUNTIME_DIR")
-	if dir == "" {
-		return false
-	}
-	info, err := os.Stat(filepath.Join(dir, "bus"))
-	return err == nil && info.Mode()&os.ModeSocket != 0
-}
-
 type systemKeyring struct{}
 
-func (systemKeyring) Get(service, user string) (string, error) {
-	s, err := keyring.Get(service, user)
-	return s, named(err)
-}
+func (systemKeyring) Get(service, user string) (string, error) { return keyring.Get(service, user) }
 
 func (systemKeyring) Set(service, user, secret string) error {
 	return keyring.Set(service, user, secret)
-}
-
-func (systemKeyring) Delete(service, user string) error { return named(keyring.Delete(service, user)) }
-
-// named keeps the library's own errors inside this file.
-func named(err error) error {
-	if errors.Is(err, keyring.ErrNotFound) {
-		return ErrNotInKeyring
-	}
-	return err
 }

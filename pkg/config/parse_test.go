@@ -231,7 +231,7 @@ func TestParseExample(t *testing.T) {
 		got.read(got.ownText)
 		got.said = nil
 		want := Node{Name: "qwen", URL: "https://dashscope.aliyuncs.com/compatible-mode/v1", API: wire.Chat,
-			Key: Ref{"env", "DASHSCOPE_API_KEY"}, Headers: []Header{{Name: "X-Team", Value: "core"}, {Name: "X-Gate", Ref: Ref{"env", "GATE"}}},
+			Key: Ref("env:DASHSCOPE_API_KEY"), Headers: []Header{{Name: "X-Team", Value: "core"}, {Name: "X-Gate", Ref: Ref("env:GATE")}},
 			Proxy: "none", MaxTokens: 800, Version: "2023-06-01", Auth: Auth{AuthHeader, "X-Key"},
 			TLS: TLS{Min: "1.2", Cert: "c.pem", Key: "~/k.pem"}, Insecure: true, InFile: true}
 		if !reflect.DeepEqual(got, want) {

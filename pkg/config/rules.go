@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,31 +10,54 @@ import (
 	"time"
 
 	"ferry/pkg/guard"
-	"ferry/pkg/retry"
 	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
-const (
-	maxDuration = 24 * time.Hour
-	maxAttempts = 100
-	maxTokens   = 1<<31 - 1
+// rule says what is wrong with a text.
+type rule func(text string) *Error
 
-	// The bounds of a log file's size. A file smaller than a few lines would be rotated by each of them.
-	leastLog = 256 << 10
-	mostLog  = 1 << 30
-)
-
-func checkNumber(s string, most int) *Error {
-	if n, err := strconv.Atoi(s); err != nil || n < 1 || n > most || s[0] == '+' {
-		return bad(fmt.Sprintf("use a whole number from 1 to %d", most), "")
+// want fails with a message where something does not hold.
+func want(holds bool, msg string) *Error {
+	if holds {
+		return nil
 	}
-	return nil
+	return bad(msg, "")
 }
 
-func checkAttempts(s string) *Error { return checkNumber(s, maxAttempts) }
+// reads makes a rule of a reader of texts.
+func reads[T any](read func(string) (T, *Error)) rule {
+	return func(s string) *Error { _, err := read(s); return err }
+}
 
-func checkTokens(s string) *Error { return checkNumber(s, maxTokens) }
+// oneOf wants one of some words.
+func oneOf(msg string, words ...string) rule {
+	return func(s string) *Error {
+		if slices.Contains(words, s) {
+			return nil
+		}
+		return bad(meant(msg, s, words), "")
+	}
+}
+
+// named wants one of some names.
+func named[T ~string](names []T) rule {
+	var words []string
+	for _, name := range names {
+		words = append(words, string(name))
+	}
+	return oneOf("use one of "+strings.Join(words, ", "), words...)
+}
+
+// numberTo wants a whole number from 1 on.
+func numberTo(most int) rule {
+	return func(s string) *Error {
+		n, err := strconv.Atoi(s)
+		return want(err == nil && n >= 1 && n <= most && s[0] != '+', fmt.Sprintf("use a whole number from 1 to %d", most))
+	}
+}
+
+const maxTokens = 1<<31 - 1
 
 // number and duration read what was checked; duration is 0 for off.
 func number(text string) int {
@@ -46,83 +70,41 @@ func duration(text string) time.Duration {
 	return d
 }
 
-func checkPolicy(s string) *Error { return checkOneOf(s, retry.Policies()) }
-
-func checkAPI(s string) *Error { return checkOneOf(s, wire.APIs()) }
-
-func checkOneOf[T ~string](s string, known []T) *Error {
-	var names []string
-	for _, k := range known {
-		names = append(names, string(k))
+// lasts wants a duration of at most a day.
+func lasts(least time.Duration, msg string) rule {
+	return func(s string) *Error {
+		d, err := time.ParseDuration(s)
+		return want(err == nil && d >= least && d <= 24*time.Hour, msg)
 	}
-	if slices.Contains(names, s) {
-		return nil
-	}
-	return bad(meant("use one of "+strings.Join(names, ", "), s, names), "")
 }
 
-func checkTimeout(s string) *Error {
-	if d, err := time.ParseDuration(s); err != nil || d <= 0 || d > maxDuration {
-		return bad("use a duration above 0 and at most 24h, such as 90s or 10m", "")
-	}
-	return nil
-}
+var checkTimeout = lasts(1, "use a duration above 0 and at most 24h, such as 90s or 10m")
 
-func checkDelay(s string) *Error {
-	if d, err := time.ParseDuration(s); err != nil || d < 0 || d > maxDuration {
-		return bad("use a duration from 0s to 24h, such as 2s", "")
-	}
-	return nil
-}
+var checkDelay = lasts(0, "use a duration from 0s to 24h, such as 2s")
+
+var checkAPI = named(wire.APIs())
 
 func checkHold(s string) *Error {
 	if s == "off" {
 		return nil
 	}
-	if d, err := time.ParseDuration(s); err != nil || d < time.Second || d > maxDuration {
-		return bad("use a duration from 1s to 24h, such as 5m (300 to 600 seconds are advised), or off", "")
-	}
-	return nil
+	return lasts(time.Second, "use a duration from 1s to 24h, such as 5m (300 to 600 seconds are advised), or off")(s)
 }
 
-func checkBool(s string) *Error {
-	if s != "true" && s != "false" {
-		return bad("use true or false", "")
-	}
-	return nil
-}
+func checkBool(s string) *Error { return want(s == "true" || s == "false", "use true or false") }
 
 // checkSwitch takes true and false too: older files have them.
 func checkSwitch(s string) *Error {
-	if s != "on" && s != "off" && s != "true" && s != "false" {
-		return bad("use on or off", "")
-	}
-	return nil
+	return want(s == "on" || s == "off" || s == "true" || s == "false", "use on or off")
 }
 
-func checkTLS(s string) *Error {
-	if s != "1.2" && s != "1.3" {
-		return bad(`use "1.2" or "1.3"`, "")
-	}
-	return nil
-}
+func checkTLS(s string) *Error { return want(s == "1.2" || s == "1.3", `use "1.2" or "1.3"`) }
 
 // checkOutput knows no form: each command knows its own.
-func checkOutput(s string) *Error {
-	if !isWord(s) {
-		return bad("use a word, such as text or json", "")
-	}
-	return nil
-}
+func checkOutput(s string) *Error { return want(isWord(s), "use a word, such as text or json") }
 
 func checkModel(s string) *Error {
-	if err := checkText(s); err != nil {
-		return err
-	}
-	if strings.ContainsAny(s, " \t") {
-		return bad("use a model's name, which has no spaces", "")
-	}
-	return nil
+	return cmp.Or(checkText(s), want(!strings.ContainsAny(s, " \t"), "use a model's name, which has no spaces"))
 }
 
 // Rate is how many requests may go out in a time, and how many of them at once. The zero Rate is no limit.
@@ -162,16 +144,8 @@ func parseRate(s string) (Rate, *Error) {
 	return Rate{events, per, 1}, nil
 }
 
-func checkLimit(s string) *Error {
-	_, err := parseLimit(s)
-	return err
-}
-
 func checkBurst(s string) *Error {
-	if checkNumber(s, maxBurst) != nil {
-		return bad(fmt.Sprintf("use a burst from 1 to %d", maxBurst), "")
-	}
-	return nil
+	return want(numberTo(maxBurst)(s) == nil, fmt.Sprintf("use a burst from 1 to %d", maxBurst))
 }
 
 // parseBudget reads "200000 tokens/day", and none as 0.
@@ -190,49 +164,22 @@ func parseBudget(s string) (int64, *Error) {
 	return int64(n), nil
 }
 
-func checkBudget(s string) *Error {
-	_, err := parseBudget(s)
-	return err
-}
-
-func checkContent(s string) *Error {
-	if names := []string{"none", "redacted"}; !slices.Contains(names, s) {
-		return bad(meant("use none or redacted", s, names), "")
-	}
-	return nil
-}
-
+// checkLogSize: a file smaller than a few lines would be rotated by each of them.
 func checkLogSize(s string) *Error {
-	if n := sizeOf(s); n < leastLog || n > mostLog {
-		return bad("use a size from 256KiB to 1GiB, such as 10MiB", "")
-	}
-	return nil
+	n := sizeOf(s)
+	return want(n >= 256<<10 && n <= 1<<30, "use a size from 256KiB to 1GiB, such as 10MiB")
 }
 
 // sizeOf reads a size such as 10MiB or 10MB, -1 where it is none.
 func sizeOf(s string) int64 {
-	for _, unit := range []struct {
-		name string
-		size int64
-	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}} {
-		digits, ok := strings.CutSuffix(s, unit.name)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseUint(strings.TrimSuffix(digits, " "), 10, 31)
-		if err != nil {
-			return -1
-		}
-		return int64(n) * unit.size
+	units := map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 1e3, "MB": 1e6, "GB": 1e9}
+	digits := strings.TrimRight(s, "KMGiB")
+	n, err := strconv.ParseUint(strings.TrimSuffix(digits, " "), 10, 31)
+	unit, ok := units[s[len(digits):]]
+	if err != nil || !ok {
+		return -1
 	}
-	return -1
-}
-
-func checkFiltered(s string) *Error {
-	if places := []string{"prompt", "answer"}; !slices.Contains(places, s) {
-		return bad(meant("is not one of prompt, answer", s, places), "")
-	}
-	return nil
+	return int64(n) * unit
 }
 
 // checkWord holds a word to what the filter can look for. It is not repeated in a message.
@@ -257,4 +204,93 @@ func checkPattern(s string) *Error {
 		return bad(fmt.Sprintf("cannot be used: character %d: %s", fault.Column, fault.Reason), fault.Hint())
 	}
 	return nil
+}
+
+func parseAuth(s string) (Auth, *Error) {
+	switch s {
+	case AuthXAPIKey, AuthBearer, AuthNone:
+		return Auth{Scheme: s}, nil
+	}
+	name, ok := strings.CutPrefix(s, "header:")
+	if !ok {
+		return Auth{}, bad("use x-api-key, bearer, header:NAME or none", "")
+	}
+	return Auth{AuthHeader, name}, checkHeaderName(name)
+}
+
+// checkZone is the rule for where a node is, such as cn or eu-west: it is repeated in messages.
+func checkZone(s string) *Error {
+	return cmp.Or(checkText(s), want(isNodeName(s), "use a word such as cn or eu-west"))
+}
+
+// checkNodeProxy: an empty proxy in a node would say neither "none" nor "as elsewhere".
+func checkNodeProxy(s string) *Error {
+	if s == "" {
+		return bad("has no value", "say none, or leave the key out")
+	}
+	return checkProxy(s)
+}
+
+func checkVersion(s string) *Error {
+	plain := len(s) <= 40 && only(s, alphanumeric+"-.")
+	return cmp.Or(checkText(s), want(plain, `use a version such as "2023-06-01"`))
+}
+
+// checkAlias wants a word for the alias and a model's name for what it stands for.
+func checkAlias(name, model string) *Error {
+	return cmp.Or(want(isWord(name), "use an alias that is a word"), want(model != "", "has no value"), checkModel(model))
+}
+
+func checkPin(s string) *Error {
+	_, err := guard.ParsePin(s)
+	if err != nil {
+		return bad(err.Error(), "ferry config pin NODE shows the pins of a node's chain, ready to paste")
+	}
+	return nil
+}
+
+// checkHeaderName wants a token (RFC 9110 section 5.6.2) and refuses the headers that are not the user's to set.
+func checkHeaderName(name string) *Error {
+	if !isToken(name) {
+		return bad("use a header's name: letters, digits and -", "")
+	}
+	switch strings.ToLower(name) {
+	case "host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection", "te", "trailer",
+		"upgrade", "expect":
+		return bad("this header frames the request, and is ferry's to set", "")
+	case "content-type", "content-encoding", "accept-encoding":
+		return bad("this header describes the body, and is ferry's to set", "")
+	case "anthropic-version":
+		return bad("this header is set by version:", "")
+	case "idempotency-key", "x-idempotency-key":
+		return bad("this header is refused: a library or gateway may send a request that carries it again, "+
+			"past the attempts counted here", "")
+	}
+	return nil
+}
+
+func isToken(s string) bool {
+	return s != "" && len(s) <= 128 && only(s, alphanumeric+"!#$%&'*+-.^_`|~")
+}
+
+// parseHeader reads one entry of headers. A literal is public, so it is refused where the header's name says secret.
+func parseHeader(name, value string) (Header, *Error) {
+	if err := checkHeaderName(name); err != nil {
+		return Header{}, err
+	}
+	if isRef(value) {
+		ref, err := parseRef(value)
+		return Header{Name: name, Ref: ref}, err
+	}
+	switch lower := strings.ToLower(name); {
+	case lower == "proxy-authorization", lower == "cookie", isCredentialName(lower):
+		return Header{}, bad("a literal key is refused, and not shown", refHint)
+	}
+	if err := checkText(value); err != nil {
+		return Header{}, err
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return Header{}, bad("use visible ASCII", "")
+	}
+	return Header{Name: name, Value: strings.TrimSpace(value)}, nil
 }

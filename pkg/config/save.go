@@ -1,13 +1,14 @@
 package config
 
 import (
+	"bytes"
 	"context"
+	_ "embed"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 
-	"ferry/pkg/guard"
 	"ferry/pkg/state"
 )
 
@@ -63,6 +64,14 @@ func readForEdit(path string) ([]byte, fs.FileMode, error) {
 	return src, info.Mode().Perm(), err
 }
 
+//go:embed template.yaml
+var template []byte
+
+// Template is the file that ferry config init writes: every key, commented out, with its reason and its default. A "#"
+// before a letter, or before two spaces and a letter, goes to make a setting; the rest are remarks. A test holds the
+// defaults to Settings.
+func Template() []byte { return bytes.Clone(template) }
+
 // Init writes Template to path, its folder made with mode 0700 when missing. It never touches a file that exists, nor a
 // symbolic link that leads nowhere: that is an *Error for which errors.Is(err, fs.ErrExist) holds.
 func Init(path string) error {
@@ -77,19 +86,4 @@ func Init(path string) error {
 		return &Error{File: path, Msg: "is there already", Err: fs.ErrExist, Advice: "ferry config set KEY VALUE changes it"}
 	}
 	return err
-}
-
-// StoreInKeyring keeps a secret under the name that keyring:NAME reads. A keyring that does not answer within 10 s, such
-// as a locked one that asks its user, is given up.
-func StoreInKeyring(ctx context.Context, ring Keyring, name string, secret guard.Secret) error {
-	ctx, cancel := Keys{}.bounded(ctx)
-	defer cancel()
-	answered := make(chan error, 1)
-	go func() { answered <- ring.Set(keyringService, name, secret.Reveal()) }()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case err := <-answered:
-		return err
-	}
 }

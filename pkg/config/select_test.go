@@ -29,19 +29,19 @@ nodes:
 		want          Node
 	}{
 		// No variable touches a node of the file.
-		{"hk", "", all, Node{Name: "hk", URL: "https://hk/api", API: wire.Messages, Key: Ref{"env", "HK"}, Auth: Auth{Scheme: AuthXAPIKey}, InFile: true}},
-		{"qwen", "chat", all, Node{Name: "qwen", URL: "https://q/v1", API: wire.Chat, Key: Ref{"keyring", "q"}, Auth: Auth{Scheme: AuthBearer}, InFile: true}},
+		{"hk", "", all, Node{Name: "hk", URL: "https://hk/api", API: wire.Messages, Key: Ref("env:HK"), Auth: Auth{Scheme: AuthXAPIKey}, InFile: true}},
+		{"qwen", "chat", all, Node{Name: "qwen", URL: "https://q/v1", API: wire.Chat, Key: Ref("keyring:q"), Auth: Auth{Scheme: AuthBearer}, InFile: true}},
 		{"local", "", nil, Node{Name: "local", URL: "demo:?x=1", API: wire.Messages, Auth: Auth{Scheme: none}, InFile: true}},
 		{"direct", "", nil, Node{Name: "direct", URL: "https://api.anthropic.com", API: wire.Messages, Auth: Auth{Scheme: AuthXAPIKey}}},
-		{"direct", "messages", all, Node{Name: "direct", URL: "https://base/x", API: wire.Messages, Key: Ref{"env", "ANTHROPIC_API_KEY"}, Model: "m", Auth: Auth{Scheme: AuthXAPIKey}}},
-		{"direct", "", []string{"ANTHROPIC_API_KEY", "", "CLAUDE_KEY", "c"}, Node{Name: "direct", URL: "https://api.anthropic.com", API: wire.Messages, Key: Ref{"env", "CLAUDE_KEY"}, Auth: Auth{Scheme: AuthXAPIKey}}},
+		{"direct", "messages", all, Node{Name: "direct", URL: "https://base/x", API: wire.Messages, Key: Ref("env:ANTHROPIC_API_KEY"), Model: "m", Auth: Auth{Scheme: AuthXAPIKey}}},
+		{"direct", "", []string{"ANTHROPIC_API_KEY", "", "CLAUDE_KEY", "c"}, Node{Name: "direct", URL: "https://api.anthropic.com", API: wire.Messages, Key: Ref("env:CLAUDE_KEY"), Auth: Auth{Scheme: AuthXAPIKey}}},
 		{"demo", "", all, Node{Name: "demo", URL: "demo:", API: wire.Messages, Auth: Auth{Scheme: none}}},
 		{"demo/slow", "chat", nil, Node{Name: "demo/slow", URL: "demo:?delay=3s", API: wire.Chat, Auth: Auth{Scheme: none}}},
 		{"demo:?status=503", "", nil, Node{Name: "demo", URL: "demo:?status=503", API: wire.Messages, Auth: Auth{Scheme: none}}},
 		// A URL's key is FERRY_KEY and nothing else.
-		{"https://h/v1?a=b", "chat", all, Node{Name: "https://h/v1", URL: "https://h/v1?a=b", API: wire.Chat, Key: Ref{"env", "FERRY_KEY"}, Auth: Auth{Scheme: AuthBearer}}},
+		{"https://h/v1?a=b", "chat", all, Node{Name: "https://h/v1", URL: "https://h/v1?a=b", API: wire.Chat, Key: Ref("env:FERRY_KEY"), Auth: Auth{Scheme: AuthBearer}}},
 		{"https://h", "", []string{"ANTHROPIC_API_KEY", "a"}, Node{Name: "https://h", URL: "https://h", API: wire.Messages, Auth: Auth{Scheme: AuthXAPIKey}}},
-		{"http://127.0.0.1:8080", "", []string{"FERRY_KEY", "f"}, Node{Name: "http://127.0.0.1:8080", URL: "http://127.0.0.1:8080", API: wire.Messages, Key: Ref{"env", "FERRY_KEY"}, Auth: Auth{Scheme: AuthXAPIKey}}},
+		{"http://127.0.0.1:8080", "", []string{"FERRY_KEY", "f"}, Node{Name: "http://127.0.0.1:8080", URL: "http://127.0.0.1:8080", API: wire.Messages, Key: Ref("env:FERRY_KEY"), Auth: Auth{Scheme: AuthXAPIKey}}},
 		{"http://[::1]:8080", "", nil, Node{Name: "http://[::1]:8080", URL: "http://[::1]:8080", API: wire.Messages, Auth: Auth{Scheme: none}}},
 		{"http://localhost/v1", "", nil, Node{Name: "http://localhost/v1", URL: "http://localhost/v1", API: wire.Messages, Auth: Auth{Scheme: none}}},
 		{"http://10.0.0.1", "", nil, Node{Name: "http://10.0.0.1", URL: "http://10.0.0.1", API: wire.Messages, Auth: Auth{Scheme: AuthXAPIKey}}},
