@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ferry/pkg/retry"
+	"ferry/pkg/text"
 	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
@@ -120,8 +121,10 @@ func (s *attemptStage) decode(
 	api := call.Endpoint.API
 	var answer wire.Answer
 	switch target := resp.Header.Get("Location"); {
-	case resp.StatusCode/100 == 3 && target != "":
-		attempt.end(Redirect, &RedirectError{Status: resp.StatusCode, Target: target}, retry.Final)
+	case resp.StatusCode/100 == 3 && target != "": // not followed: the key and the prompt would go to a host that was not named
+		target = text.Shown(s.Masker.String(target), text.MostShown)
+		attempt.end(Redirect, text.Errorf("if that is the right address, make it the node's url",
+			"status %d: a redirect to %s, not followed", resp.StatusCode, target), retry.Final)
 	case err != nil:
 		if attempt.cut(ctx, resp, body, err); attempt.Ambiguous {
 			answer.Text = partialText(api, body)

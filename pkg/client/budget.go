@@ -2,9 +2,9 @@ package client
 
 import (
 	"context"
-	"fmt"
 
 	"ferry/pkg/limit"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -21,25 +21,7 @@ type Budget struct {
 	OnError func(err error)
 }
 
-// UnwrittenError is a budget that cannot be written down: other processes would not see what is used of it.
-type UnwrittenError struct {
-	Node string
-	Err  error
-}
-
-func (e *UnwrittenError) Error() string {
-	return fmt.Sprintf("the budget of %s cannot be written down, and nothing was sent: %s", e.Node, e.Err)
-}
-
-// Unwrap gives the cause.
-func (e *UnwrittenError) Unwrap() error { return e.Err }
-
-// Hint tells what to do about it.
-func (e *UnwrittenError) Hint() string {
-	return "make the folder writable, or send without a count by --budget-unchecked"
-}
-
-// Reserve sets apart the most that a call may use. The error is the ledger's or an *UnwrittenError: nothing is to be sent.
+// Reserve sets apart the most that a call may use. After an error nothing is to be sent.
 func (b *Budget) Reserve(ctx context.Context, call *Call) (*limit.Hold, error) {
 	reserved, err := b.Ledger.Hold(ctx, EstimateInput(call.Request)+int64(call.Request.MaxTokens), call.Timeout)
 	why := b.degraded()
@@ -48,7 +30,8 @@ func (b *Budget) Reserve(ctx context.Context, call *Call) (*limit.Hold, error) {
 	}
 	if !b.Unchecked {
 		_ = reserved.Release() // it is in memory alone
-		return nil, &UnwrittenError{call.Endpoint.Name, why}
+		return nil, text.Errorf("make the folder writable, or send without a count by --budget-unchecked",
+			"the budget of %s cannot be written down, and nothing was sent: %w", call.Endpoint.Name, why)
 	}
 	b.Degraded(why)
 	return reserved, nil

@@ -112,23 +112,18 @@ func (e *Error) Error() string {
 	if e.Node != "" {
 		b.WriteString(e.Node + ": ")
 	}
-	if e.GaveUp {
-		switch {
-		case e.Asked > 0:
-			fmt.Fprintf(&b, "gave up: the server asks to wait %s, longer than %s: ", spoken(e.Asked), retry.MaxRetryAfter)
-		case e.Attempts == 1:
-			b.WriteString("gave up after 1 attempt: ")
-		default:
-			fmt.Fprintf(&b, "gave up after %d attempts: ", e.Attempts)
-		}
+	switch {
+	case e.GaveUp && e.Asked > 0:
+		fmt.Fprintf(&b, "gave up: the server asks to wait %s, longer than %s: ", spoken(e.Asked), retry.MaxRetryAfter)
+	case e.GaveUp:
+		fmt.Fprintf(&b, "gave up after %s: ", text.Count(e.Attempts, "attempt"))
 	}
 	b.WriteString(e.Err.Error())
 	if e.excerpt != "" {
 		b.WriteString(": " + e.excerpt)
 	}
 	var apiErr *wire.APIError
-	errors.As(e.Err, &apiErr)
-	if apiErr != nil && apiErr.RequestID != "" {
+	if errors.As(e.Err, &apiErr) && apiErr.RequestID != "" {
 		b.WriteString(" (request id " + apiErr.RequestID + ")")
 	}
 	return text.Shown(b.String(), 2*text.MostShown) // its parts are bounded
@@ -166,11 +161,9 @@ func spoken(d time.Duration) string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// unsent is what is said of a call of which no byte left, here and nowhere else.
-const unsent = "nothing was sent"
-
 // Hint tells what to do about it, and that nothing was sent where that is so; "" where there is nothing to say.
 func (e *Error) Hint() string {
+	const unsent = "nothing was sent"
 	hint := e.advice()
 	switch {
 	case !e.Unsent || strings.Contains(hint, unsent):
@@ -201,8 +194,10 @@ func (e *Error) advice() string {
 		}
 		return "the key came from " + e.KeySource
 	case e.Status == http.StatusNotFound && e.URL != nil:
+		shown := *e.URL // without what could be a secret in it
+		shown.User, shown.RawQuery = nil, ""
 		return fmt.Sprintf("%s was asked: does the node's url lack /v1, or have a part too much, or is its api another? a model "+
-			"that the node does not have is a 404 too", shownURL(*e.URL))
+			"that the node does not have is a 404 too", &shown)
 	case e.Class == DNS || e.Class == Connect || e.Class == Reset || e.Class == Timeout:
 		if e.Policy == retry.Script {
 			return "--retry-policy retry-after tries again when no answer comes"
@@ -215,12 +210,6 @@ func (e *Error) advice() string {
 		}
 	}
 	return ""
-}
-
-// shownURL is a URL without what could be a secret in it.
-func shownURL(u url.URL) string {
-	u.User, u.RawQuery = nil, ""
-	return u.String()
 }
 
 // DeadlineError says that the time of the whole call was over, or would have been before the next attempt.
@@ -249,33 +238,6 @@ func (e *DeadlineError) Unwrap() error { return e.Last }
 
 // Hint tells what to do about it.
 func (e *DeadlineError) Hint() string { return "--timeout allows more time" }
-
-// RedirectError says that the server sent the request elsewhere. ferry does not follow: the key and the prompt would go
-// to a host that was not named.
-type RedirectError struct {
-	Status int
-	Target string
-}
-
-func (e *RedirectError) Error() string {
-	return fmt.Sprintf("status %d: a redirect to %s, not followed", e.Status, e.Target)
-}
-
-// Hint tells what to do about it.
-func (e *RedirectError) Hint() string { return "if that is the right address, make it the node's url" }
-
-// CutError says that an answer did not come whole.
-type CutError struct {
-	Bytes int
-	Reset bool
-}
-
-func (e *CutError) Error() string {
-	if e.Reset {
-		return fmt.Sprintf("the connection was reset after %d bytes of the answer", e.Bytes)
-	}
-	return fmt.Sprintf("the answer was cut after %d bytes", e.Bytes)
-}
 
 // networkError is an error of the network in few words.
 type networkError struct {
@@ -313,10 +275,8 @@ func classify(ctx context.Context, err error) (Class, error) {
 		OfProxy() bool
 	}
 	switch {
-	case ctx.Err() != nil && errors.As(context.Cause(ctx), &deadline):
-		return Timeout, deadline
-	case ctx.Err() != nil && errors.As(context.Cause(ctx), &idle):
-		return Timeout, idle
+	case ctx.Err() != nil && (errors.As(context.Cause(ctx), &deadline) || errors.As(context.Cause(ctx), &idle)):
+		return Timeout, context.Cause(ctx)
 	case ctx.Err() != nil:
 		return Cancelled, context.Cause(ctx)
 	case errors.As(err, &plain):

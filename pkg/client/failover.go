@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ferry/pkg/retry"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -142,10 +143,8 @@ func (e *Error) Ending() string {
 	switch {
 	case e.GaveUp && e.Asked > 0:
 		return fmt.Sprintf("gave up (%s, and to wait %s)", reason, spoken(e.Asked))
-	case e.GaveUp && e.Attempts == 1:
-		return fmt.Sprintf("gave up after 1 attempt (%s)", reason)
 	case e.GaveUp:
-		return fmt.Sprintf("gave up after %d attempts (%s)", e.Attempts, reason)
+		return fmt.Sprintf("gave up after %s (%s)", text.Count(e.Attempts, "attempt"), reason)
 	}
 	return fmt.Sprintf("failed (%s)", reason)
 }

@@ -176,10 +176,10 @@ func (a *Attempt) cut(ctx context.Context, resp *http.Response, body []byte, err
 	a.Ambiguous = resp.StatusCode == http.StatusOK
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		a.end(Truncated, &CutError{Bytes: len(body)}, retry.NotAnAnswer)
+		a.end(Truncated, fmt.Errorf("the answer was cut after %d bytes", len(body)), retry.NotAnAnswer)
 	case class == Reset:
 		// The answer was on its way, so it was paid for: it is not asked for again.
-		a.end(Truncated, &CutError{Bytes: len(body), Reset: true}, retry.Final)
+		a.end(Truncated, fmt.Errorf("the connection was reset after %d bytes of the answer", len(body)), retry.Final)
 	default:
 		a.end(class, cause, retry.Final)
 	}
@@ -226,7 +226,6 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) {
 	}
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
-	var redirect *RedirectError
 	var network *networkError
 	switch {
 	case errors.As(a.Err, &apiErr):
@@ -234,8 +233,6 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) {
 		shown(text.MostShown, &apiErr.Message)
 	case errors.As(a.Err, &none):
 		shown(text.MostShown, &none.Reason, &none.Title)
-	case errors.As(a.Err, &redirect):
-		shown(text.MostShown, &redirect.Target)
 	case errors.As(a.Err, &network): // net/http quotes a malformed reply
 		shown(text.MostShown, &network.text)
 		if network.err != nil && m.String(network.err.Error()) != network.err.Error() {
