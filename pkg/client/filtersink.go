@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 
 	"ferry/pkg/guard"
 	"ferry/pkg/wire"
@@ -43,33 +44,24 @@ func (c *filterChain) take(p []byte, last bool) (safe []byte, blocked error) {
 	return p, blocked
 }
 
-// filteringSink stands before a sink and lets through what is safe. It comes before everything else that is done with an
-// answer, so that no mask and no escape can hide a word from it.
-type filteringSink interface {
-	Sink
-	// end hands on what was kept back when the stream has ended, whole or not. The error is the sink's or a
-	// *guard.BlockedError.
-	end(whole bool) error
-}
-
+// filterSink stands before a sink and lets through what is safe. It comes before everything else that is done with an
+// answer, so that no mask and no escape can hide a word from it. Where the sink shows bytes, they wait until the filter has
+// seen and passed the text of every event in them.
 type filterSink struct {
 	Sink
 	filter          *Filter
 	words, thoughts *filterChain
 	blocked         error
+	bytes, texts    []byte // what waits
 }
 
-func (f *Filter) sink(to Sink) filteringSink {
-	base := filterSink{Sink: to, filter: f, words: f.chain(), thoughts: f.chain()}
-	if f.Raw {
-		return &rawFilterSink{filterSink: base}
-	}
-	return &base
+func (f *Filter) sink(to Sink) *filterSink {
+	return &filterSink{Sink: to, filter: f, words: f.chain(), thoughts: f.chain()}
 }
 
 func (s *filterSink) Reset() {
 	s.Sink.Reset()
-	s.words, s.thoughts = s.filter.chain(), s.filter.chain()
+	s.words, s.thoughts, s.bytes, s.texts = s.filter.chain(), s.filter.chain(), nil, nil
 }
 
 // pass filters one delta.
@@ -89,60 +81,39 @@ func (s *filterSink) pass(d wire.Delta, last bool) (wire.Delta, error) {
 	return safe, blocked
 }
 
-func (s *filterSink) Delta(d wire.Delta) error {
-	safe, blocked := s.pass(d, false)
-	err := s.Sink.Delta(safe)
-	if err == nil && blocked != nil {
-		err = s.Sink.Flush()
+func (s *filterSink) Raw(b []byte) error {
+	if !s.filter.Raw {
+		return s.Sink.Raw(b)
 	}
-	if err == nil {
-		err = blocked
-	}
-	return err
-}
-
-func (s *filterSink) end(bool) error {
-	if s.blocked == nil {
-		safe, _ := s.pass(wire.Delta{}, true)
-		if err := s.Sink.Delta(safe); err != nil {
-			return err
-		}
-	}
-	return s.blocked
-}
-
-// rawFilterSink filters the bytes of an event stream by the text that they stand for: bytes wait until the filter has
-// seen and passed the text of every event in them.
-type rawFilterSink struct {
-	filterSink
-	bytes, texts []byte
-}
-
-func (s *rawFilterSink) Reset() {
-	s.filterSink.Reset()
-	s.bytes, s.texts = nil, nil
-}
-
-func (s *rawFilterSink) Raw(b []byte) error {
 	s.bytes = append(s.bytes, b...)
 	return nil
 }
 
-func (s *rawFilterSink) Delta(d wire.Delta) error {
+func (s *filterSink) Delta(d wire.Delta) error {
 	safe, blocked := s.pass(d, false)
-	s.texts = append(s.texts, safe.Text...)
-	return blocked
+	if s.filter.Raw {
+		s.texts = append(s.texts, safe.Text...)
+		return blocked
+	}
+	err := s.Sink.Delta(safe)
+	if err == nil && blocked != nil {
+		err = s.Sink.Flush()
+	}
+	return cmp.Or(err, blocked)
 }
 
-func (s *rawFilterSink) Flush() error {
-	if s.blocked != nil || s.words.held+s.thoughts.held > 0 {
+func (s *filterSink) Flush() error {
+	switch {
+	case !s.filter.Raw:
+		return s.Sink.Flush()
+	case s.blocked != nil || s.words.held+s.thoughts.held > 0:
 		return nil
 	}
 	return s.release(wholeEvents(s.bytes))
 }
 
 // release hands on so many bytes, and the text that they stand for.
-func (s *rawFilterSink) release(n int) error {
+func (s *filterSink) release(n int) error {
 	if n == 0 {
 		return nil
 	}
@@ -157,17 +128,21 @@ func (s *rawFilterSink) release(n int) error {
 	return err
 }
 
-// end hands on what waited. Of a stream that was cut, the event that did not come whole is left out, which was not looked
-// at; what stands behind the end of a whole one is looked at here.
-func (s *rawFilterSink) end(whole bool) error {
-	if s.blocked == nil {
-		safe, _ := s.pass(wire.Delta{}, true)
-		s.texts = append(s.texts, safe.Text...)
+// end hands on what was kept back when the stream has ended. Of bytes that were cut, the event that did not come whole is
+// left out, which was not looked at; what stands behind the end of a whole stream is looked at here. The error is the
+// sink's or a *guard.BlockedError.
+func (s *filterSink) end(whole bool) error {
+	if s.blocked != nil {
+		return s.blocked
 	}
-	if s.blocked == nil && whole {
-		for text := range eventTexts(s.bytes) {
-			if err := s.filter.check(text, "answer"); err != nil {
-				s.blocked = err
+	safe, _ := s.pass(wire.Delta{}, true)
+	if !s.filter.Raw {
+		return cmp.Or(s.Sink.Delta(safe), s.blocked)
+	}
+	s.texts = append(s.texts, safe.Text...)
+	if whole {
+		for shown := range eventTexts(s.bytes) {
+			if s.blocked = s.filter.check(shown, "answer"); s.blocked != nil {
 				break
 			}
 		}
