@@ -37,8 +37,8 @@ alone. Standard output carries the model's text and nothing else.`,
 	}
 	addCallFlags(c, a, &o)
 	f := c.Flags()
-	f.StringVar(&b.in, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
-	f.StringVar(&b.out, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
+	f.StringVar(&b.inFile, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
+	f.StringVar(&b.outFile, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
 	f.IntVarP(&b.concurrency, "concurrency", "c", batchConcurrency, "of --batch: the most prompts in flight, `N`")
 	f.BoolVar(&b.again, "again", false, "of --batch: ask those again that were in flight when an earlier run ended")
 	f.IntVar(&b.maxFailures, "max-failures", batchMaxFailures, "of --batch: stop after `N` failures in a row; 0 never stops")
@@ -144,20 +144,6 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no notes, only errors")
 	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
 }
-
-// batchOptions are the flags of ask that ask many prompts.
-type batchOptions struct {
-	in, out     string
-	concurrency int
-	again       bool
-	maxFailures int
-	tokenCap    int64
-}
-
-const (
-	batchConcurrency = 8
-	batchMaxFailures = 100
-)
 
 func words[T ~string](list []T) []string {
 	out := make([]string, len(list))

@@ -3,18 +3,31 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"ferry/pkg/client"
+	"ferry/pkg/term"
 	"ferry/pkg/text"
 	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+)
+
+// batchOptions are the flags of ask that ask many prompts.
+type batchOptions struct {
+	inFile, outFile string
+	concurrency     int
+	again           bool
+	maxFailures     int
+	tokenCap        int64
+}
+
+const (
+	batchConcurrency = 8
+	batchMaxFailures = 100
 )
 
 // check looks at the flags that need nothing but themselves.
@@ -28,11 +41,11 @@ func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 	switch {
 	case len(args) > 0:
 		return usagef("leave the prompt away, or --batch", "--batch takes its prompts from a file, and there is one as an argument")
-	case o.in == "":
+	case o.inFile == "":
 		return usagef("- is standard input", "--batch needs a file")
-	case o.out == "":
+	case o.outFile == "":
 		return usagef("such as --out answers.jsonl", "--batch needs --out, so that the same command can go on where it was")
-	case o.out == "-":
+	case o.outFile == "-":
 		return usagef("such as --out answers.jsonl", "--out needs a file: what went to standard output could not be gone on with")
 	case o.concurrency < 1 || o.concurrency > 10_000:
 		return invalid("concurrency", o.concurrency, "a whole number from 1 to 10000")
@@ -46,17 +59,13 @@ func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 
 // batchCall is a batch that is ready to be run.
 type batchCall struct {
-	*batchOptions
-	app   *app
-	order *nodeOrder
-	// first is the endpoint that is asked first, and request what all items have in common.
-	first   *endpoint
-	request wire.Request
-	timeout time.Duration
-	chain   client.Doer
-	batch   *client.Batch
-	// sending ends with the first signal.
-	sending context.Context
+	*app
+	batchOptions
+	inName string
+	// first is asked first.
+	first *endpoint
+	batch *client.Batch
+	plan  client.Plan
 }
 
 // runBatch asks every line of a file.
@@ -65,67 +74,85 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err := b.check(c.Flags(), args); err != nil {
 		return err
 	}
-	settings, err := a.settings(o.node)
+	s, err := a.settings(o.node)
 	if err != nil {
 		return err
 	}
-	call := &batchCall{batchOptions: &b, app: a, timeout: settings.values.Timeout}
-	if err := call.prepare(c.Context(), settings, o); err != nil {
-		return err
-	}
-	defer call.order.close()
-	in, done, err := a.batchInput(b, o.prompt.noStdin)
-	if err != nil {
-		return err
-	}
-	defer done()
-	call.batch, err = client.OpenBatch(client.BatchFiles{
-		In: in, InName: b.inName(), Out: b.out, Settings: call.settings(), Again: b.again, Price: call.price, Look: o.dryRun,
-	})
-	if err != nil {
-		return batchUsage(err)
-	}
-	defer call.batch.Close()
-	if o.dryRun {
-		return a.write([]byte(a.describeBatch(call)))
-	}
-	return a.carryOut(c.Context(), call)
-}
-
-// prepare readies the first node and the chain that every item goes through.
-func (call *batchCall) prepare(ctx context.Context, s *settings, o callOptions) error {
-	a := call.app
-	call.request.System = o.system
-	if err := o.extras.apply(ctx, &call.request); err != nil {
+	common := &client.BatchRequest{Request: wire.Request{System: o.system}, Timeout: s.values.Timeout, Clock: a.Clock}
+	if err := o.extras.apply(c.Context(), &common.Request); err != nil {
 		return err
 	}
 	stages, err := s.stages(o, nil)
 	if err != nil {
 		return err
 	}
-	if err := stages.Filter.CheckRequest(call.request); err != nil {
+	if err := stages.Filter.CheckRequest(common.Request); err != nil {
 		return err
 	}
-	options := endpointOptions{unread: o.dryRun, connections: call.concurrency}
-	if call.order, err = s.order(s.values.Nodes, options); err != nil {
-		return err
-	}
-	sample := call.request
-	sample.Prompt = "x"
-	if call.first, err = call.order.first(ctx); err == nil {
-		err = call.order.suits(sample)
-	}
+	order, err := s.order(s.values.Nodes, endpointOptions{unread: o.dryRun, connections: b.concurrency})
 	if err != nil {
-		call.order.close()
 		return err
 	}
-	stages.Wait = func(ctx context.Context, p client.Pause) error {
-		return waitSending(ctx, call.sending, p, a.Clock.Sleep)
+	defer order.close()
+	order.OnHandover, order.OnSkip = nil, nil // those of single items are not told
+	stages.Failover, stages.Output = &order.Failover, client.HoldToSchema
+	call := &batchCall{app: a, batchOptions: b, inName: b.inFile}
+	if call.first, err = order.first(c.Context()); err != nil {
+		return err
 	}
-	call.order.OnHandover, call.order.OnSkip = nil, nil // those of single items are not told
-	stages.Failover, stages.Output = &call.order.Failover, client.HoldToSchema
-	call.chain = &recovering{a, client.Chain(stages)}
-	return nil
+	common.Endpoint = &call.first.Endpoint
+	if err := order.suits(common.Call(client.Item{Prompt: "x"}).Request); err != nil {
+		return err
+	}
+	stdin := a.Stdin
+	if b.inFile == "-" {
+		call.inName = "standard input"
+		if stdin == nil || o.prompt.noStdin {
+			return usagef("name a file", "--batch -: standard input is closed or not to be read")
+		}
+	}
+	in, done, err := client.OpenBatchInput(b.inFile, b.outFile, stdin)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if call.batch, err = client.OpenBatch(client.BatchFiles{
+		In: in, InName: call.inName, Out: b.outFile, Settings: common.Settings(), Again: b.again, Price: common.Price, Look: o.dryRun,
+	}); err != nil {
+		return err
+	}
+	defer call.batch.Close()
+	call.plan = call.batch.Plan()
+	if o.dryRun {
+		return a.write([]byte(call.describe()))
+	}
+	return call.run(c.Context(), common, stages)
+}
+
+// run sends the batch and reports the result. The first signal ends the sending, the second kills.
+func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages client.Stages) error {
+	if budget := b.first.Budget; b.plan.ToSend > 0 && budget != nil { // one that would let nothing out
+		if err := budget.Check(ctx, common.Call(client.Item{}).To(common.Endpoint)); err != nil {
+			return err
+		}
+	}
+	b.sayFaults()
+	b.note("%s", b.estimate())
+	debug.SetGCPercent(400) // see sizeMemory
+	caught, release := b.Catch(ctx)
+	defer release()
+	stages.Wait = func(ctx context.Context, p client.Pause) error { return waitSending(ctx, caught, p, b.Clock.Sleep) }
+	stop := b.showProgress()
+	tally, err := b.batch.Run(ctx, client.BatchRun{
+		Chain: &recovering{b.app, client.Chain(stages)}, Call: common.Call, Workers: min(b.concurrency, max(1, b.plan.ToSend)),
+		MaxFailures: b.maxFailures, MaxTokens: b.tokenCap, Attempts: b.first.Rule.Attempts, Sending: caught,
+		NotUTF8: func(line int) {
+			b.note("line %d: the answer has bytes that are not UTF-8; %s has U+FFFD in their place", line, b.outFile)
+		},
+		Untaken: func(line []byte) { b.tell(b.masker.String(string(line))) },
+	})
+	stop()
+	return b.conclude(tally, err, caught.Err() != nil)
 }
 
 // recovering makes an error of a panic in a worker: the item may have been carried out.
@@ -143,136 +170,140 @@ func (r *recovering) Do(ctx context.Context, call *client.Call) (result *client.
 	return r.next.Do(ctx, call)
 }
 
-// item is the call of an item.
-func (call *batchCall) item(item client.Item) *client.Call {
-	r := call.request
-	r.Prompt, r.Model, r.MaxTokens = item.Prompt, item.Model, item.MaxTokens
-	if item.System != nil {
-		r.System = *item.System
+// estimate says what a batch will send, before it does.
+func (b *batchCall) estimate() string {
+	p, attempts := b.plan, int64(b.first.Rule.Attempts)
+	out := fmt.Sprintf("%s to %s, %d in flight: about %d tokens in and at most %d out", text.Count(p.ToSend, "request"),
+		b.first.Name, b.concurrency, p.Input, p.Output)
+	if attempts > 1 {
+		out += fmt.Sprintf(", up to %d attempts each", attempts)
 	}
-	return &client.Call{Request: r, Timeout: call.timeout, Deadline: call.app.Clock.Now().Add(call.timeout)}
-}
-
-// batchUsage is an error before anything was sent.
-func batchUsage(err error) error {
-	return usagef(text.Hint(err), "%s", err)
-}
-
-func (o batchOptions) inName() string {
-	if o.in == "-" {
-		return "standard input"
+	most := (p.Input + p.Output) * attempts
+	if b.tokenCap > 0 {
+		most = min(most, b.tokenCap)
 	}
-	return o.in
+	out += fmt.Sprintf(", at most about %d tokens in all", most)
+	if p.Done > 0 {
+		out += fmt.Sprintf("; %d of %d are done", p.Done, p.Items)
+	}
+	return out
 }
 
-// batchInput opens the input. What can be read only once is put into a private file beside OUT: that disk has to hold
-// the answers too.
-func (a *app) batchInput(o batchOptions, noStdin bool) (*os.File, func(), error) {
-	var from io.Reader
-	if o.in == "-" {
-		if from = a.Stdin; noStdin || from == nil {
-			return nil, nil, usagef("name a file", "--batch -: standard input is closed or not to be read")
+// shownFaults is how many malformed lines are said one by one; OUT.failed has all of them.
+const shownFaults = 10
+
+// describe is what --dry-run prints.
+func (b *batchCall) describe() string {
+	p, n := b.plan, b.first
+	out := fmt.Sprintf("%s  %s  %s  %s\n", n.Name, shownURL(n.URL), n.API, n.Model)
+	for _, fault := range p.Faults[:min(len(p.Faults), shownFaults)] {
+		out += b.inName + ": " + fault.Error() + "\n"
+	}
+	if p.Malformed > 0 {
+		out += text.Count(p.Malformed, "malformed line") + " would not be sent\n"
+	}
+	if p.Ambiguous > 0 {
+		out += inFlight(p.Ambiguous, p.InFlight).Error() + "\n"
+	}
+	return b.safe(out) + b.estimate() + "\n"
+}
+
+// sayFaults says what cannot be sent, and what an earlier run left open. Errors are said under -q too.
+func (b *batchCall) sayFaults() {
+	p := b.plan
+	for _, fault := range p.Faults[:min(len(p.Faults), shownFaults)] {
+		b.complain(fmt.Errorf("%s: %w", b.inName, fault))
+	}
+	if len(p.Faults) > shownFaults {
+		b.complain(fmt.Errorf("%s: and %d more malformed lines", b.inName, p.Malformed-shownFaults))
+	}
+	switch {
+	case p.Ambiguous == 0:
+	case b.again:
+		b.note("asking again: %s", inFlight(p.Ambiguous, p.InFlight))
+	default:
+		b.complain(inFlight(p.Ambiguous, p.InFlight))
+	}
+}
+
+// inFlight names the items that were sent and have no answer.
+func inFlight(count int, ids []string) error {
+	out := "ambiguous, in flight when a run ended: " + strings.Join(ids, ", ")
+	if more := count - len(ids); more > 0 {
+		out += fmt.Sprintf(" and %d more, in OUT.failed", more)
+	}
+	return text.Errorf("they may have been answered and billed; --again asks them again", "%s", out)
+}
+
+// conclude sums up a run: exit code 0 when OUT has an answer to every line.
+func (b *batchCall) conclude(t client.Tally, why error, caught bool) error {
+	if why != nil {
+		b.complain(why)
+	}
+	p := b.plan
+	left := p.Ambiguous // asked again or not, an older one is counted once
+	if b.again {
+		left = 0
+	}
+	if t.Ambiguous > 0 {
+		b.complain(inFlight(t.Ambiguous, t.InFlight))
+	}
+	unsent := p.ToSend - t.Answered - t.Failed
+	sum := fmt.Sprintf("%d of %d answered", p.Done+t.Answered, p.Items+p.Malformed)
+	for _, part := range []struct {
+		count int
+		what  string
+	}{{t.Failed, "failed"}, {left, "left in flight by an earlier run"}, {p.Malformed, "malformed"}, {unsent, "not sent"}} {
+		if part.count > 0 {
+			sum += fmt.Sprintf(", %d %s", part.count, part.what)
 		}
-	} else {
-		file, err := os.Open(o.in)
-		if err != nil {
-			return nil, nil, usagef("", "cannot read %s: %s", o.in, bare(err))
-		}
-		info, err := file.Stat()
-		switch {
-		case err == nil && info.Mode().IsRegular():
-			if err := o.refuseInput(file); err != nil {
-				file.Close()
-				return nil, nil, err
-			}
-			return file, func() { file.Close() }, nil
-		case err == nil && info.IsDir():
-			file.Close()
-			return nil, nil, usagef("", "cannot read %s: it is a folder", o.in)
-		}
-		defer file.Close()
-		from = file
 	}
-	if err := o.refuseInput(from); err != nil {
-		return nil, nil, err
-	}
-	file, done, err := client.Spool(from, filepath.Dir(o.out))
-	if err != nil {
-		return nil, nil, usagef("", "cannot keep %s beside %s: %s", o.inName(), o.out, bare(err))
-	}
-	return file, done, nil
-}
-
-// refuseInput fails where the input is a file that the batch writes: it would be lost.
-func (o batchOptions) refuseInput(in io.Reader) error {
-	file, ok := in.(*os.File)
-	if !ok {
+	if t.Failed+left+p.Malformed+unsent == 0 && why == nil {
+		b.note("%s in %s; tokens of this run: %d in, %d out", sum, b.outFile, t.Input, t.Output)
 		return nil
 	}
-	input, err := file.Stat()
-	if err != nil {
-		return usagef("", "cannot read %s: %s", o.inName(), bare(err))
+	if caught {
+		sum += ", stopped"
 	}
-	for _, path := range client.BatchPaths(o.out) {
-		if written, err := os.Stat(path); err == nil && os.SameFile(input, written) {
-			return usagef("take another --out", "--batch and --out: the batch writes %s, which is its input", path)
+	if t.FirstFailure != "" && why == nil {
+		sum += "; the first failure: " + t.FirstFailure
+	}
+	var hints []string
+	if t.Failed+left+p.Malformed > 0 {
+		hints = append(hints, b.outFile+".failed says which and why")
+	}
+	if unsent+t.Failed-t.Ambiguous > 0 {
+		hints = append(hints, "the same command asks what is not answered")
+	}
+	b.complain(text.Errorf(strings.Join(hints, "; "), "%s", sum))
+	return silent(exitFailed)
+}
+
+// showProgress shows how far a batch is until stop is called.
+func (b *batchCall) showProgress() (stop func()) {
+	total, started := b.plan.ToSend, b.Clock.Now()
+	progress := func() (done int, line string) {
+		t, since := b.batch.Progress(), b.Clock.Now().Sub(started)
+		done = t.Answered + t.Failed
+		line = fmt.Sprintf("%d/%d", done, total)
+		if since > 0 {
+			line += fmt.Sprintf("  %.3g/s", float64(done)/since.Seconds())
 		}
+		line += fmt.Sprintf("  %d failed", t.Failed)
+		if done > 0 && done < total {
+			rest := time.Duration(float64(since) / float64(done) * float64(total-done))
+			line += "  " + rest.Round(time.Second).String() + " left"
+		}
+		return done, line
 	}
-	return nil
-}
-
-// settings are what all requests have in common and OUT's lines do not say, by the names of their flags.
-func (call *batchCall) settings() map[string]string {
-	r, e := call.request, call.first
-	return map[string]string{
-		"--model": e.Model, "--max-tokens": fmt.Sprint(e.MaxTokens), "--system": r.System, "--api": string(e.API),
-		"--temperature": spellNumber(r.Temperature), "--top-p": spellNumber(r.TopP), "--stop": fmt.Sprintf("%q", r.Stop),
-		"--schema": string(r.Schema), "--param": fmt.Sprintf("%q", r.Params),
-	}
-}
-
-func spellNumber(n *float64) string {
-	if n == nil {
-		return ""
-	}
-	return fmt.Sprint(*n)
-}
-
-// price guesses what an item takes.
-func (call *batchCall) price(item client.Item) (input, output int64) {
-	r := call.item(item).To(&call.first.Endpoint).Request
-	return client.EstimateInput(r), int64(r.MaxTokens)
-}
-
-// affords refuses a batch of which the budget would let nothing out.
-func (call *batchCall) affords(ctx context.Context, plan client.Plan) error {
-	if plan.ToSend == 0 || call.first.Budget == nil {
-		return nil
-	}
-	return call.first.Budget.Check(ctx, call.item(client.Item{}).To(&call.first.Endpoint))
-}
-
-// carryOut runs the batch and reports the result. The first signal ends the sending, the second kills.
-func (a *app) carryOut(ctx context.Context, call *batchCall) error {
-	plan := call.batch.Plan()
-	if err := call.affords(ctx, plan); err != nil {
-		return err
-	}
-	a.sayFaults(call, plan)
-	a.note("%s", call.estimate(plan))
-	debug.SetGCPercent(400) // see sizeMemory
-	caught, release := a.Catch(ctx)
-	defer release()
-	call.sending = caught
-	stop := a.showBatch(call)
-	tally, err := call.batch.Run(ctx, client.BatchRun{
-		Chain: call.chain, Call: call.item, Workers: min(call.concurrency, max(1, plan.ToSend)), MaxFailures: call.maxFailures,
-		MaxTokens: call.tokenCap, Attempts: call.first.Rule.Attempts, Sending: caught,
-		NotUTF8: func(line int) {
-			a.note("line %d: the answer has bytes that are not UTF-8; %s has U+FFFD in their place", line, call.out)
+	return b.showing(
+		func() []string {
+			done, line := progress()
+			return []string{term.Bar(done, total, barWidth) + "  " + line}
 		},
-		Untaken: func(line []byte) { a.tell(a.masker.String(string(line))) },
-	})
-	stop()
-	return a.concludeBatch(call, plan, tally, err, caught.Err() != nil)
+		func() {
+			_, line := progress()
+			b.note("%s", line)
+		},
+	)
 }

@@ -73,8 +73,8 @@ func fileError(path, msg string, err error) error {
 	return &state.Error{Path: path, Msg: msg, Err: state.Bare(err)}
 }
 
-// BatchPaths are the files that a batch writes: OUT, OUT.journal and OUT.failed.
-func BatchPaths(out string) [3]string { return [3]string{out, out + ".journal", out + ".failed"} }
+// batchPaths are the files that a batch writes: OUT, OUT.journal and OUT.failed.
+func batchPaths(out string) [3]string { return [3]string{out, out + ".journal", out + ".failed"} }
 
 // record is what the files say of a batch.
 type record struct {

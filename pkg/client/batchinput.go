@@ -342,9 +342,9 @@ func (m marks) clear(line int) {
 
 func (m marks) has(line int) bool { return line/64 < len(m) && m[line/64]&(1<<(line%64)) != 0 }
 
-// Spool puts a stream, which can be read only once, into a private file in a folder: a batch reads its input twice. done
+// spool puts a stream, which can be read only once, into a private file in a folder: a batch reads its input twice. done
 // removes it.
-func Spool(from io.Reader, folder string) (file *os.File, done func(), err error) {
+func spool(from io.Reader, folder string) (file *os.File, done func(), err error) {
 	state.Sweep(folder)
 	if file, err = os.CreateTemp(folder, state.TempPattern); err != nil {
 		return nil, nil, err

@@ -1,0 +1,93 @@
+package client
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"ferry/pkg/state"
+	"ferry/pkg/text"
+	"ferry/pkg/wire"
+)
+
+// BatchRequest is what all items of a batch have in common.
+type BatchRequest struct {
+	wire.Request
+	// Endpoint is asked first.
+	Endpoint *Endpoint
+	Timeout  time.Duration
+	Clock    Clock
+}
+
+// Call is the call of an item.
+func (b *BatchRequest) Call(item Item) *Call {
+	r := b.Request
+	r.Prompt, r.Model, r.MaxTokens = item.Prompt, item.Model, item.MaxTokens
+	if item.System != nil {
+		r.System = *item.System
+	}
+	return &Call{Request: r, Timeout: b.Timeout, Deadline: b.Clock.Now().Add(b.Timeout)}
+}
+
+// Price guesses how many tokens an item is sent and may be answered.
+func (b *BatchRequest) Price(item Item) (input, output int64) {
+	r := b.Call(item).To(b.Endpoint).Request
+	return EstimateInput(r), int64(r.MaxTokens)
+}
+
+// Settings are what all requests have in common and OUT's lines do not say, by the names of their flags.
+func (b *BatchRequest) Settings() map[string]string {
+	number := func(n *float64) string {
+		if n == nil {
+			return ""
+		}
+		return fmt.Sprint(*n)
+	}
+	return map[string]string{
+		"--model": b.Endpoint.Model, "--max-tokens": fmt.Sprint(b.Endpoint.MaxTokens), "--system": b.System,
+		"--api": string(b.Endpoint.API), "--temperature": number(b.Temperature), "--top-p": number(b.TopP),
+		"--stop": fmt.Sprintf("%q", b.Stop), "--schema": string(b.Schema), "--param": fmt.Sprintf("%q", b.Params),
+	}
+}
+
+// OpenBatchInput opens the input of a batch that writes to out; the path - is stdin. What can be read only once is put into
+// a private file beside out: that disk has to hold the answers too. close ends the use of the file.
+func OpenBatchInput(path, out string, stdin io.Reader) (in *os.File, close func(), err error) {
+	from, name := stdin, "standard input"
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, nil, text.Errorf("", "cannot read %s: %s", path, state.Bare(err))
+		}
+		from, name = file, path
+		defer func() {
+			if in != file {
+				file.Close()
+			}
+		}()
+	}
+	if file, ok := from.(*os.File); ok {
+		info, err := file.Stat()
+		switch {
+		case err != nil:
+			return nil, nil, text.Errorf("", "cannot read %s: %s", name, state.Bare(err))
+		case path != "-" && info.IsDir():
+			return nil, nil, text.Errorf("", "cannot read %s: it is a folder", name)
+		}
+		for _, path := range batchPaths(out) {
+			if written, err := os.Stat(path); err == nil && os.SameFile(info, written) { // the input would be lost
+				return nil, nil, text.Errorf("take another --out", "--batch and --out: the batch writes %s, which is its input", path)
+			}
+		}
+		if path != "-" && info.Mode().IsRegular() {
+			return file, func() { file.Close() }, nil
+		}
+	}
+	in, close, err = spool(from, filepath.Dir(out))
+	if err != nil {
+		return nil, nil, text.Errorf("", "cannot keep %s beside %s: %s", name, out, state.Bare(err))
+	}
+	return in, close, nil
+}
