@@ -160,14 +160,12 @@ func (o extraOptions) apply(ctx context.Context, r *wire.Request) error {
 const maxSchema = 1 << 20
 
 func readSchema(ctx context.Context, name string) (json.RawMessage, error) {
-	schema, err := readFile(ctx, name, maxSchema)
-	var object map[string]json.RawMessage
-	switch {
-	case err != nil:
+	schema, err := readFile(ctx, name, maxSchema, "")
+	if err != nil {
 		return nil, err
-	case len(schema) > maxSchema:
-		return nil, usagef("", "%s is over %d MiB", name, maxSchema>>20)
-	case json.Unmarshal(schema, &object) != nil || object == nil:
+	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal(schema, &object) != nil || object == nil {
 		return nil, usagef("a schema is a JSON object", "%s is no JSON schema", name)
 	}
 	return schema, nil

@@ -7,8 +7,6 @@ import (
 
 	"ferry/pkg/client"
 	"ferry/pkg/limit"
-	"ferry/pkg/term"
-	"ferry/pkg/text"
 )
 
 // rateLimiter is a bucket that says so when other processes no longer count with it.
@@ -98,33 +96,6 @@ func (a *app) limitClock() limit.Clock {
 		return c
 	}
 	return limit.NewClock()
-}
-
-// leastShown is the shortest wait for a turn that is worth a line.
-const leastShown = 100 * time.Millisecond
-
-// waitTurn waits for the turn that a limit gives, and says so. A signal ends the wait before it kills, so that the turn
-// is given back.
-func (a *app) waitTurn(ctx context.Context, p client.Pause) error {
-	ctx, stop := a.Catch(ctx)
-	defer stop()
-	var err error
-	switch {
-	case a.quiet || p.Wait < leastShown:
-		err = p.Sleep(ctx, a.Clock.Sleep)
-	case a.err.Plain || p.Wait <= time.Second:
-		a.note("%s: waiting %s for the limit of %s", p.Node, text.Seconds(p.Wait), p.Limit)
-		err = p.Sleep(ctx, a.Clock.Sleep)
-	default:
-		text := "ferry: " + p.Node + ": sending, by the limit of " + p.Limit + ","
-		err = term.Countdown(ctx, a.err, p.Turn.Left, text, func(ctx context.Context, d time.Duration) error {
-			return p.Turn.Sleep(ctx, d, a.Clock.Sleep)
-		})
-	}
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
 }
 
 // waitSending waits between attempts and for turns; for a turn only until sending ends.

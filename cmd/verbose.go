@@ -82,26 +82,41 @@ func (a *app) showUsage(u *wire.Usage) {
 	a.say(line)
 }
 
-// wait waits between two attempts: a wait of more than a second with a countdown on a terminal, and with one plain line
-// elsewhere.
+// leastShown is the shortest wait for a turn that is worth a line.
+const leastShown = 100 * time.Millisecond
+
+// wait waits between two attempts, or for the turn that a rate limit gives: more than a second with a countdown on a
+// terminal, and with one plain line elsewhere.
 func (a *app) wait(ctx context.Context, p client.Pause) error {
-	if p.Limit != "" {
-		return a.waitTurn(ctx, p)
-	}
-	if a.quiet || p.Wait <= time.Second {
-		return a.Clock.Sleep(ctx, p.Wait)
+	countdown := !a.quiet && !a.err.Plain && p.Wait > time.Second
+	if p.Limit != "" || countdown {
+		// Before a signal kills, the turn is given back and the countdown's line is cleared.
+		var stop func()
+		ctx, stop = a.Catch(ctx)
+		defer stop()
 	}
 	what := fmt.Sprintf("%s: %s; attempt %d of %d", p.Node, p.Reason, p.Attempt+1, p.Attempts)
-	if a.err.Plain {
-		a.note("%s in %s", what, text.Seconds(p.Wait))
-		return a.Clock.Sleep(ctx, p.Wait)
-	}
-	ctx, stop := a.Catch(ctx) // the countdown's line is cleared before a signal kills
-	defer stop()
 	until := a.Clock.Now().Add(p.Wait)
-	left := func() time.Duration { return until.Sub(a.Clock.Now()) }
-	if term.Countdown(ctx, a.err, left, "ferry: "+what, a.Clock.Sleep) != nil {
+	left, sleep := func() time.Duration { return until.Sub(a.Clock.Now()) }, a.Clock.Sleep
+	if p.Limit != "" {
+		what = p.Node + ": sending, by the limit of " + p.Limit + ","
+		left, sleep = p.Turn.Left, func(ctx context.Context, d time.Duration) error { return p.Turn.Sleep(ctx, d, a.Clock.Sleep) }
+	}
+	var err error
+	switch {
+	case countdown:
+		err = term.Countdown(ctx, a.err, left, "ferry: "+what, sleep)
+	case p.Limit != "" && p.Wait >= leastShown:
+		a.note("%s: waiting %s for the limit of %s", p.Node, text.Seconds(p.Wait), p.Limit)
+		err = p.Sleep(ctx, a.Clock.Sleep)
+	case p.Limit == "" && p.Wait > time.Second:
+		a.note("%s in %s", what, text.Seconds(p.Wait))
+		err = p.Sleep(ctx, a.Clock.Sleep)
+	default:
+		err = p.Sleep(ctx, a.Clock.Sleep)
+	}
+	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return nil
+	return err
 }
