@@ -116,13 +116,6 @@ func (s *Writer) Close() error {
 	return err
 }
 
-// Err is the first error, nil where all was written.
-func (s *Writer) Err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
-}
-
 // request writes a finished request: its earlier attempts, and then itself.
 func (s *Writer) request(r record) error {
 	r = r.rounded()

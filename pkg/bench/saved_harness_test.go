@@ -99,8 +99,8 @@ func measured(t testing.TB, w io.Writer) *Run {
 			t.Fatal(err)
 		}
 	}
-	if err := saved.end(run); err != nil || saved.Err() != nil {
-		t.Fatal(err, saved.Err())
+	if err := saved.end(run); err != nil {
+		t.Fatal(err)
 	}
 	return run
 }

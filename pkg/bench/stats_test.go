@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -42,45 +43,21 @@ func TestWilson(t *testing.T) {
 
 // wilson's interval holds the true share as often as the exact binomial sum says, which is not 95 % flat.
 func TestWilsonCoverage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: 120,000 draws")
-	}
-	random := rand.New(rand.NewPCG(1, 1))
 	for _, c := range []struct {
 		n           int
 		p, coverage float64
 	}{
-		{20, 0.95, 0.9245}, {100, 0.99, 0.9206}, {150, 0.98, 0}, {50, 0.82, 0}, {10, 0.5, 0}, {1000, 0.95, 0},
+		{20, 0.95, 0.9245}, {100, 0.99, 0.9206}, {150, 0.98, 0.9680}, {50, 0.82, 0.9597}, {10, 0.5, 0.9785}, {1000, 0.95, 0.9504},
 	} {
 		b := distuv.Binomial{N: float64(c.n), P: c.p}
-		holds := make([]bool, c.n+1)
 		exact := 0.
-		for ok := range holds {
-			r := wilson(ok, c.n)
-			if holds[ok] = r.Low <= c.p && c.p <= r.High; holds[ok] {
+		for ok := range c.n + 1 {
+			if r := wilson(ok, c.n); r.Low <= c.p && c.p <= r.High {
 				exact += b.Prob(float64(ok))
 			}
 		}
-		if c.coverage > 0 && !near(exact, c.coverage, 5e-5) {
-			t.Errorf("n=%d p=%v: the exact coverage is %.4f, want %.4f", c.n, c.p, exact, c.coverage)
-		}
-		const runs = 20000
-		held := 0
-		for range runs {
-			ok := 0
-			for range c.n {
-				if random.Float64() < c.p {
-					ok++
-				}
-			}
-			if holds[ok] {
-				held++
-			}
-		}
-		simulated := float64(held) / runs
-		t.Logf("n=%d p=%v: exact %.2f %%, simulated %.2f %%", c.n, c.p, exact*100, simulated*100)
-		if !near(simulated, exact, 0.01) {
-			t.Errorf("n=%d p=%v: the coverage is %.4f, want %.4f", c.n, c.p, simulated, exact)
+		if !near(exact, c.coverage, 5e-5) {
+			t.Errorf("n=%d p=%v: got a coverage of %.4f, want %.4f", c.n, c.p, exact, c.coverage)
 		}
 	}
 }
@@ -139,7 +116,7 @@ func TestDescribeOrder(t *testing.T) {
 		for shift := range 3 {
 			random.Shuffle(n, func(i, j int) { values[i], values[j] = values[j], values[i] })
 			again := append(make([]float64, shift, n+shift), values...)[shift:]
-			if got := describe(again); !identical(got, first) {
+			if got := describe(again); fmt.Sprint(got) != fmt.Sprint(first) {
 				t.Errorf("%d values in another order: %+v, want %+v", n, got, first)
 			}
 		}

@@ -77,3 +77,16 @@ func completed(run *Run) *Run {
 	run.Series[1].Ended, run.Series[1].Unsent = "status 401", 3
 	return run
 }
+
+// dump is all of a summary as text, whatever its pointers point to. NaN is the same as NaN there.
+func dump(s *Summary) string {
+	summary := *s
+	summary.Rows = nil
+	text := fmt.Sprintf("%+v\n", summary)
+	for _, r := range s.Rows {
+		row := *r
+		row.Uncorrected, row.Lag, row.TTFT, row.ITL, row.TokensPerSecond, row.VsReference = nil, nil, nil, nil, nil, nil
+		text += fmt.Sprintf("%+v\n%+v %+v %+v %+v %+v %+v\n", row, r.Uncorrected, r.Lag, r.TTFT, r.ITL, r.TokensPerSecond, r.VsReference)
+	}
+	return text
+}
