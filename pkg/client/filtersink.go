@@ -140,7 +140,7 @@ func (s *filterSink) end(whole bool) error {
 		return cmp.Or(s.Sink.Delta(safe), s.blocked)
 	}
 	s.texts = append(s.texts, safe.Text...)
-	if whole {
+	if whole && s.blocked == nil {
 		for shown := range eventTexts(s.bytes) {
 			if s.blocked = s.filter.check(shown, "answer"); s.blocked != nil {
 				break
