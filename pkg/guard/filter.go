@@ -96,16 +96,16 @@ func LoadFilter(list string, open func() (io.ReadCloser, error)) (*Filter, error
 	if len(text) > listLimit {
 		return nil, &FilterError{List: list, Reason: fmt.Sprintf("is longer than %d MiB", listLimit>>20)}
 	}
-	b := newTrieBuilder(len(text))
+	w := &wordSet{symbols: make([]rune, 0, len(text)/2), all: make([]folded, 0, len(text)/16)}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	for line := 1; len(text) > 0; line++ {
 		word, rest, _ := bytes.Cut(text, []byte("\n"))
 		text = rest
-		if err := b.addLine(list, line, bytes.TrimSpace(word), true); err != nil {
+		if err := w.addLine(list, line, bytes.TrimSpace(word), true); err != nil {
 			return nil, err
 		}
 	}
-	return b.filter(list)
+	return w.filter(list)
 }
 
 // withoutPath is an error of a file without the path, which the list's name says already.
@@ -119,17 +119,17 @@ func withoutPath(err error) string {
 
 // NewFilter takes the words of a list that is no file, such as one in the configuration. Nothing in it is a comment.
 func NewFilter(list string, words []string) (*Filter, error) {
-	b := newTrieBuilder(0)
+	w := &wordSet{}
 	for i, word := range words {
-		if err := b.addLine(list, i+1, []byte(strings.TrimSpace(word)), false); err != nil {
+		if err := w.addLine(list, i+1, []byte(strings.TrimSpace(word)), false); err != nil {
 			return nil, err
 		}
 	}
-	return b.filter(list)
+	return w.filter(list)
 }
 
 // addLine adds the word of one line, if it has one.
-func (b *trieBuilder) addLine(list string, line int, word []byte, comments bool) error {
+func (w *wordSet) addLine(list string, line int, word []byte, comments bool) error {
 	switch {
 	case len(word) == 0:
 		return nil
@@ -141,17 +141,17 @@ func (b *trieBuilder) addLine(list string, line int, word []byte, comments bool)
 		return &FilterError{List: list, Line: line, Reason: "has a NUL byte"}
 	case comments && (bytes.Contains(word, []byte(" # ")) || bytes.HasSuffix(word, []byte(" #"))):
 		return &FilterError{List: list, Line: line, Reason: "has a remark behind its word, of which it would be a part"}
-	case !b.add(word, line):
+	case !w.add(word, line):
 		return &FilterError{List: list, Line: line, Reason: "has invisible characters alone"}
 	}
 	return nil
 }
 
-func (b *trieBuilder) filter(list string) (*Filter, error) {
-	if len(b.words) == 0 {
+func (w *wordSet) filter(list string) (*Filter, error) {
+	if len(w.all) == 0 {
 		return nil, &FilterError{List: list, Reason: "has no words"}
 	}
-	return &Filter{list: list, trie: b.build()}, nil
+	return &Filter{list: list, trie: w.trie()}, nil
 }
 
 // List is the name of the list.

@@ -9,7 +9,7 @@ import (
 	"ferry/pkg/text"
 )
 
-// noSymbol is what a byte that is not UTF-8 folds to: no word has it.
+// noSymbol stands for a byte that is not UTF-8, and folds to itself: no word has it.
 const noSymbol rune = -1
 
 // fold appends to dst what r is compared as: nothing for an invisible character, several symbols for a sign that stands

@@ -16,9 +16,6 @@ type scanner struct {
 	done  bool
 
 	folded []rune
-
-	all  links          // nil while the text is short
-	made map[int32]link // meanwhile
 }
 
 func newScanner(t *trie) *scanner {
@@ -26,35 +23,22 @@ func newScanner(t *trie) *scanner {
 	for size < len(t.levels)+1 {
 		size *= 2
 	}
-	s := &scanner{trie: t, starts: make([]int, size), folded: make([]rune, 0, 18)}
-	if len(t.symbol) <= fewNodes {
-		s.all = t.links()
-	} else {
-		s.made = map[int32]link{}
-	}
-	return s
+	return &scanner{trie: t, starts: make([]int, size), folded: make([]rune, 0, 18)}
 }
 
 // feed scans more text and returns how many bytes it took: all, or up to a character that has not come whole, unless
 // this is the last of the text.
 func (s *scanner) feed(p []byte, last bool) int {
-	if s.all == nil && s.at+len(p) > longText {
-		s.all, s.made = s.trie.links(), nil
-	}
 	i := 0
 	for i < len(p) && !s.done {
-		r, size := rune(p[i]), 1
-		switch {
-		case r < utf8.RuneSelf:
-			s.folded = append(s.folded[:0], foldASCII(r))
-		case !last && !utf8.FullRune(p[i:]):
+		if !last && !utf8.FullRune(p[i:]) {
 			return i
-		default:
-			if r, size = utf8.DecodeRune(p[i:]); r == utf8.RuneError && size == 1 {
-				r = noSymbol
-			}
-			s.folded = foldWhole(s.folded[:0], r)
 		}
+		r, size := utf8.DecodeRune(p[i:])
+		if r == utf8.RuneError && size == 1 {
+			r = noSymbol
+		}
+		s.folded = fold(s.folded[:0], r)
 		for _, symbol := range s.folded {
 			s.symbol(symbol, size)
 		}
@@ -65,13 +49,6 @@ func (s *scanner) feed(p []byte, last bool) int {
 		s.settle()
 	}
 	return i
-}
-
-func foldWhole(dst []rune, r rune) []rune {
-	if r == noSymbol {
-		return append(dst, r)
-	}
-	return fold(dst, r)
 }
 
 // symbol takes one symbol of the character at s.at, which is size bytes long.
@@ -89,8 +66,8 @@ func (s *scanner) symbol(symbol rune, size int) {
 	s.spaced = symbol == ' '
 	s.starts[s.count&(len(s.starts)-1)] = s.at
 	s.count++
-	s.node = s.step(s.node, symbol)
-	if word := s.link(s.node).found; word != 0 {
+	s.node = s.trie.step(s.node, symbol)
+	if word := s.trie.found[s.node]; word != 0 {
 		s.maybe = word
 		s.found = Match{Line: int(s.trie.line[word]), Start: s.start(word), End: s.at + size}
 	}

@@ -18,7 +18,7 @@ func naive(words []string, text string) (want Match, ok bool) {
 			if r == unicode.ReplacementChar && !strings.HasPrefix(text[i:], "\ufffd") {
 				r, size = noSymbol, 1
 			}
-			for _, s := range foldWhole(nil, r) {
+			for _, s := range fold(nil, r) {
 				if s != ' ' || len(all) == 0 || all[len(all)-1].r != ' ' {
 					all = append(all, sym{s, i, i + size})
 				}

@@ -4,23 +4,19 @@ import (
 	"cmp"
 	"slices"
 	"sort"
-	"sync"
 	"unicode/utf8"
 )
 
 // trie is an Aho-Corasick automaton over folded symbols. Its nodes are numbered by depth, and by word order within one,
-// so that the children of a node are neighbours: a node is a few numbers in flat arrays, and nothing is hashed. Node 0
-// is the root.
+// so that the children of a node are neighbours: a node is a few numbers in flat arrays. Node 0 is the root.
 type trie struct {
-	roots  [][]int32 // the root's children, by symbol: a page of 256 for every page that has one
-	symbol []rune    // of each node, on the edge from its parent
-	child  []int32   // of each node, its first child; the next node's first child ends them
-	parent []int32
+	roots  []int32 // the root's children, by symbol
+	symbol []rune  // of each node, on the edge from its parent
+	child  []int32 // of each node, its first child; the next node's first child ends them
 	line   []int32 // where a word ends, the first line that has it
 	levels []int32 // the first node of each depth
-
-	linking sync.Once
-	all     links
+	fail   []int32 // of each node, the node of the longest proper suffix of its symbols
+	found  []int32 // of each node, the node of the longest word that ends there, 0 without one
 }
 
 // depth is how many symbols lead to a node.
@@ -28,151 +24,106 @@ func (t *trie) depth(node int32) int {
 	return sort.Search(len(t.levels), func(i int) bool { return t.levels[i] > node }) - 1
 }
 
-// root returns the root's child for a symbol, 0 without one.
-func (t *trie) root(symbol rune) int32 {
-	page := int(uint32(symbol) >> 8)
-	if page >= len(t.roots) || t.roots[page] == nil {
-		return 0
-	}
-	return t.roots[page][symbol&0xff]
-}
-
-// next returns the child of a node other than the root, 0 without one.
-func (t *trie) next(node int32, symbol rune) int32 {
-	low, high := t.child[node], t.child[node+1]
-	for high-low > 8 {
-		middle := (low + high) / 2
-		if t.symbol[middle] <= symbol {
-			low = middle
-		} else {
-			high = middle
+// step is the automaton's move.
+func (t *trie) step(node int32, symbol rune) int32 {
+	for node != 0 {
+		children := t.symbol[t.child[node]:t.child[node+1]]
+		if at, ok := slices.BinarySearch(children, symbol); ok {
+			return t.child[node] + int32(at)
 		}
+		node = t.fail[node]
 	}
-	for ; low < high; low++ {
-		if t.symbol[low] == symbol {
-			return low
-		}
+	if uint(symbol) < uint(len(t.roots)) {
+		return t.roots[symbol]
 	}
 	return 0
 }
 
-// trieBuilder collects folded words. They are sorted once; the trie is then read off level by level.
-type trieBuilder struct {
+// wordSet has the folded words of a list, in no order.
+type wordSet struct {
 	symbols []rune // of all words, one after the other
-	words   []trieWord
+	all     []folded
 }
 
-type trieWord struct {
-	key      uint64 // the first three symbols, which decide most comparisons
-	from, to int32  // in symbols
+type folded struct {
+	from, to int32 // in symbols
 	line     int32
 }
 
-// newTrieBuilder makes room for a list of so many bytes.
-func newTrieBuilder(size int) *trieBuilder {
-	return &trieBuilder{symbols: make([]rune, 0, size/2), words: make([]trieWord, 0, size/16)}
-}
-
 // add adds a word; false says that it folds to nothing.
-func (b *trieBuilder) add(word []byte, line int) bool {
-	from := len(b.symbols)
+func (w *wordSet) add(word []byte, line int) bool {
+	from := len(w.symbols)
 	for len(word) > 0 {
 		r, size := utf8.DecodeRune(word)
 		word = word[size:]
-		at := len(b.symbols)
-		b.symbols = fold(b.symbols, r)
+		at := len(w.symbols)
+		w.symbols = fold(w.symbols, r)
 		// A run of white space is one space, at the beginning none.
-		if n := len(b.symbols); n > at && b.symbols[at] == ' ' && (at == from || b.symbols[at-1] == ' ') {
-			b.symbols = slices.Delete(b.symbols, at, at+1)
+		if n := len(w.symbols); n > at && w.symbols[at] == ' ' && (at == from || w.symbols[at-1] == ' ') {
+			w.symbols = slices.Delete(w.symbols, at, at+1)
 		}
 	}
-	if n := len(b.symbols); n > from && b.symbols[n-1] == ' ' {
-		b.symbols = b.symbols[:n-1]
+	if n := len(w.symbols); n > from && w.symbols[n-1] == ' ' {
+		w.symbols = w.symbols[:n-1]
 	}
-	symbols := b.symbols[from:]
-	if len(symbols) == 0 {
-		return false
-	}
-	var key uint64
-	for i := range 3 {
-		key <<= 21
-		if i < len(symbols) {
-			key |= uint64(symbols[i]) + 1 // the end of a word goes before any symbol
-		}
-	}
-	b.words = append(b.words, trieWord{key, int32(from), int32(len(b.symbols)), int32(line)})
-	return true
+	w.all = append(w.all, folded{int32(from), int32(len(w.symbols)), int32(line)})
+	return len(w.symbols) > from
 }
 
-// sort puts the words in the order of their symbols, and their symbols one after the other in that order, so that
-// building reads memory from its beginning to its end.
-func (b *trieBuilder) sort() {
-	slices.SortFunc(b.words, func(x, y trieWord) int {
-		if x.key != y.key {
-			return cmp.Compare(x.key, y.key)
-		}
-		if n := slices.Compare(b.symbols[x.from:x.to], b.symbols[y.from:y.to]); n != 0 {
-			return n
-		}
-		return cmp.Compare(x.line, y.line)
-	})
-	sorted := make([]rune, 0, len(b.symbols))
-	for i, w := range b.words {
-		from := len(sorted)
-		sorted = append(sorted, b.symbols[w.from:w.to]...)
-		b.words[i].from, b.words[i].to = int32(from), int32(len(sorted))
+// compare orders words by their symbols, and the same word by its lines.
+func (w *wordSet) compare(x, y folded) int {
+	if n := slices.Compare(w.symbols[x.from:x.to], w.symbols[y.from:y.to]); n != 0 {
+		return n
 	}
-	b.symbols = sorted
+	return cmp.Compare(x.line, y.line)
 }
 
-// build reads the trie off the sorted words. A node is a range of words that begin alike; one level's ranges give the
-// next one's.
-func (b *trieBuilder) build() *trie {
-	b.sort()
-	most := len(b.symbols) + 1
-	t := &trie{
-		symbol: make([]rune, 1, most), child: make([]int32, 0, most+1), line: make([]int32, 1, most), parent: make([]int32, 1, most),
-	}
-	type words struct{ low, high int32 }
-	level, next := []words{{0, int32(len(b.words))}}, []words(nil)
+// trie sorts the words and reads the trie off them level by level. A node is a range of words that begin alike; one
+// level's ranges give the next one's.
+func (w *wordSet) trie() *trie {
+	slices.SortFunc(w.all, w.compare)
+	most := len(w.symbols) + 1
+	t := &trie{symbol: make([]rune, 1, most), child: make([]int32, 0, most+1), line: make([]int32, 1, most)}
+	level, next := [][]folded{w.all}, [][]folded(nil)
 	for depth := int32(0); len(level) > 0; depth++ {
-		first := int32(len(t.symbol) - len(level))
-		t.levels = append(t.levels, first)
+		first := len(t.symbol) - len(level)
+		t.levels = append(t.levels, int32(first))
 		next = next[:0]
-		for i, w := range level {
+		for i, alike := range level {
 			t.child = append(t.child, int32(len(t.symbol)))
-			for w.low < w.high && b.words[w.low].to-b.words[w.low].from == depth {
-				if node := first + int32(i); t.line[node] == 0 {
-					t.line[node] = b.words[w.low].line
-				}
-				w.low++
+			for ; len(alike) > 0 && alike[0].to-alike[0].from == depth; alike = alike[1:] {
+				t.line[first+i] = cmp.Or(t.line[first+i], alike[0].line)
 			}
-			for w.low < w.high {
-				low, symbol := w.low, b.symbols[b.words[w.low].from+depth]
-				for w.low < w.high && b.symbols[b.words[w.low].from+depth] == symbol {
-					w.low++
+			for len(alike) > 0 {
+				symbol, n := w.symbols[alike[0].from+depth], 1
+				for n < len(alike) && w.symbols[alike[n].from+depth] == symbol {
+					n++
 				}
-				t.symbol, t.line, t.parent = append(t.symbol, symbol), append(t.line, 0), append(t.parent, first+int32(i))
-				next = append(next, words{low, w.low})
+				t.symbol, t.line = append(t.symbol, symbol), append(t.line, 0)
+				next, alike = append(next, alike[:n]), alike[n:]
 			}
 		}
 		level, next = next, level
 	}
 	t.child = append(t.child, int32(len(t.symbol)))
-	t.index()
+	t.link()
 	return t
 }
 
-// index makes the root's children found by their symbols.
-func (t *trie) index() {
-	for node := t.child[0]; node < t.child[1]; node++ {
-		page := int(t.symbol[node] >> 8)
-		if page >= len(t.roots) {
-			t.roots = append(t.roots, make([][]int32, page+1-len(t.roots))...)
+// link finds the suffixes, those of the shorter nodes first.
+func (t *trie) link() {
+	t.roots = make([]int32, t.symbol[t.child[1]-1]+1) // the last child has the greatest symbol
+	t.fail, t.found = make([]int32, len(t.symbol)), make([]int32, len(t.symbol))
+	for node := range int32(len(t.symbol)) {
+		for c := t.child[node]; c < t.child[node+1]; c++ {
+			if node == 0 {
+				t.roots[t.symbol[c]] = c
+			} else {
+				t.fail[c] = t.step(t.fail[node], t.symbol[c])
+			}
+			if t.found[c] = c; t.line[c] == 0 {
+				t.found[c] = t.found[t.fail[c]]
+			}
 		}
-		if t.roots[page] == nil {
-			t.roots[page] = make([]int32, 256)
-		}
-		t.roots[page][t.symbol[node]&0xff] = node
 	}
 }
