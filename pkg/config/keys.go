@@ -68,7 +68,7 @@ func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 }
 
 // Resolve finds the key that ref leads to. It fails where there is none, with *state.Error (a key file that others can read)
-// or *guard.SecretError (a key that no header can carry). One line end behind it is not part of it.
+// or as guard.NewSecret does. One line end behind it is not part of it.
 func (k Keys) Resolve(ctx context.Context, ref Ref) (guard.Secret, error) {
 	secret, err := k.read(ctx, ref)
 	if err != nil {

@@ -201,7 +201,7 @@ func checkPattern(s string) *Error {
 	}
 	var fault *guard.PatternError
 	if _, err := guard.NewRedactor([]string{s}); errors.As(err, &fault) {
-		return bad(fmt.Sprintf("cannot be used: character %d: %s", fault.Column, fault.Reason), fault.Hint())
+		return bad(fmt.Sprintf("cannot be used: character %d: %s", fault.Column, fault.Reason), text.Hint(err))
 	}
 	return nil
 }

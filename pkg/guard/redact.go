@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"ferry/pkg/text"
 )
 
 // redacted stands for what was taken out of a text.
@@ -51,22 +53,19 @@ func (e *PatternError) Error() string {
 	return fmt.Sprintf("redact pattern %q column %d: %s", e.Pattern, e.Column, e.Reason)
 }
 
-// Hint tells what to do about it.
-func (e *PatternError) Hint() string {
-	return "a pattern is a regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax)"
-}
+const patternHint = "a pattern is a regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax)"
 
 // NewRedactor adds patterns in RE2's syntax to the built-in shapes. What one matches is replaced as a whole. The error
-// is a *PatternError.
+// is a *PatternError with a hint.
 func NewRedactor(patterns []string) (*Redactor, error) {
 	r := &Redactor{}
 	for _, pattern := range patterns {
 		re, err := regexp.Compile(pattern)
 		if err != nil {
-			return nil, patternError(pattern, err)
+			return nil, text.WithHint(patternError(pattern, err), patternHint)
 		}
 		if re.MatchString("") {
-			return nil, &PatternError{Pattern: pattern, Column: 1, Reason: "it matches the empty text"}
+			return nil, text.WithHint(&PatternError{pattern, 1, "it matches the empty text"}, patternHint)
 		}
 		r.patterns = append(r.patterns, re)
 	}

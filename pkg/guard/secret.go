@@ -5,6 +5,8 @@ package guard
 
 import (
 	"fmt"
+
+	"ferry/pkg/text"
 )
 
 // masked stands for a secret wherever one is printed.
@@ -29,12 +31,12 @@ func NewHeaderSecret(value, source string) (Secret, error) { return newSecret(va
 
 func newSecret(value, source string, spaces bool) (Secret, error) {
 	if value == "" {
-		return Secret{}, &SecretError{Source: source, Reason: "is empty"}
+		return Secret{}, refuse(source, "is empty")
 	}
 	for i := 0; i < len(value); i++ {
 		inside := spaces && i > 0 && i < len(value)-1
 		if c := value[i]; (c <= ' ' || c > '~') && !(c == ' ' && inside) {
-			return Secret{}, &SecretError{Source: source, Reason: fmt.Sprintf("has %s at byte %d", byteKind(c), i+1)}
+			return Secret{}, refuse(source, fmt.Sprintf("has %s at byte %d", byteKind(c), i+1))
 		}
 	}
 	return Secret{value: &value, source: source}, nil
@@ -43,17 +45,9 @@ func newSecret(value, source string, spaces bool) (Secret, error) {
 // Unread is a secret that is known by its source alone: it can be named, as in a request that is shown and not sent.
 func Unread(source string) Secret { return Secret{source: source} }
 
-// SecretError says why a secret was refused, without the secret.
-type SecretError struct {
-	Source string
-	Reason string
-}
-
-func (e *SecretError) Error() string { return fmt.Sprintf("the key from %s %s", e.Source, e.Reason) }
-
-// Hint tells what to do about it.
-func (e *SecretError) Hint() string {
-	return "a key is visible ASCII without spaces or line breaks; check how it was pasted"
+// refuse says why a secret was refused, without the secret.
+func refuse(source, reason string) error {
+	return text.Errorf("a key is visible ASCII without spaces or line breaks; check how it was pasted", "the key from %s %s", source, reason)
 }
 
 func byteKind(c byte) string {

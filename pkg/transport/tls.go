@@ -16,6 +16,7 @@ import (
 
 	"ferry/pkg/guard"
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 
 	"github.com/quic-go/quic-go"
 	"golang.org/x/crypto/x509roots/fallback/bundle"
@@ -182,7 +183,8 @@ func (p peer) distrust(err error, handshake bool) error {
 	alert := alertOf(err)
 	switch {
 	case errors.As(err, &verify):
-		trust.Reason, trust.Advice = p.certificateFault(verify)
+		reason, hint := p.certificateFault(verify)
+		trust.Reason, trust.Advice = reason, text.Advice(hint)
 	case errors.As(err, &record):
 		trust.Reason = "it does not speak TLS on this port"
 		trust.Advice = "is it a plain http server? then the address begins with http://"
