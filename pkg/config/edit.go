@@ -37,7 +37,7 @@ func edit(src []byte, key string, value *string) ([]byte, error) {
 // CheckKey fails with *Error where key is not one that the file, a flag or a variable can set.
 func CheckKey(key string) error {
 	for _, k := range keys {
-		if k.Key == key && k.setting() {
+		if k.Key == key && k.Usage != "" {
 			return nil
 		}
 	}

@@ -175,7 +175,7 @@ func checkUpstream(s string) *Error {
 }
 
 func checkGatewayBurst(s string) *Error {
-	return want(s == "0" || numberTo(1000000)(s) == nil, "use a whole number from 0 to 1000000")
+	return want(s == "0" || checkNumber(s, 1000000) == nil, "use a whole number from 0 to 1000000")
 }
 
 // parseGatewayRate reads a rate by the second or the minute: nginx has no other measure.
@@ -185,6 +185,11 @@ func parseGatewayRate(s string) (Rate, *Error) {
 		return Rate{}, bad("use a number of requests per second or minute, such as 50/min", "")
 	}
 	return rate, nil
+}
+
+func checkGatewayRate(s string) *Error {
+	_, err := parseGatewayRate(s)
+	return err
 }
 
 // checkRole wants a small word: the name stands in nginx's map, where the case of letters would not count.

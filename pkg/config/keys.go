@@ -178,9 +178,9 @@ const refHint = "a key is named, not written: env:NAME, file:PATH, cmd:COMMAND o
 // The zero Ref leads nowhere.
 type Ref string
 
-// parseRef reads a reference. A literal is refused with an *Error that does not repeat it, and so is a reference that
-// is malformed, which may be a key in the wrong place.
-func parseRef(s string) (Ref, *Error) {
+// checkRef is the rule for a reference. A literal is refused with an *Error that does not repeat it, and so is a
+// reference that is malformed, which may be a key in the wrong place.
+func checkRef(s string) *Error {
 	scheme, rest, _ := strings.Cut(s, ":")
 	err := checkText(s)
 	switch {
@@ -194,10 +194,7 @@ func parseRef(s string) (Ref, *Error) {
 	case scheme == "cmd":
 		_, err = splitCommand(rest)
 	}
-	if err != nil {
-		return "", err
-	}
-	return Ref(s), nil
+	return err
 }
 
 // isRef holds for what begins as a reference does.

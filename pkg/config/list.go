@@ -15,7 +15,7 @@ type Entry struct{ Key, Value, Origin string }
 func List(v *Values, file *File) []Entry {
 	var list []Entry
 	for _, k := range keys {
-		if !k.setting() {
+		if k.Usage == "" {
 			continue
 		}
 		val := v.set[k.Key]
@@ -38,7 +38,7 @@ func List(v *Values, file *File) []Entry {
 
 // entries lists a node's keys, those that were said and those that follow from them.
 func (n Node) entries() []Entry {
-	n.read(n.ownText)
+	n.read(n.own)
 	var list []Entry
 	for _, k := range keys {
 		field, ok := strings.CutPrefix(k.Key, "nodes.*.")
@@ -50,7 +50,7 @@ func (n Node) entries() []Entry {
 			}
 			continue
 		}
-		text := n.ownText(field)
+		text := n.own(field)
 		switch {
 		case !ok, k.kind == kindBool && text == "false":
 			continue

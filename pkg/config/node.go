@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -83,23 +84,23 @@ type Node struct {
 
 // Origin says where a field such as "url" was said: "config.yaml:12", a variable, "built in", or "default".
 func (n Node) Origin(field string) string {
-	if e := n.own(field); e.Origin != "" {
-		return e.Origin
+	for _, e := range n.said {
+		if e.Key == field && e.Origin != "" {
+			return e.Origin
+		}
 	}
 	return "default"
 }
 
 // own is what was said of a field.
-func (n Node) own(field string) Entry {
+func (n Node) own(field string) string {
 	for _, e := range n.said {
 		if e.Key == field {
-			return e
+			return e.Value
 		}
 	}
-	return Entry{}
+	return ""
 }
-
-func (n Node) ownText(field string) string { return n.own(field).Value }
 
 // IsDemo reports whether the node is the demo node in this process.
 func (n Node) IsDemo() bool { return strings.HasPrefix(n.URL, "demo:") }
@@ -113,8 +114,8 @@ func (n *Node) read(text func(field string) string) {
 	n.MaxTokens, n.Hold = number(text("max_tokens")), duration(text("hold"))
 	n.Rate, _ = parseLimit(text("limit"))
 	n.Budget, _ = parseBudget(text("budget"))
-	n.Key, _ = parseRef(text("key"))
-	n.Auth, _ = parseAuth(text("auth"))
+	n.Key = Ref(text("key"))
+	n.Auth.Scheme, n.Auth.Header, _ = strings.Cut(text("auth"), ":")
 	for _, pin := range kindCommas.split(text("pins")) {
 		if p, err := guard.ParsePin(pin); err == nil {
 			n.Pins = append(n.Pins, p)
@@ -159,7 +160,7 @@ func (f *File) node(name string) Node {
 // checkNode is for what no single field shows. It names the field at fault.
 func (f *File) checkNode(name string) (field string, err *Error) {
 	n := f.node(name)
-	n.read(n.ownText)
+	n.read(n.own)
 	switch {
 	case n.URL == "":
 		return "url", bad("is required", "")
@@ -176,4 +177,38 @@ func (f *File) checkNode(name string) (field string, err *Error) {
 		}
 	}
 	return "", nil
+}
+
+// SplitNodes takes a failover order apart: commas or line ends stand between its nodes. A comma in a URL's query is the
+// query's own, as in demo:?status=429,503, unless another URL or demo node follows it; -n given again, and a list in the
+// file, are never misread, since they join with line ends.
+func SplitNodes(text string) []string {
+	var names []string
+	for line := range strings.SplitSeq(text, "\n") {
+		from := 0
+		for i := range len(line) {
+			if line[i] == ',' && endsNode(line[from:i], line[i+1:]) {
+				names = append(names, strings.TrimSpace(line[from:i]))
+				from = i + 1
+			}
+		}
+		names = append(names, strings.TrimSpace(line[from:]))
+	}
+	return names
+}
+
+// endsNode reports whether the comma between the two ends the node before it.
+func endsNode(before, after string) bool {
+	after = strings.TrimSpace(after)
+	next, _, _ := strings.Cut(after, ",")
+	return !strings.Contains(before, "?") || isURL(after) || strings.TrimSpace(next) == "demo" ||
+		strings.HasPrefix(after, "demo:") || strings.HasPrefix(after, "demo/")
+}
+
+// JoinNodes is the text that SplitNodes takes apart into these names, on one line where that can be.
+func JoinNodes(names []string) string {
+	if text := strings.Join(names, ","); slices.Equal(SplitNodes(text), names) {
+		return text
+	}
+	return strings.Join(names, "\n")
 }

@@ -23,7 +23,7 @@ func TestPinsParse(t *testing.T) {
 	} {
 		f := mustParse(t, src)
 		n := f.node("a")
-		n.read(n.ownText)
+		n.read(n.own)
 		if got := guard.JoinPins(n.Pins, " "); got != pinA+" "+pinB {
 			t.Errorf("%s: %s", name, got)
 		}

@@ -14,9 +14,6 @@ import (
 	"ferry/pkg/wire"
 )
 
-// rule says what is wrong with a text.
-type rule func(text string) *Error
-
 // want fails with a message where something does not hold.
 func want(holds bool, msg string) *Error {
 	if holds {
@@ -25,39 +22,31 @@ func want(holds bool, msg string) *Error {
 	return bad(msg, "")
 }
 
-// reads makes a rule of a reader of texts.
-func reads[T any](read func(string) (T, *Error)) rule {
-	return func(s string) *Error { _, err := read(s); return err }
-}
-
-// oneOf wants one of some words.
-func oneOf(msg string, words ...string) rule {
-	return func(s string) *Error {
-		if slices.Contains(words, s) {
-			return nil
-		}
-		return bad(meant(msg, s, words), "")
+// checkOneOf wants one of some words.
+func checkOneOf(s, msg string, words ...string) *Error {
+	if slices.Contains(words, s) {
+		return nil
 	}
+	return bad(meant(msg, s, words), "")
 }
 
-// named wants one of some names.
-func named[T ~string](names []T) rule {
+func checkAPI(s string) *Error { return checkNamed(s, wire.APIs()) }
+
+func checkNamed[T ~string](s string, names []T) *Error {
 	var words []string
 	for _, name := range names {
 		words = append(words, string(name))
 	}
-	return oneOf("use one of "+strings.Join(words, ", "), words...)
+	return checkOneOf(s, "use one of "+strings.Join(words, ", "), words...)
 }
 
-// numberTo wants a whole number from 1 on.
-func numberTo(most int) rule {
-	return func(s string) *Error {
-		n, err := strconv.Atoi(s)
-		return want(err == nil && n >= 1 && n <= most && s[0] != '+', fmt.Sprintf("use a whole number from 1 to %d", most))
-	}
+// checkNumber wants a whole number from 1 on.
+func checkNumber(s string, most int) *Error {
+	n, err := strconv.Atoi(s)
+	return want(err == nil && n >= 1 && n <= most && s[0] != '+', fmt.Sprintf("use a whole number from 1 to %d", most))
 }
 
-const maxTokens = 1<<31 - 1
+func checkTokens(s string) *Error { return checkNumber(s, 1<<31-1) }
 
 // number and duration read what was checked; duration is 0 for off.
 func number(text string) int {
@@ -70,25 +59,25 @@ func duration(text string) time.Duration {
 	return d
 }
 
-// lasts wants a duration of at most a day.
-func lasts(least time.Duration, msg string) rule {
-	return func(s string) *Error {
-		d, err := time.ParseDuration(s)
-		return want(err == nil && d >= least && d <= 24*time.Hour, msg)
-	}
+// checkDuration wants a duration of at most a day.
+func checkDuration(s string, least time.Duration, msg string) *Error {
+	d, err := time.ParseDuration(s)
+	return want(err == nil && d >= least && d <= 24*time.Hour, msg)
 }
 
-var checkTimeout = lasts(1, "use a duration above 0 and at most 24h, such as 90s or 10m")
+func checkTimeout(s string) *Error {
+	return checkDuration(s, 1, "use a duration above 0 and at most 24h, such as 90s or 10m")
+}
 
-var checkDelay = lasts(0, "use a duration from 0s to 24h, such as 2s")
-
-var checkAPI = named(wire.APIs())
+func checkDelay(s string) *Error {
+	return checkDuration(s, 0, "use a duration from 0s to 24h, such as 2s")
+}
 
 func checkHold(s string) *Error {
 	if s == "off" {
 		return nil
 	}
-	return lasts(time.Second, "use a duration from 1s to 24h, such as 5m (300 to 600 seconds are advised), or off")(s)
+	return checkDuration(s, time.Second, "use a duration from 1s to 24h, such as 5m (300 to 600 seconds are advised), or off")
 }
 
 func checkBool(s string) *Error { return want(s == "true" || s == "false", "use true or false") }
@@ -144,8 +133,13 @@ func parseRate(s string) (Rate, *Error) {
 	return Rate{events, per, 1}, nil
 }
 
+func checkLimit(s string) *Error {
+	_, err := parseLimit(s)
+	return err
+}
+
 func checkBurst(s string) *Error {
-	return want(numberTo(maxBurst)(s) == nil, fmt.Sprintf("use a burst from 1 to %d", maxBurst))
+	return want(checkNumber(s, maxBurst) == nil, fmt.Sprintf("use a burst from 1 to %d", maxBurst))
 }
 
 // parseBudget reads "200000 tokens/day", and none as 0.
@@ -162,6 +156,11 @@ func parseBudget(s string) (int64, *Error) {
 		return 0, bad(fmt.Sprintf("use a whole number of tokens from 1 to %d", maxBudget), "")
 	}
 	return int64(n), nil
+}
+
+func checkBudget(s string) *Error {
+	_, err := parseBudget(s)
+	return err
 }
 
 // checkLogSize: a file smaller than a few lines would be rotated by each of them.
@@ -206,16 +205,15 @@ func checkPattern(s string) *Error {
 	return nil
 }
 
-func parseAuth(s string) (Auth, *Error) {
-	switch s {
-	case AuthXAPIKey, AuthBearer, AuthNone:
-		return Auth{Scheme: s}, nil
+func checkAuth(s string) *Error {
+	if s == AuthXAPIKey || s == AuthBearer || s == AuthNone {
+		return nil
 	}
 	name, ok := strings.CutPrefix(s, "header:")
 	if !ok {
-		return Auth{}, bad("use x-api-key, bearer, header:NAME or none", "")
+		return bad("use x-api-key, bearer, header:NAME or none", "")
 	}
-	return Auth{AuthHeader, name}, checkHeaderName(name)
+	return checkHeaderName(name)
 }
 
 // checkZone is the rule for where a node is, such as cn or eu-west: it is repeated in messages.
@@ -279,8 +277,7 @@ func parseHeader(name, value string) (Header, *Error) {
 		return Header{}, err
 	}
 	if isRef(value) {
-		ref, err := parseRef(value)
-		return Header{Name: name, Ref: ref}, err
+		return Header{Name: name, Ref: Ref(value)}, checkRef(value)
 	}
 	switch lower := strings.ToLower(name); {
 	case lower == "proxy-authorization", lower == "cookie", isCredentialName(lower):

@@ -128,7 +128,7 @@ func TestTemplate(t *testing.T) {
 	for _, s := range keys {
 		got, ok := f.texts[s.Key]
 		switch {
-		case !s.setting():
+		case s.Usage == "":
 			name := s.Key[strings.LastIndex(strings.TrimSuffix(s.Key, ".*"), ".")+1:]
 			if name, _, _ = strings.Cut(name, "."); !strings.Contains(string(Template()), name) {
 				t.Errorf("%s is not in the template", s.Key)

@@ -33,10 +33,10 @@ const (
 
 // key is one key of the file, or a setting that only a flag and a variable have.
 type key struct {
-	// Setting is the key, in which * stands for a name of the user's, with its default; the rest are of settings alone.
+	// Setting is the key, in which * stands for a name of the user's, with its default; the rest are of settings alone, and each of these has a Usage.
 	Setting
 	kind  kind
-	check rule // the rule for a value, or for each of a list
+	check func(text string) *Error // the rule for a value, or for each of a list
 }
 
 // keys is the one place for names, defaults and rules, in the order in which they are shown; the defaults of retry are
@@ -46,8 +46,8 @@ type key struct {
 var keys = []key{
 	{Setting{"node", "node", "FERRY_NODE", "direct", "the node to take, or several in the order of failover"}, kindNodes, checkSelector},
 	{Setting{"retry.policy", "retry-policy", "FERRY_RETRY_POLICY", "script",
-		"when to try again: script, retry-after or backoff"}, kindText, named(retry.Policies())},
-	{Setting{"retry.attempts", "attempts", "FERRY_ATTEMPTS", "3", "how many attempts in all"}, kindNumber, numberTo(100)},
+		"when to try again: script, retry-after or backoff"}, kindText, func(s string) *Error { return checkNamed(s, retry.Policies()) }},
+	{Setting{"retry.attempts", "attempts", "FERRY_ATTEMPTS", "3", "how many attempts in all"}, kindNumber, func(s string) *Error { return checkNumber(s, 100) }},
 	{Setting{"retry.delay", "retry-delay", "FERRY_RETRY_DELAY", "2s",
 		"the script's RETRY_DELAY: its wait after a 429, times the attempt"}, kindText, checkDelay},
 	{Setting{"failover.across", "across", "", "false", "let failover go on in another zone"}, kindBool, checkBool},
@@ -57,8 +57,8 @@ var keys = []key{
 	{Setting{"idle_timeout", "idle-timeout", "FERRY_IDLE_TIMEOUT", "90s", "time limit without a byte of a stream"},
 		kindText, checkTimeout},
 	{Setting{"limit", "limit", "FERRY_LIMIT", "none",
-		"rate limit of a node's address, shared by all ferry processes: 50/min or 600/min burst 5"}, kindLimit, reads(parseLimit)},
-	{Setting{"budget", "", "", "none", "token budget of a node's address for a day: 200000 tokens/day"}, kindText, reads(parseBudget)},
+		"rate limit of a node's address, shared by all ferry processes: 50/min or 600/min burst 5"}, kindLimit, checkLimit},
+	{Setting{"budget", "", "", "none", "token budget of a node's address for a day: 200000 tokens/day"}, kindText, checkBudget},
 	{Setting{"hold", "hold", "FERRY_HOLD", "off",
 		"keep the connection open for the next command, for so long without use: 5m, or off"}, kindText, checkHold},
 	{Setting{"proxy", "proxy", "FERRY_PROXY", "", "a proxy's URL, or none"}, kindText, checkProxy},
@@ -71,22 +71,22 @@ var keys = []key{
 	{Setting{"model", "model", "FERRY_MODEL", "claude-haiku-5-5",
 		"the model; the default is for api messages alone"}, kindText, checkModel},
 	{Setting{"max_tokens", "max-tokens", "FERRY_MAX_TOKENS", "4096",
-		"the most tokens of an answer; 100 for api complete"}, kindNumber, numberTo(maxTokens)},
+		"the most tokens of an answer; 100 for api complete"}, kindNumber, checkTokens},
 	{Setting{"filter.file", "", "", "", "a list of blocked words, one a line, read at each use"}, kindText, checkText},
 	{Setting{"filter.words", "", "", "", "blocked words"}, kindList, checkWord},
-	{Setting{"filter.on", "", "", `["prompt"]`, "what the filter looks at: prompt, answer"}, kindList, oneOf("is not one of prompt, answer", "prompt", "answer")},
+	{Setting{"filter.on", "", "", `["prompt"]`, "what the filter looks at: prompt, answer"}, kindList, func(s string) *Error { return checkOneOf(s, "is not one of prompt, answer", "prompt", "answer") }},
 	{Setting{"redact", "", "", "", "patterns of what is not to be logged or shown in errors, in RE2's syntax"}, kindList, checkPattern},
 	{Setting{"audit.file", "", "", "", "the audit log"}, kindText, checkText},
-	{Setting{"audit.content", "", "", "none", "what the audit log has of prompts and answers: none or redacted"}, kindText, oneOf("use none or redacted", "none", "redacted")},
+	{Setting{"audit.content", "", "", "none", "what the audit log has of prompts and answers: none or redacted"}, kindText, func(s string) *Error { return checkOneOf(s, "use none or redacted", "none", "redacted") }},
 	{Setting{"audit.max_size", "", "", "10MiB", "the size at which the audit log is rotated"}, kindText, checkLogSize},
 
 	{Setting{Key: "nodes.*.label"}, kindText, checkText},
 	{Setting{Key: "nodes.*.zone"}, kindText, checkZone},
 	{Setting{Key: "nodes.*.url"}, kindText, checkURL},
 	{Setting{Key: "nodes.*.api"}, kindText, checkAPI},
-	{Setting{Key: "nodes.*.key"}, kindText, reads(parseRef)},
+	{Setting{Key: "nodes.*.key"}, kindText, checkRef},
 	{Setting{Key: "nodes.*.model"}, kindText, checkModel},
-	{Setting{Key: "nodes.*.auth"}, kindText, reads(parseAuth)},
+	{Setting{Key: "nodes.*.auth"}, kindText, checkAuth},
 	{Setting{Key: "nodes.*.proxy"}, kindText, checkNodeProxy},
 	{Setting{Key: "nodes.*.version"}, kindText, checkVersion},
 	{Setting{Key: "nodes.*.tls.min"}, kindText, checkTLS},
@@ -96,10 +96,10 @@ var keys = []key{
 	{Setting{Key: "nodes.*.pins"}, kindCommas, checkPin},
 	{Setting{Key: "nodes.*.insecure"}, kindBool, checkBool},
 	{Setting{Key: "nodes.*.sticky"}, kindBool, checkBool},
-	{Setting{Key: "nodes.*.limit"}, kindLimit, reads(parseLimit)},
-	{Setting{Key: "nodes.*.budget"}, kindText, reads(parseBudget)},
+	{Setting{Key: "nodes.*.limit"}, kindLimit, checkLimit},
+	{Setting{Key: "nodes.*.budget"}, kindText, checkBudget},
 	{Setting{Key: "nodes.*.hold"}, kindText, checkHold},
-	{Setting{Key: "nodes.*.max_tokens"}, kindNumber, numberTo(maxTokens)},
+	{Setting{Key: "nodes.*.max_tokens"}, kindNumber, checkTokens},
 	{Setting{Key: "nodes.*.aliases.*"}, kindText, nil}, // with the name: see find
 	{Setting{Key: "nodes.*.headers.*"}, kindText, nil},
 
@@ -109,10 +109,10 @@ var keys = []key{
 	{Setting{Key: "gateway.listen", Default: "443"}, kindWords, checkListen},
 	{Setting{Key: "gateway.prefix", Default: "/api/"}, kindText, checkPrefix},
 	{Setting{Key: "gateway.upstream"}, kindWords, checkUpstream},
-	{Setting{Key: "gateway.keepalive", Default: "16"}, kindNumber, numberTo(10000)},
-	{Setting{Key: "gateway.rate", Default: "50/min"}, kindText, reads(parseGatewayRate)},
+	{Setting{Key: "gateway.keepalive", Default: "16"}, kindNumber, func(s string) *Error { return checkNumber(s, 10000) }},
+	{Setting{Key: "gateway.rate", Default: "50/min"}, kindText, checkGatewayRate},
 	{Setting{Key: "gateway.burst"}, kindNumber, checkGatewayBurst},
-	{Setting{Key: "gateway.connections", Default: "64"}, kindNumber, numberTo(65535)},
+	{Setting{Key: "gateway.connections", Default: "64"}, kindNumber, func(s string) *Error { return checkNumber(s, 65535) }},
 	{Setting{Key: "gateway.tokens", Default: "gateway-tokens.conf"}, kindText, checkNginxPath},
 	{Setting{Key: "gateway.logs", Default: "/var/log/nginx"}, kindText, checkNginxPath},
 	{Setting{Key: "gateway.temp"}, kindText, checkNginxPath},
@@ -122,14 +122,11 @@ var keys = []key{
 // inFile reports whether the file may have the key at its top level.
 func (k key) inFile() bool { return k.Key != "output" && k.Key != "model" && k.Key != "max_tokens" }
 
-// setting reports whether the key is one of the file's top level, or of flags and variables alone.
-func (k key) setting() bool { return k.Usage != "" }
-
 // Settings lists every setting, in the order in which they are shown.
 func Settings() []Setting {
 	var list []Setting
 	for _, k := range keys {
-		if k.setting() {
+		if k.Usage != "" {
 			list = append(list, k.Setting)
 		}
 	}

@@ -93,7 +93,7 @@ func TestPrecedence(t *testing.T) {
 		"audit.max_size": "audit: {file: /audit.jsonl}\n",
 	}
 	for _, s := range keys {
-		if !s.setting() {
+		if s.Usage == "" {
 			continue
 		}
 		sample, ok := samples[s.Key]
