@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"strconv"
@@ -169,6 +170,58 @@ func readSchema(ctx context.Context, name string) (json.RawMessage, error) {
 		return nil, usagef("a schema is a JSON object", "%s is no JSON schema", name)
 	}
 	return schema, nil
+}
+
+// dryRun prints the request that would be sent and a curl line that sends it. No key is looked up for it: the line
+// names where the key comes from.
+func (a *app) dryRun(ctx context.Context, order *nodeOrder, filter *client.Filter, call *client.Call) error {
+	if err := filter.CheckRequest(call.Request); err != nil {
+		return err
+	}
+	e, err := order.first(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.options.Refused(); err != nil {
+		return &client.Error{Class: client.PlainHTTP, Node: e.Name, Err: err, Unsent: true}
+	}
+	about := order.comment()
+	if e.demo != nil {
+		e.URL.Host = demoAddress // where curl finds it once it is started
+		about += "# this node lives inside ferry; `ferry demo` starts one that curl can reach\n"
+	}
+	p, err := e.Prepare(call.To(&e.Endpoint))
+	if err != nil {
+		return &client.Error{Class: client.Usage, Node: e.Name, Err: err}
+	}
+	var b strings.Builder
+	p.Body = text.SafeJSON(p.Body) // the same JSON, and nothing that a terminal obeys
+	fmt.Fprintf(&b, "%s %s\n", p.Method, text.Line(p.URL.String()))
+	for _, f := range p.Header {
+		fmt.Fprintf(&b, "%s: %s\n", text.Line(f.Name), text.Line(f.Public()))
+	}
+	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body, about, p.Curl(e.options, call.Timeout, e.dir))
+	return a.write(a.masker.Bytes([]byte(b.String())))
+}
+
+// comment names the nodes behind the first, for a dry run; "" for none.
+func (order *nodeOrder) comment() string {
+	if len(order.nodes) < 2 {
+		return ""
+	}
+	var names []string
+	first, stop := order.nodes[0], ""
+	for _, node := range order.nodes[1:] {
+		if node.Zone != first.Zone && !order.Across {
+			stop = fmt.Sprintf("; not %s, which is in another zone (--across)", node.Name)
+			break
+		}
+		names = append(names, node.Name)
+	}
+	if len(names) == 0 {
+		names = []string{"no other"}
+	}
+	return fmt.Sprintf("# where %s gives up: %s%s\n", first.Name, strings.Join(names, ", then "), stop)
 }
 
 // stages are those that the settings ask for.

@@ -36,7 +36,7 @@ func (s *settings) openConversation(ctx context.Context, o conversationOptions) 
 	}
 	if kept := handle.Session(); o.fresh && (len(kept.Turns) > 0 || kept.Pending != "") {
 		handle.Close()
-		return nil, usagef("ferry config session rm "+shellWord(name)+" removes it", "the conversation %s exists", name)
+		return nil, usagef("ferry config session rm "+text.ShellWord(name)+" removes it", "the conversation %s exists", name)
 	}
 	if o.fresh && o.name == "" {
 		s.note("the conversation is %s", name)

@@ -60,7 +60,7 @@ func runConfigNginx(ctx context.Context, g *gatewayFile, out string) error {
 	}
 	g.note("wrote %s and %s", filepath.Join(out, gateway.MainFile), gateway.KeysFile)
 	g.note("nginx takes it in when it is reloaded: nginx -t -c %s && nginx -s reload",
-		shellWord(filepath.Join(out, gateway.MainFile)))
+		text.ShellWord(filepath.Join(out, gateway.MainFile)))
 	return nil
 }
 

@@ -55,8 +55,9 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, error) {
 	if explicit && o.noStdin {
 		return "", usagef("give the prompt as arguments or with -f", "no prompt, and standard input is not to be read")
 	}
-	if explicit || !o.noStdin && a.stdinBrings() {
-		text, err := a.readStdin(ctx)
+	brings, isPipe := stdinKind(a.Stdin)
+	if explicit || !o.noStdin && brings {
+		text, err := a.readStdin(ctx, isPipe)
 		if err != nil {
 			return "", err
 		}
@@ -95,31 +96,28 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, error) {
 	return prompt, nil
 }
 
-// stdinBrings reports whether standard input is there to be added to a prompt without being asked for: a pipe, a socket
-// or a file. A file that was already read in part belongs to a loop around ferry (while read … done < file) and is left
-// to it.
-func (a *app) stdinBrings() bool {
-	if file, ok := a.Stdin.(*os.File); ok {
-		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-			offset, err := file.Seek(0, io.SeekCurrent)
-			return err == nil && offset == 0
-		}
-	}
-	return isPipe(a.Stdin)
-}
-
-// isPipe reports whether another process may write to standard input. A reader that is no file counts as a pipe.
-func isPipe(stdin io.Reader) bool {
+// stdinKind reports whether standard input is there to be added to a prompt without being asked for: a pipe, a socket or
+// a file; and whether another process writes to it. A file that was already read in part belongs to a loop around ferry
+// (while read … done < file) and is left to it. A reader that is no file counts as a pipe.
+func stdinKind(stdin io.Reader) (brings, isPipe bool) {
 	file, ok := stdin.(*os.File)
 	if !ok {
-		return stdin != nil
+		return stdin != nil, stdin != nil
 	}
 	info, err := file.Stat()
-	return err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
+	switch {
+	case err != nil:
+		return false, false // closed
+	case info.Mode().IsRegular():
+		offset, err := file.Seek(0, io.SeekCurrent)
+		return err == nil && offset == 0, false
+	}
+	isPipe = info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0
+	return isPipe, isPipe
 }
 
 // readStdin reads all of standard input. A silent pipe is named after a while; the context ends the reading.
-func (a *app) readStdin(ctx context.Context) ([]byte, error) {
+func (a *app) readStdin(ctx context.Context, isPipe bool) ([]byte, error) {
 	if a.Stdin == nil {
 		return nil, usagef("give the prompt as arguments or with -f", "no prompt, and standard input is closed")
 	}
@@ -130,7 +128,7 @@ func (a *app) readStdin(ctx context.Context) ([]byte, error) {
 		a.CatchQuit(&a.sent)
 	}
 	input := &hearing{Reader: a.Stdin}
-	if isPipe(a.Stdin) {
+	if isPipe {
 		wait, tell := silentPipe, a.note
 		if a.quiet {
 			wait, tell = deadPipe, func(format string, _ ...any) { a.say("ferry: " + format) }

@@ -169,7 +169,7 @@ means that the answer is all there.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("ferry ask "+shellWords(args), "there is no command %q", args[0])
+				return usagef("ferry ask "+text.ShellWords(args), "there is no command %q", args[0])
 			}
 			return c.Help()
 		},

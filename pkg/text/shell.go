@@ -1,20 +1,18 @@
-package cmd
+package text
 
 import (
 	"fmt"
 	"strings"
-
-	"ferry/pkg/text"
 )
 
-// shellWord quotes a word for a POSIX shell where it needs that. What a terminal would obey is written as bash, zsh and
+// ShellWord quotes a word for a POSIX shell where it needs that. What a terminal would obey is written as bash, zsh and
 // ksh read it.
-func shellWord(word string) string {
+func ShellWord(word string) string {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%"
 	if word != "" && strings.Trim(word, plain) == "" {
 		return word
 	}
-	if text.Line(word) != word {
+	if Line(word) != word {
 		var b strings.Builder
 		for _, c := range []byte(word) {
 			if c < ' ' || c > '~' || c == '\'' || c == '\\' {
@@ -28,10 +26,11 @@ func shellWord(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-func shellWords(words []string) string {
+// ShellWords quotes words and joins them by spaces.
+func ShellWords(words []string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {
-		quoted[i] = shellWord(word)
+		quoted[i] = ShellWord(word)
 	}
 	return strings.Join(quoted, " ")
 }

@@ -1,0 +1,116 @@
+package client
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/text"
+	"ferry/pkg/transport"
+)
+
+// mostArgument is the most bytes of an argument. Linux takes 128 KiB of one.
+const mostArgument = 100 << 10
+
+// Curl is the command line that sends the same request on the same way. Relative paths of secrets are in dir.
+func (p *Prepared) Curl(way transport.Options, timeout time.Duration, dir string) string {
+	var b strings.Builder
+	if way.Target.Scheme == "http" && !guard.IsLoopback(way.Target.Hostname()) && !way.Insecure {
+		b.WriteString("# plain http: ferry sends this to a private address only, and curl to any\n")
+	}
+	body := "--data-raw " + text.ShellWord(string(p.Body))
+	if len(p.Body) > mostArgument {
+		// printf is part of every shell, and has no bound on an argument.
+		b.WriteString("printf %s " + text.ShellWord(string(p.Body)) + " | ")
+		body = "--data-binary @-"
+	}
+	b.WriteString("curl -sS -X " + p.Method)
+	if strings.ContainsAny(p.URL.String(), "[]{}") {
+		b.WriteString(" --globoff") // which curl would take for several addresses
+	}
+	for _, option := range curlOptions(way, timeout) {
+		b.WriteString(" " + option)
+	}
+	for _, f := range p.Header {
+		b.WriteString(" \\\n  -H " + curlHeader(f, dir))
+	}
+	b.WriteString(" \\\n  " + body)
+	b.WriteString(" \\\n  " + text.ShellWord(p.URL.String()))
+	return b.String()
+}
+
+func curlOptions(way transport.Options, timeout time.Duration) []string {
+	options := []string{
+		fmt.Sprintf("--connect-timeout %g", way.ConnectTimeout.Seconds()),
+		fmt.Sprintf("--max-time %g", timeout.Seconds()),
+	}
+	if way.Target.Scheme == "https" {
+		tls := way.TLS
+		floor := tls.Min
+		if floor == "" {
+			floor = "1.3"
+		}
+		options = append(options, "--tlsv"+floor)
+		if tls.CA != "" {
+			options = append(options, "--cacert "+text.ShellWord(tls.CA))
+		}
+		if tls.Cert != "" {
+			options = append(options, "--cert "+text.ShellWord(tls.Cert), "--key "+text.ShellWord(tls.Key))
+		}
+	}
+	if pins := way.Pins; len(pins) > 0 {
+		// curl looks at the server's own key alone: what passes there passes here too.
+		options = append(options, "--pinnedpubkey "+text.ShellWord(guard.JoinPins(pins, ";")))
+	}
+	switch proxy := way.Proxy; {
+	case proxy != nil:
+		options = append(options, "--proxy "+text.ShellWord(withoutPassword(proxy)))
+	case way.ProxyFrom != "" && way.ProxyFrom != "NO_PROXY": // curl makes no exception for loopback
+		options = append(options, "--noproxy '*'")
+	}
+	return options
+}
+
+func withoutPassword(u *url.URL) string {
+	if u.User == nil {
+		return u.String()
+	}
+	shown := *u
+	shown.User = url.UserPassword(u.User.Username(), "PASSWORD")
+	return shown.String()
+}
+
+// curlHeader quotes a header. A secret is named in double quotes, where the shell puts it in.
+func curlHeader(f Field, dir string) string {
+	if f.Secret.IsZero() {
+		return text.ShellWord(f.Name + ": " + f.Value)
+	}
+	public, secret := f.Name+": "+f.Value, shellSecret(f.Secret.Source(), dir)
+	if strings.ContainsAny(public, "\"$`\\!") {
+		return text.ShellWord(public) + `"` + secret + `"`
+	}
+	return `"` + public + secret + `"`
+}
+
+// shellSecret is how a shell gets at the secret of a reference.
+func shellSecret(reference, dir string) string {
+	kind, rest, _ := strings.Cut(reference, ":")
+	switch kind {
+	case "env":
+		return "$" + rest
+	case "cmd":
+		return "$(" + rest + ")"
+	case "file":
+		if home, ok := strings.CutPrefix(rest, "~/"); ok {
+			return `$(cat "$HOME"/` + text.ShellWord(home) + ")"
+		}
+		if !filepath.IsAbs(rest) {
+			rest = filepath.Join(dir, rest)
+		}
+		return "$(cat " + text.ShellWord(rest) + ")"
+	}
+	return "$FERRY_KEY"
+}
