@@ -3,9 +3,7 @@ package cmd_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/tls"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -46,42 +44,6 @@ func TestCheckTimeout(t *testing.T) {
 	for timeout, args := range map[string][]string{"30s": nil, "2s": {"--timeout", "2s"}} {
 		synctest.Test(t, func(t *testing.T) {
 			ferry(t, nil, append([]string{"config", "check", "demo:?stall"}, args...)...).want(1, "within the timeout of "+timeout, "")
-		})
-	}
-}
-
-// TestCheckFalseGateway looks at gateways that do not keep what one of ferry's promises, one promise each.
-func TestCheckFalseGateway(t *testing.T) {
-	ca := newAuthority(t, "ca", nil)
-	for _, tt := range []struct {
-		name          string
-		floor         uint16
-		health, guess int
-		code          int
-		want          string
-	}{
-		{"unwell", tls.VersionTLS13, 503, 401, 1, "✗ gateway  /healthz answers with status 503"},
-		{"old TLS", tls.VersionTLS12, 200, 401, 1, "✗ floor    TLS 1.2 is taken"},
-		{"open to all", tls.VersionTLS13, 200, 200, 1, "✗ guard    a made-up token gets status 200, not 401"},
-		{"limited", tls.VersionTLS13, 200, 429, 0, "– guard    not seen"},
-		{"fine", tls.VersionTLS13, 200, 401, 0, "✓ guard"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("X-Ferry-Gateway", "1")
-				switch {
-				case r.URL.Path == "/healthz":
-					w.WriteHeader(tt.health)
-					_, _ = io.WriteString(w, `{"status":"ok"}`)
-				case r.Header.Get("X-Api-Key") != canaryKey:
-					w.WriteHeader(tt.guess)
-				default: // the role may not list models
-					w.WriteHeader(http.StatusForbidden)
-				}
-			}), withTLS(&tls.Config{MinVersion: tt.floor, Certificates: []tls.Certificate{ca.issue(t, nil)}})).URL
-			env := configure(t, url+"/api", fmt.Sprintf("tls: {ca: %q}, proxy: none", ca.file))
-			r := ferry(t, env, "config", "check", "n").want(tt.code, tt.want, "")
-			r.want(tt.code, "– models   the gateway knows the token, whose role may not list models", "")
 		})
 	}
 }

@@ -1,0 +1,126 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/pkg/bench"
+	"ferry/pkg/limit"
+	"ferry/pkg/wire"
+)
+
+// newBench is a bench of a trial's request, in which an attempt counts 1000 tokens where the node does not say.
+func newBench(tr *trial) *Bench {
+	return &Bench{
+		Env: tr.Env, Request: tr.request, Timeout: time.Minute, Tokens: 1000, Memory: NewMemory(),
+		Redact:  strings.ToUpper,
+		Crashed: func(any) error { return errors.New("a crash") },
+	}
+}
+
+func TestBenchOutcome(t *testing.T) {
+	used := func(text, reason string) reply {
+		return body(`{"content":[{"type":"text","text":"` + text + `"}],"stop_reason":"` + reason + `","usage":{"input_tokens":7,"output_tokens":3}}`)
+	}
+	for _, tt := range []struct {
+		name    string
+		replies []reply
+		change  func(*trial)
+		want    bench.Outcome // its times are not compared
+	}{
+		{"an answer", []reply{used("pong", "end_turn")}, nil, bench.Outcome{Attempts: 1, Billed: 10, OutputTokens: 3}},
+		{"no usage", []reply{body(`{"content":[{"type":"text","text":"pong"}],"stop_reason":"end_turn"}`)}, nil,
+			bench.Outcome{Attempts: 1, Billed: 1000}},
+		{"a refusal", []reply{used("no", "refusal")}, nil, bench.Outcome{Class: bench.Refused, Attempts: 1, Billed: 10, OutputTokens: 3,
+			Detail: "THE MODEL DECLINED TO ANSWER (REFUSAL)"}},
+		{"no text", []reply{used("", "end_turn")}, nil, bench.Outcome{Class: bench.Empty, Attempts: 1, Billed: 10, OutputTokens: 3,
+			Detail: "THE ANSWER IS WHOLE AND EMPTY"}},
+		{"a retry", []reply{status(429), used("pong", "end_turn")}, nil, bench.Outcome{Attempts: 2, Billed: 10, OutputTokens: 3,
+			Earlier: []bench.Attempt{{Class: "429"}}}},
+		{"the wrong key", []reply{status(401)}, nil, bench.Outcome{Class: "4xx", Attempts: 1, Final: true, Detail: "STATUS 401: M401"}},
+		{"no connection", nil, func(tr *trial) { tr.URL = unused(t); tr.Transport = newTrial(t, tr.URL).Transport },
+			bench.Outcome{Class: "connect", Attempts: 1}},
+		{"what cannot be encoded", nil, func(tr *trial) { tr.API = wire.Complete; tr.request.System = "s" },
+			bench.Outcome{Class: "usage", Attempts: 1, Final: true}},
+		{"a rate limit", nil, func(tr *trial) { tr.Limiter = crowded{} },
+			bench.Outcome{Class: "limited", Attempts: 1, Final: true, Cancelled: true}},
+		{"a crash", nil, func(tr *trial) { tr.Limiter = panicking{} },
+			bench.Outcome{Class: "crashed", Detail: "a crash", Attempts: 1, Billed: 1000, Final: true}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := serve(t, append(tt.replies, status(500))...)
+			tr := newTrial(t, server.URL)
+			tr.Endpoint.API = wire.Messages
+			if tt.change != nil {
+				tt.change(tr)
+			}
+			got := newBench(tr).Target(&tr.Endpoint, true)(t.Context(), bench.Request{Nonce: "0001"})
+			if len(tt.replies) > 0 && !strings.Contains(server.bodies[0], `"0001 hi"`) {
+				t.Errorf("sent %s, want the number before the prompt", server.bodies[0])
+			}
+			if tt.want.Detail != "" && got.Detail != tt.want.Detail {
+				t.Errorf("got detail %q, want %q", got.Detail, tt.want.Detail)
+			}
+			same := got.Class == tt.want.Class && got.Attempts == tt.want.Attempts && got.Billed == tt.want.Billed &&
+				got.OutputTokens == tt.want.OutputTokens && got.Final == tt.want.Final && got.Cancelled == tt.want.Cancelled &&
+				len(got.Earlier) == len(tt.want.Earlier)
+			if !same {
+				t.Errorf("got  %+v\nwant %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestBenchStream(t *testing.T) {
+	server := serve(t, reply{status: 200, body: "data: {\"choices\":[{\"delta\":{\"content\":\"pong\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"})
+	tr := newTrial(t, server.URL)
+	tr.Endpoint.API, tr.request.Stream = wire.Chat, true
+	o := newBench(tr).Target(&tr.Endpoint, false)(t.Context(), bench.Request{})
+	if o.Class != "" || o.TTFT <= 0 || o.TTFT > o.Latency || !o.Fresh {
+		t.Errorf("got %+v, want a success with its time to the first token, on a new connection", o)
+	}
+}
+
+// crowded is a rate limit whose next reservation comes too late, and panicking one that has a fault.
+type (
+	crowded   struct{}
+	panicking struct{ crowded }
+)
+
+func (crowded) Rate() limit.Rate { return limit.Rate{Events: 60, Per: time.Minute, Burst: 1} }
+func (crowded) Reserve(context.Context, time.Duration) (*limit.Reservation, error) {
+	return nil, &limit.TooLongError{}
+}
+func (panicking) Reserve(context.Context, time.Duration) (*limit.Reservation, error) {
+	panic("a fault")
+}
+
+// TestBenchLimits holds plans to a limit of one request a second, which both series share.
+func TestBenchLimits(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		h    bench.Header
+		want string // "" where the plan has the time
+	}{
+		{"few", bench.Header{Requests: 20, Concurrency: 1}, ""},
+		{"many", bench.Header{Requests: 60, Concurrency: 1}, "lets 120 requests to a take at least 1m59s, longer than the --timeout of 1m0s"},
+		{"many, with the time", bench.Header{Requests: 60, Duration: 5 * time.Minute, Concurrency: 1}, ""},
+		{"at once", bench.Header{Duration: time.Hour, Concurrency: 40}, "lets 80 requests at once to a wait up to 1m19s"},
+		{"a rate", bench.Header{Rate: 0.5, Requests: 1000, Concurrency: 100}, ""},
+		{"a rate above it", bench.Header{Rate: 1}, "--rate asks a for 120 requests a minute, more than the limit of 60/min"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.h.Nodes = []bench.Node{{Name: "a"}, {Name: "b"}, {Name: "free"}}
+			err := newBench(newTrial(t, unused(t))).CheckLimits(tt.h, []*Endpoint{{Limiter: crowded{}}, {Limiter: crowded{}}, {}})
+			if (err == nil) != (tt.want == "") {
+				t.Fatalf("got %v, want %q", err, tt.want)
+			}
+			if err != nil && (!strings.Contains(err.Error(), tt.want) || !strings.HasSuffix(err.Error(), "(2 rows of the report have its address)")) {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}

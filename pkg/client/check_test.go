@@ -1,0 +1,126 @@
+package client
+
+import (
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/pkg/guard"
+	"ferry/pkg/transport"
+	"ferry/pkg/wire"
+)
+
+// checked are the findings of a check of a trial's endpoint, as "mark step".
+func checked(t *testing.T, tr *trial, change func(*Check)) (steps []string, all string) {
+	t.Helper()
+	c := &Check{
+		Env: tr.Env, Endpoint: &tr.Endpoint, Reach: transport.Options{Target: tr.URL}, Timeout: time.Minute,
+		Report: func(f Finding) {
+			steps = append(steps, string(f.Mark)+" "+f.Step)
+			all += string(f.Mark) + " " + f.Step + " " + f.Text + "\n"
+		},
+	}
+	if change != nil {
+		change(c)
+	}
+	c.Run(t.Context())
+	return steps, all
+}
+
+func TestCheck(t *testing.T) {
+	listed := body(`{"data":[{"id":"models/a:latest"},{"id":"b"}]}`)
+	live := func(c *Check) { c.Live = true }
+	for _, tt := range []struct {
+		name    string
+		replies []reply
+		model   string
+		change  func(*Check)
+		steps   string
+		want    string
+	}{
+		{"all in place", []reply{listed, status(401)}, "a", nil, "✓ address, – TLS, ✓ models, ✓ model, – live", "the node takes the key"},
+		{"an open list", []reply{listed}, "c", nil, "✓ address, – TLS, ✓ models, – model, – live", "without a key too"},
+		{"an odd second reply", []reply{listed, status(500)}, "", nil, "✓ address, – TLS, ✓ models, – live", "only --live can tell about the key"},
+		{"no key", []reply{listed}, "", func(c *Check) { c.Keyless, c.Live = true, true }, "✓ address, – TLS, ✓ models, – live", "listed in"},
+		{"no key, no list", []reply{status(401)}, "", func(c *Check) { c.Keyless = true }, "✓ address, – TLS, – models, – live", "status 401"},
+		{"no list", []reply{status(404)}, "", nil, "✓ address, – TLS, – models, – live", "has no list of models"},
+		{"something else", []reply{body(`{}`)}, "", nil, "✓ address, – TLS, – models, – live", "something else than a list"},
+		{"the wrong key", []reply{status(401)}, "", nil, "✓ address, – TLS, ✗ models, – live", "m401"},
+		{"inside", []reply{status(401)}, "", func(c *Check) { c.Inside = true }, "✓ address, ✗ models, – live", "inside ferry"},
+		{"live", []reply{status(403), answer}, "", live, "✓ address, – TLS, – models, ✓ live", "reports no usage"},
+		{"live, refused", []reply{status(403), status(429), answer}, "", live, "✓ address, – TLS, – models, ✗ live", "m429"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTrial(t, serve(t, tt.replies...).URL)
+			tr.Model = tt.model
+			steps, all := checked(t, tr, tt.change)
+			if strings.Join(steps, ", ") != tt.steps || !strings.Contains(all, tt.want) {
+				t.Errorf("got  %s\nwant %s with %q in:\n%s", strings.Join(steps, ", "), tt.steps, tt.want, all)
+			}
+		})
+	}
+}
+
+// TestCheckTheWay stops at the first step that does not hold.
+func TestCheckTheWay(t *testing.T) {
+	away := newTrial(t, unused(t))
+	if steps, all := checked(t, away, func(c *Check) { c.Live = true }); !slices.Equal(steps, []string{"✗ address", "– live"}) {
+		t.Errorf("nothing listens: got\n%s", all)
+	}
+	limited := newTrial(t, unused(t))
+	limited.Limiter = crowded{}
+	if steps, all := checked(t, limited, nil); !slices.Equal(steps, []string{"✗ limit", "– live"}) {
+		t.Errorf("the rate limit: got\n%s", all)
+	}
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	untrusted := newTrial(t, mustURL(t, server.URL))
+	if steps, all := checked(t, untrusted, nil); !slices.Equal(steps, []string{"✓ address", "✗ TLS", "– live"}) {
+		t.Errorf("a certificate that is not trusted: got\n%s", all)
+	}
+}
+
+// TestCheckGateway looks at gateways that do not keep what one of ferry's promises, one promise each, and at a good one.
+func TestCheckGateway(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		floor         uint16
+		health, guess int
+		steps, want   string
+	}{
+		{"unwell", tls.VersionTLS13, 503, 401, "✗ gateway, ✓ floor, ✓ guard", "✗ gateway /healthz answers with status 503"},
+		{"old TLS", tls.VersionTLS12, 200, 401, "✓ gateway, ✗ floor, ✓ guard", "✗ floor TLS 1.2 is taken"},
+		{"open to all", tls.VersionTLS13, 200, 200, "✓ gateway, ✓ floor, ✗ guard", "✗ guard a made-up token gets status 200, not 401"},
+		{"limited", tls.VersionTLS13, 200, 429, "✓ gateway, ✓ floor, – guard", "– guard not seen"},
+		{"fine", tls.VersionTLS13, 200, 401, "✓ gateway, ✓ floor, ✓ guard", "the gateway knows the token, whose role may not list models"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("X-Ferry-Gateway", "1")
+				switch {
+				case r.URL.Path == "/healthz":
+					w.WriteHeader(tt.health)
+					_, _ = io.WriteString(w, `{"status":"ok"}`)
+				case r.Header.Get("X-Api-Key") != canary:
+					w.WriteHeader(tt.guess)
+				default: // the role may not list models
+					w.WriteHeader(http.StatusForbidden)
+				}
+			}))
+			server.TLS = &tls.Config{MinVersion: tt.floor}
+			tr := newTLSTrial(t, server)
+			tr.Endpoint.API = wire.Messages
+			pin := guard.PinOf(server.Certificate())
+			steps, all := checked(t, tr, func(c *Check) { c.Reach.Pins = []guard.Pin{pin} })
+			want := "✓ address, ✓ TLS, ✓ pins, " + tt.steps + ", – models, – live"
+			if got := strings.Join(steps, ", "); got != want || !strings.Contains(all, tt.want) {
+				t.Errorf("got  %s\nwant %s with %q in:\n%s", got, want, tt.want, all)
+			}
+		})
+	}
+}
