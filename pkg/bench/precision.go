@@ -6,10 +6,10 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// tight reports whether every 95 % interval is at most that share wide to either side: of each mean latency, of each
-// success rate (in shares of all requests), and of each ratio to the reference. Contestants that ended early count no
+// precise reports whether every 95 % interval is at most that share wide to either side: of each mean latency, of each
+// success rate (in shares of all requests), and of each ratio to the reference. Series that ended early count no
 // more. Others may add samples meanwhile.
-func tight(run *Run, precision float64) bool {
+func precise(run *Run, precision float64) bool {
 	var live []*nodeSeries
 	for _, s := range run.Series {
 		s.mu.Lock()
@@ -25,7 +25,7 @@ func tight(run *Run, precision float64) bool {
 	}
 	w := &workspace{}
 	for _, c := range live {
-		if !c.tight(w, precision) {
+		if !c.precise(w, precision) {
 			return false
 		}
 	}
@@ -45,10 +45,10 @@ func tight(run *Run, precision float64) bool {
 	return true
 }
 
-// tight reports whether a series's own figures are.
-func (c *nodeSeries) tight(w *workspace, precision float64) bool {
+// precise reports whether the own figures of a series are.
+func (c *nodeSeries) precise(w *workspace, precision float64) bool {
 	latency := c.describe(w, "", latencyMS)
-	if latency == nil || latency.N < leastTight {
+	if latency == nil || latency.N < leastPrecise {
 		return false
 	}
 	n := float64(latency.N)

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestTight(t *testing.T) {
+func TestPrecise(t *testing.T) {
 	wild := func(n int) []float64 {
 		values := make([]float64, n)
 		for i := range values {
@@ -55,14 +55,14 @@ func TestTight(t *testing.T) {
 		for _, i := range c.ended {
 			run.Series[i].Ended = "status 401"
 		}
-		if got := tight(run, c.precision); got != c.want {
+		if got := precise(run, c.precision); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
 }
 
 // The ratio may be wider than either mean: then it is what decides.
-func TestTightRatio(t *testing.T) {
+func TestPreciseRatio(t *testing.T) {
 	random := rand.New(rand.NewPCG(12, 12))
 	var values, other []float64
 	for range 400 {
@@ -70,17 +70,17 @@ func TestTightRatio(t *testing.T) {
 		values, other = append(values, 100*factor), append(other, 100/factor) // slow where the other is fast
 	}
 	run := made(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}, append(rounds(0, values...), rounds(1, other...)...)...)
-	if tight(run, 0.03) {
+	if precise(run, 0.03) {
 		t.Error("the ratio's interval is wider than 3 %")
 	}
 	run.Header.Nodes[1].Model, run.Series[1].Node.Model = "other", "other"
-	if !tight(run, 0.03) {
+	if !precise(run, 0.03) {
 		t.Error("nodes of different models are not compared")
 	}
 }
 
 // Others may add samples meanwhile: for the race detector.
-func TestTightWhileAdding(t *testing.T) {
+func TestPreciseWhileAdding(t *testing.T) {
 	run := made(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")})
 	var adding sync.WaitGroup
 	for node, s := range run.Series {
@@ -91,10 +91,10 @@ func TestTightWhileAdding(t *testing.T) {
 		})
 	}
 	for range 20 {
-		tight(run, 0.05)
+		precise(run, 0.05)
 	}
 	adding.Wait()
-	if !tight(run, 0.05) {
-		t.Error("all is the same, and not tight")
+	if !precise(run, 0.05) {
+		t.Error("all is the same, and not precise")
 	}
 }

@@ -113,9 +113,9 @@ func (b *Bench) measure(ctx, sending context.Context) {
 		switch {
 		case h.Duration > 0 && b.plan.Clock.Now().Sub(b.origin) >= h.Duration, b.overTokens():
 			return false
-		case h.Precision > 0 && slowest >= looked+max(leastTight, looked/10):
+		case h.Precision > 0 && slowest >= looked+max(leastPrecise, looked/10):
 			looked = slowest
-			if tight(b.run, h.Precision) {
+			if precise(b.run, h.Precision) {
 				b.run.Stopped = "precision"
 				return false
 			}
@@ -124,8 +124,8 @@ func (b *Bench) measure(ctx, sending context.Context) {
 	}, do)
 }
 
-// leastTight is the number of rounds before which no precision is looked at; then it is after each tenth more.
-const leastTight = 10
+// leastPrecise is the number of rounds before which no precision is looked at; then it is after each tenth more.
+const leastPrecise = 10
 
 // job does a round of a queue.
 type job func(ctx context.Context, q *queue, round int)

@@ -15,7 +15,7 @@ func Summarise(runs []*Run) *Summary {
 		return s
 	}
 	s.Header = runs[0].Header
-	s.Runs, s.Elapsed = together(runs)
+	s.Runs, s.Elapsed = totals(runs)
 	for _, run := range runs {
 		if s.Stopped == "" {
 			s.Stopped = run.Stopped
@@ -36,8 +36,8 @@ func Summarise(runs []*Run) *Summary {
 	return s
 }
 
-// together counts the runs and adds up how long they took, in seconds. Of the parts of one run the longest counts.
-func together(runs []*Run) (n int, elapsed float64) {
+// totals counts the runs and adds up how long they took, in seconds. Of the parts of one run the longest counts.
+func totals(runs []*Run) (n int, elapsed float64) {
 	longest := map[string]time.Duration{}
 	for _, run := range runs {
 		longest[run.Header.ID] = max(longest[run.Header.ID], run.Elapsed)

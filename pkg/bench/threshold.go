@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,38 +34,30 @@ const thresholdHint = "a threshold is [node:]metric op value, such as hongkong:p
 // ParseThreshold reads "[node:]metric op value", with spaces wherever a part ends. The node is all before the last colon,
 // since it may be a URL. An error says at which character it went wrong and what was expected there.
 func ParseThreshold(s string) (Threshold, error) {
-	t := Threshold{text: strings.TrimSpace(s)}
-	fail := func(at int, want string) (Threshold, error) {
-		for at < len(s) && s[at] == ' ' {
-			at++
+	parts := regexp.MustCompile(`(?s)^(?:(.*):)?([^<>=!]*)(<=|>=|<|>)?(.*)$`).FindStringSubmatchIndex(s)
+	node, metric, op, value := parts[2:4], parts[4:6], parts[6:8], parts[8:10]
+	words := func(part []int) string {
+		if part[0] < 0 {
+			return ""
 		}
+		return strings.TrimSpace(s[part[0]:part[1]])
+	}
+	fail := func(at int, want string) (Threshold, error) {
+		at += len(s[at:]) - len(strings.TrimLeft(s[at:], " "))
 		return Threshold{}, text.Errorf(thresholdHint, "threshold %q: column %d: expected %s",
 			s, utf8.RuneCountInString(s[:at])+1, want)
 	}
-	metric := strings.LastIndexByte(s, ':') + 1
-	if metric > 0 {
-		if t.node = strings.TrimSpace(s[:metric-1]); t.node == "" {
-			return fail(0, "a node before the colon")
-		}
+	t := Threshold{text: strings.TrimSpace(s), node: words(node), op: words(op)}
+	switch {
+	case node[0] == 0 && t.node == "":
+		return fail(0, "a node before the colon")
+	case !t.parseMetric(words(metric)):
+		return fail(metric[0], "a metric")
+	case t.op == "":
+		return fail(metric[1], "one of < <= > >=")
 	}
-	op := len(s)
-	if i := strings.IndexAny(s[metric:], "<>=!"); i >= 0 {
-		op = metric + i
-	}
-	if !t.parseMetric(strings.TrimSpace(s[metric:op])) {
-		return fail(metric, "a metric")
-	}
-	for _, known := range []string{"<=", ">=", "<", ">"} {
-		if t.op == "" && strings.HasPrefix(s[op:], known) {
-			t.op = known
-		}
-	}
-	if t.op == "" {
-		return fail(op, "one of < <= > >=")
-	}
-	value := op + len(t.op)
-	if want := t.parseValue(strings.TrimSpace(s[value:])); want != "" {
-		return fail(value, want)
+	if want := t.parseValue(words(value)); want != "" {
+		return fail(value[0], want)
 	}
 	return t, nil
 }
@@ -174,7 +167,7 @@ func (t Threshold) check(r *Row) (seen string, ok bool) {
 	ok = map[string]bool{
 		"<": figure < t.value, "<=": figure <= t.value, ">": figure > t.value, ">=": figure >= t.value,
 	}[t.op]
-	return t.say(figure), ok
+	return t.write(figure), ok
 }
 
 // figure is what a threshold is about, or NaN and why there is none.
@@ -205,8 +198,8 @@ func (t Threshold) figure(r *Row) (figure float64, without string) {
 	return s.Named(t.stat), fmt.Sprintf("too few for it: %d measured", s.N)
 }
 
-// say is a figure in as many digits as show on which side of a threshold it is.
-func (t Threshold) say(figure float64) string {
+// write is a figure in as many digits as show on which side of a threshold it is.
+func (t Threshold) write(figure float64) string {
 	switch t.family {
 	case "success", "first_success":
 		return strconv.FormatFloat(figure*100, 'g', 6, 64) + "%"
