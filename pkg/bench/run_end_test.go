@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,18 +25,16 @@ func TestOpenLoopGivesUp(t *testing.T) {
 
 func TestFinalEndsOneNode(t *testing.T) {
 	for _, warmup := range []int{0, 1} {
-		t.Run(fmt.Sprint("warmup ", warmup), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				refuses := &fake{takes: always(time.Millisecond), class: func(int) string { return "4xx" }}
-				works := &fake{takes: always(time.Millisecond)}
-				run := runPlan(t, planOf(Header{Requests: 20, Warmup: warmup, Concurrency: 1}, refuses, works))
-				if n := len(refuses.rounds); n != 1 || run.Series[0].Len() != 1 {
-					t.Errorf("the node that refuses was asked %d times, %d counted", n, run.Series[0].Len())
-				}
-				if n := run.Series[1].Len(); n != 20 {
-					t.Errorf("the other has %d requests", n)
-				}
-			})
+		synctest.Test(t, func(t *testing.T) {
+			refuses := &fake{takes: always(time.Millisecond), class: func(int) string { return "4xx" }}
+			works := &fake{takes: always(time.Millisecond)}
+			run := runPlan(t, planOf(Header{Requests: 20, Warmup: warmup, Concurrency: 1}, refuses, works))
+			if n := len(refuses.rounds); n != 1 || run.Series[0].Len() != 1 {
+				t.Errorf("the node that refuses was asked %d times, %d counted", n, run.Series[0].Len())
+			}
+			if n := run.Series[1].Len(); n != 20 {
+				t.Errorf("the other has %d requests", n)
+			}
 		})
 	}
 }
@@ -45,24 +42,22 @@ func TestFinalEndsOneNode(t *testing.T) {
 // What was never sent ends the node's part and is no request of it, not even a failed one.
 func TestUnsentEndsOneNode(t *testing.T) {
 	for _, warmup := range []int{0, 1, 5} {
-		t.Run(fmt.Sprint("warmup ", warmup), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				asked := 0
-				ends := &fake{takes: always(time.Millisecond), class: func(int) string {
-					if asked++; asked > 4 {
-						return "unsent"
-					}
-					return ""
-				}}
-				works := &fake{takes: always(time.Millisecond)}
-				run := runPlan(t, planOf(Header{Requests: 20, Warmup: warmup, Concurrency: 1}, ends, works))
-				if s := run.Series[0]; len(ends.rounds) != 5 || s.Len() != max(0, 4-warmup) || s.Ended != "unsent" {
-					t.Errorf("asked %d times, %d counted, ended %q", len(ends.rounds), s.Len(), s.Ended)
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			ends := &fake{takes: always(time.Millisecond), class: func(int) string {
+				if asked++; asked > 4 {
+					return "unsent"
 				}
-				if n := run.Series[1].Len(); n != 20 {
-					t.Errorf("the other has %d requests", n)
-				}
-			})
+				return ""
+			}}
+			works := &fake{takes: always(time.Millisecond)}
+			run := runPlan(t, planOf(Header{Requests: 20, Warmup: warmup, Concurrency: 1}, ends, works))
+			if s := run.Series[0]; len(ends.rounds) != 5 || s.Len() != max(0, 4-warmup) || s.Ended != "unsent" {
+				t.Errorf("asked %d times, %d counted, ended %q", len(ends.rounds), s.Len(), s.Ended)
+			}
+			if n := run.Series[1].Len(); n != 20 {
+				t.Errorf("the other has %d requests", n)
+			}
 		})
 	}
 }

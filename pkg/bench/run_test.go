@@ -3,7 +3,6 @@ package bench
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -14,91 +13,74 @@ import (
 
 func TestClosedLoop(t *testing.T) {
 	for _, concurrency := range []int{1, 4} {
-		t.Run(fmt.Sprint(concurrency), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				slow := &fake{takes: always(100 * time.Millisecond)}
-				fast := &fake{takes: always(10 * time.Millisecond)}
-				// A faster node must not run ahead, or it would be measured in other minutes than the slower one.
-				fast.takes = func(round int) time.Duration {
-					slow.mu.Lock()
-					defer slow.mu.Unlock()
-					if ahead := round - (len(slow.rounds) - slow.inFlight); ahead >= concurrency {
-						t.Errorf("round %d began %d rounds before the slower node had done it", round, ahead)
-					}
-					return 10 * time.Millisecond
+		synctest.Test(t, func(t *testing.T) {
+			slow := &fake{takes: always(100 * time.Millisecond)}
+			fast := &fake{takes: always(10 * time.Millisecond)}
+			// A faster node must not run ahead, or it would be measured in other minutes than the slower one.
+			fast.takes = func(round int) time.Duration {
+				slow.mu.Lock()
+				defer slow.mu.Unlock()
+				if ahead := round - (len(slow.rounds) - slow.inFlight); ahead >= concurrency {
+					t.Errorf("round %d began %d rounds before the slower node had done it", round, ahead)
 				}
-				began := time.Now()
-				run := runPlan(t, planOf(Header{Requests: 40, Concurrency: concurrency, Seed: 7}, slow, fast))
-				for i, f := range []*fake{slow, fast} {
-					if got := roundsOf(run.Series[i]); !slices.Equal(got, upTo(40)) {
-						t.Errorf("node %d: rounds %v", i, got)
-					}
-					if f.most > concurrency {
-						t.Errorf("node %d: %d in flight", i, f.most)
-					}
+				return 10 * time.Millisecond
+			}
+			began := time.Now()
+			run := runPlan(t, planOf(Header{Requests: 40, Concurrency: concurrency, Seed: 7}, slow, fast))
+			for i, f := range []*fake{slow, fast} {
+				if got := roundsOf(run.Series[i]); !slices.Equal(got, upTo(40)) {
+					t.Errorf("node %d: rounds %v", i, got)
 				}
-				if slow.most != concurrency {
-					t.Errorf("the slower node had at most %d in flight, want %d", slow.most, concurrency)
+				if f.most > concurrency {
+					t.Errorf("node %d: %d in flight", i, f.most)
 				}
-				want := 40 / time.Duration(concurrency) * 100 * time.Millisecond
-				if took := time.Since(began); took != want || run.Elapsed != want {
-					t.Errorf("took %s, elapsed %s, want %s", took, run.Elapsed, want)
-				}
-			})
+			}
+			if slow.most != concurrency {
+				t.Errorf("the slower node had at most %d in flight, want %d", slow.most, concurrency)
+			}
+			want := 40 / time.Duration(concurrency) * 100 * time.Millisecond
+			if took := time.Since(began); took != want || run.Elapsed != want {
+				t.Errorf("took %s, elapsed %s, want %s", took, run.Elapsed, want)
+			}
 		})
 	}
 }
 
 // The order within a round is by chance, and the same for the same seed.
 func TestOrderIsShuffled(t *testing.T) {
-	firsts := func(seed uint64) (first []int) {
-		synctest.Test(t, func(t *testing.T) {
-			var mu sync.Mutex
-			seen := map[int]bool{}
-			fakes := make([]*fake, 3)
-			for i := range fakes {
-				fakes[i] = &fake{takes: func(round int) time.Duration {
-					mu.Lock()
-					defer mu.Unlock()
-					if !seen[round] {
-						seen[round] = true
-						first = append(first, i)
-					}
-					return time.Millisecond
-				}}
-			}
-			runPlan(t, planOf(Header{Requests: 300, Concurrency: 1, Seed: seed}, fakes...))
-		})
-		return first
-	}
-	got := firsts(1)
-	count := make([]int, 3)
-	for _, node := range got {
-		count[node]++
-	}
-	for node, n := range count {
-		if n < 40 {
-			t.Errorf("node %d was first in %d of %d rounds", node, n, len(got))
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		seen := map[int]bool{}
+		first := make([]int, 3) // in how many rounds each node was the first
+		fakes := make([]*fake, 3)
+		for i := range fakes {
+			fakes[i] = &fake{takes: func(round int) time.Duration {
+				mu.Lock()
+				defer mu.Unlock()
+				if !seen[round] {
+					seen[round] = true
+					first[i]++
+				}
+				return time.Millisecond
+			}}
 		}
-	}
+		runPlan(t, planOf(Header{Requests: 300, Concurrency: 1, Seed: 1}, fakes...))
+		if slices.Min(first) < 40 {
+			t.Errorf("of 300 rounds, each node was the first in %v, want at least 40", first)
+		}
+	})
 }
 
 func TestNonces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := &fake{takes: always(0)}, &fake{takes: always(0)}
 		runPlan(t, planOf(Header{Requests: 500, Warmup: 3, Concurrency: 2, Seed: 99}, a, b))
-		all := slices.Concat(a.nonces, b.nonces)
-		if len(all) != 2*503 {
-			t.Fatalf("%d requests", len(all))
+		lengths, nonces := map[int]bool{}, map[string]bool{}
+		for _, n := range slices.Concat(a.nonces, b.nonces) {
+			lengths[len(n)], nonces[n] = true, true
 		}
-		slices.Sort(all)
-		if len(slices.Compact(slices.Clone(all))) != len(all) {
-			t.Error("a nonce came twice")
-		}
-		for _, n := range all {
-			if len(n) != len(all[0]) {
-				t.Errorf("nonces of different length: %q, %q", n, all[0])
-			}
+		if len(nonces) != 2*503 || len(lengths) != 1 {
+			t.Errorf("got %d different nonces of the lengths %v, want %d of one length", len(nonces), lengths, 2*503)
 		}
 	})
 }
@@ -139,40 +121,40 @@ func TestDuration(t *testing.T) {
 
 // A stall of a second once in ten, at a fixed rate: what began late waited too.
 func TestOpenLoopShowsAStall(t *testing.T) {
+	const ms = time.Millisecond
 	for _, test := range []struct {
 		concurrency         int
 		corrected, observed [2]time.Duration // p99, from and to
 	}{
-		{200, [2]time.Duration{850 * time.Millisecond, 1000 * time.Millisecond}, [2]time.Duration{850 * time.Millisecond, time.Second}},
-		{1, [2]time.Duration{800 * time.Millisecond, 1100 * time.Millisecond}, [2]time.Duration{0, 10 * time.Millisecond}},
+		{200, [2]time.Duration{850 * ms, 1000 * ms}, [2]time.Duration{850 * ms, 1000 * ms}},
+		{1, [2]time.Duration{800 * ms, 1100 * ms}, [2]time.Duration{0, 10 * ms}},
 	} {
-		t.Run(fmt.Sprint(test.concurrency), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				began := time.Now()
-				f := &fake{takes: func(int) time.Duration {
-					at := time.Since(began)
-					if at >= 5*time.Second && at < 6*time.Second {
-						return 6*time.Second - at // all that comes while the node stalls waits for its end
-					}
-					return time.Millisecond
-				}}
-				h := Header{Rate: 100, Duration: 10 * time.Second, Concurrency: test.concurrency}
-				run := runPlan(t, planOf(h, f))
-				var corrected, observed []time.Duration
-				for s := range run.Series[0].All() {
-					corrected, observed = append(corrected, s.Latency+s.Lag()), append(observed, s.Latency)
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			f := &fake{takes: func(int) time.Duration {
+				if at := time.Since(began); at >= 5*time.Second && at < 6*time.Second {
+					return 6*time.Second - at // all that comes while the node stalls waits for its end
 				}
-				if len(corrected) != 1000 {
-					t.Fatalf("%d requests", len(corrected))
+				return ms
+			}}
+			run := runPlan(t, planOf(Header{Rate: 100, Duration: 10 * time.Second, Concurrency: test.concurrency}, f))
+			var corrected, observed []time.Duration
+			for s := range run.Series[0].All() {
+				corrected, observed = append(corrected, s.Latency+s.Lag()), append(observed, s.Latency)
+			}
+			if len(corrected) != 1000 {
+				t.Fatalf("got %d requests, want 1000", len(corrected))
+			}
+			for _, p99 := range []struct {
+				of   string
+				all  []time.Duration
+				want [2]time.Duration
+			}{{"corrected", corrected, test.corrected}, {"observed", observed, test.observed}} {
+				slices.Sort(p99.all)
+				if got := p99.all[989]; got < p99.want[0] || got > p99.want[1] {
+					t.Errorf("-c %d: got a %s p99 of %s, want %s", test.concurrency, p99.of, got, p99.want)
 				}
-				p99 := func(all []time.Duration) time.Duration { slices.Sort(all); return all[989] }
-				if got := p99(corrected); got < test.corrected[0] || got > test.corrected[1] {
-					t.Errorf("corrected p99 %s", got)
-				}
-				if got := p99(observed); got < test.observed[0] || got > test.observed[1] {
-					t.Errorf("uncorrected p99 %s", got)
-				}
-			})
+			}
 		})
 	}
 }
