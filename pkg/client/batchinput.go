@@ -178,40 +178,30 @@ var errLong = errors.New("longer than a line may be")
 // next gives the next line without its end, valid until the call after. ended says that the line has one. The error is
 // io.EOF where there is nothing more, errLong, or the reader's.
 func (l *lineReader) next() (line []byte, ended bool, err error) {
-	l.buf = l.buf[:0]
-	if cap(l.buf) > 1<<20 {
+	if l.buf = l.buf[:0]; cap(l.buf) > 1<<20 {
 		l.buf = nil // one long line is no reason to hold as much for the rest
 	}
-	length, long := 0, false
-	for {
+	for length := 0; ; {
 		part, err := l.from.ReadSlice('\n')
 		length += len(part)
-		long = long || l.limit > 0 && length > l.limit
+		long := l.limit > 0 && length > l.limit
+		if !long {
+			l.buf = append(l.buf, part...)
+		}
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
-		case err != nil && !errors.Is(err, io.EOF):
+			continue
+		case err != nil && (length == 0 || !errors.Is(err, io.EOF)):
 			return nil, false, err
-		case err != nil && length == 0:
-			return nil, false, io.EOF
-		default:
-			l.number++
-			if ended = err == nil; ended {
-				l.read += int64(length)
-				part = part[:len(part)-1]
-			}
-			if long {
-				return nil, ended, errLong
-			}
-			if len(l.buf) == 0 {
-				return part, ended, nil
-			}
-			return append(l.buf, part...), ended, nil
+		}
+		l.number++
+		if err == nil {
+			l.read += int64(length)
 		}
 		if long {
-			l.buf = l.buf[:0]
-			continue
+			return nil, err == nil, errLong
 		}
-		l.buf = append(l.buf, part...)
+		return bytes.TrimSuffix(l.buf, []byte("\n")), err == nil, nil
 	}
 }
 

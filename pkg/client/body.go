@@ -96,20 +96,11 @@ func (t *tee) Read(p []byte) (int, error) {
 // stream itself may never end. What it is, is read from the bytes.
 func (s *attemptStage) readEvents(api wire.API, from io.Reader, to *bodyBuffer, end context.CancelCauseFunc) error {
 	tee := &tee{from: from, to: to.write}
-	stream := api.NewStream(tee)
-	linger := lingerTimer{afterFunc: s.AfterFunc, end: end}
-	defer linger.stop()
-	for {
-		delta, err := stream.Next()
-		linger.set(stream.Linger(), len(delta.Text) > 0)
-		switch {
-		case err == nil:
-		case err == io.EOF || tee.readErr == io.EOF: //nolint:errorlint // a wrapped io.EOF is a failure
-			return nil
-		default:
-			return cmp.Or(tee.writeErr, tee.readErr)
-		}
+	err := s.follow(&Attempt{}, api.NewStream(tee), &discard{}, end)
+	if err == io.EOF || tee.readErr == io.EOF { //nolint:errorlint // a wrapped io.EOF is a failure
+		return nil
 	}
+	return cmp.Or(tee.writeErr, tee.readErr)
 }
 
 // isEventType reports whether a reply says that it is an event stream.

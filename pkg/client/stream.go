@@ -43,17 +43,21 @@ func fromSink(err error) error {
 
 // stream hands the sink what arrives as it arrives. The answer is whole only when its terminal event came.
 func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt) (wire.Answer, []byte) {
-	ctx, idle := watch(ctx, call.Endpoint.IdleTimeout)
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	timeout := call.Endpoint.IdleTimeout
+	idle := &alarm{after: afterFunc, end: end, cause: &IdleError{timeout}}
+	idle.set(timeout) // the head of the reply counts too
 	defer idle.stop()
 	resp, t := s.send(ctx, call, attempt)
 	if resp == nil {
 		return wire.Answer{}, nil
 	}
-	from := bufio.NewReaderSize(&watched{resp.Body, idle}, readSize)
+	from := bufio.NewReaderSize(&watched{resp.Body, idle, timeout}, readSize)
 	if resp.StatusCode != http.StatusOK || !isEventStream(from, isEventType(resp)) {
 		body := bodyBuffer{room: func(size int) error {
-			idle.pause()
-			defer idle.came()
+			idle.stop()
+			defer idle.set(timeout)
 			return call.Memory.take(ctx, size)
 		}}
 		err := body.readAll(io.LimitReader(from, maxWhole+1))
@@ -66,7 +70,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	tee := &tee{from: from, to: func(p []byte) error { return fromSink(call.Sink.Raw(p)) }}
 	stream := call.Endpoint.API.NewStream(tee)
 	attempt.Status = http.StatusOK
-	err := s.follow(attempt, stream, call.Sink, idle.cancel)
+	err := s.follow(attempt, stream, call.Sink, end)
 	if tee.writeErr != nil {
 		err = tee.writeErr
 	}
@@ -88,11 +92,17 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 // follow hands the sink one event after the other, and lets it show what came together in one go. Once the answer has
 // ended, what may come behind it is waited for only a moment, whatever keeps the stream open.
 func (s *attemptStage) follow(attempt *Attempt, stream *wire.Stream, sink Sink, end context.CancelCauseFunc) error {
-	linger := lingerTimer{afterFunc: s.AfterFunc, end: end}
+	linger, wait := &alarm{after: s.AfterFunc, end: end, cause: errLingered}, time.Duration(0)
+	if linger.after == nil {
+		linger.after = afterFunc
+	}
 	defer linger.stop()
 	for {
 		delta, err := stream.Next()
-		linger.set(stream.Linger(), len(delta.Text) > 0)
+		if len(delta.Text) > 0 || stream.Linger() != wait { // only text begins the same wait anew
+			wait = stream.Linger()
+			linger.set(wait)
+		}
 		if len(delta.Text) > 0 && attempt.FirstText == 0 {
 			attempt.FirstText = s.Clock.Now().Sub(attempt.Started)
 		}
@@ -176,40 +186,6 @@ func (s *attemptStage) showWhole(
 	return answer, nil
 }
 
-// errLingered ends the reading of a stream whose answer is whole.
-var errLingered = errors.New("the answer has ended")
-
-// lingerTimer ends the reading of a stream some time after its answer has ended.
-type lingerTimer struct {
-	afterFunc func(d time.Duration, f func()) (stop func() bool)
-	end       context.CancelCauseFunc
-	current   time.Duration
-	halt      func() bool
-}
-
-// set says how long is waited from now on, 0 for no bound. Only text begins the same wait anew.
-func (l *lingerTimer) set(wait time.Duration, anew bool) {
-	if wait == l.current && !anew {
-		return
-	}
-	l.stop()
-	if l.current = wait; wait == 0 {
-		return
-	}
-	after := l.afterFunc
-	if after == nil {
-		after = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
-	}
-	l.halt = after(wait, func() { l.end(errLingered) })
-}
-
-func (l *lingerTimer) stop() {
-	if l.halt != nil {
-		l.halt()
-		l.halt = nil
-	}
-}
-
 // IdleError says that nothing came for so long.
 type IdleError struct{ Timeout time.Duration }
 
@@ -218,52 +194,45 @@ func (e *IdleError) Error() string { return fmt.Sprintf("nothing came for %s", e
 // Hint tells what to do about it.
 func (e *IdleError) Hint() string { return "--idle-timeout allows more time" }
 
-// idleTimer ends a context when nothing has come for so long.
-type idleTimer struct {
-	timer   *time.Timer
-	timeout time.Duration
-	cancel  context.CancelCauseFunc
+// errLingered ends the reading of a stream whose answer is whole.
+var errLingered = errors.New("the answer has ended")
+
+// alarm ends a context with a cause after some time, unless it is set anew or stopped before.
+type alarm struct {
+	after func(d time.Duration, f func()) (stop func() bool)
+	end   context.CancelCauseFunc
+	cause error
+	halt  func() bool
 }
 
-// watch bounds how long nothing may come; the head of the reply counts too.
-func watch(ctx context.Context, timeout time.Duration) (context.Context, *idleTimer) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	idle := &idleTimer{timeout: timeout, cancel: cancel}
-	if timeout > 0 {
-		idle.timer = time.AfterFunc(timeout, func() { cancel(&IdleError{timeout}) })
-	}
-	return ctx, idle
-}
-
-// came notes that something came.
-func (i *idleTimer) came() {
-	if i.timer != nil {
-		i.timer.Reset(i.timeout)
+// set begins to wait so long, 0 for ever.
+func (a *alarm) set(wait time.Duration) {
+	a.stop()
+	if wait > 0 {
+		a.halt = a.after(wait, func() { a.end(a.cause) })
 	}
 }
 
-// pause lets any time pass until something comes.
-func (i *idleTimer) pause() {
-	if i.timer != nil {
-		i.timer.Stop()
+func (a *alarm) stop() {
+	if a.halt != nil {
+		a.halt()
+		a.halt = nil
 	}
 }
 
-func (i *idleTimer) stop() {
-	i.pause()
-	i.cancel(nil)
-}
+func afterFunc(d time.Duration, f func()) (stop func() bool) { return time.AfterFunc(d, f).Stop }
 
-// watched is a body whose bytes keep the timer from ending it.
+// watched is a body whose bytes keep an alarm from ending it.
 type watched struct {
 	io.Reader
-	idle *idleTimer
+	alarm *alarm
+	wait  time.Duration
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.Reader.Read(p)
 	if n > 0 {
-		w.idle.came()
+		w.alarm.set(w.wait)
 	}
 	return n, err
 }
