@@ -49,23 +49,24 @@ func (a answer) reason(ended, cut string) string {
 
 // answer looks at the key and the body, and gives the normal answer.
 func (x *exchange) answer(body []byte) {
-	r := &requestBody{header: x.r.Header, body: body}
 	if x.key == "" {
 		x.fail(&apiError{status: http.StatusUnauthorized, message: "no key: send one in x-api-key or as a bearer token; any will do here"})
 		return
 	}
-	if x.api == apiModels {
-		list := x.models(r)
-		if r.failure != nil {
-			x.fail(r.failure)
-			return
-		}
-		x.deliver(list, "", answer{})
-		return
+	r := &requestBody{header: x.r.Header, body: body}
+	var p prompt
+	switch {
+	case x.api != apiModels:
+		p = x.dialect.parse(r)
+	case !x.openAI:
+		r.checkVersion()
 	}
-	p := x.dialect.parse(r)
 	if r.failure != nil {
 		x.fail(r.failure)
+		return
+	}
+	if x.api == apiModels {
+		x.deliver(x.dialect.models(), "", answer{})
 		return
 	}
 	a := x.compose(p)
@@ -76,7 +77,7 @@ func (x *exchange) answer(body []byte) {
 	case x.plan.breaks == "error-event":
 		e := overloaded()
 		status := http.StatusOK
-		if x.plan.envelope != bare {
+		if x.plan.envelope != "" {
 			status = e.status // the envelope's own status tells the truth; the HTTP status is 200 anyway
 		}
 		x.send(status, x.failure(e))
@@ -86,41 +87,21 @@ func (x *exchange) answer(body []byte) {
 	}
 }
 
-// models is the list in the shape of the client's API. Any other model's name is answered to as well. Each has the same
-// time of creation: nothing should depend on it.
-func (x *exchange) models(r *requestBody) string {
-	if x.isOpenAI() {
-		var list []string
-		for _, id := range []string{"qwen-plus", "ernie-4.5-turbo-32k", "llama3.2"} {
-			list = append(list, `{"id":"`+id+`","object":"model","created":1792540800,"owned_by":"demo"}`)
-		}
-		return `{"object":"list","data":[` + strings.Join(list, ",") + "]}"
-	}
-	r.checkVersion()
-	var list []string
-	for _, m := range [][2]string{
-		{"claude-opus-5-5", "Claude Opus 5.5"}, {"claude-sonnet-5-5", "Claude Sonnet 5.5"}, {"claude-haiku-5-5", "Claude Haiku 5.5"},
-	} {
-		list = append(list, `{"type":"model","id":"`+m[0]+`","display_name":"`+m[1]+`","created_at":"2026-10-21T00:00:00Z"}`)
-	}
-	return `{"data":[` + strings.Join(list, ",") + `],"has_more":false,"first_id":"claude-opus-5-5","last_id":"claude-haiku-5-5"}`
-}
-
 // compose makes the answer's text and counts its tokens.
 func (x *exchange) compose(p prompt) answer {
 	a := answer{id: x.id, model: p.model, in: max(p.in, 1), usage: p.usage, created: x.n.now()}
 	switch {
 	case x.plan.big != nil:
 		a.fill = *x.plan.big
-	case x.plan.gzip == bomb:
+	case x.plan.gzip == "bomb":
 		a.fill = bombSize
 	default:
 		text := friendly(p.text)
 		if x.plan.echoKey {
 			text = "(key: " + x.key + ") " + text
 		}
-		a.text, a.cut = cutTokens(text, p.limit)
-		a.out = countTokens(a.text)
+		a.text, a.out = cutTokens(text, p.limit)
+		a.cut = len(a.text) < len(text)
 		return a
 	}
 	a.out = (a.fill + 3) / 4
@@ -144,37 +125,27 @@ func friendly(prompt string) string {
 		"”. Add ?status=429,200 or ?latency=800ms to the node's address to see what a bad day looks like."
 }
 
-// quarters is a character's share of a token, in quarters: see the package comment.
-func quarters(r rune) int64 {
-	if r < 0x80 {
-		return 1
-	}
-	return 4
-}
-
-// countTokens estimates the tokens of s.
-func countTokens(s string) int64 {
-	var q int64
-	for _, r := range s {
-		q += quarters(r)
-	}
-	return (q + 3) / 4
-}
-
-// cutTokens returns the longest beginning of s that has at most limit tokens, and whether that is less than s. No
-// limit is 0.
-func cutTokens(s string, limit int64) (string, bool) {
-	// Also keeps limit*4 from overflowing: no token is shorter than a quarter of a byte.
-	if limit <= 0 || limit >= int64(len(s)) {
-		return s, false
-	}
-	var q int64
-	for i, r := range s {
-		if q += quarters(r); q > limit*4 {
-			return s[:i], true
+// cutTokens returns the longest beginning of a text that has at most limit tokens, 0 for no limit, and how many it has:
+// see the package comment.
+func cutTokens(text string, limit int64) (string, int64) {
+	var quarters int64
+	for i, r := range text {
+		own := int64(4)
+		if r < 0x80 {
+			own = 1
 		}
+		if limit > 0 && (quarters+own+3)/4 > limit {
+			return text[:i], (quarters + 3) / 4
+		}
+		quarters += own
 	}
-	return s, false
+	return text, (quarters + 3) / 4
+}
+
+// countTokens estimates the tokens of a text.
+func countTokens(text string) int64 {
+	_, n := cutTokens(text, 0)
+	return n
 }
 
 // filler is ASCII that JSON need not escape, so that a byte of text is a byte on the wire. It is made when it is first
@@ -221,8 +192,8 @@ func (x *exchange) deliver(head, tail string, a answer) {
 	h := x.w.Header()
 	h.Set("Content-Type", "application/json")
 	switch {
-	case x.plan.gzip != plain: // the length is not known before
-	case cuts && x.plan.truncate == cutClean:
+	case x.plan.gzip != "": // the length is not known before
+	case cuts && x.plan.truncate == "clean":
 		h.Set("Content-Length", strconv.FormatInt(limit, 10))
 	default:
 		h.Set("Content-Length", strconv.FormatInt(size, 10))
@@ -239,7 +210,7 @@ func (x *exchange) deliver(head, tail string, a answer) {
 		at += int64(len(piece))
 	}
 	out.write(tail[:max(0, min(limit-a.fill, int64(len(tail))))])
-	if stalls || cuts && x.plan.truncate == cut {
+	if stalls || cuts && x.plan.truncate == "cut" {
 		out.flush()
 		if stalls {
 			x.stall()
@@ -256,7 +227,7 @@ func (x *exchange) stream(a answer) {
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-cache")
 	status := x.plan.status
-	if x.plan.envelope != bare {
+	if x.plan.envelope != "" {
 		status = 200
 	}
 	out := x.output(status)
@@ -297,7 +268,7 @@ func (x *exchange) stream(a answer) {
 // interrupt breaks a stream where the event next would have come.
 func (x *exchange) interrupt(out *output, next string) {
 	switch {
-	case x.plan.breaks == "truncate" && x.plan.truncate == cut:
+	case x.plan.breaks == "truncate" && x.plan.truncate == "cut":
 		out.write(next[:len(next)/2])
 		out.flush()
 		x.drop()
@@ -305,7 +276,7 @@ func (x *exchange) interrupt(out *output, next string) {
 		out.end()
 	case x.plan.breaks == "error-event":
 		name := "error"
-		if x.isOpenAI() {
+		if x.openAI {
 			name = ""
 		}
 		out.event(event(name, x.failure(overloaded())))
@@ -332,7 +303,7 @@ type output struct {
 // output sends the headers and returns what takes the body.
 func (x *exchange) output(status int) *output {
 	out := &output{x: x, to: x.w}
-	if x.plan.gzip != plain {
+	if x.plan.gzip != "" {
 		x.w.Header().Set("Content-Encoding", "gzip")
 		// The fastest level is the smallest cost for a bomb, and still shrinks it by a factor of hundreds.
 		out.gz, _ = gzip.NewWriterLevel(x.w, gzip.BestSpeed) // the level is a valid constant

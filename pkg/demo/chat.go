@@ -92,3 +92,10 @@ func (chat) failure(e *apiError, _ string) string {
 	}
 	return fmt.Sprintf(`{"error":{"message":%s,"type":%q,"param":%s,"code":%s}}`, quote(e.message), kind, param, code)
 }
+
+func (chat) models() string {
+	return `{"object":"list","data":[` +
+		`{"id":"qwen-plus","object":"model","created":1792540800,"owned_by":"demo"},` +
+		`{"id":"ernie-4.5-turbo-32k","object":"model","created":1792540800,"owned_by":"demo"},` +
+		`{"id":"llama3.2","object":"model","created":1792540800,"owned_by":"demo"}]}`
+}

@@ -51,7 +51,9 @@ func (d complete) end(a answer) []string {
 	return []string{event("completion", d.begin(a)+`""`+d.stop(a))}
 }
 
-func (complete) ping() string { return event("ping", `{"type":"ping"}`) }
+func (complete) ping() string { return messages{}.ping() }
+
+func (complete) models() string { return messages{}.models() }
 
 func (complete) failure(e *apiError, _ string) string {
 	return fmt.Sprintf(`{"error":{"type":%q,"message":%s}}`, anthropicType(e.status), quote(e.message))

@@ -21,6 +21,8 @@ type dialect interface {
 	end(a answer) []string
 	// ping is the event that keeps an idle stream alive.
 	ping() string
+	// models is the body of the list of models. Any other model's name is answered to as well.
+	models() string
 	// failure is the body of an error.
 	failure(e *apiError, requestID string) string
 }

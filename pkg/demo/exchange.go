@@ -29,6 +29,7 @@ type exchange struct {
 	id  string
 
 	dialect dialect
+	openAI  bool // the client speaks OpenAI's shapes
 	plan    plan
 	sent    int // the status that was sent
 }
@@ -42,6 +43,7 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	x := &exchange{n: n, ctx: ctx, w: w, r: r, key: keyOf(r.Header), id: n.newID()}
 	x.api, x.dialect = route(r)
+	x.openAI = x.dialect == chat{}
 	if n.onRequest != nil {
 		defer x.report(n.now())
 	}
@@ -255,22 +257,19 @@ func (x *exchange) send(status int, body string) {
 func (x *exchange) wrap(status int, body string) (int, string) {
 	value := strconv.Itoa(status)
 	switch x.plan.envelope {
-	case bare:
+	case "":
 		return status, body
-	case stringStatus:
+	case "string":
 		value = strconv.Quote(value)
 	}
 	return http.StatusOK, `{"status":` + value + "," + body[1:]
 }
 
-// isOpenAI reports whether the client speaks OpenAI's shapes.
-func (x *exchange) isOpenAI() bool { return x.dialect == chat{} }
-
 // identify sets the request id under the name that the API gives it.
 func (x *exchange) identify() {
 	switch {
 	case x.api == apiHealth:
-	case x.isOpenAI():
+	case x.openAI:
 		x.w.Header().Set("X-Request-Id", "req_"+x.id)
 	default:
 		x.w.Header().Set("Request-Id", "req_"+x.id)
@@ -299,8 +298,7 @@ func (x *exchange) limits(status int, in, out int64) {
 		kinds[0].used = limitRequests
 	}
 	reset := x.n.now().Add(limitWindow).UTC().Format(time.RFC3339)
-	openAI := x.isOpenAI()
-	if openAI {
+	if x.openAI {
 		reset = limitWindow.String()
 		kinds = kinds[:2]
 	}
@@ -309,7 +307,7 @@ func (x *exchange) limits(status int, in, out int64) {
 			"Limit": strconv.FormatInt(k.limit, 10), "Remaining": strconv.FormatInt(max(k.limit-k.used, 0), 10), "Reset": reset,
 		} {
 			name := "Anthropic-Ratelimit-" + k.of + "-" + what
-			if openAI {
+			if x.openAI {
 				name = "X-Ratelimit-" + what + "-" + k.of
 			}
 			x.w.Header().Set(name, value)

@@ -1,9 +1,12 @@
 package demo
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -21,42 +24,22 @@ const (
 	maxIgnored   = 512 // bytes of X-Demo-Ignored
 )
 
+// sigma is the spread of the log-normal delay: at 0.25 its p95 is about 1.46 times its mean, near what a busy proxy
+// shows.
+const sigma = 0.25
+
+// tailFactor cuts the delay's far tail, where a client's timeouts would be tested by accident. At this sigma a draw
+// beyond it comes once in a hundred million, so the mean is not moved.
+const tailFactor = 4
+
 // Fault describes one query parameter, for a help text.
 type Fault struct {
 	Name  string // the parameter's name
 	Usage string // an example and what it does, in one line
 }
 
-// count is how many of a query's first requests a fault is met by.
-type count uint64
-
-const always count = math.MaxUint64
-
-func (c count) at(k uint64) bool { return c == always || k < uint64(c) }
-
-type cutting int
-
-const (
-	whole    cutting = iota
-	cut              // the connection breaks: HTTP itself shows the loss
-	cutClean         // HTTP ends well: only the content shows the loss
-)
-
-type enveloping int
-
-const (
-	bare enveloping = iota
-	numberStatus
-	stringStatus
-)
-
-type packing int
-
-const (
-	plain packing = iota
-	gzipped
-	bomb
-)
+// always is a count that no number of requests reaches.
+const always = math.MaxUint64
 
 // faults is a parsed query.
 type faults struct {
@@ -64,23 +47,24 @@ type faults struct {
 	success       int // in hundredths of a percent
 	latency, pace time.Duration
 	retryAfter    *string
-
-	spendCap, stall, reset, redirect, html, empty, errorEvent, stallMid, drip count
+	// counts says how many of the first requests meet each of the faults that break an attempt.
+	counts map[string]uint64
 
 	redirectTo string
-	truncate   cutting
-	envelope   enveloping
-	gzip       packing
+	truncate   string // cut: HTTP itself shows the loss; clean: HTTP ends well, and only the content shows it
+	envelope   string // number or string
+	gzip       string // gzip or bomb
 	big        *int64
 	bigHeader  int64
 	chunk      int64 // 0: the default
 	echoKey    bool
-	first      count
+	first      uint64
 
 	ignored []string
 }
 
-// param is one known parameter: how to explain it and how to read it.
+// param is one known parameter: how to explain it and how to read it. One that breaks an attempt has no set: its value
+// is a count.
 type param struct {
 	name, usage string
 	set         func(f *faults, value string) error
@@ -94,25 +78,25 @@ func params() []param {
 		{"success", "success=98: the percentage of attempts that succeed, spread evenly; the others are 503", setSuccess},
 		{"latency", "latency=800ms: the mean of a log-normal delay before the answer", delay(func(f *faults) *time.Duration { return &f.latency })},
 		{"retry-after", "retry-after=VALUE: a Retry-After header, sent as it is, on 429 and 5xx", setRetryAfter},
-		{"spend-cap", "spend-cap: 429 that names the monthly spend limit", times(func(f *faults) *count { return &f.spendCap })},
-		{"stall", "stall: never answers", times(func(f *faults) *count { return &f.stall })},
-		{"reset", "reset: drops the connection before the first byte (reset=1: of the first request only)", times(func(f *faults) *count { return &f.reset })},
-		{"redirect", "redirect: 302 to another host", times(func(f *faults) *count { return &f.redirect })},
+		{"spend-cap", "spend-cap: 429 that names the monthly spend limit", nil},
+		{"stall", "stall: never answers", nil},
+		{"reset", "reset: drops the connection before the first byte (reset=1: of the first request only)", nil},
+		{"redirect", "redirect: 302 to another host", nil},
 		{"redirect-to", "redirect-to=URL: where redirect points to", setRedirectTo},
-		{"html", "html: 200 with an HTML page", times(func(f *faults) *count { return &f.html })},
-		{"empty", "empty: 200 without a body", times(func(f *faults) *count { return &f.empty })},
+		{"html", "html: 200 with an HTML page", nil},
+		{"empty", "empty: 200 without a body", nil},
 		{"truncate", "truncate: half of the body, then the connection is cut (truncate=clean: then a regular end)", setTruncate},
-		{"error-event", "error-event: an error event in the middle of a stream", times(func(f *faults) *count { return &f.errorEvent })},
-		{"stall-mid", "stall-mid: half of the answer, then silence", times(func(f *faults) *count { return &f.stallMid })},
-		{"drip", "drip: half of a stream, then only pings", times(func(f *faults) *count { return &f.drip })},
+		{"error-event", "error-event: an error event in the middle of a stream", nil},
+		{"stall-mid", "stall-mid: half of the answer, then silence", nil},
+		{"drip", "drip: half of a stream, then only pings", nil},
 		{"envelope", "envelope: always HTTP 200, the status in the body (envelope=string: as a string)", setEnvelope},
 		{"gzip", "gzip: compressed without being asked (gzip=bomb: over 64 MiB from a small body)", setGzip},
-		{"big", "big=N: N bytes of answer text", size(maxBig, func(f *faults, v int64) { f.big = &v })},
-		{"big-header", "big-header=N: a response header of N bytes", size(maxBigHeader, func(f *faults, v int64) { f.bigHeader = v })},
-		{"chunk", "chunk=N: bytes of text in each event of a stream", setChunk},
+		{"big", "big=N: N bytes of answer text", number(0, maxBig, func(f *faults, n int64) { f.big = &n })},
+		{"big-header", "big-header=N: a response header of N bytes", number(0, maxBigHeader, func(f *faults, n int64) { f.bigHeader = n })},
+		{"chunk", "chunk=N: bytes of text in each event of a stream", number(1, maxChunk, func(f *faults, n int64) { f.chunk = n })},
 		{"pace", "pace=20ms: the wait between two events of a stream", delay(func(f *faults) *time.Duration { return &f.pace })},
 		{"echo-key", "echo-key: the key appears in answers and errors", setEchoKey},
-		{"first", "first=N: only the first N requests meet a fault", size(math.MaxInt32, func(f *faults, v int64) { f.first = count(v) })},
+		{"first", "first=N: only the first N requests meet a fault", number(0, math.MaxInt32, func(f *faults, n int64) { f.first = uint64(n) })},
 	}
 }
 
@@ -128,7 +112,7 @@ func Faults() []Fault {
 // parseFaults reads a query string. An error names the parameter. Unknown parameters are collected, not refused: the
 // queries of real gateways must pass.
 func parseFaults(query string) (faults, error) {
-	f := faults{success: 100_00, first: always, redirectTo: "https://elsewhere.invalid/moved"}
+	f := faults{success: 100_00, first: always, redirectTo: "https://elsewhere.invalid/moved", counts: map[string]uint64{}}
 	if query == "" {
 		return f, nil
 	}
@@ -142,10 +126,14 @@ func parseFaults(query string) (faults, error) {
 			continue
 		}
 		delete(values, p.name)
+		set := p.set
+		if set == nil {
+			set = times(p.name)
+		}
 		if len(given) > 1 {
 			return f, fmt.Errorf("parameter %q: given more than once", p.name)
 		}
-		if err := p.set(&f, given[0]); err != nil {
+		if err := set(&f, given[0]); err != nil {
 			return f, fmt.Errorf("parameter %q: %w", p.name, err)
 		}
 	}
@@ -173,19 +161,189 @@ func (f faults) ignoredHeader() string {
 	return b.String()
 }
 
-var errNotCount = errors.New("want nothing, or how many of the first requests")
-
-func times(field func(*faults) *count) func(*faults, string) error {
+func times(name string) func(*faults, string) error {
 	return func(f *faults, v string) error {
-		if v == "" {
-			*field(f) = always
-			return nil
-		}
 		n, err := strconv.ParseUint(v, 10, 32)
-		if err != nil {
-			return errNotCount
+		switch {
+		case v == "":
+			n = always
+		case err != nil:
+			return errors.New("want nothing, or how many of the first requests")
 		}
-		*field(f) = count(n)
+		f.counts[name] = n
 		return nil
 	}
+}
+
+func delay(field func(*faults) *time.Duration) func(*faults, string) error {
+	return func(f *faults, v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil || d < 0 || d > maxDelay {
+			return fmt.Errorf("want a duration from 0s to %s, such as 800ms", maxDelay)
+		}
+		*field(f) = d
+		return nil
+	}
+}
+
+func number(least, most int64, set func(*faults, int64)) func(*faults, string) error {
+	return func(f *faults, v string) error {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("want a whole number from %d to %d", least, most)
+		}
+		set(f, n)
+		return nil
+	}
+}
+
+func setStatuses(f *faults, v string) error {
+	for s := range strings.SplitSeq(v, ",") {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 100 || n > 599 {
+			return errors.New("want statuses from 100 to 599, such as 429,200")
+		}
+		if len(f.statuses) == maxStatuses {
+			return fmt.Errorf("want at most %d statuses", maxStatuses)
+		}
+		f.statuses = append(f.statuses, n)
+	}
+	return nil
+}
+
+func setSuccess(f *faults, v string) error {
+	p, err := strconv.ParseFloat(v, 64)
+	hundredths := math.Round(p * 100)
+	// The comparison also refuses NaN and a third decimal, which no window of requests could show.
+	if err != nil || !(p >= 0 && p <= 100) || math.Abs(hundredths-p*100) > 1e-6 {
+		return errors.New("want a percentage from 0 to 100 with at most two decimals")
+	}
+	f.success = int(hundredths)
+	return nil
+}
+
+func setRetryAfter(f *faults, v string) error {
+	// A header cannot hold these; net/http would alter them, and the value would no longer be sent as it is.
+	if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(v) > 1024 {
+		return errors.New("want at most 1024 bytes without control characters")
+	}
+	f.retryAfter = &v
+	return nil
+}
+
+func setRedirectTo(f *faults, v string) error {
+	u, err := url.Parse(v)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return errors.New("want an http or https url")
+	}
+	f.redirectTo = u.String()
+	if f.counts["redirect"] == 0 {
+		f.counts["redirect"] = always
+	}
+	return nil
+}
+
+func setTruncate(f *faults, v string) error {
+	f.counts["truncate"] = always
+	return choose(&f.truncate, v, map[string]string{"": "cut", "clean": "clean"}, "nothing or clean")
+}
+
+func setEnvelope(f *faults, v string) error {
+	return choose(&f.envelope, v, map[string]string{"": "number", "number": "number", "string": "string"}, "nothing, number or string")
+}
+
+func setGzip(f *faults, v string) error {
+	return choose(&f.gzip, v, map[string]string{"": "gzip", "bomb": "bomb"}, "nothing or bomb")
+}
+
+// choose sets one of a few words' meanings.
+func choose(to *string, word string, meanings map[string]string, want string) error {
+	meaning, ok := meanings[word]
+	if !ok {
+		return errors.New("want " + want)
+	}
+	*to = meaning
+	return nil
+}
+
+func setEchoKey(f *faults, v string) error {
+	if v != "" {
+		return errors.New("takes no value")
+	}
+	f.echoKey = true
+	return nil
+}
+
+// plan is what one request meets.
+type plan struct {
+	faults
+	delay  time.Duration
+	status int    // the answer's status: 200 is a normal answer
+	fault  string // the fault's name, empty when none is met
+	breaks string // the breaking fault that replaces or spoils a normal answer, empty when none
+}
+
+// plan decides what request k (from 0) of a query meets. It depends on nothing else, so that concurrent requests
+// meet, as a set, exactly what sequential ones would.
+func (f faults) plan(k, seed uint64, id queryID) plan {
+	p := plan{faults: f, status: http.StatusOK, delay: drawDelay(f.latency, k, seed, id)}
+	if k < f.first {
+		if len(f.statuses) > 0 {
+			p.status = f.statuses[k%uint64(len(f.statuses))]
+		}
+		switch {
+		case p.status != http.StatusOK:
+			p.fault = "status"
+		case fails(k, uint64(f.success)):
+			p.status, p.fault = http.StatusServiceUnavailable, "success"
+		default:
+			p.breaks = f.breaking(k)
+			switch {
+			case p.breaks != "":
+				p.fault = p.breaks
+			case f.gzip != "":
+				p.fault = "gzip"
+			case f.big != nil:
+				p.fault = "big"
+			case f.bigHeader > 0:
+				p.fault = "big-header"
+			}
+			return p
+		}
+	}
+	// Only the settings that describe a node's way of answering are left, not its mishaps.
+	p.faults = faults{pace: f.pace, chunk: f.chunk, envelope: f.envelope, echoKey: f.echoKey, retryAfter: f.retryAfter}
+	return p
+}
+
+// fails spreads failures evenly: over the first k requests floor(k × success) succeed, so that any 100 in a row hold
+// a whole percentage exactly. success is in hundredths of a percent.
+func fails(k, success uint64) bool {
+	k %= 100_00 // the pattern's period; keeps the products far from overflow
+	return (k+1)*success/100_00 == k*success/100_00
+}
+
+// breaking names the first breaking fault that request k meets.
+func (f faults) breaking(k uint64) string {
+	if len(f.counts) == 0 {
+		return ""
+	}
+	for _, p := range params() {
+		if k < f.counts[p.name] {
+			return p.name
+		}
+	}
+	return ""
+}
+
+// drawDelay returns request k's delay: log-normal, with mu chosen so that the mean is exactly the one asked for.
+func drawDelay(mean time.Duration, k, seed uint64, id queryID) time.Duration {
+	if mean <= 0 {
+		return 0
+	}
+	// The query is part of the seed: two nodes of one bench must not draw the same series.
+	rng := rand.New(rand.NewPCG(seed^binary.BigEndian.Uint64(id[:8]), k*0x9e3779b97f4a7c15))
+	factor := math.Exp(sigma*rng.NormFloat64() - sigma*sigma/2)
+	factor = min(max(factor, 1.0/tailFactor), tailFactor)
+	return time.Duration(float64(mean) * factor)
 }

@@ -43,24 +43,26 @@ func (messages) parse(r *requestBody) prompt {
 	return p
 }
 
-func (messages) usage(in, out int64) string {
+// message is a message before and behind its content.
+func (messages) message(a answer, reason string, out int64) (head, tail string) {
+	return fmt.Sprintf(`{"id":"msg_%s","type":"message","role":"assistant","model":%s,"content":[`, a.id, quote(a.model)),
+		`],"stop_reason":` + reason + `,"stop_sequence":null,"usage":` + messagesUsage(a.in, out) + "}"
+}
+
+func messagesUsage(in, out int64) string {
 	return fmt.Sprintf(`{"input_tokens":%d,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":%d}`, in, out)
 }
 
-func (messages) begin(a answer) string {
-	return fmt.Sprintf(`{"id":"msg_%s","type":"message","role":"assistant","model":%s,"content":[`, a.id, quote(a.model))
-}
-
 func (d messages) reply(a answer) (head, tail string) {
-	return d.begin(a) + `{"type":"text","text":"`,
-		fmt.Sprintf(`"}],"stop_reason":%q,"stop_sequence":null,"usage":%s}`, a.reason("end_turn", "max_tokens"), d.usage(a.in, a.out))
+	head, tail = d.message(a, quote(a.reason("end_turn", "max_tokens")), a.out)
+	return head + `{"type":"text","text":"`, `"}` + tail
 }
 
 func (d messages) open(a answer) []string {
 	// One output token is what the API has made when it says so; message_delta has the total.
-	start := d.begin(a) + `],"stop_reason":null,"stop_sequence":null,"usage":` + d.usage(a.in, min(a.out, 1)) + "}"
+	head, tail := d.message(a, "null", min(a.out, 1))
 	return []string{
-		event("message_start", `{"type":"message_start","message":`+start+"}"),
+		event("message_start", `{"type":"message_start","message":`+head+tail+"}"),
 		event("content_block_start", `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`),
 		d.ping(),
 	}
@@ -75,7 +77,7 @@ func (d messages) end(a answer) []string {
 	return []string{
 		event("content_block_stop", `{"type":"content_block_stop","index":0}`),
 		event("message_delta", fmt.Sprintf(`{"type":"message_delta","delta":{"stop_reason":%q,"stop_sequence":null},"usage":%s}`,
-			a.reason("end_turn", "max_tokens"), d.usage(a.in, a.out))),
+			a.reason("end_turn", "max_tokens"), messagesUsage(a.in, a.out))),
 		event("message_stop", `{"type":"message_stop"}`),
 	}
 }
@@ -114,4 +116,12 @@ func anthropicType(status int) string {
 		return "api_error"
 	}
 	return "invalid_request_error"
+}
+
+func (messages) models() string {
+	return `{"data":[` +
+		`{"type":"model","id":"claude-opus-5-5","display_name":"Claude Opus 5.5","created_at":"2026-10-21T00:00:00Z"},` +
+		`{"type":"model","id":"claude-sonnet-5-5","display_name":"Claude Sonnet 5.5","created_at":"2026-10-21T00:00:00Z"},` +
+		`{"type":"model","id":"claude-haiku-5-5","display_name":"Claude Haiku 5.5","created_at":"2026-10-21T00:00:00Z"}],` +
+		`"has_more":false,"first_id":"claude-opus-5-5","last_id":"claude-haiku-5-5"}`
 }
