@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 
@@ -10,7 +11,7 @@ import (
 const (
 	maxLine   = 8 << 20   // bytes of one line, and of one event's data
 	maxStream = 256 << 20 // bytes of a whole stream
-	firstRoom = 32 << 10  // bytes of the first buffer: a read of a socket rarely brings more
+	readAhead = 32 << 10  // bytes of the buffer: a read of a socket rarely brings more
 	maxNames  = 32        // event names that are kept
 	maxName   = 64        // bytes of a name that is kept
 )
@@ -32,18 +33,15 @@ type event struct {
 // With tolerant, three things are read that the standard drops and that servers send: a JSON object alone in its line is
 // an event, a field of the name error is an event of that name, and Rest gives what the end of the stream cut off.
 //
-// Its buffers grow with the longest line and event up to the limit of 8 MiB, and not with the stream.
+// What it keeps grows with the longest line and event up to the limit of 8 MiB, and not with the stream.
 type eventReader struct {
-	in    io.Reader
-	err   error // what ended the reading, once the buffer has been used up
-	total int   // bytes read
+	in    *bufio.Reader
+	err   error // what ended the reading
 	count int   // events given
 
-	buf      []byte
-	pos, end int // what of buf is not yet parsed
-	lf, cr   int // there is no LF, no CR in buf from pos to here
-	started  bool
-	skipLF   bool // the last line ended in CR: a LF that comes next belongs to it
+	part    []byte // the beginning of a line
+	started bool
+	skipLF  bool // the last line ended in CR: a LF that comes next belongs to it
 
 	name        string
 	data, given []byte // of the event being read, of the one given last
@@ -51,13 +49,32 @@ type eventReader struct {
 	ready       bool // the event being read is whole
 	names       map[string]string
 
-	maxLine, maxStream int
-	tolerant           bool
+	maxLine  int
+	tolerant bool
 }
 
 // newEventReader reads events from r. It reads ahead of what it gives.
 func newEventReader(r io.Reader) *eventReader {
-	return &eventReader{in: r, maxLine: maxLine, maxStream: maxStream}
+	return &eventReader{in: bufio.NewReaderSize(&boundedReader{r, maxStream, maxStream}, readAhead), maxLine: maxLine}
+}
+
+// boundedReader fails where a stream goes on behind its limit.
+type boundedReader struct {
+	in          io.Reader
+	left, limit int
+}
+
+func (r *boundedReader) Read(p []byte) (int, error) {
+	if r.left > 0 {
+		n, err := r.in.Read(p[:min(len(p), r.left)])
+		r.left -= n
+		return n, err
+	}
+	n, err := r.in.Read(p[:1])
+	if n > 0 {
+		err = &text.LimitError{What: "the stream", Limit: int64(r.limit)}
+	}
+	return 0, err
 }
 
 // Count is how many events Next has given.
@@ -74,19 +91,15 @@ func (r *eventReader) Next() (event, error) {
 		if r.err != nil {
 			return event{}, r.err
 		}
-		r.fill()
+		_, r.err = r.in.Peek(1)
 	}
 	return r.give(), nil
 }
 
 // Rest gives the event that the end of the stream cut off, false where there is none.
 func (r *eventReader) Rest() (event, bool) {
-	if r.pos < r.end {
-		line := r.buf[r.pos:r.end]
-		r.pos = r.end
-		if !r.started {
-			line = bytes.TrimPrefix(line, bom)
-		}
+	if line := r.begin(r.part); len(line) > 0 {
+		r.part = nil
 		r.field(line)
 	}
 	if !r.hasData {
@@ -107,57 +120,61 @@ func (r *eventReader) give() event {
 // parse takes lines from the buffer until an event is whole, and reports whether one is.
 func (r *eventReader) parse() bool {
 	for !r.ready {
-		if r.skipLF && r.pos < r.end {
-			r.skipLF = false
-			if r.buf[r.pos] == '\n' {
-				r.pos++
-			}
-		}
 		line, ok := r.line()
 		if !ok {
 			return false
 		}
-		if !r.started {
-			r.started = true
-			line = bytes.TrimPrefix(line, bom)
-		}
-		if len(line) > 0 {
+		if line = r.begin(line); len(line) > 0 {
 			r.field(line)
-			continue
-		}
-		r.ready = r.hasData
-		if !r.ready {
+		} else if r.ready = r.hasData; !r.ready {
 			r.name = ""
 		}
 	}
 	return true
 }
 
-// line takes one line from the buffer. A CR ends it at once: waiting for a LF behind it would hold back the event until
-// the next one. Where both line ends were last found is kept, so that every byte is looked at once.
-func (r *eventReader) line() ([]byte, bool) {
-	r.lf = r.seek('\n', r.lf)
-	r.cr = r.seek('\r', r.cr)
-	stop := min(r.lf, r.cr)
-	if stop-r.pos > r.maxLine {
-		r.fail("a line of the stream", r.maxLine)
-		return nil, false
+// begin drops the BOM from the first line.
+func (r *eventReader) begin(line []byte) []byte {
+	if r.started {
+		return line
 	}
-	if stop == r.end {
-		return nil, false
-	}
-	line := r.buf[r.pos:stop]
-	r.pos = stop + 1
-	r.skipLF = r.buf[stop] == '\r'
-	return line, true
+	r.started = true
+	return bytes.TrimPrefix(line, bom)
 }
 
-func (r *eventReader) seek(c byte, from int) int {
-	from = max(from, r.pos)
-	if i := bytes.IndexByte(r.buf[from:r.end], c); i >= 0 {
-		return from + i
+// line takes one line from the buffer, valid until the next call. A CR ends it at once: waiting for a LF behind it would
+// hold back the event until the next one.
+func (r *eventReader) line() ([]byte, bool) {
+	ahead, _ := r.in.Peek(r.in.Buffered())
+	if len(ahead) == 0 {
+		return nil, false
 	}
-	return r.end
+	if r.skipLF && ahead[0] == '\n' {
+		_, _ = r.in.Discard(1)
+		ahead = ahead[1:]
+	}
+	r.skipLF = false
+	end := bytes.IndexByte(ahead, '\n')
+	if end < 0 {
+		end = len(ahead)
+	}
+	if cr := bytes.IndexByte(ahead[:end], '\r'); cr >= 0 {
+		end, r.skipLF = cr, true
+	}
+	line, whole := ahead[:end], end < len(ahead)
+	if len(r.part)+end > r.maxLine {
+		r.fail("a line of the stream")
+		return nil, false
+	}
+	_, _ = r.in.Discard(min(end+1, len(ahead)))
+	if !whole || len(r.part) > 0 {
+		r.part = append(r.part, line...)
+		line = r.part
+	}
+	if whole {
+		r.part = r.part[:0]
+	}
+	return line, whole
 }
 
 // field reads one line that is not blank: a comment (a colon first), a field with a value, or a field's bare name.
@@ -179,7 +196,7 @@ func (r *eventReader) field(line []byte) {
 			r.data = append(r.data, '\n')
 		}
 		if len(r.data)+len(value) > r.maxLine {
-			r.fail("an event of the stream", r.maxLine)
+			r.fail("an event of the stream")
 			return
 		}
 		r.data = append(r.data, value...)
@@ -205,49 +222,8 @@ func (r *eventReader) intern(name []byte) string {
 }
 
 // fail ends the stream here: what is in the buffer is not read any more.
-func (r *eventReader) fail(what string, limit int) {
-	r.err = &text.LimitError{What: what, Limit: int64(limit)}
-	r.pos, r.end = 0, 0
-	r.lf, r.cr = 0, 0
-	r.hasData, r.ready, r.skipLF = false, false, false
-}
-
-// fill reads once more. It asks for at most one byte over the limit of the stream, which tells a stream that ends there
-// from one that goes on.
-func (r *eventReader) fill() {
-	r.makeRoom()
-	room := r.buf[r.end:]
-	room = room[:min(len(room), r.maxStream+1-r.total)]
-	for range 100 { // as bufio does: a reader may give nothing now and then, not forever
-		n, err := r.in.Read(room)
-		r.total += n
-		r.end += n
-		r.err = err
-		if r.total > r.maxStream {
-			r.end--
-			r.err = &text.LimitError{What: "the stream", Limit: int64(r.maxStream)}
-		}
-		if n > 0 || err != nil {
-			return
-		}
-	}
-	r.err = io.ErrNoProgress
-}
-
-// makeRoom moves what is not yet parsed to the front of the buffer, and doubles the buffer where that is most of it.
-func (r *eventReader) makeRoom() {
-	if r.pos == r.end {
-		r.pos, r.end, r.lf, r.cr = 0, 0, 0, 0
-	}
-	if r.end < len(r.buf) {
-		return
-	}
-	rest := r.buf[r.pos:r.end]
-	room := r.buf
-	if len(rest) >= len(room)/2 {
-		room = make([]byte, max(2*len(room), firstRoom))
-	}
-	copy(room, rest)
-	r.buf, r.pos, r.end = room, 0, len(rest)
-	r.lf, r.cr = r.end, r.end // neither is in the rest: more is read only then
+func (r *eventReader) fail(what string) {
+	r.err = &text.LimitError{What: what, Limit: int64(r.maxLine)}
+	_, _ = r.in.Discard(r.in.Buffered())
+	r.part, r.hasData, r.ready, r.skipLF = nil, false, false, false
 }

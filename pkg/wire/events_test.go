@@ -115,6 +115,14 @@ func TestEventAtOnce(t *testing.T) {
 	}
 }
 
+// limitedReader has smaller limits of a line and of the stream.
+func limitedReader(in io.Reader, line, stream int) *eventReader {
+	r := newEventReader(in)
+	r.in.Reset(&boundedReader{in, stream, stream})
+	r.maxLine = line
+	return r
+}
+
 // TestEventLimits holds the limits to the byte.
 func TestEventLimits(t *testing.T) {
 	line := func(n int) string { return "data:" + strings.Repeat("x", n-5) + "\n" }
@@ -134,8 +142,7 @@ func TestEventLimits(t *testing.T) {
 	}
 	for _, test := range tests {
 		for _, in := range []io.Reader{strings.NewReader(test.in), iotest.OneByteReader(strings.NewReader(test.in))} {
-			r := newEventReader(in)
-			r.maxLine, r.maxStream = 40, 200
+			r := limitedReader(in, 40, 200)
 			got := list(r)
 			if got[len(got)-1] != test.want {
 				t.Errorf("%s: %q", test.name, got)
@@ -165,12 +172,12 @@ func TestRealLimits(t *testing.T) {
 	if _, err := r.Next(); !errors.As(err, &limit) || limit.Limit != 8<<20 || err.Error() != "a line of the stream is over 8 MiB" {
 		t.Errorf("a line without an end: %v", err)
 	}
-	if len(r.buf) > 32<<20 {
-		t.Errorf("%d bytes of buffer", len(r.buf))
+	if cap(r.part) > 32<<20 {
+		t.Errorf("got %d bytes kept, want at most 32 MiB", cap(r.part))
 	}
 	r = newEventReader(endless(":" + strings.Repeat("x", 2046) + "\n"))
-	if _, err := r.Next(); !errors.As(err, &limit) || limit.Limit != 256<<20 || err.Error() != "the stream is over 256 MiB" || len(r.buf) > 64<<10 {
-		t.Errorf("a stream without an end: %v, %d bytes of buffer", err, len(r.buf))
+	if _, err := r.Next(); !errors.As(err, &limit) || limit.Limit != 256<<20 || err.Error() != "the stream is over 256 MiB" || cap(r.part) > 64<<10 {
+		t.Errorf("a stream without an end: %v, %d bytes kept", err, cap(r.part))
 	}
 	s := Messages.NewStream(endless("x"))
 	if _, err := s.Next(); !errors.As(err, &limit) {
@@ -215,11 +222,7 @@ func FuzzEvents(f *testing.F) {
 	}
 	f.Add("\ufeffdata: a\r\rdata\r\n:c\n\revent: x\ndata: 好\n\n", uint64(2))
 	f.Fuzz(func(t *testing.T, in string, seed uint64) {
-		limited := func(in io.Reader) *eventReader {
-			r := newEventReader(in)
-			r.maxLine, r.maxStream = 50, 3000
-			return r
-		}
+		limited := func(in io.Reader) *eventReader { return limitedReader(in, 50, 3000) }
 		want := list(limited(strings.NewReader(in)))
 		for _, reader := range []io.Reader{
 			strings.NewReader(in),
