@@ -96,7 +96,7 @@ func (e *Endpoint) Prepare(call *Call) (*Prepared, error) {
 
 // PrepareModels is the free request for the list of models.
 func (e *Endpoint) PrepareModels() *Prepared {
-	return e.prepare(http.MethodGet, e.API.Dialect().ModelsPath())
+	return e.prepare(http.MethodGet, e.API.Dialect().Facts().ModelsPath)
 }
 
 func (e *Endpoint) prepare(method, path string) *Prepared {
@@ -113,7 +113,7 @@ func (e *Endpoint) prepare(method, path string) *Prepared {
 		}
 		header = append(header, field)
 	}
-	if name := e.API.Dialect().VersionHeader(); name != "" {
+	if name := e.API.Dialect().Facts().VersionHeader; name != "" {
 		header = append(header, Field{Name: name, Value: cmp.Or(e.Version, wire.DefaultVersion)})
 	}
 	if method == http.MethodPost {

@@ -139,7 +139,7 @@ func (n *Node) read(text func(field string) string) {
 	case n.Auth.Scheme != "":
 	case n.IsDemo() && n.Key.IsZero():
 		n.Auth.Scheme = AuthNone
-	case n.API.Dialect().Defaults().Bearer:
+	case n.API.Dialect().Facts().Bearer:
 		n.Auth.Scheme = AuthBearer
 	default:
 		n.Auth.Scheme = AuthXAPIKey

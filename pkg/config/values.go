@@ -188,7 +188,7 @@ func (v *Values) Select(s Selection) (Node, error) {
 		}
 		return all.text
 	})
-	dialect := n.API.Dialect().Defaults()
+	dialect := n.API.Dialect().Facts()
 	if v.set["model"].origin == "default" && n.own("model") == "" && dialect.Model != wire.ModelKnown {
 		n.Model = ""
 	}
@@ -310,7 +310,7 @@ func demoNode(s Selection) (Node, *Error) {
 
 // CheckModel fails with *Error where the node has no model and its dialect needs one.
 func (n Node) CheckModel() error {
-	if n.Model != "" || n.API.Dialect().Defaults().Model != wire.ModelRequired {
+	if n.Model != "" || n.API.Dialect().Facts().Model != wire.ModelRequired {
 		return nil
 	}
 	hint := "name one with -m or FERRY_MODEL"

@@ -177,7 +177,7 @@ func checkAgree(p *plan) *config.Error {
 			return p.Fault(key, "node "+u.Name+" has other tls settings than "+first.Name,
 				"nginx has one set of them for all upstreams")
 		}
-		if u.API.Dialect().ModelsPath() != first.API.Dialect().ModelsPath() {
+		if u.API.Dialect().Facts().ModelsPath != first.API.Dialect().Facts().ModelsPath {
 			return p.Fault(key, "node "+u.Name+" speaks another API than "+first.Name,
 				"a gateway has one; write another gateway for it")
 		}

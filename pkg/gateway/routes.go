@@ -11,11 +11,11 @@ type route struct{ Permission, Method, Path string }
 // routesOf are all routes under the address of an API: those of each API that lists its models there too, as the
 // script's complete does beside messages.
 func routesOf(api wire.API) []route {
-	models := api.Dialect().ModelsPath()
+	models := api.Dialect().Facts().ModelsPath
 	var routes []route
 	for _, other := range wire.APIs() {
 		d := other.Dialect()
-		if d.ModelsPath() != models {
+		if d.Facts().ModelsPath != models {
 			continue
 		}
 		isFirst := len(routes) == 0

@@ -12,13 +12,14 @@ const Chat API = "chat"
 
 type chat struct{}
 
-func (chat) Path() string          { return "/chat/completions" }
-func (chat) ModelsPath() string    { return "/models" }
-func (chat) VersionHeader() string { return "" }
-func (chat) Defaults() Defaults    { return Defaults{Bearer: true, Model: ModelRequired} }
+func (chat) Path() string { return "/chat/completions" }
 
-func (chat) rules() rules {
-	return rules{keys: []string{"model", "max_tokens", "messages", "stream", "stream_options"}, stopName: "finish_reason"}
+func (chat) Facts() Facts {
+	return Facts{
+		ModelsPath: "/models", Bearer: true, Model: ModelRequired,
+		keys:     []string{"model", "max_tokens", "messages", "stream", "stream_options"},
+		stopName: "finish_reason",
+	}
 }
 
 type chatRequest struct {

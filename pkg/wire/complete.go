@@ -7,13 +7,14 @@ const Complete API = "complete"
 
 type complete struct{}
 
-func (complete) Path() string          { return "/v1/complete" }
-func (complete) ModelsPath() string    { return "/v1/models" }
-func (complete) VersionHeader() string { return "" }
-func (complete) Defaults() Defaults    { return Defaults{Model: ModelNone, MaxTokens: 100} } // the script's
+func (complete) Path() string { return "/v1/complete" }
 
-func (complete) rules() rules {
-	return rules{keys: []string{"prompt", "max_tokens", "model", "stream"}, stopName: "stop_reason", bodyStatus: true}
+func (complete) Facts() Facts {
+	return Facts{
+		ModelsPath: "/v1/models", Model: ModelNone, MaxTokens: 100, // the script's
+		keys:     []string{"prompt", "max_tokens", "model", "stream"},
+		stopName: "stop_reason", bodyStatus: true,
+	}
 }
 
 // completeRequest is the script's own.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -54,7 +55,7 @@ func (a API) check(httpStatus int, body []byte) (object, error) {
 	}
 	status, stated, readable := statedStatus(fields["status"])
 	effective := httpStatus
-	wins := a.Dialect().rules().bodyStatus
+	wins := a.Dialect().Facts().bodyStatus
 	switch {
 	case wins && !readable:
 		effective = 0
@@ -116,7 +117,7 @@ func (a API) faultIn(fields object) *APIError {
 		fields = maps.Clone(fields)
 		fields["error"] = inside
 	}
-	rules := a.Dialect().rules()
+	rules := a.Dialect().Facts()
 	says := func(name string) bool { return !rules.bodyStatus && stringOf(fields, name) != "" }
 	switch {
 	case isFault(fields["error"]), stringOf(fields, "type") == "error", stringOf(fields, "object") == "error", isCode(base["status_code"]):
@@ -304,4 +305,20 @@ func jsonLines(body []byte) bool {
 	}
 	_, ok := parse(first)
 	return ok
+}
+
+// Models reads a list of models: how many it has, and the ids, or names, of the first 4096. It reports false for what is
+// no list.
+func Models(body []byte) (ids []string, count int, ok bool) {
+	fields, _ := parse(body)
+	l := lexer{b: fields["data"]}
+	if !l.enter('[') {
+		return nil, 0, false
+	}
+	for ; l.more(']'); count++ {
+		if model, _ := parse(l.value()); len(ids) < maxElements {
+			ids = append(ids, cmp.Or(stringOf(model, "id"), stringOf(model, "name")))
+		}
+	}
+	return ids, count, true
 }

@@ -7,18 +7,13 @@ package wire
 // API is the name of a dialect, as a configuration has it.
 type API string
 
-// Dialect is what ferry needs to know of one kind of API. Each has a file of its own.
+// Dialect is how one kind of API takes requests and gives answers. Each has a file of its own.
 type Dialect interface {
 	// Path is what the dialect appends to a node's address.
 	Path() string
-	// ModelsPath is where its servers list their models, which costs nothing to ask.
-	ModelsPath() string
-	// VersionHeader is the header that names the version of the API, "" where there is none.
-	VersionHeader() string
-	// Defaults are what a node has where its configuration says nothing.
-	Defaults() Defaults
+	// Facts are what else can be said of it without its code.
+	Facts() Facts
 
-	rules() rules
 	// encode gives the body of a request, or an *UnsupportedError.
 	encode(r Request) (any, error)
 	// decode reads what a whole answer holds. What can be read of it is in the answer beside an error too.
@@ -27,8 +22,19 @@ type Dialect interface {
 	reader(s *Stream) (reader, []field)
 }
 
-// rules are what else the dialects differ in.
-type rules struct {
+// Facts are what the dialects differ in.
+type Facts struct {
+	// ModelsPath is where servers list their models, which costs nothing to ask.
+	ModelsPath string
+	// VersionHeader is the header that names the version of the API, "" where there is none.
+	VersionHeader string
+	// Bearer says that a key goes as a Bearer token, and not in x-api-key, where the configuration says nothing.
+	Bearer bool
+	// Model says what is asked for where the configuration names no model.
+	Model ModelDefault
+	// MaxTokens is the most tokens of an answer where the configuration says nothing, 0 for ferry's own default.
+	MaxTokens int
+
 	// keys are the members of a request that decide what ferry asks for and how it reads the answer. They are ferry's even
 	// where a request leaves them out: a "stream" that ferry does not know of would bring an answer that it cannot read.
 	keys []string
@@ -38,16 +44,6 @@ type rules struct {
 	bodyStatus bool
 	// typed says that answers and events have a type.
 	typed bool
-}
-
-// Defaults are what a node of a dialect has where its configuration says nothing.
-type Defaults struct {
-	// Bearer says that the key goes as a Bearer token, and not in x-api-key.
-	Bearer bool
-	// Model says what is asked for.
-	Model ModelDefault
-	// MaxTokens is the most tokens of an answer, 0 for the most in other dialects.
-	MaxTokens int
 }
 
 // ModelDefault is what a request has for a model where the configuration names none.

@@ -136,7 +136,7 @@ func (a API) stopFailure(reason string) *APIError {
 	if status, ok := statusOfType(reason); ok {
 		e.Status = status
 	}
-	e.Message = fmt.Sprintf("the answer ended with %s %s", a.Dialect().rules().stopName, reason)
+	e.Message = fmt.Sprintf("the answer ended with %s %s", a.Dialect().Facts().stopName, reason)
 	return e
 }
 

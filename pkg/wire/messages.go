@@ -17,13 +17,11 @@ const samplingRemoved = "2026-10-21"
 
 type messages struct{}
 
-func (messages) Path() string          { return "/v1/messages" }
-func (messages) ModelsPath() string    { return "/v1/models" }
-func (messages) VersionHeader() string { return "anthropic-version" }
-func (messages) Defaults() Defaults    { return Defaults{} }
+func (messages) Path() string { return "/v1/messages" }
 
-func (messages) rules() rules {
-	return rules{
+func (messages) Facts() Facts {
+	return Facts{
+		ModelsPath: "/v1/models", VersionHeader: "anthropic-version",
 		keys:     []string{"model", "max_tokens", "messages", "system", "stream"},
 		stopName: "stop_reason", typed: true,
 	}

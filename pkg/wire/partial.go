@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -18,73 +19,45 @@ func (a API) Partial(body []byte) string {
 // closeJSON completes the beginning of a JSON value to a whole one: it ends an open string where the text ends, drops a
 // member that has no value yet, and closes what is open. It returns nil where that makes no JSON.
 func closeJSON(body []byte) []byte {
-	scan := scanJSON(body)
-	if len(scan.open) > maxDepth {
-		return nil
-	}
-	closed := make([]byte, 0, len(body)+1+len(scan.open))
-	if scan.inString {
-		closed = append(append(append(closed, body[:scan.whole]...), '"'), scan.closers()...)
-		if json.Valid(closed) {
-			return closed
-		}
-	}
-	for _, end := range []int{len(body), scan.keep} {
-		closed = append(append(closed[:0], body[:end]...), scan.closers()...)
-		if json.Valid(closed) {
-			return closed
-		}
-	}
-	return nil
-}
-
-// jsonScan is where a reader of JSON stands at the end of a text.
-type jsonScan struct {
-	open     []byte // the closing brackets that are due, the outermost first
-	keep     int    // up to where the text is whole members
-	inString bool
-	whole    int // up to where the text has no half escape
-}
-
-// closers are the brackets that are due, the innermost first.
-func (s jsonScan) closers() []byte {
-	out := make([]byte, 0, len(s.open))
-	for i := len(s.open) - 1; i >= 0; i-- {
-		out = append(out, s.open[i])
-	}
-	return out
-}
-
-func scanJSON(body []byte) jsonScan {
-	var s jsonScan
+	var due []byte // the closing brackets, the innermost last
+	members, escape, inString := 0, len(body), false
 	for i := 0; i < len(body); i++ {
 		c := body[i]
 		switch {
 		case c == '"':
-			s.inString = !s.inString
-		case s.inString && c == '\\':
-			length := 2
+			inString = !inString
+		case inString && c == '\\':
+			n := len(`\n`)
 			if i+1 < len(body) && body[i+1] == 'u' {
-				length = 6
+				n = len(`\u0000`)
 			}
-			if i+length > len(body) {
-				s.whole = i
-				return s
+			if i+n > len(body) {
+				escape = i // half of one, at the end
 			}
-			i += length - 1
-		case s.inString:
+			i += n - 1
+		case inString:
 		case c == '{' || c == '[':
-			if s.open = append(s.open, c+2); len(s.open) > maxDepth { // '{'+2 is '}', '['+2 is ']'
-				return s
+			if due = append(due, c+2); len(due) > maxDepth { // '{'+2 is '}', '['+2 is ']'
+				return nil
 			}
-			s.keep = i + 1
-		case (c == '}' || c == ']') && len(s.open) > 0:
-			s.open = s.open[:len(s.open)-1]
-			s.keep = i + 1
+			members = i + 1
+		case (c == '}' || c == ']') && len(due) > 0:
+			due = due[:len(due)-1]
+			members = i + 1
 		case c == ',':
-			s.keep = i
+			members = i
 		}
 	}
-	s.whole = len(body)
-	return s
+	slices.Reverse(due)
+	closed := make([]byte, 0, len(body)+1+len(due))
+	for _, end := range []int{escape, len(body), members} { // the last is up to where the text is whole members
+		closed = append(closed[:0], body[:end]...)
+		if end == escape && inString {
+			closed = append(closed, '"')
+		}
+		if closed = append(closed, due...); json.Valid(closed) {
+			return closed
+		}
+	}
+	return nil
 }

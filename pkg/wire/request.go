@@ -99,7 +99,7 @@ func (a API) addParams(body []byte, params map[string]json.RawMessage) ([]byte, 
 	own, _ := parse(body)
 	keys := make([]string, 0, len(params))
 	for key := range params {
-		if _, taken := own[key]; taken || slices.Contains(a.Dialect().rules().keys, key) {
+		if _, taken := own[key]; taken || slices.Contains(a.Dialect().Facts().keys, key) {
 			return nil, &UnsupportedError{
 				API: a, What: fmt.Sprintf("param %q", key), Reason: "ferry sets it itself",
 				hint: "use the flag or the setting that ferry has for it",

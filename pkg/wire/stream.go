@@ -258,7 +258,7 @@ func (a API) statedFailure(raw []byte) (status int, isFailed, readable bool) {
 		return 0, false, true
 	}
 	status, stated, readable := statedStatus(raw)
-	if a.Dialect().rules().bodyStatus {
+	if a.Dialect().Facts().bodyStatus {
 		return status, !readable || stated && status != 200, readable
 	}
 	return status, stated && isFailure(float64(status)), true

@@ -95,8 +95,8 @@ func TestPaths(t *testing.T) {
 		{Chat, "/chat/completions", "/models"},
 	}
 	for _, test := range tests {
-		if test.api.Dialect().Path() != test.path || test.api.Dialect().ModelsPath() != test.models {
-			t.Errorf("%s: %s and %s", test.api, test.api.Dialect().Path(), test.api.Dialect().ModelsPath())
+		if test.api.Dialect().Path() != test.path || test.api.Dialect().Facts().ModelsPath != test.models {
+			t.Errorf("%s: %s and %s", test.api, test.api.Dialect().Path(), test.api.Dialect().Facts().ModelsPath)
 		}
 	}
 }
