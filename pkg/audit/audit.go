@@ -49,7 +49,7 @@ func (l Log) Write(ctx context.Context, e Entry) error {
 			return err
 		}
 	}
-	f, err := state.OpenAppend(l.Path)
+	f, err := state.OpenPrivate(l.Path, os.O_RDWR|os.O_APPEND|os.O_CREATE)
 	if err != nil {
 		return err
 	}

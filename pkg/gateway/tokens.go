@@ -67,7 +67,7 @@ func (e *TokenError) Hint() string { return "ferry config token list shows them"
 
 // List reads the tokens, the oldest first. A missing file has none. It fails with *StoreError or *state.Error.
 func (s Store) List() ([]Token, error) {
-	data, err := state.ReadPrivate(s.Path)
+	data, err := state.ReadPrivate(s.Path, state.MaxSize)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil

@@ -169,7 +169,7 @@ func (u *Use) decode(line string) (ok bool) {
 
 // readUsage gives no rows where there is no file.
 func readUsage(path string) ([]Use, error) {
-	data, err := state.ReadPrivateMax(path, maxUsage)
+	data, err := state.ReadPrivate(path, maxUsage)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

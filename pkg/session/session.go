@@ -188,7 +188,7 @@ func (s Store) read(name string) ([]byte, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	data, err := state.ReadPrivateMax(s.path(name), maxSize)
+	data, err := state.ReadPrivate(s.path(name), maxSize)
 	switch {
 	case err == nil:
 		return data, nil

@@ -11,6 +11,9 @@ import (
 	"testing"
 )
 
+// appending are the flags of a log.
+const appending = os.O_RDWR | os.O_APPEND | os.O_CREATE
+
 // TestOpenAppend holds that two who have the same file open write behind each other, and that it is made for its owner
 // alone.
 func TestOpenAppend(t *testing.T) {
@@ -18,7 +21,7 @@ func TestOpenAppend(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	var open []*os.File
 	for range 2 {
-		f, err := OpenAppend(path)
+		f, err := OpenPrivate(path, appending)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +58,7 @@ func TestOpenAppendRefuses(t *testing.T) {
 		"fifo":        "is not a regular file",
 		"missing/log": "cannot open: no such file or directory",
 	} {
-		f, err := OpenAppend(in(name))
+		f, err := OpenPrivate(in(name), appending)
 		var e *Error
 		if f != nil || !errors.As(err, &e) || err.Error() != in(name)+": "+want {
 			t.Errorf("%s: %v, want %s", name, err, want)

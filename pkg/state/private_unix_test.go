@@ -50,7 +50,7 @@ func TestReadPrivate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := ReadPrivate(in(tt.name))
+			_, err := ReadPrivate(in(tt.name), MaxSize)
 			if tt.err == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -63,7 +63,7 @@ func TestReadPrivate(t *testing.T) {
 			}
 		})
 	}
-	if _, err := ReadPrivate(in("absent")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadPrivate(in("absent"), MaxSize); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: %v is not ErrNotExist", err)
 	}
 }
@@ -75,7 +75,7 @@ func TestReadPrivateMax(t *testing.T) {
 		if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		data, err := ReadPrivateMax(path, limit)
+		data, err := ReadPrivate(path, limit)
 		switch {
 		case size <= limit && (err != nil || len(data) != size):
 			t.Errorf("%d bytes: %d, %v", size, len(data), err)
@@ -86,7 +86,7 @@ func TestReadPrivateMax(t *testing.T) {
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadPrivateMax(path, limit); err == nil || !strings.Contains(err.Error(), "by others") {
+	if _, err := ReadPrivate(path, limit); err == nil || !strings.Contains(err.Error(), "by others") {
 		t.Errorf("open to others: %v", err)
 	}
 }
@@ -98,7 +98,7 @@ func TestReadBoundedGrows(t *testing.T) {
 		t.Skip("needs /dev/zero: ", err)
 	}
 	defer f.Close()
-	if _, err := readBounded("f", f, MaxSize); err == nil || err.Error() != "f: is larger than 1 MiB" {
+	if _, err := readBounded("f", f, nil, MaxSize); err == nil || err.Error() != "f: is larger than 1 MiB" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -116,22 +116,22 @@ func TestReadPrivateOwner(t *testing.T) {
 	}
 	defer f.Close()
 	me := uint32(os.Geteuid())
-	if err := checkPrivate(path, f, me); err != nil {
+	if err := checkPrivate(path, f, false, me); err != nil {
 		t.Errorf("own file: %v", err)
 	}
 	if me != 0 {
-		if err := checkPrivate(path, f, me+1); err == nil || !strings.Contains(err.Error(), "belongs to user") {
+		if err := checkPrivate(path, f, false, me+1); err == nil || !strings.Contains(err.Error(), "belongs to user") {
 			t.Errorf("another's file: %v", err)
 		}
 		t.Skip("not root: giving files away is not tested")
 	}
-	if err := checkPrivate(path, f, 65534); err != nil {
+	if err := checkPrivate(path, f, false, 65534); err != nil {
 		t.Errorf("root's file, read by another: %v", err)
 	}
 	if err := os.Chown(path, 65534, -1); err != nil {
 		t.Skip("root cannot give files away here: ", err)
 	}
-	if _, err := ReadPrivate(path); err == nil || err.Error() != path+": belongs to user 65534" {
+	if _, err := ReadPrivate(path, MaxSize); err == nil || err.Error() != path+": belongs to user 65534" {
 		t.Errorf("another's file: %v", err)
 	}
 }

@@ -42,7 +42,7 @@ func Open(path string) (*os.File, error) {
 	case err != nil:
 		err = failed(path, "cannot look at it", err)
 	case info.Mode()&fs.ModeNamedPipe != 0 && !fromShell(path):
-		err = &Error{Path: path, Msg: "is not a regular file", HintText: "copy what comes from the FIFO into a file"}
+		err = refused(path, "is not a regular file", "copy what comes from the FIFO into a file")
 	default:
 		return f, nil
 	}
@@ -68,43 +68,37 @@ func checkTrusted(path string, f *os.File, uid uint32) error {
 	case st.Uid != uid && st.Uid != 0:
 		return foreign(path, st.Uid)
 	case st.Mode&0o022 != 0:
-		return &Error{Path: path, Msg: fmt.Sprintf("can be written by others (mode %04o)", st.Mode&0o777), HintText: "chmod go-w " + path}
+		return refused(path, fmt.Sprintf("can be written by others (mode %04o)", st.Mode&0o777), "chmod go-w "+path)
 	case kind == unix.S_IFIFO:
 		return nil
 	}
 	return checkWay(path, uid)
 }
 
-// checkReplace looks at a name that WriteFile is to follow or replace. A link must belong to this user or root, and must
+// checkReplace takes the user as an argument, so that a test that runs as root can be another user. It looks at a name that WriteFile is to follow or replace. A link must belong to this user or root, and must
 // not be in a folder that everyone can write. In such a folder an existing file must be this user's or root's too: the new
 // file would be given to the owner of the old one.
-func checkReplace(path string, info fs.FileInfo) error {
-	return checkReplaceAs(path, info, uint32(os.Geteuid()))
-}
-
-// checkReplaceAs takes the user as an argument, so that a test that runs as root can be another user.
-func checkReplaceAs(path string, info fs.FileInfo, uid uint32) error {
+func checkReplace(path string, info fs.FileInfo, uid int) error {
 	dir, err := os.Stat(filepath.Dir(path))
 	if err != nil {
 		return failed(path, "cannot look at its folder", err)
 	}
-	st, known := info.Sys().(*syscall.Stat_t)
-	foreigner := !known || st.Uid != uid && st.Uid != 0
-	open := dir.Mode().Perm()&0o002 != 0
-	const itself = "name the file itself, not a link to it"
+	open, others := dir.Mode().Perm()&0o002 != 0, isOthers(info, uint32(uid))
 	switch link := info.Mode()&fs.ModeSymlink != 0; {
-	case link && foreigner:
-		return &Error{Path: path, Msg: "is a symbolic link of another user", HintText: itself}
+	case link && others:
+		return refused(path, "is a symbolic link of another user", nameItself)
 	case link && open:
-		return &Error{Path: path, Msg: "is a symbolic link in a folder that others can write", HintText: itself}
-	case open && foreigner:
-		return &Error{Path: path, Msg: "belongs to another user, in a folder that others can write", HintText: "name another file"}
+		return refused(path, "is a symbolic link in a folder that others can write", nameItself)
+	case open && others:
+		return refused(path, "belongs to another user, in a folder that others can write", "name another file")
 	}
 	return nil
 }
 
-func foreign(path string, owner uint32) error {
-	return &Error{Path: path, Msg: fmt.Sprintf("belongs to user %d", owner), HintText: "it must be yours or root's: chown " + path}
+// isOthers reports whether a file is neither the user's nor root's.
+func isOthers(info fs.FileInfo, uid uint32) bool {
+	st, known := info.Sys().(*syscall.Stat_t)
+	return !known || st.Uid != uid && st.Uid != 0
 }
 
 // checkWay follows the symbolic links from path to the file and looks at each, and at the folder it is in.
@@ -116,8 +110,7 @@ func checkWay(path string, uid uint32) error {
 			return failed(dir, "cannot look at it", err)
 		}
 		if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 && !readOnlyFolder(dir) {
-			return &Error{Path: dir, Msg: fmt.Sprintf("is a folder in which everyone can replace files (mode %04o)", info.Mode().Perm()),
-				HintText: "chmod o-w " + dir}
+			return refused(dir, fmt.Sprintf("is a folder in which everyone can replace files (mode %04o)", info.Mode().Perm()), "chmod o-w "+dir)
 		}
 		if info, err = os.Lstat(path); err != nil {
 			return failed(path, "cannot look at it", err)
@@ -125,8 +118,8 @@ func checkWay(path string, uid uint32) error {
 		if info.Mode()&fs.ModeSymlink == 0 {
 			return nil
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != uid && st.Uid != 0 {
-			return &Error{Path: path, Msg: "is a symbolic link of another user", HintText: "name the file itself, or make the link anew"}
+		if isOthers(info, uid) {
+			return refused(path, "is a symbolic link of another user", "name the file itself, or make the link anew")
 		}
 		target, err := os.Readlink(path)
 		if err != nil {
@@ -137,7 +130,7 @@ func checkWay(path string, uid uint32) error {
 		}
 		path = target
 	}
-	return &Error{Path: path, Msg: "has too many symbolic links before it"}
+	return refused(path, "has too many symbolic links before it", "")
 }
 
 // openKey opens a file with a key, as ReadKey says, and checks what it got.
@@ -159,7 +152,7 @@ func openKey(path string) (*os.File, error) {
 	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // not out of the folder, nor waiting for a FIFO's writer
 	switch {
 	case err != nil && link && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
-		return nil, &Error{Path: path, Msg: "is a symbolic link out of its folder", HintText: "name the file itself, not a link to it"}
+		return nil, refused(path, "is a symbolic link out of its folder", nameItself)
 	case err != nil:
 		return nil, failed(path, "cannot open", err)
 	}
@@ -181,9 +174,9 @@ func checkKey(path, dir string, f *os.File, link bool, uid uint32) error {
 	mounted := readOnly || st.Uid == 0 && st.Mode&0o222 == 0 && st.Dev != top.Dev && folder.Uid == 0 && closed
 	switch {
 	case link && !closed:
-		return &Error{Path: path, Msg: "is a symbolic link in a folder that others can write", HintText: "name the file itself, not a link to it"}
+		return refused(path, "is a symbolic link in a folder that others can write", nameItself)
 	case mounted && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Mode&0o022 == 0:
 		return nil
 	}
-	return checkPrivate(path, f, uid)
+	return checkPrivate(path, f, false, uid)
 }

@@ -2,10 +2,43 @@ package state
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 )
+
+// disk is what a write asks of the system, step by step, so that a test can make each step fail in turn.
+type disk struct {
+	createTemp func(dir string) (f file, release func(), err error)
+	create     func(path string) (file, error)
+	rename     func(from, to string) error
+	remove     func(path string) error
+	syncDir    func(dir string) error
+}
+
+// file is what a write asks of an open file.
+type file interface {
+	io.WriteCloser
+	Name() string
+	Chmod(fs.FileMode) error
+	Chown(uid, gid int) error
+	Stat() (fs.FileInfo, error)
+	Sync() error
+}
+
+// system is the disk itself.
+func system() disk {
+	return disk{
+		createTemp: func(dir string) (file, func(), error) { return createTemp(dir) },
+		create: func(path string) (file, error) {
+			return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, filePerm)
+		},
+		rename:  os.Rename,
+		remove:  os.Remove,
+		syncDir: syncDir,
+	}
+}
 
 // maxLinks bounds a chain of symbolic links, as Linux does.
 const maxLinks = 40
@@ -125,11 +158,11 @@ func resolve(path string) (string, fs.FileInfo, error) {
 		name = filepath.Join(dir, base)
 		info, err := os.Lstat(name)
 		if err == nil {
-			err = checkReplace(name, info)
+			err = checkReplace(name, info, os.Geteuid())
 		}
-		var refused *Error
+		var fault *Error
 		switch {
-		case errors.As(err, &refused):
+		case errors.As(err, &fault):
 			return "", nil, err
 		case errors.Is(err, fs.ErrNotExist):
 			return name, nil, nil
@@ -138,7 +171,7 @@ func resolve(path string) (string, fs.FileInfo, error) {
 		case info.Mode().IsRegular():
 			return name, info, nil
 		case info.Mode()&fs.ModeSymlink == 0:
-			return "", nil, &Error{Path: path, Msg: "is not a regular file"}
+			return "", nil, refused(path, "is not a regular file", "")
 		}
 		to, err := os.Readlink(name)
 		if err != nil {
@@ -150,5 +183,5 @@ func resolve(path string) (string, fs.FileInfo, error) {
 			name = dir + string(filepath.Separator) + to
 		}
 	}
-	return "", nil, &Error{Path: path, Msg: "has too many links"}
+	return "", nil, refused(path, "has too many links", "")
 }

@@ -1,0 +1,184 @@
+//go:build unix
+
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+func openLock(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, filePerm)
+}
+
+// tryLock says whether the lock was free. flock belongs to the open file, so goroutines exclude each other as well.
+func tryLock(f *os.File) (bool, error) {
+	err := flock(f, unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func blockLock(f *os.File) error { return flock(f, unix.LOCK_EX) }
+
+// flock goes on after a signal: the runtime sends some of its own.
+func flock(f *os.File, how int) error {
+	for {
+		err := unix.Flock(int(f.Fd()), how)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// CheckOwn fails with *Error unless path itself, not what a link leads to, is of the wanted type (fs.ModeDir,
+// fs.ModeSocket), belongs to this user, and other users can do nothing with it. It is for names under which somebody
+// else could have put something. A name that does not exist is an error for which fs.ErrNotExist holds.
+func CheckOwn(path string, want fs.FileMode) error { return checkOwn(path, want, uint32(os.Geteuid())) }
+
+// checkOwn takes the user as an argument, so that a test that runs as root can be another user.
+func checkOwn(path string, want fs.FileMode, uid uint32) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return failed(path, "cannot look at it", err)
+	}
+	st, known := info.Sys().(*syscall.Stat_t)
+	switch {
+	case info.Mode().Type() != want:
+		return refused(path, "is something else than it was made as", "")
+	case !known || st.Uid != uid:
+		return refused(path, fmt.Sprintf("belongs to another user than %d", uid), "")
+	case info.Mode().Perm()&0o077 != 0:
+		return refused(path, fmt.Sprintf("can be used by others (mode %04o)", info.Mode().Perm()), "")
+	}
+	return nil
+}
+
+// OpenPrivate opens a private file, and makes it with mode 0600 where the flag says so and it is missing. The file itself,
+// not a symbolic link, must be a regular one, owned by the current user or root, closed to group and others for reading and
+// writing. A file that is to be written must have no other name either. The checks are made on the open file, so nothing
+// can be swapped in between: do not pass os.O_TRUNC, which would empty a file before it is checked. Every failure is an
+// *Error.
+func OpenPrivate(path string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(path, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, filePerm)
+	if err != nil {
+		// FreeBSD says EMLINK and NetBSD EFTYPE where the others say ELOOP; only the wording depends on it.
+		if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK) {
+			return nil, refused(path, "is a symbolic link", nameItself)
+		}
+		if errors.Is(err, unix.ENXIO) { // a FIFO without a reader, or a socket
+			return nil, refused(path, "is not a regular file", "")
+		}
+		return nil, failed(path, "cannot open", err)
+	}
+	if err := checkPrivate(path, f, flag&(os.O_WRONLY|os.O_RDWR) != 0, uint32(os.Geteuid())); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// checkPrivate takes the user as an argument, so that a test that runs as root can be another user. A hard link is not
+// written to: what is written would be in the other file too.
+func checkPrivate(path string, f *os.File, writes bool, uid uint32) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return failed(path, "cannot look at it", err)
+	}
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return refused(path, "is not a regular file", "")
+	case st.Uid != uid && st.Uid != 0:
+		return foreign(path, st.Uid)
+	case st.Mode&0o066 != 0:
+		return refused(path, fmt.Sprintf("can be read or written by others (mode %04o)", st.Mode&0o777), "chmod 600 "+path)
+	case writes && st.Nlink > 1:
+		return refused(path, fmt.Sprintf("is a hard link: the file has %d names", st.Nlink), "name another file, or remove this name: rm "+path)
+	}
+	return nil
+}
+
+func foreign(path string, owner uint32) error {
+	return refused(path, fmt.Sprintf("belongs to user %d", owner), "it must be yours or root's: chown "+path)
+}
+
+// lockTemp locks a temporary file through a handle of its own, so that the lock outlives the writer's close and lasts until
+// the file has its name. Where the file system has no locks, its age has to tell.
+func lockTemp(path string) (*os.File, error) {
+	lock, err := openTemp(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, nil
+	}
+	if got, err := tryLock(lock); err == nil && !got {
+		lock.Close()
+		return nil, fs.ErrNotExist // it is being swept
+	}
+	return lock, nil
+}
+
+// tempAbandoned reports whether no process is writing the file. It then has its lock until unlock.
+func tempAbandoned(path string, old bool) (unlock func(), abandoned bool) {
+	f, err := openTemp(path)
+	if err != nil {
+		return nil, false
+	}
+	if got, err := tryLock(f); got || err != nil && old {
+		return func() { f.Close() }, true
+	}
+	f.Close()
+	return nil, false
+}
+
+func openTemp(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+}
+
+// keepOwner gives the new file the owner and group of the one it replaces, so that root editing a user's file does not
+// take it away, and returns the mode to set. Where the group cannot be kept, its bits are dropped: they were meant for
+// another group.
+func keepOwner(f file, old fs.FileInfo, perm fs.FileMode) fs.FileMode {
+	if old == nil {
+		return perm
+	}
+	was, ok := old.Sys().(*syscall.Stat_t)
+	if !ok {
+		return perm
+	}
+	// The result is what counts: the answer of stat says whose file it is now, whatever the calls said.
+	_ = f.Chown(int(was.Uid), -1)
+	_ = f.Chown(-1, int(was.Gid))
+	now, err := f.Stat()
+	if err != nil {
+		return perm &^ 0o077
+	}
+	if is, ok := now.Sys().(*syscall.Stat_t); !ok || is.Gid != was.Gid {
+		perm &^= 0o070
+	}
+	return perm
+}
+
+// syncDir makes a rename last through a power cut. Filesystems that cannot flush a folder say EINVAL or ENOTSUP, which
+// is no failure of the write.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return nil // a folder that may be written but not listed cannot be opened
+		}
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
+		return err
+	}
+	return nil
+}
