@@ -6,7 +6,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -14,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -48,45 +46,24 @@ type source struct {
 	set       *token.FileSet
 }
 
-// sources parses every Go file that is no test, whatever system it is for.
+// sources parses every Go file that is no test and not below a dot-folder, whatever system it is for.
 func sources(t *testing.T) []source {
 	t.Helper()
 	var all []source
-	set := token.NewFileSet()
-	err := filepath.WalkDir(checkout, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := entry.Name()
-		if entry.IsDir() {
-			if file != checkout && (strings.HasPrefix(name, ".") || name == "testdata" || name == "node_modules" || name == "dist") {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
-			return nil
-		}
-		parsed, err := parser.ParseFile(set, file, nil, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(checkout, file)
-		if err != nil {
-			return err
-		}
-		relative = filepath.ToSlash(relative)
-		all = append(all, source{relative, path.Dir(relative), parsed, set})
-		return nil
-	})
-	check(t, err)
 	packages := map[string]bool{}
-	for _, s := range all {
-		packages[s.pkg] = true
+	set := token.NewFileSet()
+	for _, name := range projectFiles(t) {
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, ".") {
+			continue
+		}
+		parsed, err := parser.ParseFile(set, filepath.Join(checkout, name), nil, parser.SkipObjectResolution)
+		check(t, err)
+		all = append(all, source{name, path.Dir(name), parsed, set})
+		packages[path.Dir(name)] = true
 	}
 	for _, known := range []string{".", "cmd", "pkg/retry", "pkg/wire", "pkg/client"} {
 		if !packages[known] {
-			t.Fatalf("found no Go files in %s: the walk is wrong", known)
+			t.Fatalf("got no Go files in %s, want some: the search is wrong", known)
 		}
 	}
 	return all
@@ -96,9 +73,7 @@ func (s source) imports(t *testing.T) []string {
 	t.Helper()
 	var paths []string
 	for _, spec := range s.file.Imports {
-		name, err := strconv.Unquote(spec.Path.Value)
-		check(t, err)
-		paths = append(paths, name)
+		paths = append(paths, strings.Trim(spec.Path.Value, `"`))
 	}
 	return paths
 }
@@ -219,65 +194,25 @@ var topLevel = []string{
 	"LICENSE", "CHANGELOG.md",
 }
 
-// projectFiles lists what belongs to the project, from the top and with slashes: what git tracks or would track, or
-// without git all files that .gitignore does not name.
+// projectFiles lists what belongs to the project, from the top and with slashes: what git tracks or would track.
 func projectFiles(t *testing.T) []string {
 	t.Helper()
-	var files []string
 	git := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
 	git.Dir = checkout
-	if out, err := git.Output(); err == nil && len(out) > 0 {
-		for name := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
-			// A tracked file that was removed and not yet committed is still listed.
-			if _, err := os.Lstat(filepath.Join(checkout, name)); err == nil {
-				files = append(files, name)
-			}
-		}
-	} else {
-		files = filesWithoutGit(t)
+	out, err := git.Output()
+	if err != nil || len(out) == 0 {
+		needed(t, "a clone and git, which lists its files")
 	}
+	files := strings.Split(strings.TrimRight(string(out), "\x00"), "\x00")
+	files = slices.DeleteFunc(files, func(name string) bool { // a tracked file that was removed and not yet committed is still listed
+		_, err := os.Lstat(filepath.Join(checkout, name))
+		return err != nil
+	})
 	for _, known := range []string{"main.go", "go.mod", "cmd/architecture_test.go"} {
 		if !slices.Contains(files, known) {
 			t.Fatalf("%s is not among the %d files found", known, len(files))
 		}
 	}
-	return files
-}
-
-func filesWithoutGit(t *testing.T) []string {
-	t.Helper()
-	text := read(t, filepath.Join(checkout, ".gitignore"))
-	ignored := func(relative string) bool {
-		for line := range strings.Lines(text) {
-			pattern := strings.TrimSuffix(strings.TrimSpace(line), "/")
-			subject := path.Base(relative)
-			if anchored, ok := strings.CutPrefix(pattern, "/"); ok {
-				pattern, subject = anchored, relative
-			}
-			if match, _ := path.Match(pattern, subject); match {
-				return true
-			}
-		}
-		return relative == ".git"
-	}
-	var files []string
-	check(t, filepath.WalkDir(checkout, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil || file == checkout {
-			return err
-		}
-		relative, err := filepath.Rel(checkout, file)
-		if err != nil {
-			return err
-		}
-		relative = filepath.ToSlash(relative)
-		switch {
-		case ignored(relative) && entry.IsDir():
-			return fs.SkipDir
-		case !ignored(relative) && !entry.IsDir():
-			files = append(files, relative)
-		}
-		return nil
-	}))
 	return files
 }
 
@@ -293,20 +228,13 @@ func TestArchitectureTopLevel(t *testing.T) {
 // TestArchitectureNoMachinePaths looks for the paths of the machines that the project was written on: a file that names one
 // works there and nowhere else.
 func TestArchitectureNoMachinePaths(t *testing.T) {
-	var paths [][]byte
-	for _, name := range []string{"work", "root"} { // put together here, or this file would be the first to match
-		paths = append(paths, []byte("/"+name+"/"))
-	}
 	for _, file := range projectFiles(t) {
 		text, err := os.ReadFile(filepath.Join(checkout, file))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
+		check(t, err)
 		for number, line := range bytes.Split(text, []byte("\n")) {
-			for _, bad := range paths {
-				if bytes.Contains(line, bad) {
-					t.Errorf("%s:%d names %s", file, number+1, bad)
+			for _, name := range []string{"work", "root"} { // put together here, or this file would be the first to match
+				if bad := "/" + name + "/"; bytes.Contains(line, []byte(bad)) {
+					t.Errorf("%s:%d names %s, want no path of a machine", file, number+1, bad)
 				}
 			}
 		}

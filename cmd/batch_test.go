@@ -43,9 +43,7 @@ func TestBatchManyItems(t *testing.T) {
 		equal(t, id+", which failed, is answered", answered[id], false)
 	}
 	r.want(1, "", fmt.Sprintf("%d of %d answered, %d failed", len(answered), items, len(failed)))
-	if n := server.connections.Load(); n > 2*workers {
-		t.Errorf("%d connections for %d at once, want at most %d", n, workers, 2*workers)
-	}
+	atMost(t, "connections", server.connections.Load(), 2*workers)
 	peak := r.state.SysUsage().(*syscall.Rusage).Maxrss
 	if runtime.GOOS == "linux" && peak > 160<<10 && !raceEnabled {
 		t.Errorf("peak memory %d KiB, want at most %d", peak, 160<<10)

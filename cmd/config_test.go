@@ -79,9 +79,7 @@ func TestNamedConfigIsThere(t *testing.T) {
 		equal(t, name+" leaves files behind", len(left), 0)
 	}
 	walk(cmd.Commands())
-	if walked < 20 {
-		t.Errorf("%d commands were run, want at least 20", walked)
-	}
+	atLeast(t, "commands that were run", walked, 20)
 }
 
 // TestNamedConfigIsMade holds what needs no file: what makes one, and what reads none.

@@ -48,9 +48,7 @@ func TestGoldenHelp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := ferry(t, nil, args...)
 			for _, line := range strings.Split(r.stdout, "\n") {
-				if len([]rune(line)) > 120 {
-					t.Errorf("got %d columns, want at most 120: %s", len([]rune(line)), line)
-				}
+				atMost(t, "columns of "+line, len([]rune(line)), 120)
 			}
 			r.exactly(0, r.stdout, "")
 			golden(t, filepath.Join("help", name+".txt"), r.stdout)

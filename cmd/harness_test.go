@@ -2,6 +2,7 @@ package cmd_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -51,6 +52,21 @@ func equal[T any](t testing.TB, what string, got, want T) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%s: got %+v, want %+v", what, got, want)
+	}
+}
+
+// atLeast and atMost compare a figure with its bound.
+func atLeast[T cmp.Ordered](t testing.TB, what string, got, least T) {
+	t.Helper()
+	if got < least {
+		t.Errorf("%s: got %v, want at least %v", what, got, least)
+	}
+}
+
+func atMost[T cmp.Ordered](t testing.TB, what string, got, most T) {
+	t.Helper()
+	if got > most {
+		t.Errorf("%s: got %v, want at most %v", what, got, most)
 	}
 }
 

@@ -124,9 +124,7 @@ func TestForgedLines(t *testing.T) {
 			}
 		}
 	})
-	if seen < 1000 {
-		t.Errorf("%d words of the server were seen, want at least 1000: this test looks at calls that show none", seen)
-	}
+	atLeast(t, "words of the server that were seen", seen, 1000)
 }
 
 // TestJSONHasNoControls holds that a terminal obeys nothing in JSON: a model's text, its names and its reasoning.
@@ -168,14 +166,10 @@ func TestFailureIsBounded(t *testing.T) {
 			if whole && (strings.Contains(name, "-o json") || strings.HasSuffix(name, "out.jsonl")) {
 				return // an answer has all of its own words
 			}
-			if n := len(stdout) + len(stderr); n > most {
-				t.Errorf("%q, %s: %d bytes, want at most %d", unit, name, n, most)
-			}
+			atMost(t, "bytes of "+name, len(stdout)+len(stderr), most)
 		})
 	}
-	if more < 40*len(units) {
-		t.Errorf("%d times it was said how much more there is, want at least %d", more, 40*len(units))
-	}
+	atLeast(t, "times that it was said how much more there is", more, 40*len(units))
 }
 
 // TestCodedKey holds that a key is masked in what a server makes of it.
@@ -204,7 +198,5 @@ func TestCodedKey(t *testing.T) {
 			lacks(t, name, stdout+stderr, coding[4:len(coding)-8]) // the ends depend on what stands around
 		}
 	})
-	if seen < 1000 {
-		t.Errorf("the key was masked %d times, want at least 1000: this test looks at calls that show none", seen)
-	}
+	atLeast(t, "times that the key was masked", seen, 1000)
 }

@@ -112,9 +112,7 @@ func TestSecondAnswerInABatch(t *testing.T) {
 		got.must()
 		equal(t, "answers", got.answers, want)
 		equal(t, "requests", s.requests.Load(), items)
-		if n := s.connections.Load(); n < items {
-			t.Errorf("%d connections, want at least %d", n, items)
-		}
+		atLeast(t, "connections", s.connections.Load(), items)
 	}
 }
 
@@ -158,9 +156,7 @@ func TestSecondAnswerOnAnIdleConnection(t *testing.T) {
 	got := newLinkRig(t, s.url).batch([]string{"one", "two"}, "-c", "2")
 	got.must()
 	equal(t, "answers", got.answers, map[string]string{"1": answerTo("one"), "2": answerTo("two")})
-	if n := s.connections.Load(); n < 3 {
-		t.Errorf("%d connections, want 3 at least", n)
-	}
+	atLeast(t, "connections", s.connections.Load(), 3)
 }
 
 func TestSecondAnswerHeld(t *testing.T) {

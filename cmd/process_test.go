@@ -167,9 +167,7 @@ func TestVerboseWraps(t *testing.T) {
 		}))
 		shown := inTerminal(t, columns, []string{"NO_COLOR=1"}, "ask", "-v", "--no-stdin", "-n", server.URL, "hello")
 		server.Close()
-		if n := strings.Count(shown, "forged"); n < 3 {
-			t.Errorf("%s: %d words of the server, want 3 or more, in %q", name, n, shown)
-		}
+		atLeast(t, "words of the server, "+name, strings.Count(shown, "forged"), 3)
 		for line := range strings.SplitSeq(shown, "\r\n") {
 			if strings.HasPrefix(line, "Error: forged") || lipgloss.Width(line) > columns || strings.Contains(line, "\t") {
 				t.Errorf("%s: a line of %d columns, want at most %d, none that the server began: %q", name, lipgloss.Width(line), columns, line)
@@ -258,9 +256,7 @@ func TestBenchOnATerminal(t *testing.T) {
 		contains(t, fmt.Sprint("the report at ", columns, " columns"), shown, "\x1b[32m", "direct", "hongkong", "singapore")
 		for line := range strings.SplitSeq(shown, "\n") {
 			last := line[strings.LastIndex(strings.TrimRight(line, "\r"), "\r")+1:]
-			if w := ansi.StringWidth(last); w > int(columns) {
-				t.Errorf("got a line of %d columns, want at most %d: %q", w, columns, last)
-			}
+			atMost(t, "columns of "+last, ansi.StringWidth(last), int(columns))
 		}
 		for _, plain := range []string{"NO_COLOR=1", "TERM=dumb"} {
 			lacks(t, plain, inTerminal(t, columns, []string{plain}, "bench", "-r", "12", "demo/hongkong"), "\x1b")

@@ -65,9 +65,7 @@ func TestDryRunLine(t *testing.T) {
 			equal(t, name+": header "+field+" of curl", byCurl.Header[field], byFerry.Header[field])
 		}
 		equal(t, name+": the key", byCurl.Header.Get("X-Api-Key"), "gate-secret-1")
-		if len(byFerry.Header) < 15 {
-			t.Errorf("%s: got the headers %q, want at least 15", name, byFerry.Header)
-		}
+		atLeast(t, "headers, "+name, len(byFerry.Header), 15)
 	}
 }
 
@@ -130,9 +128,7 @@ func TestFilterCost(t *testing.T) {
 		env := withConfig(t, "filter: {file: words.txt, on: [prompt, answer]}\n", map[string]string{"words.txt": blockedWords(words)})
 		added, most := cheapest(t, env, prompt)-bare, time.Duration(words)*20*time.Microsecond
 		t.Logf("%d words add %s to an ask of %s", words, added, bare)
-		if added > most {
-			t.Errorf("%d words add %s, want at most %s", words, added, most)
-		}
+		atMost(t, "what the words add", added, most)
 	}
 }
 

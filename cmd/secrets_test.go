@@ -55,9 +55,7 @@ func TestCanary(t *testing.T) {
 			arrived++
 		}
 	}
-	if arrived < 50 {
-		t.Errorf("the key arrived %d times, want at least 50: this test looks at calls that do not send it", arrived)
-	}
+	atLeast(t, "times that the key arrived: if too few, this test looks at calls that do not send it", arrived, 50)
 
 	// The key that config key stores stands in its own file and nowhere else.
 	r := ferryReads(t, env, canaryKey+"\n", "config", "key", "gate").must()
@@ -336,13 +334,9 @@ func TestPersonalData(t *testing.T) {
 			}
 			shown += strings.Count(r.stderr, "[REDACTED]")
 		}
-		if shown < 200 {
-			t.Errorf("got %d places redacted, want at least 200: this test looks at calls that do not meet the data", shown)
-		}
+		atLeast(t, "places that were redacted: if too few, this test looks at calls that do not meet the data", shown, 200)
 		log := read(t, filepath.Join(home, ".config", "ferry", "audit.jsonl"))
-		if lines := strings.Count(log, "\n"); lines < len(calls)*3/4 {
-			t.Errorf("got %d lines for %d calls, want at least three for four", lines, len(calls))
-		}
+		atLeast(t, "lines of the log", strings.Count(log, "\n"), len(calls)*3/4)
 		equal(t, "prompts in the log with content: "+content, strings.Contains(log, `"prompt"`), content == "redacted")
 		_ = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
 			if err == nil && !entry.IsDir() {

@@ -126,9 +126,7 @@ func TestTrust(t *testing.T) {
 			}
 		})
 	}
-	if len(messages) < 9 {
-		t.Errorf("got %d messages, want at least 9: %q", len(messages), messages)
-	}
+	atLeast(t, "messages", len(messages), 9)
 }
 
 // TestConfigPin shows a chain with its pins, whether or not the configured ones fit, and sends nothing.

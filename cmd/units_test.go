@@ -1,9 +1,11 @@
 package cmd
 
 import (
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"testing"
+	"time"
 
 	"ferry/pkg/config"
 	"ferry/pkg/limit"
@@ -59,6 +61,48 @@ func TestVersionBuiltFrom(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			if got, want := builtFrom(test.stamp, test.info).text(), test.want+behind; got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+func TestParseAge(t *testing.T) {
+	const day = 24 * time.Hour
+	for text, want := range map[string]time.Duration{
+		"7d": 7 * day, "1d12h": day + 12*time.Hour, "36h": 36 * time.Hour, "90m": 90 * time.Minute, "1.5h": 90 * time.Minute,
+		"65535d": 65535 * day, "0d1s": time.Second,
+	} {
+		if got, ok := parseAge(text); !ok || got != want {
+			t.Errorf("%s: %v, %v; want %v", text, got, ok, want)
+		}
+	}
+	for _, text := range []string{"", "0", "0s", "0d", "d", "7", "-7d", "-1h", "1d-1h", "7d7d", "1.5d", "1h7d", "65536d", "7 d",
+		"65535d2562047h", "7w", "soon"} {
+		if got, ok := parseAge(text); ok {
+			t.Errorf("%q: got %v, want none", text, got)
+		}
+	}
+}
+
+func TestStateDir(t *testing.T) {
+	root := t.TempDir() // absolute wherever the test runs
+	for _, tt := range []struct {
+		name, goos string
+		env        map[string]string
+		want       string
+	}{
+		{"xdg", "linux", map[string]string{"XDG_STATE_HOME": root, "HOME": "/h"}, filepath.Join(root, "ferry")},
+		{"home", "linux", map[string]string{"HOME": root}, filepath.Join(root, ".local", "state", "ferry")},
+		{"relative xdg", "darwin", map[string]string{"XDG_STATE_HOME": "x", "HOME": root},
+			filepath.Join(root, ".local", "state", "ferry")},
+		{"none", "linux", nil, ""},
+		{"windows", "windows", map[string]string{"LocalAppData": root, "HOME": "/h"}, filepath.Join(root, "ferry")},
+		{"windows without", "windows", map[string]string{"HOME": "/h"}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := stateDirOn(tt.goos, func(name string) string { return tt.env[name] })
+			if got != tt.want || (err == nil) != (tt.want != "") {
+				t.Errorf("got %q, %v, want %q", got, err, tt.want)
 			}
 		})
 	}

@@ -22,19 +22,24 @@ type place struct {
 	env []string
 }
 
-func newPlace(t *testing.T) place {
+// emptyPlace has ferry first on the PATH, and more in its environment.
+func emptyPlace(t *testing.T, env ...string) place {
 	t.Helper()
-	p := place{dir: t.TempDir()}
 	self, err := os.Executable()
 	check(t, err)
+	p := place{dir: t.TempDir()}
+	p.file(t, ".bin/ferry", "#!/bin/sh\nexec '"+p.dir+"/.bin/ferry-real' \"$@\"\n", 0o700)
+	check(t, os.Symlink(self, filepath.Join(p.dir, ".bin", "ferry-real")))
+	p.env = append([]string{"PATH=" + filepath.Join(p.dir, ".bin") + ":" + os.Getenv("PATH"), "HOME=" + p.dir, raceExit + "=" + raceAtOnce}, env...)
+	return p
+}
+
+func newPlace(t *testing.T) place {
+	t.Helper()
+	p := emptyPlace(t, "CLAUDE_KEY=canary-key-0001")
 	url := serve(t, nil).URL
-	p.file(t, "bin/ferry", "#!/bin/sh\nexec '"+p.dir+"/bin/ferry-real' \"$@\"\n", 0o700)
-	p.file(t, "config.yaml", fmt.Sprintf("nodes:\n  hongkong: {url: %q, key: env:CLAUDE_KEY}\n  singapore: {url: %q, key: env:CLAUDE_KEY}\n", url, url), 0o600)
-	check(t, os.Symlink(self, filepath.Join(p.dir, "bin", "ferry-real")))
-	p.env = []string{
-		"PATH=" + filepath.Join(p.dir, "bin") + ":" + os.Getenv("PATH"), "HOME=" + p.dir, "FERRY_CONFIG=" + filepath.Join(p.dir, "config.yaml"),
-		"CLAUDE_KEY=canary-key-0001", raceExit + "=" + raceAtOnce,
-	}
+	p.file(t, ".config/ferry/config.yaml",
+		fmt.Sprintf("nodes:\n  hongkong: {url: %q, key: env:CLAUDE_KEY}\n  singapore: {url: %q, key: env:CLAUDE_KEY}\n", url, url), 0o600)
 	return p
 }
 
@@ -126,7 +131,7 @@ func serveSSH(t *testing.T, p place, hosts []string) {
 	client := p.file(t, "ssh_config", fmt.Sprintf("Host %s\nHostName 127.0.0.1\nPort %s\nUser %s\nIdentityFile %s/user\nIdentitiesOnly yes\n"+
 		"UserKnownHostsFile %s\nGlobalKnownHostsFile none\nStrictHostKeyChecking yes\nBatchMode yes\n",
 		strings.Join(hosts, " "), port, me.Username, p.dir, known), 0o600)
-	p.file(t, "bin/ssh", "#!/bin/sh\nexec '"+ssh+"' -F '"+client+"' \"$@\"\n", 0o700)
+	p.file(t, ".bin/ssh", "#!/bin/sh\nexec '"+ssh+"' -F '"+client+"' \"$@\"\n", 0o700)
 }
 
 // TestVantagesInKubernetes runs what the containers of the manifest run: the log is a saved run, whatever came of it, and

@@ -1,16 +1,22 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ferry/pkg/guard"
@@ -159,9 +165,7 @@ func TestConnectTellsItsSteps(t *testing.T) {
 		TLSHandshakeDone:  func(tls.ConnectionState, error) { step("done") },
 	})
 	conn, err := Connect(ctx, Options{Target: mustURL(t, target.URL), TLS: TLS{CA: ca.file}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	conn.Close()
 	if want := []string{"connect", "connected", "TLS", "done"}; !slices.Equal(steps, want) {
 		t.Errorf("%v, want %v", steps, want)
@@ -178,4 +182,182 @@ func TestForgetful(t *testing.T) {
 	if n, err := (forgetful{client}).Read(buffer); n != 3 || err != nil || string(buffer) != "new\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" {
 		t.Errorf("%d %v %q", n, err, buffer)
 	}
+}
+
+func TestRefusesOld(t *testing.T) {
+	ca := privateCA(t)
+	for _, tt := range []struct {
+		floor   uint16
+		refuses bool
+	}{{tls.VersionTLS12, false}, {tls.VersionTLS13, true}} {
+		s := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}, MinVersion: tt.floor})
+		got, err := RefusesOld(t.Context(), Options{Target: mustURL(t, s.URL)})
+		if err != nil || got != tt.refuses {
+			t.Errorf("floor %s: %v, %v, want %v", tls.VersionName(tt.floor), got, err, tt.refuses)
+		}
+	}
+}
+
+// A port that speaks no TLS, or that nobody listens on, says nothing about a floor.
+func TestRefusesOldWithoutTLS(t *testing.T) {
+	l := listen(t)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
+	if got, err := RefusesOld(t.Context(), Options{Target: mustURL(t, "https://"+l.Addr().String())}); err == nil {
+		t.Errorf("no TLS: got %v without an error", got)
+	}
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	closed.Close()
+	if got, err := RefusesOld(t.Context(), Options{Target: mustURL(t, "https://"+closed.Addr().String())}); err == nil {
+		t.Errorf("nobody there: got %v without an error", got)
+	}
+}
+
+// TestConnectTimeoutOfTLS has a server that takes the connection and never speaks, so that the handshake hangs.
+func TestConnectTimeoutOfTLS(t *testing.T) {
+	l := listen(t)
+	const timeout = 50 * time.Millisecond
+	for name, o := range map[string]Options{
+		"node":   {Target: mustURL(t, "https://"+l.Addr().String())},
+		"proxy":  {Target: mustURL(t, "https://node.test"), Proxy: mustURL(t, "https://"+l.Addr().String())},
+		"socks5": {Target: mustURL(t, "https://node.test"), Proxy: mustURL(t, "socks5h://"+l.Addr().String())},
+		"http":   {Target: mustURL(t, "https://node.test"), Proxy: mustURL(t, "http://"+l.Addr().String())},
+	} {
+		o.ConnectTimeout = timeout
+		rt, err := New(o)
+		check(t, err)
+		r := request(t, o.Target.String(), body("prompt"))
+		_, err = rt.RoundTrip(r)
+		var late *ConnectTimeoutError
+		if !errors.As(err, &late) || late.Timeout != timeout || !late.Connecting() || late.Hint() == "" {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		via := ""
+		if o.Proxy != nil {
+			via = " through the proxy " + o.Proxy.String()
+		}
+		if want := fmt.Sprintf("no connection to %s%s within 50ms", o.Target.Host, via); err.Error() != want {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+		if name == "http" { // net/http itself reads the reply to a CONNECT, for up to a minute
+			closeIdle(rt)
+		}
+	}
+	noMoreDials(t)
+}
+
+// noMoreDials waits until net/http has given up its dials: they end on their own, after the call that made them.
+func noMoreDials(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; runtime.Gosched() {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		if !bytes.Contains(stacks, []byte("net/http.(*Transport).dialConn")) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("a dial goes on:\n%s", stacks)
+		}
+	}
+}
+
+// pipeDial dials an HTTP server over net.Pipe, inside a synctest bubble. The returned function ends the server.
+func pipeDial(handle http.HandlerFunc) (dial dialFunc, end func()) {
+	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	s := &http.Server{Handler: handle, ErrorLog: quiet}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = s.Serve(l) }()
+	return l.dial, func() { s.Close(); <-done }
+}
+
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case l.conns <- far:
+		return near, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error { l.once.Do(func() { close(l.closed) }); return nil }
+
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+
+// TestConnectTimeoutEndsWithTheConnection holds that the connect timeout bounds the connecting alone: an answer that is
+// not streamed may think for minutes (DESIGN.md section 3), before its header and within its body. The time is fake.
+func TestConnectTimeoutEndsWithTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial, end := pipeDial(func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(5 * time.Minute)
+			_, _ = io.WriteString(w, "slow")
+			w.(http.Flusher).Flush()
+			time.Sleep(4 * time.Minute)
+			_, _ = io.WriteString(w, " answer")
+		})
+		rt, err := New(Options{Target: mustURL(t, "http://node.test"), Dial: dial, ConnectTimeout: 15 * time.Second})
+		check(t, err)
+		r := request(t, "http://node.test", body("prompt"))
+		started := time.Now()
+		resp, err := rt.RoundTrip(r)
+		check(t, err)
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if string(text) != "slow answer" || err != nil || time.Since(started) != 9*time.Minute {
+			t.Errorf("%q, %v after %s", text, err, time.Since(started))
+		}
+		closeIdle(rt)
+		end()
+	})
+}
+
+// TestConnectTimeoutIsExact also holds that nothing goes on behind it: a synctest bubble with a goroutine left fails.
+func TestConnectTimeoutIsExact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		never := func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
+		rt, err := New(Options{Target: mustURL(t, "http://node.test"), Dial: never, ConnectTimeout: 15 * time.Second})
+		check(t, err)
+		started := time.Now()
+		for n := 1; n <= 2; n++ {
+			r := request(t, "http://node.test", body("prompt"))
+			_, err = rt.RoundTrip(r)
+			var late *ConnectTimeoutError
+			if !errors.As(err, &late) || time.Since(started) != time.Duration(n)*15*time.Second {
+				t.Errorf("%v after %s", err, time.Since(started))
+			}
+		}
+		// The caller's own end goes before it and is told from it.
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("the caller's"))
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node.test", body("prompt"))
+		check(t, err)
+		if _, err = rt.RoundTrip(r); err == nil || err.Error() != "the caller's" {
+			t.Errorf("%v", err)
+		}
+		closeIdle(rt)
+	})
 }

@@ -28,9 +28,7 @@ type quicServer struct {
 func newQUICServer(t *testing.T, config *tls.Config, handle http.HandlerFunc) *quicServer {
 	t.Helper()
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	s := &quicServer{address: socket.LocalAddr().String()}
 	seen := config.Clone()
 	seen.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -105,14 +103,9 @@ func TestHTTP3Cut(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	o := Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: ca.file}, HTTP3: OnlyHTTP3, ConnectTimeout: 10 * time.Second}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.Target.String(), body("prompt"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := request(t, o.Target.String(), body("prompt"))
 	resp, err := build(t, o).RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	defer resp.Body.Close()
 	half := make([]byte, 4)
 	_, err = io.ReadFull(resp.Body, half)
@@ -193,9 +186,7 @@ func TestHTTP3Blocked(t *testing.T) {
 			var packets atomic.Int64
 			if answer != nil {
 				socket, err := net.ListenPacket("udp", at.String())
-				if err != nil {
-					t.Fatal(err)
-				}
+				check(t, err)
 				done := make(chan struct{})
 				go func() {
 					defer close(done)

@@ -28,10 +28,7 @@ func overBoth(t *testing.T, serve func(net.Conn), test func(t *testing.T, o Opti
 // say sends a request and reads the answer.
 func say(t *testing.T, rt http.RoundTripper, o Options, words []byte) (status int, answer string, err error) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.Target.String(), bytes.NewReader(words))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := request(t, o.Target.String(), bytes.NewReader(words))
 	resp, err := rt.RoundTrip(r)
 	if err != nil {
 		return 0, "", err
@@ -44,9 +41,7 @@ func say(t *testing.T, rt http.RoundTripper, o Options, words []byte) (status in
 // TestEarlyAnswer has a server that answers when it has read the head of a long request and closes the connection, with
 // most of the request unread. Some race between the two is always there, so it is tried many times.
 func TestEarlyAnswer(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: sends 8 MiB many times")
-	}
+	long(t, "sends 8 MiB many times")
 	words := make([]byte, 8<<20)
 	overBoth(t, func(conn net.Conn) {
 		if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
@@ -143,22 +138,15 @@ func TestFresh(t *testing.T) {
 	defer s.Close()
 	rt := build(t, o)
 	ask := func(fresh bool) string {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, strings.NewReader("x"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := request(t, s.URL, strings.NewReader("x"))
 		if fresh {
 			r = r.WithContext(Fresh(r.Context()))
 		}
 		resp, err := rt.RoundTrip(r)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		defer resp.Body.Close()
 		text, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		return string(text)
 	}
 	kept, fresh, again, other := ask(false), ask(true), ask(false), ask(true)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -30,18 +29,14 @@ func (a *authority) under(t *testing.T) *authority {
 		c.DNSNames, c.IPAddresses, c.ExtKeyUsage = nil, nil, nil
 	})
 	cert, err := x509.ParseCertificate(pair.Certificate[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return &authority{cert: cert, key: key, dir: a.dir, file: a.file}
 }
 
 func pinOf(t *testing.T, pair tls.Certificate) guard.Pin {
 	t.Helper()
 	cert, err := x509.ParseCertificate(pair.Certificate[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return guard.PinOf(cert)
 }
 
@@ -94,9 +89,7 @@ func TestPins(t *testing.T) {
 				_, _, err := post(t, o)
 				refused(t, err, s.address, "its certificate has none of the pinned keys: pinned "+guard.JoinPins(test.pins, ", ")+
 					"; its chain has sha256//", "ferry config pin hongkong")
-				if n := s.received.Load(); n != 0 {
-					t.Errorf("the server was sent %d bytes", n)
-				}
+				s.gotNothing(t)
 			})
 		}
 	}
@@ -129,10 +122,7 @@ func TestPinsOnResumption(t *testing.T) {
 					resumed = state.DidResume
 					return check(state)
 				}
-				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL, body("the prompt"))
-				if err != nil {
-					t.Fatal(err)
-				}
+				r := request(t, s.URL, body("the prompt"))
 				resp, err := rt.RoundTrip(r)
 				if err == nil {
 					_, _ = io.Copy(io.Discard, resp.Body)
@@ -175,9 +165,7 @@ func TestPinsAreNotTheProxys(t *testing.T) {
 		_, _, err := post(t, o)
 		refused(t, err, silent.address, "its certificate has none of the pinned keys", "")
 	}
-	if n := silent.received.Load(); n != 0 {
-		t.Errorf("the node was sent %d bytes", n)
-	}
+	silent.gotNothing(t)
 }
 
 func TestLook(t *testing.T) {
@@ -190,11 +178,8 @@ func TestLook(t *testing.T) {
 		if err != nil {
 			return nil, err
 		}
-		defer rt.(interface{ CloseIdleConnections() }).CloseIdleConnections()
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.Target.String(), body("the prompt"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		defer closeIdle(rt)
+		r := request(t, o.Target.String(), body("the prompt"))
 		if _, err = rt.RoundTrip(r); err == nil {
 			t.Fatal("a request went through")
 		}
@@ -221,9 +206,7 @@ func TestLook(t *testing.T) {
 		t.Errorf("a chain that was not verified is shown: %+v", state)
 	}
 	refused(t, err, s.address, "its certificate is signed by an unknown authority", "")
-	if n := s.received.Load(); n != 0 {
-		t.Errorf("the server was sent %d bytes", n)
-	}
+	s.gotNothing(t)
 	o.Target = mustURL(t, "http://"+s.address)
 	if _, _, err := Look(o); !errors.Is(err, errNoTLS) {
 		t.Errorf("plain http: %v", err)
@@ -248,11 +231,8 @@ func TestPinsBeforeAByte(t *testing.T) {
 		after.Store(0)
 		return check(state)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+s.address, body(strings.Repeat("the prompt", 1000)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = rt.RoundTrip(r)
+	r := request(t, "https://"+s.address, body(strings.Repeat("the prompt", 1000)))
+	_, err := rt.RoundTrip(r)
 	refused(t, err, s.address, "its certificate has none of the pinned keys", "")
 	if n := after.Load(); n == 0 || n > 64 {
 		t.Errorf("%d bytes were written after the check; an alert has two and its record's frame", n)

@@ -189,9 +189,7 @@ func TestPlainHTTPByProxy(t *testing.T) {
 	closed := &closing{Reader: strings.NewReader("prompt")}
 	rt := build(t, Options{Target: mustURL(t, "http://example.com"), Proxy: mustURL(t, "http://"+unused(t))})
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://example.com", closed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	if _, err := rt.RoundTrip(r); err == nil || !closed.done {
 		t.Errorf("%v; the body was closed: %t", err, closed.done)
 	}

@@ -60,9 +60,7 @@ func TestTLSAccepts(t *testing.T) {
 			}
 			s := tlsServer(t, test.server)
 			resp, text, err := post(t, Options{Target: mustURL(t, s.URL), TLS: test.client, ConnectTimeout: time.Minute})
-			if err != nil {
-				t.Fatal(err)
-			}
+			check(t, err)
 			if want := test.version + " " + s.Listener.Addr().String() + " the prompt"; text != want {
 				t.Errorf("%q, want %q", text, want)
 			}
@@ -88,9 +86,7 @@ func holdRefusals(t *testing.T, tests []refusal) {
 			s := tlsSink(t, test.server)
 			_, _, err := post(t, Options{Target: mustURL(t, "https://"+s.address), TLS: test.client, ConnectTimeout: time.Minute})
 			refused(t, err, s.address, test.reason, test.advice)
-			if n := s.received.Load(); n != 0 {
-				t.Errorf("the server was sent %d bytes", n)
-			}
+			s.gotNothing(t)
 		})
 	}
 }
@@ -254,9 +250,7 @@ func TestCertificateFiles(t *testing.T) {
 	cert, key := ca.files(ca.issue(nil))
 	_, otherKey := ca.files(ca.issue(nil))
 	junk := filepath.Join(t.TempDir(), "junk.pem")
-	if err := os.WriteFile(junk, []byte("not PEM"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(junk, []byte("not PEM"), 0o600))
 	missing := filepath.Join(t.TempDir(), "missing.pem")
 	tests := []struct {
 		name         string

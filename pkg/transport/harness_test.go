@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -8,17 +9,22 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/binary"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -38,9 +44,7 @@ func TestMain(m *testing.M) {
 			return m.Run()
 		}
 		dir, err := os.MkdirTemp("", "ferry-transport")
-		if err != nil {
-			panic(err)
-		}
+		must(err)
 		defer os.RemoveAll(dir)
 		systemCA = newAuthority(dir, yesterday(), nextYear())
 		// crypto/x509 reads these once, when the first roots are asked for.
@@ -55,6 +59,44 @@ func needsSystemCA(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
 		t.Skip("the platform verifies certificates here, and cannot be given an authority by a test")
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func long(t *testing.T, why string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long: " + why)
+	}
+}
+
+// request is a prompt to a target.
+func request(t *testing.T, target string, prompt io.Reader) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target, prompt)
+	check(t, err)
+	return r
+}
+
+func closeIdle(rt http.RoundTripper) { rt.(interface{ CloseIdleConnections() }).CloseIdleConnections() }
+
+// gotNothing expects that the server was sent not a byte.
+func (s *sink) gotNothing(t *testing.T) {
+	t.Helper()
+	if n := s.received.Load(); n != 0 {
+		t.Errorf("%s was sent %d bytes, want none", s.address, n)
 	}
 }
 
@@ -79,13 +121,9 @@ func newAuthority(dir string, from, to time.Time) *authority {
 		NotBefore: from, NotAfter: to, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		panic(err)
-	}
+	must(err)
 	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		panic(err)
-	}
+	must(err)
 	a := &authority{cert: cert, key: key, dir: dir, file: filepath.Join(dir, fmt.Sprintf("ca-%d.pem", n))}
 	writePEM(a.file, "CERTIFICATE", der)
 	return a
@@ -98,16 +136,12 @@ func privateCA(t *testing.T) *authority {
 
 func newKey() *ecdsa.PrivateKey {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
-	}
+	must(err)
 	return key
 }
 
 func writePEM(path, kind string, der []byte) {
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		panic(err)
-	}
+	must(os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 }
 
 // issue signs a certificate for loopback; change makes it another one.
@@ -127,9 +161,7 @@ func (a *authority) issueFor(key *ecdsa.PrivateKey, change func(*x509.Certificat
 		change(template)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		panic(err)
-	}
+	must(err)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
@@ -139,9 +171,7 @@ func (a *authority) files(pair tls.Certificate) (cert, key string) {
 	cert, key = filepath.Join(a.dir, fmt.Sprintf("cert-%d.pem", n)), filepath.Join(a.dir, fmt.Sprintf("key-%d.pem", n))
 	writePEM(cert, "CERTIFICATE", pair.Certificate[0])
 	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	if err != nil {
-		panic(err)
-	}
+	must(err)
 	writePEM(key, "PRIVATE KEY", der)
 	return cert, key
 }
@@ -206,9 +236,7 @@ func tlsSink(t *testing.T, config *tls.Config) *sink {
 func listen(t *testing.T) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	t.Cleanup(func() { l.Close() })
 	return l
 }
@@ -216,9 +244,7 @@ func listen(t *testing.T) net.Listener {
 func mustURL(t *testing.T, raw string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return u
 }
 
@@ -226,10 +252,8 @@ func mustURL(t *testing.T, raw string) *url.URL {
 func build(t *testing.T, o Options) http.RoundTripper {
 	t.Helper()
 	rt, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(rt.(interface{ CloseIdleConnections() }).CloseIdleConnections)
+	check(t, err)
+	t.Cleanup(func() { closeIdle(rt) })
 	return rt
 }
 
@@ -240,9 +264,7 @@ func post(t *testing.T, o Options) (*http.Response, string, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a sink that was let in would never answer
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, o.Target.String(), body("the prompt"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	resp, err := rt.RoundTrip(r)
 	if err != nil {
 		return nil, "", err
@@ -250,4 +272,167 @@ func post(t *testing.T, o Options) (*http.Response, string, error) {
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	return resp, string(text), err
+}
+
+// connectProxy is a small proxy: CONNECT and plain requests, with a password where auth is not "".
+type connectProxy struct {
+	auth string
+
+	mu       sync.Mutex
+	requests []string
+	header   []http.Header
+}
+
+func (p *connectProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	p.requests = append(p.requests, r.Method+" "+r.RequestURI)
+	p.header = append(p.header, r.Header.Clone())
+	p.mu.Unlock()
+	if p.auth != "" && r.Header.Get("Proxy-Authorization") != p.auth {
+		w.WriteHeader(http.StatusProxyAuthRequired)
+		return
+	}
+	if r.Method != http.MethodConnect {
+		r.Header.Del("Proxy-Authorization")
+		r.RequestURI = ""
+		resp, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		w.WriteHeader(resp.StatusCode)
+		_, _ = io.Copy(w, resp.Body)
+		return
+	}
+	far, err := net.Dial("tcp", r.Host)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	near, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		far.Close()
+		return
+	}
+	_, _ = io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")
+	splice(near, far)
+}
+
+// splice carries bytes both ways until one side ends.
+func splice(a, b net.Conn) {
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+		both.Go(func() {
+			_, _ = io.Copy(way[0], way[1])
+			a.Close()
+			b.Close()
+		})
+	}
+	both.Wait()
+}
+
+func (p *connectProxy) seen() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.requests
+}
+
+func startProxy(t *testing.T, p *connectProxy, config *tls.Config) *url.URL {
+	t.Helper()
+	s := httptest.NewUnstartedServer(p)
+	s.Config.ErrorLog = quiet
+	if config == nil {
+		s.Start()
+	} else {
+		s.TLS = config
+		s.StartTLS()
+	}
+	t.Cleanup(s.Close)
+	return mustURL(t, s.URL)
+}
+
+// basic is "user:hunter2" as RFC 7617 writes it.
+const basic = "Basic dXNlcjpodW50ZXIy"
+
+// unused is an address at which nothing listens.
+func unused(t *testing.T) string {
+	l := listen(t)
+	l.Close()
+	return l.Addr().String()
+}
+
+// socksServer is a small SOCKS5 server (RFC 1928, 1929) that notes what it is asked for and always goes to the same
+// place.
+type socksServer struct {
+	to, user, password string
+
+	mu    sync.Mutex
+	asked []string
+}
+
+func (s *socksServer) start(t *testing.T, scheme string) *url.URL {
+	t.Helper()
+	sink := newSink(t, func(conn net.Conn) io.Reader {
+		if err := s.serve(conn); err != nil {
+			_, _ = conn.Write([]byte{5, 1, 0, 1, 0, 0, 0, 0, 0, 0}) // general failure
+		}
+		return nil
+	})
+	return mustURL(t, scheme+"://"+sink.address)
+}
+
+func (s *socksServer) serve(conn net.Conn) error {
+	in := bufio.NewReader(conn)
+	read := func(n int) []byte {
+		b := make([]byte, n)
+		_, _ = io.ReadFull(in, b)
+		return b
+	}
+	methods := read(int(read(2)[1]))
+	if s.user == "" {
+		_, _ = conn.Write([]byte{5, 0})
+	} else {
+		if !strings.Contains(string(methods), "\x02") {
+			return errors.New("no password offered")
+		}
+		_, _ = conn.Write([]byte{5, 2})
+		user := string(read(int(read(2)[1])))
+		password := string(read(int(read(1)[0])))
+		if user != s.user || password != s.password {
+			_, _ = conn.Write([]byte{1, 1})
+			return nil
+		}
+		_, _ = conn.Write([]byte{1, 0})
+	}
+	head := read(4)
+	host := ""
+	switch head[3] {
+	case 1:
+		host = netip.AddrFrom4([4]byte(read(4))).String()
+	case 3:
+		host = "name " + string(read(int(read(1)[0])))
+	case 4:
+		host = netip.AddrFrom16([16]byte(read(16))).String()
+	}
+	port := strconv.Itoa(int(binary.BigEndian.Uint16(read(2))))
+	s.mu.Lock()
+	s.asked = append(s.asked, host+" "+port)
+	s.mu.Unlock()
+	far, err := net.Dial("tcp", s.to)
+	if err != nil {
+		return err
+	}
+	_, _ = conn.Write([]byte{5, 0, 0, 1, 127, 0, 0, 1, 0, 0})
+	splice(conn, far)
+	return nil
+}
+
+func (s *socksServer) last() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.asked) == 0 {
+		return ""
+	}
+	return s.asked[len(s.asked)-1]
 }
