@@ -138,11 +138,11 @@ func (a *app) inWords(err error) string {
 	return apart.Error()
 }
 
-// timeWrites bounds all that is written from now on by the call's time. Nothing but a pipe, a socket or a terminal makes
-// a writer wait.
-func (a *app) timeWrites(timeout time.Duration) {
+// timeWrites bounds all that is written to streams from now on by the call's time. Nothing but a pipe, a socket or a
+// terminal makes a writer wait.
+func timeWrites(timeout time.Duration, streams ...*term.Stream) {
 	until := time.Now().Add(timeout)
-	for _, stream := range []*term.Stream{&a.out, &a.err} {
+	for _, stream := range streams {
 		file, ok := stream.Writer.(*os.File)
 		if !ok {
 			continue

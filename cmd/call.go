@@ -38,7 +38,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	}
 	timeout := s.values.Timeout
 	call := &client.Call{Timeout: timeout, Deadline: a.Clock.Now().Add(timeout)}
-	a.timeWrites(timeout)
+	timeWrites(timeout, &a.out, &a.err)
 	ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, &client.DeadlineError{Timeout: timeout})
 	defer cancel()
 	var conversation *client.Conversation
@@ -54,7 +54,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	}
 	names := s.values.Nodes
 	if conversation != nil {
-		if names, err = conversationNodes(s, conversation); err != nil {
+		if names, err = s.conversationNodes(conversation); err != nil {
 			return err
 		}
 	}
@@ -74,7 +74,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		call.Reading = client.AsBody
 	}
 	if o.dryRun {
-		return a.dryRun(ctx, order, stages.Filter, call)
+		return order.dryRun(ctx, stages.Filter, call)
 	}
 	stages.Failover = &order.Failover
 	stages.Output = func(next client.Doer) client.Doer { output.next = next; return output }
@@ -174,7 +174,7 @@ func readSchema(ctx context.Context, name string) (json.RawMessage, error) {
 
 // dryRun prints the request that would be sent and a curl line that sends it. No key is looked up for it: the line
 // names where the key comes from.
-func (a *app) dryRun(ctx context.Context, order *nodeOrder, filter *client.Filter, call *client.Call) error {
+func (order *nodeOrder) dryRun(ctx context.Context, filter *client.Filter, call *client.Call) error {
 	if err := filter.CheckRequest(call.Request); err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func (a *app) dryRun(ctx context.Context, order *nodeOrder, filter *client.Filte
 		fmt.Fprintf(&b, "%s: %s\n", text.Line(f.Name), text.Line(f.Public()))
 	}
 	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body, about, p.Curl(e.options, call.Timeout, e.dir))
-	return a.write(a.masker.Bytes([]byte(b.String())))
+	return order.settings.write(order.settings.masker.Bytes([]byte(b.String())))
 }
 
 // comment names the nodes behind the first, for a dry run; "" for none.
@@ -284,12 +284,12 @@ func (s *settings) auditLog(conversation *client.Conversation) *client.AuditLog 
 // classOf is the kind of failure, "" for none.
 func classOf(failed error) string {
 	var e *client.Error
-	var missed *missedError
+	var coded *exitError
 	var output *outputError
 	switch {
 	case errors.As(failed, &e):
 		return string(e.Class)
-	case errors.As(failed, &missed):
+	case errors.As(failed, &coded) && coded.code == exitMissed:
 		return "missed"
 	case errors.As(failed, &output):
 		return string(client.Output)

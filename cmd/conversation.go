@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"ferry/pkg/client"
 	"ferry/pkg/config"
@@ -19,7 +20,7 @@ func (s *settings) openConversation(ctx context.Context, o conversationOptions) 
 		return nil, usagef("leave one of the two away", "--no-store keeps nothing, so there is no conversation to go on with")
 	}
 	store, homeless := s.sessions() // without a home the store is one that can keep nothing
-	name, err := s.conversationName(store, o)
+	name, err := o.choose(store, s.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -44,15 +45,15 @@ func (s *settings) openConversation(ctx context.Context, o conversationOptions) 
 	return c, nil
 }
 
-// conversationName works out which conversation is meant.
-func (a *app) conversationName(store session.Store, o conversationOptions) (string, error) {
+// choose works out which conversation is meant.
+func (o conversationOptions) choose(store session.Store, now time.Time) (string, error) {
 	switch {
 	case o.last && (o.name != "" || o.fresh):
 		return "", usagef("", "--continue goes on with the last conversation; --session and --new name another")
 	case o.name != "":
 		return o.name, nil
 	case o.fresh:
-		return session.NewName(a.Clock.Now()), nil
+		return session.NewName(now), nil
 	}
 	name, err := store.Last()
 	if errors.Is(err, session.ErrNotFound) {
@@ -62,7 +63,7 @@ func (a *app) conversationName(store session.Store, o conversationOptions) (stri
 }
 
 // conversationNodes are those that a conversation began with; once it has an answer, a call may name none or the same.
-func conversationNodes(s *settings, c *client.Conversation) ([]string, error) {
+func (s *settings) conversationNodes(c *client.Conversation) ([]string, error) {
 	names := s.values.Nodes
 	if kept := c.Handle.Session(); len(kept.Turns) > 0 {
 		names = config.SplitNodes(kept.Nodes)

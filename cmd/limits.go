@@ -31,7 +31,7 @@ func (s *settings) limit(e *endpoint, rate limit.Rate) error {
 	key := limit.Place(e.address()) + " " + rate.String()
 	limiter := s.limiters[key]
 	if limiter == nil {
-		bucket, err := limit.NewBucket(folder, e.address(), rate, s.limitClock())
+		bucket, err := limit.NewBucket(folder, e.address(), rate, limitClock(s.Clock))
 		if err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (s *settings) budget(e *endpoint, tokens int64) {
 	}
 	folder, homeless := s.limitsDir()
 	e.Budget = &client.Budget{
-		Ledger: limit.NewLedger(folder, e.address(), name, tokens, s.limitClock()),
+		Ledger: limit.NewLedger(folder, e.address(), name, tokens, limitClock(s.Clock)),
 		Degraded: func(why error) {
 			s.budgetWarning.Do(func() { s.note("other processes do not see what this one uses of the budget: %s", why) })
 		},
@@ -91,8 +91,8 @@ func (a *app) limitsDir() (string, error) {
 }
 
 // limitClock is the clock of limits and budgets: the machine's, unless a test brought one that jumps.
-func (a *app) limitClock() limit.Clock {
-	if c, ok := a.Clock.(limit.Clock); ok {
+func limitClock(clock client.Clock) limit.Clock {
+	if c, ok := clock.(limit.Clock); ok {
 		return c
 	}
 	return limit.NewClock()

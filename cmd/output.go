@@ -39,7 +39,10 @@ func newOutputStage(s *settings, o callOptions) (*outputStage, error) {
 			return nil, usagef("the syntax is that of RE2", "--expect: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 	}
-	return stage, choice("output", o.output, "text", "json", "raw")
+	if forms := []string{"text", "json", "raw"}; !slices.Contains(forms, o.output) {
+		return nil, invalid("output", o.output, "one of "+strings.Join(forms, ", "))
+	}
+	return stage, nil
 }
 
 func (s *outputStage) Do(ctx context.Context, call *client.Call) (*client.Result, error) {
@@ -50,7 +53,7 @@ func (s *outputStage) Do(ctx context.Context, call *client.Call) (*client.Result
 	failed = s.check(call, result, failed)
 	if s.output == "raw" && result.Complete && s.masker.InPieces(result.Body) {
 		result.Complete = false
-		failed = &client.Error{Class: client.Output, Node: result.Node, Status: 200, Err: errSplitKey}
+		failed = &client.Error{Class: client.Output, Node: result.Node, Status: 200, Err: splitKey()}
 	}
 	var err error
 	switch {
@@ -137,7 +140,7 @@ func (s *outputStage) check(call *client.Call, result *client.Result, failed err
 		return &client.Error{Class: client.Stopped, Status: 200, Err: fmt.Errorf("the model stopped early: %s", reason)}
 	}
 	if s.expected != nil && !s.expected.MatchString(checked) {
-		return &missedError{fmt.Sprintf("the answer does not match --expect %s", s.expect)}
+		return &exitError{fmt.Errorf("the answer does not match --expect %s", s.expect), exitMissed, false}
 	}
 	return nil
 }
@@ -201,15 +204,15 @@ func (a *app) write(text []byte) error {
 
 // printText prints a whole answer: the model's words, ending in exactly one newline; on a terminal made safe, and styled
 // where that is wanted. An answer of at most a MiB is one write.
-func (a *app) printText(answer string, render bool) error {
+func (s *outputStage) printText(answer string, render bool) error {
 	rest := strings.TrimRight(answer, "\n")
 	var visible text.VisibleStream
-	markdown := term.Markdown{Plain: !render || a.out.Plain}
+	markdown := term.Markdown{Plain: !render || s.out.Plain}
 	for more := true; more; {
 		out := []byte(rest[:min(len(rest), onePiece)])
 		rest = rest[len(out):]
 		more = rest != ""
-		if a.out.TTY {
+		if s.out.TTY {
 			out = visible.Append(nil, out)
 			if !more {
 				out = visible.Flush(out)
@@ -222,7 +225,7 @@ func (a *app) printText(answer string, render bool) error {
 		if !more {
 			out = append(out, '\n')
 		}
-		if err := a.write(out); err != nil {
+		if err := s.write(out); err != nil {
 			return err
 		}
 	}
@@ -231,17 +234,17 @@ func (a *app) printText(answer string, render bool) error {
 
 // printBlock prints the first code block of an answer and nothing else. Without one the answer goes to standard error:
 // it was paid for.
-func (a *app) printBlock(answer wire.Answer) error {
+func (s *outputStage) printBlock(answer wire.Answer) error {
 	block, ok := term.FirstBlock(answer.Text)
 	if !ok {
-		a.sayKept("the answer", answer.Text)
+		s.sayKept("the answer", answer.Text)
 		return &client.Error{Class: client.NotAnAnswer, Status: 200, Err: errors.New("there is no fenced code block in the answer")}
 	}
-	return a.printText(block, false)
+	return s.printText(block, false)
 }
 
 // keepPartial prints the received part of an answer on standard error: it was paid for.
-func (a *app) keepPartial(result *client.Result, failed error) {
+func (s *outputStage) keepPartial(result *client.Result, failed error) {
 	if len(result.Attempts) == 0 || result.Attempts[len(result.Attempts)-1].HTTPStatus != http.StatusOK {
 		return
 	}
@@ -251,13 +254,13 @@ func (a *app) keepPartial(result *client.Result, failed error) {
 		partial = string(result.Body)
 	}
 	if partial != "" {
-		a.sayKept("what came of the answer", partial)
+		s.sayKept("what came of the answer", partial)
 	}
 }
 
 // sayKept puts a text that was paid for on standard error.
-func (a *app) sayKept(what, partial string) {
-	a.say("ferry: " + what + ":\n" + text.Shown(a.masker.String(strings.TrimRight(partial, "\n")), text.MostShown))
+func (s *outputStage) sayKept(what, partial string) {
+	s.say("ferry: " + what + ":\n" + text.Shown(s.masker.String(strings.TrimRight(partial, "\n")), text.MostShown))
 }
 
 // printJSON prints the object on one line of standard output.
@@ -266,15 +269,15 @@ func (a *app) printJSON(object any) error {
 }
 
 // printCall prints a call's object, once something was sent. Its text has been masked, and may be long.
-func (a *app) printCall(result *client.Result, failed error, kind string) error {
+func (s *outputStage) printCall(result *client.Result, failed error, kind string) error {
 	if len(result.Attempts) == 0 {
 		return nil
 	}
-	object := result.Describe(failed, a.redacted)
+	object := result.Describe(failed, s.redacted)
 	answer := object.Text
 	object.Type, object.Text = kind, ""
-	for piece := range text.JSONLine(a.masker.Bytes(encodeLine(object)), answer) {
-		if err := a.write(piece); err != nil {
+	for piece := range text.JSONLine(s.masker.Bytes(encodeLine(object)), answer) {
+		if err := s.write(piece); err != nil {
 			return err
 		}
 	}

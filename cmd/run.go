@@ -58,44 +58,26 @@ func invalid(flag string, value any, use string) error {
 	return usagef("", "invalid --%s %q: use %s", flag, fmt.Sprint(value), use)
 }
 
-// choice refuses a flag's value that is none of those that are allowed.
-func choice(flag, value string, allowed ...string) error {
-	if slices.Contains(allowed, value) {
-		return nil
-	}
-	return invalid(flag, value, "one of "+strings.Join(allowed, ", "))
+// exitError is an error with an exit code of its own; told says that there is nothing to say about it.
+type exitError struct {
+	error
+	code int
+	told bool
 }
+
+func (e *exitError) Unwrap() error { return e.error }
 
 // silent is an exit code about which everything has been said.
-type silent int
+func silent(code int) error { return &exitError{fmt.Errorf("exit code %d", code), code, true} }
 
-func (s silent) Error() string { return fmt.Sprintf("exit code %d", int(s)) }
-
-// missedError is a check that missed.
-type missedError struct{ text string }
-
-func (e *missedError) Error() string { return e.text }
-
-// crashError is a panic of ferry's own.
-type crashError struct {
-	value any
-	sent  bool
-}
-
-func (e *crashError) Error() string { return fmt.Sprintf("ferry crashed: %v", e.value) }
-
-// Hint tells what may have happened.
-func (e *crashError) Hint() string {
-	if e.sent {
-		return "the request may have been carried out and billed; the lines above show where ferry failed"
-	}
-	return "nothing was sent; the lines above show where ferry failed"
-}
-
-// crashed shows where a panic came from and makes an error of it.
+// crashed shows where a panic of ferry's own came from and makes an error of it.
 func (a *app) crashed(value any) error {
 	a.say(string(debug.Stack()))
-	return &crashError{value, a.sent.Load()}
+	hint := "nothing was sent; the lines above show where ferry failed"
+	if a.sent.Load() {
+		hint = "the request may have been carried out and billed; the lines above show where ferry failed"
+	}
+	return &exitError{text.Errorf(hint, "ferry crashed: %v", value), exitFailed, false}
 }
 
 // exit is the one place where an error becomes a message and an exit code.
@@ -109,18 +91,16 @@ func (a *app) exit(err error) int {
 
 // exitCode is the exit code of an error; told says that there is nothing to say about it.
 func exitCode(err error) (code int, told bool) {
-	var quiet silent
+	var coded *exitError
 	var output *outputError
 	var failed *client.Error
 	var over *client.FailoverError
-	var missed *missedError
-	var crash *crashError
 	var blocked *guard.BlockedError
 	switch {
 	case err == nil:
 		return exitDone, true
-	case errors.As(err, &quiet):
-		return int(quiet), true
+	case errors.As(err, &coded):
+		return coded.code, coded.told
 	case errors.As(err, &output) && errors.Is(err, syscall.EPIPE):
 		return exitPipe, true // the reader has closed the pipe: no message
 	case errors.As(err, &blocked):
@@ -133,9 +113,7 @@ func exitCode(err error) (code int, told bool) {
 		return exitGaveUp, false
 	case errors.As(err, &failed) && (failed.Class == client.Usage || failed.Class == client.PlainHTTP):
 		return exitUsage, false
-	case errors.As(err, &missed):
-		return exitMissed, false
-	case errors.As(err, &failed), errors.As(err, &output), errors.As(err, &crash):
+	case errors.As(err, &failed), errors.As(err, &output):
 		return exitFailed, false
 	}
 	return exitUsage, false

@@ -174,8 +174,10 @@ type rawPrinter struct {
 	split  bool
 }
 
-// errSplitKey is a secret that the answer holds in pieces.
-var errSplitKey = text.Errorf("-o text and -o json mask it", "the answer holds a key in pieces, which raw cannot mask")
+// splitKey is the error of a secret that the answer holds in pieces.
+func splitKey() error {
+	return text.Errorf("-o text and -o json mask it", "the answer holds a key in pieces, which raw cannot mask")
+}
 
 func (p *rawPrinter) Raw(b []byte) error {
 	from := len(p.out)
@@ -203,7 +205,7 @@ func (p *rawPrinter) check() error {
 		return nil
 	}
 	p.out, p.looked = nil, 0
-	return errSplitKey
+	return splitKey()
 }
 
 func (p *rawPrinter) Delta(d wire.Delta) error {
@@ -245,7 +247,7 @@ func (p *rawPrinter) finish(whole, _ bool) error {
 	}
 	p.pieces.End()
 	if p.check() != nil {
-		return &client.Error{Class: client.Output, Status: 200, Err: errSplitKey}
+		return &client.Error{Class: client.Output, Status: 200, Err: splitKey()}
 	}
 	return p.basePrinter.Flush()
 }
