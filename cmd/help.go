@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"embed"
 	"fmt"
 	"io"
 	"strings"
@@ -12,33 +13,39 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newHelpTopics are the pages of `ferry help TOPIC`.
-func newHelpTopics(a *app) []*cobra.Command {
-	var topics []*cobra.Command
-	for _, page := range []struct {
-		name, short string
-		long        func() string
-	}{
-		{"batch", "Many prompts in one run: files, what is asked again, what bounds it", page(batchHelp)},
-		{"environment", "Every variable that ferry reads", environmentHelp},
-		{"exit-codes", "What each exit code means, its causes and cures", exitCodesHelp},
-		{"failover", "Which failure of a node makes ferry ask the next one", page(failoverHelp)},
-		{"filter", "The content filter, redaction and the audit log", page(filterHelp)},
-		{"gateway", "A reverse proxy of your own, with tokens and roles", page(gatewayHelp)},
-		{"hold", "A connection to a node that outlives the command", page(holdHelp)},
-		{"limits", "Request limits and budgets of tokens", page(limitsHelp)},
-		{"measuring", "What bench measures, and how sure it is", page(measuringHelp)},
-		{"retries", "When a request is tried again, and after how long", page(retriesHelp)},
-		{"storage", "What is kept on this machine, where and for how long", page(storageHelp)},
-	} {
-		topic := &cobra.Command{Use: page.name, Short: page.short}
-		a.longHelp(topic, page.long)
-		topics = append(topics, topic)
-	}
-	return topics
-}
+// topics are the pages of `ferry help TOPIC`. A test runs the commands on the page of the exit codes.
+//
+//go:embed topics
+var topics embed.FS
 
-func page(text string) func() string { return func() string { return text } }
+// newHelpTopics are the topics as commands.
+func newHelpTopics(a *app) []*cobra.Command {
+	var all []*cobra.Command
+	for _, topic := range [][2]string{
+		{"batch", "Many prompts in one run: files, what is asked again, what bounds it"},
+		{"environment", "Every variable that ferry reads"},
+		{"exit-codes", "What each exit code means, its causes and cures"},
+		{"failover", "Which failure of a node makes ferry ask the next one"},
+		{"filter", "The content filter, redaction and the audit log"},
+		{"gateway", "A reverse proxy of your own, with tokens and roles"},
+		{"hold", "A connection to a node that outlives the command"},
+		{"limits", "Request limits and budgets of tokens"},
+		{"measuring", "What bench measures, and how sure it is"},
+		{"retries", "When a request is tried again, and after how long"},
+		{"storage", "What is kept on this machine, where and for how long"},
+	} {
+		c := &cobra.Command{Use: topic[0], Short: topic[1]}
+		a.longHelp(c, func() string {
+			if c.Use == "environment" {
+				return environmentHelp()
+			}
+			page, _ := topics.ReadFile("topics/" + c.Use + ".txt") // a golden file holds each page
+			return string(page)
+		})
+		all = append(all, c)
+	}
+	return all
+}
 
 // longHelp gives a command a long text that is made only on demand: every run builds every command.
 func (a *app) longHelp(c *cobra.Command, long func() string) {
@@ -68,27 +75,6 @@ func environmentHelp() string {
 	return strings.TrimRight("A flag wins over a variable, a variable over the file, the file over the default.\n\n"+
 		term.Table(rows, helpWidth, 1, lipgloss.NewStyle()), "\n")
 }
-
-const retriesHelp = `--retry-policy says which rule; i is the number of the attempt that failed.
-
-  what came                     script            retry-after           backoff
-  200 with an answer            done              done                  done
-  429                           delay × i         Retry-After or 5 s    Retry-After or jitter
-  502, 503, 504                 i seconds         i seconds             jitter
-  any other 5xx                 fail              i seconds             jitter
-  408, 409                      fail              fail                  jitter
-  any other status              fail              fail                  fail
-  200 that is no answer         fail              2^(i-1) seconds       jitter
-  no answer at all              fail              2^(i-1) seconds       jitter
-  certificate, redirect         fail              fail                  fail
-
-script is the default and does what the bash script did that ferry replaces: three attempts, delay 2 s. jitter is a
-random time up to 0.5 s × 2^(i-1), at most 8 s. A Retry-After of more than 60 s ends the attempts. --retry-delay moves
-only the script's wait after a 429.
-
-With several nodes (-n a,b or node: [a, b]) the next one is asked where one gave up, answered with 429 or a 5xx to the
-end, or did not answer. What another node would refuse too, a certificate, a redirect and an answer that came in part
-end the call. A node in another zone is asked only with --across.`
 
 // helpText is a help page: what a command does, how it is called, examples, its commands, flags and topics. Texts of
 // flags wrap at the width.
