@@ -11,9 +11,9 @@ import (
 
 // The picture of one row's latencies, in pixels from its top: the curve stands on ground, single answers lie below it.
 const (
-	ridgeHeight = 92
-	ridgeTop    = 20
-	ridgeGround = 78
+	curveHeight = 92
+	curveTop    = 20
+	curveGround = 78
 	rugTop      = 82
 	rugLength   = 7
 )
@@ -27,12 +27,12 @@ func (d *document) distribution() {
 	}
 	ticks := a.ticks()
 	d.chart(chart{
-		id: "distribution", heading: "Distribution of latencies", note: note, height: ridgeHeight, axis: a, ticks: ticks,
+		id: "distribution", heading: "Distribution of latencies", note: note, height: curveHeight, axis: a, ticks: ticks,
 		names:    msLabels(a, ticks),
 		describe: func(r *bench.Row) (words, sentence string) { return answersWithin(r, a), describeSpread(r) },
 		draw: func(r *bench.Row) {
 			if r.Latency.HasPercentiles() {
-				d.ridge(r, a)
+				d.many(r, a)
 			} else {
 				d.few(r, a)
 			}
@@ -66,15 +66,15 @@ func describeSpread(r *bench.Row) string {
 	}
 }
 
-// ridge draws the density, the single answers and the marks.
-func (d *document) ridge(r *bench.Row, a axis) {
-	d.stretch(ridgeHeight)
+// many draws the density, the single answers and the marks.
+func (d *document) many(r *bench.Row, a axis) {
+	d.stretch(curveHeight)
 	d.rug(r, a)
 	d.curve(density(r.Sorted, a))
 	d.put(`</svg>`)
 	l := r.Latency
-	d.mark("p95", a, l.P95, ridgeTop+24)
-	d.mark("p50", a, l.P50, ridgeTop)
+	d.mark("p95", a, l.P95, curveTop+24)
+	d.mark("p50", a, l.P50, curveTop)
 }
 
 func (d *document) curve(heights []float64) {
@@ -87,10 +87,10 @@ func (d *document) curve(heights []float64) {
 	}
 	var path document
 	for i := first; i <= last; i++ {
-		path.polyline(i*units/(len(heights)-1), fmt.Sprintf("%.1f", ridgeGround-heights[i]*(ridgeGround-ridgeTop)))
+		path.polyline(i*units/(len(heights)-1), fmt.Sprintf("%.1f", curveGround-heights[i]*(curveGround-curveTop)))
 	}
 	d.put(`<path class="area" d="%sV%dH%dZ"/><path class="outline" d="%s"/>`,
-		path.markup(), ridgeGround, first*units/(len(heights)-1), path.markup())
+		path.markup(), curveGround, first*units/(len(heights)-1), path.markup())
 }
 
 // rugLimit bounds the strokes of a rug: of more answers, as many are drawn, evenly chosen from the shortest to the longest.
@@ -113,21 +113,21 @@ func (d *document) rug(r *bench.Row, a axis) {
 
 // mark draws a percentile as a line with its name and value, for which latencyAxis leaves room.
 func (d *document) mark(name string, a axis, v float64, top int) {
-	d.line(name, a.at(v), a.at(v), top-15, ridgeGround)
+	d.line(name, a.at(v), a.at(v), top-15, curveGround)
 	d.put(`<text class="%s" x="%.2f%%" dx="5" y="%d">%s %s</text>`, name, a.share(v), top-6, name, text.Millis(v))
 }
 
 // few draws what there is where a curve would be a guess.
 func (d *document) few(r *bench.Row, a axis) {
 	for _, v := range r.Sorted {
-		d.put(`<circle class="single" cx="%.2f%%" cy="%d" r="5"/>`, a.share(v), ridgeGround-8)
+		d.put(`<circle class="single" cx="%.2f%%" cy="%d" r="5"/>`, a.share(v), curveGround-8)
 	}
 	why := "no answer"
 	if len(r.Sorted) > 0 {
 		why = "too few answers for a curve"
 	}
-	d.nothing((ridgeTop+ridgeGround)/2, why)
-	d.put(`<line class="ground" x1="0" x2="100%%" y1="%d" y2="%d"/>`, ridgeGround, ridgeGround)
+	d.nothing((curveTop+curveGround)/2, why)
+	d.put(`<line class="ground" x1="0" x2="100%%" y1="%d" y2="%d"/>`, curveGround, curveGround)
 }
 
 // bins is how fine a density is worked out, over the whole axis.

@@ -12,9 +12,9 @@ import (
 
 // The picture of one row over time, in pixels: the axis runs from bottom up to top.
 const (
-	stripHeight = 96
-	stripTop    = 10
-	stripBottom = 90
+	timelineHeight = 96
+	timelineTop    = 10
+	timelineBottom = 90
 )
 
 func (d *document) timeline() {
@@ -36,26 +36,26 @@ func (d *document) timeline() {
 	time, ticks, names := timeAxis(end)
 	levels := yTicks(a)
 	d.chart(chart{
-		id: "timeline", heading: "Latency over time", note: note, height: stripHeight, axis: time, ticks: ticks, names: names,
+		id: "timeline", heading: "Latency over time", note: note, height: timelineHeight, axis: time, ticks: ticks, names: names,
 		above: `<p class="legend" aria-hidden="true"><span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> answered</span>` +
 			`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> failed</span></p>` + "\n",
 		describe: describeTimeline,
 		draw: func(r *bench.Row) {
 			for _, level := range levels {
-				d.put(`<line class="grid" x1="0" x2="100%%" y1="%d" y2="%d"/>`, stripY(a, level), stripY(a, level))
+				d.put(`<line class="grid" x1="0" x2="100%%" y1="%d" y2="%d"/>`, timelineY(a, level), timelineY(a, level))
 			}
-			d.strip(r, time, a)
+			d.requests(r, time, a)
 			for i, name := range msLabels(a, levels) {
-				d.put(`<text class="level" x="0" dx="-6" y="%d" text-anchor="end">%s</text>`, stripY(a, levels[i])+4, name)
+				d.put(`<text class="level" x="0" dx="-6" y="%d" text-anchor="end">%s</text>`, timelineY(a, levels[i])+4, name)
 			}
 			if len(r.Timeline) == 0 {
-				d.nothing((stripTop+stripBottom)/2, "no request")
+				d.nothing((timelineTop+timelineBottom)/2, "no request")
 			}
 		},
 	})
 }
 
-// yTicks are at most four of an axis' ticks: the strips are low.
+// yTicks are at most four of an axis' ticks: the pictures are low.
 func yTicks(a axis) []float64 {
 	ticks := a.ticks()
 	for len(ticks) > 4 {
@@ -68,8 +68,8 @@ func yTicks(a axis) []float64 {
 	return ticks
 }
 
-func stripY(a axis, v float64) int {
-	return stripBottom - int(math.Round(inside(a.at(v))*(stripBottom-stripTop)))
+func timelineY(a axis, v float64) int {
+	return timelineBottom - int(math.Round(inside(a.at(v))*(timelineBottom-timelineTop)))
 }
 
 func describeTimeline(r *bench.Row) (words, sentence string) {
@@ -89,9 +89,9 @@ func describeTimeline(r *bench.Row) (words, sentence string) {
 	return words, sentence
 }
 
-// strip draws the requests. Answers are one path of strokes without length, whose round caps stay round however wide the
+// requests draws the requests of a row. Answers are one path of strokes without length, whose round caps stay round however wide the
 // picture is; failures are one of upright strokes.
-func (d *document) strip(r *bench.Row, time, a axis) {
+func (d *document) requests(r *bench.Row, time, a axis) {
 	var answered, failed document
 	answered.marks(r.Timeline, true, time, a)
 	failed.marks(r.Timeline, false, time, a)
@@ -102,7 +102,7 @@ func (d *document) strip(r *bench.Row, time, a axis) {
 	case n > 250:
 		size = "some"
 	}
-	d.stretch(stripHeight)
+	d.stretch(timelineHeight)
 	d.put(`<path class="ok %s" d="%s"/>`, size, answered.markup())
 	d.put(`<path class="median" d="%s"/>`, markup(medians(r.Timeline, time, a)))
 	if path := failed.markup(); path != "" {
@@ -117,7 +117,7 @@ const failedLength = 12
 func (d *document) marks(points []bench.Point, ok bool, time, a axis) {
 	x, y, top := 0, 0, 0 // where the pen is, and how high the last mark began
 	for _, point := range points {
-		toX, toY := time.x(point.At), stripY(a, point.Latency)
+		toX, toY := time.x(point.At), timelineY(a, point.Latency)
 		if !ok {
 			toY -= failedLength / 2
 		}
@@ -159,7 +159,7 @@ func medians(points []bench.Point, time, a axis) string {
 			latencies[j] = point.Latency
 		}
 		slices.Sort(latencies)
-		path.polyline(time.x(part[len(part)/2].At), strconv.Itoa(stripY(a, latencies[len(latencies)/2])))
+		path.polyline(time.x(part[len(part)/2].At), strconv.Itoa(timelineY(a, latencies[len(latencies)/2])))
 	}
 	return path.b.String()
 }
