@@ -54,7 +54,11 @@ func latencyAxis(rows []*bench.Row) axis {
 		}
 	}
 	if p99 == 0 { // no node answered: what there is are times until failures
-		p99 = longestPoint(rows)
+		for _, r := range rows {
+			for _, point := range r.Timeline {
+				p99 = max(p99, point.Latency)
+			}
+		}
 	}
 	switch {
 	case p99 <= 0:
@@ -64,16 +68,6 @@ func latencyAxis(rows []*bench.Row) axis {
 		return axis{lo: low, hi: max(p99*1.2, low*math.Pow(p95/low, 1/labelRoom)), log: true}
 	}
 	return linear(max(p99*1.04, p95/labelRoom))
-}
-
-func longestPoint(rows []*bench.Row) float64 {
-	longest := 0.0
-	for _, r := range rows {
-		for _, point := range r.Timeline {
-			longest = max(longest, point.Latency)
-		}
-	}
-	return longest
 }
 
 // linear is an axis from 0 that ends at a tick or half-way between two.

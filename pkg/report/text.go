@@ -157,6 +157,11 @@ func (p *page) names(rows []*bench.Row) column {
 	return column{title: "node", words: true, cells: each(rows, func(r *bench.Row) string { return title(p.s, r) })}
 }
 
+// rowColumn is a column with a cell for each of some rows.
+func rowColumn(title string, rank int, rows []*bench.Row, cell func(*bench.Row) string) column {
+	return column{title: title, rank: rank, cells: each(rows, cell)}
+}
+
 // rowTable is a table of some rows, their names first.
 func (p *page) rowTable(heading string, rows []*bench.Row, columns ...column) {
 	if len(rows) > 0 {
@@ -171,24 +176,22 @@ func (p *page) rowTable(heading string, rows []*bench.Row, columns ...column) {
 func (p *page) results() {
 	rows := p.s.Rows
 	stat := func(name string, rank int) column {
-		return column{title: name, rank: rank, cells: each(rows, spelled(statsOf(latency).stat(name)))}
-	}
-	share := func(title string, rank int, of func(*bench.Row) string) column {
-		return column{title: title, rank: rank, cells: each(rows, func(r *bench.Row) string { return of(r) + " %" })}
+		return rowColumn(name, rank, rows, spelled(statsOf(latency).stat(name)))
 	}
 	columns := []column{
 		p.names(rows),
 		{title: "label", rank: 4, words: true, cells: each(rows, func(r *bench.Row) string { return visible(r.Node.Label) })},
 		stat("p50", 0), stat("p95", 0), stat("p99", 5), stat("mean", 2), stat("sd", 9), stat("min", 7), stat("max", 8),
-		share("success", 0, func(r *bench.Row) string { return percent(r.Success.Value) }),
-		share("95 % CI", 3, func(r *bench.Row) string { return percentRange(r.Success) }),
+		rowColumn("success", 0, rows, func(r *bench.Row) string { return percent(r.Success.Value) + " %" }),
+		rowColumn("95 % CI", 3, rows, func(r *bench.Row) string { return percentRange(r.Success) + " %" }),
+		rowColumn("1st try", 10, rows, func(r *bench.Row) string {
+			if p.s.Header.Attempts <= 1 {
+				return "" // every success was at the first attempt
+			}
+			return percent(r.FirstSuccess.Value) + " %"
+		}),
+		rowColumn("ok", 6, rows, func(r *bench.Row) string { return fmt.Sprintf("%d/%d", r.OK, r.Requests) }),
 	}
-	if p.s.Header.Attempts > 1 { // else every success was at the first attempt
-		columns = append(columns, share("1st try", 10, func(r *bench.Row) string { return percent(r.FirstSuccess.Value) }))
-	}
-	columns = append(columns, column{title: "ok", rank: 6, cells: each(rows, func(r *bench.Row) string {
-		return fmt.Sprintf("%d/%d", r.OK, r.Requests)
-	})})
 	highest := 0.0
 	for _, r := range rows {
 		highest = max(highest, r.Success.Low)
@@ -251,12 +254,12 @@ func (p *page) phases() {
 	rank := map[string]int{"dns": 2, "transfer": 1}
 	var columns []column
 	for i, part := range phasesOf(bench.PhaseMeans{}) {
-		columns = append(columns, column{title: part.words, rank: rank[part.name], cells: each(rows, func(r *bench.Row) string {
+		columns = append(columns, rowColumn(part.words, rank[part.name], rows, func(r *bench.Row) string {
 			if ms := phasesOf(r.Phases)[i].ms; ms > 0 {
 				return text.Millis(ms)
 			}
 			return text.Missing // a kept connection has no use for it
-		})})
+		}))
 	}
 	p.rowTable("phases, mean", rows, columns...)
 }
@@ -269,12 +272,12 @@ func (p *page) streams() {
 	}
 	rows := p.with(func(r *bench.Row) bool { return present(r.TTFT) || present(r.ITL) || present(r.TokensPerSecond) })
 	of := func(title string, rank int, stats statsOf, name string, spell func(float64) string) column {
-		return column{title: title, rank: rank, cells: each(rows, func(r *bench.Row) string {
+		return rowColumn(title, rank, rows, func(r *bench.Row) string {
 			if !stats.present(r) {
 				return ""
 			}
 			return spell(stats.stat(name)(r))
-		})}
+		})
 	}
 	p.rowTable(heading, rows, of("TTFT p50", 0, ttft, "p50", text.Millis), of("TTFT p95", 1, ttft, "p95", text.Millis),
 		of("ITL mean", 0, itl, "mean", text.Millis), of("tokens/s", 0, tokens, "mean", rate))
@@ -284,16 +287,16 @@ func (p *page) streams() {
 func (p *page) openLoop() {
 	rows := p.with(func(r *bench.Row) bool { return present(r.Uncorrected) || present(r.Lag) })
 	of := func(title string, rank int, stats statsOf, name string) column {
-		return column{title: title, rank: rank, cells: each(rows, func(r *bench.Row) string {
+		return rowColumn(title, rank, rows, func(r *bench.Row) string {
 			return strings.TrimSuffix(text.Millis(stats.stat(name)(r)), text.Missing)
-		})}
+		})
 	}
-	unsent := column{title: "not sent", rank: 3, cells: each(rows, func(r *bench.Row) string {
+	unsent := rowColumn("not sent", 3, rows, func(r *bench.Row) string {
 		if r.Unsent == 0 {
 			return ""
 		}
 		return fmt.Sprint(r.Unsent)
-	})}
+	})
 	p.rowTable("fixed rate", rows, of("intended p50", 2, latency, "p50"), of("intended p99", 0, latency, "p99"),
 		of("actual p50", 2, uncorrected, "p50"), of("actual p99", 0, uncorrected, "p99"),
 		of("lag p50", 1, lag, "p50"), of("lag p99", 0, lag, "p99"), unsent)

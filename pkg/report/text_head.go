@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -112,13 +113,9 @@ func (p *page) run() string {
 
 // stopped says why a run ended before its plan did.
 func stopped(why string) string {
-	switch why {
-	case "interrupted":
-		return "interrupted before its end"
-	case "max tokens":
-		return "ended by the cap on tokens"
-	case "precision":
-		return "ended when it was precise enough"
-	}
-	return "ended early: " + visible(why)
+	said := map[string]string{
+		"interrupted": "interrupted before its end", "max tokens": "ended by the cap on tokens",
+		"precision": "ended when it was precise enough",
+	}[why]
+	return cmp.Or(said, "ended early: "+visible(why))
 }

@@ -46,34 +46,23 @@ func percentRange(r bench.Rate) string {
 	return fmt.Sprintf("%.0f–%.0f", r.Low*100, r.High*100)
 }
 
-// ratio writes how many times something is, in three digits or so.
-func ratio(x float64) string {
-	switch {
-	case x < 0.0995:
-		return shown(x, 3)
-	case x < 9.995:
-		return shown(x, 2)
-	}
-	return shown(x, 1)
-}
+// ratio writes how many times something is.
+func ratio(x float64) string { return digits(x, 3, 0.0995, 9.995) }
 
 // rate writes a number of things in a second.
-func rate(x float64) string {
-	if x < 9.95 {
-		return shown(x, 1)
-	}
-	return shown(x, 0)
-}
+func rate(x float64) string { return digits(x, 1, 9.95) }
 
 // bare writes a time in ms or a rate in three or four digits: more would claim what no sample shows.
-func bare(x float64) string {
-	switch size := math.Abs(x); {
-	case size >= 99.95:
-		return shown(x, 0)
-	case size >= 9.995:
-		return shown(x, 1)
+func bare(x float64) string { return digits(x, 2, 9.995, 99.95) }
+
+// digits writes a number to so many places, and one less from each limit on.
+func digits(x float64, places int, limits ...float64) string {
+	for _, limit := range limits {
+		if math.Abs(x) >= limit {
+			places--
+		}
 	}
-	return shown(x, 2)
+	return shown(x, places)
 }
 
 // wholeMillis writes a time without a space and in whole milliseconds, 800ms, but for what would come out as none.
