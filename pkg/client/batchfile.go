@@ -223,8 +223,22 @@ func appendTo(path string, f *os.File, end int64) (*lineFile, error) {
 	return &lineFile{path: path, file: f, size: end}, nil
 }
 
+// openLines opens a private file to append to.
+func openLines(path string, flag int, end int64) (*lineFile, error) {
+	f, err := state.OpenPrivate(path, flag|os.O_CREATE)
+	if err != nil {
+		return nil, err
+	}
+	return appendTo(path, f, end)
+}
+
 // putLine appends a line that has its end.
 func (l *lineFile) putLine(line []byte) error { return l.put(slices.Values([][]byte{line})) }
+
+// note appends a line to a journal.
+func (l *lineFile) note(kind byte, item int) error {
+	return l.putLine(fmt.Appendf(nil, "%c %d\n", kind, item))
+}
 
 // put appends the pieces of a line that has its end.
 func (l *lineFile) put(pieces iter.Seq[[]byte]) error {

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"ferry/pkg/state"
 	"ferry/pkg/text"
 )
 
@@ -135,11 +134,7 @@ func (r *running) begin() error {
 	r.ran = true
 	_, err := os.Lstat(r.files.Out)
 	r.outMade = errors.Is(err, fs.ErrNotExist)
-	outFile, err := state.OpenPrivate(r.files.Out, os.O_RDWR|os.O_CREATE)
-	if err != nil {
-		return err
-	}
-	if r.out, err = appendTo(r.files.Out, outFile, r.record.outEnd); err != nil {
+	if r.out, err = openLines(r.files.Out, os.O_RDWR, r.record.outEnd); err != nil {
 		return err
 	}
 	if r.journal, err = appendTo(r.files.Out+".journal", r.Batch.journal, r.record.journalEnd); err != nil {
@@ -157,22 +152,15 @@ func (r *running) begin() error {
 			return err
 		}
 	}
-	failedFile, err := state.OpenPrivate(r.files.Out+".failed", os.O_WRONLY|os.O_CREATE)
-	if err != nil {
-		return err
-	}
-	r.failed, err = appendTo(r.files.Out+".failed", failedFile, 0)
+	r.failed, err = openLines(r.files.Out+".failed", os.O_WRONLY, 0)
 	return err
 }
 
 // keepSyncing puts the files on the disk again and again, and once more when it is stopped.
 func (r *running) keepSyncing() (stop func()) {
 	flush := func() {
-		// The intents come first: an answer whose intent is lost would be no harm, the other way round neither.
-		for _, f := range []*lineFile{r.journal, r.out, r.failed} {
-			if err := f.sync(); err != nil {
-				r.halt(err)
-			}
+		for _, f := range []*lineFile{r.journal, r.out, r.failed} { // in any order
+			r.check(f.sync())
 		}
 	}
 	ticker := time.NewTicker(syncEvery)
@@ -203,6 +191,14 @@ func (r *running) keepSyncing() (stop func()) {
 			_ = os.Remove(r.failed.path) // best effort: an empty one says the same
 		}
 	}
+}
+
+// check ends the sending where something could not be written, and reports whether all is well.
+func (r *running) check(err error) bool {
+	if err != nil {
+		r.halt(err)
+	}
+	return err == nil
 }
 
 // stopped reports whether no more is to be sent.
@@ -247,8 +243,7 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 	if r.stopped() {
 		return
 	}
-	if err := r.journal.putLine(fmt.Appendf(nil, "s %d\n", item.Line)); err != nil {
-		r.halt(err)
+	if !r.check(r.journal.note('s', item.Line)) {
 		return
 	}
 	call := r.Call(item)
@@ -271,32 +266,22 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		r.answered(result, line)
 		return
 	}
-	if r.unsent(asked, err) {
-		if err := r.journal.putLine(fmt.Appendf(nil, "f %d\n", item.Line)); err != nil {
-			r.halt(err)
-		}
+	if r.stopped() && len(asked.Attempts) == 0 && isClass(err, Cancelled) {
+		// It was still waiting for the rate limit. It is no failure: the next run asks it.
+		r.check(r.journal.note('f', item.Line))
 		return
 	}
 	result.Text = text.Shown(result.Text, text.MostShown)
 	r.missed(item, result, asked, err, line)
 }
 
-// unsent reports whether an item was still waiting for the rate limit when the run was stopped. It is no failure: the
-// next run asks it.
-func (r *running) unsent(asked *Result, err error) bool {
-	return r.stopped() && len(asked.Attempts) == 0 && isClass(err, Cancelled)
-}
-
 // answered keeps an answer.
 func (r *running) answered(result resultLine, line *bytes.Buffer) {
 	pieces := encodeResult(result, line)
-	err := r.out.put(pieces)
-	if err != nil {
-		r.halt(err)
-	}
+	written := r.check(r.out.put(pieces))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil {
+	if !written {
 		if r.Untaken != nil {
 			pieces(func(piece []byte) bool { r.Untaken(piece); return true })
 		}
@@ -325,13 +310,9 @@ func (r *running) missed(item Item, result resultLine, asked *Result, why error,
 		ambiguous = ambiguous || at.Ambiguous
 	}
 	result.Error = &resultError{Class: class, Status: status, Message: why.Error(), Ambiguous: ambiguous}
-	if err := r.report(result, line); err != nil {
-		r.halt(err)
-	}
+	r.check(r.report(result, line))
 	if !ambiguous {
-		if err := r.journal.putLine(fmt.Appendf(nil, "f %d\n", item.Line)); err != nil {
-			r.halt(err)
-		}
+		r.check(r.journal.note('f', item.Line))
 	}
 	r.mu.Lock()
 	r.tally.Failed++
