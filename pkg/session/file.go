@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 )
 
 const (
@@ -25,51 +24,33 @@ const (
 // fields are the members of a JSON object by their exact names.
 type fields map[string]json.RawMessage
 
-// The members that this version knows, in the order in which they are written. What --continue needs comes first.
-type (
-	sessionJSON struct {
-		Schema  int               `json:"schema"`
-		Name    string            `json:"name"`
-		Used    time.Time         `json:"used"`
-		Started time.Time         `json:"started"`
-		Token   string            `json:"token"`
-		Nodes   string            `json:"nodes"`
-		Pending string            `json:"pending"`
-		Turns   []json.RawMessage `json:"turns"`
+// MarshalJSON gives the object that the file holds.
+func (s *Session) MarshalJSON() ([]byte, error) {
+	type members Session
+	known := struct {
+		Schema int `json:"schema"`
+		members
+	}{schema, members(*s)}
+	if known.Turns == nil {
+		known.Turns = []Turn{}
 	}
-	turnJSON struct {
-		Role  string    `json:"role"`
-		Text  string    `json:"text"`
-		Node  string    `json:"node,omitempty"`
-		Model string    `json:"model,omitempty"`
-		At    time.Time `json:"at"`
-	}
-)
-
-// encode writes the file of a conversation.
-func encode(s *Session) ([]byte, error) {
-	out := sessionJSON{schema, s.Name, s.Used, s.Started, s.Token, s.Nodes, s.Pending, make([]json.RawMessage, len(s.Turns))}
-	for i, t := range s.Turns {
-		turn, err := object(turnJSON{t.Role, t.Text, t.Node, t.Model, t.At}, t.other)
-		if err != nil {
-			return nil, err
-		}
-		out.Turns[i] = turn
-	}
-	whole, err := object(out, s.other)
+	object, err := encode(known, s.other)
 	if err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
-	if err := json.Indent(&b, whole, "", "  "); err != nil {
-		return nil, err
-	}
-	b.WriteByte('\n')
-	return b.Bytes(), nil
+	err = json.Indent(&b, append(object, '\n'), "", "  ")
+	return b.Bytes(), err
 }
 
-// object encodes the known members and puts the others behind them.
-func object(known any, other fields) ([]byte, error) {
+// MarshalJSON gives the object of one turn.
+func (t Turn) MarshalJSON() ([]byte, error) {
+	type members Turn
+	return encode(members(t), t.other)
+}
+
+// encode writes the known members and puts the others behind them.
+func encode(known any, other fields) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false) // the file is for reading too
@@ -82,10 +63,7 @@ func object(known any, other fields) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.WriteByte(',')
-		b.Write(key)
-		b.WriteByte(':')
-		b.Write(other[name])
+		fmt.Fprintf(&b, ",%s:%s", key, other[name])
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
@@ -189,6 +167,3 @@ func plain(err error) error {
 	}
 	return err
 }
-
-// MarshalJSON gives the object that the file holds.
-func (s *Session) MarshalJSON() ([]byte, error) { return encode(s) }

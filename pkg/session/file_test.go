@@ -150,7 +150,7 @@ func FuzzDecode(f *testing.F) {
 		if bytes.Count(data, []byte("used")) == 1 && !bytes.ContainsRune(data, '\\') && !used.Equal(s.Used) {
 			t.Errorf("lastUse says %v, decode %v", used, s.Used)
 		}
-		once, err := encode(s)
+		once, err := s.MarshalJSON()
 		if err != nil {
 			t.Fatalf("what was read cannot be written: %v", err)
 		}
@@ -158,7 +158,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what was written cannot be read: %v\n%s", err, once)
 		}
-		again, err := encode(back)
+		again, err := back.MarshalJSON()
 		if err != nil || !bytes.Equal(once, again) {
 			t.Fatalf("a round changed the file (%v):\n%s\n%s", err, once, again)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 )
 
 // Info is one line of a list.
@@ -52,8 +53,7 @@ func (s Store) Last() (string, error) {
 	case err != nil:
 		return "", err
 	case len(infos) == 0:
-		return "", &Error{Text: "there is no session to continue", HintText: "--session NAME or --new begins one",
-			kind: ErrNotFound}
+		return "", &failure{text.Errorf("--session NAME or --new begins one", "there is no session to continue"), ErrNotFound}
 	}
 	return infos[0].Name, infos[0].Err
 }
@@ -64,23 +64,15 @@ const headSize = 512
 // lastUse reads "used" and no more: a long history need not be decoded to be found.
 func lastUse(data []byte) (time.Time, error) {
 	dec := json.NewDecoder(bytes.NewReader(data[:min(len(data), headSize)]))
-	if start, err := dec.Token(); err == nil && start == json.Delim('{') {
-		for dec.More() {
-			key, err := dec.Token()
-			if err != nil {
-				break
-			}
-			if key == "used" {
-				var used time.Time
-				if dec.Decode(&used) == nil {
-					return used, nil
-				}
-				break
-			}
-			var skipped json.RawMessage
-			if dec.Decode(&skipped) != nil {
-				break
-			}
+	start, err := dec.Token()
+	for err == nil && start == json.Delim('{') && dec.More() {
+		var key json.Token
+		var used time.Time
+		var skipped json.RawMessage
+		if key, err = dec.Token(); key != "used" {
+			err = errors.Join(err, dec.Decode(&skipped))
+		} else if err = dec.Decode(&used); err == nil {
+			return used, nil
 		}
 	}
 	session, err := decode(data)

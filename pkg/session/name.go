@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"ferry/pkg/text"
 )
 
 // maxName is the most bytes of a name: with what is put around it, it fits every file system.
@@ -18,19 +20,19 @@ func NewName(now time.Time) string {
 	return now.Format("2006-01-02-1504-") + strings.ToLower(rand.Text()[:6])
 }
 
-// checkName fails with *Error where name cannot name a conversation. It may have letters, digits and marks of every
+// checkName fails where name cannot name a conversation. It may have letters, digits and marks of every
 // script, '-', '_' and '.', at most 64 bytes in all. It begins with neither '.', whose files are hidden, nor '-', which
 // would be taken for a flag, nor a mark, and is no device of Windows, so that it names the same thing everywhere.
 func checkName(name string) error {
 	bad := func(reason string) error {
-		return &Error{Text: fmt.Sprintf("%q cannot name a session: %s", name, reason),
-			HintText: fmt.Sprintf("letters, digits, - _ and . make a name, up to %d bytes", maxName)}
+		hint := fmt.Sprintf("letters, digits, - _ and . make a name, up to %d bytes", maxName)
+		return text.Errorf(hint, "%q cannot name a session: %s", name, reason)
 	}
 	switch {
 	case name == "":
 		return bad("it is empty")
 	case len(name) > maxName:
-		return &Error{Text: fmt.Sprintf("a session's name has at most %d bytes; this one has %d", maxName, len(name))}
+		return fmt.Errorf("a session's name has at most %d bytes; this one has %d", maxName, len(name))
 	case !utf8.ValidString(name):
 		return bad("it is not UTF-8")
 	case name[0] == '.', name[0] == '-':
@@ -55,9 +57,6 @@ func isDevice(name string) bool {
 	case "con", "prn", "aux", "nul":
 		return true
 	}
-	number, isPort := strings.CutPrefix(base, "com")
-	if !isPort {
-		number, isPort = strings.CutPrefix(base, "lpt")
-	}
-	return isPort && utf8.RuneCountInString(number) == 1 && strings.Contains("0123456789¹²³", number)
+	number := strings.TrimPrefix(strings.TrimPrefix(base, "com"), "lpt")
+	return number != base && utf8.RuneCountInString(number) == 1 && strings.Contains("0123456789¹²³", number)
 }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -47,9 +46,8 @@ func TestCheckName(t *testing.T) {
 	}
 	for _, tt := range tests {
 		err := checkName(tt.name)
-		var e *Error
-		if !errors.As(err, &e) || err.Error() != tt.want || e.Hint() != tt.hint {
-			t.Errorf("%q: got %v, want %s", tt.name, err, tt.want)
+		if err == nil || err.Error() != tt.want || hint(err) != tt.hint {
+			t.Errorf("%q: got %v, hint %q, want %s, hint %q", tt.name, err, hint(err), tt.want, tt.hint)
 		}
 	}
 }

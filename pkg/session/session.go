@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 )
 
 // The roles of a turn.
@@ -27,32 +28,59 @@ const (
 	Assistant = "assistant"
 )
 
+// What an error is, for errors.Is.
+var (
+	// ErrNotFound is that there is no such conversation, or none at all.
+	ErrNotFound = errors.New("there is no such session")
+	// ErrUnavailable is that the folder cannot be made, read or written. Nothing is wrong with the conversation.
+	ErrUnavailable = errors.New("the sessions cannot be kept")
+)
+
+// failure is an error that is ErrNotFound or ErrUnavailable, and reads otherwise.
+type failure struct {
+	error
+	kind error
+}
+
+func (f *failure) Unwrap() []error { return []error{f.error, f.kind} }
+
+func notFound(name string) error {
+	return &failure{text.Errorf("ferry config session list shows them", "there is no session %s", name), ErrNotFound}
+}
+
+// unavailable marks a failure of the system's.
+func unavailable(err error) error {
+	return &failure{fmt.Errorf("the folder of the sessions cannot be used: %w", err), ErrUnavailable}
+}
+
 // Store is the folder that holds the conversations. It is made, with mode 0700, when the first one is opened.
 type Store struct{ Dir string }
 
-// Session is one conversation.
+// Session is one conversation. Its file has the members below in this order: what --continue needs comes first.
 type Session struct {
-	Name string
+	Name string `json:"name"`
+	// Used is when the last prompt was stored or answered, Started when the conversation was made.
+	Used    time.Time `json:"used"`
+	Started time.Time `json:"started"`
 	// Token goes to sticky nodes, so that a gateway can keep the conversation on one upstream: a UUID, version 4. It is
 	// no credential.
-	Token string
-	// Started and Used are when it was made, and when the last prompt was stored or answered.
-	Started, Used time.Time
+	Token string `json:"token"`
 	// Nodes is what the caller likes to remember of the way the last prompt went. It is stored with Ask and Answer.
-	Nodes string
-	Turns []Turn
+	Nodes string `json:"nodes"`
 	// Pending is a prompt that was stored and not answered, "" without one.
-	Pending string
+	Pending string `json:"pending"`
+	Turns   []Turn `json:"turns"`
 
-	// other are fields of the file that this version does not know; they are kept.
-	other fields
+	other fields // members that this version does not know; they are kept
 }
 
 // Turn is what one side said. Node and Model are of the assistant's alone.
 type Turn struct {
-	Role, Text  string
-	Node, Model string
-	At          time.Time
+	Role  string    `json:"role"`
+	Text  string    `json:"text"`
+	Node  string    `json:"node,omitempty"`
+	Model string    `json:"model,omitempty"`
+	At    time.Time `json:"at"`
 
 	other fields
 }
@@ -92,7 +120,7 @@ func (s Store) Open(ctx context.Context, name string, now time.Time, idle time.D
 	case errors.Is(err, ErrUnavailable):
 		h.Close()
 		// The folder can be used, so the conversation's words may be there: going on would leave them out.
-		return nil, &Error{Text: "session " + name + " cannot be read", Err: errors.New(err.Error())}
+		return nil, fmt.Errorf("session %s cannot be read: %v", name, err)
 	case err != nil:
 		h.Close()
 		return nil, err
@@ -113,7 +141,7 @@ func (s Store) lock(ctx context.Context, name string) (unlock func(), err error)
 	case err == nil:
 		return unlock, nil
 	case ctx.Err() != nil:
-		return nil, &Error{Text: "session " + name + " is in use", HintText: "another ferry holds it", Err: context.Cause(ctx)}
+		return nil, text.Errorf("another ferry holds it", "session %s is in use: %w", name, context.Cause(ctx))
 	}
 	return nil, unavailable(err)
 }
@@ -126,7 +154,7 @@ func (h *Handle) Session() *Session { return h.session }
 // Answer tries the disk again. Any other error changes nothing.
 func (h *Handle) Ask(prompt string, now time.Time) error {
 	if prompt == "" {
-		return &Error{Text: "session " + h.session.Name + ": there is no prompt to store"}
+		return fmt.Errorf("session %s: there is no prompt to store", h.session.Name)
 	}
 	next := *h.session
 	next.Pending, next.Used = prompt, stamp(now)
@@ -138,7 +166,7 @@ func (h *Handle) Ask(prompt string, now time.Time) error {
 func (h *Handle) Answer(text, node, model string, now time.Time) error {
 	next := *h.session
 	if next.Pending == "" {
-		return &Error{Text: "session " + next.Name + ": an answer without a prompt"}
+		return fmt.Errorf("session %s: an answer without a prompt", next.Name)
 	}
 	next.Turns = append(slices.Clip(next.Turns),
 		Turn{Role: User, Text: next.Pending, At: next.Used},
@@ -148,13 +176,12 @@ func (h *Handle) Answer(text, node, model string, now time.Time) error {
 }
 
 func (h *Handle) save(next Session) error {
-	data, err := encode(&next)
+	data, err := next.MarshalJSON()
 	if err != nil {
 		return err
 	}
 	if len(data) > h.limit {
-		return &Error{Text: fmt.Sprintf("session %s is full: it would be larger than %d MiB", next.Name, h.limit>>20),
-			HintText: "--new begins another one"}
+		return text.Errorf("--new begins another one", "session %s is full: it would be larger than %d MiB", next.Name, h.limit>>20)
 	}
 	*h.session = next
 	if h.path == "" {
@@ -206,8 +233,7 @@ func (s Store) read(name string) ([]byte, error) {
 
 // blame names the file that could not be understood. The file stays as it is.
 func (s Store) blame(name string, err error) error {
-	return &Error{Text: s.path(name), Err: err,
-		HintText: "ferry leaves the file alone; ferry config session rm " + name + " takes it away"}
+	return text.Errorf("ferry leaves the file alone; ferry config session rm "+name+" takes it away", "%s: %w", s.path(name), err)
 }
 
 func (s Store) path(name string) string { return filepath.Join(s.Dir, name+fileSuffix) }
