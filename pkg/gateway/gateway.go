@@ -12,10 +12,13 @@ import (
 	"crypto/x509"
 	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"ferry/pkg/config"
 	"ferry/pkg/state"
+	"ferry/pkg/wire"
 )
 
 // Node is one upstream as the gateway sends to it.
@@ -123,7 +126,7 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 		fault := func(msg, hint string) *config.Error {
 			return p.Fault("upstream/"+p.Upstream[i], "node "+n.Name+" "+msg, hint)
 		}
-		u := upstream{Node: n, Block: "ferry_upstream_" + itoa(i+1)}
+		u := upstream{Node: n, Block: "ferry_upstream_" + strconv.Itoa(i+1)}
 		at, err := url.Parse(n.URL)
 		switch {
 		case err != nil || at.Scheme == "demo":
@@ -152,7 +155,7 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 				return fault("has a header whose name nginx would read as its own", "letters, digits and - are taken")
 			}
 			if len(h.Value) > maxValue {
-				return fault("has a key or header that is too long for nginx", "at most "+itoa(maxValue)+" bytes")
+				return fault("has a key or header that is too long for nginx", "at most "+strconv.Itoa(maxValue)+" bytes")
 			}
 		}
 		p.Nodes = append(p.Nodes, u)
@@ -183,4 +186,77 @@ func checkAgree(p *plan) *config.Error {
 		}
 	}
 	return nil
+}
+
+// route is what a permission opens: one method on one path, behind the gateway's prefix and behind the node's address.
+type route struct{ Permission, Method, Path string }
+
+// routesOf are all routes under the address of an API: those of each API that lists its models there too, as the
+// script's complete does beside messages.
+func routesOf(api wire.API) []route {
+	models := api.Dialect().Facts().ModelsPath
+	var routes []route
+	for _, other := range wire.APIs() {
+		d := other.Dialect()
+		if d.Facts().ModelsPath != models {
+			continue
+		}
+		isFirst := len(routes) == 0
+		routes = append(routes, route{string(other), "POST", d.Path()[1:]})
+		if other == wire.Messages {
+			routes = append(routes, route{"count_tokens", "POST", d.Path()[1:] + "/count_tokens"})
+		}
+		if isFirst {
+			routes = append(routes, route{"models", "GET", models[1:]})
+		}
+	}
+	return routes
+}
+
+// find gives the route of a permission.
+func find(routes []route, permission string) (route, bool) {
+	i := slices.IndexFunc(routes, func(r route) bool { return r.Permission == permission })
+	if i < 0 {
+		return route{}, false
+	}
+	return routes[i], true
+}
+
+// addRoutes keeps the routes that some role has: the others need not be there.
+func (p *plan) addRoutes() *config.Error {
+	var granted []string
+	routes := routesOf(p.Nodes[0].API)
+	for _, role := range p.Roles {
+		for _, name := range role.Permissions {
+			if _, ok := find(routes, name); !ok {
+				return p.Fault("roles."+role.Name+"/"+name,
+					"the permission "+name+" is for another API than "+p.Nodes[0].Name+" speaks", "")
+			}
+			granted = append(granted, name)
+		}
+	}
+	p.Routes = slices.DeleteFunc(routes, func(r route) bool { return !slices.Contains(granted, r.Permission) })
+	return nil
+}
+
+const wordBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+// only holds for text of these bytes alone.
+func only(s, allowed string) bool { return strings.Trim(s, allowed) == "" }
+
+func isPlainWord(s string) bool { return s != "" && only(s, wordBytes) }
+
+func isPlainPath(s string) bool { return only(s, wordBytes+"./~") && !strings.Contains(s, "//") }
+
+// isPlainFile holds for what config's rule of paths lets through, and for none.
+func isPlainFile(s string) bool { return !strings.ContainsAny(s, "\"'\\$;{}#*?[]`\r\n\x00") }
+
+// isHost holds for a name, not for an address: OpenSSL, as nginx calls it, never finds an address in a certificate.
+func isHost(s string) bool {
+	return s != "" && only(s, wordBytes+".") && !only(s, "0123456789.")
+}
+
+// quoted is a word of nginx's in double quotes. Only values of geo pass here unchecked: nginx expands no variable there.
+func quoted(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"ferry/pkg/config"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -110,7 +111,7 @@ func TestFaults(t *testing.T) {
 // Every permission of config leads somewhere, in an API of its own.
 func TestPermissionsHaveRoutes(t *testing.T) {
 	for _, name := range config.Permissions() {
-		if !opens(wire.Messages, name) && !opens(wire.Chat, name) {
+		if _, ok := find(append(routesOf(wire.Messages), routesOf(wire.Chat)...), name); !ok {
 			t.Errorf("%s opens nothing", name)
 		}
 	}
@@ -261,9 +262,9 @@ func TestWrite(t *testing.T) {
 		if err := errors.Join(os.Remove(path), spoil(path)); err != nil {
 			t.Fatal(err)
 		}
-		var foreign *ForeignError
-		if err := files.Write(t.Context(), dir, store); !errors.As(err, &foreign) || foreign.Path != path {
-			t.Errorf("somebody else's: %v", err)
+		want := path + ": was not written by ferry, and is not replaced"
+		if err := files.Write(t.Context(), dir, store); err == nil || err.Error() != want || text.Hint(err) == "" {
+			t.Errorf("a file of another program: got %v, want %s", err, want)
 		}
 		if read(KeysFile) != Mark+"second keys\n" {
 			t.Errorf("the keys were written all the same: %s", read(KeysFile))

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -59,8 +60,8 @@ func (p *plan) values() map[string]string {
 	return map[string]string{
 		"mark": Mark, "keys_file": KeysFile, "tokens": quoted(p.Tokens),
 		"error_log": quoted(p.Logs + "/error.log"), "access_log": quoted(p.Logs + "/access.log"), "temp": p.temp(),
-		"requests": itoa(p.Rate.Events), "per": p.per(), "unit": p.per()[:1], "slot": p.slot(), "burst": p.burst(),
-		"retry_after": itoa(p.retryAfter()), "connections": itoa(p.Connections),
+		"requests": strconv.Itoa(p.Rate.Events), "per": p.per(), "unit": p.per()[:1], "slot": p.slot(), "burst": p.burst(),
+		"retry_after": strconv.Itoa(p.retryAfter()), "connections": strconv.Itoa(p.Connections),
 		"permissions": p.permissions(), "routes": p.routes(), "nodes": p.upstreams(), "choose": p.choose(),
 		"listen": p.listen("ssl"), "listen_default": p.listen("ssl default_server"),
 		"server_name": p.ServerName, "cert": quoted(p.Cert), "key": quoted(p.Key),
@@ -93,7 +94,8 @@ func (p *plan) burst() string {
 func (p *plan) permissions() (out string) {
 	for _, role := range p.Roles {
 		for _, permission := range role.Permissions {
-			out += lines(fmt.Sprintf(`"%s:%s:%s" 1;`, role.Name, p.method(permission), permission))
+			r, _ := find(p.Routes, permission)
+			out += lines(fmt.Sprintf(`"%s:%s:%s" 1;`, role.Name, r.Method, permission))
 		}
 	}
 	return out
@@ -132,7 +134,7 @@ func (p *plan) routes() (out string) {
 func (p *plan) upstreams() (out string) {
 	for _, u := range p.Nodes {
 		out += lines("# node "+u.Name, "upstream "+u.Block+" {", "    server "+u.Server+";",
-			"    keepalive "+itoa(p.Keepalive)+";", "    keepalive_timeout 30s;", "}")
+			"    keepalive "+strconv.Itoa(p.Keepalive)+";", "    keepalive_timeout 30s;", "}")
 	}
 	return out
 }
@@ -172,7 +174,7 @@ func (p *plan) failureBodies() (out string) {
 func (p *plan) failing() string {
 	out := "error_page"
 	for _, f := range p.failures() {
-		out += " " + itoa(f.status)
+		out += " " + strconv.Itoa(f.status)
 	}
 	return out + lines(" /_ferry/failure;",
 		"error_page 494 495 496 497 =400 /_ferry/failure;",
@@ -206,9 +208,9 @@ func (p *plan) several() bool { return len(p.Nodes) > 1 }
 func (p *plan) slot() string {
 	ms := p.window() * 1000 / p.Rate.Events
 	if ms%1000 == 0 && ms > 0 {
-		return itoa(ms/1000) + " s"
+		return strconv.Itoa(ms/1000) + " s"
 	}
-	return itoa(ms) + " ms"
+	return strconv.Itoa(ms) + " ms"
 }
 
 // window is the time of the rate in seconds, and per its name.
@@ -286,7 +288,7 @@ func (p *plan) headers() []Header {
 			}
 			value := secretName(i, j)
 			if p.several() {
-				value = "$ferry_header_" + itoa(len(list)+1)
+				value = "$ferry_header_" + strconv.Itoa(len(list)+1)
 			}
 			list = append(list, Header{h.Name, value})
 		}

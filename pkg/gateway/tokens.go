@@ -12,10 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 )
 
 const (
@@ -40,32 +42,7 @@ type Token struct {
 // root can read it.
 type Store struct{ Path string }
 
-// StoreError says what is wrong with the file, and never shows a line of it.
-type StoreError struct {
-	Path, Msg string
-	Line      int // 0 for the whole file
-	HintText  string
-}
-
-func (e *StoreError) Error() string {
-	if e.Line == 0 {
-		return e.Path + ": " + e.Msg
-	}
-	return fmt.Sprintf("%s:%d:1: %s", e.Path, e.Line, e.Msg)
-}
-
-// Hint tells what to do about it; it may be empty.
-func (e *StoreError) Hint() string { return e.HintText }
-
-// TokenError says that the store has no such token, or several.
-type TokenError struct{ Msg string }
-
-func (e *TokenError) Error() string { return e.Msg }
-
-// Hint tells what to do about it.
-func (e *TokenError) Hint() string { return "ferry config token list shows them" }
-
-// List reads the tokens, the oldest first. A missing file has none. It fails with *StoreError or *state.Error.
+// List reads the tokens, the oldest first. A missing file has none. No error shows a line of the file.
 func (s Store) List() ([]Token, error) {
 	data, err := state.ReadPrivate(s.Path, state.MaxSize)
 	switch {
@@ -77,14 +54,16 @@ func (s Store) List() ([]Token, error) {
 	return s.parse(data)
 }
 
+// tokenLine is the form of a token's line: the token, its role, its name and its date.
+const tokenLine = `^"~\^([A-Za-z0-9_-]*)\$" "([a-z][a-z0-9_-]*):([0-9a-f]+)"; # (\S+)$`
+
 func (s Store) parse(data []byte) ([]Token, error) {
 	rest, ok := bytes.CutPrefix(data, []byte(Mark))
 	if !ok && len(data) > 0 {
-		return nil, &StoreError{Path: s.Path, Msg: "is no file of ferry's tokens", HintText: "name another with gateway.tokens"}
+		return nil, text.Errorf("name another with gateway.tokens", "%s: is no file of ferry's tokens", s.Path)
 	}
 	var tokens []Token
-	seen := map[string]bool{}
-	form := regexp.MustCompile(`^"~\^([A-Za-z0-9_-]*)\$" "([a-z][a-z0-9_-]*):([0-9a-f]+)"; # (\S+)$`)
+	form := regexp.MustCompile(tokenLine)
 	number := 1
 	for line := range strings.Lines(string(rest)) {
 		number++
@@ -92,13 +71,12 @@ func (s Store) parse(data []byte) ([]Token, error) {
 			continue
 		}
 		token, msg := parseToken(form.FindStringSubmatch(line))
-		if msg == "" && (seen[token.Name] || seen[token.secret]) {
+		if msg == "" && contains(tokens, token.Name) {
 			msg = "the token is there twice"
 		}
 		if msg != "" {
-			return nil, &StoreError{s.Path, msg, number, "ferry config token new ROLE writes such lines; take this one out"}
+			return nil, text.Errorf("ferry config token new ROLE writes such lines; take this one out", "%s:%d:1: %s", s.Path, number, msg)
 		}
-		seen[token.Name], seen[token.secret] = true, true
 		tokens = append(tokens, token)
 	}
 	return tokens, nil
@@ -146,29 +124,17 @@ func (s Store) New(ctx context.Context, role string, now time.Time) (Token, stri
 }
 
 func contains(tokens []Token, name string) bool {
-	for _, t := range tokens {
-		if t.Name == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(tokens, func(t Token) bool { return t.Name == name })
 }
 
-// Revoke takes tokens out by their names, all or none. It fails with *TokenError for a name that is not there, and as
-// List does.
+// Revoke takes tokens out by their names, all or none.
 func (s Store) Revoke(ctx context.Context, names ...string) error {
 	return s.change(ctx, func(tokens []Token) ([]Token, error) {
 		for _, name := range names {
-			var kept []Token
-			for _, t := range tokens {
-				if t.Name != name {
-					kept = append(kept, t)
-				}
+			if !contains(tokens, name) {
+				return nil, text.Errorf("ferry config token list shows them", "there is no such token")
 			}
-			if len(kept) == len(tokens) {
-				return nil, &TokenError{"there is no such token"}
-			}
-			tokens = kept
+			tokens = slices.DeleteFunc(tokens, func(t Token) bool { return t.Name == name })
 		}
 		return tokens, nil
 	})

@@ -10,19 +10,8 @@ import (
 	"path/filepath"
 
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 )
-
-// ForeignError says that a file was not written by ferry, and so is not replaced.
-type ForeignError struct{ Path string }
-
-func (e *ForeignError) Error() string {
-	return e.Path + ": was not written by ferry, and is not replaced"
-}
-
-// Hint tells what to do about it.
-func (e *ForeignError) Hint() string {
-	return "name another folder with --out, or move the file away"
-}
 
 // output is one file to write, and what was there before.
 type output struct {
@@ -34,8 +23,7 @@ type output struct {
 }
 
 // Write puts the configuration into a folder, which is made where it is missing, and makes an empty store of tokens where
-// there is none. It replaces only files that begin with Mark, and on any failure leaves both as they were. It fails with
-// *ForeignError, *StoreError or *state.Error.
+// there is none. It replaces only files that begin with Mark, and on any failure leaves both as they were.
 func (f *Files) Write(ctx context.Context, dir string, tokens Store) error {
 	if _, err := tokens.List(); err != nil {
 		return err
@@ -77,22 +65,20 @@ func (o *output) look() error {
 	if err != nil {
 		return &state.Error{Path: o.path, Msg: "cannot look at it", Err: state.Bare(err)}
 	}
-	if !info.Mode().IsRegular() {
-		return &ForeignError{o.path}
+	if info.Mode().IsRegular() {
+		file, err := os.Open(o.path)
+		if err != nil {
+			return &state.Error{Path: o.path, Msg: "cannot open", Err: state.Bare(err)}
+		}
+		defer file.Close()
+		if o.old, err = io.ReadAll(io.LimitReader(file, state.MaxSize)); err != nil {
+			return &state.Error{Path: o.path, Msg: "cannot read", Err: state.Bare(err)}
+		}
 	}
-	file, err := os.Open(o.path)
-	if err != nil {
-		return &state.Error{Path: o.path, Msg: "cannot open", Err: state.Bare(err)}
+	if !bytes.HasPrefix(o.old, []byte(Mark)) {
+		return text.Errorf("name another folder with --out, or move the file away", "%s: was not written by ferry, and is not replaced", o.path)
 	}
-	defer file.Close()
-	old, err := io.ReadAll(io.LimitReader(file, state.MaxSize))
-	switch {
-	case err != nil:
-		return &state.Error{Path: o.path, Msg: "cannot read", Err: state.Bare(err)}
-	case !bytes.HasPrefix(old, []byte(Mark)):
-		return &ForeignError{o.path}
-	}
-	o.old, o.oldPerm = old, info.Mode().Perm()
+	o.oldPerm = info.Mode().Perm()
 	return nil
 }
 
