@@ -13,7 +13,6 @@ import (
 	"ferry/pkg/term"
 	"ferry/pkg/text"
 
-	"github.com/charmbracelet/lipgloss"
 	"github.com/spf13/cobra"
 )
 
@@ -80,7 +79,7 @@ func newConfigListCmd(a *app) *cobra.Command {
 
 // table prints rows: cut to the terminal's width where there is one, but for the first keep columns; whole in a pipe.
 func (a *app) table(rows [][]string, keep int) error {
-	width, heading := math.MaxInt, lipgloss.NewStyle()
+	width, heading := math.MaxInt, term.Style("")
 	if a.out.TTY {
 		width, heading = a.out.Width, a.outStyles().Strong
 	}

@@ -17,8 +17,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
+
+	"ferry/pkg/text"
 )
 
 // TestSignals stops an ask and a stream in the middle: ferry dies of the signal that stopped it, so that a shell loop around
@@ -169,8 +170,8 @@ func TestVerboseWraps(t *testing.T) {
 		server.Close()
 		atLeast(t, "words of the server, "+name, strings.Count(shown, "forged"), 3)
 		for line := range strings.SplitSeq(shown, "\r\n") {
-			if strings.HasPrefix(line, "Error: forged") || lipgloss.Width(line) > columns || strings.Contains(line, "\t") {
-				t.Errorf("%s: a line of %d columns, want at most %d, none that the server began: %q", name, lipgloss.Width(line), columns, line)
+			if strings.HasPrefix(line, "Error: forged") || text.Width(line) > columns || strings.Contains(line, "\t") {
+				t.Errorf("%s: a line of %d columns, want at most %d, none that the server began: %q", name, text.Width(line), columns, line)
 			}
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/charmbracelet/lipgloss"
+	"ferry/pkg/text"
 )
 
 // recorded are the commands of the README's picture. Of what one printed, cut takes out the lines from one that begins
@@ -272,7 +272,7 @@ func (s *screen) line() {
 }
 
 func (s *screen) put(r rune) {
-	width := lipgloss.Width(string(r))
+	width := text.Width(string(r))
 	if s.col+width > s.columns {
 		s.row, s.col = s.row+1, 0
 	}

@@ -5,8 +5,6 @@ import (
 	"math"
 	"strings"
 
-	"github.com/charmbracelet/lipgloss"
-
 	"ferry/pkg/bench"
 	"ferry/pkg/term"
 	"ferry/pkg/text"
@@ -69,7 +67,7 @@ func (p *page) wrap(line string) string {
 }
 
 // painted is a sentence in a style, each of its lines for itself, so that a pager which shows one of them shows it whole.
-func (p *page) painted(style lipgloss.Style, sentence string) string {
+func (p *page) painted(style term.Style, sentence string) string {
 	var b strings.Builder
 	for line := range strings.SplitSeq(p.wrap(sentence), "\n") {
 		b.WriteString(style.Render(line) + "\n")
@@ -84,7 +82,7 @@ func (p *page) sentences() {
 		p.b.WriteString("\n")
 	}
 	for _, r := range p.s.Rows {
-		style := lipgloss.NewStyle()
+		style := term.Style("")
 		switch {
 		case r == best:
 			style = p.style.Good

@@ -4,8 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/charmbracelet/lipgloss"
-
+	"ferry/pkg/term"
 	"ferry/pkg/text"
 )
 
@@ -26,7 +25,7 @@ const (
 	roomForName = 28
 )
 
-func (t *table) render(width int, heading lipgloss.Style) (lines string, whole bool) {
+func (t *table) render(width int, heading term.Style) (lines string, whole bool) {
 	t.columns = slices.DeleteFunc(t.columns, func(c column) bool {
 		return !slices.ContainsFunc(c.cells, func(cell string) bool { return cell != "" && cell != text.Missing })
 	})

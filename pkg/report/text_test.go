@@ -6,11 +6,11 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 )
 
 // TestTextWidths holds every line to the width of the terminal, whatever stands in it, and the columns that nobody can do
@@ -21,7 +21,7 @@ func TestTextWidths(t *testing.T) {
 			for _, plain := range []bool{true, false} {
 				got := write(t, Text, fixture(), Options{Facts: term.Facts{TTY: true, Plain: plain, Width: width}})
 				for line := range strings.SplitSeq(got, "\n") {
-					if w := lipgloss.Width(line); width >= 60 && w > width {
+					if w := text.Width(line); width >= 60 && w > width {
 						t.Errorf("%s at %d has a line of %d: %q", name, width, w, line)
 					}
 				}
@@ -121,7 +121,7 @@ func FuzzText(f *testing.F) {
 		width = 1 + width&0xff
 		got := write(t, Text, s, terminal(width))
 		for line := range strings.SplitSeq(got, "\n") {
-			if w := lipgloss.Width(line); width >= 60 && w > width {
+			if w := text.Width(line); width >= 60 && w > width {
 				t.Errorf("at %d a line of %d: %q", width, w, line)
 			}
 			if strings.ContainsFunc(line, unicode.IsControl) {

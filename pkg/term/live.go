@@ -1,11 +1,14 @@
 package term
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
-	"github.com/charmbracelet/x/ansi"
+	"ferry/pkg/text"
 )
 
 // Live is a block of lines at the end of a terminal that is drawn again and again in place, from the start of a row on.
@@ -41,7 +44,7 @@ func (l *Live) Draw(lines []string) {
 	b.WriteString(l.up())
 	for _, line := range lines {
 		// Text first and then the rest of the row: cleared before, it would flicker.
-		b.WriteString(ansi.Truncate(oneRow(line), max(0, l.Width-1), "…") + clearRest + "\n")
+		b.WriteString(text.Cut(oneRow(line), max(0, l.Width-1)) + clearRest + "\n")
 	}
 	if len(lines) < l.drawn {
 		b.WriteString(clearBelow)
@@ -62,9 +65,9 @@ func (l *Live) up() string {
 }
 
 // write is one call, so that no half of a block is ever seen.
-func (l *Live) write(text string) {
-	if text != "" {
-		_, _ = io.WriteString(l.Stream, text) // a closed terminal shows nothing, and is no reason to end what goes on
+func (l *Live) write(s string) {
+	if s != "" {
+		_, _ = io.WriteString(l.Stream, s) // a closed terminal shows nothing, and is no reason to end what goes on
 	}
 }
 
@@ -77,4 +80,26 @@ func oneRow(line string) string {
 		}
 		return r
 	}, line)
+}
+
+// Countdown waits until nothing is left while it shows what with the seconds that are left, and then clears the line. It
+// is for a stream that is a terminal and not plain. Sleep waits; its error ends the countdown.
+func Countdown(ctx context.Context, s Stream, left func() time.Duration, what string,
+	sleep func(context.Context, time.Duration) error,
+) error {
+	defer io.WriteString(s, "\r\x1b[K")
+	for d := left(); d > 0; d = left() {
+		line := text.Cut(fmt.Sprintf("%s in %s", what, text.Seconds((d+time.Second-1).Truncate(time.Second))), s.Width-1)
+		if _, err := io.WriteString(s, "\r\x1b[K"+line); err != nil {
+			return sleep(ctx, d) // a closed terminal is no reason not to wait
+		}
+		step := d % time.Second
+		if step == 0 {
+			step = time.Second
+		}
+		if err := sleep(ctx, step); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,35 +1,37 @@
 package term
 
 import (
-	"io"
 	"slices"
 	"strings"
 
-	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
-	"github.com/muesli/termenv"
+
+	"ferry/pkg/text"
 )
+
+// Style is an escape sequence that switches a style on; the zero Style changes nothing.
+type Style string
+
+// Render paints a line.
+func (s Style) Render(line string) string {
+	if s == "" || line == "" {
+		return line
+	}
+	return string(s) + line + "\x1b[0m"
+}
 
 // Styles paint the few things that ferry paints. On a plain stream they change nothing.
 type Styles struct {
-	Good, Bad, Dim, Strong lipgloss.Style
+	Good, Bad, Dim, Strong Style
 }
 
 // NewStyles gives the styles of a stream. The colours are the terminal's own sixteen, so that they suit its background
 // without ferry asking for it.
 func NewStyles(f Facts) Styles {
-	profile := termenv.ANSI
 	if f.Plain {
-		profile = termenv.Ascii
+		return Styles{}
 	}
-	r := lipgloss.NewRenderer(io.Discard)
-	r.SetColorProfile(profile) // said, so that lipgloss does not go and find out
-	return Styles{
-		Good:   r.NewStyle().Foreground(lipgloss.Color("2")),
-		Bad:    r.NewStyle().Foreground(lipgloss.Color("1")),
-		Dim:    r.NewStyle().Faint(true),
-		Strong: r.NewStyle().Bold(true),
-	}
+	return Styles{Good: "\x1b[32m", Bad: "\x1b[31m", Dim: "\x1b[2m", Strong: "\x1b[1m"}
 }
 
 // gap stands between two columns.
@@ -39,7 +41,7 @@ const gap = "  "
 // trailing spaces. Columns in which nothing stands are left out. Where the table would pass the width, the cells of its
 // widest column are cut with an ellipsis, down to a few columns, but for the first keep columns, which stay whole; a
 // terminal narrower than that wraps.
-func Table(rows [][]string, width, keep int, heading lipgloss.Style) string {
+func Table(rows [][]string, width, keep int, heading Style) string {
 	rows, keep = dropEmpty(rows, keep)
 	widths := columnWidths(rows)
 	shrink(widths, width, keep)
@@ -50,8 +52,8 @@ func Table(rows [][]string, width, keep int, heading lipgloss.Style) string {
 			if c > 0 {
 				line.WriteString(gap)
 			}
-			cell = cut(cell, widths[c])
-			line.WriteString(cell + strings.Repeat(" ", widths[c]-lipgloss.Width(cell)))
+			cell = text.Cut(cell, widths[c])
+			line.WriteString(cell + strings.Repeat(" ", widths[c]-text.Width(cell)))
 		}
 		text := strings.TrimRight(line.String(), " ")
 		if i == 0 {
@@ -90,7 +92,7 @@ func columnWidths(rows [][]string) []int {
 			if c == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[c] = max(widths[c], lipgloss.Width(cell))
+			widths[c] = max(widths[c], text.Width(cell))
 		}
 	}
 	return widths
@@ -140,7 +142,7 @@ func wrapLine(line string, width, indent int) string {
 	var b strings.Builder
 	room := width // what is left of this line
 	for i, word := range phrases(line) {
-		wide := lipgloss.Width(word)
+		wide := text.Width(word)
 		if i > 0 && 1+wide <= room {
 			b.WriteString(" " + word)
 			room -= 1 + wide
@@ -152,7 +154,7 @@ func wrapLine(line string, width, indent int) string {
 		}
 		if wide > room {
 			word = strings.ReplaceAll(ansi.Hardwrap(word, width-indent, true), "\n", margin)
-			wide = lipgloss.Width(word[strings.LastIndexByte(word, '\n')+1:])
+			wide = text.Width(word[strings.LastIndexByte(word, '\n')+1:])
 			room = width
 		}
 		b.WriteString(word)
@@ -178,6 +180,3 @@ func phrases(line string) []string {
 func numeric(word string) bool {
 	return strings.Trim(word, "(0123456789.–") == "" && strings.ContainsAny(word, "0123456789")
 }
-
-// cut shortens a text to so many columns, with an ellipsis where something is missing.
-func cut(text string, columns int) string { return ansi.Truncate(text, columns, "…") }

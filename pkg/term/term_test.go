@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/charmbracelet/lipgloss"
+	"ferry/pkg/text"
 )
 
 func TestLookAtAPipe(t *testing.T) {
@@ -37,13 +37,13 @@ func TestStyles(t *testing.T) {
 func TestTable(t *testing.T) {
 	rows := [][]string{{"node", "label"}, {"hk", "香港代理节点"}, {"a-long-name", "👩‍💻 x"}, {"e", "é"}}
 	want := "node         label\nhk           香港代理节点\na-long-name  👩‍💻 x\ne            é\n"
-	if got := Table(rows, 80, 0, lipgloss.NewStyle()); got != want {
+	if got := Table(rows, 80, 0, ""); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	for width := -1; width < 40; width++ {
-		for _, line := range strings.Split(Table(rows, width, 0, lipgloss.NewStyle()), "\n") {
+		for _, line := range strings.Split(Table(rows, width, 0, ""), "\n") {
 			// Two columns are not cut under narrowest each.
-			if got, most := lipgloss.Width(line), max(width, 2*narrowest+len(gap)); got > most {
+			if got, most := text.Width(line), max(width, 2*narrowest+len(gap)); got > most {
 				t.Errorf("width %d: %d columns: %q", width, got, line)
 			}
 			if strings.TrimRight(line, " ") != line {
@@ -51,7 +51,7 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	if got := Table(nil, 80, 0, lipgloss.NewStyle()); got != "" {
+	if got := Table(nil, 80, 0, ""); got != "" {
 		t.Errorf("no rows: %q", got)
 	}
 }
@@ -60,7 +60,7 @@ func TestTable(t *testing.T) {
 func TestTableKeeps(t *testing.T) {
 	rows := [][]string{{"", "node", "label", "address"}, {"*", "singapore-2", "", "https://sg.example.com/api"}, {"", "hk", "", "x"}}
 	want := "   node         address\n*  singapore-2  https:/…\n   hk           x\n"
-	if got := Table(rows, 20, 2, lipgloss.NewStyle()); got != want {
+	if got := Table(rows, 20, 2, ""); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -106,7 +106,7 @@ func TestCut(t *testing.T) {
 		{"☺️☺️☺️☺️☺️", 5, "☺️☺️…"},
 		{"", 0, ""},
 	} {
-		if got := cut(test.text, test.columns); got != test.want {
+		if got := text.Cut(test.text, test.columns); got != test.want {
 			t.Errorf("Cut(%q, %d) = %q, want %q", test.text, test.columns, got, test.want)
 		}
 	}
