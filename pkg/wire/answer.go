@@ -224,20 +224,12 @@ func readParts(raw []byte, depth int) (said, thought []byte, ok bool) {
 		}
 		switch string(unquote(kind)) {
 		case "text", "output_text":
-			said = joined(said, unquote(text))
+			said = append(said, unquote(text)...)
 		case "thinking", "reasoning", "reasoning.text", "reasoning.summary":
-			thought = joined(thought, firstText(depth-1, thinking, text, summary))
+			thought = append(thought, firstText(depth-1, thinking, text, summary)...)
 		}
 	}
 	return said, thought, l.whole()
-}
-
-// joined puts two texts together, and copies nothing where one is empty: both may be a part of the body.
-func joined(before, text []byte) []byte {
-	if len(before) == 0 {
-		return text
-	}
-	return append(before, text...)
 }
 
 // firstText is the first value that says something: a text, or a list of texts where the depth allows one.

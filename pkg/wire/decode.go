@@ -33,7 +33,7 @@ func (a API) Decode(httpStatus int, body []byte) (Answer, error) {
 	case fault != nil:
 		fault.Body, fault.Object = body, true
 		return answer, fault
-	case answer.Ending() == Failed:
+	case ending(answer.StopReason) == Failed:
 		e := a.stopFailure(answer.StopReason)
 		e.Body = body
 		return answer, e
@@ -62,9 +62,18 @@ func (a API) check(httpStatus int, body []byte) (object, error) {
 	case wins && stated, httpStatus == 200 && stated && isFailure(float64(status)):
 		effective = status
 	case httpStatus == 200:
-		if fault := a.faultInBody(fields, body); fault != nil {
-			fault.Body, fault.Status = body, fault.statusInside()
-			return fields, fault
+		objects := []object{fields}
+		if !isObject { // a list of errors
+			for _, one := range elements(bytes.TrimSpace(bytes.TrimPrefix(body, bom))) {
+				object, _ := parse(one)
+				objects = append(objects, object)
+			}
+		}
+		for _, in := range objects {
+			if fault := a.faultIn(in); fault != nil {
+				fault.Body, fault.Status = body, fault.statusInside()
+				return fields, fault
+			}
 		}
 	}
 	if effective != 200 {
@@ -92,20 +101,6 @@ func unfinished(name string) *NotAnswerError {
 	return &NotAnswerError{Reason: "an unfinished answer: " + name + " is null"}
 }
 
-// faultInBody finds an error in a body with HTTP status 200: one object, or a list of them.
-func (a API) faultInBody(fields object, body []byte) *APIError {
-	if fields != nil {
-		return a.faultIn(fields)
-	}
-	for _, one := range elements(bytes.TrimSpace(bytes.TrimPrefix(body, bom))) {
-		fields, _ := parse(one)
-		if e := a.faultIn(fields); e != nil {
-			return e
-		}
-	}
-	return nil
-}
-
 // faultIn finds an error in an object that came with HTTP status 200, nil for none. These are errors, also beside an
 // answer: an error member that says something, at the top or in the choice, a type or an object of the name "error", and
 // a base_resp with a status code. Where no answer stands in the object, these are errors too: a code that is not one of
@@ -113,15 +108,22 @@ func (a API) faultInBody(fields object, body []byte) *APIError {
 // gateways have shapes of their own.
 func (a API) faultIn(fields object) *APIError {
 	base, _ := parse(fields["base_resp"])
-	if inside := chosen(fields["choices"])["error"]; isFault(inside) && !isFault(fields["error"]) {
-		fields = maps.Clone(fields)
-		fields["error"] = inside
+	if choices := fields["choices"]; choices != nil && !isFault(fields["error"]) {
+		if inside := chosen(choices)["error"]; isFault(inside) {
+			fields = maps.Clone(fields)
+			fields["error"] = inside
+		}
 	}
-	rules := a.Dialect().Facts()
-	says := func(name string) bool { return !rules.bodyStatus && stringOf(fields, name) != "" }
+	facts := a.Dialect().Facts()
+	isAnswer := facts.typed && stringOf(fields, "type") != ""
+	for _, name := range []string{"choices", "content", "completion"} {
+		raw := fields[name]
+		isAnswer = isAnswer || !isNull(raw) && string(raw) != "[]"
+	}
+	says := func(name string) bool { return !facts.bodyStatus && stringOf(fields, name) != "" }
 	switch {
 	case isFault(fields["error"]), stringOf(fields, "type") == "error", stringOf(fields, "object") == "error", isCode(base["status_code"]):
-	case hasAnswer(fields) || rules.typed && stringOf(fields, "type") != "":
+	case isAnswer:
 		return nil
 	case slices.ContainsFunc(codeNames, func(name string) bool { return isCode(fields[name]) }):
 	case string(fields["success"]) == "false", isFault(fields["errors"]), isFault(fields["detail"]), isFault(fields["error_msg"]):
@@ -132,16 +134,6 @@ func (a API) faultIn(fields object) *APIError {
 	e := &APIError{HTTPStatus: 200}
 	e.read(fields)
 	return e
-}
-
-// hasAnswer reports whether the object has an answer or a part of one.
-func hasAnswer(fields object) bool {
-	for _, name := range []string{"choices", "content", "completion"} {
-		if raw := fields[name]; !isNull(raw) && string(raw) != "[]" {
-			return true
-		}
-	}
-	return false
 }
 
 // isFault reports whether an error member says anything, that is whether any value in it is more than null, false, 0 or

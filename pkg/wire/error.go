@@ -140,33 +140,25 @@ func (a API) stopFailure(reason string) *APIError {
 	return e
 }
 
-// statusOfType gives the status that an error of a known type or code has, so that one inside an HTTP 200 can be
-// treated as what it is. The first name known wins. The types belong to the Claude, OpenAI-style and Google APIs.
+// typeStatuses are the statuses of errors of known types and codes, in lower case: those of the Claude, OpenAI-style and
+// Google APIs.
+var typeStatuses = map[string]int{
+	"invalid_request_error": 400, "context_length_exceeded": 400, "invalid_argument": 400,
+	"authentication_error": 401, "invalid_api_key": 401, "invalid_authentication": 401, "unauthenticated": 401,
+	"billing_error": 402, "permission_error": 403, "permission_denied": 403,
+	"not_found_error": 404, "model_not_found": 404, "not_found": 404, "request_too_large": 413,
+	"rate_limit_error": 429, "rate_limit_exceeded": 429, "insufficient_quota": 429, "requests": 429, "tokens": 429,
+	"resource_exhausted": 429,
+	"api_error":          500, "server_error": 500, "internal_error": 500, "internal_server_error": 500,
+	"service_unavailable": 503, "unavailable": 503, "timeout_error": 504, "deadline_exceeded": 504, "overloaded_error": 529,
+}
+
+// statusOfType gives the status of the first name that is known, so that an error inside an HTTP 200 can be treated as
+// what it is.
 func statusOfType(names ...string) (int, bool) {
 	for _, name := range names {
-		switch strings.ToLower(name) {
-		case "invalid_request_error", "context_length_exceeded", "invalid_argument":
-			return 400, true
-		case "authentication_error", "invalid_api_key", "invalid_authentication", "unauthenticated":
-			return 401, true
-		case "billing_error":
-			return 402, true
-		case "permission_error", "permission_denied":
-			return 403, true
-		case "not_found_error", "model_not_found", "not_found":
-			return 404, true
-		case "request_too_large":
-			return 413, true
-		case "rate_limit_error", "rate_limit_exceeded", "insufficient_quota", "requests", "tokens", "resource_exhausted":
-			return 429, true
-		case "api_error", "server_error", "internal_error", "internal_server_error":
-			return 500, true
-		case "service_unavailable", "unavailable":
-			return 503, true
-		case "timeout_error", "deadline_exceeded":
-			return 504, true
-		case "overloaded_error":
-			return 529, true
+		if status, ok := typeStatuses[strings.ToLower(name)]; ok {
+			return status, true
 		}
 	}
 	return 0, false
