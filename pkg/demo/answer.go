@@ -188,9 +188,8 @@ func (x *exchange) deliver(head, tail string, a answer) {
 	if cuts || stalls {
 		limit /= 2
 	}
-	x.identify()
+	x.describe("application/json")
 	h := x.w.Header()
-	h.Set("Content-Type", "application/json")
 	switch {
 	case x.plan.gzip != "": // the length is not known before
 	case cuts && x.plan.truncate == "clean":
@@ -222,10 +221,8 @@ func (x *exchange) deliver(head, tail string, a answer) {
 
 // stream sends an answer as events, up to the point where the query wants it broken.
 func (x *exchange) stream(a answer) {
-	x.identify()
-	h := x.w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
-	h.Set("Cache-Control", "no-cache")
+	x.describe("text/event-stream; charset=utf-8")
+	x.w.Header().Set("Cache-Control", "no-cache")
 	status := x.plan.status
 	if x.plan.envelope != "" {
 		status = 200

@@ -17,13 +17,13 @@ func (chat) parse(r *requestBody) prompt {
 			p.limit = r.tokens(name)
 		}
 	}
-	p.stream = r.flag("stream")
+	r.take("stream", &p.stream, "boolean")
 	if r.has("stream_options") {
 		options := requestBody{}
 		if json.Unmarshal(r.fields["stream_options"], &options.fields) != nil || !p.stream {
 			r.fail("stream_options", "stream_options: Input should be an object, and only with stream")
 		}
-		p.usage = options.flag("include_usage")
+		options.take("include_usage", &p.usage, "boolean")
 		if options.failure != nil {
 			r.fail(options.failure.param, "%s", options.failure.message)
 		}

@@ -13,7 +13,8 @@ const defaultModel = "demo"
 
 func (complete) parse(r *requestBody) prompt {
 	r.parse()
-	p := prompt{model: defaultModel, limit: completeDefault, text: r.str("prompt")}
+	p := prompt{model: defaultModel, limit: completeDefault}
+	r.need("prompt", &p.text, "string")
 	if p.text == "" {
 		r.fail("prompt", "prompt: Input should not be empty")
 	}
@@ -24,7 +25,7 @@ func (complete) parse(r *requestBody) prompt {
 	if r.has("max_tokens") {
 		p.limit = r.tokens("max_tokens")
 	}
-	p.stream = r.flag("stream")
+	r.take("stream", &p.stream, "boolean")
 	return p
 }
 

@@ -243,10 +243,8 @@ func (x *exchange) failure(e *apiError) string {
 // send sends a JSON body whole.
 func (x *exchange) send(status int, body string) {
 	status, body = x.wrap(status, body)
-	x.identify()
-	h := x.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.describe("application/json")
+	x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	x.begin(status)
 	if x.r.Method != http.MethodHead {
 		_, _ = io.WriteString(x.w, body) // a client that left needs no answer
@@ -265,8 +263,9 @@ func (x *exchange) wrap(status int, body string) (int, string) {
 	return http.StatusOK, `{"status":` + value + "," + body[1:]
 }
 
-// identify sets the request id under the name that the API gives it.
-func (x *exchange) identify() {
+// describe sets the type of what is sent, and the request id under the name that the API gives it.
+func (x *exchange) describe(contentType string) {
+	x.w.Header().Set("Content-Type", contentType)
 	switch {
 	case x.api == apiHealth:
 	case x.openAI:

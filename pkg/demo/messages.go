@@ -35,7 +35,8 @@ func (messages) parse(r *requestBody) prompt {
 			r.fail(gone, "%s: Extra inputs are not permitted", gone)
 		}
 	}
-	p := prompt{model: r.model(), limit: r.tokens("max_tokens"), stream: r.flag("stream")}
+	p := prompt{model: r.model(), limit: r.tokens("max_tokens")}
+	r.take("stream", &p.stream, "boolean")
 	if r.has("system") {
 		p.in += countTokens(r.content(r.fields["system"], "system"))
 	}
