@@ -272,7 +272,7 @@ func (s *settings) auditLog(conversation *client.Conversation) *client.AuditLog 
 		Log:     audit.Log{Path: s.values.AuditFile, MaxSize: s.values.AuditMaxSize, Redact: s.redacted},
 		Content: s.values.AuditsContent,
 		Clock:   s.Clock,
-		Outcome: func(err error) (string, int) { return classOf(err), auditedExit(err) },
+		Outcome: auditedOutcome,
 		OnError: func(err error) { s.say("ferry: this call is not in the audit log: " + err.Error()) },
 	}
 	if conversation != nil {
@@ -281,30 +281,25 @@ func (s *settings) auditLog(conversation *client.Conversation) *client.AuditLog 
 	return log
 }
 
-// classOf is the kind of failure, "" for none.
-func classOf(failed error) string {
+// auditedOutcome is the kind of a failure, "" for none, and the exit code as a shell will see it, by a signal too.
+func auditedOutcome(failed error) (class string, exit int) {
 	var e *client.Error
 	var coded *exitError
 	var output *outputError
 	switch {
 	case errors.As(failed, &e):
-		return string(e.Class)
+		class = string(e.Class)
 	case errors.As(failed, &coded) && coded.code == exitMissed:
-		return "missed"
+		class = "missed"
 	case errors.As(failed, &output):
-		return string(client.Output)
+		class = string(client.Output)
 	}
-	return ""
-}
-
-// auditedExit is the exit code as a shell will see it, by a signal too.
-func auditedExit(failed error) int {
+	exit, _ = exitCode(failed)
 	var stopped signalled
 	if errors.As(failed, &stopped) {
 		if number, ok := stopped.Signal.(syscall.Signal); ok {
-			return 128 + int(number)
+			exit = 128 + int(number)
 		}
 	}
-	code, _ := exitCode(failed)
-	return code
+	return class, exit
 }
