@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -90,22 +89,27 @@ func rowOf(latencies ...float64) *bench.Row {
 // TestLatencyAxis keeps one stray answer from pressing the others together, turns logarithmic only where it must, and leaves
 // room for the label of every p95.
 func TestLatencyAxis(t *testing.T) {
-	stray := rowOf(append(slices.Repeat([]float64{100}, 300), 60_000)...)
-	if a := latencyAxis([]*bench.Row{stray}); a.hi > 200 || a.log {
-		t.Errorf("with a stray answer the axis is %+v", a)
+	rows := func(latencies ...[]float64) (rows []*bench.Row) {
+		for _, l := range latencies {
+			rows = append(rows, rowOf(l...))
+		}
+		return rows
 	}
-	if a := latencyAxis([]*bench.Row{rowOf(10, 10, 10), rowOf(390, 390, 390)}); a.log {
-		t.Errorf("39 times apart: %+v", a)
-	}
-	if a := latencyAxis([]*bench.Row{rowOf(10, 10, 10), rowOf(410, 410, 410)}); !a.log || a.lo > 10 {
-		t.Errorf("41 times apart: %+v", a)
-	}
-	failing := &bench.Row{Requests: 1, Timeline: []bench.Point{{Latency: 700}}}
-	if a := latencyAxis([]*bench.Row{failing}); a.hi < 700 || a.hi > 1000 {
-		t.Errorf("of failures alone: %+v", a)
-	}
-	if a := latencyAxis([]*bench.Row{{}}); a != (axis{hi: 1}) {
-		t.Errorf("of nothing: %+v", a)
+	for _, test := range []struct {
+		name      string
+		rows      []*bench.Row
+		low, high float64 // where the axis may end
+		log       bool
+	}{
+		{"a stray answer", rows(append(slices.Repeat([]float64{100}, 300), 60_000)), 100, 200, false},
+		{"39 times apart", rows([]float64{10, 10, 10}, []float64{390, 390, 390}), 390, 600, false},
+		{"41 times apart", rows([]float64{10, 10, 10}, []float64{410, 410, 410}), 410, 1200, true},
+		{"failures alone", []*bench.Row{{Requests: 1, Timeline: []bench.Point{{Latency: 700}}}}, 700, 1000, false},
+		{"nothing", []*bench.Row{{}}, 1, 1, false},
+	} {
+		if a := latencyAxis(test.rows); a.hi < test.low || a.hi > test.high || a.log != test.log || a.lo > 10 {
+			t.Errorf("%s: got %+v, want an end from %g to %g, logarithmic %v", test.name, a, test.low, test.high, test.log)
+		}
 	}
 	for name, s := range pages() {
 		a := latencyAxis(s.Rows)
@@ -177,44 +181,17 @@ func TestDensity(t *testing.T) {
 	}
 }
 
-// decode follows a path of marks and returns where each begins, and whether all have the length that tells a failure.
-func decode(t *testing.T, path string) (at [][2]int, upright int) {
-	t.Helper()
-	x, y := 0, 0
-	for mark := range strings.SplitSeq(path, "m") {
-		if mark == "" {
-			continue
-		}
-		dx, rest, _ := strings.Cut(mark, " ")
-		cut := strings.IndexAny(rest, "hv")
-		toX, err := strconv.Atoi(dx)
-		toY, err2 := strconv.Atoi(rest[:cut])
-		length, err3 := strconv.Atoi(rest[cut+1:])
-		if err != nil || err2 != nil || err3 != nil {
-			t.Fatalf("%q is no mark", mark)
-		}
-		x, y = x+toX, y+toY
-		at = append(at, [2]int{x, y})
-		if rest[cut] == 'v' {
-			y += length
-			upright++
-		}
-	}
-	return at, upright
-}
-
+// TestMarks draws answers as dots and failures as upright strokes, each at its place, and what falls on another once.
 func TestMarks(t *testing.T) {
 	time, a := axis{hi: 100}, axis{hi: 1000}
 	points := []bench.Point{{At: 0, Latency: 0, OK: true}, {At: 25, Latency: 500}, {At: 50, Latency: 1000, OK: true},
 		{At: 50, Latency: 1000, OK: true}, {At: 75, Latency: 9000}, {At: 100, Latency: 250, OK: true}}
-	var answered, failed document
-	answered.marks(points, true, time, a)
-	failed.marks(points, false, time, a)
-	if at, upright := decode(t, answered.b.String()); upright != 0 || fmt.Sprint(at) != "[[0 90] [1000 10] [2000 70]]" {
-		t.Errorf("the answers stand at %v, %d of them upright", at, upright)
-	}
-	if at, upright := decode(t, failed.b.String()); upright != 2 || fmt.Sprint(at) != "[[500 44] [1500 4]]" {
-		t.Errorf("the failures stand at %v, %d of them upright", at, upright)
+	for ok, want := range map[bool]string{true: "m0 90h0m1000 -80h0m1000 60h0", false: "m500 44v12m1000 -52v12"} {
+		var path document
+		path.marks(points, ok, time, a)
+		if got := path.b.String(); got != want {
+			t.Errorf("ok %v: got %s, want %s", ok, got, want)
+		}
 	}
 }
 

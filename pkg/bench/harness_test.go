@@ -1,15 +1,110 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 )
+
+// bubble is the clock of a synctest bubble: it takes no real time.
+type bubble struct{}
+
+func (bubble) Now() time.Time { return time.Now() }
+
+func (bubble) Sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// fake is a node that takes so long for each round.
+type fake struct {
+	takes func(round int) time.Duration
+	class func(round int) string
+
+	mu       sync.Mutex
+	inFlight int
+	most     int
+	rounds   []int
+	nonces   []string
+}
+
+func (f *fake) target(ctx context.Context, r Request) Outcome {
+	f.mu.Lock()
+	f.inFlight++
+	f.most = max(f.most, f.inFlight)
+	f.rounds = append(f.rounds, r.Round)
+	f.nonces = append(f.nonces, r.Nonce)
+	f.mu.Unlock()
+	o := Outcome{Started: time.Now(), Attempts: 1, Billed: 10}
+	err := bubble{}.Sleep(ctx, f.takes(r.Round))
+	o.Latency = time.Since(o.Started)
+	f.mu.Lock()
+	f.inFlight--
+	f.mu.Unlock()
+	if err != nil {
+		return Outcome{Cancelled: true}
+	}
+	if f.class != nil {
+		o.Class = f.class(r.Round)
+		o.Final = o.Class == "4xx" || o.Class == "unsent"
+		o.Cancelled = o.Class == "unsent"
+		o.Detail = o.Class
+	}
+	return o
+}
+
+func always(d time.Duration) func(int) time.Duration { return func(int) time.Duration { return d } }
+
+// planOf is a plan for nodes named a, b, c…
+func planOf(h Header, fakes ...*fake) Plan {
+	p := Plan{Header: h, Clock: bubble{}}
+	for i, f := range fakes {
+		p.Header.Nodes = append(p.Header.Nodes, Node{Name: string(rune('a' + i)), Connection: Cold, Model: "m"})
+		p.Targets = append(p.Targets, f.target)
+	}
+	return p
+}
+
+func runPlan(t *testing.T, p Plan) *Run {
+	t.Helper()
+	run, err := New(p).Run(t.Context(), t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func roundsOf(s *Series) []int {
+	var rounds []int
+	for sample := range s.All() {
+		rounds = append(rounds, int(sample.Round))
+	}
+	slices.Sort(rounds)
+	return rounds
+}
+
+func byRound(s *Series) []Sample {
+	return slices.SortedFunc(s.All(), func(a, b Sample) int { return int(a.Round) - int(b.Round) })
+}
+
+func upTo(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
 
 // savedHeader is of a run with three series, two of them one node.
 func savedHeader() Header {
@@ -137,4 +232,89 @@ func sameRun(a, b *Run) error {
 		}
 	}
 	return nil
+}
+
+// made is a run made by hand.
+func made(h Header, records ...record) *Run {
+	run := &Run{Header: h}
+	for _, n := range h.Nodes {
+		run.Series = append(run.Series, newSeries(n))
+	}
+	for _, r := range records {
+		run.Series[r.Node].add(r)
+	}
+	return run
+}
+
+func nodesOf(names ...string) []Node {
+	var nodes []Node
+	for _, name := range names {
+		nodes = append(nodes, Node{Name: name, Model: "m", Connection: Cold})
+	}
+	return nodes
+}
+
+// rounds are successes of a node in rounds 0 and on, 100 ms apart, with the given latencies in ms.
+func rounds(node int, ms ...float64) []record {
+	var records []record
+	for i, v := range ms {
+		records = append(records, record{
+			Node: node, Round: i, Start: time.Duration(i) * 100 * time.Millisecond,
+			Latency: time.Duration(v * float64(time.Millisecond)), Attempts: 1,
+		})
+	}
+	return records
+}
+
+// around are n latencies near a middle, in ms, none twice.
+func around(middle float64, n int) []float64 {
+	var ms []float64
+	for i := range n {
+		ms = append(ms, middle*(1+0.01*float64(i%7-3)+1e-6*float64(i)))
+	}
+	return ms
+}
+
+// drawn is a random run: records end in their order.
+func drawn(random *rand.Rand, h Header) (records []record) {
+	classes := []string{"", "", "", "", "", "timeout", "429", "reset"}
+	for round := range 60 {
+		for node := range h.Nodes {
+			r := record{
+				Node: node, Round: round, Start: time.Duration(round/3) * time.Second, Attempts: 1 + random.IntN(2),
+				Latency: time.Duration(len(records))*time.Millisecond + time.Duration(random.Int64N(1e6)),
+				Class:   classes[random.IntN(len(classes))], Tokens: random.Int64N(50), Fresh: random.IntN(20) == 0,
+				Phases: Phases{time.Duration(random.Int64N(1e6)), 2, 3, time.Duration(random.Int64N(1e9)), 5},
+			}
+			r.TTFT = (r.Latency / 3).Round(time.Microsecond)
+			if h.Rate > 0 {
+				r.Lag = time.Duration(random.IntN(5)) * time.Millisecond
+			}
+			if r.Class != "" {
+				r.Detail = fmt.Sprintf("%s in round %d", r.Class, round)
+			}
+			records = append(records, r)
+		}
+	}
+	return records
+}
+
+// completed gives a run what is known at its end.
+func completed(run *Run) *Run {
+	run.Elapsed, run.Stopped, run.SchedulingDelay, run.ClockJump = time.Minute, "interrupted", time.Second, -time.Hour
+	run.Series[1].Ended, run.Series[1].Unsent = "status 401", 3
+	return run
+}
+
+// dump is all of a summary as text, whatever its pointers point to. NaN is the same as NaN there.
+func dump(s *Summary) string {
+	summary := *s
+	summary.Rows = nil
+	text := fmt.Sprintf("%+v\n", summary)
+	for _, r := range s.Rows {
+		row := *r
+		row.Uncorrected, row.Lag, row.TTFT, row.ITL, row.TokensPerSecond, row.VsReference = nil, nil, nil, nil, nil, nil
+		text += fmt.Sprintf("%+v\n%+v %+v %+v %+v %+v %+v\n", row, r.Uncorrected, r.Lag, r.TTFT, r.ITL, r.TokensPerSecond, r.VsReference)
+	}
+	return text
 }
