@@ -38,7 +38,6 @@ var builtFerry struct {
 
 // buildFerry builds ferry as `make build` does, once for all tests that need the real one.
 func buildFerry(t *testing.T) (binary string) {
-	t.Helper()
 	name := "ferry"
 	if runtime.GOOS == "windows" {
 		name += ".exe"
@@ -59,7 +58,6 @@ func buildFerry(t *testing.T) (binary string) {
 
 // emptyEnv is an environment without configuration and with an empty home.
 func emptyEnv(t *testing.T, more ...string) []string {
-	t.Helper()
 	home := t.TempDir()
 	env := []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home, "XDG_STATE_HOME=" + home, "PATH=" + os.Getenv("PATH")}
 	if runtime.GOOS == "windows" {
@@ -80,13 +78,10 @@ func testSizeAndLinking(t *testing.T, binary string) {
 	file, err := elf.Open(binary)
 	check(t, err)
 	defer file.Close()
-	if len(file.Progs) == 0 {
-		t.Fatal("the binary has no program headers: it was misread")
-	}
+	fatalIf(t, len(file.Progs) == 0, "the binary has no program headers: it was misread")
 	for _, program := range file.Progs {
-		if program.Type == elf.PT_INTERP || program.Type == elf.PT_DYNAMIC {
-			t.Errorf("the binary is not static: it has a %v segment", program.Type)
-		}
+		errorIf(t, program.Type == elf.PT_INTERP || program.Type == elf.PT_DYNAMIC,
+			"the binary is not static: it has a %v segment", program.Type)
 	}
 }
 
@@ -109,9 +104,7 @@ func testStartup(t *testing.T, binary string) {
 		var sum float64
 		var std int
 		sum, allocs, listing, std = initCosts(t, trace.String())
-		if std == 0 || listing == "" {
-			t.Fatalf("no init of std, or none outside of it, in the trace:\n%s", trace.Bytes())
-		}
+		fatalIf(t, std == 0 || listing == "", "no init of std, or none outside of it, in the trace:\n%s", trace.Bytes())
 		best = min(best, sum)
 	}
 	t.Logf("inits outside std: %.3f ms, %d allocations", best, allocs)
@@ -123,7 +116,6 @@ func testStartup(t *testing.T, binary string) {
 
 // initCosts adds up the milliseconds and the allocations of the inits outside std, lists them, and counts those of std.
 func initCosts(t *testing.T, trace string) (sum float64, allocs int, listing string, std int) {
-	t.Helper()
 	var lines strings.Builder
 	for _, match := range initLine.FindAllStringSubmatch(trace, -1) {
 		name := match[1]
@@ -132,13 +124,9 @@ func initCosts(t *testing.T, trace string) (sum float64, allocs int, listing str
 			continue
 		}
 		clock, err := strconv.ParseFloat(match[2], 64)
-		if err != nil {
-			t.Fatalf("%q: %v", match[0], err)
-		}
+		fatalIf(t, err != nil, "%q: %v", match[0], err)
 		n, err := strconv.Atoi(match[3])
-		if err != nil {
-			t.Fatalf("%q: %v", match[0], err)
-		}
+		fatalIf(t, err != nil, "%q: %v", match[0], err)
 		sum, allocs = sum+clock, allocs+n
 		lines.WriteString(match[0] + "\n")
 	}
@@ -181,7 +169,6 @@ func TestArchitectureSize(t *testing.T) {
 
 // oversize lists what is too long in a file. A function literal counts where no function is around it.
 func oversize(t *testing.T, name string, text []byte) (faults []string) {
-	t.Helper()
 	set := token.NewFileSet()
 	file, err := parser.ParseFile(set, name, text, parser.SkipObjectResolution)
 	check(t, err)

@@ -48,7 +48,6 @@ type source struct {
 
 // sources parses every Go file that is no test and not below a dot-folder, whatever system it is for.
 func sources(t *testing.T) []source {
-	t.Helper()
 	var all []source
 	packages := map[string]bool{}
 	set := token.NewFileSet()
@@ -62,15 +61,12 @@ func sources(t *testing.T) []source {
 		packages[path.Dir(name)] = true
 	}
 	for _, known := range []string{".", "cmd", "pkg/retry", "pkg/wire", "pkg/client"} {
-		if !packages[known] {
-			t.Fatalf("got no Go files in %s, want some: the search is wrong", known)
-		}
+		fatalIf(t, !packages[known], "got no Go files in %s, want some: the search is wrong", known)
 	}
 	return all
 }
 
 func (s source) imports(t *testing.T) []string {
-	t.Helper()
 	var paths []string
 	for _, spec := range s.file.Imports {
 		paths = append(paths, strings.Trim(spec.Path.Value, `"`))
@@ -147,33 +143,26 @@ func TestArchitectureRules(t *testing.T) {
 		for name, where := range namesUsed(t, s) {
 			uses[name]++
 			for _, r := range rules {
-				if slices.Contains(r.names, name) && !r.except(s) {
-					t.Errorf("%s: %s: %s", where, name, r.why)
-				}
+				errorIf(t, slices.Contains(r.names, name) && !r.except(s), "%s: %s: %s", where, name, r.why)
 			}
 		}
 	}
 	// These two have to be somewhere; if they are not found, neither would a breach be.
 	for _, name := range []string{"os.Exit", "os.Args"} {
-		if uses[name] == 0 {
-			t.Errorf("%s was found nowhere: the search is wrong", name)
-		}
+		errorIf(t, uses[name] == 0, "%s was found nowhere: the search is wrong", name)
 	}
 }
 
 // namesUsed returns every qualified name of a file as import path, dot, name, with one place where it stands. It goes by
 // the syntax tree: a renamed import is found, a comment is not.
 func namesUsed(t *testing.T, s source) map[string]token.Position {
-	t.Helper()
 	imported := map[string]string{}
 	for i, name := range s.imports(t) {
 		local := path.Base(name)
 		if given := s.file.Imports[i].Name; given != nil {
 			local = given.Name
 		}
-		if local == "." {
-			t.Errorf("%s: a dot import hides where a name comes from", s.path)
-		}
+		errorIf(t, local == ".", "%s: a dot import hides where a name comes from", s.path)
 		imported[local] = name
 	}
 	used := map[string]token.Position{}
@@ -196,7 +185,6 @@ var topLevel = []string{
 
 // projectFiles lists what belongs to the project, from the top and with slashes: what git tracks or would track.
 func projectFiles(t *testing.T) []string {
-	t.Helper()
 	git := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
 	git.Dir = checkout
 	out, err := git.Output()
@@ -209,9 +197,7 @@ func projectFiles(t *testing.T) []string {
 		return err != nil
 	})
 	for _, known := range []string{"main.go", "go.mod", "cmd/architecture_test.go"} {
-		if !slices.Contains(files, known) {
-			t.Fatalf("%s is not among the %d files found", known, len(files))
-		}
+		fatalIf(t, !slices.Contains(files, known), "%s is not among the %d files found", known, len(files))
 	}
 	return files
 }
@@ -219,9 +205,8 @@ func projectFiles(t *testing.T) []string {
 func TestArchitectureTopLevel(t *testing.T) {
 	for _, file := range projectFiles(t) {
 		first, _, _ := strings.Cut(file, "/")
-		if !strings.HasPrefix(first, ".") && !slices.Contains(topLevel, first) {
-			t.Errorf("%s: %s may not stand at the top", file, first)
-		}
+		errorIf(t, !strings.HasPrefix(first, ".") && !slices.Contains(topLevel, first),
+			"%s: %s may not stand at the top", file, first)
 	}
 }
 
@@ -243,7 +228,6 @@ func TestArchitectureNoMachinePaths(t *testing.T) {
 
 // requiredModules reads go.mod: module path → version.
 func requiredModules(t *testing.T) map[string]string {
-	t.Helper()
 	text := read(t, filepath.Join(checkout, "go.mod"))
 	modules := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -252,9 +236,7 @@ func requiredModules(t *testing.T) map[string]string {
 			modules[fields[0]] = fields[1]
 		}
 	}
-	if modules["github.com/spf13/cobra"] == "" {
-		t.Fatalf("go.mod lists no Cobra: it was misread as %v", modules)
-	}
+	fatalIf(t, modules["github.com/spf13/cobra"] == "", "go.mod lists no Cobra: it was misread as %v", modules)
 	return modules
 }
 
@@ -274,18 +256,14 @@ func TestArchitectureModules(t *testing.T) {
 		var notes bytes.Buffer
 		list.Stderr = &notes
 		out, err := list.Output()
-		if err != nil {
-			t.Fatalf("go list: %v\n%s", err, notes.Bytes())
-		}
+		fatalIf(t, err != nil, "go list: %v\n%s", err, notes.Bytes())
 		packages := strings.Fields(string(out))
-		if !slices.Contains(packages, "ferry/cmd") {
-			t.Fatalf("go list -deps does not name ferry/cmd among %d packages", len(packages))
-		}
+		fatalIf(t, !slices.Contains(packages, "ferry/cmd"),
+			"go list -deps does not name ferry/cmd among %d packages", len(packages))
 		for _, name := range packages {
 			for element := range strings.SplitSeq(name, "/") {
-				if slices.Contains(slowAtInit, element) {
-					t.Errorf("%s: %s is linked in; it is too slow at start-up", system, name)
-				}
+				errorIf(t, slices.Contains(slowAtInit, element),
+					"%s: %s is linked in; it is too slow at start-up", system, name)
 			}
 		}
 	}
@@ -293,7 +271,6 @@ func TestArchitectureModules(t *testing.T) {
 
 // newer compares versions of three numbers; what follows a dash is left out.
 func newer(t *testing.T, a, b string) bool {
-	t.Helper()
 	numbers := func(version string) (n [3]int) {
 		core, _, _ := strings.Cut(version, "-")
 		if _, err := fmt.Sscanf(core, "v%d.%d.%d", &n[0], &n[1], &n[2]); err != nil {
@@ -318,9 +295,7 @@ func TestArchitectureWorkflows(t *testing.T) {
 		"uses: actions/checkout@" + strings.Repeat("0a", 20):                 false,
 		"uses: ./.github/actions/own":                                        false,
 	} {
-		if pinnedAction.MatchString(line) != pinned {
-			t.Errorf("the pattern is wrong about %s", line)
-		}
+		errorIf(t, pinnedAction.MatchString(line) != pinned, "the pattern is wrong about %s", line)
 	}
 	files, err := filepath.Glob(filepath.Join(checkout, ".github", "workflows", "*"))
 	check(t, err)
@@ -332,12 +307,9 @@ func TestArchitectureWorkflows(t *testing.T) {
 				continue
 			}
 			actions++
-			if !pinnedAction.MatchString(line) {
-				t.Errorf("%s: want OWNER/NAME@COMMIT # vX.Y.Z: %s", filepath.Base(path), line)
-			}
+			errorIf(t, !pinnedAction.MatchString(line),
+				"%s: want OWNER/NAME@COMMIT # vX.Y.Z: %s", filepath.Base(path), line)
 		}
 	}
-	if actions == 0 {
-		t.Errorf("no action in %d workflows: they were misread", len(files))
-	}
+	errorIf(t, actions == 0, "no action in %d workflows: they were misread", len(files))
 }

@@ -154,7 +154,6 @@ func TestFilterChunks(t *testing.T) {
 
 // jsonWords joins the text of a stream's JSON lines. The last line is the call's, with no text.
 func jsonWords(t *testing.T, lines string) string {
-	t.Helper()
 	var b strings.Builder
 	for line := range strings.Lines(lines) {
 		var piece struct{ Type, Text string }
@@ -169,14 +168,11 @@ func jsonWords(t *testing.T, lines string) string {
 
 // rawWords joins the text of an event stream in messages.
 func rawWords(t *testing.T, raw string) string {
-	t.Helper()
 	var b strings.Builder
 	for line := range strings.Lines(raw) {
 		data, ok := strings.CutPrefix(line, "data: ")
 		var event struct{ Delta struct{ Text string } }
-		if ok && json.Unmarshal([]byte(data), &event) != nil {
-			t.Errorf("got half an event, want whole ones: %q", line)
-		}
+		errorIf(t, ok && json.Unmarshal([]byte(data), &event) != nil, "got half an event, want whole ones: %q", line)
 		b.WriteString(event.Delta.Text)
 	}
 	return b.String()
@@ -220,9 +216,8 @@ func TestStreamCutAtEveryByte(t *testing.T) {
 			}
 			whole := cut(len(recorded), false).must().stdout
 			all := saysEnd.FindAllIndex(recorded, -1) // before the last one, another choice's
-			if all == nil || len(whole) < 40 || !strings.HasSuffix(whole, "\n") {
-				t.Fatalf("no event of %d says why it ended, or the whole is %q", len(all), whole)
-			}
+			fatalIf(t, all == nil || len(whole) < 40 || !strings.HasSuffix(whole, "\n"),
+				"no event of %d says why it ended, or the whole is %q", len(all), whole)
 			said := all[len(all)-1][1]
 			for n := range len(recorded) + 1 {
 				for _, drop := range []bool{false, true} {

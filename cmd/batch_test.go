@@ -36,18 +36,16 @@ func TestBatchManyItems(t *testing.T) {
 	}
 	r := runItems()
 	answered, failed := linesOf(t, out), linesOf(t, out+".failed")
-	if len(answered)+len(failed) != items || len(failed) < items/40 || len(failed) > items/10 {
-		t.Errorf("%d answered and %d failed, want %d together and about a twentieth failed", len(answered), len(failed), items)
-	}
+	errorIf(t, len(answered)+len(failed) != items || len(failed) < items/40 || len(failed) > items/10,
+		"%d answered and %d failed, want %d together and about a twentieth failed", len(answered), len(failed), items)
 	for id := range failed {
 		equal(t, id+", which failed, is answered", answered[id], false)
 	}
 	r.want(1, "", fmt.Sprintf("%d of %d answered, %d failed", len(answered), items, len(failed)))
 	atMost(t, "connections", server.connections.Load(), 2*workers)
 	peak := r.state.SysUsage().(*syscall.Rusage).Maxrss
-	if runtime.GOOS == "linux" && peak > 160<<10 && !raceEnabled {
-		t.Errorf("peak memory %d KiB, want at most %d", peak, 160<<10)
-	}
+	errorIf(t, runtime.GOOS == "linux" && peak > 160<<10 && !raceEnabled,
+		"peak memory %d KiB, want at most %d", peak, 160<<10)
 	t.Logf("%d connections, peak %d KiB", server.connections.Load(), peak)
 	for tries := 0; tries < 10 && r.code != 0; tries++ {
 		r = runItems()
@@ -61,7 +59,6 @@ func TestBatchManyItems(t *testing.T) {
 
 // batchFiles are the names of a batch's files, of which the first one has so many prompts.
 func batchFiles(t *testing.T, items int) (in, out string) {
-	t.Helper()
 	dir := t.TempDir()
 	in, out = filepath.Join(dir, "in.txt"), filepath.Join(dir, "out.jsonl")
 	var text strings.Builder
@@ -118,9 +115,8 @@ func TestBatchFullDisk(t *testing.T) {
 	batch := []string{"ask", "-q", "-c", "4", "--batch", in, "--out", out, "-n", "demo"}
 	r := realFerry(t, batch...).with(fileLimit+"=20000").run().want(1, "", "out.jsonl: cannot write: file too large")
 	answered, lost := linesOf(t, out), inFlight(r.stderr)
-	if len(answered) == 0 || len(answered) > 80 || len(lost) == 0 {
-		t.Errorf("%d answered, lost %q, want 1 to 80, and some lost", len(answered), lost)
-	}
+	errorIf(t, len(answered) == 0 || len(answered) > 80 || len(lost) == 0,
+		"%d answered, lost %q, want 1 to 80, and some lost", len(answered), lost)
 	for _, id := range lost {
 		equal(t, id+", which is lost, is in OUT", answered[id], false)
 		r.want(1, "", `{"id":"`+id+`"`)
@@ -177,9 +173,7 @@ func TestBatchKilled(t *testing.T) {
 				l.finishOne(*kills / lanes)
 			}
 			t.Logf("%d kills, %d batches finished", l.killed, l.batches)
-			if *kills/lanes > 0 && l.killed == 0 {
-				t.Error("nothing was killed")
-			}
+			errorIf(t, *kills/lanes > 0 && l.killed == 0, "nothing was killed")
 		})
 	}
 }
@@ -283,9 +277,7 @@ func (l *killLane) check() int {
 		l.t.Fatal(err)
 	}
 	whole := text[:bytes.LastIndexByte(text, '\n')+1]
-	if !bytes.HasPrefix(whole, l.kept) {
-		l.t.Errorf("OUT had %q and has %q, want more lines at most", l.kept, whole)
-	}
+	errorIf(l.t, !bytes.HasPrefix(whole, l.kept), "OUT had %q and has %q, want more lines at most", l.kept, whole)
 	l.kept = whole
 	answered := map[string]bool{}
 	for line := range bytes.Lines(whole) {
@@ -305,9 +297,8 @@ func (l *killLane) check() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for item := range l.seen {
-		if !answered[item] && !slices.Contains(named, item) {
-			l.t.Errorf("%s was sent, want it answered or among the ambiguous: %q", item, named)
-		}
+		errorIf(l.t, !answered[item] && !slices.Contains(named, item),
+			"%s was sent, want it answered or among the ambiguous: %q", item, named)
 	}
 	for _, item := range named {
 		equal(l.t, item+", which is called ambiguous, is answered", answered[item], false)

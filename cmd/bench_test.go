@@ -15,7 +15,6 @@ import (
 
 // runVirtual runs a whole command in virtual time: the demo nodes take as long as they say, and the machine waits for none.
 func runVirtual(t *testing.T, args ...string) (r result, took time.Duration) {
-	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		r = ferryIn(t, nil, func(e *cmd.Env) {
@@ -44,9 +43,7 @@ func TestBenchOfTheDemo(t *testing.T) {
 		node          string
 		success, mean float64
 	}{{"demo/direct", 0.82, 3200}, {"demo/hongkong", 0.98, 800}, {"demo/singapore", 0.95, 1200}}
-	if len(report.Nodes) != len(want) {
-		t.Fatalf("%d nodes, want %d: %s", len(report.Nodes), len(want), r.stdout)
-	}
+	fatalIf(t, len(report.Nodes) != len(want), "%d nodes, want %d: %s", len(report.Nodes), len(want), r.stdout)
 	for i, w := range want {
 		got := report.Nodes[i]
 		if got.Node != w.node || got.Success != w.success || got.LatencyMS.Mean < 0.93*w.mean || got.LatencyMS.Mean > 1.07*w.mean {
@@ -56,9 +53,8 @@ func TestBenchOfTheDemo(t *testing.T) {
 			t.Errorf("%s against direct: got %+v, want faster", got.Node, got.Versus)
 		}
 	}
-	if took > 30*time.Second {
-		t.Errorf("it takes %s, want at most 30 s: make demo is to take less than a minute with all else", took)
-	}
+	errorIf(t, took > 30*time.Second,
+		"it takes %s, want at most 30 s: make demo is to take less than a minute with all else", took)
 }
 
 // TestGoldenBench compares the whole output of small runs with golden files: in virtual time every run is the same.

@@ -30,13 +30,11 @@ func TestCheckPrintsAsItGoes(t *testing.T) {
 	env := withConfig(t, fmt.Sprintf("nodes:\n  one: {url: %q, key: \"env:NODE_KEY\"}\n  two: {url: %q, key: \"env:NODE_KEY\"}\n", url, url), nil)
 	equal(t, "exit code", cmd.Run(t.Context(), []string{"config", "check"}, testEnv(env, &out, &errs)), 0)
 	for i, want := range [][2]string{{"✓ key", "address"}, {"✓ address", "models"}, {"two  http", "two  http\n  ✓ address"}, {"– TLS", "nothing"}} {
-		if i >= len(seen) || !strings.Contains(seen[i], want[0]) || strings.Contains(seen[i], want[1]) {
-			t.Fatalf("%d requests; at number %d there was %q, want %q and not yet %q", len(seen), i+1, seen, want[0], want[1])
-		}
+		fatalIf(t, i >= len(seen) || !strings.Contains(seen[i], want[0]) || strings.Contains(seen[i], want[1]),
+			"%d requests; at number %d there was %q, want %q and not yet %q", len(seen), i+1, seen, want[0], want[1])
 	}
-	if len(seen) != 4 || strings.Count(seen[2], "✓ key") != 2 {
-		t.Errorf("%d requests, want 4; at the third there was %q, want two keys in it", len(seen), seen)
-	}
+	errorIf(t, len(seen) != 4 || strings.Count(seen[2], "✓ key") != 2,
+		"%d requests, want 4; at the third there was %q, want two keys in it", len(seen), seen)
 }
 
 // TestCheckTimeout has config check ask a node that takes a request and says nothing. The time is the bubble's.
@@ -120,15 +118,13 @@ func TestNoStore(t *testing.T) {
 		ferry(t, env, args...).must()
 	}
 	ferry(t, env, "ask", "-n", "demo", "--session", "kept", "hello").must()
-	if fmt.Sprint(before) == fmt.Sprint(tree(t, home)) {
-		t.Fatal("nothing is left behind without --no-store: this test looks at the wrong place")
-	}
+	fatalIf(t, fmt.Sprint(before) == fmt.Sprint(tree(t, home)),
+		"nothing is left behind without --no-store: this test looks at the wrong place")
 	unstored()
 	ferry(t, env, "config", "purge", "--yes").must()
 	for path := range tree(t, filepath.Join(home, ".local")) {
-		if filepath.Base(path) != "state" && filepath.Base(path) != ".local" {
-			t.Errorf("after a purge there is %s, want nothing but folders", path)
-		}
+		errorIf(t, filepath.Base(path) != "state" && filepath.Base(path) != ".local",
+			"after a purge there is %s, want nothing but folders", path)
 	}
 }
 

@@ -42,7 +42,6 @@ type corpusCase struct {
 
 // readCorpus reads all cases.
 func readCorpus(t *testing.T) (all []corpusCase) {
-	t.Helper()
 	files, _ := filepath.Glob(filepath.Join("..", "testdata", "wire", "*.txt"))
 	for _, file := range files {
 		parts := strings.Split(read(t, file), "\n=== ")
@@ -50,29 +49,23 @@ func readCorpus(t *testing.T) (all []corpusCase) {
 			all = append(all, readCase(t, strings.TrimSuffix(filepath.Base(file), ".txt"), part))
 		}
 	}
-	if len(all) < 120 {
-		t.Fatalf("%d cases in testdata/wire, want at least 120", len(all))
-	}
+	fatalIf(t, len(all) < 120, "%d cases in testdata/wire, want at least 120", len(all))
 	return all
 }
 
 var corpusKeys = []string{"api", "http", "header", "text", "stop", "usage", "class", "status", "error", "hint", "ending", "bytes", "bench", "raw", "end", "quoted"}
 
 func readCase(t *testing.T, file, part string) corpusCase {
-	t.Helper()
 	head, body, ok := strings.Cut(part+"\n", "\n---\n")
 	lines := strings.Split(head, "\n")
 	c := corpusCase{file: file, name: lines[0], keys: map[string]string{}}
 	for _, line := range lines[1:] {
 		key, value, isKey := strings.Cut(line, ": ")
-		if !isKey || !strings.Contains(" "+strings.Join(corpusKeys, " ")+" ", " "+key+" ") {
-			t.Fatalf("%s, %s: %q is no key", file, c.name, line)
-		}
+		fatalIf(t, !isKey || !strings.Contains(" "+strings.Join(corpusKeys, " ")+" ", " "+key+" "),
+			"%s, %s: %q is no key", file, c.name, line)
 		c.keys[key] = value
 	}
-	if !ok {
-		t.Fatalf("%s, %s: no body", file, c.name)
-	}
+	fatalIf(t, !ok, "%s, %s: no body", file, c.name)
 	c.body = strings.TrimRight(body, "\n")
 	switch end, given := c.keys["end"]; {
 	case given:
@@ -90,7 +83,6 @@ func (c corpusCase) isStream() bool {
 }
 
 func unquoted(t testing.TB, text string) string {
-	t.Helper()
 	if !strings.HasPrefix(text, `"`) {
 		return text
 	}
@@ -276,7 +268,6 @@ func (j corpusJSON) usage() string {
 }
 
 func (g corpusRig) askJSON() {
-	g.t.Helper()
 	r := g.call("ask", "-o", "json")
 	r.holdExit(g.c.exit(false))
 	var got corpusJSON
@@ -310,7 +301,6 @@ func (r corpusRun) holdJSON(got corpusJSON, text string) {
 
 // askRaw holds that -o raw fails where the answer does, and prints the body as it came where not.
 func (g corpusRig) askRaw() {
-	g.t.Helper()
 	r := g.call("ask", "-o", "raw")
 	want := g.c.exit(false)
 	if raw, given := g.c.keys["raw"]; given {
@@ -324,7 +314,6 @@ func (g corpusRig) askRaw() {
 
 // stream holds the same of a stream. Of events it shows what came before a failure, of a whole body nothing.
 func (g corpusRig) stream() {
-	g.t.Helper()
 	text := unquoted(g.t, g.c.keys["text"])
 	events := g.c.isStream() && text != ""
 	r := g.call("stream", "-o", "json")
@@ -367,7 +356,6 @@ func (g corpusRig) stream() {
 
 // strict holds that --strict accepts only an answer that came to its own end.
 func (g corpusRig) strict() {
-	g.t.Helper()
 	want := g.c.exit(false)
 	if ending := g.c.keys["ending"]; ending != "" && ending != "empty" {
 		want = 1
@@ -380,7 +368,6 @@ func (g corpusRig) strict() {
 
 // conversation holds that a conversation keeps a whole answer and no half of one.
 func (g corpusRig) conversation() {
-	g.t.Helper()
 	for _, verb := range []string{"ask", "stream"} {
 		g.call(verb, "--session", verb)
 		r := g.run("config", "session", "show", "-o", "json", verb)
@@ -417,7 +404,6 @@ func (g corpusRig) batch() {
 
 // bench holds what a measurement counts the answer as, whole and streamed.
 func (g corpusRig) bench() {
-	g.t.Helper()
 	for _, flag := range []string{"--stream=false", "--stream"} {
 		r := g.run("bench", "-q", "-r", "1", "--warmup", "0", "-o", "json", "--model", "m", "--api", g.c.api(), flag, g.url)
 		var got struct {

@@ -289,7 +289,6 @@ func empty(mode os.FileMode) func(string) error {
 
 // stalled is a ferry whose request has come to a server that does not answer.
 func stalled(t *testing.T, args ...string) *process {
-	t.Helper()
 	came, over := make(chan struct{}, 1), make(chan struct{})
 	url := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		came <- struct{}{}
@@ -388,7 +387,5 @@ func TestFewFiles(t *testing.T) {
 			}
 		}
 	}
-	if ended[0] == 0 || ended[2] == 0 {
-		t.Errorf("ended with %v, want 0 and 2 among them: nothing was tested", ended)
-	}
+	errorIf(t, ended[0] == 0 || ended[2] == 0, "ended with %v, want 0 and 2 among them: nothing was tested", ended)
 }

@@ -18,7 +18,6 @@ import (
 
 // startHAProxy runs a real HAProxy on loopback before an upstream, and gives its address.
 func startHAProxy(t *testing.T, upstream string) (address string) {
-	t.Helper()
 	address = "127.0.0.1:" + freePort(t)
 	config := filepath.Join(t.TempDir(), "haproxy.cfg")
 	write(t, config, fmt.Sprintf("defaults\n  mode http\n  timeout connect 1m\n  timeout client 1m\n  timeout server 1m\n"+
@@ -29,7 +28,6 @@ func startHAProxy(t *testing.T, upstream string) (address string) {
 
 // startApache runs a real Apache on loopback before an upstream, and gives its address.
 func startApache(t *testing.T, upstream string) (address string) {
-	t.Helper()
 	address = "127.0.0.1:" + freePort(t)
 	dir := t.TempDir()
 	config := filepath.Join(dir, "apache.conf")
@@ -88,7 +86,6 @@ const droppedBody = `{"prompt":"dropped","max_tokens":100}`
 
 // curlThrice asks as the script does, with a curl for each attempt, and gives the statuses.
 func curlThrice(t *testing.T, url string) (statuses []string) {
-	t.Helper()
 	curl := findProgram(t, "curl")
 	for range 3 {
 		out, err := exec.CommandContext(t.Context(), curl, "-sS", "--noproxy", "*", "-o", "/dev/null", "-w", "%{http_code}",
@@ -101,7 +98,6 @@ func curlThrice(t *testing.T, url string) (statuses []string) {
 
 // onKept asks a second time on one connection, and gives what comes of it.
 func onKept(t *testing.T, address string) string {
-	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	check(t, err)
 	defer conn.Close()
@@ -125,7 +121,6 @@ type queueing struct {
 }
 
 func newQueueing(t *testing.T) *queueing {
-	t.Helper()
 	q := &queueing{serve(t, nil), t.TempDir()}
 	q.ferry(t, "ask", "--no-stdin", "-n", q.URL, "hello").run().must()
 	return q
@@ -149,9 +144,8 @@ func (q *queueing) wait(t *testing.T, hours int) waiter {
 	w.lines = w.stderr()
 	w.start()
 	line, wait, err := waiting(w.lines)
-	if err != nil || math.Ceil(wait.Hours()) != float64(hours) {
-		t.Errorf("said %q, %v; want a wait of %d hours", line, err, hours)
-	}
+	errorIf(t, err != nil || math.Ceil(wait.Hours()) != float64(hours),
+		"said %q, %v; want a wait of %d hours", line, err, hours)
 	return w
 }
 
@@ -206,11 +200,8 @@ func TestInterruptedTurns(t *testing.T) {
 
 // number is the number of the next turn of the one bucket that there is.
 func (q *queueing) number(t *testing.T) (n int) {
-	t.Helper()
 	files, err := filepath.Glob(filepath.Join(q.home, ".local/state/ferry/limits/*.bucket"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("%d buckets, want 1: %v", len(files), err)
-	}
+	fatalIf(t, err != nil || len(files) != 1, "%d buckets, want 1: %v", len(files), err)
 	_, after, _ := strings.Cut(read(t, files[0]), `"next":`)
 	_, err = fmt.Sscanf(after, "%d", &n)
 	check(t, err)

@@ -40,9 +40,8 @@ func TestGoldenHelp(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("..", "testdata", "golden", "help", "*.txt"))
 	check(t, err)
 	for _, file := range files {
-		if pages[strings.TrimSuffix(filepath.Base(file), ".txt")] == nil {
-			t.Errorf("%s is of no page: got %d pages", file, len(pages))
-		}
+		errorIf(t, pages[strings.TrimSuffix(filepath.Base(file), ".txt")] == nil,
+			"%s is of no page: got %d pages", file, len(pages))
 	}
 	for name, args := range pages {
 		t.Run(name, func(t *testing.T) {

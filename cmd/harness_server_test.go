@@ -49,7 +49,6 @@ type asked struct {
 // serve runs a handler until the test ends, the demo node where it is nil. How makes it another server than one of plain
 // http on 127.0.0.1.
 func serve(t testing.TB, handler http.Handler, how ...func(*server)) *server {
-	t.Helper()
 	if handler == nil {
 		handler = demoNode(t)
 	}
@@ -67,14 +66,12 @@ func serve(t testing.TB, handler http.Handler, how ...func(*server)) *server {
 
 // serveUnread is serve for a handler that reads its requests itself. The server counts connections alone.
 func serveUnread(t testing.TB, handler http.HandlerFunc, how ...func(*server)) *server {
-	t.Helper()
 	s := &server{}
 	s.begin(t, handler, how...)
 	return s
 }
 
 func (s *server) begin(t testing.TB, handler http.HandlerFunc, how ...func(*server)) {
-	t.Helper()
 	s.Server = httptest.NewUnstartedServer(handler)
 	s.Config.ErrorLog = quietLog()
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -157,7 +154,6 @@ func (s *server) port() string { return s.host[strings.LastIndexByte(s.host, ':'
 // connectProxy carries CONNECT alone, over TLS where it has a configuration. Where lead is given it connects there instead
 // of to the host that it was asked for.
 func connectProxy(t testing.TB, config *tls.Config, lead ...string) *server {
-	t.Helper()
 	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		far, err := net.Dial("tcp", append(lead, r.Host)[0])
 		if err != nil || r.Method != http.MethodConnect {
@@ -182,7 +178,6 @@ func connectProxy(t testing.TB, config *tls.Config, lead ...string) *server {
 }
 
 func freePort(t testing.TB) string {
-	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
 	defer l.Close()
@@ -199,7 +194,6 @@ type authority struct {
 
 // newAuthority is signed by above, or by itself where that is nil. It may serve hosts itself.
 func newAuthority(t testing.TB, name string, above *authority, hosts ...string) *authority {
-	t.Helper()
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, DNSNames: hosts, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
@@ -220,13 +214,11 @@ func newAuthority(t testing.TB, name string, above *authority, hosts ...string) 
 }
 
 func writePEM(t testing.TB, path, kind string, der []byte) {
-	t.Helper()
 	write(t, path, string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
 }
 
 // issue signs a certificate; change makes it another one, and with come along behind it.
 func (a *authority) issue(t testing.TB, change func(*x509.Certificate), with ...*authority) tls.Certificate {
-	t.Helper()
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: "node"}, DNSNames: []string{"localhost"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
@@ -248,13 +240,11 @@ func (a *authority) issue(t testing.TB, change func(*x509.Certificate), with ...
 
 // issueFor signs a certificate for these names alone.
 func (a *authority) issueFor(t testing.TB, names ...string) tls.Certificate {
-	t.Helper()
 	return a.issue(t, func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = names, nil })
 }
 
 // issueAt signs one for addresses of a link too.
 func (a *authority) issueAt(t testing.TB, addresses ...net.IP) tls.Certificate {
-	t.Helper()
 	return a.issue(t, func(c *x509.Certificate) { c.IPAddresses = append(c.IPAddresses, addresses...) })
 }
 
@@ -265,7 +255,6 @@ func (a *authority) own() tls.Certificate {
 
 // files writes a certificate and its key.
 func files(t testing.TB, pair tls.Certificate) (cert, key string) {
-	t.Helper()
 	dir := t.TempDir()
 	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	writePEM(t, cert, "CERTIFICATE", pair.Certificate[0])
@@ -277,7 +266,6 @@ func files(t testing.TB, pair tls.Certificate) (cert, key string) {
 
 // pinned is the pin of a certificate, worked out without ferry.
 func pinned(t testing.TB, der []byte) string {
-	t.Helper()
 	cert, err := x509.ParseCertificate(der)
 	check(t, err)
 	public, err := x509.MarshalPKIXPublicKey(cert.PublicKey)

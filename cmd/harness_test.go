@@ -47,6 +47,21 @@ func check(t testing.TB, err error) {
 	}
 }
 
+// errorIf reports what is wrong where a condition is met, and fatalIf ends the test there.
+func errorIf(t testing.TB, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Errorf(format, args...)
+	}
+}
+
+func fatalIf(t testing.TB, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Fatalf(format, args...)
+	}
+}
+
 // equal compares two values.
 func equal[T any](t testing.TB, what string, got, want T) {
 	t.Helper()
@@ -230,6 +245,5 @@ func withConfig(t testing.TB, config string, beside map[string]string) map[strin
 
 // configure is an environment with the node n, of which the configuration says more than its address and key.
 func configure(t testing.TB, url, node string) map[string]string {
-	t.Helper()
 	return withConfig(t, fmt.Sprintf("nodes:\n  n: {url: '%s', key: \"env:NODE_KEY\", %s}\n", url, node), nil)
 }

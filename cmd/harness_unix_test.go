@@ -167,7 +167,6 @@ func (p *process) terminal(columns uint16) *os.File {
 // onTerminal runs a command with a mute terminal of so many columns for all three streams and returns what reached it.
 // A program that waits for the terminal's answer fails by time.
 func onTerminal(t testing.TB, columns uint16, command *exec.Cmd) (shown string, err error) {
-	t.Helper()
 	terminal := (&process{Cmd: command, t: t}).terminal(columns)
 	defer terminal.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
@@ -194,9 +193,7 @@ func readUntil(t testing.TB, terminal io.Reader, enough func(seen string) bool) 
 	var seen []byte
 	for buf := make([]byte, 4096); !enough(string(seen)); {
 		n, err := terminal.Read(buf)
-		if err != nil {
-			t.Fatalf("%v after %q", err, seen)
-		}
+		fatalIf(t, err != nil, "%v after %q", err, seen)
 		seen = append(seen, buf[:n]...)
 	}
 	return string(seen)
@@ -217,7 +214,6 @@ const nobody = 65534
 
 // findProgram gives the path of a program, also where Debian puts servers.
 func findProgram(t testing.TB, name string) string {
-	t.Helper()
 	for _, folder := range []string{"", "/usr/sbin/", "/usr/local/sbin/"} {
 		if path, err := exec.LookPath(folder + name); err == nil {
 			return path
@@ -229,7 +225,6 @@ func findProgram(t testing.TB, name string) string {
 
 // runServer runs a server until the test ends, and waits until it listens.
 func runServer(t testing.TB, process *exec.Cmd, address string) {
-	t.Helper()
 	var said bytes.Buffer
 	process.Stdout, process.Stderr = &said, &said
 	process.WaitDelay = 5 * time.Second
@@ -264,7 +259,6 @@ func runServer(t testing.TB, process *exec.Cmd, address string) {
 
 // startDemo runs ferry demo until the test ends, and gives its address.
 func startDemo(t testing.TB) string {
-	t.Helper()
 	p := realFerry(t, "demo", "-q", "--listen", "127.0.0.1:0")
 	said := p.stdout()
 	p.start()

@@ -54,9 +54,7 @@ func TestHoldDetached(t *testing.T) {
 		known := what == os.DevNull || strings.HasPrefix(what, "socket:") || strings.HasPrefix(what, "anon_inode:") ||
 			strings.HasPrefix(what, "/sys/fs/cgroup/") || // Go's runtime counts its processors there
 			filepath.Base(name) == "0" && strings.HasPrefix(what, "pipe:") // its order
-		if !known {
-			t.Errorf("descriptor %s is %s, want none of that kind", filepath.Base(name), what)
-		}
+		errorIf(t, !known, "descriptor %s is %s, want none of that kind", filepath.Base(name), what)
 	}
 	atLeast(t, "descriptors that were read", len(open), 5)
 }
@@ -180,7 +178,6 @@ func TestHoldRefuses(t *testing.T) {
 
 // orphan makes the name of the rig's socket known, and leaves nobody behind it.
 func (r *holdRig) orphan() string {
-	r.t.Helper()
 	pid := r.holder()
 	found := r.socketFiles()
 	equal(r.t, "sockets", len(found), 1)
@@ -192,7 +189,6 @@ func (r *holdRig) orphan() string {
 // impostor listens in a holder's place, as another user where that is wanted; the file is this user's all the same. It
 // counts those who write to it.
 func impostor(t *testing.T, path string, others bool, says []byte) (net.Listener, *atomic.Int64) {
-	t.Helper()
 	check(t, os.Remove(path))
 	elsewhere, err := os.MkdirTemp("", "else")
 	check(t, err)
@@ -233,7 +229,6 @@ func impostor(t *testing.T, path string, others bool, says []byte) (net.Listener
 // asNobody does something as another user. Only this thread becomes one: the system call is not Go's, which has all
 // threads follow.
 func asNobody(t *testing.T, do func() error) {
-	t.Helper()
 	failed := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good: the thread ends with the goroutine
@@ -283,13 +278,10 @@ func TestHoldLendsToNobodyElse(t *testing.T) {
 	asNobody(t, speak)
 	equal(t, "what another user gets", string(said), "")
 	equal(t, "holders", r.holders(), []int{pid})
-	if server.connections.Load() == 0 {
-		t.Error("the holder has no connection, want one")
-	}
+	errorIf(t, server.connections.Load() == 0, "the holder has no connection, want one")
 }
 
 func (r *holdRig) socketFiles() []string {
-	r.t.Helper()
 	found, err := filepath.Glob(filepath.Join(r.run, "ferry", "*.sock"))
 	check(r.t, err)
 	return found

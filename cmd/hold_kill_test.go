@@ -129,7 +129,6 @@ func TestHoldKilledWith(t *testing.T) {
 
 // stopped starts a held call and waits until the server has got it and stopped with it. The server counts from there.
 func (r *holdRig) stopped(server *holdServer, do, verb, prompt, timeout string) (*process, *bufio.Reader) {
-	r.t.Helper()
 	file := filepath.Join(r.home, "prompt")
 	write(r.t, file, prompt)
 	// The path is the request's: it is the same holder's.

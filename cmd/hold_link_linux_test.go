@@ -69,9 +69,8 @@ func TestHoldDeadPath(t *testing.T) {
 	equal(t, "open connections", l.holder(t).Connections, 1)
 	link.dead.Store(true)
 	cut := time.Now()
-	if !before(2*testTimeout, func() bool { return l.holder(t).Connections == 0 }) {
-		t.Fatal("the path is dead, and the holder still counts on its connection, want it closed")
-	}
+	fatalIf(t, !before(2*testTimeout, func() bool { return l.holder(t).Connections == 0 }),
+		"the path is dead, and the holder still counts on its connection, want it closed")
 	t.Logf("the holder noticed after %.1f s that the path was dead", time.Since(cut).Seconds())
 	link.dead.Store(false)
 	for _, which := range []string{"first", "second"} {
@@ -98,7 +97,6 @@ type lane struct {
 }
 
 func newLanes(t *testing.T, link *slowLink, ca string) *lanes {
-	t.Helper()
 	url := "https://" + netip.AddrPortFrom(link.far, farPort).String()
 	l := newNear(t, link, farConfig(farNode{"far", url, ca, "api: messages"}))
 	l.curlArgs = []string{findProgram(t, "curl"), "-q", "-sS", "--fail", "--tlsv1.3", "--cacert", ca, "-H", "x-api-key: canary-key-0008",
@@ -111,7 +109,6 @@ func newLanes(t *testing.T, link *slowLink, ca string) *lanes {
 
 // newNear is a user at the near end of a link, with a configuration.
 func newNear(t *testing.T, link *slowLink, config string) *lanes {
-	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "config.yaml"), config)
 	return &lanes{link: link, ferry: findProgram(t, "ferry-real"), dir: dir, env: emptyEnv(t, raceExit+"="+raceAtOnce,
@@ -138,9 +135,7 @@ func farConfig(nodes ...farNode) string {
 func (l *lanes) ends(t *testing.T) {
 	t.Helper()
 	out, err := l.output("config", "hold", "stop")
-	if err != nil {
-		t.Errorf("config hold stop: %v, want exit code 0: %s", err, out)
-	}
+	errorIf(t, err != nil, "config hold stop: %v, want exit code 0: %s", err, out)
 }
 
 // warm makes the holder, and checks that it is one.
@@ -155,9 +150,7 @@ func (l *lanes) measure(t *testing.T, rounds int) {
 	saw := l.link.capture(t)
 	l.warm(t)
 	_, made := saw.ports()
-	if len(made) != 1 {
-		t.Fatalf("the holder made %d connections, want 1", len(made))
-	}
+	fatalIf(t, len(made) != 1, "the holder made %d connections, want 1", len(made))
 	held := made[0]
 	for range rounds {
 		l.bare = append(l.bare, l.bareTrip(t))
@@ -170,7 +163,6 @@ func (l *lanes) measure(t *testing.T, rounds int) {
 
 // goes runs a program once, and counts the round trips on the connection that it makes, or on the held one.
 func (l *lanes) goes(t *testing.T, way *lane, args []string, held uint16) {
-	t.Helper()
 	saw := l.link.capture(t)
 	way.took = append(way.took, l.must(t, args))
 	_, made := saw.ports() // with loss, an earlier process's last word can be sent again
@@ -219,7 +211,6 @@ func (l *lanes) output(args ...string) (out []byte, err error) {
 
 // bareTrip is one round trip: the kernel's first packet of a TCP connection, and the answer to it.
 func (l *lanes) bareTrip(t *testing.T) (took time.Duration) {
-	t.Helper()
 	err := l.link.near(func() error {
 		start := time.Now()
 		conn, err := net.Dial("tcp", netip.AddrPortFrom(l.link.far, farPort).String())
@@ -240,7 +231,6 @@ type holderFacts struct {
 
 // holder asks the one holder about itself.
 func (l *lanes) holder(t *testing.T) holderFacts {
-	t.Helper()
 	var h holderFacts
 	out, err := l.output("config", "hold", "-o", "json")
 	check(t, err)
@@ -273,7 +263,6 @@ const farPort = 8443
 
 // startFarNginx runs an nginx with TLS 1.3 in front of the demo node, at the far ends, and gives the file of its authority.
 func startFarNginx(t *testing.T, at ...netip.Addr) (ca string) {
-	t.Helper()
 	by := newAuthority(t, "far", nil)
 	var addresses []net.IP
 	for _, addr := range at {

@@ -81,7 +81,6 @@ func TestHoldManyAtOnce(t *testing.T) {
 
 // wave asks from so many processes at once, and gives how many of them were held.
 func (r *holdRig) wave(name string, server *holdServer, wavers int) int {
-	r.t.Helper()
 	var all sync.WaitGroup
 	var held atomic.Int64
 	for i := range wavers {
@@ -160,9 +159,7 @@ func TestHoldOtherSettings(t *testing.T) {
 		}
 		eventually(t, change.name+": another holder", func() bool { return len(r.holders()) == i+2 })
 	}
-	if proxy.count() == 0 {
-		t.Error("the proxy was not used, want it used")
-	}
+	errorIf(t, proxy.count() == 0, "the proxy was not used, want it used")
 }
 
 // TestHoldCanary looks for what crosses a holder, a key, a proxy's password, a prompt and its answer, in all that a holder
@@ -180,9 +177,7 @@ func TestHoldCanary(t *testing.T) {
 				proxy := connectProxy(t, nil)
 				more = []string{"--proxy", strings.Replace(proxy.URL, "http://", "http://user:"+password+"@", 1)}
 				defer func() {
-					if proxy.count() == 0 {
-						t.Error("the proxy was not used, want it used")
-					}
+					errorIf(t, proxy.count() == 0, "the proxy was not used, want it used")
 				}()
 			}
 			r.env = append(r.env, "NODE_KEY="+key)
@@ -228,15 +223,12 @@ func (r *holdRig) remembers(pid int, words ...string) (found []string) {
 			}
 		}
 	})
-	if known == 0 {
-		r.t.Error("its memory has not even the node's name, want it: it was misread")
-	}
+	errorIf(r.t, known == 0, "its memory has not even the node's name, want it: it was misread")
 	return found
 }
 
 // memory reads what a process can write to, area by area.
 func memory(t *testing.T, pid int, see func(text string)) {
-	t.Helper()
 	all, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
 	if err != nil {
 		needed(t, "leave to read another process's memory: "+err.Error())
@@ -269,9 +261,7 @@ func TestHoldMemory(t *testing.T) {
 		if r.must(prompt).held() {
 			held++
 		}
-		if tries == 1000 {
-			t.Fatalf("of %d calls %d were held, want 100", tries, held)
-		}
+		fatalIf(t, tries == 1000, "of %d calls %d were held, want 100", tries, held)
 	}
 	now := memoryOf(t, pid, "VmRSS")
 	if !before(testTimeout/2, func() bool { now = memoryOf(t, pid, "VmRSS"); return now <= holderLimit }) {
@@ -283,13 +273,11 @@ func TestHoldMemory(t *testing.T) {
 
 // memoryOf reads a figure of a process, in KiB.
 func memoryOf(t *testing.T, pid int, name string) int {
-	t.Helper()
 	return statusFigure(t, read(t, fmt.Sprintf("/proc/%d/status", pid)), name)
 }
 
 // statusFigure is a figure of a text such as /proc/self/status, in KiB.
 func statusFigure(t *testing.T, status, name string) (kib int) {
-	t.Helper()
 	_, after, _ := strings.Cut(status, "\n"+name+":")
 	_, err := fmt.Sscan(after, &kib)
 	check(t, err)

@@ -36,7 +36,6 @@ var holdRigs atomic.Int64
 
 // newHoldRig gives a user; settings are more of the node's. When the test is over none of its holders is left.
 func newHoldRig(t *testing.T, url, settings string) *holdRig {
-	t.Helper()
 	r := &holdRig{t: t, node: fmt.Sprintf("held-%d-%d", os.Getpid(), holdRigs.Add(1)), home: t.TempDir(), run: shortDir(t)}
 	r.configure(url, settings)
 	r.env = []string{
@@ -49,13 +48,11 @@ func newHoldRig(t *testing.T, url, settings string) *holdRig {
 
 // secureHoldRig is one whose node is a server of TLS 1.3, at the address with the query.
 func secureHoldRig(t *testing.T, query ...string) (*holdRig, *holdServer) {
-	t.Helper()
 	s := newHoldServer(t, true)
 	return newHoldRig(t, s.URL+strings.Join(query, ""), s.settings()), s
 }
 
 func (r *holdRig) configure(url, settings string) {
-	r.t.Helper()
 	write(r.t, filepath.Join(r.home, "config.yaml"),
 		fmt.Sprintf("nodes:\n  %s: {url: '%s', api: complete, key: \"env:NODE_KEY\", %s}\n", r.node, url, settings))
 }
@@ -81,9 +78,7 @@ func (r *holdRig) ask(verb, prompt string, more ...string) *process {
 func (r *holdRig) must(prompt string, more ...string) heldCall {
 	r.t.Helper()
 	call := heldBy(r.ask("ask", prompt, append(more, "-o", "json")...).run().must())
-	if call.Text != answerTo(prompt) {
-		r.t.Fatalf("%q: got %q, want the answer", prompt, call.Text)
-	}
+	fatalIf(r.t, call.Text != answerTo(prompt), "%q: got %q, want the answer", prompt, call.Text)
 	return call
 }
 
@@ -119,7 +114,6 @@ func heldBy(r result) heldCall {
 
 // holders are the processes that hold connections to the rig's node.
 func (r *holdRig) holders() []int {
-	r.t.Helper()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	check(r.t, err)
 	want := []byte("\x00config\x00hold\x00run\x00" + r.node + "\x00")
@@ -142,9 +136,7 @@ func (r *holdRig) holder(more ...string) int {
 	for tries := 0; !held && r.program != "" && tries < 100; tries++ {
 		held = r.must("warm", more...).held()
 	}
-	if !held {
-		r.t.Fatal("it was not held, want it held")
-	}
+	fatalIf(r.t, !held, "it was not held, want it held")
 	return r.oneHolder()
 }
 
@@ -152,9 +144,7 @@ func (r *holdRig) holder(more ...string) int {
 func (r *holdRig) oneHolder() int {
 	r.t.Helper()
 	all := r.holders()
-	if len(all) != 1 {
-		r.t.Fatalf("holders %v, want one", all)
-	}
+	fatalIf(r.t, len(all) != 1, "holders %v, want one", all)
 	return all[0]
 }
 
@@ -202,7 +192,6 @@ type holdServer struct {
 
 // newHoldServer speaks TLS 1.3, or plain http.
 func newHoldServer(t *testing.T, secure bool) *holdServer {
-	t.Helper()
 	s := &holdServer{
 		came: make(chan string, 1000), over: make(chan struct{}), prompts: map[string]int{}, gates: map[string]chan struct{}{},
 	}

@@ -79,7 +79,6 @@ func hostileCalls(at, folder string) [][]string {
 // meet makes every call to a server that says the text everywhere, and gives what came of each: what it printed, and
 // the files that it left.
 func meet(t *testing.T, env map[string]string, text string, see func(name, stdout, stderr string)) {
-	t.Helper()
 	for place, reply := range hostileReplies(text) {
 		server, folder := httptest.NewServer(reply), t.TempDir()
 		all := map[string]string{"HOME": folder, "FERRY_KEY": canaryHeader, "NODE_KEY": canaryHeader, "FERRY_CONFIG": filepath.Join(folder, "config.yaml")}

@@ -25,7 +25,6 @@ type asking struct {
 
 // asks starts n processes that share a home and ask the server, each under a name of its own.
 func asks(t *testing.T, server *server, n int, limit string) []*asking {
-	t.Helper()
 	home := t.TempDir()
 	var all []*asking
 	for i := range n {

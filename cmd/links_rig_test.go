@@ -31,7 +31,6 @@ type rawNode struct {
 // newRawNode serves each connection with serve, which is told the connection's number, from 1. At is an address, where it
 // is not one of 127.0.0.1.
 func newRawNode(t *testing.T, serve func(n int64, c *rawConn), at ...string) *rawNode {
-	t.Helper()
 	listener, err := net.Listen("tcp", append(at, "127.0.0.1:0")[0])
 	check(t, err)
 	s := &rawNode{url: "http://" + listener.Addr().String(), over: make(chan struct{})}
@@ -68,7 +67,6 @@ func newRawNode(t *testing.T, serve func(n int64, c *rawConn), at ...string) *ra
 
 // newPromptNode has serve see each prompt: number k on connection n, both from 1. The connection stays open where it says so.
 func newPromptNode(t *testing.T, serve func(n, k int64, c *rawConn, prompt string) (open bool), at ...string) *rawNode {
-	t.Helper()
 	return newRawNode(t, func(n int64, c *rawConn) {
 		for k := int64(1); ; k++ {
 			if prompt, ok := c.request(); !ok || !serve(n, k, c, prompt) {
@@ -143,7 +141,6 @@ type linkRig struct {
 var linkWays = []string{"ask", "stream", "hold", "batch"}
 
 func newLinkRig(t *testing.T, url string) *linkRig {
-	t.Helper()
 	r := &linkRig{t: t, name: fmt.Sprintf("link-%d-%d", os.Getpid(), holdRigs.Add(1))}
 	r.env = withConfig(t, fmt.Sprintf("node: %s\naudit: {file: audit.jsonl}\nnodes:\n  %s: {url: '%s', api: complete, key: \"env:NODE_KEY\"}\n", r.name, r.name, url), nil)
 	r.dir = filepath.Dir(r.env["FERRY_CONFIG"])
@@ -154,7 +151,6 @@ func newLinkRig(t *testing.T, url string) *linkRig {
 
 // shortDir is a folder for sockets: a test's own can have too long a name.
 func shortDir(t *testing.T) string {
-	t.Helper()
 	dir, err := os.MkdirTemp("", "run")
 	check(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })

@@ -120,9 +120,7 @@ func TestSecondAnswerInABatch(t *testing.T) {
 func TestSecondAnswerInABench(t *testing.T) {
 	quietHTTP(t)
 	s := newPromptNode(t, func(_, k int64, c *rawConn, prompt string) bool {
-		if k > 1 {
-			t.Errorf("%q came on a used connection, want a new one", prompt)
-		}
+		errorIf(t, k > 1, "%q came on a used connection, want a new one", prompt)
 		return c.say(rawAnswer(prompt) + otherAnswer)
 	})
 	r := newLinkRig(t, s.url)

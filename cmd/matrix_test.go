@@ -364,9 +364,7 @@ func TestFaultMatrix(t *testing.T) {
 			}
 		}
 	}
-	if len(cells) < 160 {
-		t.Fatalf("only %d cells", len(cells))
-	}
+	fatalIf(t, len(cells) < 160, "only %d cells", len(cells))
 	// The cells that wait for a timeout come last, all at once: those before them are the processor's, and would take that
 	// time away.
 	for _, part := range []struct {
@@ -393,9 +391,8 @@ func TestFaultMatrix(t *testing.T) {
 		attempt := map[bool]string{false: "first", true: "later"}[c.late]
 		fmt.Fprintf(&table, "%-28s %-6s %-7s %4d %8d %6d %8s\n", c.fault.name, c.verb(), attempt, c.code, c.requests, c.shown,
 			c.took.Round(time.Millisecond))
-		if len(c.wrong) > 0 {
-			t.Errorf("%s, %s, %s attempt: %s", c.fault.name, c.verb(), attempt, strings.Join(c.wrong, "; "))
-		}
+		errorIf(t, len(c.wrong) > 0,
+			"%s, %s, %s attempt: %s", c.fault.name, c.verb(), attempt, strings.Join(c.wrong, "; "))
 	}
 	t.Logf("%d cells\n%s", len(cells), &table)
 	nobodyLeft(t, before)

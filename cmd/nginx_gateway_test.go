@@ -145,9 +145,7 @@ func testGatewayNames(t *testing.T, g *testGateway) {
 		if err == nil {
 			conn.Close()
 		}
-		if err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
-		}
+		errorIf(t, err == nil || !strings.Contains(err.Error(), tt.want), "%s: %v, want %q", tt.name, err, tt.want)
 	}
 	// The right name in TLS, another in the request; and no TLS at all.
 	request, err := http.NewRequestWithContext(t.Context(), "GET", g.url+"/healthz", nil)
@@ -174,9 +172,7 @@ func testGatewayPaths(t *testing.T, g *testGateway, api *upstreamAPI) {
 		"/_ferry/auth", "/_ferry/failure", "/%5fferry/auth", "/keys.conf", "/api/v1/models/..%5cmessages",
 	} {
 		r := g.must(t, "POST", path, with(g.tokens["ci"]), smallMessage)
-		if r.status/100 != 4 {
-			t.Errorf("%s: status %d for a role without messages, want 4xx: %s", path, r.status, r.body)
-		}
+		errorIf(t, r.status/100 != 4, "%s: status %d for a role without messages, want 4xx: %s", path, r.status, r.body)
 	}
 	equal(t, "those of these requests that reached the API", api.count()-before, 0)
 	// One that may: what arrives is the path as the gateway has it.
@@ -298,8 +294,6 @@ func testGatewayLogs(t *testing.T, g *testGateway) {
 		seen[entry["address"]+" "+entry["role"]+" "+entry["permission"]+" "+entry["status"]] = true
 	}
 	for _, want := range []string{"127.0.0.0 dev messages 200", "127.0.0.0 ci messages 403", "127.0.0.0  messages 401", "127.0.0.0   404"} {
-		if !seen[want] {
-			t.Errorf("the log has lines of %v, want one of %q", seen, want)
-		}
+		errorIf(t, !seen[want], "the log has lines of %v, want one of %q", seen, want)
 	}
 }

@@ -33,7 +33,6 @@ type upstreamAPI struct {
 }
 
 func newUpstream(t *testing.T, by *authority, name string) *upstreamAPI {
-	t.Helper()
 	u := &upstreamAPI{step: make(chan struct{})}
 	node := demoNode(t)
 	u.server = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +73,6 @@ type gatewayWish struct {
 
 // startGateway writes a gateway with ferry, checks it with nginx -t and starts it.
 func startGateway(t *testing.T, wish gatewayWish) *testGateway {
-	t.Helper()
 	dir, port := t.TempDir(), freePort(t)
 	g := &testGateway{
 		dir: dir, logs: filepath.Join(dir, "logs"), url: "https://localhost:" + port, ca: wish.ca, tokens: map[string]string{},
@@ -95,15 +93,12 @@ func startGateway(t *testing.T, wish gatewayWish) *testGateway {
 	ferry(t, g.env, "config", "nginx", "--out", filepath.Join(dir, "nginx")).must()
 	arguments := startNginx(t, dir, filepath.Join(dir, "nginx", "nginx.conf"), "127.0.0.1:"+port)
 	out, err := exec.CommandContext(t.Context(), findProgram(t, "nginx"), append([]string{"-t"}, arguments...)...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("nginx -t: %v, want no fault\n%s", err, out)
-	}
+	fatalIf(t, err != nil, "nginx -t: %v, want no fault\n%s", err, out)
 	return g
 }
 
 // startNginx runs a real nginx until the test ends.
 func startNginx(t *testing.T, dir, config, address string) (arguments []string) {
-	t.Helper()
 	arguments = []string{"-p", dir, "-c", config, "-e", "stderr", "-g", "daemon off; pid " + filepath.Join(dir, "nginx.pid") + ";"}
 	runServer(t, exec.Command(findProgram(t, "nginx"), arguments...), address)
 	return arguments
@@ -111,7 +106,6 @@ func startNginx(t *testing.T, dir, config, address string) (arguments []string) 
 
 // config is ferry's file for the gateway's machine and for a caller's, in one.
 func (w gatewayWish) config(t *testing.T, dir, port string) string {
-	t.Helper()
 	cert, key := files(t, w.ca.issueFor(t, "localhost"))
 	var nodes, names []string
 	for i, u := range w.upstreams {
@@ -176,9 +170,7 @@ func (g *testGateway) ask(method, path string, header http.Header, body string) 
 func (g *testGateway) must(t *testing.T, method, path string, header http.Header, body string) reply {
 	t.Helper()
 	r, err := g.ask(method, path, header, body)
-	if err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
-	}
+	fatalIf(t, err != nil, "%s %s: %v", method, path, err)
 	return r
 }
 
@@ -212,9 +204,8 @@ func TestGoldenNginx(t *testing.T) {
 			equal(t, "the text of a second run", ferry(t, env, "config", "nginx").stdout, first)
 			text := strings.ReplaceAll(first, filepath.Dir(env["FERRY_CONFIG"]), "/etc/ferry")
 			for line := range strings.Lines(text) {
-				if strings.Contains(line, "#") && len([]rune(line)) > 121 {
-					t.Errorf("got %d columns, want at most 121: %s", len([]rune(line)), line)
-				}
+				errorIf(t, strings.Contains(line, "#") && len([]rune(line)) > 121,
+					"got %d columns, want at most 121: %s", len([]rune(line)), line)
 			}
 			golden(t, filepath.Join("nginx", name+".conf"), text)
 		})
@@ -255,9 +246,8 @@ func TestNginxSticky(t *testing.T) {
 		ask("the-same")
 	}
 	first, second := one.count(), two.count()
-	if first+second != 20 || first*second != 0 {
-		t.Errorf("one session went %d times to one and %d times to the other, want 20 to one of them", first, second)
-	}
+	errorIf(t, first+second != 20 || first*second != 0,
+		"one session went %d times to one and %d times to the other, want 20 to one of them", first, second)
 	for i := range 40 {
 		ask(fmt.Sprint("session-", i))
 	}
@@ -331,9 +321,8 @@ func TestNginxGuesses(t *testing.T) {
 	for status := range statuses {
 		count[status]++
 	}
-	if count[429] == 0 || count[401] < 10 || count[401]+count[429] != guesses {
-		t.Errorf("%d guesses got %v, want 401 for ten or more and 429 for the others", guesses, count)
-	}
+	errorIf(t, count[429] == 0 || count[401] < 10 || count[401]+count[429] != guesses,
+		"%d guesses got %v, want 401 for ten or more and 429 for the others", guesses, count)
 }
 
 // TestNginxConnections: a token has so many requests under way and no more; another token has its own.
@@ -366,9 +355,7 @@ func TestNginxConnections(t *testing.T) {
 func TestNginxAddresses(t *testing.T) {
 	text := read(t, filepath.Join("..", "testdata", "golden", "nginx", "one.conf"))
 	maps := regexp.MustCompile(`(?s) map \$(binary_)?remote_addr .*?\n    \}`).FindAllString(text, -1)
-	if len(maps) != 2 {
-		t.Fatalf("found %d maps of addresses, want 2", len(maps))
-	}
+	fatalIf(t, len(maps) != 2, "found %d maps of addresses, want 2", len(maps))
 	dir, port := t.TempDir(), freePort(t)
 	temp := ""
 	for _, of := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
@@ -432,9 +419,7 @@ func TestNginxNoBurst(t *testing.T) {
 	for _, policy := range []string{"script", "retry-after", "backoff"} {
 		var waits []time.Duration
 		for try := 0; len(waits) == 0; try++ {
-			if try == tries {
-				t.Fatalf("%s: none of %d asks met a 429", policy, tries)
-			}
+			fatalIf(t, try == tries, "%s: none of %d asks met a 429", policy, tries)
 			g.must(t, "GET", "/api/v1/models", with(g.tokens["ci"]), "") // takes the slot, or finds it taken
 			clock := &recordingClock{Clock: cmd.SystemEnv().Clock}
 			ferryIn(t, g.env, func(e *cmd.Env) { e.Clock = clock }, "ask", "--retry-policy", policy, "-n", "gate", "hello").must()

@@ -325,9 +325,7 @@ var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
 func TestArchitectureTerminal(t *testing.T) {
 	long(t, "builds the binary")
 	for _, sent := range []string{"\x1b[6n", "\x1b[c", "\x1b]11;?\x1b\\", "\x1b[?2026$p", "\x1b[?u", "\x1bP+q544e\x1b\\"} {
-		if !question.MatchString(sent) {
-			t.Errorf("the pattern does not know %q for a question", sent)
-		}
+		errorIf(t, !question.MatchString(sent), "the pattern does not know %q for a question", sent)
 	}
 	if question.MatchString("\x1b[1;32mferry\x1b[0m\r\x1b[2K") {
 		t.Error("the pattern takes colours for a question")
@@ -345,9 +343,7 @@ func TestArchitectureTerminal(t *testing.T) {
 			command := exec.Command(binary, test.args...)
 			command.Env = emptyEnv(t, "TERM=xterm-256color", "COLORTERM=truecolor")
 			shown, err := onTerminal(t, 80, command)
-			if err != nil {
-				t.Fatalf("%v: %v (it was killed if it took a minute); shown: %q", test.args, err, shown)
-			}
+			fatalIf(t, err != nil, "%v: %v (it was killed if it took a minute); shown: %q", test.args, err, shown)
 			if asked := question.FindString(shown); asked != "" {
 				t.Errorf("it asks the terminal %q, want no question", asked)
 			}

@@ -74,9 +74,8 @@ func TestDryRunLine(t *testing.T) {
 func TestBasicAsTheReadmeSays(t *testing.T) {
 	row := regexp.MustCompile("(?m)^\\| `-u user:password` .*$").FindString(readme(t))
 	parts := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row, -1)
-	if len(parts) < 4 || !strings.HasPrefix(parts[3][1], "export BASIC=") {
-		t.Fatalf("the row is not as this test reads it: %s", row)
-	}
+	fatalIf(t, len(parts) < 4 || !strings.HasPrefix(parts[3][1], "export BASIC="),
+		"the row is not as this test reads it: %s", row)
 	auth, headers, export := parts[1][1], parts[2][1], strings.ReplaceAll(parts[3][1], `\|`, "|")
 	made, err := exec.Command("sh", "-c", export+`; printf %s "$BASIC"`).Output()
 	check(t, err)
@@ -134,7 +133,6 @@ func TestFilterCost(t *testing.T) {
 
 // cheapest is the least processor time of an ask in ten, that of all threads of this process.
 func cheapest(t *testing.T, env map[string]string, prompt string) time.Duration {
-	t.Helper()
 	had := func() time.Duration {
 		var used syscall.Rusage
 		check(t, syscall.Getrusage(syscall.RUSAGE_SELF, &used))
@@ -171,7 +169,6 @@ const squidPassword = "squid-word-0007"
 
 // startSquid runs a real squid on loopback that connects to the allowed ports alone, and gives its address.
 func startSquid(t *testing.T, wantsPassword bool, ports ...string) *url.URL {
-	t.Helper()
 	// Started by root it becomes the user proxy, which has to get at its files.
 	dir, err := os.MkdirTemp("", "squid")
 	check(t, err)

@@ -51,7 +51,6 @@ type world struct{ demo, proxy, ca string }
 
 // newWorld starts `ferry demo` for the node direct, and what stands for the hosts of the README.
 func newWorld(t *testing.T) world {
-	t.Helper()
 	for _, name := range []string{"bash", "git", "jq", "xargs", "make", "timeout", "curl"} {
 		findProgram(t, name)
 	}
@@ -62,7 +61,6 @@ func newWorld(t *testing.T) world {
 }
 
 func newReader(t *testing.T, w world) *reader {
-	t.Helper()
 	top, err := filepath.Abs(checkout)
 	check(t, err)
 	r := &reader{emptyPlace(t, "LANG=C.UTF-8", "TERM=dumb",
@@ -82,7 +80,6 @@ func newReader(t *testing.T, w world) *reader {
 
 // belongings are the files that the README's lines are about.
 func (r *reader) belongings(t *testing.T) {
-	t.Helper()
 	for name, text := range map[string]string{
 		"notes.md": "# Notes\n\nA ferry crosses.\n", "letter.txt": "Good morning.\n",
 		"prompts.txt": "one\ntwo\n", "提示词.txt": "第一个\n第二个\n", "items.jsonl": `{"id": "a", "prompt": "one"}` + "\n",
@@ -235,7 +232,6 @@ func listing(line string) string {
 
 // listed are all listed lines. The tests that they name have to be there.
 func listed(t *testing.T) map[string]bool {
-	t.Helper()
 	var there strings.Builder
 	tests, err := filepath.Glob("*_test.go")
 	check(t, err)
@@ -286,14 +282,11 @@ func TestExitCodesPage(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"0", "1", "2", "3", "4", "5", "130", "143", "141"} {
-		if tried[want] == 0 {
-			t.Errorf("the page shows %v, want a command for exit code %s", tried, want)
-		}
+		errorIf(t, tried[want] == 0, "the page shows %v, want a command for exit code %s", tried, want)
 	}
 }
 
 func recipe(t *testing.T, name string) string {
-	t.Helper()
 	text := read(t, filepath.Join(checkout, "testdata", "recipes", name))
 	return text
 }
@@ -301,9 +294,7 @@ func recipe(t *testing.T, name string) string {
 func (r *reader) succeeds(t *testing.T, line string, env ...string) string {
 	t.Helper()
 	code, said := r.types(t, line, "", env...)
-	if code != 0 {
-		t.Fatalf("exit code %d, want 0: %s\n%s", code, line, said)
-	}
+	fatalIf(t, code != 0, "exit code %d, want 0: %s\n%s", code, line, said)
 	return said
 }
 
@@ -369,9 +360,8 @@ func TestRecipeForCron(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(recipe(t, "ferry-bench.cron")), "\n")
 	fields := strings.SplitN(lines[len(lines)-1], " ", 7)
 	command := strings.Replace(fields[6], folder, filepath.Join(r.dir, "metrics"), 1)
-	if fields[5] != "prometheus" || strings.Contains(command, folder) || strings.Contains(command, "%") {
-		t.Fatalf("a crontab's line has five times, a user and a command without per cent signs: %q", fields)
-	}
+	fatalIf(t, fields[5] != "prometheus" || strings.Contains(command, folder) || strings.Contains(command, "%"),
+		"a crontab's line has five times, a user and a command without per cent signs: %q", fields)
 	looks := func(want string) {
 		t.Helper()
 		path := filepath.Join(r.dir, "metrics", "ferry.prom")

@@ -23,12 +23,10 @@ type codeBlock struct {
 }
 
 func readme(t *testing.T) string {
-	t.Helper()
 	return read(t, filepath.Join(checkout, "README.md"))
 }
 
 func readmeBlocks(t *testing.T) []codeBlock {
-	t.Helper()
 	const fence = "```"
 	var all []codeBlock
 	var open *codeBlock
@@ -47,13 +45,11 @@ func readmeBlocks(t *testing.T) []codeBlock {
 			section = strings.TrimSpace(line[3:])
 		}
 	}
-	if open != nil || len(all) < 20 {
-		t.Fatalf("README.md was misread: %d blocks", len(all))
-	}
+	fatalIf(t, open != nil || len(all) < 20, "README.md was misread: %d blocks", len(all))
 	return all
 }
 
-// TestReadmeLinks holds every link inside the repository to something that is there.
+// TestReadmeLinks expects that every link inside the repository leads to something that is there.
 func TestReadmeLinks(t *testing.T) {
 	text := readme(t)
 	var anchors []string
@@ -61,30 +57,23 @@ func TestReadmeLinks(t *testing.T) {
 		anchors = append(anchors, anchorOf(heading[1]))
 	}
 	links := regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1)
-	if len(links) < 30 {
-		t.Fatalf("only %d links: README.md was misread", len(links))
-	}
+	atLeast(t, "links", len(links), 30)
 	for _, link := range links {
 		file, anchor, _ := strings.Cut(link[1], "#")
-		switch {
-		case strings.Contains(file, "://"):
-		case file == "" && !slices.Contains(anchors, anchor):
-			t.Errorf("no heading for #%s", anchor)
-		case file != "":
-			if _, err := os.Stat(filepath.Join(checkout, file)); err != nil {
-				t.Error(err)
-			}
+		if file == "" {
+			equal(t, "a heading for #"+anchor, slices.Contains(anchors, anchor), true)
+		} else if !strings.Contains(file, "://") {
+			_, err := os.Stat(filepath.Join(checkout, file))
+			check(t, err)
 		}
 	}
 	pages := helpPages()
 	for _, page := range regexp.MustCompile("ferry help ([a-z-]+)").FindAllStringSubmatch(text, -1) {
-		if pages["topic-"+page[1]] == nil {
-			t.Errorf("there is no page for %s", page[0])
-		}
+		equal(t, "a page for "+page[0], pages["topic-"+page[1]] != nil, true)
 	}
 	for name := range pages {
-		if topic, ok := strings.CutPrefix(name, "topic-"); ok && !strings.Contains(text, "ferry help "+topic) {
-			t.Errorf("README.md does not name ferry help %s", topic)
+		if topic, ok := strings.CutPrefix(name, "topic-"); ok {
+			contains(t, "README.md", text, "ferry help "+topic)
 		}
 	}
 }
@@ -112,18 +101,12 @@ func TestReadmeVariables(t *testing.T) {
 			want = append(want, "| `"+strings.ReplaceAll(name, ", ", "`, `")+"` | "+strings.TrimSpace(meaning)+" |")
 		}
 	}
-	if len(want) < 20 {
-		t.Fatalf("only %d variables: the page was misread", len(want))
-	}
-	if table := strings.Join(want, "\n"); !strings.Contains(readme(t), "|---|---|\n"+table+"\n\n") {
-		t.Errorf("README.md should list the variables so:\n%s", table)
-	}
+	atLeast(t, "variables", len(want), 20)
+	contains(t, "README.md", readme(t), "|---|---|\n"+strings.Join(want, "\n")+"\n\n")
 	named := regexp.MustCompile(`"(FERRY_[A-Z_]+)"`)
 	for _, s := range sources(t) {
 		for _, name := range named.FindAllStringSubmatch(read(t, filepath.Join(checkout, s.path)), -1) {
-			if !strings.Contains(page, "\n"+name[1]+" ") {
-				t.Errorf("%s reads %s, which ferry help environment does not list", s.path, name[1])
-			}
+			contains(t, "ferry help environment, as "+s.path+" reads it", page, "\n"+name[1]+" ")
 		}
 	}
 }
@@ -136,15 +119,11 @@ func TestReadmeExitCodes(t *testing.T) {
 	linked := map[string]bool{}
 	for _, link := range regexp.MustCompile(`\[(\d+)\]\(`+regexp.QuoteMeta(file)+`#L(\d+)\)`).FindAllStringSubmatch(readme(t), -1) {
 		number, _ := strconv.Atoi(link[2])
-		if number > len(lines) || !strings.HasPrefix(lines[number-1], link[1]+" ") {
-			t.Errorf("exit code %s leads to line %d, which is not about it", link[1], number)
-		}
+		contains(t, "line "+link[2]+" of the page", "\n"+lines[min(number, len(lines))-1], "\n"+link[1]+" ")
 		linked[link[1]] = true
 	}
 	for _, heading := range regexp.MustCompile(`(?m)^(\d+) `).FindAllStringSubmatch(text, -1) {
-		if !linked[heading[1]] {
-			t.Errorf("README.md has no link to exit code %s", heading[1])
-		}
+		equal(t, "a link to exit code "+heading[1], linked[heading[1]], true)
 	}
 	atLeast(t, "codes that are linked", len(linked), 9)
 }
@@ -170,9 +149,8 @@ func TestReadmeCurlTable(t *testing.T) {
 				switch {
 				case strings.HasPrefix(word, "-"):
 					flags++
-					if !regexp.MustCompile(`(?m)^ +(-\w, +)?` + word + `[ ,]`).MatchString(ask + stream) {
-						t.Errorf("there is no flag %s: %s", word, line)
-					}
+					errorIf(t, !regexp.MustCompile(`(?m)^ +(-\w, +)?`+word+`[ ,]`).MatchString(ask+stream),
+						"there is no flag %s: %s", word, line)
 				case isKey && key != "Authorization" && !regexp.MustCompile(`\b`+key+`\b`).MatchString(string(config.Template())+file):
 					t.Errorf("the configuration has no %s: %s", key, line)
 				}
@@ -184,9 +162,8 @@ func TestReadmeCurlTable(t *testing.T) {
 			}
 		}
 	}
-	if rows < 20 || flags < 20 {
-		t.Errorf("got %d rows with %d flags, want at least 20 of each: the table was misread", rows, flags)
-	}
+	errorIf(t, rows < 20 || flags < 20,
+		"got %d rows with %d flags, want at least 20 of each: the table was misread", rows, flags)
 }
 
 // TestReadmeConfigurations loads the README's sections of a configuration file.
@@ -207,15 +184,12 @@ func TestReadmeConfigurations(t *testing.T) {
 // TestReadmeRecipes holds the README's blocks to the files in testdata/recipes, byte by byte.
 func TestReadmeRecipes(t *testing.T) {
 	found, err := filepath.Glob(filepath.Join(checkout, "testdata", "recipes", "*"))
-	if err != nil || len(found) < 5 {
-		t.Fatalf("%d recipes, %v", len(found), err)
-	}
+	fatalIf(t, err != nil || len(found) < 5, "%d recipes, %v", len(found), err)
 	blocks := readmeBlocks(t)
 	for _, path := range found {
 		text := read(t, path)
-		if !slices.ContainsFunc(blocks, func(b codeBlock) bool { return b.section == "Recipes" && b.text == text }) {
-			t.Errorf("README.md does not show %s as it is", filepath.Base(path))
-		}
+		errorIf(t, !slices.ContainsFunc(blocks, func(b codeBlock) bool { return b.section == "Recipes" && b.text == text }),
+			"README.md does not show %s as it is", filepath.Base(path))
 		if strings.HasSuffix(path, ".yml") {
 			if err := yaml.Unmarshal([]byte(text), new(map[string]any)); err != nil {
 				t.Errorf("%s: %v", path, err)
@@ -229,17 +203,14 @@ func TestReadmeRecipes(t *testing.T) {
 func TestReadmeMeasured(t *testing.T) {
 	text := measured(t)
 	day := regexp.MustCompile(`One run of .make compare. on \*\*(\d{4}-\d\d-\d\d)\*\* \(UTC\): \*\*\d+ cores?, .*\*\*;\nferry \S+`).FindStringSubmatch(text)
-	if day == nil {
-		t.Fatal("testdata/measured.md does not say its day, its machine and its ferry: make compare")
-	}
+	fatalIf(t, day == nil, "testdata/measured.md does not say its day, its machine and its ferry: make compare")
 	if _, err := time.Parse(time.DateOnly, day[1]); err != nil {
 		t.Error(err)
 	}
 	rows := commandRows(t, text)
 	for _, want := range []string{"ferry ask ", "curl ", "bash .ci/compare/loop.sh ", "node ", "hey ", "vegeta ", "wrk ", "xargs "} {
-		if !slices.ContainsFunc(rows, func(command string) bool { return strings.Contains(" "+command, " "+want) }) {
-			t.Errorf("none of %d rows has the command %s…", len(rows), want)
-		}
+		errorIf(t, !slices.ContainsFunc(rows, func(command string) bool { return strings.Contains(" "+command, " "+want) }),
+			"none of %d rows has the command %s…", len(rows), want)
 	}
 	for _, command := range rows {
 		checkTyped(t, command)
@@ -251,18 +222,14 @@ func TestReadmeMeasured(t *testing.T) {
 
 // measured are the figures of the last run.
 func measured(t *testing.T) string {
-	t.Helper()
 	return read(t, filepath.Join(checkout, "testdata", "measured.md"))
 }
 
 // measuredSection is the README's summary of them.
 func measuredSection(t *testing.T) string {
-	t.Helper()
 	_, section, _ := strings.Cut(readme(t), "\n## Measured\n\n")
 	section, _, found := strings.Cut(section, "\n\n## ")
-	if !found {
-		t.Fatal("README.md has no section Measured")
-	}
+	fatalIf(t, !found, "README.md has no section Measured")
 	return section
 }
 
@@ -271,9 +238,8 @@ func TestReadmeMeasuredFigures(t *testing.T) {
 	section, text := measuredSection(t), measured(t)
 	figures := regexp.MustCompile(`\d{4}-\d\d-\d\d|\b\d+(\.\d+)?`).FindAllString(section, -1)
 	for _, figure := range figures {
-		if !regexp.MustCompile(`\b` + regexp.QuoteMeta(figure) + `\b`).MatchString(text) {
-			t.Errorf("README.md says %s, which is not in testdata/measured.md", figure)
-		}
+		errorIf(t, !regexp.MustCompile(`\b`+regexp.QuoteMeta(figure)+`\b`).MatchString(text),
+			"README.md says %s, which is not in testdata/measured.md", figure)
 	}
 	if lines := strings.Count(section, "\n") + 1; lines > 8 || len(figures) < 20 {
 		t.Errorf("the section has %d lines with %d figures, want 8 lines at most with 20 figures at least", lines, len(figures))
@@ -282,7 +248,6 @@ func TestReadmeMeasuredFigures(t *testing.T) {
 
 // commandRows are the commands of all rows; every table has a column for them, and no cell of it is empty.
 func commandRows(t *testing.T, section string) []string {
-	t.Helper()
 	bar := regexp.MustCompile(`(?:^|[^\\])\|`)
 	var all []string
 	column := -1
@@ -301,15 +266,12 @@ func commandRows(t *testing.T, section string) []string {
 			column = slices.IndexFunc(cells, func(head string) bool {
 				return head == "command" || head == "measured again by" || head == "from"
 			})
-			if column == -1 {
-				t.Fatalf("a table without a column for commands: %s", line)
-			}
+			fatalIf(t, column == -1, "a table without a column for commands: %s", line)
 		case strings.HasPrefix(line, "|---"):
 		default:
 			command := cells[min(column, len(cells)-1)]
-			if len(command) < 3 || command[0] != '`' || command[len(command)-1] != '`' {
-				t.Errorf("a row without a command: %s", line)
-			}
+			errorIf(t, len(command) < 3 || command[0] != '`' || command[len(command)-1] != '`',
+				"a row without a command: %s", line)
 			all = append(all, strings.ReplaceAll(strings.Trim(command, "` "), `\|`, "|"))
 		}
 	}
@@ -333,9 +295,8 @@ func checkTyped(t *testing.T, command string) {
 			help = ferry(t, nil, verb, strings.Fields(typed)[1], "--help").stdout
 		}
 		for _, flag := range flagWord.FindAllStringSubmatch(typed, -1) {
-			if !regexp.MustCompile(`(?m)^ +(-\w, +)?` + flag[1] + `[ ,]`).MatchString(help) {
-				t.Errorf("ferry %s has no flag %s: %s", verb, flag[1], command)
-			}
+			errorIf(t, !regexp.MustCompile(`(?m)^ +(-\w, +)?`+flag[1]+`[ ,]`).MatchString(help),
+				"ferry %s has no flag %s: %s", verb, flag[1], command)
 		}
 	}
 }

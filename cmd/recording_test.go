@@ -47,9 +47,7 @@ func TestRecording(t *testing.T) {
 	check(t, err)
 	got, err := textOf(picture(rows))
 	check(t, err)
-	if len(want) < 20 {
-		t.Fatalf("the picture has %d rows of text, want 20 at least: it was misread", len(want))
-	}
+	fatalIf(t, len(want) < 20, "the picture has %d rows of text, want 20 at least: it was misread", len(want))
 	// Where a line breaks goes by the figures in it.
 	if strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("the picture is not current (make recording); ferry prints:\n%s\nthe picture shows:\n%s",
@@ -59,7 +57,6 @@ func TestRecording(t *testing.T) {
 
 // record gives the rows of the terminal after all commands.
 func record(t *testing.T) [][]glyph {
-	t.Helper()
 	here := newPlace(t)
 	var rows [][]glyph
 	for i, command := range recorded {
@@ -71,9 +68,7 @@ func record(t *testing.T) [][]glyph {
 		c := exec.CommandContext(t.Context(), "sh", "-c", command.line)
 		c.Dir, c.Env = here.dir, append(slices.Clone(here.env), "TERM=xterm")
 		sent, err := onTerminal(t, recordedColumns, c)
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", command.line, err, sent)
-		}
+		fatalIf(t, err != nil, "%s: %v\n%s", command.line, err, sent)
 		shown := &screen{columns: recordedColumns}
 		if err := shown.write(sent); err != nil {
 			t.Fatalf("%s: %v", command.line, err)

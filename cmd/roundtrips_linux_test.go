@@ -88,7 +88,6 @@ func TestRoundTrips(t *testing.T) {
 // moreNodes is a configuration of far nodes that are not as the usual one: one that refuses every second time, and ones
 // that take more round trips or fewer.
 func moreNodes(t *testing.T, link *slowLink) (config string) {
-	t.Helper()
 	by := newAuthority(t, "more", nil)
 	own := []tls.Certificate{by.issueAt(t, link.far.AsSlice())}
 	return farConfig(
@@ -103,7 +102,6 @@ func moreNodes(t *testing.T, link *slowLink) (config string) {
 // startFarGo runs the demo node on Go's own server at the far end, over TLS where there is a configuration, and gives its
 // address.
 func startFarGo(t *testing.T, link *slowLink, config *tls.Config) (url string) {
-	t.Helper()
 	s := serve(t, nil, listeningAt(t, ":0"), withTLS(config), func(s *server) {
 		if s.EnableHTTP2 = config != nil; config != nil {
 			config.NextProtos = []string{"h2", "http/1.1"}
@@ -148,9 +146,8 @@ func TestHappyEyeballs(t *testing.T) {
 	t.Run("all dead", func(t *testing.T) {
 		link.dead.Store(true)
 		took, err := l.timed([]string{ferry, "ask", "-q", "-n", "six-test", "--connect-timeout", "1s", "hi"})
-		if err == nil || !strings.Contains(err.Error(), "no connection to six-test:") || took > testTimeout {
-			t.Errorf("after %s: %v", took, err)
-		}
+		errorIf(t, err == nil || !strings.Contains(err.Error(), "no connection to six-test:") || took > testTimeout,
+			"after %s: %v", took, err)
 	})
 }
 
@@ -177,7 +174,6 @@ func (l *lanes) tries(t *testing.T, args []string, dead byte, want ...byte) {
 
 // captureWithout begins a capture on a link that loses all packets of that version of IP.
 func (l *slowLink) captureWithout(t *testing.T, version byte) *capture {
-	t.Helper()
 	c := l.capture(t)
 	watch := func(outward bool, data []byte) bool { c.see(outward, data); return data[0]>>4 == version }
 	l.watch.Store(&watch)
@@ -206,7 +202,6 @@ func (c *capture) families() (tried []byte, asked int) {
 // newEyeballs gives both ends of a link their addresses of IPv6, runs a node at the far one, and gives the near one a hosts
 // file of its own. The result is a user there.
 func newEyeballs(t *testing.T, link *slowLink) *lanes {
-	t.Helper()
 	by := newAuthority(t, "eyeballs", nil)
 	to, err := url.Parse(startFarGo(t, link, &tls.Config{Certificates: []tls.Certificate{by.issueFor(t, bothFamilies[0].name, bothFamilies[1].name)}}))
 	check(t, err)
@@ -233,7 +228,6 @@ func newEyeballs(t *testing.T, link *slowLink) *lanes {
 
 // awaitAddress waits until the kernel has taken the addresses of IPv6 into use, which it does on its own time.
 func awaitAddress(t *testing.T, link *slowLink, address string) {
-	t.Helper()
 	eventually(t, address+" can be reached", func() bool {
 		// What it sends before the near end has its own address is never answered.
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)

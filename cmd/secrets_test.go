@@ -289,7 +289,6 @@ func (s says) Write(b []byte) (int, error) {
 // personalServer is a demo node whose answers, errors and headers hold personal data. The key is as long as that, so
 // that Content-Length stays true.
 func personalServer(t *testing.T) (url, key string) {
-	t.Helper()
 	key = strings.Repeat("K", len(personal))
 	node := demo.New(demo.Options{Sleep: (&storyClock{waits: os.DevNull}).Sleep})
 	t.Cleanup(func() { _ = node.Close() })

@@ -31,7 +31,6 @@ const ownNetwork = "FERRY_TEST_OWN_NETWORK"
 // The right to do that is not to be had everywhere, and nothing can be installed for it: this is the one skip that CI
 // lets pass. .ci/run shows it.
 func aloneOnNetwork(t *testing.T) bool {
-	t.Helper()
 	if os.Getenv(ownNetwork) != "" {
 		return true
 	}
@@ -93,7 +92,6 @@ const tunDevice = "/dev/net/tun"
 // newSlowLink makes a link that delays each packet and drops some, each way. Number tells links apart. The test is
 // skipped where the kernel does not let it.
 func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *slowLink {
-	t.Helper()
 	near := netip.AddrFrom4([4]byte{10, 231, number, 1})
 	l := &slowLink{far: near.Next(), jobs: make(chan func())}
 	farTun, err := newTun(fmt.Sprint("far", number), l.far)
@@ -286,7 +284,6 @@ type packet struct {
 
 // capture begins one. It takes the place of one before it.
 func (l *slowLink) capture(t *testing.T) *capture {
-	t.Helper()
 	c := &capture{started: time.Now()}
 	watch := func(outward bool, data []byte) bool { c.see(outward, data); return false }
 	l.watch.Store(&watch)

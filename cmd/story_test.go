@@ -205,9 +205,7 @@ func storyRuntime(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() {
 		left, err := filepath.Glob(filepath.Join(dir, "ferry", "*.sock"))
 		os.RemoveAll(dir) // which ends a holder too, a little later
-		if err != nil || len(left) > 0 {
-			t.Fatal("the story leaves holders: ", left, err)
-		}
+		fatalIf(t, err != nil || len(left) > 0, "the story leaves holders: %v, %v, want none", left, err)
 	})
 }
 

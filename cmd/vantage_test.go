@@ -24,7 +24,6 @@ type place struct {
 
 // emptyPlace has ferry first on the PATH, and more in its environment.
 func emptyPlace(t *testing.T, env ...string) place {
-	t.Helper()
 	self, err := os.Executable()
 	check(t, err)
 	p := place{dir: t.TempDir()}
@@ -35,7 +34,6 @@ func emptyPlace(t *testing.T, env ...string) place {
 }
 
 func newPlace(t *testing.T) place {
-	t.Helper()
 	p := emptyPlace(t, "CLAUDE_KEY=canary-key-0001")
 	url := serve(t, nil).URL
 	p.file(t, ".config/ferry/config.yaml",
@@ -44,7 +42,6 @@ func newPlace(t *testing.T) place {
 }
 
 func (p place) file(t *testing.T, name, text string, mode os.FileMode) string {
-	t.Helper()
 	path := filepath.Join(p.dir, name)
 	check(t, os.MkdirAll(filepath.Dir(path), 0o700))
 	check(t, os.WriteFile(path, []byte(text), mode))
@@ -74,14 +71,11 @@ func TestVantagesOverSSH(t *testing.T) {
 	long(t, "whole benches")
 	findProgram(t, "parallel")
 	lines := regexp.MustCompile(`(?m)^parallel .*$`).FindAllString(readme(t), -1)
-	if len(lines) != 1 {
-		t.Fatalf("README.md has %q, want one line of parallel", lines)
-	}
+	fatalIf(t, len(lines) != 1, "README.md has %q, want one line of parallel", lines)
 	line := lines[0]
 	hosts := regexp.MustCompile(`[a-z]+\.example\.com`).FindAllString(line, -1)
-	if len(hosts) != 2 || !strings.HasSuffix(line, "&& ferry bench report run-*.jsonl") {
-		t.Fatalf("the line has changed: %s", line)
-	}
+	fatalIf(t, len(hosts) != 2 || !strings.HasSuffix(line, "&& ferry bench report run-*.jsonl"),
+		"the line has changed: %s", line)
 	here := newPlace(t)
 	serveSSH(t, here, hosts)
 	table, code := here.shell(t, line)
@@ -101,7 +95,6 @@ func TestVantagesOverSSH(t *testing.T) {
 // serveSSH starts an sshd on loopback for this user, with keys and a configuration of its own, and makes the ssh of the
 // place lead every host there. A login lands in the folder far, with the place's surroundings.
 func serveSSH(t *testing.T, p place, hosts []string) {
-	t.Helper()
 	sshd, ssh := findProgram(t, "sshd"), findProgram(t, "ssh")
 	const separation = "/run/sshd" // the empty folder that sshd wants when root starts it, as Debian's service does
 	if os.Getuid() == 0 && os.Mkdir(separation, 0o755) == nil {
@@ -184,7 +177,6 @@ func TestVantagesInKubernetes(t *testing.T) {
 	}
 	table, code := here.shell(t, "ferry bench report *.jsonl")
 	contains(t, "the table", table, regions...)
-	if len(regions) < 2 || code != 0 {
-		t.Errorf("%v, exit code %d, want two regions at least and 0:\n%s", regions, code, table)
-	}
+	errorIf(t, len(regions) < 2 || code != 0,
+		"%v, exit code %d, want two regions at least and 0:\n%s", regions, code, table)
 }

@@ -50,7 +50,6 @@ type wireLink struct {
 // measureWire runs a measurement on both links at once, in workers that each do so many rounds. Within a round everything
 // that is compared comes one after the other.
 func measureWire(t *testing.T, workers, rounds int, begin func(link *slowLink) func() (round, error)) []*wireLink {
-	t.Helper()
 	links := []*wireLink{{name: "0 % loss"}, {name: "5 % loss each way", loss: 0.05}}
 	var all sync.WaitGroup
 	for i, l := range links {
@@ -157,7 +156,6 @@ func TestHTTP2(t *testing.T) {
 
 // protocolRounds gives a worker's round: a request and a batch over each protocol, each on connections of its own.
 func protocolRounds(t *testing.T, link *slowLink, by *authority) func() (round, error) {
-	t.Helper()
 	to := startFarGo(t, link, &tls.Config{Certificates: []tls.Certificate{by.issueAt(t, link.far.AsSlice())}})
 	target, err := url.Parse(to)
 	check(t, err)
@@ -293,7 +291,6 @@ func TestSessionTickets(t *testing.T) {
 // ticketRounds gives a worker's round: a request each way. It has tickets of its own, from a connection before the first
 // round.
 func ticketRounds(t *testing.T, link *slowLink, root, issuer, above *authority) func() (round, error) {
-	t.Helper()
 	pair := issuer.issue(t, func(c *x509.Certificate) {
 		c.IPAddresses = append(c.IPAddresses, link.far.AsSlice())
 		for i := range 100 {

@@ -87,9 +87,8 @@ func TestConnect(t *testing.T) {
 			test.ConnectTimeout = time.Minute
 			_, want, wanted := post(t, test.Options)
 			_, got, err := post(t, lent(test.Options))
-			if (wanted != nil) != test.fails || got != want || said(err) != said(wanted) {
-				t.Errorf("%q, %v\nNew gives %q, %v", got, err, want, wanted)
-			}
+			errorIf(t, (wanted != nil) != test.fails || got != want || said(err) != said(wanted),
+				"%q, %v\nNew gives %q, %v", got, err, want, wanted)
 		})
 	}
 }
@@ -133,9 +132,7 @@ func TestConnectTimeout(t *testing.T) {
 	} {
 		conn, err := Connect(t.Context(), o)
 		var late *ConnectTimeoutError
-		if !errors.As(err, &late) || conn != nil || late.Host != o.Target.Host {
-			t.Errorf("%s: %v", name, err)
-		}
+		errorIf(t, !errors.As(err, &late) || conn != nil || late.Host != o.Target.Host, "%s: %v", name, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -192,9 +189,8 @@ func TestRefusesOld(t *testing.T) {
 	}{{tls.VersionTLS12, false}, {tls.VersionTLS13, true}} {
 		s := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}, MinVersion: tt.floor})
 		got, err := RefusesOld(t.Context(), Options{Target: mustURL(t, s.URL)})
-		if err != nil || got != tt.refuses {
-			t.Errorf("floor %s: %v, %v, want %v", tls.VersionName(tt.floor), got, err, tt.refuses)
-		}
+		errorIf(t, err != nil || got != tt.refuses,
+			"floor %s: %v, %v, want %v", tls.VersionName(tt.floor), got, err, tt.refuses)
 	}
 }
 
@@ -264,9 +260,7 @@ func noMoreDials(t *testing.T) {
 		if !bytes.Contains(stacks, []byte("net/http.(*Transport).dialConn")) {
 			return
 		}
-		if time.Now().After(end) {
-			t.Fatalf("a dial goes on:\n%s", stacks)
-		}
+		fatalIf(t, time.Now().After(end), "a dial goes on:\n%s", stacks)
 	}
 }
 
@@ -327,9 +321,8 @@ func TestConnectTimeoutEndsWithTheConnection(t *testing.T) {
 		check(t, err)
 		text, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if string(text) != "slow answer" || err != nil || time.Since(started) != 9*time.Minute {
-			t.Errorf("%q, %v after %s", text, err, time.Since(started))
-		}
+		errorIf(t, string(text) != "slow answer" || err != nil || time.Since(started) != 9*time.Minute,
+			"%q, %v after %s", text, err, time.Since(started))
 		closeIdle(rt)
 		end()
 	})
@@ -346,9 +339,8 @@ func TestConnectTimeoutIsExact(t *testing.T) {
 			r := request(t, "http://node.test", body("prompt"))
 			_, err = rt.RoundTrip(r)
 			var late *ConnectTimeoutError
-			if !errors.As(err, &late) || time.Since(started) != time.Duration(n)*15*time.Second {
-				t.Errorf("%v after %s", err, time.Since(started))
-			}
+			errorIf(t, !errors.As(err, &late) || time.Since(started) != time.Duration(n)*15*time.Second,
+				"%v after %s", err, time.Since(started))
 		}
 		// The caller's own end goes before it and is told from it.
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("the caller's"))

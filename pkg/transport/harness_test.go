@@ -69,6 +69,22 @@ func check(t *testing.T, err error) {
 	}
 }
 
+// errorIf reports what is wrong where a condition is met.
+func errorIf(t *testing.T, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Errorf(format, args...)
+	}
+}
+
+// fatalIf ends the test there.
+func fatalIf(t *testing.T, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Fatalf(format, args...)
+	}
+}
+
 func must(err error) {
 	if err != nil {
 		panic(err)

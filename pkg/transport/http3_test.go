@@ -81,14 +81,12 @@ func TestHTTP3(t *testing.T) {
 			Target: mustURL(t, "https://"+s.address+path), TLS: TLS{CA: ca.file}, HTTP3: OnlyHTTP3, ConnectTimeout: 10 * time.Second,
 		})
 		if want.none {
-			if resp != nil || err == nil || want.err != nil && !errors.Is(err, want.err) {
-				t.Errorf("%s: %v, %v; want no answer and %v", path, resp, err, want.err)
-			}
+			errorIf(t, resp != nil || err == nil || want.err != nil && !errors.Is(err, want.err),
+				"%s: %v, %v; want no answer and %v", path, resp, err, want.err)
 			continue
 		}
-		if resp == nil || resp.StatusCode != want.status || text != want.text || !errors.Is(err, want.err) {
-			t.Errorf("%s: %v, %q, %v; want %d, %q, %v", path, resp, text, err, want.status, want.text, want.err)
-		}
+		errorIf(t, resp == nil || resp.StatusCode != want.status || text != want.text || !errors.Is(err, want.err),
+			"%s: %v, %q, %v; want %d, %q, %v", path, resp, text, err, want.status, want.text, want.err)
 	}
 }
 
@@ -111,9 +109,8 @@ func TestHTTP3Cut(t *testing.T) {
 	_, err = io.ReadFull(resp.Body, half)
 	close(read)
 	rest, cut := io.ReadAll(resp.Body)
-	if string(half) != "half" || err != nil || len(rest) > 0 || !errors.Is(cut, syscall.ECONNRESET) {
-		t.Errorf("%q, %v, then %q, %v; want half, then a reset", half, err, rest, cut)
-	}
+	errorIf(t, string(half) != "half" || err != nil || len(rest) > 0 || !errors.Is(cut, syscall.ECONNRESET),
+		"%q, %v, then %q, %v; want half, then a reset", half, err, rest, cut)
 }
 
 // TestHTTP3Kept holds that a connection is used again, and that one that the server has closed is not.
@@ -128,9 +125,7 @@ func TestHTTP3Kept(t *testing.T) {
 			t.Errorf("request %d: %q, %v", n, text, err)
 		}
 	}
-	if s.conns.Load() != 1 {
-		t.Errorf("%d connections for three requests, want 1", s.conns.Load())
-	}
+	errorIf(t, s.conns.Load() != 1, "%d connections for three requests, want 1", s.conns.Load())
 }
 
 // TestHTTP3Trust holds that a certificate is judged over QUIC as it is over TCP.
@@ -207,12 +202,8 @@ func TestHTTP3Blocked(t *testing.T) {
 					t.Fatalf("%d, %v, want 200", status, err)
 				}
 			}
-			if !rt.(*transport).noUDP {
-				t.Error("that UDP is blocked is not remembered")
-			}
-			if answer != nil && packets.Load() != 1 {
-				t.Error("UDP was not tried")
-			}
+			errorIf(t, !rt.(*transport).noUDP, "that UDP is blocked is not remembered")
+			errorIf(t, answer != nil && packets.Load() != 1, "UDP was not tried")
 			o.HTTP3 = OnlyHTTP3
 			o.ConnectTimeout = 300 * time.Millisecond
 			if _, _, err := post(t, o); err == nil || !Unsent(err) {

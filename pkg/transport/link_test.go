@@ -68,9 +68,8 @@ func TestRefusedWithoutAnswer(t *testing.T) {
 		_, _ = http.ReadRequest(bufio.NewReader(conn))
 	}, func(t *testing.T, o Options) {
 		_, _, err := say(t, build(t, o), o, words)
-		if err == nil || Unsent(err) || isTimeout(err) {
-			t.Errorf("%v, unsent: %v; want an end of the connection with bytes sent", err, Unsent(err))
-		}
+		errorIf(t, err == nil || Unsent(err) || isTimeout(err),
+			"%v, unsent: %v; want an end of the connection with bytes sent", err, Unsent(err))
 	})
 }
 
@@ -100,9 +99,8 @@ func TestUnaskedBytes(t *testing.T) {
 						return
 					}
 					text, _ := io.ReadAll(r.Body)
-					if used != clean && string(text) != "first" {
-						t.Errorf("the second request came on a used connection: %v, want %v", used, clean)
-					}
+					errorIf(t, used != clean && string(text) != "first",
+						"the second request came on a used connection: %v, want %v", used, clean)
 					if string(text) != "first" {
 						_, _ = io.WriteString(conn, answer)
 						continue
@@ -123,9 +121,8 @@ func TestUnaskedBytes(t *testing.T) {
 					goOn <- true
 					<-said
 					_, text, err := say(t, rt, o, []byte("second"))
-					if (text != "right" || err != nil) && (clean || !Unsent(err)) {
-						t.Fatalf("the second request: %q, %v, unsent: %v", text, err, Unsent(err))
-					}
+					fatalIf(t, (text != "right" || err != nil) && (clean || !Unsent(err)),
+						"the second request: %q, %v, unsent: %v", text, err, Unsent(err))
 				}
 			})
 		})
@@ -150,7 +147,6 @@ func TestFresh(t *testing.T) {
 		return string(text)
 	}
 	kept, fresh, again, other := ask(false), ask(true), ask(false), ask(true)
-	if again != kept || fresh == kept || other == kept || other == fresh {
-		t.Errorf("connections %s, fresh %s, %s, fresh %s: want the first and the third to be one", kept, fresh, again, other)
-	}
+	errorIf(t, again != kept || fresh == kept || other == kept || other == fresh,
+		"connections %s, fresh %s, %s, fresh %s: want the first and the third to be one", kept, fresh, again, other)
 }

@@ -138,9 +138,7 @@ func TestPinsOnResumption(t *testing.T) {
 			}
 			resumed, err := ask(pinOf(t, ca.issue(nil)))
 			refused(t, err, s.Listener.Addr().String(), "its certificate has none of the pinned keys", "")
-			if !resumed {
-				t.Error("the session was not resumed: nothing is tested")
-			}
+			errorIf(t, !resumed, "the session was not resumed: nothing is tested")
 		})
 	}
 }
@@ -193,18 +191,14 @@ func TestLook(t *testing.T) {
 			o.Proxy = startProxy(t, proxy, nil)
 		}
 		state, err := look(o)
-		if state == nil || len(state.VerifiedChains) != 1 || len(state.VerifiedChains[0]) != 3 {
-			t.Fatalf("through a proxy %t: %+v, %v", via, state, err)
-		}
-		if via && !slices.Equal(proxy.seen(), []string{"CONNECT " + s.address}) {
-			t.Errorf("the proxy saw %q", proxy.seen())
-		}
+		fatalIf(t, state == nil || len(state.VerifiedChains) != 1 || len(state.VerifiedChains[0]) != 3,
+			"through a proxy %t: %+v, %v", via, state, err)
+		errorIf(t, via && !slices.Equal(proxy.seen(), []string{"CONNECT " + s.address}),
+			"the proxy saw %q", proxy.seen())
 	}
 	o.Proxy, o.TLS.CA = nil, privateCA(t).file
 	state, err := look(o)
-	if state != nil {
-		t.Errorf("a chain that was not verified is shown: %+v", state)
-	}
+	errorIf(t, state != nil, "a chain that was not verified is shown: %+v", state)
 	refused(t, err, s.address, "its certificate is signed by an unknown authority", "")
 	s.gotNothing(t)
 	o.Target = mustURL(t, "http://"+s.address)

@@ -47,11 +47,10 @@ func TestPlainHTTPIsForLoopbackAndPrivateAddresses(t *testing.T) {
 				err := o.refusePlain("tcp", test.address, nil)
 				var plain *guard.PlainHTTPError
 				refused := scheme == "http" && !insecure && !test.allowed
-				if errors.As(err, &plain) != refused || (err == nil) == refused {
-					t.Errorf("%s to %q, insecure %t: %v", scheme, test.address, insecure, err)
-				}
-				if refused && plain.Host != "node.test" {
-					t.Errorf("the error names %q", plain.Host)
+				errorIf(t, errors.As(err, &plain) != refused || (err == nil) == refused,
+					"%s to %q, insecure %t: %v", scheme, test.address, insecure, err)
+				if refused && plain != nil {
+					errorIf(t, plain.Host != "node.test", "the error names %q, want node.test", plain.Host)
 				}
 			}
 		}
@@ -64,9 +63,7 @@ func TestPlainHTTPIsRefusedBeforeConnecting(t *testing.T) {
 	o := Options{Target: mustURL(t, "http://192.0.2.1:81/v1"), ConnectTimeout: time.Minute}
 	_, _, err := post(t, o)
 	var plain *guard.PlainHTTPError
-	if !errors.As(err, &plain) || plain.Host != "192.0.2.1:81" {
-		t.Errorf("%v", err)
-	}
+	errorIf(t, !errors.As(err, &plain) || plain.Host != "192.0.2.1:81", "%v", err)
 }
 
 // TestPlainHops holds every kind of proxy and target to the rule: no hop in plain http goes to a public address, be it
@@ -141,9 +138,8 @@ func TestPlainHopIsRefusedBeforeConnecting(t *testing.T) {
 			o := Options{Target: mustURL(t, hop.target), Proxy: mustURL(t, hop.proxy), ConnectTimeout: time.Minute}
 			_, _, err := post(t, o)
 			var plain *guard.PlainHTTPError
-			if !errors.As(err, &plain) || !strings.HasPrefix(plain.Error(), hop.want) {
-				t.Errorf("%s through %s: %v, want %s", hop.target, hop.proxy, err, hop.want)
-			}
+			errorIf(t, !errors.As(err, &plain) || !strings.HasPrefix(plain.Error(), hop.want),
+				"%s through %s: %v, want %s", hop.target, hop.proxy, err, hop.want)
 			if o.Target.Scheme == "http" {
 				continue
 			}
@@ -181,9 +177,8 @@ func TestPlainHTTPByProxy(t *testing.T) {
 			o := Options{Target: mustURL(t, test.target), Proxy: mustURL(t, scheme+"://"+p.address), Insecure: test.insecure}
 			_, _, err := post(t, o)
 			var plain *guard.PlainHTTPError
-			if err == nil || errors.As(err, &plain) != test.refused {
-				t.Errorf("%s by %s, insecure %t: %v", test.target, scheme, test.insecure, err)
-			}
+			errorIf(t, err == nil || errors.As(err, &plain) != test.refused,
+				"%s by %s, insecure %t: %v", test.target, scheme, test.insecure, err)
 		}
 	}
 	closed := &closing{Reader: strings.NewReader("prompt")}

@@ -86,9 +86,7 @@ func TestProxyFor(t *testing.T) {
 		if got != nil {
 			text = got.String()
 		}
-		if err != nil || text != test.want {
-			t.Errorf("%s: %q, %v; want %q", test.name, text, err, test.want)
-		}
+		errorIf(t, err != nil || text != test.want, "%s: %q, %v; want %q", test.name, text, err, test.want)
 	}
 }
 
@@ -127,9 +125,8 @@ func TestParseProxyRefusesWithoutEcho(t *testing.T) {
 			continue
 		}
 		for _, text := range []string{err.Error(), refused.Hint(), fmt.Sprintf("%+v", err)} {
-			if text == "" || strings.Contains(text, "hun") || strings.Contains(text, "ter2") {
-				t.Errorf("%q: %q", raw, text)
-			}
+			errorIf(t, text == "" || strings.Contains(text, "hun") || strings.Contains(text, "ter2"),
+				"%q: %q", raw, text)
 		}
 	}
 	if _, _, err := (ProxyEnv{All: "ftp://p.test"}).ProxyFor(mustURL(t, "https://x.test")); err == nil {
@@ -149,9 +146,7 @@ func TestPlainHTTPThroughAProxy(t *testing.T) {
 	via := startProxy(t, p, nil)
 	via.User = url.UserPassword("user", "hunter2")
 	_, text, err := post(t, Options{Target: mustURL(t, target.URL+"/v1"), Proxy: via, ConnectTimeout: time.Minute})
-	if err != nil || text != "/v1|" {
-		t.Errorf("%q, %v; the proxy's password is the proxy's alone", text, err)
-	}
+	errorIf(t, err != nil || text != "/v1|", "%q, %v; the proxy's password is the proxy's alone", text, err)
 	if seen := p.seen(); len(seen) != 1 || seen[0] != "POST "+target.URL+"/v1" {
 		t.Errorf("the proxy saw %q", seen)
 	}
@@ -198,19 +193,13 @@ func TestCONNECT(t *testing.T) {
 func ofProxy(t *testing.T, name string, err error, text, advice string) {
 	t.Helper()
 	var fault *ProxyError
-	if !errors.As(err, &fault) {
-		t.Fatalf("%s: %v (%T), want a *ProxyError", name, err, err)
-	}
-	if !strings.HasPrefix(err.Error(), text) {
-		t.Errorf("%s: %v, want %s", name, err, text)
-	}
+	fatalIf(t, !errors.As(err, &fault), "%s: %v (%T), want a *ProxyError", name, err, err)
+	errorIf(t, !strings.HasPrefix(err.Error(), text), "%s: %v, want %s", name, err, text)
 	if hint := fault.Hint(); !strings.Contains(hint, advice) || !strings.Contains(hint, "the proxy comes from ") {
 		t.Errorf("%s: hint %q, want %q in it", name, hint, advice)
 	}
 	for _, secret := range []string{"wrong", "hunter2"} {
-		if strings.Contains(err.Error()+fault.Hint(), secret) {
-			t.Errorf("%s: the password is in %v", name, err)
-		}
+		errorIf(t, strings.Contains(err.Error()+fault.Hint(), secret), "%s: the password is in %v", name, err)
 	}
 }
 
@@ -273,9 +262,7 @@ func TestProxyFaults(t *testing.T) {
 		_, _, err := post(t, o)
 		ofProxy(t, test.proxy, err, want, test.hint)
 		ofProxy(t, test.proxy, err, want, "the proxy comes from HTTPS_PROXY, and --proxy none does without one")
-		if len(err.Error()) > 300 {
-			t.Errorf("%s: %d bytes of an error", test.proxy, len(err.Error()))
-		}
+		errorIf(t, len(err.Error()) > 300, "%s: %d bytes of an error", test.proxy, len(err.Error()))
 		_, err = Connect(t.Context(), o)
 		ofProxy(t, "Connect, "+test.proxy, err, want, test.hint)
 	}
@@ -310,12 +297,8 @@ func TestHTTPSProxy(t *testing.T) {
 		VerifyConnection: func(state tls.ConnectionState) error { shown = len(state.PeerCertificates); return nil },
 	})
 	_, text, err := post(t, o)
-	if err != nil || !strings.HasPrefix(text, "TLS 1.3 ") {
-		t.Errorf("%q, %v", text, err)
-	}
-	if shown != 0 {
-		t.Errorf("the proxy was shown %d client certificates", shown)
-	}
+	errorIf(t, err != nil || !strings.HasPrefix(text, "TLS 1.3 "), "%q, %v", text, err)
+	errorIf(t, shown != 0, "the proxy was shown %d client certificates", shown)
 
 	for name, config := range map[string]*tls.Config{
 		"its certificate is signed by an unknown authority":            {Certificates: []tls.Certificate{ca.issue(nil)}},

@@ -103,9 +103,8 @@ func TestRace(t *testing.T) {
 					conn.Close()
 				}
 				synctest.Wait()
-				if made.Load() != closed.Load() {
-					t.Errorf("%d connections were made and %d closed", made.Load(), closed.Load())
-				}
+				errorIf(t, made.Load() != closed.Load(),
+					"%d connections were made and %d closed", made.Load(), closed.Load())
 			})
 		})
 	}

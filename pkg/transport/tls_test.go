@@ -194,15 +194,11 @@ func TestTLSRefusesHandshakes(t *testing.T) {
 func refused(t *testing.T, err error, host, reason, advice string) {
 	t.Helper()
 	var trust *guard.TrustError
-	if !errors.As(err, &trust) {
-		t.Fatalf("%v (%T), want a *guard.TrustError", err, err)
-	}
-	if trust.Host != host || !strings.HasPrefix(trust.Reason, reason) || reason == "" {
-		t.Errorf("%v; want %s of %s", trust, reason, host)
-	}
-	if !strings.Contains(trust.Hint(), advice) || trust.Hint() == "" {
-		t.Errorf("hint %q, want %q in it", trust.Hint(), advice)
-	}
+	fatalIf(t, !errors.As(err, &trust), "%v (%T), want a *guard.TrustError", err, err)
+	errorIf(t, trust.Host != host || !strings.HasPrefix(trust.Reason, reason) || reason == "",
+		"%v; want %s of %s", trust, reason, host)
+	errorIf(t, !strings.Contains(trust.Hint(), advice) || trust.Hint() == "",
+		"hint %q, want %q in it", trust.Hint(), advice)
 }
 
 func TestHTTPSToWhatIsNoTLS(t *testing.T) {
@@ -240,9 +236,7 @@ func TestHandshakeOfNobodysMaking(t *testing.T) {
 	})
 	_, _, err = post(t, Options{Target: mustURL(t, "https://"+gone.address), TLS: TLS{CA: ca.file}})
 	var trust *guard.TrustError
-	if err == nil || errors.As(err, &trust) {
-		t.Errorf("a server that hung up: %v", err)
-	}
+	errorIf(t, err == nil || errors.As(err, &trust), "a server that hung up: %v", err)
 }
 
 func TestCertificateFiles(t *testing.T) {
@@ -272,9 +266,8 @@ func TestCertificateFiles(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 			continue
 		}
-		if !strings.HasPrefix(err.Error(), "certificate file "+test.path+": ") || file.Hint() == "" {
-			t.Errorf("%s: %v", test.name, err)
-		}
+		errorIf(t, !strings.HasPrefix(err.Error(), "certificate file "+test.path+": ") || file.Hint() == "",
+			"%s: %v", test.name, err)
 	}
 	if _, err := New(Options{Target: mustURL(t, "http://127.0.0.1:1"), TLS: TLS{CA: missing}}); err != nil {
 		t.Errorf("a node without TLS needs no certificates: %v", err)
@@ -284,9 +277,7 @@ func TestCertificateFiles(t *testing.T) {
 // TestBundledRoots holds that every root that is linked in parses.
 func TestBundledRoots(t *testing.T) {
 	pool, err := bundledRoots()
-	if err != nil || pool.Equal(x509.NewCertPool()) {
-		t.Fatalf("an empty pool, %v", err)
-	}
+	fatalIf(t, err != nil || pool.Equal(x509.NewCertPool()), "an empty pool, %v", err)
 }
 
 // TestScratch holds that a container without any certificate has roots all the same. crypto/x509 looks for the system's
@@ -309,7 +300,6 @@ func TestScratch(t *testing.T) {
 	}
 	roots, err := systemRoots()
 	bundled, bundledErr := bundledRoots()
-	if err != nil || bundledErr != nil || roots == nil || !roots.Equal(bundled) {
-		t.Errorf("not the bundled roots: %v, %v", err, bundledErr)
-	}
+	errorIf(t, err != nil || bundledErr != nil || roots == nil || !roots.Equal(bundled),
+		"not the bundled roots: %v, %v", err, bundledErr)
 }

@@ -70,9 +70,7 @@ func hungUp(t *testing.T, build func(*url.URL) http.RoundTripper, key string) (r
 			resp.Body.Close()
 		}
 		// A RoundTripper may not change its request (net/http's documentation).
-		if r.GetBody == nil || r.Header.Get(key) == "" {
-			t.Error("the caller's request was changed")
-		}
+		errorIf(t, r.GetBody == nil || r.Header.Get(key) == "", "the caller's request was changed")
 	}
 	return got.Load(), keyed.Load(), err
 }
@@ -110,9 +108,8 @@ func TestNothingIsReplayedOnAStaleConnection(t *testing.T) {
 				resp.Body.Close()
 			}
 		}
-		if got.Load() != want || (err == nil) != (want == 2) {
-			t.Errorf("%s: the server got %d requests, want %d; the second call ended with %v", name, got.Load(), want, err)
-		}
+		errorIf(t, got.Load() != want || (err == nil) != (want == 2),
+			"%s: the server got %d requests, want %d; the second call ended with %v", name, got.Load(), want, err)
 	}
 }
 
@@ -144,9 +141,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		o, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, status) })
 		resp, _, err := post(t, o)
-		if err != nil || resp.StatusCode != status || resp.Header.Get("Location") != elsewhere.URL {
-			t.Errorf("%d: %v, %v", status, resp, err)
-		}
+		errorIf(t, err != nil || resp.StatusCode != status || resp.Header.Get("Location") != elsewhere.URL,
+			"%d: %v, %v", status, resp, err)
 	}
 }
 
@@ -158,21 +154,15 @@ func TestSwitchingProtocols(t *testing.T) {
 		return conn // the server says no more and waits for the client to end it
 	})
 	resp, text, err := post(t, Options{Target: mustURL(t, "http://"+s.address), ConnectTimeout: time.Minute})
-	if err != nil || resp.StatusCode != 101 || text != "" {
-		t.Errorf("%v, %q, %v", resp, text, err)
-	}
+	errorIf(t, err != nil || resp.StatusCode != 101 || text != "", "%v, %q, %v", resp, text, err)
 }
 
 func TestHeaderCap(t *testing.T) {
 	for size, fits := range map[int]bool{MaxHeader - 1024: true, MaxHeader + 1024: false, 8 * MaxHeader: false} {
 		o, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Big", strings.Repeat("x", size)) })
 		_, _, err := post(t, o)
-		if (err == nil) != fits {
-			t.Errorf("a header of %d bytes: %v", size, err)
-		}
-		if err != nil && !strings.Contains(err.Error(), "64 KiB") {
-			t.Errorf("%v does not name the limit", err)
-		}
+		errorIf(t, (err == nil) != fits, "a header of %d bytes: %v", size, err)
+		errorIf(t, err != nil && !strings.Contains(err.Error(), "64 KiB"), "%v does not name the limit", err)
 	}
 }
 
@@ -218,9 +208,7 @@ func TestBodyCap(t *testing.T) {
 		o.MaxBody = limit
 		_, got, err := post(t, o)
 		if test.fits {
-			if err != nil || got != string(exact) {
-				t.Errorf("%s: %d bytes, %v", test.name, len(got), err)
-			}
+			errorIf(t, err != nil || got != string(exact), "%s: %d bytes, %v", test.name, len(got), err)
 			continue
 		}
 		var over *text.LimitError
@@ -228,9 +216,7 @@ func TestBodyCap(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", test.name, len(got), err)
 			continue
 		}
-		if err.Error() != "a reply is over 1 MiB" {
-			t.Errorf("%s: %v", test.name, err)
-		}
+		errorIf(t, err.Error() != "a reply is over 1 MiB", "%s: %v", test.name, err)
 	}
 	if got := (&text.LimitError{What: "a reply", Limit: 1000}).Error(); got != "a reply is over 1000 bytes" {
 		t.Error(got)
@@ -243,18 +229,15 @@ func TestLimitStays(t *testing.T) {
 	got, err := io.ReadAll(b)
 	n, again := b.Read(make([]byte, 8))
 	var over *text.LimitError
-	if string(got) != "abc" || !errors.As(err, &over) || n != 0 || !errors.As(again, &over) {
-		t.Errorf("%q, %v; then %d bytes, %v", got, err, n, again)
-	}
+	errorIf(t, string(got) != "abc" || !errors.As(err, &over) || n != 0 || !errors.As(again, &over),
+		"%q, %v; then %d bytes, %v", got, err, n, again)
 }
 
 // TestDefaultBodyCap reads 64 MiB and one byte.
 func TestDefaultBodyCap(t *testing.T) {
 	resp := bounded(&http.Response{Body: io.NopCloser(io.LimitReader(zeros{}, DefaultMaxBody+1))}, 0)
 	n, err := io.Copy(io.Discard, resp.Body)
-	if n != DefaultMaxBody || err == nil || err.Error() != "a reply is over 64 MiB" {
-		t.Errorf("%d bytes, %v", n, err)
-	}
+	errorIf(t, n != DefaultMaxBody || err == nil || err.Error() != "a reply is over 64 MiB", "%d bytes, %v", n, err)
 }
 
 type zeros struct{}
@@ -291,9 +274,8 @@ func TestCompression(t *testing.T) {
 	for _, test := range tests {
 		encoding, reply = test.encoding, test.reply
 		resp, text, err := post(t, o)
-		if text != test.want || !errors.Is(err, test.err) {
-			t.Errorf("%s of %q: %q, %v; want %q, %v", test.encoding, test.reply, text, err, test.want, test.err)
-		}
+		errorIf(t, text != test.want || !errors.Is(err, test.err),
+			"%s of %q: %q, %v; want %q, %v", test.encoding, test.reply, text, err, test.want, test.err)
 		if got := <-asked; got != "" {
 			t.Errorf("Accept-Encoding %q", got)
 		}
