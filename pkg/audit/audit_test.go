@@ -32,7 +32,7 @@ func writeMany(spec string) int {
 	count, _ := strconv.Atoi(fields[3])
 	l := Log{Path: fields[0], MaxSize: size}
 	for k := range count {
-		e := Entry{Time: time.Unix(0, 0), Node: fields[2], Attempts: k, Prompt: strings.Repeat("p", 10*k)}
+		e := Entry{Time: Time{time.Unix(0, 0)}, Node: fields[2], Attempts: k, Prompt: strings.Repeat("p", 10*k)}
 		if err := l.Write(context.Background(), e); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -44,9 +44,9 @@ func writeMany(spec string) int {
 func TestLine(t *testing.T) {
 	in, out := 12, 34
 	e := Entry{
-		Time: time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.FixedZone("", 8*3600)),
+		Time: Time{time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.FixedZone("", 8*3600))},
 		Node: "hk", API: "messages", Model: "m", RequestID: "req_1", Status: 429, Class: "429", Attempts: 3,
-		Waits: []time.Duration{2 * time.Second, 4 * time.Second}, Latency: 6123456 * time.Microsecond, Input: &in, Output: &out,
+		Waits: []Millis{Millis(2 * time.Second), Millis(4 * time.Second)}, Latency: Millis(6123456 * time.Microsecond), Input: &in, Output: &out,
 		Exit: 3, Session: SessionID("trip"), Ambiguous: true,
 	}
 	want := `{"time":"2026-01-01T19:04:05.678Z","node":"hk","api":"messages","model":"m","request_id":"req_1","status":429,` +
@@ -57,7 +57,7 @@ func TestLine(t *testing.T) {
 	}
 	want = `{"time":"1970-01-01T00:00:00.000Z","node":"","api":"","model":"","request_id":"","status":0,"class":"","attempts":0,` +
 		`"waits_ms":[],"latency_ms":0,"tokens_in":null,"tokens_out":null,"exit":0,"ambiguous":false}` + "\n"
-	if got := string(Entry{Time: time.Unix(0, 0)}.line(nil)); got != want {
+	if got := string(Entry{Time: Time{time.Unix(0, 0)}}.line(nil)); got != want {
 		t.Errorf("got  %swant %s", got, want)
 	}
 	if id := SessionID("trip"); len(id) != 12 || id == SessionID("trap") || SessionID("") != "" {
@@ -75,7 +75,7 @@ func TestLineIsOneLine(t *testing.T) {
 	} {
 		e := Entry{Prompt: text, Answer: text, RequestID: text, Node: text, Model: text, Class: text}
 		line := e.line(nil)
-		var back lineJSON
+		var back Entry
 		if bytes.IndexByte(line, '\n') != len(line)-1 || json.Unmarshal(line, &back) != nil || len(line) > 128<<10 {
 			t.Errorf("%.20q: %d bytes: %.200q", text, len(line), line)
 		}
@@ -86,16 +86,16 @@ func TestLineIsOneLine(t *testing.T) {
 }
 
 // entries reads every line of every file of a log and fails on one that is not whole.
-func entries(t *testing.T, path string) []lineJSON {
+func entries(t *testing.T, path string) []Entry {
 	t.Helper()
-	var all []lineJSON
+	var all []Entry
 	for _, name := range Files(path) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(string(text)) {
-			var e lineJSON
+			var e Entry
 			if err := json.Unmarshal([]byte(line), &e); err != nil || !strings.HasSuffix(line, "\n") {
 				t.Fatalf("%s has a line that is not whole: %v: %q", name, err, line)
 			}

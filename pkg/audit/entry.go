@@ -7,36 +7,57 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/text"
 )
 
 // Entry is what is kept of a call. Its fields are only ever added to.
 type Entry struct {
-	Time time.Time
+	Time Time `json:"time"`
 	// Node, API and Model say who was asked; RequestID is the server's name for the last request.
-	Node, API, Model, RequestID string
+	Node      string `json:"node"`
+	API       string `json:"api"`
+	Model     string `json:"model"`
+	RequestID string `json:"request_id"`
 	// Status is the effective status of the last reply, 0 without one. Class is the kind of failure, "" without one.
-	Status int
-	Class  string
+	Status int    `json:"status"`
+	Class  string `json:"class"`
 	// Attempts is how many requests were sent, 0 for a prompt that was blocked; Waits are those between them.
-	Attempts int
-	Waits    []time.Duration
-	Latency  time.Duration
+	Attempts int      `json:"attempts"`
+	Waits    []Millis `json:"waits_ms"`
+	Latency  Millis   `json:"latency_ms"`
 	// Input and Output are the tokens that the server reported, nil where it reported none.
-	Input, Output *int
+	Input  *int `json:"tokens_in"`
+	Output *int `json:"tokens_out"`
 	// Exit is ferry's exit code.
-	Exit int
+	Exit int `json:"exit"`
 	// Session says which calls belong together; see SessionID.
-	Session string
+	Session string `json:"session,omitempty"`
 	// Ambiguous says that a request may have been carried out, and billed, though no answer came.
-	Ambiguous bool
+	Ambiguous bool `json:"ambiguous"`
 	// Reconnects is how many of the requests were sent once more on a new connection, because a kept one was closed before any
 	// byte of an answer. Attempts does not count them.
-	Reconnects int
+	Reconnects int `json:"reconnects,omitempty"`
 	// Prompt and Answer are what was said, where the log is to have it.
-	Prompt, Answer string
+	Prompt string `json:"prompt,omitempty"`
+	Answer string `json:"answer,omitempty"`
+}
+
+// Time is written as RFC 3339 in UTC with milliseconds.
+type Time struct{ time.Time }
+
+// MarshalJSON writes the time.
+func (t Time) MarshalJSON() ([]byte, error) {
+	return []byte(t.UTC().Format(`"2006-01-02T15:04:05.000Z"`)), nil
+}
+
+// Millis is written as a number of milliseconds, exact to a microsecond.
+type Millis time.Duration
+
+// MarshalJSON writes the duration.
+func (m Millis) MarshalJSON() ([]byte, error) {
+	return json.Marshal(float64(time.Duration(m).Round(time.Microsecond)) / float64(time.Millisecond))
 }
 
 // SessionID names a conversation without its name, which may tell something of its owner: the beginning of the name's
@@ -50,8 +71,6 @@ func SessionID(name string) string {
 }
 
 const (
-	// stamp is RFC 3339 in UTC with milliseconds.
-	stamp = "2006-01-02T15:04:05.000Z"
 	// mostField is the most bytes of a name in a line, and mostContent of a prompt or an answer. With JSON's escapes, six
 	// bytes for one at worst, a line stays under 128 KiB.
 	mostField   = 256
@@ -61,48 +80,24 @@ const (
 	mostRead = 1 << 20
 )
 
-// lineJSON is the form of a line.
-type lineJSON struct {
-	Time       string    `json:"time"`
-	Node       string    `json:"node"`
-	API        string    `json:"api"`
-	Model      string    `json:"model"`
-	RequestID  string    `json:"request_id"`
-	Status     int       `json:"status"`
-	Class      string    `json:"class"`
-	Attempts   int       `json:"attempts"`
-	WaitsMS    []float64 `json:"waits_ms"`
-	LatencyMS  float64   `json:"latency_ms"`
-	TokensIn   *int      `json:"tokens_in"`
-	TokensOut  *int      `json:"tokens_out"`
-	Exit       int       `json:"exit"`
-	Session    string    `json:"session,omitempty"`
-	Ambiguous  bool      `json:"ambiguous"`
-	Reconnects int       `json:"reconnects,omitempty"`
-	Prompt     string    `json:"prompt,omitempty"`
-	Answer     string    `json:"answer,omitempty"`
-}
-
 // line encodes the entry. All text goes through redact: a server chooses its request ids, and a name can be anything.
 func (e Entry) line(redact func(string) string) []byte {
 	if redact == nil {
 		redact = new(guard.Redactor).String
 	}
-	field := func(s string) string { return cut(redact(cut(s, mostRead)), mostField) }
-	content := func(s string) string { return cut(redact(cut(s, mostRead)), mostContent) }
-	out := lineJSON{
-		Time: e.Time.UTC().Format(stamp), Node: field(e.Node), API: field(e.API), Model: field(e.Model),
-		RequestID: field(e.RequestID), Status: e.Status, Class: field(e.Class), Attempts: e.Attempts,
-		WaitsMS: []float64{}, LatencyMS: millis(e.Latency), TokensIn: e.Input, TokensOut: e.Output, Exit: e.Exit,
-		Session: e.Session, Ambiguous: e.Ambiguous, Reconnects: e.Reconnects, Prompt: content(e.Prompt), Answer: content(e.Answer),
+	for _, s := range []*string{&e.Node, &e.API, &e.Model, &e.RequestID, &e.Class} {
+		*s = cut(redact(cut(*s, mostRead)), mostField)
 	}
-	for _, d := range e.Waits {
-		out.WaitsMS = append(out.WaitsMS, millis(d))
+	for _, s := range []*string{&e.Prompt, &e.Answer} {
+		*s = cut(redact(cut(*s, mostRead)), mostContent)
+	}
+	if e.Waits == nil {
+		e.Waits = []Millis{}
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(out); err != nil {
+	if err := enc.Encode(e); err != nil {
 		panic(err) // strings, numbers and their lists always encode
 	}
 	return b.Bytes()
@@ -114,13 +109,5 @@ func cut(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
-	end := most - len(more)
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return strings.ToValidUTF8(s[:end], "\ufffd") + more
-}
-
-func millis(d time.Duration) float64 {
-	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
+	return strings.ToValidUTF8(string(text.WholeRunes([]byte(s[:most-len(more)]))), "\ufffd") + more
 }

@@ -36,7 +36,7 @@ func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	}
 	attempt.Ambiguous = attempt.Ambiguous || attempt.Reconnected
 	if attempt.Err != nil {
-		return result, call.fail(result, &Error{Class: attempt.Class, Status: attempt.Status, Err: attempt.Err})
+		return result, &Error{Class: attempt.Class, Status: attempt.Status, Node: attempt.Node, Err: attempt.Err}
 	}
 	return result, nil
 }

@@ -34,7 +34,7 @@ func (s *auditStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	}
 	entry := s.entry(call, result, err)
 	if entry.Time.IsZero() {
-		entry.Time = began
+		entry.Time.Time = began
 	}
 	// A signal that ended the call does not keep its line from being written.
 	if failed := s.Write(context.WithoutCancel(ctx), entry); failed != nil {
@@ -46,7 +46,7 @@ func (s *auditStage) Do(ctx context.Context, call *Call) (*Result, error) {
 func (s *auditStage) entry(call *Call, result *Result, err error) audit.Entry {
 	e := audit.Entry{
 		Node: result.Node, API: string(result.API), Model: cmp.Or(result.Answer.Model, result.Model),
-		Attempts: len(result.Attempts), Latency: result.Latency, Session: s.Session,
+		Attempts: len(result.Attempts), Latency: audit.Millis(result.Latency), Session: s.Session,
 	}
 	e.Class, e.Exit = s.Outcome(err)
 	if usage := result.Answer.Usage; usage != nil {
@@ -59,10 +59,10 @@ func (s *auditStage) entry(call *Call, result *Result, err error) audit.Entry {
 			e.Reconnects++
 		}
 		if i == 0 {
-			e.Time = at.Started
+			e.Time.Time = at.Started
 		}
 		if i < len(result.Attempts)-1 {
-			e.Waits = append(e.Waits, at.Wait)
+			e.Waits = append(e.Waits, audit.Millis(at.Wait))
 		}
 	}
 	if s.Content && len(result.Attempts) > 0 {

@@ -5,7 +5,6 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -87,19 +86,6 @@ type Call struct {
 
 	number   int // of the attempt, from 1
 	prepared *Prepared
-}
-
-// To is the call as an endpoint gets it.
-func (c Call) To(e *Endpoint) *Call {
-	c.Endpoint = e
-	model, known := e.Aliases[c.Request.Model]
-	if !known {
-		model = cmp.Or(c.Request.Model, e.Model)
-	}
-	c.Request.Model = model
-	c.Request.MaxTokens = cmp.Or(c.Request.MaxTokens, e.MaxTokens)
-	c.Request.Stream = c.Request.Stream || c.Sink != nil
-	return &c
 }
 
 // Result is how a call ended, whole or not.

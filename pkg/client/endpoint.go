@@ -69,6 +69,19 @@ func (f Field) Public() string {
 	return f.Value + f.Secret.String()
 }
 
+// To is the call as an endpoint gets it.
+func (c Call) To(e *Endpoint) *Call {
+	c.Endpoint = e
+	model, known := e.Aliases[c.Request.Model]
+	if !known {
+		model = cmp.Or(c.Request.Model, e.Model)
+	}
+	c.Request.Model = model
+	c.Request.MaxTokens = cmp.Or(c.Request.MaxTokens, e.MaxTokens)
+	c.Request.Stream = c.Request.Stream || c.Sink != nil
+	return &c
+}
+
 // Prepared is a request that is ready to be sent, as often as need be.
 type Prepared struct {
 	Method string

@@ -87,9 +87,9 @@ func (s *failoverStage) ask(ctx context.Context, call *Call, i int) (*Result, er
 		c := s.Candidates[i]
 		return &Result{Node: c.Name, API: c.API, Model: cmp.Or(call.Request.Model, c.Model)}, err
 	}
-	own := call.To(e)
-	own.Remaining = len(s.Candidates) - 1 - i
-	return s.next.Do(ctx, own)
+	call = call.To(e)
+	call.Remaining = len(s.Candidates) - 1 - i
+	return s.next.Do(ctx, call)
 }
 
 // isCall reports whether a call was made: it succeeded or failed as calls do.

@@ -27,9 +27,9 @@ func (s *retryStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	if s.env.OnRequest != nil {
 		s.env.OnRequest(e, prepared)
 	}
-	once := *call
-	once.prepared = prepared
-	err = s.attempts(ctx, &once, result)
+	ready := *call
+	ready.prepared = prepared
+	err = s.attempts(ctx, &ready, result)
 	if len(result.Attempts) > 0 {
 		result.Latency = s.env.Clock.Now().Sub(result.Attempts[0].Started)
 	}
