@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -64,64 +63,25 @@ func runBenchReport(a *app, files, vantages []string, o reportOptions) error {
 	if len(files) == 0 {
 		return usagef("ferry bench --save FILE.jsonl writes one", "no saved run to report on")
 	}
-	sizeMemory(savedSamples(files))
-	var runs []*bench.Run
-	var names, nodes []string
-	for _, name := range files {
-		run, err := readRun(name)
-		if err != nil {
-			return err
-		}
-		if len(vantages) > 0 && !slices.Contains(vantages, run.Header.Vantage) {
-			continue
-		}
-		runs, names = append(runs, run), append(names, name)
+	sizeMemory(bench.SavedSamples(files))
+	runs, err := bench.ReadFiles(files, vantages)
+	if err != nil {
+		return err
+	}
+	var nodes []string
+	for _, run := range runs {
+		run.Header.Reference = cmp.Or(o.reference, run.Header.Reference)
 		for _, n := range run.Header.Nodes {
 			nodes = append(nodes, n.Name)
 		}
 	}
-	if len(runs) == 0 {
-		return usagef("", "none of the runs is from %s", strings.Join(vantages, " or "))
-	}
-	if err := bench.Mixable(runs, names); err != nil {
-		return err
-	}
 	if err := o.names(nodes); err != nil {
 		return err
-	}
-	if o.reference != "" {
-		for _, run := range runs {
-			run.Header.Reference = o.reference
-		}
 	}
 	if err := a.writable(o.out); err != nil {
 		return err
 	}
 	return a.conclude(bench.Summarise(runs), o)
-}
-
-// savedSamples guesses how many samples are in the files, which decides how much memory they may take.
-func savedSamples(files []string) int {
-	const line = 120 // bytes, of the shortest
-	var size int64
-	for _, name := range files {
-		if info, err := os.Stat(name); err == nil {
-			size += info.Size()
-		}
-	}
-	return int(size / line)
-}
-
-func readRun(name string) (*bench.Run, error) {
-	file, err := state.Open(name)
-	if cause := errors.Unwrap(err); cause != nil {
-		return nil, usagef("", "cannot read %s: %s", name, cause)
-	}
-	if err != nil {
-		return nil, usagef(text.Hint(err), "%s", err)
-	}
-	defer file.Close()
-	return bench.Read(file, name)
 }
 
 // names refuses a threshold or a reference that no node of the run has the name of.

@@ -24,29 +24,12 @@ func newConfigUsageCmd(a *app) *cobra.Command {
 	return c
 }
 
-// The JSON that config usage -o json prints. Its fields are only ever added to.
-type (
-	usageJSON struct {
-		Schema int            `json:"schema"`
-		Usage  []usageRowJSON `json:"usage"`
-	}
-	usageRowJSON struct {
-		Day          string `json:"day"`
-		Node         string `json:"node"`
-		Requests     int64  `json:"requests"`
-		InputTokens  int64  `json:"input_tokens"`
-		OutputTokens int64  `json:"output_tokens"`
-	}
-)
-
 // runConfigUsage prints what could be read, whatever could not.
 func runConfigUsage(a *app, dir, form string) error {
 	var err error
 	used, broken := limit.Usage(dir)
-	out := usageJSON{Schema: 1, Usage: []usageRowJSON{}}
 	rows := [][]string{{"day", "node", "requests", "tokens in", "tokens out", "in all"}}
 	for _, u := range used {
-		out.Usage = append(out.Usage, usageRowJSON{u.Day, u.Node, u.Requests, u.Input, u.Output})
 		row := []string{u.Day, u.Node}
 		for _, n := range []int64{u.Requests, u.Input, u.Output, u.Input + u.Output} {
 			row = append(row, strconv.FormatInt(n, 10))
@@ -55,7 +38,10 @@ func runConfigUsage(a *app, dir, form string) error {
 	}
 	switch {
 	case form == "json":
-		err = a.printJSON(out)
+		err = a.printJSON(struct {
+			Schema int         `json:"schema"`
+			Usage  []limit.Use `json:"usage"`
+		}{1, append([]limit.Use{}, used...)}) // [] and not null
 	case len(used) > 0:
 		err = a.table(rows, 2)
 	case broken == nil:

@@ -8,8 +8,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
+	"ferry/pkg/state"
 	"ferry/pkg/text"
 )
 
@@ -229,4 +233,47 @@ func (f *reading) finish() {
 		f.run.Elapsed = f.last
 		f.note("the run did not come to its end by itself; what it had measured is used")
 	}
+}
+
+// ReadFiles reads saved runs that can be merged: all, or only those from the places that are named.
+func ReadFiles(names, vantages []string) ([]*Run, error) {
+	var runs []*Run
+	var taken []string
+	for _, name := range names {
+		run, err := readFile(name)
+		if err != nil {
+			return nil, err
+		}
+		if len(vantages) == 0 || slices.Contains(vantages, run.Header.Vantage) {
+			runs, taken = append(runs, run), append(taken, name)
+		}
+	}
+	if len(runs) == 0 {
+		return nil, fmt.Errorf("none of the runs is from %s", strings.Join(vantages, " or "))
+	}
+	return runs, Mixable(runs, taken)
+}
+
+func readFile(name string) (*Run, error) {
+	file, err := state.Open(name)
+	if cause := errors.Unwrap(err); cause != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", name, cause)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return Read(file, name)
+}
+
+// SavedSamples guesses how many samples are in the files of saved runs.
+func SavedSamples(names []string) int {
+	const line = 120 // bytes, of the shortest
+	var size int64
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil {
+			size += info.Size()
+		}
+	}
+	return int(size / line)
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -292,4 +294,54 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("%v, notes %q", err, again.Notes)
 		}
 	})
+}
+
+// TestFiles writes runs to files and reads them again, all or those from one place.
+func TestFiles(t *testing.T) {
+	var names []string
+	for i, vantage := range []string{"上海", "北京"} {
+		name := filepath.Join(t.TempDir(), "run.jsonl")
+		h := savedHeader()
+		h.ID, h.Vantage = strconv.Itoa(i), vantage
+		w, err := Create(name, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range savedRequests {
+			if err := w.request(r.record); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Create(name, h); err == nil || text.Hint(err) == "" {
+			t.Errorf("a second run in %s: got %v, want an error with a hint", name, err)
+		}
+		names = append(names, name)
+	}
+	empty := filepath.Join(t.TempDir(), "empty.jsonl")
+	if w, err := Create(empty, savedHeader()); err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(empty); err == nil {
+		t.Error("a run without a request was kept")
+	}
+	if n := SavedSamples(append(names, empty)); n < 2 {
+		t.Errorf("got %d samples, want more", n)
+	}
+	for _, tt := range []struct {
+		names, vantages []string
+		runs            int
+		want            string
+	}{
+		{names, []string{"北京"}, 1, ""},
+		{names, []string{"广州"}, 0, "none of the runs is from 广州"},
+		{[]string{empty}, nil, 0, "cannot read " + empty},
+	} {
+		runs, err := ReadFiles(tt.names, tt.vantages)
+		if len(runs) != tt.runs || (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%v: got %d runs, %v; want %d, %q", tt.vantages, len(runs), err, tt.runs, tt.want)
+		}
+	}
 }

@@ -16,11 +16,13 @@ import (
 	"ferry/pkg/state"
 )
 
-// Use is what one node used on one day.
+// Use is what one node used on one day, and as JSON what config usage prints. Fields are only ever added.
 type Use struct {
-	// Day is a date of the local calendar, 2026-11-24.
-	Day, Node               string
-	Requests, Input, Output int64
+	Day      string `json:"day"` // a date of the local calendar, 2026-11-24
+	Node     string `json:"node"`
+	Requests int64  `json:"requests"`
+	Input    int64  `json:"input_tokens"`
+	Output   int64  `json:"output_tokens"`
 }
 
 const (
