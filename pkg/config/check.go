@@ -2,12 +2,13 @@ package config
 
 import (
 	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/text"
 )
 
 const maxText = 4096
@@ -32,19 +33,10 @@ func checkSelector(s string) *Error {
 	if err := checkText(s); err != nil {
 		return err
 	}
-	if isURL(s) {
+	if isURL(s) || strings.HasPrefix(s, "demo:") {
 		return checkURL(s)
 	}
-	if _, ok := strings.CutPrefix(s, "demo:"); ok {
-		return checkURL(s)
-	}
-	if name, ok := strings.CutPrefix(s, "demo/"); ok {
-		s = name
-	}
-	if !isNodeName(s) {
-		return bad("use a node's name, demo, or a URL that begins with https://", "")
-	}
-	return nil
+	return want(isNodeName(strings.TrimPrefix(s, "demo/")), "use a node's name, demo, or a URL that begins with https://")
 }
 
 func isURL(s string) bool { return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://") }
@@ -53,16 +45,9 @@ func isURL(s string) bool { return strings.HasPrefix(s, "https://") || strings.H
 // catches a key pasted into a label, a URL or the place of a reference. Pins are hashes of public keys, which may hold
 // any letters.
 func looksLikeKey(s string) bool {
-	return !(strings.HasPrefix(s, "sha256//") && arePins(s)) && guard.LooksLikeKey(s)
-}
-
-func arePins(s string) bool {
-	for _, item := range kindCommas.split(s) {
-		if _, err := guard.ParsePin(item); err != nil {
-			return false
-		}
-	}
-	return true
+	isPins := strings.HasPrefix(s, "sha256//") &&
+		!slices.ContainsFunc(kindCommas.split(s), func(pin string) bool { return checkPin(pin) != nil })
+	return !isPins && guard.LooksLikeKey(s)
 }
 
 const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -124,11 +109,7 @@ func hasHost(u *url.URL) bool {
 	if u.Hostname() == "" || strings.ContainsAny(u.Host, " \t\\") || strings.HasSuffix(u.Host, ":") {
 		return false
 	}
-	if u.Port() == "" {
-		return true
-	}
-	n, err := strconv.Atoi(u.Port())
-	return err == nil && n >= 1 && n <= 65535
+	return u.Port() == "" || checkNumber(u.Port(), 65535) == nil
 }
 
 // checkQuery refuses parameters that are credentials: a URL is printed, logged and kept in histories.
@@ -165,19 +146,13 @@ func checkProxy(s string) *Error {
 	if s == "none" || s == "" {
 		return nil
 	}
-	const want = "use none or a URL such as http://host:3128 or socks5h://host:1080"
 	if err := checkText(s); err != nil {
 		return err
 	}
 	u, err := url.Parse(s)
-	if err != nil || !hasHost(u) || u.Path != "" && u.Path != "/" || u.RawQuery != "" || strings.Contains(s, "#") {
-		return bad(want, "")
-	}
-	switch u.Scheme {
-	case "http", "https", "socks5", "socks5h":
-		return nil
-	}
-	return bad(want, "")
+	isProxy := err == nil && hasHost(u) && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && !strings.Contains(s, "#") &&
+		slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
+	return want(isProxy, "use none or a URL such as http://host:3128 or socks5h://host:1080")
 }
 
 // ShowProxy is a proxy's URL without its password, and without a user that has none: that can be a token.
@@ -193,31 +168,21 @@ func ShowProxy(s string) string {
 	return u.Scheme + "://" + u.User.Username() + ":***" + rest
 }
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
 // isWord holds for what may be repeated in a message as a misspelt key or name.
 func isWord(s string) bool {
-	if s == "" || utf8.RuneCountInString(s) > 40 || guard.HideKeys(s) != s {
-		return false
+	odd := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r)
 	}
-	for _, r := range s {
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r) {
-			return false
-		}
-	}
-	return true
+	return s != "" && utf8.RuneCountInString(s) <= 40 && guard.HideKeys(s) == s && !strings.ContainsFunc(s, odd)
 }
 
 // meant adds the nearest of names to a message about name, when one is near enough to be what was meant.
 func meant(msg, name string, names []string) string {
-	if n := nearest(name, names); n != "" {
+	if n := closest(2, name, names); n != "" {
 		return msg + "; did you mean " + n + "?"
 	}
 	return msg
 }
-
-// nearest returns the first name at the smallest distance from s, at most 2 and less than the name's length.
-func nearest(s string, names []string) string { return closest(2, s, names) }
 
 // Closest returns the first name at the smallest distance from s, which is at most half of its length, "" for none.
 func Closest(s string, names []string) string { return closest(utf8.RuneCountInString(s)/2, s, names) }
@@ -225,6 +190,7 @@ func Closest(s string, names []string) string { return closest(utf8.RuneCountInS
 // mostCompared is the most characters of a name that is compared: the cost grows with the product of two.
 const mostCompared = 40
 
+// closest returns the first name at the smallest distance from s, at most so many and less than the name's length.
 func closest(most int, s string, names []string) string {
 	best, found := most+1, ""
 	if utf8.RuneCountInString(s) > mostCompared {
@@ -269,15 +235,11 @@ func distance(a, b string) int {
 
 // printable replaces what a terminal would act on, and cuts at limit bytes.
 func printable(s string, limit int) string {
-	var b strings.Builder
-	for _, r := range s {
+	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
-			r = '?'
+			return '?'
 		}
-		if b.Len()+utf8.RuneLen(r) > limit {
-			break
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
+		return r
+	}, s)
+	return string(text.WholeRunes([]byte(s[:min(len(s), limit)])))
 }

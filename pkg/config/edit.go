@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -203,7 +204,7 @@ func flatten(n *yaml.Node, path, without []string) map[string]string {
 		}
 	default:
 		for i, c := range n.Content {
-			maps.Copy(all, flatten(c, append(path[:len(path):len(path)], "["+itoa(i)), without))
+			maps.Copy(all, flatten(c, append(path[:len(path):len(path)], "["+strconv.Itoa(i)), without))
 		}
 	}
 	return all

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -89,7 +90,7 @@ const twelveNodes = "\n  n%d: {label: 节点, url: \"https://n%d.example.com/api
 func BenchmarkLoadTwelveNodes(b *testing.B) {
 	src := "node: n1\nretry: {policy: script, attempts: 3, delay: 2s}\ntls: {min: \"1.3\"}\nnodes:"
 	for i := range 12 {
-		src += strings.ReplaceAll(twelveNodes, "%d", itoa(i))
+		src += strings.ReplaceAll(twelveNodes, "%d", strconv.Itoa(i))
 	}
 	path := filepath.Join(b.TempDir(), "config.yaml")
 	if err := os.WriteFile(path, []byte(src+"\n"), 0o600); err != nil {

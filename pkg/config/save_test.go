@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -79,7 +80,7 @@ func TestSaveTogether(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			err := Save(t.Context(), path, func(src []byte) ([]byte, error) {
-				return Set(src, "nodes.n"+itoa(i)+".url", "https://h")
+				return Set(src, "nodes.n"+strconv.Itoa(i)+".url", "https://h")
 			})
 			if err != nil {
 				t.Error(err)

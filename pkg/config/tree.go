@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strconv"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -184,7 +185,7 @@ func checkNode(n *yaml.Node, key string, depth int) *Error {
 		}
 		inner := join(key, k.Value)
 		if line, ok := seen[k.Value]; ok {
-			return at(k, inner, bad("is given twice; first on line "+itoa(line), ""))
+			return at(k, inner, bad("is given twice; first on line "+strconv.Itoa(line), ""))
 		}
 		seen[k.Value] = k.Line
 		if err := checkNode(v, inner, depth+1); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -116,7 +117,7 @@ func TestPrecedence(t *testing.T) {
 			}
 			f = mustParse(t, "# one\n"+string(out))
 			line := 1 + strings.Count(string(out), "\n")
-			check(sample[2], "config.yaml:"+itoa(line))
+			check(sample[2], "config.yaml:"+strconv.Itoa(line))
 		}
 		if s.Env != "" {
 			env = []string{s.Env, sample[1]}
