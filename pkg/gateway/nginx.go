@@ -153,12 +153,24 @@ func (p *plan) choose() string {
 		out += lines(fmt.Sprintf("    %d.%02d%% %s;", share/100, share%100, u.Block))
 	}
 	out += lines("    * "+p.Nodes[0].Block+";", "}")
-	for _, v := range p.perNode() {
-		out += lines("map $ferry_upstream " + v.name + " {")
-		for i, value := range v.values {
-			out += lines("    " + p.Nodes[i].Block + " " + value + ";")
+	perNode := func(variable string, value func(i int, u upstream) string) {
+		out += lines("map $ferry_upstream " + variable + " {")
+		for i, u := range p.Nodes {
+			out += lines("    " + u.Block + " " + value(i, u) + ";")
 		}
 		out += lines("}")
+	}
+	perNode("$ferry_host", func(_ int, u upstream) string { return u.Host })
+	perNode("$ferry_sni", func(_ int, u upstream) string { return u.SNI })
+	perNode("$ferry_base", func(_ int, u upstream) string { return `"` + u.Base + `"` })
+	for _, h := range p.headers() {
+		perNode(h.Value, func(i int, u upstream) string {
+			j := slices.IndexFunc(u.Headers, func(own Header) bool { return strings.EqualFold(own.Name, h.Name) })
+			if j < 0 {
+				return `""`
+			}
+			return secretName(i, j)
+		})
 	}
 	return out
 }
@@ -294,32 +306,4 @@ func (p *plan) headers() []Header {
 		}
 	}
 	return list
-}
-
-// perNode is a variable of nginx that has a value for each node.
-type perNode struct {
-	name   string
-	values []string
-}
-
-// perNode are the variables that depend on the node that was chosen.
-func (p *plan) perNode() []perNode {
-	host, sni, base := perNode{name: "$ferry_host"}, perNode{name: "$ferry_sni"}, perNode{name: "$ferry_base"}
-	for _, u := range p.Nodes {
-		host.values, sni.values = append(host.values, u.Host), append(sni.values, u.SNI)
-		base.values = append(base.values, `"`+u.Base+`"`)
-	}
-	all := []perNode{host, sni, base}
-	for _, h := range p.headers() {
-		header := perNode{name: h.Value}
-		for i, u := range p.Nodes {
-			value := `""`
-			if j := slices.IndexFunc(u.Headers, func(own Header) bool { return strings.EqualFold(own.Name, h.Name) }); j >= 0 {
-				value = secretName(i, j)
-			}
-			header.values = append(header.values, value)
-		}
-		all = append(all, header)
-	}
-	return all
 }

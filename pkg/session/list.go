@@ -165,17 +165,25 @@ func (s Store) Remove(ctx context.Context, names ...string) ([]string, error) {
 			return nil, err
 		}
 	}
+	return s.removeEach(ctx, names, func(string) (bool, error) { return true, nil })
+}
+
+// removeEach removes those conversations of which sure still holds once they are not in use.
+func (s Store) removeEach(ctx context.Context, names []string, sure func(name string) (bool, error)) ([]string, error) {
 	var removed []string
 	var failed []error
 	for i, name := range names {
 		if slices.Contains(names[:i], name) {
 			continue
 		}
-		if err := s.remove(ctx, name, func() (bool, error) { return true, nil }); err != nil {
+		gone, err := s.remove(ctx, name, sure)
+		switch {
+		case errors.Is(err, ErrNotFound): // another process was first
+		case err != nil:
 			failed = append(failed, err)
-			continue
+		case gone:
+			removed = append(removed, name)
 		}
-		removed = append(removed, name)
 	}
 	return removed, errors.Join(failed...)
 }
@@ -193,28 +201,26 @@ func (s Store) find(name string) error {
 	return nil
 }
 
-// remove asks sure again once it has the lock.
-func (s Store) remove(ctx context.Context, name string, sure func() (bool, error)) error {
+// remove takes one away, unless sure says otherwise.
+func (s Store) remove(ctx context.Context, name string, sure func(name string) (bool, error)) (gone bool, err error) {
 	if err := s.find(name); err != nil { // before the lock, which would leave a file behind
-		return err
+		return false, err
 	}
 	unlock, err := s.lock(ctx, name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer unlock()
-	ok, err := sure()
-	if !ok || err != nil {
-		return err
+	if ok, err := sure(name); !ok || err != nil {
+		return false, err
 	}
-	err = os.Remove(s.path(name))
-	switch {
+	switch err := os.Remove(s.path(name)); {
 	case errors.Is(err, fs.ErrNotExist):
-		return notFound(name)
+		return false, notFound(name)
 	case err != nil:
-		return unavailable(err)
+		return false, unavailable(err)
 	}
-	return nil
+	return true, nil
 }
 
 // Prune removes the conversations that were last used more than olderThan before now, and names them. Files that cannot
@@ -225,29 +231,18 @@ func (s Store) Prune(ctx context.Context, olderThan time.Duration, now time.Time
 	if err != nil {
 		return nil, err
 	}
-	var removed []string
+	var old []string
 	var failed []error
 	for _, info := range infos {
-		switch {
-		case info.Err != nil:
+		if info.Err != nil {
 			failed = append(failed, info.Err)
-			continue
-		case now.Sub(info.Used) <= olderThan:
-			continue
-		}
-		gone := false
-		err := s.remove(ctx, info.Name, func() (bool, error) {
-			session, err := s.Read(info.Name) // it may have been used while we waited
-			gone = err == nil && now.Sub(session.Used) > olderThan
-			return gone, err
-		})
-		switch {
-		case errors.Is(err, ErrNotFound): // another process was first
-		case err != nil:
-			failed = append(failed, err)
-		case gone:
-			removed = append(removed, info.Name)
+		} else if now.Sub(info.Used) > olderThan {
+			old = append(old, info.Name)
 		}
 	}
-	return removed, errors.Join(failed...)
+	removed, err := s.removeEach(ctx, old, func(name string) (bool, error) {
+		session, err := s.Read(name) // it may have been used while we waited
+		return err == nil && now.Sub(session.Used) > olderThan, err
+	})
+	return removed, errors.Join(append(failed, err)...)
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"ferry/pkg/state"
@@ -253,30 +254,18 @@ func newToken() string {
 // isToken reports whether a token has the form of those that newToken makes: it goes into a header, and the file can be
 // changed by hand.
 func isToken(token string) bool {
-	if len(token) != 36 {
-		return false
-	}
-	for i, c := range []byte(token) {
-		switch i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		default:
-			if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-				return false
-			}
+	form := strings.Map(func(r rune) rune {
+		switch {
+		case r >= '0' && r <= '9', r >= 'a' && r <= 'f':
+			return 'h'
+		case r == '-':
+			return r
 		}
-	}
-	return true
+		return '?'
+	}, token)
+	return form == "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh"
 }
-
-// The range of idle times that is advised for a session's token: a timeout of 300 to 600 s.
-const (
-	minIdle = 300 * time.Second
-	maxIdle = 600 * time.Second
-)
 
 // IdleAdvised reports whether an idle time is within the advised 300 to 600 s. The range is the reference article's, for
 // the stateful connection of a gateway.
-func IdleAdvised(idle time.Duration) bool { return idle >= minIdle && idle <= maxIdle }
+func IdleAdvised(idle time.Duration) bool { return idle >= 300*time.Second && idle <= 600*time.Second }
