@@ -132,11 +132,6 @@ func (p *pass) jwt(i int) span {
 	return span{i, end}
 }
 
-// expression is a regular expression that is compiled when it is first needed, as in few runs it is.
-func expression(text string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
-}
-
 // LooksLikeKey reports whether a key stands in a setting that is public, such as a label or an address. What only could
 // be one, since names begin so too, counts where it is not made of words and small numbers, as names are.
 func LooksLikeKey(s string) bool {
@@ -146,7 +141,9 @@ func LooksLikeKey(s string) bool {
 }
 
 // nameOnly is a text of words and small numbers between "-", "_" and ".": frankfurt-01, node2, 2026.
-var nameOnly = expression(`^(?:(?:(?:[A-Za-z][a-z]{0,15}|[A-Z]{1,16})[0-9]{0,4}|[0-9]{0,8})(?:[-_.]|$))*$`)
+var nameOnly = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:(?:(?:[A-Za-z][a-z]{0,15}|[A-Z]{1,16})[0-9]{0,4}|[0-9]{0,8})(?:[-_.]|$))*$`)
+})
 
 // HideKeys replaces what could be a key by "***".
 func HideKeys(s string) string {

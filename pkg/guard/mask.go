@@ -156,50 +156,28 @@ func spelled(text, secret []byte) (n int, open bool) {
 	} else {
 		open = bytes.HasPrefix(secret, text)
 	}
-	at := 0
-	for i, want := range secret {
-		if i > 0 {
-			at += nulls(text[at:])
-		}
+	at, nulls := 0, 0 // at most as many NULs as UTF-32 has before a character of ASCII
+	for i := 0; i < len(secret); {
 		if at == len(text) {
 			return n, true
 		}
-		size, cut := spells(text[at:], want)
+		c, size, cut := escape(text[at:])
 		open = open || cut
-		if size == 0 {
+		// An escape goes before the character itself: of a JSON \\ both bytes stand for one backslash.
+		if size == 0 || c != secret[i] && text[at] == secret[i] {
+			c, size = text[at], 1
+		}
+		switch {
+		case c == secret[i]:
+			i, nulls = i+1, 0
+		case c == 0 && i > 0 && nulls < 3:
+			nulls++
+		default:
 			return n, open
 		}
 		at += size
 	}
 	return max(n, at), open
-}
-
-// nulls returns how many bytes at the start of text are NULs, at most as many as UTF-32 has before a character of ASCII.
-func nulls(text []byte) (at int) {
-	for range 3 {
-		if at == len(text) || isAlnum(text[at]) {
-			break
-		}
-		n, _ := spells(text[at:], 0)
-		if n == 0 {
-			break
-		}
-		at += n
-	}
-	return at
-}
-
-// spells returns how many bytes at the start of text stand for the ASCII character want. An escape goes before the
-// character itself: of a JSON \\ both bytes stand for one backslash. Cut says that text ends inside of what could be an escape.
-func spells(text []byte, want byte) (n int, cut bool) {
-	c, n, cut := escape(text)
-	switch {
-	case n > 0 && c == want:
-		return n, cut
-	case text[0] == want:
-		return 1, cut
-	}
-	return 0, cut
 }
 
 // escape reads the escape of JSON, of a URL or of HTML at the start of text: the ASCII character that it stands for, and

@@ -1,8 +1,10 @@
 package guard
 
 import (
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -11,20 +13,18 @@ var fieldNames = [...]string{"api", "access", "authorization", "client", "refres
 
 // fieldHead is the name of a field, or the end of it, and what separates it from its value. A quote and a bracket may
 // close the name: "api_key": and headers["x-api-key"] =.
-var fieldHead = expression(`^(?:(?i:(api[_-]?key|access[_-]?token|refresh[_-]?token|client[_-]?secret|secret[_-]?(?:access[_-]?)?key)` +
-	`|(authorization))|(?:(姓名)|(电话|手机)|(身份证))(?:号码?)?)["'` + "`" + `]?\]?[ \t]*[:=][:=>]?[ \t]*`)
+var fieldHead = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:(?i:(api[_-]?key|access[_-]?token|refresh[_-]?token|client[_-]?secret|secret[_-]?(?:access[_-]?)?key)` +
+		`|(authorization))|(?:(姓名)|(电话|手机)|(身份证))(?:号码?)?)["'` + "`" + `]?\]?[ \t]*[:=][:=>]?[ \t]*`)
+})
 
-// mostHead is the most bytes of a name and its separator.
+// mostHead is the most bytes of a name and its separator, without spaces.
 const mostHead = 80
 
-// field finds the value of a field whose name, or the end of it, is at i.
+// field finds the value of a field at i, where one of fieldNames stands.
 func (p *pass) field(i int) span {
-	rest := p.text[i:]
-	begins := func(name string) bool { return len(rest) >= len(name) && strings.EqualFold(rest[:len(name)], name) }
-	if !slices.ContainsFunc(fieldsAt[rest[0]], begins) {
-		return span{}
-	}
-	rest = rest[:min(len(rest), mostHead)]
+	end := p.spaces(i+mostHead) + len(":=\t") // however many spaces there are
+	rest := p.text[i:min(end, len(p.text))]
 	if strings.IndexByte(rest, ':') < 0 && strings.IndexByte(rest, '=') < 0 {
 		return span{}
 	}
@@ -120,7 +120,9 @@ func isScheme(s string) bool {
 
 // parameters go on to the end of the line, or to the quotes that the header stands in. The quotes of a parameter, such
 // as Digest's username="…", are those behind a "=".
-var parameters = expression(`^(?:="[^"\r\n]*"?|[^"'` + "`" + `\r\n])*`)
+var parameters = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:="[^"\r\n]*"?|[^"'` + "`" + `\r\n])*`)
+})
 
 // credentials returns where the value of an Authorization header that begins at i ends. Behind a scheme that is not
 // known it is the words that could be a key, and not the prose behind "authorization: required".
@@ -188,17 +190,15 @@ func continues(value, next string, digits, words int) bool {
 	return digits == 0 && words == 1 && utf8.RuneCountInString(value) == 1 && c >= utf8.RuneSelf
 }
 
-// pem finds a private key in PEM, or a part of one.
+const beginPEM = "-----BEGIN "
+
+// pem finds a private key in PEM, or a part of one, where beginPEM is at i.
 func (p *pass) pem(i int) span {
-	const begin, end = "-----BEGIN ", "-----END "
-	if !strings.HasPrefix(p.text[i:], begin) {
-		return span{}
-	}
-	title := p.text[i+len(begin):]
+	title := p.text[i+len(beginPEM):]
 	if !strings.Contains(title[:min(len(title), 40)], "PRIVATE KEY-----") {
 		return span{}
 	}
-	_, rest, ok := strings.Cut(title, end)
+	_, rest, ok := strings.Cut(title, "-----END ")
 	if !ok {
 		return span{i, len(p.text)}
 	}
@@ -209,18 +209,10 @@ func (p *pass) pem(i int) span {
 	return span{i, to}
 }
 
-// userinfo finds the user and password of a URL whose ":" is at i.
+// userinfo finds the user and password of a URL behind its "://".
 func (p *pass) userinfo(i int) span {
-	if !strings.HasPrefix(p.text[i:], "://") {
-		return span{}
-	}
-	from := i + len("://")
-	to := p.until(from, "/?# \t\"'`<>,;"+lineEnds)
-	at := strings.LastIndexByte(p.text[from:to], '@')
-	if at <= 0 {
-		return span{}
-	}
-	return span{from, from + at}
+	to := p.until(i, "/?# \t\"'`<>,;"+lineEnds)
+	return span{i, i + max(0, strings.LastIndexByte(p.text[i:to], '@'))}
 }
 
 // mail finds the e-mail address whose "@" is at i.

@@ -72,6 +72,7 @@ var redactions = []struct{ text, want string }{
 	{`Proxy-Authorization: Digest username="u", response="r"`, `Proxy-Authorization: R`}, {`"Authorization: Digest username=\"u\", nc=1", "x"`, `"Authorization: R", "x"`},
 	{`curl -H "Authorization: Bearer abc" https://h`, `curl -H "Authorization: R" https://h`},
 	{`{"Authorization":"Bearer abc","x":1}`, `{"Authorization":"R","x":1}`}, {`Authorization:[Bearer abc] X:[1]`, `Authorization:[R] X:[1]`},
+	{"api_key" + strings.Repeat(" ", 200) + "= abc", "api_key" + strings.Repeat(" ", 200) + "= R"},
 	{`Authorization: Custom k3y0000 rest of it`, `Authorization: R rest of it`}, {`Authorization=abc`, `Authorization=R`},
 
 	// Keys by their shape.
