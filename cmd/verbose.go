@@ -100,7 +100,7 @@ func (a *app) wait(ctx context.Context, p client.Pause) error {
 	left, sleep := func() time.Duration { return until.Sub(a.Clock.Now()) }, a.Clock.Sleep
 	if p.Limit != "" {
 		what = p.Node + ": sending, by the limit of " + p.Limit + ","
-		left, sleep = p.Turn.Left, func(ctx context.Context, d time.Duration) error { return p.Turn.Sleep(ctx, d, a.Clock.Sleep) }
+		left, sleep = p.Reserved.Left, func(ctx context.Context, d time.Duration) error { return p.Reserved.Sleep(ctx, d, a.Clock.Sleep) }
 	}
 	var err error
 	switch {

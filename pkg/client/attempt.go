@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
@@ -173,6 +174,7 @@ type trace struct {
 
 	mu                              sync.Mutex
 	dns, connect, tls, wrote, first span
+	addresses                       []net.IPAddr
 	remote, tlsVersion              string
 	reused, held                    bool
 }
@@ -203,8 +205,13 @@ func (t *trace) end(s *span) {
 
 func (t *trace) attach(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		DNSStart:     func(httptrace.DNSStartInfo) { t.start(&t.dns) },
-		DNSDone:      func(httptrace.DNSDoneInfo) { t.end(&t.dns) },
+		DNSStart: func(httptrace.DNSStartInfo) { t.start(&t.dns) },
+		DNSDone: func(info httptrace.DNSDoneInfo) {
+			t.end(&t.dns)
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.addresses = append(t.addresses, info.Addrs...)
+		},
 		ConnectStart: func(_, _ string) { t.start(&t.connect) },
 		ConnectDone: func(_, _ string, err error) {
 			if err == nil {
@@ -259,6 +266,6 @@ func (t *trace) fill(a *Attempt, ended time.Time) (sent bool) {
 		a.Phases.Wait = max(0, span{t.wrote.to, t.first.to}.length())
 		a.Phases.Transfer = span{t.first.to, ended}.length()
 	}
-	a.Remote, a.Reused, a.Held, a.TLS = t.remote, t.reused, t.held, t.tlsVersion
+	a.addresses, a.Remote, a.Reused, a.Held, a.TLS = t.addresses, t.remote, t.reused, t.held, t.tlsVersion
 	return !t.wrote.from.IsZero()
 }

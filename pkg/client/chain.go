@@ -172,14 +172,14 @@ type Pause struct {
 	Reason string
 	// Limit is the rate limit that is waited for, and Attempt then the one that waits; "" between two attempts.
 	Limit string
-	// Turn is the reservation at that limit; nil between two attempts.
-	Turn *limit.Reservation
+	// Reserved is the reservation at that limit; nil between two attempts.
+	Reserved *limit.Reservation
 }
 
 // Sleep waits with the given function: for the reservation, which can come sooner than it looked, or for the time.
 func (p Pause) Sleep(ctx context.Context, sleep func(context.Context, time.Duration) error) error {
-	if p.Turn != nil {
-		return p.Turn.Sleep(ctx, limit.Forever, sleep)
+	if p.Reserved != nil {
+		return p.Reserved.Sleep(ctx, limit.Forever, sleep)
 	}
 	return sleep(ctx, p.Wait)
 }

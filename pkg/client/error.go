@@ -43,7 +43,7 @@ const (
 	Status5xx   Class = "5xx"
 	StatusOther Class = "status"
 	Cancelled   Class = "cancelled"
-	// Limited is an attempt that was not made: its turn by the limit comes too late.
+	// Limited is an attempt that was not made: the rate limit would let it go too late.
 	Limited Class = "limited"
 	// Output is an answer that its taker could not take.
 	Output Class = "output"

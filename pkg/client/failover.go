@@ -134,7 +134,7 @@ func (e *Error) handsOver(result *Result) bool {
 	return false
 }
 
-// Ending says in few words how a node's turn ended: "gave up after 3 attempts (503)".
+// Ending says in few words how it ended for a node: "gave up after 3 attempts (503)".
 func (e *Error) Ending() string {
 	reason := string(e.Class)
 	if e.Status > 0 && e.Status != 200 {

@@ -52,7 +52,7 @@ func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, erro
 	}
 	pause := Pause{
 		Wait: reserved.Wait, Node: call.Endpoint.Name, Attempt: call.number, Attempts: call.Endpoint.Rule.Attempts,
-		Limit: limiter.Rate().String(), Turn: reserved,
+		Limit: limiter.Rate().String(), Reserved: reserved,
 	}
 	if err := e.wait(ctx, pause); err != nil {
 		reserved.Cancel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -53,7 +54,8 @@ type Attempt struct {
 	// Usage is what the server says that the attempt cost, also where it failed; nil where it does not say.
 	Usage *wire.Usage
 
-	outcome retry.Outcome
+	addresses []net.IPAddr // what the name resolved to
+	outcome   retry.Outcome
 	// header makes the reply's header fit to be shown, which few callers want. It is a function so that printing the
 	// record shows nothing that has not been masked.
 	header func() []Field

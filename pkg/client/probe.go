@@ -5,9 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
-	"net/http/httptrace"
-	"slices"
-	"sync"
 
 	"ferry/pkg/wire"
 )
@@ -42,27 +39,12 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 		}
 	}
 	at.Started = e.Clock.Now()
-	var mu sync.Mutex // the hooks run in net/http's goroutines, late ones of a given-up connection included
-	var addresses []string
-	var connected bool
 	stage := &attemptStage{e}
-	resp, body, err := stage.exchange(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		DNSDone: func(info httptrace.DNSDoneInfo) {
-			mu.Lock()
-			defer mu.Unlock()
-			for _, address := range info.Addrs {
-				addresses = append(addresses, address.String())
-			}
-		},
-		GotConn: func(httptrace.GotConnInfo) {
-			mu.Lock()
-			defer mu.Unlock()
-			connected = true
-		},
-	}), &asked, at)
-	mu.Lock()
-	probe.Addresses, probe.Connected = slices.Clone(addresses), connected
-	mu.Unlock()
+	resp, body, err := stage.exchange(ctx, &asked, at)
+	probe.Connected = at.Remote != ""
+	for _, address := range at.addresses {
+		probe.Addresses = append(probe.Addresses, address.String())
+	}
 	if resp == nil {
 		return probe, probe.failure(&asked, nil)
 	}

@@ -103,14 +103,14 @@ func (b *Bucket) Reserve(ctx context.Context, most time.Duration) (*Reservation,
 // leastStep is the shortest time between two looks at the bucket.
 const leastStep = 50 * time.Millisecond
 
-// step is how far apart a waiting reservation looks at the bucket: at each moment when its turn could have come because
+// step is how far apart a waiting reservation looks at the bucket: at each moment when it could be due because
 // reservations ahead of it were cancelled, but not more often than is reasonable.
 func (b *Bucket) step() time.Duration {
 	each := b.rate.interval()
 	return (leastStep + each - 1) / each * each
 }
 
-// margin is how long before its turn a reservation can still be given back while others wait behind it. They have to
+// margin is how long before it is due a reservation can still be given back while others wait behind it. They have to
 // learn of it before they could be sent. At slow rates each looks at exactly that moment.
 func (b *Bucket) margin() time.Duration {
 	if b.step() == b.rate.interval() {
@@ -158,8 +158,8 @@ func (r *Reservation) look(q queue) {
 	}
 }
 
-// Cancel gives a turn back that is not going to be used, and says whether that could be done: only before the turn has
-// come. The reservations behind it move up. Only the first call counts.
+// Cancel gives back a reservation that is not going to be used, and says whether that could be done: only before it is
+// due. The reservations behind it move up. Only the first call counts.
 func (r *Reservation) Cancel() (given bool) {
 	r.once.Do(func() {
 		b := r.bucket
@@ -185,7 +185,7 @@ func (r *Reservation) Cancel() (given bool) {
 var never = time.Unix(1<<40, 0)
 
 // change brings the newest state to now and hands it to step, which returns the next one and whether it is to be kept. A
-// state that was the newest at since is new enough: those of one process that wait look at the file once.
+// state that was the newest at since is new enough: all that wait in one process look at the file once.
 func (b *Bucket) change(ctx context.Context, since time.Time, step func(queue) (queue, bool)) error {
 	leave, shared, err := b.enter(ctx, func() bool { return !b.known.Before(since) })
 	if err != nil {
