@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -100,19 +99,9 @@ func (g *gatewayFile) node(ctx context.Context, name string, unread bool) (gatew
 	if err != nil {
 		return gateway.Node{}, fault("names a node that lacks something", err)
 	}
-	n := gateway.Node{Node: node}
-	for _, path := range []*string{&n.TLS.CA, &n.TLS.Cert, &n.TLS.Key} {
-		if *path != "" {
-			if *path, err = filepath.Abs(*path); err != nil {
-				return n, fault("has a tls path that cannot be made whole", err)
-			}
-		}
-	}
-	if n.TLS.CA == "" {
-		if n.TLS.CA = systemBundle(); n.TLS.CA == "" {
-			const msg = "names a node without a tls.ca, and the system's authorities are not in a usual place"
-			return n, g.section.Fault("upstream/"+name, msg, "ferry config set tls.ca PATH")
-		}
+	n, err := gateway.NewNode(g.section, node)
+	if err != nil {
+		return n, err
 	}
 	if known.Auth != "" {
 		value := known.Key.Reveal()
@@ -125,18 +114,4 @@ func (g *gatewayFile) node(ctx context.Context, name string, unread bool) (gatew
 		n.Headers = append(n.Headers, gateway.Header{Name: h.Name, Value: h.Value + h.Secret.Reveal()})
 	}
 	return n, nil
-}
-
-// systemBundle is where this system keeps its authorities in one file, which is all that nginx takes: Debian, Fedora,
-// Alpine and the BSDs, openSUSE.
-func systemBundle() string {
-	for _, path := range []string{
-		"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-		"/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem",
-	} {
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			return path
-		}
-	}
-	return ""
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"math"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
 
+	"ferry/pkg/config"
 	"ferry/pkg/session"
 	"ferry/pkg/text"
 
@@ -186,26 +186,8 @@ func (a *app) sessions() (session.Store, error) {
 	return session.Store{Dir: filepath.Join(dir, "sessions")}, nil
 }
 
-// stateDir is the folder for what ferry remembers: $XDG_STATE_HOME/ferry, else $HOME/.local/state/ferry; on Windows
-// %LocalAppData%\ferry. A relative XDG_STATE_HOME is ignored, as the XDG specification says. It fails only when no
-// variable leads anywhere.
-func (a *app) stateDir() (string, error) { return stateDirOn(runtime.GOOS, a.get) }
-
-func stateDirOn(goos string, get func(string) string) (string, error) {
-	if goos == "windows" {
-		if dir := get("LocalAppData"); dir != "" {
-			return filepath.Join(dir, "ferry"), nil
-		}
-		return "", usagef("set it to a folder of yours", "no place to keep anything: LocalAppData is not set")
-	}
-	if dir := get("XDG_STATE_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "ferry"), nil
-	}
-	if dir := get("HOME"); dir != "" {
-		return filepath.Join(dir, ".local", "state", "ferry"), nil
-	}
-	return "", usagef("set HOME or XDG_STATE_HOME to a folder of yours", "no place to keep anything: HOME is not set")
-}
+// stateDir is the folder for what ferry remembers.
+func (a *app) stateDir() (string, error) { return config.StateDir(a.Lookup) }
 
 // sessionNames are the names of all conversations.
 func (a *app) sessionNames() ([]string, error) {

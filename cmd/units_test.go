@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -81,29 +80,5 @@ func TestParseAge(t *testing.T) {
 		if got, ok := parseAge(text); ok {
 			t.Errorf("%q: got %v, want none", text, got)
 		}
-	}
-}
-
-func TestStateDir(t *testing.T) {
-	root := t.TempDir() // absolute wherever the test runs
-	for _, tt := range []struct {
-		name, goos string
-		env        map[string]string
-		want       string
-	}{
-		{"xdg", "linux", map[string]string{"XDG_STATE_HOME": root, "HOME": "/h"}, filepath.Join(root, "ferry")},
-		{"home", "linux", map[string]string{"HOME": root}, filepath.Join(root, ".local", "state", "ferry")},
-		{"relative xdg", "darwin", map[string]string{"XDG_STATE_HOME": "x", "HOME": root},
-			filepath.Join(root, ".local", "state", "ferry")},
-		{"none", "linux", nil, ""},
-		{"windows", "windows", map[string]string{"LocalAppData": root, "HOME": "/h"}, filepath.Join(root, "ferry")},
-		{"windows without", "windows", map[string]string{"HOME": "/h"}, ""},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := stateDirOn(tt.goos, func(name string) string { return tt.env[name] })
-			if got != tt.want || (err == nil) != (tt.want != "") {
-				t.Errorf("got %q, %v, want %q", got, err, tt.want)
-			}
-		})
 	}
 }

@@ -119,20 +119,44 @@ func pathOn(goos string, lookup Lookup) (string, error) {
 	if p := lookup.get("FERRY_CONFIG"); p != "" {
 		return p, nil
 	}
-	const hint = "set FERRY_CONFIG to the path of the file"
-	if goos == "windows" {
-		if dir := lookup.get("AppData"); dir != "" {
-			return filepath.Join(dir, "ferry", "config.yaml"), nil
-		}
-		return "", bad("no place for a configuration file: AppData is not set", hint)
+	dir, missing := folder(goos, lookup, "AppData", "XDG_CONFIG_HOME", ".config")
+	if missing != "" {
+		return "", bad("no place for a configuration file: "+missing+" is not set", "set FERRY_CONFIG to the path of the file")
 	}
-	if dir := lookup.get("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "ferry", "config.yaml"), nil
+	return filepath.Join(dir, "config.yaml"), nil
+}
+
+// StateDir works out the folder for what ferry remembers: $XDG_STATE_HOME/ferry, else $HOME/.local/state/ferry; on
+// Windows %LocalAppData%\ferry. A relative XDG_STATE_HOME is ignored. It fails only when no variable leads anywhere.
+func StateDir(lookup Lookup) (string, error) { return stateDirOn(runtime.GOOS, lookup) }
+
+func stateDirOn(goos string, lookup Lookup) (string, error) {
+	dir, missing := folder(goos, lookup, "LocalAppData", "XDG_STATE_HOME", filepath.Join(".local", "state"))
+	switch missing {
+	case "":
+		return dir, nil
+	case "HOME":
+		return "", bad("no place to keep anything: HOME is not set", "set HOME or XDG_STATE_HOME to a folder of yours")
+	}
+	return "", bad("no place to keep anything: "+missing+" is not set", "set it to a folder of yours")
+}
+
+// folder is ferry's folder of one kind: by the variable of Windows, or by the XDG one, or below HOME. Where no variable
+// leads anywhere it names the missing one.
+func folder(goos string, lookup Lookup, windows, xdg, below string) (dir, missing string) {
+	if goos == "windows" {
+		if dir := lookup.get(windows); dir != "" {
+			return filepath.Join(dir, "ferry"), ""
+		}
+		return "", windows
+	}
+	if dir := lookup.get(xdg); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "ferry"), ""
 	}
 	if dir := lookup.get("HOME"); dir != "" {
-		return filepath.Join(dir, ".config", "ferry", "config.yaml"), nil
+		return filepath.Join(dir, below, "ferry"), ""
 	}
-	return "", bad("no place for a configuration file: HOME is not set", hint)
+	return "", "HOME"
 }
 
 // Load reads and checks the file at path. A missing file, or no path at all, is an empty File, but not a symbolic link

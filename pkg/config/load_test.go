@@ -40,6 +40,30 @@ func TestPath(t *testing.T) {
 	}
 }
 
+func TestStateDir(t *testing.T) {
+	root := t.TempDir() // absolute wherever the test runs
+	for _, tt := range []struct {
+		name, goos string
+		lookup     Lookup
+		want       string
+	}{
+		{"xdg", "linux", vars("XDG_STATE_HOME", root, "HOME", "/h"), filepath.Join(root, "ferry")},
+		{"home", "linux", vars("HOME", root), filepath.Join(root, ".local", "state", "ferry")},
+		{"relative xdg", "darwin", vars("XDG_STATE_HOME", "x", "HOME", root),
+			filepath.Join(root, ".local", "state", "ferry")},
+		{"none", "linux", nil, ""},
+		{"windows", "windows", vars("LocalAppData", root, "HOME", "/h"), filepath.Join(root, "ferry")},
+		{"windows without", "windows", vars("HOME", "/h"), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := stateDirOn(tt.goos, tt.lookup)
+			if got != tt.want || (err == nil) != (tt.want != "") {
+				t.Errorf("got %q, %v, want %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }

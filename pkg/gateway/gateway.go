@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,44 @@ type Node struct {
 
 // Header is a header that the gateway adds. Its value may be secret.
 type Header struct{ Name, Value string }
+
+// NewNode is a node that g names, with whole paths of its TLS settings. It fails with *config.Error at the node's name.
+func NewNode(g *config.Gateway, node config.Node) (Node, error) {
+	n := Node{Node: node}
+	for _, path := range []*string{&n.TLS.CA, &n.TLS.Cert, &n.TLS.Key} {
+		whole, err := filepath.Abs(*path)
+		if err != nil {
+			fault := g.Fault("upstream/"+node.Name, "has a tls path that cannot be made whole", "")
+			fault.Err = err
+			return n, fault
+		}
+		if *path != "" {
+			*path = whole
+		}
+	}
+	if n.TLS.CA == "" {
+		n.TLS.CA = systemBundle()
+	}
+	if n.TLS.CA == "" {
+		const msg = "names a node without a tls.ca, and the system's authorities are not in a usual place"
+		return n, g.Fault("upstream/"+node.Name, msg, "ferry config set tls.ca PATH")
+	}
+	return n, nil
+}
+
+// systemBundle is where this system keeps its authorities in one file, which is all that nginx takes: Debian, Fedora,
+// Alpine and the BSDs, openSUSE.
+func systemBundle() string {
+	for _, path := range []string{
+		"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem",
+	} {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return path
+		}
+	}
+	return ""
+}
 
 // The files that a gateway consists of, beside the file of the tokens.
 const (
