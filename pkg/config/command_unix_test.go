@@ -22,9 +22,7 @@ import (
 func script(t *testing.T, dir, name, body string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o700))
 	return path
 }
 
@@ -38,9 +36,7 @@ func TestResolveCommand(t *testing.T) {
 	script(t, dir, "grumbles", "i=0; while [ $i -lt 300 ]; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa >&2; i=$((i+1)); done; echo ok")
 	script(t, dir, "reads", "cat; echo ok")
 	script(t, dir, "daemon", "sleep 3 & echo ok")
-	if err := os.WriteFile(filepath.Join(dir, "data"), []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(filepath.Join(dir, "data"), []byte("x"), 0o600))
 	k := Keys{Lookup: vars("PATH", ".:"+dir+":/usr/bin:/bin"), Dir: dir, Home: home}
 	tests := []struct{ ref, want, err, hint string }{
 		{"cmd:args a 'b c' \"d\" e\\ f ''", "<a><b_c><d><e_f><>", "", ""},
@@ -89,9 +85,7 @@ func TestCommandTakesTooLong(t *testing.T) {
 func TestCommandEndsWithItsChildren(t *testing.T) {
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, syscall.Mkfifo(fifo, 0o600))
 	script(t, dir, "parent", "exec 3>"+fifo+"; sleep 300 & echo up >&3; wait")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -100,10 +94,7 @@ func TestCommandEndsWithItsChildren(t *testing.T) {
 		_, err := Keys{Lookup: vars("PATH", dir+":/usr/bin:/bin"), Dir: dir}.Resolve(ctx, Ref("cmd:parent"))
 		done <- err
 	}()
-	f, err := os.Open(fifo)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := must(os.Open(fifo))(t)
 	defer f.Close()
 	r := bufio.NewReader(f)
 	if line, err := r.ReadString('\n'); line != "up\n" {
@@ -147,9 +138,7 @@ func TestKeyringAvailable(t *testing.T) {
 		t.Skip("no sockets here: ", err)
 	}
 	defer l.Close()
-	if err := os.WriteFile(filepath.Join(without, "bus"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(filepath.Join(without, "bus"), nil, 0o600))
 	tests := []struct {
 		lookup Lookup
 		want   bool

@@ -94,9 +94,9 @@ func readBack(t *testing.T, src []byte, key string) string {
 	if _, err := Parse("c.yaml", src); err != nil {
 		t.Fatalf("what was written is not valid: %v\n%q", err, src)
 	}
-	root, err := parseTree(src)
-	if err != nil {
-		t.Fatal(err)
+	root, fault := parseTree(src)
+	if fault != nil {
+		t.Fatal(fault)
 	}
 	k, _ := parseKey(key)
 	d := newDoc(src, root)

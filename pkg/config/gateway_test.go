@@ -15,7 +15,7 @@ func section(more string) string {
 }
 
 func TestGatewayErrors(t *testing.T) {
-	tests := []struct{ name, src, want string }{
+	holdParseErrors(t, []parseError{
 		{"not a map", "gateway: yes\n", "c.yaml:1:10: gateway: use keys and values"},
 		{"unknown key", section("  upstreem: hk\n"), "c.yaml:3:3: gateway.upstreem: unknown key; did you mean upstream?"},
 		{"twice", section("  server_name: b\n"), "c.yaml:3:3: gateway.server_name: is given twice; first on line 2"},
@@ -36,16 +36,7 @@ func TestGatewayErrors(t *testing.T) {
 		{"role's name", section("  roles: {Dev: [models]}\n"), "c.yaml:3:11: gateway.roles.Dev: use a name of small letters, digits, - and _"},
 		{"permission", section("  roles:\n    dev: [models, mesages]\n"), "c.yaml:4:19: gateway.roles.dev: unknown permission; did you mean messages?"},
 		{"no permission", section("  roles:\n    dev: []\n"), "c.yaml:4:10: gateway.roles.dev: has no value"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			_, err := Parse("c.yaml", []byte(tt.src))
-			var e *Error
-			if !errors.As(err, &e) || e.Error() != tt.want {
-				t.Errorf("got %v, want %s", err, tt.want)
-			}
-		})
-	}
+	})
 }
 
 // Nothing that nginx could take for the end of a value, or for a variable, gets into one.
@@ -89,10 +80,7 @@ func TestGatewayValues(t *testing.T) {
     dev: [messages, models]
     ci: models
 `)
-	g, err := file.Gateway(vars("HOME", "/home/u"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := must(file.Gateway(vars("HOME", "/home/u")))(t)
 	want := Gateway{
 		ServerName: "ai.example.com", Cert: "/etc/x/tls/cert.pem", Key: "/home/u/key.pem", Tokens: "/etc/x/gateway-tokens.conf",
 		Listen: []string{"443", "[::]:443"}, Prefix: "/api/", Upstream: []string{"hk", "sg"}, Keepalive: 16,
@@ -118,10 +106,7 @@ func TestGatewayValues(t *testing.T) {
 	if _, err := mustParse(t, section("  cert: ~/c.pem\n")).Gateway(nil); err == nil || !strings.Contains(err.Error(), "config.yaml:3:9: gateway.cert: begins with ~/") {
 		t.Errorf("without HOME: %v", err)
 	}
-	odd, err := Parse("/etc/$x/config.yaml", []byte(section("  cert: c.pem\n")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	odd := must(Parse("/etc/$x/config.yaml", []byte(section("  cert: c.pem\n"))))(t)
 	if _, err := odd.Gateway(nil); err == nil || !strings.Contains(err.Error(), "which nginx would read as its own") {
 		t.Errorf("in a folder with a dollar: %v", err)
 	}
@@ -142,10 +127,7 @@ func TestGatewaySet(t *testing.T) {
 		src = out
 	}
 	file := mustParse(t, string(src))
-	v, err := Resolve(file, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := must(Resolve(file, nil, nil))(t)
 	for _, p := range pairs {
 		if got, ok := Get(List(v, file), "gateway."+p[0]); !ok || got != p[1] {
 			t.Errorf("%s: read back as %q, %v", p[0], got, ok)
@@ -155,9 +137,7 @@ func TestGatewaySet(t *testing.T) {
 		t.Errorf("got %+v, %v", g, err)
 	}
 	for _, p := range pairs {
-		if src, err = Unset(src, "gateway."+p[0]); err != nil {
-			t.Fatalf("unset %s: %v", p[0], err)
-		}
+		src = must(Unset(src, "gateway."+p[0]))(t)
 	}
 	if strings.TrimSpace(string(src)) != "" {
 		t.Errorf("left: %q", src)

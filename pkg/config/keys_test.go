@@ -27,9 +27,7 @@ func mustRef(t *testing.T, s string) Ref {
 func TestResolveEnvAndFile(t *testing.T) {
 	dir, home := t.TempDir(), t.TempDir()
 	write := func(path, text string, mode os.FileMode) {
-		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chmod(path, mode)); err != nil {
-			t.Fatal(err)
-		}
+		check(t, errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chmod(path, mode)))
 	}
 	write(filepath.Join(dir, "plain"), canary, 0o600)
 	write(filepath.Join(dir, "newline"), canary+"\n", 0o400)
@@ -83,9 +81,7 @@ func TestResolveEnvAndFile(t *testing.T) {
 // A header's whole value may hold spaces, wherever it comes from; nothing else that a header cannot carry.
 func TestResolveHeader(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "gate"), []byte("Bearer a b\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(filepath.Join(dir, "gate"), []byte("Bearer a b\n"), 0o600))
 	k := Keys{Lookup: vars("BASIC", "Basic dTpw\n", "BEFORE", " "+canary, "BEHIND", canary+" ", "TAB", "a\tb", "LINE", "a\nb: c"), Dir: dir,
 		Run: func(context.Context, []string, []string) ([]byte, []byte, error) {
 			return []byte("Digest a, b\n"), nil, nil
@@ -168,17 +164,13 @@ func TestKeyringThroughTheLibrary(t *testing.T) {
 	keyring.MockInit()
 	there := vars("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
 	ring := SystemKeyring(there)
-	if err := ring.Set("ferry", "work", canary); err != nil {
-		t.Fatal(err)
-	}
+	check(t, ring.Set("ferry", "work", canary))
 	k := Keys{Keyring: ring}
 	got, err := k.Resolve(t.Context(), mustRef(t, "keyring:work"))
 	if err != nil || got.Reveal() != canary || got.Source() != "keyring:work" {
 		t.Errorf("got %v, %v", got.Source(), err)
 	}
-	if err := keyring.Delete("ferry", "work"); err != nil {
-		t.Fatal(err)
-	}
+	check(t, keyring.Delete("ferry", "work"))
 	if _, err := k.Resolve(t.Context(), mustRef(t, "keyring:work")); err == nil ||
 		err.Error() != "the key from keyring:work is not there: no such entry in the keyring" {
 		t.Errorf("got %v, want that there is no such entry", err)
@@ -219,13 +211,8 @@ func TestKeyringThatNeverAnswers(t *testing.T) {
 func TestStoreInKeyring(t *testing.T) {
 	keyring.MockInit()
 	ring := SystemKeyring(vars("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere"))
-	secret, err := guard.NewSecret(canary, "standard input")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := StoreInKeyring(t.Context(), ring, "work", secret); err != nil {
-		t.Fatal(err)
-	}
+	secret := must(guard.NewSecret(canary, "standard input"))(t)
+	check(t, StoreInKeyring(t.Context(), ring, "work", secret))
 	got, err := (Keys{Keyring: ring}).Resolve(t.Context(), mustRef(t, "keyring:work"))
 	if err != nil || got.Reveal() != canary {
 		t.Errorf("got %v", err)

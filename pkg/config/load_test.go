@@ -67,12 +67,8 @@ func TestStateDir(t *testing.T) {
 func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
-	if err := os.WriteFile(in("good"), []byte("timeout: 3s\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(in("bad"), []byte("timeout: 3\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(in("good"), []byte("timeout: 3s\n"), 0o600))
+	check(t, os.WriteFile(in("bad"), []byte("timeout: 3\n"), 0o600))
 	for _, path := range []string{"", in("absent"), in("good/config.yaml"), in("no/folder")} {
 		if f, err := Load(path); err != nil || f.Exists || f.Path != path {
 			t.Errorf("%s: got %+v, %v, want an empty file", path, f, err)

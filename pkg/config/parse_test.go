@@ -23,10 +23,7 @@ func vars(pairs ...string) Lookup {
 
 func mustParse(t *testing.T, src string) *File {
 	t.Helper()
-	f, err := Parse("/etc/x/config.yaml", []byte(src))
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := must(Parse("/etc/x/config.yaml", []byte(src)))(t)
 	return f
 }
 
@@ -246,5 +243,21 @@ func TestParseNothing(t *testing.T) {
 		if err != nil || len(f.Nodes) != 0 || !f.Exists {
 			t.Errorf("%q: got %+v, %v", src, f, err)
 		}
+	}
+}
+
+// check ends the test at an error, and must gives the value of a call that has none.
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must[T any](value T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		check(t, err)
+		return value
 	}
 }

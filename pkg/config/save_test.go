@@ -20,9 +20,7 @@ func TestSave(t *testing.T) {
 	set := func(key, value string) error {
 		return Save(t.Context(), path, func(src []byte) ([]byte, error) { return Set(src, key, value) })
 	}
-	if err := set("timeout", "5m"); err != nil {
-		t.Fatal(err)
-	}
+	check(t, set("timeout", "5m"))
 	checkMode := func(path string, want fs.FileMode) {
 		t.Helper()
 		info, err := os.Stat(path)
@@ -32,12 +30,8 @@ func TestSave(t *testing.T) {
 	}
 	checkMode(path, 0o600)
 	checkMode(filepath.Dir(path), 0o700)
-	if err := os.Chmod(path, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := set("node", "demo"); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.Chmod(path, 0o644))
+	check(t, set("node", "demo"))
 	checkMode(path, 0o644)
 	before, err := os.ReadFile(path)
 	if err != nil || string(before) != "timeout: 5m\nnode: demo\n" {
@@ -62,9 +56,7 @@ func TestSave(t *testing.T) {
 		t.Errorf("changed to %q, %v", after, err)
 	}
 	// The place of a fault in the file gets the file's name.
-	if err := os.WriteFile(path, []byte("a: b\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(path, []byte("a: b\n"), 0o600))
 	if err := set("timeout", "5m"); err == nil || err.Error() != path+":1:1: a: unknown key" {
 		t.Errorf("got %v", err)
 	}
@@ -97,9 +89,7 @@ func TestSaveTogether(t *testing.T) {
 func TestInit(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ferry", "config.yaml")
-	if err := Init(path); err != nil {
-		t.Fatal(err)
-	}
+	check(t, Init(path))
 	if f, err := Load(path); err != nil || len(f.texts) != 0 || len(f.Nodes) != 0 {
 		t.Errorf("got %+v, %v", f, err)
 	}

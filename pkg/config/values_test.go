@@ -14,19 +14,13 @@ import (
 
 func mustResolve(t *testing.T, f *File, lookup Lookup, flags map[string]string) *Values {
 	t.Helper()
-	v, err := Resolve(f, lookup, flags)
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := must(Resolve(f, lookup, flags))(t)
 	return v
 }
 
 func mustSelect(t *testing.T, v *Values, selector string) Node {
 	t.Helper()
-	n, err := v.Select(Selection{Selector: selector})
-	if err != nil {
-		t.Fatal(err)
-	}
+	n := must(v.Select(Selection{Selector: selector}))(t)
 	return n
 }
 
@@ -111,10 +105,7 @@ func TestPrecedence(t *testing.T) {
 		}
 		check(s.Default, "default")
 		if s.inFile() {
-			out, err := Set([]byte(needs[s.Key]), s.Key, sample[2])
-			if err != nil {
-				t.Fatal(err)
-			}
+			out := must(Set([]byte(needs[s.Key]), s.Key, sample[2]))(t)
 			f = mustParse(t, "# one\n"+string(out))
 			line := 1 + strings.Count(string(out), "\n")
 			check(sample[2], "config.yaml:"+strconv.Itoa(line))

@@ -239,9 +239,7 @@ func TestWrite(t *testing.T) {
 		}
 		return string(data)
 	}
-	if err := files.Write(t.Context(), dir, store); err != nil {
-		t.Fatal(err)
-	}
+	check(t, files.Write(t.Context(), dir, store))
 	for name, perm := range map[string]os.FileMode{filepath.Join(dir, MainFile): 0o644, filepath.Join(dir, KeysFile): 0o600, store.Path: 0o600} {
 		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != perm {
 			t.Errorf("%s: %v, %v, want mode %04o", name, info, err, perm)
@@ -259,9 +257,7 @@ func TestWrite(t *testing.T) {
 		func(path string) error { return os.Mkdir(path, 0o755) },
 	} {
 		path := filepath.Join(dir, MainFile)
-		if err := errors.Join(os.Remove(path), spoil(path)); err != nil {
-			t.Fatal(err)
-		}
+		check(t, errors.Join(os.Remove(path), spoil(path)))
 		want := path + ": was not written by ferry, and is not replaced"
 		if err := files.Write(t.Context(), dir, store); err == nil || err.Error() != want || text.Hint(err) == "" {
 			t.Errorf("a file of another program: got %v, want %s", err, want)
@@ -276,18 +272,14 @@ func TestWrite(t *testing.T) {
 func TestWriteAllOrNothing(t *testing.T) {
 	dir := t.TempDir()
 	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
-	if err := os.WriteFile(one, []byte(Mark+"old"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(one, []byte(Mark+"old"), 0o600))
 	outputs := []*output{
 		{path: one, content: []byte("new"), perm: 0o600},
 		{path: two, content: []byte("new"), perm: 0o600},
 		{path: filepath.Join(dir, "missing", "three"), content: []byte("new"), perm: 0o600},
 	}
 	for _, o := range outputs {
-		if err := o.look(); err != nil {
-			t.Fatal(err)
-		}
+		check(t, o.look())
 	}
 	if err := writeAll(outputs); err == nil {
 		t.Fatal("no error")
@@ -297,5 +289,21 @@ func TestWriteAllOrNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(two); err == nil {
 		t.Error("the second is still there")
+	}
+}
+
+// check ends the test at an error, and must gives the value of a call that has none.
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must[T any](value T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		check(t, err)
+		return value
 	}
 }

@@ -22,37 +22,20 @@ import (
 // certify writes a certificate of a name and its key, as NAME.pem and NAME.key.
 func certify(t *testing.T, dir, name string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	certificate := must(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))(t)
+	private := must(x509.MarshalPKCS8PrivateKey(key))(t)
 	for end, block := range map[string]*pem.Block{".pem": {Type: "CERTIFICATE", Bytes: certificate}, ".key": {Type: "PRIVATE KEY", Bytes: private}} {
-		if err := os.WriteFile(filepath.Join(dir, name+end), pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		check(t, os.WriteFile(filepath.Join(dir, name+end), pem.EncodeToMemory(block), 0o600))
 	}
 }
 
 // generate makes the files of a section gateway:, whose paths are in dir.
 func generate(t *testing.T, dir, section string, nodes ...Node) (*Files, error) {
 	t.Helper()
-	file, err := config.Parse(filepath.Join(dir, "config.yaml"), []byte(section))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := file.Gateway(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := must(config.Parse(filepath.Join(dir, "config.yaml"), []byte(section)))(t)
+	g := must(file.Gateway(nil))(t)
 	return Generate(g, nodes)
 }
 
@@ -68,14 +51,8 @@ func TestGenerate(t *testing.T) {
 	for _, n := range []*Node{&a, &b, &c} {
 		n.TLS.Min = "1.2"
 	}
-	files, err := generate(t, dir, section, a, b, c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	directives, err := words(string(files.Main))
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := must(generate(t, dir, section, a, b, c))(t)
+	directives := must(words(string(files.Main)))(t)
 	for _, want := range []string{
 		"2 33.33% ferry_upstream_2", "2 33.33% ferry_upstream_3", "2 * ferry_upstream_1",
 		"2 ferry_upstream_1 a.example", "2 ferry_upstream_2 b.example:8443", "2 ferry_upstream_3 c.example",
@@ -92,10 +69,7 @@ func TestGenerate(t *testing.T) {
 			t.Errorf("no %q", want)
 		}
 	}
-	keys, err := words(string(files.Keys))
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := must(words(string(files.Keys)))(t)
 	if !slices.ContainsFunc(keys, func(d []string) bool { return slices.Equal(d, []string{"1", "default", `o"pen$x`}) }) {
 		t.Errorf("the second key of b is not in\n%s", files.Keys)
 	}

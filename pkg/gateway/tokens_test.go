@@ -47,9 +47,7 @@ func TestTokens(t *testing.T) {
 	if tokens, _ := store.List(); len(tokens) != 3 {
 		t.Errorf("one of the two was revoked all the same")
 	}
-	if err := store.Revoke(t.Context(), names[0], names[2]); err != nil {
-		t.Fatal(err)
-	}
+	check(t, store.Revoke(t.Context(), names[0], names[2]))
 	if tokens, err := store.List(); err != nil || len(tokens) != 1 || tokens[0].Name != names[1] {
 		t.Errorf("left: %v, %v", tokens, err)
 	}
@@ -90,9 +88,7 @@ func TestTokensRefused(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			store := Store{Path: filepath.Join(t.TempDir(), "tokens.conf")}
-			if err := os.WriteFile(store.Path, []byte(Mark+tt.lines), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			check(t, os.WriteFile(store.Path, []byte(Mark+tt.lines), 0o600))
 			_, err := store.List()
 			if tt.want == "" {
 				if err != nil {
@@ -112,15 +108,11 @@ func TestTokensRefused(t *testing.T) {
 		})
 	}
 	store := Store{Path: filepath.Join(t.TempDir(), "tokens.conf")}
-	if err := os.WriteFile(store.Path, []byte("mine\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.WriteFile(store.Path, []byte("mine\n"), 0o600))
 	if _, _, err := store.New(t.Context(), "dev", time.Now()); err == nil {
 		t.Error("somebody else's file was replaced")
 	}
-	if err := os.Chmod(store.Path, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.Chmod(store.Path, 0o644))
 	if _, err := store.List(); err == nil {
 		t.Error("a file that others can read was taken")
 	}

@@ -56,12 +56,8 @@ func TestDiskFailsInBetween(t *testing.T) {
 	if err := h.Ask("a", start); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
-	if err := os.Rename(away, s.Dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Answer("b", "", "", start); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.Rename(away, s.Dir))
+	check(t, h.Answer("b", "", "", start))
 	if got, err := s.Read("work"); err != nil || len(got.Turns) != 2 || got.Pending != "" {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -74,12 +70,8 @@ func TestReadOnlyFolder(t *testing.T) {
 	}
 	s := newStore(t)
 	have(t, s, "work", start)
-	if err := os.Remove(filepath.Join(s.Dir, ".work.lock")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(s.Dir, 0o500); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.Remove(filepath.Join(s.Dir, ".work.lock")))
+	check(t, os.Chmod(s.Dir, 0o500))
 	t.Cleanup(func() { _ = os.Chmod(s.Dir, 0o700) })
 	lent(t, s)
 }
@@ -88,9 +80,7 @@ func TestLockOutOfReach(t *testing.T) {
 	s := newStore(t)
 	have(t, s, "work", start)
 	lock := filepath.Join(s.Dir, ".work.lock")
-	if err := errors.Join(os.Remove(lock), os.Mkdir(lock, 0o700)); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errors.Join(os.Remove(lock), os.Mkdir(lock, 0o700)))
 	lent(t, s)
 }
 

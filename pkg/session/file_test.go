@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ferry/pkg/text"
 )
 
 const good = `{"schema":1,"name":"work","used":"2026-11-23T15:02:07Z","started":"2026-11-20T09:00:00Z",` +
@@ -62,17 +64,17 @@ func TestCutFile(t *testing.T) {
 	}
 	s := newStore(t)
 	path := s.path("work")
-	for _, text := range []string{"", good[:60], good[:len(good)-1], strings.Replace(good, `:1,`, `:2,`, 1)} {
-		write(t, path, text)
+	for _, damaged := range []string{"", good[:60], good[:len(good)-1], strings.Replace(good, `:1,`, `:2,`, 1)} {
+		write(t, path, damaged)
 		h, err := s.Open(t.Context(), "work", start, time.Hour)
 		if err == nil || h != nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotFound) ||
-			!strings.HasPrefix(err.Error(), path+": ") || !strings.Contains(hint(err), "ferry config session rm work") {
-			t.Errorf("%q: got %v, %v with hint %q", text, h, err, hint(err))
+			!strings.HasPrefix(err.Error(), path+": ") || !strings.Contains(text.Hint(err), "ferry config session rm work") {
+			t.Errorf("%q: got %v, %v with hint %q", damaged, h, err, text.Hint(err))
 		}
 		if h != nil {
 			h.Close()
 		}
-		if got := content(t, path); got != text {
+		if got := content(t, path); got != damaged {
 			t.Errorf("the file became %q", got)
 		}
 	}
@@ -87,9 +89,7 @@ func TestTooLarge(t *testing.T) {
 	s := newStore(t)
 	path := s.path("work")
 	write(t, path, good)
-	if err := os.Truncate(path, maxSize+1); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.Truncate(path, maxSize+1))
 	if _, err := s.Read("work"); err == nil || err.Error() != path+": is larger than 64 MiB" {
 		t.Errorf("got %v", err)
 	}
@@ -103,18 +103,13 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	write(t, s.path("work"), text)
 	for range 2 {
 		h := mustOpen(t, s, "work", time.Date(2026, 11, 23, 15, 3, 0, 0, time.UTC))
-		if err := errors.Join(h.Ask("a", start), h.Answer("b", "", "", start)); err != nil {
-			t.Fatal(err)
-		}
+		check(t, errors.Join(h.Ask("a", start), h.Answer("b", "", "", start)))
 		if h.Session().Token != "8c9ff0a5-7d5c-4a0e-9c5b-0d6c7c1f2a33" {
 			t.Errorf("token %s", h.Session().Token)
 		}
 		h.Close()
 	}
-	got, err := s.Read("work")
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := must(s.Read("work"))(t)
 	if len(got.Turns) != 5 || string(got.Turns[0].other["cost"]) != "1e-3" || string(got.other["Token"]) != `"other"` ||
 		len(got.other) != 3 || strings.Join(strings.Fields(string(got.other["usage"])), "") != `{"in":[1,2]}` {
 		t.Errorf("got %+v", got)

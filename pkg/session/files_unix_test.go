@@ -15,23 +15,14 @@ import (
 // without one.
 func TestOpenWithFewFiles(t *testing.T) {
 	store := Store{t.TempDir()}
-	kept, err := store.Open(t.Context(), "kept", start, time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := kept.Ask("hello", start); err != nil {
-		t.Fatal(err)
-	}
+	kept := must(store.Open(t.Context(), "kept", start, time.Hour))(t)
+	check(t, kept.Ask("hello", start))
 	kept.Close()
 	var before unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
-		t.Fatal(err)
-	}
+	check(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
 	few := before
 	few.Cur = min(64, few.Cur)
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
-		t.Fatal(err)
-	}
+	check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &few))
 	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &before)
 	var open []*os.File
 	defer func() {

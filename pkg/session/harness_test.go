@@ -104,17 +104,13 @@ func have(t *testing.T, s Store, name string, now time.Time) *Session {
 	t.Helper()
 	h := mustOpen(t, s, name, now)
 	defer h.Close()
-	if err := errors.Join(h.Ask("ask "+name, now), h.Answer("answer "+name, "hongkong", "m1", now)); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errors.Join(h.Ask("ask "+name, now), h.Answer("answer "+name, "hongkong", "m1", now)))
 	return h.Session()
 }
 
 func write(t *testing.T, path, text string) {
 	t.Helper()
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
-		t.Fatal(err)
-	}
+	check(t, errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)))
 }
 
 func content(t *testing.T, path string) string {
@@ -126,10 +122,18 @@ func content(t *testing.T, path string) string {
 	return string(data)
 }
 
-func hint(err error) string {
-	var e interface{ Hint() string }
-	if errors.As(err, &e) {
-		return e.Hint()
+// check ends the test at an error, and must gives the value of a call that has none.
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return ""
+}
+
+func must[T any](value T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		check(t, err)
+		return value
+	}
 }

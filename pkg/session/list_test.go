@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ferry/pkg/text"
 )
 
 func TestListAndLast(t *testing.T) {
@@ -19,7 +21,7 @@ func TestListAndLast(t *testing.T) {
 		t.Errorf("no folder: %v, %v", names, err)
 	}
 	name, err := s.Last()
-	if name != "" || !errors.Is(err, ErrNotFound) || err.Error() != "there is no session to continue" || hint(err) == "" {
+	if name != "" || !errors.Is(err, ErrNotFound) || err.Error() != "there is no session to continue" || text.Hint(err) == "" {
 		t.Errorf("no folder: %q, %v", name, err)
 	}
 	have(t, s, "old", start)
@@ -27,10 +29,7 @@ func TestListAndLast(t *testing.T) {
 	have(t, s, "mid", start.Add(time.Hour))
 	write(t, filepath.Join(s.Dir, "notes.txt"), "not ours")
 	write(t, filepath.Join(s.Dir, "bad name.json"), "not ours")
-	infos, err := s.List()
-	if err != nil {
-		t.Fatal(err)
-	}
+	infos := must(s.List())(t)
 	var names []string
 	for _, info := range infos {
 		names = append(names, info.Name)
@@ -45,9 +44,7 @@ func TestListAndLast(t *testing.T) {
 		t.Errorf("last: %q, %v", name, err)
 	}
 	h := mustOpen(t, s, "old", start) // a prompt that fails counts as use
-	if err := h.Ask("x", start.Add(3*time.Hour)); err != nil {
-		t.Fatal(err)
-	}
+	check(t, h.Ask("x", start.Add(3*time.Hour)))
 	h.Close()
 	if name, err := s.Last(); name != "old" || err != nil {
 		t.Errorf("last: %q, %v", name, err)
@@ -73,9 +70,7 @@ func TestListDamaged(t *testing.T) {
 		{start.Add(-time.Hour), "good", false},
 		{start.Add(time.Hour), "bad", true},
 	} {
-		if err := os.Chtimes(s.path("bad"), tt.written, tt.written); err != nil {
-			t.Fatal(err)
-		}
+		check(t, os.Chtimes(s.path("bad"), tt.written, tt.written))
 		name, err := s.Last()
 		if name != tt.last || (err != nil) != tt.fails || tt.fails && !strings.Contains(err.Error(), s.path("bad")) {
 			t.Errorf("last: %q, %v", name, err)
@@ -113,7 +108,7 @@ func TestRemove(t *testing.T) {
 	have(t, s, "b", start)
 	removed, err := s.Remove(t.Context(), "a", "unknown")
 	if len(removed) != 0 || !errors.Is(err, ErrNotFound) || err.Error() != "there is no session unknown" ||
-		hint(err) != "ferry config session list shows them" {
+		text.Hint(err) != "ferry config session list shows them" {
 		t.Errorf("got %v, %v", removed, err)
 	}
 	if _, err := s.Read("a"); err != nil {
@@ -162,9 +157,7 @@ func TestStored(t *testing.T) {
 	if _, err := s.Remove(t.Context(), "b"); err != nil { // as another process may
 		t.Fatal(err)
 	}
-	if err := stored.Remove(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	check(t, stored.Remove(t.Context()))
 	entries, err := os.ReadDir(s.Dir)
 	if err != nil || len(entries) != 1 || entries[0].Name() != "notes.txt" {
 		t.Errorf("left: %v, %v; want notes.txt alone", entries, err)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ferry/pkg/text"
 )
 
 func TestCheckName(t *testing.T) {
@@ -46,8 +48,8 @@ func TestCheckName(t *testing.T) {
 	}
 	for _, tt := range tests {
 		err := checkName(tt.name)
-		if err == nil || err.Error() != tt.want || hint(err) != tt.hint {
-			t.Errorf("%q: got %v, hint %q, want %s, hint %q", tt.name, err, hint(err), tt.want, tt.hint)
+		if err == nil || err.Error() != tt.want || text.Hint(err) != tt.hint {
+			t.Errorf("%q: got %v, hint %q, want %s, hint %q", tt.name, err, text.Hint(err), tt.want, tt.hint)
 		}
 	}
 }

@@ -43,10 +43,7 @@ func TestRefusedFiles(t *testing.T) {
 				}
 				t.Fatal(err)
 			}
-			before, err := os.Lstat(path)
-			if err != nil {
-				t.Fatal(err)
-			}
+			before := must(os.Lstat(path))(t)
 			h, err := s.Open(t.Context(), "work", start, time.Hour)
 			if err == nil || h != nil || errors.Is(err, ErrUnavailable) || !strings.HasPrefix(err.Error(), path+": "+tt.want) {
 				t.Errorf("Open: %v, %v", h, err)

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ferry/pkg/text"
 )
 
 func TestConversation(t *testing.T) {
@@ -23,9 +25,7 @@ func TestConversation(t *testing.T) {
 	}
 	h.Session().Nodes = "hongkong,singapore"
 	later := start.Add(3 * time.Second)
-	if err := h.Ask("why <is> the sky blue?\n", start); err != nil {
-		t.Fatal(err)
-	}
+	check(t, h.Ask("why <is> the sky blue?\n", start))
 	if err := h.Answer("", "hongkong", "m1", later); err != nil { // an empty answer is one
 		t.Fatal(err)
 	}
@@ -79,9 +79,7 @@ func TestPromptIsKept(t *testing.T) {
 	s := newStore(t)
 	have(t, s, "work", start)
 	h := mustOpen(t, s, "work", start)
-	if err := h.Ask("first", start.Add(time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	check(t, h.Ask("first", start.Add(time.Second)))
 	h.Close()
 	h = mustOpen(t, s, "work", start.Add(2*time.Second))
 	defer h.Close()
@@ -95,9 +93,7 @@ func TestPromptIsKept(t *testing.T) {
 		t.Errorf("the prompt became %+v", got)
 	}
 	for _, prompt := range []string{"second", "third"} {
-		if err := h.Ask(prompt, start); err != nil {
-			t.Fatal(err)
-		}
+		check(t, h.Ask(prompt, start))
 	}
 	got, err := s.Read("work")
 	if err != nil || got.Pending != "third" || len(got.Turns) != 4 {
@@ -108,18 +104,10 @@ func TestPromptIsKept(t *testing.T) {
 func TestCrashKeepsThePrompt(t *testing.T) {
 	s := newStore(t)
 	child := again(t, crashEnv+"="+s.Dir)
-	stdin, err := child.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	stdin := must(child.StdinPipe())(t)
 	defer stdin.Close()
-	stdout, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
+	stdout := must(child.StdoutPipe())(t)
+	check(t, child.Start())
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "asked\n" {
 		t.Fatalf("the other process said %q, %v", line, err)
 	}
@@ -128,9 +116,7 @@ func TestCrashKeepsThePrompt(t *testing.T) {
 	if _, err := s.Open(held, "work", start, time.Hour); err == nil || errors.Is(err, ErrUnavailable) {
 		t.Errorf("the session of another process: %v", err)
 	}
-	if err := child.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	check(t, child.Process.Kill())
 	_ = child.Wait() // it was killed
 	h := mustOpen(t, s, "work", start)
 	defer h.Close()
@@ -158,10 +144,7 @@ func TestTwoAtOnceTakeTurns(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	got, err := s.Read("shared")
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := must(s.Read("shared"))(t)
 	seen := map[string]int{}
 	for pair := range slices.Chunk(got.Turns, 2) {
 		word := strings.TrimPrefix(pair[0].Text, "ask ")
@@ -191,8 +174,8 @@ func TestOpenWaitsUntilContextEnds(t *testing.T) {
 	cancel(why)
 	err := <-waiting
 	if !errors.Is(err, why) || errors.Is(err, ErrUnavailable) || err.Error() != "session work is in use: time over" ||
-		hint(err) != "another ferry holds it" {
-		t.Errorf("got %v, hint %q", err, hint(err))
+		text.Hint(err) != "another ferry holds it" {
+		t.Errorf("got %v, hint %q", err, text.Hint(err))
 	}
 	other := mustOpen(t, s, "other", start) // only the one session is taken
 	other.Close()
@@ -207,10 +190,7 @@ func TestModes(t *testing.T) {
 	for path, want := range map[string]os.FileMode{
 		filepath.Dir(s.Dir): 0o700, s.Dir: 0o700, s.path("work"): 0o600, filepath.Join(s.Dir, ".work.lock"): 0o600,
 	} {
-		info, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		info := must(os.Stat(path))(t)
 		if got := info.Mode().Perm(); got != want {
 			t.Errorf("%s: mode %04o, want %04o", path, got, want)
 		}
@@ -226,9 +206,7 @@ func TestFull(t *testing.T) {
 	s := newStore(t)
 	h := mustOpen(t, s, "work", start)
 	defer h.Close()
-	if err := h.Ask("small", start); err != nil {
-		t.Fatal(err)
-	}
+	check(t, h.Ask("small", start))
 	if h.limit != maxSize {
 		t.Errorf("the limit is %d", h.limit)
 	}

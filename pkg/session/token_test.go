@@ -25,18 +25,13 @@ func TestTokenIdle(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStore(t)
 			token := have(t, s, "work", start).Token
-			h, err := s.Open(t.Context(), "work", start.Add(tt.after), idle)
-			if err != nil {
-				t.Fatal(err)
-			}
+			h := must(s.Open(t.Context(), "work", start.Add(tt.after), idle))(t)
 			defer h.Close()
 			got := h.Session()
 			if fresh := got.Token != token; fresh != tt.fresh || !isToken(got.Token) || len(got.Turns) != 2 {
 				t.Errorf("token %s after %s, %d turns; want a new one: %v", got.Token, token, len(got.Turns), tt.fresh)
 			}
-			if err := h.Ask("x", start); err != nil {
-				t.Fatal(err)
-			}
+			check(t, h.Ask("x", start))
 			if kept, err := s.Read("work"); err != nil || kept.Token != got.Token {
 				t.Errorf("the file has %v, %v", kept, err)
 			}

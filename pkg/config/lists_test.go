@@ -1,0 +1,263 @@
+package config
+
+import (
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"ferry/pkg/guard"
+)
+
+// TestGuarded reads the filter, the patterns and the audit log, with paths relative to the file.
+func TestGuarded(t *testing.T) {
+	f := mustParse(t, `
+filter: {file: sub/words.txt, words: [a b, 'c"d', "香"], on: [answer]}
+redact:
+  - "工号\\d+"
+  - x{2,3}
+audit: {file: ~/log/audit.jsonl, content: redacted, max_size: 2MB}
+`)
+	v := mustResolve(t, f, vars("HOME", "/home/u"), nil)
+	got := []any{v.FilterFile, v.FilterWords, v.FiltersPrompts, v.FiltersAnswers, v.Redact, v.AuditFile, v.AuditsContent, v.AuditMaxSize}
+	want := []any{filepath.FromSlash("/etc/x/sub/words.txt"), []string{"a b", `c"d`, "香"}, false, true, []string{`工号\d+`, "x{2,3}"},
+		filepath.FromSlash("/home/u/log/audit.jsonl"), true, int64(2e6)}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	v = mustResolve(t, &File{}, nil, nil)
+	if v.FiltersPrompts || v.FiltersAnswers || v.FilterFile+v.AuditFile != "" || v.Redact != nil || v.AuditMaxSize != 10<<20 {
+		t.Error("something is on that nobody asked for")
+	}
+	v = mustResolve(t, mustParse(t, "filter: {words: [a]}"), nil, nil)
+	if !v.FiltersPrompts || v.FiltersAnswers {
+		t.Error("without on the filter looks at something else than the prompt")
+	}
+}
+
+func TestGuardedErrors(t *testing.T) {
+	holdParseErrors(t, []parseError{
+		{"", "filter:", "c.yaml:1:1: filter: needs file or words"},
+		{"", "filter: {}", "c.yaml:1:1: filter: needs file or words"},
+		{"", "audit:", "c.yaml:1:1: audit: needs file"},
+		{"", "audit: {}", "c.yaml:1:1: audit: needs file"},
+		{"", "filter: {on: [prompt]}", "c.yaml:1:1: filter: needs file or words"},
+		{"", "audit: {content: none}", "c.yaml:1:1: audit: needs file"},
+		{"", "filter: {file: a, on: [prompt, answers]}", "c.yaml:1:32: filter.on: place 2 is not one of prompt, answer; did you mean answer?"},
+		{"", "filter: {file: a, on: prompt}", "c.yaml:1:23: filter.on: use a list, such as [a, b]"},
+		{"", "filter: {words: []}", "c.yaml:1:17: filter.words: has no value"},
+		{"", "filter: {words: [a, ]}\nredact: []", "c.yaml:2:9: redact: has no value"},
+		{"", "filter: {words: [a, \"\u200b\"]}", "c.yaml:1:21: filter.words: word 2 has invisible characters alone"},
+		{"", "filter: {words: [a, \"\"]}", "c.yaml:1:21: filter.words: word 2 has no value"},
+		{"", "filter: {words: [a, [b]]}", "c.yaml:1:21: filter.words: use a single value"},
+		{"", "filter: {file: }", "c.yaml:1:16: filter.file: has no value"},
+		{"", "filter: {list: a}", "c.yaml:1:10: filter.list: unknown key"},
+		{"", "redact:\n  - a\n  - " + canary + "(", "c.yaml:3:5: redact: pattern 2 cannot be used: character 21: missing closing )"},
+		{"", "redact: [a*]", "c.yaml:1:10: redact: pattern 1 cannot be used: character 1: it matches the empty text"},
+		{"", "audit: {file: a, content: all}", "c.yaml:1:27: audit.content: use none or redacted"},
+		{"", "audit: {file: a, max_size: 10}", "c.yaml:1:28: audit.max_size: use a size from 256KiB to 1GiB, such as 10MiB"},
+		{"", "audit: {file: a, max_size: 1KiB}", "c.yaml:1:28: audit.max_size: use a size from 256KiB to 1GiB, such as 10MiB"},
+		{"", "audit: {file: a, max_size: 999999999GiB}", "c.yaml:1:28: audit.max_size: use a size from 256KiB to 1GiB, such as 10MiB"},
+	})
+}
+
+// TestSetLists sets, changes and takes away lists.
+func TestSetLists(t *testing.T) {
+	src := "# mine\nfilter: {file: words.txt} # theirs\n"
+	steps := []struct{ key, value, want string }{
+		{"filter.on", "[prompt, answer]", "# mine\nfilter: {file: words.txt, \"on\": [prompt, answer]} # theirs\n"},
+		{"filter.on", "answer", "# mine\nfilter: {file: words.txt, \"on\": [answer]} # theirs\n"},
+		{"redact", `a: \d+`, "# mine\nfilter: {file: words.txt, \"on\": [answer]} # theirs\nredact: [\"a: \\\\d+\"]\n"},
+		{"redact", `["[0-9]", 'it''s', x]`, "# mine\nfilter: {file: words.txt, \"on\": [answer]} # theirs\nredact: [\"[0-9]\", \"it's\", x]\n"},
+	}
+	for _, step := range steps {
+		out, err := Set([]byte(src), step.key, step.value)
+		if err != nil || string(out) != step.want {
+			t.Fatalf("%s = %s: %v\n%s", step.key, step.value, err, out)
+		}
+		src = step.want
+	}
+	for _, step := range []struct{ key, value string }{
+		{"filter.on", "prompt,answer"}, {"redact", "a("}, {"redact", "[a, {b: c}]"}, {"redact", ""}, {"filter.words", "[]"}, {"audit.content", "redacted"},
+	} {
+		if out, err := Set([]byte(src), step.key, step.value); err == nil {
+			t.Errorf("%s = %s gave\n%s", step.key, step.value, out)
+		}
+	}
+	if _, err := Unset([]byte(src), "filter.file"); err == nil {
+		t.Error("a filter without words was left")
+	}
+	out := must(Unset(must(Unset([]byte(src), "redact"))(t), "filter"))(t)
+	if string(out) != "# mine\n" {
+		t.Errorf("left %q, want the comment alone", out)
+	}
+}
+
+// Two pins; the second has what a credential of another provider begins with, as any hash may.
+const (
+	pinA = "sha256//r5BzNgBmJT0dPH9ioULu/yXUu3Bii2BWFF/IeQhKJlU="
+	pinB = "sha256//AKIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+)
+
+func TestPinsParse(t *testing.T) {
+	node := func(pins string) string { return "nodes:\n  a:\n    url: https://h\n    pins: " + pins + "\n" }
+	for name, src := range map[string]string{
+		"one text":           node(pinA + "," + pinB),
+		"a list on one line": node(`["` + pinA + `", "` + pinB + `"]`),
+		"a list of lines":    node("\n      - " + pinA + "\n      # the backup\n      - " + pinB),
+	} {
+		f := mustParse(t, src)
+		n := f.node("a")
+		n.read(n.own)
+		if got := guard.JoinPins(n.Pins, " "); got != pinA+" "+pinB {
+			t.Errorf("%s: %s", name, got)
+		}
+		v := must(Resolve(f, nil, nil))(t)
+		if got, ok := Get(List(v, f), "nodes.a.pins"); !ok || got != pinA+","+pinB {
+			t.Errorf("%s: get gives %q", name, got)
+		}
+		if !strings.HasPrefix(n.Origin("pins"), "config.yaml:") {
+			t.Errorf("%s: said in %s", name, n.Origin("pins"))
+		}
+	}
+	n := mustSelect(t, mustResolve(t, mustParse(t, node(pinA)), nil, nil), "a")
+	if len(n.Pins) != 1 {
+		t.Errorf("one pin: got %v", n.Pins)
+	}
+}
+
+func TestPinsErrors(t *testing.T) {
+	node := func(pins string) string { return "nodes:\n  a: {url: https://h, pins: " + pins + "}\n" }
+	list := func(pins string) string { return "nodes:\n  a:\n    url: https://h\n    pins:\n" + pins }
+	const wantsPin = "a pin is sha256// and a hash in base64"
+	holdParseErrors(t, []parseError{
+		{"wrong prefix", node("sha1//x"), "c.yaml:2:29: nodes.a.pins: " + wantsPin},
+		{"the second of a list", list("      - " + pinA + "\n      - sha256/x\n"), "c.yaml:6:9: nodes.a.pins: " + wantsPin},
+		{"bad base64", node(`"sha256//?"`), "c.yaml:2:29: nodes.a.pins: what follows sha256// is not base64"},
+		{"too short", node("[sha256//AAAA]"), "c.yaml:2:30: nodes.a.pins: a pin's hash has 32 bytes; this one has 3"},
+		{"nothing", node("") + "", "c.yaml:2:29: nodes.a.pins: has no value"},
+		{"an empty list", node("[]"), "c.yaml:2:29: nodes.a.pins: has no value"},
+		{"an empty item", node("[" + pinA + ", ~]"), "c.yaml:2:84: nodes.a.pins: has no value"},
+		{"a comma too many", node(`"` + pinA + `,"`), "c.yaml:2:29: nodes.a.pins: " + wantsPin},
+		{"a map", node("{a: b}"), "c.yaml:2:29: nodes.a.pins: use a single value"},
+		{"a list in a list", node("[[" + pinA + "]]"), "c.yaml:2:30: nodes.a.pins: use a single value"},
+		{"a key", node(`["sk-ant-` + canary + `"]`), "c.yaml:2:30: nodes.a.pins: this looks like a key to an API, and is not shown"},
+		{"misspelt", "nodes:\n  a: {url: https://h, pin: x}\n", "c.yaml:2:23: nodes.a.pin: unknown key; did you mean pins?"},
+		{"plain http", "nodes:\n  a: {url: http://127.0.0.1, pins: " + pinA + "}\n",
+			"c.yaml:2:3: nodes.a.pins: this node is not reached over TLS, so nothing would be held to these pins"},
+		{"the demo node", "nodes:\n  a: {url: 'demo:', pins: " + pinA + "}\n",
+			"c.yaml:2:3: nodes.a.pins: this node is not reached over TLS, so nothing would be held to these pins"},
+		{"at the top", "pins: " + pinA + "\n", "c.yaml:1:1: pins: unknown key"},
+	})
+}
+
+func TestPinsEdit(t *testing.T) {
+	const block = "nodes:\n  a:\n    url: https://h\n    pins:\n      - " + pinA + "\n      - " + pinB + "\n    label: x # mine\n"
+	const flow = "nodes:\n  a: {url: https://h, pins: [" + pinA + "]} # mine\n"
+	list := `["` + pinA + `", "` + pinB + `"]`
+	tests := []struct{ name, src, value, want string }{
+		{"new", "nodes:\n  a:\n    url: https://h\n", pinA, "nodes:\n  a:\n    url: https://h\n    pins: [\"" + pinA + "\"]\n"},
+		{"two", "nodes:\n  a:\n    url: https://h\n", pinA + "," + pinB, "nodes:\n  a:\n    url: https://h\n    pins: " + list + "\n"},
+		{"spaces", "nodes:\n  a: {url: https://h}\n", pinA + ", " + pinB, "nodes:\n  a: {url: https://h, pins: " + list + "}\n"},
+		{"instead of a list", flow, pinA + "," + pinB, "nodes:\n  a: {url: https://h, pins: " + list + "} # mine\n"},
+		{"instead of lines", block, pinB, "nodes:\n  a:\n    url: https://h\n    pins: [\"" + pinB + "\"]\n    label: x # mine\n"},
+		{"instead of one text", "nodes: {a: {url: https://h, pins: '" + pinA + "'}}", pinB, "nodes: {a: {url: https://h, pins: [\"" + pinB + "\"]}}"},
+		{"the same again", "nodes: {a: {url: https://h, pins: " + list + "}}", pinA + "," + pinB, "nodes: {a: {url: https://h, pins: " + list + "}}"},
+	}
+	for _, tt := range tests {
+		out, err := Set([]byte(tt.src), "nodes.a.pins", tt.value)
+		if err != nil || string(out) != tt.want {
+			t.Errorf("%s: %v\n%s\nwant\n%s", tt.name, err, out, tt.want)
+		}
+	}
+	for _, src := range []string{flow, block} {
+		if out, err := Unset([]byte(src), "nodes.a.pins"); err != nil || strings.Contains(string(out), "sha256") || !strings.Contains(string(out), "# mine") {
+			t.Errorf("unset: %v\n%s", err, out)
+		}
+	}
+	for name, tt := range map[string]struct{ src, value, want string }{
+		"a comment among the lines": {strings.Replace(block, "pins:", "pins: # of 2026", 1), pinA, "nodes.a.pins: cannot be edited safely here"},
+		"no pin":                    {flow, "x", "nodes.a.pins: a pin is sha256// and a hash in base64"},
+		"a key":                     {flow, pinA + ",sk-ant-" + canary, "nodes.a.pins: this looks like a key to an API, and is not shown"},
+		"nothing":                   {flow, "", "nodes.a.pins: has no value"},
+		"plain http":                {"nodes: {a: {url: 'http://h'}}", pinA, "nodes.a.pins: this node is not reached over TLS, so nothing would be held to these pins"},
+	} {
+		if out, err := Set([]byte(tt.src), "nodes.a.pins", tt.value); err == nil || err.Error() != tt.want {
+			t.Errorf("%s: %v, %s", name, err, out)
+		}
+	}
+	if _, err := Set([]byte(flow), "nodes.a.url", "http://h"); err == nil || !strings.Contains(err.Error(), "nodes.a.pins: this node is not reached over TLS") {
+		t.Errorf("plain http below pins: %v", err)
+	}
+}
+
+func TestSplitNodes(t *testing.T) {
+	tests := []struct {
+		text string
+		want []string
+	}{
+		{"direct", []string{"direct"}},
+		{"hongkong, singapore,qwen", []string{"hongkong", "singapore", "qwen"}},
+		{"https://a/api,b,http://127.0.0.1:1", []string{"https://a/api", "b", "http://127.0.0.1:1"}},
+		{"demo:?status=429,503,200", []string{"demo:?status=429,503,200"}},
+		{"demo:?status=429,503\nhongkong", []string{"demo:?status=429,503", "hongkong"}},
+		{"demo:?status=429,503,demo/hongkong,a", []string{"demo:?status=429,503", "demo/hongkong", "a"}},
+		{"https://h?x=1,2,https://i,j", []string{"https://h?x=1,2", "https://i", "j"}},
+		{"demo:?stall,demo", []string{"demo:?stall", "demo"}},
+		{"a,,b", []string{"a", "", "b"}},
+	}
+	for _, tt := range tests {
+		got := SplitNodes(tt.text)
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%q: got %q, want %q", tt.text, got, tt.want)
+		}
+		if again := SplitNodes(JoinNodes(got)); !slices.Equal(again, got) {
+			t.Errorf("%q: joined and split again %q", tt.text, again)
+		}
+	}
+	if got := JoinNodes([]string{"a", "b"}); got != "a,b" {
+		t.Errorf("joined with commas: %q", got)
+	}
+}
+
+// The file's list and its text of commas say the same, and an edit turns one into the other.
+func TestNodeListInFile(t *testing.T) {
+	for _, src := range []string{"node: [a, b]\n", "node:\n  - a\n  - b\n", "node: a,b\n", "node: \"a, b\"\n"} {
+		f := mustParse(t, src)
+		v := mustResolve(t, f, nil, nil)
+		if got := v.Nodes; !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("%q: got %q", src, got)
+		}
+		if shown, _ := Get(List(v, f), "node"); shown != "a,b" {
+			t.Errorf("%q: shown as %q", src, shown)
+		}
+	}
+	for src, want := range map[string]string{
+		"":                              "node: \"a,c\"\n",
+		"node: [a, b] # mine\n":         "node: \"a,c\" # mine\n",
+		"node: a # mine\ntimeout: 1s\n": "node: \"a,c\" # mine\ntimeout: 1s\n",
+	} {
+		out, err := Set([]byte(src), "node", "a,c")
+		if err != nil || string(out) != want {
+			t.Errorf("%q: got %q, %v", src, out, err)
+		}
+	}
+	if _, err := Set(nil, "node", "a,a"); err == nil {
+		t.Error("a node was taken twice")
+	}
+}
+
+func FuzzSplitNodes(f *testing.F) {
+	f.Add("a,b")
+	f.Add("demo:?status=429,503\nhttps://h?x,demo/slow")
+	f.Fuzz(func(t *testing.T, text string) {
+		names := SplitNodes(text)
+		if keys[0].checkText(text) != nil {
+			return
+		}
+		if again := SplitNodes(JoinNodes(names)); !slices.Equal(again, names) {
+			t.Errorf("%q is %q, and joined %q", text, names, again)
+		}
+	})
+}
