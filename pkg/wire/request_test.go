@@ -1,18 +1,30 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 )
 
 // number is a pointer to f, for the fields that tell 0 from nothing.
 func number(f float64) *float64 { return &f }
 
-// TestEncodeMore holds the bytes of what TestEncode's plain requests do not have.
-func TestEncodeMore(t *testing.T) {
+func params(pairs ...string) map[string]json.RawMessage {
+	out := map[string]json.RawMessage{}
+	for i := 0; i < len(pairs); i += 2 {
+		out[pairs[i]] = json.RawMessage(pairs[i+1])
+	}
+	return out
+}
+
+// TestEncode holds the request bytes: a gateway that signs, logs or caches bodies sees exactly these. A request has the
+// prompt p, 1 token and, but in complete, the model m where the case says nothing; … is the beginning of its body.
+func TestEncode(t *testing.T) {
 	turns := []Turn{{"user", "one"}, {"assistant", "二"}}
+	const talk = `{"role":"user","content":"one"},{"role":"assistant","content":"二"},{"role":"user","content":"p"}]`
 	schema := json.RawMessage(`{ "type": "object", "x": "<&>" }`)
 	tests := []struct {
 		name string
@@ -20,70 +32,126 @@ func TestEncodeMore(t *testing.T) {
 		in   Request
 		want string
 	}{
+		// The script's own request, byte for byte.
+		{"the script's", Complete, Request{Prompt: "hi", MaxTokens: 100}, `{"prompt":"hi","max_tokens":100}`},
+		{"complete with a model", Complete, Request{Model: "m-1", MaxTokens: 5}, `{"prompt":"p","max_tokens":5,"model":"m-1"}`},
+		{"Chinese stays as typed", Complete, Request{Prompt: " 你好 "}, `{"prompt":" 你好 ","max_tokens":1}`},
+		{"no HTML escapes", Complete, Request{Prompt: `<a href="x">&'`}, `{"prompt":"<a href=\"x\">&'","max_tokens":1}`},
 		{
-			"turns", Messages, Request{Model: "m", System: "s", Prompt: "three", MaxTokens: 1, Turns: turns},
-			`{"model":"m","max_tokens":1,"system":"s","messages":[{"role":"user","content":"one"},{"role":"assistant","content":"二"},{"role":"user","content":"three"}],"stream":false}`,
+			"what the script pasted raw", Complete, Request{Prompt: "a\"b\\c\nd\te\r\x1b\x00"},
+			`{"prompt":"a\"b\\c\nd\te\r\u001b\u0000","max_tokens":1}`,
 		},
 		{
-			"turns and a system prompt in chat", Chat, Request{Model: "m", System: "s", Prompt: "three", MaxTokens: 1, Turns: turns},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"s"},{"role":"user","content":"one"},{"role":"assistant","content":"二"},{"role":"user","content":"three"}],"stream":false}`,
+			"messages", Messages, Request{Model: "claude-haiku-5-5", Prompt: "你好 <3", MaxTokens: 4096},
+			`{"model":"claude-haiku-5-5","max_tokens":4096,"messages":[{"role":"user","content":"你好 <3"}],"stream":false}`,
 		},
 		{
-			"stream", Messages, Request{Model: "m", Prompt: "p", MaxTokens: 1, Stream: true},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":true}`,
+			"a system prompt", Messages, Request{System: "be brief"},
+			`{"model":"m","max_tokens":1,"system":"be brief","messages":[{"role":"user","content":"p"}],"stream":false}`,
+		},
+		{"chat", Chat, Request{}, `…,"stream":false}`},
+		{
+			"a system prompt in chat", Chat, Request{System: "be brief"},
+			`{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"be brief"},{"role":"user","content":"p"}],"stream":false}`,
 		},
 		{
-			"stream in chat", Chat, Request{Model: "m", Prompt: "p", MaxTokens: 1, Stream: true},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":true,"stream_options":{"include_usage":true}}`,
+			"turns", Messages, Request{System: "s", Turns: turns},
+			`{"model":"m","max_tokens":1,"system":"s","messages":[` + talk + `,"stream":false}`,
 		},
-		{"stream in complete", Complete, Request{Prompt: "p", MaxTokens: 1, Stream: true}, `{"prompt":"p","max_tokens":1,"stream":true}`},
+		{
+			"turns and a system prompt in chat", Chat, Request{System: "s", Turns: turns},
+			`{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"s"},` + talk + `,"stream":false}`,
+		},
+		{"stream", Messages, Request{Stream: true}, `…,"stream":true}`},
+		{"stream in chat", Chat, Request{Stream: true}, `…,"stream":true,"stream_options":{"include_usage":true}}`},
+		{"stream in complete", Complete, Request{Stream: true}, `…,"stream":true}`},
 		{
 			"sampling under the older version", Messages,
-			Request{Model: "m", Prompt: "p", MaxTokens: 1, Version: "2023-06-01", Temperature: number(0), TopP: number(0.25), Stop: []string{"\n\n", "<end>"}},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":false,"temperature":0,"top_p":0.25,"stop_sequences":["\n\n","<end>"]}`,
+			Request{Version: "2023-06-01", Temperature: number(0), TopP: number(0.25), Stop: []string{"\n\n", "<end>"}},
+			`…,"stream":false,"temperature":0,"top_p":0.25,"stop_sequences":["\n\n","<end>"]}`,
 		},
 		{
-			"sampling in chat", Chat, Request{Model: "m", Prompt: "p", MaxTokens: 1, Temperature: number(1.5), TopP: number(0), Stop: []string{"x"}},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":false,"temperature":1.5,"top_p":0,"stop":["x"]}`,
+			"sampling in chat", Chat, Request{Temperature: number(1.5), TopP: number(0), Stop: []string{"x"}},
+			`…,"stream":false,"temperature":1.5,"top_p":0,"stop":["x"]}`,
 		},
 		{
-			"sampling in complete", Complete, Request{Prompt: "p", MaxTokens: 1, Temperature: number(0), Stop: []string{"x"}},
-			`{"prompt":"p","max_tokens":1,"temperature":0,"stop_sequences":["x"]}`,
+			"sampling in complete", Complete, Request{Temperature: number(0), Stop: []string{"x"}},
+			`…,"temperature":0,"stop_sequences":["x"]}`,
 		},
 		{
-			"a schema", Messages, Request{Model: "m", Prompt: "p", MaxTokens: 1, Schema: schema},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":false,"output_config":{"format":{"type":"json_schema","schema":{"type":"object","x":"<&>"}}}}`,
+			"a schema", Messages, Request{Schema: schema},
+			`…,"stream":false,"output_config":{"format":{"type":"json_schema","schema":{"type":"object","x":"<&>"}}}}`,
 		},
 		{
-			"a schema in chat", Chat, Request{Model: "m", Prompt: "p", MaxTokens: 1, Schema: schema},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":false,"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"object","x":"<&>"},"strict":true}}}`,
+			"a schema in chat", Chat, Request{Schema: schema},
+			`…,"stream":false,"response_format":{"type":"json_schema",` +
+				`"json_schema":{"name":"answer","schema":{"type":"object","x":"<&>"},"strict":true}}}`,
 		},
 		{
 			"params in the order of their keys", Complete,
-			Request{Prompt: "p", MaxTokens: 1, Params: map[string]json.RawMessage{"z": json.RawMessage(`{ "a": [1, null] }`), "é\"<": json.RawMessage(`"<x>"`), "b": json.RawMessage("2")}},
-			`{"prompt":"p","max_tokens":1,"b":2,"z":{"a":[1,null]},"é\"<":"<x>"}`,
+			Request{Params: params("z", `{ "a": [1, null] }`, "é\"<", `"<x>"`, "b", "2")},
+			`…,"b":2,"z":{"a":[1,null]},"é\"<":"<x>"}`,
 		},
 		{
-			"a param that this request leaves free", Messages, Request{Model: "m", Prompt: "p", MaxTokens: 1, Params: map[string]json.RawMessage{"output_config": json.RawMessage(`{"effort":"low"}`)}},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":false,"output_config":{"effort":"low"}}`,
+			"a param that this request leaves free", Messages, Request{Params: params("output_config", `{"effort":"low"}`)},
+			`…,"stream":false,"output_config":{"effort":"low"}}`,
 		},
 	}
 	for _, test := range tests {
-		got, err := test.api.Encode(test.in)
-		if err != nil || string(got) != test.want {
-			t.Errorf("%s: %s, %v\nwant %s", test.name, got, err, test.want)
+		in, begin := test.in, `{"prompt":"p","max_tokens":1`
+		in.Prompt, in.MaxTokens = cmp.Or(in.Prompt, "p"), cmp.Or(in.MaxTokens, 1)
+		if test.api != Complete {
+			in.Model = cmp.Or(in.Model, "m")
+			begin = `{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}]`
 		}
-		if !json.Valid(got) {
-			t.Errorf("%s: %s is not JSON", test.name, got)
+		want := strings.Replace(test.want, "…", begin, 1)
+		if got, err := test.api.Encode(in); err != nil || string(got) != want || !json.Valid(got) {
+			t.Errorf("%s: got %s, %v\nwant %s", test.name, got, err, want)
+		}
+	}
+}
+
+// FuzzEncode holds that a prompt survives its encoding in every dialect.
+func FuzzEncode(f *testing.F) {
+	f.Add("hi")
+	f.Add(" 你好 \u2028<&>\x00\"\\")
+	f.Fuzz(func(t *testing.T, prompt string) {
+		prompt = strings.ToValidUTF8(prompt, "?") // what cmd refuses otherwise
+		for _, api := range APIs() {
+			body, err := api.Encode(Request{Model: "m", Prompt: prompt, MaxTokens: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var back struct {
+				Prompt   string
+				Messages []struct{ Content string }
+			}
+			if err := json.Unmarshal(body, &back); err != nil {
+				t.Fatalf("%s: %v", body, err)
+			}
+			if len(back.Messages) == 1 {
+				back.Prompt = back.Messages[0].Content
+			}
+			if back.Prompt != prompt {
+				t.Fatalf("%s: sent %q for %q", api, back.Prompt, prompt)
+			}
+		}
+	})
+}
+
+func TestPaths(t *testing.T) {
+	for api, want := range map[API][2]string{
+		Messages: {"/v1/messages", "/v1/models"}, Complete: {"/v1/complete", "/v1/models"}, Chat: {"/chat/completions", "/models"},
+	} {
+		if got := [2]string{api.Dialect().Path(), api.Dialect().Facts().ModelsPath}; got != want {
+			t.Errorf("%s: got %s, want %s", api, got, want)
 		}
 	}
 }
 
 // TestUnsupported holds that what a dialect cannot carry is refused with the reason, and never left out.
 func TestUnsupported(t *testing.T) {
-	param := func(key, value string) Request {
-		return Request{Params: map[string]json.RawMessage{key: json.RawMessage(value)}}
-	}
+	param := func(key, value string) Request { return Request{Params: params(key, value)} }
 	tests := []struct {
 		api  API
 		in   Request
@@ -104,7 +172,7 @@ func TestUnsupported(t *testing.T) {
 		{Messages, param("system", `"x"`), `the messages api takes no param "system": ferry sets it itself`, true},
 		{Complete, param("stream", "true"), `the complete api takes no param "stream": ferry sets it itself`, true},
 		{Chat, param("stream", "true"), `the chat api takes no param "stream": ferry sets it itself`, true},
-		{Chat, Request{Stop: []string{"x"}, Params: map[string]json.RawMessage{"stop": json.RawMessage("1")}}, `the chat api takes no param "stop": ferry sets it itself`, true},
+		{Chat, Request{Stop: []string{"x"}, Params: params("stop", "1")}, `the chat api takes no param "stop": ferry sets it itself`, true},
 		{Chat, param("x", "yes"), `the chat api takes no param "x": its value is not JSON`, true},
 		{Chat, param("x", ""), `the chat api takes no param "x": its value is not JSON`, true},
 		{Chat, param("x", `1,"model":2`), `the chat api takes no param "x": its value is not JSON`, true},
@@ -113,14 +181,55 @@ func TestUnsupported(t *testing.T) {
 		body, err := test.api.Encode(test.in)
 		var unsupported *UnsupportedError
 		if !errors.As(err, &unsupported) || err.Error() != test.want || body != nil || unsupported.API != test.api {
-			t.Errorf("%s, %+v: %s, %v\nwant %s", test.api, test.in, body, err, test.want)
+			t.Errorf("%s, %+v: got %s, %v\nwant %s", test.api, test.in, body, err, test.want)
 			continue
 		}
 		if (unsupported.Hint() != "") != test.hint {
-			t.Errorf("%v: hint %q", err, unsupported.Hint())
+			t.Errorf("%v: got the hint %q, want one: %t", err, unsupported.Hint(), test.hint)
 		}
 	}
 	if _, err := Chat.Encode(Request{Temperature: number(math.NaN())}); err == nil {
 		t.Error("NaN has no JSON, and no error came")
+	}
+}
+
+// TestJSONSize counts as the encoder writes.
+func TestJSONSize(t *testing.T) {
+	texts := []string{"", "plain", "\u2028\u2029", "\u2027\u202a", "€ß語😀", "a\xe2", "<&>", "\x7f"}
+	for c := range rune(0x80) {
+		texts = append(texts, "a"+string(c)+"b")
+	}
+	for _, text := range texts {
+		encoded, err := encodeJSON(strings.ToValidUTF8(text, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := jsonSize(strings.ToValidUTF8(text, "")), len(encoded)-2; got != want {
+			t.Errorf("%q: %d bytes, want the %d of %s", text, got, want, encoded)
+		}
+	}
+}
+
+// TestEncodeRefusesSize bounds a request by what it would be as JSON, wherever its texts stand.
+func TestEncodeRefusesSize(t *testing.T) {
+	fits := strings.Repeat("\x01", mostEncoded/6)
+	most := Request{Model: "m", MaxTokens: 1, Prompt: fits}
+	if body, err := Messages.Encode(most); err != nil || len(body) < mostEncoded-6 {
+		t.Errorf("a prompt within the limit: %d bytes, %v", len(body), err)
+	}
+	over := fits[:mostEncoded/6-6] + strings.Repeat("\x01", 7)
+	for name, r := range map[string]Request{
+		"prompt": {Prompt: over},
+		"system": {Prompt: "x", System: over},
+		"turn":   {Prompt: "x", Turns: []Turn{{Role: "user", Text: over}}},
+		"stop":   {Prompt: "x", Stop: []string{over}},
+		"schema": {Prompt: "x", Schema: json.RawMessage(`{"a":"` + strings.Repeat("x", mostEncoded) + `"}`)},
+		"param":  {Prompt: "x", Params: params("a", `"`+strings.Repeat("x", mostEncoded)+`"`)},
+	} {
+		r.Model, r.MaxTokens = "m", 1
+		var size *SizeError
+		if _, err := Messages.Encode(r); !errors.As(err, &size) || err.Error() != "the request would have 65 MiB as JSON, over the limit of 64 MiB" {
+			t.Errorf("%s: %v, want that it would have 65 MiB", name, err)
+		}
 	}
 }
