@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"strings"
+
 	"ferry/pkg/retry"
 	"ferry/pkg/wire"
 
@@ -113,7 +115,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 		"timeout", "connect_timeout", "limit", "hold", "proxy", "failover.across")
 	f.Lookup("across").NoOptDefVal = "true"
 	addStoreFlags(f, &o.node)
-	f.StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: messages, complete or chat")
+	f.StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+either(wire.APIs()))
 	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)
 	_ = c.RegisterFlagCompletionFunc("api", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return words(wire.APIs()), cobra.ShellCompDirectiveNoFileComp
@@ -143,6 +145,12 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show attempts, phases and headers, on standard error")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no notes, only errors")
 	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
+}
+
+// either lists names as a sentence does: "a, b or c".
+func either[T ~string](names []T) string {
+	last := len(names) - 1
+	return strings.Join(words(names[:last]), ", ") + " or " + string(names[last])
 }
 
 func words[T ~string](list []T) []string {

@@ -11,6 +11,7 @@ import (
 	"ferry/pkg/bench"
 	"ferry/pkg/report"
 	"ferry/pkg/text"
+	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
 )
@@ -95,7 +96,7 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.StringVar(&o.save, "save", "", "write every attempt to a new `FILE`.jsonl for bench report")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, and send nothing")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
-	f.StringVar(&o.node.api, "api", "", "the `API` of nodes given as URLs: messages, complete or chat")
+	f.StringVar(&o.node.api, "api", "", "the `API` of nodes given as URLs: "+either(wire.APIs()))
 	addSettingFlags(f, &o.node,
 		"model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
 	f.Lookup("timeout").Usage = "time limit for one request, including retries"

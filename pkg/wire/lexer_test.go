@@ -221,7 +221,7 @@ func FuzzStream(f *testing.F) {
 	f.Add([]byte(started+hello+stopped+hello), uint8(0))
 	f.Add([]byte(chatHi+chatEnd+"data: [DONE]\n\n"), uint8(2))
 	f.Fuzz(func(t *testing.T, in []byte, which uint8) {
-		api := APIs()[int(which)%3]
+		api := APIs()[int(which)%len(APIs())]
 		s := api.NewStream(bytes.NewReader(in))
 		got := readStream(s)
 		if got.err == io.EOF && !hasEnd(api, in) {

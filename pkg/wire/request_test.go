@@ -20,84 +20,89 @@ func params(pairs ...string) map[string]json.RawMessage {
 	return out
 }
 
-// TestEncode holds the request bytes: a gateway that signs, logs or caches bodies sees exactly these. A request has the
-// prompt p, 1 token and, but in complete, the model m where the case says nothing; … is the beginning of its body.
+var schema = json.RawMessage(`{ "type": "object", "x": "<&>" }`)
+
+var turns = []Turn{{"user", "one"}, {"assistant", "二"}}
+
+const talk = `{"role":"user","content":"one"},{"role":"assistant","content":"二"},{"role":"user","content":"p"}]`
+
+// requests have the prompt p, 1 token and, but in complete, the model m where the case says nothing; … is the beginning
+// of the body.
+var requests = []struct {
+	name string
+	api  API
+	in   Request
+	want string
+}{
+	// The script's own request, byte for byte.
+	{"the script's", Complete, Request{Prompt: "hi", MaxTokens: 100}, `{"prompt":"hi","max_tokens":100}`},
+	{"complete with a model", Complete, Request{Model: "m-1", MaxTokens: 5}, `{"prompt":"p","max_tokens":5,"model":"m-1"}`},
+	{"Chinese stays as typed", Complete, Request{Prompt: " 你好 "}, `{"prompt":" 你好 ","max_tokens":1}`},
+	{"no HTML escapes", Complete, Request{Prompt: `<a href="x">&'`}, `{"prompt":"<a href=\"x\">&'","max_tokens":1}`},
+	{
+		"what the script pasted raw", Complete, Request{Prompt: "a\"b\\c\nd\te\r\x1b\x00"},
+		`{"prompt":"a\"b\\c\nd\te\r\u001b\u0000","max_tokens":1}`,
+	},
+	{
+		"messages", Messages, Request{Model: "claude-haiku-5-5", Prompt: "你好 <3", MaxTokens: 4096},
+		`{"model":"claude-haiku-5-5","max_tokens":4096,"messages":[{"role":"user","content":"你好 <3"}],"stream":false}`,
+	},
+	{
+		"a system prompt", Messages, Request{System: "be brief"},
+		`{"model":"m","max_tokens":1,"system":"be brief","messages":[{"role":"user","content":"p"}],"stream":false}`,
+	},
+	{"chat", Chat, Request{}, `…,"stream":false}`},
+	{
+		"a system prompt in chat", Chat, Request{System: "be brief"},
+		`{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"be brief"},{"role":"user","content":"p"}],"stream":false}`,
+	},
+	{
+		"turns", Messages, Request{System: "s", Turns: turns},
+		`{"model":"m","max_tokens":1,"system":"s","messages":[` + talk + `,"stream":false}`,
+	},
+	{
+		"turns and a system prompt in chat", Chat, Request{System: "s", Turns: turns},
+		`{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"s"},` + talk + `,"stream":false}`,
+	},
+	{"stream", Messages, Request{Stream: true}, `…,"stream":true}`},
+	{"stream in chat", Chat, Request{Stream: true}, `…,"stream":true,"stream_options":{"include_usage":true}}`},
+	{"stream in complete", Complete, Request{Stream: true}, `…,"stream":true}`},
+	{
+		"sampling under the older version", Messages,
+		Request{Version: "2023-06-01", Temperature: number(0), TopP: number(0.25), Stop: []string{"\n\n", "<end>"}},
+		`…,"stream":false,"temperature":0,"top_p":0.25,"stop_sequences":["\n\n","<end>"]}`,
+	},
+	{
+		"sampling in chat", Chat, Request{Temperature: number(1.5), TopP: number(0), Stop: []string{"x"}},
+		`…,"stream":false,"temperature":1.5,"top_p":0,"stop":["x"]}`,
+	},
+	{
+		"sampling in complete", Complete, Request{Temperature: number(0), Stop: []string{"x"}},
+		`…,"temperature":0,"stop_sequences":["x"]}`,
+	},
+	{
+		"a schema", Messages, Request{Schema: schema},
+		`…,"stream":false,"output_config":{"format":{"type":"json_schema","schema":{"type":"object","x":"<&>"}}}}`,
+	},
+	{
+		"a schema in chat", Chat, Request{Schema: schema},
+		`…,"stream":false,"response_format":{"type":"json_schema",` +
+			`"json_schema":{"name":"answer","schema":{"type":"object","x":"<&>"},"strict":true}}}`,
+	},
+	{
+		"params in the order of their keys", Complete,
+		Request{Params: params("z", `{ "a": [1, null] }`, "é\"<", `"<x>"`, "b", "2")},
+		`…,"b":2,"z":{"a":[1,null]},"é\"<":"<x>"}`,
+	},
+	{
+		"a param that this request leaves free", Messages, Request{Params: params("output_config", `{"effort":"low"}`)},
+		`…,"stream":false,"output_config":{"effort":"low"}}`,
+	},
+}
+
+// TestEncode holds the request bytes: a gateway that signs, logs or caches bodies sees exactly these.
 func TestEncode(t *testing.T) {
-	turns := []Turn{{"user", "one"}, {"assistant", "二"}}
-	const talk = `{"role":"user","content":"one"},{"role":"assistant","content":"二"},{"role":"user","content":"p"}]`
-	schema := json.RawMessage(`{ "type": "object", "x": "<&>" }`)
-	tests := []struct {
-		name string
-		api  API
-		in   Request
-		want string
-	}{
-		// The script's own request, byte for byte.
-		{"the script's", Complete, Request{Prompt: "hi", MaxTokens: 100}, `{"prompt":"hi","max_tokens":100}`},
-		{"complete with a model", Complete, Request{Model: "m-1", MaxTokens: 5}, `{"prompt":"p","max_tokens":5,"model":"m-1"}`},
-		{"Chinese stays as typed", Complete, Request{Prompt: " 你好 "}, `{"prompt":" 你好 ","max_tokens":1}`},
-		{"no HTML escapes", Complete, Request{Prompt: `<a href="x">&'`}, `{"prompt":"<a href=\"x\">&'","max_tokens":1}`},
-		{
-			"what the script pasted raw", Complete, Request{Prompt: "a\"b\\c\nd\te\r\x1b\x00"},
-			`{"prompt":"a\"b\\c\nd\te\r\u001b\u0000","max_tokens":1}`,
-		},
-		{
-			"messages", Messages, Request{Model: "claude-haiku-5-5", Prompt: "你好 <3", MaxTokens: 4096},
-			`{"model":"claude-haiku-5-5","max_tokens":4096,"messages":[{"role":"user","content":"你好 <3"}],"stream":false}`,
-		},
-		{
-			"a system prompt", Messages, Request{System: "be brief"},
-			`{"model":"m","max_tokens":1,"system":"be brief","messages":[{"role":"user","content":"p"}],"stream":false}`,
-		},
-		{"chat", Chat, Request{}, `…,"stream":false}`},
-		{
-			"a system prompt in chat", Chat, Request{System: "be brief"},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"be brief"},{"role":"user","content":"p"}],"stream":false}`,
-		},
-		{
-			"turns", Messages, Request{System: "s", Turns: turns},
-			`{"model":"m","max_tokens":1,"system":"s","messages":[` + talk + `,"stream":false}`,
-		},
-		{
-			"turns and a system prompt in chat", Chat, Request{System: "s", Turns: turns},
-			`{"model":"m","max_tokens":1,"messages":[{"role":"system","content":"s"},` + talk + `,"stream":false}`,
-		},
-		{"stream", Messages, Request{Stream: true}, `…,"stream":true}`},
-		{"stream in chat", Chat, Request{Stream: true}, `…,"stream":true,"stream_options":{"include_usage":true}}`},
-		{"stream in complete", Complete, Request{Stream: true}, `…,"stream":true}`},
-		{
-			"sampling under the older version", Messages,
-			Request{Version: "2023-06-01", Temperature: number(0), TopP: number(0.25), Stop: []string{"\n\n", "<end>"}},
-			`…,"stream":false,"temperature":0,"top_p":0.25,"stop_sequences":["\n\n","<end>"]}`,
-		},
-		{
-			"sampling in chat", Chat, Request{Temperature: number(1.5), TopP: number(0), Stop: []string{"x"}},
-			`…,"stream":false,"temperature":1.5,"top_p":0,"stop":["x"]}`,
-		},
-		{
-			"sampling in complete", Complete, Request{Temperature: number(0), Stop: []string{"x"}},
-			`…,"temperature":0,"stop_sequences":["x"]}`,
-		},
-		{
-			"a schema", Messages, Request{Schema: schema},
-			`…,"stream":false,"output_config":{"format":{"type":"json_schema","schema":{"type":"object","x":"<&>"}}}}`,
-		},
-		{
-			"a schema in chat", Chat, Request{Schema: schema},
-			`…,"stream":false,"response_format":{"type":"json_schema",` +
-				`"json_schema":{"name":"answer","schema":{"type":"object","x":"<&>"},"strict":true}}}`,
-		},
-		{
-			"params in the order of their keys", Complete,
-			Request{Params: params("z", `{ "a": [1, null] }`, "é\"<", `"<x>"`, "b", "2")},
-			`…,"b":2,"z":{"a":[1,null]},"é\"<":"<x>"}`,
-		},
-		{
-			"a param that this request leaves free", Messages, Request{Params: params("output_config", `{"effort":"low"}`)},
-			`…,"stream":false,"output_config":{"effort":"low"}}`,
-		},
-	}
-	for _, test := range tests {
+	for _, test := range requests {
 		in, begin := test.in, `{"prompt":"p","max_tokens":1`
 		in.Prompt, in.MaxTokens = cmp.Or(in.Prompt, "p"), cmp.Or(in.MaxTokens, 1)
 		if test.api != Complete {
