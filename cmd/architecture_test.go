@@ -17,14 +17,12 @@ import (
 	"testing"
 )
 
-// The architecture tests hold the checkout to the design: which package imports which, what stands at the top, and what
-// start-up costs.
+// The architecture tests compare the checkout with the design.
 
 // checkout is the top of the repository, seen from this package's folder.
 const checkout = ".."
 
-// layers are the packages, the lowest layer first. A package imports only packages of a lower layer. One without a layer
-// fails the test.
+// layers are the packages, the lowest layer first. A package imports only packages of a lower layer.
 var layers = [][]string{
 	{"pkg/text", "pkg/state", "pkg/retry"},
 	{"pkg/guard", "pkg/wire", "pkg/demo", "pkg/bench", "pkg/term"},
@@ -210,8 +208,7 @@ func TestArchitectureTopLevel(t *testing.T) {
 	}
 }
 
-// TestArchitectureNoMachinePaths looks for the paths of the machines that the project was written on: a file that names one
-// works there and nowhere else.
+// TestArchitectureNoMachinePaths looks for paths of the machines that the project was written on.
 func TestArchitectureNoMachinePaths(t *testing.T) {
 	for _, file := range projectFiles(t) {
 		text, err := os.ReadFile(filepath.Join(checkout, file))
@@ -240,8 +237,7 @@ func requiredModules(t *testing.T) map[string]string {
 	return modules
 }
 
-// slowAtInit are libraries whose package init was measured to cost more than the whole of curl, or to ask the terminal
-// questions before the program has begun.
+// slowAtInit are libraries whose init costs more than all of curl, or asks the terminal questions.
 var slowAtInit = []string{"glamour", "chroma", "bubbles", "bubbletea"}
 
 func TestArchitectureModules(t *testing.T) {
@@ -285,8 +281,7 @@ func newer(t *testing.T, a, b string) bool {
 // pinnedAction is one of a certain commit, with the version that this is.
 var pinnedAction = regexp.MustCompile(`^(- )?uses: [\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
 
-// TestArchitectureWorkflows holds the workflows to actions of a certain commit: a tag can be moved to other code, which
-// would have the rights of the workflow.
+// TestArchitectureWorkflows expects actions of a certain commit: a tag can be moved to other code.
 func TestArchitectureWorkflows(t *testing.T) {
 	for line, pinned := range map[string]bool{
 		"- uses: actions/checkout@" + strings.Repeat("0a", 20) + " # v6.0.2": true,

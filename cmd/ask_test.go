@@ -103,8 +103,7 @@ func TestAttemptsShareAConnection(t *testing.T) {
 	}
 }
 
-// TestNameOfTwoAddresses listens on one address of localhost at a time: where the name has more of them, the ones that
-// refuse are passed over.
+// TestNameOfTwoAddresses listens on one address of localhost at a time. Addresses that refuse are passed over.
 func TestNameOfTwoAddresses(t *testing.T) {
 	all, err := net.LookupHost("localhost")
 	check(t, err)
@@ -116,8 +115,7 @@ func TestNameOfTwoAddresses(t *testing.T) {
 	}
 }
 
-// TestFilterChunks expects the filter's answer to be the same however a stream is cut, in every form, for words that
-// overlap, that begin alike and that come from two lists.
+// TestFilterChunks cuts a stream in many ways: the filter's answer is the same in every form.
 func TestFilterChunks(t *testing.T) {
 	long(t, "every prompt in every form, cut in every way")
 	env := withConfig(t, "filter: {file: words.txt, words: [banana split, 分割], on: [answer]}\n",

@@ -23,8 +23,7 @@ import (
 	"time"
 )
 
-// TestBatchManyItems asks 3,000 items at once in 64 against a node of which every twentieth answer is a 503: all of them
-// are accounted for, the connections are used again, and memory stays small. The run after it finishes the rest.
+// TestBatchManyItems asks 3,000 items, of which every twentieth answer is a 503. The run after it finishes the rest.
 func TestBatchManyItems(t *testing.T) {
 	long(t, "thousands of items")
 	const items, workers = 3000, 64
@@ -83,8 +82,7 @@ func linesOf(t *testing.T, path string) map[string]bool {
 	return ids
 }
 
-// TestBatchInterrupted presses Ctrl-C: what is in flight is waited for and kept, no more is sent, and ferry dies of the
-// signal.
+// TestBatchInterrupted presses Ctrl-C: what is in flight is kept, no more is sent, and ferry dies of the signal.
 func TestBatchInterrupted(t *testing.T) {
 	in, out := batchFiles(t, 10_000)
 	p := realFerry(t, "ask", "-c", "4", "--batch", in, "--out", out, "-n", "demo:?latency=20ms")

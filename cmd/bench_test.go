@@ -86,8 +86,7 @@ func (crashing) Sleep(_ context.Context, d time.Duration) error {
 	return nil
 }
 
-// TestCrash lets ferry panic before and after it has sent a request, in its own goroutine and in those of a batch and a
-// bench. It is never exit code 2, and one line says whether something was sent.
+// TestCrash lets ferry panic before and after a request. It is never exit code 2, and one line says what was sent.
 func TestCrash(t *testing.T) {
 	server := serve(t, nil)
 	dir := t.TempDir()

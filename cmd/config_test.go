@@ -18,8 +18,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// TestCheckPrintsAsItGoes expects a line of config check as each answer comes: what is known stands there when the next
-// request arrives.
+// TestCheckPrintsAsItGoes expects what is known to be printed before the next request is sent.
 func TestCheckPrintsAsItGoes(t *testing.T) {
 	var out, errs bytes.Buffer
 	var seen []string
@@ -92,8 +91,7 @@ func TestNamedConfigIsMade(t *testing.T) {
 	}
 }
 
-// TestNoStore expects that --no-store leaves no trace: with a limit and a budget, after calls that did leave something, no
-// file of the whole home is made, changed, touched or removed.
+// TestNoStore expects that no file of the home is made, changed, touched or removed with --no-store.
 func TestNoStore(t *testing.T) {
 	home := t.TempDir()
 	env := map[string]string{"HOME": home, "FERRY_LIMIT": "600/min burst 100"}

@@ -118,8 +118,7 @@ func allBroken() []string {
 	return slices.Sorted(maps.Keys(brokenCalls()))
 }
 
-// TestBrokenDisk refuses every kind of call with which state is written: the answer arrives all the same, with a
-// warning where it is not kept; and what is read afterwards is a whole conversation, the old one or the new.
+// TestBrokenDisk refuses every kind of call that writes state: the answer arrives, and what is kept stays whole.
 func TestBrokenDisk(t *testing.T) {
 	long(t, "every kind of call that writes, refused in turn")
 	for _, call := range allBroken() {
@@ -177,8 +176,7 @@ func TestBrokenConfigSet(t *testing.T) {
 	}
 }
 
-// TestFilesOfOthers puts what another user could make where ferry is to write, in a folder that everyone can write: it is
-// refused before anything is sent, and nothing is written.
+// TestFilesOfOthers puts what another user could make where ferry is to write: it is refused, and nothing is sent.
 func TestFilesOfOthers(t *testing.T) {
 	server := serve(t, answering(200, "", ""))
 	batch := []string{"ask", "-q", "--batch", "in.txt", "--out", "box/o", "-n", server.URL}
@@ -300,8 +298,7 @@ func stalled(t *testing.T, args ...string) *process {
 	return p
 }
 
-// TestQuit sends SIGQUIT to ferries whose request is on its way. They say so in one line and do not say with exit code 2
-// that nothing was sent.
+// TestQuit sends SIGQUIT to ferries whose request is on its way: one line says so, and it is not exit code 2.
 func TestQuit(t *testing.T) {
 	for _, args := range [][]string{{"ask", "--no-stdin", "hello", "-n"}, {"stream", "--no-stdin", "hello", "-n"}, {"bench", "-r", "2"}} {
 		r := stalled(t, args...).send(syscall.SIGQUIT).wait().want(131, "", "")
@@ -346,8 +343,7 @@ func TestFatalErrors(t *testing.T) {
 	}
 }
 
-// TestFewFiles runs commands where hardly a file can be opened. Each ends well or says in words what failed: exit code 2
-// only where nothing was sent, 0 only with an answer, and never a crash.
+// TestFewFiles runs commands where hardly a file can be opened. Each ends well or says in words what failed.
 func TestFewFiles(t *testing.T) {
 	long(t, "more than a hundred processes")
 	server := serve(t, nil)

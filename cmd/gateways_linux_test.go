@@ -157,8 +157,7 @@ func (w waiter) stop(s syscall.Signal) {
 	w.process.wait().killedBy(s)
 }
 
-// TestInterruptedTurn stops a ferry that waits for its turn, alone and with others behind it: it dies of the signal, the
-// turn is given back, and those behind move up.
+// TestInterruptedTurn stops a ferry that waits for its turn: the turn is given back, and those behind move up.
 func TestInterruptedTurn(t *testing.T) {
 	q := newQueueing(t)
 	q.wait(t, 1).stop(syscall.SIGINT)
@@ -173,8 +172,7 @@ func TestInterruptedTurn(t *testing.T) {
 	equal(t, "requests", q.count(), 1)
 }
 
-// TestInterruptedTurns stops a bench and a batch of which several requests wait for their turns. Each of them is given
-// back at the first signal.
+// TestInterruptedTurns stops a bench and a batch with several requests that wait: every turn is given back.
 func TestInterruptedTurns(t *testing.T) {
 	in, out := batchFiles(t, 4)
 	saved := out + ".run"

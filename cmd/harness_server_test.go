@@ -46,8 +46,7 @@ type asked struct {
 	at   time.Time
 }
 
-// serve runs a handler until the test ends, the demo node where it is nil. How makes it another server than one of plain
-// http on 127.0.0.1.
+// serve runs a handler until the test ends, the demo node where it is nil. How changes the server before it starts.
 func serve(t testing.TB, handler http.Handler, how ...func(*server)) *server {
 	if handler == nil {
 		handler = demoNode(t)
@@ -151,8 +150,7 @@ func (s *server) take() []asked {
 
 func (s *server) port() string { return s.host[strings.LastIndexByte(s.host, ':')+1:] }
 
-// connectProxy carries CONNECT alone, over TLS where it has a configuration. Where lead is given it connects there instead
-// of to the host that it was asked for.
+// connectProxy carries CONNECT, over TLS where it has a configuration. It connects to lead instead, where that is given.
 func connectProxy(t testing.TB, config *tls.Config, lead ...string) *server {
 	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		far, err := net.Dial("tcp", append(lead, r.Host)[0])

@@ -15,14 +15,12 @@ import (
 	"ferry/cmd"
 )
 
-// The harness of the tests: calls of ferry, what is expected of them, files, servers and certificates. Those of processes
-// and of a slow link are in the other files whose names begin with harness.
+// The harness of the tests: calls of ferry and what is expected of them. The files harness_* have servers and processes.
 
 // testTimeout bounds what a test waits for another process: no machine is so busy that only its hang takes longer.
 const testTimeout = time.Minute
 
-// needed skips a test by the name of what it lacks. Where everything has to be there it fails instead: nobody reads of a
-// skip there.
+// needed skips a test by the name of what it lacks. In CI, where everything has to be there, the test fails.
 func needed(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("FERRY_CI") != "" {

@@ -61,8 +61,7 @@ func limitedMain() int {
 	return cmd.Main()
 }
 
-// process is ferry as a process of its own, with the machine's clock and signals. What it prints is kept, but for what is
-// read while it runs.
+// process is ferry as a process of its own. What it prints is kept, but for what is read while it runs.
 type process struct {
 	*exec.Cmd
 	t         testing.TB
@@ -164,8 +163,7 @@ func (p *process) terminal(columns uint16) *os.File {
 	return terminal
 }
 
-// onTerminal runs a command with a mute terminal of so many columns for all three streams and returns what reached it.
-// A program that waits for the terminal's answer fails by time.
+// onTerminal runs a command on a mute terminal and returns what reached it. A program that waits for an answer is killed.
 func onTerminal(t testing.TB, columns uint16, command *exec.Cmd) (shown string, err error) {
 	terminal := (&process{Cmd: command, t: t}).terminal(columns)
 	defer terminal.Close()

@@ -123,8 +123,7 @@ func TestHoldStop(t *testing.T) {
 	eventually(t, "it is gone", func() bool { return len(r.holders()) == 0 })
 }
 
-// TestHoldRefuses puts what is not a holder of this user's where one would be: it is not spoken to, the ask goes directly
-// and says no word of it, and no holder is started beside it.
+// TestHoldRefuses puts what is no holder of this user's where one would be: the ask goes directly and is silent about it.
 func TestHoldRefuses(t *testing.T) {
 	garbage := []byte("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfour")
 	for _, tt := range []struct {
@@ -186,8 +185,7 @@ func (r *holdRig) orphan() string {
 	return found[0]
 }
 
-// impostor listens in a holder's place, as another user where that is wanted; the file is this user's all the same. It
-// counts those who write to it.
+// impostor listens in a holder's place, perhaps as another user, and counts the connections that write to it.
 func impostor(t *testing.T, path string, others bool, says []byte) (net.Listener, *atomic.Int64) {
 	check(t, os.Remove(path))
 	elsewhere, err := os.MkdirTemp("", "else")
@@ -226,8 +224,7 @@ func impostor(t *testing.T, path string, others bool, says []byte) (net.Listener
 	return l, spoken
 }
 
-// asNobody does something as another user. Only this thread becomes one: the system call is not Go's, which has all
-// threads follow.
+// asNobody does something as another user. Only this thread becomes one: Go's own call changes all threads.
 func asNobody(t *testing.T, do func() error) {
 	failed := make(chan error)
 	go func() {

@@ -95,8 +95,7 @@ func (r *holdRig) signal(pid int, sent syscall.Signal) {
 	}
 }
 
-// TestHoldKilledWith kills the holder when it has taken bytes of a request: the call fails as over a connection that was
-// lost, says that the request may have arrived, and it never arrives again.
+// TestHoldKilledWith kills the holder when it has taken bytes of a request: the call fails and says so.
 func TestHoldKilledWith(t *testing.T) {
 	long(t, "a process and a holder for each phase")
 	for _, tt := range []struct {
@@ -266,8 +265,7 @@ func (l *holdLane) judge(prompt string, call heldCall) {
 	}
 }
 
-// TestHoldStopped stops a holder, as a machine that is short of memory does: an ask goes directly and does not wait long,
-// and what the holder finds when it goes on is sent to nobody.
+// TestHoldStopped stops a holder: an ask goes directly, and the holder sends nothing of it when it goes on.
 func TestHoldStopped(t *testing.T) {
 	long(t, "waits for a holder that is stopped")
 	t.Parallel()

@@ -54,8 +54,7 @@ func TestHoldSlowLink(t *testing.T) {
 	}
 }
 
-// TestHoldDeadPath cuts the link under a connection that waits: the holder has to notice, which takes it half a minute of
-// real time, and the first ask after the path is back has to be answered.
+// TestHoldDeadPath cuts the link under an idle connection: the holder notices, and the next ask is answered.
 func TestHoldDeadPath(t *testing.T) {
 	long(t, "half a minute of real time until a dead path is known")
 	soak(t, "half a minute of real time")
@@ -238,8 +237,7 @@ func (l *lanes) holder(t *testing.T) holderFacts {
 	return h
 }
 
-// inTrips is a median in round trips, as the kernel makes them over this link: whatever carries its packets is late by a
-// few milliseconds too.
+// inTrips is a median in round trips, as the kernel makes them over this link.
 func (l *lanes) inTrips(all []time.Duration) float64 { return float64(middle(all)) / float64(l.trip) }
 
 // table shows the medians side by side, and the worst of each.

@@ -17,8 +17,7 @@ import (
 	"time"
 )
 
-// TestHoldTenInARow counts at the server: ten held calls, one after the other, are one TCP connection and one handshake;
-// without --hold they are ten.
+// TestHoldTenInARow counts at the server: ten held calls are one connection; without --hold they are ten.
 func TestHoldTenInARow(t *testing.T) {
 	long(t, "forty processes and their holders")
 	t.Parallel()
@@ -64,9 +63,8 @@ func (s *holdServer) made(t *testing.T, want int64) {
 	equal(t, "connections and handshakes", [2]int64{s.connections.Load(), s.handshakes.Load()}, [2]int64{want, want})
 }
 
-// TestHoldManyAtOnce runs 50 processes at once, streams among them, twice: when there is no holder yet, and when there is
-// one. Each gets its own answer, the server gets 50 requests, and one holder is started. A stream's first event is shown
-// before the server says more.
+// TestHoldManyAtOnce runs 50 processes at once, without a holder and with one. Each gets its own answer.
+// A stream's first event is shown before the server says more.
 func TestHoldManyAtOnce(t *testing.T) {
 	long(t, "a hundred processes at once")
 	r, server := secureHoldRig(t, doGate)
@@ -162,8 +160,7 @@ func TestHoldOtherSettings(t *testing.T) {
 	errorIf(t, proxy.count() == 0, "the proxy was not used, want it used")
 }
 
-// TestHoldCanary looks for what crosses a holder, a key, a proxy's password, a prompt and its answer, in all that a holder
-// shows or leaves behind: files, arguments, environment, and its memory once the call is over.
+// TestHoldCanary looks for key, password, prompt and answer in all that a holder shows, leaves or remembers.
 func TestHoldCanary(t *testing.T) {
 	long(t, "reads a process's memory")
 	for name, secure := range map[string]bool{"TLS": true, "plain http": false} {

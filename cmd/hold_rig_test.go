@@ -128,8 +128,7 @@ func (r *holdRig) holders() []int {
 	return all
 }
 
-// holder has an ask start a holder, where there is none, and gives its process. A program that is not the test's own does
-// not wait longer for one than usual: it may ask again.
+// holder has an ask start a holder, where there is none, and gives its process.
 func (r *holdRig) holder(more ...string) int {
 	r.t.Helper()
 	held := r.must("warm", more...).held()

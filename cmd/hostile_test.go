@@ -76,8 +76,7 @@ func hostileCalls(at, folder string) [][]string {
 	}
 }
 
-// meet makes every call to a server that says the text everywhere, and gives what came of each: what it printed, and
-// the files that it left.
+// meet makes every call to a server that says the text everywhere, and gives what was printed and the files.
 func meet(t *testing.T, env map[string]string, text string, see func(name, stdout, stderr string)) {
 	for place, reply := range hostileReplies(text) {
 		server, folder := httptest.NewServer(reply), t.TempDir()

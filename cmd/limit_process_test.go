@@ -86,8 +86,7 @@ func TestProcessesShareALimit(t *testing.T) {
 	t.Logf("%d processes took %v; the limit takes %v", n, requests[len(requests)-1].at.Sub(start), (n-burst)*each)
 }
 
-// TestProcessesInOrder runs 64 ferries on 50/min with a burst of 5, some of which are killed while they wait: the others
-// get through no faster than the limit lets them, and none of them before the wait that it said is over.
+// TestProcessesInOrder runs 64 ferries on 50/min with a burst of 5 and kills some: none comes before its turn.
 func TestProcessesInOrder(t *testing.T) {
 	long(t, "seconds of a real limit")
 	t.Parallel()
@@ -120,8 +119,7 @@ func TestProcessesInOrder(t *testing.T) {
 	t.Logf("%d requests in %v", len(requests), requests[len(requests)-1].at.Sub(start))
 }
 
-// TestInterruptedSpending stops a ferry whose request is on its way: it may be billed, so the budget is charged for it at
-// its worst, and ferry dies of the signal all the same.
+// TestInterruptedSpending stops a ferry whose request is on its way: the budget is charged for it at its worst.
 func TestInterruptedSpending(t *testing.T) {
 	home := "HOME=" + t.TempDir()
 	realFerry(t, "config", "set", "budget", "5000 tokens/day").with(home).run().must()

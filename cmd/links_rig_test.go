@@ -28,8 +28,7 @@ type rawNode struct {
 	prompts []string // as they came
 }
 
-// newRawNode serves each connection with serve, which is told the connection's number, from 1. At is an address, where it
-// is not one of 127.0.0.1.
+// newRawNode serves each connection with serve, which is told its number, from 1. At is another address to listen at.
 func newRawNode(t *testing.T, serve func(n int64, c *rawConn), at ...string) *rawNode {
 	listener, err := net.Listen("tcp", append(at, "127.0.0.1:0")[0])
 	check(t, err)

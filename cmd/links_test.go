@@ -13,8 +13,7 @@ import (
 	"testing"
 )
 
-// TestEarlyAnswer has a server that answers a long prompt when it has read the head of the request. The answer is read,
-// whatever the server does to the connection then.
+// TestEarlyAnswer has a server answer a long prompt when it has read the head of the request. The answer is read.
 func TestEarlyAnswer(t *testing.T) {
 	long(t, "prompts of 20 MB")
 	closes := func(*rawConn) {}
@@ -74,8 +73,7 @@ func quietHTTP(t *testing.T) {
 	t.Cleanup(func() { log.SetOutput(os.Stderr) })
 }
 
-// otherAnswer is what a server sends that no request asked for. It ends the connection, and is never the answer to a later
-// prompt.
+// otherAnswer is what a server sends that no request asked for. It is never the answer to a later prompt.
 var otherAnswer = rawAnswer("another prompt")
 
 func TestSecondAnswerBetweenAttempts(t *testing.T) {
@@ -128,8 +126,7 @@ func TestSecondAnswerInABench(t *testing.T) {
 	equal(t, "requests", s.requests.Load(), 10)
 }
 
-// TestSecondAnswerOnAnIdleConnection has two items asked at once. The first is answered, then the second response comes on its
-// connection, and the second item is told to come again.
+// TestSecondAnswerOnAnIdleConnection has a second response come on a connection that waits for the next item.
 func TestSecondAnswerOnAnIdleConnection(t *testing.T) {
 	quietHTTP(t)
 	var both sync.WaitGroup
@@ -204,8 +201,7 @@ func TestSecondAnswerHeld(t *testing.T) {
 	}
 }
 
-// TestKeptConnectionClosed has a server that closes a kept connection when a further request comes. Where no byte of an
-// answer came, the request is sent once more on a new connection, and that is said.
+// TestKeptConnectionClosed has a server close a kept connection when a further request comes.
 func TestKeptConnectionClosed(t *testing.T) {
 	const once = "* a kept connection was closed before an answer came; asked once more on a new one\n"
 	for _, tt := range []struct {
@@ -282,8 +278,7 @@ func TestNewConnectionClosed(t *testing.T) {
 	}
 }
 
-// TestNewConnectionAfter5xx has an answer after two failures. After a 5xx, in the body too, the next attempt takes a new
-// connection; after a 429 it takes the one that is kept.
+// TestNewConnectionAfter5xx expects a new connection after a 5xx, in the body too, and the kept one after a 429.
 func TestNewConnectionAfter5xx(t *testing.T) {
 	for _, tt := range []struct {
 		first, second string

@@ -411,8 +411,7 @@ func nobodyLeft(t *testing.T, before int) {
 	}
 }
 
-// TestRefused calls an address where nothing listens, from the first attempt or from the second one on: the matrix cannot
-// close a listener between the two.
+// TestRefused calls an address where nothing listens, from the first attempt or from the second one on.
 func TestRefused(t *testing.T) {
 	for _, verb := range []string{"ask", "stream"} {
 		for _, late := range []bool{false, true} {

@@ -21,8 +21,7 @@ import (
 	"ferry/pkg/client"
 )
 
-// providerKey is the key that only the gateway and the API know. It has every character that nginx or a quote could take
-// for its own.
+// providerKey is the key that only the gateway and the API know, with all characters that nginx could misread.
 const providerKey = `provider-$key"0001\;{}#'$x`
 
 // upstreamAPI is the demo node behind TLS 1.3, as an API. Step lets a stream that was asked with ?step send its next event.
@@ -185,8 +184,7 @@ func with(token string, more ...string) http.Header {
 
 const smallMessage = `{"model":"claude-haiku-5-5","max_tokens":16,"messages":[{"role":"user","content":"canary-prompt-0004"}]}`
 
-// TestGoldenNginx compares the text that ferry writes for nginx with a file that people read in a review. It is the same
-// each time.
+// TestGoldenNginx compares the text that ferry writes for nginx with a file for reviews.
 func TestGoldenNginx(t *testing.T) {
 	for name, section := range map[string]string{
 		"one":  "  upstream: direct\n  roles: {dev: [messages, models], ci: [models], old: [complete]}\n",
@@ -298,8 +296,7 @@ func TestNginxBurst(t *testing.T) {
 	equal(t, "requests at the API", api.count(), 50+passed)
 }
 
-// TestNginxGuesses: wrong tokens meet the limit, which counts before the token is looked at. Sixty at once do so
-// however slow the machine is.
+// TestNginxGuesses: wrong tokens meet the limit. Sixty at once do so however slow the machine is.
 func TestNginxGuesses(t *testing.T) {
 	ca := newAuthority(t, "ca", nil)
 	g := startGateway(t, gatewayWish{rate: "rate: 50/min\n  burst: 9", ca: ca, upstreams: []*upstreamAPI{newUpstream(t, ca, "localhost")}})
@@ -350,8 +347,7 @@ func TestNginxConnections(t *testing.T) {
 	<-ended
 }
 
-// TestNginxAddresses gives the maps of addresses to a real nginx that takes a caller's word for his address. A place is the
-// part of an address that the limit counts by.
+// TestNginxAddresses gives the maps of addresses to a real nginx. A place is what the limit counts by.
 func TestNginxAddresses(t *testing.T) {
 	text := read(t, filepath.Join("..", "testdata", "golden", "nginx", "one.conf"))
 	maps := regexp.MustCompile(`(?s) map \$(binary_)?remote_addr .*?\n    \}`).FindAllString(text, -1)

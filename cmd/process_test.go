@@ -22,8 +22,7 @@ import (
 	"ferry/pkg/text"
 )
 
-// TestSignals stops an ask and a stream in the middle: ferry dies of the signal that stopped it, so that a shell loop around
-// it stops too, and its line is in the audit log.
+// TestSignals stops an ask and a stream: ferry dies of the signal, as a shell loop has to see, and logs the call.
 func TestSignals(t *testing.T) {
 	for sent, exit := range map[syscall.Signal]string{syscall.SIGINT: `"exit":130`, syscall.SIGTERM: `"exit":143`} {
 		for _, verb := range []string{"ask", "stream"} {
@@ -62,8 +61,7 @@ func TestStreamSignal(t *testing.T) {
 	}
 }
 
-// TestClosedPipe expects ferry to end as SIGPIPE would end it, without a word, when its reader has gone, before it writes or
-// as in ferry stream … | head -1.
+// TestClosedPipe expects ferry to end as SIGPIPE would end it when its reader has gone, before or while it writes.
 func TestClosedPipe(t *testing.T) {
 	for reads, args := range map[int][]string{0: {"ask", "-q", "-n", "demo", "hello"}, 10: {"stream", "-q", "-n", "demo:?big=1000000&chunk=100", "hello"}} {
 		p := realFerry(t, args...)
@@ -87,8 +85,7 @@ func TestClosedPipe(t *testing.T) {
 	}
 }
 
-// TestInterruptedCountdown presses Ctrl-C on a terminal while a countdown runs: its line is cleared, and ferry dies of
-// the signal.
+// TestInterruptedCountdown presses Ctrl-C while a countdown runs: its line is cleared, and ferry dies of the signal.
 func TestInterruptedCountdown(t *testing.T) {
 	p := realFerry(t, "ask", "--no-stdin", "--retry-delay", "9m", "-n", "demo:?status=429", "hello")
 	terminal := p.terminal(80)
@@ -111,8 +108,7 @@ func TestPromptFromATerminal(t *testing.T) {
 	p.wait().must()
 }
 
-// TestTerminal looks at what reaches a real terminal: control characters of an answer shown and not obeyed, colour and
-// a countdown where they are welcome, and neither under NO_COLOR and TERM=dumb.
+// TestTerminal looks at what reaches a real terminal: control characters, colours and a countdown.
 func TestTerminal(t *testing.T) {
 	const osc, shown = "\x1b]52;c;aGVsbG8=\x07\u202e\u009b2J\rX", `\x1b]52;c;aGVsbG8=\x07\u202e\u009b2J\x0dX`
 	for _, args := range [][]string{{"ask", "-n", "demo", osc}, {"stream", "-n", "demo:?chunk=1", osc}} { // events cut them
@@ -137,8 +133,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// TestMarkdownOnATerminal styles Markdown on a terminal, of ask and of stream alike, unless it is switched off, and
-// nowhere else.
+// TestMarkdownOnATerminal expects styled Markdown on a terminal, unless it is switched off, and nowhere else.
 func TestMarkdownOnATerminal(t *testing.T) {
 	const markdown = "\n\n# Title\n\nsome **strong** words\n\n- one\n- two\n"
 	const want = "\x1b[1m# Title\x1b[0m\r\n\r\nsome \x1b[2m**\x1b[0m\x1b[1mstrong\x1b[0m\x1b[2m**\x1b[0m words\r\n\r\n\x1b[1m-\x1b[0m one"
@@ -154,8 +149,7 @@ func TestMarkdownOnATerminal(t *testing.T) {
 	lacks(t, "a pipe", r.stdout, "\x1b")
 }
 
-// TestVerboseWraps expects that no word of a server begins a row of the terminal that could be ferry's own: -v breaks its
-// lines before the terminal does, and sets them in.
+// TestVerboseWraps expects that no word of a server begins a row of the terminal that could be ferry's own.
 func TestVerboseWraps(t *testing.T) {
 	const columns = 80
 	for name, gap := range map[string]string{
@@ -200,8 +194,7 @@ func TestTimeoutOfFIFO(t *testing.T) {
 	}
 }
 
-// TestTimeoutOfStalledReader has --timeout end the printing: a reader that takes nothing ends the call, and the other
-// stream says so. Without that the test would hang.
+// TestTimeoutOfStalledReader has --timeout end the printing to a reader that takes nothing.
 func TestTimeoutOfStalledReader(t *testing.T) {
 	long(t, "ten seconds, of which a busy machine may need some for the answer")
 	for _, verb := range []string{"ask", "stream"} {
@@ -218,8 +211,7 @@ func TestTimeoutOfStalledReader(t *testing.T) {
 	}
 }
 
-// TestBenchInterrupted presses Ctrl-C in the middle of a run: it stops sending, reports what there is, keeps what was
-// saved, and dies of the signal.
+// TestBenchInterrupted presses Ctrl-C: bench reports what there is, keeps what was saved, and dies of the signal.
 func TestBenchInterrupted(t *testing.T) {
 	saved := filepath.Join(t.TempDir(), "run.jsonl")
 	p := realFerry(t, "bench", "-d", "5m", "--warmup", "0", "-o", "markdown", "--save", saved, "demo:?latency=30ms").start()
@@ -249,8 +241,7 @@ func awaitLines(t *testing.T, path string, lines int) {
 	})
 }
 
-// TestBenchOnATerminal looks at the report on terminals of three widths: no line passes the edge, and the best node is
-// there in green.
+// TestBenchOnATerminal looks at the report on three widths: no line passes the edge, and the best node is green.
 func TestBenchOnATerminal(t *testing.T) {
 	for _, columns := range []uint16{60, 80, 120} {
 		shown := inTerminal(t, columns, nil, "bench", "-r", "12", "demo/direct", "demo/hongkong", "demo/singapore")
@@ -265,8 +256,7 @@ func TestBenchOnATerminal(t *testing.T) {
 	}
 }
 
-// TestBenchLive watches the lines that are drawn while a bench runs: they go up and over themselves, and are gone when
-// the report comes.
+// TestBenchLive watches the lines that are drawn while a bench runs. They are gone when the report comes.
 func TestBenchLive(t *testing.T) {
 	p := realFerry(t, "bench", "-d", "5m", "-o", "best", "demo:?latency=20ms")
 	terminal := p.terminal(70)
@@ -277,8 +267,7 @@ func TestBenchLive(t *testing.T) {
 	p.wait()
 }
 
-// TestTrustByHTTPSProxy runs ferry as a process whose system believes in the proxy's authority: the pins are the node's,
-// the proxy's certificate is another, and neither makes up for the other.
+// TestTrustByHTTPSProxy expects the pins to be the node's, and the proxy's certificate to be the system's.
 func TestTrustByHTTPSProxy(t *testing.T) {
 	if runtime.GOOS == "darwin" {
 		t.Skip("the platform verifies certificates here, and cannot be given an authority by a test")

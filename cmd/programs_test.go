@@ -21,9 +21,7 @@ import (
 	"time"
 )
 
-// TestDryRunLine runs the printed line with bash and curl, and compares what a server gets of it with what ferry sends:
-// for prompts on both sides of the longest argument, and with all that a shell or a terminal could take for more than
-// words.
+// TestDryRunLine runs the printed line with bash and curl: the server gets what ferry itself sends.
 func TestDryRunLine(t *testing.T) {
 	_, bash := findProgram(t, "curl"), findProgram(t, "bash")
 	server := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -69,8 +67,7 @@ func TestDryRunLine(t *testing.T) {
 	}
 }
 
-// TestBasicAsTheReadmeSays sends a user and a password as the README's row for curl's -u has it: the shell makes the
-// variable, the node names it.
+// TestBasicAsTheReadmeSays sends a user and a password as the README's row for curl's -u says.
 func TestBasicAsTheReadmeSays(t *testing.T) {
 	row := regexp.MustCompile("(?m)^\\| `-u user:password` .*$").FindString(readme(t))
 	parts := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row, -1)
@@ -94,8 +91,7 @@ func TestBasicAsTheReadmeSays(t *testing.T) {
 	lacks(t, "what is printed", r.stdout+r.stderr, encoded)
 }
 
-// TestOfficialSDKs lets the official JavaScript SDKs of two providers, as real clients, talk to `ferry demo`: what they
-// take for an answer, an error and a stream is what the demo node must speak.
+// TestOfficialSDKs lets the official JavaScript SDKs of two providers talk to `ferry demo`.
 func TestOfficialSDKs(t *testing.T) {
 	sdk := filepath.Join("..", "testdata", "sdk")
 	node := findProgram(t, "node")
@@ -112,8 +108,7 @@ func TestOfficialSDKs(t *testing.T) {
 	t.Log(regexp.MustCompile("(?m)^# (pass|fail) .*$").FindAllString(string(out), -1))
 }
 
-// TestFilterCost reports what a list adds to an ask in processor time, all threads together: some 4 ms for 10,000 words,
-// 45 for 100,000. It fails where that is out of all proportion: what else a machine does slows a processor too.
+// TestFilterCost reports what a list adds to an ask in processor time: 4 ms for 10,000 words, 45 for 100,000.
 func TestFilterCost(t *testing.T) {
 	if raceEnabled {
 		t.Skip("a measurement")
@@ -205,8 +200,7 @@ func startSquid(t *testing.T, wantsPassword bool, ports ...string) *url.URL {
 	return &url.URL{Scheme: "http", Host: address}
 }
 
-// TestSquid goes through a real squid, by CONNECT to an https node and with a whole URL to an http one: with and without
-// the password that it wants, and where its rules or the node say no. Each fault names the proxy and where it was named.
+// TestSquid goes through a real squid to an https node and to an http one, and meets its refusals.
 func TestSquid(t *testing.T) {
 	ca := newAuthority(t, "root", nil)
 	plain, other := serve(t, nil), serve(t, nil) // the other at a port that no rule allows

@@ -17,8 +17,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// standIns are programs that have no place in a test. What stands in for them keeps to the part that the README's lines
-// see.
+// standIns are programs that have no place in a test, as far as the README's lines see them.
 var standIns = map[string]string{
 	// A cluster: TestVantagesInKubernetes runs what its containers run, .ci/kubernetes holds the manifest to its types.
 	"kubectl": `case "$1 $2" in
@@ -31,12 +30,10 @@ var standIns = map[string]string{
 esac`,
 }
 
-// forbidden are programs that change a machine or leave it: a line of the README that calls one and is not listed fails
-// instead of being run.
+// forbidden are programs that change a machine or leave it. A line of the README that calls one fails.
 var forbidden = []string{"sudo", "su", "apt", "apt-get", "brew", "dpkg", "rpm", "install", "systemctl", "certbot", "nginx", "ssh", "docker", "npm", "go"}
 
-// reader is somebody who types what the README says: an empty home but for a few files, and ferry first on the PATH.
-// All hosts but loopback lead to one demo node behind TLS.
+// reader is a user of the README's lines. All hosts but loopback lead to one demo node behind TLS.
 type reader struct{ place }
 
 const readerConfig = `nodes:
@@ -108,8 +105,7 @@ func (r *reader) types(t *testing.T, line, stdin string, env ...string) (code in
 	return c.ProcessState.ExitCode(), all.String()
 }
 
-// unrun are the commands of the README that this test does not run, by their exact text: why not, and the test or the
-// step of .ci/run that does, where there is one.
+// unrun are the README's commands that this test does not run: why not, and what runs them instead.
 var unrun = map[string]struct{ why, by string }{
 	"make demo": {"builds ferry and measures for half a minute", "readme_commands"},
 	"make test": {"runs this test", "readme_commands"},
@@ -141,8 +137,7 @@ var otherCodes = map[string]struct {
 	`ferry ask -x "a shell script that …" > script.sh`: {1, "the demo node writes no code"},
 }
 
-// commandsOf are the lines of a block that a reader types: all of a block of sh, and what stands behind $ in one that
-// shows what came of it.
+// commandsOf are the lines of a block that a reader types: all of a block of sh, or what stands behind $.
 func commandsOf(t *testing.T, b codeBlock) []string {
 	var lines []string
 	for line := range strings.Lines(b.text) {
@@ -350,8 +345,7 @@ func TestRecipesForCI(t *testing.T) {
 	}
 }
 
-// TestRecipeForCron runs the crontab's command with a folder of the test's: the file is readable by others, alone in its
-// folder, and whole also where a node is down.
+// TestRecipeForCron runs the crontab's command: the file is readable by others, and whole where a node is down.
 func TestRecipeForCron(t *testing.T) {
 	t.Parallel()
 	const folder = "/var/lib/prometheus/node-exporter"
@@ -380,8 +374,7 @@ func TestRecipeForCron(t *testing.T) {
 	looks(`ferry_bench_success_ratio{node="singapore",connection="cold"} 0`)
 }
 
-// TestRecipeForCommits commits with the hook: with a node, with one that refuses, without ferry, and with a message of
-// one's own.
+// TestRecipeForCommits commits with the hook: with a node, without one, and with a message of one's own.
 func TestRecipeForCommits(t *testing.T) {
 	long(t, "commits in a repository")
 	t.Parallel()

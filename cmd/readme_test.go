@@ -128,8 +128,7 @@ func TestReadmeExitCodes(t *testing.T) {
 	atLeast(t, "codes that are linked", len(linked), 9)
 }
 
-// TestReadmeCurlTable holds ferry's side of the table to the flags and keys that there are, and holds what does not exist
-// on purpose to not existing.
+// TestReadmeCurlTable compares ferry's side of the table with the flags and keys that there are.
 func TestReadmeCurlTable(t *testing.T) {
 	_, table, _ := strings.Cut(readme(t), "| curl | ferry |\n")
 	table, _, _ = strings.Cut(table, "\n\n")
@@ -198,8 +197,7 @@ func TestReadmeRecipes(t *testing.T) {
 	}
 }
 
-// TestReadmeMeasured holds the figures of the last run to what makes them worth something: a day, a machine, goals, and a
-// command for each row.
+// TestReadmeMeasured expects a day, a machine, goals and a command for each row of the last run's figures.
 func TestReadmeMeasured(t *testing.T) {
 	text := measured(t)
 	day := regexp.MustCompile(`One run of .make compare. on \*\*(\d{4}-\d\d-\d\d)\*\* \(UTC\): \*\*\d+ cores?, .*\*\*;\nferry \S+`).FindStringSubmatch(text)

@@ -33,8 +33,7 @@ var recorded = []struct {
 
 const recordedColumns = 103
 
-// TestRecording runs the commands of the README's picture in a real terminal. With -update (`make recording`) it draws the
-// picture anew; without, the picture has to show what ferry prints, measured figures aside.
+// TestRecording runs the commands of the README's picture in a real terminal. With -update it draws the picture.
 func TestRecording(t *testing.T) {
 	long(t, "types the whole recording")
 	t.Parallel()
@@ -159,8 +158,7 @@ var (
 	drawnChart   = regexp.MustCompile(`[.▁▂▃▄▅▆▇█]{20,}`)
 )
 
-// textOf reads the rows of a picture, each piece with its style, without what differs from run to run: times, and how far
-// they stand from each other.
+// textOf reads the rows of a picture with their styles, without what differs from run to run.
 func textOf(svg string) ([]string, error) {
 	type drawing struct {
 		Rows []struct {
@@ -193,8 +191,7 @@ func textOf(svg string) ([]string, error) {
 // glyph is one column of a screen. The second column of a wide character has no text.
 type glyph struct{ text, style string }
 
-// screen is a terminal that grows downwards and obeys what ferry sends to one, and nothing else: what it does not know is
-// an error, so that no picture is wrong unseen.
+// screen is a terminal that grows downwards and knows only what ferry sends to one.
 type screen struct {
 	columns  int
 	rows     [][]glyph

@@ -85,8 +85,7 @@ func TestRoundTrips(t *testing.T) {
 	t.Log("\n" + table.String())
 }
 
-// moreNodes is a configuration of far nodes that are not as the usual one: one that refuses every second time, and ones
-// that take more round trips or fewer.
+// moreNodes are far nodes that refuse every second time, or that take more round trips or fewer.
 func moreNodes(t *testing.T, link *slowLink) (config string) {
 	by := newAuthority(t, "more", nil)
 	own := []tls.Certificate{by.issueAt(t, link.far.AsSlice())}
@@ -99,8 +98,7 @@ func moreNodes(t *testing.T, link *slowLink) (config string) {
 	)
 }
 
-// startFarGo runs the demo node on Go's own server at the far end, over TLS where there is a configuration, and gives its
-// address.
+// startFarGo runs the demo node on Go's own server at the far end, and gives its address.
 func startFarGo(t *testing.T, link *slowLink, config *tls.Config) (url string) {
 	s := serve(t, nil, listeningAt(t, ":0"), withTLS(config), func(s *server) {
 		if s.EnableHTTP2 = config != nil; config != nil {
@@ -180,8 +178,7 @@ func (l *slowLink) captureWithout(t *testing.T, version byte) *capture {
 	return c
 }
 
-// families lists over which versions of IP the near end tried to connect, in the order in which it began, and how many
-// packets asked for a connection before the second one was tried.
+// families are the versions of IP that were tried, and how many packets asked before the second one was.
 func (c *capture) families() (tried []byte, asked int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -199,8 +196,7 @@ func (c *capture) families() (tried []byte, asked int) {
 	return tried, asked
 }
 
-// newEyeballs gives both ends of a link their addresses of IPv6, runs a node at the far one, and gives the near one a hosts
-// file of its own. The result is a user there.
+// newEyeballs is a user at a link with IPv6, with a hosts file of his own and a node at the far end.
 func newEyeballs(t *testing.T, link *slowLink) *lanes {
 	by := newAuthority(t, "eyeballs", nil)
 	to, err := url.Parse(startFarGo(t, link, &tls.Config{Certificates: []tls.Certificate{by.issueFor(t, bothFamilies[0].name, bothFamilies[1].name)}}))

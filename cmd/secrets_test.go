@@ -22,8 +22,7 @@ const (
 	canaryShaped = "sk-ant-api03-canary0003canary"
 )
 
-// TestCanary crosses a server that echoes the key in answers, errors and headers, with every form of output and every
-// fault, and looks for the keys in all that came out and in every file.
+// TestCanary looks for keys that a server echoes in all that any call prints or writes.
 func TestCanary(t *testing.T) {
 	long(t, "every call that there is")
 	home := t.TempDir()
@@ -148,8 +147,7 @@ func keyIn(text string) string {
 	return ""
 }
 
-// TestRawRefusesKeyInPieces holds that raw shows no key that a reader could put together, wherever the pieces stand and
-// whatever stands before them.
+// TestRawRefusesKeyInPieces expects raw to show no key that a reader could put together from pieces.
 func TestRawRefusesKeyInPieces(t *testing.T) {
 	const (
 		key   = "canary-key-0009-pieces"
@@ -286,8 +284,7 @@ func (s says) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// personalServer is a demo node whose answers, errors and headers hold personal data. The key is as long as that, so
-// that Content-Length stays true.
+// personalServer is a demo node that says personal data in place of the key, which is as long.
 func personalServer(t *testing.T) (url, key string) {
 	key = strings.Repeat("K", len(personal))
 	node := demo.New(demo.Options{Sleep: (&storyClock{waits: os.DevNull}).Sleep})
@@ -311,8 +308,7 @@ func personalServer(t *testing.T) (url, key string) {
 	})).URL, key
 }
 
-// TestPersonalData sends personal data and gets it back in every fault of the demo node, and looks for it in standard
-// error, in what a failure prints, and in the audit log, with its content and without.
+// TestPersonalData looks for personal data in standard error, in printed failures and in the audit log.
 func TestPersonalData(t *testing.T) {
 	long(t, "every call that there is, twice")
 	url, key := personalServer(t)

@@ -89,8 +89,7 @@ type slowLink struct {
 
 const tunDevice = "/dev/net/tun"
 
-// newSlowLink makes a link that delays each packet and drops some, each way. Number tells links apart. The test is
-// skipped where the kernel does not let it.
+// newSlowLink makes a link that delays each packet and drops some, each way. Number tells links apart.
 func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *slowLink {
 	near := netip.AddrFrom4([4]byte{10, 231, number, 1})
 	l := &slowLink{far: near.Next(), jobs: make(chan func())}
@@ -143,8 +142,7 @@ func (l *slowLink) near(do func() error) error {
 	return <-done
 }
 
-// dial connects from the near end, on a thread of its own: many can wait at once. The thread ends there and is not used
-// again.
+// dial connects from the near end, on a thread of its own that is not used again.
 func (l *slowLink) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	type dialled struct {
 		conn net.Conn

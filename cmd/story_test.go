@@ -41,8 +41,7 @@ func (m allTests) Run() int {
 	return m.M.Run()
 }
 
-// usualWaits has a ferry give up on a holder as early as it does for its users. Without it a ferry that is a test's waits
-// for one however busy the machine is.
+// usualWaits has a ferry give up on a holder as early as it does for its users, and not wait as a test's does.
 const usualWaits = "FERRY_TEST_USUAL_WAITS"
 
 // peakFile names, in the environment of ferry-peak, the file that it writes its peak into.
@@ -194,8 +193,7 @@ func usage(ts *testscript.TestScript, neg bool, args []string, words string) {
 	}
 }
 
-// storyRuntime gives the story a folder for sockets, whose path is short enough for them, and expects that it leaves no
-// holder behind.
+// runtime gives the story a folder for sockets, and expects that the story leaves no holder behind.
 func storyRuntime(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "runtime")
 	dir, err := os.MkdirTemp("/tmp", "run")

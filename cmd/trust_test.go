@@ -82,8 +82,7 @@ var same = map[string]string{
 
 var noTrust = regexp.MustCompile(`(?m)^Error: n: TLS certificate of (\S+) rejected: (.*)$`)
 
-// TestTrust crosses TLS servers of every kind, straight and through a proxy: each fault has a message of its own, and
-// where there is one the server got a single connection and not a byte, whatever the policy.
+// TestTrust crosses TLS servers of every kind: each fault has its own message, and the server gets not a byte.
 func TestTrust(t *testing.T) {
 	long(t, "every fault of trust under every policy, by both ways")
 	proxy := connectProxy(t, nil)

@@ -65,8 +65,7 @@ func (p place) shell(t *testing.T, line string, env ...string) (string, int) {
 	return string(out), c.ProcessState.ExitCode()
 }
 
-// TestVantagesOverSSH runs the README's line for GNU parallel as it stands there: its hosts are names that this test's
-// ssh leads to a real sshd on loopback.
+// TestVantagesOverSSH runs the README's line for GNU parallel. A real sshd on loopback stands for its hosts.
 func TestVantagesOverSSH(t *testing.T) {
 	long(t, "whole benches")
 	findProgram(t, "parallel")
@@ -92,8 +91,7 @@ func TestVantagesOverSSH(t *testing.T) {
 	t.Log("\n" + table)
 }
 
-// serveSSH starts an sshd on loopback for this user, with keys and a configuration of its own, and makes the ssh of the
-// place lead every host there. A login lands in the folder far, with the place's surroundings.
+// serveSSH starts an sshd on loopback and has the place's ssh lead every host there, into the folder far.
 func serveSSH(t *testing.T, p place, hosts []string) {
 	sshd, ssh := findProgram(t, "sshd"), findProgram(t, "ssh")
 	const separation = "/run/sshd" // the empty folder that sshd wants when root starts it, as Debian's service does
@@ -127,8 +125,7 @@ func serveSSH(t *testing.T, p place, hosts []string) {
 	p.file(t, ".bin/ssh", "#!/bin/sh\nexec '"+ssh+"' -F '"+client+"' \"$@\"\n", 0o700)
 }
 
-// TestVantagesInKubernetes runs what the containers of the manifest run: the log is a saved run, whatever came of it, and
-// the exit code is bench's. The module in .ci/kubernetes holds the manifest to the official types.
+// TestVantagesInKubernetes runs what the containers of the manifest run: the log is a saved run.
 func TestVantagesInKubernetes(t *testing.T) {
 	long(t, "whole benches")
 	text := read(t, filepath.Join(checkout, "testdata", "kubernetes", "bench-job.yaml"))

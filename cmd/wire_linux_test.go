@@ -36,8 +36,7 @@ type round struct {
 	port map[string]uint16
 }
 
-// wireLink is one of the two links that the wire's choices are measured over, side by side: one that loses nothing, and one
-// that loses a twentieth of the packets each way.
+// wireLink is one of two links side by side: without loss, and with a twentieth of the packets lost each way.
 type wireLink struct {
 	*slowLink
 	name   string
@@ -47,8 +46,7 @@ type wireLink struct {
 	rounds []round
 }
 
-// measureWire runs a measurement on both links at once, in workers that each do so many rounds. Within a round everything
-// that is compared comes one after the other.
+// measureWire runs rounds on both links at once. Within a round all ways come one after the other.
 func measureWire(t *testing.T, workers, rounds int, begin func(link *slowLink) func() (round, error)) []*wireLink {
 	links := []*wireLink{{name: "0 % loss"}, {name: "5 % loss each way", loss: 0.05}}
 	var all sync.WaitGroup
@@ -288,8 +286,7 @@ func TestSessionTickets(t *testing.T) {
 	t.Log("\n" + table.String())
 }
 
-// ticketRounds gives a worker's round: a request each way. It has tickets of its own, from a connection before the first
-// round.
+// ticketRounds gives a worker's round: a request each way, with tickets of its own.
 func ticketRounds(t *testing.T, link *slowLink, root, issuer, above *authority) func() (round, error) {
 	pair := issuer.issue(t, func(c *x509.Certificate) {
 		c.IPAddresses = append(c.IPAddresses, link.far.AsSlice())
