@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -103,33 +102,6 @@ func (r *holdRig) wave(name string, server *holdServer, wavers int) int {
 	}
 	all.Wait()
 	return int(held.Load())
-}
-
-// TestHoldFirstEvent expects a stream to show its first event before the server says more, held and not, and reports how
-// long that takes from the start of the process. There is nothing to save on loopback but a handshake.
-func TestHoldFirstEvent(t *testing.T) {
-	long(t, "times streams from many processes")
-	r, server := secureHoldRig(t, doGate)
-	r.holder()
-	var took [2][]time.Duration // direct, held
-	for i := range 22 {
-		prompt := fmt.Sprint("event ", i)
-		p := r.ask("stream", prompt)
-		if i%2 == 0 {
-			p = r.ferry("stream", "-n", r.node, "--no-stdin", prompt)
-		}
-		stdout := p.stdout()
-		started := time.Now()
-		p.start()
-		_, err := io.ReadFull(stdout, make([]byte, 1))
-		check(t, err)
-		took[i%2] = append(took[i%2], time.Since(started))
-		close(server.gate(prompt))
-		_ = readAll(stdout)
-		p.wait().must()
-	}
-	direct, held := middle(took[0]), middle(took[1])
-	t.Logf("first event, median: %v direct, %v held, %.2f times as long", direct, held, float64(held)/float64(direct))
 }
 
 // TestHoldOtherSettings changes what makes a connection what it is: an old connection is never used for it.
@@ -279,12 +251,4 @@ func statusFigure(t *testing.T, status, name string) (kib int) {
 	_, err := fmt.Sscan(after, &kib)
 	check(t, err)
 	return kib
-}
-
-// middle is a median.
-func middle(all []time.Duration) time.Duration {
-	if len(all) == 0 {
-		return 0
-	}
-	return slices.Sorted(slices.Values(all))[len(all)/2]
 }

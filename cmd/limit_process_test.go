@@ -66,26 +66,6 @@ func paced(t *testing.T, start time.Time, requests []asked, each time.Duration, 
 	}
 }
 
-// TestProcessesShareALimit runs 40 ferries at once on 600/min with a burst of 5: all are answered, and no
-// faster than the limit lets them.
-func TestProcessesShareALimit(t *testing.T) {
-	long(t, "seconds of a real limit")
-	t.Parallel()
-	const n, burst, each = 40, 5, 100 * time.Millisecond
-	server := serve(t, nil)
-	start := time.Now()
-	for _, p := range asks(t, server, n, "600/min burst 5") {
-		p.reads.Wait()
-		if r := p.process.wait(); r.code != 0 {
-			r.errorf("want exit code 0: %s", &p.text)
-		}
-	}
-	requests := server.requests()
-	equal(t, "requests", len(requests), n)
-	paced(t, start, requests, each, burst)
-	t.Logf("%d processes took %v; the limit takes %v", n, requests[len(requests)-1].at.Sub(start), (n-burst)*each)
-}
-
 // TestProcessesInOrder runs 64 ferries on 50/min with a burst of 5 and kills some: none comes before its turn.
 func TestProcessesInOrder(t *testing.T) {
 	long(t, "seconds of a real limit")

@@ -5,8 +5,6 @@ package cmd_test
 import (
 	"fmt"
 	"io"
-	"log"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,17 +65,10 @@ func TestEarlyAnswer(t *testing.T) {
 // longPrompt is one of 20 MB, more than the sockets between take.
 var longPrompt = sync.OnceValue(func() string { return strings.Repeat("a long prompt of words. ", 20<<20/24) })
 
-// quietHTTP takes the log away in which net/http notes what no request asked for, as ferry's own main does.
-func quietHTTP(t *testing.T) {
-	log.SetOutput(io.Discard)
-	t.Cleanup(func() { log.SetOutput(os.Stderr) })
-}
-
 // otherAnswer is what a server sends that no request asked for. It is never the answer to a later prompt.
 var otherAnswer = rawAnswer("another prompt")
 
 func TestSecondAnswerBetweenAttempts(t *testing.T) {
-	quietHTTP(t)
 	for _, way := range []string{"ask", "stream", "batch"} {
 		s := newPromptNode(t, func(n, _ int64, c *rawConn, prompt string) bool {
 			if n == 1 {
@@ -96,7 +87,6 @@ func TestSecondAnswerBetweenAttempts(t *testing.T) {
 }
 
 func TestSecondAnswerInABatch(t *testing.T) {
-	quietHTTP(t)
 	for _, inFlight := range []string{"1", "4"} {
 		s := newPromptNode(t, func(_, _ int64, c *rawConn, prompt string) bool { return c.say(rawAnswer(prompt) + otherAnswer) })
 		const items = 20
@@ -116,7 +106,6 @@ func TestSecondAnswerInABatch(t *testing.T) {
 
 // TestSecondAnswerInABench holds that no request of a bench goes over a connection that has a second response on it.
 func TestSecondAnswerInABench(t *testing.T) {
-	quietHTTP(t)
 	s := newPromptNode(t, func(_, k int64, c *rawConn, prompt string) bool {
 		errorIf(t, k > 1, "%q came on a used connection, want a new one", prompt)
 		return c.say(rawAnswer(prompt) + otherAnswer)
@@ -128,7 +117,6 @@ func TestSecondAnswerInABench(t *testing.T) {
 
 // TestSecondAnswerOnAnIdleConnection has a second response come on a connection that waits for the next item.
 func TestSecondAnswerOnAnIdleConnection(t *testing.T) {
-	quietHTTP(t)
 	var both sync.WaitGroup
 	both.Add(2)
 	sent := make(chan struct{})
@@ -155,7 +143,6 @@ func TestSecondAnswerOnAnIdleConnection(t *testing.T) {
 }
 
 func TestSecondAnswerHeld(t *testing.T) {
-	quietHTTP(t)
 	for name, second := range map[string]func(c *rawConn, prompt string, answered <-chan struct{}){
 		"in one write": func(c *rawConn, prompt string, answered <-chan struct{}) {
 			c.say(rawAnswer(prompt) + otherAnswer)

@@ -81,6 +81,7 @@ type slowLink struct {
 	far   netip.Addr
 	jobs  chan func()
 	space int // of the near end's network, a file descriptor
+	loss  float64
 	// dead drops everything.
 	dead atomic.Bool
 	// watch is told each packet as an end sends it, outward from the near one. What it says is lost is lost.
@@ -92,7 +93,7 @@ const tunDevice = "/dev/net/tun"
 // newSlowLink makes a link that delays each packet and drops some, each way. Number tells links apart.
 func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *slowLink {
 	near := netip.AddrFrom4([4]byte{10, 231, number, 1})
-	l := &slowLink{far: near.Next(), jobs: make(chan func())}
+	l := &slowLink{far: near.Next(), jobs: make(chan func()), loss: loss}
 	farTun, err := newTun(fmt.Sprint("far", number), l.far)
 	if err == nil {
 		err = deviceUp("lo")
