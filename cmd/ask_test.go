@@ -1,6 +1,7 @@
 package cmd_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"ferry/cmd"
 )
@@ -250,5 +252,56 @@ func cutting(recorded []byte) http.HandlerFunc {
 				conn.Close()
 			}
 		}
+	}
+}
+
+// crashing is a part of ferry's surroundings that panics.
+type crashing struct{ cmd.Env }
+
+func (crashing) Write([]byte) (int, error) { panic("a fault of the program") }
+func (c crashing) Now() time.Time          { return time.Now() }
+func (crashing) Sleep(_ context.Context, d time.Duration) error {
+	if d > 0 {
+		panic("a fault of the program")
+	}
+	return nil
+}
+
+// TestCrash lets ferry panic before and after a request. It is never exit code 2, and one line says what was sent.
+func TestCrash(t *testing.T) {
+	server := serve(t, nil)
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in.txt")
+	write(t, in, "one\ntwo\n")
+	const mayBe, nothing = "the request may have been carried out", "nothing was sent"
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		change func(*cmd.Env)
+		want   string
+		sent   int
+	}{
+		{"before", []string{"ask", "-n", server.URL, "hello"}, func(e *cmd.Env) { e.Random, e.Clock = nil, nil }, nothing, 0},
+		{"after", []string{"ask", "-n", server.URL, "hello"}, func(e *cmd.Env) { e.Stdout = crashing{} }, mayBe, 1},
+		{"while it waits", []string{"ask", "-n", server.URL + "?status=429", "hello"}, func(e *cmd.Env) { e.Clock = crashing{} }, mayBe, 1},
+		{"stream", []string{"stream", "-n", server.URL, "hello"}, func(e *cmd.Env) { e.Stdout = crashing{} }, mayBe, 1},
+		{
+			"batch", []string{"ask", "--batch", in, "--out", filepath.Join(dir, "out.jsonl"), "-c", "1", "-n", server.URL + "?status=429"},
+			func(e *cmd.Env) { e.Clock = crashing{} }, mayBe, 1,
+		},
+		{
+			"bench", []string{"bench", "-r", "1", "--warmup", "0", "--attempts", "2", server.URL + "?status=429"},
+			func(e *cmd.Env) { e.Clock = crashing{} }, "no success in 1 request: ferry crashed: a fault of the program", 1,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server.take()
+			r := ferryIn(t, map[string]string{"HOME": t.TempDir(), "FERRY_KEY": "some-key"}, func(e *cmd.Env) {
+				e.Stdin, e.Program, e.Clock, e.Random = nil, nil, cmd.SystemEnv().Clock, cmd.SystemEnv().Random
+				tt.change(e)
+			}, tt.args...).want(1, "", "ferry crashed: ").want(1, "", "goroutine ")
+			equal(t, fmt.Sprintf("how often %q is said", tt.want), strings.Count(r.stderr, tt.want), 1)
+			equal(t, "requests", len(server.take()), tt.sent)
+		})
 	}
 }

@@ -291,7 +291,7 @@ func (r corpusRun) holdJSON(got corpusJSON, text string) {
 	}
 	switch {
 	case got.Complete || got.Error == nil:
-		r.errorf("an answer that is not whole is complete")
+		r.errorf("complete: %t, want an answer that is not whole, and its error", got.Complete)
 	case got.Error.Class != want["class"] || got.Error.Status != r.c.number("status", 200):
 		r.errorf("class %q, status %d, want %q, %d", got.Error.Class, got.Error.Status, want["class"], r.c.number("status", 200))
 	case !strings.Contains(got.Error.Message, want["error"]):
@@ -323,7 +323,7 @@ func (g corpusRig) stream() {
 	for _, line := range strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n") {
 		var one corpusJSON
 		if err := json.Unmarshal([]byte(line), &one); err != nil || end.Type == "end" {
-			r.errorf("%v", err)
+			r.errorf("%v, want JSON, and its end last", err)
 			return
 		}
 		switch one.Type {
@@ -382,7 +382,7 @@ func (g corpusRig) conversation() {
 			}
 		}
 		if kept != 1-g.c.failed() {
-			r.errorf("%d answers are kept", kept)
+			r.errorf("%d answers are kept, want %d", kept, 1-g.c.failed())
 		}
 	}
 }

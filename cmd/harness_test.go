@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,12 @@ import (
 
 // testTimeout bounds what a test waits for another process: no machine is so busy that only its hang takes longer.
 const testTimeout = time.Minute
+
+// raceEnabled says that the tests run under the race detector.
+var raceEnabled = func() bool {
+	info, _ := debug.ReadBuildInfo()
+	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}()
 
 // needed skips a test by the name of what it lacks. In CI, where everything has to be there, the test fails.
 func needed(t testing.TB, what string) {

@@ -337,7 +337,7 @@ func TestRecipesForCI(t *testing.T) {
 			}
 			report, err := os.ReadFile(filepath.Join(r.dir, "bench.xml"))
 			if err != nil || xml.Unmarshal(report, new(struct{})) != nil || !strings.Contains(string(report), "<testcase") {
-				t.Errorf("%v, %s", err, report)
+				t.Errorf("%v, want a report of tests in %s", err, report)
 			}
 			code, said := r.types(t, lines[1], "", "ANTHROPIC_BASE_URL="+w.demo+"?status=401")
 			equal(t, "exit code with a node that refuses: "+said, code, 1)

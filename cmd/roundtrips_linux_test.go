@@ -70,15 +70,15 @@ func TestRoundTrips(t *testing.T) {
 			one := saw.connection(ports[0])
 			trips := one.trips()
 			if (trips > c.trips || len(ports) > 1) && try < tries {
-				t.Logf("%s: %d round trips on %d connections, once more: %s", c.name, trips, len(ports), one.spoken())
+				t.Logf("%s: %d round trips on %d connections, once more: %s", c.name, trips, len(ports), one.said())
 				continue
 			}
 			if trips != c.trips || len(ports) > 1 {
 				t.Errorf("%s: %d round trips on %d connections after %d tries, want %d on one: %s",
-					c.name, trips, len(ports), try, c.trips, one.spoken())
+					c.name, trips, len(ports), try, c.trips, one.said())
 			}
 			out, in := one.bytes()
-			fmt.Fprintf(&table, "%-42s %11d %11d %8d, %d\n    %s\n", c.name, len(made), trips, out, in, one.spoken())
+			fmt.Fprintf(&table, "%-42s %11d %11d %8d, %d\n    %s\n", c.name, len(made), trips, out, in, one.said())
 			break
 		}
 	}
@@ -145,7 +145,7 @@ func TestHappyEyeballs(t *testing.T) {
 		link.dead.Store(true)
 		took, err := l.timed([]string{ferry, "ask", "-q", "-n", "six-test", "--connect-timeout", "1s", "hi"})
 		errorIf(t, err == nil || !strings.Contains(err.Error(), "no connection to six-test:") || took > testTimeout,
-			"after %s: %v", took, err)
+			"after %s: %v, want no connection within %s", took, err, testTimeout)
 	})
 }
 

@@ -278,7 +278,6 @@ type packet struct {
 	port          uint16 // the near end's, which tells connections apart
 	size, payload int    // with and without the headers of IP and TCP
 	syn, fin      bool
-	record        byte // the type of the record of TLS with which the payload begins, 0 where none does
 }
 
 // capture begins one. It takes the place of one before it.
@@ -302,9 +301,6 @@ func (c *capture) see(outward bool, data []byte) {
 			port: binary.BigEndian.Uint16(rest[2:]), fin: rest[13]&1 != 0, syn: rest[13]&2 != 0}
 		if outward {
 			p.port = binary.BigEndian.Uint16(rest)
-		}
-		if len(payload) >= 5 && payload[1] == 3 && payload[2] <= 3 {
-			p.record = payload[0]
 		}
 		c.packets = append(c.packets, p)
 	}
@@ -395,40 +391,18 @@ func (c *capture) bytes() (out, in int) {
 	return out, in
 }
 
-// spoken shows who said what in turn, as "> SYN  < SYN  > handshake 320  < handshake 900, data 80  > data 90".
-func (c *capture) spoken() string {
+// said shows in turn what the near end (>) and the far end (<) sent, as ">SYN <SYN >320 <900 <80 >90".
+func (c *capture) said() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b strings.Builder
-	outward := false
-	for i, p := range c.packets {
-		what := p.what()
-		switch {
-		case what == "":
-			continue
-		case i == 0 || p.outward != outward:
-			fmt.Fprintf(&b, "  %c %s", map[bool]rune{true: '>', false: '<'}[p.outward], what)
-		default:
-			b.WriteString(", " + what)
+	for _, p := range c.packets {
+		sign := map[bool]string{true: ">", false: "<"}[p.outward]
+		if p.syn {
+			b.WriteString(sign + "SYN ")
+		} else if p.payload > 0 {
+			fmt.Fprint(&b, sign, p.payload, " ")
 		}
-		outward = p.outward
 	}
-	return strings.TrimSpace(b.String())
-}
-
-// what names what a packet says, "" where it says nothing. Under TLS 1.3 most of a handshake is data from outside.
-func (p packet) what() string {
-	switch {
-	case p.syn:
-		return "SYN"
-	case p.payload == 0 && p.fin:
-		return "FIN"
-	case p.payload == 0:
-		return ""
-	}
-	name := map[byte]string{20: "change", 21: "alert", 22: "handshake", 23: "data"}[p.record]
-	if name == "" {
-		name = "bytes"
-	}
-	return fmt.Sprint(name, " ", p.payload)
+	return b.String()
 }
