@@ -13,6 +13,14 @@ import (
 	"time"
 )
 
+// equal holds what a test got to what it wants, both as text.
+func equal(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
+		t.Errorf("%s: got %s, want %s", what, g, w)
+	}
+}
+
 // bubble is the clock of a synctest bubble: it takes no real time.
 type bubble struct{}
 
@@ -317,4 +325,12 @@ func dump(s *Summary) string {
 		text += fmt.Sprintf("%+v\n%+v %+v %+v %+v %+v %+v\n", row, r.Uncorrected, r.Lag, r.TTFT, r.ITL, r.TokensPerSecond, r.VsReference)
 	}
 	return text
+}
+
+// inShort is a comparison in a few words, "" for none.
+func inShort(c *Comparison) string {
+	if c == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d pairs, %.2f of %s, %s", c.Pairs, c.Ratio, c.Reference, c.Verdict)
 }

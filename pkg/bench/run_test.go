@@ -27,21 +27,11 @@ func TestClosedLoop(t *testing.T) {
 			}
 			began := time.Now()
 			run := runPlan(t, planOf(Header{Requests: 40, Concurrency: concurrency, Seed: 7}, slow, fast))
-			for i, f := range []*fake{slow, fast} {
-				if got := roundsOf(run.Series[i]); !slices.Equal(got, upTo(40)) {
-					t.Errorf("node %d: rounds %v", i, got)
-				}
-				if f.most > concurrency {
-					t.Errorf("node %d: %d in flight", i, f.most)
-				}
-			}
-			if slow.most != concurrency {
-				t.Errorf("the slower node had at most %d in flight, want %d", slow.most, concurrency)
-			}
+			equal(t, "rounds of the slower node", roundsOf(run.Series[0]), upTo(40))
+			equal(t, "rounds of the faster node", roundsOf(run.Series[1]), upTo(40))
+			equal(t, "in flight of both at most", []int{slow.most, max(fast.most, concurrency)}, []int{concurrency, concurrency})
 			want := 40 / time.Duration(concurrency) * 100 * time.Millisecond
-			if took := time.Since(began); took != want || run.Elapsed != want {
-				t.Errorf("took %s, elapsed %s, want %s", took, run.Elapsed, want)
-			}
+			equal(t, "took, elapsed", []time.Duration{time.Since(began), run.Elapsed}, []time.Duration{want, want})
 		})
 	}
 }
@@ -94,17 +84,11 @@ func TestWarmUpIsNotCounted(t *testing.T) {
 			return time.Second
 		}}
 		run := runPlan(t, planOf(Header{Requests: 5, Warmup: 2, Concurrency: 1}, f))
-		if got := roundsOf(run.Series[0]); !slices.Equal(got, upTo(5)) {
-			t.Errorf("rounds %v", got)
+		equal(t, "asked for", f.rounds, []int{-2, -1, 0, 1, 2, 3, 4})
+		for i, s := range byRound(run.Series[0]) {
+			equal(t, "round, latency, start", []any{s.Round, s.Latency, s.Start()}, []any{i, time.Second, time.Duration(i) * time.Second})
 		}
-		if !slices.Equal(f.rounds, []int{-2, -1, 0, 1, 2, 3, 4}) {
-			t.Errorf("asked for rounds %v", f.rounds)
-		}
-		for s := range run.Series[0].All() {
-			if s.Latency != time.Second || s.Start() > 4*time.Second {
-				t.Errorf("latency %s, start %s", s.Latency, s.Start())
-			}
-		}
+		equal(t, "requests", run.Series[0].Len(), 5)
 	})
 }
 
@@ -113,9 +97,7 @@ func TestDuration(t *testing.T) {
 		f := &fake{takes: always(300 * time.Millisecond)}
 		run := runPlan(t, planOf(Header{Duration: time.Second, Concurrency: 1}, f))
 		// The fourth begins at 0.9 s and is waited for.
-		if run.Series[0].Len() != 4 || run.Elapsed != 1200*time.Millisecond {
-			t.Errorf("%d requests in %s", run.Series[0].Len(), run.Elapsed)
-		}
+		equal(t, "requests, elapsed", []any{run.Series[0].Len(), run.Elapsed}, []any{4, 1200 * time.Millisecond})
 	})
 }
 
@@ -142,9 +124,7 @@ func TestOpenLoopShowsAStall(t *testing.T) {
 			for s := range run.Series[0].All() {
 				corrected, observed = append(corrected, s.Latency+s.Lag()), append(observed, s.Latency)
 			}
-			if len(corrected) != 1000 {
-				t.Fatalf("got %d requests, want 1000", len(corrected))
-			}
+			equal(t, "requests", len(corrected), 1000)
 			for _, p99 := range []struct {
 				of   string
 				all  []time.Duration
@@ -182,7 +162,7 @@ func TestClockThatJumps(t *testing.T) {
 	run := runPlan(t, p)
 	for s := range run.Series[0].All() {
 		if s.Latency < 0 || s.Start() < 0 {
-			t.Errorf("latency %s, start %s", s.Latency, s.Start())
+			t.Errorf("got a latency of %s from %s, want neither below 0", s.Latency, s.Start())
 		}
 	}
 }
@@ -209,15 +189,10 @@ func TestRunIsSaved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range run.Series {
-			want, got := byRound(run.Series[i]), byRound(read.Series[i]) // two that end together are kept in any order
-			if !slices.Equal(want, got) {
-				t.Errorf("node %d: read %v, want %v", i, got, want)
-			}
+		for i := range run.Series { // two that end together are kept in any order
+			equal(t, run.Series[i].Node.Name, byRound(read.Series[i]), byRound(run.Series[i]))
 		}
-		if read.Elapsed != run.Elapsed {
-			t.Errorf("elapsed %s, want %s", read.Elapsed, run.Elapsed)
-		}
+		equal(t, "elapsed", read.Elapsed, run.Elapsed)
 	})
 }
 
@@ -233,12 +208,8 @@ func TestProgress(t *testing.T) {
 		go b.Run(t.Context(), t.Context())
 		time.Sleep(3500 * time.Millisecond)
 		p := b.Progress()[0]
-		if p.Done != 3 || p.OK != 2 || p.Total != 100 || p.Mean != time.Second {
-			t.Errorf("%+v", p)
-		}
-		if len(p.Recent) != 3 || p.Recent[0] != 1000 || !math.IsNaN(p.Recent[1]) {
-			t.Errorf("recent %v", p.Recent)
-		}
+		equal(t, "done, OK, total, mean", []any{p.Done, p.OK, p.Total, p.Mean}, []any{3, 2, 100, time.Second})
+		equal(t, "recent", p.Recent, []float64{1000, math.NaN(), 1000})
 		time.Sleep(time.Hour)
 	})
 }
@@ -250,12 +221,11 @@ func TestOpenLoopGivesUp(t *testing.T) {
 		began := time.Now()
 		run := runPlan(t, planOf(Header{Rate: 10, Duration: 20 * time.Second, Concurrency: 1}, f))
 		if took := time.Since(began); took > 70*time.Second {
-			t.Errorf("took %s", took)
+			t.Errorf("it took %s, want at most 70s", took)
 		}
 		s := run.Series[0]
-		if s.Len()+s.Unsent != 200 || s.Unsent == 0 {
-			t.Errorf("%d sent, %d unsent", s.Len(), s.Unsent)
-		}
+		equal(t, "sent and unsent", s.Len()+s.Unsent, 200)
+		equal(t, "some unsent", s.Unsent > 0, true)
 	})
 }
 
@@ -265,12 +235,8 @@ func TestFinalEndsOneNode(t *testing.T) {
 			refuses := &fake{takes: always(time.Millisecond), class: func(int) string { return "4xx" }}
 			works := &fake{takes: always(time.Millisecond)}
 			run := runPlan(t, planOf(Header{Requests: 20, Warmup: warmup, Concurrency: 1}, refuses, works))
-			if n := len(refuses.rounds); n != 1 || run.Series[0].Len() != 1 {
-				t.Errorf("the node that refuses was asked %d times, %d counted", n, run.Series[0].Len())
-			}
-			if n := run.Series[1].Len(); n != 20 {
-				t.Errorf("the other has %d requests", n)
-			}
+			equal(t, "asked of the node that refuses, counted", []int{len(refuses.rounds), run.Series[0].Len()}, []int{1, 1})
+			equal(t, "requests of the other", run.Series[1].Len(), 20)
 		})
 	}
 }
@@ -288,12 +254,9 @@ func TestUnsentEndsOneNode(t *testing.T) {
 			}}
 			works := &fake{takes: always(time.Millisecond)}
 			run := runPlan(t, planOf(Header{Requests: 20, Warmup: warmup, Concurrency: 1}, ends, works))
-			if s := run.Series[0]; len(ends.rounds) != 5 || s.Len() != max(0, 4-warmup) || s.Ended != "unsent" {
-				t.Errorf("asked %d times, %d counted, ended %q", len(ends.rounds), s.Len(), s.Ended)
-			}
-			if n := run.Series[1].Len(); n != 20 {
-				t.Errorf("the other has %d requests", n)
-			}
+			s := run.Series[0]
+			equal(t, "asked, counted, ended", []any{len(ends.rounds), s.Len(), s.Ended}, []any{5, max(0, 4-warmup), "unsent"})
+			equal(t, "requests of the other", run.Series[1].Len(), 20)
 		})
 	}
 }
@@ -304,9 +267,8 @@ func TestStopDrains(t *testing.T) {
 		defer stop()
 		f := &fake{takes: always(time.Second)}
 		run, err := New(planOf(Header{Requests: 100, Concurrency: 2}, f)).Run(t.Context(), sending)
-		if err != nil || run.Stopped != "interrupted" || run.Series[0].Len() != 6 || run.Elapsed != 3*time.Second {
-			t.Errorf("stopped %q with %d requests after %s, %v", run.Stopped, run.Series[0].Len(), run.Elapsed, err)
-		}
+		equal(t, "stopped, requests, elapsed, error", []any{run.Stopped, run.Series[0].Len(), run.Elapsed, err},
+			[]any{"interrupted", 6, 3 * time.Second, nil})
 	})
 }
 
@@ -316,9 +278,7 @@ func TestAbortCountsNothingInFlight(t *testing.T) {
 		defer cancel()
 		f := &fake{takes: always(time.Second)}
 		run, err := New(planOf(Header{Requests: 100, Concurrency: 2}, f)).Run(ctx, ctx)
-		if err != nil || run.Series[0].Len() != 4 || run.Stopped != "interrupted" {
-			t.Errorf("%d requests, stopped %q, %v", run.Series[0].Len(), run.Stopped, err)
-		}
+		equal(t, "stopped, requests, error", []any{run.Stopped, run.Series[0].Len(), err}, []any{"interrupted", 4, nil})
 	})
 }
 
@@ -331,9 +291,10 @@ func TestTokenCap(t *testing.T) {
 			p.MaxTokens, p.PerRequest = 500, 16
 			run := runPlan(t, p)
 			spent := 10 * (len(a.rounds) + len(b.rounds))
-			if spent > 500 || spent < 500-2*c*16-2*16 || run.Stopped != "max tokens" {
-				t.Errorf("c %d: %d tokens spent of 500, stopped %q", c, spent, run.Stopped)
+			if least := 500 - 2*c*16 - 2*16; spent > 500 || spent < least {
+				t.Errorf("-c %d: got %d tokens spent, want %d to 500", c, spent, least)
 			}
+			equal(t, "stopped", run.Stopped, "max tokens")
 		})
 	}
 }
@@ -346,13 +307,12 @@ func TestPrecisionStopsEarly(t *testing.T) {
 		p.Header.Precision = 0.05
 		run := runPlan(t, p)
 		if n := run.Series[0].Len(); run.Stopped != "precision" || n < 30 || n > 200 {
-			t.Errorf("stopped %q after %d requests", run.Stopped, n)
+			t.Errorf("got stopped %q after %d requests, want by precision after 30 to 200", run.Stopped, n)
 		}
 		wild := &fake{takes: func(round int) time.Duration { return time.Duration(1+round%97*10) * time.Millisecond }}
 		p = planOf(Header{Requests: 100, Concurrency: 1}, wild)
 		p.Header.Precision = 0.01
-		if run := runPlan(t, p); run.Stopped != "" || run.Series[0].Len() != 100 {
-			t.Errorf("stopped %q after %d requests", run.Stopped, run.Series[0].Len())
-		}
+		run = runPlan(t, p)
+		equal(t, "stopped, requests", []any{run.Stopped, run.Series[0].Len()}, []any{"", 100})
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -39,9 +40,7 @@ func TestPartsAreTheWhole(t *testing.T) {
 		completed(parts[0])
 		random.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 		got := Summarise(append(parts, second))
-		if got.Runs != 2 || got.Elapsed != 120 {
-			t.Fatalf("%d runs of %v s", got.Runs, got.Elapsed)
-		}
+		equal(t, "runs, elapsed", []any{got.Runs, got.Elapsed}, []any{2, 120})
 		if dump(got) != dump(whole) {
 			t.Fatalf("%d parts: got\n%s\nwant\n%s", len(parts), dump(got), dump(whole))
 		}
@@ -54,14 +53,11 @@ func TestPairsStayInTheirRun(t *testing.T) {
 	first := made(h, rounds(0, around(100, 30)...)...)
 	h.ID = "two"
 	second := made(h, rounds(1, around(200, 30)...)...)
-	if s := Summarise([]*Run{first, second}); s.Rows[1].VsReference != nil || s.Runs != 2 {
-		t.Errorf("compared: %+v", s.Rows[1].VsReference)
-	}
-	second.Header.ID = "one"
 	s := Summarise([]*Run{first, second})
-	if v := s.Rows[1].VsReference; s.Runs != 1 || v == nil || v.Pairs != 30 || !near(v.Ratio, 2, 1e-3) || v.Verdict != Slower {
-		t.Errorf("halves of one run: %+v", v)
-	}
+	equal(t, "two runs, compared", []any{s.Runs, s.Rows[1].VsReference != nil}, []any{2, false})
+	second.Header.ID = "one"
+	s = Summarise([]*Run{first, second})
+	equal(t, "halves of one run", []any{s.Runs, inShort(s.Rows[1].VsReference)}, []any{1, "30 pairs, 2.00 of a, slower"})
 }
 
 func TestSummarisePairs(t *testing.T) {
@@ -73,19 +69,12 @@ func TestSummarisePairs(t *testing.T) {
 	slices.Reverse(records) // the order of ending says nothing about pairs
 	s := Summarise([]*Run{made(h, records...)})
 	v := s.Rows[1].VsReference
-	if s.Rows[0].VsReference != nil || v == nil || v.Reference != "a" || v.Pairs != 27 || v.Verdict != Faster {
-		t.Fatalf("%+v", v)
-	}
-	p50 := s.Rows[0].Latency.P50
-	if !near(v.Ratio, 0.8, 1e-9) || v.Saved != p50*(1-v.Ratio) || v.SavedLow != p50*(1-v.High) || v.SavedHigh != p50*(1-v.Low) {
-		t.Errorf("%+v of %v ms", v, p50)
-	}
-	if s.Rows[0].OK != 28 || s.Rows[0].Latency.N != 28 || len(s.Rows[0].Sorted) != 28 || !slices.IsSorted(s.Rows[0].Sorted) {
-		t.Errorf("failures are averaged in: %+v", s.Rows[0])
-	}
-	if s.Best != 1 || s.Model != "m" || s.BestRow() != s.Rows[1] {
-		t.Errorf("best %d, model %q", s.Best, s.Model)
-	}
+	equal(t, "the reference, the other", []string{inShort(s.Rows[0].VsReference), inShort(v)},
+		[]string{"", "27 pairs, 0.80 of a, faster"})
+	r, p50 := s.Rows[0], s.Rows[0].Latency.P50
+	equal(t, "saved", []float64{v.Saved, v.SavedLow, v.SavedHigh}, []float64{p50 * (1 - v.Ratio), p50 * (1 - v.High), p50 * (1 - v.Low)})
+	equal(t, "successes", []any{r.OK, r.Latency.N, len(r.Sorted), slices.IsSorted(r.Sorted)}, []any{28, 28, 28, true})
+	equal(t, "best, model", []any{s.Best, s.BestRow().Node.Name, s.Model}, []any{1, "b", "m"})
 }
 
 // Cold compares with cold, and each vantage with its own reference.
@@ -98,23 +87,12 @@ func TestReferenceOfItsKind(t *testing.T) {
 	there := Header{ID: "2", Vantage: "there", Reference: "a", Nodes: nodes[:2]}
 	s := Summarise([]*Run{made(here, records...), made(there, rounds(0, around(10, 20)...)...)})
 	want := []string{"a (cold) @here", "b (cold) @here", "a (reused) @here", "b (reused) @here", "a (cold) @there", "b (cold) @there"}
+	versus := []string{"", "20 pairs, 1.10 of a, slower", "", "20 pairs, 0.80 of a, faster", "", ""}
 	for i, r := range s.Rows {
-		if got := s.Title(r); got != want[i] {
-			t.Errorf("row %d is %s, want %s", i, got, want[i])
-		}
+		equal(t, "title", s.Title(r), want[i])
+		equal(t, want[i], inShort(r.VsReference), versus[i])
 	}
-	if v := s.Rows[1].VsReference; v == nil || !near(v.Ratio, 1.1, 1e-3) {
-		t.Errorf("cold: %+v", v)
-	}
-	if v := s.Rows[3].VsReference; v == nil || !near(v.Ratio, 0.8, 1e-3) {
-		t.Errorf("reused: %+v", v)
-	}
-	if s.Rows[2].VsReference != nil || s.Rows[4].VsReference != nil || s.Rows[5].VsReference != nil {
-		t.Error("a reference, or a row without an answer, is compared")
-	}
-	if s.Best != 4 {
-		t.Errorf("the best is row %d: kept connections do not compete with new ones", s.Best)
-	}
+	equal(t, "best, for which kept connections do not compete with new ones", s.Best, 4)
 }
 
 func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
@@ -122,13 +100,11 @@ func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
 	records := rounds(0, 10, 10, 10, 10)
 	records[2].Lag = 990 * time.Millisecond
 	r := Summarise([]*Run{made(h, records...)}).Rows[0]
-	if r.Latency.Max != 1000 || r.Uncorrected.Max != 10 || r.Lag.Max != 990 || r.Lag.Min != 0 || r.Sorted[3] != 1000 {
-		t.Errorf("%+v, uncorrected %+v, lag %+v", r.Latency, r.Uncorrected, r.Lag)
-	}
+	equal(t, "latency, uncorrected, lag, sorted", []float64{r.Latency.Max, r.Uncorrected.Max, r.Lag.Max, r.Lag.Min, r.Sorted[3]},
+		[]float64{1000, 10, 990, 0, 1000})
 	h.Rate = 0
-	if r := Summarise([]*Run{made(h, records...)}).Rows[0]; r.Latency.Max != 10 || r.Uncorrected != nil || r.Lag != nil {
-		t.Errorf("a closed loop: %+v", r)
-	}
+	r = Summarise([]*Run{made(h, records...)}).Rows[0]
+	equal(t, "a closed loop", []any{r.Latency.Max, r.Uncorrected == nil, r.Lag == nil}, []any{10, true, true})
 }
 
 func TestStreamFigures(t *testing.T) {
@@ -140,15 +116,15 @@ func TestStreamFigures(t *testing.T) {
 	records[1].TTFT = 0 // no text
 	s := Summarise([]*Run{made(h, append(records, rounds(1, 5, 5)...)...)})
 	r := s.Rows[0]
-	if r.TTFT.N != 3 || r.TTFT.Mean != 100 || r.ITL.N != 2 || r.ITL.Min != 100 || r.ITL.Max != 400 {
-		t.Errorf("ttft %+v, itl %+v", r.TTFT, r.ITL)
+	for _, c := range []struct {
+		of       *Stats
+		n        int
+		min, max float64
+	}{{r.TTFT, 3, 100, 100}, {r.ITL, 2, 100, 400}, {r.TokensPerSecond, 3, 1, 10}} {
+		equal(t, "n, min, max", []any{c.of.N, c.of.Min, c.of.Max}, []any{c.n, c.min, c.max})
 	}
-	if r.TokensPerSecond.N != 3 || r.TokensPerSecond.Min != 1 || r.TokensPerSecond.Max != 10 {
-		t.Errorf("tokens/s %+v", r.TokensPerSecond)
-	}
-	if b := s.Rows[1]; b.TTFT != nil || b.ITL != nil || b.TokensPerSecond != nil {
-		t.Error("what was not streamed has figures of a stream")
-	}
+	b := s.Rows[1]
+	equal(t, "figures of a stream without one", []*Stats{b.TTFT, b.ITL, b.TokensPerSecond}, []*Stats{nil, nil, nil})
 }
 
 func TestFailures(t *testing.T) {
@@ -165,12 +141,9 @@ func TestFailures(t *testing.T) {
 	want := []string{
 		"reset×2 node, 20.5 ms: reset 0", "timeout×2 node, 40 ms: timeout 2", "4xx×1 client, 60 ms: 4xx 5", "5xx×1 origin, 7 ms: 5xx 6",
 	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got  %q\nwant %q", got, want)
-	}
-	if r.Requests != 7 || r.OK != 1 || r.FirstOK != 0 || r.Success != wilson(1, 7) || r.FirstSuccess != wilson(0, 7) {
-		t.Errorf("%+v", r)
-	}
+	equal(t, "failures", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	equal(t, "requests, successes, at the first attempt", []any{r.Requests, r.OK, r.FirstOK, r.Success, r.FirstSuccess},
+		[]any{7, 1, 0, wilson(1, 7), wilson(0, 7)})
 }
 
 func TestPhasesAreOfSuccesses(t *testing.T) {
@@ -180,12 +153,8 @@ func TestPhasesAreOfSuccesses(t *testing.T) {
 	}
 	records[2].Class = "reset"
 	r := Summarise([]*Run{made(Header{Nodes: nodesOf("a", "b")}, records...)})
-	if got := r.Rows[0].Phases; got != (PhaseMeans{DNS: 1.5, Transfer: 1000}) {
-		t.Errorf("%+v", got)
-	}
-	if got := r.Rows[1].Phases; got != (PhaseMeans{}) {
-		t.Errorf("nothing asked: %+v", got)
-	}
+	equal(t, "phases", r.Rows[0].Phases, PhaseMeans{DNS: 1.5, Transfer: 1000})
+	equal(t, "phases of nothing", r.Rows[1].Phases, PhaseMeans{})
 }
 
 func TestTimeline(t *testing.T) {
@@ -243,20 +212,15 @@ func TestBest(t *testing.T) {
 		{"the first of equals", []*Row{row(9, 9, 5), row(9, 9, 5)}, 0},
 		{"a kept connection does not compete", []*Row{row(100, 100, 800), reused}, 0},
 	} {
-		if got := best(c.rows); got != c.want {
-			t.Errorf("%s: row %d, want %d", c.name, got, c.want)
-		}
+		equal(t, c.name, best(c.rows), c.want)
 	}
 }
 
 func TestSummariseNothing(t *testing.T) {
-	if s := Summarise(nil); s.Best != -1 || s.BestRow() != nil || len(s.Rows) > 0 {
-		t.Errorf("%+v", s)
-	}
-	s := Summarise([]*Run{made(Header{Nodes: nodesOf("a"), Reference: "a"})})
-	if r := s.Rows[0]; !math.IsNaN(r.Success.Value) || !math.IsNaN(r.Latency.Mean) || s.Best != -1 {
-		t.Errorf("%+v", r)
-	}
+	s := Summarise(nil)
+	equal(t, "no run", []any{s.Best, s.BestRow() == nil, len(s.Rows)}, []any{-1, true, 0})
+	s = Summarise([]*Run{made(Header{Nodes: nodesOf("a"), Reference: "a"})})
+	equal(t, "no request", []any{s.Best, s.Rows[0].Success.Value, s.Rows[0].Latency.Mean}, []any{-1, math.NaN(), math.NaN()})
 }
 
 // Summarising two series of half a million samples takes at most 24 bytes for each.
@@ -280,9 +244,7 @@ func TestSummariseMemory(t *testing.T) {
 	if allocated := allocatedBy(func() { s = Summarise([]*Run{run}) }); allocated > uint64(24*2*n)+1<<20 {
 		t.Errorf("got %d bytes allocated for %d samples, want at most 24 for each", allocated, 2*n)
 	}
-	if got := s.Rows[1].VsReference.Pairs; got != n {
-		t.Errorf("got %d pairs, want %d", got, n)
-	}
+	equal(t, "pairs", s.Rows[1].VsReference.Pairs, n)
 }
 
 func TestPrecise(t *testing.T) {
@@ -331,9 +293,7 @@ func TestPrecise(t *testing.T) {
 		for _, i := range c.ended {
 			run.Series[i].Ended = "status 401"
 		}
-		if got := precise(run, c.precision); got != c.want {
-			t.Errorf("%s: %v, want %v", c.name, got, c.want)
-		}
+		equal(t, c.name, precise(run, c.precision), c.want)
 	}
 }
 
@@ -346,13 +306,9 @@ func TestPreciseRatio(t *testing.T) {
 		values, other = append(values, 100*factor), append(other, 100/factor) // slow where the other is fast
 	}
 	run := made(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}, append(rounds(0, values...), rounds(1, other...)...)...)
-	if precise(run, 0.03) {
-		t.Error("the ratio's interval is wider than 3 %")
-	}
+	equal(t, "a ratio's interval wider than 3 %", precise(run, 0.03), false)
 	run.Header.Nodes[1].Model, run.Series[1].Node.Model = "other", "other"
-	if !precise(run, 0.03) {
-		t.Error("nodes of different models are not compared")
-	}
+	equal(t, "nodes of different models, which are not compared", precise(run, 0.03), true)
 }
 
 // Others may add samples meanwhile: for the race detector.
@@ -370,7 +326,5 @@ func TestPreciseWhileAdding(t *testing.T) {
 		precise(run, 0.05)
 	}
 	adding.Wait()
-	if !precise(run, 0.05) {
-		t.Error("all is the same, and not precise")
-	}
+	equal(t, "all the same", precise(run, 0.05), true)
 }
