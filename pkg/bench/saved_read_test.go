@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,11 +24,7 @@ func TestReadVersion1(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	got, err := Read(file, "saved-v1.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := sameRun(measured(t, io.Discard), got); err != nil {
+	if err := sameRun(measured(t, io.Discard), read(t, file)); err != nil {
 		t.Error(err)
 	}
 }
@@ -47,15 +42,11 @@ func TestReadCut(t *testing.T) {
 			end += len(out.all[lines])
 			lines++
 		}
-		run, err := Read(strings.NewReader(file[:size]), "run.jsonl")
-		if lines == 0 {
-			if err == nil {
-				t.Errorf("%d bytes of the header are enough", size)
-			}
-			continue
+		run, err := Read(strings.NewReader(file[:size]), "a")
+		if (err != nil) != (lines == 0) {
+			t.Errorf("at byte %d, in line %d: got %v, want an error within the header alone", size, lines+1, err)
 		}
 		if err != nil {
-			t.Errorf("at byte %d: %v", size, err)
 			continue
 		}
 		got := 0
@@ -63,40 +54,38 @@ func TestReadCut(t *testing.T) {
 			got += s.Len()
 		}
 		waiting := map[int]int{3: 1, 4: 2}[lines] // earlier attempts whose request is gone
-		if got != requests[lines-1] {
-			t.Errorf("at byte %d: %d requests, want %d", size, got, requests[lines-1])
-		}
-		notes := []string{"run.jsonl: the run did not come to its end by itself; what it had measured is used"}
+		notes := []string{"a: the run did not come to its end by itself; what it had measured is used"}
 		switch {
 		case size > end:
-			notes = append([]string{fmt.Sprintf("run.jsonl: line %d is cut; the other %d are used", lines+1, lines-waiting)}, notes...)
+			notes = append([]string{fmt.Sprintf("a: line %d is cut; the other %d are used", lines+1, lines-waiting)}, notes...)
 		case waiting > 0:
-			notes = append([]string{fmt.Sprintf("run.jsonl: the request of line %d is cut; the other %d lines are used", lines, lines-waiting)}, notes...)
-		}
-		if !slices.Equal(run.Notes, notes) {
-			t.Errorf("at byte %d: notes %q, want %q", size, run.Notes, notes)
+			notes = append([]string{fmt.Sprintf("a: the request of line %d is cut; the other %d lines are used", lines, lines-waiting)}, notes...)
 		}
 		// The longest one is from 0 to 5 s.
-		want := []time.Duration{0, 801200003, 801200003, 801200003, 5 * time.Second, 5 * time.Second}[lines-1]
-		if run.Elapsed != want {
-			t.Errorf("at byte %d: elapsed %v, want %v", size, run.Elapsed, want)
-		}
+		elapsed := []time.Duration{0, 801200003, 801200003, 801200003, 5 * time.Second, 5 * time.Second}[lines-1]
+		equal(t, fmt.Sprintf("requests, elapsed and notes at byte %d", size),
+			[]any{got, run.Elapsed, notes}, []any{requests[lines-1], elapsed, run.Notes})
 	}
+}
+
+// read reads a whole saved run.
+func read(t *testing.T, r io.Reader) *Run {
+	t.Helper()
+	run, err := Read(r, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
 }
 
 // TestReadGarbledEnd is of a last line that has its end, as after a crash that left zeros.
 func TestReadGarbledEnd(t *testing.T) {
 	for _, end := range []string{"\x00\x00\x00\x00", "\x00\x00\n", `{"node":0,"rou` + "\n", "x"} {
-		run, err := Read(strings.NewReader(savedHead+savedRequests[0].lines+end), "a")
-		if err != nil || run.Series[0].Len() != 1 || run.Notes[0] != "a: line 3 is cut; the other 2 are used" {
-			t.Errorf("%q: %v, %+v", end, err, run)
-		}
+		run := read(t, strings.NewReader(savedHead+savedRequests[0].lines+end))
+		equal(t, end, []any{run.Series[0].Len(), run.Notes[0]}, []any{1, "a: line 3 is cut; the other 2 are used"})
 	}
-	// Empty lines are nobody's fault.
-	run, err := Read(strings.NewReader(savedHead+"\r\n"+savedRequests[0].lines+savedFoot+"\n \n"), "a")
-	if err != nil || len(run.Notes) != 0 || run.Series[0].Len() != 1 {
-		t.Errorf("empty lines: %v, %+v", err, run)
-	}
+	run := read(t, strings.NewReader(savedHead+"\r\n"+savedRequests[0].lines+savedFoot+"\n \n"))
+	equal(t, "requests and notes between empty lines", []any{run.Series[0].Len(), len(run.Notes)}, []any{1, 0})
 }
 
 func TestReadRefuses(t *testing.T) {
@@ -175,10 +164,7 @@ func TestReadRefuses(t *testing.T) {
 // TestReadLongLine takes a line far above 64 KiB: it is only odd.
 func TestReadLongLine(t *testing.T) {
 	long := `{"node":0,"round":0,"latency_ns":1,"attempts":1,"later":"` + strings.Repeat("x", 900_000) + `"}` + "\n"
-	run, err := Read(strings.NewReader(savedHead+long+savedRequests[0].lines+savedFoot), "a")
-	if err != nil || run.Series[0].Len() != 2 {
-		t.Errorf("%v, %+v", err, run)
-	}
+	equal(t, "requests", read(t, strings.NewReader(savedHead+long+savedRequests[0].lines+savedFoot)).Series[0].Len(), 2)
 }
 
 // TestReadError holds an error of the system's apart from the end of the file.
@@ -202,10 +188,7 @@ func TestReadMemory(t *testing.T) {
 	for _, r := range savedRequests {
 		file := head + strings.Repeat(r.lines, n)
 		before := heap()
-		run, err := Read(strings.NewReader(file), "a")
-		if err != nil {
-			t.Fatal(err)
-		}
+		run := read(t, strings.NewReader(file))
 		if kept := (heap() - before) / n; kept < 30 || kept > 40 {
 			t.Errorf("got %.1f bytes a sample of %s, want 30 to 40", kept, r.lines)
 		}

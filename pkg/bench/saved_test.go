@@ -53,13 +53,8 @@ func TestWriterTogether(t *testing.T) {
 		})
 	}
 	all.Wait()
-	run, err := Read(strings.NewReader(strings.Join(out.all, "")), "run.jsonl")
-	if err != nil || len(out.all) != 1+3*workers*each {
-		t.Fatalf("%d lines, %v", len(out.all), err)
-	}
-	if s := run.Series[2]; s.Len() != workers*each {
-		t.Errorf("got %d requests, want %d", s.Len(), workers*each)
-	}
+	run := read(t, strings.NewReader(strings.Join(out.all, "")))
+	equal(t, "lines, requests", []int{len(out.all), run.Series[2].Len()}, []int{1 + 3*workers*each, workers * each})
 }
 
 // TestWriterError holds the first error, and no call after it.
@@ -134,19 +129,14 @@ func TestRounded(t *testing.T) {
 	for _, test := range []struct{ detail, want string }{
 		{"a\xffb", "a\uFFFDb"}, {long, long[:999]}, {"", ""}, {"reset", "reset"},
 	} {
-		if got := (record{Class: "x", Detail: test.detail}).rounded().Detail; got != test.want {
-			t.Errorf("%.20q: %.20q with %d bytes", test.detail, got, len(got))
-		}
+		equal(t, "detail", (record{Class: "x", Detail: test.detail}).rounded().Detail, test.want)
 	}
 }
 
 func TestRoundTrip(t *testing.T) {
 	var file bytes.Buffer
 	want := measured(t, &file)
-	got, err := Read(iotest.OneByteReader(&file), "run.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := read(t, iotest.OneByteReader(&file))
 	if err := sameRun(want, got); err != nil || len(got.Notes) != 0 {
 		t.Errorf("%v, got the notes %q, want none", err, got.Notes)
 	}

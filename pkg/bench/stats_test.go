@@ -28,16 +28,12 @@ func TestWilson(t *testing.T) {
 	} {
 		r := wilson(c.ok, c.n)
 		if r.Value != float64(c.ok)/float64(c.n) || !near(r.Low, c.low, 5e-5) || !near(r.High, c.high, 5e-5) {
-			t.Errorf("%d of %d: %+v, want %v to %v", c.ok, c.n, r, c.low, c.high)
+			t.Errorf("%d of %d: got %+v, want %v to %v", c.ok, c.n, r, c.low, c.high)
 		}
 	}
-	if r := wilson(0, 0); !math.IsNaN(r.Value) || r.Low != 0 || r.High != 1 {
-		t.Errorf("nothing asked: %+v", r)
-	}
+	equal(t, "nothing asked", wilson(0, 0), Rate{math.NaN(), 0, 1})
 	for n := 1; n < 200; n++ {
-		if wilson(0, n).Low != 0 || wilson(n, n).High != 1 {
-			t.Errorf("the ends of %d are %v and %v", n, wilson(0, n), wilson(n, n))
-		}
+		equal(t, "the ends of the interval", []float64{wilson(0, n).Low, wilson(n, n).High}, []float64{0, 1})
 	}
 }
 
@@ -63,35 +59,20 @@ func TestWilsonCoverage(t *testing.T) {
 }
 
 func TestDescribe(t *testing.T) {
-	s := describe([]float64{5, 1, 4, 2, 3})
-	if want := (Stats{5, 3, math.Sqrt(2.5), 1, 3, 5, 5, 5, 5}); s != want {
-		t.Errorf("got %+v, want %+v", s, want)
-	}
+	equal(t, "of five", describe([]float64{5, 1, 4, 2, 3}), Stats{5, 3, math.Sqrt(2.5), 1, 3, 5, 5, 5, 5})
 	hundred := make([]float64, 100)
 	for i := range hundred {
 		hundred[i] = float64(100 - i)
 	}
 	if s := describe(hundred); s.P50 != 50 || s.P90 != 90 || s.P95 != 95 || s.P99 != 99 || s.Max != 100 {
-		t.Errorf("of 1 to 100: %+v", s)
+		t.Errorf("of 1 to 100: got %+v, want the percentiles 50, 90, 95, 99", s)
 	}
-	nothing, one, two := describe(nil), describe([]float64{7}), describe([]float64{9, 7})
-	for _, c := range []struct {
-		name      string
-		got       float64
-		wantIsNaN bool
-	}{
-		{"mean of none", nothing.Mean, true}, {"min of none", nothing.Min, true}, {"p50 of none", nothing.P50, true},
-		{"mean of one", one.Mean, false}, {"max of one", one.Max, false}, {"sd of one", one.SD, true},
-		{"p50 of one", one.P50, true}, {"sd of two", two.SD, false}, {"p99 of two", two.P99, true},
-		{"p99 of three", describe([]float64{1, 2, 3}).P99, false},
-	} {
-		if math.IsNaN(c.got) != c.wantIsNaN {
-			t.Errorf("%s is %v", c.name, c.got)
-		}
-	}
-	if two.HasPercentiles() || !describe([]float64{1, 2, 3}).HasPercentiles() {
-		t.Error("percentiles begin with three values")
-	}
+	equal(t, "of none", describe(nil), "{0 NaN NaN NaN NaN NaN NaN NaN NaN}")
+	equal(t, "of one", describe([]float64{7}), "{1 7 NaN 7 NaN NaN NaN NaN 7}")
+	equal(t, "of two", describe([]float64{9, 7}), "{2 8 1.4142135623730951 7 NaN NaN NaN NaN 9}")
+	equal(t, "of three", describe([]float64{1, 2, 3}), "{3 2 1 1 2 3 3 3 3}")
+	equal(t, "percentiles of two, three", []bool{describe([]float64{9, 7}).HasPercentiles(), describe([]float64{1, 2, 3}).HasPercentiles()},
+		[]bool{false, true})
 }
 
 // The figures are gonum's, and the same bit for bit whatever the order of the values and wherever they lie in memory.
@@ -128,7 +109,7 @@ func TestDescribeEqual(t *testing.T) {
 	for n := 1; n < 100; n++ {
 		s := describe(slices.Repeat([]float64{0.1}, n))
 		if s.Mean != 0.1 || n > 1 && s.SD != 0 {
-			t.Errorf("%d times 0.1: %+v", n, s)
+			t.Errorf("%d times 0.1: got %+v, want the mean 0.1 and no deviation", n, s)
 		}
 	}
 }

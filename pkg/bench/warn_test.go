@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,13 +13,12 @@ func TestDifferentModels(t *testing.T) {
 	records := append(rounds(0, around(100, 20)...), rounds(1, around(50, 20)...)...)
 	h.Nodes[1].Model = "other"
 	s := Summarise([]*Run{made(h, records...)})
-	if s.Model != "" || s.Best != -1 || s.Rows[1].VsReference != nil || len(s.Warnings) != 1 || s.Warnings[0].Code != DifferentModels {
-		t.Errorf("%+v", s)
-	}
+	equal(t, "two models", []any{s.Model, s.Best, inShort(s.Rows[1].VsReference), len(s.Warnings), s.Warnings[0].Code},
+		[]any{"", -1, "", 1, DifferentModels})
 	h.Nodes[0].Model, h.Nodes[1].Model = "", ""
-	if s := Summarise([]*Run{made(h, records...)}); s.Best != 1 || s.Rows[1].VsReference == nil || len(s.Warnings) > 0 {
-		t.Errorf("no model named is one model: %+v", s)
-	}
+	s = Summarise([]*Run{made(h, records...)})
+	equal(t, "no model named, which is one", []any{s.Best, inShort(s.Rows[1].VsReference), len(s.Warnings)},
+		[]any{1, "20 pairs, 0.50 of a, faster", 0})
 }
 
 func TestWarnings(t *testing.T) {
@@ -77,9 +77,7 @@ func TestWarnings(t *testing.T) {
 		for _, w := range Summarise([]*Run{run}).Warnings {
 			got = append(got, strings.TrimSpace(w.Code+" "+w.Node)+": "+w.Text)
 		}
-		if !slices.Equal(got, c.want) {
-			t.Errorf("%s:\ngot  %q\nwant %q", c.name, got, c.want)
-		}
+		equal(t, c.name, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
 	}
 }
 
@@ -91,11 +89,9 @@ func TestFewPairsWarn(t *testing.T) {
 			late[i].Round += 20 - pairs
 		}
 		s := Summarise([]*Run{made(h, append(rounds(0, around(800, 20)...), late...)...)})
-		if v := s.Rows[1].VsReference; v.Pairs != pairs {
-			t.Fatalf("%+v", v)
-		}
-		if want == "" && len(s.Warnings) > 0 || want != "" && (len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0].Text, want)) {
-			t.Errorf("%d pairs: %+v", pairs, s.Warnings)
+		equal(t, "pairs", s.Rows[1].VsReference.Pairs, pairs)
+		if got := fmt.Sprint(s.Warnings); !strings.Contains(got, want) || (want == "") != (got == "[]") || len(s.Warnings) > 1 {
+			t.Errorf("%d pairs: got %s, want %q", pairs, got, want)
 		}
 	}
 }
