@@ -130,9 +130,7 @@ func TestEveryStepFails(t *testing.T) {
 						dir := t.TempDir()
 						path := filepath.Join(dir, "f")
 						if w.old != "" {
-							if err := os.WriteFile(path, []byte(w.old), 0o600); err != nil {
-								t.Fatal(err)
-							}
+							must(t, os.WriteFile(path, []byte(w.old), 0o600))
 						}
 						d := newFailing(at, crash, with)
 						err := w.write(d.disk, path)
@@ -185,9 +183,7 @@ func checkContent(t *testing.T, path, old, after string, steps []string, at int,
 func checkLeft(t *testing.T, dir string, crash bool) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, e := range entries {
 		left := strings.HasPrefix(e.Name(), ".ferry-") && strings.HasSuffix(e.Name(), ".tmp")
 		if e.Name() != "f" && (!left || !crash) {

@@ -7,31 +7,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 )
-
-const (
-	holdEnv  = "FERRY_TEST_HOLD_LOCK"
-	smallEnv = "FERRY_TEST_SMALL_FILES"
-)
-
-// TestMain turns the test binary into another process where a test needs one.
-func TestMain(m *testing.M) {
-	if path := os.Getenv(holdEnv); path != "" {
-		os.Exit(hold(path))
-	}
-	if path := os.Getenv(smallEnv); path != "" {
-		os.Exit(writeTooMuch(path))
-	}
-	if dir := os.Getenv(tempEnv); dir != "" {
-		os.Exit(writeHalf(dir))
-	}
-	os.Exit(m.Run())
-}
 
 // hold keeps the lock until standard input ends.
 func hold(path string) int {
@@ -43,15 +23,15 @@ func hold(path string) int {
 	if _, err := os.Stdout.WriteString("held\n"); err != nil {
 		return 1
 	}
-	_, err = io.Copy(io.Discard, os.Stdin)
-	if err != nil {
+	if _, err = io.Copy(io.Discard, os.Stdin); err != nil {
 		return 1
 	}
 	return 0
 }
 
 func TestLockExcludesGoroutines(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lock")
+	p := newPlace(t)
+	path := p.in("lock")
 	var wg sync.WaitGroup
 	var inside, most atomic.Int32 // the race detector knows nothing of a lock in the kernel
 	for range 8 {
@@ -76,17 +56,16 @@ func TestLockExcludesGoroutines(t *testing.T) {
 	if n := most.Load(); n > 1 {
 		t.Errorf("%d holders at once", n)
 	}
-	if got := mode(t, path); runtime.GOOS != "windows" && got != 0o600 {
-		t.Errorf("mode %04o, want 0600", got)
+	if runtime.GOOS != "windows" {
+		p.mode("lock", 0o600)
 	}
 }
 
 func TestLockEndsWithContext(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lock")
+	p := newPlace(t)
+	path := p.in("lock")
 	unlock, err := Lock(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("why")
 	waiting := make(chan error)
@@ -103,47 +82,34 @@ func TestLockEndsWithContext(t *testing.T) {
 		t.Errorf("ended before: got %v", err)
 	}
 	f, err := openLock(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if _, err := waitLock(ctx, path, f, func() { f.Close() }); !errors.Is(err, why) {
 		t.Errorf("ended while waiting: got %v", err)
 	}
 	unlock()
 	// The abandoned wait, if it was granted the lock, must hand it on.
 	unlock, err = Lock(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	unlock()
 }
 
 func TestLockExcludesProcesses(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "lock")
+	p := newPlace(t)
+	path := p.in("lock")
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	child := exec.CommandContext(t.Context(), self)
 	child.Env = append(os.Environ(), holdEnv+"="+path)
 	stdin, err := child.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	stdout, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, child.Start())
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "held\n" {
 		t.Fatalf("the other process said %q, %v", line, err)
 	}
 	f, err := openLock(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer f.Close()
 	if got, err := tryLock(f); got || err != nil {
 		t.Errorf("the lock was free (%v, %v) while another process held it", got, err)
@@ -169,12 +135,44 @@ func TestLockRefusesALink(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("links are followed on Windows")
 	}
-	dir := t.TempDir()
-	if err := os.Symlink("elsewhere", filepath.Join(dir, "lock")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Lock(t.Context(), filepath.Join(dir, "lock")); err == nil {
+	p := newPlace(t)
+	p.link("elsewhere", "lock")
+	if _, err := Lock(t.Context(), p.in("lock")); err == nil {
 		t.Error("a link was followed")
 	}
-	onlyFiles(t, dir, "lock")
+	var e *Error
+	if _, err := OpenLocked(p.in("lock")); !errors.As(err, &e) {
+		t.Errorf("a link: got %v, want an *Error", err)
+	}
+	p.holds("lock")
+}
+
+// TestOpenLocked holds that a file which is held is named, and that what was written stays.
+func TestOpenLocked(t *testing.T) {
+	p := newPlace(t)
+	path := p.in("journal")
+	first, err := OpenLocked(path)
+	must(t, err)
+	var held *HeldError
+	if _, err := OpenLocked(path); !errors.As(err, &held) || err.Error() != path+": another ferry is working with it" {
+		t.Errorf("a second one: got %v, want a *HeldError", err)
+	}
+	_, err = first.WriteString("kept")
+	must(t, err, first.Close())
+	second, err := OpenLocked(path)
+	must(t, err)
+	defer second.Close()
+	p.content("journal", "kept")
+	if !leadsTo(path, second) {
+		t.Error("the path does not lead to the file that was just opened")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Skip("an open file cannot be removed here")
+	}
+	if leadsTo(path, second) {
+		t.Error("a file that was removed is not the path's any more")
+	}
+	third, err := OpenLocked(path)
+	must(t, err) // the name is free
+	third.Close()
 }

@@ -19,22 +19,14 @@ func TestRemove(t *testing.T) {
 	}
 	for _, name := range []string{"data", "free.lock", "held.lock", "full/file", tempPrefix + "old" + tempSuffix} {
 		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		must(t, os.WriteFile(path, nil, 0o600))
 	}
 	unlock, err := Lock(t.Context(), filepath.Join(dir, "held.lock"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer unlock()
 	temp, release, err := createTemp(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer temp.Close()
 	defer release()
 	paths, err := List(dir, all)

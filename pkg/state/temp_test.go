@@ -7,14 +7,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 )
-
-// tempEnv is DIR, in which another process is to begin to write a file.
-const tempEnv = "FERRY_TEST_TEMP"
 
 // writeHalf makes a temporary file, names it, and waits to be killed.
 func writeHalf(dir string) int {
@@ -32,138 +28,88 @@ func TestSweepAfterAKill(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there the age alone tells")
 	}
-	dir := t.TempDir()
+	p := newPlace(t)
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	child := exec.CommandContext(t.Context(), self)
-	child.Env = append(os.Environ(), tempEnv+"="+dir)
+	child.Env = append(os.Environ(), tempEnv+"="+p.dir)
 	stdin, err := child.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer stdin.Close()
 	out, err := child.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, child.Start())
 	var temp string
-	if _, err := fmt.Fscanln(out, &temp); err != nil {
-		t.Fatal(err)
-	}
-	data := filepath.Join(dir, "data")
-	if err := WriteFile(data, []byte("one"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := names(t, dir), filepath.Base(temp)+" data"; got != want {
-		t.Errorf("while it is written: %s, want %s", got, want)
-	}
-	if err := child.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	_, err = fmt.Fscanln(out, &temp)
+	must(t, err)
+	must(t, WriteFile(p.in("data"), []byte("one"), 0o600))
+	p.holds(filepath.Base(temp), "data") // while it is written
+	must(t, child.Process.Kill())
 	_ = child.Wait() // killed
-	if err := WriteFile(data, []byte("two"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := names(t, dir); got != "data" {
-		t.Errorf("after the kill: %s", got)
-	}
+	must(t, WriteFile(p.in("data"), []byte("two"), 0o600))
+	p.holds("data")
 }
 
 // leftover makes a temporary file as a killed process leaves one, of an age at which every system gives it up.
-func leftover(t *testing.T, dir, name string) string {
-	t.Helper()
-	path := filepath.Join(dir, name)
+func (p place) leftover(name string) {
+	p.t.Helper()
+	p.file(name, 0o600)
 	old := time.Now().Add(-2 * tempAge)
-	if err := os.WriteFile(path, []byte("half"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chtimes(path, old, old); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func names(t *testing.T, dir string) string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	for _, e := range entries {
-		all = append(all, e.Name())
-	}
-	return strings.Join(all, " ")
+	must(p.t, os.Chtimes(p.in(name), old, old))
 }
 
 // What a killed process left is removed by the next write in the folder and by Sweep. What a process is writing and what
 // has another name stays.
 func TestSweep(t *testing.T) {
-	dir := t.TempDir()
-	writing, release, err := createTemp(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newPlace(t)
+	writing, release, err := createTemp(p.dir)
+	must(t, err)
 	defer writing.Close()
-	leftover(t, dir, ".ferry-1.tmp")
-	for _, other := range []string{".ferry-1", "ferry-1.tmp", "mine.tmp", ".ferry.tmp"} {
-		leftover(t, dir, other)
+	for _, name := range []string{".ferry-1.tmp", ".ferry-1", "ferry-1.tmp", "mine.tmp", ".ferry.tmp"} {
+		p.leftover(name)
 	}
-	if err := os.Mkdir(filepath.Join(dir, ".ferry-2.tmp"), 0o700); err != nil {
-		t.Fatal(err)
+	p.folder(".ferry-2.tmp", 0o700)
+	must(t, WriteFile(p.in("data"), []byte("new"), 0o600))
+	stays := []string{".ferry-1", "ferry-1.tmp", "mine.tmp", ".ferry.tmp", ".ferry-2.tmp", "data", filepath.Base(writing.Name())}
+	slices.Sort(stays)
+	p.holds(stays...)
+	left := func(want int) {
+		t.Helper()
+		if got := Sweep(p.dir); len(got) != want {
+			t.Errorf("left: %q, want %d", got, want)
+		}
 	}
-	if err := WriteFile(filepath.Join(dir, "data"), []byte("new"), 0o600); err != nil {
-		t.Fatal(err)
+	if got := Sweep(p.dir); !slices.Contains(got, writing.Name()) {
+		t.Errorf("left: %q, want the file that is being written too", got)
 	}
-	living := filepath.Base(writing.Name())
-	others := []string{".ferry-1", "ferry-1.tmp", "mine.tmp", ".ferry.tmp", ".ferry-2.tmp", "data"}
-	stays := slices.Sorted(slices.Values(append(slices.Clone(others), living)))
-	if got := names(t, dir); got != strings.Join(stays, " ") {
-		t.Errorf("after a write: %s, want %s", got, strings.Join(stays, " "))
-	}
-	if left := Sweep(dir); len(left) != 2 || !slices.Contains(left, writing.Name()) {
-		t.Errorf("left: %q", left)
-	}
+	left(2)
 	writing.Close()
-	if left := Sweep(dir); len(left) != 2 {
-		t.Error("a file that is closed and still has to get its name was removed")
-	}
+	left(2) // it still has to get its name
 	release()
 	old := time.Now().Add(-2 * tempAge)
-	if err := os.Chtimes(writing.Name(), old, old); err != nil {
-		t.Fatal(err)
-	}
-	if left := Sweep(dir); len(left) != 1 {
-		t.Errorf("left: %q", left)
-	}
-	if left := Sweep(filepath.Join(dir, "none")); left != nil {
-		t.Errorf("left: %q", left)
+	must(t, os.Chtimes(writing.Name(), old, old))
+	left(1)
+	if got := Sweep(p.in("none")); got != nil {
+		t.Errorf("left: %q, want nothing of a folder that is not there", got)
 	}
 }
 
 // Writers and sweepers at once: no write fails, and nothing is left.
 func TestSweepWhileOthersWrite(t *testing.T) {
-	dir := t.TempDir()
+	p := newPlace(t)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			path := filepath.Join(dir, fmt.Sprint(i%4))
+			path := p.in(fmt.Sprint(i % 4))
 			for n := range 50 {
 				if err := WriteFile(path, fmt.Append(nil, n), 0o600); err != nil {
 					t.Error(err)
 					return
 				}
-				Sweep(dir)
+				Sweep(p.dir)
 			}
 		})
 	}
 	wg.Wait()
-	if got := names(t, dir); got != "0 1 2 3" {
-		t.Errorf("in the folder: %s", got)
-	}
+	p.holds("0", "1", "2", "3")
 }

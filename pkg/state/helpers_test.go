@@ -1,0 +1,108 @@
+package state
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Children of the tests find in one of these variables what to do, and with which path.
+const (
+	holdEnv  = "FERRY_TEST_HOLD_LOCK"
+	smallEnv = "FERRY_TEST_SMALL_FILES"
+	tempEnv  = "FERRY_TEST_TEMP"
+)
+
+// TestMain turns the test binary into another process where a test needs one.
+func TestMain(m *testing.M) {
+	for name, run := range map[string]func(path string) int{holdEnv: hold, smallEnv: writeTooMuch, tempEnv: writeHalf} {
+		if path := os.Getenv(name); path != "" {
+			os.Exit(run(path))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// place is a folder in which a test makes files of any mode.
+type place struct {
+	t   *testing.T
+	dir string
+}
+
+func newPlace(t *testing.T) place { return place{t, t.TempDir()} }
+
+func (p place) in(name string) string { return filepath.Join(p.dir, filepath.FromSlash(name)) }
+
+func (p place) file(name string, perm fs.FileMode) {
+	p.t.Helper()
+	must(p.t, os.WriteFile(p.in(name), []byte("text"), 0o600), os.Chmod(p.in(name), perm))
+}
+
+func (p place) folder(name string, perm fs.FileMode) {
+	p.t.Helper()
+	must(p.t, os.Mkdir(p.in(name), 0o700), os.Chmod(p.in(name), perm))
+}
+
+// link skips the test where there are no symbolic links.
+func (p place) link(target, name string) {
+	p.t.Helper()
+	if err := os.Symlink(filepath.FromSlash(target), p.in(name)); err != nil {
+		p.t.Skip("no symbolic links here: ", err)
+	}
+}
+
+// holds fails where the folder has other names, such as that of a temporary file that was left behind.
+func (p place) holds(want ...string) {
+	p.t.Helper()
+	entries, err := os.ReadDir(p.dir)
+	must(p.t, err)
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		p.t.Errorf("the folder holds %q, want %q", got, want)
+	}
+}
+
+func (p place) content(name, want string) {
+	p.t.Helper()
+	if got, err := os.ReadFile(p.in(name)); err != nil || string(got) != want {
+		p.t.Errorf("%s holds %q, %v; want %q", name, got, err, want)
+	}
+}
+
+func (p place) mode(name string, want fs.FileMode) {
+	p.t.Helper()
+	if info, err := os.Stat(p.in(name)); err != nil || info.Mode().Perm() != want {
+		p.t.Errorf("%s has %v, %v; want mode %04o", name, info, err, want)
+	}
+}
+
+// absent fails where something has the name.
+func (p place) absent(name string) {
+	p.t.Helper()
+	if _, err := os.Lstat(p.in(name)); !errors.Is(err, fs.ErrNotExist) {
+		p.t.Errorf("%s was made, %v; want nothing there", name, err)
+	}
+}
+
+// refusedWith holds an error to a path, a text and a hint; a text of "" is no error.
+func (p place) refusedWith(err error, name, text, hint string) {
+	p.t.Helper()
+	var e *Error
+	if text == "" && err == nil || errors.As(err, &e) && err.Error() == p.in(name)+": "+text && e.Hint() == hint {
+		return
+	}
+	p.t.Errorf("got %v, want %s: %s, with the hint %q", err, p.in(name), text, hint)
+}

@@ -1,0 +1,347 @@
+//go:build unix
+
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const (
+	nobody  = 65534
+	byOther = "can be read or written by others (mode %04o)"
+)
+
+// TestOpenPrivate holds that what is refused is not changed, and that a file with a second name can be read.
+func TestOpenPrivate(t *testing.T) {
+	p := newPlace(t)
+	p.file("own", 0o600)
+	p.file("readable", 0o644)
+	p.file("group", 0o620)
+	p.file("twice", 0o600)
+	p.file("foreign", 0o600)
+	p.folder("folder", 0o700)
+	p.link("own", "link")
+	p.link("absent", "dangling")
+	must(t, os.Link(p.in("twice"), p.in("hard")), syscall.Mkfifo(p.in("fifo"), 0o600))
+	const write = os.O_WRONLY | os.O_CREATE
+	const add = os.O_RDWR | os.O_APPEND | os.O_CREATE
+	type test struct {
+		name       string
+		flag       int
+		text, hint string
+	}
+	hard := "name another file, or remove this name: rm " + p.in("hard")
+	tests := []test{
+		{"own", os.O_RDONLY, "", ""},
+		{"own", write, "", ""},
+		{"new", write, "", ""},
+		{"absent", os.O_RDWR, "cannot open: no such file or directory", ""},
+		{"missing/log", add, "cannot open: no such file or directory", ""},
+		{"readable", write, fmt.Sprintf(byOther, 0o644), "chmod 600 " + p.in("readable")},
+		{"group", add, fmt.Sprintf(byOther, 0o620), "chmod 600 " + p.in("group")},
+		{"link", write, "is a symbolic link", nameItself},
+		{"link", add, "is a symbolic link", nameItself},
+		{"dangling", write, "is a symbolic link", nameItself},
+		{"hard", os.O_RDONLY, "", ""},
+		{"hard", write, "is a hard link: the file has 2 names", hard},
+		{"hard", add, "is a hard link: the file has 2 names", hard},
+		{"folder", add, "cannot open: is a directory", ""},
+		{"fifo", os.O_RDONLY, "is not a regular file", ""},
+		{"fifo", write, "is not a regular file", ""},
+		{"fifo", add, "is not a regular file", ""},
+	}
+	if os.Geteuid() == 0 {
+		must(t, os.Chown(p.in("foreign"), nobody, -1))
+		tests = append(tests, test{"foreign", write, "belongs to user 65534", "it must be yours or root's: chown " + p.in("foreign")})
+	}
+	for _, tt := range tests {
+		f, err := OpenPrivate(p.in(tt.name), tt.flag)
+		p.refusedWith(err, tt.name, tt.text, tt.hint)
+		f.Close()
+	}
+	p.mode("new", 0o600)
+	p.absent("absent")
+	p.absent("missing")
+	for _, name := range []string{"own", "readable", "group", "twice", "foreign"} {
+		p.content(name, "text")
+	}
+}
+
+// TestOpenPrivateToAppend holds that two who have the same file open write behind each other.
+func TestOpenPrivateToAppend(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	p := newPlace(t)
+	var open [2]*os.File
+	for i := range open {
+		f, err := OpenPrivate(p.in("log"), os.O_RDWR|os.O_APPEND|os.O_CREATE)
+		must(t, err)
+		defer f.Close()
+		open[i] = f
+	}
+	for i, line := range []string{"one\n", "two\n", "three\n"} {
+		_, err := open[i%2].WriteString(line)
+		must(t, err)
+	}
+	p.content("log", "one\ntwo\nthree\n")
+	p.mode("log", 0o600)
+}
+
+func TestReadPrivate(t *testing.T) {
+	p := newPlace(t)
+	p.file("good", 0o600)
+	p.file("readonly", 0o400)
+	p.file("group", 0o640)
+	p.file("others", 0o602)
+	p.folder("folder", 0o700)
+	p.link("good", "link")
+	must(t, syscall.Mkfifo(p.in("fifo"), 0o600))
+	for name, size := range map[string]int64{"full": MaxSize, "large": MaxSize + 1, "larger": 2 * MaxSize, "largest": 2*MaxSize + 1} {
+		p.file(name, 0o600)
+		must(t, os.Truncate(p.in(name), size))
+	}
+	for _, tt := range []struct {
+		name       string
+		limit      int64
+		text, hint string
+	}{
+		{"good", MaxSize, "", ""},
+		{"readonly", MaxSize, "", ""},
+		{"full", MaxSize, "", ""},
+		{"large", 2 * MaxSize, "", ""},
+		{"larger", 2 * MaxSize, "", ""},
+		{"group", MaxSize, fmt.Sprintf(byOther, 0o640), "chmod 600 " + p.in("group")},
+		{"others", MaxSize, fmt.Sprintf(byOther, 0o602), "chmod 600 " + p.in("others")},
+		{"large", MaxSize, "is larger than 1 MiB", ""},
+		{"largest", 2 * MaxSize, "is larger than 2 MiB", ""},
+		{"link", MaxSize, "is a symbolic link", nameItself},
+		{"folder", MaxSize, "is not a regular file", ""},
+		{"fifo", MaxSize, "is not a regular file", ""},
+		{"absent", MaxSize, "cannot open: no such file or directory", ""},
+	} {
+		data, err := ReadPrivate(p.in(tt.name), tt.limit)
+		p.refusedWith(err, tt.name, tt.text, tt.hint)
+		if info, _ := os.Stat(p.in(tt.name)); tt.text == "" && int64(len(data)) != info.Size() {
+			t.Errorf("%s: got %d bytes, want %d", tt.name, len(data), info.Size())
+		}
+	}
+	if _, err := ReadPrivate(p.in("absent"), MaxSize); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file: %v is not ErrNotExist", err)
+	}
+}
+
+// A file that grows after its size was looked at must not be cut quietly: /dev/zero has the size 0 and no end.
+func TestReadBoundedGrows(t *testing.T) {
+	f, err := os.Open("/dev/zero")
+	if err != nil {
+		t.Skip("needs /dev/zero: ", err)
+	}
+	if _, err := readBounded("f", f, nil, MaxSize); err == nil || err.Error() != "f: is larger than 1 MiB" {
+		t.Errorf("got %v, want that it is too large", err)
+	}
+}
+
+// TestOwner holds files and links to their owners: another user's is refused, root's is taken. They belong to the user of
+// the test, so that the check is made as another one; where root runs it, files are given away as well.
+func TestOwner(t *testing.T) {
+	p := newPlace(t)
+	p.file("key", 0o600)
+	p.file("file", 0o644)
+	p.link("file", "link")
+	key, err := os.Open(p.in("key"))
+	must(t, err)
+	defer key.Close()
+	file, err := os.Open(p.in("file"))
+	must(t, err)
+	defer file.Close()
+	me := uint32(os.Geteuid())
+	must(t, checkPrivate(p.in("key"), key, false, me), checkTrusted(p.in("link"), file, me))
+	if me != 0 {
+		for _, err := range []error{checkPrivate(p.in("key"), key, false, me+1), checkTrusted(p.in("file"), file, me+1)} {
+			if err == nil || !strings.Contains(err.Error(), "belongs to user") {
+				t.Errorf("another's file: %v, want a refusal", err)
+			}
+		}
+		t.Skip("not root: giving files and links away is not tested")
+	}
+	must(t, checkPrivate(p.in("key"), key, false, nobody), checkTrusted(p.in("link"), file, nobody)) // root's
+	if err := errors.Join(os.Chown(p.in("key"), nobody, -1), os.Lchown(p.in("link"), nobody, -1)); err != nil {
+		t.Skip("root cannot give files away here: ", err)
+	}
+	_, err = ReadPrivate(p.in("key"), MaxSize)
+	p.refusedWith(err, "key", "belongs to user 65534", "it must be yours or root's: chown "+p.in("key"))
+	_, err = OpenTrusted(p.in("link"))
+	p.refusedWith(err, "link", "is a symbolic link of another user", "name the file itself, or make the link anew")
+	must(t, checkTrusted(p.in("link"), file, nobody)) // its own link to root's file
+	must(t, os.Chown(p.in("file"), nobody, -1))
+	_, err = OpenTrusted(p.in("file"))
+	p.refusedWith(err, "file", "belongs to user 65534", "it must be yours or root's: chown "+p.in("file"))
+}
+
+func TestOpenTrusted(t *testing.T) {
+	p := newPlace(t)
+	p.file("private", 0o600)
+	p.file("readable", 0o644)
+	p.file("group", 0o664)
+	p.file("world", 0o602)
+	p.folder("open", 0o777)
+	p.file("open/file", 0o600)
+	p.folder("sticky", 0o777|fs.ModeSticky)
+	p.file("sticky/file", 0o600)
+	p.folder("team", 0o775)
+	p.file("team/file", 0o644)
+	p.link("readable", "link")
+	p.link("group", "tolink")
+	p.link(p.in("open/file"), "toopen")
+	p.link("link", "twice")
+	p.link("open/../toopen", "far")
+	p.link("loop", "loop")
+	must(t, syscall.Mkfifo(p.in("fifo"), 0o600))
+	open := "is a folder in which everyone can replace files (mode 0777)"
+	for _, tt := range []struct{ name, at, text, hint string }{
+		{"private", "", "", ""},
+		{"readable", "", "", ""},
+		{"link", "", "", ""},
+		{"twice", "", "", ""},
+		{"sticky/file", "", "", ""},
+		{"team/file", "", "", ""},
+		{"group", "group", "can be written by others (mode 0664)", "chmod go-w " + p.in("group")},
+		{"world", "world", "can be written by others (mode 0602)", "chmod go-w " + p.in("world")},
+		{"tolink", "tolink", "can be written by others (mode 0664)", "chmod go-w " + p.in("tolink")},
+		{"open/file", "open", open, "chmod o-w " + p.in("open")},
+		{"toopen", "open", open, "chmod o-w " + p.in("open")},
+		{"far", "open", open, "chmod o-w " + p.in("open")},
+		{"absent", "absent", "cannot open: no such file or directory", ""},
+		{"loop", "loop", "cannot open: too many levels of symbolic links", ""},
+		{"fifo", "fifo", "is not a regular file", "copy what comes from the FIFO into a file"},
+	} {
+		f, err := OpenTrusted(p.in(tt.name))
+		p.refusedWith(err, tt.at, tt.text, tt.hint)
+		if err == nil {
+			readAll(t, tt.name, f, "text")
+		}
+	}
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	_, err = w.WriteString("text")
+	must(t, err, w.Close())
+	f, err := OpenTrusted(fmt.Sprintf("/dev/fd/%d", r.Fd())) // as the shell passes <(command)
+	must(t, err)
+	readAll(t, "a pipe from the shell", f, "text")
+	f, err = OpenTrusted(os.DevNull) // everyone can write it, and it has no content
+	must(t, err)
+	readAll(t, os.DevNull, f, "")
+}
+
+func readAll(t *testing.T, name string, f *os.File, want string) {
+	t.Helper()
+	defer f.Close()
+	if text, err := io.ReadAll(f); err != nil || string(text) != want {
+		t.Errorf("%s: got %q, %v; want %q", name, text, err, want)
+	}
+}
+
+// TestReadKey holds key files to the rule of private files, but for links inside a folder of the reader's own.
+func TestReadKey(t *testing.T) {
+	p := newPlace(t)
+	must(t, os.Chmod(p.dir, 0o755)) // whatever the umask
+	p.file("private", 0o400)
+	p.file("readable", 0o644)
+	p.file("fixed", 0o444) // no write bit, but on the root's file system or not root's
+	p.folder("dir", 0o700)
+	p.file("dir/key", 0o600)
+	p.link("private", "link")
+	p.link("readable", "toreadable")
+	p.link("dir", "..data")
+	p.link("..data/key", "mounted")
+	p.link("../"+filepath.Base(p.dir)+"/private", "out")
+	p.link(p.in("private"), "absolute")
+	p.link("absent", "nowhere")
+	p.folder("open", 0o777)
+	p.file("open/key", 0o600)
+	p.link("key", "open/link")
+	p.folder("sticky", 0o777|fs.ModeSticky)
+	p.file("sticky/key", 0o600)
+	p.link("key", "sticky/link")
+	must(t, syscall.Mkfifo(p.in("fifo"), 0o600))
+	for _, tt := range []struct{ name, text, hint string }{
+		{"private", "", ""}, {"link", "", ""}, {"mounted", "", ""}, {"open/key", "", ""}, {"sticky/key", "", ""},
+		{"readable", fmt.Sprintf(byOther, 0o644), "chmod 600 " + p.in("readable")},
+		{"fixed", fmt.Sprintf(byOther, 0o444), "chmod 600 " + p.in("fixed")},
+		{"toreadable", fmt.Sprintf(byOther, 0o644), "chmod 600 " + p.in("toreadable")},
+		{"out", "is a symbolic link out of its folder", nameItself},
+		{"absolute", "is a symbolic link out of its folder", nameItself},
+		{"open/link", "is a symbolic link in a folder that others can write", nameItself},
+		{"sticky/link", "is a symbolic link in a folder that others can write", nameItself},
+		{"nowhere", "cannot open: no such file or directory", ""},
+		{"absent", "cannot open: no such file or directory", ""},
+		{"none/absent", "cannot open: no such file or directory", ""},
+		{"fifo", "is not a regular file", ""},
+		{"dir", "is not a regular file", ""},
+	} {
+		text, err := ReadKey(p.in(tt.name))
+		p.refusedWith(err, tt.name, tt.text, tt.hint)
+		if tt.text == "" && string(text) != "text" {
+			t.Errorf("%s: got %q, want text", tt.name, text)
+		}
+	}
+	t.Chdir(p.dir)
+	if _, err := ReadKey("private"); err != nil {
+		t.Errorf("by its bare name: %v", err)
+	}
+	if _, err := ReadKey("absent"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file: %v is not ErrNotExist", err)
+	}
+}
+
+func TestCheckOwn(t *testing.T) {
+	base, err := os.MkdirTemp("", "own") // a test's own folder can have too long a name for a socket
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(base) })
+	p := place{t, base}
+	p.folder("folder", 0o700)
+	p.folder("open", 0o710)
+	p.link(p.in("folder"), "link")
+	p.file("file", 0o600)
+	for name, perm := range map[string]fs.FileMode{"socket": 0o600, "shared": 0o666} {
+		l, err := net.Listen("unix", p.in(name))
+		must(t, err)
+		defer l.Close()
+		must(t, os.Chmod(p.in(name), perm))
+	}
+	me := uint32(os.Geteuid())
+	for _, tt := range []struct {
+		name string
+		want fs.FileMode
+		user uint32
+		says string
+	}{
+		{"folder", fs.ModeDir, me, ""},
+		{"socket", fs.ModeSocket, me, ""},
+		{"open", fs.ModeDir, me, "can be used by others (mode 0710)"},
+		{"shared", fs.ModeSocket, me, "can be used by others (mode 0666)"},
+		{"link", fs.ModeDir, me, "is something else"},
+		{"file", fs.ModeSocket, me, "is something else"},
+		{"folder", fs.ModeSocket, me, "is something else"},
+		{"folder", fs.ModeDir, me + 1, "belongs to another user"},
+		{"socket", fs.ModeSocket, me + 1, "belongs to another user"},
+	} {
+		err := checkOwn(p.in(tt.name), tt.want, tt.user)
+		if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.says)
+		}
+	}
+	if err := CheckOwn(p.in("missing"), fs.ModeDir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("missing: %v is not ErrNotExist", err)
+	}
+	must(t, CheckOwn(p.in("folder"), fs.ModeDir))
+}

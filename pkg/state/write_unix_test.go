@@ -1,0 +1,109 @@
+//go:build unix
+
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"testing"
+)
+
+// TestWriteFileTrust holds that WriteFile follows no link that another user made or could have made, and gives no file to
+// another user in a folder that everyone can write.
+func TestWriteFileTrust(t *testing.T) {
+	p := newPlace(t)
+	p.file("target", 0o600)
+	p.file("kept", 0o600)
+	p.file("given", 0o600)
+	p.link("target", "link")
+	p.link("kept", "foreignlink")
+	p.folder("sticky", 0o777|fs.ModeSticky)
+	p.file("sticky/own", 0o600)
+	p.file("sticky/given", 0o600)
+	p.link("../kept", "sticky/link")
+	p.link("../absent", "sticky/dangling")
+	const open = "is a symbolic link in a folder that others can write"
+	type test struct{ name, text, hint string }
+	tests := []test{
+		{"link", "", ""}, {"sticky/own", "", ""}, {"sticky/new", "", ""}, {"given", "", ""},
+		{"sticky/link", open, nameItself}, {"sticky/dangling", open, nameItself},
+	}
+	if os.Geteuid() == 0 {
+		for _, name := range []string{"given", "sticky/given", "foreignlink"} {
+			must(t, os.Lchown(p.in(name), nobody, -1))
+		}
+		tests = append(tests, test{"foreignlink", "is a symbolic link of another user", nameItself},
+			test{"sticky/given", "belongs to another user, in a folder that others can write", "name another file"})
+	}
+	for _, tt := range tests {
+		p.refusedWith(CheckWritable(p.in(tt.name)), tt.name, tt.text, tt.hint)
+		p.refusedWith(WriteFile(p.in(tt.name), []byte("new"), 0o600), tt.name, tt.text, tt.hint)
+		switch {
+		case tt.text == "":
+			p.content(tt.name, "new")
+		case tt.name != "sticky/dangling":
+			p.content(tt.name, "text")
+		}
+	}
+	p.absent("absent")
+	place{t, p.in("sticky")}.holds("dangling", "given", "link", "new", "own")
+}
+
+// Root that edits a user's file must not take it away from the user.
+func TestWriteFileKeepsOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to give a file away")
+	}
+	p := newPlace(t)
+	p.file("f", 0o640)
+	if err := errors.Join(os.Chown(p.in("f"), nobody, 65533), os.Chmod(p.in("f"), 0o640)); err != nil {
+		t.Skip("root cannot give files away here: ", err)
+	}
+	must(t, WriteFile(p.in("f"), []byte("new"), 0o640))
+	p.mode("f", 0o640)
+	info, err := os.Stat(p.in("f"))
+	must(t, err)
+	if st := info.Sys().(*syscall.Stat_t); st.Uid != nobody || st.Gid != 65533 {
+		t.Errorf("owner %d:%d, want 65534:65533", st.Uid, st.Gid)
+	}
+}
+
+// A write that the system cuts short must leave the old file and nothing else. The limit on file sizes makes one: it is
+// set in a process of its own, because it cannot be taken back.
+func TestWriteFileCutShort(t *testing.T) {
+	self, err := os.Executable()
+	must(t, err)
+	p := newPlace(t)
+	p.file("f", 0o600)
+	child := exec.CommandContext(t.Context(), self)
+	child.Env = append(os.Environ(), smallEnv+"="+p.in("f"))
+	if out, err := child.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	p.content("f", "text")
+	p.holds("f")
+}
+
+func writeTooMuch(path string) int {
+	signal.Ignore(syscall.SIGXFSZ)
+	limit := syscall.Rlimit{Cur: 4096, Max: 4096}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	for _, err := range []error{
+		WriteFile(path, make([]byte, 64<<10), 0o600),
+		CreateFile(path+".new", make([]byte, 64<<10), 0o600),
+	} {
+		if !errors.Is(err, syscall.EFBIG) {
+			fmt.Println("want EFBIG, got", err)
+			return 1
+		}
+	}
+	return 0
+}
