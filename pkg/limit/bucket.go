@@ -232,7 +232,7 @@ func (b *Bucket) onDisk(step func(queue) (queue, bool)) error {
 	if !keep {
 		return nil
 	}
-	if _, err := f.WriteAt(encode(next), 0); err != nil {
+	if _, err := f.WriteAt(encodeQueue(next), 0); err != nil {
 		return err
 	}
 	b.memory = next

@@ -20,14 +20,15 @@ type queue struct {
 // gap is a reservation that was cancelled while others waited behind it. Those with a number above its own and below
 // Before go one interval earlier. The gap is of use until the last of them has gone.
 type gap struct {
-	Number int64         `json:"number"`
-	Before int64         `json:"before"`
-	Lasts  time.Duration `json:"lasts"` // from queue.At on
+	Number int64         `json:"n"`
+	Before int64         `json:"b"`
+	Lasts  time.Duration `json:"l"` // from queue.At on
 }
 
 const (
-	// maxQueue is above the longest line of a queue. One up to 4096 bytes is written whole even by a killed process.
-	maxQueue = 16 << 10
+	// maxQueue is above the longest line of a queue. A killed process writes one of up to 4096 bytes whole or not at all, and
+	// it takes numbers of years of waiting to make it longer.
+	maxQueue = 8 << 10
 	// maxGaps bounds the line. A reservation that is cancelled when there are as many is not given back.
 	maxGaps = 90
 	// maxNumber leaves room for more reservations than a bucket can give out.
@@ -49,11 +50,25 @@ func full(now reading, rate Rate) queue {
 	return queue{At: now, Rate: rate, Next: max(0, now.Wall/int64(time.Millisecond))}
 }
 
-// decodeQueue reads what encode wrote of a queue, and nothing else.
+// encodeQueue writes a queue as a line. The numbers of gaps are counted from the next one, which keeps them short.
+func encodeQueue(q queue) []byte { return encode(q.shifted(-q.Next)) }
+
+// shifted adds to the numbers of the gaps.
+func (q queue) shifted(by int64) queue {
+	q.Gaps = slices.Clone(q.Gaps)
+	for i := range q.Gaps {
+		q.Gaps[i].Number += by
+		q.Gaps[i].Before += by
+	}
+	return q
+}
+
+// decodeQueue reads what encodeQueue wrote, and nothing else.
 func decodeQueue(data []byte) (queue, bool) {
 	var q queue
 	ok := decode(data, &q) && q.At.valid() && q.Ahead >= 0 && q.Ahead <= maxAhead && q.Rate.Check() == nil &&
 		q.Next >= 0 && q.Next <= maxNumber && len(q.Gaps) <= maxGaps
+	q = q.shifted(q.Next)
 	for _, g := range q.Gaps {
 		ok = ok && g.Number >= 0 && g.Number < q.Next && g.Before >= 0 && g.Before <= q.Next && g.Lasts > 0 && g.Lasts <= maxAhead
 	}

@@ -107,7 +107,7 @@ func TestBucketFarAhead(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
 	state := queue{At: read(c), Ahead: maxAhead, Rate: slow}
-	write(t, path(dir, ".bucket"), encode(state))
+	write(t, path(dir, ".bucket"), encodeQueue(state))
 	b := newTestBucket(t, dir, Rate{1, 24 * time.Hour, MaxBurst}, c)
 	_, err := b.Reserve(t.Context(), Forever)
 	var late *TooLongError
@@ -121,7 +121,7 @@ func TestBucketBrokenFile(t *testing.T) {
 	with := func(change func(*queue)) []byte {
 		q := queue{At: read(c), Rate: bursty, Next: 9}
 		change(&q)
-		return encode(q)
+		return encodeQueue(q)
 	}
 	gaps := func(n int, g gap) []byte { return with(func(q *queue) { q.Gaps = slices.Repeat([]gap{g}, n) }) }
 	whole := with(func(*queue) {})
@@ -175,11 +175,16 @@ func TestEncode(t *testing.T) {
 		{At: far, Ahead: maxAhead, Rate: Rate{text.MaxEvents, 24*time.Hour - 1, MaxBurst},
 			Next: maxNumber, Gaps: slices.Repeat([]gap{{maxNumber - 1, maxNumber, maxAhead}}, maxGaps)},
 	} {
-		line := encode(want)
+		line := encodeQueue(want)
 		got, ok := decodeQueue(line)
 		if !ok || !reflect.DeepEqual(got, want) || len(line) > maxQueue {
 			t.Errorf("got %+v, %t, %d bytes; want %+v", got, ok, len(line), want)
 		}
+	}
+	long := full(read(newFakeClock()), slow)
+	long.Ahead, long.Gaps = time.Hour, slices.Repeat([]gap{{long.Next - 1000, long.Next - 100, time.Hour}}, maxGaps)
+	if line := encodeQueue(long); len(line) > 4096 {
+		t.Errorf("a long queue takes %d bytes, more than a page", len(line))
 	}
 	want := held{Day: "2026-11-24", Tokens: maxTokens, At: far, Lasts: maxLasts}
 	line := encode(want)
@@ -193,7 +198,7 @@ func TestEncode(t *testing.T) {
 func FuzzBucketFile(f *testing.F) {
 	now := read(newFakeClock())
 	f.Add([]byte(`{"at":{"id":"boot-1","boot":1,"wall":2},"ahead":3,"rate":{"Events":50,"Per":60000000000,"Burst":1},"next":9,` +
-		`"gaps":[{"number":4,"before":9,"lasts":1}]}`))
+		`"gaps":[{"n":-5,"b":0,"l":1}]}`))
 	f.Add([]byte(`{"rate":{"Events":1,"Per":1000000000,"Burst":1},"next":-9}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		q, ok := decodeQueue(withSum(data))
@@ -208,7 +213,7 @@ func FuzzBucketFile(f *testing.F) {
 			t.Fatalf("%d at once from %q, then a wait of %v", sent, data, q.wait())
 		}
 		if q.Ahead <= maxAhead {
-			if got, ok := decodeQueue(encode(q)); !ok || !reflect.DeepEqual(got, q) {
+			if got, ok := decodeQueue(encodeQueue(q)); !ok || !reflect.DeepEqual(got, q) {
 				t.Fatalf("got %+v, %t, want %+v", got, ok, q)
 			}
 		}
