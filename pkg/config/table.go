@@ -19,6 +19,8 @@ const (
 	kindText kind = iota
 	kindNumber
 	kindBool
+	// kindPath is the path of a file, relative to the folder of the configuration file.
+	kindPath
 	// kindLimit is a text, or a map of a rate and a burst.
 	kindLimit
 	// kindList is a list. As one text it is a JSON array: a word or a pattern may have a comma in it.
@@ -63,7 +65,7 @@ var keys = []key{
 		"keep the connection open for the next command, for so long without use: 5m, or off"}, kindText, checkHold},
 	{Setting{"proxy", "proxy", "FERRY_PROXY", "", "a proxy's URL, or none"}, kindText, checkProxy},
 	{Setting{"tls.min", "", "", "1.3", "the lowest TLS version: 1.2 or 1.3"}, kindText, checkTLS},
-	{Setting{"tls.ca", "", "", "", "a PEM file of certificate authorities to trust instead of the system's"}, kindText, checkText},
+	{Setting{"tls.ca", "", "", "", "a PEM file of certificate authorities to trust instead of the system's"}, kindPath, checkText},
 	{Setting{"session.idle", "", "FERRY_SESSION_IDLE", "10m",
 		"how long a conversation's token may be idle; 300 to 600 seconds are advised"}, kindText, checkTimeout},
 	{Setting{"render", "render", "FERRY_RENDER", "on", "style Markdown on a terminal: on or off"}, kindText, checkSwitch},
@@ -72,11 +74,11 @@ var keys = []key{
 		"the model; the default is for api messages alone"}, kindText, checkModel},
 	{Setting{"max_tokens", "max-tokens", "FERRY_MAX_TOKENS", "4096",
 		"the most tokens of an answer; 100 for api complete"}, kindNumber, checkTokens},
-	{Setting{"filter.file", "", "", "", "a list of blocked words, one a line, read at each use"}, kindText, checkText},
+	{Setting{"filter.file", "", "", "", "a list of blocked words, one a line, read at each use"}, kindPath, checkText},
 	{Setting{"filter.words", "", "", "", "blocked words"}, kindList, checkWord},
 	{Setting{"filter.on", "", "", `["prompt"]`, "what the filter looks at: prompt, answer"}, kindList, func(s string) *Error { return checkOneOf(s, "is not one of prompt, answer", "prompt", "answer") }},
 	{Setting{"redact", "", "", "", "patterns of what is not to be logged or shown in errors, in RE2's syntax"}, kindList, checkPattern},
-	{Setting{"audit.file", "", "", "", "the audit log"}, kindText, checkText},
+	{Setting{"audit.file", "", "", "", "the audit log"}, kindPath, checkText},
 	{Setting{"audit.content", "", "", "none", "what the audit log has of prompts and answers: none or redacted"}, kindText, func(s string) *Error { return checkOneOf(s, "use none or redacted", "none", "redacted") }},
 	{Setting{"audit.max_size", "", "", "10MiB", "the size at which the audit log is rotated"}, kindText, checkLogSize},
 
@@ -157,51 +159,47 @@ func Environment() []Variable {
 	)
 }
 
-// find gives the key that a path of names leads to, or tells that it is a group of keys. A group that holds names of the
-// user's is one too.
-func find(path []string) (found key, isGroup bool) {
-	pattern := slices.Clone(path)
-	last := len(path) - 1
-	switch {
-	case last >= 1 && path[0] == "nodes":
-		pattern[1] = "*"
-		if last == 3 && (path[2] == "headers" || path[2] == "aliases") {
-			pattern[3] = "*"
+// pattern is the name in the table that a path of names could lead to: each name of the user's is a *.
+func pattern(path []string) string {
+	name := ""
+	for _, part := range path {
+		switch name {
+		case "nodes", "nodes.*.headers", "nodes.*.aliases", "gateway.roles":
+			part = "*"
 		}
-	case last == 2 && path[0] == "gateway" && path[1] == "roles":
-		pattern[2] = "*"
+		name = strings.TrimPrefix(name+"."+part, ".")
 	}
-	if strings.Contains(pattern[last], ".") {
+	return name
+}
+
+// find gives the key that a path of names leads to, or tells that it is a group of keys.
+func find(path []string) (found key, isGroup bool) {
+	name, last := pattern(path), path[len(path)-1]
+	if strings.Contains(last, ".") && !strings.HasSuffix(name, ".*") {
 		return key{}, false // retry.delay as one name
 	}
-	name := strings.Join(pattern, ".")
 	for _, k := range keys {
-		if rest, ok := strings.CutPrefix(k.Key, name); !ok || !k.inFile() || rest != "" && rest[0] != '.' {
-			continue
-		} else if rest != "" {
-			return key{}, true
-		}
 		switch {
-		case k.check != nil:
-		case pattern[2] == "headers":
-			k.check = func(text string) *Error { _, err := parseHeader(path[3], text); return err }
+		case !k.inFile():
+		case strings.HasPrefix(k.Key, name+"."):
+			return key{}, true
+		case k.Key != name:
+		case name == "nodes.*.headers.*":
+			k.check = func(text string) *Error { _, err := parseHeader(last, text); return err }
+			return k, false
+		case name == "nodes.*.aliases.*":
+			k.check = func(text string) *Error { return checkAlias(last, text) }
+			return k, false
 		default:
-			k.check = func(text string) *Error { return checkAlias(path[3], text) }
+			return k, false
 		}
-		return k, false
 	}
 	return key{}, false
 }
 
 // namesIn are the names of the keys in a group, those of groups in it as one; whole, each with all that follows.
 func namesIn(group []string, whole bool) []string {
-	prefix := ""
-	for i, name := range group {
-		if i == 1 && group[0] == "nodes" {
-			name = "*"
-		}
-		prefix += name + "."
-	}
+	prefix := strings.TrimPrefix(pattern(group)+".", ".")
 	var names []string
 	for _, k := range keys {
 		name, ok := strings.CutPrefix(k.Key, prefix)

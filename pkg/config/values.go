@@ -66,25 +66,18 @@ func Resolve(file *File, lookup Lookup, flags map[string]string) (*Values, error
 		if err != nil {
 			return nil, err
 		}
+		if k.kind == kindPath && chosen.text != "" {
+			if chosen.text, err = file.wholePath(chosen.text, lookup); err != nil {
+				err.Key = k.Key
+				return nil, err
+			}
+		}
 		v.set[k.Key] = chosen
 	}
 	for key := range flags {
 		if _, ok := v.set[key]; !ok {
 			return nil, &Error{Key: key, Msg: "unknown setting"}
 		}
-	}
-	for _, key := range []string{"tls.ca", "filter.file", "audit.file"} {
-		path := v.set[key]
-		if path.text == "" {
-			continue
-		}
-		whole, err := file.wholePath(path.text, lookup)
-		if err != nil {
-			err.Key = key
-			return nil, err
-		}
-		path.text = whole
-		v.set[key] = path
 	}
 	v.read()
 	return v, nil
