@@ -126,7 +126,7 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	if o.dryRun {
 		return a.write([]byte(plan.describe()))
 	}
-	if err := a.writable(o.report.out); err != nil {
+	if err := writable(o.report.out); err != nil {
 		return err
 	}
 	if err := plan.CheckBudgets(ctx, plan.endpoints()); err != nil {

@@ -3,7 +3,6 @@ package cmd
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,7 +77,7 @@ func runBenchReport(a *app, files, vantages []string, o reportOptions) error {
 	if err := o.names(nodes); err != nil {
 		return err
 	}
-	if err := a.writable(o.out); err != nil {
+	if err := writable(o.out); err != nil {
 		return err
 	}
 	return a.conclude(bench.Summarise(runs), o)
@@ -101,15 +100,15 @@ func (o *reportOptions) names(nodes []string) error {
 }
 
 // writable finds out before anything is paid for whether the report can be written.
-func (a *app) writable(path string) error {
+func writable(path string) error {
 	if path == "" {
 		return nil
 	}
-	var refused *state.Error
-	if err := state.CheckWritable(path); errors.As(err, &refused) {
-		return usagef(cmp.Or(refused.HintText, "its folder has to be there and be yours"), "--out %s", refused)
+	err := state.CheckWritable(path)
+	if err == nil {
+		return nil
 	}
-	return nil
+	return usagef(cmp.Or(text.Hint(err), "its folder has to be there and be yours"), "--out %s", err)
 }
 
 // conclude prints the report and says what was missed.

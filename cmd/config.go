@@ -27,7 +27,7 @@ direct works from ANTHROPIC_API_KEY.`,
 	)
 }
 
-func (a *app) configPath() (string, error) { return config.Path(a.Lookup) }
+func (e Env) configPath() (string, error) { return config.Path(e.Lookup) }
 
 // fileSettings are the settings without flags.
 func (a *app) fileSettings() (*settings, error) { return a.settings(nodeOptions{}) }

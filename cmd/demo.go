@@ -59,7 +59,14 @@ func runDemo(ctx context.Context, a *app, listen string) error {
 	if err != nil {
 		return err
 	}
-	node := demo.New(demo.Options{Now: a.Clock.Now, Sleep: a.Clock.Sleep, OnRequest: a.logDemo})
+	log := func(r demo.Record) {
+		line := fmt.Sprintf("%s %s %d", r.Method, r.Path, r.Status)
+		if r.Fault != "" {
+			line += " (" + r.Fault + ")"
+		}
+		a.note("%s", line)
+	}
+	node := demo.New(demo.Options{Now: a.Clock.Now, Sleep: a.Clock.Sleep, OnRequest: log})
 	address := "http://" + listener.Addr().String()
 	if err := a.write([]byte(address + "\n")); err != nil {
 		return err
@@ -93,13 +100,4 @@ func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
 		return nil, usagef("--listen 127.0.0.1:0 takes a free port", "cannot listen on %s: %s", address, transport.Innermost(err))
 	}
 	return listener, nil
-}
-
-// logDemo says what the demo node was asked and answered.
-func (a *app) logDemo(r demo.Record) {
-	line := fmt.Sprintf("%s %s %d", r.Method, r.Path, r.Status)
-	if r.Fault != "" {
-		line += " (" + r.Fault + ")"
-	}
-	a.note("%s", line)
 }

@@ -30,35 +30,29 @@ func (s *settings) heldTransport(e *endpoint, idle time.Duration) (http.RoundTri
 	if err != nil {
 		return transport.New(e.options) // nowhere to meet a holder
 	}
+	// Of the environment a holder sees where the system's certificates are, and no key.
+	var env []string
+	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if value, ok := s.Lookup(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
 	return hold.New(hold.Settings{
 		Reach: e.options, Idle: idle, Dir: dir,
-		Launch: hold.Launch{
-			Program: s.Program(), Args: []string{"config", "hold", holdRun, e.Name}, Env: s.holderEnv(),
-		},
+		Launch: hold.Launch{Program: s.Program(), Args: []string{"config", "hold", holdRun, e.Name}, Env: env},
 	})
 }
 
 // holdRun is the command that a holder runs as; it is not for people.
 const holdRun = "run"
 
-// holderEnv is what a holder sees of the environment: where the system's certificates are, and no key.
-func (a *app) holderEnv() []string {
-	var env []string
-	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
-		if value, ok := a.Lookup(name); ok {
-			env = append(env, name+"="+value)
-		}
-	}
-	return env
-}
-
 // holdDir is the folder of the holders' sockets: where the system has one that ends with the login, in there.
-func (a *app) holdDir() (string, error) {
+func (e Env) holdDir() (string, error) {
 	// Under sudo the folder can be another user's.
-	if dir := a.get("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && state.CheckOwn(dir, fs.ModeDir) == nil {
+	if dir := e.get("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && state.CheckOwn(dir, fs.ModeDir) == nil {
 		return filepath.Join(dir, "ferry"), nil
 	}
-	dir, err := a.stateDir()
+	dir, err := e.stateDir()
 	return filepath.Join(dir, "hold"), err
 }
 

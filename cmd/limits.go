@@ -82,8 +82,8 @@ func (e *endpoint) address() string {
 }
 
 // limitsDir is where buckets, budgets and usage are kept.
-func (a *app) limitsDir() (string, error) {
-	dir, err := a.stateDir()
+func (e Env) limitsDir() (string, error) {
+	dir, err := e.stateDir()
 	if err != nil {
 		return "", err
 	}

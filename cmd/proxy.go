@@ -34,17 +34,17 @@ func (s *settings) proxy(node config.Node, target *url.URL) (via *url.URL, from 
 
 // proxyEnv reads the variables as curl does: the lower-case name first, and HTTP_PROXY in capitals not where a web
 // server runs ferry and a client's Proxy header could have set it.
-func (a *app) proxyEnv() transport.ProxyEnv {
+func (e Env) proxyEnv() transport.ProxyEnv {
 	either := func(name string) string {
-		if value := a.get(strings.ToLower(name)); value != "" {
+		if value := e.get(strings.ToLower(name)); value != "" {
 			return value
 		}
-		return a.get(name)
+		return e.get(name)
 	}
 	env := transport.ProxyEnv{HTTPS: either("HTTPS_PROXY"), All: either("ALL_PROXY"), No: either("NO_PROXY")}
-	env.HTTP = a.get("http_proxy")
-	if env.HTTP == "" && a.get("REQUEST_METHOD") == "" {
-		env.HTTP = a.get("HTTP_PROXY")
+	env.HTTP = e.get("http_proxy")
+	if env.HTTP == "" && e.get("REQUEST_METHOD") == "" {
+		env.HTTP = e.get("HTTP_PROXY")
 	}
 	return env
 }

@@ -126,11 +126,11 @@ func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err er
 }
 
 // removeEmpty takes away the folders in which nothing is left.
-func (a *app) removeEmpty() {
-	if dir, err := a.holdDir(); err == nil {
+func (e Env) removeEmpty() {
+	if dir, err := e.holdDir(); err == nil {
 		_ = os.Remove(dir)
 	}
-	if dir, err := a.stateDir(); err == nil {
+	if dir, err := e.stateDir(); err == nil {
 		for _, folder := range []string{filepath.Join(dir, "sessions"), filepath.Join(dir, "limits"), dir} {
 			_ = os.Remove(folder) // one that still holds something stays
 		}

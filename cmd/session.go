@@ -58,7 +58,7 @@ func (a *app) sessionRow(info session.Info) []string {
 }
 
 // moment is a time for people, in their own zone.
-func (a *app) moment(t time.Time) string { return t.In(a.Clock.Now().Location()).Format(time.DateTime) }
+func (e Env) moment(t time.Time) string { return t.In(e.Clock.Now().Location()).Format(time.DateTime) }
 
 func newSessionShowCmd(a *app) *cobra.Command {
 	var form string
@@ -178,8 +178,8 @@ func parseAge(text string) (time.Duration, bool) {
 }
 
 // sessions is where conversations are kept.
-func (a *app) sessions() (session.Store, error) {
-	dir, err := a.stateDir()
+func (e Env) sessions() (session.Store, error) {
+	dir, err := e.stateDir()
 	if err != nil {
 		return session.Store{}, err
 	}
@@ -187,11 +187,11 @@ func (a *app) sessions() (session.Store, error) {
 }
 
 // stateDir is the folder for what ferry remembers.
-func (a *app) stateDir() (string, error) { return config.StateDir(a.Lookup) }
+func (e Env) stateDir() (string, error) { return config.StateDir(e.Lookup) }
 
 // sessionNames are the names of all conversations.
-func (a *app) sessionNames() ([]string, error) {
-	store, err := a.sessions()
+func (e Env) sessionNames() ([]string, error) {
+	store, err := e.sessions()
 	if err != nil {
 		return nil, err
 	}

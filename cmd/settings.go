@@ -108,8 +108,8 @@ func presets() map[string]string {
 	return faults
 }
 
-func (a *app) loadFile() (*config.File, error) {
-	path, err := config.Path(a.Lookup)
+func (e Env) loadFile() (*config.File, error) {
+	path, err := config.Path(e.Lookup)
 	if err != nil {
 		path = "" // no HOME: there can be no file, and everything else works
 	}
