@@ -41,7 +41,9 @@ func (l *Live) Draw(lines []string) {
 		lines = lines[:l.MaxHeight]
 	}
 	var b strings.Builder
-	b.WriteString(l.up())
+	if l.drawn > 0 {
+		b.WriteString(lineStart + "\x1b[" + strconv.Itoa(l.drawn) + "A") // to the beginning of the block
+	}
 	for _, line := range lines {
 		// Text first and then the rest of the row: cleared before, it would flicker.
 		b.WriteString(text.Cut(oneRow(line), max(0, l.Width-1)) + clearRest + "\n")
@@ -50,26 +52,13 @@ func (l *Live) Draw(lines []string) {
 		b.WriteString(clearBelow)
 	}
 	l.drawn = len(lines)
-	l.write(b.String())
+	if b.Len() > 0 { // in one call, so that no half of a block is ever seen
+		_, _ = io.WriteString(l.Stream, b.String()) // a closed terminal shows nothing, and is no reason to end what goes on
+	}
 }
 
 // Clear takes the block away and leaves the cursor where it began.
 func (l *Live) Clear() { l.Draw(nil) }
-
-// up moves to the beginning of the block.
-func (l *Live) up() string {
-	if l.drawn == 0 {
-		return ""
-	}
-	return lineStart + "\x1b[" + strconv.Itoa(l.drawn) + "A"
-}
-
-// write is one call, so that no half of a block is ever seen.
-func (l *Live) write(s string) {
-	if s != "" {
-		_, _ = io.WriteString(l.Stream, s) // a closed terminal shows nothing, and is no reason to end what goes on
-	}
-}
 
 // oneRow makes a space of whatever would leave the row or is not as wide as it counts: a line end, a tab, a backspace.
 // Escapes stay, since styles are made of them.
@@ -87,10 +76,10 @@ func oneRow(line string) string {
 func Countdown(ctx context.Context, s Stream, left func() time.Duration, what string,
 	sleep func(context.Context, time.Duration) error,
 ) error {
-	defer io.WriteString(s, "\r\x1b[K")
+	defer io.WriteString(s, lineStart+clearRest)
 	for d := left(); d > 0; d = left() {
 		line := text.Cut(fmt.Sprintf("%s in %s", what, text.Seconds((d+time.Second-1).Truncate(time.Second))), s.Width-1)
-		if _, err := io.WriteString(s, "\r\x1b[K"+line); err != nil {
+		if _, err := io.WriteString(s, lineStart+clearRest+line); err != nil {
 			return sleep(ctx, d) // a closed terminal is no reason not to wait
 		}
 		step := d % time.Second

@@ -91,27 +91,6 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-func TestCut(t *testing.T) {
-	for _, test := range []struct {
-		text    string
-		columns int
-		want    string
-	}{
-		{"hello", 5, "hello"},
-		{"hello", 4, "hel…"},
-		{"香港代理", 5, "香港…"},
-		{"香港代理", 4, "香…"},
-		{"hello", 1, "…"},
-		{"hello", 0, ""},
-		{"☺️☺️☺️☺️☺️", 5, "☺️☺️…"},
-		{"", 0, ""},
-	} {
-		if got := text.Cut(test.text, test.columns); got != test.want {
-			t.Errorf("Cut(%q, %d) = %q, want %q", test.text, test.columns, got, test.want)
-		}
-	}
-}
-
 func TestCountdown(t *testing.T) {
 	var waits []time.Duration
 	sleep := func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }

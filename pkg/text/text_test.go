@@ -52,6 +52,8 @@ func TestUnits(t *testing.T) {
 		{Size(8 << 20), "8 MiB"}, {Size(64 << 10), "64 KiB"}, {Size(1000), "1000 bytes"}, {Size(1), "1 byte"}, {Size(0), "0 bytes"},
 		{Count(1, "success"), "1 success"}, {Count(0, "success"), "0 successes"},
 		{Cut("香港代理节点", 7), "香港代…"}, {Cut("\x1b[1mab\x1b[0m", 2), "\x1b[1mab\x1b[0m"},
+		{Cut("hello", 5), "hello"}, {Cut("hello", 4), "hel…"}, {Cut("香港代理", 4), "香…"}, {Cut("hello", 1), "…"}, {Cut("hello", 0), ""},
+		{Cut("☺️☺️☺️☺️☺️", 5), "☺️☺️…"}, {Cut("", 0), ""},
 	} {
 		if test.got != test.want {
 			t.Errorf("got %q, want %q", test.got, test.want)
