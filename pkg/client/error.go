@@ -18,6 +18,7 @@ import (
 	"ferry/pkg/guard"
 	"ferry/pkg/retry"
 	"ferry/pkg/text"
+	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
 
@@ -269,11 +270,8 @@ func classify(ctx context.Context, err error) (Class, error) {
 	var dns *net.DNSError
 	var op *net.OpError
 	var limited *text.LimitError
-	var connecting interface{ Connecting() bool }
-	var proxy interface {
-		error
-		OfProxy() bool
-	}
+	var connecting *transport.ConnectTimeoutError
+	var proxy *transport.ProxyError
 	switch {
 	case ctx.Err() != nil && (errors.As(context.Cause(ctx), &deadline) || errors.As(context.Cause(ctx), &idle)):
 		return Timeout, context.Cause(ctx)
@@ -293,8 +291,10 @@ func classify(ctx context.Context, err error) (Class, error) {
 		return Connect, &networkError{proxy.Error(), err}
 	case errors.As(err, &dns):
 		return DNS, &networkError{"no address for " + dns.Name + ": " + dns.Err, err}
-	case errors.As(err, &op) && op.Op == "dial":
-		return Connect, &networkError{"cannot connect" + to(op) + ": " + root(err), err}
+	case errors.As(err, &op) && op.Op == "dial" && op.Addr != nil:
+		return Connect, &networkError{"cannot connect to " + op.Addr.String() + ": " + root(err), err}
+	case op != nil && op.Op == "dial":
+		return Connect, &networkError{"cannot connect: " + root(err), err}
 	case isTimeout(err):
 		return Timeout, &networkError{"the connection timed out: " + root(err), err}
 	case broken(err):
@@ -303,23 +303,8 @@ func classify(ctx context.Context, err error) (Class, error) {
 	return Protocol, &networkError{"no usable reply: " + root(err), err}
 }
 
-func to(op *net.OpError) string {
-	if op.Addr == nil {
-		return ""
-	}
-	return " to " + op.Addr.String()
-}
-
 // root is the innermost cause, which says the most in the fewest words.
-func root(err error) string {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err.Error()
-		}
-		err = next
-	}
-}
+func root(err error) string { return transport.Innermost(err).Error() }
 
 func isTimeout(err error) bool {
 	var t net.Error

@@ -112,9 +112,6 @@ func (e *ProxyError) Unwrap() error { return e.Err }
 // Hint tells what to do about it.
 func (e *ProxyError) Hint() string { return e.Advice }
 
-// OfProxy marks the error as the proxy's and not the node's.
-func (e *ProxyError) OfProxy() bool { return true }
-
 func badProxy(reason string) *ProxyError {
 	return &ProxyError{
 		Text:   "cannot use the proxy: " + reason,

@@ -42,9 +42,6 @@ func (e *ConnectTimeoutError) Error() string {
 // Hint tells what to do about it.
 func (e *ConnectTimeoutError) Hint() string { return "--connect-timeout allows more time" }
 
-// Connecting marks the error as one of the time before a request could leave.
-func (e *ConnectTimeoutError) Connecting() bool { return true }
-
 // bounded bounds the body of an answer, after decompression where a server compressed it unasked. 0 is DefaultMaxBody.
 func bounded(resp *http.Response, limit int64) *http.Response {
 	if limit == 0 {
