@@ -13,9 +13,9 @@ func mixError(first, second, why, hint string) error {
 	return text.Errorf(hint, "%s and %s cannot be merged: %s", first, second, why)
 }
 
-// Mixable refuses runs that a merge would make one thing of though they are not, and those that hold the same attempts,
+// mixable refuses runs that a merge would make one thing of though they are not, and those that hold the same attempts,
 // which would count twice. names are the files. Runs from different places mix, and so do parts of one run.
-func Mixable(runs []*Run, names []string) error {
+func mixable(runs []*Run, names []string) error {
 	type firstSeen struct {
 		file int
 		node Node

@@ -251,7 +251,7 @@ func ReadFiles(names, vantages []string) ([]*Run, error) {
 	if len(runs) == 0 {
 		return nil, fmt.Errorf("none of the runs is from %s", strings.Join(vantages, " or "))
 	}
-	return runs, Mixable(runs, taken)
+	return runs, mixable(runs, taken)
 }
 
 func readFile(name string) (*Run, error) {

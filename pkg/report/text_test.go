@@ -143,7 +143,7 @@ func TestHead(t *testing.T) {
 	} {
 		s.Stopped = why
 		if got := write(t, Text, s, Options{}); !strings.Contains(got, want) || !strings.Contains(got, "over reused connections") {
-			t.Errorf("%s: %s", why, got)
+			t.Errorf("%s: got\n%s\nwant %q and reused connections", why, got, want)
 		}
 	}
 }
