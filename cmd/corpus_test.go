@@ -1,11 +1,13 @@
 package cmd_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -92,39 +94,38 @@ func unquoted(t testing.TB, text string) string {
 }
 
 func (c corpusCase) api() string {
-	if api := c.keys["api"]; api != "" {
-		return api
-	}
 	api, _, _ := strings.Cut(c.file, "-")
-	return api
+	return cmp.Or(c.keys["api"], api)
 }
 
-func (c corpusCase) number(key string, otherwise int) int {
-	if n, err := strconv.Atoi(c.keys[key]); err == nil {
-		return n
-	}
-	return otherwise
+func (c corpusCase) number(key string) int {
+	n, _ := strconv.Atoi(cmp.Or(c.keys[key], "200"))
+	return n
 }
+
+func (c corpusCase) failed() int { return min(len(c.keys["class"]), 1) }
 
 // exit is the exit code of a command that has shown nothing of the answer, or something.
 func (c corpusCase) exit(shown bool) int {
-	switch c.number("status", 200) {
-	case 429, 502, 503, 504:
-		if !shown {
-			return 3 // the policy would have tried again
-		}
+	if !shown && slices.Contains([]int{429, 502, 503, 504}, c.number("status")) {
+		return 3 // the policy would have tried again
 	}
 	return c.failed()
 }
 
-func (c corpusCase) failed() int {
-	if c.keys["class"] == "" {
-		return 0
+// printed is what a command prints: the whole text, or what a stream shows before it fails.
+func (c corpusCase) printed(t testing.TB, shown bool) string {
+	text := unquoted(t, c.keys["text"])
+	switch {
+	case c.failed() == 0:
+		return strings.TrimRight(text, "\n") + "\n"
+	case shown:
+		return text
 	}
-	return 1
+	return ""
 }
 
-// serve answers with the body, and whatever path the dialect asks.
+// ServeHTTP answers with the body, whatever path the dialect asks.
 func (c corpusCase) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.isStream() {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -133,78 +134,60 @@ func (c corpusCase) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(name, value)
 	}
 	w.Header().Set("Connection", "close")
-	w.WriteHeader(c.number("http", http.StatusOK))
+	w.WriteHeader(c.number("http"))
 	_, _ = w.Write([]byte(c.body))
 }
 
-// usage is the usage in JSON.
+// usage are three numbers, "" where they are unknown.
 func (c corpusCase) usage() string {
-	var in, out, cached int
-	if n, _ := fmt.Sscan(c.keys["usage"], &in, &out, &cached); n < 2 {
-		return "null"
+	numbers := strings.Fields(c.keys["usage"])
+	if len(numbers) == 2 {
+		numbers = append(numbers, "0")
 	}
-	return fmt.Sprintf("%d in, %d out, %d cached", in, out, cached)
+	return strings.Join(numbers, " ")
 }
 
-// notes are the words that a note about a whole answer has, "" for no note.
-func (c corpusCase) notes() string {
-	notes := map[string]string{
-		"limited": "ends at a limit", "refused": "declined to answer", "paused": "wanted to go on",
-		"unknown": "a reason that ferry does not know", "empty": "whole and empty",
-	}
-	return notes[c.keys["ending"]]
+// corpusNotes are the words of a note about a whole answer, by its ending.
+var corpusNotes = map[string]string{
+	"limited": "ends at a limit", "refused": "declined to answer", "paused": "wanted to go on",
+	"unknown": "a reason that ferry does not know", "empty": "whole and empty",
 }
 
-// corpusRun is what one command makes of a case.
-type corpusRun struct {
-	result
-	c corpusCase
-}
-
-func (r corpusRun) holdExit(want int) {
-	r.t.Helper()
-	r.want(want, "", "")
-}
-
-// TestCorpus holds that every answer of testdata/wire is taken for what it is by ask, stream, batch and bench alike.
+// TestCorpus expects that every answer of testdata/wire is taken for what it is by ask, stream, batch and bench alike.
 func TestCorpus(t *testing.T) {
 	long(t, "some hundred answers, each through eight commands")
 	for _, c := range readCorpus(t) {
 		t.Run(c.file+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
-			rig := corpusRig{t, c, serve(t, c).URL, t.TempDir()}
-			rig.ask()
-			rig.askJSON()
-			rig.askRaw()
-			rig.stream()
-			rig.strict()
-			rig.conversation()
-			rig.batch()
-			rig.bench()
+			g := corpusRig{c, t, serve(t, c).URL, t.TempDir()}
+			g.ask()
+			g.stream()
+			g.strict()
+			g.conversation()
+			g.batch()
+			g.bench()
 		})
 	}
 }
 
 // corpusRig runs commands against a server that answers with one case.
 type corpusRig struct {
+	corpusCase
 	t         *testing.T
-	c         corpusCase
 	url, home string
 }
 
-func (g corpusRig) run(args ...string) corpusRun {
-	g.t.Helper()
-	return corpusRun{ferry(g.t, map[string]string{"FERRY_KEY": "corpus-key-0001", "HOME": g.home}, args...), g.c}
+func (g corpusRig) run(args ...string) result {
+	return ferry(g.t, map[string]string{"FERRY_KEY": "corpus-key-0001", "HOME": g.home}, args...)
 }
 
-func (g corpusRig) call(verb string, args ...string) corpusRun {
-	g.t.Helper()
-	all := append([]string{verb, "--no-stdin", "--attempts", "1", "-m", "m", "--api", g.c.api(), "-n", g.url}, args...)
+func (g corpusRig) call(verb string, args ...string) result {
+	all := append([]string{verb, "--no-stdin", "--attempts", "1", "-m", "m", "--api", g.api(), "-n", g.url}, args...)
 	return g.run(append(all, "hi")...)
 }
 
 // decode reads JSON that a command made.
-func (r corpusRun) decode(text string, into any) {
+func decode(r result, text string, into any) {
 	r.t.Helper()
 	if err := json.Unmarshal([]byte(text), into); err != nil {
 		r.errorf("%v in %s, want JSON", err, text)
@@ -212,33 +195,32 @@ func (r corpusRun) decode(text string, into any) {
 	}
 }
 
-// ask holds what a person sees: the text and nothing else, and a note where the end was not just an end.
+// ask expects the text and nothing else, a note where the end was not just an end, and the body as it came with -o raw.
 func (g corpusRig) ask() {
-	g.t.Helper()
-	r := g.call("ask")
-	r.holdExit(g.c.exit(false))
-	want := ""
-	if g.c.failed() == 0 {
-		want = strings.TrimRight(unquoted(g.t, g.c.keys["text"]), "\n") + "\n"
-	}
-	equal(g.t, "what ask prints", r.stdout, want)
-	r.holdWords()
+	r := g.call("ask").want(g.exit(false), "", "")
+	equal(g.t, "what ask prints", r.stdout, g.printed(g.t, false))
+	g.words(r)
+
+	r = g.call("ask", "-o", "json").want(g.exit(false), "", "")
+	var got corpusJSON
+	decode(r, r.stdout, &got)
+	g.json(r, got, got.Text)
+
+	want, _ := strconv.Atoi(cmp.Or(g.keys["raw"], strconv.Itoa(g.exit(false))))
+	r = g.call("ask", "-o", "raw").want(want, "", "")
+	equal(g.t, "what ask -o raw prints", r.stdout, map[bool]string{true: g.body}[want == 0])
 }
 
-// holdWords holds what is said on standard error.
-func (r corpusRun) holdWords() {
-	r.t.Helper()
+// words expects what is said on standard error.
+func (g corpusRig) words(r result) {
+	g.t.Helper()
 	said := strings.Join(strings.Fields(r.stderr), " ")
-	for _, key := range []string{"error", "hint"} {
-		if want := r.c.keys[key]; !strings.Contains(said, want) {
-			r.errorf("want the %s to say %q", key, want)
-		}
-	}
-	note := r.c.notes()
-	if r.c.keys["bytes"] != "" {
+	contains(g.t, strings.Join(r.args, " "), said, g.keys["error"], g.keys["hint"])
+	note := corpusNotes[g.keys["ending"]]
+	if g.keys["bytes"] != "" {
 		note = "not UTF-8"
 	}
-	if r.c.failed() == 0 && (note == "") != (said == "") || !strings.Contains(said, note) {
+	if g.failed() == 0 && (note == "") != (said == "") || !strings.Contains(said, note) {
 		r.errorf("want the note %q and no other", note)
 	}
 }
@@ -260,169 +242,101 @@ type corpusJSON struct {
 	}
 }
 
-func (j corpusJSON) usage() string {
-	if j.Usage == nil {
-		return "null"
-	}
-	return fmt.Sprintf("%d in, %d out, %d cached", j.Usage.Input, j.Usage.Output, j.Usage.Cached)
-}
-
-func (g corpusRig) askJSON() {
-	r := g.call("ask", "-o", "json")
-	r.holdExit(g.c.exit(false))
-	var got corpusJSON
-	r.decode(r.stdout, &got)
-	r.holdJSON(got, got.Text)
-}
-
-// holdJSON compares everything that is known of a call.
-func (r corpusRun) holdJSON(got corpusJSON, text string) {
-	r.t.Helper()
-	want := r.c.keys
-	wantText := strings.ToValidUTF8(unquoted(r.t, want["text"]), "\ufffd")
-	if strings.ReplaceAll(text, "\ufffd", "") != strings.ReplaceAll(wantText, "\ufffd", "") {
-		r.errorf("text %q, want %q", text, wantText)
-	}
-	if r.c.failed() == 0 {
-		if !got.Complete || got.Error != nil || got.StopReason != want["stop"] || got.usage() != r.c.usage() {
-			r.errorf("complete %t, stop %q, usage %s, want stop %q, usage %s", got.Complete, got.StopReason, got.usage(), want["stop"], r.c.usage())
-		}
-		return
+// json compares everything that is known of a call.
+func (g corpusRig) json(r result, got corpusJSON, text string) {
+	g.t.Helper()
+	want := strings.ToValidUTF8(unquoted(g.t, g.keys["text"]), "\ufffd")
+	equal(g.t, "the text", strings.ReplaceAll(text, "\ufffd", ""), strings.ReplaceAll(want, "\ufffd", ""))
+	usage := ""
+	if got.Usage != nil {
+		usage = fmt.Sprintf("%d %d %d", got.Usage.Input, got.Usage.Output, got.Usage.Cached)
 	}
 	switch {
-	case got.Complete || got.Error == nil:
-		r.errorf("complete: %t, want an answer that is not whole, and its error", got.Complete)
-	case got.Error.Class != want["class"] || got.Error.Status != r.c.number("status", 200):
-		r.errorf("class %q, status %d, want %q, %d", got.Error.Class, got.Error.Status, want["class"], r.c.number("status", 200))
-	case !strings.Contains(got.Error.Message, want["error"]):
-		r.errorf("message %q, want %q in it", got.Error.Message, want["error"])
+	case g.failed() == 0:
+		if !got.Complete || got.Error != nil || got.StopReason != g.keys["stop"] || usage != g.usage() {
+			r.errorf("want a whole answer, stop reason %q, usage %q", g.keys["stop"], g.usage())
+		}
+	case got.Complete || got.Error == nil || got.Error.Class != g.keys["class"] || got.Error.Status != g.number("status"):
+		r.errorf("want an answer that is not whole, class %q, status %d", g.keys["class"], g.number("status"))
+	default:
+		contains(g.t, "the message", got.Error.Message, g.keys["error"])
 	}
 }
 
-// askRaw holds that -o raw fails where the answer does, and prints the body as it came where not.
-func (g corpusRig) askRaw() {
-	r := g.call("ask", "-o", "raw")
-	want := g.c.exit(false)
-	if raw, given := g.c.keys["raw"]; given {
-		want = int(raw[0] - '0')
-	}
-	r.holdExit(want)
-	if want == 0 && r.stdout != g.c.body || want != 0 && r.stdout != "" {
-		r.errorf("want the body as it came, and nothing of a failure")
-	}
-}
-
-// stream holds the same of a stream. Of events it shows what came before a failure, of a whole body nothing.
+// stream expects the same of a stream. Of events it shows what came before a failure, of a whole body nothing.
 func (g corpusRig) stream() {
-	text := unquoted(g.t, g.c.keys["text"])
-	events := g.c.isStream() && text != ""
-	r := g.call("stream", "-o", "json")
-	r.holdExit(g.c.exit(events))
+	shows := g.isStream() && unquoted(g.t, g.keys["text"]) != ""
+	r := g.call("stream", "-o", "json").want(g.exit(shows), "", "")
 	var end corpusJSON
 	shown := ""
-	for _, line := range strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n") {
+	for line := range strings.Lines(r.stdout) {
 		var one corpusJSON
-		if err := json.Unmarshal([]byte(line), &one); err != nil || end.Type == "end" {
-			r.errorf("%v, want JSON, and its end last", err)
-			return
-		}
-		switch one.Type {
-		case "text":
+		decode(r, line, &one)
+		errorIf(g.t, end.Type == "end", "got %s behind the end, want nothing", line)
+		if one.Type == "text" {
 			shown += one.Text
-		case "end":
+		} else if one.Type == "end" {
 			end = one
 		}
 	}
-	if g.c.failed() != 0 && !events {
-		if shown != "" {
-			r.errorf("want nothing of a whole body that failed")
-		}
+	if g.failed() != 0 && !shows {
+		equal(g.t, "what is shown of a whole body that failed", shown, "")
 		shown = end.Text
 	}
-	r.holdJSON(end, shown)
+	g.json(r, end, shown)
 
-	r = g.call("stream")
-	r.holdExit(g.c.exit(events))
-	want := ""
-	switch {
-	case g.c.failed() == 0:
-		want = strings.TrimRight(text, "\n") + "\n"
-	case events:
-		want = text
-	}
-	equal(g.t, "what stream prints", r.stdout, want)
-	r.holdWords()
+	r = g.call("stream").want(g.exit(shows), "", "")
+	equal(g.t, "what stream prints", r.stdout, g.printed(g.t, shows))
+	g.words(r)
 }
 
-// strict holds that --strict accepts only an answer that came to its own end.
+// strict expects that --strict accepts only an answer that came to its own end.
 func (g corpusRig) strict() {
-	want := g.c.exit(false)
-	if ending := g.c.keys["ending"]; ending != "" && ending != "empty" {
+	want := g.exit(false)
+	if ending := g.keys["ending"]; ending != "" && ending != "empty" {
 		want = 1
 	}
-	g.call("ask", "--strict").holdExit(want)
-	if g.c.failed() == 0 {
-		g.call("stream", "--strict").holdExit(want)
+	g.call("ask", "--strict").want(want, "", "")
+	if g.failed() == 0 {
+		g.call("stream", "--strict").want(want, "", "")
 	}
 }
 
-// conversation holds that a conversation keeps a whole answer and no half of one.
+// conversation expects that a conversation keeps a whole answer and no half of one.
 func (g corpusRig) conversation() {
 	for _, verb := range []string{"ask", "stream"} {
 		g.call(verb, "--session", verb)
 		r := g.run("config", "session", "show", "-o", "json", verb)
-		var got struct {
-			Turns []struct{ Role, Text string }
-		}
-		r.decode(r.stdout, &got)
-		kept := 0
-		for _, turn := range got.Turns {
-			if turn.Role == "assistant" {
-				kept++
-			}
-		}
-		if kept != 1-g.c.failed() {
-			r.errorf("%d answers are kept, want %d", kept, 1-g.c.failed())
-		}
+		equal(g.t, "answers that are kept", strings.Count(r.stdout, `"role":"assistant"`), 1-g.failed())
 	}
 }
 
-// batch holds what a batch of one prompt writes.
+// batch looks at what a batch of one prompt writes.
 func (g corpusRig) batch() {
-	g.t.Helper()
 	in, out := filepath.Join(g.home, "in.txt"), filepath.Join(g.home, "out.jsonl")
 	write(g.t, in, "hi\n")
-	r := g.run("ask", "-q", "--attempts", "1", "-m", "m", "--api", g.c.api(), "-n", g.url, "--batch", in, "--out", out)
-	r.holdExit(g.c.failed())
-	if g.c.failed() != 0 {
+	r := g.run("ask", "-q", "--attempts", "1", "-m", "m", "--api", g.api(), "-n", g.url, "--batch", in, "--out", out).want(g.failed(), "", "")
+	if g.failed() != 0 {
 		out += ".failed"
 	}
-	got := corpusJSON{Complete: g.c.failed() == 0}
-	r.decode(read(g.t, out), &got)
-	r.holdJSON(got, got.Text)
+	got := corpusJSON{Complete: g.failed() == 0}
+	decode(r, read(g.t, out), &got)
+	g.json(r, got, got.Text)
 }
 
-// bench holds what a measurement counts the answer as, whole and streamed.
+// bench looks at what a measurement counts the answer as, whole and streamed.
 func (g corpusRig) bench() {
+	class := cmp.Or(g.keys["class"], map[string]string{"refused": "refused"}[g.keys["ending"]], g.keys["bench"])
 	for _, flag := range []string{"--stream=false", "--stream"} {
-		r := g.run("bench", "-q", "-r", "1", "--warmup", "0", "-o", "json", "--model", "m", "--api", g.c.api(), flag, g.url)
+		r := g.run("bench", "-q", "-r", "1", "--warmup", "0", "-o", "json", "--model", "m", "--api", g.api(), flag, g.url)
 		var got struct {
 			Nodes []struct {
 				OK     int
 				Errors map[string]int
 			}
 		}
-		if r.decode(r.stdout, &got); len(got.Nodes) != 1 {
-			r.errorf("%d nodes, want 1", len(got.Nodes))
-			return
-		}
-		class := g.c.keys["class"]
-		if class == "" && g.c.keys["ending"] == "refused" {
-			class = "refused"
-		}
-		if class == "" {
-			class = g.c.keys["bench"]
-		}
+		decode(r, r.stdout, &got)
+		fatalIf(g.t, len(got.Nodes) != 1, "%d nodes, want 1", len(got.Nodes))
 		node := got.Nodes[0]
 		if class == "" && node.OK != 1 || class != "" && (node.OK != 0 || node.Errors[class] != 1) {
 			r.errorf("ok %d, errors %v, want %q", node.OK, node.Errors, class)
