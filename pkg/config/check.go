@@ -28,6 +28,14 @@ func checkText(s string) *Error {
 	return nil
 }
 
+// want fails with a message where something does not hold.
+func want(holds bool, msg string) *Error {
+	if holds {
+		return nil
+	}
+	return bad(msg, "")
+}
+
 // checkSelector says what one node may be called by where it is chosen; whether there is such a node is Select's to say.
 func checkSelector(s string) *Error {
 	if err := checkText(s); err != nil {

@@ -1,11 +1,14 @@
 package config
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -177,6 +180,59 @@ func (f *File) checkNode(name string) (field string, err *Error) {
 		}
 	}
 	return "", nil
+}
+
+// Rate is how many requests may go out in a time, and how many of them at once. The zero Rate is no limit.
+type Rate struct {
+	Events int
+	Per    time.Duration // from a second to a day
+	Burst  int           // at least 1
+}
+
+const (
+	noLimit   = "none"
+	burstWord = " burst "
+
+	maxBurst  = 10_000
+	maxBudget = 1_000_000_000_000
+)
+
+// parseLimit reads none, a rate, or a rate and a burst as in "600/min burst 5".
+func parseLimit(s string) (Rate, *Error) {
+	if s == noLimit {
+		return Rate{}, nil
+	}
+	events, burst, bursts := strings.Cut(s, burstWord)
+	rate, err := parseRate(events)
+	if err == nil && bursts {
+		err = checkBurst(burst)
+		rate.Burst = number(burst)
+	}
+	return rate, err
+}
+
+func parseRate(s string) (Rate, *Error) {
+	events, per, ok := text.ParseRate(s)
+	if !ok {
+		return Rate{}, bad("use a limit such as 50/min or 600/min burst 5, or none", "")
+	}
+	return Rate{events, per, 1}, nil
+}
+
+// parseBudget reads "200000 tokens/day", and none as 0.
+func parseBudget(s string) (int64, *Error) {
+	if s == noLimit {
+		return 0, nil
+	}
+	fields := strings.Fields(s)
+	if len(fields) != 2 || fields[1] != "tokens/day" {
+		return 0, bad("use a budget such as 200000 tokens/day, or none", "")
+	}
+	n, err := strconv.ParseUint(fields[0], 10, 63)
+	if err != nil || n < 1 || n > maxBudget {
+		return 0, bad(fmt.Sprintf("use a whole number of tokens from 1 to %d", maxBudget), "")
+	}
+	return int64(n), nil
 }
 
 // SplitNodes takes a failover order apart: commas or line ends stand between its nodes. A comma in a URL's query is the

@@ -14,14 +14,6 @@ import (
 	"ferry/pkg/wire"
 )
 
-// want fails with a message where something does not hold.
-func want(holds bool, msg string) *Error {
-	if holds {
-		return nil
-	}
-	return bad(msg, "")
-}
-
 // checkOneOf wants one of some words.
 func checkOneOf(s, msg string, words ...string) *Error {
 	if slices.Contains(words, s) {
@@ -47,17 +39,6 @@ func checkNumber(s string, most int) *Error {
 }
 
 func checkTokens(s string) *Error { return checkNumber(s, 1<<31-1) }
-
-// number and duration read what was checked; duration is 0 for off.
-func number(text string) int {
-	n, _ := strconv.Atoi(text)
-	return n
-}
-
-func duration(text string) time.Duration {
-	d, _ := time.ParseDuration(text)
-	return d
-}
 
 // checkDuration wants a duration of at most a day.
 func checkDuration(s string, least time.Duration, msg string) *Error {
@@ -96,43 +77,6 @@ func checkModel(s string) *Error {
 	return cmp.Or(checkText(s), want(!strings.ContainsAny(s, " \t"), "use a model's name, which has no spaces"))
 }
 
-// Rate is how many requests may go out in a time, and how many of them at once. The zero Rate is no limit.
-type Rate struct {
-	Events int
-	Per    time.Duration // from a second to a day
-	Burst  int           // at least 1
-}
-
-const (
-	noLimit   = "none"
-	burstWord = " burst "
-
-	maxBurst  = 10_000
-	maxBudget = 1_000_000_000_000
-)
-
-// parseLimit reads none, a rate, or a rate and a burst as in "600/min burst 5".
-func parseLimit(s string) (Rate, *Error) {
-	if s == noLimit {
-		return Rate{}, nil
-	}
-	events, burst, bursts := strings.Cut(s, burstWord)
-	rate, err := parseRate(events)
-	if err == nil && bursts {
-		err = checkBurst(burst)
-		rate.Burst = number(burst)
-	}
-	return rate, err
-}
-
-func parseRate(s string) (Rate, *Error) {
-	events, per, ok := text.ParseRate(s)
-	if !ok {
-		return Rate{}, bad("use a limit such as 50/min or 600/min burst 5, or none", "")
-	}
-	return Rate{events, per, 1}, nil
-}
-
 func checkLimit(s string) *Error {
 	_, err := parseLimit(s)
 	return err
@@ -140,22 +84,6 @@ func checkLimit(s string) *Error {
 
 func checkBurst(s string) *Error {
 	return want(checkNumber(s, maxBurst) == nil, fmt.Sprintf("use a burst from 1 to %d", maxBurst))
-}
-
-// parseBudget reads "200000 tokens/day", and none as 0.
-func parseBudget(s string) (int64, *Error) {
-	if s == noLimit {
-		return 0, nil
-	}
-	fields := strings.Fields(s)
-	if len(fields) != 2 || fields[1] != "tokens/day" {
-		return 0, bad("use a budget such as 200000 tokens/day, or none", "")
-	}
-	n, err := strconv.ParseUint(fields[0], 10, 63)
-	if err != nil || n < 1 || n > maxBudget {
-		return 0, bad(fmt.Sprintf("use a whole number of tokens from 1 to %d", maxBudget), "")
-	}
-	return int64(n), nil
 }
 
 func checkBudget(s string) *Error {
@@ -167,18 +95,6 @@ func checkBudget(s string) *Error {
 func checkLogSize(s string) *Error {
 	n := sizeOf(s)
 	return want(n >= 256<<10 && n <= 1<<30, "use a size from 256KiB to 1GiB, such as 10MiB")
-}
-
-// sizeOf reads a size such as 10MiB or 10MB, -1 where it is none.
-func sizeOf(s string) int64 {
-	units := map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 1e3, "MB": 1e6, "GB": 1e9}
-	digits := strings.TrimRight(s, "KMGiB")
-	n, err := strconv.ParseUint(strings.TrimSuffix(digits, " "), 10, 31)
-	unit, ok := units[s[len(digits):]]
-	if err != nil || !ok {
-		return -1
-	}
-	return int64(n) * unit
 }
 
 // checkWord holds a word to what the filter can look for. It is not repeated in a message.

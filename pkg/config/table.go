@@ -225,18 +225,13 @@ func listText(items []string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// listItems reads what listText wrote, nil for "".
-func listItems(text string) []string {
-	var items []string
-	_ = json.Unmarshal([]byte(text), &items) // "" is no list
-	return items
-}
-
 // split gives the values that a text stands for.
 func (k kind) split(text string) []string {
 	switch k {
 	case kindList:
-		return listItems(text)
+		var items []string
+		_ = json.Unmarshal([]byte(text), &items) // listText wrote it, or "" is none
+		return items
 	case kindNodes:
 		return SplitNodes(text)
 	case kindCommas, kindWords:

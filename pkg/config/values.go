@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,12 +95,12 @@ func (v *Values) read() {
 	v.IdleTimeout, v.SessionIdle = duration(text("idle_timeout")), duration(text("session.idle"))
 	v.Render = text("render") == "on" || text("render") == "true"
 	v.Output = text("output")
-	v.FilterFile, v.FilterWords = text("filter.file"), listItems(text("filter.words"))
+	v.FilterFile, v.FilterWords = text("filter.file"), kindList.split(text("filter.words"))
 	if v.FilterFile != "" || len(v.FilterWords) > 0 {
-		on := listItems(text("filter.on"))
+		on := kindList.split(text("filter.on"))
 		v.FiltersPrompts, v.FiltersAnswers = slices.Contains(on, "prompt"), slices.Contains(on, "answer")
 	}
-	v.Redact = listItems(text("redact"))
+	v.Redact = kindList.split(text("redact"))
 	v.AuditFile, v.AuditMaxSize = text("audit.file"), sizeOf(text("audit.max_size"))
 	v.AuditsContent = text("audit.content") == "redacted"
 }
@@ -121,6 +122,29 @@ func (k key) choose(file *File, lookup Lookup, flags map[string]string) (value, 
 		return value{text, file.origin(k.Key), false}, nil
 	}
 	return value{k.Default, "default", false}, nil
+}
+
+// number and duration read what was checked; duration is 0 for off.
+func number(text string) int {
+	n, _ := strconv.Atoi(text)
+	return n
+}
+
+func duration(text string) time.Duration {
+	d, _ := time.ParseDuration(text)
+	return d
+}
+
+// sizeOf reads a size such as 10MiB or 10MB, -1 where it is none.
+func sizeOf(s string) int64 {
+	units := map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 1e3, "MB": 1e6, "GB": 1e9}
+	digits := strings.TrimRight(s, "KMGiB")
+	n, err := strconv.ParseUint(strings.TrimSuffix(digits, " "), 10, 31)
+	unit, ok := units[s[len(digits):]]
+	if err != nil || !ok {
+		return -1
+	}
+	return int64(n) * unit
 }
 
 // wholePath makes a path of the file whole: relative to the file's folder, or to HOME after ~/.
