@@ -58,10 +58,11 @@ func page(c *cobra.Command, of edition) string {
 
 func (b *roff) synopsis(c *cobra.Command) {
 	rest := strings.TrimPrefix(c.UseLine(), c.CommandPath())
-	if c.HasAvailableSubCommands() {
-		rest = "COMMAND [flags]"
-	}
 	b.prose(bold(c.CommandPath()) + " " + escape(strings.TrimSpace(rest)))
+	if c.HasAvailableSubCommands() && !strings.HasSuffix(c.Use, "COMMAND") {
+		b.line(".br")
+		b.prose(bold(c.CommandPath()) + " COMMAND [flags]")
+	}
 }
 
 // option is one flag, with its default as the help page has it.
