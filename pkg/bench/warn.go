@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"ferry/pkg/text"
@@ -85,14 +84,14 @@ func (w *warner) runs(runs []*Run) {
 		}
 	}
 	if fastest := w.fastest(); delay > busyAtLeast && !(milliseconds(delay) <= busyShare*fastest) {
-		w.add(BusyClient, "", "this machine was busy: it ran what was due up to %s late, which is in the latencies", spoken(milliseconds(delay)))
+		w.add(BusyClient, "", "this machine was busy: it ran what was due up to %s late, which is in the latencies", text.Millis(milliseconds(delay)))
 	}
 	if jump.Abs() > jumpAtLeast {
 		way := "forward"
 		if jump < 0 {
 			way = "back"
 		}
-		w.add(ClockJumped, "", "the clock was moved %s by %s during the run; no latency depends on it", way, spoken(milliseconds(jump.Abs())))
+		w.add(ClockJumped, "", "the clock was moved %s by %s during the run; no latency depends on it", way, text.Millis(milliseconds(jump.Abs())))
 	}
 }
 
@@ -152,12 +151,12 @@ func (w *warner) extremes(r *Row, c *nodeSeries) {
 		if first.OK && first.Latency-middle > bound {
 			outliers--
 			w.add(SlowFirst, w.Title(r), "the first request took %s, far from the median of %s: something was still warming up",
-				spoken(first.Latency), spoken(middle))
+				text.Millis(first.Latency), text.Millis(middle))
 		}
 	}
 	if outliers > 0 {
 		w.add(Outliers, w.Title(r), "%d of %s lie far from the median of %s: something else was going on at times",
-			outliers, text.Count(len(r.Sorted), "request"), spoken(middle))
+			outliers, text.Count(len(r.Sorted), "request"), text.Millis(middle))
 	}
 }
 
@@ -179,15 +178,4 @@ func (c *nodeSeries) earliest() uint64 {
 		first = min(first, s.word())
 	}
 	return first
-}
-
-// spoken is a time in ms for a sentence.
-func spoken(ms float64) string {
-	switch size := math.Abs(ms); {
-	case size >= 1000:
-		return fmt.Sprintf("%.1f s", ms/1000)
-	case size >= 10:
-		return fmt.Sprintf("%.0f ms", ms)
-	}
-	return strings.TrimSuffix(fmt.Sprintf("%.1f", ms), ".0") + " ms"
 }

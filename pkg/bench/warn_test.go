@@ -43,7 +43,7 @@ func TestWarnings(t *testing.T) {
 		{"ended", around(800, 40), around(900, 1), func(r *Run) { r.Series[1].Ended = "status 401" },
 			[]string{"ended_early b: b: its part ended after 1 request: status 401"}},
 		{"slow first", slow(0, 3100), around(900, 40), none,
-			[]string{"slow_first a: a: the first request took 3.1 s, far from the median of 800 ms: something was still warming up"}},
+			[]string{"slow_first a: a: the first request took 3.10 s, far from the median of 800 ms: something was still warming up"}},
 		{"slow later", slow(20, 3100), around(900, 40), none,
 			[]string{"outliers a: a: 1 of 40 requests lie far from the median of 800 ms: something else was going on at times"}},
 		{"one spike among equals", slices.Concat(slices.Repeat([]float64{10}, 20), []float64{11}), around(900, 21), none,
@@ -54,7 +54,7 @@ func TestWarnings(t *testing.T) {
 		{"busy, but the nodes are slow", around(800, 40), around(900, 40), func(r *Run) { r.SchedulingDelay = 30 * time.Millisecond }, nil},
 		{"fast nodes, a machine not busy", around(1, 40), around(1, 40), func(r *Run) { r.SchedulingDelay = time.Millisecond }, nil},
 		{"clock", around(800, 40), around(900, 40), func(r *Run) { r.ClockJump = -90 * time.Second },
-			[]string{"clock_jumped: the clock was moved back by 90.0 s during the run; no latency depends on it"}},
+			[]string{"clock_jumped: the clock was moved back by 90.00 s during the run; no latency depends on it"}},
 		{"clock slewed", around(800, 40), around(900, 40), func(r *Run) { r.ClockJump = time.Second }, nil},
 		{"no success", around(800, 40), nil, func(r *Run) {
 			for _, f := range rounds(1, around(900, 40)...) {

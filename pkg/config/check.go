@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"ferry/pkg/guard"
-	"ferry/pkg/text"
 )
 
 const maxText = 4096
@@ -239,15 +238,4 @@ func distance(a, b string) int {
 		before, last = last, row
 	}
 	return last[len(t)]
-}
-
-// printable replaces what a terminal would act on, and cuts at limit bytes.
-func printable(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
-	return string(text.WholeRunes([]byte(s[:min(len(s), limit)])))
 }

@@ -11,6 +11,7 @@ import (
 
 	"ferry/pkg/guard"
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 
 	"github.com/mattn/go-shellwords"
 )
@@ -110,7 +111,7 @@ func complaint(stderr, stdout []byte) string {
 	if line == "" || guard.HideKeys(line) != line || secret != "" && strings.Contains(line, secret) {
 		return ""
 	}
-	return "it said: " + printable(strings.TrimSpace(line), 200)
+	return "it said: " + text.Excerpt([]byte(line), 200)
 }
 
 // findProgram looks a bare name up in PATH, in absolute folders only: a program in the current folder is never meant.

@@ -49,7 +49,7 @@ func TestResolveCommand(t *testing.T) {
 		{"cmd:nothing-of-this-name", "", "cannot be read: the command is not there, or is no program: executable file not found in $PATH", ""},
 		{"cmd:./data", "", "cannot be read: the command is not there, or is no program: permission denied", ""},
 		{"cmd:fails", "", "cannot be read: exit status 2", ""},
-		{"cmd:says", "", "cannot be read: exit status 3", "it said: ?[2Jno such entry"},
+		{"cmd:says", "", "cannot be read: exit status 3", `it said: \x1b[2Jno such entry`},
 		{"cmd:floods", "", "cannot be read: it printed more than 64 KiB", ""},
 	}
 	for _, tt := range tests {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"ferry/pkg/text"
 )
 
 // Set returns src with key, such as "retry.attempts" or "nodes.hongkong.headers.X-Team", set to value. One stretch of
@@ -56,7 +58,7 @@ func CheckKey(key string) error {
 // shownKey repeats a key only when it looks like one.
 func shownKey(key string) string {
 	if isWord(key) || strings.HasPrefix(key, "nodes.") && !looksLikeKey(key) && !strings.ContainsAny(key, " \t\r\n") {
-		return printable(key, 160)
+		return text.Excerpt([]byte(key), 160)
 	}
 	return "…"
 }

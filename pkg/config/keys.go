@@ -139,7 +139,7 @@ func (k Keys) fromKeyring(ctx context.Context, ref Ref, name string) (string, er
 	case errors.Is(err, keyring.ErrNotFound):
 		return "", ref.fault("is not there: no such entry in the keyring", "", nil)
 	case err != nil:
-		return "", ref.fault("cannot be read", "", errors.New(printable(err.Error(), 200)))
+		return "", ref.fault("cannot be read", "", errors.New(text.Excerpt([]byte(err.Error()), 200)))
 	}
 	return secret, nil
 }

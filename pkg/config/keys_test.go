@@ -177,7 +177,7 @@ func TestKeyringThroughTheLibrary(t *testing.T) {
 	}
 	keyring.MockInitWithError(errors.New("locked\x1b[2J"))
 	_, err = k.Resolve(t.Context(), mustRef(t, "keyring:work"))
-	if err == nil || err.Error() != "the key from keyring:work cannot be read: locked?[2J" {
+	if err == nil || err.Error() != `the key from keyring:work cannot be read: locked\x1b[2J` {
 		t.Errorf("got %v", err)
 	}
 }
