@@ -69,7 +69,7 @@ func (s *settings) budget(e *endpoint, tokens int64) {
 		e.Budget.Ledger.Alone()
 	}
 	if !s.noStore {
-		e.Budget.Homeless = homeless
+		e.Budget.NoFolder = homeless
 	}
 }
 

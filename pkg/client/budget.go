@@ -11,8 +11,8 @@ import (
 // Budget is the tokens that an endpoint may use.
 type Budget struct {
 	Ledger *limit.Ledger
-	// Homeless is why there is no folder for the ledger; nil where there is one or none is wanted.
-	Homeless error
+	// NoFolder is why there is no folder for the ledger; nil where there is one or none is wanted.
+	NoFolder error
 	// Unchecked lets a call be sent that cannot be written down for other processes.
 	Unchecked bool
 	// Degraded is told why other processes do not see what is counted, as often as that is so.
@@ -38,8 +38,8 @@ func (b *Budget) Reserve(ctx context.Context, call *Call) (*limit.Hold, error) {
 }
 
 func (b *Budget) degraded() error {
-	if b.Homeless != nil {
-		return b.Homeless
+	if b.NoFolder != nil {
+		return b.NoFolder
 	}
 	return b.Ledger.Degraded()
 }

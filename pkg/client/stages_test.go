@@ -1,0 +1,225 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/pkg/audit"
+	"ferry/pkg/guard"
+	"ferry/pkg/limit"
+	"ferry/pkg/session"
+	"ferry/pkg/text"
+	"ferry/pkg/wire"
+)
+
+// through makes the trial's call through more stages, as a part of an order of one.
+func (tr *trial) through(t *testing.T, stages Stages, sink Sink) (*Result, error) {
+	t.Helper()
+	order := newOrder()
+	order.add(tr, "n", "")
+	stages.Env, stages.Failover = tr.Env, &order.Failover
+	call := tr.call(sink, AsAnswer)
+	call.Endpoint = nil
+	return Chain(stages).Do(t.Context(), call)
+}
+
+func blocking(t *testing.T, words ...string) *Filter {
+	t.Helper()
+	list, err := guard.NewFilter("words", words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Filter{Lists: []*guard.Filter{list}, Prompts: true, Answers: true}
+}
+
+// TestFilterOfPrompts holds what of a request is looked at before it is sent.
+func TestFilterOfPrompts(t *testing.T) {
+	raw := func(s string) json.RawMessage { return json.RawMessage(s) }
+	for _, test := range []struct {
+		name    string
+		request wire.Request
+		where   string // "" is sent
+	}{
+		{"nothing", wire.Request{Prompt: "an apple"}, ""},
+		{"prompt", wire.Request{Prompt: "a Banana"}, "prompt"},
+		{"system prompt", wire.Request{Prompt: "x", System: "banana"}, "system prompt"},
+		{"earlier prompt", wire.Request{Prompt: "x", Turns: []wire.Turn{{Role: session.User, Text: "banana"}}}, "conversation"},
+		{"earlier answer", wire.Request{Prompt: "x", Turns: []wire.Turn{{Role: session.Assistant, Text: "banana"}}}, ""},
+		{"stop", wire.Request{Prompt: "x", Stop: []string{"banana"}}, "request"},
+		{"a schema's text", wire.Request{Prompt: "x", Schema: raw(`{"description":"a \u0062anana"}`)}, "request"},
+		{"a schema's own name", wire.Request{Prompt: "x", Schema: raw(`{"properties":{"banana":{}}}`)}, "request"},
+		{"a parameter", wire.Request{Prompt: "x", Params: map[string]json.RawMessage{"k": raw(`["banana"]`)}}, "request"},
+		{"a parameter's name", wire.Request{Prompt: "x", Params: map[string]json.RawMessage{"banana": raw(`1`)}}, "request"},
+	} {
+		err := blocking(t, "banana").CheckRequest(test.request)
+		var blocked *guard.BlockedError
+		where := ""
+		if errors.As(err, &blocked) {
+			where = blocked.Where
+		}
+		if where != test.where {
+			t.Errorf("%s: blocked in %q, want %q", test.name, where, test.where)
+		}
+	}
+	server := serve(t, answer)
+	tr := newTrial(t, server.URL)
+	tr.request.Prompt = "banana"
+	if _, err := tr.through(t, Stages{Filter: blocking(t, "banana")}, nil); !isClass(err, Blocked) || server.count() != 0 {
+		t.Errorf("a blocked prompt: got %v and %d requests, want a block and none", err, server.count())
+	}
+	if _, err := tr.through(t, Stages{Filter: blocking(t, "properties")}, nil); err != nil {
+		t.Errorf("a word that is not there: %v", err)
+	}
+}
+
+// TestFilterOfAnswers holds that nothing of a blocked answer is kept, and that a stream is shown up to the word.
+func TestFilterOfAnswers(t *testing.T) {
+	thought := "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hello\"}}]}\n\n" +
+		"data: {\"choices\":[{\"delta\":{\"content\":\"fine\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
+	for _, test := range []struct {
+		name          string
+		reply         reply
+		api           wire.API
+		word          string
+		streams       bool
+		raw, thinking bool
+		blocked       bool
+		words, bytes  string // what the sink was told
+	}{
+		{name: "whole", reply: answer, word: "hello", blocked: true},
+		{name: "whole, another word", reply: answer, word: "help"},
+		{name: "an error's words", reply: reply{status: 400, body: `{"error":"hello"}`}, word: "hello"},
+		{name: "an error's words in a 200", reply: body(`{"status":400,"error":"hello"}`), word: "hello", blocked: true},
+		{name: "page", reply: body(`<html>hello`), word: "hello", blocked: true},
+		{name: "streamed", reply: events(piece, rest), word: "hello", streams: true, blocked: true},
+		{name: "streamed, another word", reply: events(piece, rest), word: "help", streams: true, words: "hello"},
+		{name: "raw", reply: events(piece, rest), word: "hello", streams: true, raw: true, blocked: true},
+		{name: "raw, another word", reply: events(piece, rest), word: "help", streams: true, raw: true, words: "hello", bytes: piece + rest},
+		{name: "raw, cut", reply: events(piece), word: "zz", streams: true, raw: true, words: "hel", bytes: piece},
+		{name: "reasoning", reply: events(thought), api: wire.Chat, word: "hello", streams: true, thinking: true, blocked: true, words: "fine"},
+		{name: "reasoning, raw", reply: events(thought), api: wire.Chat, word: "hello", streams: true, thinking: true, raw: true, blocked: true},
+		{name: "reasoning that is not shown", reply: events(thought), api: wire.Chat, word: "hello", streams: true, words: "fine"},
+		{name: "behind the end", reply: events(piece, rest, ": hello\n\n"), word: "hello", streams: true, raw: true, blocked: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tr := newTrial(t, serve(t, test.reply).URL)
+			tr.Rule.Attempts = 1
+			if test.api != "" {
+				tr.Endpoint.API, tr.request.Model = test.api, "m"
+			}
+			filter := blocking(t, test.word)
+			filter.Raw, filter.Thinking = test.raw, test.thinking
+			told := &listener{}
+			var sink Sink
+			if test.streams {
+				sink = told
+			}
+			result, err := tr.through(t, Stages{Filter: filter}, sink)
+			if isClass(err, Blocked) != test.blocked {
+				t.Errorf("got %v, want blocked: %t", err, test.blocked)
+			}
+			if test.blocked && (result.Answer.Text != "" || result.Body != nil || result.Complete) {
+				t.Errorf("of a blocked answer is left %+v, %q", result.Answer, result.Body)
+			}
+			if got := told.words.String(); got != test.words {
+				t.Errorf("the sink got the text %q, want %q", got, test.words)
+			}
+			if got := told.raw.String(); test.raw && got != test.bytes {
+				t.Errorf("the sink got the bytes %q, want %q", got, test.bytes)
+			}
+		})
+	}
+}
+
+// TestBudgetStage holds what calls are charged, and that nothing is sent past the end.
+func TestBudgetStage(t *testing.T) {
+	server := serve(t, status(500), body(`{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":30,"completion_tokens":50}}`))
+	tr := newTrial(t, server.URL)
+	tr.Endpoint.API, tr.request.Model = wire.Chat, "m"
+	folder := t.TempDir()
+	ledger := limit.NewLedger(folder, "https://h.test", "n", 200, limit.NewClock())
+	var told []error
+	tr.Budget = &Budget{Ledger: ledger, Degraded: func(why error) { told = append(told, why) }, OnError: func(err error) { told = append(told, err) }}
+	for i, want := range []int64{200, 120, 40} {
+		_, err := tr.through(t, Stages{}, nil)
+		if left, failed := ledger.Left(t.Context()); left != want || failed != nil || (err == nil) != (i > 0) {
+			t.Fatalf("call %d: got %v, %d tokens left, %v; want %d", i+1, err, left, failed, want)
+		}
+	}
+	hold, err := ledger.Hold(t.Context(), 40, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spent *limit.SpentError
+	if _, err := tr.through(t, Stages{}, nil); !errors.As(err, &spent) || server.count() != 3 {
+		t.Errorf("got %v after %d requests, want a spent budget after 3", err, server.count())
+	}
+	if err := hold.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.Budget.Check(t.Context(), tr.call(nil, AsAnswer)); err != nil || len(told) > 0 {
+		t.Errorf("got %v, told %v", err, told)
+	}
+	tr.Budget.NoFolder = errors.New("no home")
+	if _, err := tr.through(t, Stages{}, nil); err == nil || text.Hint(err) == "" || server.count() != 3 {
+		t.Errorf("without a folder: got %v after %d requests, want a refusal with a hint", err, server.count())
+	}
+	tr.Budget.Unchecked = true
+	if _, err := tr.through(t, Stages{}, nil); err != nil || len(told) != 2 {
+		t.Errorf("unchecked: got %v, told %v", err, told)
+	}
+}
+
+// TestConversationAndAudit holds that an answered prompt is a turn of the conversation and a line of the log.
+func TestConversationAndAudit(t *testing.T) {
+	tr := newTrial(t, serve(t, status(503), answer).URL)
+	folder := t.TempDir()
+	handle, err := session.Store{Dir: filepath.Join(folder, "sessions")}.Open(t.Context(), "trip", time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer handle.Close()
+	var notes []string
+	conversation := &Conversation{Handle: handle, Nodes: "n", Clock: tr.Env.Clock, Note: func(format string, args ...any) {
+		notes = append(notes, fmt.Sprintf(format, args...))
+	}}
+	log := &AuditLog{Log: audit.Log{Path: filepath.Join(folder, "audit")}, Content: true, Session: "s", Clock: tr.Env.Clock,
+		Outcome: func(error) (string, int) { return "", 0 }, OnError: func(err error) { notes = append(notes, err.Error()) }}
+	stages := Stages{Conversation: conversation, Audit: log, Output: HoldToSchema}
+	if _, err := tr.through(t, stages, nil); err != nil || len(notes) > 0 {
+		t.Fatalf("got %v, %v", err, notes)
+	}
+	want := []wire.Turn{{Role: session.User, Text: "hi"}, {Role: session.Assistant, Text: "hello"}}
+	if turns := conversation.Turns(); fmt.Sprint(turns) != fmt.Sprint(want) {
+		t.Errorf("got the turns %v, want %v", turns, want)
+	}
+	line, err := os.ReadFile(log.Path)
+	for _, part := range []string{`"node":"n"`, `"attempts":2`, `"waits_ms":[1000]`, `"status":200`, `"session":"s"`, `"prompt":"hi"`, `"answer":"hello"`} {
+		if err != nil || !strings.Contains(string(line), part) {
+			t.Errorf("the log has %s, %v; want %s in it", line, err, part)
+		}
+	}
+	conversation.Warn(errors.New("read only"))
+	if err := conversation.Tolerate(fmt.Errorf("x: %w", session.ErrUnavailable)); err != nil || len(notes) != 1 {
+		t.Errorf("got %v and the notes %q, want one", err, notes)
+	}
+}
+
+// TestSchemaStage holds an answer to the schema that was sent.
+func TestSchemaStage(t *testing.T) {
+	for content, ok := range map[string]bool{`{"a":1}`: true, `{"b":1}`: false, `hello`: false} {
+		answer, _ := json.Marshal(content)
+		tr := newTrial(t, serve(t, body(`{"choices":[{"message":{"content":`+string(answer)+`},"finish_reason":"stop"}]}`)).URL)
+		tr.Endpoint.API, tr.request.Model = wire.Chat, "m"
+		tr.request.Schema = json.RawMessage(`{"type":"object","required":["a"]}`)
+		if _, err := tr.through(t, Stages{Output: HoldToSchema}, nil); (err == nil) != ok || err != nil && !isClass(err, NotAnAnswer) {
+			t.Errorf("%s: got %v, want success: %t", content, err, ok)
+		}
+	}
+}
