@@ -36,14 +36,14 @@ type app struct {
 }
 
 func newApp(env Env) *app {
-	preferences := term.Preferences{NoColor: env.get("NO_COLOR") != "", Term: env.get("TERM")}
+	preferences := term.Preferences{NoColor: env.Lookup.Get("NO_COLOR") != "", Term: env.Lookup.Get("TERM")}
 	a := &app{
 		Env:    env,
 		out:    term.Stream{Writer: env.Stdout, Facts: term.Look(env.Stdout, preferences)},
 		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, preferences)},
 		masker: &guard.Masker{}, redactor: &guard.Redactor{},
 	}
-	if term.ReadOnly(env.Stdout) || term.Closed(env.Stdout, env.Stdin, env.Stderr) && env.get("FERRY_STDOUT") != "discard" {
+	if term.ReadOnly(env.Stdout) || term.Closed(env.Stdout, env.Stdin, env.Stderr) && env.Lookup.Get("FERRY_STDOUT") != "discard" {
 		a.out.Writer = closedStream{}
 		a.closed = usagef("send it to a file or a pipe; a program that wants no output opens /dev/null for writing only, or sets FERRY_STDOUT=discard",
 			"standard output is closed; nothing was sent or changed")

@@ -1,8 +1,6 @@
 package cmd
 
 import (
-	"strings"
-
 	"ferry/pkg/retry"
 	"ferry/pkg/wire"
 
@@ -149,8 +147,11 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 
 // either lists names as a sentence does: "a, b or c".
 func either[T ~string](names []T) string {
-	last := len(names) - 1
-	return strings.Join(words(names[:last]), ", ") + " or " + string(names[last])
+	list := string(names[0])
+	for _, name := range names[1 : len(names)-1] {
+		list += ", " + string(name)
+	}
+	return list + " or " + string(names[len(names)-1])
 }
 
 func words[T ~string](list []T) []string {

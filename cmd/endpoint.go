@@ -260,7 +260,7 @@ func (s *settings) keys() config.Keys {
 	return config.Keys{
 		Lookup:  s.Lookup,
 		Dir:     s.file.Dir(),
-		Home:    s.get("HOME"),
+		Home:    s.Lookup.Get("HOME"),
 		Keyring: config.SystemKeyring(s.Lookup),
 	}
 }

@@ -49,7 +49,7 @@ const holdRun = "run"
 // holdDir is the folder of the holders' sockets: where the system has one that ends with the login, in there.
 func (e Env) holdDir() (string, error) {
 	// Under sudo the folder can be another user's.
-	if dir := e.get("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && state.CheckOwn(dir, fs.ModeDir) == nil {
+	if dir := e.Lookup.Get("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && state.CheckOwn(dir, fs.ModeDir) == nil {
 		return filepath.Join(dir, "ferry"), nil
 	}
 	dir, err := e.stateDir()

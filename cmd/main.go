@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"ferry/pkg/client"
+	"ferry/pkg/config"
 )
 
 // Env is everything from outside that a run of the program touches, so that a test can run the whole of it.
@@ -24,7 +25,7 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Lookup reads the environment.
-	Lookup func(name string) (string, bool)
+	Lookup config.Lookup
 	Clock  client.Clock
 	// Random gives numbers in [0, 1), for jitter.
 	Random func() float64
@@ -41,12 +42,6 @@ type Env struct {
 	// SchedulingDelay begins to measure how late this process runs what is ready to run, and gives what ends that. It may
 	// be nil.
 	SchedulingDelay func() (end func() time.Duration)
-}
-
-// get is a variable's value, "" where it is not set.
-func (e Env) get(name string) string {
-	value, _ := e.Lookup(name)
-	return value
 }
 
 // SystemEnv is the real one, in which signals kill: Main adds what catches them.

@@ -39,7 +39,7 @@ type promptOptions struct {
 // readPrompt puts the prompt together: the arguments joined by a space, standard input where it brings something, and
 // the files, with a blank line between the parts. Bytes are kept as they are.
 func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, error) {
-	o.noStdin = o.noStdin || a.get("FERRY_STDIN") == "never"
+	o.noStdin = o.noStdin || a.Lookup.Get("FERRY_STDIN") == "never"
 	var parts []string
 	words, explicit := o.args, len(o.args) == 0 && len(o.files) == 0
 	if len(words) == 1 && words[0] == "-" {

@@ -36,15 +36,15 @@ func (s *settings) proxy(node config.Node, target *url.URL) (via *url.URL, from 
 // server runs ferry and a client's Proxy header could have set it.
 func (e Env) proxyEnv() transport.ProxyEnv {
 	either := func(name string) string {
-		if value := e.get(strings.ToLower(name)); value != "" {
+		if value := e.Lookup.Get(strings.ToLower(name)); value != "" {
 			return value
 		}
-		return e.get(name)
+		return e.Lookup.Get(name)
 	}
 	env := transport.ProxyEnv{HTTPS: either("HTTPS_PROXY"), All: either("ALL_PROXY"), No: either("NO_PROXY")}
-	env.HTTP = e.get("http_proxy")
-	if env.HTTP == "" && e.get("REQUEST_METHOD") == "" {
-		env.HTTP = e.get("HTTP_PROXY")
+	env.HTTP = e.Lookup.Get("http_proxy")
+	if env.HTTP == "" && e.Lookup.Get("REQUEST_METHOD") == "" {
+		env.HTTP = e.Lookup.Get("HTTP_PROXY")
 	}
 	return env
 }

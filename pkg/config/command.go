@@ -119,7 +119,7 @@ func findProgram(name string, lookup Lookup) (string, error) {
 	if filepath.IsAbs(name) || strings.ContainsRune(filepath.ToSlash(name), '/') {
 		return name, isProgram(name)
 	}
-	for _, dir := range filepath.SplitList(lookup.get("PATH")) {
+	for _, dir := range filepath.SplitList(lookup.Get("PATH")) {
 		if path := filepath.Join(dir, name); filepath.IsAbs(dir) && isProgram(path) == nil {
 			return path, nil
 		}

@@ -29,8 +29,8 @@ const MaxSize = 1 << 20
 // Lookup finds an environment variable, as os.LookupEnv does. An empty variable counts as not set.
 type Lookup func(name string) (string, bool)
 
-// get returns a variable's value, "" when it is not set. A nil Lookup knows none.
-func (l Lookup) get(name string) string {
+// Get returns a variable's value, "" when it is not set. A nil Lookup knows none.
+func (l Lookup) Get(name string) string {
 	if l == nil {
 		return ""
 	}
@@ -116,7 +116,7 @@ func (f *File) origin(key string) string {
 func Path(lookup Lookup) (string, error) { return pathOn(runtime.GOOS, lookup) }
 
 func pathOn(goos string, lookup Lookup) (string, error) {
-	if p := lookup.get("FERRY_CONFIG"); p != "" {
+	if p := lookup.Get("FERRY_CONFIG"); p != "" {
 		return p, nil
 	}
 	dir, missing := folder(goos, lookup, "AppData", "XDG_CONFIG_HOME", ".config")
@@ -145,15 +145,15 @@ func stateDirOn(goos string, lookup Lookup) (string, error) {
 // leads anywhere it names the missing one.
 func folder(goos string, lookup Lookup, windows, xdg, below string) (dir, missing string) {
 	if goos == "windows" {
-		if dir := lookup.get(windows); dir != "" {
+		if dir := lookup.Get(windows); dir != "" {
 			return filepath.Join(dir, "ferry"), ""
 		}
 		return "", windows
 	}
-	if dir := lookup.get(xdg); filepath.IsAbs(dir) {
+	if dir := lookup.Get(xdg); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "ferry"), ""
 	}
-	if dir := lookup.get("HOME"); dir != "" {
+	if dir := lookup.Get("HOME"); dir != "" {
 		return filepath.Join(dir, below, "ferry"), ""
 	}
 	return "", "HOME"
@@ -181,7 +181,7 @@ func Load(path string) (*File, error) {
 // CheckNamed fails with *Error where FERRY_CONFIG names a file that is not there: without it there would be no filter and
 // no audit log, and nothing would say so.
 func CheckNamed(lookup Lookup) error {
-	path := lookup.get("FERRY_CONFIG")
+	path := lookup.Get("FERRY_CONFIG")
 	if path == "" {
 		return nil
 	}

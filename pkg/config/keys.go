@@ -90,7 +90,7 @@ func (k Keys) read(ctx context.Context, ref Ref) (secret string, err error) {
 	scheme, rest, _ := strings.Cut(string(ref), ":")
 	switch scheme {
 	case "env":
-		if secret = k.Lookup.get(rest); secret == "" {
+		if secret = k.Lookup.Get(rest); secret == "" {
 			err = ref.fault("is not set or empty", "export "+rest+"=…", nil)
 		}
 	case "file":
@@ -219,8 +219,8 @@ type Keyring interface {
 // starts nothing and waits for nothing: macOS and Windows always have one; elsewhere there is one where a session bus
 // is, which the library would otherwise try to launch.
 func SystemKeyring(lookup Lookup) Keyring {
-	bus := lookup.get("DBUS_SESSION_BUS_ADDRESS") != "" || runtime.GOOS == "darwin" || runtime.GOOS == "windows"
-	if dir := lookup.get("XDG_RUNTIME_DIR"); !bus && dir != "" {
+	bus := lookup.Get("DBUS_SESSION_BUS_ADDRESS") != "" || runtime.GOOS == "darwin" || runtime.GOOS == "windows"
+	if dir := lookup.Get("XDG_RUNTIME_DIR"); !bus && dir != "" {
 		info, err := os.Stat(filepath.Join(dir, "bus"))
 		bus = err == nil && info.Mode()&os.ModeSocket != 0
 	}

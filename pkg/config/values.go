@@ -109,7 +109,7 @@ func (k key) choose(file *File, lookup Lookup, flags map[string]string) (value, 
 	text, given := flags[k.Key]
 	name, origin := "--"+k.Flag, "flag --"+k.Flag
 	if !given && k.Env != "" {
-		text = lookup.get(k.Env)
+		text = lookup.Get(k.Env)
 		given, name, origin = text != "", k.Env, k.Env
 	}
 	if given {
@@ -149,7 +149,7 @@ func sizeOf(s string) int64 {
 
 // wholePath makes a path of the file whole: relative to the file's folder, or to HOME after ~/.
 func (f *File) wholePath(path string, lookup Lookup) (string, *Error) {
-	return wholePath(path, f.Dir(), lookup.get("HOME"))
+	return wholePath(path, f.Dir(), lookup.Get("HOME"))
 }
 
 func wholePath(path, dir, home string) (string, *Error) {
@@ -276,7 +276,7 @@ func (v *Values) directNode() (Node, *Error) {
 		entry    *Entry
 		check    func(string) *Error
 	}{{"ANTHROPIC_BASE_URL", &url, checkURL}, {"ANTHROPIC_MODEL", &model, checkModel}} {
-		if text := v.lookup.get(of.variable); text != "" {
+		if text := v.lookup.Get(of.variable); text != "" {
 			if err := of.check(text); err != nil {
 				return Node{}, err.given(of.variable, text)
 			}
@@ -284,7 +284,7 @@ func (v *Values) directNode() (Node, *Error) {
 		}
 	}
 	for _, variable := range []string{"CLAUDE_KEY", "ANTHROPIC_API_KEY"} {
-		if v.lookup.get(variable) != "" {
+		if v.lookup.Get(variable) != "" {
 			key.Value, key.Origin = "env:"+variable, variable
 		}
 	}
@@ -300,7 +300,7 @@ func (v *Values) urlNode(address string) (Node, *Error) {
 	}
 	said := []Entry{{"url", address, "given as a URL"}}
 	switch {
-	case v.lookup.get("FERRY_KEY") != "":
+	case v.lookup.Get("FERRY_KEY") != "":
 		said = append(said, Entry{"key", "env:FERRY_KEY", "FERRY_KEY"})
 	case u.Scheme == "http" && guard.IsLoopback(u.Hostname()):
 		said = append(said, Entry{"auth", AuthNone, "given as a URL"})
