@@ -7,120 +7,88 @@ import (
 	"testing"
 )
 
-// decoded is a whole answer and what it says.
-type decoded struct {
+// decoded are whole answers and what they say: the text, the stop reason, the id and the model, and the usage.
+var decoded = []struct {
 	name string
+	api  API
 	body string
 	want Answer
+}{
+	{
+		"complete", Complete, `{"status":200,"id":"c1","model":"m","completion":" hi ","stop_reason":"stop_sequence"}`,
+		Answer{ID: "c1", Model: "m", Text: " hi ", StopReason: "stop_sequence"},
+	},
+	{"only the text", Complete, `{"completion":"你好"}`, Answer{Text: "你好"}},
+	{"an empty text", Complete, `{"completion":""}`, Answer{}},
+	{"a null stop reason", Complete, `{"completion":"a","stop_reason":null}`, Answer{Text: "a"}},
+	{"after a byte order mark", Complete, "\xef\xbb\xbf{\"completion\":\"a\"}", Answer{Text: "a"}},
+	{"fields of another shape", Complete, `{"completion":"a","id":7,"model":{},"stop_reason":1,"usage":"free"}`, Answer{Text: "a"}},
+	{"names in another case are others", Complete, `{"completion":"a","Completion":"b","ID":"x"}`, Answer{Text: "a"}},
+	{
+		"messages", Messages,
+		`{"id":"msg_1","type":"message","role":"assistant","model":"claude-haiku-5-5",` +
+			`"content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","stop_sequence":null,` +
+			`"usage":{"input_tokens":1,"output_tokens":4,"cache_creation_input_tokens":10,"cache_read_input_tokens":100}}`,
+		Answer{
+			ID: "msg_1", Model: "claude-haiku-5-5", Text: "hi", StopReason: "end_turn",
+			// Total input is the sum of the three (FACTS.md section 1).
+			Usage: &Usage{Input: 111, Output: 4, CacheCreation: 10, CacheRead: 100},
+		},
+	},
+	{
+		"several blocks, of which the texts count", Messages,
+		`{"content":[{"type":"thinking","thinking":"hm","text":"no"},{"type":"text","text":"a"},` +
+			`{"type":"tool_use","input":{}},{"type":"text","text":"b"}],"stop_reason":"tool_use"}`,
+		Answer{Text: "ab", StopReason: "tool_use", Thought: true},
+	},
+	{"no stop reason: an older gateway", Messages, `{"content":[{"type":"text","text":"a"}]}`, Answer{Text: "a"}},
+	{"empty content", Messages, `{"content":[],"stop_reason":"end_turn"}`, Answer{StopReason: "end_turn"}},
+	{
+		"null usage fields", Messages, `{"content":[],"usage":{"input_tokens":3,"output_tokens":0,"cache_read_input_tokens":null}}`,
+		Answer{Usage: &Usage{Input: 3}},
+	},
+	{"a null usage", Messages, `{"content":[],"usage":null}`, Answer{}},
+	{"a status of its own", Messages, `{"status":"completed","content":[{"type":"text","text":"a"}]}`, Answer{Text: "a"}},
+	{
+		"chat", Chat,
+		`{"id":"x","model":"qwen-plus","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},` +
+			`"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7,` +
+			`"prompt_tokens_details":{"cached_tokens":4}}}`,
+		Answer{ID: "x", Model: "qwen-plus", Text: "hi", StopReason: "stop", Usage: &Usage{Input: 5, Output: 2, CacheRead: 4}},
+	},
+	{
+		"content in parts", Chat,
+		`{"choices":[{"message":{"content":[{"type":"text","text":"a"},{"type":"image_url"},{"type":"text","text":"b"}]},` +
+			`"finish_reason":"length"}],"usage":{"prompt_tokens":1,"prompt_tokens_details":null}}`,
+		Answer{Text: "ab", StopReason: "length", Usage: &Usage{Input: 1}},
+	},
+	{
+		"null content with a tool call", Chat,
+		`{"choices":[{"message":{"content":null,"tool_calls":[{}]},"finish_reason":"tool_calls"}]}`,
+		Answer{StopReason: "tool_calls"},
+	},
+	{
+		"a refusal", Chat, `{"choices":[{"message":{"content":null,"refusal":"I will not"},"finish_reason":"stop"}]}`,
+		Answer{Text: "I will not", StopReason: "refusal"},
+	},
+	{
+		"a refusal without content", Chat, `{"choices":[{"message":{"refusal":"I will not"},"finish_reason":"stop"}]}`,
+		Answer{Text: "I will not", StopReason: "refusal"},
+	},
+	{"a null refusal", Chat, `{"choices":[{"message":{"content":"a","refusal":null}}]}`, Answer{Text: "a"}},
+	{
+		"the first of two choices", Chat,
+		`{"choices":[{"message":{"content":"a"},"finish_reason":"stop"},{"message":{"content":"b"}}]}`,
+		Answer{Text: "a", StopReason: "stop"},
+	},
 }
 
-func TestDecodeComplete(t *testing.T) {
-	holdDecoded(t, Complete, []decoded{
-		{
-			"complete", `{"status":200,"id":"c1","model":"m","completion":" hi ","stop_reason":"stop_sequence"}`,
-			Answer{ID: "c1", Model: "m", Text: " hi ", StopReason: "stop_sequence"},
-		},
-		{"complete, only the text", `{"completion":"你好"}`, Answer{Text: "你好"}},
-		{"complete, an empty text", `{"completion":""}`, Answer{}},
-		{"complete, null stop reason", `{"completion":"a","stop_reason":null}`, Answer{Text: "a"}},
-		{"complete after a byte order mark", "\xef\xbb\xbf{\"completion\":\"a\"}", Answer{Text: "a"}},
-		{
-			"complete, fields of another shape", `{"completion":"a","id":7,"model":{},"stop_reason":1,"usage":"free"}`,
-			Answer{Text: "a"},
-		},
-		{
-			"complete, names in another case are others", `{"completion":"a","Completion":"b","ID":"x"}`,
-			Answer{Text: "a"},
-		},
-	})
-}
-
-func TestDecodeMessages(t *testing.T) {
-	holdDecoded(t, Messages, []decoded{
-		{
-			"messages",
-			`{"id":"msg_1","type":"message","role":"assistant","model":"claude-haiku-5-5",` +
-				`"content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","stop_sequence":null,` +
-				`"usage":{"input_tokens":1,"output_tokens":4,"cache_creation_input_tokens":10,"cache_read_input_tokens":100}}`,
-			Answer{
-				ID: "msg_1", Model: "claude-haiku-5-5", Text: "hi", StopReason: "end_turn",
-				// Total input is the sum of the three (FACTS.md section 1).
-				Usage: &Usage{Input: 111, Output: 4, CacheCreation: 10, CacheRead: 100},
-			},
-		},
-		{
-			"messages, several blocks, of which the texts count",
-			`{"content":[{"type":"thinking","thinking":"hm","text":"no"},{"type":"text","text":"a"},` +
-				`{"type":"tool_use","input":{}},{"type":"text","text":"b"}],"stop_reason":"tool_use"}`,
-			Answer{Text: "ab", StopReason: "tool_use", Thought: true},
-		},
-		{"messages, no stop reason: an older gateway", `{"content":[{"type":"text","text":"a"}]}`, Answer{Text: "a"}},
-		{"messages, empty content", `{"content":[],"stop_reason":"end_turn"}`, Answer{StopReason: "end_turn"}},
-		{
-			"messages, null usage fields",
-			`{"content":[],"usage":{"input_tokens":3,"output_tokens":0,"cache_read_input_tokens":null}}`,
-			Answer{Usage: &Usage{Input: 3}},
-		},
-		{"messages, null usage", `{"content":[],"usage":null}`, Answer{}},
-		{
-			"messages that is completed", `{"status":"completed","content":[{"type":"text","text":"a"}]}`,
-			Answer{Text: "a"},
-		},
-	})
-}
-
-func TestDecodeChat(t *testing.T) {
-	holdDecoded(t, Chat, []decoded{
-		{
-			"chat",
-			`{"id":"x","model":"qwen-plus","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},` +
-				`"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"total_tokens":7,` +
-				`"prompt_tokens_details":{"cached_tokens":4}}}`,
-			Answer{
-				ID: "x", Model: "qwen-plus", Text: "hi", StopReason: "stop",
-				Usage: &Usage{Input: 5, Output: 2, CacheRead: 4},
-			},
-		},
-		{
-			"chat, content in parts",
-			`{"choices":[{"message":{"content":[{"type":"text","text":"a"},{"type":"image_url"},{"type":"text","text":"b"}]},` +
-				`"finish_reason":"length"}],"usage":{"prompt_tokens":1,"prompt_tokens_details":null}}`,
-			Answer{Text: "ab", StopReason: "length", Usage: &Usage{Input: 1}},
-		},
-		{
-			"chat, null content with a tool call",
-			`{"choices":[{"message":{"content":null,"tool_calls":[{}]},"finish_reason":"tool_calls"}]}`,
-			Answer{StopReason: "tool_calls"},
-		},
-		{
-			"chat, a refusal",
-			`{"choices":[{"message":{"content":null,"refusal":"I will not"},"finish_reason":"stop"}]}`,
-			Answer{Text: "I will not", StopReason: "refusal"},
-		},
-		{
-			"chat, a refusal without content",
-			`{"choices":[{"message":{"refusal":"I will not"},"finish_reason":"stop"}]}`,
-			Answer{Text: "I will not", StopReason: "refusal"},
-		},
-		{
-			"chat, text beside a null refusal", `{"choices":[{"message":{"content":"a","refusal":null}}]}`,
-			Answer{Text: "a"},
-		},
-		{
-			"chat, the first of two choices",
-			`{"choices":[{"message":{"content":"a"},"finish_reason":"stop"},{"message":{"content":"b"}}]}`,
-			Answer{Text: "a", StopReason: "stop"},
-		},
-	})
-}
-
-func holdDecoded(t *testing.T, api API, tests []decoded) {
-	t.Helper()
-	for _, test := range tests {
+func TestDecode(t *testing.T) {
+	for _, test := range decoded {
 		test.want.Empty = test.want.Text == ""
-		got, err := api.Decode(200, []byte(test.body))
+		got, err := test.api.Decode(200, []byte(test.body))
 		if err != nil || !reflect.DeepEqual(got, test.want) {
-			t.Errorf("%s: %+v, %v\nwant %+v", test.name, got, err, test.want)
+			t.Errorf("%s, %s: got %+v, %v\nwant %+v", test.api, test.name, got, err, test.want)
 		}
 	}
 }
@@ -175,25 +143,22 @@ func TestDecodeNoAnswer(t *testing.T) {
 	}
 	for _, test := range tests {
 		_, err := test.api.Decode(200, []byte(test.body))
-		var none *NotAnswerError
-		if !errors.As(err, &none) {
-			t.Errorf("%s: %v", test.name, err)
+		var got *NotAnswerError
+		if !errors.As(err, &got) {
+			t.Errorf("%s: got %v, want no answer", test.name, err)
 			continue
 		}
-		if none.Reason != test.reason || string(none.Body) != test.body {
-			t.Errorf("%s: %q of %q", test.name, none.Reason, none.Body)
+		want := NotAnswerError{
+			Reason: test.reason, Body: []byte(test.body), Object: test.object, WrongShape: test.wrong, Cut: test.cut,
 		}
-		if none.Object != test.object || none.WrongShape != test.wrong || none.Cut != test.cut {
-			t.Errorf("%s: %+v", test.name, none)
+		if !reflect.DeepEqual(*got, want) || err.Error() != "status 200 with "+test.reason {
+			t.Errorf("%s: got %+v\nwant %+v", test.name, got, want)
 		}
-		if err.Error() != "status 200 with "+test.reason {
-			t.Errorf("%s: %v", test.name, err)
-		}
-		if hasRaw := none.Hint() == "-o raw prints the body as it came"; hasRaw != test.object {
-			t.Errorf("%s: hint %q", test.name, none.Hint())
+		if hasRaw := got.Hint() == "-o raw prints the body as it came"; hasRaw != test.object {
+			t.Errorf("%s: got the hint %q, want that of -o raw: %t", test.name, got.Hint(), test.object)
 		}
 		if _, scripts := test.api.check(200, []byte(test.body)); (scripts == nil) != test.object {
-			t.Errorf("%s: Check says %v", test.name, scripts)
+			t.Errorf("%s: check gives %v, want an error: %t", test.name, scripts, !test.object)
 		}
 	}
 }

@@ -307,9 +307,9 @@ func (r *chatReader) added() Delta {
 	var delta Delta
 	if len(r.delta.content) > 0 && r.delta.content[0] == '[' {
 		said, thought, _ := readParts(r.delta.content, maxNested)
-		delta = Delta{Text: s.saidWhole(said), Reasoning: thought}
+		delta = Delta{Text: s.say(said), Reasoning: thought}
 	} else {
-		delta.Text = s.say(r.delta.content)
+		delta.Text = s.say(s.text.read(r.delta.content))
 	}
 	switch {
 	case len(r.delta.reasoning) > 0 && r.delta.reasoning[0] == '[':
@@ -322,7 +322,7 @@ func (r *chatReader) added() Delta {
 	refusal := r.delta.refusal
 	if r.message != nil && !r.deltas {
 		message, _ := parse(r.message)
-		delta.Text = s.saidWhole(r.fromMessage(message))
+		delta.Text = s.say(r.fromMessage(message))
 		if !s.thought && len(delta.Reasoning) == 0 {
 			delta.Reasoning = reasoningOf(message)
 		}
@@ -331,7 +331,7 @@ func (r *chatReader) added() Delta {
 		}
 	}
 	s.answered = s.answered || len(delta.Text) > 0
-	if words := s.say(refusal); len(words) > 0 {
+	if words := s.say(s.text.read(refusal)); len(words) > 0 {
 		s.refused = true
 		delta.Text = append(delta.Text[:len(delta.Text):len(delta.Text)], words...)
 	}

@@ -331,9 +331,8 @@ func hex4(b []byte) rune {
 
 // textReader reads the texts of strings that continue each other. A surrogate pair may be cut over two of them.
 type textReader struct {
-	buffer   []byte
-	half     rune // the first half of a pair that came last
-	encoding encodingCheck
+	buffer []byte
+	half   rune // the first half of a pair that came last
 }
 
 // read gives the text of a raw string, valid until the next call.
@@ -343,7 +342,6 @@ func (t *textReader) read(raw []byte) []byte {
 	}
 	inner := raw[1 : len(raw)-1]
 	if t.half == 0 && bytes.IndexByte(inner, '\\') < 0 {
-		t.encoding.add(inner)
 		return inner
 	}
 	t.buffer = slices.Grow(t.buffer[:0], len(inner))
@@ -355,7 +353,6 @@ func (t *textReader) read(raw []byte) []byte {
 		t.buffer = utf8.AppendRune(t.buffer, pair)
 	}
 	t.buffer, t.half = appendText(t.buffer, inner)
-	t.encoding.add(t.buffer)
 	return t.buffer
 }
 
@@ -367,29 +364,3 @@ func (t *textReader) end() []byte {
 	t.half = 0
 	return utf8.AppendRune(nil, utf8.RuneError)
 }
-
-// encodingCheck finds bytes that are not UTF-8 in texts that continue each other. A character may be cut over two.
-type encodingCheck struct {
-	broken bool
-	rest   []byte // the beginning of a character
-}
-
-func (c *encodingCheck) add(text []byte) {
-	if c.broken || len(c.rest) == 0 && utf8.Valid(text) {
-		return
-	}
-	if len(c.rest) > 0 {
-		text = append(c.rest, text...)
-	}
-	for len(text) > 0 && utf8.FullRune(text) {
-		r, n := utf8.DecodeRune(text)
-		if r == utf8.RuneError && n == 1 {
-			c.broken = true
-			return
-		}
-		text = text[n:]
-	}
-	c.rest = bytes.Clone(text)
-}
-
-func (c *encodingCheck) wrong() bool { return c.broken || len(c.rest) > 0 }

@@ -162,7 +162,7 @@ func (r *messagesReader) read(e event) (Delta, error) {
 func (r *messagesReader) words(kind []byte, isText string, said []byte, isThinking string, thinking []byte) Delta {
 	switch string(unquote(kind)) {
 	case isText:
-		return Delta{Text: r.s.say(said)}
+		return Delta{Text: r.s.say(r.s.text.read(said))}
 	case isThinking:
 		return Delta{Reasoning: r.s.reasoning.read(thinking)}
 	}
@@ -179,7 +179,7 @@ func (r *messagesReader) wholeMessage(e event) (Delta, error) {
 	}
 	r.started, s.id, s.model = true, answer.ID, answer.Model
 	s.thought = answer.Thought
-	delta := Delta{Text: s.saidWhole([]byte(answer.Text))}
+	delta := Delta{Text: s.say([]byte(answer.Text))}
 	if err := s.stopped(fields["stop_reason"], true); err != nil {
 		return delta, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"time"
+	"unicode/utf8"
 
 	"ferry/pkg/text"
 )
@@ -34,6 +35,7 @@ type Stream struct {
 
 	counts          counts
 	text, reasoning textReader
+	encoding        encodingCheck
 }
 
 // reader reads the events of one answer in a dialect.
@@ -102,6 +104,7 @@ func (s *Stream) Next() (Delta, error) {
 	if s.err == io.EOF { //nolint:errorlint // of a stream that was cut, half a character is not shown
 		delta.Text = append(delta.Text[:len(delta.Text):len(delta.Text)], s.text.end()...)
 	}
+	s.encoding.add(delta.Text)
 	s.spoke = s.spoke || len(delta.Text) > 0
 	s.thought = s.thought || len(delta.Reasoning) > 0
 	if err == nil {
@@ -149,7 +152,7 @@ func (s *Stream) Linger() time.Duration {
 func (s *Stream) Answer() Answer {
 	out := Answer{
 		ID: s.id, Model: s.model, StopReason: s.stop, Usage: s.counts.usage(),
-		Empty: !s.spoke, Thought: s.thought, NotUTF8: s.text.encoding.wrong(),
+		Empty: !s.spoke, Thought: s.thought, NotUTF8: s.encoding.broken || len(s.encoding.rest) > 0,
 	}
 	if s.refused && !s.answered && s.stop == "stop" {
 		out.StopReason = "refusal"
@@ -283,21 +286,9 @@ func (s *Stream) fault(e event) error {
 	return f
 }
 
-// say reads text of the answer. Text behind a stop reason shows that it was not the end.
-func (s *Stream) say(raw []byte) []byte {
-	text := s.text.read(raw)
-	if len(text) > 0 {
-		s.ended = false
-	}
-	return text
-}
-
-// saidWhole takes text that was read from more than a string, as say does.
-func (s *Stream) saidWhole(text []byte) []byte {
-	if len(text) > 0 {
-		s.ended = false
-		s.text.encoding.add(text)
-	}
+// say takes text of the answer. Text behind a stop reason shows that it was not the end.
+func (s *Stream) say(text []byte) []byte {
+	s.ended = s.ended && len(text) == 0
 	return text
 }
 
@@ -368,4 +359,27 @@ func isLaterTime(before, id []byte) bool {
 
 func (s *Stream) malformed(e event) error {
 	return &MalformedError{Event: s.events.Count(), Body: bytes.Clone(e.Data)}
+}
+
+// encodingCheck finds bytes that are not UTF-8 in texts that continue each other. A character may be cut over two.
+type encodingCheck struct {
+	broken bool
+	rest   []byte // the beginning of a character
+}
+
+func (c *encodingCheck) add(text []byte) {
+	if len(c.rest) > 0 {
+		text = append(c.rest, text...)
+	}
+	c.rest = nil
+	for begin := len(text) - 1; begin >= max(0, len(text)-utf8.UTFMax); begin-- {
+		if utf8.RuneStart(text[begin]) {
+			if !utf8.FullRune(text[begin:]) {
+				c.rest = bytes.Clone(text[begin:])
+				text = text[:begin]
+			}
+			break
+		}
+	}
+	c.broken = c.broken || !utf8.Valid(text)
 }
