@@ -193,7 +193,7 @@ func TestStopReasons(t *testing.T) {
 			}[api]
 			answer, err := api.Decode(200, []byte(body))
 			if found(t, err) != want || answer.Text != "half" || !strings.Contains(err.Error(), reason) {
-				t.Errorf("%s, %s: %q, %v", api, reason, answer.Text, err)
+				t.Errorf("%s, %s: got %q, %v, want the half and status %d", api, reason, answer.Text, err, want)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -69,19 +70,13 @@ func TestErrorShapes(t *testing.T) {
 		_, err := test.api.Decode(test.http, []byte(test.body))
 		var got *APIError
 		if !errors.As(err, &got) {
-			t.Errorf("%s: %v", test.name, err)
+			t.Errorf("%s: got %v, want an error of the API", test.name, err)
 			continue
 		}
-		if string(got.Body) != test.body || got.HTTPStatus != test.http {
-			t.Errorf("%s: HTTP %d, body %q", test.name, got.HTTPStatus, got.Body)
-		}
 		want := test.want
-		if got.Status != want.Status || got.Type != want.Type || got.Code != want.Code ||
-			got.Message != want.Message || got.RequestID != want.RequestID {
-			t.Errorf("%s: %+v, want %+v", test.name, got, want)
-		}
-		if got.Error() != test.text {
-			t.Errorf("%s: %q, want %q", test.name, got.Error(), test.text)
+		want.HTTPStatus, want.Body, want.stated = test.http, []byte(test.body), got.stated
+		if !reflect.DeepEqual(*got, want) || got.Error() != test.text {
+			t.Errorf("%s: got %+v, %q\nwant %+v, %q", test.name, got, got, want, test.text)
 		}
 	}
 }
@@ -150,6 +145,6 @@ func TestDeepBodies(t *testing.T) {
 	half := depth / 4 // two levels each
 	body := `{"choices":[{"message":{"content":` + strings.Repeat(`[{"type":"thinking","thinking":`, half) + long + strings.Repeat(`}]`, half) + `},"finish_reason":"stop"}]}`
 	if answer, err := Chat.Decode(200, []byte(body)); err != nil || !answer.Empty {
-		t.Errorf("deep thinking: %d bytes of text, %v", len(answer.Text), err)
+		t.Errorf("deep thinking: got %d bytes of text, %v, want none", len(answer.Text), err)
 	}
 }

@@ -107,10 +107,10 @@ func TestEventAtOnce(t *testing.T) {
 		r := newEventReader(in)
 		event, err := r.Next() // would wait for ever: the writer's second part is taken by a read only
 		if err != nil || string(event.Data) != "a" || r.Count() != 1 {
-			t.Errorf("%q: %q, %v", end, event.Data, err)
+			t.Errorf("%q: got %q, %v, want a", end, event.Data, err)
 		}
 		if got := list(r); len(got) != 2 || got[0] != "|b" || r.Count() != 2 {
-			t.Errorf("%q: then %q", end, got)
+			t.Errorf("%q: got then %q, want b", end, got)
 		}
 	}
 }
@@ -145,10 +145,10 @@ func TestEventLimits(t *testing.T) {
 			r := limitedReader(in, 40, 200)
 			got := list(r)
 			if got[len(got)-1] != test.want {
-				t.Errorf("%s: %q", test.name, got)
+				t.Errorf("%s: got %q, want %s at the end", test.name, got, test.want)
 			}
 			if _, err := r.Next(); err.Error() != test.want {
-				t.Errorf("%s: then %v", test.name, err)
+				t.Errorf("%s: got then %v, want %s", test.name, err, test.want)
 			}
 		}
 	}
@@ -170,22 +170,22 @@ func TestRealLimits(t *testing.T) {
 	var limit *text.LimitError
 	r := newEventReader(endless("x"))
 	if _, err := r.Next(); !errors.As(err, &limit) || limit.Limit != 8<<20 || err.Error() != "a line of the stream is over 8 MiB" {
-		t.Errorf("a line without an end: %v", err)
+		t.Errorf("a line without an end: got %v, want the limit of a line", err)
 	}
 	if cap(r.part) > 32<<20 {
 		t.Errorf("got %d bytes kept, want at most 32 MiB", cap(r.part))
 	}
 	r = newEventReader(endless(":" + strings.Repeat("x", 2046) + "\n"))
 	if _, err := r.Next(); !errors.As(err, &limit) || limit.Limit != 256<<20 || err.Error() != "the stream is over 256 MiB" || cap(r.part) > 64<<10 {
-		t.Errorf("a stream without an end: %v, %d bytes kept", err, cap(r.part))
+		t.Errorf("a stream without an end: got %v, %d bytes kept, want the limit of a stream", err, cap(r.part))
 	}
 	s := Messages.NewStream(endless("x"))
 	if _, err := s.Next(); !errors.As(err, &limit) {
-		t.Errorf("the stream's error: %v", err)
+		t.Errorf("the stream: got %v, want a limit", err)
 	}
 	big := "data: " + strings.Repeat("y", 7<<20) + "\n\n"
 	if event, err := newEventReader(strings.NewReader(big)).Next(); err != nil || len(event.Data) != 7<<20 {
-		t.Errorf("a line of 7 MiB: %d bytes, %v", len(event.Data), err)
+		t.Errorf("a line of 7 MiB: got %d bytes, %v", len(event.Data), err)
 	}
 }
 
@@ -196,7 +196,7 @@ func (nothing) Read([]byte) (int, error) { return 0, nil }
 
 func TestNoProgress(t *testing.T) {
 	if _, err := newEventReader(nothing{}).Next(); !errors.Is(err, io.ErrNoProgress) {
-		t.Error(err)
+		t.Errorf("got %v, want no progress", err)
 	}
 }
 

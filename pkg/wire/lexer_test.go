@@ -34,7 +34,7 @@ func TestLexerDepth(t *testing.T) {
 			l := lexer{b: []byte(text)}
 			l.value()
 			if got := l.whole(); got != json.Valid([]byte(text)) || got != (depth <= 10000) {
-				t.Errorf("%d deep: %v", depth, got)
+				t.Errorf("%d deep: got whole %v, want %v", depth, got, depth <= 10000)
 			}
 		}
 	}
@@ -60,7 +60,7 @@ func FuzzField(f *testing.F) {
 		raw := l.value()
 		valid := json.Valid(data)
 		if l.whole() != valid {
-			t.Fatalf("%q: whole is %v", data, l.whole())
+			t.Fatalf("%q: got whole %v, want %v", data, l.whole(), valid)
 		}
 		if valid && string(raw) != string(bytes.Trim(data, " \t\r\n")) {
 			t.Fatalf("%q: the value is %q", data, raw)

@@ -27,12 +27,12 @@ func TestPartial(t *testing.T) {
 				t.Errorf("%s, %s: %q is no beginning of %q", api, body[:n], got, whole.Text)
 			}
 			if len(got) < len(last) {
-				t.Errorf("%s, %s: %q after %q", api, body[:n], got, last)
+				t.Errorf("%s, %s: got %q, want no less than %q", api, body[:n], got, last)
 			}
 			last = got
 		}
 		if last != whole.Text {
-			t.Errorf("%s: %q of the whole body", api, last)
+			t.Errorf("%s: got %q of the whole body, want %q", api, last, whole.Text)
 		}
 	}
 	closed := map[API]string{
@@ -43,13 +43,13 @@ func TestPartial(t *testing.T) {
 	for api, body := range closed {
 		for _, behind := range []string{"", " ", ",", `,"x`, `,"x":`, `,"x":tr`} {
 			if got := api.Partial([]byte(body + behind)); got != "all of it" {
-				t.Errorf("%s, %s: %q", api, body+behind, got)
+				t.Errorf("%s, %s: got %q, want all of it", api, body+behind, got)
 			}
 		}
 	}
 	for _, body := range []string{"", "{", "[", "<html>", "not json", `{"completion"`, `{"status":429,"completion":"a`, "}}}}"} {
 		if got := Complete.Partial([]byte(body)); got != "" {
-			t.Errorf("%q: %q", body, got)
+			t.Errorf("%q: got %q, want nothing", body, got)
 		}
 	}
 }
