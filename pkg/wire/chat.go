@@ -72,7 +72,7 @@ func (chat) decode(in object, a *Answer) *NotAnswerError {
 		thought = reasoningOf(message)
 	}
 	a.Text, a.Thought = string(said), len(thought) > 0
-	refusal := stringOf(message, "refusal")
+	refusal := string(unquote(message["refusal"]))
 	isUnfinished := string(choice["finish_reason"]) == "null"
 	switch {
 	case !ok && !isNull(choice["message"]) || !readable:
@@ -210,8 +210,8 @@ func (r *chatReader) readDelta(l *lexer) {
 	}
 }
 
-// knows takes any name, since chunks have none: a gateway that gives them one means chunks.
-func (*chatReader) knows(string) bool { return true }
+// knows takes any name but those of the other dialects, since chunks have none: a gateway that gives them one means chunks.
+func (chat) knows(name string) bool { return !messages{}.knows(name) && !complete{}.knows(name) }
 
 func (r *chatReader) isAnswer(string) bool { return r.choices > 0 || !isNull(r.s.chunk.usage) }
 
@@ -229,7 +229,7 @@ func (r *chatReader) read(event) (Delta, error) {
 		index = 0
 	}
 	if s.ended && s.spoke && r.choices > 0 && index != r.stopped {
-		if ending(string(stopWord(r.stop))) == Failed {
+		if ending(stopWord(r.stop)) == Failed {
 			return Delta{}, s.stopped(r.stop, true)
 		}
 		return Delta{}, nil // another answer to the same prompt, behind the end of the first
@@ -246,7 +246,7 @@ func (r *chatReader) read(event) (Delta, error) {
 		if index < r.last || s.spoke && r.isApart(index) {
 			return Delta{}, s.cut(errChoices)
 		}
-		if wholeCame || wasEnded && len(s.chunk.id) > 0 && string(unquote(s.chunk.id)) != s.id {
+		if wholeCame || wasEnded && len(s.chunk.id) > 0 && valid(s.chunk.id) != s.id {
 			return Delta{}, s.cut(errSpliced)
 		}
 		r.last = index
@@ -292,7 +292,7 @@ func (r *chatReader) stopsAnother(index int) bool {
 	if index == r.last || isNull(r.stop) {
 		return false
 	}
-	switch ending(string(stopWord(r.stop))) {
+	switch ending(stopWord(r.stop)) {
 	case Failed:
 		return false
 	case Paused:
@@ -331,6 +331,9 @@ func (r *chatReader) added() Delta {
 		}
 	}
 	s.answered = s.answered || len(delta.Text) > 0
+	if isText(refusal) { // it is read into the same buffer
+		delta.Text = bytes.Clone(delta.Text)
+	}
 	if words := s.say(s.text.read(refusal)); len(words) > 0 {
 		s.refused = true
 		delta.Text = append(delta.Text[:len(delta.Text):len(delta.Text)], words...)

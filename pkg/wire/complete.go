@@ -50,7 +50,7 @@ func (complete) decode(in object, a *Answer) *NotAnswerError {
 	if !isText(in["completion"]) {
 		return &NotAnswerError{Reason: "no completion in the answer", WrongShape: true}
 	}
-	a.Text = stringOf(in, "completion")
+	a.Text = string(unquote(in["completion"]))
 	return nil
 }
 
@@ -71,7 +71,7 @@ func (complete) reader(s *Stream) (reader, []field) {
 
 func (r *completeReader) reset() { r.completion, r.stop = nil, nil }
 
-func (*completeReader) knows(name string) bool { return name == "completion" }
+func (complete) knows(name string) bool { return name == "completion" }
 
 func (r *completeReader) isAnswer(string) bool { return r.completion != nil || r.stop != nil }
 

@@ -18,6 +18,8 @@ type Dialect interface {
 	encode(r Request) (any, error)
 	// decode reads what a whole answer holds. What can be read of it is in the answer beside an error too.
 	decode(fields object, a *Answer) *NotAnswerError
+	// knows reports whether a stream has events of the name. The standard and the vendors ask for others to be ignored.
+	knows(event string) bool
 	// reader gives what reads the events of a stream, and the members of their data that it looks for.
 	reader(s *Stream) (reader, []field)
 }

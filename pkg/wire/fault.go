@@ -77,7 +77,7 @@ func (w *errorWords) object(fields object, depth int) {
 func places(raw []byte) (out []string) {
 	for _, part := range elements(raw) {
 		if isText(part) {
-			part = unquote(part)
+			part = []byte(valid(part))
 		}
 		out = append(out, string(part))
 	}
@@ -91,7 +91,7 @@ func (w *errorWords) code(raw []byte) {
 	}
 	code := string(raw)
 	if isText(raw) {
-		code = string(unquote(raw))
+		code = valid(raw)
 	}
 	if w.Code == "" {
 		w.Code = code

@@ -254,7 +254,16 @@ func isNull(raw []byte) bool { return len(raw) == 0 || string(raw) == "null" }
 func isText(raw []byte) bool { return len(raw) > 0 && raw[0] == '"' }
 
 // text is a field that is a string, "" where it is not.
-func stringOf(o object, name string) string { return string(unquote(o[name])) }
+func stringOf(o object, name string) string { return valid(o[name]) }
+
+// valid is the text of a raw string with U+FFFD for each byte that is not UTF-8: a name, not a text of the answer.
+func valid(raw []byte) string {
+	text := string(unquote(raw))
+	if !utf8.ValidString(text) {
+		return string([]rune(text))
+	}
+	return text
+}
 
 // unquote gives the text of a raw string: a part of it where nothing needs replacing. Any other value has none. Half a
 // surrogate pair becomes U+FFFD. Bytes that are not UTF-8 stay as they came.

@@ -111,7 +111,7 @@ func (r *messagesReader) readDelta(l *lexer) {
 	l.pick(r.inDelta)
 }
 
-func (*messagesReader) knows(name string) bool {
+func (messages) knows(name string) bool {
 	switch name {
 	case "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop":
 		return true

@@ -40,8 +40,6 @@ type Stream struct {
 
 // reader reads the events of one answer in a dialect.
 type reader interface {
-	// knows reports whether the dialect has events of the name. The standard and the vendors ask for others to be ignored.
-	knows(name string) bool
 	// reset forgets what the last event held.
 	reset()
 	// isAnswer reports whether an event has a part of an answer: any other may be an error.
@@ -202,7 +200,7 @@ func (s *Stream) read(e event) (Delta, error) {
 		return Delta{}, s.finish(s.reader.isEnd(), errEarly)
 	}
 	// "message" is the standard's name for an event without one: its data say what it is.
-	known := e.Name == "" || e.Name == "message" || s.reader.knows(e.Name)
+	known := e.Name == "" || e.Name == "message" || s.api.Dialect().knows(e.Name)
 	isObject := s.parse(e.Data)
 	switch {
 	case !isObject && known:
@@ -296,10 +294,10 @@ func (s *Stream) say(text []byte) []byte {
 // which reports a failure.
 func (s *Stream) stopped(raw []byte, begun bool) error {
 	reason := stopWord(raw)
-	if len(reason) == 0 {
+	if reason == "" {
 		return nil
 	}
-	s.stop, s.ended = string(reason), begun
+	s.stop, s.ended = reason, begun
 	if ending(s.stop) == Failed {
 		return s.api.stopFailure(s.stop)
 	}
@@ -307,20 +305,20 @@ func (s *Stream) stopped(raw []byte, begun bool) error {
 }
 
 // stopWord is the text of a stop reason, empty where there is none.
-func stopWord(raw []byte) []byte {
-	if word := unquote(raw); string(word) != "null" {
+func stopWord(raw []byte) string {
+	if word := valid(raw); word != "null" {
 		return word
 	}
-	return nil
+	return ""
 }
 
 // identify keeps what the chunks of the data-only dialects repeat.
 func (s *Stream) identify() {
 	if s.id == "" {
-		s.id = string(unquote(s.chunk.id))
+		s.id = valid(s.chunk.id)
 	}
 	if s.model == "" {
-		s.model = string(unquote(s.chunk.model))
+		s.model = valid(s.chunk.model)
 	}
 }
 

@@ -229,6 +229,21 @@ func TestStreamRefusal(t *testing.T) {
 	}
 }
 
+// TestStreamTextAndRefusal holds that one event can have both, and that events of another dialect mean nothing.
+func TestStreamTextAndRefusal(t *testing.T) {
+	both := `data: {"choices":[{"delta":{"content":"a\nb","refusal":"c\td"},"finish_reason":"stop"}]}` + "\n\n"
+	if got := readStream(Chat.NewStream(strings.NewReader(both))); got.text != "a\nbc\td" || got.err != io.EOF {
+		t.Errorf("got %q, %v, want both texts", got.text, got.err)
+	}
+	s := Chat.NewStream(strings.NewReader("event: message_delta\ndata: {\"usage\":{\"output_tokens\":4}}\n\n" + both))
+	if got := readStream(s); s.Answer().Usage != nil || got.err != io.EOF {
+		t.Errorf("got the usage %+v of another dialect's event, %v", s.Answer().Usage, got.err)
+	}
+	if got := readStream(Chat.NewStream(strings.NewReader("\ufeff"))); got.err == nil || got.err.Error() != "cut after 0 events" {
+		t.Errorf("a byte order mark alone: got %v, want cut after 0 events", got.err)
+	}
+}
+
 // TestStreamUsage holds that a later count does not lose what an earlier one said.
 func TestStreamUsage(t *testing.T) {
 	start := `data: {"type":"message_start","message":{"usage":{"input_tokens":9,"cache_read_input_tokens":4,"output_tokens":2}}}` + "\n\n"
