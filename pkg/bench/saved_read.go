@@ -168,13 +168,13 @@ func (f *reading) take(line []byte) error {
 
 // attempt counts in a request, or keeps an attempt that was followed by another until its request comes.
 func (f *reading) attempt(l *anyLine) error {
-	r := &l.record
+	r, p := &l.record, l.Phases
 	switch {
 	case r.Node < 0 || r.Node >= len(f.run.Series):
 		return f.bad("there is no node %d in the header", r.Node)
 	case r.Round < 0 || int64(r.Round) > math.MaxUint32 || f.run.Header.Requests > 0 && r.Round >= f.run.Header.Requests:
 		return f.bad("there is no round %d in the plan", r.Round)
-	case !possible(r.Start, r.Latency, r.TTFT, r.Lag, r.Phases.DNS, r.Phases.Connect, r.Phases.TLS, r.Phases.Wait, r.Phases.Transfer):
+	case !possible(r.Start, r.Latency, r.TTFT, r.Lag, p.DNS, p.Connect, p.TLS, p.Wait, p.Transfer):
 		return f.bad("a time is below 0, or longer than %v", longest)
 	case l.More:
 		if l.Attempt != f.earlier+1 {

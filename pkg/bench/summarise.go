@@ -9,8 +9,8 @@ import (
 )
 
 // Summarise works out everything that reports show. Runs of the same vantage become one; parts of the same run, in any
-// order, give what the whole run gives. Nothing may be added to the runs meanwhile. It keeps 8 bytes for each success, and needs
-// up to 16 more, while it works, for each sample of the largest row.
+// order, give what the whole run gives. Nothing may be added to the runs meanwhile. It keeps 8 bytes for each success,
+// and needs up to 16 more, while it works, for each sample of the largest row.
 func Summarise(runs []*Run) *Summary {
 	s := &Summary{Best: -1, Vantages: vantages(runs)}
 	if len(runs) == 0 {
@@ -87,8 +87,8 @@ func referenceOf(all []*nodeSeries, c *nodeSeries, name string) int {
 }
 
 // best is the index of the row to take, -1 without a success. All rows over the first row's kind of connection compete:
-// the other kind is there to be compared with. The success rate comes first, as far as it can be known: out is who has an
-// upper Wilson bound below anybody's lower one. Among the rest the lowest p50 wins; rows with too few successes for one
+// the other kind is there to be compared with. The success rate comes first, as far as it can be known: a row is out
+// whose upper Wilson bound is below another's lower one. Among the rest the lowest p50 wins; rows with too few successes for one
 // stand back, and where all have too few, the lowest mean wins.
 func best(rows []*Row) int {
 	var able []int

@@ -28,8 +28,9 @@ func (t Threshold) String() string { return t.text }
 // Node is the node that it is about, "" for every node.
 func (t Threshold) Node() string { return t.node }
 
-const thresholdHint = "a threshold is [node:]metric op value, such as hongkong:p95<1200ms or success>=95%; the metrics are " +
-	"success, first_success, the latency's mean sd min p50 p90 p95 p99 max, and ttft, itl or tps with one of those, as in ttft.p95"
+const thresholdHint = "a threshold is [node:]metric op value, such as hongkong:p95<1200ms or success>=95%; " +
+	"the metrics are success, first_success, the latency's mean sd min p50 p90 p95 p99 max, " +
+	"and ttft, itl or tps with one of those, as in ttft.p95"
 
 // ParseThreshold reads "[node:]metric op value", with spaces wherever a part ends. The node is all before the last colon,
 // since it may be a URL. An error says at which character it went wrong and what was expected there.

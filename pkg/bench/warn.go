@@ -84,14 +84,16 @@ func (w *warner) runs(runs []*Run) {
 		}
 	}
 	if fastest := w.fastest(); delay > busyAtLeast && !(milliseconds(delay) <= busyShare*fastest) {
-		w.add(BusyClient, "", "this machine was busy: it ran what was due up to %s late, which is in the latencies", text.Millis(milliseconds(delay)))
+		w.add(BusyClient, "", "this machine was busy: it ran what was due up to %s late, which is in the latencies",
+			text.Millis(milliseconds(delay)))
 	}
 	if jump.Abs() > jumpAtLeast {
 		way := "forward"
 		if jump < 0 {
 			way = "back"
 		}
-		w.add(ClockJumped, "", "the clock was moved %s by %s during the run; no latency depends on it", way, text.Millis(milliseconds(jump.Abs())))
+		w.add(ClockJumped, "", "the clock was moved %s by %s during the run; no latency depends on it",
+			way, text.Millis(milliseconds(jump.Abs())))
 	}
 }
 
@@ -126,7 +128,8 @@ func (w *warner) row(r *Row, allShort bool) {
 			v.Reference, v.Pairs)
 	}
 	if r.Unsent > 0 {
-		w.add(NotSent, name, "%s could not begin in time and were not sent: it cannot keep up with that rate", text.Count(r.Unsent, "request"))
+		w.add(NotSent, name, "%s could not begin in time and were not sent: it cannot keep up with that rate",
+			text.Count(r.Unsent, "request"))
 	}
 	if r.Fresh > 0 {
 		w.add(FreshConnection, name, "%s meant for a kept connection had to open a new one", text.Count(r.Fresh, "request"))

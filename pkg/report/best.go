@@ -17,7 +17,8 @@ func asBest(s *bench.Summary, _ Options) (string, error) {
 	}
 	name := row.Node.Name
 	if name == "" || strings.HasPrefix(name, "-") || name != visible(name) || strings.ContainsFunc(name, unicode.IsSpace) {
-		return "", text.Errorf("-o text shows it with its figures", "the best node's name is not one plain word: %s", visible(name))
+		return "", text.Errorf("-o text shows it with its figures",
+			"the best node's name is not one plain word: %s", visible(name))
 	}
 	return name + "\n", nil
 }

@@ -122,7 +122,8 @@ func (d *document) when() markup {
 	}
 	var line document
 	if started := d.s.Header.Started; !started.IsZero() {
-		line.put(`<time datetime="%s">%s</time> · `, started.Format(time.RFC3339), started.UTC().Format("2 January 2006, 15:04:05 UTC"))
+		line.put(`<time datetime="%s">%s</time> · `,
+			started.Format(time.RFC3339), started.UTC().Format("2 January 2006, 15:04:05 UTC"))
 	}
 	line.put("%s in %s", text.Count(requests, "request"), tied(span(d.s.Elapsed)))
 	if d.s.Runs > 1 {
@@ -143,7 +144,8 @@ func (d *document) verdict() {
 		if len(d.s.Rows) > 1 {
 			badge = ` <span class="badge">best</span>`
 		}
-		d.put(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`+"\n", title(d.s, best), badge, tied(english().finding(d.s, best)))
+		d.put(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`+"\n",
+			title(d.s, best), badge, tied(english().finding(d.s, best)))
 	} else {
 		d.put(`<p class="first sentence">%s</p>`+"\n", noBest(d.s).Error())
 	}

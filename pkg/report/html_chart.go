@@ -26,7 +26,8 @@ type chart struct {
 }
 
 func (d *document) chart(c chart) {
-	d.put(`<section id="%s"><h2>%s</h2>`+"\n"+`<figure class="chart"><figcaption>%s</figcaption>`+"\n%s", c.id, c.heading, c.note, c.above)
+	d.put(`<section id="%s"><h2>%s</h2>`+"\n"+`<figure class="chart"><figcaption>%s</figcaption>`+"\n%s",
+		c.id, c.heading, c.note, c.above)
 	for i, r := range d.s.Rows {
 		words, sentence := c.describe(r)
 		if sentence == "" {
@@ -74,7 +75,8 @@ func (d *document) nothing(y int, why string) {
 
 // stretch opens the part of a picture whose width follows the page while its lines do not.
 func (d *document) stretch(height int) {
-	d.put(`<svg class="stretch" width="100%%" height="%d" viewBox="0 0 %d %d" preserveAspectRatio="none">`, height, units, height)
+	d.put(`<svg class="stretch" width="100%%" height="%d" viewBox="0 0 %d %d" preserveAspectRatio="none">`,
+		height, units, height)
 }
 
 // polyline adds a point to a path. The first one begins it.
@@ -160,7 +162,8 @@ func (d *document) comparison() {
 		id: "comparison", heading: "Against the reference",
 		note: "How many times the reference’s latency, pair by pair, with the 95 % interval. " +
 			"An interval that touches 1 shows no difference.",
-		height: height, axis: a, ticks: ticks, names: each(ticks, func(t float64) string { return label(t, "\u00a0×") }), describe: describeRatio,
+		height: height, axis: a, ticks: ticks, describe: describeRatio,
+		names: each(ticks, func(t float64) string { return label(t, "\u00a0×") }),
 		below: `<p class="sides" aria-hidden="true"><span>← faster than the reference</span><span>slower →</span></p>` + "\n",
 		draw: func(r *bench.Row) {
 			d.line("one", a.at(1), a.at(1), "0", "100%")

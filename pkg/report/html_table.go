@@ -53,8 +53,8 @@ func (d *document) results() {
 	if compared(d.s) {
 		titles = append(titles, headings(false, "against the reference"))
 	}
-	d.table("results-table", "results",
-		fmt.Sprintf("Latency of whole answers in ms. Success with its 95 %% interval, drawn from %.0f to 100 %%.", floor*100), titles...)
+	const caption = "Latency of whole answers in ms. Success with its 95 %% interval, drawn from %.0f to 100 %%."
+	d.table("results-table", "results", fmt.Sprintf(caption, floor*100), titles...)
 	d.put("<tbody role=\"rowgroup\">\n")
 	for i, r := range d.s.Rows {
 		d.put(`<tr role="row" data-row="%d" data-node="%s" class="%s">`, i, r.Node.Name, d.role(i))
@@ -119,7 +119,8 @@ func (d *document) successCell(r *bench.Row, floor float64) {
 	d.put(`<svg class="interval" height="14" role="img"><title>%s to %s %%, on an axis from %d to 100 %%</title>`,
 		percent(r.Success.Low), percent(r.Success.High), int(math.Round(floor*100)))
 	d.put(`<rect class="track" x="0" y="5" width="100%%" height="4" rx="2"/>`)
-	d.put(`<rect class="range" x="%.2f%%" y="4" width="%.2f%%" height="6" rx="3"/>`, at.share(r.Success.Low), at.share(r.Success.High)-at.share(r.Success.Low))
+	d.put(`<rect class="range" x="%.2f%%" y="4" width="%.2f%%" height="6" rx="3"/>`,
+		at.share(r.Success.Low), at.share(r.Success.High)-at.share(r.Success.Low))
 	d.put(`<circle class="value" cx="%.2f%%" cy="7" r="4.5"/></svg>`, at.share(r.Success.Value))
 	d.put(`<small class="bounds">%s to %s&nbsp;%%</small>`, percent(r.Success.Low), percent(r.Success.High))
 	if r.FirstOK != r.OK {

@@ -29,7 +29,8 @@ func (d *document) timeline() {
 	if end == 0 {
 		return
 	}
-	note := "Each request stands where it began; the line is the median of the answers around it. Latencies have one axis for all nodes."
+	note := "Each request stands where it began; the line is the median of the answers around it. " +
+		"Latencies have one axis for all nodes."
 	if over {
 		note += " What took longer than it reaches stands on its upper edge."
 	}
@@ -37,7 +38,8 @@ func (d *document) timeline() {
 	levels := yTicks(a)
 	d.chart(chart{
 		id: "timeline", heading: "Latency over time", note: note, height: timelineHeight, axis: time, ticks: ticks, names: names,
-		above: `<p class="legend" aria-hidden="true"><span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> answered</span>` +
+		above: `<p class="legend" aria-hidden="true">` +
+			`<span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> answered</span>` +
 			`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> failed</span></p>` + "\n",
 		describe: describeTimeline,
 		draw: func(r *bench.Row) {
@@ -89,8 +91,8 @@ func describeTimeline(r *bench.Row) (words, sentence string) {
 	return words, sentence
 }
 
-// requests draws the requests of a row. Answers are one path of strokes without length, whose round caps stay round however wide the
-// picture is; failures are one of upright strokes.
+// requests draws the requests of a row. Answers are one path of strokes without length, whose round caps stay round
+// however wide the picture is; failures are one of upright strokes.
 func (d *document) requests(r *bench.Row, time, a axis) {
 	var answered, failed document
 	answered.marks(r.Timeline, true, time, a)

@@ -100,8 +100,8 @@ func jsonReport(s *bench.Summary) object {
 		{"schema", bench.Schema}, {"model", s.Model}, {"prompt_sha256", h.PromptSHA256},
 		{"started", h.Started.UTC().Format(time.RFC3339Nano)}, {"requests", h.Requests}, {"connections", h.Connections},
 		{"elapsed_s", millis(s.Elapsed)}, when(h.Duration > 0, "duration_s", millis(h.Duration.Seconds())),
-		{"concurrency", h.Concurrency}, when(h.Rate > 0, "rate", number(h.Rate, -1)), {"attempts", h.Attempts}, {"warmup", h.Warmup},
-		{"stream", h.Stream}, {"max_tokens", h.MaxTokens}, {"seed", h.Seed}, {"runs", s.Runs}, {"vantages", vantages},
+		{"concurrency", h.Concurrency}, when(h.Rate > 0, "rate", number(h.Rate, -1)), {"attempts", h.Attempts},
+		{"warmup", h.Warmup}, {"stream", h.Stream}, {"max_tokens", h.MaxTokens}, {"seed", h.Seed}, {"runs", s.Runs}, {"vantages", vantages},
 		when(h.Proxy != "", "proxy", h.Proxy), {"program", h.Program}, {"reference", h.Reference},
 		when(s.Stopped != "", "stopped", s.Stopped), {"best", best}, {"nodes", nodes}, {"warnings", warnings},
 	}
@@ -127,12 +127,14 @@ func jsonRow(r *bench.Row) object {
 		{"node", n.Name}, {"label", n.Label}, {"url_host", n.Host}, {"api", n.API}, {"model", n.Model},
 		{"connection", n.Connection}, when(r.Vantage != "", "vantage", r.Vantage), {"requests", r.Requests},
 		{"ok", r.OK}, {"success_rate", share(r.Success.Value)}, {"success_ci", interval(r.Success)},
-		{"first_ok", r.FirstOK}, {"first_success_rate", share(r.FirstSuccess.Value)}, {"first_success_ci", interval(r.FirstSuccess)},
+		{"first_ok", r.FirstOK}, {"first_success_rate", share(r.FirstSuccess.Value)},
+		{"first_success_ci", interval(r.FirstSuccess)},
 		{"latency_ms", jsonStats(&r.Latency)}, {"ttft_ms", optional(r.TTFT)}, {"itl_ms", optional(r.ITL)},
 		when(present(r.TokensPerSecond), "tokens_per_second", optional(r.TokensPerSecond)),
 		when(present(r.Uncorrected), "uncorrected_ms", optional(r.Uncorrected)), when(present(r.Lag), "lag_ms", optional(r.Lag)),
 		{"phases_ms", phases}, {"errors", errors}, {"failures", failures}, when(r.Fresh != 0, "fresh", r.Fresh),
-		when(r.Unsent != 0, "unsent", r.Unsent), when(r.Ended != "", "ended", r.Ended), {"vs_reference", jsonVersus(r.VsReference)},
+		when(r.Unsent != 0, "unsent", r.Unsent), when(r.Ended != "", "ended", r.Ended),
+		{"vs_reference", jsonVersus(r.VsReference)},
 	}
 }
 

@@ -82,7 +82,8 @@ func junitProperties(s *bench.Summary) []junitProperty {
 	h := s.Header
 	all := []junitProperty{
 		{"model", visible(s.Model)}, {"prompt_sha256", visible(h.PromptSHA256)}, {"requests", strconv.Itoa(h.Requests)},
-		{"connections", visible(h.Connections)}, {"concurrency", strconv.Itoa(h.Concurrency)}, {"reference", visible(h.Reference)},
+		{"connections", visible(h.Connections)}, {"concurrency", strconv.Itoa(h.Concurrency)},
+		{"reference", visible(h.Reference)},
 		{"program", visible(h.Program)},
 	}
 	if row := s.BestRow(); row != nil {

@@ -40,8 +40,9 @@ type definition struct{ term, text string }
 
 func english() language {
 	return language{
-		columns: []string{"access", "mean latency", "success rate", "p50", "p95", "p99", "requests", "success 95 % interval", "vs reference"},
-		best:    "best", warning: "warning", colon: ": ",
+		columns: []string{"access", "mean latency", "success rate", "p50", "p95", "p99", "requests",
+			"success 95 % interval", "vs reference"},
+		best: "best", warning: "warning", colon: ": ",
 		title: title, node: func(_ *bench.Summary, name string) string { return visible(name) },
 		verdict:     func(v bench.Verdict) string { return visible(string(v)) },
 		ratio:       " × (%s–%s), %s",
@@ -57,9 +58,10 @@ func english() language {
 		tooFew:      "no difference shown to %s (%s: too few for an interval)",
 		same:        "no difference shown to %s (95 %% interval %s–%s of its time, %s)",
 		definitions: map[string]definition{
-			"latency": {"latency", "from the start of a request, before its address is looked up, to the last byte of a whole answer; " +
-				"failures are counted and never averaged in"},
-			"success":  {"success rate", "whole answers among all requests, with the Wilson 95 % interval that so many requests allow"},
+			"latency": {"latency", "from the start of a request, before its address is looked up, " +
+				"to the last byte of a whole answer; failures are counted and never averaged in"},
+			"success": {"success rate", "whole answers among all requests, " +
+				"with the Wilson 95 % interval that so many requests allow"},
 			"attempts": {"attempts", "a request may take several; the waits between them are part of its latency"},
 			"connections": {"cold, reused",
 				"over a new connection for each request, and over one that an earlier request left open"},
@@ -67,8 +69,8 @@ func english() language {
 			"comparison": {"comparison", "round by round against the reference: the Hodges–Lehmann estimate of the ratio, " +
 				"with the 95 % interval of the Wilcoxon signed-rank test"},
 			"best": {"best", "the lowest p50 among the nodes whose success rate is not shown to be below another's"},
-			"intended": {"intended", "at a fixed rate, latency counts from when a request was due; actual counts from when it began, " +
-				"and lag is what lies between"},
+			"intended": {"intended", "at a fixed rate, latency counts from when a request was due; " +
+				"actual counts from when it began, and lag is what lies between"},
 			"phases": {"phases", "the mean parts of the last attempt of each success"},
 			"ttft":   {"TTFT", "from the start of a request to its first text that is not empty"},
 			"itl":    {"ITL", "(latency − TTFT) / (output tokens − 1), for each request"},

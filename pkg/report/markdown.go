@@ -54,8 +54,8 @@ func asMarkdown(s *bench.Summary, o Options) (string, error) {
 	return b.String(), nil
 }
 
-// escapeMarkdown makes a text stand in a line of Markdown, and in a cell of a table, as the characters that it has. An underscore
-// inside a word opens nothing and stays as it is, so that a name with one can still be searched for.
+// escapeMarkdown makes a text stand in a line of Markdown, and in a cell of a table, as the characters that it has. An
+// underscore inside a word opens nothing and stays as it is, so that a name with one can still be searched for.
 func escapeMarkdown(s string) string {
 	var b strings.Builder
 	before := ' '

@@ -52,7 +52,8 @@ func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 			return 0
 		})
 	}
-	e.metric("last_run_timestamp_seconds", "When the run began.", []point{{value: float64(s.Header.Started.UnixMilli()) / 1000}})
+	e.metric("last_run_timestamp_seconds", "When the run began.",
+		[]point{{value: float64(s.Header.Started.UnixMilli()) / 1000}})
 	e.metric("elapsed_seconds", "How long the run took.", []point{{value: s.Elapsed}})
 	e.metric("info", "What was run.", []point{{
 		labels: []pair{{"model", s.Model}, {"prompt_sha256", s.Header.PromptSHA256}, {"program", s.Header.Program},
