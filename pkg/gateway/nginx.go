@@ -66,7 +66,7 @@ func (p *plan) values() map[string]string {
 		"listen": p.listen("ssl"), "listen_default": p.listen("ssl default_server"),
 		"server_name": p.ServerName, "cert": quoted(p.Cert), "key": quoted(p.Key),
 		"host": host, "sni": sni, "ca": quoted(first.TLS.CA), "protocols": protocols, "client_cert": p.clientCert(),
-		"failures": p.failureBodies(), "failing": p.failing(), "sent": p.sent(),
+		"failing": failing, "sent": p.sent(),
 	}
 }
 
@@ -175,29 +175,17 @@ func (p *plan) choose() string {
 	return out
 }
 
-func (p *plan) failureBodies() (out string) {
-	for _, f := range p.failures() {
-		out += lines(fmt.Sprintf(`%d '{"type":"%s","message":"%s"}';`, f.status, f.kind, f.message))
-	}
-	return out
+// failing sends nginx's own failures through one place, which keeps their status. The bodies are in mainText.
+const failing = `error_page 400 401 403 404 405 408 413 414 421 429 500 501 502 503 504 505 /_ferry/failure;
+error_page 494 495 496 497 =400 /_ferry/failure;
+location = /_ferry/failure {
+    internal;
+    auth_request off;
+    add_header X-Ferry-Gateway 1 always;
+    add_header Retry-After $ferry_retry_after always;
+    return 200 '{"type":"error","error":$ferry_failure,"request_id":"$request_id"}';
 }
-
-// failing sends nginx's own failures through one place, which keeps their status.
-func (p *plan) failing() string {
-	out := "error_page"
-	for _, f := range p.failures() {
-		out += " " + strconv.Itoa(f.status)
-	}
-	return out + lines(" /_ferry/failure;",
-		"error_page 494 495 496 497 =400 /_ferry/failure;",
-		"location = /_ferry/failure {",
-		"    internal;",
-		"    auth_request off;",
-		"    add_header X-Ferry-Gateway 1 always;",
-		"    add_header Retry-After $ferry_retry_after always;",
-		`    return 200 '{"type":"error","error":$ferry_failure,"request_id":"$request_id"}';`,
-		"}")
-}
+`
 
 // keys are the headers of each node.
 func (p *plan) keys() []byte {
@@ -238,35 +226,6 @@ func (p *plan) per() string {
 // retryAfter is the least whole number of seconds after which another request passes.
 func (p *plan) retryAfter() int {
 	return max(1, (p.window()+p.Rate.Events-1)/p.Rate.Events)
-}
-
-// failure is a status that nginx makes itself, in the API's words.
-type failure struct {
-	status        int
-	kind, message string
-}
-
-// failures are all of them.
-func (p *plan) failures() []failure {
-	return []failure{
-		{400, "invalid_request_error", "the gateway could not read this request"},
-		{401, "authentication_error", "the gateway knows no such token"},
-		{403, "permission_error", "the role of this token does not allow this"},
-		{404, "not_found_error", "the gateway has no such path"},
-		{405, "invalid_request_error", "the gateway has no such method"},
-		{408, "timeout_error", "the request did not come whole in time"},
-		{413, "request_too_large", "the gateway takes at most 33 MB"},
-		{414, "invalid_request_error", "the address is too long"},
-		{421, "invalid_request_error", "the gateway has no such name"},
-		{429, "rate_limit_error", fmt.Sprintf("more than %d requests a %s from one address, or more than %d at once with one token",
-			p.Rate.Events, p.per(), p.Connections)},
-		{500, "api_error", "the gateway failed"},
-		{501, "invalid_request_error", "the gateway has no such encoding of a request"},
-		{502, "api_error", "the gateway could not reach the API, or did not trust its certificate"},
-		{503, "overloaded_error", "the gateway is overloaded"},
-		{504, "timeout_error", "the API did not answer in time"},
-		{505, "invalid_request_error", "the gateway speaks HTTP/1.1"},
-	}
 }
 
 // sent are the headers that are sent to a node: the caller's headers that mean something to the API, and the gateway's own,
