@@ -111,6 +111,9 @@ func (d *doc) start(n *yaml.Node) int {
 		_, size := utf8.DecodeRune(d.src[off:])
 		off += size
 	}
+	if n.Kind == yaml.ScalarNode && isPlain(n) && n.Value == "" { // a null is behind its colon, or in a flow at what follows
+		off = len(bytes.TrimRight(d.src[:off], " "))
+	}
 	return off
 }
 
@@ -124,17 +127,16 @@ func (d *doc) lineEnd(off int) int {
 
 func (d *doc) afterLine(off int) int { return min(d.lineEnd(off)+1, len(d.src)) }
 
-// end is where a node ends; indent is the column, from 0, of the key that it belongs to. It does not know a null that
-// is written as nothing: entryEnd does.
+// end is where a node ends; indent is the column, from 0, of the key that it belongs to.
 func (d *doc) end(n *yaml.Node, indent int) int {
 	off := d.start(n)
 	end := -1
 	switch {
+	case n.Kind == yaml.ScalarNode && isPlain(n) && bytes.HasPrefix(d.src[off:], []byte(n.Value)):
+		end = off + len(n.Value)
 	case off >= len(d.src):
 	case n.Kind == yaml.ScalarNode && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
 		end = quoteEnd(d.src, off)
-	case n.Kind == yaml.ScalarNode && isPlain(n) && bytes.HasPrefix(d.src[off:], []byte(n.Value)):
-		end = off + len(n.Value)
 	case n.Kind == yaml.ScalarNode:
 		end = d.blockEnd(off, indent)
 	case n.Style&yaml.FlowStyle != 0:
@@ -152,12 +154,7 @@ func (d *doc) end(n *yaml.Node, indent int) int {
 	return end
 }
 
-func (d *doc) entryEnd(e entry) int {
-	if e.isEmpty() {
-		return d.colon(e)
-	}
-	return d.end(e.value(), e.key().Column-1)
-}
+func (d *doc) entryEnd(e entry) int { return d.end(e.value(), e.key().Column-1) }
 
 // colon is the place behind the ':' of an entry.
 func (d *doc) colon(e entry) int {
@@ -278,27 +275,23 @@ func (d *doc) set(k dottedKey, value string) []byte {
 		d.lost = true
 		return nil
 	case !last.isEmpty(): // ~ or null
-		from := d.start(m)
-		return d.splice(from, from+len(m.Value), "{"+flow(rest, text)+"}")
+		return d.splice(d.start(m), d.entryEnd(last), "{"+flow(rest, text)+"}")
 	case last.inFlow():
-		off := d.colon(last)
-		return d.splice(off, off, " {"+flow(rest, text)+"}")
+		return d.splice(d.start(m), d.start(m), " {"+flow(rest, text)+"}")
 	}
-	return d.insertLines(d.afterLine(d.colon(last)), d.block(rest, last.key().Column-1+d.step(), text))
+	return d.insertLines(d.afterLine(d.start(m)), d.block(rest, last.key().Column-1+d.step(), text))
 }
 
 // replace changes a value in its place, in the quotes that it has.
 func (d *doc) replace(e entry, k kind, value string) []byte {
 	v := e.value()
-	if e.isEmpty() {
-		off := d.colon(e)
-		return d.splice(off, off, " "+render(k, value, 0))
-	}
 	from, to := d.start(v), d.entryEnd(e)
 	switch quotes := yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle; {
 	case v.Kind == yaml.SequenceNode && v.Style&yaml.FlowStyle == 0: // its items stand on lines of their own below the key
 		from = d.colon(e)
 		d.lost = d.lost || bytes.IndexByte(d.src[from:to], '#') >= 0 // a comment among them would go
+		return d.splice(from, to, " "+render(k, value, 0))
+	case e.isEmpty():
 		return d.splice(from, to, " "+render(k, value, 0))
 	case v.Kind == yaml.ScalarNode && v.Style&quotes != 0:
 	case v.Kind == yaml.ScalarNode && isPlain(v) && string(d.src[from:to]) == v.Value:
