@@ -157,8 +157,8 @@ func checkProxy(s string) *Error {
 		return err
 	}
 	u, err := url.Parse(s)
-	isProxy := err == nil && hasHost(u) && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && !strings.Contains(s, "#") &&
-		slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
+	isProxy := err == nil && hasHost(u) && (u.Path == "" || u.Path == "/") && u.RawQuery == "" &&
+		!strings.Contains(s, "#") && slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme)
 	return want(isProxy, "use none or a URL such as http://host:3128 or socks5h://host:1080")
 }
 

@@ -109,7 +109,9 @@ func (f *File) put(key, text string, v *yaml.Node) {
 // complete refuses a filter without words and a log without a file, an empty one too: each would look switched on and do
 // nothing.
 func (f *File) complete() *Error {
-	for _, group := range []struct{ name, needs, one string }{{"filter", "needs file or words", "words"}, {"audit", "needs file", "file"}} {
+	for _, group := range []struct{ name, needs, one string }{
+		{"filter", "needs file or words", "words"}, {"audit", "needs file", "file"},
+	} {
 		m, ok := f.marks[group.name]
 		if ok && f.texts[group.name+".file"] == "" && f.texts[group.name+"."+group.one] == "" {
 			e := bad(group.needs, "ferry config set "+group.name+".file PATH")

@@ -67,8 +67,8 @@ func (f *File) Gateway(lookup Lookup) (*Gateway, error) {
 	text := func(name string) string { return texts["gateway."+name] }
 	list := func(name string) []string { return kindWords.split(text(name)) }
 	g := &Gateway{
-		ServerName: text("server_name"), Cert: text("cert"), Key: text("key"), Listen: list("listen"), Prefix: text("prefix"),
-		Keepalive: number(text("keepalive")), Connections: number(text("connections")),
+		ServerName: text("server_name"), Cert: text("cert"), Key: text("key"),
+		Listen: list("listen"), Prefix: text("prefix"), Keepalive: number(text("keepalive")), Connections: number(text("connections")),
 		Tokens: text("tokens"), Logs: text("logs"), Temp: text("temp"), file: f,
 	}
 	if text("upstream") != "" {
@@ -136,7 +136,8 @@ func checkServerName(s string) *Error {
 	_, err := netip.ParseAddr(s)
 	isName := err != nil && s != "" && len(s) <= 253
 	for label := range strings.SplitSeq(s, ".") {
-		isName = isName && label != "" && len(label) <= 63 && strings.Trim(label, "-") == label && only(label, alphanumeric+"-")
+		isName = isName && label != "" && len(label) <= 63 && strings.Trim(label, "-") == label &&
+			only(label, alphanumeric+"-")
 	}
 	return want(isName, "use a host's name such as ai.example.com")
 }
@@ -195,7 +196,8 @@ func checkGatewayRate(s string) *Error {
 // checkRole wants a small word: the name stands in nginx's map, where the case of letters would not count.
 func checkRole(s string) *Error {
 	isSmall := s == "" || s[0] >= 'a' && s[0] <= 'z' && s == strings.ToLower(s) && only(s, alphanumeric+"-_")
-	return cmp.Or(want(isSmall, "use a name of small letters, digits, - and _"), want(s != "" && len(s) <= 32, "use a name of 1 to 32 letters"))
+	return cmp.Or(want(isSmall, "use a name of small letters, digits, - and _"),
+		want(s != "" && len(s) <= 32, "use a name of 1 to 32 letters"))
 }
 
 func checkPermission(s string) *Error {

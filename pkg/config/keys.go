@@ -64,11 +64,12 @@ func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 	if n.Name == "direct" {
 		name = "ANTHROPIC_API_KEY"
 	}
-	return guard.Secret{}, text.Errorf("export "+name+"=…\nor try it without one: ferry ask -n demo hi", "no key for node %s", n.Name)
+	hint := "export " + name + "=…\nor try it without one: ferry ask -n demo hi"
+	return guard.Secret{}, text.Errorf(hint, "no key for node %s", n.Name)
 }
 
-// Resolve finds the key that ref leads to. It fails where there is none, with *state.Error (a key file that others can read)
-// or as guard.NewSecret does. One line end behind it is not part of it.
+// Resolve finds the key that ref leads to. It fails where there is none, with *state.Error (a key file that others can
+// read) or as guard.NewSecret does. One line end behind it is not part of it.
 func (k Keys) Resolve(ctx context.Context, ref Ref) (guard.Secret, error) {
 	secret, err := k.read(ctx, ref)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 // Entry is a setting in effect, as List shows it.
 type Entry struct{ Key, Value, Origin string }
 
-// List shows every setting in effect and every key of the file's nodes and gateway, with where each comes from. Secrets are shown
-// as their reference, a proxy without its password.
+// List shows every setting in effect and every key of the file's nodes and gateway, with where each comes from. Secrets
+// are shown as their reference, a proxy without its password.
 func List(v *Values, file *File) []Entry {
 	var list []Entry
 	for _, k := range keys {

@@ -58,7 +58,8 @@ func checkHold(s string) *Error {
 	if s == "off" {
 		return nil
 	}
-	return checkDuration(s, time.Second, "use a duration from 1s to 24h, such as 5m (300 to 600 seconds are advised), or off")
+	return checkDuration(s, time.Second,
+		"use a duration from 1s to 24h, such as 5m (300 to 600 seconds are advised), or off")
 }
 
 func checkBool(s string) *Error { return want(s == "true" || s == "false", "use true or false") }

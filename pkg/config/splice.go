@@ -111,7 +111,7 @@ func (d *doc) start(n *yaml.Node) int {
 		_, size := utf8.DecodeRune(d.src[off:])
 		off += size
 	}
-	if n.Kind == yaml.ScalarNode && isPlain(n) && n.Value == "" { // a null is behind its colon, or in a flow at what follows
+	if n.Kind == yaml.ScalarNode && isPlain(n) && n.Value == "" { // a null is behind its colon, in a flow at what follows
 		off = len(bytes.TrimRight(d.src[:off], " "))
 	}
 	return off
@@ -203,8 +203,8 @@ func quoteEnd(src []byte, off int) int {
 	return -1
 }
 
-// flowEnd is the place behind the bracket that closes the one at off, and the place behind the last thing before it. Both are
-// -1 without one.
+// flowEnd is the place behind the bracket that closes the one at off, and the place behind the last thing before it.
+// Both are -1 without one.
 func flowEnd(src []byte, off int) (end, last int) {
 	depth, before := 0, byte(0) // before is the last byte that is no space
 	for i := off; i < len(src); i++ {

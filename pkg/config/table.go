@@ -35,7 +35,8 @@ const (
 
 // key is one key of the file, or a setting that only a flag and a variable have.
 type key struct {
-	// Setting is the key, in which * stands for a name of the user's, with its default; the rest are of settings alone, and each of these has a Usage.
+	// Setting is the key, in which * stands for a name of the user's, with its default. The rest are of settings alone;
+	// each of these has a Usage.
 	Setting
 	kind  kind
 	check func(text string) *Error // the rule for a value, or for each of a list
@@ -46,29 +47,37 @@ type key struct {
 // off by the surroundings of one call. Neither does one set failover.across: one that was exported once would let every
 // prompt leave its zone unseen.
 var keys = []key{
-	{Setting{"node", "node", "FERRY_NODE", "direct", "the node to take, or several in the order of failover"}, kindNodes, checkSelector},
+	{Setting{"node", "node", "FERRY_NODE", "direct", "the node to take, or several in the order of failover"},
+		kindNodes, checkSelector},
 	{Setting{"retry.policy", "retry-policy", "FERRY_RETRY_POLICY", "script",
-		"when to try again: script, retry-after or backoff"}, kindText, func(s string) *Error { return checkNamed(s, retry.Policies()) }},
-	{Setting{"retry.attempts", "attempts", "FERRY_ATTEMPTS", "3", "how many attempts in all"}, kindNumber, func(s string) *Error { return checkNumber(s, 100) }},
+		"when to try again: script, retry-after or backoff"},
+		kindText, func(s string) *Error { return checkNamed(s, retry.Policies()) }},
+	{Setting{"retry.attempts", "attempts", "FERRY_ATTEMPTS", "3", "how many attempts in all"},
+		kindNumber, func(s string) *Error { return checkNumber(s, 100) }},
 	{Setting{"retry.delay", "retry-delay", "FERRY_RETRY_DELAY", "2s",
 		"the script's RETRY_DELAY: its wait after a 429, times the attempt"}, kindText, checkDelay},
 	{Setting{"failover.across", "across", "", "false", "let failover go on in another zone"}, kindBool, checkBool},
-	{Setting{"timeout", "timeout", "FERRY_TIMEOUT", "10m", "total time limit, including retries"}, kindText, checkTimeout},
+	{Setting{"timeout", "timeout", "FERRY_TIMEOUT", "10m", "total time limit, including retries"},
+		kindText, checkTimeout},
 	{Setting{"connect_timeout", "connect-timeout", "FERRY_CONNECT_TIMEOUT", "15s", "time limit for one connection"},
 		kindText, checkTimeout},
 	{Setting{"idle_timeout", "idle-timeout", "FERRY_IDLE_TIMEOUT", "90s", "time limit without a byte of a stream"},
 		kindText, checkTimeout},
 	{Setting{"limit", "limit", "FERRY_LIMIT", "none",
-		"rate limit of a node's address, shared by all ferry processes: 50/min or 600/min burst 5"}, kindLimit, checkLimit},
-	{Setting{"budget", "", "", "none", "token budget of a node's address for a day: 200000 tokens/day"}, kindText, checkBudget},
+		"rate limit of a node's address, shared by all ferry processes: 50/min or 600/min burst 5"},
+		kindLimit, checkLimit},
+	{Setting{"budget", "", "", "none", "token budget of a node's address for a day: 200000 tokens/day"},
+		kindText, checkBudget},
 	{Setting{"hold", "hold", "FERRY_HOLD", "off",
 		"keep the connection open for the next command, for so long without use: 5m, or off"}, kindText, checkHold},
 	{Setting{"proxy", "proxy", "FERRY_PROXY", "", "a proxy's URL, or none"}, kindText, checkProxy},
 	{Setting{"tls.min", "", "", "1.3", "the lowest TLS version: 1.2 or 1.3"}, kindText, checkTLS},
-	{Setting{"tls.ca", "", "", "", "a PEM file of certificate authorities to trust instead of the system's"}, kindPath, checkText},
+	{Setting{"tls.ca", "", "", "", "a PEM file of certificate authorities to trust instead of the system's"},
+		kindPath, checkText},
 	{Setting{"session.idle", "", "FERRY_SESSION_IDLE", "10m",
 		"how long a conversation's token may be idle; 300 to 600 seconds are advised"}, kindText, checkTimeout},
-	{Setting{"render", "render", "FERRY_RENDER", "on", "style Markdown on a terminal: on or off"}, kindText, checkSwitch},
+	{Setting{"render", "render", "FERRY_RENDER", "on", "style Markdown on a terminal: on or off"},
+		kindText, checkSwitch},
 	{Setting{"output", "output", "FERRY_OUTPUT", "text", "the form of the output"}, kindText, checkOutput},
 	{Setting{"model", "model", "FERRY_MODEL", "claude-haiku-5-5",
 		"the model; the default is for api messages alone"}, kindText, checkModel},
@@ -76,10 +85,13 @@ var keys = []key{
 		"the most tokens of an answer; 100 for api complete"}, kindNumber, checkTokens},
 	{Setting{"filter.file", "", "", "", "a list of blocked words, one a line, read at each use"}, kindPath, checkText},
 	{Setting{"filter.words", "", "", "", "blocked words"}, kindList, checkWord},
-	{Setting{"filter.on", "", "", `["prompt"]`, "what the filter looks at: prompt, answer"}, kindList, func(s string) *Error { return checkOneOf(s, "is not one of prompt, answer", "prompt", "answer") }},
-	{Setting{"redact", "", "", "", "patterns of what is not to be logged or shown in errors, in RE2's syntax"}, kindList, checkPattern},
+	{Setting{"filter.on", "", "", `["prompt"]`, "what the filter looks at: prompt, answer"},
+		kindList, func(s string) *Error { return checkOneOf(s, "is not one of prompt, answer", "prompt", "answer") }},
+	{Setting{"redact", "", "", "", "patterns of what is not to be logged or shown in errors, in RE2's syntax"},
+		kindList, checkPattern},
 	{Setting{"audit.file", "", "", "", "the audit log"}, kindPath, checkText},
-	{Setting{"audit.content", "", "", "none", "what the audit log has of prompts and answers: none or redacted"}, kindText, func(s string) *Error { return checkOneOf(s, "use none or redacted", "none", "redacted") }},
+	{Setting{"audit.content", "", "", "none", "what the audit log has of prompts and answers: none or redacted"},
+		kindText, func(s string) *Error { return checkOneOf(s, "use none or redacted", "none", "redacted") }},
 	{Setting{"audit.max_size", "", "", "10MiB", "the size at which the audit log is rotated"}, kindText, checkLogSize},
 
 	{Setting{Key: "nodes.*.label"}, kindText, checkText},
@@ -111,10 +123,12 @@ var keys = []key{
 	{Setting{Key: "gateway.listen", Default: "443"}, kindWords, checkListen},
 	{Setting{Key: "gateway.prefix", Default: "/api/"}, kindText, checkPrefix},
 	{Setting{Key: "gateway.upstream"}, kindWords, checkUpstream},
-	{Setting{Key: "gateway.keepalive", Default: "16"}, kindNumber, func(s string) *Error { return checkNumber(s, 10000) }},
+	{Setting{Key: "gateway.keepalive", Default: "16"},
+		kindNumber, func(s string) *Error { return checkNumber(s, 10000) }},
 	{Setting{Key: "gateway.rate", Default: "50/min"}, kindText, checkGatewayRate},
 	{Setting{Key: "gateway.burst"}, kindNumber, checkGatewayBurst},
-	{Setting{Key: "gateway.connections", Default: "64"}, kindNumber, func(s string) *Error { return checkNumber(s, 65535) }},
+	{Setting{Key: "gateway.connections", Default: "64"},
+		kindNumber, func(s string) *Error { return checkNumber(s, 65535) }},
 	{Setting{Key: "gateway.tokens", Default: "gateway-tokens.conf"}, kindText, checkNginxPath},
 	{Setting{Key: "gateway.logs", Default: "/var/log/nginx"}, kindText, checkNginxPath},
 	{Setting{Key: "gateway.temp"}, kindText, checkNginxPath},

@@ -75,7 +75,8 @@ func (s Store) parse(data []byte) ([]Token, error) {
 			msg = "the token is there twice"
 		}
 		if msg != "" {
-			return nil, text.Errorf("ferry config token new ROLE writes such lines; take this one out", "%s:%d:1: %s", s.Path, number, msg)
+			return nil, text.Errorf("ferry config token new ROLE writes such lines; take this one out",
+				"%s:%d:1: %s", s.Path, number, msg)
 		}
 		tokens = append(tokens, token)
 	}

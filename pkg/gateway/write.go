@@ -76,7 +76,8 @@ func (o *output) look() error {
 		}
 	}
 	if !bytes.HasPrefix(o.old, []byte(Mark)) {
-		return text.Errorf("name another folder with --out, or move the file away", "%s: was not written by ferry, and is not replaced", o.path)
+		return text.Errorf("name another folder with --out, or move the file away",
+			"%s: was not written by ferry, and is not replaced", o.path)
 	}
 	o.oldPerm = info.Mode().Perm()
 	return nil

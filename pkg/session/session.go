@@ -184,7 +184,8 @@ func (h *Handle) save(next Session) error {
 		return err
 	}
 	if len(data) > h.limit {
-		return text.Errorf("--new begins another one", "session %s is full: it would be larger than %d MiB", next.Name, h.limit>>20)
+		return text.Errorf("--new begins another one",
+			"session %s is full: it would be larger than %d MiB", next.Name, h.limit>>20)
 	}
 	*h.session = next
 	if h.path == "" {
@@ -236,7 +237,8 @@ func (s Store) read(name string) ([]byte, error) {
 
 // blame names the file that could not be understood. The file stays as it is.
 func (s Store) blame(name string, err error) error {
-	return text.Errorf("ferry leaves the file alone; ferry config session rm "+name+" takes it away", "%s: %w", s.path(name), err)
+	return text.Errorf("ferry leaves the file alone; ferry config session rm "+name+" takes it away",
+		"%s: %w", s.path(name), err)
 }
 
 func (s Store) path(name string) string { return filepath.Join(s.Dir, name+fileSuffix) }
