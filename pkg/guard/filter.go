@@ -2,12 +2,12 @@ package guard
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 	"unicode/utf8"
+
+	"ferry/pkg/state"
 )
 
 // listLimit is the longest word list in bytes that is read: an endless file must not take all of the memory.
@@ -86,35 +86,26 @@ func (e *BlockedError) Hint() string {
 func LoadFilter(list string, open func() (io.ReadCloser, error)) (*Filter, error) {
 	source, err := open()
 	if err != nil {
-		return nil, &FilterError{List: list, Reason: "cannot be opened: " + withoutPath(err), Err: err}
+		return nil, &FilterError{List: list, Reason: "cannot be opened: " + state.Bare(err).Error(), Err: err}
 	}
 	text, err := io.ReadAll(io.LimitReader(source, listLimit+1))
 	_ = source.Close() // it was only read
 	if err != nil {
-		return nil, &FilterError{List: list, Reason: "cannot be read: " + withoutPath(err), Err: err}
+		return nil, &FilterError{List: list, Reason: "cannot be read: " + state.Bare(err).Error(), Err: err}
 	}
 	if len(text) > listLimit {
 		return nil, &FilterError{List: list, Reason: fmt.Sprintf("is longer than %d MiB", listLimit>>20)}
 	}
 	w := &wordSet{symbols: make([]rune, 0, len(text)/2), all: make([]folded, 0, len(text)/16)}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
-	for line := 1; len(text) > 0; line++ {
-		word, rest, _ := bytes.Cut(text, []byte("\n"))
-		text = rest
+	line := 0
+	for word := range bytes.Lines(text) {
+		line++
 		if err := w.addLine(list, line, bytes.TrimSpace(word), true); err != nil {
 			return nil, err
 		}
 	}
 	return w.filter(list)
-}
-
-// withoutPath is an error of a file without the path, which the list's name says already.
-func withoutPath(err error) string {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err.Error()
-	}
-	return err.Error()
 }
 
 // NewFilter takes the words of a list that is no file, such as one in the configuration. Nothing in it is a comment.
@@ -159,9 +150,8 @@ func (f *Filter) List() string { return f.list }
 
 // Find looks for the blocked word that ends first in text; of those that end there, it is the longest.
 func (f *Filter) Find(text string) (Match, bool) {
-	s := newScanner(f.trie)
-	s.feed([]byte(text), true)
-	if !s.done {
+	s := f.Stream()
+	if s.scan([]byte(text), true); !s.done {
 		return Match{}, false
 	}
 	return s.found, true

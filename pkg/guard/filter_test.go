@@ -1,11 +1,16 @@
 package guard
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode"
 )
 
 // listOf opens a list that is in memory.
@@ -160,4 +165,249 @@ func (endless) Read(p []byte) (int, error) {
 		p[i] = 'x'
 	}
 	return len(p), nil
+}
+
+// naive finds what Find should, straight from its definition: by comparing every word at every place.
+func naive(words []string, text string) (want Match, ok bool) {
+	type sym struct {
+		r        rune
+		from, to int
+	}
+	symbolsOf := func(text string) (all []sym) {
+		for i, r := range text {
+			size := len(string(r))
+			if r == unicode.ReplacementChar && !strings.HasPrefix(text[i:], "\ufffd") {
+				r, size = noSymbol, 1
+			}
+			for _, s := range fold(nil, r) {
+				if s != ' ' || len(all) == 0 || all[len(all)-1].r != ' ' {
+					all = append(all, sym{s, i, i + size})
+				}
+			}
+		}
+		return all
+	}
+	symbols := symbolsOf(text)
+	for end := 1; end <= len(symbols); end++ {
+		if end < len(symbols) && joins(symbols[end].r) {
+			continue
+		}
+		longest := 0
+		for line, word := range words {
+			w := symbolsOf(word)
+			for len(w) > 0 && w[0].r == ' ' {
+				w = w[1:]
+			}
+			for len(w) > 0 && w[len(w)-1].r == ' ' {
+				w = w[:len(w)-1]
+			}
+			if len(w) <= longest || len(w) > end {
+				continue
+			}
+			same := true
+			for i := range w {
+				same = same && w[i].r == symbols[end-len(w)+i].r
+			}
+			if same {
+				longest = len(w)
+				want, ok = Match{line + 1, symbols[end-len(w)].from, symbols[end-1].to}, true
+			}
+		}
+		if ok {
+			return want, true
+		}
+	}
+	return Match{}, false
+}
+
+// FuzzFilter holds Find to its definition, the stream to Find however the text is cut, and what the stream holds back
+// to what could still become a match.
+func FuzzFilter(f *testing.F) {
+	f.Add("abcd|bc", "xabcabcd", []byte{0})
+	f.Add("ab\u0301|a", "aba\u0301b", []byte{1})
+	f.Add("敏感词|感", "敏\u200b感词和ＡＢ", []byte{0, 1, 5})
+	f.Add("two words|wo", "two \t  w", []byte{2})
+	f.Add("株式|a", "x㍿\xe3\x8d", []byte{0})
+	f.Add("aaaa|aab", "aaaaab", []byte{0, 3})
+	f.Add("각|가나", "\u1100\u1161각가", []byte{0, 3})
+	f.Add("0\n\u200d|\u200d a", "x0\xb3 a", []byte{0})
+	f.Fuzz(func(t *testing.T, list, text string, cuts []byte) {
+		words := strings.Split(list, "|")
+		filter, err := NewFilter("words", words)
+		if err != nil || len(text) > 2000 || len(list) > 200 {
+			return
+		}
+		m, ok := filter.Find(text)
+		if want, wantOK := naive(words, text); m != want || ok != wantOK {
+			t.Fatalf("%v %+v, by the definition %v %+v", ok, m, wantOK, want)
+		}
+		stream := filter.Stream()
+		var shown []byte
+		var blocked *Match
+		inPieces([]byte(text), cuts, func(piece []byte) {
+			safe, got := stream.Write(piece)
+			if blocked != nil && (len(safe) > 0 || got == nil || *got != *blocked) {
+				t.Fatalf("after a match %q, %v", safe, got)
+			}
+			shown, blocked = append(shown, safe...), got
+		})
+		safe, blocked := stream.Close()
+		shown = append(shown, safe...)
+		switch {
+		case ok != (blocked != nil):
+			t.Fatalf("in pieces %v, whole %v", blocked, ok)
+		case ok && *blocked != m:
+			t.Fatalf("in pieces %+v, whole %+v", *blocked, m)
+		case ok && string(shown) != text[:m.Start], !ok && string(shown) != text:
+			t.Fatalf("shown %q of %q, match %+v", shown, text, m)
+		}
+	})
+}
+
+// TestFilterStreamHoldsBack gives what is held after each piece.
+func TestFilterStreamHoldsBack(t *testing.T) {
+	f := mustFilter(t, "secret", "敏感词", "two words")
+	for _, test := range []struct{ text, held string }{
+		{"plain", ""},
+		{"a sec", "sec"},
+		{"a sex", ""},
+		{"a seces", "s"},
+		{"这是敏感", "敏感"},
+		{"这是敏\xe6\x84", "敏\xe6\x84"},
+		{"这是\xe6\x84", "\xe6\x84"},
+		{"x\u200b\u200b", ""},
+		{"xs\u200b\u200b", "s\u200b\u200b"},
+		{"two   ", "two   "},
+		{"a secret", "secret"}, // until what follows shows that it is not another letter
+	} {
+		stream := f.Stream()
+		safe, m := stream.Write([]byte(test.text))
+		if held := test.text[len(safe):]; held != test.held || m != nil {
+			t.Errorf("%q: holds %q, want %q; %v", test.text, held, test.held, m)
+		}
+	}
+}
+
+// wordList makes n different words of 2 to 12 characters, three in four of them Chinese.
+func wordList(n int) []byte {
+	rng := rand.New(rand.NewPCG(1, 2))
+	seen := map[string]bool{}
+	var list bytes.Buffer
+	for len(seen) < n {
+		word := make([]rune, 2+rng.IntN(11))
+		for i := range word {
+			if n := len(seen); n%4 != 0 {
+				word[i] = 0x4e00 + rune(rng.ExpFloat64()*700)%20000
+			} else {
+				word[i] = 'a' + rune(rng.IntN(26))
+			}
+		}
+		if w := string(word); !seen[w] {
+			seen[w] = true
+			fmt.Fprintln(&list, w)
+		}
+	}
+	return list.Bytes()
+}
+
+// prose makes a text of about n bytes, half of it Chinese, in the characters of the list.
+func prose(n int) string {
+	rng := rand.New(rand.NewPCG(3, 4))
+	var b strings.Builder
+	for b.Len() < n {
+		for range 20 {
+			b.WriteRune(0x4e00 + rune(rng.ExpFloat64()*700)%20000)
+			if rng.IntN(8) == 0 {
+				b.WriteString("，")
+			}
+		}
+		b.WriteString("It was the best of times. ")
+	}
+	return b.String()
+}
+
+// TestFilterMemory holds a list of 100,000 words to 50 MB.
+func TestFilterMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: a list of 100,000 words")
+	}
+	list := string(wordList(100_000))
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	f, err := LoadFilter("list", listOf(list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if all := (after.TotalAlloc - before.TotalAlloc) >> 20; all > 50 {
+		t.Errorf("building took %d MB", all)
+	} else {
+		t.Logf("building took %d MB, %d nodes", all, len(f.trie.symbol))
+	}
+}
+
+// TestFilterHostile holds the scan to one pass where every character falls back, and to no copying of what is held.
+func TestFilterHostile(t *testing.T) {
+	f := mustFilter(t, strings.Repeat("a", 5000)+"b", "ac")
+	if m, ok := f.Find(strings.Repeat("a", 1<<20) + "c"); !ok || m.Start != 1<<20-1 {
+		t.Errorf("%v %+v", ok, m)
+	}
+	stream := f.Stream()
+	stream.Write([]byte("a"))
+	piece, n := []byte("\u200b"), 0
+	for range 1 << 18 {
+		safe, _ := stream.Write(piece)
+		n += len(safe)
+	}
+	if safe, _ := stream.Close(); n != 0 || len(safe) != 1+3<<18 {
+		t.Errorf("let %d bytes pass, then %d", n, len(safe))
+	}
+}
+
+func BenchmarkFilterLoad(b *testing.B) {
+	for _, n := range []int{10_000, 100_000} {
+		list := string(wordList(n))
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := LoadFilter("list", listOf(list)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkFilterFind(b *testing.B) {
+	text := prose(1 << 20)
+	// Words of three characters and more: the text must be free of them.
+	for _, n := range []int{1, 100_000} {
+		var words []string
+		for _, word := range strings.Fields(string(wordList(n))) {
+			if len([]rune(word)) > 5 || n == 1 {
+				words = append(words, word)
+			}
+		}
+		f := mustFilter(b, words...)
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				if m, ok := f.Find(text); ok {
+					b.Fatal(m)
+				}
+			}
+		})
+	}
+	f := mustFilter(b, strings.Fields(string(wordList(10)))...)
+	b.Run("pieces", func(b *testing.B) {
+		b.SetBytes(int64(len(text)))
+		for b.Loop() {
+			stream := f.Stream()
+			for rest := []byte(text); len(rest) > 0; rest = rest[min(len(rest), 16):] {
+				stream.Write(rest[:min(len(rest), 16)])
+			}
+			stream.Close()
+		}
+	})
 }

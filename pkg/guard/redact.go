@@ -104,15 +104,6 @@ func (r *Redactor) String(s string) string {
 	return s
 }
 
-// Bytes is String for bytes; b itself where there is nothing to redact.
-func (r *Redactor) Bytes(b []byte) []byte {
-	s := string(b)
-	if out := r.String(s); out != s {
-		return []byte(out)
-	}
-	return b
-}
-
 // span is a part of a text, in bytes.
 type span struct{ from, to int }
 
