@@ -1,9 +1,13 @@
 package client
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
 
@@ -95,5 +99,57 @@ func TestPrepareModels(t *testing.T) {
 	r := p.request(t.Context(), "ferry/test")
 	if r.Header.Get("Authorization") != "Bearer "+canary || r.Header.Get("Content-Type") != "" || r.Body != nil || r.GetBody != nil {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestCurl holds the command line that sends the same, whose secrets the shell puts in.
+func TestCurl(t *testing.T) {
+	from := func(source string) guard.Secret { return guard.Unread(source) }
+	proxy := mustURL(t, "http://me:pass@proxy.test:3128")
+	for _, test := range []struct {
+		name     string
+		endpoint Endpoint
+		way      transport.Options
+		want     []string
+	}{
+		{
+			"a key", Endpoint{URL: mustURL(t, "https://h.test"), API: wire.Complete, Auth: "x-api-key", Key: from("env:KEY")}, transport.Options{},
+			[]string{
+				"curl -sS -X POST --connect-timeout 5 --max-time 60 --tlsv1.3", `-H "x-api-key: $KEY"`,
+				`--data-raw '{"prompt":"hi","max_tokens":1}'`, "https://h.test/v1/complete",
+			},
+		},
+		{
+			"TLS, pins and a proxy", Endpoint{URL: mustURL(t, "https://h.test"), API: wire.Complete},
+			transport.Options{TLS: transport.TLS{Min: "1.2", CA: "ca.pem", Cert: "c.pem", Key: "k.pem"}, Pins: make([]guard.Pin, 1), Proxy: proxy},
+			[]string{"--tlsv1.2", "--cacert ca.pem", "--cert c.pem --key k.pem", "--pinnedpubkey sha256//", "--proxy http://me:PASSWORD@proxy.test:3128"},
+		},
+		{
+			"plain http and other secrets", Endpoint{URL: mustURL(t, "http://[fd00::1]/"), API: wire.Complete, Header: []Field{
+				{Name: "A", Secret: from("cmd:pass x")}, {Name: "B", Secret: from("file:~/k")}, {Name: "C", Value: "$", Secret: from("file:k")},
+				{Name: "D", Secret: from("keyring:k")},
+			}},
+			transport.Options{ProxyFrom: "--proxy"},
+			[]string{
+				"# plain http: ", "--globoff", "--noproxy '*'", `"A: $(pass x)"`, `"B: $(cat "$HOME"/k)"`, `'C: $'"$(cat ` + filepath.Join("dir", "k") + `)"`,
+				`"D: $FERRY_KEY"`,
+			},
+		},
+	} {
+		test.way.Target, test.way.ConnectTimeout = test.endpoint.URL, 5*time.Second
+		p, err := test.endpoint.Prepare(&Call{Request: wire.Request{Prompt: "hi", MaxTokens: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := p.Curl(test.way, time.Minute, "dir")
+		for _, part := range test.want {
+			if !strings.Contains(got, part) {
+				t.Errorf("%s: got %s, want %s in it", test.name, got, part)
+			}
+		}
+		p.Body = make([]byte, mostArgument+1)
+		if got := p.Curl(test.way, time.Minute, "dir"); !strings.Contains(got, " | curl") || !strings.Contains(got, "--data-binary @-") {
+			t.Errorf("%s: a long body is an argument", test.name)
+		}
 	}
 }

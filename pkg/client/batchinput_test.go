@@ -4,8 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"ferry/pkg/wire"
 )
 
 func TestParseItem(t *testing.T) {
@@ -81,5 +86,56 @@ func TestLineReader(t *testing.T) {
 	}
 	if _, _, err := in.next(); err != io.EOF || in.read != 600_005 {
 		t.Errorf("%v, %d bytes up to the last line end", err, in.read)
+	}
+}
+
+// TestOpenBatchInput holds what can be the input, and that what is read only once can be read twice.
+func TestOpenBatchInput(t *testing.T) {
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	for _, path := range []string{in, out} {
+		if err := os.WriteFile(path, []byte("one\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{in, "-"} {
+		file, done, err := OpenBatchInput(path, out, strings.NewReader("one\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			text, err := io.ReadAll(io.NewSectionReader(file, 0, 100))
+			if string(text) != "one\n" || err != nil {
+				t.Errorf("%s reads as %q, %v", path, text, err)
+			}
+		}
+		done()
+	}
+	for path, want := range map[string]string{
+		dir: "it is a folder", out: "the batch writes " + out + ", which is its input", filepath.Join(dir, "none"): "no such file",
+	} {
+		if _, _, err := OpenBatchInput(path, out, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", path, err, want)
+		}
+	}
+	if _, _, err := OpenBatchInput("-", filepath.Join(dir, "none", "out"), strings.NewReader("")); err == nil {
+		t.Error("an input was kept in a folder that is not there")
+	}
+}
+
+// TestBatchRequest holds what an item has of its own.
+func TestBatchRequest(t *testing.T) {
+	warm, own := 0.5, "own"
+	b := &BatchRequest{
+		Request: wire.Request{System: "all", Temperature: &warm}, Endpoint: &Endpoint{Model: "m", MaxTokens: 7}, Timeout: time.Minute, Clock: &fakeClock{},
+	}
+	if call := b.Call(Item{Prompt: "p", System: &own, Model: "n"}); call.Request.System != "own" || call.Request.Model != "n" || call.Timeout != time.Minute {
+		t.Errorf("got %+v", call)
+	}
+	if input, output := b.Price(Item{Prompt: "four words are here"}); input < 4 || output != 7 {
+		t.Errorf("got a price of %d and %d", input, output)
+	}
+	if got := b.Settings(); got["--system"] != "all" || got["--temperature"] != "0.5" || got["--top-p"] != "" || got["--model"] != "m" {
+		t.Errorf("got the settings %v", got)
 	}
 }
