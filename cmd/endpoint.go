@@ -165,6 +165,7 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	e.options = transport.Options{
 		Target: e.URL, Node: node.Name, TLS: transport.TLS(node.TLS), Pins: node.Pins, Insecure: node.Insecure,
 		ConnectTimeout: s.values.ConnectTimeout, Connections: o.connections, Cold: o.cold, Race: !o.single,
+		Now: s.Clock.Now,
 	}
 	if o.streams {
 		e.options.MaxBody = maxStream

@@ -4,7 +4,6 @@ package cmd_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -261,8 +260,7 @@ func TestHoldLendsToNobodyElse(t *testing.T) {
 		}
 		defer conn.Close()
 		_ = conn.SetDeadline(time.Now().Add(testTimeout))
-		want := binary.BigEndian.AppendUint32([]byte{'t'}, 0) // what it is, and how it does
-		_, _ = conn.Write(want)
+		_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: holder\r\nFerry-Hold: status\r\nConnection: close\r\n\r\n")
 		said, err = io.ReadAll(conn)
 		if err != nil && !errors.Is(err, syscall.ECONNRESET) {
 			return err

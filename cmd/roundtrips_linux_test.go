@@ -63,6 +63,10 @@ func TestRoundTrips(t *testing.T) {
 			saw := link.capture(t)
 			c.lanes.must(t, c.args)
 			ports, made := saw.ports()
+			if len(made) > c.made && try < tries {
+				t.Logf("%s: %d connections, once more: a handshake that a busy machine delays is raced", c.name, len(made))
+				continue
+			}
 			if len(ports) == 0 || len(made) != c.made || saw.others != 0 {
 				t.Fatalf("%s: %d connections (%d new), and %d packets of UDP, want 1 (%d) and 0",
 					c.name, len(ports), len(made), saw.others, c.made)

@@ -4,10 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"net"
 	"net/http"
-	"net/http/httptrace"
-	"sync"
 	"time"
 
 	"ferry/pkg/retry"
@@ -60,7 +57,7 @@ func (s *attemptStage) bound(ctx context.Context, call *Call) (context.Context, 
 func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attempt) (resp *http.Response, read []byte, err error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	resp, t := s.send(ctx, call, attempt)
+	resp = s.send(ctx, call, attempt)
 	if resp == nil {
 		return nil, nil, attempt.Err
 	}
@@ -70,40 +67,43 @@ func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attemp
 	} else {
 		err = body.readAll(resp.Body)
 	}
-	s.received(resp, t, attempt)
+	s.received(resp, attempt)
 	return resp, body.bytes, err
 }
 
 // send sends the request and waits for the head of the reply. Without one the attempt says why. A kept connection can be
 // closed by the server before the request arrives, so one that is closed before any byte of an answer is no answer of the
 // server: the request is sent once more on a new connection, as curl does, and the attempt says so.
-func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) (*http.Response, *trace) {
-	t := &trace{now: s.Clock.Now}
-	rt := call.Endpoint.Transport
-	resp, err := rt.RoundTrip(call.prepared.request(t.attach(ctx), s.UserAgent))
-	if err != nil && ctx.Err() == nil && t.closedUnanswered(err) {
+func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *http.Response {
+	resp, err := s.sendOnce(ctx, call, attempt)
+	if err != nil && ctx.Err() == nil && attempt.closedUnanswered(err) {
 		attempt.Reconnected = !transport.Unsent(err)
-		t = &trace{now: s.Clock.Now}
-		resp, err = rt.RoundTrip(call.prepared.request(t.attach(transport.Fresh(ctx)), s.UserAgent))
+		resp, err = s.sendOnce(transport.Fresh(ctx), call, attempt)
 	}
 	if err == nil {
-		return resp, t
+		return resp
 	}
 	attempt.Latency = s.Clock.Now().Sub(attempt.Started)
 	attempt.fail(ctx, err)
 	// A server that fails the check of a client certificate has dropped what was sent with it.
-	attempt.Sent = t.fill(attempt, time.Time{}) && attempt.Class != Trust && !transport.Unsent(err)
+	attempt.Sent = attempt.Class != Trust && !transport.Unsent(err)
 	attempt.Ambiguous = attempt.Sent
+	attempt.describe(time.Time{})
 	attempt.clean(s.Masker, nil)
-	return nil, nil
+	return nil
+}
+
+func (s *attemptStage) sendOnce(ctx context.Context, call *Call, attempt *Attempt) (*http.Response, error) {
+	attempt.trace = new(transport.Trace)
+	return call.Endpoint.Transport.RoundTrip(call.prepared.request(transport.WithTrace(ctx, attempt.trace), s.UserAgent))
 }
 
 // received records a reply of which all has been read that will be, and what it says of itself.
-func (s *attemptStage) received(resp *http.Response, t *trace, attempt *Attempt) {
+func (s *attemptStage) received(resp *http.Response, attempt *Attempt) {
 	resp.Body.Close()
 	ended := s.Clock.Now()
 	attempt.Latency = ended.Sub(attempt.Started)
-	t.fill(attempt, ended)
+	attempt.describe(ended)
 	attempt.Sent = true
 	attempt.HTTPStatus, attempt.Status = resp.StatusCode, resp.StatusCode
 	for _, name := range []string{"request-id", "x-request-id"} {
@@ -168,104 +168,32 @@ type Phases struct {
 	DNS, Connect, TLS, Wait, Transfer time.Duration
 }
 
-// trace measures one attempt. Its hooks run in net/http's goroutines, late ones of a given-up connection included.
-type trace struct {
-	now func() time.Time
-
-	mu                              sync.Mutex
-	dns, connect, tls, wrote, first span
-	addresses                       []net.IPAddr
-	remote, tlsVersion              string
-	reused, held                    bool
-}
-
-// span is a phase; of two connects that race, the first start and the last success count.
-type span struct{ from, to time.Time }
-
-func (s span) length() time.Duration {
-	if s.from.IsZero() || s.to.IsZero() {
-		return 0
+// describe records what the transport tells of the request. An answer ended at a time, zero without one.
+func (a *Attempt) describe(ended time.Time) {
+	t := a.trace
+	a.Phases = Phases{DNS: t.DNS, Connect: t.Connect, TLS: t.TLS}
+	if !t.First.IsZero() && !ended.IsZero() {
+		if wrote := t.Wrote(); !wrote.IsZero() {
+			a.Phases.Wait = max(0, t.First.Sub(wrote)) // a server may answer before it has read all
+		}
+		a.Phases.Transfer = ended.Sub(t.First)
 	}
-	return s.to.Sub(s.from)
-}
-
-func (t *trace) start(s *span) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if s.from.IsZero() {
-		s.from = t.now()
+	a.Remote, a.Reused, a.Held, a.HTTP3, a.Handshakes = t.Remote, t.Reused, t.Held, t.HTTP3, t.Handshakes()
+	if t.TLSVersion != 0 {
+		a.TLS = tls.VersionName(t.TLSVersion)
 	}
-}
-
-func (t *trace) end(s *span) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s.to = t.now()
-}
-
-func (t *trace) attach(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		DNSStart: func(httptrace.DNSStartInfo) { t.start(&t.dns) },
-		DNSDone: func(info httptrace.DNSDoneInfo) {
-			t.end(&t.dns)
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			t.addresses = append(t.addresses, info.Addrs...)
-		},
-		ConnectStart: func(_, _ string) { t.start(&t.connect) },
-		ConnectDone: func(_, _ string, err error) {
-			if err == nil {
-				t.end(&t.connect)
-			}
-		},
-		TLSHandshakeStart: func() { t.start(&t.tls) },
-		TLSHandshakeDone:  func(tls.ConnectionState, error) { t.end(&t.tls) },
-		GotConn: func(info httptrace.GotConnInfo) {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			t.remote, t.reused = info.Conn.RemoteAddr().String(), info.Reused
-			if lent, ok := info.Conn.(interface {
-				Held() (tls uint16, reused bool)
-			}); ok {
-				version, reused := lent.Held()
-				t.held, t.reused, t.tlsVersion = true, reused || info.Reused, ""
-				if version != 0 {
-					t.tlsVersion = tls.VersionName(version)
-				}
-			} else if secured, ok := info.Conn.(*tls.Conn); ok {
-				t.tlsVersion = tls.VersionName(secured.ConnectionState().Version)
-			}
-		},
-		WroteHeaders:         func() { t.start(&t.wrote) },
-		WroteRequest:         func(httptrace.WroteRequestInfo) { t.end(&t.wrote) },
-		GotFirstResponseByte: func() { t.end(&t.first) },
-	})
 }
 
 // closedUnanswered reports whether a request failed because its connection, a kept one, was closed before any byte of an
 // answer came, or because what came belongs to no request.
-func (t *trace) closedUnanswered(err error) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (a *Attempt) closedUnanswered(err error) bool {
 	var holder interface{ HolderLost() bool }
 	var early *transport.EarlyError
-	if errors.As(err, &early) {
-		return t.reused
+	switch {
+	case !a.trace.Reused:
+		return false
+	case errors.As(err, &early):
+		return true
 	}
-	return t.reused && t.first.to.IsZero() && (transport.Unsent(err) || broken(err) && !errors.As(err, &holder))
-}
-
-// fill records what was measured and seen of an attempt that ended then, the zero time without a reply. It reports whether
-// bytes of the request may have left.
-func (t *trace) fill(a *Attempt, ended time.Time) (sent bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	a.Phases = Phases{DNS: t.dns.length(), Connect: t.connect.length(), TLS: t.tls.length()}
-	if !t.first.to.IsZero() {
-		// A server may answer before it has read all: the wait is then over at once.
-		a.Phases.Wait = max(0, span{t.wrote.to, t.first.to}.length())
-		a.Phases.Transfer = span{t.first.to, ended}.length()
-	}
-	a.addresses, a.Remote, a.Reused, a.Held, a.TLS = t.addresses, t.remote, t.reused, t.held, t.tlsVersion
-	return !t.wrote.from.IsZero()
+	return a.trace.First.IsZero() && (transport.Unsent(err) || broken(err) && !errors.As(err, &holder))
 }

@@ -249,7 +249,7 @@ func newTrial(t *testing.T, address *url.URL) *trial {
 		Env: Env{Clock: clock, Random: func() float64 { return .5 }, Masker: masker, UserAgent: "ferry/test"},
 		Endpoint: Endpoint{
 			Name: "n", URL: address, API: wire.Complete, Auth: "x-api-key", Key: secret(t, canary),
-			Transport: carrier(t, transport.Options{Target: address, ConnectTimeout: time.Minute}),
+			Transport: carrier(t, transport.Options{Target: address, ConnectTimeout: time.Minute, Now: clock.Now}),
 			Rule:      retry.Rule{Policy: retry.Script, Attempts: 3, Delay: 2 * time.Second},
 		},
 		clock:   clock,
@@ -270,7 +270,9 @@ func newTLSTrial(t *testing.T, hs *httptest.Server) *trial {
 	}
 	target := mustURL(t, hs.URL)
 	tr := newTrial(t, target)
-	tr.Transport = carrier(t, transport.Options{Target: target, TLS: transport.TLS{CA: ca}, ConnectTimeout: time.Minute})
+	tr.Transport = carrier(t, transport.Options{
+		Target: target, TLS: transport.TLS{CA: ca}, ConnectTimeout: time.Minute, Now: tr.clock.Now,
+	})
 	return tr
 }
 
@@ -280,7 +282,7 @@ func carrier(t *testing.T, o transport.Options) http.RoundTripper {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(rt.(interface{ CloseIdleConnections() }).CloseIdleConnections)
+	t.Cleanup(rt.CloseIdleConnections)
 	return rt
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"ferry/pkg/guard"
 	"ferry/pkg/retry"
 	"ferry/pkg/text"
+	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
 
@@ -44,6 +44,9 @@ type Attempt struct {
 	Reused bool
 	Held   bool
 	TLS    string
+	// HTTP3 says that the request went over HTTP/3. Handshakes is how many were begun for its connection.
+	HTTP3      bool
+	Handshakes int
 	// Reconnected says that the request was sent twice: a kept connection was closed before any byte of an answer, and the
 	// request was sent once more on a new one.
 	Reconnected bool
@@ -54,8 +57,8 @@ type Attempt struct {
 	// Usage is what the server says that the attempt cost, also where it failed; nil where it does not say.
 	Usage *wire.Usage
 
-	addresses []net.IPAddr // what the name resolved to
-	outcome   retry.Outcome
+	outcome retry.Outcome
+	trace   *transport.Trace // of the last request
 	// header makes the reply's header fit to be shown, which few callers want. It is a function so that printing the
 	// record shows nothing that has not been masked.
 	header func() []Field

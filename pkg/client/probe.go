@@ -42,7 +42,7 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 	stage := &attemptStage{e}
 	resp, body, err := stage.exchange(ctx, &asked, at)
 	probe.Connected = at.Remote != ""
-	for _, address := range at.addresses {
+	for _, address := range at.trace.Addresses {
 		probe.Addresses = append(probe.Addresses, address.String())
 	}
 	if resp == nil {

@@ -230,7 +230,7 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 		tr.Transport = rt
 		tr.ask(t)
 	}
-	rt.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+	rt.CloseIdleConnections()
 	for end := time.Now().Add(time.Minute); ; runtime.Gosched() {
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]

@@ -49,7 +49,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	idle := &alarm{after: afterFunc, end: end, cause: &IdleError{timeout}}
 	idle.set(timeout) // the head of the reply counts too
 	defer idle.stop()
-	resp, t := s.send(ctx, call, attempt)
+	resp := s.send(ctx, call, attempt)
 	if resp == nil {
 		return wire.Answer{}, nil
 	}
@@ -64,7 +64,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 		if len(body.bytes) > maxWhole {
 			body.bytes, err = nil, &text.LimitError{What: "a reply that is no stream", Limit: maxWhole}
 		}
-		s.received(resp, t, attempt)
+		s.received(resp, attempt)
 		return s.showWhole(ctx, call, attempt, resp, body.bytes, err)
 	}
 	tee := &tee{from: from, to: func(p []byte) error { return fromSink(call.Sink.Raw(p)) }}
@@ -76,7 +76,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	}
 	answer := stream.Answer()
 	attempt.Usage = answer.Usage
-	s.received(resp, t, attempt)
+	s.received(resp, attempt)
 	attempt.streamed(ctx, resp, err) // last: an error event's status counts, and not the reply's
 	if attempt.Err != nil && (!answer.Empty || answer.Usage != nil) {
 		attempt.Ambiguous = true // a part of an answer was paid for

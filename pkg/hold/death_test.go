@@ -1,8 +1,9 @@
 package hold
 
 import (
-	"bytes"
+	"bufio"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -40,83 +41,43 @@ func (r *rig) dying(act script) {
 	})
 }
 
-func wanted(t *testing.T, conn net.Conn) *frames {
-	in := newFrames(conn, 4096)
-	if kind, _, err := in.next(); kind != frameWant || err != nil {
-		t.Errorf("%c %v", kind, err)
+// reads reads the header of a request, and says that it is taken.
+func reads(t *testing.T, conn net.Conn, take bool) *bufio.Reader {
+	in := bufio.NewReader(conn)
+	r, err := http.ReadRequest(in)
+	if err != nil || r.Header.Get(headerName) == "" || r.Header.Get("Expect") != "100-continue" {
+		t.Errorf("%v, %v: no request for a holder", r, err)
+	}
+	if take {
+		_, _ = io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
 	}
 	return in
 }
 
-func greets(t *testing.T, conn net.Conn) *frames {
-	in := wanted(t, conn)
-	_, _ = conn.Write(frame(frameGreet, greeting))
-	return in
-}
-
-func lend(t *testing.T, conn net.Conn) *frames {
-	in := greets(t, conn)
-	_, _ = conn.Write(loan{Remote: "192.0.2.1:443", TLS: 0x304, Reused: true}.frame())
-	return in
-}
-
-// take reads what the borrower sends, to the first n bytes of the body.
-func take(t *testing.T, conn net.Conn, in *frames, n int) {
-	_, _ = conn.Write(frame(frameTaken, ""))
-	var all []byte
-	for {
-		if _, body, found := bytes.Cut(all, []byte("\r\n\r\n")); found && len(body) >= n {
-			return
-		}
-		if in.left == 0 {
-			if kind, _, err := in.next(); kind != frameData || err != nil {
-				t.Errorf("%c %v", kind, err)
-				return
-			}
-		}
-		part := make([]byte, min(700, in.left))
-		got, err := in.read(part)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		all = append(all, part[:got]...)
+// takes takes a request to the first n bytes of its body.
+func takes(t *testing.T, conn net.Conn, n int) {
+	if _, err := io.ReadFull(reads(t, conn, true), make([]byte, n)); err != nil {
+		t.Error(err)
 	}
 }
 
-// Whatever a holder does before it has taken a byte, the request goes directly, once.
+// Whatever a holder does before it has taken the body, the request goes directly, once.
 func TestDirectWhereNothingWasTaken(t *testing.T) {
+	says := func(what string) script {
+		return func(t *testing.T, _ *rig, conn net.Conn) {
+			reads(t, conn, false)
+			_, _ = io.WriteString(conn, what)
+		}
+	}
 	tests := map[string]script{
-		"it accepts and ends": func(*testing.T, *rig, net.Conn) {},
-		"it reads and ends":   func(t *testing.T, _ *rig, conn net.Conn) { wanted(t, conn) },
-		"it greets and ends":  func(t *testing.T, _ *rig, conn net.Conn) { greets(t, conn) },
-		"it ends while it connects": func(t *testing.T, _ *rig, conn net.Conn) {
-			greets(t, conn)
-			_, _ = conn.Write(frame(frameStep, string(rune(stepDNSStart))))
-			_, _ = conn.Write(frame(frameStep, string(rune(stepConnectStart))))
-		},
-		"it has none": func(t *testing.T, _ *rig, conn net.Conn) {
-			greets(t, conn)
-			_, _ = conn.Write(frame(frameCannot, ""))
-		},
-		"it speaks HTTP": func(_ *testing.T, _ *rig, conn net.Conn) {
-			_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfour"))
-		},
-		"it is another time's": func(t *testing.T, _ *rig, conn net.Conn) {
-			wanted(t, conn)
-			_, _ = conn.Write(frame(frameGreet, "ferry hold 99"))
-		},
-		"it greets and talks nonsense": func(t *testing.T, _ *rig, conn net.Conn) {
-			greets(t, conn)
-			_, _ = conn.Write([]byte{'?', 0xff, 0xff, 0xff, 0xff, 1, 2, 3})
-		},
-		"it lends nothing that can be read": func(t *testing.T, _ *rig, conn net.Conn) {
-			greets(t, conn)
-			_, _ = conn.Write(frame(frameLent, "{"))
-		},
-		"it never says a word": func(_ *testing.T, r *rig, conn net.Conn) {
-			_, _ = conn.Read(make([]byte, 4096))
-			_, _ = conn.Read(make([]byte, 4096)) // until the borrower has lost its patience
+		"it accepts and ends":  func(*testing.T, *rig, net.Conn) {},
+		"it reads and ends":    says(""),
+		"it is another server": says("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfour"),
+		"it did not send it":   says("HTTP/1.1 503 No\r\nContent-Length: 0\r\nFerry-Hold: {\"Fault\":{\"Kind\":\"unsent\"}}\r\n\r\n"),
+		"it talks nonsense":    says("?\xff\xff\xff"),
+		"its report is none":   says("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nFerry-Hold: {\r\n\r\nfour"),
+		"it never says a word": func(_ *testing.T, _ *rig, conn net.Conn) {
+			_, _ = io.Copy(io.Discard, conn) // until it is not waited for any more
 		},
 	}
 	for name, act := range tests {
@@ -132,43 +93,41 @@ func TestDirectWhereNothingWasTaken(t *testing.T) {
 	}
 }
 
-// Once a holder has taken bytes, its end is a reset: nothing is sent again in silence.
+// Once a holder has taken the body, its end is a reset: nothing is sent again in silence.
 func TestHolderDiesWithARequest(t *testing.T) {
 	say := strings.Repeat("a long prompt ", 5000)
+	after := func(n int, what string) script {
+		return func(t *testing.T, _ *rig, conn net.Conn) {
+			takes(t, conn, n)
+			_, _ = io.WriteString(conn, what)
+		}
+	}
+	const head = "HTTP/1.1 200 OK\r\nFerry-Hold: {}\r\n"
 	tests := map[string]struct {
 		act  script
 		part string // of the answer that comes
+		err  error
 	}{
-		"after a part of the request": {func(t *testing.T, _ *rig, conn net.Conn) { take(t, conn, lend(t, conn), 300) }, ""},
-		"after the whole of it":       {func(t *testing.T, _ *rig, conn net.Conn) { take(t, conn, lend(t, conn), len(say)) }, ""},
-		"in the head of the answer": {func(t *testing.T, _ *rig, conn net.Conn) {
-			take(t, conn, lend(t, conn), len(say))
-			_, _ = writeData(conn, []byte("HTTP/1.1 200 OK\r\n"))
-		}, ""},
-		"in the answer": {func(t *testing.T, _ *rig, conn net.Conn) {
-			take(t, conn, lend(t, conn), len(say))
-			_, _ = writeData(conn, []byte("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"))
-		}, "half"},
-		// Without a length only the connection's end says that this is all: a holder's end must not be taken for it.
-		"in an answer to the end": {func(t *testing.T, _ *rig, conn net.Conn) {
-			take(t, conn, lend(t, conn), len(say))
-			_, _ = writeData(conn, []byte("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf"))
-		}, "half"},
+		"after a part of the request": {after(300, ""), "", syscall.ECONNRESET},
+		"after the whole of it":       {after(len(say), ""), "", syscall.ECONNRESET},
+		"in the header of the answer": {after(len(say), head), "", syscall.ECONNRESET},
+		"in the answer":               {after(len(say), head+"Content-Length: 100\r\n\r\nhalf"), "half", io.ErrUnexpectedEOF},
+		"in chunks":                   {after(len(say), head+"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"), "half", io.ErrUnexpectedEOF},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, nil)
 			r.dying(tt.act)
 			got, err := r.call(say)
-			if got != tt.part || !errors.Is(err, syscall.ECONNRESET) {
-				t.Errorf("%q, %v", got, err)
+			if got != tt.part || !errors.Is(err, tt.err) {
+				t.Errorf("%q, %v, want %q, %v", got, err, tt.part, tt.err)
 			}
 			r.counted(0, 0)
 		})
 	}
 }
 
-// What the node does to a lent connection, a borrower sees as it would have without a holder.
+// What the node does to a connection, a command sees as it would have without a holder; a reset within an answer is a cut.
 func TestEndsOfTheNode(t *testing.T) {
 	hijack := func(end func(*net.TCPConn), say string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -207,13 +166,11 @@ func TestEndsOfTheNode(t *testing.T) {
 }
 
 func kind(err error) string {
-	for _, known := range []error{syscall.ECONNRESET} {
-		if errors.Is(err, known) {
-			return known.Error()
-		}
-	}
-	if err == nil {
+	switch {
+	case err == nil:
 		return ""
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF):
+		return "cut or reset"
 	}
 	return err.Error()
 }

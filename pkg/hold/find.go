@@ -6,23 +6,20 @@ import (
 	"io/fs"
 	"net"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
 	"ferry/pkg/state"
 )
 
-// startPatience bounds how long a holder is waited for that is being started, by this process or by another one.
-const startPatience = time.Second
+// startTimeout bounds how long a holder is waited for that is being started, by this process or by another one.
+const startTimeout = time.Second
 
 // holder connects to the holder of the settings, and starts one where there is none. Every error means that there is
 // none to be had.
 func (s Settings) holder(ctx context.Context) (net.Conn, error) {
-	name, err := s.name()
-	if err != nil {
-		return nil, err
-	}
-	path, err := socketPath(s.Dir, name)
+	path, err := s.path()
 	if err != nil {
 		return nil, err
 	}
@@ -30,18 +27,18 @@ func (s Settings) holder(ctx context.Context) (net.Conn, error) {
 	if !absent(err) {
 		return conn, err
 	}
-	return s.start(ctx, name, path)
+	return s.start(ctx, path)
 }
 
 // start starts a holder. Of several that want the same one, each waits for the first and finds it there.
-func (s Settings) start(ctx context.Context, name, path string) (net.Conn, error) {
+func (s Settings) start(ctx context.Context, path string) (net.Conn, error) {
 	if err := state.MkdirPrivate(s.Dir); err != nil {
 		return nil, err
 	}
 	if err := state.CheckOwn(s.Dir, fs.ModeDir); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, atLeast(startPatience))
+	ctx, cancel := context.WithTimeout(ctx, atLeast(startTimeout))
 	defer cancel()
 	unlock, err := state.Lock(ctx, filepath.Join(s.Dir, "start.lock"))
 	if err != nil {
@@ -52,7 +49,7 @@ func (s Settings) start(ctx context.Context, name, path string) (net.Conn, error
 	if !absent(err) {
 		return conn, err
 	}
-	if err := s.Launch.start(s.order(name)); err != nil {
+	if err := s.Launch.start(s.order(strings.TrimSuffix(filepath.Base(path), ending))); err != nil {
 		return nil, err
 	}
 	return connect(path)

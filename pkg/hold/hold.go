@@ -1,16 +1,12 @@
-// Package hold owns a connection to a node that outlives the command. A small process, the holder, keeps it open, and
-// lends it over a Unix socket to one ferry after the other: what was DNS, TCP and TLS for the first is one round trip
-// for the next. The holder carries bytes: it reads no request and no answer, has no key, writes nothing to a disk, and
-// forgets what crossed once it has crossed. Transport is the borrower's side, an http.RoundTripper like any other, which
-// goes its own way wherever a holder is not at hand.
+// Package hold owns a connection to a node that outlives the command. A small process, the holder, is a reverse proxy for
+// one node on a Unix socket: what was DNS, TCP and TLS for the first call is one round trip for the next. It passes on
+// headers, bodies and cuts as they come, has no key of its own, and writes nothing to a disk. Transport is the other
+// side, an http.RoundTripper like any other, which asks the node directly where no holder is at hand.
 //
-// A connection is lent whole, HTTP/1.1 over TLS, to one borrower at a time; several at once get several connections.
-// HTTP/2 is not spoken, for three reasons. Its compression keeps the header of a request, the key among it, in a table
-// that lives as long as the connection, in a process that is to have no key, and Go's encoder cannot be told to send a
-// field never-indexed. Streams that share one TCP connection wait for each other's lost packets, and lossy paths are
-// what ferry is for. And a server's GOAWAY or REFUSED_STREAM would be repeated out of the attempt loop's sight.
+// A request goes to a holder in two steps: the header first, and the body when the holder says that it takes it (100
+// Continue). Until then nothing can have reached the node, and the direct way is open. After that nothing is sent twice.
 //
-// The package refuses to trust a socket by its name: folder, socket and the process behind it have to be this user's.
+// The package refuses to trust a socket by its name: folder, socket and the process behind have to be this user's.
 package hold
 
 import (
@@ -18,6 +14,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -34,7 +31,7 @@ type Settings struct {
 	// Reach says how to connect to the node. Of two calls in which anything differs that makes a connection what it is
 	// (node, target, proxy, TLS and the files it names, pins, Insecure), each has a holder of its own.
 	Reach transport.Options
-	// Idle is how long a holder lives without being used. The newest borrower's counts.
+	// Idle is how long a holder lives without being used. The newest call's counts.
 	Idle time.Duration
 	// Dir is the folder of the sockets, which is made where it is missing.
 	Dir string
@@ -50,14 +47,15 @@ type Launch struct {
 	Env []string
 }
 
-// order is what a holder is told when it starts, over a pipe that nobody else can read: a proxy's address may have a
-// password.
+// order is what a holder is told when it starts, over a pipe: a proxy's address may have a password.
 type order struct {
 	Name, Dir, Node string
 	Target, Proxy   string
 	TLS             transport.TLS
 	Pins            []guard.Pin
 	Insecure        bool
+	HTTP3           transport.HTTP3
+	Resolve         []netip.Addr
 	ConnectTimeout  time.Duration
 	Idle            time.Duration
 }
@@ -66,6 +64,7 @@ func (s Settings) order(name string) order {
 	o := order{
 		Name: name, Dir: s.Dir, Node: s.Reach.Node, Target: s.Reach.Target.String(), TLS: s.Reach.TLS,
 		Pins: s.Reach.Pins, Insecure: s.Reach.Insecure, ConnectTimeout: s.Reach.ConnectTimeout, Idle: s.Idle,
+		HTTP3: s.Reach.HTTP3, Resolve: s.Reach.Resolve,
 	}
 	if s.Reach.Proxy != nil {
 		o.Proxy = s.Reach.Proxy.String()
@@ -73,13 +72,15 @@ func (s Settings) order(name string) order {
 	return o
 }
 
-// grace is what a holder takes longer to give up a connect than whoever waits for it: the borrower's own bound is the
-// one that is told, and no second try follows it.
+// grace is how much longer than the command a holder tries to connect: the command's own bound is the one that is told.
 const grace = 2 * time.Second
 
 // options are the order's way to connect.
 func (o order) options() (transport.Options, error) {
-	t := transport.Options{Node: o.Node, TLS: o.TLS, Pins: o.Pins, Insecure: o.Insecure}
+	t := transport.Options{
+		Node: o.Node, TLS: o.TLS, Pins: o.Pins, Insecure: o.Insecure, HTTP3: o.HTTP3, Resolve: o.Resolve, Race: true,
+		Raw: true, Connections: kept,
+	}
 	if o.ConnectTimeout > 0 {
 		t.ConnectTimeout = o.ConnectTimeout + grace
 	}
@@ -92,9 +93,6 @@ func (o order) options() (transport.Options, error) {
 	}
 	return t, nil
 }
-
-// holdable reports whether such a connection can be lent: over plain http a proxy wants other requests.
-func (s Settings) holdable() bool { return s.Reach.Target.Scheme == "https" || s.Reach.Proxy == nil }
 
 // name tells holders apart: by all that makes a connection what it is, by what is in the files, and by the program, so
 // that a newer one has nothing to do with an older one's. It shows none of it.
@@ -110,8 +108,8 @@ func (s Settings) name() (string, error) {
 	}
 	// The path on the server is the request's; the server is the connection's.
 	for _, part := range []string{
-		greeting, identify(s.Launch.Program), r.Node, r.Target.Scheme, r.Target.Host, proxy, r.TLS.Min, strconv.FormatBool(r.Insecure),
-		guard.JoinPins(r.Pins, ","), strings.Join(s.Launch.Env, "\x00"),
+		identify(s.Launch.Program), r.Node, r.Target.Scheme, r.Target.Host, proxy, r.TLS.Min, strconv.FormatBool(r.Insecure),
+		fmt.Sprint(r.HTTP3, r.Resolve), guard.JoinPins(r.Pins, ","), strings.Join(s.Launch.Env, "\x00"),
 	} {
 		say(part)
 	}
@@ -142,6 +140,15 @@ const ending = ".sock"
 
 // maxPath is the longest path of a socket: struct sockaddr_un has 104 bytes on some systems, one of them a zero.
 const maxPath = 103
+
+// path is that of the socket.
+func (s Settings) path() (string, error) {
+	name, err := s.name()
+	if err != nil {
+		return "", err
+	}
+	return socketPath(s.Dir, name)
+}
 
 func socketPath(dir, name string) (string, error) {
 	path := filepath.Join(dir, name+ending)

@@ -1,187 +1,276 @@
 package hold
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"ferry/pkg/transport"
 )
 
-// tick is how often a holder looks whether it is still wanted.
-const tick = 10 * time.Second
+const (
+	kept      = 16               // connections that wait for a next request
+	tend      = time.Second      // how often they are looked at
+	look      = 10 * time.Second // how often a holder looks whether its files are there
+	tidyAfter = 500 * time.Millisecond
+	// The pauses before a connection is replaced that was not used.
+	firstPause   = 5 * time.Second
+	longestPause = time.Minute
+	restBytes    = 64 << 10 // of an answer that a command left before its end, and for how long they are read
+	restTime     = 100 * time.Millisecond
+)
 
-// holder lends connections to one node.
+// holder passes requests on to one node.
 type holder struct {
-	order   order
-	connect func(context.Context) (net.Conn, error)
-	program string
+	order  order
+	target *url.URL
+	up     *transport.Transport
 	// inUse reports whether the socket and the program are still what they were.
 	inUse func() bool
 	clock Clock
 
 	started time.Time
-	alive   context.Context // ends when nothing more is to be made
-	stop    chan struct{}   // closed when it is told to end
-	closed  chan struct{}   // closed when it listens no more
-	ending  sync.Once
-	wake    chan struct{} // asks for another look at the time that is left
+	stop    context.CancelFunc // ends the listening
+	closed  chan struct{}      // closed when it listens no more
+	reached atomic.Bool        // the node has answered
 
 	mu       sync.Mutex
-	idle     []*upstream // the one used last at the end
-	open     int         // connections, lent ones and those being made included
-	making   int         // those being made
-	lent     int         // loans that go on, those for which a connection is being made included
-	loans    int         // ever
+	active   int // requests under way
+	requests int // ever
 	used     time.Time
 	life     time.Duration
 	leaving  bool
-	made     int  // connections, ever
-	barren   int  // replacements in a row that nobody used
-	stocking bool // one is being made
-	tidying  bool // somebody waits for a quiet moment to tidy up
+	unused   int       // replacements in a row that no request used
+	next     time.Time // when a connection may be replaced
+	tidied   int       // requests when memory was given back last
 }
 
-func newHolder(o order, clock Clock, connect func(context.Context) (net.Conn, error)) *holder {
-	h := &holder{
-		order: o, connect: connect, clock: clock,
-		stop: make(chan struct{}), closed: make(chan struct{}), wake: make(chan struct{}, 1), life: o.Idle,
-		inUse: func() bool { return true },
+func newHolder(o order, target *url.URL, up *transport.Transport, clock Clock) *holder {
+	now := clock.Now()
+	return &holder{
+		order: o, target: target, up: up, clock: clock, started: now, used: now, life: o.Idle, closed: make(chan struct{}),
+		stop: func() {}, inUse: func() bool { return true },
 	}
-	h.started, h.used = clock.Now(), clock.Now()
-	return h
 }
 
-// after closes what it gives when a time has passed, or ctx has ended.
-func (h *holder) after(ctx context.Context, d time.Duration) <-chan struct{} {
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		_ = h.clock.Sleep(ctx, d)
-	}()
-	return over
-}
-
-// serve lends until the holder's time is over, and lets those finish who have a connection then.
+// serve passes requests on until the holder's time is over, and lets those finish that are under way then.
 func (h *holder) serve(ctx context.Context, l net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	h.alive = ctx
-	var borrowers sync.WaitGroup
-	go h.live(ctx, l)
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			break
-		}
-		borrowers.Go(func() { h.borrower(ctx, conn) })
-	}
-	h.leave()
-	borrowers.Wait()
-	return nil
+	server := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute}
+	ctx, h.stop = context.WithCancel(ctx)
+	defer h.stop()
+	go func() { _ = server.Serve(l) }() // it ends with the listener
+	h.live(ctx)
+	h.mu.Lock()
+	h.leaving = true
+	h.mu.Unlock()
+	l.Close()
+	close(h.closed)
+	defer h.up.CloseIdleConnections()
+	return server.Shutdown(context.Background())
 }
 
-// live ends the listening when there is no reason to go on.
-func (h *holder) live(ctx context.Context, l net.Listener) {
-	defer close(h.closed)
-	defer l.Close()
-	for {
-		left := h.left()
-		if left <= 0 || !h.inUse() {
-			return
+// live returns when there is no reason to go on. Until then it sees to the connections.
+func (h *holder) live(ctx context.Context) {
+	looked := h.clock.Now()
+	for h.left() > 0 {
+		if now := h.clock.Now(); now.Sub(looked) >= look {
+			looked = now
+			if !h.inUse() {
+				return
+			}
 		}
-		waiting, woken := context.WithCancel(ctx)
-		select {
-		case <-ctx.Done():
-		case <-h.stop:
-		case <-h.wake:
-		case <-h.after(waiting, min(left, tick)):
-		}
-		woken()
-		if h.told(ctx) {
+		h.tend(ctx)
+		if h.clock.Sleep(ctx, min(tend, max(h.left(), time.Millisecond))) != nil {
 			return
 		}
 	}
 }
 
-// told reports whether the holder was told to end.
-func (h *holder) told(ctx context.Context) bool {
-	select {
-	case <-ctx.Done():
-		return true
-	case <-h.stop:
-		return true
-	default:
-		return false
-	}
-}
-
-// left is how long the holder lives on if nobody comes; while something is lent that is its whole time.
+// left is how long the holder lives on without a further request.
 func (h *holder) left() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.lent > 0 {
+	if h.active > 0 {
 		return h.life
 	}
 	return h.life - h.clock.Now().Sub(h.used)
 }
 
-// leave closes what nobody has borrowed, and what comes back later.
-func (h *holder) leave() {
+// tend replaces a connection that the server has closed, ahead of need: at once where it was used, else less and less often.
+// It gives back what memory the last requests took.
+func (h *holder) tend(ctx context.Context) {
+	waiting := h.up.Idle()
+	now := h.clock.Now()
 	h.mu.Lock()
-	idle := h.idle
-	h.idle, h.leaving = nil, true
+	quiet := h.active == 0 && h.tidied < h.requests && now.Sub(h.used) >= tidyAfter
+	if quiet {
+		h.tidied = h.requests
+	}
+	wanted := waiting == 0 && h.active == 0 && h.requests > 0 && !now.Before(h.next)
+	if wanted {
+		h.next = now.Add(min(longestPause, firstPause<<min(h.unused, 8)))
+		h.unused++
+	}
 	h.mu.Unlock()
-	for _, up := range idle {
-		up.conn.Close()
+	if wanted {
+		_ = h.up.Warm(ctx) // the next request says what is wrong
+	}
+	if quiet {
+		debug.FreeOSMemory()
+		debug.FreeOSMemory() // pools are emptied by the second collection
+		unmapProgram()
 	}
 }
 
-// borrower serves one process on the other side of the socket.
-func (h *holder) borrower(ctx context.Context, conn net.Conn) {
-	defer conn.Close()
-	if unix, ok := conn.(*net.UnixConn); ok && checkPeer(unix) != nil {
-		return
-	}
-	_ = conn.SetDeadline(time.Now().Add(atLeast(patience)))
-	in := newFrames(conn, 16<<10)
-	kind, payload, err := in.next()
-	if err != nil {
-		return
-	}
-	_ = conn.SetDeadline(time.Time{})
-	switch kind {
-	case frameTell:
-		greet(conn)
-		_, _ = conn.Write(notice(frameStatus, h.status()))
-	case frameLeave:
-		greet(conn)
-		h.end()
+// ServeHTTP passes a request on to the node, or does what a command wants of the holder itself.
+func (h *holder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch want := r.Header.Get(headerName); want {
+	case wantStatus:
+		_ = json.NewEncoder(w).Encode(h.status()) // a command that is gone wants nothing
+	case wantEnd:
+		h.stop()
 		<-h.closed
-	case frameWant:
-		if idle, ok := readWish(payload); ok {
-			h.lend(ctx, conn, in, idle)
+	default:
+		life, err := time.ParseDuration(want)
+		if err != nil {
+			http.Error(w, "no request of ferry's", http.StatusBadRequest)
+			return
+		}
+		if !h.begin(life) {
+			answer(w, http.StatusServiceUnavailable, report{Fault: &fault{Kind: unsent}})
+			return
+		}
+		defer h.end()
+		h.pass(w, r)
+	}
+}
+
+// begin counts a request, and reports whether it is taken.
+func (h *holder) begin(life time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.leaving {
+		return false
+	}
+	h.active++
+	h.requests++
+	h.life, h.unused, h.next = life, 0, time.Time{}
+	return true
+}
+
+func (h *holder) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.active--
+	h.used = h.clock.Now()
+}
+
+// pass sends a request to the node and copies the answer. What is cut there is cut here.
+func (h *holder) pass(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusProcessing) // the command waits no longer for a holder that is stopped
+	trace := new(transport.Trace)
+	ctx, cancel := context.WithCancel(transport.WithTrace(context.WithoutCancel(r.Context()), trace))
+	defer cancel()
+	detach := context.AfterFunc(r.Context(), cancel)
+	if err := h.up.Ready(ctx); err != nil {
+		h.fail(w, trace, err)
+		return
+	}
+	// The body comes once there is a connection: until then the command can ask the node directly. A small one is read
+	// whole, so that it goes out with the header.
+	start := make([]byte, min(max(r.ContentLength, 1), 16<<10))
+	n, err := io.ReadFull(r.Body, start)
+	var body io.Reader = bytes.NewReader(start[:n])
+	switch {
+	case err != nil && int64(n) != r.ContentLength && r.ContentLength >= 0:
+		panic(http.ErrAbortHandler) // the command has withdrawn the request
+	case int64(n) != r.ContentLength:
+		body = io.MultiReader(body, r.Body)
+	}
+	out := r.Clone(ctx)
+	out.RequestURI, out.Body = "", io.NopCloser(body)
+	out.URL.Scheme, out.URL.Host = h.target.Scheme, h.target.Host
+	for _, name := range []string{headerName, "Expect", "Connection"} {
+		out.Header.Del(name)
+	}
+	resp, err := h.up.RoundTrip(out)
+	if err != nil {
+		h.fail(w, trace, err)
+		return
+	}
+	defer resp.Body.Close()
+	h.reached.Store(true)
+	header := w.Header()
+	header["Date"], header["Content-Type"] = nil, nil // net/http would add them
+	for name, values := range resp.Header {
+		header[name] = values
+	}
+	answer(w, resp.StatusCode, reportOf(trace, nil))
+	detach()
+	// What is left of an answer that the command leaves is read for a moment: the connection is kept if this is the end.
+	context.AfterFunc(r.Context(), func() { time.AfterFunc(restTime, cancel) })
+	if copyBody(w, resp.Body) != nil {
+		_, _ = io.CopyN(io.Discard, resp.Body, restBytes)
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// fail tells the command of a request that got no answer.
+func (h *holder) fail(w http.ResponseWriter, trace *transport.Trace, err error) {
+	answer(w, http.StatusBadGateway, reportOf(trace, err))
+	if transport.Unsent(err) && !h.reached.Load() {
+		h.stop() // there has never been anything to hold
+	}
+}
+
+// answer writes the header of an answer, with the report.
+func answer(w http.ResponseWriter, status int, said report) {
+	text, _ := json.Marshal(said) // of such a type it cannot fail
+	w.Header().Set(headerName, string(text))
+	w.WriteHeader(status)
+}
+
+// copyBody copies an answer as it comes. The error is that of the node or of the command.
+func copyBody(w http.ResponseWriter, from io.Reader) error {
+	flush := http.NewResponseController(w)
+	buffer := make([]byte, 16<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return err
+			}
+			if err := flush.Flush(); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
 		}
 	}
 }
 
-// greet says the holder's first word. A borrower that is gone is found out when it is read from.
-func greet(conn net.Conn) { _, _ = conn.Write(frame(frameGreet, greeting)) }
-
-// end has the holder end.
-func (h *holder) end() { h.ending.Do(func() { close(h.stop) }) }
-
 // status is what the holder says of itself.
 func (h *holder) status() Status {
+	left := h.left()
+	waiting := h.up.Idle()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := Status{
-		Node: h.order.Node, Address: h.order.Target, PID: os.Getpid(), Age: h.clock.Now().Sub(h.started), Requests: h.loans,
-		Connections: h.open - h.making, Lent: h.lent, Memory: residentMemory(),
+	return Status{
+		Node: h.order.Node, Address: h.order.Target, PID: os.Getpid(), Age: h.clock.Now().Sub(h.started), Requests: h.requests,
+		Connections: waiting + h.active, Lent: h.active, Memory: residentMemory(), Left: max(0, left),
 	}
-	s.Left = h.life
-	if h.lent == 0 {
-		s.Left = max(0, h.life-h.clock.Now().Sub(h.used))
-	}
-	return s
 }

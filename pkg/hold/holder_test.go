@@ -17,6 +17,7 @@ func TestTenCallsOneConnection(t *testing.T) {
 	if n := r.handshakes.Load(); n != 1 {
 		t.Errorf("%d handshakes", n)
 	}
+	until(t, "the last is over", func() bool { return r.status().Lent == 0 })
 	if s := r.status(); s.Requests != 10 || s.Connections != 1 || s.Lent != 0 || s.Node != "test" || s.PID != os.Getpid() {
 		t.Errorf("%+v", s)
 	}
@@ -55,23 +56,18 @@ func TestFiftyAtOnce(t *testing.T) {
 func TestIdle(t *testing.T) {
 	r := newRig(t, nil).hold()
 	r.must("first")
-	r.settings.Idle = 3 * time.Minute // the newest borrower's counts
-	r.clock.advance(50 * time.Second)
+	r.settings.Idle = 3 * time.Minute // the newest call's counts
+	r.pass(50 * time.Second)
 	r.must("second")
-	for range 17 { // 170 s
-		until(t, "it sleeps a tick", func() bool { return r.clock.asleep(tick) })
-		r.clock.advance(tick)
-	}
-	until(t, "it sleeps the rest", func() bool { return r.clock.asleep(10 * time.Second) })
+	r.pass(170 * time.Second)
 	r.must("third")
-	until(t, "it sleeps a tick", func() bool { return r.clock.asleep(tick) })
 	if left := r.status().Left; left != 3*time.Minute {
-		t.Errorf("%v left", left)
+		t.Errorf("%v left, want 3m", left)
 	}
-	r.clock.advance(3 * time.Minute)
+	r.pass(3 * time.Minute)
 	<-r.ended
 	if _, err := os.Lstat(r.path()); !os.IsNotExist(err) {
-		t.Errorf("the socket: %v", err)
+		t.Errorf("the socket: %v, want none", err)
 	}
 	r.counted(1, 3)
 	r.must("fourth, directly")
@@ -88,15 +84,8 @@ func TestEndsWithoutItsFiles(t *testing.T) {
 			r.settings.Idle = 100_000 * time.Hour // nothing else ends it
 			r.hold().must("first")
 			change(r)
-			until(t, "it ends", func() bool {
-				r.clock.advance(tick)
-				select {
-				case <-r.ended:
-					return true
-				default:
-					return false
-				}
-			})
+			r.pass(look + 2*tend)
+			<-r.ended
 		})
 	}
 }
@@ -150,32 +139,25 @@ func TestReplacedAheadOfNeed(t *testing.T) {
 	for i, pause := range []time.Duration{0, 5 * time.Second, 10 * time.Second, 20 * time.Second} {
 		until(t, "a connection waits", func() bool { return r.resting() == 1 })
 		r.server.CloseClientConnections()
-		closed := r.clock.Now()
-		until(t, "a replacement", func() bool {
-			if r.connections.Load() == int64(i+2) {
-				return true
+		until(t, "it is known", func() bool { return r.resting() == 0 || r.connections.Load() == int64(i+2) })
+		if pause > 0 {
+			r.pass(pause - 3*tend)
+			if n := r.connections.Load(); n != int64(i+1) {
+				t.Errorf("replacement %d came before %v were over", i+1, pause)
 			}
-			if pause > 0 {
-				r.clock.advance(time.Second)
-			}
-			return false
-		})
-		if waited := r.clock.Now().Sub(closed); waited < pause {
-			t.Errorf("replacement %d came after %v, want %v at least", i+1, waited, pause)
 		}
+		r.pass(3 * tend)
+		until(t, "a replacement", func() bool { return r.connections.Load() == int64(i+2) })
 	}
 	until(t, "a connection waits", func() bool { return r.resting() == 1 })
 	r.must("second")
 	r.counted(5, 2)
 	r.server.CloseClientConnections() // it was used since: at once again
+	r.pass(2 * tend)
 	until(t, "a replacement", func() bool { return r.connections.Load() == 6 })
 }
 
-func (r *rig) resting() int {
-	r.holder.mu.Lock()
-	defer r.holder.mu.Unlock()
-	return len(r.holder.idle)
-}
+func (r *rig) resting() int { return r.holder.up.Idle() }
 
 // A server that closes after each answer still has a connection ready for the next one.
 func TestConnectionClose(t *testing.T) {
@@ -183,20 +165,21 @@ func TestConnectionClose(t *testing.T) {
 		w.Header().Set("Connection", "close")
 		_, _ = w.Write([]byte("x"))
 	}).hold()
-	for i := range 3 {
-		until(t, "a connection", func() bool { return i == 0 || r.resting() == 1 })
+	for range 3 {
 		r.must("x")
+		r.pass(2 * tend)
+		until(t, "a connection", func() bool { return r.resting() == 1 })
 	}
-	until(t, "a connection", func() bool { return r.resting() == 1 })
 	r.counted(4, 3)
 }
 
-// A holder that never had anything to hold does not stay.
+// A holder that never had anything to hold does not stay long.
 func TestNothingToHold(t *testing.T) {
 	r := newRig(t, nil).hold()
 	r.server.Close()
 	if got, err := r.call("hello"); err == nil {
-		t.Errorf("%q", got)
+		t.Errorf("%q, want an error", got)
 	}
+	r.pass(2 * tend)
 	<-r.ended
 }

@@ -100,9 +100,13 @@ func (r *rig) hold() *rig {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.holder = newHolder(r.settings.order("test"), r.clock, func(ctx context.Context) (net.Conn, error) {
-		return transport.Connect(ctx, r.settings.Reach)
-	})
+	o := r.settings.Reach
+	o.Raw, o.Race, o.Connections = true, true, kept
+	up, err := transport.New(o)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.holder = newHolder(r.settings.order("test"), o.Target, up, r.clock)
 	r.holder.inUse = func() bool { return sameFile(l.made, l.path) && !r.replaced.Load() }
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.ended = make(chan struct{})
@@ -119,11 +123,7 @@ func (r *rig) hold() *rig {
 
 func (r *rig) path() string {
 	r.t.Helper()
-	name, err := r.settings.name()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	path, err := socketPath(r.settings.Dir, name)
+	path, err := r.settings.path()
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func (r *rig) call(say string) (string, error) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	defer rt.(*Transport).CloseIdleConnections()
+	defer rt.CloseIdleConnections()
 	return send(r.t.Context(), rt, r.server.URL, say)
 }
 
@@ -234,16 +234,28 @@ func (c *clock) advance(d time.Duration) {
 	}
 }
 
-// asleep reports whether somebody sleeps exactly so long from now.
-func (c *clock) asleep(d time.Duration) bool {
+// asleep reports whether the holder sleeps.
+func (c *clock) asleep() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, end := range c.sleepers {
-		if end.Equal(c.time.Add(d)) {
-			return true
-		}
+	return len(c.sleepers) > 0
+}
+
+// pass moves the time on in steps that the holder sees.
+func (r *rig) pass(d time.Duration) {
+	r.t.Helper()
+	until(r.t, "the last request is over", func() bool { return r.status().Lent == 0 })
+	for end := r.clock.Now().Add(d); r.clock.Now().Before(end); {
+		until(r.t, "the holder sleeps", func() bool {
+			select {
+			case <-r.ended:
+				return true
+			default:
+				return r.clock.asleep()
+			}
+		})
+		r.clock.advance(min(tend, end.Sub(r.clock.Now())))
 	}
-	return false
 }
 
 func (r *rig) status() Status {

@@ -21,18 +21,22 @@ type Clock interface {
 	Sleep(ctx context.Context, d time.Duration) error
 }
 
-// errOrder says that nobody told a holder what to hold.
+// errOrder says that a holder was not told what to hold.
 var errOrder = errors.New("a holder is started by ferry itself")
 
-// Serve is the life of a holder. It reads from told what a Launch wrote, listens, says so to whoever waits for it, and
-// lends connections until ctx ends, its time is over, it is told to end, its socket is gone, or program, its own file,
-// is another than at the start.
+// Serve is the life of a holder. It reads from told what a Launch wrote, listens, says so to the process that waits for it,
+// and passes on requests until ctx ends, its time is over, it is told to end, its socket is gone, or program, its own
+// file, is another than at the start.
 func Serve(ctx context.Context, told io.Reader, program string, clock Clock) error {
 	var o order
 	if json.NewDecoder(io.LimitReader(told, 1<<20)).Decode(&o) != nil || o.Name == "" {
 		return errOrder
 	}
 	options, err := o.options()
+	if err != nil {
+		return err
+	}
+	up, err := transport.New(options)
 	if err != nil {
 		return err
 	}
@@ -47,11 +51,11 @@ func Serve(ctx context.Context, told io.Reader, program string, clock Clock) err
 		return err
 	}
 	defer listener.Close()
-	h := newHolder(o, clock, func(ctx context.Context) (net.Conn, error) { return transport.Connect(ctx, options) })
-	h.inUse = func() bool { return sameFile(listener.made, path) && identify(program) == h.program }
-	h.program = identify(program)
+	started := identify(program)
+	h := newHolder(o, options.Target, up, clock)
+	h.inUse = func() bool { return sameFile(listener.made, path) && identify(program) == started }
 	ready := os.NewFile(readyFD, "ready")
-	_, _ = ready.Write([]byte{1}) // whoever started it may be gone by now
+	_, _ = ready.Write([]byte{1}) // the process that started it may be gone by now
 	ready.Close()
 	return h.serve(ctx, listener)
 }
@@ -63,7 +67,7 @@ type socket struct {
 	made os.FileInfo
 }
 
-// listen replaces a stale socket by a live one. Only whoever has the lock on starting gets here.
+// listen replaces a stale socket by a live one. Only a process that has the lock on starting gets here.
 func listen(path string) (*socket, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -83,6 +87,20 @@ func listen(path string) (*socket, error) {
 		return nil, err
 	}
 	return &socket{l, path, made}, nil
+}
+
+// Accept gives the next connection of this user's.
+func (s *socket) Accept() (net.Conn, error) {
+	for {
+		conn, err := s.AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		if checkPeer(conn) == nil {
+			return conn, nil
+		}
+		conn.Close()
+	}
 }
 
 // Close ends the listening, and takes the name away where it still leads here.

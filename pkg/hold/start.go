@@ -33,7 +33,7 @@ func (l Launch) start(o order) error {
 	defer ready.Close()
 	c := exec.Command(l.Program)
 	c.Args = append([]string{"ferry"}, l.Args...)
-	c.Env = append([]string{forgets}, l.Env...)
+	c.Env = append([]string{"GODEBUG=clobberfree=1,asyncpreemptoff=1"}, l.Env...)
 	c.Stdin, c.ExtraFiles = orderIn, []*os.File{tellReady}
 	err = detach(c)
 	if err == nil {
@@ -48,7 +48,7 @@ func (l Launch) start(o order) error {
 		return errStart
 	}
 	orderOut.Close()
-	_ = ready.SetReadDeadline(time.Now().Add(atLeast(startPatience)))
+	_ = ready.SetReadDeadline(time.Now().Add(atLeast(startTimeout)))
 	if n, _ := ready.Read(make([]byte, 1)); n != 1 {
 		return errStart
 	}

@@ -2,9 +2,14 @@ package hold
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +17,7 @@ import (
 	"time"
 
 	"ferry/pkg/state"
+	"ferry/pkg/transport"
 )
 
 // Status is what a holder says of itself.
@@ -19,11 +25,11 @@ type Status struct {
 	Node, Address string
 	PID           int
 	Age           time.Duration
-	// Requests is how often a connection was lent, and Lent how many are lent now, of Connections that are open.
+	// Requests is how many it has passed on, and Lent how many are under way, on as many of its Connections.
 	Requests, Lent, Connections int
 	// Memory is what the process has in memory, in bytes; 0 where the system does not tell.
 	Memory int64
-	// Left is how long it lives on if nobody comes.
+	// Left is how long it lives on without a further request.
 	Left time.Duration
 }
 
@@ -37,21 +43,15 @@ func List(dir string) ([]Status, error) {
 	return all, err
 }
 
-// Stop ends the holders of some nodes, all where none is named, and gives those that it ended. What is lent is finished
-// first; nothing new is lent from the moment that Stop returns.
+// Stop ends the holders of some nodes, all where none is named, and gives those that it ended. What is under way is
+// finished first; no further request is taken from the moment that Stop returns.
 func Stop(dir string, nodes ...string) ([]Status, error) {
 	var told []Status
 	err := each(dir, func(path string, s Status) {
 		if len(nodes) > 0 && !slices.Contains(nodes, s.Node) {
 			return
 		}
-		conn, err := connect(path)
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		if in, err := greeted(conn, conn, frame(frameLeave, "")); err == nil {
-			_, _, _ = in.next() // its end is the answer
+		if _, err := ask(context.Background(), path, wantEnd); err == nil {
 			told = append(told, s)
 		}
 	})
@@ -75,30 +75,44 @@ func each(dir string, do func(path string, s Status)) error {
 		if filepath.Ext(path) != ending {
 			continue
 		}
-		if s, err := tell(path); err == nil {
+		if s, err := askStatus(context.Background(), path); err == nil {
 			do(path, s)
 		}
 	}
 	return nil
 }
 
-func tell(path string) (Status, error) {
-	var s Status
-	conn, err := connect(path)
+func askStatus(ctx context.Context, path string) (s Status, err error) {
+	said, err := ask(ctx, path, wantStatus)
 	if err != nil {
 		return s, err
 	}
-	defer conn.Close()
-	in, err := greeted(conn, conn, frame(frameTell, ""))
+	return s, json.Unmarshal(said, &s)
+}
+
+// ask has the holder of a socket do something other than pass on a request.
+func ask(ctx context.Context, path, want string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, atLeast(answerTimeout))
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://holder/", http.NoBody)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
-	kind, payload, err := in.next()
-	switch {
-	case err != nil:
-		return s, err
-	case kind != frameStatus:
-		return s, errGarbage
+	r.Header.Set(headerName, want)
+	rt, err := transport.New(transport.Options{
+		Target: r.URL, Cold: true, Dial: func(context.Context, string, string) (net.Conn, error) { return connect(path) },
+	})
+	if err != nil {
+		return nil, err
 	}
-	return s, json.Unmarshal(payload, &s)
+	resp, err := rt.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("the holder answered %d", resp.StatusCode)
+	}
+	return said, err
 }

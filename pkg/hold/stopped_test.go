@@ -1,81 +1,37 @@
 package hold
 
 import (
+	"bufio"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 )
 
-// A holder that is stopped is not waited for: as long as it has taken no byte the request goes directly.
-func TestStoppedBeforeItTakes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: waits for a holder that is stopped")
-	}
-	for name, act := range map[string]script{
-		"while it connects": func(t *testing.T, _ *rig, conn net.Conn) {
-			greets(t, conn)
-			_, _ = conn.Write(frame(frameStep, string(rune(stepConnectStart))))
-		},
-		"when it has lent": func(t *testing.T, _ *rig, conn net.Conn) { lend(t, conn) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			usualWaits(t)
-			r := newRig(t, nil)
-			r.settings.Reach.ConnectTimeout = 0 // which would end the wait too
-			goesOn := make(chan struct{})
-			var stopped sync.Once // who comes later is not even accepted
-			r.dying(func(t *testing.T, r *rig, conn net.Conn) {
-				stopped.Do(func() { act(t, r, conn) })
-				<-goesOn
-			})
-			t.Cleanup(func() { close(goesOn) })
-			r.must("hello")
-			r.counted(1, 1)
-		})
-	}
-}
-
-// What a borrower has withdrawn is not sent when the holder goes on.
+// What a command has withdrawn is not sent when the holder goes on.
 func TestWithdrawn(t *testing.T) {
-	const request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
+	const header = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\nFerry-Hold: 1m\r\n\r\n"
 	for withdraws, want := range map[bool]int64{false: 1, true: 0} {
 		r := newRig(t, nil).hold()
 		conn, err := connect(r.path())
 		if err != nil {
 			t.Fatal(err)
 		}
-		in, err := greeted(conn, conn, wish(r.settings.Idle))
+		in := bufio.NewReader(conn)
+		_, err = io.WriteString(conn, header)
+		if err == nil && !withdraws {
+			_, err = http.ReadResponse(in, nil)
+			_, _ = io.WriteString(conn, "hi")
+			_, _ = http.ReadResponse(in, nil)
+		}
 		if err != nil {
-			t.Fatal(err)
-		}
-		for kind := byte(0); kind != frameLent; {
-			if kind, _, err = in.next(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if withdraws {
-			if err := conn.(interface{ CloseRead() error }).CloseRead(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := writeData(conn, []byte(request)); err != nil {
-			t.Fatal(err)
-		}
-		if !withdraws {
-			if kind, _, err := in.next(); kind != frameTaken || err != nil {
-				t.Errorf("%c %v", kind, err)
-			}
-			if kind, _, err := in.next(); kind != frameData || err != nil {
-				t.Errorf("%c %v", kind, err)
-			}
+			t.Error(err)
 		}
 		conn.Close()
-		until(t, "it is back", func() bool { return r.status().Lent == 0 })
+		until(t, "it is over", func() bool { return r.status().Lent == 0 && r.status().Requests == 1 })
 		if n := r.requests.Load(); n != want {
 			t.Errorf("withdrawn: %v: %d requests, want %d", withdraws, n, want)
 		}

@@ -6,206 +6,203 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
+	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"ferry/pkg/transport"
 )
 
-// Transport sends requests over lent connections, and directly where there is none to be had. It is for one request at a
-// time, as a call makes them.
+const (
+	// answerTimeout bounds the wait for a holder's first word. One that is stopped or starved is not waited for.
+	answerTimeout = 400 * time.Millisecond
+	// A holder that has taken a request is asked for its status while the model thinks; after some silent ones it is stopped.
+	statusEvery = 2 * time.Second
+	mostSilent  = 3
+)
+
+// Least is the least that one side waits for the other, whatever is usual. Only a test sets it, before anything is held:
+// how late the other process is served is up to the machine.
+var Least time.Duration
+
+func atLeast(usual time.Duration) time.Duration { return max(usual, Least) }
+
+// Transport sends requests through a holder, and directly where there is none to be had.
 //
-// Nothing is sent twice: the direct way is taken only where the holder has taken no byte of the request and will not. After
-// that a holder that goes away is a connection that was reset.
+// Nothing is sent twice: the direct way is taken only where nothing reached the node. After that a holder that goes away
+// is a connection that was reset.
 type Transport struct {
 	settings Settings
-	lent     http.RoundTripper
-	// direct is nil until it is needed: reading the system's certificates costs more than a held request.
-	direct http.RoundTripper
-	// bodies are those of the answers, and conns what was lent.
-	bodies []*body
+	held     *transport.Transport
+
 	mu     sync.Mutex
-	conns  []*Conn
+	direct *transport.Transport // nil until it is needed: reading the system's certificates costs more than a held request
 }
 
 // New builds a Transport. The error is that of transport.New.
-func New(s Settings) (http.RoundTripper, error) {
-	if !s.holdable() {
-		return transport.New(s.Reach)
-	}
+func New(s Settings) (*Transport, error) {
 	t := &Transport{settings: s}
-	var err error
 	if s.Reach.TLS.CA+s.Reach.TLS.Cert != "" { // what is wrong with a file is found before anything is sent
-		if t.direct, err = transport.New(s.Reach); err != nil {
+		if _, err := t.directly(); err != nil {
 			return nil, err
 		}
 	}
-	lending := s.Reach
-	lending.Lend = t.lend
-	t.lent, err = transport.New(lending)
+	var err error
+	t.held, err = transport.New(transport.Options{
+		Target: &url.URL{Scheme: "http", Host: s.Reach.Target.Host}, MaxBody: s.Reach.MaxBody, Now: s.Reach.Now,
+		Expect: atLeast(answerTimeout),
+		Dial:   func(ctx context.Context, _, _ string) (net.Conn, error) { return s.holder(ctx) },
+	})
 	return t, err
 }
 
-func (t *Transport) lend(ctx context.Context) (net.Conn, error) {
-	for tried := false; ; tried = true {
-		conn, err := t.settings.holder(ctx)
-		if err != nil {
-			return nil, err
-		}
-		lent, err := borrow(ctx, conn, t.settings.Idle, t.settings.Reach)
-		if err == nil {
-			t.mu.Lock()
-			t.conns = append(t.conns, lent)
-			t.mu.Unlock()
-			return lent, nil
-		}
-		if tried || !errors.Is(err, errLeft) {
-			return nil, err
-		}
-		// Its time was over at this very moment; another one is started.
-	}
-}
-
-// RoundTrip sends the request, and directly where it is to take a new connection. One with a body needs GetBody: the body
-// can have been read when there turns out to be no holder to take it.
-func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if transport.IsFresh(r.Context()) {
-		return t.directly(r)
-	}
-	resp, err := t.borrowed(r)
-	if err == nil {
-		return resp, nil
-	}
-	var late *transport.ConnectTimeoutError
-	if !transport.Unsent(err) || r.Context().Err() != nil || errors.As(err, &late) {
-		return nil, err
-	}
-	return t.directly(r)
-}
-
-// directly sends the request without a holder.
-func (t *Transport) directly(r *http.Request) (*http.Response, error) {
+// directly is the way without a holder.
+func (t *Transport) directly() (*transport.Transport, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	var err error
 	if t.direct == nil {
-		if t.direct, err = transport.New(t.settings.Reach); err != nil {
-			return nil, err
-		}
+		t.direct, err = transport.New(t.settings.Reach)
 	}
-	if r.GetBody != nil {
-		r = r.Clone(r.Context())
-		if r.Body, err = r.GetBody(); err != nil {
-			return nil, err
-		}
-	}
-	return t.direct.RoundTrip(r)
+	return t.direct, err
 }
 
-// borrowed sends the request over a lent connection. Its context ends with the caller's only until the caller closes the
-// answer: what is left of it is read then, since a connection with the rest of an answer in it cannot be given back.
-func (t *Transport) borrowed(r *http.Request) (*http.Response, error) {
-	outer := r.Context()
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(outer))
-	detach := context.AfterFunc(outer, func() { cancel(context.Cause(outer)) })
-	var lent atomic.Pointer[Conn] // the hooks run in goroutines of net/http's
-	ctx = transport.Traced(ctx, func(hooks *httptrace.ClientTrace) {
-		gotConn := hooks.GotConn
-		hooks.GotConn = func(info httptrace.GotConnInfo) {
-			if conn, is := info.Conn.(*Conn); is {
-				conn.unspoiled.Store(false)
-				lent.Store(conn)
-			}
-			if gotConn != nil {
-				gotConn(info)
-			}
+// RoundTrip sends the request, and directly where it is to take a new connection. It needs GetBody: the body can have been
+// read when there turns out to be no holder to take it.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !transport.IsFresh(r.Context()) {
+		resp, err := t.throughHolder(r)
+		var late *transport.ConnectTimeoutError
+		if err == nil || !transport.Unsent(err) || r.Context().Err() != nil || errors.As(err, &late) {
+			return resp, err
 		}
-		hooks.PutIdleConn = func(err error) {
-			if conn := lent.Load(); conn != nil {
-				conn.unspoiled.Store(err == nil)
-			}
-		}
-	})
-	resp, err := t.lent.RoundTrip(r.WithContext(ctx))
+	}
+	direct, err := t.directly()
 	if err != nil {
-		detach()
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	if r.Body, err = r.GetBody(); err != nil {
+		return nil, err
+	}
+	return direct.RoundTrip(r)
+}
+
+// throughHolder sends the request to the holder. It watches whether the holder is at work until the answer has ended.
+func (t *Transport) throughHolder(outer *http.Request) (*http.Response, error) {
+	trace := transport.TraceOf(outer.Context())
+	ctx, cancel := context.WithCancelCause(transport.WithTrace(outer.Context(), trace))
+	r := outer.Clone(ctx)
+	r.URL.Scheme = "http"
+	r.Header.Set(headerName, t.settings.Idle.String())
+	watching, stop := context.WithCancel(ctx)
+	go t.watch(watching, cancel)
+	resp, err := t.held.RoundTrip(r)
+	trace.Held = err == nil || !transport.Unsent(err)
+	switch {
+	case err == nil:
+	case outer.Context().Err() != nil:
+		err = context.Cause(outer.Context())
+	case !transport.Unsent(err):
+		var lost *lostError
+		if !errors.As(context.Cause(ctx), &lost) {
+			lost = &lostError{}
+		}
+		err = lost
+	}
+	if err == nil {
+		said, ok := readReport(resp)
+		said.tell(trace)
+		switch {
+		case !ok || said.Fault != nil && said.Fault.Kind == unsent:
+			err = &notSentError{}
+		case said.Fault != nil && said.Fault.Kind == late:
+			err = &notSentError{t.settings.Reach.TooLate()}
+		case said.Fault != nil:
+			err = said.Fault.error(t.settings.Reach)
+		}
+		if err != nil {
+			resp.Body.Close()
+		}
+	}
+	if err != nil {
+		stop()
 		cancel(nil)
 		return nil, err
 	}
-	b := &body{under: resp.Body, detach: detach, end: func() { cancel(nil) }}
-	t.bodies = append(t.bodies, b)
-	resp.Body = b
+	resp.Body = &answerBody{resp.Body, outer.Context(), ctx, func() { stop(); cancel(nil) }}
 	return resp, nil
 }
 
-// CloseIdleConnections gives back what was borrowed.
-func (t *Transport) CloseIdleConnections() {
-	for _, b := range t.bodies {
-		b.wait()
-	}
-	t.bodies = nil
-	t.mu.Lock()
-	conns := t.conns
-	t.conns = nil
-	t.mu.Unlock()
-	for _, conn := range conns {
-		conn.settle()
-	}
-	for _, rt := range []http.RoundTripper{t.lent, t.direct} {
-		if idle, ok := rt.(interface{ CloseIdleConnections() }); ok {
-			idle.CloseIdleConnections()
+// watch ends a request whose holder is stopped.
+func (t *Transport) watch(ctx context.Context, end context.CancelCauseFunc) {
+	for silent := 0; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(atLeast(statusEvery)):
+		}
+		path, err := t.settings.path()
+		if err == nil {
+			_, err = askStatus(ctx, path)
+		}
+		if silent++; err == nil || absent(err) { // one that has ended is found by the read
+			silent = 0
+		}
+		if silent == mostSilent {
+			end(&lostError{stopped: true})
+			return
 		}
 	}
 }
 
-// body is that of an answer. A stream is closed at its terminal event, before its end.
-type body struct {
-	under  io.ReadCloser
-	whole  bool
-	detach func() bool // from the caller's context; false where that has ended
-	end    func()
-	rest   chan struct{} // closed when what was left has been read
+// notSentError is the end of a request of which nothing reached the node.
+type notSentError struct{ error }
+
+func (e *notSentError) Error() string {
+	if e.error == nil {
+		return "the holder did not send the request"
+	}
+	return e.error.Error()
 }
 
-const (
-	maxRest      = 64 << 10
-	restPatience = 100 * time.Millisecond
-)
+func (e *notSentError) Unwrap() error { return e.error }
 
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.under.Read(p)
-	b.whole = b.whole || err == io.EOF
+// Unsent marks it as such, for package transport.
+func (*notSentError) Unsent() bool { return true }
+
+// answerBody is the body of an answer that a holder passes on.
+type answerBody struct {
+	io.ReadCloser
+	outer, inner context.Context
+	end          func()
+}
+
+func (b *answerBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		var lost *lostError
+		switch {
+		case b.outer.Err() != nil:
+			err = context.Cause(b.outer)
+		case errors.As(context.Cause(b.inner), &lost):
+			err = lost
+		}
+	}
 	return n, err
 }
 
-func (b *body) Close() error {
-	if b.rest != nil {
-		return nil
-	}
-	b.rest = make(chan struct{})
-	if goesOn := b.detach(); b.whole || !goesOn {
-		defer close(b.rest)
-		defer b.end()
-		return b.under.Close()
-	}
-	go func() {
-		defer close(b.rest)
-		_, _ = io.CopyN(io.Discard, b.under, maxRest) // whatever comes of it: Close says whether the connection is fit
-		b.under.Close()
-	}()
-	return nil
+func (b *answerBody) Close() error {
+	defer b.end()
+	return b.ReadCloser.Close()
 }
 
-// wait gives the rest of a closed answer the time of an end that is on its way already.
-func (b *body) wait() {
-	if b.rest == nil {
-		return
+// CloseIdleConnections ends the connections that wait for a next request, those to the holder included.
+func (t *Transport) CloseIdleConnections() {
+	t.held.CloseIdleConnections()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.direct != nil {
+		t.direct.CloseIdleConnections()
 	}
-	timer := time.NewTimer(atLeast(restPatience))
-	defer timer.Stop()
-	select {
-	case <-b.rest:
-	case <-timer.C:
-	}
-	b.end()
 }

@@ -1,8 +1,10 @@
 package hold
 
 import (
+	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -148,6 +150,8 @@ func TestNames(t *testing.T) {
 		"its contents":      func(s *Settings) { s.Reach.TLS.CA = write("ca.pem", "two") },
 		"certificate":       func(s *Settings) { s.Reach.TLS.Cert = write("c.pem", "one") },
 		"other certificate": func(s *Settings) { s.Reach.TLS.Cert = write("c.pem", "two") },
+		"HTTP/3":            func(s *Settings) { s.Reach.HTTP3 = transport.TryHTTP3 },
+		"address":           func(s *Settings) { s.Reach.Resolve = []netip.Addr{netip.MustParseAddr("127.0.0.1")} },
 		"variable":          func(s *Settings) { s.Launch.Env = []string{"SSL_CERT_FILE=/b"} },
 		"program":           func(*Settings) { write("program", "a newer one") },
 	} {
@@ -175,20 +179,6 @@ func TestBadFiles(t *testing.T) {
 	r.settings.Reach.TLS.CA = filepath.Join(r.settings.Dir, "missing.pem")
 	if _, err := New(r.settings); err == nil {
 		t.Error("no error")
-	}
-}
-
-func TestHoldable(t *testing.T) {
-	for address, want := range map[string]bool{"https://h": true, "http://h": false} {
-		s := Settings{Reach: transport.Options{Target: parsed(address), Proxy: parsed("http://p:1")}}
-		rt, err := New(s)
-		if _, held := rt.(*Transport); held != want || err != nil {
-			t.Errorf("%s through a proxy: held %v, %v", address, held, err)
-		}
-	}
-	s := Settings{Reach: transport.Options{Target: parsed("http://127.0.0.1:1")}}
-	if rt, _ := New(s); reflect.TypeOf(rt) != reflect.TypeFor[*Transport]() {
-		t.Errorf("a local node is not held: %T", rt)
 	}
 }
 
@@ -221,19 +211,20 @@ func TestLeftBeforeItsEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := resp.Body.Read(make([]byte, 4)); err != nil {
+			if _, err := io.ReadFull(resp.Body, make([]byte, 4)); err != nil {
 				t.Fatal(err)
 			}
 			resp.Body.Close()
-			rt.(*Transport).CloseIdleConnections()
+			rt.CloseIdleConnections()
 			if end {
+				until(t, "its end was read", func() bool { return r.status().Lent == 0 })
 				if got, err := r.call("next"); got != "data" || err != nil {
 					t.Errorf("%q, %v", got, err)
 				}
 				r.counted(1, 2)
 				return
 			}
-			until(t, "a replacement", func() bool { return r.connections.Load() == 2 && r.status().Lent == 0 })
+			until(t, "the connection is closed", func() bool { return r.status().Connections == 0 })
 		})
 	}
 }

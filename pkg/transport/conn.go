@@ -8,7 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,15 +22,22 @@ type conn struct {
 	in       *bufio.Reader
 	inbound  inbound
 	proxy    *Options // of a proxy that is sent whole URLs, nil where the request goes to the node
-	served   int      // requests that were answered
+	now      func() time.Time
+	// expect is how long the other side may take to say a first word, 0 where it may take any time. The body is sent when it
+	// has said that it takes it (100 Continue, RFC 9110 section 10.1.1); until then nothing was sent.
+	expect time.Duration
+	facts
 }
 
 func newConn(c net.Conn, under *socket) *conn {
-	made := &conn{Conn: c, under: under}
+	made := &conn{Conn: c, under: under, now: time.Now, facts: facts{remote: c.RemoteAddr().String()}}
 	made.inbound.from = c
-	made.in = bufio.NewReaderSize(&made.inbound, 4<<10)
+	made.in = bufio.NewReaderSize(&made.inbound, bufferSize)
 	return made
 }
+
+// bufferSize is how much of an answer is read at once.
+const bufferSize = 4 << 10
 
 // inbound is what comes on a connection, bounded while a header is read.
 type inbound struct {
@@ -88,6 +95,8 @@ func refuses(err error) bool {
 type exchange struct {
 	*conn
 	keep    func(ready)
+	trace   *Trace
+	gate    *gate
 	request *http.Request
 	wrote   chan error  // what writing the request ended with
 	stop    func() bool // ends the watch over the request's context
@@ -98,25 +107,19 @@ type exchange struct {
 // roundTrip reads the answer while the request is still being written: a server may refuse a request that it has not read.
 func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, error) {
 	ctx := r.Context()
-	trace := httptrace.ContextClientTrace(ctx)
-	if trace != nil && trace.GotConn != nil {
-		trace.GotConn(httptrace.GotConnInfo{Conn: c.Conn, Reused: c.served > 0})
-	}
 	if c.proxy != nil && c.proxy.Proxy.User != nil {
 		r.Header = r.Header.Clone()
 		r.Header.Set("Proxy-Authorization", c.proxy.proxyAuth())
 	}
-	x := &exchange{conn: c, keep: keep, request: r, wrote: make(chan error, 1)}
+	x := &exchange{conn: c, keep: keep, request: r, trace: TraceOf(ctx), wrote: make(chan error, 1)}
 	x.stop = context.AfterFunc(ctx, func() { c.under.Close() })
 	c.inbound.left = MaxHeader
-	c.inbound.first = func() {
-		x.look()
-		if trace != nil && trace.GotFirstResponseByte != nil {
-			trace.GotFirstResponseByte()
-		}
-	}
+	c.inbound.first = x.look
 	c.under.begin()
-	if c.under.raw != nil && r.ContentLength <= small {
+	if c.expect > 0 && r.Body != nil {
+		x.askFirst()
+	}
+	if c.under.raw != nil && r.ContentLength <= small && x.gate == nil {
 		x.write()
 	} else {
 		go x.write()
@@ -158,11 +161,25 @@ func (x *exchange) answer(resp *http.Response) (*http.Response, error) {
 }
 
 func (x *exchange) write() {
+	out := bufio.NewWriterSize(x.Conn, 4<<10)
+	if x.gate != nil {
+		x.gate.header = out
+	}
 	var err error
 	if x.proxy != nil {
-		err = x.request.WriteProxy(x.Conn)
+		err = x.request.WriteProxy(out)
 	} else {
-		err = x.request.Write(x.Conn)
+		err = x.request.Write(out)
+	}
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil && x.under.failed != nil {
+		err = x.under.failed // net/http calls it an error of the body
+	}
+	if err == nil {
+		at := x.now()
+		x.trace.wrote.Store(&at)
 	}
 	x.wrote <- err
 	switch {
@@ -173,11 +190,55 @@ func (x *exchange) write() {
 	}
 }
 
+// gate holds a request's body back until the other side says that it takes it.
+type gate struct {
+	io.ReadCloser
+	header *bufio.Writer // what is to be sent before
+	once   sync.Once
+	taken  bool
+	known  chan struct{} // closed when taken is known
+}
+
+// askFirst has the body wait for the other side's word.
+func (x *exchange) askFirst() {
+	x.gate = &gate{ReadCloser: x.request.Body, known: make(chan struct{})}
+	x.request.Body = x.gate
+	x.request.Header = x.request.Header.Clone()
+	x.request.Header.Set("Expect", "100-continue")
+	_ = x.under.SetReadDeadline(time.Now().Add(x.expect)) // of a closed connection the read says so itself
+}
+
+// decide lets the body pass or not, the first time, and reports whether it does.
+func (g *gate) decide(taken bool) bool {
+	g.once.Do(func() {
+		g.taken = taken
+		close(g.known)
+	})
+	return g.taken
+}
+
+func (g *gate) Read(p []byte) (int, error) {
+	if g.header != nil {
+		if err := g.header.Flush(); err != nil {
+			return 0, err
+		}
+		g.header = nil
+		<-g.known
+	}
+	if !g.taken {
+		return 0, errNotTaken
+	}
+	return g.ReadCloser.Read(p)
+}
+
+var errNotTaken = errors.New("the request was not taken")
+
 // look notes, at an answer's first byte, how much of the request the server has. Every answer acknowledges the bytes of its
 // request, so one that leaves some unacknowledged was sent before: it refuses a request that was not read, or it
 // belongs to no request.
 func (x *exchange) look() {
-	if x.under.raw == nil {
+	x.trace.First = x.now()
+	if !x.under.acknowledges {
 		return
 	}
 	missing := int64(unacknowledgedBy(x.under.raw))
@@ -198,8 +259,15 @@ func (x *exchange) readHeader() (*http.Response, error) {
 	}
 	for {
 		resp, err := http.ReadResponse(x.in, x.request)
-		if err != nil || resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols {
+		switch {
+		case err != nil || resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols:
 			return resp, err
+		case x.gate != nil:
+			_ = x.under.SetReadDeadline(time.Time{}) // of a closed connection the read says so itself
+			x.inbound.first = x.look
+			if resp.StatusCode == http.StatusContinue {
+				x.gate.decide(true)
+			}
 		}
 	}
 }
@@ -207,6 +275,7 @@ func (x *exchange) readHeader() (*http.Response, error) {
 // failure completes the error of a request that got no answer: with the end of its context, with what the server refused,
 // and with whether a byte of the request was written. It closes the connection.
 func (x *exchange) failure(err error) error {
+	untaken := x.gate != nil && !x.gate.decide(false)
 	var failed error
 	select {
 	case failed = <-x.wrote:
@@ -222,7 +291,7 @@ func (x *exchange) failure(err error) error {
 	}
 	x.stop()
 	x.under.Close()
-	if x.under.sent.Load() == 0 {
+	if untaken || x.under.sent.Load() == 0 {
 		return &unsentError{err}
 	}
 	return err
@@ -230,6 +299,9 @@ func (x *exchange) failure(err error) error {
 
 // end ends the exchange. The connection is kept where it can carry another request, and else closed.
 func (x *exchange) end(whole bool) {
+	if x.gate != nil {
+		x.gate.decide(false)
+	}
 	inTime := x.stop()
 	if !whole || !inTime {
 		x.under.Close()

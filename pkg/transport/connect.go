@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/netip"
 	"os"
 	"time"
@@ -19,30 +18,6 @@ import (
 	"github.com/quic-go/quic-go/http3"
 	"golang.org/x/net/proxy"
 )
-
-// Connect makes one connection to the node on which a request can be written at once: through its proxy, its certificate
-// and pins checked as New checks them, the connect timeout over all of it. It tells the hooks of ctx (httptrace) what it
-// does. It is for a connection that is kept beyond a request; New is for all others. Plain http through a proxy that
-// speaks HTTP is refused: such a request is another one on the wire.
-func Connect(ctx context.Context, o Options) (net.Conn, error) {
-	if o.Target.Scheme == "http" && o.Proxy != nil {
-		return nil, badProxy("a held connection over plain http")
-	}
-	config, err := o.TLS.config(o.Target)
-	if err != nil {
-		return nil, err
-	}
-	o.wrap = func(c net.Conn) net.Conn { return forgetful{Polled(c)} }
-	any, err := o.connect(ctx, o.nodeTLS(config))
-	if err != nil {
-		return nil, err
-	}
-	made := any.(*conn)
-	if plain, ok := made.Conn.(*socket); ok {
-		return Polled(plain.Conn), nil
-	}
-	return made.Conn, nil
-}
 
 // nodeTLS completes the configuration of the node's handshake. It may be nil.
 func (o Options) nodeTLS(config *tls.Config) *tls.Config {
@@ -62,7 +37,7 @@ func (o Options) connect(ctx context.Context, config *tls.Config) (ready, error)
 		ctx, cancel = context.WithDeadlineCause(ctx, end, o.TooLate())
 		defer cancel()
 	}
-	made, err := o.choose(ctx, config)
+	made, err := o.timed(ctx, config)
 	switch {
 	case err == nil:
 		return made, nil
@@ -72,6 +47,25 @@ func (o Options) connect(ctx context.Context, config *tls.Config) (ready, error)
 		return nil, o.TooLate() // a deadline of the connection ran out a moment before that of the context
 	}
 	return nil, err
+}
+
+// timed makes the connection and tells the context's trace what it took.
+func (o Options) timed(ctx context.Context, config *tls.Config) (ready, error) {
+	trace, started := TraceOf(ctx), o.now()
+	made, err := o.choose(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	began := started.Add(trace.DNS)
+	about := made.about()
+	if !about.tcp.IsZero() {
+		trace.Connect = about.tcp.Sub(began)
+		began = about.tcp
+	}
+	if about.tlsVersion != 0 {
+		trace.TLS = about.ready.Sub(began)
+	}
+	return made, nil
 }
 
 // choose makes the connection by the protocols of the options.
@@ -86,11 +80,8 @@ func (o Options) choose(ctx context.Context, config *tls.Config) (ready, error) 
 	if o.Dial != nil {
 		return tcp(ctx, netip.AddrPort{}, func(time.Duration) {})
 	}
-	addresses, err := o.addresses(ctx)
+	addresses, err := o.lookUp(ctx)
 	if err != nil {
-		if o.Proxy != nil && ctx.Err() == nil {
-			err = o.proxyError(err)
-		}
 		return nil, err
 	}
 	if o.HTTP3 == NoHTTP3 || o.Proxy != nil {
@@ -154,6 +145,32 @@ func (o Options) hop() string {
 	return hostPort(o.Target)
 }
 
+func (o Options) hopHost() string {
+	if o.Proxy != nil {
+		return o.Proxy.Hostname()
+	}
+	return o.Target.Hostname()
+}
+
+// lookUp finds the addresses of the hop.
+func (o Options) lookUp(ctx context.Context) ([]netip.AddrPort, error) {
+	trace, started := TraceOf(ctx), o.now()
+	addresses, err := o.addresses(ctx)
+	if err != nil {
+		if o.Proxy != nil && ctx.Err() == nil {
+			err = o.proxyError(err)
+		}
+		return nil, err
+	}
+	if _, err := netip.ParseAddr(o.hopHost()); err != nil {
+		trace.DNS = o.now().Sub(started)
+		for _, at := range addresses {
+			trace.Addresses = append(trace.Addresses, at.Addr())
+		}
+	}
+	return addresses, nil
+}
+
 // addresses are those of the hop in the order in which they are tried: as the system sorts them (RFC 6724), the two
 // families in turn, so that a dead one costs one step (RFC 8305).
 func (o Options) addresses(ctx context.Context) ([]netip.AddrPort, error) {
@@ -165,7 +182,10 @@ func (o Options) addresses(ctx context.Context) ([]netip.AddrPort, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	found := o.Resolve
+	if o.Proxy != nil || len(found) == 0 {
+		found, err = net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	}
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
 	}
@@ -192,18 +212,6 @@ func idleProbe() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 4 * time.Second, Count: 4}
 }
 
-// forgetful lets TLS keep nothing of an answer that was read: what it reads into is where it has decrypted what came
-// before, and a reader may use all of that as scratch space (io.Reader).
-type forgetful struct{ net.Conn }
-
-func (f forgetful) Read(p []byte) (int, error) {
-	clear(p)
-	return f.Conn.Read(p)
-}
-
-// NetConn is the connection itself.
-func (f forgetful) NetConn() net.Conn { return f.Conn }
-
 // byTCP makes one connection for HTTP/1.1 by one address of the hop.
 func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPort, step func(time.Duration)) (*conn, error) {
 	step(o.lateTCP(at))
@@ -225,23 +233,33 @@ func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPor
 			return nil, err
 		}
 	}
+	connected := o.now()
 	if config == nil {
-		made := newConn(under, through)
+		made := o.newConn(under, through)
+		made.tcp = connected
 		if o.Proxy != nil && !o.socks() {
 			made.proxy = &o
 		}
 		return made, nil
 	}
-	step(o.lateTLS(at, time.Since(started)))
-	if o.wrap != nil {
-		under = o.wrap(under)
-	}
+	late := o.lateTLS(at, time.Since(started))
+	step(late)
+	through.heard = func() { step(late) } // a handshake may have two round trips
 	client, err := o.secure(ctx, config, under)
 	if err != nil {
 		through.Close()
 		return nil, err
 	}
-	return newConn(client, through), nil
+	through.heard = nil
+	made := o.newConn(client, through)
+	made.tcp, made.ready, made.tlsVersion = connected, o.now(), client.ConnectionState().Version
+	return made, nil
+}
+
+func (o Options) newConn(c net.Conn, under *socket) *conn {
+	made := newConn(c, under)
+	made.now, made.expect = o.now, o.Expect
+	return made
 }
 
 // dial connects to one address of the hop, or to the node inside this process.
@@ -260,14 +278,7 @@ func (o Options) dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) 
 // secure makes the node's TLS handshake.
 func (o Options) secure(ctx context.Context, config *tls.Config, under net.Conn) (*tls.Conn, error) {
 	client := tls.Client(under, config)
-	trace := httptrace.ContextClientTrace(ctx)
-	if trace != nil && trace.TLSHandshakeStart != nil {
-		trace.TLSHandshakeStart()
-	}
 	err := client.HandshakeContext(ctx)
-	if trace != nil && trace.TLSHandshakeDone != nil {
-		trace.TLSHandshakeDone(client.ConnectionState(), err)
-	}
 	var pin *guard.TrustError
 	switch {
 	case errors.As(err, &pin):

@@ -265,7 +265,7 @@ func mustURL(t *testing.T, raw string) *url.URL {
 }
 
 // build makes the transport of the options and closes its connections when the test ends.
-func build(t *testing.T, o Options) http.RoundTripper {
+func build(t *testing.T, o Options) *Transport {
 	t.Helper()
 	rt, err := New(o)
 	check(t, err)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/netip"
 	"sync/atomic"
 	"syscall"
@@ -45,7 +44,8 @@ const (
 type http3Conn struct {
 	quic   *quic.Conn
 	client *http3.ClientConn
-	served int
+	now    func() time.Time
+	facts
 }
 
 // byQUIC makes one connection for HTTP/3 by one address of the node.
@@ -54,10 +54,6 @@ func (o Options) byQUIC(ctx context.Context, config *tls.Config, at netip.AddrPo
 		step(0)
 	} else {
 		step(lateQUIC)
-	}
-	trace := httptrace.ContextClientTrace(ctx)
-	if trace != nil && trace.TLSHandshakeStart != nil {
-		trace.TLSHandshakeStart()
 	}
 	conn, err := quic.DialAddr(ctx, at.String(), config, &quic.Config{
 		HandshakeIdleTimeout: time.Hour, // the connect timeout bounds it
@@ -68,11 +64,10 @@ func (o Options) byQUIC(ctx context.Context, config *tls.Config, at netip.AddrPo
 	if err != nil {
 		return nil, o.peer().distrust(err, true)
 	}
-	if trace != nil && trace.TLSHandshakeDone != nil {
-		trace.TLSHandshakeDone(conn.ConnectionState().TLS, nil)
-	}
 	make := &http3.Transport{DisableCompression: true, MaxResponseHeaderBytes: MaxHeader}
-	return &http3Conn{quic: conn, client: make.NewClientConn(conn)}, nil
+	return &http3Conn{quic: conn, client: make.NewClientConn(conn), now: o.now, facts: facts{
+		remote: conn.RemoteAddr().String(), tlsVersion: tls.VersionTLS13, http3: true, ready: o.now(),
+	}}, nil
 }
 
 func (c *http3Conn) unused() bool { return c.quic.Context().Err() == nil }
@@ -81,12 +76,11 @@ func (c *http3Conn) Close() error { return c.client.CloseWithError(0x100, "") } 
 
 func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, error) {
 	ctx := r.Context()
-	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.GotConn != nil {
-		trace.GotConn(httptrace.GotConnInfo{Conn: quicAddr{conn: c.quic}, Reused: c.served > 0})
-	}
-	sent := &countedBody{ReadCloser: r.Body}
+	trace := TraceOf(ctx)
+	sent := &countedBody{ReadCloser: r.Body, now: c.now, trace: trace}
 	r.Body = sent
 	resp, err := c.client.RoundTrip(r)
+	trace.First = c.now()
 	switch {
 	case err != nil && ctx.Err() != nil:
 		err = context.Cause(ctx)
@@ -103,15 +97,21 @@ func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response
 	return resp, nil
 }
 
-// countedBody counts what was read of a request's body.
+// countedBody counts what was read of a request's body, and tells a trace of its end.
 type countedBody struct {
 	io.ReadCloser
-	read atomic.Int64
+	read  atomic.Int64
+	now   func() time.Time
+	trace *Trace
 }
 
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read.Add(int64(n))
+	if err == io.EOF {
+		at := b.now()
+		b.trace.wrote.Store(&at)
+	}
 	return n, err
 }
 
@@ -177,12 +177,3 @@ func (b *http3Body) end(whole bool) {
 	}
 	b.conn.Close()
 }
-
-// quicAddr is a QUIC connection as httptrace takes one.
-type quicAddr struct {
-	net.Conn
-	conn *quic.Conn
-}
-
-func (a quicAddr) RemoteAddr() net.Addr { return a.conn.RemoteAddr() }
-func (a quicAddr) LocalAddr() net.Addr  { return a.conn.LocalAddr() }

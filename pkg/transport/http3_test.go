@@ -62,6 +62,9 @@ func TestHTTP3(t *testing.T) {
 		"/hints": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(103); _, _ = io.WriteString(w, "late") },
 	}
 	s := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{leaf}}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/whole" {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
 		answers[r.URL.Path](w, r)
 	})
 	for path, want := range map[string]struct {
@@ -94,7 +97,8 @@ func TestHTTP3(t *testing.T) {
 func TestHTTP3Cut(t *testing.T) {
 	ca := privateCA(t)
 	read := make(chan struct{})
-	s := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}, func(w http.ResponseWriter, _ *http.Request) {
+	s := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, "half")
 		w.(http.Flusher).Flush()
 		<-read
@@ -202,8 +206,12 @@ func TestHTTP3Blocked(t *testing.T) {
 					t.Fatalf("%d, %v, want 200", status, err)
 				}
 			}
-			errorIf(t, !rt.(*transport).noUDP, "that UDP is blocked is not remembered")
-			errorIf(t, answer != nil && packets.Load() != 1, "UDP was not tried")
+			if !rt.noUDP {
+				t.Error("that UDP is blocked is not remembered")
+			}
+			if answer != nil && packets.Load() != 1 {
+				t.Error("UDP was not tried")
+			}
 			o.HTTP3 = OnlyHTTP3
 			o.ConnectTimeout = 300 * time.Millisecond
 			if _, _, err := post(t, o); err == nil || !Unsent(err) {
@@ -223,7 +231,7 @@ func TestHTTP3LargePrompt(t *testing.T) {
 	if status, _, err := say(t, rt, o, make([]byte, largeForHTTP3+1)); status != 200 || err != nil {
 		t.Fatalf("%d, %v, want 200", status, err)
 	}
-	if rt.(*transport).noUDP {
+	if rt.noUDP {
 		t.Error("HTTP/3 was tried for a large prompt")
 	}
 }

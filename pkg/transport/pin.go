@@ -28,14 +28,14 @@ func Look(o Options) (rt http.RoundTripper, seen func() *tls.ConnectionState, er
 		return nil, nil, errNoTLS
 	}
 	o.Pins = nil
-	rt, err = New(o)
+	made, err := New(o)
 	if err != nil {
 		return nil, nil, err
 	}
 	var state atomic.Pointer[tls.ConnectionState]
-	rt.(*transport).tls.VerifyConnection = func(s tls.ConnectionState) error {
+	made.tls.VerifyConnection = func(s tls.ConnectionState) error {
 		state.Store(&s)
 		return errSeen
 	}
-	return rt, state.Load, nil
+	return made, state.Load, nil
 }

@@ -115,7 +115,7 @@ func TestPinsOnResumption(t *testing.T) {
 			cache := tls.NewLRUClientSessionCache(4)
 			ask := func(pins ...guard.Pin) (resumed bool, err error) {
 				rt := build(t, Options{Target: mustURL(t, s.URL), TLS: TLS{CA: ca.file, Min: "1.2"}, Pins: pins, Cold: true})
-				config := rt.(*transport).tls
+				config := rt.tls
 				config.ClientSessionCache = cache
 				check := config.VerifyConnection
 				config.VerifyConnection = func(state tls.ConnectionState) error {
@@ -219,7 +219,7 @@ func TestPinsBeforeAByte(t *testing.T) {
 			return &countedConn{Conn: conn, after: &after}, err
 		},
 	})
-	config := rt.(*transport).tls
+	config := rt.tls
 	check := config.VerifyConnection
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		after.Store(0)

@@ -262,9 +262,9 @@ func TestProxyFaults(t *testing.T) {
 		_, _, err := post(t, o)
 		ofProxy(t, test.proxy, err, want, test.hint)
 		ofProxy(t, test.proxy, err, want, "the proxy comes from HTTPS_PROXY, and --proxy none does without one")
-		errorIf(t, len(err.Error()) > 300, "%s: %d bytes of an error", test.proxy, len(err.Error()))
-		_, err = Connect(t.Context(), o)
-		ofProxy(t, "Connect, "+test.proxy, err, want, test.hint)
+		if len(err.Error()) > 300 {
+			t.Errorf("%s: %d bytes of an error", test.proxy, len(err.Error()))
+		}
 	}
 	// What comes behind the proxy is the node's.
 	p := startProxy(t, &connectProxy{}, nil)

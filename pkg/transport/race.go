@@ -56,6 +56,7 @@ type ready interface {
 	// unused reports whether the connection, which was kept, is open, and nothing came on it that belongs to no request.
 	unused() bool
 	Close() error
+	about() *facts
 }
 
 // handshake makes one connection by the address of a number. It calls step at the start of each step with the time after
@@ -135,6 +136,7 @@ func (o Options) race(ctx context.Context, addresses []netip.AddrPort, do handsh
 
 // start begins the next handshake. One that is ready after the race is closed.
 func (r *runner) start(ctx context.Context) {
+	TraceOf(ctx).handshakes.Add(1)
 	at := r.addresses[r.started%len(r.addresses)]
 	r.running++
 	r.started++

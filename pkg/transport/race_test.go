@@ -22,6 +22,7 @@ type raced struct{ closed *atomic.Int64 }
 func (r raced) roundTrip(*http.Request, func(ready)) (*http.Response, error) { return nil, nil }
 func (r raced) unused() bool                                                 { return true }
 func (r raced) Close() error                                                 { r.closed.Add(1); return nil }
+func (r raced) about() *facts                                                { return new(facts) }
 
 // plan is what a handshake does: how long its steps take, 0 for a packet that is lost for good, and what it ends with.
 type plan struct {

@@ -10,17 +10,23 @@ import (
 type socket struct {
 	net.Conn
 	raw syscall.RawConn // nil where the system gives none
+	// acknowledges says that the other side's system acknowledges bytes, as it does over TCP.
+	acknowledges bool
 
 	handed atomic.Int64 // bytes of the request that were to be written
 	sent   atomic.Int64 // bytes of the request that were written
+	failed error        // of the last write
 	// noWait makes Read take only what is there. It is set while nothing else reads.
 	noWait bool
+	// heard is called in a handshake when bytes have come.
+	heard func()
 }
 
 func newSocket(c net.Conn) *socket {
 	s := &socket{Conn: c}
 	if under, ok := c.(syscall.Conn); ok {
 		s.raw, _ = under.SyscallConn() // nil of a closed connection, whose use fails
+		_, s.acknowledges = c.(*net.TCPConn)
 	}
 	return s
 }
@@ -38,6 +44,7 @@ func (s *socket) Write(p []byte) (int, error) {
 	s.handed.Add(int64(len(p)))
 	n, err := s.Conn.Write(p)
 	s.sent.Add(int64(n))
+	s.failed = err
 	return n, err
 }
 
@@ -45,7 +52,11 @@ func (s *socket) Read(p []byte) (int, error) {
 	if s.noWait {
 		return s.readNow(p)
 	}
-	return s.Conn.Read(p)
+	n, err := s.Conn.Read(p)
+	if n > 0 && s.heard != nil {
+		s.heard()
+	}
+	return n, err
 }
 
 // nothingYet is the error of a read without waiting that found nothing. crypto/tls goes on after an error that is

@@ -13,6 +13,7 @@ func (s *socket) readNow(p []byte) (int, error) {
 	if err := s.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return 0, err
 	}
+	clear(p) // TLS has decrypted the last answer there
 	n, err := s.Conn.Read(p)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nothingYet{}

@@ -14,6 +14,7 @@ func (s *socket) readNow(p []byte) (n int, err error) {
 	if s.raw == nil {
 		return 0, nothingYet{}
 	}
+	clear(p) // TLS has decrypted the last answer there
 	failed := s.raw.Read(func(fd uintptr) bool {
 		// Not unix.Read: the race detector takes a read by package syscall for what follows package net's write.
 		for n, err = syscall.Read(int(fd), p); err == unix.EINTR; {

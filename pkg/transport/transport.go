@@ -4,6 +4,7 @@
 package transport
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"sync"
@@ -45,15 +47,26 @@ type Options struct {
 	Connections int
 	// Dial replaces the network, for a node inside this process. The checks on plain http do not apply to it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Resolve are the node's addresses, in place of a look-up of its name. The certificate is still checked for the name.
+	Resolve []netip.Addr
 	// HTTP3 says whether the node is asked over HTTP/3. Through a proxy it is not.
 	HTTP3 HTTP3
 	// Race allows further handshakes beside one that is late. The first one that is ready carries the request.
 	Race bool
-	// Lend gives connections on which a request can be written at once, instead of making them: the lender has made
-	// them with Connect. Certificates and the proxy were its part, and so is the connect timeout.
-	Lend func(ctx context.Context) (net.Conn, error)
+	// Expect is how long the other side may take to say a first word, 0 for any time. A body is sent when it says that it takes
+	// it.
+	Expect time.Duration
+	// Raw leaves an answer as it comes: nothing is unpacked, and MaxBody is no bound.
+	Raw bool
+	// Now is the clock of traces; nil is time.Now.
+	Now func() time.Time
+}
 
-	wrap func(net.Conn) net.Conn // what is put under the node's TLS
+func (o Options) now() time.Time {
+	if o.Now == nil {
+		return time.Now()
+	}
+	return o.Now()
 }
 
 const (
@@ -76,10 +89,7 @@ const (
 //   - Under TLS 1.3 a ticket saves 0 ms (0 to 1 at 95 %), with loss 0 ms (-2 to 1): Go's client sends no early data, so that
 //     resuming takes the same round trips. Under TLS 1.2, which a node has to ask for, it would save one of four. A held
 //     connection (pkg/hold) saves all but one, and writes nothing to a disk.
-func New(o Options) (http.RoundTripper, error) {
-	if o.Lend != nil {
-		return newLent(o)
-	}
+func New(o Options) (*Transport, error) {
 	if o.Proxy != nil && proxyPorts[o.Proxy.Scheme] == "" {
 		return nil, badProxy(fmt.Sprintf("unknown scheme %q", o.Proxy.Scheme))
 	}
@@ -87,11 +97,11 @@ func New(o Options) (http.RoundTripper, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &transport{options: o, tls: o.nodeTLS(config)}, nil
+	return &Transport{options: o, tls: o.nodeTLS(config)}, nil
 }
 
-// transport keeps the connections to one node.
-type transport struct {
+// Transport sends requests to one node, and keeps the connections to it.
+type Transport struct {
 	options Options
 	tls     *tls.Config // nil over plain http
 
@@ -108,7 +118,7 @@ type idleConn struct {
 }
 
 // RoundTrip sends a request once, on a kept connection that is fit for it or on a new one.
-func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.send(r)
 	if err != nil && r.Body != nil {
 		r.Body.Close() // as a RoundTripper must, whatever happens
@@ -116,8 +126,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-func (t *transport) send(r *http.Request) (*http.Response, error) {
-	ctx := r.Context()
+func (t *Transport) send(r *http.Request) (*http.Response, error) {
+	trace := TraceOf(r.Context())
+	ctx := WithTrace(r.Context(), trace)
 	if err := t.options.refusesPlainByProxy(); err != nil {
 		return nil, err
 	}
@@ -125,6 +136,7 @@ func (t *transport) send(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, &unsentError{err}
 	}
+	conn.about().tell(trace)
 	keep := t.keep
 	if t.options.Cold || IsFresh(ctx) {
 		keep = nil
@@ -139,11 +151,14 @@ func (t *transport) send(r *http.Request) (*http.Response, error) {
 		}
 		return nil, t.options.peer().distrust(err, false)
 	}
+	if t.options.Raw {
+		return resp, nil
+	}
 	return bounded(resp, t.options.MaxBody), nil
 }
 
 // take gives a connection for a request: the kept one that was used last, if it is fit for it, else a new one.
-func (t *transport) take(ctx context.Context, length int64) (ready, error) {
+func (t *Transport) take(ctx context.Context, length int64) (ready, error) {
 	onlyTCP := t.options.HTTP3 == TryHTTP3 && length > largeForHTTP3
 	for !IsFresh(ctx) {
 		kept, ok := t.pop(onlyTCP)
@@ -155,9 +170,14 @@ func (t *transport) take(ctx context.Context, length int64) (ready, error) {
 		}
 		kept.Close()
 	}
+	return t.connect(ctx, length)
+}
+
+// connect makes a connection for a request with so long a body.
+func (t *Transport) connect(ctx context.Context, length int64) (ready, error) {
 	o := t.options
 	t.mu.Lock()
-	if onlyTCP || t.noUDP {
+	if o.HTTP3 == TryHTTP3 && (length > largeForHTTP3 || t.noUDP) {
 		o.HTTP3 = NoHTTP3
 	}
 	t.mu.Unlock()
@@ -173,7 +193,7 @@ func (t *transport) take(ctx context.Context, length int64) (ready, error) {
 // maxIdle is how long a connection may have been idle to be used again.
 const maxIdle = 90 * time.Second
 
-func (t *transport) pop(onlyTCP bool) (kept idleConn, ok bool) {
+func (t *Transport) pop(onlyTCP bool) (kept idleConn, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for n := len(t.idle) - 1; n >= 0; n-- {
@@ -186,18 +206,21 @@ func (t *transport) pop(onlyTCP bool) (kept idleConn, ok bool) {
 	return idleConn{}, false
 }
 
-func (t *transport) keep(conn ready) {
+func (t *Transport) keep(kept ready) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.idle) == cmp.Or(t.options.Connections, 64) {
-		conn.Close()
+		kept.Close()
 		return
 	}
-	t.idle = append(t.idle, idleConn{conn, time.Now()})
+	if tcp, ok := kept.(*conn); ok && t.options.Raw {
+		tcp.in = bufio.NewReaderSize(&tcp.inbound, bufferSize) // the old one has a part of the answer
+	}
+	t.idle = append(t.idle, idleConn{kept, time.Now()})
 }
 
 // CloseIdleConnections ends the connections that wait for a next request.
-func (t *transport) CloseIdleConnections() {
+func (t *Transport) CloseIdleConnections() {
 	for kept, ok := t.pop(false); ok; kept, ok = t.pop(false) {
 		kept.Close()
 	}
@@ -214,3 +237,39 @@ func hostPort(target *url.URL) string {
 
 // plain reports whether requests cross the network unencrypted.
 func (o Options) plain() bool { return o.Target.Scheme == "http" && o.Dial == nil }
+
+// Warm makes a connection and keeps it for a request to come.
+func (t *Transport) Warm(ctx context.Context) error {
+	conn, err := t.connect(WithTrace(ctx, TraceOf(ctx)), 0)
+	if err != nil {
+		return err
+	}
+	conn.about().tell(TraceOf(ctx))
+	t.keep(conn)
+	return nil
+}
+
+// Ready sees to it that there is a connection for a request to come. Its error is Unsent.
+func (t *Transport) Ready(ctx context.Context) error {
+	if t.Idle() > 0 {
+		return nil
+	}
+	if err := t.Warm(ctx); err != nil {
+		return &unsentError{err}
+	}
+	return nil
+}
+
+// Idle closes kept connections that are fit for no further request, and counts the others.
+func (t *Transport) Idle() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.idle = slices.DeleteFunc(t.idle, func(kept idleConn) bool {
+		if time.Since(kept.since) < maxIdle && kept.unused() {
+			return false
+		}
+		kept.Close()
+		return true
+	})
+	return len(t.idle)
+}

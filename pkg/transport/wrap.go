@@ -12,18 +12,6 @@ import (
 	"ferry/pkg/text"
 )
 
-// forbidReplay takes away what would let net/http replay the request on its own, uncounted and unseen: with GetBody it would
-// on a stale connection, and with an Idempotency-Key even after bytes were written.
-func forbidReplay(r *http.Request) {
-	r.GetBody = nil
-	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
-		if r.Header[name] != nil {
-			r.Header = r.Header.Clone()
-			r.Header.Del(name)
-		}
-	}
-}
-
 // ConnectTimeoutError says that no usable connection stood in time: DNS, TCP, proxy and TLS together.
 type ConnectTimeoutError struct {
 	Host    string

@@ -92,7 +92,7 @@ func TestNothingIsReplayedOnAStaleConnection(t *testing.T) {
 			}
 			return staleConn{conn, &stale}, nil
 		}
-		rt := build(t, o)
+		var rt http.RoundTripper = build(t, o)
 		if name == "net/http" {
 			bare := &http.Transport{DialContext: o.Dial}
 			defer bare.CloseIdleConnections()
