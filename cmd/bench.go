@@ -118,31 +118,31 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	if err != nil {
 		return err
 	}
-	plan, err := s.benchPlan(ctx, names, &o)
+	b, err := s.prepareBench(ctx, names, &o)
 	if err != nil {
 		return err
 	}
-	defer plan.close()
+	defer b.close()
 	if o.dryRun {
-		return a.write([]byte(plan.describe()))
+		return a.write([]byte(b.describe()))
 	}
 	if err := writable(o.report.out); err != nil {
 		return err
 	}
-	if err := plan.CheckBudgets(ctx, plan.endpoints()); err != nil {
+	if err := b.CheckBudgets(ctx, b.endpoints()); err != nil {
 		return err
 	}
-	plan.plan.Header.Begin(a.Clock.Now())
+	b.plan.Header.Begin(a.Clock.Now())
 	if o.save != "" {
-		if plan.plan.Saved, err = bench.Create(o.save, plan.plan.Header); err != nil {
+		if b.plan.Saved, err = bench.Create(o.save, b.plan.Header); err != nil {
 			return usagef(text.Hint(err), "--save %s: %s", o.save, bare(err))
 		}
 	}
-	a.note("%s", plan.plan.Estimate(plan.input, plan.output))
-	sizeMemory(plan.plan.Rounds() * len(plan.plan.Targets))
-	run, err := a.measure(ctx, plan)
-	if plan.plan.Saved != nil {
-		err = cmp.Or(err, plan.plan.Saved.Close())
+	a.note("%s", b.plan.Estimate(b.input, b.output))
+	sizeMemory(b.plan.Rounds() * len(b.plan.Targets))
+	run, err := a.measure(ctx, b)
+	if b.plan.Saved != nil {
+		err = cmp.Or(err, b.plan.Saved.Close())
 	}
 	if err != nil {
 		a.complain(fmt.Errorf("cannot save the run in %s: %w", o.save, err))
@@ -157,15 +157,14 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 }
 
 // measure runs the plan and shows how far it is. The first signal ends the sending, the second kills.
-func (a *app) measure(ctx context.Context, c *benchPlan) (*bench.Run, error) {
+func (a *app) measure(ctx context.Context, r *benchRun) (*bench.Run, error) {
 	caught, release := a.Catch(ctx)
 	defer release()
-	plan := c.plan
-	c.sending = caught
+	r.sending = caught
 	if a.SchedulingDelay != nil {
-		plan.SchedulingDelay = a.SchedulingDelay()
+		r.plan.SchedulingDelay = a.SchedulingDelay()
 	}
-	b := bench.New(plan)
+	b := bench.New(r.plan)
 	started := a.Clock.Now()
 	since := func() time.Duration { return a.Clock.Now().Sub(started) }
 	stop := a.showing(

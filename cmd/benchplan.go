@@ -18,8 +18,8 @@ import (
 	"ferry/pkg/wire"
 )
 
-// benchPlan is a bench that is ready to begin.
-type benchPlan struct {
+// benchRun is a bench that is ready to begin.
+type benchRun struct {
 	client.Bench
 	plan bench.Plan
 	// series are the endpoints of the plan's targets: each node over each kind of connection.
@@ -30,7 +30,7 @@ type benchPlan struct {
 	sending context.Context
 }
 
-func (p *benchPlan) close() {
+func (p *benchRun) close() {
 	for _, e := range p.series {
 		e.close()
 	}
@@ -39,8 +39,8 @@ func (p *benchPlan) close() {
 // nonceSample is what stands before the prompt of each request, for its length.
 const nonceSample = "0123456789abcdef "
 
-// benchPlan prepares the nodes and the plan. Nothing is sent.
-func (s *settings) benchPlan(ctx context.Context, names []string, o *benchOptions) (*benchPlan, error) {
+// prepareBench prepares the nodes and the plan. Nothing is sent.
+func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOptions) (*benchRun, error) {
 	prompt, err := s.benchPrompt(ctx, o)
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func (s *settings) benchPlan(ctx context.Context, names []string, o *benchOption
 	if err := enoughFiles(o.Concurrency * len(names) * len(kinds)); err != nil {
 		return nil, err
 	}
-	p := &benchPlan{
+	p := &benchRun{
 		Bench: client.Bench{
 			Env: s.clientEnv(), Request: wire.Request{Prompt: prompt, MaxTokens: o.MaxTokens, Stream: o.Stream},
 			Timeout: s.values.Timeout, Memory: client.NewMemory(), Redact: s.redacted, Crashed: s.crashed,
@@ -103,7 +103,7 @@ func (s *settings) benchPrompt(ctx context.Context, o *benchOptions) (string, er
 
 // readySeries readies the nodes over the first kind of connection, and over the second where there is one.
 func (s *settings) readySeries(
-	ctx context.Context, p *benchPlan, names []string, kinds []bench.Connection, o *benchOptions,
+	ctx context.Context, p *benchRun, names []string, kinds []bench.Connection, o *benchOptions,
 ) error {
 	options := endpointOptions{
 		unread: o.dryRun, cold: kinds[0] == bench.Cold, single: true, connections: o.Concurrency, streams: o.Stream,
@@ -149,7 +149,7 @@ func (e *endpoint) reused() (*endpoint, error) {
 }
 
 // check completes the plan with the series, and refuses what can be seen to lead nowhere before it costs something.
-func (p *benchPlan) check(names []string, kinds []bench.Connection, o *benchOptions) error {
+func (p *benchRun) check(names []string, kinds []bench.Connection, o *benchOptions) error {
 	h := &p.plan.Header
 	for i, e := range p.series {
 		kind := kinds[i/len(names)]
@@ -172,7 +172,7 @@ func (p *benchPlan) check(names []string, kinds []bench.Connection, o *benchOpti
 }
 
 // endpoints are the series as the client knows them.
-func (p *benchPlan) endpoints() []*client.Endpoint {
+func (p *benchRun) endpoints() []*client.Endpoint {
 	var all []*client.Endpoint
 	for _, e := range p.series {
 		all = append(all, &e.Endpoint)
@@ -220,7 +220,7 @@ func parsePrecision(text string) (float64, bool) {
 }
 
 // describe is what --dry-run prints.
-func (p *benchPlan) describe() string {
+func (p *benchRun) describe() string {
 	var b strings.Builder
 	for i, n := range p.plan.Header.Nodes {
 		fmt.Fprintf(&b, "%s  %s  %s  %s  %s\n", n.Name, shownURL(p.series[i].URL), n.API, n.Model, n.Connection)

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -35,31 +36,29 @@ func (s *settings) proxy(node config.Node, target *url.URL) (via *url.URL, from 
 // proxyEnv reads the variables as curl does: the lower-case name first, and HTTP_PROXY in capitals not where a web
 // server runs ferry and a client's Proxy header could have set it.
 func (e Env) proxyEnv() transport.ProxyEnv {
-	either := func(name string) string {
-		if value := e.Lookup.Get(strings.ToLower(name)); value != "" {
-			return value
-		}
-		return e.Lookup.Get(name)
+	either := func(name string) string { return cmp.Or(e.Lookup.Get(strings.ToLower(name)), e.Lookup.Get(name)) }
+	env := transport.ProxyEnv{
+		HTTP: e.Lookup.Get("http_proxy"), HTTPS: either("HTTPS_PROXY"), All: either("ALL_PROXY"), No: either("NO_PROXY"),
 	}
-	env := transport.ProxyEnv{HTTPS: either("HTTPS_PROXY"), All: either("ALL_PROXY"), No: either("NO_PROXY")}
-	env.HTTP = e.Lookup.Get("http_proxy")
-	if env.HTTP == "" && e.Lookup.Get("REQUEST_METHOD") == "" {
-		env.HTTP = e.Lookup.Get("HTTP_PROXY")
+	if e.Lookup.Get("REQUEST_METHOD") == "" {
+		env.HTTP = either("HTTP_PROXY")
 	}
 	return env
 }
 
 // showProxy says for -v which proxy is in force, where one was named.
 func (a *app) showProxy(e *endpoint) {
-	switch via := e.options.Proxy; {
-	case e.options.ProxyFrom == "":
-	case via == nil:
-		a.say("* no proxy (" + e.options.ProxyFrom + ")")
-	case via.User != nil:
-		a.say("* proxy " + transport.ShowProxy(via) + " with a user and password (" + e.options.ProxyFrom + ")")
-	default:
-		a.say("* proxy " + transport.ShowProxy(via) + " (" + e.options.ProxyFrom + ")")
+	if e.options.ProxyFrom == "" {
+		return
 	}
+	shown := "no proxy"
+	if via := e.options.Proxy; via != nil {
+		shown = "proxy " + transport.ShowProxy(via)
+		if via.User != nil {
+			shown += " with a user and password"
+		}
+	}
+	a.say("* " + shown + " (" + e.options.ProxyFrom + ")")
 }
 
 // list is every setting in force. Of each node of the file, of direct and of the nodes in use it has the proxy that is in

@@ -150,12 +150,8 @@ func newSessionPruneCmd(a *app) *cobra.Command {
 }
 
 func (a *app) noteRemoved(names []string) {
-	switch len(names) {
-	case 0:
-	case 1:
-		a.note("removed 1 session: %s", names[0])
-	default:
-		a.note("removed %d sessions: %s", len(names), strings.Join(names, ", "))
+	if len(names) > 0 {
+		a.note("removed %s: %s", text.Count(len(names), "session"), strings.Join(names, ", "))
 	}
 }
 
