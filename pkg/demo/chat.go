@@ -43,7 +43,8 @@ func (chat) counted(a answer) string {
 
 func (d chat) reply(a answer) (head, tail string) {
 	return d.begin(a, "chat.completion") + `{"index":0,"message":{"role":"assistant","content":"`,
-		fmt.Sprintf(`","refusal":null},"logprobs":null,"finish_reason":%q}],"usage":%s}`, a.reason("stop", "length"), d.counted(a))
+		fmt.Sprintf(`","refusal":null},"logprobs":null,"finish_reason":%q}],"usage":%s}`,
+			a.reason("stop", "length"), d.counted(a))
 }
 
 // chunk is an event with one choice. Its usage is null where the request asked for one, which comes in the last chunk.

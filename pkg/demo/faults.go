@@ -249,7 +249,8 @@ func setTruncate(f *faults, v string) error {
 }
 
 func setEnvelope(f *faults, v string) error {
-	return choose(&f.envelope, v, map[string]string{"": "number", "number": "number", "string": "string"}, "nothing, number or string")
+	return choose(&f.envelope, v, map[string]string{"": "number", "number": "number", "string": "string"},
+		"nothing, number or string")
 }
 
 func setGzip(f *faults, v string) error {

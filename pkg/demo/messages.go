@@ -51,7 +51,8 @@ func (messages) message(a answer, reason string, out int64) (head, tail string) 
 }
 
 func messagesUsage(in, out int64) string {
-	return fmt.Sprintf(`{"input_tokens":%d,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":%d}`, in, out)
+	return fmt.Sprintf(`{"input_tokens":%d,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":%d}`,
+		in, out)
 }
 
 func (d messages) reply(a answer) (head, tail string) {

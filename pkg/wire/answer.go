@@ -159,7 +159,8 @@ func (u *counts) usage() *Usage {
 	switch {
 	case u.wrong:
 		return nil
-	case n[prompt] > 0 || n[completion] > 0 || n[total] > 0 && max(n[input], n[cacheCreation], n[cacheRead], n[output]) == 0:
+	case n[prompt] > 0 || n[completion] > 0,
+		n[total] > 0 && max(n[input], n[cacheCreation], n[cacheRead], n[output]) == 0:
 		out = Usage{Input: n[prompt], Output: max(n[completion], n[total]-n[prompt]), CacheRead: n[cacheHit]}
 	case u.came == [8]bool{}:
 		return nil
@@ -216,7 +217,8 @@ func readParts(raw []byte, depth int) (said, thought []byte, ok bool) {
 			l.value()
 		} else {
 			isBlock = l.pick([]field{
-				{name: "type", to: &kind}, {name: "text", to: &text}, {name: "thinking", to: &thinking}, {name: "summary", to: &summary},
+				{name: "type", to: &kind}, {name: "text", to: &text},
+				{name: "thinking", to: &thinking}, {name: "summary", to: &summary},
 			})
 		}
 		if !isBlock || !isNull(kind) && !isText(kind) || !isNull(text) && !isText(text) {

@@ -210,7 +210,7 @@ func (r *chatReader) readDelta(l *lexer) {
 	}
 }
 
-// knows takes any name but those of the other dialects, since chunks have none: a gateway that gives them one means chunks.
+// knows takes any name but those of the other dialects: chunks have none, and a gateway that gives them one means chunks.
 func (chat) knows(name string) bool { return !messages{}.knows(name) && !complete{}.knows(name) }
 
 func (r *chatReader) isAnswer(string) bool { return r.choices > 0 || !isNull(r.s.chunk.usage) }

@@ -221,12 +221,13 @@ func beforeDone(body []byte) []byte {
 func notJSON(body []byte) *NotAnswerError {
 	text := bytes.TrimSpace(bytes.TrimPrefix(body, bom))
 	none := &NotAnswerError{Body: body}
+	err := json.NewDecoder(bytes.NewReader(text)).Decode(&json.RawMessage{})
 	switch {
 	case len(text) == 0:
 		none.Reason = "an empty body"
 	case text[0] == '<':
 		none.Reason, none.Title = htmlPage, pageTitle(text)
-	case text[0] == '{' && errors.Is(json.NewDecoder(bytes.NewReader(text)).Decode(&json.RawMessage{}), io.ErrUnexpectedEOF):
+	case text[0] == '{' && errors.Is(err, io.ErrUnexpectedEOF):
 		none.Reason, none.Cut = "a JSON body that was cut short", true
 	case text[0] == '{' || text[0] == '[':
 		none.Reason = "a body that is not one JSON object"

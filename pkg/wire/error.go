@@ -140,8 +140,8 @@ func (a API) stopFailure(reason string) *APIError {
 	return e
 }
 
-// typeStatuses are the statuses of errors of known types and codes, in lower case: those of the Claude, OpenAI-style and
-// Google APIs.
+// typeStatuses are the statuses of errors of known types and codes, in lower case, of the Claude, OpenAI-style and Google
+// APIs.
 var typeStatuses = map[string]int{
 	"invalid_request_error": 400, "context_length_exceeded": 400, "invalid_argument": 400,
 	"authentication_error": 401, "invalid_api_key": 401, "invalid_authentication": 401, "unauthenticated": 401,

@@ -78,7 +78,7 @@ func (messages) decode(in object, a *Answer) *NotAnswerError {
 	return nil
 }
 
-// messagesReader reads Claude's events: message_start, the blocks of the content, message_delta with the stop reason, and
+// messagesReader reads Claude's events: message_start, the blocks of the content, message_delta with the stop reason,
 // message_stop.
 type messagesReader struct {
 	s       *Stream
@@ -113,7 +113,8 @@ func (r *messagesReader) readDelta(l *lexer) {
 
 func (messages) knows(name string) bool {
 	switch name {
-	case "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop":
+	case "message_start", "message_delta", "message_stop",
+		"content_block_start", "content_block_delta", "content_block_stop":
 		return true
 	}
 	return false

@@ -80,8 +80,8 @@ func (a API) newStream(events *eventReader) *Stream {
 //
 // The error is io.EOF once the answer is whole, and only then: the server said that it ended, by the dialect's last event
 // or by a stop reason behind which the stream ended. A proxy turns a stream that its upstream cut into one that ends
-// well, so the end of the reader alone proves nothing. Any other end is a *CutError, a *MalformedError, a *text.LimitError, or
-// an *APIError for an error that came inside the HTTP 200. What came with the last event is given beside it. Every later
+// well, so the end of the reader alone proves nothing. Any other end is a *CutError, a *MalformedError, a *text.LimitError,
+// or an *APIError for an error that came inside the HTTP 200. What came with the last event is given beside it. Every later
 // call gives the same error.
 func (s *Stream) Next() (Delta, error) {
 	if s.err != nil {
@@ -345,7 +345,8 @@ func (r *idReader) isSecond(s *Stream, adds bool) bool {
 	return false
 }
 
-// isLaterTime reports whether two ids end in a number that begins alike: some gateways give each chunk the time as its id.
+// isLaterTime reports whether two ids end in a number that begins alike: some gateways give each chunk the time as its
+// id.
 func isLaterTime(before, id []byte) bool {
 	same := 0
 	for same < min(len(before), len(id)) && before[same] == id[same] {
