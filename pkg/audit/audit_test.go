@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -163,6 +164,20 @@ func TestRotate(t *testing.T) {
 	}
 	if got := len(Files(path)); got != Kept+2 {
 		t.Errorf("%d files, want %d and the lock", got, Kept+1)
+	}
+}
+
+func TestRotateFails(t *testing.T) {
+	l := Log{Path: filepath.Join(t.TempDir(), "audit.jsonl"), MaxSize: 1}
+	if err := errors.Join(os.Mkdir(old(l.Path, Kept), 0o700), os.WriteFile(old(l.Path, Kept-1), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	err := l.Write(t.Context(), Entry{})
+	if err == nil {
+		err = l.Write(t.Context(), Entry{})
+	}
+	if err == nil || !strings.Contains(err.Error(), "cannot be rotated") {
+		t.Errorf("got %v, want that the log cannot be rotated", err)
 	}
 }
 
