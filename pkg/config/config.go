@@ -107,7 +107,7 @@ func (f *File) Dir() string { return filepath.Dir(f.Path) }
 
 // origin names the line of a key, as in "config.yaml:3".
 func (f *File) origin(key string) string {
-	return fmt.Sprintf("%s:%d", filepath.Base(f.Path), f.marks[key].line)
+	return filepath.Base(f.Path) + ":" + strconv.Itoa(f.marks[key].line)
 }
 
 // Path works out where the file is: FERRY_CONFIG, else $XDG_CONFIG_HOME/ferry/config.yaml, else

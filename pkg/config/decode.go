@@ -51,20 +51,20 @@ func checkName(path []string) *Error {
 
 // decodeValue reads the value of one key: a fault in an item of a list is placed there.
 func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
-	where, dotted := shown(path), strings.Join(path, ".")
+	dotted := strings.Join(path, ".")
 	isList := found.kind >= kindList && v.Kind == yaml.SequenceNode
 	nodes := []*yaml.Node{v}
 	switch {
 	case found.kind == kindLimit && v.Kind == yaml.MappingNode:
-		text, err := limitMap(v, where)
+		text, err := limitMap(v, shown(path))
 		f.put(dotted, text, v)
 		return err
 	case found.kind == kindList && !isList:
-		return at(v, where, bad("use a list, such as [a, b]", ""))
+		return at(v, shown(path), bad("use a list, such as [a, b]", ""))
 	case isList && len(v.Content) == 0 && found.kind == kindCommas:
-		return at(v, where, bad("has no value", "leave the key out where there is none"))
+		return at(v, shown(path), bad("has no value", "leave the key out shown(path) there is none"))
 	case isList && len(v.Content) == 0:
-		return at(v, where, bad("has no value", ""))
+		return at(v, shown(path), bad("has no value", ""))
 	case isList:
 		nodes = v.Content
 	}
@@ -75,7 +75,7 @@ func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
 			err = bad("has no value", "")
 		}
 		if err != nil {
-			return at(n, where, err)
+			return at(n, shown(path), err)
 		}
 		texts := []string{text}
 		if !isList || found.kind != kindNodes && found.kind != kindList {
@@ -83,16 +83,18 @@ func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
 		}
 		for _, text := range texts {
 			if err := found.checkItem(items, text); err != nil {
-				return at(n, where, err)
+				return at(n, shown(path), err)
 			}
-			f.marks[dotted+"/"+text] = mark{n.Line, n.Column}
+			if found.kind >= kindList {
+				f.marks[dotted+"/"+text] = mark{n.Line, n.Column}
+			}
 			items = append(items, text)
 		}
 	}
 	if found.Key == "nodes.*.headers.*" {
 		for _, other := range f.keys {
 			if strings.EqualFold(other, dotted) && strings.HasPrefix(other, strings.Join(path[:3], ".")+".") {
-				return at(k, where, bad("is given twice; the case of a header's name does not count", ""))
+				return at(k, shown(path), bad("is given twice; the case of a header's name does not count", ""))
 			}
 		}
 	}

@@ -152,8 +152,9 @@ func (n *Node) read(text func(field string) string) {
 // node is a node of the file with what that says.
 func (f *File) node(name string) Node {
 	n := Node{Name: name, InFile: true}
+	prefix := "nodes." + name + "."
 	for _, key := range f.keys {
-		if field, ok := strings.CutPrefix(key, "nodes."+name+"."); ok {
+		if field, ok := strings.CutPrefix(key, prefix); ok {
 			n.said = append(n.said, Entry{field, f.texts[key], f.origin(key)})
 		}
 	}

@@ -136,7 +136,7 @@ var keys = []key{
 }
 
 // inFile reports whether the file may have the key at its top level.
-func (k key) inFile() bool { return k.Key != "output" && k.Key != "model" && k.Key != "max_tokens" }
+func (k *key) inFile() bool { return k.Key != "output" && k.Key != "model" && k.Key != "max_tokens" }
 
 // Settings lists every setting, in the order in which they are shown.
 func Settings() []Setting {
@@ -175,40 +175,42 @@ func Environment() []Variable {
 
 // pattern is the name in the table that a path of names could lead to: each name of the user's is a *.
 func pattern(path []string) string {
-	name := ""
-	for _, part := range path {
-		switch name {
-		case "nodes", "nodes.*.headers", "nodes.*.aliases", "gateway.roles":
-			part = "*"
-		}
-		name = strings.TrimPrefix(name+"."+part, ".")
+	p := slices.Clone(path)
+	if len(p) > 1 && p[0] == "nodes" {
+		p[1] = "*"
 	}
-	return name
+	if len(p) > 3 && p[0] == "nodes" && (p[2] == "headers" || p[2] == "aliases") {
+		p[3] = "*"
+	}
+	if len(p) > 2 && p[0] == "gateway" && p[1] == "roles" {
+		p[2] = "*"
+	}
+	return strings.Join(p, ".")
 }
 
 // find gives the key that a path of names leads to, or tells that it is a group of keys.
 func find(path []string) (found key, isGroup bool) {
 	name, last := pattern(path), path[len(path)-1]
+	group := name + "."
 	if strings.Contains(last, ".") && !strings.HasSuffix(name, ".*") {
 		return key{}, false // retry.delay as one name
 	}
-	for _, k := range keys {
-		switch {
-		case !k.inFile():
-		case strings.HasPrefix(k.Key, name+"."):
+	for i := range keys {
+		if strings.HasPrefix(keys[i].Key, group) {
 			return key{}, true
-		case k.Key != name:
-		case name == "nodes.*.headers.*":
-			k.check = func(text string) *Error { _, err := parseHeader(last, text); return err }
-			return k, false
-		case name == "nodes.*.aliases.*":
-			k.check = func(text string) *Error { return checkAlias(last, text) }
-			return k, false
-		default:
-			return k, false
+		}
+		if keys[i].Key == name && keys[i].inFile() {
+			found = keys[i]
+			break
 		}
 	}
-	return key{}, false
+	switch found.Key {
+	case "nodes.*.headers.*":
+		found.check = func(text string) *Error { _, err := parseHeader(last, text); return err }
+	case "nodes.*.aliases.*":
+		found.check = func(text string) *Error { return checkAlias(last, text) }
+	}
+	return found, false
 }
 
 // namesIn are the names of the keys in a group, those of groups in it as one; whole, each with all that follows.
