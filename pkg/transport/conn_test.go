@@ -116,13 +116,13 @@ func TestUnaskedBytes(t *testing.T) {
 				for range 20 {
 					rt := build(t, o)
 					if _, text, err := say(t, rt, o, []byte("first")); text != "right" || err != nil {
-						t.Fatalf("%q, %v", text, err)
+						t.Fatalf("got %q, %v, want the first answer", text, err)
 					}
 					goOn <- true
 					<-said
 					_, text, err := say(t, rt, o, []byte("second"))
 					fatalIf(t, (text != "right" || err != nil) && (clean || !Unsent(err)),
-						"the second request: %q, %v, unsent: %v", text, err, Unsent(err))
+						"the second request: got %q, %v, unsent %v, want right, or nothing sent", text, err, Unsent(err))
 				}
 			})
 		})

@@ -42,13 +42,13 @@ func TestRefusesOldWithoutTLS(t *testing.T) {
 		}
 	}()
 	if got, err := RefusesOld(t.Context(), Options{Target: mustURL(t, "https://"+l.Addr().String())}); err == nil {
-		t.Errorf("no TLS: got %v without an error", got)
+		t.Errorf("no TLS: got %v, want an error", got)
 	}
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
 	closed.Close()
 	if got, err := RefusesOld(t.Context(), Options{Target: mustURL(t, "https://"+closed.Addr().String())}); err == nil {
-		t.Errorf("nobody there: got %v without an error", got)
+		t.Errorf("nothing listens: got %v, want an error", got)
 	}
 }
 
@@ -95,7 +95,7 @@ func noMoreDials(t *testing.T) {
 		if !bytes.Contains(stacks, []byte("net/http.(*Transport).dialConn")) {
 			return
 		}
-		fatalIf(t, time.Now().After(end), "a dial goes on:\n%s", stacks)
+		fatalIf(t, time.Now().After(end), "a dial goes on, want none:\n%s", stacks)
 	}
 }
 
@@ -157,7 +157,7 @@ func TestConnectTimeoutEndsWithTheConnection(t *testing.T) {
 		text, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		errorIf(t, string(text) != "slow answer" || err != nil || time.Since(started) != 9*time.Minute,
-			"%q, %v after %s", text, err, time.Since(started))
+			"got %q, %v after %s, want a slow answer after 9 min", text, err, time.Since(started))
 		closeIdle(rt)
 		end()
 	})
@@ -175,7 +175,7 @@ func TestConnectTimeoutIsExact(t *testing.T) {
 			_, err = rt.RoundTrip(r)
 			var late *ConnectTimeoutError
 			errorIf(t, !errors.As(err, &late) || time.Since(started) != time.Duration(n)*15*time.Second,
-				"%v after %s", err, time.Since(started))
+				"got %v after %s, want the timeout after %d times 15 s", err, time.Since(started), n)
 		}
 		// The caller's own end goes before it and is told from it.
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("the caller's"))
@@ -183,7 +183,7 @@ func TestConnectTimeoutIsExact(t *testing.T) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node.test", body("prompt"))
 		check(t, err)
 		if _, err = rt.RoundTrip(r); err == nil || err.Error() != "the caller's" {
-			t.Errorf("%v", err)
+			t.Errorf("got %v, want the caller's own", err)
 		}
 		closeIdle(rt)
 	})

@@ -106,6 +106,13 @@ func request(t *testing.T, target string, prompt io.Reader) *http.Request {
 	return r
 }
 
+// answers sends a prompt and expects an answer with these words.
+func answers(t *testing.T, o Options, want string) {
+	t.Helper()
+	_, text, err := post(t, o)
+	errorIf(t, err != nil || !strings.Contains(text, want), "got %q, %v, want %q", text, err, want)
+}
+
 func closeIdle(rt http.RoundTripper) { rt.(interface{ CloseIdleConnections() }).CloseIdleConnections() }
 
 // gotNothing expects that the server was sent not a byte.

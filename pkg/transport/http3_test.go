@@ -126,7 +126,7 @@ func TestHTTP3Kept(t *testing.T) {
 	rt := build(t, o)
 	for n := range 3 {
 		if _, text, err := say(t, rt, o, []byte("hello")); text != "hello" || err != nil {
-			t.Errorf("request %d: %q, %v", n, text, err)
+			t.Errorf("request %d: got %q, %v, want hello", n, text, err)
 		}
 	}
 	errorIf(t, s.conns.Load() != 1, "%d connections for three requests, want 1", s.conns.Load())
@@ -207,10 +207,10 @@ func TestHTTP3Blocked(t *testing.T) {
 				}
 			}
 			if !rt.noUDP {
-				t.Error("that UDP is blocked is not remembered")
+				t.Error("UDP may be tried again, want it remembered that it is blocked")
 			}
 			if answer != nil && packets.Load() != 1 {
-				t.Error("UDP was not tried")
+				t.Error("got %d packets over UDP, want 1", packets.Load())
 			}
 			o.HTTP3 = OnlyHTTP3
 			o.ConnectTimeout = 300 * time.Millisecond
@@ -232,6 +232,6 @@ func TestHTTP3LargePrompt(t *testing.T) {
 		t.Fatalf("%d, %v, want 200", status, err)
 	}
 	if rt.noUDP {
-		t.Error("HTTP/3 was tried for a large prompt")
+		t.Error("HTTP/3 was tried for a large prompt, want TCP")
 	}
 }

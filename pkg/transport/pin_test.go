@@ -81,9 +81,7 @@ func TestPins(t *testing.T) {
 				}
 				if test.holds {
 					o.Target = mustURL(t, tlsServer(t, &tls.Config{Certificates: []tls.Certificate{test.server}, MaxVersion: max}).URL)
-					if _, text, err := post(t, o); err != nil || !strings.HasSuffix(text, " the prompt") {
-						t.Errorf("%q, %v", text, err)
-					}
+					answers(t, o, " the prompt")
 					return
 				}
 				_, _, err := post(t, o)
@@ -131,14 +129,14 @@ func TestPinsOnResumption(t *testing.T) {
 				return resumed, err
 			}
 			if resumed, err := ask(); err != nil || resumed {
-				t.Fatalf("the first handshake: resumed %t, %v", resumed, err)
+				t.Fatalf("the first handshake: resumed %t, %v, want a full one", resumed, err)
 			}
 			if resumed, err := ask(pinOf(t, leaf)); err != nil || !resumed {
-				t.Errorf("the right pin: resumed %t, %v", resumed, err)
+				t.Errorf("the right pin: resumed %t, %v, want a resumed one", resumed, err)
 			}
 			resumed, err := ask(pinOf(t, ca.issue(nil)))
 			refused(t, err, s.Listener.Addr().String(), "its certificate has none of the pinned keys", "")
-			errorIf(t, !resumed, "the session was not resumed: nothing is tested")
+			errorIf(t, !resumed, "the session was not resumed, want it resumed: nothing is tested")
 		})
 	}
 }
@@ -151,14 +149,12 @@ func TestPinsAreNotTheProxys(t *testing.T) {
 	leaf, proxys := ca.issue(nil), systemCA.issue(nil)
 	node := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{leaf}})
 	silent := tlsSink(t, &tls.Config{Certificates: []tls.Certificate{leaf}})
-	for name, via := range map[string]*tls.Config{"http": nil, "https": {Certificates: []tls.Certificate{proxys}}} {
+	for _, via := range map[string]*tls.Config{"http": nil, "https": {Certificates: []tls.Certificate{proxys}}} {
 		o := Options{
 			Target: mustURL(t, node.URL), TLS: TLS{CA: ca.file}, ConnectTimeout: time.Minute,
 			Proxy: startProxy(t, &connectProxy{}, via), Pins: []guard.Pin{pinOf(t, leaf)},
 		}
-		if _, text, err := post(t, o); err != nil || !strings.HasSuffix(text, " the prompt") {
-			t.Errorf("%s: %q, %v", name, text, err)
-		}
+		answers(t, o, " the prompt")
 		o.Target, o.Pins = mustURL(t, "https://"+silent.address), []guard.Pin{pinOf(t, proxys)}
 		_, _, err := post(t, o)
 		refused(t, err, silent.address, "its certificate has none of the pinned keys", "")
@@ -192,18 +188,18 @@ func TestLook(t *testing.T) {
 		}
 		state, err := look(o)
 		fatalIf(t, state == nil || len(state.VerifiedChains) != 1 || len(state.VerifiedChains[0]) != 3,
-			"through a proxy %t: %+v, %v", via, state, err)
+			"through a proxy %t: got %+v, %v, want one chain of 3", via, state, err)
 		errorIf(t, via && !slices.Equal(proxy.seen(), []string{"CONNECT " + s.address}),
-			"the proxy saw %q", proxy.seen())
+			"the proxy saw %q, want CONNECT alone", proxy.seen())
 	}
 	o.Proxy, o.TLS.CA = nil, privateCA(t).file
 	state, err := look(o)
-	errorIf(t, state != nil, "a chain that was not verified is shown: %+v", state)
+	errorIf(t, state != nil, "got the chain %+v, want none that is not verified", state)
 	refused(t, err, s.address, "its certificate is signed by an unknown authority", "")
 	s.gotNothing(t)
 	o.Target = mustURL(t, "http://"+s.address)
 	if _, _, err := Look(o); !errors.Is(err, errNoTLS) {
-		t.Errorf("plain http: %v", err)
+		t.Errorf("plain http: got %v, want %v", err, errNoTLS)
 	}
 }
 
@@ -229,7 +225,7 @@ func TestPinsBeforeAByte(t *testing.T) {
 	_, err := rt.RoundTrip(r)
 	refused(t, err, s.address, "its certificate has none of the pinned keys", "")
 	if n := after.Load(); n == 0 || n > 64 {
-		t.Errorf("%d bytes were written after the check; an alert has two and its record's frame", n)
+		t.Errorf("%d bytes were written after the check, want 1 to 64: an alert has two and its record's frame", n)
 	}
 }
 

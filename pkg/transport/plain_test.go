@@ -48,7 +48,7 @@ func TestPlainHTTPIsForLoopbackAndPrivateAddresses(t *testing.T) {
 				var plain *guard.PlainHTTPError
 				refused := scheme == "http" && !insecure && !test.allowed
 				errorIf(t, errors.As(err, &plain) != refused || (err == nil) == refused,
-					"%s to %q, insecure %t: %v", scheme, test.address, insecure, err)
+					"%s to %q, insecure %t: got %v, want refused %t", scheme, test.address, insecure, err, refused)
 				if refused && plain != nil {
 					errorIf(t, plain.Host != "node.test", "the error names %q, want node.test", plain.Host)
 				}
@@ -63,7 +63,7 @@ func TestPlainHTTPIsRefusedBeforeConnecting(t *testing.T) {
 	o := Options{Target: mustURL(t, "http://192.0.2.1:81/v1"), ConnectTimeout: time.Minute}
 	_, _, err := post(t, o)
 	var plain *guard.PlainHTTPError
-	errorIf(t, !errors.As(err, &plain) || plain.Host != "192.0.2.1:81", "%v", err)
+	errorIf(t, !errors.As(err, &plain) || plain.Host != "192.0.2.1:81", "got %v, want plain http to 192.0.2.1:81 refused", err)
 }
 
 // TestPlainHops holds every kind of proxy and target to the rule: no hop in plain http goes to a public address, be it
@@ -121,7 +121,7 @@ func TestPlainHops(t *testing.T) {
 				t.Errorf("%s through %s at %s, insecure %t: %v, want %q", test.target, test.proxy, test.at, insecure, err, want)
 			}
 			if err != nil && strings.Contains(err.Error(), "u:w") {
-				t.Errorf("the password is in %v", err)
+				t.Errorf("the password is in %v, want it hidden", err)
 			}
 		}
 	}
@@ -173,7 +173,7 @@ func TestPlainHTTPByProxy(t *testing.T) {
 			_, _, err := post(t, o)
 			var plain *guard.PlainHTTPError
 			errorIf(t, err == nil || errors.As(err, &plain) != test.refused,
-				"%s by %s, insecure %t: %v", test.target, scheme, test.insecure, err)
+				"%s by %s, insecure %t: got %v, want refused %t", test.target, scheme, test.insecure, err, test.refused)
 		}
 	}
 	closed := &closing{Reader: strings.NewReader("prompt")}
@@ -181,7 +181,7 @@ func TestPlainHTTPByProxy(t *testing.T) {
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://example.com", closed)
 	check(t, err)
 	if _, err := rt.RoundTrip(r); err == nil || !closed.done {
-		t.Errorf("%v; the body was closed: %t", err, closed.done)
+		t.Errorf("got %v, the body was closed: %t, want an error and true", err, closed.done)
 	}
 }
 

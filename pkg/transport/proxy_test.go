@@ -121,19 +121,19 @@ func TestParseProxyRefusesWithoutEcho(t *testing.T) {
 		got, err := ParseProxy(raw)
 		var refused *ProxyError
 		if !errors.As(err, &refused) || got != nil {
-			t.Errorf("%q: %v, %v", raw, got, err)
+			t.Errorf("%q: got %v, %v, want an error", raw, got, err)
 			continue
 		}
 		for _, text := range []string{err.Error(), refused.Hint(), fmt.Sprintf("%+v", err)} {
 			errorIf(t, text == "" || strings.Contains(text, "hun") || strings.Contains(text, "ter2"),
-				"%q: %q", raw, text)
+				"%q: got %q, want words without the password", raw, text)
 		}
 	}
 	if _, _, err := (ProxyEnv{All: "ftp://p.test"}).ProxyFor(mustURL(t, "https://x.test")); err == nil {
-		t.Error("a bad ALL_PROXY is passed over")
+		t.Error("a bad ALL_PROXY is passed over, want an error")
 	}
 	if _, err := New(Options{Target: mustURL(t, "http://127.0.0.1"), Proxy: mustURL(t, "ftp://p.test")}); err == nil {
-		t.Error("New takes a proxy of any scheme")
+		t.Error("New takes a proxy of any scheme, want an error")
 	}
 }
 
@@ -148,7 +148,7 @@ func TestPlainHTTPThroughAProxy(t *testing.T) {
 	_, text, err := post(t, Options{Target: mustURL(t, target.URL+"/v1"), Proxy: via, ConnectTimeout: time.Minute})
 	errorIf(t, err != nil || text != "/v1|", "%q, %v; the proxy's password is the proxy's alone", text, err)
 	if seen := p.seen(); len(seen) != 1 || seen[0] != "POST "+target.URL+"/v1" {
-		t.Errorf("the proxy saw %q", seen)
+		t.Errorf("the proxy saw %q, want one request of it", seen)
 	}
 	via.User = nil
 	_, _, err = post(t, Options{Target: mustURL(t, target.URL+"/v1"), Proxy: via, ConnectTimeout: time.Minute})
@@ -168,10 +168,10 @@ func TestCONNECT(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 	if seen := p.seen(); len(seen) != 1 || seen[0] != "CONNECT "+address {
-		t.Errorf("the proxy saw %q", seen)
+		t.Errorf("the proxy saw %q, want one request of it", seen)
 	}
 	if text := fmt.Sprint(p.header); strings.Contains(text, "prompt") {
-		t.Errorf("the proxy saw %s", text)
+		t.Errorf("the proxy saw %s, want nothing of the request", text)
 	}
 
 	o.Proxy.User = url.UserPassword("user", "wrong")
@@ -199,7 +199,7 @@ func ofProxy(t *testing.T, name string, err error, text, advice string) {
 		t.Errorf("%s: hint %q, want %q in it", name, hint, advice)
 	}
 	for _, secret := range []string{"wrong", "hunter2"} {
-		errorIf(t, strings.Contains(err.Error()+fault.Hint(), secret), "%s: the password is in %v", name, err)
+		errorIf(t, strings.Contains(err.Error()+fault.Hint(), secret), "%s: the password is in %v, want it hidden", name, err)
 	}
 }
 
@@ -263,7 +263,7 @@ func TestProxyFaults(t *testing.T) {
 		ofProxy(t, test.proxy, err, want, test.hint)
 		ofProxy(t, test.proxy, err, want, "the proxy comes from HTTPS_PROXY, and --proxy none does without one")
 		if len(err.Error()) > 300 {
-			t.Errorf("%s: %d bytes of an error", test.proxy, len(err.Error()))
+			t.Errorf("%s: %d bytes of an error, want at most 300", test.proxy, len(err.Error()))
 		}
 	}
 	// What comes behind the proxy is the node's.
@@ -276,7 +276,7 @@ func TestProxyFaults(t *testing.T) {
 	var fault *ProxyError
 	var dns *net.DNSError
 	if _, _, err = post(t, o); errors.As(err, &fault) || !errors.As(err, &dns) {
-		t.Errorf("a node without an address: %v", err)
+		t.Errorf("a node without an address: got %v, want no error", err)
 	}
 }
 
@@ -296,9 +296,8 @@ func TestHTTPSProxy(t *testing.T) {
 		Certificates: []tls.Certificate{systemCA.issue(nil)}, MaxVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert,
 		VerifyConnection: func(state tls.ConnectionState) error { shown = len(state.PeerCertificates); return nil },
 	})
-	_, text, err := post(t, o)
-	errorIf(t, err != nil || !strings.HasPrefix(text, "TLS 1.3 "), "%q, %v", text, err)
-	errorIf(t, shown != 0, "the proxy was shown %d client certificates", shown)
+	answers(t, o, "TLS 1.3 ")
+	errorIf(t, shown != 0, "the proxy was shown %d client certificates, want none", shown)
 
 	for name, config := range map[string]*tls.Config{
 		"its certificate is signed by an unknown authority":            {Certificates: []tls.Certificate{ca.issue(nil)}},
@@ -307,7 +306,7 @@ func TestHTTPSProxy(t *testing.T) {
 	} {
 		s := tlsSink(t, config)
 		o.Proxy = mustURL(t, "https://"+s.address)
-		_, _, err = post(t, o)
+		_, _, err := post(t, o)
 		refused(t, err, s.address, name, "this is the proxy")
 		s.gotNothing(t)
 	}
@@ -322,24 +321,20 @@ func TestSOCKS(t *testing.T) {
 
 	o.Target, o.Proxy = mustURL(t, "https://node.test:4433"), s.start(t, "socks5h")
 	o.Proxy.User = url.UserPassword("user", "hunter2")
-	if _, text, err := post(t, o); err != nil || text != "TLS 1.3 node.test:4433 the prompt" {
-		t.Errorf("socks5h: %q, %v", text, err)
-	}
+	answers(t, o, "TLS 1.3 node.test:4433 the prompt")
 	if s.last() != "name node.test 4433" {
-		t.Errorf("socks5h asked for %q", s.last())
+		t.Errorf("socks5h asked for %q, want name node.test 4433", s.last())
 	}
 
 	o.Proxy.User = url.UserPassword("user", "wrong")
 	if _, _, err := post(t, o); err == nil || strings.Contains(err.Error(), "wrong") {
-		t.Errorf("a wrong password: %v", err)
+		t.Errorf("a wrong password: got %v, want an error without it", err)
 	}
 
 	// localhost is in every hosts file: no name leaves this machine.
 	o.Target, o.Proxy = mustURL(t, "https://localhost:4433"), s.start(t, "socks5")
 	o.Proxy.User = url.UserPassword("user", "hunter2")
-	if _, text, err := post(t, o); err != nil || text != "TLS 1.3 localhost:4433 the prompt" {
-		t.Errorf("socks5: %q, %v", text, err)
-	}
+	answers(t, o, "TLS 1.3 localhost:4433 the prompt")
 	if got := s.last(); got != "127.0.0.1 4433" && got != "::1 4433" {
 		t.Errorf("socks5 asked for %q, want an address", got)
 	}

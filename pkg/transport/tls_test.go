@@ -65,7 +65,7 @@ func TestTLSAccepts(t *testing.T) {
 				t.Errorf("%q, want %q", text, want)
 			}
 			if resp.ProtoMajor != 1 {
-				t.Errorf("HTTP/%d; HTTP/2 replays requests on its own", resp.ProtoMajor)
+				t.Errorf("HTTP/%d, want 1: HTTP/2 replays requests on its own", resp.ProtoMajor)
 			}
 		})
 	}
@@ -236,7 +236,7 @@ func TestHandshakeOfNobodysMaking(t *testing.T) {
 	})
 	_, _, err = post(t, Options{Target: mustURL(t, "https://"+gone.address), TLS: TLS{CA: ca.file}})
 	var trust *guard.TrustError
-	errorIf(t, err == nil || errors.As(err, &trust), "a server that hung up: %v", err)
+	errorIf(t, err == nil || errors.As(err, &trust), "a server that hung up: got %v, want a fault of the network", err)
 }
 
 func TestCertificateFiles(t *testing.T) {
@@ -270,14 +270,14 @@ func TestCertificateFiles(t *testing.T) {
 			"%s: %v", test.name, err)
 	}
 	if _, err := New(Options{Target: mustURL(t, "http://127.0.0.1:1"), TLS: TLS{CA: missing}}); err != nil {
-		t.Errorf("a node without TLS needs no certificates: %v", err)
+		t.Errorf("a node without TLS: got %v, want no error", err)
 	}
 }
 
 // TestBundledRoots holds that every root that is linked in parses.
 func TestBundledRoots(t *testing.T) {
 	pool, err := bundledRoots()
-	fatalIf(t, err != nil || pool.Equal(x509.NewCertPool()), "an empty pool, %v", err)
+	fatalIf(t, err != nil || pool.Equal(x509.NewCertPool()), "an empty pool, %v, want roots", err)
 }
 
 // TestScratch holds that a container without any certificate has roots all the same. crypto/x509 looks for the system's
@@ -291,7 +291,7 @@ func TestScratch(t *testing.T) {
 		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestScratch$", "-test.count=1")
 		child.Env = append(os.Environ(), inScratch+"=1", "SSL_CERT_FILE="+filepath.Join(none, "none.pem"), "SSL_CERT_DIR="+none)
 		if out, err := child.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
+			t.Errorf("%v, want exit code 0\n%s", err, out)
 		}
 		return
 	}
@@ -301,5 +301,5 @@ func TestScratch(t *testing.T) {
 	roots, err := systemRoots()
 	bundled, bundledErr := bundledRoots()
 	errorIf(t, err != nil || bundledErr != nil || roots == nil || !roots.Equal(bundled),
-		"not the bundled roots: %v, %v", err, bundledErr)
+		"%v, %v, want the bundled roots", err, bundledErr)
 }

@@ -70,7 +70,7 @@ func hungUp(t *testing.T, build func(*url.URL) http.RoundTripper, key string) (r
 			resp.Body.Close()
 		}
 		// A RoundTripper may not change its request (net/http's documentation).
-		errorIf(t, r.GetBody == nil || r.Header.Get(key) == "", "the caller's request was changed")
+		errorIf(t, r.GetBody == nil || r.Header.Get(key) == "", "the caller's request was changed, want it as it was")
 	}
 	return got.Load(), keyed.Load(), err
 }
@@ -142,7 +142,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		o, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, status) })
 		resp, _, err := post(t, o)
 		errorIf(t, err != nil || resp.StatusCode != status || resp.Header.Get("Location") != elsewhere.URL,
-			"%d: %v, %v", status, resp, err)
+			"got %v, %v, want %d", resp, err, status)
 	}
 }
 
@@ -154,15 +154,15 @@ func TestSwitchingProtocols(t *testing.T) {
 		return conn // the server says no more and waits for the client to end it
 	})
 	resp, text, err := post(t, Options{Target: mustURL(t, "http://"+s.address), ConnectTimeout: time.Minute})
-	errorIf(t, err != nil || resp.StatusCode != 101 || text != "", "%v, %q, %v", resp, text, err)
+	errorIf(t, err != nil || resp.StatusCode != 101 || text != "", "got %v, %q, %v, want status 101 and no body", resp, text, err)
 }
 
 func TestHeaderCap(t *testing.T) {
 	for size, fits := range map[int]bool{MaxHeader - 1024: true, MaxHeader + 1024: false, 8 * MaxHeader: false} {
 		o, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Big", strings.Repeat("x", size)) })
 		_, _, err := post(t, o)
-		errorIf(t, (err == nil) != fits, "a header of %d bytes: %v", size, err)
-		errorIf(t, err != nil && !strings.Contains(err.Error(), "64 KiB"), "%v does not name the limit", err)
+		errorIf(t, (err == nil) != fits, "a header of %d bytes: got %v, want no error %t", size, err, fits)
+		errorIf(t, err != nil && !strings.Contains(err.Error(), "64 KiB"), "got %v, want the limit of 64 KiB in it", err)
 	}
 }
 
@@ -208,15 +208,15 @@ func TestBodyCap(t *testing.T) {
 		o.MaxBody = limit
 		_, got, err := post(t, o)
 		if test.fits {
-			errorIf(t, err != nil || got != string(exact), "%s: %d bytes, %v", test.name, len(got), err)
+			errorIf(t, err != nil || got != string(exact), "%s: got %d bytes, %v, want all", test.name, len(got), err)
 			continue
 		}
 		var over *text.LimitError
 		if !errors.As(err, &over) || over.Limit != limit || len(got) != limit {
-			t.Errorf("%s: %d bytes, %v", test.name, len(got), err)
+			t.Errorf("%s: got %d bytes, %v, want %d and a LimitError", test.name, len(got), err, limit)
 			continue
 		}
-		errorIf(t, err.Error() != "a reply is over 1 MiB", "%s: %v", test.name, err)
+		errorIf(t, err.Error() != "a reply is over 1 MiB", "%s: got %v, want a reply is over 1 MiB", test.name, err)
 	}
 	if got := (&text.LimitError{What: "a reply", Limit: 1000}).Error(); got != "a reply is over 1000 bytes" {
 		t.Error(got)
@@ -230,14 +230,15 @@ func TestLimitStays(t *testing.T) {
 	n, again := b.Read(make([]byte, 8))
 	var over *text.LimitError
 	errorIf(t, string(got) != "abc" || !errors.As(err, &over) || n != 0 || !errors.As(again, &over),
-		"%q, %v; then %d bytes, %v", got, err, n, again)
+		"got %q, %v; then %d bytes, %v; want abc, then none", got, err, n, again)
 }
 
 // TestDefaultBodyCap reads 64 MiB and one byte.
 func TestDefaultBodyCap(t *testing.T) {
 	resp := bounded(&http.Response{Body: io.NopCloser(io.LimitReader(zeros{}, DefaultMaxBody+1))}, 0)
 	n, err := io.Copy(io.Discard, resp.Body)
-	errorIf(t, n != DefaultMaxBody || err == nil || err.Error() != "a reply is over 64 MiB", "%d bytes, %v", n, err)
+	errorIf(t, n != DefaultMaxBody || err == nil || err.Error() != "a reply is over 64 MiB",
+		"got %d bytes, %v, want %d", n, err, DefaultMaxBody)
 }
 
 type zeros struct{}
@@ -277,16 +278,16 @@ func TestCompression(t *testing.T) {
 		errorIf(t, text != test.want || !errors.Is(err, test.err),
 			"%s of %q: %q, %v; want %q, %v", test.encoding, test.reply, text, err, test.want, test.err)
 		if got := <-asked; got != "" {
-			t.Errorf("Accept-Encoding %q", got)
+			t.Errorf("Accept-Encoding %q, want none", got)
 		}
 		if left := resp.Header.Get("Content-Encoding"); strings.EqualFold(test.encoding, "gzip") && (left != "" || resp.ContentLength != -1) {
-			t.Errorf("Content-Encoding %q and a length of %d are left", left, resp.ContentLength)
+			t.Errorf("Content-Encoding %q and a length of %d are left, want none and -1", left, resp.ContentLength)
 		}
 	}
 	b := &cappedBody{under: io.NopCloser(strings.NewReader("this is no gzip, and never will be")), gzip: true, left: 99, limit: 99}
 	for range 2 {
 		if n, err := b.Read(make([]byte, 9)); n != 0 || err == nil {
-			t.Errorf("%d bytes, %v", n, err)
+			t.Errorf("got %d bytes, %v, want an error", n, err)
 		}
 	}
 }
