@@ -207,12 +207,6 @@ func ferryReads(t testing.TB, vars map[string]string, stdin string, args ...stri
 	return ferryIn(t, vars, func(e *cmd.Env) { e.Stdin = strings.NewReader(stdin) }, args...)
 }
 
-func run(t testing.TB, vars map[string]string, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	r := ferry(t, vars, args...)
-	return r.code, r.stdout, r.stderr
-}
-
 // testEnv is an environment of a test's own, in which waiting takes no time.
 func testEnv(vars map[string]string, out, errs *bytes.Buffer) cmd.Env {
 	e := cmd.SystemEnv()

@@ -29,7 +29,6 @@ func peakOf(t *testing.T, home string, env map[string]string, args ...string) re
 	t.Helper()
 	peak := filepath.Join(t.TempDir(), "peak")
 	p := realFerry(t, args...).with("HOME="+home, "FERRY_KEY="+canaryHeader, peakFile+"="+peak).withVars(env)
-	p.Args[0] = "ferry-peak"
 	p.Stdout = nil // 64 MiB of it
 	r := p.run()
 	kib := statusFigure(t, read(t, peak), "VmHWM")

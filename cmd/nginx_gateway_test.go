@@ -23,9 +23,7 @@ const fast = "rate: 10000/s"
 // TestNginxGateway runs a real nginx with the files that ferry writes, between ferry and the demo node behind TLS.
 func TestNginxGateway(t *testing.T) {
 	long(t, "bodies of the largest size")
-	ca := newAuthority(t, "ca", nil)
-	api := newUpstream(t, ca, "localhost")
-	g := startGateway(t, gatewayWish{rate: fast, ca: ca, upstreams: []*upstreamAPI{api}})
+	g, api := oneGateway(t, fast)
 	t.Run("ferry crosses", func(t *testing.T) { testGatewayCrossing(t, g) })
 	t.Run("headers", func(t *testing.T) { testGatewayHeaders(t, g, api) })
 	t.Run("roles", func(t *testing.T) { testGatewayRoles(t, g) })

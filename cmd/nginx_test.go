@@ -70,6 +70,13 @@ type gatewayWish struct {
 	ca        *authority // of the gateway, and the one that it trusts
 }
 
+// oneGateway is a gateway before one API.
+func oneGateway(t *testing.T, rate string) (*testGateway, *upstreamAPI) {
+	ca := newAuthority(t, "ca", nil)
+	api := newUpstream(t, ca, "localhost")
+	return startGateway(t, gatewayWish{rate: rate, ca: ca, upstreams: []*upstreamAPI{api}}), api
+}
+
 // startGateway writes a gateway with ferry, checks it with nginx -t and starts it.
 func startGateway(t *testing.T, wish gatewayWish) *testGateway {
 	dir, port := t.TempDir(), freePort(t)
@@ -261,9 +268,7 @@ func TestNginxSticky(t *testing.T) {
 
 // TestNginxBurst: fifty at once pass at 50 a minute, the next is told to wait. What was refused never came to the API.
 func TestNginxBurst(t *testing.T) {
-	ca := newAuthority(t, "ca", nil)
-	api := newUpstream(t, ca, "localhost")
-	g := startGateway(t, gatewayWish{rate: "rate: 50/min\n  burst: 49", ca: ca, upstreams: []*upstreamAPI{api}})
+	g, api := oneGateway(t, "rate: 50/min\n  burst: 49")
 	statuses := make([]int, 50)
 	started := time.Now()
 	var all sync.WaitGroup
@@ -295,8 +300,7 @@ func TestNginxBurst(t *testing.T) {
 
 // TestNginxGuesses: wrong tokens meet the limit. Sixty at once do so however slow the machine is.
 func TestNginxGuesses(t *testing.T) {
-	ca := newAuthority(t, "ca", nil)
-	g := startGateway(t, gatewayWish{rate: "rate: 50/min\n  burst: 9", ca: ca, upstreams: []*upstreamAPI{newUpstream(t, ca, "localhost")}})
+	g, _ := oneGateway(t, "rate: 50/min\n  burst: 9")
 	const guesses = 60
 	statuses := make(chan int, guesses)
 	var all sync.WaitGroup
@@ -321,9 +325,7 @@ func TestNginxGuesses(t *testing.T) {
 
 // TestNginxConnections: a token has so many requests under way and no more; another token has its own.
 func TestNginxConnections(t *testing.T) {
-	ca := newAuthority(t, "ca", nil)
-	api := newUpstream(t, ca, "localhost")
-	g := startGateway(t, gatewayWish{rate: fast + "\n  connections: 1", ca: ca, upstreams: []*upstreamAPI{api}})
+	g, api := oneGateway(t, fast + "\n  connections: 1")
 	slow, stop := context.WithCancel(t.Context())
 	request, err := http.NewRequestWithContext(slow, "POST", g.url+"/api/v1/messages?stall", strings.NewReader(smallMessage))
 	check(t, err)
@@ -405,9 +407,7 @@ server {
 // is 1.2 s: where the machine is too slow for two requests in one, they are made again.
 func TestNginxNoBurst(t *testing.T) {
 	long(t, "the turns of a real limit")
-	ca := newAuthority(t, "ca", nil)
-	api := newUpstream(t, ca, "localhost")
-	g := startGateway(t, gatewayWish{rate: "rate: 50/min\n  burst: 0", ca: ca, upstreams: []*upstreamAPI{api}})
+	g, _ := oneGateway(t, "rate: 50/min\n  burst: 0")
 	const tries = 20
 	for _, policy := range []string{"script", "retry-after", "backoff"} {
 		var waits []time.Duration
