@@ -325,7 +325,7 @@ func TestNginxGuesses(t *testing.T) {
 
 // TestNginxConnections: a token has so many requests under way and no more; another token has its own.
 func TestNginxConnections(t *testing.T) {
-	g, api := oneGateway(t, fast + "\n  connections: 1")
+	g, api := oneGateway(t, fast+"\n  connections: 1")
 	slow, stop := context.WithCancel(t.Context())
 	request, err := http.NewRequestWithContext(slow, "POST", g.url+"/api/v1/messages?stall", strings.NewReader(smallMessage))
 	check(t, err)

@@ -210,7 +210,7 @@ func TestHTTP3Blocked(t *testing.T) {
 				t.Error("UDP may be tried again, want it remembered that it is blocked")
 			}
 			if answer != nil && packets.Load() != 1 {
-				t.Error("got %d packets over UDP, want 1", packets.Load())
+				t.Errorf("got %d packets over UDP, want 1", packets.Load())
 			}
 			o.HTTP3 = OnlyHTTP3
 			o.ConnectTimeout = 300 * time.Millisecond
