@@ -16,7 +16,7 @@ func TestAnswersInEveryDialect(t *testing.T) {
 		for _, a := range asks {
 			r := post(t, client, url+prefix+a.path, a.body)
 			if r.status != 200 || r.err != nil || r.header.Get("Content-Type") != "application/json" {
-				t.Fatalf("%s%s: %d %v %s", prefix, a.path, r.status, r.err, r.body)
+				t.Fatalf("%s%s: got %d, %v, %s, want 200 and JSON", prefix, a.path, r.status, r.err, r.body)
 			}
 			if text := textOf(t, r.body); !strings.Contains(text, "demo node") || !strings.Contains(text, "“hi there”") {
 				t.Errorf("%s: text %q neither names the node nor quotes the prompt", a.path, text)
@@ -37,21 +37,21 @@ func TestAnswersInEveryDialect(t *testing.T) {
 		}
 	}
 	if out := dig(v, "usage", "output_tokens").(float64); int64(out) != countTokens(dig(v, "content", 0, "text").(string)) {
-		t.Errorf("messages: output_tokens = %v", out)
+		t.Errorf("messages: got %v output_tokens, want those of the text", out)
 	}
 
 	v = decode(t, post(t, client, url+"/v1/complete", completeAsk).body)
 	if v["stop_reason"] != "stop_sequence" || v["type"] != "completion" || v["model"] != "demo" || v["id"] == "" || dig(v, "usage", "input_tokens") != 2.0 {
-		t.Errorf("complete: %v", v)
+		t.Errorf("complete: got %v, want a completion that stopped", v)
 	}
 
 	v = decode(t, post(t, client, url+"/chat/completions", chatAsk).body)
 	if v["object"] != "chat.completion" || v["created"] != float64(clock.Unix()) || dig(v, "choices", 0, "finish_reason") != "stop" {
-		t.Errorf("chat: %v", v)
+		t.Errorf("chat: got %v, want a completion that stopped", v)
 	}
 	u := v["usage"].(map[string]any)
 	if u["total_tokens"] != u["prompt_tokens"].(float64)+u["completion_tokens"].(float64) || u["prompt_tokens"] != 2.0 {
-		t.Errorf("chat: usage %v", u)
+		t.Errorf("chat: got the usage %v, want 2 prompt tokens and their sum", u)
 	}
 }
 
@@ -67,12 +67,12 @@ func TestMaxTokensCutsTheAnswer(t *testing.T) {
 			r := post(t, client, url+a.path, body)
 			text := textOf(t, r.body)
 			if n := countTokens(text); n != int64(max) || !strings.Contains(r.body, a.reason) || !utf8.ValidString(text) {
-				t.Errorf("%s, max %d: %d tokens in %s", a.path, max, n, r.body)
+				t.Errorf("%s: got %d tokens, want %d, and %s in %s", a.path, n, max, a.reason, r.body)
 			}
 			s := post(t, client, url+a.path, streamed(body))
 			list, _ := events(t, s.body)
 			if got := streamText(t, list); got != text || !strings.Contains(s.body, a.reason) {
-				t.Errorf("%s, max %d: stream said %q, answer %q", a.path, max, got, text)
+				t.Errorf("%s, max %d: got %q streamed, want %q", a.path, max, got, text)
 			}
 		}
 	}
@@ -83,12 +83,12 @@ func TestAnswerSpeaksChineseAndBoundsTheQuote(t *testing.T) {
 		t.Errorf("friendly = %q", got)
 	}
 	if got := friendly(strings.Repeat("字", 10_000)); utf8.RuneCountInString(got) > quoted+120 {
-		t.Errorf("%d characters", utf8.RuneCountInString(got))
+		t.Errorf("got %d characters, want at most %d", utf8.RuneCountInString(got), quoted+120)
 	}
 	// A short prompt's answer must fit into the script's own max_tokens.
 	for _, p := range []string{"hi there", " 你好 "} {
 		if n := countTokens(friendly(p)); n > completeDefault {
-			t.Errorf("%q is answered with %d tokens", p, n)
+			t.Errorf("%q: got an answer of %d tokens, want at most %d", p, n, completeDefault)
 		}
 	}
 }
@@ -118,7 +118,7 @@ func TestAuthentication(t *testing.T) {
 				kind = "invalid_request_error"
 			}
 			if got := dig(decode(t, r.body), "error", "type"); got != kind {
-				t.Errorf("%s: error type %v", a.path, got)
+				t.Errorf("%s: got the error type %v, want %s", a.path, got, kind)
 			}
 		}
 	}
@@ -147,7 +147,7 @@ func TestModelLists(t *testing.T) {
 	req, _ := http.NewRequest(http.MethodHead, url+"/v1/models", nil)
 	req.Header.Set("X-Api-Key", "k")
 	if r := do(t, client, req); r.status != 200 || r.body != "" {
-		t.Errorf("HEAD: %d %q", r.status, r.body)
+		t.Errorf("HEAD: got %d %q, want 200 without a body", r.status, r.body)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestPathsAndMethods(t *testing.T) {
 		req, _ := http.NewRequest(c.method, url+c.path, nil)
 		r := do(t, client, req)
 		if r.status != c.want || r.header.Get("Allow") != c.allow {
-			t.Errorf("%s %s: %d, Allow %q", c.method, c.path, r.status, r.header.Get("Allow"))
+			t.Errorf("%s %s: got %d, Allow %q, want %d, %q", c.method, c.path, r.status, r.header.Get("Allow"), c.want, c.allow)
 		}
 		if c.want >= 400 && dig(decode(t, r.body), "error", "message") == nil {
 			t.Errorf("%s %s: %s", c.method, c.path, r.body)
@@ -213,7 +213,7 @@ func TestIDsAndLimitHeaders(t *testing.T) {
 				wantLeft = "0"
 			}
 			if limit != "1000" || left != wantLeft || reset != wantReset {
-				t.Errorf("%s%s: limit %q, remaining %q, reset %q", a.path, query, limit, left, reset)
+				t.Errorf("%s%s: got limit %q, remaining %q, reset %q, want 1000, %s, %s", a.path, query, limit, left, reset, wantLeft, wantReset)
 			}
 		}
 	}

@@ -22,14 +22,14 @@ func TestStatusesInOrderPerQuery(t *testing.T) {
 		// Another query, and another path with the same query, in between: the first has a count of its own, the
 		// second shares it.
 		if s := post(t, client, url+"/v1/complete?status=429,503,200&x=1", completeAsk).status; s != []int{429, 503, 200}[i%3] {
-			t.Errorf("request %d of the second query: %d", i, s)
+			t.Errorf("request %d of the second query: got %d, want %d", i, s, []int{429, 503, 200}[i%3])
 		}
 	}
 	if want := []int{429, 503, 200, 429, 503, 200, 429}; !slices.Equal(got, want) {
 		t.Errorf("statuses %v, want %v", got, want)
 	}
 	if s := post(t, client, url+"/v1/messages?status=429,503,200", messagesAsk).status; s != 503 {
-		t.Errorf("the count does not go on over paths: %d", s)
+		t.Errorf("another path with the same query: got %d, want 503", s)
 	}
 }
 
@@ -74,27 +74,27 @@ func TestEveryStatus(t *testing.T) {
 			want = 200 // an interim response, then the answer
 		}
 		if r.status != want {
-			t.Errorf("status=%d: got %d, %v", status, r.status, r.err)
+			t.Errorf("status=%d: got %d, %v, want %d", status, r.status, r.err, want)
 			continue
 		}
 		switch {
 		case status == 101 || status == 204 || status == 205 || status == 304:
 			if r.body != "" {
-				t.Errorf("status=%d has a body: %q", status, clip(r.body))
+				t.Errorf("status=%d: got the body %q, want none", status, clip(r.body))
 			}
 		case want < 300:
 			textOf(t, r.body)
 		default:
 			v := decode(t, r.body)
 			if kind := types[status]; kind != "" && dig(v, "error", "type") != kind || v["type"] != "error" {
-				t.Errorf("status=%d: %s", status, r.body)
+				t.Errorf("status=%d: got %s, want an error of the type %q", status, r.body, types[status])
 			}
 		}
 	}
 	// A failure is met before the key and the body are looked at.
 	req, _ := http.NewRequest(http.MethodPost, url+"/v1/messages?status=529", nil)
 	if r := do(t, client, req); r.status != 529 {
-		t.Errorf("without a key: %d", r.status)
+		t.Errorf("without a key: got %d, want 529", r.status)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestErrorShapes(t *testing.T) {
 	url, client := serve(t, Options{})
 	v := decode(t, post(t, client, url+"/v1/complete?status=429", completeAsk).body)
 	if len(v) != 1 || len(v["error"].(map[string]any)) != 2 || dig(v, "error", "type") != "rate_limit_error" {
-		t.Errorf("complete: %v", v)
+		t.Errorf("complete: got %v, want a type and a message alone", v)
 	}
 	for status, want := range map[int][2]any{
 		401: {"invalid_request_error", "invalid_api_key"}, 429: {"requests", "rate_limit_exceeded"}, 503: {"server_error", nil}, 404: {"invalid_request_error", nil},
@@ -110,7 +110,7 @@ func TestErrorShapes(t *testing.T) {
 		v := decode(t, post(t, client, fmt.Sprintf("%s/chat/completions?status=%d", url, status), chatAsk).body)
 		e := v["error"].(map[string]any)
 		if len(e) != 4 || e["type"] != want[0] || e["code"] != want[1] {
-			t.Errorf("chat %d: %v", status, v)
+			t.Errorf("chat %d: got %v, want type and code %v", status, v, want)
 		}
 	}
 }
@@ -147,7 +147,7 @@ func TestResetDropsTheConnection(t *testing.T) {
 	for i, fails := range []bool{true, true, false, false} {
 		r := post(t, client, url+"/v1/messages?reset=2", messagesAsk)
 		if (r.err != nil) != fails {
-			t.Errorf("reset=2, request %d: %d %v", i, r.status, r.err)
+			t.Errorf("reset=2, request %d: got %d, %v, want a failure: %t", i, r.status, r.err, fails)
 		}
 	}
 }
@@ -163,7 +163,7 @@ func TestStallEndsWithTheClient(t *testing.T) {
 		},
 	})
 	if r := do(t, client, request(t, url+"/v1/messages?stall", messagesAsk).WithContext(ctx)); !errors.Is(r.err, context.Canceled) {
-		t.Fatalf("got %d, %v", r.status, r.err)
+		t.Fatalf("got %d, %v, want that it was cancelled", r.status, r.err)
 	}
 	if rec := <-done; rec.Fault != "stall" || rec.Status != 0 {
 		t.Errorf("record %+v", rec)
@@ -198,16 +198,16 @@ func TestMiddleboxAnswers(t *testing.T) {
 	url, client := serve(t, Options{})
 	for _, a := range asks {
 		if r := post(t, client, url+a.path+"?html", a.body); r.status != 200 || !strings.HasPrefix(r.header.Get("Content-Type"), "text/html") || !strings.Contains(r.body, "<html") {
-			t.Errorf("html: %d %s", r.status, r.body)
+			t.Errorf("html: got %d, %s, want 200 and a page", r.status, r.body)
 		}
 		if r := post(t, client, url+a.path+"?empty", a.body); r.status != 200 || r.body != "" || r.err != nil {
-			t.Errorf("empty: %d %q %v", r.status, r.body, r.err)
+			t.Errorf("empty: got %d, %q, %v, want 200 and nothing", r.status, r.body, r.err)
 		}
 		if r := post(t, client, url+a.path+"?redirect", a.body); r.status != 302 || r.header.Get("Location") != "https://elsewhere.invalid/moved" {
-			t.Errorf("redirect: %d %q", r.status, r.header.Get("Location"))
+			t.Errorf("redirect: got %d to %q, want 302 to another host", r.status, r.header.Get("Location"))
 		}
 		if r := post(t, client, url+a.path+"?redirect-to=http://127.0.0.1:9/x", a.body); r.status != 302 || r.header.Get("Location") != "http://127.0.0.1:9/x" {
-			t.Errorf("redirect-to: %d %q", r.status, r.header.Get("Location"))
+			t.Errorf("redirect-to: got %d to %q, want 302 to the URL given", r.status, r.header.Get("Location"))
 		}
 	}
 }
@@ -224,7 +224,7 @@ func TestTruncatedAnswers(t *testing.T) {
 		}
 		r := post(t, client, url+a.path+"?truncate=clean", a.body)
 		if r.err != nil || len(r.body) != len(full.body)/2 {
-			t.Errorf("%s: %d of %d bytes, %v", a.path, len(r.body), len(full.body), r.err)
+			t.Errorf("%s: got %d of %d bytes, %v, want half", a.path, len(r.body), len(full.body), r.err)
 		}
 	}
 }
@@ -242,7 +242,7 @@ func TestEnvelope(t *testing.T) {
 			r := post(t, client, url+a.path+"?"+c.query, a.body)
 			v := decode(t, r.body)
 			if r.status != 200 || v["status"] != c.want {
-				t.Errorf("%s?%s: HTTP %d, %s", a.path, c.query, r.status, r.body)
+				t.Errorf("%s?%s: got HTTP %d, %s, want 200 and the status %v inside", a.path, c.query, r.status, r.body, c.want)
 			}
 			if _, failed := v["error"]; failed == (c.want == 200.0 || c.want == "200") {
 				t.Errorf("%s?%s: %s", a.path, c.query, r.body)
@@ -253,7 +253,7 @@ func TestEnvelope(t *testing.T) {
 	req := request(t, url+"/v1/complete?envelope", completeAsk)
 	req.Header.Del("X-Api-Key")
 	if r := do(t, client, req); r.status != 200 || decode(t, r.body)["status"] != 401.0 {
-		t.Errorf("without a key: %d %s", r.status, r.body)
+		t.Errorf("without a key: got %d, %s, want 200 with 401 inside", r.status, r.body)
 	}
 }
 

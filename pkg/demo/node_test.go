@@ -80,13 +80,13 @@ func TestInMemoryFaults(t *testing.T) {
 	defer n.Close()
 	client, _ := inMemory(t, n, true)
 	if r := post(t, client, "http://demo/v1/messages?reset", messagesAsk); !errors.Is(r.err, syscall.ECONNRESET) {
-		t.Errorf("reset: %v", r.err)
+		t.Errorf("reset: got %v, want a reset", r.err)
 	}
 	if r := post(t, client, "http://demo/v1/messages?truncate", messagesAsk); r.err == nil || r.status != 200 {
-		t.Errorf("truncate: %d %v", r.status, r.err)
+		t.Errorf("truncate: got %d, %v, want 200 and a failure", r.status, r.err)
 	}
 	if r := post(t, client, "http://demo/v1/messages?big=300000", messagesAsk); r.err != nil || len(textOf(t, r.body)) != 300_000 {
-		t.Errorf("big: %v", r.err)
+		t.Errorf("big: got %v, want 300000 bytes of text", r.err)
 	}
 }
 
@@ -130,7 +130,7 @@ func TestCloseEndsEverything(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			if query != "stall-mid" {
-				t.Errorf("%s: status %d", query, resp.StatusCode)
+				t.Errorf("%s: got the status %d, want none", query, resp.StatusCode)
 			}
 		})
 	}
@@ -148,10 +148,10 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 	wg.Wait()
 	if _, err := idle.Read(make([]byte, 1)); err == nil {
-		t.Error("an idle connection is still open")
+		t.Error("got an idle connection that is still open, want it closed")
 	}
 	if _, err := n.DialContext(t.Context(), "tcp", "demo:80"); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("dial after close: %v", err)
+		t.Errorf("dial after close: got %v, want net.ErrClosed", err)
 	}
 	settled(t)
 }
