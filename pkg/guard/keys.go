@@ -56,10 +56,10 @@ func (p *pass) key(i int) (found span, named bool) {
 	case 'e':
 		return p.jwt(i), false
 	case 'b', 'B':
-		if found := p.token(i, "basic", alphanumeric+"+/="); isBasic(p.text[found.from:found.to]) {
+		if found := p.token(i, "basic", "+/="); isBasic(p.text[found.from:found.to]) {
 			return found, false
 		}
-		if found := p.token(i, "bearer", alphanumeric+"_-.~+/="); isBearer(p.text[found.from:found.to]) {
+		if found := p.token(i, "bearer", "_-.~+/="); isBearer(p.text[found.from:found.to]) {
 			return found, true
 		}
 		return p.qianfan(i), false
@@ -67,10 +67,8 @@ func (p *pass) key(i int) (found span, named bool) {
 	return span{}, false
 }
 
-const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-// token finds what follows the name of a scheme at i, as far as it has these characters.
-func (p *pass) token(i int, scheme, chars string) span {
+// token finds what follows the name of a scheme at i, as far as it has letters, digits and these characters.
+func (p *pass) token(i int, scheme, others string) span {
 	after := i + len(scheme)
 	if after > len(p.text) || !strings.EqualFold(p.text[i:after], scheme) {
 		return span{}
@@ -79,7 +77,11 @@ func (p *pass) token(i int, scheme, chars string) span {
 	if from == after {
 		return span{}
 	}
-	return span{from, len(p.text) - len(strings.TrimLeft(p.text[from:], chars))}
+	to := from
+	for isAlnum(p.byteAt(to)) || strings.IndexByte(others, p.byteAt(to)) >= 0 {
+		to++
+	}
+	return span{from, to}
 }
 
 // isBasic reports whether a text is a user and a password in base64 (RFC 7617).

@@ -12,7 +12,7 @@ import (
 )
 
 // shortestMasked is the length in bytes under which a secret is not looked for: masking every "ab" of an answer would
-// destroy the answer, and hide nothing from anyone.
+// destroy the answer and hide nothing.
 const shortestMasked = 4
 
 // Masker replaces known secrets wherever they stand in text: as they are, in the spellings in which a server echoes them

@@ -176,10 +176,12 @@ func (p *pass) at(i int) (cut span, next int) {
 		cut = p.userinfo(i + len("://"))
 	case strings.HasPrefix(rest, beginPEM):
 		cut = p.pem(i)
-	case slices.ContainsFunc(fieldsAt[c], func(name string) bool {
-		return len(rest) >= len(name) && strings.EqualFold(rest[:len(name)], name)
-	}):
-		cut = p.field(i)
+	default:
+		for _, name := range fieldsAt[c] {
+			if cut = p.field(i, name); cut.to > 0 {
+				break
+			}
+		}
 	}
 	if cut.to == 0 && isAlnum(c) && !isAlnum(p.before(i, 1)) {
 		cut, _ = p.key(i)

@@ -8,39 +8,59 @@ import (
 	"unicode/utf8"
 )
 
-// fieldNames are how the names of fields begin whose values are taken out, in lower case.
-var fieldNames = [...]string{"api", "access", "authorization", "client", "refresh", "secret", "姓名", "电话", "手机", "身份证"}
+// fieldNames are the names of fields whose values are taken out, in lower case. A "_" stands for "_", "-" or nothing.
+var fieldNames = [...]string{"api_key", "access_token", "authorization", "client_secret", "refresh_token", "secret_key", "secret_access_key",
+	"姓名", "电话", "手机", "身份证"}
 
-// fieldHead is the name of a field, or the end of it, and what separates it from its value. A quote and a bracket may
-// close the name: "api_key": and headers["x-api-key"] =.
-var fieldHead = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:(?i:(api[_-]?key|access[_-]?token|refresh[_-]?token|client[_-]?secret|secret[_-]?(?:access[_-]?)?key)` +
-		`|(authorization))|(?:(姓名)|(电话|手机)|(身份证))(?:号码?)?)["'` + "`" + `]?\]?[ \t]*[:=][:=>]?[ \t]*`)
-})
-
-// mostHead is the most bytes of a name and its separator, without spaces.
-const mostHead = 80
-
-// field finds the value of a field at i, where one of fieldNames stands.
-func (p *pass) field(i int) span {
-	end := p.spaces(i+mostHead) + len(":=\t") // however many spaces there are
-	rest := p.text[i:min(end, len(p.text))]
-	if strings.IndexByte(rest, ':') < 0 && strings.IndexByte(rest, '=') < 0 {
+// field finds the value of a field whose name, or the end of it, is at i.
+func (p *pass) field(i int, name string) span {
+	for k := range len(name) {
+		switch c := p.byteAt(i); {
+		case c == name[k] || isLetter(c) && c|0x20 == name[k]:
+			i++
+		case name[k] != '_':
+			return span{}
+		case c == '-':
+			i++
+		}
+	}
+	if name[0] >= utf8.RuneSelf && strings.HasPrefix(p.text[i:], "号") {
+		i = len(p.text) - len(strings.TrimPrefix(p.text[i+len("号"):], "码"))
+	}
+	if i = p.separator(i); i == 0 {
 		return span{}
 	}
-	m := fieldHead().FindStringSubmatchIndex(rest)
-	if m == nil {
-		return span{}
-	}
-	i += m[1]
-	switch kind := slices.IndexFunc(m[2:], func(at int) bool { return at >= 0 }) / 2; kind {
-	case 0:
-		return p.secretValue(i, p.word)
-	case 1:
+	switch name {
+	case "authorization":
 		return p.secretValue(i, p.credentials)
-	default:
-		return p.personalValue(i, [...]int{2: 0, 3: 11, 4: 18}[kind])
+	case "姓名":
+		return p.personalValue(i, 0)
+	case "电话", "手机":
+		return p.personalValue(i, 11)
+	case "身份证":
+		return p.personalValue(i, 18)
 	}
+	return p.secretValue(i, p.word)
+}
+
+// separator returns where the value begins behind a name that ends at i, 0 where no ":" or "=" separates them. A quote
+// and a bracket may close the name: "api_key": and headers["x-api-key"] =.
+func (p *pass) separator(i int) int {
+	if strings.IndexByte(quotes, p.byteAt(i)) >= 0 {
+		i++
+	}
+	if p.byteAt(i) == ']' {
+		i++
+	}
+	i = p.spaces(i)
+	if c := p.byteAt(i); c != ':' && c != '=' {
+		return 0
+	}
+	i++
+	if c := p.byteAt(i); c == ':' || c == '=' || c == '>' {
+		i++
+	}
+	return p.spaces(i)
 }
 
 // What ends a value: the end of the line, and the quotes that it stands in, a bracket, or all that ends a word.
@@ -48,7 +68,7 @@ const (
 	lineEnds    = "\r\n"
 	quotes      = "\"'`"
 	wordEnds    = " \t\"'`,;&<>(){}|]" + lineEnds
-	wordsEnd    = " \t\"`,;&<>(){}|]!?。、" + lineEnds // of personal data
+	wordsEnd    = " \t\"`,;&<>(){}|]!?" + lineEnds // of personal data
 	bracketEnds = quotes + "]" + lineEnds
 )
 
@@ -166,7 +186,13 @@ func (p *pass) personalWord(i int) int {
 			i++
 		}
 	}
-	return p.until(i, wordsEnd)
+	to := p.until(i, wordsEnd)
+	for _, stop := range []string{"。", "、"} {
+		if at := strings.Index(p.text[i:to], stop); at >= 0 {
+			to = i + at
+		}
+	}
+	return to
 }
 
 // continues reports whether the next word belongs to the value so far, which has so many words.

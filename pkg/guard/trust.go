@@ -133,7 +133,7 @@ func Distinct(chains [][]*x509.Certificate) []*x509.Certificate {
 }
 
 // CheckPins fails with *TrustError unless a certificate of the verified chains has one of the pinned keys. What else a
-// server sent along does not count: anybody can append a certificate that is not theirs. No pins fail nothing.
+// server sent along does not count: a server can append any certificate. No pins fail nothing.
 func CheckPins(host, node string, pins []Pin, verified [][]*x509.Certificate) error {
 	if len(pins) == 0 {
 		return nil

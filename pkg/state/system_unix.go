@@ -38,8 +38,8 @@ func flock(f *os.File, how int) error {
 }
 
 // CheckOwn fails with *Error unless path itself, not what a link leads to, is of the wanted type (fs.ModeDir,
-// fs.ModeSocket), belongs to this user, and other users can do nothing with it. It is for names under which somebody
-// else could have put something. A name that does not exist is an error for which fs.ErrNotExist holds.
+// fs.ModeSocket), belongs to this user, and other users can do nothing with it. It is for names that another
+// user could have taken. A name that does not exist is an error for which fs.ErrNotExist holds.
 func CheckOwn(path string, want fs.FileMode) error { return checkOwn(path, want, uint32(os.Geteuid())) }
 
 // checkOwn takes the user as an argument, so that a test that runs as root can be another user.
