@@ -110,8 +110,9 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f := c.Flags()
 	f.SortFlags = false
 	addSettingFlags(f, &o.node, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
-		"timeout", "connect_timeout", "limit", "hold", "proxy", "failover.across")
+		"timeout", "connect_timeout", "limit", "hold", "http3", "pick", "proxy", "failover.across")
 	f.Lookup("across").NoOptDefVal = "true"
+	addPathFlags(f, &o.node)
 	addStoreFlags(f, &o.node)
 	f.StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+either(wire.APIs()))
 	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)

@@ -76,11 +76,12 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	if o.dryRun {
 		return order.dryRun(ctx, stages.Filter, call)
 	}
+	order.Fastest = s.values.Fastest && conversation == nil // a conversation stays with its node
 	stages.Failover = &order.Failover
 	stages.Output = func(next client.Doer) client.Doer { output.next = next; return output }
 	output.keep = output.keep || conversation != nil || stages.Audit != nil && stages.Audit.Content
 	if o.verbose {
-		order.onReady = a.showProxy
+		order.onReady, order.OnReady = a.showProxy, a.showReadied
 		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
 	}
 	if s.values.AuditFile != "" || o.streams || order.guarded {

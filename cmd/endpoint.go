@@ -1,8 +1,10 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -147,6 +149,35 @@ type endpointOptions struct {
 	single      bool // no second handshake beside one that is late: it would be measured too
 }
 
+var http3Modes = map[string]transport.HTTP3{"true": transport.TryHTTP3, "only": transport.OnlyHTTP3}
+
+// reach applies --resolve, and refuses HTTP/3 where it cannot be.
+func (s *settings) reach(e *endpoint) error {
+	port := cmp.Or(e.URL.Port(), map[string]string{"http": "80", "https": "443"}[e.URL.Scheme])
+	for _, entry := range s.resolve {
+		host, rest, _ := strings.Cut(entry, ":")
+		at, addresses, ok := strings.Cut(rest, ":")
+		if !ok {
+			return invalid("resolve", entry, "HOST:PORT:ADDRESS[,ADDRESS], as curl does")
+		}
+		var list []netip.Addr
+		for address := range strings.SplitSeq(addresses, ",") {
+			parsed, err := netip.ParseAddr(strings.Trim(address, "[]"))
+			if err != nil {
+				return invalid("resolve", entry, "HOST:PORT:ADDRESS[,ADDRESS], as curl does")
+			}
+			list = append(list, parsed)
+		}
+		if strings.EqualFold(host, e.URL.Hostname()) && at == port {
+			e.options.Resolve = list
+		}
+	}
+	if e.options.HTTP3 != transport.NoHTTP3 && e.URL.Scheme != "https" && !e.config.IsDemo() {
+		return usagef("its address has to begin with https://", "%s is not reached over TLS, which HTTP/3 needs", e.Name)
+	}
+	return nil
+}
+
 // maxStream is the most bytes of an event stream that are read.
 const maxStream = 256 << 20
 
@@ -165,16 +196,22 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	e.options = transport.Options{
 		Target: e.URL, Node: node.Name, TLS: transport.TLS(node.TLS), Pins: node.Pins, Insecure: node.Insecure,
 		ConnectTimeout: s.values.ConnectTimeout, Connections: o.connections, Cold: o.cold, Race: !o.single,
-		Now: s.Clock.Now,
+		Now: s.Clock.Now, HTTP3: http3Modes[node.HTTP3], Resolve: node.Resolve,
 	}
 	if o.streams {
 		e.options.MaxBody = maxStream
+	}
+	if err := s.reach(e); err != nil {
+		return nil, err
 	}
 	if node.IsDemo() {
 		e.demo = demo.New(demo.Options{Now: s.Clock.Now, Sleep: s.Clock.Sleep})
 		e.options.Dial = e.demo.DialContext
 	} else if e.options.Proxy, e.options.ProxyFrom, err = s.proxy(node, e.URL); err != nil {
 		return nil, err
+	}
+	if e.options.Proxy != nil && e.options.HTTP3 == transport.OnlyHTTP3 {
+		return nil, usagef("--proxy none does without the proxy", "HTTP/3 does not go through a proxy, and %s is to be asked over nothing else", e.Name)
 	}
 	if via := e.options.Proxy; via != nil && e.URL.Scheme == "http" && !strings.HasPrefix(via.Scheme, "socks") {
 		e.Proxy = transport.ShowProxy(via)

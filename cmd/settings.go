@@ -20,6 +20,8 @@ type nodeOptions struct {
 	noStore bool
 	// budgetUnchecked sends also where a budget cannot be written down.
 	budgetUnchecked bool
+	// resolve are the addresses of hosts, each as HOST:PORT:ADDRESS[,ADDRESS].
+	resolve []string
 	// given are the settings that were given as flags, by their keys.
 	given map[string]string
 }
@@ -42,7 +44,7 @@ var shorthands = map[string]string{"node": "n", "model": "m", "output": "o"}
 var wanted = map[string]string{
 	"node": "NODE", "model": "MODEL", "max_tokens": "N", "retry.policy": "POLICY", "retry.attempts": "N",
 	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "idle_timeout": "DURATION", "proxy": "URL", "output": "FORM", "render": "on|off",
-	"limit": "RATE", "hold": "DURATION", "failover.across": "bool",
+	"http3": "true|false|only", "pick": "order|fastest", "limit": "RATE", "hold": "DURATION", "failover.across": "bool",
 }
 
 // addSettingFlags declares the flags of settings by their keys. Names, defaults and texts are config's.
@@ -74,6 +76,24 @@ func (s *settingFlag) Set(value string) error {
 		value = earlier + "," + value
 	}
 	s.given[s.Key] = value
+	return nil
+}
+
+// addPathFlags declares the flags of the way to a node that are no settings of their own.
+func addPathFlags(f *pflag.FlagSet, o *nodeOptions) {
+	f.Lookup("http3").NoOptDefVal = "true"
+	f.VarPF(onlyHTTP3{o.given}, "http3-only", "", "ask over HTTP/3 and nothing else").NoOptDefVal = "only"
+	f.StringArrayVar(&o.resolve, "resolve", nil, "reach `HOST:PORT:ADDRESS[,ADDRESS]` there; the certificate is still checked for HOST")
+}
+
+// onlyHTTP3 is --http3-only.
+type onlyHTTP3 struct{ given map[string]string }
+
+func (onlyHTTP3) String() string { return "" }
+func (onlyHTTP3) Type() string   { return "bool" }
+
+func (o onlyHTTP3) Set(string) error {
+	o.given["http3"] = "only"
 	return nil
 }
 

@@ -39,6 +39,12 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	if at.TLS != "" {
 		about = append(about, at.TLS)
 	}
+	if at.HTTP3 {
+		about = append(about, "HTTP/3")
+	}
+	if at.Handshakes > 1 {
+		about = append(about, fmt.Sprintf("%d handshakes raced", at.Handshakes))
+	}
 	switch {
 	case at.Held && at.Reused:
 		about = append(about, "held connection")
@@ -67,6 +73,15 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	if line := client.ServerLimits(header, a.Clock.Now()); line != "" {
 		a.say("* " + line)
 	}
+}
+
+// showReadied prints how a node did in the race for the first connection, for -v.
+func (a *app) showReadied(r client.Readied) {
+	if r.Err != nil {
+		a.say(fmt.Sprintf("* %s: no connection after %s: %s", r.Node, text.Latency(r.Took), r.Err))
+		return
+	}
+	a.say(fmt.Sprintf("* %s: connected in %s", r.Node, text.Latency(r.Took)))
 }
 
 // showUsage prints the tokens of an answer, for -u.

@@ -43,7 +43,7 @@ func Chain(s Stages) Doer {
 	d = &retryStage{&s.Env, d}
 	d = &budgetStage{d}
 	if s.Failover != nil {
-		d = &failoverStage{s.Failover, d}
+		d = &failoverStage{s.Failover, s.Clock.Now, d}
 	}
 	if s.Filter != nil {
 		d = &answerFilter{s.Filter, d}

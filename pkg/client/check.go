@@ -136,6 +136,9 @@ func (c *Check) way(probe *Probe, err error) bool {
 	c.good("TLS", "%s in %s; certificate of %s, valid until %s, from %s",
 		strings.ReplaceAll(probe.Attempt.TLS, "TLS ", ""), text.Latency(probe.Attempt.Phases.TLS), target.Hostname(),
 		leaf.NotAfter.UTC().Format(time.DateOnly), leaf.Issuer.CommonName)
+	if c.Reach.HTTP3 == transport.NoHTTP3 && offersHTTP3(probe.Attempt.Header()) {
+		c.skip("HTTP/3", "the node offers it; ferry config set nodes.%s.http3 true has it asked so", c.Endpoint.Name)
+	}
 	// The handshake has shown that one of the pinned keys is in the chain.
 	for _, cert := range guard.Distinct(probe.State.VerifiedChains) {
 		if pin := guard.PinOf(cert); slices.Contains(c.Reach.Pins, pin) {
@@ -143,6 +146,13 @@ func (c *Check) way(probe *Probe, err error) bool {
 		}
 	}
 	return true
+}
+
+// offersHTTP3 reports whether a reply's Alt-Svc names HTTP/3 (RFC 7838, RFC 9114 section 3.1.1).
+func offersHTTP3(header []Field) bool {
+	return slices.ContainsFunc(header, func(f Field) bool {
+		return strings.EqualFold(f.Name, "Alt-Svc") && strings.Contains(f.Value, "h3=")
+	})
 }
 
 // models reports what the node said to the free request. A list that is open to anyone says nothing about the key: bare

@@ -40,6 +40,8 @@ type (
 		Ambiguous   bool              `json:"ambiguous"`
 		Held        bool              `json:"held"`                  // over a connection that outlives the call
 		Reconnected bool              `json:"reconnected,omitempty"` // sent once more, on a new connection
+		HTTP3       bool              `json:"http3,omitempty"`
+		Handshakes  int               `json:"handshakes,omitempty"` // that were raced, where there were several
 		Phases      phasesDescription `json:"phases_ms"`
 	}
 	phasesDescription struct {
@@ -61,6 +63,13 @@ type (
 
 const descriptionSchema = 1
 
+func raced(handshakes int) int {
+	if handshakes < 2 {
+		return 0
+	}
+	return handshakes
+}
+
 // Describe puts a call into its JSON form. What is no whole answer goes through redact.
 func (r *Result) Describe(failed error, redact func(string) string) *Description {
 	d := &Description{
@@ -73,7 +82,7 @@ func (r *Result) Describe(failed error, redact func(string) string) *Description
 		d.Attempts = append(d.Attempts, attemptDescription{
 			Node: at.Node, Attempt: at.Number, Status: at.Status, Class: at.Class, RequestID: d.RequestID,
 			LatencyMS: millis(at.Latency), WaitMS: millis(at.Wait), LimitedMS: millis(at.Limited), Ambiguous: at.Ambiguous,
-			Held: at.Held, Reconnected: at.Reconnected,
+			Held: at.Held, Reconnected: at.Reconnected, HTTP3: at.HTTP3, Handshakes: raced(at.Handshakes),
 			Phases: phasesDescription{
 				millis(at.Phases.DNS), millis(at.Phases.Connect), millis(at.Phases.TLS),
 				millis(at.Phases.Wait), millis(at.Phases.Transfer),

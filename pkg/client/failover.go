@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ferry/pkg/retry"
 	"ferry/pkg/text"
@@ -31,6 +32,10 @@ type Failover struct {
 	Candidates []Candidate
 	// Across lets a prompt go on to a node in another zone.
 	Across bool
+	// Fastest has the candidate asked first whose connection is ready first, and the others by the same.
+	Fastest bool
+	// OnReady sees each connection that is ready, or failed, while no candidate has been asked. It may be nil.
+	OnReady func(Readied)
 	// OnHandover sees each node that failed, and the one that is asked next. It may be nil.
 	OnHandover func(failed *Error, next Candidate)
 	// OnSkip sees each node but the first that could not be asked. It may be nil.
@@ -41,20 +46,25 @@ type Failover struct {
 // asked. The error comes from the only candidate that had a part in it, or is a *FailoverError.
 type failoverStage struct {
 	*Failover
+	now  func() time.Time
 	next Doer
 }
 
 func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
-	result, err := s.ask(ctx, call, 0)
-	end := &FailoverError{}
-	asked := s.Candidates[0]
-	for i, next := range s.Candidates[1:] {
+	racing, end := context.WithCancel(ctx)
+	defer end()
+	order := s.pick(racing, s.now)
+	asked, _ := order.next()
+	result, err := s.ask(ctx, call, asked, len(order.left))
+	over := &FailoverError{}
+	for {
 		var failed *Error
-		if !errors.As(err, &failed) || !failed.handsOver(result) {
+		if len(order.left) == 0 || !errors.As(err, &failed) || !failed.handsOver(result) {
 			break
 		}
+		next, _ := order.next()
 		if next.Zone != asked.Zone && !s.Across {
-			end.stop(asked, next)
+			over.stop(asked, next)
 			break
 		}
 		if s.OnHandover != nil {
@@ -62,33 +72,32 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		}
 		result.clip()
 		call.Memory.Release()
-		more, errNext := s.ask(ctx, call, i+1)
+		more, errNext := s.ask(ctx, call, next, len(order.left))
 		if !isCall(errNext) {
-			end.left = append(end.left, fmt.Sprintf("%s could not be asked: %s", next.Name, errNext))
-			if s.OnSkip != nil && i+2 < len(s.Candidates) { // of the last one the error tells
+			over.left = append(over.left, fmt.Sprintf("%s could not be asked: %s", next.Name, errNext))
+			if s.OnSkip != nil && len(order.left) > 0 { // of the last one the error tells
 				s.OnSkip(next, errNext)
 			}
 			continue
 		}
-		end.left = nil
-		end.Before = append(end.Before, failed)
+		over.left = nil
+		over.Before = append(over.Before, failed)
 		result, err, asked = after(result, more), errNext, next
 	}
-	if len(end.Before)+len(end.left) == 0 {
+	if len(over.Before)+len(over.left) == 0 {
 		return result, err
 	}
-	return result, end.of(err)
+	return result, over.of(err)
 }
 
-// ask makes the whole call to a candidate, with all its attempts.
-func (s *failoverStage) ask(ctx context.Context, call *Call, i int) (*Result, error) {
-	e, err := s.Candidates[i].Endpoint(ctx)
+// ask makes the whole call to a candidate, with all its attempts. So many candidates remain.
+func (s *failoverStage) ask(ctx context.Context, call *Call, c Candidate, remaining int) (*Result, error) {
+	e, err := c.Endpoint(ctx)
 	if err != nil {
-		c := s.Candidates[i]
 		return &Result{Node: c.Name, API: c.API, Model: cmp.Or(call.Request.Model, c.Model)}, err
 	}
 	call = call.To(e)
-	call.Remaining = len(s.Candidates) - 1 - i
+	call.Remaining = remaining
 	return s.next.Do(ctx, call)
 }
 

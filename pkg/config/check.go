@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -238,4 +239,18 @@ func distance(a, b string) int {
 		before, last = last, row
 	}
 	return last[len(t)]
+}
+
+func checkHTTP3(s string) *Error {
+	return checkOneOf(s, "use true, false or only", "true", "false", "only")
+}
+
+func checkPick(s string) *Error { return checkOneOf(s, "use order or fastest", "order", "fastest") }
+
+// checkAddress is the rule for one of a node's addresses.
+func checkAddress(s string) *Error {
+	if _, err := netip.ParseAddr(s); err != nil {
+		return bad("use IP addresses, such as 203.0.113.7", "")
+	}
+	return nil
 }

@@ -148,7 +148,7 @@ func TestPinsErrors(t *testing.T) {
 			"c.yaml:2:3: nodes.a.pins: this node is not reached over TLS, so nothing would be held to these pins"},
 		{"the demo node", "nodes:\n  a: {url: 'demo:', pins: " + pinA + "}\n",
 			"c.yaml:2:3: nodes.a.pins: this node is not reached over TLS, so nothing would be held to these pins"},
-		{"at the top", "pins: " + pinA + "\n", "c.yaml:1:1: pins: unknown key"},
+		{"at the top", "pins: " + pinA + "\n", "c.yaml:1:1: pins: unknown key; did you mean pick?"},
 	})
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,6 +75,9 @@ type Node struct {
 	Budget int64
 	// Hold is how long a connection to it is kept without use, 0 for not beyond the command.
 	Hold time.Duration
+	// HTTP3 is "true", "only", or "" where it is not asked so. Resolve are the node's addresses, in place of a look-up of its name.
+	HTTP3   string
+	Resolve []netip.Addr
 	// Sticky says that a gateway behind this node keeps a conversation on one upstream by its token.
 	Sticky bool
 	// Aliases are models by the short names they are asked for.
@@ -115,6 +119,14 @@ func (n *Node) read(text func(field string) string) {
 	n.TLS = TLS{text("tls.min"), text("tls.ca"), text("tls.cert"), text("tls.key")}
 	n.Insecure, n.Sticky = text("insecure") == "true", text("sticky") == "true"
 	n.MaxTokens, n.Hold = number(text("max_tokens")), duration(text("hold"))
+	if n.HTTP3 = text("http3"); n.HTTP3 == "false" {
+		n.HTTP3 = ""
+	}
+	for _, address := range kindCommas.split(text("resolve")) {
+		if at, err := netip.ParseAddr(address); err == nil {
+			n.Resolve = append(n.Resolve, at)
+		}
+	}
 	n.Rate, _ = parseLimit(text("limit"))
 	n.Budget, _ = parseBudget(text("budget"))
 	n.Key = Ref(text("key"))
@@ -172,6 +184,8 @@ func (f *File) checkNode(name string) (field string, err *Error) {
 		return "key", bad("auth is none, so this key would never be sent", "remove one of the two")
 	case (n.TLS.Cert == "") != (n.TLS.Key == ""):
 		return "tls", bad("use cert and key together", "")
+	case (n.HTTP3 == "true" || n.HTTP3 == "only") && !strings.HasPrefix(n.URL, "https://"):
+		return "http3", bad("this node is not reached over TLS, which HTTP/3 needs", "make its url https://, or remove http3")
 	case len(n.Pins) > 0 && !strings.HasPrefix(n.URL, "https://"):
 		return "pins", bad("this node is not reached over TLS, so nothing would be held to these pins", "make its url https://, or remove the pins")
 	}

@@ -27,6 +27,8 @@ type Values struct {
 	SessionIdle time.Duration
 	// Render reports whether Markdown is styled on a terminal.
 	Render bool
+	// Fastest reports whether the first of several nodes is the one whose connection is ready first.
+	Fastest bool
 	// Output is the form of the output. Each command knows which forms it has.
 	Output string
 
@@ -95,6 +97,7 @@ func (v *Values) read() {
 	v.IdleTimeout, v.SessionIdle = duration(text("idle_timeout")), duration(text("session.idle"))
 	v.Render = text("render") == "on" || text("render") == "true"
 	v.Output = text("output")
+	v.Fastest = text("pick") == "fastest"
 	v.FilterFile, v.FilterWords = text("filter.file"), kindList.split(text("filter.words"))
 	if v.FilterFile != "" || len(v.FilterWords) > 0 {
 		on := kindList.split(text("filter.on"))

@@ -65,6 +65,8 @@ func TestPrecedence(t *testing.T) {
 		"idle_timeout":    {"7s", "8s", "9s"},
 		"limit":           {"2/s", "600/min burst 5", "50/min"},
 		"hold":            {"5m", "off", "10m"},
+		"http3":           {"true", "only", "false"},
+		"pick":            {"fastest", "order", "fastest"},
 		"budget":          {"", "", "200000 tokens/day"},
 		"session.idle":    {"", "5m", "6m"},
 		"render":          {"off", "on", "off"},

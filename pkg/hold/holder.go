@@ -140,6 +140,11 @@ func (h *holder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case wantEnd:
 		h.stop()
 		<-h.closed
+	case wantReady:
+		w.WriteHeader(http.StatusProcessing)
+		if err := h.up.Ready(r.Context()); err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+		}
 	default:
 		life, err := time.ParseDuration(want)
 		if err != nil {

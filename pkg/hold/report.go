@@ -24,6 +24,7 @@ const headerName = "Ferry-Hold"
 const (
 	wantStatus = "status"
 	wantEnd    = "end"
+	wantReady  = "ready"
 )
 
 // report is what a holder says of a request: how it went to the node, and what it failed with.

@@ -82,6 +82,12 @@ func each(dir string, do func(path string, s Status)) error {
 	return nil
 }
 
+// askReady has the holder of a socket see to it that it has a connection.
+func askReady(ctx context.Context, path string) error {
+	_, err := ask(ctx, path, wantReady)
+	return err
+}
+
 func askStatus(ctx context.Context, path string) (s Status, err error) {
 	said, err := ask(ctx, path, wantStatus)
 	if err != nil {
@@ -92,8 +98,11 @@ func askStatus(ctx context.Context, path string) (s Status, err error) {
 
 // ask has the holder of a socket do something other than pass on a request.
 func ask(ctx context.Context, path, want string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, atLeast(answerTimeout))
-	defer cancel()
+	if want != wantReady { // which is when there is a connection
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, atLeast(answerTimeout))
+		defer cancel()
+	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://holder/", http.NoBody)
 	if err != nil {
 		return nil, err

@@ -88,6 +88,23 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return direct.RoundTrip(r)
 }
 
+// Ready sees to it that there is a connection for a request to come: the holder's, or one of the direct way.
+func (t *Transport) Ready(ctx context.Context) error {
+	conn, err := t.settings.holder(ctx)
+	if err == nil {
+		conn.Close()
+		path, _ := t.settings.path() // it was found just now
+		if err = askReady(ctx, path); err == nil {
+			return nil
+		}
+	}
+	direct, err := t.directly()
+	if err != nil {
+		return err
+	}
+	return direct.Ready(ctx)
+}
+
 // throughHolder sends the request to the holder. It watches whether the holder is at work until the answer has ended.
 func (t *Transport) throughHolder(outer *http.Request) (*http.Response, error) {
 	trace := transport.TraceOf(outer.Context())

@@ -3,6 +3,8 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -126,3 +128,14 @@ func pass(ctx context.Context, d time.Duration) bool {
 }
 
 func dialError(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
+
+// TestResolve has a name that no one resolves, and its address by hand.
+func TestResolve(t *testing.T) {
+	o, s := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Host) })
+	port := netip.MustParseAddrPort(s.Listener.Addr().String()).Port()
+	o.Target = mustURL(t, fmt.Sprintf("http://node.invalid:%d", port))
+	o.Resolve = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	if _, text, err := post(t, o); text != o.Target.Host || err != nil {
+		t.Errorf("%q, %v, want %s", text, err, o.Target.Host)
+	}
+}
