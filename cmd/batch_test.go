@@ -93,7 +93,8 @@ func TestBatchInterrupted(t *testing.T) {
 	rest := readUntil(t, terminal, shows("is not answered"))
 	p.wait().killedBy(syscall.SIGINT)
 	answered := len(linesOf(t, out))
-	contains(t, "what is said", strings.Join(strings.Fields(rest), " "), fmt.Sprintf("%d of 10000 answered, %d not sent, stopped", answered, 10_000-answered))
+	contains(t, "what is said", strings.Join(strings.Fields(rest), " "),
+		fmt.Sprintf("%d of 10000 answered, %d not sent, stopped", answered, 10_000-answered))
 }
 
 // inFlight are the items that a batch says were in flight when a run ended, sorted.
@@ -290,7 +291,8 @@ func (l *killLane) check() int {
 		answered[result.ID] = true
 	}
 	// A look at the batch is what the next run would say.
-	dry := ferry(l.t, map[string]string{"FERRY_KEY": "any"}, "ask", "-q", "--dry-run", "--batch", l.in, "--out", l.out, "-n", l.url).want(0, "", "")
+	dry := ferry(l.t, map[string]string{"FERRY_KEY": "any"}, "ask", "-q", "--dry-run", "--batch", l.in, "--out", l.out, "-n", l.url)
+	dry.want(0, "", "")
 	named := inFlight(dry.stdout)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -74,7 +74,8 @@ func TestNamedConfigIsThere(t *testing.T) {
 		walked++
 		dir := t.TempDir()
 		path := filepath.Join(dir, "misspelt", "config.yaml")
-		r := ferry(t, map[string]string{"FERRY_CONFIG": path, "HOME": dir, "ANTHROPIC_API_KEY": canaryKey}, append(strings.Fields(name), args[name]...)...)
+		env := map[string]string{"FERRY_CONFIG": path, "HOME": dir, "ANTHROPIC_API_KEY": canaryKey}
+		r := ferry(t, env, append(strings.Fields(name), args[name]...)...)
 		r.want(2, "", "Error: FERRY_CONFIG: there is no file "+path+"\nhint: correct the path, or unset FERRY_CONFIG")
 		equal(t, name+" prints", r.stdout, map[string]string{"config path": path + "\n"}[name])
 		left, _ := os.ReadDir(dir)
@@ -277,5 +278,6 @@ func TestSessionCompletion(t *testing.T) {
 		names, _, _ := strings.Cut(r.want(0, ":4\n", "ShellCompDirectiveNoFileComp").stdout, ":4")
 		equal(t, typed, strings.Join(strings.Fields(names), " "), want)
 	}
-	ferry(t, nil, "__complete", "config", "session", "rm", "").want(0, ":4\n", "").exactly(0, ":4\n", "Completion ended with directive: ShellCompDirectiveNoFileComp\n")
+	ferry(t, nil, "__complete", "config", "session", "rm", "").
+		exactly(0, ":4\n", "Completion ended with directive: ShellCompDirectiveNoFileComp\n")
 }

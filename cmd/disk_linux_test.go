@@ -232,7 +232,7 @@ func TestFilesOfOthers(t *testing.T) {
 	}
 }
 
-// TestReportMode holds a report to be readable by others, such as a collector of metrics, and follows the user's own link in the user's own folder.
+// TestReportMode expects a report that others can read, such as a collector of metrics, and follows the user's own link.
 func TestReportMode(t *testing.T) {
 	t.Chdir(t.TempDir())
 	defer syscall.Umask(syscall.Umask(0))

@@ -145,7 +145,8 @@ type result struct {
 
 func (r result) errorf(format string, args ...any) {
 	r.t.Helper()
-	r.t.Errorf("%.300q: %s, got exit code %d\nstdout: %.2000s\nstderr: %.2000s", r.args, fmt.Sprintf(format, args...), r.code, r.stdout, r.stderr)
+	r.t.Errorf("%.300q: %s, got exit code %d\nstdout: %.2000s\nstderr: %.2000s",
+		r.args, fmt.Sprintf(format, args...), r.code, r.stdout, r.stderr)
 }
 
 // must ends the test where the call failed.

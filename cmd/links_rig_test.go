@@ -141,7 +141,8 @@ var linkWays = []string{"ask", "stream", "hold", "batch"}
 
 func newLinkRig(t *testing.T, url string) *linkRig {
 	r := &linkRig{t: t, name: fmt.Sprintf("link-%d-%d", os.Getpid(), holdRigs.Add(1))}
-	r.env = withConfig(t, fmt.Sprintf("node: %s\naudit: {file: audit.jsonl}\nnodes:\n  %s: {url: '%s', api: complete, key: \"env:NODE_KEY\"}\n", r.name, r.name, url), nil)
+	r.env = withConfig(t, fmt.Sprintf("node: %s\naudit: {file: audit.jsonl}\n"+
+		"nodes:\n  %s: {url: '%s', api: complete, key: \"env:NODE_KEY\"}\n", r.name, r.name, url), nil)
 	r.dir = filepath.Dir(r.env["FERRY_CONFIG"])
 	r.env["XDG_RUNTIME_DIR"] = shortDir(t)
 	t.Cleanup(func() { ferry(t, r.env, "config", "hold", "stop").want(0, "", "") })
@@ -205,7 +206,8 @@ func (r *linkRig) batch(prompts []string, more ...string) linkAnswer {
 	dir := r.t.TempDir()
 	in, out := filepath.Join(dir, "in.txt"), filepath.Join(dir, "out.jsonl")
 	write(r.t, in, strings.Join(prompts, "\n")+"\n")
-	got := linkAnswer{result: ferry(r.t, r.env, append([]string{"ask", "--batch", in, "--out", out}, more...)...), answers: map[string]string{}}
+	printed := ferry(r.t, r.env, append([]string{"ask", "--batch", in, "--out", out}, more...)...)
+	got := linkAnswer{result: printed, answers: map[string]string{}}
 	text, _ := os.ReadFile(out) // none where nothing was answered
 	for line := range strings.Lines(string(text)) {
 		var result struct{ ID, Text string }

@@ -66,7 +66,9 @@ func TestStreamSignal(t *testing.T) {
 
 // TestClosedPipe expects ferry to end as SIGPIPE would end it when its reader has gone, before or while it writes.
 func TestClosedPipe(t *testing.T) {
-	for reads, args := range map[int][]string{0: {"ask", "-q", "-n", "demo", "hello"}, 10: {"stream", "-q", "-n", "demo:?big=1000000&chunk=100", "hello"}} {
+	for reads, args := range map[int][]string{
+		0: {"ask", "-q", "-n", "demo", "hello"}, 10: {"stream", "-q", "-n", "demo:?big=1000000&chunk=100", "hello"},
+	} {
 		p := realFerry(t, args...)
 		reader, writer, err := os.Pipe()
 		check(t, err)

@@ -181,7 +181,8 @@ func TestRawRefusesKeyInPieces(t *testing.T) {
 				}))
 				name := fmt.Sprintf("%s in pieces of %d bytes %s", place, size, first)
 				for _, command := range []string{"stream", "ask"} {
-					r := ferry(t, vars, command, "-o", "raw", "-n", server.URL, "hi").want(1, "", "holds a key in pieces").want(1, "", "-o text and -o json mask it")
+					r := ferry(t, vars, command, "-o", "raw", "-n", server.URL, "hi").want(1, "", "holds a key in pieces")
+					r.want(1, "", "-o text and -o json mask it")
 					lacks(t, command+", "+name+": the last piece", r.stdout, pieces[len(pieces)-1])
 					if size > 3 {
 						lacks(t, command+", "+name+": a piece", r.stdout, key[:size])

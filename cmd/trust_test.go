@@ -205,14 +205,16 @@ func TestPinsAreShown(t *testing.T) {
 		ferry(t, env, args...).want(0, want, "")
 	}
 	env = configure(t, node.URL, fmt.Sprintf(`tls: {ca: '%s'}, pins: "%s"`, root.file, other))
-	ferry(t, env, "config", "check", "n").want(1, "✗ TLS      n: TLS certificate of "+node.host+" rejected: its certificate has none of the pinned keys", "")
+	ferry(t, env, "config", "check", "n").
+		want(1, "✗ TLS      n: TLS certificate of "+node.host+" rejected: its certificate has none of the pinned keys", "")
 }
 
 // TestPinsEndAnOrder expects that failover ends at a pin that does not match: the node behind it is not asked.
 func TestPinsEndAnOrder(t *testing.T) {
 	root := newAuthority(t, "root", nil)
 	node, behind := serve(t, nil, overTLS(root.issue(t, nil))), serve(t, nil, overTLS(root.issue(t, nil)))
-	config := fmt.Sprintf("nodes:\n  n: {url: '%s', key: \"env:NODE_KEY\", tls: {ca: '%s'}, pins: '%s'}\n  behind: {url: '%s', auth: none, tls: {ca: '%s'}}\n",
+	config := fmt.Sprintf("nodes:\n  n: {url: '%s', key: \"env:NODE_KEY\", tls: {ca: '%s'}, pins: '%s'}\n"+
+		"  behind: {url: '%s', auth: none, tls: {ca: '%s'}}\n",
 		node.URL, root.file, pinned(t, newAuthority(t, "other", nil).cert.Raw), behind.URL, root.file)
 	for _, verb := range []string{"ask", "stream"} {
 		r := ferry(t, withConfig(t, config, nil), verb, "--retry-policy", "backoff", "-n", "n,behind", "hello")
