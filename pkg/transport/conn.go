@@ -46,9 +46,11 @@ type inbound struct {
 	first func()
 }
 
+var errHeader = &text.LimitError{What: "a reply's header", Limit: MaxHeader}
+
 func (i *inbound) Read(p []byte) (int, error) {
 	if i.left == 0 {
-		return 0, &text.LimitError{What: "a reply's header", Limit: MaxHeader}
+		return 0, errHeader
 	}
 	if i.left > 0 && int64(len(p)) > i.left {
 		p = p[:i.left]
@@ -125,7 +127,10 @@ func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, err
 		go x.write()
 	}
 	resp, err := x.readHeader()
-	if err == nil && (x.early && resp.StatusCode/100 == 2 || x.stray && c.served > 0) {
+	switch {
+	case err != nil && c.inbound.left == 0:
+		err = errHeader // net/http may call the line at the bound malformed
+	case err == nil && (x.early && resp.StatusCode/100 == 2 || x.stray && c.served > 0):
 		err = &EarlyError{}
 	}
 	if err != nil {
@@ -137,7 +142,7 @@ func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, err
 
 // answer readies an answer for its reader: its end frees the connection.
 func (x *exchange) answer(resp *http.Response) (*http.Response, error) {
-	if resp.Close {
+	if resp.Close || resp.StatusCode < 200 {
 		x.keep = nil
 	}
 	if secured, ok := x.Conn.(*tls.Conn); ok {

@@ -1,0 +1,235 @@
+package transport
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// hello is a whole answer.
+const hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+// withHeader is a whole answer with more lines in its header.
+func withHeader(lines string) string {
+	return "HTTP/1.1 200 OK\r\n" + lines + "Content-Length: 5\r\n\r\nhello"
+}
+
+// chunked is an answer with a chunked body.
+func chunked(body string) string {
+	return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+}
+
+// ofSize is an answer with a header of just so many bytes, in lines of up to so many.
+func ofSize(size, line int) string {
+	const before, after = "HTTP/1.1 200 OK\r\n", "Content-Length: 5\r\n\r\n"
+	var lines strings.Builder
+	for left := size - len(before) - len(after); left > 0; {
+		n := min(left, line)
+		if left-n < 8 {
+			n = left
+		}
+		lines.WriteString("X-B: " + strings.Repeat("b", n-7) + "\r\n")
+		left -= n
+	}
+	return before + lines.String() + after + "hello"
+}
+
+// good are answers that HTTP allows.
+var good = map[string]string{
+	"a length":              hello,
+	"chunks":                chunked("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"),
+	"chunk extensions":      chunked("5;a=b;c=\"d\"\r\nhello\r\n0;e\r\n\r\n"),
+	"trailers":              "HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: t\r\n\r\n",
+	"no content":            "HTTP/1.1 204 No Content\r\n\r\n",
+	"not modified":          "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+	"1xx before":            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" + hello,
+	"close":                 withHeader("Connection: close\r\n"),
+	"an error":              "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nbad",
+	"HTTP/1.0 with length":  "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+	"HTTP/1.0 kept":         "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello",
+	"events":                chunked("e\r\ndata: {\"a\":1}\n\r\n1\r\n\n\r\ne\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"),
+	"an empty body":         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+	"an empty chunked body": chunked("0\r\n\r\n"),
+}
+
+// untilEOF are answers that end with the connection.
+var untilEOF = map[string]string{
+	"a body until EOF":            "HTTP/1.1 200 OK\r\n\r\nhello",
+	"an HTTP/1.0 body until EOF":  "HTTP/1.0 200 OK\r\n\r\nhello",
+	"a body until EOF, kept":      "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n\r\nhello",
+	"a body until EOF, closed":    "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello",
+	"an unknown coding until EOF": "HTTP/1.0 200 OK\r\nTransfer-Encoding: identity\r\n\r\nhello",
+	"an empty body until EOF":     "HTTP/1.1 200 OK\r\n\r\n",
+}
+
+// statusLines begin an answer, most of them a bad one.
+var statusLines = []string{
+	"HTTP/1.1 200", "HTTP/1.1 200 ", "HTTP/1.1  200 OK", "HTTP/1.1   200   OK", "HTTP/1.0 200 OK", "HTTP/1.2 200 OK",
+	"HTTP/1.9 200 OK", "HTTP/2.0 200 OK", "HTTP/2 200 OK", "HTTP/3 200 OK", "HTTP/0.9 200 OK", "HTTP/1 200 OK",
+	"HTTP/11 200 OK", "HTTP/1.10 200 OK", "HTTP/01.1 200 OK", "HTTP/-1.1 200 OK", "http/1.1 200 OK", "HTTP /1.1 200 OK",
+	"HTTP/1.1 099 X", "HTTP/1.1 000 X", "HTTP/1.1 1000 X", "HTTP/1.1 abc X", "HTTP/1.1 -20 X", "HTTP/1.1 +20 X",
+	"HTTP/1.1 20 X", "HTTP/1.1 999 X", "HTTP/1.1 600 X", "HTTP/1.1 0x1 X", "HTTP/1.1 2_0 X", "HTTP/1.1 20O X",
+	"HTTP/1.1 ２０ X", "HTTP/1.1\t200 OK", "HTTP/1.1200 OK", "HTTP/1.1 200OK", "HTTP/1.1 200\tOK", "HTTP/1.1 200,OK",
+	"HTTP/1.1", "HTTP/1.1 ", "HTTP", "", " ", " HTTP/1.1 200 OK", "\r\nHTTP/1.1 200 OK", "\x00HTTP/1.1 200 OK",
+	"ICY 200 OK", "PRI * HTTP/2.0", "POST / HTTP/1.1", "SSH-2.0-OpenSSH_9.2", "220 mail.test ESMTP",
+	"<!DOCTYPE html><html>", `{"id": 1}`, "\x15\x03\x01\x00\x02\x02\x28", "\xff\xfe\x00", "\xef\xbb\xbfHTTP/1.1 200 OK",
+	"HTTP/1.1 200 \x00", "HTTP/1.1 200 O\rK", "HTTP/1.1 200 \x1b[31mred", "HTTP/1.1 200 \xff\xfe", "HTTP/1.1 200 ÖK",
+	"HTTP/1.1 200 " + strings.Repeat("x", 5000), strings.Repeat("x", 5000),
+}
+
+// headerLines stand in the header of a 200 with a length.
+var headerLines = []string{
+	"no colon\r\n", "nocolon\r\n", ": no name\r\n", "X : space before\r\n", " X: space first\r\n", "\tX: tab first\r\n",
+	"X: a\r\n b: folded\r\n", "X: a\r\n\tfolded by a tab\r\n", "X: a\r\n \r\n", "X: \r\n", "X:\r\n", "X:tight\r\n", "X:  loose  \r\n",
+	"X: bare LF\n", "X: a\nY: b\n", "X: lone\rCR\r\n", "X: CR before\r\r\n", "X\r: name\r\n", "X: NUL \x00\r\n", "X\x00: NUL\r\n",
+	"X: bell \x07\r\n", "X: \xff\xfe\r\n", "X: é\r\n", "É: x\r\n", "X Y: z\r\n", "X(Y): z\r\n", "X/Y: z\r\n", "\"X\": z\r\n",
+	"x-lower: a\r\nX-LOWER: b\r\n", "X: a\r\nX: b\r\n", "\x7f: del\r\n", "X: del \x7f\r\n", "X: tab\tin\r\n", "X: a: b\r\n",
+	"Host: elsewhere\r\n", "Set-Cookie: a=b\r\n", "Upgrade: h2c\r\n", "Alt-Svc: h3=\":443\"\r\n", "Location: /x\r\n",
+	"Pragma: no-cache\r\n", "Content-Encoding: br\r\n", "Content-Type\r\n", "Trailer: X-T\r\n", "Trailer: Content-Length\r\n",
+	"Connection: close\r\n", "Connection: Close\r\n", "Connection: keep-alive, close\r\n", "Connection: keep-alive\r\n",
+	"Connection: closed\r\n", "Connection: close\r\nConnection: keep-alive\r\n", "Connection: upgrade\r\n",
+	"Proxy-Connection: close\r\n", "Keep-Alive: timeout=0\r\n", "X: " + strings.Repeat("x", 5000) + "\r\n",
+	strings.Repeat("X: x\r\n", 2000), strings.Repeat("X", 5000) + ": x\r\n",
+}
+
+// lengths are the header of a body of hello, after which the connection ends.
+var lengths = []string{
+	"Content-Length: 4\r\n", "Content-Length: 6\r\n", "Content-Length: 0\r\n", "Content-Length: -1\r\n", "Content-Length: +5\r\n",
+	"Content-Length: 05\r\n", "Content-Length: 5 \r\n", "Content-Length:\r\n", "Content-Length: \r\n", "Content-Length: 5,5\r\n",
+	"Content-Length: 5, 5\r\n", "Content-Length: 5, 6\r\n", "Content-Length: 5;6\r\n", "Content-Length: 5.0\r\n",
+	"Content-Length: 0x5\r\n", "Content-Length: 5e0\r\n", "Content-Length: five\r\n", "Content-Length: 5 5\r\n",
+	"Content-Length: 5\r\nContent-Length: 5\r\n", "Content-Length: 5\r\nContent-Length: 6\r\n",
+	"Content-Length: 5\r\ncontent-length: 4\r\n", "Content-Length: 9223372036854775807\r\n",
+	"Content-Length: 9223372036854775808\r\n", "Content-Length: 18446744073709551621\r\n",
+	"Content-Length: 99999999999999999999999999999999\r\n", "Content_Length: 5\r\n", "Content-Length : 5\r\n",
+	"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+	"Transfer-Encoding: identity\r\n", "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: chunked, chunked\r\n",
+	"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
+	"Transfer-Encoding: CHUNKED\r\n", "Transfer-Encoding: chunked;q=1\r\n", "Transfer-Encoding:\r\n",
+	"Transfer-Encoding: \x0bchunked\r\n", "Transfer-Encoding: chunked\r\nConnection: close\r\n",
+	"Content-Range: bytes 0-4/5\r\n", "Content-Type: multipart/byteranges; boundary=x\r\n",
+}
+
+// chunks are bodies in chunks, most of them bad ones, after which the connection ends.
+var chunks = []string{
+	"5\nhello\n0\n\n", "5\r\nhello\r\n0\r\n", "5\r\nhello\r\n0", "5\r\nhello\r\n", "5\r\nhello", "5\r\nhelloX\r\n0\r\n\r\n",
+	"5\r\nhello\n0\r\n\r\n", "5\r\nhello0\r\n\r\n", "5\r\nhel\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n", " 5\r\nhello\r\n0\r\n\r\n",
+	"05\r\nhello\r\n0\r\n\r\n", "0000000000000005\r\nhello\r\n0\r\n\r\n", "00000000000000005\r\nhello\r\n0\r\n\r\n",
+	"0x5\r\nhello\r\n0\r\n\r\n", "-5\r\nhello\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", "g\r\nhello\r\n0\r\n\r\n",
+	"\r\nhello\r\n0\r\n\r\n", "\r\n5\r\nhello\r\n0\r\n\r\n", "5;\r\nhello\r\n0\r\n\r\n", "5;a\nb\r\nhello\r\n0\r\n\r\n", "5\rhello\r\n0\r\n\r\n",
+	"ffffffffffffffff\r\nhello\r\n0\r\n\r\n", "fffffffffffffffff\r\nhello\r\n0\r\n\r\n", "7fffffffffffffff\r\nhello",
+	"8000000000000000\r\nhello", "5\r\nhello\r\n00\r\n\r\n", "5\r\nhello\r\n-0\r\n\r\n", "5;" + strings.Repeat("x", 5000) + "\r\nhello\r\n0\r\n\r\n",
+	strings.Repeat("1;"+strings.Repeat("x", 3000)+"\r\na\r\n", 10) + "0\r\n\r\n", strings.Repeat("1\r\na\r\n", 3000) + "0\r\n\r\n",
+	"A\r\nhelloworld\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: t\r\n\r\n", "5\r\nhello\r\n0\r\nno colon\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: t\r\n",
+	"5\r\nhello\r\n0\r\nX-T: t", "5\r\nhello\r\n0\r\n: t\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: a\r\n b\r\n\r\n", "5\r\nhello\r\n0\r\nContent-Length: 9\r\n\r\n",
+	"5\r\nhello\r\n0\r\nX-T: " + strings.Repeat("t", 5000) + "\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: t\n\n", "5\r\nhello\r\n0\r\n\r", "hello",
+	"0\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\nX\x00: t\r\n\r\n",
+}
+
+// other are answers of other kinds, most of them bad ones, after which the connection ends.
+var other = map[string]string{
+	"nothing":                     "",
+	"no header end":               "HTTP/1.1 200 OK\r\nX: y\r\n",
+	"a status line alone":         "HTTP/1.1 200 OK\r\n",
+	"bare LF throughout":          "HTTP/1.1 200 OK\nContent-Length: 5\n\nhello",
+	"lone CR throughout":          "HTTP/1.1 200 OK\rContent-Length: 5\r\rhello",
+	"a status line and a bare LF": "HTTP/1.1 200 OK\n\r\nContent-Length: 5\r\n\r\nhello",
+	"an HTTP/0.9 body":            "hello, this is the body\n",
+	"an HTTP/2 preface":           "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+	"an HTTP/2 settings frame":    "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64",
+	"a TLS alert":                 "\x15\x03\x03\x00\x02\x02\x28",
+	"1xx alone":                   "HTTP/1.1 100 Continue\r\n\r\n",
+	"1xx and half a header":       "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 O",
+	"a 1xx with a length":         "HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\nhello" + hello,
+	"a 1xx of HTTP/1.0":           "HTTP/1.0 100 Continue\r\n\r\n" + hello,
+	"a 199":                       "HTTP/1.1 199 X\r\n\r\n" + hello,
+	"a bad 1xx":                   "HTTP/1.1 100 Continue\r\nno colon\r\n\r\n" + hello,
+	"many 1xx":                    strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 1000) + hello,
+	"too many 1xx":                strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 3000) + hello,
+	"a 204 that is chunked":       "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+	"a 304 that is chunked":       "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
+	"chunks of HTTP/1.0":          "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+	"trailers that are not said":  chunked("5\r\nhello\r\n0\r\nX-A: a\r\nX-B: b\r\nX-A: c\r\n\r\n"),
+	"trailers, one of two":        "HTTP/1.1 200 OK\r\nTrailer: X-A, X-B\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-B: b\r\n\r\n",
+	"said trailers of a length":   withHeader("Trailer: X-A\r\n") + "X-A: a\r\n\r\n",
+	"a 408":                       "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+	"a 426":                       "HTTP/1.1 426 Upgrade Required\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n",
+	"a redirect":                  "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://elsewhere.test/\r\nContent-Length: 0\r\n\r\n",
+	"a long body":                 fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 100<<10) + strings.Repeat("x", 100<<10),
+	"a header of 64 KiB less 1":   ofSize(MaxHeader-1, 100),
+	"a header of 64 KiB":          ofSize(MaxHeader, 100),
+	"a header of 64 KiB and 1":    ofSize(MaxHeader+1, 100),
+	"a line of 64 KiB less 1":     ofSize(MaxHeader-1, MaxHeader),
+	"a line of 64 KiB":            ofSize(MaxHeader, MaxHeader),
+	"a line of 64 KiB and 1":      ofSize(MaxHeader+1, MaxHeader),
+	"a header of 1 MiB":           ofSize(1<<20, 100),
+	"a status line of 1 MiB":      "HTTP/1.1 200 " + strings.Repeat("x", 1<<20),
+	"a name of 1 MiB":             "HTTP/1.1 200 OK\r\n" + strings.Repeat("x", 1<<20),
+}
+
+// particular are those that differ, or of which http.Transport cannot judge all.
+func particular(t *testing.T) []behaviour {
+	const races = "it may write the second request before it has read what came unasked"
+	const switched = `HTTP/1.1 101 Switching Protocols, 0 of %d bytes "", header map[Connection:[Upgrade] Upgrade:[x]], trailer map[]`
+	list := []behaviour{{
+		name:    "a 101",
+		pieces:  []string{"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nbytes of x"},
+		end:     fin,
+		differs: "another protocol was not asked for, and the bare connection has no bounds",
+		want:    fmt.Sprintf(switched, 0),
+	}, {
+		name: "gzip",
+		pieces: []string{fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s",
+			len(zipped(t, []byte("hello"))), zipped(t, []byte("hello")))},
+		differs: "ferry unpacks what it did not ask for",
+		want:    `HTTP/1.1 200 OK, 5 of -1 bytes "hello", header map[Content-Length:[29]], trailer map[]`,
+	}}
+	for name, more := range map[string]string{
+		"another answer": "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong", "one byte": "\x00", "an empty line": "\r\n",
+		"a part of an answer": "HTTP/1.1 2", "a 408": other["a 408"], "a 100": "HTTP/1.1 100 Continue\r\n\r\n",
+		"much": strings.Repeat("x", 10<<10),
+	} {
+		for first, answer := range map[string]string{
+			"a length": hello, "chunks": good["chunks"], "no content": good["no content"], "trailers": good["trailers"],
+		} {
+			list = append(list,
+				behaviour{name: first + " and " + more + " at once", pieces: []string{answer + more}, unjudged: races},
+				behaviour{name: first + " and " + name + " behind it", pieces: []string{answer, more}, unjudged: races},
+				behaviour{name: first + ", " + name + " and the end", pieces: []string{answer, more}, end: fin, unjudged: races})
+		}
+	}
+	return list
+}
+
+// behaviours are all that are compared.
+func behaviours(t *testing.T) (all []behaviour) {
+	add := func(name, answer string, ends ...ending) {
+		for _, end := range ends {
+			all = append(all, behaviour{name: fmt.Sprintf("%s, end %d", name, end), pieces: []string{answer}, end: end})
+		}
+	}
+	for name, answer := range good {
+		add(name, answer, open, fin, rst)
+	}
+	for name, answer := range untilEOF {
+		add(name, answer, fin, rst)
+	}
+	for _, line := range statusLines {
+		add(fmt.Sprintf("the status line %.40q", line), line+"\r\nContent-Length: 5\r\n\r\nhello", open)
+	}
+	for _, lines := range headerLines {
+		add(fmt.Sprintf("the header %.40q", lines), withHeader(lines), open)
+		add(fmt.Sprintf("the header %.40q first", lines), "HTTP/1.1 200 OK\r\n"+lines+"\r\n", fin)
+	}
+	for _, lines := range lengths {
+		add(fmt.Sprintf("the length %.40q", lines), "HTTP/1.1 200 OK\r\n"+lines+"\r\nhello", fin)
+		add(fmt.Sprintf("the length %.40q of a 204", lines), "HTTP/1.1 204 No Content\r\n"+lines+"\r\n", fin)
+	}
+	for _, body := range chunks {
+		add(fmt.Sprintf("the chunks %.40q", body), chunked(body), fin)
+	}
+	for name, answer := range other {
+		add(name, answer, fin)
+	}
+	return append(all, particular(t)...)
+}

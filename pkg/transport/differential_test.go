@@ -1,0 +1,296 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"ferry/pkg/text"
+)
+
+// behaviour is what a server does when it has read the first request. It answers a second one.
+type behaviour struct {
+	name   string
+	pieces []string // of the answer, each in one write
+	end    ending   // what follows them
+	// differs is why http.Transport's result is another one, and want is ferry's then.
+	differs, want string
+	// unjudged is why http.Transport does not always end the same way in the second request.
+	unjudged string
+}
+
+type ending int
+
+const (
+	open ending = iota // waits for the next request
+	fin
+	rst
+)
+
+// asked is how a server answers the second request.
+const asked = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond"
+
+// serve plays a behaviour on one connection. It tells done when it has.
+func (b behaviour) serve(conn net.Conn, done chan<- bool) {
+	defer conn.Close()
+	for in := bufio.NewReader(conn); ; {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/second" {
+			_, _ = io.WriteString(conn, asked)
+			continue
+		}
+		for _, piece := range b.pieces {
+			_, _ = io.WriteString(conn, piece) // fails where the client has ended the connection
+		}
+		switch b.end {
+		case fin:
+			conn.Close()
+		case rst:
+			reset(conn)
+		}
+		done <- true
+	}
+}
+
+func reset(conn net.Conn) {
+	switch c := conn.(type) {
+	case *tls.Conn:
+		reset(c.NetConn())
+	case *net.TCPConn:
+		_ = c.SetLinger(0)
+		c.Close()
+	case *memoryConn:
+		c.reset.Store(true)
+		c.Close()
+	}
+}
+
+// network gives a connection and its other end.
+type network func() (near, far net.Conn, err error)
+
+// overTCP makes connections on loopback.
+func overTCP(t *testing.T) network {
+	t.Helper()
+	l := listen(t)
+	var one sync.Mutex
+	return func() (near, far net.Conn, err error) {
+		one.Lock()
+		defer one.Unlock()
+		if near, err = net.Dial("tcp", l.Addr().String()); err == nil {
+			far, err = l.Accept()
+		}
+		return near, far, err
+	}
+}
+
+// memoryConn is one end of a connection in memory. The other end reads just what one write wrote.
+type memoryConn struct {
+	net.Conn
+	reset *atomic.Bool
+}
+
+func (c *memoryConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF && c.reset.Load() {
+		err = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+	}
+	return n, err
+}
+
+func inMemory() (near, far net.Conn, err error) {
+	near, far = net.Pipe()
+	cut := new(atomic.Bool)
+	return &memoryConn{near, cut}, &memoryConn{far, cut}, nil
+}
+
+// link is how two transports reach a server, the same for both.
+type link struct {
+	network network
+	ca      *authority // nil for plain http
+	secure  *tls.Config
+}
+
+func newLink(t *testing.T, over network, secure bool) *link {
+	t.Helper()
+	l := &link{network: over}
+	if secure {
+		l.ca = privateCA(t)
+		l.secure = &tls.Config{Certificates: []tls.Certificate{l.ca.issue(nil)}}
+	}
+	return l
+}
+
+func (l *link) target() string {
+	if l.ca != nil {
+		return "https://node.test"
+	}
+	return "http://node.test"
+}
+
+// trial is one transport and its server.
+type trial struct {
+	http.RoundTripper
+	dials  atomic.Int64
+	served sync.WaitGroup
+}
+
+// end closes the connections that are kept and waits for the server's end.
+func (tr *trial) end() {
+	closeIdle(tr.RoundTripper)
+	tr.served.Wait()
+}
+
+// CloseIdleConnections is for closeIdle.
+func (tr *trial) CloseIdleConnections() { closeIdle(tr.RoundTripper) }
+
+// start makes a transport, http.Transport for a judge and else ferry's, and has serve play its server.
+func (l *link) start(t *testing.T, judge bool, serve func(net.Conn)) *trial {
+	t.Helper()
+	tr := new(trial)
+	dial := func(context.Context, string, string) (net.Conn, error) {
+		near, far, err := l.network()
+		if err != nil {
+			return nil, err
+		}
+		tr.dials.Add(1)
+		if l.secure != nil {
+			far = tls.Server(far, l.secure)
+		}
+		tr.served.Go(func() { serve(far) })
+		return near, nil
+	}
+	if judge {
+		bare := &http.Transport{DialContext: dial, DisableCompression: true, MaxResponseHeaderBytes: MaxHeader}
+		if l.ca != nil {
+			bare.TLSClientConfig = &tls.Config{ServerName: "node.test", RootCAs: l.ca.pool()}
+		}
+		tr.RoundTripper = bare
+		return tr
+	}
+	o := Options{Target: mustURL(t, l.target()), Dial: dial}
+	if l.ca != nil {
+		o.TLS.CA = l.ca.file
+	}
+	rt, err := New(o)
+	check(t, err)
+	tr.RoundTripper = rt
+	return tr
+}
+
+// outcome makes a call and tells all that a caller sees of its result.
+func outcome(t *testing.T, rt http.RoundTripper, url string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("the prompt"))
+	check(t, err)
+	r.Header.Set("Idempotency-Key", "1") // has http.Transport replay what a closed connection did not carry
+	resp, err := rt.RoundTrip(r)
+	if err != nil {
+		return "no answer: " + kind(t, err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	said := fmt.Sprintf("%s %s, %d of %d bytes %.80q, header %.300v, trailer %v",
+		resp.Proto, resp.Status, len(body), resp.ContentLength, body, resp.Header, resp.Trailer)
+	if err != nil {
+		return "broken: " + kind(t, err) + ", after " + said
+	}
+	return said
+}
+
+// kind is what is the matter with an answer.
+func kind(t *testing.T, err error) string {
+	t.Helper()
+	var large *text.LimitError
+	var early *EarlyError
+	switch {
+	case errors.As(err, &large), strings.Contains(err.Error(), "server response headers exceeded"):
+		return "too large"
+	case errors.As(err, &early):
+		return "early"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "reset"
+	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+		return "timeout"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "unexpected EOF"):
+		return "cut"
+	}
+	for _, sign := range []string{"malformed", "invalid", "unsupported", "bad Content-Length", "too many transfer encodings",
+		"suspiciously long trailer", "chunked line ends", "too much non-data", "chunk length",
+		"multiple Content-Length", "chunked encoding", "line too long", "http2"} {
+		if strings.Contains(err.Error(), sign) {
+			return "malformed"
+		}
+	}
+	t.Errorf("an error of no known kind: %v", err)
+	return "unknown"
+}
+
+// play makes two calls to a server and tells what each ended with.
+func (l *link) play(t *testing.T, judge bool, b behaviour) (first, second string) {
+	t.Helper()
+	done := make(chan bool, 9)
+	tr := l.start(t, judge, func(conn net.Conn) { b.serve(conn, done) })
+	defer tr.end()
+	first = outcome(t, tr, l.target()+"/first")
+	<-done
+	second = outcome(t, tr, l.target()+"/second")
+	if tr.dials.Load() == 1 {
+		second += ", same connection"
+	}
+	return first, second
+}
+
+// compare has both transports meet a behaviour.
+func (l *link) compare(t *testing.T, b behaviour) {
+	t.Helper()
+	first, second := l.play(t, false, b)
+	wantFirst, wantSecond := l.play(t, true, b)
+	if b.differs != "" {
+		errorIf(t, first == wantFirst && (second == wantSecond || b.unjudged != ""),
+			"%s: no difference, though %s", b.name, b.differs)
+		wantFirst = b.want
+	}
+	errorIf(t, first != wantFirst, "%s:\n got %s\nwant %s", b.name, first, wantFirst)
+	if b.unjudged != "" {
+		wantSecond = sound
+	}
+	errorIf(t, second != wantSecond, "%s, the second request:\n got %s\nwant %s", b.name, second, wantSecond)
+}
+
+// sound is the right answer to the second request on a connection of its own.
+const sound = `HTTP/1.1 200 OK, 6 of 6 bytes "second", header map[Content-Length:[6]], trailer map[]`
+
+// TestDifferential holds that ferry's transport takes an answer as http.Transport does, or says why not.
+func TestDifferential(t *testing.T) {
+	log.SetOutput(io.Discard) // net/http logs what no request asked for
+	t.Cleanup(func() { log.SetOutput(os.Stderr) })
+	all := behaviours(t)
+	fatalIf(t, len(all) < 200, "%d behaviours, want at least 200", len(all))
+	plain, secure := newLink(t, overTCP(t), false), newLink(t, overTCP(t), true)
+	for n, b := range all {
+		plain.compare(t, b)
+		if n%4 == 0 || !testing.Short() {
+			b.name += " over TLS"
+			secure.compare(t, b)
+		}
+	}
+}
