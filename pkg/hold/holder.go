@@ -155,8 +155,10 @@ func (h *holder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer(w, http.StatusServiceUnavailable, report{Fault: &fault{Kind: unsent}})
 			return
 		}
-		defer h.end()
-		h.pass(w, r)
+		end := sync.OnceFunc(h.end)
+		defer end()
+		defer context.AfterFunc(r.Context(), end)() // a command that is gone uses nothing
+		h.pass(w, r, end)
 	}
 }
 
@@ -181,7 +183,7 @@ func (h *holder) end() {
 }
 
 // pass sends a request to the node and copies the answer. What is cut there is cut here.
-func (h *holder) pass(w http.ResponseWriter, r *http.Request) {
+func (h *holder) pass(w http.ResponseWriter, r *http.Request, end func()) {
 	w.WriteHeader(http.StatusProcessing) // the command waits no longer for a holder that is stopped
 	trace := new(transport.Trace)
 	ctx, cancel := context.WithCancel(transport.WithTrace(context.WithoutCancel(r.Context()), trace))
@@ -224,7 +226,7 @@ func (h *holder) pass(w http.ResponseWriter, r *http.Request) {
 	detach()
 	// What is left of an answer that the command leaves is read for a moment: the connection is kept if this is the end.
 	context.AfterFunc(r.Context(), func() { time.AfterFunc(restTime, cancel) })
-	if copyBody(w, resp.Body) != nil {
+	if copyBody(w, resp, end) != nil {
 		_, _ = io.CopyN(io.Discard, resp.Body, restBytes)
 		panic(http.ErrAbortHandler)
 	}
@@ -245,12 +247,20 @@ func answer(w http.ResponseWriter, status int, said report) {
 	w.WriteHeader(status)
 }
 
-// copyBody copies an answer as it comes. The error is that of the node or of the command.
-func copyBody(w http.ResponseWriter, from io.Reader) error {
+// copyBody copies an answer as it comes. The error is that of the node or of the command. An answer whose length is known
+// has ended for the command with its last byte: end is called before that.
+func copyBody(w http.ResponseWriter, resp *http.Response, end func()) error {
+	left := resp.ContentLength
 	flush := http.NewResponseController(w)
 	buffer := make([]byte, 16<<10)
 	for {
-		n, err := from.Read(buffer)
+		n, err := resp.Body.Read(buffer)
+		if left -= int64(n); left == 0 && err == nil {
+			_, err = resp.Body.Read(buffer[n:]) // its end, with which the connection is free
+		}
+		if left == 0 {
+			end()
+		}
 		if n > 0 {
 			if _, err := w.Write(buffer[:n]); err != nil {
 				return err
