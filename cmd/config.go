@@ -79,7 +79,7 @@ func newConfigListCmd(a *app) *cobra.Command {
 
 // table prints rows: cut to the terminal's width where there is one, but for the first keep columns; whole in a pipe.
 func (a *app) table(rows [][]string, keep int) error {
-	width, heading := math.MaxInt, term.Style("")
+	width, heading := math.MaxInt, term.Style{}
 	if a.out.TTY {
 		width, heading = a.out.Width, a.outStyles().Strong
 	}

@@ -72,7 +72,7 @@ func environmentHelp() string {
 		{"XDG_CONFIG_HOME", "where ferry/config.yaml is; $HOME/.config without it"},
 	}...)
 	return strings.TrimRight("A flag wins over a variable, a variable over the file, the file over the default.\n\n"+
-		term.Table(rows, helpWidth, 1, ""), "\n")
+		term.Table(rows, helpWidth, 1, term.Style{}), "\n")
 }
 
 // helpText is a help page: what a command does, how it is called, examples, its commands, flags and topics. Texts of

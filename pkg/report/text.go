@@ -82,7 +82,7 @@ func (p *page) sentences() {
 		p.b.WriteString("\n")
 	}
 	for _, r := range p.s.Rows {
-		style := term.Style("")
+		style := term.Style{}
 		switch {
 		case r == best:
 			style = p.style.Good

@@ -1,24 +1,19 @@
 package term
 
 import (
+	"io"
 	"slices"
 	"strings"
 
+	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
+	"github.com/muesli/termenv"
 
 	"ferry/pkg/text"
 )
 
-// Style is an escape sequence that switches a style on; the zero Style changes nothing.
-type Style string
-
-// Render paints a line.
-func (s Style) Render(line string) string {
-	if s == "" || line == "" {
-		return line
-	}
-	return string(s) + line + "\x1b[0m"
-}
+// Style paints a line; the zero Style changes nothing.
+type Style = lipgloss.Style
 
 // Styles paint the few things that ferry paints. On a plain stream they change nothing.
 type Styles struct {
@@ -31,7 +26,14 @@ func NewStyles(f Facts) Styles {
 	if f.Plain {
 		return Styles{}
 	}
-	return Styles{Good: "\x1b[32m", Bad: "\x1b[31m", Dim: "\x1b[2m", Strong: "\x1b[1m"}
+	r := lipgloss.NewRenderer(io.Discard)
+	r.SetColorProfile(termenv.ANSI) // set, so that lipgloss does not look at the environment
+	return Styles{
+		Good:   r.NewStyle().Foreground(lipgloss.Color("2")),
+		Bad:    r.NewStyle().Foreground(lipgloss.Color("1")),
+		Dim:    r.NewStyle().Faint(true),
+		Strong: r.NewStyle().Bold(true),
+	}
 }
 
 // gap stands between two columns.

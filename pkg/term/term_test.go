@@ -37,11 +37,11 @@ func TestStyles(t *testing.T) {
 func TestTable(t *testing.T) {
 	rows := [][]string{{"node", "label"}, {"hk", "香港代理节点"}, {"a-long-name", "👩‍💻 x"}, {"e", "é"}}
 	want := "node         label\nhk           香港代理节点\na-long-name  👩‍💻 x\ne            é\n"
-	if got := Table(rows, 80, 0, ""); got != want {
+	if got := Table(rows, 80, 0, Style{}); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	for width := -1; width < 40; width++ {
-		for _, line := range strings.Split(Table(rows, width, 0, ""), "\n") {
+		for _, line := range strings.Split(Table(rows, width, 0, Style{}), "\n") {
 			// Two columns are not cut under narrowest each.
 			if got, most := text.Width(line), max(width, 2*narrowest+len(gap)); got > most {
 				t.Errorf("width %d: %d columns: %q", width, got, line)
@@ -51,7 +51,7 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	if got := Table(nil, 80, 0, ""); got != "" {
+	if got := Table(nil, 80, 0, Style{}); got != "" {
 		t.Errorf("no rows: %q", got)
 	}
 }
@@ -60,7 +60,7 @@ func TestTable(t *testing.T) {
 func TestTableKeeps(t *testing.T) {
 	rows := [][]string{{"", "node", "label", "address"}, {"*", "singapore-2", "", "https://sg.example.com/api"}, {"", "hk", "", "x"}}
 	want := "   node         address\n*  singapore-2  https:/…\n   hk           x\n"
-	if got := Table(rows, 20, 2, ""); got != want {
+	if got := Table(rows, 20, 2, Style{}); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
