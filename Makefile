@@ -78,7 +78,7 @@ cover:
 		exit 100 * run < least * all }' "$$profile"
 
 link: ## asks over a link of 200 ms beside curl, their round trips, and both families of addresses (Linux, root)
-	@FERRY_LINK=1 go test -count=1 -timeout 30m -v -run '^(TestHoldSlowLink|TestRoundTrips|TestStrayOverSlowLink|TestHappyEyeballs)$$' ./cmd
+	@set -e; FERRY_TRIXIE=$${FERRY_TRIXIE:-$$(.ci/trixie)}; export FERRY_TRIXIE; FERRY_LINK=1 go test -count=1 -timeout 30m -v -run '^(TestHoldSlowLink|TestRoundTrips|TestStrayOverSlowLink|TestHappyEyeballs)$$' ./cmd
 
 memory: ## the memory of a process while prompts and what servers send are as long as they may be (Linux)
 	@go test -count=1 -timeout 30m -run '^TestMemoryOf' ./cmd
