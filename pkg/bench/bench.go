@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Schema is the version of saved runs and of the JSON report.
-const Schema = 1
+// Schema is the version of saved runs and of the JSON report. Saved runs of version 1 have the same fields and are read.
+const Schema = 2
 
 // Connection says on what kind of connection a request goes.
 type Connection string

@@ -128,7 +128,7 @@ func savedHeader() Header {
 	}
 }
 
-const savedHead = `{"kind":"ferry bench","schema":1,"id":"6f1d20","started":"2026-11-02T09:30:00Z","vantage":"上海",` +
+const savedHead = `{"kind":"ferry bench","schema":2,"id":"6f1d20","started":"2026-11-02T09:30:00Z","vantage":"上海",` +
 	`"prompt_sha256":"9b74","max_tokens":100,"requests":20,"concurrency":2,"warmup":1,"attempts":3,"stream":true,` +
 	`"connections":"both","seed":7,"program":"1.0.0","reference":"direct","nodes":[` +
 	`{"node":"direct","label":"直连","url_host":"api.example.com","api":"messages","model":"claude-haiku-5-5","connection":"cold"},` +

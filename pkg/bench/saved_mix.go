@@ -43,8 +43,6 @@ func mixable(runs []*Run, names []string) error {
 // difference says in what two runs are not the same measurement, "" for nothing.
 func difference(a, b *Header) string {
 	switch {
-	case a.Schema != b.Schema:
-		return fmt.Sprintf("their versions are %d and %d", a.Schema, b.Schema)
 	case a.PromptSHA256 != b.PromptSHA256:
 		return "their prompts differ"
 	case a.MaxTokens != b.MaxTokens:

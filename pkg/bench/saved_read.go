@@ -118,8 +118,8 @@ func (f *reading) header() error {
 		return text.WithHint(f.bad("it does not begin with the header of a saved run"),
 			"a saved run is the lines that ferry bench keeps of every attempt, not its report")
 	}
-	if first.Schema != Schema {
-		err := f.bad("it is a saved run of version %d, and this ferry reads version %d", first.Schema, Schema)
+	if first.Schema < 1 || first.Schema > Schema {
+		err := f.bad("it is a saved run of version %d, and this ferry reads versions 1 to %d", first.Schema, Schema)
 		if first.Schema > Schema {
 			return text.WithHint(err, "a newer ferry wrote it, and reads it")
 		}
@@ -133,6 +133,7 @@ func (f *reading) header() error {
 		return f.bad("the header cannot be right: %s", fault)
 	}
 	f.used++
+	h.Schema = Schema
 	f.run = &Run{Header: h.Header}
 	for _, n := range h.Nodes {
 		f.run.Series = append(f.run.Series, newSeries(n))

@@ -98,9 +98,9 @@ func TestReadRefuses(t *testing.T) {
 		{strings.TrimSuffix(savedHead, "\n"), "a: line 1: it does not begin with the header of a saved run"},
 		{`{"schema":1,"model":"m","nodes":[]}` + "\n", "a: line 1: it does not begin with the header of a saved run"},
 		{ok + savedHead, "a: line 1: it does not begin with the header of a saved run"},
-		{strings.Replace(savedHead, `"schema":1`, `"schema":2`, 1), "a: line 1: it is a saved run of version 2, and this ferry reads version 1"},
-		{`{"kind":"ferry bench","schema":2,"nodes":"elsewhere"}` + "\n", "a: line 1: it is a saved run of version 2, and this ferry reads version 1"},
-		{`{"kind":"ferry bench"}` + "\n", "a: line 1: it is a saved run of version 0, and this ferry reads version 1"},
+		{strings.Replace(savedHead, `"schema":2`, `"schema":3`, 1), "a: line 1: it is a saved run of version 3, and this ferry reads versions 1 to 2"},
+		{`{"kind":"ferry bench","schema":3,"nodes":"elsewhere"}` + "\n", "a: line 1: it is a saved run of version 3, and this ferry reads versions 1 to 2"},
+		{`{"kind":"ferry bench"}` + "\n", "a: line 1: it is a saved run of version 0, and this ferry reads versions 1 to 2"},
 		{`{"kind":"ferry bench","schema":1,"id":"x"}` + "\n", "a: line 1: the header cannot be right: it has no nodes"},
 		{`{"kind":"ferry bench","schema":1,"nodes":[{}]}` + "\n", "a: line 1: the header cannot be right: it has no ID"},
 		{strings.Replace(savedHead, `"warmup":1`, `"warmup":-1`, 1), "a: line 1: the header cannot be right: one of the plan's numbers is below 0"},
@@ -148,7 +148,7 @@ func TestReadRefuses(t *testing.T) {
 		hint := ""
 		for what, advice := range map[string]string{
 			"does not begin": "a saved run is the lines that ferry bench keeps of every attempt, not its report",
-			"of version 2":   "a newer ferry wrote it, and reads it",
+			"of version 3":   "a newer ferry wrote it, and reads it",
 			"second header":  "name the files one after the other instead",
 		} {
 			if strings.Contains(test.want, what) {

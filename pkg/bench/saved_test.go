@@ -170,7 +170,6 @@ func TestMixable(t *testing.T) {
 		"a half":       {func(h *Header) { h.ID = "6f1d20" }, []int{4, 0, 7}, "", ""},
 		"a round twice, as of two warm-ups that were refused": {func(h *Header) { h.ID = "6f1d20" }, []int{0, 0}, "", ""},
 
-		"schema":   {func(h *Header) { h.Schema = 2 }, nil, "their versions are 1 and 2", hint},
 		"prompt":   {func(h *Header) { h.PromptSHA256 = "aa" }, nil, "their prompts differ", hint},
 		"tokens":   {func(h *Header) { h.MaxTokens = 4096 }, nil, "max_tokens is 100 and 4096", hint},
 		"stream":   {func(h *Header) { h.Stream = false }, nil, "only one of them streamed", hint},

@@ -72,8 +72,8 @@ func (s *Summary) compareRows(all []*nodeSeries, w *workspace) {
 		}
 		v := c.against(all[at], w)
 		if v != nil {
-			p50 := s.Rows[at].Latency.P50
-			v.Saved, v.SavedLow, v.SavedHigh = p50*(1-v.Ratio), p50*(1-v.High), p50*(1-v.Low)
+			v.P50, v.ReferenceP50 = s.Rows[i].Latency.P50, s.Rows[at].Latency.P50
+			v.ShapesDiffer = v.Verdict == Faster && v.P50 >= v.ReferenceP50 || v.Verdict == Slower && v.P50 <= v.ReferenceP50
 		}
 		s.Rows[i].VsReference = v
 	}

@@ -71,10 +71,24 @@ func TestSummarisePairs(t *testing.T) {
 	v := s.Rows[1].VsReference
 	equal(t, "the reference, the other", []string{inShort(s.Rows[0].VsReference), inShort(v)},
 		[]string{"", "27 pairs, 0.80 of a, faster"})
-	r, p50 := s.Rows[0], s.Rows[0].Latency.P50
-	equal(t, "saved", []float64{v.Saved, v.SavedLow, v.SavedHigh}, []float64{p50 * (1 - v.Ratio), p50 * (1 - v.High), p50 * (1 - v.Low)})
+	r := s.Rows[0]
+	equal(t, "p50s", []any{v.P50, v.ReferenceP50, v.ShapesDiffer}, []any{s.Rows[1].Latency.P50, r.Latency.P50, false})
 	equal(t, "successes", []any{r.OK, r.Latency.N, len(r.Sorted), slices.IsSorted(r.Sorted)}, []any{28, 28, 28, true})
 	equal(t, "best, model", []any{s.Best, s.BestRow().Node.Name, s.Model}, []any{1, "b", "m"})
+}
+
+// A node that always takes 102 ms is typically faster than one that takes 100 or 1000 ms, though its p50 is higher.
+func TestShapesDiffer(t *testing.T) {
+	steady, split := slices.Repeat([]float64{102}, 100), slices.Repeat([]float64{100, 1000}, 49)
+	records := append(rounds(0, append(split, 100, 100)...), rounds(1, steady...)...)
+	for reference, want := range map[string]string{"a": "faster, p50 102 and 100: true", "b": "slower, p50 100 and 102: true"} {
+		s := Summarise([]*Run{made(Header{ID: "x", Reference: reference, Nodes: nodesOf("a", "b")}, records...)})
+		for _, r := range s.Rows {
+			if v := r.VsReference; v != nil {
+				equal(t, "against "+reference, fmt.Sprintf("%s, p50 %g and %g: %v", v.Verdict, v.P50, v.ReferenceP50, v.ShapesDiffer), want)
+			}
+		}
+	}
 }
 
 // Cold compares with cold, and each vantage with its own reference.

@@ -105,23 +105,24 @@ const (
 	NoDifference Verdict = "no difference shown"
 )
 
-// Comparison is a row against the reference, pair by pair. Everything follows from the ratios of the pairs' latencies, so
-// that verdict, ratio and difference cannot contradict each other.
+// Comparison is a row against the reference, pair by pair. Verdict and interval follow from the ratios of the pairs'
+// latencies, so that they cannot contradict each other.
 type Comparison struct {
 	// Reference is the reference's name.
 	Reference string
 	// Pairs is how many rounds both had an answer in.
 	Pairs int
-	// Ratio is this row's latency over the reference's: the Hodges–Lehmann estimate over the pairs, with the 95 % interval
+	// Ratio is the typical paired ratio, this row's latency over the reference's: the Hodges–Lehmann estimate over the pairs, with the 95 % interval
 	// that inverts the Wilcoxon signed-rank test: 0 to +Inf where there are too few pairs for one.
 	Ratio, Low, High float64
 	// P is the signed-rank test's, two-sided. It is below 0.05, and Verdict tells a difference, exactly when 1 is not
 	// between Low and High.
 	P       float64
 	Verdict Verdict
-	// Saved is how much less time than the reference at its p50, in ms, negative for more, with its interval: the ratio
-	// applied to the reference's p50.
-	Saved, SavedLow, SavedHigh float64
+	// P50 and ReferenceP50 are the two rows' own, in ms. They compare no pairs.
+	P50, ReferenceP50 float64
+	// ShapesDiffer says that the verdict and the p50s contradict each other: the distributions differ in shape.
+	ShapesDiffer bool
 }
 
 // Point is one request on the time axis: seconds since the start of its run, and ms.

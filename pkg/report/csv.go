@@ -77,11 +77,12 @@ func csvColumns(rows []*bench.Row) []column {
 	}
 	versus("reference", func(c *bench.Comparison) string { return harmless(c.Reference) })
 	versus("pairs", func(c *bench.Comparison) string { return strconv.Itoa(c.Pairs) })
-	versus("p50_ratio", func(c *bench.Comparison) string { return fixed(c.Ratio, 4) })
-	versus("p50_ratio_low", func(c *bench.Comparison) string { return fixed(c.Low, 4) })
-	versus("p50_ratio_high", func(c *bench.Comparison) string { return fixed(c.High, 4) })
+	versus("paired_ratio", func(c *bench.Comparison) string { return fixed(c.Ratio, 4) })
+	versus("paired_ratio_low", func(c *bench.Comparison) string { return fixed(c.Low, 4) })
+	versus("paired_ratio_high", func(c *bench.Comparison) string { return fixed(c.High, 4) })
 	versus("p", func(c *bench.Comparison) string { return decimal(c.P, 'g', 3) })
-	versus("saved_ms", func(c *bench.Comparison) string { return fixed(c.Saved, 3) })
+	versus("reference_p50_ms", func(c *bench.Comparison) string { return fixed(c.ReferenceP50, 3) })
+	versus("shapes_differ", func(c *bench.Comparison) string { return strconv.FormatBool(c.ShapesDiffer) })
 	versus("verdict", func(c *bench.Comparison) string { return harmless(string(c.Verdict)) })
 	return columns
 }

@@ -103,9 +103,9 @@ func three() *bench.Summary {
 	b.Failures = []bench.Failure{failure("429", "origin", 2, 88, "HTTP 429 from hongkong: rate_limit_error")}
 	c.Failures = []bench.Failure{failure("reset", "node", 1, 431, "the connection was closed before an answer came: connection reset by peer")}
 	b.VsReference = &bench.Comparison{Reference: "direct", Pairs: 81, Ratio: 0.2548, Low: 0.1355, High: 0.3194, P: 3.2e-14,
-		Verdict: bench.Faster, Saved: 2310, SavedLow: 2110, SavedHigh: 2680}
+		Verdict: bench.Faster, P50: b.Latency.P50, ReferenceP50: a.Latency.P50}
 	c.VsReference = &bench.Comparison{Reference: "direct", Pairs: 20, Ratio: 1.003, Low: 0.97, High: 1.04, P: 0.73,
-		Verdict: bench.NoDifference, Saved: -9.3, SavedLow: -124, SavedHigh: 93}
+		Verdict: bench.NoDifference, P50: c.Latency.P50, ReferenceP50: a.Latency.P50}
 	h := header(direct, hongkong, singapore)
 	h.Proxy = "http://127.0.0.1:3128"
 	h.Vantage = "beijing"
@@ -125,7 +125,7 @@ func poor() *bench.Summary {
 	b.Failures = []bench.Failure{failure("connect", "node", 20, 3.2, "cannot connect to 192.0.2.1:443: connection refused")}
 	b.Ended = "refused"
 	c.VsReference = &bench.Comparison{Reference: "direct", Pairs: 2, Ratio: 2900, Low: 0, High: math.Inf(1), P: 0.5,
-		Verdict: bench.NoDifference, Saved: -1160, SavedLow: math.Inf(-1), SavedHigh: 0.4}
+		Verdict: bench.NoDifference, P50: math.NaN(), ReferenceP50: a.Latency.P50}
 	c.Failures = []bench.Failure{failure("tls", "node", 18, 88, "the certificate has expired")}
 	h := header(direct, gone, rare)
 	h.Requests, h.Duration, h.Attempts = 0, 90*time.Second, 3
@@ -158,7 +158,7 @@ func merged() *bench.Summary {
 			}
 			if n.Name == "hongkong" {
 				r.VsReference = &bench.Comparison{Reference: "direct", Pairs: 48, Ratio: 0.26, Low: 0.22, High: 0.31, P: 1e-9,
-					Verdict: bench.Faster, Saved: 2294, SavedLow: 2139, SavedHigh: 2418}
+					Verdict: bench.Faster, P50: r.Latency.P50, ReferenceP50: 3100}
 			}
 			if f := 50 - r.OK; f > 0 {
 				r.Failures = []bench.Failure{failure("truncated", "node", f, 700, "cut after 12 events")}
@@ -243,7 +243,7 @@ func lognormal(n bench.Node, requests int, mean, success float64, seed uint64) *
 func against(reference string, ratio float64, verdict bench.Verdict) *bench.Comparison {
 	const base = 3000
 	return &bench.Comparison{Reference: reference, Pairs: 78, Ratio: ratio, Low: ratio * 0.9, High: ratio * 1.12, P: 1.2e-13, Verdict: verdict,
-		Saved: base * (1 - ratio), SavedLow: base * (1 - ratio*1.12), SavedHigh: base * (1 - ratio*0.9)}
+		P50: base * ratio, ReferenceP50: base}
 }
 
 // realistic is the comparison that ferry comes from, with latencies as a network spreads them.

@@ -29,7 +29,7 @@ func TestJSONSchema(t *testing.T) {
 			hold(t, name, node["latency_ms"].(map[string]any), "mean sd min p50 p90 p95 p99 max")
 			hold(t, name, node["phases_ms"].(map[string]any), "dns connect tls wait transfer")
 			if v, ok := node["vs_reference"].(map[string]any); ok {
-				hold(t, name, v, "p50_ratio ci verdict")
+				hold(t, name, v, "paired_ratio ci verdict reference_p50_ms shapes_differ")
 			}
 		}
 	}

@@ -140,7 +140,7 @@ func (d *document) comparisonCell(r *bench.Row) {
 	class := verdictClass(c.Verdict)
 	sign := map[string]string{"faster": "▼", "slower": "▲", "same": "="}[class] // says it by shape too
 	d.put(`<span class="mark %s">%s %s</span>`, class, sign, c.Verdict)
-	d.put(`<small class="bounds">%s</small></td>`, tied(savedText(c)))
+	d.put(`<small class="bounds">%s</small></td>`, tied(mediansText(c)))
 }
 
 func verdictClass(v bench.Verdict) string {
@@ -161,15 +161,13 @@ func intervalText(c *bench.Comparison) string {
 	return ratio(c.Low) + " to " + ratio(c.High)
 }
 
-// savedText says what the ratio means in time.
-func savedText(c *bench.Comparison) string {
-	switch c.Verdict {
-	case bench.Faster:
-		return "saves " + text.Millis(c.Saved) + " (" + millisRange(c.SavedLow, c.SavedHigh) + ")"
-	case bench.Slower:
-		return "costs " + text.Millis(-c.Saved) + " (" + millisRange(-c.SavedHigh, -c.SavedLow) + ")"
+// mediansText has the p50s beside the paired ratio.
+func mediansText(c *bench.Comparison) string {
+	medians := "over " + text.Count(c.Pairs, "pair") + "; p50 " + text.Millis(c.P50) + " against " + text.Millis(c.ReferenceP50)
+	if c.ShapesDiffer {
+		medians += ": the distributions differ in shape"
 	}
-	return "over " + text.Count(c.Pairs, "pair")
+	return medians
 }
 
 // measures are what a stream or a fixed rate lets one measure besides, each a group of rows under its name.

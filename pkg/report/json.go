@@ -143,9 +143,9 @@ func jsonVersus(c *bench.Comparison) any {
 		return nil
 	}
 	return object{
-		{"reference", c.Reference}, {"p50_ratio", share(c.Ratio)}, {"ci", []any{share(c.Low), share(c.High)}},
-		{"verdict", c.Verdict}, {"pairs", c.Pairs}, {"p", number(c.P, -1)}, {"saved_ms", millis(c.Saved)},
-		{"saved_ci_ms", []any{millis(c.SavedLow), millis(c.SavedHigh)}},
+		{"reference", c.Reference}, {"paired_ratio", share(c.Ratio)}, {"ci", []any{share(c.Low), share(c.High)}},
+		{"verdict", c.Verdict}, {"pairs", c.Pairs}, {"p", number(c.P, -1)}, {"reference_p50_ms", millis(c.ReferenceP50)},
+		{"shapes_differ", c.ShapesDiffer},
 	}
 }
 

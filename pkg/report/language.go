@@ -25,9 +25,11 @@ type language struct {
 	success                string // a rate and its interval
 	reference, notCompared string // and then p50
 	itself                 string // the reference, in a cell
-	faster, slower         string // the reference, the difference, its interval
+	faster, slower         string // the reference, the ratio, the ends of its interval
 	tooFew                 string // the reference, the pairs
 	same                   string // the reference, the ends of the ratio's interval, the pairs
+	medians                string // p50, the reference, its p50
+	shapes                 string // added where p50 and verdict contradict each other
 	// warnings are by code; one that is not there is said in English.
 	warnings    map[string]string
 	definitions map[string]definition
@@ -53,10 +55,12 @@ func english() language {
 		reference:   "the reference; ",
 		notCompared: "not compared; ",
 		itself:      "reference",
-		faster:      "%[2]s faster than %[1]s at p50, 95 %% interval %[3]s",
-		slower:      "%[2]s slower than %[1]s at p50, 95 %% interval %[3]s",
+		faster:      "faster than %s, typically %s × its latency pair by pair (95 %% interval %s–%s)",
+		slower:      "slower than %s, typically %s × its latency pair by pair (95 %% interval %s–%s)",
 		tooFew:      "no difference shown to %s (%s: too few for an interval)",
-		same:        "no difference shown to %s (95 %% interval %s–%s of its time, %s)",
+		same:        "no difference shown to %s, typically %s × its latency pair by pair (95 %% interval %s–%s, %s)",
+		medians:     "; p50 %s, %s %s",
+		shapes:      ", which say otherwise: the distributions differ in shape",
 		definitions: map[string]definition{
 			"latency": {"latency", "from the start of a request, before its address is looked up, " +
 				"to the last byte of a whole answer; failures are counted and never averaged in"},
@@ -66,8 +70,8 @@ func english() language {
 			"connections": {"cold, reused",
 				"over a new connection for each request, and over one that an earlier request left open"},
 			"rounds": {"rounds", "each round asks every node the same, in an order drawn anew, with a nonce of equal length"},
-			"comparison": {"comparison", "round by round against the reference: the Hodges–Lehmann estimate of the ratio, " +
-				"with the 95 % interval of the Wilcoxon signed-rank test"},
+			"comparison": {"comparison", "round by round against the reference: the typical paired ratio of the latencies " +
+				"(Hodges–Lehmann), with the 95 % interval of the Wilcoxon signed-rank test"},
 			"best": {"best", "the lowest p50 among the nodes whose success rate is not shown to be below another's"},
 			"intended": {"intended", "at a fixed rate, latency counts from when a request was due; " +
 				"actual counts from when it began, and lag is what lies between"},
@@ -107,16 +111,22 @@ func (l language) finding(s *bench.Summary, r *bench.Row) string {
 
 func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
 	than := l.node(s, c.Reference)
-	switch c.Verdict {
-	case bench.Faster:
-		return fmt.Sprintf(l.faster, than, text.Millis(c.Saved), millisRange(c.SavedLow, c.SavedHigh))
-	case bench.Slower:
-		return fmt.Sprintf(l.slower, than, text.Millis(-c.Saved), millisRange(-c.SavedHigh, -c.SavedLow))
+	medians := ""
+	if !math.IsNaN(c.P50) && !math.IsNaN(c.ReferenceP50) {
+		medians = fmt.Sprintf(l.medians, text.Millis(c.P50), than, text.Millis(c.ReferenceP50))
 	}
-	if math.IsInf(c.High, 1) {
-		return fmt.Sprintf(l.tooFew, than, l.pairs(c.Pairs))
+	if c.ShapesDiffer {
+		medians += l.shapes
 	}
-	return fmt.Sprintf(l.same, than, ratio(c.Low), ratio(c.High), l.pairs(c.Pairs))
+	switch {
+	case c.Verdict == bench.Faster:
+		return fmt.Sprintf(l.faster, than, ratio(c.Ratio), ratio(c.Low), ratio(c.High)) + medians
+	case c.Verdict == bench.Slower:
+		return fmt.Sprintf(l.slower, than, ratio(c.Ratio), ratio(c.Low), ratio(c.High)) + medians
+	case math.IsInf(c.High, 1):
+		return fmt.Sprintf(l.tooFew, than, l.pairs(c.Pairs)) + medians
+	}
+	return fmt.Sprintf(l.same, than, ratio(c.Ratio), ratio(c.Low), ratio(c.High), l.pairs(c.Pairs)) + medians
 }
 
 // versus is a row's ratio to the reference, for a cell.

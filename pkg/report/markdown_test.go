@@ -80,7 +80,7 @@ func TestVerdictChinese(t *testing.T) {
 	few.Rows[2].VsReference = nil
 	got := write(t, Markdown, slower, Options{Lang: Chinese}) + write(t, Markdown, few, Options{Lang: Chinese})
 	for _, want := range []string{
-		"| 1.40 倍（1.20–1.60），更慢 |", "\n- 香港代理节点：p50 比新加坡代理节点慢 1.24 s，95 % 区间 620 ms–1.86 s；成功率 98 %（93–99 %）\n",
+		"| 1.40 倍（1.20–1.60），更慢 |", "\n- 香港代理节点：比新加坡代理节点慢：逐对比较，典型延迟为其 1.40 倍（95 % 区间 1.20–1.60）；p50 为 1.40 s，而新加坡代理节点为 1.00 s；成功率 98 %（93–99 %）\n",
 		"\n- rare：未作比较；2 次成功的平均 1.22 s；成功率 10 %（3–30 %）\n",
 	} {
 		if !strings.Contains(got, want) {

@@ -31,12 +31,12 @@ func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 	e.rows("itl_seconds_mean", "Mean time between two tokens of a stream.", seconds(statsOf(itl).stat("mean")))
 	e.rows("tokens_per_second", "Mean of output tokens over latency.", statsOf(tokens).stat("mean"))
 	e.quantiles("lag_seconds", "How much later than intended requests began, at a fixed rate.", lag)
-	e.rows("vs_reference_ratio", "Latency over that of the reference, pair by pair.", func(r *bench.Row) float64 {
-		if r.VsReference == nil {
-			return math.NaN()
-		}
-		return r.VsReference.Ratio
-	})
+	e.versus("paired_ratio", "Typical ratio of the latency to the reference's, pair by pair.",
+		func(c *bench.Comparison) float64 { return c.Ratio })
+	e.versus("paired_ratio_low", "Lower end of the 95 % interval of the paired ratio.",
+		func(c *bench.Comparison) float64 { return c.Low })
+	e.versus("paired_ratio_high", "Upper end of the 95 % interval of the paired ratio.",
+		func(c *bench.Comparison) float64 { return c.High })
 	var failures []point
 	for _, r := range s.Rows {
 		for _, f := range r.Failures {
@@ -86,6 +86,16 @@ func (e *exposition) rows(name, help string, value figure) {
 		points = append(points, point{labelsOf(r), value(r)})
 	}
 	e.metric(name, help, points)
+}
+
+// versus has a point for each row that was compared with the reference.
+func (e *exposition) versus(name, help string, value func(*bench.Comparison) float64) {
+	e.rows(name, help, func(r *bench.Row) float64 {
+		if r.VsReference == nil {
+			return math.NaN()
+		}
+		return value(r.VsReference)
+	})
 }
 
 func (e *exposition) quantiles(name, help string, of statsOf) {

@@ -5,25 +5,11 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/text"
 )
-
-// millisRange writes two times with one unit where they share it: 2.11–2.68 s.
-func millisRange(low, high float64) string {
-	from, to := text.Millis(low), text.Millis(high)
-	number, unit, _ := strings.Cut(from, " ")
-	if _, other, _ := strings.Cut(to, " "); unit == other && unit != "" {
-		from = number
-	}
-	if low < 0 {
-		return from + " to " + to // a dash after a minus reads badly
-	}
-	return from + "–" + to
-}
 
 // percent writes a share of 1 in percent: whole, or with one decimal where it is not. What is not all is never 100, and
 // what is not nothing never 0.
