@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -84,7 +85,7 @@ func (o Options) choose(ctx context.Context, config *tls.Config) (ready, error) 
 	if err != nil {
 		return nil, err
 	}
-	if o.HTTP3 == NoHTTP3 || o.Proxy != nil {
+	if o.HTTP3 == NoHTTP3 || o.Proxy != nil || config == nil {
 		return o.race(ctx, addresses, tcp)
 	}
 	overQUIC := config.Clone()
@@ -424,3 +425,30 @@ type connected struct{ net.Conn }
 func (c connected) Dial(string, string) (net.Conn, error) { return c.Conn, nil }
 
 func (c connected) DialContext(context.Context, string, string) (net.Conn, error) { return c.Conn, nil }
+
+// ConnectTimeoutError says that no usable connection stood in time: DNS, TCP, proxy and TLS together.
+type ConnectTimeoutError struct {
+	Host    string
+	Proxy   string // "" without one
+	Timeout time.Duration
+}
+
+func (e *ConnectTimeoutError) Error() string {
+	via := ""
+	if e.Proxy != "" {
+		via = " through the proxy " + e.Proxy
+	}
+	return fmt.Sprintf("no connection to %s%s within %s", e.Host, via, e.Timeout)
+}
+
+// Hint tells what to do about it.
+func (e *ConnectTimeoutError) Hint() string { return "--connect-timeout allows more time" }
+
+// TooLate is the error of a connection that was not ready in time.
+func (o Options) TooLate() *ConnectTimeoutError {
+	late := &ConnectTimeoutError{Host: o.Target.Host, Timeout: o.ConnectTimeout}
+	if o.Proxy != nil {
+		late.Proxy = ShowProxy(o.Proxy)
+	}
+	return late
+}

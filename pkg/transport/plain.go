@@ -7,15 +7,6 @@ import (
 	"ferry/pkg/guard"
 )
 
-// TooLate is the error of a connection that was not ready in time.
-func (o Options) TooLate() *ConnectTimeoutError {
-	late := &ConnectTimeoutError{Host: o.Target.Host, Timeout: o.ConnectTimeout}
-	if o.Proxy != nil {
-		late.Proxy = ShowProxy(o.Proxy)
-	}
-	return late
-}
-
 // refusePlain stops an unencrypted connection to a public address at the last moment, when the address is known: a name
 // that resolves to a private one today may not tomorrow. Behind a proxy it is the proxy that is dialled: the hop to it is
 // encrypted where it is https:// itself. Elsewhere an https target shows it no more than the target's name and the

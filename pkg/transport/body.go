@@ -7,28 +7,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"ferry/pkg/text"
 )
-
-// ConnectTimeoutError says that no usable connection stood in time: DNS, TCP, proxy and TLS together.
-type ConnectTimeoutError struct {
-	Host    string
-	Proxy   string // "" without one
-	Timeout time.Duration
-}
-
-func (e *ConnectTimeoutError) Error() string {
-	via := ""
-	if e.Proxy != "" {
-		via = " through the proxy " + e.Proxy
-	}
-	return fmt.Sprintf("no connection to %s%s within %s", e.Host, via, e.Timeout)
-}
-
-// Hint tells what to do about it.
-func (e *ConnectTimeoutError) Hint() string { return "--connect-timeout allows more time" }
 
 // bounded bounds the body of an answer, after decompression where a server compressed it unasked. 0 is DefaultMaxBody.
 func bounded(resp *http.Response, limit int64) *http.Response {
