@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"compress/gzip"
 	"io"
 	"net/http"
 	"strconv"
@@ -66,7 +65,7 @@ func (x *exchange) answer(body []byte) {
 		return
 	}
 	if x.api == apiModels {
-		x.deliver(x.dialect.models(), "", answer{})
+		x.deliver(x.plan.status, x.dialect.models(), "", answer{})
 		return
 	}
 	a := x.compose(p)
@@ -83,7 +82,8 @@ func (x *exchange) answer(body []byte) {
 		x.send(status, x.failure(e))
 	default:
 		head, tail := x.dialect.reply(a)
-		x.deliver(head, tail, a)
+		text := quote(a.text)
+		x.deliver(x.plan.status, head+text[1:len(text)-1], tail, a)
 	}
 }
 
@@ -174,21 +174,22 @@ func (a answer) piece(at, size int64) string {
 	return b.String()
 }
 
-// deliver sends a normal answer, spoiled as the query asks. What stands before and behind its text is given; the text
-// may be long, and is never held in memory.
-func (x *exchange) deliver(head, tail string, a answer) {
-	if a.text != "" {
-		text := quote(a.text)
-		head += text[1 : len(text)-1]
+// deliver sends a JSON body, spoiled as the query asks. head and tail are what stands before and behind the filler of a,
+// which may be long, and is never held in memory.
+func (x *exchange) deliver(status int, head, tail string, a answer) {
+	if x.plan.envelope != "" {
+		value := strconv.Itoa(status)
+		if x.plan.envelope == "string" {
+			value = strconv.Quote(value)
+		}
+		status, head = http.StatusOK, `{"status":`+value+","+head[1:]
 	}
-	status, head := x.wrap(x.plan.status, head)
 	size := int64(len(head)+len(tail)) + a.fill
 	limit := size
 	stalls, cuts := x.plan.breaks == "stall-mid", x.plan.breaks == "truncate"
 	if cuts || stalls {
 		limit /= 2
 	}
-	x.describe("application/json")
 	h := x.w.Header()
 	switch {
 	case x.plan.gzip != "": // the length is not known before
@@ -197,39 +198,38 @@ func (x *exchange) deliver(head, tail string, a answer) {
 	default:
 		h.Set("Content-Length", strconv.FormatInt(size, 10))
 	}
-	out := x.output(status)
+	x.begin(status, "application/json")
 	if x.r.Method == http.MethodHead {
+		x.gz = nil // its end would be a body
 		return
 	}
-	out.write(head[:min(limit, int64(len(head)))])
+	x.write(head[:min(limit, int64(len(head)))])
 	limit -= int64(len(head))
 	for at := int64(0); at < min(limit, a.fill); {
 		piece := fillerAt(at, min(limit, a.fill)-at)
-		out.write(piece)
+		x.write(piece)
 		at += int64(len(piece))
 	}
-	out.write(tail[:max(0, min(limit-a.fill, int64(len(tail))))])
+	x.write(tail[:max(0, min(limit-a.fill, int64(len(tail))))])
 	if stalls || cuts && x.plan.truncate == "cut" {
-		out.flush()
+		x.flush()
 		if stalls {
 			x.stall()
 		}
 		x.drop()
 	}
-	out.end()
 }
 
 // stream sends an answer as events, up to the point where the query wants it broken.
 func (x *exchange) stream(a answer) {
-	x.describe("text/event-stream; charset=utf-8")
 	x.w.Header().Set("Cache-Control", "no-cache")
 	status := x.plan.status
 	if x.plan.envelope != "" {
 		status = 200
 	}
-	out := x.output(status)
+	x.begin(status, "text/event-stream; charset=utf-8")
 	for _, event := range x.dialect.open(a) {
-		out.event(event)
+		x.event(event)
 	}
 	size := x.plan.chunk
 	switch {
@@ -245,99 +245,71 @@ func (x *exchange) stream(a answer) {
 		event := x.dialect.delta(a, piece)
 		// Something has to be sent before the break, or it would not be one inside the text.
 		if x.plan.breaks != "" && at > 0 && at >= half {
-			x.interrupt(out, event)
+			x.interrupt(event)
 			return
 		}
-		out.event(event)
+		x.event(event)
 		at += int64(len(piece))
 	}
 	end := x.dialect.end(a)
 	if x.plan.breaks != "" {
-		x.interrupt(out, end[len(end)-1])
+		x.interrupt(end[len(end)-1])
 		return
 	}
 	for _, event := range end {
-		out.event(event)
+		x.event(event)
 	}
-	out.end()
 }
 
-// interrupt breaks a stream where the event next would have come.
-func (x *exchange) interrupt(out *output, next string) {
+// interrupt breaks a stream where the event next would have come. A stream of truncate=clean just ends there.
+func (x *exchange) interrupt(next string) {
 	switch {
 	case x.plan.breaks == "truncate" && x.plan.truncate == "cut":
-		out.write(next[:len(next)/2])
-		out.flush()
+		x.write(next[:len(next)/2])
+		x.flush()
 		x.drop()
-	case x.plan.breaks == "truncate":
-		out.end()
 	case x.plan.breaks == "error-event":
 		name := "error"
 		if x.openAI {
 			name = ""
 		}
-		out.event(event(name, x.failure(overloaded())))
-		out.end()
+		x.event(event(name, x.failure(overloaded())))
 	case x.plan.breaks == "stall-mid":
 		x.stall()
 	case x.plan.breaks == "drip":
 		for x.n.sleep(x.ctx, dripEvery) == nil {
-			out.event(x.dialect.ping())
+			x.event(x.dialect.ping())
 		}
 		x.drop()
 	}
 }
 
-// output writes an answer's bytes, compressed when the query asks for it. The connection is dropped when that is no
-// longer possible.
-type output struct {
-	x     *exchange
-	to    io.Writer
-	gz    *gzip.Writer
-	begun bool // an event was sent
-}
-
-// output sends the headers and returns what takes the body.
-func (x *exchange) output(status int) *output {
-	out := &output{x: x, to: x.w}
-	if x.plan.gzip != "" {
-		x.w.Header().Set("Content-Encoding", "gzip")
-		// The fastest level is the smallest cost for a bomb, and still shrinks it by a factor of hundreds.
-		out.gz, _ = gzip.NewWriterLevel(x.w, gzip.BestSpeed) // the level is a valid constant
-		out.to = out.gz
+// write sends a part of the body. The connection is dropped when that is no longer possible.
+func (x *exchange) write(text string) {
+	var to io.Writer = x.w
+	if x.gz != nil {
+		to = x.gz
 	}
-	x.begin(status)
-	return out
-}
-
-func (o *output) write(text string) {
-	if _, err := io.WriteString(o.to, text); err != nil {
-		o.x.drop()
+	if _, err := io.WriteString(to, text); err != nil {
+		x.drop()
 	}
 }
 
 // event sends an event at once, and any but the first after the pace of the stream.
-func (o *output) event(event string) {
-	if o.begun && o.x.plan.pace > 0 && o.x.n.sleep(o.x.ctx, o.x.plan.pace) != nil {
-		o.x.drop()
+func (x *exchange) event(event string) {
+	if x.begun && x.plan.pace > 0 && x.n.sleep(x.ctx, x.plan.pace) != nil {
+		x.drop()
 	}
-	o.begun = true
-	o.write(event)
-	o.flush()
+	x.begun = true
+	x.write(event)
+	x.flush()
 }
 
 // flush brings everything written so far to the client. What fails here fails at the next write too; a writer that
 // cannot flush still delivers at the end.
-func (o *output) flush() {
-	if o.gz != nil {
-		_ = o.gz.Flush()
+func (x *exchange) flush() {
+	if x.gz != nil {
+		_ = x.gz.Flush()
 	}
-	_ = http.NewResponseController(o.x.w).Flush()
-}
-
-// end completes the body; net/http flushes it.
-func (o *output) end() {
-	if o.gz != nil {
-		_ = o.gz.Close() // fails only when the client has left
-	}
+	_ = http.NewResponseController(x.w).Flush()
 }

@@ -11,19 +11,18 @@ type chat struct{}
 
 func (chat) parse(r *requestBody) prompt {
 	r.parse()
-	p := prompt{model: r.model()}
-	for _, name := range []string{"max_tokens", "max_completion_tokens"} {
-		if r.has(name) {
-			p.limit = r.tokens(name)
-		}
-	}
-	r.take("stream", &p.stream, "boolean")
-	if r.has("stream_options") {
+	var p prompt
+	r.takeModel(&p.model, true)
+	r.takeTokens("max_tokens", &p.limit, false)
+	r.takeTokens("max_completion_tokens", &p.limit, false)
+	r.take("stream", &p.stream, "boolean", false)
+	var given json.RawMessage
+	if r.take("stream_options", &given, "", false) {
 		options := requestBody{}
-		if json.Unmarshal(r.fields["stream_options"], &options.fields) != nil || !p.stream {
+		if json.Unmarshal(given, &options.fields) != nil || !p.stream {
 			r.fail("stream_options", "stream_options: Input should be an object, and only with stream")
 		}
-		options.take("include_usage", &p.usage, "boolean")
+		options.take("include_usage", &p.usage, "boolean", false)
 		if options.failure != nil {
 			r.fail(options.failure.param, "%s", options.failure.message)
 		}

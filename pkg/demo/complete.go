@@ -14,18 +14,14 @@ const defaultModel = "demo"
 func (complete) parse(r *requestBody) prompt {
 	r.parse()
 	p := prompt{model: defaultModel, limit: completeDefault}
-	r.need("prompt", &p.text, "string")
+	r.take("prompt", &p.text, "string", true)
 	if p.text == "" {
 		r.fail("prompt", "prompt: Input should not be empty")
 	}
 	p.in = countTokens(p.text)
-	if r.has("model") {
-		p.model = r.model()
-	}
-	if r.has("max_tokens") {
-		p.limit = r.tokens("max_tokens")
-	}
-	r.take("stream", &p.stream, "boolean")
+	r.takeModel(&p.model, false)
+	r.takeTokens("max_tokens", &p.limit, false)
+	r.take("stream", &p.stream, "boolean", false)
 	return p
 }
 

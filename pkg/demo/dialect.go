@@ -153,48 +153,41 @@ func (r *requestBody) parse() {
 	}
 }
 
-// has reports whether a member is there and not null.
-func (r *requestBody) has(name string) bool {
-	raw, ok := r.fields[name]
-	return ok && string(raw) != "null"
-}
-
-// need decodes a member that has to be there, and take one that may be. Of another kind of value they say what it should
-// be.
-func (r *requestBody) need(name string, into any, kind string) {
-	if !r.has(name) {
-		r.fail(name, "%s: Field required", name)
-	}
-	r.take(name, into, kind)
-}
-
-func (r *requestBody) take(name string, into any, kind string) {
-	if r.has(name) && json.Unmarshal(r.fields[name], into) != nil {
+// take decodes a member, and reports whether it is there and not null. kind says what it should be.
+func (r *requestBody) take(name string, into any, kind string, needed bool) bool {
+	raw, given := r.fields[name]
+	switch {
+	case !given || string(raw) == "null":
+		if needed {
+			r.fail(name, "%s: Field required", name)
+		}
+		return false
+	case json.Unmarshal(raw, into) != nil:
 		r.fail(name, "%s: Input should be a valid %s", name, kind)
 	}
+	return true
 }
 
-func (r *requestBody) model() (model string) {
-	r.need("model", &model, "string")
-	if model == "" || len(model) > maxModel || strings.ContainsFunc(model, unicode.IsControl) {
+// takeModel reads the model's name.
+func (r *requestBody) takeModel(into *string, needed bool) {
+	r.take("model", into, "string", needed)
+	if *into == "" || len(*into) > maxModel || strings.ContainsFunc(*into, unicode.IsControl) {
 		r.fail("model", "model: Input should be the name of a model, at most %d bytes", maxModel)
 	}
-	return model
 }
 
-// tokens reads a positive whole number.
-func (r *requestBody) tokens(name string) (n int64) {
-	r.need(name, &n, "integer")
-	if n < 1 {
+// takeTokens reads a positive whole number.
+func (r *requestBody) takeTokens(name string, into *int64, needed bool) {
+	if r.take(name, into, "integer", needed) && *into < 1 {
 		r.fail(name, "%s: Input should be greater than or equal to 1", name)
 	}
-	return min(n, math.MaxInt32)
+	*into = min(*into, math.MaxInt32)
 }
 
 // conversation reads the messages, which may come from these roles.
 func (r *requestBody) conversation(p *prompt, roles ...string) {
 	var list []map[string]json.RawMessage
-	r.need("messages", &list, "array of objects")
+	r.take("messages", &list, "array of objects", true)
 	if len(list) == 0 {
 		r.fail("messages", "messages: at least one message is required")
 	}
@@ -202,14 +195,15 @@ func (r *requestBody) conversation(p *prompt, roles ...string) {
 		where := fmt.Sprintf("messages.%d", i)
 		message := requestBody{fields: fields}
 		var role string
-		message.take("role", &role, "string")
+		message.take("role", &role, "string", false)
 		if !slices.Contains(roles, role) {
 			r.fail(where+".role", "%s.role: Input should be one of %s", where, strings.Join(roles, ", "))
 		}
-		if !message.has("content") {
+		var content json.RawMessage
+		if !message.take("content", &content, "", false) {
 			r.fail(where+".content", "%s.content: Field required", where)
 		}
-		text := r.content(fields["content"], where+".content")
+		text := r.content(content, where+".content")
 		p.in += countTokens(text)
 		if role == "user" {
 			p.text = text

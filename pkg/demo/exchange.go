@@ -2,8 +2,11 @@ package demo
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"io"
 	"net/http"
 	"strconv"
@@ -31,7 +34,9 @@ type exchange struct {
 	dialect dialect
 	openAI  bool // the client speaks OpenAI's shapes
 	plan    plan
-	sent    int // the status that was sent
+	sent    int          // the status that was sent
+	gz      *gzip.Writer // takes the answer where the query asks for compression
+	begun   bool         // an event was sent
 }
 
 // ServeHTTP answers one request as its path, body and query ask. To drop a connection it panics with
@@ -41,13 +46,24 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	defer context.AfterFunc(n.closing, cancel)()
 
-	x := &exchange{n: n, ctx: ctx, w: w, r: r, key: keyOf(r.Header), id: n.newID()}
+	// The key comes in either header; the SDKs have used both.
+	key := strings.TrimSpace(r.Header.Get("X-Api-Key"))
+	if scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " "); key == "" && strings.EqualFold(scheme, "Bearer") {
+		key = strings.TrimSpace(bearer)
+	}
+	// The id looks random, and is the same in every run with the same seed and order of requests.
+	place := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, n.seed), n.serial.Add(1))
+	id := sha256.Sum256(place)
+	x := &exchange{n: n, ctx: ctx, w: w, r: r, key: key, id: hex.EncodeToString(id[:12])}
 	x.api, x.dialect = route(r)
 	x.openAI = x.dialect == chat{}
 	if n.onRequest != nil {
 		defer x.report(n.now())
 	}
 	x.serve()
+	if x.gz != nil {
+		_ = x.gz.Close() // fails only when the client has left
+	}
 }
 
 // report tells of the request, also when the connection was dropped by a panic.
@@ -62,18 +78,6 @@ func (x *exchange) report(started time.Time) {
 		rec.Query = strings.ReplaceAll(rec.Query, x.key, "***")
 	}
 	x.n.onRequest(rec)
-}
-
-// keyOf takes the key from either header; the SDKs have used both.
-func keyOf(h http.Header) string {
-	if key := strings.TrimSpace(h.Get("X-Api-Key")); key != "" {
-		return key
-	}
-	scheme, key, _ := strings.Cut(h.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(key)
 }
 
 // serve takes the steps in the order that the package comment gives.
@@ -95,48 +99,42 @@ func (x *exchange) serve() {
 		x.send(http.StatusOK, `{"status":"ok"}`)
 		return
 	}
-	f, err := parseFaults(x.r.URL.RawQuery)
-	if len(f.ignored) > 0 {
-		x.w.Header().Set("X-Demo-Ignored", f.ignoredHeader())
+	x.plan.status = http.StatusOK
+	query := x.r.URL.RawQuery
+	if query != "" {
+		f, err := parseFaults(query)
+		if err != nil {
+			x.fail(badRequest("", "%s", err.Error()))
+			return
+		}
+		if len(f.ignored) > 0 {
+			x.w.Header().Set("X-Demo-Ignored", f.ignoredHeader())
+		}
+		x.plan.faults = f // envelope and echo-key count from here on
 	}
-	if err != nil {
-		x.fail(badRequest("", "%s", err.Error()))
-		return
+	// The whole body is read before any fault: with a part of it unread the server would not notice a client that goes
+	// away during a stall, and a cut answer would be lost to a reset.
+	var body bytes.Buffer
+	n, err := io.Copy(&body, io.LimitReader(x.r.Body, maxRequest+1))
+	switch {
+	case n > maxRequest:
+		_, _ = io.CopyN(io.Discard, x.r.Body, maxDrain) // best effort: the answer is 413 either way
+		x.fail(&apiError{status: http.StatusRequestEntityTooLarge, message: "request body exceeds 32 MB"})
+	case err != nil:
+		// The client is most likely gone; if it is not, it learns what was wrong.
+		x.fail(badRequest("", "the request body could not be read"))
+	case query == "" || !x.failed():
+		x.answer(body.Bytes())
 	}
-	x.plan.faults = f // envelope and echo-key count from here on
-	body, failure := x.read()
-	if failure != nil {
-		x.fail(failure)
-		return
-	}
-	id := queryID(sha256.Sum256([]byte(x.r.URL.RawQuery)))
-	x.plan = f.plan(x.n.count(id), x.n.seed, id)
+}
+
+// failed lets the request meet the faults of its query, and reports whether one replaced the answer.
+func (x *exchange) failed() bool {
+	query := queryID(sha256.Sum256([]byte(x.r.URL.RawQuery)))
+	x.plan = x.plan.faults.plan(x.n.count(query), x.n.seed, query)
 	if x.n.sleep(x.ctx, x.plan.delay) != nil {
 		x.drop()
 	}
-	if !x.failed() {
-		x.answer(body)
-	}
-}
-
-// read takes the whole body, before any fault: with a part of it unread the server would not notice a client that
-// goes away during a stall, and a cut answer would be lost to a reset.
-func (x *exchange) read() ([]byte, *apiError) {
-	var buf bytes.Buffer
-	n, err := io.Copy(&buf, io.LimitReader(x.r.Body, maxRequest+1))
-	if n > maxRequest {
-		_, _ = io.CopyN(io.Discard, x.r.Body, maxDrain) // best effort: the answer is 413 either way
-		return nil, &apiError{status: http.StatusRequestEntityTooLarge, message: "request body exceeds 32 MB"}
-	}
-	if err != nil {
-		// The client is most likely gone; if it is not, it learns what was wrong.
-		return nil, badRequest("", "the request body could not be read")
-	}
-	return buf.Bytes(), nil
-}
-
-// failed lets the request meet a fault that replaces the answer, and reports whether one did.
-func (x *exchange) failed() bool {
 	h := x.w.Header()
 	switch status := x.plan.status; {
 	case x.plan.fault == "success":
@@ -144,13 +142,13 @@ func (x *exchange) failed() bool {
 		return true
 	case status == http.StatusSwitchingProtocols:
 		h.Set("Connection", "close")
-		x.begin(status)
+		x.begin(status, "")
 		return true
 	case status == http.StatusNoContent || status == http.StatusResetContent || status == http.StatusNotModified:
-		x.begin(status)
+		x.begin(status, "")
 		return true
 	case status < 200:
-		x.begin(status)
+		x.begin(status, "")
 		x.plan.status = http.StatusOK
 	case status >= 300:
 		x.fail(statusError(status))
@@ -172,15 +170,15 @@ func (x *exchange) failed() bool {
 		x.reset()
 	case "redirect":
 		h.Set("Location", x.plan.redirectTo)
-		x.begin(http.StatusFound)
+		x.begin(http.StatusFound, "")
 	case "html":
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Length", strconv.Itoa(len(page)))
-		x.begin(http.StatusOK)
+		x.begin(http.StatusOK, "")
 		_, _ = io.WriteString(x.w, page) // a client that left needs no page
 	case "empty":
 		h.Set("Content-Length", "0")
-		x.begin(http.StatusOK)
+		x.begin(http.StatusOK, "")
 	default:
 		return false
 	}
@@ -214,8 +212,25 @@ func (x *exchange) stall() {
 	x.drop()
 }
 
-// begin sends the status and the headers. An interim response is not the answer, 101 excepted.
-func (x *exchange) begin(status int) {
+// begin sends the status and the headers, with the request id and the compression of an answer where it has a type. An
+// interim response is not the answer, 101 excepted.
+func (x *exchange) begin(status int, contentType string) {
+	if contentType != "" {
+		h := x.w.Header()
+		h.Set("Content-Type", contentType)
+		switch { // the APIs have two names for the id
+		case x.api == apiHealth:
+		case x.openAI:
+			h.Set("X-Request-Id", "req_"+x.id)
+		default:
+			h.Set("Request-Id", "req_"+x.id)
+		}
+		if x.plan.gzip != "" {
+			h.Set("Content-Encoding", "gzip")
+			// The fastest level is the smallest cost for a bomb, and still shrinks it by a factor of hundreds.
+			x.gz, _ = gzip.NewWriterLevel(x.w, gzip.BestSpeed) // the level is a valid constant
+		}
+	}
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		x.sent = status
 	}
@@ -240,39 +255,10 @@ func (x *exchange) failure(e *apiError) string {
 	return x.dialect.failure(&told, "req_"+x.id)
 }
 
-// send sends a JSON body whole.
+// send sends a JSON body that no fault of an answer spoils.
 func (x *exchange) send(status int, body string) {
-	status, body = x.wrap(status, body)
-	x.describe("application/json")
-	x.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	x.begin(status)
-	if x.r.Method != http.MethodHead {
-		_, _ = io.WriteString(x.w, body) // a client that left needs no answer
-	}
-}
-
-// wrap puts a body into an envelope when the query asks for one, and returns the HTTP status to send.
-func (x *exchange) wrap(status int, body string) (int, string) {
-	value := strconv.Itoa(status)
-	switch x.plan.envelope {
-	case "":
-		return status, body
-	case "string":
-		value = strconv.Quote(value)
-	}
-	return http.StatusOK, `{"status":` + value + "," + body[1:]
-}
-
-// describe sets the type of what is sent, and the request id under the name that the API gives it.
-func (x *exchange) describe(contentType string) {
-	x.w.Header().Set("Content-Type", contentType)
-	switch {
-	case x.api == apiHealth:
-	case x.openAI:
-		x.w.Header().Set("X-Request-Id", "req_"+x.id)
-	default:
-		x.w.Header().Set("Request-Id", "req_"+x.id)
-	}
+	x.plan.breaks, x.plan.gzip = "", ""
+	x.deliver(status, body, "", answer{})
 }
 
 // Limits that the rate-limit headers tell. They are never enforced: status=429 is how to be limited.

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -35,24 +36,25 @@ func (messages) parse(r *requestBody) prompt {
 			r.fail(gone, "%s: Extra inputs are not permitted", gone)
 		}
 	}
-	p := prompt{model: r.model(), limit: r.tokens("max_tokens")}
-	r.take("stream", &p.stream, "boolean")
-	if r.has("system") {
-		p.in += countTokens(r.content(r.fields["system"], "system"))
+	var p prompt
+	r.takeModel(&p.model, true)
+	r.takeTokens("max_tokens", &p.limit, true)
+	r.take("stream", &p.stream, "boolean", false)
+	var system json.RawMessage
+	if r.take("system", &system, "", false) {
+		p.in += countTokens(r.content(system, "system"))
 	}
 	r.conversation(&p, "user", "assistant")
 	return p
 }
 
+// messagesUsage is the format of the usage: input and output tokens.
+const messagesUsage = `{"input_tokens":%d,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":%d}`
+
 // message is a message before and behind its content.
 func (messages) message(a answer, reason string, out int64) (head, tail string) {
 	return fmt.Sprintf(`{"id":"msg_%s","type":"message","role":"assistant","model":%s,"content":[`, a.id, quote(a.model)),
-		`],"stop_reason":` + reason + `,"stop_sequence":null,"usage":` + messagesUsage(a.in, out) + "}"
-}
-
-func messagesUsage(in, out int64) string {
-	return fmt.Sprintf(`{"input_tokens":%d,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":%d}`,
-		in, out)
+		fmt.Sprintf(`],"stop_reason":%s,"stop_sequence":null,"usage":`+messagesUsage+"}", reason, a.in, out)
 }
 
 func (d messages) reply(a answer) (head, tail string) {
@@ -78,8 +80,9 @@ func (messages) delta(_ answer, piece string) string {
 func (d messages) end(a answer) []string {
 	return []string{
 		event("content_block_stop", `{"type":"content_block_stop","index":0}`),
-		event("message_delta", fmt.Sprintf(`{"type":"message_delta","delta":{"stop_reason":%q,"stop_sequence":null},"usage":%s}`,
-			a.reason("end_turn", "max_tokens"), messagesUsage(a.in, a.out))),
+		event("message_delta", fmt.Sprintf(
+			`{"type":"message_delta","delta":{"stop_reason":%q,"stop_sequence":null},"usage":`+messagesUsage+"}",
+			a.reason("end_turn", "max_tokens"), a.in, a.out)),
 		event("message_stop", `{"type":"message_stop"}`),
 	}
 }

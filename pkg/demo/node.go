@@ -3,8 +3,6 @@ package demo
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"io"
 	"log"
 	"net"
@@ -57,9 +55,9 @@ type Node struct {
 	seed      uint64
 	onRequest func(Record)
 
+	serial atomic.Uint64 // of the last request
 	mu     sync.Mutex
 	counts map[queryID]uint64
-	serial uint64
 
 	// closing ends every stalled or sleeping request when the node is closed.
 	closing context.Context
@@ -86,7 +84,13 @@ func New(o Options) *Node {
 	}
 	n.closing, n.shut = context.WithCancel(context.Background())
 	// The server's own log would go to the program's standard error.
-	n.server = &http.Server{Handler: n, ErrorLog: log.New(io.Discard, "", 0), ConnState: left}
+	n.server = &http.Server{Handler: n, ErrorLog: log.New(io.Discard, "", 0)}
+	n.server.ConnState = func(c net.Conn, s http.ConnState) {
+		// A connection that was hijacked is closed by its handler, which has nothing left to do then.
+		if s == http.StateClosed || s == http.StateHijacked {
+			close(c.(*serverConn).left)
+		}
+	}
 	return n
 }
 
@@ -102,19 +106,6 @@ func (n *Node) count(id queryID) uint64 {
 	k := n.counts[id]
 	n.counts[id] = k + 1
 	return k
-}
-
-// newID returns an id that looks random, and is the same in every run with the same seed and order of requests.
-func (n *Node) newID() string {
-	n.mu.Lock()
-	n.serial++
-	serial := n.serial
-	n.mu.Unlock()
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], n.seed)
-	binary.BigEndian.PutUint64(b[8:], serial)
-	sum := sha256.Sum256(b[:])
-	return hex.EncodeToString(sum[:12])
 }
 
 // sleep is the default of Options.Sleep.
@@ -181,14 +172,6 @@ func (n *Node) Close() error {
 	n.mu.Unlock()
 	n.served.Wait()
 	return nil
-}
-
-// left notes that the server is done with a connection. One that was hijacked is closed by its handler, which has
-// nothing left to do then.
-func left(c net.Conn, s http.ConnState) {
-	if s == http.StateClosed || s == http.StateHijacked {
-		close(c.(*serverConn).left)
-	}
 }
 
 // listener hands one connection to the server, and ends with it.
