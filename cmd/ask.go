@@ -112,7 +112,9 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	addSettingFlags(f, &o.node, "node", "model", "max_tokens", "retry.policy", "retry.attempts", "retry.delay",
 		"timeout", "connect_timeout", "limit", "hold", "http3", "pick", "proxy", "failover.across")
 	f.Lookup("across").NoOptDefVal = "true"
-	addPathFlags(f, &o.node)
+	f.Lookup("http3").NoOptDefVal = "true"
+	f.VarPF(onlyHTTP3{o.node.given}, "http3-only", "", "ask over HTTP/3 and nothing else").NoOptDefVal = "only"
+	f.StringArrayVar(&o.node.resolve, "resolve", nil, "reach `HOST:PORT:ADDRESS[,ADDRESS]` there; the certificate is still checked for HOST")
 	addStoreFlags(f, &o.node)
 	f.StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+either(wire.APIs()))
 	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 
@@ -27,7 +28,7 @@ direct works from ANTHROPIC_API_KEY.`,
 	)
 }
 
-func (e Env) configPath() (string, error) { return config.Path(e.Lookup) }
+func (e Env) configPath() (string, error) { return config.Path(runtime.GOOS, e.Lookup) }
 
 // fileSettings are the settings without flags.
 func (a *app) fileSettings() (*settings, error) { return a.settings(nodeOptions{}) }
@@ -142,7 +143,7 @@ func newConfigUnsetCmd(a *app) *cobra.Command {
 
 // edit changes the file.
 func (a *app) edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
-	path, err := config.Path(a.Lookup)
+	path, err := a.configPath()
 	if err != nil {
 		return err
 	}

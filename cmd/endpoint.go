@@ -260,9 +260,10 @@ func (s *settings) identify(ctx context.Context, node config.Node, unread bool) 
 	switch {
 	case node.IsDemo() && out.Auth == "":
 		out.Auth = "x-api-key"
-		out.Key, err = guard.NewSecret("demo-key", "the demo node") // which takes any
+		out.Key, err = guard.NewSecret("demo-key", "the demo node") // which takes any, so that there is nothing to mask
 	case !unread:
 		out.Key, err = s.keys().For(ctx, node)
+		s.masker.AddSecret(out.Key)
 	case node.Auth.Scheme == config.AuthNone:
 	case !node.Key.IsZero():
 		out.Key = guard.Unread(node.Key.String())
@@ -271,7 +272,6 @@ func (s *settings) identify(ctx context.Context, node config.Node, unread bool) 
 	default:
 		out.Key = guard.Unread("env:FERRY_KEY")
 	}
-	s.masker.AddSecret(out.Key)
 	if err != nil {
 		return out, err
 	}

@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"ferry/pkg/audit"
-	"ferry/pkg/config"
 	"ferry/pkg/hold"
 	"ferry/pkg/limit"
 	"ferry/pkg/state"
@@ -103,7 +102,7 @@ func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err er
 			return errors.Join(err, state.Remove(ctx, sockets...))
 		}}, err)
 	}
-	if path, err := config.Path(a.Lookup); err == nil { // a key can be in it
+	if path, err := a.configPath(); err == nil { // a key can be in it
 		paths, err := state.List(filepath.Dir(path), func(entry fs.DirEntry) bool { return state.IsTemp(entry.Name()) })
 		files("half-written files", filepath.Dir(path), paths, err)
 	}

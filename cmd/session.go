@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -183,7 +184,7 @@ func (e Env) sessions() (session.Store, error) {
 }
 
 // stateDir is the folder for what ferry remembers.
-func (e Env) stateDir() (string, error) { return config.StateDir(e.Lookup) }
+func (e Env) stateDir() (string, error) { return config.StateDir(runtime.GOOS, e.Lookup) }
 
 // sessionNames are the names of all conversations.
 func (e Env) sessionNames() ([]string, error) {

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"cmp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -79,13 +80,6 @@ func (s *settingFlag) Set(value string) error {
 	return nil
 }
 
-// addPathFlags declares the flags of the way to a node that are no settings of their own.
-func addPathFlags(f *pflag.FlagSet, o *nodeOptions) {
-	f.Lookup("http3").NoOptDefVal = "true"
-	f.VarPF(onlyHTTP3{o.given}, "http3-only", "", "ask over HTTP/3 and nothing else").NoOptDefVal = "only"
-	f.StringArrayVar(&o.resolve, "resolve", nil, "reach `HOST:PORT:ADDRESS[,ADDRESS]` there; the certificate is still checked for HOST")
-}
-
 // onlyHTTP3 is --http3-only.
 type onlyHTTP3 struct{ given map[string]string }
 
@@ -129,7 +123,7 @@ func presets() map[string]string {
 }
 
 func (e Env) loadFile() (*config.File, error) {
-	path, err := config.Path(e.Lookup)
+	path, err := config.Path(runtime.GOOS, e.Lookup)
 	if err != nil {
 		path = "" // no HOME: there can be no file, and everything else works
 	}

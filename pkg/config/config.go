@@ -14,7 +14,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -113,9 +112,7 @@ func (f *File) origin(key string) string {
 // Path works out where the file is: FERRY_CONFIG, else $XDG_CONFIG_HOME/ferry/config.yaml, else
 // $HOME/.config/ferry/config.yaml; on Windows %AppData%\ferry\config.yaml. A relative XDG_CONFIG_HOME is ignored, as the
 // XDG specification says. It fails with *Error only when no variable leads anywhere; Load("") still works then.
-func Path(lookup Lookup) (string, error) { return pathOn(runtime.GOOS, lookup) }
-
-func pathOn(goos string, lookup Lookup) (string, error) {
+func Path(goos string, lookup Lookup) (string, error) {
 	if p := lookup.Get("FERRY_CONFIG"); p != "" {
 		return p, nil
 	}
@@ -128,9 +125,7 @@ func pathOn(goos string, lookup Lookup) (string, error) {
 
 // StateDir works out the folder for what ferry remembers: $XDG_STATE_HOME/ferry, else $HOME/.local/state/ferry; on
 // Windows %LocalAppData%\ferry. A relative XDG_STATE_HOME is ignored. It fails only when no variable leads anywhere.
-func StateDir(lookup Lookup) (string, error) { return stateDirOn(runtime.GOOS, lookup) }
-
-func stateDirOn(goos string, lookup Lookup) (string, error) {
+func StateDir(goos string, lookup Lookup) (string, error) {
 	dir, missing := folder(goos, lookup, "LocalAppData", "XDG_STATE_HOME", filepath.Join(".local", "state"))
 	switch missing {
 	case "":
@@ -162,16 +157,13 @@ func folder(goos string, lookup Lookup, windows, xdg, below string) (dir, missin
 // Load reads and checks the file at path. A missing file, or no path at all, is an empty File, but not a symbolic link
 // that leads nowhere: there should be a file. It fails with *Error.
 func Load(path string) (*File, error) {
-	if path == "" {
-		return &File{}, nil
+	if _, err := os.Lstat(path); missing(err) {
+		return &File{Path: path}, nil
 	}
 	src, err := read(path)
 	switch {
 	case missing(err):
-		if _, err := os.Lstat(path); err == nil {
-			return nil, &Error{File: path, Msg: "is a symbolic link to a file that is not there", Advice: "make the link anew, or remove it"}
-		}
-		return &File{Path: path}, nil
+		return nil, &Error{File: path, Msg: "is a symbolic link to a file that is not there", Advice: "make the link anew, or remove it"}
 	case err != nil:
 		return nil, err
 	}

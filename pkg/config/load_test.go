@@ -32,7 +32,7 @@ func TestPath(t *testing.T) {
 		{"windows", vars("HOME", "/h"), ""},
 	}
 	for _, tt := range tests {
-		got, err := pathOn(tt.goos, tt.lookup)
+		got, err := Path(tt.goos, tt.lookup)
 		var e *Error
 		if got != tt.want || (tt.want == "") != (errors.As(err, &e) && e.Hint() != "") {
 			t.Errorf("%s: got %q, %v, want %q", tt.goos, got, err, tt.want)
@@ -56,7 +56,7 @@ func TestStateDir(t *testing.T) {
 		{"windows without", "windows", vars("HOME", "/h"), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := stateDirOn(tt.goos, tt.lookup)
+			got, err := StateDir(tt.goos, tt.lookup)
 			if got != tt.want || (err == nil) != (tt.want != "") {
 				t.Errorf("got %q, %v, want %q", got, err, tt.want)
 			}

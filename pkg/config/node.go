@@ -122,7 +122,7 @@ func (n *Node) read(text func(field string) string) {
 	if n.HTTP3 = text("http3"); n.HTTP3 == "false" {
 		n.HTTP3 = ""
 	}
-	for _, address := range kindCommas.split(text("resolve")) {
+	for _, address := range strings.FieldsFunc(text("resolve"), betweenItems) {
 		if at, err := netip.ParseAddr(address); err == nil {
 			n.Resolve = append(n.Resolve, at)
 		}
@@ -131,7 +131,7 @@ func (n *Node) read(text func(field string) string) {
 	n.Budget, _ = parseBudget(text("budget"))
 	n.Key = Ref(text("key"))
 	n.Auth.Scheme, n.Auth.Header, _ = strings.Cut(text("auth"), ":")
-	for _, pin := range kindCommas.split(text("pins")) {
+	for _, pin := range strings.FieldsFunc(text("pins"), betweenItems) {
 		if p, err := guard.ParsePin(pin); err == nil {
 			n.Pins = append(n.Pins, p)
 		}
@@ -160,6 +160,9 @@ func (n *Node) read(text func(field string) string) {
 		n.Auth.Scheme = AuthXAPIKey
 	}
 }
+
+// betweenItems holds for what stands between the items of pins and resolve, none of which has a space.
+func betweenItems(r rune) bool { return r == ',' || r == ' ' }
 
 // node is a node of the file with what that says.
 func (f *File) node(name string) Node {
