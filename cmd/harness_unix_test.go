@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -219,6 +220,22 @@ func findProgram(t testing.TB, name string) string {
 	}
 	needed(t, name)
 	return ""
+}
+
+// newNginx is an nginx with HTTP/3, that of Debian 13 in the folder that .ci/trixie makes.
+func newNginx(t testing.TB) string {
+	root := os.Getenv("FERRY_TRIXIE")
+	if root == "" {
+		t.Skip("FERRY_TRIXIE names no folder with Debian 13: make link")
+	}
+	return filepath.Join(root, "host", "nginx")
+}
+
+// script writes an nginx that is a line for the shell.
+func script(t testing.TB, line string) string {
+	path := filepath.Join(t.TempDir(), "nginx")
+	check(t, os.WriteFile(path, []byte("#!/bin/sh\n"+line+"\n"), 0o755))
+	return path
 }
 
 // runServer runs a server until the test ends, and waits until it listens.

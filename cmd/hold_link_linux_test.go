@@ -242,7 +242,7 @@ http {
   }
 }
 `, farPort, cert, key, serve(t, nil).URL))
-	startNginx(t, dir, conf, fmt.Sprint("127.0.0.1:", farPort))
+	startNginx(t, findProgram(t, "nginx"), dir, conf, fmt.Sprint("127.0.0.1:", farPort))
 	return by.file
 }
 

@@ -2,8 +2,11 @@ package cmd
 
 import (
 	"context"
+	"fmt"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"ferry/pkg/config"
 	"ferry/pkg/gateway"
@@ -33,6 +36,9 @@ nothing.`,
 }
 
 func runConfigNginx(ctx context.Context, g *gatewayFile, out string) error {
+	if err := g.checkNginx(ctx); err != nil {
+		return err
+	}
 	var nodes []gateway.Node
 	for _, name := range g.section.Upstream {
 		node, err := g.node(ctx, name, out == "")
@@ -61,6 +67,34 @@ func runConfigNginx(ctx context.Context, g *gatewayFile, out string) error {
 	g.note("nginx takes it in when it is reloaded: nginx -t -c %s && nginx -s reload",
 		text.ShellWord(filepath.Join(out, gateway.MainFile)))
 	return nil
+}
+
+// checkNginx asks the nginx of this machine for its version, if the gateway takes HTTP/3. Without one the file says what
+// it needs.
+func (g *gatewayFile) checkNginx(ctx context.Context) error {
+	if !g.section.HTTP3 {
+		return nil
+	}
+	path, err := config.FindProgram("nginx", g.Lookup)
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	command := exec.CommandContext(ctx, path, "-v")
+	command.WaitDelay = time.Second
+	said, err := command.CombinedOutput()
+	_, version, _ := strings.Cut(string(said), "nginx/")
+	var major, minor int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil || n < 2 {
+		g.note("%s -v names no version; HTTP/3 needs nginx 1.25 or later", path)
+		return nil
+	}
+	if major > 1 || minor >= 25 {
+		return nil
+	}
+	return g.section.Fault("http3", fmt.Sprintf("needs nginx 1.25 or later, and %s is %d.%d", path, major, minor),
+		"Debian 13 has 1.26; or ferry config set gateway.http3 false")
 }
 
 // gatewayFile is the file's section gateway:, with the settings of its nodes.

@@ -3,10 +3,12 @@
 package cmd_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -66,6 +68,7 @@ type testGateway struct {
 // gatewayWish is what a test's gateway differs in.
 type gatewayWish struct {
 	rate      string // and other keys of the section
+	program   string // the nginx, "" for the system's
 	upstreams []*upstreamAPI
 	ca        *authority // of the gateway, and the one that it trusts
 }
@@ -96,17 +99,19 @@ func startGateway(t *testing.T, wish gatewayWish) *testGateway {
 		g.tokens[role] = strings.TrimSpace(ferry(t, g.env, "config", "token", "new", role).must().stdout)
 	}
 	g.env["GATE_TOKEN"] = g.tokens["dev"]
+	program := cmp.Or(wish.program, findProgram(t, "nginx"))
+	g.env["PATH"] = filepath.Dir(program)
 	ferry(t, g.env, "config", "nginx", "--out", filepath.Join(dir, "nginx")).must()
-	arguments := startNginx(t, dir, filepath.Join(dir, "nginx", "nginx.conf"), "127.0.0.1:"+port)
-	out, err := exec.CommandContext(t.Context(), findProgram(t, "nginx"), append([]string{"-t"}, arguments...)...).CombinedOutput()
+	arguments := startNginx(t, program, dir, filepath.Join(dir, "nginx", "nginx.conf"), "127.0.0.1:"+port)
+	out, err := exec.CommandContext(t.Context(), program, append([]string{"-t"}, arguments...)...).CombinedOutput()
 	fatalIf(t, err != nil, "nginx -t: %v, want no fault\n%s", err, out)
 	return g
 }
 
 // startNginx runs a real nginx until the test ends.
-func startNginx(t *testing.T, dir, config, address string) (arguments []string) {
+func startNginx(t *testing.T, program, dir, config, address string) (arguments []string) {
 	arguments = []string{"-p", dir, "-c", config, "-e", "stderr", "-g", "daemon off; pid " + filepath.Join(dir, "nginx.pid") + ";"}
-	runServer(t, exec.Command(findProgram(t, "nginx"), arguments...), address)
+	runServer(t, exec.Command(program, arguments...), address)
 	return arguments
 }
 
@@ -189,7 +194,7 @@ const smallMessage = `{"model":"claude-haiku-5-5","max_tokens":16,"messages":[{"
 func TestGoldenNginx(t *testing.T) {
 	for name, section := range map[string]string{
 		"one":  "  upstream: direct\n  roles: {dev: [messages, models], ci: [models], old: [complete]}\n",
-		"many": "  upstream: [hk, sg]\n  listen: [443, \"[::]:443\"]\n  rate: 5/s\n  burst: 0\n  prefix: /\n  temp: temp\n  roles: {dev: [messages]}\n",
+		"many": "  upstream: [hk, sg]\n  listen: [443, \"[::]:443\"]\n  http3: true\n  rate: 5/s\n  burst: 0\n  prefix: /\n  temp: temp\n  roles: {dev: [messages]}\n",
 		"chat": "  upstream: qwen\n  roles: {dev: [chat, models]}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -370,7 +375,7 @@ server {
 }
 `, temp, strings.Join(maps, "\n"), port)
 	write(t, file, config)
-	startNginx(t, dir, file, "127.0.0.1:"+port)
+	startNginx(t, findProgram(t, "nginx"), dir, file, "127.0.0.1:"+port)
 	g := &testGateway{url: "http://127.0.0.1:" + port, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 	places := map[string]string{}
 	for _, tt := range []struct{ address, logged, place string }{
@@ -419,6 +424,63 @@ func TestNginxNoBurst(t *testing.T) {
 			waits = clock.waits
 		}
 		equal(t, policy+": waits", waits, []time.Duration{2 * time.Second})
+	}
+}
+
+// TestNginxHTTP3 asks a gateway over HTTP/3: the look at the token, the limit and the offer to callers over TCP are the same.
+func TestNginxHTTP3(t *testing.T) {
+	program := newNginx(t)
+	ca := newAuthority(t, "ca", nil)
+	api := newUpstream(t, ca, "localhost")
+	g := startGateway(t, gatewayWish{rate: "rate: 1/min\n  burst: 29\n  http3: true", program: program, ca: ca, upstreams: []*upstreamAPI{api}})
+	ask := []string{"ask", "-v", "--http3-only", "--attempts", "1", "-n", "gate", "hello"}
+	ferry(t, g.env, ask...).want(0, "", "HTTP/3")
+	equal(t, "the key that arrived", api.last().Header.Get("X-Api-Key"), providerKey)
+	equal(t, "how it came to the API", api.last().Proto, "HTTP/1.1")
+	ferry(t, g.env, "stream", "--http3-only", "-n", "gate", "hello").must()
+	ferry(t, g.env, "ask", "--http3-only", "--attempts", "1", "-n", "cut", "hello").want(1, "", "Error: ")
+	wrong := maps.Clone(g.env)
+	wrong["GATE_TOKEN"] = "ferry_" + strings.Repeat("b", 32)
+	ferry(t, wrong, ask...).want(1, "", "the gateway knows no such token")
+	port := g.url[strings.LastIndexByte(g.url, ':'):]
+	for path, status := range map[string]int{"/api/v1/models": 200, "/healthz": 200, "/none": 404} {
+		r := g.must(t, "GET", path, with(g.tokens["dev"]), "")
+		equal(t, "status of "+path, r.status, status)
+		equal(t, "the offer at "+path, r.header.Get("Alt-Svc"), `h3="`+port+`"; ma=86400`)
+	}
+	ferry(t, g.env, "config", "check", "gate").want(0, "– HTTP/3   the node offers it; ferry config set nodes.gate.http3 true has it asked so", "")
+	ferry(t, g.env, "config", "set", "nodes.gate.http3", "only").must()
+	ferry(t, g.env, "config", "check", "gate").want(0, "✓ HTTP/3   the node answers over it", "")
+	before := api.count()
+	for range 30 {
+		ferry(t, g.env, ask...)
+	}
+	ferry(t, g.env, ask...).want(3, "", "more than 1 requests a minute")
+	atMost(t, "asks that passed", api.count()-before, 29)
+}
+
+// TestNginxTooOld has ferry refuse to write HTTP/3 for an nginx that does not have it.
+func TestNginxTooOld(t *testing.T) {
+	cert, key := files(t, newAuthority(t, "ai.example.com", nil, "ai.example.com").own())
+	env := withConfig(t, `tls: {ca: cert.pem}
+gateway: {server_name: ai.example.com, cert: cert.pem, key: key.pem, upstream: hk, roles: {dev: [messages]}, http3: true}
+nodes: {hk: {url: "https://hk.example.com", key: "env:K"}}
+`, map[string]string{"cert.pem": read(t, cert), "key.pem": read(t, key)})
+	for said, want := range map[string]string{
+		"nginx version: nginx/1.22.1":           "gateway.http3: needs nginx 1.25 or later, and ",
+		"nginx version: nginx/1.24.0 (Ubuntu)":  " is 1.24",
+		"nginx version: nginx/1.25.0":           "",
+		"nginx version: openresty/1.27.1":       "names no version",
+		"nginx version: nginx/2.0":              "",
+		"nothing that looks like nginx/another": "names no version",
+	} {
+		env["PATH"] = filepath.Dir(script(t, "echo '"+said+"' >&2"))
+		code := 0
+		if strings.Contains(said, "/1.22") || strings.Contains(said, "/1.24") {
+			code = 2
+		}
+		r := ferry(t, env, "config", "nginx").want(code, "", want)
+		errorIf(t, code == 0 && !strings.Contains(r.stdout, "quic reuseport"), "%s: got %q, want quic", said, r.stdout)
 	}
 }
 

@@ -136,7 +136,14 @@ func (c *Check) way(probe *Probe, err error) bool {
 	c.good("TLS", "%s in %s; certificate of %s, valid until %s, from %s",
 		strings.ReplaceAll(probe.Attempt.TLS, "TLS ", ""), text.Latency(probe.Attempt.Phases.TLS), target.Hostname(),
 		leaf.NotAfter.UTC().Format(time.DateOnly), leaf.Issuer.CommonName)
-	if c.Reach.HTTP3 == transport.NoHTTP3 && offersHTTP3(probe.Attempt.Header()) {
+	switch {
+	case probe.Attempt.HTTP3:
+		c.good("HTTP/3", "the node answers over it")
+	case c.Reach.HTTP3 != transport.NoHTTP3 && c.Reach.Proxy != nil:
+		c.skip("HTTP/3", "it does not go through a proxy")
+	case c.Reach.HTTP3 != transport.NoHTTP3:
+		c.skip("HTTP/3", "TCP was ready first: UDP is slower here, or does not get through")
+	case offersHTTP3(probe.Attempt.Header()):
 		c.skip("HTTP/3", "the node offers it; ferry config set nodes.%s.http3 true has it asked so", c.Endpoint.Name)
 	}
 	// The handshake has shown that one of the pinned keys is in the chain.

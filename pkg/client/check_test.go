@@ -3,8 +3,10 @@ package client
 import (
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +15,8 @@ import (
 	"ferry/pkg/guard"
 	"ferry/pkg/transport"
 	"ferry/pkg/wire"
+
+	"github.com/quic-go/quic-go/http3"
 )
 
 // checked are the findings of a check of a trial's endpoint, as "mark step".
@@ -82,6 +86,51 @@ func TestCheckTheWay(t *testing.T) {
 	untrusted := newTrial(t, mustURL(t, server.URL))
 	if steps, all := checked(t, untrusted, nil); !slices.Equal(steps, []string{"✓ address", "✗ TLS", "– live"}) {
 		t.Errorf("a certificate that is not trusted: got\n%s", all)
+	}
+}
+
+// TestCheckHTTP3 says whether a node is asked over HTTP/3, or offers it.
+func TestCheckHTTP3(t *testing.T) {
+	both := func(t *testing.T, quic bool) *trial {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Alt-Svc", `h3=":443"; ma=86400`)
+			_, _ = io.WriteString(w, `{"data":[]}`)
+		}))
+		tr := newTLSTrial(t, server)
+		if quic {
+			socket, err := net.ListenPacket("udp", server.Listener.Addr().String())
+			if err != nil {
+				t.Skip(err) // the port is another's
+			}
+			over := &http3.Server{Handler: server.Config.Handler, TLSConfig: http3.ConfigureTLSConfig(server.TLS)}
+			go over.Serve(socket)
+			t.Cleanup(func() { over.Close(); socket.Close() })
+		}
+		return tr
+	}
+	for _, tt := range []struct {
+		name  string
+		quic  bool
+		http3 transport.HTTP3
+		proxy *url.URL
+		want  string
+	}{
+		{"offered", false, transport.NoHTTP3, nil, "– HTTP/3 the node offers it; ferry config set nodes.n.http3 true"},
+		{"asked so", true, transport.OnlyHTTP3, nil, "✓ HTTP/3 the node answers over it"},
+		{"not to be had", false, transport.TryHTTP3, nil, "– HTTP/3 TCP was ready first"},
+		{"behind a proxy", false, transport.TryHTTP3, &url.URL{Scheme: "http", Host: "p:1"}, "– HTTP/3 it does not go through a proxy"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := both(t, tt.quic)
+			if tt.proxy == nil {
+				tr.reach.HTTP3 = tt.http3
+				tr.Transport = carrier(t, tr.reach)
+			}
+			_, all := checked(t, tr, func(c *Check) { c.Reach.HTTP3, c.Reach.Proxy = tt.http3, tt.proxy })
+			if !strings.Contains(all, tt.want) {
+				t.Errorf("got\n%s\nwant %s", all, tt.want)
+			}
+		})
 	}
 }
 

@@ -212,6 +212,7 @@ type trial struct {
 	Env
 	Endpoint
 	clock   *fakeClock
+	reach   transport.Options // of a trial over TLS
 	request wire.Request
 	// Timeout bounds a call, since Since or from its start.
 	Timeout time.Duration
@@ -270,9 +271,8 @@ func newTLSTrial(t *testing.T, hs *httptest.Server) *trial {
 	}
 	target := mustURL(t, hs.URL)
 	tr := newTrial(t, target)
-	tr.Transport = carrier(t, transport.Options{
-		Target: target, TLS: transport.TLS{CA: ca}, ConnectTimeout: time.Minute, Now: tr.clock.Now,
-	})
+	tr.reach = transport.Options{Target: target, TLS: transport.TLS{CA: ca}, ConnectTimeout: time.Minute, Now: tr.clock.Now}
+	tr.Transport = carrier(t, tr.reach)
 	return tr
 }
 

@@ -76,7 +76,7 @@ func (k Keys) fromCommand(ctx context.Context, ref Ref, line string) (string, er
 	if strings.ContainsRune(filepath.ToSlash(argv[0]), '/') && !filepath.IsAbs(argv[0]) {
 		argv[0] = k.Dir + string(filepath.Separator) + argv[0] // not Join: of ./helper in . it leaves a name for PATH
 	}
-	path, err := findProgram(argv[0], k.Lookup)
+	path, err := FindProgram(argv[0], k.Lookup)
 	if err != nil {
 		return "", ref.fault("cannot be read: the command is not there, or is no program", "", err)
 	}
@@ -114,8 +114,8 @@ func complaint(stderr, stdout []byte) string {
 	return "it said: " + text.Excerpt([]byte(line), 200)
 }
 
-// findProgram looks a bare name up in PATH, in absolute folders only: a program in the current folder is never meant.
-func findProgram(name string, lookup Lookup) (string, error) {
+// FindProgram looks a bare name up in PATH, in absolute folders only: a program in the current folder is never meant.
+func FindProgram(name string, lookup Lookup) (string, error) {
 	if filepath.IsAbs(name) || strings.ContainsRune(filepath.ToSlash(name), '/') {
 		return name, isProgram(name)
 	}

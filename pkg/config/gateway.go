@@ -21,6 +21,8 @@ type Gateway struct {
 	Cert, Key, Tokens string
 	// Listen are ports and addresses with a port, as nginx writes them.
 	Listen []string
+	// HTTP3 says that it takes HTTP/3 on the same ports of UDP.
+	HTTP3 bool
 	// Prefix begins and ends with a slash.
 	Prefix string
 	// Upstream are the names of nodes; callers are spread over several.
@@ -68,7 +70,7 @@ func (f *File) Gateway(lookup Lookup) (*Gateway, error) {
 	list := func(name string) []string { return kindWords.split(text(name)) }
 	g := &Gateway{
 		ServerName: text("server_name"), Cert: text("cert"), Key: text("key"),
-		Listen: list("listen"), Prefix: text("prefix"), Keepalive: number(text("keepalive")), Connections: number(text("connections")),
+		Listen: list("listen"), HTTP3: text("http3") == "true", Prefix: text("prefix"), Keepalive: number(text("keepalive")), Connections: number(text("connections")),
 		Tokens: text("tokens"), Logs: text("logs"), Temp: text("temp"), file: f,
 	}
 	if text("upstream") != "" {

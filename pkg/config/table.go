@@ -127,6 +127,7 @@ var keys = []key{
 	{Setting{Key: "gateway.cert"}, kindText, checkNginxPath},
 	{Setting{Key: "gateway.key"}, kindText, checkNginxPath},
 	{Setting{Key: "gateway.listen", Default: "443"}, kindWords, checkListen},
+	{Setting{Key: "gateway.http3"}, kindBool, checkBool},
 	{Setting{Key: "gateway.prefix", Default: "/api/"}, kindText, checkPrefix},
 	{Setting{Key: "gateway.upstream"}, kindWords, checkUpstream},
 	{Setting{Key: "gateway.keepalive", Default: "16"},

@@ -63,10 +63,11 @@ func (p *plan) values() map[string]string {
 		"requests": strconv.Itoa(p.Rate.Events), "per": p.per(), "unit": p.per()[:1], "slot": p.slot(), "burst": p.burst(),
 		"retry_after": strconv.Itoa(p.retryAfter()), "connections": strconv.Itoa(p.Connections),
 		"permissions": p.permissions(), "routes": p.routes(), "nodes": p.upstreams(), "choose": p.choose(),
-		"listen": p.listen("ssl"), "listen_default": p.listen("ssl default_server"),
+		"listen": p.listen("ssl", "quic"), "listen_default": p.listen("ssl default_server", "quic reuseport default_server"),
+		"offer_http3": p.offerHTTP3(""),
 		"server_name": p.ServerName, "cert": quoted(p.Cert), "key": quoted(p.Key),
 		"host": host, "sni": sni, "ca": quoted(first.TLS.CA), "protocols": protocols, "client_cert": p.clientCert(),
-		"failing": failing, "sent": p.sent(),
+		"failing": p.failing(), "sent": p.sent(),
 	}
 }
 
@@ -101,11 +102,26 @@ func (p *plan) permissions() (out string) {
 	return out
 }
 
-func (p *plan) listen(how string) (out string) {
+func (p *plan) listen(tcp, udp string) (out string) {
 	for _, at := range p.Listen {
-		out += lines("listen " + at + " " + how + ";")
+		out += lines("listen " + at + " " + tcp + ";")
 	}
-	return out
+	if !p.HTTP3 {
+		return out
+	}
+	out += lines("# HTTP/3 needs nginx 1.25 or later with its http_v3_module, and a firewall that lets UDP through.")
+	for _, at := range p.Listen {
+		out += lines("listen " + at + " " + udp + ";")
+	}
+	return out + lines("http3 on;")
+}
+
+// offerHTTP3 tells callers over TCP that HTTP/3 is spoken too. Each block with a header of its own has to say it again.
+func (p *plan) offerHTTP3(margin string) string {
+	if !p.HTTP3 {
+		return ""
+	}
+	return lines(margin + `add_header Alt-Svc 'h3=":$server_port"; ma=86400' always;`)
 }
 
 func (p *plan) clientCert() string {
@@ -176,16 +192,18 @@ func (p *plan) choose() string {
 }
 
 // failing sends nginx's own failures through one place, which keeps their status. The bodies are in mainText.
-const failing = `error_page 400 401 403 404 405 408 413 414 421 429 500 501 502 503 504 505 /_ferry/failure;
+func (p *plan) failing() string {
+	return `error_page 400 401 403 404 405 408 413 414 421 429 500 501 502 503 504 505 /_ferry/failure;
 error_page 494 495 496 497 =400 /_ferry/failure;
 location = /_ferry/failure {
     internal;
     auth_request off;
     add_header X-Ferry-Gateway 1 always;
-    add_header Retry-After $ferry_retry_after always;
+` + p.offerHTTP3("    ") + `    add_header Retry-After $ferry_retry_after always;
     return 200 '{"type":"error","error":$ferry_failure,"request_id":"$request_id"}';
 }
 `
+}
 
 // keys are the headers of each node.
 func (p *plan) keys() []byte {

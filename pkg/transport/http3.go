@@ -78,7 +78,9 @@ func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response
 	ctx := r.Context()
 	trace := TraceOf(ctx)
 	sent := &countedBody{ReadCloser: r.Body, now: c.now, trace: trace}
-	r.Body = sent
+	if r.Body != nil {
+		r.Body = sent
+	}
 	resp, err := c.client.RoundTrip(r)
 	trace.First = c.now()
 	switch {

@@ -129,7 +129,13 @@ func TestHTTP3Kept(t *testing.T) {
 			t.Errorf("request %d: got %q, %v, want hello", n, text, err)
 		}
 	}
-	errorIf(t, s.conns.Load() != 1, "%d connections for three requests, want 1", s.conns.Load())
+	get, err := http.NewRequestWithContext(t.Context(), http.MethodGet, o.Target.String(), nil)
+	check(t, err)
+	resp, err := rt.RoundTrip(get)
+	check(t, err)
+	defer resp.Body.Close()
+	errorIf(t, resp.StatusCode != 200 || resp.TLS == nil, "a GET: status %d, TLS %v; want 200 and some", resp.StatusCode, resp.TLS)
+	errorIf(t, s.conns.Load() != 1, "%d connections for four requests, want 1", s.conns.Load())
 }
 
 // TestHTTP3Trust holds that a certificate is judged over QUIC as it is over TCP.
