@@ -77,8 +77,8 @@ cover:
 		printf "pkg/: %.1f %% of %d statements are covered, at least %d %% have to be\n", 100 * run / all, all, least; \
 		exit 100 * run < least * all }' "$$profile"
 
-link: ## asks over a link of 200 ms beside curl, their round trips, and both families of addresses (Linux, root)
-	@set -e; FERRY_TRIXIE=$${FERRY_TRIXIE:-$$(.ci/trixie)}; export FERRY_TRIXIE; FERRY_LINK=1 go test -count=1 -timeout 30m -v -run '^(TestHoldSlowLink|TestRoundTrips|TestStrayOverSlowLink|TestHappyEyeballs)$$' ./cmd
+link: ## asks over a link of 200 ms beside curl, their round trips, both families of addresses, a gateway over HTTP/3 (Linux, root)
+	@set -e; FERRY_TRIXIE=$${FERRY_TRIXIE:-$$(.ci/trixie)}; export FERRY_TRIXIE; FERRY_LINK=1 go test -count=1 -timeout 30m -v -run '^(TestHoldSlowLink|TestRoundTrips|TestStrayOverSlowLink|TestHappyEyeballs|TestNginxHTTP3)$$' ./cmd
 
 memory: ## the memory of a process while prompts and what servers send are as long as they may be (Linux)
 	@go test -count=1 -timeout 30m -run '^TestMemoryOf' ./cmd
