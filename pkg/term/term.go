@@ -36,7 +36,7 @@ const defaultWidth = 80
 func Look(stream any, w Preferences) Facts {
 	f := Facts{Plain: true, Width: defaultWidth}
 	file, ok := stream.(*os.File)
-	if !ok || file == nil || !isTerminal(file) {
+	if !ok || file == nil || !(isatty.IsTerminal(file.Fd()) || isatty.IsCygwinTerminal(file.Fd())) {
 		return f
 	}
 	f.TTY = true
@@ -45,10 +45,6 @@ func Look(stream any, w Preferences) Facts {
 		f.Width = columns
 	}
 	return f
-}
-
-func isTerminal(file *os.File) bool {
-	return isatty.IsTerminal(file.Fd()) || isatty.IsCygwinTerminal(file.Fd())
 }
 
 // ReadSecret reads a line from a terminal without echo.

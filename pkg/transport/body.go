@@ -16,9 +16,9 @@ func bounded(resp *http.Response, limit int64) *http.Response {
 	if limit == 0 {
 		limit = DefaultMaxBody
 	}
-	body := &cappedBody{under: resp.Body, left: limit, limit: limit}
+	body := &cappedBody{ReadCloser: resp.Body, from: resp.Body, left: limit, limit: limit}
 	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
-		body.gzip = true
+		body.from = nil
 		resp.Header.Del("Content-Encoding")
 		resp.ContentLength = -1
 	}
@@ -26,18 +26,23 @@ func bounded(resp *http.Response, limit int64) *http.Response {
 	return resp
 }
 
+// cappedBody is the body of an answer within its bound.
 type cappedBody struct {
-	under       io.ReadCloser
-	from        io.Reader
-	gzip        bool
+	io.ReadCloser
+	from        io.Reader // the body as it is, or what it unpacks to, nil before its gzip header was read
 	left, limit int64
 }
 
 func (b *cappedBody) Read(p []byte) (int, error) {
 	if b.from == nil {
-		if err := b.open(); err != nil {
+		unzip, err := gzip.NewReader(b.ReadCloser) // which fails with io.EOF for an empty body: that has no header
+		if errors.Is(err, gzip.ErrHeader) {
+			return 0, fmt.Errorf("the reply says gzip and is not: %w", err)
+		}
+		if err != nil {
 			return 0, err
 		}
+		b.from = unzip
 	}
 	if b.left < 0 {
 		return 0, &text.LimitError{What: "a reply", Limit: b.limit}
@@ -53,22 +58,3 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// open reads the gzip header where there is one. An empty body has none.
-func (b *cappedBody) open() error {
-	if !b.gzip {
-		b.from = b.under
-		return nil
-	}
-	unzip, err := gzip.NewReader(b.under)
-	if errors.Is(err, gzip.ErrHeader) {
-		return fmt.Errorf("the reply says gzip and is not: %w", err)
-	}
-	if err != nil {
-		return err
-	}
-	b.from = unzip
-	return nil
-}
-
-func (b *cappedBody) Close() error { return b.under.Close() }

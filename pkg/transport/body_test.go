@@ -225,7 +225,7 @@ func TestBodyCap(t *testing.T) {
 
 // TestLimitStays holds that reading on after the limit gives nothing, not the rest.
 func TestLimitStays(t *testing.T) {
-	b := &cappedBody{under: io.NopCloser(strings.NewReader("abcdefgh")), left: 3, limit: 3}
+	b := &cappedBody{from: strings.NewReader("abcdefgh"), left: 3, limit: 3}
 	got, err := io.ReadAll(b)
 	n, again := b.Read(make([]byte, 8))
 	var over *text.LimitError
@@ -284,7 +284,7 @@ func TestCompression(t *testing.T) {
 			t.Errorf("Content-Encoding %q and a length of %d are left, want none and -1", left, resp.ContentLength)
 		}
 	}
-	b := &cappedBody{under: io.NopCloser(strings.NewReader("this is no gzip, and never will be")), gzip: true, left: 99, limit: 99}
+	b := &cappedBody{ReadCloser: io.NopCloser(strings.NewReader("this is no gzip, and never will be")), left: 99, limit: 99}
 	for range 2 {
 		if n, err := b.Read(make([]byte, 9)); n != 0 || err == nil {
 			t.Errorf("got %d bytes, %v, want an error", n, err)

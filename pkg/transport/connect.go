@@ -20,16 +20,9 @@ import (
 	"golang.org/x/net/proxy"
 )
 
-// nodeTLS completes the configuration of the node's handshake. It may be nil.
-func (o Options) nodeTLS(config *tls.Config) *tls.Config {
-	if config != nil {
-		config.ServerName, config.VerifyConnection = o.Target.Hostname(), o.checkPins
-	}
-	return config
-}
-
 // connect makes a connection on which a request can be written at once. The connect timeout bounds all of it: the name, TCP,
-// the proxy, TLS and the pins. config is nil where the node is not reached over TLS.
+// the proxy, TLS and the pins. The context's trace is told what they took. config is nil where the node is not reached
+// over TLS.
 func (o Options) connect(ctx context.Context, config *tls.Config) (ready, error) {
 	var end time.Time
 	if o.ConnectTimeout > 0 {
@@ -38,23 +31,15 @@ func (o Options) connect(ctx context.Context, config *tls.Config) (ready, error)
 		ctx, cancel = context.WithDeadlineCause(ctx, end, o.TooLate())
 		defer cancel()
 	}
-	made, err := o.timed(ctx, config)
+	trace, started := TraceOf(ctx), o.Now()
+	made, err := o.choose(ctx, config)
 	switch {
 	case err == nil:
-		return made, nil
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case !end.IsZero() && isTimeout(err) && !time.Now().Before(end):
 		return nil, o.TooLate() // a deadline of the connection ran out a moment before that of the context
-	}
-	return nil, err
-}
-
-// timed makes the connection and tells the context's trace what it took.
-func (o Options) timed(ctx context.Context, config *tls.Config) (ready, error) {
-	trace, started := TraceOf(ctx), o.now()
-	made, err := o.choose(ctx, config)
-	if err != nil {
+	default:
 		return nil, err
 	}
 	began := started.Add(trace.DNS)
@@ -155,7 +140,7 @@ func (o Options) hopHost() string {
 
 // lookUp finds the addresses of the hop.
 func (o Options) lookUp(ctx context.Context) ([]netip.AddrPort, error) {
-	trace, started := TraceOf(ctx), o.now()
+	trace, started := TraceOf(ctx), o.Now()
 	addresses, err := o.addresses(ctx)
 	if err != nil {
 		if o.Proxy != nil && ctx.Err() == nil {
@@ -164,7 +149,7 @@ func (o Options) lookUp(ctx context.Context) ([]netip.AddrPort, error) {
 		return nil, err
 	}
 	if _, err := netip.ParseAddr(o.hopHost()); err != nil {
-		trace.DNS = o.now().Sub(started)
+		trace.DNS = o.Now().Sub(started)
 		for _, at := range addresses {
 			trace.Addresses = append(trace.Addresses, at.Addr())
 		}
@@ -215,7 +200,11 @@ func idleProbe() net.KeepAliveConfig {
 
 // byTCP makes one connection for HTTP/1.1 by one address of the hop.
 func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPort, step func(time.Duration)) (*conn, error) {
-	step(o.lateTCP(at))
+	if at.Addr().IsLoopback() {
+		step(0) // loopback loses nothing
+	} else {
+		step(lateTCP)
+	}
 	started := time.Now()
 	tcp, err := o.dial(ctx, at)
 	if err != nil {
@@ -234,7 +223,7 @@ func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPor
 			return nil, err
 		}
 	}
-	connected := o.now()
+	connected := o.Now()
 	if config == nil {
 		made := o.newConn(under, through)
 		made.tcp = connected
@@ -253,14 +242,8 @@ func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPor
 	}
 	through.heard = nil
 	made := o.newConn(client, through)
-	made.tcp, made.ready, made.tlsVersion = connected, o.now(), client.ConnectionState().Version
+	made.tcp, made.ready, made.tlsVersion = connected, o.Now(), client.ConnectionState().Version
 	return made, nil
-}
-
-func (o Options) newConn(c net.Conn, under *socket) *conn {
-	made := newConn(c, under)
-	made.now, made.expect = o.now, o.Expect
-	return made
 }
 
 // dial connects to one address of the hop, or to the node inside this process.

@@ -23,14 +23,6 @@ const (
 	maxTLS    = 450 * time.Millisecond
 )
 
-// lateTCP is when a TCP handshake with an address is late, 0 for never: loopback loses nothing.
-func (o Options) lateTCP(at netip.AddrPort) time.Duration {
-	if at.Addr().IsLoopback() {
-		return 0
-	}
-	return lateTCP
-}
-
 // lateProxy is when the answer of a proxy is late. The path behind it is not known.
 func (o Options) lateProxy(netip.AddrPort) time.Duration {
 	if guard.IsLoopback(o.Target.Hostname()) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"runtime"
 	"slices"
 	"strings"
@@ -52,12 +51,12 @@ func (e *FileError) Hint() string {
 	return "tls.ca, tls.cert and tls.key are paths of PEM files"
 }
 
-// config is the handshake's configuration; nil where the target is not reached over TLS.
-func (t TLS) config(target *url.URL) (*tls.Config, error) {
-	if target.Scheme != "https" {
-		return nil, nil
+// nodeTLS is the configuration of the node's handshake.
+func (o Options) nodeTLS() (*tls.Config, error) {
+	t := o.TLS
+	c := &tls.Config{
+		ServerName: o.Target.Hostname(), MinVersion: t.floor(), NextProtos: []string{"http/1.1"}, VerifyConnection: o.checkPins,
 	}
-	c := &tls.Config{MinVersion: t.floor(), NextProtos: []string{"http/1.1"}}
 	var err error
 	if t.CA == "" {
 		c.RootCAs, err = systemRoots()

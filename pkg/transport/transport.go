@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ferry/pkg/guard"
@@ -63,13 +64,6 @@ type Options struct {
 	Now func() time.Time
 }
 
-func (o Options) now() time.Time {
-	if o.Now == nil {
-		return time.Now()
-	}
-	return o.Now()
-}
-
 const (
 	// DefaultMaxBody is the cap on a whole answer.
 	DefaultMaxBody = 64 << 20
@@ -94,11 +88,17 @@ func New(o Options) (*Transport, error) {
 	if o.Proxy != nil && proxyPorts[o.Proxy.Scheme] == "" {
 		return nil, badProxy(fmt.Sprintf("unknown scheme %q", o.Proxy.Scheme))
 	}
-	config, err := o.TLS.config(o.Target)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Target.Scheme != "https" {
+		return &Transport{options: o}, nil
+	}
+	config, err := o.nodeTLS()
 	if err != nil {
 		return nil, err
 	}
-	return &Transport{options: o, tls: o.nodeTLS(config)}, nil
+	return &Transport{options: o, tls: config}, nil
 }
 
 // Transport sends requests to one node, and keeps the connections to it.
@@ -119,15 +119,14 @@ type idleConn struct {
 }
 
 // RoundTrip sends a request once, on a kept connection that is fit for it or on a new one.
-func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := t.send(r)
-	if err != nil && r.Body != nil {
-		r.Body.Close() // as a RoundTripper must, whatever happens
+func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	if body := r.Body; body != nil {
+		defer func() {
+			if err != nil {
+				body.Close() // as a RoundTripper must, whatever happens
+			}
+		}()
 	}
-	return resp, err
-}
-
-func (t *Transport) send(r *http.Request) (*http.Response, error) {
 	trace := TraceOf(r.Context())
 	ctx := WithTrace(r.Context(), trace)
 	if err := t.options.refusesPlainByProxy(); err != nil {
@@ -144,7 +143,7 @@ func (t *Transport) send(r *http.Request) (*http.Response, error) {
 	}
 	r = r.WithContext(ctx) // a copy, since a RoundTripper may not change its request
 	r.Close = t.options.Cold
-	resp, err := conn.roundTrip(r, keep)
+	resp, err = conn.roundTrip(r, keep)
 	if err != nil {
 		var trust *guard.TrustError
 		if errors.As(err, &trust) {
@@ -273,4 +272,70 @@ func (t *Transport) Idle() int {
 		return true
 	})
 	return len(t.idle)
+}
+
+// Trace is what the transport tells of one request (WithTrace). It may be read once RoundTrip has returned.
+type Trace struct {
+	// DNS, Connect and TLS are the parts of the time until there was a connection. They are 0 of a kept one.
+	DNS, Connect, TLS time.Duration
+	// Addresses are what the name of the node, or of its proxy, resolved to.
+	Addresses []netip.Addr
+	// Remote is the other side's address, "" where there was no connection.
+	Remote string
+	// TLSVersion is that of the connection, 0 over plain http.
+	TLSVersion uint16
+	// HTTP3 says that the request went over HTTP/3.
+	HTTP3 bool
+	// Reused says that the connection had served another request, and Held that another process keeps it.
+	Reused, Held bool
+	// First is when the first byte of the answer came, zero without one.
+	First time.Time
+
+	wrote      atomic.Pointer[time.Time]
+	handshakes atomic.Int64
+}
+
+// Wrote is when the request had been written, zero where it was not.
+func (t *Trace) Wrote() time.Time {
+	if at := t.wrote.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
+
+// Handshakes is how many were begun for the request's connection.
+func (t *Trace) Handshakes() int { return int(t.handshakes.Load()) }
+
+// Begun counts handshakes that another process has begun for the request.
+func (t *Trace) Begun(handshakes int) { t.handshakes.Add(int64(handshakes)) }
+
+type traceKey struct{}
+
+// WithTrace gives a context of a request that fills in a trace.
+func WithTrace(ctx context.Context, t *Trace) context.Context {
+	return context.WithValue(ctx, traceKey{}, t)
+}
+
+// TraceOf is the trace of a context, a new one where it has none.
+func TraceOf(ctx context.Context) *Trace {
+	if t, ok := ctx.Value(traceKey{}).(*Trace); ok {
+		return t
+	}
+	return new(Trace)
+}
+
+// facts are what is known of a connection from its beginning.
+type facts struct {
+	remote     string
+	tlsVersion uint16
+	http3      bool
+	tcp, ready time.Time // when TCP, with the proxy, was there, and when a request could be written
+	served     int       // requests that were answered
+}
+
+func (f *facts) about() *facts { return f }
+
+// tell writes what is known of the connection into a trace.
+func (f *facts) tell(t *Trace) {
+	t.Remote, t.TLSVersion, t.HTTP3, t.Reused, t.Held = f.remote, f.tlsVersion, f.http3, f.served > 0, false
 }
