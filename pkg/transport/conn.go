@@ -42,9 +42,8 @@ const bufferSize = 4 << 10
 
 // inbound is what comes on a connection, bounded while a header is read.
 type inbound struct {
-	from  io.Reader
-	left  int64 // bytes that a header may still have, -1 for no bound
-	first func()
+	from io.Reader
+	left int64 // bytes that a header may still have, -1 for no bound
 }
 
 var errHeader = &text.LimitError{What: "a reply's header", Limit: MaxHeader}
@@ -57,10 +56,6 @@ func (i *inbound) Read(p []byte) (int, error) {
 		p = p[:i.left]
 	}
 	n, err := i.from.Read(p)
-	if n > 0 && i.first != nil {
-		i.first()
-		i.first = nil
-	}
 	if i.left > 0 {
 		i.left -= int64(n)
 	}
@@ -117,13 +112,13 @@ func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, err
 	x := &exchange{conn: c, keep: keep, request: r, trace: TraceOf(ctx), wrote: make(chan error, 1)}
 	x.stop = context.AfterFunc(ctx, func() { c.under.Close() })
 	c.inbound.left = MaxHeader
-	c.inbound.first = x.look
 	c.under.handed.Store(0)
 	c.under.sent.Store(0)
 	if c.expect > 0 && r.Body != nil {
 		x.askFirst()
 	}
-	if c.under.raw != nil && r.ContentLength <= small && x.gate == nil {
+	brief := r.Body == nil || r.Body == http.NoBody || r.ContentLength > 0 && r.ContentLength <= small
+	if c.under.raw != nil && brief && x.gate == nil {
 		x.write()
 	} else {
 		go x.write()
@@ -240,7 +235,7 @@ func (g *gate) Read(p []byte) (int, error) {
 
 var errNotTaken = errors.New("the request was not taken")
 
-// look notes, at an answer's first byte, how much of the request the server has. Every answer acknowledges the bytes of its
+// look notes, when an answer's first byte has come, how much of the request the server has. Every answer acknowledges the bytes of its
 // request, so one that leaves some unacknowledged was sent before: it refuses a request that was not read, or it
 // belongs to no request.
 func (x *exchange) look() {
@@ -261,17 +256,17 @@ func (*EarlyError) Error() string { return "an answer came before the server had
 // readHeader reads the answer's header, past those of status 1xx (RFC 9110 section 15.2). All of them count against
 // MaxHeader.
 func (x *exchange) readHeader() (*http.Response, error) {
-	if _, err := x.in.Peek(1); err != nil {
-		return nil, err
-	}
 	for {
+		if _, err := x.in.Peek(1); err != nil {
+			return nil, err
+		}
+		x.look()
 		resp, err := http.ReadResponse(x.in, x.request)
 		switch {
 		case err != nil || resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols:
 			return resp, err
 		case x.gate != nil:
 			_ = x.under.SetReadDeadline(time.Time{}) // of a closed connection the read says so itself
-			x.inbound.first = x.look
 			if resp.StatusCode == http.StatusContinue {
 				x.gate.decide(true)
 			}

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ferry/pkg/text"
@@ -38,6 +39,7 @@ const (
 	open ending = iota // waits for the next request
 	fin
 	rst
+	stall
 )
 
 // asked is how a server answers the second request.
@@ -66,6 +68,9 @@ func (b behaviour) serve(conn net.Conn, done chan<- bool) {
 			reset(conn)
 		}
 		done <- true
+		if b.end == stall {
+			_, _ = io.Copy(io.Discard, in)
+		}
 	}
 }
 
@@ -194,7 +199,7 @@ func (l *link) start(t *testing.T, judge bool, serve func(net.Conn)) *trial {
 	return tr
 }
 
-// outcome makes a call and tells all that a caller sees of its result.
+// outcome makes a call and tells what it ended with.
 func outcome(t *testing.T, rt http.RoundTripper, url string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -202,6 +207,12 @@ func outcome(t *testing.T, rt http.RoundTripper, url string) string {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("the prompt"))
 	check(t, err)
 	r.Header.Set("Idempotency-Key", "1") // has http.Transport replay what a closed connection did not carry
+	return result(t, rt, r)
+}
+
+// result sends a request and tells all that a caller sees of what it ended with.
+func result(t *testing.T, rt http.RoundTripper, r *http.Request) string {
+	t.Helper()
 	resp, err := rt.RoundTrip(r)
 	if err != nil {
 		return "no answer: " + kind(t, err)
@@ -291,6 +302,53 @@ func TestDifferential(t *testing.T) {
 		if n%4 == 0 || !testing.Short() {
 			b.name += " over TLS"
 			secure.compare(t, b)
+		}
+	}
+}
+
+// TestSplitAndCut has a server write whole answers in two pieces, and parts of them before it ends the connection or says
+// no more, at every byte.
+func TestSplitAndCut(t *testing.T) {
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	each := func(answers map[string]string, whole ending) {
+		for name, answer := range answers {
+			play := func(l *link, what string, n int, end ending, pieces ...string) {
+				l.compare(t, behaviour{name: fmt.Sprintf("%s, %s at byte %d", name, what, n), pieces: pieces, end: end})
+			}
+			memory := newLink(t, inMemory, false)
+			for n := 1; n < len(answer); n += step {
+				play(memory, "split", n, whole, answer[:n], answer[n:])
+				play(memory, "cut", n, fin, answer[:n])
+				play(memory, "reset", n, rst, answer[:n])
+			}
+			play(memory, "split", 0, whole, strings.Split(answer, "")...)
+			synctest.Test(t, func(t *testing.T) {
+				for n := 0; n < len(answer); n += step {
+					play(newLink(t, inMemory, false), "no more", n, stall, answer[:n])
+				}
+			})
+		}
+	}
+	each(good, open)
+	each(untilEOF, fin)
+}
+
+// TestCutOnTheNetwork cuts some answers as TestSplitAndCut does, with a system's own connections.
+func TestCutOnTheNetwork(t *testing.T) {
+	long(t, "some thousand connections")
+	plain, secure := newLink(t, overTCP(t), false), newLink(t, overTCP(t), true)
+	for _, name := range []string{"a length", "trailers", "1xx before"} {
+		for n := range len(good[name]) {
+			for _, end := range []ending{fin, rst} {
+				b := behaviour{name: fmt.Sprintf("%s, end %d at byte %d", name, end, n), pieces: []string{good[name][:n]}, end: end}
+				plain.compare(t, b)
+				if n%8 == 0 {
+					secure.compare(t, b)
+				}
+			}
 		}
 	}
 }

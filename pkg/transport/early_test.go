@@ -1,0 +1,139 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// overSmallTCP makes connections on loopback that take few bytes before the other end reads.
+func overSmallTCP(t *testing.T) network {
+	t.Helper()
+	over := overTCP(t)
+	return func() (near, far net.Conn, err error) {
+		if near, far, err = over(); err == nil {
+			_ = near.(*net.TCPConn).SetWriteBuffer(64 << 10)
+			_ = far.(*net.TCPConn).SetReadBuffer(256 << 10)
+		}
+		return near, far, err
+	}
+}
+
+// then is what a server does with the body of a request that it has answered.
+type then int
+
+const (
+	drain then = iota // reads it
+	leave             // closes the connection
+	hang              // neither
+)
+
+// early is a server that answers a long request when it has read the header.
+type early struct {
+	name, says string
+	then       then
+	finally    string // is said when the request was read
+	want       string // begins ferry's result; "" for that of http.Transport
+}
+
+func (e early) serve(conn net.Conn, release <-chan bool) {
+	defer conn.Close()
+	for in := bufio.NewReader(conn); ; {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		if r.URL.Path == "/second" {
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, _ = io.WriteString(conn, asked)
+			continue
+		}
+		_, _ = io.WriteString(conn, e.says)
+		switch e.then {
+		case leave:
+			if secured, ok := conn.(*tls.Conn); ok {
+				secured.NetConn().Close() // without a word of TLS
+			}
+			return
+		case hang:
+			<-release
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.WriteString(conn, e.finally)
+	}
+}
+
+// play makes a call with a long body, of a length that is told or not, and a second one.
+func (e early) play(t *testing.T, l *link, judge, told bool) (first, second string) {
+	t.Helper()
+	release := make(chan bool)
+	tr := l.start(t, judge, func(conn net.Conn) { e.serve(conn, release) })
+	defer tr.end()
+	defer close(release)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var body io.Reader = strings.NewReader(strings.Repeat("x", 2<<20))
+	if !told {
+		body = struct{ io.Reader }{body}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, l.target()+"/first", body)
+	check(t, err)
+	return result(t, tr, r), outcome(t, tr, l.target()+"/second")
+}
+
+// TestEarlyAnswers holds that an answer counts that comes before the request was read, as with http.Transport. That may
+// lose the answer of a server that closes the connection, and takes a success, which cannot be one.
+func TestEarlyAnswers(t *testing.T) {
+	const refusal = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge"
+	const refused = `HTTP/1.1 413 Too Large, 5 of 5 bytes "large"`
+	const tooEarly = "no answer: early"
+	const hint = "HTTP/1.1 103 Early Hints\r\n\r\n"
+	tests := []early{
+		{name: "a refusal", says: refusal},
+		{name: "a refusal, and closed", says: refusal, then: leave, want: refused},
+		{name: "a refusal, and nothing is read", says: refusal, then: hang},
+		{name: "a refusal that closes", says: "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge"},
+		{name: "an empty refusal", says: "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"},
+		{name: "an empty refusal, and nothing is read", says: "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", then: hang},
+		{name: "a refusal in chunks", says: "HTTP/1.1 413 Too Large\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nlarge\r\n0\r\n\r\n"},
+		{name: "a long refusal", says: "HTTP/1.1 413 Too Large\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000)},
+		{name: "a refusal after a hint", says: hint + refusal},
+		{name: "a hint and a refusal at the end", says: hint, finally: refusal},
+		{name: "a hint and a success at the end", says: hint, finally: hello},
+		{name: "half a hint and a success at the end", says: hint[:20], finally: hint[20:] + hello},
+		{name: "100 and a success at the end", says: "HTTP/1.1 100 Continue\r\n\r\n", finally: hello},
+		{name: "a success at the end", finally: hello},
+		{name: "a success", says: hello, want: tooEarly},
+		{name: "a success after a hint", says: hint + hello, want: tooEarly},
+		{name: "half a success", says: hello[:20], finally: hello[20:], want: tooEarly},
+		{name: "a success, and nothing is read", says: hello, then: hang, want: tooEarly},
+		{name: "no answer", then: leave, want: "no answer: "},
+		{name: "garbage", says: "garbage\r\n\r\n", want: "no answer: malformed"},
+	}
+	for _, secured := range []bool{false, true} {
+		l := newLink(t, overSmallTCP(t), secured)
+		for _, e := range tests {
+			for _, told := range []bool{true, false} {
+				if !told && e.want == tooEarly {
+					continue // it may be taken: how much of the body is missing is not known
+				}
+				got, second := e.play(t, l, false, told)
+				want := e.want
+				if want == "" {
+					want, _ = e.play(t, l, true, told)
+				}
+				errorIf(t, !strings.HasPrefix(got, want), "%s, TLS %t, length told %t:\n got %s\nwant %s",
+					e.name, secured, told, got, want)
+				errorIf(t, second != sound, "%s, TLS %t, length told %t, the second request:\n got %s\nwant %s",
+					e.name, secured, told, second, sound)
+			}
+		}
+	}
+}
