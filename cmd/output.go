@@ -135,7 +135,7 @@ func (s *outputStage) check(call *client.Call, result *client.Result, failed err
 			return err
 		}
 	}
-	if s.strict && answer.Ending() != wire.Ended {
+	if s.strict && wire.EndingOf(answer.StopReason) != wire.Ended {
 		reason := text.Shown(answer.StopReason, text.MostNamed)
 		return &client.Error{Class: client.Stopped, Status: 200, Err: fmt.Errorf("the model stopped early: %s", reason)}
 	}
@@ -156,7 +156,7 @@ func (s *outputStage) noteAnswer(result *client.Result) {
 		s.note("answered on attempt %d of %d, after %s", n, s.attempts, strings.Join(reasons, ", "))
 	}
 	answer := result.Answer
-	ending, reason := answer.Ending(), text.Shown(answer.StopReason, text.MostNamed)
+	ending, reason := wire.EndingOf(answer.StopReason), text.Shown(answer.StopReason, text.MostNamed)
 	switch {
 	case s.output == "raw":
 	case ending == wire.Limited:

@@ -118,7 +118,7 @@ func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome 
 // noSuccess is the class of a whole answer that is no success in a measurement, and says why; "" for any other.
 func noSuccess(answer wire.Answer) (class, detail string) {
 	switch {
-	case answer.Ending() == wire.Refused:
+	case wire.EndingOf(answer.StopReason) == wire.Refused:
 		return bench.Refused, "the model declined to answer (" + answer.StopReason + ")"
 	case answer.Empty && answer.Thought:
 		return bench.Thinking, "the answer has reasoning and no text; --max-tokens allows more"

@@ -99,7 +99,7 @@ func (e *Endpoint) Prepare(call *Call) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := e.prepare(http.MethodPost, e.API.Dialect().Path())
+	p := e.prepare(http.MethodPost, e.API.Dialect().Facts().Path)
 	p.Body = body
 	if e.Sticky && call.Token != "" {
 		p.Header = append(p.Header, Field{Name: "X-Ferry-Session", Value: call.Token})

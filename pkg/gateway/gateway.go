@@ -241,9 +241,9 @@ func routesOf(api wire.API) []route {
 			continue
 		}
 		isFirst := len(routes) == 0
-		routes = append(routes, route{string(other), "POST", d.Path()[1:]})
+		routes = append(routes, route{string(other), "POST", d.Facts().Path[1:]})
 		if other == wire.Messages {
-			routes = append(routes, route{"count_tokens", "POST", d.Path()[1:] + "/count_tokens"})
+			routes = append(routes, route{"count_tokens", "POST", d.Facts().Path[1:] + "/count_tokens"})
 		}
 		if isFirst {
 			routes = append(routes, route{"models", "GET", models[1:]})

@@ -51,8 +51,8 @@ var endings = map[string]Ending{
 	"cancelled": Failed, "canceled": Failed, "failed": Failed, "timeout": Failed,
 }
 
-// ending reads a stop reason. An error's name is that error.
-func ending(reason string) Ending {
+// EndingOf reads a stop reason. An error's name is that error.
+func EndingOf(reason string) Ending {
 	reason = strings.ToLower(reason)
 	if known, ok := endings[reason]; ok {
 		return known
@@ -66,9 +66,6 @@ func ending(reason string) Ending {
 	}
 	return Unknown
 }
-
-// Ending says how the answer ended.
-func (a Answer) Ending() Ending { return ending(a.StopReason) }
 
 // Usage is what an answer cost, in tokens. Input is the sum of all input, cached or not.
 type Usage struct {
@@ -112,43 +109,39 @@ type counts struct {
 	wrong bool
 }
 
-// add reads one more usage. What it has replaces what came before, since each counts from the start; a 0 does not
-// replace a number, since some gateways fill in a 0 for what they do not know. The three fields of the input belong
-// together: a later event may count the same tokens under another of them.
-func (u *counts) add(raw []byte) {
+// add reads one more usage, and reports whether it is one. What it has replaces what came before, since each counts from
+// the start; a 0 does not replace a number, since some gateways fill in a 0 for what they do not know. The three fields of
+// the input belong together: a later event may count the same tokens under another of them. null is no number, and
+// anything that is no whole number from 0 to maxTokens is not believed.
+func (u *counts) add(raw []byte) bool {
 	var next counts
 	l := lexer{b: raw}
 	if !l.enter('{') {
-		return
+		return false
 	}
 	for name, ok := l.member(); ok; name, ok = l.member() {
+		place, value := slices.Index(usageNames, string(name)), l.value()
 		if string(name) == "prompt_tokens_details" {
-			details, _ := parse(l.value())
-			next.number(cacheHit, details["cached_tokens"])
+			details, _ := parse(value)
+			place, value = cacheHit, details["cached_tokens"]
+		}
+		if place < 0 || isNull(value) {
 			continue
 		}
-		next.number(slices.Index(usageNames, string(name)), l.value())
+		n, err := strconv.ParseFloat(string(value), 64)
+		if err != nil || n != math.Trunc(n) || n < 0 || n > maxTokens {
+			u.wrong = true
+			continue
+		}
+		next.n[place], next.came[place] = int(n), true
 	}
-	u.wrong = u.wrong || next.wrong
 	hasInput := next.n[input]+next.n[cacheCreation]+next.n[cacheRead] > 0
 	for i, n := range next.n {
 		if n > 0 || next.came[i] && (!u.came[i] || hasInput && i <= cacheRead) {
 			u.n[i], u.came[i] = n, true
 		}
 	}
-}
-
-// number reads a number of tokens. null is none; anything that is no whole number from 0 to maxTokens is not believed.
-func (u *counts) number(place int, raw []byte) {
-	if place < 0 || isNull(raw) {
-		return
-	}
-	n, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || n != math.Trunc(n) || n < 0 || n > maxTokens {
-		u.wrong = true
-		return
-	}
-	u.n[place], u.came[place] = int(n), true
+	return true
 }
 
 // usage is what the counts say in all, nil where they say nothing that can be believed. Some servers leave the reasoning
@@ -176,18 +169,6 @@ func (u *counts) usage() *Usage {
 	return &out
 }
 
-// usageOf reads the usage of a whole answer, from the first value that is one.
-func usageOf(values ...[]byte) *Usage {
-	var u counts
-	for _, raw := range values {
-		if len(raw) > 0 && raw[0] == '{' {
-			u.add(raw)
-			break
-		}
-	}
-	return u.usage()
-}
-
 // EstimateTokens guesses how many tokens a text is, rounded up, for what a request may cost before it is sent. Four ASCII
 // bytes count as one token and any other character as one: real tokenisers differ by model, and this errs upwards for
 // Chinese.
@@ -211,16 +192,10 @@ func readParts(raw []byte, depth int) (said, thought []byte, ok bool) {
 		return nil, nil, false
 	}
 	for l.more(']') {
-		var kind, text, thinking, summary []byte
-		isBlock := l.peek() == 'n' // null is an empty block
-		if isBlock {
-			l.value()
-		} else {
-			isBlock = l.pick([]field{
-				{name: "type", to: &kind}, {name: "text", to: &text},
-				{name: "thinking", to: &thinking}, {name: "summary", to: &summary},
-			})
-		}
+		raw := l.value()
+		block, isBlock := parse(raw)
+		kind, text := block["type"], block["text"]
+		isBlock = isBlock || isNull(raw) // null is an empty block
 		if !isBlock || !isNull(kind) && !isText(kind) || !isNull(text) && !isText(text) {
 			return nil, nil, false
 		}
@@ -228,10 +203,10 @@ func readParts(raw []byte, depth int) (said, thought []byte, ok bool) {
 		case "text", "output_text":
 			said = append(said, unquote(text)...)
 		case "thinking", "reasoning", "reasoning.text", "reasoning.summary":
-			thought = append(thought, firstText(depth-1, thinking, text, summary)...)
+			thought = append(thought, firstText(depth-1, block["thinking"], text, block["summary"])...)
 		}
 	}
-	return said, thought, l.whole()
+	return said, thought, true
 }
 
 // firstText is the first value that says something: a text, or a list of texts where the depth allows one.

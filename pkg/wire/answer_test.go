@@ -178,7 +178,7 @@ func TestStopReasons(t *testing.T) {
 	}
 	for want, reasons := range tests {
 		for _, reason := range reasons {
-			if got := (Answer{StopReason: reason}).Ending(); got != want {
+			if got := EndingOf(reason); got != want {
 				t.Errorf("%q: %d, want %d", reason, got, want)
 			}
 		}

@@ -12,11 +12,9 @@ const Chat API = "chat"
 
 type chat struct{}
 
-func (chat) Path() string { return "/chat/completions" }
-
 func (chat) Facts() Facts {
 	return Facts{
-		ModelsPath: "/models", Bearer: true, Model: ModelRequired,
+		Path: "/chat/completions", ModelsPath: "/models", Bearer: true, Model: ModelRequired,
 		keys:     []string{"model", "max_tokens", "messages", "stream", "stream_options"},
 		stopName: "finish_reason",
 	}
@@ -56,13 +54,15 @@ func (chat) encode(r Request) (any, error) {
 	return out, nil
 }
 
-func (chat) decode(in object, a *Answer) *NotAnswerError {
+func (chat) decode(in object, a *Answer, u *counts) *NotAnswerError {
 	choice := chosen(in["choices"])
+	if !u.add(in["usage"]) {
+		u.add(choice["usage"])
+	}
 	if choice == nil {
-		a.Usage = usageOf(in["usage"])
 		return &NotAnswerError{Reason: "no choices in the answer"}
 	}
-	a.StopReason, a.Usage = stringOf(choice, "finish_reason"), usageOf(in["usage"], choice["usage"])
+	a.StopReason = stringOf(choice["finish_reason"])
 	message, ok := parse(choice["message"])
 	if !ok {
 		message, ok = parse(choice["delta"])
@@ -229,7 +229,7 @@ func (r *chatReader) read(event) (Delta, error) {
 		index = 0
 	}
 	if s.ended && s.spoke && r.choices > 0 && index != r.stopped {
-		if ending(stopWord(r.stop)) == Failed {
+		if EndingOf(stopWord(r.stop)) == Failed {
 			return Delta{}, s.stopped(r.stop, true)
 		}
 		return Delta{}, nil // another answer to the same prompt, behind the end of the first
@@ -246,7 +246,7 @@ func (r *chatReader) read(event) (Delta, error) {
 		if index < r.last || s.spoke && r.isApart(index) {
 			return Delta{}, s.cut(errChoices)
 		}
-		if wholeCame || wasEnded && len(s.chunk.id) > 0 && valid(s.chunk.id) != s.id {
+		if wholeCame || wasEnded && len(s.chunk.id) > 0 && stringOf(s.chunk.id) != s.id {
 			return Delta{}, s.cut(errSpliced)
 		}
 		r.last = index
@@ -292,7 +292,7 @@ func (r *chatReader) stopsAnother(index int) bool {
 	if index == r.last || isNull(r.stop) {
 		return false
 	}
-	switch ending(stopWord(r.stop)) {
+	switch EndingOf(stopWord(r.stop)) {
 	case Failed:
 		return false
 	case Paused:

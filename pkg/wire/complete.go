@@ -7,11 +7,9 @@ const Complete API = "complete"
 
 type complete struct{}
 
-func (complete) Path() string { return "/v1/complete" }
-
 func (complete) Facts() Facts {
 	return Facts{
-		ModelsPath: "/v1/models", Model: ModelNone, MaxTokens: 100, // the script's
+		Path: "/v1/complete", ModelsPath: "/v1/models", Model: ModelNone, MaxTokens: 100, // the script's
 		keys:     []string{"prompt", "max_tokens", "model", "stream"},
 		stopName: "stop_reason", bodyStatus: true,
 	}
@@ -45,8 +43,9 @@ func (complete) encode(r Request) (any, error) {
 	}
 }
 
-func (complete) decode(in object, a *Answer) *NotAnswerError {
-	a.StopReason, a.Usage = stringOf(in, "stop_reason"), usageOf(in["usage"])
+func (complete) decode(in object, a *Answer, u *counts) *NotAnswerError {
+	u.add(in["usage"])
+	a.StopReason = stringOf(in["stop_reason"])
 	if !isText(in["completion"]) {
 		return &NotAnswerError{Reason: "no completion in the answer", WrongShape: true}
 	}

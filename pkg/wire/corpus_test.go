@@ -136,7 +136,7 @@ func read(t *testing.T, api API, body string) readings {
 	var apiErr *APIError
 	var none *NotAnswerError
 	switch {
-	case err == nil && answer.Ending() == Failed:
+	case err == nil && EndingOf(answer.StopReason) == Failed:
 		t.Fatalf("%s: a failure is taken for a whole answer:\n%s", api, body)
 	case err != nil && !errors.As(err, &apiErr) && !errors.As(err, &none):
 		t.Fatalf("%s: an error of another type: %v", api, err)

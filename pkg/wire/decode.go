@@ -33,7 +33,7 @@ func (a API) Decode(httpStatus int, body []byte) (Answer, error) {
 	case fault != nil:
 		fault.Body, fault.Object = body, true
 		return answer, fault
-	case ending(answer.StopReason) == Failed:
+	case EndingOf(answer.StopReason) == Failed:
 		e := a.stopFailure(answer.StopReason)
 		e.Body = body
 		return answer, e
@@ -89,9 +89,10 @@ func (a API) check(httpStatus int, body []byte) (object, error) {
 
 // answer reads the answer in an object. What can be read of it is given beside an error too.
 func (a API) answer(fields object) (Answer, *NotAnswerError) {
-	answer := Answer{ID: stringOf(fields, "id"), Model: stringOf(fields, "model")}
-	fault := a.Dialect().decode(fields, &answer)
-	answer.Empty, answer.NotUTF8 = answer.Text == "", !utf8.ValidString(answer.Text)
+	answer := Answer{ID: stringOf(fields["id"]), Model: stringOf(fields["model"])}
+	var u counts
+	fault := a.Dialect().decode(fields, &answer, &u)
+	answer.Usage, answer.Empty, answer.NotUTF8 = u.usage(), answer.Text == "", !utf8.ValidString(answer.Text)
 	return answer, fault
 }
 
@@ -115,14 +116,14 @@ func (a API) faultIn(fields object) *APIError {
 		}
 	}
 	facts := a.Dialect().Facts()
-	isAnswer := facts.typed && stringOf(fields, "type") != ""
+	isAnswer := facts.typed && stringOf(fields["type"]) != ""
 	for _, name := range []string{"choices", "content", "completion"} {
 		raw := fields[name]
 		isAnswer = isAnswer || !isNull(raw) && string(raw) != "[]"
 	}
-	says := func(name string) bool { return !facts.bodyStatus && stringOf(fields, name) != "" }
+	says := func(name string) bool { return !facts.bodyStatus && stringOf(fields[name]) != "" }
 	switch {
-	case isFault(fields["error"]), stringOf(fields, "type") == "error", stringOf(fields, "object") == "error", isCode(base["status_code"]):
+	case isFault(fields["error"]), stringOf(fields["type"]) == "error", stringOf(fields["object"]) == "error", isCode(base["status_code"]):
 	case isAnswer:
 		return nil
 	case slices.ContainsFunc(codeNames, func(name string) bool { return isCode(fields[name]) }):
@@ -310,8 +311,63 @@ func Models(body []byte) (ids []string, count int, ok bool) {
 	}
 	for ; l.more(']'); count++ {
 		if model, _ := parse(l.value()); len(ids) < maxElements {
-			ids = append(ids, cmp.Or(stringOf(model, "id"), stringOf(model, "name")))
+			ids = append(ids, cmp.Or(stringOf(model["id"]), stringOf(model["name"])))
 		}
 	}
 	return ids, count, true
+}
+
+// Partial is the text in the beginning of a body that did not come whole, "" where none can be told.
+func (a API) Partial(body []byte) string {
+	if !isEvents(body) {
+		body = closeJSON(body)
+	}
+	answer, _ := a.Decode(200, body)
+	return strings.TrimRight(answer.Text, string(utf8.RuneError)) // of a character that was cut
+}
+
+// closeJSON completes the beginning of a JSON value to a whole one: it ends an open string where the text ends, drops a
+// member that has no value yet, and closes what is open. It returns nil where that makes no JSON.
+func closeJSON(body []byte) []byte {
+	var due []byte // the closing brackets, the innermost last
+	members, escape, inString := 0, len(body), false
+	for i := 0; i < len(body); i++ {
+		c := body[i]
+		switch {
+		case c == '"':
+			inString = !inString
+		case inString && c == '\\':
+			n := len(`\n`)
+			if i+1 < len(body) && body[i+1] == 'u' {
+				n = len(`\u0000`)
+			}
+			if i+n > len(body) {
+				escape = i // half of one, at the end
+			}
+			i += n - 1
+		case inString:
+		case c == '{' || c == '[':
+			if due = append(due, c+2); len(due) > maxDepth { // '{'+2 is '}', '['+2 is ']'
+				return nil
+			}
+			members = i + 1
+		case (c == '}' || c == ']') && len(due) > 0:
+			due = due[:len(due)-1]
+			members = i + 1
+		case c == ',':
+			members = i
+		}
+	}
+	slices.Reverse(due)
+	closed := make([]byte, 0, len(body)+1+len(due))
+	for _, end := range []int{escape, len(body), members} { // the last is up to where the text is whole members
+		closed = append(closed[:0], body[:end]...)
+		if end == escape && inString {
+			closed = append(closed, '"')
+		}
+		if closed = append(closed, due...); json.Valid(closed) {
+			return closed
+		}
+	}
+	return nil
 }

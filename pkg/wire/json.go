@@ -117,33 +117,26 @@ func (l *lexer) value() []byte {
 		for l.more(']') {
 			l.value()
 		}
-	default:
-		l.scalar()
+	default: // a number, true, false or null: encoding/json checks all of them but plain digits
+		digits := true
+		for ; l.i < len(l.b); l.i++ {
+			c := l.b[l.i]
+			isDigit := '0' <= c && c <= '9'
+			if !isDigit && (c < 'a' || c > 'z') && c != 'E' && c != '+' && c != '-' && c != '.' {
+				break
+			}
+			digits = digits && isDigit
+		}
+		token := l.b[from:l.i]
+		digits = digits && (len(token) == 1 || len(token) > 1 && token[0] != '0')
+		if !digits && string(token) != "null" && !json.Valid(token) {
+			l.fail()
+		}
 	}
 	if l.bad {
 		return nil
 	}
 	return l.b[from:l.i]
-}
-
-// scalar takes a number, true, false or null. encoding/json checks all of them but plain digits.
-func (l *lexer) scalar() {
-	from, digits := l.i, true
-	for ; l.i < len(l.b); l.i++ {
-		c := l.b[l.i]
-		isDigit := '0' <= c && c <= '9'
-		if !isDigit && (c < 'a' || c > 'z') && c != 'E' && c != '+' && c != '-' && c != '.' {
-			break
-		}
-		digits = digits && isDigit
-	}
-	token := l.b[from:l.i]
-	if digits && (len(token) == 1 || len(token) > 1 && token[0] != '0') || string(token) == "null" {
-		return
-	}
-	if !json.Valid(token) {
-		l.fail()
-	}
 }
 
 // quoted takes the string that comes next and gives it with its quotes, its escapes checked and not resolved.
@@ -253,11 +246,8 @@ func isNull(raw []byte) bool { return len(raw) == 0 || string(raw) == "null" }
 // isText reports whether a raw value is a string.
 func isText(raw []byte) bool { return len(raw) > 0 && raw[0] == '"' }
 
-// text is a field that is a string, "" where it is not.
-func stringOf(o object, name string) string { return valid(o[name]) }
-
-// valid is the text of a raw string with U+FFFD for each byte that is not UTF-8: a name, not a text of the answer.
-func valid(raw []byte) string {
+// stringOf is the text of a raw string with U+FFFD for each byte that is not UTF-8: a name, not a text of the answer.
+func stringOf(raw []byte) string {
 	text := string(unquote(raw))
 	if !utf8.ValidString(text) {
 		return string([]rune(text))

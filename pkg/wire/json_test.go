@@ -123,7 +123,7 @@ func sameFields(t *testing.T, s *Stream, fields object) {
 		same("content", r.delta.content, delta)
 		same("refusal", r.delta.refusal, delta)
 		same("finish_reason", r.stop, choice)
-		if stringOf(delta, "reasoning_content") != "" {
+		if stringOf(delta["reasoning_content"]) != "" {
 			same("reasoning_content", r.delta.reasoning, delta)
 		} else if !bytes.HasPrefix(r.delta.reasoning, []byte("[")) {
 			same("reasoning", r.delta.reasoning, delta)
@@ -168,8 +168,8 @@ func sameObject(t *testing.T, data []byte, got object, isObject bool) {
 		if string(got[name]) != string(raw) {
 			t.Fatalf("%q: %q is %q, want %q", data, name, got[name], raw)
 		}
-		if said := jsonText(raw); stringOf(got, name) != said {
-			t.Fatalf("%q: the text of %q is %q, want %q", data, name, stringOf(got, name), said)
+		if said := jsonText(raw); stringOf(got[name]) != said {
+			t.Fatalf("%q: the text of %q is %q, want %q", data, name, stringOf(got[name]), said)
 		}
 	}
 }
@@ -253,20 +253,20 @@ func hasEnd(api API, in []byte) bool {
 		case Messages:
 			kind := e.Name
 			if kind == "" || kind == "message" {
-				kind = stringOf(fields, "type")
+				kind = stringOf(fields["type"])
 			}
 			delta, _ := parse(fields["delta"])
-			said = said || begun && (kind == "message_stop" || stringOf(delta, "stop_reason") != "") || kind == "message"
+			said = said || begun && (kind == "message_stop" || stringOf(delta["stop_reason"]) != "") || kind == "message"
 			begun = begun || kind == "message_start"
 		case Complete:
 			begun = begun || isText(fields["completion"])
-			said = said || begun && stringOf(fields, "stop_reason") != ""
+			said = said || begun && stringOf(fields["stop_reason"]) != ""
 		case Chat:
 			said = said || counted && strings.TrimSpace(string(e.Data)) == "[DONE]"
 			counted = counted || isNull(fields["choices"]) || !strings.Contains(string(fields["choices"]), "{")
 			for _, raw := range elements(fields["choices"]) {
 				choice, _ := parse(raw)
-				said = said || stringOf(choice, "finish_reason") != ""
+				said = said || stringOf(choice["finish_reason"]) != ""
 			}
 		}
 	}

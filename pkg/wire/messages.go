@@ -17,11 +17,9 @@ const samplingRemoved = "2026-10-21"
 
 type messages struct{}
 
-func (messages) Path() string { return "/v1/messages" }
-
 func (messages) Facts() Facts {
 	return Facts{
-		ModelsPath: "/v1/models", VersionHeader: "anthropic-version",
+		Path: "/v1/messages", ModelsPath: "/v1/models", VersionHeader: "anthropic-version",
 		keys:     []string{"model", "max_tokens", "messages", "system", "stream"},
 		stopName: "stop_reason", typed: true,
 	}
@@ -65,8 +63,9 @@ func (messages) encode(r Request) (any, error) {
 	return out, nil
 }
 
-func (messages) decode(in object, a *Answer) *NotAnswerError {
-	a.StopReason, a.Usage = stringOf(in, "stop_reason"), usageOf(in["usage"])
+func (messages) decode(in object, a *Answer, u *counts) *NotAnswerError {
+	u.add(in["usage"])
+	a.StopReason = stringOf(in["stop_reason"])
 	said, thought, ok := readParts(in["content"], maxNested)
 	a.Text, a.Thought = string(said), len(thought) > 0
 	switch {
@@ -147,7 +146,7 @@ func (r *messagesReader) read(e event) (Delta, error) {
 			return Delta{}, s.cut(errSpliced)
 		}
 		r.started = true
-		s.id, s.model = stringOf(fields, "id"), stringOf(fields, "model")
+		s.id, s.model = stringOf(fields["id"]), stringOf(fields["model"])
 		s.counts.add(fields["usage"])
 	case "message_delta":
 		return Delta{}, s.stopped(r.delta.stop, r.started)

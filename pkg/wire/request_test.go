@@ -148,7 +148,7 @@ func TestPaths(t *testing.T) {
 	for api, want := range map[API][2]string{
 		Messages: {"/v1/messages", "/v1/models"}, Complete: {"/v1/complete", "/v1/models"}, Chat: {"/chat/completions", "/models"},
 	} {
-		if got := [2]string{api.Dialect().Path(), api.Dialect().Facts().ModelsPath}; got != want {
+		if got := [2]string{api.Dialect().Facts().Path, api.Dialect().Facts().ModelsPath}; got != want {
 			t.Errorf("%s: got %s, want %s", api, got, want)
 		}
 	}

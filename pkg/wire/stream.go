@@ -298,7 +298,7 @@ func (s *Stream) stopped(raw []byte, begun bool) error {
 		return nil
 	}
 	s.stop, s.ended = reason, begun
-	if ending(s.stop) == Failed {
+	if EndingOf(s.stop) == Failed {
 		return s.api.stopFailure(s.stop)
 	}
 	return nil
@@ -306,7 +306,7 @@ func (s *Stream) stopped(raw []byte, begun bool) error {
 
 // stopWord is the text of a stop reason, empty where there is none.
 func stopWord(raw []byte) string {
-	if word := valid(raw); word != "null" {
+	if word := stringOf(raw); word != "null" {
 		return word
 	}
 	return ""
@@ -315,10 +315,10 @@ func stopWord(raw []byte) string {
 // identify keeps what the chunks of the data-only dialects repeat.
 func (s *Stream) identify() {
 	if s.id == "" {
-		s.id = valid(s.chunk.id)
+		s.id = stringOf(s.chunk.id)
 	}
 	if s.model == "" {
-		s.model = valid(s.chunk.model)
+		s.model = stringOf(s.chunk.model)
 	}
 }
 

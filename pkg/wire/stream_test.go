@@ -221,7 +221,7 @@ func TestStreamErrors(t *testing.T) {
 
 func TestStreamRefusal(t *testing.T) {
 	in := `data: {"choices":[{"delta":{"refusal":"I "}}]}` + "\n\n" + `data: {"choices":[{"delta":{"refusal":"can't"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
-	if got := readStream(Chat.NewStream(strings.NewReader(in))); got.text != "I can't" || got.answer.Ending() != Refused || got.err != io.EOF {
+	if got := readStream(Chat.NewStream(strings.NewReader(in))); got.text != "I can't" || EndingOf(got.answer.StopReason) != Refused || got.err != io.EOF {
 		t.Errorf("%+v", got)
 	}
 	if got := readStream(Chat.NewStream(strings.NewReader(chatHi + in))); got.text != "hiI can't" || got.answer.StopReason != "stop" {
