@@ -51,6 +51,10 @@ successes, the success rate with its interval, and whether a difference to the r
 nodes it takes all of the file. Each request is one attempt on a new connection, as with curl, unless flags say
 otherwise. Requests are paid for: it says how many there will be before the first one, and --dry-run says no more.
 
+The best node is the one proven faster than each other one (by its first token with --stream), once nodes are left out
+whose success rate lies below another's interval. Nodes that cannot be told apart are all named; -o best then prints the
+one that is typically the fastest.
+
 The first Ctrl-C stops sending and reports what there is; the second ends at once.`,
 		Example: `  ferry bench demo/direct demo/hongkong demo/singapore
   ferry bench -r 50 -c 5 hongkong singapore

@@ -120,7 +120,7 @@ func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 		options.Facts = term.Facts{Plain: true, Width: pipeWidth}
 	}
 	if err := report.Write(&b, o.output, s, options); err != nil {
-		if s.Best < 0 && o.output == "best" && a.withoutSuccess(s) {
+		if len(s.Best) == 0 && o.output == report.Best && a.withoutSuccess(s) {
 			return silent(exitFailed)
 		}
 		return err
@@ -141,7 +141,7 @@ func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 		}
 	}
 	switch {
-	case a.withoutSuccess(s):
+	case a.withoutSuccess(s) && o.output != report.Best: // a best node is what was asked for
 		return silent(exitFailed)
 	case missed:
 		return silent(exitMissed)

@@ -154,7 +154,7 @@ func picture(rows [][]glyph) string {
 }
 
 var (
-	measuredTime = regexp.MustCompile(`\d+(\.\d+)?(–\d+(\.\d+)?)? (ms|s)\b|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`)
+	measuredTime = regexp.MustCompile(`\d+(\.\d+)?(–\d+(\.\d+)?)? (ms|s)\b|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC|\d\.\d\d( ×|–\d\.\d\d\))`)
 	drawnChart   = regexp.MustCompile(`[.▁▂▃▄▅▆▇█]{20,}`)
 )
 

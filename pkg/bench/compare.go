@@ -25,11 +25,11 @@ func logRatio(latency, reference time.Duration) float64 {
 	return math.Log(x / r)
 }
 
-// compare judges pairs by their log ratios, which it sorts. Pairs that agree to the nanosecond say nothing and are left
+// compare judges pairs at a level by their log ratios, which it sorts. Pairs that agree to the nanosecond say nothing and are left
 // out, as Wilcoxon does. The interval holds the ratios that the test would not reject, and the verdict is that of the
-// interval: it is Faster or Slower exactly when 1 lies outside, which is exactly when P is below alpha.
-func compare(ratios []float64) Comparison {
-	c := Comparison{Pairs: len(ratios), Ratio: 1, Low: 0, High: math.Inf(1), P: 1, Verdict: NoDifference}
+// interval: it is Faster or Slower exactly when 1 lies outside, which is exactly when P is below the level.
+func compare(ratios []float64, level float64) Comparison {
+	c := Comparison{Pairs: len(ratios), Ratio: 1, High: math.Inf(1), P: 1, Level: level, Verdict: NoDifference}
 	slices.Sort(ratios)
 	sums := pairSums(slices.DeleteFunc(ratios, func(r float64) bool { return r == 0 }))
 	if len(sums) == 0 {
@@ -38,7 +38,7 @@ func compare(ratios []float64) Comparison {
 		}
 		return c
 	}
-	test := signedRank(sums)
+	test := signedRank(sums, level)
 	c.P = test.p
 	c.Ratio = ratioOf(sums.median())
 	if test.critical < 0 {
@@ -82,8 +82,8 @@ type rankTest struct {
 	critical int
 }
 
-// signedRank tests whether ascending values, none of them 0, lie symmetrically about 0.
-func signedRank(sums pairSums) rankTest {
+// signedRank tests at a level whether ascending values, none of them 0, lie symmetrically about 0.
+func signedRank(sums pairSums, level float64) rankTest {
 	n := len(sums)
 	// A value's rank counts the values no larger than it in size: the sums that share its sign. So the rank sum of the
 	// negative values is the number of negative sums, with half of those that are 0.
@@ -91,16 +91,16 @@ func signedRank(sums pairSums) rankTest {
 	upToZero, _, _ := sums.split(0)
 	t := rankTest{minus: negative + upToZero, total: n * (n + 1)}
 	if n <= exactPairs {
-		t.exact(sums)
+		t.exact(sums, level)
 	} else {
-		t.normal(sums)
+		t.normal(sums, level)
 	}
 	return t
 }
 
 // exact counts, over all 2ⁿ ways to give the ranks their signs, how often each rank sum comes. Ties are no exception:
 // they only make ranks equal.
-func (t *rankTest) exact(sorted []float64) {
+func (t *rankTest) exact(sorted []float64, level float64) {
 	ways := make([]float64, t.total+1)
 	ways[0] = 1
 	below := 0
@@ -118,7 +118,7 @@ func (t *rankTest) exact(sorted []float64) {
 	for s, w := range ways[:t.total/2+1] {
 		sum += w
 		p := min(1, 2*sum/all)
-		if p < alpha {
+		if p < level {
 			t.critical = s
 		}
 		if s == min(t.minus, t.total-t.minus) {
@@ -129,7 +129,7 @@ func (t *rankTest) exact(sorted []float64) {
 
 // normal takes the distribution for normal, with the variance that the ties leave and a correction because rank sums are
 // whole numbers.
-func (t *rankTest) normal(sorted []float64) {
+func (t *rankTest) normal(sorted []float64, level float64) {
 	n := float64(len(sorted))
 	var tied float64
 	for size := range ties(sorted) {
@@ -141,7 +141,7 @@ func (t *rankTest) normal(sorted []float64) {
 	const correction = 1 // of a doubled rank sum
 	z := (math.Abs(float64(t.minus)-centre) - correction) / sd
 	t.p = min(1, 2*distuv.UnitNormal.Survival(max(0, z)))
-	t.critical = int(math.Ceil(centre-correction-z95()*sd)) - 1
+	t.critical = int(math.Ceil(centre-correction-distuv.UnitNormal.Quantile(1-level/2)*sd)) - 1
 }
 
 // ties gives the number of values of each size, from the smallest size on: from 0 outwards on both sides.

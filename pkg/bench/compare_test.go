@@ -107,7 +107,7 @@ func TestSignedRankExact(t *testing.T) {
 				}
 				return min(1, 2*float64(count)/float64(len(sums)))
 			}
-			got := signedRank(values)
+			got := signedRank(values, alpha)
 			if float64(got.minus) != 2*minus || float64(got.total) != 2*total {
 				t.Errorf("%v: rank sums %d of %d, want %v of %v", values, got.minus, got.total, 2*minus, 2*total)
 			}
@@ -134,7 +134,7 @@ func TestSignedRankNormal(t *testing.T) {
 			}
 			off := math.Abs(negativeRanks(values, ranks) - float64(n*(n+1))/4)
 			want := math.Erfc(max(0, off-0.5) / math.Sqrt(2*variance))
-			if got := signedRank(values); !near(got.p, want, 1e-12) {
+			if got := signedRank(values, alpha); !near(got.p, want, 1e-12) {
 				t.Errorf("%d values of kind %d: p is %v, want %v", n, kind, got.p, want)
 			}
 		}
@@ -143,13 +143,13 @@ func TestSignedRankNormal(t *testing.T) {
 
 // Hollander and Wolfe's patients on a tranquilliser, and Darwin's maize, are what every statistics package shows.
 func TestCompareKnown(t *testing.T) {
-	c := compare([]float64{0.952, -0.147, 1.022, 0.430, 0.620, 0.590, 0.490, -0.080, 0.010})
+	c := compare([]float64{0.952, -0.147, 1.022, 0.430, 0.620, 0.590, 0.490, -0.080, 0.010}, alpha)
 	if got := fmt.Sprintf("%d pairs, p %.5f, %.3f (%.3f to %.3f), %s", c.Pairs, c.P, math.Log(c.Ratio), math.Log(c.Low),
 		math.Log(c.High), c.Verdict); got != "9 pairs, p 0.03906, 0.460 (0.010 to 0.786), slower" {
 		t.Errorf("Hamilton scale: got %s, want p 0.0391 and 0.46 (0.010 to 0.786)", got)
 	}
 	maize := []float64{.49, -.67, .08, .16, .06, .23, .28, .41, .14, .29, .56, .24, .75, .60, -.48}
-	if c := compare(maize); !near(c.P, 0.04126, 5e-6) || c.Verdict != Slower {
+	if c := compare(maize, alpha); !near(c.P, 0.04126, 5e-6) || c.Verdict != Slower {
 		t.Errorf("maize: got %+v, want p 0.04126", c)
 	}
 }
@@ -175,7 +175,7 @@ func TestCompareEdges(t *testing.T) {
 		{"half and half: half of all averages are 0", append(repeat(-ln2, 50), repeat(ln2, 50)...), 1, 1, 1, NoDifference},
 	} {
 		pairs := len(c.ratios)
-		got := compare(c.ratios)
+		got := compare(c.ratios, alpha)
 		if got.Pairs != pairs || !near(got.Ratio, c.ratio, 1e-12) || !near(got.Low, c.low, 1e-12) ||
 			got.High != c.high && !near(got.High, c.high, 1e-12) || got.Verdict != c.verdict {
 			t.Errorf("%s: %+v, want %v (%v to %v), %s", c.name, got, c.ratio, c.low, c.high, c.verdict)
@@ -190,7 +190,7 @@ func TestCompareAgreesWithItself(t *testing.T) {
 	told := map[Verdict]int{}
 	for round := range 1000 {
 		values := draws(random, round%3, 1+random.IntN(120))
-		c := compare(slices.Clone(values))
+		c := compare(slices.Clone(values), alpha)
 		want := NoDifference
 		switch {
 		case c.Low > 1:
@@ -203,13 +203,13 @@ func TestCompareAgreesWithItself(t *testing.T) {
 		}
 		told[want]++
 		random.Shuffle(len(values), func(i, j int) { values[i], values[j] = values[j], values[i] })
-		if again := compare(slices.Clone(values)); again != c {
+		if again := compare(slices.Clone(values), alpha); again != c {
 			t.Fatalf("in another order: got %+v, want %+v", again, c)
 		}
 		for i := range values {
 			values[i] = -values[i]
 		}
-		swapped := compare(values)
+		swapped := compare(values, alpha)
 		opposite := map[Verdict]Verdict{Faster: Slower, Slower: Faster, NoDifference: NoDifference}[want]
 		if swapped.P != c.P || swapped.Verdict != opposite || !near(swapped.Ratio*c.Ratio, 1, 1e-9) {
 			t.Fatalf("the other way about: got %+v, after %+v", swapped, c)
@@ -225,7 +225,7 @@ func TestCompareInvertsTheTest(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 7))
 	for _, n := range []int{6, 7, 10, 20, 50, 51, 200} {
 		values := draws(random, 0, n)
-		c := compare(slices.Clone(values))
+		c := compare(slices.Clone(values), alpha)
 		for _, at := range []struct {
 			shift    float64
 			rejected bool
@@ -237,7 +237,7 @@ func TestCompareInvertsTheTest(t *testing.T) {
 			for i, v := range values {
 				shifted[i] = v - at.shift
 			}
-			if got := compare(shifted); (got.P < alpha) != at.rejected {
+			if got := compare(shifted, alpha); (got.P < alpha) != at.rejected {
 				t.Errorf("%d values shifted by %v: p %v, rejected should be %v", n, at.shift, got.P, at.rejected)
 			}
 		}
@@ -278,7 +278,7 @@ func TestCompareMillion(t *testing.T) {
 		values[i] = random.NormFloat64()*0.14 + 0.005
 	}
 	var c Comparison
-	if allocated := allocatedBy(func() { c = compare(values) }); allocated > 1<<20 {
+	if allocated := allocatedBy(func() { c = compare(values, alpha) }); allocated > 1<<20 {
 		t.Errorf("got %d bytes allocated, want at most 1 MiB", allocated)
 	}
 	half := 1.96 * 0.14 / math.Sqrt(float64(n)) * 1.0233 // the estimate is 95.5 % as efficient as the mean
@@ -296,7 +296,7 @@ func TestSignedRankTable(t *testing.T) {
 		for i := range values {
 			values[i] = float64(i + 1)
 		}
-		got := signedRank(values).critical
+		got := signedRank(values, alpha).critical
 		if want < 0 && got >= 0 || want >= 0 && got/2 != want { // doubled, and without ties every odd one is as the one before
 			t.Errorf("%d pairs: critical is %d / 2, want %d", n, got, want)
 		}
@@ -317,7 +317,7 @@ func simulate(seed uint64, runs, rounds int, ratio, network float64) (told int) 
 			ratios = append(ratios, logRatio(
 				time.Duration(b*float64(time.Millisecond)), time.Duration(a*float64(time.Millisecond))))
 		}
-		if compare(ratios).Verdict != NoDifference {
+		if compare(ratios, alpha).Verdict != NoDifference {
 			told++
 		}
 	}

@@ -153,9 +153,11 @@ func (w *workspace) keys(n int) []uint64 {
 	return w.words
 }
 
-// against compares a series with another, round by round, where both had an answer. Rounds of different runs never
-// pair. It is nil where there is no pair.
-func (c *nodeSeries) against(ref *nodeSeries, w *workspace) *Comparison {
+// against compares a figure of a series with that of another at a level, round by round, where both had an answer. Rounds
+// of different runs never pair, and neither does a figure below 0. It is nil where there is no pair.
+func (c *nodeSeries) against(
+	ref *nodeSeries, w *workspace, figure func(partSample) time.Duration, level float64,
+) *Comparison {
 	ratios := w.values(min(c.size(), ref.size()))
 	for _, run := range ref.runs() {
 		mine, theirs := c.of(run), ref.of(run)
@@ -166,15 +168,17 @@ func (c *nodeSeries) against(ref *nodeSeries, w *workspace) *Comparison {
 			}
 			at, _ := slices.BinarySearch(answered, uint64(s.Round)<<32)
 			if at < len(answered) && answered[at]>>32 == uint64(s.Round) {
-				other := theirs.at(int(uint32(answered[at])))
-				ratios = append(ratios, logRatio(s.latency(), other.latency()))
+				mine, other := figure(s), figure(theirs.at(int(uint32(answered[at]))))
+				if mine >= 0 && other >= 0 {
+					ratios = append(ratios, logRatio(mine, other))
+				}
 			}
 		}
 	}
 	if len(ratios) == 0 {
 		return nil
 	}
-	result := compare(ratios)
+	result := compare(ratios, level)
 	result.Reference = ref.node.Name
 	return &result
 }

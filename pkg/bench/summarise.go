@@ -12,7 +12,7 @@ import (
 // order, give what the whole run gives. Nothing may be added to the runs meanwhile. It keeps 8 bytes for each success,
 // and needs up to 16 more, while it works, for each sample of the largest row.
 func Summarise(runs []*Run) *Summary {
-	s := &Summary{Best: -1, Vantages: vantages(runs)}
+	s := &Summary{Vantages: vantages(runs)}
 	if len(runs) == 0 {
 		return s
 	}
@@ -32,7 +32,7 @@ func Summarise(runs []*Run) *Summary {
 	if same {
 		s.Model = model
 		s.compareRows(all, w)
-		s.Best = best(s.Rows)
+		s.choose(all, w)
 	}
 	s.Warnings = warnings(s, runs, all, w, same)
 	return s
@@ -65,53 +65,49 @@ func oneModel(all []*nodeSeries) (model string, same bool) {
 
 // compareRows compares every row with the reference of its vantage and of its kind of connection: cold with cold.
 func (s *Summary) compareRows(all []*nodeSeries, w *workspace) {
+	answered := func(i int) bool { return s.Rows[i].OK > 0 }
+	var pairs [][2]int
+	var ps []float64
 	for i, c := range all {
-		at := referenceOf(all, c, s.Header.Reference)
+		at := referenceOf(all, c, s.Header.Reference, answered)
 		if at < 0 || at == i {
 			continue
 		}
-		v := c.against(all[at], w)
-		if v != nil {
-			v.P50, v.ReferenceP50 = s.Rows[i].Latency.P50, s.Rows[at].Latency.P50
-			v.ShapesDiffer = v.Verdict == Faster && v.P50 >= v.ReferenceP50 || v.Verdict == Slower && v.P50 <= v.ReferenceP50
+		if v := c.against(all[at], w, partSample.latency, alpha); v != nil {
+			s.Rows[i].VsReference = v
+			pairs, ps = append(pairs, [2]int{i, at}), append(ps, v.P)
 		}
-		s.Rows[i].VsReference = v
+	}
+	for k, level := range holm(ps) {
+		i, at := pairs[k][0], pairs[k][1]
+		if level < alpha {
+			s.Rows[i].VsReference = all[i].against(all[at], w, partSample.latency, level)
+		}
+		v := s.Rows[i].VsReference
+		v.P50, v.ReferenceP50 = s.Rows[i].Latency.P50, s.Rows[at].Latency.P50
+		v.ShapesDiffer = v.Verdict == Faster && v.P50 >= v.ReferenceP50 || v.Verdict == Slower && v.P50 <= v.ReferenceP50
 	}
 }
 
-// referenceOf is the index of what a series is compared with, below 0 for nothing.
-func referenceOf(all []*nodeSeries, c *nodeSeries, name string) int {
-	return slices.IndexFunc(all, func(o *nodeSeries) bool {
-		return o.node.Name == name && o.node.Connection == c.node.Connection && o.vantage == c.vantage
-	})
-}
-
-// best is the index of the row to take, -1 without a success. All rows over the first row's kind of connection compete:
-// the other kind is there to be compared with. The success rate comes first, as far as it can be known: a row is out
-// whose upper Wilson bound is below another's lower one. Among the rest the lowest p50 wins; rows with too few successes for one
-// stand back, and where all have too few, the lowest mean wins.
-func best(rows []*Row) int {
-	var able []int
-	floor := 0.
-	for i, r := range rows {
-		if r.OK > 0 && r.Node.Connection == rows[0].Node.Connection {
-			able = append(able, i)
-			floor = max(floor, r.Success.Low)
+// referenceOf is the index of what a series is compared with, below 0 for nothing. A reference without an answer is
+// replaced by the first node that answered.
+func referenceOf(all []*nodeSeries, c *nodeSeries, name string, answered func(int) bool) int {
+	named, first := -1, -1
+	for i, o := range all {
+		if o.node.Connection != c.node.Connection || o.vantage != c.vantage {
+			continue
+		}
+		if o.node.Name == name {
+			named = i
+		}
+		if first < 0 && answered(i) {
+			first = i
 		}
 	}
-	able = slices.DeleteFunc(able, func(i int) bool { return rows[i].Success.High < floor })
-	found, lowest, enough := -1, math.Inf(1), false
-	for _, i := range able {
-		l := rows[i].Latency
-		figure := l.Mean
-		if l.HasPercentiles() {
-			figure = l.P50
-		}
-		if l.HasPercentiles() && !enough || l.HasPercentiles() == enough && figure < lowest {
-			found, lowest, enough = i, figure, l.HasPercentiles()
-		}
+	if named >= 0 && !answered(named) {
+		return first
 	}
-	return found
+	return named
 }
 
 // Title names a row so that no other row has the same name: its node, the connection where both kinds were measured, the
@@ -159,11 +155,11 @@ func precise(run *Run, precision float64) bool {
 		return true
 	}
 	for i, c := range live {
-		at := referenceOf(live, c, run.Header.Reference)
+		at := referenceOf(live, c, run.Header.Reference, func(int) bool { return true }) // precise nodes have answered
 		if at < 0 || at == i {
 			continue
 		}
-		v := c.against(live[at], w)
+		v := c.against(live[at], w, partSample.latency, alpha/float64(len(live)-1))
 		if v == nil || !((v.High-v.Low)/2 <= precision*v.Ratio) {
 			return false
 		}

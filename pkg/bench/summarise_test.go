@@ -74,7 +74,7 @@ func TestSummarisePairs(t *testing.T) {
 	r := s.Rows[0]
 	equal(t, "p50s", []any{v.P50, v.ReferenceP50, v.ShapesDiffer}, []any{s.Rows[1].Latency.P50, r.Latency.P50, false})
 	equal(t, "successes", []any{r.OK, r.Latency.N, len(r.Sorted), slices.IsSorted(r.Sorted)}, []any{28, 28, 28, true})
-	equal(t, "best, model", []any{s.Best, s.BestRow().Node.Name, s.Model}, []any{1, "b", "m"})
+	equal(t, "best, model", []any{s.Best, s.Leads(s.Rows[1]), s.Model}, []any{[]Choice{{Rows: []int{1}, Leader: 1}}, true, "m"})
 }
 
 // A node that always takes 102 ms is typically faster than one that takes 100 or 1000 ms, though its p50 is higher.
@@ -106,7 +106,8 @@ func TestReferenceOfItsKind(t *testing.T) {
 		equal(t, "title", s.Title(r), want[i])
 		equal(t, want[i], inShort(r.VsReference), versus[i])
 	}
-	equal(t, "best, for which kept connections do not compete with new ones", s.Best, 4)
+	equal(t, "best of each place, for which kept connections do not compete with new ones", s.Best,
+		[]Choice{{"here", []int{0}, 0}, {"there", []int{4}, 4}})
 }
 
 func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
@@ -201,40 +202,11 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
-func TestBest(t *testing.T) {
-	row := func(ok, n int, ms float64) *Row {
-		sorted := make([]float64, ok)
-		for i := range sorted {
-			sorted[i] = ms
-		}
-		return &Row{Node: nodesOf("x")[0], OK: ok, Success: wilson(ok, n), Latency: describe(sorted)}
-	}
-	reused := row(100, 100, 1)
-	reused.Node.Connection = Reused
-	for _, c := range []struct {
-		name string
-		rows []*Row
-		want int
-	}{
-		{"none", nil, -1},
-		{"no success", []*Row{row(0, 10, 0)}, -1},
-		{"the lower p50", []*Row{row(100, 100, 800), row(98, 100, 700), row(99, 100, 900)}, 1},
-		{"fast but failing", []*Row{row(100, 100, 800), row(60, 100, 100)}, 0},
-		{"failing, as far as 5 requests can tell", []*Row{row(5, 5, 800), row(4, 5, 100)}, 1},
-		{"too few for a p50", []*Row{row(1, 1, 1), row(100, 100, 800)}, 1},
-		{"all too few", []*Row{row(2, 2, 900), row(1, 1, 800)}, 1},
-		{"the first of equals", []*Row{row(9, 9, 5), row(9, 9, 5)}, 0},
-		{"a kept connection does not compete", []*Row{row(100, 100, 800), reused}, 0},
-	} {
-		equal(t, c.name, best(c.rows), c.want)
-	}
-}
-
 func TestSummariseNothing(t *testing.T) {
 	s := Summarise(nil)
-	equal(t, "no run", []any{s.Best, s.BestRow() == nil, len(s.Rows)}, []any{-1, true, 0})
+	equal(t, "no run", []any{len(s.Best), len(s.Rows)}, []any{0, 0})
 	s = Summarise([]*Run{made(Header{Nodes: nodesOf("a"), Reference: "a"})})
-	equal(t, "no request", []any{s.Best, s.Rows[0].Success.Value, s.Rows[0].Latency.Mean}, []any{-1, math.NaN(), math.NaN()})
+	equal(t, "no request", []any{len(s.Best), s.Rows[0].Success.Value, s.Rows[0].Latency.Mean}, []any{0, math.NaN(), math.NaN()})
 }
 
 // Summarising two series of half a million samples takes at most 24 bytes for each.

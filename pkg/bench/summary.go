@@ -18,8 +18,8 @@ type Summary struct {
 	Model string
 	// Rows stand in the order of the header's nodes, vantage after vantage.
 	Rows []*Row
-	// Best is the index of the best row, -1 for none: see best.
-	Best int
+	// Best has a choice for each vantage that has a node which can be recommended.
+	Best []Choice
 	// Stopped is the run's, "" where every run went to its end.
 	Stopped  string
 	Warnings []Warning
@@ -112,12 +112,14 @@ type Comparison struct {
 	Reference string
 	// Pairs is how many rounds both had an answer in.
 	Pairs int
-	// Ratio is the typical paired ratio, this row's latency over the reference's: the Hodges–Lehmann estimate over the pairs, with the 95 % interval
+	// Ratio is the typical paired ratio, this row's latency over the reference's: the Hodges–Lehmann estimate over the pairs, with the interval
 	// that inverts the Wilcoxon signed-rank test: 0 to +Inf where there are too few pairs for one.
 	Ratio, Low, High float64
-	// P is the signed-rank test's, two-sided. It is below 0.05, and Verdict tells a difference, exactly when 1 is not
+	// P is the signed-rank test's, two-sided. It is below Level, and Verdict tells a difference, exactly when 1 is not
 	// between Low and High.
-	P       float64
+	P float64
+	// Level is 0.05 for one comparison. Of several each has its level by Holm, so that all intervals hold together.
+	Level   float64
 	Verdict Verdict
 	// P50 and ReferenceP50 are the two rows' own, in ms. They compare no pairs.
 	P50, ReferenceP50 float64
@@ -153,12 +155,5 @@ const (
 	FreshConnection = "fresh_connections"
 	CutFile         = "cut_file"
 	NotPrecise      = "not_precise"
+	OtherReference  = "reference_replaced"
 )
-
-// BestRow is the row at Best, nil without one.
-func (s *Summary) BestRow() *Row {
-	if s.Best < 0 || s.Best >= len(s.Rows) {
-		return nil
-	}
-	return s.Rows[s.Best]
-}

@@ -113,6 +113,9 @@ func (w *warner) row(r *Row, allShort bool) {
 	name, v := w.Title(r), r.VsReference
 	if r.OK == 0 {
 		w.add(NoSuccess, name, "%s and not one success", text.Count(r.Requests, "request"))
+		if other := w.replacement(r); other != "" {
+			w.add(OtherReference, name, "the reference had no success: the others are compared with %s instead", other)
+		}
 	}
 	switch {
 	case r.Ended != "":
@@ -134,6 +137,18 @@ func (w *warner) row(r *Row, allShort bool) {
 	if r.Fresh > 0 {
 		w.add(FreshConnection, name, "%s meant for a kept connection had to open a new one", text.Count(r.Fresh, "request"))
 	}
+}
+
+// replacement is the name of the node that others are compared with in place of a row, "" where it is not the reference.
+func (w *warner) replacement(r *Row) string {
+	for _, other := range w.Rows {
+		v := other.VsReference
+		if r.Node.Name == w.Header.Reference && v != nil && other.Vantage == r.Vantage &&
+			other.Node.Connection == r.Node.Connection {
+			return v.Reference
+		}
+	}
+	return ""
 }
 
 // extremes warns of a slow first request and of other latencies far from the rest.

@@ -13,12 +13,12 @@ func TestDifferentModels(t *testing.T) {
 	records := append(rounds(0, around(100, 20)...), rounds(1, around(50, 20)...)...)
 	h.Nodes[1].Model = "other"
 	s := Summarise([]*Run{made(h, records...)})
-	equal(t, "two models", []any{s.Model, s.Best, inShort(s.Rows[1].VsReference), len(s.Warnings), s.Warnings[0].Code},
-		[]any{"", -1, "", 1, DifferentModels})
+	equal(t, "two models", []any{s.Model, len(s.Best), inShort(s.Rows[1].VsReference), len(s.Warnings), s.Warnings[0].Code},
+		[]any{"", 0, "", 1, DifferentModels})
 	h.Nodes[0].Model, h.Nodes[1].Model = "", ""
 	s = Summarise([]*Run{made(h, records...)})
-	equal(t, "no model named, which is one", []any{s.Best, inShort(s.Rows[1].VsReference), len(s.Warnings)},
-		[]any{1, "20 pairs, 0.50 of a, faster", 0})
+	equal(t, "no model named, which is one", []any{s.Leads(s.Rows[1]), inShort(s.Rows[1].VsReference), len(s.Warnings)},
+		[]any{true, "20 pairs, 0.50 of a, faster", 0})
 }
 
 func TestWarnings(t *testing.T) {

@@ -81,6 +81,7 @@ func csvColumns(rows []*bench.Row) []column {
 	versus("paired_ratio_low", func(c *bench.Comparison) string { return fixed(c.Low, 4) })
 	versus("paired_ratio_high", func(c *bench.Comparison) string { return fixed(c.High, 4) })
 	versus("p", func(c *bench.Comparison) string { return decimal(c.P, 'g', 3) })
+	versus("level", func(c *bench.Comparison) string { return decimal(c.Level, 'g', 3) })
 	versus("reference_p50_ms", func(c *bench.Comparison) string { return fixed(c.ReferenceP50, 3) })
 	versus("shapes_differ", func(c *bench.Comparison) string { return strconv.FormatBool(c.ShapesDiffer) })
 	versus("verdict", func(c *bench.Comparison) string { return harmless(string(c.Verdict)) })

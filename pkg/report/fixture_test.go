@@ -27,6 +27,9 @@ func node(name, label string) bench.Node {
 	return bench.Node{Name: name, Label: label, Host: name + ".example.com", API: "messages", Model: "claude-haiku-5-5", Connection: bench.Cold}
 }
 
+// only is a best row that all others are told apart from.
+func only(i int) []bench.Choice { return []bench.Choice{{Rows: []int{i}, Leader: i}} }
+
 // spread makes n latencies around a middle, in ascending order, with a tail to the right.
 func spread(n int, middle float64) []float64 {
 	values := make([]float64, n)
@@ -110,7 +113,7 @@ func three() *bench.Summary {
 	h.Proxy = "http://127.0.0.1:3128"
 	h.Vantage = "beijing"
 	return &bench.Summary{
-		Header: h, Runs: 1, Vantages: []string{"beijing"}, Elapsed: 143.2, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: 1,
+		Header: h, Runs: 1, Vantages: []string{"beijing"}, Elapsed: 143.2, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: only(1),
 		Warnings: []bench.Warning{
 			{Code: bench.Outliers, Node: "direct", Text: "direct: 3 answers took far longer than the others, the worst 9.81 s"},
 			{Code: bench.FewRounds, Node: "singapore", Text: "singapore: only 20 rounds can be compared; 30 or more tell more"},
@@ -130,14 +133,15 @@ func poor() *bench.Summary {
 	h := header(direct, gone, rare)
 	h.Requests, h.Duration, h.Attempts = 0, 90*time.Second, 3
 	return &bench.Summary{
-		Header: h, Runs: 1, Elapsed: 9.94, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: 0, Stopped: "interrupted",
+		Header: h, Runs: 1, Elapsed: 9.94, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: only(0), Stopped: "interrupted",
 		Warnings: []bench.Warning{{Code: bench.NoSuccess, Node: "gone", Text: "gone: no success in 20 requests"}},
 	}
 }
 
 // merged has two vantages, both kinds of connection, streams and a fixed rate at once.
 func merged() *bench.Summary {
-	s := &bench.Summary{Runs: 2, Vantages: []string{"beijing", "shanghai"}, Elapsed: 1260, Model: "claude-haiku-5-5", Best: 2}
+	s := &bench.Summary{Runs: 2, Vantages: []string{"beijing", "shanghai"}, Elapsed: 1260, Model: "claude-haiku-5-5"}
+	s.Best = []bench.Choice{{Vantage: "beijing", Rows: []int{2}, Leader: 2}, {Vantage: "shanghai", Rows: []int{4, 6}, Leader: 6}}
 	direct, hongkong := node("direct", ""), node("hongkong", "香港代理节点")
 	kept, keptHongkong := direct, hongkong
 	kept.Connection, keptHongkong.Connection = bench.Reused, bench.Reused
@@ -175,7 +179,7 @@ func strangers() *bench.Summary {
 	a, b := node("direct", ""), node("qwen", "通义千问")
 	b.Model, b.API = "qwen-plus", "chat"
 	return &bench.Summary{
-		Header: header(a, b), Runs: 1, Elapsed: 61, Rows: []*bench.Row{row(a, 30, 30, 900), row(b, 30, 29, 650)}, Best: -1,
+		Header: header(a, b), Runs: 1, Elapsed: 61, Rows: []*bench.Row{row(a, 30, 30, 900), row(b, 30, 29, 650)},
 		Warnings: []bench.Warning{{Code: bench.DifferentModels, Text: "the nodes were asked for different models: nothing is compared"}},
 	}
 }
@@ -187,7 +191,7 @@ const evil = "=a\x1b[31m|\"<b>&'`\n# x\u202e\u0085\xff\\,☺️☺️☺️☺�
 func hostile() *bench.Summary {
 	a, b := node("direct", ""), node(evil, evil)
 	b.Host, b.API, b.Connection, a.Model, b.Model = evil, evil, evil, evil, evil
-	s := &bench.Summary{Runs: 2, Vantages: []string{evil, "x"}, Elapsed: 3, Model: evil, Best: 1, Stopped: evil}
+	s := &bench.Summary{Runs: 2, Vantages: []string{evil, "x"}, Elapsed: 3, Model: evil, Best: only(1), Stopped: evil}
 	s.Header = header(a, b)
 	h := &s.Header
 	h.Proxy, h.Program, h.PromptSHA256, h.Connections, h.Vantage = evil, evil, evil, evil, evil
@@ -200,7 +204,7 @@ func hostile() *bench.Summary {
 }
 
 // nothing is a run that was ended before anything happened.
-func nothing() *bench.Summary { return &bench.Summary{Header: header(), Best: -1} }
+func nothing() *bench.Summary { return &bench.Summary{Header: header()} }
 
 func fixtures() map[string]func() *bench.Summary {
 	return map[string]func() *bench.Summary{
@@ -261,7 +265,7 @@ func realistic() *bench.Summary {
 // ten has ten nodes with as many points as a summary keeps, latencies far apart, long names and labels, one node without
 // a success and one with two.
 func ten() *bench.Summary {
-	s := &bench.Summary{Header: header(), Runs: 1, Vantages: []string{""}, Elapsed: 6800, Model: "claude-haiku-5-5", Best: 1}
+	s := &bench.Summary{Header: header(), Runs: 1, Vantages: []string{""}, Elapsed: 6800, Model: "claude-haiku-5-5", Best: only(1)}
 	for i := range 10 {
 		n := node(fmt.Sprintf("node-%d", i), "")
 		requests, success := 2000, 0.99-0.02*float64(i)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -135,26 +136,39 @@ func (d *document) when() markup {
 	return line.markup()
 }
 
-// verdict has the sentence on the best row first, or says why there is none.
+// verdict says first which row is best at each vantage, or why there is none, and then what was found about the others.
 func (d *document) verdict() {
-	best := d.s.BestRow()
 	d.put(`<section class="verdict" id="verdict"><h2 class="hidden">Verdict</h2>` + "\n")
-	if best != nil {
-		badge := markup("")
-		if len(d.s.Rows) > 1 {
-			badge = ` <span class="badge">best</span>`
+	badge := func(word string) markup {
+		if len(d.s.Rows) < 2 {
+			return ""
 		}
-		d.put(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`+"\n",
-			title(d.s, best), badge, tied(english().finding(d.s, best)))
-	} else {
+		return markup(` <span class="badge">` + word + `</span>`)
+	}
+	for _, c := range d.s.Best {
+		if len(c.Rows) == 1 {
+			best := leader(d.s, c)
+			d.put(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`+"\n",
+				title(d.s, best), badge("best"), tied(english().finding(d.s, best)))
+			continue
+		}
+		d.put(`<p class="first">`)
+		for k, i := range c.Rows {
+			if k > 0 {
+				d.put(" or ")
+			}
+			d.put(`<b><bdi>%s</bdi></b>`, title(d.s, d.s.Rows[i]))
+		}
+		d.put("%s</p>\n", badge("not told apart"))
+	}
+	if len(d.s.Best) == 0 {
 		d.put(`<p class="first sentence">%s</p>`+"\n", noBest(d.s).Error())
 	}
-	if len(d.s.Rows) > 1 || best == nil && len(d.s.Rows) > 0 {
+	others := slices.DeleteFunc(slices.Clone(d.s.Rows), d.s.Leads)
+	if len(others) > 0 {
 		d.put("<ul>\n")
-		for _, r := range d.s.Rows {
-			if r != best {
-				d.put("<li><b><bdi>%s</bdi></b>: %s</li>\n", title(d.s, r), tied(english().finding(d.s, r)))
-			}
+		for _, r := range others {
+			d.put("<li><b><bdi>%s</bdi></b>: %s</li>\n", title(d.s, r), tied(english().finding(d.s, r)))
 		}
 		d.put("</ul>\n")
 	}
@@ -246,7 +260,7 @@ func (d *document) name(i int) {
 // help to many readers, and its name stands beside every picture anyway.
 func (d *document) role(i int) string {
 	switch {
-	case i == d.s.Best:
+	case d.s.Leads(d.s.Rows[i]):
 		return "best"
 	case reference(d.s, d.s.Rows[i]) && compared(d.s):
 		return "ref"

@@ -80,7 +80,7 @@ func (d *document) rowHeading(i int) {
 	r := d.s.Rows[i]
 	d.put(`<th role="rowheader" scope="row">`)
 	d.name(i)
-	if i == d.s.Best && len(d.s.Rows) > 1 {
+	if d.s.Leads(r) && len(d.s.Rows) > 1 {
 		d.put(` <span class="badge">best</span>`)
 	}
 	if compared(d.s) && reference(d.s, r) {

@@ -85,8 +85,13 @@ func asJSON(s *bench.Summary, _ Options) (string, error) {
 func jsonReport(s *bench.Summary) object {
 	h := s.Header
 	var best any
-	if row := s.BestRow(); row != nil {
-		best = row.Node.Name
+	choices := []object{}
+	for _, c := range s.Best {
+		names := each(c.Rows, func(i int) string { return s.Rows[i].Node.Name })
+		choices = append(choices, object{when(c.Vantage != "", "vantage", c.Vantage), {"nodes", names}})
+		if len(s.Best) == 1 && len(names) == 1 {
+			best = names[0]
+		}
 	}
 	vantages := slices.DeleteFunc(append([]string{}, s.Vantages...), func(v string) bool { return v == "" })
 	nodes, warnings := []object{}, []object{}
@@ -103,7 +108,7 @@ func jsonReport(s *bench.Summary) object {
 		{"concurrency", h.Concurrency}, when(h.Rate > 0, "rate", number(h.Rate, -1)), {"attempts", h.Attempts},
 		{"warmup", h.Warmup}, {"stream", h.Stream}, {"max_tokens", h.MaxTokens}, {"seed", h.Seed}, {"runs", s.Runs}, {"vantages", vantages},
 		when(h.Proxy != "", "proxy", h.Proxy), {"program", h.Program}, {"reference", h.Reference},
-		when(s.Stopped != "", "stopped", s.Stopped), {"best", best}, {"nodes", nodes}, {"warnings", warnings},
+		when(s.Stopped != "", "stopped", s.Stopped), {"best", best}, {"best_nodes", choices}, {"nodes", nodes}, {"warnings", warnings},
 	}
 }
 
@@ -144,7 +149,7 @@ func jsonVersus(c *bench.Comparison) any {
 	}
 	return object{
 		{"reference", c.Reference}, {"paired_ratio", share(c.Ratio)}, {"ci", []any{share(c.Low), share(c.High)}},
-		{"verdict", c.Verdict}, {"pairs", c.Pairs}, {"p", number(c.P, -1)}, {"reference_p50_ms", millis(c.ReferenceP50)},
+		{"verdict", c.Verdict}, {"pairs", c.Pairs}, {"p", number(c.P, -1)}, {"level", number(c.Level, -1)}, {"reference_p50_ms", millis(c.ReferenceP50)},
 		{"shapes_differ", c.ShapesDiffer},
 	}
 }

@@ -86,8 +86,8 @@ func junitProperties(s *bench.Summary) []junitProperty {
 		{"reference", visible(h.Reference)},
 		{"program", visible(h.Program)},
 	}
-	if row := s.BestRow(); row != nil {
-		all = append(all, junitProperty{"best", title(s, row)})
+	for _, c := range s.Best {
+		all = append(all, junitProperty{"best", strings.Join(each(c.Rows, func(i int) string { return title(s, s.Rows[i]) }), ", ")})
 	}
 	return all
 }

@@ -13,6 +13,7 @@ type language struct {
 	// columns are the titles of Markdown's table.
 	columns              []string
 	best, warning, colon string
+	or, notApart         string // between nodes, and with all of them
 	// title names a row, node the node of the reference inside a sentence.
 	title func(*bench.Summary, *bench.Row) string
 	node  func(s *bench.Summary, name string) string
@@ -45,6 +46,7 @@ func english() language {
 		columns: []string{"access", "mean latency", "success rate", "p50", "p95", "p99", "requests",
 			"success 95 % interval", "vs reference"},
 		best: "best", warning: "warning", colon: ": ",
+		or: " or ", notApart: "%s (not told apart)",
 		title: title, node: func(_ *bench.Summary, name string) string { return visible(name) },
 		verdict:     func(v bench.Verdict) string { return visible(string(v)) },
 		ratio:       " × (%s–%s), %s",
@@ -71,8 +73,11 @@ func english() language {
 				"over a new connection for each request, and over one that an earlier request left open"},
 			"rounds": {"rounds", "each round asks every node the same, in an order drawn anew, with a nonce of equal length"},
 			"comparison": {"comparison", "round by round against the reference: the typical paired ratio of the latencies " +
-				"(Hodges–Lehmann), with the 95 % interval of the Wilcoxon signed-rank test"},
-			"best": {"best", "the lowest p50 among the nodes whose success rate is not shown to be below another's"},
+				"(Hodges–Lehmann), with the interval of the Wilcoxon signed-rank test; all intervals hold together with 95 % (Holm)"},
+			"best": {"best", "success first: a node is out whose success rate lies below another's interval; of the rest " +
+				"the one that is proven faster than each other one, pair by pair"},
+			"bestTTFT": {"best", "success first: a node is out whose success rate lies below another's interval; of the rest " +
+				"the one whose TTFT is proven shorter than that of each other one, pair by pair"},
 			"intended": {"intended", "at a fixed rate, latency counts from when a request was due; " +
 				"actual counts from when it began, and lag is what lies between"},
 			"phases": {"phases", "the mean parts of the last attempt of each success"},
@@ -170,7 +175,7 @@ func (l language) define(s *bench.Summary) []definition {
 		used bool
 	}{
 		{"latency", true}, {"success", true}, {"attempts", s.Header.Attempts > 1}, {"connections", s.BothConnections()},
-		{"rounds", len(s.Header.Nodes) > 1}, {"comparison", compared(s)}, {"best", s.BestRow() != nil && len(s.Rows) > 1},
+		{"rounds", len(s.Header.Nodes) > 1}, {"comparison", compared(s)}, {bestWord(s), len(s.Best) > 0 && len(s.Rows) > 1},
 		{"intended", s.Header.Rate > 0}, {"phases", anyRow(s, hasPhases)}, {"ttft", anyRow(s, statsOf(ttft).present)},
 		{"itl", anyRow(s, statsOf(itl).present)}, {"tokens", anyRow(s, statsOf(tokens).present)},
 	} {
@@ -178,14 +183,18 @@ func (l language) define(s *bench.Summary) []definition {
 			continue
 		}
 		defined := l.definitions[d.word]
-		if d.word == "best" && s.BothConnections() {
-			kind := bench.Cold
-			if s.Rows[0].Node.Connection == bench.Reused {
-				kind = bench.Reused
-			}
-			defined.text += l.bestOf[kind]
+		if d.word == bestWord(s) && s.BothConnections() {
+			defined.text += l.bestOf[leader(s, s.Best[0]).Node.Connection]
 		}
 		all = append(all, defined)
 	}
 	return all
+}
+
+// bestWord is the definition of best that a summary needs: streams are ranked by TTFT.
+func bestWord(s *bench.Summary) string {
+	if s.Header.Stream {
+		return "bestTTFT"
+	}
+	return "best"
 }

@@ -13,6 +13,7 @@ func chinese() language {
 	return language{
 		columns: []string{"访问方式", "平均延迟", "成功率", "p50", "p95", "p99", "请求数", "成功率 95 % 区间", "与参照相比"},
 		best:    "最佳", warning: "警告", colon: "：",
+		or: " 或 ", notApart: "%s（无法区分）",
 		title: titleChinese, node: nodeChinese,
 		verdict: func(v bench.Verdict) string {
 			switch v {
@@ -50,6 +51,7 @@ func chinese() language {
 			bench.FreshConnection: "有些本应复用连接的请求用了新连接",
 			bench.CutFile:         "保存的文件不完整，最后一行被截断",
 			bench.NotPrecise:      "区间未达到要求的精度",
+			bench.OtherReference:  "参照节点没有一次成功，改以第一个有回答的节点为参照",
 		},
 		definitions: map[string]definition{
 			"latency":     {"延迟", "从请求开始（域名解析之前）到完整回答的最后一个字节；失败只计数，不计入平均"},
@@ -57,8 +59,9 @@ func chinese() language {
 			"attempts":    {"尝试", "一个请求可尝试多次，其间的等待计入延迟"},
 			"connections": {"新建／复用", "每个请求新建连接；沿用先前请求留下的连接"},
 			"rounds":      {"轮次", "每一轮以随机顺序向各节点发出同样的提示，并附等长的随机串"},
-			"comparison":  {"比较", "逐轮与参照节点配对；典型比值为 Hodges–Lehmann 估计，区间来自 Wilcoxon 符号秩检验（95 %）"},
-			"best":        {"最佳节点", "成功率未显示低于其他节点者之中，p50 最低的节点"},
+			"comparison":  {"比较", "逐轮与参照节点配对；典型比值为 Hodges–Lehmann 估计，区间来自 Wilcoxon 符号秩检验，全部区间同时成立的置信度为 95 %（Holm）"},
+			"best":        {"最佳节点", "成功率优先：成功率低于其他节点区间下限者除外；其余之中，逐对比较确证快于其他各节点者"},
+			"bestTTFT":    {"最佳节点", "成功率优先：成功率低于其他节点区间下限者除外；其余之中，逐对比较确证 TTFT 短于其他各节点者"},
 			"intended":    {"应发时刻", "固定速率下，延迟从请求应当发出的时刻算起；“实际”从真正发出算起，两者之差为滞后"},
 			"phases":      {"阶段", "成功请求最后一次尝试各部分的平均值"},
 			"ttft":        {"TTFT", "从请求开始到第一段非空文本"},

@@ -42,8 +42,8 @@ func asMarkdown(s *bench.Summary, o Options) (string, error) {
 	for _, r := range s.Rows {
 		item(l.sentence(s, r))
 	}
-	if best := s.BestRow(); best != nil && len(s.Rows) > 1 {
-		item(l.best + l.colon + l.title(s, best))
+	for _, line := range l.bestLines(s) {
+		item(line)
 	}
 	for _, w := range s.Warnings {
 		item(l.warn(s, w))

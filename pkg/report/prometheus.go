@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,10 +45,12 @@ func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 		}
 	}
 	e.metric("failures", "Requests that failed, by class.", failures)
-	if best := s.BestRow(); best != nil {
-		e.rows("best", "1 for the best node, 0 for the others.", func(r *bench.Row) float64 {
-			if r == best {
-				return 1
+	if len(s.Best) > 0 {
+		e.rows("best", "1 for the best node and those not told apart from it, 0 for the others.", func(r *bench.Row) float64 {
+			for _, c := range s.Best {
+				if slices.ContainsFunc(c.Rows, func(i int) bool { return s.Rows[i] == r }) {
+					return 1
+				}
 			}
 			return 0
 		})

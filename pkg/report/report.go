@@ -84,7 +84,13 @@ func Write(w io.Writer, name string, s *bench.Summary, o Options) error {
 
 // reference reports whether a row is what others are compared with.
 func reference(s *bench.Summary, r *bench.Row) bool {
-	return r.Node.Name == s.Header.Reference && r.VsReference == nil
+	name := s.Header.Reference
+	for _, other := range s.Rows {
+		if v := other.VsReference; v != nil && other.Vantage == r.Vantage && other.Node.Connection == r.Node.Connection {
+			name = v.Reference // not the header's where that one had no success
+		}
+	}
+	return r.Node.Name == name && r.VsReference == nil
 }
 
 // compared reports whether any row was compared with another.

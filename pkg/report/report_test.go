@@ -128,11 +128,14 @@ func TestBest(t *testing.T) {
 		s     *bench.Summary
 		wants string // the error's text
 	}{
-		{"none succeeded", func() *bench.Summary { s := poor(); s.Rows, s.Best = s.Rows[1:2], -1; return s }(),
+		{"none succeeded", func() *bench.Summary { s := poor(); s.Rows, s.Best = s.Rows[1:2], nil; return s }(),
 			"there is no best node: none had a success"},
 		{"nothing ran", nothing(), "there is no best node: none had a success"},
 		{"different models", strangers(), "there is no best node: they were asked for different models"},
-		{"none named", func() *bench.Summary { s := three(); s.Best = -1; return s }(), "there is no best node"},
+		{"none named", func() *bench.Summary { s := three(); s.Best = nil; return s }(),
+			"there is no best node: each refused the rest of its requests, or was asked only once"},
+		{"two places", func() *bench.Summary { s := merged(); s.Best[1].Leader = 4; return s }(),
+			"the best node is not the same everywhere: hongkong at beijing, direct at shanghai"},
 		{"a flag", named("--proxy=http://evil"), "the best node's name is not one plain word: --proxy=http://evil"},
 		{"two words", named("a --yes"), "the best node's name is not one plain word: a --yes"},
 		{"an escape", named("a\x1b[2J"), `the best node's name is not one plain word: a\x1b[2J`},
@@ -152,6 +155,6 @@ func TestBest(t *testing.T) {
 
 func named(name string) *bench.Summary {
 	s := three()
-	s.BestRow().Node.Name = name
+	leader(s, s.Best[0]).Node.Name = name
 	return s
 }

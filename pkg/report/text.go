@@ -77,22 +77,22 @@ func (p *page) painted(style term.Style, sentence string) string {
 
 // sentences are the verdicts, the warnings, and the definitions of the words.
 func (p *page) sentences() {
-	l, best := english(), p.s.BestRow()
+	l := english()
 	if len(p.s.Rows) > 0 {
 		p.b.WriteString("\n")
 	}
 	for _, r := range p.s.Rows {
 		style := term.Style{}
 		switch {
-		case r == best:
+		case p.s.Leads(r):
 			style = p.style.Good
 		case r.OK == 0:
 			style = p.style.Bad
 		}
 		p.b.WriteString(p.painted(style, l.sentence(p.s, r)))
 	}
-	if best != nil && len(p.s.Rows) > 1 {
-		p.b.WriteString(p.painted(p.style.Good, l.best+l.colon+title(p.s, best)))
+	for _, line := range l.bestLines(p.s) {
+		p.b.WriteString(p.painted(p.style.Good, line))
 	}
 	for _, w := range p.s.Warnings {
 		const word = "warning:"
@@ -138,7 +138,7 @@ func (p *page) plots() {
 	var b strings.Builder
 	for i, r := range rows {
 		plot := term.Histogram(r.Sorted, low, high, columns)
-		if r == p.s.BestRow() {
+		if p.s.Leads(r) {
 			plot = p.style.Good.Render(plot)
 		}
 		b.WriteString(names.align(names.cells[i], room+gap) + plot + "\n")
@@ -199,7 +199,7 @@ func (p *page) results() {
 		switch {
 		case r.OK == 0, title == "success" && r.Success.High < highest:
 			return p.style.Bad.Render(cell)
-		case r == p.s.BestRow():
+		case p.s.Leads(r):
 			return p.style.Good.Render(cell)
 		case title == "label", title == "sd", title == "min", title == "max":
 			return p.style.Dim.Render(cell)
