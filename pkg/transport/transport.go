@@ -159,6 +159,9 @@ func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 
 // take gives a connection for a request: the kept one that was used last, if it is fit for it, else a new one.
 func (t *Transport) take(ctx context.Context, length int64) (ready, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	onlyTCP := t.options.HTTP3 == TryHTTP3 && length > largeForHTTP3
 	for !IsFresh(ctx) {
 		kept, ok := t.pop(onlyTCP)
