@@ -151,8 +151,8 @@ type endpointOptions struct {
 
 var http3Modes = map[string]transport.HTTP3{"true": transport.TryHTTP3, "only": transport.OnlyHTTP3}
 
-// reach applies --resolve, and refuses HTTP/3 where it cannot be.
-func (s *settings) reach(e *endpoint) error {
+// resolveTo applies --resolve.
+func (s *settings) resolveTo(e *endpoint) error {
 	port := cmp.Or(e.URL.Port(), map[string]string{"http": "80", "https": "443"}[e.URL.Scheme])
 	for _, entry := range s.resolve {
 		host, rest, _ := strings.Cut(entry, ":")
@@ -171,9 +171,6 @@ func (s *settings) reach(e *endpoint) error {
 		if strings.EqualFold(host, e.URL.Hostname()) && at == port {
 			e.options.Resolve = list
 		}
-	}
-	if e.options.HTTP3 != transport.NoHTTP3 && e.URL.Scheme != "https" && !e.config.IsDemo() {
-		return usagef("its address has to begin with https://", "%s is not reached over TLS, which HTTP/3 needs", e.Name)
 	}
 	return nil
 }
@@ -201,8 +198,13 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	if o.streams {
 		e.options.MaxBody = maxStream
 	}
-	if err := s.reach(e); err != nil {
-		return nil, err
+	if len(s.resolve) > 0 {
+		if err := s.resolveTo(e); err != nil {
+			return nil, err
+		}
+	}
+	if e.options.HTTP3 != transport.NoHTTP3 && e.URL.Scheme != "https" && !node.IsDemo() {
+		return nil, usagef("its address has to begin with https://", "%s is not reached over TLS, which HTTP/3 needs", e.Name)
 	}
 	if node.IsDemo() {
 		e.demo = demo.New(demo.Options{Now: s.Clock.Now, Sleep: s.Clock.Sleep})

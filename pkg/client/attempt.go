@@ -4,9 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
+	"ferry/pkg/guard"
 	"ferry/pkg/retry"
 	"ferry/pkg/text"
 	"ferry/pkg/transport"
@@ -196,4 +201,239 @@ func (a *Attempt) closedUnanswered(err error) bool {
 		return true
 	}
 	return a.trace.First.IsZero() && (transport.Unsent(err) || broken(err) && !errors.As(err, &holder))
+}
+
+// Attempt is the record of one attempt.
+type Attempt struct {
+	// Node is the name of the node, and Number counts its attempts from 1.
+	Node   string
+	Number int
+	// Started is when it began, which is after the wait for the rate limit; Limited is how long that was.
+	Started time.Time
+	Limited time.Duration
+	// Latency runs from the start (before DNS) to the last byte, or to the failure.
+	Latency time.Duration
+	Phases  Phases
+	// FirstText runs from the start to the first text of a stream (TTFT), 0 without one.
+	FirstText time.Duration
+	// Status is the effective status, 0 without an answer; HTTPStatus the reply's own.
+	Status, HTTPStatus int
+	// Class is what kind of failure it was, "" after a success.
+	Class Class
+	Err   error
+	// Wait is how long the loop waited afterwards.
+	Wait time.Duration
+	// RequestID is the server's name for the request.
+	RequestID string
+	// Remote, Reused, Held and TLS describe the connection, as far as there was one. A held one outlives the call.
+	Remote string
+	Reused bool
+	Held   bool
+	TLS    string
+	// HTTP3 says that the request went over HTTP/3. Handshakes is how many were begun for its connection.
+	HTTP3      bool
+	Handshakes int
+	// Reconnected says that the request was sent twice: a kept connection was closed before any byte of an answer, and the
+	// request was sent once more on a new one.
+	Reconnected bool
+	// Sent says that bytes of the request may have left.
+	Sent bool
+	// Ambiguous says that the request may have been carried out, and billed, though no answer came.
+	Ambiguous bool
+	// Usage is what the server says that the attempt cost, also where it failed; nil where it does not say.
+	Usage *wire.Usage
+
+	outcome retry.Outcome
+	trace   *transport.Trace // of the last request
+	// header makes the reply's header fit to be shown, which few callers want. It is a function so that printing the
+	// record shows nothing that has not been masked.
+	header func() []Field
+}
+
+// Header is the reply's, masked and safe to show, sorted.
+func (a *Attempt) Header() []Field {
+	if a.header == nil {
+		return nil
+	}
+	return a.header()
+}
+
+// Reason says in short how the attempt ended: "429", "refused", "ok".
+func (a *Attempt) Reason() string {
+	switch {
+	case a.Err == nil:
+		return "ok"
+	case a.Status > 0 && a.Status != 200:
+		return fmt.Sprint(a.Status)
+	}
+	return string(a.Class)
+}
+
+// billed is what an attempt may be billed in tokens: what the node says, what the caller guesses where it may have worked
+// and does not say, and nothing where it refused.
+func (a *Attempt) billed(guessInput, guessOutput int64) (input, output int64) {
+	switch {
+	case a.Usage != nil:
+		input, output = int64(a.Usage.Input), int64(a.Usage.Output)
+	case a.Err == nil || a.Ambiguous:
+		input, output = guessInput, guessOutput
+	}
+	if a.Reconnected { // the request that got no answer
+		input, output = input+guessInput, output+guessOutput
+	}
+	return input, output
+}
+
+// shownHeader is a reply's header as it may be shown.
+func shownHeader(header http.Header, m *guard.Masker) []Field {
+	var fields []Field
+	lower := m.Lower() // the case of a name got lost when it was read
+	for name, values := range header {
+		shown := lower.String(strings.ToLower(name))
+		for _, value := range values {
+			if strings.EqualFold(name, "Set-Cookie") {
+				value = guard.Secret{}.String()
+			}
+			fields = append(fields, Field{Name: shown, Value: text.Line(m.String(value))})
+		}
+	}
+	slices.SortStableFunc(fields, func(f, g Field) int { return strings.Compare(f.Name, g.Name) })
+	return fields
+}
+
+// end records a failure.
+func (a *Attempt) end(class Class, err error, kind retry.Kind) {
+	a.Class, a.Err, a.outcome.Kind = class, err, kind
+}
+
+// fail records an attempt to which no reply came, or not the end of one.
+func (a *Attempt) fail(ctx context.Context, err error) {
+	class, err := classify(ctx, err)
+	kind := retry.Unreachable
+	var over *DeadlineError
+	if class == Trust || class == PlainHTTP || class == Cancelled || errors.As(err, &over) {
+		kind = retry.Final
+	}
+	a.end(class, err, kind)
+}
+
+// judge records what the dialect says of a whole reply.
+func (a *Attempt) judge(answer wire.Answer, err error, resp *http.Response, reading Reading) {
+	var apiErr *wire.APIError
+	var none *wire.NotAnswerError
+	switch {
+	case err == nil, reading == AsBody && errors.As(err, &none) && none.Object:
+		a.Status, a.outcome.Kind = http.StatusOK, retry.Answered
+	case errors.As(err, &apiErr):
+		a.reject(apiErr, resp)
+		a.Ambiguous = answer.Text != "" || answer.Usage != nil // a part of an answer came, and was paid for
+	case errors.As(err, &none):
+		a.Status = http.StatusOK
+		a.end(NotAnAnswer, err, retry.NotAnAnswer)
+		switch {
+		case none.WrongShape:
+			a.outcome.Kind = retry.Final
+		case none.Cut:
+			a.Class, a.Ambiguous = Truncated, true
+		}
+	}
+}
+
+// reject records a reply that is an error.
+func (a *Attempt) reject(apiErr *wire.APIError, resp *http.Response) {
+	if a.RequestID == "" {
+		a.RequestID = apiErr.RequestID
+	}
+	apiErr.RequestID, apiErr.RetryAfter = a.RequestID, resp.Header.Get("Retry-After")
+	a.Status, a.Err, a.Class = apiErr.Status, apiErr, classOfStatus(apiErr.Status)
+	a.outcome = retry.Outcome{
+		Kind:         retry.Rejected,
+		Status:       apiErr.Status,
+		RetryAfter:   apiErr.RetryAfter,
+		RetryAfterMS: resp.Header.Get("Retry-After-Ms"),
+		NoRetry:      strings.EqualFold(strings.TrimSpace(resp.Header.Get("X-Should-Retry")), "false"),
+		SpendCap:     apiErr.SpendCap(),
+		Passes:       apiErr.InFlightBudget(),
+	}
+}
+
+// cut records a reply whose body did not come whole. Under a status that is no success the status says enough.
+func (a *Attempt) cut(ctx context.Context, resp *http.Response, body []byte, err error) {
+	class, cause := classify(ctx, err)
+	if resp.StatusCode != http.StatusOK && class != Cancelled {
+		a.reject(&wire.APIError{Status: resp.StatusCode, HTTPStatus: resp.StatusCode, Body: body}, resp)
+		return
+	}
+	a.Ambiguous = resp.StatusCode == http.StatusOK
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		a.end(Truncated, fmt.Errorf("the answer was cut after %d bytes", len(body)), retry.NotAnAnswer)
+	case class == Reset:
+		// The answer was on its way, so it was paid for: it is not asked for again.
+		a.end(Truncated, fmt.Errorf("the connection was reset after %d bytes of the answer", len(body)), retry.Final)
+	default:
+		a.end(class, cause, retry.Final)
+	}
+}
+
+// refuse records that the sink did not take what came. It is not asked for again: it was paid for, and would be no
+// other.
+func (a *Attempt) refuse(err error) {
+	a.end(Output, err, retry.Final)
+	var blocked *guard.BlockedError
+	if errors.As(err, &blocked) {
+		a.Class = Blocked
+	}
+}
+
+// quoted is the body that an error quotes, nil where it quotes none.
+func quoted(err error) *[]byte {
+	var apiErr *wire.APIError
+	var none *wire.NotAnswerError
+	var malformed *wire.MalformedError
+	switch {
+	case errors.As(err, &apiErr):
+		return &apiErr.Body
+	case errors.As(err, &none):
+		return &none.Body
+	case errors.As(err, &malformed):
+		return &malformed.Body
+	}
+	return nil
+}
+
+// clean hides secrets in what the error took from the server, and bounds it. Body is the reply's, masked; nil where the
+// error quotes an event's.
+func (a *Attempt) clean(m *guard.Masker, body []byte) {
+	shown := func(most int, fields ...*string) {
+		for _, field := range fields {
+			*field = text.Shown(m.String(*field), most)
+		}
+	}
+	shown(text.MostNamed, &a.RequestID)
+	a.outcome.RetryAfter = m.String(a.outcome.RetryAfter)
+	if a.Err == nil {
+		return
+	}
+	var apiErr *wire.APIError
+	var none *wire.NotAnswerError
+	var network *networkError
+	switch {
+	case errors.As(a.Err, &apiErr):
+		shown(text.MostNamed, &apiErr.Type, &apiErr.Code, &apiErr.RequestID, &apiErr.RetryAfter)
+		shown(text.MostShown, &apiErr.Message)
+	case errors.As(a.Err, &none):
+		shown(text.MostShown, &none.Reason, &none.Title)
+	case errors.As(a.Err, &network): // net/http quotes a malformed reply
+		shown(text.MostShown, &network.text)
+		if network.err != nil && m.String(network.err.Error()) != network.err.Error() {
+			network.err = nil
+		}
+	}
+	if quote := quoted(a.Err); quote != nil {
+		if body == nil {
+			body = m.Bytes(*quote)
+		}
+		*quote = body
+	}
 }

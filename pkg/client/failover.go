@@ -54,7 +54,7 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	racing, end := context.WithCancel(ctx)
 	defer end()
 	order := s.pick(racing, s.now)
-	asked, _ := order.next()
+	asked := order.next()
 	result, err := s.ask(ctx, call, asked, len(order.left))
 	over := &FailoverError{}
 	for {
@@ -62,7 +62,7 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		if len(order.left) == 0 || !errors.As(err, &failed) || !failed.handsOver(result) {
 			break
 		}
-		next, _ := order.next()
+		next := order.next()
 		if next.Zone != asked.Zone && !s.Across {
 			over.stop(asked, next)
 			break
@@ -220,4 +220,73 @@ func (e *FailoverError) of(err error) error {
 		return e
 	}
 	return err
+}
+
+// Readied is how a node did in the race for the first connection.
+type Readied struct {
+	Node string
+	Took time.Duration
+	Err  error
+}
+
+// picker gives the candidates in the order in which they are asked: their own, or by whose connection is ready first.
+type picker struct {
+	*Failover
+	left    []int // of the candidates, in their order
+	running int
+	ready   chan readied
+}
+
+type readied struct {
+	candidate int
+	Readied
+}
+
+// pick begins to give candidates. With Fastest a connection is made to each one that may be asked first, at the same time.
+// Such a connection shows no prompt and no key. The first one's zone is the prompt's, unless Across.
+func (f *Failover) pick(ctx context.Context, now func() time.Time) *picker {
+	p := &picker{Failover: f, ready: make(chan readied, len(f.Candidates))}
+	for n, c := range f.Candidates {
+		p.left = append(p.left, n)
+		if !f.Fastest || len(f.Candidates) < 2 || c.Zone != f.Candidates[0].Zone && !f.Across {
+			continue
+		}
+		e, err := c.Endpoint(ctx)
+		if err != nil {
+			continue // it says so when it is asked
+		}
+		way, ok := e.Transport.(interface {
+			Ready(ctx context.Context) error
+		})
+		if !ok {
+			continue
+		}
+		p.running++
+		started := now()
+		go func() {
+			err := way.Ready(ctx)
+			p.ready <- readied{n, Readied{c.Name, now().Sub(started), err}}
+		}()
+	}
+	return p
+}
+
+// next gives the next of the candidates that are left. It waits for the first connection only while no candidate has been
+// given.
+func (p *picker) next() Candidate {
+	chosen := 0 // of those left
+	for p.running > 0 && (len(p.left) == len(p.Candidates) || len(p.ready) > 0) {
+		r := <-p.ready
+		p.running--
+		if p.OnReady != nil {
+			p.OnReady(r.Readied)
+		}
+		if n := slices.Index(p.left, r.candidate); r.Err == nil && n >= 0 {
+			chosen = n
+			break
+		}
+	}
+	c := p.Candidates[p.left[chosen]]
+	p.left = slices.Delete(p.left, chosen, chosen+1)
+	return c
 }

@@ -70,7 +70,8 @@ func TestPick(t *testing.T) {
 				began := time.Now()
 				order := f.pick(ctx, time.Now)
 				var got []string
-				for c, ok := order.next(); ok; c, ok = order.next() {
+				for len(order.left) > 0 {
+					c := order.next()
 					if len(got) == 0 && time.Since(began) != test.started {
 						t.Errorf("the first was given after %v, want %v", time.Since(began), test.started)
 					}

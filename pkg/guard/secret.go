@@ -4,7 +4,15 @@
 package guard
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"unicode"
+	"unsafe"
 
 	"ferry/pkg/text"
 )
@@ -88,3 +96,342 @@ func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, masked) }
 
 // MarshalText implements encoding.TextMarshaler, which covers JSON and YAML, without showing the secret.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
+
+// shortestMasked is the length in bytes under which a secret is not looked for: masking every "ab" of an answer would
+// destroy the answer and hide nothing.
+const shortestMasked = 4
+
+// Masker replaces known secrets wherever they stand in text: as they are, in the spellings in which a server echoes them
+// (JSON's \/, \" and \u002d, a URL's %2D, HTML's &#45; and &amp;, NULs between the characters as in UTF-16), in
+// hexadecimal, and in base64, where a user name or anything else may stand before them. The zero value masks nothing. It
+// may be used by several goroutines at once.
+type Masker struct {
+	known atomic.Pointer[secrets]
+}
+
+// secrets are the values that are known, and what is looked for: each of them and its codings.
+type secrets struct {
+	values []string
+	forms  [][]byte
+	// begin has the forms by their first character, and may is true for the bytes that can begin one, escapes included.
+	begin [256][][]byte
+	may   [256]bool
+}
+
+// Add makes m mask value too.
+func (m *Masker) Add(value string) {
+	if len(value) < shortestMasked {
+		return
+	}
+	for {
+		old := m.known.Load()
+		next := &secrets{}
+		if old != nil {
+			if slices.Contains(old.values, value) {
+				return
+			}
+			next.values, next.forms = slices.Clone(old.values), slices.Clone(old.forms)
+		}
+		next.values = append(next.values, value)
+		next.forms = append(next.forms, forms(value)...)
+		next.may['\\'], next.may['%'], next.may['&'] = true, true, true
+		for _, form := range next.forms {
+			next.begin[form[0]], next.may[form[0]] = append(next.begin[form[0]], form), true
+		}
+		if m.known.CompareAndSwap(old, next) {
+			return
+		}
+	}
+}
+
+// AddSecret makes m mask s too, and what a value such as "Bearer KEY" or "Basic BASE64" carries.
+func (m *Masker) AddSecret(s Secret) {
+	value := s.Reveal()
+	m.Add(value)
+	scheme, credentials, ok := strings.Cut(value, " ")
+	if !ok {
+		return
+	}
+	m.Add(credentials)
+	if pair, err := base64.StdEncoding.DecodeString(credentials); err == nil && strings.EqualFold(scheme, "basic") {
+		_, password, _ := strings.Cut(string(pair), ":")
+		m.Add(password)
+	}
+}
+
+// shortestCoded is the length in bytes under which a coding is not looked for: it could stand in any text.
+const shortestCoded = 8
+
+// forms are a value, its hexadecimal codings, and those characters of its base64 that do not depend on what stands
+// before and behind it: three, since a character has six bits and three bytes make four characters.
+func forms(value string) [][]byte {
+	low := hex.EncodeToString([]byte(value))
+	all := []string{low, strings.ToUpper(low)}
+	for before := range 3 {
+		bytes := append(make([]byte, before), value...)
+		from, to := (before*8+5)/6, len(bytes)*8/6
+		for _, alphabet := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			all = append(all, alphabet.EncodeToString(bytes)[from:to])
+		}
+	}
+	out := [][]byte{[]byte(value)}
+	for i, form := range all {
+		if len(form) >= shortestCoded && !slices.Contains(all[:i], form) {
+			out = append(out, []byte(form))
+		}
+	}
+	return out
+}
+
+// Bytes returns b with every known secret replaced by "***"; b itself where there is none.
+func (m *Masker) Bytes(b []byte) []byte {
+	if m.known.Load() == nil {
+		return b
+	}
+	s := MaskStream{masker: m}
+	out, rest, _ := s.scan(nil, b, false)
+	if s.hits == 0 {
+		return b
+	}
+	return append(out, rest...)
+}
+
+// String is Bytes for strings.
+func (m *Masker) String(s string) string {
+	if s == "" {
+		return s
+	}
+	b := unsafe.Slice(unsafe.StringData(s), len(s)) // is read, and may be long
+	if out := m.Bytes(b); &out[0] != &b[0] {
+		return unsafe.String(&out[0], len(out))
+	}
+	return s
+}
+
+// Lower is a masker of m's secrets in lower case, for a text in which case got lost.
+func (m *Masker) Lower() *Masker {
+	lower := &Masker{}
+	if known := m.known.Load(); known != nil {
+		for _, form := range known.forms {
+			lower.Add(string(bytes.ToLower(form)))
+		}
+	}
+	return lower
+}
+
+// match returns the length of the longest secret that text begins with, 0 without one. Open says that text, if it goes
+// on, could be the beginning of one.
+func (s *secrets) match(text []byte) (longest int, open bool) {
+	c, size, open := escape(text)
+	for _, form := range s.begin[text[0]] {
+		n, more := spelled(text, form)
+		longest, open = max(longest, n), open || more
+	}
+	if size == 0 || c == text[0] {
+		return longest, open
+	}
+	for _, form := range s.begin[c] {
+		n, more := spelled(text, form)
+		longest, open = max(longest, n), open || more
+	}
+	return longest, open
+}
+
+// spelled returns how many bytes at the start of text spell the secret, 0 where they do not, and whether text is the
+// beginning of a spelling. As it is and with escapes are tried apart, because a secret may hold what looks like an escape.
+func spelled(text, secret []byte) (n int, open bool) {
+	if bytes.HasPrefix(text, secret) {
+		n = len(secret)
+	} else {
+		open = bytes.HasPrefix(secret, text)
+	}
+	at, nulls := 0, 0 // at most as many NULs as UTF-32 has before a character of ASCII
+	for i := 0; i < len(secret); {
+		if at == len(text) {
+			return n, true
+		}
+		c, size, cut := escape(text[at:])
+		open = open || cut
+		// An escape goes before the character itself: of a JSON \\ both bytes stand for one backslash.
+		if size == 0 || c != secret[i] && text[at] == secret[i] {
+			c, size = text[at], 1
+		}
+		switch {
+		case c == secret[i]:
+			i, nulls = i+1, 0
+		case c == 0 && i > 0 && nulls < 3:
+			nulls++
+		default:
+			return n, open
+		}
+		at += size
+	}
+	return max(n, at), open
+}
+
+// escape reads the escape of JSON, of a URL or of HTML at the start of text: the ASCII character that it stands for, and
+// its length, 0 where there is none. Cut says that text ends inside of what could be one.
+func escape(text []byte) (c byte, n int, cut bool) {
+	switch text[0] {
+	case '%':
+		if len(text) < 3 {
+			return 0, 0, true
+		}
+		if value := hexByte(text[1:3]); value >= 0 {
+			return byte(value), 3, false
+		}
+	case '\\':
+		switch {
+		case len(text) == 1:
+			return 0, 0, true
+		case text[1] == '"' || text[1] == '\\' || text[1] == '/':
+			return text[1], 2, false
+		case text[1] != 'u':
+		case len(text) < 6:
+			return 0, 0, true
+		case text[2] == '0' && text[3] == '0':
+			if value := hexByte(text[4:6]); value >= 0 {
+				return byte(value), 6, false
+			}
+		}
+	case '&':
+		return entity(text)
+	}
+	return 0, 0, false
+}
+
+// mostEntity is the most bytes of a character reference that are read: leading zeros could go on for ever.
+const mostEntity = 12
+
+// entities are the names that HTML has for ASCII characters of keys and passwords.
+var entities = map[string]byte{
+	"amp": '&', "lt": '<', "gt": '>', "quot": '"', "apos": '\'', "num": '#', "dollar": '$', "percnt": '%', "lpar": '(', "rpar": ')',
+	"ast": '*', "plus": '+', "comma": ',', "hyphen": '-', "dash": '-', "period": '.', "sol": '/', "colon": ':', "semi": ';',
+	"equals": '=', "quest": '?', "commat": '@', "excl": '!', "lsqb": '[', "bsol": '\\', "rsqb": ']', "Hat": '^', "lowbar": '_',
+	"grave": '`', "lcub": '{', "verbar": '|', "rcub": '}',
+}
+
+// entity reads the HTML character reference at the start of text: the ASCII character and the length, 0 where there is
+// none. A number may lack its semicolon. Cut says that text ends inside of what could be one.
+func entity(text []byte) (c byte, n int, cut bool) {
+	text = text[:min(len(text), mostEntity)]
+	from, base, end := 1, 0, 1
+	if end < len(text) && text[end] == '#' {
+		from, base, end = end+1, 10, end+1
+	}
+	if base > 0 && end < len(text) && text[end]|0x20 == 'x' {
+		from, base, end = end+1, 16, end+1
+	}
+	for end < len(text) && (isDigit(text[end]) || base != 10 && isAlnum(text[end]) && (base == 0 || hexByte([]byte{'0', text[end]}) >= 0)) {
+		end++
+	}
+	name, whole := text[from:end], end < len(text) && text[end] == ';'
+	cut = end == len(text) && len(text) < mostEntity
+	if base == 0 {
+		if c, known := entities[string(name)]; known && whole {
+			return c, end + 1, false
+		}
+		return 0, 0, cut
+	}
+	number := 0
+	for _, digit := range name {
+		number = number*base + hexByte([]byte{'0', digit})
+	}
+	if len(name) == 0 || number > unicode.MaxASCII {
+		return 0, 0, cut
+	}
+	if whole {
+		end++
+	}
+	return byte(number), end, cut
+}
+
+// hexByte reads two hexadecimal digits, -1 where they are none.
+func hexByte(two []byte) int {
+	value := 0
+	for _, c := range two {
+		switch {
+		case c >= '0' && c <= '9':
+			value = value*16 + int(c-'0')
+		case c >= 'a' && c <= 'f':
+			value = value*16 + int(c-'a') + 10
+		case c >= 'A' && c <= 'F':
+			value = value*16 + int(c-'A') + 10
+		default:
+			return -1
+		}
+	}
+	return value
+}
+
+// MaskStream masks a text that arrives in pieces as Masker.Bytes masks the whole: it holds back only an end that could
+// still become a secret. One goroutine at a time.
+type MaskStream struct {
+	masker *Masker
+	held   []byte
+	hidden int // so many bytes of held belong to a secret that has been replaced already
+	hits   int
+}
+
+// Holding reports whether the end that is held back is so long that it would tell something of a secret.
+func (s *MaskStream) Holding() bool { return len(s.held)-s.hidden >= shortestMasked }
+
+// Hits is how many secrets have been replaced.
+func (s *MaskStream) Hits() int { return s.hits }
+
+// Stream gives a stream of m's secrets as they are known now and later.
+func (m *Masker) Stream() *MaskStream { return &MaskStream{masker: m} }
+
+// Append adds what may be shown of the text so far to dst.
+func (s *MaskStream) Append(dst, chunk []byte) []byte {
+	text := chunk
+	if len(s.held) > 0 {
+		text = append(s.held, chunk...)
+	}
+	dst, rest, held := s.scan(dst, text, true)
+	s.held = append([]byte(nil), held...)
+	return append(dst, rest...)
+}
+
+// Flush adds what was held back, when the text has come to its end. Cut says that the end came early: what could have
+// become a secret is then hidden, but for an end so short that it tells nothing.
+func (s *MaskStream) Flush(dst []byte, cut bool) []byte {
+	if cut && s.Holding() {
+		s.held = nil
+		return append(dst, masked...)
+	}
+	dst, rest, _ := s.scan(dst, s.held, false)
+	s.held = nil
+	return append(dst, rest...)
+}
+
+// scan masks text, whose first hidden bytes have been replaced already, and returns dst with all of it but the rest, which
+// has no secret. With more to come it holds back from where text could become a secret.
+func (s *MaskStream) scan(dst, text []byte, more bool) (out, rest, held []byte) {
+	known := s.masker.known.Load()
+	if known == nil {
+		return dst, text, nil
+	}
+	done := s.hidden // up to here text has been copied or replaced
+	s.hidden = 0
+	for i, c := range text {
+		if !known.may[c] {
+			continue
+		}
+		n, open := known.match(text[i:])
+		if more && open {
+			s.hidden = max(0, done-i)
+			return dst, text[min(done, i):i], text[i:]
+		}
+		if n == 0 {
+			continue
+		}
+		if i >= done {
+			dst = append(append(dst, text[done:i]...), masked...)
+			s.hits++
+		}
+		// Two secrets may overlap: what is left of the second would be half a secret.
+		done = max(done, i+n)
+	}
+	return dst, text[done:], nil
+}

@@ -100,6 +100,7 @@ type exchange struct {
 	stop    func() bool // ends the watch over the request's context
 	early   bool        // the answer came before the server had the whole request,
 	stray   bool        // or any of it
+	ended   bool
 }
 
 // roundTrip reads the answer while the request is still being written: a server may refuse a request that it has not read.
@@ -185,9 +186,10 @@ func (x *exchange) write() {
 	}
 	x.wrote <- err
 	switch {
+	case err == nil:
 	case refuses(err):
 		_ = x.under.SetReadDeadline(time.Now().Add(refusedTimeout)) // of a closed connection the read says so itself
-	case err != nil:
+	default:
 		x.under.Close()
 	}
 }
@@ -299,8 +301,12 @@ func (x *exchange) failure(err error) error {
 	return err
 }
 
-// end ends the exchange. The connection is kept where it can carry another request, and else closed.
+// end ends the exchange, once. The connection is kept where it can carry another request, and else closed.
 func (x *exchange) end(whole bool) {
+	if x.ended {
+		return
+	}
+	x.ended = true
 	if x.gate != nil {
 		x.gate.decide(false)
 	}
@@ -334,7 +340,6 @@ const writeEnd = 50 * time.Millisecond
 type answerBody struct {
 	io.ReadCloser
 	exchange *exchange
-	ended    bool
 }
 
 func (b *answerBody) Read(p []byte) (int, error) {
@@ -343,21 +348,14 @@ func (b *answerBody) Read(p []byte) (int, error) {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		b.end(err == io.EOF)
+		b.exchange.end(err == io.EOF)
 	}
 	return n, err
 }
 
 func (b *answerBody) Close() error {
-	b.end(false)
+	b.exchange.end(false)
 	return nil
-}
-
-func (b *answerBody) end(whole bool) {
-	if !b.ended {
-		b.ended = true
-		b.exchange.end(whole)
-	}
 }
 
 func isTimeout(err error) bool {

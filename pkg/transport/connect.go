@@ -66,6 +66,9 @@ func (o Options) choose(ctx context.Context, config *tls.Config) (ready, error) 
 	if o.Dial != nil {
 		return tcp(ctx, netip.AddrPort{}, func(time.Duration) {})
 	}
+	if err := o.refusesPlainByProxy(); err != nil {
+		return nil, err
+	}
 	addresses, err := o.lookUp(ctx)
 	if err != nil {
 		return nil, err

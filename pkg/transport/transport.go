@@ -129,9 +129,6 @@ func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 	}
 	trace := TraceOf(r.Context())
 	ctx := WithTrace(r.Context(), trace)
-	if err := t.options.refusesPlainByProxy(); err != nil {
-		return nil, err
-	}
 	conn, err := t.take(ctx, r.ContentLength)
 	if err != nil {
 		return nil, &unsentError{err}
