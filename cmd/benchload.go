@@ -15,7 +15,7 @@ const schedLatencies = "/sched/latencies:seconds"
 // near what its samples need.
 func sizeMemory(samples int) {
 	const base, perSample = 24 << 20, 40
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(200)
 	debug.SetMemoryLimit(math.MaxInt64)
 	if samples > 0 {
 		debug.SetMemoryLimit(base + int64(samples)*perSample)

@@ -66,7 +66,7 @@ func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attemp
 	if resp == nil {
 		return nil, nil, attempt.Err
 	}
-	body := bodyBuffer{room: func(size int) error { return call.Memory.take(ctx, size) }}
+	body := bodyBuffer{length: resp.ContentLength, room: func(size int) error { return call.Memory.take(ctx, size) }}
 	if resp.StatusCode == http.StatusOK && isEventType(resp) {
 		err = s.readEvents(call.Endpoint.API, resp.Body, &body, end)
 	} else {

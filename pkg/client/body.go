@@ -31,8 +31,9 @@ const (
 
 // bodyBuffer has what is read of a reply. It needs no more memory than half as much again as it reads, and asks for it.
 type bodyBuffer struct {
-	bytes []byte
-	room  func(size int) error
+	bytes  []byte
+	length int64 // that the reply says, -1 where it does not
+	room   func(size int) error
 }
 
 // grow makes room for more bytes: twice as much, and at the bound, where only the end is due, a few.
@@ -40,7 +41,7 @@ func (b *bodyBuffer) grow(more int) error {
 	if cap(b.bytes)-len(b.bytes) >= more {
 		return nil
 	}
-	size := max(4<<10, min(2*cap(b.bytes), max(maxWhole, cap(b.bytes)+1<<10)), len(b.bytes)+more)
+	size := max(b.least(), min(2*cap(b.bytes), max(maxWhole, cap(b.bytes)+1<<10)), len(b.bytes)+more)
 	if size > smallBody {
 		if err := b.room(size); err != nil {
 			return err
@@ -48,6 +49,14 @@ func (b *bodyBuffer) grow(more int) error {
 	}
 	b.bytes = append(make([]byte, 0, size), b.bytes...)
 	return nil
+}
+
+// least is the first size of the buffer: that of a small body, with a byte for its end, where its length is known.
+func (b *bodyBuffer) least() int {
+	if b.length >= 0 && b.length < 4<<10 {
+		return int(b.length) + 1
+	}
+	return 4 << 10
 }
 
 func (b *bodyBuffer) readAll(r io.Reader) error {

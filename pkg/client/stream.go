@@ -55,7 +55,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	}
 	from := bufio.NewReaderSize(&watched{resp.Body, idle, timeout}, readSize)
 	if resp.StatusCode != http.StatusOK || !isEventStream(from, isEventType(resp)) {
-		body := bodyBuffer{room: func(size int) error {
+		body := bodyBuffer{length: resp.ContentLength, room: func(size int) error {
 			idle.stop()
 			defer idle.set(timeout)
 			return call.Memory.take(ctx, size)

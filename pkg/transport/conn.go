@@ -21,6 +21,7 @@ type conn struct {
 	net.Conn // over TLS where the node is reached over TLS
 	under    *socket
 	in       *bufio.Reader
+	out      *bufio.Writer
 	inbound  inbound
 	proxy    *Options // of a proxy that is sent whole URLs, nil where the request goes to the node
 	now      func() time.Time
@@ -33,11 +34,16 @@ type conn struct {
 func (o Options) newConn(c net.Conn, under *socket) *conn {
 	made := &conn{Conn: c, under: under, now: o.Now, expect: o.Expect, facts: facts{remote: c.RemoteAddr().String()}}
 	made.inbound.from = c
-	made.in = bufio.NewReaderSize(&made.inbound, bufferSize)
+	made.forget()
 	return made
 }
 
-// bufferSize is how much of an answer is read at once.
+// forget leaves the buffers, which have parts of a request and of its answer, to the garbage collector.
+func (c *conn) forget() {
+	c.in, c.out = bufio.NewReaderSize(&c.inbound, bufferSize), bufio.NewWriterSize(c.Conn, bufferSize)
+}
+
+// bufferSize is how much of a request is written at once, and of an answer read.
 const bufferSize = 4 << 10
 
 // inbound is what comes on a connection, bounded while a header is read.
@@ -164,18 +170,17 @@ func (x *exchange) answer(resp *http.Response) (*http.Response, error) {
 }
 
 func (x *exchange) write() {
-	out := bufio.NewWriterSize(x.Conn, 4<<10)
 	if x.gate != nil {
-		x.gate.header = out
+		x.gate.header = x.out
 	}
 	var err error
 	if x.proxy != nil {
-		err = x.request.WriteProxy(out)
+		err = x.request.WriteProxy(x.out)
 	} else {
-		err = x.request.Write(out)
+		err = x.request.Write(x.out)
 	}
 	if err == nil {
-		err = out.Flush()
+		err = x.out.Flush()
 	}
 	if err != nil && x.under.failed != nil {
 		err = x.under.failed // net/http calls it an error of the body

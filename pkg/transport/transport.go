@@ -5,7 +5,6 @@
 package transport
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -214,7 +213,7 @@ func (t *Transport) keep(kept ready) {
 		return
 	}
 	if tcp, ok := kept.(*conn); ok && t.options.Raw {
-		tcp.in = bufio.NewReaderSize(&tcp.inbound, bufferSize) // the old one has a part of the answer
+		tcp.forget()
 	}
 	t.idle = append(t.idle, idleConn{kept, time.Now()})
 }
