@@ -222,13 +222,13 @@ func findProgram(t testing.TB, name string) string {
 	return ""
 }
 
-// newNginx is an nginx with HTTP/3, that of Debian 13 in the folder that .ci/trixie makes.
-func newNginx(t testing.TB) string {
-	root := os.Getenv("FERRY_TRIXIE")
-	if root == "" {
-		t.Skip("FERRY_TRIXIE names no folder with Debian 13: make link")
+// ofDebian13 is a program with HTTP/3 of the folder that .ci/trixie makes: nginx or curl.
+func ofDebian13(t testing.TB, program string) string {
+	folder := os.Getenv("FERRY_TRIXIE")
+	if folder == "" {
+		needed(t, "FERRY_TRIXIE, a folder with Debian 13 (.ci/trixie)")
 	}
-	return filepath.Join(root, "host", "nginx")
+	return filepath.Join(folder, "host", program)
 }
 
 // script writes an nginx that is a line for the shell.

@@ -179,12 +179,12 @@ func (l *lanes) timed(args []string) (took time.Duration, err error) {
 	var out, said bytes.Buffer
 	c := exec.Command(args[0], args[1:]...)
 	c.Env, c.Stdout, c.Stderr = l.env, &out, &said
-	err = l.link.near(func() error {
-		start := time.Now()
-		err := c.Run()
-		took = time.Since(start)
-		return err
-	})
+	var start time.Time
+	err = l.link.near(func() error { start = time.Now(); return c.Start() })
+	if err == nil {
+		err = c.Wait()
+	}
+	took = time.Since(start)
 	if err != nil || out.Len() == 0 {
 		err = errors.Join(err, fmt.Errorf("%q printed %q and said %q", args, &out, &said))
 	}
@@ -219,6 +219,10 @@ const farPort = 8443
 
 // startFarNginx runs an nginx with TLS 1.3 in front of the demo node, at the far ends, and gives the file of its authority.
 func startFarNginx(t *testing.T, at ...netip.Addr) (ca string) {
+	return runFarNginx(t, findProgram(t, "nginx"), "", at...)
+}
+
+func runFarNginx(t *testing.T, program, more string, at ...netip.Addr) (ca string) {
 	by := newAuthority(t, "far", nil)
 	var addresses []net.IP
 	for _, addr := range at {
@@ -234,15 +238,16 @@ http {
   client_body_temp_path temp; proxy_temp_path temp; fastcgi_temp_path temp; uwsgi_temp_path temp; scgi_temp_path temp;
   keepalive_timeout 5m;
   server {
-    listen %d ssl;
-    ssl_certificate %s;
-    ssl_certificate_key %s;
+    listen %[1]d ssl;
+    %[5]s
+    ssl_certificate %[2]s;
+    ssl_certificate_key %[3]s;
     ssl_protocols TLSv1.3;
-    location / { proxy_pass %s; }
+    location / { proxy_pass %[4]s; }
   }
 }
-`, farPort, cert, key, serve(t, nil).URL))
-	startNginx(t, findProgram(t, "nginx"), dir, conf, fmt.Sprint("127.0.0.1:", farPort))
+`, farPort, cert, key, serve(t, nil).URL, more))
+	startNginx(t, program, dir, conf, fmt.Sprint("127.0.0.1:", farPort))
 	return by.file
 }
 

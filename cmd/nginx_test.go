@@ -429,7 +429,7 @@ func TestNginxNoBurst(t *testing.T) {
 
 // TestNginxHTTP3 asks a gateway over HTTP/3: the look at the token, the limit and the offer to callers over TCP are the same.
 func TestNginxHTTP3(t *testing.T) {
-	program := newNginx(t)
+	program := ofDebian13(t, "nginx")
 	ca := newAuthority(t, "ca", nil)
 	api := newUpstream(t, ca, "localhost")
 	g := startGateway(t, gatewayWish{rate: "rate: 1/min\n  burst: 29\n  http3: true", program: program, ca: ca, upstreams: []*upstreamAPI{api}})

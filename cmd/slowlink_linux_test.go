@@ -92,31 +92,43 @@ const tunDevice = "/dev/net/tun"
 
 // newSlowLink makes a link that delays each packet and drops some, each way. Number tells links apart.
 func newSlowLink(t *testing.T, number byte, delay time.Duration, loss float64) *slowLink {
-	near := netip.AddrFrom4([4]byte{10, 231, number, 1})
-	l := &slowLink{far: near.Next(), jobs: make(chan func()), loss: loss}
-	farTun, err := newTun(fmt.Sprint("far", number), l.far)
-	if err == nil {
-		err = deviceUp("lo")
-	}
-	linked(t, err)
+	l := &slowLink{jobs: make(chan func())}
+	linked(t, deviceUp("lo"))
 	go l.work()
-	var nearTun *os.File
-	err = l.near(func() (err error) {
+	err := l.near(func() (err error) {
 		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return os.NewSyscallError("unshare", err)
 		}
 		if l.space, err = unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 			return &os.PathError{Op: "open", Path: "/proc/thread-self/ns/net", Err: err}
 		}
-		nearTun, err = newTun("near", near)
-		return errors.Join(err, deviceUp("lo"))
+		return deviceUp("lo")
 	})
 	linked(t, err)
+	t.Cleanup(func() { close(l.jobs); unix.Close(l.space) })
+	l.lay(t, "near", number, delay, loss)
+	return l
+}
+
+// beside makes a second link from the same near end to another address of the far end.
+func (l *slowLink) beside(t *testing.T, number byte, delay time.Duration, loss float64) *slowLink {
+	second := &slowLink{jobs: l.jobs, space: l.space}
+	second.lay(t, fmt.Sprint("near", number), number, delay, loss)
+	return second
+}
+
+// lay makes the devices of both ends, and carries packets between them until the test ends.
+func (l *slowLink) lay(t *testing.T, device string, number byte, delay time.Duration, loss float64) {
+	near := netip.AddrFrom4([4]byte{10, 231, number, 1})
+	l.far, l.loss = near.Next(), loss
+	farTun, err := newTun(fmt.Sprint("far", number), l.far)
+	linked(t, err)
+	var nearTun *os.File
+	linked(t, l.near(func() (err error) { nearTun, err = newTun(device, near); return err }))
 	// Closing the devices is what ends the carrying.
-	t.Cleanup(func() { close(l.jobs); farTun.Close(); nearTun.Close(); unix.Close(l.space) })
+	t.Cleanup(func() { farTun.Close(); nearTun.Close() })
 	go l.carry(true, nearTun, farTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 1)))
 	go l.carry(false, farTun, nearTun, delay, loss, rand.New(rand.NewPCG(uint64(number), 2)))
-	return l
 }
 
 // linked skips the test where a right is missing, and fails it at any other error.
@@ -261,7 +273,7 @@ func onDevice(device string, do func(fd int, r *unix.Ifreq) error) error {
 	return do(fd, request)
 }
 
-// capture is what crossed a slow link: whoever carries the packets needs no other tool to see them.
+// capture is what crossed a slow link: the test carries the packets, so it needs no other tool to see them.
 type capture struct {
 	mu      sync.Mutex
 	started time.Time
@@ -270,14 +282,14 @@ type capture struct {
 	others int
 }
 
-// packet is one of TCP, as an end sent it.
+// packet is one of TCP or UDP, as an end sent it. The first packet of a QUIC connection counts as its SYN.
 type packet struct {
 	at            time.Duration
 	outward       bool
 	version       byte   // of IP
 	port          uint16 // the near end's, which tells connections apart
 	size, payload int    // with and without the headers of IP and TCP
-	syn, fin      bool
+	syn, fin, udp bool
 }
 
 // capture begins one. It takes the place of one before it.
@@ -293,8 +305,16 @@ func (c *capture) see(outward bool, data []byte) {
 	defer c.mu.Unlock()
 	protocol, rest := underIP(data)
 	switch {
-	case protocol == 17 && outward:
-		c.others++
+	case protocol == 17 && len(rest) >= 8:
+		p := packet{at: time.Since(c.started), outward: outward, version: data[0] >> 4, size: len(data), payload: len(rest) - 8,
+			port: binary.BigEndian.Uint16(rest[2:]), udp: true}
+		if outward {
+			c.others++
+			p.port = binary.BigEndian.Uint16(rest)
+			initial := p.payload > 0 && rest[8]&0xf0 == 0xc0 // RFC 9000 section 17.2.2
+			p.syn = initial && !slices.ContainsFunc(c.packets, func(q packet) bool { return q.udp && q.port == p.port })
+		}
+		c.packets = append(c.packets, p)
 	case protocol == 6 && len(rest) >= 20 && len(rest) >= int(rest[12]>>4)*4:
 		payload := rest[int(rest[12]>>4)*4:]
 		p := packet{at: time.Since(c.started), outward: outward, version: data[0] >> 4, size: len(data), payload: len(payload),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -37,6 +38,8 @@ const (
 	largeForHTTP3 = 32 << 10
 	// lateQUIC is when the answer to a first packet is late.
 	lateQUIC = lateTCP
+	// deadQUIC is how long a connection may be without a packet. Probes go out in half of it (see idleProbe).
+	deadQUIC = 30 * time.Second
 )
 
 // http3Conn is a connection for HTTP/3. It carries one request at a time, as a connection for HTTP/1.1 does: streams of
@@ -57,9 +60,9 @@ func (o Options) byQUIC(ctx context.Context, config *tls.Config, at netip.AddrPo
 	}
 	conn, err := quic.DialAddr(ctx, at.String(), config, &quic.Config{
 		HandshakeIdleTimeout: time.Hour, // the connect timeout bounds it
-		MaxIdleTimeout:       2 * maxIdle,
-		KeepAlivePeriod:      0,
-		MaxIncomingStreams:   -1, // a server opens none
+		MaxIdleTimeout:       deadQUIC,
+		KeepAlivePeriod:      deadQUIC / 2, // a server that thinks for long, or waits for a next request, has its packets too
+		MaxIncomingStreams:   -1,           // a server opens none
 	})
 	if err != nil {
 		return nil, o.peer().distrust(err, true)
@@ -119,16 +122,22 @@ func (b *countedBody) Read(p []byte) (int, error) {
 
 // quicError is an error of quic-go as one of TCP would be: the end of the connection or of the stream is a reset.
 func quicError(err error) error {
-	var timeout net.Error
 	var stream *quic.StreamError
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		return err
+	if isTimeout(err) {
+		return silentError{}
 	}
 	if errors.As(err, &stream) || errors.Is(err, net.ErrClosed) {
 		return &resetError{err}
 	}
 	return err
 }
+
+// silentError is the end of a connection on which no packet came any more.
+type silentError struct{}
+
+func (silentError) Error() string   { return fmt.Sprintf("no packet came over HTTP/3 for %s", deadQUIC) }
+func (silentError) Timeout() bool   { return true }
+func (silentError) Temporary() bool { return false }
 
 // resetError is the end of a connection or a stream before the answer was whole.
 type resetError struct{ error }

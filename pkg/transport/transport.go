@@ -107,7 +107,8 @@ type Transport struct {
 
 	mu   sync.Mutex
 	idle []idleConn // the last one was used last
-	// noUDP says that TCP was ready before HTTP/3: the network may block UDP. It is not waited for again.
+	// noUDP says that TCP was ready before HTTP/3, or that HTTP/3 fell silent: the network may block UDP. It is not waited
+	// for again.
 	noUDP bool
 }
 
@@ -141,6 +142,9 @@ func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 	r.Close = t.options.Cold
 	resp, err = conn.roundTrip(r, keep)
 	if err != nil {
+		if conn.about().http3 && isTimeout(err) {
+			t.blockUDP()
+		}
 		var trust *guard.TrustError
 		if errors.As(err, &trust) {
 			return nil, trust // the proxy's
@@ -182,11 +186,16 @@ func (t *Transport) connect(ctx context.Context, length int64) (ready, error) {
 	t.mu.Unlock()
 	made, err := o.connect(ctx, t.tls)
 	if _, tcp := made.(*conn); tcp && o.HTTP3 == TryHTTP3 {
-		t.mu.Lock()
-		t.noUDP = true
-		t.mu.Unlock()
+		t.blockUDP()
 	}
 	return made, err
+}
+
+// blockUDP has further connections be made over TCP.
+func (t *Transport) blockUDP() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.noUDP = true
 }
 
 // maxIdle is how long a connection may have been idle to be used again.

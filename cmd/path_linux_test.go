@@ -1,0 +1,347 @@
+package cmd_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// linkRuns is how often `make link` runs each way over a link.
+func linkRuns(t *testing.T) int {
+	long(t, "a measurement over a slow link, of real time")
+	runs, err := strconv.Atoi(os.Getenv("FERRY_LINK"))
+	if err != nil {
+		t.Skip("a measurement, which the tests beside it would disturb: make link runs it alone")
+	}
+	return runs
+}
+
+// longRuns are enough to tell means apart on a lossy link.
+const longRuns = 100
+
+// startFarHTTP3 runs Debian 13's nginx, which speaks HTTP/3 too, at the far ends.
+func startFarHTTP3(t *testing.T, at ...netip.Addr) (ca string) {
+	return runFarNginx(t, ofDebian13(t, "nginx"), fmt.Sprintf("listen %d quic reuseport; http3 on;", farPort), at...)
+}
+
+// way is one way to ask, and the round trips that it takes on a path without loss.
+type way struct {
+	name        string
+	args        []string
+	made, trips int
+}
+
+// ways are those that are measured beside curl, which is the first.
+func (l *lanes) ways(curl3 string) []way {
+	ask := func(more ...string) []string {
+		return append([]string{l.ferry, "ask", "-q", "-n", "far", "--timeout", "60s"}, append(more, "hi")...)
+	}
+	curl := append(slices.Clone(l.curlArgs), "-m", "60")
+	return []way{
+		{"curl", curl, 1, 3},
+		{"curl --http3-only", append([]string{curl3, curl[1], "--http3-only"}, curl[2:]...), 1, 2},
+		{"ask", ask(), 1, 3},
+		{"ask --http3", ask("--http3"), 1, 2},
+		{"ask --http3-only", ask("--http3-only"), 1, 2},
+		{"ask --hold", ask("--hold", "5m"), 0, 1},
+		{"ask --hold --http3-only", ask("--hold", "5m", "--http3-only"), 0, 1},
+	}
+}
+
+// TestPath compares the ways to ask over a link of 200 ms, without loss and with 15 % of the packets lost each way. The
+// round trips are counted where nothing is lost; the times are reported.
+func TestPath(t *testing.T) {
+	runs := linkRuns(t)
+	curl3 := ofDebian13(t, "curl")
+	if !aloneOnNetwork(t) {
+		return
+	}
+	links := []*slowLink{newSlowLink(t, 8, linkDelay, 0), newSlowLink(t, 9, linkDelay, 0.15)}
+	ca := startFarHTTP3(t, links[0].far, links[1].far)
+	t.Run("round trips", func(t *testing.T) { newLanes(t, links[0], ca).countTrips(t, curl3) })
+	links[0].watch.Store(nil)
+	for _, link := range links {
+		t.Run(fmt.Sprintf("%g %% lost each way", 100*link.loss), func(t *testing.T) {
+			t.Parallel() // each waits for its link nearly all of the time
+			user := func() *lanes { return newLanes(t, link, ca) }
+			t.Log("\n" + compareWays(t, runs, user, func(l *lanes) []way { return l.ways(curl3) }))
+		})
+	}
+}
+
+// TestPathBlocked has a network that drops UDP, a server that has no HTTP/3, and a network that drops UDP after the
+// handshake. TCP begins a quarter of a second after HTTP/3, and that is what the first two cost. A request that went
+// out over HTTP/3 is not sent again: after half a minute without a packet the connection is known to be dead.
+func TestPathBlocked(t *testing.T) {
+	linkRuns(t)
+	ofDebian13(t, "nginx")
+	if !aloneOnNetwork(t) {
+		return
+	}
+	var links []*slowLink
+	for number := range byte(3) {
+		links = append(links, newSlowLink(t, 8+number, linkDelay, 0))
+	}
+	ca := startFarHTTP3(t, links[0].far, links[2].far)
+	by := newAuthority(t, "plain", nil)
+	noHTTP3 := startFarGo(t, links[1], &tls.Config{Certificates: []tls.Certificate{by.issueAt(t, links[1].far.AsSlice())}})
+	asPlain := farNode{"far", noHTTP3, by.file, "api: messages"}
+	isUDP := func(data []byte) bool { protocol, _ := underIP(data); return protocol == 17 }
+	for _, c := range []struct {
+		name string
+		user *lanes
+		lost func(data []byte) bool
+	}{
+		{"UDP dropped", newLanes(t, links[0], ca), isUDP},
+		{"no HTTP/3", newNear(t, links[1], farConfig(asPlain)), func([]byte) bool { return false }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			overTCP := c.user.must(t, []string{c.user.ferry, "ask", "-q", "-n", "far", "hi"})
+			for try := 1; ; try++ {
+				saw := c.user.link.capture(t)
+				watch := func(outward bool, data []byte) bool { saw.see(outward, data); return c.lost(data) }
+				c.user.link.watch.Store(&watch)
+				took := c.user.must(t, []string{c.user.ferry, "ask", "-q", "-n", "far", "--http3", "hi"})
+				after, port := saw.firstTCP()
+				trips := saw.connection(port).trips()
+				if (after > 300*time.Millisecond || trips != 3) && try < 5 {
+					continue // a busy machine is late
+				}
+				t.Logf("TCP began after %d ms and took %d round trips; the ask took %d ms, over TCP alone %d ms",
+					after.Milliseconds(), trips, took.Milliseconds(), overTCP.Milliseconds())
+				errorIf(t, after > 300*time.Millisecond || trips != 3,
+					"TCP began %s after HTTP/3 and took %d round trips, want at most 300 ms and 3", after, trips)
+				return
+			}
+		})
+	}
+	t.Run("UDP dropped after the handshake", func(t *testing.T) {
+		t.Parallel()
+		user := newLanes(t, links[2], ca)
+		var done atomic.Bool
+		watch := func(outward bool, data []byte) bool {
+			_, rest := underIP(data)
+			if isUDP(data) && outward && len(rest) > 8 && rest[8]&0x80 == 0 { // a short header: the handshake is over
+				done.Store(true)
+			}
+			return isUDP(data) && done.Load()
+		}
+		links[2].watch.Store(&watch)
+		took, err := user.timed([]string{user.ferry, "ask", "-q", "-n", "far", "--http3", "hi"})
+		t.Logf("after %.1f s: %v", took.Seconds(), err)
+		errorIf(t, err == nil || !strings.Contains(err.Error(), "no packet came over HTTP/3 for 30s") || took > testTimeout,
+			"after %s: %v, want no packet for 30s, within %s", took, err, testTimeout)
+	})
+}
+
+// firstTCP is how long after the first handshake of QUIC the first one of TCP began, and its port.
+func (c *capture) firstTCP() (after time.Duration, port uint16) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	begins := func(udp bool) int {
+		return slices.IndexFunc(c.packets, func(p packet) bool { return p.syn && p.outward && p.udp == udp })
+	}
+	tcp, quic := begins(false), begins(true)
+	if tcp < 0 || quic < 0 {
+		return time.Hour, 0
+	}
+	return c.packets[tcp].at - c.packets[quic].at, c.packets[tcp].port
+}
+
+// TestPathPick holds what `pick: fastest` is for: over two lossy links the first answer comes sooner than from the better
+// node alone, and a dead node costs nothing.
+func TestPathPick(t *testing.T) {
+	runs := linkRuns(t)
+	ofDebian13(t, "nginx")
+	if !aloneOnNetwork(t) {
+		return
+	}
+	near := newSlowLink(t, 8, linkDelay, 0.15)
+	second, dead := near.beside(t, 9, 130*time.Millisecond, 0.15), near.beside(t, 10, linkDelay, 0)
+	dead.dead.Store(true)
+	ca := startFarHTTP3(t, near.far, second.far, dead.far)
+	var nodes []farNode
+	for i, name := range []string{"near", "second", "dead"} {
+		at := netip.AddrPortFrom([]*slowLink{near, second, dead}[i].far, farPort)
+		nodes = append(nodes, farNode{name, fmt.Sprint("https://", at), ca, "api: messages"})
+	}
+	user := func() *lanes { return newNear(t, near, farConfig(nodes...)) }
+	t.Log("\n" + compareWays(t, runs, user, func(l *lanes) (all []way) {
+		for _, nodes := range []string{"near", "second", "near,second", "near,dead", "dead,near"} {
+			for _, more := range [][]string{nil, {"--http3"}} {
+				ask := []string{l.ferry, "ask", "-q", "-n", nodes, "--pick", "fastest", "--timeout", "60s", "hi"}
+				name := strings.Join(append([]string{nodes}, more...), " ")
+				all = append(all, way{name: name, args: append(ask, more...), made: 1})
+			}
+		}
+		return all
+	}))
+}
+
+// TestPathSize finds the prompt from which TCP is quicker than HTTP/3 on a new connection where 15 % are lost.
+func TestPathSize(t *testing.T) {
+	runs := linkRuns(t)
+	if runs < longRuns {
+		t.Skip("a measurement that needs many rounds")
+	}
+	ofDebian13(t, "nginx")
+	if !aloneOnNetwork(t) {
+		return
+	}
+	link := newSlowLink(t, 8, linkDelay, 0.15)
+	ca := startFarHTTP3(t, link.far)
+	for _, size := range []int{8, 16, 32, 64, 128} {
+		prompt := filepath.Join(t.TempDir(), "prompt.txt")
+		write(t, prompt, strings.Repeat("word ", size<<10/5))
+		user := func() *lanes { return newLanes(t, link, ca) }
+		t.Logf("a prompt of %d KiB\n%s", size, compareWays(t, runs*2/5, user, func(l *lanes) []way {
+			ask := []string{l.ferry, "ask", "-q", "-n", "far", "--timeout", "2m", "--no-stdin", "-f", prompt}
+			return []way{
+				{name: "ask", args: ask, made: 1},
+				{name: "ask --http3-only", args: append(slices.Clone(ask), "--http3-only"), made: 1},
+			}
+		}))
+	}
+}
+
+// TestPathTable measures the table of `ferry help path`.
+func TestPathTable(t *testing.T) {
+	runs := linkRuns(t)
+	if runs < longRuns {
+		t.Skip("a measurement that needs many rounds")
+	}
+	ofDebian13(t, "nginx")
+	if !aloneOnNetwork(t) {
+		return
+	}
+	var links []*slowLink
+	var at []netip.Addr
+	for i, trip := range []time.Duration{20, 100, 200, 300} {
+		for k, loss := range []float64{0, 0.01, 0.05, 0.15} {
+			links = append(links, newSlowLink(t, byte(8+4*i+k), trip*time.Millisecond/2, loss))
+			at = append(at, links[len(links)-1].far)
+		}
+	}
+	ca := startFarHTTP3(t, at...)
+	for i, link := range links {
+		t.Run(fmt.Sprintf("%d ms, %g %% lost each way", []int{20, 100, 200, 300}[i/4], 100*link.loss), func(t *testing.T) {
+			t.Parallel()
+			t.Log("\n" + compareWays(t, runs/5, func() *lanes { return newLanes(t, link, ca) }, func(l *lanes) []way {
+				all := l.ways("")
+				return []way{all[0], all[2], all[3]}
+			}))
+		})
+	}
+}
+
+// countTrips counts the connections and the round trips of each way on a link that loses nothing. A busy machine is late
+// now and then, and has another connection begin: the best of some tries counts.
+func (l *lanes) countTrips(t *testing.T, curl3 string) {
+	const tries = 5
+	for _, w := range l.ways(curl3) {
+		if w.made == 0 {
+			l.must(t, w.args) // makes the holder
+		}
+		var said []string
+		for {
+			saw := l.link.capture(t)
+			l.must(t, w.args)
+			spoken, made := saw.ports()
+			fatalIf(t, len(spoken) == 0, "%s sent no packet", w.name)
+			one := saw.connection(spoken[0])
+			said = append(said, fmt.Sprintf("%d round trips on %d connections, %d of them new: %s",
+				one.trips(), len(spoken), len(made), one.said()))
+			if one.trips() == w.trips && len(spoken) == 1 && len(made) == w.made {
+				t.Logf("%s: %s", w.name, said[len(said)-1])
+				break
+			}
+			if len(said) == tries {
+				t.Errorf("%s: want %d round trips on one connection (%d new), got\n%s",
+					w.name, w.trips, w.made, strings.Join(said, "\n"))
+				break
+			}
+		}
+	}
+}
+
+// compareWays has some users ask in all ways at once, each time in a new order, until each way has been taken so often. It
+// gives a table of what the processes took. An ask has to succeed; how often curl fails is in the table.
+func compareWays(t *testing.T, runs int, user func() *lanes, ways func(*lanes) []way) string {
+	users := make([]*lanes, min(4, (runs+3)/4))
+	for i := range users {
+		users[i] = user()
+	}
+	names := ways(users[0])
+	took, failed := make([][]time.Duration, len(names)), make([]int, len(names))
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	left := runs
+	for _, l := range users {
+		mine := ways(l)
+		for _, w := range mine {
+			if w.made == 0 {
+				l.must(t, w.args)
+			}
+		}
+		all.Go(func() {
+			for {
+				mu.Lock()
+				left--
+				over := left < 0
+				mu.Unlock()
+				if over {
+					return
+				}
+				for _, i := range rand.Perm(len(mine)) {
+					d, err := l.timed(mine[i].args)
+					mu.Lock()
+					if err == nil {
+						took[i] = append(took[i], d)
+					} else if failed[i]++; mine[i].args[0] == l.ferry {
+						t.Error(err)
+					}
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	all.Wait()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-26s %4s %6s %6s %6s %6s %6s %6s   %6s %6s\n",
+		"seconds", "n", "failed", "mean", "p50", "p90", "p95", "p99", "x mean", "x p95")
+	for i, w := range names {
+		slices.Sort(took[i])
+		fmt.Fprintf(&b, "%-26s %4d %6d %6.2f %6.2f %6.2f %6.2f %6.2f   %6.2f %6.2f\n", w.name, len(took[i]), failed[i], mean(took[i]),
+			quantile(took[i], 0.5), quantile(took[i], 0.9), quantile(took[i], 0.95), quantile(took[i], 0.99),
+			mean(took[i])/mean(took[0]), quantile(took[i], 0.95)/quantile(took[0], 0.95))
+	}
+	return b.String()
+}
+
+// mean is in seconds.
+func mean(all []time.Duration) float64 {
+	var sum time.Duration
+	for _, d := range all {
+		sum += d
+	}
+	return sum.Seconds() / float64(max(len(all), 1))
+}
+
+// quantile is in seconds, of what is sorted.
+func quantile(all []time.Duration, share float64) float64 {
+	if len(all) == 0 {
+		return 0
+	}
+	return all[min(int(share*float64(len(all))), len(all)-1)].Seconds()
+}
