@@ -1,11 +1,13 @@
 package client
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"ferry/pkg/bench"
@@ -44,8 +46,9 @@ func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 		call := Call{Request: b.Request, Timeout: b.Timeout, Deadline: began.Add(b.Timeout), Memory: b.Memory.Share()}
 		defer call.Memory.Release()
 		call.Request.Prompt = r.Nonce + " " + call.Request.Prompt
+		sink := &discard{}
 		if call.Request.Stream {
-			call.Sink = &discard{}
+			call.Sink = sink
 		}
 		result, err := chain.Do(ctx, call.To(e))
 		var failed *Error
@@ -53,6 +56,9 @@ func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 			return bench.Outcome{Started: began, Detail: err.Error(), Attempts: 1, Final: ctx.Err() == nil, Cancelled: true}
 		}
 		o = b.outcome(result, failed, cold)
+		if failed == nil {
+			o.Class, o.Detail = noSuccess(result.Answer, sink.words)
+		}
 		if o.Started.IsZero() {
 			o.Started = began
 		}
@@ -103,7 +109,6 @@ func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome 
 		if usage := result.Answer.Usage; usage != nil {
 			o.OutputTokens = int64(usage.Output)
 		}
-		o.Class, o.Detail = noSuccess(result.Answer)
 		return o
 	}
 	o.Class, o.Detail = string(cmp.Or(last.Class, failed.Class)), failed.withoutNode()
@@ -115,17 +120,18 @@ func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome 
 	return o
 }
 
-// noSuccess is the class of a whole answer that is no success in a measurement, and says why; "" for any other.
-func noSuccess(answer wire.Answer) (class, detail string) {
+// noSuccess is the class of a whole answer that is no success in a measurement, and says why; "" for any other. streamed
+// says that its stream had words, which the answer then lacks. Spaces and line ends are no words.
+func noSuccess(answer wire.Answer, streamed bool) (class, detail string) {
 	switch {
 	case wire.EndingOf(answer.StopReason) == wire.Refused:
 		return bench.Refused, "the model declined to answer (" + answer.StopReason + ")"
-	case answer.Empty && answer.Thought:
+	case streamed || strings.TrimSpace(answer.Text) != "":
+		return "", ""
+	case answer.Thought:
 		return bench.Thinking, "the answer has reasoning and no text; --max-tokens allows more"
-	case answer.Empty:
-		return bench.Empty, "the answer is whole and empty"
 	}
-	return "", ""
+	return bench.Empty, "the answer is whole and empty"
 }
 
 // withoutNode is a failure without what its row of the report says already.
@@ -135,14 +141,19 @@ func (e *Error) withoutNode() string {
 	return bare.Error()
 }
 
-// discard is a sink that drops a stream.
-type discard struct{ shown bool }
+// discard is a sink that drops a stream. It keeps that something came, and whether it had words.
+type discard struct{ shown, words bool }
 
-func (d *discard) Reset()                 {}
-func (d *discard) Raw([]byte) error       { return nil }
-func (d *discard) Delta(wire.Delta) error { d.shown = true; return nil }
-func (d *discard) Flush() error           { return nil }
-func (d *discard) Shown() bool            { return d.shown }
+func (d *discard) Reset()           { d.words = false }
+func (d *discard) Raw([]byte) error { return nil }
+func (d *discard) Flush() error     { return nil }
+func (d *discard) Shown() bool      { return d.shown }
+
+func (d *discard) Delta(delta wire.Delta) error {
+	d.shown = true
+	d.words = d.words || len(bytes.TrimSpace(delta.Text)) > 0
+	return nil
+}
 
 // CheckLimits refuses a plan that the rate limits of its series leave no time for. Both kinds of connection and all nodes
 // of an address share one limiter.

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,14 @@ func TestBenchOutcome(t *testing.T) {
 	used := func(text, reason string) reply {
 		return body(`{"content":[{"type":"text","text":"` + text + `"}],"stop_reason":"` + reason + `","usage":{"input_tokens":7,"output_tokens":3}}`)
 	}
+	streamed := func(texts ...string) reply {
+		var events strings.Builder
+		for _, text := range texts {
+			fmt.Fprintf(&events, "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}\n\n", text)
+		}
+		return body(events.String() + "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
+	}
+	stream := func(tr *trial) { tr.Endpoint.API, tr.request.Stream = wire.Chat, true }
 	for _, tt := range []struct {
 		name    string
 		replies []reply
@@ -38,6 +47,12 @@ func TestBenchOutcome(t *testing.T) {
 			Detail: "THE MODEL DECLINED TO ANSWER (REFUSAL)"}},
 		{"no text", []reply{used("", "end_turn")}, nil, bench.Outcome{Class: bench.Empty, Attempts: 1, Billed: 10, OutputTokens: 3,
 			Detail: "THE ANSWER IS WHOLE AND EMPTY"}},
+		{"a line end alone", []reply{used(`\n`, "end_turn")}, nil, bench.Outcome{Class: bench.Empty, Attempts: 1, Billed: 10, OutputTokens: 3}},
+		{"reasoning alone", []reply{body(`{"content":[{"type":"thinking","thinking":"hm"}],"stop_reason":"max_tokens"}`)}, nil,
+			bench.Outcome{Class: bench.Thinking, Attempts: 1, Billed: 1000,
+				Detail: "THE ANSWER HAS REASONING AND NO TEXT; --MAX-TOKENS ALLOWS MORE"}},
+		{"a stream", []reply{streamed(`hi`, `\n`)}, stream, bench.Outcome{Attempts: 1, Billed: 1000}},
+		{"a stream of spaces", []reply{streamed(` `, `\n`)}, stream, bench.Outcome{Class: bench.Empty, Attempts: 1, Billed: 1000}},
 		{"a retry", []reply{status(429), used("pong", "end_turn")}, nil, bench.Outcome{Attempts: 2, Billed: 10, OutputTokens: 3,
 			Earlier: []bench.Attempt{{Class: "429"}}}},
 		{"the wrong key", []reply{status(401)}, nil, bench.Outcome{Class: "4xx", Attempts: 1, Final: true, Detail: "STATUS 401: M401"}},

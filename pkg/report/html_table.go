@@ -214,7 +214,7 @@ func (d *document) failures() {
 		d.put("<p>No request failed.</p>\n")
 		return
 	}
-	d.table("failures-table", "dense", "Requests that got no whole answer, after all attempts",
+	d.table("failures-table", "dense", "Requests without success, after all attempts",
 		headings(false, "node", "kind", "lies with"), headings(true, "count", "share", "time to failure"),
 		headings(false, "the first one’s words"))
 	d.put("<tbody role=\"rowgroup\">\n")

@@ -14,6 +14,7 @@ type language struct {
 	columns              []string
 	best, warning, colon string
 	or, notApart         string // between nodes, and with all of them
+	failed               string // the failures' classes and counts
 	// title names a row, node the node of the reference inside a sentence.
 	title func(*bench.Summary, *bench.Row) string
 	node  func(s *bench.Summary, name string) string
@@ -47,7 +48,8 @@ func english() language {
 			"success 95 % interval", "vs reference"},
 		best: "best", warning: "warning", colon: ": ",
 		or: " or ", notApart: "%s (not told apart)",
-		title: title, node: func(_ *bench.Summary, name string) string { return visible(name) },
+		failed: "failed: %s",
+		title:  title, node: func(_ *bench.Summary, name string) string { return visible(name) },
 		verdict:     func(v bench.Verdict) string { return visible(string(v)) },
 		ratio:       " × (%s–%s), %s",
 		noSuccess:   func(n int) string { return "no success in " + text.Count(n, "request") },
@@ -66,8 +68,8 @@ func english() language {
 		definitions: map[string]definition{
 			"latency": {"latency", "from the start of a request, before its address is looked up, " +
 				"to the last byte of a whole answer; failures are counted and never averaged in"},
-			"success": {"success rate", "whole answers among all requests, " +
-				"with the Wilson 95 % interval that so many requests allow"},
+			"success": {"success rate", "whole answers with text among all requests, with the Wilson 95 % interval that so many " +
+				"requests allow; refusals, empty answers and reasoning without text are failures"},
 			"attempts": {"attempts", "a request may take several; the waits between them are part of its latency"},
 			"connections": {"cold, reused",
 				"over a new connection for each request, and over one that an earlier request left open"},

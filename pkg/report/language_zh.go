@@ -14,7 +14,8 @@ func chinese() language {
 		columns: []string{"访问方式", "平均延迟", "成功率", "p50", "p95", "p99", "请求数", "成功率 95 % 区间", "与参照相比"},
 		best:    "最佳", warning: "警告", colon: "：",
 		or: " 或 ", notApart: "%s（无法区分）",
-		title: titleChinese, node: nodeChinese,
+		failed: "失败：%s",
+		title:  titleChinese, node: nodeChinese,
 		verdict: func(v bench.Verdict) string {
 			switch v {
 			case bench.Faster:
@@ -55,7 +56,7 @@ func chinese() language {
 		},
 		definitions: map[string]definition{
 			"latency":     {"延迟", "从请求开始（域名解析之前）到完整回答的最后一个字节；失败只计数，不计入平均"},
-			"success":     {"成功率", "完整回答占全部请求的比例；区间为 Wilson 95 % 置信区间"},
+			"success":     {"成功率", "有文字的完整回答占全部请求的比例；拒答、空回答、只有思考而无文字者算失败；区间为 Wilson 95 % 置信区间"},
 			"attempts":    {"尝试", "一个请求可尝试多次，其间的等待计入延迟"},
 			"connections": {"新建／复用", "每个请求新建连接；沿用先前请求留下的连接"},
 			"rounds":      {"轮次", "每一轮以随机顺序向各节点发出同样的提示，并附等长的随机串"},

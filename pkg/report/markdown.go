@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -41,6 +42,10 @@ func asMarkdown(s *bench.Summary, o Options) (string, error) {
 	item := func(sentence string) { b.WriteString("- " + escapeMarkdown(sentence) + "\n") }
 	for _, r := range s.Rows {
 		item(l.sentence(s, r))
+		if len(r.Failures) > 0 {
+			counts := each(r.Failures, func(f bench.Failure) string { return fmt.Sprintf("%d × %s", f.Count, visible(f.Class)) })
+			item(l.title(s, r) + l.colon + fmt.Sprintf(l.failed, strings.Join(counts, ", ")))
+		}
 	}
 	for _, line := range l.bestLines(s) {
 		item(line)
