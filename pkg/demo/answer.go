@@ -24,6 +24,9 @@ const (
 	chunkFill = 4 << 10
 )
 
+// fillWrite is how many bytes of filler are written at once: half of it, so that none is copied.
+const fillWrite = 27 << 10
+
 // dripEvery is the time between the pings of a drip.
 const dripEvery = time.Second
 
@@ -89,7 +92,7 @@ func (x *exchange) answer(body []byte) {
 
 // compose makes the answer's text and counts its tokens.
 func (x *exchange) compose(p prompt) answer {
-	a := answer{id: x.id, model: p.model, in: max(p.in, 1), usage: p.usage, created: x.n.now()}
+	a := answer{id: x.id, model: p.model, in: max(p.in, 1), usage: p.usage, created: x.n.opts.Now()}
 	switch {
 	case x.plan.big != nil:
 		a.fill = *x.plan.big
@@ -152,12 +155,6 @@ func countTokens(text string) int64 {
 // wanted, since every run of ferry links this package.
 var filler = sync.OnceValue(func() string { return strings.Repeat("abcdefghijklmnopqrstuvwxyz ", 2048) })
 
-// fillerAt returns n bytes of the filler from offset, fewer when its end is nearer.
-func fillerAt(offset, n int64) string {
-	rest := filler()[offset%int64(len(filler())):]
-	return rest[:min(n, int64(len(rest)))]
-}
-
 // piece returns about size bytes of the text from offset at, and never a part of a character.
 func (a answer) piece(at, size int64) string {
 	if a.fill == 0 {
@@ -167,11 +164,9 @@ func (a answer) piece(at, size int64) string {
 		}
 		return a.text[at:end]
 	}
-	var b strings.Builder
-	for size = min(size, a.fill-at); int64(b.Len()) < size; {
-		b.WriteString(fillerAt(at+int64(b.Len()), size-int64(b.Len())))
-	}
-	return b.String()
+	period := int64(len(filler()))
+	from, size := at%period, min(size, a.fill-at)
+	return strings.Repeat(filler(), int((from+size-1)/period)+1)[from : from+size]
 }
 
 // deliver sends a JSON body, spoiled as the query asks. head and tail are what stands before and behind the filler of a,
@@ -205,10 +200,8 @@ func (x *exchange) deliver(status int, head, tail string, a answer) {
 	}
 	x.write(head[:min(limit, int64(len(head)))])
 	limit -= int64(len(head))
-	for at := int64(0); at < min(limit, a.fill); {
-		piece := fillerAt(at, min(limit, a.fill)-at)
-		x.write(piece)
-		at += int64(len(piece))
+	for at := int64(0); at < min(limit, a.fill); at += fillWrite {
+		x.write(a.piece(at, min(fillWrite, limit-at)))
 	}
 	x.write(tail[:max(0, min(limit-a.fill, int64(len(tail))))])
 	if stalls || cuts && x.plan.truncate == "cut" {
@@ -277,7 +270,7 @@ func (x *exchange) interrupt(next string) {
 	case x.plan.breaks == "stall-mid":
 		x.stall()
 	case x.plan.breaks == "drip":
-		for x.n.sleep(x.ctx, dripEvery) == nil {
+		for x.n.opts.Sleep(x.ctx, dripEvery) == nil {
 			x.event(x.dialect.ping())
 		}
 		x.drop()
@@ -297,7 +290,7 @@ func (x *exchange) write(text string) {
 
 // event sends an event at once, and any but the first after the pace of the stream.
 func (x *exchange) event(event string) {
-	if x.begun && x.plan.pace > 0 && x.n.sleep(x.ctx, x.plan.pace) != nil {
+	if x.begun && x.plan.pace > 0 && x.n.opts.Sleep(x.ctx, x.plan.pace) != nil {
 		x.drop()
 	}
 	x.begun = true

@@ -52,13 +52,13 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		key = strings.TrimSpace(bearer)
 	}
 	// The id looks random, and is the same in every run with the same seed and order of requests.
-	place := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, n.seed), n.serial.Add(1))
+	place := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, n.opts.Seed), n.serial.Add(1))
 	id := sha256.Sum256(place)
 	x := &exchange{n: n, ctx: ctx, w: w, r: r, key: key, id: hex.EncodeToString(id[:12])}
 	x.api, x.dialect = route(r)
 	x.openAI = x.dialect == chat{}
-	if n.onRequest != nil {
-		defer x.report(n.now())
+	if n.opts.OnRequest != nil {
+		defer x.report(n.opts.Now())
 	}
 	x.serve()
 	if x.gz != nil {
@@ -69,7 +69,7 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // report tells of the request, also when the connection was dropped by a panic.
 func (x *exchange) report(started time.Time) {
 	rec := Record{
-		Started: started, Took: x.n.now().Sub(started), Method: x.r.Method, Path: x.r.URL.Path, Query: x.r.URL.RawQuery,
+		Started: started, Took: x.n.opts.Now().Sub(started), Method: x.r.Method, Path: x.r.URL.Path, Query: x.r.URL.RawQuery,
 		API: x.api, Status: x.sent, Fault: x.plan.fault, Key: x.key != "",
 	}
 	// Shorter keys are not secrets, and masking them would garble the path.
@@ -77,7 +77,7 @@ func (x *exchange) report(started time.Time) {
 		rec.Path = strings.ReplaceAll(rec.Path, x.key, "***")
 		rec.Query = strings.ReplaceAll(rec.Query, x.key, "***")
 	}
-	x.n.onRequest(rec)
+	x.n.opts.OnRequest(rec)
 }
 
 // serve takes the steps in the order that the package comment gives.
@@ -131,8 +131,8 @@ func (x *exchange) serve() {
 // failed lets the request meet the faults of its query, and reports whether one replaced the answer.
 func (x *exchange) failed() bool {
 	query := queryID(sha256.Sum256([]byte(x.r.URL.RawQuery)))
-	x.plan = x.plan.faults.plan(x.n.count(query), x.n.seed, query)
-	if x.n.sleep(x.ctx, x.plan.delay) != nil {
+	x.plan = x.plan.faults.plan(x.n.count(query), x.n.opts.Seed, query)
+	if x.n.opts.Sleep(x.ctx, x.plan.delay) != nil {
 		x.drop()
 	}
 	h := x.w.Header()
@@ -282,7 +282,7 @@ func (x *exchange) limits(status int, in, out int64) {
 	if status == http.StatusTooManyRequests {
 		kinds[0].used = limitRequests
 	}
-	reset := x.n.now().Add(limitWindow).UTC().Format(time.RFC3339)
+	reset := x.n.opts.Now().Add(limitWindow).UTC().Format(time.RFC3339)
 	if x.openAI {
 		reset = limitWindow.String()
 		kinds = kinds[:2]

@@ -58,7 +58,7 @@ type faults struct {
 	bigHeader  int64
 	chunk      int64 // 0: the default
 	echoKey    bool
-	first      uint64
+	first      int64
 
 	ignored []string
 }
@@ -67,43 +67,45 @@ type faults struct {
 // is a count.
 type param struct {
 	name, usage string
-	set         func(f *faults, value string) error
+	set         func(value string) error
 }
 
-// params lists the known parameters in the order in which they are explained, and the breaking ones among them in
-// the order in which they are met.
-func params() []param {
+// params lists the known parameters, which are read into f, in the order in which they are explained, and the breaking
+// ones among them in the order in which they are met.
+func params(f *faults) []param {
 	return []param{
-		{"status", "status=429,503,200: these statuses in turn, over and over", setStatuses},
-		{"success", "success=98: the percentage of attempts that succeed, spread evenly; the others are 503", setSuccess},
-		{"latency", "latency=800ms: the mean of a log-normal delay before the answer", delay(func(f *faults) *time.Duration { return &f.latency })},
-		{"retry-after", "retry-after=VALUE: a Retry-After header, sent as it is, on 429 and 5xx", setRetryAfter},
+		{"status", "status=429,503,200: these statuses in turn, over and over", f.setStatuses},
+		{"success", "success=98: the percentage of attempts that succeed, spread evenly; the others are 503", f.setSuccess},
+		{"latency", "latency=800ms: the mean of a log-normal delay before the answer", delay(&f.latency)},
+		{"retry-after", "retry-after=VALUE: a Retry-After header, sent as it is, on 429 and 5xx", f.setRetryAfter},
 		{"spend-cap", "spend-cap: 429 that names the monthly spend limit", nil},
 		{"stall", "stall: never answers", nil},
 		{"reset", "reset: drops the connection before the first byte (reset=1: of the first request only)", nil},
 		{"redirect", "redirect: 302 to another host", nil},
-		{"redirect-to", "redirect-to=URL: where redirect points to", setRedirectTo},
+		{"redirect-to", "redirect-to=URL: where redirect points to", f.setRedirectTo},
 		{"html", "html: 200 with an HTML page", nil},
 		{"empty", "empty: 200 without a body", nil},
-		{"truncate", "truncate: half of the body, then the connection is cut (truncate=clean: then a regular end)", setTruncate},
+		{"truncate", "truncate: half of the body, then the connection is cut (truncate=clean: then a regular end)", f.setTruncate},
 		{"error-event", "error-event: an error event in the middle of a stream", nil},
 		{"stall-mid", "stall-mid: half of the answer, then silence", nil},
 		{"drip", "drip: half of a stream, then only pings", nil},
-		{"envelope", "envelope: always HTTP 200, the status in the body (envelope=string: as a string)", setEnvelope},
-		{"gzip", "gzip: compressed without being asked (gzip=bomb: over 64 MiB from a small body)", setGzip},
-		{"big", "big=N: N bytes of answer text", number(0, maxBig, func(f *faults, n int64) { f.big = &n })},
-		{"big-header", "big-header=N: a response header of N bytes", number(0, maxBigHeader, func(f *faults, n int64) { f.bigHeader = n })},
-		{"chunk", "chunk=N: bytes of text in each event of a stream", number(1, maxChunk, func(f *faults, n int64) { f.chunk = n })},
-		{"pace", "pace=20ms: the wait between two events of a stream", delay(func(f *faults) *time.Duration { return &f.pace })},
-		{"echo-key", "echo-key: the key appears in answers and errors", setEchoKey},
-		{"first", "first=N: only the first N requests meet a fault", number(0, math.MaxInt32, func(f *faults, n int64) { f.first = uint64(n) })},
+		{"envelope", "envelope: always HTTP 200, the status in the body (envelope=string: as a string)",
+			choose(&f.envelope, "nothing, number or string", map[string]string{"": "number", "number": "number", "string": "string"})},
+		{"gzip", "gzip: compressed without being asked (gzip=bomb: over 64 MiB from a small body)",
+			choose(&f.gzip, "nothing or bomb", map[string]string{"": "gzip", "bomb": "bomb"})},
+		{"big", "big=N: N bytes of answer text", f.setBig},
+		{"big-header", "big-header=N: a response header of N bytes", number(&f.bigHeader, 0, maxBigHeader)},
+		{"chunk", "chunk=N: bytes of text in each event of a stream", number(&f.chunk, 1, maxChunk)},
+		{"pace", "pace=20ms: the wait between two events of a stream", delay(&f.pace)},
+		{"echo-key", "echo-key: the key appears in answers and errors", f.setEchoKey},
+		{"first", "first=N: only the first N requests meet a fault", number(&f.first, 0, math.MaxInt32)},
 	}
 }
 
 // Faults returns every query parameter that the node knows, in the order of the package comment.
 func Faults() []Fault {
 	var out []Fault
-	for _, p := range params() {
+	for _, p := range params(new(faults)) {
 		out = append(out, Fault{Name: p.name, Usage: p.usage})
 	}
 	return out
@@ -112,7 +114,7 @@ func Faults() []Fault {
 // parseFaults reads a query string. An error names the parameter. Unknown parameters are collected, not refused: the
 // queries of real gateways must pass.
 func parseFaults(query string) (faults, error) {
-	f := faults{success: 100_00, first: always, redirectTo: "https://elsewhere.invalid/moved", counts: map[string]uint64{}}
+	f := faults{success: 100_00, first: math.MaxInt64, redirectTo: "https://elsewhere.invalid/moved", counts: map[string]uint64{}}
 	if query == "" {
 		return f, nil
 	}
@@ -120,7 +122,7 @@ func parseFaults(query string) (faults, error) {
 	if err != nil {
 		return f, fmt.Errorf("query: %w", err)
 	}
-	for _, p := range params() {
+	for _, p := range params(&f) {
 		given, ok := values[p.name]
 		if !ok {
 			continue
@@ -128,12 +130,12 @@ func parseFaults(query string) (faults, error) {
 		delete(values, p.name)
 		set := p.set
 		if set == nil {
-			set = times(p.name)
+			set = f.times(p.name)
 		}
 		if len(given) > 1 {
 			return f, fmt.Errorf("parameter %q: given more than once", p.name)
 		}
-		if err := set(&f, given[0]); err != nil {
+		if err := set(given[0]); err != nil {
 			return f, fmt.Errorf("parameter %q: %w", p.name, err)
 		}
 	}
@@ -161,8 +163,8 @@ func (f faults) ignoredHeader() string {
 	return b.String()
 }
 
-func times(name string) func(*faults, string) error {
-	return func(f *faults, v string) error {
+func (f *faults) times(name string) func(string) error {
+	return func(v string) error {
 		n, err := strconv.ParseUint(v, 10, 32)
 		switch {
 		case v == "":
@@ -175,29 +177,41 @@ func times(name string) func(*faults, string) error {
 	}
 }
 
-func delay(field func(*faults) *time.Duration) func(*faults, string) error {
-	return func(f *faults, v string) error {
+func delay(to *time.Duration) func(string) error {
+	return func(v string) error {
 		d, err := time.ParseDuration(v)
 		if err != nil || d < 0 || d > maxDelay {
 			return fmt.Errorf("want a duration from 0s to %s, such as 800ms", maxDelay)
 		}
-		*field(f) = d
+		*to = d
 		return nil
 	}
 }
 
-func number(least, most int64, set func(*faults, int64)) func(*faults, string) error {
-	return func(f *faults, v string) error {
+func number(to *int64, least, most int64) func(string) error {
+	return func(v string) error {
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil || n < least || n > most {
 			return fmt.Errorf("want a whole number from %d to %d", least, most)
 		}
-		set(f, n)
+		*to = n
 		return nil
 	}
 }
 
-func setStatuses(f *faults, v string) error {
+// choose sets one of a few words' meanings.
+func choose(to *string, want string, meanings map[string]string) func(string) error {
+	return func(v string) error {
+		meaning, ok := meanings[v]
+		if !ok {
+			return errors.New("want " + want)
+		}
+		*to = meaning
+		return nil
+	}
+}
+
+func (f *faults) setStatuses(v string) error {
 	for s := range strings.SplitSeq(v, ",") {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 100 || n > 599 {
@@ -211,7 +225,7 @@ func setStatuses(f *faults, v string) error {
 	return nil
 }
 
-func setSuccess(f *faults, v string) error {
+func (f *faults) setSuccess(v string) error {
 	p, err := strconv.ParseFloat(v, 64)
 	hundredths := math.Round(p * 100)
 	// The comparison also refuses NaN and a third decimal, which no window of requests could show.
@@ -222,7 +236,7 @@ func setSuccess(f *faults, v string) error {
 	return nil
 }
 
-func setRetryAfter(f *faults, v string) error {
+func (f *faults) setRetryAfter(v string) error {
 	// A header cannot hold these; net/http would alter them, and the value would no longer be sent as it is.
 	if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(v) > 1024 {
 		return errors.New("want at most 1024 bytes without control characters")
@@ -231,7 +245,7 @@ func setRetryAfter(f *faults, v string) error {
 	return nil
 }
 
-func setRedirectTo(f *faults, v string) error {
+func (f *faults) setRedirectTo(v string) error {
 	u, err := url.Parse(v)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return errors.New("want an http or https url")
@@ -243,31 +257,17 @@ func setRedirectTo(f *faults, v string) error {
 	return nil
 }
 
-func setTruncate(f *faults, v string) error {
+func (f *faults) setTruncate(v string) error {
 	f.counts["truncate"] = always
-	return choose(&f.truncate, v, map[string]string{"": "cut", "clean": "clean"}, "nothing or clean")
+	return choose(&f.truncate, "nothing or clean", map[string]string{"": "cut", "clean": "clean"})(v)
 }
 
-func setEnvelope(f *faults, v string) error {
-	return choose(&f.envelope, v, map[string]string{"": "number", "number": "number", "string": "string"},
-		"nothing, number or string")
+func (f *faults) setBig(v string) error {
+	f.big = new(int64)
+	return number(f.big, 0, maxBig)(v)
 }
 
-func setGzip(f *faults, v string) error {
-	return choose(&f.gzip, v, map[string]string{"": "gzip", "bomb": "bomb"}, "nothing or bomb")
-}
-
-// choose sets one of a few words' meanings.
-func choose(to *string, word string, meanings map[string]string, want string) error {
-	meaning, ok := meanings[word]
-	if !ok {
-		return errors.New("want " + want)
-	}
-	*to = meaning
-	return nil
-}
-
-func setEchoKey(f *faults, v string) error {
+func (f *faults) setEchoKey(v string) error {
 	if v != "" {
 		return errors.New("takes no value")
 	}
@@ -288,7 +288,7 @@ type plan struct {
 // meet, as a set, exactly what sequential ones would.
 func (f faults) plan(k, seed uint64, id queryID) plan {
 	p := plan{faults: f, status: http.StatusOK, delay: drawDelay(f.latency, k, seed, id)}
-	if k < f.first {
+	if k < uint64(f.first) {
 		if len(f.statuses) > 0 {
 			p.status = f.statuses[k%uint64(len(f.statuses))]
 		}
@@ -329,7 +329,7 @@ func (f faults) breaking(k uint64) string {
 	if len(f.counts) == 0 {
 		return ""
 	}
-	for _, p := range params() {
+	for _, p := range params(&f) {
 		if k < f.counts[p.name] {
 			return p.name
 		}

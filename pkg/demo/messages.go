@@ -3,7 +3,6 @@ package demo
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 )
 
@@ -96,28 +95,16 @@ func (messages) failure(e *apiError, requestID string) string {
 
 // anthropicType is the error type that goes with a status.
 func anthropicType(status int) string {
-	switch status {
-	case http.StatusUnauthorized:
-		return "authentication_error"
-	case http.StatusPaymentRequired:
-		return "billing_error"
-	case http.StatusForbidden:
-		return "permission_error"
-	case http.StatusNotFound:
-		return "not_found_error"
-	case http.StatusConflict:
-		return "conflict_error"
-	case http.StatusRequestEntityTooLarge:
-		return "request_too_large"
-	case http.StatusTooManyRequests:
-		return "rate_limit_error"
-	case http.StatusGatewayTimeout:
-		return "timeout_error"
-	case http.StatusServiceUnavailable, 529:
-		// 503 has no type of its own in the API; a proxy sends it when it has no capacity, which is this one.
-		return "overloaded_error"
-	}
-	if status >= 500 {
+	// 503 has no type of its own in the API; a proxy sends it when it has no capacity, which is this one.
+	kind, known := map[int]string{
+		401: "authentication_error", 402: "billing_error", 403: "permission_error", 404: "not_found_error",
+		409: "conflict_error", 413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error",
+		504: "timeout_error", 529: "overloaded_error",
+	}[status]
+	switch {
+	case known:
+		return kind
+	case status >= 500:
 		return "api_error"
 	}
 	return "invalid_request_error"

@@ -50,10 +50,7 @@ type Record struct {
 
 // Node is the demo node. It is an http.Handler, safe for concurrent use; DialContext serves it without a port.
 type Node struct {
-	now       func() time.Time
-	sleep     func(ctx context.Context, d time.Duration) error
-	seed      uint64
-	onRequest func(Record)
+	opts Options
 
 	serial atomic.Uint64 // of the last request
 	mu     sync.Mutex
@@ -72,16 +69,16 @@ type queryID [sha256.Size]byte
 
 // New returns a node that is ready to serve. A node that was only used as a handler need not be closed.
 func New(o Options) *Node {
-	n := &Node{now: o.Now, sleep: o.Sleep, seed: o.Seed, onRequest: o.OnRequest, counts: map[queryID]uint64{}}
-	if n.now == nil {
-		n.now = time.Now
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	if n.sleep == nil {
-		n.sleep = sleep
+	if o.Sleep == nil {
+		o.Sleep = sleep
 	}
-	if n.seed == 0 {
-		n.seed = defaultSeed
+	if o.Seed == 0 {
+		o.Seed = defaultSeed
 	}
+	n := &Node{opts: o, counts: map[queryID]uint64{}}
 	n.closing, n.shut = context.WithCancel(context.Background())
 	// The server's own log would go to the program's standard error.
 	n.server = &http.Server{Handler: n, ErrorLog: log.New(io.Discard, "", 0)}
@@ -196,12 +193,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // Close does nothing: the listener ends with its connection.
 func (l *listener) Close() error { return nil }
 
-func (l *listener) Addr() net.Addr { return memAddr{} }
-
-type memAddr struct{}
-
-func (memAddr) Network() string { return "memory" }
-func (memAddr) String() string  { return "demo" }
+func (l *listener) Addr() net.Addr { return l.conn.LocalAddr() }
 
 // clientConn and serverConn are the ends of a pipe that can be reset as a TCP connection can, so that a client sees
 // the same error on both.
@@ -220,7 +212,8 @@ type serverConn struct {
 func (c *clientConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err == io.EOF && c.reset.Load() {
-		err = &net.OpError{Op: "read", Net: "pipe", Addr: memAddr{}, Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+		at := &net.UnixAddr{Name: "demo", Net: "memory"}
+		err = &net.OpError{Op: "read", Net: "pipe", Addr: at, Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 	}
 	return n, err
 }
