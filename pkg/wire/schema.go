@@ -18,6 +18,9 @@ func (e *SchemaError) Hint() string {
 	return "the node may have dropped the schema: ask for JSON in the prompt too, or take another node"
 }
 
+// kinds are what a JSON value is that begins with a character. Any other is a number.
+var kinds = map[byte]string{'{': "object", '[': "array", '"': "string", 't': "boolean", 'f': "boolean", 'n': "null"}
+
 // CheckSchema holds a text to the top level of a schema: it is JSON, of the type and with the members that the schema
 // requires. It does not look deeper. The error is a *SchemaError.
 func CheckSchema(schema json.RawMessage, text string) error {
@@ -27,7 +30,7 @@ func CheckSchema(schema json.RawMessage, text string) error {
 	}
 	_ = json.Unmarshal(schema, &want) // what has another form requires nothing here
 	l := lexer{b: []byte(text)}
-	kind := kindOf(l.peek())
+	kind, known := kinds[l.peek()]
 	var missing []string
 	if kind == "object" {
 		missing = slices.Clone(want.Required)
@@ -36,8 +39,12 @@ func CheckSchema(schema json.RawMessage, text string) error {
 			missing = slices.DeleteFunc(missing, func(required string) bool { return required == string(name) })
 			l.value()
 		}
-	} else if number := l.value(); kind == "number" && whole(number) {
-		kind = "integer"
+	} else if number := l.value(); !known {
+		kind = "number"
+		var n float64
+		if json.Unmarshal(number, &n) == nil && n == float64(int64(n)) { // in any spelling: 1.0 and 1e2
+			kind = "integer"
+		}
 	}
 	types := typesOf(want.Type)
 	switch {
@@ -63,27 +70,4 @@ func typesOf(value any) (names []string) {
 		}
 	}
 	return names
-}
-
-// kindOf is what a JSON value is that begins with a character.
-func kindOf(c byte) string {
-	switch c {
-	case '{':
-		return "object"
-	case '[':
-		return "array"
-	case '"':
-		return "string"
-	case 't', 'f':
-		return "boolean"
-	case 'n':
-		return "null"
-	}
-	return "number"
-}
-
-// whole reports whether a number has no fraction, in any spelling: 1.0 and 1e2 have none.
-func whole(number []byte) bool {
-	var n float64
-	return json.Unmarshal(number, &n) == nil && n == float64(int64(n))
 }

@@ -1,9 +1,7 @@
 package wire
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -62,41 +60,5 @@ func readThrough(s *Stream) (n int, err error) {
 			return n, err
 		}
 		n += len(delta.Text)
-	}
-}
-
-// BenchmarkPlain is what one writes without a decoder of one's own: read a line, unmarshal it.
-func BenchmarkPlain(b *testing.B) {
-	stream := longStream(benchEvents)
-	b.SetBytes(int64(len(stream)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if n := readPlain(bytes.NewReader(stream)); n == 0 {
-			b.Fatal("no text")
-		}
-	}
-}
-
-func readPlain(r io.Reader) (n int) {
-	in := bufio.NewReader(r)
-	for {
-		line, err := in.ReadBytes('\n')
-		if err != nil {
-			return n
-		}
-		data, ok := bytes.CutPrefix(line, []byte("data: "))
-		if !ok {
-			continue
-		}
-		var event struct {
-			Type  string `json:"type"`
-			Delta struct {
-				Type string `json:"type"`
-				Text string `json:"text"`
-			} `json:"delta"`
-		}
-		if json.Unmarshal(data, &event) == nil && event.Delta.Type == "text_delta" {
-			n += len(event.Delta.Text)
-		}
 	}
 }
