@@ -157,12 +157,15 @@ func (l *lexer) quoted() []byte {
 			return nil
 		case c == '\\':
 			l.escaped = true
-			n := escapeLength(l.b[l.i:])
-			if n == 0 {
+			switch rest := l.b[l.i:]; {
+			case hex4(rest) >= 0:
+				l.i += len(`u0000`)
+			case len(rest) > 1 && strings.IndexByte(`"\/bfnrt`, rest[1]) >= 0:
+				l.i++
+			default:
 				l.fail()
 				return nil
 			}
-			l.i += n - 1
 		}
 	}
 	l.fail()
@@ -303,17 +306,6 @@ func appendText(dst, inner []byte) (out []byte, half rune) {
 		dst, inner = utf8.AppendRune(dst, r), inner[n:]
 	}
 	return dst, 0
-}
-
-// escapeLength is how long the escape at the start of b is, 0 where it is none.
-func escapeLength(b []byte) int {
-	switch {
-	case hex4(b) >= 0:
-		return len(`\u0000`)
-	case len(b) > 1 && strings.IndexByte(`"\/bfnrt`, b[1]) >= 0:
-		return len(`\n`)
-	}
-	return 0
 }
 
 // hex4 reads the \uXXXX at the start of b, -1 where there is none.

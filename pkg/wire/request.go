@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -195,7 +196,6 @@ func (r Request) conversation() []message {
 // the same bytes. A key that the body has already would be there twice, and which one counts would be the server's luck.
 func (a API) addParams(body []byte, params map[string]json.RawMessage) ([]byte, error) {
 	own, _ := parse(body)
-	keys := make([]string, 0, len(params))
 	for key := range params {
 		if _, taken := own[key]; taken || slices.Contains(a.Dialect().Facts().keys, key) {
 			return nil, &UnsupportedError{
@@ -203,25 +203,20 @@ func (a API) addParams(body []byte, params map[string]json.RawMessage) ([]byte, 
 				hint: "use the flag or the setting that ferry has for it",
 			}
 		}
-		keys = append(keys, key)
 	}
-	slices.Sort(keys)
-	body = bytes.TrimSuffix(body, []byte("}"))
-	for _, key := range keys {
-		name, err := encodeJSON(key)
-		if err != nil {
-			return nil, err
-		}
-		value, err := encodeJSON(params[key])
-		if err != nil || len(params[key]) == 0 {
+	for _, key := range slices.Sorted(maps.Keys(params)) {
+		if !json.Valid(params[key]) {
 			return nil, &UnsupportedError{
 				API: a, What: fmt.Sprintf("param %q", key), Reason: "its value is not JSON",
 				hint: `a text needs its quotes: key='"value"'`,
 			}
 		}
-		body = append(append(append(append(body, ','), name...), ':'), value...)
 	}
-	return append(body, '}'), nil
+	encoded, err := encodeJSON(params)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(bytes.TrimSuffix(body, []byte("}")), ','), encoded[1:]...), nil
 }
 
 // mostEncoded is the most bytes that the texts of a request may have as JSON: twice what an API takes.

@@ -214,9 +214,7 @@ func (s *Stream) read(e event) (Delta, error) {
 			return Delta{}, s.fault(e)
 		}
 	}
-	if s.chunk.usage != nil {
-		s.counts.add(s.chunk.usage)
-	}
+	s.counts.add(s.chunk.usage)
 	return s.reader.read(e)
 }
 
@@ -240,22 +238,14 @@ func (s *Stream) parse(data []byte) bool {
 // status that is one.
 func (s *Stream) failed() bool {
 	c := &s.chunk
-	if c.kind != nil && string(unquote(c.kind)) == "error" || c.fault != nil && isFault(c.fault) {
-		return true
-	}
-	if c.base != nil {
-		base, _ := parse(c.base)
-		if isCode(base["status_code"]) {
-			return true
-		}
-	}
+	base, _ := parse(c.base)
 	_, isFailure, _ := s.api.statedFailure(c.status)
-	return isFailure
+	return isFailure || string(unquote(c.kind)) == "error" || isFault(c.fault) || isCode(base["status_code"])
 }
 
 // statedFailure reads an event's status member, by the rules of check for an HTTP 200.
 func (a API) statedFailure(raw []byte) (status int, isFailed, readable bool) {
-	if raw == nil {
+	if raw == nil { // as in most events
 		return 0, false, true
 	}
 	status, stated, readable := statedStatus(raw)
