@@ -24,35 +24,24 @@ func TestAnswersInEveryDialect(t *testing.T) {
 		}
 	}
 
-	v := decode(t, post(t, client, url+"/v1/messages", messagesAsk).body)
-	want := map[string]any{"type": "message", "role": "assistant", "model": "claude-haiku-5-5", "stop_reason": "end_turn", "stop_sequence": nil}
-	for name, w := range want {
-		if v[name] != w {
-			t.Errorf("messages: %s = %v, want %v", name, v[name], w)
-		}
+	r := post(t, client, url+"/v1/messages", messagesAsk).body
+	expect(t, "messages", r, map[string]any{
+		"type": "message", "role": "assistant", "model": "claude-haiku-5-5", "stop_reason": "end_turn", "stop_sequence": nil,
+		"usage.input_tokens": 2.0, "usage.cache_creation_input_tokens": 0.0, "usage.cache_read_input_tokens": 0.0,
+		"usage.output_tokens": float64(countTokens(textOf(t, r))),
+	})
+	v := expect(t, "complete", post(t, client, url+"/v1/complete", completeAsk).body, map[string]any{
+		"type": "completion", "model": "demo", "stop_reason": "stop_sequence", "usage.input_tokens": 2.0,
+	})
+	if v["id"] == "" {
+		t.Errorf("complete: got no id in %v", v)
 	}
-	for name, w := range map[string]any{"input_tokens": 2.0, "cache_creation_input_tokens": 0.0, "cache_read_input_tokens": 0.0} {
-		if got := dig(v, "usage", name); got != w {
-			t.Errorf("messages: usage.%s = %v, want %v", name, got, w)
-		}
-	}
-	if out := dig(v, "usage", "output_tokens").(float64); int64(out) != countTokens(dig(v, "content", 0, "text").(string)) {
-		t.Errorf("messages: got %v output_tokens, want those of the text", out)
-	}
-
-	v = decode(t, post(t, client, url+"/v1/complete", completeAsk).body)
-	if v["stop_reason"] != "stop_sequence" || v["type"] != "completion" || v["model"] != "demo" || v["id"] == "" || dig(v, "usage", "input_tokens") != 2.0 {
-		t.Errorf("complete: got %v, want a completion that stopped", v)
-	}
-
-	v = decode(t, post(t, client, url+"/chat/completions", chatAsk).body)
-	if v["object"] != "chat.completion" || v["created"] != float64(clock.Unix()) || dig(v, "choices", 0, "finish_reason") != "stop" {
-		t.Errorf("chat: got %v, want a completion that stopped", v)
-	}
-	u := v["usage"].(map[string]any)
-	if u["total_tokens"] != u["prompt_tokens"].(float64)+u["completion_tokens"].(float64) || u["prompt_tokens"] != 2.0 {
-		t.Errorf("chat: got the usage %v, want 2 prompt tokens and their sum", u)
-	}
+	r = post(t, client, url+"/chat/completions", chatAsk).body
+	out := float64(countTokens(textOf(t, r)))
+	expect(t, "chat", r, map[string]any{
+		"object": "chat.completion", "created": float64(clock.Unix()), "choices.0.finish_reason": "stop",
+		"usage.prompt_tokens": 2.0, "usage.completion_tokens": out, "usage.total_tokens": out + 2,
+	})
 }
 
 func TestMaxTokensCutsTheAnswer(t *testing.T) {
@@ -117,7 +106,7 @@ func TestAuthentication(t *testing.T) {
 			if a.path == "/chat/completions" {
 				kind = "invalid_request_error"
 			}
-			if got := dig(decode(t, r.body), "error", "type"); got != kind {
+			if got := dig(decode(t, r.body), "error.type"); got != kind {
 				t.Errorf("%s: got the error type %v, want %s", a.path, got, kind)
 			}
 		}
@@ -126,22 +115,18 @@ func TestAuthentication(t *testing.T) {
 
 func TestModelLists(t *testing.T) {
 	url, client := serve(t, Options{})
+	claude := map[string]any{
+		"data.0.type": "model", "has_more": false, "data.0.id": "claude-opus-5-5", "first_id": "claude-opus-5-5",
+		"data.2.id": "claude-haiku-5-5", "last_id": "claude-haiku-5-5", "data.0.display_name": "Claude Opus 5.5",
+	}
 	for _, path := range []string{"/v1/models", "/models", "/compatible-mode/v1/models"} {
-		for _, version := range []string{"", versionOld, versionCurrent} {
-			req, _ := http.NewRequest(http.MethodGet, url+path, nil)
-			req.Header.Set("Authorization", "Bearer k")
-			if version != "" {
-				req.Header.Set("Anthropic-Version", version)
-			}
-			v := decode(t, do(t, client, req).body)
-			if version == "" {
-				if v["object"] != "list" || dig(v, "data", 0, "object") != "model" {
-					t.Errorf("%s: %v", path, v)
-				}
-			} else if dig(v, "data", 0, "type") != "model" || v["has_more"] != false || v["first_id"] != dig(v, "data", 0, "id") ||
-				v["last_id"] != dig(v, "data", 2, "id") || dig(v, "data", 0, "display_name") == nil {
-				t.Errorf("%s: %v", path, v)
-			}
+		for version, want := range map[string]map[string]any{
+			"": {"object": "list", "data.0.object": "model"}, versionOld: claude, versionCurrent: claude,
+		} {
+			req := request(t, url+path, "")
+			req.Method = http.MethodGet
+			req.Header.Set("Anthropic-Version", version)
+			expect(t, path+" "+version, do(t, client, req).body, want)
 		}
 	}
 	req, _ := http.NewRequest(http.MethodHead, url+"/v1/models", nil)
@@ -169,7 +154,7 @@ func TestPathsAndMethods(t *testing.T) {
 		if r.status != c.want || r.header.Get("Allow") != c.allow {
 			t.Errorf("%s %s: got %d, Allow %q, want %d, %q", c.method, c.path, r.status, r.header.Get("Allow"), c.want, c.allow)
 		}
-		if c.want >= 400 && dig(decode(t, r.body), "error", "message") == nil {
+		if c.want >= 400 && dig(decode(t, r.body), "error.message") == nil {
 			t.Errorf("%s %s: %s", c.method, c.path, r.body)
 		}
 	}
@@ -186,34 +171,33 @@ func TestIDsAndLimitHeaders(t *testing.T) {
 	clock := time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC)
 	url, client := serve(t, Options{Now: func() time.Time { return clock }})
 	seen := map[string]bool{}
-	for _, query := range []string{"", "?status=429"} {
+	for query, left := range map[string]string{"": "999", "?status=429": "0"} {
 		for _, a := range asks {
 			r := post(t, client, url+a.path+query, a.body)
-			name, prefix := "Request-Id", "Anthropic-Ratelimit-Requests-"
-			if a.path == "/chat/completions" {
-				name = "X-Request-Id"
+			want := map[string]string{
+				"Anthropic-Ratelimit-Requests-Limit": "1000", "Anthropic-Ratelimit-Requests-Remaining": left,
+				"Anthropic-Ratelimit-Requests-Reset": "2026-11-23T01:03:03Z",
 			}
-			id := r.header.Get(name)
+			id := r.header.Get("Request-Id")
+			if a.path == "/chat/completions" {
+				id = r.header.Get("X-Request-Id")
+				want = map[string]string{
+					"X-Ratelimit-Limit-Requests": "1000", "X-Ratelimit-Remaining-Requests": left, "X-Ratelimit-Reset-Requests": "1m0s",
+				}
+			} else if query == "" && r.header.Get("Anthropic-Ratelimit-Output-Tokens-Remaining") == r.header.Get("Anthropic-Ratelimit-Output-Tokens-Limit") {
+				t.Errorf("%s: got all output tokens left, want some taken off", a.path)
+			}
 			if id == "" || seen[id] {
-				t.Errorf("%s: %s %q is empty or not new", a.path, name, id)
+				t.Errorf("%s: got the request id %q, want a new one", a.path, id)
 			}
 			seen[id] = true
-			limit, left, reset := r.header.Get(prefix+"Limit"), r.header.Get(prefix+"Remaining"), r.header.Get(prefix+"Reset")
-			wantReset := "2026-11-23T01:03:03Z"
-			if a.path == "/chat/completions" {
-				wantReset = "1m0s"
-				limit, left, reset = r.header.Get("X-Ratelimit-Limit-Requests"), r.header.Get("X-Ratelimit-Remaining-Requests"), r.header.Get("X-Ratelimit-Reset-Requests")
-			} else if query != "" && a.path == "/v1/messages" && dig(decode(t, r.body), "request_id") != id {
-				t.Errorf("request_id in %s is not %s", r.body, id)
-			} else if query == "" && r.header.Get("Anthropic-Ratelimit-Output-Tokens-Remaining") == r.header.Get("Anthropic-Ratelimit-Output-Tokens-Limit") {
-				t.Errorf("%s: no output tokens were taken off", a.path)
+			if query != "" && a.path == "/v1/messages" {
+				expect(t, a.path, r.body, map[string]any{"request_id": id})
 			}
-			wantLeft := "999"
-			if query != "" {
-				wantLeft = "0"
-			}
-			if limit != "1000" || left != wantLeft || reset != wantReset {
-				t.Errorf("%s%s: got limit %q, remaining %q, reset %q, want 1000, %s, %s", a.path, query, limit, left, reset, wantLeft, wantReset)
+			for name, value := range want {
+				if got := r.header.Get(name); got != value {
+					t.Errorf("%s%s: got %s %q, want %q", a.path, query, name, got, value)
+				}
 			}
 		}
 	}

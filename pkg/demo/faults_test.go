@@ -43,7 +43,7 @@ func TestSuccessOverHTTP(t *testing.T) {
 	for range 100 {
 		r := post(t, client, url+"/v1/complete?success=82", completeAsk)
 		got[r.status]++
-		if r.status == http.StatusServiceUnavailable && dig(decode(t, r.body), "error", "type") != "overloaded_error" {
+		if r.status == http.StatusServiceUnavailable && dig(decode(t, r.body), "error.type") != "overloaded_error" {
 			t.Errorf("failure: %s", r.body)
 		}
 	}

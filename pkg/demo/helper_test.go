@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -120,19 +121,28 @@ func clip(s string) string {
 	return s
 }
 
-// dig walks into decoded JSON by names and indexes.
-func dig(v any, path ...any) any {
-	for _, p := range path {
-		switch p := p.(type) {
-		case string:
-			m, _ := v.(map[string]any)
-			v = m[p]
-		case int:
-			l, _ := v.([]any)
-			if p >= len(l) {
-				return nil
+// dig walks into decoded JSON by names and indexes with dots between them.
+func dig(v any, path string) any {
+	for name := range strings.SplitSeq(path, ".") {
+		if list, ok := v.([]any); ok {
+			if i, err := strconv.Atoi(name); err == nil && i < len(list) {
+				v = list[i]
+				continue
 			}
-			v = l[p]
+		}
+		members, _ := v.(map[string]any)
+		v = members[name]
+	}
+	return v
+}
+
+// expect holds members of a JSON text to what they should be, and gives it decoded.
+func expect(t *testing.T, where, body string, want map[string]any) map[string]any {
+	t.Helper()
+	v := decode(t, body)
+	for path, member := range want {
+		if got := dig(v, path); got != member {
+			t.Errorf("%s: got %s %v, want %v, in %s", where, path, got, member, clip(body))
 		}
 	}
 	return v
@@ -142,8 +152,8 @@ func dig(v any, path ...any) any {
 func textOf(t *testing.T, body string) string {
 	t.Helper()
 	v := decode(t, body)
-	for _, path := range [][]any{{"content", 0, "text"}, {"completion"}, {"choices", 0, "message", "content"}} {
-		if s, ok := dig(v, path...).(string); ok {
+	for _, path := range []string{"content.0.text", "completion", "choices.0.message.content"} {
+		if s, ok := dig(v, path).(string); ok {
 			return s
 		}
 	}
@@ -189,8 +199,8 @@ func streamText(t *testing.T, list []sse) string {
 			continue
 		}
 		v := decode(t, e.data)
-		for _, path := range [][]any{{"delta", "text"}, {"completion"}, {"choices", 0, "delta", "content"}} {
-			if s, ok := dig(v, path...).(string); ok {
+		for _, path := range []string{"delta.text", "completion", "choices.0.delta.content"} {
+			if s, ok := dig(v, path).(string); ok {
 				b.WriteString(s)
 			}
 		}

@@ -32,7 +32,7 @@ func TestVersionsOfMessages(t *testing.T) {
 		if r.status != c.want {
 			t.Errorf("%s %s: %d %s", c.version, c.extra, r.status, r.body)
 		}
-		if c.want == 400 && (dig(v, "error", "message") != c.message || dig(v, "error", "type") != "invalid_request_error" || v["type"] != "error") {
+		if c.want == 400 && (dig(v, "error.message") != c.message || dig(v, "error.type") != "invalid_request_error" || v["type"] != "error") {
 			t.Errorf("%s %s: %s", c.version, c.extra, r.body)
 		}
 	}
@@ -78,13 +78,13 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		{"/chat/completions", `{"model":"m","stream_options":{"include_usage":true},"messages":` + hi + `}`, "only with stream"},
 	} {
 		r := post(t, client, url+c.path, c.body)
-		message, _ := dig(decode(t, r.body), "error", "message").(string)
+		message, _ := dig(decode(t, r.body), "error.message").(string)
 		if r.status != 400 || !strings.Contains(message, c.message) {
 			t.Errorf("%s %q: %d %q, want 400 %q", c.path, clip(c.body), r.status, message, c.message)
 		}
 	}
 	v := decode(t, post(t, client, url+"/chat/completions", `{"messages":`+hi+`}`).body)
-	if dig(v, "error", "param") != "model" || dig(v, "error", "type") != "invalid_request_error" {
+	if dig(v, "error.param") != "model" || dig(v, "error.type") != "invalid_request_error" {
 		t.Errorf("chat error %v does not name its param", v)
 	}
 }
@@ -115,7 +115,7 @@ func TestBodyOverTheLimit(t *testing.T) {
 		t.Errorf("a body of exactly 32 MB: %d %v", r.status, r.err)
 	}
 	r := post(t, client, url+"/v1/messages", fits+"x")
-	if r.status != http.StatusRequestEntityTooLarge || dig(decode(t, r.body), "error", "type") != "request_too_large" {
+	if r.status != http.StatusRequestEntityTooLarge || dig(decode(t, r.body), "error.type") != "request_too_large" {
 		t.Errorf("one byte more: %d %v %s", r.status, r.err, clip(r.body))
 	}
 }

@@ -41,15 +41,15 @@ func TestStreamOfMessages(t *testing.T) {
 		}
 	}
 	start := decode(t, list[0].data)
-	if dig(start, "message", "stop_reason") != nil || len(dig(start, "message", "content").([]any)) != 0 || dig(start, "message", "usage", "input_tokens") != 2.0 {
+	if dig(start, "message.stop_reason") != nil || len(dig(start, "message.content").([]any)) != 0 || dig(start, "message.usage.input_tokens") != 2.0 {
 		t.Errorf("message_start: %s", list[0].data)
 	}
 	full := decode(t, post(t, client, url+"/v1/messages", messagesAsk).body)
 	last := decode(t, list[len(list)-2].data)
-	if dig(last, "delta", "stop_reason") != "end_turn" || dig(last, "usage", "output_tokens") != dig(full, "usage", "output_tokens") {
+	if dig(last, "delta.stop_reason") != "end_turn" || dig(last, "usage.output_tokens") != dig(full, "usage.output_tokens") {
 		t.Errorf("message_delta: %v", last)
 	}
-	if got := streamText(t, list); got != dig(full, "content", 0, "text") {
+	if got := streamText(t, list); got != dig(full, "content.0.text") {
 		t.Errorf("text %q", got)
 	}
 }
@@ -84,7 +84,7 @@ func TestStreamOfChat(t *testing.T) {
 			t.Fatalf("events %v, tail %q", got, tail)
 		}
 		chunks := list[:len(list)-1]
-		if first := decode(t, chunks[0].data); dig(first, "choices", 0, "delta", "role") != "assistant" || dig(first, "choices", 0, "delta", "content") != "" {
+		if first := decode(t, chunks[0].data); dig(first, "choices.0.delta.role") != "assistant" || dig(first, "choices.0.delta.content") != "" {
 			t.Errorf("prelude: %s", chunks[0].data)
 		}
 		for i, e := range chunks {
@@ -102,7 +102,7 @@ func TestStreamOfChat(t *testing.T) {
 		if usage {
 			finish = chunks[len(chunks)-2]
 		}
-		if dig(decode(t, finish.data), "choices", 0, "finish_reason") != "stop" {
+		if dig(decode(t, finish.data), "choices.0.finish_reason") != "stop" {
 			t.Errorf("finish chunk: %s", finish.data)
 		}
 		if got := streamText(t, list); got != full {
@@ -171,7 +171,7 @@ func TestBrokenStreams(t *testing.T) {
 		}
 	}
 	list, _ := events(t, post(t, client, url+"/v1/messages?error-event", streamed(messagesAsk)).body)
-	if last := list[len(list)-1]; last.event != "error" || dig(decode(t, last.data), "error", "type") != "overloaded_error" {
+	if last := list[len(list)-1]; last.event != "error" || dig(decode(t, last.data), "error.type") != "overloaded_error" {
 		t.Errorf("error event: %v", last)
 	}
 	// A failure before the stream is an ordinary error.
