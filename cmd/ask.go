@@ -113,7 +113,11 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 		"timeout", "connect_timeout", "limit", "hold", "http3", "pick", "proxy", "failover.across")
 	f.Lookup("across").NoOptDefVal = "true"
 	f.Lookup("http3").NoOptDefVal = "true"
-	f.VarPF(onlyHTTP3{o.node.given}, "http3-only", "", "ask over HTTP/3 and nothing else").NoOptDefVal = "only"
+	f.BoolFunc("http3-only", "ask over HTTP/3 and nothing else", func(string) error {
+		o.node.given["http3"] = "only"
+		return nil
+	})
+	f.Lookup("http3-only").NoOptDefVal = "only"
 	f.StringArrayVar(&o.node.resolve, "resolve", nil, "reach `HOST:PORT:ADDRESS[,ADDRESS]` there; the certificate is still checked for HOST")
 	addStoreFlags(f, &o.node)
 	f.StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+either(wire.APIs()))

@@ -80,17 +80,6 @@ func (s *settingFlag) Set(value string) error {
 	return nil
 }
 
-// onlyHTTP3 is --http3-only.
-type onlyHTTP3 struct{ given map[string]string }
-
-func (onlyHTTP3) String() string { return "" }
-func (onlyHTTP3) Type() string   { return "bool" }
-
-func (o onlyHTTP3) Set(string) error {
-	o.given["http3"] = "only"
-	return nil
-}
-
 func addStoreFlags(f *pflag.FlagSet, o *nodeOptions) {
 	f.BoolVar(&o.noStore, "no-store", false, "leave no trace of this on this machine: no file is written")
 	f.BoolVar(&o.budgetUnchecked, "budget-unchecked", false, "send also where the budget cannot be written down")

@@ -80,10 +80,14 @@ func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attemp
 // closed by the server before the request arrives, so one that is closed before any byte of an answer is no answer of the
 // server: the request is sent once more on a new connection, as curl does, and the attempt says so.
 func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *http.Response {
-	resp, err := s.sendOnce(ctx, call, attempt)
+	once := func(ctx context.Context) (*http.Response, error) {
+		attempt.trace = new(transport.Trace)
+		return call.Endpoint.Transport.RoundTrip(call.prepared.request(transport.WithTrace(ctx, attempt.trace), s.UserAgent))
+	}
+	resp, err := once(ctx)
 	if err != nil && ctx.Err() == nil && attempt.closedUnanswered(err) {
 		attempt.Reconnected = !transport.Unsent(err)
-		resp, err = s.sendOnce(transport.Fresh(ctx), call, attempt)
+		resp, err = once(transport.Fresh(ctx))
 	}
 	if err == nil {
 		return resp
@@ -96,11 +100,6 @@ func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *
 	attempt.describe(time.Time{})
 	attempt.clean(s.Masker, nil)
 	return nil
-}
-
-func (s *attemptStage) sendOnce(ctx context.Context, call *Call, attempt *Attempt) (*http.Response, error) {
-	attempt.trace = new(transport.Trace)
-	return call.Endpoint.Transport.RoundTrip(call.prepared.request(transport.WithTrace(ctx, attempt.trace), s.UserAgent))
 }
 
 // received records a reply of which all has been read that will be, and what it says of itself.

@@ -39,7 +39,6 @@ type Stages struct {
 // Chain puts the stages together. The last one here is the outermost.
 func Chain(s Stages) Doer {
 	var d Doer = &attemptStage{&s.Env}
-	d = &limitStage{&s.Env, d}
 	d = &retryStage{&s.Env, d}
 	d = &budgetStage{d}
 	if s.Failover != nil {

@@ -32,8 +32,7 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 	probe := &Probe{Attempt: at, Models: -1}
 	if call.Endpoint.Limiter != nil {
 		var failed *Error
-		var err error
-		if at.Limited, err = e.waitForLimit(ctx, call); errors.As(err, &failed) {
+		if at.Limited, failed = e.waitForLimit(ctx, call); failed != nil {
 			at.Class, at.Err = failed.Class, failed.Err
 			return probe, probe.failure(&asked, nil)
 		}

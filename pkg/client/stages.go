@@ -12,7 +12,8 @@ import (
 	"ferry/pkg/wire"
 )
 
-// retryStage makes attempts, with the waits of the endpoint's rule, until there is an answer or the rule says to stop.
+// retryStage makes attempts, with the waits of the rate limit and of the endpoint's rule, until there is an answer or the rule
+// says to stop.
 type retryStage struct {
 	env  *Env
 	next Doer
@@ -49,15 +50,16 @@ func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) e
 		if fresh {
 			sending = transport.Fresh(ctx)
 		}
-		one, err := s.next.Do(sending, call)
-		if len(one.Attempts) == 0 {
+		var limited time.Duration
+		if call.Endpoint.Limiter != nil {
 			var failed *Error
-			if errors.As(err, &failed) {
+			if limited, failed = s.env.waitForLimit(ctx, call); failed != nil {
 				return call.fail(result, failed)
 			}
-			return err
 		}
+		one, _ := s.next.Do(sending, call) // the attempt has its error
 		attempt := one.Attempts[0]
+		attempt.Limited = limited
 		result.Attempts = append(result.Attempts, attempt)
 		result.Answer, result.Body = one.Answer, one.Body
 		fresh = attempt.Status >= 500 || attempt.HTTPStatus >= 500
@@ -93,30 +95,9 @@ func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) e
 	}
 }
 
-// limitStage waits for the rate limit before each attempt.
-type limitStage struct {
-	env  *Env
-	next Doer
-}
-
-func (s *limitStage) Do(ctx context.Context, call *Call) (*Result, error) {
-	if call.Endpoint.Limiter == nil {
-		return s.next.Do(ctx, call)
-	}
-	waited, err := s.env.waitForLimit(ctx, call)
-	if err != nil {
-		return &Result{}, err
-	}
-	result, err := s.next.Do(ctx, call)
-	for _, attempt := range result.Attempts {
-		attempt.Limited = waited
-	}
-	return result, err
-}
-
 // waitForLimit takes a reservation and waits for it, and returns how long it waited. One that comes too late for the
-// deadline is not taken, and one whose wait was stopped is given back. The error is an *Error.
-func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, error) {
+// deadline is not taken, and one whose wait was stopped is given back.
+func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, *Error) {
 	limiter := call.Endpoint.Limiter
 	began := e.Clock.Now()
 	most := limit.Forever

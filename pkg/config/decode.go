@@ -62,7 +62,7 @@ func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
 	case found.kind == kindList && !isList:
 		return at(v, shown(path), bad("use a list, such as [a, b]", ""))
 	case isList && len(v.Content) == 0 && found.kind == kindCommas:
-		return at(v, shown(path), bad("has no value", "leave the key out shown(path) there is none"))
+		return at(v, shown(path), bad("has no value", "leave the key out where there is none"))
 	case isList && len(v.Content) == 0:
 		return at(v, shown(path), bad("has no value", ""))
 	case isList:
