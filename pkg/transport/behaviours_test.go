@@ -36,15 +36,17 @@ func ofSize(size, line int) string {
 
 // good are answers that HTTP allows.
 var good = map[string]string{
-	"a length":              hello,
-	"chunks":                chunked("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"),
-	"chunk extensions":      chunked("5;a=b;c=\"d\"\r\nhello\r\n0;e\r\n\r\n"),
-	"trailers":              "HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: t\r\n\r\n",
-	"no content":            "HTTP/1.1 204 No Content\r\n\r\n",
-	"not modified":          "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
-	"1xx before":            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" + hello,
-	"close":                 withHeader("Connection: close\r\n"),
-	"an error":              "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nbad",
+	"a length":         hello,
+	"chunks":           chunked("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"),
+	"chunk extensions": chunked("5;a=b;c=\"d\"\r\nhello\r\n0;e\r\n\r\n"),
+	"trailers": "HTTP/1.1 200 OK\r\nTrailer: X-T\r\n" +
+		"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: t\r\n\r\n",
+	"no content":   "HTTP/1.1 204 No Content\r\n\r\n",
+	"not modified": "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+	"1xx before":   "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" + hello,
+	"close":        withHeader("Connection: close\r\n"),
+	"an error": "HTTP/1.1 500 Internal Server Error\r\n" +
+		"Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nbad",
 	"HTTP/1.0 with length":  "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello",
 	"HTTP/1.0 kept":         "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello",
 	"events":                chunked("e\r\ndata: {\"a\":1}\n\r\n1\r\n\n\r\ne\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"),
@@ -80,12 +82,17 @@ var statusLines = []string{
 // headerLines stand in the header of a 200 with a length.
 var headerLines = []string{
 	"no colon\r\n", "nocolon\r\n", ": no name\r\n", "X : space before\r\n", " X: space first\r\n", "\tX: tab first\r\n",
-	"X: a\r\n b: folded\r\n", "X: a\r\n\tfolded by a tab\r\n", "X: a\r\n \r\n", "X: \r\n", "X:\r\n", "X:tight\r\n", "X:  loose  \r\n",
-	"X: bare LF\n", "X: a\nY: b\n", "X: lone\rCR\r\n", "X: CR before\r\r\n", "X\r: name\r\n", "X: NUL \x00\r\n", "X\x00: NUL\r\n",
-	"X: bell \x07\r\n", "X: \xff\xfe\r\n", "X: é\r\n", "É: x\r\n", "X Y: z\r\n", "X(Y): z\r\n", "X/Y: z\r\n", "\"X\": z\r\n",
-	"x-lower: a\r\nX-LOWER: b\r\n", "X: a\r\nX: b\r\n", "\x7f: del\r\n", "X: del \x7f\r\n", "X: tab\tin\r\n", "X: a: b\r\n",
+	"X: a\r\n b: folded\r\n", "X: a\r\n\tfolded by a tab\r\n", "X: a\r\n \r\n", "X: \r\n", "X:\r\n", "X:tight\r\n",
+	"X:  loose  \r\n",
+	"X: bare LF\n", "X: a\nY: b\n", "X: lone\rCR\r\n", "X: CR before\r\r\n", "X\r: name\r\n", "X: NUL \x00\r\n",
+	"X\x00: NUL\r\n",
+	"X: bell \x07\r\n", "X: \xff\xfe\r\n", "X: é\r\n", "É: x\r\n", "X Y: z\r\n", "X(Y): z\r\n", "X/Y: z\r\n",
+	"\"X\": z\r\n",
+	"x-lower: a\r\nX-LOWER: b\r\n", "X: a\r\nX: b\r\n", "\x7f: del\r\n", "X: del \x7f\r\n", "X: tab\tin\r\n",
+	"X: a: b\r\n",
 	"Host: elsewhere\r\n", "Set-Cookie: a=b\r\n", "Upgrade: h2c\r\n", "Alt-Svc: h3=\":443\"\r\n", "Location: /x\r\n",
-	"Pragma: no-cache\r\n", "Content-Encoding: br\r\n", "Content-Type\r\n", "Trailer: X-T\r\n", "Trailer: Content-Length\r\n",
+	"Pragma: no-cache\r\n", "Content-Encoding: br\r\n", "Content-Type\r\n", "Trailer: X-T\r\n",
+	"Trailer: Content-Length\r\n",
 	"Connection: close\r\n", "Connection: Close\r\n", "Connection: keep-alive, close\r\n", "Connection: keep-alive\r\n",
 	"Connection: closed\r\n", "Connection: close\r\nConnection: keep-alive\r\n", "Connection: upgrade\r\n",
 	"Proxy-Connection: close\r\n", "Keep-Alive: timeout=0\r\n", "X: " + strings.Repeat("x", 5000) + "\r\n",
@@ -94,8 +101,10 @@ var headerLines = []string{
 
 // lengths are the header of a body of hello, after which the connection ends.
 var lengths = []string{
-	"Content-Length: 4\r\n", "Content-Length: 6\r\n", "Content-Length: 0\r\n", "Content-Length: -1\r\n", "Content-Length: +5\r\n",
-	"Content-Length: 05\r\n", "Content-Length: 5 \r\n", "Content-Length:\r\n", "Content-Length: \r\n", "Content-Length: 5,5\r\n",
+	"Content-Length: 4\r\n", "Content-Length: 6\r\n", "Content-Length: 0\r\n", "Content-Length: -1\r\n",
+	"Content-Length: +5\r\n",
+	"Content-Length: 05\r\n", "Content-Length: 5 \r\n", "Content-Length:\r\n", "Content-Length: \r\n",
+	"Content-Length: 5,5\r\n",
 	"Content-Length: 5, 5\r\n", "Content-Length: 5, 6\r\n", "Content-Length: 5;6\r\n", "Content-Length: 5.0\r\n",
 	"Content-Length: 0x5\r\n", "Content-Length: 5e0\r\n", "Content-Length: five\r\n", "Content-Length: 5 5\r\n",
 	"Content-Length: 5\r\nContent-Length: 5\r\n", "Content-Length: 5\r\nContent-Length: 6\r\n",
@@ -112,17 +121,24 @@ var lengths = []string{
 
 // chunks are bodies in chunks, most of them bad ones, after which the connection ends.
 var chunks = []string{
-	"5\nhello\n0\n\n", "5\r\nhello\r\n0\r\n", "5\r\nhello\r\n0", "5\r\nhello\r\n", "5\r\nhello", "5\r\nhelloX\r\n0\r\n\r\n",
-	"5\r\nhello\n0\r\n\r\n", "5\r\nhello0\r\n\r\n", "5\r\nhel\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n", " 5\r\nhello\r\n0\r\n\r\n",
+	"5\nhello\n0\n\n", "5\r\nhello\r\n0\r\n", "5\r\nhello\r\n0", "5\r\nhello\r\n", "5\r\nhello",
+	"5\r\nhelloX\r\n0\r\n\r\n",
+	"5\r\nhello\n0\r\n\r\n", "5\r\nhello0\r\n\r\n", "5\r\nhel\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n",
+	" 5\r\nhello\r\n0\r\n\r\n",
 	"05\r\nhello\r\n0\r\n\r\n", "0000000000000005\r\nhello\r\n0\r\n\r\n", "00000000000000005\r\nhello\r\n0\r\n\r\n",
 	"0x5\r\nhello\r\n0\r\n\r\n", "-5\r\nhello\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", "g\r\nhello\r\n0\r\n\r\n",
-	"\r\nhello\r\n0\r\n\r\n", "\r\n5\r\nhello\r\n0\r\n\r\n", "5;\r\nhello\r\n0\r\n\r\n", "5;a\nb\r\nhello\r\n0\r\n\r\n", "5\rhello\r\n0\r\n\r\n",
+	"\r\nhello\r\n0\r\n\r\n", "\r\n5\r\nhello\r\n0\r\n\r\n", "5;\r\nhello\r\n0\r\n\r\n",
+	"5;a\nb\r\nhello\r\n0\r\n\r\n", "5\rhello\r\n0\r\n\r\n",
 	"ffffffffffffffff\r\nhello\r\n0\r\n\r\n", "fffffffffffffffff\r\nhello\r\n0\r\n\r\n", "7fffffffffffffff\r\nhello",
-	"8000000000000000\r\nhello", "5\r\nhello\r\n00\r\n\r\n", "5\r\nhello\r\n-0\r\n\r\n", "5;" + strings.Repeat("x", 5000) + "\r\nhello\r\n0\r\n\r\n",
+	"8000000000000000\r\nhello", "5\r\nhello\r\n00\r\n\r\n", "5\r\nhello\r\n-0\r\n\r\n", "5;" + strings.Repeat("x",
+		5000) + "\r\nhello\r\n0\r\n\r\n",
 	strings.Repeat("1;"+strings.Repeat("x", 3000)+"\r\na\r\n", 10) + "0\r\n\r\n", strings.Repeat("1\r\na\r\n", 3000) + "0\r\n\r\n",
-	"A\r\nhelloworld\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: t\r\n\r\n", "5\r\nhello\r\n0\r\nno colon\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: t\r\n",
-	"5\r\nhello\r\n0\r\nX-T: t", "5\r\nhello\r\n0\r\n: t\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: a\r\n b\r\n\r\n", "5\r\nhello\r\n0\r\nContent-Length: 9\r\n\r\n",
-	"5\r\nhello\r\n0\r\nX-T: " + strings.Repeat("t", 5000) + "\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: t\n\n", "5\r\nhello\r\n0\r\n\r", "hello",
+	"A\r\nhelloworld\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: t\r\n\r\n", "5\r\nhello\r\n0\r\nno colon\r\n\r\n",
+	"5\r\nhello\r\n0\r\nX-T: t\r\n",
+	"5\r\nhello\r\n0\r\nX-T: t", "5\r\nhello\r\n0\r\n: t\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: a\r\n b\r\n\r\n",
+	"5\r\nhello\r\n0\r\nContent-Length: 9\r\n\r\n",
+	"5\r\nhello\r\n0\r\nX-T: " + strings.Repeat("t", 5000) + "\r\n\r\n", "5\r\nhello\r\n0\r\nX-T: t\n\n",
+	"5\r\nhello\r\n0\r\n\r", "hello",
 	"0\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\nX\x00: t\r\n\r\n",
 }
 
@@ -150,33 +166,38 @@ var other = map[string]string{
 	"a 304 that is chunked":       "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
 	"chunks of HTTP/1.0":          "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
 	"trailers that are not said":  chunked("5\r\nhello\r\n0\r\nX-A: a\r\nX-B: b\r\nX-A: c\r\n\r\n"),
-	"trailers, one of two":        "HTTP/1.1 200 OK\r\nTrailer: X-A, X-B\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-B: b\r\n\r\n",
-	"said trailers of a length":   withHeader("Trailer: X-A\r\n") + "X-A: a\r\n\r\n",
-	"a 408":                       "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-	"a 426":                       "HTTP/1.1 426 Upgrade Required\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n",
-	"a redirect":                  "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://elsewhere.test/\r\nContent-Length: 0\r\n\r\n",
-	"a long body":                 fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 100<<10) + strings.Repeat("x", 100<<10),
-	"a header of 64 KiB less 1":   ofSize(MaxHeader-1, 100),
-	"a header of 64 KiB":          ofSize(MaxHeader, 100),
-	"a header of 64 KiB and 1":    ofSize(MaxHeader+1, 100),
-	"a line of 64 KiB less 1":     ofSize(MaxHeader-1, MaxHeader),
-	"a line of 64 KiB":            ofSize(MaxHeader, MaxHeader),
-	"a line of 64 KiB and 1":      ofSize(MaxHeader+1, MaxHeader),
-	"a header of 1 MiB":           ofSize(1<<20, 100),
-	"a status line of 1 MiB":      "HTTP/1.1 200 " + strings.Repeat("x", 1<<20),
-	"a name of 1 MiB":             "HTTP/1.1 200 OK\r\n" + strings.Repeat("x", 1<<20),
+	"trailers, one of two": "HTTP/1.1 200 OK\r\nTrailer: X-A, X-B\r\n" +
+		"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-B: b\r\n\r\n",
+	"said trailers of a length": withHeader("Trailer: X-A\r\n") + "X-A: a\r\n\r\n",
+	"a 408":                     "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+	"a 426": "HTTP/1.1 426 Upgrade Required\r\n" +
+		"Upgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n",
+	"a redirect": "HTTP/1.1 307 Temporary Redirect\r\n" +
+		"Location: http://elsewhere.test/\r\nContent-Length: 0\r\n\r\n",
+	"a long body": fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", 100<<10) +
+		strings.Repeat("x", 100<<10),
+	"a header of 64 KiB less 1": ofSize(MaxHeader-1, 100),
+	"a header of 64 KiB":        ofSize(MaxHeader, 100),
+	"a header of 64 KiB and 1":  ofSize(MaxHeader+1, 100),
+	"a line of 64 KiB less 1":   ofSize(MaxHeader-1, MaxHeader),
+	"a line of 64 KiB":          ofSize(MaxHeader, MaxHeader),
+	"a line of 64 KiB and 1":    ofSize(MaxHeader+1, MaxHeader),
+	"a header of 1 MiB":         ofSize(1<<20, 100),
+	"a status line of 1 MiB":    "HTTP/1.1 200 " + strings.Repeat("x", 1<<20),
+	"a name of 1 MiB":           "HTTP/1.1 200 OK\r\n" + strings.Repeat("x", 1<<20),
 }
 
 // particular are those that differ, or of which http.Transport cannot judge all.
-func particular(t *testing.T) []behaviour {
+func particular(t testing.TB) []behaviour {
 	const races = "it may write the second request before it has read what came unasked"
-	const switched = `HTTP/1.1 101 Switching Protocols, 0 of %d bytes "", header map[Connection:[Upgrade] Upgrade:[x]], trailer map[]`
+	const switched = `HTTP/1.1 101 Switching Protocols, 0 of 0 bytes "", ` +
+		"header map[Connection:[Upgrade] Upgrade:[x]], trailer map[]"
 	list := []behaviour{{
 		name:    "a 101",
 		pieces:  []string{"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nbytes of x"},
 		end:     fin,
 		differs: "another protocol was not asked for, and the bare connection has no bounds",
-		want:    fmt.Sprintf(switched, 0),
+		want:    switched,
 	}, {
 		name: "gzip",
 		pieces: []string{fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s",
@@ -202,7 +223,7 @@ func particular(t *testing.T) []behaviour {
 }
 
 // behaviours are all that are compared.
-func behaviours(t *testing.T) (all []behaviour) {
+func behaviours(t testing.TB) (all []behaviour) {
 	add := func(name, answer string, ends ...ending) {
 		for _, end := range ends {
 			all = append(all, behaviour{name: fmt.Sprintf("%s, end %d", name, end), pieces: []string{answer}, end: end})

@@ -157,16 +157,7 @@ func TestSwitchingProtocols(t *testing.T) {
 	errorIf(t, err != nil || resp.StatusCode != 101 || text != "", "got %v, %q, %v, want status 101 and no body", resp, text, err)
 }
 
-func TestHeaderCap(t *testing.T) {
-	for size, fits := range map[int]bool{MaxHeader - 1024: true, MaxHeader + 1024: false, 8 * MaxHeader: false} {
-		o, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Big", strings.Repeat("x", size)) })
-		_, _, err := post(t, o)
-		errorIf(t, (err == nil) != fits, "a header of %d bytes: got %v, want no error %t", size, err, fits)
-		errorIf(t, err != nil && !strings.Contains(err.Error(), "64 KiB"), "got %v, want the limit of 64 KiB in it", err)
-	}
-}
-
-func zipped(t *testing.T, plain []byte) []byte {
+func zipped(t testing.TB, plain []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)

@@ -37,7 +37,8 @@ func TestCancellingTCP(t *testing.T) {
 		cause := errors.New("the caller's")
 		cancel(cause)
 		err := <-ended
-		errorIf(t, !errors.Is(err, cause) || !Unsent(err), "%s: %v, unsent %t; want the cause, unsent", name, err, Unsent(err))
+		errorIf(t, !errors.Is(err, cause) || !Unsent(err),
+			"%s: %v, unsent %t; want the cause, unsent", name, err, Unsent(err))
 		if left := goroutines(); left != "" {
 			t.Errorf("%s: goes on after its context: %s", name, left)
 		}

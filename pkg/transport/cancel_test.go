@@ -59,13 +59,15 @@ func phases(t *testing.T) []phase {
 		{name: "CONNECT", change: by("http://proxy.test:1"), unsent: true, serve: func(_ net.Conn, in *bufio.Reader) {
 			_, _ = http.ReadRequest(in)
 		}},
-		{name: "half an answer to CONNECT", change: by("http://proxy.test:1"), unsent: true, serve: part("HTTP/1.1 200 OK\r\n")},
+		{name: "half an answer to CONNECT", change: by("http://proxy.test:1"), unsent: true,
+			serve: part("HTTP/1.1 200 OK\r\n")},
 		{name: "TLS behind CONNECT", change: by("http://proxy.test:1"), unsent: true, serve: part("HTTP/1.1 200 OK\r\n\r\n")},
 		{name: "TLS of a proxy", change: by("https://proxy.test:1"), unsent: true, serve: nothing},
 		{name: "SOCKS", change: by("socks5h://proxy.test:1"), unsent: true, serve: nothing},
 		{name: "half an answer of SOCKS", change: by("socks5h://proxy.test:1"), unsent: true,
 			serve: func(conn net.Conn, in *bufio.Reader) { _, _ = in.Peek(1); _, _ = io.WriteString(conn, "\x05") }},
-		{name: "writing a long body", change: plain, body: long, serve: func(_ net.Conn, in *bufio.Reader) { _, _ = in.Peek(1) }},
+		{name: "writing a long body", change: plain, body: long,
+			serve: func(_ net.Conn, in *bufio.Reader) { _, _ = in.Peek(1) }},
 		{name: "writing a long body over TLS", change: overTLS, body: long, serve: func(conn net.Conn, _ *bufio.Reader) {
 			_, _ = tls.Server(conn, config).Read(make([]byte, 1))
 		}},

@@ -242,9 +242,9 @@ func (g *gate) Read(p []byte) (int, error) {
 
 var errNotTaken = errors.New("the request was not taken")
 
-// look notes, when an answer's first byte has come, how much of the request the server has. Every answer acknowledges the bytes of its
-// request, so one that leaves some unacknowledged was sent before: it refuses a request that was not read, or it
-// belongs to no request.
+// look notes, when an answer's first byte has come, how much of the request the server has. Every answer acknowledges the
+// bytes of its request, so one that leaves some unacknowledged was sent before: it refuses a request that was not read,
+// or it belongs to no request.
 func (x *exchange) look() {
 	x.trace.First = x.now()
 	if !x.under.acknowledges {

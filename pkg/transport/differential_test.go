@@ -219,7 +219,7 @@ func result(t *testing.T, rt http.RoundTripper, r *http.Request) string {
 	}
 	body, err := io.ReadAll(resp.Body)
 	resp.Body.Close()
-	said := fmt.Sprintf("%s %s, %d of %d bytes %.80q, header %.300v, trailer %v",
+	said := fmt.Sprintf("%s %s, %d of %d bytes %q, header %v, trailer %v",
 		resp.Proto, resp.Status, len(body), resp.ContentLength, body, resp.Header, resp.Trailer)
 	if err != nil {
 		return "broken: " + kind(t, err) + ", after " + said
@@ -244,9 +244,10 @@ func kind(t *testing.T, err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "unexpected EOF"):
 		return "cut"
 	}
-	for _, sign := range []string{"malformed", "invalid", "unsupported", "bad Content-Length", "too many transfer encodings",
+	for _, sign := range []string{"malformed", "invalid", "unsupported", "bad Content-Length",
+		"too many transfer encodings",
 		"suspiciously long trailer", "chunked line ends", "too much non-data", "chunk length",
-		"multiple Content-Length", "chunked encoding", "line too long", "http2"} {
+		"multiple Content-Length", "chunked encoding", "line too long", "message too large"} {
 		if strings.Contains(err.Error(), sign) {
 			return "malformed"
 		}
@@ -280,7 +281,7 @@ func (l *link) compare(t *testing.T, b behaviour) {
 			"%s: no difference, though %s", b.name, b.differs)
 		wantFirst = b.want
 	}
-	errorIf(t, first != wantFirst, "%s:\n got %s\nwant %s", b.name, first, wantFirst)
+	errorIf(t, first != wantFirst, "%s:\n got %.500s\nwant %.500s", b.name, first, wantFirst)
 	if b.unjudged != "" {
 		wantSecond = sound
 	}
@@ -306,8 +307,8 @@ func TestDifferential(t *testing.T) {
 	}
 }
 
-// TestSplitAndCut has a server write whole answers in two pieces, and parts of them before it ends the connection or says
-// no more, at every byte.
+// TestSplitAndCut has a server write whole answers in two pieces, and parts of them before it ends the connection or
+// says no more, at every byte.
 func TestSplitAndCut(t *testing.T) {
 	step := 1
 	if testing.Short() {

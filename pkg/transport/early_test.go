@@ -91,7 +91,8 @@ func (e early) play(t *testing.T, l *link, judge, told bool) (first, second stri
 // TestEarlyAnswers holds that an answer counts that comes before the request was read, as with http.Transport. That may
 // lose the answer of a server that closes the connection, and takes a success, which cannot be one.
 func TestEarlyAnswers(t *testing.T) {
-	const refusal = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge"
+	const status = "HTTP/1.1 413 Too Large\r\n"
+	const refusal = status + "Content-Length: 5\r\n\r\nlarge"
 	const refused = `HTTP/1.1 413 Too Large, 5 of 5 bytes "large"`
 	const tooEarly = "no answer: early"
 	const hint = "HTTP/1.1 103 Early Hints\r\n\r\n"
@@ -99,11 +100,11 @@ func TestEarlyAnswers(t *testing.T) {
 		{name: "a refusal", says: refusal},
 		{name: "a refusal, and closed", says: refusal, then: leave, want: refused},
 		{name: "a refusal, and nothing is read", says: refusal, then: hang},
-		{name: "a refusal that closes", says: "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge"},
-		{name: "an empty refusal", says: "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"},
-		{name: "an empty refusal, and nothing is read", says: "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", then: hang},
-		{name: "a refusal in chunks", says: "HTTP/1.1 413 Too Large\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nlarge\r\n0\r\n\r\n"},
-		{name: "a long refusal", says: "HTTP/1.1 413 Too Large\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000)},
+		{name: "a refusal that closes", says: status + "Connection: close\r\nContent-Length: 5\r\n\r\nlarge"},
+		{name: "an empty refusal", says: status + "Content-Length: 0\r\n\r\n"},
+		{name: "an empty refusal, and nothing is read", says: status + "Content-Length: 0\r\n\r\n", then: hang},
+		{name: "a refusal in chunks", says: status + "Transfer-Encoding: chunked\r\n\r\n5\r\nlarge\r\n0\r\n\r\n"},
+		{name: "a long refusal", says: status + "Content-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000)},
 		{name: "a refusal after a hint", says: hint + refusal},
 		{name: "a hint and a refusal at the end", says: hint, finally: refusal},
 		{name: "a hint and a success at the end", says: hint, finally: hello},
@@ -129,7 +130,7 @@ func TestEarlyAnswers(t *testing.T) {
 				if want == "" {
 					want, _ = e.play(t, l, true, told)
 				}
-				errorIf(t, !strings.HasPrefix(got, want), "%s, TLS %t, length told %t:\n got %s\nwant %s",
+				errorIf(t, !strings.HasPrefix(got, want), "%s, TLS %t, length told %t:\n got %.500s\nwant %.500s",
 					e.name, secured, told, got, want)
 				errorIf(t, second != sound, "%s, TLS %t, length told %t, the second request:\n got %s\nwant %s",
 					e.name, secured, told, second, sound)
