@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(usualWaits) == "" {
-		hold.Least = testTimeout
+		hold.Least.Store(int64(testTimeout))
 	}
 	testscript.Main(allTests{m}, map[string]func(){
 		"ferry":      storyFerry,

@@ -26,14 +26,14 @@ import (
 const busy = time.Minute
 
 func TestMain(m *testing.M) {
-	Least = busy
+	Least.Store(int64(busy))
 	os.Exit(m.Run())
 }
 
 // usualWaits has a test wait no longer than a command does, for what never comes.
 func usualWaits(t *testing.T) {
-	Least = 0
-	t.Cleanup(func() { Least = busy })
+	Least.Store(0)
+	t.Cleanup(func() { Least.Store(int64(busy)) })
 }
 
 // rig is a node with TLS that counts, and a holder of connections to it in this process.

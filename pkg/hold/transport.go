@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ferry/pkg/transport"
@@ -21,11 +22,11 @@ const (
 	mostSilent  = 3
 )
 
-// Least is the least that one side waits for the other, whatever is usual. Only a test sets it, before anything is held:
-// how late the other process is served is up to the machine.
-var Least time.Duration
+// Least is the least that one side waits for the other, in nanoseconds, whatever is usual. Only a test sets it: how late
+// the other process is served is up to the machine.
+var Least atomic.Int64
 
-func atLeast(usual time.Duration) time.Duration { return max(usual, Least) }
+func atLeast(usual time.Duration) time.Duration { return max(usual, time.Duration(Least.Load())) }
 
 // Transport sends requests through a holder, and directly where there is none to be had.
 //
