@@ -137,8 +137,6 @@ func TestStreamEnds(t *testing.T) {
 			`data: {"type":"content_block_delta","delta":{"text":"a","type":"text_delta"}}` + "\n\n" +
 			`data: {"type":"message_stop"}` + "\n\n", "a", "EOF"},
 		{"a type with an escape", Messages, started + `data: {"t\u0079pe":"message\u005fstop"}` + "\n\n", "", "EOF"},
-		{"words in a block's start", Messages, started +
-			"event: content_block_start\ndata: {\"content_block\":{\"type\":\"text\",\"text\":\"a\"}}\n\n" + stopped, "a", "EOF"},
 		{"tool input is no text", Messages, started +
 			"event: content_block_delta\ndata: {\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\",\"text\":\"x\"}}\n\n" +
 			stopped, "", "EOF"},
@@ -149,26 +147,20 @@ func TestStreamEnds(t *testing.T) {
 		{"nothing", Messages, "", "", "cut after 0 events"},
 		{"HTML", Messages, "<html>\n\n</html>\n\n", "", "cut after 0 events"},
 		{"[DONE] is not this dialect's", Messages, started + "data: [DONE]\n\n", "", "cut after 2 events: [DONE] before the end of the answer"},
-		{"[DONE] behind a stop_reason", Messages, started + "event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"end_turn\"}}\n\ndata: [DONE]\n\n", "", "EOF"},
 		{"malformed", Messages, started + "event: content_block_delta\ndata: {\"delta\":\n\n", "", "event 2 of the stream is malformed"},
 		{"an array", Messages, "data: []\n\n", "", "event 1 of the stream is malformed"},
 		{"ping of any shape", Messages, started + "event: ping\ndata: x\n\ndata:\n\n" + stopped, "", "EOF"},
 
 		{"data alone", Complete, `data: {"completion":"a","stop_reason":""}` + "\n\n" + `data: {"completion":"b","stop_reason":"stop"}` + "\n\n", "ab", "EOF"},
 		{"the reason behind it", Complete, `data: {"completion":"a"}` + "\n\n" + `data: {"stop_reason":"stop"}` + "\n\ndata: [DONE]\n\n", "a", "EOF"},
-		{"a reason alone", Complete, `data: {"stop_reason":"stop"}` + "\n\n", "", "cut after 1 event: a stop reason without a completion"},
 		{"[DONE] alone", Complete, `data: {"completion":"a"}` + "\n\ndata: [DONE]\n\n", "a", "cut after 2 events: [DONE] before the end of the answer"},
 		{"another event's reason", Complete, "event: other\ndata: {\"completion\":\"a\",\"stop_reason\":\"stop\"}\n\n", "", "cut after 1 event"},
 
 		{"chat", Chat, chatHi + chatEnd + "data: [DONE]\n\n", "hi", "EOF"},
-		{"no [DONE]", Chat, chatHi + chatEnd, "hi", "EOF"},
-		{"no finish_reason", Chat, chatHi + "data: [DONE]\n\n", "hi", "cut after 2 events: [DONE] before the end of the answer"},
 		{"the only choice, of index 1", Chat, `data: {"choices":[{"index":1,"delta":{"content":"x"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n", "x", "EOF"},
 		{"named chunks", Chat, "event: chunk\n" + chatHi + "event: chunk\n" + chatEnd + "event: done\ndata: [DONE]\n\n", "hi", "EOF"},
-		{"parts", Chat, `data: {"choices":[{"delta":{"content":[{"type":"text","text":"a"}]},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n", "a", "EOF"},
 		{"null error", Chat, `data: {"error":null,"status":"ok","choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n", "a", "EOF"},
 		{"empty errors", Chat, "data: {\"error\":\"\"}\n\ndata: {\"error\":{}}\n\n" + chatEnd + "data: [DONE]\n\n", "", "EOF"},
-		{"malformed chat", Chat, chatHi + "data: {\"choices\":[}\n\n", "hi", "event 2 of the stream is malformed"},
 	}
 	for _, test := range tests {
 		got := readStream(test.api.NewStream(strings.NewReader(test.in)))
