@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -282,20 +283,14 @@ func (x *exchange) limits(status int, in, out int64) {
 	if status == http.StatusTooManyRequests {
 		kinds[0].used = limitRequests
 	}
-	reset := x.n.opts.Now().Add(limitWindow).UTC().Format(time.RFC3339)
+	name, reset := "Anthropic-Ratelimit-%s-%s", x.n.opts.Now().Add(limitWindow).UTC().Format(time.RFC3339)
 	if x.openAI {
-		reset = limitWindow.String()
+		name, reset = "X-Ratelimit-%[2]s-%[1]s", limitWindow.String()
 		kinds = kinds[:2]
 	}
 	for _, k := range kinds {
-		for what, value := range map[string]string{
-			"Limit": strconv.FormatInt(k.limit, 10), "Remaining": strconv.FormatInt(max(k.limit-k.used, 0), 10), "Reset": reset,
-		} {
-			name := "Anthropic-Ratelimit-" + k.of + "-" + what
-			if x.openAI {
-				name = "X-Ratelimit-" + what + "-" + k.of
-			}
-			x.w.Header().Set(name, value)
+		for what, value := range map[string]any{"Limit": k.limit, "Remaining": max(k.limit-k.used, 0), "Reset": reset} {
+			x.w.Header().Set(fmt.Sprintf(name, k.of, what), fmt.Sprint(value))
 		}
 	}
 }

@@ -27,86 +27,72 @@ func names(t *testing.T, list []sse) []string {
 	return out
 }
 
-func TestStreamOfMessages(t *testing.T) {
+// TestStreams holds the events of each dialect, and their text to that of a whole answer.
+func TestStreams(t *testing.T) {
 	url, client := serve(t, Options{})
-	r := post(t, client, url+"/v1/messages", streamed(messagesAsk))
-	list, tail := events(t, r.body)
-	want := []string{"message_start", "content_block_start", "ping", "content_block_delta", "content_block_stop", "message_delta", "message_stop"}
-	if got := names(t, list); !slices.Equal(got, want) || tail != "" || !strings.HasPrefix(r.header.Get("Content-Type"), "text/event-stream") {
-		t.Fatalf("events %v, tail %q, type %q", got, tail, r.header.Get("Content-Type"))
-	}
-	for _, e := range list {
-		if v := decode(t, e.data); v["type"] != e.event {
-			t.Errorf("event %s says it is %v", e.event, v["type"])
+	withUsage := strings.TrimSuffix(streamed(chatAsk), "}") + `,"stream_options":{"include_usage":true}}`
+	blocks := []string{"message_start", "content_block_start", "ping", "content_block_delta", "content_block_stop", "message_delta", "message_stop"}
+	for _, test := range []struct {
+		path, whole, ask string
+		names            []string
+		ends             int    // how many events there are from the one with the stop reason on
+		reason           string // its path
+		first, last      map[string]any
+	}{
+		{
+			"/v1/messages", messagesAsk, streamed(messagesAsk), blocks, 2, "delta.stop_reason",
+			map[string]any{"message.stop_reason": nil, "message.usage.input_tokens": 2.0},
+			map[string]any{"delta.stop_reason": "end_turn"},
+		},
+		{
+			"/v1/complete", completeAsk, streamed(completeAsk), []string{"completion"}, 1, "stop_reason",
+			nil, map[string]any{"stop_reason": "stop_sequence"},
+		},
+		{
+			"/chat/completions", chatAsk, streamed(chatAsk), []string{"", "DONE"}, 2, "choices.0.finish_reason",
+			map[string]any{"choices.0.delta.role": "assistant", "choices.0.delta.content": ""},
+			map[string]any{"choices.0.finish_reason": "stop"},
+		},
+		{
+			"/chat/completions", chatAsk, withUsage, []string{"", "DONE"}, 3, "choices.0.finish_reason",
+			map[string]any{"choices.0.delta.role": "assistant", "choices.0.delta.content": ""},
+			map[string]any{"choices.0.finish_reason": "stop"},
+		},
+	} {
+		r := post(t, client, url+test.path, test.ask)
+		list, tail := events(t, r.body)
+		if got := names(t, list); !slices.Equal(got, test.names) || tail != "" || len(list) < 5 || r.header.Get("Content-Type") != "text/event-stream; charset=utf-8" {
+			t.Fatalf("%s: got the events %v, tail %q, type %q, want %v", test.path, got, tail, r.header.Get("Content-Type"), test.names)
 		}
-	}
-	start := decode(t, list[0].data)
-	if dig(start, "message.stop_reason") != nil || len(dig(start, "message.content").([]any)) != 0 || dig(start, "message.usage.input_tokens") != 2.0 {
-		t.Errorf("message_start: %s", list[0].data)
-	}
-	full := decode(t, post(t, client, url+"/v1/messages", messagesAsk).body)
-	last := decode(t, list[len(list)-2].data)
-	if dig(last, "delta.stop_reason") != "end_turn" || dig(last, "usage.output_tokens") != dig(full, "usage.output_tokens") {
-		t.Errorf("message_delta: %v", last)
-	}
-	if got := streamText(t, list); got != dig(full, "content.0.text") {
-		t.Errorf("text %q", got)
-	}
-}
-
-func TestStreamOfComplete(t *testing.T) {
-	url, client := serve(t, Options{})
-	list, tail := events(t, post(t, client, url+"/v1/complete", streamed(completeAsk)).body)
-	if got := names(t, list); !slices.Equal(got, []string{"completion"}) || tail != "" || len(list) < 5 {
-		t.Fatalf("events %v, tail %q", got, tail)
-	}
-	for i, e := range list {
-		v := decode(t, e.data)
-		if last := i == len(list)-1; (v["stop_reason"] == "stop_sequence") != last || !last && v["stop_reason"] != nil {
-			t.Errorf("event %d of %d: %s", i, len(list), e.data)
-		}
-	}
-	if got := streamText(t, list); got != textOf(t, post(t, client, url+"/v1/complete", completeAsk).body) {
-		t.Errorf("text %q", got)
-	}
-}
-
-func TestStreamOfChat(t *testing.T) {
-	url, client := serve(t, Options{})
-	full := textOf(t, post(t, client, url+"/chat/completions", chatAsk).body)
-	for _, usage := range []bool{false, true} {
-		body := streamed(chatAsk)
-		if usage {
-			body = strings.TrimSuffix(body, "}") + `,"stream_options":{"include_usage":true}}`
-		}
-		list, tail := events(t, post(t, client, url+"/chat/completions", body).body)
-		if got := names(t, list); !slices.Equal(got, []string{"", "DONE"}) || tail != "" {
-			t.Fatalf("events %v, tail %q", got, tail)
-		}
-		chunks := list[:len(list)-1]
-		if first := decode(t, chunks[0].data); dig(first, "choices.0.delta.role") != "assistant" || dig(first, "choices.0.delta.content") != "" {
-			t.Errorf("prelude: %s", chunks[0].data)
-		}
-		for i, e := range chunks {
-			v := decode(t, e.data)
-			u, has := v["usage"]
-			if isLast := usage && i == len(chunks)-1; isLast {
-				if len(v["choices"].([]any)) != 0 || dig(u, "total_tokens") == nil {
-					t.Errorf("usage chunk: %s", e.data)
-				}
-			} else if has != usage || u != nil {
-				t.Errorf("chunk %d: %s", i, e.data)
+		last := len(list) - test.ends
+		expect(t, test.path, list[0].data, test.first)
+		expect(t, test.path, list[last].data, test.last)
+		for i, e := range list[:last] {
+			if v := decode(t, e.data); dig(v, test.reason) != nil {
+				t.Errorf("%s: got a stop reason in event %d of %d: %s", test.path, i, len(list), e.data)
 			}
 		}
-		finish := chunks[len(chunks)-1]
-		if usage {
-			finish = chunks[len(chunks)-2]
+		whole := post(t, client, url+test.path, test.whole).body
+		if got, want := streamText(t, list), textOf(t, whole); got != want {
+			t.Errorf("%s: got the text %q, want %q", test.path, got, want)
 		}
-		if dig(decode(t, finish.data), "choices.0.finish_reason") != "stop" {
-			t.Errorf("finish chunk: %s", finish.data)
-		}
-		if got := streamText(t, list); got != full {
-			t.Errorf("text %q, want %q", got, full)
+		switch test.path {
+		case "/v1/messages":
+			for _, e := range list {
+				expect(t, test.path, e.data, map[string]any{"type": e.event})
+			}
+			if content, _ := dig(decode(t, list[0].data), "message.content").([]any); content == nil || len(content) > 0 {
+				t.Errorf("got %s, want a start without content", list[0].data)
+			}
+			expect(t, test.path, list[last].data, map[string]any{"usage.output_tokens": dig(decode(t, whole), "usage.output_tokens")})
+		case "/chat/completions":
+			for i, e := range list[:len(list)-1] {
+				usage, has := decode(t, e.data)["usage"]
+				if isUsage := i > last; isUsage && (dig(usage, "total_tokens") == nil || !strings.Contains(e.data, `"choices":[]`)) ||
+					!isUsage && (usage != nil || has != (test.ask == withUsage)) {
+					t.Errorf("got chunk %d of %d %s, want the usage in the last one alone", i, len(list), e.data)
+				}
+			}
 		}
 	}
 }

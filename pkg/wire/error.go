@@ -209,12 +209,11 @@ const (
 type errorWords struct {
 	*APIError
 	words []string
-	left  int
 }
 
 // read takes what the members of an error object, or of an object with one in it, say.
 func (e *APIError) read(fields object) {
-	w := errorWords{APIError: e, left: maxWords}
+	w := errorWords{APIError: e}
 	w.object(fields, maxNested)
 	e.Message = strings.Join(w.words, ": ")
 	e.RequestID = stringOf(fields["request_id"])
@@ -297,10 +296,9 @@ func (w *errorWords) code(raw []byte) {
 // say adds words that are not there yet.
 func (w *errorWords) say(words string) {
 	words = strings.TrimSpace(words)
-	if words == "" || w.left == 0 || slices.ContainsFunc(w.words, func(said string) bool { return strings.Contains(said, words) }) {
+	if words == "" || len(w.words) == maxWords || slices.ContainsFunc(w.words, func(said string) bool { return strings.Contains(said, words) }) {
 		return
 	}
-	w.left--
 	w.words = append(w.words, words)
 }
 
@@ -314,7 +312,7 @@ func (e *APIError) readBody(body []byte) {
 	}
 	e.Message = pageTitle(body)
 	if list := elements(body); len(list) > 0 {
-		w := errorWords{APIError: e, left: maxWords}
+		w := errorWords{APIError: e}
 		w.value(body, maxNested)
 		e.Message = strings.Join(w.words, ": ")
 	}
