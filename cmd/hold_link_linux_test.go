@@ -237,6 +237,7 @@ http {
   access_log off;
   client_body_temp_path temp; proxy_temp_path temp; fastcgi_temp_path temp; uwsgi_temp_path temp; scgi_temp_path temp;
   keepalive_timeout 5m;
+  client_body_buffer_size 1m; # the workers may not write where the test does
   server {
     listen %[1]d ssl;
     %[5]s

@@ -404,6 +404,10 @@ type socket struct {
 	noWait bool
 	// heard is called in a handshake when bytes have come.
 	heard func()
+	// joins has the last flight of a handshake wait for the request, so that one packet carries both: on a lossy path one
+	// packet arrives more often than two.
+	joins bool
+	last  []byte // that flight
 }
 
 func newSocket(c net.Conn) *socket {
@@ -419,11 +423,41 @@ func newSocket(c net.Conn) *socket {
 func (s *socket) NetConn() net.Conn { return s.Conn }
 
 func (s *socket) Write(p []byte) (int, error) {
+	if s.joins && endsHandshake(p) {
+		s.last = append(s.last, p...)
+		return len(p), nil
+	}
 	s.handed.Add(int64(len(p)))
+	before := len(s.last)
+	if before > 0 {
+		p = append(s.last, p...)
+		s.last = nil
+	}
 	n, err := s.Conn.Write(p)
+	n = max(n-before, 0)
 	s.sent.Add(int64(n))
 	s.failed = err
 	return n, err
+}
+
+// release sends the last flight of a handshake for which no request has come yet.
+func (s *socket) release() error {
+	if len(s.last) == 0 {
+		return nil
+	}
+	_, err := s.Conn.Write(s.last)
+	s.last = nil
+	return err
+}
+
+// endsHandshake reports whether a write of a client is the last flight of a TLS 1.3 handshake. It is encrypted, so its record
+// is one of application data, perhaps behind a change_cipher_spec of six bytes (RFC 8446 section 5, appendix D.4).
+func endsHandshake(p []byte) bool {
+	const changeCipherSpec, applicationData = 20, 23
+	if len(p) > 6 && p[0] == changeCipherSpec {
+		p = p[6:]
+	}
+	return len(p) > 0 && p[0] == applicationData
 }
 
 func (s *socket) Read(p []byte) (int, error) {

@@ -238,12 +238,14 @@ func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPor
 	late := o.lateTLS(at, time.Since(started))
 	step(late)
 	through.heard = func() { step(late) } // a handshake may have two round trips
+	through.joins = o.Proxy == nil
 	client, err := o.secure(ctx, config, under)
+	through.joins, through.heard = false, nil
 	if err != nil {
+		_ = through.release() // what is wrong, which the node may log
 		through.Close()
 		return nil, err
 	}
-	through.heard = nil
 	made := o.newConn(client, through)
 	made.tcp, made.ready, made.tlsVersion = connected, o.Now(), client.ConnectionState().Version
 	return made, nil

@@ -188,3 +188,56 @@ func TestConnectTimeoutIsExact(t *testing.T) {
 		closeIdle(rt)
 	})
 }
+
+// writes is a connection that keeps what is written to it, write by write.
+type writes struct {
+	net.Conn
+	all *[][]byte
+}
+
+func (w writes) Write(p []byte) (int, error) {
+	*w.all = append(*w.all, append([]byte(nil), p...))
+	return w.Conn.Write(p)
+}
+
+// TestHandshakeEnd has the last flight of a handshake go out with the request, and by itself where no request comes or the
+// node's certificate does not hold.
+func TestHandshakeEnd(t *testing.T) {
+	ca, other := privateCA(t), privateCA(t)
+	s := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}})
+	p256 := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}, CurvePreferences: []tls.CurveID{tls.CurveP256}})
+	old := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}, MaxVersion: tls.VersionTLS12})
+	for _, c := range []struct {
+		name   string
+		url    string
+		tls    TLS
+		warm   bool
+		writes int
+		fails  bool
+	}{
+		{"a request", s.URL, TLS{CA: ca.file}, false, 2, false},
+		{"a request for a connection that was made before", s.URL, TLS{CA: ca.file}, true, 3, false},
+		{"a second hello", p256.URL, TLS{CA: ca.file}, false, 4, false},
+		{"TLS 1.2", old.URL, TLS{CA: ca.file, Min: "1.2"}, false, 3, false},
+		{"another authority", s.URL, TLS{CA: other.file}, false, 2, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var all [][]byte
+			target := mustURL(t, c.url)
+			rt := build(t, Options{Target: target, TLS: c.tls, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, network, target.Host)
+				return writes{conn, &all}, err
+			}})
+			if c.warm {
+				check(t, rt.Warm(t.Context()))
+				errorIf(t, len(all) != 2, "%d writes before a request, want 2", len(all))
+			}
+			resp, err := rt.RoundTrip(request(t, c.url, body("hi")))
+			if err == nil {
+				resp.Body.Close()
+			}
+			errorIf(t, (err != nil) != c.fails, "got %v, want an error: %t", err, c.fails)
+			errorIf(t, len(all) != c.writes, "%d writes, want %d", len(all), c.writes)
+		})
+	}
+}

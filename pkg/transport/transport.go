@@ -248,12 +248,18 @@ func (o Options) plain() bool { return o.Target.Scheme == "http" && o.Dial == ni
 
 // Warm makes a connection and keeps it for a request to come.
 func (t *Transport) Warm(ctx context.Context) error {
-	conn, err := t.connect(WithTrace(ctx, TraceOf(ctx)), 0)
+	made, err := t.connect(WithTrace(ctx, TraceOf(ctx)), 0)
 	if err != nil {
 		return err
 	}
-	conn.about().tell(TraceOf(ctx))
-	t.keep(conn)
+	if tcp, ok := made.(*conn); ok {
+		if err := tcp.under.release(); err != nil {
+			tcp.Close()
+			return err
+		}
+	}
+	made.about().tell(TraceOf(ctx))
+	t.keep(made)
 	return nil
 }
 
