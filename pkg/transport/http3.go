@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/netip"
 	"sync/atomic"
 	"syscall"
@@ -84,8 +85,13 @@ func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response
 	if r.Body != nil {
 		r.Body = sent
 	}
-	resp, err := c.client.RoundTrip(r)
-	trace.First = c.now()
+	var begun atomic.Bool // a connection that the server is leaving takes no request (GOAWAY, RFC 9114 section 5.2)
+	resp, err := c.client.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders: func() { begun.Store(true) },
+	})))
+	if err == nil {
+		trace.First = c.now()
+	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		err = context.Cause(ctx)
@@ -96,6 +102,9 @@ func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response
 	}
 	if err != nil {
 		c.Close()
+		if !begun.Load() {
+			err = &unsentError{err}
+		}
 		return nil, err
 	}
 	resp.Body = &http3Body{ReadCloser: resp.Body, ctx: ctx, conn: c, keep: keep}

@@ -241,3 +241,24 @@ func TestHTTP3LargePrompt(t *testing.T) {
 		t.Error("HTTP/3 was tried for a large prompt, want TCP")
 	}
 }
+
+// TestHTTP3Leaving has a server that leaves a kept connection: the next request takes another one, or nothing of it was sent.
+func TestHTTP3Leaving(t *testing.T) {
+	ca := privateCA(t)
+	echo := func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }
+	for _, leave := range []func(*quicServer){
+		func(s *quicServer) { s.Close() },
+		func(s *quicServer) { _ = s.Shutdown(t.Context()) },
+	} {
+		s := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}, echo)
+		o := Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: ca.file}, HTTP3: OnlyHTTP3, ConnectTimeout: time.Second}
+		rt := build(t, o)
+		if _, text, err := say(t, rt, o, []byte("hello")); text != "hello" || err != nil {
+			t.Fatalf("%q, %v, want hello", text, err)
+		}
+		leave(s)
+		if _, _, err := say(t, rt, o, []byte("again")); err == nil || !Unsent(err) && !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%v, want an error of a request that was not sent, or of a connection that was closed", err)
+		}
+	}
+}
