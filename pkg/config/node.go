@@ -49,8 +49,8 @@ type Header struct {
 	Ref         Ref
 }
 
-// TLS is a node's TLS settings; what is empty is not said. The files are PEM.
-type TLS struct{ Min, CA, Cert, Key string }
+// TLS is a node's TLS settings; what is empty is not said. The files are PEM, the groups are words with commas.
+type TLS struct{ Min, CA, Cert, Key, Groups string }
 
 // Node is a way to a model, ready for use: its defaults are filled in and its paths are whole.
 type Node struct {
@@ -116,7 +116,7 @@ func (n Node) IsDemo() bool { return strings.HasPrefix(n.URL, "demo:") }
 func (n *Node) read(text func(field string) string) {
 	n.Label, n.Zone, n.URL, n.API = text("label"), text("zone"), text("url"), wire.API(text("api"))
 	n.Model, n.Proxy, n.Version = text("model"), text("proxy"), text("version")
-	n.TLS = TLS{text("tls.min"), text("tls.ca"), text("tls.cert"), text("tls.key")}
+	n.TLS = TLS{text("tls.min"), text("tls.ca"), text("tls.cert"), text("tls.key"), strings.ReplaceAll(text("tls.groups"), " ", "")}
 	n.Insecure, n.Sticky = text("insecure") == "true", text("sticky") == "true"
 	n.MaxTokens, n.Hold = number(text("max_tokens")), duration(text("hold"))
 	if n.HTTP3 = text("http3"); n.HTTP3 == "false" {

@@ -134,6 +134,8 @@ func TestParseErrorsOfNodes(t *testing.T) {
 		{"truth", oneNode("insecure: yes"), "c.yaml:2:33: nodes.a.insecure: use true or false"},
 		{"tokens", oneNode("max_tokens: 0"), "c.yaml:2:35: nodes.a.max_tokens: use a whole number from 1 to 2147483647"},
 		{"version", oneNode("version: \"a b\""), `c.yaml:2:32: nodes.a.version: use a version such as "2023-06-01"`},
+		{"an unknown group", oneNode("tls: {groups: [x25519, p521]}"), "c.yaml:2:46: nodes.a.tls.groups: use x25519, x25519mlkem768, p256, p384; did you mean p256?"},
+		{"a group twice", oneNode("tls: {groups: [p256, p256]}"), "c.yaml:2:44: nodes.a.tls.groups: names the same twice"},
 		{"cert alone", oneNode("tls: {cert: x}"), "c.yaml:2:3: nodes.a.tls: use cert and key together"},
 		{"empty proxy", oneNode("proxy: \"\""), "c.yaml:2:30: nodes.a.proxy: has no value"},
 		{"line break in a label", oneNode("label: \"a\\nb\""), "c.yaml:2:30: nodes.a.label: has a line break or a control character"},
@@ -212,7 +214,7 @@ nodes:
     max_tokens: 800
     version: 2023-06-01
     auth: header:X-Key
-    tls: {min: "1.2", cert: c.pem, key: ~/k.pem}
+    tls: {min: "1.2", cert: c.pem, key: ~/k.pem, groups: [x25519, p256]}
     insecure: true
   ernie:     {url: https://qianfan.baidubce.com/v2, api: chat, key: "cmd:pass show qianfan", model: ernie-4.5-turbo-32k}
   llama:     {url: http://127.0.0.1:11434/v1, api: chat, auth: none, model: llama3.2}
@@ -230,7 +232,7 @@ func TestParseExample(t *testing.T) {
 		want := Node{Name: "qwen", URL: "https://dashscope.aliyuncs.com/compatible-mode/v1", API: wire.Chat,
 			Key: Ref("env:DASHSCOPE_API_KEY"), Headers: []Header{{Name: "X-Team", Value: "core"}, {Name: "X-Gate", Ref: Ref("env:GATE")}},
 			Proxy: "none", MaxTokens: 800, Version: "2023-06-01", Auth: Auth{AuthHeader, "X-Key"},
-			TLS: TLS{Min: "1.2", Cert: "c.pem", Key: "~/k.pem"}, Insecure: true, InFile: true}
+			TLS: TLS{Min: "1.2", Cert: "c.pem", Key: "~/k.pem", Groups: "x25519,p256"}, Insecure: true, InFile: true}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}

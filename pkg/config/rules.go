@@ -71,6 +71,12 @@ func checkSwitch(s string) *Error {
 
 func checkTLS(s string) *Error { return want(s == "1.2" || s == "1.3", `use "1.2" or "1.3"`) }
 
+// checkGroup is the rule for one of a node's key exchanges in TLS.
+func checkGroup(s string) *Error {
+	groups := []string{"x25519", "x25519mlkem768", "p256", "p384"}
+	return checkOneOf(s, "use "+strings.Join(groups, ", "), groups...)
+}
+
 // checkOutput knows no form: each command knows its own.
 func checkOutput(s string) *Error { return want(isWord(s), "use a word, such as text or json") }
 

@@ -111,6 +111,7 @@ var keys = []key{
 	{Setting{Key: "nodes.*.tls.ca"}, kindText, checkText},
 	{Setting{Key: "nodes.*.tls.cert"}, kindText, checkText},
 	{Setting{Key: "nodes.*.tls.key"}, kindText, checkText},
+	{Setting{Key: "nodes.*.tls.groups"}, kindWords, checkGroup},
 	{Setting{Key: "nodes.*.pins"}, kindCommas, checkPin},
 	{Setting{Key: "nodes.*.insecure"}, kindBool, checkBool},
 	{Setting{Key: "nodes.*.http3"}, kindText, checkHTTP3},

@@ -230,7 +230,7 @@ nodes:
 	v := mustResolve(t, f, vars("HOME", "/home/u"), nil)
 	own, plain := mustSelect(t, v, "own"), mustSelect(t, v, "plain")
 	slash := filepath.FromSlash
-	if got, want := own.TLS, (TLS{"1.3", slash("/home/u/own.pem"), "/c", slash("/etc/x/k")}); got != want {
+	if got, want := own.TLS, (TLS{"1.3", slash("/home/u/own.pem"), "/c", slash("/etc/x/k"), ""}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if got, want := plain.TLS, (TLS{Min: "1.2", CA: slash("/etc/x/sub/ca.pem")}); got != want {

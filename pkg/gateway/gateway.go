@@ -36,6 +36,7 @@ type Header struct{ Name, Value string }
 // NewNode is a node that g names, with whole paths of its TLS settings. It fails with *config.Error at the node's name.
 func NewNode(g *config.Gateway, node config.Node) (Node, error) {
 	n := Node{Node: node}
+	n.TLS.Groups = "" // nginx offers its own
 	for _, path := range []*string{&n.TLS.CA, &n.TLS.Cert, &n.TLS.Key} {
 		whole, err := filepath.Abs(*path)
 		if err != nil {

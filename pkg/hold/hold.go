@@ -108,7 +108,7 @@ func (s Settings) name() (string, error) {
 	}
 	// The path on the server is the request's; the server is the connection's.
 	for _, part := range []string{
-		identify(s.Launch.Program), r.Node, r.Target.Scheme, r.Target.Host, proxy, r.TLS.Min, strconv.FormatBool(r.Insecure),
+		identify(s.Launch.Program), r.Node, r.Target.Scheme, r.Target.Host, proxy, r.TLS.Min, r.TLS.Groups, strconv.FormatBool(r.Insecure),
 		fmt.Sprint(r.HTTP3, r.Resolve), guard.JoinPins(r.Pins, ","), strings.Join(s.Launch.Env, "\x00"),
 	} {
 		say(part)

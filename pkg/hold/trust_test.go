@@ -143,6 +143,7 @@ func TestNames(t *testing.T) {
 		"proxy's password":  func(s *Settings) { s.Reach.Proxy = parsed("http://u:one@p.example:3128") },
 		"another password":  func(s *Settings) { s.Reach.Proxy = parsed("http://u:two@p.example:3128") },
 		"floor":             func(s *Settings) { s.Reach.TLS.Min = "1.2" },
+		"groups":            func(s *Settings) { s.Reach.TLS.Groups = "x25519" },
 		"insecure":          func(s *Settings) { s.Reach.Insecure = true },
 		"pins":              func(s *Settings) { s.Reach.Pins = []guard.Pin{{1}} },
 		"other pins":        func(s *Settings) { s.Reach.Pins = []guard.Pin{{2}} },

@@ -31,8 +31,11 @@ func newQUICServer(t *testing.T, config *tls.Config, handle http.HandlerFunc) *q
 	check(t, err)
 	s := &quicServer{address: socket.LocalAddr().String()}
 	seen := config.Clone()
-	seen.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	seen.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		s.conns.Add(1)
+		if config.GetConfigForClient != nil {
+			return config.GetConfigForClient(hello)
+		}
 		return nil, nil
 	}
 	s.Server = &http3.Server{Handler: handle, TLSConfig: http3.ConfigureTLSConfig(seen)}

@@ -29,6 +29,14 @@ type TLS struct {
 	CA string
 	// Cert and Key are PEM files with a client certificate.
 	Cert, Key string
+	// Groups are the key exchanges to offer, with commas: x25519, x25519mlkem768, p256 and p384. "" is Go's own choice, with
+	// X25519MLKEM768 as the first.
+	Groups string
+}
+
+// groups are the key exchanges by name.
+var groups = map[string]tls.CurveID{
+	"x25519": tls.X25519, "x25519mlkem768": tls.X25519MLKEM768, "p256": tls.CurveP256, "p384": tls.CurveP384,
 }
 
 // FileError says that a certificate file cannot be used. Nothing was sent.
@@ -56,6 +64,11 @@ func (o Options) nodeTLS() (*tls.Config, error) {
 	t := o.TLS
 	c := &tls.Config{
 		ServerName: o.Target.Hostname(), MinVersion: t.floor(), NextProtos: []string{"http/1.1"}, VerifyConnection: o.checkPins,
+	}
+	if t.Groups != "" {
+		for name := range strings.SplitSeq(t.Groups, ",") {
+			c.CurvePreferences = append(c.CurvePreferences, groups[name])
+		}
 	}
 	var err error
 	if t.CA == "" {

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,37 @@ import (
 var quiet = log.New(io.Discard, "", 0)
 
 func body(s string) io.Reader { return strings.NewReader(s) }
+
+// TestGroups holds that a node is offered the key exchanges that were chosen for it, over TCP and over QUIC.
+func TestGroups(t *testing.T) {
+	ca := privateCA(t)
+	hellos := make(chan []tls.CurveID, 8)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		hellos <- hello.SupportedCurves
+		return nil, nil
+	}
+	target := tlsServer(t, config)
+	quic := newQUICServer(t, config, func(http.ResponseWriter, *http.Request) {})
+	for groups, want := range map[string][]tls.CurveID{
+		"":                    {tls.X25519MLKEM768, tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521},
+		"x25519":              {tls.X25519},
+		"x25519mlkem768,p384": {tls.X25519MLKEM768, tls.CurveP384},
+		"p256":                {tls.CurveP256},
+	} {
+		for address, mode := range map[string]HTTP3{target.URL: NoHTTP3, "https://" + quic.address: OnlyHTTP3} {
+			_, _, err := post(t, Options{
+				Target: mustURL(t, address), TLS: TLS{CA: ca.file, Groups: groups}, HTTP3: mode, ConnectTimeout: 10 * time.Second,
+			})
+			check(t, err)
+			offered := <-hellos
+			for _, id := range want {
+				errorIf(t, !slices.Contains(offered, id), "groups %q: offered %v, want %v", groups, offered, want)
+			}
+			errorIf(t, groups != "" && len(offered) != len(want), "groups %q: offered %v, want %v", groups, offered, want)
+		}
+	}
+}
 
 func TestTLSAccepts(t *testing.T) {
 	ca := privateCA(t)
