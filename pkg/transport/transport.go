@@ -263,14 +263,17 @@ func (t *Transport) Warm(ctx context.Context) error {
 	return nil
 }
 
-// Ready sees to it that there is a connection for a request to come. Its error is Unsent.
+// Ready sees to it that there is a connection for a request that comes at once. Its error is Unsent.
 func (t *Transport) Ready(ctx context.Context) error {
 	if t.Idle() > 0 {
 		return nil
 	}
-	if err := t.Warm(ctx); err != nil {
+	made, err := t.connect(WithTrace(ctx, TraceOf(ctx)), 0)
+	if err != nil {
 		return &unsentError{err}
 	}
+	made.about().tell(TraceOf(ctx))
+	t.keep(made)
 	return nil
 }
 
