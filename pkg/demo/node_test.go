@@ -90,23 +90,32 @@ func TestInMemoryFaults(t *testing.T) {
 	}
 }
 
-func TestConcurrentRequestsInMemory(t *testing.T) {
+// TestConcurrentRequests holds that requests at the same time meet, as a set, the statuses of the query.
+func TestConcurrentRequests(t *testing.T) {
 	n := New(Options{})
 	client, _ := inMemory(t, n, true)
+	var mu sync.Mutex
+	got := map[int]int{}
 	var wg sync.WaitGroup
-	for range 16 {
+	for range 20 {
 		wg.Go(func() {
-			for range 10 {
-				resp, err := client.Do(request(t, "http://demo/v1/messages", streamed(messagesAsk)))
+			for range 6 {
+				resp, err := client.Do(request(t, "http://demo/v1/messages?status=429,503,200", streamed(messagesAsk)))
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				resp.Body.Close()
+				mu.Lock()
+				got[resp.StatusCode]++
+				mu.Unlock()
 			}
 		})
 	}
 	wg.Wait()
+	if got[429] != 40 || got[503] != 40 || got[200] != 40 {
+		t.Errorf("got the statuses %v, want 40 of each", got)
+	}
 	n.Close()
 	settled(t)
 }
