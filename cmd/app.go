@@ -60,21 +60,19 @@ type closedStream struct{}
 func (closedStream) Write([]byte) (int, error) { return 0, syscall.EBADF }
 
 // note says something beside the answer, unless -q asked for silence.
-func (a *app) note(format string, args ...any) {
+func (a *app) note(format string, args ...any) { a.remark(a.safe(fmt.Sprintf(format, args...))) }
+
+// remark is note for a text that is safe already. All its lines but the first are indented, also those that a terminal's
+// width makes.
+func (a *app) remark(text string) {
 	const who = "ferry: "
 	if !a.quiet {
-		a.sayIndented(who+fmt.Sprintf(format, args...), len(who))
+		a.tell(a.err.Wrap(indented(who+text, len(who)), len(who)) + "\n")
 	}
 }
 
-// say writes a line to standard error.
-func (a *app) say(line string) { a.sayIndented(line, 2) }
-
-// sayIndented writes a text to standard error, with secrets masked and safe for a terminal. All lines but the first are
-// indented, also those that a terminal's width makes.
-func (a *app) sayIndented(text string, indent int) {
-	a.tell(a.err.Wrap(indented(a.safe(text), indent), indent) + "\n")
-}
+// say writes a line to standard error, with secrets masked and safe for a terminal.
+func (a *app) say(line string) { a.tell(a.err.Wrap(indented(a.safe(line), 2), 2) + "\n") }
 
 // tell writes to standard error, from any goroutine. That it is closed is no reason to fail.
 func (a *app) tell(text string) {

@@ -14,6 +14,7 @@ import (
 	"ferry/pkg/demo"
 	"ferry/pkg/guard"
 	"ferry/pkg/limit"
+	"ferry/pkg/text"
 	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
@@ -73,7 +74,8 @@ func (order *nodeOrder) ready(ctx context.Context, i int) (*client.Endpoint, err
 	n := order.nodes[i]
 	n.once.Do(func() {
 		if n.IsDemo() {
-			order.settings.note("%s is the demo node: its answers are made up here", n.Name)
+			name := text.Shown(n.Name, text.MostNamed) // a word of the file, or ferry's own: there is nothing to redact
+			order.settings.remark(name + " is the demo node: its answers are made up here")
 		}
 		n.endpoint, n.err = order.settings.endpoint(ctx, n.Node, order.options)
 		if n.err == nil && order.onReady != nil {

@@ -24,8 +24,16 @@ type attemptStage struct{ *Env }
 func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	attempt := &Attempt{Node: call.Endpoint.Name, Number: call.number, Started: s.Clock.Now()}
 	result := &Result{Attempts: []*Attempt{attempt}}
-	ctx, cancel := s.bound(ctx, call)
-	defer cancel()
+	if !call.Deadline.IsZero() { // the attempt has what is left of the call's time, or its share beside other endpoints
+		left, cause := call.Deadline.Sub(s.Clock.Now()), &DeadlineError{Timeout: call.Timeout}
+		if call.Remaining > 0 && call.Sink == nil { // a stream has the idle timeout for that
+			left /= time.Duration(call.Remaining + 1)
+			cause.Share = left
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, left, cause)
+		defer cancel()
+	}
 	if call.Sink == nil {
 		if resp, body, err := s.exchange(ctx, call, attempt); resp != nil {
 			result.Answer, result.Body = s.decode(ctx, call, attempt, resp, body, err)
@@ -42,19 +50,6 @@ func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		return result, &Error{Class: attempt.Class, Status: attempt.Status, Node: attempt.Node, Err: attempt.Err}
 	}
 	return result, nil
-}
-
-// bound gives one attempt what is left of the call's time, or its share where other endpoints can still be asked.
-func (s *attemptStage) bound(ctx context.Context, call *Call) (context.Context, context.CancelFunc) {
-	if call.Deadline.IsZero() {
-		return context.WithCancel(ctx)
-	}
-	left, cause := call.Deadline.Sub(s.Clock.Now()), &DeadlineError{Timeout: call.Timeout}
-	if call.Remaining > 0 && call.Sink == nil { // a stream has the idle timeout for that
-		left /= time.Duration(call.Remaining + 1)
-		cause.Share = left
-	}
-	return context.WithTimeoutCause(ctx, left, cause)
 }
 
 // exchange sends the request and reads what comes to its end, err says how far. Without a reply resp is nil and the
