@@ -121,6 +121,7 @@ type staleConn struct {
 
 func (c staleConn) Write(p []byte) (int, error) {
 	if c.stale.Load() {
+		_ = c.Conn.(*net.TCPConn).CloseRead() // the end that the other side has made
 		return 0, syscall.EPIPE
 	}
 	return c.Conn.Write(p)

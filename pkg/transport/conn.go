@@ -181,9 +181,8 @@ func (x *exchange) write() {
 	}
 	if err == nil {
 		err = x.out.Flush()
-	}
-	if err != nil && x.under.failed != nil {
-		err = x.under.failed // net/http calls it an error of the body
+	} else if _, failed := x.out.Write(nil); failed != nil {
+		err = failed // net/http calls it an error of the body
 	}
 	if err == nil {
 		at := x.now()
@@ -399,7 +398,6 @@ type socket struct {
 
 	handed atomic.Int64 // bytes of the request that were to be written
 	sent   atomic.Int64 // bytes of the request that were written
-	failed error        // of the last write
 	// noWait makes Read take only what is there. It is set while nothing else reads.
 	noWait bool
 	// heard is called in a handshake when bytes have come.
@@ -436,7 +434,6 @@ func (s *socket) Write(p []byte) (int, error) {
 	n, err := s.Conn.Write(p)
 	n = max(n-before, 0)
 	s.sent.Add(int64(n))
-	s.failed = err
 	return n, err
 }
 

@@ -243,11 +243,14 @@ func kind(t *testing.T, err error) string {
 		return "timeout"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "unexpected EOF"):
 		return "cut"
+	case strings.Contains(err.Error(), "with Body length"), strings.Contains(err.Error(), "can't write control character"):
+		return "bad request"
 	}
 	for _, sign := range []string{"malformed", "invalid", "unsupported", "bad Content-Length",
 		"too many transfer encodings",
 		"suspiciously long trailer", "chunked line ends", "too much non-data", "chunk length",
-		"multiple Content-Length", "chunked encoding", "line too long", "message too large"} {
+		"multiple Content-Length", "chunked encoding", "line too long", "message too large",
+		"flate: "} {
 		if strings.Contains(err.Error(), sign) {
 			return "malformed"
 		}

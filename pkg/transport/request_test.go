@@ -1,0 +1,122 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestRequestAsWritten holds that a request is written to the byte as http.Transport writes it.
+func TestRequestAsWritten(t *testing.T) {
+	untold := func(words string) io.Reader { return struct{ io.Reader }{strings.NewReader(words)} }
+	written := func(judge bool, change func(*http.Request), body io.Reader) string {
+		var got bytes.Buffer
+		l := newLink(t, inMemory, false)
+		tr := l.start(t, judge, func(conn net.Conn) {
+			defer conn.Close()
+			r, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &got)))
+			if err == nil {
+				_, _ = io.Copy(io.Discard, r.Body)
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")
+			}
+		})
+		r := request(t, l.target()+"/v1/messages?a=b", body)
+		change(r)
+		got.WriteString(result(t, tr, r) + "\n")
+		tr.end()
+		return got.String()
+	}
+	header := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header[name] = append(r.Header[name], value) }
+	}
+	for name, test := range map[string]struct {
+		change  func(*http.Request)
+		body    func() io.Reader
+		differs string // why
+	}{
+		"a body":           {body: func() io.Reader { return strings.NewReader("hello") }},
+		"an empty body":    {body: func() io.Reader { return strings.NewReader("") }},
+		"no body":          {body: func() io.Reader { return http.NoBody }},
+		"nil":              {body: func() io.Reader { return nil }},
+		"a GET":            {body: func() io.Reader { return nil }, change: func(r *http.Request) { r.Method = http.MethodGet }},
+		"a long body":      {body: func() io.Reader { return strings.NewReader(strings.Repeat("x", 100<<10)) }},
+		"an untold length": {body: func() io.Reader { return untold("hello") }},
+		"a long untold":    {body: func() io.Reader { return untold(strings.Repeat("x", 100<<10)) }},
+		"untold and empty": {body: func() io.Reader { return untold("") }},
+		"too short":        {change: func(r *http.Request) { r.ContentLength = 9 }},
+		"too long":         {change: func(r *http.Request) { r.ContentLength = 3 }},
+		"headers":          {change: header("X-B", "b")},
+		"several values":   {change: func(r *http.Request) { r.Header["X-B"] = []string{"b", "a"} }},
+		"an odd name":      {change: header("x-lower", "b")},
+		"an own host":      {change: func(r *http.Request) { r.Host = "other.test" }},
+		"an own agent":     {change: header("User-Agent", "ferry")},
+		"no agent":         {change: header("User-Agent", "")},
+		"an own coding":    {change: header("Accept-Encoding", "br")},
+		"an own close":     {change: func(r *http.Request) { r.Close = true }, differs: "Options.Cold says this"},
+		"an own length":    {change: header("Content-Length", "9")},
+		"an own chunking":  {change: header("Transfer-Encoding", "chunked")},
+		"a path":           {change: func(r *http.Request) { r.URL.Path = "/a b/\x00" }},
+		"an opaque path":   {change: func(r *http.Request) { r.URL.Opaque = "/a\r\nX: b" }},
+		"a bad host":       {change: func(r *http.Request) { r.Host = "a\r\nX: b" }},
+		"spaces around":    {change: header("X-B", " \tb ")},
+		"a line break":     {change: header("X-B", "b\r\nX-C: c"), differs: "it is checked before, and written as spaces"},
+		"a bad name":       {change: header("X B", "b"), differs: "it is checked before, and left out"},
+	} {
+		if test.body == nil {
+			test.body = func() io.Reader { return strings.NewReader("hello") }
+		}
+		if test.change == nil {
+			test.change = func(*http.Request) {}
+		}
+		got, want := written(false, test.change, test.body()), written(true, test.change, test.body())
+		errorIf(t, (got == want) != (test.differs == ""), "%s: differs as %q\n got %.500q\nwant %.500q", name, test.differs, got, want)
+		errorIf(t, strings.Contains(got, "\r\nX-C"), "%s: a value became a header", name)
+	}
+}
+
+// TestManyAtOnce has many calls share a transport, whose server ends connections as it likes. Each gets its own answer.
+func TestManyAtOnce(t *testing.T) {
+	for _, secured := range []bool{false, true} {
+		l := newLink(t, overTCP(t), secured)
+		tr := l.start(t, false, func(conn net.Conn) {
+			defer conn.Close()
+			in := bufio.NewReader(conn)
+			for n := 1; ; n++ {
+				r, err := http.ReadRequest(in)
+				if err != nil {
+					return
+				}
+				words, _ := io.ReadAll(r.Body)
+				switch answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n", len(words)); {
+				case n%7 == 0:
+					fmt.Fprintf(conn, "%sConnection: close\r\n\r\n%s", answer, words)
+					return
+				case n%3 == 0:
+					_, _ = io.WriteString(conn, chunked(fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(words), words)))
+				default:
+					fmt.Fprintf(conn, "%s\r\n%s", answer, words)
+				}
+			}
+		})
+		var all sync.WaitGroup
+		for caller := range 16 {
+			all.Go(func() {
+				for n := range 40 {
+					words := fmt.Sprintf("%d of %d %s", n, caller, strings.Repeat("x", 1+(n*caller*977)%20000))
+					_, got, err := say(t, tr, Options{Target: mustURL(t, l.target())}, []byte(words))
+					errorIf(t, err != nil || got != words, "caller %d, call %d: %.40q, %v; want %.40q", caller, n, got, err, words)
+				}
+			})
+		}
+		all.Wait()
+		kept := tr.RoundTripper.(*Transport).Idle()
+		errorIf(t, kept > 16 || kept == 0, "%d connections are kept, want 1 to 16", kept)
+		tr.end()
+	}
+}
