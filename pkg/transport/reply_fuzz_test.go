@@ -63,7 +63,7 @@ func (c *replyConn) SetWriteDeadline(time.Time) error { return nil }
 func (c *replyConn) dial(context.Context, string, string) (net.Conn, error) { return c, nil }
 
 // FuzzReply has a server reply with any bytes: ferry's transport ends as http.Transport does, within its bounds, and
-// keeps the connection just if the reply was one answer. A part of the reply is repeated, so that the bounds are met.
+// keeps the connection if the reply was one answer. A part of the reply is repeated, so that the bounds are met.
 func FuzzReply(f *testing.F) {
 	log.SetOutput(io.Discard) // net/http logs what no request asked for
 	f.Cleanup(func() { log.SetOutput(os.Stderr) })
@@ -95,8 +95,9 @@ func FuzzReply(f *testing.F) {
 		errorIf(t, got != want, " got %.999s\nwant %.999s", got, want)
 		errorIf(t, strings.HasPrefix(got, "no answer") && ours.taken() > MaxHeader,
 			"%d bytes of a header were read", ours.taken())
+		failed := strings.HasPrefix(got, "no answer") || strings.HasPrefix(got, "broken") // a gzip body may be whole and bad
 		kept, fit := rt.Idle() == 1, oneAnswer(reply[:ours.taken()])
-		errorIf(t, kept != fit, "the connection was kept: %t, want %t, after %.999s", kept, fit, got)
+		errorIf(t, kept && !fit || fit && !kept && !failed, "kept %t, fit for a next request %t, after %.999s", kept, fit, got)
 		rt.CloseIdleConnections()
 		judge.CloseIdleConnections()
 	})
@@ -129,8 +130,8 @@ func oneAnswer(reply []byte) bool {
 		if resp.StatusCode/100 == 1 && resp.StatusCode != http.StatusSwitchingProtocols {
 			continue
 		}
-		n, err := io.Copy(io.Discard, bounded(resp, fuzzBody).Body)
+		_, err = io.Copy(io.Discard, resp.Body)
 		_, more := in.ReadByte()
-		return err == nil && n <= fuzzBody && more == io.EOF && !resp.Close && resp.StatusCode >= 200
+		return err == nil && more == io.EOF && !resp.Close && resp.StatusCode >= 200
 	}
 }
