@@ -30,6 +30,7 @@ func newHelpTopics(a *app) []*cobra.Command {
 		{"hold", "A connection to a node that outlives the command"},
 		{"limits", "Request limits and budgets of tokens"},
 		{"measuring", "What bench measures, and how sure it is"},
+		{"path", "How ferry connects: raced handshakes, HTTP/3, the fastest of several nodes"},
 		{"retries", "When a request is tried again, and after how long"},
 		{"storage", "What is kept on this machine, where and for how long"},
 	} {
