@@ -82,12 +82,6 @@ func Resolve(file *File, lookup Lookup, flags map[string]string) (*Values, error
 			return nil, &Error{Key: key, Msg: "unknown setting"}
 		}
 	}
-	v.read()
-	return v, nil
-}
-
-// read takes the values from their texts, which were checked.
-func (v *Values) read() {
 	text := func(key string) string { return v.set[key].text }
 	v.Nodes = SplitNodes(text("node"))
 	v.Across = text("failover.across") == "true"
@@ -106,6 +100,7 @@ func (v *Values) read() {
 	v.Redact = kindList.split(text("redact"))
 	v.AuditFile, v.AuditMaxSize = text("audit.file"), sizeOf(text("audit.max_size"))
 	v.AuditsContent = text("audit.content") == "redacted"
+	return v, nil
 }
 
 func (k key) choose(file *File, lookup Lookup, flags map[string]string) (value, *Error) {
