@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"ferry/pkg/bench"
@@ -35,6 +36,8 @@ const (
 	benchRequests = 20
 	// benchTokens is enough to see that an answer comes, and cheap.
 	benchTokens = 16
+	// benchTimeout bounds a request unless --timeout says otherwise: one that stalls ends a bench no later.
+	benchTimeout = time.Minute
 	// openLoopWorkers is how many requests of one node a fixed rate may have in flight unless -c says otherwise: with one
 	// the rate would be the node's.
 	openLoopWorkers = 100
@@ -55,7 +58,8 @@ The best node is the one proven faster than each other one (by its first token w
 whose success rate lies below another's interval. Nodes that cannot be told apart are all named; -o best then prints the
 one that is typically the fastest.
 
-The first Ctrl-C stops sending and reports what there is; the second ends at once.`,
+The first Ctrl-C stops sending, waits at most 5 s for what is in flight, and reports what there is; the second reports
+at once. A run by -d ends at most the time limit of a request (60 s) later.`,
 		Example: `  ferry bench demo/direct demo/hongkong demo/singapore
   ferry bench -r 50 -c 5 hongkong singapore
   ferry bench -d 1m --rate 2 hongkong                  a fixed rate, whatever the answers take
@@ -103,7 +107,8 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.StringVar(&o.node.api, "api", "", "the `API` of nodes given as URLs: "+either(wire.APIs()))
 	addSettingFlags(f, &o.node,
 		"model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
-	f.Lookup("timeout").Usage = "time limit for one request, including retries"
+	timeout := f.Lookup("timeout")
+	timeout.Usage, timeout.DefValue = "time limit for one request, including retries", text.Brief(benchTimeout)
 	addStoreFlags(f, &o.node)
 	addReportFlags(c, &o.report)
 }
@@ -160,19 +165,43 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	return nil
 }
 
-// measure runs the plan and shows how far it is. The first signal ends the sending, the second kills.
+// measure runs the plan and shows how far it is. The first signal ends the sending, the second what is in flight too.
 func (a *app) measure(ctx context.Context, r *benchRun) (*bench.Run, error) {
 	caught, release := a.Catch(ctx)
 	defer release()
+	ctx, abort := context.WithCancel(ctx)
+	defer abort()
+	defer context.AfterFunc(caught, func() {
+		again, release := a.Catch(ctx)
+		context.AfterFunc(again, func() {
+			abort()
+			release()
+		})
+	})()
 	r.sending = caught
 	if a.SchedulingDelay != nil {
 		r.plan.SchedulingDelay = a.SchedulingDelay()
+	}
+	var waiting atomic.Pointer[string]
+	live := a.err.TTY && !a.err.Plain
+	r.plan.Waiting = func(waits []bench.Progress, most time.Duration) {
+		line := report.WaitingLine(waits, most)
+		waiting.Store(&line)
+		if !live {
+			a.note("%s", line)
+		}
 	}
 	b := bench.New(r.plan)
 	started := a.Clock.Now()
 	since := func() time.Duration { return a.Clock.Now().Sub(started) }
 	stop := a.showing(
-		func() []string { return report.ProgressTable(b.Progress(), since(), a.err.Facts, a.safe) },
+		func() []string {
+			lines := report.ProgressTable(b.Progress(), since(), a.err.Facts, a.safe)
+			if line := waiting.Load(); line != nil {
+				lines = append(lines, text.Cut(a.safe(*line), a.err.Facts.Width-1))
+			}
+			return lines
+		},
 		func() { a.note("%s", report.ProgressLine(b.Progress(), since())) },
 	)
 	defer stop()

@@ -61,11 +61,15 @@ func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOpt
 	p := &benchRun{
 		Bench: client.Bench{
 			Env: s.clientEnv(), Request: wire.Request{Prompt: prompt, MaxTokens: o.MaxTokens, Stream: o.Stream},
-			Timeout: s.values.Timeout, Memory: client.NewMemory(), Redact: s.redacted, Crashed: s.crashed,
+			Timeout: s.values.Timeout, RequestTimeout: s.values.Timeout, Memory: client.NewMemory(), Redact: s.redacted, Crashed: s.crashed,
 		},
 		plan:  bench.Plan{Clock: s.Clock, MaxTokens: o.tokenCap, Header: o.Header},
 		input: int64(wire.EstimateTokens(nonceSample + prompt)), output: int64(o.MaxTokens),
 	}
+	if !o.given("timeout") {
+		p.RequestTimeout = min(p.RequestTimeout, benchTimeout)
+	}
+	p.plan.Timeout = p.RequestTimeout
 	p.Tokens = p.input + p.output
 	p.plan.PerRequest = p.Tokens * int64(o.Attempts)
 	p.Wait = func(ctx context.Context, pause client.Pause) error {
@@ -159,6 +163,7 @@ func (p *benchRun) check(names []string, kinds []bench.Connection, o *benchOptio
 		if via := e.options.Proxy; via != nil && !strings.Contains(h.Proxy, via.Host) {
 			h.Proxy = strings.TrimPrefix(h.Proxy+", "+via.Scheme+"://"+via.Host, ", ")
 		}
+		p.plan.Limited = p.plan.Limited || e.Limiter != nil
 		p.plan.Targets = append(p.plan.Targets, p.Target(&e.Endpoint, kind == bench.Cold))
 	}
 	differs := slices.ContainsFunc(h.Nodes, func(n bench.Node) bool { return n.Model != h.Nodes[0].Model })

@@ -465,3 +465,33 @@ func TestPurgeOnTerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestBenchSignals stops a bench whose requests stall: after the first signal it waits some seconds, after the second it
+// reports at once.
+func TestBenchSignals(t *testing.T) {
+	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		arrived := make(chan struct{}, 9)
+		node := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // the client's going is seen only then
+			arrived <- struct{}{}
+			<-r.Context().Done()
+		}))
+		defer node.Close()
+		p := realFerry(t, "bench", "-r", "5", "--warmup", "0", "-o", "json", node.URL)
+		said := p.stderr()
+		p.start()
+		<-arrived
+		p.send(sent)
+		for line := ""; !strings.Contains(line, "waiting at most 4s for 1 request to http"); {
+			var err error
+			line, err = said.ReadString('\n')
+			check(t, err)
+		}
+		began := time.Now()
+		p.send(sent)
+		_ = readAll(said)
+		r := p.wait().killedBy(sent)
+		contains(t, "the report", r.stdout, `"stopped": "interrupted"`, `"requests": 0`)
+		errorIf(t, time.Since(began) > 2*time.Second, "%s after the second signal, want at once", time.Since(began))
+	}
+}

@@ -17,6 +17,13 @@ type Plan struct {
 	// MaxTokens ends the sending before the tokens billed could pass it, 0 for no bound; PerRequest is the most that one
 	// request can be billed.
 	MaxTokens, PerRequest int64
+	// Timeout bounds each request of a Target, and so how long the run goes on after its Duration; 0 is no bound.
+	Timeout time.Duration
+	// Limited says that requests may wait for a rate limit: one that takes long does not stall.
+	Limited bool
+	// Waiting is told which series have requests in flight a second after the last was sent, and how long these are waited
+	// for at most. It may be nil.
+	Waiting func(waits []Progress, most time.Duration)
 	// Saved gets each request as it ends. It may be nil.
 	Saved *Writer
 	// SchedulingDelay measures how late the process runs what is ready to run, over the whole run. It may be nil.
@@ -65,12 +72,9 @@ func (p *Plan) intended(round int) time.Duration {
 	return time.Duration(float64(round) / p.Header.Rate * float64(time.Second))
 }
 
-// drainTime is how long an open loop goes on with what it could not send in time: as long again as the plan, and for a
-// short plan a little longer. A node that cannot keep up would hold it for ever.
-func (p *Plan) drainTime() time.Duration {
-	const least = 30 * time.Second
-	return p.intended(p.Rounds()) + max(least, p.intended(p.Rounds()))
-}
+// drainTime is until when an open loop sends what it could not send in time: a node that cannot keep up would hold it for
+// ever.
+func (p *Plan) drainTime() time.Duration { return p.intended(p.Rounds()) + 30*time.Second }
 
 // nonce is of one length and differs between all requests of a run: splitmix64 maps its counter one to one.
 func (p *Plan) nonce(series, round int) string {

@@ -22,7 +22,15 @@ type queue struct {
 	over     bool
 	billed   int64
 	progress Progress
+	// began has when each request in flight began, by its round.
+	began map[int]time.Time
 }
+
+// A node is not waited for while a request takes this long, and this many times its mean.
+const (
+	stallAtLeast = 10 * time.Second
+	stallFactor  = 4
+)
 
 // recent is how many latencies a Progress has for a sparkline.
 const recent = 40
@@ -35,6 +43,8 @@ type Progress struct {
 	Mean            time.Duration
 	// Recent are the latest latencies in ms, NaN for a failure, the newest last.
 	Recent []float64
+	// InFlight is how many requests are waited for.
+	InFlight int
 	// Ended says why its part is over, "" while it goes on.
 	Ended string
 }
@@ -86,6 +96,17 @@ func (q *queue) finish(o Outcome) {
 		q.over, q.released = true, q.next
 		q.progress.Ended = o.Detail
 	}
+}
+
+// stalled reports whether its oldest request in flight takes far longer than its answers do.
+func (q *queue) stalled(now time.Time) bool {
+	most := max(stallAtLeast, stallFactor*q.progress.Mean)
+	for _, began := range q.began {
+		if now.Sub(began) >= most {
+			return true
+		}
+	}
+	return false
 }
 
 // show adds a counted request to the progress.

@@ -16,7 +16,8 @@ var nan = math.NaN()
 //
 // Its requests come in rounds. In each round every node gets one request, launched together in an order shuffled anew.
 // Up to Concurrency rounds are open at once, counted at the slowest node: the others wait for it, so that all nodes are
-// measured in the same minutes and what the network does meanwhile meets them alike.
+// measured in the same minutes and what the network does meanwhile meets them alike. They do not wait for a request that
+// stalls.
 //
 // At a fixed rate, an open loop, round i begins for every node at i/Rate, whatever has been answered; a node that has all
 // its workers busy begins it late, and the lag is kept.
@@ -43,7 +44,7 @@ func New(p Plan) *Bench {
 		b.run.Series = append(b.run.Series, series)
 		b.queues = append(b.queues, &queue{
 			index: i, target: p.Targets[i], series: series, ready: sync.Cond{L: &b.mu},
-			progress: Progress{Node: node, Total: p.Rounds()},
+			progress: Progress{Node: node, Total: p.Rounds()}, began: map[int]time.Time{},
 		})
 	}
 	return b
@@ -57,17 +58,24 @@ func (b *Bench) Progress() []Progress {
 	for i, q := range b.queues {
 		out[i] = q.progress
 		out[i].Recent = slices.Clone(q.progress.Recent)
+		out[i].InFlight = len(q.began)
 	}
 	return out
 }
 
+// stopTime is how long requests in flight are waited for after sending has ended.
+const stopTime = 5 * time.Second
+
 // Run makes the requests. When sending ends, which is a child of ctx, no more are sent, and those in flight are waited for
-// and counted. When ctx ends, those in flight are broken off and not counted. The error is of the saved run's file: the run
-// itself is complete all the same.
+// and counted, 5 s at most. When ctx ends, those in flight are broken off and not counted. The error is of the saved run's
+// file: the run itself is complete all the same.
 func (b *Bench) Run(ctx, sending context.Context) (*Run, error) {
+	ctx, abort := context.WithCancel(ctx)
+	defer abort()
+	defer context.AfterFunc(sending, func() { b.endIn(ctx, stopTime, abort) })()
 	b.warmUp(ctx, sending)
 	b.origin = b.plan.Clock.Now()
-	b.measure(ctx, sending)
+	b.measure(ctx, sending, abort)
 	b.complete(sending.Err() != nil)
 	if b.plan.Saved == nil {
 		return b.run, nil
@@ -97,13 +105,35 @@ func (b *Bench) warmUp(ctx, sending context.Context) {
 	}
 }
 
-// measure makes the rounds that count.
-func (b *Bench) measure(ctx, sending context.Context) {
+// endIn breaks off what is still in flight after a time, unless ctx ends before. What is waited for is said after a second.
+func (b *Bench) endIn(ctx context.Context, most time.Duration, abort func()) {
+	const patience = time.Second
+	tell := time.AfterFunc(patience, func() {
+		waits := slices.DeleteFunc(b.Progress(), func(p Progress) bool { return p.InFlight == 0 })
+		if b.plan.Waiting != nil && len(waits) > 0 {
+			b.plan.Waiting(waits, most-patience)
+		}
+	})
+	end := time.AfterFunc(most, abort)
+	context.AfterFunc(ctx, func() {
+		tell.Stop()
+		end.Stop()
+	})
+}
+
+// measure makes the rounds that count. After the run's time a request has its own timeout to end.
+func (b *Bench) measure(ctx, sending context.Context, abort func()) {
 	h, rounds := b.plan.Header, b.plan.Rounds()
 	if rounds == 0 {
 		rounds = math.MaxInt
 	}
 	do := func(ctx context.Context, q *queue, round int) { b.keep(q, round, b.ask(ctx, q, round)) }
+	over, ended := context.WithCancel(ctx)
+	defer ended()
+	if h.Duration > 0 && b.plan.Timeout > 0 {
+		end := time.AfterFunc(h.Duration, func() { b.endIn(over, b.plan.Timeout+time.Second, abort) })
+		defer end.Stop()
+	}
 	if h.Rate > 0 {
 		b.openLoop(ctx, sending, rounds, do)
 		return
@@ -151,8 +181,8 @@ func (b *Bench) start(ctx context.Context, do job) *sync.WaitGroup {
 	return &workers
 }
 
-// closedLoop does rounds while there is more to do, and returns when all that was begun has ended. It has no goroutine of
-// its own: the worker that ends a request opens the rounds that may be opened, and goes on with one of them, which costs no
+// closedLoop does rounds while there is more to do, and returns when all that was begun has ended. The worker that ends a
+// request opens the rounds that may be opened, and goes on with one of them, which costs no
 // switch between goroutines.
 func (b *Bench) closedLoop(
 	ctx, sending context.Context, rounds int, more func(slowest int) bool, do job,
@@ -170,6 +200,9 @@ func (b *Bench) closedLoop(
 			case over || !more(slowest):
 				closed = true
 				b.close()
+				if opened < rounds {
+					b.dropBacklog()
+				}
 			default:
 				opened++
 				b.release(order, opened)
@@ -178,6 +211,22 @@ func (b *Bench) closedLoop(
 	}
 	advance()
 	defer context.AfterFunc(sending, advance)()
+	looking, ended := context.WithCancel(ctx)
+	defer ended()
+	if len(b.queues) > 1 && !b.plan.Limited {
+		go func() { // where all the others wait for a request that stalls, none that ends opens a round
+			ticks := time.NewTicker(time.Second)
+			defer ticks.Stop()
+			for {
+				select {
+				case <-ticks.C:
+					advance()
+				case <-looking.Done():
+					return
+				}
+			}
+		}()
+	}
 	b.start(ctx, func(ctx context.Context, q *queue, round int) {
 		do(ctx, q, round)
 		advance()
@@ -203,7 +252,7 @@ func (b *Bench) openLoop(ctx, sending context.Context, rounds int, do job) {
 func (b *Bench) open(order *rand.Rand, round int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.overTokens() || b.slowest() == math.MaxInt {
+	if b.overTokens() || !slices.ContainsFunc(b.queues, func(q *queue) bool { return !q.over }) {
 		return false
 	}
 	b.release(order, round+1)
@@ -226,13 +275,31 @@ func (b *Bench) close() {
 	}
 }
 
-// slowest is the number of rounds that the slowest node has done, math.MaxInt when every node refuses everything.
-func (b *Bench) slowest() int {
-	least := math.MaxInt
+// dropBacklog takes back the rounds that came together while a node stalled.
+func (b *Bench) dropBacklog() {
 	for _, q := range b.queues {
-		if !q.over {
-			least = min(least, q.done)
+		if q.stalled(b.plan.Clock.Now()) || q.released-q.next > b.plan.Header.Concurrency {
+			q.drop()
 		}
+	}
+}
+
+// slowest is the number of rounds that the slowest node has done, without those that stall unless all do. It is
+// math.MaxInt when every node refuses everything.
+func (b *Bench) slowest() int {
+	now := b.plan.Clock.Now()
+	least, moving := math.MaxInt, math.MaxInt
+	for _, q := range b.queues {
+		if q.over {
+			continue
+		}
+		least = min(least, q.done)
+		if b.plan.Limited || !q.stalled(now) {
+			moving = min(moving, q.done)
+		}
+	}
+	if moving < math.MaxInt {
+		return moving
 	}
 	return least
 }
@@ -282,6 +349,14 @@ func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 }
 
 func (b *Bench) ask(ctx context.Context, q *queue, round int) Outcome {
+	b.mu.Lock()
+	q.began[round] = b.plan.Clock.Now()
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		delete(q.began, round)
+		b.mu.Unlock()
+	}()
 	return q.target(ctx, Request{Round: round, Nonce: b.plan.nonce(q.index, round)})
 }
 

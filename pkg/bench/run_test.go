@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -315,4 +316,69 @@ func TestPrecisionStopsEarly(t *testing.T) {
 		run = runPlan(t, p)
 		equal(t, "stopped, requests", []any{run.Stopped, run.Series[0].Len()}, []any{"", 100})
 	})
+}
+
+// A request that stalls holds up its own node alone, and a run by time ends with the timeout of its requests at most.
+func TestStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stalls := &fake{takes: func(round int) time.Duration {
+			if round == 3 {
+				return time.Hour
+			}
+			return 100 * time.Millisecond
+		}}
+		works := &fake{takes: always(100 * time.Millisecond)}
+		p := planOf(Header{Duration: 30 * time.Second, Concurrency: 1}, stalls, works)
+		p.Timeout = time.Minute
+		var told []string
+		p.Waiting = func(waits []Progress, most time.Duration) {
+			told = append(told, fmt.Sprintf("%d of %s for %s", waits[0].InFlight, waits[0].Node.Name, most))
+		}
+		began := time.Now()
+		run := runPlan(t, p)
+		equal(t, "took", time.Since(began), 30*time.Second+p.Timeout+time.Second)
+		equal(t, "requests of the node that stalls, asked and counted", []int{len(stalls.rounds), run.Series[0].Len()}, []int{4, 3})
+		if got := run.Series[1].Len(); got < 190 {
+			t.Errorf("got %d requests of the other node, want at least 190", got)
+		}
+		equal(t, "told", told, "[1 of a for 1m0s]")
+	})
+}
+
+// After a stall the node makes the rounds that it owes, so that each has as many as the plan says.
+func TestStallIsMadeUpFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stalls := &fake{takes: func(round int) time.Duration {
+			if round == 3 {
+				return time.Minute
+			}
+			return 100 * time.Millisecond
+		}}
+		run := runPlan(t, planOf(Header{Requests: 50, Concurrency: 1}, stalls, &fake{takes: always(100 * time.Millisecond)}))
+		equal(t, "rounds of both", []any{roundsOf(run.Series[0]), roundsOf(run.Series[1])}, []any{upTo(50), upTo(50)})
+	})
+}
+
+// Nodes that are slow by nature stay in step.
+func TestSlowIsNoStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fast := &fake{takes: always(time.Second)}
+		slow := &fake{takes: always(9 * time.Second)}
+		run := runPlan(t, planOf(Header{Duration: time.Minute, Concurrency: 1}, slow, fast))
+		equal(t, "requests of both", []int{run.Series[0].Len(), run.Series[1].Len()}, []int{7, 7})
+	})
+}
+
+// What is in flight when the run is stopped has 5 s.
+func TestStopEndsSoon(t *testing.T) {
+	for _, h := range []Header{{Requests: 100, Concurrency: 2}, {Rate: 1, Duration: time.Hour, Concurrency: 5}, {Requests: 9, Warmup: 1, Concurrency: 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			sending, stop := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+			defer stop()
+			began := time.Now()
+			run, err := New(planOf(h, &fake{takes: always(time.Hour)})).Run(t.Context(), sending)
+			equal(t, "stopped, requests, error, took", []any{run.Stopped, run.Series[0].Len(), err, time.Since(began)},
+				[]any{"interrupted", 0, nil, 7500 * time.Millisecond})
+		})
+	}
 }

@@ -155,5 +155,6 @@ const (
 	FreshConnection = "fresh_connections"
 	CutFile         = "cut_file"
 	NotPrecise      = "not_precise"
+	Overrun         = "overrun"
 	OtherReference  = "reference_replaced"
 )

@@ -131,8 +131,11 @@ func (w *warner) row(r *Row, allShort bool) {
 			v.Reference, v.Pairs)
 	}
 	if r.Unsent > 0 {
-		w.add(NotSent, name, "%s could not begin in time and were not sent: it cannot keep up with that rate",
-			text.Count(r.Unsent, "request"))
+		w.add(NotSent, name, "%s could not begin in time and were not sent: -c %d is too few for that rate",
+			text.Count(r.Unsent, "request"), w.Header.Concurrency)
+	} else if r.Lag != nil && w.Header.Rate > 0 && r.Lag.middle() > 1000/w.Header.Rate {
+		w.add(Overrun, name, "requests began late, typically by %s: -c %d is too few for that rate",
+			text.Millis(r.Lag.middle()), w.Header.Concurrency)
 	}
 	if r.Fresh > 0 {
 		w.add(FreshConnection, name, "%s meant for a kept connection had to open a new one", text.Count(r.Fresh, "request"))

@@ -63,14 +63,14 @@ func TestWarnings(t *testing.T) {
 			}
 		}, []string{"no_success b: b: 40 requests and not one success"}},
 		{"unsent", around(800, 40), around(900, 40), func(r *Run) { r.Series[0].Unsent = 2 },
-			[]string{"unsent a: a: 2 requests could not begin in time and were not sent: it cannot keep up with that rate"}},
+			[]string{"unsent a: a: 2 requests could not begin in time and were not sent: -c 1 is too few for that rate"}},
 		{"fresh", around(800, 40), around(900, 39), func(r *Run) {
 			r.Series[1].add(record{Node: 1, Round: 39, Latency: 900 * time.Millisecond, Attempts: 1, Fresh: true})
 		}, []string{"fresh_connections b: b: 1 request meant for a kept connection had to open a new one"}},
 		{"notes", around(800, 40), around(900, 40), func(r *Run) { r.Notes = []string{"x: line 9 is cut", "x: line 9 is cut"} },
 			[]string{"cut_file: x: line 9 is cut"}},
 	} {
-		h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
+		h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b"), Concurrency: 1}
 		run := made(h, append(rounds(0, c.a...), rounds(1, c.b...)...)...)
 		c.change(run)
 		var got []string
@@ -78,6 +78,21 @@ func TestWarnings(t *testing.T) {
 			got = append(got, strings.TrimSpace(w.Code+" "+w.Node)+": "+w.Text)
 		}
 		equal(t, c.name, strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+	}
+}
+
+// At a fixed rate with too few requests in flight, requests begin late, and the warning names -c.
+func TestOverrunWarns(t *testing.T) {
+	for lag, want := range map[time.Duration]string{
+		10 * time.Millisecond: "[]",
+		30 * time.Millisecond: "[{overrun a a: requests began late, typically by 30 ms: -c 1 is too few for that rate}]",
+	} {
+		records := rounds(0, around(100, 20)...)
+		for i := range records {
+			records[i].Lag = lag
+		}
+		s := Summarise([]*Run{made(Header{ID: "x", Rate: 50, Concurrency: 1, Nodes: nodesOf("a")}, records...)})
+		equal(t, "late by "+lag.String(), s.Warnings, want)
 	}
 }
 

@@ -30,6 +30,9 @@ func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 			left /= time.Duration(call.Remaining + 1)
 			cause.Share = left
 		}
+		if each := call.AttemptTimeout; each > 0 && each < left {
+			left, cause = each, &DeadlineError{Timeout: each}
+		}
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, left, cause)
 		defer cancel()

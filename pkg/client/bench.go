@@ -21,8 +21,9 @@ type Bench struct {
 	Env
 	// Request is what each request asks, behind a number of its own.
 	Request wire.Request
-	// Timeout bounds each request with its retries.
-	Timeout time.Duration
+	// Timeout bounds each request with its retries and its waits for a rate limit, RequestTimeout without those waits. Where
+	// there is a rate limit it bounds each attempt.
+	Timeout, RequestTimeout time.Duration
 	// Tokens is what an attempt counts where the node does not say.
 	Tokens int64
 	// Memory is shared by all requests in flight.
@@ -43,7 +44,11 @@ func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 			}
 		}()
 		began := b.Clock.Now()
-		call := Call{Request: b.Request, Timeout: b.Timeout, Deadline: began.Add(b.Timeout), Memory: b.Memory.Share()}
+		call := Call{Request: b.Request, Timeout: b.Timeout, AttemptTimeout: b.RequestTimeout, Memory: b.Memory.Share()}
+		if e.Limiter == nil {
+			call.Timeout = b.RequestTimeout
+		}
+		call.Deadline = began.Add(call.Timeout)
 		defer call.Memory.Release()
 		call.Request.Prompt = r.Nonce + " " + call.Request.Prompt
 		sink := &discard{}

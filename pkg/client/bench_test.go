@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +19,34 @@ import (
 // newBench is a bench of a trial's request, in which an attempt counts 1000 tokens where the node does not say.
 func newBench(tr *trial) *Bench {
 	return &Bench{
-		Env: tr.Env, Request: tr.request, Timeout: time.Minute, Tokens: 1000, Memory: NewMemory(),
+		Env: tr.Env, Request: tr.request, Timeout: time.Minute, RequestTimeout: time.Minute, Tokens: 1000, Memory: NewMemory(),
 		Redact:  strings.ToUpper,
 		Crashed: func(any) error { return errors.New("a crash") },
+	}
+}
+
+// A request that stalls ends by bench's own timeout, with a rate limit and without.
+func TestBenchTimeout(t *testing.T) {
+	for _, limited := range []bool{false, true} {
+		released := make(chan struct{})
+		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-released }))
+		address, err := url.Parse(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr := newTrial(t, address)
+		tr.Endpoint.API = wire.Messages
+		if limited {
+			tr.Limiter = roomy{}
+		}
+		b := newBench(tr)
+		b.RequestTimeout = 20 * time.Millisecond
+		got := b.Target(&tr.Endpoint, true)(t.Context(), bench.Request{Nonce: "0001"})
+		if want := "NO WHOLE ANSWER WITHIN THE TIMEOUT OF 20MS"; got.Class != "timeout" || !strings.Contains(got.Detail, want) {
+			t.Errorf("limited %v: got %q, %q, want a timeout: %s", limited, got.Class, got.Detail, want)
+		}
+		close(released)
+		server.Close()
 	}
 }
 
@@ -99,15 +127,19 @@ func TestBenchStream(t *testing.T) {
 	}
 }
 
-// crowded is a rate limit whose next reservation comes too late, and panicking one that has a fault.
+// crowded is a rate limit whose next reservation comes too late, panicking one that has a fault, and roomy one without a wait.
 type (
 	crowded   struct{}
 	panicking struct{ crowded }
+	roomy     struct{ crowded }
 )
 
 func (crowded) Rate() limit.Rate { return limit.Rate{Events: 60, Per: time.Minute, Burst: 1} }
 func (crowded) Reserve(context.Context, time.Duration) (*limit.Reservation, error) {
 	return nil, &limit.TooLongError{}
+}
+func (roomy) Reserve(context.Context, time.Duration) (*limit.Reservation, error) {
+	return &limit.Reservation{}, nil
 }
 func (panicking) Reserve(context.Context, time.Duration) (*limit.Reservation, error) {
 	panic("a fault")

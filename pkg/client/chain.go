@@ -69,6 +69,8 @@ type Call struct {
 	Reading Reading
 	// Sink takes the answer as it arrives; nil asks for the whole answer at once.
 	Sink Sink
+	// AttemptTimeout bounds one attempt, without a wait for a rate limit; 0 is no bound.
+	AttemptTimeout time.Duration
 	// Deadline ends the call with all its waits; the zero time is none. Timeout is its length, for the error.
 	Deadline time.Time
 	Timeout  time.Duration

@@ -61,6 +61,15 @@ func ProgressTable(all []bench.Progress, since time.Duration, f term.Facts, safe
 	return strings.Split(strings.TrimRight(table, "\n"), "\n")
 }
 
+// WaitingLine says which requests a run that has stopped sending still waits for, and how long at most.
+func WaitingLine(waits []bench.Progress, most time.Duration) string {
+	parts := make([]string, len(waits))
+	for i, p := range waits {
+		parts[i] = text.Count(p.InFlight, "request") + " to " + Series(p.Node)
+	}
+	return fmt.Sprintf("waiting at most %s for %s", text.Brief(most), strings.Join(parts, ", "))
+}
+
 func done(p bench.Progress) string {
 	if p.Total > 0 {
 		return fmt.Sprintf("%d/%d", p.Done, p.Total)
