@@ -267,15 +267,15 @@ func (x *exchange) readHeader() (*http.Response, error) {
 			return nil, err
 		}
 		x.look()
+		if x.gate != nil {
+			_ = x.under.SetReadDeadline(time.Time{}) // of a closed connection the read says so itself
+		}
 		resp, err := http.ReadResponse(x.in, x.request)
 		switch {
 		case err != nil || resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols:
 			return resp, err
-		case x.gate != nil:
-			_ = x.under.SetReadDeadline(time.Time{}) // of a closed connection the read says so itself
-			if resp.StatusCode == http.StatusContinue {
-				x.gate.decide(true)
-			}
+		case x.gate != nil && resp.StatusCode == http.StatusContinue:
+			x.gate.decide(true)
 		}
 	}
 }

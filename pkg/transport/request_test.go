@@ -3,6 +3,7 @@ package transport
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TestRequestAsWritten holds that a request is written to the byte as http.Transport writes it.
@@ -40,11 +43,12 @@ func TestRequestAsWritten(t *testing.T) {
 		body    func() io.Reader
 		differs string // why
 	}{
-		"a body":           {body: func() io.Reader { return strings.NewReader("hello") }},
-		"an empty body":    {body: func() io.Reader { return strings.NewReader("") }},
-		"no body":          {body: func() io.Reader { return http.NoBody }},
-		"nil":              {body: func() io.Reader { return nil }},
-		"a GET":            {body: func() io.Reader { return nil }, change: func(r *http.Request) { r.Method = http.MethodGet }},
+		"a body":        {body: func() io.Reader { return strings.NewReader("hello") }},
+		"an empty body": {body: func() io.Reader { return strings.NewReader("") }},
+		"no body":       {body: func() io.Reader { return http.NoBody }},
+		"nil":           {body: func() io.Reader { return nil }},
+		"a GET": {body: func() io.Reader { return nil },
+			change: func(r *http.Request) { r.Method = http.MethodGet }},
 		"a long body":      {body: func() io.Reader { return strings.NewReader(strings.Repeat("x", 100<<10)) }},
 		"an untold length": {body: func() io.Reader { return untold("hello") }},
 		"a long untold":    {body: func() io.Reader { return untold(strings.Repeat("x", 100<<10)) }},
@@ -75,7 +79,8 @@ func TestRequestAsWritten(t *testing.T) {
 			test.change = func(*http.Request) {}
 		}
 		got, want := written(false, test.change, test.body()), written(true, test.change, test.body())
-		errorIf(t, (got == want) != (test.differs == ""), "%s: differs as %q\n got %.500q\nwant %.500q", name, test.differs, got, want)
+		errorIf(t, (got == want) != (test.differs == ""), "%s: differs as %q\n got %.500q\nwant %.500q",
+			name, test.differs, got, want)
 		errorIf(t, strings.Contains(got, "\r\nX-C"), "%s: a value became a header", name)
 	}
 }
@@ -110,7 +115,8 @@ func TestManyAtOnce(t *testing.T) {
 				for n := range 40 {
 					words := fmt.Sprintf("%d of %d %s", n, caller, strings.Repeat("x", 1+(n*caller*977)%20000))
 					_, got, err := say(t, tr, Options{Target: mustURL(t, l.target())}, []byte(words))
-					errorIf(t, err != nil || got != words, "caller %d, call %d: %.40q, %v; want %.40q", caller, n, got, err, words)
+					errorIf(t, err != nil || got != words, "caller %d, call %d: %.40q, %v; want %.40q",
+						caller, n, got, err, words)
 				}
 			})
 		}
@@ -118,5 +124,74 @@ func TestManyAtOnce(t *testing.T) {
 		kept := tr.RoundTripper.(*Transport).Idle()
 		errorIf(t, kept > 16 || kept == 0, "%d connections are kept, want 1 to 16", kept)
 		tr.end()
+	}
+}
+
+// TestExpect has a server take a body or not. The time is fake.
+func TestExpect(t *testing.T) {
+	const patience = 3 * time.Second
+	const at = time.Hour
+	const taken, later = "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 102 Processing\r\n\r\n"
+	const refusal = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 5\r\n\r\n"
+	type said struct {
+		after time.Duration
+		words string
+	}
+	for name, test := range map[string]struct {
+		says    []said
+		want    string
+		unsent  bool
+		took    time.Duration
+		refused bool // no byte of the body is sent
+	}{
+		"taken":                  {says: []said{{2 * time.Second, taken}}, want: "hello", took: 2 * time.Second},
+		"taken later":            {says: []said{{time.Second, later}, {at, taken}}, want: "hello", took: at + time.Second},
+		"silence":                {says: []said{{time.Minute, taken}}, unsent: true, took: patience, refused: true},
+		"refused":                {says: []said{{0, refusal}, {0, "large"}}, want: "large", refused: true},
+		"refused later":          {says: []said{{0, later}, {at, refusal + "large"}}, want: "large", took: at, refused: true},
+		"refused in two parts":   {says: []said{{0, refusal}, {at, "large"}}, want: "large", took: at, refused: true},
+		"the end":                {says: []said{{time.Second, ""}}, unsent: true, took: time.Second, refused: true},
+		"the end later":          {says: []said{{0, later}, {at, ""}}, unsent: true, took: at, refused: true},
+		"the end when it is due": {says: []said{{0, taken}, {0, ""}}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			near, far, err := inMemory()
+			check(t, err)
+			rt, err := New(Options{Target: mustURL(t, "http://node.test"), Expect: patience,
+				Dial: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
+			check(t, err)
+			words := strings.Repeat("x", 20<<10)
+			body := make(chan int)
+			go func() {
+				in := bufio.NewReader(far)
+				r, err := http.ReadRequest(in)
+				if err != nil || r.Header.Get("Expect") != "100-continue" {
+					t.Errorf("%s: %v, %v; want a request that expects 100", name, r, err)
+				}
+				ends := false
+				for _, next := range test.says {
+					time.Sleep(next.after)
+					_, _ = io.WriteString(far, next.words)
+					ends = ends || next.words == ""
+				}
+				if ends {
+					far.Close()
+				}
+				n, _ := io.Copy(io.Discard, r.Body)
+				_, _ = io.WriteString(far, hello)
+				far.Close()
+				body <- int(n)
+			}()
+			started := time.Now()
+			_, got, err := say(t, rt, Options{Target: mustURL(t, "http://node.test")}, []byte(words))
+			took := time.Since(started)
+			closeIdle(rt)
+			errorIf(t, got != test.want || (err == nil) != (got != "") || Unsent(err) != test.unsent || took != test.took,
+				"%s: %q, %v, unsent %t, after %v; want %q, unsent %t, after %v",
+				name, got, err, Unsent(err), took, test.want, test.unsent, test.took)
+			n := <-body
+			errorIf(t, test.refused && n > 0 || test.want == "hello" && n != len(words), "%s: %d bytes of a body were sent",
+				name, n)
+		})
 	}
 }
