@@ -62,6 +62,7 @@ The first Ctrl-C stops sending, waits at most 5 s for what is in flight, and rep
 at once. A run by -d ends at most the time limit of a request (60 s) later.`,
 		Example: `  ferry bench demo/direct demo/hongkong demo/singapore
   ferry bench -r 50 -c 5 hongkong singapore
+  ferry bench hongkong hongkong+http3                  a node with itself over HTTP/3 and nothing else
   ferry bench -d 1m --rate 2 hongkong                  a fixed rate, whatever the answers take
   ferry bench --threshold 'p95<1200ms' --threshold 'success>=95%' hongkong
   ferry ask -n "$(ferry bench -o best hongkong singapore)" "why is the sky blue?"
@@ -92,6 +93,7 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	whole(f, &o.Attempts, "attempts", "", 1, 1, 100, "up to `N` attempts of each request, to measure what users feel")
 	f.BoolVar(&o.Stream, "stream", false, "stream, and measure the first token and those after it")
 	oneOf(c, &o.Connections, "connections", "", "the `KIND` of connection: cold, reused or both", "cold", "reused", "both")
+	f.BoolVar(&o.Race, "race", false, "begin a second handshake beside one that is late, as ask does; without it each is single")
 	f.StringVar(&o.prompt, "prompt", benchPrompt, "the prompt, a `TEXT`; each request has a number of its own before it")
 	f.StringArrayVarP(&o.files, "file", "f", nil, "a `FILE` with the prompt")
 	whole(f, &o.MaxTokens, "max-tokens", "", benchTokens, 1, math.MaxInt32, "at most `N` tokens of an answer")

@@ -14,6 +14,7 @@ import (
 
 	"ferry/pkg/bench"
 	"ferry/pkg/client"
+	"ferry/pkg/config"
 	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
@@ -110,11 +111,11 @@ func (s *settings) readySeries(
 	ctx context.Context, p *benchRun, names []string, kinds []bench.Connection, o *benchOptions,
 ) error {
 	options := endpointOptions{
-		unread: o.dryRun, cold: kinds[0] == bench.Cold, single: true, connections: o.Concurrency, streams: o.Stream,
+		unread: o.dryRun, cold: kinds[0] == bench.Cold, single: !o.Race, connections: o.Concurrency, streams: o.Stream,
 	}
 	demo := false
 	for _, name := range names {
-		node, err := s.selectNode(name)
+		node, err := s.benchNode(name, names, o.report.output == "best")
 		if err != nil {
 			return err
 		}
@@ -142,6 +143,27 @@ func (s *settings) readySeries(
 	return nil
 }
 
+// overHTTP3 behind a node's name measures the node over HTTP/3 and nothing else. No name has a + in it.
+const overHTTP3 = "+http3"
+
+// benchNode is a node to measure. Beside itself over HTTP/3 it is measured over TCP.
+func (s *settings) benchNode(name string, names []string, best bool) (config.Node, error) {
+	plain, only := name, false
+	if !strings.Contains(name, ":") {
+		plain, only = strings.CutSuffix(name, overHTTP3)
+	}
+	node, err := s.selectNode(plain)
+	switch {
+	case only && best:
+		return node, usagef("-o text tells which way is faster", "-o best prints a name to ask by, and %s is not one", name)
+	case only:
+		node.HTTP3 = "only"
+	case slices.Contains(names, name+overHTTP3):
+		node.HTTP3 = ""
+	}
+	return node, err
+}
+
 // reused is the same endpoint over connections that are kept.
 func (e *endpoint) reused() (*endpoint, error) {
 	again := *e
@@ -159,6 +181,7 @@ func (p *benchRun) check(names []string, kinds []bench.Connection, o *benchOptio
 		kind := kinds[i/len(names)]
 		h.Nodes = append(h.Nodes, bench.Node{
 			Name: names[i%len(names)], Label: e.config.Label, Connection: kind, Host: e.URL.Host, API: string(e.API), Model: e.Model,
+			HTTP3: e.config.HTTP3,
 		})
 		if via := e.options.Proxy; via != nil && !strings.Contains(h.Proxy, via.Host) {
 			h.Proxy = strings.TrimPrefix(h.Proxy+", "+via.Scheme+"://"+via.Host, ", ")

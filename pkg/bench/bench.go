@@ -31,6 +31,8 @@ type Node struct {
 	API        string     `json:"api"`
 	Model      string     `json:"model"`
 	Connection Connection `json:"connection"`
+	// HTTP3 is "true" where the node is asked over HTTP/3 or TCP, whichever is ready first, and "only" for HTTP/3 alone.
+	HTTP3 string `json:"http3,omitempty"`
 }
 
 // Request is what a Target is asked to do.
@@ -116,7 +118,9 @@ type Header struct {
 	Stream   bool    `json:"stream"`
 	// Connections is cold, reused or both.
 	Connections string `json:"connections"`
-	Seed        uint64 `json:"seed"`
+	// Race says that a second handshake began beside one that was late.
+	Race bool   `json:"race,omitempty"`
+	Seed uint64 `json:"seed"`
 	// Precision ends the run once every interval is that tight, as a share (0.05 is ±5 %); 0 never does.
 	Precision float64 `json:"precision,omitempty"`
 	// Proxy is the proxy's address without its user, "" for none.

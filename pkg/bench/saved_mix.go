@@ -51,6 +51,8 @@ func difference(a, b *Header) string {
 		return "only one of them streamed"
 	case a.Attempts != b.Attempts:
 		return fmt.Sprintf("a request had up to %d and up to %d attempts", a.Attempts, b.Attempts)
+	case a.Race != b.Race:
+		return "only one of them raced handshakes"
 	case (a.Rate > 0) != (b.Rate > 0):
 		return "only one of them sent at a fixed rate"
 	case a.Rate != b.Rate:
@@ -63,7 +65,7 @@ func difference(a, b *Header) string {
 // called, and the connection makes another series of it.
 func nodeDifference(a, b Node) string {
 	for _, f := range []struct{ what, a, b string }{
-		{"host", a.Host, b.Host}, {"API", a.API, b.API}, {"model", a.Model, b.Model},
+		{"host", a.Host, b.Host}, {"API", a.API, b.API}, {"model", a.Model, b.Model}, {"HTTP/3 setting", a.HTTP3, b.HTTP3},
 	} {
 		if f.a != f.b {
 			return fmt.Sprintf("the %s of %s is %s and %s", f.what, a.Name, cmp.Or(f.a, "none"), cmp.Or(f.b, "none"))

@@ -174,6 +174,8 @@ func TestMixable(t *testing.T) {
 		"tokens":   {func(h *Header) { h.MaxTokens = 4096 }, nil, "max_tokens is 100 and 4096", hint},
 		"stream":   {func(h *Header) { h.Stream = false }, nil, "only one of them streamed", hint},
 		"attempts": {func(h *Header) { h.Attempts = 1 }, nil, "a request had up to 3 and up to 1 attempts", hint},
+		"race":     {func(h *Header) { h.Race = true }, nil, "only one of them raced handshakes", hint},
+		"HTTP/3":   {func(h *Header) { h.Nodes[1].HTTP3 = "only" }, nil, "the HTTP/3 setting of hongkong is none and only", hint},
 		"loop":     {func(h *Header) { h.Rate = 2 }, nil, "only one of them sent at a fixed rate", hint},
 		"host":     {func(h *Header) { h.Nodes[1].Host = "hk2.example.com" }, nil, "the host of hongkong is hk.example.com and hk2.example.com", hint},
 		"API":      {func(h *Header) { h.Nodes[2].API = "chat" }, nil, "the API of hongkong is messages and chat", hint},

@@ -104,6 +104,7 @@ func jsonReport(s *bench.Summary) object {
 	return object{
 		{"schema", bench.Schema}, {"model", s.Model}, {"prompt_sha256", h.PromptSHA256},
 		{"started", h.Started.UTC().Format(time.RFC3339Nano)}, {"requests", h.Requests}, {"connections", h.Connections},
+		when(h.Race, "race", h.Race),
 		{"elapsed_s", millis(s.Elapsed)}, when(h.Duration > 0, "duration_s", millis(h.Duration.Seconds())),
 		{"concurrency", h.Concurrency}, when(h.Rate > 0, "rate", number(h.Rate, -1)), {"attempts", h.Attempts},
 		{"warmup", h.Warmup}, {"stream", h.Stream}, {"max_tokens", h.MaxTokens}, {"seed", h.Seed}, {"runs", s.Runs}, {"vantages", vantages},

@@ -61,6 +61,9 @@ func (p *page) plan() string {
 		work += " to each of " + text.Count(n, "node")
 	}
 	parts := []string{work, p.connections()}
+	if h.Race {
+		parts = append(parts, "handshakes raced")
+	}
 	if h.Rate > 0 {
 		parts = append(parts, rate(h.Rate)+" a second, at most "+fmt.Sprint(h.Concurrency)+" at a time")
 	} else {

@@ -1,0 +1,62 @@
+package cmd_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"path/filepath"
+	"testing"
+
+	"ferry/pkg/bench"
+
+	"github.com/quic-go/quic-go/http3"
+)
+
+// nodeOverBoth is the demo node over TCP and over HTTP/3 on one port, as the node far of the file in env.
+func nodeOverBoth(t *testing.T) (s *server, env map[string]string) {
+	ca := newAuthority(t, "ca", nil)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.issueFor(t, "localhost")}}
+	s = serve(t, nil, withTLS(config))
+	socket, err := net.ListenPacket("udp", "127.0.0.1:"+s.port())
+	check(t, err)
+	over := &http3.Server{Handler: s.Config.Handler, TLSConfig: http3.ConfigureTLSConfig(config)}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = over.Serve(socket) }() // until it is closed
+	t.Cleanup(func() { over.Close(); socket.Close(); <-ended })
+	env = withConfig(t, fmt.Sprintf("nodes: {far: {url: \"https://localhost:%s\", key: \"env:K\", http3: true, proxy: none, tls: {ca: %q}}}\n",
+		s.port(), ca.file), nil)
+	env["K"] = canaryKey
+	return s, env
+}
+
+// TestBenchHTTP3 measures a node with itself over HTTP/3.
+func TestBenchHTTP3(t *testing.T) {
+	s, env := nodeOverBoth(t)
+	saved := filepath.Join(t.TempDir(), "run.jsonl")
+	r := ferry(t, env, "bench", "-r", "3", "--save", saved, "-o", "json", "--threshold", "far+http3:success>=100%", "far", "far+http3").must()
+	for _, name := range []string{`"far"`, `"far+http3"`} {
+		contains(t, "the report", r.stdout, name)
+	}
+	count := map[string]int{}
+	for _, asked := range s.take() {
+		count[asked.Proto]++
+	}
+	equal(t, "requests by protocol", count, map[string]int{"HTTP/1.1": 4, "HTTP/3.0": 4})
+	runs, err := bench.ReadFiles([]string{saved}, nil)
+	check(t, err)
+	equal(t, "nodes of the saved run", len(runs[0].Header.Nodes), 2)
+	for i, want := range []bench.Node{{Name: "far"}, {Name: "far+http3", HTTP3: "only"}} {
+		n, row := runs[0].Header.Nodes[i], bench.Summarise(runs).Rows[i]
+		equal(t, "name and protocol", n.Name+" "+n.HTTP3, want.Name+" "+want.HTTP3)
+		equal(t, n.Name+": successes", row.OK, 3)
+		// Over QUIC the handshakes of the connection and of TLS are one.
+		equal(t, n.Name+": has a time of TCP", row.Phases.Connect > 0, want.HTTP3 == "")
+		errorIf(t, row.Phases.TLS <= 0, "%s: phases %+v, want a handshake", n.Name, row.Phases)
+	}
+	equal(t, "race of the saved run", runs[0].Header.Race, false)
+	ferry(t, env, "bench", "-r", "2", "--race", "far").want(0, "handshakes raced", "")
+	ferry(t, env, "bench", "-r", "2", "nowhere+http3").want(2, "", "unknown node nowhere")
+	ferry(t, env, "bench", "-r", "2", "far+http4").want(2, "", "use a node's name")
+	ferry(t, env, "bench", "-o", "best", "far", "far+http3").want(2, "", "far+http3 is not one")
+	ferry(t, env, "bench", "--dry-run", "far+http3").want(0, "far+http3  https://localhost", "")
+}
