@@ -319,22 +319,18 @@ func (x *exchange) end(whole bool) {
 		x.under.Close()
 		return
 	}
-	if x.keep != nil && x.in.Buffered() == 0 && x.written() {
-		x.served++
-		x.keep(x.conn)
-		return
+	if x.keep != nil && x.in.Buffered() == 0 {
+		select {
+		case err := <-x.wrote:
+			if err == nil {
+				x.served++
+				x.keep(x.conn)
+				return
+			}
+		case <-time.After(writeEnd):
+		}
 	}
 	x.Close()
-}
-
-// written reports whether the whole request was written, if it is in a moment.
-func (x *exchange) written() bool {
-	select {
-	case err := <-x.wrote:
-		return err == nil
-	case <-time.After(writeEnd):
-		return false
-	}
 }
 
 // writeEnd is how long a request may still be being written when its answer has ended.
