@@ -81,7 +81,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	stages.Output = func(next client.Doer) client.Doer { output.next = next; return output }
 	output.keep = output.keep || conversation != nil || stages.Audit != nil && stages.Audit.Content
 	if o.verbose {
-		order.onReady, order.OnReady = a.showProxy, a.showReadied
+		order.onEndpoint, order.OnReady = a.showProxy, a.showReadied
 		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
 	}
 	if s.values.AuditFile != "" || o.streams || order.guarded {

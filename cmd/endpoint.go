@@ -28,8 +28,8 @@ type nodeOrder struct {
 	// guarded says that a signal has to wait until what a request may have used is charged: there is a budget, or there
 	// are several nodes.
 	guarded bool
-	// onReady sees each endpoint before it is asked; it may be nil.
-	onReady func(*endpoint)
+	// onEndpoint sees each endpoint before it is asked; it may be nil.
+	onEndpoint func(*endpoint)
 }
 
 type orderedNode struct {
@@ -78,8 +78,8 @@ func (order *nodeOrder) ready(ctx context.Context, i int) (*client.Endpoint, err
 			order.settings.remark(name + " is the demo node: its answers are made up here")
 		}
 		n.endpoint, n.err = order.settings.endpoint(ctx, n.Node, order.options)
-		if n.err == nil && order.onReady != nil {
-			order.onReady(n.endpoint)
+		if n.err == nil && order.onEndpoint != nil {
+			order.onEndpoint(n.endpoint)
 		}
 	})
 	if n.err != nil {

@@ -135,7 +135,7 @@ func latencyMS(s partSample) float64 { return milliseconds(s.latency()) }
 // class is the kind of failure, "" for a success.
 func (s partSample) class() string { return s.series.Class(s.Sample) }
 
-// workspace is the memory that all rows use one after the other: only what is asked for.
+// workspace has buffers that are used again for each row.
 type workspace struct {
 	floats []float64
 	words  []uint64
@@ -183,7 +183,7 @@ func (c *nodeSeries) against(
 	return &result
 }
 
-// byRound are the successes in the order of their rounds: the round above, which sample of all it is below.
+// byRound are the successes in the order of their rounds: each is round<<32 | sample.
 func (c *nodeSeries) byRound(w *workspace) []uint64 {
 	keys := w.keys(c.size())
 	i := uint64(0)

@@ -55,7 +55,7 @@ func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	return result, nil
 }
 
-// exchange sends the request and reads what comes to its end, err says how far. Without a reply resp is nil and the
+// exchange sends the request and reads the whole body; err is set where it was cut. Without a reply resp is nil and the
 // attempt says why.
 func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attempt) (resp *http.Response, read []byte, err error) {
 	ctx, end := context.WithCancelCause(ctx)
@@ -100,7 +100,7 @@ func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *
 	return nil
 }
 
-// received records a reply of which all has been read that will be, and what it says of itself.
+// received records status, times and request id of a reply whose body has been read.
 func (s *attemptStage) received(resp *http.Response, attempt *Attempt) {
 	resp.Body.Close()
 	ended := s.Clock.Now()

@@ -36,7 +36,7 @@ type Stages struct {
 	Audit *AuditLog
 }
 
-// Chain puts the stages together. The last one here is the outermost.
+// Chain puts the stages together, from the innermost to the outermost.
 func Chain(s Stages) Doer {
 	var d Doer = &attemptStage{&s.Env}
 	d = &retryStage{&s.Env, d}

@@ -32,7 +32,7 @@ type Failover struct {
 	Candidates []Candidate
 	// Across lets a prompt go on to a node in another zone.
 	Across bool
-	// Fastest has the candidate asked first whose connection is ready first, and the others by the same.
+	// Fastest connects to all candidates at once and asks them in the order in which they are connected.
 	Fastest bool
 	// OnReady sees each connection that is ready, or failed, while no candidate has been asked. It may be nil.
 	OnReady func(Readied)

@@ -192,7 +192,7 @@ func change(src []byte, k dottedKey, value *string) ([]byte, *Error) {
 	return out, nil
 }
 
-// flatten lists every value of a tree by its path, but for what stands at without. Empty maps and nulls say nothing, so
+// flatten lists every value of a tree by its path, but for the value at without. Empty maps and nulls say nothing, so
 // they are left out.
 func flatten(n *yaml.Node, path, without []string) map[string]string {
 	all := map[string]string{}

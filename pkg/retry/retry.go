@@ -57,7 +57,7 @@ type Outcome struct {
 	NoRetry bool
 	// SpendCap says that the account is used up or at a limit on spending, which no wait lifts.
 	SpendCap bool
-	// Passes says that the error passes as a rate limit does, whatever its status is.
+	// Passes says that the error is a temporary one, to be treated as a rate limit whatever its status.
 	Passes bool
 }
 

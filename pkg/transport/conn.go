@@ -104,9 +104,9 @@ type exchange struct {
 	request *http.Request
 	wrote   chan error  // what writing the request ended with
 	stop    func() bool // ends the watch over the request's context
-	early   bool        // the answer came before the server had the whole request,
-	stray   bool        // or any of it
-	ended   bool
+	// beforeWhole says that the answer came before the server had the whole request, beforeAny before it had any of it.
+	beforeWhole, beforeAny bool
+	ended                  bool
 }
 
 // roundTrip reads the answer while the request is still being written: a server may refuse a request that it has not read.
@@ -122,7 +122,7 @@ func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, err
 	c.under.handed.Store(0)
 	c.under.sent.Store(0)
 	if c.expect > 0 && r.Body != nil {
-		x.askFirst()
+		x.expectContinue()
 	}
 	brief := r.Body == nil || r.Body == http.NoBody || r.ContentLength > 0 && r.ContentLength <= small
 	if c.under.raw != nil && brief && x.gate == nil {
@@ -134,7 +134,7 @@ func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, err
 	switch {
 	case err != nil && c.inbound.left == 0:
 		err = errHeader // net/http may call the line at the bound malformed
-	case err == nil && (x.early && resp.StatusCode/100 == 2 || x.stray && c.served > 0):
+	case err == nil && (x.beforeWhole && resp.StatusCode/100 == 2 || x.beforeAny && c.served > 0):
 		err = &EarlyError{}
 	}
 	if err != nil {
@@ -207,8 +207,8 @@ type gate struct {
 	known  chan struct{} // closed when taken is known
 }
 
-// askFirst has the body wait for the other side's word.
-func (x *exchange) askFirst() {
+// expectContinue holds the body back until the other side says 100 Continue.
+func (x *exchange) expectContinue() {
 	x.gate = &gate{ReadCloser: x.request.Body, known: make(chan struct{})}
 	x.request.Body = x.gate
 	x.request.Header = x.request.Header.Clone()
@@ -250,8 +250,8 @@ func (x *exchange) look() {
 		return
 	}
 	missing := int64(unacknowledgedBy(x.under.raw))
-	x.early = missing > 0 || x.under.handed.Load() < x.request.ContentLength
-	x.stray = missing > 0 && missing >= x.under.sent.Load()
+	x.beforeWhole = missing > 0 || x.under.handed.Load() < x.request.ContentLength
+	x.beforeAny = missing > 0 && missing >= x.under.sent.Load()
 }
 
 // EarlyError is an answer that came before the server had the request: it may belong to another one.
