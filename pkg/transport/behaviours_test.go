@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -226,6 +227,9 @@ func particular(t testing.TB) []behaviour {
 func behaviours(t testing.TB) (all []behaviour) {
 	add := func(name, answer string, ends ...ending) {
 		for _, end := range ends {
+			if end == rst && runtime.GOOS != "linux" {
+				continue // whether an answer is read that came before the reset cannot be told
+			}
 			all = append(all, behaviour{name: fmt.Sprintf("%s, end %d", name, end), pieces: []string{answer}, end: end})
 		}
 	}

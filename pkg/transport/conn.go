@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -92,7 +93,7 @@ const refusedTimeout = 5 * time.Second
 
 // refuses reports whether a write failed because the other side has closed the connection.
 func refuses(err error) bool {
-	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+	return slices.ContainsFunc(resets, func(reset error) bool { return errors.Is(err, reset) })
 }
 
 // exchange is one request and its answer.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -31,14 +32,14 @@ type then int
 const (
 	drain then = iota // reads it
 	leave             // closes the connection
-	hang              // neither
+	hang              // neither, until the call has ended
 )
 
 // early is a server that answers a long request when it has read the header.
 type early struct {
 	name, says string
 	then       then
-	finally    string // is said when the request was read
+	finally    string // is said then, unless the connection is closed
 	want       string // begins ferry's result; "" for that of http.Transport
 }
 
@@ -62,6 +63,7 @@ func (e early) serve(conn net.Conn, release <-chan bool) {
 			}
 			return
 		case hang:
+			_, _ = io.WriteString(conn, e.finally)
 			<-release
 			return
 		}
@@ -111,16 +113,18 @@ func TestEarlyAnswers(t *testing.T) {
 		{name: "half a hint and a success at the end", says: hint[:20], finally: hint[20:] + hello},
 		{name: "100 and a success at the end", says: "HTTP/1.1 100 Continue\r\n\r\n", finally: hello},
 		{name: "a success at the end", finally: hello},
-		{name: "a success", says: hello, want: tooEarly},
-		{name: "a success after a hint", says: hint + hello, want: tooEarly},
-		{name: "half a success", says: hello[:20], finally: hello[20:], want: tooEarly},
-		{name: "a success, and nothing is read", says: hello, then: hang, want: tooEarly},
+		{name: "a success", says: hello, then: hang, want: tooEarly},
+		{name: "a success after a hint", says: hint + hello, then: hang, want: tooEarly},
+		{name: "half a success", says: hello[:20], finally: hello[20:], then: hang, want: tooEarly},
 		{name: "no answer", then: leave, want: "no answer: "},
 		{name: "garbage", says: "garbage\r\n\r\n", want: "no answer: malformed"},
 	}
 	for _, secured := range []bool{false, true} {
 		l := newLink(t, overSmallTCP(t), secured)
 		for _, e := range tests {
+			if e.then == leave && runtime.GOOS == "windows" {
+				continue // it drops an answer that was not read when the connection is reset
+			}
 			for _, told := range []bool{true, false} {
 				if !told && e.want == tooEarly {
 					continue // it may be taken: how much of the body is missing is not known

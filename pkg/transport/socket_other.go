@@ -5,8 +5,12 @@ package transport
 import (
 	"errors"
 	"os"
+	"syscall"
 	"time"
 )
+
+// resets are the errors of a connection that the other side has closed. Windows has its own.
+var resets = []error{syscall.EPIPE, syscall.ECONNRESET, syscall.WSAECONNABORTED, syscall.WSAECONNRESET}
 
 // readNow reads what is there. It waits a millisecond: here a deadline is the only way not to wait for long.
 func (s *socket) readNow(p []byte) (int, error) {

@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// resets are the errors of a connection that the other side has closed.
+var resets = []error{syscall.EPIPE, syscall.ECONNRESET}
+
 // readNow reads what is there without waiting for more.
 func (s *socket) readNow(p []byte) (n int, err error) {
 	if s.raw == nil {
