@@ -52,6 +52,9 @@ func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOpt
 	if err := o.report.names(names); err != nil {
 		return nil, err
 	}
+	if err := o.report.enough((&bench.Plan{Header: o.Header}).Rounds()); err != nil {
+		return nil, err
+	}
 	kinds := []bench.Connection{bench.Connection(o.Connections)}
 	if o.Connections == "both" {
 		kinds = []bench.Connection{bench.Cold, bench.Reused}

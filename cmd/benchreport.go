@@ -20,6 +20,7 @@ import (
 type reportOptions struct {
 	output, lang, out, reference string
 	thresholds                   []bench.Threshold
+	successesOnly                bool
 }
 
 func addReportFlags(c *cobra.Command, o *reportOptions) {
@@ -34,6 +35,7 @@ func addReportFlags(c *cobra.Command, o *reportOptions) {
 	}
 	f.Func("threshold", "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable",
 		addThreshold)
+	f.BoolVar(&o.successesOnly, "successes-only", false, "hold thresholds of latency against successes alone: failures do not count")
 	f.StringVar(&o.reference, "reference", "", "the `NODE` to compare the others with; the first one by itself")
 }
 
@@ -99,6 +101,17 @@ func (o *reportOptions) names(nodes []string) error {
 	return known("--reference", o.reference)
 }
 
+// enough refuses a percentile that so many requests cannot know, before anything is paid for.
+func (o *reportOptions) enough(rounds int) error {
+	for _, t := range o.thresholds {
+		if rounds > 0 && rounds < t.Needs() {
+			return usagef(fmt.Sprintf("-r %d, or a lower percentile", t.Needs()),
+				"--threshold %s: %s takes at least %d requests, and each node gets %d", t, t.Percentile(), t.Needs(), rounds)
+		}
+	}
+	return nil
+}
+
 // writable finds out before anything is paid for whether the report can be written.
 func writable(path string) error {
 	if path == "" {
@@ -113,7 +126,7 @@ func writable(path string) error {
 
 // conclude prints the report and says what was missed.
 func (a *app) conclude(s *bench.Summary, o reportOptions) error {
-	checks := s.Check(o.thresholds)
+	checks := s.Check(o.thresholds, o.successesOnly)
 	var b bytes.Buffer
 	options := report.Options{Facts: a.out.Facts, Lang: o.lang, Checks: checks}
 	if o.out != "" {

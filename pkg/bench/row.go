@@ -32,11 +32,16 @@ func (c *nodeSeries) row(w *workspace) *Row {
 		}
 	}
 	r.Latency = describe(r.Sorted)
+	r.WithFailures = r.Latency.withFailures(r.Sorted, r.Requests-r.OK)
 	if c.open() {
 		r.Uncorrected = c.describe(w, "", func(s partSample) float64 { return milliseconds(s.Latency) })
 		r.Lag = c.describe(w, "", func(s partSample) float64 { return milliseconds(s.Lag()) })
 	}
 	r.TTFT = c.describe(w, "", func(s partSample) float64 { return positive(milliseconds(s.TTFT())) })
+	if r.TTFT != nil {
+		all := r.TTFT.withFailures(w.floats, r.Requests-r.OK) // describe has left them there, sorted
+		r.TTFTWithFailures = &all
+	}
 	r.ITL = c.describe(w, "", interTokenLatency)
 	r.TokensPerSecond = c.describe(w, "", func(s partSample) float64 {
 		return positive(float64(s.Tokens) / max(s.Latency, 1).Seconds())
@@ -72,6 +77,7 @@ func (c *nodeSeries) describe(w *workspace, class string, figure func(partSample
 		return nil
 	}
 	stats := describe(values)
+	w.floats = values
 	return &stats
 }
 

@@ -91,3 +91,19 @@ func median(sorted []float64) float64 {
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
+
+// withFailures adds failures to the ascending values that were described, as values beyond all others.
+func (s Stats) withFailures(sorted []float64, failures int) Stats {
+	if failures == 0 {
+		return s
+	}
+	s.N += failures
+	s.Max = math.Inf(1)
+	for percent, to := range map[int]*float64{50: &s.P50, 90: &s.P90, 95: &s.P95, 99: &s.P99} {
+		*to = math.Inf(1)
+		if rank := max((s.N*percent+99)/100, 1); rank <= len(sorted) {
+			*to = sorted[rank-1]
+		}
+	}
+	return s
+}

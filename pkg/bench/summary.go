@@ -35,6 +35,10 @@ type Row struct {
 	Success, FirstSuccess Rate
 	// Latency is of successes only; over an open loop it counts from the intended start.
 	Latency Stats
+	// WithFailures and TTFTWithFailures are Latency and TTFT with each failure as one that is over every bound: +Inf in their
+	// percentiles and Max. N counts the failures too.
+	WithFailures     Stats
+	TTFTWithFailures *Stats
 	// Uncorrected (from the actual start) and Lag are of an open loop only.
 	Uncorrected, Lag *Stats
 	// TTFT, ITL (both ms) and TokensPerSecond are of streams only; TokensPerSecond of whole answers too, where the node

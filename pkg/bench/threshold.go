@@ -16,10 +16,13 @@ import (
 // Threshold is a bound that a figure has to keep.
 type Threshold struct {
 	text, node string
-	// family is success, first_success, latency, ttft, itl or tps; stat names one of its Stats, "" for a rate.
+	// family is success, first_success, slo, latency, ttft, itl or tps; stat names one of its Stats, "" for a rate.
 	family, stat, op string
 	// value is in the unit of the figure: a share, ms, or tokens per second.
 	value float64
+	// within is the bound of an slo in ms: the latency has to be below it where strict, and else not above.
+	within float64
+	strict bool
 }
 
 // String is the threshold as it was written.
@@ -30,11 +33,23 @@ func (t Threshold) Node() string { return t.node }
 
 const thresholdHint = "a threshold is [node:]metric op value, such as hongkong:p95<1200ms or success>=95%; " +
 	"the metrics are success, first_success, the latency's mean sd min p50 p90 p95 p99 max, " +
-	"and ttft, itl or tps with one of those, as in ttft.p95"
+	"and ttft, itl or tps with one of those, as in ttft.p95; slo:latency<2s>=99% is the share of requests within a bound"
+
+// sloForm is [node:]slo:latency<bound>=share.
+var sloForm = regexp.MustCompile(`(?s)^(?:(.*):)?\s*slo:latency\s*(<=|<)\s*([0-9.a-zµ]+)\s*(>=|>)\s*([0-9.]+ *%?)\s*$`)
 
 // ParseThreshold reads "[node:]metric op value", with spaces wherever a part ends. The node is all before the last colon,
 // since it may be a URL. An error says at which character it went wrong and what was expected there.
 func ParseThreshold(s string) (Threshold, error) {
+	if slo := sloForm.FindStringSubmatch(s); slo != nil {
+		bound, err := time.ParseDuration(slo[3])
+		share, ok := ParseShare(slo[5])
+		if err == nil && bound > 0 && ok {
+			return Threshold{text: strings.TrimSpace(s), node: strings.TrimSpace(slo[1]), family: "slo", op: slo[4], value: share,
+				within: milliseconds(bound), strict: slo[2] == "<"}, nil
+		}
+		return Threshold{}, text.Errorf(thresholdHint, "threshold %q: column 1: expected %s", s, "an slo such as slo:latency<2s>=99%")
+	}
 	parts := regexp.MustCompile(`(?s)^(?:(.*):)?([^<>=!]*)(<=|>=|<|>)?(.*)$`).FindStringSubmatchIndex(s)
 	node, metric, op, value := parts[2:4], parts[4:6], parts[6:8], parts[8:10]
 	words := func(part []int) string {
@@ -121,49 +136,67 @@ func parseDecimal(text, exponent string) (float64, bool) {
 	return v, err == nil && !math.IsInf(v, 0)
 }
 
-// Check is a threshold that was held against the rows that it is about.
+// Needs is how many requests it takes to know a percentile, which is then another value than the highest: 1/(1-p).
+func (t Threshold) Needs() int {
+	return map[string]int{"p50": MinPercentile, "p90": 10, "p95": 20, "p99": 100}[t.stat]
+}
+
+// Percentile is the percentile that it is about, "" for another figure.
+func (t Threshold) Percentile() string {
+	if t.Needs() == 0 {
+		return ""
+	}
+	return t.stat
+}
+
+// Check is a threshold that was held against a row.
 type Check struct {
 	Threshold Threshold
-	// Node is the title of a row that missed it, or the threshold's node.
+	// Node is the title of the row, or the threshold's node where it was not measured.
 	Node   string
 	Missed bool
-	// Seen is the figure of a row that missed it, in words, or why there is none.
+	// Seen is the figure of the row, in words, or why there is none.
 	Seen string
 }
 
-func (c Check) String() string { return fmt.Sprintf("%s: %s missed: %s", c.Node, c.Threshold, c.Seen) }
+func (c Check) String() string {
+	if c.Missed {
+		return fmt.Sprintf("%s: %s missed: %s", c.Node, c.Threshold, c.Seen)
+	}
+	return fmt.Sprintf("%s: %s kept: %s", c.Node, c.Threshold, c.Seen)
+}
 
-// Check holds thresholds against the rows. It has one Check for each row that missed one, and one for a threshold that
-// every row kept. A figure that does not exist keeps no threshold, and neither does a node that was not measured.
-func (s *Summary) Check(thresholds []Threshold) []Check {
+// Check holds thresholds against the rows, each against each row that it is about. A failure counts as over every bound of
+// a percentile and of the highest latency and TTFT, unless successesOnly. A figure that does not exist keeps no threshold,
+// and neither does a node that was not measured.
+func (s *Summary) Check(thresholds []Threshold, successesOnly bool) []Check {
 	var checks []Check
 	for _, t := range thresholds {
-		measured, missed := false, false
+		measured := false
 		for _, r := range s.Rows {
 			if t.node != "" && t.node != r.Node.Name {
 				continue
 			}
 			measured = true
-			if seen, ok := t.check(r); !ok {
-				checks = append(checks, Check{t, s.Title(r), true, seen})
-				missed = true
-			}
+			seen, ok := t.check(r, successesOnly)
+			checks = append(checks, Check{t, s.Title(r), !ok, seen})
 		}
-		switch {
-		case !measured:
+		if !measured {
 			checks = append(checks, Check{t, t.node, true, "it was not measured"})
-		case !missed:
-			checks = append(checks, Check{Threshold: t, Node: t.node})
 		}
 	}
 	return checks
 }
 
 // check says what a row has for a threshold, and whether that keeps it.
-func (t Threshold) check(r *Row) (seen string, ok bool) {
-	figure, without := t.figure(r)
-	if math.IsNaN(figure) {
+func (t Threshold) check(r *Row, successesOnly bool) (seen string, ok bool) {
+	figure, without := t.figure(r, successesOnly)
+	switch {
+	case math.IsNaN(figure):
 		return without, false
+	case math.IsInf(figure, 1):
+		return fmt.Sprintf("a failure: %d of %s failed", r.Requests-r.OK, text.Count(r.Requests, "request")),
+			strings.HasPrefix(t.op, ">")
 	}
 	ok = map[string]bool{
 		"<": figure < t.value, "<=": figure <= t.value, ">": figure > t.value, ">=": figure >= t.value,
@@ -172,17 +205,25 @@ func (t Threshold) check(r *Row) (seen string, ok bool) {
 }
 
 // figure is what a threshold is about, or NaN and why there is none.
-func (t Threshold) figure(r *Row) (figure float64, without string) {
+func (t Threshold) figure(r *Row, successesOnly bool) (figure float64, without string) {
 	var s *Stats
 	switch t.family {
+	case "slo":
+		return t.share(r, successesOnly), "no request"
 	case "success":
 		return r.Success.Value, "no request"
 	case "first_success":
 		return r.FirstSuccess.Value, "no request"
 	case "latency":
-		s = &r.Latency
+		s = &r.WithFailures
+		if successesOnly {
+			s = &r.Latency
+		}
 	case "ttft":
-		s = r.TTFT
+		s = r.TTFTWithFailures
+		if successesOnly {
+			s = r.TTFT
+		}
 	case "itl":
 		s = r.ITL
 	case "tps":
@@ -196,13 +237,29 @@ func (t Threshold) figure(r *Row) (figure float64, without string) {
 	case s == nil:
 		return math.NaN(), "no stream to measure it on"
 	}
+	if s.N < t.Needs() {
+		return math.NaN(), fmt.Sprintf("%s takes at least %d requests, and there are %d", t.stat, t.Needs(), s.N)
+	}
 	return s.Named(t.stat), fmt.Sprintf("too few for it: %d measured", s.N)
+}
+
+// share is the share of requests, or of successes, whose latency is within the bound, NaN without one.
+func (t Threshold) share(r *Row, successesOnly bool) float64 {
+	all := r.Requests
+	if successesOnly {
+		all = r.OK
+	}
+	within := 0
+	for within < len(r.Sorted) && (r.Sorted[within] < t.within || !t.strict && r.Sorted[within] == t.within) {
+		within++
+	}
+	return float64(within) / float64(all) // 0/0 is NaN
 }
 
 // write is a figure in as many digits as show on which side of a threshold it is.
 func (t Threshold) write(figure float64) string {
 	switch t.family {
-	case "success", "first_success":
+	case "success", "first_success", "slo":
 		return strconv.FormatFloat(figure*100, 'g', 6, 64) + "%"
 	case "tps":
 		return strconv.FormatFloat(figure, 'g', 6, 64)

@@ -16,18 +16,18 @@ func TestParseThreshold(t *testing.T) {
 		text string
 		want Threshold
 	}{
-		{"p95<1200ms", Threshold{"p95<1200ms", "", "latency", "p95", "<", 1200}},
-		{"p95<=1.2s", Threshold{"p95<=1.2s", "", "latency", "p95", "<=", 1200}},
-		{" hongkong : p95 < 1200ms ", Threshold{"hongkong : p95 < 1200ms", "hongkong", "latency", "p95", "<", 1200}},
-		{"success>=95%", Threshold{"success>=95%", "", "success", "", ">=", 0.95}},
-		{"success>=0.95", Threshold{"success>=0.95", "", "success", "", ">=", 0.95}},
-		{"success >= 99.9 %", Threshold{"success >= 99.9 %", "", "success", "", ">=", 0.999}},
-		{"a:first_success>0", Threshold{"a:first_success>0", "a", "first_success", "", ">", 0}},
-		{"demo:?latency=1s:max<2s", Threshold{"demo:?latency=1s:max<2s", "demo:?latency=1s", "latency", "max", "<", 2000}},
-		{"https://h:8443/api?a>b:ttft.p50<500us", Threshold{"https://h:8443/api?a>b:ttft.p50<500us", "https://h:8443/api?a>b", "ttft", "p50", "<", 0.5}},
-		{"香港:itl.mean<20ms", Threshold{"香港:itl.mean<20ms", "香港", "itl", "mean", "<", 20}},
-		{"tps.min>=12.5", Threshold{"tps.min>=12.5", "", "tps", "min", ">=", 12.5}},
-		{"sd<0", Threshold{"sd<0", "", "latency", "sd", "<", 0}},
+		{"p95<1200ms", Threshold{"p95<1200ms", "", "latency", "p95", "<", 1200, 0, false}},
+		{"p95<=1.2s", Threshold{"p95<=1.2s", "", "latency", "p95", "<=", 1200, 0, false}},
+		{" hongkong : p95 < 1200ms ", Threshold{"hongkong : p95 < 1200ms", "hongkong", "latency", "p95", "<", 1200, 0, false}},
+		{"success>=95%", Threshold{"success>=95%", "", "success", "", ">=", 0.95, 0, false}},
+		{"success>=0.95", Threshold{"success>=0.95", "", "success", "", ">=", 0.95, 0, false}},
+		{"success >= 99.9 %", Threshold{"success >= 99.9 %", "", "success", "", ">=", 0.999, 0, false}},
+		{"a:first_success>0", Threshold{"a:first_success>0", "a", "first_success", "", ">", 0, 0, false}},
+		{"demo:?latency=1s:max<2s", Threshold{"demo:?latency=1s:max<2s", "demo:?latency=1s", "latency", "max", "<", 2000, 0, false}},
+		{"https://h:8443/api?a>b:ttft.p50<500us", Threshold{"https://h:8443/api?a>b:ttft.p50<500us", "https://h:8443/api?a>b", "ttft", "p50", "<", 0.5, 0, false}},
+		{"香港:itl.mean<20ms", Threshold{"香港:itl.mean<20ms", "香港", "itl", "mean", "<", 20, 0, false}},
+		{"tps.min>=12.5", Threshold{"tps.min>=12.5", "", "tps", "min", ">=", 12.5, 0, false}},
+		{"sd<0", Threshold{"sd<0", "", "latency", "sd", "<", 0, 0, false}},
 	} {
 		got, err := ParseThreshold(c.text)
 		if err != nil || got != c.want {
@@ -137,11 +137,17 @@ func TestCheck(t *testing.T) {
 		{"a:success>99.9%", []string{"a: a:success>99.9% missed: 99.9%"}},
 		{"a:first_success>=99.9%", []string{"a: a:first_success>=99.9% missed: 99.8%"}},
 		{"a:ttft.p50<20ms", []string{"a: a:ttft.p50<20ms missed: 20ms"}},
+		{"a:max<1h", []string{"a: a:max<1h missed: a failure: 1 of 1000 requests failed"}},
+		{"a:p99<=100ms", nil},
+		{"a:ttft.max<1h", []string{"a: a:ttft.max<1h missed: a failure: 1 of 1000 requests failed"}},
+		{"a:slo:latency<=100ms>=99.9%", nil},
+		{"a:slo:latency<100ms>=1%", []string{"a: a:slo:latency<100ms>=1% missed: 0%"}},
+		{"slo:latency<2s>=99%", []string{"c: slo:latency<2s>=99% missed: 0%", "d: slo:latency<2s>=99% missed: no request"}},
 		{"a:itl.max<=20ms", nil},
 		{"a:tps.mean>=50", nil},
 		{"a:tps.mean>50", []string{"a: a:tps.mean>50 missed: 50"}},
 		{"b:max<1200ms", []string{"b: b:max<1200ms missed: 1.2004s"}},
-		{"b:p95<2s", []string{"b: b:p95<2s missed: too few for it: 2 measured"}},
+		{"b:p95<2s", []string{"b: b:p95<2s missed: p95 takes at least 20 requests, and there are 2"}},
 		{"b:ttft.p95<2s", []string{"b: b:ttft.p95<2s missed: no stream to measure it on"}},
 		{"b:tps.p95>1", []string{"b: b:tps.p95>1 missed: the node does not count tokens"}},
 		{"c:p95<2s", []string{"c: c:p95<2s missed: no success"}},
@@ -155,17 +161,40 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		checks := s.Check([]Threshold{threshold})
+		checks := s.Check([]Threshold{threshold}, false)
 		for _, check := range checks {
 			if check.Missed {
 				got = append(got, check.String())
 			}
 		}
-		if c.want == nil && !slices.Equal(checks, []Check{{Threshold: threshold, Node: threshold.node}}) {
-			t.Errorf("%s: got %+v, want one that was kept", c.text, checks)
+		if c.want == nil && (len(checks) != 1 || checks[0].Node != "a" || checks[0].Seen == "") {
+			t.Errorf("%s: got %+v, want one that was kept, with what was seen", c.text, checks)
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.text, got, c.want)
+		}
+	}
+}
+
+// With 6 of 100 requests failed, p95 is a failure, unless successes alone count.
+func TestCheckFailures(t *testing.T) {
+	records := rounds(0, slices.Repeat([]float64{100}, 100)...)
+	for i := range 6 {
+		records[i*10].Class = "timeout"
+	}
+	s := Summarise([]*Run{made(Header{ID: "x", Nodes: nodesOf("a")}, records...)})
+	for text, want := range map[string][2]string{
+		"p90<1s":              {"a: p90<1s kept: 100ms", "a: p90<1s kept: 100ms"},
+		"p95<1s":              {"a: p95<1s missed: a failure: 6 of 100 requests failed", "a: p95<1s kept: 100ms"},
+		"p99<1s":              {"a: p99<1s missed: a failure: 6 of 100 requests failed", "a: p99<1s missed: p99 takes at least 100 requests, and there are 94"},
+		"slo:latency<2s>=99%": {"a: slo:latency<2s>=99% missed: 94%", "a: slo:latency<2s>=99% kept: 100%"},
+	} {
+		threshold, err := ParseThreshold(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, successesOnly := range []bool{false, true} {
+			equal(t, text, s.Check([]Threshold{threshold}, successesOnly)[0], want[i])
 		}
 	}
 }

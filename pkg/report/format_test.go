@@ -92,6 +92,14 @@ func TestJUnit(t *testing.T) {
 	}
 }
 
+// A test case has the same name whether its threshold was kept or missed, so that a CI server sees its history.
+func TestJUnitNames(t *testing.T) {
+	kept, missed := junitCheck(check("p95<1s", "direct", "0.9 s", false)), junitCheck(check("p95<1s", "direct", "2 s", true))
+	if kept.Name != "direct:p95<1s" || missed.Name != kept.Name {
+		t.Errorf("got the names %q and %q, want direct:p95<1s twice", kept.Name, missed.Name)
+	}
+}
+
 func TestPrometheus(t *testing.T) {
 	for name, fixture := range fixtures() {
 		got := write(t, Prometheus, fixture(), Options{})

@@ -116,9 +116,9 @@ func junitCheck(check bench.Check) junitCase {
 	if node := visible(check.Node); node != "" && !strings.HasPrefix(name, node+":") {
 		name = node + ":" + name
 	}
-	c := junitCase{Class: "ferry.bench.threshold", Name: name, Time: "0.000"}
+	seen := visible(check.Seen)
+	c := junitCase{Class: "ferry.bench.threshold", Name: name, Time: "0.000", Out: "seen " + seen}
 	if check.Missed {
-		seen := visible(check.Seen)
 		c.Failure = &junitFailure{Message: "missed: " + seen, Type: "threshold", Text: name + ", seen " + seen}
 	}
 	return c

@@ -50,6 +50,9 @@ func asMarkdown(s *bench.Summary, o Options) (string, error) {
 	for _, line := range l.bestLines(s) {
 		item(line)
 	}
+	for _, c := range o.Checks {
+		item(checkLine(c))
+	}
 	for _, w := range s.Warnings {
 		item(l.warn(s, w))
 	}

@@ -56,7 +56,7 @@ type Options struct {
 	Facts term.Facts
 	// Lang is English or Chinese, for Markdown alone; "" is English. No locale changes it.
 	Lang string
-	// Checks become test cases in JUnit.
+	// Checks are shown in text and Markdown, and are test cases in JUnit.
 	Checks []bench.Check
 }
 

@@ -15,7 +15,18 @@ type page struct {
 	s     *bench.Summary
 	facts term.Facts
 	style term.Styles
-	b     strings.Builder
+	// checks are the thresholds.
+	checks []bench.Check
+	b      strings.Builder
+}
+
+// checkLine is a threshold with what was seen.
+func checkLine(c bench.Check) string {
+	mark := "✓ "
+	if c.Missed {
+		mark = "✗ "
+	}
+	return mark + visible(c.Node) + ": " + visible(c.Threshold.String()) + ", seen " + visible(c.Seen)
 }
 
 // asText is the report for a terminal. In a pipe it is as wide as it likes and without colour, so that grep and awk find
@@ -25,7 +36,7 @@ func asText(s *bench.Summary, o Options) (string, error) {
 	if !f.TTY {
 		f.Plain = true
 	}
-	p := &page{s: s, facts: f, style: term.NewStyles(f)}
+	p := &page{s: s, facts: f, style: term.NewStyles(f), checks: o.Checks}
 	p.head()
 	p.results()
 	p.plots()
@@ -97,6 +108,13 @@ func (p *page) sentences() {
 	for _, w := range p.s.Warnings {
 		const word = "warning:"
 		p.b.WriteString(p.style.Bad.Render(word) + strings.TrimPrefix(p.wrap(l.warn(p.s, w)), word) + "\n")
+	}
+	for _, c := range p.checks {
+		style := p.style.Good
+		if c.Missed {
+			style = p.style.Bad
+		}
+		p.b.WriteString(p.painted(style, checkLine(c)))
 	}
 	if len(p.s.Rows) == 0 {
 		return
