@@ -23,7 +23,7 @@ KILLS    = 1000
 COVER    = 85
 COMPLETIONS = completions
 COMPARE  =
-ROUNDS   = 8
+ROUNDS   = 6
 
 # Go keeps its caches under HOME; without one it would refuse to build.
 ifeq ($(strip $(HOME)),)

@@ -15,6 +15,7 @@ import (
 
 	"ferry/pkg/guard"
 
+	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
 
@@ -264,4 +265,10 @@ func TestHTTP3Leaving(t *testing.T) {
 			t.Errorf("%v, want an error of a request that was not sent, or of a connection that was closed", err)
 		}
 	}
+}
+
+// TestHTTP3Silence: a connection on which no packet came any more timed out, in words that say over what.
+func TestHTTP3Silence(t *testing.T) {
+	err := quicError(&quic.IdleTimeoutError{})
+	errorIf(t, !isTimeout(err) || err.Error() != "no packet came over HTTP/3 for 30s", "got %v, want that no packet came for 30s", err)
 }
