@@ -4,7 +4,10 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 
 	"ferry/pkg/bench"
@@ -12,26 +15,56 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
-// nodeOverBoth is the demo node over TCP and over HTTP/3 on one port, as the node far of the file in env.
-func nodeOverBoth(t *testing.T) (s *server, env map[string]string) {
-	ca := newAuthority(t, "ca", nil)
+// overHTTP3 serves what a handler answers over HTTP/3. The file in env names the server far.
+func overHTTP3(t *testing.T, ca *authority, handler http.Handler, socket net.PacketConn) (env map[string]string) {
 	config := &tls.Config{Certificates: []tls.Certificate{ca.issueFor(t, "localhost")}}
-	s = serve(t, nil, withTLS(config))
-	socket, err := net.ListenPacket("udp", "127.0.0.1:"+s.port())
-	check(t, err)
-	over := &http3.Server{Handler: s.Config.Handler, TLSConfig: http3.ConfigureTLSConfig(config)}
+	over := &http3.Server{Handler: handler, TLSConfig: http3.ConfigureTLSConfig(config)}
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = over.Serve(socket) }() // until it is closed
 	t.Cleanup(func() { over.Close(); socket.Close(); <-ended })
+	_, port, _ := net.SplitHostPort(socket.LocalAddr().String())
 	env = withConfig(t, fmt.Sprintf("nodes: {far: {url: \"https://localhost:%s\", key: \"env:K\", http3: true, proxy: none, tls: {ca: %q}}}\n",
-		s.port(), ca.file), nil)
+		port, ca.file), nil)
 	env["K"] = canaryKey
-	return s, env
+	return env
+}
+
+// TestFaultMatrixHTTP3 meets ferry with the faults over HTTP/3: the same exit codes, requests and output as over TCP. What
+// is said in bytes of HTTP/1.1, or done to a connection of TCP, is left out: it does not exist there. So is 101, which
+// HTTP/3 does not have (RFC 9114 section 4.5).
+func TestFaultMatrixHTTP3(t *testing.T) {
+	ca := newAuthority(t, "ca", nil)
+	var cells []cell
+	for _, fault := range wireFaults() {
+		if fault.query == "" || fault.name == "101" || testing.Short() && fault.flags != nil {
+			continue
+		}
+		for i := range 4 {
+			cells = append(cells, cell{fault, i%2 == 1, i >= 2, ca})
+		}
+	}
+	atLeast(t, "cells", len(cells), 80)
+	var all sync.WaitGroup
+	for _, c := range cells {
+		if slices.Contains(c.fault.flags, "--timeout") {
+			all.Go(func() { t.Log(c.run(t)) })
+		} else {
+			t.Log(c.run(t))
+		}
+	}
+	all.Wait()
 }
 
 // TestBenchHTTP3 measures a node with itself over HTTP/3.
 func TestBenchHTTP3(t *testing.T) {
-	s, env := nodeOverBoth(t)
+	ca := newAuthority(t, "ca", nil)
+	var s *server
+	var socket net.PacketConn
+	for socket == nil { // the port may be another's over UDP
+		s = serve(t, nil, withTLS(&tls.Config{Certificates: []tls.Certificate{ca.issueFor(t, "localhost")}}))
+		socket, _ = net.ListenPacket("udp", s.Listener.Addr().String())
+	}
+	env := overHTTP3(t, ca, s.Config.Handler, socket)
 	saved := filepath.Join(t.TempDir(), "run.jsonl")
 	r := ferry(t, env, "bench", "-r", "3", "--save", saved, "-o", "json", "--threshold", "far+http3:success>=100%", "far", "far+http3").must()
 	for _, name := range []string{`"far"`, `"far+http3"`} {

@@ -215,7 +215,9 @@ func (s *faultServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	first := s.requests.Add(1) == 1
-	w.Header().Set("Connection", "close") // each attempt dials, so that connections can be met too
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close") // each attempt dials, so that connections can be met too
+	}
 	if s.late && first {
 		w.WriteHeader(http.StatusTooManyRequests)
 		return
@@ -258,6 +260,8 @@ func (l *faultListener) Accept() (net.Conn, error) {
 type cell struct {
 	fault        wireFault
 	stream, late bool
+	// ca is the authority of a server over HTTP/3 and nothing else; nil is HTTP/1.1 without TLS.
+	ca *authority
 }
 
 // wants gives what has to come of the call.
@@ -280,9 +284,18 @@ func (c cell) run(t *testing.T) (row string) {
 	server := newFaultServer(c.fault, c.stream, c.late)
 	defer server.stop()
 	verb := map[bool]string{false: "ask", true: "stream"}[c.stream]
-	args := append([]string{verb, "-v", "--no-stdin", "-m", "some", "--retry-delay", "0s", "-n", server.URL}, c.fault.flags...)
+	env, node := map[string]string{"FERRY_KEY": canaryKey}, server.URL
+	if c.ca != nil {
+		socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+		check(t, err)
+		env, node = overHTTP3(t, c.ca, server, socket), "far"
+	}
+	args := append([]string{verb, "-v", "--no-stdin", "-m", "some", "--retry-delay", "0s", "-n", node}, c.fault.flags...)
+	if c.ca != nil {
+		args = append(args, "--http3-only")
+	}
 	started := time.Now()
-	r := ferry(t, map[string]string{"FERRY_KEY": canaryKey}, append(args, "hello")...)
+	r := ferry(t, env, append(args, "hello")...)
 	took := time.Since(started).Round(time.Millisecond)
 	what := fmt.Sprintf("%-28s %-6s late %-5t", c.fault.name, verb, c.late)
 	code, requests := c.wants()
@@ -318,7 +331,7 @@ func TestFaultMatrix(t *testing.T) {
 			continue // unpacking it takes half a minute under the race detector
 		}
 		for i := range 4 {
-			cells = append(cells, cell{fault, i%2 == 1, i >= 2})
+			cells = append(cells, cell{fault, i%2 == 1, i >= 2, nil})
 		}
 	}
 	atLeast(t, "cells", len(cells), 160)
