@@ -377,20 +377,22 @@ func (c *capture) ports() (spoken, made []uint16) {
 
 // trips counts how often the far end spoke after the near one had, until the near end closed: on a link that loses nothing
 // and delays for longer than either end thinks, these are the round trips until the answer was there. To speak is to
-// send payload or a SYN; a bare acknowledgement waits for nobody and nobody waits for it.
+// send payload or a SYN; a bare acknowledgement of TCP waits for nobody and nobody waits for it. What the far end says
+// before the near one's packet can have reached it answers another one.
 func (c *capture) trips() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	asked := false
+	const nothing = -1
+	asked := time.Duration(nothing)
 	for _, p := range c.packets {
 		switch {
 		case p.fin && p.outward:
 			return n
 		case p.payload == 0 && !p.syn:
-		case p.outward:
-			asked = true
-		case asked:
-			asked = false
+		case p.outward && asked == nothing:
+			asked = p.at
+		case !p.outward && asked != nothing && p.at-asked >= linkDelay:
+			asked = nothing
 			n++
 		}
 	}
