@@ -39,6 +39,7 @@ type Stages struct {
 // Chain puts the stages together, from the innermost to the outermost.
 func Chain(s Stages) Doer {
 	var d Doer = &attemptStage{&s.Env}
+	d = &limitStage{&s.Env, d}
 	d = &retryStage{&s.Env, d}
 	d = &budgetStage{d}
 	if s.Failover != nil {

@@ -1,0 +1,62 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"ferry/pkg/limit"
+)
+
+// limitStage waits for the rate limit before each attempt.
+type limitStage struct {
+	env  *Env
+	next Doer
+}
+
+func (s *limitStage) Do(ctx context.Context, call *Call) (*Result, error) {
+	if call.Endpoint.Limiter == nil {
+		return s.next.Do(ctx, call)
+	}
+	waited, failed := s.env.waitForLimit(ctx, call)
+	if failed != nil {
+		return &Result{}, failed
+	}
+	result, err := s.next.Do(ctx, call)
+	for _, attempt := range result.Attempts {
+		attempt.Limited = waited
+	}
+	return result, err
+}
+
+// waitForLimit takes a reservation and waits for it, and returns how long it waited. One that comes too late for the
+// deadline is not taken, and one whose wait was stopped is given back.
+func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, *Error) {
+	limiter := call.Endpoint.Limiter
+	began := e.Clock.Now()
+	most := limit.Forever
+	if !call.Deadline.IsZero() {
+		if most = call.Deadline.Sub(began) - 1; most < 0 {
+			return 0, &Error{Class: Timeout, Err: &DeadlineError{Timeout: call.Timeout}}
+		}
+	}
+	reserved, err := limiter.Reserve(ctx, most)
+	var late *limit.TooLongError
+	switch {
+	case errors.As(err, &late):
+		return 0, &Error{Class: Limited, Err: late}
+	case err != nil:
+		return 0, stopped(ctx, err)
+	case reserved.Wait <= 0:
+		return 0, nil
+	}
+	pause := Pause{
+		Wait: reserved.Wait, Node: call.Endpoint.Name, Attempt: call.number, Attempts: call.Endpoint.Rule.Attempts,
+		Limit: limiter.Rate().String(), Reserved: reserved,
+	}
+	if err := e.wait(ctx, pause); err != nil {
+		reserved.Cancel()
+		return 0, stopped(ctx, err)
+	}
+	return e.Clock.Now().Sub(began), nil
+}

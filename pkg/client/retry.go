@@ -1,0 +1,87 @@
+package client
+
+import (
+	"context"
+	"errors"
+
+	"ferry/pkg/retry"
+	"ferry/pkg/transport"
+)
+
+// retryStage makes attempts, with the waits of the endpoint's rule, until there is an answer or the rule says to stop.
+type retryStage struct {
+	env  *Env
+	next Doer
+}
+
+func (s *retryStage) Do(ctx context.Context, call *Call) (*Result, error) {
+	e := call.Endpoint
+	result := &Result{Node: e.Name, API: e.API, Model: call.Request.Model}
+	prepared, err := e.Prepare(call)
+	if err != nil {
+		return result, &Error{Class: Usage, Node: e.Name, Err: err, Unsent: true}
+	}
+	if s.env.OnSend != nil {
+		s.env.OnSend()
+	}
+	if s.env.OnRequest != nil {
+		s.env.OnRequest(e, prepared)
+	}
+	ready := *call
+	ready.prepared = prepared
+	err = s.attempts(ctx, &ready, result)
+	if len(result.Attempts) > 0 {
+		result.Latency = s.env.Clock.Now().Sub(result.Attempts[0].Started)
+	}
+	return result, err
+}
+
+func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) error {
+	rule := call.Endpoint.Rule
+	fresh := false // gateways close a kept connection after a 5xx, without a byte, when the next request fails too
+	for i := 1; ; i++ {
+		call.number = i
+		sending := ctx
+		if fresh {
+			sending = transport.Fresh(ctx)
+		}
+		one, err := s.next.Do(sending, call)
+		var failed *Error
+		if len(one.Attempts) == 0 && errors.As(err, &failed) { // the rate limit has stopped it
+			return call.fail(result, failed)
+		}
+		attempt := one.Attempts[0]
+		result.Attempts = append(result.Attempts, attempt)
+		result.Answer, result.Body = one.Answer, one.Body
+		fresh = attempt.Status >= 500 || attempt.HTTPStatus >= 500
+		now := s.env.Clock.Now()
+		decision := rule.Decide(attempt.outcome, i, now, s.env.Random())
+		waits := decision.Action == retry.Wait
+		late := waits && !call.Deadline.IsZero() && !now.Add(decision.Wait).Before(call.Deadline)
+		if waits && !late {
+			attempt.Wait = decision.Wait
+		}
+		if s.env.OnAttempt != nil {
+			s.env.OnAttempt(attempt, rule.Attempts)
+		}
+		switch {
+		case decision.Action == retry.Done:
+			result.Complete = true
+			return nil
+		case late:
+			over := &DeadlineError{Timeout: call.Timeout, Wait: decision.Wait, Last: attempt.Err}
+			return call.fail(result, &Error{Class: Timeout, Status: attempt.Status, Err: over})
+		case !waits:
+			return call.fail(result, &Error{
+				Class: attempt.Class, Status: attempt.Status, Err: attempt.Err,
+				GaveUp: decision.Action == retry.GiveUp, Asked: decision.Asked,
+			})
+		}
+		result.clip()
+		call.Memory.Release()
+		pause := Pause{Wait: decision.Wait, Node: call.Endpoint.Name, Attempt: i, Attempts: rule.Attempts, Reason: attempt.Reason()}
+		if err := s.env.wait(ctx, pause); err != nil {
+			return call.fail(result, stopped(ctx, err))
+		}
+	}
+}
