@@ -322,7 +322,9 @@ func dump(s *Summary) string {
 	for _, r := range s.Rows {
 		row := *r
 		row.Uncorrected, row.Lag, row.TTFT, row.ITL, row.TokensPerSecond, row.VsReference = nil, nil, nil, nil, nil, nil
-		text += fmt.Sprintf("%+v\n%+v %+v %+v %+v %+v %+v\n", row, r.Uncorrected, r.Lag, r.TTFT, r.ITL, r.TokensPerSecond, r.VsReference)
+		row.TTFTWithFailures = nil
+		text += fmt.Sprintf("%+v\n%+v %+v %+v %+v %+v %+v %+v\n",
+			row, r.Uncorrected, r.Lag, r.TTFT, r.TTFTWithFailures, r.ITL, r.TokensPerSecond, r.VsReference)
 	}
 	return text
 }
