@@ -146,9 +146,9 @@ func (l *lanes) measure(t *testing.T, rounds int) {
 		t.Logf("%-17s median %4d ms, %.2f times %s, worst %4d ms", name, median.Milliseconds(), float64(median)/float64(2*linkDelay),
 			2*linkDelay, slices.Max(took[i]).Milliseconds())
 	}
-	equal(t, "least round trips of a held ask", slices.Min(trips[2]), 1) // some of nine lose nothing
+	errorIf(t, !slices.Contains(trips[2], 1), "round trips of the held asks: got %v, want 1 where nothing was lost", trips[2])
 	if l.link.loss == 0 {
-		equal(t, "most round trips of a held ask", slices.Max(trips[2]), 1)
+		equal(t, "least and most round trips of a held ask", []int{slices.Min(trips[2]), slices.Max(trips[2])}, []int{1, 1})
 		equal(t, "least round trips of curl and an ask", []int{slices.Min(trips[0]), slices.Min(trips[1])}, []int{3, 3})
 	}
 }
