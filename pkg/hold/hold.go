@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"net/url"
 	"os"
@@ -75,11 +76,14 @@ func (s Settings) order(name string) order {
 // grace is how much longer than the command a holder tries to connect: the command's own bound is the one that is told.
 const grace = 2 * time.Second
 
+// forever is longer than any holder lives.
+const forever = math.MaxInt64
+
 // options are the order's way to connect.
 func (o order) options() (transport.Options, error) {
 	t := transport.Options{
 		Node: o.Node, TLS: o.TLS, Pins: o.Pins, Insecure: o.Insecure, HTTP3: o.HTTP3, Resolve: o.Resolve, Race: true,
-		Raw: true, Connections: kept,
+		Raw: true, Connections: kept, MaxIdle: forever, // the holder itself ends when it is not used
 	}
 	if o.ConnectTimeout > 0 {
 		t.ConnectTimeout = o.ConnectTimeout + grace

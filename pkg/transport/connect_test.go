@@ -245,3 +245,31 @@ func TestHandshakeEnd(t *testing.T) {
 		})
 	}
 }
+
+// TestMaxIdle has a request after a pause. The time is fake.
+func TestMaxIdle(t *testing.T) {
+	for _, test := range []struct {
+		most, pause time.Duration
+		dials       int
+	}{{0, time.Minute, 1}, {0, 2 * time.Minute, 2}, {time.Hour, 59 * time.Minute, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			dial, end := pipeDial(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+			dials := 0
+			o := Options{Target: mustURL(t, "http://node.test"), MaxIdle: test.most}
+			o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				dials++
+				return dial(ctx, network, address)
+			}
+			rt, err := New(o)
+			check(t, err)
+			for range 2 {
+				_, text, err := say(t, rt, o, []byte("prompt"))
+				errorIf(t, text != "ok" || err != nil, "%q, %v, want ok", text, err)
+				time.Sleep(test.pause)
+			}
+			errorIf(t, dials != test.dials, "most %v: %d connections after a pause of %v, want %d", test.most, dials, test.pause, test.dials)
+			rt.CloseIdleConnections()
+			end()
+		})
+	}
+}

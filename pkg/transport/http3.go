@@ -70,8 +70,8 @@ func (o Options) byQUIC(ctx context.Context, config *tls.Config, at netip.AddrPo
 	if err != nil {
 		return nil, o.peer().distrust(err, true)
 	}
-	make := &http3.Transport{DisableCompression: true, MaxResponseHeaderBytes: MaxHeader}
-	return &http3Conn{quic: conn, client: make.NewClientConn(conn), now: o.Now, facts: facts{
+	over := &http3.Transport{DisableCompression: true, MaxResponseHeaderBytes: MaxHeader}
+	return &http3Conn{quic: conn, client: over.NewClientConn(conn), now: o.Now, facts: facts{
 		remote: conn.RemoteAddr().String(), tlsVersion: tls.VersionTLS13, http3: true, ready: o.Now(),
 	}}, nil
 }

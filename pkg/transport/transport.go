@@ -46,6 +46,8 @@ type Options struct {
 	Cold bool
 	// Connections is the most that are kept open for a next request. 0 is 64.
 	Connections int
+	// MaxIdle is how long a connection may have been idle to be used again. 0 is 90 s.
+	MaxIdle time.Duration
 	// Dial replaces the network, for a node inside this process. The checks on plain http do not apply to it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Resolve are the node's addresses, in place of a look-up of its name. The certificate is still checked for the name.
@@ -168,7 +170,7 @@ func (t *Transport) take(ctx context.Context, length int64) (ready, error) {
 		if !ok {
 			break
 		}
-		if time.Since(kept.since) < maxIdle && kept.unused() {
+		if time.Since(kept.since) < cmp.Or(t.options.MaxIdle, maxIdle) && kept.unused() {
 			return kept.ready, nil
 		}
 		kept.Close()
@@ -198,7 +200,7 @@ func (t *Transport) blockUDP() {
 	t.noUDP = true
 }
 
-// maxIdle is how long a connection may have been idle to be used again.
+// maxIdle is how long a connection may have been idle to be used again, where the options do not say.
 const maxIdle = 90 * time.Second
 
 func (t *Transport) pop(onlyTCP bool) (kept idleConn, ok bool) {
@@ -282,7 +284,7 @@ func (t *Transport) Idle() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.idle = slices.DeleteFunc(t.idle, func(kept idleConn) bool {
-		if time.Since(kept.since) < maxIdle && kept.unused() {
+		if time.Since(kept.since) < cmp.Or(t.options.MaxIdle, maxIdle) && kept.unused() {
 			return false
 		}
 		kept.Close()
