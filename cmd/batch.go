@@ -94,7 +94,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 		return err
 	}
 	defer order.close()
-	order.OnHandover, order.OnSkip = nil, nil // those of single items are not told
+	order.OnHandover, order.OnSkip = nil, nil // a batch does not report them item by item
 	stages.Failover, stages.Output = &order.Failover, client.HoldToSchema
 	call := &batchCall{app: a, batchOptions: b, inName: b.inFile}
 	if call.first, err = order.first(c.Context()); err != nil {

@@ -44,7 +44,7 @@ func TestGoldenHelp(t *testing.T) {
 	check(t, err)
 	for _, file := range files {
 		errorIf(t, pages[strings.TrimSuffix(filepath.Base(file), ".txt")] == nil,
-			"%s is of no page: got %d pages", file, len(pages))
+			"%s belongs to no page: got %d pages", file, len(pages))
 	}
 	for name, args := range pages {
 		t.Run(name, func(t *testing.T) {

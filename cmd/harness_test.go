@@ -134,7 +134,7 @@ func eventually(t testing.TB, what string, reached func() bool) {
 	}
 }
 
-// result is what came of a call of ferry.
+// result is the outcome of one call of ferry.
 type result struct {
 	t              testing.TB
 	args           []string

@@ -133,9 +133,9 @@ func (t *Transport) throughHolder(outer *http.Request) (*http.Response, error) {
 		said.tell(trace)
 		switch {
 		case !ok || said.Fault != nil && said.Fault.Kind == unsent:
-			err = &notSentError{}
+			err = transport.NotSent(errNotSent)
 		case said.Fault != nil && said.Fault.Kind == late:
-			err = &notSentError{t.settings.Reach.TooLate()}
+			err = transport.NotSent(t.settings.Reach.TooLate())
 		case said.Fault != nil:
 			err = said.Fault.error(t.settings.Reach)
 		}
@@ -174,20 +174,7 @@ func (t *Transport) watch(ctx context.Context, end context.CancelCauseFunc) {
 	}
 }
 
-// notSentError is the end of a request of which nothing reached the node.
-type notSentError struct{ error }
-
-func (e *notSentError) Error() string {
-	if e.error == nil {
-		return "the holder did not send the request"
-	}
-	return e.error.Error()
-}
-
-func (e *notSentError) Unwrap() error { return e.error }
-
-// Unsent marks it as such, for package transport.
-func (*notSentError) Unsent() bool { return true }
+var errNotSent = errors.New("the holder did not send the request")
 
 // answerBody is the body of an answer that a holder passes on.
 type answerBody struct {

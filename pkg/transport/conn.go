@@ -369,6 +369,9 @@ type unsentError struct{ error }
 
 func (e *unsentError) Unwrap() error { return e.error }
 
+// NotSent is an error of a request of which nothing reached the server.
+func NotSent(err error) error { return &unsentError{err} }
+
 // Unsent marks the error as one of the time before a byte of the request was written.
 func (e *unsentError) Unsent() bool { return true }
 

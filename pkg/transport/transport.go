@@ -248,21 +248,14 @@ func hostPort(target *url.URL) string {
 // plain reports whether requests cross the network unencrypted.
 func (o Options) plain() bool { return o.Target.Scheme == "http" && o.Dial == nil }
 
-// Warm makes a connection and keeps it for a request to come.
+// Warm makes a connection and keeps it for a request that may come late: what the handshake still has to say is sent now.
 func (t *Transport) Warm(ctx context.Context) error {
-	made, err := t.connect(WithTrace(ctx, TraceOf(ctx)), 0)
-	if err != nil {
-		return err
-	}
-	if tcp, ok := made.(*conn); ok {
-		if err := tcp.under.release(); err != nil {
-			tcp.Close()
-			return err
+	return t.prepare(ctx, func(made ready) error {
+		if tcp, ok := made.(*conn); ok {
+			return tcp.under.release()
 		}
-	}
-	made.about().tell(TraceOf(ctx))
-	t.keep(made)
-	return nil
+		return nil
+	})
 }
 
 // Ready sees to it that there is a connection for a request that comes at once. Its error is Unsent.
@@ -270,11 +263,24 @@ func (t *Transport) Ready(ctx context.Context) error {
 	if t.Idle() > 0 {
 		return nil
 	}
-	made, err := t.connect(WithTrace(ctx, TraceOf(ctx)), 0)
-	if err != nil {
+	if err := t.prepare(ctx, func(ready) error { return nil }); err != nil {
 		return &unsentError{err}
 	}
-	made.about().tell(TraceOf(ctx))
+	return nil
+}
+
+// prepare makes a connection, finishes it and keeps it.
+func (t *Transport) prepare(ctx context.Context, finish func(ready) error) error {
+	trace := TraceOf(ctx)
+	made, err := t.connect(WithTrace(ctx, trace), 0)
+	if err != nil {
+		return err
+	}
+	if err := finish(made); err != nil {
+		made.Close()
+		return err
+	}
+	made.about().tell(trace)
 	t.keep(made)
 	return nil
 }
