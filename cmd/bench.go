@@ -41,7 +41,9 @@ const (
 	// openLoopWorkers is how many requests of one node a fixed rate may have in flight unless -c says otherwise: with one
 	// the rate would be the node's.
 	openLoopWorkers = 100
-	benchPrompt     = "Reply with the single word pong."
+	// maxSeed is the highest seed: readers of JSON that know only floating-point numbers have it exactly.
+	maxSeed     = 1<<53 - 1
+	benchPrompt = "Reply with the single word pong."
 )
 
 func newBenchCmd(a *app) *cobra.Command {
@@ -101,7 +103,7 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 		"a whole number of tokens above 0", between[int64](1, math.MaxInt64))
 	checked(f, &o.Precision, "precision", "", "", "stop early once every interval is within that `SHARE`, such as 5%",
 		"a share from 0.1% to 100%, such as 5%", parsePrecision)
-	f.Uint64Var(&o.Seed, "seed", 0, "the seed `N` of the order and the numbers; 0 takes one by chance")
+	whole(f, &o.Seed, "seed", "", 0, 0, maxSeed, "the seed `N` of the order and the numbers; 0 takes one by chance")
 	f.StringVar(&o.Vantage, "vantage", "", "the `PLACE` that this runs in, for reports on several")
 	f.StringVar(&o.save, "save", "", "write every attempt to a new `FILE`.jsonl for bench report")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, and send nothing")
@@ -219,7 +221,7 @@ func (o *benchOptions) complete() error {
 		o.Concurrency = openLoopWorkers
 	}
 	if o.Seed == 0 {
-		o.Seed = rand.Uint64()
+		o.Seed = 1 + rand.Uint64N(maxSeed)
 	}
 	if o.Connections != string(bench.Cold) && o.Warmup < o.Concurrency && !o.given("warmup") {
 		o.Warmup = o.Concurrency

@@ -82,6 +82,11 @@ func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOpt
 	sum := sha256.Sum256([]byte(prompt))
 	h := &p.plan.Header
 	h.PromptSHA256, h.Program, h.Reference = hex.EncodeToString(sum[:]), version, cmp.Or(o.report.reference, names[0])
+	h.Policy, h.RetryDelay = string(s.values.Retry.Policy), s.values.Retry.Delay
+	h.Timeout, h.ConnectTimeout = p.RequestTimeout, s.values.ConnectTimeout
+	if o.Stream {
+		h.IdleTimeout = s.values.IdleTimeout
+	}
 	if err = s.readySeries(ctx, p, names, kinds, o); err == nil {
 		err = p.check(names, kinds, o)
 	}
@@ -182,14 +187,20 @@ func (p *benchRun) check(names []string, kinds []bench.Connection, o *benchOptio
 	h := &p.plan.Header
 	for i, e := range p.series {
 		kind := kinds[i/len(names)]
-		h.Nodes = append(h.Nodes, bench.Node{
+		n := bench.Node{
 			Name: names[i%len(names)], Label: e.config.Label, Connection: kind, Host: e.URL.Host, API: string(e.API), Model: e.Model,
-			HTTP3: e.config.HTTP3,
-		})
-		if via := e.options.Proxy; via != nil && !strings.Contains(h.Proxy, via.Host) {
-			h.Proxy = strings.TrimPrefix(h.Proxy+", "+via.Scheme+"://"+via.Host, ", ")
+			HTTP3: e.config.HTTP3, RequestSHA256: e.requestSum(),
 		}
-		p.plan.Limited = p.plan.Limited || e.Limiter != nil
+		if via := e.options.Proxy; via != nil {
+			n.Proxy = via.Scheme + "://" + via.Host
+			if !strings.Contains(h.Proxy, via.Host) {
+				h.Proxy = strings.TrimPrefix(h.Proxy+", "+n.Proxy, ", ")
+			}
+		}
+		if e.Limiter != nil {
+			p.plan.Limited, n.Limit = true, e.Limiter.Rate().String()
+		}
+		h.Nodes = append(h.Nodes, n)
 		p.plan.Targets = append(p.plan.Targets, p.Target(&e.Endpoint, kind == bench.Cold))
 	}
 	differs := slices.ContainsFunc(h.Nodes, func(n bench.Node) bool { return n.Model != h.Nodes[0].Model })
@@ -200,6 +211,22 @@ func (p *benchRun) check(names []string, kinds []bench.Connection, o *benchOptio
 		return usagef("", "--max-tokens-total %d is less than one round may cost (%d)", o.tokenCap, least)
 	}
 	return p.CheckLimits(*h, p.endpoints())
+}
+
+// requestSum sums up what an endpoint is asked beside prompt, model and number of tokens. No secret is in it.
+func (e *endpoint) requestSum() string {
+	request, err := e.Prepare(client.Call{Request: wire.Request{Prompt: "-", Model: "-", MaxTokens: 1}}.To(&e.Endpoint))
+	if err != nil {
+		return "" // the request itself could be prepared: it needs what only it has
+	}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%s\n%s\n", request.URL.Path, request.Body)
+	for _, f := range request.Header {
+		if f.Secret.IsZero() {
+			fmt.Fprintf(sum, "%s: %s\n", f.Name, f.Value)
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // endpoints are the series as the client knows them.

@@ -107,14 +107,14 @@ func checked[T any](f *pflag.FlagSet, to *T, name, short, text, usage, use strin
 }
 
 // whole declares a flag for a whole number between two bounds.
-func whole[N int | int64](f *pflag.FlagSet, to *N, name, short string, value, low, high N, usage string) {
+func whole[N int | int64 | uint64](f *pflag.FlagSet, to *N, name, short string, value, low, high N, usage string) {
 	*to = value
 	use := fmt.Sprintf("a whole number from %d to %d", low, high)
 	checked(f, to, name, short, fmt.Sprint(value), usage, use, between(low, high))
 }
 
 // between reads a whole number between two bounds.
-func between[N int | int64](low, high N) func(text string) (N, bool) {
+func between[N int | int64 | uint64](low, high N) func(text string) (N, bool) {
 	return func(text string) (N, bool) {
 		n, err := strconv.ParseInt(text, 0, 64)
 		return N(n), err == nil && n >= int64(low) && n <= int64(high)

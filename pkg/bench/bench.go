@@ -33,6 +33,12 @@ type Node struct {
 	Connection Connection `json:"connection"`
 	// HTTP3 is "true" where the node is asked over HTTP/3 or TCP, whichever is ready first, and "only" for HTTP/3 alone.
 	HTTP3 string `json:"http3,omitempty"`
+	// RequestSHA256 is of what is asked beside all that stands here: the path, the public header fields, the API's version
+	// and the parameters. It is in hexadecimal.
+	RequestSHA256 string `json:"request_sha256,omitempty"`
+	// Proxy is the proxy's address without its user, "" for none; Limit is the rate limit of ferry's own, such as 50/min.
+	Proxy string `json:"proxy,omitempty"`
+	Limit string `json:"limit,omitempty"`
 }
 
 // Request is what a Target is asked to do.
@@ -115,7 +121,15 @@ type Header struct {
 	Rate     float64 `json:"rate,omitempty"`
 	Warmup   int     `json:"warmup"`
 	Attempts int     `json:"attempts"`
-	Stream   bool    `json:"stream"`
+	// Policy says when a request is tried again; RetryDelay is the script policy's.
+	Policy     string        `json:"retry_policy,omitempty"`
+	RetryDelay time.Duration `json:"retry_delay_ns,omitempty"`
+	// Timeout bounds a request, ConnectTimeout a connection, IdleTimeout a stream without a byte. A file that an earlier
+	// ferry wrote has none of them.
+	Timeout        time.Duration `json:"timeout_ns,omitempty"`
+	ConnectTimeout time.Duration `json:"connect_timeout_ns,omitempty"`
+	IdleTimeout    time.Duration `json:"idle_timeout_ns,omitempty"`
+	Stream         bool          `json:"stream"`
 	// Connections is cold, reused or both.
 	Connections string `json:"connections"`
 	// Race says that a second handshake began beside one that was late.
@@ -123,7 +137,7 @@ type Header struct {
 	Seed uint64 `json:"seed"`
 	// Precision ends the run once every interval is that tight, as a share (0.05 is ±5 %); 0 never does.
 	Precision float64 `json:"precision,omitempty"`
-	// Proxy is the proxy's address without its user, "" for none.
+	// Proxy names the proxies of all nodes.
 	Proxy string `json:"proxy,omitempty"`
 	// Program is the version of ferry that ran it.
 	Program string `json:"program"`

@@ -121,9 +121,9 @@ func savedHeader() Header {
 		PromptSHA256: "9b74", MaxTokens: 100, Requests: 20, Concurrency: 2, Warmup: 1, Attempts: 3, Stream: true,
 		Connections: "both", Seed: 7, Program: "1.0.0", Reference: "direct",
 		Nodes: []Node{
-			{"direct", "直连", "api.example.com", "messages", "claude-haiku-5-5", Cold, ""},
-			{"hongkong", "", "hk.example.com", "messages", "claude-haiku-5-5", Cold, ""},
-			{"hongkong", "", "hk.example.com", "messages", "claude-haiku-5-5", Reused, ""},
+			{Name: "direct", Label: "直连", Host: "api.example.com", API: "messages", Model: "claude-haiku-5-5", Connection: Cold},
+			{Name: "hongkong", Host: "hk.example.com", API: "messages", Model: "claude-haiku-5-5", Connection: Cold},
+			{Name: "hongkong", Host: "hk.example.com", API: "messages", Model: "claude-haiku-5-5", Connection: Reused},
 		},
 	}
 }

@@ -1,9 +1,9 @@
 package bench
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"ferry/pkg/text"
 )
@@ -22,57 +22,89 @@ func mixable(runs []*Run, names []string) error {
 	}
 	first := map[string]firstSeen{}
 	for i, run := range runs {
-		differ := func(from int, why string) error {
-			return mixError(names[from], names[i], why, "only runs of the same request, asked in the same way, can be merged")
+		differ := func(from int, fields []string) error {
+			return mixError(names[from], names[i], "they differ in "+strings.Join(fields, ", "),
+				"only runs of the same request, asked in the same way, can be merged")
 		}
-		if why := difference(&runs[0].Header, &run.Header); why != "" {
-			return differ(0, why)
+		if fields := Differences(&runs[0].Header, &run.Header); len(fields) > 0 {
+			return differ(0, fields)
 		}
 		for _, n := range run.Header.Nodes {
 			known, ok := first[n.Name]
 			if !ok {
 				first[n.Name] = firstSeen{i, n}
-			} else if why := nodeDifference(known.node, n); why != "" {
-				return differ(known.file, why)
+			} else if fields := known.node.differences(n); len(fields) > 0 {
+				return differ(known.file, fields)
 			}
 		}
 	}
 	return overlap(runs, names)
 }
 
-// difference says in what two runs are not the same measurement, "" for nothing.
-func difference(a, b *Header) string {
-	switch {
-	case a.PromptSHA256 != b.PromptSHA256:
-		return "their prompts differ"
-	case a.MaxTokens != b.MaxTokens:
-		return fmt.Sprintf("max_tokens is %d and %d", a.MaxTokens, b.MaxTokens)
-	case a.Stream != b.Stream:
-		return "only one of them streamed"
-	case a.Attempts != b.Attempts:
-		return fmt.Sprintf("a request had up to %d and up to %d attempts", a.Attempts, b.Attempts)
-	case a.Race != b.Race:
-		return "only one of them raced handshakes"
-	case (a.Rate > 0) != (b.Rate > 0):
-		return "only one of them sent at a fixed rate"
-	case a.Rate != b.Rate:
-		return fmt.Sprintf("they sent at %g and %g requests per second", a.Rate, b.Rate)
+// Differences names the settings in which two runs differ, each with its two values: all that changes a figure, of the
+// runs and of the nodes that both have. Runs without a difference measured the same in the same way.
+func Differences(a, b *Header) []string {
+	f := fields{}
+	f.add("prompt", abbreviated(a.PromptSHA256), abbreviated(b.PromptSHA256))
+	f.add("max_tokens", a.MaxTokens, b.MaxTokens)
+	f.add("stream", a.Stream, b.Stream)
+	f.add("concurrency", a.Concurrency, b.Concurrency)
+	f.add("rate", a.Rate, b.Rate)
+	f.add("warmup", a.Warmup, b.Warmup)
+	f.add("race", a.Race, b.Race)
+	f.add("attempts", a.Attempts, b.Attempts)
+	if a.Attempts > 1 && b.Attempts > 1 {
+		f.add("retry_policy", a.Policy, b.Policy)
+		f.add("retry_delay", a.RetryDelay, b.RetryDelay)
 	}
-	return ""
-}
-
-// nodeDifference says in what two nodes of one name are not the same, "" for nothing. The label is only what it is
-// called, and the connection makes another series of it.
-func nodeDifference(a, b Node) string {
-	for _, f := range []struct{ what, a, b string }{
-		{"host", a.Host, b.Host}, {"API", a.API, b.API}, {"model", a.Model, b.Model}, {"HTTP/3 setting", a.HTTP3, b.HTTP3},
-	} {
-		if f.a != f.b {
-			return fmt.Sprintf("the %s of %s is %s and %s", f.what, a.Name, cmp.Or(f.a, "none"), cmp.Or(f.b, "none"))
+	f.add("timeout", a.Timeout, b.Timeout)
+	f.add("connect_timeout", a.ConnectTimeout, b.ConnectTimeout)
+	f.add("idle_timeout", a.IdleTimeout, b.IdleTimeout)
+	for _, n := range b.Nodes {
+		if i := slices.IndexFunc(a.Nodes, func(m Node) bool { return m.Name == n.Name }); i >= 0 {
+			for _, field := range a.Nodes[i].differences(n) {
+				if !slices.Contains(f, field) { // a node over both kinds of connection stands twice
+					f = append(f, field)
+				}
+			}
 		}
 	}
-	return ""
+	return f
 }
+
+// differences names the settings in which two nodes of one name differ. The label is only what it is called, and the
+// connection makes another series of it.
+func (n Node) differences(m Node) []string {
+	f, of := fields{}, " of "+n.Name
+	f.add("url_host"+of, n.Host, m.Host)
+	f.add("api"+of, n.API, m.API)
+	f.add("model"+of, n.Model, m.Model)
+	f.add("http3"+of, n.HTTP3, m.HTTP3)
+	f.add("proxy"+of, n.Proxy, m.Proxy)
+	f.add("limit"+of, n.Limit, m.Limit)
+	f.add("request_sha256"+of, abbreviated(n.RequestSHA256), abbreviated(m.RequestSHA256))
+	return f
+}
+
+// fields are settings that differ.
+type fields []string
+
+func (f *fields) add(name string, a, b any) {
+	if a != b {
+		*f = append(*f, fmt.Sprintf("%s (%s and %s)", name, value(a), value(b)))
+	}
+}
+
+// value is a setting in words.
+func value(v any) string {
+	if text := fmt.Sprint(v); text != "" && text != "0s" {
+		return text
+	}
+	return "none"
+}
+
+// abbreviated is enough of a sum to tell it from another.
+func abbreviated(sum string) string { return sum[:min(len(sum), 12)] }
 
 // overlap finds attempts that two files hold. Only parts of one run can have the same.
 func overlap(runs []*Run, names []string) error {
