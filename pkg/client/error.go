@@ -9,10 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"ferry/pkg/guard"
@@ -295,7 +293,7 @@ func classify(ctx context.Context, err error) (Class, error) {
 		return Connect, &networkError{"cannot connect to " + op.Addr.String() + ": " + root(err), err}
 	case op != nil && op.Op == "dial":
 		return Connect, &networkError{"cannot connect: " + root(err), err}
-	case isTimeout(err):
+	case transport.IsTimeout(err):
 		return Timeout, &networkError{"the connection timed out: " + root(err), err}
 	case broken(err):
 		return Reset, &networkError{"the connection was closed before an answer came: " + root(err), err}
@@ -303,19 +301,13 @@ func classify(ctx context.Context, err error) (Class, error) {
 	return Protocol, &networkError{"no usable reply: " + root(err), err}
 }
 
-// root is the innermost cause, which says the most in the fewest words.
 func root(err error) string { return transport.Innermost(err).Error() }
 
-func isTimeout(err error) bool {
-	var t net.Error
-	return errors.As(err, &t) && t.Timeout() || errors.Is(err, os.ErrDeadlineExceeded)
-}
-
 func broken(err error) bool {
-	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed, io.ErrClosedPipe} {
+	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, io.ErrClosedPipe} {
 		if errors.Is(err, known) {
 			return true
 		}
 	}
-	return false
+	return transport.IsReset(err)
 }

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"syscall"
 	"time"
 
 	"ferry/pkg/retry"
 	"ferry/pkg/text"
+	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
 
@@ -148,7 +148,7 @@ func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) 
 		a.end(NotAnAnswer, malformed, retry.NotAnAnswer)
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errLingered):
 		a.fail(ctx, err)
-	case errors.Is(err, syscall.ECONNRESET):
+	case transport.IsReset(err):
 		// The answer was on its way, so it was paid for: it is not asked for again.
 		a.end(Truncated, err, retry.Final)
 	default:

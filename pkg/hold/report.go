@@ -1,13 +1,11 @@
 package hold
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"syscall"
 	"time"
 
@@ -103,9 +101,9 @@ func faultOf(err error) *fault {
 		return &fault{Kind: tooLarge, Text: large.What, Limit: large.Limit}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return &fault{Kind: ended}
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
+	case transport.IsReset(err), errors.Is(err, net.ErrClosed):
 		return &fault{Kind: reset}
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, context.DeadlineExceeded):
+	case transport.IsTimeout(err):
 		return &fault{Kind: timedOut}
 	}
 	return &fault{Kind: otherwise, Text: err.Error()}

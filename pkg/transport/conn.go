@@ -91,8 +91,8 @@ const small = 8 << 10
 // closed the connection is here already.
 const refusedTimeout = 5 * time.Second
 
-// refuses reports whether a write failed because the other side has closed the connection.
-func refuses(err error) bool {
+// IsReset reports whether a read or a write failed because the other side has closed the connection.
+func IsReset(err error) bool {
 	return slices.ContainsFunc(resets, func(reset error) bool { return errors.Is(err, reset) })
 }
 
@@ -192,7 +192,7 @@ func (x *exchange) write() {
 	x.wrote <- err
 	switch {
 	case err == nil:
-	case refuses(err):
+	case IsReset(err):
 		_ = x.under.SetReadDeadline(time.Now().Add(refusedTimeout)) // of a closed connection the read says so itself
 	default:
 		x.under.Close()
@@ -292,7 +292,7 @@ func (x *exchange) failure(err error) error {
 		x.under.Close()
 		<-x.wrote // what was sent is counted now
 	}
-	if failed != nil && (!refuses(failed) || isTimeout(err) || errors.Is(err, io.EOF)) {
+	if failed != nil && (!IsReset(failed) || IsTimeout(err) || errors.Is(err, io.EOF)) {
 		err = failed
 	}
 	if ctx := x.request.Context(); ctx.Err() != nil {
@@ -359,9 +359,10 @@ func (b *answerBody) Close() error {
 	return nil
 }
 
-func isTimeout(err error) bool {
+// IsTimeout reports whether time was over, be it ferry's or the system's.
+func IsTimeout(err error) bool {
 	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
+	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, timedOut)
 }
 
 // unsentError is the error of a request of which no byte was written.

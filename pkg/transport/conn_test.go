@@ -68,7 +68,7 @@ func TestRefusedWithoutAnswer(t *testing.T) {
 		_, _ = http.ReadRequest(bufio.NewReader(conn))
 	}, func(t *testing.T, o Options) {
 		_, _, err := say(t, build(t, o), o, words)
-		errorIf(t, err == nil || Unsent(err) || isTimeout(err),
+		errorIf(t, err == nil || Unsent(err) || IsTimeout(err),
 			"%v, unsent: %v; want an end of the connection with bytes sent", err, Unsent(err))
 	})
 }

@@ -37,7 +37,7 @@ func (o Options) connect(ctx context.Context, config *tls.Config) (ready, error)
 	case err == nil:
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case !end.IsZero() && isTimeout(err) && !time.Now().Before(end):
+	case !end.IsZero() && IsTimeout(err) && !time.Now().Before(end):
 		return nil, o.TooLate() // a deadline of the connection ran out a moment before that of the context
 	default:
 		return nil, err

@@ -239,9 +239,9 @@ func kind(t *testing.T, err error) string {
 		return "too large"
 	case errors.As(err, &early):
 		return "early"
-	case refuses(err):
+	case IsReset(err):
 		return "reset"
-	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
+	case errors.Is(err, context.DeadlineExceeded), IsTimeout(err):
 		return "timeout"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "unexpected EOF"):
 		return "cut"

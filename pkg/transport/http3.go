@@ -134,7 +134,7 @@ func (b *countedBody) Read(p []byte) (int, error) {
 // quicError is an error of quic-go as one of TCP would be: the end of the connection or of the stream is a reset.
 func quicError(err error) error {
 	var stream *quic.StreamError
-	if isTimeout(err) {
+	if IsTimeout(err) {
 		return silentError{}
 	}
 	if errors.As(err, &stream) || errors.Is(err, net.ErrClosed) {

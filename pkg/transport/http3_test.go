@@ -270,5 +270,5 @@ func TestHTTP3Leaving(t *testing.T) {
 // TestHTTP3Silence: a connection on which no packet came any more timed out, in words that say over what.
 func TestHTTP3Silence(t *testing.T) {
 	err := quicError(&quic.IdleTimeoutError{})
-	errorIf(t, !isTimeout(err) || err.Error() != "no packet came over HTTP/3 for 30s", "got %v, want that no packet came for 30s", err)
+	errorIf(t, !IsTimeout(err) || err.Error() != "no packet came over HTTP/3 for 30s", "got %v, want that no packet came for 30s", err)
 }

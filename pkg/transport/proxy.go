@@ -146,11 +146,13 @@ func (o Options) proxyError(err error) error {
 	return &ProxyError{text, o.proxyHint(""), err}
 }
 
+// Innermost is the cause of an error, which says the most in the fewest words. An error of the system has the same words on
+// every system.
 func Innermost(err error) error {
 	for errors.Unwrap(err) != nil {
 		err = errors.Unwrap(err)
 	}
-	return err
+	return portable(err)
 }
 
 // refusedByProxy is the error of an answer in which a proxy refuses; nil where it accepts. The status line's own words

@@ -168,5 +168,5 @@ func final(err error, addresses int) bool {
 	case errors.As(err, &proxy):
 		return true
 	}
-	return addresses == 1 && !isTimeout(err) && !refuses(err) && !errors.Is(err, io.EOF)
+	return addresses == 1 && !IsTimeout(err) && !IsReset(err) && !errors.Is(err, io.EOF)
 }

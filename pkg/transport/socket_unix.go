@@ -12,6 +12,12 @@ import (
 // resets are the errors of a connection that the other side has closed.
 var resets = []error{syscall.EPIPE, syscall.ECONNRESET}
 
+// timedOut is the error of a connection whose packets were not acknowledged.
+const timedOut = syscall.ETIMEDOUT
+
+// portable has nothing to do: the names of this system are the ones that ferry uses.
+func portable(err error) error { return err }
+
 // readNow reads what is there without waiting for more.
 func (s *socket) readNow(p []byte) (n int, err error) {
 	if s.raw == nil {

@@ -144,7 +144,7 @@ func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 	r.Close = t.options.Cold
 	resp, err = conn.roundTrip(r, keep)
 	if err != nil {
-		if conn.about().http3 && isTimeout(err) {
+		if conn.about().http3 && IsTimeout(err) {
 			t.blockUDP()
 		}
 		var trust *guard.TrustError
