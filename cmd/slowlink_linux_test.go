@@ -70,7 +70,11 @@ func aloneOnNetwork(t *testing.T) bool {
 func runAgain(t *testing.T, out *strings.Builder, how *syscall.SysProcAttr) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	check(t, err)
-	c := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=15m")
+	limit := time.Hour
+	if deadline, ok := t.Deadline(); ok {
+		limit = time.Until(deadline)
+	}
+	c := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout="+limit.String())
 	c.Env = append(os.Environ(), ownNetwork+"=1")
 	c.Stdout, c.Stderr, c.SysProcAttr = out, out, how
 	return c, c.Start()

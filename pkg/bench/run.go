@@ -294,7 +294,7 @@ func (b *Bench) slowest() int {
 			continue
 		}
 		least = min(least, q.done)
-		if b.plan.Limited || !q.stalled(now) {
+		if b.plan.Limited || len(b.queues) == 1 || !q.stalled(now) {
 			moving = min(moving, q.done)
 		}
 	}

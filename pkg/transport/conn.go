@@ -320,18 +320,27 @@ func (x *exchange) end(whole bool) {
 		x.under.Close()
 		return
 	}
-	if x.keep != nil && x.in.Buffered() == 0 {
-		select {
-		case err := <-x.wrote:
-			if err == nil {
-				x.served++
-				x.keep(x.conn)
-				return
-			}
-		case <-time.After(writeEnd):
-		}
+	if x.keep != nil && x.in.Buffered() == 0 && x.written() {
+		x.served++
+		x.keep(x.conn)
+		return
 	}
 	x.Close()
+}
+
+// written reports whether the whole request was written. It may wait for that for a moment.
+func (x *exchange) written() bool {
+	select {
+	case err := <-x.wrote:
+		return err == nil
+	default:
+	}
+	select {
+	case err := <-x.wrote:
+		return err == nil
+	case <-time.After(writeEnd):
+		return false
+	}
 }
 
 // writeEnd is how long a request may still be being written when its answer has ended.
