@@ -186,7 +186,7 @@ func (c *Check) models(probe *Probe, err error, bare func() int) {
 	case c.Keyless:
 		c.skip("models", "not asked with a key; the node answers with status %d", status)
 	case NoModelList(err):
-		c.Report(Finding{Skipped, "models", "the node has no list of models; only --live can tell about the key", text.Hint(err)})
+		c.Report(Finding{Skipped, "models", fmt.Sprintf("no list: %s; only --live can tell about the key", err), text.Hint(err)})
 	case c.Live && status >= 400 && status < 500:
 		c.skip("models", "the list is refused: %s", err)
 	default:

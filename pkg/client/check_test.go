@@ -52,7 +52,7 @@ func TestCheck(t *testing.T) {
 		{"an odd second reply", []reply{listed, status(500)}, "", nil, "✓ address, – TLS, ✓ models, – live", "only --live can tell about the key"},
 		{"no key", []reply{listed}, "", func(c *Check) { c.Keyless, c.Live = true, true }, "✓ address, – TLS, ✓ models, – live", "listed in"},
 		{"no key, no list", []reply{status(401)}, "", func(c *Check) { c.Keyless = true }, "✓ address, – TLS, – models, – live", "status 401"},
-		{"no list", []reply{status(404)}, "", nil, "✓ address, – TLS, – models, – live", "has no list of models"},
+		{"no list", []reply{status(404)}, "", nil, "✓ address, – TLS, – models, – live", "no list: n: status 404"},
 		{"something else", []reply{body(`{}`)}, "", nil, "✓ address, – TLS, – models, – live", "something else than a list"},
 		{"the wrong key", []reply{status(401)}, "", nil, "✓ address, – TLS, ✗ models, – live", "m401"},
 		{"inside", []reply{status(401)}, "", func(c *Check) { c.Inside = true }, "✓ address, ✗ models, – live", "inside ferry"},

@@ -65,6 +65,7 @@ type Error struct {
 	Status int
 	// Node and KeySource say who was asked and where the key came from.
 	Node, KeySource string
+	API             wire.API
 	// Proxy is the node's.
 	Proxy  string
 	Policy retry.Policy
@@ -87,7 +88,7 @@ type Error struct {
 
 // fail completes an error with what is known of the call.
 func (c *Call) fail(result *Result, e *Error) *Error {
-	e.Node, e.Policy, e.KeySource = c.Endpoint.Name, c.Endpoint.Rule.Policy, c.Endpoint.Key.Source()
+	e.Node, e.API, e.Policy, e.KeySource = c.Endpoint.Name, c.Endpoint.API, c.Endpoint.Rule.Policy, c.Endpoint.Key.Source()
 	e.Proxy, e.URL = c.Endpoint.Proxy, c.prepared.URL
 	e.Unsent = !slices.ContainsFunc(result.Attempts, func(a *Attempt) bool { return a.Sent })
 	if last := result.last(); last != nil {
@@ -122,6 +123,9 @@ func (e *Error) Error() string {
 		b.WriteString(": " + e.excerpt)
 	}
 	var apiErr *wire.APIError
+	if e.Status == http.StatusNotFound && e.URL != nil {
+		b.WriteString(" (" + e.URL.String() + ")")
+	}
 	if errors.As(e.Err, &apiErr) && apiErr.RequestID != "" {
 		b.WriteString(" (request id " + apiErr.RequestID + ")")
 	}
@@ -129,7 +133,7 @@ func (e *Error) Error() string {
 }
 
 const (
-	excerptOfEvent = 200             // bytes that are quoted of a malformed event, of an answer that was cut or of a page
+	excerptOfEvent = 200             // bytes that are quoted of a malformed event or of an answer that was cut
 	excerptOfBody  = text.MostQuoted // bytes that are quoted of any other body
 )
 
@@ -140,10 +144,10 @@ func excerpt(err error, body []byte) string {
 	var malformed *wire.MalformedError
 	switch {
 	case errors.As(err, &malformed), errors.As(err, &none) && none.Cut:
+	case bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
+		return "" // raw markup tells nothing
 	case errors.As(err, &none) && none.Title == "", errors.As(err, &apiErr) && apiErr.Message == "":
-		if !bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
-			return text.Excerpt(body, excerptOfBody)
-		}
+		return text.Excerpt(body, excerptOfBody)
 	default:
 		return ""
 	}
@@ -159,57 +163,6 @@ func spoken(d time.Duration) string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
-
-// Hint tells what to do about it, and that nothing was sent where that is so; "" where there is nothing to say.
-func (e *Error) Hint() string {
-	const unsent = "nothing was sent"
-	hint := e.advice()
-	switch {
-	case !e.Unsent || strings.Contains(hint, unsent):
-		return hint
-	case hint == "":
-		return unsent
-	}
-	return hint + "; " + unsent
-}
-
-// advice is what to do about it.
-func (e *Error) advice() string {
-	var hinted interface{ Hint() string }
-	if errors.As(e.Err, &hinted) {
-		return hinted.Hint()
-	}
-	var apiErr *wire.APIError
-	switch {
-	case errors.As(e.Err, &apiErr) && apiErr.SpendCap():
-		return "the account of this key is used up or at its limit: no retry lifts that; -n a,b asks another node then"
-	case e.Class == Usage:
-		return "leave the system prompt out, or ask a node that speaks messages or chat"
-	case e.Proxy != "" && (e.Status == 403 || e.Status >= 502 && e.Status <= 504):
-		return "the answer may be that of the proxy, " + e.Proxy + "; --proxy none does without one"
-	case e.Status == 401 || e.Status == 403:
-		if e.KeySource == "" {
-			return "this node was asked without a key"
-		}
-		return "the key came from " + e.KeySource
-	case e.Status == http.StatusNotFound && e.URL != nil:
-		shown := *e.URL // without what could be a secret in it
-		shown.User, shown.RawQuery = nil, ""
-		return fmt.Sprintf("%s was asked: does the node's url lack /v1, or have a part too much, or is its api another? a model "+
-			"that the node does not have is a 404 too", &shown)
-	case e.Class == DNS || e.Class == Connect || e.Class == Reset || e.Class == Timeout:
-		if e.Policy == retry.Script {
-			return "--retry-policy retry-after tries again when no answer comes"
-		}
-	case e.Status == 429 && e.Policy == retry.Script && e.GaveUp:
-		return "--attempts allows more, --retry-policy retry-after waits as the server asks"
-	case e.Status == 500 || e.Status == 529:
-		if e.Policy == retry.Script {
-			return "--retry-policy retry-after tries again on every 5xx"
-		}
-	}
-	return ""
-}
 
 // DeadlineError says that the time of the whole call was over, or would have been before the next attempt.
 type DeadlineError struct {

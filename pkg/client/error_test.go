@@ -2,6 +2,8 @@ package client
 
 import (
 	"errors"
+	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -10,9 +12,8 @@ import (
 	"ferry/pkg/wire"
 )
 
-// askedURL is the hint of a 404.
-const askedURL = "URL/v1/complete was asked: does the node's url lack /v1, or have a part too much, or is its api another? a model " +
-	"that the node does not have is a 404 too"
+// wrongPath is the hint of a 404.
+const wrongPath = "is the path right? it comes from nodes.n.url and from api complete; another api has another path"
 
 // messageOf is a reply, and what a person reads of it.
 type messageOf struct {
@@ -29,9 +30,9 @@ func TestMessages(t *testing.T) {
 		{
 			"401 says where the key came from", wire.Messages, retry.Script,
 			reply{status: 401, body: `{"error":{"type":"authentication_error","message":"invalid x-api-key"},"request_id":"req_9"}`},
-			"n: status 401: authentication_error: invalid x-api-key (request id req_9)", "the key came from env:FERRY_TEST",
+			"n: status 401: authentication_error: invalid x-api-key (request id req_9)", "the key came from env:FERRY_TEST; ferry config key n stores another",
 		},
-		{"403", wire.Messages, retry.Script, status(403), "n: status 403: m403", "the key came from env:FERRY_TEST"},
+		{"403", wire.Messages, retry.Script, status(403), "n: status 403: m403", "the key came from env:FERRY_TEST; ferry config key n stores another"},
 		{
 			"429 at last", wire.Complete, retry.Script, status(429), "n: gave up after 3 attempts: status 429: m429",
 			"--attempts allows more, --retry-policy retry-after waits as the server asks",
@@ -49,22 +50,26 @@ func TestMessages(t *testing.T) {
 			"500 under script", wire.Complete, retry.Script, status(500), "n: status 500: m500",
 			"--retry-policy retry-after tries again on every 5xx",
 		},
-		{"404 names what was asked", wire.Complete, retry.Script, status(404), "n: status 404: m404", askedURL},
+		{"404 names what was asked", wire.Complete, retry.Script, status(404), "n: status 404: m404 (URL/v1/complete)", wrongPath},
 		{
-			"HTML of a gateway is quoted", wire.Complete, retry.Script, reply{status: 413, body: "<html>\n<b>too\x1b[2J big</b>"},
-			`n: status 413: <html> <b>too\x1b[2J big</b>`, "",
+			"404 for a model", wire.Messages, retry.Script, reply{status: 404, body: `{"error":{"type":"not_found_error","message":"model: m"}}`},
+			"n: status 404: not_found_error: model: m (URL/v1/messages)", "-m MODEL asks for another model",
+		},
+		{
+			"a page without a title is its words", wire.Complete, retry.Script, reply{status: 413, body: "<html>\n<b>too\x1b[2J big</b>"},
+			`n: status 413: too\x1b[2J big`, "",
 		},
 		{
 			"a long page is cut", wire.Complete, retry.Script, reply{status: 413, body: "<p>" + strings.Repeat("x", 999)},
-			"n: status 413: <p>" + strings.Repeat("x", 197) + "…", "",
+			"n: status 413: " + strings.Repeat("x", 200) + "…", "",
 		},
-		{"an envelope is quoted", wire.Complete, retry.Script, body(`{"status":404}`), `n: status 404: {"status":404}`, askedURL},
+		{"an envelope is quoted", wire.Complete, retry.Script, body(`{"status":404}`), `n: status 404: {"status":404} (URL/v1/complete)`, wrongPath},
 		{
 			"no completion", wire.Complete, retry.Script, body(`{"text":"x"}`),
 			`n: status 200 with no completion in the answer: {"text":"x"}`, "-o raw prints the body as it came",
 		},
 		{
-			"HTML", wire.Complete, retry.Script, body(`<html>`), `n: status 200 with an HTML page: <html>`,
+			"HTML", wire.Complete, retry.Script, body(`<html>`), `n: status 200 with an HTML page`,
 			"is the node's url that of the API? a web page, a login or a gateway's own error came instead",
 		},
 		{"empty", wire.Complete, retry.Script, body(``), `n: status 200 with an empty body`, ""},
@@ -113,7 +118,7 @@ func holdMessages(t *testing.T, tests []messageOf) {
 		tr := newTrial(t, server.URL)
 		tr.Endpoint.API, tr.request.Model, tr.Rule.Policy = test.api, "m", test.policy
 		_, failed := tr.ask(t)
-		if failed == nil || failed.Error() != test.message || strings.ReplaceAll(failed.Hint(), server.URL.String(), "URL") != test.hint {
+		if failed == nil || strings.ReplaceAll(failed.Error(), server.URL.String(), "URL") != test.message || strings.ReplaceAll(failed.Hint(), server.URL.String(), "URL") != test.hint {
 			t.Errorf("%s: %v\nhint: %s\nwant %s\nhint: %s", test.name, failed, failed.Hint(), test.message, test.hint)
 		}
 	}
@@ -125,6 +130,30 @@ func TestMessagesWithoutACall(t *testing.T) {
 		message, hint string
 	}{
 		{&Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")}, "status 401", "this node was asked without a key"},
+		{
+			&Error{Class: Status4xx, Status: 401, Node: "https://h/api", KeySource: "env:FERRY_KEY", Err: errors.New("status 401")},
+			"https://h/api: status 401", "the key came from env:FERRY_KEY",
+		},
+		{
+			&Error{Class: Status4xx, Status: 401, Node: "llama", Err: errors.New("status 401")}, "llama: status 401",
+			"this node was asked without a key; ferry config key llama stores one",
+		},
+		{
+			&Error{Class: DNS, Node: "hk", Err: &net.DNSError{Err: "no such host", Name: "hk.test", IsNotFound: true}},
+			"hk: lookup hk.test: no such host", "is the host right? it comes from nodes.hk.url",
+		},
+		{
+			&Error{Class: DNS, Node: "https://hk.test", Err: &net.DNSError{Err: "no such host", Name: "hk.test", IsNotFound: true}},
+			"https://hk.test: lookup hk.test: no such host", "is the host right? it comes from the URL",
+		},
+		{
+			&Error{Class: DNS, Node: "hk", Policy: retry.Script, Err: &net.DNSError{Err: "server misbehaving", Name: "hk.test"}},
+			"hk: lookup hk.test: server misbehaving", "--retry-policy retry-after tries again when no answer comes",
+		},
+		{
+			&Error{Class: Connect, Node: "llama", Policy: retry.Script, URL: &url.URL{Host: "127.0.0.1:11434"}, Err: errors.New("refused")},
+			"llama: refused", "is the server running? --retry-policy retry-after tries again when no answer comes",
+		},
 		{&Error{GaveUp: true, Attempts: 1, Err: errors.New("x")}, "gave up after 1 attempt: x", ""},
 		{&Error{Class: Timeout, Err: &DeadlineError{Timeout: time.Minute}}, "no whole answer within the timeout of 1m0s", "--timeout allows more time"},
 		{&Error{Node: "n\x1b[2J", Err: errors.New("\u202ex")}, `n\x1b[2J: \u202ex`, ""},

@@ -227,7 +227,7 @@ func notJSON(body []byte) *NotAnswerError {
 	case len(text) == 0:
 		none.Reason = "an empty body"
 	case text[0] == '<':
-		none.Reason, none.Title = htmlPage, pageTitle(text)
+		none.Reason, none.Title = htmlPage, pageWords(text)
 	case text[0] == '{' && errors.Is(err, io.ErrUnexpectedEOF):
 		none.Reason, none.Cut = "a JSON body that was cut short", true
 	case text[0] == '{' || text[0] == '[':

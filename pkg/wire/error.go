@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -100,7 +101,7 @@ func (e *APIError) SpendCap() bool {
 type NotAnswerError struct {
 	// Reason says what came instead, such as "an HTML page".
 	Reason string
-	// Title is the title of an HTML page, "" where it has none.
+	// Title is what an HTML page says: its title, or its first words; "" where it has none.
 	Title string
 	// Body is what came, raw.
 	Body []byte
@@ -296,6 +297,9 @@ func (w *errorWords) code(raw []byte) {
 // say adds words that are not there yet.
 func (w *errorWords) say(words string) {
 	words = strings.TrimSpace(words)
+	if strings.HasPrefix(words, "<") {
+		words = cmp.Or(pageWords([]byte(words)), words)
+	}
 	if words == "" || len(w.words) == maxWords || slices.ContainsFunc(w.words, func(said string) bool { return strings.Contains(said, words) }) {
 		return
 	}
@@ -310,33 +314,10 @@ func (e *APIError) readBody(body []byte) {
 		e.read(fields)
 		return
 	}
-	e.Message = pageTitle(body)
+	e.Message = pageWords(body)
 	if list := elements(body); len(list) > 0 {
 		w := errorWords{APIError: e}
 		w.value(body, maxNested)
 		e.Message = strings.Join(w.words, ": ")
 	}
-}
-
-// pageTitle is the title of an HTML page, "" without one.
-func pageTitle(body []byte) string {
-	const most = 200
-	if len(body) == 0 || body[0] != '<' {
-		return ""
-	}
-	head := body[:min(len(body), 64<<10)]
-	from := bytes.Index(bytes.ToLower(head), []byte("<title"))
-	if from < 0 {
-		return ""
-	}
-	_, title, ok := bytes.Cut(head[from:], []byte(">"))
-	title, _, closed := bytes.Cut(title, []byte("<"))
-	if !ok || !closed {
-		return ""
-	}
-	words := strings.Join(strings.Fields(string(title)), " ")
-	if len(words) > most {
-		words = strings.ToValidUTF8(words[:most], "") + "…"
-	}
-	return words
 }

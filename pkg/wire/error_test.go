@@ -61,7 +61,7 @@ func TestErrorShapes(t *testing.T) {
 			"a status too large", Complete, 200, `{"status":1e9}`,
 			APIError{Status: -1}, "HTTP 200 with a .status in the body that is no status",
 		},
-		{"HTML", Messages, 502, `<html>Bad Gateway</html>`, APIError{Status: 502}, "status 502"},
+		{"HTML", Messages, 502, `<html>Bad Gateway</html>`, APIError{Status: 502, Message: "Bad Gateway"}, "status 502: Bad Gateway"},
 		{"nothing", Messages, 500, ``, APIError{Status: 500}, "status 500"},
 		{"an error that is a list", Messages, 500, `{"error":["x"]}`, APIError{Status: 500, Message: "x"}, "status 500: x"},
 		{"an error that is null", Messages, 500, `{"error":null}`, APIError{Status: 500}, "status 500"},

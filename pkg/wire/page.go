@@ -1,0 +1,43 @@
+package wire
+
+import (
+	"bytes"
+	"html"
+	"regexp"
+	"sync"
+
+	"ferry/pkg/text"
+)
+
+// pageWords is what a page in HTML or XML says: its title, or else its first words without the markup. It is "" for
+// anything else.
+func pageWords(body []byte) string {
+	const most = 200
+	if len(body) == 0 || body[0] != '<' {
+		return ""
+	}
+	page := body[:min(len(body), 64<<10)]
+	words := page
+	if title := markup().title.FindSubmatch(page); title != nil {
+		words = title[1]
+	} else {
+		words = markup().unread.ReplaceAll(page, nil)
+		words = markup().tag.ReplaceAll(words, []byte(" "))
+	}
+	said := html.UnescapeString(string(bytes.Join(bytes.Fields(words), []byte(" "))))
+	if len(said) > most {
+		return string(text.WholeRunes([]byte(said[:most]))) + "…"
+	}
+	return said
+}
+
+type pageMarkup struct{ title, unread, tag *regexp.Regexp }
+
+// markup finds the parts of a page. Only a page pays for compiling it.
+var markup = sync.OnceValue(func() pageMarkup {
+	return pageMarkup{
+		title:  regexp.MustCompile(`(?is)<title[^>]*>\s*([^<]*[^<\s])\s*</title`),
+		unread: regexp.MustCompile(`(?is)<!--.*?-->|<(script|style|svg)\b.*?</(script|style|svg)[^>]*>`),
+		tag:    regexp.MustCompile(`<[^>]*(>|$)`),
+	}
+})

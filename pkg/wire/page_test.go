@@ -1,0 +1,35 @@
+package wire
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestPageWords holds that a page is shown as what it says, and never as its markup.
+func TestPageWords(t *testing.T) {
+	x := func(n int) string { return strings.Repeat("x", n) }
+	for _, test := range []struct{ name, page, want string }{
+		{"a title", "<html><head><title>\n 502 Bad\n Gateway </title></head><body>nginx</body>", "502 Bad Gateway"},
+		{"a title with attributes and references", `<TITLE id="a">Just a moment&hellip; &amp;</TITLE>`, "Just a moment… &"},
+		{"an empty title", "<title> </title><h1>Welcome</h1><p>to   nginx", "Welcome to nginx"},
+		{"a title without an end", "<title>open<h1>Hello</h1>", "open Hello"},
+		{"no title", "<!DOCTYPE html><!-- a\n<b>comment --><style>p{}</style><script>var a='<p>'</script><p>No <b>route</b>", "No route"},
+		{"XML", `<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>`, "AccessDenied Request has expired"},
+		{"a title in an SVG picture", "<svg><desc>a logo</desc></svg><p>Hello", "Hello"},
+		{"markup alone", "<html><body></body></html>", ""},
+		{"a tag that is cut", "<p>Hello <a href='", "Hello"},
+		{"a long title", "<title>" + x(201) + "</title>", x(200) + "…"},
+		{"cut at a whole character", "<title>" + x(199) + "好</title>", x(199) + "…"},
+		{"no page", "hello <b>", ""},
+		{"nothing", "", ""},
+	} {
+		if got := pageWords([]byte(test.page)); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+	fault := APIError{}
+	fault.readBody([]byte(`{"error":{"message":"<html><title>413 Too Large</title><hr>nginx</html>"}}`))
+	if fault.Message != "413 Too Large" {
+		t.Errorf("a page inside an error is %q, want its title", fault.Message)
+	}
+}
