@@ -31,8 +31,12 @@ type app struct {
 	closed error
 	// sent says that a request has left, or is about to.
 	sent atomic.Bool
-	// writing keeps the lines of standard error apart.
+	// writing keeps the lines of standard error apart, with those that are drawn again and again, live.
 	writing sync.Mutex
+	live    term.Live
+	// stopSilence ends what is shown of a wait, and silent is called before that is shown.
+	stopSilence atomic.Pointer[func()]
+	silent      func()
 }
 
 func newApp(env Env) *app {
@@ -41,7 +45,7 @@ func newApp(env Env) *app {
 		Env:    env,
 		out:    term.Stream{Writer: env.Stdout, Facts: term.Look(env.Stdout, preferences)},
 		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, preferences)},
-		masker: &guard.Masker{}, redactor: &guard.Redactor{},
+		masker: &guard.Masker{}, redactor: &guard.Redactor{}, silent: func() {},
 	}
 	if term.ReadOnly(env.Stdout) || term.Closed(env.Stdout, env.Stdin, env.Stderr) && env.Lookup.Get("FERRY_STDOUT") != "discard" {
 		a.out.Writer = closedStream{}
@@ -78,6 +82,7 @@ func (a *app) say(line string) { a.tell(a.err.Wrap(indented(a.safe(line), 2), 2)
 func (a *app) tell(text string) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
+	a.live.Clear()
 	_, _ = io.WriteString(a.err, text)
 }
 

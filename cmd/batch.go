@@ -297,6 +297,7 @@ func (b *batchCall) showProgress() (stop func()) {
 		return done, line
 	}
 	return b.showing(
+		0,
 		func() []string {
 			done, line := progress()
 			return []string{term.Bar(done, total, barWidth) + "  " + line}

@@ -199,6 +199,7 @@ func (a *app) measure(ctx context.Context, r *benchRun) (*bench.Run, error) {
 	started := a.Clock.Now()
 	since := func() time.Duration { return a.Clock.Now().Sub(started) }
 	stop := a.showing(
+		0,
 		func() []string {
 			lines := report.ProgressTable(b.Progress(), since(), a.err.Facts, a.safe)
 			if line := waiting.Load(); line != nil {

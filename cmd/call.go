@@ -84,6 +84,8 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		order.onEndpoint, order.OnReady = a.showProxy, a.showReadied
 		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
 	}
+	ctx, stages.OnStart, cancel = s.underway(ctx)
+	defer cancel()
 	if s.values.AuditFile != "" || o.streams || order.guarded {
 		// A signal kills after the call is in the log, is charged, and what came is shown.
 		var release func()
@@ -92,10 +94,36 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	}
 	result, err := client.Chain(stages).Do(ctx, call)
 	var spent *limit.SpentError
-	if len(result.Attempts) == 0 && errors.As(err, &spent) {
+	var stopped signalled
+	switch {
+	case len(result.Attempts) == 0 && errors.As(err, &spent):
 		return text.WithHint(err, text.Hint(err)+"; nothing was sent")
+	case errors.As(err, &stopped):
+		return text.WithHint(err, mayBeBilled(result.Attempts))
 	}
 	return err
+}
+
+// mayBeBilled says what a call that was stopped may cost.
+func mayBeBilled(attempts []*client.Attempt) string {
+	sent, ambiguous := 0, 0
+	for _, at := range attempts {
+		if at.Sent {
+			sent++
+		}
+		if at.Ambiguous {
+			ambiguous++
+		}
+	}
+	switch {
+	case sent == 0:
+		return "nothing was sent"
+	case ambiguous == 0:
+		return "what was sent was refused, which costs no tokens"
+	case ambiguous == 1:
+		return "a request was sent, which may have been carried out and billed"
+	}
+	return fmt.Sprintf("%d requests were sent, which may have been carried out and billed", ambiguous)
 }
 
 // request puts together what is asked: the prompt, with the earlier turns of the conversation, and what goes with it.

@@ -51,13 +51,18 @@ func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOpt
 	if len(names) == 0 {
 		names = []string{"direct"}
 	}
+	ctx, onStart, release := s.underway(ctx)
+	defer release()
 	failed := false
 	for _, name := range names {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		node, err := s.selectNode(name)
 		if err != nil {
 			return err
 		}
-		report := &checkReport{settings: s, styles: s.outStyles()}
+		report := &checkReport{settings: s, styles: s.outStyles(), onStart: onStart}
 		report.print(report.styles.Strong.Render(text.Line(s.safe(heading(node)))) + "\n")
 		report.check(ctx, node, o)
 		if report.err != nil {
@@ -83,8 +88,10 @@ func heading(node config.Node) string {
 type checkReport struct {
 	*settings
 	styles term.Styles
-	failed bool
-	err    error // of standard output
+	// onStart shows what is waited for.
+	onStart func(*client.Underway) func()
+	failed  bool
+	err     error // of standard output
 }
 
 // check looks for the key, and then at all the rest.
@@ -107,8 +114,10 @@ func (r *checkReport) check(ctx context.Context, node config.Node, o checkOption
 		r.finding(client.Finding{Mark: client.Good, Step: "key", Text: node.Key.String()})
 	}
 	defer e.close()
+	env := r.clientEnv()
+	env.OnStart = r.onStart
 	check := client.Check{
-		Env: r.clientEnv(), Endpoint: &e.Endpoint, Reach: e.options, Inside: e.demo != nil, Keyless: keyless,
+		Env: env, Endpoint: &e.Endpoint, Reach: e.options, Inside: e.demo != nil, Keyless: keyless,
 		Live: o.live, Timeout: o.timeout, Report: r.finding,
 	}
 	check.Run(ctx)

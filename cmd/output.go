@@ -194,6 +194,7 @@ const onePiece = 1 << 20
 
 // write hands standard output everything, at most a MiB in one call.
 func (a *app) write(text []byte) error {
+	a.endSilence()
 	for piece := range slices.Chunk(text, onePiece) {
 		if _, err := a.out.Write(piece); err != nil {
 			return &outputError{err}

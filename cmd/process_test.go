@@ -97,7 +97,7 @@ func TestInterruptedCountdown(t *testing.T) {
 	readUntil(t, terminal, shows("attempt 2 of 3 in 5")) // 540 s, or less on a busy machine
 	_, err := terminal.Write([]byte{3})
 	check(t, err)
-	contains(t, "the terminal after Ctrl-C", readAll(terminal), "\r\x1b[K", "stopped by interrupt")
+	contains(t, "the terminal after Ctrl-C", readAll(terminal), erased, "stopped by interrupt")
 	p.wait().killedBy(syscall.SIGINT)
 }
 
@@ -124,7 +124,7 @@ func TestTerminal(t *testing.T) {
 	}
 	lacks(t, "a stream on a terminal", inTerminal(t, 300, nil, "stream", "-n", "demo:?chunk=1", osc), "\x1b")
 	countdown := []string{"ask", "--retry-delay", "1990ms", "-n", "demo:?status=429,200", "hello"}
-	contains(t, "a countdown", inTerminal(t, 40, nil, countdown...), "\r\x1b[Kferry: demo: 429; attempt 2 of 3 in 2 s")
+	contains(t, "a countdown", inTerminal(t, 40, nil, countdown...), "demo: 429; attempt 2 of 3 in 2 s\x1b[K\r\n"+erased)
 	contains(t, "colour", inTerminal(t, 80, nil, "hello"), "\x1b[31mError:\x1b[0m")
 	for _, plain := range []string{"NO_COLOR=1", "TERM=dumb"} {
 		for _, args := range [][]string{{"hello"}, {"config", "check", "demo"}, {"config", "nodes"}, {"ask", "--help"}, countdown} {

@@ -1,10 +1,15 @@
 package cmd
 
 import (
+	"cmp"
+	"context"
+	"fmt"
 	"sync"
 	"time"
 
-	"ferry/pkg/term"
+	"ferry/pkg/client"
+	"ferry/pkg/text"
+	"ferry/pkg/transport"
 )
 
 const (
@@ -12,36 +17,149 @@ const (
 	liveEvery  = 150 * time.Millisecond
 	plainEvery = 5 * time.Second
 	barWidth   = 12
+	// longSilence is how long ferry says nothing on a terminal.
+	longSilence = time.Second
 )
 
 // showing draws lines on a terminal again and again, and elsewhere says something every few seconds, until stop is called.
-func (a *app) showing(lines func() []string, say func()) (stop func()) {
-	if a.quiet || a.Every == nil {
+// It begins after a time; 0 draws at once, and says the first after a few seconds. Say may be nil.
+func (a *app) showing(after time.Duration, lines func() []string, say func()) (stop func()) {
+	draw, every := say, plainEvery
+	if a.err.TTY && !a.err.Plain {
+		draw, every = func() { a.draw(lines()) }, liveEvery
+	}
+	if draw == nil || a.quiet || a.Every == nil {
 		return func() {}
 	}
-	draw, clear, every := say, func() {}, plainEvery
-	if a.err.TTY && !a.err.Plain {
-		live := &term.Live{Stream: a.err}
-		draw = func() { live.Draw(lines()) }
-		clear, every = live.Clear, liveEvery
+	if after == 0 && every == liveEvery {
+		draw()
 	}
-	ticks, stopTicks := a.Every(every)
-	ended := make(chan struct{})
 	var drawing sync.WaitGroup
-	drawing.Go(func() {
+	drawing.Add(1)
+	ended := make(chan struct{})
+	begins := time.AfterFunc(cmp.Or(after, every), func() {
+		defer drawing.Done()
+		ticks, stopTicks := a.Every(every)
+		defer stopTicks()
 		for {
+			draw()
 			select {
 			case <-ticks:
-				draw()
 			case <-ended:
 				return
 			}
 		}
 	})
 	return func() {
-		stopTicks()
+		if begins.Stop() {
+			drawing.Done()
+		}
 		close(ended)
 		drawing.Wait()
-		clear()
+		a.draw(nil)
 	}
 }
+
+// draw shows lines at the end of the terminal in place of those before; nil takes them away.
+func (a *app) draw(lines []string) {
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	a.live.Stream = a.err
+	a.live.Draw(lines)
+}
+
+// silence shows on a terminal what ferry waits for, once it has said nothing for a second, until it is ended or standard
+// output gets something. What gives the line: with the time that it took, and without it where lines are added.
+func (a *app) silence(what func(took string) string) (ended func()) {
+	a.endSilence()
+	began, last := a.Clock.Now(), ""
+	stop := a.showing(longSilence,
+		func() []string {
+			a.silent()
+			return []string{what(" " + text.Seconds(a.Clock.Now().Sub(began).Truncate(time.Second)))}
+		},
+		func() {
+			a.silent()
+			if line := what(""); line != last {
+				a.note("%s", line)
+				last = line
+			}
+		},
+	)
+	a.stopSilence.Store(&stop)
+	return a.endSilence
+}
+
+func (a *app) endSilence() {
+	if stop := a.stopSilence.Swap(nil); stop != nil {
+		(*stop)()
+	}
+}
+
+// catchInSilence gives a context that a signal ends, from the moment on that ferry shows that it waits: catching costs a
+// thread, which a quick call need not have. What a terminal shows is then taken away first.
+func (a *app) catchInSilence(ctx context.Context) (caught context.Context, release func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	a.silent = sync.OnceFunc(func() {
+		signalled, stop := a.Catch(ctx)
+		context.AfterFunc(signalled, func() {
+			cancel(context.Cause(signalled))
+			stop()
+		})
+	})
+	return ctx, func() { cancel(nil) }
+}
+
+// underway shows attempts that take long, where a person sees them, and gives a context that a signal then ends.
+func (s *settings) underway(ctx context.Context) (context.Context, func(*client.Underway) (ended func()), context.CancelFunc) {
+	if !s.err.TTY || s.quiet {
+		return ctx, nil, func() {}
+	}
+	ctx, release := s.catchInSilence(ctx)
+	return ctx, s.showUnderway, release
+}
+
+// waitsFor is what an attempt waits for, by its phase.
+var waitsFor = [...]string{
+	transport.Resolving: "looking up the address", transport.Connecting: "connecting", transport.Securing: "TLS handshake",
+	transport.Sending: "sending the request", transport.Waiting: "waiting for the answer", transport.Receiving: "receiving the answer",
+}
+
+// showUnderway shows an attempt that takes long: what it waits for, which one it is, and what bounds it.
+func (s *settings) showUnderway(u *client.Underway) (ended func()) {
+	return s.silence(func(took string) string {
+		phase, most := u.Phase(), u.Most
+		what := waitsFor[phase]
+		switch connect := s.values.ConnectTimeout; {
+		case phase < transport.Sending && connect > 0 && (most == 0 || connect < most):
+			most = connect
+		case u.Stream && phase == transport.Waiting:
+			what, most = "waiting for the first token", cmp.Or(u.Idle, most)
+		case u.Stream && phase == transport.Receiving:
+			what = "receiving, no text yet"
+		}
+		parts := []string{": " + what + "…" + took, "", ""}
+		if u.Number > 1 {
+			parts[1] = fmt.Sprintf("; attempt %d of %d", u.Number, u.Attempts)
+		}
+		if most > 0 {
+			parts[2] = "; at most " + text.Brief(most.Round(time.Second))
+		}
+		return s.oneLine(u.Node, parts)
+	})
+}
+
+// oneLine is a line for the terminal with as many of its parts, the first at the least, as fit beside the name.
+func (a *app) oneLine(name string, parts []string) string {
+	name = a.safe(name)
+	room, line := a.err.Width-1, parts[0]
+	for _, part := range parts[1:] {
+		if text.Width(name+line+part) <= room {
+			line += part
+		}
+	}
+	return text.Cut(name, max(leastName, room-text.Width(line))) + line
+}
+
+// leastName is how much of a node's name is shown at the least, in columns.
+const leastName = 8

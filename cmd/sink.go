@@ -106,6 +106,7 @@ func (p *textPrinter) think(masked []byte) {
 	if len(masked) == 0 {
 		return
 	}
+	p.stage.endSilence()
 	shown := indented(text.Visible(string(masked)), 2)
 	if !p.stage.thought {
 		shown = "  " + shown

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"ferry/pkg/client"
-	"ferry/pkg/term"
 	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
@@ -100,36 +99,34 @@ func (a *app) showUsage(u *wire.Usage) {
 // leastShown is the shortest wait for a turn that is worth a line.
 const leastShown = 100 * time.Millisecond
 
-// wait waits between two attempts, or for the turn that a rate limit gives: more than a second with a countdown on a
+// wait waits between two attempts, or for the turn that a rate limit gives: a second or more with a countdown on a
 // terminal, and with one plain line elsewhere.
 func (a *app) wait(ctx context.Context, p client.Pause) error {
-	countdown := !a.quiet && !a.err.Plain && p.Wait > time.Second
+	countdown := !a.quiet && !a.err.Plain && p.Wait >= time.Second
 	if p.Limit != "" || countdown {
 		// Before a signal kills, the turn is given back and the countdown's line is cleared.
 		var stop func()
 		ctx, stop = a.Catch(ctx)
 		defer stop()
 	}
-	what := fmt.Sprintf("%s: %s; attempt %d of %d", p.Node, p.Reason, p.Attempt+1, p.Attempts)
 	until := a.Clock.Now().Add(p.Wait)
-	left, sleep := func() time.Duration { return until.Sub(a.Clock.Now()) }, a.Clock.Sleep
+	left := func() time.Duration { return until.Sub(a.Clock.Now()) }
+	what := fmt.Sprintf(": %s; attempt %d of %d", p.Reason, p.Attempt+1, p.Attempts)
 	if p.Limit != "" {
-		what = p.Node + ": sending, by the limit of " + p.Limit + ","
-		left, sleep = p.Reserved.Left, func(ctx context.Context, d time.Duration) error { return p.Reserved.Sleep(ctx, d, a.Clock.Sleep) }
+		what, left = ": the limit is "+p.Limit+"; sending", p.Reserved.Left
 	}
-	var err error
 	switch {
 	case countdown:
-		err = term.Countdown(ctx, a.err, left, "ferry: "+what, sleep)
+		defer a.showing(0, func() []string {
+			rest := (max(0, left()) + time.Second - 1).Truncate(time.Second)
+			return []string{a.oneLine(p.Node, []string{what + " in " + text.Seconds(rest)})}
+		}, nil)()
 	case p.Limit != "" && p.Wait >= leastShown:
 		a.note("%s: waiting %s for the limit of %s", p.Node, text.Seconds(p.Wait), p.Limit)
-		err = p.Sleep(ctx, a.Clock.Sleep)
-	case p.Limit == "" && p.Wait > time.Second:
-		a.note("%s in %s", what, text.Seconds(p.Wait))
-		err = p.Sleep(ctx, a.Clock.Sleep)
-	default:
-		err = p.Sleep(ctx, a.Clock.Sleep)
+	case p.Limit == "" && p.Wait >= time.Second:
+		a.note("%s%s in %s", p.Node, what, text.Seconds(p.Wait))
 	}
+	err := p.Sleep(ctx, a.Clock.Sleep)
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -33,6 +33,7 @@ func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		if each := call.AttemptTimeout; each > 0 && each < left {
 			left, cause = each, &DeadlineError{Timeout: each}
 		}
+		attempt.most = left
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, left, cause)
 		defer cancel()
@@ -58,6 +59,7 @@ func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 // exchange sends the request and reads the whole body; err is set where it was cut. Without a reply resp is nil and the
 // attempt says why.
 func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attempt) (resp *http.Response, read []byte, err error) {
+	defer s.show(call, attempt)()
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	resp = s.send(ctx, call, attempt)
@@ -80,6 +82,9 @@ func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attemp
 func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *http.Response {
 	once := func(ctx context.Context) (*http.Response, error) {
 		attempt.trace = new(transport.Trace)
+		if attempt.underway != nil {
+			attempt.underway.trace.Store(attempt.trace)
+		}
 		return call.Endpoint.Transport.RoundTrip(call.prepared.request(transport.WithTrace(ctx, attempt.trace), s.UserAgent))
 	}
 	resp, err := once(ctx)
@@ -240,8 +245,10 @@ type Attempt struct {
 	// Usage is what the server says that the attempt cost, also where it failed; nil where it does not say.
 	Usage *wire.Usage
 
-	outcome retry.Outcome
-	trace   *transport.Trace // of the last request
+	outcome  retry.Outcome
+	trace    *transport.Trace // of the last request
+	most     time.Duration    // and underway are for a display
+	underway *Underway
 	// header makes the reply's header fit to be shown, which few callers want. It is a function so that printing the
 	// record shows nothing that has not been masked.
 	header func() []Field

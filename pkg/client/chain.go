@@ -151,6 +151,8 @@ type Env struct {
 	Wait func(ctx context.Context, p Pause) error
 	// OnSend is called before the first attempt of a call. It may be nil.
 	OnSend func()
+	// OnStart sees each attempt as it begins, and gives what is to be called when it has ended. It may be nil.
+	OnStart func(*Underway) (ended func())
 	// OnRequest sees what is going to be sent to an endpoint, and OnAttempt each attempt as it ends. They may be nil.
 	OnRequest func(e *Endpoint, p *Prepared)
 	OnAttempt func(at *Attempt, attempts int)

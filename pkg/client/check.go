@@ -300,7 +300,13 @@ func (c *Check) get(ctx context.Context, address, token string) (int, []byte, er
 	if token != "" {
 		request.Header.Set("X-Api-Key", token)
 	}
-	reply, err := c.Endpoint.Transport.RoundTrip(request)
+	trace := new(transport.Trace)
+	if c.OnStart != nil {
+		underway := &Underway{Node: c.Endpoint.Name, Number: 1, Started: c.Clock.Now()}
+		underway.trace.Store(trace)
+		defer c.OnStart(underway)()
+	}
+	reply, err := c.Endpoint.Transport.RoundTrip(request.WithContext(transport.WithTrace(ctx, trace)))
 	if err != nil {
 		return 0, nil, err
 	}

@@ -2,11 +2,9 @@ package term
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"ferry/pkg/text"
 )
@@ -88,54 +86,6 @@ func TestWrap(t *testing.T) {
 		if got := Wrap(test.text, test.width, test.indent); got != test.want {
 			t.Errorf("Wrap(%q, %d, %d) = %q, want %q", test.text, test.width, test.indent, got, test.want)
 		}
-	}
-}
-
-func TestCountdown(t *testing.T) {
-	var waits []time.Duration
-	sleep := func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
-	var out bytes.Buffer
-	stream := Stream{&out, Facts{TTY: true, Width: 20}}
-	left := func() time.Duration {
-		d := 2500 * time.Millisecond
-		for _, w := range waits {
-			d -= w
-		}
-		return d
-	}
-	if err := Countdown(t.Context(), stream, left, "a node", sleep); err != nil {
-		t.Fatal(err)
-	}
-	const clear = "\r\x1b[K"
-	if want := clear + "a node in 3 s" + clear + "a node in 2 s" + clear + "a node in 1 s" + clear; out.String() != want {
-		t.Errorf("shown %q, want %q", out.String(), want)
-	}
-	total := time.Duration(0)
-	for _, d := range waits {
-		total += d
-	}
-	if total != 2500*time.Millisecond {
-		t.Errorf("waited %v: %v", total, waits)
-	}
-
-	// A cancelled wait ends it at once, with the line cleared.
-	out.Reset()
-	stop := errors.New("stop")
-	err := Countdown(t.Context(), stream, fixed(time.Minute), "a node with a long name", func(context.Context, time.Duration) error { return stop })
-	if !errors.Is(err, stop) || out.String() != clear+"a node with a long…"+clear {
-		t.Errorf("%v, shown %q", err, out.String())
-	}
-}
-
-func fixed(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
-
-// TestCountdownOnAClosedTerminal holds it to wait all the same, once.
-func TestCountdownOnAClosedTerminal(t *testing.T) {
-	var waits []time.Duration
-	err := Countdown(t.Context(), Stream{closed{}, Facts{TTY: true, Width: 20}}, func() time.Duration { return 3*time.Second - time.Duration(len(waits))*3*time.Second }, "a node",
-		func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil })
-	if err != nil || len(waits) != 1 || waits[0] != 3*time.Second {
-		t.Errorf("%v, waits %v", err, waits)
 	}
 }
 

@@ -186,8 +186,7 @@ func (x *exchange) write() {
 		err = failed // net/http calls it an error of the body
 	}
 	if err == nil {
-		at := x.now()
-		x.trace.wrote.Store(&at)
+		x.trace.written(x.now())
 	}
 	x.wrote <- err
 	switch {
@@ -246,7 +245,7 @@ var errNotTaken = errors.New("the request was not taken")
 // bytes of its request, so one that leaves some unacknowledged was sent before: it refuses a request that was not read,
 // or it belongs to no request.
 func (x *exchange) look() {
-	x.trace.First = x.now()
+	x.trace.answered(x.now())
 	if !x.under.acknowledges {
 		return
 	}

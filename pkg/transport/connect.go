@@ -64,6 +64,7 @@ func (o Options) choose(ctx context.Context, config *tls.Config) (ready, error) 
 		return made, nil
 	}
 	if o.Dial != nil {
+		TraceOf(ctx).reach(Connecting)
 		return tcp(ctx, netip.AddrPort{}, func(time.Duration) {})
 	}
 	if err := o.refusesPlainByProxy(); err != nil {
@@ -73,6 +74,7 @@ func (o Options) choose(ctx context.Context, config *tls.Config) (ready, error) 
 	if err != nil {
 		return nil, err
 	}
+	TraceOf(ctx).reach(Connecting)
 	if o.HTTP3 == NoHTTP3 || o.Proxy != nil || config == nil {
 		return o.race(ctx, addresses, tcp)
 	}
@@ -235,6 +237,7 @@ func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPor
 		}
 		return made, nil
 	}
+	TraceOf(ctx).reach(Securing)
 	late := o.lateTLS(at, time.Since(started))
 	step(late)
 	through.heard = func() { step(late) } // a handshake may have two round trips

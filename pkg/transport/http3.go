@@ -92,7 +92,7 @@ func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response
 		WroteHeaders: func() { begun.Store(true) },
 	})))
 	if err == nil {
-		trace.First = c.now()
+		trace.answered(c.now())
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -125,8 +125,7 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read.Add(int64(n))
 	if err == io.EOF {
-		at := b.now()
-		b.trace.wrote.Store(&at)
+		b.trace.written(b.now())
 	}
 	return n, err
 }

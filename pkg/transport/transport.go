@@ -136,6 +136,7 @@ func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 		return nil, &unsentError{err}
 	}
 	conn.about().tell(trace)
+	trace.reach(Sending)
 	keep := t.keep
 	if t.options.Cold || IsFresh(ctx) {
 		keep = nil
@@ -299,7 +300,21 @@ func (t *Transport) Idle() int {
 	return len(t.idle)
 }
 
-// Trace is what the transport tells of one request (WithTrace). It may be read once RoundTrip has returned.
+// Phase is how far a request has come.
+type Phase int32
+
+// The phases, in their order.
+const (
+	Resolving Phase = iota
+	Connecting
+	Securing // by a TLS handshake
+	Sending
+	Waiting
+	Receiving
+)
+
+// Trace is what the transport tells of one request (WithTrace). It may be read once RoundTrip has returned, and its phase
+// at any time.
 type Trace struct {
 	// DNS, Connect and TLS are the parts of the time until there was a connection. They are 0 of a kept one.
 	DNS, Connect, TLS time.Duration
@@ -318,6 +333,27 @@ type Trace struct {
 
 	wrote      atomic.Pointer[time.Time]
 	handshakes atomic.Int64
+	phase      atomic.Int32
+}
+
+// Phase is how far the request has come. Of handshakes that are raced it is the one that came the farthest.
+func (t *Trace) Phase() Phase { return Phase(t.phase.Load()) }
+
+func (t *Trace) reach(p Phase) {
+	for now := t.phase.Load(); now < int32(p) && !t.phase.CompareAndSwap(now, int32(p)); now = t.phase.Load() {
+	}
+}
+
+// written notes that the request was written at a time.
+func (t *Trace) written(at time.Time) {
+	t.wrote.Store(&at)
+	t.reach(Waiting)
+}
+
+// answered notes that the first byte of the answer came at a time.
+func (t *Trace) answered(at time.Time) {
+	t.First = at
+	t.reach(Receiving)
 }
 
 // Wrote is when the request had been written, zero where it was not.

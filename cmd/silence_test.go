@@ -1,0 +1,143 @@
+//go:build !windows
+
+package cmd_test
+
+import (
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"ferry/cmd"
+	"ferry/pkg/text"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/creack/pty"
+)
+
+// terminalWithin is a pseudo-terminal for a program inside this process, and what gives all that reached it.
+func terminalWithin(t *testing.T, columns uint16) (terminal *os.File, shown func() string) {
+	t.Helper()
+	master, terminal, err := pty.Open()
+	check(t, err)
+	check(t, pty.Setsize(terminal, &pty.Winsize{Rows: 24, Cols: columns}))
+	t.Cleanup(func() { master.Close(); terminal.Close() })
+	return terminal, func() string {
+		terminal.Close()
+		text, _ := io.ReadAll(master) // EIO is the end
+		return string(text)
+	}
+}
+
+// virtualTerminal runs ferry in virtual time with standard error on a terminal.
+func virtualTerminal(t *testing.T, columns uint16, vars map[string]string, args ...string) (r result) {
+	t.Helper()
+	terminal, shown := terminalWithin(t, columns)
+	synctest.Test(t, func(t *testing.T) {
+		r = ferryIn(t, vars, func(e *cmd.Env) { e.Stderr, e.Clock = terminal, cmd.SystemEnv().Clock }, args...)
+	})
+	r.t, r.stderr = t, shown()
+	return r
+}
+
+const erased = "\r\x1b[1A\x1b[J"
+
+// frames are the lines that were drawn in place, without repetitions, and what is left on the screen beside them.
+func frames(shown string) (drawn []string, left string) {
+	for _, piece := range strings.Split(strings.ReplaceAll(shown, "\r\x1b[1A", ""), "\n") {
+		line, isFrame := strings.CutSuffix(strings.TrimSuffix(piece, "\r"), "\x1b[K")
+		line = strings.TrimPrefix(line, "\x1b[J")
+		switch {
+		case !isFrame:
+			left += line + "\n"
+		case len(drawn) == 0 || drawn[len(drawn)-1] != line:
+			drawn = append(drawn, line)
+		}
+	}
+	return drawn, ansi.Strip(strings.TrimSuffix(left, "\n"))
+}
+
+// TestSilence expects on a terminal, after a second, what is waited for, in place and taken away before the answer.
+func TestSilence(t *testing.T) {
+	long := strings.Repeat("香港代理节点", 3)
+	vars := withConfig(t, "nodes:\n  hongkong: {url: 'demo:?latency=3s'}\n  "+long+": {url: 'demo:?latency=3s'}\n", nil)
+	for _, test := range []struct {
+		name    string
+		columns uint16
+		args    []string
+		want    []string
+		code    int
+	}{
+		{"ask", 60, []string{"ask", "-n", "hongkong"}, []string{
+			"hongkong: waiting for the answer… 1 s; at most 10m", "hongkong: waiting for the answer… 2 s; at most 10m"}, 0},
+		{"stream", 60, []string{"stream", "-n", "hongkong", "--idle-timeout", "20s"}, []string{
+			"hongkong: waiting for the first token… 1 s; at most 20s", "hongkong: waiting for the first token… 2 s; at most 20s"}, 0},
+		{"less than a second", 60, []string{"ask", "-n", "demo:?latency=900ms"}, nil, 0},
+		{"a narrow terminal", 40, []string{"ask", "-n", "hongkong"}, []string{
+			"hongkong: waiting for the answer… 1 s", "hongkong: waiting for the answer… 2 s"}, 0},
+		{"a long name", 60, []string{"ask", "-n", long}, []string{"香港代理节点香港代理节点香港…: waiting for the answer… 1 s"}, 0},
+		{"a second attempt", 80, []string{"ask", "-n", "demo:?status=503,200&latency=2s"}, []string{
+			"demo: waiting for the answer… 1 s; at most 10m", "demo: 503; attempt 2 of 3 in 1 s",
+			"demo: waiting for the answer… 1 s; attempt 2 of 3; at most 9m56s"}, 0},
+		{"a failure", 60, []string{"ask", "-n", "demo:?status=400&latency=2s"}, []string{"demo: waiting for the answer… 1 s; at most 10m"}, 1},
+		{"verbose", 60, []string{"ask", "-v", "-n", "hongkong"}, []string{
+			"hongkong: waiting for the answer… 1 s; at most 10m", "hongkong: waiting for the answer… 2 s; at most 10m"}, 0},
+	} {
+		r := virtualTerminal(t, test.columns, vars, append(test.args, "hello")...)
+		drawn, left := frames(r.stderr)
+		rest := drawn
+		for _, line := range test.want {
+			at := slices.Index(rest, line)
+			fatalIf(t, at < 0, "%s: drawn %q, want in this order %q", test.name, drawn, test.want)
+			rest = rest[at:]
+		}
+		equal(t, test.name+": is anything drawn", len(drawn) > 0, len(test.want) > 0)
+		equal(t, test.name+": exit code", r.code, test.code)
+		lacks(t, test.name+": what is left", left, "waiting", "attempt 2 of 3 in")
+		lacks(t, test.name+": standard output", r.stdout, "waiting for", "\x1b")
+		equal(t, test.name+": the last frame is erased", strings.Contains(r.stderr, erased), len(test.want) > 0)
+		for _, line := range drawn {
+			atMost(t, "columns of "+line, text.Width(line), int(test.columns)-1)
+		}
+	}
+}
+
+// TestSilenceElsewhere expects plain lines where a terminal cannot be drawn on, and nothing in a pipe or under -q.
+func TestSilenceElsewhere(t *testing.T) {
+	ask := []string{"ask", "-n", "demo:?latency=12s", "hello"}
+	for _, plain := range []string{"TERM", "NO_COLOR"} {
+		r := virtualTerminal(t, 80, map[string]string{plain: "dumb"}, ask...)
+		equal(t, plain, strings.ReplaceAll(r.stderr, "\r\n", "\n"),
+			"ferry: demo is the demo node: its answers are made up here\nferry: demo: waiting for the answer…; at most 10m\n")
+	}
+	equal(t, "-q", virtualTerminal(t, 80, nil, append(ask, "-q")...).stderr, "")
+	r, _ := runVirtual(t, ask...)
+	equal(t, "a pipe", r.stderr, "ferry: demo is the demo node: its answers are made up here\n")
+}
+
+// TestSilenceInterrupted presses Ctrl-C while ferry shows that it waits: the line goes, and one says what may be billed.
+func TestSilenceInterrupted(t *testing.T) {
+	p := realFerry(t, "ask", "--no-stdin", "-n", "demo:?stall", "hello")
+	terminal := p.terminal(80)
+	readUntil(t, terminal, shows("waiting for the answer… 1 s"))
+	_, err := terminal.Write([]byte{3})
+	check(t, err)
+	rest := readAll(terminal)
+	contains(t, "the terminal after Ctrl-C", rest, erased)
+	contains(t, "the terminal after Ctrl-C", ansi.Strip(rest),
+		"Error: demo: stopped by interrupt\r\nhint: a request was sent, which may have been carried out and billed\r\n")
+	p.wait().killedBy(syscall.SIGINT)
+}
+
+// TestSilenceOfACheck expects of config check the findings alone on standard output, and beside them what is waited for.
+func TestSilenceOfACheck(t *testing.T) {
+	r := virtualTerminal(t, 80, nil, "config", "check", "--live", "demo:?latency=3s")
+	drawn, left := frames(r.stderr)
+	contains(t, "what is drawn", strings.Join(drawn, "\n"), "demo: waiting for the answer… 1 s; at most 30s")
+	equal(t, "what is left", left, "")
+	r.want(0, "✓ live", "")
+	lacks(t, "standard output", r.stdout, "waiting for the answer", "\x1b")
+}
