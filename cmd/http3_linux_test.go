@@ -9,16 +9,22 @@ import (
 )
 
 // TestHeldFaultsHTTP3 meets a holder over HTTP/3 with the demo node's faults: exit codes and requests are those of a
-// direct ask. What takes the time of a limit is left out, since these are real processes.
+// direct ask, on the first attempt and on a later one. What takes the time of a limit is left out, since these are real
+// processes.
 func TestHeldFaultsHTTP3(t *testing.T) {
-	long(t, "some forty processes")
+	long(t, "some eighty processes")
 	ca := newAuthority(t, "ca", nil)
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
 	check(t, err)
 	var requests atomic.Int64
+	var limited atomic.Bool
 	node := demoNode(t)
 	overHTTP3(t, ca, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
+		if limited.Swap(false) {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
 		node.ServeHTTP(w, r)
 	}), socket)
 	_, port, _ := net.SplitHostPort(socket.LocalAddr().String())
@@ -26,44 +32,48 @@ func TestHeldFaultsHTTP3(t *testing.T) {
 	r := newHoldRig(t, "https://localhost:"+port, settings)
 	r.ask("ask", "warm").run().must()
 	equal(t, "a second ask is held", heldBy(r.ask("ask", "hello", "-o", "json").run().must()).Attempts[0].Held, true)
-	for _, verb := range []string{"ask", "stream"} {
+	for i := range 4 {
 		for _, fault := range wireFaults() {
 			if fault.query == "" || fault.name == "101" || fault.flags != nil {
 				continue
 			}
+			c := cell{fault: fault, stream: i%2 == 1, late: i >= 2}
+			limited.Store(c.late)
 			r.configure("https://localhost:"+port+"?"+fault.query, settings)
-			r.meets(fault, verb, &requests)
+			r.meets(c, &requests)
 		}
 	}
 }
 
-// TestHeldFaults is the same over HTTP/1.1, with the faults of bytes and of connections.
+// TestHeldFaults is the same over HTTP/1.1, with the faults of bytes and of connections, on the first attempt and on a
+// later one.
 func TestHeldFaults(t *testing.T) {
-	long(t, "some two hundred processes")
-	for _, verb := range []string{"ask", "stream"} {
+	long(t, "some four hundred processes")
+	for i := range 4 {
 		for _, fault := range wireFaults() {
 			if fault.flags != nil || fault.name == "line ends of CR alone" { // an answer of messages; the node speaks complete
 				continue
 			}
-			t.Run(verb+" "+fault.name, func(t *testing.T) {
-				server := newFaultServer(fault, verb == "stream", false)
+			c := cell{fault: fault, stream: i%2 == 1, late: i >= 2}
+			t.Run(fmt.Sprintf("%s %s late %t", c.verb(), fault.name, c.late), func(t *testing.T) {
+				server := newFaultServer(fault, c.stream, c.late)
 				defer server.stop()
-				newHoldRig(t, server.URL, "proxy: none").meets(fault, verb, &server.requests)
+				newHoldRig(t, server.URL, "proxy: none").meets(c, &server.requests)
 			})
 		}
 	}
 }
 
 // meets makes a held call that meets a fault. A connection that is ended before a request has no request of its own.
-func (r *holdRig) meets(fault wireFault, verb string, requests *atomic.Int64) {
+func (r *holdRig) meets(c cell, requests *atomic.Int64) {
 	r.t.Helper()
 	before := requests.Load()
-	code, want := cell{fault: fault, stream: verb == "stream"}.wants()
-	got := r.ask(verb, "hello", "--retry-delay", "0s", "-v").run()
-	what := verb + ", " + fault.name
+	code, want := c.wants()
+	got := r.ask(c.verb(), "hello", "--retry-delay", "0s", "-v").run()
+	what := fmt.Sprintf("%s, %s, late %t", c.verb(), c.fault.name, c.late)
 	errorIf(r.t, got.state.ExitCode() != code, "%s: exit code %d, want %d: %s",
 		what, got.state.ExitCode(), code, got.stderr)
-	if fault.accept == nil {
+	if c.fault.accept == nil {
 		equal(r.t, what+": requests", requests.Load()-before, want)
 	}
 }

@@ -264,6 +264,8 @@ type cell struct {
 	ca *authority
 }
 
+func (c cell) verb() string { return map[bool]string{false: "ask", true: "stream"}[c.stream] }
+
 // wants gives what has to come of the call.
 func (c cell) wants() (code int, requests int64) {
 	code, requests = c.fault.ask, 1
@@ -283,7 +285,7 @@ func (c cell) wants() (code int, requests int64) {
 func (c cell) run(t *testing.T) (row string) {
 	server := newFaultServer(c.fault, c.stream, c.late)
 	defer server.stop()
-	verb := map[bool]string{false: "ask", true: "stream"}[c.stream]
+	verb := c.verb()
 	env, node := map[string]string{"FERRY_KEY": canaryKey}, server.URL
 	if c.ca != nil {
 		socket, err := net.ListenPacket("udp", "127.0.0.1:0")
