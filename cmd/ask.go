@@ -142,7 +142,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.StringVar(&o.extras.topP, "top-p", "", "nucleus sampling with the mass `P`, where the node's API has it")
 	f.StringArrayVar(&o.extras.stop, "stop", nil, "end the answer at this `TEXT`; may be repeated")
 	f.StringVar(&o.extras.schema, "schema", "", "hold the answer to the JSON schema in `FILE`, where the node's API can; exit 1 where its top level is another")
-	f.StringArrayVar(&o.extras.params, "param", nil, "add `KEY=VALUE` to the request's body; a VALUE that is JSON goes as such")
+	f.StringArrayVar(&o.extras.params, "param", nil, "set `KEY=VALUE` in the request's body, ferry's own fields too; VALUE is JSON or a text, null takes the field away")
 	f.StringVar(&o.expect, "expect", "", "exit 5 unless the answer matches this `REGEX`")
 	f.BoolVar(&o.strict, "strict", false, "exit 1 unless the answer came to its own end: no limit, refusal, pause or tool call")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the request and a curl line instead of sending it")

@@ -190,7 +190,8 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 		return nil, err
 	}
 	e := &endpoint{config: node, dir: s.file.Dir(), Endpoint: known}
-	e.Zone, e.Sticky, e.Model, e.MaxTokens, e.Aliases = node.Zone, node.Sticky, node.Model, node.MaxTokens, node.Aliases
+	e.Zone, e.Sticky, e.Model, e.MaxTokens = node.Zone, node.Sticky, node.Model, node.MaxTokens
+	e.Aliases, e.Params = node.Aliases, node.Params
 	e.Rule, e.IdleTimeout = s.values.Retry, s.values.IdleTimeout
 	e.options = transport.Options{
 		Target: e.URL, Node: node.Name, TLS: transport.TLS(node.TLS), Pins: node.Pins, Insecure: node.Insecure,

@@ -35,6 +35,8 @@ func (e *Error) advice() string {
 	switch {
 	case errors.As(e.Err, &apiErr) && apiErr.SpendCap():
 		return "the account of this key is used up or at its limit: no retry lifts that; -n a,b asks another node then"
+	case e.param != "":
+		return e.param
 	case e.Class == Usage:
 		return "leave the system prompt out, or ask a node that speaks messages or chat"
 	case e.Proxy != "" && (e.Status == 403 || e.Status >= 502 && e.Status <= 504):

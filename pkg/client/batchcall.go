@@ -34,7 +34,7 @@ func (b *BatchRequest) Call(item Item) *Call {
 // Price guesses how many tokens an item is sent and may be answered.
 func (b *BatchRequest) Price(item Item) (input, output int64) {
 	r := b.Call(item).To(b.Endpoint).Request
-	return EstimateInput(r), int64(r.MaxTokens)
+	return EstimateInput(r), int64(r.MostTokens())
 }
 
 // Settings are what all requests have in common and OUT's lines do not say, by the names of their flags.
@@ -48,7 +48,7 @@ func (b *BatchRequest) Settings() map[string]string {
 	return map[string]string{
 		"--model": b.Endpoint.Model, "--max-tokens": fmt.Sprint(b.Endpoint.MaxTokens), "--system": b.System,
 		"--api": string(b.Endpoint.API), "--temperature": number(b.Temperature), "--top-p": number(b.TopP),
-		"--stop": fmt.Sprintf("%q", b.Stop), "--schema": string(b.Schema), "--param": fmt.Sprintf("%q", b.Params),
+		"--stop": fmt.Sprintf("%q", b.Stop), "--schema": string(b.Schema), "--param": fmt.Sprintf("%q", b.Call(Item{}).To(b.Endpoint).Request.Params),
 	}
 }
 

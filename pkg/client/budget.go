@@ -23,7 +23,7 @@ type Budget struct {
 
 // Reserve sets apart the most that a call may use. After an error nothing is to be sent.
 func (b *Budget) Reserve(ctx context.Context, call *Call) (*limit.Hold, error) {
-	reserved, err := b.Ledger.Hold(ctx, EstimateInput(call.Request)+int64(call.Request.MaxTokens), call.Timeout)
+	reserved, err := b.Ledger.Hold(ctx, EstimateInput(call.Request)+int64(call.Request.MostTokens()), call.Timeout)
 	why := b.degraded()
 	if err != nil || why == nil {
 		return reserved, err
@@ -62,7 +62,7 @@ func (b *Budget) Charge(reserved *limit.Hold, call *Call, result *Result) error 
 	}()
 	var input, output int64
 	for _, at := range result.Attempts {
-		in, out := at.billed(EstimateInput(call.Request), int64(call.Request.MaxTokens))
+		in, out := at.billed(EstimateInput(call.Request), int64(call.Request.MostTokens()))
 		input, output = input+in, output+out
 	}
 	if input+output == 0 {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -45,6 +47,8 @@ type Endpoint struct {
 	Model     string
 	MaxTokens int
 	Aliases   map[string]string
+	// Params are the node's own members of a body; those of a call go over them.
+	Params map[string]json.RawMessage
 }
 
 // Limiter gives out reservations of a rate limit; *limit.Bucket is one.
@@ -79,6 +83,11 @@ func (c Call) To(e *Endpoint) *Call {
 	c.Request.Model = model
 	c.Request.MaxTokens = cmp.Or(c.Request.MaxTokens, e.MaxTokens)
 	c.Request.Stream = c.Request.Stream || c.Sink != nil
+	if len(e.Params) > 0 {
+		own := c.Request.Params
+		c.Request.Params = maps.Clone(e.Params)
+		maps.Copy(c.Request.Params, own)
+	}
 	return &c
 }
 
@@ -94,7 +103,7 @@ type Prepared struct {
 // Prepare encodes a call. The error comes from wire.API.Encode.
 func (e *Endpoint) Prepare(call *Call) (*Prepared, error) {
 	request := call.Request
-	request.Version = e.Version
+	request.Version, request.Host = e.Version, e.URL.Hostname()
 	body, err := e.API.Encode(request)
 	if err != nil {
 		return nil, err

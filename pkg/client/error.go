@@ -84,6 +84,7 @@ type Error struct {
 	Err    error
 
 	excerpt string
+	param   string // what to change in the request
 }
 
 // fail completes an error with what is known of the call.
@@ -94,6 +95,10 @@ func (c *Call) fail(result *Result, e *Error) *Error {
 	if last := result.last(); last != nil {
 		e.Attempts, e.Ambiguous = last.Number, last.Ambiguous
 		e.excerpt = excerpt(e.Err, result.Body)
+		var apiErr *wire.APIError
+		if errors.As(e.Err, &apiErr) {
+			e.param = apiErr.ParamHint(c.prepared.Body)
+		}
 	}
 	return e
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -254,3 +255,6 @@ func checkAddress(s string) *Error {
 	}
 	return nil
 }
+
+// checkJSON is the rule for a value of any form. What names it can have depends on the node's api: see checkNode.
+func checkJSON(s string) *Error { return want(json.Valid([]byte(s)), "is no JSON") }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -57,6 +58,10 @@ func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
 	switch {
 	case found.kind == kindLimit && v.Kind == yaml.MappingNode:
 		text, err := limitMap(v, shown(path))
+		f.put(dotted, text, v)
+		return err
+	case found.kind == kindJSON:
+		text, err := jsonOf(v, shown(path))
 		f.put(dotted, text, v)
 		return err
 	case found.kind == kindList && !isList:
@@ -184,4 +189,40 @@ func limitMap(m *yaml.Node, key string) (string, *Error) {
 		fault = at(m, key+".rate", bad("is required", ""))
 	}
 	return rate + burst, fault
+}
+
+// jsonOf is a value as JSON, its members in their order.
+func jsonOf(n *yaml.Node, key string) (string, *Error) {
+	var parts []string
+	switch {
+	case isNull(n):
+		return "null", nil
+	case n.Kind == yaml.MappingNode:
+		err := each(n, key, func(name string, _, v *yaml.Node) *Error {
+			text, err := jsonOf(v, key)
+			parts = append(parts, jsonText(name)+":"+text)
+			return err
+		})
+		return "{" + strings.Join(parts, ",") + "}", err
+	case n.Kind == yaml.SequenceNode:
+		for _, v := range n.Content {
+			text, err := jsonOf(v, key)
+			if err != nil {
+				return "", err
+			}
+			parts = append(parts, text)
+		}
+		return "[" + strings.Join(parts, ",") + "]", nil
+	case !isPlain(n) || n.ShortTag() == "!!str" || n.ShortTag() == "!!timestamp":
+		return jsonText(n.Value), nil
+	case json.Valid([]byte(n.Value)): // a number, true or false, in the digits that it has
+		return n.Value, nil
+	}
+	var v any
+	if err := n.Decode(&v); err == nil {
+		if text, err := json.Marshal(v); err == nil {
+			return string(text), nil
+		}
+	}
+	return "", at(n, key, bad("is no value that JSON has", "quote it where it is a text"))
 }

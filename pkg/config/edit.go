@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
@@ -76,7 +77,7 @@ func (k dottedKey) isGroup() bool { return k.check == nil }
 func parseKey(text string) (dottedKey, *Error) {
 	k := dottedKey{text: text, path: strings.Split(text, ".")}
 	switch {
-	case k.path[0] == "nodes" && len(k.path) > 3 && (k.path[2] == "headers" || k.path[2] == "aliases"):
+	case k.path[0] == "nodes" && len(k.path) > 3 && hasNames(k.path[2]):
 		k.path = strings.SplitN(text, ".", 4)
 	case k.path[0] == "gateway" && len(k.path) > 2:
 		k.path = strings.SplitN(text, ".", 3)
@@ -118,6 +119,15 @@ func (k dottedKey) typed(value string) (string, *Error) {
 	switch {
 	case k.isGroup():
 		return "", bad("is a group; set one of the keys in it", "")
+	case k.kind == kindJSON:
+		var v any
+		if d := json.NewDecoder(strings.NewReader(value)); json.Valid([]byte(value)) {
+			d.UseNumber() // keeps the digits
+			_ = d.Decode(&v)
+		} else {
+			v = value
+		}
+		value = jsonText(v)
 	case k.kind != kindList:
 	case strings.HasPrefix(value, "[") && strings.HasSuffix(value, "]"):
 		if value, err = typedList(value); err != nil {

@@ -73,6 +73,10 @@ func TestSet(t *testing.T) {
 			"nodes:\n  a:\n    url: https://h\n    label: |-\n      long\n    api: chat\nproxy: none\n"},
 		{"indented as a whole", "  timeout: 1m\n", "node", "demo", "  timeout: 1m\n  node: demo\n"},
 		{"truth", "nodes: {a: {url: http://h}}", "nodes.a.insecure", "true", "nodes: {a: {url: http://h, insecure: true}}"},
+		{"a field of any form", "nodes: {a: {url: http://h}}", "nodes.a.params.x.y", ` {"b": [1.50, null, "é\u2028"], "a": {}} `,
+			`nodes: {a: {url: http://h, params: {x.y: {"a":{},"b":[1.50,null,"é\u2028"]}}}}`},
+		{"a field that is a text", "nodes: {a: {url: http://h, params: {x: 1}}}", "nodes.a.params.x", `say "no"`,
+			`nodes: {a: {url: http://h, params: {x: "say \"no\""}}}`},
 		{"name like a number", "", "nodes.007.url", "https://h", "nodes:\n  \"007\":\n    url: https://h\n"},
 		{"name like a truth value", "", "nodes.on.url", "https://h", "nodes:\n  \"on\":\n    url: https://h\n"},
 	}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -82,6 +84,8 @@ type Node struct {
 	Sticky bool
 	// Aliases are models by the short names they are asked for.
 	Aliases map[string]string
+	// Params are members of a request's body by their names; null takes one away.
+	Params map[string]json.RawMessage
 
 	// InFile says that the file defines the node. The others are direct, the demo nodes and URLs.
 	InFile bool
@@ -145,6 +149,11 @@ func (n *Node) read(text func(field string) string) {
 				n.Aliases = map[string]string{}
 			}
 			n.Aliases[name] = e.Value
+		} else if name, ok := strings.CutPrefix(e.Key, "params."); ok {
+			if n.Params == nil {
+				n.Params = map[string]json.RawMessage{}
+			}
+			n.Params[name] = json.RawMessage(e.Value)
 		}
 	}
 	if n.API == "" {
@@ -191,6 +200,12 @@ func (f *File) checkNode(name string) (field string, err *Error) {
 		return "http3", bad("this node is not reached over TLS, which HTTP/3 needs", "make its url https://, or remove http3")
 	case len(n.Pins) > 0 && !strings.HasPrefix(n.URL, "https://"):
 		return "pins", bad("this node is not reached over TLS, so nothing would be held to these pins", "make its url https://, or remove the pins")
+	}
+	for name, value := range n.Params {
+		var refused *wire.UnsupportedError
+		if errors.As(n.API.CheckParam(name, value), &refused) {
+			return "params." + name, bad(refused.Reason, refused.Hint())
+		}
 	}
 	for _, h := range n.Headers {
 		if strings.EqualFold(h.Name, n.Auth.HeaderName()) {

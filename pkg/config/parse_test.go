@@ -136,6 +136,8 @@ func TestParseErrorsOfNodes(t *testing.T) {
 		{"version", oneNode("version: \"a b\""), `c.yaml:2:32: nodes.a.version: use a version such as "2023-06-01"`},
 		{"an unknown group", oneNode("tls: {groups: [x25519, p521]}"), "c.yaml:2:46: nodes.a.tls.groups: use x25519, x25519mlkem768, p256, p384; did you mean p256?"},
 		{"a group twice", oneNode("tls: {groups: [p256, p256]}"), "c.yaml:2:44: nodes.a.tls.groups: names the same twice"},
+		{"the prompt as a field", oneNode("api: complete, params: {prompt: x}"), "c.yaml:2:3: nodes.a.params.prompt: it is the prompt"},
+		{"a field without a value in JSON", oneNode("params: {x: [1, {y: .nan}]}"), "c.yaml:2:43: nodes.a.params.x: is no value that JSON has"},
 		{"cert alone", oneNode("tls: {cert: x}"), "c.yaml:2:3: nodes.a.tls: use cert and key together"},
 		{"empty proxy", oneNode("proxy: \"\""), "c.yaml:2:30: nodes.a.proxy: has no value"},
 		{"line break in a label", oneNode("label: \"a\\nb\""), "c.yaml:2:30: nodes.a.label: has a line break or a control character"},

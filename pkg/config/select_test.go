@@ -69,6 +69,29 @@ nodes:
 	}
 }
 
+// TestParams holds the fields of a body to what YAML means by them.
+func TestParams(t *testing.T) {
+	f := mustParse(t, `
+nodes:
+  a:
+    url: https://h
+    params:
+      nothing:
+      n: 0x10
+      big: 12345678901234567890123
+      texts: [1.50, "1.50", yes, 2026-01-02, '', "é<"]
+      deep: {b: {z: true}, a: null}
+`)
+	for name, want := range map[string]string{
+		"nothing": "null", "n": "16", "big": "12345678901234567890123",
+		"texts": `[1.50,"1.50","yes","2026-01-02","","é<"]`, "deep": `{"b":{"z":true},"a":null}`,
+	} {
+		if got := string(mustSelect(t, mustResolve(t, f, vars(), nil), "a").Params[name]); got != want {
+			t.Errorf("params.%s is %s, want %s", name, got, want)
+		}
+	}
+}
+
 func TestSelectErrors(t *testing.T) {
 	f := mustParse(t, "nodes: {hongkong: {url: https://h}, qwen: {url: https://q, api: chat}}")
 	tests := []struct{ selector, api, variable, want string }{

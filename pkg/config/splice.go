@@ -416,8 +416,8 @@ func render(k kind, s string, was yaml.Style) string {
 			items[i] = render(kindText, item, was)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
-	case k == kindNumber || k == kindBool:
-		return s // it passed its rule, so it has nothing to quote
+	case k == kindNumber || k == kindBool || k == kindJSON:
+		return s // it passed its rule, so it has nothing to quote, and JSON is YAML
 	case was&yaml.SingleQuotedStyle != 0 && !strings.ContainsFunc(s, unicode.IsControl):
 		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 	case was&yaml.DoubleQuotedStyle != 0 || !isPlainText(s):

@@ -23,6 +23,8 @@ const (
 	kindPath
 	// kindLimit is a text, or a map of a rate and a burst.
 	kindLimit
+	// kindJSON is a value of any form. As one text it is JSON.
+	kindJSON
 	// kindList is a list. As one text it is a JSON array: a word or a pattern may have a comma in it.
 	kindList
 	// kindCommas is one text or a list; as one text its items, none of which can have one, stand behind commas.
@@ -123,6 +125,7 @@ var keys = []key{
 	{Setting{Key: "nodes.*.max_tokens"}, kindNumber, checkTokens},
 	{Setting{Key: "nodes.*.aliases.*"}, kindText, nil}, // with the name: see find
 	{Setting{Key: "nodes.*.headers.*"}, kindText, nil},
+	{Setting{Key: "nodes.*.params.*"}, kindJSON, checkJSON},
 
 	{Setting{Key: "gateway.server_name"}, kindText, checkServerName},
 	{Setting{Key: "gateway.cert"}, kindText, checkNginxPath},
@@ -187,13 +190,18 @@ func pattern(path []string) string {
 	if len(p) > 1 && p[0] == "nodes" {
 		p[1] = "*"
 	}
-	if len(p) > 3 && p[0] == "nodes" && (p[2] == "headers" || p[2] == "aliases") {
+	if len(p) > 3 && p[0] == "nodes" && hasNames(p[2]) {
 		p[3] = "*"
 	}
 	if len(p) > 2 && p[0] == "gateway" && p[1] == "roles" {
 		p[2] = "*"
 	}
 	return strings.Join(p, ".")
+}
+
+// hasNames holds for the groups of a node whose names are the user's, and may have a dot in them.
+func hasNames(group string) bool {
+	return group == "headers" || group == "aliases" || group == "params"
 }
 
 // find gives the key that a path of names leads to, or tells that it is a group of keys.
@@ -242,10 +250,15 @@ func listText(items []string) string {
 	if len(items) == 0 {
 		return ""
 	}
+	return jsonText(items)
+}
+
+// jsonText writes what came from JSON, or strings, as JSON.
+func jsonText(v any) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(items) // strings always encode
+	_ = enc.Encode(v) // which has no value that does not encode
 	return strings.TrimSuffix(b.String(), "\n")
 }
 

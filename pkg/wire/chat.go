@@ -15,21 +15,8 @@ type chat struct{}
 func (chat) Facts() Facts {
 	return Facts{
 		Path: "/chat/completions", ModelsPath: "/models", Bearer: true, Model: ModelRequired,
-		keys:     []string{"model", "max_tokens", "messages", "stream", "stream_options"},
-		stopName: "finish_reason",
+		prompt: "messages", stopName: "finish_reason",
 	}
-}
-
-type chatRequest struct {
-	Model         string         `json:"model"`
-	MaxTokens     int            `json:"max_tokens"`
-	Messages      []message      `json:"messages"`
-	Stream        bool           `json:"stream"`
-	StreamOptions *streamOptions `json:"stream_options,omitempty"`
-	Temperature   *float64       `json:"temperature,omitempty"`
-	TopP          *float64       `json:"top_p,omitempty"`
-	Stop          []string       `json:"stop,omitempty"`
-	Format        *schemaFormat  `json:"response_format,omitempty"`
 }
 
 // streamOptions asks for the last chunk that carries the usage, which a chat stream has only on request.
@@ -37,19 +24,19 @@ type streamOptions struct {
 	IncludeUsage bool `json:"include_usage"`
 }
 
-func (chat) encode(r Request) (any, error) {
-	out := chatRequest{
-		Model: r.Model, MaxTokens: r.MaxTokens, Messages: r.conversation(), Stream: r.Stream,
-		Temperature: r.Temperature, TopP: r.TopP, Stop: r.Stop,
-	}
+func (chat) encode(r Request) (members, error) {
+	talk := r.conversation()
 	if r.System != "" {
-		out.Messages = slices.Insert(out.Messages, 0, message{Role: "system", Content: r.System})
+		talk = slices.Insert(talk, 0, message{Role: "system", Content: r.System})
 	}
+	out := members{{"model", r.Model}, {"max_tokens", r.MaxTokens}, {"messages", talk}, {"stream", r.Stream}}
 	if r.Stream {
-		out.StreamOptions = &streamOptions{IncludeUsage: true}
+		out = append(out, member{"stream_options", streamOptions{IncludeUsage: true}})
 	}
+	out = out.sampling(r, "stop")
 	if r.Schema != nil {
-		out.Format = &schemaFormat{Type: "json_schema", Named: &namedSchema{Name: "answer", Schema: r.Schema, Strict: true}}
+		named := &namedSchema{Name: "answer", Schema: r.Schema, Strict: true}
+		out = append(out, member{"response_format", schemaFormat{Type: "json_schema", Named: named}})
 	}
 	return out, nil
 }

@@ -10,23 +10,11 @@ type complete struct{}
 func (complete) Facts() Facts {
 	return Facts{
 		Path: "/v1/complete", ModelsPath: "/v1/models", Model: ModelNone, MaxTokens: 100, // the script's
-		keys:     []string{"prompt", "max_tokens", "model", "stream"},
-		stopName: "stop_reason", bodyStatus: true,
+		prompt: "prompt", stopName: "stop_reason", bodyStatus: true,
 	}
 }
 
-// completeRequest is the script's own.
-type completeRequest struct {
-	Prompt      string   `json:"prompt"`
-	MaxTokens   int      `json:"max_tokens"`
-	Model       string   `json:"model,omitempty"`
-	Stream      bool     `json:"stream,omitempty"`
-	Temperature *float64 `json:"temperature,omitempty"`
-	TopP        *float64 `json:"top_p,omitempty"`
-	Stop        []string `json:"stop_sequences,omitempty"`
-}
-
-func (complete) encode(r Request) (any, error) {
+func (complete) encode(r Request) (members, error) {
 	what := ""
 	switch {
 	case r.System != "":
@@ -35,12 +23,20 @@ func (complete) encode(r Request) (any, error) {
 		what = "earlier turns"
 	case r.Schema != nil:
 		what = "JSON schema"
-	default:
-		return completeRequest{r.Prompt, r.MaxTokens, r.Model, r.Stream, r.Temperature, r.TopP, r.Stop}, nil
 	}
-	return nil, &UnsupportedError{
-		API: Complete, What: what, hint: "the messages and chat apis have it: choose a node of one of these",
+	if what != "" {
+		return nil, &UnsupportedError{
+			API: Complete, What: what, hint: "the messages and chat apis have it: choose a node of one of these",
+		}
 	}
+	out := members{{"prompt", r.Prompt}, {"max_tokens", r.MaxTokens}} // the script's own
+	if r.Model != "" {
+		out = append(out, member{"model", r.Model})
+	}
+	if r.Stream {
+		out = append(out, member{"stream", true})
+	}
+	return out.sampling(r, "stop_sequences"), nil
 }
 
 func (complete) decode(in object, a *Answer, u *counts) *NotAnswerError {

@@ -20,29 +20,15 @@ type messages struct{}
 func (messages) Facts() Facts {
 	return Facts{
 		Path: "/v1/messages", ModelsPath: "/v1/models", VersionHeader: "anthropic-version",
-		keys:     []string{"model", "max_tokens", "messages", "system", "stream"},
-		stopName: "stop_reason", typed: true,
+		prompt: "messages", stopName: "stop_reason", typed: true,
 	}
-}
-
-// messagesRequest says "stream": false too, as a chat request does: some servers stream unless they are told not to.
-type messagesRequest struct {
-	Model        string        `json:"model"`
-	MaxTokens    int           `json:"max_tokens"`
-	System       string        `json:"system,omitempty"`
-	Messages     []message     `json:"messages"`
-	Stream       bool          `json:"stream"`
-	Temperature  *float64      `json:"temperature,omitempty"`
-	TopP         *float64      `json:"top_p,omitempty"`
-	Stop         []string      `json:"stop_sequences,omitempty"`
-	OutputConfig *outputConfig `json:"output_config,omitempty"`
 }
 
 type outputConfig struct {
 	Format schemaFormat `json:"format"`
 }
 
-func (messages) encode(r Request) (any, error) {
+func (messages) encode(r Request) (members, error) {
 	if cmp.Or(r.Version, DefaultVersion) >= samplingRemoved && (r.Temperature != nil || r.TopP != nil) {
 		what := "temperature"
 		if r.Temperature == nil {
@@ -53,12 +39,15 @@ func (messages) encode(r Request) (any, error) {
 			hint: `a node with version: "2023-06-01" still takes it`,
 		}
 	}
-	out := messagesRequest{
-		Model: r.Model, MaxTokens: r.MaxTokens, System: r.System, Messages: r.conversation(), Stream: r.Stream,
-		Temperature: r.Temperature, TopP: r.TopP, Stop: r.Stop,
+	// "stream": false is said too, as in chat: some servers stream unless they are told not to.
+	out := members{{"model", r.Model}, {"max_tokens", r.MaxTokens}}
+	if r.System != "" {
+		out = append(out, member{"system", r.System})
 	}
+	out = append(out, member{"messages", r.conversation()}, member{"stream", r.Stream})
+	out = out.sampling(r, "stop_sequences")
 	if r.Schema != nil {
-		out.OutputConfig = &outputConfig{schemaFormat{Type: "json_schema", Schema: r.Schema}}
+		out = append(out, member{"output_config", outputConfig{schemaFormat{Type: "json_schema", Schema: r.Schema}}})
 	}
 	return out, nil
 }

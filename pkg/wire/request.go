@@ -8,8 +8,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 )
 
 // API is the name of a dialect, as a configuration has it.
@@ -20,8 +18,8 @@ type Dialect interface {
 	// Facts are what can be said of it without its code.
 	Facts() Facts
 
-	// encode gives the body of a request, or an *UnsupportedError.
-	encode(r Request) (any, error)
+	// encode gives the members of a request's body, in their order, or an *UnsupportedError.
+	encode(r Request) (members, error)
 	// decode reads what a whole answer holds. What can be read of it is in the answer beside an error too.
 	decode(fields object, a *Answer, u *counts) *NotAnswerError
 	// knows reports whether a stream has events of the name. The standard and the vendors ask for others to be ignored.
@@ -45,9 +43,8 @@ type Facts struct {
 	// MaxTokens is the most tokens of an answer where the configuration says nothing, 0 for ferry's own default.
 	MaxTokens int
 
-	// keys are the members of a request that decide what ferry asks for and how it reads the answer. They are ferry's even
-	// where a request leaves them out: a "stream" that ferry does not know of would bring an answer that it cannot read.
-	keys []string
+	// prompt is the member that has the prompt. A param may change any other one, but for stream.
+	prompt string
 	// stopName is the name of the reason why an answer ended.
 	stopName string
 	// bodyStatus says that a status in the body wins over that of HTTP, as in the script. A message alone is no error then.
@@ -115,8 +112,10 @@ type Request struct {
 	Stop []string
 	// Schema is the JSON schema that the answer must keep to: one JSON object.
 	Schema json.RawMessage
-	// Params go into the top level of the body as they are, for what the API has and ferry does not know.
+	// Params set members of the body's top level, those that ferry sets itself too; null takes one away.
 	Params map[string]json.RawMessage
+	// Host is the server's, which decides the names of some members.
+	Host string
 	// Version is the anthropic-version that the request goes out under, "" for DefaultVersion. It is not in the body: it
 	// decides what the body may hold.
 	Version string
@@ -176,11 +175,10 @@ func (a API) Encode(r Request) ([]byte, error) {
 	if size > mostEncoded {
 		return nil, &SizeError{Size: size}
 	}
-	encoded, err := encodeJSON(body)
-	if err != nil || len(r.Params) == 0 {
-		return encoded, err
+	if body, err = a.apply(body.of(a, r), r.Params); err != nil {
+		return nil, err
 	}
-	return a.addParams(encoded, r.Params)
+	return body.encode(size)
 }
 
 // conversation is the earlier turns with the prompt behind them.
@@ -190,33 +188,6 @@ func (r Request) conversation() []message {
 		out = append(out, message{Role: turn.Role, Content: turn.Text})
 	}
 	return append(out, message{Role: "user", Content: r.Prompt})
-}
-
-// addParams puts the params behind the body's own members, in the order of their keys, so that one request always has
-// the same bytes. A key that the body has already would be there twice, and which one counts would be the server's luck.
-func (a API) addParams(body []byte, params map[string]json.RawMessage) ([]byte, error) {
-	own, _ := parse(body)
-	for key := range params {
-		if _, taken := own[key]; taken || slices.Contains(a.Dialect().Facts().keys, key) {
-			return nil, &UnsupportedError{
-				API: a, What: fmt.Sprintf("param %q", key), Reason: "ferry sets it itself",
-				hint: "use the flag or the setting that ferry has for it",
-			}
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(params)) {
-		if !json.Valid(params[key]) {
-			return nil, &UnsupportedError{
-				API: a, What: fmt.Sprintf("param %q", key), Reason: "its value is not JSON",
-				hint: `a text needs its quotes: key='"value"'`,
-			}
-		}
-	}
-	encoded, err := encodeJSON(params)
-	if err != nil {
-		return nil, err
-	}
-	return append(append(bytes.TrimSuffix(body, []byte("}")), ','), encoded[1:]...), nil
 }
 
 // mostEncoded is the most bytes that the texts of a request may have as JSON: twice what an API takes.
@@ -248,16 +219,6 @@ func jsonSize(text string) int {
 		}
 	}
 	return size
-}
-
-func encodeJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("encode the request: %w", err)
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // UnsupportedError is a request that the dialect, or its version, cannot carry. Nothing was sent.

@@ -95,6 +95,32 @@ var requests = []struct {
 		`…,"b":2,"z":{"a":[1,null]},"é\"<":"<x>"}`,
 	},
 	{
+		"a member changed, one taken away, one that was not there", Messages,
+		Request{Params: params("max_tokens", "7", "model", "null", "none", " null ", "system", `[{"type":"text"}]`), System: "s"},
+		`{"max_tokens":7,"system":[{"type":"text"}],"messages":[{"role":"user","content":"p"}],"stream":false}`,
+	},
+	{
+		"a member under another name", Chat, Request{Params: params("max_tokens", "null", "max_completion_tokens", "9")},
+		`{"model":"m","messages":[{"role":"user","content":"p"}],"stream":false,"max_completion_tokens":9}`,
+	},
+	{
+		"OpenAI's own host", Chat, Request{Host: "api.openai.com", Stream: true},
+		`{"model":"m","max_completion_tokens":1,"messages":[{"role":"user","content":"p"}],"stream":true,` +
+			`"stream_options":{"include_usage":true}}`,
+	},
+	{
+		"OpenAI's own host with a number of one's own", Chat,
+		Request{Host: "api.openai.com", Params: params("max_completion_tokens", "9")},
+		`{"model":"m","max_completion_tokens":9,"messages":[{"role":"user","content":"p"}],"stream":false}`,
+	},
+	{"OpenAI's own host with the older name", Chat, Request{Host: "api.openai.com", Params: params("max_tokens", "1")}, `…,"stream":false}`},
+	{"Mistral's host", Chat, Request{Host: "api.mistral.ai", Stream: true}, `…,"stream":true}`},
+	{
+		"Mistral's host with the member asked for", Chat,
+		Request{Host: "api.mistral.ai", Stream: true, Params: params("stream_options", "{}")}, `…,"stream":true,"stream_options":{}}`,
+	},
+	{"another dialect at OpenAI's host", Messages, Request{Host: "api.openai.com"}, `…,"stream":false}`},
+	{
 		"a param that this request leaves free", Messages, Request{Params: params("output_config", `{"effort":"low"}`)},
 		`…,"stream":false,"output_config":{"effort":"low"}}`,
 	},
@@ -173,11 +199,10 @@ func TestUnsupported(t *testing.T) {
 		{Chat, Request{Schema: json.RawMessage(" [1]")}, "the chat api takes no such schema: it is not one JSON object", false},
 		{Chat, Request{Schema: json.RawMessage("{")}, "the chat api takes no such schema: it is not one JSON object", false},
 		{Chat, Request{Schema: json.RawMessage{}}, "the chat api takes no such schema: it is not one JSON object", false},
-		{Messages, param("model", `"x"`), `the messages api takes no param "model": ferry sets it itself`, true},
-		{Messages, param("system", `"x"`), `the messages api takes no param "system": ferry sets it itself`, true},
+		{Messages, param("messages", `"x"`), `the messages api takes no param "messages": it is the prompt`, true},
+		{Complete, param("prompt", `null`), `the complete api takes no param "prompt": it is the prompt`, true},
 		{Complete, param("stream", "true"), `the complete api takes no param "stream": ferry sets it itself`, true},
 		{Chat, param("stream", "true"), `the chat api takes no param "stream": ferry sets it itself`, true},
-		{Chat, Request{Stop: []string{"x"}, Params: params("stop", "1")}, `the chat api takes no param "stop": ferry sets it itself`, true},
 		{Chat, param("x", "yes"), `the chat api takes no param "x": its value is not JSON`, true},
 		{Chat, param("x", ""), `the chat api takes no param "x": its value is not JSON`, true},
 		{Chat, param("x", `1,"model":2`), `the chat api takes no param "x": its value is not JSON`, true},
@@ -205,11 +230,11 @@ func TestJSONSize(t *testing.T) {
 		texts = append(texts, "a"+string(c)+"b")
 	}
 	for _, text := range texts {
-		encoded, err := encodeJSON(strings.ToValidUTF8(text, ""))
+		encoded, err := members{{"", strings.ToValidUTF8(text, "")}}.encode(0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := jsonSize(strings.ToValidUTF8(text, "")), len(encoded)-2; got != want {
+		if got, want := jsonSize(strings.ToValidUTF8(text, "")), len(encoded)-len(`{"":""}`); got != want {
 			t.Errorf("%q: %d bytes, want the %d of %s", text, got, want, encoded)
 		}
 	}
@@ -235,6 +260,47 @@ func TestEncodeRefusesSize(t *testing.T) {
 		var size *SizeError
 		if _, err := Messages.Encode(r); !errors.As(err, &size) || err.Error() != "the request would have 65 MiB as JSON, over the limit of 64 MiB" {
 			t.Errorf("%s: %v, want that it would have 65 MiB", name, err)
+		}
+	}
+}
+
+// TestParamHint has the words of servers that refuse a member.
+func TestParamHint(t *testing.T) {
+	const sent = `{"model":"m","max_tokens":4096,"messages":[],"stream":true,"stream_options":{"include_usage":true},` +
+		`"temperature":0.5,"stop":["x"],"system":"s","user":"someone"}`
+	for _, test := range []struct{ body, want string }{
+		{
+			`{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",` +
+				`"param":"max_tokens","code":"unsupported_parameter"}}`,
+			"--param max_tokens=null --param max_completion_tokens=4096; params: of the node does so for good",
+		},
+		{
+			`{"error":{"message":"Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is supported.","param":"temperature"}}`,
+			"--param temperature=null leaves it out; params: of the node does so for good",
+		},
+		{`{"error":{"message":"invalid temperature: only 1 is allowed for this model"}}`, "--param temperature=null leaves it out; params: of the node does so for good"},
+		{
+			`{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}}`,
+			"--param stream_options=null leaves it out; params: of the node does so for good",
+		},
+		{`{"error":{"message":"max_tokens: 4096 > 1024, which is the maximum"}}`, "--param max_tokens=VALUE sends another, --param max_tokens=null none"},
+		{`{"error":{"message":"body.stop: Extra inputs are not permitted"}}`, "--param stop=null leaves it out; params: of the node does so for good"},
+		{`{"error":{"message":"the user must stop; the system is not permitted"}}`, ""},
+		{`{"error":{"message":"messages: at least one message is required","param":"messages"}}`, ""},
+		{`{"error":{"message":"'unsent_field' is not permitted","param":"unsent_field"}}`, ""},
+		{`{"error":{"message":"bad","param":{"a":1}}}`, ""},
+		{`not JSON`, ""},
+	} {
+		_, err := Chat.Decode(400, []byte(test.body))
+		var refused *APIError
+		if !errors.As(err, &refused) {
+			t.Fatalf("%s: got %v, want an APIError", test.body, err)
+		}
+		if got := refused.ParamHint([]byte(sent)); got != test.want {
+			t.Errorf("%s: got the hint %q, want %q", test.body, got, test.want)
+		}
+		if refused.Status = 500; refused.ParamHint([]byte(sent)) != "" {
+			t.Errorf("%s: a hint with status 500", test.body)
 		}
 	}
 }

@@ -1,0 +1,199 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// member is one member of a body's top level.
+type member struct {
+	name  string
+	value any
+}
+
+// members are the members of a body, in their order.
+type members []member
+
+// sampling adds what is said of the sampling, and the texts that end an answer under the name that the dialect has.
+func (m members) sampling(r Request, stop string) members {
+	if r.Temperature != nil {
+		m = append(m, member{"temperature", *r.Temperature})
+	}
+	if r.TopP != nil {
+		m = append(m, member{"top_p", *r.TopP})
+	}
+	if len(r.Stop) > 0 {
+		m = append(m, member{stop, r.Stop})
+	}
+	return m
+}
+
+// hostFields are members that a server has under another name than its dialect, "" for not at all.
+var hostFields = []struct {
+	host     string
+	api      API
+	name, as string
+}{
+	{"api.openai.com", Chat, "max_tokens", "max_completion_tokens"},
+	{"api.mistral.ai", Chat, "stream_options", ""},
+}
+
+// of are the members as the host of the request takes them. A param that names one is left to say what is sent.
+func (m members) of(a API, r Request) members {
+	for _, field := range hostFields {
+		if _, said := r.Params[field.name]; said || field.host != r.Host || field.api != a {
+			continue
+		}
+		at := m.index(field.name)
+		switch {
+		case at < 0:
+		case field.as == "":
+			m = slices.Delete(m, at, at+1)
+		default:
+			m[at].name = field.as
+		}
+	}
+	return m
+}
+
+func (m members) index(name string) int {
+	return slices.IndexFunc(m, func(one member) bool { return one.name == name })
+}
+
+// apply changes the members as the params say. What is new goes behind the others, in the order of the names, so that one
+// request always has the same bytes.
+func (a API) apply(m members, params map[string]json.RawMessage) (members, error) {
+	if len(params) == 0 {
+		return m, nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		value, at := params[name], m.index(name)
+		if err := a.CheckParam(name, value); err != nil {
+			return nil, err
+		}
+		switch isNull := string(bytes.TrimSpace(value)) == "null"; {
+		case isNull && at >= 0:
+			m = slices.Delete(m, at, at+1)
+		case isNull:
+		case at >= 0:
+			m[at].value = value
+		default:
+			m = append(m, member{name, value})
+		}
+	}
+	return m, nil
+}
+
+// CheckParam fails with *UnsupportedError where a param cannot have the name or the value.
+func (a API) CheckParam(name string, value json.RawMessage) error {
+	fault := &UnsupportedError{API: a, What: fmt.Sprintf("param %q", name)}
+	switch {
+	case name == a.Dialect().Facts().prompt:
+		fault.Reason, fault.hint = "it is the prompt", "give the prompt as arguments, with -f or in a pipe"
+	case name == "stream": // it decides how the answer is read
+		fault.Reason, fault.hint = "ferry sets it itself", "ferry stream asks for a stream, ferry ask for a whole answer"
+	case !json.Valid(value):
+		fault.Reason, fault.hint = "its value is not JSON", `a text needs its quotes: key='"value"'`
+	default:
+		return nil
+	}
+	return fault
+}
+
+// MostTokens is the most tokens of the answer that the request asks for.
+func (r Request) MostTokens() int {
+	for _, name := range []string{"max_completion_tokens", "max_tokens"} {
+		if n, err := strconv.Atoi(string(bytes.TrimSpace(r.Params[name]))); err == nil && n > 0 {
+			return n
+		}
+	}
+	return r.MaxTokens
+}
+
+// encode writes the members as one JSON object. Its texts have so many bytes.
+func (m members) encode(size int) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(size + 128)
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	before := byte('{')
+	for _, one := range m {
+		for _, v := range []any{one.name, one.value} {
+			b.WriteByte(before)
+			if err := enc.Encode(v); err != nil {
+				return nil, fmt.Errorf("encode the request: %w", err)
+			}
+			b.Truncate(b.Len() - 1) // Encode ends in a line feed
+			before = ':'
+		}
+		before = ','
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// ParamHint is what to change in a request, whose body is given, where an error of status 400 or 422 says that the server
+// does not take a member of it; "" where it says no such thing.
+func (e *APIError) ParamHint(body []byte) string {
+	if e.Status != 400 && e.Status != 422 {
+		return ""
+	}
+	sent, _ := parse(body)
+	message := e.Message[:min(len(e.Message), 4096)]
+	words := strings.FieldsFunc(message, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	named := stringOf(errorObject(e.Body)["param"])
+	use := ""
+	for i, word := range words {
+		_, isSent := sent[word]
+		switch {
+		case isSent && named == "" && isNamed(message, word):
+			named = word
+		case i > 0 && strings.EqualFold(words[i-1], "use") && strings.Contains(word, "_") && !isSent:
+			use = word
+		}
+	}
+	value, isSent := sent[named]
+	refused := strings.ToLower(message)
+	switch {
+	case !isSent || slices.Contains([]string{"model", "messages", "prompt", "stream"}, named):
+		return ""
+	case use != "" && len(value) < 64 && !isText(value):
+		return fmt.Sprintf("--param %s=null --param %s=%s; params: of the node does so for good", named, use, value)
+	case slices.ContainsFunc(refusals, func(words string) bool { return strings.Contains(refused, words) }):
+		return fmt.Sprintf("--param %s=null leaves it out; params: of the node does so for good", named)
+	}
+	return fmt.Sprintf("--param %s=VALUE sends another, --param %s=null none", named, named)
+}
+
+// refusals are the words of an error about a member that is not taken at all, in lower case.
+var refusals = []string{
+	"unsupported", "not support", "not permitted", "not allowed", "unknown", "unrecognized", "unexpected", "only", "extra", "deprecated",
+}
+
+// isNamed reports whether the words of an error mean the member, and not a word of English.
+func isNamed(message, name string) bool {
+	if strings.Contains(name, "_") || name == "temperature" {
+		return true
+	}
+	for _, mark := range []string{"'", `"`, "`"} {
+		if strings.Contains(message, mark+name+mark) {
+			return true
+		}
+	}
+	return strings.HasPrefix(message, name+":") || strings.Contains(message, "."+name+":")
+}
+
+// errorObject is the error in a body, or the body.
+func errorObject(body []byte) object {
+	fields, _ := parse(body)
+	if inner, ok := parse(fields["error"]); ok {
+		return inner
+	}
+	return fields
+}
