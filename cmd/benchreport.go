@@ -19,6 +19,7 @@ import (
 // reportOptions are the flags that bench and bench report share.
 type reportOptions struct {
 	output, lang, out, reference string
+	explain                      bool
 	thresholds                   []bench.Threshold
 	successesOnly                bool
 }
@@ -26,7 +27,10 @@ type reportOptions struct {
 func addReportFlags(c *cobra.Command, o *reportOptions) {
 	f := c.Flags()
 	oneOf(c, &o.output, "output", "o", "the `FORM` of the report: "+strings.Join(report.Formats(), ", "), report.Formats()...)
-	oneOf(c, &o.lang, "lang", "", "the `LANGUAGE` of -o markdown: en or zh", report.English, report.Chinese)
+	checked(f, &o.lang, "lang", "", "", "the `LANGUAGE` of text, markdown and html: en or zh; LC_ALL, LC_MESSAGES or LANG by itself",
+		"one of "+strings.Join(report.Languages(), ", "), report.Language)
+	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(report.Languages(), cobra.ShellCompDirectiveNoFileComp))
+	f.BoolVar(&o.explain, "explain", false, "say in text and markdown what the words of the report mean")
 	f.StringVar(&o.out, "out", "", "write the report to a `FILE`, whole or not at all")
 	addThreshold := func(text string) error {
 		threshold, err := bench.ParseThreshold(text)
@@ -128,7 +132,7 @@ func writable(path string) error {
 func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 	checks := s.Check(o.thresholds, o.successesOnly)
 	var b bytes.Buffer
-	options := report.Options{Facts: a.out.Facts, Lang: o.lang, Checks: checks}
+	options := report.Options{Facts: a.out.Facts, Lang: cmp.Or(o.lang, a.language()), Explain: o.explain, Checks: checks}
 	if o.out != "" {
 		options.Facts = term.Facts{Plain: true, Width: pipeWidth}
 	}
@@ -160,6 +164,13 @@ func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 		return silent(exitMissed)
 	}
 	return nil
+}
+
+// language is that of the locale, as far as a report has it.
+func (a *app) language() string {
+	locale := cmp.Or(a.Lookup.Get("LC_ALL"), a.Lookup.Get("LC_MESSAGES"), a.Lookup.Get("LANG"))
+	language, _ := report.Language(locale)
+	return language
 }
 
 // deliver writes the report to a file, or to standard output.

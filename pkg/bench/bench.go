@@ -160,5 +160,5 @@ type Run struct {
 	// ClockJump is how far the wall clock moved against the monotonic one while the run went on.
 	ClockJump time.Duration
 	// Notes say what a reader of the file should know, such as that its last line was cut.
-	Notes []string
+	Notes []Message
 }

@@ -83,7 +83,8 @@ func TestReferenceReplaced(t *testing.T) {
 	equal(t, "comparisons", []string{inShort(s.Rows[0].VsReference), inShort(s.Rows[1].VsReference), inShort(s.Rows[2].VsReference)},
 		[]string{"", "", "20 pairs, 0.80 of b, faster"})
 	if !slices.ContainsFunc(s.Warnings, func(w Warning) bool {
-		return w == Warning{OtherReference, "a", "a: the reference had no success: the others are compared with b instead"}
+		return w.Code == OtherReference && w.Node == "a" &&
+			w.Text == "a: the reference had no success: the others are compared with b instead"
 	}) {
 		t.Errorf("got the warnings %v, want that the reference was replaced", s.Warnings)
 	}

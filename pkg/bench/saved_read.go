@@ -100,7 +100,7 @@ func (f *reading) bad(format string, values ...any) error {
 }
 
 func (f *reading) note(format string, values ...any) {
-	f.run.Notes = append(f.run.Notes, f.name+": "+fmt.Sprintf(format, values...))
+	f.run.Notes = append(f.run.Notes, Message{"%s: " + format, append([]any{f.name}, values...)})
 }
 
 // header reads the first line. The version is looked at before anything else, since another one may mean something else

@@ -1,8 +1,11 @@
 package bench
 
 import (
+	"fmt"
 	"math"
 	"slices"
+
+	"ferry/pkg/text"
 )
 
 // Summary is what a report shows: everything in it is worked out, in milliseconds.
@@ -139,17 +142,40 @@ type Point struct {
 
 const timelinePoints = 2000
 
-// Warning is what a reader should know before he believes a number. Text is in English; Code and Node, a row's title or
-// "", let a report say it in another language.
+// Warning is what a reader should know before he believes a number. Node is a row's title or "". Text is all of it in
+// English; Words, without the node, let a report say it in another language.
 type Warning struct {
 	Code, Node, Text string
+	Words            Message
 }
+
+// Message is an English format with what belongs into it, so that a report can say it in another language.
+type Message struct {
+	Format string
+	Args   []any
+}
+
+func (m Message) String() string {
+	if len(m.Args) == 0 {
+		return m.Format
+	}
+	return fmt.Sprintf(m.Format, m.Args...)
+}
+
+// Count is a number of things in a Message.
+type Count struct {
+	N    int
+	Noun string
+}
+
+func (c Count) String() string { return text.Count(c.N, c.Noun) }
 
 // The codes of warnings.
 const (
 	FewRounds       = "few_rounds"
 	SlowFirst       = "slow_first"
 	Outliers        = "outliers"
+	SeveralLevels   = "several_levels"
 	BusyClient      = "busy_client"
 	ClockJumped     = "clock_jumped"
 	DifferentModels = "different_models"

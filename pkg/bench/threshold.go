@@ -156,7 +156,7 @@ type Check struct {
 	Node   string
 	Missed bool
 	// Seen is the figure of the row, in words, or why there is none.
-	Seen string
+	Seen Message
 }
 
 func (c Check) String() string {
@@ -182,38 +182,39 @@ func (s *Summary) Check(thresholds []Threshold, successesOnly bool) []Check {
 			checks = append(checks, Check{t, s.Title(r), !ok, seen})
 		}
 		if !measured {
-			checks = append(checks, Check{t, t.node, true, "it was not measured"})
+			checks = append(checks, Check{t, t.node, true, Message{Format: "it was not measured"}})
 		}
 	}
 	return checks
 }
 
 // check says what a row has for a threshold, and whether that keeps it.
-func (t Threshold) check(r *Row, successesOnly bool) (seen string, ok bool) {
+func (t Threshold) check(r *Row, successesOnly bool) (seen Message, ok bool) {
 	figure, without := t.figure(r, successesOnly)
 	switch {
 	case math.IsNaN(figure):
 		return without, false
 	case math.IsInf(figure, 1):
-		return fmt.Sprintf("a failure: %d of %s failed", r.Requests-r.OK, text.Count(r.Requests, "request")),
+		return Message{"a failure: %d of %s failed", []any{r.Requests - r.OK, Count{r.Requests, "request"}}},
 			strings.HasPrefix(t.op, ">")
 	}
 	ok = map[string]bool{
 		"<": figure < t.value, "<=": figure <= t.value, ">": figure > t.value, ">=": figure >= t.value,
 	}[t.op]
-	return t.write(figure), ok
+	return Message{Format: t.write(figure)}, ok
 }
 
 // figure is what a threshold is about, or NaN and why there is none.
-func (t Threshold) figure(r *Row, successesOnly bool) (figure float64, without string) {
+func (t Threshold) figure(r *Row, successesOnly bool) (figure float64, without Message) {
+	none := func(why string) Message { return Message{Format: why} }
 	var s *Stats
 	switch t.family {
 	case "slo":
-		return t.share(r, successesOnly), "no request"
+		return t.share(r, successesOnly), none("no request")
 	case "success":
-		return r.Success.Value, "no request"
+		return r.Success.Value, none("no request")
 	case "first_success":
-		return r.FirstSuccess.Value, "no request"
+		return r.FirstSuccess.Value, none("no request")
 	case "latency":
 		s = &r.WithFailures
 		if successesOnly {
@@ -231,16 +232,16 @@ func (t Threshold) figure(r *Row, successesOnly bool) (figure float64, without s
 	}
 	switch {
 	case r.OK == 0:
-		return math.NaN(), "no success"
+		return math.NaN(), none("no success")
 	case s == nil && (t.family == "tps" || t.family == "itl" && r.TTFT != nil):
-		return math.NaN(), "the node does not count tokens"
+		return math.NaN(), none("the node does not count tokens")
 	case s == nil:
-		return math.NaN(), "no stream to measure it on"
+		return math.NaN(), none("no stream to measure it on")
 	}
 	if s.N < t.Needs() {
-		return math.NaN(), fmt.Sprintf("%s takes at least %d requests, and there are %d", t.stat, t.Needs(), s.N)
+		return math.NaN(), Message{"%s takes at least %d requests, and there are %d", []any{t.stat, t.Needs(), s.N}}
 	}
-	return s.Named(t.stat), fmt.Sprintf("too few for it: %d measured", s.N)
+	return s.Named(t.stat), Message{"too few for it: %d measured", []any{s.N}}
 }
 
 // share is the share of requests, or of successes, whose latency is within the bound, NaN without one.
@@ -260,7 +261,11 @@ func (t Threshold) share(r *Row, successesOnly bool) float64 {
 func (t Threshold) write(figure float64) string {
 	switch t.family {
 	case "success", "first_success", "slo":
-		return strconv.FormatFloat(figure*100, 'g', 6, 64) + "%"
+		shown := strconv.FormatFloat(figure*100, 'g', 6, 64)
+		if shown == "100" {
+			shown = text.Percent(figure, 4) // as many as it takes where it is less
+		}
+		return shown + "%"
 	case "tps":
 		return strconv.FormatFloat(figure, 'g', 6, 64)
 	}

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -16,6 +15,8 @@ const (
 	// farOff is how many median absolute deviations from the median make an outlier: hyperfine's bound, 10 standard
 	// deviations of a normal distribution.
 	farOff = 14.8
+	// fewOutliers is up to which share values far off are strays, and more of them a level of their own.
+	fewOutliers = 0.1
 	// busyAtLeast and busyShare say how late this process may be before it, not the node, is measured.
 	busyAtLeast = time.Millisecond
 	busyShare   = 0.05
@@ -31,12 +32,13 @@ type warner struct {
 }
 
 func (w *warner) add(code, node, format string, values ...any) {
-	text := fmt.Sprintf(format, values...)
+	words := Message{format, values}
+	text := words.String()
 	if node != "" {
 		text = node + ": " + text
 	}
-	if warning := (Warning{code, node, text}); !slices.Contains(w.found, warning) { // parts of one run say the same
-		w.found = append(w.found, warning)
+	if !slices.ContainsFunc(w.found, func(known Warning) bool { return known.Text == text }) { // parts of one run say the same
+		w.found = append(w.found, Warning{code, node, text, words})
 	}
 }
 
@@ -55,9 +57,9 @@ func warnings(s *Summary, runs []*Run, all []*nodeSeries, space *workspace, same
 	case short >= fewRounds || len(s.Rows) == 0:
 		short = 0
 	case len(s.Rows) == 1:
-		w.add(FewRounds, "", "only %s%s", text.Count(short, "request"), tooFew)
+		w.add(FewRounds, "", "only %s: not reliable with fewer than 10", Count{short, "request"})
 	default:
-		w.add(FewRounds, "", "no node had more than %s%s", text.Count(short, "request"), tooFew)
+		w.add(FewRounds, "", "no node had more than %s: not reliable with fewer than 10", Count{short, "request"})
 	}
 	for i, r := range s.Rows {
 		w.row(r, short > 0)
@@ -66,14 +68,12 @@ func warnings(s *Summary, runs []*Run, all []*nodeSeries, space *workspace, same
 	return w.found
 }
 
-const tooFew = ": not reliable with fewer than 10"
-
 // runs warns of what concerns every row.
 func (w *warner) runs(runs []*Run) {
 	var delay, jump time.Duration
 	for _, run := range runs {
 		for _, note := range run.Notes {
-			w.add(CutFile, "", "%s", note)
+			w.add(CutFile, "", note.Format, note.Args...)
 		}
 		if p := run.Header.Precision; p > 0 && run.Stopped != "precision" {
 			w.add(NotPrecise, "", "the run ended before every interval was within ±%g %%", 100*p)
@@ -88,12 +88,11 @@ func (w *warner) runs(runs []*Run) {
 			text.Millis(milliseconds(delay)))
 	}
 	if jump.Abs() > jumpAtLeast {
-		way := "forward"
+		format := "the clock was moved forward by %s during the run; no latency depends on it"
 		if jump < 0 {
-			way = "back"
+			format = "the clock was moved back by %s during the run; no latency depends on it"
 		}
-		w.add(ClockJumped, "", "the clock was moved %s by %s during the run; no latency depends on it",
-			way, text.Millis(milliseconds(jump.Abs())))
+		w.add(ClockJumped, "", format, text.Millis(milliseconds(jump.Abs())))
 	}
 }
 
@@ -112,17 +111,17 @@ func (w *warner) fastest() float64 {
 func (w *warner) row(r *Row, allShort bool) {
 	name, v := w.Title(r), r.VsReference
 	if r.OK == 0 {
-		w.add(NoSuccess, name, "%s and not one success", text.Count(r.Requests, "request"))
+		w.add(NoSuccess, name, "%s and not one success", Count{r.Requests, "request"})
 		if other := w.replacement(r); other != "" {
 			w.add(OtherReference, name, "the reference had no success: the others are compared with %s instead", other)
 		}
 	}
 	switch {
 	case r.Ended != "":
-		w.add(EndedEarly, name, "its part ended after %s: %s", text.Count(r.Requests, "request"), r.Ended)
+		w.add(EndedEarly, name, "its part ended after %s: %s", Count{r.Requests, "request"}, r.Ended)
 	case allShort:
 	case r.Requests < fewRounds:
-		w.add(FewRounds, name, "only %s%s", text.Count(r.Requests, "request"), tooFew)
+		w.add(FewRounds, name, "only %s: not reliable with fewer than 10", Count{r.Requests, "request"})
 	case v != nil && v.Pairs < leastPairs:
 		w.add(FewRounds, name, "it and %s both had an answer in only %d rounds: fewer than %d can show no difference",
 			v.Reference, v.Pairs, leastPairs)
@@ -132,13 +131,13 @@ func (w *warner) row(r *Row, allShort bool) {
 	}
 	if r.Unsent > 0 {
 		w.add(NotSent, name, "%s could not begin in time and were not sent: -c %d is too few for that rate",
-			text.Count(r.Unsent, "request"), w.Header.Concurrency)
+			Count{r.Unsent, "request"}, w.Header.Concurrency)
 	} else if r.Lag != nil && w.Header.Rate > 0 && r.Lag.middle() > 1000/w.Header.Rate {
 		w.add(Overrun, name, "requests began late, typically by %s: -c %d is too few for that rate",
 			text.Millis(r.Lag.middle()), w.Header.Concurrency)
 	}
 	if r.Fresh > 0 {
-		w.add(FreshConnection, name, "%s meant for a kept connection had to open a new one", text.Count(r.Fresh, "request"))
+		w.add(FreshConnection, name, "%s meant for a kept connection had to open a new one", Count{r.Fresh, "request"})
 	}
 }
 
@@ -167,17 +166,23 @@ func (w *warner) extremes(r *Row, c *nodeSeries) {
 			outliers++
 		}
 	}
+	far := Count{len(r.Sorted), "request"}
+	if float64(outliers) > fewOutliers*float64(len(r.Sorted)) {
+		w.add(SeveralLevels, w.Title(r), "%d of %s lie far from the median of %s: the latencies have more than one level, "+
+			"and neither mean nor p50 describes them", outliers, far, text.Millis(middle))
+		return
+	}
 	for _, run := range c.runs() {
 		first := pointOf(c.of(run).earliest())
 		if first.OK && first.Latency-middle > bound {
 			outliers--
-			w.add(SlowFirst, w.Title(r), "the first request took %s, far from the median of %s: something was still warming up",
+			w.add(SlowFirst, w.Title(r), "the first request took %s, far from the median of %s: a larger --warmup leaves it out",
 				text.Millis(first.Latency), text.Millis(middle))
 		}
 	}
 	if outliers > 0 {
-		w.add(Outliers, w.Title(r), "%d of %s lie far from the median of %s: something else was going on at times",
-			outliers, text.Count(len(r.Sorted), "request"), text.Millis(middle))
+		w.add(Outliers, w.Title(r), "%d of %s lie far from the median of %s: mean and sd depend on them",
+			outliers, far, text.Millis(middle))
 	}
 }
 

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
 
@@ -40,21 +39,21 @@ func (l language) bestLines(s *bench.Summary) []string {
 		switch {
 		case len(s.Rows) == 1:
 		case len(names) == 1:
-			lines = append(lines, l.best+l.colon+names[0])
+			lines = append(lines, l.say("best")+l.say(": ")+names[0])
 		default:
-			lines = append(lines, l.best+l.colon+fmt.Sprintf(l.notApart, strings.Join(names, l.or)))
+			lines = append(lines, l.say("best")+l.say(": ")+l.say("%s (not told apart)", strings.Join(names, l.say(" or "))))
 		}
 	}
 	return lines
 }
 
 func noBest(s *bench.Summary) error {
-	const none = "there is no best node"
 	switch {
 	case !anyRow(s, func(r *bench.Row) bool { return r.OK > 0 }):
-		return text.Errorf("-o text shows what went wrong; ferry config check looks at a node", none+": none had a success")
+		return text.Errorf("-o text shows what went wrong; ferry config check looks at a node", "there is no best node: none had a success")
 	case modelsDiffer(s):
-		return text.Errorf("give all of them one model with -m", none+": they were asked for different models")
+		return text.Errorf("give all of them one model with -m", "there is no best node: they were asked for different models")
 	}
-	return text.Errorf("-o text shows what was measured", none+": each refused the rest of its requests, or was asked only once")
+	return text.Errorf("-o text shows what was measured",
+		"there is no best node: each refused the rest of its requests, or was asked only once")
 }

@@ -88,6 +88,15 @@ func row(n bench.Node, requests, ok int, middle float64) *bench.Row {
 	return r
 }
 
+func warning(code, node, format string, args ...any) bench.Warning {
+	w := bench.Warning{Code: code, Node: node, Words: bench.Message{Format: format, Args: args}}
+	w.Text = w.Words.String()
+	if node != "" {
+		w.Text = node + ": " + w.Text
+	}
+	return w
+}
+
 func failure(class, blame string, n int, ms float64, detail string) bench.Failure {
 	return bench.Failure{Class: class, Blame: blame, Count: n, Latency: describe(slices.Repeat([]float64{ms}, n)), Detail: detail}
 }
@@ -115,8 +124,9 @@ func three() *bench.Summary {
 	return &bench.Summary{
 		Header: h, Runs: 1, Vantages: []string{"beijing"}, Elapsed: 143.2, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: only(1),
 		Warnings: []bench.Warning{
-			{Code: bench.Outliers, Node: "direct", Text: "direct: 3 answers took far longer than the others, the worst 9.81 s"},
-			{Code: bench.FewRounds, Node: "singapore", Text: "singapore: only 20 rounds can be compared; 30 or more tell more"},
+			warning(bench.Outliers, "direct", "%d of %s lie far from the median of %s: mean and sd depend on them",
+				3, bench.Count{N: 82, Noun: "request"}, "3.09 s"),
+			warning(bench.FewRounds, "singapore", "only %s: not reliable with fewer than 10", bench.Count{N: 9, Noun: "request"}),
 		},
 	}
 }
@@ -134,7 +144,7 @@ func poor() *bench.Summary {
 	h.Requests, h.Duration, h.Attempts = 0, 90*time.Second, 3
 	return &bench.Summary{
 		Header: h, Runs: 1, Elapsed: 9.94, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: only(0), Stopped: "interrupted",
-		Warnings: []bench.Warning{{Code: bench.NoSuccess, Node: "gone", Text: "gone: no success in 20 requests"}},
+		Warnings: []bench.Warning{warning(bench.NoSuccess, "gone", "%s and not one success", bench.Count{N: 20, Noun: "request"})},
 	}
 }
 
@@ -180,7 +190,8 @@ func strangers() *bench.Summary {
 	b.Model, b.API = "qwen-plus", "chat"
 	return &bench.Summary{
 		Header: header(a, b), Runs: 1, Elapsed: 61, Rows: []*bench.Row{row(a, 30, 30, 900), row(b, 30, 29, 650)},
-		Warnings: []bench.Warning{{Code: bench.DifferentModels, Text: "the nodes were asked for different models: nothing is compared"}},
+		Warnings: []bench.Warning{warning(bench.DifferentModels, "",
+			"the nodes were asked for different models: their latencies are shown and not compared")},
 	}
 }
 

@@ -182,7 +182,7 @@ func (d *document) warnings() {
 	}
 	d.put(`<section class="warnings" id="warnings"><h2>Before you rely on this</h2>` + "\n<ul>\n")
 	if s.Stopped != "" {
-		d.put("<li>the run: %s</li>\n", stopped(s.Stopped))
+		d.put("<li>the run: %s</li>\n", english().stopped(s.Stopped))
 	}
 	for _, w := range s.Warnings {
 		d.put(`<li data-warning="%s">%s</li>`+"\n", w.Code, w.Text)

@@ -116,7 +116,7 @@ func junitCheck(check bench.Check) junitCase {
 	if node := visible(check.Node); node != "" && !strings.HasPrefix(name, node+":") {
 		name = node + ":" + name
 	}
-	seen := visible(check.Seen)
+	seen := visible(check.Seen.String())
 	c := junitCase{Class: "ferry.bench.threshold", Name: name, Time: "0.000", Out: "seen " + seen}
 	if check.Missed {
 		c.Failure = &junitFailure{Message: "missed: " + seen, Type: "threshold", Text: name + ", seen " + seen}

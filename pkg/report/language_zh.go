@@ -1,106 +1,97 @@
 package report
 
-import (
-	"cmp"
-	"fmt"
-	"slices"
+// chinese says everything in Chinese. A node is 节点 there, a token is a token, and the reference is 基准.
+func chinese() language { return language{words: chineseWords(), definitions: chineseDefinitions()} }
 
-	"ferry/pkg/bench"
-)
-
-// chinese says everything in Chinese. A node goes by its label there, where it has one.
-func chinese() language {
-	return language{
-		columns: []string{"访问方式", "平均延迟", "成功率", "p50", "p95", "p99", "请求数", "成功率 95 % 区间", "与参照相比"},
-		best:    "最佳", warning: "警告", colon: "：",
-		or: " 或 ", notApart: "%s（无法区分）",
-		failed: "失败：%s",
-		title:  titleChinese, node: nodeChinese,
-		verdict: func(v bench.Verdict) string {
-			switch v {
-			case bench.Faster:
-				return "更快"
-			case bench.Slower:
-				return "更慢"
-			}
-			return "未显示差异"
-		},
-		ratio:       " 倍（%s–%s），%s",
-		noSuccess:   func(n int) string { return fmt.Sprintf("%d 个请求无一成功", n) },
-		pairs:       func(n int) string { return fmt.Sprintf("%d 对", n) },
-		mean:        func(ok int, ms string) string { return fmt.Sprintf("%d 次成功的平均 %s", ok, ms) },
-		success:     "；成功率 %s %%（%s %%）",
-		reference:   "参照；",
-		notCompared: "未作比较；",
-		itself:      "参照",
-		faster:      "比%s快：逐对比较，典型延迟为其 %s 倍（95 %% 区间 %s–%s）",
-		slower:      "比%s慢：逐对比较，典型延迟为其 %s 倍（95 %% 区间 %s–%s）",
-		tooFew:      "与%s相比未显示差异（仅 %s，不足以给出区间）",
-		same:        "与%s相比未显示差异：逐对比较，典型延迟为其 %s 倍（95 %% 区间 %s–%s，%s）",
-		medians:     "；p50 为 %s，而%s为 %s",
-		shapes:      "，与此结论相反：两者的分布形状不同",
-		warnings: map[string]string{
-			bench.FewRounds:       "请求或配对的轮次太少，结论还不可靠",
-			bench.SlowFirst:       "第一个请求明显偏慢，可能是预热；可增加预热轮次",
-			bench.Outliers:        "有离群值，平均值可能受其影响；请看 p50",
-			bench.BusyClient:      "本机繁忙，测得的延迟含有本机的耽搁",
-			bench.ClockJumped:     "测量期间系统时钟有跳变；延迟按单调时钟计，不受影响",
-			bench.DifferentModels: "各节点的模型不同，因此不作比较",
-			bench.NoSuccess:       "没有一次成功",
-			bench.EndedEarly:      "该节点提前结束",
-			bench.NotSent:         "有请求未能按时发出，未再发送：对这样的速率，-c 太小",
-			bench.Overrun:         "请求发出得晚：对这样的速率，-c 太小",
-			bench.FreshConnection: "有些本应复用连接的请求用了新连接",
-			bench.CutFile:         "保存的文件不完整，最后一行被截断",
-			bench.NotPrecise:      "区间未达到要求的精度",
-			bench.OtherReference:  "参照节点没有一次成功，改以第一个有回答的节点为参照",
-		},
-		definitions: map[string]definition{
-			"latency":     {"延迟", "从请求开始（域名解析之前）到完整回答的最后一个字节；失败只计数，不计入平均"},
-			"success":     {"成功率", "有文字的完整回答占全部请求的比例；拒答、空回答、只有思考而无文字者算失败；区间为 Wilson 95 % 置信区间"},
-			"attempts":    {"尝试", "一个请求可尝试多次，其间的等待计入延迟"},
-			"connections": {"新建／复用", "每个请求新建连接；沿用先前请求留下的连接"},
-			"rounds":      {"轮次", "每一轮以随机顺序向各节点发出同样的提示，并附等长的随机串"},
-			"comparison":  {"比较", "逐轮与参照节点配对；典型比值为 Hodges–Lehmann 估计，区间来自 Wilcoxon 符号秩检验，全部区间同时成立的置信度为 95 %（Holm）"},
-			"best":        {"最佳节点", "成功率优先：成功率低于其他节点区间下限者除外；其余之中，逐对比较确证快于其他各节点者"},
-			"bestTTFT":    {"最佳节点", "成功率优先：成功率低于其他节点区间下限者除外；其余之中，逐对比较确证 TTFT 短于其他各节点者"},
-			"intended":    {"应发时刻", "固定速率下，延迟从请求应当发出的时刻算起；“实际”从真正发出算起，两者之差为滞后"},
-			"phases":      {"阶段", "成功请求最后一次尝试各部分的平均值"},
-			"ttft":        {"TTFT", "从请求开始到第一段非空文本"},
-			"itl":         {"ITL", "（延迟 − TTFT）÷（输出词元数 − 1），逐请求计算"},
-			"tokens":      {"tokens/s", "输出词元数 ÷ 延迟，逐请求计算"},
-		},
-		bestOf: map[bench.Connection]string{bench.Cold: "（只看新建连接）", bench.Reused: "（只看复用连接）"},
+// chineseWords are by the English texts and formats. Each has the verbs of the English one, in an order of its own where
+// they are numbered.
+func chineseWords() map[string]string {
+	return map[string]string{
+		// numbers and marks
+		" %": "%", ": ": "：", ", ": "，", "; ": "；", " or ": " 或 ", " (%s)": "（%s）", "%s (not told apart)": "%s（无法区分）",
+		"%d request": "%d 个请求", "%d pair": "%d 对", "%d success": "%d 次成功", "%d node": "%d 个节点", "%d token": "%d 个 token",
+		"%d warm-up round": "%d 轮预热", "%d round": "%d 轮", "%d answer": "%d 个回答",
+		// the head
+		"model": "模型", "plan": "计划", "from": "地点", "run": "运行",
+		"different ones": "各不相同", "the node's own": "由节点决定", "prompt %s": "提示词 %s", "at most %s": "最多 %s",
+		"streamed": "流式", "whole answers": "非流式", "requests for %s": "持续发送 %s", "%s to each of %s": "向 %[2]s各发 %[1]s",
+		"raced": "握手竞速", "not raced": "握手不竞速", "over new connections and reused ones": "新建连接与复用连接",
+		"over reused connections": "复用连接", "a new connection each": "每次新建连接", "%s a second, at most %d at a time": "每秒 %s 个，并发最多 %d",
+		"%d at a time": "并发 %d", "up to %d attempts": "每个请求最多尝试 %d 次", "one attempt": "不重试",
+		"through the proxy %s": "经代理 %s", "%d runs since %s in all": "共 %d 次测量，始于 %s",
+		"interrupted before its end": "提前中断", "ended by the cap on tokens": "因 token 上限结束",
+		"ended when it was precise enough": "达到所要求的精度后结束", "ended early: %s": "提前结束：%s",
+		// tables
+		"node": "节点", "label": "标签", "mean": "平均", "sd": "标准差", "min": "最小", "max": "最大", "success": "成功率", "95 % CI": "95% 区间",
+		"1st try": "首次成功率", "ok": "成功", "class": "类别", "count": "次数", "blame": "归因", "the first one": "首个错误",
+		"client": "客户端", "origin": "上游", "latencies": "延迟分布", "failures": "失败", "phases, mean": "各阶段平均",
+		"DNS": "DNS", "connect": "连接", "TLS": "TLS", "wait": "等待", "transfer": "传输",
+		"tokens": "token", "streams": "流式", "TTFT p50": "TTFT p50", "TTFT p95": "TTFT p95", "ITL mean": "ITL 平均", "tokens/s": "token/s",
+		"fixed rate": "固定速率", "intended p50": "应发 p50", "intended p99": "应发 p99", "actual p50": "实发 p50", "actual p99": "实发 p99",
+		"lag p50": "滞后 p50", "lag p99": "滞后 p99", "not sent": "未发",
+		"access": "访问方式", "mean latency": "平均延迟", "success rate": "成功率", "p50": "p50", "p95": "p95", "p99": "p99", "requests": "请求数",
+		"success 95 % interval": "成功率 95% 区间", "vs reference": "与基准相比",
+		// findings
+		"cold": "新建连接", "reused": "复用连接", "best": "最佳", "warning": "警告", "reference": "基准",
+		"failed: %s": "失败：%s", "faster": "更快", "slower": "更慢", "no difference shown": "未显示差异", " × (%s–%s), %s": " 倍（%s–%s），%s",
+		"no success in %s": "%s无一成功", "mean %s of %s": "%[2]s的平均 %[1]s", "; success %s (%s)": "；成功率 %s（%s）",
+		"the reference; ": "基准；", "not compared; ": "未作比较；",
+		"faster than %s, typically %s × its latency pair by pair (95 %% interval %s–%s)": "比%s快：逐对比较，典型延迟为其 %s 倍（95%% 区间 %s–%s）",
+		"slower than %s, typically %s × its latency pair by pair (95 %% interval %s–%s)": "比%s慢：逐对比较，典型延迟为其 %s 倍（95%% 区间 %s–%s）",
+		"no difference shown to %s (%s: too few for an interval)":                        "与%s相比未显示差异（仅 %s，不足以给出区间）",
+		"no difference shown to %s, typically %s × its latency pair by pair (95 %% interval %s–%s, %s)": "与%s相比未显示差异：" +
+			"逐对比较，典型延迟为其 %s 倍（95%% 区间 %s–%s，%s）",
+		"; p50 %s, %s %s": "；p50 为 %s，而%s为 %s",
+		", which say otherwise: the distributions differ in shape": "，与此结论相反：两者的分布形状不同",
+		", over %s connections":                                                                "（只看%s）",
+		"there is no best node: none had a success":                                            "没有最佳节点：无一成功",
+		"there is no best node: they were asked for different models":                          "没有最佳节点：各节点的模型不同",
+		"there is no best node: each refused the rest of its requests, or was asked only once": "没有最佳节点：各节点或拒绝了其余请求，或只被请求过一次",
+		// thresholds
+		", seen %s": "，实测 %s", "it was not measured": "未测量", "a failure: %d of %s failed": "失败：%[2]s中 %[1]d 个失败",
+		"no request": "没有请求", "no success": "没有一次成功", "the node does not count tokens": "该节点不报告 token 数",
+		"no stream to measure it on": "不是流式，无从测量", "%s takes at least %d requests, and there are %d": "%s 至少需要 %d 个请求，实有 %d 个",
+		"too few for it: %d measured": "样本太少：仅 %d 个",
+		// warnings
+		"the nodes were asked for different models: their latencies are shown and not compared": "各节点的模型不同：只列出延迟，不作比较",
+		"only %s: not reliable with fewer than 10":                                              "仅 %s，少于 10 个时结论不可靠",
+		"no node had more than %s: not reliable with fewer than 10":                             "每个节点最多 %s，少于 10 个时结论不可靠",
+		"the run ended before every interval was within ±%g %%":                                 "测量结束时，区间尚未全部达到 ±%g%% 的精度",
+		"this machine was busy: it ran what was due up to %s late, which is in the latencies":   "本机繁忙：任务最多晚执行 %s，已计入延迟",
+		"the clock was moved forward by %s during the run; no latency depends on it":            "测量期间系统时钟被拨快 %s；延迟不受影响",
+		"the clock was moved back by %s during the run; no latency depends on it":               "测量期间系统时钟被拨慢 %s；延迟不受影响",
+		"%s and not one success": "%s无一成功",
+		"the reference had no success: the others are compared with %s instead":                 "基准没有一次成功：其他节点改与 %s 比较",
+		"its part ended after %s: %s":                                                           "%s之后提前结束：%s",
+		"it and %s both had an answer in only %d rounds: fewer than %d can show no difference":  "它与 %s 都有回答的只有 %d 轮：少于 %d 轮无法显示差异",
+		"it and %s both had an answer in only %d rounds: that shows large differences only":     "它与 %s 都有回答的只有 %d 轮：只能看出大的差异",
+		"%s could not begin in time and were not sent: -c %d is too few for that rate":          "%s未能按时开始，没有发出：对这样的速率，-c %d 太小",
+		"requests began late, typically by %s: -c %d is too few for that rate":                  "请求开始得晚，通常晚 %s：对这样的速率，-c %d 太小",
+		"%s meant for a kept connection had to open a new one":                                  "%s本应复用连接，却新建了连接",
+		"the first request took %s, far from the median of %s: a larger --warmup leaves it out": "首个请求用了 %s，远离中位数 %s：加大 --warmup 可将其排除",
+		"%d of %s lie far from the median of %s: mean and sd depend on them":                    "%[2]s中有 %[1]d 个远离中位数 %[3]s：平均与标准差受其影响",
+		"%d of %s lie far from the median of %s: the latencies have more than one level, and neither mean nor p50 describes them": "%[2]s中有 %[1]d 个" +
+			"远离中位数 %[3]s：延迟不止一个水平，平均与 p50 都不能代表它们",
+		"%s: line %d is cut; the other %d are used":                                   "%s：第 %d 行不完整；其余 %d 行已采用",
+		"%s: the request of line %d is cut; the other %d lines are used":              "%s：第 %d 行的请求不完整；其余 %d 行已采用",
+		"%s: the run did not come to its end by itself; what it had measured is used": "%s：测量没有正常结束；已测得的均已采用",
 	}
 }
 
-func titleChinese(s *bench.Summary, r *bench.Row) string {
-	name := visible(cmp.Or(r.Node.Label, r.Node.Name))
-	if s.BothConnections() {
-		switch r.Node.Connection {
-		case bench.Cold:
-			name += "（新建连接）"
-		case bench.Reused:
-			name += "（复用连接）"
-		}
+func chineseDefinitions() map[string]definition {
+	return map[string]definition{
+		"latency":     {"延迟", "从请求开始（域名解析之前）到完整回答的最后一个字节；失败只计数，不计入平均"},
+		"success":     {"成功率", "有文字的完整回答占全部请求的比例；拒答、空回答、只有思考而无文字的算失败；区间为 Wilson 95% 置信区间"},
+		"attempts":    {"尝试", "一个请求可尝试多次，其间的等待计入延迟"},
+		"connections": {"新建／复用", "每个请求新建连接；沿用先前请求留下的连接"},
+		"rounds":      {"轮次", "每一轮以随机顺序向各节点发出同样的提示词，并附等长的随机串"},
+		"comparison":  {"比较", "逐轮与基准配对；典型比值为 Hodges–Lehmann 估计，区间来自 Wilcoxon 符号秩检验，全部区间同时成立的置信度为 95%（Holm）"},
+		"best":        {"最佳", "成功率优先：成功率低于其他节点区间下限的除外；其余之中，逐对比较确证快于其他各节点的"},
+		"bestTTFT":    {"最佳", "成功率优先：成功率低于其他节点区间下限的除外；其余之中，逐对比较确证 TTFT 短于其他各节点的"},
+		"intended":    {"应发时刻", "固定速率下，延迟从请求应当发出的时刻算起；“实发”从真正发出算起，两者之差为滞后"},
+		"phases":      {"阶段", "成功请求最后一次尝试各部分的平均值"},
+		"ttft":        {"TTFT", "从请求开始到第一段非空文本"},
+		"itl":         {"ITL", "（延迟 − TTFT）÷（输出 token 数 − 1），逐请求计算"},
+		"tokens":      {"token/s", "输出 token 数 ÷ 延迟，逐请求计算"},
 	}
-	if len(s.Vantages) > 1 {
-		name += " @" + visible(r.Vantage)
-	}
-	return name
-}
-
-// nodeChinese is a node's name inside a sentence, set off from the Chinese around it where its ends are Latin.
-func nodeChinese(s *bench.Summary, name string) string {
-	if i := slices.IndexFunc(s.Rows, func(r *bench.Row) bool { return r.Node.Name == name && r.Node.Label != "" }); i >= 0 {
-		name = s.Rows[i].Node.Label
-	}
-	name = visible(name)
-	if name != "" && name[0] < 0x80 {
-		name = " " + name
-	}
-	if name != "" && name[len(name)-1] < 0x80 {
-		name += " "
-	}
-	return name
 }

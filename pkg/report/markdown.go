@@ -13,10 +13,9 @@ import (
 // asMarkdown is a table that begins with the three columns that people compare nodes by, and sentences under it. The
 // table's header is its first line: the whole can be pasted into a page as it is, or cut after the table.
 func asMarkdown(s *bench.Summary, o Options) (string, error) {
-	l := english()
-	if o.Lang == Chinese {
-		l = chinese()
-	}
+	l := languageOf(o.Lang)
+	l.labels = o.Lang == Chinese
+	titles := []string{"access", "mean latency", "success rate", "p50", "p95", "p99", "requests", "success 95 % interval", "vs reference"}
 	var columns []column
 	for i, cell := range []func(*bench.Row) string{
 		func(r *bench.Row) string { return escapeMarkdown(l.title(s, r)) },
@@ -29,7 +28,7 @@ func asMarkdown(s *bench.Summary, o Options) (string, error) {
 		func(r *bench.Row) string { return percentRange(r.Success) + "%" },
 		func(r *bench.Row) string { return escapeMarkdown(l.versus(s, r)) },
 	} {
-		columns = append(columns, column{title: l.columns[i], cells: each(s.Rows, cell)})
+		columns = append(columns, column{title: l.say(titles[i]), cells: each(s.Rows, cell)})
 	}
 	var b strings.Builder
 	for i := -1; i < len(s.Rows); i++ {
@@ -40,24 +39,26 @@ func asMarkdown(s *bench.Summary, o Options) (string, error) {
 	}
 	b.WriteString("\n")
 	item := func(sentence string) { b.WriteString("- " + escapeMarkdown(sentence) + "\n") }
-	for _, r := range s.Rows {
-		item(l.sentence(s, r))
-		if len(r.Failures) > 0 {
-			counts := each(r.Failures, func(f bench.Failure) string { return fmt.Sprintf("%d × %s", f.Count, visible(f.Class)) })
-			item(l.title(s, r) + l.colon + fmt.Sprintf(l.failed, strings.Join(counts, ", ")))
+	if o.Explain {
+		for _, d := range l.define(s) {
+			item(d.term + l.say(": ") + d.text)
 		}
-	}
-	for _, line := range l.bestLines(s) {
-		item(line)
-	}
-	for _, c := range o.Checks {
-		item(checkLine(c))
 	}
 	for _, w := range s.Warnings {
 		item(l.warn(s, w))
 	}
-	for _, d := range l.define(s) {
-		item(d.term + l.colon + d.text)
+	for _, r := range s.Rows {
+		item(l.sentence(s, r))
+		if len(r.Failures) > 0 {
+			counts := each(r.Failures, func(f bench.Failure) string { return fmt.Sprintf("%d × %s", f.Count, visible(f.Class)) })
+			item(l.title(s, r) + l.say(": ") + l.say("failed: %s", strings.Join(counts, l.say(", "))))
+		}
+	}
+	for _, c := range o.Checks {
+		item(l.check(c))
+	}
+	for _, line := range l.bestLines(s) {
+		item(line)
 	}
 	return b.String(), nil
 }

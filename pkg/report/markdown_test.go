@@ -56,22 +56,6 @@ func TestMarkdownCells(t *testing.T) {
 	}
 }
 
-// TestWarningChinese: every code has words of its own, and an unknown one keeps its text.
-func TestWarningChinese(t *testing.T) {
-	seen := map[string]bool{}
-	for _, code := range []string{bench.FewRounds, bench.SlowFirst, bench.Outliers, bench.BusyClient, bench.ClockJumped,
-		bench.DifferentModels, bench.NoSuccess, bench.EndedEarly, bench.NotSent, bench.FreshConnection, bench.CutFile, bench.NotPrecise} {
-		got := chinese().warn(three(), bench.Warning{Code: code, Node: "hongkong", Text: "english"})
-		if !strings.HasPrefix(got, "警告：香港代理节点：") || strings.Contains(got, "english") || seen[got] {
-			t.Errorf("%s: got %s, want words of its own in Chinese", code, got)
-		}
-		seen[got] = true
-	}
-	if got := chinese().warn(three(), bench.Warning{Code: "new", Text: "english"}); got != "警告：english" {
-		t.Errorf("an unknown code: %s", got)
-	}
-}
-
 // TestVerdictChinese says in Chinese what TestVerdict says in English, in the cases that the golden files lack.
 func TestVerdictChinese(t *testing.T) {
 	slower, few, kept := three(), poor(), merged()
@@ -80,14 +64,20 @@ func TestVerdictChinese(t *testing.T) {
 	few.Rows[2].VsReference = nil
 	got := write(t, Markdown, slower, Options{Lang: Chinese}) + write(t, Markdown, few, Options{Lang: Chinese})
 	for _, want := range []string{
-		"| 1.40 倍（1.20–1.60），更慢 |", "\n- 香港代理节点：比新加坡代理节点慢：逐对比较，典型延迟为其 1.40 倍（95 % 区间 1.20–1.60）；p50 为 1.40 s，而新加坡代理节点为 1.00 s；成功率 98 %（93–99 %）\n",
-		"\n- rare：未作比较；2 次成功的平均 1.22 s；成功率 10 %（3–30 %）\n",
+		"| 1.40 倍（1.20–1.60），更慢 |", "\n- 香港代理节点：比新加坡代理节点慢：逐对比较，典型延迟为其 1.40 倍（95% 区间 1.20–1.60）；p50 为 1.40 s，而新加坡代理节点为 1.00 s；成功率 98%（93–99%）\n",
+		"\n- rare：未作比较；2 次成功的平均 1.22 s；成功率 10%（3–30%）\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing from\n%s", want, got)
 		}
 	}
-	if got := chinese().warn(kept, bench.Warning{Code: bench.SlowFirst, Node: title(kept, kept.Rows[7])}); !strings.HasPrefix(got, "警告：香港代理节点（复用连接） @shanghai：") {
-		t.Errorf("a warning about a row: %s", got)
+	labelled := chinese()
+	labelled.labels = true
+	w := warning(bench.FreshConnection, title(kept, kept.Rows[7]), "%s meant for a kept connection had to open a new one", bench.Count{N: 3, Noun: "request"})
+	if got, want := labelled.warn(kept, w), "警告：香港代理节点（复用连接） @shanghai：3 个请求本应复用连接，却新建了连接"; got != want {
+		t.Errorf("a warning about a row: got %s, want %s", got, want)
+	}
+	if got := chinese().warn(kept, bench.Warning{Code: "new", Text: "english"}); got != "警告：english" {
+		t.Errorf("an unknown warning: %s", got)
 	}
 }

@@ -43,7 +43,7 @@ func ProgressTable(all []bench.Progress, since time.Duration, f term.Facts, safe
 	for _, p := range all {
 		success, mean, bar := text.Missing, text.Missing, ""
 		if p.Done > 0 {
-			success = fmt.Sprintf("%.0f%%", 100*float64(p.OK)/float64(p.Done))
+			success = text.Percent(float64(p.OK)/float64(p.Done), 0) + "%"
 		}
 		if p.OK > 0 {
 			mean = text.Latency(p.Mean)

@@ -44,19 +44,36 @@ func formats() []format {
 // Formats lists the formats in the order in which help names them.
 func Formats() []string { return each(formats(), func(f format) string { return f.name }) }
 
-// The languages of Markdown.
+// The languages of text, Markdown and HTML.
 const (
 	English = "en"
 	Chinese = "zh"
 )
 
+// Languages lists them.
+func Languages() []string { return []string{English, Chinese} }
+
+// Language is the one of a language tag or a locale, such as zh, zh-Hans or zh_CN.UTF-8, as far as there is one.
+func Language(tag string) (string, bool) {
+	i := slices.IndexFunc(Languages(), func(l string) bool {
+		rest, ok := strings.CutPrefix(strings.ToLower(tag), l)
+		return ok && (rest == "" || strings.ContainsAny(rest[:1], "_-.@"))
+	})
+	if i < 0 {
+		return "", false
+	}
+	return Languages()[i], true
+}
+
 // Options are what a format needs to know beside the summary.
 type Options struct {
 	// Facts are the terminal's, for text alone.
 	Facts term.Facts
-	// Lang is English or Chinese, for Markdown alone; "" is English. No locale changes it.
+	// Lang is English or Chinese, for text, Markdown and HTML; "" is English.
 	Lang string
-	// Checks are shown in text and Markdown, and are test cases in JUnit.
+	// Explain adds the definitions of the words to text and Markdown. HTML has them always.
+	Explain bool
+	// Checks are shown in text, Markdown and HTML, and are test cases in JUnit.
 	Checks []bench.Check
 }
 
@@ -66,8 +83,8 @@ func Write(w io.Writer, name string, s *bench.Summary, o Options) error {
 	if o.Lang == "" {
 		o.Lang = English
 	}
-	if o.Lang != English && o.Lang != Chinese {
-		return text.Errorf("it is en or zh", "there is no report in the language %q", o.Lang)
+	if !slices.Contains(Languages(), o.Lang) {
+		return text.Errorf("it is one of "+strings.Join(Languages(), ", "), "there is no report in the language %q", o.Lang)
 	}
 	all := formats()
 	i := slices.IndexFunc(all, func(f format) bool { return f.name == name })

@@ -58,7 +58,7 @@ func check(text, node, seen string, missed bool) bench.Check {
 	if err != nil {
 		panic(err)
 	}
-	return bench.Check{Threshold: threshold, Node: node, Seen: seen, Missed: missed}
+	return bench.Check{Threshold: threshold, Node: node, Seen: bench.Message{Format: seen}, Missed: missed}
 }
 
 func checks() []bench.Check {
@@ -81,6 +81,7 @@ func TestGolden(t *testing.T) {
 		for _, width := range []int{60, 80, 120} {
 			golden(t, name+"."+strconv.Itoa(width)+".txt", write(t, Text, fixture(), terminal(width)))
 		}
+		golden(t, name+".zh.txt", write(t, Text, fixture(), Options{Lang: Chinese, Facts: terminal(80).Facts}))
 		golden(t, name+".md", write(t, Markdown, fixture(), Options{}))
 		golden(t, name+".zh.md", write(t, Markdown, fixture(), Options{Lang: Chinese}))
 		golden(t, name+".json", write(t, JSON, fixture(), Options{}))
@@ -89,6 +90,11 @@ func TestGolden(t *testing.T) {
 		golden(t, name+".prom", write(t, Prometheus, fixture(), Options{}))
 	}
 	golden(t, "three.colour.txt", write(t, Text, three(), Options{Facts: term.Facts{TTY: true, Width: 80}}))
+	explained := pipe
+	explained.Explain, explained.Checks = true, checks()
+	golden(t, "merged.explained.txt", write(t, Text, merged(), explained))
+	explained.Lang = Chinese
+	golden(t, "merged.explained.zh.md", write(t, Markdown, merged(), explained))
 	golden(t, "three.best", write(t, Best, three(), Options{}))
 }
 
@@ -103,8 +109,19 @@ func TestFormats(t *testing.T) {
 	if err := Write(&b, "yaml", three(), Options{}); err == nil || !strings.Contains(text.Hint(err), "markdown, json") || b.Len() > 0 {
 		t.Errorf("an unknown format: got %v, want an error that lists the formats", err)
 	}
-	if err := Write(&b, Markdown, three(), Options{Lang: "de"}); err == nil || text.Hint(err) != "it is en or zh" || b.Len() > 0 {
+	if err := Write(&b, Markdown, three(), Options{Lang: "de"}); err == nil || text.Hint(err) != "it is one of en, zh" || b.Len() > 0 {
 		t.Errorf("an unknown language: got %v, want an error that lists the languages", err)
+	}
+}
+
+func TestLanguage(t *testing.T) {
+	for tag, want := range map[string]string{
+		"zh": "zh", "zh_CN": "zh", "zh_TW.UTF-8": "zh", "zh-Hans": "zh", "ZH": "zh", "en": "en", "en_US.UTF-8": "en", "zh.UTF-8": "zh", "zh@x": "zh",
+		"": "", "C": "", "C.UTF-8": "", "fr_FR": "", "zha": "", "english": "", "xzh": "",
+	} {
+		if got, ok := Language(tag); got != want || ok != (want != "") {
+			t.Errorf("%q: got %q, %v, want %q", tag, got, ok, want)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"ferry/pkg/bench"
@@ -12,21 +13,11 @@ import (
 
 // page is a report for a terminal while it is written.
 type page struct {
+	language
 	s     *bench.Summary
 	facts term.Facts
 	style term.Styles
-	// checks are the thresholds.
-	checks []bench.Check
-	b      strings.Builder
-}
-
-// checkLine is a threshold with what was seen.
-func checkLine(c bench.Check) string {
-	mark := "✓ "
-	if c.Missed {
-		mark = "✗ "
-	}
-	return mark + visible(c.Node) + ": " + visible(c.Threshold.String()) + ", seen " + visible(c.Seen)
+	b     strings.Builder
 }
 
 // asText is the report for a terminal. In a pipe it is as wide as it likes and without colour, so that grep and awk find
@@ -36,7 +27,7 @@ func asText(s *bench.Summary, o Options) (string, error) {
 	if !f.TTY {
 		f.Plain = true
 	}
-	p := &page{s: s, facts: f, style: term.NewStyles(f), checks: o.Checks}
+	p := &page{language: languageOf(o.Lang), s: s, facts: f, style: term.NewStyles(f)}
 	p.head()
 	p.results()
 	p.plots()
@@ -44,7 +35,7 @@ func asText(s *bench.Summary, o Options) (string, error) {
 	p.phases()
 	p.streams()
 	p.openLoop()
-	p.sentences()
+	p.sentences(o)
 	return p.b.String(), nil
 }
 
@@ -86,11 +77,19 @@ func (p *page) painted(style term.Style, sentence string) string {
 	return b.String()
 }
 
-// sentences are the verdicts, the warnings, and the definitions of the words.
-func (p *page) sentences() {
-	l := english()
-	if len(p.s.Rows) > 0 {
+// sentences are the definitions where they are asked for, the warnings, the verdicts, the thresholds and, as the last
+// thing on the screen, which node to take.
+func (p *page) sentences(o Options) {
+	if o.Explain && len(p.s.Rows) > 0 {
 		p.b.WriteString("\n")
+		for _, d := range p.define(p.s) {
+			p.b.WriteString(p.painted(p.style.Dim, d.term+p.say(": ")+d.text))
+		}
+	}
+	p.b.WriteString("\n")
+	for _, w := range p.s.Warnings {
+		word := p.say("warning") + p.say(": ")
+		p.b.WriteString(p.style.Bad.Render(word) + strings.TrimPrefix(p.wrap(p.warn(p.s, w)), word) + "\n")
 	}
 	for _, r := range p.s.Rows {
 		style := term.Style{}
@@ -100,28 +99,17 @@ func (p *page) sentences() {
 		case r.OK == 0:
 			style = p.style.Bad
 		}
-		p.b.WriteString(p.painted(style, l.sentence(p.s, r)))
+		p.b.WriteString(p.painted(style, p.sentence(p.s, r)))
 	}
-	for _, line := range l.bestLines(p.s) {
-		p.b.WriteString(p.painted(p.style.Good, line))
-	}
-	for _, w := range p.s.Warnings {
-		const word = "warning:"
-		p.b.WriteString(p.style.Bad.Render(word) + strings.TrimPrefix(p.wrap(l.warn(p.s, w)), word) + "\n")
-	}
-	for _, c := range p.checks {
+	for _, c := range o.Checks {
 		style := p.style.Good
 		if c.Missed {
 			style = p.style.Bad
 		}
-		p.b.WriteString(p.painted(style, checkLine(c)))
+		p.b.WriteString(p.painted(style, p.check(c)))
 	}
-	if len(p.s.Rows) == 0 {
-		return
-	}
-	p.b.WriteString("\n")
-	for _, d := range l.define(p.s) {
-		p.b.WriteString(p.painted(p.style.Dim, d.term+l.colon+d.text))
+	for _, line := range p.bestLines(p.s) {
+		p.b.WriteString(p.painted(p.style.Good, line))
 	}
 }
 
@@ -165,17 +153,17 @@ func (p *page) plots() {
 	between := max(1, columns-text.Width(from)-text.Width(to))
 	axis := strings.Repeat(" ", room+gap) + from + strings.Repeat(" ", between) + to
 	b.WriteString(p.style.Dim.Render(axis) + "\n")
-	p.section("latencies", b.String())
+	p.section(p.say("latencies"), b.String())
 }
 
 // names is the column with the rows' names.
 func (p *page) names(rows []*bench.Row) column {
-	return column{title: "node", words: true, cells: each(rows, func(r *bench.Row) string { return title(p.s, r) })}
+	return column{title: p.say("node"), words: true, cells: each(rows, func(r *bench.Row) string { return p.title(p.s, r) })}
 }
 
-// rowColumn is a column with a cell for each of some rows.
-func rowColumn(title string, rank int, rows []*bench.Row, cell func(*bench.Row) string) column {
-	return column{title: title, rank: rank, cells: each(rows, cell)}
+// column is one with a cell for each of some rows.
+func (p *page) column(title string, rank int, rows []*bench.Row, cell func(*bench.Row) string) column {
+	return column{title: p.say(title), rank: rank, cells: each(rows, cell)}
 }
 
 // rowTable is a table of some rows, their names first.
@@ -183,7 +171,7 @@ func (p *page) rowTable(heading string, rows []*bench.Row, columns ...column) {
 	if len(rows) > 0 {
 		t := table{columns: append([]column{p.names(rows)}, columns...)}
 		body, _ := t.render(p.width(), p.style.Dim)
-		p.section(heading, body)
+		p.section(p.say(heading), body)
 	}
 }
 
@@ -192,21 +180,21 @@ func (p *page) rowTable(heading string, rows []*bench.Row, columns ...column) {
 func (p *page) results() {
 	rows := p.s.Rows
 	stat := func(name string, rank int) column {
-		return rowColumn(name, rank, rows, spelled(statsOf(latency).stat(name)))
+		return p.column(name, rank, rows, spelled(statsOf(latency).stat(name)))
 	}
 	columns := []column{
 		p.names(rows),
-		{title: "label", rank: 4, words: true, cells: each(rows, func(r *bench.Row) string { return visible(r.Node.Label) })},
+		{title: p.say("label"), rank: 4, words: true, cells: each(rows, func(r *bench.Row) string { return visible(r.Node.Label) })},
 		stat("p50", 0), stat("p95", 0), stat("p99", 5), stat("mean", 2), stat("sd", 9), stat("min", 7), stat("max", 8),
-		rowColumn("success", 0, rows, func(r *bench.Row) string { return percent(r.Success.Value) + " %" }),
-		rowColumn("95 % CI", 3, rows, func(r *bench.Row) string { return percentRange(r.Success) + " %" }),
-		rowColumn("1st try", 10, rows, func(r *bench.Row) string {
+		p.column("success", 0, rows, func(r *bench.Row) string { return p.percent(r.Success.Value) }),
+		p.column("95 % CI", 3, rows, func(r *bench.Row) string { return p.interval(r.Success) }),
+		p.column("1st try", 10, rows, func(r *bench.Row) string {
 			if p.s.Header.Attempts <= 1 {
 				return "" // every success was at the first attempt
 			}
-			return percent(r.FirstSuccess.Value) + " %"
+			return p.percent(r.FirstSuccess.Value)
 		}),
-		rowColumn("ok", 6, rows, func(r *bench.Row) string { return fmt.Sprintf("%d/%d", r.OK, r.Requests) }),
+		p.column("ok", 6, rows, func(r *bench.Row) string { return fmt.Sprintf("%d/%d", r.OK, r.Requests) }),
 	}
 	highest := 0.0
 	for _, r := range rows {
@@ -215,11 +203,11 @@ func (p *page) results() {
 	t := table{columns: columns, paint: func(row int, title, cell string) string {
 		r := rows[row]
 		switch {
-		case r.OK == 0, title == "success" && r.Success.High < highest:
+		case r.OK == 0, title == p.say("success") && r.Success.High < highest:
 			return p.style.Bad.Render(cell)
 		case p.s.Leads(r):
 			return p.style.Good.Render(cell)
-		case title == "label", title == "sd", title == "min", title == "max":
+		case slices.Contains([]string{p.say("label"), p.say("sd"), p.say("min"), p.say("max")}, title):
 			return p.style.Dim.Render(cell)
 		}
 		return cell
@@ -238,19 +226,19 @@ func (p *page) failures() {
 	var all []failure
 	for _, r := range p.s.Rows {
 		for _, f := range r.Failures {
-			f.Class, f.Blame, f.Detail = visible(f.Class), visible(f.Blame), visible(f.Detail)
-			all = append(all, failure{title(p.s, r), f})
+			f.Class, f.Blame, f.Detail = visible(f.Class), visible(p.say(f.Blame)), visible(f.Detail)
+			all = append(all, failure{p.title(p.s, r), f})
 		}
 	}
 	t := table{columns: []column{
-		{title: "node", words: true, cells: each(all, func(f failure) string { return f.node })},
-		{title: "class", words: true, cells: each(all, func(f failure) string { return f.Class })},
-		{title: "count", cells: each(all, func(f failure) string { return fmt.Sprint(f.Count) })},
-		{title: "mean", cells: each(all, func(f failure) string { return text.Millis(f.Latency.Mean) })},
-		{title: "blame", words: true, rank: 1, cells: each(all, func(f failure) string { return f.Blame })},
-		{title: "the first one", left: true, rank: 2, cells: each(all, func(f failure) string { return f.Detail })},
+		{title: p.say("node"), words: true, cells: each(all, func(f failure) string { return f.node })},
+		{title: p.say("class"), words: true, cells: each(all, func(f failure) string { return f.Class })},
+		{title: p.say("count"), cells: each(all, func(f failure) string { return fmt.Sprint(f.Count) })},
+		{title: p.say("mean"), cells: each(all, func(f failure) string { return text.Millis(f.Latency.Mean) })},
+		{title: p.say("blame"), words: true, rank: 1, cells: each(all, func(f failure) string { return f.Blame })},
+		{title: p.say("the first one"), left: true, rank: 2, cells: each(all, func(f failure) string { return f.Detail })},
 	}, paint: func(_ int, title, cell string) string {
-		if title == "blame" || title == "the first one" {
+		if title == p.say("blame") || title == p.say("the first one") {
 			return p.style.Dim.Render(cell)
 		}
 		return cell
@@ -258,10 +246,10 @@ func (p *page) failures() {
 	body, whole := t.render(p.width(), p.style.Dim)
 	for _, f := range all {
 		if !whole && f.Detail != "" {
-			body += p.painted(p.style.Dim, f.node+", "+f.Class+": "+f.Detail)
+			body += p.painted(p.style.Dim, f.node+p.say(", ")+f.Class+p.say(": ")+f.Detail)
 		}
 	}
-	p.section("failures", body)
+	p.section(p.say("failures"), body)
 }
 
 // phases are the means of the parts of an attempt, for the rows that have any.
@@ -270,7 +258,7 @@ func (p *page) phases() {
 	rank := map[string]int{"dns": 2, "transfer": 1}
 	var columns []column
 	for i, part := range phasesOf(bench.PhaseMeans{}) {
-		columns = append(columns, rowColumn(part.words, rank[part.name], rows, func(r *bench.Row) string {
+		columns = append(columns, p.column(part.words, rank[part.name], rows, func(r *bench.Row) string {
 			if ms := phasesOf(r.Phases)[i].ms; ms > 0 {
 				return text.Millis(ms)
 			}
@@ -288,7 +276,7 @@ func (p *page) streams() {
 	}
 	rows := p.with(func(r *bench.Row) bool { return present(r.TTFT) || present(r.ITL) || present(r.TokensPerSecond) })
 	of := func(title string, rank int, stats statsOf, name string, spell func(float64) string) column {
-		return rowColumn(title, rank, rows, func(r *bench.Row) string {
+		return p.column(title, rank, rows, func(r *bench.Row) string {
 			if !stats.present(r) {
 				return ""
 			}
@@ -303,11 +291,11 @@ func (p *page) streams() {
 func (p *page) openLoop() {
 	rows := p.with(func(r *bench.Row) bool { return present(r.Uncorrected) || present(r.Lag) })
 	of := func(title string, rank int, stats statsOf, name string) column {
-		return rowColumn(title, rank, rows, func(r *bench.Row) string {
+		return p.column(title, rank, rows, func(r *bench.Row) string {
 			return strings.TrimSuffix(text.Millis(stats.stat(name)(r)), text.Missing)
 		})
 	}
-	unsent := rowColumn("not sent", 3, rows, func(r *bench.Row) string {
+	unsent := p.column("not sent", 3, rows, func(r *bench.Row) string {
 		if r.Unsent == 0 {
 			return ""
 		}

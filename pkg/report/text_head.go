@@ -1,8 +1,6 @@
 package report
 
 import (
-	"cmp"
-	"fmt"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -14,16 +12,18 @@ import (
 
 // head says what was run.
 func (p *page) head() {
-	for _, line := range [][2]string{{"model", p.model()}, {"plan", p.plan()}, {"from", p.from()}, {"run", p.run()}} {
+	const column = 7
+	for _, line := range [][2]string{
+		{p.say("model"), p.model()}, {p.say("plan"), p.plan()}, {p.say("from"), p.from()}, {p.say("run"), p.run()},
+	} {
 		if line[1] == "" {
 			continue
 		}
-		const column = 7
 		value := line[1]
 		if p.facts.TTY {
 			value = term.Wrap(value, p.facts.Width-column, 0)
 		}
-		p.b.WriteString(p.style.Dim.Render(line[0]) + strings.Repeat(" ", column-len(line[0])) +
+		p.b.WriteString(p.style.Dim.Render(line[0]) + strings.Repeat(" ", column-text.Width(line[0])) +
 			strings.ReplaceAll(value, "\n", "\n"+strings.Repeat(" ", column)) + "\n")
 	}
 }
@@ -33,61 +33,65 @@ func (p *page) model() string {
 	var parts []string
 	switch {
 	case modelsDiffer(p.s):
-		parts = append(parts, "different ones")
+		parts = append(parts, p.say("different ones"))
 	case p.s.Model != "":
 		parts = append(parts, visible(p.s.Model))
 	default:
-		parts = append(parts, "the node's own")
+		parts = append(parts, p.say("the node's own"))
 	}
 	if h.PromptSHA256 != "" {
-		parts = append(parts, "prompt "+ansi.Truncate(visible(h.PromptSHA256), 12, ""))
+		parts = append(parts, p.say("prompt %s", ansi.Truncate(visible(h.PromptSHA256), 12, "")))
 	}
 	if h.MaxTokens > 0 {
-		parts = append(parts, fmt.Sprintf("at most %s", text.Count(h.MaxTokens, "token")))
+		parts = append(parts, p.say("at most %s", bench.Count{N: h.MaxTokens, Noun: "token"}))
 	}
+	how := p.say("whole answers")
 	if h.Stream {
-		return strings.Join(append(parts, "streamed"), ", ")
+		how = p.say("streamed")
 	}
-	return strings.Join(append(parts, "whole answers"), ", ")
+	return strings.Join(append(parts, how), p.say(", "))
 }
 
 func (p *page) plan() string {
 	h := p.s.Header
-	work := text.Count(h.Requests, "request")
+	work := p.count(h.Requests, "request")
 	if h.Requests == 0 {
-		work = "requests for " + span(h.Duration.Seconds())
+		work = p.say("requests for %s", span(h.Duration.Seconds()))
 	}
 	if n := len(nodeNames(p.s)); n > 1 {
-		work += " to each of " + text.Count(n, "node")
+		work = p.say("%s to each of %s", work, bench.Count{N: n, Noun: "node"})
 	}
-	parts := []string{work, p.connections()}
-	if h.Race {
-		parts = append(parts, "handshakes raced")
-	}
+	load := p.say("%d at a time", h.Concurrency)
 	if h.Rate > 0 {
-		parts = append(parts, rate(h.Rate)+" a second, at most "+fmt.Sprint(h.Concurrency)+" at a time")
-	} else {
-		parts = append(parts, fmt.Sprint(h.Concurrency)+" at a time")
+		load = p.say("%s a second, at most %d at a time", rate(h.Rate), h.Concurrency)
 	}
+	parts := []string{work, p.connections(), p.raced(), load}
 	if h.Warmup > 0 {
-		parts = append(parts, text.Count(h.Warmup, "warm-up round"))
+		parts = append(parts, p.count(h.Warmup, "warm-up round"))
 	}
+	attempts := p.say("one attempt")
 	if h.Attempts > 1 {
-		parts = append(parts, fmt.Sprintf("up to %d attempts", h.Attempts))
-	} else {
-		parts = append(parts, "one attempt")
+		attempts = p.say("up to %d attempts", h.Attempts)
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(append(parts, attempts), p.say(", "))
+}
+
+// raced says whether a second handshake began beside one that was late.
+func (p *page) raced() string {
+	if p.s.Header.Race {
+		return p.say("raced")
+	}
+	return p.say("not raced")
 }
 
 func (p *page) connections() string {
 	switch {
 	case p.s.BothConnections():
-		return "over new connections and reused ones"
+		return p.say("over new connections and reused ones")
 	case len(p.s.Rows) > 0 && p.s.Rows[0].Node.Connection == bench.Reused:
-		return "over reused connections"
+		return p.say("over reused connections")
 	}
-	return "a new connection each"
+	return p.say("a new connection each")
 }
 
 func (p *page) from() string {
@@ -98,27 +102,30 @@ func (p *page) from() string {
 		}
 	}
 	if proxy := p.s.Header.Proxy; proxy != "" {
-		places = append(places, "through the proxy "+visible(proxy))
+		places = append(places, p.say("through the proxy %s", visible(proxy)))
 	}
-	return strings.Join(places, ", ")
+	return strings.Join(places, p.say(", "))
 }
 
 func (p *page) run() string {
-	run := p.s.Header.Started.UTC().Format("2006-01-02 15:04:05 UTC") + ", " + span(p.s.Elapsed)
+	run := p.s.Header.Started.UTC().Format("2006-01-02 15:04:05 UTC") + p.say(", ") + span(p.s.Elapsed)
 	if p.s.Runs > 1 {
-		run = fmt.Sprintf("%d runs since %s in all", p.s.Runs, run)
+		run = p.say("%d runs since %s in all", p.s.Runs, run)
 	}
 	if p.s.Stopped != "" {
-		run += ", " + stopped(p.s.Stopped)
+		run += p.say(", ") + p.stopped(p.s.Stopped)
 	}
 	return run
 }
 
 // stopped says why a run ended before its plan did.
-func stopped(why string) string {
+func (l language) stopped(why string) string {
 	said := map[string]string{
 		"interrupted": "interrupted before its end", "max tokens": "ended by the cap on tokens",
 		"precision": "ended when it was precise enough",
 	}[why]
-	return cmp.Or(said, "ended early: "+visible(why))
+	if said == "" {
+		return l.say("ended early: %s", visible(why))
+	}
+	return l.say(said)
 }

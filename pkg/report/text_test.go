@@ -107,7 +107,6 @@ func TestTextColour(t *testing.T) {
 	if rare := find("rare"); strings.Count(rare, red) != 1 || !strings.Contains(rare, red+"   10 %") {
 		t.Errorf("only the success rate of the third row is red: %q", rare)
 	}
-	find("\x1b[2mlatency: ")
 }
 
 func FuzzText(f *testing.F) {

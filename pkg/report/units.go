@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"strconv"
 	"time"
@@ -12,24 +11,15 @@ import (
 )
 
 // percent writes a share of 1 in percent: whole, or with one decimal where it is not. What is not all is never 100, and
-// what is not nothing never 0.
-func percent(share float64) string {
-	if math.IsNaN(share) {
-		return text.Missing
-	}
-	value := share * 100
-	if whole := math.Round(value); math.Abs(value-whole) < 1e-9 {
-		return strconv.FormatFloat(whole, 'f', 0, 64)
-	}
-	return strconv.FormatFloat(min(max(value, 0.1), 99.9), 'f', 1, 64)
-}
+// what is not nothing never 0: it has as many decimals as that takes.
+func percent(share float64) string { return text.Percent(share, 1) }
 
-// percentRange writes an interval of shares in whole percent, without the sign: 73–88.
+// percentRange writes an interval of shares, without the sign: 73–88. What is not 0 or 100 is not written so.
 func percentRange(r bench.Rate) string {
 	if math.IsNaN(r.Low) || math.IsNaN(r.High) {
 		return text.Missing
 	}
-	return fmt.Sprintf("%.0f–%.0f", r.Low*100, r.High*100)
+	return text.Percent(r.Low, 0) + "–" + text.Percent(r.High, 0)
 }
 
 // ratio writes how many times something is.

@@ -11,8 +11,10 @@ func TestNumbers(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, tt := range []struct{ got, want string }{
 		{percent(0), "0"}, {percent(1), "100"}, {percent(0.82), "82"}, {percent(0.975), "97.5"}, {percent(0.29), "29"},
-		{percent(0.57), "57"}, {percent(0.9999), "99.9"}, {percent(0.0001), "0.1"}, {percent(2.0 / 3), "66.7"}, {percent(nan), "–"},
+		{percent(0.57), "57"}, {percent(0.9999), "99.99"}, {percent(0.9998), "99.98"}, {percent(0.0002), "0.02"}, {percent(0.0001), "0.01"},
+		{percent(0.99999999), "99.999999"}, {percent(2.0 / 3), "66.7"}, {percent(nan), "–"},
 		{percentRange(bench.Rate{Value: 0.95, Low: 0.7639, High: 0.9911}), "76–99"},
+		{percentRange(bench.Rate{Value: 0.99, Low: 0.9968, High: 1}), "99.7–100"}, {percentRange(bench.Rate{Low: 0, High: 0.0004}), "0–0.04"},
 		{ratio(0), "0.000"}, {ratio(0.0312), "0.031"}, {ratio(0.2548), "0.25"}, {ratio(1.003), "1.00"}, {ratio(9.996), "10.0"},
 		{ratio(inf), "–"}, {rate(0.25), "0.2"}, {rate(9.96), "10"}, {rate(61.4), "61"}, {rate(nan), "–"},
 		{wholeMillis(0.4), "0.4ms"}, {wholeMillis(800.4), "800ms"}, {wholeMillis(nan), "–"},

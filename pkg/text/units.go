@@ -3,6 +3,7 @@ package text
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,6 +68,25 @@ func Brief(d time.Duration) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
+}
+
+// Percent writes a share of 1 in percent without the sign, whole or with so many decimals. What is not all of it is never
+// 100, and what is not nothing never 0: it has as many decimals as that takes. Missing stands for none.
+func Percent(share float64, decimals int) string {
+	value := share * 100
+	whole := math.Round(value)
+	switch {
+	case math.IsNaN(share):
+		return Missing
+	case math.Abs(value-whole) < 1e-9:
+		return strconv.FormatFloat(whole, 'f', 0, 64)
+	}
+	for ; ; decimals++ {
+		shown := strconv.FormatFloat(value, 'f', decimals, 64)
+		if rounded, _ := strconv.ParseFloat(shown, 64); rounded > 0 && rounded < 100 {
+			return shown
+		}
+	}
 }
 
 // Size writes a limit of bytes: 8 MiB, 64 KiB, 1000 bytes.
