@@ -34,8 +34,9 @@ type benchOptions struct {
 
 const (
 	benchRequests = 20
-	// benchTokens is enough to see that an answer comes, and cheap.
-	benchTokens = 16
+	// benchTokens is enough to see that an answer comes, and cheap; streamTokens for the time between tokens.
+	benchTokens  = 16
+	streamTokens = 300
 	// benchTimeout bounds a request unless --timeout says otherwise: one that stalls ends a bench no later.
 	benchTimeout = time.Minute
 	// openLoopWorkers is how many requests of one node a fixed rate may have in flight unless -c says otherwise: with one
@@ -44,6 +45,8 @@ const (
 	// maxSeed is the highest seed: readers of JSON that know only floating-point numbers have it exactly.
 	maxSeed     = 1<<53 - 1
 	benchPrompt = "Reply with the single word pong."
+	// streamPrompt has an answer of some 100 tokens, of the same length from every model.
+	streamPrompt = "Write the numbers from 1 to 50 in digits, separated by single spaces, and nothing else."
 )
 
 func newBenchCmd(a *app) *cobra.Command {
@@ -96,9 +99,10 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.BoolVar(&o.Stream, "stream", false, "stream, and measure the first token and those after it")
 	oneOf(c, &o.Connections, "connections", "", "the `KIND` of connection: cold, reused or both", "cold", "reused", "both")
 	f.BoolVar(&o.Race, "race", false, "begin a second handshake beside one that is late, as ask does; without it each is single")
-	f.StringVar(&o.prompt, "prompt", benchPrompt, "the prompt, a `TEXT`; each request has a number of its own before it")
+	f.StringVar(&o.prompt, "prompt", benchPrompt,
+		"the prompt, a `TEXT`; each request has a number of its own before it; --stream asks to count to 50")
 	f.StringArrayVarP(&o.files, "file", "f", nil, "a `FILE` with the prompt")
-	whole(f, &o.MaxTokens, "max-tokens", "", benchTokens, 1, math.MaxInt32, "at most `N` tokens of an answer")
+	whole(f, &o.MaxTokens, "max-tokens", "", benchTokens, 1, math.MaxInt32, "at most `N` tokens of an answer; with --stream 300")
 	checked(f, &o.tokenCap, "max-tokens-total", "", "", "stop before all nodes together could be billed more than `N` tokens",
 		"a whole number of tokens above 0", between[int64](1, math.MaxInt64))
 	checked(f, &o.Precision, "precision", "", "", "stop early once every interval is within that `SHARE`, such as 5%",
@@ -220,6 +224,12 @@ func (o *benchOptions) complete() error {
 	}
 	if o.Rate > 0 && !o.given("concurrency") {
 		o.Concurrency = openLoopWorkers
+	}
+	if o.Stream && !o.given("prompt") {
+		o.prompt = streamPrompt
+	}
+	if o.Stream && !o.given("max-tokens") {
+		o.MaxTokens = streamTokens
 	}
 	if o.Seed == 0 {
 		o.Seed = 1 + rand.Uint64N(maxSeed)

@@ -63,9 +63,11 @@ type Outcome struct {
 	TTFT time.Duration
 	// Phases belong to the last attempt.
 	Phases Phases
-	// OutputTokens are the answer's, 0 where the node does not say. Billed is what is to be counted against a cap on
-	// tokens.
-	OutputTokens, Billed int64
+	// OutputTokens are the answer's, 0 where the node does not say. TextTokens are those of its text, without reasoning, 0
+	// where that is not known. Billed is what is to be counted against a cap on tokens.
+	OutputTokens, TextTokens, Billed int64
+	// Chunks is how many events of a stream had text.
+	Chunks int
 	// Class is the kind of failure, "" after a success; Detail says it in words, without secrets.
 	Class, Detail string
 	// Attempts is how many were made, at least 1; Earlier are those before the last.

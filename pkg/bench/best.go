@@ -48,15 +48,12 @@ func (s *Summary) choose(all []*nodeSeries, w *workspace) {
 	}
 }
 
-// fastest finds which of some rows is typically the fastest, pair by pair, and which it is not proven to be faster than:
-// by TTFT where all have one. No pairs prove nothing.
+// fastest finds which of some rows is typically the fastest, pair by pair, and which it is not proven to be faster than.
+// No pairs prove nothing.
 func (s *Summary) fastest(able []int, all []*nodeSeries, w *workspace) Choice {
-	figure, typical := partSample.latency, func(i int) float64 { return s.Rows[i].Latency.middle() }
-	if !slices.ContainsFunc(able, func(i int) bool { return s.Rows[i].TTFT == nil }) {
-		figure, typical = partSample.firstText, func(i int) float64 { return s.Rows[i].TTFT.middle() }
-	}
+	typical := func(i int) float64 { return s.Headline(s.Rows[i]).middle() }
 	versus := func(i, j int) Comparison {
-		return *cmp.Or(all[i].against(all[j], w, figure, alpha), &Comparison{Ratio: 1, P: 1})
+		return *cmp.Or(all[i].against(all[j], w, figures[s.Figure], alpha), &Comparison{Ratio: 1, P: 1})
 	}
 	leader := able[0]
 	for _, i := range able[1:] {

@@ -291,7 +291,7 @@ func drawn(random *rand.Rand, h Header) (records []record) {
 			r := record{
 				Node: node, Round: round, Start: time.Duration(round/3) * time.Second, Attempts: 1 + random.IntN(2),
 				Latency: time.Duration(len(records))*time.Millisecond + time.Duration(random.Int64N(1e6)),
-				Class:   classes[random.IntN(len(classes))], Tokens: random.Int64N(50), Fresh: random.IntN(20) == 0,
+				Class:   classes[random.IntN(len(classes))], Tokens: random.Int64N(50), TextTokens: random.Int64N(50), Chunks: random.Int64N(50), Fresh: random.IntN(20) == 0,
 				Phases: Phases{time.Duration(random.Int64N(1e6)), 2, 3, time.Duration(random.Int64N(1e9)), 5},
 			}
 			r.TTFT = (r.Latency / 3).Round(time.Microsecond)
@@ -322,9 +322,9 @@ func dump(s *Summary) string {
 	for _, r := range s.Rows {
 		row := *r
 		row.Uncorrected, row.Lag, row.TTFT, row.ITL, row.TokensPerSecond, row.VsReference = nil, nil, nil, nil, nil, nil
-		row.TTFTWithFailures = nil
-		text += fmt.Sprintf("%+v\n%+v %+v %+v %+v %+v %+v %+v\n",
-			row, r.Uncorrected, r.Lag, r.TTFT, r.TTFTWithFailures, r.ITL, r.TokensPerSecond, r.VsReference)
+		row.TTFTWithFailures, row.DecodeRate, row.AnswerTokens = nil, nil, nil
+		text += fmt.Sprintf("%+v\n%+v %+v %+v %+v %+v %+v %+v %+v %+v\n", row, r.Uncorrected, r.Lag, r.TTFT, r.TTFTWithFailures,
+			r.ITL, r.DecodeRate, r.TokensPerSecond, r.AnswerTokens, r.VsReference)
 	}
 	return text
 }

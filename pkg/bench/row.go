@@ -43,6 +43,8 @@ func (c *nodeSeries) row(w *workspace) *Row {
 		r.TTFTWithFailures = &all
 	}
 	r.ITL = c.describe(w, "", interTokenLatency)
+	r.DecodeRate = c.describe(w, "", func(s partSample) float64 { return 1000 / positive(interTokenLatency(s)) })
+	r.AnswerTokens = c.describe(w, "", func(s partSample) float64 { return positive(float64(s.Tokens)) })
 	r.TokensPerSecond = c.describe(w, "", func(s partSample) float64 {
 		return positive(float64(s.Tokens) / max(s.Latency, 1).Seconds())
 	})
@@ -89,12 +91,32 @@ func positive(v float64) float64 {
 	return v
 }
 
-// interTokenLatency is the mean time between the tokens of one stream, in ms.
+const (
+	// leastTokens and leastChunks are what a stream needs for a time between its tokens.
+	leastTokens, leastChunks = 10, 3
+	// fastestToken is less than any model needs for a token: what comes faster was held back on its way.
+	fastestToken = 200 * time.Microsecond
+)
+
+// interTokenLatency is the mean time between the tokens of a stream's text, in ms: the time from the first text to the end
+// over the tokens behind the first event. An event is taken to hold as many tokens as the others, often one. It is NaN
+// where it cannot be known: with reasoning that is not counted apart, for a few tokens, and where all came at once.
 func interTokenLatency(s partSample) float64 {
-	if s.Tokens < 2 || s.TTFT() <= 0 {
+	if s.textTokens < leastTokens || s.chunks < leastChunks || s.TTFT() <= 0 || s.burst() {
 		return math.NaN()
 	}
-	return milliseconds(max(0, s.Latency-s.TTFT())) / float64(s.Tokens-1)
+	tokens, chunks := float64(s.textTokens), float64(s.chunks)
+	return milliseconds(max(0, s.Latency-s.TTFT())) / (tokens - tokens/chunks)
+}
+
+// long reports whether the text of a stream is long enough to see that it came bit by bit.
+func (s partSample) long() bool { return s.TTFT() > 0 && max(s.textTokens, s.chunks) >= leastTokens }
+
+// burst reports whether the whole text of a long stream came at once.
+func (s partSample) burst() bool {
+	rest := s.Latency - s.TTFT()
+	quick := rest < s.Latency/20 && rest < time.Duration(max(s.textTokens, s.chunks))*fastestToken
+	return s.long() && (s.chunks == 1 || quick)
 }
 
 func (c *nodeSeries) phases() PhaseMeans {

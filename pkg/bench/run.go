@@ -373,6 +373,7 @@ func (b *Bench) keep(q *queue, round int, o Outcome) {
 	}
 	r := record{
 		Node: q.index, Round: round, Latency: max(0, o.Latency), TTFT: o.TTFT, Phases: o.Phases, Tokens: o.OutputTokens,
+		TextTokens: o.TextTokens, Chunks: int64(o.Chunks),
 		Class: o.Class, Attempts: o.Attempts, Earlier: o.Earlier, Fresh: o.Fresh,
 	}
 	if r.Class != "" {

@@ -184,7 +184,7 @@ func (f *reading) attempt(l *anyLine) error {
 		f.node, f.round = r.Node, r.Round
 		f.earlier++
 		return nil
-	case r.Attempts < 1 || r.Tokens < 0:
+	case r.Attempts < 1 || min(r.Tokens, r.TextTokens, r.Chunks) < 0:
 		return f.bad("a request has at least 1 attempt, and no fewer tokens than 0")
 	}
 	f.run.Series[r.Node].add(*r)

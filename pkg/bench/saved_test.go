@@ -108,7 +108,7 @@ func TestRounded(t *testing.T) {
 	for _, r := range []record{
 		savedRequests[0].record, savedRequests[1].record,
 		{Start: -1, Latency: -1, TTFT: -1, Lag: -1, Phases: Phases{-1, -1, -1, -1, -1}, Tokens: -1, Attempts: 0},
-		{Start: math.MaxInt64, TTFT: math.MaxInt64, Lag: math.MaxInt64, Tokens: math.MaxInt64, Attempts: 300},
+		{Start: math.MaxInt64, TTFT: math.MaxInt64, Lag: math.MaxInt64, Tokens: math.MaxInt64, TextTokens: 1 << 40, Chunks: 7, Attempts: 300},
 		{Start: 12345678, TTFT: 1999, Lag: 999, Latency: 12345678, Attempts: 255},
 	} {
 		once, plain, rounded := r.rounded(), newSeries(Node{}), newSeries(Node{})
@@ -130,6 +130,25 @@ func TestRounded(t *testing.T) {
 		{"a\xffb", "a\uFFFDb"}, {long, long[:999]}, {"", ""}, {"reset", "reset"},
 	} {
 		equal(t, "detail", (record{Class: "x", Detail: test.detail}).rounded().Detail, test.want)
+	}
+}
+
+// What is told of a stream is in the file, under its own names.
+func TestRoundTripOfAStream(t *testing.T) {
+	var file bytes.Buffer
+	run := made(savedHeader(), streamed(0, 5*time.Millisecond, 12, 9, 4, 800)...)
+	saved, err := NewWriter(&file, run.Header)
+	if err == nil {
+		err = errors.Join(saved.request(streamed(0, 5*time.Millisecond, 12, 9, 4, 800)[0]), saved.end(run))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `"tokens":12,"text_tokens":9,"chunks":4,`; !strings.Contains(file.String(), want) {
+		t.Errorf("got %s, want %s in it", file.String(), want)
+	}
+	if err := sameRun(run, read(t, &file)); err != nil {
+		t.Error(err)
 	}
 }
 

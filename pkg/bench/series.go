@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Sample is one request as it is kept: 32 bytes, so that a million of them is no burden. Times that need no nanoseconds
+// Sample is one request as it is kept: 40 bytes, so that a million of them is no burden. Times that need no nanoseconds
 // are kept in microseconds, up to 71 minutes, and more counts as that.
 type Sample struct {
 	// Latency is as in Outcome. Over an open loop the latency from the intended start is Latency + Lag.
@@ -19,8 +19,8 @@ type Sample struct {
 	Round uint32
 	ttft  uint32 // µs
 	lag   uint32 // µs
-	// Tokens are the answer's.
-	Tokens uint32
+	// Tokens are the answer's, textTokens those of its text alone, chunks the events that had it.
+	Tokens, textTokens, chunks uint32
 	// class is an index into the series' classes, 0 for a success.
 	class uint8
 	// Attempts is how many were made, 255 for more.
@@ -64,30 +64,33 @@ type Series struct {
 // durations are in nanoseconds, already rounded as a sample rounds them.
 type record struct {
 	// Node is an index into Header.Nodes.
-	Node     int           `json:"node"`
-	Round    int           `json:"round"`
-	Start    time.Duration `json:"start_ns"`
-	Latency  time.Duration `json:"latency_ns"`
-	TTFT     time.Duration `json:"ttft_ns,omitempty"`
-	Lag      time.Duration `json:"lag_ns,omitempty"`
-	Tokens   int64         `json:"tokens,omitempty"`
-	Class    string        `json:"class,omitempty"`
-	Detail   string        `json:"detail,omitempty"`
-	Attempts int           `json:"attempts"`
-	Earlier  []Attempt     `json:"-"` // lines of their own in a saved run
-	Fresh    bool          `json:"fresh,omitempty"`
-	Phases   Phases        `json:"phases_ns,omitzero"`
+	Node    int           `json:"node"`
+	Round   int           `json:"round"`
+	Start   time.Duration `json:"start_ns"`
+	Latency time.Duration `json:"latency_ns"`
+	TTFT    time.Duration `json:"ttft_ns,omitempty"`
+	Lag     time.Duration `json:"lag_ns,omitempty"`
+	Tokens  int64         `json:"tokens,omitempty"`
+	// TextTokens and Chunks are of streams.
+	TextTokens int64     `json:"text_tokens,omitempty"`
+	Chunks     int64     `json:"chunks,omitempty"`
+	Class      string    `json:"class,omitempty"`
+	Detail     string    `json:"detail,omitempty"`
+	Attempts   int       `json:"attempts"`
+	Earlier    []Attempt `json:"-"` // lines of their own in a saved run
+	Fresh      bool      `json:"fresh,omitempty"`
+	Phases     Phases    `json:"phases_ns,omitzero"`
 }
 
 // sample is the record as it is kept.
 func (r record) sample() Sample {
 	return Sample{
-		Latency:  r.Latency,
-		start:    uint32(min(max(r.Start/startUnit, 0), math.MaxUint32)),
-		Round:    uint32(r.Round),
-		ttft:     micros(r.TTFT),
-		lag:      micros(r.Lag),
-		Tokens:   uint32(min(max(r.Tokens, 0), math.MaxUint32)),
+		Latency: r.Latency,
+		start:   uint32(min(max(r.Start/startUnit, 0), math.MaxUint32)),
+		Round:   uint32(r.Round),
+		ttft:    micros(r.TTFT),
+		lag:     micros(r.Lag),
+		Tokens:  count32(r.Tokens), textTokens: count32(r.TextTokens), chunks: count32(r.Chunks),
 		Attempts: uint8(min(max(r.Attempts, 1), math.MaxUint8)),
 		Fresh:    r.Fresh,
 	}
@@ -162,6 +165,9 @@ func (s *Series) Class(sample Sample) string { return s.classes[sample.class] }
 func micros(d time.Duration) uint32 {
 	return uint32(min(max(d.Microseconds(), 0), math.MaxUint32))
 }
+
+// count32 fits a number into a field of a sample.
+func count32(n int64) uint32 { return uint32(min(max(n, 0), math.MaxUint32)) }
 
 // samples are kept in chunks, because growing one slice would hold two of them at times. Every chunk but the last is full.
 type samples [][]Sample

@@ -24,6 +24,7 @@ func Summarise(runs []*Run) *Summary {
 		}
 	}
 	all := seriesOf(runs)
+	s.Figure = figureOf(all)
 	w := &workspace{}
 	for _, c := range all {
 		s.Rows = append(s.Rows, c.row(w))
@@ -51,6 +52,28 @@ func totals(runs []*Run) (n int, elapsed float64) {
 	return len(longest), sum.Seconds()
 }
 
+// figures are what nodes are compared by.
+var figures = map[string]func(partSample) time.Duration{LatencyFigure: partSample.latency, TTFTFigure: partSample.firstText}
+
+// figureOf is what nodes are compared by: TTFT where every node that answered has one.
+func figureOf(all []*nodeSeries) string {
+	figure := LatencyFigure
+	for _, c := range all {
+		answered := false
+		for s := range c.all() {
+			if s.OK() && s.TTFT() > 0 {
+				figure, answered = TTFTFigure, false
+				break
+			}
+			answered = answered || s.OK()
+		}
+		if answered {
+			return LatencyFigure
+		}
+	}
+	return figure
+}
+
 // oneModel is the model that all were asked for, "" too where none was named.
 func oneModel(all []*nodeSeries) (model string, same bool) {
 	for _, c := range all {
@@ -73,7 +96,7 @@ func (s *Summary) compareRows(all []*nodeSeries, w *workspace) {
 		if at < 0 || at == i {
 			continue
 		}
-		if v := c.against(all[at], w, partSample.latency, alpha); v != nil {
+		if v := c.against(all[at], w, figures[s.Figure], alpha); v != nil {
 			s.Rows[i].VsReference = v
 			pairs, ps = append(pairs, [2]int{i, at}), append(ps, v.P)
 		}
@@ -81,10 +104,10 @@ func (s *Summary) compareRows(all []*nodeSeries, w *workspace) {
 	for k, level := range holm(ps) {
 		i, at := pairs[k][0], pairs[k][1]
 		if level < alpha {
-			s.Rows[i].VsReference = all[i].against(all[at], w, partSample.latency, level)
+			s.Rows[i].VsReference = all[i].against(all[at], w, figures[s.Figure], level)
 		}
 		v := s.Rows[i].VsReference
-		v.P50, v.ReferenceP50 = s.Rows[i].Latency.P50, s.Rows[at].Latency.P50
+		v.P50, v.ReferenceP50 = s.Headline(s.Rows[i]).P50, s.Headline(s.Rows[at]).P50
 		v.ShapesDiffer = v.Verdict == Faster && v.P50 >= v.ReferenceP50 || v.Verdict == Slower && v.P50 <= v.ReferenceP50
 	}
 }
@@ -154,12 +177,13 @@ func precise(run *Run, precision float64) bool {
 	if _, same := oneModel(live); !same {
 		return true
 	}
+	figure := figures[figureOf(live)]
 	for i, c := range live {
 		at := referenceOf(live, c, run.Header.Reference, func(int) bool { return true }) // precise nodes have answered
 		if at < 0 || at == i {
 			continue
 		}
-		v := c.against(live[at], w, partSample.latency, alpha/float64(len(live)-1))
+		v := c.against(live[at], w, figure, alpha/float64(len(live)-1))
 		if v == nil || !((v.High-v.Low)/2 <= precision*v.Ratio) {
 			return false
 		}

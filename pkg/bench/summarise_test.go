@@ -122,24 +122,95 @@ func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
 	equal(t, "a closed loop", []any{r.Latency.Max, r.Uncorrected == nil, r.Lag == nil}, []any{10, true, true})
 }
 
-func TestStreamFigures(t *testing.T) {
-	h := Header{ID: "x", Nodes: nodesOf("a", "b")}
-	records := rounds(0, 1000, 1000, 1000, 500)
-	for i, tokens := range []int64{10, 1, 0, 2} {
-		records[i].Tokens, records[i].TTFT = tokens, 100*time.Millisecond
+// streamed are answers of a node like rounds, with the same stream each.
+func streamed(node int, ttft time.Duration, tokens, textTokens, chunks int64, ms ...float64) []record {
+	records := rounds(node, ms...)
+	for i := range records {
+		r := &records[i]
+		r.TTFT, r.Tokens, r.TextTokens, r.Chunks = ttft, tokens, textTokens, chunks
 	}
-	records[1].TTFT = 0 // no text
-	s := Summarise([]*Run{made(h, append(records, rounds(1, 5, 5)...)...)})
-	r := s.Rows[0]
+	return records
+}
+
+// The time between tokens is given where it can be known, and nowhere else.
+func TestInterTokenLatency(t *testing.T) {
+	const ttft = 100 * time.Millisecond
+	whole := slices.Repeat([]float64{1090}, 20)
 	for _, c := range []struct {
-		of       *Stats
-		n        int
-		min, max float64
-	}{{r.TTFT, 3, 100, 100}, {r.ITL, 2, 100, 400}, {r.TokensPerSecond, 3, 1, 10}} {
-		equal(t, "n, min, max", []any{c.of.N, c.of.Min, c.of.Max}, []any{c.n, c.min, c.max})
+		name                       string
+		ttft                       time.Duration
+		tokens, textTokens, chunks int64
+		itl, decode                float64 // of an answer of 1090 ms; 0 for none
+		warning                    string
+	}{
+		{"a token in each event", ttft, 100, 100, 100, 10, 100, ""},
+		{"four tokens in each event, which share its time", ttft, 100, 100, 25, 10.3125, 96.97, ""},
+		{"reasoning that is counted apart", ttft, 700, 100, 100, 10, 100, ""},
+		{"reasoning that is not", ttft, 700, 0, 100, 0, 0,
+			"itl_unknown a: a: its answers have reasoning that it does not count apart: the time between tokens is not known"},
+		{"two tokens", ttft, 2, 2, 2, 0, 0, "itl_unknown a: a: answers of fewer than 10 tokens do not tell the time between tokens"},
+		{"a node that does not count", ttft, 0, 0, 100, 0, 0, ""},
+		{"no stream", 0, 100, 0, 0, 0, 0, ""},
+		{"a file of an earlier ferry", ttft, 100, 0, 0, 0, 0, ""},
+		{"one event", 1080 * time.Millisecond, 100, 100, 1, 0, 0,
+			"buffered a: a: the first text came with the last in 20 of 20 answers: a proxy on the way may hold streams back"},
+		{"all events at once", 1080 * time.Millisecond, 100, 100, 100, 0, 0,
+			"buffered a: a: the first text came with the last in 20 of 20 answers: a proxy on the way may hold streams back"},
+		{"a short text after long reasoning", 1050 * time.Millisecond, 700, 20, 20, 40. / 19, 475, ""},
+	} {
+		h := Header{ID: "x", Stream: true, Nodes: nodesOf("a")}
+		s := Summarise([]*Run{made(h, streamed(0, c.ttft, c.tokens, c.textTokens, c.chunks, whole...)...)})
+		var got []string
+		for _, w := range s.Warnings {
+			got = append(got, w.Code+" "+w.Node+": "+w.Text)
+		}
+		equal(t, c.name+": warnings", strings.Join(got, "\n"), c.warning)
+		r := s.Rows[0]
+		for what, of := range map[string]struct {
+			stats *Stats
+			want  float64
+		}{"ITL": {r.ITL, c.itl}, "decode rate": {r.DecodeRate, c.decode}} {
+			if of.want == 0 && of.stats != nil {
+				t.Errorf("%s: %s: got %+v, want none", c.name, what, *of.stats)
+			}
+			if of.want > 0 && (of.stats == nil || of.stats.N != 20 || math.Abs(of.stats.P50/of.want-1) > 1e-4) {
+				t.Errorf("%s: %s: got %+v, want 20 around %g", c.name, what, of.stats, of.want)
+			}
+		}
+		if c.tokens > 0 {
+			equal(t, c.name+": tokens of an answer", r.AnswerTokens.P50, float64(c.tokens))
+		}
 	}
-	b := s.Rows[1]
-	equal(t, "figures of a stream without one", []*Stats{b.TTFT, b.ITL, b.TokensPerSecond}, []*Stats{nil, nil, nil})
+}
+
+// Streams are compared by their first text, whatever the whole answers take.
+func TestStreamsAreComparedByTTFT(t *testing.T) {
+	h := Header{ID: "x", Stream: true, Reference: "a", Nodes: nodesOf("a", "b")}
+	a, b := streamed(0, 400*time.Millisecond, 100, 100, 100, around(2000, 20)...), streamed(1, 200*time.Millisecond, 100, 100, 100, around(3000, 20)...)
+	s := Summarise([]*Run{made(h, append(a, b...)...)})
+	equal(t, "figure and comparison", []any{s.Figure, inShort(s.Rows[1].VsReference), s.Rows[1].VsReference.P50, s.Rows[1].VsReference.ReferenceP50},
+		[]any{TTFTFigure, "20 pairs, 0.50 of a, faster", 200, 400})
+	equal(t, "best", s.Leads(s.Rows[1]), true)
+	for i := range b {
+		b[i].TTFT = 0
+	}
+	s = Summarise([]*Run{made(h, append(a, b...)...)})
+	equal(t, "without a first text of one", []any{s.Figure, inShort(s.Rows[1].VsReference)}, []any{LatencyFigure, "20 pairs, 1.50 of a, slower"})
+}
+
+func TestAnswersOfDifferentLengthWarn(t *testing.T) {
+	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
+	for tokens, want := range map[int64]string{
+		20: "answer_lengths_differ: answers differ in length: b typically has 20 tokens, a 100; longer ones take longer",
+		90: "", 0: "",
+	} {
+		s := Summarise([]*Run{made(h, append(streamed(0, 0, 100, 0, 0, around(800, 20)...), streamed(1, 0, tokens, 0, 0, around(700, 20)...)...)...)})
+		var got string
+		for _, w := range s.Warnings {
+			got += w.Code + ": " + w.Text
+		}
+		equal(t, fmt.Sprint(tokens, " tokens"), got, want)
+	}
 }
 
 func TestFailures(t *testing.T) {

@@ -19,6 +19,8 @@ type Summary struct {
 	// Model is the model of all rows, "" where none was named. It is also "" where they differ: then there is a warning
 	// of DifferentModels, nothing is compared, and there is no best.
 	Model string
+	// Figure is what nodes are compared by: TTFT of streams, else LatencyFigure.
+	Figure string
 	// Rows stand in the order of the header's nodes, vantage after vantage.
 	Rows []*Row
 	// Best has a choice for each vantage that has a node which can be recommended.
@@ -44,9 +46,9 @@ type Row struct {
 	TTFTWithFailures *Stats
 	// Uncorrected (from the actual start) and Lag are of an open loop only.
 	Uncorrected, Lag *Stats
-	// TTFT, ITL (both ms) and TokensPerSecond are of streams only; TokensPerSecond of whole answers too, where the node
-	// counts tokens.
-	TTFT, ITL, TokensPerSecond *Stats
+	// TTFT, ITL (both ms) and DecodeRate (tokens a second after the first text) are of streams only; TokensPerSecond and
+	// AnswerTokens of whole answers too, where the node counts tokens.
+	TTFT, ITL, DecodeRate, TokensPerSecond, AnswerTokens *Stats
 	// Phases are means over the successes, in ms.
 	Phases PhaseMeans
 	// Failures are by class, the most frequent first.
@@ -112,15 +114,29 @@ const (
 	NoDifference Verdict = "no difference shown"
 )
 
+// The figures that nodes are compared by.
+const (
+	LatencyFigure = "latency"
+	TTFTFigure    = "ttft"
+)
+
+// Headline is what the rows are compared by: TTFT of streams, else the latency.
+func (s *Summary) Headline(r *Row) *Stats {
+	if s.Figure == TTFTFigure && r.TTFT != nil {
+		return r.TTFT
+	}
+	return &r.Latency
+}
+
 // Comparison is a row against the reference, pair by pair. Verdict and interval follow from the ratios of the pairs'
-// latencies, so that they cannot contradict each other.
+// figures, so that they cannot contradict each other.
 type Comparison struct {
 	// Reference is the reference's name.
 	Reference string
 	// Pairs is how many rounds both had an answer in.
 	Pairs int
-	// Ratio is the typical paired ratio, this row's latency over the reference's: the Hodges–Lehmann estimate over the pairs, with the interval
-	// that inverts the Wilcoxon signed-rank test: 0 to +Inf where there are too few pairs for one.
+	// Ratio is the typical paired ratio, this row's figure over the reference's: the Hodges–Lehmann estimate over the pairs,
+	// with the interval that inverts the Wilcoxon signed-rank test: 0 to +Inf where there are too few pairs for one.
 	Ratio, Low, High float64
 	// P is the signed-rank test's, two-sided. It is below Level, and Verdict tells a difference, exactly when 1 is not
 	// between Low and High.
@@ -128,7 +144,7 @@ type Comparison struct {
 	// Level is 0.05 for one comparison. Of several each has its level by Holm, so that all intervals hold together.
 	Level   float64
 	Verdict Verdict
-	// P50 and ReferenceP50 are the two rows' own, in ms. They compare no pairs.
+	// P50 and ReferenceP50 are the two rows' own of the figure, in ms. They compare no pairs.
 	P50, ReferenceP50 float64
 	// ShapesDiffer says that the verdict and the p50s contradict each other: the distributions differ in shape.
 	ShapesDiffer bool
@@ -187,4 +203,7 @@ const (
 	NotPrecise      = "not_precise"
 	Overrun         = "overrun"
 	OtherReference  = "reference_replaced"
+	Buffered        = "buffered"
+	ITLUnknown      = "itl_unknown"
+	LengthsDiffer   = "answer_lengths_differ"
 )

@@ -233,7 +233,9 @@ func (t Threshold) figure(r *Row, successesOnly bool) (figure float64, without M
 	switch {
 	case r.OK == 0:
 		return math.NaN(), none("no success")
-	case s == nil && (t.family == "tps" || t.family == "itl" && r.TTFT != nil):
+	case s == nil && t.family == "itl" && r.TTFT != nil:
+		return math.NaN(), none("the time between tokens is not known")
+	case s == nil && t.family == "tps":
 		return math.NaN(), none("the node does not count tokens")
 	case s == nil:
 		return math.NaN(), none("no stream to measure it on")

@@ -118,7 +118,7 @@ func TestCheck(t *testing.T) {
 	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c", "d")}
 	streamed := rounds(0, slices.Repeat([]float64{100}, 1000)...)
 	for i := range streamed {
-		streamed[i].TTFT, streamed[i].Tokens = 20*time.Millisecond, 5
+		streamed[i].TTFT, streamed[i].Tokens, streamed[i].TextTokens, streamed[i].Chunks = 20*time.Millisecond, 5, 17, 17
 	}
 	streamed[7].Class = "reset"
 	streamed[8].Attempts = 2
@@ -143,7 +143,7 @@ func TestCheck(t *testing.T) {
 		{"a:slo:latency<=100ms>=99.9%", nil},
 		{"a:slo:latency<100ms>=1%", []string{"a: a:slo:latency<100ms>=1% missed: 0%"}},
 		{"slo:latency<2s>=99%", []string{"c: slo:latency<2s>=99% missed: 0%", "d: slo:latency<2s>=99% missed: no request"}},
-		{"a:itl.max<=20ms", nil},
+		{"a:itl.max<=5ms", nil},
 		{"a:tps.mean>=50", nil},
 		{"a:tps.mean>50", []string{"a: a:tps.mean>50 missed: 50"}},
 		{"b:max<1200ms", []string{"b: b:max<1200ms missed: 1.2004s"}},

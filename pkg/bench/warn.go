@@ -20,6 +20,8 @@ const (
 	// busyAtLeast and busyShare say how late this process may be before it, not the node, is measured.
 	busyAtLeast = time.Millisecond
 	busyShare   = 0.05
+	// lengthRatio and lengthTokens say by how much answers differ in length.
+	lengthRatio, lengthTokens = 1.25, 3
 	// jumpAtLeast is how far the clock may have moved.
 	jumpAtLeast = time.Second
 )
@@ -64,6 +66,10 @@ func warnings(s *Summary, runs []*Run, all []*nodeSeries, space *workspace, same
 	for i, r := range s.Rows {
 		w.row(r, short > 0)
 		w.extremes(r, all[i])
+		w.stream(r, all[i])
+	}
+	if sameModel {
+		w.lengths()
 	}
 	return w.found
 }
@@ -138,6 +144,61 @@ func (w *warner) row(r *Row, allShort bool) {
 	}
 	if r.Fresh > 0 {
 		w.add(FreshConnection, name, "%s meant for a kept connection had to open a new one", Count{r.Fresh, "request"})
+	}
+}
+
+// stream warns of streams that tell less than they seem to.
+func (w *warner) stream(r *Row, c *nodeSeries) {
+	var long, bursts, reasoning, short int
+	for s := range c.all() {
+		switch {
+		case !s.OK() || s.chunks == 0:
+		case s.Tokens > 0 && s.textTokens == 0:
+			reasoning++
+		case s.textTokens > 0 && s.textTokens < leastTokens:
+			short++
+		}
+		if s.OK() && s.long() {
+			long++
+			if s.burst() {
+				bursts++
+			}
+		}
+	}
+	name := w.Title(r)
+	switch {
+	case 2*bursts > long:
+		w.add(Buffered, name, "the first text came with the last in %d of %s: a proxy on the way may hold streams back",
+			bursts, Count{r.OK, "answer"})
+	case r.ITL != nil:
+	case reasoning > 0:
+		w.add(ITLUnknown, name, "its answers have reasoning that it does not count apart: the time between tokens is not known")
+	case short > 0:
+		w.add(ITLUnknown, name, "answers of fewer than %d tokens do not tell the time between tokens", leastTokens)
+	}
+}
+
+// lengths warns of nodes of one model that answer at different length: the longer answer takes longer.
+func (w *warner) lengths() {
+	var shortest, longest *Row
+	for _, r := range w.Rows {
+		if r.AnswerTokens == nil {
+			continue
+		}
+		if shortest == nil || r.AnswerTokens.middle() < shortest.AnswerTokens.middle() {
+			shortest = r
+		}
+		if longest == nil || r.AnswerTokens.middle() > longest.AnswerTokens.middle() {
+			longest = r
+		}
+	}
+	if shortest == nil {
+		return
+	}
+	few, many := shortest.AnswerTokens.middle(), longest.AnswerTokens.middle()
+	if many > few*lengthRatio && many-few >= lengthTokens {
+		w.add(LengthsDiffer, "", "answers differ in length: %s typically has %.0f tokens, %s %.0f; longer ones take longer",
+			w.Title(shortest), few, w.Title(longest), many)
 	}
 }
 

@@ -63,6 +63,7 @@ func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 		o = b.outcome(result, failed, cold)
 		if failed == nil {
 			o.Class, o.Detail = noSuccess(result.Answer, sink.words)
+			o.Chunks = sink.chunks
 		}
 		if o.Started.IsZero() {
 			o.Started = began
@@ -113,6 +114,9 @@ func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome 
 	if failed == nil {
 		if usage := result.Answer.Usage; usage != nil {
 			o.OutputTokens = int64(usage.Output)
+			if b.Request.Stream && (usage.Reasoning > 0 || !result.Answer.Thought) {
+				o.TextTokens = int64(usage.Output - usage.Reasoning)
+			}
 		}
 		return o
 	}
@@ -146,10 +150,13 @@ func (e *Error) withoutNode() string {
 	return bare.Error()
 }
 
-// discard is a sink that drops a stream. It keeps that something came, and whether it had words.
-type discard struct{ shown, words bool }
+// discard is a sink that drops a stream. It keeps that something came, whether it had words, and how many events had text.
+type discard struct {
+	shown, words bool
+	chunks       int
+}
 
-func (d *discard) Reset()           { d.words = false }
+func (d *discard) Reset()           { d.words, d.chunks = false, 0 }
 func (d *discard) Raw([]byte) error { return nil }
 func (d *discard) Flush() error     { return nil }
 func (d *discard) Shown() bool      { return d.shown }
@@ -157,6 +164,9 @@ func (d *discard) Shown() bool      { return d.shown }
 func (d *discard) Delta(delta wire.Delta) error {
 	d.shown = true
 	d.words = d.words || len(bytes.TrimSpace(delta.Text)) > 0
+	if len(delta.Text) > 0 {
+		d.chunks++
+	}
 	return nil
 }
 

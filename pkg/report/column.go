@@ -54,6 +54,8 @@ func latency(r *bench.Row) *bench.Stats     { return &r.Latency }
 func ttft(r *bench.Row) *bench.Stats        { return r.TTFT }
 func itl(r *bench.Row) *bench.Stats         { return r.ITL }
 func tokens(r *bench.Row) *bench.Stats      { return r.TokensPerSecond }
+func decode(r *bench.Row) *bench.Stats      { return r.DecodeRate }
+func answer(r *bench.Row) *bench.Stats      { return r.AnswerTokens }
 func uncorrected(r *bench.Row) *bench.Stats { return r.Uncorrected }
 func lag(r *bench.Row) *bench.Stats         { return r.Lag }
 

@@ -15,7 +15,7 @@ import (
 func asCSV(s *bench.Summary, _ Options) (string, error) {
 	var b strings.Builder
 	w := csv.NewWriter(&b)
-	columns := csvColumns(s.Rows)
+	columns := csvColumns(s)
 	for i := -1; i < len(s.Rows); i++ {
 		w.Write(line(columns, i)) // nothing fails into a Builder
 	}
@@ -23,7 +23,8 @@ func asCSV(s *bench.Summary, _ Options) (string, error) {
 	return b.String(), nil
 }
 
-func csvColumns(rows []*bench.Row) []column {
+func csvColumns(s *bench.Summary) []column {
+	rows := s.Rows
 	var columns []column
 	add := func(name string, cell func(*bench.Row) string) {
 		columns = append(columns, column{title: name, cells: each(rows, cell)})
@@ -53,7 +54,9 @@ func csvColumns(rows []*bench.Row) []column {
 	number("ttft_p50_ms", 3, statsOf(ttft).stat("p50"))
 	number("ttft_p95_ms", 3, statsOf(ttft).stat("p95"))
 	number("itl_mean_ms", 3, statsOf(itl).stat("mean"))
+	number("decode_tokens_per_second", 3, statsOf(decode).stat("mean"))
 	number("tokens_per_second", 3, statsOf(tokens).stat("mean"))
+	number("answer_tokens", 3, statsOf(answer).stat("mean"))
 	number("uncorrected_p50_ms", 3, statsOf(uncorrected).stat("p50"))
 	number("uncorrected_p99_ms", 3, statsOf(uncorrected).stat("p99"))
 	number("lag_p50_ms", 3, statsOf(lag).stat("p50"))
@@ -76,6 +79,7 @@ func csvColumns(rows []*bench.Row) []column {
 		})
 	}
 	versus("reference", func(c *bench.Comparison) string { return harmless(c.Reference) })
+	versus("figure", func(*bench.Comparison) string { return s.Figure })
 	versus("pairs", func(c *bench.Comparison) string { return strconv.Itoa(c.Pairs) })
 	versus("paired_ratio", func(c *bench.Comparison) string { return fixed(c.Ratio, 4) })
 	versus("paired_ratio_low", func(c *bench.Comparison) string { return fixed(c.Low, 4) })

@@ -121,7 +121,7 @@ func three() *bench.Summary {
 	h := header(direct, hongkong, singapore)
 	h.Proxy = "http://127.0.0.1:3128"
 	h.Vantage = "beijing"
-	return &bench.Summary{
+	return &bench.Summary{Figure: bench.LatencyFigure,
 		Header: h, Runs: 1, Vantages: []string{"beijing"}, Elapsed: 143.2, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: only(1),
 		Warnings: []bench.Warning{
 			warning(bench.Outliers, "direct", "%d of %s lie far from the median of %s: mean and sd depend on them",
@@ -142,7 +142,7 @@ func poor() *bench.Summary {
 	c.Failures = []bench.Failure{failure("tls", "node", 18, 88, "the certificate has expired")}
 	h := header(direct, gone, rare)
 	h.Requests, h.Duration, h.Attempts = 0, 90*time.Second, 3
-	return &bench.Summary{
+	return &bench.Summary{Figure: bench.LatencyFigure,
 		Header: h, Runs: 1, Elapsed: 9.94, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: only(0), Stopped: "interrupted",
 		Warnings: []bench.Warning{warning(bench.NoSuccess, "gone", "%s and not one success", bench.Count{N: 20, Noun: "request"})},
 	}
@@ -150,7 +150,7 @@ func poor() *bench.Summary {
 
 // merged has two vantages, both kinds of connection, streams and a fixed rate at once.
 func merged() *bench.Summary {
-	s := &bench.Summary{Runs: 2, Vantages: []string{"beijing", "shanghai"}, Elapsed: 1260, Model: "claude-haiku-5-5"}
+	s := &bench.Summary{Figure: bench.TTFTFigure, Runs: 2, Vantages: []string{"beijing", "shanghai"}, Elapsed: 1260, Model: "claude-haiku-5-5"}
 	s.Best = []bench.Choice{{Vantage: "beijing", Rows: []int{2}, Leader: 2}, {Vantage: "shanghai", Rows: []int{4, 6}, Leader: 6}}
 	direct, hongkong := node("direct", ""), node("hongkong", "香港代理节点")
 	kept, keptHongkong := direct, hongkong
@@ -165,6 +165,7 @@ func merged() *bench.Summary {
 			r.FirstSuccess = wilson(r.FirstOK, r.Requests)
 			stats := func(middle float64) *bench.Stats { d := describe(spread(r.OK, middle)); return &d }
 			r.TTFT, r.ITL, r.TokensPerSecond = stats(r.Latency.P50/3), stats(14.2), stats(61)
+			r.DecodeRate, r.AnswerTokens = stats(70.4), stats(98)
 			r.Uncorrected, r.Lag = stats(r.Latency.P50*0.9), stats(r.Latency.P50*0.1)
 			r.Phases = bench.PhaseMeans{Wait: 300, Transfer: 200}
 			if n.Connection == bench.Cold {
@@ -172,7 +173,7 @@ func merged() *bench.Summary {
 			}
 			if n.Name == "hongkong" {
 				r.VsReference = &bench.Comparison{Reference: "direct", Pairs: 48, Ratio: 0.26, Low: 0.22, High: 0.31, P: 1e-9,
-					Verdict: bench.Faster, P50: r.Latency.P50, ReferenceP50: 3100}
+					Verdict: bench.Faster, P50: r.TTFT.P50, ReferenceP50: 1033}
 			}
 			if f := 50 - r.OK; f > 0 {
 				r.Failures = []bench.Failure{failure("truncated", "node", f, 700, "cut after 12 events")}
@@ -188,7 +189,7 @@ func merged() *bench.Summary {
 func strangers() *bench.Summary {
 	a, b := node("direct", ""), node("qwen", "通义千问")
 	b.Model, b.API = "qwen-plus", "chat"
-	return &bench.Summary{
+	return &bench.Summary{Figure: bench.LatencyFigure,
 		Header: header(a, b), Runs: 1, Elapsed: 61, Rows: []*bench.Row{row(a, 30, 30, 900), row(b, 30, 29, 650)},
 		Warnings: []bench.Warning{warning(bench.DifferentModels, "",
 			"the nodes were asked for different models: their latencies are shown and not compared")},
@@ -202,7 +203,7 @@ const evil = "=a\x1b[31m|\"<b>&'`\n# x\u202e\u0085\xff\\,☺️☺️☺️☺�
 func hostile() *bench.Summary {
 	a, b := node("direct", ""), node(evil, evil)
 	b.Host, b.API, b.Connection, a.Model, b.Model = evil, evil, evil, evil, evil
-	s := &bench.Summary{Runs: 2, Vantages: []string{evil, "x"}, Elapsed: 3, Model: evil, Best: only(1), Stopped: evil}
+	s := &bench.Summary{Figure: bench.LatencyFigure, Runs: 2, Vantages: []string{evil, "x"}, Elapsed: 3, Model: evil, Best: only(1), Stopped: evil}
 	s.Header = header(a, b)
 	h := &s.Header
 	h.Proxy, h.Program, h.PromptSHA256, h.Connections, h.Vantage = evil, evil, evil, evil, evil
@@ -215,7 +216,7 @@ func hostile() *bench.Summary {
 }
 
 // nothing is a run that was ended before anything happened.
-func nothing() *bench.Summary { return &bench.Summary{Header: header()} }
+func nothing() *bench.Summary { return &bench.Summary{Figure: bench.LatencyFigure, Header: header()} }
 
 func fixtures() map[string]func() *bench.Summary {
 	return map[string]func() *bench.Summary{
@@ -276,7 +277,7 @@ func realistic() *bench.Summary {
 // ten has ten nodes with as many points as a summary keeps, latencies far apart, long names and labels, one node without
 // a success and one with two.
 func ten() *bench.Summary {
-	s := &bench.Summary{Header: header(), Runs: 1, Vantages: []string{""}, Elapsed: 6800, Model: "claude-haiku-5-5", Best: only(1)}
+	s := &bench.Summary{Figure: bench.LatencyFigure, Header: header(), Runs: 1, Vantages: []string{""}, Elapsed: 6800, Model: "claude-haiku-5-5", Best: only(1)}
 	for i := range 10 {
 		n := node(fmt.Sprintf("node-%d", i), "")
 		requests, success := 2000, 0.99-0.02*float64(i)
@@ -310,7 +311,7 @@ func ten() *bench.Summary {
 // alone is one node, without anything to compare it with.
 func alone() *bench.Summary {
 	n := node("hongkong", "香港代理节点")
-	s := &bench.Summary{Header: header(n), Runs: 1, Elapsed: 81, Model: "claude-haiku-5-5", Rows: []*bench.Row{lognormal(n, 50, 800, 1, 3)}}
+	s := &bench.Summary{Figure: bench.LatencyFigure, Header: header(n), Runs: 1, Elapsed: 81, Model: "claude-haiku-5-5", Rows: []*bench.Row{lognormal(n, 50, 800, 1, 3)}}
 	s.Header.Reference = "hongkong"
 	return s
 }

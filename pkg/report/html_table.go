@@ -178,6 +178,7 @@ func (d *document) measures() {
 		of         statsOf
 	}{
 		{"time to first text", "ms", ttft}, {"time between tokens", "ms", itl}, {"tokens per second", "1/s", tokens},
+		{"tokens per second after the first text", "1/s", decode}, {"tokens of an answer", "tokens", answer},
 		{"latency from the actual start", "ms", uncorrected}, {"start later than intended", "ms", lag},
 	} {
 		if !anyRow(d.s, m.of.present) {

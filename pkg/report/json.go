@@ -107,7 +107,7 @@ func jsonReport(s *bench.Summary) object {
 		when(h.Race, "race", h.Race),
 		{"elapsed_s", millis(s.Elapsed)}, when(h.Duration > 0, "duration_s", millis(h.Duration.Seconds())),
 		{"concurrency", h.Concurrency}, when(h.Rate > 0, "rate", number(h.Rate, -1)), {"attempts", h.Attempts},
-		{"warmup", h.Warmup}, {"stream", h.Stream}, {"max_tokens", h.MaxTokens}, {"seed", h.Seed}, {"runs", s.Runs}, {"vantages", vantages},
+		{"warmup", h.Warmup}, {"stream", h.Stream}, {"figure", s.Figure}, {"max_tokens", h.MaxTokens}, {"seed", h.Seed}, {"runs", s.Runs}, {"vantages", vantages},
 		when(h.Proxy != "", "proxy", h.Proxy), {"program", h.Program}, {"reference", h.Reference},
 		when(s.Stopped != "", "stopped", s.Stopped), {"best", best}, {"best_nodes", choices}, {"nodes", nodes}, {"warnings", warnings},
 	}
@@ -136,7 +136,9 @@ func jsonRow(r *bench.Row) object {
 		{"first_ok", r.FirstOK}, {"first_success_rate", share(r.FirstSuccess.Value)},
 		{"first_success_ci", interval(r.FirstSuccess)},
 		{"latency_ms", jsonStats(&r.Latency)}, {"ttft_ms", optional(r.TTFT)}, {"itl_ms", optional(r.ITL)},
+		when(present(r.DecodeRate), "decode_tokens_per_second", optional(r.DecodeRate)),
 		when(present(r.TokensPerSecond), "tokens_per_second", optional(r.TokensPerSecond)),
+		when(present(r.AnswerTokens), "answer_tokens", optional(r.AnswerTokens)),
 		when(present(r.Uncorrected), "uncorrected_ms", optional(r.Uncorrected)), when(present(r.Lag), "lag_ms", optional(r.Lag)),
 		{"phases_ms", phases}, {"errors", errors}, {"failures", failures}, when(r.Fresh != 0, "fresh", r.Fresh),
 		when(r.Unsent != 0, "unsent", r.Unsent), when(r.Ended != "", "ended", r.Ended),

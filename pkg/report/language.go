@@ -107,11 +107,18 @@ func (l language) finding(s *bench.Summary, r *bench.Row) string {
 	if r.OK == 0 {
 		return l.say("no success in %s", bench.Count{N: r.Requests, Noun: "request"})
 	}
-	middle := l.say("mean %s of %s", text.Millis(r.Latency.Mean), bench.Count{N: r.OK, Noun: "success"})
-	if r.Latency.HasPercentiles() {
-		middle = "p50 " + text.Millis(r.Latency.P50)
+	shown := s.Headline(r)
+	middle := l.say("mean %s of %s", text.Millis(shown.Mean), bench.Count{N: shown.N, Noun: "success"})
+	if shown.HasPercentiles() {
+		middle = "p50 " + text.Millis(shown.P50)
+	}
+	if s.Figure == bench.TTFTFigure {
+		middle = "TTFT " + middle
 	}
 	success := l.say("; success %s (%s)", l.percent(r.Success.Value), l.interval(r.Success))
+	if present(r.AnswerTokens) {
+		success += l.say("; %s tokens an answer", rate(r.AnswerTokens.Mean))
+	}
 	switch {
 	case r.VsReference != nil:
 		return l.difference(s, r.VsReference) + success
@@ -124,7 +131,10 @@ func (l language) finding(s *bench.Summary, r *bench.Row) string {
 }
 
 func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
-	than := l.node(s, c.Reference)
+	than, figure := l.node(s, c.Reference), l.say("latency")
+	if s.Figure == bench.TTFTFigure {
+		figure = l.say("TTFT")
+	}
 	medians := ""
 	if !math.IsNaN(c.P50) && !math.IsNaN(c.ReferenceP50) {
 		medians = l.say("; p50 %s, %s %s", text.Millis(c.P50), than, text.Millis(c.ReferenceP50))
@@ -135,16 +145,16 @@ func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
 	pairs := bench.Count{N: c.Pairs, Noun: "pair"}
 	switch {
 	case c.Verdict == bench.Faster:
-		return l.say("faster than %s, typically %s × its latency pair by pair (95 %% interval %s–%s)",
-			than, ratio(c.Ratio), ratio(c.Low), ratio(c.High)) + medians
+		return l.say("faster than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)",
+			than, ratio(c.Ratio), figure, ratio(c.Low), ratio(c.High)) + medians
 	case c.Verdict == bench.Slower:
-		return l.say("slower than %s, typically %s × its latency pair by pair (95 %% interval %s–%s)",
-			than, ratio(c.Ratio), ratio(c.Low), ratio(c.High)) + medians
+		return l.say("slower than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)",
+			than, ratio(c.Ratio), figure, ratio(c.Low), ratio(c.High)) + medians
 	case math.IsInf(c.High, 1):
 		return l.say("no difference shown to %s (%s: too few for an interval)", than, pairs) + medians
 	}
-	return l.say("no difference shown to %s, typically %s × its latency pair by pair (95 %% interval %s–%s, %s)",
-		than, ratio(c.Ratio), ratio(c.Low), ratio(c.High), pairs) + medians
+	return l.say("no difference shown to %s, typically %s × its %s pair by pair (95 %% interval %s–%s, %s)",
+		than, ratio(c.Ratio), figure, ratio(c.Low), ratio(c.High), pairs) + medians
 }
 
 // verdict is a word.
@@ -206,7 +216,7 @@ func (l language) define(s *bench.Summary) []definition {
 		{"latency", true}, {"success", true}, {"attempts", s.Header.Attempts > 1}, {"connections", s.BothConnections()},
 		{"rounds", len(s.Header.Nodes) > 1}, {"comparison", compared(s)}, {bestWord(s), len(s.Best) > 0 && len(s.Rows) > 1},
 		{"intended", s.Header.Rate > 0}, {"phases", anyRow(s, hasPhases)}, {"ttft", anyRow(s, statsOf(ttft).present)},
-		{"itl", anyRow(s, statsOf(itl).present)}, {"tokens", anyRow(s, statsOf(tokens).present)},
+		{"itl", anyRow(s, statsOf(itl).present)}, {"decode", anyRow(s, statsOf(decode).present)}, {"tokens", anyRow(s, statsOf(tokens).present)},
 	} {
 		if !d.used {
 			continue
@@ -222,7 +232,7 @@ func (l language) define(s *bench.Summary) []definition {
 
 // bestWord is the definition of best that a summary needs: streams are ranked by TTFT.
 func bestWord(s *bench.Summary) string {
-	if s.Header.Stream {
+	if s.Figure == bench.TTFTFigure {
 		return "bestTTFT"
 	}
 	return "best"
@@ -238,7 +248,7 @@ func englishDefinitions() map[string]definition {
 		"connections": {"cold, reused",
 			"over a new connection for each request, and over one that an earlier request left open"},
 		"rounds": {"rounds", "each round asks every node the same, in an order drawn anew, with a nonce of equal length"},
-		"comparison": {"comparison", "round by round against the reference: the typical paired ratio of the latencies " +
+		"comparison": {"comparison", "round by round against the reference: the typical paired ratio of the latencies, of streams of the TTFT " +
 			"(Hodges–Lehmann), with the interval of the Wilcoxon signed-rank test; all intervals hold together with 95 % (Holm)"},
 		"best": {"best", "success first: a node is out whose success rate lies below another's interval; of the rest " +
 			"the one that is proven faster than each other one, pair by pair"},
@@ -248,7 +258,9 @@ func englishDefinitions() map[string]definition {
 			"actual counts from when it began, and lag is what lies between"},
 		"phases": {"phases", "the mean parts of the last attempt of each success"},
 		"ttft":   {"TTFT", "from the start of a request to its first text that is not empty"},
-		"itl":    {"ITL", "(latency − TTFT) / (output tokens − 1), for each request"},
+		"itl": {"ITL", "(latency − TTFT) / tokens of the text after its first event, for each stream of 10 tokens and more; " +
+			"an event of several tokens shares its time among them"},
+		"decode": {"decode/s", "1 / ITL, for each request: tokens per second without the TTFT"},
 		"tokens": {"tokens/s", "output tokens / latency, for each request"},
 	}
 }

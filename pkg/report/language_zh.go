@@ -26,7 +26,9 @@ func chineseWords() map[string]string {
 		"1st try": "首次成功率", "ok": "成功", "class": "类别", "count": "次数", "blame": "归因", "the first one": "首个错误",
 		"client": "客户端", "origin": "上游", "latencies": "延迟分布", "failures": "失败", "phases, mean": "各阶段平均",
 		"DNS": "DNS", "connect": "连接", "TLS": "TLS", "wait": "等待", "transfer": "传输",
-		"tokens": "token", "streams": "流式", "TTFT p50": "TTFT p50", "TTFT p95": "TTFT p95", "ITL mean": "ITL 平均", "tokens/s": "token/s",
+		"tokens": "token", "streams": "流式", "TTFT p50": "TTFT p50", "TTFT p95": "TTFT p95", "TTFT p99": "TTFT p99", "TTFT mean": "TTFT 平均", "latency p50": "延迟 p50", "latency p95": "延迟 p95", "latency p99": "延迟 p99",
+		"decode/s": "解码 token/s", "tokens an answer": "每个回答 token", "mean TTFT": "平均 TTFT",
+		"ITL mean": "ITL 平均", "tokens/s": "token/s",
 		"fixed rate": "固定速率", "intended p50": "应发 p50", "intended p99": "应发 p99", "actual p50": "实发 p50", "actual p99": "实发 p99",
 		"lag p50": "滞后 p50", "lag p99": "滞后 p99", "not sent": "未发",
 		"access": "访问方式", "mean latency": "平均延迟", "success rate": "成功率", "p50": "p50", "p95": "p95", "p99": "p99", "requests": "请求数",
@@ -36,13 +38,15 @@ func chineseWords() map[string]string {
 		"failed: %s": "失败：%s", "faster": "更快", "slower": "更慢", "no difference shown": "未显示差异", " × (%s–%s), %s": " 倍（%s–%s），%s",
 		"no success in %s": "%s无一成功", "mean %s of %s": "%[2]s的平均 %[1]s", "; success %s (%s)": "；成功率 %s（%s）",
 		"the reference; ": "基准；", "not compared; ": "未作比较；",
-		"faster than %s, typically %s × its latency pair by pair (95 %% interval %s–%s)": "比%s快：逐对比较，典型延迟为其 %s 倍（95%% 区间 %s–%s）",
-		"slower than %s, typically %s × its latency pair by pair (95 %% interval %s–%s)": "比%s慢：逐对比较，典型延迟为其 %s 倍（95%% 区间 %s–%s）",
-		"no difference shown to %s (%s: too few for an interval)":                        "与%s相比未显示差异（仅 %s，不足以给出区间）",
-		"no difference shown to %s, typically %s × its latency pair by pair (95 %% interval %s–%s, %s)": "与%s相比未显示差异：" +
-			"逐对比较，典型延迟为其 %s 倍（95%% 区间 %s–%s，%s）",
-		"; p50 %s, %s %s": "；p50 为 %s，而%s为 %s",
-		", which say otherwise: the distributions differ in shape": "，与此结论相反：两者的分布形状不同",
+		"faster than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)": "比%[1]s快：逐对比较，典型%[3]s为其 %[2]s 倍（95%% 区间 %[4]s–%[5]s）",
+		"slower than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)": "比%[1]s慢：逐对比较，典型%[3]s为其 %[2]s 倍（95%% 区间 %[4]s–%[5]s）",
+		"no difference shown to %s (%s: too few for an interval)":                   "与%s相比未显示差异（仅 %s，不足以给出区间）",
+		"no difference shown to %s, typically %s × its %s pair by pair (95 %% interval %s–%s, %s)": "与%[1]s相比未显示差异：" +
+			"逐对比较，典型%[3]s为其 %[2]s 倍（95%% 区间 %[4]s–%[5]s，%[6]s）",
+		"latency": "延迟", "TTFT": " TTFT ", "; %s tokens an answer": "；每个回答 %s 个 token",
+		"the time between tokens is not known":                                                 "token 间隔无从得知",
+		"; p50 %s, %s %s":                                                                      "；p50 为 %s，而%s为 %s",
+		", which say otherwise: the distributions differ in shape":                             "，与此结论相反：两者的分布形状不同",
 		", over %s connections":                                                                "（只看%s）",
 		"there is no best node: none had a success":                                            "没有最佳节点：无一成功",
 		"there is no best node: they were asked for different models":                          "没有最佳节点：各节点的模型不同",
@@ -72,9 +76,13 @@ func chineseWords() map[string]string {
 		"%d of %s lie far from the median of %s: mean and sd depend on them":                    "%[2]s中有 %[1]d 个远离中位数 %[3]s：平均与标准差受其影响",
 		"%d of %s lie far from the median of %s: the latencies have more than one level, and neither mean nor p50 describes them": "%[2]s中有 %[1]d 个" +
 			"远离中位数 %[3]s：延迟不止一个水平，平均与 p50 都不能代表它们",
-		"%s: line %d is cut; the other %d are used":                                   "%s：第 %d 行不完整；其余 %d 行已采用",
-		"%s: the request of line %d is cut; the other %d lines are used":              "%s：第 %d 行的请求不完整；其余 %d 行已采用",
-		"%s: the run did not come to its end by itself; what it had measured is used": "%s：测量没有正常结束；已测得的均已采用",
+		"the first text came with the last in %d of %s: a proxy on the way may hold streams back":       "%[2]s中有 %[1]d 个的首段文本与末段同时到达：途中的代理可能缓冲了流",
+		"its answers have reasoning that it does not count apart: the time between tokens is not known": "回答含有未单独计数的思考 token：token 间隔无从得知",
+		"answers of fewer than %d tokens do not tell the time between tokens":                           "回答不足 %d 个 token，无从得知 token 间隔",
+		"answers differ in length: %s typically has %.0f tokens, %s %.0f; longer ones take longer":      "回答长度不同：%s 通常有 %.0f 个 token，%s 有 %.0f 个；越长越耗时",
+		"%s: line %d is cut; the other %d are used":                                                     "%s：第 %d 行不完整；其余 %d 行已采用",
+		"%s: the request of line %d is cut; the other %d lines are used":                                "%s：第 %d 行的请求不完整；其余 %d 行已采用",
+		"%s: the run did not come to its end by itself; what it had measured is used":                   "%s：测量没有正常结束；已测得的均已采用",
 	}
 }
 
@@ -91,7 +99,8 @@ func chineseDefinitions() map[string]definition {
 		"intended":    {"应发时刻", "固定速率下，延迟从请求应当发出的时刻算起；“实发”从真正发出算起，两者之差为滞后"},
 		"phases":      {"阶段", "成功请求最后一次尝试各部分的平均值"},
 		"ttft":        {"TTFT", "从请求开始到第一段非空文本"},
-		"itl":         {"ITL", "（延迟 − TTFT）÷（输出 token 数 − 1），逐请求计算"},
+		"itl":         {"ITL", "（延迟 − TTFT）÷ 首个事件之后的文本 token 数，逐个计算，只计 10 个 token 以上的流；一个事件含多个 token 时均分其时间"},
+		"decode":      {"解码 token/s", "1 ÷ ITL，逐请求计算：不含 TTFT 的每秒 token 数"},
 		"tokens":      {"token/s", "输出 token 数 ÷ 延迟，逐请求计算"},
 	}
 }

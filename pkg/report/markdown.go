@@ -16,14 +16,17 @@ func asMarkdown(s *bench.Summary, o Options) (string, error) {
 	l := languageOf(o.Lang)
 	l.labels = o.Lang == Chinese
 	titles := []string{"access", "mean latency", "success rate", "p50", "p95", "p99", "requests", "success 95 % interval", "vs reference"}
+	if s.Figure == bench.TTFTFigure {
+		titles[1], titles[3], titles[4], titles[5] = "mean TTFT", "TTFT p50", "TTFT p95", "TTFT p99"
+	}
 	var columns []column
 	for i, cell := range []func(*bench.Row) string{
 		func(r *bench.Row) string { return escapeMarkdown(l.title(s, r)) },
-		func(r *bench.Row) string { return wholeMillis(r.Latency.Mean) },
+		func(r *bench.Row) string { return wholeMillis(s.Headline(r).Mean) },
 		func(r *bench.Row) string { return percent(r.Success.Value) + "%" },
-		func(r *bench.Row) string { return wholeMillis(r.Latency.P50) },
-		func(r *bench.Row) string { return wholeMillis(r.Latency.P95) },
-		func(r *bench.Row) string { return wholeMillis(r.Latency.P99) },
+		func(r *bench.Row) string { return wholeMillis(s.Headline(r).P50) },
+		func(r *bench.Row) string { return wholeMillis(s.Headline(r).P95) },
+		func(r *bench.Row) string { return wholeMillis(s.Headline(r).P99) },
 		func(r *bench.Row) string { return strconv.Itoa(r.Requests) },
 		func(r *bench.Row) string { return percentRange(r.Success) + "%" },
 		func(r *bench.Row) string { return escapeMarkdown(l.versus(s, r)) },

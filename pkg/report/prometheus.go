@@ -30,9 +30,12 @@ func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 	e.rows("latency_seconds_mean", "Mean latency of whole answers.", seconds(statsOf(latency).stat("mean")))
 	e.quantiles("ttft_seconds", "Time to the first text of a stream.", ttft)
 	e.rows("itl_seconds_mean", "Mean time between two tokens of a stream.", seconds(statsOf(itl).stat("mean")))
+	e.rows("decode_tokens_per_second", "Mean of the tokens of a stream after its first text, over their time.",
+		statsOf(decode).stat("mean"))
 	e.rows("tokens_per_second", "Mean of output tokens over latency.", statsOf(tokens).stat("mean"))
+	e.rows("answer_tokens", "Mean output tokens of an answer.", statsOf(answer).stat("mean"))
 	e.quantiles("lag_seconds", "How much later than intended requests began, at a fixed rate.", lag)
-	e.versus("paired_ratio", "Typical ratio of the latency to the reference's, pair by pair.",
+	e.versus("paired_ratio", "Typical ratio of the latency, or of the TTFT of streams, to the reference's, pair by pair.",
 		func(c *bench.Comparison) float64 { return c.Ratio })
 	e.versus("paired_ratio_low", "Lower end of the 95 % interval of the paired ratio.",
 		func(c *bench.Comparison) float64 { return c.Low })

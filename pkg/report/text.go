@@ -182,10 +182,25 @@ func (p *page) results() {
 	stat := func(name string, rank int) column {
 		return p.column(name, rank, rows, spelled(statsOf(latency).stat(name)))
 	}
+	of := func(title string, rank int, stats statsOf, name string) column {
+		return p.column(title, rank, rows, spelled(stats.stat(name)))
+	}
+	figures := []column{
+		stat("p50", 0), stat("p95", 0), stat("p99", 5), stat("mean", 2), stat("sd", 9), stat("min", 7), stat("max", 8),
+	}
+	if p.s.Figure == bench.TTFTFigure {
+		figures = []column{
+			of("TTFT p50", 0, ttft, "p50"), of("TTFT p95", 0, ttft, "p95"), of("TTFT p99", 5, ttft, "p99"),
+			of("TTFT mean", 4, ttft, "mean"), of("latency p50", 2, latency, "p50"), of("latency p95", 7, latency, "p95"),
+			of("latency p99", 8, latency, "p99"),
+		}
+	}
 	columns := []column{
 		p.names(rows),
 		{title: p.say("label"), rank: 4, words: true, cells: each(rows, func(r *bench.Row) string { return visible(r.Node.Label) })},
-		stat("p50", 0), stat("p95", 0), stat("p99", 5), stat("mean", 2), stat("sd", 9), stat("min", 7), stat("max", 8),
+	}
+	columns = append(columns, figures...)
+	columns = append(columns,
 		p.column("success", 0, rows, func(r *bench.Row) string { return p.percent(r.Success.Value) }),
 		p.column("95 % CI", 3, rows, func(r *bench.Row) string { return p.interval(r.Success) }),
 		p.column("1st try", 10, rows, func(r *bench.Row) string {
@@ -194,8 +209,7 @@ func (p *page) results() {
 			}
 			return p.percent(r.FirstSuccess.Value)
 		}),
-		p.column("ok", 6, rows, func(r *bench.Row) string { return fmt.Sprintf("%d/%d", r.OK, r.Requests) }),
-	}
+		p.column("ok", 6, rows, func(r *bench.Row) string { return fmt.Sprintf("%d/%d", r.OK, r.Requests) }))
 	highest := 0.0
 	for _, r := range rows {
 		highest = max(highest, r.Success.Low)
@@ -274,7 +288,7 @@ func (p *page) streams() {
 	if anyRow(p.s, statsOf(ttft).present) {
 		heading = "streams"
 	}
-	rows := p.with(func(r *bench.Row) bool { return present(r.TTFT) || present(r.ITL) || present(r.TokensPerSecond) })
+	rows := p.with(func(r *bench.Row) bool { return present(r.TTFT) || present(r.TokensPerSecond) })
 	of := func(title string, rank int, stats statsOf, name string, spell func(float64) string) column {
 		return p.column(title, rank, rows, func(r *bench.Row) string {
 			if !stats.present(r) {
@@ -283,8 +297,14 @@ func (p *page) streams() {
 			return spell(stats.stat(name)(r))
 		})
 	}
-	p.rowTable(heading, rows, of("TTFT p50", 0, ttft, "p50", text.Millis), of("TTFT p95", 1, ttft, "p95", text.Millis),
-		of("ITL mean", 0, itl, "mean", text.Millis), of("tokens/s", 0, tokens, "mean", rate))
+	columns := []column{
+		of("ITL mean", 0, itl, "mean", text.Millis), of("decode/s", 0, decode, "mean", rate), of("tokens/s", 0, tokens, "mean", rate),
+		of("tokens an answer", 0, answer, "mean", rate),
+	}
+	if p.s.Figure != bench.TTFTFigure { // else it is in the main table
+		columns = append([]column{of("TTFT p50", 0, ttft, "p50", text.Millis), of("TTFT p95", 1, ttft, "p95", text.Millis)}, columns...)
+	}
+	p.rowTable(heading, rows, columns...)
 }
 
 // openLoop sets latency from the intended start beside that from the actual one.

@@ -73,6 +73,8 @@ type Usage struct {
 	Output        int `json:"output_tokens"`
 	CacheCreation int `json:"cache_creation_input_tokens"`
 	CacheRead     int `json:"cache_read_input_tokens"`
+	// Reasoning is how many of Output no text was made of, 0 where the server does not say.
+	Reasoning int `json:"-"`
 }
 
 // Total is all that the answer cost.
@@ -82,10 +84,11 @@ func (u Usage) Total() int64 { return int64(u.Input) + int64(u.Output) }
 const maxTokens = 1_000_000_000
 
 // usageNames are the members of a usage. Messages and Complete have the first four, Chat the others; a gateway may have
-// both. The number of cached tokens stands in the details too.
+// both. The numbers of cached and of reasoning tokens stand in the details too.
 var usageNames = []string{
 	"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens",
 	"prompt_tokens", "completion_tokens", "total_tokens", "prompt_cache_hit_tokens",
+	"reasoning_tokens",
 }
 
 // The places of the members in usageNames.
@@ -98,13 +101,14 @@ const (
 	completion
 	total
 	cacheHit
+	reasoning
 )
 
 // counts puts the usages of an answer together: a stream may send several, each with some of the fields.
 type counts struct {
 	// n are the numbers in the order of usageNames, and came says which of them there are.
-	n    [8]int
-	came [8]bool
+	n    [9]int
+	came [9]bool
 	// wrong says that a number came that cannot be believed: then none is.
 	wrong bool
 }
@@ -121,9 +125,13 @@ func (u *counts) add(raw []byte) bool {
 	}
 	for name, ok := l.member(); ok; name, ok = l.member() {
 		place, value := slices.Index(usageNames, string(name)), l.value()
-		if string(name) == "prompt_tokens_details" {
+		switch string(name) {
+		case "prompt_tokens_details":
 			details, _ := parse(value)
 			place, value = cacheHit, details["cached_tokens"]
+		case "completion_tokens_details", "output_tokens_details":
+			details, _ := parse(value)
+			place, value = reasoning, details["reasoning_tokens"]
 		}
 		if place < 0 || isNull(value) {
 			continue
@@ -155,7 +163,7 @@ func (u *counts) usage() *Usage {
 	case n[prompt] > 0 || n[completion] > 0,
 		n[total] > 0 && max(n[input], n[cacheCreation], n[cacheRead], n[output]) == 0:
 		out = Usage{Input: n[prompt], Output: max(n[completion], n[total]-n[prompt]), CacheRead: n[cacheHit]}
-	case u.came == [8]bool{}:
+	case u.came == [9]bool{}:
 		return nil
 	default:
 		out = Usage{
@@ -166,6 +174,7 @@ func (u *counts) usage() *Usage {
 	if out.Input > maxTokens {
 		return nil
 	}
+	out.Reasoning = min(n[reasoning], out.Output)
 	return &out
 }
 
