@@ -40,7 +40,7 @@ build: ## the binary, ./ferry: static, without debug tables
 	@$(GOBUILD) -o ferry$(shell go env GOEXE) .
 
 # The demo runs with a HOME of its own, so that no configuration of yours changes what it shows.
-demo: build ## see a prompt cross, and three nodes compared (no key, no network, half a minute)
+demo: build ## see a prompt cross, and three nodes compared (no key, no network, 20 seconds)
 	@set -e; home=$$(mktemp -d); trap 'rm -rf "$$home"' EXIT; \
 	export HOME="$$home" XDG_CONFIG_HOME="$$home" XDG_STATE_HOME="$$home" PATH="$(CURDIR):$$PATH"; unset FERRY_CONFIG; \
 	try() { printf '\n$$ %s\n' "$$1"; eval "$$1"; }; \
@@ -49,7 +49,7 @@ demo: build ## see a prompt cross, and three nodes compared (no key, no network,
 	printf '\nA node far away, and what the answer cost in tokens.\n'; \
 	try "ferry ask -n demo/hongkong -u 'Which node should I take?'"; \
 	printf '\nWhich node is the best one to take? A hundred requests to each, from this process.\n'; \
-	try "ferry bench -q -r 100 -c 25 -o markdown demo/direct demo/hongkong demo/singapore"; \
+	try "ferry bench -q -r 100 -c 100 demo/direct demo/hongkong demo/singapore"; \
 	printf '\nThose were demo nodes, inside ferry. For real ones: ferry ask --help, ferry bench --help\n'
 
 test: ## the tests

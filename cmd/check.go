@@ -29,6 +29,7 @@ nothing. --live adds one tiny request that is paid for. It exits 1 when a line i
 			return runConfigCheck(ctx, s, names, o)
 		}),
 	}
+	textOrJSON(c, &o.output)
 	c.Flags().BoolVar(&o.live, "live", false, "also send one tiny request that is paid for")
 	span(c.Flags(), &o.timeout, "timeout", "", 30*time.Second, time.Second, longestTime,
 		"the most time for one node", "1s to 24h")
@@ -36,6 +37,7 @@ nothing. --live adds one tiny request that is paid for. It exits 1 when a line i
 }
 
 type checkOptions struct {
+	output  string
 	live    bool
 	timeout time.Duration
 }
@@ -53,7 +55,7 @@ func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOpt
 	}
 	ctx, onStart, release := s.underway(ctx)
 	defer release()
-	failed := false
+	failed, all := false, []checkJSON{}
 	for _, name := range names {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -63,12 +65,24 @@ func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOpt
 			return err
 		}
 		report := &checkReport{settings: s, styles: s.outStyles(), onStart: onStart}
+		if o.output == "json" {
+			report.object = &checkJSON{Node: node.Name, URL: s.safe(node.URL), Findings: []findingJSON{}}
+		}
 		report.print(report.styles.Strong.Render(text.Line(s.safe(heading(node)))) + "\n")
 		report.check(ctx, node, o)
 		if report.err != nil {
 			return report.err
 		}
 		failed = failed || report.failed
+		if report.object != nil {
+			report.object.OK = !report.failed
+			all = append(all, *report.object)
+		}
+	}
+	if o.output == "json" {
+		if err := printList(s.app, "nodes", all); err != nil {
+			return err
+		}
 	}
 	if failed {
 		return silent(exitFailed)
@@ -90,9 +104,28 @@ type checkReport struct {
 	styles term.Styles
 	// onStart shows what is waited for.
 	onStart func(*client.Underway) func()
+	object  *checkJSON // where they are printed as JSON at the end
 	failed  bool
 	err     error // of standard output
 }
+
+// checkJSON is what was found on a node, as -o json prints it. Fields are only ever added.
+type checkJSON struct {
+	Node     string        `json:"node"`
+	URL      string        `json:"url"`
+	OK       bool          `json:"ok"`
+	Findings []findingJSON `json:"findings"`
+}
+
+type findingJSON struct {
+	Step   string `json:"step"`
+	Result string `json:"result"`
+	Text   string `json:"text"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+// results are the marks in words.
+var results = map[client.Mark]string{client.Good: "ok", client.Bad: "failed", client.Skipped: "skipped"}
 
 // check looks for the key, and then at all the rest.
 func (r *checkReport) check(ctx context.Context, node config.Node, o checkOptions) {
@@ -129,6 +162,9 @@ const checkIndent = 13
 // finding prints a line, with its hint below.
 func (r *checkReport) finding(f client.Finding) {
 	mark := string(f.Mark)
+	if r.object != nil {
+		r.object.Findings = append(r.object.Findings, findingJSON{f.Step, results[f.Mark], r.safe(f.Text), r.safe(f.Hint)})
+	}
 	switch f.Mark {
 	case client.Good:
 		mark = r.styles.Good.Render(mark)
@@ -145,7 +181,7 @@ func (r *checkReport) finding(f client.Finding) {
 
 // print writes to standard output, until that takes nothing more.
 func (r *checkReport) print(text string) {
-	if r.err == nil {
+	if r.err == nil && r.object == nil {
 		r.err = r.write([]byte(text))
 	}
 }

@@ -143,3 +143,13 @@ func oneOf(c *cobra.Command, to *string, name, short, usage string, words ...str
 	checked(c.Flags(), to, name, short, words[0], usage, "one of "+strings.Join(words, ", "), known)
 	_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
+
+// textOrJSON declares the -o of a command that lists something.
+func textOrJSON(c *cobra.Command, to *string) {
+	oneOf(c, to, "output", "o", "`FORM`: text or json", "text", "json")
+}
+
+// printList prints a list as one object, in which it has a name.
+func printList[T any](a *app, name string, list []T) error {
+	return a.printJSON(map[string]any{"schema": 1, name: append([]T{}, list...)}) // [] and not null
+}

@@ -64,11 +64,15 @@ func newConfigPathCmd(a *app) *cobra.Command {
 }
 
 func newConfigListCmd(a *app) *cobra.Command {
-	return &cobra.Command{
+	var form string
+	c := &cobra.Command{
 		Use:   "list",
 		Short: "Every setting in force, and where it comes from",
 		Args:  cobra.NoArgs,
 		RunE: with(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
+			if form == "json" {
+				return printList(a, "settings", s.list())
+			}
 			rows := [][]string{{"setting", "value", "from"}}
 			for _, e := range s.list() {
 				rows = append(rows, []string{e.Key, e.Value, e.Origin})
@@ -76,10 +80,17 @@ func newConfigListCmd(a *app) *cobra.Command {
 			return a.table(rows, 1)
 		}),
 	}
+	textOrJSON(c, &form)
+	return c
 }
 
 // table prints rows: cut to the terminal's width where there is one, but for the first keep columns; whole in a pipe.
-func (a *app) table(rows [][]string, keep int) error {
+func (a *app) table(rows [][]string, keep int) error { return a.rows(term.Table, rows, keep) }
+
+// cards prints rows as a table, or below each other on a terminal that is too narrow for all of it.
+func (a *app) cards(rows [][]string, keep int) error { return a.rows(term.TableOrCards, rows, keep) }
+
+func (a *app) rows(lay func([][]string, int, int, term.Style) string, rows [][]string, keep int) error {
 	width, heading := math.MaxInt, term.Style{}
 	if a.out.TTY {
 		width, heading = a.out.Width, a.outStyles().Strong
@@ -89,7 +100,7 @@ func (a *app) table(rows [][]string, keep int) error {
 			row[i] = text.Line(cell)
 		}
 	}
-	return a.write([]byte(term.Table(rows, width, keep, heading)))
+	return a.write([]byte(lay(rows, width, keep, heading)))
 }
 
 func newConfigGetCmd(a *app) *cobra.Command {
@@ -166,46 +177,76 @@ func (a *app) settingKeys() ([]string, error) {
 }
 
 func newConfigNodesCmd(a *app) *cobra.Command {
-	return &cobra.Command{
+	var form string
+	var all bool
+	c := &cobra.Command{
 		Use:   "nodes",
 		Short: "The nodes in a table",
 		Args:  cobra.NoArgs,
 		RunE: with(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
-			rows := [][]string{{"", "node", "label", "api", "address", "key", "model", "pins"}}
+			nodes := []nodeJSON{}
 			for _, name := range s.file.Names(presets()) {
 				node, err := s.selectNode(name)
 				if err != nil {
 					return err
 				}
-				rows = append(rows, s.nodeRow(node))
+				if all || node.InFile || !node.IsDemo() {
+					nodes = append(nodes, s.describeNode(node))
+				}
 			}
-			return a.table(rows, 2)
+			if form == "json" {
+				return printList(a, "nodes", nodes)
+			}
+			rows := [][]string{{"", "node", "label", "api", "address", "key", "model", "pins"}}
+			for _, n := range nodes {
+				rows = append(rows, n.row(len(s.values.Nodes)))
+			}
+			return a.cards(rows, 2)
 		}),
 	}
+	textOrJSON(c, &form)
+	c.Flags().BoolVar(&all, "all", false, "the demo nodes that are built in, too")
+	return c
 }
 
-func (s *settings) nodeRow(node config.Node) []string {
-	mark, key := "", node.Key.String()
-	if order := s.values.Nodes; slices.Contains(order, node.Name) {
+// nodeJSON is a node as -o json prints it. Fields are only ever added.
+type nodeJSON struct {
+	Node  string `json:"node"`
+	Label string `json:"label"`
+	API   string `json:"api"`
+	URL   string `json:"url"`
+	Key   string `json:"key"`   // a reference, "" for none
+	Needs bool   `json:"keyed"` // it needs a key
+	Model string `json:"model"`
+	Pins  int    `json:"pins"`
+	Order int    `json:"order"` // in the order of failover, from 1; 0 where it is not in it
+}
+
+func (s *settings) describeNode(node config.Node) nodeJSON {
+	n := nodeJSON{
+		Node: node.Name, Label: guard.HideKeys(node.Label), API: string(node.API), URL: guard.HideKeys(node.URL), Key: node.Key.String(),
+		Needs: node.Auth.Scheme != config.AuthNone, Pins: len(node.Pins), Order: slices.Index(s.values.Nodes, node.Name) + 1,
+	}
+	if node.CheckModel() == nil {
+		n.Model = node.Model
+	}
+	return n
+}
+
+// row is the node in a table. Its mark is a star, or its place where the order of failover has more than one.
+func (n nodeJSON) row(ordered int) []string {
+	mark, key, pins := "", n.Key, ""
+	if n.Order > 0 {
 		mark = "*"
-		if len(order) > 1 {
-			mark = strconv.Itoa(slices.Index(order, node.Name) + 1)
+		if ordered > 1 {
+			mark = strconv.Itoa(n.Order)
 		}
 	}
-	switch {
-	case node.Auth.Scheme == config.AuthNone:
+	if !n.Needs {
 		key = "none needed"
-	case key == "":
-		key = "missing"
 	}
-	model := node.Model
-	if node.CheckModel() != nil {
-		model = "missing"
+	if n.Pins > 0 {
+		pins = strconv.Itoa(n.Pins)
 	}
-	pins := ""
-	if n := len(node.Pins); n > 0 {
-		pins = strconv.Itoa(n)
-	}
-	label, address := guard.HideKeys(node.Label), guard.HideKeys(node.URL)
-	return []string{mark, node.Name, label, string(node.API), address, key, model, pins}
+	return []string{mark, n.Node, n.Label, n.API, n.URL, cmp.Or(key, "missing"), cmp.Or(n.Model, "missing"), pins}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"ferry/pkg/config"
 	"ferry/pkg/demo"
 	"ferry/pkg/transport"
 
@@ -53,6 +54,27 @@ func demoHelp() string {
 	return strings.TrimRight(b.String(), "\n ")
 }
 
+// checkFaults refuses a query of a demo node in this process that orders what the node does not know: most likely a typo,
+// and the test that it was meant for would pass.
+func checkFaults(query string) error {
+	const hint = "ferry demo --help lists the faults"
+	unknown, err := demo.CheckQuery(query)
+	switch {
+	case err != nil:
+		return usagef(hint, "the demo node cannot read ?%s: %s", query, err)
+	case len(unknown) == 0:
+		return nil
+	}
+	var names []string
+	for _, f := range demo.Faults() {
+		names = append(names, f.Name)
+	}
+	if near := config.Closest(unknown[0], names); near != "" {
+		return usagef("did you mean "+near+"? "+hint, "the demo node knows no fault %q", unknown[0])
+	}
+	return usagef(hint, "the demo node knows no fault %q", unknown[0])
+}
+
 // runDemo serves until the context ends. The first line on standard output is the address, for scripts.
 func runDemo(ctx context.Context, a *app, listen string) error {
 	listener, err := listenLoopback(ctx, listen)
@@ -94,8 +116,8 @@ func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
 	if err != nil || host != "localhost" && (parsed != nil || !at.IsLoopback()) {
 		return nil, invalid("listen", address, "a loopback address and a port, such as "+demoAddress)
 	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", address)
+	var listening net.ListenConfig
+	listener, err := listening.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, usagef("--listen 127.0.0.1:0 takes a free port", "cannot listen on %s: %s", address, transport.Innermost(err))
 	}

@@ -255,10 +255,13 @@ func (a *app) clientEnv() client.Env {
 func (s *settings) identify(ctx context.Context, node config.Node, unread bool) (client.Endpoint, error) {
 	out := client.Endpoint{Name: node.Name, API: node.API, Version: node.Version, Auth: node.Auth.HeaderName()}
 	address := node.URL
+	var err error
 	if query, ok := strings.CutPrefix(address, "demo:"); ok {
 		address = "http://demo" + query
+		if err = checkFaults(strings.TrimPrefix(query, "?")); err != nil {
+			return out, err
+		}
 	}
-	var err error
 	if out.URL, err = url.Parse(address); err != nil {
 		return out, fmt.Errorf("node %s: the url cannot be read", node.Name)
 	}

@@ -118,7 +118,7 @@ func (a *app) listHolders(dir, form string) error {
 		rows = append(rows, []string{h.Node, h.Age.Round(time.Second).String(), strconv.Itoa(h.Requests), strconv.Itoa(h.Connections),
 			spellMemory(h.Memory), left, strconv.Itoa(h.PID)})
 	}
-	return a.table(rows, 1)
+	return a.cards(rows, 1)
 }
 
 func spellMemory(bytes int64) string {

@@ -107,7 +107,7 @@ func (r *reader) types(t *testing.T, line, stdin string, env ...string) (code in
 
 // unrun are the README's commands that this test does not run: why not, and what runs them instead.
 var unrun = map[string]struct{ why, by string }{
-	"make demo": {"builds ferry and measures for half a minute", "readme_commands"},
+	"make demo": {"builds ferry and measures for some seconds", "readme_commands"},
 	"make test": {"runs this test", "readme_commands"},
 	"make build && sudo install ferry /usr/local/bin/": {"needs root; make demo builds", "readme_commands"},
 

@@ -25,7 +25,8 @@ conversation's token alone; its words stay until they are removed here.`,
 }
 
 func newSessionListCmd(a *app) *cobra.Command {
-	return &cobra.Command{
+	var form string
+	c := &cobra.Command{
 		Use:   "list",
 		Short: "Every conversation, the one used last first",
 		Args:  cobra.NoArgs,
@@ -33,6 +34,9 @@ func newSessionListCmd(a *app) *cobra.Command {
 			infos, err := store.List()
 			if err != nil {
 				return err
+			}
+			if form == "json" {
+				return printList(a, "sessions", sessionsJSON(infos))
 			}
 			if len(infos) == 0 {
 				a.note("there are no sessions; ferry ask --session NAME begins one")
@@ -45,6 +49,31 @@ func newSessionListCmd(a *app) *cobra.Command {
 			return a.table(rows, 1)
 		}),
 	}
+	textOrJSON(c, &form)
+	return c
+}
+
+// sessionJSON is a conversation as -o json prints it. Fields are only ever added.
+type sessionJSON struct {
+	Session string    `json:"session"`
+	Started time.Time `json:"started,omitzero"`
+	Used    time.Time `json:"used"`
+	Turns   int       `json:"turns"`
+	Nodes   string    `json:"nodes"`
+	Pending bool      `json:"pending"`
+	Error   string    `json:"error,omitempty"`
+}
+
+func sessionsJSON(infos []session.Info) []sessionJSON {
+	var out []sessionJSON
+	for _, info := range infos {
+		s := sessionJSON{Session: info.Name, Started: info.Started, Used: info.Used, Turns: info.Turns, Nodes: info.Nodes, Pending: info.Pending}
+		if info.Err != nil {
+			s.Error = info.Err.Error()
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 func (a *app) sessionRow(info session.Info) []string {

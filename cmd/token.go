@@ -5,6 +5,9 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
+
+	"ferry/pkg/gateway"
 
 	"github.com/spf13/cobra"
 )
@@ -69,7 +72,8 @@ func (g *gatewayFile) roles() []string {
 }
 
 func newTokenListCmd(a *app) *cobra.Command {
-	return &cobra.Command{
+	var form string
+	c := &cobra.Command{
 		Use:   "list",
 		Short: "The tokens by their public names, with role and date",
 		Args:  cobra.NoArgs,
@@ -77,6 +81,9 @@ func newTokenListCmd(a *app) *cobra.Command {
 			tokens, err := g.tokens().List()
 			if err != nil {
 				return err
+			}
+			if form == "json" {
+				return printList(a, "tokens", g.tokensJSON(tokens))
 			}
 			if len(tokens) == 0 {
 				a.note("there are no tokens; ferry config token new ROLE makes one")
@@ -93,6 +100,24 @@ func newTokenListCmd(a *app) *cobra.Command {
 			return a.table(rows, 2)
 		}),
 	}
+	textOrJSON(c, &form)
+	return c
+}
+
+// tokenJSON is a token as -o json prints it, without its secret. Fields are only ever added.
+type tokenJSON struct {
+	Token   string    `json:"token"`
+	Role    string    `json:"role"`
+	Created time.Time `json:"created"`
+	Refused bool      `json:"refused"` // the gateway has no such role
+}
+
+func (g *gatewayFile) tokensJSON(tokens []gateway.Token) []tokenJSON {
+	var out []tokenJSON
+	for _, t := range tokens {
+		out = append(out, tokenJSON{t.Name, t.Role, t.Created, !slices.Contains(g.roles(), t.Role)})
+	}
+	return out
 }
 
 func newTokenRevokeCmd(a *app) *cobra.Command {

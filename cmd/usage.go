@@ -20,7 +20,7 @@ func newConfigUsageCmd(a *app) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: with(a.limitsDir, func(_ context.Context, dir string, _ []string) error { return runConfigUsage(a, dir, form) }),
 	}
-	oneOf(c, &form, "output", "o", "`FORM`: text or json", "text", "json")
+	textOrJSON(c, &form)
 	return c
 }
 
@@ -38,10 +38,7 @@ func runConfigUsage(a *app, dir, form string) error {
 	}
 	switch {
 	case form == "json":
-		err = a.printJSON(struct {
-			Schema int         `json:"schema"`
-			Usage  []limit.Use `json:"usage"`
-		}{1, append([]limit.Use{}, used...)}) // [] and not null
+		err = printList(a, "usage", used)
 	case len(used) > 0:
 		err = a.table(rows, 2)
 	case broken == nil:

@@ -8,7 +8,11 @@ import (
 )
 
 // Entry is a setting in effect, as List shows it.
-type Entry struct{ Key, Value, Origin string }
+type Entry struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Origin string `json:"from"`
+}
 
 // List shows every setting in effect and every key of the file's nodes and gateway, with where each comes from. Secrets
 // are shown as their reference, a proxy without its password.

@@ -146,6 +146,13 @@ func parseFaults(query string) (faults, error) {
 	return f, nil
 }
 
+// CheckQuery reads a query as the node would, and gives the parameters that it does not know. The node itself passes over
+// these.
+func CheckQuery(query string) (unknown []string, err error) {
+	f, err := parseFaults(query)
+	return f.ignored, err
+}
+
 // ignoredHeader is the value of X-Demo-Ignored: escaped, because a name can hold anything, and bounded.
 func (f faults) ignoredHeader() string {
 	var b strings.Builder

@@ -66,6 +66,34 @@ func Table(rows [][]string, width, keep int, heading Style) string {
 	return b.String()
 }
 
+// TableOrCards is Table where it fits into the width uncut, and else a card for each row: the first keep cells on a line of
+// their own, the others below it, each behind its heading.
+func TableOrCards(rows [][]string, width, keep int, heading Style) string {
+	shown, kept := dropEmpty(rows, keep)
+	total := len(gap) * (len(columnWidths(shown)) - 1)
+	for _, w := range columnWidths(shown) {
+		total += w
+	}
+	if total <= width {
+		return Table(rows, width, keep, heading)
+	}
+	label := 0
+	for _, title := range shown[0][kept:] {
+		label = max(label, text.Width(title))
+	}
+	var b strings.Builder
+	for _, row := range shown[1:] {
+		b.WriteString(heading.Render(strings.TrimSpace(strings.Join(row[:kept], " "))) + "\n")
+		for c, cell := range row[kept:] {
+			if cell != "" {
+				title := shown[0][kept+c]
+				b.WriteString(gap + title + strings.Repeat(" ", label-text.Width(title)) + gap + cell + "\n")
+			}
+		}
+	}
+	return b.String()
+}
+
 // dropEmpty leaves out the columns that have a heading at the most; keep counts on.
 func dropEmpty(rows [][]string, keep int) ([][]string, int) {
 	if len(rows) == 0 {

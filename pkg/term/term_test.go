@@ -63,6 +63,24 @@ func TestTableKeeps(t *testing.T) {
 	}
 }
 
+// TestTableOrCards holds that a row is a card where the table would have to be cut, and loses nothing by it.
+func TestTableOrCards(t *testing.T) {
+	rows := [][]string{
+		{"", "node", "label", "address", "pins"},
+		{"*", "sg", "新加坡", "https://singapore.example.com/api", ""}, {"", "hk", "", "x", ""},
+	}
+	table := "   node  label   address\n*  sg    新加坡  https://singapore.example.com/api\n   hk            x\n"
+	cards := "* sg\n  label    新加坡\n  address  https://singapore.example.com/api\nhk\n  address  x\n"
+	for _, test := range []struct {
+		width int
+		want  string
+	}{{80, table}, {50, table}, {49, cards}, {20, cards}} {
+		if got := TableOrCards(rows, test.width, 2, Style{}); got != test.want {
+			t.Errorf("width %d: got\n%s\nwant\n%s", test.width, got, test.want)
+		}
+	}
+}
+
 func TestWrap(t *testing.T) {
 	for _, test := range []struct {
 		text          string
