@@ -27,7 +27,7 @@ alone. Standard output carries the model's text and nothing else.`,
 			if c.Flags().Changed("batch") {
 				return runBatch(c, a, o, b, args)
 			}
-			for _, flag := range []string{"out", "concurrency", "again", "max-failures", "max-tokens-total"} {
+			for _, flag := range ofBatch {
 				if c.Flags().Changed(flag) {
 					return usagef("ferry ask --batch IN.jsonl --out OUT.jsonl", "--%s is a flag of --batch", flag)
 				}
@@ -37,12 +37,7 @@ alone. Standard output carries the model's text and nothing else.`,
 	}
 	addCallFlags(c, a, &o)
 	f := c.Flags()
-	f.StringVar(&b.inFile, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
-	f.StringVar(&b.outFile, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
-	f.IntVarP(&b.concurrency, "concurrency", "c", batchConcurrency, "of --batch: the most prompts in flight, `N`")
-	f.BoolVar(&b.again, "again", false, "of --batch: ask those again that were in flight when an earlier run ended")
-	f.IntVar(&b.maxFailures, "max-failures", batchMaxFailures, "of --batch: stop after `N` failures in a row; 0 never stops")
-	f.Int64Var(&b.tokenCap, "max-tokens-total", 0, "of --batch: stop before the run could be billed more than `N` tokens")
+	addBatchFlags(f, &b)
 	f.Lookup("output").Usage = "text, json (on every outcome) or raw (the body)"
 	f.BoolVarP(&o.extract, "extract", "x", false, "print only the first fenced code block")
 	return c

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -19,6 +20,8 @@ import (
 // batchOptions are the flags of ask that ask many prompts.
 type batchOptions struct {
 	inFile, outFile string
+	shard           client.Shard
+	merge           bool
 	concurrency     int
 	again           bool
 	maxFailures     int
@@ -29,6 +32,22 @@ const (
 	batchConcurrency = 8
 	batchMaxFailures = 100
 )
+
+// addBatchFlags declares the flags of batches. Those behind the first are refused without it.
+func addBatchFlags(f *pflag.FlagSet, b *batchOptions) {
+	f.StringVar(&b.inFile, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
+	f.StringVar(&b.outFile, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
+	f.IntVarP(&b.concurrency, "concurrency", "c", batchConcurrency, "of --batch: the most prompts in flight, `N`")
+	f.BoolVar(&b.again, "again", false, "of --batch: ask those again that were in flight when an earlier run ended")
+	f.IntVar(&b.maxFailures, "max-failures", batchMaxFailures, "of --batch: stop after `N` failures in a row; 0 never stops")
+	f.Int64Var(&b.tokenCap, "max-tokens-total", 0, "of --batch: stop before the run could be billed more than `N` tokens")
+	checked(f, &b.shard, "shard", "", "", "of --batch: ask the part `K/N` of the lines, by a hash of their ids; K from 1 to N",
+		"K/N, such as 3/20: K from 1 to N, and N at most 10000", client.ParseShard)
+	f.BoolVar(&b.merge, "merge", false, "of --batch: print what the shards answered, whose OUTs are the arguments")
+}
+
+// ofBatch are the flags that need --batch.
+var ofBatch = []string{"out", "concurrency", "again", "max-failures", "max-tokens-total", "shard", "merge"}
 
 // check looks at the flags that need nothing but themselves.
 func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
@@ -71,6 +90,9 @@ type batchCall struct {
 // runBatch asks every line of a file.
 func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []string) error {
 	a.quiet = o.quiet
+	if b.merge {
+		return runMerge(c.Flags(), a, o, b, args)
+	}
 	if err := b.check(c.Flags(), args); err != nil {
 		return err
 	}
@@ -96,7 +118,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	defer order.close()
 	order.OnHandover, order.OnSkip = nil, nil // a batch does not report them item by item
 	stages.Failover, stages.Output = &order.Failover, client.HoldToSchema
-	call := &batchCall{app: a, batchOptions: b, inName: b.inFile}
+	call := &batchCall{app: a, batchOptions: b}
 	if call.first, err = order.first(c.Context()); err != nil {
 		return err
 	}
@@ -104,20 +126,14 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err := order.suits(common.Call(client.Item{Prompt: "x"}).Request); err != nil {
 		return err
 	}
-	stdin := a.Stdin
-	if b.inFile == "-" {
-		call.inName = "standard input"
-		if stdin == nil || o.prompt.noStdin {
-			return usagef("name a file", "--batch -: standard input is closed or not to be read")
-		}
-	}
-	in, done, err := client.OpenBatchInput(b.inFile, b.outFile, stdin)
+	in, name, done, err := a.openBatchInput(b.inFile, b.outFile, o.prompt.noStdin)
 	if err != nil {
 		return err
 	}
 	defer done()
+	call.inName = name
 	if call.batch, err = client.OpenBatch(client.BatchFiles{
-		In: in, InName: call.inName, Out: b.outFile, Settings: common.Settings(), Again: b.again, Price: common.Price, Look: o.dryRun,
+		In: in, InName: call.inName, Out: b.outFile, Settings: common.Settings(), Shard: b.shard, Again: b.again, Price: common.Price, Look: o.dryRun,
 	}); err != nil {
 		return err
 	}
@@ -127,6 +143,18 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 		return a.write([]byte(call.describe()))
 	}
 	return call.run(c.Context(), common, stages)
+}
+
+// openBatchInput opens the input of a batch, whose files are beside out, and gives what it is called.
+func (a *app) openBatchInput(path, out string, noStdin bool) (in *os.File, name string, done func(), err error) {
+	if name = path; path == "-" {
+		name = "standard input"
+		if a.Stdin == nil || noStdin {
+			return nil, "", nil, usagef("name a file", "--batch -: standard input is closed or not to be read")
+		}
+	}
+	in, done, err = client.OpenBatchInput(path, out, a.Stdin)
+	return in, name, done, err
 }
 
 // run sends the batch and reports the result. The first signal ends the sending, the second kills.
@@ -173,7 +201,11 @@ func (r *recovering) Do(ctx context.Context, call *client.Call) (result *client.
 // estimate says what a batch will send, before it does.
 func (b *batchCall) estimate() string {
 	p, attempts := b.plan, int64(b.first.Rule.Attempts)
-	out := fmt.Sprintf("%s to %s, %d in flight: about %d tokens in and at most %d out", text.Count(p.ToSend, "request"),
+	out := ""
+	if b.shard != (client.Shard{}) {
+		out = "shard " + b.shard.String() + ": "
+	}
+	out += fmt.Sprintf("%s to %s, %d in flight: about %d tokens in and at most %d out", text.Count(p.ToSend, "request"),
 		b.first.Name, b.concurrency, p.Input, p.Output)
 	if attempts > 1 {
 		out += fmt.Sprintf(", up to %d attempts each", attempts)
@@ -228,11 +260,20 @@ func (b *batchCall) sayFaults() {
 
 // inFlight names the items that were sent and have no answer.
 func inFlight(count int, ids []string) error {
-	out := "ambiguous, in flight when a run ended: " + strings.Join(ids, ", ")
-	if more := count - len(ids); more > 0 {
-		out += fmt.Sprintf(" and %d more, in OUT.failed", more)
+	out := "ambiguous, in flight when a run ended: " + firstOf(ids, count)
+	if count > len(ids) {
+		out += ", in OUT.failed"
 	}
 	return text.Errorf("they may have been answered and billed; --again asks them again", "%s", out)
+}
+
+// firstOf lists the first of so many names.
+func firstOf(names []string, count int) string {
+	out := strings.Join(names, ", ")
+	if more := count - len(names); more > 0 {
+		out += fmt.Sprintf(" and %d more", more)
+	}
+	return out
 }
 
 // conclude sums up a run: exit code 0 when OUT has an answer to every line.

@@ -91,6 +91,24 @@ func TestVantagesOverSSH(t *testing.T) {
 	t.Log("\n" + table)
 }
 
+// TestShardsOverSSH runs the line for GNU parallel of the help on batches: twice, of which the second run asks nothing.
+func TestShardsOverSSH(t *testing.T) {
+	long(t, "an sshd")
+	findProgram(t, "parallel")
+	line := strings.TrimSpace(regexp.MustCompile(`(?m)^  parallel .*$`).FindString(ferry(t, nil, "help", "batch").stdout))
+	hosts := regexp.MustCompile(`[a-z]+\.example\.com`).FindAllString(line, -1)
+	fatalIf(t, len(hosts) != 2, "the line has changed: %s", line)
+	here := newPlace(t)
+	here.env = append(here.env, "FERRY_NODE=hongkong")
+	serveSSH(t, here, hosts)
+	here.file(t, "in.jsonl", strings.Repeat("a prompt\n", 3)+"{\"id\":\"a\",\"prompt\":\"one\"}\nfive\n", 0o644)
+	for range 2 {
+		_, code := here.shell(t, line)
+		equal(t, "exit code", code, 0)
+		equal(t, "items", linesOf(t, filepath.Join(here.dir, "answers.jsonl")), map[string]bool{"1": true, "2": true, "3": true, "a": true, "5": true})
+	}
+}
+
 // serveSSH starts an sshd on loopback and has the place's ssh lead every host there, into the folder far.
 func serveSSH(t *testing.T, p place, hosts []string) {
 	sshd, ssh := findProgram(t, "sshd"), findProgram(t, "ssh")

@@ -4,9 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +21,8 @@ type BatchFiles struct {
 	Out string
 	// Settings are what all requests have in common, by name: an OUT that was begun with others is refused.
 	Settings map[string]string
+	// Shard is the part of the input that is asked.
+	Shard Shard
 	// Again asks the items again that were in flight when an earlier run ended.
 	Again bool
 	// Price guesses what an item is sent and may be answered, in tokens.
@@ -72,6 +72,7 @@ func OpenBatch(files BatchFiles) (*Batch, error) {
 	if b.input, err = newInputReader(files.In, files.InName); err != nil {
 		return nil, err
 	}
+	b.input.shard = files.Shard
 	if err := b.open(); err != nil {
 		b.Close()
 		return nil, err
@@ -88,7 +89,7 @@ func (b *Batch) open() error {
 	if b.record, err = readRecord(b.files.Out, old); err != nil {
 		return err
 	}
-	b.header = journalHeader{Kind: journalKind, Schema: journalSchema, Settings: map[string]string{}}
+	b.header = journalHeader{Kind: journalKind, Schema: journalSchema, Settings: map[string]string{}, Shard: b.files.Shard.String()}
 	for name, value := range b.files.Settings {
 		sum := sha256.Sum256([]byte(value))
 		b.header.Settings[name] = hex.EncodeToString(sum[:8])
@@ -155,14 +156,14 @@ func (b *Batch) same() error {
 	if was == nil {
 		return nil
 	}
-	if was.Input != b.header.Input {
+	switch what := b.header.differs(was); {
+	case what == inputDiffers:
 		return text.Errorf("take another --out for this one", "%s: belongs to another input than %s", b.files.Out, b.files.InName)
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.header.Settings)) {
-		if was.Settings[name] != b.header.Settings[name] {
-			return text.Errorf("take another --out for these settings, or those of the first run",
-				"%s: was begun with another %s", b.files.Out, name)
-		}
+	case what != "":
+		return text.Errorf("take another --out for these settings, or those of the first run",
+			"%s: was begun with another %s", b.files.Out, what)
+	case was.Shard != b.header.Shard:
+		return text.Errorf("each shard needs an --out of its own", "%s: was begun with another --shard", b.files.Out)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ type batchTrial struct {
 	in, out  string
 	settings map[string]string
 	again    bool
+	shard    Shard
 	run      BatchRun
 	ask      func(ctx context.Context, item Item) asked
 
@@ -103,7 +104,7 @@ func (b *batchTrial) open() (*Batch, error) {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { in.Close() })
-	return OpenBatch(BatchFiles{In: in, InName: "IN", Out: b.out, Settings: b.settings, Again: b.again,
+	return OpenBatch(BatchFiles{In: in, InName: "IN", Out: b.out, Settings: b.settings, Shard: b.shard, Again: b.again,
 		Price: func(Item) (int64, int64) { return 5, 5 }})
 }
 

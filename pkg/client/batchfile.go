@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -42,7 +43,24 @@ type journalHeader struct {
 	// Input is the digest of the input's bytes, Settings the digests of what all requests have in common, by name.
 	Input    string            `json:"input"`
 	Settings map[string]string `json:"settings"`
+	// Shard is the part of the input that OUT is about, "" for all of it.
+	Shard string `json:"shard,omitempty"`
 }
+
+// differs names what two batches do not have in common, "" for nothing. The shard does not count.
+func (h *journalHeader) differs(other *journalHeader) string {
+	if h.Input != other.Input {
+		return inputDiffers
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.Settings)) {
+		if h.Settings[name] != other.Settings[name] {
+			return name
+		}
+	}
+	return ""
+}
+
+const inputDiffers = "input"
 
 // resultLine is a line of OUT and of OUT.failed. Its fields are only ever added to.
 type resultLine struct {
@@ -179,17 +197,24 @@ func (r *record) readJournal(path string, from io.Reader) (err error) {
 // readOut marks the items that are done.
 func (r *record) readOut(path string, from io.Reader) (err error) {
 	r.outEnd, _, err = readWhole(path, from, func(number int, line []byte) error {
-		var result struct{ Line int }
-		if json.Unmarshal(line, &result) != nil || result.Line < 1 || result.Line > maxLines {
+		item, ok := itemOf(line)
+		switch {
+		case !ok:
 			return changed(path, number, "is no result of a batch")
+		case r.done.has(item):
+			return changed(path, number, "is the second for line %d of the input", item)
 		}
-		if r.done.has(result.Line) {
-			return changed(path, number, "is the second for line %d of the input", result.Line)
-		}
-		r.done.set(result.Line)
+		r.done.set(item)
 		return nil
 	})
 	return err
+}
+
+// itemOf is the line of the input that a line of OUT answers.
+func itemOf(line []byte) (item int, ok bool) {
+	var result struct{ Line int }
+	err := json.Unmarshal(line, &result)
+	return result.Line, err == nil && result.Line >= 1 && result.Line <= maxLines
 }
 
 // file is what a lineFile writes to.

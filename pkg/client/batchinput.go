@@ -64,13 +64,16 @@ type itemLine struct {
 	MaxTokens *int            `json:"max_tokens"`
 }
 
+// byteOrderMark may begin the input.
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
 // parseItem reads a line without its end. A blank one is neither an item nor an error.
 func parseItem(number int, line []byte) (item Item, blank bool, err error) {
 	bad := func(msg string, args ...any) (Item, bool, error) {
 		return Item{}, false, &ItemError{number, fmt.Sprintf(msg, args...)}
 	}
 	if number == 1 {
-		line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+		line = bytes.TrimPrefix(line, byteOrderMark)
 	}
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	start := bytes.TrimLeft(line, " \t")
@@ -212,7 +215,9 @@ type inputReader struct {
 	file *os.File
 	at   *io.SectionReader
 	size int64
-	when time.Time
+	// shard is which part of it is wanted.
+	shard Shard
+	when  time.Time
 }
 
 // errChanged is an input that was written to while it was read.
@@ -234,9 +239,9 @@ func (r *inputReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// items calls each with every line that is not blank: an item, or the *ItemError of a line that is none. What is read
-// goes to seen too.
-func (r *inputReader) items(seen io.Writer, each func(Item, *ItemError) error) error {
+// items calls each with every line of the shard that is not blank: an item, or the *ItemError of a line that is none. What
+// is read goes to seen too, and the ids of all shards to ids, which may be nil.
+func (r *inputReader) items(seen io.Writer, ids *seenIDs, each func(Item, *ItemError) error) error {
 	r.at = io.NewSectionReader(r.file, 0, r.size)
 	in := newLineReader(io.TeeReader(r, seen), maxItem)
 	for {
@@ -260,6 +265,14 @@ func (r *inputReader) items(seen io.Writer, each func(Item, *ItemError) error) e
 			}
 			errors.As(err, &fault)
 		}
+		if ids != nil && fault == nil {
+			if err := ids.add(item); err != nil {
+				return err
+			}
+		}
+		if !r.shard.has(item, line) {
+			continue
+		}
 		if err := each(item, fault); err != nil {
 			return err
 		}
@@ -270,14 +283,7 @@ func (r *inputReader) items(seen io.Writer, each func(Item, *ItemError) error) e
 func (r *inputReader) scan(each func(Item, *ItemError) error) (digest string, err error) {
 	sum := sha256.New()
 	ids := seenIDs{own: map[[16]byte]int{}, numbers: map[int]int{}}
-	err = r.items(sum, func(item Item, fault *ItemError) error {
-		if fault == nil {
-			if err := ids.add(item); err != nil {
-				return err
-			}
-		}
-		return each(item, fault)
-	})
+	err = r.items(sum, &ids, each)
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
@@ -327,6 +333,20 @@ func (m *marks) set(line int) {
 func (m marks) clear(line int) {
 	if line/64 < len(m) {
 		m[line/64] &^= 1 << (line % 64)
+	}
+}
+
+// join adds another set, and the lines that are in both to twice.
+func (m *marks) join(other marks, twice *marks) {
+	for len(*m) < len(other) {
+		*m = append(*m, 0)
+	}
+	for len(*twice) < len(other) {
+		*twice = append(*twice, 0)
+	}
+	for i, word := range other {
+		(*twice)[i] |= (*m)[i] & word
+		(*m)[i] |= word
 	}
 }
 

@@ -209,7 +209,7 @@ var errStopped = errors.New("stopped")
 
 // dispatch hands the items to the workers until there are no more or the run is stopped.
 func (r *running) dispatch(items chan<- Item) error {
-	err := r.input.items(io.Discard, func(item Item, fault *ItemError) error {
+	err := r.input.items(io.Discard, nil, func(item Item, fault *ItemError) error {
 		switch {
 		case r.stopped():
 			return errStopped

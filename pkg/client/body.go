@@ -123,7 +123,7 @@ func isEventType(resp *http.Response) bool {
 func isEventStream(body *bufio.Reader, isType bool) bool {
 	for n := 1; n <= readSize; n++ {
 		start, err := body.Peek(n)
-		start = bytes.TrimLeft(bytes.TrimPrefix(start, []byte("\xef\xbb\xbf")), " \t\r\n")
+		start = bytes.TrimLeft(bytes.TrimPrefix(start, byteOrderMark), " \t\r\n")
 		switch {
 		case len(start) == 0 && err != nil:
 			return !errors.Is(err, io.EOF) // an empty body is no stream

@@ -1,0 +1,82 @@
+package cmd
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"ferry/pkg/client"
+	"ferry/pkg/text"
+
+	"github.com/spf13/pflag"
+)
+
+// mergePiece is how much is printed at once.
+const mergePiece = 64 << 10
+
+// runMerge prints the answers of all shards of a batch. Nothing is sent.
+func runMerge(f *pflag.FlagSet, a *app, o callOptions, b batchOptions, outs []string) error {
+	var other string
+	f.Visit(func(flag *pflag.Flag) {
+		if !slices.Contains([]string{"batch", "merge", "quiet", "no-stdin"}, flag.Name) {
+			other = flag.Name
+		}
+	})
+	switch {
+	case a.closed != nil:
+		return a.closed
+	case other != "":
+		return usagef("it prints on standard output, and asks nothing", "--%s has no meaning with --merge", other)
+	case len(outs) == 0:
+		return usagef("ferry ask --batch IN --merge out-*.jsonl", "--merge needs the OUT of each shard")
+	}
+	in, name, done, err := a.openBatchInput(b.inFile, outs[0], o.prompt.noStdin)
+	if err != nil {
+		return err
+	}
+	defer done()
+	merged, err := client.ReadShards(in, name, outs)
+	if err != nil {
+		return err
+	}
+	var held []byte
+	err = merged.Write(func(line []byte) error {
+		if held = append(held, line...); len(held) < mergePiece {
+			return nil
+		}
+		err := a.write(held)
+		held = held[:0]
+		return err
+	})
+	if err := cmp.Or(err, a.write(held)); err != nil {
+		return err
+	}
+	return a.sayMerged(merged, len(outs))
+}
+
+// sayMerged says what is missing or there twice, which is exit code 1.
+func (a *app) sayMerged(m *client.Merged, outs int) error {
+	sum := fmt.Sprintf("%d of %d answered, in %s", m.Answered, m.Items+m.Malformed, text.Count(outs, "shard"))
+	if len(m.Absent) > 0 {
+		sum += "; no OUT of shard " + firstOf(m.Absent, len(m.Absent))
+	}
+	if missing := m.Items - m.Answered; missing > 0 {
+		sum += "; without an answer: " + firstOf(m.Missing, missing)
+	}
+	if m.Malformed > 0 {
+		sum += "; " + text.Count(m.Malformed, "malformed line")
+	}
+	if m.Doubled > 0 {
+		sum += "; answered twice, of which the first was printed: " + firstOf(m.Twice, m.Doubled)
+	}
+	if m.Answered == m.Items+m.Malformed && m.Doubled == 0 {
+		a.note("%s", sum)
+		return nil
+	}
+	hint := "the command of a shard asks what it has not answered; its OUT.failed says why"
+	if m.Answered == m.Items+m.Malformed {
+		hint = "name one OUT of each shard"
+	}
+	a.complain(text.Errorf(hint, "%s", sum))
+	return silent(exitFailed)
+}

@@ -1,0 +1,220 @@
+package client
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParseShard(t *testing.T) {
+	for s, want := range map[string]Shard{"1/1": {1, 1}, "3/20": {3, 20}, "20/20": {20, 20}, "10000/10000": {10_000, 10_000}} {
+		if got, ok := ParseShard(s); !ok || got != want || got.String() != s {
+			t.Errorf("%s: got %v, %t, want %v", s, got, ok, want)
+		}
+	}
+	for _, s := range []string{"", "3", "/", "3/", "/20", "0/20", "21/20", "3/0", "0/0", "-1/20", "03/20", "+3/20", "3/20/1", "3 /20", "1/10001",
+		"1/99999999999999999999"} {
+		if got, ok := ParseShard(s); ok {
+			t.Errorf("%q: got %v, want it refused", s, got)
+		}
+	}
+}
+
+// inShards gives the prompts of an input by the shard that asks them.
+func inShards(t *testing.T, input string, of int) map[string]int {
+	t.Helper()
+	found := map[string]int{}
+	path := filepath.Join(t.TempDir(), "in")
+	if err := os.WriteFile(path, []byte(input), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for number := 1; number <= of; number++ {
+		in, err := newInputReader(file, "IN")
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.shard = Shard{number, of}
+		if _, err = in.scan(func(item Item, fault *ItemError) error {
+			key := item.Prompt
+			if fault != nil {
+				key = fault.Msg
+			}
+			if was := found[key]; was != 0 {
+				t.Errorf("%q is in the shards %d and %d", key, was, number)
+			}
+			found[key] = number
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
+}
+
+// TestShardsStay holds that an item stays in its shard whatever else the input has, and that all shards get a fair share.
+func TestShardsStay(t *testing.T) {
+	var lines []string
+	for i := range 1000 {
+		lines = append(lines, fmt.Sprintf(`{"id":"item %d","prompt":"with an id %d"}`, i, i), fmt.Sprintf("without one %d", i))
+	}
+	lines = append(lines, `{"id":7,"prompt":"with a number"}`, `{"prompt":""}`, "{")
+	first := inShards(t, strings.Join(lines, "\n"), 20)
+	if len(first) != len(lines) {
+		t.Fatalf("%d of %d lines are in a shard", len(first), len(lines))
+	}
+	sizes := make([]int, 21)
+	for _, shard := range first {
+		sizes[shard]++
+	}
+	if least, most := slices.Min(sizes[1:]), slices.Max(sizes); least < 60 || most > 140 {
+		t.Errorf("the shards have %d to %d of %d lines, want about 100 each", least, most, len(lines))
+	}
+	slices.Reverse(lines)
+	lines = append([]string{"\ufeffone more", ""}, lines...)
+	lines[5] = strings.ReplaceAll(lines[5], `"prompt":`, ` "model": "m", "prompt": `) // the id alone counts
+	lines[6] += "\r"
+	for prompt, shard := range inShards(t, strings.Join(lines, "\n"), 20) {
+		if was, ok := first[prompt]; ok && was != shard {
+			t.Errorf("%q was in shard %d and is in %d", prompt, was, shard)
+		}
+	}
+}
+
+// TestShardOfID holds the hash: a shard that is asked half by one version of ferry and half by the next loses nothing.
+func TestShardOfID(t *testing.T) {
+	for id, want := range map[string]int{"a": 11, "item-1": 13, "seven": 2, "p4": 19} {
+		for number := 1; number <= 20; number++ {
+			if got := (Shard{number, 20}).has(Item{ID: id}, nil); got != (number == want) {
+				t.Errorf("%s is in shard %d: %t, want it in %d alone", id, number, got, want)
+			}
+		}
+	}
+}
+
+// shardTrial has two shards of a batch, of which the first is asked.
+func shardTrial(t *testing.T) (b *batchTrial, outs []string) {
+	b = newBatchTrial(t, "p1\np2\np3\np4\np5\n{\"bad\n")
+	for number := 1; number <= 2; number++ {
+		b.shard = Shard{number, 2}
+		b.out = filepath.Join(filepath.Dir(b.in), fmt.Sprintf("out-%d", number))
+		if _, _, _, err := b.do(); err != nil {
+			t.Fatal(err)
+		}
+		outs = append(outs, b.out)
+	}
+	return b, outs
+}
+
+// merge joins OUTs, and gives what was said and the lines of the items that were written, sorted.
+func (b *batchTrial) merge(outs ...string) (*Merged, string, error) {
+	b.t.Helper()
+	in, err := os.Open(b.in)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer in.Close()
+	m, err := ReadShards(in, "IN", outs)
+	if err != nil {
+		return m, "", err
+	}
+	var items []string
+	err = m.Write(func(line []byte) error {
+		item, _ := itemOf(line)
+		items = append(items, fmt.Sprint(item))
+		return nil
+	})
+	slices.Sort(items)
+	return m, strings.Join(items, " "), err
+}
+
+func TestMerge(t *testing.T) {
+	b, outs := shardTrial(t)
+	m, items, err := b.merge(outs...)
+	if err != nil || items != "1 2 3 4 5" || m.Answered != 5 || m.Items != 5 || m.Malformed != 1 || len(m.Missing)+len(m.Twice)+len(m.Absent) != 0 {
+		t.Fatalf("%+v, items %s, %v", m, items, err)
+	}
+	_, first, _ := b.merge(outs[0])
+	if m, items, err = b.merge(outs[0], outs[0]); err != nil || items != first || m.Doubled != len(strings.Fields(first)) ||
+		m.Answered != m.Doubled || len(m.Missing) != 5-m.Doubled || strings.Join(m.Absent, " ") != "2/2" {
+		t.Errorf("the first shard twice: %+v, items %s, want %s, %v", m, items, first, err)
+	}
+	// A line without its end is of a shard that was killed, or is still at work.
+	text := strings.TrimSuffix(b.read(outs[1]), "\n")
+	b.write(outs[1], text)
+	if m, items, err = b.merge(outs...); err != nil || m.Answered != 4 || len(m.Missing) != 1 || len(strings.Fields(items)) != 4 {
+		t.Errorf("the last line cut: %+v, items %s, %v", m, items, err)
+	}
+}
+
+func TestMergeRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(b *batchTrial, outs []string)
+		want   string
+	}{
+		"another input":           {func(b *batchTrial, _ []string) { b.write(b.in, "one\n") }, "out-1: belongs to another input than IN"},
+		"an OUT of another input": {func(b *batchTrial, _ []string) { b.renew("one\ntwo\n") }, "out-2: are of different runs, with another input"},
+		"another setting": {func(b *batchTrial, _ []string) {
+			b.settings = map[string]string{"--model": "m"}
+			b.renew(b.read(b.in))
+		}, "are of different runs, with another --model"},
+		"another number of shards": {func(b *batchTrial, _ []string) {
+			b.shard = Shard{2, 3}
+			b.renew(b.read(b.in))
+		}, "are of different runs, with another number of shards"},
+		"a whole batch": {func(b *batchTrial, _ []string) {
+			b.shard = Shard{}
+			b.renew(b.read(b.in))
+		}, "out-2: is of a whole batch, not of a shard"},
+		"no journal":     {func(b *batchTrial, outs []string) { os.Remove(outs[0] + ".journal") }, "out-1: has no journal"},
+		"no OUT":         {func(b *batchTrial, outs []string) { os.Remove(outs[0]) }, "and its results in"},
+		"an empty one":   {func(b *batchTrial, outs []string) { os.Remove(outs[0]); b.write(outs[0]+".journal", "") }, "out-1: was never begun"},
+		"a changed OUT":  {func(b *batchTrial, outs []string) { b.write(outs[0], "{}\n") }, "line 1 is no result"},
+		"an open OUT":    {func(b *batchTrial, outs []string) { os.Chmod(outs[0], 0o644) }, "can be read or written by others"},
+		"ids that clash": {func(b *batchTrial, _ []string) { b.write(b.in, strings.Repeat(`{"id":"a","prompt":"p"}`+"\n", 2)) }, "have the same id"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, outs := shardTrial(t)
+			c.change(b, outs)
+			if _, _, err := b.merge(outs...); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
+// renew asks the last OUT anew, for another input.
+func (b *batchTrial) renew(input string) {
+	b.t.Helper()
+	was := b.read(b.in)
+	for _, path := range batchPaths(b.out) {
+		os.Remove(path)
+	}
+	b.write(b.in, input)
+	if _, _, _, err := b.do(); err != nil {
+		b.t.Fatal(err)
+	}
+	b.write(b.in, was)
+}
+
+// TestShardKeepsToItsOut holds that an OUT belongs to one shard.
+func TestShardKeepsToItsOut(t *testing.T) {
+	b, _ := shardTrial(t)
+	for _, other := range []Shard{{}, {1, 2}, {2, 3}} {
+		b.shard = other
+		if _, err := b.open(); err == nil || !strings.Contains(err.Error(), "out-2: was begun with another --shard") {
+			t.Errorf("shard %v: got %v, want it refused", other, err)
+		}
+	}
+	b.shard = Shard{2, 2}
+	if plan, _, asked, err := b.do(); err != nil || asked != "" || plan.Done != plan.Items {
+		t.Errorf("the same shard: %+v, asked %q, %v, want all done", plan, asked, err)
+	}
+}
