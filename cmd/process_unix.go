@@ -51,14 +51,14 @@ func enoughFiles(connections int) error {
 }
 
 // dieOf ends the process by the signal itself, so that its parent sees that it was killed. Should the signal be
-// blocked, the exit code says the same.
+// blocked, as it is for the first process of a container, the exit code says the same.
 func dieOf(caught os.Signal) int {
 	signal.Reset(caught)
 	number, ok := caught.(syscall.Signal)
 	if !ok {
 		return exitFailed
 	}
-	if err := syscall.Kill(syscall.Getpid(), number); err == nil {
+	if pid := syscall.Getpid(); pid != 1 && syscall.Kill(pid, number) == nil {
 		select {} // the signal is on its way
 	}
 	return 128 + int(number)

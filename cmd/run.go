@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -119,21 +120,42 @@ func Main() int {
 			signal.Notify(quit, syscall.SIGQUIT)
 		}
 	}
+	var unkilled chan os.Signal
+	if os.Getpid() == 1 { // the first process of a container dies of no signal of its own; the Go runtime would end with code 2
+		unkilled = make(chan os.Signal, 1)
+		notifyDeadly(unkilled)
+	}
 	done := make(chan int, 1)
 	go func() { done <- Run(context.Background(), os.Args[1:], env) }()
-	select {
-	case code := <-done:
-		if caught := signals.caught.Load(); caught != nil {
-			return dieOf(*caught)
+	for waited := false; ; waited = true {
+		select {
+		case code := <-done:
+			if caught := signals.caught.Load(); caught != nil {
+				return dieOf(*caught)
+			}
+			return code
+		case caught := <-unkilled:
+			if waited || signals.cleaning.Load() == 0 {
+				return dieOf(caught)
+			}
+		case <-quit:
+			what := "nothing was sent"
+			if sent.Load().Load() {
+				what = "the request may have been carried out and billed"
+			}
+			_, _ = io.WriteString(os.Stderr, "\nferry: stopped by SIGQUIT; "+what+"\n")
+			return exitQuit
 		}
-		return code
-	case <-quit:
-		what := "nothing was sent"
-		if sent.Load().Load() {
-			what = "the request may have been carried out and billed"
+	}
+}
+
+// notifyDeadly asks for the signals that end ferry, but for those that are ignored, as for a command in the background of a
+// script.
+func notifyDeadly(signals chan<- os.Signal) {
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
 		}
-		_, _ = io.WriteString(os.Stderr, "\nferry: stopped by SIGQUIT; "+what+"\n")
-		return exitQuit
 	}
 }
 
@@ -145,17 +167,16 @@ func (s signalled) Error() string { return "stopped by " + s.String() }
 // signalCatcher holds the signal that was caught. Catching costs a thread, which most runs never need.
 type signalCatcher struct {
 	caught atomic.Pointer[os.Signal]
+	// cleaning counts those who have something to clean up.
+	cleaning atomic.Int32
 }
 
 // catch is Env.Catch. After the first signal the default is back: a second one kills at once.
 func (c *signalCatcher) catch(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) { // as for a command in the background of a script
-			signal.Notify(signals, s)
-		}
-	}
+	c.cleaning.Add(1)
+	notifyDeadly(signals)
 	go func() {
 		select {
 		case caught := <-signals:
@@ -165,10 +186,11 @@ func (c *signalCatcher) catch(ctx context.Context) (context.Context, func()) {
 		case <-ctx.Done():
 		}
 	}()
-	return ctx, func() {
+	return ctx, sync.OnceFunc(func() {
 		signal.Stop(signals)
 		cancel(nil)
-	}
+		c.cleaning.Add(-1)
+	})
 }
 
 // memoryBound is where the collector begins to work hard, so that what servers send does not fill the memory with garbage:
