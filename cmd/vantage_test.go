@@ -95,7 +95,7 @@ func TestVantagesOverSSH(t *testing.T) {
 func TestShardsOverSSH(t *testing.T) {
 	long(t, "an sshd")
 	findProgram(t, "parallel")
-	line := strings.TrimSpace(regexp.MustCompile(`(?m)^  parallel .*$`).FindString(ferry(t, nil, "help", "batch").stdout))
+	line := strings.TrimSpace(regexp.MustCompile(`(?m)^  parallel .*\n.*$`).FindString(ferry(t, nil, "help", "batch").stdout))
 	hosts := regexp.MustCompile(`[a-z]+\.example\.com`).FindAllString(line, -1)
 	fatalIf(t, len(hosts) != 2, "the line has changed: %s", line)
 	here := newPlace(t)
@@ -103,7 +103,7 @@ func TestShardsOverSSH(t *testing.T) {
 	serveSSH(t, here, hosts)
 	here.file(t, "in.jsonl", strings.Repeat("a prompt\n", 3)+"{\"id\":\"a\",\"prompt\":\"one\"}\nfive\n", 0o644)
 	for range 2 {
-		_, code := here.shell(t, line)
+		_, code := here.shell(t, line+" && ferry ask --batch in.jsonl --merge out-*.jsonl >answers.jsonl")
 		equal(t, "exit code", code, 0)
 		equal(t, "items", linesOf(t, filepath.Join(here.dir, "answers.jsonl")), map[string]bool{"1": true, "2": true, "3": true, "a": true, "5": true})
 	}
