@@ -13,10 +13,10 @@ import (
 )
 
 // group is a command that only holds others.
-func group(use, short, long string, children ...*cobra.Command) *cobra.Command {
+func (a *app) group(use, short, long string, children ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use + " COMMAND", Short: short, Long: long,
-		Args: onlyCommands,
+		Args: a.onlyCommands,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(children...)
@@ -24,12 +24,19 @@ func group(use, short, long string, children ...*cobra.Command) *cobra.Command {
 }
 
 // onlyCommands refuses an argument that names no command of c.
-func onlyCommands(c *cobra.Command, args []string) error {
+func (a *app) onlyCommands(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return usagef(c.CommandPath()+" --help lists them", "there is no command %q of %s", args[0],
-		strings.TrimPrefix(c.CommandPath(), "ferry "))
+	return a.noCommand(c, args)
+}
+
+// noArgs refuses any argument.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usagef(c.CommandPath()+" --help says what it takes", "%s takes no argument, and there is %q", c.CommandPath(), args[0])
 }
 
 // wantArgs is cobra.ExactArgs with a message that names what is wanted.

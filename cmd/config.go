@@ -18,7 +18,7 @@ import (
 )
 
 func newConfigCmd(a *app) *cobra.Command {
-	return group("config", "The configuration file, its nodes and their keys",
+	return a.group("config", "The configuration file, its nodes and their keys",
 		`config shows and changes the configuration: a YAML file with the nodes and how to reach them. Without one the node
 direct works from ANTHROPIC_API_KEY.`,
 		newConfigInitCmd(a), newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a),
@@ -37,7 +37,7 @@ func newConfigInitCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "init",
 		Short: "Write a commented file to start from, never over an old one",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: with(a.configPath, func(_ context.Context, path string, _ []string) error {
 			if err := config.Init(path); err != nil {
 				return err
@@ -52,7 +52,7 @@ func newConfigPathCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "path",
 		Short: "Where the file is",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: with(a.configPath, func(_ context.Context, path string, _ []string) error {
 			named := config.CheckNamed(a.Lookup)
 			if _, err := os.Stat(path); err != nil && named == nil {
@@ -68,7 +68,7 @@ func newConfigListCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "Every setting in force, and where it comes from",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: with(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
 			if form == "json" {
 				return printList(a, "settings", s.list())
@@ -182,7 +182,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "nodes",
 		Short: "The nodes in a table",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: with(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
 			nodes := []nodeJSON{}
 			for _, name := range s.file.Names(presets()) {

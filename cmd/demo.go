@@ -29,7 +29,7 @@ func newDemoCmd(a *app) *cobra.Command {
   ferry ask -n demo hello                                   the same node inside ferry, no port
   ferry ask -n 'demo:?status=429,503,200' hello             meets a 429 and a 503 first
   ANTHROPIC_BASE_URL=http://127.0.0.1:8787 ANTHROPIC_API_KEY=any ferry ask hello`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), a, listen) },
 	}
 	a.longHelp(c, demoHelp)

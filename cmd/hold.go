@@ -68,7 +68,7 @@ call leave one behind. It ends when it has been idle that long.`,
   ferry config set nodes.hongkong.hold 10m
   ferry config hold
   ferry config hold stop hongkong`,
-		Args: onlyCommands,
+		Args: a.onlyCommands,
 		RunE: with(a.holdDir, func(_ context.Context, dir string, _ []string) error { return a.listHolders(dir, form) }),
 	}
 	oneOf(c, &form, "output", "o", "`FORM`: text, or json (an object for each)", "text", "json")

@@ -27,7 +27,7 @@ prints the public part; --out writes all of it, and replaces nothing that ferry 
 nothing.`,
 		Example: `  ferry config nginx | less
   ferry config nginx --out /etc/nginx && nginx -t && nginx -s reload`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: with(a.gateway, func(ctx context.Context, g *gatewayFile, _ []string) error { return runConfigNginx(ctx, g, out) }),
 	}
 	c.Flags().StringVar(&out, "out", "", "write nginx.conf and keys.conf into this `DIR`")

@@ -34,7 +34,7 @@ tokens used, and the connections that are held. A day's budget then begins anew.
 and so does the audit log unless --audit takes it too.`,
 		Example: `  ferry config purge
   ferry config purge --audit --yes`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runConfigPurge(c.Context(), a, o) },
 	}
 	c.Flags().BoolVar(&o.audit, "audit", false, "also remove the audit log")

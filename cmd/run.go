@@ -26,7 +26,6 @@ import (
 	"ferry/pkg/text"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // Env is everything from outside that a run of the program touches, so that a test can run the whole of it.
@@ -300,6 +299,7 @@ func exitCode(err error) (code int, told bool) {
 // newRootCmd builds the commands: all of them, or only the one that the arguments begin with, since building the others
 // would cost every run a share of its start-up.
 func newRootCmd(a *app, args []string) *cobra.Command {
+	showVersion := false
 	root := &cobra.Command{
 		Use:   "ferry COMMAND",
 		Short: "Carry a prompt to a large-model API and bring the answer back whole",
@@ -324,15 +324,18 @@ means that the answer is all there.`,
 			return config.CheckNamed(a.Lookup)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("ferry ask "+text.ShellWords(args), "there is no command %q", args[0])
+			switch {
+			case len(args) > 0:
+				return a.noCommand(c, args)
+			case showVersion:
+				return runVersion(a, "text")
 			}
 			return c.Help()
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { a.help(c) })
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(a.flagError)
 	commands := map[string]func(*app) *cobra.Command{
 		"ask": newAskCmd, "stream": newStreamCmd, "bench": newBenchCmd, "config": newConfigCmd, "demo": newDemoCmd, "version": newVersionCmd,
 	}
@@ -342,6 +345,8 @@ means that the answer is all there.`,
 		root.SetHelpCommand(&cobra.Command{Hidden: true})
 		return root
 	}
+	root.Flags().BoolVarP(&showVersion, "version", "V", false, "the version, as ferry version prints it")
+	root.SetHelpCommand(newHelpCmd())
 	for _, build := range commands {
 		root.AddCommand(build(a))
 	}
@@ -360,26 +365,3 @@ func (a *app) help(c *cobra.Command) {
 
 // pipeWidth is the width of help that no terminal shows.
 const pipeWidth = 120
-
-// flagError adds a hint to what the flag parser says.
-func flagError(c *cobra.Command, err error) error {
-	if errors.Is(err, pflag.ErrHelp) {
-		return err
-	}
-	var checked interface {
-		error
-		Hint() string
-	}
-	if errors.As(err, &checked) { // the flag has checked its value itself
-		return checked
-	}
-	hint := "ferry " + strings.TrimPrefix(c.CommandPath(), "ferry ") + " --help lists the flags"
-	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) {
-		hint += "; a prompt that begins with a dash goes behind --: ferry ask -- -5 in words"
-		if unknown.GetSpecifiedName() == "retry" {
-			hint = "--attempts says how often and --retry-policy when; --retry-delay is the wait after a 429"
-		}
-	}
-	return usagef(hint, "%s", strings.TrimSuffix(err.Error(), "."))
-}

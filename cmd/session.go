@@ -17,7 +17,7 @@ import (
 )
 
 func newConfigSessionCmd(a *app) *cobra.Command {
-	return group("session", "The conversations that are kept on this machine",
+	return a.group("session", "The conversations that are kept on this machine",
 		`session shows and removes the conversations that --session, --continue and --new keep. The idle timeout replaces a
 conversation's token alone; its words stay until they are removed here.`,
 		newSessionListCmd(a), newSessionShowCmd(a), newSessionRmCmd(a), newSessionPruneCmd(a),
@@ -29,7 +29,7 @@ func newSessionListCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "Every conversation, the one used last first",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: with(a.sessions, func(_ context.Context, store session.Store, _ []string) error {
 			infos, err := store.List()
 			if err != nil {
@@ -160,7 +160,7 @@ func newSessionPruneCmd(a *app) *cobra.Command {
 		Use:     "prune --older-than DURATION",
 		Short:   "Remove the conversations that were not used for so long",
 		Example: "  ferry config session prune --older-than 7d",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: with(a.sessions, func(ctx context.Context, store session.Store, _ []string) error {
 			if age == 0 {
 				return usagef("ferry config session prune --older-than 7d", "--older-than has to say how old")

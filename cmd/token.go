@@ -13,7 +13,7 @@ import (
 )
 
 func newConfigTokenCmd(a *app) *cobra.Command {
-	return group("token", "The tokens of a gateway's callers",
+	return a.group("token", "The tokens of a gateway's callers",
 		`token makes, lists and revokes the tokens with which callers come to the gateway (ferry config nginx). Each has a role
 of the section gateway:, which says what it may do. They are kept in a file that only its owner and root can read,
 since nginx compares them itself; nginx takes a change in when it is reloaded.`,
@@ -76,7 +76,7 @@ func newTokenListCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "The tokens by their public names, with role and date",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: with(a.gateway, func(_ context.Context, g *gatewayFile, _ []string) error {
 			tokens, err := g.tokens().List()
 			if err != nil {

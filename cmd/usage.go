@@ -17,7 +17,7 @@ func newConfigUsageCmd(a *app) *cobra.Command {
 		Short: "The tokens used, by day and node",
 		Long: `usage shows the requests and tokens of each day and node, the newest day first. They are counted where a budget is set
 (budget: 200000 tokens/day, for all nodes or for one), and nowhere else: without one no record is kept.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: with(a.limitsDir, func(_ context.Context, dir string, _ []string) error { return runConfigUsage(a, dir, form) }),
 	}
 	textOrJSON(c, &form)

@@ -24,7 +24,7 @@ func newVersionCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "version",
 		Short: "The version, and what it was built from",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  func(*cobra.Command, []string) error { return runVersion(a, form) },
 	}
 	oneOf(c, &form, "output", "o", "`FORM`: text or json", "text", "json")

@@ -187,10 +187,15 @@ func isWord(s string) bool {
 
 // meant adds the nearest of names to a message about name, when one is near enough to be what was meant.
 func meant(msg, name string, names []string) string {
-	if n := closest(2, name, names); n != "" {
+	if n := Nearest(name, names); n != "" {
 		return msg + "; did you mean " + n + "?"
 	}
 	return msg
+}
+
+// Nearest returns the first of names that is name but for a slip or two, or one where it is very short; "" for none.
+func Nearest(name string, names []string) string {
+	return closest(min(2, utf8.RuneCountInString(name)/2), name, names)
 }
 
 // Closest returns the first name at the smallest distance from s, which is at most half of its length, "" for none.

@@ -232,8 +232,7 @@ func (v *Values) Select(s Selection) (Node, error) {
 // findNode gives a node with what was said of it.
 func (v *Values) findNode(s Selection) (Node, *Error) {
 	if err := checkSelector(s.Selector); err != nil {
-		err.Key = "node"
-		return Node{}, err
+		return Node{}, err.given("node", s.Selector)
 	}
 	isDemo := s.Selector == "demo" || strings.HasPrefix(s.Selector, "demo:") || strings.HasPrefix(s.Selector, "demo/")
 	var n Node
@@ -249,7 +248,7 @@ func (v *Values) findNode(s Selection) (Node, *Error) {
 		n, err = v.directNode()
 	default:
 		msg := "unknown node " + s.Selector
-		if origin := v.Origin("node"); origin != "default" {
+		if origin := v.Origin("node"); origin != "default" && slices.Contains(v.Nodes, s.Selector) {
 			msg += " (from " + origin + ")"
 		}
 		err = bad(meant(msg, s.Selector, v.file.Names(s.Presets())), "ferry config nodes lists them")

@@ -1,0 +1,193 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ferry/pkg/config"
+	"ferry/pkg/text"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// foreign are words of other programs, with what ferry has for them.
+var foreign = map[string]string{
+	"add": "ferry config set nodes.NAME.url URL", "auth": "ferry config key NODE", "batch": "ferry ask --batch IN.jsonl --out OUT.jsonl",
+	"chat": "ferry ask --session NAME", "compare": "ferry bench NODE NODE", "doctor": "ferry config check", "gateway": "ferry config nginx",
+	"history": "ferry config session", "login": "ferry config key NODE", "logout": "ferry config key NODE --remove", "ls": "ferry config nodes",
+	"models": "ferry config check NODE", "node": "ferry config nodes", "ping": "ferry config check", "ps": "ferry config hold",
+	"serve": "ferry demo", "sessions": "ferry config session", "settings": "ferry config list", "status": "ferry config check",
+	"test": "ferry config check", "tokens": "ferry config usage",
+}
+
+// foreignFlags are flags of other programs, likewise.
+var foreignFlags = map[string]string{
+	"api-key": keyHint, "json": "-o json prints an object", "key": keyHint, "prompt": "the prompt is the arguments",
+	"retry":         "--attempts says how often and --retry-policy when; --retry-delay is the wait after a 429",
+	"system-prompt": "--system TEXT is the system prompt", "token": keyHint, "version": "ferry --version prints it",
+}
+
+const keyHint = "no flag takes a key, which others could see; ferry config key NODE sets one up"
+
+// places are the commands and topics by the words that lead to them: those of all of the tree, and those of the group c
+// before the others.
+func places(c *cobra.Command) map[string]string {
+	found := map[string]string{}
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		for _, child := range c.Commands() {
+			path := child.CommandPath()
+			switch {
+			case child.IsAdditionalHelpTopicCommand():
+				path = "ferry help " + child.Name()
+			case !child.IsAvailableCommand():
+				continue
+			}
+			if found[child.Name()] == "" {
+				found[child.Name()] = path
+			}
+		}
+		for _, child := range c.Commands() {
+			walk(child)
+		}
+	}
+	walk(c)
+	if c.HasParent() {
+		walk(c.Root())
+	}
+	return found
+}
+
+// noCommand is the error of arguments that name no command of c. One word is never sent as a prompt by a hint: it may be
+// a command with a slip.
+func (a *app) noCommand(c *cobra.Command, args []string) error {
+	full := newRootCmd(a, nil)
+	if same, _, err := full.Find(strings.Fields(c.CommandPath())[1:]); err == nil {
+		c = same
+	}
+	word, of, lists := args[0], "", c.CommandPath()+" --help lists the commands"
+	if c.HasParent() {
+		of = " of " + strings.TrimPrefix(c.CommandPath(), "ferry ")
+	}
+	said := fmt.Sprintf("there is no command %q%s", word, of)
+	known := places(c)
+	meant := foreign[word]
+	if own := known[nearest(word, known)]; own != "" && (meant == "" || known[word] != "" && !strings.HasPrefix(own, "ferry help ")) {
+		meant = own
+	}
+	if word == "help" {
+		meant = "ferry help" + strings.TrimPrefix(c.CommandPath(), "ferry")
+	}
+	top := strings.Count(meant, " ") == 1 // a command of the first level
+	isPrompt := !c.HasParent() && !top && (len(args) > 2 || meant == "" && len(args) > 1 || strings.ContainsAny(word, " \t\n"))
+	if isPrompt {
+		lists = "ferry ask " + text.ShellWords(args)
+	}
+	if meant != "" && (!isPrompt || known[word] != "") {
+		said += "; did you mean " + meant + "?"
+	}
+	return usagef(lists, "%s", said)
+}
+
+// nearest is the known word that a word is, or may be with a slip or two; "" for none.
+func nearest[T any](word string, known map[string]T) string {
+	if _, ok := known[word]; ok {
+		return word
+	}
+	names := make([]string, 0, len(known))
+	for name := range known {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return config.Nearest(word, names)
+}
+
+// flagError adds to what the flag parser says what may have been meant.
+func (a *app) flagError(c *cobra.Command, err error) error {
+	var checked interface {
+		error
+		Hint() string
+	}
+	if errors.Is(err, pflag.ErrHelp) || errors.As(err, &checked) { // the flag has checked its value itself
+		return err
+	}
+	said, hint := strings.TrimSuffix(err.Error(), "."), c.CommandPath()+" --help lists the flags"
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		name, own := unknown.GetSpecifiedName(), map[string]string{}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				own[f.Name] = "--" + f.Name
+			}
+		})
+		near := nearest(name, own)
+		other := foreignFlags[name]
+		if other == "" && near == "" {
+			other = a.flagElsewhere(name)
+		}
+		switch {
+		case other != "":
+			hint = other
+		case near != "":
+			said += "; did you mean --" + near + "?"
+		}
+		if c.Flags().Lookup("no-stdin") != nil { // there is a prompt
+			hint += "; a prompt that begins with a dash goes behind --: ferry ask -- -5 in words"
+		}
+	}
+	return usagef(hint, "%s", said)
+}
+
+// flagElsewhere names the commands that have a flag; "" for none.
+func (a *app) flagElsewhere(name string) string {
+	var have []string
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if f := c.Flags().Lookup(name); f != nil && !f.Hidden {
+			have = append(have, c.CommandPath())
+		}
+		for _, child := range c.Commands() {
+			walk(child)
+		}
+	}
+	if name != "" {
+		walk(newRootCmd(a, nil))
+	}
+	if len(have) == 0 {
+		return ""
+	}
+	return "--" + name + " is a flag of " + strings.Join(have[:min(3, len(have))], ", ")
+}
+
+// newHelpCmd is help COMMAND and help TOPIC.
+func newHelpCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [command|topic]", Short: "What a command does, or a page on a topic", Hidden: true,
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			if on, _, err := c.Root().Find(args); err == nil {
+				for _, child := range on.Commands() {
+					if child.IsAvailableCommand() || child.IsAdditionalHelpTopicCommand() {
+						names = append(names, child.Name()+"\t"+child.Short)
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			on, rest, err := c.Root().Find(args)
+			if err == nil && len(rest) == 0 {
+				return on.Help()
+			}
+			said := fmt.Sprintf("there is no command or topic %q", strings.Join(args, " "))
+			if near := nearest(args[len(args)-1], places(c.Root())); near != "" {
+				place := places(c.Root())[near]
+				said += "; did you mean ferry help " + strings.TrimPrefix(strings.TrimPrefix(place, "ferry "), "help ") + "?"
+			}
+			return usagef("ferry --help lists the commands and topics", "%s", said)
+		},
+	}
+}
