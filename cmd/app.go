@@ -26,6 +26,8 @@ type app struct {
 	// redactor takes keys and personal data out of what is logged or shown beside an answer.
 	redactor *guard.Redactor
 	quiet    bool
+	// lang is the language of messages, "" for that of the locale.
+	lang string
 	// closed is the error of commands that print where standard output takes nothing: whatever an answer costs, it would
 	// be lost.
 	closed error
@@ -71,7 +73,7 @@ func (a *app) note(format string, args ...any) { a.remark(a.safe(fmt.Sprintf(for
 func (a *app) remark(text string) {
 	const who = "ferry: "
 	if !a.quiet {
-		a.tell(a.err.Wrap(indented(who+text, len(who)), len(who)) + "\n")
+		a.tell(a.err.Wrap(indented(who+a.local(text), len(who)), len(who)) + "\n")
 	}
 }
 
@@ -98,9 +100,9 @@ func (a *app) outStyles() term.Styles { return term.NewStyles(a.out.Facts) }
 // complain says what failed, and below it what to do.
 func (a *app) complain(err error) {
 	styles := term.NewStyles(a.err.Facts)
-	said := styles.Bad.Render("Error:") + " " + indented(a.safe(a.inWords(err)), len("Error: "))
+	said := styles.Bad.Render("Error:") + " " + indented(a.local(a.safe(a.inWords(err))), len("Error: "))
 	if hint := text.Hint(err); hint != "" {
-		said += "\n" + hintText(styles, 0, a.safe(hint))
+		said += "\n" + hintText(styles, 0, a.local(a.safe(hint)))
 	}
 	a.tell(a.err.Wrap(said, hintIndent) + "\n")
 }

@@ -144,6 +144,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.BoolVarP(&o.usage, "usage", "u", false, "print the tokens used, on standard error")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show attempts, phases and headers, on standard error")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no notes, only errors")
+	oneOf(c, &a.lang, "lang", "", "the `LANGUAGE` of notes, errors and hints: en or zh; without it that of the locale", "", "en", "zh")
 	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
 }
 

@@ -171,10 +171,10 @@ func (r *checkReport) finding(f client.Finding) {
 	case client.Bad:
 		mark, r.failed = r.styles.Bad.Render(mark), true
 	}
-	found := indented(r.safe(f.Text), checkIndent)
+	found := indented(r.local(r.safe(f.Text)), checkIndent)
 	lines := r.out.Wrap(fmt.Sprintf("  %s %-8s %s", mark, f.Step, found), checkIndent) + "\n"
 	if f.Hint != "" {
-		lines += r.out.Wrap(hintText(r.styles, checkIndent, r.safe(f.Hint)), checkIndent+hintIndent) + "\n"
+		lines += r.out.Wrap(hintText(r.styles, checkIndent, r.local(r.safe(f.Hint))), checkIndent+hintIndent) + "\n"
 	}
 	r.print(lines)
 }

@@ -158,7 +158,7 @@ func (a *app) oneLine(name string, parts []string) string {
 			line += part
 		}
 	}
-	return text.Cut(name, max(leastName, room-text.Width(line))) + line
+	return a.local(text.Cut(name, max(leastName, room-text.Width(line))) + line)
 }
 
 // leastName is how much of a node's name is shown at the least, in columns.

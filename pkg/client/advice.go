@@ -41,6 +41,8 @@ func (e *Error) advice() string {
 		return "leave the system prompt out, or ask a node that speaks messages or chat"
 	case e.Proxy != "" && (e.Status == 403 || e.Status >= 502 && e.Status <= 504):
 		return "the answer may be that of the proxy, " + e.Proxy + "; --proxy none does without one"
+	case (e.Status == 401 || e.Status == 403 || e.Status == 404) && e.KeySource == "the demo node":
+		return "the demo node was asked for that"
 	case e.Status == 401 || e.Status == 403:
 		return e.keyAdvice()
 	case e.Status == http.StatusNotFound && apiErr != nil && strings.Contains(strings.ToLower(apiErr.Message), "model"):
@@ -65,7 +67,7 @@ func (e *Error) keyAdvice() string {
 	if e.KeySource != "" {
 		advice, another = "the key came from "+e.KeySource, "another"
 	}
-	if e.Node == "" || e.isURL() || e.KeySource == "the demo node" { // for which no key is stored
+	if e.Node == "" || e.isURL() { // for which no key is stored
 		return advice
 	}
 	return advice + "; ferry config key " + e.Node + " stores " + another

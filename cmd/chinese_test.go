@@ -1,0 +1,34 @@
+package cmd_test
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestChineseTable holds that each row begins with words that ferry still says, in a source or a story,, and that no text gets lost in it.
+func TestChineseTable(t *testing.T) {
+	const file = "cmd/chinese.go"
+	var said strings.Builder
+	for _, s := range sources(t) {
+		if filepath.ToSlash(s.path) != file {
+			said.WriteString(read(t, filepath.Join(checkout, s.path)))
+		}
+	}
+	stories, err := filepath.Glob(filepath.Join(checkout, "testdata", "script", "*.txtar"))
+	fatalIf(t, err != nil || len(stories) == 0, "%d stories, %v", len(stories), err)
+	for _, path := range stories { // of what libraries say
+		said.WriteString(read(t, path))
+	}
+	hole := regexp.MustCompile(`\{\d?\}`)
+	rows := regexp.MustCompile(`\{"(.*)",\s+"(.*)"\},\n`).FindAllStringSubmatch(read(t, filepath.Join(checkout, file)), -1)
+	atLeast(t, "rows", len(rows), 70)
+	for _, row := range rows {
+		english, chinese := row[1], row[2]
+		first := strings.TrimSpace(strings.Join(strings.SplitN(strings.TrimPrefix(english, "{}"), "{}", 2)[:1], ""))
+		errorIf(t, !strings.Contains(said.String(), strings.TrimRight(first, ":…")), "%q is nothing that ferry says", first)
+		equal(t, "texts in "+chinese, len(hole.FindAllString(chinese, -1)), len(hole.FindAllString(english, -1)))
+		errorIf(t, !regexp.MustCompile(`\p{Han}`).MatchString(chinese), "%q is not Chinese", chinese)
+	}
+}
