@@ -31,10 +31,13 @@ nothing. --live adds one tiny request that is paid for. It exits 1 when a line i
 	}
 	textOrJSON(c, &o.output)
 	c.Flags().BoolVar(&o.live, "live", false, "also send one tiny request that is paid for")
-	span(c.Flags(), &o.timeout, "timeout", "", 30*time.Second, time.Second, longestTime,
+	span(c.Flags(), &o.timeout, "timeout", "", checkTimeout, time.Second, longestTime,
 		"the most time for one node", "1s to 24h")
 	return c
 }
+
+// checkTimeout is how long a node may take where nothing else is said.
+const checkTimeout = 30 * time.Second
 
 type checkOptions struct {
 	output  string
@@ -131,14 +134,14 @@ var results = map[client.Mark]string{client.Good: "ok", client.Bad: "failed", cl
 func (r *checkReport) check(ctx context.Context, node config.Node, o checkOptions) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &client.DeadlineError{Timeout: o.timeout})
 	defer cancel()
-	e, err := r.endpoint(ctx, node, endpointOptions{})
+	e, err := r.endpoint(ctx, node, endpointOptions{lists: !o.live})
 	keyless := err != nil
 	switch {
 	case keyless:
 		r.finding(client.Fault("key", err))
 		// The rest of the way can be looked at without the key: the node then says 401, which is no fault of the way.
 		node.Auth, node.Headers = config.Auth{Scheme: config.AuthNone}, nil
-		if e, err = r.endpoint(ctx, node, endpointOptions{unread: true}); err != nil {
+		if e, err = r.endpoint(ctx, node, endpointOptions{unread: true, lists: true}); err != nil {
 			return
 		}
 	case node.Auth.Scheme == config.AuthNone:

@@ -78,6 +78,9 @@ func (order *nodeOrder) ready(ctx context.Context, i int) (*client.Endpoint, err
 			order.settings.remark(name + " is the demo node: its answers are made up here")
 		}
 		n.endpoint, n.err = order.settings.endpoint(ctx, n.Node, order.options)
+		if n.err == nil && n.Provider && !order.options.unread {
+			order.settings.introduce(n.Node)
+		}
 		if n.err == nil && order.onEndpoint != nil {
 			order.onEndpoint(n.endpoint)
 		}
@@ -146,6 +149,7 @@ type endpointOptions struct {
 	unread      bool // its key is named and not read
 	streams     bool // its answers are streams, which may be longer than a whole answer
 	holds       bool // its connection may outlive the command
+	lists       bool // it is asked for its models alone, and needs none
 	connections int  // how many are kept; 0 is the transport's own number
 	cold        bool // none is kept
 	single      bool // no second handshake beside one that is late: it would be measured too
@@ -182,7 +186,7 @@ const maxStream = 256 << 20
 
 // endpoint readies a node: its key is read and its transport built. Every command does it here.
 func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOptions) (*endpoint, error) {
-	if err := node.CheckModel(); err != nil {
+	if err := node.CheckModel(); err != nil && !o.lists {
 		return nil, err
 	}
 	known, err := s.identify(ctx, node, o.unread)

@@ -127,6 +127,7 @@ func TestStories(t *testing.T) {
 			"waits":    storyWaits,
 			"reply":    storyReply,
 			"node":     storyNode,
+			"provider": storyProvider,
 			"requests": storyRequests,
 			"sent":     storySent,
 			"fill":     storyFill,
@@ -234,6 +235,17 @@ func storyServe(ts *testscript.TestScript, name string, handler http.Handler, ho
 func storyNode(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, args, "node NAME")
 	storyServe(ts, args[0], nil)
+}
+
+// provider NAME PROXY HOST starts a demo node with a certificate of HOST, which the story trusts, and a proxy that leads to
+// it whatever is asked for.
+func storyProvider(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, "provider NAME PROXY HOST")
+	t := storyT(ts)
+	ca := newAuthority(t, args[2], nil)
+	storyServe(ts, args[0], nil, overTLS(ca.issueFor(t, args[2])))
+	ts.Setenv(args[1], connectProxy(t, nil, findServer(ts, args[0]).host).URL)
+	ts.Setenv("SSL_CERT_FILE", ca.file)
 }
 
 // secure NAME starts a server whose certificate no authority has signed.

@@ -55,7 +55,11 @@ func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 	case n.Auth.Scheme == AuthNone:
 		return guard.Secret{}, nil
 	case !n.Key.IsZero():
-		return k.Resolve(ctx, n.Key)
+		secret, err := k.Resolve(ctx, n.Key)
+		if err != nil && n.Provider {
+			err = text.WithHint(err, text.Hint(err)+"\nor have it asked for and kept: ferry config add "+n.Name)
+		}
+		return secret, err
 	case n.InFile:
 		return guard.Secret{}, text.Errorf("ferry config set nodes."+n.Name+".key env:NAME"+
 			"\nor, if it wants none: ferry config set nodes."+n.Name+".auth none", "no key for node %s", n.Name)

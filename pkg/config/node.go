@@ -87,8 +87,8 @@ type Node struct {
 	// Params are members of a request's body by their names; null takes one away.
 	Params map[string]json.RawMessage
 
-	// InFile says that the file defines the node. The others are direct, the demo nodes and URLs.
-	InFile bool
+	// InFile says that the file defines the node. The others are direct, the demo nodes, URLs, and those of a Provider.
+	InFile, Provider bool
 
 	said []Entry // the fields that were said, in their order
 }

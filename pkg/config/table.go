@@ -176,12 +176,22 @@ func Environment() []Variable {
 			list = append(list, Variable{k.Env, k.Usage})
 		}
 	}
-	return append(list,
-		Variable{"ANTHROPIC_API_KEY", "the key of the built-in node direct"},
-		Variable{"CLAUDE_KEY", "the same, where ANTHROPIC_API_KEY is not set"},
+	list = append(list,
+		Variable{"ANTHROPIC_AUTH_TOKEN", "the key of the built-in node direct, sent as a Bearer token"},
+		Variable{"ANTHROPIC_API_KEY", "the same, sent as x-api-key, where ANTHROPIC_AUTH_TOKEN is not set"},
+		Variable{"CLAUDE_KEY", "the same, where neither is set"},
 		Variable{"ANTHROPIC_BASE_URL", "the address of the built-in node direct"},
 		Variable{"ANTHROPIC_MODEL", "the model of the built-in node direct"},
 	)
+	for _, p := range providers {
+		if p.Variable != "" {
+			list = append(list, Variable{p.Variable, "the key of the provider " + p.Name})
+		}
+		if p.BaseVariable != "" {
+			list = append(list, Variable{p.BaseVariable, "the address of the provider " + p.Name})
+		}
+	}
+	return list
 }
 
 // pattern is the name in the table that a path of names could lead to: each name of the user's is a *.

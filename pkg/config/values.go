@@ -204,7 +204,7 @@ func (v *Values) Select(s Selection) (Node, error) {
 		return all.text
 	})
 	dialect := n.API.Dialect().Facts()
-	if v.set["model"].origin == "default" && n.own("model") == "" && dialect.Model != wire.ModelKnown {
+	if v.set["model"].origin == "default" && n.own("model") == "" && (dialect.Model != wire.ModelKnown || n.Provider) {
 		n.Model = ""
 	}
 	if model, ok := n.Aliases[n.Model]; ok {
@@ -246,12 +246,15 @@ func (v *Values) findNode(s Selection) (Node, *Error) {
 		n = v.file.node(s.Selector)
 	case s.Selector == "direct":
 		n, err = v.directNode()
+	case slices.Contains(providerNames(), s.Selector):
+		n, err = v.providerNode(s.Selector, s.API)
 	default:
 		msg := "unknown node " + s.Selector
 		if origin := v.Origin("node"); origin != "default" && slices.Contains(v.Nodes, s.Selector) {
 			msg += " (from " + origin + ")"
 		}
-		err = bad(meant(msg, s.Selector, v.file.Names(s.Presets())), "ferry config nodes lists them")
+		names := append(v.file.Names(s.Presets()), providerNames()...)
+		err = bad(meant(msg, s.Selector, names), "ferry config nodes lists them, ferry config add the providers that ferry knows")
 	}
 	if err != nil || s.API == "" {
 		return n, err
@@ -265,9 +268,10 @@ func (v *Values) findNode(s Selection) (Node, *Error) {
 	return n, nil
 }
 
-// directNode is the only node that variables define.
+// directNode is the only node that variables define, but for those of providers.
 func (v *Values) directNode() (Node, *Error) {
-	url, model, key := Entry{"url", "https://api.anthropic.com", "built in"}, Entry{Key: "model"}, Entry{Key: "key"}
+	url, model, key := Entry{"url", "https://api.anthropic.com", builtIn}, Entry{Key: "model"}, Entry{Key: "key"}
+	auth := Entry{Key: "auth"}
 	for _, of := range []struct {
 		variable string
 		entry    *Entry
@@ -280,12 +284,15 @@ func (v *Values) directNode() (Node, *Error) {
 			of.entry.Value, of.entry.Origin = text, of.variable
 		}
 	}
-	for _, variable := range []string{"CLAUDE_KEY", "ANTHROPIC_API_KEY"} {
+	for _, variable := range []string{"CLAUDE_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"} {
 		if v.lookup.Get(variable) != "" {
 			key.Value, key.Origin = "env:"+variable, variable
 		}
 	}
-	return Node{Name: "direct", said: []Entry{url, {"api", string(wire.Messages), "built in"}, model, key}}, nil
+	if key.Origin == "ANTHROPIC_AUTH_TOKEN" {
+		auth.Value, auth.Origin = AuthBearer, key.Origin
+	}
+	return Node{Name: "direct", said: []Entry{url, {"api", string(wire.Messages), builtIn}, model, key, auth}}, nil
 }
 
 // urlNode takes its key from FERRY_KEY and nowhere else, so that no other node's key goes to an address typed by hand.
@@ -319,17 +326,19 @@ func demoNode(s Selection) (Node, *Error) {
 	} else if s.Selector != "demo" {
 		address = s.Selector
 	}
-	return Node{Name: name, said: []Entry{{"url", address, "built in"}, {"auth", AuthNone, "built in"}}}, nil
+	return Node{Name: name, said: []Entry{{"url", address, builtIn}, {"auth", AuthNone, builtIn}}}, nil
 }
 
 // CheckModel fails with *Error where the node has no model and its dialect needs one.
 func (n Node) CheckModel() error {
-	if n.Model != "" || n.API.Dialect().Facts().Model != wire.ModelRequired {
+	if n.Model != "" || !n.Provider && n.API.Dialect().Facts().Model != wire.ModelRequired {
 		return nil
 	}
 	hint := "name one with -m or FERRY_MODEL"
 	if n.InFile {
 		hint = "name one with -m, or in the file: ferry config set nodes." + n.Name + ".model NAME"
+	} else if n.Provider {
+		hint = "name one with -m, or have one chosen: ferry config add " + n.Name
 	}
 	return bad("node "+n.Name+" has no model", hint)
 }
