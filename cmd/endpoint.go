@@ -3,9 +3,7 @@ package cmd
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 
@@ -258,16 +256,14 @@ func (a *app) clientEnv() client.Env {
 // they would come from.
 func (s *settings) identify(ctx context.Context, node config.Node, unread bool) (client.Endpoint, error) {
 	out := client.Endpoint{Name: node.Name, API: node.API, Version: node.Version, Auth: node.Auth.HeaderName()}
-	address := node.URL
 	var err error
-	if query, ok := strings.CutPrefix(address, "demo:"); ok {
-		address = "http://demo" + query
+	if query, ok := strings.CutPrefix(node.URL, "demo:"); ok {
 		if err = checkFaults(strings.TrimPrefix(query, "?")); err != nil {
 			return out, err
 		}
 	}
-	if out.URL, err = url.Parse(address); err != nil {
-		return out, fmt.Errorf("node %s: the url cannot be read", node.Name)
+	if out.URL, err = node.Address(); err != nil {
+		return out, err
 	}
 	switch {
 	case node.IsDemo() && out.Auth == "":

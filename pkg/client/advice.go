@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"ferry/pkg/retry"
@@ -48,7 +49,7 @@ func (e *Error) advice() string {
 	case e.Status == http.StatusNotFound && apiErr != nil && strings.Contains(strings.ToLower(apiErr.Message), "model"):
 		return "-m MODEL asks for another model"
 	case e.Status == http.StatusNotFound && e.URL != nil:
-		return fmt.Sprintf("is the path right? it comes from %s and from api %s; another api has another path", e.addressSetting(), e.API)
+		return fmt.Sprintf("is the path right? it comes from %s and from api %s; %s", e.addressSetting(), e.API, e.pathAdvice())
 	case e.Class == DNS || e.Class == Connect || e.Class == Reset || e.Class == Timeout:
 		return e.wayAdvice()
 	case e.Status == 429 && e.Policy == retry.Script && e.GaveUp:
@@ -59,6 +60,21 @@ func (e *Error) advice() string {
 		}
 	}
 	return ""
+}
+
+// pathAdvice is what to try in place of a path that is not there: with /v1 where the chat API of most servers has it.
+func (e *Error) pathAdvice() string {
+	facts := e.API.Dialect().Facts()
+	base := url.URL{Scheme: e.URL.Scheme, Host: e.URL.Host,
+		Path: strings.TrimSuffix(strings.TrimSuffix(e.URL.Path, facts.Path), facts.ModelsPath)}
+	if e.API != wire.Chat || strings.HasSuffix(base.Path, "/v1") {
+		return "another api has another path"
+	}
+	base.Path += "/v1"
+	if e.isURL() {
+		return "try -n " + base.String()
+	}
+	return "try ferry config set " + e.addressSetting() + " " + base.String()
 }
 
 // keyAdvice is what to do where a key was refused.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,6 +117,21 @@ func (n Node) own(field string) string {
 // IsDemo reports whether the node is the demo node in this process.
 func (n Node) IsDemo() bool { return strings.HasPrefix(n.URL, "demo:") }
 
+// Address is where the dialect's path is appended: the url, without what people write of that path already. A demo node
+// has one inside this process.
+func (n Node) Address() (*url.URL, error) {
+	address := n.URL
+	if query, ok := strings.CutPrefix(address, "demo:"); ok {
+		address = "http://demo" + query
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("node %s: the url cannot be read", n.Name)
+	}
+	u.Path, u.RawPath = n.API.Base(u.Path), n.API.Base(u.RawPath)
+	return u, nil
+}
+
 // read takes a node's fields from their texts, which were checked.
 func (n *Node) read(text func(field string) string) {
 	n.Label, n.Zone, n.URL, n.API = text("label"), text("zone"), text("url"), wire.API(text("api"))
@@ -157,7 +173,7 @@ func (n *Node) read(text func(field string) string) {
 		}
 	}
 	if n.API == "" {
-		n.API = wire.APIs()[0]
+		n.API = wire.APIOf(n.URL)
 	}
 	switch {
 	case n.Auth.Scheme != "":

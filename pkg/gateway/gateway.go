@@ -10,7 +10,6 @@ package gateway
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -167,9 +166,9 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 			return p.Fault("upstream/"+p.Upstream[i], "node "+n.Name+" "+msg, hint)
 		}
 		u := upstream{Node: n, Block: "ferry_upstream_" + strconv.Itoa(i+1)}
-		at, err := url.Parse(n.URL)
+		at, err := n.Address()
 		switch {
-		case err != nil || at.Scheme == "demo":
+		case err != nil || n.IsDemo():
 			return fault("has no address of its own", "")
 		case at.Scheme != "https":
 			return fault("has no TLS", "its url has to begin with https://")
@@ -182,7 +181,7 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 		if u.Host = at.Host; port == "" {
 			port = "443"
 		}
-		u.SNI, u.Base = at.Hostname(), strings.TrimSuffix(at.EscapedPath(), "/")
+		u.SNI, u.Base = at.Hostname(), at.EscapedPath()
 		u.Server = u.SNI + ":" + port
 		if !isHost(u.SNI) {
 			return fault("has an address that is no host's name", "nginx checks the certificate against a name")

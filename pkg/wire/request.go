@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // API is the name of a dialect, as a configuration has it.
@@ -93,6 +94,29 @@ func (a API) Dialect() Dialect {
 		}
 	}
 	return dialects[0].Dialect
+}
+
+// Base is a node's path without what the dialect appends to it. People write the whole address of an API, its /v1, or a
+// slash behind it.
+func (a API) Base(path string) string {
+	facts := a.Dialect().Facts()
+	path = strings.TrimRight(path, "/")
+	path = strings.TrimSuffix(strings.TrimSuffix(path, facts.Path), facts.ModelsPath)
+	if strings.HasPrefix(facts.Path, "/v1/") {
+		path = strings.TrimSuffix(path, "/v1")
+	}
+	return strings.TrimRight(path, "/")
+}
+
+// APIOf is the dialect of a node whose address alone is known: the one whose path it ends in, else the default.
+func APIOf(address string) API {
+	address, _, _ = strings.Cut(address, "?")
+	for _, d := range dialects {
+		if strings.HasSuffix(strings.TrimRight(address, "/"), d.Facts().Path) {
+			return d.name
+		}
+	}
+	return dialects[0].name
 }
 
 // Request is one prompt with what goes with it. The zero value of a field sends nothing for it.

@@ -180,6 +180,34 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// TestBase reads addresses as people have them. What the dialect appends is taken away, and nothing else.
+func TestBase(t *testing.T) {
+	for _, tt := range []struct {
+		api        API
+		path, want string
+	}{
+		{Messages, "", ""}, {Messages, "/", ""}, {Messages, "/v1", ""}, {Messages, "/v1/", ""}, {Messages, "/v1/messages", ""},
+		{Messages, "/v1/messages/", ""}, {Messages, "/v1/models", ""}, {Messages, "/api/v1/messages", "/api"}, {Messages, "/api//", "/api"},
+		{Messages, "/messages", "/messages"}, {Messages, "/api/v11", "/api/v11"}, {Messages, "/chat/completions", "/chat/completions"},
+		{Complete, "/v1/complete", ""}, {Complete, "/api/v1", "/api"}, {Complete, "/v1/messages", "/v1/messages"},
+		{Chat, "", ""}, {Chat, "/v1", "/v1"}, {Chat, "/v1/", "/v1"}, {Chat, "/v1/chat/completions", "/v1"}, {Chat, "/chat/completions/", ""},
+		{Chat, "/v1/models", "/v1"}, {Chat, "/openai/deployments/d/chat/completions", "/openai/deployments/d"}, {Chat, "/v1/messages", "/v1/messages"},
+	} {
+		if got := tt.api.Base(tt.path); got != tt.want {
+			t.Errorf("%s of %q: got %q, want %q", tt.api, tt.path, got, tt.want)
+		}
+	}
+	for address, want := range map[string]API{
+		"https://h": Messages, "https://h/v1": Messages, "https://h/v1/messages": Messages, "https://h/v1/complete/": Complete,
+		"https://h/v1/chat/completions": Chat, "https://h/openai/deployments/d/chat/completions?api-version=1": Chat,
+		"https://h/?to=/chat/completions": Messages, "demo:": Messages, "": Messages,
+	} {
+		if got := APIOf(address); got != want {
+			t.Errorf("%s: got %s, want %s", address, got, want)
+		}
+	}
+}
+
 // TestUnsupported holds that what a dialect cannot carry is refused with the reason, and never left out.
 func TestUnsupported(t *testing.T) {
 	param := func(key, value string) Request { return Request{Params: params(key, value)} }
