@@ -3,12 +3,18 @@ package cmd
 import (
 	"cmp"
 	"context"
+	"errors"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 
 	"ferry/pkg/client"
 	"ferry/pkg/config"
+	"ferry/pkg/guard"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
+	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
 )
@@ -22,18 +28,22 @@ type addOptions struct {
 func newConfigAddCmd(a *app) *cobra.Command {
 	var o addOptions
 	c := &cobra.Command{
-		Use:   "add [PROVIDER]",
-		Short: "Add a node for a provider that ferry knows; alone, list them",
+		Use:   "add [PROVIDER|URL]",
+		Short: "Add a node for a provider that ferry knows, or for a URL; alone, list the providers",
 		Long: `add writes a node with all that a provider needs: its address, API, model, and the variable of its key. Where that
 variable is not set, it asks for the key and keeps it as config key does. Then it checks the node, which costs nothing.
-Without a name it lists the providers, and marks those whose variable is set.`,
+Without a name it lists the providers, and marks those whose variable is set.
+
+Of a URL it finds out what API it has, by requests that no server can carry out, and asks for its key; that goes nowhere
+before it was given.`,
 		Example: `  ferry config add
   ferry config add qwen
   ferry config add deepseek --as ds
   ferry config add kimi --api messages
   ferry config add glm --region intl
   ferry config add bedrock --region us-east-1
-  ferry config add azure --resource NAME --deployment claude-haiku-5-5`,
+  ferry config add azure --resource NAME --deployment claude-haiku-5-5
+  ferry config add https://hk.example.com/api --as hongkong`,
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: offer(1, func() ([]string, error) {
 			var names []string
@@ -46,12 +56,15 @@ Without a name it lists the providers, and marks those whose variable is set.`,
 			if len(args) == 0 {
 				return s.listProviders(o.output)
 			}
+			if strings.Contains(args[0], "://") {
+				return runConfigAddURL(ctx, s, args[0], o)
+			}
 			return runConfigAdd(ctx, s, args[0], o)
 		}),
 	}
 	f := c.Flags()
 	f.StringVar(&o.as, "as", "", "the `NAME` of the node, in place of the provider's")
-	f.StringVar(&o.API, "api", "", "the `API`, messages or chat, where the provider has both")
+	f.StringVar(&o.API, "api", "", "the `API`, messages or chat, where the provider has both; of a URL complete too")
 	f.StringVarP(&o.Model, "model", "m", "", "the `MODEL`, in place of a cheap one")
 	f.StringVar(&o.Region, "region", "", "the `REGION` of bedrock; intl for the addresses of qwen, kimi and glm outside China")
 	f.StringVar(&o.Resource, "resource", "", "the `NAME` of the resource in azure")
@@ -129,11 +142,119 @@ func runConfigAdd(ctx context.Context, s *settings, name string, o addOptions) e
 		return err
 	}
 	if !provider.Local && s.Lookup.Get(provider.Variable) == "" {
-		if fields, err = s.askKey(ctx, provider, node, fields); err != nil {
+		if provider.Variable != "" && !s.asksOnTerminal() {
+			return usagef("export "+provider.Variable+"=…\nor run it on a terminal, where it asks for the key",
+				"no key for %s: %s is not set", provider.Name, provider.Variable)
+		}
+		fields = slices.DeleteFunc(fields, func(e config.Entry) bool { return e.Key == "key" })
+		secret, err := s.newKey(node, "ferry config add "+provider.Name)
+		if err != nil {
+			return err
+		}
+		if fields, err = s.withKey(ctx, node, fields, secret); err != nil {
 			return err
 		}
 	}
 	return s.addNode(ctx, node, fields)
+}
+
+// runConfigAddURL adds a node for an address, of which it finds out the API where that is not said.
+func runConfigAddURL(ctx context.Context, s *settings, address string, o addOptions) error {
+	if other := o.Region + o.Resource + o.Deployment; other != "" {
+		return usagef("they are for ferry config add PROVIDER", "--region, --resource and --deployment say nothing of a URL")
+	}
+	at, err := s.values.Select(config.Selection{Selector: address, API: cmp.Or(o.API, string(wire.APIOf(address))), Presets: presets})
+	if err != nil {
+		return err
+	}
+	name := cmp.Or(o.as, hostLabel(at))
+	if name == "" {
+		return usagef("ferry config add "+address+" --as NAME", "the address has no name that its node could have")
+	}
+	if err := s.isNew(name, "ferry config add "+address); err != nil {
+		return err
+	}
+	secret, found, err := s.findAPI(ctx, name, at, o.API != "" || wire.APIOf(address) != "")
+	if err != nil {
+		return err
+	}
+	fields := []config.Entry{{Key: "url", Value: found.URL.String()}, {Key: "api", Value: string(found.API)}}
+	if o.Model != "" {
+		fields = append(fields, config.Entry{Key: "model", Value: o.Model})
+	}
+	if secret.IsZero() {
+		return s.addNode(ctx, name, append(fields, config.Entry{Key: "auth", Value: config.AuthNone}))
+	}
+	if found.API == wire.Messages && found.Auth.Scheme == config.AuthBearer {
+		fields = append(fields, config.Entry{Key: "auth", Value: config.AuthBearer})
+	}
+	if fields, err = s.withKey(ctx, name, fields, secret); err != nil {
+		return err
+	}
+	return s.addNode(ctx, name, fields)
+}
+
+// hostLabel is a name for the node of an address: the first word of its host that says something, "" for none.
+func hostLabel(node config.Node) string {
+	at, err := node.Address()
+	if err != nil || net.ParseIP(at.Hostname()) != nil {
+		return ""
+	}
+	labels := strings.Split(at.Hostname(), ".")
+	for _, label := range labels[:max(1, len(labels)-1)] {
+		if label != "api" && label != "www" {
+			return label
+		}
+	}
+	return ""
+}
+
+// findAPI finds out what API an address has, unless it is known, and asks for its key: where the server wants one, and
+// always over TLS, since some look at the key last. Before that no key is sent.
+func (s *settings) findAPI(ctx context.Context, name string, at config.Node, known bool) (guard.Secret, *client.Found, error) {
+	var secret guard.Secret
+	at.Name, at.Key, at.Auth = name, "", config.Auth{Scheme: config.AuthNone}
+	e, err := s.endpoint(ctx, at, endpointOptions{lists: true})
+	if err != nil {
+		return secret, nil, err
+	}
+	defer e.close()
+	find := func() (*client.Found, error) {
+		if known {
+			return &client.Found{API: at.API, URL: e.URL}, nil
+		}
+		ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, &client.DeadlineError{Timeout: checkTimeout})
+		defer cancel()
+		env, whole := s.clientEnv(), e.Endpoint
+		if whole.URL, err = url.Parse(at.URL); err != nil { // with a /v1 at its end, which only some dialects append
+			return nil, err
+		}
+		return env.FindAPI(ctx, whole, secret)
+	}
+	found, err := find()
+	var undecided *client.UndecidedError
+	switch {
+	case err != nil && !errors.As(err, &undecided):
+		return secret, nil, err
+	case err == nil && found.Open && found.URL.Scheme == "http":
+	default:
+		if secret, err = s.newKey(name, "ferry config add "+at.URL); err == nil {
+			found, err = find()
+		}
+	}
+	if err == nil {
+		s.tellAPI(name, found)
+	}
+	return secret, found, err
+}
+
+// tellAPI says what was found, and how to have another of the dialects.
+func (s *settings) tellAPI(name string, found *client.Found) {
+	also := ""
+	for _, other := range found.Others {
+		also += "; it speaks " + string(other) + " too: --api " + string(other)
+	}
+	s.note("%s speaks %s at %s%s", name, found.API, found.URL, also)
 }
 
 // isNew refuses a name that a node has already, or that none can have.
@@ -148,22 +269,26 @@ func (s *settings) isNew(node, add string) error {
 	return nil
 }
 
-// askKey asks for the key of a provider whose variable is not set, and stores it.
-func (s *settings) askKey(ctx context.Context, p config.Provider, node string, fields []config.Entry) ([]config.Entry, error) {
-	if p.Variable != "" && !term.Look(s.Stdin, term.Preferences{}).TTY {
-		return nil, usagef("export "+p.Variable+"=…\nor run it on a terminal, where it asks for the key", "no key for %s: %s is not set", p.Name, p.Variable)
+// asksOnTerminal reports whether a key can be asked for.
+func (a *app) asksOnTerminal() bool { return term.Look(a.Stdin, term.Preferences{}).TTY }
+
+// newKey asks for a node's key on a terminal, or reads it from a pipe.
+func (s *settings) newKey(node, add string) (guard.Secret, error) {
+	secret, err := s.readKey(node)
+	if err != nil && !s.asksOnTerminal() {
+		err = text.WithHint(err, "pipe the key in, as in pass show "+node+" | "+add+", or run it on a terminal, where it asks for it")
 	}
+	s.masker.AddSecret(secret)
+	return secret, err
+}
+
+// withKey stores a key and adds the reference to it.
+func (s *settings) withKey(ctx context.Context, node string, fields []config.Entry, secret guard.Secret) ([]config.Entry, error) {
 	path, err := s.configPath()
 	if err != nil {
 		return nil, err
 	}
-	secret, err := s.readKey(node)
-	if err != nil {
-		return nil, err
-	}
-	s.masker.AddSecret(secret)
 	ref, err := s.storeKey(ctx, path, node, secret)
-	fields = slices.DeleteFunc(fields, func(e config.Entry) bool { return e.Key == "key" })
 	return append(fields, config.Entry{Key: "key", Value: ref}), err
 }
 

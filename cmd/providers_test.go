@@ -146,7 +146,11 @@ func schemaFile(t *testing.T) string {
 
 // providerBody is the body of the prompt "hi" in one form.
 func providerBody(name, api, model, form string) string {
-	head := fmt.Sprintf(`{"model":"%s","max_tokens":4096`, model)
+	most := "max_tokens"
+	if name == "openai" {
+		most = "max_completion_tokens"
+	}
+	head := fmt.Sprintf(`{"model":"%s","%s":4096`, model, most)
 	turns, tail := `{"role":"user","content":"hi"}`, fmt.Sprintf(`,"stream":%t`, form == "stream")
 	if api == "messages" {
 		switch form {
@@ -163,7 +167,9 @@ func providerBody(name, api, model, form string) string {
 	case "schema":
 		tail += `,"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"object"},"strict":true}}`
 	case "stream":
-		tail += `,"stream_options":{"include_usage":true}`
+		if name != "mistral" { // which refuses it
+			tail += `,"stream_options":{"include_usage":true}`
+		}
 	}
 	return head + `,"messages":[` + turns + `]` + tail + "}"
 }

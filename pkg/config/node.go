@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -173,7 +174,7 @@ func (n *Node) read(text func(field string) string) {
 		}
 	}
 	if n.API == "" {
-		n.API = wire.APIOf(n.URL)
+		n.API = cmp.Or(wire.APIOf(n.URL), wire.APIs()[0])
 	}
 	switch {
 	case n.Auth.Scheme != "":

@@ -108,7 +108,7 @@ func (a API) Base(path string) string {
 	return strings.TrimRight(path, "/")
 }
 
-// APIOf is the dialect of a node whose address alone is known: the one whose path it ends in, else the default.
+// APIOf is the dialect whose path an address ends in, "" where it is none's.
 func APIOf(address string) API {
 	address, _, _ = strings.Cut(address, "?")
 	for _, d := range dialects {
@@ -116,7 +116,7 @@ func APIOf(address string) API {
 			return d.name
 		}
 	}
-	return dialects[0].name
+	return ""
 }
 
 // Request is one prompt with what goes with it. The zero value of a field sends nothing for it.

@@ -198,9 +198,9 @@ func TestBase(t *testing.T) {
 		}
 	}
 	for address, want := range map[string]API{
-		"https://h": Messages, "https://h/v1": Messages, "https://h/v1/messages": Messages, "https://h/v1/complete/": Complete,
+		"https://h": "", "https://h/v1": "", "https://h/v1/messages": Messages, "https://h/v1/complete/": Complete,
 		"https://h/v1/chat/completions": Chat, "https://h/openai/deployments/d/chat/completions?api-version=1": Chat,
-		"https://h/?to=/chat/completions": Messages, "demo:": Messages, "": Messages,
+		"https://h/?to=/chat/completions": "", "demo:": "", "": "",
 	} {
 		if got := APIOf(address); got != want {
 			t.Errorf("%s: got %s, want %s", address, got, want)

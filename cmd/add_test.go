@@ -1,0 +1,131 @@
+package cmd_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// gateway is a server with some paths, each of which wants a header to begin so; "" is any. All else is refused without
+// a key where it is guarded, and is not there where it is not.
+type gateway struct {
+	paths   map[string]string
+	guarded bool
+	models  string
+}
+
+func (g gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	say := func(status int, body string) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+	keyed := r.Header.Get("X-Api-Key")+r.Header.Get("Authorization") != ""
+	want, there := g.paths[r.URL.Path]
+	name, value, _ := strings.Cut(want, ": ")
+	body, _ := io.ReadAll(r.Body)
+	switch {
+	case !there && (keyed || !g.guarded):
+		say(404, `{"error":{"message":"no such path"}}`)
+	case !there, value != "" && r.Header.Get(name) != value:
+		say(401, `{"error":{"type":"authentication_error","message":"no key"}}`)
+	case r.Method == http.MethodGet:
+		say(200, `{"data":[`+g.models+`]}`)
+	case string(body) == "{":
+		say(400, `{"error":{"message":"no JSON"}}`)
+	default:
+		say(200, `{"choices":[{"message":{"content":"paid"},"finish_reason":"stop"}]}`)
+	}
+}
+
+// TestAddURL finds the dialect of a server by requests that no server can carry out. No key is sent before it was asked
+// for, and then the one that was given.
+func TestAddURL(t *testing.T) {
+	const xKey, bearer = "X-Api-Key: " + canaryKey, "Authorization: Bearer " + canaryKey
+	qwen, claude := `{"id":"nomic-embed"},{"id":"qwen3"}`, `{"id":"claude-haiku-5-5"},{"id":"qwen3"}`
+	chat := func(want string) map[string]string {
+		return map[string]string{"/v1/chat/completions": want, "/v1/models": want}
+	}
+	messages := func(want string) map[string]string {
+		return map[string]string{"/v1/messages": want, "/v1/models": want}
+	}
+	both := func(chat, messages, models string) map[string]string {
+		return map[string]string{"/v1/chat/completions": chat, "/v1/messages": messages, "/v1/models": models}
+	}
+	for name, tt := range map[string]struct {
+		gateway
+		path   string // of the address
+		flags  []string
+		keys   int    // how many requests carry no key before the first that does; -1 where none ever does
+		node   string // what the file says of it, URL for the server's
+		stderr string
+	}{
+		"keyless chat with its /v1":    {gateway{chat(""), false, qwen}, "/v1", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", "its model is qwen3"},
+		"keyless chat without its /v1": {gateway{chat(""), false, qwen}, "", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", "gw speaks chat at URL/v1"},
+		"a whole address":              {gateway{chat(bearer), true, qwen}, "/v1/chat/completions", nil, 0, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", ""},
+		"said":                         {gateway{chat(bearer), true, qwen}, "/v1", []string{"--api", "chat", "-m", "m"}, 0, "url: URL/v1\n    api: chat\n    model: m\n    key: KEY\n", ""},
+		"messages that says so":        {gateway{messages(xKey), false, claude}, "", nil, 4, "url: URL\n    api: messages\n    key: KEY\n", "gw speaks messages at URL\n"},
+		"guarded messages":             {gateway{messages(xKey), true, claude}, "/", nil, 4, "url: URL\n    api: messages\n    key: KEY\n", ""},
+		"guarded messages for Bearer":  {gateway{messages(bearer), true, claude}, "/v1", nil, 3, "url: URL\n    api: messages\n    auth: bearer\n    key: KEY\n", ""},
+		"guarded chat":                 {gateway{chat(bearer), true, qwen}, "", nil, 4, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", ""},
+		"both, with a Claude":          {gateway{both(bearer, xKey, ""), true, claude}, "", nil, 4, "url: URL\n    api: messages\n    key: KEY\n", "it speaks chat too: --api chat"},
+		"both, without one":            {gateway{both(bearer, xKey, ""), true, qwen}, "", nil, 4, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", "it speaks messages too: --api messages"},
+		"the script's gateway":         {gateway{map[string]string{"/api/v1/complete": xKey}, true, ""}, "/api", nil, 4, "url: URL/api\n    api: complete\n    key: KEY\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, tt.gateway)
+			vars := withConfig(t, "# mine\n", nil)
+			vars["FERRY_KEY"], vars["ANTHROPIC_API_KEY"] = "other-key-0001", "other-key-0002" // which are for other nodes
+			r := ferryReads(t, vars, canaryKey+"\n", append([]string{"config", "add", s.URL + tt.path, "--as", "gw"}, tt.flags...)...)
+			r.want(0, "gw", strings.ReplaceAll(tt.stderr, "URL", s.URL))
+			file := strings.ReplaceAll(read(t, vars["FERRY_CONFIG"]), `"`, "")
+			want := strings.NewReplacer("URL", s.URL, "KEY", "file:keys/gw.key").Replace(tt.node)
+			equal(t, "the file", file, "# mine\nnodes:\n  gw:\n    "+want)
+			before := 0
+			for i, asked := range s.requests() {
+				head := asked.text()
+				lacks(t, "a request", head, "other-key")
+				if asked.Method == http.MethodPost {
+					equal(t, "the body of a request", asked.body, "{")
+				}
+				if strings.Contains(head, canaryKey) && before == 0 {
+					before = i + 1
+				}
+			}
+			equal(t, "the first request with a key", before-1, tt.keys)
+		})
+	}
+}
+
+// TestAddURLFails names what is wrong, and writes nothing.
+func TestAddURLFails(t *testing.T) {
+	page := serve(t, answering(200, "text/html", "<html>hello"))
+	empty := serve(t, gateway{})
+	refuses := serve(t, gateway{map[string]string{"/v1/messages": "X-Api-Key: another"}, false, ""})
+	for _, tt := range []struct {
+		args   []string
+		stdin  string
+		code   int
+		stderr string
+	}{
+		{[]string{page.URL, "--as", "gw"}, "", 2, "no API that ferry speaks at " + page.URL},
+		{[]string{empty.URL, "--as", "gw"}, "", 2, "hint: is the path right? --api messages, chat or complete takes the address as it is"},
+		{[]string{refuses.URL, "--as", "gw"}, canaryKey, 2, "refuses the key"},
+		{[]string{refuses.URL, "--as", "gw"}, "", 2, "hint: pipe the key in, as in pass show gw | ferry config add " + refuses.URL},
+		{[]string{refuses.URL}, "", 2, "hint: ferry config add " + refuses.URL + " --as NAME"},
+		{[]string{refuses.URL, "--as", "mine"}, "", 2, "there is a node mine in "},
+		{[]string{refuses.URL, "--as", "gw", "--region", "x"}, "", 2, "say nothing of a URL"},
+		{[]string{refuses.URL, "--as", "gw", "--api", "grpc"}, "", 2, "invalid --api"},
+		{[]string{"http://127.0.0.1:1", "--as", "gw"}, "", 1, "cannot connect to 127.0.0.1:1"},
+		{[]string{"http://203.0.113.1/api", "--as", "gw"}, "", 2, "203.0.113.1"},
+		{[]string{"ftp://example.com", "--as", "gw"}, "", 2, "use a"},
+		{[]string{"https://me:secret@example.com", "--as", "gw"}, "", 2, "must not hold a user name or password"},
+	} {
+		vars := withConfig(t, "nodes: {mine: {url: 'http://127.0.0.1:1'}}\n", nil)
+		before := read(t, vars["FERRY_CONFIG"])
+		r := ferryReads(t, vars, tt.stdin, append([]string{"config", "add"}, tt.args...)...).fails(tt.code, tt.stderr)
+		lacks(t, "the error", r.stderr, "secret", canaryKey)
+		equal(t, "the file", read(t, vars["FERRY_CONFIG"]), before)
+	}
+}

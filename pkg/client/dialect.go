@@ -1,0 +1,138 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"ferry/pkg/config"
+	"ferry/pkg/guard"
+	"ferry/pkg/text"
+	"ferry/pkg/wire"
+)
+
+// Found is an API that a server has.
+type Found struct {
+	API wire.API
+	URL *url.URL
+	// Auth is how it takes the key. Open says that it looked at a request without one.
+	Auth config.Auth
+	Open bool
+	// Others are the dialects that it speaks beside this one.
+	Others []wire.API
+}
+
+// UndecidedError says that a server wants a key before it shows which APIs it has.
+type UndecidedError struct{}
+
+func (*UndecidedError) Error() string { return "the server says nothing of its API without a key" }
+
+// FindAPI asks a server which dialects it speaks, by what it says to a body that is no JSON: it cannot be carried out, so
+// that it costs nothing. The endpoint's address and transport are used, and key goes with the requests unless it is zero.
+// It fails with *Error where the server cannot be asked, with *UndecidedError, or where there is none of the dialects.
+func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Found, error) {
+	var open, closed []Found
+	for _, c := range candidates(at.URL, key) {
+		one := at
+		one.URL, one.API, one.Auth, one.Key = c.URL, c.API, c.Auth.HeaderName(), key
+		there, refused, err := e.speaks(ctx, &one)
+		isKnown := func(f Found) bool { return f.API == c.API }
+		switch {
+		case err != nil:
+			return nil, err
+		case !there || slices.ContainsFunc(open, isKnown):
+		case refused:
+			closed = append(closed, c)
+		default:
+			c.Open = key.IsZero()
+			open = append(open, c)
+		}
+	}
+	switch {
+	case len(open) == 0 && len(closed) == 0:
+		return nil, text.Errorf("is the path right? --api messages, chat or complete takes the address as it is",
+			"no API that ferry speaks at %s", at.URL)
+	case len(open) == 0 && !key.IsZero():
+		return nil, text.Errorf("nothing was written", "%s refuses the key", at.URL.Host)
+	case len(open) == 0 && len(closed) > 1:
+		return nil, &UndecidedError{}
+	case len(open) == 0:
+		return &closed[0], nil
+	}
+	found := e.likeliest(ctx, at, key, open)
+	for _, other := range open {
+		if other.API != found.API {
+			found.Others = append(found.Others, other.API)
+		}
+	}
+	return &found, nil
+}
+
+// likeliest is the dialect to use of a server that has several: messages where it lists a Claude, else chat, which others
+// only translate to messages.
+func (e *Env) likeliest(ctx context.Context, at Endpoint, key guard.Secret, open []Found) Found {
+	chat := slices.IndexFunc(open, func(f Found) bool { return f.API == wire.Chat })
+	if chat <= 0 {
+		return open[0]
+	}
+	at.URL, at.API, at.Auth, at.Key = open[0].URL, open[0].API, open[0].Auth.HeaderName(), key
+	probe, _ := e.Probe(ctx, Call{}.To(&at))
+	if slices.ContainsFunc(probe.ModelIDs, func(id string) bool { return strings.Contains(id, "claude") }) {
+		return open[0]
+	}
+	return open[chat]
+}
+
+// hasVersion holds for a path with a version in it, such as /v1 or /api/paas/v4.
+func hasVersion(path string) bool {
+	return slices.ContainsFunc(strings.Split(path, "/"), func(part string) bool {
+		return len(part) > 1 && part[0] == 'v' && part[1] >= '0' && part[1] <= '9'
+	})
+}
+
+// candidates are what an address may stand for, the likeliest first.
+func candidates(address *url.URL, key guard.Secret) []Found {
+	var all []Found
+	add := func(api wire.API, path, auth string) {
+		at := *address
+		at.Path, at.RawPath = path, ""
+		all = append(all, Found{API: api, URL: &at, Auth: config.Auth{Scheme: auth}})
+	}
+	path := strings.TrimRight(address.Path, "/")
+	add(wire.Messages, wire.Messages.Base(path), config.AuthXAPIKey)
+	if !key.IsZero() {
+		add(wire.Messages, wire.Messages.Base(path), config.AuthBearer)
+	}
+	add(wire.Chat, path, config.AuthBearer)
+	if !hasVersion(path) {
+		add(wire.Chat, path+"/v1", config.AuthBearer)
+	}
+	add(wire.Complete, wire.Complete.Base(path), config.AuthXAPIKey)
+	return all
+}
+
+// speaks reports whether there is an API at the endpoint's path, and whether it refused to look at the request.
+func (e *Env) speaks(ctx context.Context, at *Endpoint) (there, refused bool, err error) {
+	p := at.prepare(http.MethodPost, at.API.Dialect().Facts().Path)
+	p.Body = []byte("{") // which no server can carry out
+	reply, err := at.Transport.RoundTrip(p.request(ctx, e.UserAgent))
+	if err != nil {
+		class, err := classify(ctx, err)
+		return false, false, &Error{Class: class, Node: at.Name, URL: p.URL, API: at.API, Proxy: at.Proxy, Err: err}
+	}
+	defer reply.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(reply.Body, 64<<10))
+	status := reply.StatusCode
+	var apiErr *wire.APIError
+	if _, err := at.API.Decode(status, body); errors.As(err, &apiErr) && apiErr.Status > 0 {
+		status = apiErr.Status // a gateway's, inside a 200
+	} else if status == http.StatusOK {
+		return false, false, nil // a page, or what else answers to anything
+	}
+	gone := []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
+	return status >= 400 && !slices.Contains(gone, status), status == http.StatusUnauthorized || status == http.StatusForbidden, nil
+}
