@@ -116,6 +116,49 @@ func TestHandsOver(t *testing.T) {
 	}
 }
 
+// TestUsedUpHandsOver holds that each provider's words for a used-up account are that key's end, in the shapes in which they
+// come, under each policy, whole and streamed: the next node is asked, and but for the script's own 429 at once.
+func TestUsedUpHandsOver(t *testing.T) {
+	chatAnswer := body(`{"model":"m","choices":[{"message":{"content":"hello"},"finish_reason":"stop"}]}`)
+	for name, r := range map[string]reply{
+		"OpenRouter":        {status: 402, body: `{"error":{"code":402,"message":"This request requires more credits"}}`},
+		"DeepSeek":          {status: 402, body: `{"error":{"message":"Insufficient Balance","type":"unknown_error","code":"invalid_request_error"}}`},
+		"one-api":           {status: 401, body: `{"error":{"message":"该令牌额度已用尽 (request id: 1)","type":"one_api_error"}}`},
+		"new-api":           {status: 403, body: `{"error":{"message":"user quota is not enough","type":"new_api_error"}}`},
+		"OpenAI":            {status: 429, body: `{"error":{"message":"m","type":"insufficient_quota","code":"insufficient_quota"}}`},
+		"OpenAI's credit":   {status: 429, body: `{"error":{"message":"m","code":"credit_balance_exhausted"}}`},
+		"OpenAI's limit":    {status: 429, body: `{"error":{"message":"m","code":"project_spend_limit_exceeded"}}`},
+		"Moonshot":          {status: 429, body: `{"error":{"message":"m","type":"exceeded_current_quota_error"}}`},
+		"Zhipu 1113":        {status: 429, body: `{"error":{"code":"1113","message":"m"}}`},
+		"Zhipu 1310":        {status: 429, body: `{"error":{"code":"1310","message":"m"}}`},
+		"MiniMax in a 200":  {status: 200, body: `{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}`},
+		"DashScope":         {status: 400, body: `{"error":{"code":"Arrearage","type":"Arrearage","message":"Access denied"}}`},
+		"Ark":               {status: 403, body: `{"error":{"code":"AccountOverdueError","message":"m","type":"Forbidden"}}`},
+		"Claude":            {status: 402, body: `{"type":"error","error":{"type":"billing_error","message":"m"}}`},
+		"an error in a 200": {status: 200, body: `{"error":{"code":402,"message":"Insufficient Balance"}}`},
+	} {
+		for _, policy := range retry.Policies() {
+			for _, sink := range []Sink{nil, &discarding{}} {
+				first, second := newTrial(t, serve(t, r).URL), newTrial(t, serve(t, chatAnswer).URL)
+				first.Endpoint.API, second.Endpoint.API = wire.Chat, wire.Chat
+				first.Endpoint.Rule.Policy = policy
+				o := newOrder()
+				o.add(first, "first", "")
+				o.add(second, "second", "")
+				result, err := o.do(t.Context(), sink)
+				attempts := 2
+				if policy == retry.Script && r.status == 429 {
+					attempts = 4 // as the script asks three times
+				}
+				if err != nil || len(o.asked) != 2 || len(result.Attempts) != attempts {
+					t.Errorf("%s, %s, stream %t: got %v, asked %v, %d attempts, want an answer of the second after %d",
+						name, policy, sink != nil, err, o.asked, len(result.Attempts), attempts)
+				}
+			}
+		}
+	}
+}
+
 func TestHandsOverWithoutTrust(t *testing.T) {
 	first, second := newTrial(t, unused(t)), newTrial(t, serve(t, answer).URL)
 	first.Transport = untrusted{}
