@@ -112,7 +112,12 @@ func (s *settings) listProviders(form string) error {
 		if p.Local {
 			key = "none"
 		}
-		rows = append(rows, []string{mark, p.Name, key, strings.Join(p.APIs(), " "), p.Model})
+		apis := p.APIs()
+		api := apis[0]
+		if len(apis) > 1 {
+			api = "both"
+		}
+		rows = append(rows, []string{mark, p.Name, key, api, p.Model})
 	}
 	if form == "json" {
 		return s.printJSON(struct {
@@ -120,10 +125,10 @@ func (s *settings) listProviders(form string) error {
 			Providers []shownProvider `json:"providers"`
 		}{1, all})
 	}
-	if err := s.table(rows, 3); err != nil {
+	if err := s.table(rows, 4); err != nil {
 		return err
 	}
-	s.note("%s its variable is set; * the file has a node of this name", client.Good)
+	s.note("%s its variable is set; * the file has a node of this name; both: chat, and messages with --api", client.Good)
 	return nil
 }
 

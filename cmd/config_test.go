@@ -59,7 +59,7 @@ func TestNamedConfigIsThere(t *testing.T) {
 		"config session show": {"s"}, "config session rm": {"s"}, "config token new": {"dev"}, "config token revoke": {"x"}, "config hold run": {"n"},
 		"ask": {"-n", "demo", "hello"}, "stream": {"-n", "demo", "hello"}, "bench": {"demo"}, "bench report": {"x.json"}, "bench compare": {"x", "y"},
 	}
-	exempt := []string{"config", "config init", "config set", "demo", "version", "completion", "help"}
+	exempt := []string{"config", "config add", "config init", "config set", "demo", "version", "completion", "help"}
 	var walk func(c *cobra.Command)
 	walked := 0
 	walk = func(c *cobra.Command) {
@@ -88,7 +88,7 @@ func TestNamedConfigIsThere(t *testing.T) {
 // TestNamedConfigIsMade holds what needs no file: what makes one, and what reads none.
 func TestNamedConfigIsMade(t *testing.T) {
 	for _, args := range [][]string{
-		{"config", "init"}, {"config", "set", "timeout", "1m"}, {"config"}, {"config", "--help"}, {"ask", "--help"}, {"version"}, {},
+		{"config", "init"}, {"config", "set", "timeout", "1m"}, {"config", "add"}, {"config"}, {"config", "--help"}, {"ask", "--help"}, {"version"}, {},
 		{"help", "environment"}, {"completion", "bash"}, {"__complete", "ask", "-n", ""}, {"__complete", "config", "get", ""}, {"__complete", "config", "key", ""},
 	} {
 		dir := t.TempDir()

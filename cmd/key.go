@@ -50,7 +50,11 @@ func runConfigKey(ctx context.Context, s *settings, args []string) error {
 		return err
 	}
 	if !node.InFile && name != "direct" {
-		return usagef("ferry config set nodes.NAME.url URL makes one", "%s is not a node of the file", name)
+		hint := "ferry config set nodes.NAME.url URL makes one"
+		if node.Provider {
+			hint = "ferry config add " + name + " makes one, and asks for its key"
+		}
+		return usagef(hint, "%s is not a node of the file", name)
 	}
 	secret, err := s.readKey(name)
 	if err != nil {

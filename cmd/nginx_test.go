@@ -200,7 +200,7 @@ func TestGoldenNginx(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cert, key := files(t, newAuthority(t, "ai.example.com", nil, "ai.example.com").own())
 			env := withConfig(t, "tls: {ca: ca.pem}\ngateway:\n  server_name: ai.example.com\n  cert: cert.pem\n  key: key.pem\n"+section+`nodes:
-  hk:   {url: "https://hk.example.com/api", key: "env:K", headers: {X-Team: core}}
+  hk:   {url: "https://hk.example.com/api/v1/", key: "env:K", headers: {X-Team: core}}
   sg:   {url: "https://sg.example.com:8443", key: "env:K", auth: bearer}
   qwen: {url: "https://qwen.example.com/compatible-mode/v1", api: chat, key: "env:K"}
 `, map[string]string{"cert.pem": read(t, cert), "key.pem": read(t, key)})

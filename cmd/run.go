@@ -318,7 +318,7 @@ means that the answer is all there.`,
 			switch {
 			case len(words) < 2 || !slices.Contains([]string{"ask", "stream", "bench", "config"}, words[1]):
 				return nil // which reads no settings
-			case words[1] == "config" && (len(words) == 2 || slices.Contains([]string{"init", "set", "path"}, words[2])):
+			case words[1] == "config" && (len(words) == 2 || slices.Contains([]string{"add", "init", "set", "path"}, words[2])):
 				return nil // which makes the file or says where it is
 			}
 			return config.CheckNamed(a.Lookup)
