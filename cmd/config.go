@@ -185,7 +185,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 		Args:  noArgs,
 		RunE: with(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
 			nodes := []nodeJSON{}
-			for _, name := range s.file.Names(presets()) {
+			for _, name := range s.nodeNames(s.file) {
 				node, err := s.selectNode(name)
 				if err != nil {
 					return err

@@ -92,12 +92,24 @@ func (a *app) completeNodes(_ *cobra.Command, _ []string, word string) ([]string
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	names := file.Names(presets())
+	names := a.nodeNames(file)
 	before := word[:strings.LastIndexByte(word, ',')+1]
 	for i := range names {
 		names[i] = before + names[i]
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// nodeNames are the names that a node can be called by: those of the file, the built-in ones, and those of providers whose
+// variable is set.
+func (a *app) nodeNames(file *config.File) []string {
+	names := file.Names(presets())
+	for _, name := range config.ReadyProviders(a.Lookup) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // presets are the faults of the demo nodes that are built in, by what follows demo/ in their names.

@@ -196,6 +196,17 @@ func providerNames() []string {
 	return names
 }
 
+// ReadyProviders are the names of those that are nodes without a file, since their variable is set.
+func ReadyProviders(lookup Lookup) []string {
+	var names []string
+	for _, p := range providers {
+		if lookup.Get(p.Variable) != "" && p.Chat != "" { // else its address needs a word of the user's
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // providerNode is the node of a provider that the file has no node of the name of. Its key is in its variable alone.
 func (v *Values) providerNode(name, api string) (Node, *Error) {
 	i := slices.Index(providerNames(), name)
