@@ -52,7 +52,7 @@ func newWorld(t *testing.T) world {
 		findProgram(t, name)
 	}
 	ca := newAuthority(t, "the README's hosts", nil)
-	pair := ca.issueFor(t, "*.example.com", "*.anthropic.com")
+	pair := ca.issueFor(t, "*.example.com", "*.anthropic.com", "*.deepseek.com")
 	node := serve(t, nil, withTLS(&tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}))
 	return world{startDemo(t), connectProxy(t, nil, node.host).URL, ca.file}
 }
@@ -61,7 +61,7 @@ func newReader(t *testing.T, w world) *reader {
 	top, err := filepath.Abs(checkout)
 	check(t, err)
 	r := &reader{emptyPlace(t, "LANG=C.UTF-8", "TERM=dumb",
-		"ANTHROPIC_BASE_URL="+w.demo, "ANTHROPIC_API_KEY=canary-key-0001", "CLAUDE_KEY=canary-key-0002", "HTTPS_PROXY="+w.proxy, "SSL_CERT_FILE="+w.ca,
+		"ANTHROPIC_BASE_URL="+w.demo, "ANTHROPIC_API_KEY=canary-key-0001", "CLAUDE_KEY=canary-key-0002", "DEEPSEEK_API_KEY=canary-key-0003", "HTTPS_PROXY="+w.proxy, "SSL_CERT_FILE="+w.ca,
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com")}
 	for name, script := range standIns {
 		r.file(t, ".bin/"+name, "#!/bin/sh\n"+script+"\n", 0o700)
