@@ -69,7 +69,7 @@ before it was given.`,
 	f.StringVar(&o.Region, "region", "", "the `REGION` of bedrock; intl for the addresses of qwen, kimi and glm outside China")
 	f.StringVar(&o.Resource, "resource", "", "the `NAME` of the resource in azure")
 	f.StringVar(&o.Deployment, "deployment", "", "the `NAME` of the deployment in azure")
-	oneOf(c, &o.output, "output", "o", "`FORM` of the list: text or json", "text", "json")
+	textOrJSON(c, &o.output)
 	return c
 }
 
@@ -120,10 +120,7 @@ func (s *settings) listProviders(form string) error {
 		rows = append(rows, []string{mark, p.Name, key, api, p.Model})
 	}
 	if form == "json" {
-		return s.printJSON(struct {
-			Schema    int             `json:"schema"`
-			Providers []shownProvider `json:"providers"`
-		}{1, all})
+		return printList(s.app, "providers", all)
 	}
 	if err := s.table(rows, 4); err != nil {
 		return err
