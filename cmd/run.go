@@ -129,7 +129,7 @@ func Main() int {
 	for waited := false; ; waited = true {
 		select {
 		case code := <-done:
-			if caught := signals.caught.Load(); caught != nil {
+			if caught := signals.end(); caught != nil {
 				return dieOf(*caught)
 			}
 			return code
@@ -168,6 +168,18 @@ type signalCatcher struct {
 	caught atomic.Pointer[os.Signal]
 	// cleaning counts those who have something to clean up.
 	cleaning atomic.Int32
+
+	mu    sync.Mutex // guards ended
+	ended bool
+}
+
+// end gives the signal that was caught, nil without one. From then on none is caught, also by a goroutine that is late: the
+// process is to die of this one.
+func (c *signalCatcher) end() *os.Signal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	return c.caught.Load()
 }
 
 // catch is Env.Catch. After the first signal the default is back: a second one kills at once.
@@ -175,7 +187,11 @@ func (c *signalCatcher) catch(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
 	c.cleaning.Add(1)
-	notifyDeadly(signals)
+	c.mu.Lock()
+	if !c.ended {
+		notifyDeadly(signals)
+	}
+	c.mu.Unlock()
 	go func() {
 		select {
 		case caught := <-signals:

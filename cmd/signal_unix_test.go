@@ -1,0 +1,31 @@
+//go:build unix
+
+package cmd
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+)
+
+// TestCatchAfterEnd holds that a signal is no longer caught once the process is to die of one: it would swallow that one.
+func TestCatchAfterEnd(t *testing.T) {
+	kept := make(chan os.Signal, 1)
+	signal.Notify(kept, syscall.SIGHUP) // the test survives its own signal
+	defer signal.Stop(kept)
+	var c signalCatcher
+	if caught := c.end(); caught != nil {
+		t.Errorf("got %v, want no signal: none came", *caught)
+	}
+	late, release := c.catch(t.Context())
+	defer release()
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	<-kept
+	signal.Stop(kept) // waits until the signal has gone to all who asked for it
+	if late.Err() != nil || c.caught.Load() != nil {
+		t.Errorf("got %v and %v, want nothing caught after the end", late.Err(), c.caught.Load())
+	}
+}
