@@ -80,7 +80,7 @@ at once. A run by -d ends at most the time limit of a request (60 s) later.`,
 		},
 	}
 	addBenchFlags(c, a, &o)
-	c.AddCommand(newBenchReportCmd(a))
+	c.AddCommand(newBenchReportCmd(a), newBenchCompareCmd(a))
 	return c
 }
 
@@ -118,7 +118,8 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	timeout := f.Lookup("timeout")
 	timeout.Usage, timeout.DefValue = "time limit for one request, including retries", text.Brief(benchTimeout)
 	addStoreFlags(f, &o.node)
-	addReportFlags(c, &o.report)
+	addReportFlags(c, &o.report, report.Formats())
+	addReferenceFlag(c, &o.report)
 }
 
 // runBench measures the nodes and reports on them.

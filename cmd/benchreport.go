@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -24,9 +25,9 @@ type reportOptions struct {
 	successesOnly                bool
 }
 
-func addReportFlags(c *cobra.Command, o *reportOptions) {
+func addReportFlags(c *cobra.Command, o *reportOptions, formats []string) {
 	f := c.Flags()
-	oneOf(c, &o.output, "output", "o", "the `FORM` of the report: "+strings.Join(report.Formats(), ", "), report.Formats()...)
+	oneOf(c, &o.output, "output", "o", "the `FORM` of the report: "+strings.Join(formats, ", "), formats...)
 	checked(f, &o.lang, "lang", "", "", "the `LANGUAGE` of text, markdown and html: en or zh; LC_ALL, LC_MESSAGES or LANG by itself",
 		"one of "+strings.Join(report.Languages(), ", "), report.Language)
 	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(report.Languages(), cobra.ShellCompDirectiveNoFileComp))
@@ -40,7 +41,10 @@ func addReportFlags(c *cobra.Command, o *reportOptions) {
 	f.Func("threshold", "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable",
 		addThreshold)
 	f.BoolVar(&o.successesOnly, "successes-only", false, "hold thresholds of latency against successes alone: failures do not count")
-	f.StringVar(&o.reference, "reference", "", "the `NODE` to compare the others with; the first one by itself")
+}
+
+func addReferenceFlag(c *cobra.Command, o *reportOptions) {
+	c.Flags().StringVar(&o.reference, "reference", "", "the `NODE` to compare the others with; the first one by itself")
 }
 
 func newBenchReportCmd(a *app) *cobra.Command {
@@ -57,7 +61,8 @@ func newBenchReportCmd(a *app) *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error { return runBenchReport(a, args, vantages, o) },
 	}
-	addReportFlags(c, &o)
+	addReportFlags(c, &o, report.Formats())
+	addReferenceFlag(c, &o)
 	c.Flags().StringSliceVar(&vantages, "vantage", nil, "only runs from these `PLACES`")
 	c.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
 	return c
@@ -98,6 +103,9 @@ func (o *reportOptions) names(nodes []string) error {
 		return usagef("these are: "+strings.Join(nodes, ", "), "%s: %s is not one of the nodes", flag, name)
 	}
 	for _, threshold := range o.thresholds {
+		if threshold.Compares() {
+			return usagef("ferry bench compare OLD NEW holds it against two saved runs", "--threshold %s is about two runs", threshold)
+		}
 		if err := known("--threshold "+threshold.String(), threshold.Node()); err != nil {
 			return err
 		}
@@ -131,25 +139,39 @@ func writable(path string) error {
 // conclude prints the report and says what was missed.
 func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 	checks := s.Check(o.thresholds, o.successesOnly)
+	err := a.show(o, checks, s.Warnings, func(w io.Writer, options report.Options) error { return report.Write(w, o.output, s, options) })
+	switch {
+	case len(s.Best) == 0 && o.output == report.Best && a.withoutSuccess(s):
+		return silent(exitFailed)
+	case err != nil:
+		return err
+	}
+	return a.verdict(s, checks, o.output != report.Best) // a best node is what was asked for
+}
+
+// show writes a report, and its warnings beside one that is not read by people.
+func (a *app) show(o reportOptions, checks []bench.Check, warnings []bench.Warning, write func(io.Writer, report.Options) error) error {
 	var b bytes.Buffer
 	options := report.Options{Facts: a.out.Facts, Lang: cmp.Or(o.lang, a.language()), Explain: o.explain, Checks: checks}
 	if o.out != "" {
 		options.Facts = term.Facts{Plain: true, Width: pipeWidth}
 	}
-	if err := report.Write(&b, o.output, s, options); err != nil {
-		if len(s.Best) == 0 && o.output == report.Best && a.withoutSuccess(s) {
-			return silent(exitFailed)
-		}
+	if err := write(&b, options); err != nil {
 		return err
 	}
 	if err := a.deliver(b.Bytes(), o.out); err != nil {
 		return err
 	}
-	if o.output != "text" {
-		for _, w := range s.Warnings {
+	if o.output != report.Text {
+		for _, w := range warnings {
 			a.note("%s", w.Text)
 		}
 	}
+	return nil
+}
+
+// verdict says which thresholds were missed, and which nodes had no success if all are to have one.
+func (a *app) verdict(s *bench.Summary, checks []bench.Check, all bool) error {
 	missed := false
 	for _, check := range checks {
 		if check.Missed {
@@ -158,7 +180,7 @@ func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 		}
 	}
 	switch {
-	case a.withoutSuccess(s) && o.output != report.Best: // a best node is what was asked for
+	case a.withoutSuccess(s) && all:
 		return silent(exitFailed)
 	case missed:
 		return silent(exitMissed)

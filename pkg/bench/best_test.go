@@ -137,14 +137,17 @@ func falseVerdicts(reports, nodes, requests int, draw func(*rand.Rand) float64) 
 	return verdict, best, either
 }
 
+// lognormal and bimodal draw latencies in ms.
+func lognormal(r *rand.Rand) float64 { return 100 * math.Exp(0.5*r.NormFloat64()) }
+
+func bimodal(r *rand.Rand) float64 {
+	return float64([]int{100, 1000}[r.IntN(2)]) * math.Exp(0.05*r.NormFloat64())
+}
+
 // Of reports on equal nodes about 5 % hold a false verdict, however many nodes there are.
 func TestFalseVerdicts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: thousands of reports")
-	}
-	lognormal := func(r *rand.Rand) float64 { return 100 * math.Exp(0.5*r.NormFloat64()) }
-	bimodal := func(r *rand.Rand) float64 {
-		return float64([]int{100, 1000}[r.IntN(2)]) * math.Exp(0.05*r.NormFloat64())
 	}
 	for _, c := range []struct {
 		name            string

@@ -38,15 +38,21 @@ func compare(ratios []float64, level float64) Comparison {
 		}
 		return c
 	}
-	test := signedRank(sums, level)
+	c.invert(sums, signedRank(sums, level), ratioOf)
+	return c
+}
+
+// invert takes what a test says of sums: the median for the ratio, and for the interval the ratios that the test would not
+// reject. ratio is that of a sum.
+func (c *Comparison) invert(all sums, test rankTest, ratio func(sum float64) float64) {
 	c.P = test.p
-	c.Ratio = ratioOf(sums.median())
+	c.Ratio = ratio(medianOf(all))
 	if test.critical < 0 {
-		return c
+		return
 	}
 	// A ratio is rejected while too few sums lie below it, or above: the interval ends at the first one that is not.
 	k := test.critical/2 + 1
-	c.Low, c.High = ratioOf(sums.kth(k)), ratioOf(sums.kth(sums.size()+1-k))
+	c.Low, c.High = ratio(kth(all, k)), ratio(kth(all, all.size()+1-k))
 	// Where ties put the end on 1 itself, the test says whether 1 still belongs to the interval.
 	switch {
 	case test.minus <= test.critical:
@@ -57,7 +63,6 @@ func compare(ratios []float64, level float64) Comparison {
 		c.High = min(c.High, math.Nextafter(1, 0))
 	}
 	c.Ratio = min(max(c.Ratio, c.Low), c.High)
-	return c
 }
 
 // ratioOf is the ratio of which a sum of two values is twice the logarithm. It is on the same side of 1, however close.
@@ -72,10 +77,10 @@ func ratioOf(sum float64) float64 {
 	return r
 }
 
-// rankTest is a Wilcoxon signed-rank test, two-sided. Its rank sums are doubled, so that the middle ranks of ties are
-// whole numbers.
+// rankTest is a two-sided Wilcoxon test: of signed ranks for pairs, of ranks for two samples. Its rank sums are doubled, so
+// that the middle ranks of ties are whole numbers.
 type rankTest struct {
-	// minus is the rank sum of the negative values, total the rank sum of all.
+	// minus is the rank sum of the negative values, total the rank sum of all. Of two samples it counts the negative differences.
 	minus, total int
 	p            float64
 	// critical is the largest rank sum of one sign that is rejected, below 0 where there is none.
@@ -87,15 +92,20 @@ func signedRank(sums pairSums, level float64) rankTest {
 	n := len(sums)
 	// A value's rank counts the values no larger than it in size: the sums that share its sign. So the rank sum of the
 	// negative values is the number of negative sums, with half of those that are 0.
-	negative, _, _ := sums.split(-math.SmallestNonzeroFloat64)
-	upToZero, _, _ := sums.split(0)
-	t := rankTest{minus: negative + upToZero, total: n * (n + 1)}
+	t := rankTest{minus: negatives(sums), total: n * (n + 1)}
 	if n <= exactPairs {
 		t.exact(sums, level)
 	} else {
 		t.normal(sums, level)
 	}
 	return t
+}
+
+// negatives is twice the number of negative sums, with half of those that are 0.
+func negatives(all sums) int {
+	negative, _, _ := all.split(-math.SmallestNonzeroFloat64)
+	upToZero, _, _ := all.split(0)
+	return negative + upToZero
 }
 
 // exact counts, over all 2ⁿ ways to give the ranks their signs, how often each rank sum comes. Ties are no exception:
@@ -113,8 +123,13 @@ func (t *rankTest) exact(sorted []float64, level float64) {
 		}
 		below += size
 	}
+	t.count(ways, math.Ldexp(1, len(sorted)), level)
+}
+
+// count takes the distribution of the rank sum from how many of all ways lead to each.
+func (t *rankTest) count(ways []float64, all, level float64) {
 	t.critical, t.p = -1, 1
-	all, sum := math.Ldexp(1, len(sorted)), 0.
+	sum := 0.
 	for s, w := range ways[:t.total/2+1] {
 		sum += w
 		p := min(1, 2*sum/all)
@@ -127,8 +142,7 @@ func (t *rankTest) exact(sorted []float64, level float64) {
 	}
 }
 
-// normal takes the distribution for normal, with the variance that the ties leave and a correction because rank sums are
-// whole numbers.
+// normal takes the distribution for normal, with the variance that the ties leave.
 func (t *rankTest) normal(sorted []float64, level float64) {
 	n := float64(len(sorted))
 	var tied float64
@@ -136,8 +150,13 @@ func (t *rankTest) normal(sorted []float64, level float64) {
 		s := float64(size)
 		tied += s*s*s - s
 	}
+	t.nearNormal(2*math.Sqrt(n*(n+1)*(2*n+1)/24-tied/48), level)
+}
+
+// nearNormal takes the distribution for normal, with a standard deviation and a correction because rank sums are whole
+// numbers.
+func (t *rankTest) nearNormal(sd, level float64) {
 	centre := float64(t.total) / 2
-	sd := 2 * math.Sqrt(n*(n+1)*(2*n+1)/24-tied/48)
 	const correction = 1 // of a doubled rank sum
 	z := (math.Abs(float64(t.minus)-centre) - correction) / sd
 	t.p = min(1, 2*distuv.UnitNormal.Survival(max(0, z)))

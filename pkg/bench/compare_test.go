@@ -45,11 +45,11 @@ func TestPairSums(t *testing.T) {
 			a := pairSums(slices.Sorted(slices.Values(draws(random, kind, n))))
 			all := listed(a)
 			for i, want := range all {
-				if got := a.kth(i + 1); got != want {
+				if got := kth(a, i+1); got != want {
 					t.Fatalf("sum %d of %v: got %v, want %v", i+1, a, got, want)
 				}
 			}
-			if got, want := a.median(), median(all); got != want || a.size() != len(all) {
+			if got, want := medianOf(a), median(all); got != want || a.size() != len(all) {
 				t.Errorf("%v: got the median %v of %d sums, want %v of %d", a, got, a.size(), want, len(all))
 			}
 		}

@@ -35,11 +35,51 @@ func (a pairSums) split(t float64) (count int, upTo, beyond float64) {
 	return count, upTo, beyond
 }
 
+func (a pairSums) ends() (low, high float64) { return a[0] + a[0], a[len(a)-1] + a[len(a)-1] }
+
+// crossSums are the sums of each of some ascending values with each of others: the median is the Hodges–Lehmann estimate of
+// the difference of two samples, where the others are the second sample's negatives.
+type crossSums struct{ a, b []float64 }
+
+func (c crossSums) size() int { return len(c.a) * len(c.b) }
+
+func (c crossSums) ends() (low, high float64) {
+	return c.a[0] + c.b[0], c.a[len(c.a)-1] + c.b[len(c.b)-1]
+}
+
+// split is as that of pairSums.
+func (c crossSums) split(t float64) (count int, upTo, beyond float64) {
+	upTo, beyond = math.Inf(-1), math.Inf(1)
+	j := len(c.b) - 1
+	for _, v := range c.a {
+		for j >= 0 && v+c.b[j] > t {
+			j--
+		}
+		count += j + 1
+		if j >= 0 {
+			upTo = max(upTo, v+c.b[j])
+		}
+		if j+1 < len(c.b) {
+			beyond = min(beyond, v+c.b[j+1])
+		}
+	}
+	return count, upTo, beyond
+}
+
+// sums are many values that are counted and selected, and never listed.
+type sums interface {
+	size() int
+	// ends are the smallest and the largest.
+	ends() (low, high float64)
+	// split counts those up to t, and finds the largest of these and the smallest beyond.
+	split(t float64) (count int, upTo, beyond float64)
+}
+
 // kth is the k-th smallest sum, counted from 1, exactly. Both ends of the bracket are always sums, so each step moves one
 // of them, and the search ends when they meet. Every other step halves the bracket; the steps between go where the answer
 // would lie if the sums were spread evenly.
-func (a pairSums) kth(k int) float64 {
-	low, high := a[0]+a[0], a[len(a)-1]+a[len(a)-1]
+func kth(a sums, k int) float64 {
+	low, high := a.ends()
 	under, upTo := 0, a.size()
 	for even := true; low < high; even = !even {
 		share := 0.5
@@ -60,10 +100,10 @@ func (a pairSums) kth(k int) float64 {
 	return low
 }
 
-// median of the sums.
-func (a pairSums) median() float64 {
+// medianOf is the median of the sums.
+func medianOf(a sums) float64 {
 	half := (a.size() + 1) / 2
-	low := a.kth(half)
+	low := kth(a, half)
 	if count, _, next := a.split(low); a.size()%2 == 0 && count == half {
 		return low/2 + next/2
 	}

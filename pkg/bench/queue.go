@@ -43,8 +43,9 @@ type Progress struct {
 	Mean            time.Duration
 	// Recent are the latest latencies in ms, NaN for a failure, the newest last.
 	Recent []float64
-	// InFlight is how many requests are waited for.
+	// InFlight is how many requests are waited for, the Oldest of them for so long.
 	InFlight int
+	Oldest   time.Duration
 	// Ended says why its part is over, "" while it goes on.
 	Ended string
 }

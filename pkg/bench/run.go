@@ -54,11 +54,14 @@ func New(p Plan) *Bench {
 func (b *Bench) Progress() []Progress {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := make([]Progress, len(b.queues))
+	out, now := make([]Progress, len(b.queues)), b.plan.Clock.Now()
 	for i, q := range b.queues {
 		out[i] = q.progress
 		out[i].Recent = slices.Clone(q.progress.Recent)
 		out[i].InFlight = len(q.began)
+		for _, began := range q.began {
+			out[i].Oldest = max(out[i].Oldest, now.Sub(began))
+		}
 	}
 	return out
 }

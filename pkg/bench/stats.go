@@ -15,11 +15,14 @@ func z95() float64 { return distuv.UnitNormal.Quantile(1 - alpha/2) }
 
 // wilson is the share of successes among n requests with its Wilson score interval of 95 %. Without a request the share
 // is NaN and the interval is from 0 to 1.
-func wilson(ok, n int) Rate {
+func wilson(ok, n int) Rate { return wilsonAt(ok, n, z95()) }
+
+// wilsonAt is wilson with an interval of z standard deviations of a normal distribution to either side.
+func wilsonAt(ok, n int, z float64) Rate {
 	if n <= 0 {
 		return Rate{math.NaN(), 0, 1}
 	}
-	count, z := float64(n), z95()
+	count := float64(n)
 	p := float64(ok) / count
 	scale := 1 + z*z/count
 	centre := (p + z*z/(2*count)) / scale

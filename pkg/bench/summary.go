@@ -165,6 +165,8 @@ type Warning struct {
 	Words            Message
 }
 
+func (w Warning) String() string { return w.Text }
+
 // Message is an English format with what belongs into it, so that a report can say it in another language.
 type Message struct {
 	Format string
@@ -206,4 +208,8 @@ const (
 	Buffered        = "buffered"
 	ITLUnknown      = "itl_unknown"
 	LengthsDiffer   = "answer_lengths_differ"
+	RunsSwapped     = "runs_swapped"
+	SettingsDiffer  = "settings_differ"
+	OnlyOld         = "only_old"
+	OnlyNew         = "only_new"
 )

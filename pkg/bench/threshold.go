@@ -33,7 +33,8 @@ func (t Threshold) Node() string { return t.node }
 
 const thresholdHint = "a threshold is [node:]metric op value, such as hongkong:p95<1200ms or success>=95%; " +
 	"the metrics are success, first_success, the latency's mean sd min p50 p90 p95 p99 max, " +
-	"and ttft, itl or tps with one of those, as in ttft.p95; slo:latency<2s>=99% is the share of requests within a bound"
+	"and ttft, itl or tps with one of those, as in ttft.p95; slo:latency<2s>=99% is the share of requests within a bound; " +
+	"bench compare also has ratio, ratio_low and ratio_high, as in ratio<1.2"
 
 // sloForm is [node:]slo:latency<bound>=share.
 var sloForm = regexp.MustCompile(`(?s)^(?:(.*):)?\s*slo:latency\s*(<=|<)\s*([0-9.a-zµ]+)\s*(>=|>)\s*([0-9.]+ *%?)\s*$`)
@@ -90,12 +91,18 @@ func (t *Threshold) parseMetric(metric string) bool {
 		return false
 	}
 	t.family, t.stat = family, stat
-	return slices.Contains(StatNames(), stat)
+	return slices.Contains(StatNames(), stat) || t.Compares() && (family == "latency" || family == "ttft")
 }
 
 // parseValue reads a value of the metric's kind, or says what was expected instead.
 func (t *Threshold) parseValue(text string) (want string) {
 	var ok bool
+	if t.Compares() {
+		if t.value, ok = parseDecimal(text, ""); !ok {
+			return "a ratio, such as 1.2"
+		}
+		return ""
+	}
 	switch t.family {
 	case "success", "first_success":
 		if t.value, ok = ParseShare(text); !ok {
@@ -198,11 +205,21 @@ func (t Threshold) check(r *Row, successesOnly bool) (seen Message, ok bool) {
 		return Message{"a failure: %d of %s failed", []any{r.Requests - r.OK, Count{r.Requests, "request"}}},
 			strings.HasPrefix(t.op, ">")
 	}
-	ok = map[string]bool{
+	return Message{Format: t.write(figure)}, t.keeps(figure)
+}
+
+// keeps reports whether a figure is on the right side.
+func (t Threshold) keeps(figure float64) bool {
+	return map[string]bool{
 		"<": figure < t.value, "<=": figure <= t.value, ">": figure > t.value, ">=": figure >= t.value,
 	}[t.op]
-	return Message{Format: t.write(figure)}, ok
 }
+
+// ratios are the statistics of a new run against an old one.
+func ratios() []string { return []string{"ratio", "ratio_low", "ratio_high"} }
+
+// Compares reports whether it is about two runs.
+func (t Threshold) Compares() bool { return slices.Contains(ratios(), t.stat) }
 
 // figure is what a threshold is about, or NaN and why there is none.
 func (t Threshold) figure(r *Row, successesOnly bool) (figure float64, without Message) {
@@ -261,6 +278,9 @@ func (t Threshold) share(r *Row, successesOnly bool) float64 {
 
 // write is a figure in as many digits as show on which side of a threshold it is.
 func (t Threshold) write(figure float64) string {
+	if t.Compares() {
+		return strconv.FormatFloat(figure, 'g', 6, 64)
+	}
 	switch t.family {
 	case "success", "first_success", "slo":
 		shown := strconv.FormatFloat(figure*100, 'g', 6, 64)

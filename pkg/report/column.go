@@ -17,6 +17,8 @@ type column struct {
 	// words says that it holds words: on a terminal they stand left and may be cut. left says that it stands left and is
 	// whole. Numbers stand right and are whole.
 	words, left bool
+	// name says that it holds the lines' names, and is the first: they stand left and whole, where there is no room on a line of their own.
+	name bool
 }
 
 // each has a cell for each item.

@@ -190,7 +190,7 @@ func describeRatio(r *bench.Row) (words, sentence string) {
 	}
 	pairs := text.Count(c.Pairs, "pair")
 	sentence = fmt.Sprintf("%s times the latency of %s, 95 %% interval: %s, over %s, p %s: %s.",
-		ratio(c.Ratio), c.Reference, intervalText(c), pairs, p, c.Verdict)
+		ratio(c.Ratio), c.Reference, english().ratioInterval(c), pairs, p, c.Verdict)
 	if math.IsInf(c.High, 1) {
 		return pairs, sentence
 	}

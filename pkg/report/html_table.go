@@ -136,7 +136,7 @@ func (d *document) comparisonCell(r *bench.Row) {
 		d.put(`<span>%s</span></td>`, text.Missing)
 		return
 	}
-	d.put(`<span class="figure"><b>%s&nbsp;×</b> <small>%s</small></span>`, ratio(c.Ratio), intervalText(c))
+	d.put(`<span class="figure"><b>%s&nbsp;×</b> <small>%s</small></span>`, ratio(c.Ratio), english().ratioInterval(c))
 	class := verdictClass(c.Verdict)
 	sign := map[string]string{"faster": "▼", "slower": "▲", "same": "="}[class] // says it by shape too
 	d.put(`<span class="mark %s">%s %s</span>`, class, sign, c.Verdict)
@@ -153,12 +153,12 @@ func verdictClass(v bench.Verdict) string {
 	return "same"
 }
 
-// intervalText is a ratio's interval; math.Inf stands for none.
-func intervalText(c *bench.Comparison) string {
+// ratioInterval is a ratio's interval; math.Inf stands for none.
+func (l language) ratioInterval(c *bench.Comparison) string {
 	if math.IsInf(c.High, 1) {
-		return "too few for an interval"
+		return l.say("too few for an interval")
 	}
-	return ratio(c.Low) + " to " + ratio(c.High)
+	return l.say("%s to %s", ratio(c.Low), ratio(c.High))
 }
 
 // mediansText has the p50s beside the paired ratio.

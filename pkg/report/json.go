@@ -94,12 +94,9 @@ func jsonReport(s *bench.Summary) object {
 		}
 	}
 	vantages := slices.DeleteFunc(append([]string{}, s.Vantages...), func(v string) bool { return v == "" })
-	nodes, warnings := []object{}, []object{}
+	nodes := []object{}
 	for _, r := range s.Rows {
 		nodes = append(nodes, jsonRow(r))
-	}
-	for _, w := range s.Warnings {
-		warnings = append(warnings, object{{"code", w.Code}, when(w.Node != "", "node", w.Node), {"text", w.Text}})
 	}
 	return object{
 		{"schema", bench.Schema}, {"model", s.Model}, {"prompt_sha256", h.PromptSHA256},
@@ -109,8 +106,16 @@ func jsonReport(s *bench.Summary) object {
 		{"concurrency", h.Concurrency}, when(h.Rate > 0, "rate", number(h.Rate, -1)), {"attempts", h.Attempts},
 		{"warmup", h.Warmup}, {"stream", h.Stream}, {"figure", s.Figure}, {"max_tokens", h.MaxTokens}, {"seed", h.Seed}, {"runs", s.Runs}, {"vantages", vantages},
 		when(h.Proxy != "", "proxy", h.Proxy), {"program", h.Program}, {"reference", h.Reference},
-		when(s.Stopped != "", "stopped", s.Stopped), {"best", best}, {"best_nodes", choices}, {"nodes", nodes}, {"warnings", warnings},
+		when(s.Stopped != "", "stopped", s.Stopped), {"best", best}, {"best_nodes", choices}, {"nodes", nodes}, {"warnings", jsonWarnings(s.Warnings)},
 	}
+}
+
+func jsonWarnings(all []bench.Warning) []object {
+	warnings := []object{}
+	for _, w := range all {
+		warnings = append(warnings, object{{"code", w.Code}, when(w.Node != "", "node", w.Node), {"text", w.Text}})
+	}
+	return warnings
 }
 
 func jsonRow(r *bench.Row) object {

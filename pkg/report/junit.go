@@ -54,12 +54,21 @@ func asJUnit(s *bench.Summary, o Options) (string, error) {
 	suite := junitSuite{
 		junitCounts: junitCounts{Name: "ferry bench", Time: fixed(s.Elapsed, 3)},
 		Timestamp:   s.Header.Started.UTC().Format("2006-01-02T15:04:05"), Properties: junitProperties(s),
-		Out: strings.Join(each(s.Warnings, func(w bench.Warning) string { return "warning: " + visible(w.Text) }), "\n"),
+		Out: junitWarnings(s.Warnings),
 	}
 	for _, r := range s.Rows {
 		suite.Cases = append(suite.Cases, junitRow(s, r))
 	}
-	for _, c := range o.Checks {
+	return suite.write(o.Checks)
+}
+
+func junitWarnings(all []bench.Warning) string {
+	return strings.Join(each(all, func(w bench.Warning) string { return "warning: " + visible(w.Text) }), "\n")
+}
+
+// write adds the thresholds and counts the cases.
+func (suite junitSuite) write(checks []bench.Check) (string, error) {
+	for _, c := range checks {
 		suite.Cases = append(suite.Cases, junitCheck(c))
 	}
 	for _, c := range suite.Cases {

@@ -39,8 +39,11 @@ func (l language) say(english string, args ...any) string {
 		return said
 	}
 	for i, arg := range args {
-		if c, ok := arg.(bench.Count); ok {
-			args[i] = l.count(c.N, c.Noun)
+		switch arg := arg.(type) {
+		case bench.Count:
+			args[i] = l.count(arg.N, arg.Noun)
+		case bench.Warning:
+			args[i] = l.warning(&bench.Summary{}, arg)
 		}
 	}
 	return fmt.Sprintf(said, args...)
@@ -262,5 +265,10 @@ func englishDefinitions() map[string]definition {
 			"an event of several tokens shares its time among them"},
 		"decode": {"decode/s", "1 / ITL, for each request: tokens per second without the TTFT"},
 		"tokens": {"tokens/s", "output tokens / latency, for each request"},
+		"change": {"change", "the median of all ratios of a new latency or TTFT to an old one (Hodges–Lehmann), " +
+			"with the interval of the Wilcoxon rank-sum test; nothing is paired, and failures are not in it"},
+		"successChange": {"change of success", "the new rate less the old one in percentage points (pp), with the interval of Newcombe"},
+		"intervals": {"intervals", "all hold together with 95 % (Holm); they are of these two runs, " +
+			"and how much a node varies from hour to hour is not in them"},
 	}
 }

@@ -34,36 +34,50 @@ func asMarkdown(s *bench.Summary, o Options) (string, error) {
 		columns = append(columns, column{title: l.say(titles[i]), cells: each(s.Rows, cell)})
 	}
 	var b strings.Builder
-	for i := -1; i < len(s.Rows); i++ {
-		b.WriteString("| " + strings.Join(line(columns, i), " | ") + " |\n")
-		if i < 0 {
-			b.WriteString("|---" + strings.Repeat("|---:", len(columns)-2) + "|---|\n")
-		}
-	}
-	b.WriteString("\n")
-	item := func(sentence string) { b.WriteString("- " + escapeMarkdown(sentence) + "\n") }
+	markdownTable(&b, columns, "|---"+strings.Repeat("|---:", len(columns)-2)+"|---|")
+	items := markdownItems{&b}
 	if o.Explain {
-		for _, d := range l.define(s) {
-			item(d.term + l.say(": ") + d.text)
-		}
+		items.define(l, l.define(s))
 	}
 	for _, w := range s.Warnings {
-		item(l.warn(s, w))
+		items.add(l.warn(s, w))
 	}
 	for _, r := range s.Rows {
-		item(l.sentence(s, r))
+		items.add(l.sentence(s, r))
 		if len(r.Failures) > 0 {
 			counts := each(r.Failures, func(f bench.Failure) string { return fmt.Sprintf("%d × %s", f.Count, visible(f.Class)) })
-			item(l.title(s, r) + l.say(": ") + l.say("failed: %s", strings.Join(counts, l.say(", "))))
+			items.add(l.title(s, r) + l.say(": ") + l.say("failed: %s", strings.Join(counts, l.say(", "))))
 		}
 	}
 	for _, c := range o.Checks {
-		item(l.check(c))
+		items.add(l.check(c))
 	}
 	for _, line := range l.bestLines(s) {
-		item(line)
+		items.add(line)
 	}
 	return b.String(), nil
+}
+
+// markdownTable writes a table and a blank line under it. rule is the line under its titles.
+func markdownTable(b *strings.Builder, columns []column, rule string) {
+	for i := -1; i < len(columns[0].cells); i++ {
+		b.WriteString("| " + strings.Join(line(columns, i), " | ") + " |\n")
+		if i < 0 {
+			b.WriteString(rule + "\n")
+		}
+	}
+	b.WriteString("\n")
+}
+
+// markdownItems is a list of sentences.
+type markdownItems struct{ b *strings.Builder }
+
+func (m markdownItems) add(sentence string) { m.b.WriteString("- " + escapeMarkdown(sentence) + "\n") }
+
+func (m markdownItems) define(l language, all []definition) {
+	for _, d := range all {
+		m.add(d.term + l.say(": ") + d.text)
+	}
 }
 
 // escapeMarkdown makes a text stand in a line of Markdown, and in a cell of a table, as the characters that it has. An

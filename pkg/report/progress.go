@@ -35,30 +35,58 @@ func ProgressLine(all []bench.Progress, since time.Duration) string {
 	return fmt.Sprintf("after %s: %s", since.Round(time.Second), strings.Join(parts, "; "))
 }
 
-// ProgressTable has a line for each series: how far, how well, how fast, and the latest latencies. Safe makes a name fit
-// for the terminal.
+// ProgressTable has a line for each series: how far, how well, how fast, what is waited for, and the latest latencies. Safe
+// makes a name fit for the terminal.
 func ProgressTable(all []bench.Progress, since time.Duration, f term.Facts, safe func(string) string) []string {
 	styles := term.NewStyles(f)
-	rows := [][]string{{"node", "", "done", "ok", "mean", "latest", "left"}}
-	for _, p := range all {
-		success, mean, bar := text.Missing, text.Missing, ""
-		if p.Done > 0 {
-			success = text.Percent(float64(p.OK)/float64(p.Done), 0) + "%"
-		}
-		if p.OK > 0 {
-			mean = text.Latency(p.Mean)
-		} else if p.Done > 0 {
-			success = styles.Bad.Render(success)
-		}
-		if p.Total > 0 {
-			bar = term.Bar(p.Done, p.Total, barWidth)
-		}
-		rows = append(rows, []string{
-			safe(Series(p.Node)), bar, done(p), success, mean, term.Spark(p.Recent, sparkWidth), left(p, since),
-		})
+	add := func(title string, rank int, cell func(bench.Progress) string) column {
+		return column{title: title, rank: rank, cells: each(all, cell)}
 	}
-	table := term.Table(rows, f.Width-1, 0, styles.Dim)
-	return strings.Split(strings.TrimRight(table, "\n"), "\n")
+	t := table{columns: []column{
+		add("node", 0, func(p bench.Progress) string { return safe(Series(p.Node)) }),
+		add("", 3, func(p bench.Progress) string {
+			if p.Total == 0 {
+				return ""
+			}
+			return term.Bar(p.Done, p.Total, barWidth)
+		}),
+		add("done", 0, done), add("ok", 0, func(p bench.Progress) string { return share0(p.OK, p.Done) }),
+		add("mean", 0, func(p bench.Progress) string {
+			if p.OK == 0 {
+				return ""
+			}
+			return text.Latency(p.Mean)
+		}),
+		add("waiting", 1, waiting),
+		add("latest", 4, func(p bench.Progress) string { return term.Spark(p.Recent, sparkWidth) }),
+		add("left", 2, func(p bench.Progress) string { return left(p, since) }),
+	}, paint: func(i int, title, cell string) string {
+		if title == "ok" && all[i].OK == 0 && all[i].Done > 0 {
+			return styles.Bad.Render(cell)
+		}
+		return cell
+	}}
+	t.columns[0].name, t.columns[6].left = true, true
+	lines, _ := t.render(f.Width-1, styles.Dim)
+	return strings.Split(strings.TrimRight(lines, "\n"), "\n")
+}
+
+func share0(ok, done int) string {
+	if done == 0 {
+		return text.Missing
+	}
+	return text.Percent(float64(ok)/float64(done), 0) + "%"
+}
+
+// waiting says how many requests of a series are waited for, and how long for the oldest where that is a second or more.
+func waiting(p bench.Progress) string {
+	switch {
+	case p.InFlight == 0:
+		return ""
+	case p.Oldest < time.Second:
+		return fmt.Sprint(p.InFlight)
+	}
+	return fmt.Sprintf("%d for %s", p.InFlight, text.Span(p.Oldest.Truncate(time.Second)))
 }
 
 // WaitingLine says which requests a run that has stopped sending still waits for, and how long at most.

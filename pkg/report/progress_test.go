@@ -11,8 +11,9 @@ import (
 
 func TestProgress(t *testing.T) {
 	all := []bench.Progress{
-		{Node: bench.Node{Name: "hk"}, Done: 5, Total: 20, OK: 4, Mean: 120 * time.Millisecond, Recent: []float64{100, 140}},
-		{Node: bench.Node{Name: "sg", Connection: bench.Reused}, Done: 3},
+		{Node: bench.Node{Name: "hk"}, Done: 5, Total: 20, OK: 4, Mean: 120 * time.Millisecond, Recent: []float64{100, 140},
+			InFlight: 2, Oldest: 12400 * time.Millisecond},
+		{Node: bench.Node{Name: "sg", Connection: bench.Reused}, Done: 3, InFlight: 1, Oldest: time.Millisecond},
 		{Node: bench.Node{Name: "de"}, Total: 20, Ended: "max tokens"},
 	}
 	want := "after 10s: hk 5/20, 4 ok, mean 120 ms; sg (reused) 3, 0 ok; de 0/20, 0 ok"
@@ -21,8 +22,8 @@ func TestProgress(t *testing.T) {
 	}
 	lines := ProgressTable(all, 10*time.Second, term.Facts{Plain: true, Width: 80}, strings.ToUpper)
 	for i, words := range [][]string{
-		{"node", "done", "ok", "mean", "latest", "left"}, {"HK", "5/20", "80%", "120 ms", "▁█", "30s"},
-		{"SG (REUSED)", "3", "0%", "–"}, {"DE", "0/20", "–", "–", "ended"},
+		{"node", "done", "ok", "mean", "waiting", "latest", "left"}, {"HK", "5/20", "80%", "120 ms", "2 for 12 s", "▁█", "30s"},
+		{"SG (REUSED)", "3", "0%", "1"}, {"DE", "0/20", "–", "ended"},
 	} {
 		if i >= len(lines) || strings.Join(strings.Fields(lines[i]), " ") == "" {
 			t.Fatalf("got %d lines, want 4: %q", len(lines), lines)

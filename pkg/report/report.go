@@ -27,22 +27,24 @@ const (
 	Best       = "best"
 )
 
-// format is one form of a report.
-type format struct {
+// format is one form of a report on S.
+type format[S any] struct {
 	name string
-	show func(*bench.Summary, Options) (string, error)
+	show func(S, Options) (string, error)
 }
 
 // formats are in the order in which help names them.
-func formats() []format {
-	return []format{
+func formats() []format[*bench.Summary] {
+	return []format[*bench.Summary]{
 		{Text, asText}, {Markdown, asMarkdown}, {JSON, asJSON}, {CSV, asCSV}, {JUnit, asJUnit}, {Prometheus, asPrometheus},
 		{HTML, asHTML}, {Best, asBest},
 	}
 }
 
 // Formats lists the formats in the order in which help names them.
-func Formats() []string { return each(formats(), func(f format) string { return f.name }) }
+func Formats() []string {
+	return each(formats(), func(f format[*bench.Summary]) string { return f.name })
+}
 
 // The languages of text, Markdown and HTML.
 const (
@@ -80,16 +82,19 @@ type Options struct {
 // Write shows a summary in a format. Nothing is written unless all of it can be. An unknown format or language, and a best
 // node where there is none, are errors with a hint; errors of w come back as they are.
 func Write(w io.Writer, name string, s *bench.Summary, o Options) error {
+	return emit(w, formats(), name, s, o)
+}
+
+func emit[S any](w io.Writer, all []format[S], name string, s S, o Options) error {
 	if o.Lang == "" {
 		o.Lang = English
 	}
 	if !slices.Contains(Languages(), o.Lang) {
 		return text.Errorf("it is one of "+strings.Join(Languages(), ", "), "there is no report in the language %q", o.Lang)
 	}
-	all := formats()
-	i := slices.IndexFunc(all, func(f format) bool { return f.name == name })
+	i := slices.IndexFunc(all, func(f format[S]) bool { return f.name == name })
 	if i < 0 {
-		return text.Errorf("it is one of "+strings.Join(Formats(), ", "), "there is no report format %q", name)
+		return text.Errorf("it is one of "+strings.Join(each(all, func(f format[S]) string { return f.name }), ", "), "there is no report format %q", name)
 	}
 	out, err := all[i].show(s, o)
 	if err != nil {

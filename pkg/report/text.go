@@ -20,14 +20,18 @@ type page struct {
 	b     strings.Builder
 }
 
-// asText is the report for a terminal. In a pipe it is as wide as it likes and without colour, so that grep and awk find
-// what they look for on one line.
-func asText(s *bench.Summary, o Options) (string, error) {
+func newPage(s *bench.Summary, o Options) *page {
 	f := o.Facts
 	if !f.TTY {
 		f.Plain = true
 	}
-	p := &page{language: languageOf(o.Lang), s: s, facts: f, style: term.NewStyles(f)}
+	return &page{language: languageOf(o.Lang), s: s, facts: f, style: term.NewStyles(f)}
+}
+
+// asText is the report for a terminal. In a pipe it is as wide as it likes and without colour, so that grep and awk find
+// what they look for on one line.
+func asText(s *bench.Summary, o Options) (string, error) {
+	p := newPage(s, o)
 	p.head()
 	p.results()
 	p.plots()
@@ -81,16 +85,10 @@ func (p *page) painted(style term.Style, sentence string) string {
 // thing on the screen, which node to take.
 func (p *page) sentences(o Options) {
 	if o.Explain && len(p.s.Rows) > 0 {
-		p.b.WriteString("\n")
-		for _, d := range p.define(p.s) {
-			p.b.WriteString(p.painted(p.style.Dim, d.term+p.say(": ")+d.text))
-		}
+		p.explain(p.define(p.s))
 	}
 	p.b.WriteString("\n")
-	for _, w := range p.s.Warnings {
-		word := p.say("warning") + p.say(": ")
-		p.b.WriteString(p.style.Bad.Render(word) + strings.TrimPrefix(p.wrap(p.warn(p.s, w)), word) + "\n")
-	}
+	p.warnings(p.s, p.s.Warnings)
 	for _, r := range p.s.Rows {
 		style := term.Style{}
 		switch {
@@ -101,15 +99,33 @@ func (p *page) sentences(o Options) {
 		}
 		p.b.WriteString(p.painted(style, p.sentence(p.s, r)))
 	}
-	for _, c := range o.Checks {
+	p.checks(o.Checks)
+	for _, line := range p.bestLines(p.s) {
+		p.b.WriteString(p.painted(p.style.Good, line))
+	}
+}
+
+func (p *page) explain(all []definition) {
+	p.b.WriteString("\n")
+	for _, d := range all {
+		p.b.WriteString(p.painted(p.style.Dim, d.term+p.say(": ")+d.text))
+	}
+}
+
+func (p *page) warnings(s *bench.Summary, all []bench.Warning) {
+	word := p.say("warning") + p.say(": ")
+	for _, w := range all {
+		p.b.WriteString(p.style.Bad.Render(word) + strings.TrimPrefix(p.wrap(p.warn(s, w)), word) + "\n")
+	}
+}
+
+func (p *page) checks(all []bench.Check) {
+	for _, c := range all {
 		style := p.style.Good
 		if c.Missed {
 			style = p.style.Bad
 		}
 		p.b.WriteString(p.painted(style, p.check(c)))
-	}
-	for _, line := range p.bestLines(p.s) {
-		p.b.WriteString(p.painted(p.style.Good, line))
 	}
 }
 
@@ -135,8 +151,7 @@ func (p *page) plots() {
 	}
 	names := p.names(rows)
 	names.title = ""
-	names.cut(max(narrowest, min(names.width(), width/2)))
-	room := names.width()
+	room := max(narrowest, min(names.width(), width/2))
 	columns := min(most, width-room-gap)
 	if len(rows) == 0 || low >= high || columns < least {
 		return
@@ -147,7 +162,12 @@ func (p *page) plots() {
 		if p.s.Leads(r) {
 			plot = p.style.Good.Render(plot)
 		}
-		b.WriteString(names.align(names.cells[i], room+gap) + plot + "\n")
+		name := names.cells[i]
+		if text.Width(name) > room {
+			b.WriteString(text.Cut(name, width) + "\n")
+			name = ""
+		}
+		b.WriteString(names.align(name, room+gap) + plot + "\n")
 	}
 	from, to := text.Millis(low), text.Millis(high)
 	between := max(1, columns-text.Width(from)-text.Width(to))
@@ -158,7 +178,7 @@ func (p *page) plots() {
 
 // names is the column with the rows' names.
 func (p *page) names(rows []*bench.Row) column {
-	return column{title: p.say("node"), words: true, cells: each(rows, func(r *bench.Row) string { return p.title(p.s, r) })}
+	return column{title: p.say("node"), name: true, cells: each(rows, func(r *bench.Row) string { return p.title(p.s, r) })}
 }
 
 // column is one with a cell for each of some rows.
@@ -245,7 +265,7 @@ func (p *page) failures() {
 		}
 	}
 	t := table{columns: []column{
-		{title: p.say("node"), words: true, cells: each(all, func(f failure) string { return f.node })},
+		{title: p.say("node"), name: true, cells: each(all, func(f failure) string { return f.node })},
 		{title: p.say("class"), words: true, cells: each(all, func(f failure) string { return f.Class })},
 		{title: p.say("count"), cells: each(all, func(f failure) string { return fmt.Sprint(f.Count) })},
 		{title: p.say("mean"), cells: each(all, func(f failure) string { return text.Millis(f.Latency.Mean) })},

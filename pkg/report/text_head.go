@@ -12,10 +12,14 @@ import (
 
 // head says what was run.
 func (p *page) head() {
+	p.headLines([2]string{p.say("model"), p.model()}, [2]string{p.say("plan"), p.plan()}, [2]string{p.say("from"), p.from()},
+		[2]string{p.say("run"), p.run()})
+}
+
+// headLines are lines of a name and its text, as far as they have one.
+func (p *page) headLines(lines ...[2]string) {
 	const column = 7
-	for _, line := range [][2]string{
-		{p.say("model"), p.model()}, {p.say("plan"), p.plan()}, {p.say("from"), p.from()}, {p.say("run"), p.run()},
-	} {
+	for _, line := range lines {
 		if line[1] == "" {
 			continue
 		}

@@ -45,6 +45,14 @@ func (t *table) render(width int, heading term.Style) (lines string, whole bool)
 	var b strings.Builder
 	for i := -1; i < len(t.columns[0].cells); i++ {
 		cells := line(t.columns, i)
+		if name := &cells[0]; i >= 0 && t.columns[0].name && text.Width(*name) > t.widths[0] {
+			own := text.Cut(*name, width)
+			if t.paint != nil {
+				own = t.paint(i, t.columns[0].title, own)
+			}
+			b.WriteString(own + "\n")
+			*name = ""
+		}
 		for c, cell := range cells {
 			cells[c] = t.columns[c].align(cell, t.widths[c])
 			if i >= 0 && t.paint != nil {
@@ -67,7 +75,7 @@ func (t *table) fit(width int) {
 		needed, last := -gap, 0
 		for i, c := range t.columns {
 			needed += gap + t.widths[i]
-			if c.words {
+			if c.words || c.name {
 				needed -= max(0, t.widths[i]-roomForName)
 			}
 			if c.rank >= t.columns[last].rank {
@@ -81,7 +89,8 @@ func (t *table) fit(width int) {
 	}
 }
 
-// shorten cuts words, the widest first, column by column of the terminal, so that two long columns share the loss.
+// shorten cuts words, the widest first, column by column of the terminal, so that two long columns share the loss. Names
+// are not cut: their column becomes narrower, and those that it has no room for stand on a line of their own.
 func (t *table) shorten(width int) {
 	total := -gap
 	for _, w := range t.widths {
@@ -98,6 +107,9 @@ func (t *table) shorten(width int) {
 			break
 		}
 		t.widths[widest]--
+	}
+	if t.columns[0].name && total > width {
+		t.widths[0] = max(narrowest, t.widths[0]-(total-width))
 	}
 	for i := range t.columns {
 		if c := &t.columns[i]; c.words {
@@ -125,7 +137,7 @@ func (c column) width() int {
 
 func (c column) align(cell string, width int) string {
 	pad := strings.Repeat(" ", max(0, width-text.Width(cell)))
-	if c.words || c.left {
+	if c.words || c.left || c.name {
 		return cell + pad
 	}
 	return pad + cell
