@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"math"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -110,6 +108,17 @@ func (l language) changeFinding(n *bench.Change) string {
 		l.percent(n.Old.Success.Value), l.interval(n.Old.Success))
 }
 
+// turn is a cell's verdict as a turn to the slower or the faster, "same" for any other cell.
+func (l language) turn(cell string) string {
+	switch cell {
+	case l.say(string(bench.Slower)), l.say(string(bench.FailsMore)):
+		return "slower"
+	case l.say(string(bench.Faster)), l.say(string(bench.FailsLess)):
+		return "faster"
+	}
+	return "same"
+}
+
 // outcome says in a line each which nodes are better and which are worse, or that there is no change.
 func (l language) outcome(c *bench.Changes) []string {
 	var lines []string
@@ -166,14 +175,13 @@ func (l language) changeColumns(c *bench.Changes) []column {
 func changesAsText(c *bench.Changes, o Options) (string, error) {
 	p := newPage(c.New, o)
 	was := newPage(c.Old, o)
-	p.facts.Width = max(p.facts.Width, 0)
 	p.headLines([2]string{p.say("model"), p.model()}, [2]string{p.say("plan"), p.plan()}, [2]string{p.say("old"), was.run()},
 		[2]string{p.say("new"), p.run()})
 	t := table{columns: p.changeColumns(c), paint: func(_ int, _, cell string) string {
-		switch bench.Verdict(strings.TrimSpace(cell)) {
-		case bench.Verdict(p.say(string(bench.Slower))), bench.Verdict(p.say(string(bench.FailsMore))):
+		switch p.turn(strings.TrimSpace(cell)) {
+		case "slower":
 			return p.style.Bad.Render(cell)
-		case bench.Verdict(p.say(string(bench.Faster))), bench.Verdict(p.say(string(bench.FailsLess))):
+		case "faster":
 			return p.style.Good.Render(cell)
 		}
 		return cell
@@ -278,9 +286,4 @@ func changesAsJUnit(c *bench.Changes, o Options) (string, error) {
 		suite.Cases = append(suite.Cases, row)
 	}
 	return suite.write(o.Checks)
-}
-
-// newest are the rows of the new run that the old one has too, then those that it has not.
-func changesAsHTML(c *bench.Changes, o Options) (string, error) {
-	return "<html>" + strconv.Itoa(len(c.Nodes)+len(slices.Clone(o.Checks))), nil
 }

@@ -97,6 +97,8 @@ func TestGoldenChanges(t *testing.T) {
 		golden(t, name+".json", writeChanges(t, JSON, fixture(), Options{Checks: ratioChecks()}))
 		golden(t, name+".xml", writeChanges(t, JUnit, fixture(), Options{Checks: ratioChecks()}))
 	}
+	_, body, _ := strings.Cut(writeChanges(t, HTML, changes(), Options{Checks: ratioChecks()}), "</style>\n</head>\n")
+	golden(t, "changes.html", body)
 	golden(t, "changes.colour.txt", writeChanges(t, Text, changes(), Options{Facts: term.Facts{TTY: true, Width: 80}, Checks: ratioChecks()}))
 }
 

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"ferry/pkg/bench"
-	"ferry/pkg/text"
 )
 
 //go:embed html.css
@@ -21,8 +20,11 @@ var htmlStyle string
 
 // document gathers the HTML. A template engine would be linked into every command and pay at its start; put is enough.
 type document struct {
+	language
 	b bytes.Buffer
 	s *bench.Summary
+	// role is the class of a row, which is its colour.
+	role func(i int) string
 }
 
 // markup is text that is HTML already: the program's own words, or what put has made.
@@ -51,35 +53,91 @@ func escapeHTML(text string) string { return html.EscapeString(visible(text)) }
 
 // asHTML writes the report as one file that asks for nothing: no script, no font, no picture from elsewhere, which its own
 // policy forbids. Every picture is SVG whose height is in pixels and whose width is the reader's.
-func asHTML(s *bench.Summary, _ Options) (string, error) {
-	d := &document{s: s}
-	d.head()
+func asHTML(s *bench.Summary, o Options) (string, error) {
+	d := &document{language: languageOf(o.Lang), s: bestFirst(s)}
+	d.role = d.rank
+	d.head(d.heading(), d.when())
 	d.verdict()
-	d.warnings()
+	d.thresholds(o.Checks)
+	d.warnings(s.Warnings)
 	if len(s.Rows) > 0 {
 		d.results()
+		if s.Figure == bench.TTFTFigure {
+			d.measures()
+		}
 		d.comparison()
 		d.distribution()
 		d.timeline()
 		d.phases()
-		d.measures()
+		if s.Figure != bench.TTFTFigure {
+			d.measures()
+		}
 		d.failures()
 	}
 	d.facts()
-	d.put(`<section id="definitions"><h2>What the words mean</h2>` + "\n<dl class=\"definitions\">\n")
-	for _, word := range english().define(s) {
-		d.put("<div><dt>%s</dt><dd>%s</dd></div>\n", word.term, word.text)
-	}
-	d.put("</dl></section>\n")
-	d.put("<footer><p>ferry %s · schema %d · run <code>%s</code></p></footer>\n</main>\n</body>\n</html>\n",
-		s.Header.Program, s.Header.Schema, s.Header.ID)
+	d.end(d.define(s))
 	return d.b.String(), nil
 }
 
-func (d *document) head() {
-	title := d.heading()
+// bestFirst is the summary with its rows in the order in which one looks for them: vantage by vantage, the best first, then
+// those not told apart from it, then the others by their typical latency, or TTFT of streams, those without success last.
+func bestFirst(s *bench.Summary) *bench.Summary {
+	place := func(r *bench.Row) int {
+		for _, c := range s.Best {
+			if s.Rows[c.Leader] == r {
+				return 0
+			}
+			if slices.ContainsFunc(c.Rows, func(i int) bool { return s.Rows[i] == r }) {
+				return 1
+			}
+		}
+		if r.OK > 0 {
+			return 2
+		}
+		return 3
+	}
+	typical := func(r *bench.Row) float64 {
+		if figures := s.Headline(r); figures.HasPercentiles() {
+			return figures.P50
+		}
+		return s.Headline(r).Mean
+	}
+	ordered := *s
+	ordered.Rows = slices.SortedStableFunc(slices.Values(s.Rows), func(a, b *bench.Row) int {
+		return cmp.Or(cmp.Compare(slices.Index(s.Vantages, a.Vantage), slices.Index(s.Vantages, b.Vantage)),
+			cmp.Compare(place(a), place(b)), cmp.Compare(typical(a), typical(b)))
+	})
+	ordered.Best = nil
+	for _, c := range s.Best {
+		rows := c.Rows
+		c.Leader, c.Rows = slices.Index(ordered.Rows, s.Rows[c.Leader]), nil
+		for _, i := range rows {
+			c.Rows = append(c.Rows, slices.Index(ordered.Rows, s.Rows[i]))
+		}
+		slices.Sort(c.Rows)
+		ordered.Best = append(ordered.Best, c)
+	}
+	return &ordered
+}
+
+// end writes the definitions and what made the page.
+func (d *document) end(all []definition) {
+	d.put(`<section id="definitions"><h2>%s</h2>`+"\n<dl class=\"definitions\">\n", d.say("What the words mean"))
+	for _, word := range all {
+		d.put("<div><dt>%s</dt><dd>%s</dd></div>\n", word.term, word.text)
+	}
+	d.put("</dl></section>\n")
+	d.put("<footer><p>ferry %s · %s <code>%s</code></p></footer>\n</main>\n</body>\n</html>\n",
+		d.s.Header.Program, d.say("schema %d · run", d.s.Header.Schema), d.s.Header.ID)
+}
+
+func (d *document) head(title string, when markup) {
+	tag := "en"
+	if d.words != nil {
+		tag = "zh-Hans"
+	}
 	d.put(`<!DOCTYPE html>
-<html lang="en">
+<html lang="%s">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
@@ -95,24 +153,25 @@ func (d *document) head() {
 <header>
 <p class="kicker">ferry bench</p>
 <h1>%s</h1>
-`, title, markup(htmlStyle), title)
-	d.put("<p class=\"when\">%s</p>\n</header>\n", d.when())
+<p class="when">%s</p>
+</header>
+`, tag, title, markup(htmlStyle), title, when)
 }
 
 // heading names the series as far as they fit, and counts them otherwise.
 func (d *document) heading() string {
 	names := nodeNames(d.s)
-	whole := strings.Join(names, ", ")
+	whole := strings.Join(names, d.say(", "))
 	if len(names) > 4 || len(whole) > 60 {
-		whole = fmt.Sprintf("%d nodes", len(names))
+		whole = d.count(len(names), "node")
 	}
 	switch len(names) {
 	case 0:
-		return "Nothing was measured"
+		return d.say("Nothing was measured")
 	case 1:
-		return "Latency and success of " + whole
+		return d.say("Latency and success of %s", whole)
 	}
-	return "Latency and success compared: " + whole
+	return d.say("Latency and success compared: %s", whole)
 }
 
 // when says when, for how long, how much and what was measured.
@@ -121,14 +180,13 @@ func (d *document) when() markup {
 	for _, r := range d.s.Rows {
 		requests += r.Requests
 	}
-	var line document
+	line := document{language: d.language}
 	if started := d.s.Header.Started; !started.IsZero() {
-		line.put(`<time datetime="%s">%s</time> · `,
-			started.Format(time.RFC3339), started.UTC().Format("2 January 2006, 15:04:05 UTC"))
+		line.put(`<time datetime="%s">%s</time> · `, started.Format(time.RFC3339), started.UTC().Format(d.say("2 January 2006, 15:04:05 UTC")))
 	}
-	line.put("%s in %s", text.Count(requests, "request"), tied(span(d.s.Elapsed)))
+	line.put("%s", d.say("%s in %s", bench.Count{N: requests, Noun: "request"}, tied(span(d.s.Elapsed))))
 	if d.s.Runs > 1 {
-		line.put(" · %d runs merged", d.s.Runs)
+		line.put(" · %s", d.say("%d runs merged", d.s.Runs))
 	}
 	if d.s.Model != "" {
 		line.put(" · <bdi>%s</bdi>", d.s.Model)
@@ -138,7 +196,7 @@ func (d *document) when() markup {
 
 // verdict says first which row is best at each vantage, or why there is none, and then what was found about the others.
 func (d *document) verdict() {
-	d.put(`<section class="verdict" id="verdict"><h2 class="hidden">Verdict</h2>` + "\n")
+	d.put(`<section class="verdict" id="verdict"><h2 class="hidden">%s</h2>`+"\n", d.say("Verdict"))
 	badge := func(word string) markup {
 		if len(d.s.Rows) < 2 {
 			return ""
@@ -149,43 +207,64 @@ func (d *document) verdict() {
 		if len(c.Rows) == 1 {
 			best := leader(d.s, c)
 			d.put(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`+"\n",
-				title(d.s, best), badge("best"), tied(english().finding(d.s, best)))
+				d.title(d.s, best), badge(d.say("best")), tied(d.finding(d.s, best)))
 			continue
 		}
 		d.put(`<p class="first">`)
 		for k, i := range c.Rows {
 			if k > 0 {
-				d.put(" or ")
+				d.put("%s", d.say(" or "))
 			}
-			d.put(`<b><bdi>%s</bdi></b>`, title(d.s, d.s.Rows[i]))
+			d.put(`<b><bdi>%s</bdi></b>`, d.title(d.s, d.s.Rows[i]))
 		}
-		d.put("%s</p>\n", badge("not told apart"))
+		d.put("%s</p>\n", badge(d.say("not told apart")))
 	}
 	if len(d.s.Best) == 0 {
-		d.put(`<p class="first sentence">%s</p>`+"\n", noBest(d.s).Error())
+		d.put(`<p class="first sentence">%s</p>`+"\n", d.say(noBest(d.s).Error()))
 	}
 	others := slices.DeleteFunc(slices.Clone(d.s.Rows), d.s.Leads)
 	if len(others) > 0 {
 		d.put("<ul>\n")
 		for _, r := range others {
-			d.put("<li><b><bdi>%s</bdi></b>: %s</li>\n", title(d.s, r), tied(english().finding(d.s, r)))
+			d.put("<li><b><bdi>%s</bdi></b>%s%s</li>\n", d.title(d.s, r), d.say(": "), tied(d.finding(d.s, r)))
 		}
 		d.put("</ul>\n")
 	}
 	d.put("</section>\n")
 }
 
-func (d *document) warnings() {
-	s := d.s
-	if len(s.Warnings) == 0 && s.Stopped == "" {
+// thresholds says which were kept and which were missed, by sign, word and colour.
+func (d *document) thresholds(checks []bench.Check) {
+	if len(checks) == 0 {
 		return
 	}
-	d.put(`<section class="warnings" id="warnings"><h2>Before you rely on this</h2>` + "\n<ul>\n")
-	if s.Stopped != "" {
-		d.put("<li>the run: %s</li>\n", english().stopped(s.Stopped))
+	d.put(`<section id="thresholds"><h2>%s</h2>`+"\n", d.say("Thresholds"))
+	d.table("thresholds-table", "dense", d.say("Bounds that this run was held to"), headings(false, d.say("node"), d.say("threshold"), d.say("seen"), d.say("result")))
+	d.put("<tbody role=\"rowgroup\">\n")
+	for _, c := range checks {
+		class, sign, word := "kept", "✓", "kept"
+		if c.Missed {
+			class, sign, word = "missed", "✗", "missed"
+		}
+		d.put(`<tr role="row"><th role="rowheader" scope="row"><bdi>%s</bdi></th>`, c.Node)
+		d.cell("what", d.say("threshold"), c.Threshold.String())
+		d.cell("", d.say("seen"), d.message(c.Seen))
+		d.cell("mark "+class, d.say("result"), sign+" "+d.say(word))
+		d.put("</tr>\n")
 	}
-	for _, w := range s.Warnings {
-		d.put(`<li data-warning="%s">%s</li>`+"\n", w.Code, w.Text)
+	d.put("</tbody></table></div></section>\n")
+}
+
+func (d *document) warnings(all []bench.Warning) {
+	if len(all) == 0 && d.s.Stopped == "" {
+		return
+	}
+	d.put(`<section class="warnings" id="warnings"><h2>%s</h2>`+"\n<ul>\n", d.say("Before you rely on this"))
+	if d.s.Stopped != "" {
+		d.put("<li>%s</li>\n", d.say("the run: %s", d.stopped(d.s.Stopped)))
+	}
+	for _, w := range all {
+		d.put(`<li data-warning="%s">%s</li>`+"\n", w.Code, d.warning(d.s, w))
 	}
 	d.put("</ul></section>\n")
 }
@@ -193,51 +272,51 @@ func (d *document) warnings() {
 // facts says what was asked, how and from where.
 func (d *document) facts() {
 	h := &d.s.Header
-	d.put(`<section id="facts"><h2>What was measured</h2>` + "\n<dl class=\"facts\">\n")
+	d.put(`<section id="facts"><h2>%s</h2>`+"\n<dl class=\"facts\">\n", d.say("What was measured"))
 	fact := func(name, value string) {
 		if value != "" {
 			d.put("<div><dt>%s</dt><dd><bdi>%s</bdi></dd></div>\n", name, value)
 		}
 	}
-	model := cmp.Or(d.s.Model, "the node’s own")
+	model := cmp.Or(d.s.Model, d.say("the node's own"))
 	if modelsDiffer(d.s) {
-		model = "differs from node to node"
+		model = d.say("different ones")
 	}
-	plan := text.Count(h.Requests, "round")
+	plan := d.count(h.Requests, "round")
 	if h.Requests == 0 {
-		plan = "as many rounds as fit in " + h.Duration.String()
+		plan = d.say("requests for %s", span(h.Duration.Seconds()))
 	}
 	if h.Warmup > 0 {
-		plan += fmt.Sprintf(", after %d to warm up", h.Warmup)
+		plan += d.say(", ") + d.count(h.Warmup, "warm-up round")
 	}
-	load := fmt.Sprintf("%d at once per node", max(h.Concurrency, 1))
+	load := d.say("%d at a time", max(h.Concurrency, 1))
 	if h.Rate > 0 {
-		load = fmt.Sprintf("%.4g requests/s per node, at most %d at once", h.Rate, h.Concurrency)
+		load = d.say("%s a second, at most %d at a time", rate(h.Rate), h.Concurrency)
 	}
-	attempts := "one per request"
+	attempts := d.say("one attempt")
 	if h.Attempts > 1 {
-		attempts = fmt.Sprintf("at most %d per request", h.Attempts)
+		attempts = d.say("up to %d attempts", h.Attempts)
 	}
-	answers := "whole"
+	answers := d.say("whole answers")
 	if h.Stream {
-		answers = "streamed"
+		answers = d.say("streamed")
 	}
 	if h.MaxTokens > 0 {
-		answers += fmt.Sprintf(", at most %d tokens", h.MaxTokens)
+		answers += d.say(", ") + d.say("at most %s", bench.Count{N: h.MaxTokens, Noun: "token"})
 	}
-	fact("Model", model)
-	fact("Plan", plan)
-	fact("Load", load)
-	fact("Connections", h.Connections)
-	fact("Attempts", attempts)
-	fact("Answers", answers)
-	fact("Reference", h.Reference)
-	fact("Measured from", strings.Join(d.s.Vantages, ", "))
-	fact("Proxy", cmp.Or(h.Proxy, "none"))
-	fact("Program", "ferry "+h.Program)
-	fact("Seed", strconv.FormatUint(h.Seed, 10))
+	fact(d.say("Model"), model)
+	fact(d.say("Plan"), plan)
+	fact(d.say("Load of each node"), load)
+	fact(d.say("Connections"), d.connections(d.s)+d.say(", ")+d.raced(h))
+	fact(d.say("Attempts"), attempts)
+	fact(d.say("Answers"), answers)
+	fact(d.say("Reference"), h.Reference)
+	fact(d.say("Measured from"), strings.Join(d.s.Vantages, d.say(", ")))
+	fact(d.say("Proxy"), cmp.Or(h.Proxy, d.say("none")))
+	fact(d.say("Program"), "ferry "+h.Program)
+	fact(d.say("Seed"), strconv.FormatUint(h.Seed, 10))
 	if h.PromptSHA256 != "" {
-		d.put("<div class=\"wide\"><dt>Prompt (SHA-256)</dt><dd>%s</dd></div>\n", h.PromptSHA256)
+		d.put("<div class=\"wide\"><dt>%s</dt><dd>%s</dd></div>\n", d.say("Prompt (SHA-256)"), h.PromptSHA256)
 	}
 	d.put("</dl></section>\n")
 }
@@ -248,17 +327,17 @@ func (d *document) name(i int) {
 	r := d.s.Rows[i]
 	d.put(`<span class="name"><i class="dot"></i><b><bdi>%s</bdi></b>`, r.Node.Name)
 	if d.s.BothConnections() {
-		d.put(` <span class="tag">%s</span>`, r.Node.Connection)
+		d.put(` <span class="tag">%s</span>`, d.say(string(r.Node.Connection)))
 	}
 	if len(d.s.Vantages) > 1 {
-		d.put(` <span class="tag">from %s</span>`, cmp.Or(r.Vantage, "an unnamed place"))
+		d.put(` <span class="tag">%s</span>`, d.say("from %s", cmp.Or(r.Vantage, d.say("an unnamed place"))))
 	}
 	d.put(`</span>`)
 }
 
-// role is the colour of a row: the best one, the one all are compared with, or any other. A colour for each would be no
+// rank is the colour of a row: the best one, the one all are compared with, or any other. A colour for each would be no
 // help to many readers, and its name stands beside every picture anyway.
-func (d *document) role(i int) string {
+func (d *document) rank(i int) string {
 	switch {
 	case d.s.Leads(d.s.Rows[i]):
 		return "best"

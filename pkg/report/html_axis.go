@@ -133,9 +133,6 @@ func msLabels(a axis, ticks []float64) []string {
 }
 
 func label(value float64, unit string) string {
-	if value == 0 {
-		return "0"
-	}
 	return strconv.FormatFloat(value, 'g', 6, 64) + unit
 }
 

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -17,11 +18,11 @@ func TestTicks(t *testing.T) {
 		axis axis
 		want string
 	}{
-		{linear(3300), "[0 1 s 2 s 3 s]"},
-		{linear(950), "[0 200 ms 400 ms 600 ms 800 ms 1000 ms]"},
-		{linear(0.43), "[0 0.1 ms 0.2 ms 0.3 ms 0.4 ms]"},
-		{linear(12000), "[0 2.5 s 5 s 7.5 s 10 s 12.5 s]"},
-		{linear(5000), "[0 1 s 2 s 3 s 4 s 5 s]"},
+		{linear(3300), "[0 s 1 s 2 s 3 s]"},
+		{linear(950), "[0 ms 200 ms 400 ms 600 ms 800 ms 1000 ms]"},
+		{linear(0.43), "[0 ms 0.1 ms 0.2 ms 0.3 ms 0.4 ms]"},
+		{linear(12000), "[0 s 2.5 s 5 s 7.5 s 10 s 12.5 s]"},
+		{linear(5000), "[0 s 1 s 2 s 3 s 4 s 5 s]"},
 		{axis{lo: 8, hi: 9000, log: true}, "[10 ms 30 ms 100 ms 300 ms 1 s 3 s]"},
 		{axis{lo: 40, hi: 1500, log: true}, "[50 ms 100 ms 200 ms 500 ms 1 s]"},
 	} {
@@ -53,8 +54,8 @@ func TestTicksAnyLength(t *testing.T) {
 
 func TestTimeAxis(t *testing.T) {
 	for end, want := range map[float64]string{
-		9: "[0 2 s 4 s 6 s 8 s]", 100: "[0 25 s 50 s 75 s 100 s]", 340: "[0 1 min 2 min 3 min 4 min 5 min]",
-		6800: "[0 30 min 60 min 90 min]", 40000: "[0 2.5 h 5 h 7.5 h 10 h]",
+		9: "[0 s 2 s 4 s 6 s 8 s]", 100: "[0 s 25 s 50 s 75 s 100 s]", 340: "[0 min 1 min 2 min 3 min 4 min 5 min]",
+		6800: "[0 min 30 min 60 min 90 min]", 40000: "[0 h 2.5 h 5 h 7.5 h 10 h]",
 	} {
 		_, _, names := timeAxis(end)
 		if got := strings.ReplaceAll(fmt.Sprint(names), "\u00a0", " "); got != want {
@@ -144,15 +145,37 @@ func TestRatioTicks(t *testing.T) {
 	}
 }
 
-// peaks counts how often a density turns from rising to falling, above a tenth of its height.
-func peaks(heights []float64) (n int, at []int) {
-	for i := 1; i < len(heights)-1; i++ {
-		if heights[i] > 0.1 && heights[i] > heights[i-1] && heights[i] >= heights[i+1] {
-			n++
-			at = append(at, i)
+// peaks finds the hills of a density: places above a twentieth of its height, between which it falls by as much.
+func peaks(heights []float64) (at []int) {
+	const least = 0.05
+	top, bottom, rising := 0, 0, true
+	for i, h := range heights {
+		switch {
+		case rising && h > heights[top]:
+			top = i
+		case rising && heights[top] > least && h < heights[top]-least:
+			at = append(at, top)
+			rising, bottom = false, i
+		case !rising && h < heights[bottom]:
+			bottom = i
+		case !rising && h > heights[bottom]+least:
+			rising, top = true, i
 		}
 	}
-	return n, at
+	if rising && heights[top] > least {
+		at = append(at, top)
+	}
+	return at
+}
+
+// hill is n latencies about a middle, as a normal distribution spreads them.
+func hill(n int, middle, sd float64) []float64 {
+	random := rand.New(rand.NewPCG(uint64(n), uint64(middle)))
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = middle + sd*random.NormFloat64()
+	}
+	return values
 }
 
 func TestDensity(t *testing.T) {
@@ -160,17 +183,22 @@ func TestDensity(t *testing.T) {
 	one := spread(200, 500)
 	two := slices.Sorted(slices.Values(append(spread(100, 300), spread(100, 700)...)))
 	same := slices.Repeat([]float64{250}, 50)
+	// Hills that a spread over all values would smooth into one, and a small one beside a large one.
+	both := func(a, b []float64) []float64 { return slices.Sorted(slices.Values(append(a, b...))) }
+	near, small, twenty := both(hill(40, 400, 30), hill(40, 520, 30)), both(hill(90, 200, 20), hill(10, 600, 20)), both(hill(10, 200, 30), hill(10, 400, 30))
 	for name, test := range map[string]struct {
 		values []float64
 		at     []float64
 	}{
 		"one": {one, []float64{0.5}}, "two": {two, []float64{0.3, 0.7}}, "same": {same, []float64{0.25}},
+		"near": {near, []float64{0.4, 0.52}}, "small": {small, []float64{0.2, 0.6}}, "ten each": {twenty, []float64{0.2, 0.4}},
+		"one hill of few": {slices.Sorted(slices.Values(hill(20, 500, 60))), []float64{0.5}}, "one of many": {slices.Sorted(slices.Values(hill(5000, 500, 60))), []float64{0.5}},
 		"beyond": {append(slices.Clone(same), slices.Repeat([]float64{5000}, 20)...), []float64{0.25}},
 	} {
 		heights := density(test.values, a)
-		n, at := peaks(heights)
-		if n != len(test.at) || slices.Max(heights) != 1 {
-			t.Errorf("%s: %d peaks at %v, the highest %g", name, n, at, slices.Max(heights))
+		at := peaks(heights)
+		if len(at) != len(test.at) || slices.Max(heights) != 1 {
+			t.Errorf("%s: got the peaks %v of %d, the highest %g, want %v", name, at, bins, slices.Max(heights), test.at)
 			continue
 		}
 		for i, want := range test.at {

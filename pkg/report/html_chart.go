@@ -27,7 +27,7 @@ type chart struct {
 
 func (d *document) chart(c chart) {
 	d.put(`<section id="%s"><h2>%s</h2>`+"\n"+`<figure class="chart"><figcaption>%s</figcaption>`+"\n%s",
-		c.id, c.heading, c.note, c.above)
+		c.id, d.say(c.heading), c.note, c.above)
 	for i, r := range d.s.Rows {
 		words, sentence := c.describe(r)
 		if sentence == "" {
@@ -38,7 +38,7 @@ func (d *document) chart(c chart) {
 		d.name(i)
 		d.put(`<span class="words">%s</span></div><div class="canvas">`, words)
 		d.put(`<svg height="%d" role="img" aria-labelledby="%s-t %s-d"><title id="%s-t">%s</title><desc id="%s-d">%s</desc>`,
-			c.height, id, id, id, title(d.s, r), id, sentence)
+			c.height, id, id, id, d.title(d.s, r), id, sentence)
 		for _, t := range c.ticks {
 			d.line("grid", c.axis.at(t), c.axis.at(t), "0", "100%")
 		}
@@ -99,7 +99,7 @@ func (d *document) phases() {
 	var legend document
 	legend.put(`<p class="legend" aria-hidden="true">`)
 	for _, part := range phasesOf(bench.PhaseMeans{}) {
-		legend.put(`<span><i class="swatch %s"></i> %s</span>`, part.name, part.words)
+		legend.put(`<span><i class="swatch %s"></i> %s</span>`, part.name, d.say(part.words))
 	}
 	legend.put("</p>\n")
 	const height = 26
@@ -107,8 +107,8 @@ func (d *document) phases() {
 	ticks := a.ticks()
 	d.chart(chart{
 		id: "phases", heading: "Where the time goes",
-		note:  "Mean phases of the attempt that brought the answer. What a kept connection saved is absent from its bar.",
-		above: legend.markup(), height: height, axis: a, ticks: ticks, names: msLabels(a, ticks), describe: describePhases,
+		note:  d.say("Mean phases of the attempt that brought the answer. What a kept connection saved is absent from its bar."),
+		above: legend.markup(), height: height, axis: a, ticks: ticks, names: msLabels(a, ticks), describe: d.describePhases,
 		draw: func(r *bench.Row) {
 			from := 0.0
 			for _, part := range taken(r) {
@@ -117,14 +117,14 @@ func (d *document) phases() {
 				from += part.ms
 			}
 			if from == 0 {
-				d.nothing(height/2+4, "no answer")
+				d.nothing(height/2+4, d.say("no answer"))
 			}
 		},
 		// Each phase in figures: the shortest are too thin to be seen, and colours alone are no words.
 		after: func(r *bench.Row) {
 			d.put(`<p class="values">`)
 			for _, part := range taken(r) {
-				d.put(`<span><i class="swatch %s"></i>%s %s</span> `, part.name, part.words, bare(part.ms))
+				d.put(`<span><i class="swatch %s"></i>%s %s</span> `, part.name, d.say(part.words), tied(text.Millis(part.ms)))
 			}
 			d.put(`</p>`)
 		},
@@ -142,12 +142,12 @@ func taken(r *bench.Row) []phase {
 	return parts
 }
 
-func describePhases(r *bench.Row) (words, sentence string) {
+func (l language) describePhases(r *bench.Row) (words, sentence string) {
 	if !hasPhases(r) {
-		return "", "No answer."
+		return "", l.say("No answer.")
 	}
-	parts := each(taken(r), func(part phase) string { return part.words + " " + text.Millis(part.ms) })
-	return text.Millis(total(r.Phases)) + " in all", "Mean phases: " + strings.Join(parts, ", ") + "."
+	parts := each(taken(r), func(part phase) string { return l.say(part.words) + " " + text.Millis(part.ms) })
+	return l.say("%s in all", text.Millis(total(r.Phases))), l.say("Mean phases: %s.", strings.Join(parts, l.say(", ")))
 }
 
 // comparison draws each row's ratio to the reference with its interval: one that does not touch 1 is a difference.
@@ -155,21 +155,25 @@ func (d *document) comparison() {
 	if !compared(d.s) {
 		return
 	}
+	d.ratios("comparison", "Against the reference", d.say("How many times the %s of the reference, pair by pair, with the 95 %% interval. "+
+		"An interval that touches 1 shows no difference.", d.figure(d.s)), "← faster than the reference", d.describeRatio)
+}
+
+// ratios draws the ratio of each row that has one with its interval.
+func (d *document) ratios(id, heading, note, faster string, describe func(*bench.Row) (words, sentence string)) {
 	const height = 34
 	a := ratioAxis(d.s.Rows)
 	ticks := ratioTicks(a)
+	var sides document
+	sides.put(`<p class="sides" aria-hidden="true"><span>%s</span><span>%s</span></p>`+"\n", d.say(faster), d.say("slower →"))
 	d.chart(chart{
-		id: "comparison", heading: "Against the reference",
-		note: "How many times the reference’s latency, pair by pair, with the 95 % interval. " +
-			"An interval that touches 1 shows no difference.",
-		height: height, axis: a, ticks: ticks, describe: describeRatio,
-		names: each(ticks, func(t float64) string { return label(t, "\u00a0×") }),
-		below: `<p class="sides" aria-hidden="true"><span>← faster than the reference</span><span>slower →</span></p>` + "\n",
+		id: id, heading: heading, note: note, height: height, axis: a, ticks: ticks, describe: describe,
+		names: each(ticks, func(t float64) string { return label(t, tied(d.say(" ×"))) }), below: sides.markup(),
 		draw: func(r *bench.Row) {
 			d.line("one", a.at(1), a.at(1), "0", "100%")
 			c := r.VsReference
 			if math.IsInf(c.High, 1) {
-				d.put(`<text class="nothing" x="0" y="%d">too few pairs for an interval</text>`, height/2+4)
+				d.put(`<text class="nothing" x="0" y="%d">%s</text>`, height/2+4, d.say("too few for an interval"))
 				return
 			}
 			d.put(`<g class="%s">`, verdictClass(c.Verdict))
@@ -179,20 +183,20 @@ func (d *document) comparison() {
 	})
 }
 
-func describeRatio(r *bench.Row) (words, sentence string) {
+func (d *document) describeRatio(r *bench.Row) (words, sentence string) {
 	c := r.VsReference
 	if c == nil {
 		return "", ""
 	}
 	p := fmt.Sprintf("%.4f", c.P)
 	if c.P < 0.0001 {
-		p = "below 0.0001"
+		p = "< 0.0001"
 	}
-	pairs := text.Count(c.Pairs, "pair")
-	sentence = fmt.Sprintf("%s times the latency of %s, 95 %% interval: %s, over %s, p %s: %s.",
-		ratio(c.Ratio), c.Reference, english().ratioInterval(c), pairs, p, c.Verdict)
+	pairs := bench.Count{N: c.Pairs, Noun: "pair"}
+	sentence = d.say("%s times the %s of %s, 95 %% interval: %s, over %s, p %s: %s.",
+		ratio(c.Ratio), d.figure(d.s), c.Reference, d.ratioInterval(c), pairs, p, d.language.verdict(c.Verdict))
 	if math.IsInf(c.High, 1) {
-		return pairs, sentence
+		return d.count(pairs.N, pairs.Noun), sentence
 	}
-	return tied(fmt.Sprintf("%s × of %s, %s", ratio(c.Ratio), c.Reference, c.Verdict)), sentence
+	return tied(d.say("%s × of %s, %s", ratio(c.Ratio), c.Reference, d.language.verdict(c.Verdict))), sentence
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 
 	"ferry/pkg/bench"
@@ -20,16 +21,16 @@ const (
 
 func (d *document) distribution() {
 	a := latencyAxis(d.s.Rows)
-	note := "How the latencies of whole answers are spread, on one axis for all nodes. Each curve has its own height; " +
-		"the strokes below it are single answers."
+	note := d.say("How the latencies of whole answers are spread, on one axis for all nodes. Each curve has its own height; " +
+		"the strokes below it are single answers.")
 	if a.log {
-		note += " The axis is logarithmic: equal steps are equal ratios."
+		note += " " + d.say("The axis is logarithmic: equal steps are equal ratios.")
 	}
 	ticks := a.ticks()
 	d.chart(chart{
 		id: "distribution", heading: "Distribution of latencies", note: note, height: curveHeight, axis: a, ticks: ticks,
 		names:    msLabels(a, ticks),
-		describe: func(r *bench.Row) (words, sentence string) { return answersWithin(r, a), describeSpread(r) },
+		describe: func(r *bench.Row) (words, sentence string) { return d.answersWithin(r, a), d.describeSpread(r) },
 		draw: func(r *bench.Row) {
 			if r.Latency.HasPercentiles() {
 				d.many(r, a)
@@ -40,10 +41,10 @@ func (d *document) distribution() {
 	})
 }
 
-func answersWithin(r *bench.Row, a axis) string {
-	words := text.Count(r.OK, "answer")
+func (l language) answersWithin(r *bench.Row, a axis) string {
+	words := l.count(r.OK, "answer")
 	if past := len(r.Sorted) - firstAbove(r.Sorted, a.hi); past > 0 {
-		words += fmt.Sprintf(", %d beyond the axis", past)
+		words += l.say(", %d beyond the axis", past)
 	}
 	return words
 }
@@ -53,16 +54,16 @@ func firstAbove(sorted []float64, limit float64) int {
 	return sort.Search(len(sorted), func(i int) bool { return sorted[i] > limit })
 }
 
-func describeSpread(r *bench.Row) string {
-	answers := text.Count(r.OK, "answer")
-	switch l := r.Latency; {
+func (l language) describeSpread(r *bench.Row) string {
+	answers := bench.Count{N: r.OK, Noun: "answer"}
+	switch stats := r.Latency; {
 	case r.OK == 0:
-		return "No answer."
-	case !l.HasPercentiles():
-		return fmt.Sprintf("%s, mean %s: too few for a distribution.", answers, text.Millis(l.Mean))
+		return l.say("No answer.")
+	case !stats.HasPercentiles():
+		return l.say("%s, mean %s: too few for a distribution.", answers, text.Millis(stats.Mean))
 	default:
-		return fmt.Sprintf("%s: half took at most %s, 95 in 100 at most %s; from %s to %s.",
-			answers, text.Millis(l.P50), text.Millis(l.P95), text.Millis(l.Min), text.Millis(l.Max))
+		return l.say("%s: half took at most %s, 95 in 100 at most %s; from %s to %s.",
+			answers, text.Millis(stats.P50), text.Millis(stats.P95), text.Millis(stats.Min), text.Millis(stats.Max))
 	}
 }
 
@@ -122,9 +123,9 @@ func (d *document) few(r *bench.Row, a axis) {
 	for _, v := range r.Sorted {
 		d.put(`<circle class="single" cx="%.2f%%" cy="%d" r="5"/>`, a.share(v), curveGround-8)
 	}
-	why := "no answer"
+	why := d.say("no answer")
 	if len(r.Sorted) > 0 {
-		why = "too few answers for a curve"
+		why = d.say("too few answers for a curve")
 	}
 	d.nothing((curveTop+curveGround)/2, why)
 	d.put(`<line class="ground" x1="0" x2="100%%" y1="%d" y2="%d"/>`, curveGround, curveGround)
@@ -136,24 +137,27 @@ const bins = 320
 // density is a Gaussian kernel estimate over the axis as it is drawn, scaled to a peak of 1. The values are counted into
 // bins first, so that a million of them cost no more than a hundred. What lies beyond the axis is left out.
 func density(sorted []float64, a axis) []float64 {
-	counts := make([]float64, bins+1)
-	for _, v := range sorted {
+	counts, widths := make([]float64, bins+1), make([]float64, bins+1)
+	local := bandwidths(sorted, a)
+	for i, v := range sorted {
 		if at := a.at(v); at >= 0 && at <= 1 {
-			counts[int(math.Round(at*bins))]++
+			bin := int(math.Round(at * bins))
+			counts[bin]++
+			widths[bin] = local[i*(len(local)-1)/max(len(sorted)-1, 1)] * bins
 		}
-	}
-	width := bandwidth(sorted, a) * bins
-	reach := int(math.Ceil(3 * width))
-	kernel := make([]float64, reach+1)
-	for i := range kernel {
-		kernel[i] = math.Exp(-float64(i*i) / (2 * width * width))
 	}
 	heights, peak := make([]float64, bins+1), 0.0
-	for i := range heights {
-		for j := max(i-reach, 0); j <= min(i+reach, bins); j++ {
-			heights[i] += counts[j] * kernel[max(i-j, j-i)]
+	for bin, count := range counts {
+		if count == 0 {
+			continue
 		}
-		peak = max(peak, heights[i])
+		width := widths[bin]
+		reach := int(math.Ceil(3 * width))
+		for i := max(bin-reach, 0); i <= min(bin+reach, bins); i++ {
+			off := float64(i-bin) / width
+			heights[i] += count / width * math.Exp(-off*off/2)
+			peak = max(peak, heights[i])
+		}
 	}
 	for i := range heights {
 		heights[i] /= max(peak, math.SmallestNonzeroFloat64)
@@ -161,21 +165,28 @@ func density(sorted []float64, a axis) []float64 {
 	return heights
 }
 
-// bandwidth is Silverman's rule with the more robust of the two spreads, a little narrower because two ways to a node give
-// two peaks, and never so narrow that equal values would be a needle.
-func bandwidth(sorted []float64, a axis) float64 {
-	n := len(sorted)
-	var sum, squares float64
-	for _, v := range sorted {
-		sum += a.at(v)
+// bandwidths are those of evenly chosen values: Silverman's rule with a spread that is of the value's own hill. That is the
+// width of the shortest interval around it with a quarter of all values, which of a normal distribution is 0.637 standard
+// deviations. A spread of all values, such as the one between the quartiles, reaches from one hill to the next and smooths
+// both into one. None is so narrow that equal values would be a needle, and none far wider than the narrowest, or a small hill
+// would drown.
+func bandwidths(sorted []float64, a axis) []float64 {
+	values := make([]float64, min(len(sorted), rugLimit))
+	for i := range values {
+		values[i] = a.at(sorted[i*(len(sorted)-1)/max(len(values)-1, 1)])
 	}
-	mean := sum / float64(n)
-	for _, v := range sorted {
-		squares += (a.at(v) - mean) * (a.at(v) - mean)
+	quarter := max(len(values)/4, 2)
+	widths := slices.Repeat([]float64{math.Inf(1)}, len(values))
+	for from := range len(values) - quarter {
+		for i := from; i <= from+quarter; i++ {
+			widths[i] = min(widths[i], values[from+quarter]-values[from])
+		}
 	}
-	width := math.Sqrt(squares / float64(n))
-	if quartiles := (a.at(sorted[n*3/4]) - a.at(sorted[n/4])) / 1.34; quartiles > 0 {
-		width = min(width, quartiles)
+	const widest = 2.5
+	narrowest := slices.Min(widths)
+	rule := 0.9 / 0.637 * math.Pow(float64(len(sorted)), -0.2)
+	for i, width := range widths {
+		widths[i] = min(max(rule*min(width, widest*narrowest), 0.004), 0.1)
 	}
-	return min(max(0.75*width*math.Pow(float64(n), -0.2), 0.004), 0.1)
+	return widths
 }

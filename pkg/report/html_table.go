@@ -1,8 +1,8 @@
 package report
 
 import (
-	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"ferry/pkg/bench"
@@ -46,26 +46,53 @@ func (d *document) row(i int) {
 	d.put(`</th>`)
 }
 
+// figureColumn is a column of a figure of each row: the statistics, one of them, and the heading with its unit.
+type figureColumn struct {
+	of          statsOf
+	stat, title string
+}
+
+// figures are the columns of the main table: of streams TTFT first.
+func (d *document) figures() []figureColumn {
+	var all []figureColumn
+	if d.s.Figure != bench.TTFTFigure {
+		for _, name := range latencyNames() {
+			all = append(all, figureColumn{latency, name, d.say("%s, ms", d.say(name))})
+		}
+		return all
+	}
+	for _, name := range []string{"p50", "p95"} {
+		all = append(all, figureColumn{ttft, name, d.say("%s, ms", "TTFT "+name)})
+	}
+	for _, name := range []string{"p50", "p95", "p99", "mean"} {
+		all = append(all, figureColumn{latency, name, d.say("%s, ms", d.say("latency")+" "+d.say(name))})
+	}
+	return all
+}
+
 func (d *document) results() {
 	floor := successFloor(d.s.Rows)
-	d.put(`<section id="results"><h2>Results</h2>` + "\n")
-	titles := []markup{headings(false, "node", "success"), headings(true, latencyNames()...)}
+	d.put(`<section id="results"><h2>%s</h2>`+"\n", d.say("Results"))
+	figures := d.figures()
+	main := slices.IndexFunc(figures, func(f figureColumn) bool { return f.stat == "p50" })
+	titles := []markup{headings(false, d.say("node"), d.say("success")),
+		headings(true, each(figures, func(f figureColumn) string { return f.title })...)}
 	if compared(d.s) {
-		titles = append(titles, headings(false, "against the reference"))
+		titles = append(titles, headings(false, d.say("against the reference")))
 	}
-	const caption = "Latency of whole answers in ms. Success with its 95 %% interval, drawn from %.0f to 100 %%."
-	d.table("results-table", "results", fmt.Sprintf(caption, floor*100), titles...)
+	caption := d.say("Of successes only, and success with its 95 %% interval, drawn from %.0f %% to 100 %%.", floor*100)
+	d.table("results-table", "results", caption, titles...)
 	d.put("<tbody role=\"rowgroup\">\n")
 	for i, r := range d.s.Rows {
 		d.put(`<tr role="row" data-row="%d" data-node="%s" class="%s">`, i, r.Node.Name, d.role(i))
 		d.rowHeading(i)
 		d.successCell(r, floor)
-		for _, name := range latencyNames() {
+		for k, f := range figures {
 			class := "n"
-			if name == "p50" {
+			if k == main {
 				class = "n main"
 			}
-			d.cell(class, name, bare(r.Latency.Named(name)))
+			d.cell(class, f.title, bare(f.of.stat(f.stat)(r)))
 		}
 		if compared(d.s) {
 			d.comparisonCell(r)
@@ -81,10 +108,10 @@ func (d *document) rowHeading(i int) {
 	d.put(`<th role="rowheader" scope="row">`)
 	d.name(i)
 	if d.s.Leads(r) && len(d.s.Rows) > 1 {
-		d.put(` <span class="badge">best</span>`)
+		d.put(` <span class="badge">%s</span>`, d.say("best"))
 	}
 	if compared(d.s) && reference(d.s, r) {
-		d.put(` <span class="badge quiet">reference</span>`)
+		d.put(` <span class="badge quiet">%s</span>`, d.say("reference"))
 	}
 	if r.Node.Label != "" {
 		d.put(`<span class="label"><bdi>%s</bdi></span>`, r.Node.Label)
@@ -109,38 +136,39 @@ func successFloor(rows []*bench.Row) float64 {
 }
 
 func (d *document) successCell(r *bench.Row, floor float64) {
-	d.put(`<td role="cell" class="success" data-label="success">`)
+	d.put(`<td role="cell" class="success" data-label="%s">`, d.say("success"))
 	if r.Requests == 0 {
-		d.put(`<span>no request</span></td>`)
+		d.put(`<span>%s</span></td>`, d.say("no request"))
 		return
 	}
 	at := axis{lo: floor, hi: 1}
-	d.put(`<span class="figure"><b>%s&nbsp;%%</b> <small>%d of %d</small></span>`, percent(r.Success.Value), r.OK, r.Requests)
-	d.put(`<svg class="interval" height="14" role="img"><title>%s to %s %%, on an axis from %d to 100 %%</title>`,
-		percent(r.Success.Low), percent(r.Success.High), int(math.Round(floor*100)))
+	d.put(`<span class="figure"><b>%s</b> <small>%s</small></span>`, tied(d.percent(r.Success.Value)), d.say("%d of %d", r.OK, r.Requests))
+	bounds := d.say("%s to %s", tied(d.percent(r.Success.Low)), tied(d.percent(r.Success.High)))
+	d.put(`<svg class="interval" height="14" role="img"><title>%s</title>`,
+		d.say("%s, on an axis from %d %% to 100 %%", bounds, int(math.Round(floor*100))))
 	d.put(`<rect class="track" x="0" y="5" width="100%%" height="4" rx="2"/>`)
 	d.put(`<rect class="range" x="%.2f%%" y="4" width="%.2f%%" height="6" rx="3"/>`,
 		at.share(r.Success.Low), at.share(r.Success.High)-at.share(r.Success.Low))
 	d.put(`<circle class="value" cx="%.2f%%" cy="7" r="4.5"/></svg>`, at.share(r.Success.Value))
-	d.put(`<small class="bounds">%s to %s&nbsp;%%</small>`, percent(r.Success.Low), percent(r.Success.High))
+	d.put(`<small class="bounds">%s</small>`, bounds)
 	if r.FirstOK != r.OK {
-		d.put(`<small class="bounds">first attempt %s&nbsp;%%</small>`, percent(r.FirstSuccess.Value))
+		d.put(`<small class="bounds">%s</small>`, d.say("first attempt %s", tied(d.percent(r.FirstSuccess.Value))))
 	}
 	d.put(`</td>`)
 }
 
 func (d *document) comparisonCell(r *bench.Row) {
-	d.put(`<td role="cell" class="versus" data-label="against the reference">`)
+	d.put(`<td role="cell" class="versus" data-label="%s">`, d.say("against the reference"))
 	c := r.VsReference
 	if c == nil {
 		d.put(`<span>%s</span></td>`, text.Missing)
 		return
 	}
-	d.put(`<span class="figure"><b>%s&nbsp;×</b> <small>%s</small></span>`, ratio(c.Ratio), english().ratioInterval(c))
+	d.put(`<span class="figure"><b>%s</b> <small>%s</small></span>`, tied(ratio(c.Ratio)+d.say(" ×")), d.ratioInterval(c))
 	class := verdictClass(c.Verdict)
 	sign := map[string]string{"faster": "▼", "slower": "▲", "same": "="}[class] // says it by shape too
-	d.put(`<span class="mark %s">%s %s</span>`, class, sign, c.Verdict)
-	d.put(`<small class="bounds">%s</small></td>`, tied(mediansText(c)))
+	d.put(`<span class="mark %s">%s %s</span>`, class, sign, d.language.verdict(c.Verdict))
+	d.put(`<small class="bounds">%s</small></td>`, tied(d.mediansText(c)))
 }
 
 func verdictClass(v bench.Verdict) string {
@@ -162,10 +190,10 @@ func (l language) ratioInterval(c *bench.Comparison) string {
 }
 
 // mediansText has the p50s beside the paired ratio.
-func mediansText(c *bench.Comparison) string {
-	medians := "over " + text.Count(c.Pairs, "pair") + "; p50 " + text.Millis(c.P50) + " against " + text.Millis(c.ReferenceP50)
+func (l language) mediansText(c *bench.Comparison) string {
+	medians := l.say("over %s; p50 %s against %s", bench.Count{N: c.Pairs, Noun: "pair"}, text.Millis(c.P50), text.Millis(c.ReferenceP50))
 	if c.ShapesDiffer {
-		medians += ": the distributions differ in shape"
+		medians += l.say(": the distributions differ in shape")
 	}
 	return medians
 }
@@ -177,27 +205,28 @@ func (d *document) measures() {
 		name, unit string
 		of         statsOf
 	}{
-		{"time to first text", "ms", ttft}, {"time between tokens", "ms", itl}, {"tokens per second", "1/s", tokens},
-		{"tokens per second after the first text", "1/s", decode}, {"tokens of an answer", "tokens", answer},
-		{"latency from the actual start", "ms", uncorrected}, {"start later than intended", "ms", lag},
+		{"time to first text (TTFT)", "ms", ttft}, {"time between tokens (ITL)", "ms", itl}, {"tokens per second", "token/s", tokens},
+		{"tokens per second after the first text", "token/s", decode}, {"tokens of an answer", "token", answer},
+		{"latency from the actual start", "ms", uncorrected}, {"start later than intended (lag)", "ms", lag},
 	} {
 		if !anyRow(d.s, m.of.present) {
 			continue
 		}
 		if !open {
 			open = true
-			d.put(`<section id="measures"><h2>More measures</h2>` + "\n")
-			d.table("measures-table", "dense", "Of successes only", headings(false, "node"), headings(true, latencyNames()...))
+			d.put(`<section id="measures"><h2>%s</h2>`+"\n", d.say("More measures"))
+			d.table("measures-table", "dense", d.say("Of successes only"), headings(false, d.say("node")),
+				headings(true, each(latencyNames(), func(name string) string { return d.say(name) })...))
 		}
 		d.put(`<tbody role="rowgroup"><tr role="row" class="group"><th role="rowheader" scope="rowgroup" colspan="%d">%s, %s</th></tr>`+"\n",
-			1+len(latencyNames()), m.name, m.unit)
+			1+len(latencyNames()), d.say(m.name), m.unit)
 		for i, r := range d.s.Rows {
 			if !m.of.present(r) {
 				continue
 			}
 			d.row(i)
 			for _, name := range latencyNames() {
-				d.cell("n", name, bare(m.of(r).Named(name)))
+				d.cell("n", d.say(name)+d.say(", ")+m.unit, bare(m.of(r).Named(name)))
 			}
 			d.put("</tr>\n")
 		}
@@ -209,15 +238,16 @@ func (d *document) measures() {
 }
 
 func (d *document) failures() {
-	d.put(`<section id="failures"><h2>Failures</h2>` + "\n")
+	d.put(`<section id="failures"><h2>%s</h2>`+"\n", d.say("Failures"))
 	defer d.put("</section>\n")
 	if !anyRow(d.s, func(r *bench.Row) bool { return len(r.Failures) > 0 }) {
-		d.put("<p>No request failed.</p>\n")
+		d.put("<p>%s</p>\n", d.say("No request failed."))
 		return
 	}
-	d.table("failures-table", "dense", "Requests without success, after all attempts",
-		headings(false, "node", "kind", "lies with"), headings(true, "count", "share", "time to failure"),
-		headings(false, "the first one’s words"))
+	kind, lies, count, share := d.say("class"), d.say("lies with"), d.say("count"), d.say("share")
+	after, words := d.say("time to failure"), d.say("the first one’s words")
+	d.table("failures-table", "dense", d.say("Requests without success, after all attempts"),
+		headings(false, d.say("node"), kind, lies), headings(true, count, share, after), headings(false, words))
 	d.put("<tbody role=\"rowgroup\">\n")
 	for i, r := range d.s.Rows {
 		for _, f := range r.Failures {
@@ -226,12 +256,12 @@ func (d *document) failures() {
 				typical = f.Latency.Mean
 			}
 			d.row(i)
-			d.cell("what", "kind", f.Class)
-			d.cell("", "lies with", f.Blame)
-			d.cell("n", "count", strconv.Itoa(f.Count))
-			d.cell("n", "share", percent(float64(f.Count)/float64(max(r.Requests, 1)))+"\u00a0%")
-			d.cell("n", "time to failure", text.Millis(typical))
-			d.cell("words", "the first one’s words", f.Detail)
+			d.cell("what", kind, f.Class)
+			d.cell("", lies, d.say(f.Blame))
+			d.cell("n", count, strconv.Itoa(f.Count))
+			d.cell("n", share, tied(d.percent(float64(f.Count)/float64(max(r.Requests, 1)))))
+			d.cell("n", after, text.Millis(typical))
+			d.cell("words", words, f.Detail)
 			d.put("</tr>\n")
 		}
 	}

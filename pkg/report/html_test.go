@@ -132,6 +132,25 @@ func TestGoldenHTML(t *testing.T) {
 			golden(t, name+".html", body)
 		}
 	}
+	_, body, _ := strings.Cut(write(t, HTML, three(), Options{Lang: Chinese, Checks: checks()}), "</style>\n</head>\n")
+	golden(t, "three.zh.html", body)
+}
+
+// TestBestFirst: the best row stands first, those without success last, and what names rows names the same ones.
+func TestBestFirst(t *testing.T) {
+	for name, want := range map[string]string{
+		"three": "hongkong singapore direct; best hongkong", "poor": "direct rare gone; best direct", "strangers": "qwen direct;",
+		"merged": "hongkong hongkong direct direct hongkong direct hongkong direct; best hongkong best hongkong",
+	} {
+		s := bestFirst(fixtures()[name]())
+		got := strings.Join(each(s.Rows, func(r *bench.Row) string { return r.Node.Name }), " ") + ";"
+		for _, c := range s.Best {
+			got += " best " + leader(s, c).Node.Name
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+	}
 }
 
 func TestHTMLSize(t *testing.T) {
@@ -171,6 +190,7 @@ func TestHTMLInBrowser(t *testing.T) {
 	}
 	folder := t.TempDir()
 	for name, s := range looks() {
+		s = bestFirst(s)
 		expectation, err := json.Marshal(map[string][]string{"rows": rowNames(s), "plots": plotIDs(s)})
 		if err != nil {
 			t.Fatal(err)

@@ -1,13 +1,11 @@
 package report
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
 
 	"ferry/pkg/bench"
-	"ferry/pkg/text"
 )
 
 // The picture of one row over time, in pixels: the axis runs from bottom up to top.
@@ -29,19 +27,20 @@ func (d *document) timeline() {
 	if end == 0 {
 		return
 	}
-	note := "Each request stands where it began; the line is the median of the answers around it. " +
-		"Latencies have one axis for all nodes."
+	note := d.say("Each request stands where it began; the line is the median of the answers around it. " +
+		"Latencies have one axis for all nodes.")
 	if over {
-		note += " What took longer than it reaches stands on its upper edge."
+		note += " " + d.say("What took longer than it reaches stands on its upper edge.")
 	}
+	var legend document
+	legend.put(`<p class="legend" aria-hidden="true"><span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> %s</span>`+
+		`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> %s</span></p>`+"\n", d.say("answered"), d.say("failed"))
 	time, ticks, names := timeAxis(end)
 	levels := yTicks(a)
 	d.chart(chart{
 		id: "timeline", heading: "Latency over time", note: note, height: timelineHeight, axis: time, ticks: ticks, names: names,
-		above: `<p class="legend" aria-hidden="true">` +
-			`<span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> answered</span>` +
-			`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> failed</span></p>` + "\n",
-		describe: describeTimeline,
+		above:    legend.markup(),
+		describe: d.describeTimeline,
 		draw: func(r *bench.Row) {
 			for _, level := range levels {
 				d.put(`<line class="grid" x1="0" x2="100%%" y1="%d" y2="%d"/>`, timelineY(a, level), timelineY(a, level))
@@ -51,7 +50,7 @@ func (d *document) timeline() {
 				d.put(`<text class="level" x="0" dx="-6" y="%d" text-anchor="end">%s</text>`, timelineY(a, levels[i])+4, name)
 			}
 			if len(r.Timeline) == 0 {
-				d.nothing((timelineTop+timelineBottom)/2, "no request")
+				d.nothing((timelineTop+timelineBottom)/2, d.say("no request"))
 			}
 		},
 	})
@@ -74,19 +73,19 @@ func timelineY(a axis, v float64) int {
 	return timelineBottom - int(math.Round(inside(a.at(v))*(timelineBottom-timelineTop)))
 }
 
-func describeTimeline(r *bench.Row) (words, sentence string) {
+func (l language) describeTimeline(r *bench.Row) (words, sentence string) {
 	failed := r.Requests - r.OK
-	requests := text.Count(r.Requests, "request")
-	words = requests
+	requests := bench.Count{N: r.Requests, Noun: "request"}
+	words = l.count(requests.N, requests.Noun)
 	if failed > 0 {
-		words = fmt.Sprintf("%d failed of %d", failed, r.Requests)
+		words = l.say("%d failed of %d", failed, r.Requests)
 	}
-	sentence = fmt.Sprintf("%s over time, %d of them failed.", requests, failed)
+	sentence = l.say("%s over time, %d of them failed.", requests, failed)
 	if len(r.Timeline) < r.Requests {
-		sentence += fmt.Sprintf(" %d of them are drawn, evenly chosen.", len(r.Timeline))
+		sentence += " " + l.say("%d of them are drawn, evenly chosen.", len(r.Timeline))
 	}
 	if r.Ended != "" {
-		sentence += " Its part ended early: " + r.Ended + "."
+		sentence += " " + l.say("Its part ended early: %s.", r.Ended)
 	}
 	return words, sentence
 }

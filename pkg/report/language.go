@@ -133,11 +133,16 @@ func (l language) finding(s *bench.Summary, r *bench.Row) string {
 	return l.say("not compared; ") + middle + success
 }
 
-func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
-	than, figure := l.node(s, c.Reference), l.say("latency")
+// figure is what the rows are compared by.
+func (l language) figure(s *bench.Summary) string {
 	if s.Figure == bench.TTFTFigure {
-		figure = l.say("TTFT")
+		return l.say("TTFT")
 	}
+	return l.say("latency")
+}
+
+func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
+	than, figure := l.node(s, c.Reference), l.figure(s)
 	medians := ""
 	if !math.IsNaN(c.P50) && !math.IsNaN(c.ReferenceP50) {
 		medians = l.say("; p50 %s, %s %s", text.Millis(c.P50), than, text.Millis(c.ReferenceP50))

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/html"
+
 	"ferry/pkg/bench"
 )
 
@@ -111,7 +113,7 @@ func literal(e ast.Expr) string {
 
 // TestChineseWords: each text that a report says has Chinese words with the same verbs, and none is left over in English.
 func TestChineseWords(t *testing.T) {
-	words, said := chineseWords(), saidTexts(t)
+	words, said := chinese().words, saidTexts(t)
 	if len(said) < 100 {
 		t.Fatalf("found %d texts in the sources, want 100 and more", len(said))
 	}
@@ -133,7 +135,29 @@ func TestChineseWords(t *testing.T) {
 
 // latin are words that an engineer in China writes as they are: names of statistics, protocols and methods, and codes.
 var latin = strings.Fields(`p50 p90 p95 p99 TTFT ITL DNS TLS ms s min h token UTC Wilson Hodges Lehmann Wilcoxon Holm CI
-	truncated timeout reset connect tls 5xx 429 ferry`)
+	truncated timeout reset connect tls 5xx 429 ferry bench SHA com example plus`)
+
+// textOf are the words that a page shows or says, without tags and styles.
+func textOf(t *testing.T, page string) string {
+	t.Helper()
+	var b strings.Builder
+	tokens, skip := html.NewTokenizer(strings.NewReader(page)), false
+	for kind := tokens.Next(); kind != html.ErrorToken; kind = tokens.Next() {
+		token := tokens.Token()
+		switch {
+		case token.Data == "style" || token.Data == "code":
+			skip = kind == html.StartTagToken
+		case kind == html.TextToken && !skip:
+			b.WriteString(token.Data + " ")
+		}
+		for _, a := range token.Attr {
+			if a.Key == "data-label" {
+				b.WriteString(a.Val + " ")
+			}
+		}
+	}
+	return b.String()
+}
 
 // TestChineseWhole: nothing of a report in Chinese is English but names, codes and the words of a server.
 func TestChineseWhole(t *testing.T) {
@@ -142,7 +166,7 @@ func TestChineseWhole(t *testing.T) {
 		if name == "hostile" {
 			continue
 		}
-		for _, format := range []string{Text, Markdown} {
+		for _, format := range []string{Text, Markdown, HTML} {
 			s := fixture()
 			for _, r := range s.Rows {
 				for i := range r.Failures {
@@ -152,6 +176,9 @@ func TestChineseWhole(t *testing.T) {
 			}
 			s.Header.Proxy, s.Header.PromptSHA256 = "", ""
 			got := write(t, format, s, Options{Lang: Chinese, Explain: true, Checks: []bench.Check{check("p95<1s", "direct", "no request", true)}})
+			if format == HTML {
+				got = textOf(t, got)
+			}
 			for _, word := range regexp.MustCompile(`\b[A-Za-z][A-Za-z0-9]+`).FindAllString(got, -1) {
 				if !slices.Contains(known, word) {
 					t.Errorf("%s in %s has the word %q:\n%s", name, format, word, got)

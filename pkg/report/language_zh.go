@@ -1,7 +1,13 @@
 package report
 
+import "maps"
+
 // chinese says everything in Chinese. A node is 节点 there, a token is a token, and the reference is 基准.
-func chinese() language { return language{words: chineseWords(), definitions: chineseDefinitions()} }
+func chinese() language {
+	words := chineseWords()
+	maps.Copy(words, chineseHTML())
+	return language{words: words, definitions: chineseDefinitions()}
+}
 
 // chineseWords are by the English texts and formats. Each has the verbs of the English one, in an order of its own where
 // they are numbered.
@@ -97,6 +103,51 @@ func chineseWords() map[string]string {
 		"%s: line %d is cut; the other %d are used":                                                     "%s：第 %d 行不完整；其余 %d 行已采用",
 		"%s: the request of line %d is cut; the other %d lines are used":                                "%s：第 %d 行的请求不完整；其余 %d 行已采用",
 		"%s: the run did not come to its end by itself; what it had measured is used":                   "%s：测量没有正常结束；已测得的均已采用",
+	}
+}
+
+// chineseHTML are those that HTML alone has.
+func chineseHTML() map[string]string {
+	return map[string]string{
+		"%d failed of %d": "%[2]d 个中 %[1]d 个失败", "%d of %d": "%d / %d", "%d of them are drawn, evenly chosen.": "图中均匀选取了 %d 个。",
+		"%d runs merged": "合并 %d 次测量", "%s in %s": "%s，用时 %s", "%s in all": "共 %s", "%s over time, %d of them failed.": "%s随时间的分布，其中 %d 个失败。",
+		"%s times the %s of %s, 95 %% interval: %s, over %s, p %s: %s.": "%[2]s为 %[3]s 的 %[1]s 倍，95%% 区间：%[4]s，%[5]s，p %[6]s：%[7]s。",
+		"%s × of %s, %s": "%[2]s 的 %[1]s 倍，%[3]s", "%s, mean %s: too few for a distribution.": "%s，平均 %s：太少，不成分布。",
+		"%s, ms": "%s，ms", "%s, on an axis from %d %% to 100 %%": "%s，横轴从 %d%% 到 100%%",
+		"%s: half took at most %s, 95 in 100 at most %s; from %s to %s.": "%s：一半不超过 %s，95%% 不超过 %s；从 %s 到 %s。",
+		", %d beyond the axis": "，%d 个超出横轴", "2 January 2006, 15:04:05 UTC": "2006 年 1 月 2 日 15:04:05 UTC",
+		": the distributions differ in shape": "：两者的分布形状不同", "Answers": "回答", "Attempts": "尝试", "Before you rely on this": "注意事项",
+		"Bounds that this run was held to": "本次测量须达到的界限", "Connections": "连接", "Failures": "失败", "Its part ended early: %s.": "提前结束：%s。",
+		"Each request stands where it began; the line is the median of the answers around it. Latencies have one axis for all nodes.": "每个请求" +
+			"画在开始的时刻；折线为其前后回答的中位数。各节点的延迟轴相同。",
+		"How many times the %s of the reference, pair by pair, with the 95 %% interval. An interval that touches 1 shows no difference.": "逐对比较，" +
+			"%s为基准的多少倍，及其 95%% 区间。区间触及 1 即未显示差异。",
+		"How the latencies of whole answers are spread, on one axis for all nodes. Each curve has its own height; the strokes below it are single answers.": "完整回答的" +
+			"延迟如何分布，各节点的横轴相同。每条曲线的高度各自为准；下方的短线是单个回答。",
+		"Latency and success compared: %s": "延迟与成功率比较：%s", "Latency and success of %s": "%s 的延迟与成功率",
+		"Of successes only, and success with its 95 %% interval, drawn from %.0f %% to 100 %%.": "仅含成功的请求；成功率及其 95%% 区间，从 %.0f%% 画到 100%%。",
+		"Load of each node": "每个节点的负载",
+		"Mean phases of the attempt that brought the answer. What a kept connection saved is absent from its bar.": "带来回答的那次尝试的各阶段平均值。" +
+			"复用连接省去的阶段不在其中。",
+		"Mean phases: %s.": "各阶段平均：%s。", "Measured from": "测量地点", "Model": "模型", "More measures": "其他指标", "No answer.": "没有回答。",
+		"No request failed.": "没有失败的请求。", "Nothing was measured": "没有测量结果", "Of successes only": "仅含成功的请求", "Plan": "计划", "Program": "程序",
+		"Prompt (SHA-256)": "提示词（SHA-256）", "Proxy": "代理", "Reference": "基准", "Requests without success, after all attempts": "用尽尝试仍未成功的请求",
+		"Results": "结果", "Seed": "随机种子", "The axis is logarithmic: equal steps are equal ratios.": "横轴为对数：等距即等比。", "Thresholds": "阈值",
+		"Verdict": "结论", "What the words mean": "名词解释", "What took longer than it reaches stands on its upper edge.": "超出延迟轴的画在上沿。",
+		"What was measured": "测量内容", "against the reference": "与基准相比", "an unnamed place": "未命名地点", "answered": "有回答", "failed": "失败",
+		"first attempt %s": "首次尝试 %s", "from %s": "从 %s", "lies with": "归因", "no answer": "没有回答", "none": "无", "not told apart": "无法区分",
+		"over %s; p50 %s against %s": "%s；p50 为 %s，基准为 %s", "result": "结果", "schema %d · run": "格式版本 %d · 测量", "seen": "实测", "share": "占比",
+		"slower →": "更慢 →", "← faster than the reference": "← 快于基准", "the first one’s words": "首个错误的原文", "the run: %s": "测量：%s", "threshold": "阈值",
+		"time to failure": "失败前用时", "too few answers for a curve": "回答太少，不成曲线",
+		"Before and after: %s": "前后对比：%s", "New against old": "新旧之比", "← faster than before": "← 快于之前",
+		"%s and then %s": "先 %s，后 %s",
+		"How many times the old latency, with the interval. One that touches 1 shows no difference.": "延迟为旧的多少倍，及其区间。触及 1 即未显示差异。",
+		"Medians of successes and success rates, before and after":                                   "前后两次成功请求的中位数与成功率",
+		"tokens per second after the first text":                                                     "首段之后每秒 token 数", "tokens of an answer": "每个回答的 token 数",
+		"kept": "达到", "missed": "未达到",
+		"Against the reference": "与基准比较", "Distribution of latencies": "延迟分布", "Latency over time": "延迟随时间的变化", "Where the time goes": "时间用在何处",
+		"time to first text (TTFT)": "首段文本的时间（TTFT）", "time between tokens (ITL)": "token 间隔（ITL）", "tokens per second": "每秒 token 数",
+		"latency from the actual start": "自实际发出起的延迟", "start later than intended (lag)": "晚于应发时刻（滞后）",
 	}
 }
 

@@ -69,7 +69,7 @@ func (p *page) plan() string {
 	if h.Rate > 0 {
 		load = p.say("%s a second, at most %d at a time", rate(h.Rate), h.Concurrency)
 	}
-	parts := []string{work, p.connections(), p.raced(), load}
+	parts := []string{work, p.connections(p.s), p.raced(&h), load}
 	if h.Warmup > 0 {
 		parts = append(parts, p.count(h.Warmup, "warm-up round"))
 	}
@@ -81,21 +81,21 @@ func (p *page) plan() string {
 }
 
 // raced says whether a second handshake began beside one that was late.
-func (p *page) raced() string {
-	if p.s.Header.Race {
-		return p.say("raced")
+func (l language) raced(h *bench.Header) string {
+	if h.Race {
+		return l.say("raced")
 	}
-	return p.say("not raced")
+	return l.say("not raced")
 }
 
-func (p *page) connections() string {
+func (l language) connections(s *bench.Summary) string {
 	switch {
-	case p.s.BothConnections():
-		return p.say("over new connections and reused ones")
-	case len(p.s.Rows) > 0 && p.s.Rows[0].Node.Connection == bench.Reused:
-		return p.say("over reused connections")
+	case s.BothConnections():
+		return l.say("over new connections and reused ones")
+	case len(s.Rows) > 0 && s.Rows[0].Node.Connection == bench.Reused:
+		return l.say("over reused connections")
 	}
-	return p.say("a new connection each")
+	return l.say("a new connection each")
 }
 
 func (p *page) from() string {
