@@ -101,7 +101,7 @@ func (l language) changeFinding(n *bench.Change) string {
 			sentence += l.say("; %s typically %s × the old one (too few for an interval)", l.say(m.name), ratio(c.Ratio))
 		default:
 			sentence += l.say("; %s typically %s × the old one (95 %% interval %s–%s), p50 %s, was %s", l.say(m.name),
-				ratio(c.Ratio), ratio(c.Low), ratio(c.High), text.Millis(c.P50), text.Millis(c.ReferenceP50))
+				ratio(c.Ratio), bound(c.Low), bound(c.High), text.Millis(c.P50), text.Millis(c.ReferenceP50))
 		}
 	}
 	return sentence + l.say("; success %s (%s), was %s (%s)", l.percent(n.New.Success.Value), l.interval(n.New.Success),

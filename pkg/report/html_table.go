@@ -186,7 +186,7 @@ func (l language) ratioInterval(c *bench.Comparison) string {
 	if math.IsInf(c.High, 1) {
 		return l.say("too few for an interval")
 	}
-	return l.say("%s to %s", ratio(c.Low), ratio(c.High))
+	return l.say("%s to %s", bound(c.Low), bound(c.High))
 }
 
 // mediansText has the p50s beside the paired ratio.

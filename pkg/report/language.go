@@ -154,15 +154,15 @@ func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
 	switch {
 	case c.Verdict == bench.Faster:
 		return l.say("faster than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)",
-			than, ratio(c.Ratio), figure, ratio(c.Low), ratio(c.High)) + medians
+			than, ratio(c.Ratio), figure, bound(c.Low), bound(c.High)) + medians
 	case c.Verdict == bench.Slower:
 		return l.say("slower than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)",
-			than, ratio(c.Ratio), figure, ratio(c.Low), ratio(c.High)) + medians
+			than, ratio(c.Ratio), figure, bound(c.Low), bound(c.High)) + medians
 	case math.IsInf(c.High, 1):
 		return l.say("no difference shown to %s (%s: too few for an interval)", than, pairs) + medians
 	}
 	return l.say("no difference shown to %s, typically %s × its %s pair by pair (95 %% interval %s–%s, %s)",
-		than, ratio(c.Ratio), figure, ratio(c.Low), ratio(c.High), pairs) + medians
+		than, ratio(c.Ratio), figure, bound(c.Low), bound(c.High), pairs) + medians
 }
 
 // verdict is a word.
@@ -175,7 +175,7 @@ func (l language) versus(s *bench.Summary, r *bench.Row) string {
 	case c != nil && math.IsInf(c.High, 1):
 		return l.verdict(c.Verdict)
 	case c != nil:
-		return ratio(c.Ratio) + l.say(" × (%s–%s), %s", ratio(c.Low), ratio(c.High), l.verdict(c.Verdict))
+		return ratio(c.Ratio) + l.say(" × (%s–%s), %s", bound(c.Low), bound(c.High), l.verdict(c.Verdict))
 	case reference(s, r) && !modelsDiffer(s):
 		return l.say("reference")
 	}

@@ -164,7 +164,7 @@ func (p *page) plots() {
 		}
 		name := names.cells[i]
 		if text.Width(name) > room {
-			b.WriteString(text.Cut(name, width) + "\n")
+			b.WriteString(strings.Join(ownLines(name, width), "\n") + "\n")
 			name = ""
 		}
 		b.WriteString(names.align(name, room+gap) + plot + "\n")

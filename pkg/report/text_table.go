@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"ferry/pkg/term"
 	"ferry/pkg/text"
 )
@@ -46,11 +48,12 @@ func (t *table) render(width int, heading term.Style) (lines string, whole bool)
 	for i := -1; i < len(t.columns[0].cells); i++ {
 		cells := line(t.columns, i)
 		if name := &cells[0]; i >= 0 && t.columns[0].name && text.Width(*name) > t.widths[0] {
-			own := text.Cut(*name, width)
-			if t.paint != nil {
-				own = t.paint(i, t.columns[0].title, own)
+			for _, own := range ownLines(*name, width) {
+				if t.paint != nil {
+					own = t.paint(i, t.columns[0].title, own)
+				}
+				b.WriteString(own + "\n")
 			}
-			b.WriteString(own + "\n")
 			*name = ""
 		}
 		for c, cell := range cells {
@@ -66,6 +69,13 @@ func (t *table) render(width int, heading term.Style) (lines string, whole bool)
 		b.WriteString(shown + "\n")
 	}
 	return b.String(), len(t.columns) == all
+}
+
+// ownLines are the lines of a name that has lines of its own. Of a name without end the first few stand for it.
+func ownLines(name string, width int) []string {
+	const most = 4
+	lines := strings.Split(ansi.Hardwrap(text.Cut(name, most*width), width, true), "\n")
+	return lines[:min(len(lines), most)]
 }
 
 // fit gives up columns until the rest fits. Words are counted with at most roomForName, so that a long name does not drive

@@ -51,6 +51,20 @@ func tableHeading(t *testing.T, text string) []string {
 	return nil
 }
 
+// TestTextNames: at 60 columns no name is cut, be it wider than the terminal.
+func TestTextNames(t *testing.T) {
+	s := three()
+	s.Rows[1].Node.Name = "https://gateway.example.com/region/ap-east-1/providers/first?tier=standard&cache=off"
+	s.Header.Nodes[1].Name = s.Rows[1].Node.Name
+	got := write(t, Text, s, terminal(60))
+	lines := strings.Split(got, "\n")
+	for _, want := range []string{s.Rows[1].Node.Name[:60], s.Rows[1].Node.Name[60:]} {
+		if n := len(slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return line != want })); n < 3 {
+			t.Errorf("%q is a line of its own %d times, want it over figures, plot and phases:\n%s", want, n, got)
+		}
+	}
+}
+
 // TestTextNumbers: what is left of a narrow table is whole.
 func TestTextNumbers(t *testing.T) {
 	s := three()

@@ -25,6 +25,17 @@ func percentRange(r bench.Rate) string {
 // ratio writes how many times something is.
 func ratio(x float64) string { return digits(x, 3, 0.0995, 9.995) }
 
+// bound writes the end of a ratio's interval. What is not 1 is not written so: on which side of 1 it is decides the verdict.
+func bound(x float64) string {
+	shown := ratio(x)
+	for places := 3; shown == "1.00" && x != 1 && places < 9; places++ {
+		if more := fixed(x, places); rounded(x, places) != 1 {
+			shown = more
+		}
+	}
+	return shown
+}
+
 // rate writes a number of things in a second.
 func rate(x float64) string { return digits(x, 1, 9.95) }
 
