@@ -19,9 +19,14 @@ type part struct {
 	// run is the run's ID: files of the same run share it.
 	run string
 	// open says that it was an open loop.
-	open    bool
+	open bool
+	// offset is how much later than the first one of all its run began, location where.
+	offset  time.Duration
 	samples samples
 }
+
+// farthest is how far apart runs are taken to be at most: times of day beyond were made up.
+const farthest = 100 * 365 * 24 * time.Hour
 
 // partSample is a sample with the part that it is of.
 type partSample struct {
@@ -32,31 +37,48 @@ type partSample struct {
 func (s *Series) snapshot(h Header) part {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return part{s, h.ID, h.Rate > 0, slices.Clone(s.samples)}
+	return part{series: s, run: h.ID, open: h.Rate > 0, samples: slices.Clone(s.samples)}
 }
 
 // seriesOf sorts the series of runs by vantage and node, both in the order in which they first come.
 func seriesOf(runs []*Run) []*nodeSeries {
+	first, _ := began(runs)
 	var all []*nodeSeries
 	for _, vantage := range vantages(runs) {
-		first := len(all)
+		from := len(all)
 		for _, run := range runs {
 			if run.Header.Vantage != vantage {
 				continue
 			}
 			for _, s := range run.Series {
-				at := slices.IndexFunc(all[first:], func(c *nodeSeries) bool {
+				at := slices.IndexFunc(all[from:], func(c *nodeSeries) bool {
 					return c.node.Name == s.Node.Name && c.node.Connection == s.Node.Connection
-				}) + first
-				if at < first {
+				}) + from
+				if at < from {
 					at = len(all)
 					all = append(all, &nodeSeries{node: s.Node, vantage: vantage})
 				}
-				all[at].parts = append(all[at].parts, s.snapshot(run.Header))
+				p := s.snapshot(run.Header)
+				p.offset = min(run.Header.Started.Sub(first), farthest)
+				all[at].parts = append(all[at].parts, p)
 			}
 		}
 	}
 	return all
+}
+
+// began is when the first of some runs began, and when the last did.
+func began(runs []*Run) (first, last time.Time) {
+	for i, run := range runs {
+		at := run.Header.Started
+		if i == 0 || at.Before(first) {
+			first = at
+		}
+		if i == 0 || at.After(last) {
+			last = at
+		}
+	}
+	return first, last
 }
 
 func vantages(runs []*Run) []string {

@@ -9,8 +9,8 @@ import (
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// row works out a series's results, but for the comparison.
-func (c *nodeSeries) row(w *workspace) *Row {
+// row works out a series's results, but for the comparison. elapsed has how long each run took.
+func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Duration) *Row {
 	r := &Row{Node: c.node, Vantage: c.vantage}
 	for s := range c.all() {
 		r.Requests++
@@ -32,6 +32,8 @@ func (c *nodeSeries) row(w *workspace) *Row {
 		}
 	}
 	r.Latency = describe(r.Sorted)
+	r.LatencyBuckets = buckets(r.Sorted)
+	c.load(r, elapsed)
 	r.WithFailures = r.Latency.withFailures(r.Sorted, r.Requests-r.OK)
 	if c.open() {
 		r.Uncorrected = c.describe(w, "", func(s partSample) float64 { return milliseconds(s.Latency) })
@@ -40,7 +42,7 @@ func (c *nodeSeries) row(w *workspace) *Row {
 	r.TTFT = c.describe(w, "", func(s partSample) float64 { return positive(milliseconds(s.TTFT())) })
 	if r.TTFT != nil {
 		all := r.TTFT.withFailures(w.floats, r.Requests-r.OK) // describe has left them there, sorted
-		r.TTFTWithFailures = &all
+		r.TTFTWithFailures, r.TTFTBuckets = &all, buckets(w.floats)
 	}
 	r.ITL = c.describe(w, "", interTokenLatency)
 	r.DecodeRate = c.describe(w, "", func(s partSample) float64 { return 1000 / positive(interTokenLatency(s)) })
@@ -57,7 +59,34 @@ func (c *nodeSeries) row(w *workspace) *Row {
 	}
 	r.Failures = c.failures(w)
 	r.Timeline = c.timeline(w)
+	r.Hours = c.hours(w, s)
 	return r
+}
+
+// buckets count ascending values up to each of Buckets.
+func buckets(sorted []float64) []int {
+	var counts []int
+	for _, bound := range Buckets() {
+		n, _ := slices.BinarySearch(sorted, math.Nextafter(bound, math.Inf(1)))
+		counts = append(counts, n)
+	}
+	return counts
+}
+
+// load works out how many requests ended in a second, and how many were waited for: what all of them took together, over
+// the time of the runs (Little's law).
+func (c *nodeSeries) load(r *Row, elapsed map[string]time.Duration) {
+	var took, time float64
+	for s := range c.all() {
+		took += s.Latency.Seconds()
+	}
+	for _, run := range c.runs() {
+		time += elapsed[run].Seconds()
+	}
+	r.PerSecond, r.InFlight = float64(r.Requests)/time, took/time
+	if time == 0 {
+		r.PerSecond, r.InFlight = math.NaN(), math.NaN()
+	}
 }
 
 // describe describes a figure of the samples of a class ("" for the successes), nil where none has it. NaN says that a
@@ -186,29 +215,37 @@ func blame(class string) string {
 	return "node"
 }
 
-// word holds when a request began, its latency in microseconds, and whether it was a success. Words have an order of
-// their own, so that it does not matter in which one the samples were kept, even for those that began together.
-func (s partSample) word() uint64 {
-	word := uint64(s.start)<<32 | uint64(min(max(s.latency().Microseconds(), 0), math.MaxInt32))<<1
+// word holds when a request began in a unit, its latency in microseconds, and whether it was a success. Words have an
+// order of their own, so that it does not matter in which one the samples were kept, even for those that began together.
+func (s partSample) word(began, unit time.Duration) uint64 {
+	word := uint64(min(max(began/unit, 0), math.MaxUint32))<<32 | uint64(min(max(s.latency().Microseconds(), 0), math.MaxInt32))<<1
 	if s.OK() {
 		word |= 1
 	}
 	return word
 }
 
-func pointOf(word uint64) Point {
+func pointOf(word uint64, unit time.Duration) Point {
 	return Point{
-		At:      (time.Duration(word>>32) * startUnit).Seconds(),
+		At:      (time.Duration(word>>32) * unit).Seconds(),
 		Latency: float64(word&math.MaxUint32>>1) / 1000,
 		OK:      word&1 == 1,
 	}
 }
 
-// timeline chooses points evenly by their place in the order of starts, the first and the last among them.
+// began is when a request began, since the first run of all did.
+func (s partSample) began() time.Duration { return s.offset + s.Start() }
+
+// timeline chooses points evenly by their place in the order of starts, the first and the last among them. Its unit is
+// as fine as the time that the runs lie apart allows.
 func (c *nodeSeries) timeline(w *workspace) []Point {
+	unit := startUnit
+	for _, p := range c.parts {
+		unit = max(unit, (p.offset+math.MaxUint32*startUnit)/math.MaxUint32)
+	}
 	words := w.keys(c.size())
 	for s := range c.all() {
-		words = append(words, s.word())
+		words = append(words, s.word(s.began(), unit))
 	}
 	slices.Sort(words)
 	points := make([]Point, min(len(words), timelinePoints))
@@ -217,7 +254,43 @@ func (c *nodeSeries) timeline(w *workspace) []Point {
 		if len(points) < len(words) {
 			at = i * (len(words) - 1) / (len(points) - 1)
 		}
-		points[i] = pointOf(words[at])
+		points[i] = pointOf(words[at], unit)
 	}
 	return points
+}
+
+// hours sorts requests by the hour of day. They are nil where the runs lie within a day.
+func (c *nodeSeries) hours(w *workspace, s *Summary) []Hour {
+	if s.LastStarted.Sub(s.Started) < 24*time.Hour {
+		return nil
+	}
+	const inHour = 58 // bits of a word that are the figure in ns: nine years
+	var hours [24]Hour
+	words := w.keys(c.size())
+	for sample := range c.all() {
+		hour := s.Started.Add(sample.began()).Hour()
+		hours[hour].Requests++
+		if figure := figures[s.Figure](sample); sample.OK() {
+			hours[hour].OK++
+			if figure >= 0 {
+				words = append(words, uint64(hour)<<inHour|uint64(min(figure, 1<<inHour-1)))
+			}
+		}
+	}
+	slices.Sort(words)
+	var some []Hour
+	for i, h := range hours {
+		n := 0
+		for n < len(words) && words[n]>>inHour == uint64(i) {
+			n++
+		}
+		h.Hour, h.P50 = i, math.NaN()
+		if n >= MinPercentile {
+			h.P50 = milliseconds(time.Duration(words[(n*50+99)/100-1] & (1<<inHour - 1)))
+		}
+		if words = words[n:]; h.Requests > 0 {
+			some = append(some, h)
+		}
+	}
+	return some
 }

@@ -17,7 +17,9 @@ func Summarise(runs []*Run) *Summary {
 		return s
 	}
 	s.Header = runs[0].Header
-	s.Runs, s.Elapsed = totals(runs)
+	s.Started, s.LastStarted = began(runs)
+	elapsed, sum := elapsed(runs)
+	s.Runs, s.Elapsed = len(elapsed), sum.Seconds()
 	for _, run := range runs {
 		if s.Stopped == "" {
 			s.Stopped = run.Stopped
@@ -27,8 +29,9 @@ func Summarise(runs []*Run) *Summary {
 	s.Figure = figureOf(all)
 	w := &workspace{}
 	for _, c := range all {
-		s.Rows = append(s.Rows, c.row(w))
+		s.Rows = append(s.Rows, c.row(w, s, elapsed))
 	}
+	s.FasterWaited = s.fasterWaited()
 	model, same := oneModel(all)
 	if same {
 		s.Model = model
@@ -39,18 +42,32 @@ func Summarise(runs []*Run) *Summary {
 	return s
 }
 
-// totals counts the runs and adds up how long they took, in seconds. Of the parts of one run the longest counts.
-func totals(runs []*Run) (n int, elapsed float64) {
-	longest := map[string]time.Duration{}
+// elapsed is how long each run took, and all together. Of the parts of one run the longest counts.
+func elapsed(runs []*Run) (longest map[string]time.Duration, sum time.Duration) {
+	longest = map[string]time.Duration{}
 	for _, run := range runs {
 		longest[run.Header.ID] = max(longest[run.Header.ID], run.Elapsed)
 	}
-	var sum time.Duration
 	for _, d := range longest {
 		sum += d
 	}
-	return len(longest), sum.Seconds()
+	return longest, sum
 }
+
+// fasterWaited reports whether a closed loop without a rate limit kept one node less busy than another.
+func (s *Summary) fasterWaited() bool {
+	most := map[string]float64{}
+	for _, r := range s.Rows {
+		if s.Header.Rate > 0 || r.Node.Limit != "" {
+			return false
+		}
+		most[r.Vantage] = max(most[r.Vantage], r.InFlight)
+	}
+	return slices.ContainsFunc(s.Rows, func(r *Row) bool { return r.Ended == "" && r.InFlight < waitedShare*most[r.Vantage] })
+}
+
+// waitedShare of the busiest node's requests in flight is what a node has that did not wait for others.
+const waitedShare = 0.9
 
 // figures are what nodes are compared by.
 var figures = map[string]func(partSample) time.Duration{LatencyFigure: partSample.latency, TTFTFigure: partSample.firstText}

@@ -122,6 +122,76 @@ func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
 	equal(t, "a closed loop", []any{r.Latency.Max, r.Uncorrected == nil, r.Lag == nil}, []any{10, true, true})
 }
 
+// Requests in a second and in flight are over the time of all runs; in a closed loop the faster node waited.
+func TestLoad(t *testing.T) {
+	h := Header{ID: "x", Reference: "a", Concurrency: 2, Nodes: nodesOf("a", "b")}
+	run := func(id string, change func(*Header)) *Run {
+		h := h
+		h.ID, h.Nodes = id, slices.Clone(h.Nodes)
+		change(&h)
+		r := made(h, append(rounds(0, slices.Repeat([]float64{1000}, 20)...), rounds(1, slices.Repeat([]float64{250}, 20)...)...)...)
+		r.Elapsed = 10 * time.Second
+		return r
+	}
+	none := func(*Header) {}
+	for _, c := range []struct {
+		name   string
+		runs   []*Run
+		want   [4]float64 // of a and b: requests/s, in flight
+		waited bool
+	}{
+		{"one run", []*Run{run("x", none)}, [4]float64{2, 2, 2, 0.5}, true},
+		{"two runs", []*Run{run("x", none), run("y", none)}, [4]float64{2, 2, 2, 0.5}, true},
+		{"two parts of one run", []*Run{run("x", none), run("x", none)}, [4]float64{4, 4, 4, 1}, true},
+		{"a fixed rate", []*Run{run("x", func(h *Header) { h.Rate = 2 })}, [4]float64{2, 2, 2, 0.5}, false},
+		{"a rate limit", []*Run{run("x", func(h *Header) { h.Nodes[1].Limit = "2/s" })}, [4]float64{2, 2, 2, 0.5}, false},
+	} {
+		s := Summarise(c.runs)
+		a, b := s.Rows[0], s.Rows[1]
+		equal(t, c.name, []any{a.PerSecond, a.InFlight, b.PerSecond, b.InFlight, s.FasterWaited},
+			[]any{c.want[0], c.want[1], c.want[2], c.want[3], c.waited})
+	}
+	one := made(Header{ID: "x", Nodes: nodesOf("a")}, rounds(0, 1000, 10)...)
+	one.Elapsed = 10 * time.Second
+	equal(t, "one node", Summarise([]*Run{one}).FasterWaited, false)
+}
+
+// Runs of several days lie where they were in time, and have a view by hour of day.
+func TestRunsOfDays(t *testing.T) {
+	first := time.Date(2026, 11, 2, 20, 30, 0, 0, time.FixedZone("", 8*3600))
+	var runs []*Run
+	for _, hours := range []int{26, 0, 49} { // at 22:30, 20:30 and 21:30
+		h := Header{ID: fmt.Sprint(hours), Reference: "a", Nodes: nodesOf("a"), Started: first.Add(time.Duration(hours) * time.Hour).UTC()}
+		if hours == 0 {
+			h.Started = first
+		}
+		records := rounds(0, slices.Repeat([]float64{float64(100 + hours)}, 4)...)
+		records[3].Start = 40 * time.Minute // in the next hour of day
+		if hours == 49 {
+			records[2].Class = "reset"
+		}
+		runs = append(runs, made(h, records...))
+	}
+	s := Summarise(runs)
+	equal(t, "first and last", []any{s.Started.Equal(first), s.LastStarted.Sub(first)}, []any{true, 49 * time.Hour})
+	equal(t, "hours", s.Rows[0].Hours, "[{20 3 3 100} {21 4 3 149} {22 4 4 126} {23 1 1 NaN}]")
+	line := s.Rows[0].Timeline
+	equal(t, "first and last point, in hours", []float64{line[0].At, math.Round(line[len(line)-1].At) / 3600}, []float64{0, 49 + 2./3})
+	equal(t, "of one day", Summarise(runs[1:2]).Rows[0].Hours == nil, true)
+	// A time of day that was made up breaks nothing.
+	runs[0].Header.Started = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	if at := Summarise(runs).Rows[0].Timeline[11].At; at <= 0 || at > 101*365*86400 {
+		t.Errorf("a run of the year 9999 lies at %g s", at)
+	}
+}
+
+func TestBuckets(t *testing.T) {
+	r := Summarise([]*Run{made(Header{ID: "x", Nodes: nodesOf("a")}, streamed(0, 5*time.Millisecond, 0, 0, 0, 1, 2.5, 2.6, 60_000, 200_000)...)}).Rows[0]
+	equal(t, "latencies up to 1, 2.5, 5, 60,000 and 120,000 ms", []int{r.LatencyBuckets[0], r.LatencyBuckets[1], r.LatencyBuckets[2],
+		r.LatencyBuckets[14], r.LatencyBuckets[15]}, []int{1, 2, 3, 4, 4})
+	equal(t, "TTFT up to 2.5 and 5 ms", r.TTFTBuckets[1:3], []int{0, 5})
+}
+
 // streamed are answers of a node like rounds, with the same stream each.
 func streamed(node int, ttft time.Duration, tokens, textTokens, chunks int64, ms ...float64) []record {
 	records := rounds(node, ms...)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"ferry/pkg/text"
 )
@@ -14,8 +15,12 @@ type Summary struct {
 	Header   Header
 	Runs     int
 	Vantages []string
+	// Started is when the first run began, LastStarted when the last one did.
+	Started, LastStarted time.Time
 	// Elapsed is the runs' together, in seconds.
 	Elapsed float64
+	// FasterWaited says that a closed loop had faster nodes wait for slower ones.
+	FasterWaited bool
 	// Model is the model of all rows, "" where none was named. It is also "" where they differ: then there is a warning
 	// of DifferentModels, nothing is compared, and there is no best.
 	Model string
@@ -49,6 +54,13 @@ type Row struct {
 	// TTFT, ITL (both ms) and DecodeRate (tokens a second after the first text) are of streams only; TokensPerSecond and
 	// AnswerTokens of whole answers too, where the node counts tokens.
 	TTFT, ITL, DecodeRate, TokensPerSecond, AnswerTokens *Stats
+	// PerSecond are the requests that ended in a second, InFlight those that were waited for, on average over the runs: both
+	// are NaN where no time is known.
+	PerSecond, InFlight float64
+	// LatencyBuckets and TTFTBuckets count the values up to each of Buckets; TTFTBuckets is nil without a TTFT.
+	LatencyBuckets, TTFTBuckets []int
+	// Hours has the requests by the hour of day in which they began, of runs that lie more than a day apart; else it is nil.
+	Hours []Hour
 	// Phases are means over the successes, in ms.
 	Phases PhaseMeans
 	// Failures are by class, the most frequent first.
@@ -150,7 +162,20 @@ type Comparison struct {
 	ShapesDiffer bool
 }
 
-// Point is one request on the time axis: seconds since the start of its run, and ms.
+// Buckets are upper bounds in ms: 1, 2.5 and 5 of each power of ten, as Prometheus has them, up to a minute and more.
+func Buckets() []float64 {
+	return []float64{1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 60_000, 120_000}
+}
+
+// Hour is the part of a row that began in an hour of the day, by the clock of the place where the first run began.
+type Hour struct {
+	// Hour is from 0 to 23.
+	Hour, Requests, OK int
+	// P50 is of what the rows are compared by, in ms, NaN for fewer than MinPercentile values.
+	P50 float64
+}
+
+// Point is one request on the time axis: seconds since the start of the first run, and ms.
 type Point struct {
 	At, Latency float64
 	OK          bool

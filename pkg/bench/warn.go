@@ -234,7 +234,7 @@ func (w *warner) extremes(r *Row, c *nodeSeries) {
 		return
 	}
 	for _, run := range c.runs() {
-		first := pointOf(c.of(run).earliest())
+		first := pointOf(c.of(run).earliest(), startUnit)
 		if first.OK && first.Latency-middle > bound {
 			outliers--
 			w.add(SlowFirst, w.Title(r), "the first request took %s, far from the median of %s: a larger --warmup leaves it out",
@@ -262,7 +262,7 @@ func spread(w *workspace, values []float64, middle float64) float64 {
 func (c *nodeSeries) earliest() uint64 {
 	first := uint64(math.MaxUint64)
 	for s := range c.all() {
-		first = min(first, s.word())
+		first = min(first, s.word(s.Start(), startUnit))
 	}
 	return first
 }

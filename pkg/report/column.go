@@ -44,6 +44,8 @@ func line(columns []column, i int) []string {
 type figure func(*bench.Row) float64
 
 func requests(r *bench.Row) float64    { return float64(r.Requests) }
+func perSecond(r *bench.Row) float64   { return r.PerSecond }
+func inFlight(r *bench.Row) float64    { return r.InFlight }
 func successes(r *bench.Row) float64   { return float64(r.OK) }
 func success(r *bench.Row) float64     { return r.Success.Value }
 func successLow(r *bench.Row) float64  { return r.Success.Low }
@@ -85,6 +87,20 @@ func spelled(ms figure) func(*bench.Row) string {
 func anyRow(s *bench.Summary, such func(*bench.Row) bool) bool {
 	return slices.ContainsFunc(s.Rows, such)
 }
+
+// hasHours reports whether a row has a view by hour of day.
+func hasHours(r *bench.Row) bool { return len(r.Hours) > 1 }
+
+// hourOf is a row's part of an hour, empty where it has none.
+func hourOf(r *bench.Row, hour int) bench.Hour {
+	if i := slices.IndexFunc(r.Hours, func(h bench.Hour) bool { return h.Hour == hour }); i >= 0 {
+		return r.Hours[i]
+	}
+	return bench.Hour{Hour: hour, P50: math.NaN()}
+}
+
+// zone is the clock that hours of day are of.
+func zone(s *bench.Summary) string { return "UTC" + s.Started.Format("-07:00") }
 
 // phase is one part of a request, in the order in which they follow each other.
 type phase struct {

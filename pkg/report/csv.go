@@ -57,6 +57,8 @@ func csvColumns(s *bench.Summary) []column {
 	number("decode_tokens_per_second", 3, statsOf(decode).stat("mean"))
 	number("tokens_per_second", 3, statsOf(tokens).stat("mean"))
 	number("answer_tokens", 3, statsOf(answer).stat("mean"))
+	number("requests_per_second", 3, perSecond)
+	number("in_flight", 3, inFlight)
 	number("uncorrected_p50_ms", 3, statsOf(uncorrected).stat("p50"))
 	number("uncorrected_p99_ms", 3, statsOf(uncorrected).stat("p99"))
 	number("lag_p50_ms", 3, statsOf(lag).stat("p50"))

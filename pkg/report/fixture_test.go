@@ -82,6 +82,7 @@ func row(n bench.Node, requests, ok int, middle float64) *bench.Row {
 		Node: n, Requests: requests, OK: ok, FirstOK: ok, Success: wilson(ok, requests), FirstSuccess: wilson(ok, requests),
 		Latency: describe(sorted), Sorted: sorted,
 	}
+	busy(r)
 	for i, v := range sorted {
 		r.Timeline = append(r.Timeline, bench.Point{At: float64(i), Latency: v, OK: true})
 	}
@@ -95,6 +96,16 @@ func warning(code, node, format string, args ...any) bench.Warning {
 		w.Text = node + ": " + w.Text
 	}
 	return w
+}
+
+// busy counts into buckets, and says how busy the run kept the node.
+func busy(r *bench.Row) {
+	for _, bound := range bench.Buckets() {
+		n, _ := slices.BinarySearch(r.Sorted, bound+1e-9)
+		r.LatencyBuckets = append(r.LatencyBuckets, n)
+	}
+	r.TTFTBuckets = r.LatencyBuckets
+	r.PerSecond, r.InFlight = float64(r.Requests)/100, float64(r.Requests)*r.Latency.Mean/100_000
 }
 
 func failure(class, blame string, n int, ms float64, detail string) bench.Failure {
@@ -121,7 +132,7 @@ func three() *bench.Summary {
 	h := header(direct, hongkong, singapore)
 	h.Proxy = "http://127.0.0.1:3128"
 	h.Vantage = "beijing"
-	return &bench.Summary{Figure: bench.LatencyFigure,
+	return &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure,
 		Header: h, Runs: 1, Vantages: []string{"beijing"}, Elapsed: 143.2, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: only(1),
 		Warnings: []bench.Warning{
 			warning(bench.Outliers, "direct", "%d of %s lie far from the median of %s: mean and sd depend on them",
@@ -142,7 +153,7 @@ func poor() *bench.Summary {
 	c.Failures = []bench.Failure{failure("tls", "node", 18, 88, "the certificate has expired")}
 	h := header(direct, gone, rare)
 	h.Requests, h.Duration, h.Attempts = 0, 90*time.Second, 3
-	return &bench.Summary{Figure: bench.LatencyFigure,
+	return &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure,
 		Header: h, Runs: 1, Elapsed: 9.94, Model: "claude-haiku-5-5", Rows: []*bench.Row{a, b, c}, Best: only(0), Stopped: "interrupted",
 		Warnings: []bench.Warning{warning(bench.NoSuccess, "gone", "%s and not one success", bench.Count{N: 20, Noun: "request"})},
 	}
@@ -150,7 +161,7 @@ func poor() *bench.Summary {
 
 // merged has two vantages, both kinds of connection, streams and a fixed rate at once.
 func merged() *bench.Summary {
-	s := &bench.Summary{Figure: bench.TTFTFigure, Runs: 2, Vantages: []string{"beijing", "shanghai"}, Elapsed: 1260, Model: "claude-haiku-5-5"}
+	s := &bench.Summary{Started: started, LastStarted: started, Figure: bench.TTFTFigure, Runs: 2, Vantages: []string{"beijing", "shanghai"}, Elapsed: 1260, Model: "claude-haiku-5-5"}
 	s.Best = []bench.Choice{{Vantage: "beijing", Rows: []int{2}, Leader: 2}, {Vantage: "shanghai", Rows: []int{4, 6}, Leader: 6}}
 	direct, hongkong := node("direct", ""), node("hongkong", "香港代理节点")
 	kept, keptHongkong := direct, hongkong
@@ -189,7 +200,7 @@ func merged() *bench.Summary {
 func strangers() *bench.Summary {
 	a, b := node("direct", ""), node("qwen", "通义千问")
 	b.Model, b.API = "qwen-plus", "chat"
-	return &bench.Summary{Figure: bench.LatencyFigure,
+	return &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure,
 		Header: header(a, b), Runs: 1, Elapsed: 61, Rows: []*bench.Row{row(a, 30, 30, 900), row(b, 30, 29, 650)},
 		Warnings: []bench.Warning{warning(bench.DifferentModels, "",
 			"the nodes were asked for different models: their latencies are shown and not compared")},
@@ -203,7 +214,7 @@ const evil = "=a\x1b[31m|\"<b>&'`\n# x\u202e\u0085\xff\\,☺️☺️☺️☺�
 func hostile() *bench.Summary {
 	a, b := node("direct", ""), node(evil, evil)
 	b.Host, b.API, b.Connection, a.Model, b.Model = evil, evil, evil, evil, evil
-	s := &bench.Summary{Figure: bench.LatencyFigure, Runs: 2, Vantages: []string{evil, "x"}, Elapsed: 3, Model: evil, Best: only(1), Stopped: evil}
+	s := &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure, Runs: 2, Vantages: []string{evil, "x"}, Elapsed: 3, Model: evil, Best: only(1), Stopped: evil}
 	s.Header = header(a, b)
 	h := &s.Header
 	h.Proxy, h.Program, h.PromptSHA256, h.Connections, h.Vantage = evil, evil, evil, evil, evil
@@ -215,12 +226,35 @@ func hostile() *bench.Summary {
 	return s
 }
 
+// days are runs of three days, of all hours but the small ones, with the clock of Shanghai.
+func days() *bench.Summary {
+	a, b := node("direct", ""), node("hongkong", "香港代理节点")
+	s := &bench.Summary{Figure: bench.LatencyFigure, Header: header(a, b), Runs: 60, Elapsed: 3600, Model: "claude-haiku-5-5",
+		FasterWaited: true, Rows: []*bench.Row{row(a, 1200, 1150, 3000), row(b, 1200, 1196, 800)}, Best: only(1)}
+	s.Started = started.In(time.FixedZone("", 8*3600))
+	s.LastStarted = s.Started.Add(70 * time.Hour)
+	s.Rows[1].VsReference = &bench.Comparison{Reference: "direct", Pairs: 1150, Ratio: 0.27, Low: 0.26, High: 0.28, P: 1e-30,
+		Verdict: bench.Faster, P50: s.Rows[1].Latency.P50, ReferenceP50: s.Rows[0].Latency.P50}
+	for i, r := range s.Rows {
+		for j := range r.Timeline {
+			r.Timeline[j].At = 70 * 3600 * float64(j) / float64(len(r.Timeline))
+		}
+		for hour := 4; hour < 24; hour++ {
+			load := math.Sin(float64(hour-4) / 20 * math.Pi)
+			r.Hours = append(r.Hours, bench.Hour{Hour: hour, Requests: 60, OK: 60 - int(3*load)*(2-i), P50: r.Latency.P50 * (0.8 + 0.5*load)})
+		}
+	}
+	return s
+}
+
 // nothing is a run that was ended before anything happened.
-func nothing() *bench.Summary { return &bench.Summary{Figure: bench.LatencyFigure, Header: header()} }
+func nothing() *bench.Summary {
+	return &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure, Header: header()}
+}
 
 func fixtures() map[string]func() *bench.Summary {
 	return map[string]func() *bench.Summary{
-		"three": three, "poor": poor, "merged": merged, "strangers": strangers, "hostile": hostile, "nothing": nothing,
+		"three": three, "poor": poor, "merged": merged, "strangers": strangers, "days": days, "hostile": hostile, "nothing": nothing,
 	}
 }
 
@@ -244,6 +278,7 @@ func lognormal(n bench.Node, requests int, mean, success float64, seed uint64) *
 	r.OK, r.FirstOK = len(r.Sorted), len(r.Sorted)
 	r.Success, r.FirstSuccess = wilson(r.OK, requests), wilson(r.OK, requests)
 	r.Latency = describe(r.Sorted)
+	busy(r)
 	if r.OK > 0 {
 		r.Phases = bench.PhaseMeans{DNS: mean / 250, Connect: mean / 15, TLS: mean / 14, Wait: mean * 0.82, Transfer: mean / 30}
 	}
@@ -277,7 +312,7 @@ func realistic() *bench.Summary {
 // ten has ten nodes with as many points as a summary keeps, latencies far apart, long names and labels, one node without
 // a success and one with two.
 func ten() *bench.Summary {
-	s := &bench.Summary{Figure: bench.LatencyFigure, Header: header(), Runs: 1, Vantages: []string{""}, Elapsed: 6800, Model: "claude-haiku-5-5", Best: only(1)}
+	s := &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure, Header: header(), Runs: 1, Vantages: []string{""}, Elapsed: 6800, Model: "claude-haiku-5-5", Best: only(1)}
 	for i := range 10 {
 		n := node(fmt.Sprintf("node-%d", i), "")
 		requests, success := 2000, 0.99-0.02*float64(i)
@@ -311,7 +346,7 @@ func ten() *bench.Summary {
 // alone is one node, without anything to compare it with.
 func alone() *bench.Summary {
 	n := node("hongkong", "香港代理节点")
-	s := &bench.Summary{Figure: bench.LatencyFigure, Header: header(n), Runs: 1, Elapsed: 81, Model: "claude-haiku-5-5", Best: only(0), Rows: []*bench.Row{lognormal(n, 50, 800, 1, 3)}}
+	s := &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure, Header: header(n), Runs: 1, Elapsed: 81, Model: "claude-haiku-5-5", Best: only(0), Rows: []*bench.Row{lognormal(n, 50, 800, 1, 3)}}
 	s.Header.Reference = "hongkong"
 	return s
 }
@@ -327,6 +362,6 @@ func pages() map[string]*bench.Summary {
 
 func looks() map[string]*bench.Summary {
 	return map[string]*bench.Summary{
-		"realistic": realistic(), "ten": ten(), "alone": alone(), "poor": poor(), "merged": merged(), "hostile": hostile(), "nothing": nothing(),
+		"realistic": realistic(), "ten": ten(), "alone": alone(), "days": days(), "poor": poor(), "merged": merged(), "hostile": hostile(), "nothing": nothing(),
 	}
 }

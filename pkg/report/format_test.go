@@ -4,7 +4,9 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"math"
+	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -110,12 +112,19 @@ func TestPrometheus(t *testing.T) {
 	got := write(t, Prometheus, three(), Options{})
 	for _, want := range []string{
 		`ferry_bench_success_ratio{node="hongkong",connection="cold"} 0.98`,
-		`ferry_bench_failures{node="direct",connection="cold",class="5xx"} 11`,
+		`ferry_bench_failures_total{node="direct",connection="cold",class="5xx"} 11`,
+		`ferry_bench_latency_seconds_bucket{node="hongkong",connection="cold",le="1"} 82`,
+		`ferry_bench_latency_seconds_bucket{node="hongkong",connection="cold",le="+Inf"} 98`,
+		`ferry_bench_latency_seconds_count{node="hongkong",connection="cold"} 98`,
 		`ferry_bench_last_run_timestamp_seconds 1795407065`,
 	} {
 		if !strings.Contains(got, "\n"+want) {
 			t.Errorf("%s is missing from\n%s", want, got)
 		}
+	}
+	lastRun := days()
+	if got, want := write(t, Prometheus, lastRun, Options{}), fmt.Sprintf("\nferry_bench_last_run_timestamp_seconds %d\n", lastRun.LastStarted.Unix()); !strings.Contains(got, want) {
+		t.Errorf("of several runs: got %s, want%s", got, want)
 	}
 	// The checker finds what it is there to find.
 	const head = "# HELP a x\n# TYPE a gauge\n"
@@ -127,10 +136,36 @@ func TestPrometheus(t *testing.T) {
 	}
 }
 
-// exposes checks a text in the exposition format 0.0.4, gauges alone, as strictly as node_exporter takes it and a little
-// more: each metric whole and in one place, with HELP and TYPE before it, no sample twice, no NaN. It says what is wrong.
+// TestPromtool holds the metrics to Prometheus' own checks of names, types and units.
+func TestPromtool(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		needed(t, "promtool, of Debian's package prometheus")
+	}
+	check := func(text string) string {
+		cmd := exec.Command(promtool, "check", "metrics")
+		cmd.Stdin = strings.NewReader(text)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return fmt.Sprintf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	for name, fixture := range fixtures() {
+		if got := check(write(t, Prometheus, fixture(), Options{})); got != "" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if got := check("# HELP a_ms x\n# TYPE a_ms counter\na_ms 1\n"); got == "" {
+		t.Error("promtool takes a counter in milliseconds without _total")
+	}
+}
+
+// exposes checks a text in the exposition format 0.0.4 as strictly as node_exporter takes it and a little more: each metric
+// whole and in one place, with HELP and TYPE before it, no sample twice, no NaN. It says what is wrong.
 func exposes(text string) string {
 	sample := regexp.MustCompile(`^([a-z_]+)(\{[a-z_][a-z0-9_]*="(?:[^"\\\n]|\\[\\"n])*"(?:,[a-z_][a-z0-9_]*="(?:[^"\\\n]|\\[\\"n])*")*\})? (\S+)$`)
+	typed, histogramSuffix := regexp.MustCompile(`^# TYPE \S+ (gauge|counter|histogram)$`), regexp.MustCompile(`_(bucket|sum|count)$`)
 	if !strings.HasSuffix(text, "\n") {
 		return "the last line has no end"
 	}
@@ -139,7 +174,7 @@ func exposes(text string) string {
 	for i, line := range lines {
 		if strings.HasPrefix(line, "# HELP ") {
 			name := strings.Fields(line)[2]
-			if done[name] || samples == 0 || i+1 == len(lines) || lines[i+1] != "# TYPE "+name+" gauge" {
+			if done[name] || samples == 0 || i+1 == len(lines) || !typed.MatchString(lines[i+1]) || strings.Fields(lines[i+1])[2] != name {
 				return "twice, empty, or without a type: " + line
 			}
 			done[name], metric, samples = true, name, 0
@@ -149,7 +184,7 @@ func exposes(text string) string {
 			continue
 		}
 		m := sample.FindStringSubmatch(line)
-		if m == nil || m[1] != metric || seen[m[1]+m[2]] {
+		if m == nil || m[1] != metric && histogramSuffix.ReplaceAllString(m[1], "") != metric || seen[m[1]+m[2]] {
 			return "not a new sample of " + metric + ": " + line
 		}
 		if v, err := strconv.ParseFloat(m[3], 64); err != nil || math.IsNaN(v) || math.IsInf(v, 0) {

@@ -68,6 +68,7 @@ func asHTML(s *bench.Summary, o Options) (string, error) {
 		d.comparison()
 		d.distribution()
 		d.timeline()
+		d.hours()
 		d.phases()
 		if s.Figure != bench.TTFTFigure {
 			d.measures()
@@ -181,7 +182,7 @@ func (d *document) when() markup {
 		requests += r.Requests
 	}
 	line := document{language: d.language}
-	if started := d.s.Header.Started; !started.IsZero() {
+	if started := d.s.Started; !started.IsZero() {
 		line.put(`<time datetime="%s">%s</time> · `, started.Format(time.RFC3339), started.UTC().Format(d.say("2 January 2006, 15:04:05 UTC")))
 	}
 	line.put("%s", d.say("%s in %s", bench.Count{N: requests, Noun: "request"}, tied(span(d.s.Elapsed))))

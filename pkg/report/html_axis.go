@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"ferry/pkg/bench"
 )
@@ -136,28 +137,45 @@ func label(value float64, unit string) string {
 	return strconv.FormatFloat(value, 'g', 6, 64) + unit
 }
 
-// timeAxis runs over the seconds of a run, with ticks that a clock would have.
-func timeAxis(end float64) (axis, []float64, []string) {
+// timeSteps are the seconds between ticks that a clock and a calendar have.
+func timeSteps() []float64 {
+	const minute, hour, day = 60, 3600, 86400
+	return []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, minute, 2 * minute, 5 * minute, 10 * minute,
+		15 * minute, 30 * minute, hour, 2 * hour, 3 * hour, 6 * hour, 12 * hour, day, 2 * day, 5 * day, 10 * day, 20 * day, 50 * day, 100 * day}
+}
+
+// timeAxis runs over seconds since a start, with ticks at round times of the day, in UTC.
+func timeAxis(start time.Time, end float64) (axis, []float64, []string) {
 	a := axis{hi: max(end, 0.001) * 1.01}
-	by, unit, divisor := step(a.hi, 5), "\u00a0s", 1.0
-	if a.hi > 120 {
-		unit, divisor = "\u00a0min", 60
-		by = max(step(a.hi/3600, 5)*3600, 3600)
-		for _, minutes := range []float64{1, 2, 5, 10, 15, 30, 60} {
-			if minutes*60*6 >= a.hi {
-				by = minutes * 60
-				break
-			}
-		}
-		if by >= 3600 {
-			unit, divisor = "\u00a0h", 3600
+	by, layout := step(a.hi, 5), "2006-01-02"
+	for _, seconds := range timeSteps() {
+		if seconds*5 >= a.hi {
+			by = seconds
+			break
 		}
 	}
+	switch {
+	case by < 1:
+		layout = "15:04:05.000"
+	case by < 60:
+		layout = "15:04:05"
+	case by < 86400:
+		layout = "15:04"
+	}
+	start = start.UTC()
+	midnight := start.Truncate(24 * time.Hour)
+	since := start.Sub(midnight).Seconds()
 	var ticks []float64
-	for v := 0.0; v <= a.hi; v += by {
-		ticks = append(ticks, v)
+	for i := math.Ceil(since / by); i*by-since <= a.hi; i++ {
+		ticks = append(ticks, i*by-since)
 	}
-	return a, ticks, each(ticks, func(t float64) string { return label(t/divisor, unit) })
+	return a, ticks, each(ticks, func(t float64) string {
+		at := midnight.Add(time.Duration(math.Round((since+t)*1e6)) * time.Microsecond)
+		if by >= 60 && at.Equal(at.Truncate(24*time.Hour)) {
+			return at.Format("01-02")
+		}
+		return at.Format(layout)
+	})
 }
 
 // ratioAxis is logarithmic, so that half and double lie equally far from 1, and has 1 in it.

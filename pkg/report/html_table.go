@@ -237,6 +237,33 @@ func (d *document) measures() {
 	}
 }
 
+// hours is what runs of several days have of each hour of the day.
+func (d *document) hours() {
+	if !anyRow(d.s, hasHours) {
+		return
+	}
+	d.put(`<section id="hours"><h2>%s</h2>`+"\n", d.say("By hour of day"))
+	names := each(d.s.Rows, func(r *bench.Row) string { return d.title(d.s, r) })
+	d.table("hours-table", "dense", d.say("p50 of the %s, and success rate, of the requests that began in each hour, %s",
+		d.figure(d.s), zone(d.s)), headings(false, d.say("hour")), headings(true, names...))
+	d.put("<tbody role=\"rowgroup\">\n")
+	for hour := range 24 {
+		if !anyRow(d.s, func(r *bench.Row) bool { return hourOf(r, hour).Requests > 0 }) {
+			continue
+		}
+		d.put(`<tr role="row"><th role="rowheader" scope="row">%02d:00</th>`, hour)
+		for i, r := range d.s.Rows {
+			cell := text.Missing
+			if h := hourOf(r, hour); h.Requests > 0 {
+				cell = text.Millis(h.P50) + " · " + d.percent(float64(h.OK)/float64(h.Requests))
+			}
+			d.cell("n", names[i], tied(cell))
+		}
+		d.put("</tr>\n")
+	}
+	d.put("</tbody></table></div></section>\n")
+}
+
 func (d *document) failures() {
 	d.put(`<section id="failures"><h2>%s</h2>`+"\n", d.say("Failures"))
 	defer d.put("</section>\n")

@@ -27,7 +27,7 @@ func (d *document) timeline() {
 	if end == 0 {
 		return
 	}
-	note := d.say("Each request stands where it began; the line is the median of the answers around it. " +
+	note := d.say("Each request stands at the time (UTC) when it began; the line is the median of the answers around it. " +
 		"Latencies have one axis for all nodes.")
 	if over {
 		note += " " + d.say("What took longer than it reaches stands on its upper edge.")
@@ -35,7 +35,7 @@ func (d *document) timeline() {
 	var legend document
 	legend.put(`<p class="legend" aria-hidden="true"><span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> %s</span>`+
 		`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> %s</span></p>`+"\n", d.say("answered"), d.say("failed"))
-	time, ticks, names := timeAxis(end)
+	time, ticks, names := timeAxis(d.s.Started, end)
 	levels := yTicks(a)
 	d.chart(chart{
 		id: "timeline", heading: "Latency over time", note: note, height: timelineHeight, axis: time, ticks: ticks, names: names,

@@ -95,15 +95,20 @@ func jsonReport(s *bench.Summary) object {
 	}
 	vantages := slices.DeleteFunc(append([]string{}, s.Vantages...), func(v string) bool { return v == "" })
 	nodes := []object{}
+	seconds := func(name string, d time.Duration) member { return when(d > 0, name, millis(d.Seconds())) }
 	for _, r := range s.Rows {
 		nodes = append(nodes, jsonRow(r))
 	}
 	return object{
 		{"schema", bench.Schema}, {"model", s.Model}, {"prompt_sha256", h.PromptSHA256},
-		{"started", h.Started.UTC().Format(time.RFC3339Nano)}, {"requests", h.Requests}, {"connections", h.Connections},
+		{"started", s.Started.UTC().Format(time.RFC3339Nano)},
+		when(s.Runs > 1, "last_started", s.LastStarted.UTC().Format(time.RFC3339Nano)), {"requests", h.Requests}, {"connections", h.Connections},
 		when(h.Race, "race", h.Race),
-		{"elapsed_s", millis(s.Elapsed)}, when(h.Duration > 0, "duration_s", millis(h.Duration.Seconds())),
+		{"elapsed_s", millis(s.Elapsed)}, seconds("duration_s", h.Duration),
 		{"concurrency", h.Concurrency}, when(h.Rate > 0, "rate", number(h.Rate, -1)), {"attempts", h.Attempts},
+		when(h.Attempts > 1, "retry_policy", h.Policy), seconds("timeout_s", h.Timeout),
+		seconds("connect_timeout_s", h.ConnectTimeout), seconds("idle_timeout_s", h.IdleTimeout),
+		when(s.FasterWaited, "faster_nodes_waited", true), when(anyRow(s, hasHours), "hours_zone", zone(s)),
 		{"warmup", h.Warmup}, {"stream", h.Stream}, {"figure", s.Figure}, {"max_tokens", h.MaxTokens}, {"seed", h.Seed}, {"runs", s.Runs}, {"vantages", vantages},
 		when(h.Proxy != "", "proxy", h.Proxy), {"program", h.Program}, {"reference", h.Reference},
 		when(s.Stopped != "", "stopped", s.Stopped), {"best", best}, {"best_nodes", choices}, {"nodes", nodes}, {"warnings", jsonWarnings(s.Warnings)},
@@ -133,6 +138,10 @@ func jsonRow(r *bench.Row) object {
 			{"class", f.Class}, {"blame", f.Blame}, {"count", f.Count}, {"latency_ms", jsonStats(&f.Latency)}, {"detail", f.Detail},
 		})
 	}
+	hours := []object{}
+	for _, h := range r.Hours {
+		hours = append(hours, object{{"hour", h.Hour}, {"requests", h.Requests}, {"ok", h.OK}, {"p50_ms", millis(h.P50)}})
+	}
 	n := r.Node
 	return object{
 		{"node", n.Name}, {"label", n.Label}, {"url_host", n.Host}, {"api", n.API}, {"model", n.Model},
@@ -145,6 +154,7 @@ func jsonRow(r *bench.Row) object {
 		when(present(r.TokensPerSecond), "tokens_per_second", optional(r.TokensPerSecond)),
 		when(present(r.AnswerTokens), "answer_tokens", optional(r.AnswerTokens)),
 		when(present(r.Uncorrected), "uncorrected_ms", optional(r.Uncorrected)), when(present(r.Lag), "lag_ms", optional(r.Lag)),
+		{"requests_per_second", millis(r.PerSecond)}, {"in_flight", millis(r.InFlight)}, when(hasHours(r), "hours", hours),
 		{"phases_ms", phases}, {"errors", errors}, {"failures", failures}, when(r.Fresh != 0, "fresh", r.Fresh),
 		when(r.Unsent != 0, "unsent", r.Unsent), when(r.Ended != "", "ended", r.Ended),
 		{"vs_reference", jsonVersus(r.VsReference)},

@@ -53,7 +53,7 @@ type (
 func asJUnit(s *bench.Summary, o Options) (string, error) {
 	suite := junitSuite{
 		junitCounts: junitCounts{Name: "ferry bench", Time: fixed(s.Elapsed, 3)},
-		Timestamp:   s.Header.Started.UTC().Format("2006-01-02T15:04:05"), Properties: junitProperties(s),
+		Timestamp:   s.Started.UTC().Format("2006-01-02T15:04:05"), Properties: junitProperties(s),
 		Out: junitWarnings(s.Warnings),
 	}
 	for _, r := range s.Rows {

@@ -223,7 +223,7 @@ func (l language) define(s *bench.Summary) []definition {
 	}{
 		{"latency", true}, {"success", true}, {"attempts", s.Header.Attempts > 1}, {"connections", s.BothConnections()},
 		{"rounds", len(s.Header.Nodes) > 1}, {"comparison", compared(s)}, {bestWord(s), len(s.Best) > 0 && len(s.Rows) > 1},
-		{"intended", s.Header.Rate > 0}, {"phases", anyRow(s, hasPhases)}, {"ttft", anyRow(s, statsOf(ttft).present)},
+		{"intended", s.Header.Rate > 0}, {"load", anyRow(s, func(r *bench.Row) bool { return r.InFlight > 0 })}, {"phases", anyRow(s, hasPhases)}, {"ttft", anyRow(s, statsOf(ttft).present)},
 		{"itl", anyRow(s, statsOf(itl).present)}, {"decode", anyRow(s, statsOf(decode).present)}, {"tokens", anyRow(s, statsOf(tokens).present)},
 	} {
 		if !d.used {
@@ -264,6 +264,8 @@ func englishDefinitions() map[string]definition {
 			"the one whose TTFT is proven shorter than that of each other one, pair by pair"},
 		"intended": {"intended", "at a fixed rate, latency counts from when a request was due; " +
 			"actual counts from when it began, and lag is what lies between"},
+		"load": {"in flight", "requests that are waited for at a time, on average: what all took together over the time of the runs; " +
+			"requests/s are over the same time"},
 		"phases": {"phases", "the mean parts of the last attempt of each success"},
 		"ttft":   {"TTFT", "from the start of a request to its first text that is not empty"},
 		"itl": {"ITL", "(latency − TTFT) / tokens of the text after its first event, for each stream of 10 tokens and more; " +

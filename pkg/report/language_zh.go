@@ -5,6 +5,7 @@ import "maps"
 // chinese says everything in Chinese. A node is 节点 there, a token is a token, and the reference is 基准.
 func chinese() language {
 	words := chineseWords()
+	maps.Copy(words, chineseWarnings())
 	maps.Copy(words, chineseHTML())
 	return language{words: words, definitions: chineseDefinitions()}
 }
@@ -35,6 +36,9 @@ func chineseWords() map[string]string {
 		"tokens": "token", "streams": "流式", "TTFT p50": "TTFT p50", "TTFT p95": "TTFT p95", "TTFT p99": "TTFT p99", "TTFT mean": "TTFT 平均", "latency p50": "延迟 p50", "latency p95": "延迟 p95", "latency p99": "延迟 p99",
 		"decode/s": "解码 token/s", "tokens an answer": "每个回答 token", "mean TTFT": "平均 TTFT",
 		"ITL mean": "ITL 平均", "tokens/s": "token/s",
+		"load": "负载", "requests/s": "请求/s", "in flight": "在途请求", "p50 by hour of day": "各小时 p50",
+		"fastest": "最快", "slowest": "最慢", "least success": "成功率最低",
+		"faster nodes waited for slower ones between the rounds: their requests/s are not the most that they can do": "较快的节点在轮次之间等待较慢的节点：其请求/s 并非其上限",
 		"fixed rate": "固定速率", "intended p50": "应发 p50", "intended p99": "应发 p99", "actual p50": "实发 p50", "actual p99": "实发 p99",
 		"lag p50": "滞后 p50", "lag p99": "滞后 p99", "not sent": "未发",
 		"access": "访问方式", "mean latency": "平均延迟", "success rate": "成功率", "p50": "p50", "p95": "p95", "p99": "p99", "requests": "请求数",
@@ -76,7 +80,12 @@ func chineseWords() map[string]string {
 		"no request": "没有请求", "no success": "没有一次成功", "the node does not count tokens": "该节点不报告 token 数",
 		"no stream to measure it on": "不是流式，无从测量", "%s takes at least %d requests, and there are %d": "%s 至少需要 %d 个请求，实有 %d 个",
 		"too few for it: %d measured": "样本太少：仅 %d 个",
-		// warnings
+	}
+}
+
+// chineseWarnings are those of the warnings.
+func chineseWarnings() map[string]string {
+	return map[string]string{
 		"the nodes were asked for different models: their latencies are shown and not compared": "各节点的模型不同：只列出延迟，不作比较",
 		"only %s: not reliable with fewer than 10":                                              "仅 %s，少于 10 个时结论不可靠",
 		"no node had more than %s: not reliable with fewer than 10":                             "每个节点最多 %s，少于 10 个时结论不可靠",
@@ -118,14 +127,15 @@ func chineseHTML() map[string]string {
 		", %d beyond the axis": "，%d 个超出横轴", "2 January 2006, 15:04:05 UTC": "2006 年 1 月 2 日 15:04:05 UTC",
 		": the distributions differ in shape": "：两者的分布形状不同", "Answers": "回答", "Attempts": "尝试", "Before you rely on this": "注意事项",
 		"Bounds that this run was held to": "本次测量须达到的界限", "Connections": "连接", "Failures": "失败", "Its part ended early: %s.": "提前结束：%s。",
-		"Each request stands where it began; the line is the median of the answers around it. Latencies have one axis for all nodes.": "每个请求" +
-			"画在开始的时刻；折线为其前后回答的中位数。各节点的延迟轴相同。",
+		"Each request stands at the time (UTC) when it began; the line is the median of the answers around it. Latencies have one axis for all nodes.": "每个请求" +
+			"画在开始的时刻（UTC）；折线为其前后回答的中位数。各节点的延迟轴相同。",
 		"How many times the %s of the reference, pair by pair, with the 95 %% interval. An interval that touches 1 shows no difference.": "逐对比较，" +
 			"%s为基准的多少倍，及其 95%% 区间。区间触及 1 即未显示差异。",
 		"How the latencies of whole answers are spread, on one axis for all nodes. Each curve has its own height; the strokes below it are single answers.": "完整回答的" +
 			"延迟如何分布，各节点的横轴相同。每条曲线的高度各自为准；下方的短线是单个回答。",
 		"Latency and success compared: %s": "延迟与成功率比较：%s", "Latency and success of %s": "%s 的延迟与成功率",
 		"Of successes only, and success with its 95 %% interval, drawn from %.0f %% to 100 %%.": "仅含成功的请求；成功率及其 95%% 区间，从 %.0f%% 画到 100%%。",
+		"By hour of day": "各小时", "hour": "小时", "p50 of the %s, and success rate, of the requests that began in each hour, %s": "每小时内开始的请求的 %s p50 与成功率，%s",
 		"Load of each node": "每个节点的负载",
 		"Mean phases of the attempt that brought the answer. What a kept connection saved is absent from its bar.": "带来回答的那次尝试的各阶段平均值。" +
 			"复用连接省去的阶段不在其中。",
@@ -162,6 +172,7 @@ func chineseDefinitions() map[string]definition {
 		"best":          {"最佳", "成功率优先：成功率低于其他节点区间下限的除外；其余之中，逐对比较确证快于其他各节点的"},
 		"bestTTFT":      {"最佳", "成功率优先：成功率低于其他节点区间下限的除外；其余之中，逐对比较确证 TTFT 短于其他各节点的"},
 		"intended":      {"应发时刻", "固定速率下，延迟从请求应当发出的时刻算起；“实发”从真正发出算起，两者之差为滞后"},
+		"load":          {"在途请求", "平均同时等待的请求数：全部请求耗时之和除以测量时间；请求/s 按同一时间计"},
 		"phases":        {"阶段", "成功请求最后一次尝试各部分的平均值"},
 		"ttft":          {"TTFT", "从请求开始到第一段非空文本"},
 		"itl":           {"ITL", "（延迟 − TTFT）÷ 首个事件之后的文本 token 数，逐个计算，只计 10 个 token 以上的流；一个事件含多个 token 时均分其时间"},

@@ -17,37 +17,39 @@ type exposition struct {
 	s *bench.Summary
 }
 
-// asPrometheus is for the textfile collector: gauges in base units. What is not known has no line, because a NaN spreads
-// through whatever is worked out from it.
+// asPrometheus is for the textfile collector, in base units, with the names and types that promtool asks for. What is not
+// known has no line, because a NaN spreads through whatever is worked out from it.
 func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 	e := &exposition{s: s}
-	e.rows("requests", "Requests that were finished.", requests)
-	e.rows("successes", "Requests that had a whole answer.", successes)
+	e.counts("requests_total", "Requests that were finished.", requests)
+	e.counts("successes_total", "Requests that had a whole answer.", successes)
+	var failures []point
+	for _, r := range s.Rows {
+		for _, f := range r.Failures {
+			failures = append(failures, point{labels: append(labelsOf(r), pair{"class", f.Class}), value: float64(f.Count)})
+		}
+	}
+	e.metric("failures_total", "counter", "Requests that failed, by class.", failures)
+	e.counts("unsent_total", "Requests of a fixed rate that could not begin in time.", func(r *bench.Row) float64 { return float64(r.Unsent) })
 	e.rows("success_ratio", "Share of the requests that had a whole answer.", success)
 	e.rows("success_ratio_low", "Lower end of the Wilson 95 % interval of the success ratio.", successLow)
 	e.rows("success_ratio_high", "Upper end of the Wilson 95 % interval of the success ratio.", successHigh)
-	e.quantiles("latency_seconds", "Latency of whole answers.", latency)
-	e.rows("latency_seconds_mean", "Mean latency of whole answers.", seconds(statsOf(latency).stat("mean")))
-	e.quantiles("ttft_seconds", "Time to the first text of a stream.", ttft)
-	e.rows("itl_seconds_mean", "Mean time between two tokens of a stream.", seconds(statsOf(itl).stat("mean")))
+	e.histogram("latency", "Latency of whole answers.", latency, func(r *bench.Row) []int { return r.LatencyBuckets })
+	e.histogram("ttft", "Time to the first text of a stream.", ttft, func(r *bench.Row) []int { return r.TTFTBuckets })
+	e.rows("itl_mean_seconds", "Mean time between two tokens of a stream.", seconds(statsOf(itl).stat("mean")))
 	e.rows("decode_tokens_per_second", "Mean of the tokens of a stream after its first text, over their time.",
 		statsOf(decode).stat("mean"))
 	e.rows("tokens_per_second", "Mean of output tokens over latency.", statsOf(tokens).stat("mean"))
 	e.rows("answer_tokens", "Mean output tokens of an answer.", statsOf(answer).stat("mean"))
-	e.quantiles("lag_seconds", "How much later than intended requests began, at a fixed rate.", lag)
+	e.quantiles("lag", "How much later than intended requests began, at a fixed rate.", lag)
+	e.rows("requests_per_second", "Requests that were finished, over the time of the run.", perSecond)
+	e.rows("in_flight_requests", "Requests that were waited for at a time, on average.", inFlight)
 	e.versus("paired_ratio", "Typical ratio of the latency, or of the TTFT of streams, to the reference's, pair by pair.",
 		func(c *bench.Comparison) float64 { return c.Ratio })
 	e.versus("paired_ratio_low", "Lower end of the 95 % interval of the paired ratio.",
 		func(c *bench.Comparison) float64 { return c.Low })
 	e.versus("paired_ratio_high", "Upper end of the 95 % interval of the paired ratio.",
 		func(c *bench.Comparison) float64 { return c.High })
-	var failures []point
-	for _, r := range s.Rows {
-		for _, f := range r.Failures {
-			failures = append(failures, point{append(labelsOf(r), pair{"class", f.Class}), float64(f.Count)})
-		}
-	}
-	e.metric("failures", "Requests that failed, by class.", failures)
 	if len(s.Best) > 0 {
 		e.rows("best", "1 for the best node and those not told apart from it, 0 for the others.", func(r *bench.Row) float64 {
 			for _, c := range s.Best {
@@ -58,17 +60,40 @@ func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 			return 0
 		})
 	}
-	e.metric("last_run_timestamp_seconds", "When the run began.",
-		[]point{{value: float64(s.Header.Started.UnixMilli()) / 1000}})
-	e.metric("elapsed_seconds", "How long the run took.", []point{{value: s.Elapsed}})
-	e.metric("info", "What was run.", []point{{
+	e.metric("last_run_timestamp_seconds", gauge, "When the last run began.",
+		[]point{{value: float64(s.LastStarted.UnixMilli()) / 1000}})
+	e.metric("elapsed_seconds", gauge, "How long the runs took.", []point{{value: s.Elapsed}})
+	e.metric("info", gauge, "What was run.", []point{{
 		labels: []pair{{"model", s.Model}, {"prompt_sha256", s.Header.PromptSHA256}, {"program", s.Header.Program},
 			{"reference", s.Header.Reference}}, value: 1}})
 	return e.b.String(), nil
 }
 
-// point is one sample of a metric.
+const gauge = "gauge"
+
+// histogram is one with stated bounds, and the quantiles of the samples themselves beside it.
+func (e *exposition) histogram(name, help string, of statsOf, buckets func(*bench.Row) []int) {
+	var points []point
+	for _, r := range e.s.Rows {
+		if !of.present(r) {
+			continue
+		}
+		for i, bound := range bench.Buckets() {
+			le := strconv.FormatFloat(bound/1000, 'f', -1, 64)
+			points = append(points, point{"_bucket", append(labelsOf(r), pair{"le", le}), float64(buckets(r)[i])})
+		}
+		n := float64(of(r).N)
+		points = append(points, point{"_bucket", append(labelsOf(r), pair{"le", "+Inf"}), n},
+			point{"_sum", labelsOf(r), of(r).Mean / 1000 * n}, point{"_count", labelsOf(r), n})
+	}
+	e.metric(name+"_seconds", "histogram", help, points)
+	e.quantiles(name, help, of)
+	e.rows(name+"_mean_seconds", "Mean. "+help, seconds(of.stat("mean")))
+}
+
+// point is one sample of a metric, whose name ends in a suffix where it is a histogram's.
 type point struct {
+	suffix string
 	labels []pair
 	value  float64
 }
@@ -87,11 +112,19 @@ func labelsOf(r *bench.Row) []pair {
 func seconds(ms figure) figure { return func(r *bench.Row) float64 { return ms(r) / 1000 } }
 
 func (e *exposition) rows(name, help string, value figure) {
+	e.metric(name, gauge, help, e.points(value))
+}
+
+func (e *exposition) counts(name, help string, value figure) {
+	e.metric(name, "counter", help, e.points(value))
+}
+
+func (e *exposition) points(value figure) []point {
 	var points []point
 	for _, r := range e.s.Rows {
-		points = append(points, point{labelsOf(r), value(r)})
+		points = append(points, point{labels: labelsOf(r), value: value(r)})
 	}
-	e.metric(name, help, points)
+	return points
 }
 
 // versus has a point for each row that was compared with the reference.
@@ -107,15 +140,15 @@ func (e *exposition) versus(name, help string, value func(*bench.Comparison) flo
 func (e *exposition) quantiles(name, help string, of statsOf) {
 	var points []point
 	for _, r := range e.s.Rows {
-		for _, q := range [][2]string{{"0.5", "p50"}, {"0.9", "p90"}, {"0.95", "p95"}, {"0.99", "p99"}} {
-			points = append(points, point{append(labelsOf(r), pair{"quantile", q[0]}), seconds(of.stat(q[1]))(r)})
+		for _, q := range []string{"p50", "p90", "p95", "p99"} {
+			points = append(points, point{labels: append(labelsOf(r), pair{"percentile", q[1:]}), value: seconds(of.stat(q))(r)})
 		}
 	}
-	e.metric(name, help, points)
+	e.metric(name+"_percentile_seconds", gauge, "Percentiles by nearest rank. "+help, points)
 }
 
 // metric writes the points that have a value, and nothing where there is none.
-func (e *exposition) metric(name, help string, points []point) {
+func (e *exposition) metric(name, kind, help string, points []point) {
 	name = "ferry_bench_" + name
 	begun := false
 	for _, p := range points {
@@ -123,14 +156,14 @@ func (e *exposition) metric(name, help string, points []point) {
 			continue
 		}
 		if !begun {
-			fmt.Fprintf(&e.b, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name)
+			fmt.Fprintf(&e.b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
 			begun = true
 		}
 		labels := strings.Join(each(p.labels, func(l pair) string { return l.name + `="` + quoted(l.value) + `"` }), ",")
 		if labels != "" {
 			labels = "{" + labels + "}"
 		}
-		e.b.WriteString(name + labels + " " + strconv.FormatFloat(rounded(p.value, 9), 'f', -1, 64) + "\n")
+		e.b.WriteString(name + p.suffix + labels + " " + strconv.FormatFloat(rounded(p.value, 9), 'f', -1, 64) + "\n")
 	}
 }
 

@@ -39,6 +39,8 @@ func asText(s *bench.Summary, o Options) (string, error) {
 	p.phases()
 	p.streams()
 	p.openLoop()
+	p.load()
+	p.hours()
 	p.sentences(o)
 	return p.b.String(), nil
 }
@@ -344,6 +346,51 @@ func (p *page) openLoop() {
 	p.rowTable("fixed rate", rows, of("intended p50", 2, latency, "p50"), of("intended p99", 0, latency, "p99"),
 		of("actual p50", 2, uncorrected, "p50"), of("actual p99", 0, uncorrected, "p99"),
 		of("lag p50", 1, lag, "p50"), of("lag p99", 0, lag, "p99"), unsent)
+}
+
+// load is how busy the run kept each node. In a closed loop the slowest sets the pace.
+func (p *page) load() {
+	rows := p.with(func(r *bench.Row) bool { return !math.IsNaN(r.InFlight) })
+	p.rowTable("load", rows, p.column("requests/s", 0, rows, func(r *bench.Row) string { return bare(r.PerSecond) }),
+		p.column("in flight", 0, rows, func(r *bench.Row) string { return bare(r.InFlight) }))
+	if p.s.FasterWaited {
+		p.b.WriteString(p.painted(p.style.Dim,
+			p.say("faster nodes waited for slower ones between the rounds: their requests/s are not the most that they can do")))
+	}
+}
+
+// hours is what runs of several days have of each hour of the day.
+func (p *page) hours() {
+	rows := p.with(hasHours)
+	if len(rows) == 0 {
+		return
+	}
+	of := func(title string, rank int, better func(a, b bench.Hour) bool, cell func(bench.Hour) string) column {
+		return p.column(title, rank, rows, func(r *bench.Row) string {
+			found := r.Hours[0]
+			for _, h := range r.Hours[1:] {
+				if better(h, found) {
+					found = h
+				}
+			}
+			return fmt.Sprintf("%02d:00 %s", found.Hour, cell(found))
+		})
+	}
+	p50 := func(h bench.Hour) string { return text.Millis(h.P50) }
+	share := func(h bench.Hour) float64 { return float64(h.OK) / float64(h.Requests) }
+	known := func(a, b bench.Hour) bool { return !math.IsNaN(a.P50) && math.IsNaN(b.P50) }
+	p.rowTable("p50 by hour of day", rows,
+		column{title: "00:00 " + zone(p.s) + " 23:00", left: true, rank: 1, cells: each(rows, func(r *bench.Row) string {
+			values := make([]float64, 24)
+			for i := range values {
+				values[i] = hourOf(r, i).P50
+			}
+			return term.Spark(values, 24)
+		})},
+		of("fastest", 0, func(a, b bench.Hour) bool { return a.P50 < b.P50 || known(a, b) }, p50),
+		of("slowest", 0, func(a, b bench.Hour) bool { return a.P50 > b.P50 || known(a, b) }, p50),
+		of("least success", 2, func(a, b bench.Hour) bool { return share(a) < share(b) },
+			func(h bench.Hour) string { return p.percent(share(h)) }))
 }
 
 // with are the rows that have something to tell.

@@ -112,7 +112,7 @@ func (p *page) from() string {
 }
 
 func (p *page) run() string {
-	run := p.s.Header.Started.UTC().Format("2006-01-02 15:04:05 UTC") + p.say(", ") + span(p.s.Elapsed)
+	run := p.s.Started.UTC().Format("2006-01-02 15:04:05 UTC") + p.say(", ") + span(p.s.Elapsed)
 	if p.s.Runs > 1 {
 		run = p.say("%d runs since %s in all", p.s.Runs, run)
 	}
