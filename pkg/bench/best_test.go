@@ -105,9 +105,9 @@ func TestHolm(t *testing.T) {
 	}
 }
 
-// falseVerdicts simulates reports on equal nodes, and gives the shares that tell a node from the reference and that name
+// falseVerdicts simulates reports on equal nodes, of which the reference may never answer, and gives the shares that tell a node from the reference and that name
 // one best, and the share with either.
-func falseVerdicts(reports, nodes, requests int, draw func(*rand.Rand) float64) (verdict, best, either float64) {
+func falseVerdicts(reports, nodes, requests int, dead bool, draw func(*rand.Rand) float64) (verdict, best, either float64) {
 	names := make([]string, nodes)
 	for i := range names {
 		names[i] = fmt.Sprint("n", i)
@@ -121,6 +121,11 @@ func falseVerdicts(reports, nodes, requests int, draw func(*rand.Rand) float64) 
 				values[i] = draw(random)
 			}
 			records = append(records, rounds(node, values...)...)
+			for i := range records {
+				if dead && node == 0 {
+					records[i].Class = "connect"
+				}
+			}
 		}
 		s := Summarise([]*Run{made(Header{ID: "x", Reference: "n0", Nodes: nodesOf(names...)}, records...)})
 		told := slices.ContainsFunc(s.Rows, func(r *Row) bool { return r.VsReference != nil && r.VsReference.Verdict != NoDifference })
@@ -152,12 +157,14 @@ func TestFalseVerdicts(t *testing.T) {
 	for _, c := range []struct {
 		name            string
 		nodes, requests int
+		dead            bool
 		draw            func(*rand.Rand) float64
 	}{
-		{"2 nodes", 2, 30, lognormal}, {"12 nodes", 12, 30, lognormal}, {"12 nodes with two kinds of answers", 12, 30, bimodal},
+		{"2 nodes", 2, 30, false, lognormal}, {"12 nodes", 12, 30, false, lognormal},
+		{"12 nodes with two kinds of answers", 12, 30, false, bimodal}, {"a dead reference and 5 other nodes", 6, 30, true, lognormal},
 	} {
 		const reports = 1000
-		verdict, best, either := falseVerdicts(reports, c.nodes, c.requests, c.draw)
+		verdict, best, either := falseVerdicts(reports, c.nodes, c.requests, c.dead, c.draw)
 		t.Logf("%s: %.1f %% of reports tell one from the reference, %.1f %% name one best, %.1f %% either",
 			c.name, 100*verdict, 100*best, 100*either)
 		if most := alpha + 3*math.Sqrt(alpha*(1-alpha)/reports); either > most {

@@ -304,49 +304,64 @@ func TestSignedRankTable(t *testing.T) {
 }
 
 // simulate makes runs of two nodes whose latencies are log-normal with sigma 0.1, the second slower by the given ratio,
-// and counts the runs in which the comparison tells a difference. In each round both share what the network does, which
-// is log-normal too.
-func simulate(seed uint64, runs, rounds int, ratio, network float64) (told int) {
+// and counts the runs in which the comparison tells a difference, and those that call the slower one faster. In each round
+// both share what the network does, which is log-normal too. Tail is the share of the requests that something holds up for
+// a time without a mean: a Pareto distribution with the exponent 1 from 200 ms on.
+func simulate(seed uint64, runs, rounds int, ratio, network, tail float64) (told, wrong int) {
 	random := rand.New(rand.NewPCG(seed, 1))
+	held := func() float64 {
+		if random.Float64() >= tail {
+			return 0
+		}
+		return 200 / (1 - random.Float64())
+	}
 	for range runs {
 		var ratios []float64
 		for range rounds {
 			shared := math.Exp(network * random.NormFloat64())
-			a := 800 * shared * math.Exp(0.1*random.NormFloat64())
-			b := 800 * shared * ratio * math.Exp(0.1*random.NormFloat64())
+			a := 800*shared*math.Exp(0.1*random.NormFloat64()) + held()
+			b := 800*shared*ratio*math.Exp(0.1*random.NormFloat64()) + held()
 			ratios = append(ratios, logRatio(
 				time.Duration(b*float64(time.Millisecond)), time.Duration(a*float64(time.Millisecond))))
 		}
-		if compare(ratios, alpha).Verdict != NoDifference {
+		switch compare(ratios, alpha).Verdict {
+		case Slower:
 			told++
+		case Faster:
+			told, wrong = told+1, wrong+1
 		}
 	}
-	return told
+	return told, wrong
 }
 
-// Equal nodes are called different in about 5 of 100 runs and no more, and a difference of 5 % is found.
+// Equal nodes are called different in about 5 of 100 runs and no more, and a difference of 5 % is found, under a heavy tail too.
 func TestSimulatedRuns(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: thousands of simulated runs")
 	}
 	const runs = 1000
 	for _, c := range []struct {
-		name           string
-		rounds         int
-		ratio, network float64
-		low, high      int // of the runs that tell a difference
+		name                 string
+		rounds               int
+		ratio, network, tail float64
+		low, high            int // of the runs that tell a difference
 	}{
-		{"equal, 150 rounds", 150, 1, 0, 30, 70},
-		{"equal, 20 rounds", 20, 1, 0, 30, 70},
-		{"equal, 20 rounds, a restless network", 20, 1, 0.5, 30, 70},
-		{"5 % slower, 150 rounds", 150, 1.05, 0, 950, 1000},
-		{"5 % slower, 150 rounds, a restless network", 150, 1.05, 0.5, 950, 1000},
-		{"20 % slower, 20 rounds", 20, 1.2, 0, 950, 1000},
+		{"equal, 150 rounds", 150, 1, 0, 0, 30, 70},
+		{"equal, 20 rounds", 20, 1, 0, 0, 30, 70},
+		{"equal, 20 rounds, a restless network", 20, 1, 0.5, 0, 30, 70},
+		{"equal, 150 rounds, a heavy tail", 150, 1, 0, 0.05, 30, 70},
+		{"5 % slower, 150 rounds", 150, 1.05, 0, 0, 950, 1000},
+		{"5 % slower, 150 rounds, a restless network", 150, 1.05, 0.5, 0, 950, 1000},
+		{"5 % slower, 150 rounds, a heavy tail", 150, 1.05, 0, 0.05, 900, 1000},
+		{"20 % slower, 20 rounds", 20, 1.2, 0, 0, 950, 1000},
 	} {
-		told := simulate(20, runs, c.rounds, c.ratio, c.network)
-		t.Logf("%s: told apart in %.1f %%", c.name, float64(told)*100/runs)
+		told, wrong := simulate(20, runs, c.rounds, c.ratio, c.network, c.tail)
+		t.Logf("%s: told apart in %.1f %%, %.1f %% the wrong way", c.name, float64(told)*100/runs, float64(wrong)*100/runs)
 		if told < c.low || told > c.high {
 			t.Errorf("%s: told apart in %d of %d runs, want %d to %d", c.name, told, runs, c.low, c.high)
+		}
+		if c.ratio > 1 && wrong > 0 {
+			t.Errorf("%s: called faster in %d of %d runs, want none", c.name, wrong, runs)
 		}
 	}
 }

@@ -17,10 +17,10 @@ func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Durat
 		if s.OK() {
 			r.OK++
 		}
-		if s.OK() && s.Attempts == 1 {
+		if s.OK() && s.Attempts() == 1 {
 			r.FirstOK++
 		}
-		if s.Fresh {
+		if s.Fresh() {
 			r.Fresh++
 		}
 	}
@@ -46,9 +46,9 @@ func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Durat
 	}
 	r.ITL = c.describe(w, "", interTokenLatency)
 	r.DecodeRate = c.describe(w, "", func(s partSample) float64 { return 1000 / positive(interTokenLatency(s)) })
-	r.AnswerTokens = c.describe(w, "", func(s partSample) float64 { return positive(float64(s.Tokens)) })
+	r.AnswerTokens = c.describe(w, "", func(s partSample) float64 { return positive(float64(s.Tokens())) })
 	r.TokensPerSecond = c.describe(w, "", func(s partSample) float64 {
-		return positive(float64(s.Tokens) / max(s.Latency, 1).Seconds())
+		return positive(float64(s.Tokens()) / max(s.Latency, 1).Seconds())
 	})
 	r.Phases = c.phases()
 	for _, p := range c.parts {
@@ -131,21 +131,23 @@ const (
 // over the tokens behind the first event. An event is taken to hold as many tokens as the others, often one. It is NaN
 // where it cannot be known: with reasoning that is not counted apart, for a few tokens, and where all came at once.
 func interTokenLatency(s partSample) float64 {
-	if s.textTokens < leastTokens || s.chunks < leastChunks || s.TTFT() <= 0 || s.burst() {
+	if s.textTokens() < leastTokens || s.chunks() < leastChunks || s.TTFT() <= 0 || s.burst() {
 		return math.NaN()
 	}
-	tokens, chunks := float64(s.textTokens), float64(s.chunks)
+	tokens, chunks := float64(s.textTokens()), float64(s.chunks())
 	return milliseconds(max(0, s.Latency-s.TTFT())) / (tokens - tokens/chunks)
 }
 
 // long reports whether the text of a stream is long enough to see that it came bit by bit.
-func (s partSample) long() bool { return s.TTFT() > 0 && max(s.textTokens, s.chunks) >= leastTokens }
+func (s partSample) long() bool {
+	return s.TTFT() > 0 && max(s.textTokens(), s.chunks()) >= leastTokens
+}
 
 // burst reports whether the whole text of a long stream came at once.
 func (s partSample) burst() bool {
 	rest := s.Latency - s.TTFT()
-	quick := rest < s.Latency/20 && rest < time.Duration(max(s.textTokens, s.chunks))*fastestToken
-	return s.long() && (s.chunks == 1 || quick)
+	quick := rest < s.Latency/20 && rest < time.Duration(max(s.textTokens(), s.chunks()))*fastestToken
+	return s.long() && (s.chunks() == 1 || quick)
 }
 
 func (c *nodeSeries) phases() PhaseMeans {

@@ -174,7 +174,7 @@ func (s *Writer) put(line any) {
 func (r record) rounded() record {
 	s, p := r.sample(), r.Phases
 	r.Start, r.TTFT, r.Lag = s.Start(), s.TTFT(), s.Lag()
-	r.Tokens, r.TextTokens, r.Chunks, r.Attempts = int64(s.Tokens), int64(s.textTokens), int64(s.chunks), int(s.Attempts)
+	r.Tokens, r.TextTokens, r.Chunks, r.Attempts = int64(s.Tokens()), int64(s.textTokens()), int64(s.chunks()), int(s.Attempts())
 	r.Latency = bounded(r.Latency)
 	r.Phases = Phases{bounded(p.DNS), bounded(p.Connect), bounded(p.TLS), bounded(p.Wait), bounded(p.Transfer)}
 	r.Class, r.Detail = words(r.Class), words(r.Detail)

@@ -178,7 +178,8 @@ func TestReadError(t *testing.T) {
 	}
 }
 
-// TestReadMemory holds a run in memory to 40 bytes a sample, failures included, however its lines look.
+// TestReadMemory holds a run in memory to 40 bytes a sample, failures included, however its lines look, and two that are
+// merged to 64 with their report.
 func TestReadMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: 90,000 lines, weighed")
@@ -192,7 +193,14 @@ func TestReadMemory(t *testing.T) {
 		if kept := (heap() - before) / n; kept < 30 || kept > 40 {
 			t.Errorf("got %.1f bytes a sample of %s, want 30 to 40", kept, r.lines)
 		}
+		other := read(t, strings.NewReader(strings.Replace(file, "6f1d20", "second", 1)))
+		merged := Summarise([]*Run{run, other})
+		if kept := (heap() - before) / (2 * n); kept > 64 {
+			t.Errorf("got %.1f bytes a sample of %s merged, want at most 64", kept, r.lines)
+		}
 		runtime.KeepAlive(run)
+		runtime.KeepAlive(other)
+		runtime.KeepAlive(merged)
 		runtime.KeepAlive(file)
 	}
 }
@@ -218,8 +226,8 @@ func rewrite(t testing.TB, run *Run) []byte {
 		for sample := range s.All() {
 			r := record{
 				Node: i, Round: int(sample.Round), Start: sample.Start(), Latency: sample.Latency, TTFT: sample.TTFT(),
-				Lag: sample.Lag(), Tokens: int64(sample.Tokens), Class: s.Class(sample), Attempts: int(sample.Attempts),
-				Fresh: sample.Fresh,
+				Lag: sample.Lag(), Tokens: int64(sample.Tokens()), Class: s.Class(sample), Attempts: int(sample.Attempts()),
+				Fresh: sample.Fresh(), TextTokens: int64(sample.textTokens()), Chunks: int64(sample.chunks()),
 			}
 			r.Detail = s.Details[r.Class]
 			if sample.OK() {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Sample is one request as it is kept: 40 bytes, so that a million of them is no burden. Times that need no nanoseconds
+// Sample is one request as it is kept: 32 bytes, so that a million of them is no burden. Times that need no nanoseconds
 // are kept in microseconds, up to 71 minutes, and more counts as that.
 type Sample struct {
 	// Latency is as in Outcome. Over an open loop the latency from the intended start is Latency + Lag.
@@ -19,15 +19,38 @@ type Sample struct {
 	Round uint32
 	ttft  uint32 // µs
 	lag   uint32 // µs
-	// Tokens are the answer's, textTokens those of its text alone, chunks the events that had it.
-	Tokens, textTokens, chunks uint32
-	// class is an index into the series' classes, 0 for a success.
-	class uint8
-	// Attempts is how many were made, 255 for more.
-	Attempts uint8
-	// Fresh says that a request meant for a kept connection went over a new one.
-	Fresh bool
+	// packed are several numbers of a few bits, of which each is read by a method of its name.
+	packed uint64
 }
+
+// The bits of Sample.packed, from the lowest on.
+const (
+	tokensBits, textBits, chunksBits, attemptsBits = 18, 15, 15, 7
+
+	textAt     = tokensBits
+	chunksAt   = textAt + textBits
+	attemptsAt = chunksAt + chunksBits
+	freshAt    = attemptsAt + attemptsBits
+	classAt    = freshAt + 1
+)
+
+func (s Sample) bits(at, n int) int { return int(s.packed >> at & (1<<n - 1)) }
+
+// Tokens are the answer's, 262,143 for more.
+func (s Sample) Tokens() int { return s.bits(0, tokensBits) }
+
+// textTokens are those of its text alone, chunks the events that had it: both are 0 where one is above 32,767.
+func (s Sample) textTokens() int { return s.bits(textAt, textBits) }
+func (s Sample) chunks() int     { return s.bits(chunksAt, chunksBits) }
+
+// Attempts is how many were made, 127 for more.
+func (s Sample) Attempts() int { return s.bits(attemptsAt, attemptsBits) }
+
+// Fresh says that a request meant for a kept connection went over a new one.
+func (s Sample) Fresh() bool { return s.bits(freshAt, 1) == 1 }
+
+// classIndex is an index into the series' classes, 0 for a success.
+func (s Sample) classIndex() int { return int(s.packed >> classAt) }
 
 const startUnit = 100 * time.Microsecond
 
@@ -41,7 +64,7 @@ func (s Sample) Lag() time.Duration { return time.Duration(s.lag) * time.Microse
 func (s Sample) Start() time.Duration { return time.Duration(s.start) * startUnit }
 
 // OK reports whether it was a success.
-func (s Sample) OK() bool { return s.class == 0 }
+func (s Sample) OK() bool { return s.classIndex() == 0 }
 
 // Series are the samples of one node over one kind of connection.
 type Series struct {
@@ -90,9 +113,7 @@ func (r record) sample() Sample {
 		Round:   uint32(r.Round),
 		ttft:    micros(r.TTFT),
 		lag:     micros(r.Lag),
-		Tokens:  count32(r.Tokens), textTokens: count32(r.TextTokens), chunks: count32(r.Chunks),
-		Attempts: uint8(min(max(r.Attempts, 1), math.MaxUint8)),
-		Fresh:    r.Fresh,
+		packed:  r.pack(),
 	}
 }
 
@@ -101,7 +122,7 @@ func (s *Series) add(r record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sample := r.sample()
-	sample.class = s.classIndex(r.Class, r.Detail)
+	sample.packed |= uint64(s.classIndex(r.Class, r.Detail)) << classAt
 	s.samples.add(sample)
 	if r.Class == "" {
 		s.Phases.N++
@@ -159,15 +180,27 @@ func (s *Series) Len() int {
 func (s *Series) All() iter.Seq[Sample] { return s.samples.all() }
 
 // Class is a sample's kind of failure, "" for a success.
-func (s *Series) Class(sample Sample) string { return s.classes[sample.class] }
+func (s *Series) Class(sample Sample) string { return s.classes[sample.classIndex()] }
 
 // micros fits a duration into a field of a sample.
 func micros(d time.Duration) uint32 {
 	return uint32(min(max(d.Microseconds(), 0), math.MaxUint32))
 }
 
-// count32 fits a number into a field of a sample.
-func count32(n int64) uint32 { return uint32(min(max(n, 0), math.MaxUint32)) }
+// pack has the numbers of a record that a sample has in a few bits each.
+func (r record) pack() uint64 {
+	fit := func(n int64, bits int) uint64 { return uint64(min(max(n, 0), 1<<bits-1)) }
+	text, chunks := r.TextTokens, r.Chunks
+	if max(text, chunks) >= 1<<textBits {
+		text, chunks = 0, 0
+	}
+	packed := fit(r.Tokens, tokensBits) | fit(text, textBits)<<textAt | fit(chunks, chunksBits)<<chunksAt |
+		fit(int64(max(r.Attempts, 1)), attemptsBits)<<attemptsAt
+	if r.Fresh {
+		packed |= 1 << freshAt
+	}
+	return packed
+}
 
 // samples are kept in chunks, because growing one slice would hold two of them at times. Every chunk but the last is full.
 type samples [][]Sample

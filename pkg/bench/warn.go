@@ -152,10 +152,10 @@ func (w *warner) stream(r *Row, c *nodeSeries) {
 	var long, bursts, reasoning, short int
 	for s := range c.all() {
 		switch {
-		case !s.OK() || s.chunks == 0:
-		case s.Tokens > 0 && s.textTokens == 0:
+		case !s.OK() || s.chunks() == 0:
+		case s.Tokens() > 0 && s.textTokens() == 0:
 			reasoning++
-		case s.textTokens > 0 && s.textTokens < leastTokens:
+		case s.textTokens() > 0 && s.textTokens() < leastTokens:
 			short++
 		}
 		if s.OK() && s.long() {
