@@ -117,6 +117,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	addStoreFlags(f, &o.node)
 	f.StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+either(wire.APIs()))
 	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)
+	_ = c.RegisterFlagCompletionFunc("model", a.completeModels(&o.node))
 	_ = c.RegisterFlagCompletionFunc("api", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return words(wire.APIs()), cobra.ShellCompDirectiveNoFileComp
 	})

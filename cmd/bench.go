@@ -115,6 +115,7 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.StringVar(&o.node.api, "api", "", "the `API` of nodes given as URLs: "+either(wire.APIs()))
 	addSettingFlags(f, &o.node,
 		"model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
+	_ = c.RegisterFlagCompletionFunc("model", a.completeModels(&o.node))
 	timeout := f.Lookup("timeout")
 	timeout.Usage, timeout.DefValue = "time limit for one request, including retries", text.Brief(benchTimeout)
 	addStoreFlags(f, &o.node)

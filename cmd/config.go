@@ -22,7 +22,7 @@ func newConfigCmd(a *app) *cobra.Command {
 		`config shows and changes the configuration: a YAML file with the nodes and how to reach them. Without one the node
 direct works from ANTHROPIC_API_KEY.`,
 		newConfigInitCmd(a), newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a),
-		newConfigPathCmd(a), newConfigNodesCmd(a), newConfigAddCmd(a), newConfigCheckCmd(a), newConfigKeyCmd(a),
+		newConfigPathCmd(a), newConfigNodesCmd(a), newConfigAddCmd(a), newConfigCheckCmd(a), newConfigModelsCmd(a), newConfigKeyCmd(a),
 		newConfigPinCmd(a), newConfigSessionCmd(a), newConfigHoldCmd(a), newConfigUsageCmd(a), newConfigPurgeCmd(a),
 		newConfigNginxCmd(a), newConfigTokenCmd(a),
 	)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 
 	"ferry/pkg/client"
 	"ferry/pkg/config"
@@ -64,6 +65,7 @@ func (s *settings) order(names []string, o endpointOptions) (*nodeOrder, error) 
 			Endpoint: func(ctx context.Context) (*client.Endpoint, error) { return order.ready(ctx, i) },
 		})
 	}
+	s.doubtModel(order.nodes[0].Node)
 	return order, nil
 }
 
@@ -195,6 +197,7 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	e.Zone, e.Sticky, e.Model, e.MaxTokens = node.Zone, node.Sticky, node.Model, node.MaxTokens
 	e.Aliases, e.Params = node.Aliases, node.Params
 	e.Rule, e.IdleTimeout = s.values.Retry, s.values.IdleTimeout
+	e.NearModel = func(name string) string { return s.nearModel(node, name, time.Time{}) }
 	e.options = transport.Options{
 		Target: e.URL, Node: node.Name, TLS: transport.TLS(node.TLS), Pins: node.Pins, Insecure: node.Insecure,
 		ConnectTimeout: s.values.ConnectTimeout, Connections: o.connections, Cold: o.cold, Race: !o.single,

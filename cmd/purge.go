@@ -30,8 +30,8 @@ func newConfigPurgeCmd(a *app) *cobra.Command {
 		Use:   "purge",
 		Short: "Remove all that ferry keeps: conversations, limits, usage",
 		Long: `purge shows what ferry keeps on this machine and where, asks, and removes it: conversations, the buckets of limits, the
-tokens used, and the connections that are held. A day's budget then begins anew. The configuration and its keys stay,
-and so does the audit log unless --audit takes it too.`,
+tokens used, lists of models, and the connections that are held. A day's budget then begins anew. The configuration and
+its keys stay, and so does the audit log unless --audit takes it too.`,
 		Example: `  ferry config purge
   ferry config purge --audit --yes`,
 		Args: noArgs,
@@ -95,6 +95,10 @@ func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err er
 		paths, err := limit.Files(dir)
 		files("limits and usage", dir, paths, err)
 	}
+	if dir, err := a.modelsDir(); err == nil {
+		paths, err := state.List(dir, func(entry fs.DirEntry) bool { return isModelList(entry.Name()) || state.IsTemp(entry.Name()) })
+		files("lists of models", dir, paths, err)
+	}
 	if dir, err := a.holdDir(); err == nil {
 		sockets, err := state.List(dir, func(fs.DirEntry) bool { return true })
 		add(state.Stored{What: "held connections", Where: dir, Count: len(sockets), Remove: func(ctx context.Context) error {
@@ -130,7 +134,7 @@ func (e Env) removeEmpty() {
 		_ = os.Remove(dir)
 	}
 	if dir, err := e.stateDir(); err == nil {
-		for _, folder := range []string{filepath.Join(dir, "sessions"), filepath.Join(dir, "limits"), dir} {
+		for _, folder := range []string{filepath.Join(dir, "sessions"), filepath.Join(dir, "limits"), filepath.Join(dir, "models"), dir} {
 			_ = os.Remove(folder) // one that still holds something stays
 		}
 	}

@@ -46,8 +46,8 @@ func (e *Error) advice() string {
 		return "the demo node was asked for that"
 	case e.Status == 401 || e.Status == 403:
 		return e.keyAdvice()
-	case e.Status == http.StatusNotFound && apiErr != nil && strings.Contains(strings.ToLower(apiErr.Message), "model"):
-		return "-m MODEL asks for another model"
+	case apiErr != nil && apiErr.UnknownModel():
+		return e.modelAdvice()
 	case e.Status == http.StatusNotFound && e.URL != nil:
 		return fmt.Sprintf("is the path right? it comes from %s and from api %s; %s", e.addressSetting(), e.API, e.pathAdvice())
 	case e.Class == DNS || e.Class == Connect || e.Class == Reset || e.Class == Timeout:
@@ -87,6 +87,20 @@ func (e *Error) keyAdvice() string {
 		return advice
 	}
 	return advice + "; ferry config key " + e.Node + " stores " + another
+}
+
+// modelAdvice is what to do where the server does not have the model.
+func (e *Error) modelAdvice() string {
+	advice := "-m MODEL asks for another model"
+	if e.nearModel != nil {
+		if near := e.nearModel(e.model); near != "" {
+			advice = "did you mean -m " + near + "?"
+		}
+	}
+	if e.API == wire.Complete {
+		return advice
+	}
+	return advice + "; ferry config models " + e.Node + " lists what there is"
 }
 
 // wayAdvice is what to do where no answer came.

@@ -48,6 +48,8 @@ type Check struct {
 	// Live adds one small request that is paid for.
 	Live    bool
 	Timeout time.Duration
+	// Listed gets the models of a list; it may be nil.
+	Listed func(ids []string)
 	// Report gets each finding as soon as it is known.
 	Report func(Finding)
 }
@@ -84,6 +86,9 @@ func (c *Check) Run(ctx context.Context) {
 			return probe.Attempt.Status
 		})
 		c.model(probe)
+		if c.Listed != nil && len(probe.ModelIDs) > 0 {
+			c.Listed(probe.ModelIDs)
+		}
 	}
 	switch {
 	case !c.Live:
@@ -197,21 +202,31 @@ func (c *Check) models(probe *Probe, err error, bare func() int) {
 // model looks for the configured model in the list. Servers take names that they do not list, so that one which is not
 // there is no fault yet.
 func (c *Check) model(probe *Probe) {
-	short := func(id string) string { return strings.TrimSuffix(strings.TrimPrefix(id, "models/"), ":latest") }
-	model, want := c.Endpoint.Model, short(c.Endpoint.Model)
+	model := c.Endpoint.Model
+	listed, near := FindModel(probe.ModelIDs, model)
 	switch {
-	case want == "" || len(probe.ModelIDs) == 0:
-	case slices.ContainsFunc(probe.ModelIDs, func(id string) bool { return short(id) == want }):
+	case model == "" || len(probe.ModelIDs) == 0:
+	case listed:
 		c.good("model", "%s is listed", model)
-	case len(probe.ModelIDs) < probe.Models: // the list is longer than what was kept of it
+	case probe.More || len(probe.ModelIDs) < probe.Models: // the list is longer than what was kept of it
 	default:
 		found := model + " is not listed"
-		if near := config.Closest(want, probe.ModelIDs); near != "" {
+		if near != "" {
 			found += "; the nearest is " + near
 		}
 		c.Report(Finding{Skipped, "model", found,
 			"ferry config set nodes." + c.Endpoint.Name + ".model NAME sets another; --live shows whether the node takes this one"})
 	}
+}
+
+// FindModel looks for a model in a server's list, and for the nearest name where it is not there, "" for none.
+func FindModel(ids []string, model string) (listed bool, near string) {
+	short := func(id string) string { return strings.TrimSuffix(strings.TrimPrefix(id, "models/"), ":latest") }
+	want := short(model)
+	if slices.ContainsFunc(ids, func(id string) bool { return short(id) == want }) {
+		return true, ""
+	}
+	return false, config.Closest(want, ids)
 }
 
 // live sends the smallest request there is.

@@ -49,6 +49,9 @@ type Endpoint struct {
 	Aliases   map[string]string
 	// Params are the node's own members of a body; those of a call go over them.
 	Params map[string]json.RawMessage
+	// NearModel gives the model that is nearest to a name in the list that the node was last seen to have, "" for none. It may
+	// be nil.
+	NearModel func(name string) string
 }
 
 // Limiter gives out reservations of a rate limit; *limit.Bucket is one.

@@ -85,12 +85,16 @@ type Error struct {
 
 	excerpt string
 	param   string // what to change in the request
+	// model was asked for, and nearModel is the endpoint's.
+	model     string
+	nearModel func(string) string
 }
 
 // fail completes an error with what is known of the call.
 func (c *Call) fail(result *Result, e *Error) *Error {
 	e.Node, e.API, e.Policy, e.KeySource = c.Endpoint.Name, c.Endpoint.API, c.Endpoint.Rule.Policy, c.Endpoint.Key.Source()
 	e.Proxy, e.URL = c.Endpoint.Proxy, c.prepared.URL
+	e.model, e.nearModel = c.Request.Model, c.Endpoint.NearModel
 	e.Unsent = !slices.ContainsFunc(result.Attempts, func(a *Attempt) bool { return a.Sent })
 	if last := result.last(); last != nil {
 		e.Attempts, e.Ambiguous = last.Number, last.Ambiguous

@@ -53,7 +53,7 @@ func TestMessages(t *testing.T) {
 		{"404 names what was asked", wire.Complete, retry.Script, status(404), "n: status 404: m404 (URL/v1/complete)", wrongPath},
 		{
 			"404 for a model", wire.Messages, retry.Script, reply{status: 404, body: `{"error":{"type":"not_found_error","message":"model: m"}}`},
-			"n: status 404: not_found_error: model: m (URL/v1/messages)", "-m MODEL asks for another model",
+			"n: status 404: not_found_error: model: m (URL/v1/messages)", "-m MODEL asks for another model; ferry config models n lists what there is",
 		},
 		{
 			"a page without a title is its words", wire.Complete, retry.Script, reply{status: 413, body: "<html>\n<b>too\x1b[2J big</b>"},

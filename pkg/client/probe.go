@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"ferry/pkg/wire"
 )
@@ -18,13 +20,18 @@ type Probe struct {
 	Connected bool
 	// State is the TLS handshake's, nil over plain http.
 	State *tls.ConnectionState
-	// Models is how many models the node listed, -1 where the reply is no list; ModelIDs are the first of them.
+	// Models is how many models the node listed, -1 where the reply is no list; ModelIDs are the first of them. More says
+	// that the list goes on.
 	Models   int
 	ModelIDs []string
+	More     bool
 }
 
-// Probe asks the endpoint of a call for its list of models, once. It costs nothing at the provider. The error is an
-// *Error; a status other than 200 is one too.
+// mostPages bounds the pages of a list of models that are asked for.
+const mostPages = 20
+
+// Probe asks the endpoint of a call for its list of models, page by page. It costs nothing at the provider. The error is an
+// *Error; a status other than 200 is one too. It is about the first page: of a further one that fails, More tells.
 func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 	asked := *call
 	asked.Reading, asked.prepared = AsBody, call.Endpoint.PrepareModels()
@@ -52,8 +59,9 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 		_, body = stage.decode(ctx, &asked, at, resp, body, err)
 		return probe, probe.failure(&asked, body)
 	}
-	if ids, count, ok := wire.Models(body); ok {
-		probe.Models, probe.ModelIDs = count, ids
+	if list, ok := wire.Models(body); ok {
+		probe.Models, probe.ModelIDs = list.Count, list.IDs
+		e.morePages(ctx, asked, probe, list.Next)
 	} else {
 		var apiErr *wire.APIError
 		_, err := call.Endpoint.API.Decode(resp.StatusCode, body)
@@ -64,6 +72,32 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 	body = e.Masker.Bytes(body)
 	at.clean(e.Masker, body)
 	return probe, probe.failure(&asked, body)
+}
+
+// morePages adds the pages of a list that follow the first, until one of them cannot be had.
+func (e *Env) morePages(ctx context.Context, asked Call, probe *Probe, next string) {
+	for page := 1; next != "" && page < mostPages; page++ {
+		asked.prepared = asked.Endpoint.PrepareModels()
+		at := asked.prepared.URL
+		at.RawQuery = strings.TrimPrefix(at.RawQuery+"&limit=1000&after_id="+url.QueryEscape(next), "&")
+		if asked.Endpoint.Limiter != nil {
+			if _, failed := e.waitForLimit(ctx, &asked); failed != nil {
+				break
+			}
+		}
+		resp, body, err := (&attemptStage{e}).exchange(ctx, &asked, &Attempt{Number: 1, Started: e.Clock.Now()})
+		if resp == nil || err != nil || resp.StatusCode != http.StatusOK {
+			break
+		}
+		list, ok := wire.Models(body)
+		if !ok || list.Count == 0 || list.Next == next {
+			break
+		}
+		probe.Models += list.Count
+		probe.ModelIDs = append(probe.ModelIDs, list.IDs...)
+		next = list.Next
+	}
+	probe.More = next != ""
 }
 
 // failure is the attempt's error as a call's.

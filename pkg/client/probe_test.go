@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ func TestProbe(t *testing.T) {
 		message string
 	}{
 		{"two models", body(`{"data":[{"id":"a"},{"id":"b"}]}`), 2, "", false, ""},
+		{"the first page of two", body(`{"data":[{"id":"a"},{"id":"b"}],"has_more":true,"last_id":""}`), 2, "", false, ""},
 		{"none", body(`{"data":[]}`), 0, "", false, ""},
 		{"no list", body(`{"models":[]}`), -1, "", false, ""},
 		{"HTML", body(`<html>`), -1, "", false, ""},
@@ -71,5 +73,44 @@ func TestProbeOfWhatIsNotThere(t *testing.T) {
 	tr = newTrial(t, mustURL(t, "http://localhost:"+server.URL.Port()))
 	if probe, err = tr.probe(t.Context()); err != nil || !slices.Contains(probe.Addresses, "127.0.0.1") {
 		t.Errorf("%+v, %v", probe, err)
+	}
+}
+
+// TestProbePages follows a list over its pages, and says where it ended before its end.
+func TestProbePages(t *testing.T) {
+	page := func(id string, more bool) reply {
+		return body(fmt.Sprintf(`{"data":[{"id":%q}],"has_more":%t,"last_id":%q}`, id, more, id))
+	}
+	var endless []reply
+	for i := range mostPages {
+		endless = append(endless, page(fmt.Sprint("m", i), true))
+	}
+	for name, c := range map[string]struct {
+		replies []reply
+		ids     string
+		more    bool
+	}{
+		"three pages":      {[]reply{page("a b", true), page("c", true), page("d", false)}, "a b,c,d", false},
+		"one that fails":   {[]reply{page("a", true), status(500)}, "a", true},
+		"one that is none": {[]reply{page("a", true), body("<html>")}, "a", true},
+		"one again":        {[]reply{page("a", true), page("a", true), page("b", false)}, "a", true},
+		"an empty one":     {[]reply{page("a", true), body(`{"data":[],"has_more":true,"last_id":"b"}`)}, "a", true},
+		"endless":          {endless, "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := serve(t, c.replies...)
+			tr := newTrial(t, server.URL)
+			tr.Endpoint.API = wire.Messages
+			probe, err := tr.probe(t.Context())
+			if err != nil || probe.More != c.more || probe.Models != len(probe.ModelIDs) {
+				t.Fatalf("%+v, %v", probe, err)
+			}
+			if got := strings.Join(probe.ModelIDs, ","); c.ids != "" && got != c.ids || c.ids == "" && len(probe.ModelIDs) != mostPages {
+				t.Errorf("got %s, want %s", got, c.ids)
+			}
+			if query := server.requests[1].URL.RawQuery; name == "three pages" && query != "limit=1000&after_id=a+b" {
+				t.Errorf("the second page was asked for with %s", query)
+			}
+		})
 	}
 }

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -299,22 +298,6 @@ func jsonLines(body []byte) bool {
 	}
 	_, ok := parse(first)
 	return ok
-}
-
-// Models reads a list of models: how many it has, and the ids, or names, of the first 4096. It reports false for what is
-// no list.
-func Models(body []byte) (ids []string, count int, ok bool) {
-	fields, _ := parse(body)
-	l := lexer{b: fields["data"]}
-	if !l.enter('[') {
-		return nil, 0, false
-	}
-	for ; l.more(']'); count++ {
-		if model, _ := parse(l.value()); len(ids) < maxElements {
-			ids = append(ids, cmp.Or(stringOf(model["id"]), stringOf(model["name"])))
-		}
-	}
-	return ids, count, true
 }
 
 // Partial is the text in the beginning of a body that did not come whole, "" where none can be told.

@@ -1,0 +1,244 @@
+package cmd
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"ferry/pkg/client"
+	"ferry/pkg/config"
+	"ferry/pkg/state"
+	"ferry/pkg/text"
+	"ferry/pkg/wire"
+
+	"github.com/spf13/cobra"
+)
+
+type modelsOptions struct {
+	node    nodeOptions
+	output  string
+	timeout time.Duration
+}
+
+func newConfigModelsCmd(a *app) *cobra.Command {
+	var o modelsOptions
+	c := &cobra.Command{
+		Use:   "models [node]",
+		Short: "The models that a node lists; free",
+		Long: `models asks a node for its list of models, which costs nothing, and prints an id on each line. Without a node it asks
+the first one that ask would. The list is kept on this machine: -m completes from it, and a mistyped model gets "did you
+mean". Servers take names that they do not list, so ferry refuses none.`,
+		Example: `  ferry config models
+  ferry config models qwen
+  ferry config models -o json qwen | jq -r '.models[]'`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeNodes,
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := a.settings(o.node)
+			if err != nil {
+				return err
+			}
+			return runConfigModels(c.Context(), s, append(args, s.values.Nodes...)[0], o)
+		},
+	}
+	textOrJSON(c, &o.output)
+	c.Flags().StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+either(wire.APIs()))
+	span(c.Flags(), &o.timeout, "timeout", "", 30*time.Second, time.Second, longestTime, "the most time for the list", "1s to 24h")
+	return c
+}
+
+// modelsOut is what config models prints as JSON.
+type modelsOut struct {
+	Schema int      `json:"schema"`
+	Node   string   `json:"node"`
+	Models []string `json:"models"`
+	// Complete says that the list has no more than these.
+	Complete bool `json:"complete"`
+}
+
+func runConfigModels(ctx context.Context, s *settings, name string, o modelsOptions) error {
+	if s.closed != nil {
+		return s.closed
+	}
+	node, err := s.selectNode(name)
+	if err != nil {
+		return err
+	}
+	if node.API == wire.Complete {
+		return usagef("-m MODEL names one all the same", "%s: api complete has no list of models", node.Name)
+	}
+	e, err := s.endpoint(ctx, node, endpointOptions{lists: true})
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &client.DeadlineError{Timeout: o.timeout})
+	defer cancel()
+	env, call := s.clientEnv(), client.Call{Timeout: o.timeout, Deadline: s.Clock.Now().Add(o.timeout)}
+	probe, err := env.Probe(ctx, call.To(&e.Endpoint))
+	switch {
+	case err != nil:
+		return err
+	case probe.Models < 0:
+		return &exitError{text.Errorf("ferry config check "+node.Name+" goes the way step by step",
+			"%s: answers with something else than a list of models", node.Name), exitFailed, false}
+	}
+	ids := probe.ModelIDs
+	complete := !probe.More && len(ids) == probe.Models
+	if o.output == "json" {
+		err = s.printJSON(modelsOut{1, node.Name, append([]string{}, ids...), complete})
+	} else {
+		var lines strings.Builder
+		for _, id := range ids {
+			lines.WriteString(text.Line(s.masker.String(id)) + "\n")
+		}
+		err = s.write([]byte(lines.String()))
+	}
+	if err != nil {
+		return err
+	}
+	if !complete {
+		s.note("the list of %s goes on: %d models are shown", node.Name, len(ids))
+	}
+	if err := s.keepModels(node, ids); err != nil {
+		s.note("the list is not kept for -m: %s", err)
+	}
+	return nil
+}
+
+// modelList is the list of models that a node was last seen to have.
+type modelList struct {
+	Schema int       `json:"schema"`
+	Seen   time.Time `json:"seen"`
+	Models []string  `json:"models"`
+}
+
+const (
+	// maxModelList bounds such a file in bytes.
+	maxModelList = 4 << 20
+	// mostListed bounds the models in it.
+	mostListed = 4096
+	// fresh is how long a list is good for a doubt about a model before the node was asked.
+	fresh = 7 * 24 * time.Hour
+)
+
+// modelsDir is where the lists are kept.
+func (e Env) modelsDir() (string, error) {
+	dir, err := e.stateDir()
+	return filepath.Join(dir, "models"), err
+}
+
+const modelListSuffix = ".json"
+
+// isModelList tells the files of lists by their names.
+func isModelList(name string) bool {
+	hash, ok := strings.CutSuffix(name, modelListSuffix)
+	digest, err := hex.DecodeString(hash)
+	return ok && err == nil && len(digest) == 16
+}
+
+// modelsPath is the file with the list of a node. The address may hold a secret, so the name is a hash.
+func (e Env) modelsPath(node config.Node) (string, error) {
+	dir, err := e.modelsDir()
+	sum := sha256.Sum256([]byte("ferry models 1\n" + string(node.API) + "\n" + node.URL))
+	return filepath.Join(dir, hex.EncodeToString(sum[:16])+modelListSuffix), err
+}
+
+// keepModels writes down a node's list.
+func (s *settings) keepModels(node config.Node, ids []string) error {
+	path, err := s.modelsPath(node)
+	if err != nil || s.noStore {
+		return err
+	}
+	kept := []string{}
+	for _, id := range ids[:min(len(ids), mostListed)] {
+		kept = append(kept, s.masker.String(id))
+	}
+	data, err := json.Marshal(modelList{1, s.Clock.Now().UTC().Truncate(time.Second), kept})
+	if err == nil {
+		err = state.MkdirPrivate(filepath.Dir(path))
+	}
+	if err == nil {
+		err = state.WriteFile(path, append(data, '\n'), 0o600)
+	}
+	return err
+}
+
+// seenModels reads a node's list, empty where there is none.
+func (e Env) seenModels(node config.Node) (list modelList) {
+	path, err := e.modelsPath(node)
+	if err != nil {
+		return list
+	}
+	data, err := state.ReadPrivate(path, maxModelList)
+	if err != nil || json.Unmarshal(data, &list) != nil {
+		return modelList{}
+	}
+	return list
+}
+
+// nearModel is the model that is nearest to a name which a node's list, seen since then, lacks; "" for none.
+func (e Env) nearModel(node config.Node, name string, since time.Time) string {
+	list := e.seenModels(node)
+	if name == "" || list.Seen.Before(since) {
+		return ""
+	}
+	_, near := client.FindModel(list.Models, name)
+	if !completable(near) {
+		return ""
+	}
+	return near
+}
+
+// doubtModel says that -m may be mistyped. The call goes on: a server may know more than it lists.
+func (s *settings) doubtModel(node config.Node) {
+	name := s.given["model"] // of a flag
+	if _, alias := node.Aliases[name]; name == "" || alias {
+		return
+	}
+	if near := s.nearModel(node, name, s.Clock.Now().Add(-fresh)); near != "" {
+		s.note("%s does not list %s; did you mean %s?", node.Name, name, near)
+	}
+}
+
+// completable tells the ids that a shell can complete: no character of them means anything to it.
+func completable(id string) bool {
+	odd := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:/@+", r))
+	}
+	return id != "" && id[0] != '-' && !strings.ContainsFunc(id, odd)
+}
+
+// completeModels offers a shell the models that the nodes of the flags, or the arguments of bench, were last seen to have.
+// No node is asked.
+func (a *app) completeModels(o *nodeOptions) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		var ids []string
+		nodes := nodeOptions{api: o.api, given: map[string]string{}}
+		if given := strings.Split(o.given["node"], "\n"); given[0] != "" { // Cobra has read the flags twice
+			slices.Sort(given)
+			nodes.given["node"] = strings.Join(slices.Compact(given), "\n")
+		}
+		s, err := a.settings(nodes)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		names := s.values.Nodes
+		if c.Name() == "bench" && len(args) > 0 {
+			names = args
+		}
+		for _, name := range names {
+			if node, err := s.selectNode(name); err == nil {
+				ids = append(ids, s.seenModels(node).Models...)
+			}
+		}
+		ids = slices.DeleteFunc(ids, func(id string) bool { return !completable(id) })
+		slices.Sort(ids)
+		return slices.Compact(ids), cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,63 @@
+package wire
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// ModelList is a page of a server's list of models.
+type ModelList struct {
+	// Count is how many models it has, and IDs the ids, or names, of the first 4096 that have one.
+	Count int
+	IDs   []string
+	// Next is what the next page begins after, "" for no more pages.
+	Next string
+}
+
+// maxModelID bounds the id of a model in bytes.
+const maxModelID = 256
+
+// Models reads a list of models. It reports false for what is none.
+func Models(body []byte) (list ModelList, ok bool) {
+	fields, _ := parse(body)
+	l := lexer{b: fields["data"]}
+	if !l.enter('[') {
+		return list, false
+	}
+	for ; l.more(']'); list.Count++ {
+		model, _ := parse(l.value())
+		id := cmp.Or(stringOf(model["id"]), stringOf(model["name"]))
+		if id != "" && len(id) <= maxModelID && len(list.IDs) < maxElements {
+			list.IDs = append(list.IDs, id)
+		}
+	}
+	if string(fields["has_more"]) == "true" { // of the messages API
+		list.Next = stringOf(fields["last_id"])
+	}
+	return list, true
+}
+
+// unknownModel are the codes and types of a model that the server does not have: OpenAI's and Groq's, Qianfan's, Mistral's
+// and Zhipu's; unknownPhrases are words of such errors beside the word model.
+var (
+	unknownModel   = []string{"model_not_found", "invalid_model", "1211"}
+	unknownPhrases = []string{"not found", "not exist", "no such model", "not a valid model", "invalid model", "unknown model", "not supported"}
+)
+
+// UnknownModel reports whether the error says that the server does not have the model.
+func (e *APIError) UnknownModel() bool {
+	if e.Status < 400 || e.Status >= 500 {
+		return false
+	}
+	if slices.Contains(unknownModel, e.Code) || slices.Contains(unknownModel, e.Type) {
+		return true
+	}
+	words := strings.ToLower(e.Message[:min(len(e.Message), 64<<10)])
+	if strings.Contains(words, "模型不存在") {
+		return true
+	}
+	has := func(phrase string) bool { return strings.Contains(words, phrase) }
+	return has("model") && (e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest && slices.ContainsFunc(unknownPhrases, has))
+}
