@@ -1,0 +1,70 @@
+package cmd_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestRecompute has Node work out every figure of a report from the saved runs alone, in each form: with failures, over
+// both kinds of connection, of streams, at a fixed rate, of many rounds, and merged over places and days.
+func TestRecompute(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		needed(t, "Node")
+	}
+	script, err := filepath.Abs("../testdata/recompute.mjs")
+	check(t, err)
+	demo := []string{"demo/direct", "demo/hongkong", "demo/singapore"}
+	for name, runs := range map[string][][]string{
+		"failures":         {append([]string{"-r", "30", "-c", "3"}, demo...)},
+		"many rounds":      {append([]string{"-r", "120", "-c", "10"}, demo...)},
+		"both kinds":       {append([]string{"-r", "12", "--connections", "both", "--attempts", "2"}, demo...)},
+		"few":              {append([]string{"-r", "2"}, demo...)},
+		"a stream":         {{"-r", "25", "--stream", "demo:?latency=300ms&pace=20ms", "demo:?latency=400ms&pace=30ms&chunk=4", "demo:?latency=350ms&chunk=2000"}},
+		"a dead reference": {{"-r", "20", "demo:?status=503", "demo/hongkong", "demo/singapore"}},
+		"a fixed rate":     {{"--rate", "2", "-d", "30s", "-c", "1", "demo:?latency=400ms", "demo:?latency=700ms"}},
+		"places and days": {
+			append([]string{"-r", "20", "--vantage", "here"}, demo...), append([]string{"-r", "15", "--vantage", "there"}, demo...),
+			append([]string{"-r", "10", "--vantage", "here"}, demo...),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			args := []string{script, dir}
+			for i, run := range runs {
+				file := filepath.Join(dir, fmt.Sprintf("run-%d.jsonl", i))
+				ferryOnce(t, append([]string{"bench", "-q", "--seed", fmt.Sprint(i + 1), "--save", file, "-o", "csv"}, run...))
+				// Virtual time always begins at the same moment: the runs are moved to days of their own.
+				saved, err := os.ReadFile(file)
+				check(t, err)
+				moved := strings.Replace(string(saved), `"started":"2000-01-01T00`, fmt.Sprintf(`"started":"2000-01-%02dT%02d`, 1+2*i, 5*i), 1)
+				check(t, os.WriteFile(file, []byte(moved), 0o600))
+				args = append(args, file)
+			}
+			for form, suffix := range map[string]string{"json": "json", "csv": "csv", "prometheus": "prom", "markdown": "md", "text": "txt", "html": "html", "junit": "xml"} {
+				shown := ferryOnce(t, append([]string{"bench", "report", "-q", "-o", form}, args[2:]...))
+				check(t, os.WriteFile(filepath.Join(dir, "report."+suffix), []byte(shown), 0o600))
+			}
+			out, err := exec.Command(node, args...).CombinedOutput()
+			errorIf(t, err != nil, "%v, want every figure as Node works it out:\n%s", err, out)
+			table := filepath.Join(dir, "report.md")
+			shown, err := os.ReadFile(table)
+			check(t, err)
+			check(t, os.WriteFile(table, []byte(strings.Replace(string(shown), "ms |", "9ms |", 1)), 0o600))
+			out, err = exec.Command(node, args...).CombinedOutput()
+			errorIf(t, err == nil || !strings.Contains(string(out), "\nmarkdown ") && !strings.HasPrefix(string(out), "markdown "),
+				"got %v, want the one wrong figure of Markdown named:\n%s", err, out)
+		})
+	}
+}
+
+// ferryOnce is what a bench prints in virtual time, whatever its exit code.
+func ferryOnce(t *testing.T, args []string) string {
+	t.Helper()
+	r, _ := inVirtualTime(t, args...)
+	return r.stdout
+}
