@@ -31,7 +31,7 @@ export HOME := $(shell mktemp -d)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt vet staticcheck cover link memory kills soak fuzz compare completions cross ci recording man packages
+.PHONY: help build demo test check fmt vet staticcheck cover link memory kills soak fuzz compare completions cross ci recording man packages windows
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -107,6 +107,9 @@ fuzz: ## every fuzz target for FUZZTIME (10s) each
 compare: build ## ferry beside curl, hey, vegeta, wrk and others in one run: testdata/measured.md
 	@.ci/peers
 	@go run -buildvcs=false ./.ci/compare -ferry ./ferry -out testdata/measured.md $(COMPARE)
+
+windows: ## the tests on Windows, by Debian 13's Wine: made once, in two minutes (Debian, root)
+	@.ci/windows
 
 completions: build ## completions/ for bash, zsh, fish and PowerShell, from the commands
 	@mkdir -p $(COMPLETIONS)

@@ -309,7 +309,7 @@ func (s *settings) keys() config.Keys {
 	return config.Keys{
 		Lookup:  s.Lookup,
 		Dir:     s.file.Dir(),
-		Home:    s.Lookup.Get("HOME"),
+		Home:    config.HomeDir(s.Lookup),
 		Keyring: config.SystemKeyring(s.Lookup),
 	}
 }

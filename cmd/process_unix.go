@@ -3,9 +3,11 @@
 package cmd
 
 import (
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,6 +51,12 @@ func enoughFiles(connections int) error {
 	return usagef("a smaller -c, or ulimit -n with a larger number",
 		"%d connections at once do not fit into this process's limit of %d open files", connections, limit.Cur)
 }
+
+// isClosedPipe reports whether a write failed because the pipe's reader has gone.
+func isClosedPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
+
+// movingClock is a clock that moves between two looks.
+func movingClock() func() time.Time { return time.Now }
 
 // dieOf ends the process by the signal itself, so that its parent sees that it was killed. Should the signal be
 // blocked, as it is for the first process of a container, the exit code says the same.

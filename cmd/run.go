@@ -60,7 +60,7 @@ func SystemEnv() Env {
 		Stdout: os.Stdout,
 		Stderr: os.Stderr,
 		Lookup: os.LookupEnv,
-		Clock:  systemClock{},
+		Clock:  systemClock{movingClock()},
 		Random: rand.Float64,
 		Catch:  func(ctx context.Context) (context.Context, func()) { return ctx, func() {} },
 		Every: func(d time.Duration) (<-chan time.Time, func()) {
@@ -79,9 +79,9 @@ func SystemEnv() Env {
 }
 
 // systemClock is the machine's. Its times carry a monotonic reading, so that a set clock moves no wait.
-type systemClock struct{}
+type systemClock struct{ now func() time.Time }
 
-func (systemClock) Now() time.Time { return time.Now() }
+func (c systemClock) Now() time.Time { return c.now() }
 
 func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
@@ -294,7 +294,7 @@ func exitCode(err error) (code int, told bool) {
 		return exitDone, true
 	case errors.As(err, &coded):
 		return coded.code, coded.told
-	case errors.As(err, &output) && errors.Is(err, syscall.EPIPE):
+	case errors.As(err, &output) && isClosedPipe(err):
 		return exitPipe, true // the reader has closed the pipe: no message
 	case errors.As(err, &blocked):
 		return exitBlocked, false

@@ -104,7 +104,7 @@ func (l Log) rotate(more int64) error {
 		if k > 1 {
 			from = old(l.Path, k-1)
 		}
-		if err := os.Rename(from, old(l.Path, k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := state.Rename(from, old(l.Path, k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return &state.Error{Path: l.Path, Msg: "cannot be rotated", Err: state.Bare(err)}
 		}
 	}

@@ -48,7 +48,10 @@ func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Durat
 	r.DecodeRate = c.describe(w, "", func(s partSample) float64 { return 1000 / positive(interTokenLatency(s)) })
 	r.AnswerTokens = c.describe(w, "", func(s partSample) float64 { return positive(float64(s.Tokens())) })
 	r.TokensPerSecond = c.describe(w, "", func(s partSample) float64 {
-		return positive(float64(s.Tokens()) / max(s.Latency, 1).Seconds())
+		if s.Latency <= 0 { // shorter than the clock could tell
+			return math.NaN()
+		}
+		return positive(float64(s.Tokens()) / s.Latency.Seconds())
 	})
 	r.Phases = c.phases()
 	for _, p := range c.parts {

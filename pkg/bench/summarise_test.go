@@ -455,3 +455,11 @@ func TestPreciseWhileAdding(t *testing.T) {
 	adding.Wait()
 	equal(t, "all the same", precise(run, 0.05), true)
 }
+
+// An answer in no time, by a clock that stood still, is a success without a rate.
+func TestInstantAnswer(t *testing.T) {
+	instant := rounds(0, 0)
+	instant[0].Tokens = 16
+	r := Summarise([]*Run{made(Header{ID: "x", Nodes: nodesOf("a")}, instant...)}).Rows[0]
+	equal(t, "successes, tokens/s", []any{r.OK, r.TokensPerSecond}, []any{1, (*Stats)(nil)})
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -112,7 +113,7 @@ func TestOpenBatchInput(t *testing.T) {
 		done()
 	}
 	for path, want := range map[string]string{
-		dir: "it is a folder", out: "the batch writes " + out + ", which is its input", filepath.Join(dir, "none"): "no such file",
+		dir: "it is a folder", out: "the batch writes " + out + ", which is its input", filepath.Join(dir, "none"): syscall.ENOENT.Error(),
 	} {
 		if _, _, err := OpenBatchInput(path, out, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", path, err, want)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/text"
 	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
@@ -131,7 +132,7 @@ func TestCurl(t *testing.T) {
 			}},
 			transport.Options{ProxyFrom: "--proxy"},
 			[]string{
-				"# plain http: ", "--globoff", "--noproxy '*'", `"A: $(pass x)"`, `"B: $(cat "$HOME"/k)"`, `'C: $'"$(cat ` + filepath.Join("dir", "k") + `)"`,
+				"# plain http: ", "--globoff", "--noproxy '*'", `"A: $(pass x)"`, `"B: $(cat "$HOME"/k)"`, `'C: $'"$(cat ` + text.ShellWord(filepath.Join("dir", "k")) + `)"`,
 				`"D: $FERRY_KEY"`,
 			},
 		},

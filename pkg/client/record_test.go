@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -90,7 +91,7 @@ func TestRecord(t *testing.T) {
 	}
 	cold, warm := result.Attempts[0], result.Attempts[1]
 	for _, at := range result.Attempts {
-		if at.Remote != tr.Endpoint.URL.Host || at.TLS != "TLS 1.3" || at.RequestID != "req_1" || at.Phases.Wait <= 0 || at.Phases.Transfer <= 0 || at.Phases.DNS != 0 {
+		if at.Remote != tr.Endpoint.URL.Host || at.TLS != "TLS 1.3" || at.RequestID != "req_1" || at.Phases.Wait <= 0 || at.Phases.Transfer < leastPhase || at.Phases.DNS != 0 {
 			t.Errorf("%+v", at)
 		}
 		parts := at.Phases.Connect + at.Phases.TLS + at.Phases.Wait + at.Phases.Transfer
@@ -122,13 +123,22 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// leastPhase is what a phase takes at least by the clock of package time, which stands still for long on Windows.
+var leastPhase = time.Duration(1)
+
+func init() {
+	if runtime.GOOS == "windows" {
+		leastPhase = 0
+	}
+}
+
 // TestDNSPhase looks up localhost, which is in every hosts file.
 func TestDNSPhase(t *testing.T) {
 	server := serve(t, answer)
 	target := mustURL(t, "http://localhost:"+server.URL.Port())
 	tr := newTrial(t, target)
 	result, failed := tr.ask(t)
-	if failed != nil || result.last().Phases.DNS <= 0 {
+	if failed != nil || result.last().Phases.DNS < leastPhase {
 		t.Errorf("%+v, %v", result.last().Phases, failed)
 	}
 }

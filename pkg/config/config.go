@@ -8,6 +8,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -136,23 +137,27 @@ func StateDir(goos string, lookup Lookup) (string, error) {
 	return "", bad("no place to keep anything: "+missing+" is not set", "set it to a folder of yours")
 }
 
-// folder is ferry's folder of one kind: by the variable of Windows, or by the XDG one, or below HOME. Where no variable
+// folder is ferry's folder of one kind: on Windows by its variable, else by the XDG one, or below HOME. Where no variable
 // leads anywhere it names the missing one.
 func folder(goos string, lookup Lookup, windows, xdg, below string) (dir, missing string) {
+	missing = "HOME"
 	if goos == "windows" {
+		missing = windows
 		if dir := lookup.Get(windows); dir != "" {
 			return filepath.Join(dir, "ferry"), ""
 		}
-		return "", windows
 	}
 	if dir := lookup.Get(xdg); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "ferry"), ""
 	}
-	if dir := lookup.Get("HOME"); dir != "" {
+	if dir := HomeDir(lookup); dir != "" {
 		return filepath.Join(dir, below, "ferry"), ""
 	}
-	return "", "HOME"
+	return "", missing
 }
+
+// HomeDir is the user's own folder, "" where no variable names it. Windows has another variable for it.
+func HomeDir(lookup Lookup) string { return cmp.Or(lookup.Get("HOME"), lookup.Get("USERPROFILE")) }
 
 // Load reads and checks the file at path. A missing file, or no path at all, is an empty File, but not a symbolic link
 // that leads nowhere: there should be a file. It fails with *Error.

@@ -107,11 +107,21 @@ func (f *File) nginxPath(path string, lookup Lookup) (string, *Error) {
 	if fault != nil {
 		return "", fault
 	}
-	whole, err := filepath.Abs(whole)
+	whole, err := NginxPath(whole)
 	if err != nil {
 		return "", bad("cannot be made a whole path", "write the whole path")
 	}
 	return whole, checkNginxPath(whole)
+}
+
+// NginxPath is a path from the root on, with the slashes that nginx reads on every system. One that begins with a slash may be of
+// the machine on which nginx runs, and stays as it is.
+func NginxPath(path string) (string, error) {
+	if path = filepath.ToSlash(path); strings.HasPrefix(path, "/") {
+		return path, nil
+	}
+	whole, err := filepath.Abs(path)
+	return filepath.ToSlash(whole), err
 }
 
 // Fault is an *Error at the place of a key of the section, such as "cert"; of one value of a list, such as
@@ -149,6 +159,7 @@ func checkNginxPath(s string) *Error {
 	if err := checkText(s); err != nil {
 		return err
 	}
+	s = filepath.ToSlash(s) // as it is written
 	if i := strings.IndexAny(s, "\"'\\$;{}#*?[]`"); i >= 0 {
 		return bad("has a "+strconv.QuoteRune(rune(s[i]))+", which nginx would read as its own", "use a plain path")
 	}

@@ -29,7 +29,9 @@ func TestPath(t *testing.T) {
 		{"windows", vars("AppData", "d", "HOME", "/h"), filepath.Join("d", "ferry", "config.yaml")},
 		{"linux", vars("HOME", ""), ""},
 		{"linux", nil, ""},
-		{"windows", vars("HOME", "/h"), ""},
+		{"windows", vars("HOME", "/h"), filepath.Join("/h", ".config", "ferry", "config.yaml")},
+		{"windows", vars("USERPROFILE", "/h"), filepath.Join("/h", ".config", "ferry", "config.yaml")},
+		{"windows", nil, ""},
 	}
 	for _, tt := range tests {
 		got, err := Path(tt.goos, tt.lookup)
@@ -53,7 +55,8 @@ func TestStateDir(t *testing.T) {
 			filepath.Join(root, ".local", "state", "ferry")},
 		{"none", "linux", nil, ""},
 		{"windows", "windows", vars("LocalAppData", root, "HOME", "/h"), filepath.Join(root, "ferry")},
-		{"windows without", "windows", vars("HOME", "/h"), ""},
+		{"windows without", "windows", vars("HOME", root), filepath.Join(root, ".local", "state", "ferry")},
+		{"windows with nothing", "windows", nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := StateDir(tt.goos, tt.lookup)
@@ -74,7 +77,8 @@ func TestLoad(t *testing.T) {
 			t.Errorf("%s: got %+v, %v, want an empty file", path, f, err)
 		}
 	}
-	if err := os.Symlink("absent", in("nowhere")); err == nil { // Windows lets not everyone make one
+	_ = os.Symlink("absent", in("nowhere"))
+	if _, err := os.Readlink(in("nowhere")); err == nil { // Windows lets not everyone make one
 		var e *Error
 		if f, err := Load(in("nowhere")); !errors.As(err, &e) || e.File != in("nowhere") || e.Hint() == "" {
 			t.Errorf("a link that leads nowhere: %+v, %v", f, err)

@@ -98,7 +98,8 @@ func TestInit(t *testing.T) {
 		t.Errorf("a second time: got %v", err)
 	}
 	link := filepath.Join(dir, "link")
-	if err := os.Symlink("nowhere", link); err != nil {
+	_ = os.Symlink("nowhere", link)
+	if _, err := os.Readlink(link); err != nil {
 		t.Skip("no symbolic links here: ", err)
 	}
 	if err := Init(link); !errors.Is(err, fs.ErrExist) {

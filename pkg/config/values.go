@@ -3,6 +3,7 @@ package config
 import (
 	"maps"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -147,17 +148,17 @@ func sizeOf(s string) int64 {
 
 // wholePath makes a path of the file whole: relative to the file's folder, or to HOME after ~/.
 func (f *File) wholePath(path string, lookup Lookup) (string, *Error) {
-	return wholePath(path, f.Dir(), lookup.Get("HOME"))
+	return wholePath(path, f.Dir(), HomeDir(lookup))
 }
 
 func wholePath(path, dir, home string) (string, *Error) {
-	rest, tilde := strings.CutPrefix(path, "~/")
+	rest, tilde := strings.CutPrefix(filepath.ToSlash(path), "~/")
 	switch {
 	case tilde && home == "":
 		return "", bad("begins with ~/, and HOME is not set", "write the whole path")
 	case tilde:
 		return filepath.Join(home, rest), nil
-	case filepath.IsAbs(path):
+	case filepath.IsAbs(path), path != "" && os.IsPathSeparator(path[0]): // the latter is of the current drive on Windows
 		return path, nil
 	}
 	return filepath.Join(dir, path), nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -109,10 +110,14 @@ func TestRetryAfterAndSpendCap(t *testing.T) {
 }
 
 func TestResetDropsTheConnection(t *testing.T) {
+	reset := syscall.ECONNRESET
+	if runtime.GOOS == "windows" {
+		reset = 10054 // WSAECONNRESET
+	}
 	url, client := serve(t, Options{})
 	for _, path := range []string{"/v1/messages?reset", "/v1/messages?status=200&reset"} {
 		r := post(t, client, url+path, messagesAsk)
-		if !errors.Is(r.err, syscall.ECONNRESET) {
+		if !errors.Is(r.err, reset) {
 			t.Errorf("%s: %v, want a reset", path, r.err)
 		}
 	}

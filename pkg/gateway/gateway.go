@@ -11,7 +11,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +36,7 @@ func NewNode(g *config.Gateway, node config.Node) (Node, error) {
 	n := Node{Node: node}
 	n.TLS.Groups = "" // nginx offers its own
 	for _, path := range []*string{&n.TLS.CA, &n.TLS.Cert, &n.TLS.Key} {
-		whole, err := filepath.Abs(*path)
+		whole, err := config.NginxPath(*path)
 		if err != nil {
 			fault := g.Fault("upstream/"+node.Name, "has a tls path that cannot be made whole", "")
 			fault.Err = err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -44,20 +43,14 @@ const (
 // Usage lists the tokens used through any address, the newest day first and by name within it. What could be read is
 // returned along with an error about what could not.
 func Usage(folder string) ([]Use, error) {
-	entries, err := os.ReadDir(folder)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	files, err := state.List(folder, func(entry fs.DirEntry) bool { return filepath.Ext(entry.Name()) == usageSuffix })
 	if err != nil {
 		return nil, fmt.Errorf("the usage cannot be read: %w", err)
 	}
 	var all []Use
 	var bad error
-	for _, entry := range entries {
-		if filepath.Ext(entry.Name()) != usageSuffix {
-			continue
-		}
-		rows, err := readUsage(filepath.Join(folder, entry.Name()))
+	for _, file := range files {
+		rows, err := readUsage(file)
 		bad = errors.Join(bad, err)
 		for _, u := range rows {
 			all = add(all, u)

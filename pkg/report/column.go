@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"ferry/pkg/bench"
-	"ferry/pkg/text"
 )
 
 // column is one column of a table: its title, and a cell for each line.
@@ -78,9 +77,9 @@ func (of statsOf) stat(name string) figure {
 	}
 }
 
-// spelled writes a figure of milliseconds.
+// spelled writes a latency.
 func spelled(ms figure) func(*bench.Row) string {
-	return func(r *bench.Row) string { return text.Millis(ms(r)) }
+	return func(r *bench.Row) string { return took(ms(r)) }
 }
 
 // anyRow reports whether any row is such.

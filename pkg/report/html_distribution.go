@@ -60,10 +60,10 @@ func (l language) describeSpread(r *bench.Row) string {
 	case r.OK == 0:
 		return l.say("No answer.")
 	case !stats.HasPercentiles():
-		return l.say("%s, mean %s: too few for a distribution.", answers, text.Millis(stats.Mean))
+		return l.say("%s, mean %s: too few for a distribution.", answers, took(stats.Mean))
 	default:
 		return l.say("%s: half took at most %s, 95 in 100 at most %s; from %s to %s.",
-			answers, text.Millis(stats.P50), text.Millis(stats.P95), text.Millis(stats.Min), text.Millis(stats.Max))
+			answers, took(stats.P50), took(stats.P95), took(stats.Min), took(stats.Max))
 	}
 }
 

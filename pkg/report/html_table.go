@@ -191,7 +191,7 @@ func (l language) ratioInterval(c *bench.Comparison) string {
 
 // mediansText has the p50s beside the paired ratio.
 func (l language) mediansText(c *bench.Comparison) string {
-	medians := l.say("over %s; p50 %s against %s", bench.Count{N: c.Pairs, Noun: "pair"}, text.Millis(c.P50), text.Millis(c.ReferenceP50))
+	medians := l.say("over %s; p50 %s against %s", bench.Count{N: c.Pairs, Noun: "pair"}, took(c.P50), took(c.ReferenceP50))
 	if c.ShapesDiffer {
 		medians += l.say(": the distributions differ in shape")
 	}

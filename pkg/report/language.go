@@ -111,9 +111,9 @@ func (l language) finding(s *bench.Summary, r *bench.Row) string {
 		return l.say("no success in %s", bench.Count{N: r.Requests, Noun: "request"})
 	}
 	shown := s.Headline(r)
-	middle := l.say("mean %s of %s", text.Millis(shown.Mean), bench.Count{N: shown.N, Noun: "success"})
+	middle := l.say("mean %s of %s", took(shown.Mean), bench.Count{N: shown.N, Noun: "success"})
 	if shown.HasPercentiles() {
-		middle = "p50 " + text.Millis(shown.P50)
+		middle = "p50 " + took(shown.P50)
 	}
 	if s.Figure == bench.TTFTFigure {
 		middle = "TTFT " + middle
@@ -145,7 +145,7 @@ func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
 	than, figure := l.node(s, c.Reference), l.figure(s)
 	medians := ""
 	if !math.IsNaN(c.P50) && !math.IsNaN(c.ReferenceP50) {
-		medians = l.say("; p50 %s, %s %s", text.Millis(c.P50), than, text.Millis(c.ReferenceP50))
+		medians = l.say("; p50 %s, %s %s", took(c.P50), than, took(c.ReferenceP50))
 	}
 	if c.ShapesDiffer {
 		medians += l.say(", which say otherwise: the distributions differ in shape")

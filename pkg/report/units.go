@@ -52,11 +52,23 @@ func digits(x float64, places int, limits ...float64) string {
 	return shown(x, places)
 }
 
+// took writes how long answers took. No answer takes no time: a 0 is what a clock gives that is too coarse.
+func took(ms float64) string {
+	if ms <= 0 {
+		return tooShort
+	}
+	return text.Millis(ms)
+}
+
+const tooShort = "< 1 ms"
+
 // wholeMillis writes a time without a space and in whole milliseconds, 800ms, but for what would come out as none.
 func wholeMillis(ms float64) string {
 	switch {
 	case math.IsNaN(ms) || math.IsInf(ms, 0):
 		return text.Missing
+	case ms <= 0:
+		return tooShort
 	case ms < 0.95:
 		return shown(ms, 1) + "ms"
 	}

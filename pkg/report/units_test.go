@@ -19,6 +19,7 @@ func TestNumbers(t *testing.T) {
 		{ratio(inf), "–"}, {rate(0.25), "0.2"}, {rate(9.96), "10"}, {rate(61.4), "61"}, {rate(nan), "–"},
 		{bound(1), "1.00"}, {bound(1.003), "1.003"}, {bound(1.0011), "1.001"}, {bound(0.9996), "0.9996"}, {bound(1.0000002), "1.0000002"}, {bound(0.97), "0.97"},
 		{wholeMillis(0.4), "0.4ms"}, {wholeMillis(800.4), "800ms"}, {wholeMillis(nan), "–"},
+		{wholeMillis(0), "< 1 ms"}, {took(0), "< 1 ms"}, {took(0.06), "0.1 ms"}, {took(800), "800 ms"}, {took(nan), "–"},
 		{bare(829.4), "829"}, {bare(99.951), "100"}, {bare(9.996), "10.0"}, {bare(0.4242), "0.42"}, {bare(nan), "–"},
 	} {
 		if tt.got != tt.want {

@@ -193,9 +193,16 @@ func (s Store) find(name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(s.path(name)); errors.Is(err, fs.ErrNotExist) {
+	return s.look(name)
+}
+
+// look fails where a conversation is not there, or where nothing can be.
+func (s Store) look(name string) error {
+	_, err := os.Lstat(s.path(name))
+	switch err = state.NotFolder(s.path(name), err); {
+	case errors.Is(err, fs.ErrNotExist):
 		return notFound(name)
-	} else if err != nil {
+	case err != nil:
 		return unavailable(err)
 	}
 	return nil

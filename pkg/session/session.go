@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -226,11 +225,8 @@ func (s Store) read(name string) ([]byte, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, notFound(name)
 	}
-	switch _, blind := os.Lstat(s.path(name)); {
-	case errors.Is(blind, fs.ErrNotExist): // it could not be opened for another reason, and is not there either
-		return nil, notFound(name)
-	case blind != nil:
-		return nil, unavailable(err)
+	if blind := s.look(name); blind != nil { // it could not be opened for another reason
+		return nil, blind
 	}
 	return nil, err
 }

@@ -5,7 +5,6 @@ package state
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -240,14 +239,6 @@ func TestOpenTrusted(t *testing.T) {
 	f, err = OpenTrusted(os.DevNull) // everyone can write it, and it has no content
 	must(t, err)
 	readAll(t, os.DevNull, f, "")
-}
-
-func readAll(t *testing.T, name string, f *os.File, want string) {
-	t.Helper()
-	defer f.Close()
-	if text, err := io.ReadAll(f); err != nil || string(text) != want {
-		t.Errorf("%s: got %q, %v; want %q", name, text, err, want)
-	}
 }
 
 // TestReadKey holds key files to the rule of private files, but for links inside a folder of the reader's own.

@@ -2,8 +2,7 @@
 // file holding a secret must pass. It refuses to know what the files mean, and it never picks a path: callers hand it
 // one.
 //
-// Owner and mode checks exist on Unix only. On Windows a new file takes the access list of its folder, which for a
-// user's profile is that user, and the checks pass.
+// Windows has access lists in place of modes: what is private there is for the user, the system and its administrators.
 package state
 
 import (
@@ -49,7 +48,9 @@ const nameItself = "name the file itself, not a link to it"
 func refused(path, msg, hint string) error { return &Error{Path: path, Msg: msg, HintText: hint} }
 
 // failed is the error of a call of the system.
-func failed(path, msg string, err error) error { return &Error{Path: path, Msg: msg, Err: Bare(err)} }
+func failed(path, msg string, err error) error {
+	return &Error{Path: path, Msg: msg, Err: Bare(NotFolder(path, err))}
+}
 
 // Bare is an error without the path and the operation that the os package put around it, for a message that says them
 // already.
@@ -68,7 +69,7 @@ func Bare(err error) error {
 // MkdirPrivate makes a folder and its missing parents with mode 0700. A folder that exists is left as it is. It fails
 // with *Error when something else has the name.
 func MkdirPrivate(path string) error {
-	if err := os.MkdirAll(path, dirPerm); err != nil {
+	if err := mkdir(path); err != nil {
 		return failed(path, "cannot make the folder", err)
 	}
 	return nil

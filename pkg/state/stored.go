@@ -26,6 +26,7 @@ const RemoveTimeout = 10 * time.Second
 // List gives the paths of what ours accepts in a folder, in their order. A folder that is not there has none.
 func List(dir string, ours func(entry fs.DirEntry) bool) ([]string, error) {
 	entries, err := os.ReadDir(dir)
+	err = NotFolder(dir, err)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -103,7 +104,7 @@ const (
 // createTemp makes a temporary file that Sweep leaves alone until release.
 func createTemp(dir string) (f *os.File, release func(), err error) {
 	for range maxLinks {
-		if f, err = os.CreateTemp(dir, TempPattern); err != nil {
+		if f, err = newTemp(dir); err != nil {
 			return nil, nil, err
 		}
 		lock, err := lockTemp(f.Name())

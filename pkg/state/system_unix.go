@@ -12,6 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+func create(path string, flag int) (*os.File, error) { return os.OpenFile(path, flag, filePerm) }
+
+func mkdir(path string) error { return os.MkdirAll(path, dirPerm) }
+
+// Rename gives a file another name in its folder, and replaces what has that name.
+func Rename(from, to string) error { return os.Rename(from, to) }
+
 func openLock(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, filePerm)
 }
@@ -107,6 +114,12 @@ func checkPrivate(path string, f *os.File, writes bool, uid uint32) error {
 func foreign(path string, owner uint32) error {
 	return refused(path, fmt.Sprintf("belongs to user %d", owner), "it must be yours or root's: chown "+path)
 }
+
+// newTemp makes a temporary file.
+func newTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, TempPattern) }
+
+// NotFolder leaves an error as it is: this system has one of its own for a file that is taken for a folder.
+func NotFolder(_ string, err error) error { return err }
 
 // lockTemp locks a temporary file through a handle of its own, so that the lock outlives the writer's close and lasts until
 // the file has its name. Where the file system has no locks, its age has to tell.

@@ -1,16 +1,61 @@
 package state
 
 import (
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
 
-func openLock(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_CREATE|os.O_RDWR, filePerm)
+// open opens a file in a way that lets others rename or replace it meanwhile, as on Unix. os.OpenFile does not.
+func open(path string, flag int) (*os.File, error) {
+	dir, name := filepath.Split(path)
+	if !filepath.IsLocal(name) { // a device, such as NUL
+		return os.OpenFile(path, flag, filePerm)
+	}
+	root, err := os.OpenRoot(filepath.Clean(dir))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.OpenFile(name, flag, filePerm)
 }
+
+// create is open, and makes the file for this user alone where the flag says so and it is missing.
+func create(path string, flag int) (*os.File, error) {
+	if flag&os.O_CREATE != 0 {
+		if err := makeFile(path); err != nil && (flag&os.O_EXCL != 0 || !errors.Is(err, fs.ErrExist)) {
+			return nil, err
+		}
+	}
+	return open(path, flag&^(os.O_CREATE|os.O_EXCL))
+}
+
+// makeFile makes an empty private file.
+func makeFile(path string) error {
+	name, err := windows.UTF16PtrFromString(path)
+	if err != nil {
+		return err
+	}
+	attributes, err := private()
+	if err != nil {
+		return err
+	}
+	made, err := windows.CreateFile(name, windows.GENERIC_WRITE,
+		windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE|windows.FILE_SHARE_DELETE, attributes,
+		windows.CREATE_NEW, windows.FILE_ATTRIBUTE_NORMAL, 0)
+	if err != nil {
+		return err
+	}
+	return windows.CloseHandle(made)
+}
+
+func openLock(path string) (*os.File, error) { return create(path, os.O_CREATE|os.O_RDWR) }
 
 // tryLock says whether the lock was free. LockFileEx belongs to the handle, so goroutines exclude each other as well.
 func tryLock(f *os.File) (bool, error) {
@@ -27,67 +72,83 @@ func lockFile(f *os.File, flags uint32) error {
 	return windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped))
 }
 
-// CheckOwn checks the type alone: the mode bits of Windows say nothing about who may use a file.
-func CheckOwn(path string, want fs.FileMode) error {
-	info, err := os.Lstat(path)
+// mkdir makes a private folder.
+func mkdir(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), dirPerm); err != nil {
+		return err
+	}
+	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
-		return failed(path, "cannot look at it", err)
+		return err
 	}
-	if info.Mode().Type() != want {
-		return refused(path, "is something else than it was made as", "")
-	}
-	return nil
-}
-
-// OpenPrivate checks the kind alone: the mode bits of Windows say nothing about who may read.
-func OpenPrivate(path string, flag int) (*os.File, error) {
-	if err := checkKind(path); err != nil && (flag&os.O_CREATE == 0 || !errors.Is(err, fs.ErrNotExist)) {
-		return nil, err
-	}
-	f, err := os.OpenFile(path, flag, filePerm)
+	attributes, err := private()
 	if err != nil {
-		return nil, failed(path, "cannot open", err)
+		return err
 	}
-	return f, nil
+	if err := windows.CreateDirectory(name, attributes); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.MkdirAll(path, dirPerm) // which fails where it is no folder
 }
 
-func checkKind(path string) error {
-	info, err := os.Lstat(path)
-	switch {
-	case err != nil:
-		return failed(path, "cannot open", err)
-	case info.Mode()&fs.ModeSymlink != 0:
-		return refused(path, "is a symbolic link", nameItself)
-	case !info.Mode().IsRegular():
-		return refused(path, "is not a regular file", "")
+// Rename gives a file another name in its folder, and replaces what has that name even while it is open. Scanners open new
+// files in a way that forbids it for a moment.
+func Rename(from, to string) error {
+	root, err := os.OpenRoot(filepath.Dir(to))
+	if err != nil {
+		return err
 	}
-	return nil
+	defer root.Close()
+	for wait := time.Millisecond; ; wait *= 2 {
+		err = root.Rename(filepath.Base(from), filepath.Base(to))
+		busy := errors.Is(err, windows.ERROR_SHARING_VIOLATION) || errors.Is(err, windows.ERROR_ACCESS_DENIED)
+		if !busy || wait > busyTimeout {
+			return err
+		}
+		time.Sleep(wait)
+	}
 }
 
-// lockTemp does nothing: the system removes no file that is open, and for the rest the age tells.
+// busyTimeout is about half of how long Rename waits in all.
+const busyTimeout = 256 * time.Millisecond
+
+// newTemp makes a temporary file.
+func newTemp(dir string) (*os.File, error) {
+	name := strings.Replace(TempPattern, "*", rand.Text(), 1)
+	return create(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_RDWR)
+}
+
+// NotFolder tells a path through a file from one that is not there, for which Windows has the same error.
+func NotFolder(path string, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for above := path; ; above = filepath.Dir(above) {
+		info, failed := os.Stat(above)
+		switch {
+		case failed == nil && !info.IsDir():
+			return errNotFolder
+		case failed == nil || above == filepath.Dir(above):
+			return err
+		}
+	}
+}
+
+var errNotFolder = errors.New("a part of its path is a file")
+
+// lockTemp does nothing: the age alone tells whether a process is writing the file.
 func lockTemp(string) (*os.File, error) { return nil, nil }
 
 func tempAbandoned(_ string, old bool) (unlock func(), abandoned bool) { return func() {}, old }
 
-// keepOwner has nothing to keep: Windows mode bits say only whether a file is read-only, and the access list comes
-// from the folder.
-func keepOwner(_ file, _ fs.FileInfo, perm fs.FileMode) fs.FileMode { return perm }
+// keepOwner gives the new file the access list of its folder, where others may read it: temporary files have one for this
+// user alone.
+func keepOwner(f file, _ fs.FileInfo, perm fs.FileMode) fs.FileMode {
+	if perm&0o044 != 0 {
+		_ = setInherited(f.Name()) // else it stays private
+	}
+	return perm
+}
 
 // syncDir has nothing to do: a folder cannot be flushed on Windows, and the rename is journalled.
 func syncDir(string) error { return nil }
-
-// OpenTrusted opens a file and checks nothing: the mode bits of Windows say nothing about who may write.
-func OpenTrusted(path string) (*os.File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, failed(path, "cannot open", err)
-	}
-	return f, nil
-}
-
-// Open opens a file to read.
-func Open(path string) (*os.File, error) { return OpenTrusted(path) }
-
-func openKey(path string) (*os.File, error) { return OpenPrivate(path, os.O_RDONLY) }
-
-func checkReplace(string, fs.FileInfo, int) error { return nil }

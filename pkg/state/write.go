@@ -32,9 +32,9 @@ func system() disk {
 	return disk{
 		createTemp: func(dir string) (file, func(), error) { return createTemp(dir) },
 		create: func(path string) (file, error) {
-			return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, filePerm)
+			return create(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY)
 		},
-		rename:  os.Rename,
+		rename:  Rename,
 		remove:  os.Remove,
 		syncDir: syncDir,
 	}

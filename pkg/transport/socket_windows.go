@@ -41,6 +41,9 @@ func portable(err error) error {
 
 // readNow reads what is there. It waits a millisecond: here a deadline is the only way not to wait for long.
 func (s *socket) readNow(p []byte) (int, error) {
+	if s.raw == nil {
+		return 0, nothingYet{}
+	}
 	if err := s.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return 0, err
 	}

@@ -1,0 +1,45 @@
+package cmd
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+func prepareProcess() error { return nil }
+
+// enoughFiles has nothing to refuse: this system has no limit of its own on a process's connections.
+func enoughFiles(int) error { return nil }
+
+// dieOf gives the exit code that a shell would show; Windows has no signals to raise.
+func dieOf(caught os.Signal) int {
+	if number, ok := caught.(syscall.Signal); ok {
+		return 128 + int(number)
+	}
+	return exitFailed
+}
+
+// isClosedPipe reports whether a write failed because the pipe's reader has gone.
+func isClosedPipe(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, windows.ERROR_NO_DATA) || errors.Is(err, windows.ERROR_BROKEN_PIPE)
+}
+
+// movingClock is a clock that moves between two looks. The one of package time stands still for up to 16 ms on Windows;
+// the counter of the processor does not.
+func movingClock() func() time.Time {
+	kernel := windows.NewLazySystemDLL("kernel32.dll")
+	counter, frequency := kernel.NewProc("QueryPerformanceCounter"), kernel.NewProc("QueryPerformanceFrequency")
+	ask := func(what *windows.LazyProc) (n int64) {
+		what.Call(uintptr(unsafe.Pointer(&n))) // which does not fail since Windows XP
+		return n
+	}
+	start, zero, second := time.Now(), ask(counter), ask(frequency)
+	return func() time.Time {
+		ticks := ask(counter) - zero
+		return start.Add(time.Duration(ticks/second)*time.Second + time.Duration(ticks%second)*time.Second/time.Duration(second))
+	}
+}

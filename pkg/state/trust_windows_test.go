@@ -1,0 +1,99 @@
+package state
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/windows"
+)
+
+// open gives a file an access list by which everyone has the rights.
+func (p place) open(name, rights string) {
+	p.t.Helper()
+	user, err := currentUser()
+	must(p.t, err, setList(p.in(name), "D:P(A;;FA;;;"+user.String()+")(A;;"+rights+";;;WD)", windows.PROTECTED_DACL_SECURITY_INFORMATION))
+}
+
+// TestAccessLists has keys refused that everyone can read, and configurations that everyone can write.
+func TestAccessLists(t *testing.T) {
+	p := newPlace(t)
+	for _, name := range []string{"private", "read", "written"} {
+		must(t, CreateFile(p.in(name), []byte("text"), 0o600))
+	}
+	p.open("read", "FR")
+	p.open("written", "FRFW")
+	for name, want := range map[string][2]bool{"private": {true, true}, "read": {false, true}, "written": {false, false}} {
+		_, key := ReadKey(p.in(name))
+		_, trusted := ReadTrusted(p.in(name), MaxSize)
+		if got := [2]bool{key == nil, trusted == nil}; got != want {
+			t.Errorf("%s: accepted as a key and as a configuration: %v, want %v: %v, %v", name, got, want, key, trusted)
+		}
+	}
+	_, err := ReadKey(p.in("read"))
+	user, failed := currentUser()
+	must(t, failed)
+	repair := " /inheritance:r /grant:r *" + user.String() + ":F"
+	p.refusedWith(err, "read", "can be read or written by others (Everyone)", "icacls "+p.in("read")+repair)
+	_, err = ReadTrusted(p.in("written"), MaxSize)
+	p.refusedWith(err, "written", "can be written by others (Everyone)", "icacls "+p.in("written")+repair)
+}
+
+// TestPrivateFiles has everything that ferry makes in a folder that is open to everyone closed to others.
+func TestPrivateFiles(t *testing.T) {
+	p := newPlace(t)
+	must(t, setList(p.dir, "D:P(A;OICI;FA;;;WD)", windows.PROTECTED_DACL_SECURITY_INFORMATION))
+	must(t, MkdirPrivate(p.in("deep/folder")))
+	must(t, WriteFile(p.in("written"), []byte("x"), 0o600))
+	must(t, WriteFile(p.in("deep/folder/inside"), []byte("x"), 0o600))
+	must(t, CreateFile(p.in("created"), []byte("x"), 0o600))
+	f, err := OpenPrivate(p.in("opened"), os.O_RDWR|os.O_CREATE)
+	must(t, err, f.Close())
+	for _, name := range []string{"written", "deep/folder/inside", "created", "opened"} {
+		if _, err := ReadKey(p.in(name)); err != nil {
+			t.Errorf("%s: got %v, want a file that others cannot use", name, err)
+		}
+	}
+}
+
+// TestReplaceOpenFile has a file replaced, renamed and removed while it is open to be read.
+func TestReplaceOpenFile(t *testing.T) {
+	p := newPlace(t)
+	for range 2 {
+		must(t, WriteFile(p.in("f"), []byte("old"), 0o600))
+		reader, err := OpenPrivate(p.in("f"), os.O_RDONLY)
+		must(t, err)
+		must(t, WriteFile(p.in("f"), []byte("new"), 0o600))
+		p.content("f", "new")
+		readAll(t, "the old file", reader, "old")
+		trusted, err := OpenTrusted(p.in("f"))
+		must(t, err, Rename(p.in("f"), p.in("f.1")), trusted.Close())
+		p.content("f.1", "new")
+	}
+}
+
+// TestPaths has names that Windows writes in ways of its own: long ones, slashes of both kinds, and a drive.
+func TestPaths(t *testing.T) {
+	p := newPlace(t)
+	long := p.in(strings.Repeat("a-long-name-of-a-folder/", 15))
+	for _, dir := range []string{long, filepath.ToSlash(p.in("slashes")), `\\?\` + p.in("verbatim")} {
+		name := dir + `\f`
+		must(t, MkdirPrivate(dir), WriteFile(name, []byte("x"), 0o600), WriteFile(name, []byte("y"), 0o600))
+		text, err := ReadKey(name)
+		if err != nil || string(text) != "y" {
+			t.Errorf("%s: got %q, %v, want %q", name, text, err, "y")
+		}
+	}
+	_, err := ReadKey(filepath.VolumeName(p.dir) + `\ferry-is-not-there\f`)
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want that the file is not there", err)
+	}
+	if f, err := Open("NUL"); err != nil {
+		t.Errorf("NUL: %v", err)
+	} else {
+		f.Close()
+	}
+}
