@@ -23,7 +23,10 @@ func (s *settings) heldTransport(e *endpoint, idle time.Duration) (http.RoundTri
 		return transport.New(e.options)
 	}
 	if !hold.Supported {
-		s.note("hold is off: %s has no holders", runtime.GOOS)
+		if s.values.Given("hold") {
+			return nil, usagef("leave it out: each call makes a connection of its own there", "--hold: %s", noHolders)
+		}
+		s.note("hold is off: %s", noHolders)
 		return transport.New(e.options)
 	}
 	dir, err := s.holdDir()
@@ -42,6 +45,9 @@ func (s *settings) heldTransport(e *endpoint, idle time.Duration) (http.RoundTri
 		Launch: hold.Launch{Program: s.Program(), Args: []string{"config", "hold", holdRun, e.Name}, Env: env},
 	})
 }
+
+// noHolders is why a connection does not outlive the command.
+const noHolders = runtime.GOOS + " has no holders"
 
 // holdRun is the command that a holder runs as; it is not for people.
 const holdRun = "run"
@@ -63,7 +69,7 @@ func newConfigHoldCmd(a *app) *cobra.Command {
 		Short: "The connections that are held for the next command",
 		Long: `hold lists the holders: small processes that each keep a connection to a node open, so that the next ask or stream
 pays one round trip and no DNS, TCP and TLS. --hold 5m, or hold: 5m in the file, for all nodes or for one, has the first
-call leave one behind. It ends when it has been idle that long.`,
+call leave one behind. It ends when it has been idle that long. There are none on Windows.`,
 		Example: `  ferry ask --hold 5m "why is the sky blue?"
   ferry config set nodes.hongkong.hold 10m
   ferry config hold
@@ -90,6 +96,10 @@ type holderJSON struct {
 }
 
 func (a *app) listHolders(dir, form string) error {
+	if !hold.Supported {
+		a.note(noHolders)
+		return nil
+	}
 	all, err := hold.List(dir)
 	if err != nil {
 		return err
@@ -135,6 +145,10 @@ func newHoldStopCmd(a *app) *cobra.Command {
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeNodes,
 		RunE: with(a.holdDir, func(_ context.Context, dir string, nodes []string) error {
+			if !hold.Supported {
+				a.note(noHolders)
+				return nil
+			}
 			ended, err := hold.Stop(dir, nodes...)
 			if err != nil {
 				return err

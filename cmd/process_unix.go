@@ -58,6 +58,9 @@ func isClosedPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
 // movingClock is a clock that moves between two looks.
 func movingClock() func() time.Time { return time.Now }
 
+// endOfInput is what ends the input at a terminal.
+const endOfInput = "Ctrl-D on a line of its own"
+
 // dieOf ends the process by the signal itself, so that its parent sees that it was killed. Should the signal be
 // blocked, as it is for the first process of a container, the exit code says the same.
 func dieOf(caught os.Signal) int {

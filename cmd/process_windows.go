@@ -15,6 +15,9 @@ func prepareProcess() error { return nil }
 // enoughFiles has nothing to refuse: this system has no limit of its own on a process's connections.
 func enoughFiles(int) error { return nil }
 
+// endOfInput is what ends the input at a terminal.
+const endOfInput = "Ctrl-Z on a line of its own, and Enter,"
+
 // dieOf gives the exit code that a shell would show; Windows has no signals to raise.
 func dieOf(caught os.Signal) int {
 	if number, ok := caught.(syscall.Signal); ok {

@@ -122,7 +122,7 @@ func (a *app) readStdin(ctx context.Context, isPipe bool) ([]byte, error) {
 		return nil, usagef("give the prompt as arguments or with -f", "no prompt, and standard input is closed")
 	}
 	if term.Look(a.Stdin, term.Preferences{}).TTY {
-		a.note("reading the prompt from the terminal; Ctrl-D on a line of its own ends it")
+		a.note("reading the prompt from the terminal; %s ends it", endOfInput)
 	}
 	if a.CatchQuit != nil {
 		a.CatchQuit(&a.sent)
@@ -198,6 +198,10 @@ func readAll(
 func checkText(given []byte, where string) error {
 	if utf8.Valid(given) && bytes.IndexByte(given, 0) < 0 {
 		return nil
+	}
+	if bytes.HasPrefix(given, []byte("\xff\xfe")) || bytes.HasPrefix(given, []byte("\xfe\xff")) {
+		return usagef("write it as UTF-8; in PowerShell: … | Set-Content -Encoding utf8 FILE, and for pipes $OutputEncoding = [Text.UTF8Encoding]::new()",
+			"%s is UTF-16, as > of Windows PowerShell writes it", where)
 	}
 	for i, r := range string(given) {
 		switch {

@@ -82,3 +82,20 @@ func TestParseAge(t *testing.T) {
 		}
 	}
 }
+
+// TestMovingClock looks at the clock until it has moved, which takes no thousand looks; it never goes back.
+func TestMovingClock(t *testing.T) {
+	now := movingClock()
+	for range 100 {
+		before, after := now(), now()
+		for looks := 0; after.Equal(before) && looks < 1000; looks++ {
+			after = now()
+		}
+		if !after.After(before) {
+			t.Fatalf("it stands at %s", before)
+		}
+	}
+	if off := now().Sub(time.Now()).Abs(); off > time.Minute {
+		t.Errorf("it is off by %s", off)
+	}
+}

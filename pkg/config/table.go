@@ -71,7 +71,7 @@ var keys = []key{
 	{Setting{"budget", "", "", "none", "token budget of a node's address for a day: 200000 tokens/day"},
 		kindText, checkBudget},
 	{Setting{"hold", "hold", "FERRY_HOLD", "off",
-		"keep the connection open for the next command, for so long without use: 5m, or off"}, kindText, checkHold},
+		"keep the connection for the next command, for so long without use: 5m, or off; not on Windows"}, kindText, checkHold},
 	{Setting{"http3", "http3", "FERRY_HTTP3", "false",
 		"ask over HTTP/3 where that is ready before TCP: true, false, or only for nothing else"}, kindText, checkHTTP3},
 	{Setting{"pick", "pick", "FERRY_PICK", "order",

@@ -92,7 +92,7 @@ func mkdir(path string) error {
 }
 
 // Rename gives a file another name in its folder, and replaces what has that name even while it is open. Scanners open new
-// files in a way that forbids it for a moment.
+// files in a way that forbids it for a moment, so it is tried again for half a second.
 func Rename(from, to string) error {
 	root, err := os.OpenRoot(filepath.Dir(to))
 	if err != nil {
@@ -105,12 +105,12 @@ func Rename(from, to string) error {
 		if !busy || wait > busyTimeout {
 			return err
 		}
-		time.Sleep(wait)
+		<-time.After(wait)
 	}
 }
 
-// busyTimeout is about half of how long Rename waits in all.
-const busyTimeout = 256 * time.Millisecond
+// busyTimeout is half of how long Rename waits in all.
+const busyTimeout = 255 * time.Millisecond
 
 // newTemp makes a temporary file.
 func newTemp(dir string) (*os.File, error) {

@@ -40,6 +40,9 @@ func ReadOnly(stream any) bool {
 	return ok && flags&unix.O_ACCMODE == unix.O_RDONLY
 }
 
+// takesEscapes reports whether a terminal takes colour and cursor moves, of which TERM tells here.
+func takesEscapes(*os.File) bool { return true }
+
 // opened gives the descriptor of an open file, -1 where the stream is none, and its flags.
 func opened(stream any) (fd, flags int, ok bool) {
 	file, isFile := stream.(*os.File)

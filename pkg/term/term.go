@@ -40,7 +40,7 @@ func Look(stream any, w Preferences) Facts {
 		return f
 	}
 	f.TTY = true
-	f.Plain = w.NoColor || w.Term == "dumb"
+	f.Plain = w.NoColor || w.Term == "dumb" || !takesEscapes(file)
 	if columns, _, err := xterm.GetSize(int(file.Fd())); err == nil && columns > 0 {
 		f.Width = columns
 	}
