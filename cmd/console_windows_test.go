@@ -20,7 +20,7 @@ func TestCtrlBreak(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"ask", "-n", s.URL + "?stall", "hello"}, "the request may have been carried out and billed"},
+		{[]string{"ask", "-n", s.URL + "?stall", "hello"}, "may have been carried out and billed"},
 		{[]string{"bench", "-r", "100000", s.URL + "?latency=20ms"}, "success"},
 	} {
 		var said bytes.Buffer
@@ -32,9 +32,8 @@ func TestCtrlBreak(t *testing.T) {
 		check(t, c.Start())
 		eventually(t, "a request", func() bool { return s.count() > before })
 		if err := windows.GenerateConsoleCtrlEvent(windows.CTRL_BREAK_EVENT, uint32(c.Process.Pid)); err != nil {
+			t.Error(err)
 			_ = c.Process.Kill()
-			_ = c.Wait()
-			t.Skip("there is no console here: ", err)
 		}
 		_ = c.Wait()
 		equal(t, "exit code", c.ProcessState.ExitCode(), 130)

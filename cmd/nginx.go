@@ -63,9 +63,9 @@ func runConfigNginx(ctx context.Context, g *gatewayFile, out string) error {
 	if err := files.Write(ctx, out, g.tokens()); err != nil {
 		return err
 	}
-	g.note("wrote %s and %s", filepath.Join(out, gateway.MainFile), gateway.KeysFile)
-	g.note("nginx takes it in when it is reloaded: nginx -t -c %s && nginx -s reload",
-		text.ShellWord(filepath.Join(out, gateway.MainFile)))
+	written := filepath.ToSlash(filepath.Join(out, gateway.MainFile)) // as nginx wants it on Windows too
+	g.note("wrote %s and %s", written, gateway.KeysFile)
+	g.note("nginx takes it in when it is reloaded: nginx -t -c %s && nginx -s reload", text.ShellWord(written))
 	return nil
 }
 

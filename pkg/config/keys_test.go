@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -57,7 +56,7 @@ func TestResolveEnvAndFile(t *testing.T) {
 		{"file:" + filepath.Join(dir, "plain"), "", ""},
 		{"file:two", "the key from file:two has a line break at byte 20", "*"},
 		{"file:empty", "the key from file:empty is empty", "*"},
-		{"file:absent", "the key from file:absent is not there: " + filepath.Join(dir, "absent") + ": cannot open: " + syscall.ENOENT.Error(),
+		{"file:absent", "the key from file:absent is not there: " + filepath.Join(dir, "absent") + ": cannot open: no such file or directory",
 			"put the key in it, and chmod 600 " + filepath.Join(dir, "absent")},
 		{"file:open", filepath.Join(dir, "open") + ": can be read or written by others (mode 0644)", "chmod 600 " + filepath.Join(dir, "open")},
 	}

@@ -53,17 +53,17 @@ func failed(path, msg string, err error) error {
 }
 
 // Bare is an error without the path and the operation that the os package put around it, for a message that says them
-// already.
+// already. The words are the same on every system.
 func Bare(err error) error {
 	var pe *fs.PathError
 	var le *os.LinkError
 	switch {
 	case errors.As(err, &pe):
-		return pe.Err
+		err = pe.Err
 	case errors.As(err, &le):
-		return le.Err
+		err = le.Err
 	}
-	return err
+	return worded(err)
 }
 
 // MkdirPrivate makes a folder and its missing parents with mode 0700. A folder that exists is left as it is. It fails

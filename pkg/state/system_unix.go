@@ -118,6 +118,9 @@ func foreign(path string, owner uint32) error {
 // newTemp makes a temporary file.
 func newTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, TempPattern) }
 
+// worded leaves an error as it is: its words are the ones that ferry shows everywhere.
+func worded(err error) error { return err }
+
 // NotFolder leaves an error as it is: this system has one of its own for a file that is taken for a folder.
 func NotFolder(_ string, err error) error { return err }
 

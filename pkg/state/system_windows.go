@@ -134,7 +134,32 @@ func NotFolder(path string, err error) error {
 	}
 }
 
-var errNotFolder = errors.New("a part of its path is a file")
+var errNotFolder = errors.New("not a directory")
+
+// worded gives an error of the system the words that other systems have for it.
+func worded(err error) error {
+	switch err {
+	case windows.ERROR_FILE_NOT_FOUND, windows.ERROR_PATH_NOT_FOUND:
+		return &wordedError{err, "no such file or directory"}
+	case windows.ERROR_ACCESS_DENIED:
+		return &wordedError{err, "permission denied"}
+	case windows.ERROR_FILE_EXISTS, windows.ERROR_ALREADY_EXISTS:
+		return &wordedError{err, "file exists"}
+	case windows.ERROR_DISK_FULL:
+		return &wordedError{err, "no space left on device"}
+	case windows.ERROR_SHARING_VIOLATION:
+		return &wordedError{err, "another program has it open"}
+	}
+	return err
+}
+
+type wordedError struct {
+	error
+	words string
+}
+
+func (e *wordedError) Error() string { return e.words }
+func (e *wordedError) Unwrap() error { return e.error }
 
 // lockTemp does nothing: the age alone tells whether a process is writing the file.
 func lockTemp(string) (*os.File, error) { return nil, nil }

@@ -15,7 +15,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -286,11 +285,11 @@ func TestCertificateFiles(t *testing.T) {
 		tls          TLS
 		path, reason string
 	}{
-		{"no CA file", TLS{CA: missing}, missing, syscall.ENOENT.Error()},
+		{"no CA file", TLS{CA: missing}, missing, "no such file or directory"},
 		{"a CA file without certificates", TLS{CA: junk}, junk, "holds no PEM certificate"},
 		{"a CA file with a key", TLS{CA: key}, key, "holds no PEM certificate"},
-		{"no certificate file", TLS{Cert: missing, Key: key}, missing, syscall.ENOENT.Error()},
-		{"no key file", TLS{Cert: cert, Key: missing}, missing, syscall.ENOENT.Error()},
+		{"no certificate file", TLS{Cert: missing, Key: key}, missing, "no such file or directory"},
+		{"no key file", TLS{Cert: cert, Key: missing}, missing, "no such file or directory"},
 		{"another's key", TLS{Cert: cert, Key: otherKey}, cert, "no usable certificate and key: "},
 		{"junk for a key", TLS{Cert: cert, Key: junk}, cert, "no usable certificate and key: "},
 	}
