@@ -69,7 +69,7 @@ func environmentHelp() string {
 		{"NO_PROXY", "hosts, domains and networks that are reached without one, as loopback always is"},
 		{"NO_COLOR, TERM=dumb", "no colour and no cursor moves"},
 		{"LANG", "the language of bench reports: zh_CN and the like is Chinese; LC_ALL and LC_MESSAGES win"},
-		{"XDG_STATE_HOME", "where ferry/sessions and ferry/limits are; $HOME/.local/state without it"},
+		{"XDG_STATE_HOME", "where ferry/sessions, ferry/limits and ferry/models are; $HOME/.local/state without it"},
 		{"XDG_RUNTIME_DIR", "where the sockets of held connections are, in ferry/; the folder of XDG_STATE_HOME without it"},
 		{"XDG_CONFIG_HOME", "where ferry/config.yaml is; $HOME/.config without it"},
 	}...)
