@@ -127,6 +127,31 @@ func TestBenchStream(t *testing.T) {
 	}
 }
 
+// A stream says how many tokens its text has, where that can be known, and how many events had text.
+func TestBenchStreamTokens(t *testing.T) {
+	const text = "data: {\"choices\":[{\"delta\":{\"content\":\"one\"}}]}\n\n"
+	const thought = "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n"
+	const end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":%s}}\n\ndata: [DONE]\n\n"
+	for _, tt := range []struct {
+		name, body, usage    string
+		tokens, text, chunks int
+	}{
+		{"text", text + text + text, "40", 40, 40, 3},
+		{"reasoning that is counted", thought + text + text, `90,"completion_tokens_details":{"reasoning_tokens":50}`, 90, 40, 2},
+		{"reasoning that is not shown", text + text, `90,"completion_tokens_details":{"reasoning_tokens":50}`, 90, 40, 2},
+		{"reasoning that is not counted", thought + text + text, "90", 90, 0, 2},
+		{"no numbers", text, "null", 0, 0, 1},
+	} {
+		server := serve(t, reply{status: 200, body: tt.body + fmt.Sprintf(end, tt.usage)})
+		tr := newTrial(t, server.URL)
+		tr.Endpoint.API, tr.request.Stream = wire.Chat, true
+		o := newBench(tr).Target(&tr.Endpoint, false)(t.Context(), bench.Request{})
+		if o.Class != "" || o.OutputTokens != int64(tt.tokens) || o.TextTokens != int64(tt.text) || o.Chunks != tt.chunks {
+			t.Errorf("%s: got %+v, want %d tokens, %d of the text, in %d events", tt.name, o, tt.tokens, tt.text, tt.chunks)
+		}
+	}
+}
+
 // crowded is a rate limit whose next reservation comes too late, panicking one that has a fault, and roomy one without a wait.
 type (
 	crowded   struct{}

@@ -174,7 +174,11 @@ func (u *counts) usage() *Usage {
 	if out.Input > maxTokens {
 		return nil
 	}
-	out.Reasoning = min(n[reasoning], out.Output)
+	out.Reasoning = n[reasoning]
+	if u.came[completion] {
+		out.Reasoning = max(out.Reasoning, out.Output-n[completion]) // what the server left out
+	}
+	out.Reasoning = min(out.Reasoning, out.Output)
 	return &out
 }
 

@@ -258,6 +258,25 @@ func TestStreamUsage(t *testing.T) {
 	}
 }
 
+// TestReasoningTokens: of the output tokens, those of which no text was made, as far as a server says.
+func TestReasoningTokens(t *testing.T) {
+	for counted, want := range map[string][2]int{ // output, reasoning
+		`{"prompt_tokens":9,"completion_tokens":100}`:                                                                         {100, 0},
+		`{"prompt_tokens":9,"completion_tokens":700,"completion_tokens_details":{"reasoning_tokens":600}}`:                    {700, 600},
+		`{"prompt_tokens":9,"completion_tokens":100,"total_tokens":709}`:                                                      {700, 600},
+		`{"prompt_tokens":9,"completion_tokens":100,"total_tokens":709,"completion_tokens_details":{"reasoning_tokens":600}}`: {700, 600},
+		`{"prompt_tokens":9,"completion_tokens":10,"completion_tokens_details":{"reasoning_tokens":600}}`:                     {10, 10},
+		`{"prompt_tokens":9,"completion_tokens":100,"completion_tokens_details":null}`:                                        {100, 0},
+		`{"input_tokens":9,"output_tokens":700,"output_tokens_details":{"reasoning_tokens":600}}`:                             {700, 600},
+	} {
+		s := Chat.NewStream(strings.NewReader(`data: {"choices":[],"usage":` + counted + "}\n\n"))
+		readStream(s)
+		if got := s.Answer().Usage; got == nil || [2]int{got.Output, got.Reasoning} != want {
+			t.Errorf("%s: got %+v, want %d tokens, %d of reasoning", counted, got, want[0], want[1])
+		}
+	}
+}
+
 // TestStreamReadError holds that the reader's own error can be told, and that it does not undo what came whole.
 func TestStreamReadError(t *testing.T) {
 	reset := errors.New("connection reset")
