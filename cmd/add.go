@@ -328,7 +328,11 @@ func (s *settings) addNode(ctx context.Context, node string, fields []config.Ent
 	if err := runConfigCheck(ctx, added, []string{node}, checkOptions{timeout: checkTimeout}); err != nil {
 		return err
 	}
-	s.note("ferry ask -n %s hi asks it; ferry config set node %[1]s asks it always", node)
+	model := ""
+	if asked, err := added.selectNode(node); err == nil && asked.CheckModel() != nil {
+		model = " -m MODEL"
+	}
+	s.note("ferry ask -n %s%s hi asks it; ferry config set node %[1]s asks it always", node, model)
 	return nil
 }
 

@@ -268,6 +268,9 @@ func (s *settings) identify(ctx context.Context, node config.Node, unread bool) 
 	if out.URL, err = node.Address(); err != nil {
 		return out, err
 	}
+	if from := node.Origin("url"); strings.HasSuffix(from, "_BASE_URL") {
+		out.Variable = from
+	}
 	switch {
 	case node.IsDemo() && out.Auth == "":
 		out.Auth = "x-api-key"

@@ -71,8 +71,11 @@ func (e *Error) pathAdvice() string {
 		return "another api has another path"
 	}
 	base.Path += "/v1"
-	if e.isURL() {
+	switch {
+	case e.isURL():
 		return "try -n " + base.String()
+	case e.Variable != "":
+		return "try export " + e.Variable + "=" + base.String()
 	}
 	return "try ferry config set " + e.addressSetting() + " " + base.String()
 }
@@ -123,8 +126,11 @@ func (e *Error) wayAdvice() string {
 
 // addressSetting names where the node's address comes from.
 func (e *Error) addressSetting() string {
-	if e.isURL() {
+	switch {
+	case e.isURL():
 		return "the URL"
+	case e.Variable != "":
+		return e.Variable
 	}
 	return "nodes." + e.Node + ".url"
 }

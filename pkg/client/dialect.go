@@ -36,16 +36,19 @@ func (*UndecidedError) Error() string { return "the server says nothing of its A
 // It fails with *Error where the server cannot be asked, with *UndecidedError, or where there is none of the dialects.
 func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Found, error) {
 	var open, closed []Found
+	moved := ""
 	for _, c := range candidates(at.URL, key) {
 		one := at
 		one.URL, one.API, one.Auth, one.Key = c.URL, c.API, c.Auth.HeaderName(), key
-		there, refused, err := e.speaks(ctx, &one)
+		status, location, err := e.tries(ctx, &one)
 		isKnown := func(f Found) bool { return f.API == c.API }
 		switch {
 		case err != nil:
 			return nil, err
-		case !there || slices.ContainsFunc(open, isKnown):
-		case refused:
+		case location != "":
+			moved = "; it leads to " + location
+		case status < 400 || slices.Contains(notThere, status) || slices.ContainsFunc(open, isKnown):
+		case status == http.StatusUnauthorized || status == http.StatusForbidden:
 			closed = append(closed, c)
 		default:
 			c.Open = key.IsZero()
@@ -55,7 +58,7 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 	switch {
 	case len(open) == 0 && len(closed) == 0:
 		return nil, text.Errorf("is the path right? --api messages, chat or complete takes the address as it is",
-			"no API that ferry speaks at %s", at.URL)
+			"no API that ferry speaks at %s%s", at.URL, moved)
 	case len(open) == 0 && !key.IsZero():
 		return nil, text.Errorf("nothing was written", "%s refuses the key", at.URL.Host)
 	case len(open) == 0 && len(closed) > 1:
@@ -115,24 +118,25 @@ func candidates(address *url.URL, key guard.Secret) []Found {
 	return all
 }
 
-// speaks reports whether there is an API at the endpoint's path, and whether it refused to look at the request.
-func (e *Env) speaks(ctx context.Context, at *Endpoint) (there, refused bool, err error) {
+// notThere are the statuses of a path that a server does not have.
+var notThere = []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
+
+// tries sends a body that no server can carry out to the endpoint's path, and gives the status of the API's own answer, 200
+// where it is none, and where a redirect leads.
+func (e *Env) tries(ctx context.Context, at *Endpoint) (status int, location string, err error) {
 	p := at.prepare(http.MethodPost, at.API.Dialect().Facts().Path)
-	p.Body = []byte("{") // which no server can carry out
+	p.Body = []byte("{")
 	reply, err := at.Transport.RoundTrip(p.request(ctx, e.UserAgent))
 	if err != nil {
 		class, err := classify(ctx, err)
-		return false, false, &Error{Class: class, Node: at.Name, URL: p.URL, API: at.API, Proxy: at.Proxy, Err: err}
+		return 0, "", &Error{Class: class, Node: at.Name, URL: p.URL, API: at.API, Proxy: at.Proxy, Err: err}
 	}
 	defer reply.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(reply.Body, 64<<10))
-	status := reply.StatusCode
+	status = reply.StatusCode
 	var apiErr *wire.APIError
 	if _, err := at.API.Decode(status, body); errors.As(err, &apiErr) && apiErr.Status > 0 {
 		status = apiErr.Status // a gateway's, inside a 200
-	} else if status == http.StatusOK {
-		return false, false, nil // a page, or what else answers to anything
 	}
-	gone := []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
-	return status >= 400 && !slices.Contains(gone, status), status == http.StatusUnauthorized || status == http.StatusForbidden, nil
+	return status, reply.Header.Get("Location"), nil
 }

@@ -24,7 +24,9 @@ type Endpoint struct {
 	Name, Zone string
 	// URL is the node's address; the dialect's path is appended to its path, before its query, which is kept.
 	URL *url.URL
-	API wire.API
+	// Variable is the environment variable that the address comes from, "" where it comes from elsewhere.
+	Variable string
+	API      wire.API
 	// Version is the anthropic-version of the messages dialect; "" is wire.DefaultVersion.
 	Version string
 	// Auth is the name of the header that carries the key, "" for none. Authorization carries it as a Bearer token.

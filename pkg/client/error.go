@@ -77,8 +77,9 @@ type Error struct {
 	Asked time.Duration
 	// Ambiguous says that the last request may have been carried out though no answer came.
 	Ambiguous bool
-	// URL is what was asked; nil where nothing could be.
-	URL *url.URL
+	// URL is what was asked; nil where nothing could be. Variable is the environment variable of its address, "" for none.
+	URL      *url.URL
+	Variable string
 	// Unsent says that no byte of a request left.
 	Unsent bool
 	Err    error
@@ -93,7 +94,7 @@ type Error struct {
 // fail completes an error with what is known of the call.
 func (c *Call) fail(result *Result, e *Error) *Error {
 	e.Node, e.API, e.Policy, e.KeySource = c.Endpoint.Name, c.Endpoint.API, c.Endpoint.Rule.Policy, c.Endpoint.Key.Source()
-	e.Proxy, e.URL = c.Endpoint.Proxy, c.prepared.URL
+	e.Proxy, e.URL, e.Variable = c.Endpoint.Proxy, c.prepared.URL, c.Endpoint.Variable
 	e.model, e.nearModel = c.Request.Model, c.Endpoint.NearModel
 	e.Unsent = !slices.ContainsFunc(result.Attempts, func(a *Attempt) bool { return a.Sent })
 	if last := result.last(); last != nil {
