@@ -345,22 +345,16 @@ func (s *settings) chooseModel(ctx context.Context, name string) string {
 	if err != nil {
 		return ""
 	}
-	e, err := s.endpoint(ctx, node, endpointOptions{lists: true})
+	probe, err := s.probeModels(ctx, node, checkTimeout)
 	if err != nil {
 		return "" // the check says it
 	}
-	defer e.close()
-	env := s.clientEnv()
-	call := client.Call{Timeout: checkTimeout, Deadline: s.Clock.Now().Add(checkTimeout)}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	probe, err := env.Probe(ctx, call.To(&e.Endpoint))
 	ids := slices.DeleteFunc(probe.ModelIDs, func(id string) bool { return strings.Contains(strings.ToLower(id), "embed") })
 	switch {
-	case err != nil, len(ids) == 0, slices.Contains(ids, node.Model):
+	case len(ids) == 0, slices.Contains(ids, node.Model):
 		return ""
 	case probe.Models > mostChosen:
-		s.note("it lists %d models; ferry config set nodes.%s.model NAME chooses one", probe.Models, name)
+		s.note("it lists %d models (ferry config models %s); ferry config set nodes.%[2]s.model NAME chooses one", probe.Models, name)
 		return ""
 	}
 	s.note("its model is %s, the first of %d that it lists; ferry config set nodes.%s.model NAME chooses another", ids[0], probe.Models, name)

@@ -63,7 +63,7 @@ func TestAddURL(t *testing.T) {
 	}{
 		"keyless chat with its /v1":    {gateway{chat(""), false, qwen}, "/v1", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", "its model is qwen3"},
 		"keyless chat without its /v1": {gateway{chat(""), false, qwen}, "", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", "gw speaks chat at URL/v1"},
-		"many models":                  {gateway{chat(""), false, strings.Repeat(qwen+",", 10) + qwen}, "/v1", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n", "it lists 22 models; ferry config set nodes.gw.model NAME chooses one\nferry: ferry ask -n gw -m MODEL hi asks it"},
+		"many models":                  {gateway{chat(""), false, strings.Repeat(qwen+",", 10) + qwen}, "/v1", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n", "it lists 22 models (ferry config models gw); ferry config set nodes.gw.model NAME chooses one\nferry: ferry ask -n gw -m MODEL hi asks it"},
 		"a whole address":              {gateway{chat(bearer), true, qwen}, "/v1/chat/completions", nil, 0, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", ""},
 		"said":                         {gateway{chat(bearer), true, qwen}, "/v1", []string{"--api", "chat", "-m", "m"}, 0, "url: URL/v1\n    api: chat\n    model: m\n    key: KEY\n", ""},
 		"messages that says so":        {gateway{messages(xKey), false, claude}, "", nil, 4, "url: URL\n    api: messages\n    key: KEY\n", "gw speaks messages at URL\n"},

@@ -72,15 +72,7 @@ func runConfigModels(ctx context.Context, s *settings, name string, o modelsOpti
 	if node.API == wire.Complete {
 		return usagef("-m MODEL names one all the same", "%s: api complete has no list of models", node.Name)
 	}
-	e, err := s.endpoint(ctx, node, endpointOptions{lists: true})
-	if err != nil {
-		return err
-	}
-	defer e.close()
-	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &client.DeadlineError{Timeout: o.timeout})
-	defer cancel()
-	env, call := s.clientEnv(), client.Call{Timeout: o.timeout, Deadline: s.Clock.Now().Add(o.timeout)}
-	probe, err := env.Probe(ctx, call.To(&e.Endpoint))
+	probe, err := s.probeModels(ctx, node, o.timeout)
 	switch {
 	case err != nil:
 		return err
@@ -109,6 +101,19 @@ func runConfigModels(ctx context.Context, s *settings, name string, o modelsOpti
 		s.note("the list is not kept for -m: %s", err)
 	}
 	return nil
+}
+
+// probeModels asks a node for its models.
+func (s *settings) probeModels(ctx context.Context, node config.Node, timeout time.Duration) (*client.Probe, error) {
+	e, err := s.endpoint(ctx, node, endpointOptions{lists: true})
+	if err != nil {
+		return nil, err
+	}
+	defer e.close()
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &client.DeadlineError{Timeout: timeout})
+	defer cancel()
+	env, call := s.clientEnv(), client.Call{Timeout: timeout, Deadline: s.Clock.Now().Add(timeout)}
+	return env.Probe(ctx, call.To(&e.Endpoint))
 }
 
 // modelList is the list of models that a node was last seen to have.
