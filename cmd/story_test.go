@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,9 +21,13 @@ import (
 	"ferry/pkg/hold"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/zalando/go-keyring"
 )
 
 func TestMain(m *testing.M) {
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // which have one keyring for all that a user runs
+		keyring.MockInitWithError(errors.New("no test writes into it"))
+	}
 	if os.Getenv(usualWaits) == "" {
 		hold.Least.Store(int64(testTimeout))
 	}
