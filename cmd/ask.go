@@ -145,7 +145,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.BoolVarP(&o.usage, "usage", "u", false, "print the tokens used, on standard error")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show attempts, phases and headers, on standard error")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print no notes, only errors")
-	oneOf(c, &a.lang, "lang", "", "the `LANGUAGE` of notes, errors and hints: en or zh; without it that of the locale", "", "en", "zh")
+	addLanguage(c, a, "the `LANGUAGE` of notes, errors and hints: en or zh; LC_ALL, LC_MESSAGES or LANG by itself")
 	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
 }
 

@@ -119,7 +119,7 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	timeout := f.Lookup("timeout")
 	timeout.Usage, timeout.DefValue = "time limit for one request, including retries", text.Brief(benchTimeout)
 	addStoreFlags(f, &o.node)
-	addReportFlags(c, &o.report, report.Formats())
+	addReportFlags(c, a, &o.report, report.Formats())
 	addReferenceFlag(c, &o.report)
 }
 

@@ -36,7 +36,7 @@ much a node varies from hour to hour is not in it, so compare runs of the same h
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error { return runBenchCompare(a, args, o) },
 	}
-	addReportFlags(c, &o, report.ChangeFormats())
+	addReportFlags(c, a, &o, report.ChangeFormats())
 	c.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
 	return c
 }

@@ -19,18 +19,16 @@ import (
 
 // reportOptions are the flags that bench and bench report share.
 type reportOptions struct {
-	output, lang, out, reference string
-	explain                      bool
-	thresholds                   []bench.Threshold
-	successesOnly                bool
+	output, out, reference string
+	explain                bool
+	thresholds             []bench.Threshold
+	successesOnly          bool
 }
 
-func addReportFlags(c *cobra.Command, o *reportOptions, formats []string) {
+func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string) {
 	f := c.Flags()
 	oneOf(c, &o.output, "output", "o", "the `FORM` of the report: "+strings.Join(formats, ", "), formats...)
-	checked(f, &o.lang, "lang", "", "", "the `LANGUAGE` of text, markdown and html: en or zh; LC_ALL, LC_MESSAGES or LANG by itself",
-		"one of "+strings.Join(report.Languages(), ", "), report.Language)
-	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(report.Languages(), cobra.ShellCompDirectiveNoFileComp))
+	addLanguage(c, a, "the `LANGUAGE` of text, markdown and html: en or zh; LC_ALL, LC_MESSAGES or LANG by itself")
 	f.BoolVar(&o.explain, "explain", false, "say in text and markdown what the words of the report mean")
 	f.StringVar(&o.out, "out", "", "write the report to a `FILE`, whole or not at all")
 	addThreshold := func(text string) error {
@@ -61,7 +59,7 @@ func newBenchReportCmd(a *app) *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error { return runBenchReport(a, args, vantages, o) },
 	}
-	addReportFlags(c, &o, report.Formats())
+	addReportFlags(c, a, &o, report.Formats())
 	addReferenceFlag(c, &o)
 	c.Flags().StringSliceVar(&vantages, "vantage", nil, "only runs from these `PLACES`")
 	c.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
@@ -152,7 +150,7 @@ func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 // show writes a report, and its warnings beside one that is not read by people.
 func (a *app) show(o reportOptions, checks []bench.Check, warnings []bench.Warning, write func(io.Writer, report.Options) error) error {
 	var b bytes.Buffer
-	options := report.Options{Facts: a.out.Facts, Lang: cmp.Or(o.lang, a.language()), Explain: o.explain, Checks: checks}
+	options := report.Options{Facts: a.out.Facts, Lang: a.language(), Explain: o.explain, Checks: checks}
 	if o.out != "" {
 		options.Facts = term.Facts{Plain: true, Width: pipeWidth}
 	}
@@ -188,9 +186,15 @@ func (a *app) verdict(s *bench.Summary, checks []bench.Check, all bool) error {
 	return nil
 }
 
-// language is that of the locale, as far as a report has it.
+// addLanguage declares the flag --lang.
+func addLanguage(c *cobra.Command, a *app, usage string) {
+	checked(c.Flags(), &a.lang, "lang", "", "", usage, "one of "+strings.Join(report.Languages(), ", "), report.Language)
+	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(report.Languages(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// language is that of --lang, else of the locale, as far as a report has it.
 func (a *app) language() string {
-	locale := cmp.Or(a.Lookup.Get("LC_ALL"), a.Lookup.Get("LC_MESSAGES"), a.Lookup.Get("LANG"))
+	locale := cmp.Or(a.lang, a.Lookup.Get("LC_ALL"), a.Lookup.Get("LC_MESSAGES"), a.Lookup.Get("LANG"))
 	language, _ := report.Language(locale)
 	return language
 }

@@ -1,9 +1,10 @@
 package cmd
 
 import (
-	"cmp"
 	"strconv"
 	"strings"
+
+	"ferry/pkg/report"
 )
 
 // inChinese are the errors, hints and notes that a newcomer meets first, in English with {} for any text and in Chinese
@@ -107,11 +108,10 @@ var inChinese = [...][2]string{
 	{"{} requests were sent, which may have been carried out and billed", "已发送 {1} 个请求，它们可能已执行并计费"},
 }
 
-// local is a message in the user's language: that of --lang, else of the locale. In Chinese its lines, the parts of a hint
-// and what stands behind the name of a node or a file are looked for one by one.
+// local is a message in the user's language. In Chinese its lines, the parts of a hint and what stands behind the name of
+// a node or a file are looked for one by one.
 func (a *app) local(message string) string {
-	locale := cmp.Or(a.lang, a.Lookup.Get("LC_ALL"), a.Lookup.Get("LC_MESSAGES"), a.Lookup.Get("LANG"))
-	if !strings.HasPrefix(locale, "zh") {
+	if a.language() != report.Chinese {
 		return message
 	}
 	return chinese(message)

@@ -22,6 +22,8 @@ func newHelpTopics(a *app) []*cobra.Command {
 	var all []*cobra.Command
 	for _, topic := range [][2]string{
 		{"batch", "Many prompts in one run: files, what is asked again, what bounds it"},
+		{"configuration", "What the file can say of keys, TLS, pins, proxies and requests"},
+		{"curl", "curl's options and the bash/curl script, in ferry's words"},
 		{"environment", "Every variable that ferry reads"},
 		{"exit-codes", "What each exit code means, its causes and cures"},
 		{"failover", "Which failure of a node makes ferry ask the next one"},
@@ -68,7 +70,7 @@ func environmentHelp() string {
 		{"ALL_PROXY", "the proxy where neither of these is set: http, https, socks5, socks5h"},
 		{"NO_PROXY", "hosts, domains and networks that are reached without one, as loopback always is"},
 		{"NO_COLOR, TERM=dumb", "no colour and no cursor moves"},
-		{"LANG", "the language of bench reports: zh_CN and the like is Chinese; LC_ALL and LC_MESSAGES win"},
+		{"LANG", "the language of reports, errors and hints, such as zh_CN; LC_ALL and LC_MESSAGES win"},
 		{"XDG_STATE_HOME", "where ferry/sessions, ferry/limits and ferry/models are; $HOME/.local/state without it"},
 		{"XDG_RUNTIME_DIR", "where the sockets of held connections are, in ferry/; the folder of XDG_STATE_HOME without it"},
 		{"XDG_CONFIG_HOME", "where ferry/config.yaml is; $HOME/.config without it"},

@@ -67,13 +67,17 @@ func TestDryRunLine(t *testing.T) {
 	}
 }
 
-// TestBasicAsTheReadmeSays sends a user and a password as the README's row for curl's -u says.
-func TestBasicAsTheReadmeSays(t *testing.T) {
-	row := regexp.MustCompile("(?m)^\\| `-u user:password` .*$").FindString(readme(t))
-	parts := regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row, -1)
-	fatalIf(t, len(parts) < 4 || !strings.HasPrefix(parts[3][1], "export BASIC="),
-		"the row is not as this test reads it: %s", row)
-	auth, headers, export := parts[1][1], parts[2][1], strings.ReplaceAll(parts[3][1], `\|`, "|")
+// TestBasicAsThePageSays sends a user and a password as ferry help curl says of curl's -u.
+func TestBasicAsThePageSays(t *testing.T) {
+	var row string
+	for _, r := range curlRows(t) {
+		if r[0] == "-u user:password" {
+			row = r[1]
+		}
+	}
+	parts := regexp.MustCompile(`^(auth: none) and (headers: .*\}) with (export BASIC=.*");`).FindStringSubmatch(row)
+	fatalIf(t, parts == nil, "the row is not as this test reads it: %s", row)
+	auth, headers, export := parts[1], parts[2], parts[3]
 	made, err := exec.Command("sh", "-c", export+`; printf %s "$BASIC"`).Output()
 	check(t, err)
 	node := demoNode(t)

@@ -114,19 +114,8 @@ var unrun = map[string]struct{ why, by string }{
 	"sha256sum --check --ignore-missing checksums.txt": {"needs a release", "unpacked_archives"},
 	"sudo apt install ./ferry_*_amd64.deb":             {"needs a release", "unpacked_packages"},
 
-	"sudo -i":                   {"needs root", ""},
-	"apt install nginx certbot": {"needs root and a network", ""},
-	"systemctl stop nginx":      {"needs root and systemd", ""},
-	`certbot certonly --standalone -d ai.example.com --deploy-hook "nginx -s reload"`: {"needs a public name", ""},
-	"mv /etc/nginx/nginx.conf /etc/nginx/nginx.conf.debian":                           {"changes the machine", ""},
-	"ferry config nginx --out /etc/nginx":                                             {"changes the machine", "TestNginxGateway"},
-	"nginx -t && systemctl start nginx":                                               {"needs root and systemd", "TestNginxGateway"},
-	"ferry config check team":                                                         {"is about a gateway, and the node here is none", "TestNginxGateway"},
-}
-
-// unrunBeginning are such commands that are too long to be repeated here, by their beginning.
-var unrunBeginning = map[string]struct{ why, by string }{
-	"parallel -j0 ": {"needs hosts to log in to", "TestVantagesOverSSH"},
+	"ferry config nginx --out /etc/nginx": {"changes the machine", "TestNginxGateway"},
+	"nginx -t && systemctl start nginx":   {"needs root and systemd", "TestNginxGateway"},
 }
 
 // otherCodes are the commands that end with another exit code than 0 here, and why that is right.
@@ -145,7 +134,7 @@ func commandsOf(t *testing.T, b codeBlock) []string {
 		typed, isTyped := strings.CutPrefix(line, "$ ")
 		switch {
 		case strings.HasSuffix(line, `\`):
-			t.Errorf("README.md, from line %d: this test knows no continued lines: %s", b.line, line)
+			t.Errorf("%s, from line %d: this test knows no continued lines: %s", b.file, b.line, line)
 		case b.language == "sh" && line != "" && !strings.HasPrefix(line, "#"):
 			lines = append(lines, line)
 		case b.language == "" && isTyped:
@@ -157,7 +146,7 @@ func commandsOf(t *testing.T, b codeBlock) []string {
 
 var remark = regexp.MustCompile(`\s{2,}# .*$`)
 
-// TestReadmeCommands types every command of the README, as it stands there, in the order of its block.
+// TestReadmeCommands types every command of both READMEs, as it stands there, in the order of its block.
 func TestReadmeCommands(t *testing.T) {
 	long(t, "every command of the README")
 	t.Parallel()
@@ -178,12 +167,12 @@ func TestReadmeCommands(t *testing.T) {
 			}
 		}
 	}
-	atLeast(t, "commands of README.md", total, 80)
+	atLeast(t, "commands of both READMEs", total, 110)
 	for line := range left {
-		t.Errorf("listed, and not in README.md: %s", line)
+		t.Errorf("listed, and in no README: %s", line)
 	}
 	for _, s := range sessions {
-		t.Run(s.block.section+" "+strings.Fields(s.lines[0])[0], func(t *testing.T) {
+		t.Run(s.block.file+" "+s.block.section, func(t *testing.T) {
 			t.Parallel()
 			r := newReader(t, w)
 			for _, line := range s.lines {
@@ -199,9 +188,6 @@ func (r *reader) follows(t *testing.T, b codeBlock, line string) {
 	if _, ok := unrun[bare]; ok {
 		return
 	}
-	if _, ok := unrunBeginning[bare]; ok {
-		return
-	}
 	stdin := ""
 	switch {
 	case strings.HasPrefix(bare, "ferry config key "), strings.Contains(bare, "/dev/stdin"):
@@ -211,19 +197,12 @@ func (r *reader) follows(t *testing.T, b codeBlock, line string) {
 	}
 	want := otherCodes[bare].code
 	if code, said := r.types(t, line, stdin); code != want {
-		t.Errorf("README.md, from line %d: exit code %d, want %d: %s\n%s", b.line, code, want, line, said)
+		t.Errorf("%s, from line %d: exit code %d, want %d: %s\n%s", b.file, b.line, code, want, line, said)
 	}
 }
 
-// listing is a line as the lists have it: without its remark, or the beginning where that is listed.
-func listing(line string) string {
-	for beginning := range unrunBeginning {
-		if strings.HasPrefix(line, beginning) {
-			return beginning
-		}
-	}
-	return remark.ReplaceAllString(line, "")
-}
+// listing is a line as the lists have it: without its remark.
+func listing(line string) string { return remark.ReplaceAllString(line, "") }
 
 // listed are all listed lines. The tests that they name have to be there.
 func listed(t *testing.T) map[string]bool {
@@ -242,9 +221,6 @@ func listed(t *testing.T) map[string]bool {
 		}
 	}
 	for line, entry := range unrun {
-		check(line, entry.why, entry.by)
-	}
-	for line, entry := range unrunBeginning {
 		check(line, entry.why, entry.by)
 	}
 	for line, entry := range otherCodes {
@@ -343,6 +319,21 @@ func TestRecipesForCI(t *testing.T) {
 			equal(t, "exit code with a node that refuses: "+said, code, 1)
 		})
 	}
+}
+
+// TestRecipeForKubernetes types the commands; a stand-in is the cluster.
+func TestRecipeForKubernetes(t *testing.T) {
+	t.Parallel()
+	r := newReader(t, newWorld(t))
+	typed := 0
+	for line := range strings.Lines(recipe(t, "kubernetes.sh")) {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") {
+			typed++
+			code, said := r.types(t, line, "canary-key-0003\n")
+			equal(t, "exit code of "+line+": "+said, code, 0)
+		}
+	}
+	equal(t, "commands", typed, 5)
 }
 
 // TestRecipeForCron runs the crontab's command: the file is readable by others, and whole where a node is down.

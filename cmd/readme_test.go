@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,27 +15,36 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// codeBlock is a block of the README's code, with the heading that it stands below.
+// readmes are the README in both languages.
+var readmes = []string{"README.md", "README.zh-CN.md"}
+
+// codeBlock is a block of a README's code, with the heading that it stands below.
 type codeBlock struct {
-	language, section, text string
-	line                    int // of its first line of code
+	file, language, section, text string
+	line                          int // of its first line of code
 }
 
-func readme(t *testing.T) string {
-	return read(t, filepath.Join(checkout, "README.md"))
+func readme(t *testing.T, file string) string { return read(t, filepath.Join(checkout, file)) }
+
+// readmeBlocks are the blocks of both READMEs.
+func readmeBlocks(t *testing.T) (all []codeBlock) {
+	for _, file := range readmes {
+		all = append(all, blocksOf(t, file)...)
+	}
+	return all
 }
 
-func readmeBlocks(t *testing.T) []codeBlock {
+func blocksOf(t *testing.T, file string) []codeBlock {
 	const fence = "```"
 	var all []codeBlock
 	var open *codeBlock
 	section, number := "", 0
-	for line := range strings.Lines(readme(t)) {
+	for line := range strings.Lines(readme(t, file)) {
 		number++
 		marked, isFence := strings.CutPrefix(strings.TrimSpace(line), fence)
 		switch {
 		case isFence && open == nil:
-			open = &codeBlock{language: marked, section: section, line: number + 1}
+			open = &codeBlock{file: file, language: marked, section: section, line: number + 1}
 		case isFence:
 			all, open = append(all, *open), nil
 		case open != nil:
@@ -45,35 +53,48 @@ func readmeBlocks(t *testing.T) []codeBlock {
 			section = strings.TrimSpace(line[3:])
 		}
 	}
-	fatalIf(t, open != nil || len(all) < 20, "README.md was misread: %d blocks", len(all))
+	fatalIf(t, open != nil || len(all) < 15, "%s was misread: %d blocks", file, len(all))
 	return all
+}
+
+// TestReadmeSizes: a README is read in one go. Both lead to each other, and show the same picture.
+func TestReadmeSizes(t *testing.T) {
+	for _, file := range readmes {
+		text := readme(t, file)
+		errorIf(t, len(text) < 12_000 || len(text) > 15_000, "%s has %d bytes, want 12000 to 15000", file, len(text))
+		contains(t, file, text, "](testdata/recording/ferry.svg)")
+	}
+	contains(t, "README.md", readme(t, readmes[0]), "\nEnglish | [简体中文](README.zh-CN.md)\n")
+	contains(t, "README.zh-CN.md", readme(t, readmes[1]), "\n[English](README.md) | 简体中文\n")
 }
 
 // TestReadmeLinks expects that every link inside the repository leads to something that is there.
 func TestReadmeLinks(t *testing.T) {
-	text := readme(t)
-	var anchors []string
-	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
-		anchors = append(anchors, anchorOf(heading[1]))
-	}
-	links := regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1)
-	atLeast(t, "links", len(links), 30)
-	for _, link := range links {
-		file, anchor, _ := strings.Cut(link[1], "#")
-		if file == "" {
-			equal(t, "a heading for #"+anchor, slices.Contains(anchors, anchor), true)
-		} else if !strings.Contains(file, "://") {
-			_, err := os.Stat(filepath.Join(checkout, file))
-			check(t, err)
-		}
-	}
 	pages := helpPages()
-	for _, page := range regexp.MustCompile("ferry help ([a-z-]+)").FindAllStringSubmatch(text, -1) {
-		equal(t, "a page for "+page[0], pages["topic-"+page[1]] != nil, true)
-	}
-	for name := range pages {
-		if topic, ok := strings.CutPrefix(name, "topic-"); ok {
-			contains(t, "README.md", text, "ferry help "+topic)
+	for _, file := range readmes {
+		text := readme(t, file)
+		var anchors []string
+		for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+			anchors = append(anchors, anchorOf(heading[1]))
+		}
+		links := regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1)
+		atLeast(t, "links of "+file, len(links), 20)
+		for _, link := range links {
+			path, anchor, _ := strings.Cut(link[1], "#")
+			if path == "" {
+				equal(t, "a heading for #"+anchor, slices.Contains(anchors, anchor), true)
+			} else if !strings.Contains(path, "://") {
+				_, err := os.Stat(filepath.Join(checkout, path))
+				check(t, err)
+			}
+		}
+		for _, page := range regexp.MustCompile("ferry help ([a-z-]+)").FindAllStringSubmatch(text, -1) {
+			equal(t, "a page for "+page[0], pages["topic-"+page[1]] != nil, true)
+		}
+		for name := range pages {
+			if topic, ok := strings.CutPrefix(name, "topic-"); ok {
+				contains(t, file, text, "ferry help "+topic)
+			}
 		}
 	}
 }
@@ -91,85 +112,86 @@ func anchorOf(heading string) string {
 	}, heading)
 }
 
-// TestReadmeVariables holds the README's table of variables to the program's page, row by row, and the source to both.
-func TestReadmeVariables(t *testing.T) {
+// TestVariables holds the source to the page of the variables.
+func TestVariables(t *testing.T) {
 	page := ferry(t, nil, "help", "environment").stdout
-	var want []string
-	for line := range strings.Lines(page) {
-		name, meaning, ok := strings.Cut(line, "  ")
-		if ok && name != "variable" {
-			want = append(want, "| `"+strings.ReplaceAll(name, ", ", "`, `")+"` | "+strings.TrimSpace(meaning)+" |")
-		}
-	}
-	atLeast(t, "variables", len(want), 20)
-	contains(t, "README.md", readme(t), "|---|---|\n"+strings.Join(want, "\n")+"\n\n")
-	named := regexp.MustCompile(`"(FERRY_[A-Z_]+)"`)
+	named, found := regexp.MustCompile(`"(FERRY_[A-Z0-9_]+)"`), 0
 	for _, s := range sources(t) {
 		for _, name := range named.FindAllStringSubmatch(read(t, filepath.Join(checkout, s.path)), -1) {
+			found++
 			contains(t, "ferry help environment, as "+s.path+" reads it", page, "\n"+name[1]+" ")
 		}
 	}
+	atLeast(t, "variables", found, 20)
 }
 
-// TestReadmeExitCodes holds the table to the page: the same codes, each linked to its line there.
+// TestReadmeExitCodes holds the tables to the page: the same codes.
 func TestReadmeExitCodes(t *testing.T) {
-	const file = "testdata/golden/help/topic-exit-codes.txt"
-	text := read(t, filepath.Join(checkout, file))
-	lines := strings.Split(text, "\n")
-	linked := map[string]bool{}
-	for _, link := range regexp.MustCompile(`\[(\d+)\]\(`+regexp.QuoteMeta(file)+`#L(\d+)\)`).FindAllStringSubmatch(readme(t), -1) {
-		number, _ := strconv.Atoi(link[2])
-		contains(t, "line "+link[2]+" of the page", "\n"+lines[min(number, len(lines))-1], "\n"+link[1]+" ")
-		linked[link[1]] = true
+	page := ferry(t, nil, "help", "exit-codes").stdout
+	for _, file := range readmes {
+		codes := map[string]bool{}
+		for _, row := range regexp.MustCompile(`(?m)^\| (\d[\d, 、]*) \|`).FindAllStringSubmatch(readme(t, file), -1) {
+			for _, code := range regexp.MustCompile(`\d+`).FindAllString(row[1], -1) {
+				codes[code] = true
+				contains(t, "the page", "\n"+page, "\n"+code+" ")
+			}
+		}
+		for _, heading := range regexp.MustCompile(`(?m)^(\d+) `).FindAllStringSubmatch(page, -1) {
+			equal(t, file+": exit code "+heading[1], codes[heading[1]], true)
+		}
 	}
-	for _, heading := range regexp.MustCompile(`(?m)^(\d+) `).FindAllStringSubmatch(text, -1) {
-		equal(t, "a link to exit code "+heading[1], linked[heading[1]], true)
-	}
-	atLeast(t, "codes that are linked", len(linked), 9)
 }
 
-// TestReadmeCurlTable compares ferry's side of the table with the flags and keys that there are.
-func TestReadmeCurlTable(t *testing.T) {
-	_, table, _ := strings.Cut(readme(t), "| curl | ferry |\n")
-	table, _, _ = strings.Cut(table, "\n\n")
+// curlRows are the rows of ferry help curl: curl's option and what it is here.
+func curlRows(t *testing.T) [][2]string {
+	page, _, found := strings.Cut(ferry(t, nil, "help", "curl").stdout, "\nComing from the bash/curl script")
+	fatalIf(t, !found, "the page on curl has no part on the script")
+	var rows [][2]string
+	for _, line := range regexp.MustCompile(`(?m)^  (.{38})(.*)$`).FindAllStringSubmatch(page, -1) {
+		option, here := strings.TrimSpace(line[1]), line[2]
+		if last := len(rows) - 1; last >= 0 && !strings.HasPrefix(option, "-") && option != "curl URL" { // goes on
+			rows[last] = [2]string{strings.TrimSpace(rows[last][0] + " " + option), rows[last][1] + " " + here}
+			continue
+		}
+		rows = append(rows, [2]string{option, here})
+	}
+	return rows
+}
+
+// TestCurlPage compares ferry's side of the page with the flags and keys that there are.
+func TestCurlPage(t *testing.T) {
 	ask := ferry(t, nil, "ask", "--help").stdout
 	stream := ferry(t, nil, "stream", "--help").stdout
 	file := ferry(t, map[string]string{"HOME": t.TempDir()}, "config", "list").stdout
-	rows, flags := 0, 0
-	for line := range strings.Lines(table) {
-		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
-		if len(cells) != 2 {
-			continue
-		}
-		rows++
-		for _, code := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cells[1], -1) {
-			for _, word := range strings.FieldsFunc(code[1], func(r rune) bool { return strings.ContainsRune(" ,{}", r) }) {
-				key, isKey := strings.CutSuffix(word, ":")
-				switch {
-				case strings.HasPrefix(word, "-"):
-					flags++
-					errorIf(t, !regexp.MustCompile(`(?m)^ +(-\w, +)?`+word+`[ ,]`).MatchString(ask+stream),
-						"there is no flag %s: %s", word, line)
-				case isKey && key != "Authorization" && !regexp.MustCompile(`\b`+key+`\b`).MatchString(string(config.Template())+file):
-					t.Errorf("the configuration has no %s: %s", key, line)
-				}
+	flags, rows := 0, curlRows(t)
+	for _, row := range rows {
+		for _, word := range strings.FieldsFunc(row[1], func(r rune) bool { return strings.ContainsRune(" ,;{}()", r) }) {
+			key, isKey := strings.CutSuffix(word, ":")
+			switch {
+			case strings.HasPrefix(word, "-"):
+				flags++
+				flag := strings.TrimSuffix(word, ":")
+				errorIf(t, !regexp.MustCompile(`(?m)^ +(-\w, +)?`+flag+`[ ,]`).MatchString(ask+stream), "there is no flag %s: %s", flag, row)
+			case isKey && !slices.Contains([]string{"Authorization", "always", "exist"}, key) &&
+				!regexp.MustCompile(`\b`+key+`\b`).MatchString(string(config.Template())+file):
+				t.Errorf("the configuration has no %s: %s", key, row)
 			}
 		}
-		if strings.HasPrefix(cells[1], "does not exist") {
-			for _, flag := range regexp.MustCompile("`(-[^`]+)`").FindAllStringSubmatch(cells[0], -1) {
-				ferry(t, nil, "ask", flag[1], "-n", "demo", "hello").want(2, "", "")
+		if strings.HasPrefix(row[1], "does not exist") {
+			for flag := range strings.SplitSeq(row[0], ", ") {
+				ferry(t, nil, "ask", flag, "-n", "demo", "hello").want(2, "", "")
 			}
 		}
 	}
-	errorIf(t, rows < 20 || flags < 20,
-		"got %d rows with %d flags, want at least 20 of each: the table was misread", rows, flags)
+	errorIf(t, len(rows) < 20 || flags < 20,
+		"got %d rows with %d flags, want at least 20 of each: the page was misread", len(rows), flags)
 }
 
-// TestReadmeConfigurations loads the README's sections of a configuration file.
+// TestReadmeConfigurations loads the READMEs' configuration files.
 func TestReadmeConfigurations(t *testing.T) {
 	loaded := 0
 	for _, block := range readmeBlocks(t) {
-		if block.language != "yaml" || block.section != "Configuration" && !strings.HasPrefix(block.section, "Filter") {
+		if block.language != "yaml" {
 			continue
 		}
 		loaded++
@@ -177,20 +199,19 @@ func TestReadmeConfigurations(t *testing.T) {
 		write(t, path, block.text)
 		ferry(t, map[string]string{"FERRY_CONFIG": path}, "config", "list").want(0, "", "")
 	}
-	equal(t, "configurations", loaded, 2)
+	equal(t, "configurations", loaded, len(readmes))
 }
 
-// TestReadmeRecipes holds the README's blocks to the files in testdata/recipes, byte by byte.
+// TestReadmeRecipes expects that both READMEs lead to each file in testdata/recipes.
 func TestReadmeRecipes(t *testing.T) {
 	found, err := filepath.Glob(filepath.Join(checkout, "testdata", "recipes", "*"))
-	fatalIf(t, err != nil || len(found) < 5, "%d recipes, %v", len(found), err)
-	blocks := readmeBlocks(t)
+	fatalIf(t, err != nil || len(found) < 7, "%d recipes, %v", len(found), err)
 	for _, path := range found {
-		text := read(t, path)
-		errorIf(t, !slices.ContainsFunc(blocks, func(b codeBlock) bool { return b.section == "Recipes" && b.text == text }),
-			"README.md does not show %s as it is", filepath.Base(path))
+		for _, file := range readmes {
+			contains(t, file, readme(t, file), "](testdata/recipes/"+filepath.Base(path)+")")
+		}
 		if strings.HasSuffix(path, ".yml") {
-			if err := yaml.Unmarshal([]byte(text), new(map[string]any)); err != nil {
+			if err := yaml.Unmarshal([]byte(read(t, path)), new(map[string]any)); err != nil {
 				t.Errorf("%s: %v", path, err)
 			}
 		}
@@ -225,7 +246,7 @@ func measured(t *testing.T) string {
 
 // measuredSection is the README's summary of them.
 func measuredSection(t *testing.T) string {
-	_, section, _ := strings.Cut(readme(t), "\n## Measured\n\n")
+	_, section, _ := strings.Cut(readme(t, readmes[0]), "\n## Measured\n\n")
 	section, _, found := strings.Cut(section, "\n\n## ")
 	fatalIf(t, !found, "README.md has no section Measured")
 	return section
@@ -239,8 +260,8 @@ func TestReadmeMeasuredFigures(t *testing.T) {
 		errorIf(t, !regexp.MustCompile(`\b`+regexp.QuoteMeta(figure)+`\b`).MatchString(text),
 			"README.md says %s, which is not in testdata/measured.md", figure)
 	}
-	if lines := strings.Count(section, "\n") + 1; lines > 8 || len(figures) < 20 {
-		t.Errorf("the section has %d lines with %d figures, want 8 lines at most with 20 figures at least", lines, len(figures))
+	if lines := strings.Count(section, "\n") + 1; lines > 8 || len(figures) < 10 {
+		t.Errorf("the section has %d lines with %d figures, want 8 lines at most with 10 figures at least", lines, len(figures))
 	}
 }
 
@@ -301,28 +322,13 @@ func checkTyped(t *testing.T, command string) {
 
 // TestReadmeFigures: outside of that section a measured figure stands only where its command does, in a block of code.
 func TestReadmeFigures(t *testing.T) {
-	text := strings.ReplaceAll(readme(t), measuredSection(t), "")
-	inside := regexp.MustCompile("`[^`]*`")
+	inside := regexp.MustCompile("(?s)```.*?```|`[^`]*`")
 	unit := regexp.MustCompile(`\d ?(ms|µs|ns|MiB|MB|MB/s|items/s)\b|\d(\.\d+)? ×`)
-	block, blocks := "", 0
-	for number, line := range strings.Split(text, "\n") {
-		if strings.HasPrefix(line, "```") {
-			if block != "" {
-				blocks++
-				if unit.MatchString(block) && !strings.Contains(block, "ferry ") && !strings.Contains(block, "content: ") {
-					t.Errorf("README.md, before line %d of its own words: figures without a command:\n%s", number, block)
-				}
-				block = ""
-			} else {
-				block = line + "\n"
-			}
-			continue
-		}
-		if block != "" {
-			block += line + "\n"
-		} else if unit.MatchString(inside.ReplaceAllString(line, "")) {
-			t.Errorf("a figure without its command: %s", line)
+	for _, file := range readmes {
+		words := inside.ReplaceAllString(strings.ReplaceAll(readme(t, file), measuredSection(t), ""), "")
+		errorIf(t, unit.MatchString(words), "%s: a figure without its command: %s", file, unit.FindString(words))
+		for _, block := range blocksOf(t, file) {
+			errorIf(t, unit.MatchString(block.text) && !strings.Contains(block.text, "ferry "), "%s: figures without a command:\n%s", file, block.text)
 		}
 	}
-	atLeast(t, "blocks of README.md", blocks, 20)
 }

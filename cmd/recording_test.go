@@ -26,8 +26,8 @@ var recorded = []struct {
 	{line: `ferry ask -n 'demo:?status=429,503,200' "Is the ferry running today?"`},
 	{line: `ferry ask -q -n demo "渡轮今天开吗？"`},
 	{
-		`ferry bench -r 100 -c 100 demo/direct demo/hongkong demo/singapore`,
-		[][2]string{{"failures", "demo/direct: the reference"}, {"warning:", ""}, {"latency: from the start", ""}},
+		`ferry bench -q -r 100 -c 100 demo/direct demo/hongkong demo/singapore`,
+		[][2]string{{"model", "node "}, {"latencies", "demo/direct: the reference"}, {"warning:", "best:"}},
 	},
 }
 
@@ -144,8 +144,12 @@ func picture(rows [][]glyph) string {
 			}
 			var text strings.Builder
 			_ = xml.EscapeText(&text, []byte(p.text)) // a Builder takes everything
-			fmt.Fprintf(&b, `<tspan%s x="%.1f" textLength="%.1f" lengthAdjust="spacingAndGlyphs">%s</tspan>`,
-				class, margin+float64(p.column)*cellWidth, float64(p.width)*cellWidth, text.String())
+			adjust := "spacingAndGlyphs"
+			if p.wide { // which are a little narrower than two columns, and would be stretched
+				adjust = "spacing"
+			}
+			fmt.Fprintf(&b, `<tspan%s x="%.1f" textLength="%.1f" lengthAdjust="%s">%s</tspan>`,
+				class, margin+float64(p.column)*cellWidth, float64(p.width)*cellWidth, adjust, text.String())
 		}
 		b.WriteString("</text>\n")
 	}
@@ -283,6 +287,7 @@ func (s *screen) put(r rune) {
 type piece struct {
 	text, style   string
 	column, width int
+	wide          bool
 }
 
 // pieces are the parts of a row: two spaces, a change of style and one between narrow and wide characters end one, so that
@@ -301,13 +306,13 @@ func pieces(row []glyph) []piece {
 				break
 			}
 			text += row[column].text
-			column++
-			if wide {
+			if isWide(row, column) { // and not a space between wide characters
 				column++
 			}
+			column++
 		}
 		trimmed := strings.TrimRight(text, " ")
-		all = append(all, piece{trimmed, row[start].style, start, column - start - (len(text) - len(trimmed))})
+		all = append(all, piece{trimmed, row[start].style, start, column - start - (len(text) - len(trimmed)), wide})
 	}
 	return all
 }

@@ -65,12 +65,12 @@ func (p place) shell(t *testing.T, line string, env ...string) (string, int) {
 	return string(out), c.ProcessState.ExitCode()
 }
 
-// TestVantagesOverSSH runs the README's line for GNU parallel. A real sshd on loopback stands for its hosts.
+// TestVantagesOverSSH runs the recipe's line for GNU parallel. A real sshd on loopback stands for its hosts.
 func TestVantagesOverSSH(t *testing.T) {
 	long(t, "whole benches")
 	findProgram(t, "parallel")
-	lines := regexp.MustCompile(`(?m)^parallel .*$`).FindAllString(readme(t), -1)
-	fatalIf(t, len(lines) != 1, "README.md has %q, want one line of parallel", lines)
+	lines := regexp.MustCompile(`(?m)^parallel .*$`).FindAllString(read(t, filepath.Join(checkout, "testdata", "recipes", "vantages.sh")), -1)
+	fatalIf(t, len(lines) != 1, "the recipe has %q, want one line of parallel", lines)
 	line := lines[0]
 	hosts := regexp.MustCompile(`[a-z]+\.example\.com`).FindAllString(line, -1)
 	fatalIf(t, len(hosts) != 2 || !strings.HasSuffix(line, "&& ferry bench report run-*.jsonl"),
@@ -147,14 +147,6 @@ func serveSSH(t *testing.T, p place, hosts []string) {
 func TestVantagesInKubernetes(t *testing.T) {
 	long(t, "whole benches")
 	text := read(t, filepath.Join(checkout, "testdata", "kubernetes", "bench-job.yaml"))
-	for _, block := range readmeBlocks(t) {
-		if block.language != "yaml" || !strings.Contains(block.text, "completionMode") {
-			continue
-		}
-		for line := range strings.Lines(block.text) {
-			contains(t, "the manifest", text, strings.TrimSpace(line))
-		}
-	}
 	here := newPlace(t)
 	var regions []string
 	for i, document := range strings.Split(text, "\n---\n") {
