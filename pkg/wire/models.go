@@ -43,7 +43,7 @@ func Models(body []byte) (list ModelList, ok bool) {
 // and Zhipu's; unknownPhrases are words of such errors beside the word model.
 var (
 	unknownModel   = []string{"model_not_found", "invalid_model", "1211"}
-	unknownPhrases = []string{"not found", "not exist", "no such model", "not a valid model", "invalid model", "unknown model", "not supported"}
+	unknownPhrases = []string{"not found", "not exist", "no such model", "not a valid model", "invalid model", "unknown model"}
 )
 
 // UnknownModel reports whether the error says that the server does not have the model.

@@ -48,6 +48,7 @@ func TestUnknownModel(t *testing.T) {
 		{404, `{"error":{"message":"no such path"}}`, false},
 		{404, `<html>nothing</html>`, false},
 		{400, `{"error":{"message":"max_tokens is too large for this model"}}`, false},
+		{400, `{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model.","code":"unsupported_parameter"}}`, false},
 		{401, `{"error":{"message":"the model does not exist"}}`, false},
 		{500, `{"error":{"message":"model not found","code":"model_not_found"}}`, false},
 	} {
