@@ -18,9 +18,14 @@ type Changes struct {
 	// OnlyOld and OnlyNew are the titles of rows that only one of the runs has.
 	OnlyOld, OnlyNew []string
 	// Settings name what differs between the runs: it may be what made the change.
-	Settings []string
+	Settings Settings
 	Warnings []Warning
 }
+
+// Settings are settings that differ, each with its two values.
+type Settings []string
+
+func (s Settings) String() string { return strings.Join(s, ", ") }
 
 // Change is a node in two runs. These have no rounds in common, so that nothing of it is paired.
 type Change struct {
@@ -106,11 +111,11 @@ func Compare(old, new *Run) (*Changes, error) {
 }
 
 // settings name what differs between two runs, beside what Compare refuses.
-func settings(a, b *Header) []string {
+func settings(a, b *Header) Settings {
 	f := fields(Differences(a, b))
 	f.add("vantage", a.Vantage, b.Vantage)
 	f.add("program", a.Program, b.Program)
-	return f
+	return Settings(f)
 }
 
 // judge compares each node. All intervals hold together with 95 %: each has its level by Holm, so that of two runs of equal
@@ -302,7 +307,7 @@ func (c *Changes) warn() {
 		add(RunsSwapped, "", "the new run began before the old one")
 	}
 	if len(c.Settings) > 0 {
-		add(SettingsDiffer, "", "the runs differ in more than time: %s", strings.Join(c.Settings, ", "))
+		add(SettingsDiffer, "", "the runs differ in more than time: %s", c.Settings)
 	}
 	for _, title := range c.OnlyOld {
 		add(OnlyOld, "", "only the old run has %s", title)

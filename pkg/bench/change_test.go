@@ -240,7 +240,7 @@ func TestCompare(t *testing.T) {
 		{"nodes", func(r *Run) { r.Series[0].Node.Name, r.Series[1].Node.Name = "x", "y" }, "they have no node in common"},
 		{"settings", func(r *Run) {
 			r.Header.Concurrency, r.Header.Vantage, r.Header.Nodes[1].Model, r.Series[1].Node.Model = 3, "moon", "other", "other"
-		}, "[concurrency (0 and 3) model of a (m and other) vantage (none and moon)]"},
+		}, "concurrency (0 and 3), model of a (m and other), vantage (none and moon)"},
 	} {
 		run := slow()
 		c.change(run)

@@ -95,12 +95,13 @@ func (l language) changeFinding(n *bench.Change) string {
 		name string
 		c    *bench.Comparison
 	}{{"TTFT", n.TTFT}, {"latency", n.Latency}} {
+		name := strings.TrimSpace(l.say(m.name))
 		switch c := m.c; {
 		case c == nil:
 		case math.IsInf(c.High, 1):
-			sentence += l.say("; %s typically %s × the old one (too few for an interval)", l.say(m.name), ratio(c.Ratio))
+			sentence += l.say("; %s typically %s × the old one (too few for an interval)", name, ratio(c.Ratio))
 		default:
-			sentence += l.say("; %s typically %s × the old one (95 %% interval %s–%s), p50 %s, was %s", l.say(m.name),
+			sentence += l.say("; %s typically %s × the old one (95 %% interval %s–%s), p50 %s, was %s", name,
 				ratio(c.Ratio), bound(c.Low), bound(c.High), text.Millis(c.P50), text.Millis(c.ReferenceP50))
 		}
 	}
@@ -238,7 +239,7 @@ func changesAsMarkdown(c *bench.Changes, o Options) (string, error) {
 
 func changesAsJSON(c *bench.Changes, o Options) (string, error) {
 	run := func(s *bench.Summary) object {
-		return object{{"id", s.Header.ID}, {"started", s.Header.Started.UTC().Format(time.RFC3339Nano)}, {"elapsed_s", millis(s.Elapsed)},
+		return object{{"id", s.Header.ID}, {"started", s.Started.UTC().Format(time.RFC3339Nano)}, {"elapsed_s", millis(s.Elapsed)},
 			{"requests", s.Header.Requests}, {"program", s.Header.Program}}
 	}
 	nodes, checks := []object{}, []object{}
@@ -278,7 +279,7 @@ func jsonChange(c *bench.Comparison) any {
 func changesAsJUnit(c *bench.Changes, o Options) (string, error) {
 	suite := junitSuite{
 		junitCounts: junitCounts{Name: "ferry bench compare", Time: fixed(c.New.Elapsed, 3)}, Properties: junitProperties(c.New),
-		Timestamp: c.New.Header.Started.UTC().Format("2006-01-02T15:04:05"), Out: junitWarnings(c.Warnings),
+		Timestamp: c.New.Started.UTC().Format("2006-01-02T15:04:05"), Out: junitWarnings(c.Warnings),
 	}
 	for _, n := range c.Nodes {
 		row := junitRow(c.New, n.New)

@@ -30,15 +30,15 @@ func changes() *bench.Changes {
 			Rows: []*bench.Row{row(direct, 100, 100, 1000), row(hongkong, 100, 99, 790), row(singapore, 100, 100, 1200), row(node("tokyo", ""), 100, 100, 600)}},
 		New: &bench.Summary{Header: header(direct, hongkong, singapore, node("seoul", "")), Runs: 1, Elapsed: 150, Model: "claude-haiku-5-5",
 			Rows: []*bench.Row{row(direct, 100, 98, 1310), row(hongkong, 100, 82, 700), row(singapore, 100, 100, 1190), row(node("seoul", ""), 100, 100, 500)}},
-		OnlyOld: []string{"tokyo"}, OnlyNew: []string{"seoul"}, Settings: []string{"concurrency (4 and 8)"},
+		OnlyOld: []string{"tokyo"}, OnlyNew: []string{"seoul"}, Settings: bench.Settings{"concurrency (4 and 8)"},
 		Warnings: []bench.Warning{
-			warning(bench.SettingsDiffer, "", "the runs differ in more than time: %s", "concurrency (4 and 8)"),
+			warning(bench.SettingsDiffer, "", "the runs differ in more than time: %s", bench.Settings{"concurrency (4 and 8)"}),
 			warning(bench.OnlyOld, "", "only the old run has %s", "tokyo"), warning(bench.OnlyNew, "", "only the new run has %s", "seoul"),
 			warning(bench.FreshConnection, "", "in the new run, %s", warning(bench.FreshConnection, "direct",
 				"%s meant for a kept connection had to open a new one", bench.Count{N: 2, Noun: "request"})),
 		},
 	}
-	c.New.Header.ID, c.New.Header.Started = "77b0", started.AddDate(0, 0, 1)
+	c.New.Header.ID, c.Old.Started, c.New.Started = "77b0", started, started.AddDate(0, 0, 1)
 	old, new := c.Old.Rows, c.New.Rows
 	c.Nodes = []*bench.Change{
 		{Title: "direct", Old: old[0], New: new[0], Latency: shift(old[0], new[0], 1.31, 1.2, 1.43, bench.Slower), Success: success(-0.02, -0.07, 0.018, bench.NoDifference)},

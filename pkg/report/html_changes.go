@@ -62,8 +62,8 @@ func changeRows(c *bench.Changes, l language) (ratios, both *bench.Summary) {
 // whenBoth says when the two runs began.
 func (d *document) whenBoth(c *bench.Changes) markup {
 	line := document{language: d.language}
-	line.put("%s", d.say("%s and then %s", c.Old.Header.Started.UTC().Format(d.say("2 January 2006, 15:04:05 UTC")),
-		c.New.Header.Started.UTC().Format(d.say("2 January 2006, 15:04:05 UTC"))))
+	line.put("%s", d.say("%s and then %s", c.Old.Started.UTC().Format(d.say("2 January 2006, 15:04:05 UTC")),
+		c.New.Started.UTC().Format(d.say("2 January 2006, 15:04:05 UTC"))))
 	if c.New.Model != "" {
 		line.put(" · <bdi>%s</bdi>", c.New.Model)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/text"
@@ -42,6 +43,8 @@ func (l language) say(english string, args ...any) string {
 		switch arg := arg.(type) {
 		case bench.Count:
 			args[i] = l.count(arg.N, arg.Noun)
+		case bench.Settings:
+			args[i] = strings.Join(each(arg, func(s string) string { return strings.Replace(s, " and ", l.say(" and "), 1) }), l.say(", "))
 		case bench.Warning:
 			args[i] = l.warning(&bench.Summary{}, arg)
 		}

@@ -137,6 +137,28 @@ func TestChineseWords(t *testing.T) {
 var latin = strings.Fields(`p50 p90 p95 p99 TTFT ITL DNS TLS ms s min h token UTC Wilson Hodges Lehmann Wilcoxon Holm CI
 	truncated timeout reset connect tls 5xx 429 ferry bench SHA com example plus`)
 
+// TestChineseChanges: so with a comparison of two runs.
+func TestChineseChanges(t *testing.T) {
+	known := append(slices.Clone(latin), strings.Fields("direct hongkong singapore tokyo seoul claude haiku concurrency ratio connect cannot Newcombe")...)
+	for name, c := range map[string]*bench.Changes{"changes": changes(), "streams": streams(), "few": few()} {
+		for _, format := range []string{Text, Markdown, HTML} {
+			for _, s := range []*bench.Summary{c.Old, c.New} {
+				s.Header.PromptSHA256 = ""
+			}
+			got := writeChanges(t, format, c, Options{Lang: Chinese, Explain: true, Checks: ratioChecks()})
+			if format == HTML {
+				got = textOf(t, got)
+			}
+			for _, word := range regexp.MustCompile(`\b[A-Za-z][A-Za-z0-9]+`).FindAllString(got, -1) {
+				if !slices.Contains(known, word) {
+					t.Errorf("%s in %s has the word %q:\n%s", name, format, word, got)
+					break
+				}
+			}
+		}
+	}
+}
+
 // textOf are the words that a page shows or says, without tags and styles.
 func textOf(t *testing.T, page string) string {
 	t.Helper()

@@ -15,7 +15,7 @@ func chinese() language {
 func chineseWords() map[string]string {
 	return map[string]string{
 		// numbers and marks
-		" %": "%", ": ": "：", ", ": "，", "; ": "；", " or ": " 或 ", " (%s)": "（%s）", "%s (not told apart)": "%s（无法区分）",
+		" %": "%", ": ": "：", ", ": "，", "; ": "；", " or ": " 或 ", " and ": " 与 ", " (%s)": "（%s）", "%s (not told apart)": "%s（无法区分）",
 		"%d request": "%d 个请求", "%d pair": "%d 对", "%d success": "%d 次成功", "%d node": "%d 个节点", "%d token": "%d 个 token",
 		"%d warm-up round": "%d 轮预热", "%d round": "%d 轮", "%d answer": "%d 个回答",
 		// the head
