@@ -128,7 +128,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.Lookup("render").NoOptDefVal, f.Lookup("render").Hidden = "on", true // the default is on
 	f.BoolVar(&o.noRender, "no-render", false, "do not style Markdown on a terminal")
 	f.StringVarP(&o.system, "system", "s", "", "the system prompt, as `TEXT`")
-	f.StringArrayVarP(&o.prompt.files, "file", "f", nil, "add this `FILE` to the prompt; may be repeated")
+	f.StringArrayVarP(&o.prompt.files, "file", "f", nil, "add this `FILE` to the prompt, a text, a picture or a PDF; may be repeated")
 	f.BoolVar(&o.prompt.noStdin, "no-stdin", false, "never read standard input (also FERRY_STDIN=never)")
 	f.StringVar(&o.conversation.name, "session", "", "go on with the conversation `NAME`, or begin it")
 	f.BoolVar(&o.conversation.last, "continue", false, "go on with the conversation that was used last")

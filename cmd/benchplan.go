@@ -103,7 +103,10 @@ func (s *settings) benchPrompt(ctx context.Context, o *benchOptions) (string, er
 	if len(o.files) > 0 {
 		from = promptOptions{files: o.files, noStdin: true}
 	}
-	prompt, err := s.readPrompt(ctx, from)
+	prompt, files, err := s.readPrompt(ctx, from)
+	if err == nil && len(files) > 0 {
+		err = usagef("ferry ask sends it", "%s is no text, and bench asks a text", files[0].Name)
+	}
 	if err != nil {
 		return "", err
 	}

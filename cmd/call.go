@@ -70,6 +70,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	s.noteFiles(stages.Filter, call.Request.AllFiles())
 	if output.output == "raw" && !o.streams {
 		call.Reading = client.AsBody
 	}
@@ -126,23 +127,37 @@ func mayBeBilled(attempts []*client.Attempt) string {
 	return fmt.Sprintf("%d requests were sent, which may have been carried out and billed", ambiguous)
 }
 
+// noteFiles says what the filter does not look at.
+func (s *settings) noteFiles(filter *client.Filter, files []*wire.File) {
+	if filter == nil || !filter.Prompts || len(files) == 0 {
+		return
+	}
+	more := ""
+	if n := len(files) - 1; n > 0 {
+		more = " and " + text.Count(n, "other file")
+	}
+	s.note("the filter looks at texts: not at what is in %s%s", files[0].Name, more)
+}
+
 // request puts together what is asked: the prompt, with the earlier turns of the conversation, and what goes with it.
 func (a *app) request(ctx context.Context, conversation *client.Conversation, o callOptions) (wire.Request, error) {
 	request := wire.Request{System: o.system, Stream: o.streams}
 	var err error
 	switch {
 	case !o.conversation.resend:
-		request.Prompt, err = a.readPrompt(ctx, o.prompt)
+		request.Prompt, request.Files, err = a.readPrompt(ctx, o.prompt)
 	case len(o.prompt.args)+len(o.prompt.files) > 0:
 		err = usagef("", "--resend sends the prompt that is kept; leave the other away")
 	default:
-		request.Prompt, err = pendingPrompt(conversation)
+		request.Prompt, request.Files, err = pendingPrompt(conversation)
 	}
 	if err != nil {
 		return request, err
 	}
 	if conversation != nil {
-		request.Turns = conversation.Turns()
+		if request.Turns, err = conversation.Turns(); err != nil {
+			return request, err
+		}
 	}
 	return request, o.extras.apply(ctx, &request)
 }
@@ -224,12 +239,14 @@ func (order *nodeOrder) dryRun(ctx context.Context, filter *client.Filter, call 
 		return &client.Error{Class: client.Usage, Node: e.Name, Err: err}
 	}
 	var b strings.Builder
-	p.Body = text.SafeJSON(p.Body) // the same JSON, and nothing that a terminal obeys
+	for i := range p.Body {
+		p.Body[i].JSON = text.SafeJSON(p.Body[i].JSON) // the same JSON, and nothing that a terminal obeys
+	}
 	fmt.Fprintf(&b, "%s %s\n", p.Method, text.Line(p.URL.String()))
 	for _, f := range p.Header {
 		fmt.Fprintf(&b, "%s: %s\n", text.Line(f.Name), text.Line(f.Public()))
 	}
-	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body, about, p.Curl(e.options, call.Timeout, e.dir))
+	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body.Shown(), about, p.Curl(e.options, call.Timeout, e.dir))
 	return order.settings.write(order.settings.masker.Bytes([]byte(b.String())))
 }
 

@@ -189,7 +189,7 @@ func (s sessions) keep(name string, at time.Time, words ...string) {
 	h.Session().Nodes = "hongkong,qwen"
 	for i, text := range words {
 		if i%2 == 0 {
-			check(s.t, h.Ask(text, at))
+			check(s.t, h.Ask(text, nil, at))
 		} else {
 			check(s.t, h.Answer(text, "hongkong", "claude-haiku-5-5", at.Add(3*time.Second)))
 		}

@@ -11,6 +11,7 @@ import (
 	"ferry/pkg/config"
 	"ferry/pkg/session"
 	"ferry/pkg/text"
+	"ferry/pkg/wire"
 )
 
 // openConversation takes the conversation of the flags, and waits where another ferry has it. The caller closes its
@@ -76,10 +77,12 @@ func (s *settings) conversationNodes(c *client.Conversation) ([]string, error) {
 	return names, nil
 }
 
-// pendingPrompt is the prompt that got no answer.
-func pendingPrompt(c *client.Conversation) (string, error) {
-	if prompt := c.Handle.Session().Pending; prompt != "" {
-		return prompt, nil
+// pendingPrompt is the prompt that got no answer, with its files.
+func pendingPrompt(c *client.Conversation) (string, []*wire.File, error) {
+	kept := c.Handle.Session()
+	if kept.Pending == "" {
+		return "", nil, usagef("", "every prompt of the conversation %s has its answer", kept.Name)
 	}
-	return "", usagef("", "every prompt of the conversation %s has its answer", c.Handle.Session().Name)
+	files, err := c.Files(kept.PendingFiles)
+	return kept.Pending, files, err
 }

@@ -11,16 +11,16 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"ferry/pkg/client"
 	"ferry/pkg/state"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
+	"ferry/pkg/wire"
 )
 
 const (
-	// maxPrompt is the most bytes a prompt may have: the request limit of the messages API.
-	maxPrompt      = 32 << 20
+	maxPrompt      = client.MaxPrompt
 	limitOfRequest = "that is the limit of a request"
 
 	// silentPipe is how long a pipe may be silent before ferry says that it waits for it.
@@ -37,8 +37,8 @@ type promptOptions struct {
 }
 
 // readPrompt puts the prompt together: the arguments joined by a space, standard input where it brings something, and
-// the files, with a blank line between the parts. Bytes are kept as they are.
-func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, error) {
+// the files, with a blank line between the parts. Bytes are kept as they are. Pictures and documents go beside it.
+func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.File, error) {
 	o.noStdin = o.noStdin || a.Lookup.Get("FERRY_STDIN") == "never"
 	var parts []string
 	words, explicit := o.args, len(o.args) == 0 && len(o.files) == 0
@@ -46,54 +46,59 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, error) {
 		words, explicit = nil, true
 	}
 	if len(words) > 0 {
-		text := strings.Join(words, " ")
-		if err := checkText([]byte(text), "the arguments"); err != nil {
-			return "", err
+		given := strings.Join(words, " ")
+		if err := client.CheckText([]byte(given), "the arguments"); err != nil {
+			return "", nil, err
 		}
-		parts = append(parts, text)
+		parts = append(parts, given)
 	}
 	if explicit && o.noStdin {
-		return "", usagef("give the prompt as arguments or with -f", "no prompt, and standard input is not to be read")
+		return "", nil, usagef("give the prompt as arguments or with -f", "no prompt, and standard input is not to be read")
 	}
 	brings, isPipe := stdinKind(a.Stdin)
 	if explicit || !o.noStdin && brings {
-		text, err := a.readStdin(ctx, isPipe)
+		given, err := a.readStdin(ctx, isPipe)
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
-		if err := checkText(text, "standard input"); err != nil {
-			return "", err
+		if err := client.CheckText(given, "standard input"); err != nil {
+			return "", nil, err
 		}
-		if !explicit && len(text) > 0 && sharesStdin(a.Stdin) {
+		if !explicit && len(given) > 0 && sharesStdin(a.Stdin) {
 			a.note("all of standard input went into this prompt, and it is a pipe of the shell's own: a loop over it ends here; " +
 				"--no-stdin leaves it alone")
 		}
-		parts = append(parts, string(text))
+		parts = append(parts, string(given))
 	}
-	for _, name := range o.files {
-		text, err := readFile(ctx, name, maxPrompt, limitOfRequest)
-		if err != nil {
-			return "", err
-		}
-		if err := checkText(text, name); err != nil {
-			return "", err
-		}
-		parts = append(parts, string(text))
+	texts, files, err := client.ReadFiles(o.files, func(name string) ([]byte, error) {
+		return readFile(ctx, name, maxPrompt, limitOfRequest)
+	})
+	if err != nil {
+		return "", nil, err
 	}
+	for _, f := range files {
+		info, err := os.Stat(f.Name)
+		f.Again = err == nil && info.Mode().IsRegular()
+	}
+	parts = append(parts, texts...)
 	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
 	size := 0
 	for _, part := range parts {
 		size += len(part)
 	}
 	if size > maxPrompt {
-		return "", usagef(limitOfRequest, "the prompt is over %d MiB", maxPrompt>>20)
+		return "", nil, usagef(limitOfRequest, "the prompt is over %d MiB", maxPrompt>>20)
 	}
 	prompt := strings.Join(parts, "\n\n")
+	if strings.TrimSpace(prompt) == "" && len(files) > 0 {
+		return "", nil, usagef(`say what to do with it, as in ferry ask -f `+text.ShellWord(files[0].Name)+` "what is in it?"`,
+			"there is no prompt beside %s", files[0].Name)
+	}
 	if strings.TrimSpace(prompt) == "" {
-		return "", usagef(`give it as arguments, as in ferry ask "why is the sky blue?", in a pipe or with -f`,
+		return "", nil, usagef(`give it as arguments, as in ferry ask "why is the sky blue?", in a pipe or with -f`,
 			"the prompt is empty")
 	}
-	return prompt, nil
+	return prompt, files, nil
 }
 
 // stdinKind reports whether standard input is there to be added to a prompt without being asked for: a pipe, a socket or
@@ -171,7 +176,14 @@ func readAll(
 		from, err := open()
 		if err == nil {
 			defer from.Close()
-			read, err = io.ReadAll(io.LimitReader(from, most+1))
+			var b bytes.Buffer
+			if file, ok := from.(*os.File); ok {
+				if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+					b.Grow(int(min(info.Size(), most)) + bytes.MinRead) // a file is not copied while it is read
+				}
+			}
+			_, err = b.ReadFrom(io.LimitReader(from, most+1))
+			read = b.Bytes()
 		}
 		done <- err
 	}()
@@ -192,26 +204,6 @@ func readAll(
 		}
 		return read, nil
 	}
-}
-
-// checkText refuses what is no text, by the offset of the first byte that is not.
-func checkText(given []byte, where string) error {
-	if utf8.Valid(given) && bytes.IndexByte(given, 0) < 0 {
-		return nil
-	}
-	if bytes.HasPrefix(given, []byte("\xff\xfe")) || bytes.HasPrefix(given, []byte("\xfe\xff")) {
-		return usagef("write it as UTF-8; in PowerShell: … | Set-Content -Encoding utf8 FILE, and for pipes $OutputEncoding = [Text.UTF8Encoding]::new()",
-			"%s is UTF-16, as > of Windows PowerShell writes it", where)
-	}
-	for i, r := range string(given) {
-		switch {
-		case r == 0:
-			return usagef("a prompt is text; is this a binary file?", "%s has a NUL byte at offset %d", where, i)
-		case r == utf8.RuneError && !bytes.HasPrefix(given[i:], []byte(string(utf8.RuneError))):
-			return usagef("a prompt is UTF-8 text; iconv converts other encodings", "%s is not UTF-8 at offset %d", where, i)
-		}
-	}
-	return nil
 }
 
 // bare is a file error without the operation and the path in front.

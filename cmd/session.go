@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"path/filepath"
 	"runtime"
@@ -132,12 +133,21 @@ func (a *app) transcript(s *session.Session) string {
 		b.WriteString(line + "\n" + strings.TrimRight(words, "\n") + "\n")
 	}
 	for _, turn := range s.Turns {
-		say(turn.Text, turn.Role, a.moment(turn.At), turn.Node, turn.Model)
+		say(withFiles(turn.Text, turn.Files), turn.Role, a.moment(turn.At), turn.Node, turn.Model)
 	}
 	if s.Pending != "" {
-		say(s.Pending, session.User, a.moment(s.Used), "no answer yet")
+		say(withFiles(s.Pending, s.PendingFiles), session.User, a.moment(s.Used), "no answer yet")
 	}
 	return b.String()
+}
+
+// withFiles names the files of a turn above its words.
+func withFiles(words string, files []session.File) string {
+	var named string
+	for _, f := range files {
+		named += fmt.Sprintf("[%s, %s, %s]\n", text.Line(f.Name), text.Line(f.Type), text.Count(f.Size, "byte"))
+	}
+	return named + words
 }
 
 func newSessionRmCmd(a *app) *cobra.Command {

@@ -3,6 +3,7 @@ package cmd_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -136,6 +137,7 @@ func TestStories(t *testing.T) {
 			"requests": storyRequests,
 			"sent":     storySent,
 			"fill":     storyFill,
+			"base64":   storyBase64,
 			"secure":   storySecure,
 			"runtime":  storyRuntime,
 
@@ -183,6 +185,14 @@ func storyFill(ts *testscript.TestScript, neg bool, args []string) {
 	size, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat("x", size)), 0o600))
+}
+
+// base64 FILE TEXT writes a file of the bytes that the text stands for.
+func storyBase64(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, args, "base64 FILE TEXT")
+	content, err := base64.StdEncoding.DecodeString(args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), content, 0o600))
 }
 
 // storyTest is the key of a story's own test.

@@ -19,8 +19,8 @@ func (a *app) showRequest(_ *client.Endpoint, p *client.Prepared) {
 	for _, f := range p.Header {
 		a.say("> " + f.Name + ": " + f.Public())
 	}
-	if len(p.Body) > 0 {
-		a.say(fmt.Sprintf("> (%d bytes)", len(p.Body)))
+	if p.Body != nil {
+		a.say(fmt.Sprintf("> (%d bytes)", p.Body.Len()))
 	}
 }
 
@@ -57,6 +57,9 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	}
 	if at.Reconnected {
 		a.say("* a kept connection was closed before an answer came; asked once more on a new one")
+	}
+	if at.StreamOnly {
+		a.say("* the model answers only as a stream, which is asked for now; stream: only of the node does so at once")
 	}
 	if at.HTTPStatus != 0 {
 		a.say(fmt.Sprintf("< HTTP %d", at.HTTPStatus))

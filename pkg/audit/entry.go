@@ -39,9 +39,18 @@ type Entry struct {
 	// Reconnects is how many of the requests were sent once more on a new connection, because a kept one was closed before any
 	// byte of an answer. Attempts does not count them.
 	Reconnects int `json:"reconnects,omitempty"`
+	// Files are the pictures and documents that went with the prompt.
+	Files []File `json:"files,omitempty"`
 	// Prompt and Answer are what was said, where the log is to have it.
 	Prompt string `json:"prompt,omitempty"`
 	Answer string `json:"answer,omitempty"`
+}
+
+// File is what is kept of a file: its media type and its size, and its name only where the log is to have what was said.
+type File struct {
+	Name  string `json:"name,omitempty"`
+	Type  string `json:"type"`
+	Bytes int    `json:"bytes"`
 }
 
 // Time is written as RFC 3339 in UTC with milliseconds.
@@ -90,6 +99,9 @@ func (e Entry) line(redact func(string) string) []byte {
 	}
 	for _, s := range []*string{&e.Prompt, &e.Answer} {
 		*s = cut(redact(cut(*s, mostRead)), mostContent)
+	}
+	for i := range e.Files {
+		e.Files[i].Name = cut(redact(cut(e.Files[i].Name, mostRead)), mostField)
 	}
 	if e.Waits == nil {
 		e.Waits = []Millis{}

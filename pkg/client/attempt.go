@@ -238,6 +238,8 @@ type Attempt struct {
 	// Reconnected says that the request was sent twice: a kept connection was closed before any byte of an answer, and the
 	// request was sent once more on a new one.
 	Reconnected bool
+	// StreamOnly says that the node refused it because the model answers only as a stream, which is then asked for.
+	StreamOnly bool
 	// Sent says that bytes of the request may have left.
 	Sent bool
 	// Ambiguous says that the request may have been carried out, and billed, though no answer came.

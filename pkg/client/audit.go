@@ -65,6 +65,13 @@ func (s *auditStage) entry(call *Call, result *Result, err error) audit.Entry {
 			e.Waits = append(e.Waits, audit.Millis(at.Wait))
 		}
 	}
+	for _, f := range call.Request.Files {
+		kept := audit.File{Type: f.Type, Bytes: len(f.Data)}
+		if s.Content {
+			kept.Name = f.Name
+		}
+		e.Files = append(e.Files, kept)
+	}
 	if s.Content && len(result.Attempts) > 0 {
 		e.Prompt, e.Answer = call.Request.Prompt, result.Answer.Text
 	}

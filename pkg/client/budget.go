@@ -77,6 +77,9 @@ func EstimateInput(r wire.Request) int64 {
 	for _, turn := range r.Turns {
 		n += wire.EstimateTokens(turn.Text)
 	}
+	for _, f := range r.AllFiles() {
+		n += f.Tokens()
+	}
 	return int64(n)
 }
 

@@ -40,7 +40,7 @@ type Stages struct {
 func Chain(s Stages) Doer {
 	var d Doer = &attemptStage{&s.Env}
 	d = &limitStage{&s.Env, d}
-	d = &retryStage{&s.Env, d}
+	d = &retryStage{env: &s.Env, next: d}
 	d = &budgetStage{d}
 	if s.Failover != nil {
 		d = &failoverStage{s.Failover, s.Clock.Now, d}
@@ -96,6 +96,8 @@ type Result struct {
 	Node  string
 	API   wire.API
 	Model string
+	// Files went with the prompt.
+	Files []*wire.File
 	// Answer is whole when the call succeeded and the body was read as an answer; else as far as it came. The text of a
 	// stream went to the sink.
 	Answer wire.Answer

@@ -21,15 +21,32 @@ type Conversation struct {
 	warned bool
 }
 
-// Turns are the earlier turns as a request has them. An answer that was empty is none to an API.
-func (c *Conversation) Turns() []wire.Turn {
+// Turns are the earlier turns as a request has them, with their files. An answer that was empty is none to an API.
+func (c *Conversation) Turns() ([]wire.Turn, error) {
 	var turns []wire.Turn
 	for _, turn := range c.Handle.Session().Turns {
-		if turn.Text != "" {
-			turns = append(turns, wire.Turn{Role: turn.Role, Text: turn.Text})
+		if turn.Text == "" {
+			continue
 		}
+		files, err := c.Files(turn.Files)
+		if err != nil {
+			return nil, err
+		}
+		turns = append(turns, wire.Turn{Role: turn.Role, Text: turn.Text, Files: files})
 	}
-	return turns
+	return turns, nil
+}
+
+// Files reads what is kept of files.
+func (c *Conversation) Files(kept []session.File) (files []*wire.File, err error) {
+	for _, f := range kept {
+		content, err := c.Handle.Content(f)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, &wire.File{Name: f.Name, Type: f.Type, Data: content})
+	}
+	return files, nil
 }
 
 // Tolerate turns an error of a folder that cannot be used into one warning: the answer matters more than its record.
@@ -68,7 +85,11 @@ func (s *conversationStage) Do(ctx context.Context, call *Call) (*Result, error)
 		return &Result{}, err
 	}
 	s.Handle.Session().Nodes = s.Nodes
-	if err := s.Tolerate(s.Handle.Ask(call.Request.Prompt, s.Clock.Now())); err != nil {
+	var files []session.File
+	for _, f := range call.Request.Files {
+		files = append(files, session.NewFile(f.Name, f.Type, f.Data))
+	}
+	if err := s.Tolerate(s.Handle.Ask(call.Request.Prompt, files, s.Clock.Now())); err != nil {
 		return &Result{}, err
 	}
 	result, err := s.next.Do(ctx, call)

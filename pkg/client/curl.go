@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"ferry/pkg/guard"
 	"ferry/pkg/text"
 	"ferry/pkg/transport"
+	"ferry/pkg/wire"
 )
 
 // mostArgument is the most bytes of an argument. Linux takes 128 KiB of one.
@@ -21,11 +23,11 @@ func (p *Prepared) Curl(way transport.Options, timeout time.Duration, dir string
 	if way.Target.Scheme == "http" && !guard.IsLoopback(way.Target.Hostname()) && !way.Insecure {
 		b.WriteString("# plain http: ferry sends this to a private address only, and curl to any\n")
 	}
-	body := "--data-raw " + text.ShellWord(string(p.Body))
-	if len(p.Body) > mostArgument {
-		// printf is part of every shell, and has no bound on an argument.
-		b.WriteString("printf %s " + text.ShellWord(string(p.Body)) + " | ")
-		body = "--data-binary @-"
+	body := "--data-binary @-"
+	if len(p.Body) == 1 && len(p.Body[0].JSON) <= mostArgument {
+		body = "--data-raw " + text.ShellWord(string(p.Body[0].JSON))
+	} else {
+		b.WriteString(shellBody(p.Body) + " | ")
 	}
 	b.WriteString("curl -sS -X " + p.Method)
 	if strings.ContainsAny(p.URL.String(), "[]{}") {
@@ -40,6 +42,25 @@ func (p *Prepared) Curl(way transport.Options, timeout time.Duration, dir string
 	b.WriteString(" \\\n  " + body)
 	b.WriteString(" \\\n  " + text.ShellWord(p.URL.String()))
 	return b.String()
+}
+
+// shellBody is the command that writes a body. printf is part of every shell, and has no bound on an argument.
+func shellBody(body wire.Body) string {
+	var commands []string
+	for _, part := range body {
+		commands = append(commands, "printf %s "+text.ShellWord(string(part.JSON)))
+		switch f := part.File; {
+		case f == nil:
+		case f.Again:
+			commands = append(commands, "base64 < "+text.ShellWord(f.Name)+" | tr -d '\\n'")
+		default:
+			commands = append(commands, "printf %s "+base64.StdEncoding.EncodeToString(f.Data))
+		}
+	}
+	if len(commands) == 1 {
+		return commands[0]
+	}
+	return "{ " + strings.Join(commands, "; ") + "; }"
 }
 
 func curlOptions(way transport.Options, timeout time.Duration) []string {

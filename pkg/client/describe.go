@@ -27,6 +27,7 @@ type (
 		LatencyMS  float64              `json:"latency_ms"`
 		Attempts   []attemptDescription `json:"attempts"`
 		Error      *errorDescription    `json:"error"`
+		Files      []fileDescription    `json:"files,omitempty"` // that went with the prompt
 	}
 	attemptDescription struct {
 		Node        string            `json:"node"`
@@ -75,7 +76,7 @@ func (r *Result) Describe(failed error, redact func(string) string) *Description
 	d := &Description{
 		Schema: descriptionSchema, Complete: r.Complete, Node: r.Node, API: r.API, Model: cmp.Or(r.Answer.Model, r.Model),
 		ID: r.Answer.ID, Text: r.Answer.Text, StopReason: r.Answer.StopReason, Usage: r.Answer.Usage,
-		LatencyMS: millis(r.Latency), Attempts: []attemptDescription{},
+		LatencyMS: millis(r.Latency), Attempts: []attemptDescription{}, Files: describeFiles(r.Files),
 	}
 	for _, at := range r.Attempts {
 		d.RequestID = redact(at.RequestID)

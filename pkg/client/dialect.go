@@ -125,7 +125,7 @@ var notThere = []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.Stat
 // where it is none, and where a redirect leads.
 func (e *Env) tries(ctx context.Context, at *Endpoint) (status int, location string, err error) {
 	p := at.prepare(http.MethodPost, at.API.Dialect().Facts().Path)
-	p.Body = []byte("{")
+	p.Body = wire.Body{{JSON: []byte("{")}}
 	reply, err := at.Transport.RoundTrip(p.request(ctx, e.UserAgent))
 	if err != nil {
 		class, err := classify(ctx, err)

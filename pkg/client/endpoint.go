@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -37,9 +36,11 @@ type Endpoint struct {
 	// Proxy is the proxy that reads plain http requests and may answer them itself; "" without one.
 	Proxy string
 	// Sticky endpoints get the token of the conversation.
-	Sticky    bool
-	Transport http.RoundTripper
-	Rule      retry.Rule
+	Sticky bool
+	// StreamOnly asks for a stream where a whole answer is wanted too: the model gives no other.
+	StreamOnly bool
+	Transport  http.RoundTripper
+	Rule       retry.Rule
 	// IdleTimeout bounds how long a stream may bring nothing, its head included; a ping is something. 0 is no bound.
 	IdleTimeout time.Duration
 	// Limiter and Budget are shared with other processes; nil is none.
@@ -87,7 +88,7 @@ func (c Call) To(e *Endpoint) *Call {
 	}
 	c.Request.Model = model
 	c.Request.MaxTokens = cmp.Or(c.Request.MaxTokens, e.MaxTokens)
-	c.Request.Stream = c.Request.Stream || c.Sink != nil
+	c.Request.Stream = c.Request.Stream || c.Sink != nil || e.StreamOnly
 	if len(e.Params) > 0 {
 		own := c.Request.Params
 		c.Request.Params = maps.Clone(e.Params)
@@ -102,7 +103,7 @@ type Prepared struct {
 	URL    *url.URL
 	// Header is in the order in which it is shown.
 	Header []Field
-	Body   []byte
+	Body   wire.Body
 }
 
 // Prepare encodes a call. The error comes from wire.API.Encode.
@@ -158,9 +159,9 @@ func (p *Prepared) request(ctx context.Context, userAgent string) *http.Request 
 		r.Header.Set(f.Name, f.Value+f.Secret.Reveal())
 	}
 	if p.Body != nil {
-		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.Body)), nil }
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(p.Body.Reader()), nil }
 		r.Body, _ = r.GetBody()
-		r.ContentLength = int64(len(p.Body))
+		r.ContentLength = p.Body.Len()
 	}
 	return r
 }

@@ -3,37 +3,56 @@ package client
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"ferry/pkg/retry"
 	"ferry/pkg/transport"
+	"ferry/pkg/wire"
 )
 
 // retryStage makes attempts, with the waits of the endpoint's rule, until there is an answer or the rule says to stop.
 type retryStage struct {
 	env  *Env
 	next Doer
+	// streamOnly has the models, by their endpoints, that said that they answer only as a stream.
+	streamOnly sync.Map
+}
+
+type endpointModel struct {
+	*Endpoint
+	model string
 }
 
 func (s *retryStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	e := call.Endpoint
-	result := &Result{Node: e.Name, API: e.API, Model: call.Request.Model}
-	prepared, err := e.Prepare(call)
+	result := &Result{Node: e.Name, API: e.API, Model: call.Request.Model, Files: call.Request.Files}
+	_, streamOnly := s.streamOnly.Load(endpointModel{e, call.Request.Model})
+	ready, err := s.prepare(call, streamOnly)
 	if err != nil {
-		return result, &Error{Class: Usage, Node: e.Name, Err: err, Unsent: true}
+		return result, err
 	}
 	if s.env.OnSend != nil {
 		s.env.OnSend()
 	}
-	if s.env.OnRequest != nil {
-		s.env.OnRequest(e, prepared)
-	}
-	ready := *call
-	ready.prepared = prepared
-	err = s.attempts(ctx, &ready, result)
+	err = s.attempts(ctx, ready, result)
 	if len(result.Attempts) > 0 {
 		result.Latency = s.env.Clock.Now().Sub(result.Attempts[0].Started)
 	}
 	return result, err
+}
+
+// prepare is the call with its request, which may be made one for a stream.
+func (s *retryStage) prepare(call *Call, asStream bool) (*Call, error) {
+	ready := *call
+	ready.Request.Stream = call.Request.Stream || asStream
+	var err error
+	if ready.prepared, err = call.Endpoint.Prepare(&ready); err != nil {
+		return nil, &Error{Class: Usage, Node: call.Endpoint.Name, Err: err, Unsent: true}
+	}
+	if s.env.OnRequest != nil {
+		s.env.OnRequest(call.Endpoint, ready.prepared)
+	}
+	return &ready, nil
 }
 
 func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) error {
@@ -54,6 +73,19 @@ func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) e
 		result.Attempts = append(result.Attempts, attempt)
 		result.Answer, result.Body = one.Answer, one.Body
 		fresh = attempt.Status >= 500 || attempt.HTTPStatus >= 500
+		var refused *wire.APIError
+		if !call.Request.Stream && errors.As(attempt.Err, &refused) && refused.OnlyStreams() { // once, beside the rule's attempts
+			attempt.StreamOnly = true
+			if s.env.OnAttempt != nil {
+				s.env.OnAttempt(attempt, rule.Attempts)
+			}
+			if call, err = s.prepare(call, true); err != nil {
+				return err
+			}
+			s.streamOnly.Store(endpointModel{call.Endpoint, call.Request.Model}, true)
+			i--
+			continue
+		}
 		now := s.env.Clock.Now()
 		decision := rule.Decide(attempt.outcome, i, now, s.env.Random())
 		waits := decision.Action == retry.Wait

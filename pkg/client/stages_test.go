@@ -196,8 +196,8 @@ func TestConversationAndAudit(t *testing.T) {
 		t.Fatalf("got %v, %v", err, notes)
 	}
 	want := []wire.Turn{{Role: session.User, Text: "hi"}, {Role: session.Assistant, Text: "hello"}}
-	if turns := conversation.Turns(); fmt.Sprint(turns) != fmt.Sprint(want) {
-		t.Errorf("got the turns %v, want %v", turns, want)
+	if turns, err := conversation.Turns(); err != nil || fmt.Sprint(turns) != fmt.Sprint(want) {
+		t.Errorf("got the turns %v, %v, want %v", turns, err, want)
 	}
 	line, err := os.ReadFile(log.Path)
 	for _, part := range []string{`"node":"n"`, `"attempts":2`, `"waits_ms":[1000]`, `"status":200`, `"session":"s"`, `"prompt":"hi"`, `"answer":"hello"`} {

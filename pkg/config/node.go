@@ -84,6 +84,8 @@ type Node struct {
 	Resolve []netip.Addr
 	// Sticky says that a gateway behind this node keeps a conversation on one upstream by its token.
 	Sticky bool
+	// StreamOnly says that its model answers only as a stream.
+	StreamOnly bool
 	// Aliases are models by the short names they are asked for.
 	Aliases map[string]string
 	// Params are members of a request's body by their names; null takes one away.
@@ -139,6 +141,7 @@ func (n *Node) read(text func(field string) string) {
 	n.Model, n.Proxy, n.Version = text("model"), text("proxy"), text("version")
 	n.TLS = TLS{text("tls.min"), text("tls.ca"), text("tls.cert"), text("tls.key"), strings.ReplaceAll(text("tls.groups"), " ", "")}
 	n.Insecure, n.Sticky = text("insecure") == "true", text("sticky") == "true"
+	n.StreamOnly = text("stream") == "only"
 	n.MaxTokens, n.Hold = number(text("max_tokens")), duration(text("hold"))
 	if n.HTTP3 = text("http3"); n.HTTP3 == "false" {
 		n.HTTP3 = ""

@@ -119,6 +119,7 @@ var keys = []key{
 	{Setting{Key: "nodes.*.http3"}, kindText, checkHTTP3},
 	{Setting{Key: "nodes.*.resolve"}, kindCommas, checkAddress},
 	{Setting{Key: "nodes.*.sticky"}, kindBool, checkBool},
+	{Setting{Key: "nodes.*.stream"}, kindText, func(s string) *Error { return checkOneOf(s, "use only", "only") }},
 	{Setting{Key: "nodes.*.limit"}, kindLimit, checkLimit},
 	{Setting{Key: "nodes.*.budget"}, kindText, checkBudget},
 	{Setting{Key: "nodes.*.hold"}, kindText, checkHold},

@@ -27,7 +27,7 @@ func (chat) parse(r *requestBody) prompt {
 			r.fail(options.failure.param, "%s", options.failure.message)
 		}
 	}
-	r.conversation(&p, "user", "assistant", "system", "developer", "tool")
+	r.conversation(&p, chatFile, "user", "assistant", "system", "developer", "tool")
 	return p
 }
 

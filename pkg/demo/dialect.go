@@ -184,8 +184,8 @@ func (r *requestBody) takeTokens(name string, into *int64, needed bool) {
 	*into = min(*into, math.MaxInt32)
 }
 
-// conversation reads the messages, which may come from these roles.
-func (r *requestBody) conversation(p *prompt, roles ...string) {
+// conversation reads the messages, which may come from these roles. Those of the user may have files.
+func (r *requestBody) conversation(p *prompt, file fileReader, roles ...string) {
 	var list []map[string]json.RawMessage
 	r.take("messages", &list, "array of objects", true)
 	if len(list) == 0 {
@@ -203,38 +203,14 @@ func (r *requestBody) conversation(p *prompt, roles ...string) {
 		if !message.take("content", &content, "", false) {
 			r.fail(where+".content", "%s.content: Field required", where)
 		}
-		text := r.content(content, where+".content")
-		p.in += countTokens(text)
+		files := file
+		if role != "user" {
+			files = nil
+		}
+		text, tokens := r.content(content, where+".content", files)
+		p.in += tokens
 		if role == "user" {
 			p.text = text
 		}
 	}
-}
-
-// content reads a text that is a string or a list of text blocks.
-func (r *requestBody) content(raw json.RawMessage, where string) string {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		if text == "" {
-			r.fail(where, "%s: text must not be empty", where)
-		}
-		return text
-	}
-	var blocks []struct {
-		Type string  `json:"type"`
-		Text *string `json:"text"`
-	}
-	if json.Unmarshal(raw, &blocks) != nil || len(blocks) == 0 {
-		r.fail(where, "%s: Input should be a string or a list of text blocks", where)
-	}
-	parts := make([]string, 0, len(blocks))
-	for i, b := range blocks {
-		if b.Type != "text" || b.Text == nil || *b.Text == "" {
-			at := fmt.Sprintf("%s.%d", where, i)
-			r.fail(at, "%s: the demo node takes blocks of type text, with a text that is not empty", at)
-			return ""
-		}
-		parts = append(parts, *b.Text)
-	}
-	return strings.Join(parts, "\n")
 }

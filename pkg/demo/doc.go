@@ -17,6 +17,9 @@
 //	GET  /v1/models         (or /models) a list, Anthropic-shaped when anthropic-version is present
 //	GET  /healthz           {"status":"ok"}, without a key, never faulty and never counted
 //
+// A user's message may have pictures and, in messages, PDFs, in base64 and of the type that they say. The answer names
+// what came. Nothing is fetched.
+//
 // Any non-empty key passes, in x-api-key or as a Bearer token.
 //
 // Errors have the shape of the API that was asked: Anthropic's for messages, OpenAI's for chat, and

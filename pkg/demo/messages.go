@@ -41,9 +41,10 @@ func (messages) parse(r *requestBody) prompt {
 	r.take("stream", &p.stream, "boolean", false)
 	var system json.RawMessage
 	if r.take("system", &system, "", false) {
-		p.in += countTokens(r.content(system, "system"))
+		_, tokens := r.content(system, "system", nil)
+		p.in += tokens
 	}
-	r.conversation(&p, "user", "assistant")
+	r.conversation(&p, messagesFile, "user", "assistant")
 	return p
 }
 

@@ -81,7 +81,7 @@ func decode(data []byte) (*Session, error) {
 	err = errors.Join(
 		all.take("name", &s.Name, true), all.take("used", &s.Used, true), all.take("started", &s.Started, true),
 		all.take("token", &s.Token, true), all.take("nodes", &s.Nodes, false), all.take("pending", &s.Pending, false),
-		all.take("turns", &turns, true),
+		all.take("pending_files", &s.PendingFiles, false), all.take("turns", &turns, true),
 	)
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func decodeTurn(raw json.RawMessage) (Turn, error) {
 	}
 	var t Turn
 	err := errors.Join(all.take("role", &t.Role, true), all.take("text", &t.Text, true), all.take("node", &t.Node, false),
-		all.take("model", &t.Model, false), all.take("at", &t.At, true))
+		all.take("model", &t.Model, false), all.take("at", &t.At, true), all.take("files", &t.Files, false))
 	if err == nil && t.Role != User && t.Role != Assistant {
 		err = fmt.Errorf("is damaged: there is no role %q", t.Role)
 	}

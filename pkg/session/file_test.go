@@ -103,7 +103,7 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	write(t, s.path("work"), text)
 	for range 2 {
 		h := mustOpen(t, s, "work", time.Date(2026, 11, 23, 15, 3, 0, 0, time.UTC))
-		check(t, errors.Join(h.Ask("a", start), h.Answer("b", "", "", start)))
+		check(t, errors.Join(h.Ask("a", nil, start), h.Answer("b", "", "", start)))
 		if h.Session().Token != "8c9ff0a5-7d5c-4a0e-9c5b-0d6c7c1f2a33" {
 			t.Errorf("token %s", h.Session().Token)
 		}

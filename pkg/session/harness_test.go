@@ -49,7 +49,7 @@ func converse(ctx context.Context, s Store, who string, n int) error {
 			return err
 		}
 		word := fmt.Sprintf("%s %d", who, i)
-		err = errors.Join(h.Ask("ask "+word, start), h.Answer("answer "+word, "node", "model", start))
+		err = errors.Join(h.Ask("ask "+word, nil, start), h.Answer("answer "+word, "node", "model", start))
 		h.Close()
 		if err != nil {
 			return err
@@ -64,7 +64,7 @@ func askAndWait(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := h.Ask("do not lose me", start); err != nil {
+	if err := h.Ask("do not lose me", nil, start); err != nil {
 		return err
 	}
 	fmt.Println("asked")
@@ -104,7 +104,7 @@ func have(t *testing.T, s Store, name string, now time.Time) *Session {
 	t.Helper()
 	h := mustOpen(t, s, name, now)
 	defer h.Close()
-	check(t, errors.Join(h.Ask("ask "+name, now), h.Answer("answer "+name, "hongkong", "m1", now)))
+	check(t, errors.Join(h.Ask("ask "+name, nil, now), h.Answer("answer "+name, "hongkong", "m1", now)))
 	return h.Session()
 }
 

@@ -136,7 +136,7 @@ func (s Store) Stored() (state.Stored, error) {
 		return state.Stored{}, err
 	}
 	rest, err := state.List(s.Dir, func(entry fs.DirEntry) bool {
-		return state.IsTemp(entry.Name()) || state.IsLock(entry.Name())
+		return state.IsTemp(entry.Name()) || state.IsLock(entry.Name()) || isAttached(entry.Name(), "")
 	})
 	return state.Stored{
 		What: "conversations", Where: s.Dir, Count: max(len(names), min(1, len(rest))),
@@ -226,6 +226,9 @@ func (s Store) remove(ctx context.Context, name string, sure func(name string) (
 		return false, notFound(name)
 	case err != nil:
 		return false, unavailable(err)
+	}
+	if err := s.removeAttached(Session{Name: name}); err != nil {
+		return true, unavailable(err)
 	}
 	return true, nil
 }

@@ -71,7 +71,9 @@ type Session struct {
 	Nodes string `json:"nodes"`
 	// Pending is a prompt that was stored and not answered, "" without one.
 	Pending string `json:"pending"`
-	Turns   []Turn `json:"turns"`
+	// PendingFiles go with it.
+	PendingFiles []File `json:"pending_files,omitempty"`
+	Turns        []Turn `json:"turns"`
 
 	other fields // members that this version does not know; they are kept
 }
@@ -83,6 +85,7 @@ type Turn struct {
 	Node  string    `json:"node,omitempty"`
 	Model string    `json:"model,omitempty"`
 	At    time.Time `json:"at"`
+	Files []File    `json:"files,omitempty"` // that went with the prompt
 
 	other fields
 }
@@ -90,6 +93,7 @@ type Turn struct {
 // Handle is a conversation in use: no other process or goroutine can open it until Close.
 type Handle struct {
 	session *Session
+	store   Store
 	path    string // "" where nothing can be kept
 	limit   int    // the most bytes of the file: what can be read again
 	unlock  func()
@@ -111,7 +115,7 @@ func (s Store) Open(ctx context.Context, name string, now time.Time, idle time.D
 	if lost != nil && !errors.Is(lost, ErrUnavailable) {
 		return nil, lost
 	}
-	h := &Handle{path: s.path(name), limit: maxSize, unlock: unlock}
+	h := &Handle{store: s, path: s.path(name), limit: maxSize, unlock: unlock}
 	if lost != nil {
 		h.path, h.unlock = "", func() {}
 	}
@@ -151,16 +155,21 @@ func (s Store) lock(ctx context.Context, name string) (unlock func(), err error)
 // Session is the conversation as it is now; it stays the same object until Close. Only Nodes is the caller's to change.
 func (h *Handle) Session() *Session { return h.session }
 
-// Ask stores a prompt before it is sent, in place of an earlier one without an answer: if the turn fails, the prompt is
+// Ask stores a prompt with its files before it is sent, in place of an earlier one without an answer: if the turn fails, the prompt is
 // not lost. Where the disk did not take it, errors.Is(err, ErrUnavailable) holds, and the handle goes on in memory:
 // Answer tries the disk again. Any other error changes nothing.
-func (h *Handle) Ask(prompt string, now time.Time) error {
+func (h *Handle) Ask(prompt string, files []File, now time.Time) error {
 	if prompt == "" {
 		return fmt.Errorf("session %s: there is no prompt to store", h.session.Name)
 	}
 	next := *h.session
-	next.Pending, next.Used = prompt, stamp(now)
-	return h.save(next)
+	next.Pending, next.PendingFiles, next.Used = prompt, files, stamp(now)
+	given := h.session.PendingFiles
+	err := h.save(next)
+	if err == nil && len(given) > 0 && h.path != "" {
+		_ = h.store.removeAttached(next) // the replaced prompt's; best effort: rm takes them too
+	}
+	return err
 }
 
 // Answer appends the prompt that Ask stored and what came back, both or neither. It fails as Ask does; on disk
@@ -171,9 +180,9 @@ func (h *Handle) Answer(text, node, model string, now time.Time) error {
 		return fmt.Errorf("session %s: an answer without a prompt", next.Name)
 	}
 	next.Turns = append(slices.Clip(next.Turns),
-		Turn{Role: User, Text: next.Pending, At: next.Used},
+		Turn{Role: User, Text: next.Pending, Files: next.PendingFiles, At: next.Used},
 		Turn{Role: Assistant, Text: text, Node: node, Model: model, At: stamp(now)})
-	next.Pending, next.Used = "", stamp(now)
+	next.Pending, next.PendingFiles, next.Used = "", nil, stamp(now)
 	return h.save(next)
 }
 
@@ -189,6 +198,9 @@ func (h *Handle) save(next Session) error {
 	*h.session = next
 	if h.path == "" {
 		return nil // Open has said so
+	}
+	if err := h.keepFiles(next); err != nil {
+		return err
 	}
 	if err := state.WriteFile(h.path, data, 0o600); err != nil {
 		return unavailable(err)

@@ -25,7 +25,7 @@ func TestConversation(t *testing.T) {
 	}
 	h.Session().Nodes = "hongkong,singapore"
 	later := start.Add(3 * time.Second)
-	check(t, h.Ask("why <is> the sky blue?\n", start))
+	check(t, h.Ask("why <is> the sky blue?\n", nil, start))
 	if err := h.Answer("", "hongkong", "m1", later); err != nil { // an empty answer is one
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestConversation(t *testing.T) {
 	if err := h.Answer("x", "", "", later); err == nil {
 		t.Error("an answer without a prompt was taken")
 	}
-	if err := h.Ask("", later); err == nil {
+	if err := h.Ask("", nil, later); err == nil {
 		t.Error("an empty prompt was taken: Pending could not tell it from none")
 	}
 }
@@ -79,7 +79,7 @@ func TestPromptIsKept(t *testing.T) {
 	s := newStore(t)
 	have(t, s, "work", start)
 	h := mustOpen(t, s, "work", start)
-	check(t, h.Ask("first", start.Add(time.Second)))
+	check(t, h.Ask("first", nil, start.Add(time.Second)))
 	h.Close()
 	h = mustOpen(t, s, "work", start.Add(2*time.Second))
 	defer h.Close()
@@ -93,7 +93,7 @@ func TestPromptIsKept(t *testing.T) {
 		t.Errorf("the prompt became %+v", got)
 	}
 	for _, prompt := range []string{"second", "third"} {
-		check(t, h.Ask(prompt, start))
+		check(t, h.Ask(prompt, nil, start))
 	}
 	got, err := s.Read("work")
 	if err != nil || got.Pending != "third" || len(got.Turns) != 4 {
@@ -206,7 +206,7 @@ func TestFull(t *testing.T) {
 	s := newStore(t)
 	h := mustOpen(t, s, "work", start)
 	defer h.Close()
-	check(t, h.Ask("small", start))
+	check(t, h.Ask("small", nil, start))
 	if h.limit != maxSize {
 		t.Errorf("the limit is %d", h.limit)
 	}
@@ -244,7 +244,7 @@ func TestTokenIdle(t *testing.T) {
 			if fresh := got.Token != token; fresh != tt.fresh || !isToken(got.Token) || len(got.Turns) != 2 {
 				t.Errorf("token %s after %s, %d turns; want a new one: %v", got.Token, token, len(got.Turns), tt.fresh)
 			}
-			check(t, h.Ask("x", start))
+			check(t, h.Ask("x", nil, start))
 			if kept, err := s.Read("work"); err != nil || kept.Token != got.Token {
 				t.Errorf("the file has %v, %v", kept, err)
 			}

@@ -46,7 +46,7 @@ func TestListAndLast(t *testing.T) {
 		t.Errorf("last: %q, %v", name, err)
 	}
 	h := mustOpen(t, s, "old", start) // a prompt that fails counts as use
-	check(t, h.Ask("x", start.Add(3*time.Hour)))
+	check(t, h.Ask("x", nil, start.Add(3*time.Hour)))
 	h.Close()
 	if name, err := s.Last(); name != "old" || err != nil {
 		t.Errorf("last: %q, %v", name, err)
@@ -176,7 +176,7 @@ func TestUnavailable(t *testing.T) {
 		if !errors.Is(err, ErrUnavailable) || h == nil {
 			t.Fatalf("%s: %v, %v", dir, h, err)
 		}
-		if err := errors.Join(h.Ask("a", start), h.Answer("b", "", "", start)); err != nil {
+		if err := errors.Join(h.Ask("a", nil, start), h.Answer("b", "", "", start)); err != nil {
 			t.Errorf("one warning is enough: %v", err)
 		}
 		if got := h.Session(); len(got.Turns) != 2 || !isToken(got.Token) {
@@ -210,7 +210,7 @@ func TestDiskFailsInBetween(t *testing.T) {
 	if err := os.Rename(s.Dir, away); err != nil {
 		t.Skip("the folder cannot be moved while it is in use: ", err)
 	}
-	if err := h.Ask("a", start); !errors.Is(err, ErrUnavailable) {
+	if err := h.Ask("a", nil, start); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	check(t, os.Rename(away, s.Dir))
@@ -250,7 +250,7 @@ func lent(t *testing.T, s Store) {
 		t.Fatalf("got %v, %v", h, err)
 	}
 	defer h.Close()
-	if err := errors.Join(h.Ask("a", start), h.Answer("b", "", "", start)); err != nil {
+	if err := errors.Join(h.Ask("a", nil, start), h.Answer("b", "", "", start)); err != nil {
 		t.Error(err)
 	}
 	if after := content(t, s.path("work")); after != before {

@@ -19,7 +19,7 @@ import (
 func TestOpenWithFewFiles(t *testing.T) {
 	store := Store{t.TempDir()}
 	kept := must(store.Open(t.Context(), "kept", start, time.Hour))(t)
-	check(t, kept.Ask("hello", start))
+	check(t, kept.Ask("hello", nil, start))
 	kept.Close()
 	var before unix.Rlimit
 	check(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))

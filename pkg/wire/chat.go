@@ -25,11 +25,16 @@ type streamOptions struct {
 }
 
 func (chat) encode(r Request) (members, error) {
+	for _, f := range r.AllFiles() {
+		if f.Type == pdf {
+			return nil, &UnsupportedError{API: Chat, What: "PDF documents", hint: "the messages api has them: choose a node of that"}
+		}
+	}
 	talk := r.conversation()
 	if r.System != "" {
-		talk = slices.Insert(talk, 0, message{Role: "system", Content: r.System})
+		talk = slices.Insert(talk, 0, message{role: "system", text: r.System})
 	}
-	out := members{{"model", r.Model}, {"max_tokens", r.MaxTokens}, {"messages", talk}, {"stream", r.Stream}}
+	out := members{{"model", r.Model}, {"max_tokens", r.MaxTokens}, {"messages", messageList{talk, chatFile}}, {"stream", r.Stream}}
 	if r.Stream {
 		out = append(out, member{"stream_options", streamOptions{IncludeUsage: true}})
 	}
@@ -39,6 +44,11 @@ func (chat) encode(r Request) (members, error) {
 		out = append(out, member{"response_format", schemaFormat{Type: "json_schema", Named: named}})
 	}
 	return out, nil
+}
+
+// chatFile is what stands around the content of a picture.
+func chatFile(f *File) (before, after string) {
+	return `{"type":"image_url","image_url":{"url":"data:` + f.Type + ";base64,", `"}}`
 }
 
 func (chat) decode(in object, a *Answer, u *counts) *NotAnswerError {

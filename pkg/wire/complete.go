@@ -21,6 +21,8 @@ func (complete) encode(r Request) (members, error) {
 		what = "system prompt"
 	case len(r.Turns) > 0:
 		what = "earlier turns"
+	case len(r.Files) > 0:
+		what = "pictures and documents"
 	case r.Schema != nil:
 		what = "JSON schema"
 	}

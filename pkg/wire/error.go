@@ -97,6 +97,19 @@ func (e *APIError) SpendCap() bool {
 	return slices.ContainsFunc(spendPhrases, func(phrase string) bool { return strings.Contains(words, phrase) })
 }
 
+// streamPhrases are words of a server whose model answers only as a stream, in lower case: DashScope's among others.
+var streamPhrases = []string{
+	"only support stream", "only supports stream", "supports only stream", "support stream mode", "non-stream", "nonstream",
+	"streaming is required", "requires stream", "stream must be", "stream to true", "stream=true",
+}
+
+// OnlyStreams reports whether the error says that the model answers only as a stream.
+func (e *APIError) OnlyStreams() bool {
+	words := strings.ToLower(e.Message[:min(len(e.Message), 4096)])
+	return (e.Status == 400 || e.Status == 422) &&
+		slices.ContainsFunc(streamPhrases, func(phrase string) bool { return strings.Contains(words, phrase) })
+}
+
 // NotAnswerError is a status 200 that is no answer.
 type NotAnswerError struct {
 	// Reason says what came instead, such as "an HTML page".

@@ -148,3 +148,25 @@ func TestDeepBodies(t *testing.T) {
 		t.Errorf("deep thinking: got %d bytes of text, %v, want none", len(answer.Text), err)
 	}
 }
+
+// TestOnlyStreams has the words of servers whose models answer only as a stream, and words near to them.
+func TestOnlyStreams(t *testing.T) {
+	for words, want := range map[string]bool{
+		"This model only support stream mode, please enable the stream parameter to access the model.": true,
+		"parameter.enable_thinking must be set to false for non-streaming calls":                       true,
+		"Model m supports only streaming requests":                                                     true,
+		"stream must be true":          true,
+		"Please set stream to true":    true,
+		"the stream is not supported":  false,
+		"temperature is not supported": false,
+		"upstream error":               false,
+	} {
+		e := &APIError{Status: 400, Message: words}
+		if got := e.OnlyStreams(); got != want {
+			t.Errorf("%q: got %t, want %t", words, got, want)
+		}
+		if e.Status = 503; e.OnlyStreams() {
+			t.Errorf("%q with status 503: taken for a refusal", words)
+		}
+	}
+}

@@ -44,12 +44,21 @@ func (messages) encode(r Request) (members, error) {
 	if r.System != "" {
 		out = append(out, member{"system", r.System})
 	}
-	out = append(out, member{"messages", r.conversation()}, member{"stream", r.Stream})
+	out = append(out, member{"messages", messageList{r.conversation(), messagesFile}}, member{"stream", r.Stream})
 	out = out.sampling(r, "stop_sequences")
 	if r.Schema != nil {
 		out = append(out, member{"output_config", outputConfig{schemaFormat{Type: "json_schema", Schema: r.Schema}}})
 	}
 	return out, nil
+}
+
+// messagesFile is what stands around the content of a picture or a document.
+func messagesFile(f *File) (before, after string) {
+	block := "image"
+	if f.Type == pdf {
+		block = "document"
+	}
+	return `{"type":"` + block + `","source":{"type":"base64","media_type":"` + f.Type + `","data":"`, `"}}`
 }
 
 func (messages) decode(in object, a *Answer, u *counts) *NotAnswerError {

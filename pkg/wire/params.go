@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -116,26 +117,80 @@ func (r Request) MostTokens() int {
 	return r.MaxTokens
 }
 
+// bodyWriter writes a body.
+type bodyWriter struct {
+	bytes.Buffer
+	enc  *json.Encoder
+	body Body
+	done int // bytes that are in the body
+}
+
 // encode writes the members as one JSON object. Its texts have so many bytes.
-func (m members) encode(size int) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(size + 128)
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	before := byte('{')
+func (m members) encode(size int) (Body, error) {
+	var w bodyWriter
+	w.Grow(size + 128)
+	w.enc = json.NewEncoder(&w.Buffer)
+	w.enc.SetEscapeHTML(false)
+	before := "{"
 	for _, one := range m {
-		for _, v := range []any{one.name, one.value} {
-			b.WriteByte(before)
-			if err := enc.Encode(v); err != nil {
-				return nil, fmt.Errorf("encode the request: %w", err)
-			}
-			b.Truncate(b.Len() - 1) // Encode ends in a line feed
-			before = ':'
+		w.WriteString(before)
+		err := w.json(one.name)
+		w.WriteByte(':')
+		if list, ok := one.value.(messageList); ok {
+			err = errors.Join(err, w.messages(list))
+		} else {
+			err = errors.Join(err, w.json(one.value))
 		}
-		before = ','
+		if err != nil {
+			return nil, fmt.Errorf("encode the request: %w", err)
+		}
+		before = ","
 	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
+	w.WriteByte('}')
+	w.cut(nil)
+	return w.body, nil
+}
+
+func (w *bodyWriter) json(v any) error {
+	err := w.enc.Encode(v)
+	if err == nil {
+		w.Truncate(w.Len() - 1) // Encode ends in a line feed
+	}
+	return err
+}
+
+// cut ends a part of the body with a file.
+func (w *bodyWriter) cut(f *File) {
+	w.body = append(w.body, BodyPart{w.Bytes()[w.done:], f})
+	w.done = w.Len()
+}
+
+func (w *bodyWriter) messages(list messageList) error {
+	before := `[{"role":`
+	for _, m := range list.messages {
+		w.WriteString(before)
+		err := w.json(m.role)
+		w.WriteString(`,"content":`)
+		if len(m.files) > 0 {
+			w.WriteByte('[')
+			for _, f := range m.files {
+				open, end := list.file(f)
+				w.WriteString(open)
+				w.cut(f)
+				w.WriteString(end + ",")
+			}
+			w.WriteString(`{"type":"text","text":`)
+		}
+		if err = errors.Join(err, w.json(m.text)); err != nil {
+			return err
+		}
+		if len(m.files) > 0 {
+			w.WriteString("}]")
+		}
+		before = `},{"role":`
+	}
+	w.WriteString("}]")
+	return nil
 }
 
 // ParamHint is what to change in a request, whose body is given, where an error of status 400 or 422 says that the server

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"ferry/pkg/text"
 )
 
 // API is the name of a dialect, as a configuration has it.
@@ -122,9 +124,11 @@ func APIOf(address string) API {
 // Request is one prompt with what goes with it. The zero value of a field sends nothing for it.
 type Request struct {
 	// Model may be empty in Complete, whose original has none.
-	Model     string
-	System    string
-	Prompt    string
+	Model  string
+	System string
+	Prompt string
+	// Files go with the prompt, before its text.
+	Files     []*File
 	MaxTokens int
 	// Turns are the earlier turns of the conversation, which Prompt continues.
 	Turns []Turn
@@ -148,8 +152,9 @@ type Request struct {
 // Turn is one earlier turn of a conversation.
 type Turn struct {
 	// Role is "user" or "assistant".
-	Role string
-	Text string
+	Role  string
+	Text  string
+	Files []*File
 }
 
 // schemaFormat is what the messages and the chat dialect both call a format: they differ in where the schema stands.
@@ -165,15 +170,22 @@ type namedSchema struct {
 	Strict bool            `json:"strict"`
 }
 
+// message is one message of a conversation. Its files come before its text.
 type message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
+	role, text string
+	files      []*File
+}
+
+// messageList is the messages of a body, with what a dialect writes before and behind the content of a file.
+type messageList struct {
+	messages []message
+	file     func(f *File) (before, after string)
 }
 
 // Encode writes r as the dialect's JSON body, without a newline behind it and without HTML escapes, so that a prompt
 // reads in the body as it was typed. The prompt must be valid UTF-8. What the dialect, in the request's version, cannot
 // carry is an *UnsupportedError: it is never left out in silence.
-func (a API) Encode(r Request) ([]byte, error) {
+func (a API) Encode(r Request) (Body, error) {
 	body, err := a.Dialect().encode(r)
 	if err != nil {
 		return nil, err
@@ -190,8 +202,8 @@ func (a API) Encode(r Request) ([]byte, error) {
 	if r.Schema != nil && (!json.Valid(r.Schema) || bytes.TrimLeft(r.Schema, " \t\r\n")[0] != '{') {
 		return nil, &UnsupportedError{API: a, What: "such schema", Reason: "it is not one JSON object"}
 	}
-	for _, text := range r.Stop {
-		size += jsonSize(text)
+	for _, stop := range r.Stop {
+		size += jsonSize(stop)
 	}
 	for key, value := range r.Params {
 		size += jsonSize(key) + len(value)
@@ -202,16 +214,30 @@ func (a API) Encode(r Request) ([]byte, error) {
 	if body, err = a.apply(body.of(a, r), r.Params); err != nil {
 		return nil, err
 	}
-	return body.encode(size)
+	encoded, err := body.encode(size)
+	if len(encoded) > 1 && encoded.Len() > maxRequest {
+		return nil, text.Errorf("a file takes a third more in a request: send fewer at once, or smaller ones",
+			"the request would have %.1f MiB with its files, over the limit of %d MiB", float64(encoded.Len())/(1<<20), maxRequest>>20)
+	}
+	return encoded, err
+}
+
+// AllFiles are the files of the prompt and of the earlier turns.
+func (r Request) AllFiles() []*File {
+	files := r.Files
+	for _, turn := range r.Turns {
+		files = append(files[:len(files):len(files)], turn.Files...)
+	}
+	return files
 }
 
 // conversation is the earlier turns with the prompt behind them.
 func (r Request) conversation() []message {
 	out := make([]message, 0, len(r.Turns)+2)
 	for _, turn := range r.Turns {
-		out = append(out, message{Role: turn.Role, Content: turn.Text})
+		out = append(out, message{turn.Role, turn.Text, turn.Files})
 	}
-	return append(out, message{Role: "user", Content: r.Prompt})
+	return append(out, message{"user", r.Prompt, r.Files})
 }
 
 // mostEncoded is the most bytes that the texts of a request may have as JSON: twice what an API takes.

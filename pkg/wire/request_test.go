@@ -22,7 +22,7 @@ func params(pairs ...string) map[string]json.RawMessage {
 
 var schema = json.RawMessage(`{ "type": "object", "x": "<&>" }`)
 
-var turns = []Turn{{"user", "one"}, {"assistant", "二"}}
+var turns = []Turn{{Role: "user", Text: "one"}, {Role: "assistant", Text: "二"}}
 
 const talk = `{"role":"user","content":"one"},{"role":"assistant","content":"二"},{"role":"user","content":"p"}]`
 
@@ -136,8 +136,8 @@ func TestEncode(t *testing.T) {
 			begin = `{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"p"}]`
 		}
 		want := strings.Replace(test.want, "…", begin, 1)
-		if got, err := test.api.Encode(in); err != nil || string(got) != want || !json.Valid(got) {
-			t.Errorf("%s: got %s, %v\nwant %s", test.name, got, err, want)
+		if got, err := test.api.Encode(in); err != nil || string(got.Shown()) != want || !json.Valid(got.Shown()) || got.Len() != int64(len(want)) {
+			t.Errorf("%s: got %s, %v\nwant %s", test.name, got.Shown(), err, want)
 		}
 	}
 }
@@ -157,8 +157,8 @@ func FuzzEncode(f *testing.F) {
 				Prompt   string
 				Messages []struct{ Content string }
 			}
-			if err := json.Unmarshal(body, &back); err != nil {
-				t.Fatalf("%s: %v", body, err)
+			if err := json.Unmarshal(body.Shown(), &back); err != nil {
+				t.Fatalf("%s: %v", body.Shown(), err)
 			}
 			if len(back.Messages) == 1 {
 				back.Prompt = back.Messages[0].Content
@@ -218,12 +218,12 @@ func TestUnsupported(t *testing.T) {
 		hint bool
 	}{
 		{Complete, Request{System: "s"}, "the complete api has no system prompt", true},
-		{Complete, Request{Turns: []Turn{{"user", "x"}}}, "the complete api has no earlier turns", true},
+		{Complete, Request{Turns: []Turn{{Role: "user", Text: "x"}}}, "the complete api has no earlier turns", true},
 		{Complete, Request{Schema: json.RawMessage("{}")}, "the complete api has no JSON schema", true},
 		{Messages, Request{Temperature: number(0)}, "the messages api takes no temperature: version 2026-10-21 removed it", true},
 		{Messages, Request{TopP: number(1), Version: "2026-10-21"}, "the messages api takes no top_p: version 2026-10-21 removed it", true},
 		{Messages, Request{TopP: number(1), Version: "2027-01-01"}, "the messages api takes no top_p: version 2026-10-21 removed it", true},
-		{Chat, Request{Turns: []Turn{{"system", "x"}}}, `the chat api takes no turn of the role "system": a turn is the user's or the assistant's`, false},
+		{Chat, Request{Turns: []Turn{{Role: "system", Text: "x"}}}, `the chat api takes no turn of the role "system": a turn is the user's or the assistant's`, false},
 		{Chat, Request{Schema: json.RawMessage(" [1]")}, "the chat api takes no such schema: it is not one JSON object", false},
 		{Chat, Request{Schema: json.RawMessage("{")}, "the chat api takes no such schema: it is not one JSON object", false},
 		{Chat, Request{Schema: json.RawMessage{}}, "the chat api takes no such schema: it is not one JSON object", false},
@@ -239,7 +239,7 @@ func TestUnsupported(t *testing.T) {
 		body, err := test.api.Encode(test.in)
 		var unsupported *UnsupportedError
 		if !errors.As(err, &unsupported) || err.Error() != test.want || body != nil || unsupported.API != test.api {
-			t.Errorf("%s, %+v: got %s, %v\nwant %s", test.api, test.in, body, err, test.want)
+			t.Errorf("%s, %+v: got %v, %v\nwant %s", test.api, test.in, body, err, test.want)
 			continue
 		}
 		if (unsupported.Hint() != "") != test.hint {
@@ -262,8 +262,8 @@ func TestJSONSize(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := jsonSize(strings.ToValidUTF8(text, "")), len(encoded)-len(`{"":""}`); got != want {
-			t.Errorf("%q: %d bytes, want the %d of %s", text, got, want, encoded)
+		if got, want := jsonSize(strings.ToValidUTF8(text, "")), int(encoded.Len())-len(`{"":""}`); got != want {
+			t.Errorf("%q: %d bytes, want the %d of %s", text, got, want, encoded.Shown())
 		}
 	}
 }
@@ -272,8 +272,8 @@ func TestJSONSize(t *testing.T) {
 func TestEncodeRefusesSize(t *testing.T) {
 	fits := strings.Repeat("\x01", mostEncoded/6)
 	most := Request{Model: "m", MaxTokens: 1, Prompt: fits}
-	if body, err := Messages.Encode(most); err != nil || len(body) < mostEncoded-6 {
-		t.Errorf("a prompt within the limit: %d bytes, %v", len(body), err)
+	if body, err := Messages.Encode(most); err != nil || body.Len() < mostEncoded-6 {
+		t.Errorf("a prompt within the limit: %d bytes, %v", body.Len(), err)
 	}
 	over := fits[:mostEncoded/6-6] + strings.Repeat("\x01", 7)
 	for name, r := range map[string]Request{

@@ -31,6 +31,10 @@ const openai = new OpenAI({ apiKey: 'sk-demo-openai', baseURL: `${base}/v1`, max
 const ask = { model: 'claude-haiku-5-5', max_tokens: 400, messages: [{ role: 'user', content: '你好, demo' }] };
 const chat = { model: 'qwen-plus', messages: [{ role: 'user', content: '你好, demo' }] };
 
+// A PNG file of one pixel, and the shortest PDF.
+const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+const pdf = 'JVBERi0xLjQKJeLjz9MKJSVFT0YK';
+
 // rejected returns the error of a promise that has to fail.
 async function rejected(promise) {
   try {
@@ -57,6 +61,20 @@ describe('anthropic: answers', () => {
     const message = await anthropic.messages.create({ ...ask, max_tokens: 5 }, query());
     assert.equal(message.stop_reason, 'max_tokens');
     assert.equal(message.usage.output_tokens, 5);
+  });
+
+  test('a picture and a document', async () => {
+    const source = (media_type, data) => ({ type: 'base64', media_type, data });
+    const content = [
+      { type: 'image', source: source('image/png', png) },
+      { type: 'document', source: source('application/pdf', pdf) },
+      { type: 'text', text: 'what is it' },
+    ];
+    const message = await anthropic.messages.create({ ...ask, messages: [{ role: 'user', content }] }, query());
+    assert.match(message.content[0].text, /\[image\/png of 70 bytes\]\n\[application\/pdf of 21 bytes\]\nwhat is it/);
+    content[0].source.media_type = 'image/jpeg';
+    const error = await rejected(anthropic.messages.create({ ...ask, messages: [{ role: 'user', content }] }, query()));
+    assert.ok(error instanceof Anthropic.BadRequestError, String(error));
   });
 
   test('rate limits in the headers', async () => {
@@ -201,6 +219,18 @@ describe('openai: answers', () => {
     const { prompt_tokens, completion_tokens, total_tokens } = completion.usage;
     assert.equal(total_tokens, prompt_tokens + completion_tokens);
     assert.match(completion._request_id, /^req_/);
+  });
+
+  test('a picture', async () => {
+    const content = [
+      { type: 'image_url', image_url: { url: `data:image/png;base64,${png}` } },
+      { type: 'text', text: 'what is it' },
+    ];
+    const completion = await openai.chat.completions.create({ ...chat, messages: [{ role: 'user', content }] }, query());
+    assert.match(completion.choices[0].message.content, /\[image\/png of 70 bytes\]\nwhat is it/);
+    content[0].image_url.url = 'https://example.com/a.png'; // nothing is fetched
+    const error = await rejected(openai.chat.completions.create({ ...chat, messages: [{ role: 'user', content }] }, query()));
+    assert.ok(error instanceof OpenAI.BadRequestError, String(error));
   });
 
   test('a completion cut by max_completion_tokens', async () => {

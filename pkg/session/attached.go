@@ -1,0 +1,115 @@
+package session
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"ferry/pkg/state"
+	"ferry/pkg/text"
+)
+
+// File is a picture or a document of a turn. Its content is in a private file of its own beside the conversation's, which
+// is written once, under its digest: .NAME.DIGEST.file. So a later turn is sent with what the earlier one had, whatever
+// became of the file that the user named.
+type File struct {
+	Name   string `json:"name"`
+	Type   string `json:"type"` // the media type
+	Size   int    `json:"size"`
+	SHA256 string `json:"sha256"`
+
+	content []byte // nil where it is to be read
+}
+
+// maxFile is the most bytes of a file, the largest request that the APIs take.
+const maxFile = 32 << 20
+
+const attachedSuffix = ".file"
+
+// NewFile is a file that goes with a prompt.
+func NewFile(name, mediaType string, content []byte) File {
+	sum := sha256.Sum256(content)
+	return File{Name: name, Type: mediaType, Size: len(content), SHA256: hex.EncodeToString(sum[:]), content: content}
+}
+
+// attachedPath is where the content of a digest is kept.
+func (s Store) attachedPath(name, digest string) string {
+	return filepath.Join(s.Dir, "."+name+"."+digest+attachedSuffix)
+}
+
+// isAttached reports whether a file of the folder is the content of a conversation's, "" for any conversation.
+func isAttached(entry, name string) bool {
+	rest, ok := strings.CutSuffix(entry, attachedSuffix)
+	const digits = 2 * sha256.Size
+	if !ok || len(rest) < digits+1 || strings.Trim(rest[len(rest)-digits:], "0123456789abcdef") != "" {
+		return false
+	}
+	return rest[0] == '.' && (name == "" || rest[:len(rest)-digits] == "."+name+".")
+}
+
+// Content is what a file of a turn holds.
+func (h *Handle) Content(f File) ([]byte, error) {
+	if f.content != nil {
+		return f.content, nil
+	}
+	if len(f.SHA256) != 2*sha256.Size || strings.Trim(f.SHA256, "0123456789abcdef") != "" {
+		return nil, fmt.Errorf("session %s is damaged: %q is no digest of a file", h.session.Name, f.SHA256)
+	}
+	content, err := state.ReadPrivate(h.store.attachedPath(h.session.Name, f.SHA256), maxFile)
+	if err == nil && NewFile("", "", content).SHA256 != f.SHA256 {
+		err = errors.New("it was changed")
+	}
+	if err != nil {
+		return nil, text.Errorf("--new begins another conversation",
+			"session %s: %s, which an earlier turn had, cannot be read: %w", h.session.Name, f.Name, state.Bare(err))
+	}
+	return content, nil
+}
+
+// keepFiles writes the contents that are not on the disk yet.
+func (h *Handle) keepFiles(of Session) error {
+	for f := range of.files() {
+		path := h.store.attachedPath(of.Name, f.SHA256)
+		if _, err := os.Lstat(path); err == nil || f.content == nil {
+			continue
+		}
+		if err := state.WriteFile(path, f.content, 0o600); err != nil {
+			return unavailable(err)
+		}
+	}
+	return nil
+}
+
+// files are those of all turns and of the prompt without an answer.
+func (s *Session) files() iter.Seq[File] {
+	return func(yield func(File) bool) {
+		for _, turn := range append(slices.Clip(s.Turns), Turn{Files: s.PendingFiles}) {
+			for _, f := range turn.Files {
+				if !yield(f) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// removeAttached removes the contents that no turn of the conversation has.
+func (s Store) removeAttached(of Session) error {
+	used := map[string]bool{}
+	for f := range of.files() {
+		used[filepath.Base(s.attachedPath(of.Name, f.SHA256))] = true
+	}
+	entries, err := os.ReadDir(s.Dir)
+	for _, entry := range entries {
+		if isAttached(entry.Name(), of.Name) && !used[entry.Name()] {
+			err = errors.Join(err, os.Remove(filepath.Join(s.Dir, entry.Name())))
+		}
+	}
+	return err
+}

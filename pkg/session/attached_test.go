@@ -1,0 +1,88 @@
+package session
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// contents lists the contents that the folder has.
+func contents(t *testing.T, s Store) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(s.Dir)
+	check(t, err)
+	for _, entry := range entries {
+		if isAttached(entry.Name(), "") {
+			names = append(names, entry.Name())
+		}
+	}
+	return names
+}
+
+// TestFiles keeps the files of turns: one content each, read again whole, and gone with their conversation.
+func TestFiles(t *testing.T) {
+	s := Store{Dir: filepath.Join(t.TempDir(), "sessions")}
+	ctx := context.Background()
+	open := func(name string) *Handle {
+		t.Helper()
+		h, err := s.Open(ctx, name, start, time.Minute)
+		check(t, err)
+		return h
+	}
+	picture, paper := NewFile("a.png", "image/png", []byte("picture")), NewFile("b.pdf", "application/pdf", []byte("paper"))
+	for _, name := range []string{"a", "a.b"} { // each has its own
+		h := open(name)
+		check(t, h.Ask("given up", []File{NewFile("c.png", "image/png", []byte("other"))}, start))
+		check(t, h.Ask("one", []File{picture, paper}, start))
+		check(t, h.Answer("answer", "node", "model", start))
+		check(t, h.Ask("two", []File{picture}, start))
+		h.Close()
+	}
+	if got := contents(t, s); len(got) != 4 {
+		t.Errorf("got the contents %q, want two for each conversation", got)
+	}
+	h := open("a")
+	kept := h.Session()
+	if len(kept.Turns) != 2 || len(kept.Turns[0].Files) != 2 || len(kept.PendingFiles) != 1 {
+		t.Fatalf("got %+v", kept)
+	}
+	for i, want := range []string{"picture", "paper"} {
+		if got, err := h.Content(kept.Turns[0].Files[i]); err != nil || string(got) != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+	check(t, h.Answer("answer", "node", "model", start))
+	if got, err := h.Content(h.Session().Turns[2].Files[0]); err != nil || string(got) != "picture" {
+		t.Errorf("of a prompt that was kept before: got %q, %v", got, err)
+	}
+	path := s.attachedPath("a", paper.SHA256)
+	check(t, os.WriteFile(path, []byte("other"), 0o600))
+	for _, want := range []string{"it was changed", "no such file"} {
+		_, err := h.Content(kept.Turns[0].Files[1])
+		if err == nil || !strings.Contains(err.Error(), "session a: b.pdf, which an earlier turn had, cannot be read: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want that %s", err, want)
+		}
+		_ = os.Remove(path)
+	}
+	if _, err := h.Content(File{Name: "x", SHA256: "../../etc/passwd"}); err == nil {
+		t.Error("a path in place of a digest was taken")
+	}
+	h.Close()
+	if _, err := s.Remove(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range contents(t, s) {
+		if !isAttached(name, "a.b") {
+			t.Errorf("%s is left", name)
+		}
+	}
+	stored, err := s.Stored()
+	check(t, err)
+	check(t, stored.Remove(ctx))
+	if got := contents(t, s); len(got) != 0 {
+		t.Errorf("%q are left", got)
+	}
+}

@@ -1,0 +1,276 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"ferry/pkg/text"
+)
+
+// File is a picture or a document that goes with a prompt.
+type File struct {
+	// Name is what the user calls it.
+	Name string
+	// Type is its media type.
+	Type string
+	Data []byte
+	// Again says that the file of that name can be read again.
+	Again bool
+}
+
+const pdf = "application/pdf"
+
+const (
+	// maxImage is the most bytes of a picture, and maxRequest of a request, that the APIs take.
+	maxImage   = 10 << 20
+	maxRequest = 32 << 20
+)
+
+// fileTypes are the media types that the APIs take, each with the look at whether the content is whole.
+var fileTypes = []struct {
+	name, mime string
+	isWhole    func([]byte) bool
+}{
+	{"JPEG", "image/jpeg", wholeJPEG},
+	{"PNG", "image/png", wholePNG},
+	{"GIF", "image/gif", wholeGIF},
+	{"WebP", "image/webp", wholeWebP},
+	{"PDF", pdf, func(b []byte) bool { return bytes.Contains(b, []byte("%%EOF")) }},
+}
+
+// NewFile says by its content what a file is: nil is a text, or nothing that goes as a file. It refuses a file whose name
+// says that it is a picture or a PDF and whose content is none, one that is cut short, and one that is too large.
+func NewFile(name string, content []byte) (*File, error) {
+	mime, _, _ := strings.Cut(http.DetectContentType(content), ";")
+	for _, t := range fileTypes {
+		switch {
+		case t.mime != mime:
+			continue
+		case !t.isWhole(content):
+			return nil, text.Errorf("copy or download it again", "%s is cut short: its end as a %s file is missing", name, t.name)
+		case mime != pdf && len(content) > maxImage:
+			return nil, text.Errorf("make it smaller, such as with: magick IN -resize '1568x1568>' OUT.jpg",
+				"%s is too large: it has %.1f MiB, and a picture may have %d", name, float64(len(content))/(1<<20), maxImage>>20)
+		}
+		return &File{Name: name, Type: mime, Data: content}, nil
+	}
+	isText := utf8.Valid(content) && bytes.IndexByte(content, 0) < 0
+	switch extension := strings.ToLower(filepath.Ext(name)); {
+	case strings.HasPrefix(mime, "image/") && !isText, strings.Contains(" .heic .heif .avif .tif .tiff .bmp .ico ", " "+extension+" "):
+		return nil, text.Errorf("convert it, such as with: magick IN OUT.png",
+			"%s is not of a kind that the APIs take: JPEG, PNG, GIF, WebP and PDF", name)
+	case strings.Contains(" .jpg .jpeg .png .gif .webp .pdf ", " "+extension+" "):
+		return nil, text.Errorf("a text needs a name that says so; is it an error page that was saved as a picture?",
+			"%s is not what its name says: its content is %s", name, kindOf(content, mime))
+	}
+	return nil, nil
+}
+
+func kindOf(content []byte, mime string) string {
+	if len(content) == 0 {
+		return "empty"
+	}
+	return mime
+}
+
+// String is the file as it is shown: its size and type.
+func (f *File) String() string { return megabytes(len(f.Data)) + " " + f.Type }
+
+// Tokens guesses how many tokens the file is, rather too many: the most of a picture, and of a PDF some pages by its size.
+func (f *File) Tokens() int {
+	const most, pageBytes = 5000, 50 << 10
+	if f.Type != pdf {
+		return most
+	}
+	return most * (1 + len(f.Data)/pageBytes)
+}
+
+// megabytes writes a size that people compare with that of a file.
+func megabytes(n int) string {
+	switch {
+	case n < 1000:
+		return text.Count(n, "byte")
+	case n < 1_000_000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
+
+// wholePNG looks for the last chunk. Each has its length, its type, its content and a checksum.
+func wholePNG(b []byte) bool {
+	for b = b[8:]; len(b) >= 12; {
+		size := uint64(binary.BigEndian.Uint32(b)) + 12
+		if size > uint64(len(b)) {
+			return false
+		}
+		if string(b[4:8]) == "IEND" {
+			return true
+		}
+		b = b[size:]
+	}
+	return false
+}
+
+// wholeJPEG looks for the end marker behind the segments and scans: one in a segment belongs to a preview.
+func wholeJPEG(b []byte) bool {
+	for b = b[2:]; ; {
+		at := bytes.IndexByte(b, 0xff) // in a scan, what comes before it is the picture
+		if at < 0 || at+1 == len(b) {
+			return false
+		}
+		marker := b[at+1]
+		b = b[at+1:]
+		switch {
+		case marker == 0xff: // a fill byte
+			continue
+		case marker == 0xd9:
+			return true
+		case marker == 0, marker == 1, marker >= 0xd0 && marker <= 0xd8: // without a length
+			b = b[1:]
+			continue
+		}
+		if len(b) < 3 || len(b) < 1+int(binary.BigEndian.Uint16(b[1:])) {
+			return false
+		}
+		b = b[1+int(binary.BigEndian.Uint16(b[1:])):]
+	}
+}
+
+// wholeGIF looks for the trailer behind the blocks.
+func wholeGIF(b []byte) bool {
+	table := func(flags byte) int { // the bytes of a table of colours
+		if flags&0x80 == 0 {
+			return 0
+		}
+		return 3 << (flags&7 + 1)
+	}
+	skip := func(n int) bool {
+		if n > len(b) {
+			return false
+		}
+		b = b[n:]
+		return true
+	}
+	if len(b) < 13 || !skip(13+table(b[10])) {
+		return false
+	}
+	for len(b) > 0 {
+		kind, head := b[0], 2 // an extension and its label
+		switch kind {
+		case 0x3b:
+			return true
+		case 0x2c: // a picture, its table of colours and a byte before its data
+			if len(b) < 10 {
+				return false
+			}
+			head = 11 + table(b[9])
+		case 0x21:
+		default:
+			return false
+		}
+		if !skip(head) {
+			return false
+		}
+		for size := 1; size > 0; { // the data, in pieces with their lengths; one of none is the end
+			if len(b) == 0 {
+				return false
+			}
+			if size = int(b[0]); !skip(1 + size) {
+				return false
+			}
+		}
+	}
+	return false
+}
+
+// wholeWebP compares the length that the head states.
+func wholeWebP(b []byte) bool {
+	return len(b) >= 12 && uint64(binary.LittleEndian.Uint32(b[4:]))+8 <= uint64(len(b))
+}
+
+// Body is the body of a request. Its files become base64 while they are read, so that each is in memory once.
+type Body []BodyPart
+
+// BodyPart is a piece of JSON and the file whose content follows it, nil for none.
+type BodyPart struct {
+	JSON []byte
+	File *File
+}
+
+// Len is the number of bytes.
+func (b Body) Len() int64 {
+	var n int64
+	for _, part := range b {
+		n += int64(len(part.JSON))
+		if part.File != nil {
+			n += int64(base64.StdEncoding.EncodedLen(len(part.File.Data)))
+		}
+	}
+	return n
+}
+
+// Reader reads the bytes, from their beginning.
+func (b Body) Reader() io.Reader {
+	if len(b) == 1 {
+		return bytes.NewReader(b[0].JSON)
+	}
+	var readers []io.Reader
+	for _, part := range b {
+		readers = append(readers, bytes.NewReader(part.JSON))
+		if part.File != nil {
+			readers = append(readers, &base64Reader{left: part.File.Data})
+		}
+	}
+	return io.MultiReader(readers...)
+}
+
+// Shown is the JSON with a word for each file in the place of its content.
+func (b Body) Shown() []byte {
+	if len(b) == 1 {
+		return b[0].JSON
+	}
+	var out []byte
+	for _, part := range b {
+		out = append(out, part.JSON...)
+		if part.File != nil {
+			out = append(out, "<"+part.File.String()+">"...)
+		}
+	}
+	return out
+}
+
+// base64Reader reads bytes as base64.
+type base64Reader struct {
+	left    []byte
+	group   [4]byte
+	waiting []byte // of the group
+}
+
+func (r *base64Reader) Read(p []byte) (int, error) {
+	if len(r.waiting) == 0 && len(r.left) == 0 {
+		return 0, io.EOF
+	}
+	if n := min(len(p)/4*3, len(r.left)); len(r.waiting) == 0 && n > 0 {
+		if n < len(r.left) {
+			n -= n % 3
+		}
+		base64.StdEncoding.Encode(p, r.left[:n])
+		r.left = r.left[n:]
+		return base64.StdEncoding.EncodedLen(n), nil
+	}
+	if len(r.waiting) == 0 { // p is shorter than a group
+		n := min(3, len(r.left))
+		base64.StdEncoding.Encode(r.group[:], r.left[:n])
+		r.left, r.waiting = r.left[n:], r.group[:]
+	}
+	n := copy(p, r.waiting)
+	r.waiting = r.waiting[n:]
+	return n, nil
+}
