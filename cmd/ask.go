@@ -71,7 +71,6 @@ type callOptions struct {
 	prompt       promptOptions
 	conversation conversationOptions
 	extras       extraOptions
-	system       string
 	output       string
 	expect       string
 	usage        bool
@@ -127,7 +126,9 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	addSettingFlags(f, &o.node, "output", "render")
 	f.Lookup("render").NoOptDefVal, f.Lookup("render").Hidden = "on", true // the default is on
 	f.BoolVar(&o.noRender, "no-render", false, "do not style Markdown on a terminal")
-	f.StringVarP(&o.system, "system", "s", "", "the system prompt, as `TEXT`")
+	addSettingFlags(f, &o.node, "system")
+	f.StringVar(&o.node.role, "role", "", "the system prompt that the configuration has under roles as `NAME`")
+	c.MarkFlagsMutuallyExclusive("system", "role")
 	f.StringArrayVarP(&o.prompt.files, "file", "f", nil, "add this `FILE` to the prompt, a text, a picture or a PDF; may be repeated")
 	f.BoolVar(&o.prompt.noStdin, "no-stdin", false, "never read standard input (also FERRY_STDIN=never)")
 	f.StringVar(&o.conversation.name, "session", "", "go on with the conversation `NAME`, or begin it")

@@ -11,7 +11,6 @@ import (
 	"ferry/pkg/client"
 	"ferry/pkg/term"
 	"ferry/pkg/text"
-	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -100,7 +99,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err != nil {
 		return err
 	}
-	common := &client.BatchRequest{Request: wire.Request{System: o.system}, Timeout: s.values.Timeout, Clock: a.Clock}
+	common := &client.BatchRequest{Timeout: s.values.Timeout, Clock: a.Clock}
 	if err := o.extras.apply(c.Context(), &common.Request); err != nil {
 		return err
 	}
@@ -108,14 +107,15 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err != nil {
 		return err
 	}
-	if err := stages.Filter.CheckRequest(common.Request); err != nil {
-		return err
-	}
-	order, err := s.order(s.values.Nodes, endpointOptions{unread: o.dryRun, connections: b.concurrency})
+	order, err := s.order(c.Context(), s.values.Nodes, endpointOptions{unread: o.dryRun, connections: b.concurrency})
 	if err != nil {
 		return err
 	}
 	defer order.close()
+	order.tell(stages.Filter, nil)
+	if err := stages.Filter.CheckRequest(common.Request); err != nil {
+		return err
+	}
 	order.OnHandover, order.OnSkip = nil, nil // a batch does not report them item by item
 	stages.Failover, stages.Output = &order.Failover, client.HoldToSchema
 	call := &batchCall{app: a, batchOptions: b}

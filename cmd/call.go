@@ -58,7 +58,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 			return err
 		}
 	}
-	order, err := s.order(names, endpointOptions{unread: o.dryRun, streams: o.streams, holds: true})
+	order, err := s.order(ctx, names, endpointOptions{unread: o.dryRun, streams: o.streams, holds: true})
 	if err == nil && (conversation != nil || len(names) > 1) {
 		err = order.suits(call.Request) // a single call finds out by itself what the API does not have
 	}
@@ -70,7 +70,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	s.noteFiles(stages.Filter, call.Request.AllFiles())
+	order.tell(stages.Filter, call.Request.AllFiles())
 	if output.output == "raw" && !o.streams {
 		call.Reading = client.AsBody
 	}
@@ -94,6 +94,11 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		defer release()
 	}
 	result, err := client.Chain(stages).Do(ctx, call)
+	return withCost(result, err)
+}
+
+// withCost says of a call that was stopped, or not sent, what it may cost.
+func withCost(result *client.Result, err error) error {
 	var spent *limit.SpentError
 	var stopped signalled
 	switch {
@@ -127,21 +132,9 @@ func mayBeBilled(attempts []*client.Attempt) string {
 	return fmt.Sprintf("%d requests were sent, which may have been carried out and billed", ambiguous)
 }
 
-// noteFiles says what the filter does not look at.
-func (s *settings) noteFiles(filter *client.Filter, files []*wire.File) {
-	if filter == nil || !filter.Prompts || len(files) == 0 {
-		return
-	}
-	more := ""
-	if n := len(files) - 1; n > 0 {
-		more = " and " + text.Count(n, "other file")
-	}
-	s.note("the filter looks at texts: not at what is in %s%s", files[0].Name, more)
-}
-
 // request puts together what is asked: the prompt, with the earlier turns of the conversation, and what goes with it.
 func (a *app) request(ctx context.Context, conversation *client.Conversation, o callOptions) (wire.Request, error) {
-	request := wire.Request{System: o.system, Stream: o.streams}
+	request := wire.Request{Stream: o.streams}
 	var err error
 	switch {
 	case !o.conversation.resend:

@@ -39,7 +39,7 @@ type orderedNode struct {
 }
 
 // order finds the nodes. What is wrong with any of them is found now: before anything is sent.
-func (s *settings) order(names []string, o endpointOptions) (*nodeOrder, error) {
+func (s *settings) order(ctx context.Context, names []string, o endpointOptions) (*nodeOrder, error) {
 	order := &nodeOrder{settings: s, options: o, guarded: len(names) > 1, Failover: client.Failover{Across: s.values.Across}}
 	order.OnHandover = func(failed *client.Error, next client.Candidate) {
 		where := next.Name
@@ -51,6 +51,9 @@ func (s *settings) order(names []string, o endpointOptions) (*nodeOrder, error) 
 	order.OnSkip = func(skipped client.Candidate, err error) { s.note("%s cannot be asked: %s", skipped.Name, err) }
 	for i, name := range names {
 		node, err := s.selectNode(name)
+		if err == nil {
+			node.System, err = s.systemPrompt(ctx, node.System)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -80,6 +83,9 @@ func (order *nodeOrder) ready(ctx context.Context, i int) (*client.Endpoint, err
 		n.endpoint, n.err = order.settings.endpoint(ctx, n.Node, order.options)
 		if n.err == nil && n.Provider && !order.options.unread {
 			order.settings.introduce(n.Node)
+		}
+		if n.err == nil {
+			n.endpoint.System = n.System
 		}
 		if n.err == nil && order.onEndpoint != nil {
 			order.onEndpoint(n.endpoint)
@@ -113,13 +119,55 @@ func (order *nodeOrder) suits(request wire.Request) error {
 			return err
 		}
 		own := request
-		own.Version, own.MaxTokens, own.Model = node.Version, node.MaxTokens, node.Model
+		own.Version, own.MaxTokens, own.Model, own.System = node.Version, node.MaxTokens, node.Model, node.System
 		if _, err := node.API.Encode(own); err != nil {
 			return &client.Error{Class: client.Usage, Node: node.Name, Err: err}
 		}
 	}
 	return nil
 }
+
+// tell has the filter look at what the nodes add to a request, and says what it does not look at.
+func (order *nodeOrder) tell(filter *client.Filter, files []*wire.File) {
+	if filter == nil || !filter.Prompts {
+		return
+	}
+	for _, node := range order.nodes {
+		filter.Nodes = append(filter.Nodes, wire.Request{System: node.System, Params: node.Params})
+	}
+	if n := len(files); n > 1 {
+		order.settings.note("the filter looks at texts: not at what is in %s and %s", files[0].Name, text.Count(n-1, "other file"))
+	} else if n == 1 {
+		order.settings.note("the filter looks at texts: not at what is in %s", files[0].Name)
+	}
+}
+
+// systemPrompt reads the file of a system prompt that names one.
+func (s *settings) systemPrompt(ctx context.Context, given string) (string, error) {
+	name, isFile := strings.CutPrefix(given, "@")
+	if !isFile || strings.HasPrefix(name, "@") { // @@ begins a text
+		return name, nil
+	}
+	if read, known := s.systems[name]; known { // it may be a pipe
+		return read, nil
+	}
+	read, err := readFile(ctx, name, maxSystem, "that is the most of a system prompt; a text that begins with @ has another @ in front")
+	if err == nil {
+		err = client.CheckText(read, name)
+	}
+	if err != nil {
+		return "", err
+	}
+	prompt := strings.TrimSuffix(strings.TrimSuffix(string(read), "\n"), "\r")
+	if s.systems == nil {
+		s.systems = map[string]string{}
+	}
+	s.systems[name] = prompt
+	return prompt, nil
+}
+
+// maxSystem is the most bytes of a system prompt's file.
+const maxSystem = 1 << 20
 
 // endpoint is a node that is ready to be asked, with what commands want to know of the way to it.
 type endpoint struct {

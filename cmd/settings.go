@@ -23,6 +23,8 @@ type nodeOptions struct {
 	budgetUnchecked bool
 	// resolve are the addresses of hosts, each as HOST:PORT:ADDRESS[,ADDRESS].
 	resolve []string
+	// role is the name of a system prompt of the file.
+	role string
 	// given are the settings that were given as flags, by their keys.
 	given map[string]string
 }
@@ -33,19 +35,22 @@ type settings struct {
 	nodeOptions
 	file   *config.File
 	values *config.Values
+	// systems are the system prompts that were read, by the names of their files.
+	systems map[string]string
 	// limiters are the rate limits that are in use, by address and rate.
 	limiters                    map[string]*rateLimiter
 	limitWarning, budgetWarning sync.Once
 }
 
 // shorthands are the one-letter flags of settings.
-var shorthands = map[string]string{"node": "n", "model": "m", "output": "o"}
+var shorthands = map[string]string{"node": "n", "model": "m", "output": "o", "system": "s"}
 
 // wanted are the words for what a flag takes.
 var wanted = map[string]string{
 	"node": "NODE", "model": "MODEL", "max_tokens": "N", "retry.policy": "POLICY", "retry.attempts": "N",
 	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "idle_timeout": "DURATION", "proxy": "URL", "output": "FORM", "render": "on|off",
 	"http3": "true|false|only", "pick": "order|fastest", "limit": "RATE", "hold": "DURATION", "failover.across": "bool",
+	"system": "TEXT",
 }
 
 // addSettingFlags declares the flags of settings by their keys. Names, defaults and texts are config's.
@@ -73,7 +78,7 @@ func (s *settingFlag) Type() string   { return wanted[s.Key] }
 func (s *settingFlag) Set(value string) error {
 	if earlier, twice := s.given[s.Key]; twice && s.Key == "node" { // whose own text may have a comma
 		value = earlier + "\n" + value
-	} else if twice {
+	} else if twice && s.Key != "system" {
 		value = earlier + "," + value
 	}
 	s.given[s.Key] = value
@@ -136,6 +141,11 @@ func (a *app) settings(o nodeOptions) (*settings, error) {
 	file, err := a.loadFile()
 	if err != nil {
 		return nil, err
+	}
+	if o.role != "" {
+		if o.given["system"], err = file.Role(o.role, a.Lookup); err != nil {
+			return nil, err
+		}
 	}
 	values, err := config.Resolve(file, a.Lookup, o.given)
 	if err != nil {

@@ -28,7 +28,7 @@ func (b *BatchRequest) Call(item Item) *Call {
 	if item.System != nil {
 		r.System = *item.System
 	}
-	return &Call{Request: r, Timeout: b.Timeout, Deadline: b.Clock.Now().Add(b.Timeout)}
+	return &Call{Request: r, NoSystem: item.System != nil && *item.System == "", Timeout: b.Timeout, Deadline: b.Clock.Now().Add(b.Timeout)}
 }
 
 // Price guesses how many tokens an item is sent and may be answered.
@@ -45,10 +45,11 @@ func (b *BatchRequest) Settings() map[string]string {
 		}
 		return fmt.Sprint(*n)
 	}
+	r := b.Call(Item{}).To(b.Endpoint).Request
 	return map[string]string{
-		"--model": b.Endpoint.Model, "--max-tokens": fmt.Sprint(b.Endpoint.MaxTokens), "--system": b.System,
+		"--model": b.Endpoint.Model, "--max-tokens": fmt.Sprint(b.Endpoint.MaxTokens), "--system": r.System,
 		"--api": string(b.Endpoint.API), "--temperature": number(b.Temperature), "--top-p": number(b.TopP),
-		"--stop": fmt.Sprintf("%q", b.Stop), "--schema": string(b.Schema), "--param": fmt.Sprintf("%q", b.Call(Item{}).To(b.Endpoint).Request.Params),
+		"--stop": fmt.Sprintf("%q", b.Stop), "--schema": string(b.Schema), "--param": fmt.Sprintf("%q", r.Params),
 	}
 }
 

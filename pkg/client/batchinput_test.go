@@ -132,6 +132,20 @@ func TestBatchRequest(t *testing.T) {
 	if call := b.Call(Item{Prompt: "p", System: &own, Model: "n"}); call.Request.System != "own" || call.Request.Model != "n" || call.Timeout != time.Minute {
 		t.Errorf("got %+v", call)
 	}
+	none := ""
+	b.Endpoint.System = "the node's"
+	for _, item := range []struct {
+		system *string
+		want   string
+	}{{nil, "all"}, {&own, "own"}, {&none, ""}} {
+		if got := b.Call(Item{Prompt: "p", System: item.system}).To(b.Endpoint).Request.System; got != item.want {
+			t.Errorf("got the system prompt %q, want %q", got, item.want)
+		}
+	}
+	if b.System = ""; b.Call(Item{}).To(b.Endpoint).Request.System != "the node's" {
+		t.Error("the node's system prompt is not sent where nothing else is said")
+	}
+	b.System = "all"
 	if input, output := b.Price(Item{Prompt: "four words are here"}); input < 4 || output != 7 {
 		t.Errorf("got a price of %d and %d", input, output)
 	}

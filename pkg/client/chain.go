@@ -67,7 +67,9 @@ func Chain(s Stages) Doer {
 type Call struct {
 	// Request is what is asked. A model "" and 0 tokens are the endpoint's own.
 	Request wire.Request
-	Reading Reading
+	// NoSystem says that the call has no system prompt, whatever the endpoint's own is.
+	NoSystem bool
+	Reading  Reading
 	// Sink takes the answer as it arrives; nil asks for the whole answer at once.
 	Sink Sink
 	// AttemptTimeout bounds one attempt, without a wait for a rate limit; 0 is no bound.

@@ -50,6 +50,8 @@ type Endpoint struct {
 	Model     string
 	MaxTokens int
 	Aliases   map[string]string
+	// System is the system prompt of a call that does not say.
+	System string
 	// Params are the node's own members of a body; those of a call go over them.
 	Params map[string]json.RawMessage
 	// NearModel gives the model that is nearest to a name in the list that the node was last seen to have, "" for none. It may
@@ -87,6 +89,9 @@ func (c Call) To(e *Endpoint) *Call {
 		model = cmp.Or(c.Request.Model, e.Model)
 	}
 	c.Request.Model = model
+	if !c.NoSystem {
+		c.Request.System = cmp.Or(c.Request.System, e.System)
+	}
 	c.Request.MaxTokens = cmp.Or(c.Request.MaxTokens, e.MaxTokens)
 	c.Request.Stream = c.Request.Stream || c.Sink != nil || e.StreamOnly
 	if len(e.Params) > 0 {

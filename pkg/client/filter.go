@@ -22,6 +22,8 @@ type Filter struct {
 	Prompts, Answers bool // what is looked at
 	// Raw says that the command shows the bytes of a reply, and Thinking that it shows the reasoning.
 	Raw, Thinking bool
+	// Nodes are what nodes add to each request, their system prompts and params.
+	Nodes []wire.Request
 }
 
 // promptFilter refuses a call whose words have a blocked one.
@@ -85,6 +87,15 @@ func (f *Filter) CheckRequest(r wire.Request) error {
 	if f == nil || !f.Prompts {
 		return nil
 	}
+	for _, own := range f.Nodes {
+		if err := f.checkRequest(own); err != nil {
+			return err
+		}
+	}
+	return f.checkRequest(r)
+}
+
+func (f *Filter) checkRequest(r wire.Request) error {
 	if err := f.check(r.Prompt, "prompt"); err != nil {
 		return err
 	}

@@ -261,5 +261,12 @@ func checkAddress(s string) *Error {
 	return nil
 }
 
+const maxSystem = 1 << 20
+
+// checkSystem is the rule for a system prompt, which may have lines.
+func checkSystem(s string) *Error {
+	return want(len(s) <= maxSystem && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0, "use a text of at most 1 MiB, or @FILE")
+}
+
 // checkJSON is the rule for a value of any form. What names it can have depends on the node's api: see checkNode.
 func checkJSON(s string) *Error { return want(json.Valid([]byte(s)), "is no JSON") }

@@ -81,6 +81,8 @@ func parseKey(text string) (dottedKey, *Error) {
 		k.path = strings.SplitN(text, ".", 4)
 	case k.path[0] == "gateway" && len(k.path) > 2:
 		k.path = strings.SplitN(text, ".", 3)
+	case k.path[0] == "roles":
+		k.path = strings.SplitN(text, ".", 2)
 	}
 	if k.path[0] == "nodes" && len(k.path) > 1 && checkName(k.path[:2]) != nil {
 		return k, bad("use nodes.NAME.FIELD, the name of letters, digits, - and _", "")

@@ -34,6 +34,11 @@ func List(v *Values, file *File) []Entry {
 	for _, name := range file.Nodes {
 		list = append(list, file.node(name).entries()...)
 	}
+	for _, key := range file.keys {
+		if strings.HasPrefix(key, "roles.") {
+			list = append(list, Entry{key, guard.HideKeys(file.texts[key]), file.origin(key)})
+		}
+	}
 	if _, ok := file.marks["gateway"]; ok {
 		list = append(list, file.gatewayEntries()...)
 	}

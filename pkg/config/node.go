@@ -74,6 +74,8 @@ type Node struct {
 	Pins      []guard.Pin
 	Insecure  bool
 	MaxTokens int
+	// System is the system prompt: a text, or @ and the path of a file with it; a text that begins with @ has another in front.
+	System string
 	// Rate is the rate limit of its address, Budget the tokens of a day; 0 is none.
 	Rate   Rate
 	Budget int64
@@ -151,6 +153,7 @@ func (n *Node) read(text func(field string) string) {
 			n.Resolve = append(n.Resolve, at)
 		}
 	}
+	n.System = text("system")
 	n.Rate, _ = parseLimit(text("limit"))
 	n.Budget, _ = parseBudget(text("budget"))
 	n.Key = Ref(text("key"))

@@ -87,6 +87,7 @@ var keys = []key{
 	{Setting{"output", "output", "FERRY_OUTPUT", "text", "the form of the output"}, kindText, checkOutput},
 	{Setting{"model", "model", "FERRY_MODEL", "claude-haiku-5-5",
 		"the model; the default is for api messages alone"}, kindText, checkModel},
+	{Setting{"system", "system", "FERRY_SYSTEM", "", "the system prompt: a text, or @FILE"}, kindText, checkSystem},
 	{Setting{"max_tokens", "max-tokens", "FERRY_MAX_TOKENS", "4096",
 		"the most tokens of an answer; 100 for api complete"}, kindNumber, checkTokens},
 	{Setting{"filter.file", "", "", "", "a list of blocked words, one a line, read at each use"}, kindPath, checkText},
@@ -124,9 +125,12 @@ var keys = []key{
 	{Setting{Key: "nodes.*.budget"}, kindText, checkBudget},
 	{Setting{Key: "nodes.*.hold"}, kindText, checkHold},
 	{Setting{Key: "nodes.*.max_tokens"}, kindNumber, checkTokens},
+	{Setting{Key: "nodes.*.system"}, kindText, checkSystem},
 	{Setting{Key: "nodes.*.aliases.*"}, kindText, nil}, // with the name: see find
 	{Setting{Key: "nodes.*.headers.*"}, kindText, nil},
 	{Setting{Key: "nodes.*.params.*"}, kindJSON, checkJSON},
+
+	{Setting{Key: "roles.*"}, kindText, checkSystem},
 
 	{Setting{Key: "gateway.server_name"}, kindText, checkServerName},
 	{Setting{Key: "gateway.cert"}, kindText, checkNginxPath},
@@ -203,6 +207,9 @@ func pattern(path []string) string {
 	}
 	if len(p) > 3 && p[0] == "nodes" && hasNames(p[2]) {
 		p[3] = "*"
+	}
+	if len(p) > 1 && p[0] == "roles" {
+		p[1] = "*"
 	}
 	if len(p) > 2 && p[0] == "gateway" && p[1] == "roles" {
 		p[2] = "*"

@@ -151,6 +151,36 @@ func (f *File) wholePath(path string, lookup Lookup) (string, *Error) {
 	return wholePath(path, f.Dir(), HomeDir(lookup))
 }
 
+// wholeSystem makes the path in a system prompt of the file whole.
+func (f *File) wholeSystem(text string, lookup Lookup) (string, *Error) {
+	path, isPath := strings.CutPrefix(text, "@")
+	if !isPath || strings.HasPrefix(path, "@") {
+		return text, nil
+	}
+	path, err := f.wholePath(path, lookup)
+	return "@" + path, err
+}
+
+// Role is the system prompt that the file has under a name. It fails with *Error where there is none.
+func (f *File) Role(name string, lookup Lookup) (string, error) {
+	text, ok := f.texts["roles."+name]
+	if !ok {
+		var names []string
+		for _, key := range f.keys {
+			if role, ok := strings.CutPrefix(key, "roles."); ok {
+				names = append(names, role)
+			}
+		}
+		return "", bad(meant("there is no role "+name, name, names), "ferry config set roles.NAME TEXT makes one")
+	}
+	text, err := f.wholeSystem(text, lookup)
+	if err != nil {
+		err.Key = "roles." + name
+		return "", err
+	}
+	return text, nil
+}
+
 func wholePath(path, dir, home string) (string, *Error) {
 	rest, tilde := strings.CutPrefix(filepath.ToSlash(path), "~/")
 	switch {
@@ -213,6 +243,16 @@ func (v *Values) Select(s Selection) (Node, error) {
 	}
 	if v.set["max_tokens"].origin == "default" && n.own("max_tokens") == "" && dialect.MaxTokens > 0 {
 		n.MaxTokens = dialect.MaxTokens
+	}
+	if says := n.Origin("system") != "default"; !v.set["system"].outside { // a node's "" does without the file's
+		n.System = n.own("system")
+		if !says {
+			n.System = v.set["system"].text
+		}
+		if n.System, err = v.file.wholeSystem(n.System, v.lookup); err != nil {
+			err.Msg = "the system prompt of node " + n.Name + " " + err.Msg
+			return Node{}, err
+		}
 	}
 	for i, path := range []*string{&n.TLS.CA, &n.TLS.Cert, &n.TLS.Key} {
 		if n.own([]string{"tls.ca", "tls.cert", "tls.key"}[i]) == "" {

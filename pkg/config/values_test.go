@@ -83,6 +83,7 @@ func TestPrecedence(t *testing.T) {
 		"output":          {"json", "raw", ""},
 		"model":           {"m1", "m2", ""},
 		"max_tokens":      {"11", "12", ""},
+		"system":          {"one", "two", "three\n\"lines\""},
 	}
 	needs := map[string]string{ // what a key is nothing without
 		"filter.on":      "filter: {file: /words.txt}\n",
