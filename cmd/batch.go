@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -132,6 +133,9 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	}
 	defer done()
 	call.inName = name
+	if b.inFile != "-" {
+		common.Dir = filepath.Dir(b.inFile)
+	}
 	if call.batch, err = client.OpenBatch(client.BatchFiles{
 		In: in, InName: call.inName, Out: b.outFile, Settings: common.Settings(), Shard: b.shard, Again: b.again, Price: common.Price, Look: o.dryRun,
 	}); err != nil {
@@ -166,13 +170,16 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 	}
 	b.sayFaults()
 	b.note("%s", b.estimate())
+	if stages.Filter != nil && stages.Filter.Prompts && b.plan.Files > 0 {
+		b.note("the filter looks at texts: not at what is in pictures and PDFs")
+	}
 	debug.SetGCPercent(400) // see sizeMemory
 	caught, release := b.Catch(ctx)
 	defer release()
 	stages.Wait = func(ctx context.Context, p client.Pause) error { return waitSending(ctx, caught, p, b.Clock.Sleep) }
 	stop := b.showProgress()
 	tally, err := b.batch.Run(ctx, client.BatchRun{
-		Chain: &recovering{b.app, client.Chain(stages)}, Call: common.Call, Workers: min(b.concurrency, max(1, b.plan.ToSend)),
+		Chain: &recovering{b.app, client.Chain(stages)}, Call: common.Call, Attach: common.Attach, Workers: min(b.concurrency, max(1, b.plan.ToSend)),
 		MaxFailures: b.maxFailures, MaxTokens: b.tokenCap, Attempts: b.first.Rule.Attempts, Sending: caught,
 		NotUTF8: func(line int) {
 			b.note("line %d: the answer has bytes that are not UTF-8; %s has U+FFFD in their place", line, b.outFile)

@@ -41,6 +41,8 @@ type Plan struct {
 	// Ambiguous were in flight when an earlier run ended; InFlight names the first of them.
 	Ambiguous int
 	InFlight  []string
+	// Files go with those to send.
+	Files int
 	// Malformed lines are no items; Faults are the first of them.
 	Malformed int
 	Faults    []*ItemError
@@ -145,6 +147,7 @@ func (b *Batch) count(item Item, fault *ItemError) error {
 		}
 	}
 	p.ToSend++
+	p.Files += len(item.Files)
 	input, output := b.files.Price(item)
 	p.Input, p.Output = p.Input+input, p.Output+output
 	return nil

@@ -1,10 +1,14 @@
 package client
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"ferry/pkg/state"
@@ -15,6 +19,8 @@ import (
 // BatchRequest is what all items of a batch have in common.
 type BatchRequest struct {
 	wire.Request
+	// Dir is the folder that the paths of items' files are relative to.
+	Dir string
 	// Endpoint is asked first.
 	Endpoint *Endpoint
 	Timeout  time.Duration
@@ -34,7 +40,72 @@ func (b *BatchRequest) Call(item Item) *Call {
 // Price guesses how many tokens an item is sent and may be answered.
 func (b *BatchRequest) Price(item Item) (input, output int64) {
 	r := b.Call(item).To(b.Endpoint).Request
-	return EstimateInput(r), int64(r.MostTokens())
+	input = EstimateInput(r)
+	for _, name := range item.Files {
+		input += int64(b.priceFile(name))
+	}
+	return input, int64(r.MostTokens())
+}
+
+// priceFile guesses how many tokens a file is, by its beginning and its size; one that cannot be read is none.
+func (b *BatchRequest) priceFile(name string) int {
+	file, size, err := b.open(name)
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	head := make([]byte, 512) // as much as http.DetectContentType looks at
+	n, _ := io.ReadFull(file, head)
+	return wire.EstimateFile(head[:n], size)
+}
+
+// open opens the file of an item, which has to be a regular one.
+func (b *BatchRequest) open(name string) (file *os.File, size int64, err error) {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(b.Dir, name)
+	}
+	info, err := os.Stat(name) // before it is opened, which can wait
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no file")
+	}
+	if err == nil {
+		file, err = os.Open(name)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return file, info.Size(), nil
+}
+
+// Attach reads the files of an item into its request. What is held for them is given back by the share.
+func (b *BatchRequest) Attach(ctx context.Context, item Item, r *wire.Request, memory *MemoryShare) error {
+	total := 0
+	texts, files, err := ReadFiles(item.Files, func(name string) ([]byte, error) {
+		file, size, err := b.open(name)
+		if err == nil {
+			defer file.Close()
+			total += int(min(size, MaxPrompt+1))
+			err = memory.take(ctx, total)
+		}
+		var content bytes.Buffer
+		if err == nil {
+			content.Grow(int(min(size, MaxPrompt+1)) + bytes.MinRead) // it is not copied while it is read
+			_, err = content.ReadFrom(io.LimitReader(file, MaxPrompt+1))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot read %s: %w", name, state.Bare(err))
+		}
+		return content.Bytes(), nil
+	})
+	if err != nil {
+		return err
+	}
+	r.Prompt = strings.Join(append([]string{r.Prompt}, texts...), "\n\n")
+	r.Files = files
+	if len(r.Prompt) > MaxPrompt {
+		return fmt.Errorf("the prompt is over %d MiB", MaxPrompt>>20)
+	}
+	return nil
 }
 
 // Settings are what all requests have in common and OUT's lines do not say, by the names of their flags.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +44,8 @@ type Item struct {
 	System    *string
 	Model     string
 	MaxTokens int
+	// Files go with the prompt, by their paths: see BatchRequest.Dir.
+	Files []string
 
 	numbered bool // the id is the line's number
 }
@@ -62,6 +65,7 @@ type itemLine struct {
 	System    *string         `json:"system"`
 	Model     string          `json:"model"`
 	MaxTokens *int            `json:"max_tokens"`
+	Files     []string        `json:"files"`
 }
 
 // byteOrderMark may begin the input.
@@ -116,7 +120,10 @@ func (item *Item) read(object []byte) string {
 	if in.Prompt == nil {
 		return "the object has no prompt"
 	}
-	item.Prompt, item.System, item.Model = *in.Prompt, in.System, in.Model
+	item.Prompt, item.System, item.Model, item.Files = *in.Prompt, in.System, in.Model, in.Files
+	if slices.Contains(in.Files, "") {
+		return "files wants the paths of files"
+	}
 	if in.MaxTokens != nil {
 		if item.MaxTokens = *in.MaxTokens; item.MaxTokens < 1 || item.MaxTokens > mostTokens {
 			return fmt.Sprintf("max_tokens wants a whole number from 1 to %d", mostTokens)

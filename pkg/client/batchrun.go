@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ferry/pkg/text"
+	"ferry/pkg/wire"
 )
 
 // syncEvery is how often what was written is put on the disk: with the time that this takes, at least every 100 ms.
@@ -24,6 +25,8 @@ type BatchRun struct {
 	// Chain asks for the answer of an item, and Call is the item's call.
 	Chain Doer
 	Call  func(item Item) *Call
+	// Attach reads the files of an item into its request, which are held until the share is released.
+	Attach func(ctx context.Context, item Item, r *wire.Request, memory *MemoryShare) error
 	// Workers is how many items are in flight at once.
 	Workers int
 	// MaxFailures in a row end the run; 0 is no bound.
@@ -86,6 +89,8 @@ type running struct {
 	sending context.Context
 	halt    context.CancelCauseFunc
 	memory  *Memory
+	// fileMemory is a bound of its own: a call that holds files may wait for room for its answer.
+	fileMemory *Memory
 
 	// The batch's mu guards these. row counts the failures since the last success, spent the tokens that were billed, and
 	// reserved those that may be billed for items in flight.
@@ -100,7 +105,7 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 	sending, halt := context.WithCancelCause(how.Sending)
 	defer halt(nil)
 	r := &running{
-		Batch: b, BatchRun: how, ctx: ctx, sending: sending, halt: halt, memory: NewMemory(), settled: make(chan struct{}, 1),
+		Batch: b, BatchRun: how, ctx: ctx, sending: sending, halt: halt, memory: NewMemory(), fileMemory: NewMemory(), settled: make(chan struct{}, 1),
 	}
 	if err := r.begin(); err != nil {
 		return Tally{}, err
@@ -247,6 +252,16 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		return
 	}
 	call := r.Call(item)
+	if len(item.Files) > 0 {
+		held := r.fileMemory.Share()
+		defer held.Release()
+		if err := r.Attach(r.ctx, item, &call.Request, held); err != nil {
+			r.settle(item, &Result{})
+			failed := &Error{Class: Usage, Err: err, Unsent: true}
+			r.missed(item, resultLine{ID: item.ID, Line: item.Line}, &Result{}, failed, line)
+			return
+		}
+	}
 	call.Memory = r.memory.Share()
 	defer call.Memory.Release() // also after a panic
 	asked, err := r.Chain.Do(r.ctx, call)

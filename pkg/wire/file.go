@@ -83,13 +83,20 @@ func kindOf(content []byte, mime string) string {
 // String is the file as it is shown: its size and type.
 func (f *File) String() string { return megabytes(len(f.Data)) + " " + f.Type }
 
-// Tokens guesses how many tokens the file is, rather too many: the most of a picture, and of a PDF some pages by its size.
-func (f *File) Tokens() int {
+// Tokens guesses how many tokens the file is.
+func (f *File) Tokens() int { return EstimateFile(f.Data, int64(len(f.Data))) }
+
+// EstimateFile guesses how many tokens a file of so many bytes is, by its beginning, and rather too many: the most of a picture,
+// of a PDF some pages by its size, of a text a third of its bytes.
+func EstimateFile(head []byte, size int64) int {
 	const most, pageBytes = 5000, 50 << 10
-	if f.Type != pdf {
+	switch mime := http.DetectContentType(head); {
+	case mime == pdf:
+		return most * (1 + int(size/pageBytes))
+	case strings.HasPrefix(mime, "image/"):
 		return most
 	}
-	return most * (1 + len(f.Data)/pageBytes)
+	return int(size/3) + 1
 }
 
 // megabytes writes a size that people compare with that of a file.
