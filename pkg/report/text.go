@@ -365,6 +365,7 @@ func (p *page) hours() {
 	if len(rows) == 0 {
 		return
 	}
+	share := func(h bench.Hour) float64 { return float64(h.OK) / float64(h.Requests) }
 	of := func(title string, rank int, better func(a, b bench.Hour) bool, cell func(bench.Hour) string) column {
 		return p.column(title, rank, rows, func(r *bench.Row) string {
 			found := r.Hours[0]
@@ -373,11 +374,13 @@ func (p *page) hours() {
 					found = h
 				}
 			}
+			if share(found) == 1 && title == "least success" {
+				return text.Missing // no hour had a failure
+			}
 			return fmt.Sprintf("%02d:00 %s", found.Hour, cell(found))
 		})
 	}
 	p50 := func(h bench.Hour) string { return text.Millis(h.P50) }
-	share := func(h bench.Hour) float64 { return float64(h.OK) / float64(h.Requests) }
 	known := func(a, b bench.Hour) bool { return !math.IsNaN(a.P50) && math.IsNaN(b.P50) }
 	p.rowTable("p50 by hour of day", rows,
 		column{title: "00:00 " + zone(p.s) + " 23:00", left: true, rank: 1, cells: each(rows, func(r *bench.Row) string {
