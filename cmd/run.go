@@ -134,7 +134,7 @@ func Main() int {
 			}
 			return code
 		case caught := <-unkilled:
-			if waited || signals.cleaning.Load() == 0 {
+			if waited || signals.cleaning.Load() == 0 && signals.caught.Load() == nil {
 				return dieOf(caught)
 			}
 		case <-quit:
