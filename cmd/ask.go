@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"ferry/pkg/retry"
 	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
@@ -21,7 +20,7 @@ alone. Standard output carries the model's text and nothing else.`,
   ferry ask -n demo -u hello                      no key needed
   ferry ask --expect '(?i)pong' "say pong"        a smoke check: exit 5 when it does not match
   ferry ask --dry-run hi                          what would be sent, and as a curl line
-  ferry ask --batch in.jsonl --out out.jsonl -c 8 many prompts; the same command again goes on`,
+  ferry ask --batch in.jsonl --out out.jsonl -c 8  many prompts; the same command again goes on`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().Changed("batch") {
@@ -115,14 +114,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.StringArrayVar(&o.node.resolve, "resolve", nil, "reach `HOST:PORT:ADDRESS[,ADDRESS]` there; the certificate is still checked for HOST")
 	addStoreFlags(f, &o.node)
 	f.StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+either(wire.APIs()))
-	_ = c.RegisterFlagCompletionFunc("node", a.completeNodes)
 	_ = c.RegisterFlagCompletionFunc("model", a.completeModels(&o.node))
-	_ = c.RegisterFlagCompletionFunc("api", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return words(wire.APIs()), cobra.ShellCompDirectiveNoFileComp
-	})
-	_ = c.RegisterFlagCompletionFunc("retry-policy", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return words(retry.Policies()), cobra.ShellCompDirectiveNoFileComp
-	})
 	addSettingFlags(f, &o.node, "output", "render")
 	f.Lookup("render").NoOptDefVal, f.Lookup("render").Hidden = "on", true // the default is on
 	f.BoolVar(&o.noRender, "no-render", false, "do not style Markdown on a terminal")
@@ -157,12 +149,4 @@ func either[T ~string](names []T) string {
 		list += ", " + string(name)
 	}
 	return list + " or " + string(names[len(names)-1])
-}
-
-func words[T ~string](list []T) []string {
-	out := make([]string, len(list))
-	for i, item := range list {
-		out[i] = string(item)
-	}
-	return out
 }

@@ -134,6 +134,9 @@ func writable(path string) error {
 	return usagef(cmp.Or(text.Hint(err), "its folder has to be there and be yours"), "--out %s", err)
 }
 
+// reportWidth is the width of a report in a file.
+const reportWidth = 120
+
 // conclude prints the report and says what was missed.
 func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 	checks := s.Check(o.thresholds, o.successesOnly)
@@ -152,7 +155,7 @@ func (a *app) show(o reportOptions, checks []bench.Check, warnings []bench.Warni
 	var b bytes.Buffer
 	options := report.Options{Facts: a.out.Facts, Lang: a.language(), Explain: o.explain, Checks: checks}
 	if o.out != "" {
-		options.Facts = term.Facts{Plain: true, Width: pipeWidth}
+		options.Facts = term.Facts{Plain: true, Width: reportWidth}
 	}
 	if err := write(&b, options); err != nil {
 		return err

@@ -2,12 +2,10 @@ package cmd
 
 import (
 	"embed"
-	"fmt"
 	"io"
 	"strings"
 
 	"ferry/pkg/config"
-	"ferry/pkg/term"
 
 	"github.com/spf13/cobra"
 )
@@ -39,7 +37,7 @@ func newHelpTopics(a *app) []*cobra.Command {
 		c := &cobra.Command{Use: topic[0], Short: topic[1]}
 		a.longHelp(c, func() string {
 			if c.Use == "environment" {
-				return environmentHelp()
+				return environmentHelp(helpWidth(a.out.Facts))
 			}
 			page, _ := topics.ReadFile("topics/" + c.Use + ".txt") // a golden file holds each page
 			return string(page)
@@ -57,15 +55,13 @@ func (a *app) longHelp(c *cobra.Command, long func() string) {
 	})
 }
 
-// helpWidth is the width of a terminal on which everything fits; help is the same everywhere.
-const helpWidth = 200
-
-func environmentHelp() string {
-	rows := [][]string{{"variable", "meaning"}}
+// environmentHelp is made for its width: its names are too long for one column of every width.
+func environmentHelp(width int) string {
+	var rows [][2]string
 	for _, v := range config.Environment() {
-		rows = append(rows, []string{v.Name, v.Usage})
+		rows = append(rows, [2]string{v.Name, v.Usage})
 	}
-	rows = append(rows, [][]string{
+	rows = append(rows, [][2]string{
 		{"HTTPS_PROXY, HTTP_PROXY", "the proxy for https and http nodes; lower-case names win, as with curl"},
 		{"ALL_PROXY", "the proxy where neither of these is set: http, https, socks5, socks5h"},
 		{"NO_PROXY", "hosts, domains and networks that are reached without one, as loopback always is"},
@@ -75,59 +71,7 @@ func environmentHelp() string {
 		{"XDG_RUNTIME_DIR", "where the sockets of held connections are, in ferry/; the folder of XDG_STATE_HOME without it"},
 		{"XDG_CONFIG_HOME", "where ferry/config.yaml is; $HOME/.config without it"},
 	}...)
-	return strings.TrimRight("A flag wins over a variable, a variable over the file, the file over the default.\n\n"+
-		term.Table(rows, helpWidth, 1, term.Style{}), "\n")
-}
-
-// helpText is a help page: what a command does, how it is called, examples, its commands, flags and topics. Texts of
-// flags wrap at the width.
-func helpText(c *cobra.Command, width int) string {
-	var b strings.Builder
-	section := func(title, text string) {
-		if text = strings.TrimRight(text, "\n"); text != "" {
-			if b.Len() > 0 {
-				b.WriteString("\n")
-			}
-			b.WriteString(title + text + "\n")
-		}
-	}
-	about := c.Long
-	if about == "" {
-		about = c.Short
-	}
-	section("", about)
-	if !c.Runnable() {
-		return b.String() // a topic
-	}
-	section("Usage:\n", usageLines(c))
-	section("Examples:\n", c.Example)
-	section("Commands:\n", listed(c.Commands(), (*cobra.Command).IsAvailableCommand, ""))
-	section("Flags:\n", c.LocalFlags().FlagUsagesWrapped(width))
-	section("Topics:\n", listed(c.Commands(), (*cobra.Command).IsAdditionalHelpTopicCommand, "help "))
-	if c.HasAvailableSubCommands() {
-		section("", c.CommandPath()+" COMMAND --help says more about one.")
-	}
-	return b.String()
-}
-
-// usageLines are the forms of a command, the main one first.
-func usageLines(c *cobra.Command) string {
-	lines := "  " + c.UseLine()
-	if c.HasAvailableSubCommands() && !strings.HasSuffix(c.Use, "COMMAND") {
-		lines += "\n  " + c.CommandPath() + " COMMAND [flags]"
-	}
-	return lines
-}
-
-// listed lists the commands that belong, each with its short text.
-func listed(all []*cobra.Command, belongs func(*cobra.Command) bool, before string) string {
-	var b strings.Builder
-	for _, c := range all {
-		if belongs(c) {
-			fmt.Fprintf(&b, "  %-18s %s\n", before+c.Name(), c.Short)
-		}
-	}
-	return b.String()
+	return "A flag wins over a variable, a variable over the file, the file over the default.\n\n" + columns(rows, width)
 }
 
 // Commands is the tree of all commands and topics, each with its long text, for what is made of them outside of the

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -219,8 +220,8 @@ func completable(id string) bool {
 	return id != "" && id[0] != '-' && !strings.ContainsFunc(id, odd)
 }
 
-// completeModels offers a shell the models that the nodes of the flags, or the arguments of bench, were last seen to have.
-// No node is asked.
+// completeModels offers a shell the models that the nodes of the flags, or the arguments of bench, were last seen to have,
+// and the file's aliases. No node is asked.
 func (a *app) completeModels(o *nodeOptions) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		var ids []string
@@ -240,6 +241,7 @@ func (a *app) completeModels(o *nodeOptions) cobra.CompletionFunc {
 		for _, name := range names {
 			if node, err := s.selectNode(name); err == nil {
 				ids = append(ids, s.seenModels(node).Models...)
+				ids = slices.AppendSeq(ids, maps.Keys(node.Aliases))
 			}
 		}
 		ids = slices.DeleteFunc(ids, func(id string) bool { return !completable(id) })

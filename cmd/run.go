@@ -367,17 +367,9 @@ means that the answer is all there.`,
 		root.AddCommand(build(a))
 	}
 	root.AddCommand(newHelpTopics(a)...)
+	a.addCompletions(root)
 	return root
 }
 
 // help prints a help page. A closed output is no failure.
-func (a *app) help(c *cobra.Command) {
-	width := pipeWidth
-	if a.out.TTY {
-		width = a.out.Width
-	}
-	_, _ = io.WriteString(a.out, helpText(c, width))
-}
-
-// pipeWidth is the width of help that no terminal shows.
-const pipeWidth = 120
+func (a *app) help(c *cobra.Command) { _, _ = io.WriteString(a.out, helpText(c, a.out.Facts)) }

@@ -11,7 +11,6 @@ import (
 	"ferry/pkg/demo"
 	"ferry/pkg/guard"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -88,21 +87,6 @@ func (s *settingFlag) Set(value string) error {
 func addStoreFlags(f *pflag.FlagSet, o *nodeOptions) {
 	f.BoolVar(&o.noStore, "no-store", false, "leave no trace of this on this machine: no file is written")
 	f.BoolVar(&o.budgetUnchecked, "budget-unchecked", false, "send also where the budget cannot be written down")
-}
-
-// completeNodes offers the names of the nodes to a shell, behind a comma too. A broken file offers nothing: a shell has
-// no place for its error.
-func (a *app) completeNodes(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
-	file, err := a.loadFile()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	names := a.nodeNames(file)
-	before := word[:strings.LastIndexByte(word, ',')+1]
-	for i := range names {
-		names[i] = before + names[i]
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // nodeNames are the names that a node can be called by: those of the file, the built-in ones, and those of providers whose

@@ -1,0 +1,63 @@
+//go:build !windows
+
+package cmd_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"ferry/cmd"
+	"ferry/pkg/text"
+
+	"github.com/charmbracelet/x/ansi"
+)
+
+// helpOn is a help page on a terminal of so many columns.
+func helpOn(t *testing.T, columns uint16, vars map[string]string, args []string) string {
+	t.Helper()
+	terminal, shown := terminalWithin(t, columns)
+	env := testEnv(vars, nil, nil)
+	env.Stdout, env.Stderr = terminal, terminal
+	equal(t, fmt.Sprint("exit code of ", args), cmd.Run(context.Background(), args, env), 0)
+	return strings.ReplaceAll(shown(), "\r\n", "\n")
+}
+
+// TestHelpWidths expects every page to fit terminals of 40 to 120 columns, with all its words and no others.
+func TestHelpWidths(t *testing.T) {
+	words := func(page string) string { return strings.Join(strings.Fields(page), "") }
+	for name, args := range helpPages() {
+		for _, columns := range []uint16{20, 40, 60, 120, 200} {
+			page := ansi.Strip(helpOn(t, columns, nil, args))
+			equal(t, fmt.Sprint(name, " at ", columns, " columns, without spaces"), words(page), words(ferry(t, nil, args...).stdout))
+			most := min(max(int(columns), 40), 120)
+			for _, line := range strings.Split(page, "\n") {
+				if w := text.Width(line); w > most && !asItIs.MatchString(line) && !strings.HasPrefix(line, "      --") {
+					t.Errorf("%s at %d columns has %d in the line %q", name, columns, w, line)
+				}
+			}
+		}
+	}
+}
+
+// TestHelpGroups expects the groups in their order, and headings in bold on a terminal alone.
+func TestHelpGroups(t *testing.T) {
+	for name, want := range map[string][]string{
+		"ask":    {"Flags of every day:", "--node", "--session", "--dry-run", "Retries and time:", "--attempts", "Model:", "--max-tokens", "Conversation:", "--new", "Batch:", "--batch"},
+		"stream": {"Flags of every day:", "--node", "Retries and time:", "--idle-timeout", "Input and output:", "--thinking"},
+		"bench":  {"Flags of every day:", "--requests", "--threshold", "What is sent, and when:", "--warmup", "Retries and time:", "--attempts", "Report:", "--reference"},
+		"config": {"Settings:", " init", " unset", "Nodes:", " nodes", " check", "Kept on this machine:", " session", " purge", "Gateway:", " nginx", " token"},
+	} {
+		page := helpOn(t, 80, nil, []string{name, "--help"})
+		rest := page
+		for _, words := range want {
+			_, after, found := strings.Cut(rest, words)
+			fatalIf(t, !found, "%s --help: got %s, want %q behind what comes before it in %q", name, page, words, want)
+			rest = after
+		}
+		contains(t, name+" on a terminal", page, "\x1b[1m"+want[0]+"\x1b[0m")
+		lacks(t, name+" without colour", helpOn(t, 80, map[string]string{"NO_COLOR": "1"}, []string{name, "--help"}), "\x1b")
+		lacks(t, name+" in a pipe", ferry(t, nil, name, "--help").stdout, "\x1b")
+	}
+}
