@@ -82,9 +82,10 @@ type batchCall struct {
 	batchOptions
 	inName string
 	// first is asked first.
-	first *endpoint
-	batch *client.Batch
-	plan  client.Plan
+	first  *endpoint
+	batch  *client.Batch
+	plan   client.Plan
+	pauses pauses
 }
 
 // runBatch asks every line of a file.
@@ -176,7 +177,7 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 	debug.SetGCPercent(400) // see sizeMemory
 	caught, release := b.Catch(ctx)
 	defer release()
-	stages.Wait = func(ctx context.Context, p client.Pause) error { return waitSending(ctx, caught, p, b.Clock.Sleep) }
+	stages.Wait = func(ctx context.Context, p client.Pause) error { return b.pauses.wait(ctx, caught, p, b.Clock.Sleep) }
 	stop := b.showProgress()
 	tally, err := b.batch.Run(ctx, client.BatchRun{
 		Chain: &recovering{b.app, client.Chain(stages)}, Call: common.Call, Attach: common.Attach, Workers: min(b.concurrency, max(1, b.plan.ToSend)),
@@ -341,6 +342,9 @@ func (b *batchCall) showProgress() (stop func()) {
 		if done > 0 && done < total {
 			rest := time.Duration(float64(since) / float64(done) * float64(total-done))
 			line += "  " + rest.Round(time.Second).String() + " left"
+		}
+		if told := b.pauses.told(done > 0, since); told != "" {
+			line += "  " + told
 		}
 		return done, line
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -207,9 +208,14 @@ func (a *app) measure(ctx context.Context, r *benchRun) (*bench.Run, error) {
 	stop := a.showing(
 		0,
 		func() []string {
-			lines := report.ProgressTable(b.Progress(), since(), a.err.Facts, a.safe)
+			progress := b.Progress()
+			lines := report.ProgressTable(progress, since(), a.err.Facts, a.safe)
+			answered := slices.ContainsFunc(progress, func(p bench.Progress) bool { return p.Done > 0 })
+			if told := r.pauses.told(answered, since()); told != "" {
+				lines = append(lines, told)
+			}
 			if line := waiting.Load(); line != nil {
-				lines = append(lines, text.Cut(a.safe(*line), a.err.Facts.Width-1))
+				lines = append(lines, a.safe(*line))
 			}
 			return lines
 		},

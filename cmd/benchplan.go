@@ -29,6 +29,7 @@ type benchRun struct {
 	input, output int64
 	// sending ends with the first signal.
 	sending context.Context
+	pauses  pauses
 }
 
 func (p *benchRun) close() {
@@ -77,7 +78,7 @@ func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOpt
 	p.Tokens = p.input + p.output
 	p.plan.PerRequest = p.Tokens * int64(o.Attempts)
 	p.Wait = func(ctx context.Context, pause client.Pause) error {
-		return waitSending(ctx, p.sending, pause, s.Clock.Sleep)
+		return p.pauses.wait(ctx, p.sending, pause, s.Clock.Sleep)
 	}
 	sum := sha256.Sum256([]byte(prompt))
 	h := &p.plan.Header

@@ -85,7 +85,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		order.onEndpoint, order.OnReady = a.showProxy, a.showReadied
 		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
 	}
-	ctx, stages.OnStart, cancel = s.underway(ctx)
+	ctx, cancel = order.underway(ctx, &stages)
 	defer cancel()
 	if s.values.AuditFile != "" || o.streams || order.guarded {
 		// A signal kills after the call is in the log, is charged, and what came is shown.

@@ -2,11 +2,15 @@ package cmd
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"ferry/pkg/client"
 	"ferry/pkg/limit"
+	"ferry/pkg/text"
 )
 
 // rateLimiter is a bucket that says so when other processes no longer count with it.
@@ -98,8 +102,17 @@ func limitClock(clock client.Clock) limit.Clock {
 	return limit.NewClock()
 }
 
-// waitSending waits between attempts and for turns; for a turn only until sending ends.
-func waitSending(ctx, sending context.Context, p client.Pause, sleep func(context.Context, time.Duration) error) error {
+// pauses are the waits of a run's requests, counted for its display.
+type pauses struct{ limit, retry atomic.Int64 }
+
+// wait waits between attempts and for turns; for a turn only until sending ends.
+func (w *pauses) wait(ctx, sending context.Context, p client.Pause, sleep func(context.Context, time.Duration) error) error {
+	count := &w.retry
+	if p.Limit != "" {
+		count = &w.limit
+	}
+	count.Add(1)
+	defer count.Add(-1)
 	if p.Limit != "" && sending != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
@@ -107,4 +120,21 @@ func waitSending(ctx, sending context.Context, p client.Pause, sleep func(contex
 		defer context.AfterFunc(sending, cancel)()
 	}
 	return p.Sleep(ctx, sleep)
+}
+
+// told says what a run waits for that began so long ago; "" for nothing.
+func (w *pauses) told(answered bool, since time.Duration) string {
+	var parts []string
+	if !answered && since >= longSilence {
+		parts = append(parts, "waiting for the first answer… "+text.Seconds(since.Truncate(time.Second)))
+	}
+	for _, of := range []struct {
+		count int64
+		what  string
+	}{{w.limit.Load(), "for the rate limit"}, {w.retry.Load(), "to try again"}} {
+		if of.count > 0 {
+			parts = append(parts, fmt.Sprintf("%d waiting %s", of.count, of.what))
+		}
+	}
+	return strings.Join(parts, "; ")
 }

@@ -119,6 +119,18 @@ func (s *settings) underway(ctx context.Context) (context.Context, func(*client.
 	return ctx, s.showUnderway, release
 }
 
+// underway shows the attempts of a call, and before them the race of nodes for the first connection.
+func (order *nodeOrder) underway(ctx context.Context, stages *client.Stages) (context.Context, context.CancelFunc) {
+	ctx, onStart, release := order.settings.underway(ctx)
+	if stages.OnStart = onStart; onStart != nil && order.Fastest {
+		order.settings.silence(func(took string) string { return fmt.Sprintf("connecting to %d nodes…%s", len(order.nodes), took) })
+	}
+	return ctx, func() {
+		order.settings.endSilence()
+		release()
+	}
+}
+
 // waitsFor is what an attempt waits for, by its phase.
 var waitsFor = [...]string{
 	transport.Resolving: "looking up the address", transport.Connecting: "connecting", transport.Securing: "TLS handshake",

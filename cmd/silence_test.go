@@ -3,8 +3,10 @@
 package cmd_test
 
 import (
-	"io"
+	"fmt"
+	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -25,11 +27,9 @@ func terminalWithin(t *testing.T, columns uint16) (terminal *os.File, shown func
 	check(t, err)
 	check(t, pty.Setsize(terminal, &pty.Winsize{Rows: 24, Cols: columns}))
 	t.Cleanup(func() { master.Close(); terminal.Close() })
-	return terminal, func() string {
-		terminal.Close()
-		text, _ := io.ReadAll(master) // EIO is the end
-		return string(text)
-	}
+	all := make(chan string, 1)
+	go func() { all <- readAll(master) }() // EIO is the end; a terminal that is not read takes little
+	return terminal, func() string { terminal.Close(); return <-all }
 }
 
 // virtualTerminal runs ferry in virtual time with standard error on a terminal.
@@ -140,4 +140,42 @@ func TestSilenceOfACheck(t *testing.T) {
 	equal(t, "what is left", left, "")
 	r.want(0, "✓ live", "")
 	lacks(t, "standard output", r.stdout, "waiting for the answer", "\x1b")
+}
+
+// TestSilenceOfManyRequests expects of bench and batch, whose progress is drawn, what they wait for.
+func TestSilenceOfManyRequests(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "in.txt"), "one\ntwo\nthree\n")
+	batch := []string{"ask", "--batch", filepath.Join(dir, "in.txt"), "--out", filepath.Join(dir, "out.jsonl"), "-n"}
+	for _, test := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"bench", []string{"bench", "-r", "2", "demo:?latency=4s"}, []string{"waiting for the first answer… 2 s"}},
+		{"bench, retries", []string{"bench", "-r", "2", "--attempts", "3", "demo:?status=429"}, []string{"1 waiting to try again"}},
+		{"batch", append(batch, "demo:?latency=4s"), []string{"0/3", "waiting for the first answer… 2 s"}},
+	} {
+		r := virtualTerminal(t, 120, map[string]string{"XDG_STATE_HOME": t.TempDir()}, test.args...)
+		drawn, left := frames(r.stderr)
+		contains(t, test.name+": what is drawn", strings.Join(drawn, "\n"), test.want...)
+		lacks(t, test.name+": what is left", left, test.want[0])
+		lacks(t, test.name+": standard output", r.stdout, "waiting for")
+	}
+}
+
+// TestSilenceOfARace expects that ferry says what it does while no node of a race is ready.
+func TestSilenceOfARace(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // which speaks no TLS
+	check(t, err)
+	defer silent.Close()
+	vars := withConfig(t, fmt.Sprintf("connect_timeout: 1500ms\nnodes:\n  a: {url: 'https://%[1]s', key: 'env:NODE_KEY'}\n"+
+		"  b: {url: 'https://%[1]s', key: 'env:NODE_KEY'}\n", silent.Addr()), nil)
+	terminal, shown := terminalWithin(t, 80)
+	r := ferryIn(t, vars, func(e *cmd.Env) { e.Stderr = terminal }, "ask", "--pick", "fastest", "-n", "a,b", "hello")
+	drawn, left := frames(shown())
+	equal(t, "exit code", r.code, 1)
+	contains(t, "what is drawn", strings.Join(drawn, "\n"), "connecting to 2 nodes… 1 s")
+	contains(t, "what is left", left, "Error: ")
+	lacks(t, "what is left", left, "connecting to 2 nodes")
 }
