@@ -18,26 +18,30 @@ type part struct {
 }
 
 // commandParts are the groups of config's commands. A command that none names comes last.
-var commandParts = map[string][]part{
-	"config": {
-		{"Settings", "init list get set unset path"},
-		{"Nodes", "nodes add check key models pin"},
-		{"Kept on this machine", "session usage hold purge"},
-		{"Gateway", "nginx token"},
-	},
+func commandParts() map[string][]part {
+	return map[string][]part{
+		"config": {
+			{"Settings", "init list get set unset path"},
+			{"Nodes", "nodes add check key models pin"},
+			{"Kept on this machine", "session usage hold purge"},
+			{"Gateway", "nginx token"},
+		},
+	}
 }
 
 // flagParts are the groups of the flags of commands with many, those of every day first. A flag that none names comes last.
-var flagParts = map[string][]part{
-	"ask": callParts, "stream": callParts,
-	"bench": {
-		{"Flags of every day", "requests duration concurrency stream threshold output save model prompt dry-run quiet help"},
-		{"What is sent, and when", "file max-tokens rate warmup connections race precision max-tokens-total seed"},
-		{"Retries and time", "attempts retry-policy retry-delay timeout connect-timeout idle-timeout limit"},
-		{"Nodes", "api proxy"},
-		{"Report", "reference successes-only lang explain out vantage"},
-		{"Kept on this machine", "no-store budget-unchecked"},
-	},
+func flagParts() map[string][]part {
+	return map[string][]part{
+		"ask": callParts, "stream": callParts,
+		"bench": {
+			{"Flags of every day", "requests duration concurrency stream threshold output save model prompt dry-run quiet help"},
+			{"What is sent, and when", "file max-tokens rate warmup connections race precision max-tokens-total seed"},
+			{"Retries and time", "attempts retry-policy retry-delay timeout connect-timeout idle-timeout limit"},
+			{"Nodes", "api proxy"},
+			{"Report", "reference successes-only lang explain out vantage"},
+			{"Kept on this machine", "no-store budget-unchecked"},
+		},
+	}
 }
 
 var callParts = []part{
@@ -120,7 +124,7 @@ func usageLines(c *cobra.Command) string {
 // commands adds the commands below c in their groups.
 func (p *helpPage) commands(c *cobra.Command) {
 	rest := c.Commands()
-	for _, part := range commandParts[c.Name()] {
+	for _, part := range commandParts()[c.Name()] {
 		var here []*cobra.Command
 		for _, name := range strings.Fields(part.names) {
 			if i := slices.IndexFunc(rest, func(c *cobra.Command) bool { return c.Name() == name }); i >= 0 {
@@ -149,7 +153,7 @@ func (p *helpPage) flags(c *cobra.Command) {
 	rest := pflag.NewFlagSet("", pflag.ContinueOnError)
 	rest.SortFlags = c.Flags().SortFlags
 	rest.AddFlagSet(c.LocalFlags())
-	parts, others := flagParts[c.Name()], "Flags"
+	parts, others := flagParts()[c.Name()], "Flags"
 	if !c.HasParent() || c.Parent().HasParent() {
 		parts = nil
 	}

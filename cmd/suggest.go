@@ -13,21 +13,26 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// foreign are words of other programs, with what ferry has for them.
-var foreign = map[string]string{
-	"add": "ferry config set nodes.NAME.url URL", "auth": "ferry config key NODE", "batch": "ferry ask --batch IN.jsonl --out OUT.jsonl",
-	"chat": "ferry ask --session NAME", "compare": "ferry bench NODE NODE", "doctor": "ferry config check", "gateway": "ferry config nginx",
-	"history": "ferry config session", "login": "ferry config key NODE", "logout": "ferry config key NODE --remove", "ls": "ferry config nodes",
-	"models": "ferry config check NODE", "node": "ferry config nodes", "ping": "ferry config check", "ps": "ferry config hold",
-	"serve": "ferry demo", "sessions": "ferry config session", "settings": "ferry config list", "status": "ferry config check",
-	"test": "ferry config check", "tokens": "ferry config usage",
+// foreign are words of other programs, with what ferry has for them. A function, since a variable would be made at every
+// start.
+func foreign() map[string]string {
+	return map[string]string{
+		"auth": "ferry config key NODE", "batch": "ferry ask --batch IN.jsonl --out OUT.jsonl",
+		"chat": "ferry ask --session NAME", "compare": "ferry bench NODE NODE", "doctor": "ferry config check", "gateway": "ferry config nginx",
+		"history": "ferry config session", "login": "ferry config key NODE", "logout": "ferry config unset nodes.NODE.key", "ls": "ferry config nodes",
+		"node": "ferry config nodes", "ping": "ferry config check", "ps": "ferry config hold",
+		"serve": "ferry demo", "sessions": "ferry config session", "settings": "ferry config list", "status": "ferry config check",
+		"test": "ferry config check", "tokens": "ferry config usage",
+	}
 }
 
 // foreignFlags are flags of other programs, likewise.
-var foreignFlags = map[string]string{
-	"api-key": keyHint, "json": "-o json prints an object", "key": keyHint, "prompt": "the prompt is the arguments",
-	"retry":         "--attempts says how often and --retry-policy when; --retry-delay is the wait after a 429",
-	"system-prompt": "--system TEXT is the system prompt", "token": keyHint, "version": "ferry --version prints it",
+func foreignFlags() map[string]string {
+	return map[string]string{
+		"api-key": keyHint, "json": "-o json prints an object", "key": keyHint, "prompt": "the prompt is the arguments",
+		"retry":         "--attempts says how often and --retry-policy when; --retry-delay is the wait after a 429",
+		"system-prompt": "--system TEXT is the system prompt", "token": keyHint, "version": "ferry --version prints it",
+	}
 }
 
 const keyHint = "no flag takes a key, which others could see; ferry config key NODE sets one up"
@@ -74,7 +79,7 @@ func (a *app) noCommand(c *cobra.Command, args []string) error {
 	}
 	said := fmt.Sprintf("there is no command %q%s", word, of)
 	known := places(c)
-	meant := foreign[word]
+	meant := foreign()[word]
 	if own := known[nearest(word, known)]; own != "" && (meant == "" || known[word] != "" && !strings.HasPrefix(own, "ferry help ")) {
 		meant = own
 	}
@@ -124,7 +129,7 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 			}
 		})
 		near := nearest(name, own)
-		other := foreignFlags[name]
+		other := foreignFlags()[name]
 		if other == "" && near == "" {
 			other = a.flagElsewhere(name)
 		}
