@@ -235,6 +235,7 @@ func reflow(page string, width int) string {
 	for line := range strings.SplitSeq(strings.Trim(page, "\n"), "\n") {
 		word, _, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
 		goesOn := margin(line) == margin(last) && !tabular(line) && !tabular(last) && text.Width(last)+1+text.Width(word) > sourceWidth
+		goesOn = goesOn || margin(line) >= secondColumn && tabular(paragraph)
 		if paragraph != "" && line != "" && goesOn {
 			paragraph += " " + strings.TrimLeft(line, " ")
 		} else {
@@ -249,6 +250,9 @@ func reflow(page string, width int) string {
 	flush()
 	return strings.Join(out, "\n")
 }
+
+// secondColumn is the margin from which on a line goes on with the second column of the one above.
+const secondColumn = 20
 
 func margin(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
