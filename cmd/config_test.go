@@ -226,7 +226,8 @@ func TestSessionCommands(t *testing.T) {
 	expect(2, "", "Error: --older-than has to say how old\nhint: ferry config session prune --older-than 7d\n", "prune")
 	expect(2, "", "Error: invalid --older-than \"soon\": use a duration above 0, such as 7d, 36h or 1d12h\n",
 		"prune", "--older-than", "soon")
-	expect(2, "", "Error: there is no command \"remove\" of config session\nhint: ferry config session --help lists them\n", "remove")
+	expect(2, "", "Error: there is no command \"remove\" of config session; did you mean ferry config session rm?\n"+
+		"hint: ferry config session --help lists the commands\n", "remove")
 	expect(0, "", "ferry: removed 2 sessions: 旅行, old\n", "prune", "--older-than", "7d")
 	expect(0, "", "ferry: removed 1 session: work\n", "rm", "work")
 	expect(0, "", "ferry: there are no sessions; ferry ask --session NAME begins one\n", "list")

@@ -134,7 +134,7 @@ func TestTerminal(t *testing.T) {
 		}
 	}
 	for _, columns := range []uint16{1, 20, 60, 80, 120} {
-		contains(t, fmt.Sprint("the table at ", columns, " columns"), inTerminal(t, columns, nil, "config", "nodes"), "demo")
+		contains(t, fmt.Sprint("the table at ", columns, " columns"), inTerminal(t, columns, nil, "config", "nodes", "--all"), "demo")
 	}
 }
 

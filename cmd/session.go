@@ -154,6 +154,7 @@ func newSessionRmCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "rm NAME…",
 		Short:             "Remove conversations and their words",
+		SuggestFor:        []string{"remove", "delete"},
 		Args:              wantSome("the names of sessions", "ferry config session list"),
 		ValidArgsFunction: offer(math.MaxInt, a.sessionNames),
 		RunE: with(a.sessions, func(ctx context.Context, store session.Store, args []string) error {

@@ -51,8 +51,10 @@ func places(c *cobra.Command) map[string]string {
 			case !child.IsAvailableCommand():
 				continue
 			}
-			if found[child.Name()] == "" {
-				found[child.Name()] = path
+			for _, name := range append(child.SuggestFor, child.Name()) {
+				if found[name] == "" {
+					found[name] = path
+				}
 			}
 		}
 		for _, child := range c.Commands() {
@@ -116,8 +118,11 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 		error
 		Hint() string
 	}
-	if errors.Is(err, pflag.ErrHelp) || errors.As(err, &checked) { // the flag has checked its value itself
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
 		return err
+	case errors.As(err, &checked): // the flag has checked its value itself
+		return checked
 	}
 	said, hint := strings.TrimSuffix(err.Error(), "."), c.CommandPath()+" --help lists the flags"
 	var unknown *pflag.NotExistError
