@@ -5,6 +5,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/windows"
 )
@@ -39,10 +40,25 @@ func portable(err error) error {
 	return err
 }
 
-// readNow reads what is there. It waits a millisecond: here a deadline is the only way not to wait for long.
+// arrived reports whether bytes are there to be read.
+func (s *socket) arrived() bool {
+	const bytesToRead = 0x4004667f // FIONREAD
+	var bytes, size uint32
+	_ = s.raw.Control(func(socket uintptr) {
+		_ = windows.WSAIoctl(windows.Handle(socket), bytesToRead, nil, 0, (*byte)(unsafe.Pointer(&bytes)), 4, &size, nil, 0)
+	})
+	return bytes > 0
+}
+
+// readNow reads what is there. For an end of the connection it waits a millisecond, by a deadline, which on a busy machine can
+// be over before the read begins: so bytes are looked for before.
 func (s *socket) readNow(p []byte) (int, error) {
 	if s.raw == nil {
 		return 0, nothingYet{}
+	}
+	if s.arrived() {
+		clear(p) // TLS has decrypted the last answer there
+		return s.Conn.Read(p)
 	}
 	if err := s.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return 0, err
