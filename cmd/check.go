@@ -155,7 +155,7 @@ func (r *checkReport) check(ctx context.Context, node config.Node, o checkOption
 	check := client.Check{
 		Env: env, Endpoint: &e.Endpoint, Reach: e.options, Inside: e.demo != nil, Keyless: keyless,
 		Live: o.live, Timeout: o.timeout, Report: r.finding,
-		Listed: func(ids []string) { _ = r.keepModels(node, ids) }, // nobody asked for them
+		Listed: func(ids []string) { _ = r.keepModels(node, ids) }, // a list that cannot be kept is no fault of the check
 	}
 	check.Run(ctx)
 }

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// The rights on a file that nobody else may have: to write it or its access list, and to read it too where it is private.
+// The rights on a file that no other user may have: to write it or its access list, and to read it too where it is private.
 const (
 	writing = windows.FILE_WRITE_DATA | windows.FILE_APPEND_DATA | windows.WRITE_DAC | windows.WRITE_OWNER |
 		windows.GENERIC_WRITE | windows.GENERIC_ALL
