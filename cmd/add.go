@@ -222,12 +222,12 @@ func (s *settings) findAPI(ctx context.Context, name string, at config.Node, kno
 	}
 	defer e.close()
 	find := func() (*client.Found, error) {
-		if known {
-			return &client.Found{API: at.API, URL: e.URL}, nil
-		}
 		ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, &client.DeadlineError{Timeout: checkTimeout})
 		defer cancel()
 		env, whole := s.clientEnv(), e.Endpoint
+		if known {
+			return &client.Found{API: at.API, URL: e.URL, Open: secret.IsZero() && env.IsOpen(ctx, whole)}, nil
+		}
 		if whole.URL, err = url.Parse(at.URL); err != nil { // with a /v1 at its end, which only some dialects append
 			return nil, err
 		}
@@ -256,7 +256,7 @@ func (s *settings) tellAPI(name string, found *client.Found) {
 	for _, other := range found.Others {
 		also += "; it speaks " + string(other) + " too: --api " + string(other)
 	}
-	s.note("%s speaks %s at %s%s", name, found.API, found.URL, also)
+	s.note("%s speaks %s at %s%s", name, found.API, client.ShownURL(found.URL), also)
 }
 
 // isNew refuses a name that a node has already, or that none can have.
@@ -265,7 +265,7 @@ func (s *settings) isNew(node, add string) error {
 		return usagef(add+" --as NAME adds another one; ferry config unset nodes."+node+" takes the old one out",
 			"there is a node %s in %s already", node, s.file.Path)
 	}
-	if config.CheckKey("nodes."+node+".url") != nil {
+	if strings.Contains(node, ".") || config.CheckKey("nodes."+node+".url") != nil { // a dot would lead into another node
 		return invalid("as", node, "a name of letters, digits, - and _, other than demo")
 	}
 	return nil
@@ -349,7 +349,9 @@ func (s *settings) chooseModel(ctx context.Context, name string) string {
 	if err != nil {
 		return "" // the check says it
 	}
-	ids := slices.DeleteFunc(probe.ModelIDs, func(id string) bool { return strings.Contains(strings.ToLower(id), "embed") })
+	ids := slices.DeleteFunc(probe.ModelIDs, func(id string) bool { // the file takes neither odd characters nor a key
+		return strings.Contains(strings.ToLower(id), "embed") || !completable(id) || s.masker.String(id) != id
+	})
 	switch {
 	case len(ids) == 0, slices.Contains(ids, node.Model):
 		return ""

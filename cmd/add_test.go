@@ -64,8 +64,9 @@ func TestAddURL(t *testing.T) {
 		"keyless chat with its /v1":    {gateway{chat(""), false, qwen}, "/v1", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", "its model is qwen3"},
 		"keyless chat without its /v1": {gateway{chat(""), false, qwen}, "", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", "gw speaks chat at URL/v1"},
 		"many models":                  {gateway{chat(""), false, strings.Repeat(qwen+",", 10) + qwen}, "/v1", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n", "it lists 22 models (ferry config models gw); ferry config set nodes.gw.model NAME chooses one\nferry: ferry ask -n gw -m MODEL hi asks it"},
-		"a whole address":              {gateway{chat(bearer), true, qwen}, "/v1/chat/completions", nil, 0, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", ""},
-		"said":                         {gateway{chat(bearer), true, qwen}, "/v1", []string{"--api", "chat", "-m", "m"}, 0, "url: URL/v1\n    api: chat\n    model: m\n    key: KEY\n", ""},
+		"a whole address":              {gateway{chat(bearer), true, qwen}, "/v1/chat/completions", nil, 1, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", ""},
+		"said":                         {gateway{chat(bearer), true, qwen}, "/v1", []string{"--api", "chat", "-m", "m"}, 1, "url: URL/v1\n    api: chat\n    model: m\n    key: KEY\n", ""},
+		"said, of a keyless server":    {gateway{chat(""), false, qwen}, "/v1", []string{"--api", "chat"}, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", ""},
 		"messages that says so":        {gateway{messages(xKey), false, claude}, "", nil, 4, "url: URL\n    api: messages\n    key: KEY\n", "gw speaks messages at URL\n"},
 		"guarded messages":             {gateway{messages(xKey), true, claude}, "/", nil, 4, "url: URL\n    api: messages\n    key: KEY\n", ""},
 		"guarded messages for Bearer":  {gateway{messages(bearer), true, claude}, "/v1", nil, 3, "url: URL\n    api: messages\n    auth: bearer\n    key: KEY\n", ""},
@@ -104,6 +105,7 @@ func TestAddURLFails(t *testing.T) {
 	page := serve(t, answering(200, "text/html", "<html>hello"))
 	empty := serve(t, gateway{})
 	refuses := serve(t, gateway{map[string]string{"/v1/messages": "X-Api-Key: another"}, false, ""})
+	unwell := serve(t, answering(502, "text/html", "<html>bad gateway"))
 	moved := serve(t, http.RedirectHandler("https://elsewhere.example.com/v1", http.StatusPermanentRedirect))
 	for _, tt := range []struct {
 		args   []string
@@ -113,6 +115,8 @@ func TestAddURLFails(t *testing.T) {
 	}{
 		{[]string{page.URL, "--as", "gw"}, "", 2, "no API that ferry speaks at " + page.URL},
 		{[]string{moved.URL, "--as", "gw"}, "", 2, "; it leads to https://elsewhere.example.com/v1"},
+		{[]string{unwell.URL, "--as", "gw"}, canaryKey, 2, "answers with status 502, which says nothing of its API"},
+		{[]string{empty.URL, "--as", "mine.headers"}, canaryKey, 2, "invalid --as"},
 		{[]string{empty.URL, "--as", "gw"}, "", 2, "hint: is the path right? --api messages, chat or complete takes the address as it is"},
 		{[]string{refuses.URL, "--as", "gw"}, canaryKey, 2, "refuses the key"},
 		{[]string{refuses.URL, "--as", "gw"}, "", 2, "hint: pipe the key in, as in pass show gw | ferry config add " + refuses.URL},

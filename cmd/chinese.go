@@ -126,32 +126,67 @@ func (a *app) local(message string) string {
 	return chinese(message)
 }
 
+// mostTranslated is the longest message that is looked through: what is longer has a server's words.
+const mostTranslated = 4 << 10
+
 func chinese(message string) string {
+	if len(message) > mostTranslated {
+		return message
+	}
+	if said, ok := inRow(message); ok {
+		return said
+	}
+	lines := strings.Split(message, "\n")
+	for i, line := range lines {
+		lines[i], _ = chineseLine(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// chineseLine translates a line, and reports whether any part of it was found. Where what stands behind a name has nothing
+// that is known, the parts of the line are looked for as they are, so that no part is gone through twice.
+func chineseLine(line string) (said string, found bool) {
+	if said, found = inRow(line); found {
+		return said, true
+	}
+	if name, rest, ok := strings.Cut(line, ": "); ok && !strings.Contains(name, " ") {
+		if said, found = chineseLine(rest); found {
+			return name + "：" + said, true
+		}
+	}
+	parts := strings.Split(line, "; ")
+	for i, part := range parts {
+		if said, ok := inRow(part); ok {
+			parts[i], found = said, true
+		} else if name, rest, ok := strings.Cut(part, ": "); ok && len(parts) > 1 && !strings.Contains(name, " ") {
+			if said, ok := inRow(rest); ok {
+				parts[i], found = name+"："+said, true
+			}
+		}
+	}
+	if !found {
+		return line, false
+	}
+	return strings.Join(parts, "；"), true
+}
+
+// inRow translates a message that is in the table. The first row that fits is taken.
+func inRow(message string) (said string, ok bool) {
 	for _, row := range inChinese {
-		if texts, ok := fits(row[0], message); ok {
-			said := row[1]
-			for i, text := range texts {
-				if !strings.HasPrefix(row[0], "status ") { // behind which are the server's words
-					text = chinese(text)
-				}
-				said = strings.Replace(said, "{"+strconv.Itoa(i+1)+"}", text, 1)
+		texts, fit := fits(row[0], message)
+		if !fit {
+			continue
+		}
+		var filled []string
+		for i, text := range texts {
+			if !strings.HasPrefix(row[0], "status ") { // behind which are the server's words
+				text = chinese(text)
 			}
-			return said
+			filled = append(filled, "{"+strconv.Itoa(i+1)+"}", text)
 		}
+		return strings.NewReplacer(filled...).Replace(row[1]), true
 	}
-	if name, rest, ok := strings.Cut(message, ": "); ok && !strings.Contains(name, " ") {
-		if said := chinese(rest); said != rest {
-			return name + "：" + said
-		}
-	}
-	for _, between := range [][2]string{{"\n", "\n"}, {"; ", "；"}} {
-		if first, rest, ok := strings.Cut(message, between[0]); ok {
-			if said, more := chinese(first), chinese(rest); said != first || more != rest {
-				return said + between[1] + more
-			}
-		}
-	}
-	return message
+	return "", false
 }
 
 // fits finds the texts that stand for {} in a message of the pattern. The last one ends with its part of the hint, but

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestChineseTable holds that each row begins with words that ferry still says, in a source or a story,, and that no text gets lost in it.
+// TestChineseTable holds that each row begins with words that ferry still says, in a source or a story, and that no text gets lost in it.
 func TestChineseTable(t *testing.T) {
 	const file = "cmd/chinese.go"
 	var said strings.Builder

@@ -306,7 +306,7 @@ func (a *app) clientEnv() client.Env {
 // identify gives the node as the client knows it, with its key and its secret headers. Unread, secrets are named by where
 // they would come from.
 func (s *settings) identify(ctx context.Context, node config.Node, unread bool) (client.Endpoint, error) {
-	out := client.Endpoint{Name: node.Name, API: node.API, Version: node.Version, Auth: node.Auth.HeaderName()}
+	out := client.Endpoint{Name: node.Name, Provider: node.Provider, API: node.API, Version: node.Version, Auth: node.Auth.HeaderName()}
 	var err error
 	if query, ok := strings.CutPrefix(node.URL, "demo:"); ok {
 		if err = checkFaults(strings.TrimPrefix(query, "?")); err != nil {

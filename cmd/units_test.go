@@ -3,6 +3,7 @@ package cmd
 import (
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,5 +98,22 @@ func TestMovingClock(t *testing.T) {
 	}
 	if off := time.Until(now()).Abs(); off > time.Minute {
 		t.Errorf("it is off by %s", off)
+	}
+}
+
+// TestChineseOfLongTexts translates what is known in a text of many parts, each of them once.
+func TestChineseOfLongTexts(t *testing.T) {
+	lines := strings.Repeat("field: some words\n", 200)
+	parts := strings.Repeat("a: b c; ", 400)
+	for text, want := range map[string]string{
+		lines:                                lines,
+		parts:                                parts,
+		"hk: unknown key; b: unknown key; c": "hk：没有这个配置项；b：没有这个配置项；c",
+		"unknown flag: {2}":                  "没有参数 {2}",
+		strings.Repeat("x", mostTranslated) + "; unknown key": strings.Repeat("x", mostTranslated) + "; unknown key",
+	} {
+		if got := chinese(text); got != want {
+			t.Errorf("%.60q: got %.200q, want %.200q", text, got, want)
+		}
 	}
 }

@@ -67,7 +67,7 @@ func (e *Error) pathAdvice() string {
 	facts := e.API.Dialect().Facts()
 	base := url.URL{Scheme: e.URL.Scheme, Host: e.URL.Host,
 		Path: strings.TrimSuffix(strings.TrimSuffix(e.URL.Path, facts.Path), facts.ModelsPath)}
-	if e.API != wire.Chat || strings.HasSuffix(base.Path, "/v1") {
+	if e.API != wire.Chat || e.Provider && e.Variable == "" || hasVersion(base.Path) {
 		return "another api has another path"
 	}
 	base.Path += "/v1"
@@ -86,7 +86,7 @@ func (e *Error) keyAdvice() string {
 	if e.KeySource != "" {
 		advice, another = "the key came from "+e.KeySource, "another"
 	}
-	if e.Node == "" || e.isURL() { // for which no key is stored
+	if e.Node == "" || e.isURL() || e.Provider { // for which no key is stored
 		return advice
 	}
 	return advice + "; ferry config key " + e.Node + " stores " + another
@@ -131,6 +131,8 @@ func (e *Error) addressSetting() string {
 		return "the URL"
 	case e.Variable != "":
 		return e.Variable
+	case e.Provider:
+		return "what ferry knows of " + e.Node
 	}
 	return "nodes." + e.Node + ".url"
 }

@@ -50,6 +50,9 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 		case status < 400 || slices.Contains(notThere, status) || slices.ContainsFunc(open, isKnown):
 		case status == http.StatusUnauthorized || status == http.StatusForbidden:
 			closed = append(closed, c)
+		case slices.Contains(unwell, status):
+			return nil, text.Errorf("try again when it is well, or say --api messages, chat or complete",
+				"%s answers with status %d, which says nothing of its API", at.URL.Host, status)
 		default:
 			c.Open = key.IsZero()
 			open = append(open, c)
@@ -58,7 +61,7 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 	switch {
 	case len(open) == 0 && len(closed) == 0:
 		return nil, text.Errorf("is the path right? --api messages, chat or complete takes the address as it is",
-			"no API that ferry speaks at %s%s", at.URL, moved)
+			"no API that ferry speaks at %s%s", ShownURL(at.URL), moved)
 	case len(open) == 0 && !key.IsZero():
 		return nil, text.Errorf("nothing was written", "%s refuses the key", at.URL.Host)
 	case len(open) == 0 && len(closed) > 1:
@@ -120,6 +123,18 @@ func candidates(address *url.URL, key guard.Secret) []Found {
 
 // notThere are the statuses of a path that a server does not have.
 var notThere = []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
+
+// unwell are the statuses of a proxy, or of a gateway whose server is not there.
+var unwell = []int{
+	http.StatusProxyAuthRequired, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+}
+
+// IsOpen reports whether the endpoint looks at a request without a key.
+func (e *Env) IsOpen(ctx context.Context, at Endpoint) bool {
+	status, location, err := e.tries(ctx, &at)
+	return err == nil && location == "" && status >= 400 && status != http.StatusUnauthorized && status != http.StatusForbidden &&
+		!slices.Contains(notThere, status) && !slices.Contains(unwell, status)
+}
 
 // tries sends a body that no server can carry out to the endpoint's path, and gives the status of the API's own answer, 200
 // where it is none, and where a redirect leads.

@@ -25,6 +25,8 @@ type Endpoint struct {
 	URL *url.URL
 	// Variable is the environment variable that the address comes from, "" where it comes from elsewhere.
 	Variable string
+	// Provider says that the node is one of a provider's, which no file defines.
+	Provider bool
 	API      wire.API
 	// Version is the anthropic-version of the messages dialect; "" is wire.DefaultVersion.
 	Version string

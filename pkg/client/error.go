@@ -80,6 +80,8 @@ type Error struct {
 	// URL is what was asked; nil where nothing could be. Variable is the environment variable of its address, "" for none.
 	URL      *url.URL
 	Variable string
+	// Provider says that the node is one of a provider's, which no file defines.
+	Provider bool
 	// Unsent says that no byte of a request left.
 	Unsent bool
 	Err    error
@@ -94,7 +96,7 @@ type Error struct {
 // fail completes an error with what is known of the call.
 func (c *Call) fail(result *Result, e *Error) *Error {
 	e.Node, e.API, e.Policy, e.KeySource = c.Endpoint.Name, c.Endpoint.API, c.Endpoint.Rule.Policy, c.Endpoint.Key.Source()
-	e.Proxy, e.URL, e.Variable = c.Endpoint.Proxy, c.prepared.URL, c.Endpoint.Variable
+	e.Proxy, e.URL, e.Variable, e.Provider = c.Endpoint.Proxy, c.prepared.URL, c.Endpoint.Variable, c.Endpoint.Provider
 	e.model, e.nearModel = c.Request.Model, c.Endpoint.NearModel
 	e.Unsent = !slices.ContainsFunc(result.Attempts, func(a *Attempt) bool { return a.Sent })
 	if last := result.last(); last != nil {
@@ -134,12 +136,22 @@ func (e *Error) Error() string {
 	}
 	var apiErr *wire.APIError
 	if e.Status == http.StatusNotFound && e.URL != nil {
-		b.WriteString(" (" + e.URL.String() + ")")
+		b.WriteString(" (" + ShownURL(e.URL) + ")")
 	}
 	if errors.As(e.Err, &apiErr) && apiErr.RequestID != "" {
 		b.WriteString(" (request id " + apiErr.RequestID + ")")
 	}
 	return text.Shown(b.String(), 2*text.MostShown) // its parts are bounded
+}
+
+// ShownURL is an address as messages show it: without its query, which may have a secret.
+func ShownURL(u *url.URL) string {
+	shown := *u
+	shown.User, shown.RawQuery = nil, ""
+	if u.RawQuery != "" {
+		return shown.String() + "?…"
+	}
+	return shown.String()
 }
 
 const (

@@ -60,8 +60,8 @@ func TestMessages(t *testing.T) {
 			`n: status 413: too\x1b[2J big`, "",
 		},
 		{
-			"a long page is cut", wire.Complete, retry.Script, reply{status: 413, body: "<p>" + strings.Repeat("x", 999)},
-			"n: status 413: " + strings.Repeat("x", 200) + "…", "",
+			"a long page is cut", wire.Complete, retry.Script, reply{status: 413, body: "<p>" + strings.Repeat("ab ", 333)},
+			"n: status 413: " + strings.Repeat("ab ", 66) + "…", "",
 		},
 		{"an envelope is quoted", wire.Complete, retry.Script, body(`{"status":404}`), `n: status 404: {"status":404} (URL/v1/complete)`, wrongPath},
 		{

@@ -109,7 +109,7 @@ func (p *Probe) failure(call *Call, body []byte) error {
 	e := call.Endpoint
 	return &Error{
 		Class: at.Class, Status: at.Status, Node: e.Name, API: e.API, KeySource: e.Key.Source(), Proxy: e.Proxy,
-		URL: call.prepared.URL, Variable: e.Variable, Attempts: 1, Err: at.Err, excerpt: excerpt(at.Err, body),
+		URL: call.prepared.URL, Variable: e.Variable, Provider: e.Provider, Attempts: 1, Err: at.Err, excerpt: excerpt(at.Err, body),
 	}
 }
 

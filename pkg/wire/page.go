@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"html"
 	"regexp"
+	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"ferry/pkg/text"
 )
@@ -26,7 +28,9 @@ func pageWords(body []byte) string {
 	}
 	said := html.UnescapeString(string(bytes.Join(bytes.Fields(words), []byte(" "))))
 	if len(said) > most {
-		return string(text.WholeRunes([]byte(said[:most]))) + "…"
+		whole := text.WholeRunes([]byte(said[:most]))
+		// The last word goes: half a key would not be masked.
+		return strings.TrimRightFunc(string(whole), func(r rune) bool { return r > ' ' && r < utf8.RuneSelf }) + "…"
 	}
 	return said
 }
