@@ -28,7 +28,7 @@ type reportOptions struct {
 func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string) {
 	f := c.Flags()
 	oneOf(c, &o.output, "output", "o", "the `FORM` of the report: "+strings.Join(formats, ", "), formats...)
-	addLanguage(c, a, "the `LANGUAGE` of text, markdown and html: en or zh; LC_ALL, LC_MESSAGES or LANG by itself")
+	addLanguage(c, a, "the `LANGUAGE` of text, markdown and html: en or zh (default by LC_ALL, LC_MESSAGES or LANG)")
 	f.BoolVar(&o.explain, "explain", false, "say in text and markdown what the words of the report mean")
 	f.StringVar(&o.out, "out", "", "write the report to a `FILE`, whole or not at all")
 	addThreshold := func(text string) error {
@@ -38,11 +38,11 @@ func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string
 	}
 	f.Func("threshold", "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable",
 		addThreshold)
-	f.BoolVar(&o.successesOnly, "successes-only", false, "hold thresholds of latency against successes alone: failures do not count")
+	f.BoolVar(&o.successesOnly, "successes-only", false, "check latency thresholds on successes alone: failures do not count")
 }
 
 func addReferenceFlag(c *cobra.Command, o *reportOptions) {
-	c.Flags().StringVar(&o.reference, "reference", "", "the `NODE` to compare the others with; the first one by itself")
+	c.Flags().StringVar(&o.reference, "reference", "", "the `NODE` to compare the others with (default the first one)")
 }
 
 func newBenchReportCmd(a *app) *cobra.Command {

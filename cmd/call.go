@@ -140,7 +140,7 @@ func (a *app) request(ctx context.Context, conversation *client.Conversation, o 
 	case !o.conversation.resend:
 		request.Prompt, request.Files, err = a.readPrompt(ctx, o.prompt)
 	case len(o.prompt.args)+len(o.prompt.files) > 0:
-		err = usagef("", "--resend sends the prompt that is kept; leave the other away")
+		err = usagef("", "--resend sends the prompt that is kept; leave out the new one")
 	default:
 		request.Prompt, request.Files, err = pendingPrompt(conversation)
 	}

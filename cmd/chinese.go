@@ -189,8 +189,8 @@ func inRow(message string) (said string, ok bool) {
 	return "", false
 }
 
-// fits finds the texts that stand for {} in a message of the pattern. The last one ends with its part of the hint, but
-// behind a colon, where other errors are.
+// fits finds the texts that stand for {} in a message of the pattern. The last text may contain "; " only where the pattern
+// ends in ": {}": another error follows there, and elsewhere the next part of a hint.
 func fits(pattern, message string) (texts []string, ok bool) {
 	parts := strings.Split(pattern, "{}")
 	message, ok = strings.CutPrefix(message, parts[0])

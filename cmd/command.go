@@ -108,7 +108,8 @@ func (v *checkedFlag[T]) Set(text string) error {
 	return nil
 }
 
-// checked declares a flag whose values read decides on. What to has is its default, shown as text.
+// checked declares a flag. read parses a value and reports whether it is valid. The default is what to points at, and help
+// shows it as text.
 func checked[T any](f *pflag.FlagSet, to *T, name, short, text, usage, use string, read func(string) (T, bool)) {
 	f.VarP(&checkedFlag[T]{to, name, text, use, read}, name, short, usage)
 }

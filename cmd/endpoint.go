@@ -59,7 +59,7 @@ func (s *settings) order(ctx context.Context, names []string, o endpointOptions)
 		}
 		order.nodes = append(order.nodes, &orderedNode{Node: node})
 		if first := order.nodes[0]; node.API != first.API && s.values.Given("model") {
-			return nil, usagef("leave it away, and each node is asked for its own model", "%s names one model, and %s speaks %s but %s %s",
+			return nil, usagef("leave it out, and each node is asked for its own model", "%s names one model, and %s speaks %s but %s %s",
 				strings.TrimPrefix(s.values.Origin("model"), "flag "), first.Name, first.API, node.Name, node.API)
 		}
 		order.guarded = order.guarded || node.Budget > 0

@@ -28,7 +28,8 @@ type Stages struct {
 	Failover *Failover
 	// Filter holds prompts and answers to the lists of blocked words; nil for none.
 	Filter *Filter
-	// Output is the command's own stage, which shows an answer and checks it; nil for none.
+	// Output is the command's own stage, which shows an answer and checks it; nil for none. It is the one stage that is not
+	// of this package.
 	Output func(next Doer) Doer
 	// Conversation is the one that the call is a part of; nil for none.
 	Conversation *Conversation

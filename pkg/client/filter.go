@@ -80,8 +80,9 @@ func (f *Filter) check(text, where string) error {
 	return nil
 }
 
-// CheckRequest looks at the words that would leave: the prompt with its files, the system prompt, the earlier prompts of
-// the conversation, and what else of a request is text. What the model said comes from there and is not looked at again.
+// CheckRequest looks at the words that would leave: the prompt with its text files, the system prompt, the earlier prompts
+// of the conversation, and what else of a request is text, but not at pictures and PDFs. Earlier answers of the model are
+// not looked at again.
 // The error is a *guard.BlockedError.
 func (f *Filter) CheckRequest(r wire.Request) error {
 	if f == nil || !f.Prompts {

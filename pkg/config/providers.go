@@ -162,7 +162,7 @@ const builtIn = "built in"
 func (p Provider) place(address string, c Choice) (string, *Error) {
 	if c.Region != "" && p.Intl != "" {
 		if c.Region != "intl" {
-			return "", bad("use intl, or leave it away", "").given("--region", c.Region)
+			return "", bad("use intl, or leave it out", "").given("--region", c.Region)
 		}
 		_, path, _ := strings.Cut(strings.TrimPrefix(address, "https://"), "/")
 		return "https://" + p.Intl + "/" + path, nil

@@ -45,7 +45,7 @@ var hostFields = []struct {
 	{"api.mistral.ai", Chat, "stream_options", ""},
 }
 
-// of are the members as the host of the request takes them. A param that names one is left to say what is sent.
+// of renames or drops members as the host of the request needs it, unless a param names them.
 func (m members) of(a API, r Request) members {
 	for _, field := range hostFields {
 		if _, said := r.Params[field.name]; said || field.host != r.Host || field.api != a {
