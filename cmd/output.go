@@ -149,11 +149,13 @@ func (s *outputStage) check(call *client.Call, result *client.Result, failed err
 func (s *outputStage) noteAnswer(result *client.Result) {
 	all := len(result.Attempts)
 	if n := result.Attempts[all-1].Number; n > 1 { // of the node that answered
-		reasons := make([]string, n-1)
-		for i, at := range result.Attempts[all-n : all-1] {
-			reasons[i] = at.Reason()
+		var reasons []string
+		for _, at := range result.Attempts[:all-1] {
+			if !at.StreamOnly { // which has the number of the one after it
+				reasons = append(reasons, at.Reason())
+			}
 		}
-		s.note("answered on attempt %d of %d, after %s", n, s.attempts, strings.Join(reasons, ", "))
+		s.note("answered on attempt %d of %d, after %s", n, s.attempts, strings.Join(reasons[len(reasons)-(n-1):], ", "))
 	}
 	answer := result.Answer
 	ending, reason := wire.EndingOf(answer.StopReason), text.Shown(answer.StopReason, text.MostNamed)

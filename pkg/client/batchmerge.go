@@ -136,7 +136,9 @@ func (m *Merged) Write(put func(line []byte) error) error {
 		if err != nil {
 			return err
 		}
-		_, _, err = readWhole(out.path, io.LimitReader(file, out.record.outEnd), func(number int, line []byte) error {
+		lines := 0
+		end, _, err := readWhole(out.path, io.LimitReader(file, out.record.outEnd), func(number int, line []byte) error {
+			lines = number
 			item, ok := itemOf(line)
 			switch {
 			case !ok || !out.record.done.has(item):
@@ -148,8 +150,11 @@ func (m *Merged) Write(put func(line []byte) error) error {
 			return put(append(line, '\n'))
 		})
 		file.Close()
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case end != out.record.outEnd:
+			return changed(out.path, lines+1, "is not there any more")
 		}
 	}
 	return nil

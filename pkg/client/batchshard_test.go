@@ -155,6 +155,26 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// TestMergeOfLess has an OUT lose its last line between the count and the output.
+func TestMergeOfLess(t *testing.T) {
+	b, outs := shardTrial(t)
+	in, err := os.Open(b.in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	m, err := ReadShards(in, "IN", outs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.TrimSuffix(b.read(outs[0]), "\n")
+	b.write(outs[0], text[:strings.LastIndex(text, "\n")+1])
+	want := fmt.Sprintf("line %d is not there any more", strings.Count(text, "\n")+1)
+	if err := m.Write(func([]byte) error { return nil }); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestMergeRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(b *batchTrial, outs []string)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,6 +135,21 @@ func TestReadPrivate(t *testing.T) {
 	}
 	if _, err := ReadPrivate(p.in("absent"), MaxSize); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: %v is not ErrNotExist", err)
+	}
+}
+
+// TestReadPrivateOnce holds that a large file is in memory once: it is not copied while it is read.
+func TestReadPrivateOnce(t *testing.T) {
+	p := newPlace(t)
+	const size = 16 << 20
+	p.file("large", 0o600)
+	must(t, os.Truncate(p.in("large"), size))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	data, err := ReadPrivate(p.in("large"), size)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; err != nil || len(data) != size || took > size*5/4 {
+		t.Errorf("%d bytes of %d took %d, %v", len(data), size, took, err)
 	}
 }
 

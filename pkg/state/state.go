@@ -6,6 +6,7 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -109,15 +110,16 @@ func readBounded(path string, f *os.File, err error, limit int64) ([]byte, error
 	if err != nil {
 		return nil, failed(path, "cannot look at it", err)
 	}
-	var data []byte
+	var data bytes.Buffer
 	if info.Size() <= limit {
-		data, err = io.ReadAll(io.LimitReader(f, limit+1))
+		data.Grow(int(info.Size()) + bytes.MinRead) // it is not copied while it is read
+		_, err = data.ReadFrom(io.LimitReader(f, limit+1))
 	}
 	switch {
 	case err != nil:
 		return nil, failed(path, "cannot read", err)
-	case max(info.Size(), int64(len(data))) > limit:
+	case max(info.Size(), int64(data.Len())) > limit:
 		return nil, refused(path, fmt.Sprintf("is larger than %d MiB", limit>>20), "")
 	}
-	return data, nil
+	return data.Bytes(), nil
 }

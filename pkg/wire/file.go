@@ -42,7 +42,7 @@ var fileTypes = []struct {
 	{"PNG", "image/png", wholePNG},
 	{"GIF", "image/gif", wholeGIF},
 	{"WebP", "image/webp", wholeWebP},
-	{"PDF", pdf, func(b []byte) bool { return bytes.Contains(b, []byte("%%EOF")) }},
+	{"PDF", pdf, wholePDF},
 }
 
 // NewFile says by its content what a file is: nil is a text, or nothing that goes as a file. It refuses a file whose name
@@ -196,6 +196,9 @@ func wholeGIF(b []byte) bool {
 	}
 	return false
 }
+
+// wholePDF looks for the mark of the end where readers look for it: one before that is of an earlier version of the document.
+func wholePDF(b []byte) bool { return bytes.Contains(b[max(0, len(b)-1024):], []byte("%%EOF")) }
 
 // wholeWebP compares the length that the head states.
 func wholeWebP(b []byte) bool {

@@ -83,7 +83,11 @@ func TestNewFile(t *testing.T) {
 	if _, err := NewFile("x.png", large); errorText(err) != "x.png is too large: it has 10.0 MiB, and a picture may have 10" {
 		t.Errorf("a picture of over 10 MiB: %v", err)
 	}
-	if _, err := NewFile("x.pdf", append(pictures(t)[pdf], make([]byte, maxImage)...)); err != nil {
+	long := append(pictures(t)[pdf], make([]byte, maxImage)...) // its first end is that of an earlier version
+	if _, err := NewFile("x.pdf", long); err == nil || !strings.Contains(err.Error(), "x.pdf is cut short") {
+		t.Errorf("a PDF with its only end far from its last byte: %v, want that it is cut short", err)
+	}
+	if _, err := NewFile("x.pdf", append(long, "%%EOF\n"...)); err != nil {
 		t.Errorf("a PDF of over 10 MiB: %v", err)
 	}
 }
