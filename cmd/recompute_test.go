@@ -27,6 +27,7 @@ func TestRecompute(t *testing.T) {
 		"a stream":         {{"-r", "25", "--stream", "demo:?latency=300ms&pace=20ms", "demo:?latency=400ms&pace=30ms&chunk=4", "demo:?latency=350ms&chunk=2000"}},
 		"a dead reference": {{"-r", "20", "demo:?status=503", "demo/hongkong", "demo/singapore"}},
 		"a fixed rate":     {{"--rate", "2", "-d", "30s", "-c", "1", "demo:?latency=400ms", "demo:?latency=700ms"}},
+		"a rate, streamed": {{"--rate", "2", "-d", "30s", "-c", "1", "--stream", "demo:?latency=300ms&pace=2ms", "demo:?latency=600ms&pace=2ms"}},
 		"places and days": {
 			append([]string{"-r", "20", "--vantage", "here"}, demo...), append([]string{"-r", "15", "--vantage", "there"}, demo...),
 			append([]string{"-r", "10", "--vantage", "here"}, demo...),

@@ -171,7 +171,7 @@ const rows = series.map((s) => {
   row.success = wilson(row.ok, row.n);
   row.firstSuccess = wilson(row.firstOK, row.n);
   row.latency = describe(ok.map(latency));
-  row.ttft = numbers(ok, (q) => (q.ttft_ns ?? 0) / 1e6);
+  row.ttft = numbers(ok, firstText);
   row.itl = numbers(ok, timeBetweenTokens);
   row.decode = numbers(ok, (q) => 1000 / timeBetweenTokens(q));
   row.tps = numbers(ok, (q) => (q.tokens ?? 0) / (q.latency_ns / 1e9));

@@ -205,10 +205,22 @@ func rankSum(all crossSums, old []float64, level float64) rankTest {
 		t.exactRankSum(m, n, level)
 	case both[0] == both[len(both)-1]:
 		t.p, t.critical = 1, -1
+		if 2/choose(m+n, min(m, n)) < level { // as many values that differ could show a difference
+			t.critical = 0
+		}
 	default:
 		t.nearNormal(math.Sqrt(float64(m)*float64(n)/3*(size+1-tied/(size*(size-1)))), level)
 	}
 	return t
+}
+
+// choose is the number of ways to choose k of n.
+func choose(n, k int) float64 {
+	ways := 1.
+	for i := 1; i <= k; i++ {
+		ways *= float64(n-k+i) / float64(i)
+	}
+	return ways
 }
 
 // exactRankSum counts, over all ways to choose m of m + n ranks, how often each number of differences below 0 comes.
@@ -363,7 +375,7 @@ func (t Threshold) checkChange(n *Change, successesOnly bool) (seen Message, ok 
 	case math.IsInf(figure, 1):
 		return Message{Format: "too few for an interval"}, strings.HasPrefix(t.op, ">")
 	case n.Success.Verdict == FailsMore && !successesOnly && strings.HasPrefix(t.op, "<"):
-		return Message{"%s, but it fails more often: %s %% of %s, was %s %% of %s", []any{t.write(figure),
+		return Message{"%s, but it fails more often: success %s %% of %s, was %s %% of %s", []any{t.write(figure),
 			text.Percent(n.New.Success.Value, 1), Count{n.New.Requests, "request"},
 			text.Percent(n.Old.Success.Value, 1), Count{n.Old.Requests, "request"}}}, false
 	}

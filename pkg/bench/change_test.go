@@ -90,6 +90,18 @@ func TestRankSum(t *testing.T) {
 	tied := compareSamples([]float64{1, 1, 2, 2, 2, 3, 3}, []float64{2, 2, 3, 3, 3, 4, 4}, alpha)
 	equal(t, "p of tied samples, corrected for ties and for whole numbers", fmt.Sprintf("%.5f", tied.P), "0.06043")
 	equal(t, "equal values", *compareSamples([]float64{2, 2, 2}, []float64{2, 2, 2, 2}, alpha), Comparison{Ratio: 1, High: math.Inf(1), P: 1, Level: alpha, Verdict: NoDifference})
+	for _, c := range []struct {
+		old, new int
+		level    float64
+		ends     [2]float64
+	}{
+		{4, 4, alpha, [2]float64{1, 1}}, {3, 5, alpha, [2]float64{1, 1}}, {4, 4, alpha / 2, [2]float64{0, math.Inf(1)}},
+		{1, 38, alpha, [2]float64{0, math.Inf(1)}}, {1, 40, alpha, [2]float64{1, 1}}, {2000, 2000, alpha, [2]float64{1, 1}},
+	} {
+		got := compareSamples(slices.Repeat([]float64{2}, c.old), slices.Repeat([]float64{2}, c.new), c.level)
+		equal(t, fmt.Sprintf("the interval of %d and %d equal values at %g", c.old, c.new, c.level), []any{[2]float64{got.Low, got.High}, got.Ratio, got.P, got.Verdict},
+			[]any{c.ends, 1., 1., NoDifference})
+	}
 }
 
 // The interval of a ratio covers the true one in 95 % of the runs, and two runs of equal nodes show a change in at most 5 %.
@@ -221,7 +233,7 @@ func TestCompare(t *testing.T) {
 		}
 		return strings.Join(said, "\n")
 	}
-	equal(t, "ratio<1.2", checks(false, "ratio<1.2"), "b: ratio<1.2 missed: 0.599992, but it fails more often: 50 % of 40 requests, was 100 % of 40 requests\n"+
+	equal(t, "ratio<1.2", checks(false, "ratio<1.2"), "b: ratio<1.2 missed: 0.599992, but it fails more often: success 50 % of 40 requests, was 100 % of 40 requests\n"+
 		"a: ratio<1.2 missed: 1.3")
 	equal(t, "of successes alone", checks(true, "ratio<1.2", "a:ratio_low<=1.4", "b:p50<70ms"), "b: ratio<1.2 kept: 0.599992\na: ratio<1.2 missed: 1.3\n"+
 		"a: a:ratio_low<=1.4 kept: 1.28687\nb: b:p50<70ms kept: 60ms")

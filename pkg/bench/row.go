@@ -39,7 +39,7 @@ func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Durat
 		r.Uncorrected = c.describe(w, "", func(s partSample) float64 { return milliseconds(s.Latency) })
 		r.Lag = c.describe(w, "", func(s partSample) float64 { return milliseconds(s.Lag()) })
 	}
-	r.TTFT = c.describe(w, "", func(s partSample) float64 { return positive(milliseconds(s.TTFT())) })
+	r.TTFT = c.describe(w, "", func(s partSample) float64 { return positive(milliseconds(s.firstText())) })
 	if r.TTFT != nil {
 		all := r.TTFT.withFailures(w.floats, r.Requests-r.OK) // describe has left them there, sorted
 		r.TTFTWithFailures, r.TTFTBuckets = &all, buckets(w.floats)

@@ -287,8 +287,8 @@ func (b *Bench) dropBacklog() {
 	}
 }
 
-// slowest is the number of rounds that the slowest node has done, without those that stall unless all do. It is
-// math.MaxInt when every node refuses everything.
+// slowest is the number of rounds that the slowest node has done. Nodes that stall are left out, unless all do; with a limit,
+// or of one node alone, none is left out. It is math.MaxInt when every node refuses everything.
 func (b *Bench) slowest() int {
 	now := b.plan.Clock.Now()
 	least, moving := math.MaxInt, math.MaxInt

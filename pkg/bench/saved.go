@@ -59,7 +59,7 @@ type footerLine struct {
 }
 
 // Writer saves a run while it goes on. It may be used by several goroutines. After an error it writes no more, and every
-// call returns that error: a full disk is no reason to end a run.
+// call but Close returns that error: a full disk is no reason to end a run.
 type Writer struct {
 	mu   sync.Mutex
 	w    io.Writer

@@ -122,6 +122,27 @@ func TestOpenLoopCountsFromTheIntendedStart(t *testing.T) {
 	equal(t, "a closed loop", []any{r.Latency.Max, r.Uncorrected == nil, r.Lag == nil}, []any{10, true, true})
 }
 
+// At a fixed rate TTFT counts from the intended start wherever it stands: alone, in buckets, with failures, and beside another.
+func TestOpenLoopCountsTTFTFromTheIntendedStart(t *testing.T) {
+	h := Header{ID: "x", Rate: 10, Stream: true, Reference: "a", Concurrency: 1, Nodes: nodesOf("a", "b")}
+	a, b := streamed(0, 40*time.Millisecond, 100, 100, 100, around(200, 20)...), streamed(1, 30*time.Millisecond, 100, 100, 100, around(200, 20)...)
+	for i := range b {
+		b[i].Lag = 50 * time.Millisecond
+	}
+	for rate, want := range map[float64]string{10: "80 [0 0 20] 80 20 2.00 slower 80 40 false true", 0: "30 [0 20 20] 30 20 0.75 faster 30 40 false false"} {
+		h.Rate = rate
+		s := Summarise([]*Run{made(h, append(slices.Clone(a), b...)...)})
+		r, v := s.Rows[1], s.Rows[1].VsReference
+		threshold, err := ParseThreshold("b:ttft.p95<70ms")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprint(r.TTFT.P50, r.TTFTBuckets[4:7], r.TTFTWithFailures.P50, " ", r.TTFT.N, fmt.Sprintf(" %.2f ", v.Ratio), v.Verdict, " ", v.P50, v.ReferenceP50,
+			v.ShapesDiffer, s.Check([]Threshold{threshold}, false)[0].Missed)
+		equal(t, fmt.Sprintf("TTFT at a rate of %g", rate), got, want)
+	}
+}
+
 // Requests in a second and in flight are over the time of all runs; in a closed loop the faster node waited.
 func TestLoad(t *testing.T) {
 	h := Header{ID: "x", Reference: "a", Concurrency: 2, Nodes: nodesOf("a", "b")}
@@ -251,6 +272,15 @@ func TestInterTokenLatency(t *testing.T) {
 			equal(t, c.name+": tokens of an answer", r.AnswerTokens.P50, float64(c.tokens))
 		}
 	}
+}
+
+// Only long answers tell whether they came at once, and the warning counts these.
+func TestBufferedCountsLongAnswers(t *testing.T) {
+	h := Header{ID: "x", Stream: true, Nodes: nodesOf("a")}
+	records := append(streamed(0, 1080*time.Millisecond, 100, 100, 1, around(1090, 6)...), streamed(0, 100*time.Millisecond, 2, 2, 2, around(1090, 14)...)...)
+	s := Summarise([]*Run{made(h, records...)})
+	equal(t, "warnings", fmt.Sprint(s.Warnings[0].Text, len(s.Warnings)),
+		"a: the first text came with the last in 6 of 6 answers: a proxy on the way may hold streams back1")
 }
 
 // Streams are compared by their first text, whatever the whole answers take.

@@ -43,7 +43,7 @@ type Row struct {
 	Requests, OK, FirstOK int
 	// Rates are from 0 to 1 and have Wilson 95 % intervals.
 	Success, FirstSuccess Rate
-	// Latency is of successes only; over an open loop it counts from the intended start.
+	// Latency is of successes only; over an open loop it and TTFT count from the intended start.
 	Latency Stats
 	// WithFailures and TTFTWithFailures are Latency and TTFT with each failure as one that is over every bound: +Inf in their
 	// percentiles and Max. N counts the failures too.

@@ -169,7 +169,7 @@ func (w *warner) stream(r *Row, c *nodeSeries) {
 	switch {
 	case 2*bursts > long:
 		w.add(Buffered, name, "the first text came with the last in %d of %s: a proxy on the way may hold streams back",
-			bursts, Count{r.OK, "answer"})
+			bursts, Count{long, "answer"})
 	case r.ITL != nil:
 	case reasoning > 0:
 		w.add(ITLUnknown, name, "its answers have reasoning that it does not count apart: the time between tokens is not known")
@@ -234,7 +234,11 @@ func (w *warner) extremes(r *Row, c *nodeSeries) {
 		return
 	}
 	for _, run := range c.runs() {
-		first := pointOf(c.of(run).earliest(), startUnit)
+		in := c.of(run)
+		if in.size() == 0 { // its part ended before a request of its own did
+			continue
+		}
+		first := pointOf(in.earliest(), startUnit)
 		if first.OK && first.Latency-middle > bound {
 			outliers--
 			w.add(SlowFirst, w.Title(r), "the first request took %s, far from the median of %s: a larger --warmup leaves it out",

@@ -84,6 +84,18 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// A run in which a node had no request has no first one of it.
+func TestSlowFirstNeedsARequest(t *testing.T) {
+	second := Header{ID: "y", Reference: "a", Nodes: nodesOf("a", "b")}
+	first := second
+	first.ID = "x"
+	s := Summarise([]*Run{
+		made(first, append(rounds(0, around(800, 20)...), rounds(1, around(800, 20)...)...)...),
+		made(second, rounds(0, around(800, 20)...)...),
+	})
+	equal(t, "warnings", len(s.Warnings), 0)
+}
+
 // At a fixed rate with too few requests in flight, requests begin late, and the warning names -c.
 func TestOverrunWarns(t *testing.T) {
 	for lag, want := range map[time.Duration]string{

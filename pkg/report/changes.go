@@ -151,6 +151,9 @@ func (l language) defineChanges(c *bench.Changes) []definition {
 	if c.New.Header.Stream {
 		all = append(all, l.definitions["ttft"])
 	}
+	if c.New.Header.Rate > 0 {
+		all = append(all, l.definitions["intended"])
+	}
 	return append(all, l.definitions["change"], l.definitions["successChange"], l.definitions["intervals"])
 }
 

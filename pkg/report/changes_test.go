@@ -152,6 +152,18 @@ func hostileChanges() *bench.Changes {
 	return c
 }
 
+// TestChangesAtARate: from when latency counts at a fixed rate is said of a comparison too.
+func TestChangesAtARate(t *testing.T) {
+	c := streams()
+	for rate, want := range map[float64]bool{0: false, 2: true} {
+		c.New.Header.Rate = rate
+		got := writeChanges(t, Markdown, c, Options{Explain: true})
+		if strings.Contains(got, "latency and TTFT count from when a request was due") != want {
+			t.Errorf("a rate of %g: got the definition of intended: %v, want %v:\n%s", rate, !want, want, got)
+		}
+	}
+}
+
 // TestPoints: a difference that is not nothing is not written as 0.
 func TestPoints(t *testing.T) {
 	for difference, want := range map[float64]string{0: "0", 0.1: "+10", -0.174: "-17.4", 0.0002: "+0.02", -1: "-100", math.NaN(): "–"} {

@@ -265,7 +265,7 @@ func englishDefinitions() map[string]definition {
 			"the one that is proven faster than each other one, pair by pair"},
 		"bestTTFT": {"best", "success first: a node is out whose success rate lies below another's interval; of the rest " +
 			"the one whose TTFT is proven shorter than that of each other one, pair by pair"},
-		"intended": {"intended", "at a fixed rate, latency counts from when a request was due; " +
+		"intended": {"intended", "at a fixed rate, latency and TTFT count from when a request was due; " +
 			"actual counts from when it began, and lag is what lies between"},
 		"load": {"in flight", "requests that are waited for at a time, on average: what all took together over the time of the runs; " +
 			"requests/s are over the same time"},
