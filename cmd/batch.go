@@ -12,6 +12,7 @@ import (
 	"ferry/pkg/client"
 	"ferry/pkg/term"
 	"ferry/pkg/text"
+	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -144,6 +145,13 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	}
 	defer call.batch.Close()
 	call.plan = call.batch.Plan()
+	if call.plan.Files > 0 {
+		with := common.Call(client.Item{Prompt: "x"}).Request
+		with.Files = []*wire.File{{Name: "x", Type: "image/png"}} // which every API takes that takes files
+		if err := order.suits(with); err != nil {
+			return err
+		}
+	}
 	if o.dryRun {
 		return a.write([]byte(call.describe()))
 	}

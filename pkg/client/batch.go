@@ -25,10 +25,16 @@ type BatchFiles struct {
 	Shard Shard
 	// Again asks the items again that were in flight when an earlier run ended.
 	Again bool
-	// Price guesses what an item is sent and may be answered, in tokens.
-	Price func(Item) (input, output int64)
+	// Price guesses what an item costs.
+	Price func(Item) Price
 	// Look opens the batch to look at it alone: nothing is written and no lock taken, and it cannot be run.
 	Look bool
+}
+
+// Price is a guess of what an item is sent and may be answered, in tokens, with its files that are no texts.
+type Price struct {
+	Input, Output int64
+	Files         int
 }
 
 // mostNamed bounds the items and lines that are named one by one.
@@ -41,7 +47,7 @@ type Plan struct {
 	// Ambiguous were in flight when an earlier run ended; InFlight names the first of them.
 	Ambiguous int
 	InFlight  []string
-	// Files go with those to send.
+	// Files go with those to send, beside texts.
 	Files int
 	// Malformed lines are no items; Faults are the first of them.
 	Malformed int
@@ -147,9 +153,8 @@ func (b *Batch) count(item Item, fault *ItemError) error {
 		}
 	}
 	p.ToSend++
-	p.Files += len(item.Files)
-	input, output := b.files.Price(item)
-	p.Input, p.Output = p.Input+input, p.Output+output
+	price := b.files.Price(item)
+	p.Input, p.Output, p.Files = p.Input+price.Input, p.Output+price.Output, p.Files+price.Files
 	return nil
 }
 

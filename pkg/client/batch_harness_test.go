@@ -22,6 +22,7 @@ type batchTrial struct {
 	shard    Shard
 	run      BatchRun
 	ask      func(ctx context.Context, item Item) asked
+	price    func(Item) Price
 
 	mu    sync.Mutex
 	asked []string
@@ -38,6 +39,7 @@ func newBatchTrial(t *testing.T, input string) *batchTrial {
 		b.mu.Unlock()
 		return whole(item)
 	}
+	b.price = func(Item) Price { return Price{Input: 5, Output: 5} }
 	var items sync.Map // by their calls
 	b.run = BatchRun{
 		Workers: 1, Attempts: 1, Sending: t.Context(),
@@ -105,7 +107,7 @@ func (b *batchTrial) open() (*Batch, error) {
 	}
 	b.t.Cleanup(func() { in.Close() })
 	return OpenBatch(BatchFiles{In: in, InName: "IN", Out: b.out, Settings: b.settings, Shard: b.shard, Again: b.again,
-		Price: func(Item) (int64, int64) { return 5, 5 }})
+		Price: b.price})
 }
 
 // do opens and runs, and returns what was asked.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -213,4 +214,70 @@ func TestBatchStops(t *testing.T) {
 			t.Errorf("%+v, %v", tally, err)
 		}
 	})
+}
+
+// withFiles gives every item of a trial a file.
+func withFiles(lines int) string { return strings.Repeat(`{"prompt":"p","files":["f"]}`+"\n", lines) }
+
+// TestBatchAttachStops ends the sending while an item waits for room for its files: it is not sent, is no failure, and is
+// not in flight for the next run.
+func TestBatchAttachStops(t *testing.T) {
+	b := newBatchTrial(t, withFiles(2))
+	var stop context.CancelFunc
+	b.run.Sending, stop = context.WithCancel(t.Context())
+	b.run.Attach = func(ctx context.Context, _ Item, _ *Call, _ *MemoryShare) error {
+		stop()
+		return ctx.Err() // which ends with the sending
+	}
+	_, tally, asked, err := b.do()
+	if err != nil || asked != "" || tally.Failed != 0 || b.read(b.out+".failed") != "" || b.run.Sending.Err() == nil {
+		t.Errorf("%+v, asked %q, %v, failed %s", tally, asked, err, b.read(b.out+".failed"))
+	}
+	b.run.Sending = t.Context()
+	b.run.Attach = func(context.Context, Item, *Call, *MemoryShare) error { return nil }
+	if plan, _, asked, err := b.do(); err != nil || asked != "1 2" || plan.Ambiguous != 0 {
+		t.Errorf("the next run: %+v, asked %q, %v", plan, asked, err)
+	}
+}
+
+// TestBatchAttachFirst reads the files of an item before the journal says that it is sent.
+func TestBatchAttachFirst(t *testing.T) {
+	b := newBatchTrial(t, withFiles(2))
+	sent := func() int { return strings.Count(b.read(b.out+".journal"), "\ns ") }
+	b.run.Attach = func(_ context.Context, item Item, _ *Call, _ *MemoryShare) error {
+		if n := sent(); n != 0 {
+			t.Errorf("%d items are sent when the files of line %d are read, want none", n, item.Line)
+		}
+		if item.Line == 1 {
+			return errors.New("unreadable")
+		}
+		return nil
+	}
+	_, tally, asked, err := b.do()
+	if err != nil || asked != "2" || tally.Failed != 1 || sent() != 1 || strings.Contains(b.read(b.out+".journal"), "\nf ") {
+		t.Errorf("%+v, asked %q, %v, journal %s", tally, asked, err, b.read(b.out+".journal"))
+	}
+}
+
+// TestBatchPriceStays charges an item what was reserved for it, though its files change meanwhile.
+func TestBatchPriceStays(t *testing.T) {
+	b := newBatchTrial(t, strings.Repeat("p\n", 3))
+	b.run.MaxTokens = 30
+	var grown sync.Map // by their lines
+	b.price = func(item Item) Price {
+		if _, ok := grown.Load(item.Line); ok {
+			return Price{Input: 1000, Output: 5}
+		}
+		return Price{Input: 5, Output: 5}
+	}
+	b.ask = func(_ context.Context, item Item) asked {
+		grown.Store(item.Line, true)
+		failed := missing(503, true) // the price counts
+		failed.result.Attempts[0].Usage = nil
+		return failed
+	}
+	_, tally, _, err := b.do()
+	if err != nil || tally.Failed != 3 {
+		t.Errorf("%+v, %v, want that the 30 tokens are enough for 3 items of 10", tally, err)
+	}
 }

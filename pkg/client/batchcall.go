@@ -37,26 +37,29 @@ func (b *BatchRequest) Call(item Item) *Call {
 	return &Call{Request: r, NoSystem: item.System != nil && *item.System == "", Timeout: b.Timeout, Deadline: b.Clock.Now().Add(b.Timeout)}
 }
 
-// Price guesses how many tokens an item is sent and may be answered.
-func (b *BatchRequest) Price(item Item) (input, output int64) {
+// Price guesses what an item costs.
+func (b *BatchRequest) Price(item Item) Price {
 	r := b.Call(item).To(b.Endpoint).Request
-	input = EstimateInput(r)
+	price := Price{Input: EstimateInput(r), Output: int64(r.MostTokens())}
 	for _, name := range item.Files {
-		input += int64(b.priceFile(name))
+		tokens, isText := b.priceFile(name)
+		if price.Input += int64(tokens); !isText {
+			price.Files++
+		}
 	}
-	return input, int64(r.MostTokens())
+	return price
 }
 
-// priceFile guesses how many tokens a file is, by its beginning and its size; one that cannot be read is none.
-func (b *BatchRequest) priceFile(name string) int {
+// priceFile guesses how many tokens a file is, by its beginning and its size; one that cannot be read is a text of none.
+func (b *BatchRequest) priceFile(name string) (tokens int, isText bool) {
 	file, size, err := b.open(name)
 	if err != nil {
-		return 0
+		return 0, true
 	}
 	defer file.Close()
 	head := make([]byte, 512) // as much as http.DetectContentType looks at
 	n, _ := io.ReadFull(file, head)
-	return wire.EstimateFile(head[:n], size)
+	return wire.EstimateFile(head[:n], size), !wire.IsFile(head[:n])
 }
 
 // open opens the file of an item, which has to be a regular one.
@@ -77,8 +80,8 @@ func (b *BatchRequest) open(name string) (file *os.File, size int64, err error) 
 	return file, info.Size(), nil
 }
 
-// Attach reads the files of an item into its request. What is held for them is given back by the share.
-func (b *BatchRequest) Attach(ctx context.Context, item Item, r *wire.Request, memory *MemoryShare) error {
+// Attach reads the files of an item into its call, whose time begins then. What is held for them is given back by the share.
+func (b *BatchRequest) Attach(ctx context.Context, item Item, call *Call, memory *MemoryShare) error {
 	total := 0
 	texts, files, err := ReadFiles(item.Files, func(name string) ([]byte, error) {
 		file, size, err := b.open(name)
@@ -100,11 +103,13 @@ func (b *BatchRequest) Attach(ctx context.Context, item Item, r *wire.Request, m
 	if err != nil {
 		return err
 	}
+	r := &call.Request
 	r.Prompt = strings.Join(append([]string{r.Prompt}, texts...), "\n\n")
 	r.Files = files
 	if len(r.Prompt) > MaxPrompt {
 		return fmt.Errorf("the prompt is over %d MiB", MaxPrompt>>20)
 	}
+	call.Deadline = b.Clock.Now().Add(b.Timeout) // the wait for room is no part of it
 	return nil
 }
 

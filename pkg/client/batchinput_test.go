@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ferry/pkg/wire"
@@ -146,10 +148,43 @@ func TestBatchRequest(t *testing.T) {
 		t.Error("the node's system prompt is not sent where nothing else is said")
 	}
 	b.System = "all"
-	if input, output := b.Price(Item{Prompt: "four words are here"}); input < 4 || output != 7 {
-		t.Errorf("got a price of %d and %d", input, output)
+	if price := b.Price(Item{Prompt: "four words are here"}); price.Input < 4 || price.Output != 7 || price.Files != 0 {
+		t.Errorf("got a price of %+v", price)
 	}
 	if got := b.Settings(); got["--system"] != "all" || got["--temperature"] != "0.5" || got["--top-p"] != "" || got["--model"] != "m" {
 		t.Errorf("got the settings %v", got)
 	}
+}
+
+// TestAttachedTime begins the time of a call when its files are read: the wait for room is no part of it.
+func TestAttachedTime(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "f"), bytes.Repeat([]byte("text "), smallBody), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		clock := &fakeClock{}
+		clock.stop()
+		b := &BatchRequest{Dir: dir, Endpoint: &Endpoint{}, Timeout: time.Minute, Clock: clock}
+		memory := NewMemory()
+		var others []*MemoryShare
+		for _, size := range []int{sharedMemory, 2 * sharedMemory} {
+			share := memory.Share()
+			if err := share.take(t.Context(), size); err != nil {
+				t.Fatal(err)
+			}
+			others = append(others, share)
+		}
+		item := Item{Prompt: "p", Files: []string{"f"}}
+		call, read := b.Call(item), make(chan error)
+		go func() { read <- b.Attach(t.Context(), item, call, memory.Share()) }()
+		synctest.Wait()
+		if err := clock.Sleep(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		others[0].Release()
+		if err := <-read; err != nil || !call.Deadline.Equal(clock.Now().Add(time.Minute)) {
+			t.Errorf("the call ends %s after its files are read, want 1m0s; %v", call.Deadline.Sub(clock.Now()), err)
+		}
+	})
 }

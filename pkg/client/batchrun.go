@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"ferry/pkg/text"
-	"ferry/pkg/wire"
 )
 
 // syncEvery is how often what was written is put on the disk: with the time that this takes, at least every 100 ms.
@@ -25,8 +24,8 @@ type BatchRun struct {
 	// Chain asks for the answer of an item, and Call is the item's call.
 	Chain Doer
 	Call  func(item Item) *Call
-	// Attach reads the files of an item into its request, which are held until the share is released.
-	Attach func(ctx context.Context, item Item, r *wire.Request, memory *MemoryShare) error
+	// Attach reads the files of an item into its call, which are held until the share is released.
+	Attach func(ctx context.Context, item Item, call *Call, memory *MemoryShare) error
 	// Workers is how many items are in flight at once.
 	Workers int
 	// MaxFailures in a row end the run; 0 is no bound.
@@ -99,6 +98,12 @@ type running struct {
 	settled         chan struct{} // gets a value when reserved has changed
 }
 
+// pricedItem is an item with its price, which stays the same when a file changes.
+type pricedItem struct {
+	Item
+	price Price
+}
+
 // Run asks the items that are not done, and returns when nothing is in flight any more. The error is why it sent no more
 // before the end, nil also where Sending ended: that shows in the numbers.
 func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
@@ -111,7 +116,7 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 		return Tally{}, err
 	}
 	stopSyncing := r.keepSyncing()
-	items := make(chan Item)
+	items := make(chan pricedItem)
 	var workers sync.WaitGroup
 	for range how.Workers {
 		workers.Go(func() {
@@ -213,7 +218,7 @@ func (r *running) stopped() bool { return r.sending.Err() != nil }
 var errStopped = errors.New("stopped")
 
 // dispatch hands the items to the workers until there are no more or the run is stopped.
-func (r *running) dispatch(items chan<- Item) error {
+func (r *running) dispatch(items chan<- pricedItem) error {
 	err := r.input.items(io.Discard, nil, func(item Item, fault *ItemError) error {
 		switch {
 		case r.stopped():
@@ -227,11 +232,15 @@ func (r *running) dispatch(items chan<- Item) error {
 				Class: Ambiguous, Ambiguous: true, Message: "was in flight when an earlier run ended; --again asks it again",
 			}}, &bytes.Buffer{})
 		}
-		if err := r.reserve(item); err != nil {
+		priced := pricedItem{Item: item}
+		if r.MaxTokens > 0 {
+			priced.price = r.files.Price(item)
+		}
+		if err := r.reserve(priced); err != nil {
 			return err
 		}
 		select {
-		case items <- item:
+		case items <- priced:
 			return nil
 		case <-r.sending.Done():
 			return errStopped
@@ -244,23 +253,28 @@ func (r *running) dispatch(items chan<- Item) error {
 }
 
 // one asks an item and keeps the result. The line is the worker's, to be used again.
-func (r *running) one(item Item, line *bytes.Buffer) {
+func (r *running) one(item pricedItem, line *bytes.Buffer) {
 	if r.stopped() {
 		return
 	}
-	if !r.check(r.journal.note('s', item.Line)) {
-		return
-	}
-	call := r.Call(item)
+	call := r.Call(item.Item)
 	if len(item.Files) > 0 {
 		held := r.fileMemory.Share()
 		defer held.Release()
-		if err := r.Attach(r.ctx, item, &call.Request, held); err != nil {
+		err := r.Attach(r.sending, item.Item, call, held)
+		switch {
+		case r.stopped(): // while it waited for room: the next run asks it
+			r.settle(item, &Result{})
+			return
+		case err != nil: // the journal does not have it yet
 			r.settle(item, &Result{})
 			failed := &Error{Class: Usage, Err: err, Unsent: true}
-			r.missed(item, resultLine{ID: item.ID, Line: item.Line}, &Result{}, failed, line)
+			r.missed(resultLine{ID: item.ID, Line: item.Line}, &Result{}, failed, line)
 			return
 		}
+	}
+	if !r.check(r.journal.note('s', item.Line)) {
+		return
 	}
 	call.Memory = r.memory.Share()
 	defer call.Memory.Release() // also after a panic
@@ -287,7 +301,9 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		return
 	}
 	result.Text = text.Shown(result.Text, text.MostShown)
-	r.missed(item, result, asked, err, line)
+	if ambiguous := r.missed(result, asked, err, line); !ambiguous {
+		r.check(r.journal.note('f', item.Line))
+	}
 }
 
 // answered keeps an answer.
@@ -313,29 +329,25 @@ func (r *running) answered(result resultLine, line *bytes.Buffer) {
 	}
 }
 
-// missed keeps a failure. Where the item may have been carried out, the journal leaves it in flight.
-func (r *running) missed(item Item, result resultLine, asked *Result, why error, line *bytes.Buffer) {
+// missed keeps a failure, and reports whether the item may have been carried out: the journal then leaves it in flight.
+func (r *running) missed(result resultLine, asked *Result, why error, line *bytes.Buffer) (ambiguous bool) {
 	class, status := Class(""), 0
 	var failed *Error
 	if errors.As(why, &failed) {
 		class, status = failed.Class, failed.Status
 	}
-	ambiguous := false
 	for _, at := range asked.Attempts {
 		ambiguous = ambiguous || at.Ambiguous
 	}
 	result.Error = &resultError{Class: class, Status: status, Message: why.Error(), Ambiguous: ambiguous}
 	r.check(r.report(result, line))
-	if !ambiguous {
-		r.check(r.journal.note('f', item.Line))
-	}
 	r.mu.Lock()
 	r.tally.Failed++
 	if r.tally.FirstFailure == "" {
 		r.tally.FirstFailure = why.Error()
 	}
 	if ambiguous {
-		r.ambiguous(item.ID)
+		r.ambiguous(result.ID)
 	}
 	r.row++
 	row := r.row
@@ -346,6 +358,7 @@ func (r *running) missed(item Item, result resultLine, asked *Result, why error,
 	case r.MaxFailures > 0 && row >= r.MaxFailures:
 		r.halt(&TooManyFailuresError{row, why, "the same command goes on; --max-failures allows more, and 0 any number"})
 	}
+	return ambiguous
 }
 
 // ambiguous counts an item that may have been carried out. The caller holds mu.
@@ -361,17 +374,16 @@ func (r *running) report(result resultLine, line *bytes.Buffer) error {
 }
 
 // worst is what an item may be billed.
-func (r *running) worst(item Item) int64 {
-	input, output := r.files.Price(item)
-	return (input + output) * int64(max(1, r.Attempts))
+func (r *running) worst(price Price) int64 {
+	return (price.Input + price.Output) * int64(max(1, r.Attempts))
 }
 
 // reserve waits until the item fits under the cap on tokens, and says when it never will.
-func (r *running) reserve(item Item) error {
+func (r *running) reserve(item pricedItem) error {
 	if r.MaxTokens == 0 {
 		return nil
 	}
-	worst := r.worst(item)
+	worst := r.worst(item.price)
 	for {
 		r.mu.Lock()
 		spent, inFlight := r.spent, r.reserved > 0
@@ -395,18 +407,17 @@ func (r *running) reserve(item Item) error {
 }
 
 // settle counts what an item was billed in place of what was reserved for it.
-func (r *running) settle(item Item, asked *Result) {
+func (r *running) settle(item pricedItem, asked *Result) {
 	if r.MaxTokens == 0 {
 		return
 	}
-	guessInput, guessOutput := r.files.Price(item)
 	var billed int64
 	for _, at := range asked.Attempts {
-		input, output := at.billed(guessInput, guessOutput)
+		input, output := at.billed(item.price.Input, item.price.Output)
 		billed += input + output
 	}
 	r.mu.Lock()
-	r.spent, r.reserved = r.spent+billed, r.reserved-r.worst(item)
+	r.spent, r.reserved = r.spent+billed, r.reserved-r.worst(item.price)
 	r.mu.Unlock()
 	select {
 	case r.settled <- struct{}{}:

@@ -165,10 +165,35 @@ func (r *Result) clip() {
 type Memory struct {
 	shared atomic.Int64
 	alone  chan struct{}
+	freed  chan struct{} // gets a value when there may be room again, for one that waits
 }
 
 // NewMemory is the bound for one command's calls.
-func NewMemory() *Memory { return &Memory{alone: make(chan struct{}, 1)} }
+func NewMemory() *Memory {
+	return &Memory{alone: make(chan struct{}, 1), freed: make(chan struct{}, 1)}
+}
+
+// fits takes more where there is room for it.
+func (m *Memory) fits(more int64) bool {
+	for {
+		was := m.shared.Load()
+		if was+more > sharedMemory {
+			return false
+		}
+		if m.shared.CompareAndSwap(was, was+more) {
+			return true
+		}
+	}
+}
+
+// give takes size bytes back, and wakes one that waits.
+func (m *Memory) give(size int64) {
+	m.shared.Add(-size)
+	select {
+	case m.freed <- struct{}{}:
+	default:
+	}
+}
 
 // MemoryShare is one call's part of a Memory, nil for a call that is bounded by itself alone.
 type MemoryShare struct {
@@ -186,20 +211,24 @@ func (s *MemoryShare) take(ctx context.Context, size int) error {
 	if s == nil || s.alone || size <= smallBody {
 		return nil
 	}
-	more := int64(size) - s.taken
-	if s.of.shared.Add(more) <= sharedMemory {
-		s.taken += more
-		return nil
+	more, freed := int64(size)-s.taken, s.of.freed
+	if size > sharedMemory {
+		freed = nil // there will never be room for it among others
 	}
-	s.of.shared.Add(-more)
-	select {
-	case s.of.alone <- struct{}{}:
-		s.of.shared.Add(-s.taken)
-		s.taken, s.alone = 0, true
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	for !s.of.fits(more) {
+		select {
+		case s.of.alone <- struct{}{}:
+			s.of.give(s.taken)
+			s.taken, s.alone = 0, true
+			return nil
+		case <-freed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+	s.taken += more
+	s.of.give(0) // there may be room for another one
+	return nil
 }
 
 // Release gives back what was taken.
@@ -207,7 +236,7 @@ func (s *MemoryShare) Release() {
 	if s == nil {
 		return
 	}
-	s.of.shared.Add(-s.taken)
+	s.of.give(s.taken)
 	if s.alone {
 		<-s.of.alone
 	}

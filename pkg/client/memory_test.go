@@ -71,6 +71,39 @@ func TestMemoryShares(t *testing.T) {
 	none.Release()
 }
 
+// TestMemoryFreed has a body that waits read as soon as there is room for it among the others, whatever is read alone.
+func TestMemoryFreed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := NewMemory()
+		take := func(size int) *MemoryShare {
+			share := memory.Share()
+			if err := share.take(t.Context(), size); err != nil {
+				t.Error(err)
+			}
+			return share
+		}
+		defer take(2 * sharedMemory).Release() // alone
+		most := take(sharedMemory)
+		var read atomic.Int64
+		for range 3 {
+			go func() {
+				defer take(sharedMemory / 4).Release()
+				read.Add(1)
+				<-t.Context().Done()
+			}()
+		}
+		synctest.Wait()
+		if n := read.Load(); n != 0 {
+			t.Errorf("%d bodies are read without room, want none", n)
+		}
+		most.Release()
+		synctest.Wait()
+		if n := read.Load(); n != 3 {
+			t.Errorf("%d of 3 bodies are read where there is room for all", n)
+		}
+	})
+}
+
 // TestClip keeps the beginning of what a failed attempt brought, in whole characters.
 func TestClip(t *testing.T) {
 	long := strings.Repeat("€", mostClipped)

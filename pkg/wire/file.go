@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -33,11 +34,13 @@ const (
 	maxRequest = 32 << 20
 )
 
-// fileTypes are the media types that the APIs take, each with the look at whether the content is whole.
-var fileTypes = []struct {
+type fileType struct {
 	name, mime string
 	isWhole    func([]byte) bool
-}{
+}
+
+// fileTypes are the media types that the APIs take, each with the look at whether the content is whole.
+var fileTypes = []fileType{
 	{"JPEG", "image/jpeg", wholeJPEG},
 	{"PNG", "image/png", wholePNG},
 	{"GIF", "image/gif", wholeGIF},
@@ -85,6 +88,12 @@ func (f *File) String() string { return megabytes(len(f.Data)) + " " + f.Type }
 
 // Tokens guesses how many tokens the file is.
 func (f *File) Tokens() int { return EstimateFile(f.Data, int64(len(f.Data))) }
+
+// IsFile reports whether a file goes as one and not as a text, by its beginning.
+func IsFile(head []byte) bool {
+	mime := http.DetectContentType(head)
+	return slices.ContainsFunc(fileTypes, func(t fileType) bool { return t.mime == mime })
+}
 
 // EstimateFile guesses how many tokens a file of so many bytes is, by its beginning, and rather too many: the most of a picture,
 // of a PDF some pages by its size, of a text a third of its bytes.
