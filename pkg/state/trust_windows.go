@@ -83,18 +83,43 @@ func checkAccess(path string, f *os.File, rights windows.ACCESS_MASK) error {
 	if err != nil || list == nil {
 		return refused(path, "can be "+what+" by others: it has no access list", hint)
 	}
+	others, err := granted(list, rights, trusted)
+	if err != nil {
+		return failed(path, "cannot read its access list", err)
+	}
+	if others != "" {
+		return refused(path, "can be "+what+" by others ("+others+")", hint)
+	}
+	return nil
+}
+
+// The types of entries of an access list beside the plain ones, as winnt.h numbers them.
+const (
+	deniedObject, allowedCallback, deniedCallback, deniedCallbackObject = 6, 9, 10, 12
+)
+
+// granted names the first one of others to whom a list gives any of the rights, "" where there is none. A condition is taken
+// to hold. An entry of a type that is neither known to allow nor to deny is taken to allow.
+func granted(list *windows.ACL, rights windows.ACCESS_MASK, trusted func(*windows.SID) bool) (string, error) {
 	for i := range uint32(list.AceCount) {
 		var entry *windows.ACCESS_ALLOWED_ACE
 		if err := windows.GetAce(list, i, &entry); err != nil {
-			return failed(path, "cannot read its access list", err)
+			return "", err
 		}
-		sid := (*windows.SID)(unsafe.Pointer(&entry.SidStart))
-		if entry.Header.AceType == windows.ACCESS_ALLOWED_ACE_TYPE && entry.Header.AceFlags&windows.INHERIT_ONLY_ACE == 0 &&
-			entry.Mask&rights != 0 && !trusted(sid) {
-			return refused(path, "can be "+what+" by others ("+account(sid)+")", hint)
+		if entry.Header.AceFlags&windows.INHERIT_ONLY_ACE != 0 {
+			continue
+		}
+		switch kind := entry.Header.AceType; kind {
+		case windows.ACCESS_DENIED_ACE_TYPE, deniedObject, deniedCallback, deniedCallbackObject:
+		case windows.ACCESS_ALLOWED_ACE_TYPE, allowedCallback:
+			if sid := (*windows.SID)(unsafe.Pointer(&entry.SidStart)); entry.Mask&rights != 0 && !trusted(sid) {
+				return account(sid), nil
+			}
+		default:
+			return fmt.Sprintf("an entry of type %d", kind), nil
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // account is the name of a user or group.

@@ -42,6 +42,43 @@ func TestAccessLists(t *testing.T) {
 	p.refusedWith(err, "written", "can be written by others (Everyone)", "icacls "+p.in("written")+repair)
 }
 
+// TestGranted has an entry of each type looked at: only those that deny, or that are for what is made in a folder, are skipped.
+func TestGranted(t *testing.T) {
+	everyone := func(sid *windows.SID) bool { return sid.IsWellKnown(windows.WinWorldSid) }
+	none := func(*windows.SID) bool { return false }
+	for kind := range byte(24) {
+		sd, err := windows.SecurityDescriptorFromString("D:(A;;FR;;;WD)")
+		must(t, err)
+		list, _, err := sd.DACL()
+		must(t, err)
+		var entry *windows.ACCESS_ALLOWED_ACE
+		must(t, windows.GetAce(list, 0, &entry))
+		entry.Header.AceType = kind
+		denies, plain := kind == 1 || kind == 6 || kind == 10 || kind == 12, kind == 0 || kind == 9
+		for _, c := range []struct {
+			name    string
+			rights  windows.ACCESS_MASK
+			trusted func(*windows.SID) bool
+			want    bool
+		}{
+			{"a right of others", using, none, !denies}, {"another right", writing, none, !denies && !plain},
+			{"a right of one who is trusted", using, everyone, !denies && !plain},
+		} {
+			others, err := granted(list, c.rights, c.trusted)
+			must(t, err)
+			if got := others != ""; got != c.want {
+				t.Errorf("type %d, %s: refused: %v (%s), want %v", kind, c.name, got, others, c.want)
+			}
+		}
+		entry.Header.AceFlags |= windows.INHERIT_ONLY_ACE
+		others, err := granted(list, using, none)
+		must(t, err)
+		if others != "" {
+			t.Errorf("type %d, for what is made in the folder alone: refused (%s)", kind, others)
+		}
+	}
+}
+
 // TestPrivateFiles has everything that ferry makes in a folder that is open to everyone closed to others.
 func TestPrivateFiles(t *testing.T) {
 	p := newPlace(t)
