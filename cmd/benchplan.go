@@ -197,9 +197,7 @@ func (p *benchRun) check(names []string, kinds []bench.Connection, o *benchOptio
 		}
 		if via := e.options.Proxy; via != nil {
 			n.Proxy = via.Scheme + "://" + via.Host
-			if !strings.Contains(h.Proxy, via.Host) {
-				h.Proxy = strings.TrimPrefix(h.Proxy+", "+n.Proxy, ", ")
-			}
+			h.Proxy = withProxy(h.Proxy, n.Proxy)
 		}
 		if e.Limiter != nil {
 			p.plan.Limited, n.Limit = true, e.Limiter.Rate().String()
@@ -215,6 +213,17 @@ func (p *benchRun) check(names []string, kinds []bench.Connection, o *benchOptio
 		return usagef("", "--max-tokens-total %d is less than one round may cost (%d)", o.tokenCap, least)
 	}
 	return p.CheckLimits(*h, p.endpoints())
+}
+
+// withProxy adds a proxy to a list where it is not in it yet.
+func withProxy(list, proxy string) string {
+	switch {
+	case list == "":
+		return proxy
+	case slices.Contains(strings.Split(list, ", "), proxy):
+		return list
+	}
+	return list + ", " + proxy
 }
 
 // requestSum sums up what an endpoint is asked beside prompt, model and number of tokens. No secret is in it.

@@ -30,6 +30,17 @@ func TestLimitLanguage(t *testing.T) {
 	}
 }
 
+// TestProxiesOfARun: a proxy whose address is part of another's is listed too, and each once.
+func TestProxiesOfARun(t *testing.T) {
+	list := ""
+	for _, proxy := range []string{"http://10.0.0.1:8080", "http://10.0.0.1:80", "socks5h://10.0.0.1:80", "http://10.0.0.1:80", "http://10.0.0.1:8080"} {
+		list = withProxy(list, proxy)
+	}
+	if want := "http://10.0.0.1:8080, http://10.0.0.1:80, socks5h://10.0.0.1:80"; list != want {
+		t.Errorf("got %s, want %s", list, want)
+	}
+}
+
 func TestVersionBuiltFrom(t *testing.T) {
 	of := func(main string, settings ...debug.BuildSetting) *debug.BuildInfo {
 		return &debug.BuildInfo{Main: debug.Module{Path: "ferry", Version: main}, Settings: settings}

@@ -344,12 +344,13 @@ rows.forEach((r, i) => {
 // ---- Prometheus
 
 const rowsOf = (labels) => rows.find((r) => r.node.node === labels.node && r.node.connection === labels.connection && r.vantage === (labels.vantage ?? ""));
+const versusAt = (name) => (r, l) => (l.reference === r.versus.reference.node.node ? r.versus[name] : NaN);
 const metrics = {
   requests_total: (r) => r.n, successes_total: (r) => r.ok, unsent_total: (r) => r.unsent, failures_total: (r, l) => r.failures[l.class]?.length,
   success_ratio: (r) => r.success.value, success_ratio_low: (r) => r.success.low, success_ratio_high: (r) => r.success.high,
   itl_mean_seconds: (r) => r.itl.mean / 1000, decode_tokens_per_second: (r) => r.decode.mean, tokens_per_second: (r) => r.tps.mean, answer_tokens: (r) => r.tokens.mean,
   lag_percentile_seconds: (r, l) => r.lag["p" + l.percentile] / 1000, requests_per_second: (r) => r.perSecond, in_flight_requests: (r) => r.inFlight,
-  paired_ratio: (r) => r.versus.ratio, paired_ratio_low: (r) => r.versus.low, paired_ratio_high: (r) => r.versus.high, best: (r) => (isBest(r) ? 1 : 0),
+  paired_ratio: versusAt("ratio"), paired_ratio_low: versusAt("low"), paired_ratio_high: versusAt("high"), best: (r) => (isBest(r) ? 1 : 0),
   last_run_timestamp_seconds: () => lastStarted / 1000, elapsed_seconds: () => elapsed, info: () => 1,
 };
 for (const name of ["latency", "ttft"]) {

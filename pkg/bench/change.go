@@ -15,8 +15,9 @@ import (
 type Changes struct {
 	Old, New *Summary
 	Nodes    []*Change
-	// OnlyOld and OnlyNew are the titles of rows that only one of the runs has.
-	OnlyOld, OnlyNew []string
+	// OnlyOld are the titles of rows that only the old run has, OnlyNew the rows of the new one.
+	OnlyOld []string
+	OnlyNew []*Row
 	// Settings name what differs between the runs: it may be what made the change.
 	Settings Settings
 	Warnings []Warning
@@ -91,7 +92,7 @@ func Compare(old, new *Run) (*Changes, error) {
 	for i, r := range c.New.Rows {
 		at := slices.IndexFunc(c.Old.Rows, func(o *Row) bool { return o.Node.Name == r.Node.Name && o.Node.Connection == r.Node.Connection })
 		if at < 0 {
-			c.OnlyNew = append(c.OnlyNew, c.New.Title(r))
+			c.OnlyNew = append(c.OnlyNew, r)
 			continue
 		}
 		c.Nodes = append(c.Nodes, &Change{Title: c.New.Title(r), Old: c.Old.Rows[at], New: r})
@@ -324,8 +325,8 @@ func (c *Changes) warn() {
 	for _, title := range c.OnlyOld {
 		add(OnlyOld, "", "only the old run has %s", title)
 	}
-	for _, title := range c.OnlyNew {
-		add(OnlyNew, "", "only the new run has %s", title)
+	for _, r := range c.OnlyNew {
+		add(OnlyNew, "", "only the new run has %s", c.New.Title(r))
 	}
 	for _, run := range []struct {
 		format string

@@ -216,7 +216,7 @@ func TestCompare(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %.2f %s %v %v", n.Title, n.Latency.Ratio, n.Verdicts(), n.Worse(), n.Better()))
 	}
 	equal(t, "nodes", strings.Join(got, "; "), "b 0.60 [fails more often faster] true true; a 1.30 [slower] true false")
-	equal(t, "only in one", []any{c.OnlyOld, c.OnlyNew}, []any{[]string{"gone"}, []string{"added"}})
+	equal(t, "only in one", []any{c.OnlyOld, len(c.OnlyNew), c.OnlyNew[0].Node.Name}, []any{[]string{"gone"}, 1, "added"})
 
 	checks := func(successesOnly bool, thresholds ...string) string {
 		var all []Threshold

@@ -245,7 +245,7 @@ func changesAsJSON(c *bench.Changes, o Options) (string, error) {
 		return object{{"id", s.Header.ID}, {"started", s.Started.UTC().Format(time.RFC3339Nano)}, {"elapsed_s", millis(s.Elapsed)},
 			{"requests", s.Header.Requests}, {"program", s.Header.Program}}
 	}
-	nodes, checks := []object{}, []object{}
+	nodes, checks, onlyNew := []object{}, []object{}, []string{}
 	for _, n := range c.Nodes {
 		s := n.Success
 		nodes = append(nodes, object{
@@ -253,6 +253,13 @@ func changesAsJSON(c *bench.Changes, o Options) (string, error) {
 			{"latency", jsonChange(n.Latency)}, {"ttft", jsonChange(n.TTFT)},
 			{"success", object{{"change", share(s.Value)}, {"ci", interval(s.Rate)}, {"verdict", s.Verdict}, {"p", number(s.P, -1)}, {"level", number(s.Level, -1)}}},
 			{"old", jsonRow(n.Old)}, {"new", jsonRow(n.New)},
+		})
+	}
+	for _, r := range c.OnlyNew { // the thresholds and the exit code are about these too
+		onlyNew = append(onlyNew, title(c.New, r))
+		nodes = append(nodes, object{
+			{"node", r.Node.Name}, {"connection", r.Node.Connection}, {"verdicts", []bench.Verdict{}}, {"latency", nil}, {"ttft", nil},
+			{"success", nil}, {"old", nil}, {"new", jsonRow(r)},
 		})
 	}
 	for _, check := range o.Checks {
@@ -265,7 +272,7 @@ func changesAsJSON(c *bench.Changes, o Options) (string, error) {
 	err := enc.Encode(object{
 		{"schema", bench.Schema}, {"model", c.New.Model}, {"prompt_sha256", c.New.Header.PromptSHA256}, {"old", run(c.Old)}, {"new", run(c.New)},
 		{"settings", append([]string{}, c.Settings...)}, {"only_old", append([]string{}, c.OnlyOld...)},
-		{"only_new", append([]string{}, c.OnlyNew...)}, {"nodes", nodes}, {"thresholds", checks}, {"warnings", jsonWarnings(c.Warnings)},
+		{"only_new", onlyNew}, {"nodes", nodes}, {"thresholds", checks}, {"warnings", jsonWarnings(c.Warnings)},
 	})
 	return string(text.SafeJSON(b.Bytes())), err
 }
@@ -278,7 +285,7 @@ func jsonChange(c *bench.Comparison) any {
 		{"level", number(c.Level, -1)}, {"old_p50_ms", millis(c.ReferenceP50)}, {"new_p50_ms", millis(c.P50)}}
 }
 
-// changesAsJUnit has a case for each node, which fails without a success in the new run, and one for each threshold.
+// changesAsJUnit has a case for each node of the new run, which fails without a success in it, and one for each threshold.
 func changesAsJUnit(c *bench.Changes, o Options) (string, error) {
 	suite := junitSuite{
 		junitCounts: junitCounts{Name: "ferry bench compare", Time: fixed(c.New.Elapsed, 3)}, Properties: junitProperties(c.New),
@@ -287,6 +294,11 @@ func changesAsJUnit(c *bench.Changes, o Options) (string, error) {
 	for _, n := range c.Nodes {
 		row := junitRow(c.New, n.New)
 		row.Class, row.Out = "ferry.bench.compare.node", english().changeSentence(n)
+		suite.Cases = append(suite.Cases, row)
+	}
+	for _, r := range c.OnlyNew {
+		row := junitRow(c.New, r)
+		row.Class, row.Out = "ferry.bench.compare.node", english().say("only the new run has %s", row.Name)
 		suite.Cases = append(suite.Cases, row)
 	}
 	return suite.write(o.Checks)

@@ -30,7 +30,7 @@ func changes() *bench.Changes {
 			Rows: []*bench.Row{row(direct, 100, 100, 1000), row(hongkong, 100, 99, 790), row(singapore, 100, 100, 1200), row(node("tokyo", ""), 100, 100, 600)}},
 		New: &bench.Summary{Header: header(direct, hongkong, singapore, node("seoul", "")), Runs: 1, Elapsed: 150, Model: "claude-haiku-5-5",
 			Rows: []*bench.Row{row(direct, 100, 98, 1310), row(hongkong, 100, 82, 700), row(singapore, 100, 100, 1190), row(node("seoul", ""), 100, 100, 500)}},
-		OnlyOld: []string{"tokyo"}, OnlyNew: []string{"seoul"}, Settings: bench.Settings{"concurrency (4 and 8)"},
+		OnlyOld: []string{"tokyo"}, Settings: bench.Settings{"concurrency (4 and 8)"},
 		Warnings: []bench.Warning{
 			warning(bench.SettingsDiffer, "", "the runs differ in more than time: %s", bench.Settings{"concurrency (4 and 8)"}),
 			warning(bench.OnlyOld, "", "only the old run has %s", "tokyo"), warning(bench.OnlyNew, "", "only the new run has %s", "seoul"),
@@ -38,6 +38,7 @@ func changes() *bench.Changes {
 				"%s meant for a kept connection had to open a new one", bench.Count{N: 2, Noun: "request"})),
 		},
 	}
+	c.OnlyNew = c.New.Rows[3:]
 	c.New.Header.ID, c.Old.Started, c.New.Started = "77b0", started, started.AddDate(0, 0, 1)
 	old, new := c.Old.Rows, c.New.Rows
 	c.Nodes = []*bench.Change{
@@ -132,8 +133,8 @@ func TestChanges(t *testing.T) {
 		hold(t, name, report, "schema old new settings only_old only_new nodes thresholds warnings")
 		var suites junitSuites
 		err := xml.Unmarshal([]byte(writeChanges(t, JUnit, c, Options{Checks: ratioChecks()})), &suites)
-		if failures := strings.Count(name, "streams") + 1; err != nil || suites.Tests != len(c.Nodes)+2 || suites.Failures != failures {
-			t.Errorf("%s: %v, got %+v, want %d failures of %d", name, err, suites.junitCounts, failures, len(c.Nodes)+2)
+		if failures := strings.Count(name, "streams") + 1; err != nil || suites.Tests != len(c.Nodes)+len(c.OnlyNew)+2 || suites.Failures != failures {
+			t.Errorf("%s: %v, got %+v, want %d failures of %d", name, err, suites.junitCounts, failures, len(c.Nodes)+len(c.OnlyNew)+2)
 		}
 	}
 	var b bytes.Buffer
@@ -150,6 +151,33 @@ func hostileChanges() *bench.Changes {
 	c.OnlyOld, c.Settings = []string{evil}, []string{evil}
 	c.Warnings = []bench.Warning{warning(evil, evil, "only the old run has %s", evil), {Code: evil, Text: evil}}
 	return c
+}
+
+// TestOnlyNewWithoutSuccess: a node that is in the new run alone counts for the exit code, and JUnit and JSON show why.
+func TestOnlyNewWithoutSuccess(t *testing.T) {
+	c := changes()
+	c.OnlyNew[0] = row(c.OnlyNew[0].Node, 20, 0, 1)
+	var suites junitSuites
+	if err := xml.Unmarshal([]byte(writeChanges(t, JUnit, c, Options{})), &suites); err != nil {
+		t.Fatal(err)
+	}
+	last := suites.Suites[0].Cases[len(c.Nodes)]
+	if last.Name != "seoul" || last.Failure == nil || last.Failure.Type != bench.NoSuccess || suites.Failures != 1 {
+		t.Errorf("JUnit: got %+v, want the failure of seoul alone", last)
+	}
+	var report struct {
+		Only  []string `json:"only_new"`
+		Nodes []struct {
+			Node     string
+			Old, New *struct{ Requests, OK int }
+		}
+	}
+	if err := json.Unmarshal([]byte(writeChanges(t, JSON, c, Options{})), &report); err != nil {
+		t.Fatal(err)
+	}
+	if n := report.Nodes[len(c.Nodes)]; len(report.Only) != 1 || n.Node != "seoul" || n.Old != nil || n.New == nil || n.New.Requests != 20 || n.New.OK != 0 {
+		t.Errorf("JSON: got only_new %v and %+v, want seoul with 0 of 20", report.Only, n)
+	}
 }
 
 // TestChangesAtARate: from when latency counts at a fixed rate is said of a comparison too.

@@ -16,7 +16,7 @@ type language struct {
 	// words has what is said in place of each English text or format, nil for English. What it lacks is said in English.
 	words       map[string]string
 	definitions map[string]definition
-	// labels says that a node goes by its label, where it has one.
+	// labels says that a node goes by its label, where it has one of its own.
 	labels bool
 }
 
@@ -73,10 +73,7 @@ func (l language) interval(r bench.Rate) string { return percentRange(r) + l.say
 
 // title names a row so that no other row has the same name.
 func (l language) title(s *bench.Summary, r *bench.Row) string {
-	name := r.Node.Name
-	if l.labels {
-		name = cmp.Or(r.Node.Label, name)
-	}
+	name := l.called(s, r.Node)
 	if s.BothConnections() {
 		name += l.say(" (%s)", l.say(string(r.Node.Connection)))
 	}
@@ -86,10 +83,21 @@ func (l language) title(s *bench.Summary, r *bench.Row) string {
 	return visible(name)
 }
 
+// called is what a node goes by: its label where it is to, and no other node goes by the same, else its name.
+func (l language) called(s *bench.Summary, n bench.Node) string {
+	shared := func(r *bench.Row) bool {
+		return r.Node.Name != n.Name && (r.Node.Label == n.Label || r.Node.Name == n.Label)
+	}
+	if !l.labels || n.Label == "" || slices.ContainsFunc(s.Rows, shared) {
+		return n.Name
+	}
+	return n.Label
+}
+
 // node is the name of a node inside a sentence. In Chinese it is set off where its ends are Latin.
 func (l language) node(s *bench.Summary, name string) string {
-	if i := slices.IndexFunc(s.Rows, func(r *bench.Row) bool { return r.Node.Name == name && r.Node.Label != "" }); i >= 0 && l.labels {
-		name = s.Rows[i].Node.Label
+	if i := slices.IndexFunc(s.Rows, func(r *bench.Row) bool { return r.Node.Name == name }); i >= 0 {
+		name = l.called(s, s.Rows[i].Node)
 	}
 	name = visible(name)
 	if l.words == nil || name == "" {

@@ -215,3 +215,24 @@ func TestChineseWhole(t *testing.T) {
 		}
 	}
 }
+
+// TestLabelsAreUnique: Chinese Markdown calls a node by its label only where no other node can be meant.
+func TestLabelsAreUnique(t *testing.T) {
+	l := chinese()
+	l.labels = true
+	for _, c := range []struct{ labels, want [3]string }{
+		{[3]string{"甲", "乙", ""}, [3]string{"甲", "乙", "c"}},
+		{[3]string{"甲", "甲", "丙"}, [3]string{"a", "b", "丙"}},
+		{[3]string{"c", "乙", ""}, [3]string{"a", "乙", "c"}},
+	} {
+		s := &bench.Summary{}
+		for i, name := range []string{"a", "b", "c"} {
+			s.Rows = append(s.Rows, &bench.Row{Node: node(name, c.labels[i])})
+		}
+		for i, r := range s.Rows {
+			if title, inside := l.title(s, r), strings.TrimSpace(l.node(s, r.Node.Name)); title != c.want[i] || inside != c.want[i] {
+				t.Errorf("labels %q: got %s and %s, want %s", c.labels, title, inside, c.want[i])
+			}
+		}
+	}
+}

@@ -127,14 +127,15 @@ func (e *exposition) points(value figure) []point {
 	return points
 }
 
-// versus has a point for each row that was compared with the reference.
+// versus has a point for each row that was compared with a reference, which may be another one than the run's.
 func (e *exposition) versus(name, help string, value func(*bench.Comparison) float64) {
-	e.rows(name, help, func(r *bench.Row) float64 {
-		if r.VsReference == nil {
-			return math.NaN()
+	var points []point
+	for _, r := range e.s.Rows {
+		if c := r.VsReference; c != nil {
+			points = append(points, point{labels: append(labelsOf(r), pair{"reference", c.Reference}), value: value(c)})
 		}
-		return value(r.VsReference)
-	})
+	}
+	e.metric(name, gauge, help, points)
 }
 
 func (e *exposition) quantiles(name, help string, of statsOf) {
