@@ -95,7 +95,7 @@ func TestVantagesOverSSH(t *testing.T) {
 func TestShardsOverSSH(t *testing.T) {
 	long(t, "an sshd")
 	findProgram(t, "parallel")
-	line := strings.TrimSpace(regexp.MustCompile(`(?m)^  parallel .*\n.*$`).FindString(ferry(t, nil, "help", "batch").stdout))
+	line := strings.TrimSpace(regexp.MustCompile(`(?m)^  parallel .*\n.*\n.*$`).FindString(ferry(t, nil, "help", "batch").stdout))
 	hosts := regexp.MustCompile(`[a-z]+\.example\.com`).FindAllString(line, -1)
 	fatalIf(t, len(hosts) != 2, "the line has changed: %s", line)
 	here := newPlace(t)

@@ -76,18 +76,18 @@ func buckets(sorted []float64) []int {
 	return counts
 }
 
-// load works out how many requests ended in a second, and how many were waited for: what all of them took together, over
-// the time of the runs (Little's law).
+// load works out how many requests ended in a second, and the mean number in flight: the sum of all latencies over the time
+// of the runs (Little's law). Sums of whole nanoseconds do not depend on the order of the samples.
 func (c *nodeSeries) load(r *Row, elapsed map[string]time.Duration) {
-	var took, time float64
+	var took, ran time.Duration
 	for s := range c.all() {
-		took += s.Latency.Seconds()
+		took += s.Latency
 	}
 	for _, run := range c.runs() {
-		time += elapsed[run].Seconds()
+		ran += elapsed[run]
 	}
-	r.PerSecond, r.InFlight = float64(r.Requests)/time, took/time
-	if time == 0 {
+	r.PerSecond, r.InFlight = float64(r.Requests)/ran.Seconds(), took.Seconds()/ran.Seconds()
+	if ran == 0 {
 		r.PerSecond, r.InFlight = math.NaN(), math.NaN()
 	}
 }
