@@ -112,7 +112,7 @@ func readBounded(path string, f *os.File, err error, limit int64) ([]byte, error
 	}
 	var data bytes.Buffer
 	if info.Size() <= limit {
-		data.Grow(int(info.Size()) + bytes.MinRead) // it is not copied while it is read
+		data = *bytes.NewBuffer(make([]byte, 0, int(info.Size())+bytes.MinRead)) // it is not copied while it is read
 		_, err = data.ReadFrom(io.LimitReader(f, limit+1))
 	}
 	switch {
