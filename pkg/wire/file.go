@@ -2,10 +2,8 @@ package wire
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -212,84 +210,4 @@ func wholePDF(b []byte) bool { return bytes.Contains(b[max(0, len(b)-1024):], []
 // wholeWebP compares the length that the head states.
 func wholeWebP(b []byte) bool {
 	return len(b) >= 12 && uint64(binary.LittleEndian.Uint32(b[4:]))+8 <= uint64(len(b))
-}
-
-// Body is the body of a request. Its files become base64 while they are read, so that each is in memory once.
-type Body []BodyPart
-
-// BodyPart is a piece of JSON and the file whose content follows it, nil for none.
-type BodyPart struct {
-	JSON []byte
-	File *File
-}
-
-// Len is the number of bytes.
-func (b Body) Len() int64 {
-	var n int64
-	for _, part := range b {
-		n += int64(len(part.JSON))
-		if part.File != nil {
-			n += int64(base64.StdEncoding.EncodedLen(len(part.File.Data)))
-		}
-	}
-	return n
-}
-
-// Reader reads the bytes, from their beginning.
-func (b Body) Reader() io.Reader {
-	if len(b) == 1 {
-		return bytes.NewReader(b[0].JSON)
-	}
-	var readers []io.Reader
-	for _, part := range b {
-		readers = append(readers, bytes.NewReader(part.JSON))
-		if part.File != nil {
-			readers = append(readers, &base64Reader{left: part.File.Data})
-		}
-	}
-	return io.MultiReader(readers...)
-}
-
-// Shown is the JSON with a word for each file in the place of its content.
-func (b Body) Shown() []byte {
-	if len(b) == 1 {
-		return b[0].JSON
-	}
-	var out []byte
-	for _, part := range b {
-		out = append(out, part.JSON...)
-		if part.File != nil {
-			out = append(out, "<"+part.File.String()+">"...)
-		}
-	}
-	return out
-}
-
-// base64Reader reads bytes as base64.
-type base64Reader struct {
-	left    []byte
-	group   [4]byte
-	waiting []byte // of the group
-}
-
-func (r *base64Reader) Read(p []byte) (int, error) {
-	if len(r.waiting) == 0 && len(r.left) == 0 {
-		return 0, io.EOF
-	}
-	if n := min(len(p)/4*3, len(r.left)); len(r.waiting) == 0 && n > 0 {
-		if n < len(r.left) {
-			n -= n % 3
-		}
-		base64.StdEncoding.Encode(p, r.left[:n])
-		r.left = r.left[n:]
-		return base64.StdEncoding.EncodedLen(n), nil
-	}
-	if len(r.waiting) == 0 { // p is shorter than a group
-		n := min(3, len(r.left))
-		base64.StdEncoding.Encode(r.group[:], r.left[:n])
-		r.left, r.waiting = r.left[n:], r.group[:]
-	}
-	n := copy(p, r.waiting)
-	r.waiting = r.waiting[n:]
-	return n, nil
 }

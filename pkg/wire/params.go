@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,29 +10,6 @@ import (
 	"strings"
 	"unicode"
 )
-
-// member is one member of a body's top level.
-type member struct {
-	name  string
-	value any
-}
-
-// members are the members of a body, in their order.
-type members []member
-
-// sampling adds what is said of the sampling, and the texts that end an answer under the name that the dialect has.
-func (m members) sampling(r Request, stop string) members {
-	if r.Temperature != nil {
-		m = append(m, member{"temperature", *r.Temperature})
-	}
-	if r.TopP != nil {
-		m = append(m, member{"top_p", *r.TopP})
-	}
-	if len(r.Stop) > 0 {
-		m = append(m, member{stop, r.Stop})
-	}
-	return m
-}
 
 // hostFields are members that a server has under another name than its dialect, "" for not at all.
 var hostFields = []struct {
@@ -115,82 +91,6 @@ func (r Request) MostTokens() int {
 		}
 	}
 	return r.MaxTokens
-}
-
-// bodyWriter writes a body.
-type bodyWriter struct {
-	bytes.Buffer
-	enc  *json.Encoder
-	body Body
-	done int // bytes that are in the body
-}
-
-// encode writes the members as one JSON object. Its texts have so many bytes.
-func (m members) encode(size int) (Body, error) {
-	var w bodyWriter
-	w.Grow(size + 128)
-	w.enc = json.NewEncoder(&w.Buffer)
-	w.enc.SetEscapeHTML(false)
-	before := "{"
-	for _, one := range m {
-		w.WriteString(before)
-		err := w.json(one.name)
-		w.WriteByte(':')
-		if list, ok := one.value.(messageList); ok {
-			err = errors.Join(err, w.messages(list))
-		} else {
-			err = errors.Join(err, w.json(one.value))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("encode the request: %w", err)
-		}
-		before = ","
-	}
-	w.WriteByte('}')
-	w.cut(nil)
-	return w.body, nil
-}
-
-func (w *bodyWriter) json(v any) error {
-	err := w.enc.Encode(v)
-	if err == nil {
-		w.Truncate(w.Len() - 1) // Encode ends in a line feed
-	}
-	return err
-}
-
-// cut ends a part of the body with a file.
-func (w *bodyWriter) cut(f *File) {
-	w.body = append(w.body, BodyPart{w.Bytes()[w.done:], f})
-	w.done = w.Len()
-}
-
-func (w *bodyWriter) messages(list messageList) error {
-	before := `[{"role":`
-	for _, m := range list.messages {
-		w.WriteString(before)
-		err := w.json(m.role)
-		w.WriteString(`,"content":`)
-		if len(m.files) > 0 {
-			w.WriteByte('[')
-			for _, f := range m.files {
-				open, end := list.file(f)
-				w.WriteString(open)
-				w.cut(f)
-				w.WriteString(end + ",")
-			}
-			w.WriteString(`{"type":"text","text":`)
-		}
-		if err = errors.Join(err, w.json(m.text)); err != nil {
-			return err
-		}
-		if len(m.files) > 0 {
-			w.WriteString("}]")
-		}
-		before = `},{"role":`
-	}
-	w.WriteString("}]")
-	return nil
 }
 
 // ParamHint is what to change in a request, whose body is given, where an error of status 400 or 422 says that the server

@@ -1,0 +1,189 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Body is the body of a request. Its files become base64 while they are read, so that each is in memory once.
+type Body []BodyPart
+
+// BodyPart is a piece of JSON and the file whose content follows it, nil for none.
+type BodyPart struct {
+	JSON []byte
+	File *File
+}
+
+// Len is the number of bytes.
+func (b Body) Len() int64 {
+	var n int64
+	for _, part := range b {
+		n += int64(len(part.JSON))
+		if part.File != nil {
+			n += int64(base64.StdEncoding.EncodedLen(len(part.File.Data)))
+		}
+	}
+	return n
+}
+
+// Reader reads the bytes, from their beginning.
+func (b Body) Reader() io.Reader {
+	if len(b) == 1 {
+		return bytes.NewReader(b[0].JSON)
+	}
+	var readers []io.Reader
+	for _, part := range b {
+		readers = append(readers, bytes.NewReader(part.JSON))
+		if part.File != nil {
+			readers = append(readers, &base64Reader{left: part.File.Data})
+		}
+	}
+	return io.MultiReader(readers...)
+}
+
+// Shown is the JSON with a word for each file in the place of its content.
+func (b Body) Shown() []byte {
+	if len(b) == 1 {
+		return b[0].JSON
+	}
+	var out []byte
+	for _, part := range b {
+		out = append(out, part.JSON...)
+		if part.File != nil {
+			out = append(out, "<"+part.File.String()+">"...)
+		}
+	}
+	return out
+}
+
+// base64Reader reads bytes as base64.
+type base64Reader struct {
+	left    []byte
+	group   [4]byte
+	waiting []byte // of the group
+}
+
+func (r *base64Reader) Read(p []byte) (int, error) {
+	if len(r.waiting) == 0 && len(r.left) == 0 {
+		return 0, io.EOF
+	}
+	if n := min(len(p)/4*3, len(r.left)); len(r.waiting) == 0 && n > 0 {
+		if n < len(r.left) {
+			n -= n % 3
+		}
+		base64.StdEncoding.Encode(p, r.left[:n])
+		r.left = r.left[n:]
+		return base64.StdEncoding.EncodedLen(n), nil
+	}
+	if len(r.waiting) == 0 { // p is shorter than a group
+		n := min(3, len(r.left))
+		base64.StdEncoding.Encode(r.group[:], r.left[:n])
+		r.left, r.waiting = r.left[n:], r.group[:]
+	}
+	n := copy(p, r.waiting)
+	r.waiting = r.waiting[n:]
+	return n, nil
+}
+
+// member is one member of a body's top level.
+type member struct {
+	name  string
+	value any
+}
+
+// members are the members of a body, in their order.
+type members []member
+
+// sampling adds what is said of the sampling, and the texts that end an answer under the name that the dialect has.
+func (m members) sampling(r Request, stop string) members {
+	if r.Temperature != nil {
+		m = append(m, member{"temperature", *r.Temperature})
+	}
+	if r.TopP != nil {
+		m = append(m, member{"top_p", *r.TopP})
+	}
+	if len(r.Stop) > 0 {
+		m = append(m, member{stop, r.Stop})
+	}
+	return m
+}
+
+// bodyWriter writes a body.
+type bodyWriter struct {
+	bytes.Buffer
+	enc  *json.Encoder
+	body Body
+	done int // bytes that are in the body
+}
+
+// encode writes the members as one JSON object. Its texts have so many bytes.
+func (m members) encode(size int) (Body, error) {
+	var w bodyWriter
+	w.Grow(size + 128)
+	w.enc = json.NewEncoder(&w.Buffer)
+	w.enc.SetEscapeHTML(false)
+	before := "{"
+	for _, one := range m {
+		w.WriteString(before)
+		err := w.json(one.name)
+		w.WriteByte(':')
+		if list, ok := one.value.(messageList); ok {
+			err = errors.Join(err, w.messages(list))
+		} else {
+			err = errors.Join(err, w.json(one.value))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("encode the request: %w", err)
+		}
+		before = ","
+	}
+	w.WriteByte('}')
+	w.cut(nil)
+	return w.body, nil
+}
+
+func (w *bodyWriter) json(v any) error {
+	err := w.enc.Encode(v)
+	if err == nil {
+		w.Truncate(w.Len() - 1) // Encode ends in a line feed
+	}
+	return err
+}
+
+// cut ends a part of the body with a file.
+func (w *bodyWriter) cut(f *File) {
+	w.body = append(w.body, BodyPart{w.Bytes()[w.done:], f})
+	w.done = w.Len()
+}
+
+func (w *bodyWriter) messages(list messageList) error {
+	before := `[{"role":`
+	for _, m := range list.messages {
+		w.WriteString(before)
+		err := w.json(m.role)
+		w.WriteString(`,"content":`)
+		if len(m.files) > 0 {
+			w.WriteByte('[')
+			for _, f := range m.files {
+				open, end := list.file(f)
+				w.WriteString(open)
+				w.cut(f)
+				w.WriteString(end + ",")
+			}
+			w.WriteString(`{"type":"text","text":`)
+		}
+		if err = errors.Join(err, w.json(m.text)); err != nil {
+			return err
+		}
+		if len(m.files) > 0 {
+			w.WriteString("}]")
+		}
+		before = `},{"role":`
+	}
+	w.WriteString("}]")
+	return nil
+}
