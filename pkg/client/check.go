@@ -317,7 +317,7 @@ func (c *Check) get(ctx context.Context, address, token string) (int, []byte, er
 	}
 	trace := new(transport.Trace)
 	if c.OnStart != nil {
-		underway := &Underway{Node: c.Endpoint.Name, Number: 1, Started: c.Clock.Now()}
+		underway := &Underway{Node: c.Endpoint.Name, Number: 1}
 		underway.trace.Store(trace)
 		defer c.OnStart(underway)()
 	}

@@ -12,7 +12,6 @@ type Underway struct {
 	Node string
 	// Number counts the attempts from 1, and Attempts is how many there may be.
 	Number, Attempts int
-	Started          time.Time
 	// Stream says that the answer comes piece by piece. Idle is then the longest that nothing may come.
 	Stream bool
 	Idle   time.Duration
@@ -40,7 +39,7 @@ func (s *attemptStage) show(call *Call, attempt *Attempt) (ended func()) {
 		attempt.most = call.Deadline.Sub(attempt.Started)
 	}
 	attempt.underway = &Underway{
-		Node: e.Name, Number: attempt.Number, Attempts: e.Rule.Attempts, Started: attempt.Started, Stream: call.Sink != nil,
+		Node: e.Name, Number: attempt.Number, Attempts: e.Rule.Attempts, Stream: call.Sink != nil,
 		Idle: e.IdleTimeout, Most: attempt.most,
 	}
 	return s.OnStart(attempt.underway)

@@ -56,14 +56,13 @@ func (s *socket) readNow(p []byte) (int, error) {
 	if s.raw == nil {
 		return 0, nothingYet{}
 	}
+	clear(p) // TLS has decrypted the last answer there
 	if s.arrived() {
-		clear(p) // TLS has decrypted the last answer there
 		return s.Conn.Read(p)
 	}
 	if err := s.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return 0, err
 	}
-	clear(p) // TLS has decrypted the last answer there
 	n, err := s.Conn.Read(p)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nothingYet{}
