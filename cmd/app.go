@@ -26,7 +26,7 @@ type app struct {
 	// redactor takes keys and personal data out of what is logged or shown beside an answer.
 	redactor *guard.Redactor
 	quiet    bool
-	// lang is the language of messages, "" for that of the locale.
+	// lang is the value of --lang; "" means the language of the locale.
 	lang string
 	// closed is the error of commands that print where standard output takes nothing: whatever an answer costs, it would
 	// be lost.

@@ -115,7 +115,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 		return err
 	}
 	defer order.close()
-	order.tell(stages.Filter, nil)
+	order.prepareFilter(stages.Filter, nil)
 	if err := stages.Filter.CheckRequest(common.Request); err != nil {
 		return err
 	}

@@ -20,9 +20,9 @@ func newBenchCompareCmd(a *app) *cobra.Command {
 that is. The runs share no rounds, so nothing is paired: the ratio is the median of all ratios of a new latency to an
 old one, with the interval of the rank-sum test; success rates have Newcombe's; all intervals hold together with 95 %.
 
---threshold 'ratio<1.2' holds the ratio of the latencies, ttft.ratio that of a stream's first tokens. ratio_low and
+--threshold 'ratio<1.2' checks the latency ratio, 'ttft.ratio<1.2' the ratio of the times to first token. ratio_low and
 ratio_high are the ends of the interval: ratio_low<1.2 is missed only where a rise by a fifth is proven. A node that
-fails more often keeps no upper bound, unless --successes-only. Others, such as 'p95<2s', are held by the new run.
+fails more often keeps no upper bound, unless --successes-only. Others, such as 'p95<2s', check the new run.
 
 Runs of other prompts, of other token limits, or of which only one streamed or had a fixed rate are refused. Other
 settings that differ, and nodes that only one run has, are named in a warning. An interval is of these two runs: how
@@ -30,7 +30,7 @@ much a node varies from hour to hour is not in it, so compare runs of the same h
 		Example: `  ferry bench compare monday.jsonl tuesday.jsonl
   ferry bench compare --threshold 'ratio<1.2' -o junit --out bench.xml old.jsonl new.jsonl
 
-  # from cron, each day: today's run is kept and compared with yesterday's
+  # a script for cron to run each day: today's run is kept and compared with yesterday's
   day=$(date +%F); ferry bench -q -r 100 --save $day.jsonl --out $day.txt hongkong singapore
   ferry bench compare --threshold 'ratio<1.2' $(date -d yesterday +%F).jsonl $day.jsonl || echo slower`,
 		Args: cobra.ArbitraryArgs,

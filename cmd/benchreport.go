@@ -189,19 +189,6 @@ func (a *app) verdict(s *bench.Summary, checks []bench.Check, all bool) error {
 	return nil
 }
 
-// addLanguage declares the flag --lang.
-func addLanguage(c *cobra.Command, a *app, usage string) {
-	checked(c.Flags(), &a.lang, "lang", "", "", usage, "one of "+strings.Join(report.Languages(), ", "), report.Language)
-	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(report.Languages(), cobra.ShellCompDirectiveNoFileComp))
-}
-
-// language is that of --lang, else of the locale, as far as a report has it.
-func (a *app) language() string {
-	locale := cmp.Or(a.lang, a.Lookup.Get("LC_ALL"), a.Lookup.Get("LC_MESSAGES"), a.Lookup.Get("LANG"))
-	language, _ := report.Language(locale)
-	return language
-}
-
 // deliver writes the report to a file, or to standard output.
 func (a *app) deliver(text []byte, path string) error {
 	text = a.masker.Bytes(text)

@@ -70,7 +70,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	order.tell(stages.Filter, call.Request.AllFiles())
+	order.prepareFilter(stages.Filter, call.Request.AllFiles())
 	if output.output == "raw" && !o.streams {
 		call.Reading = client.AsBody
 	}

@@ -1,10 +1,13 @@
 package cmd
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
 	"ferry/pkg/report"
+
+	"github.com/spf13/cobra"
 )
 
 // inChinese are the errors, hints and notes that a newcomer meets first, in English with {} for any text and in Chinese
@@ -115,6 +118,19 @@ var inChinese = [...][2]string{
 	{"what was sent was refused, which costs no tokens", "发送的请求被拒绝，不消耗 token"},
 	{"a request was sent, which may have been carried out and billed", "已发送一个请求，它可能已执行并计费"},
 	{"{} requests were sent, which may have been carried out and billed", "已发送 {1} 个请求，它们可能已执行并计费"},
+}
+
+// addLanguage declares the flag --lang.
+func addLanguage(c *cobra.Command, a *app, usage string) {
+	checked(c.Flags(), &a.lang, "lang", "", "", usage, "one of "+strings.Join(report.Languages(), ", "), report.Language)
+	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(report.Languages(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// language is the one of --lang or else of the locale; English where ferry has no words of it.
+func (a *app) language() string {
+	locale := cmp.Or(a.lang, a.Lookup.Get("LC_ALL"), a.Lookup.Get("LC_MESSAGES"), a.Lookup.Get("LANG"))
+	language, _ := report.Language(locale)
+	return language
 }
 
 // local is a message in the user's language. In Chinese its lines, the parts of a hint and what stands behind the name of

@@ -127,8 +127,8 @@ func (order *nodeOrder) suits(request wire.Request) error {
 	return nil
 }
 
-// tell has the filter look at what the nodes add to a request, and says what it does not look at.
-func (order *nodeOrder) tell(filter *client.Filter, files []*wire.File) {
+// prepareFilter adds to the filter what the nodes add to a request, and notes which files it does not look at.
+func (order *nodeOrder) prepareFilter(filter *client.Filter, files []*wire.File) {
 	if filter == nil || !filter.Prompts {
 		return
 	}

@@ -29,7 +29,7 @@ func commandParts() map[string][]part {
 	}
 }
 
-// flagParts are the groups of the flags of commands with many, those of every day first. A flag that none names comes last.
+// flagParts groups the flags of commands that have many, the common ones first. A flag in no group comes last.
 func flagParts() map[string][]part {
 	return map[string][]part{
 		"ask": callParts, "stream": callParts,

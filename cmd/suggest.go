@@ -37,8 +37,7 @@ func foreignFlags() map[string]string {
 
 const keyHint = "no flag takes a key, which others could see; ferry config key NODE sets one up"
 
-// places are the commands and topics by the words that lead to them: those of all of the tree, and those of the group c
-// before the others.
+// places has the path of each command and topic by its name. Where a name is there twice, that of the group c wins.
 func places(c *cobra.Command) map[string]string {
 	found := map[string]string{}
 	var walk func(c *cobra.Command)

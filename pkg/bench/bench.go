@@ -63,8 +63,8 @@ type Outcome struct {
 	TTFT time.Duration
 	// Phases belong to the last attempt.
 	Phases Phases
-	// OutputTokens are the answer's, 0 where the node does not say. TextTokens are those of its text, without reasoning, 0
-	// where that is not known. Billed is what is to be counted against a cap on tokens.
+	// OutputTokens counts the tokens of the answer, TextTokens those of its text without reasoning. Each is 0 where the node
+	// does not say. Billed counts against a cap on tokens.
 	OutputTokens, TextTokens, Billed int64
 	// Chunks is how many events of a stream had text.
 	Chunks int
