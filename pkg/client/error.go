@@ -104,7 +104,7 @@ func (c *Call) fail(result *Result, e *Error) *Error {
 		e.excerpt = excerpt(e.Err, result.Body)
 		var apiErr *wire.APIError
 		if errors.As(e.Err, &apiErr) {
-			e.param = apiErr.ParamHint(c.prepared.Body.Shown())
+			e.param = apiErr.ParamHint(c.prepared.Body)
 		}
 	}
 	return e

@@ -95,11 +95,11 @@ func (r Request) MostTokens() int {
 
 // ParamHint is what to change in a request, whose body is given, where an error of status 400 or 422 says that the server
 // does not take a member of it; "" where it says no such thing.
-func (e *APIError) ParamHint(body []byte) string {
+func (e *APIError) ParamHint(body Body) string {
 	if e.Status != 400 && e.Status != 422 {
 		return ""
 	}
-	sent, _ := parse(body)
+	sent, _ := parse(body.Shown())
 	message := e.Message[:min(len(e.Message), 4096)]
 	words := strings.FieldsFunc(message, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	named := stringOf(errorObject(e.Body)["param"])

@@ -324,10 +324,10 @@ func TestParamHint(t *testing.T) {
 		if !errors.As(err, &refused) {
 			t.Fatalf("%s: got %v, want an APIError", test.body, err)
 		}
-		if got := refused.ParamHint([]byte(sent)); got != test.want {
+		if got := refused.ParamHint(Body{{JSON: []byte(sent)}}); got != test.want {
 			t.Errorf("%s: got the hint %q, want %q", test.body, got, test.want)
 		}
-		if refused.Status = 500; refused.ParamHint([]byte(sent)) != "" {
+		if refused.Status = 500; refused.ParamHint(Body{{JSON: []byte(sent)}}) != "" {
 			t.Errorf("%s: a hint with status 500", test.body)
 		}
 	}
