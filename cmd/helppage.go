@@ -48,7 +48,7 @@ var callParts = []part{
 	{"Flags of every day", "node model system file session continue output extract usage verbose quiet dry-run help"},
 	{"Retries and time", "retry-policy attempts retry-delay timeout idle-timeout connect-timeout limit"},
 	{"Nodes and connections", "api across pick hold http3 http3-only proxy resolve"},
-	{"Model", "max-tokens temperature top-p stop schema param"},
+	{"Model", "role max-tokens temperature top-p stop schema param"},
 	{"Conversation", "new resend no-store budget-unchecked"},
 	{"Input and output", "no-stdin expect strict no-render thinking lang"},
 	{"Batch", "batch out concurrency again max-failures max-tokens-total shard merge"},
