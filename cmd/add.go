@@ -256,7 +256,7 @@ func (s *settings) tellAPI(name string, found *client.Found) {
 	for _, other := range found.Others {
 		also += "; it speaks " + string(other) + " too: --api " + string(other)
 	}
-	s.note("%s speaks %s at %s%s", name, found.API, client.ShownURL(found.URL), also)
+	s.note("%s speaks %s at %s%s", name, found.API, client.WithoutQuery(found.URL), also)
 }
 
 // isNew refuses a name that a node has already, or that none can have.

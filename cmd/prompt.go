@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	maxPrompt      = client.MaxPrompt
+	maxPrompt      = wire.MaxRequest
 	limitOfRequest = "that is the limit of a request"
 
 	// silentPipe is how long a pipe may be silent before ferry says that it waits for it.

@@ -9,9 +9,6 @@ import (
 	"ferry/pkg/wire"
 )
 
-// MaxPrompt is the most bytes that a prompt may have with its files: the request limit of the messages API.
-const MaxPrompt = 32 << 20
-
 // ReadFiles reads the files of a prompt and parts the texts from those that go as files. Several texts stand under their names.
 func ReadFiles(names []string, read func(name string) ([]byte, error)) (texts []string, files []*wire.File, err error) {
 	var textNames []string
@@ -21,8 +18,8 @@ func ReadFiles(names []string, read func(name string) ([]byte, error)) (texts []
 		if err != nil {
 			return nil, nil, err
 		}
-		if size += len(content); size > MaxPrompt {
-			return nil, nil, text.Errorf("that is the limit of a request", "the files are over %d MiB", MaxPrompt>>20)
+		if size += len(content); size > wire.MaxRequest {
+			return nil, nil, text.Errorf("that is the limit of a request", "the files are over %d MiB", wire.MaxRequest>>20)
 		}
 		file, err := wire.NewFile(name, content)
 		switch {

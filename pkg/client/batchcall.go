@@ -87,13 +87,13 @@ func (b *BatchRequest) Attach(ctx context.Context, item Item, call *Call, memory
 		file, size, err := b.open(name)
 		if err == nil {
 			defer file.Close()
-			total += int(min(size, MaxPrompt+1))
+			total += int(min(size, wire.MaxRequest+1))
 			err = memory.take(ctx, total)
 		}
 		var content bytes.Buffer
 		if err == nil {
-			content.Grow(int(min(size, MaxPrompt+1)) + bytes.MinRead) // it is not copied while it is read
-			_, err = content.ReadFrom(io.LimitReader(file, MaxPrompt+1))
+			content.Grow(int(min(size, wire.MaxRequest+1)) + bytes.MinRead) // it is not copied while it is read
+			_, err = content.ReadFrom(io.LimitReader(file, wire.MaxRequest+1))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("cannot read %s: %w", name, state.Bare(err))
@@ -106,8 +106,8 @@ func (b *BatchRequest) Attach(ctx context.Context, item Item, call *Call, memory
 	r := &call.Request
 	r.Prompt = strings.Join(append([]string{r.Prompt}, texts...), "\n\n")
 	r.Files = files
-	if len(r.Prompt) > MaxPrompt {
-		return fmt.Errorf("the prompt is over %d MiB", MaxPrompt>>20)
+	if len(r.Prompt) > wire.MaxRequest {
+		return fmt.Errorf("the prompt is over %d MiB", wire.MaxRequest>>20)
 	}
 	call.Deadline = b.Clock.Now().Add(b.Timeout) // the wait for room is no part of it
 	return nil

@@ -18,13 +18,12 @@ import (
 
 	"ferry/pkg/state"
 	"ferry/pkg/text"
+	"ferry/pkg/wire"
 )
 
 const (
 	// maxItem bounds a line of a batch's input: the 32 MiB that a prompt may have, and room for JSON's escapes.
 	maxItem = 64 << 20
-	// maxPromptBytes is the request limit of the messages API.
-	maxPromptBytes = 32 << 20
 	// maxLines bounds the input's lines, each of which takes some bits of memory.
 	maxLines = 1 << 28
 	// maxID bounds an id in bytes.
@@ -100,8 +99,8 @@ func parseItem(number int, line []byte) (item Item, blank bool, err error) {
 		return bad("the prompt is empty")
 	case strings.IndexByte(item.Prompt, 0) >= 0:
 		return bad("the prompt has a NUL byte")
-	case len(item.Prompt) > maxPromptBytes:
-		return bad("the prompt is over %d MiB", maxPromptBytes>>20)
+	case len(item.Prompt) > wire.MaxRequest:
+		return bad("the prompt is over %d MiB", wire.MaxRequest>>20)
 	}
 	return item, false, nil
 }

@@ -61,7 +61,7 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 	switch {
 	case len(open) == 0 && len(closed) == 0:
 		return nil, text.Errorf("is the path right? --api messages, chat or complete takes the address as it is",
-			"no API that ferry speaks at %s%s", ShownURL(at.URL), moved)
+			"no API that ferry speaks at %s%s", WithoutQuery(at.URL), moved)
 	case len(open) == 0 && !key.IsZero():
 		return nil, text.Errorf("nothing was written", "%s refuses the key", at.URL.Host)
 	case len(open) == 0 && len(closed) > 1:

@@ -136,7 +136,7 @@ func (e *Error) Error() string {
 	}
 	var apiErr *wire.APIError
 	if e.Status == http.StatusNotFound && e.URL != nil {
-		b.WriteString(" (" + ShownURL(e.URL) + ")")
+		b.WriteString(" (" + WithoutQuery(e.URL) + ")")
 	}
 	if errors.As(e.Err, &apiErr) && apiErr.RequestID != "" {
 		b.WriteString(" (request id " + apiErr.RequestID + ")")
@@ -144,8 +144,8 @@ func (e *Error) Error() string {
 	return text.Shown(b.String(), 2*text.MostShown) // its parts are bounded
 }
 
-// ShownURL is an address as messages show it: without its query, which may have a secret.
-func ShownURL(u *url.URL) string {
+// WithoutQuery is an address as messages show it: its query may hold a secret.
+func WithoutQuery(u *url.URL) string {
 	shown := *u
 	shown.User, shown.RawQuery = nil, ""
 	if u.RawQuery != "" {

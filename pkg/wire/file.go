@@ -27,9 +27,9 @@ type File struct {
 const pdf = "application/pdf"
 
 const (
-	// maxImage is the most bytes of a picture, and maxRequest of a request, that the APIs take.
+	// maxImage and MaxRequest are the most bytes of a picture and of a request that the APIs take.
 	maxImage   = 10 << 20
-	maxRequest = 32 << 20
+	MaxRequest = 32 << 20
 )
 
 type fileType struct {
