@@ -242,7 +242,12 @@ func newSink(t *testing.T, serve func(net.Conn) io.Reader) *sink {
 				if from := serve(conn); from != nil {
 					n, _ := io.Copy(io.Discard, from)
 					s.received.Add(n)
+					return
 				}
+				// To close over bytes that were not read is a reset, which can take the answer from a client on Windows.
+				_ = conn.(*net.TCPConn).CloseWrite()
+				_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+				_, _ = io.Copy(io.Discard, conn)
 			})
 		}
 	})
