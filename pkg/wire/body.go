@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 )
 
 // Body is the body of a request. Its files become base64 while they are read, so that each is in memory once.
@@ -146,12 +147,37 @@ func (m members) encode(size int) (Body, error) {
 	return w.body, nil
 }
 
+// onePiece is the most bytes of a text that are encoded at once: the encoder has a copy of what it writes.
+const onePiece = 1 << 20
+
 func (w *bodyWriter) json(v any) error {
+	if s, ok := v.(string); ok && len(s) > onePiece {
+		return w.long(s)
+	}
 	err := w.enc.Encode(v)
 	if err == nil {
 		w.Truncate(w.Len() - 1) // Encode ends in a line feed
 	}
 	return err
+}
+
+// long writes a text of several pieces.
+func (w *bodyWriter) long(s string) error {
+	w.WriteByte('"')
+	for len(s) > 0 {
+		n := min(len(s), onePiece)
+		for n < len(s) && n > onePiece-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		start := w.Len()
+		if err := w.json(s[:n]); err != nil {
+			return err
+		}
+		copy(w.Bytes()[start:], w.Bytes()[start+1:])
+		w.Truncate(w.Len() - 2) // without the quotes of the piece
+		s = s[n:]
+	}
+	return w.WriteByte('"')
 }
 
 // cut ends a part of the body with a file.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -329,6 +330,26 @@ func TestParamHint(t *testing.T) {
 		}
 		if refused.Status = 500; refused.ParamHint(Body{{JSON: []byte(sent)}}) != "" {
 			t.Errorf("%s: a hint with status 500", test.body)
+		}
+	}
+}
+
+// TestEncodeLongTexts expects of a text that is encoded in pieces what the encoder makes of it as a whole.
+func TestEncodeLongTexts(t *testing.T) {
+	for _, unit := range []string{"a", `"`, "\x01", "é", "中", "🚢", "a中🚢\n"} {
+		for _, before := range []string{"", "x", "xx", "xxx"} {
+			prompt := before + strings.Repeat(unit, (2<<20)/len(unit)+1)
+			body, err := Messages.Encode(Request{Model: "m", MaxTokens: 1, Prompt: prompt})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want bytes.Buffer
+			enc := json.NewEncoder(&want)
+			enc.SetEscapeHTML(false)
+			_ = enc.Encode(prompt)
+			if !bytes.Contains(body[0].JSON, bytes.TrimSuffix(want.Bytes(), []byte("\n"))) {
+				t.Errorf("%q and many of %q: the body has not the prompt as one JSON string", before, unit)
+			}
 		}
 	}
 }
