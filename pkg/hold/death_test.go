@@ -20,9 +20,7 @@ type script func(t *testing.T, r *rig, conn net.Conn)
 func (r *rig) dying(act script) {
 	r.t.Helper()
 	l, err := listen(r.path())
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	must(r.t, err)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -1,10 +1,15 @@
 package hold
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -55,6 +60,43 @@ func (s Settings) start(ctx context.Context, path string) (net.Conn, error) {
 	return connect(path)
 }
 
+// errStart says that a holder did not come to listen.
+var errStart = errors.New("no holder could be started")
+
+// readyFD is the descriptor on which a holder says that it listens.
+const readyFD = 3
+
+// start starts a holder and waits until it listens.
+func (l Launch) start(o order) error {
+	told, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	ready, tellReady, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer ready.Close()
+	c := exec.Command(l.Program)
+	c.Args = append([]string{"ferry"}, l.Args...)
+	c.Env = append([]string{"GODEBUG=clobberfree=1,asyncpreemptoff=1"}, l.Env...)
+	c.Stdin, c.ExtraFiles = bytes.NewReader(told), []*os.File{tellReady}
+	err = detach(c)
+	if err == nil {
+		err = c.Start()
+	}
+	tellReady.Close()
+	if err != nil {
+		return err
+	}
+	go func() { _ = c.Wait() }() // should it end before this process does, it is to leave no zombie
+	_ = ready.SetReadDeadline(time.Now().Add(atLeast(startTimeout)))
+	if n, _ := ready.Read(make([]byte, 1)); n != 1 {
+		return errStart
+	}
+	return nil
+}
+
 // connect connects to a socket once it is sure that socket, folder and the process behind are this user's.
 func connect(path string) (net.Conn, error) {
 	if err := state.CheckOwn(filepath.Dir(path), fs.ModeDir); err != nil {
@@ -63,8 +105,7 @@ func connect(path string) (net.Conn, error) {
 	if err := state.CheckOwn(path, fs.ModeSocket); err != nil {
 		return nil, err
 	}
-	// Not by ctx: its hooks would take this for the node's connection. It takes no time either way: where too many wait
-	// already the kernel refuses.
+	// It takes no time either way: where too many wait already the kernel refuses.
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err
@@ -76,7 +117,27 @@ func connect(path string) (net.Conn, error) {
 	return conn, nil
 }
 
-// absent reports whether nobody listens there, nor anybody else's file is in the way: a stale socket refuses.
+// checkPeer fails unless the process on the other side is this user's.
+func checkPeer(conn *net.UnixConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var user uint32
+	var failed error
+	if err := raw.Control(func(fd uintptr) { user, failed = peerUser(fd) }); err != nil {
+		return err
+	}
+	if failed != nil {
+		return failed
+	}
+	if own := uint32(os.Geteuid()); user != own {
+		return fmt.Errorf("the process behind the socket is user %d's", user)
+	}
+	return nil
+}
+
+// absent reports whether no process listens there and no other file is in the way: a stale socket refuses.
 func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
 }

@@ -11,7 +11,6 @@ package hold
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -19,7 +18,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -102,20 +100,10 @@ func (o order) options() (transport.Options, error) {
 // that a newer one has nothing to do with an older one's. It shows none of it.
 func (s Settings) name() (string, error) {
 	r := s.Reach
-	sum := sha256.New()
-	say := func(part string) { // with its length, so that no two lists of parts are the same text
-		fmt.Fprintf(sum, "%d:%s", len(part), part)
-	}
-	proxy := ""
-	if r.Proxy != nil {
-		proxy = r.Proxy.String()
-	}
 	// The path on the server is the request's; the server is the connection's.
-	for _, part := range []string{
-		identify(s.Launch.Program), r.Node, r.Target.Scheme, r.Target.Host, proxy, r.TLS.Min, r.TLS.Groups, strconv.FormatBool(r.Insecure),
-		fmt.Sprint(r.HTTP3, r.Resolve), guard.JoinPins(r.Pins, ","), strings.Join(s.Launch.Env, "\x00"),
-	} {
-		say(part)
+	parts := []string{
+		identify(s.Launch.Program), r.Node, r.Target.Scheme, r.Target.Host, s.order("").Proxy, r.TLS.Min, r.TLS.Groups,
+		fmt.Sprint(r.Insecure, r.HTTP3, r.Resolve), guard.JoinPins(r.Pins, ","), strings.Join(s.Launch.Env, "\x00"),
 	}
 	for _, path := range []string{r.TLS.CA, r.TLS.Cert, r.TLS.Key} {
 		var content []byte
@@ -125,10 +113,10 @@ func (s Settings) name() (string, error) {
 				return "", err
 			}
 		}
-		say(path)
-		say(string(content))
+		parts = append(parts, path, fmt.Sprintf("%x", sha256.Sum256(content)))
 	}
-	return hex.EncodeToString(sum.Sum(nil)[:12]), nil
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts)) // quoted, so that no two lists of parts are the same text
+	return fmt.Sprintf("%x", sum[:12]), nil
 }
 
 // identify tells a program's file from one that has replaced it; "" where there is none.

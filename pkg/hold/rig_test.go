@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -79,15 +80,11 @@ func newRig(t *testing.T, handler http.HandlerFunc) *rig {
 	r.server.StartTLS()
 	t.Cleanup(r.server.Close)
 	dir, err := os.MkdirTemp("", "hold") // a test's own folder can have too long a name for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ca := filepath.Join(dir, "ca.pem")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: r.server.Certificate().Raw})
-	if err := os.WriteFile(ca, block, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(ca, block, 0o600))
 	target, _ := url.Parse(r.server.URL)
 	r.settings = Settings{
 		Reach: transport.Options{Node: "test", Target: target, TLS: transport.TLS{CA: ca}, ConnectTimeout: busy},
@@ -100,15 +97,11 @@ func newRig(t *testing.T, handler http.HandlerFunc) *rig {
 func (r *rig) hold() *rig {
 	r.t.Helper()
 	l, err := listen(r.path())
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	must(r.t, err)
 	o := r.settings.Reach
 	o.Raw, o.Race, o.Connections = true, true, kept
 	up, err := transport.New(o)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	must(r.t, err)
 	r.holder = newHolder(r.settings.order("test"), o.Target, up, r.clock)
 	r.holder.inUse = func() bool { return sameFile(l.made, l.path) && !r.replaced.Load() }
 	ctx, cancel := context.WithCancel(r.t.Context())
@@ -127,18 +120,14 @@ func (r *rig) hold() *rig {
 func (r *rig) path() string {
 	r.t.Helper()
 	path, err := r.settings.path()
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	must(r.t, err)
 	return path
 }
 
 // call is what one command does: a transport of its own, a request, the answer, the end.
 func (r *rig) call(say string) (string, error) {
 	rt, err := New(r.settings)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	must(r.t, err)
 	defer rt.CloseIdleConnections()
 	return send(r.t.Context(), rt, r.server.URL, say)
 }
@@ -170,6 +159,13 @@ func (r *rig) counted(connections, requests int64) {
 	r.t.Helper()
 	if c, q := r.connections.Load(), r.requests.Load(); c != connections || q != requests {
 		r.t.Errorf("%d connections and %d requests, want %d and %d", c, q, connections, requests)
+	}
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -66,26 +65,16 @@ func each(dir string, do func(path string, s Status)) error {
 	case err != nil:
 		return err
 	}
-	entries, err := os.ReadDir(dir)
+	paths, err := state.List(dir, func(entry fs.DirEntry) bool { return filepath.Ext(entry.Name()) == ending })
 	if err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		path := filepath.Join(dir, entry.Name())
-		if filepath.Ext(path) != ending {
-			continue
-		}
+	for _, path := range paths {
 		if s, err := askStatus(context.Background(), path); err == nil {
 			do(path, s)
 		}
 	}
 	return nil
-}
-
-// askReady has the holder of a socket see to it that it has a connection.
-func askReady(ctx context.Context, path string) error {
-	_, err := ask(ctx, path, wantReady)
-	return err
 }
 
 func askStatus(ctx context.Context, path string) (s Status, err error) {

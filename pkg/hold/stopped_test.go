@@ -3,10 +3,8 @@ package hold
 import (
 	"bufio"
 	"io"
-	"log"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 )
@@ -17,9 +15,7 @@ func TestWithdrawn(t *testing.T) {
 	for withdraws, want := range map[bool]int64{false: 1, true: 0} {
 		r := newRig(t, nil).hold()
 		conn, err := connect(r.path())
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		in := bufio.NewReader(conn)
 		_, err = io.WriteString(conn, header)
 		if err == nil && !withdraws {
@@ -60,57 +56,5 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 	if n := r.requests.Load(); n != 10 {
 		t.Errorf("%d requests, want 10", n)
-	}
-}
-
-// A second response that no request asked for ends the connection, whenever it comes.
-func TestSecondAnswer(t *testing.T) {
-	log.SetOutput(io.Discard) // net/http logs what no request asked for; ferry's own main does the same
-	t.Cleanup(func() { log.SetOutput(os.Stderr) })
-	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
-	for name, say := range map[string]func(conn net.Conn, answered <-chan struct{}){
-		"in one write": func(conn net.Conn, answered <-chan struct{}) {
-			_, _ = io.WriteString(conn, answer+"first"+answer+"wrong")
-			<-answered
-		},
-		"in two writes": func(conn net.Conn, answered <-chan struct{}) {
-			_, _ = io.WriteString(conn, answer+"first")
-			_, _ = io.WriteString(conn, answer+"wrong")
-			<-answered
-		},
-		"while it waits": func(conn net.Conn, answered <-chan struct{}) {
-			_, _ = io.WriteString(conn, answer+"first")
-			<-answered
-			_, _ = io.WriteString(conn, answer+"wrong")
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			answered, said := make(chan struct{}), make(chan struct{})
-			r := newRig(t, func(w http.ResponseWriter, req *http.Request) {
-				body, _ := io.ReadAll(req.Body)
-				if string(body) != "first" {
-					_, _ = w.Write(body)
-					return
-				}
-				conn, _, err := w.(http.Hijacker).Hijack()
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				say(conn, answered)
-				said <- struct{}{}
-				_, _ = io.Copy(io.Discard, conn) // whatever comes now gets no answer
-				conn.Close()
-			}).hold()
-			for range 10 {
-				r.must("first")
-				answered <- struct{}{}
-				<-said
-				r.must("other")
-			}
-			if n := r.requests.Load(); n != 20 {
-				t.Errorf("%d requests, want 20", n)
-			}
-		})
 	}
 }

@@ -95,7 +95,7 @@ func (t *Transport) Ready(ctx context.Context) error {
 	if err == nil {
 		conn.Close()
 		path, _ := t.settings.path() // it was found just now
-		if err = askReady(ctx, path); err == nil {
+		if _, err = ask(ctx, path, wantReady); err == nil {
 			return nil
 		}
 	}
@@ -113,8 +113,7 @@ func (t *Transport) throughHolder(outer *http.Request) (*http.Response, error) {
 	r := outer.Clone(ctx)
 	r.URL.Scheme = "http"
 	r.Header.Set(headerName, t.settings.Idle.String())
-	watching, stop := context.WithCancel(ctx)
-	go t.watch(watching, cancel)
+	go t.watch(ctx, cancel)
 	resp, err := t.held.RoundTrip(r)
 	trace.Held = err == nil || !transport.Unsent(err)
 	switch {
@@ -144,11 +143,10 @@ func (t *Transport) throughHolder(outer *http.Request) (*http.Response, error) {
 		}
 	}
 	if err != nil {
-		stop()
 		cancel(nil)
 		return nil, err
 	}
-	resp.Body = &answerBody{resp.Body, outer.Context(), ctx, func() { stop(); cancel(nil) }}
+	resp.Body = &answerBody{resp.Body, outer.Context(), ctx, cancel}
 	return resp, nil
 }
 
@@ -180,7 +178,7 @@ var errNotSent = errors.New("the holder did not send the request")
 type answerBody struct {
 	io.ReadCloser
 	outer, inner context.Context
-	end          func()
+	end          context.CancelCauseFunc
 }
 
 func (b *answerBody) Read(p []byte) (int, error) {
@@ -198,7 +196,7 @@ func (b *answerBody) Read(p []byte) (int, error) {
 }
 
 func (b *answerBody) Close() error {
-	defer b.end()
+	defer b.end(nil)
 	return b.ReadCloser.Close()
 }
 

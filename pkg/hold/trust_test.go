@@ -20,34 +20,22 @@ import (
 // What could be somebody else's is not spoken to: the request goes directly, and nothing is put there.
 func TestRefused(t *testing.T) {
 	tests := map[string]func(t *testing.T, r *rig){
-		"a folder that others can read":  func(t *testing.T, r *rig) { chmod(t, r.settings.Dir, 0o750) },
-		"a folder that others can enter": func(t *testing.T, r *rig) { chmod(t, r.settings.Dir, 0o711) },
-		"a socket that others can use":   func(t *testing.T, r *rig) { chmod(t, r.path(), 0o666) },
+		"a folder that others can read":  func(t *testing.T, r *rig) { must(t, os.Chmod(r.settings.Dir, 0o750)) },
+		"a folder that others can enter": func(t *testing.T, r *rig) { must(t, os.Chmod(r.settings.Dir, 0o711)) },
+		"a socket that others can use":   func(t *testing.T, r *rig) { must(t, os.Chmod(r.path(), 0o666)) },
 		"a link to the socket": func(t *testing.T, r *rig) {
 			path := r.path()
-			if err := os.Rename(path, path+".real"); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Symlink(path+".real", path); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.Rename(path, path+".real"), os.Symlink(path+".real", path))
 		},
 		"a link to the folder": func(t *testing.T, r *rig) {
 			link := r.settings.Dir + ".link"
-			if err := os.Symlink(r.settings.Dir, link); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.Symlink(r.settings.Dir, link))
 			t.Cleanup(func() { os.Remove(link) })
 			r.settings.Dir = link
 		},
 		"a file": func(t *testing.T, r *rig) {
 			path := r.path()
-			if err := os.Remove(path); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, nil, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.Remove(path), os.WriteFile(path, nil, 0o600))
 		},
 		"another user's folder": func(t *testing.T, r *rig) { chown(t, r.settings.Dir) },
 		"another user's socket": func(t *testing.T, r *rig) { chown(t, r.path()) },
@@ -75,22 +63,13 @@ func names(entries []os.DirEntry) (all []string) {
 	return all
 }
 
-func chmod(t *testing.T, path string, mode os.FileMode) {
-	t.Helper()
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // chown gives a file to nobody, which only root can.
 func chown(t *testing.T, path string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: a file of another user's")
 	}
-	if err := os.Chown(path, 65534, -1); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Chown(path, 65534, -1))
 }
 
 // A changed setting never meets an old connection.
@@ -98,9 +77,7 @@ func TestNames(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(path, []byte(content), 0o600))
 		return path
 	}
 	at := func(address string) func(*Settings) {
@@ -115,9 +92,7 @@ func TestNames(t *testing.T) {
 	}
 	name := func(s Settings) string {
 		n, err := s.name()
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return n
 	}
 	own := name(base())
@@ -144,6 +119,8 @@ func TestNames(t *testing.T) {
 		"another password":  func(s *Settings) { s.Reach.Proxy = parsed("http://u:two@p.example:3128") },
 		"floor":             func(s *Settings) { s.Reach.TLS.Min = "1.2" },
 		"groups":            func(s *Settings) { s.Reach.TLS.Groups = "x25519" },
+		"floor and groups":  func(s *Settings) { s.Reach.TLS.Min, s.Reach.TLS.Groups = "1.2", "x y" },
+		"parted otherwise":  func(s *Settings) { s.Reach.TLS.Min, s.Reach.TLS.Groups = "1.2 x", "y" },
 		"insecure":          func(s *Settings) { s.Reach.Insecure = true },
 		"pins":              func(s *Settings) { s.Reach.Pins = []guard.Pin{{1}} },
 		"other pins":        func(s *Settings) { s.Reach.Pins = []guard.Pin{{2}} },
@@ -204,14 +181,10 @@ func TestLeftBeforeItsEnd(t *testing.T) {
 			}).hold()
 			defer close(release)
 			rt, err := New(r.settings)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, r.server.URL, nil)
 			resp, err := rt.RoundTrip(req)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			if _, err := io.ReadFull(resp.Body, make([]byte, 4)); err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// peerUser is the user of the process on the other side of a socket.
+func peerUser(fd uintptr) (uint32, error) {
+	peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0, os.NewSyscallError("getsockopt", err)
+	}
+	return peer.Uid, nil
+}
+
 // residentMemory is what this process has in memory, in bytes; 0 where it cannot be told.
 func residentMemory() int64 {
 	text, err := os.ReadFile("/proc/self/statm") // in pages: size, resident, …
@@ -48,7 +57,7 @@ func unmapProgram() {
 // mapping is a part of this process's memory.
 type mapping struct {
 	from, to uintptr
-	fromFile bool // that nobody can write to
+	fromFile bool // that cannot be written to
 }
 
 // readMapping reads the line above what smaps says of a part: from-to mode offset device inode file.

@@ -11,9 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Supported says whether this system has what holders need: sockets with a mode and a known peer.
+const Supported = true
+
 // detach makes the command a process that nothing of this one's surroundings reaches: a session of its own, without a
-// terminal, and none of the descriptors that somebody left open for this process. A pipe that is one of those would not
-// end before the holder does.
+// terminal, and none of the descriptors that this process was given open. A pipe that is one of those would not end
+// before the holder does.
 func detach(c *exec.Cmd) error {
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	c.Dir = "/"
