@@ -1,10 +1,12 @@
 package state
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,19 +14,35 @@ import (
 
 // Children of the tests find in one of these variables what to do, and with which path.
 const (
-	holdEnv  = "FERRY_TEST_HOLD_LOCK"
-	smallEnv = "FERRY_TEST_SMALL_FILES"
-	tempEnv  = "FERRY_TEST_TEMP"
+	holdEnv = "FERRY_TEST_HOLD_LOCK"
+	tempEnv = "FERRY_TEST_TEMP"
 )
 
 // TestMain turns the test binary into another process where a test needs one.
 func TestMain(m *testing.M) {
-	for name, run := range map[string]func(path string) int{holdEnv: hold, smallEnv: writeTooMuch, tempEnv: writeHalf} {
+	for name, run := range map[string]func(path string) int{holdEnv: hold, tempEnv: writeHalf} {
 		if path := os.Getenv(name); path != "" {
 			os.Exit(run(path))
 		}
 	}
 	os.Exit(m.Run())
+}
+
+// start runs the test binary as another process, which goes on until it is killed, and gives the line that it prints.
+func start(t *testing.T, name, path string) (child *exec.Cmd, said string) {
+	t.Helper()
+	self, err := os.Executable()
+	must(t, err)
+	child = exec.CommandContext(t.Context(), self)
+	child.Env = append(os.Environ(), name+"="+path)
+	stdin, err := child.StdinPipe()
+	must(t, err)
+	t.Cleanup(func() { stdin.Close() })
+	stdout, err := child.StdoutPipe()
+	must(t, err, child.Start())
+	said, err = bufio.NewReader(stdout).ReadString('\n')
+	must(t, err)
+	return child, strings.TrimSuffix(said, "\n")
 }
 
 func must(t *testing.T, errs ...error) {

@@ -1,32 +1,26 @@
 package state
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"os"
-	"os/exec"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 )
 
-// hold keeps the lock until standard input ends.
+// hold keeps the lock until it is killed.
 func hold(path string) int {
 	unlock, err := Lock(context.Background(), path)
 	if err != nil {
 		return 1
 	}
 	defer unlock()
-	if _, err := os.Stdout.WriteString("held\n"); err != nil {
-		return 1
-	}
-	if _, err = io.Copy(io.Discard, os.Stdin); err != nil {
-		return 1
-	}
-	return 0
+	fmt.Println("held")
+	_, _ = os.Stdin.Read(make([]byte, 1))
+	return 1
 }
 
 func TestLockExcludesGoroutines(t *testing.T) {
@@ -93,20 +87,13 @@ func TestLockEndsWithContext(t *testing.T) {
 	unlock()
 }
 
+// A lock is another process's until that one is killed.
 func TestLockExcludesProcesses(t *testing.T) {
 	p := newPlace(t)
 	path := p.in("lock")
-	self, err := os.Executable()
-	must(t, err)
-	child := exec.CommandContext(t.Context(), self)
-	child.Env = append(os.Environ(), holdEnv+"="+path)
-	stdin, err := child.StdinPipe()
-	must(t, err)
-	stdout, err := child.StdoutPipe()
-	must(t, err)
-	must(t, child.Start())
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "held\n" {
-		t.Fatalf("the other process said %q, %v", line, err)
+	child, said := start(t, holdEnv, path)
+	if said != "held" {
+		t.Fatalf("the other process said %q", said)
 	}
 	f, err := openLock(path)
 	must(t, err)
@@ -122,11 +109,9 @@ func TestLockExcludesProcesses(t *testing.T) {
 		}
 		granted <- err
 	}()
-	stdin.Close()
+	must(t, child.Process.Kill())
+	_ = child.Wait() // killed
 	if err := <-granted; err != nil {
-		t.Error(err)
-	}
-	if err := child.Wait(); err != nil {
 		t.Error(err)
 	}
 }

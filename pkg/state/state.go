@@ -56,13 +56,10 @@ func failed(path, msg string, err error) error {
 // Bare is an error without the path and the operation that the os package put around it, for a message that says them
 // already. The words are the same on every system.
 func Bare(err error) error {
-	var pe *fs.PathError
-	var le *os.LinkError
-	switch {
-	case errors.As(err, &pe):
-		err = pe.Err
-	case errors.As(err, &le):
-		err = le.Err
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	} else if e, ok := errors.AsType[*os.LinkError](err); ok {
+		err = e.Err
 	}
 	return worded(err)
 }
@@ -97,6 +94,15 @@ func ReadKey(path string) ([]byte, error) {
 func ReadTrusted(path string, limit int64) ([]byte, error) {
 	f, err := OpenTrusted(path)
 	return readBounded(path, f, err, limit)
+}
+
+// checked gives an open file, and closes one that a check refused.
+func checked(f *os.File, err error) (*os.File, error) {
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // readBounded reads and closes a file that was opened, or not. It reads one byte more than is allowed, so that a file that

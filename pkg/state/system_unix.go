@@ -84,11 +84,7 @@ func OpenPrivate(path string, flag int) (*os.File, error) {
 		}
 		return nil, failed(path, "cannot open", err)
 	}
-	if err := checkPrivate(path, f, flag&(os.O_WRONLY|os.O_RDWR) != 0, uint32(os.Geteuid())); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return checked(f, checkPrivate(path, f, flag&(os.O_WRONLY|os.O_RDWR) != 0, uint32(os.Geteuid())))
 }
 
 // checkPrivate takes the user as an argument, so that a test that runs as root can be another user. A hard link is not

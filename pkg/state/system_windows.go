@@ -38,21 +38,15 @@ func create(path string, flag int) (*os.File, error) {
 
 // makeFile makes an empty private file.
 func makeFile(path string) error {
-	name, err := windows.UTF16PtrFromString(path)
-	if err != nil {
-		return err
-	}
-	attributes, err := private()
-	if err != nil {
-		return err
-	}
-	made, err := windows.CreateFile(name, windows.GENERIC_WRITE,
-		windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE|windows.FILE_SHARE_DELETE, attributes,
-		windows.CREATE_NEW, windows.FILE_ATTRIBUTE_NORMAL, 0)
-	if err != nil {
-		return err
-	}
-	return windows.CloseHandle(made)
+	return makePrivate(path, func(name *uint16, attributes *windows.SecurityAttributes) error {
+		made, err := windows.CreateFile(name, windows.GENERIC_WRITE,
+			windows.FILE_SHARE_READ|windows.FILE_SHARE_WRITE|windows.FILE_SHARE_DELETE, attributes,
+			windows.CREATE_NEW, windows.FILE_ATTRIBUTE_NORMAL, 0)
+		if err != nil {
+			return err
+		}
+		return windows.CloseHandle(made)
+	})
 }
 
 func openLock(path string) (*os.File, error) { return create(path, os.O_CREATE|os.O_RDWR) }
@@ -77,15 +71,7 @@ func mkdir(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), dirPerm); err != nil {
 		return err
 	}
-	name, err := windows.UTF16PtrFromString(path)
-	if err != nil {
-		return err
-	}
-	attributes, err := private()
-	if err != nil {
-		return err
-	}
-	if err := windows.CreateDirectory(name, attributes); !errors.Is(err, fs.ErrExist) {
+	if err := makePrivate(path, windows.CreateDirectory); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return os.MkdirAll(path, dirPerm) // which fails where it is no folder
@@ -170,7 +156,7 @@ func tempAbandoned(_ string, old bool) (unlock func(), abandoned bool) { return 
 // user alone.
 func keepOwner(f file, _ fs.FileInfo, perm fs.FileMode) fs.FileMode {
 	if perm&0o044 != 0 {
-		_ = setInherited(f.Name()) // else it stays private
+		_ = setList(f.Name(), "D:", windows.UNPROTECTED_DACL_SECURITY_INFORMATION) // else it stays private
 	}
 	return perm
 }

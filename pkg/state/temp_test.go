@@ -3,11 +3,9 @@ package state
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 )
@@ -29,19 +27,7 @@ func TestSweepAfterAKill(t *testing.T) {
 		t.Skip("there the age alone tells")
 	}
 	p := newPlace(t)
-	self, err := os.Executable()
-	must(t, err)
-	child := exec.CommandContext(t.Context(), self)
-	child.Env = append(os.Environ(), tempEnv+"="+p.dir)
-	stdin, err := child.StdinPipe()
-	must(t, err)
-	defer stdin.Close()
-	out, err := child.StdoutPipe()
-	must(t, err)
-	must(t, child.Start())
-	var temp string
-	_, err = fmt.Fscanln(out, &temp)
-	must(t, err)
+	child, temp := start(t, tempEnv, p.dir)
 	must(t, WriteFile(p.in("data"), []byte("one"), 0o600))
 	p.holds(filepath.Base(temp), "data") // while it is written
 	must(t, child.Process.Kill())
@@ -92,24 +78,4 @@ func TestSweep(t *testing.T) {
 	if got := Sweep(p.in("none")); got != nil {
 		t.Errorf("left: %q, want nothing of a folder that is not there", got)
 	}
-}
-
-// Writers and sweepers at once: no write fails, and nothing is left.
-func TestSweepWhileOthersWrite(t *testing.T) {
-	p := newPlace(t)
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			path := p.in(fmt.Sprint(i % 4))
-			for n := range 50 {
-				if err := WriteFile(path, fmt.Append(nil, n), 0o600); err != nil {
-					t.Error(err)
-					return
-				}
-				Sweep(p.dir)
-			}
-		})
-	}
-	wg.Wait()
-	p.holds("0", "1", "2", "3")
 }

@@ -23,11 +23,7 @@ func OpenTrusted(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkTrusted(path, f, uint32(os.Geteuid())); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return checked(f, checkTrusted(path, f, uint32(os.Geteuid())))
 }
 
 // Open opens a file to read and never waits for a FIFO's writer: a FIFO is refused. A pipe from the shell, as in
@@ -43,11 +39,8 @@ func Open(path string) (*os.File, error) {
 		err = failed(path, "cannot look at it", err)
 	case info.Mode()&fs.ModeNamedPipe != 0 && !fromShell(path):
 		err = refused(path, "is not a regular file", "copy what comes from the FIFO into a file")
-	default:
-		return f, nil
 	}
-	f.Close()
-	return nil, err
+	return checked(f, err)
 }
 
 // fromShell reports whether a path names an open file of this process.
@@ -75,7 +68,7 @@ func checkTrusted(path string, f *os.File, uid uint32) error {
 	return checkWay(path, uid)
 }
 
-// checkReplace takes the user as an argument, so that a test that runs as root can be another user. It looks at a name that WriteFile is to follow or replace. A link must belong to this user or root, and must
+// checkReplace looks at a name that WriteFile is to follow or replace. A link must belong to this user or root, and must
 // not be in a folder that everyone can write. In such a folder an existing file must be this user's or root's too: the new
 // file would be given to the owner of the old one.
 func checkReplace(path string, info fs.FileInfo, uid int) error {
@@ -156,11 +149,7 @@ func openKey(path string) (*os.File, error) {
 	case err != nil:
 		return nil, failed(path, "cannot open", err)
 	}
-	if err := checkKey(path, dir, f, link, uint32(os.Geteuid())); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return checked(f, checkKey(path, dir, f, link, uint32(os.Geteuid())))
 }
 
 // checkKey is checkPrivate, but for what a container's runtime mounts.

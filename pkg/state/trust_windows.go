@@ -27,22 +27,25 @@ func currentUser() (*windows.SID, error) {
 	return user.User.Sid, nil
 }
 
-// private is what a new file or folder gets: an access list for this user, the system and its administrators, which takes over
+// makePrivate makes a file or folder with an access list for this user, the system and its administrators, which takes over
 // nothing of the folder's. What is made in a folder inherits it. A drive without access lists ignores it.
-func private() (*windows.SecurityAttributes, error) {
+func makePrivate(path string, create func(name *uint16, attributes *windows.SecurityAttributes) error) error {
+	name, err := windows.UTF16PtrFromString(path)
+	if err != nil {
+		return err
+	}
 	user, err := currentUser()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	sd, err := windows.SecurityDescriptorFromString(fmt.Sprintf("D:P(A;OICI;FA;;;%s)(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)", user))
-	return &windows.SecurityAttributes{Length: uint32(unsafe.Sizeof(windows.SecurityAttributes{})), SecurityDescriptor: sd}, err
+	if err != nil {
+		return err
+	}
+	return create(name, &windows.SecurityAttributes{Length: uint32(unsafe.Sizeof(windows.SecurityAttributes{})), SecurityDescriptor: sd})
 }
 
-// setInherited gives a file the access list of its folder.
-func setInherited(path string) error {
-	return setList(path, "D:", windows.UNPROTECTED_DACL_SECURITY_INFORMATION)
-}
-
+// setList gives a file an access list, "D:" being one with no entry of its own: with protection off it has the folder's.
 func setList(path, list string, protection windows.SECURITY_INFORMATION) error {
 	sd, err := windows.SecurityDescriptorFromString(list)
 	if err != nil {
@@ -157,11 +160,7 @@ func OpenPrivate(path string, flag int) (*os.File, error) {
 	if err != nil {
 		return nil, failed(path, "cannot open", err)
 	}
-	if err := checkAccess(path, f, using); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return checked(f, checkAccess(path, f, using))
 }
 
 func checkKind(path string) error {
@@ -187,11 +186,7 @@ func OpenTrusted(path string) (*os.File, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return f, nil // a pipe or a device has no list; what is wrong with a folder its reading says
 	}
-	if err := checkAccess(path, f, writing); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return checked(f, checkAccess(path, f, writing))
 }
 
 // Open opens a file to read.

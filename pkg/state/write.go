@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -126,10 +127,7 @@ func fill(f file, data []byte, perm fs.FileMode, old fs.FileInfo) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return cmp.Or(err, f.Close())
 }
 
 // abandon removes what a failed write left and returns why it failed, with the removal's own failure if there is one.
@@ -158,12 +156,11 @@ func resolve(path string) (string, fs.FileInfo, error) {
 		name = filepath.Join(dir, base)
 		info, err := os.Lstat(name)
 		if err == nil {
-			err = checkReplace(name, info, os.Geteuid())
+			if err := checkReplace(name, info, os.Geteuid()); err != nil {
+				return "", nil, err
+			}
 		}
-		var fault *Error
 		switch {
-		case errors.As(err, &fault):
-			return "", nil, err
 		case errors.Is(err, fs.ErrNotExist):
 			return name, nil, nil
 		case err != nil:

@@ -89,26 +89,32 @@ func TestWriteFileRefuses(t *testing.T) {
 	p.holds("folder", "loop")
 }
 
-// Readers must see one whole content or another while many write at once.
+// Readers must see one whole content or another while many write and sweep at once.
 func TestWriteFileConcurrently(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("a file that is open for reading cannot be replaced on Windows")
-	}
 	p := newPlace(t)
 	page := func(i int) []byte { return bytes.Repeat(fmt.Appendf(nil, "%02d", i), 8<<10) }
-	must(t, WriteFile(p.in("f"), page(0), 0o600))
+	names := []string{"0", "1", "2", "3"}
+	for _, name := range names {
+		must(t, WriteFile(p.in(name), page(0), 0o600))
+	}
 	var wg sync.WaitGroup
 	for i := range 8 {
-		wg.Go(func() {
-			for range 4 {
-				if err := WriteFile(p.in("f"), page(i), 0o600); err != nil {
-					t.Error(err)
-				}
-			}
-		})
+		name := p.in(names[i%4])
 		wg.Go(func() {
 			for range 20 {
-				got, err := os.ReadFile(p.in("f"))
+				if err := WriteFile(name, page(i), 0o600); err != nil {
+					t.Error(err)
+					return
+				}
+				Sweep(p.dir)
+			}
+		})
+		if runtime.GOOS == "windows" {
+			continue // a file that is open for reading cannot be replaced there
+		}
+		wg.Go(func() {
+			for range 20 {
+				got, err := os.ReadFile(name)
 				if err != nil || len(got) != 16<<10 || !bytes.Equal(got, bytes.Repeat(got[:2], 8<<10)) {
 					t.Errorf("saw a mixture of %d bytes, %v", len(got), err)
 				}
@@ -116,7 +122,7 @@ func TestWriteFileConcurrently(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	p.holds("f")
+	p.holds(names...)
 }
 
 func TestCreateFileNeverReplaces(t *testing.T) {
