@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"sync"
 	"time"
@@ -213,7 +214,7 @@ func (b *Bucket) onDisk(step func(queue) (queue, bool)) error {
 		return err
 	}
 	defer f.Close()
-	data, err := readStart(f, maxQueue)
+	data, err := io.ReadAll(io.LimitReader(f, maxQueue))
 	if err != nil {
 		return err
 	}

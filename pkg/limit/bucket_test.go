@@ -33,9 +33,7 @@ func TestBucketTurns(t *testing.T) {
 	equal(t, "full again, and no fuller", waits(t, b, 7), "0s 0s 0s 0s 0s 1.2s 2.4s")
 
 	other, err := NewBucket(dir, "https://other.example/api", bursty, c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	equal(t, "another address", waits(t, other, 1), "0s")
 }
 
@@ -63,9 +61,7 @@ var errPause = errors.New("pause")
 // glance looks at the bucket as a waiting reservation does, without waiting.
 func (r *Reservation) glance(t *testing.T) time.Duration {
 	t.Helper()
-	if err := r.Sleep(t.Context(), 1, func(context.Context, time.Duration) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
+	must(t, r.Sleep(t.Context(), 1, func(context.Context, time.Duration) error { return nil }))
 	return r.Left()
 }
 
@@ -245,9 +241,7 @@ func TestReservationCancel(t *testing.T) {
 	equal(t, "they move up by an interval of their own", before-slower.glance(t), tenth.interval())
 
 	ninth := reserve(t, b)
-	if err := os.Remove(b.path()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(b.path()))
 	reserve(t, b)
 	reserve(t, b)
 	equal(t, "the file was removed", ninth.Cancel(), false)
@@ -262,9 +256,7 @@ func TestLookOnce(t *testing.T) {
 	first, cancelled, second, third := reserve(t, b), reserve(t, other), reserve(t, b), reserve(t, b)
 	step := func(r *Reservation, after func()) time.Duration {
 		err := r.Sleep(t.Context(), slow.interval(), func(context.Context, time.Duration) error { after(); return nil })
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return r.Left()
 	}
 	pass := func() { c.pass(slow.interval()) }
@@ -341,21 +333,6 @@ func TestBucketGoroutines(t *testing.T) {
 		if !seen[time.Duration(i)*time.Millisecond] {
 			t.Fatalf("nobody has turn %d", i)
 		}
-	}
-}
-
-func BenchmarkReserve(b *testing.B) {
-	bucket, err := NewBucket(b.TempDir(), address, Rate{text.MaxEvents, time.Second, 1}, NewClock())
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if _, err := bucket.Reserve(b.Context(), Forever); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if err := bucket.Degraded(); err != nil {
-		b.Fatal(err)
 	}
 }
 

@@ -67,7 +67,7 @@ func (r reading) valid() bool {
 }
 
 // since is the time from an earlier reading to this one. One that seems to lie ahead means that the clock was set back:
-// no time has passed then, as far as anyone can tell.
+// as far as the readings tell, no time has passed then.
 func (r reading) since(earlier reading) time.Duration {
 	if r.ID != "" && r.ID == earlier.ID {
 		return time.Duration(max(0, r.Boot-earlier.Boot))

@@ -24,12 +24,9 @@ const taskEnv = "FERRY_TEST_TASK"
 
 // tasks are what the test binary does as another ferry, with arguments.
 var tasks = map[string]func(args []string) error{
-	"reserve": reserveMany,   // DIR, rate, burst and how many reservations
-	"cancel":  cancelSome,    // DIR, rate, burst, how many reservations, and how many of them to cancel
-	"spend":   spendTokens,   // DIR, budget, worst and how many tries
-	"lock":    holdLock,      // DIR, whose bucket's lock is to be held until the process is killed
-	"foreign": useUnwritable, // DIR, to be used as a user who may not write there
-	"full":    useFull,       // DIR, to be used where no file may grow
+	"reserve": reserveMany, // DIR, rate, burst and how many reservations
+	"cancel":  cancelSome,  // DIR, rate, burst, how many reservations, and how many of them to cancel
+	"spend":   spendTokens, // DIR, budget, worst and how many tries
 }
 
 // TestMain turns the test binary into another ferry where a test needs one.
@@ -90,9 +87,7 @@ func (c *fakeClock) set(change func(*fakeClock)) {
 func newTestBucket(t *testing.T, dir string, rate Rate, c Clock) *Bucket {
 	t.Helper()
 	b, err := NewBucket(dir, address, rate, c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	b.lockTimeout = busy
 	return b
 }
@@ -101,12 +96,7 @@ func newTestBucket(t *testing.T, dir string, rate Rate, c Clock) *Bucket {
 func reserve(t *testing.T, b *Bucket) *Reservation {
 	t.Helper()
 	r, err := b.Reserve(t.Context(), Forever)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Degraded(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err, b.Degraded())
 	return r
 }
 
@@ -120,6 +110,13 @@ func waits(t *testing.T, b *Bucket, n int) string {
 	return strings.Join(all, " ")
 }
 
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func equal[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
 	if got != want {
@@ -131,18 +128,14 @@ func path(dir, suffix string) string { return filepath.Join(dir, Place(address)+
 
 func write(t *testing.T, name string, data []byte) {
 	t.Helper()
-	if err := os.WriteFile(name, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(name, data, 0o600))
 }
 
 // start runs the test binary as another ferry, whose lines come out of the reader.
 func start(t *testing.T, task string, args ...any) (*exec.Cmd, *bufio.Reader) {
 	t.Helper()
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	child := exec.CommandContext(t.Context(), self)
 	for _, arg := range args {
 		task += fmt.Sprint("\n", arg)
@@ -153,9 +146,7 @@ func start(t *testing.T, task string, args ...any) (*exec.Cmd, *bufio.Reader) {
 	if err == nil {
 		err = child.Start()
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return child, bufio.NewReader(out)
 }
 
@@ -262,13 +253,4 @@ func spendTokens(task []string) error {
 		fmt.Println("spent")
 	}
 	return nil
-}
-
-// holdLock takes the bucket's lock, says so, and keeps it.
-func holdLock(args []string) error {
-	if _, err := state.Lock(context.Background(), path(args[0], ".bucket.lock")); err != nil {
-		return err
-	}
-	fmt.Println("held")
-	select {}
 }

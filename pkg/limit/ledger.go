@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"sync"
 	"time"
 
@@ -233,10 +231,9 @@ func (l *Ledger) open(ctx context.Context, step func(now reading, day string) er
 // load reads the files. It is done once even without the lock: a folder that cannot be written can often be read. Only
 // a file of rows that cannot be understood is an error.
 func (l *Ledger) load() error {
-	var broken *BrokenError
 	if l.folder != "" {
 		rows, err := readUsage(l.path())
-		if errors.As(err, &broken) {
+		if _, broken := errors.AsType[*BrokenError](err); broken {
 			return err
 		}
 		if err == nil {
@@ -253,12 +250,7 @@ func (l *Ledger) load() error {
 
 // loadHeld reads the holds. Places that hold none are free. It makes no file.
 func (l *Ledger) loadHeld() error {
-	var data []byte
-	f, err := state.OpenPrivate(l.holdsPath(), os.O_RDONLY)
-	if err == nil {
-		defer f.Close()
-		data, err = io.ReadAll(io.LimitReader(f, maxHolds*holdSize))
-	}
+	data, err := state.ReadPrivate(l.holdsPath(), maxHolds*holdSize)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -20,40 +20,37 @@ func newTestLedger(dir, node string, budget int64, c Clock) *Ledger {
 func hold(t *testing.T, l *Ledger, worst int64) *Hold {
 	t.Helper()
 	h, err := l.Hold(t.Context(), worst, time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Degraded(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err, l.Degraded())
 	return h
+}
+
+// refused is why a ledger with nothing left gives no hold.
+func refused(t *testing.T, l *Ledger) *SpentError {
+	t.Helper()
+	_, err := l.Hold(t.Context(), 1, time.Minute)
+	spent, ok := errors.AsType[*SpentError](err)
+	if !ok {
+		t.Fatalf("got %v, want a SpentError", err)
+	}
+	return spent
 }
 
 func spend(t *testing.T, h *Hold, input, output int64) {
 	t.Helper()
-	if err := h.Spend(input, output); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.ledger.Degraded(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, h.Spend(input, output), h.ledger.Degraded())
 }
 
 func left(t *testing.T, l *Ledger) int64 {
 	t.Helper()
 	n, err := l.Left(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return n
 }
 
 func usage(t *testing.T, dir string) string {
 	t.Helper()
 	rows, err := Usage(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var lines []string
 	for _, r := range rows {
 		lines = append(lines, fmt.Sprintf("%s %s %d %d %d", r.Day, r.Node, r.Requests, r.Input, r.Output))
@@ -72,21 +69,13 @@ func TestLedger(t *testing.T) {
 	equal(t, "held", left(t, other), 400)
 	second := hold(t, other, 600) // one may pass the end
 	equal(t, "held, past the end", left(t, other), 0)
-	var spent *SpentError
-	if _, err := l.Hold(t.Context(), 1, time.Minute); !errors.As(err, &spent) || spent.Spent != 0 || spent.Held != 1200 {
-		t.Fatalf("got %v", err)
-	}
-	equal(t, "message", spent.Error(),
+	equal(t, "message", refused(t, l).Error(),
 		"the budget of 1000 tokens/day is spoken for: 0 used today, up to 1200 by requests on their way")
 	spend(t, first, 10, 20)
 	spend(t, first, 10, 20) // counts once
-	if err := first.Release(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, first.Release())
 	equal(t, "after one", left(t, l), 370)
-	if err := second.Release(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, second.Release())
 	equal(t, "after both", left(t, l), 970)
 	equal(t, "usage", usage(t, dir), "2026-11-24 hongkong 1 10 20")
 	data, err := os.ReadFile(path(dir, usageSuffix+holdsSuffix))
@@ -97,10 +86,7 @@ func TestLedger(t *testing.T) {
 	spend(t, hold(t, other, 100), 500, 469)
 	equal(t, "one token", left(t, l), 1)
 	spend(t, hold(t, l, 4096), 200, 100)
-	if _, err := l.Hold(t.Context(), 1, time.Minute); !errors.As(err, &spent) {
-		t.Fatalf("got %v", err)
-	}
-	equal(t, "message", spent.Error(), "the budget of 1000 tokens/day is used up: 1299 today")
+	equal(t, "message", refused(t, l).Error(), "the budget of 1000 tokens/day is used up: 1299 today")
 	c.pass(12 * time.Hour)
 	equal(t, "the next day", left(t, l), 1000)
 	spend(t, hold(t, l, 1), 1, 1)
@@ -121,9 +107,7 @@ func TestLedgerWithoutBudget(t *testing.T) {
 	if err != nil || len(entries) != 0 {
 		t.Errorf("a hold without a budget made %v, %v", entries, err)
 	}
-	if err := hold(t, l, 5).Release(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, hold(t, l, 5).Release())
 	spend(t, h, 5, -7)
 	equal(t, "usage", usage(t, dir), "2026-11-24 demo 1 5 0")
 }
@@ -193,18 +177,12 @@ func TestLedgerDegraded(t *testing.T) {
 	for _, want := range []int64{1000, 700, 400, 100} {
 		equal(t, "left", left(t, l), want)
 		h, err := l.Hold(t.Context(), 500, time.Minute)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		equal(t, "left, held", left(t, l), max(0, want-500))
-		if err := h.Spend(200, 100); err != nil {
-			t.Fatal(err)
-		}
+		must(t, h.Spend(200, 100))
 	}
-	var spent *SpentError
-	if _, err := l.Hold(t.Context(), 1, 0); !errors.As(err, &spent) || l.Degraded() == nil {
-		t.Errorf("got %v, %v", err, l.Degraded())
-	}
+	equal(t, "spent", refused(t, l).Spent, 1200)
+	equal(t, "degraded", l.Degraded() != nil, true)
 	c.pass(12 * time.Hour)
 	if _, err := l.Hold(t.Context(), 400, time.Minute); err != nil {
 		t.Fatal(err)
@@ -217,6 +195,23 @@ func TestLedgerDegraded(t *testing.T) {
 	}
 }
 
+// Where the lock cannot be had, as in a folder that may only be read, the count goes on from what the files say.
+func TestLedgerOnlyRead(t *testing.T) {
+	c := newFakeClock()
+	dir := t.TempDir()
+	spend(t, hold(t, newTestLedger(dir, "node", 100, c), 60), 50, 20)
+	lock := path(dir, usageSuffix+".lock")
+	must(t, os.Remove(lock), os.Mkdir(lock, 0o700))
+	l := newTestLedger(dir, "node", 100, c)
+	equal(t, "left", left(t, l), 30)
+	h, err := l.Hold(t.Context(), 40, 0)
+	must(t, err)
+	must(t, h.Spend(20, 20))
+	equal(t, "spent", refused(t, l).Spent, 110)
+	equal(t, "degraded", l.Degraded() != nil, true)
+	equal(t, "usage", usage(t, dir), "2026-11-24 node 1 50 20")
+}
+
 // What was used counts on in the process when the disk fails between the hold and the answer.
 func TestLedgerDegradesLater(t *testing.T) {
 	c := newFakeClock()
@@ -224,9 +219,7 @@ func TestLedgerDegradesLater(t *testing.T) {
 	l := newTestLedger(dir, "node", 1000, c)
 	spend(t, hold(t, l, 1), 100, 0)
 	h := hold(t, l, 500)
-	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600))
 	if err := h.Spend(300, 0); err != nil || l.Degraded() == nil {
 		t.Errorf("got %v, %v", err, l.Degraded())
 	}
@@ -240,15 +233,11 @@ func TestLedgerKeepsTheHold(t *testing.T) {
 	l := newTestLedger(dir, "node", 1000, c)
 	h := hold(t, l, 500)
 	list := path(dir, usageSuffix)
-	if err := os.Mkdir(list, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Mkdir(list, 0o700))
 	if err := h.Spend(300, 20); err != nil || l.Degraded() == nil {
 		t.Errorf("got %v, %v", err, l.Degraded())
 	}
-	if err := os.Remove(list); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(list))
 	equal(t, "left, for others", left(t, newTestLedger(dir, "node", 1000, c)), 680)
 	c.pass(time.Hour)
 	equal(t, "left, when the hold would have ended", left(t, newTestLedger(dir, "node", 1000, c)), 680)
@@ -304,9 +293,7 @@ func TestLedgerHoldEnds(t *testing.T) {
 			equal(t, "left", left(t, l), tt.want)
 			// Its place may be another's by then, which it must not give back.
 			taken := hold(t, l, 100)
-			if err := lost.Release(); err != nil {
-				t.Fatal(err)
-			}
+			must(t, lost.Release())
 			equal(t, "left, after the late release", left(t, l), 900)
 			spend(t, taken, 0, 0)
 			equal(t, "left, after all", left(t, l), 1000)
@@ -324,10 +311,7 @@ func TestLedgerHoldsFull(t *testing.T) {
 	write(t, path(dir, usageSuffix+holdsSuffix), data)
 	l := newTestLedger(dir, "node", 10_000, c)
 	equal(t, "left", left(t, l), 10_000-maxHolds)
-	var spent *SpentError
-	if _, err := l.Hold(t.Context(), 1, time.Minute); !errors.As(err, &spent) {
-		t.Errorf("got %v, want a SpentError", err)
-	}
+	refused(t, l)
 	// A line that is damaged is a free place.
 	data[7*holdSize+30] ^= 1
 	write(t, path(dir, usageSuffix+holdsSuffix), data)
@@ -369,19 +353,6 @@ func FuzzHolds(f *testing.F) {
 			}
 		}
 	})
-}
-
-func BenchmarkHoldAndSpend(b *testing.B) {
-	l := NewLedger(b.TempDir(), address, "node", maxTokens, NewClock())
-	for b.Loop() {
-		h, err := l.Hold(b.Context(), 1, time.Minute)
-		if err == nil {
-			err = h.Spend(1, 1)
-		}
-		if err != nil || l.Degraded() != nil {
-			b.Fatal(err, l.Degraded())
-		}
-	}
 }
 
 // BenchmarkHold is what a request waits for: a year's rows to read, and no flush.

@@ -16,20 +16,20 @@ package limit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"ferry/pkg/state"
@@ -46,9 +46,7 @@ type sharedFile struct {
 	alone        bool
 	lockTimeout  time.Duration
 	queue        chan struct{} // of goroutines, so that a process has one try at the file's lock
-
-	mu       sync.Mutex
-	degraded error
+	degraded     atomic.Pointer[error]
 }
 
 func newSharedFile(folder, name string) *sharedFile {
@@ -105,19 +103,14 @@ func (f *sharedFile) path() string { return filepath.Join(f.folder, f.name) }
 
 // Degraded says why the count is no longer shared with other processes; nil while it is.
 func (f *sharedFile) Degraded() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.degraded
+	if reason := f.degraded.Load(); reason != nil {
+		return *reason
+	}
+	return nil
 }
 
 // degrade keeps the first reason. There is no way back: two separate counts cannot be merged again.
-func (f *sharedFile) degrade(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.degraded == nil {
-		f.degraded = err
-	}
-}
+func (f *sharedFile) degrade(err error) { f.degraded.CompareAndSwap(nil, &err) }
 
 // openInPlace opens a file that is written in place, under a lock. Such a file is not flushed: what it holds is of use for
 // minutes, and a process that is killed loses nothing that was written. fresh says that there was none.
@@ -127,16 +120,6 @@ func openInPlace(path string) (f *os.File, fresh bool, err error) {
 		f, err = state.OpenPrivate(path, os.O_RDWR|os.O_CREATE)
 	}
 	return f, fresh, err
-}
-
-// readStart reads up to size bytes from the start.
-func readStart(f *os.File, size int) ([]byte, error) {
-	data := make([]byte, size)
-	n, err := f.ReadAt(data, 0)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	return data[:n], nil
 }
 
 // encode is a value as a line of JSON behind its checksum. A crash of the machine can leave a line half written: the
@@ -176,15 +159,11 @@ func Files(folder string) ([]string, error) {
 func Place(address string) string {
 	key := address
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
-		port := u.Port()
-		switch {
-		case port != "":
-		case strings.EqualFold(u.Scheme, "http"):
+		port := "443"
+		if u.Scheme == "http" {
 			port = "80"
-		default:
-			port = "443"
 		}
-		key = strings.TrimSuffix(strings.ToLower(u.Hostname()), ".") + "\n" + port
+		key = strings.TrimSuffix(strings.ToLower(u.Hostname()), ".") + "\n" + cmp.Or(u.Port(), port)
 	}
 	sum := sha256.Sum256([]byte("ferry limit 1\n" + key))
 	return fmt.Sprintf("%x", sum[:16])

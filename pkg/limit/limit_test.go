@@ -26,13 +26,9 @@ func TestBucketDegraded(t *testing.T) {
 			c := newFakeClock()
 			dir := filepath.Join(t.TempDir(), "state", "limit")
 			if strings.HasPrefix(tt.name, "a file") {
-				if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-					t.Fatal(err)
-				}
+				must(t, os.MkdirAll(filepath.Dir(dir), 0o700))
 			}
-			if err := tt.spoil(dir); err != nil {
-				t.Fatal(err)
-			}
+			must(t, tt.spoil(dir))
 			b := newTestBucket(t, dir, bursty, c)
 			if err := b.Degraded(); err != nil {
 				t.Errorf("before the first use: %v", err)
@@ -64,9 +60,7 @@ func TestBucketDegradesLater(t *testing.T) {
 	b := newTestBucket(t, dir, slow, c)
 	equal(t, "shared", waits(t, b, 3), "0s 1.2s 2.4s")
 	last := reserve(t, b)
-	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600))
 	equal(t, "given back", last.Cancel(), true)
 	r, err := b.Reserve(t.Context(), Forever)
 	if err != nil || r.Wait != 3600*time.Millisecond || b.Degraded() == nil {
@@ -79,9 +73,7 @@ func TestBucketRemoved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "limit")
 	b := newTestBucket(t, dir, slow, newFakeClock())
 	equal(t, "before", waits(t, b, 2), "0s 1.2s")
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.RemoveAll(dir))
 	equal(t, "after", waits(t, b, 2), "0s 1.2s")
 }
 
@@ -123,9 +115,7 @@ func TestBucketStoppedHolder(t *testing.T) {
 	dir := t.TempDir()
 	holder := newTestBucket(t, dir, slow, newFakeClock())
 	leave, _, err := holder.enter(t.Context(), func() bool { return false })
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer leave()
 	b := newTestBucket(t, dir, slow, newFakeClock())
 	b.lockTimeout = time.Nanosecond
@@ -164,9 +154,7 @@ func TestAlone(t *testing.T) {
 	spend(t, hold(t, newTestLedger(dir, "node", 1000, c), 1), 300, 100)
 	reserve(t, newTestBucket(t, dir, slow, c))
 	before, err := Files(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	was := map[string]string{}
 	for _, file := range before {
 		data, _ := os.ReadFile(file)
@@ -180,10 +168,8 @@ func TestAlone(t *testing.T) {
 	l.Alone()
 	equal(t, "left", left(t, l), 600)
 	spend(t, hold(t, l, 500), 500, 100)
-	var spent *SpentError
-	if _, err := l.Hold(t.Context(), 1, 0); !errors.As(err, &spent) || spent.Spent != 1000 || l.Degraded() != nil {
-		t.Errorf("got %v, %v", err, l.Degraded())
-	}
+	equal(t, "spent", refused(t, l).Spent, 1000)
+	must(t, l.Degraded())
 
 	after, err := Files(dir)
 	equal(t, "files", strings.Join(after, " "), strings.Join(before, " "))
@@ -233,5 +219,4 @@ func TestFiles(t *testing.T) {
 	if _, err := Files(filepath.Join(dir, "mine")); err == nil {
 		t.Error("a file was taken for a folder")
 	}
-	equal(t, "one place", Place("https://Node.example:443/a?b"), Place(address))
 }

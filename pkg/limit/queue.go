@@ -100,13 +100,10 @@ func scale(d, by, over time.Duration) time.Duration {
 		return maxAhead
 	}
 	quotient, rest := bits.Div64(high, low, uint64(over))
-	if quotient >= uint64(maxAhead) {
-		return maxAhead
-	}
-	if rest > 0 {
+	if rest > 0 && quotient < uint64(maxAhead) {
 		quotient++
 	}
-	return time.Duration(quotient)
+	return time.Duration(min(quotient, uint64(maxAhead)))
 }
 
 // wait is how long the next request has to wait.

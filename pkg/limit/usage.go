@@ -10,9 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 )
 
 // Use is what one node used on one day, and as JSON what config usage prints. Fields are only ever added.
@@ -112,11 +112,7 @@ func spentOn(rows []Use, day string) int64 {
 // nodeName bounds a name, and keeps it a name: text that is no UTF-8 or very long is a mistake.
 func nodeName(name string) string {
 	name = strings.ToValidUTF8(name, "?")
-	for len(name) > maxName {
-		_, size := utf8.DecodeLastRuneInString(name)
-		name = name[:len(name)-size]
-	}
-	return name
+	return string(text.WholeRunes([]byte(name[:min(len(name), maxName)])))
 }
 
 // encodeUsage writes a line a row between a first line that names the format and a last that counts them.
