@@ -1,6 +1,9 @@
 package guard
 
-import "unicode/utf8"
+import (
+	"math/bits"
+	"unicode/utf8"
+)
 
 // FilterStream filters a text that arrives in pieces as Find does the whole: it holds back only what could still become
 // a match. One goroutine at a time. Positions count the bytes of the text from its beginning.
@@ -24,10 +27,8 @@ type FilterStream struct {
 
 // Stream begins a text.
 func (f *Filter) Stream() *FilterStream {
-	size := 1
-	for size < len(f.trie.levels)+1 {
-		size *= 2
-	}
+	deepest := f.trie.depth[len(f.trie.depth)-1]
+	size := 1 << bits.Len32(uint32(deepest)) // a power of two
 	return &FilterStream{trie: f.trie, starts: make([]int, size), folded: make([]rune, 0, 18)}
 }
 
@@ -104,5 +105,5 @@ func (s *FilterStream) symbol(symbol rune, size int) {
 
 // start is where the last symbols that led to a node start.
 func (s *FilterStream) start(node int32) int {
-	return s.starts[(s.count-s.trie.depth(node))&(len(s.starts)-1)]
+	return s.starts[(s.count-int(s.trie.depth[node]))&(len(s.starts)-1)]
 }

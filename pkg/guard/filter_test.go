@@ -21,9 +21,7 @@ func listOf(text string) func() (io.ReadCloser, error) {
 func mustFilter(t testing.TB, words ...string) *Filter {
 	t.Helper()
 	f, err := NewFilter("words", words)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return f
 }
 
@@ -97,9 +95,7 @@ func TestFilterFind(t *testing.T) {
 func TestLoadFilter(t *testing.T) {
 	const list = "\ufeff# comment\r\n\r\n  first \r\n#\n#tag\n\u3000第二\u3000\nlast"
 	f, err := LoadFilter("list.txt", listOf(list))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for text, line := range map[string]int{"FIRST": 3, "a #tag": 5, "第二": 6, "last": 7, "comment": 0, "#": 0} {
 		if m, ok := f.Find(text); ok != (line > 0) || m.Line != line {
 			t.Errorf("%q: line %d, want %d", text, m.Line, line)
@@ -336,9 +332,7 @@ func TestFilterMemory(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	f, err := LoadFilter("list", listOf(list))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	runtime.ReadMemStats(&after)
 	if all := (after.TotalAlloc - before.TotalAlloc) >> 20; all > 50 {
 		t.Errorf("building took %d MB", all)

@@ -3,7 +3,6 @@ package guard
 import (
 	"cmp"
 	"slices"
-	"sort"
 	"unicode"
 	"unicode/utf8"
 
@@ -19,14 +18,9 @@ type trie struct {
 	symbol []rune  // of each node, on the edge from its parent
 	child  []int32 // of each node, its first child; the next node's first child ends them
 	line   []int32 // where a word ends, the first line that has it
-	levels []int32 // the first node of each depth
+	depth  []int32 // of each node, how many symbols lead to it
 	fail   []int32 // of each node, the node of the longest proper suffix of its symbols
 	found  []int32 // of each node, the node of the longest word that ends there, 0 without one
-}
-
-// depth is how many symbols lead to a node.
-func (t *trie) depth(node int32) int {
-	return sort.Search(len(t.levels), func(i int) bool { return t.levels[i] > node }) - 1
 }
 
 // step is the automaton's move.
@@ -58,9 +52,7 @@ type folded struct {
 // add adds a word; false says that it folds to nothing.
 func (w *wordSet) add(word []byte, line int) bool {
 	from := len(w.symbols)
-	for len(word) > 0 {
-		r, size := utf8.DecodeRune(word)
-		word = word[size:]
+	for _, r := range string(word) {
 		at := len(w.symbols)
 		w.symbols = fold(w.symbols, r)
 		// A run of white space is one space, at the beginning none.
@@ -75,24 +67,17 @@ func (w *wordSet) add(word []byte, line int) bool {
 	return len(w.symbols) > from
 }
 
-// compare orders words by their symbols, and the same word by its lines.
-func (w *wordSet) compare(x, y folded) int {
-	if n := slices.Compare(w.symbols[x.from:x.to], w.symbols[y.from:y.to]); n != 0 {
-		return n
-	}
-	return cmp.Compare(x.line, y.line)
-}
-
-// trie sorts the words and reads the trie off them level by level. A node is a range of words that begin alike; one
-// level's ranges give the next one's.
+// trie sorts the words, the same word by its lines, and reads the trie off them level by level. A node is a range of
+// words that begin alike; one level's ranges give the next one's.
 func (w *wordSet) trie() *trie {
-	slices.SortFunc(w.all, w.compare)
+	slices.SortFunc(w.all, func(x, y folded) int {
+		return cmp.Or(slices.Compare(w.symbols[x.from:x.to], w.symbols[y.from:y.to]), cmp.Compare(x.line, y.line))
+	})
 	most := len(w.symbols) + 1
-	t := &trie{symbol: make([]rune, 1, most), child: make([]int32, 0, most+1), line: make([]int32, 1, most)}
+	t := &trie{symbol: make([]rune, 1, most), child: make([]int32, 0, most+1), line: make([]int32, 1, most), depth: make([]int32, 1, most)}
 	level, next := [][]folded{w.all}, [][]folded(nil)
 	for depth := int32(0); len(level) > 0; depth++ {
 		first := len(t.symbol) - len(level)
-		t.levels = append(t.levels, int32(first))
 		next = next[:0]
 		for i, alike := range level {
 			t.child = append(t.child, int32(len(t.symbol)))
@@ -104,7 +89,7 @@ func (w *wordSet) trie() *trie {
 				for n < len(alike) && w.symbols[alike[n].from+depth] == symbol {
 					n++
 				}
-				t.symbol, t.line = append(t.symbol, symbol), append(t.line, 0)
+				t.symbol, t.line, t.depth = append(t.symbol, symbol), append(t.line, 0), append(t.depth, depth+1)
 				next, alike = append(next, alike[:n]), alike[n:]
 			}
 		}
@@ -157,10 +142,8 @@ func fold(dst []rune, r rune) []rune {
 	if parts == nil {
 		return foldCase(dst, r)
 	}
-	for len(parts) > 0 {
-		part, size := utf8.DecodeRune(parts)
+	for _, part := range string(parts) {
 		dst = foldCase(dst, part)
-		parts = parts[size:]
 	}
 	return dst
 }

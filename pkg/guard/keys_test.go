@@ -58,12 +58,23 @@ func TestLooksLikeKey(t *testing.T) {
 	}
 }
 
-// TestKeyShapesInStep holds that every row of the table is found by each of its readers.
+// TestKeyShapesInStep holds that every row of the table is found by each of its readers, and that a word which begins like a
+// key and is too short, or has no digit where a key has one, is not redacted.
 func TestKeyShapesInStep(t *testing.T) {
 	for _, shape := range keyShapes {
-		key := shape.prefix + mixed(shape.least+16)
-		if !LooksLikeKey(key) || HideKeys("x "+key+" y") != "x *** y" || redactShapes(key) != redacted {
-			t.Errorf("%s: looks %t, hidden %q, redacted %q", key, LooksLikeKey(key), HideKeys("x "+key+" y"), redactShapes(key))
+		for _, key := range []string{shape.prefix + mixed(shape.least+16), shape.prefix + strings.Repeat("a1", shape.least/2+1)} {
+			if HideKeys("x "+key+" y") != "x *** y" || redactShapes("("+key+")") != "("+redacted+")" {
+				t.Errorf("%s: hidden %q, redacted %q", key, HideKeys("x "+key+" y"), redactShapes("("+key+")"))
+			}
+		}
+		if key := shape.prefix + mixed(shape.least+16); !LooksLikeKey(key) {
+			t.Errorf("%s is not taken for a key", key)
+		}
+		if short := "(" + shape.prefix + "1)"; redactShapes(short) != short {
+			t.Errorf("%s became %s", short, redactShapes(short))
+		}
+		if word := "(" + shape.prefix + strings.Repeat("a", 60) + ")"; shape.digit && redactShapes(word) != word {
+			t.Errorf("%s became %s", word, redactShapes(word))
 		}
 	}
 }

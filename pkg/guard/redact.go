@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -76,8 +77,8 @@ func NewRedactor(patterns []string) (*Redactor, error) {
 // patternError finds the column: the library names the part that is wrong, not its place.
 func patternError(pattern string, err error) error {
 	e := &PatternError{Pattern: pattern, Column: 1, Reason: err.Error()}
-	var bad *syntax.Error
-	if !errors.As(err, &bad) {
+	bad, ok := errors.AsType[*syntax.Error](err)
+	if !ok {
 		return e
 	}
 	e.Reason = bad.Code.String()
@@ -431,13 +432,12 @@ func readUnit(s string, unit rune, size int) (r rune, _ int, other bool) {
 
 // hexUnit reads four hexadecimal digits, -1 where they are none.
 func hexUnit(s string) rune {
+	var unit [2]byte
 	if len(s) < 4 {
 		return -1
 	}
-	digits := [4]byte{s[0], s[1], s[2], s[3]}
-	high, low := hexByte(digits[:2]), hexByte(digits[2:])
-	if high < 0 || low < 0 {
+	if _, err := hex.Decode(unit[:], []byte(s[:4])); err != nil {
 		return -1
 	}
-	return rune(high<<8 | low)
+	return rune(unit[0])<<8 | rune(unit[1])
 }

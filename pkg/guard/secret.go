@@ -223,16 +223,15 @@ func (m *Masker) Lower() *Masker {
 // on, could be the beginning of one.
 func (s *secrets) match(text []byte) (longest int, open bool) {
 	c, size, open := escape(text)
-	for _, form := range s.begin[text[0]] {
-		n, more := spelled(text, form)
-		longest, open = max(longest, n), open || more
+	candidates := [2][][]byte{s.begin[text[0]]}
+	if size > 0 && c != text[0] {
+		candidates[1] = s.begin[c]
 	}
-	if size == 0 || c == text[0] {
-		return longest, open
-	}
-	for _, form := range s.begin[c] {
-		n, more := spelled(text, form)
-		longest, open = max(longest, n), open || more
+	for _, forms := range candidates {
+		for _, form := range forms {
+			n, more := spelled(text, form)
+			longest, open = max(longest, n), open || more
+		}
 	}
 	return longest, open
 }
@@ -348,20 +347,11 @@ func entity(text []byte) (c byte, n int, cut bool) {
 
 // hexByte reads two hexadecimal digits, -1 where they are none.
 func hexByte(two []byte) int {
-	value := 0
-	for _, c := range two {
-		switch {
-		case c >= '0' && c <= '9':
-			value = value*16 + int(c-'0')
-		case c >= 'a' && c <= 'f':
-			value = value*16 + int(c-'a') + 10
-		case c >= 'A' && c <= 'F':
-			value = value*16 + int(c-'A') + 10
-		default:
-			return -1
-		}
+	var value [1]byte
+	if _, err := hex.Decode(value[:], two); err != nil {
+		return -1
 	}
-	return value
+	return int(value[0])
 }
 
 // MaskStream masks a text that arrives in pieces as Masker.Bytes masks the whole: it holds back only an end that could
@@ -389,7 +379,7 @@ func (s *MaskStream) Append(dst, chunk []byte) []byte {
 		text = append(s.held, chunk...)
 	}
 	dst, rest, held := s.scan(dst, text, true)
-	s.held = append([]byte(nil), held...)
+	s.held = bytes.Clone(held)
 	return append(dst, rest...)
 }
 

@@ -122,11 +122,9 @@ func Subject(cert *x509.Certificate) string {
 // Distinct gives every certificate of some chains once, in their order.
 func Distinct(chains [][]*x509.Certificate) []*x509.Certificate {
 	var all []*x509.Certificate
-	for _, chain := range chains {
-		for _, cert := range chain {
-			if !slices.ContainsFunc(all, cert.Equal) {
-				all = append(all, cert)
-			}
+	for _, cert := range slices.Concat(chains...) {
+		if !slices.ContainsFunc(all, cert.Equal) {
+			all = append(all, cert)
 		}
 	}
 	return all
