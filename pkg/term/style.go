@@ -70,11 +70,7 @@ func Table(rows [][]string, width, keep int, heading Style) string {
 // their own, the others below it, each behind its heading.
 func TableOrCards(rows [][]string, width, keep int, heading Style) string {
 	shown, kept := dropEmpty(rows, keep)
-	total := len(gap) * (len(columnWidths(shown)) - 1)
-	for _, w := range columnWidths(shown) {
-		total += w
-	}
-	if total <= width {
+	if tableWidth(columnWidths(shown)) <= width {
 		return Table(rows, width, keep, heading)
 	}
 	label := 0
@@ -128,28 +124,25 @@ func columnWidths(rows [][]string) []int {
 	return widths
 }
 
+func tableWidth(columns []int) int {
+	total := len(gap) * (len(columns) - 1)
+	for _, w := range columns {
+		total += w
+	}
+	return total
+}
+
 // narrowest is the width under which a column is not cut further.
 const narrowest = 8
 
+// shrink cuts the widest column, again and again, so that two long ones share the loss.
 func shrink(widths []int, width, keep int) {
-	for keep < len(widths) {
-		total, widest, second := len(gap)*(len(widths)-1), keep, narrowest
-		for c, w := range widths {
-			total += w
-			if c > keep && w > widths[widest] {
-				widest = c
-			}
-		}
-		for c, w := range widths[keep:] {
-			if keep+c != widest {
-				second = max(second, w)
-			}
-		}
-		if total <= width || widths[widest] <= narrowest {
+	for over := tableWidth(widths) - width; over > 0 && keep < len(widths); over-- {
+		widest := keep + slices.Index(widths[keep:], slices.Max(widths[keep:]))
+		if widths[widest] <= narrowest {
 			return
 		}
-		// Down to the next widest at first, so that two long columns share the loss.
-		widths[widest] = max(narrowest, widths[widest]-(total-width), min(second, widths[widest]-1))
+		widths[widest]--
 	}
 }
 

@@ -44,15 +44,10 @@ func period(unit string) (time.Duration, bool) {
 // Rate writes a rate as ParseRate reads it.
 func Rate(events int, per time.Duration) string {
 	unit := Brief(per)
-	switch per {
-	case time.Second:
-		unit = "s"
-	case time.Minute:
-		unit = "min"
-	case time.Hour:
-		unit = "hour"
-	case maxPer:
-		unit = "day"
+	for _, name := range []string{"s", "min", "hour", "day"} {
+		if named, _ := period(name); named == per {
+			unit = name
+		}
 	}
 	return strconv.Itoa(events) + "/" + unit
 }
