@@ -4,11 +4,13 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -53,11 +55,7 @@ func (l Log) Write(ctx context.Context, e Entry) error {
 	if err != nil {
 		return err
 	}
-	err = appendLine(f, line)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
+	if err := cmp.Or(appendLine(f, line), f.Close()); err != nil {
 		return &state.Error{Path: l.Path, Msg: "cannot write", Err: state.Bare(err)}
 	}
 	return nil
@@ -118,13 +116,10 @@ func Files(path string) []string {
 		names = append(names, old(path, k))
 	}
 	names = append(names, lockPath(path))
-	var found []string
-	for _, name := range names {
-		if _, err := os.Lstat(name); err == nil {
-			found = append(found, name)
-		}
-	}
-	return found
+	return slices.DeleteFunc(names, func(name string) bool {
+		_, err := os.Lstat(name)
+		return err != nil
+	})
 }
 
 func old(path string, k int) string { return path + "." + strconv.Itoa(k) }

@@ -27,6 +27,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // writeMany writes so many lines as the writer of that name: "PATH SIZE NAME LINES".
 func writeMany(spec string) int {
 	fields := strings.Split(spec, "\t")
@@ -93,9 +100,7 @@ func entries(t *testing.T, path string) []Entry {
 	var all []Entry
 	for _, name := range Files(path) {
 		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		for line := range strings.Lines(string(text)) {
 			var e Entry
 			if err := json.Unmarshal([]byte(line), &e); err != nil || !strings.HasSuffix(line, "\n") {
@@ -117,9 +122,7 @@ func TestManyProcesses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	size := int64(writers * lines * 450 / (Kept - 2)) // rotated some times, and never so often that the oldest is lost
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var group sync.WaitGroup
 	for k := range writers {
 		c := exec.Command(self)
@@ -158,9 +161,7 @@ func TestRotate(t *testing.T) {
 	l := Log{Path: path, MaxSize: 600}
 	const lines = 60
 	for k := range lines {
-		if err := l.Write(t.Context(), Entry{Attempts: k}); err != nil {
-			t.Fatal(err)
-		}
+		must(t, l.Write(t.Context(), Entry{Attempts: k}))
 	}
 	all := entries(t, path) // the newest file first
 	perFile := len(all) / (Kept + 1)
@@ -174,9 +175,7 @@ func TestRotate(t *testing.T) {
 
 func TestRotateFails(t *testing.T) {
 	l := Log{Path: filepath.Join(t.TempDir(), "audit.jsonl"), MaxSize: 1}
-	if err := errors.Join(os.Mkdir(old(l.Path, Kept), 0o700), os.WriteFile(old(l.Path, Kept-1), nil, 0o600)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Mkdir(old(l.Path, Kept), 0o700), os.WriteFile(old(l.Path, Kept-1), nil, 0o600))
 	err := l.Write(t.Context(), Entry{})
 	if err == nil {
 		err = l.Write(t.Context(), Entry{})
@@ -189,12 +188,8 @@ func TestRotateFails(t *testing.T) {
 // TestHalfALine ends what a crash left and goes on behind it.
 func TestHalfALine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	if err := os.WriteFile(path, []byte(`{"time":"x`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := (Log{Path: path}).Write(t.Context(), Entry{Node: "n"}); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(path, []byte(`{"time":"x`), 0o600))
+	must(t, (Log{Path: path}).Write(t.Context(), Entry{Node: "n"}))
 	text, _ := os.ReadFile(path)
 	if lines := strings.Split(string(text), "\n"); len(lines) != 3 || !strings.Contains(lines[1], `"node":"n"`) || lines[2] != "" {
 		t.Errorf("got %q", text)

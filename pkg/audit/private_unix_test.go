@@ -16,18 +16,14 @@ func TestPrivate(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "audit.jsonl")
 	l := Log{Path: path}
-	if err := l.Write(t.Context(), Entry{}); err != nil {
-		t.Fatal(err)
-	}
+	must(t, l.Write(t.Context(), Entry{}))
 	for _, name := range Files(path) {
 		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", name, err, info.Mode())
 		}
 	}
 	link, open, folder := filepath.Join(dir, "link"), filepath.Join(dir, "open"), filepath.Join(dir, "folder")
-	if err := errors.Join(os.Symlink(path, link), os.WriteFile(open, nil, 0o640), os.Chmod(open, 0o640), os.Mkdir(folder, 0o700)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Symlink(path, link), os.WriteFile(open, nil, 0o640), os.Chmod(open, 0o640), os.Mkdir(folder, 0o700))
 	for name, want := range map[string]string{
 		link: "is a symbolic link", open: "can be read or written by others", folder: "cannot open",
 		filepath.Join(dir, "missing", "audit.jsonl"): "cannot open",
