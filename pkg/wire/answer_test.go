@@ -69,9 +69,8 @@ func TestDecode(t *testing.T) {
 	for _, test := range decoded {
 		test.want.Empty = test.want.Text == ""
 		got, err := test.api.Decode(200, []byte(test.body))
-		if err != nil || !reflect.DeepEqual(got, test.want) {
-			t.Errorf("%s, %s: got %+v, %v\nwant %+v", test.api, test.name, got, err, test.want)
-		}
+		errorIf(t, err != nil || !reflect.DeepEqual(got, test.want),
+			"%s, %s: got %+v, %v\nwant %+v", test.api, test.name, got, err, test.want)
 	}
 }
 
@@ -133,9 +132,8 @@ func TestDecodeNoAnswer(t *testing.T) {
 		want := NotAnswerError{
 			Reason: test.reason, Body: []byte(test.body), Object: test.object, WrongShape: test.wrong, Cut: test.cut,
 		}
-		if !reflect.DeepEqual(*got, want) || err.Error() != "status 200 with "+test.reason {
-			t.Errorf("%s: got %+v\nwant %+v", test.name, got, want)
-		}
+		errorIf(t, !reflect.DeepEqual(*got, want) || err.Error() != "status 200 with "+test.reason,
+			"%s: got %+v\nwant %+v", test.name, got, want)
 		if hasRaw := got.Hint() == "-o raw prints the body as it came"; hasRaw != test.object {
 			t.Errorf("%s: got the hint %q, want that of -o raw: %t", test.name, got.Hint(), test.object)
 		}
@@ -174,9 +172,8 @@ func TestStopReasons(t *testing.T) {
 				Chat:     `{"choices":[{"message":{"content":"half"},"finish_reason":"` + reason + `"}]}`,
 			}[api]
 			answer, err := api.Decode(200, []byte(body))
-			if found(t, err) != want || answer.Text != "half" || !strings.Contains(err.Error(), reason) {
-				t.Errorf("%s, %s: got %q, %v, want the half and status %d", api, reason, answer.Text, err, want)
-			}
+			errorIf(t, found(t, err) != want || answer.Text != "half" || !strings.Contains(err.Error(), reason),
+				"%s, %s: got %q, %v, want the half and status %d", api, reason, answer.Text, err, want)
 		}
 	}
 }

@@ -61,32 +61,24 @@ func (b Body) Shown() []byte {
 	return out
 }
 
-// base64Reader reads bytes as base64.
+// base64Reader reads bytes as base64, which it encodes piece by piece.
 type base64Reader struct {
 	left    []byte
-	group   [4]byte
-	waiting []byte // of the group
+	encoded []byte // of the piece, not read yet
+	piece   [8 << 10]byte
 }
 
 func (r *base64Reader) Read(p []byte) (int, error) {
-	if len(r.waiting) == 0 && len(r.left) == 0 {
-		return 0, io.EOF
-	}
-	if n := min(len(p)/4*3, len(r.left)); len(r.waiting) == 0 && n > 0 {
-		if n < len(r.left) {
-			n -= n % 3
+	if len(r.encoded) == 0 {
+		if len(r.left) == 0 {
+			return 0, io.EOF
 		}
-		base64.StdEncoding.Encode(p, r.left[:n])
+		n := min(len(r.piece)/4*3, len(r.left))
+		r.encoded = base64.StdEncoding.AppendEncode(r.piece[:0], r.left[:n])
 		r.left = r.left[n:]
-		return base64.StdEncoding.EncodedLen(n), nil
 	}
-	if len(r.waiting) == 0 { // p is shorter than a group
-		n := min(3, len(r.left))
-		base64.StdEncoding.Encode(r.group[:], r.left[:n])
-		r.left, r.waiting = r.left[n:], r.group[:]
-	}
-	n := copy(p, r.waiting)
-	r.waiting = r.waiting[n:]
+	n := copy(p, r.encoded)
+	r.encoded = r.encoded[n:]
 	return n, nil
 }
 

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -19,11 +20,6 @@ func (chat) Facts() Facts {
 	}
 }
 
-// streamOptions asks for the last chunk that carries the usage, which a chat stream has only on request.
-type streamOptions struct {
-	IncludeUsage bool `json:"include_usage"`
-}
-
 func (chat) encode(r Request) (members, error) {
 	for _, f := range r.AllFiles() {
 		if f.Type == pdf {
@@ -35,13 +31,13 @@ func (chat) encode(r Request) (members, error) {
 		talk = slices.Insert(talk, 0, message{role: "system", text: r.System})
 	}
 	out := members{{"model", r.Model}, {"max_tokens", r.MaxTokens}, {"messages", messageList{talk, chatFile}}, {"stream", r.Stream}}
-	if r.Stream {
-		out = append(out, member{"stream_options", streamOptions{IncludeUsage: true}})
+	if r.Stream { // the last chunk has the usage only where it was asked for
+		out = append(out, member{"stream_options", json.RawMessage(`{"include_usage":true}`)})
 	}
 	out = out.sampling(r, "stop")
 	if r.Schema != nil {
-		named := &namedSchema{Name: "answer", Schema: r.Schema, Strict: true}
-		out = append(out, member{"response_format", schemaFormat{Type: "json_schema", Named: named}})
+		out = append(out, member{"response_format", json.RawMessage(
+			`{"type":"json_schema","json_schema":{"name":"answer","schema":` + string(r.Schema) + `,"strict":true}}`)})
 	}
 	return out, nil
 }
@@ -225,22 +221,25 @@ func (r *chatReader) read(event) (Delta, error) {
 	if err != nil { // there is none
 		index = 0
 	}
-	if s.ended && s.spoke && r.choices > 0 && index != r.stopped {
-		if EndingOf(stopWord(r.stop)) == Failed {
+	if s.ended && s.hasText && r.choices > 0 && index != r.stopped {
+		if EndingOf(stopReason(r.stop)) == Failed {
 			return Delta{}, s.stopped(r.stop, true)
 		}
 		return Delta{}, nil // another answer to the same prompt, behind the end of the first
 	}
 	wasEnded, wholeCame := s.ended, r.wholeCame
-	r.noteRole(index)
+	if isText(r.delta.role) {
+		r.everywhere = r.everywhere || r.roles>>uint(index)&1 == 1
+		r.roles |= 1 << uint(index)
+	}
 	delta := r.added()
 	counted := len(s.chunk.usage) > 0 && s.chunk.usage[0] == '{'
-	begins := isText(r.delta.role) && !wasEnded && !counted && len(stopWord(r.stop)) == 0
+	begins := isText(r.delta.role) && !wasEnded && !counted && len(stopReason(r.stop)) == 0
 	if r.ids.isSecond(s, begins || len(delta.Text)+len(delta.Reasoning) > 0) {
 		return Delta{}, s.cut(errSpliced)
 	}
 	if len(delta.Text) > 0 {
-		if index < r.last || s.spoke && r.isApart(index) {
+		if index < r.last || s.hasText && r.isApart(index) {
 			return Delta{}, s.cut(errChoices)
 		}
 		if wholeCame || wasEnded && len(s.chunk.id) > 0 && stringOf(s.chunk.id) != s.id {
@@ -248,7 +247,7 @@ func (r *chatReader) read(event) (Delta, error) {
 		}
 		r.last = index
 	}
-	if s.spoke && r.stopsAnother(index) {
+	if s.hasText && r.stopsAnother(index) {
 		r.stop = nil
 	}
 	if r.choices > 0 {
@@ -269,14 +268,6 @@ func (r *chatReader) read(event) (Delta, error) {
 	return delta, err
 }
 
-// noteRole keeps the index of a chunk with a role.
-func (r *chatReader) noteRole(index int) {
-	if isText(r.delta.role) {
-		r.everywhere = r.everywhere || r.roles>>uint(index)&1 == 1
-		r.roles |= 1 << uint(index)
-	}
-}
-
 // isApart reports whether the text so far and the index are of two choices: a role came once for each. One choice may
 // have several indexes, where a gateway puts Claude's number of a block there.
 func (r *chatReader) isApart(index int) bool {
@@ -289,7 +280,7 @@ func (r *chatReader) stopsAnother(index int) bool {
 	if index == r.last || isNull(r.stop) {
 		return false
 	}
-	switch EndingOf(stopWord(r.stop)) {
+	switch EndingOf(stopReason(r.stop)) {
 	case Failed:
 		return false
 	case Paused:
@@ -304,9 +295,9 @@ func (r *chatReader) added() Delta {
 	var delta Delta
 	if len(r.delta.content) > 0 && r.delta.content[0] == '[' {
 		said, thought, _ := readParts(r.delta.content, maxNested)
-		delta = Delta{Text: s.say(said), Reasoning: thought}
+		delta = Delta{Text: s.addText(said), Reasoning: thought}
 	} else {
-		delta.Text = s.say(s.text.read(r.delta.content))
+		delta.Text = s.addText(s.text.read(r.delta.content))
 	}
 	switch {
 	case len(r.delta.reasoning) > 0 && r.delta.reasoning[0] == '[':
@@ -319,7 +310,7 @@ func (r *chatReader) added() Delta {
 	refusal := r.delta.refusal
 	if r.message != nil && !r.deltas {
 		message, _ := parse(r.message)
-		delta.Text = s.say(r.fromMessage(message))
+		delta.Text = s.addText(r.fromMessage(message))
 		if !s.thought && len(delta.Reasoning) == 0 {
 			delta.Reasoning = reasoningOf(message)
 		}
@@ -331,7 +322,7 @@ func (r *chatReader) added() Delta {
 	if isText(refusal) { // it is read into the same buffer
 		delta.Text = bytes.Clone(delta.Text)
 	}
-	if words := s.say(s.text.read(refusal)); len(words) > 0 {
+	if words := s.addText(s.text.read(refusal)); len(words) > 0 {
 		s.refused = true
 		delta.Text = append(delta.Text[:len(delta.Text):len(delta.Text)], words...)
 	}
@@ -343,7 +334,7 @@ func (r *chatReader) added() Delta {
 func (r *chatReader) fromMessage(message object) []byte {
 	said, _, _ := content(message)
 	rest, repeats := bytes.CutPrefix(said, r.said)
-	isLast := len(stopWord(r.stop)) > 0
+	isLast := len(stopReason(r.stop)) > 0
 	if repeats && len(r.said) > 0 && (len(rest) > 0 || r.cumulative || isLast) {
 		r.cumulative = r.cumulative || len(rest) > 0
 		said = rest

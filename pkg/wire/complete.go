@@ -80,7 +80,7 @@ func (r *completeReader) read(event) (Delta, error) {
 	s := r.s
 	s.identify()
 	r.started = r.started || isText(r.completion)
-	delta := Delta{Text: s.say(s.text.read(r.completion))}
+	delta := Delta{Text: s.addText(s.text.read(r.completion))}
 	if r.ids.isSecond(s, len(delta.Text) > 0) {
 		return Delta{}, s.cut(errSpliced)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,9 +24,7 @@ func samples(t testing.TB) (all []sample) {
 	files, _ := filepath.Glob(filepath.Join("..", "..", "testdata", "wire", "*.txt"))
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		named, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".txt"), "-")
 		for _, part := range strings.Split(string(text), "\n=== ")[1:] {
 			head, body, _ := strings.Cut(part+"\n", "\n---\n")
@@ -42,9 +41,7 @@ func samples(t testing.TB) (all []sample) {
 			all = append(all, sample{API(api), body})
 		}
 	}
-	if len(all) < 120 {
-		t.Fatalf("%d cases, want at least 120", len(all))
-	}
+	fatalIf(t, len(all) < 120, "%d cases, want at least 120", len(all))
 	return all
 }
 
@@ -64,9 +61,8 @@ func FuzzCorpus(f *testing.F) {
 		switch how % 4 {
 		case 0:
 			left := read(t, first.api, cut)
-			if !strings.HasPrefix(whole.text, left.text) {
-				t.Fatalf("%s: %q of\n%s\nis no beginning of %q", first.api, left.text, cut, whole.text)
-			}
+			fatalIf(t, !strings.HasPrefix(whole.text, left.text),
+				"%s: %q of\n%s\nis no beginning of %q", first.api, left.text, cut, whole.text)
 			several := strings.Contains(body, `{"index":1,`) && strings.Contains(body, `{"index":0,`) // a cut may leave the other one
 			if partial := first.api.Partial([]byte(cut)); !several && !strings.HasPrefix(whole.partial, partial) {
 				t.Fatalf("%s: Partial is %q of\n%s\nwhich is no beginning of %q", first.api, partial, cut, whole.partial)
@@ -99,9 +95,8 @@ func join(t *testing.T, first, second sample, from int) {
 	before := strings.Join(events[:from%len(events)], "")
 	one, two := read(t, Messages, before), read(t, Messages, second.body)
 	both := read(t, Messages, before+second.body)
-	if one.err != nil && one.text != "" && two.text != "" && strings.Contains(second.body, "message_start") && both.text == one.text+two.text {
-		t.Fatalf("two answers are one: %q\n%s", both.text, before+second.body)
-	}
+	fatalIf(t, one.err != nil && one.text != "" && two.text != "" && strings.Contains(second.body, "message_start") && both.text == one.text+two.text,
+		"two answers are one: %q\n%s", both.text, before+second.body)
 }
 
 // joinChat puts a cut stream before another one, with an id for each: both texts never make one answer.
@@ -117,9 +112,8 @@ func joinChat(t *testing.T, first, second sample) {
 	before = before[:strings.LastIndex(strings.TrimRight(before, "\n"), "\n\n")+2]
 	one, two := read(t, Chat, before), read(t, Chat, behind)
 	both := read(t, Chat, before+behind)
-	if strings.Count(before, `"id":`) > 1 && one.err != nil && one.text != "" && two.text != "" && both.err == nil && both.text != one.text {
-		t.Fatalf("two answers are one: %q\n%s", both.text, before+behind)
-	}
+	fatalIf(t, strings.Count(before, `"id":`) > 1 && one.err != nil && one.text != "" && two.text != "" && both.err == nil && both.text != one.text,
+		"two answers are one: %q\n%s", both.text, before+behind)
 }
 
 // readings are what there is in a body.
@@ -144,25 +138,19 @@ func read(t *testing.T, api API, body string) readings {
 		t.Fatalf("%s: empty is %t of %q", api, answer.Empty, answer.Text)
 	}
 	if _, isOne := parse(beforeDone([]byte(body))); isOne || !isEvents([]byte(body)) {
-		if err == nil && holdsFailure(api, body) {
-			t.Fatalf("%s: a failure is taken for a whole answer:\n%s", api, body)
-		}
+		fatalIf(t, err == nil && holdsFailure(api, body), "%s: a failure is taken for a whole answer:\n%s", api, body)
 		return out
 	}
 	s := api.NewStream(strings.NewReader(body))
 	streamed := readStream(s)
 	isSecond := err != nil && jsonLines([]byte(body)) && strings.HasSuffix(err.Error(), errSpliced.Error()) // a stream is not read behind its end
-	if (streamed.err == io.EOF) != (err == nil) && !isSecond || streamed.text != answer.Text || streamed.answer.StopReason != answer.StopReason {
-		t.Fatalf("%s: streamed %q, %v; whole %q, %v:\n%s", api, streamed.text, streamed.err, answer.Text, err, body)
-	}
+	fatalIf(t, (streamed.err == io.EOF) != (err == nil) && !isSecond || streamed.text != answer.Text || streamed.answer.StopReason != answer.StopReason,
+		"%s: streamed %q, %v; whole %q, %v:\n%s", api, streamed.text, streamed.err, answer.Text, err, body)
 	if err != nil {
 		return out
 	}
-	if !hasEnd(api, []byte(body)) {
-		t.Fatalf("%s: a whole answer without an end:\n%s", api, body)
-	}
+	fatalIf(t, !hasEnd(api, []byte(body)), "%s: a whole answer without an end:\n%s", api, body)
 	r := newEventReader(strings.NewReader(body))
-	r.tolerant = true
 	for range streamed.events {
 		e, err := r.Next()
 		if err != nil {
@@ -172,9 +160,7 @@ func read(t *testing.T, api API, body string) readings {
 		if api == Messages && fields["type"] == nil && isText(fields["stop_reason"]) && fields["error"] == nil && fields["base_resp"] == nil {
 			continue // an event of the complete dialect, which means nothing in this one
 		}
-		if holdsFailure(api, string(e.Data)) {
-			t.Fatalf("%s: an answer with a failure in it is taken for whole:\n%s", api, body)
-		}
+		fatalIf(t, holdsFailure(api, string(e.Data)), "%s: an answer with a failure in it is taken for whole:\n%s", api, body)
 	}
 	return out
 }
@@ -204,14 +190,7 @@ func holdsFailure(api API, data string) bool {
 		in.Error = nil // the script read nothing but the status
 	}
 	failures := []any{"error", "network_error", "insufficient_system_resource", "aborted", "overloaded_error"}
-	isFailure := func(reason any) bool {
-		for _, f := range failures {
-			if reason == f {
-				return true
-			}
-		}
-		return false
-	}
+	isFailure := func(reason any) bool { return slices.Contains(failures, reason) }
 	says := func(e any) bool {
 		switch e := e.(type) {
 		case string:

@@ -250,7 +250,7 @@ func (a API) decodeEvents(body []byte) (Answer, error) {
 		}
 		answer := s.Answer()
 		answer.Text = all.String()
-		if err == io.EOF && jsonLines(body) && a.speaks(s.events) { //nolint:errorlint // the very end
+		if err == io.EOF && jsonLines(body) && a.hasText(s.events) { //nolint:errorlint // the very end
 			err = s.cut(errSpliced)
 		}
 		if err == io.EOF { //nolint:errorlint // the very end
@@ -264,13 +264,13 @@ func (a API) decodeEvents(body []byte) (Answer, error) {
 	}
 }
 
-// speaks reports whether the events have text.
-func (a API) speaks(events *eventReader) bool {
+// hasText reports whether the events have text.
+func (a API) hasText(events *eventReader) bool {
 	s := a.newStream(events)
-	for s.err == nil && !s.spoke {
+	for s.err == nil && !s.hasText {
 		_, _ = s.Next()
 	}
-	return s.spoke
+	return s.hasText
 }
 
 // isEvents reports whether a whole body is an event stream, or JSON objects one a line.

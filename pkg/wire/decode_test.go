@@ -6,6 +6,28 @@ import (
 	"testing"
 )
 
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// errorIf reports what is wrong where a condition is met, and fatalIf ends the test there.
+func errorIf(t testing.TB, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Errorf(format, args...)
+	}
+}
+
+func fatalIf(t testing.TB, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Fatalf(format, args...)
+	}
+}
+
 // notAnswer stands in the tables for a *NotAnswerError.
 const notAnswer = -200
 
@@ -178,8 +200,17 @@ func FuzzDecode(f *testing.F) {
 			f.Add(status, []byte(body))
 		}
 	}
+	for _, body := range wholeBodies {
+		f.Add(200, []byte(body))
+		f.Add(200, []byte(body[:len(body)/2]))
+	}
+	f.Add(200, []byte(`{"completion":"\`))
+	f.Add(200, []byte(`{"completion":"\u00`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		for _, api := range APIs() {
+			if got := api.Partial(body); len(got) > 3*len(body) { // a byte that is no UTF-8 becomes the three of U+FFFD
+				t.Fatalf("%d bytes of text in %d of body", len(got), len(body))
+			}
 			answer, err := api.Decode(status, body)
 			_, checked := api.check(status, body)
 			switch {
@@ -213,23 +244,15 @@ var wholeBodies = map[API]string{
 func TestPartial(t *testing.T) {
 	for api, body := range wholeBodies {
 		whole, err := api.Decode(200, []byte(body))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		last := ""
 		for n := 0; n <= len(body); n++ {
 			got := api.Partial([]byte(body[:n]))
-			if !strings.HasPrefix(whole.Text, got) {
-				t.Errorf("%s, %s: %q is no beginning of %q", api, body[:n], got, whole.Text)
-			}
-			if len(got) < len(last) {
-				t.Errorf("%s, %s: got %q, want no less than %q", api, body[:n], got, last)
-			}
+			errorIf(t, !strings.HasPrefix(whole.Text, got), "%s, %s: %q is no beginning of %q", api, body[:n], got, whole.Text)
+			errorIf(t, len(got) < len(last), "%s, %s: got %q, want no less than %q", api, body[:n], got, last)
 			last = got
 		}
-		if last != whole.Text {
-			t.Errorf("%s: got %q of the whole body, want %q", api, last, whole.Text)
-		}
+		errorIf(t, last != whole.Text, "%s: got %q of the whole body, want %q", api, last, whole.Text)
 	}
 	closed := map[API]string{
 		Complete: `{"completion":"all of it"`,
@@ -248,21 +271,4 @@ func TestPartial(t *testing.T) {
 			t.Errorf("%q: got %q, want nothing", body, got)
 		}
 	}
-}
-
-func FuzzPartial(f *testing.F) {
-	for _, body := range wholeBodies {
-		f.Add([]byte(body))
-		f.Add([]byte(body[:len(body)/2]))
-	}
-	f.Add([]byte(`{"completion":"\`))
-	f.Add([]byte(`{"completion":"\u00`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		for _, api := range APIs() {
-			got := api.Partial(body)
-			if len(got) > 3*len(body) { // a byte that is no UTF-8 becomes the three of U+FFFD
-				t.Fatalf("%d bytes of text in %d of body", len(got), len(body))
-			}
-		}
-	})
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ferry/pkg/text"
 )
 
 // APIError is an answer whose effective status is not 200.
@@ -90,11 +92,20 @@ func (e *APIError) SpendCap() bool {
 			return true
 		}
 	}
-	words := strings.ToLower(e.Message[:min(len(e.Message), 64<<10)])
+	words := e.lowerMessage()
 	if words == "" { // plain text
 		words = strings.ToLower(string(e.Body[:min(len(e.Body), 4096)]))
 	}
-	return slices.ContainsFunc(spendPhrases, func(phrase string) bool { return strings.Contains(words, phrase) })
+	return hasAny(words, spendPhrases)
+}
+
+// lowerMessage is the beginning of the message in lower case.
+func (e *APIError) lowerMessage() string {
+	return strings.ToLower(e.Message[:min(len(e.Message), 64<<10)])
+}
+
+func hasAny(words string, phrases []string) bool {
+	return slices.ContainsFunc(phrases, func(phrase string) bool { return strings.Contains(words, phrase) })
 }
 
 // streamPhrases are words of a server whose model answers only as a stream, in lower case: DashScope's among others.
@@ -105,9 +116,7 @@ var streamPhrases = []string{
 
 // OnlyStreams reports whether the error says that the model answers only as a stream.
 func (e *APIError) OnlyStreams() bool {
-	words := strings.ToLower(e.Message[:min(len(e.Message), 4096)])
-	return (e.Status == 400 || e.Status == 422) &&
-		slices.ContainsFunc(streamPhrases, func(phrase string) bool { return strings.Contains(words, phrase) })
+	return (e.Status == 400 || e.Status == 422) && hasAny(e.lowerMessage(), streamPhrases)
 }
 
 // NotAnswerError is a status 200 that is no answer.
@@ -189,14 +198,11 @@ type CutError struct {
 }
 
 func (e *CutError) Error() string {
-	events := "events"
-	if e.Events == 1 {
-		events = "event"
-	}
+	cut := "cut after " + text.Count(e.Events, "event")
 	if e.Err != nil {
-		return fmt.Sprintf("cut after %d %s: %v", e.Events, events, e.Err)
+		cut += ": " + e.Err.Error()
 	}
-	return fmt.Sprintf("cut after %d %s", e.Events, events)
+	return cut
 }
 
 // Unwrap gives Err.
@@ -240,7 +246,7 @@ func (w *errorWords) value(raw []byte, depth int) {
 	}
 	switch raw[0] {
 	case '"':
-		w.say(string(unquote(raw)))
+		w.add(string(unquote(raw)))
 	case '{':
 		fields, _ := parse(raw)
 		w.object(fields, depth-1)
@@ -307,8 +313,8 @@ func (w *errorWords) code(raw []byte) {
 	}
 }
 
-// say adds words that are not there yet.
-func (w *errorWords) say(words string) {
+// add adds words that are not there yet.
+func (w *errorWords) add(words string) {
 	words = strings.TrimSpace(words)
 	if strings.HasPrefix(words, "<") {
 		words = cmp.Or(pageWords([]byte(words)), words)

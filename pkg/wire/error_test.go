@@ -75,9 +75,8 @@ func TestErrorShapes(t *testing.T) {
 		}
 		want := test.want
 		want.HTTPStatus, want.Body, want.stated = test.http, []byte(test.body), got.stated
-		if !reflect.DeepEqual(*got, want) || got.Error() != test.text {
-			t.Errorf("%s: got %+v, %q\nwant %+v, %q", test.name, got, got, want, test.text)
-		}
+		errorIf(t, !reflect.DeepEqual(*got, want) || got.Error() != test.text,
+			"%s: got %+v, %q\nwant %+v, %q", test.name, got, got, want, test.text)
 	}
 }
 

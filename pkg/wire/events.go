@@ -25,13 +25,12 @@ type event struct {
 	Data []byte
 }
 
-// eventReader reads an event stream exactly as WHATWG HTML section 9.2.6 "Interpreting an event stream" says: a BOM at
-// the start is dropped; LF, CR and CRLF end a line; a blank line dispatches an event if it has a data line; what the end
-// of the stream cuts off is dropped. The id and retry fields are about reconnecting, which would ask, and bill, twice:
-// they are parsed and have no effect.
+// eventReader reads an event stream as WHATWG HTML section 9.2.6 "Interpreting an event stream" says: a BOM at the start
+// is dropped; LF, CR and CRLF end a line; a blank line dispatches an event if it has a data line. The id and retry fields
+// are about reconnecting, which would ask, and bill, twice: they are parsed and have no effect.
 //
-// With tolerant, three things are read that the standard drops and that servers send: a JSON object alone in its line is
-// an event, a field of the name error is an event of that name, and Rest gives what the end of the stream cut off.
+// Three things are read that the standard drops and that servers send: a JSON object alone in its line is an event, a
+// field of the name error is an event of that name, and Rest gives what the end of the stream cut off.
 //
 // What it keeps grows with the longest line and event up to the limit of 8 MiB, and not with the stream.
 type eventReader struct {
@@ -49,8 +48,7 @@ type eventReader struct {
 	ready       bool // the event being read is whole
 	names       map[string]string
 
-	maxLine  int
-	tolerant bool
+	maxLine int
 }
 
 // newEventReader reads events from r. It reads ahead of what it gives.
@@ -179,7 +177,7 @@ func (r *eventReader) line() ([]byte, bool) {
 
 // field reads one line that is not blank: a comment (a colon first), a field with a value, or a field's bare name.
 func (r *eventReader) field(line []byte) {
-	if r.tolerant && line[0] == '{' && !r.hasData {
+	if line[0] == '{' && !r.hasData {
 		r.data, r.hasData, r.ready = append(r.data, line...), true, true
 		return
 	}
@@ -187,7 +185,7 @@ func (r *eventReader) field(line []byte) {
 	if len(value) > 0 && value[0] == ' ' {
 		value = value[1:]
 	}
-	if r.tolerant && string(name) == "error" && len(value) > 0 {
+	if string(name) == "error" && len(value) > 0 {
 		r.name, name = "error", []byte("data")
 	}
 	switch string(name) {

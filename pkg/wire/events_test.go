@@ -106,9 +106,7 @@ func TestEventAtOnce(t *testing.T) {
 		}()
 		r := newEventReader(in)
 		event, err := r.Next() // would wait for ever: the writer's second part is taken by a read only
-		if err != nil || string(event.Data) != "a" || r.Count() != 1 {
-			t.Errorf("%q: got %q, %v, want a", end, event.Data, err)
-		}
+		errorIf(t, err != nil || string(event.Data) != "a" || r.Count() != 1, "%q: got %q, %v, want a", end, event.Data, err)
 		if got := list(r); len(got) != 2 || got[0] != "|b" || r.Count() != 2 {
 			t.Errorf("%q: got then %q, want b", end, got)
 		}
@@ -144,9 +142,7 @@ func TestEventLimits(t *testing.T) {
 		for _, in := range []io.Reader{strings.NewReader(test.in), iotest.OneByteReader(strings.NewReader(test.in))} {
 			r := limitedReader(in, 40, 200)
 			got := list(r)
-			if got[len(got)-1] != test.want {
-				t.Errorf("%s: got %q, want %s at the end", test.name, got, test.want)
-			}
+			errorIf(t, got[len(got)-1] != test.want, "%s: got %q, want %s at the end", test.name, got, test.want)
 			if _, err := r.Next(); err.Error() != test.want {
 				t.Errorf("%s: got then %v, want %s", test.name, err, test.want)
 			}
@@ -172,9 +168,7 @@ func TestRealLimits(t *testing.T) {
 	if _, err := r.Next(); !errors.As(err, &limit) || limit.Limit != 8<<20 || err.Error() != "a line of the stream is over 8 MiB" {
 		t.Errorf("a line without an end: got %v, want the limit of a line", err)
 	}
-	if cap(r.part) > 32<<20 {
-		t.Errorf("got %d bytes kept, want at most 32 MiB", cap(r.part))
-	}
+	errorIf(t, cap(r.part) > 32<<20, "got %d bytes kept, want at most 32 MiB", cap(r.part))
 	r = newEventReader(endless(":" + strings.Repeat("x", 2046) + "\n"))
 	if _, err := r.Next(); !errors.As(err, &limit) || limit.Limit != 256<<20 || err.Error() != "the stream is over 256 MiB" || cap(r.part) > 64<<10 {
 		t.Errorf("a stream without an end: got %v, %d bytes kept, want the limit of a stream", err, cap(r.part))
@@ -241,14 +235,10 @@ func FuzzEvents(f *testing.F) {
 				}
 				data := string(event.Data)
 				r.Buffered()
-				if string(event.Data) != data {
-					t.Fatalf("%q became %q", data, event.Data)
-				}
+				fatalIf(t, string(event.Data) != data, "%q became %q", data, event.Data)
 				got = append(got, event.Name+"|"+data)
 			}
-			if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
-				t.Fatalf("%q: %q\nwhole: %q", in, got, want)
-			}
+			fatalIf(t, fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want), "%q: %q\nwhole: %q", in, got, want)
 		}
 	})
 }

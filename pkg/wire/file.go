@@ -68,17 +68,13 @@ func NewFile(name string, content []byte) (*File, error) {
 		return nil, text.Errorf("convert it, such as with: magick IN OUT.png",
 			"%s is not of a kind that the APIs take: JPEG, PNG, GIF, WebP and PDF", name)
 	case strings.Contains(" .jpg .jpeg .png .gif .webp .pdf ", " "+extension+" "):
+		if len(content) == 0 {
+			mime = "empty"
+		}
 		return nil, text.Errorf("a text needs a name that says so; is it an error page that was saved as a picture?",
-			"%s is not what its name says: its content is %s", name, kindOf(content, mime))
+			"%s is not what its name says: its content is %s", name, mime)
 	}
 	return nil, nil
-}
-
-func kindOf(content []byte, mime string) string {
-	if len(content) == 0 {
-		return "empty"
-	}
-	return mime
 }
 
 // String is the file as it is shown: its size and type.

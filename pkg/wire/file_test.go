@@ -44,9 +44,7 @@ func pictures(t testing.TB) map[string][]byte {
 func TestNewFile(t *testing.T) {
 	for mime, whole := range pictures(t) {
 		f, err := NewFile("x", whole)
-		if err != nil || f == nil || f.Type != mime || len(f.Data) != len(whole) {
-			t.Fatalf("%s: got %v, %v", mime, f, err)
-		}
+		fatalIf(t, err != nil || f == nil || f.Type != mime || len(f.Data) != len(whole), "%s: got %v, %v", mime, f, err)
 		if f, err := NewFile("x", append(bytes.Clone(whole), "what a camera adds"...)); err != nil || f == nil || f.Type != mime {
 			t.Errorf("%s with something behind it: got %v, %v", mime, f, err)
 		}
@@ -107,9 +105,7 @@ func FuzzNewFile(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		file, err := NewFile("x", content)
-		if file != nil && (err != nil || !bytes.Equal(file.Data, content)) {
-			t.Fatalf("got %v, %v", file, err)
-		}
+		fatalIf(t, file != nil && (err != nil || !bytes.Equal(file.Data, content)), "got %v, %v", file, err)
 	})
 }
 
@@ -139,9 +135,7 @@ func TestEncodeFiles(t *testing.T) {
 			}
 			want = `{"model":"m","max_tokens":1,"messages":` + want + `,"stream":false}`
 			body, err := api.Encode(r)
-			if err != nil || body.Len() != int64(len(want)) {
-				t.Fatalf("%s: %d bytes, %v, want %d", api, body.Len(), err, len(want))
-			}
+			fatalIf(t, err != nil || body.Len() != int64(len(want)), "%s: %d bytes, %v, want %d", api, body.Len(), err, len(want))
 			for i, reader := range []io.Reader{body.Reader(), iotest.OneByteReader(body.Reader()), iotest.HalfReader(body.Reader()), body.Reader()} {
 				if got, err := io.ReadAll(reader); err != nil || string(got) != want {
 					t.Errorf("%s, reader %d: got %s, %v\nwant %s", api, i, got, err, want)
@@ -155,9 +149,8 @@ func TestEncodeFiles(t *testing.T) {
 	for api, want := range map[API]string{Complete: "the complete api has no pictures and documents", Chat: "the chat api has no PDF documents"} {
 		var unsupported *UnsupportedError
 		_, err := api.Encode(Request{Prompt: "p", Files: []*File{{Type: pdf}}})
-		if !errors.As(err, &unsupported) || err.Error() != want || unsupported.Hint() == "" {
-			t.Errorf("%s: got %v, want %s with a hint", api, err, want)
-		}
+		errorIf(t, !errors.As(err, &unsupported) || err.Error() != want || unsupported.Hint() == "",
+			"%s: got %v, want %s with a hint", api, err, want)
 	}
 	most := []*File{{Type: pdf, Data: make([]byte, 13<<20)}, {Type: pdf, Data: make([]byte, 13<<20)}}
 	if _, err := Messages.Encode(Request{Files: most}); errorText(err) != "the request would have 34.7 MiB with its files, over the limit of 32 MiB" {

@@ -24,29 +24,25 @@ var values = []string{
 	`{"choices":[{"delta":{"content":"a"},"delta":3,"finish_reason":null}]}`, `{"delta":[{"text":"a"}]}`,
 }
 
-// TestLexerDepth holds the depth to that of encoding/json.
+// TestLexerDepth holds the depth to that of encoding/json. Only values inside each other count.
 func TestLexerDepth(t *testing.T) {
 	for _, depth := range []int{9999, 10000, 10001, 200_000} {
 		for _, text := range []string{
 			strings.Repeat("[", depth) + strings.Repeat("]", depth),
 			strings.Repeat(`{"a":`, depth) + "1" + strings.Repeat("}", depth),
 		} {
-			l := lexer{b: []byte(text)}
-			l.value()
-			if got := l.whole(); got != json.Valid([]byte(text)) || got != (depth <= 10000) {
+			if got := isOneValue(text); got != json.Valid([]byte(text)) || got != (depth <= 10000) {
 				t.Errorf("%d deep: got whole %v, want %v", depth, got, depth <= 10000)
 			}
 		}
 	}
+	errorIf(t, !isOneValue("["+strings.Repeat(`[],{"a":{}},`, 20_000)+"[]]"), "wide, not deep, and refused")
 }
 
-// TestLexerWidth holds that only values inside each other count for the depth.
-func TestLexerWidth(t *testing.T) {
-	l := lexer{b: []byte("[" + strings.Repeat(`[],{"a":{}},`, 20_000) + "[]]")}
+func isOneValue(text string) bool {
+	l := lexer{b: []byte(text)}
 	l.value()
-	if !l.whole() {
-		t.Error("wide, not deep, and refused")
-	}
+	return l.whole()
 }
 
 // FuzzField holds that the lexer takes what encoding/json takes, and reads from it what encoding/json reads.
@@ -59,12 +55,8 @@ func FuzzField(f *testing.F) {
 		l := lexer{b: data}
 		raw := l.value()
 		valid := json.Valid(data)
-		if l.whole() != valid {
-			t.Fatalf("%q: got whole %v, want %v", data, l.whole(), valid)
-		}
-		if valid && string(raw) != string(bytes.Trim(data, " \t\r\n")) {
-			t.Fatalf("%q: the value is %q", data, raw)
-		}
+		fatalIf(t, l.whole() != valid, "%q: got whole %v, want %v", data, l.whole(), valid)
+		fatalIf(t, valid && string(raw) != string(bytes.Trim(data, " \t\r\n")), "%q: the value is %q", data, raw)
 		fields, isObject := parse(data)
 		sameObject(t, data, fields, isObject)
 		isObject = isObject && !bytes.HasPrefix(data, bom)
@@ -83,65 +75,57 @@ func FuzzField(f *testing.F) {
 // sameFields compares what a stream's lexer found with what encoding/json finds.
 func sameFields(t *testing.T, s *Stream, fields object) {
 	t.Helper()
-	same := func(name string, got []byte, in object) {
+	same := func(name string, got, raw []byte) {
 		t.Helper()
-		want := jsonText(in[name])
+		want := jsonText(raw)
 		if utf8.Valid(got) && string(unquote(got)) != want { // encoding/json alters what is not UTF-8
 			t.Fatalf("%s: %s is %q, encoding/json says %q", s.api, name, unquote(got), want)
 		}
 		reader := textReader{buffer: []byte("rest")}
 		plain := string(reader.read(got)) + string(reader.end())
-		if strings.ToValidUTF8(plain, "") != strings.ToValidUTF8(want, "") && utf8.Valid(got) {
-			t.Fatalf("%s: %s is %q with a buffer, encoding/json says %q", s.api, name, plain, want)
-		}
+		fatalIf(t, strings.ToValidUTF8(plain, "") != strings.ToValidUTF8(want, "") && utf8.Valid(got),
+			"%s: %s is %q with a buffer, encoding/json says %q", s.api, name, plain, want)
 	}
 	c := s.chunk
-	same("type", c.kind, fields)
-	same("id", c.id, fields)
-	same("model", c.model, fields)
+	same("type", c.kind, fields["type"])
+	same("id", c.id, fields["id"])
+	same("model", c.model, fields["model"])
 	for name, got := range map[string][]byte{"usage": c.usage, "error": c.fault, "status": c.status} {
 		if name != "status" && (c.inFault != nil || c.inUsage != nil) {
 			continue // that of the choice may be the one
 		}
-		if string(got) != string(fields[name]) {
-			t.Fatalf("%s: %s is %q, encoding/json says %q", s.api, name, got, fields[name])
-		}
+		fatalIf(t, string(got) != string(fields[name]), "%s: %s is %q, encoding/json says %q", s.api, name, got, fields[name])
 	}
 	switch r := s.reader.(type) {
 	case *completeReader:
-		same("completion", r.completion, fields)
-		same("stop_reason", r.stop, fields)
+		same("completion", r.completion, fields["completion"])
+		same("stop_reason", r.stop, fields["stop_reason"])
 	case *messagesReader:
 		delta := jsonObject(fields["delta"])
-		same("type", r.delta.kind, delta)
-		same("text", r.delta.text, delta)
-		same("thinking", r.delta.thinking, delta)
-		same("stop_reason", r.delta.stop, delta)
+		same("type", r.delta.kind, delta["type"])
+		same("text", r.delta.text, delta["text"])
+		same("thinking", r.delta.thinking, delta["thinking"])
+		same("stop_reason", r.delta.stop, delta["stop_reason"])
 	case *chatReader:
 		choice := chosen(fields["choices"])
 		delta := jsonObject(choice["delta"])
-		same("content", r.delta.content, delta)
-		same("refusal", r.delta.refusal, delta)
-		same("finish_reason", r.stop, choice)
+		same("content", r.delta.content, delta["content"])
+		same("refusal", r.delta.refusal, delta["refusal"])
+		same("finish_reason", r.stop, choice["finish_reason"])
 		if stringOf(delta["reasoning_content"]) != "" {
-			same("reasoning_content", r.delta.reasoning, delta)
+			same("reasoning_content", r.delta.reasoning, delta["reasoning_content"])
 		} else if !bytes.HasPrefix(r.delta.reasoning, []byte("[")) {
-			same("reasoning", r.delta.reasoning, delta)
+			same("reasoning", r.delta.reasoning, delta["reasoning"])
 		}
 	}
 }
 
 // jsonObject and jsonText are what encoding/json reads, nothing where it is of another kind.
-func jsonObject(raw []byte) object {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(raw, &fields) != nil || fields == nil {
+func jsonObject(raw []byte) (fields map[string]json.RawMessage) {
+	if json.Unmarshal(raw, &fields) != nil {
 		return nil
 	}
-	out := object{}
-	for name, value := range fields {
-		out[name] = value
-	}
-	return out
+	return fields
 }
 
 func jsonText(raw []byte) (text string) {
@@ -155,19 +139,13 @@ func jsonText(raw []byte) (text string) {
 func sameObject(t *testing.T, data []byte, got object, isObject bool) {
 	t.Helper()
 	want := jsonObject(bytes.TrimPrefix(data, bom))
-	if isObject != (want != nil) {
-		t.Fatalf("%q: got an object: %v, and encoding/json says %v", data, isObject, want)
-	}
+	fatalIf(t, isObject != (want != nil), "%q: got an object: %v, and encoding/json says %v", data, isObject, want)
 	if !utf8.Valid(data) || !isObject {
 		return // encoding/json alters what is not UTF-8
 	}
-	if len(got) != len(want) {
-		t.Fatalf("%q: got %d fields, want %d", data, len(got), len(want))
-	}
+	fatalIf(t, len(got) != len(want), "%q: got %d fields, want %d", data, len(got), len(want))
 	for name, raw := range want {
-		if string(got[name]) != string(raw) {
-			t.Fatalf("%q: %q is %q, want %q", data, name, got[name], raw)
-		}
+		fatalIf(t, string(got[name]) != string(raw), "%q: %q is %q, want %q", data, name, got[name], raw)
 		if said := jsonText(raw); stringOf(got[name]) != said {
 			t.Fatalf("%q: the text of %q is %q, want %q", data, name, stringOf(got[name]), said)
 		}
@@ -224,21 +202,17 @@ func FuzzStream(f *testing.F) {
 		api := APIs()[int(which)%len(APIs())]
 		s := api.NewStream(bytes.NewReader(in))
 		got := readStream(s)
-		if got.err == io.EOF && !hasEnd(api, in) {
-			t.Fatalf("%s: %q is taken for a whole answer", api, in)
-		}
-		if utf8.Valid(in) && strings.ToValidUTF8(got.text+got.reasoning, "") != got.text+got.reasoning {
-			t.Fatalf("%s: %q is not UTF-8", api, got.text)
-		}
+		fatalIf(t, got.err == io.EOF && !hasEnd(api, in), "%s: %q is taken for a whole answer", api, in)
+		fatalIf(t, utf8.Valid(in) && strings.ToValidUTF8(got.text+got.reasoning, "") != got.text+got.reasoning,
+			"%s: %q is not UTF-8", api, got.text)
 		if _, err := s.Next(); err != got.err || s.Buffered() { //nolint:errorlint // the very same error
 			t.Fatalf("%s: %v, then %v", api, got.err, err)
 		}
 		var cut *CutError
 		var malformed *MalformedError
 		var apiErr *APIError
-		if got.err != io.EOF && !errors.As(got.err, &cut) && !errors.As(got.err, &malformed) && !errors.As(got.err, &apiErr) {
-			t.Fatalf("%s: an error of another type: %v", api, got.err)
-		}
+		fatalIf(t, got.err != io.EOF && !errors.As(got.err, &cut) && !errors.As(got.err, &malformed) && !errors.As(got.err, &apiErr),
+			"%s: an error of another type: %v", api, got.err)
 	})
 }
 
@@ -246,7 +220,6 @@ func FuzzStream(f *testing.F) {
 func hasEnd(api API, in []byte) bool {
 	begun, counted, said := false, false, false
 	r := newEventReader(bytes.NewReader(in))
-	r.tolerant = true
 	look := func(e event) {
 		fields, _ := parse(e.Data)
 		switch api {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 )
 
@@ -24,10 +25,6 @@ func (messages) Facts() Facts {
 	}
 }
 
-type outputConfig struct {
-	Format schemaFormat `json:"format"`
-}
-
 func (messages) encode(r Request) (members, error) {
 	if cmp.Or(r.Version, DefaultVersion) >= samplingRemoved && (r.Temperature != nil || r.TopP != nil) {
 		what := "temperature"
@@ -47,7 +44,7 @@ func (messages) encode(r Request) (members, error) {
 	out = append(out, member{"messages", messageList{r.conversation(), messagesFile}}, member{"stream", r.Stream})
 	out = out.sampling(r, "stop_sequences")
 	if r.Schema != nil {
-		out = append(out, member{"output_config", outputConfig{schemaFormat{Type: "json_schema", Schema: r.Schema}}})
+		out = append(out, member{"output_config", json.RawMessage(`{"format":{"type":"json_schema","schema":` + string(r.Schema) + "}}")})
 	}
 	return out, nil
 }
@@ -131,16 +128,16 @@ func (r *messagesReader) read(e event) (Delta, error) {
 	}
 	switch kind {
 	case "content_block_delta":
-		return r.words(r.delta.kind, "text_delta", r.delta.text, "thinking_delta", r.delta.thinking), nil
+		return r.readBlock(r.delta.kind, "text_delta", r.delta.text, "thinking_delta", r.delta.thinking), nil
 	case "content_block_start": // Claude's begin empty; a gateway that has the whole text at once may not
 		fields, _ := parse(r.block)
-		return r.words(fields["type"], "text", fields["text"], "thinking", fields["thinking"]), nil
+		return r.readBlock(fields["type"], "text", fields["text"], "thinking", fields["thinking"]), nil
 	case "message_start":
 		fields, ok := parse(r.message)
 		if !ok {
 			return Delta{}, s.malformed(e)
 		}
-		if s.spoke { // a gateway that asked again, or two answers spliced: neither may be shown behind the other
+		if s.hasText { // a gateway that asked again, or two answers spliced: neither may be shown behind the other
 			return Delta{}, s.cut(errSpliced)
 		}
 		r.started = true
@@ -156,12 +153,12 @@ func (r *messagesReader) read(e event) (Delta, error) {
 	return Delta{}, nil
 }
 
-// words reads the text or the reasoning of a block or a delta, by its type.
-func (r *messagesReader) words(kind []byte, isText string, said []byte, isThinking string, thinking []byte) Delta {
+// readBlock reads the text or the reasoning of a block or a delta, by its type.
+func (r *messagesReader) readBlock(kind []byte, textKind string, said []byte, thinkingKind string, thinking []byte) Delta {
 	switch string(unquote(kind)) {
-	case isText:
-		return Delta{Text: r.s.say(r.s.text.read(said))}
-	case isThinking:
+	case textKind:
+		return Delta{Text: r.s.addText(r.s.text.read(said))}
+	case thinkingKind:
 		return Delta{Reasoning: r.s.reasoning.read(thinking)}
 	}
 	return Delta{}
@@ -172,12 +169,12 @@ func (r *messagesReader) wholeMessage(e event) (Delta, error) {
 	s := r.s
 	fields, _ := parse(e.Data)
 	answer, fault := s.api.answer(fields)
-	if fault != nil || s.spoke {
+	if fault != nil || s.hasText {
 		return Delta{}, s.malformed(e)
 	}
 	r.started, s.id, s.model = true, answer.ID, answer.Model
 	s.thought = answer.Thought
-	delta := Delta{Text: s.say([]byte(answer.Text))}
+	delta := Delta{Text: s.addText([]byte(answer.Text))}
 	if err := s.stopped(fields["stop_reason"], true); err != nil {
 		return delta, err
 	}

@@ -54,10 +54,7 @@ func (e *APIError) UnknownModel() bool {
 	if slices.Contains(unknownModel, e.Code) || slices.Contains(unknownModel, e.Type) {
 		return true
 	}
-	words := strings.ToLower(e.Message[:min(len(e.Message), 64<<10)])
-	if strings.Contains(words, "模型不存在") {
-		return true
-	}
-	has := func(phrase string) bool { return strings.Contains(words, phrase) }
-	return has("model") && (e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest && slices.ContainsFunc(unknownPhrases, has))
+	words := e.lowerMessage()
+	return strings.Contains(words, "模型不存在") || strings.Contains(words, "model") &&
+		(e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest && hasAny(words, unknownPhrases))
 }

@@ -21,9 +21,7 @@ func TestModels(t *testing.T) {
 		if !ok {
 			got = "none"
 		}
-		if got != want {
-			t.Errorf("%s: got %q, want %q", body, got, want)
-		}
+		errorIf(t, got != want, "%s: got %q, want %q", body, got, want)
 	}
 	long := `{"data":[` + strings.Repeat(`{"id":"a"},`, maxElements) + `{"id":"b"}]}`
 	if list, ok := Models([]byte(long)); !ok || len(list.IDs) != maxElements || list.Count != maxElements+1 {
@@ -54,8 +52,6 @@ func TestUnknownModel(t *testing.T) {
 	} {
 		_, err := Chat.Decode(c.status, []byte(c.body))
 		var failed *APIError
-		if !errors.As(err, &failed) || failed.UnknownModel() != c.want {
-			t.Errorf("%d %s: %v, want %t", c.status, c.body, err, c.want)
-		}
+		errorIf(t, !errors.As(err, &failed) || failed.UnknownModel() != c.want, "%d %s: %v, want %t", c.status, c.body, err, c.want)
 	}
 }

@@ -29,7 +29,5 @@ func TestPageWords(t *testing.T) {
 	}
 	fault := APIError{}
 	fault.readBody([]byte(`{"error":{"message":"<html><title>413 Too Large</title><hr>nginx</html>"}}`))
-	if fault.Message != "413 Too Large" {
-		t.Errorf("a page inside an error is %q, want its title", fault.Message)
-	}
+	errorIf(t, fault.Message != "413 Too Large", "a page inside an error is %q, want its title", fault.Message)
 }

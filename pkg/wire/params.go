@@ -21,8 +21,8 @@ var hostFields = []struct {
 	{"api.mistral.ai", Chat, "stream_options", ""},
 }
 
-// of renames or drops members as the host of the request needs it, unless a param names them.
-func (m members) of(a API, r Request) members {
+// forHost renames or drops members as the host of the request needs it, unless a param names them.
+func (m members) forHost(a API, r Request) members {
 	for _, field := range hostFields {
 		if _, said := r.Params[field.name]; said || field.host != r.Host || field.api != a {
 			continue
@@ -102,7 +102,11 @@ func (e *APIError) ParamHint(body Body) string {
 	sent, _ := parse(body.Shown())
 	message := e.Message[:min(len(e.Message), 4096)]
 	words := strings.FieldsFunc(message, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	named := stringOf(errorObject(e.Body)["param"])
+	fault, _ := parse(e.Body)
+	if inner, ok := parse(fault["error"]); ok {
+		fault = inner
+	}
+	named := stringOf(fault["param"])
 	use := ""
 	for i, word := range words {
 		_, isSent := sent[word]
@@ -114,13 +118,12 @@ func (e *APIError) ParamHint(body Body) string {
 		}
 	}
 	value, isSent := sent[named]
-	refused := strings.ToLower(message)
 	switch {
 	case !isSent || slices.Contains([]string{"model", "messages", "prompt", "stream"}, named):
 		return ""
 	case use != "" && len(value) < 64 && !isText(value):
 		return fmt.Sprintf("--param %s=null --param %s=%s; params: of the node does so for good", named, use, value)
-	case slices.ContainsFunc(refusals, func(words string) bool { return strings.Contains(refused, words) }):
+	case hasAny(strings.ToLower(message), refusals):
 		return fmt.Sprintf("--param %s=null leaves it out; params: of the node does so for good", named)
 	}
 	return fmt.Sprintf("--param %s=VALUE sends another, --param %s=null none", named, named)
@@ -142,13 +145,4 @@ func isNamed(message, name string) bool {
 		}
 	}
 	return strings.HasPrefix(message, name+":") || strings.Contains(message, "."+name+":")
-}
-
-// errorObject is the error in a body, or the body.
-func errorObject(body []byte) object {
-	fields, _ := parse(body)
-	if inner, ok := parse(fields["error"]); ok {
-		return inner
-	}
-	return fields
 }

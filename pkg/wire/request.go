@@ -157,19 +157,6 @@ type Turn struct {
 	Files []*File
 }
 
-// schemaFormat is what the messages and the chat dialect both call a format: they differ in where the schema stands.
-type schemaFormat struct {
-	Type   string          `json:"type"`
-	Schema json.RawMessage `json:"schema,omitempty"`
-	Named  *namedSchema    `json:"json_schema,omitempty"`
-}
-
-type namedSchema struct {
-	Name   string          `json:"name"`
-	Schema json.RawMessage `json:"schema"`
-	Strict bool            `json:"strict"`
-}
-
 // message is one message of a conversation. Its files come before its text.
 type message struct {
 	role, text string
@@ -209,9 +196,10 @@ func (a API) Encode(r Request) (Body, error) {
 		size += jsonSize(key) + len(value)
 	}
 	if size > mostEncoded {
-		return nil, &SizeError{Size: size}
+		return nil, text.Errorf("send a shorter prompt; a control character has 6 bytes in JSON, a quote and a backslash 2",
+			"the request would have %d MiB as JSON, over the limit of %d MiB", (size+1<<20-1)>>20, mostEncoded>>20)
 	}
-	if body, err = a.apply(body.of(a, r), r.Params); err != nil {
+	if body, err = a.apply(body.forHost(a, r), r.Params); err != nil {
 		return nil, err
 	}
 	encoded, err := body.encode(size)
@@ -242,18 +230,6 @@ func (r Request) conversation() []message {
 
 // mostEncoded is the most bytes that the texts of a request may have as JSON: twice what an API takes.
 const mostEncoded = 64 << 20
-
-// SizeError is a request whose texts would be too long as JSON. It is not encoded.
-type SizeError struct{ Size int }
-
-func (e *SizeError) Error() string {
-	return fmt.Sprintf("the request would have %d MiB as JSON, over the limit of %d MiB", (e.Size+1<<20-1)>>20, mostEncoded>>20)
-}
-
-// Hint tells what to do about it.
-func (e *SizeError) Hint() string {
-	return "send a shorter prompt; a control character has 6 bytes in JSON, a quote and a backslash 2"
-}
 
 // jsonSize is how many bytes a text has in JSON, without its quotes.
 func jsonSize(text string) int {

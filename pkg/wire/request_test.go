@@ -151,9 +151,7 @@ func FuzzEncode(f *testing.F) {
 		prompt = strings.ToValidUTF8(prompt, "?") // what cmd refuses otherwise
 		for _, api := range APIs() {
 			body, err := api.Encode(Request{Model: "m", Prompt: prompt, MaxTokens: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
+			check(t, err)
 			var back struct {
 				Prompt   string
 				Messages []struct{ Content string }
@@ -164,21 +162,9 @@ func FuzzEncode(f *testing.F) {
 			if len(back.Messages) == 1 {
 				back.Prompt = back.Messages[0].Content
 			}
-			if back.Prompt != prompt {
-				t.Fatalf("%s: sent %q for %q", api, back.Prompt, prompt)
-			}
+			fatalIf(t, back.Prompt != prompt, "%s: sent %q for %q", api, back.Prompt, prompt)
 		}
 	})
-}
-
-func TestPaths(t *testing.T) {
-	for api, want := range map[API][2]string{
-		Messages: {"/v1/messages", "/v1/models"}, Complete: {"/v1/complete", "/v1/models"}, Chat: {"/chat/completions", "/models"},
-	} {
-		if got := [2]string{api.Dialect().Facts().Path, api.Dialect().Facts().ModelsPath}; got != want {
-			t.Errorf("%s: got %s, want %s", api, got, want)
-		}
-	}
 }
 
 // TestBase reads addresses as people have them. What the dialect appends is taken away, and nothing else.
@@ -190,7 +176,7 @@ func TestBase(t *testing.T) {
 		{Messages, "", ""}, {Messages, "/", ""}, {Messages, "/v1", ""}, {Messages, "/v1/", ""}, {Messages, "/v1/messages", ""},
 		{Messages, "/v1/messages/", ""}, {Messages, "/v1/models", ""}, {Messages, "/api/v1/messages", "/api"}, {Messages, "/api//", "/api"},
 		{Messages, "/messages", "/messages"}, {Messages, "/api/v11", "/api/v11"}, {Messages, "/chat/completions", "/chat/completions"},
-		{Complete, "/v1/complete", ""}, {Complete, "/api/v1", "/api"}, {Complete, "/v1/messages", "/v1/messages"},
+		{Complete, "/v1/complete", ""}, {Complete, "/v1/models", ""}, {Complete, "/api/v1", "/api"}, {Complete, "/v1/messages", "/v1/messages"},
 		{Chat, "", ""}, {Chat, "/v1", "/v1"}, {Chat, "/v1/", "/v1"}, {Chat, "/v1/chat/completions", "/v1"}, {Chat, "/chat/completions/", ""},
 		{Chat, "/v1/models", "/v1"}, {Chat, "/openai/deployments/d/chat/completions", "/openai/deployments/d"}, {Chat, "/v1/messages", "/v1/messages"},
 	} {
@@ -243,9 +229,7 @@ func TestUnsupported(t *testing.T) {
 			t.Errorf("%s, %+v: got %v, %v\nwant %s", test.api, test.in, body, err, test.want)
 			continue
 		}
-		if (unsupported.Hint() != "") != test.hint {
-			t.Errorf("%v: got the hint %q, want one: %t", err, unsupported.Hint(), test.hint)
-		}
+		errorIf(t, (unsupported.Hint() != "") != test.hint, "%v: got the hint %q, want one: %t", err, unsupported.Hint(), test.hint)
 	}
 	if _, err := Chat.Encode(Request{Temperature: number(math.NaN())}); err == nil {
 		t.Error("NaN has no JSON, and no error came")
@@ -260,9 +244,7 @@ func TestJSONSize(t *testing.T) {
 	}
 	for _, text := range texts {
 		encoded, err := members{{"", strings.ToValidUTF8(text, "")}}.encode(0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		if got, want := jsonSize(strings.ToValidUTF8(text, "")), int(encoded.Len())-len(`{"":""}`); got != want {
 			t.Errorf("%q: %d bytes, want the %d of %s", text, got, want, encoded.Shown())
 		}
@@ -286,8 +268,7 @@ func TestEncodeRefusesSize(t *testing.T) {
 		"param":  {Prompt: "x", Params: params("a", `"`+strings.Repeat("x", mostEncoded)+`"`)},
 	} {
 		r.Model, r.MaxTokens = "m", 1
-		var size *SizeError
-		if _, err := Messages.Encode(r); !errors.As(err, &size) || err.Error() != "the request would have 65 MiB as JSON, over the limit of 64 MiB" {
+		if _, err := Messages.Encode(r); errorText(err) != "the request would have 65 MiB as JSON, over the limit of 64 MiB" {
 			t.Errorf("%s: %v, want that it would have 65 MiB", name, err)
 		}
 	}
@@ -322,9 +303,7 @@ func TestParamHint(t *testing.T) {
 	} {
 		_, err := Chat.Decode(400, []byte(test.body))
 		var refused *APIError
-		if !errors.As(err, &refused) {
-			t.Fatalf("%s: got %v, want an APIError", test.body, err)
-		}
+		fatalIf(t, !errors.As(err, &refused), "%s: got %v, want an APIError", test.body, err)
 		if got := refused.ParamHint(Body{{JSON: []byte(sent)}}); got != test.want {
 			t.Errorf("%s: got the hint %q, want %q", test.body, got, test.want)
 		}
@@ -340,16 +319,13 @@ func TestEncodeLongTexts(t *testing.T) {
 		for _, before := range []string{"", "x", "xx", "xxx"} {
 			prompt := before + strings.Repeat(unit, (2<<20)/len(unit)+1)
 			body, err := Messages.Encode(Request{Model: "m", MaxTokens: 1, Prompt: prompt})
-			if err != nil {
-				t.Fatal(err)
-			}
+			check(t, err)
 			var want bytes.Buffer
 			enc := json.NewEncoder(&want)
 			enc.SetEscapeHTML(false)
 			_ = enc.Encode(prompt)
-			if !bytes.Contains(body[0].JSON, bytes.TrimSuffix(want.Bytes(), []byte("\n"))) {
-				t.Errorf("%q and many of %q: the body has not the prompt as one JSON string", before, unit)
-			}
+			errorIf(t, !bytes.Contains(body[0].JSON, bytes.TrimSuffix(want.Bytes(), []byte("\n"))),
+				"%q and many of %q: the body has not the prompt as one JSON string", before, unit)
 		}
 	}
 }

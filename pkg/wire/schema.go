@@ -5,36 +5,32 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"ferry/pkg/text"
 )
-
-// SchemaError is an answer that is not of the schema that was asked for. Gateways that translate drop a schema without a
-// word.
-type SchemaError struct{ Reason string }
-
-func (e *SchemaError) Error() string { return "the answer is not of the schema: " + e.Reason }
-
-// Hint tells what to do about it.
-func (e *SchemaError) Hint() string {
-	return "the node may have dropped the schema: ask for JSON in the prompt too, or take another node"
-}
 
 // kinds are what a JSON value is that begins with a character. Any other is a number.
 var kinds = map[byte]string{'{': "object", '[': "array", '"': "string", 't': "boolean", 'f': "boolean", 'n': "null"}
 
 // CheckSchema holds a text to the top level of a schema: it is JSON, of the type and with the members that the schema
-// requires. It does not look deeper. The error is a *SchemaError.
-func CheckSchema(schema json.RawMessage, text string) error {
-	var want struct {
-		Type     any      `json:"type"`
-		Required []string `json:"required"`
+// requires. It does not look deeper. Gateways that translate drop a schema without a word.
+func CheckSchema(schema json.RawMessage, answer string) error {
+	reason := notOfSchema(schema, answer)
+	if reason == "" {
+		return nil
 	}
-	_ = json.Unmarshal(schema, &want) // what has another form requires nothing here
-	l := lexer{b: []byte(text)}
+	return text.Errorf("the node may have dropped the schema: ask for JSON in the prompt too, or take another node",
+		"the answer is not of the schema: %s", reason)
+}
+
+// notOfSchema says what is wrong with an answer, "" for nothing.
+func notOfSchema(schema json.RawMessage, answer string) string {
+	want, _ := parse(schema)
+	types, missing := stringsIn(want["type"]), stringsIn(want["required"])
+	l := lexer{b: []byte(answer)}
 	kind, known := kinds[l.peek()]
-	var missing []string
-	if kind == "object" {
-		missing = slices.Clone(want.Required)
-		l.enter('{')
+	isObject := l.enter('{')
+	if isObject {
 		for name, ok := l.member(); ok; name, ok = l.member() {
 			missing = slices.DeleteFunc(missing, func(required string) bool { return required == string(name) })
 			l.value()
@@ -46,28 +42,23 @@ func CheckSchema(schema json.RawMessage, text string) error {
 			kind = "integer"
 		}
 	}
-	types := typesOf(want.Type)
 	switch {
 	case !l.whole():
-		return &SchemaError{"it is no JSON"}
+		return "it is no JSON"
 	case len(types) > 0 && !slices.Contains(types, kind) && !(kind == "integer" && slices.Contains(types, "number")):
-		return &SchemaError{fmt.Sprintf("it is of type %s, not %s", kind, strings.Join(types, " or "))}
-	case len(missing) > 0:
-		return &SchemaError{"it has no member " + missing[0]}
+		return fmt.Sprintf("it is of type %s, not %s", kind, strings.Join(types, " or "))
+	case isObject && len(missing) > 0:
+		return "it has no member " + missing[0]
 	}
-	return nil
+	return ""
 }
 
-// typesOf are the names in a schema's type: one, or a list of them.
-func typesOf(value any) (names []string) {
-	list, ok := value.([]any)
-	if !ok {
-		list = []any{value}
-	}
-	for _, one := range list {
-		if name, ok := one.(string); ok {
-			names = append(names, name)
+// stringsIn are the texts of a list, or the one text.
+func stringsIn(raw []byte) (texts []string) {
+	for _, one := range append(elements(raw), raw) {
+		if isText(one) {
+			texts = append(texts, stringOf(one))
 		}
 	}
-	return names
+	return texts
 }

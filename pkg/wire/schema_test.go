@@ -37,8 +37,6 @@ func TestCheckSchema(t *testing.T) {
 		if want != "" {
 			want = prefix + want
 		}
-		if got != want {
-			t.Errorf("%s and %q: %q, want %q", test.schema, test.text, got, want)
-		}
+		errorIf(t, got != want, "%s and %q: %q, want %q", test.schema, test.text, got, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -30,8 +31,8 @@ type Stream struct {
 	id, model, stop string
 	// ended says that a stop reason came and no text since; settled that nothing but a formal end is to come.
 	ended, settled bool
-	// spoke and thought say that text and reasoning came; refused that a refusal did, and answered that other text did.
-	spoke, thought, refused, answered bool
+	// hasText and thought say that text and reasoning came; refused that a refusal did, and answered that other text did.
+	hasText, thought, refused, answered bool
 
 	counts          counts
 	text, reasoning textReader
@@ -58,11 +59,7 @@ type chunk struct {
 }
 
 // NewStream reads the dialect's event stream from r.
-func (a API) NewStream(r io.Reader) *Stream {
-	events := newEventReader(r)
-	events.tolerant = true
-	return a.newStream(events)
-}
+func (a API) NewStream(r io.Reader) *Stream { return a.newStream(newEventReader(r)) }
 
 func (a API) newStream(events *eventReader) *Stream {
 	s := &Stream{api: a, events: events}
@@ -95,7 +92,7 @@ func (s *Stream) Next() (Delta, error) {
 	}
 	var delta Delta
 	if err != nil {
-		s.err = s.over(err)
+		s.err = s.endError(err)
 	} else if delta, err = s.read(e); err != nil {
 		s.err = err
 	}
@@ -103,7 +100,7 @@ func (s *Stream) Next() (Delta, error) {
 		delta.Text = append(delta.Text[:len(delta.Text):len(delta.Text)], s.text.end()...)
 	}
 	s.encoding.add(delta.Text)
-	s.spoke = s.spoke || len(delta.Text) > 0
+	s.hasText = s.hasText || len(delta.Text) > 0
 	s.thought = s.thought || len(delta.Reasoning) > 0
 	if err == nil {
 		return delta, nil
@@ -150,7 +147,7 @@ func (s *Stream) Linger() time.Duration {
 func (s *Stream) Answer() Answer {
 	out := Answer{
 		ID: s.id, Model: s.model, StopReason: s.stop, Usage: s.counts.usage(),
-		Empty: !s.spoke, Thought: s.thought, NotUTF8: s.encoding.broken || len(s.encoding.rest) > 0,
+		Empty: !s.hasText, Thought: s.thought, NotUTF8: s.encoding.broken || len(s.encoding.rest) > 0,
 	}
 	if s.refused && !s.answered && s.stop == "stop" {
 		out.StopReason = "refusal"
@@ -158,8 +155,8 @@ func (s *Stream) Answer() Answer {
 	return out
 }
 
-// over makes the error of a stream that the reader ended.
-func (s *Stream) over(err error) error {
+// endError makes the error of a stream that the reader ended.
+func (s *Stream) endError(err error) error {
 	var limit *text.LimitError
 	switch {
 	case s.ended:
@@ -274,8 +271,8 @@ func (s *Stream) fault(e event) error {
 	return f
 }
 
-// say takes text of the answer. Text behind a stop reason shows that it was not the end.
-func (s *Stream) say(text []byte) []byte {
+// addText takes text of the answer. Text behind a stop reason shows that it was not the end.
+func (s *Stream) addText(text []byte) []byte {
 	s.ended = s.ended && len(text) == 0
 	return text
 }
@@ -283,7 +280,7 @@ func (s *Stream) say(text []byte) []byte {
 // stopped takes a stop reason, if there is one, as the end of an answer that has begun. The error comes from a reason
 // which reports a failure.
 func (s *Stream) stopped(raw []byte, begun bool) error {
-	reason := stopWord(raw)
+	reason := stopReason(raw)
 	if reason == "" {
 		return nil
 	}
@@ -294,8 +291,8 @@ func (s *Stream) stopped(raw []byte, begun bool) error {
 	return nil
 }
 
-// stopWord is the text of a stop reason, empty where there is none.
-func stopWord(raw []byte) string {
+// stopReason is the text of a stop reason, empty where there is none.
+func stopReason(raw []byte) string {
 	if word := stringOf(raw); word != "null" {
 		return word
 	}
@@ -328,7 +325,7 @@ func (r *idReader) isSecond(s *Stream, adds bool) bool {
 	case bytes.Equal(id, r.last):
 		r.repeated = true
 		return false
-	case r.repeated && s.spoke && !isLaterTime(r.last, id):
+	case r.repeated && s.hasText && !isLaterTime(r.last, id):
 		return adds
 	}
 	r.last, r.repeated = append(r.last[:0], id...), false
@@ -356,19 +353,11 @@ type encodingCheck struct {
 	rest   []byte // the beginning of a character
 }
 
-func (c *encodingCheck) add(text []byte) {
+func (c *encodingCheck) add(piece []byte) {
 	if len(c.rest) > 0 {
-		text = append(c.rest, text...)
+		piece = append(c.rest, piece...)
 	}
-	c.rest = nil
-	for begin := len(text) - 1; begin >= max(0, len(text)-utf8.UTFMax); begin-- {
-		if utf8.RuneStart(text[begin]) {
-			if !utf8.FullRune(text[begin:]) {
-				c.rest = bytes.Clone(text[begin:])
-				text = text[:begin]
-			}
-			break
-		}
-	}
-	c.broken = c.broken || !utf8.Valid(text)
+	whole := text.WholeRunes(piece)
+	c.rest = slices.Clone(piece[len(whole):])
+	c.broken = c.broken || !utf8.Valid(whole)
 }

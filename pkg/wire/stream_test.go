@@ -36,9 +36,7 @@ func readStream(s *Stream) said {
 func recorded(t testing.TB, api API) []byte {
 	t.Helper()
 	stream, err := os.ReadFile(filepath.Join("..", "..", "testdata", "streams", string(api)+".sse"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	return stream
 }
 
@@ -73,9 +71,8 @@ func TestRecordedStreams(t *testing.T) {
 		behind := io.MultiReader(bytes.NewReader(stream), iotest.ErrReader(errors.New("read on")))
 		s := api.NewStream(iotest.OneByteReader(behind))
 		got := readStream(s)
-		if got.text != want.text || got.reasoning != want.reasoning || got.answer != want.answer || got.err != io.EOF {
-			t.Errorf("%s: %+v", api, got)
-		}
+		errorIf(t, got.text != want.text || got.reasoning != want.reasoning || got.answer != want.answer || got.err != io.EOF,
+			"%s: %+v", api, got)
 		if u := s.Answer().Usage; u == nil || *u != want.usage {
 			t.Errorf("%s: usage %+v", api, u)
 		}
@@ -86,7 +83,7 @@ func TestRecordedStreams(t *testing.T) {
 }
 
 // TestCutAtEveryByte is the promise of the whole package: a stream that was cut anywhere is never taken for an answer,
-// and what came of it is a beginning of the answer.
+// and the text before the cut is a beginning of the answer.
 func TestCutAtEveryByte(t *testing.T) {
 	framings := map[string]string{"LF": "\n", "CRLF": "\r\n", "CR": "\r"}
 	for api, want := range recordings {
@@ -101,15 +98,12 @@ func TestCutAtEveryByte(t *testing.T) {
 				var cut *CutError
 				switch {
 				case n >= last:
-					if got.err != io.EOF || got.text != want.text {
-						t.Fatalf("%s, %s, %d of %d bytes: %+v", api, name, n, len(stream), got)
-					}
+					fatalIf(t, got.err != io.EOF || got.text != want.text, "%s, %s, %d of %d bytes: %+v", api, name, n, len(stream), got)
 				case !errors.As(got.err, &cut) || cut.Events != got.events || cut.Err != nil:
 					t.Fatalf("%s, %s, %d of %d bytes: %v", api, name, n, len(stream), got.err)
 				}
-				if !strings.HasPrefix(want.text, got.text) || !strings.HasPrefix(want.reasoning, got.reasoning) {
-					t.Fatalf("%s, %s, %d of %d bytes: %q", api, name, n, len(stream), got.text)
-				}
+				fatalIf(t, !strings.HasPrefix(want.text, got.text) || !strings.HasPrefix(want.reasoning, got.reasoning),
+					"%s, %s, %d of %d bytes: %q", api, name, n, len(stream), got.text)
 			}
 		}
 	}
@@ -145,6 +139,7 @@ func TestStreamEnds(t *testing.T) {
 		{"no stop", Messages, started + hello, "hello", "cut after 2 events"},
 		{"one event", Messages, started, "", "cut after 1 event"},
 		{"nothing", Messages, "", "", "cut after 0 events"},
+		{"a byte order mark alone", Chat, "\ufeff", "", "cut after 0 events"},
 		{"HTML", Messages, "<html>\n\n</html>\n\n", "", "cut after 0 events"},
 		{"[DONE] is not this dialect's", Messages, started + "data: [DONE]\n\n", "", "cut after 2 events: [DONE] before the end of the answer"},
 		{"malformed", Messages, started + "event: content_block_delta\ndata: {\"delta\":\n\n", "", "event 2 of the stream is malformed"},
@@ -164,9 +159,8 @@ func TestStreamEnds(t *testing.T) {
 	}
 	for _, test := range tests {
 		got := readStream(test.api.NewStream(strings.NewReader(test.in)))
-		if got.text != test.text || got.err.Error() != test.err {
-			t.Errorf("%s, %s: %q, %v\nwant %q, %s", test.api, test.name, got.text, got.err, test.text, test.err)
-		}
+		errorIf(t, got.text != test.text || got.err.Error() != test.err,
+			"%s, %s: %q, %v\nwant %q, %s", test.api, test.name, got.text, got.err, test.text, test.err)
 	}
 }
 
@@ -202,37 +196,25 @@ func TestStreamErrors(t *testing.T) {
 			t.Errorf("%s, %s: %v", test.api, test.name, got.err)
 			continue
 		}
-		if e.Status != test.status || e.HTTPStatus != 200 || e.Type != test.kind || e.Message != test.message || got.text != "" {
-			t.Errorf("%s, %s: %+v", test.api, test.name, e)
-		}
+		errorIf(t, e.Status != test.status || e.HTTPStatus != 200 || e.Type != test.kind || e.Message != test.message || got.text != "",
+			"%s, %s: %+v", test.api, test.name, e)
 		if _, data, _ := strings.Cut(test.in, "data: "); string(e.Body) != data {
 			t.Errorf("%s, %s: body %q", test.api, test.name, e.Body)
 		}
 	}
 }
 
+// TestStreamRefusal has refusals alone, behind text, and in one event with text.
 func TestStreamRefusal(t *testing.T) {
-	in := `data: {"choices":[{"delta":{"refusal":"I "}}]}` + "\n\n" + `data: {"choices":[{"delta":{"refusal":"can't"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
-	if got := readStream(Chat.NewStream(strings.NewReader(in))); got.text != "I can't" || EndingOf(got.answer.StopReason) != Refused || got.err != io.EOF {
-		t.Errorf("%+v", got)
-	}
-	if got := readStream(Chat.NewStream(strings.NewReader(chatHi + in))); got.text != "hiI can't" || got.answer.StopReason != "stop" {
-		t.Errorf("behind words: %+v", got)
-	}
-}
-
-// TestStreamTextAndRefusal holds that one event can have both, and that events of another dialect mean nothing.
-func TestStreamTextAndRefusal(t *testing.T) {
-	both := `data: {"choices":[{"delta":{"content":"a\nb","refusal":"c\td"},"finish_reason":"stop"}]}` + "\n\n"
-	if got := readStream(Chat.NewStream(strings.NewReader(both))); got.text != "a\nbc\td" || got.err != io.EOF {
-		t.Errorf("got %q, %v, want both texts", got.text, got.err)
-	}
-	s := Chat.NewStream(strings.NewReader("event: message_delta\ndata: {\"usage\":{\"output_tokens\":4}}\n\n" + both))
-	if got := readStream(s); s.Answer().Usage != nil || got.err != io.EOF {
-		t.Errorf("got the usage %+v of another dialect's event, %v", s.Answer().Usage, got.err)
-	}
-	if got := readStream(Chat.NewStream(strings.NewReader("\ufeff"))); got.err == nil || got.err.Error() != "cut after 0 events" {
-		t.Errorf("a byte order mark alone: got %v, want cut after 0 events", got.err)
+	const refusal = `data: {"choices":[{"delta":{"refusal":"I "}}]}` + "\n\n" +
+		`data: {"choices":[{"delta":{"refusal":"can't"},"finish_reason":"stop"}]}` + "\n\ndata: [DONE]\n\n"
+	const both = `data: {"choices":[{"delta":{"content":"a\nb","refusal":"c\td"},"finish_reason":"stop"}]}` + "\n\n"
+	for _, test := range []struct{ in, text, reason string }{
+		{refusal, "I can't", "refusal"}, {chatHi + refusal, "hiI can't", "stop"}, {both, "a\nbc\td", "stop"},
+	} {
+		got := readStream(Chat.NewStream(strings.NewReader(test.in)))
+		errorIf(t, got.text != test.text || got.answer.StopReason != test.reason || got.err != io.EOF,
+			"got %+v, want %q and %s", got, test.text, test.reason)
 	}
 }
 
@@ -252,9 +234,14 @@ func TestStreamUsage(t *testing.T) {
 			t.Errorf("%s: %+v", counted, got)
 		}
 	}
-	s := Messages.NewStream(strings.NewReader(started))
-	if readStream(s); s.Answer().Usage != nil {
-		t.Error("a usage out of nothing")
+	for in, api := range map[string]API{
+		started: Messages,
+		"event: message_delta\ndata: {\"usage\":{\"output_tokens\":4}}\n\n" + chatHi + chatEnd: Chat, // an event of another dialect
+	} {
+		s := api.NewStream(strings.NewReader(in))
+		if readStream(s); s.Answer().Usage != nil {
+			t.Errorf("%s: got the usage %+v, want none", in, s.Answer().Usage)
+		}
 	}
 }
 
@@ -284,9 +271,8 @@ func TestStreamReadError(t *testing.T) {
 		return iotest.DataErrReader(io.MultiReader(strings.NewReader(s), iotest.ErrReader(reset)))
 	}
 	got := readStream(Messages.NewStream(broken(started + hello + "event: message_stop\n")))
-	if !errors.Is(got.err, reset) || got.err.Error() != "cut after 2 events: connection reset" || got.text != "hello" {
-		t.Errorf("got %+v, want hello and the reset", got)
-	}
+	errorIf(t, !errors.Is(got.err, reset) || got.err.Error() != "cut after 2 events: connection reset" || got.text != "hello",
+		"got %+v, want hello and the reset", got)
 	if got := readStream(Messages.NewStream(broken(started + hello + stopped))); got.err != io.EOF {
 		t.Errorf("whole before the reset: got %v, want EOF", got.err)
 	}
