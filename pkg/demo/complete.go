@@ -2,8 +2,9 @@ package demo
 
 import "fmt"
 
-// complete is the dialect of the script's gateways: a prompt in, a completion out.
-type complete struct{}
+// complete is the dialect of the script's gateways: a prompt in, a completion out. Its pings and its models are those of
+// messages.
+type complete struct{ messages }
 
 // completeDefault is max_tokens when the request does not say: the script's own.
 const completeDefault = 100
@@ -47,10 +48,6 @@ func (d complete) delta(a answer, piece string) string {
 func (d complete) end(a answer) []string {
 	return []string{event("completion", d.begin(a)+`""`+d.stop(a))}
 }
-
-func (complete) ping() string { return messages{}.ping() }
-
-func (complete) models() string { return messages{}.models() }
 
 func (complete) failure(e *apiError, _ string) string {
 	return fmt.Sprintf(`{"error":{"type":%q,"message":%s}}`, anthropicType(e.status), quote(e.message))

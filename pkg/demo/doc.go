@@ -31,38 +31,22 @@
 //
 // # Faults
 //
-// Faults are chosen by the query of the request's URL; [Faults] lists them all:
+// Faults are chosen by the query of the request's URL, such as status=429,503,200. [Faults] lists them and what each does.
+// Beyond that:
 //
-//	status=429,503,200   these statuses in turn, then from the start again; 200 is a normal answer
-//	success=98           this percentage of the attempts succeeds, spread evenly; the others are a 503 whose error
-//	                     type is overloaded_error
-//	latency=800ms        the mean of a log-normal delay (sigma 0.25) before the answer; failures wait alike
-//	retry-after=VALUE    sent as it is in Retry-After, on a 429 and on any 5xx
-//	spend-cap            429 that names the monthly spend limit, without Retry-After
-//	stall                the request is taken and never answered
-//	reset                the connection is dropped before the first byte of the answer
-//	redirect             302 to another host (redirect-to=URL chooses where to)
-//	html                 200 with an HTML page
-//	empty                200 without a body
-//	truncate             half of the body, then the connection is cut; a stream is cut inside an event
-//	truncate=clean       half of the body, well-formed to HTTP: what nginx makes of a cut upstream
-//	error-event          a stream's own error event after half of the text; else 200 with an error body
-//	stall-mid            half of the answer, then silence
-//	drip                 a stream that sends only pings after half of its text, one a second
-//	envelope             always HTTP 200, the status in the body's "status" (envelope=string: as a string of digits);
-//	                     a stream that succeeds is not wrapped
-//	gzip                 the body compressed without having been asked to
-//	gzip=bomb            a small body that decompresses to 68 MiB of JSON
-//	big=N                N bytes of answer text, whatever max_tokens says
-//	big-header=N         a response header of N bytes
-//	chunk=N              bytes of text in each event of a stream
-//	pace=20ms            the wait between two events of a stream
-//	echo-key             the key appears in the answer's text and in error messages
-//	first=N              only the first N requests meet a fault
+//	success      the failures' error type is overloaded_error
+//	latency      log-normal with sigma 0.25; failures wait alike
+//	stall        the request is taken
+//	truncate     a stream is cut inside an event; truncate=clean is what nginx makes of a cut upstream
+//	error-event  the stream's own, after half of the text; else 200 with an error body
+//	drip         one ping a second, after half of the text
+//	envelope     a stream that succeeds is not wrapped
+//	gzip=bomb    decompresses to 68 MiB of JSON
+//	big          whatever max_tokens says
 //
 // A fault without a value that breaks an attempt (spend-cap, stall, reset, redirect, html, empty, error-event,
 // stall-mid, drip) takes a count too: reset=1 drops only the first request. When several are due, the first one in
-// the order of this list is met. Where status or success has already failed the attempt, that failure is the answer,
+// the order of [Faults] is met. Where status or success has already failed the attempt, that failure is the answer,
 // and none of these applies.
 //
 // Requests are counted per distinct query string, from 0, whatever the path: status, success, counts and first=N all

@@ -15,9 +15,8 @@ func TestAnswersInEveryDialect(t *testing.T) {
 	for _, prefix := range []string{"", "/api", "/some/../gate//way"} {
 		for _, a := range asks {
 			r := post(t, client, url+prefix+a.path, a.body)
-			if r.status != 200 || r.err != nil || r.header.Get("Content-Type") != "application/json" {
-				t.Fatalf("%s%s: got %d, %v, %s, want 200 and JSON", prefix, a.path, r.status, r.err, r.body)
-			}
+			fatalIf(t, r.status != 200 || r.err != nil || r.header.Get("Content-Type") != "application/json",
+				"%s%s: got %d, %v, %s, want 200 and JSON", prefix, a.path, r.status, r.err, r.body)
 			if text := textOf(t, r.body); !strings.Contains(text, "demo node") || !strings.Contains(text, "“hi there”") {
 				t.Errorf("%s: text %q neither names the node nor quotes the prompt", a.path, text)
 			}
@@ -33,9 +32,7 @@ func TestAnswersInEveryDialect(t *testing.T) {
 	v := expect(t, "complete", post(t, client, url+"/v1/complete", completeAsk).body, map[string]any{
 		"type": "completion", "model": "demo", "stop_reason": "stop_sequence", "usage.input_tokens": 2.0,
 	})
-	if v["id"] == "" {
-		t.Errorf("complete: got no id in %v", v)
-	}
+	errorIf(t, v["id"] == "", "complete: got no id in %v", v)
 	r = post(t, client, url+"/chat/completions", chatAsk).body
 	out := float64(countTokens(textOf(t, r)))
 	expect(t, "chat", r, map[string]any{
@@ -96,9 +93,7 @@ func TestAuthentication(t *testing.T) {
 			req.Header.Del("X-Api-Key")
 			req.Header.Set(h.name, h.value)
 			r := do(t, client, req)
-			if r.status != h.want {
-				t.Errorf("%s with %s: %q: %d, want %d", a.path, h.name, h.value, r.status, h.want)
-			}
+			errorIf(t, r.status != h.want, "%s with %s: %q: %d, want %d", a.path, h.name, h.value, r.status, h.want)
 			if h.want != 401 {
 				continue
 			}
@@ -151,12 +146,9 @@ func TestPathsAndMethods(t *testing.T) {
 	} {
 		req, _ := http.NewRequest(c.method, url+c.path, nil)
 		r := do(t, client, req)
-		if r.status != c.want || r.header.Get("Allow") != c.allow {
-			t.Errorf("%s %s: got %d, Allow %q, want %d, %q", c.method, c.path, r.status, r.header.Get("Allow"), c.want, c.allow)
-		}
-		if c.want >= 400 && dig(decode(t, r.body), "error.message") == nil {
-			t.Errorf("%s %s: %s", c.method, c.path, r.body)
-		}
+		errorIf(t, r.status != c.want || r.header.Get("Allow") != c.allow,
+			"%s %s: got %d, Allow %q, want %d, %q", c.method, c.path, r.status, r.header.Get("Allow"), c.want, c.allow)
+		errorIf(t, c.want >= 400 && dig(decode(t, r.body), "error.message") == nil, "%s %s: %s", c.method, c.path, r.body)
 	}
 
 	req, _ := http.NewRequest("POST", url+"/v1/embeddings", nil)
@@ -187,9 +179,7 @@ func TestIDsAndLimitHeaders(t *testing.T) {
 			} else if query == "" && r.header.Get("Anthropic-Ratelimit-Output-Tokens-Remaining") == r.header.Get("Anthropic-Ratelimit-Output-Tokens-Limit") {
 				t.Errorf("%s: got all output tokens left, want some taken off", a.path)
 			}
-			if id == "" || seen[id] {
-				t.Errorf("%s: got the request id %q, want a new one", a.path, id)
-			}
+			errorIf(t, id == "" || seen[id], "%s: got the request id %q, want a new one", a.path, id)
 			seen[id] = true
 			if query != "" && a.path == "/v1/messages" {
 				expect(t, a.path, r.body, map[string]any{"request_id": id})

@@ -249,11 +249,11 @@ func (x *exchange) fail(e *apiError) {
 
 // failure is an error's body, with the key in it where the query asks for that.
 func (x *exchange) failure(e *apiError) string {
-	told := *e
+	copied := *e
 	if x.plan.echoKey && x.key != "" {
-		told.message += " (key: " + x.key + ")"
+		copied.message += " (key: " + x.key + ")"
 	}
-	return x.dialect.failure(&told, "req_"+x.id)
+	return x.dialect.failure(&copied, "req_"+x.id)
 }
 
 // send sends a JSON body that no fault of an answer spoils.

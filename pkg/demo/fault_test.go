@@ -52,9 +52,7 @@ func TestEveryStatus(t *testing.T) {
 		}
 		switch {
 		case status == 101 || status == 204 || status == 205 || status == 304:
-			if r.body != "" {
-				t.Errorf("status=%d: got the body %q, want none", status, clip(r.body))
-			}
+			errorIf(t, r.body != "", "status=%d: got the body %q, want none", status, clip(r.body))
 		case want < 300:
 			textOf(t, r.body)
 		default:
@@ -74,17 +72,14 @@ func TestEveryStatus(t *testing.T) {
 func TestErrorShapes(t *testing.T) {
 	url, client := serve(t, Options{})
 	v := decode(t, post(t, client, url+"/v1/complete?status=429", completeAsk).body)
-	if len(v) != 1 || len(v["error"].(map[string]any)) != 2 || dig(v, "error.type") != "rate_limit_error" {
-		t.Errorf("complete: got %v, want a type and a message alone", v)
-	}
+	errorIf(t, len(v) != 1 || len(v["error"].(map[string]any)) != 2 || dig(v, "error.type") != "rate_limit_error",
+		"complete: got %v, want a type and a message alone", v)
 	for status, want := range map[int][2]any{
 		401: {"invalid_request_error", "invalid_api_key"}, 429: {"requests", "rate_limit_exceeded"}, 503: {"server_error", nil}, 404: {"invalid_request_error", nil},
 	} {
 		v := decode(t, post(t, client, fmt.Sprintf("%s/chat/completions?status=%d", url, status), chatAsk).body)
 		e := v["error"].(map[string]any)
-		if len(e) != 4 || e["type"] != want[0] || e["code"] != want[1] {
-			t.Errorf("chat %d: got %v, want type and code %v", status, v, want)
-		}
+		errorIf(t, len(e) != 4 || e["type"] != want[0] || e["code"] != want[1], "chat %d: got %v, want type and code %v", status, v, want)
 	}
 }
 
@@ -104,7 +99,7 @@ func TestRetryAfterAndSpendCap(t *testing.T) {
 	for _, a := range asks {
 		r := post(t, client, url+a.path+"?spend-cap", a.body)
 		if message, _ := dig(decode(t, r.body), "error.message").(string); r.status != 429 || !strings.Contains(message, "monthly spend limit") {
-			t.Errorf("%s: %d %s", a.path, r.status, r.body)
+			t.Errorf("%s: got %d %s, want 429 that names the spend limit", a.path, r.status, r.body)
 		}
 	}
 }
@@ -117,15 +112,11 @@ func TestResetDropsTheConnection(t *testing.T) {
 	url, client := serve(t, Options{})
 	for _, path := range []string{"/v1/messages?reset", "/v1/messages?status=200&reset"} {
 		r := post(t, client, url+path, messagesAsk)
-		if !errors.Is(r.err, reset) {
-			t.Errorf("%s: %v, want a reset", path, r.err)
-		}
+		errorIf(t, !errors.Is(r.err, reset), "%s: %v, want a reset", path, r.err)
 	}
 	for i, fails := range []bool{true, true, false, false} {
 		r := post(t, client, url+"/v1/messages?reset=2", messagesAsk)
-		if (r.err != nil) != fails {
-			t.Errorf("reset=2, request %d: got %d, %v, want a failure: %t", i, r.status, r.err, fails)
-		}
+		errorIf(t, (r.err != nil) != fails, "reset=2, request %d: got %d, %v, want a failure: %t", i, r.status, r.err, fails)
 	}
 }
 
@@ -143,7 +134,7 @@ func TestStallEndsWithTheClient(t *testing.T) {
 		t.Fatalf("got %d, %v, want that it was cancelled", r.status, r.err)
 	}
 	if rec := <-done; rec.Fault != "stall" || rec.Status != 0 {
-		t.Errorf("record %+v", rec)
+		t.Errorf("got the record %+v, want the fault and the status sent", rec)
 	}
 }
 
@@ -154,19 +145,15 @@ func TestStallInTheMiddle(t *testing.T) {
 	for _, a := range asks {
 		ctx, cancel := context.WithCancel(t.Context())
 		resp, err := client.Do(request(t, url+a.path+"?stall-mid", a.body).WithContext(ctx))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		if n, err := io.CopyN(io.Discard, resp.Body, resp.ContentLength/2); err != nil {
 			t.Errorf("%s: %d of %d bytes, %v", a.path, n, resp.ContentLength, err)
 		}
-		if len(done) > 0 {
-			t.Errorf("%s: the request ended by itself", a.path)
-		}
+		errorIf(t, len(done) > 0, "%s: the request ended by itself, want that it waits for its client", a.path)
 		cancel()
 		resp.Body.Close()
 		if rec := <-done; rec.Fault != "stall-mid" || rec.Status != 200 {
-			t.Errorf("record %+v", rec)
+			t.Errorf("got the record %+v, want the fault and the status sent", rec)
 		}
 	}
 }
@@ -180,11 +167,12 @@ func TestMiddleboxAnswers(t *testing.T) {
 		if r := post(t, client, url+a.path+"?empty", a.body); r.status != 200 || r.body != "" || r.err != nil {
 			t.Errorf("empty: got %d, %q, %v, want 200 and nothing", r.status, r.body, r.err)
 		}
-		if r := post(t, client, url+a.path+"?redirect", a.body); r.status != 302 || r.header.Get("Location") != "https://elsewhere.invalid/moved" {
-			t.Errorf("redirect: got %d to %q, want 302 to another host", r.status, r.header.Get("Location"))
-		}
-		if r := post(t, client, url+a.path+"?redirect-to=http://127.0.0.1:9/x", a.body); r.status != 302 || r.header.Get("Location") != "http://127.0.0.1:9/x" {
-			t.Errorf("redirect-to: got %d to %q, want 302 to the URL given", r.status, r.header.Get("Location"))
+		for query, want := range map[string]string{
+			"redirect": "https://elsewhere.invalid/moved", "redirect-to=http://127.0.0.1:9/x": "http://127.0.0.1:9/x",
+		} {
+			if r := post(t, client, url+a.path+"?"+query, a.body); r.status != 302 || r.header.Get("Location") != want {
+				t.Errorf("%s: got %d to %q, want 302 to %s", query, r.status, r.header.Get("Location"), want)
+			}
 		}
 	}
 }
@@ -195,14 +183,12 @@ func TestTruncatedAnswers(t *testing.T) {
 		full := post(t, client, url+a.path, a.body)
 		for _, query := range []string{"?truncate", "?truncate&gzip", "?truncate&big=100000"} {
 			r := post(t, client, url+a.path+query, a.body)
-			if r.err == nil || r.status != 200 || r.body == "" {
-				t.Errorf("%s%s: %d %d bytes %v, want a part and an error", a.path, query, r.status, len(r.body), r.err)
-			}
+			errorIf(t, r.err == nil || r.status != 200 || r.body == "",
+				"%s%s: %d %d bytes %v, want a part and an error", a.path, query, r.status, len(r.body), r.err)
 		}
 		r := post(t, client, url+a.path+"?truncate=clean", a.body)
-		if r.err != nil || len(r.body) != len(full.body)/2 {
-			t.Errorf("%s: got %d of %d bytes, %v, want half", a.path, len(r.body), len(full.body), r.err)
-		}
+		errorIf(t, r.err != nil || len(r.body) != len(full.body)/2,
+			"%s: got %d of %d bytes, %v, want half", a.path, len(r.body), len(full.body), r.err)
 	}
 }
 
@@ -218,11 +204,10 @@ func TestEnvelope(t *testing.T) {
 		} {
 			r := post(t, client, url+a.path+"?"+c.query, a.body)
 			v := decode(t, r.body)
-			if r.status != 200 || v["status"] != c.want {
-				t.Errorf("%s?%s: got HTTP %d, %s, want 200 and the status %v inside", a.path, c.query, r.status, r.body, c.want)
-			}
+			errorIf(t, r.status != 200 || v["status"] != c.want,
+				"%s?%s: got HTTP %d, %s, want 200 and the status %v inside", a.path, c.query, r.status, r.body, c.want)
 			if _, failed := v["error"]; failed == (c.want == 200.0 || c.want == "200") {
-				t.Errorf("%s?%s: %s", a.path, c.query, r.body)
+				t.Errorf("%s?%s: got %s, want an error in it with a failure alone", a.path, c.query, r.body)
 			}
 		}
 		textOf(t, post(t, client, url+a.path+"?envelope", a.body).body)
@@ -239,15 +224,13 @@ func TestEchoKey(t *testing.T) {
 	for _, a := range asks {
 		for _, query := range []string{"echo-key", "echo-key&status=401", "echo-key&status=500", "echo-key&error-event"} {
 			if r := post(t, client, url+a.path+"?"+query, a.body); !strings.Contains(r.body, testKey) {
-				t.Errorf("%s?%s: no key in %s", a.path, query, r.body)
+				t.Errorf("%s?%s: got %s, want the key in it", a.path, query, r.body)
 			}
 			if r := post(t, client, url+a.path+strings.TrimPrefix("?"+query, "?echo-key&"), a.body); query != "echo-key" && strings.Contains(r.body, testKey) {
-				t.Errorf("%s: key in %s", a.path, r.body)
+				t.Errorf("%s: got %s, want no key in it", a.path, r.body)
 			}
 		}
 		list, _ := events(t, post(t, client, url+a.path+"?echo-key&chunk=3", streamed(a.body)).body)
-		if !strings.Contains(streamText(t, list), testKey) {
-			t.Errorf("%s: no key in the stream", a.path)
-		}
+		errorIf(t, !strings.Contains(streamText(t, list), testKey), "%s: no key in the stream, want one", a.path)
 	}
 }

@@ -102,7 +102,7 @@ func params(f *faults) []param {
 	}
 }
 
-// Faults returns every query parameter that the node knows, in the order of the package comment.
+// Faults returns every query parameter that the node knows. Of several that are due, the first one here is met.
 func Faults() []Fault {
 	var out []Fault
 	for _, p := range params(new(faults)) {
@@ -130,7 +130,7 @@ func parseFaults(query string) (faults, error) {
 		delete(values, p.name)
 		set := p.set
 		if set == nil {
-			set = f.times(p.name)
+			set = f.setCount(p.name)
 		}
 		if len(given) > 1 {
 			return f, fmt.Errorf("parameter %q: given more than once", p.name)
@@ -170,7 +170,7 @@ func (f faults) ignoredHeader() string {
 	return b.String()
 }
 
-func (f *faults) times(name string) func(string) error {
+func (f *faults) setCount(name string) func(string) error {
 	return func(v string) error {
 		n, err := strconv.ParseUint(v, 10, 32)
 		switch {

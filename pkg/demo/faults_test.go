@@ -19,22 +19,19 @@ func TestSuccessIsExactInAnyWindowOf100(t *testing.T) {
 		}
 		for from := 0; from+100 <= total; from++ {
 			if n := failed[from+100] - failed[from]; n != 100-success {
-				t.Fatalf("success=%d: %d failures in the 100 from %d", success, n, from)
+				t.Fatalf("success=%d: got %d failures in the 100 from %d, want %d", success, n, from, 100-success)
 			}
 		}
 	}
-	if !fails(0, 98_00) || fails(1, 98_00) || fails(math.MaxUint64, 100_00) || !fails(math.MaxUint64, 0) {
-		t.Error("the documented formula gives other values")
-	}
+	errorIf(t, !fails(0, 98_00) || fails(1, 98_00) || fails(math.MaxUint64, 100_00) || !fails(math.MaxUint64, 0),
+		"got other values than those of the documented formula")
 	failures := 0
 	for k := range uint64(10_000) {
 		if fails(k, 99_95) {
 			failures++
 		}
 	}
-	if failures != 5 {
-		t.Errorf("success=99.95: %d failures in 10000", failures)
-	}
+	errorIf(t, failures != 5, "success=99.95: got %d failures in 10000, want 5", failures)
 }
 
 func TestSuccessOverHTTP(t *testing.T) {
@@ -43,13 +40,10 @@ func TestSuccessOverHTTP(t *testing.T) {
 	for range 100 {
 		r := post(t, client, url+"/v1/complete?success=82", completeAsk)
 		got[r.status]++
-		if r.status == http.StatusServiceUnavailable && dig(decode(t, r.body), "error.type") != "overloaded_error" {
-			t.Errorf("failure: %s", r.body)
-		}
+		errorIf(t, r.status == http.StatusServiceUnavailable && dig(decode(t, r.body), "error.type") != "overloaded_error",
+			"failure: %s", r.body)
 	}
-	if got[200] != 82 || got[503] != 18 {
-		t.Errorf("statuses %v", got)
-	}
+	errorIf(t, got[200] != 82 || got[503] != 18, "got the statuses %v, want 82 and 18", got)
 }
 
 func TestLatencyIsLogNormalWithTheMeanAsked(t *testing.T) {
@@ -59,14 +53,12 @@ func TestLatencyIsLogNormalWithTheMeanAsked(t *testing.T) {
 			var sum, logs, squares float64
 			for k := range uint64(draws) {
 				d := drawDelay(mean, k, seed, queryID{byte(seed)})
-				if d < mean/tailFactor || d > mean*tailFactor {
-					t.Fatalf("delay %s of mean %s", d, mean)
-				}
+				fatalIf(t, d < mean/tailFactor || d > mean*tailFactor, "got a delay of %s with the mean %s, want a fourth to four times of it", d, mean)
 				l := math.Log(float64(d))
 				sum, logs, squares = sum+float64(d), logs+l, squares+l*l
 			}
 			if got := sum / draws / float64(mean); math.Abs(got-1) > 0.02 {
-				t.Errorf("seed %d: mean is %.4f of %s", seed, got, mean)
+				t.Errorf("seed %d: got a mean of %.4f times %s, want 0.98 to 1.02", seed, got, mean)
 			}
 			if sd := math.Sqrt(squares/draws - (logs/draws)*(logs/draws)); math.Abs(sd/sigma-1) > 0.05 {
 				t.Errorf("seed %d: sigma %.4f, want %.2f", seed, sd, sigma)
@@ -79,14 +71,11 @@ func TestDelaysAreRepeatableAndOwn(t *testing.T) {
 	one, two := queryID{1}, queryID{2}
 	first := drawDelay(time.Second, 5, 7, one)
 	if again := drawDelay(time.Second, 5, 7, one); again != first {
-		t.Errorf("two runs differ: %s and %s", first, again)
+		t.Errorf("two runs differ: got %s and %s, want the same", first, again)
 	}
-	if first == drawDelay(time.Second, 5, 7, two) || first == drawDelay(time.Second, 5, 8, one) {
-		t.Error("two queries or two seeds share a series")
-	}
-	if drawDelay(0, 5, 7, one) != 0 {
-		t.Error("no latency is a delay")
-	}
+	errorIf(t, first == drawDelay(time.Second, 5, 7, two) || first == drawDelay(time.Second, 5, 8, one),
+		"two queries or two seeds share a series, want one each")
+	errorIf(t, drawDelay(0, 5, 7, one) != 0, "got a delay without a latency, want none")
 }
 
 func TestLatencyDelaysFailuresAlike(t *testing.T) {
@@ -97,7 +86,7 @@ func TestLatencyDelaysFailuresAlike(t *testing.T) {
 			post(t, client, url+"/v1/complete?"+query, completeAsk)
 		}
 		if mean := n.total() / 200; mean < 740*time.Millisecond || mean > 860*time.Millisecond {
-			t.Errorf("%s: mean delay %s", query, mean)
+			t.Errorf("%s: got a mean delay of %s, want 740ms to 860ms", query, mean)
 		}
 	}
 }
@@ -107,9 +96,7 @@ func TestCountersAreBounded(t *testing.T) {
 	for i := range maxQueries + 10 {
 		n.count(queryID{byte(i), byte(i >> 8), byte(i >> 16)})
 	}
-	if len(n.counts) > maxQueries {
-		t.Errorf("%d counters", len(n.counts))
-	}
+	errorIf(t, len(n.counts) > maxQueries, "got %d counters, want at most %d", len(n.counts), maxQueries)
 }
 
 func TestPresetsAreValid(t *testing.T) {
@@ -119,8 +106,6 @@ func TestPresetsAreValid(t *testing.T) {
 	}
 	for i, p := range Presets() {
 		f, err := parseFaults(p.Query)
-		if p != want[i] || err != nil || len(f.ignored) > 0 {
-			t.Errorf("preset %+v: %v, ignored %v", p, err, f.ignored)
-		}
+		errorIf(t, p != want[i] || err != nil || len(f.ignored) > 0, "preset %+v: %v, ignored %v", p, err, f.ignored)
 	}
 }

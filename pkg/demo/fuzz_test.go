@@ -39,9 +39,7 @@ func FuzzFaults(f *testing.F) {
 	f.Add("a=%zz&;&=&status=,&success=NaN")
 	f.Fuzz(func(t *testing.T, query string) {
 		parsed, err := parseFaults(query)
-		if err != nil && err.Error() == "" {
-			t.Error("an error without a message")
-		}
+		errorIf(t, err != nil && err.Error() == "", "an error without a message")
 		if parsed.big != nil && *parsed.big > 1<<20 || parsed.gzip == "bomb" || parsed.bigHeader > 1<<20 {
 			return // right, but slow
 		}
@@ -52,12 +50,8 @@ func FuzzFaults(f *testing.F) {
 			req.Header.Set("X-Api-Key", testKey)
 			req.Header.Set("Anthropic-Version", versionOld)
 			status := answerTo(n, req)
-			if err != nil && status != 400 {
-				t.Errorf("%q is %v, and the status %d", query, err, status)
-			}
-			if status != 0 && (status < 100 || status > 599) {
-				t.Errorf("%q: status %d", query, status)
-			}
+			errorIf(t, err != nil && status != 400, "%q is %v, and the status %d", query, err, status)
+			errorIf(t, status != 0 && (status < 100 || status > 599), "%q: status %d", query, status)
 		}
 	})
 }

@@ -15,6 +15,28 @@ import (
 
 const testKey = "sk-test-0123456789"
 
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// errorIf reports what is wrong where a condition is met, and fatalIf ends the test there.
+func errorIf(t testing.TB, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Errorf(format, args...)
+	}
+}
+
+func fatalIf(t testing.TB, wrong bool, format string, args ...any) {
+	t.Helper()
+	if wrong {
+		t.Fatalf(format, args...)
+	}
+}
+
 // naps stands in for the clock: it waits for nothing and remembers what was asked.
 type naps struct {
 	mu   sync.Mutex
@@ -73,9 +95,7 @@ func streamed(body string) string { return strings.TrimSuffix(body, "}") + `,"st
 func request(t *testing.T, url, body string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	req.GetBody = nil // the transport must not send anything twice on its own
 	req.Header.Set("X-Api-Key", testKey)
 	req.Header.Set("Anthropic-Version", versionCurrent)

@@ -8,28 +8,22 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 )
 
 // inMemory returns a client of the node's own server, and a count of its dials.
-func inMemory(t *testing.T, n *Node, keepAlive bool) (*http.Client, func() int) {
+func inMemory(t *testing.T, n *Node, keepAlive bool) (client *http.Client, dials *atomic.Int64) {
 	t.Helper()
-	var mu sync.Mutex
-	dials := 0
+	dials = new(atomic.Int64)
 	transport := &http.Transport{DisableKeepAlives: !keepAlive, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		mu.Lock()
-		dials++
-		mu.Unlock()
+		dials.Add(1)
 		return n.DialContext(ctx, network, addr)
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport}, func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		return dials
-	}
+	return &http.Client{Transport: transport}, dials
 }
 
 // settled waits until no goroutine of this package or of a server is left.
@@ -41,9 +35,7 @@ func settled(t *testing.T) {
 		if !strings.Contains(stacks, "net/http.(*conn).serve") && !strings.Contains(stacks, "demo.(*listener)") && !strings.Contains(stacks, "demo.(*exchange)") {
 			return
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("goroutines left:\n%s", stacks)
-		}
+		fatalIf(t, time.Now().After(deadline), "got goroutines, want none:\n%s", stacks)
 	}
 }
 
@@ -55,18 +47,12 @@ func TestInMemory(t *testing.T) {
 			for _, a := range asks {
 				for _, body := range []string{a.body, streamed(a.body)} {
 					r := post(t, client, "http://demo"+a.path, body)
-					if r.status != 200 || r.err != nil || !strings.Contains(r.body, "demo") {
-						t.Fatalf("%s: %d %v", a.path, r.status, r.err)
-					}
+					fatalIf(t, r.status != 200 || r.err != nil || !strings.Contains(r.body, "demo"), "%s: got %d, %v, want 200 and an answer", a.path, r.status, r.err)
 				}
 			}
 		}
-		want := 30
-		if keepAlive {
-			want = 1
-		}
-		if dials() != want {
-			t.Errorf("keep-alive %v: %d dials, want %d", keepAlive, dials(), want)
+		if want := map[bool]int64{true: 1, false: 30}[keepAlive]; dials.Load() != want {
+			t.Errorf("keep-alive %v: %d dials, want %d", keepAlive, dials.Load(), want)
 		}
 		if err := n.Close(); err != nil {
 			t.Error(err)
@@ -94,27 +80,19 @@ func TestInMemoryFaults(t *testing.T) {
 func TestConcurrentRequests(t *testing.T) {
 	n := New(Options{})
 	client, _ := inMemory(t, n, true)
-	var mu sync.Mutex
-	got := map[int]int{}
+	var got [600]atomic.Int64
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
 			for range 6 {
-				resp, err := client.Do(request(t, "http://demo/v1/messages?status=429,503,200", streamed(messagesAsk)))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				resp.Body.Close()
-				mu.Lock()
-				got[resp.StatusCode]++
-				mu.Unlock()
+				r := post(t, client, "http://demo/v1/messages?status=429,503,200", streamed(messagesAsk))
+				got[r.status].Add(1)
 			}
 		})
 	}
 	wg.Wait()
-	if got[429] != 40 || got[503] != 40 || got[200] != 40 {
-		t.Errorf("got the statuses %v, want 40 of each", got)
+	if limited, down, ok := got[429].Load(), got[503].Load(), got[200].Load(); limited != 40 || down != 40 || ok != 40 {
+		t.Errorf("got %d times 429, %d times 503, %d times 200, want 40 of each", limited, down, ok)
 	}
 	n.Close()
 	settled(t)
@@ -133,13 +111,8 @@ func TestCloseEndsEverything(t *testing.T) {
 	var wg sync.WaitGroup
 	for _, query := range []string{"stall", "latency=9m", "stall-mid"} {
 		wg.Go(func() {
-			resp, err := client.Do(request(t, "http://demo/v1/messages?"+query, messagesAsk))
-			if err != nil {
-				return
-			}
-			defer resp.Body.Close()
-			if query != "stall-mid" {
-				t.Errorf("%s: got the status %d, want none", query, resp.StatusCode)
+			if r := post(t, client, "http://demo/v1/messages?"+query, messagesAsk); r.err == nil || query != "stall-mid" && r.status != 0 {
+				t.Errorf("%s: got %d, %v, want no whole answer", query, r.status, r.err)
 			}
 		})
 	}
@@ -147,9 +120,7 @@ func TestCloseEndsEverything(t *testing.T) {
 		<-arrived
 	}
 	idle, err := n.DialContext(t.Context(), "tcp", "demo:80")
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	for range 2 {
 		if err := n.Close(); err != nil {
 			t.Error(err)

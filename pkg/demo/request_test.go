@@ -29,12 +29,9 @@ func TestVersionsOfMessages(t *testing.T) {
 		}
 		r := do(t, client, req)
 		v := decode(t, r.body)
-		if r.status != c.want {
-			t.Errorf("%s %s: %d %s", c.version, c.extra, r.status, r.body)
-		}
-		if c.want == 400 && (dig(v, "error.message") != c.message || dig(v, "error.type") != "invalid_request_error" || v["type"] != "error") {
-			t.Errorf("%s %s: %s", c.version, c.extra, r.body)
-		}
+		errorIf(t, r.status != c.want, "%s %s: %d %s", c.version, c.extra, r.status, r.body)
+		errorIf(t, c.want == 400 && (dig(v, "error.message") != c.message || dig(v, "error.type") != "invalid_request_error" || v["type"] != "error"),
+			"%s %s: %s", c.version, c.extra, r.body)
 	}
 }
 
@@ -79,14 +76,12 @@ func TestBodiesThatAreRefused(t *testing.T) {
 	} {
 		r := post(t, client, url+c.path, c.body)
 		message, _ := dig(decode(t, r.body), "error.message").(string)
-		if r.status != 400 || !strings.Contains(message, c.message) {
-			t.Errorf("%s %q: %d %q, want 400 %q", c.path, clip(c.body), r.status, message, c.message)
-		}
+		errorIf(t, r.status != 400 || !strings.Contains(message, c.message),
+			"%s %q: %d %q, want 400 %q", c.path, clip(c.body), r.status, message, c.message)
 	}
 	v := decode(t, post(t, client, url+"/chat/completions", `{"messages":`+hi+`}`).body)
-	if dig(v, "error.param") != "model" || dig(v, "error.type") != "invalid_request_error" {
-		t.Errorf("chat error %v does not name its param", v)
-	}
+	errorIf(t, dig(v, "error.param") != "model" || dig(v, "error.type") != "invalid_request_error",
+		"got the chat error %v, want one that names its param", v)
 }
 
 func TestBodiesThatAreTaken(t *testing.T) {
@@ -98,9 +93,7 @@ func TestBodiesThatAreTaken(t *testing.T) {
 		{"/chat/completions", `{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"z"}]}],"temperature":1}`, "“z”"},
 	} {
 		r := post(t, client, url+c.path, c.body)
-		if r.status != 200 || !strings.Contains(textOf(t, r.body), c.quote) {
-			t.Errorf("%s: %d %s", c.path, r.status, r.body)
-		}
+		errorIf(t, r.status != 200 || !strings.Contains(textOf(t, r.body), c.quote), "%s: got %d %s, want 200 and %s", c.path, r.status, r.body, c.quote)
 	}
 }
 
@@ -112,10 +105,9 @@ func TestBodyOverTheLimit(t *testing.T) {
 	// Not JSON, so that the body which fits costs no parsing: it is looked at, and that is what counts.
 	fits := strings.Repeat("x", maxRequest)
 	if r := post(t, client, url+"/v1/messages", fits); r.status != 400 || !strings.Contains(r.body, "not a valid JSON object") {
-		t.Errorf("a body of exactly 32 MB: %d %v", r.status, r.err)
+		t.Errorf("a body of exactly 32 MB: got %d, %v, want 400", r.status, r.err)
 	}
 	r := post(t, client, url+"/v1/messages", fits+"x")
-	if r.status != http.StatusRequestEntityTooLarge || dig(decode(t, r.body), "error.type") != "request_too_large" {
-		t.Errorf("one byte more: %d %v %s", r.status, r.err, clip(r.body))
-	}
+	errorIf(t, r.status != http.StatusRequestEntityTooLarge || dig(decode(t, r.body), "error.type") != "request_too_large",
+		"one byte more: got %d, %v, %s, want 413", r.status, r.err, clip(r.body))
 }

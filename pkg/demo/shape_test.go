@@ -17,20 +17,15 @@ func TestBigAnswers(t *testing.T) {
 		for _, a := range asks {
 			text := textOf(t, post(t, client, fmt.Sprintf("%s%s?big=%d", url, a.path, n), a.body).body)
 			list, tail := events(t, post(t, client, fmt.Sprintf("%s%s?big=%d", url, a.path, n), streamed(a.body)).body)
-			if len(text) != n || streamText(t, list) != text || tail != "" {
-				t.Errorf("%s: big=%d gave %d bytes", a.path, n, len(text))
-			}
+			errorIf(t, len(text) != n || streamText(t, list) != text || tail != "", "%s: big=%d: got %d bytes, want as many, streamed too", a.path, n, len(text))
 		}
 	}
 	// One event, and so one line, of more than any chunk of the filler.
 	list, _ := events(t, post(t, client, url+"/v1/messages?big=200000&chunk=200000", streamed(messagesAsk)).body)
-	if !slices.ContainsFunc(list, func(e sse) bool { return len(e.data) > 200_000 }) {
-		t.Error("no event holds the whole text")
-	}
+	errorIf(t, !slices.ContainsFunc(list, func(e sse) bool { return len(e.data) > 200_000 }), "no event holds the whole text, want one")
 	r := post(t, client, url+"/v1/messages?big-header=70000", messagesAsk)
-	if len(r.header.Get("X-Demo-Big")) != 70_000 || r.status != 200 {
-		t.Errorf("big-header: %d bytes, status %d", len(r.header.Get("X-Demo-Big")), r.status)
-	}
+	errorIf(t, len(r.header.Get("X-Demo-Big")) != 70_000 || r.status != 200,
+		"big-header: got %d bytes, status %d, want 70000 and 200", len(r.header.Get("X-Demo-Big")), r.status)
 }
 
 func TestFirstLimitsFaults(t *testing.T) {
@@ -42,13 +37,11 @@ func TestFirstLimitsFaults(t *testing.T) {
 			r := post(t, client, url+"/v1/complete?first=2&"+fault, completeAsk)
 			same = append(same, r.status == plain.status && len(r.body) == len(plain.body))
 		}
-		if !slices.Equal(same, []bool{false, false, true, true}) {
-			t.Errorf("%s: normal answers: %v", fault, same)
-		}
+		errorIf(t, !slices.Equal(same, []bool{false, false, true, true}), "%s: got normal answers %v, want the third and the fourth", fault, same)
 	}
 	for range 2 {
 		if r := post(t, client, url+"/v1/complete?first=0&envelope&echo-key&status=500", completeAsk); decode(t, r.body)["status"] != 200.0 || !strings.Contains(r.body, testKey) {
-			t.Errorf("a node's manner was lost: %s", r.body)
+			t.Errorf("got %s, want the envelope and the key", r.body)
 		}
 	}
 }
@@ -57,11 +50,9 @@ func TestFaultsMeetTheirOrder(t *testing.T) {
 	names := []string{"spend-cap", "stall", "reset", "redirect", "html", "empty", "truncate", "error-event", "stall-mid", "drip"}
 	for i, name := range names {
 		f, err := parseFaults(strings.Join(names[i:], "&"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		if p := f.plan(0, 1, queryID{}); p.fault != name || p.breaks != name {
-			t.Errorf("%v: met %q", names[i:], p.fault)
+			t.Errorf("%v: met %q, want the first", names[i:], p.fault)
 		}
 	}
 	// The documented order is the order in which they are met.
@@ -70,13 +61,9 @@ func TestFaultsMeetTheirOrder(t *testing.T) {
 		if slices.Contains(names, f.Name) {
 			listed = append(listed, f.Name)
 		}
-		if !strings.HasPrefix(f.Usage, f.Name) {
-			t.Errorf("usage of %s begins with %q", f.Name, f.Usage)
-		}
+		errorIf(t, !strings.HasPrefix(f.Usage, f.Name), "the usage of %s is %q, want it to begin with the name", f.Name, f.Usage)
 	}
-	if !slices.Equal(listed, names) {
-		t.Errorf("listed as %v", listed)
-	}
+	errorIf(t, !slices.Equal(listed, names), "got the order %v, want %v", listed, names)
 }
 
 func TestBadParametersAreNamed(t *testing.T) {
@@ -93,14 +80,13 @@ func TestBadParametersAreNamed(t *testing.T) {
 		for _, a := range asks {
 			r := post(t, client, url+a.path+"?"+query, a.body)
 			message, _ := dig(decode(t, r.body), "error.message").(string)
-			if r.status != 400 || !strings.Contains(message, `parameter "`+name+`"`) {
-				t.Errorf("%s?%s: %d %s", a.path, clip(query), r.status, r.body)
-			}
+			errorIf(t, r.status != 400 || !strings.Contains(message, `parameter "`+name+`"`),
+				"%s?%s: %d %s", a.path, clip(query), r.status, r.body)
 		}
 	}
 	for _, query := range []string{"a=%zz", "a;b=1"} {
 		if r := post(t, client, url+"/v1/messages?"+query, messagesAsk); r.status != 400 || !strings.Contains(r.body, "query") {
-			t.Errorf("%s: %d %s", query, r.status, r.body)
+			t.Errorf("%s: got %d %s, want 400 that names the query", query, r.status, r.body)
 		}
 	}
 }
@@ -115,9 +101,7 @@ func TestUnknownParametersAreListed(t *testing.T) {
 		}
 	}
 	f, err := parseFaults(strings.Repeat("&", 10) + strings.Repeat("q", 10_000) + "=1")
-	if err != nil || len(f.ignoredHeader()) > maxIgnored+8 {
-		t.Errorf("%d bytes, %v", len(f.ignoredHeader()), err)
-	}
+	errorIf(t, err != nil || len(f.ignoredHeader()) > maxIgnored+8, "%d bytes, %v", len(f.ignoredHeader()), err)
 }
 
 func TestRecordsHoldNoSecret(t *testing.T) {
@@ -137,11 +121,9 @@ func TestRecordsHoldNoSecret(t *testing.T) {
 		{Started: at, Method: "GET", Path: "/nothing", Status: 404},
 		{Started: at, Method: "POST", Path: "/v1/complete", Query: "reset", API: "complete", Fault: "reset", Key: true},
 	}
-	if !slices.Equal(list, want) {
-		t.Errorf("records\n%+v, want\n%+v", list, want)
-	}
+	errorIf(t, !slices.Equal(list, want), "records\n%+v, want\n%+v", list, want)
 	if s := fmt.Sprintf("%+v", list); strings.Contains(s, testKey) || strings.Contains(s, "hi there") {
-		t.Errorf("a record tells a secret: %s", s)
+		t.Errorf("got a secret in %s, want none", s)
 	}
 }
 
@@ -153,13 +135,10 @@ func TestGzipUnasked(t *testing.T) {
 	for _, a := range asks {
 		for _, body := range []string{a.body, streamed(a.body)} {
 			r := post(t, client, url+a.path+"?gzip", body)
-			if r.err != nil || r.header.Get("Content-Encoding") != "gzip" {
-				t.Fatalf("%s: %v %q", a.path, r.err, r.header.Get("Content-Encoding"))
-			}
+			fatalIf(t, r.err != nil || r.header.Get("Content-Encoding") != "gzip",
+				"%s: %v %q", a.path, r.err, r.header.Get("Content-Encoding"))
 			z, err := gzip.NewReader(strings.NewReader(r.body))
-			if err != nil {
-				t.Fatal(err)
-			}
+			check(t, err)
 			if b, err := io.ReadAll(z); err != nil || !bytes.Contains(b, []byte("demo node")) && body == a.body {
 				t.Errorf("%s: %v %s", a.path, err, b)
 			}
@@ -167,11 +146,7 @@ func TestGzipUnasked(t *testing.T) {
 	}
 	r := post(t, client, url+"/v1/messages?gzip=bomb", messagesAsk)
 	z, err := gzip.NewReader(strings.NewReader(r.body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	check(t, err)
 	n, err := io.Copy(io.Discard, z)
-	if err != nil || n <= 64<<20 || len(r.body) > 1<<20 {
-		t.Errorf("bomb: %d bytes became %d, %v", len(r.body), n, err)
-	}
+	errorIf(t, err != nil || n <= 64<<20 || len(r.body) > 1<<20, "bomb: %d bytes became %d, %v", len(r.body), n, err)
 }

@@ -69,7 +69,7 @@ func TestStreams(t *testing.T) {
 		expect(t, test.path, list[last].data, test.last)
 		for i, e := range list[:last] {
 			if v := decode(t, e.data); dig(v, test.reason) != nil {
-				t.Errorf("%s: got a stop reason in event %d of %d: %s", test.path, i, len(list), e.data)
+				t.Errorf("%s: got a stop reason in event %d of %d, want one at the end alone: %s", test.path, i, len(list), e.data)
 			}
 		}
 		whole := post(t, client, url+test.path, test.whole).body
@@ -113,9 +113,7 @@ func TestEventsAreFlushedAndPaced(t *testing.T) {
 	}})
 	for _, a := range asks {
 		resp, err := client.Do(request(t, url+a.path+"?pace=7ms", streamed(a.body)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		// The node waits before every event but the first: what is read before the step was flushed.
 		r := bufio.NewReader(resp.Body)
 		for range 4 {
@@ -145,20 +143,18 @@ func TestBrokenStreams(t *testing.T) {
 		} {
 			r := post(t, client, url+a.path+"?"+c.query, streamed(a.body))
 			list, tail := events(t, r.body)
-			if r.status != 200 || (r.err != nil) != c.broken || (tail != "") != c.inside {
-				t.Errorf("%s?%s: %d %v, tail %q", a.path, c.query, r.status, r.err, tail)
-			}
-			if strings.Contains(r.body, terminal[a.path]) && c.query != "truncate&chunk=100000" || len(list) >= len(full) || streamText(t, list) == "" {
-				t.Errorf("%s?%s: %s", a.path, c.query, r.body)
-			}
+			errorIf(t, r.status != 200 || (r.err != nil) != c.broken || (tail != "") != c.inside,
+				"%s?%s: %d %v, tail %q", a.path, c.query, r.status, r.err, tail)
+			errorIf(t, strings.Contains(r.body, terminal[a.path]) && c.query != "truncate&chunk=100000" || len(list) >= len(full) || streamText(t, list) == "",
+				"%s?%s: %s", a.path, c.query, r.body)
 			if c.last != "" && !strings.Contains(list[len(list)-1].data, c.last) {
-				t.Errorf("%s?%s: last event %v", a.path, c.query, list[len(list)-1])
+				t.Errorf("%s?%s: got the last event %v, want %s in it", a.path, c.query, list[len(list)-1], c.last)
 			}
 		}
 	}
 	list, _ := events(t, post(t, client, url+"/v1/messages?error-event", streamed(messagesAsk)).body)
 	if last := list[len(list)-1]; last.event != "error" || dig(decode(t, last.data), "error.type") != "overloaded_error" {
-		t.Errorf("error event: %v", last)
+		t.Errorf("got the last event %v, want an error", last)
 	}
 	// A failure before the stream is an ordinary error.
 	if r := post(t, client, url+"/v1/messages?status=529", streamed(messagesAsk)); r.status != 529 || decode(t, r.body)["type"] != "error" {
@@ -181,9 +177,7 @@ func TestDripAndStallOfStreams(t *testing.T) {
 			r := bufio.NewReader(resp.Body)
 			for seen := 0; seen < 5; {
 				line, err := r.ReadString('\n')
-				if err != nil {
-					t.Fatalf("%s?%s: %v", a.path, fault, err)
-				}
+				fatalIf(t, err != nil, "%s?%s: %v", a.path, fault, err)
 				if fault == "stall-mid" && strings.HasPrefix(line, "data: ") || line == pings[a.path] {
 					seen++
 				}
@@ -195,7 +189,5 @@ func TestDripAndStallOfStreams(t *testing.T) {
 			}
 		}
 	}
-	if n.total() < 4*dripEvery {
-		t.Errorf("slept for %s in all", n.total())
-	}
+	errorIf(t, n.total() < 4*dripEvery, "slept for %s in all", n.total())
 }
