@@ -64,11 +64,7 @@ func hungUp(t *testing.T, build func(*url.URL) http.RoundTripper, key string) (r
 	for range 2 {
 		r := request(t, "http://"+s.address, strings.NewReader("prompt"))
 		r.Header.Set(key, "1")
-		var resp *http.Response
-		if resp, err = rt.RoundTrip(r); err == nil {
-			_, _ = io.Copy(io.Discard, resp.Body)
-			resp.Body.Close()
-		}
+		_, _, err = roundTrip(rt, r)
 		// A RoundTripper may not change its request (net/http's documentation).
 		errorIf(t, r.GetBody == nil || r.Header.Get(key) == "", "the caller's request was changed, want it as it was")
 	}
@@ -101,12 +97,7 @@ func TestNothingIsReplayedOnAStaleConnection(t *testing.T) {
 		var err error
 		for n := range 2 {
 			stale.Store(n == 1)
-			r := request(t, s.URL, strings.NewReader("prompt"))
-			var resp *http.Response
-			if resp, err = rt.RoundTrip(r); err == nil {
-				_, _ = io.Copy(io.Discard, resp.Body)
-				resp.Body.Close()
-			}
+			_, _, err = roundTrip(rt, request(t, s.URL, strings.NewReader("prompt")))
 		}
 		errorIf(t, got.Load() != want || (err == nil) != (want == 2),
 			"%s: the server got %d requests, want %d; the second call ended with %v", name, got.Load(), want, err)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -91,10 +90,8 @@ func TestBounds(t *testing.T) {
 	} {
 		t.Run(e.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				near, far, err := inMemory()
-				check(t, err)
-				o := Options{Target: mustURL(t, "http://node.test"), MaxBody: limit,
-					Dial: func(context.Context, string, string) (net.Conn, error) { return near, nil }}
+				near, far, _ := inMemory()
+				o := Options{Target: mustURL(t, "http://node.test"), MaxBody: limit, Dial: dialTo(near)}
 				if e.proxy != "" {
 					o.Target, o.Proxy = mustURL(t, "https://node.test"), mustURL(t, e.proxy)
 				}

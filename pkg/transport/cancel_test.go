@@ -103,22 +103,18 @@ func (p phase) cancelled(t *testing.T, network network, reached func(served, ans
 		close(served)
 		<-t.Context().Done()
 	}()
-	o := Options{Target: mustURL(t, "http://node.test"), ConnectTimeout: time.Hour,
-		Dial: func(context.Context, string, string) (net.Conn, error) { return near, nil }}
+	o := Options{Target: mustURL(t, "http://node.test"), ConnectTimeout: time.Hour, Dial: dialTo(near)}
 	p.change(&o)
 	rt, err := New(o)
 	check(t, err)
 	cause := errors.New("the caller's")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, o.Target.String(), strings.NewReader(p.body+"prompt"))
-	check(t, err)
+	r := request(t, o.Target.String(), strings.NewReader(p.body+"prompt")).WithContext(ctx)
 	ended := make(chan error)
 	go func() {
 		resp, err := rt.RoundTrip(r)
-		if (err == nil) != p.answers {
-			t.Errorf("%s: RoundTrip returned %v; want an answer: %t", p.name, err, p.answers)
-		}
+		errorIf(t, (err == nil) != p.answers, "%s: RoundTrip returned %v; want an answer: %t", p.name, err, p.answers)
 		if err == nil {
 			close(answered)
 			_, err = io.ReadAll(resp.Body)
@@ -182,8 +178,7 @@ func goroutines() string {
 
 // TestCancelledBefore holds that a call whose context has ended before sends nothing, and leaves the kept connection.
 func TestCancelledBefore(t *testing.T) {
-	o, s := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RemoteAddr) })
-	defer s.Close()
+	o, _ := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RemoteAddr) })
 	rt := build(t, o)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("the caller's")

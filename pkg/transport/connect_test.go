@@ -1,16 +1,13 @@
 package transport
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"runtime"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,33 +19,17 @@ func TestRefusesOld(t *testing.T) {
 		floor   uint16
 		refuses bool
 	}{{tls.VersionTLS12, false}, {tls.VersionTLS13, true}} {
-		s := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}, MinVersion: tt.floor})
+		config := ca.config()
+		config.MinVersion = tt.floor
+		s := tlsServer(t, config)
 		got, err := RefusesOld(t.Context(), Options{Target: mustURL(t, s.URL)})
 		errorIf(t, err != nil || got != tt.refuses,
 			"floor %s: %v, %v, want %v", tls.VersionName(tt.floor), got, err, tt.refuses)
 	}
-}
-
-// A port that speaks no TLS, or that nobody listens on, says nothing about a floor.
-func TestRefusesOldWithoutTLS(t *testing.T) {
-	l := listen(t)
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			conn.Close()
-		}
-	}()
-	if got, err := RefusesOld(t.Context(), Options{Target: mustURL(t, "https://"+l.Addr().String())}); err == nil {
-		t.Errorf("no TLS: got %v, want an error", got)
-	}
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	closed.Close()
-	if got, err := RefusesOld(t.Context(), Options{Target: mustURL(t, "https://"+closed.Addr().String())}); err == nil {
-		t.Errorf("nothing listens: got %v, want an error", got)
+	silent := newSink(t, func(net.Conn) io.Reader { return nil })
+	for name, address := range map[string]string{"no TLS": silent.address, "nothing listens": unused(t)} {
+		got, err := RefusesOld(t.Context(), Options{Target: mustURL(t, "https://"+address)})
+		errorIf(t, err == nil, "%s: got %v, want an error: it says nothing about a floor", name, got)
 	}
 }
 
@@ -63,10 +44,7 @@ func TestConnectTimeoutOfTLS(t *testing.T) {
 		"http":   {Target: mustURL(t, "https://node.test"), Proxy: mustURL(t, "http://"+l.Addr().String())},
 	} {
 		o.ConnectTimeout = timeout
-		rt, err := New(o)
-		check(t, err)
-		r := request(t, o.Target.String(), body("prompt"))
-		_, err = rt.RoundTrip(r)
+		_, err := build(t, o).RoundTrip(request(t, o.Target.String(), body("prompt")))
 		var late *ConnectTimeoutError
 		if !errors.As(err, &late) || late.Timeout != timeout || late.Hint() == "" {
 			t.Errorf("%s: %v", name, err)
@@ -79,87 +57,27 @@ func TestConnectTimeoutOfTLS(t *testing.T) {
 		if want := fmt.Sprintf("no connection to %s%s within 50ms", o.Target.Host, via); err.Error() != want {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
-		if name == "http" { // net/http itself reads the reply to a CONNECT, for up to a minute
-			closeIdle(rt)
-		}
-	}
-	noMoreDials(t)
-}
-
-// noMoreDials waits until net/http has given up its dials: they end on their own, after the call that made them.
-func noMoreDials(t *testing.T) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); ; runtime.Gosched() {
-		stacks := make([]byte, 1<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		if !bytes.Contains(stacks, []byte("net/http.(*Transport).dialConn")) {
-			return
-		}
-		fatalIf(t, time.Now().After(end), "a dial goes on, want none:\n%s", stacks)
 	}
 }
-
-// pipeDial dials an HTTP server over net.Pipe, inside a synctest bubble. The returned function ends the server.
-func pipeDial(handle http.HandlerFunc) (dial func(ctx context.Context, network, address string) (net.Conn, error), end func()) {
-	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-	s := &http.Server{Handler: handle, ErrorLog: quiet}
-	done := make(chan struct{})
-	go func() { defer close(done); _ = s.Serve(l) }()
-	return l.dial, func() { s.Close(); <-done }
-}
-
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	near, far := net.Pipe()
-	select {
-	case l.conns <- far:
-		return near, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error { l.once.Do(func() { close(l.closed) }); return nil }
-
-func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
 
 // TestConnectTimeoutEndsWithTheConnection holds that the connect timeout bounds the connecting alone: an answer that is
 // not streamed may think for minutes (DESIGN.md section 3), before its header and within its body. The time is fake.
 func TestConnectTimeoutEndsWithTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dial, end := pipeDial(func(w http.ResponseWriter, _ *http.Request) {
+		near, far, _ := inMemory()
+		go func() {
+			defer far.Close()
+			part("")(far, bufio.NewReader(far))
 			time.Sleep(5 * time.Minute)
-			_, _ = io.WriteString(w, "slow")
-			w.(http.Flusher).Flush()
+			_, _ = io.WriteString(far, chunked("4\r\nslow\r\n"))
 			time.Sleep(4 * time.Minute)
-			_, _ = io.WriteString(w, " answer")
-		})
-		rt, err := New(Options{Target: mustURL(t, "http://node.test"), Dial: dial, ConnectTimeout: 15 * time.Second})
-		check(t, err)
-		r := request(t, "http://node.test", body("prompt"))
+			_, _ = io.WriteString(far, "7\r\n answer\r\n0\r\n\r\n")
+		}()
+		o := Options{Target: mustURL(t, "http://node.test"), Dial: dialTo(near), ConnectTimeout: 15 * time.Second}
 		started := time.Now()
-		resp, err := rt.RoundTrip(r)
-		check(t, err)
-		text, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		errorIf(t, string(text) != "slow answer" || err != nil || time.Since(started) != 9*time.Minute,
+		_, text, err := say(t, build(t, o), o, []byte("prompt"))
+		errorIf(t, text != "slow answer" || err != nil || time.Since(started) != 9*time.Minute,
 			"got %q, %v after %s, want a slow answer after 9 min", text, err, time.Since(started))
-		closeIdle(rt)
-		end()
 	})
 }
 
@@ -167,12 +85,10 @@ func TestConnectTimeoutEndsWithTheConnection(t *testing.T) {
 func TestConnectTimeoutIsExact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		never := func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
-		rt, err := New(Options{Target: mustURL(t, "http://node.test"), Dial: never, ConnectTimeout: 15 * time.Second})
-		check(t, err)
+		rt := build(t, Options{Target: mustURL(t, "http://node.test"), Dial: never, ConnectTimeout: 15 * time.Second})
 		started := time.Now()
 		for n := 1; n <= 2; n++ {
-			r := request(t, "http://node.test", body("prompt"))
-			_, err = rt.RoundTrip(r)
+			_, err := rt.RoundTrip(request(t, "http://node.test", body("prompt")))
 			var late *ConnectTimeoutError
 			errorIf(t, !errors.As(err, &late) || time.Since(started) != time.Duration(n)*15*time.Second,
 				"got %v after %s, want the timeout after %d times 15 s", err, time.Since(started), n)
@@ -180,12 +96,8 @@ func TestConnectTimeoutIsExact(t *testing.T) {
 		// The caller's own end goes before it and is told from it.
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("the caller's"))
 		defer cancel()
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://node.test", body("prompt"))
-		check(t, err)
-		if _, err = rt.RoundTrip(r); err == nil || err.Error() != "the caller's" {
-			t.Errorf("got %v, want the caller's own", err)
-		}
-		closeIdle(rt)
+		_, err := rt.RoundTrip(request(t, "http://node.test", body("prompt")).WithContext(ctx))
+		errorIf(t, err == nil || err.Error() != "the caller's", "got %v, want the caller's own", err)
 	})
 }
 
@@ -204,7 +116,7 @@ func (w writes) Write(p []byte) (int, error) {
 // node's certificate does not hold.
 func TestHandshakeEnd(t *testing.T) {
 	ca, other := privateCA(t), privateCA(t)
-	s := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}})
+	s := tlsServer(t, ca.config())
 	p256 := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}, CurvePreferences: []tls.CurveID{tls.CurveP256}})
 	old := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}, MaxVersion: tls.VersionTLS12})
 	warm := func(rt *Transport) func(context.Context) error { return rt.Warm }
@@ -236,10 +148,7 @@ func TestHandshakeEnd(t *testing.T) {
 				check(t, c.warm(rt)(t.Context()))
 				errorIf(t, len(all) != c.writes-1, "%d writes before a request, want %d", len(all), c.writes-1)
 			}
-			resp, err := rt.RoundTrip(request(t, c.url, body("hi")))
-			if err == nil {
-				resp.Body.Close()
-			}
+			_, _, err := roundTrip(rt, request(t, c.url, body("hi")))
 			errorIf(t, (err != nil) != c.fails, "got %v, want an error: %t", err, c.fails)
 			errorIf(t, len(all) != c.writes, "%d writes, want %d", len(all), c.writes)
 		})
@@ -250,26 +159,20 @@ func TestHandshakeEnd(t *testing.T) {
 func TestMaxIdle(t *testing.T) {
 	for _, test := range []struct {
 		most, pause time.Duration
-		dials       int
+		dials       int64
 	}{{0, time.Minute, 1}, {0, 2 * time.Minute, 2}, {time.Hour, 59 * time.Minute, 1}} {
 		synctest.Test(t, func(t *testing.T) {
-			dial, end := pipeDial(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
-			dials := 0
-			o := Options{Target: mustURL(t, "http://node.test"), MaxIdle: test.most}
-			o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-				dials++
-				return dial(ctx, network, address)
-			}
-			rt, err := New(o)
-			check(t, err)
+			l := newLink(t, inMemory, false)
+			l.options.MaxIdle = test.most
+			tr := l.start(t, false, func(conn net.Conn) { behaviour{pieces: []string{hello}}.serve(conn, make(chan bool, 2)) })
 			for range 2 {
-				_, text, err := say(t, rt, o, []byte("prompt"))
-				errorIf(t, text != "ok" || err != nil, "%q, %v, want ok", text, err)
+				_, text, err := say(t, tr, Options{Target: mustURL(t, l.target())}, []byte("prompt"))
+				errorIf(t, text != "hello" || err != nil, "%q, %v, want hello", text, err)
 				time.Sleep(test.pause)
 			}
-			errorIf(t, dials != test.dials, "most %v: %d connections after a pause of %v, want %d", test.most, dials, test.pause, test.dials)
-			rt.CloseIdleConnections()
-			end()
+			errorIf(t, tr.dials.Load() != test.dials,
+				"most %v: %d connections after a pause of %v, want %d", test.most, tr.dials.Load(), test.pause, test.dials)
+			tr.end()
 		})
 	}
 }

@@ -121,6 +121,11 @@ func (c *memoryConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// dialTo dials one connection.
+func dialTo(conn net.Conn) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) { return conn, nil }
+}
+
 func inMemory() (near, far net.Conn, err error) {
 	near, far = net.Pipe()
 	cut := new(atomic.Bool)
@@ -132,6 +137,7 @@ type link struct {
 	network network
 	ca      *authority // nil for plain http
 	secure  *tls.Config
+	options Options // of ferry's transport
 }
 
 func newLink(t *testing.T, over network, secure bool) *link {
@@ -139,7 +145,7 @@ func newLink(t *testing.T, over network, secure bool) *link {
 	l := &link{network: over}
 	if secure {
 		l.ca = privateCA(t)
-		l.secure = &tls.Config{Certificates: []tls.Certificate{l.ca.issue(nil)}}
+		l.secure = l.ca.config()
 	}
 	return l
 }
@@ -191,7 +197,8 @@ func (l *link) start(t *testing.T, judge bool, serve func(net.Conn)) *trial {
 		tr.RoundTripper = bare
 		return tr
 	}
-	o := Options{Target: mustURL(t, l.target()), Dial: dial}
+	o := l.options
+	o.Target, o.Dial = mustURL(t, l.target()), dial
 	if l.ca != nil {
 		o.TLS.CA = l.ca.file
 	}
@@ -206,8 +213,7 @@ func outcome(t *testing.T, rt http.RoundTripper, url string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("the prompt"))
-	check(t, err)
+	r := request(t, url, strings.NewReader("the prompt")).WithContext(ctx)
 	r.Header.Set("Idempotency-Key", "1") // has http.Transport replay what a closed connection did not carry
 	return result(t, rt, r)
 }
@@ -215,12 +221,10 @@ func outcome(t *testing.T, rt http.RoundTripper, url string) string {
 // result sends a request and tells all that a caller sees of what it ended with.
 func result(t *testing.T, rt http.RoundTripper, r *http.Request) string {
 	t.Helper()
-	resp, err := rt.RoundTrip(r)
-	if err != nil {
+	resp, body, err := roundTrip(rt, r)
+	if resp == nil {
 		return "no answer: " + kind(t, err)
 	}
-	body, err := io.ReadAll(resp.Body)
-	resp.Body.Close()
 	said := fmt.Sprintf("%s %s, %d of %d bytes %q, header %v, trailer %v",
 		resp.Proto, resp.Status, len(body), resp.ContentLength, body, resp.Header, resp.Trailer)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/netip"
 	"net/url"
 	"os"
@@ -106,6 +106,16 @@ func request(t *testing.T, target string, prompt io.Reader) *http.Request {
 	return r
 }
 
+// roundTrip sends a request and reads what comes back.
+func roundTrip(rt http.RoundTripper, r *http.Request) (resp *http.Response, answer string, err error) {
+	if resp, err = rt.RoundTrip(r); err != nil {
+		return nil, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp, string(text), err
+}
+
 // answers sends a prompt and expects an answer with these words.
 func answers(t *testing.T, o Options, want string) {
 	t.Helper()
@@ -140,7 +150,7 @@ func newAuthority(dir string, from, to time.Time) *authority {
 	key := newKey()
 	n := serial.Add(1)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(n), Subject: pkix.Name{CommonName: fmt.Sprint("authority ", n)},
+		Subject:   pkix.Name{CommonName: fmt.Sprint("authority ", n)},
 		NotBefore: from, NotAfter: to, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
@@ -174,7 +184,7 @@ func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
 
 func (a *authority) issueFor(key *ecdsa.PrivateKey, change func(*x509.Certificate)) tls.Certificate {
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial.Add(1)), Subject: pkix.Name{CommonName: "node"},
+		Subject:   pkix.Name{CommonName: "node"},
 		NotBefore: yesterday(), NotAfter: nextYear(),
 		DNSNames: []string{"localhost", "node.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
@@ -197,6 +207,17 @@ func (a *authority) files(pair tls.Certificate) (cert, key string) {
 	must(err)
 	writePEM(key, "PRIVATE KEY", der)
 	return cert, key
+}
+
+// config shows a certificate for loopback.
+func (a *authority) config() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{a.issue(nil)}}
+}
+
+// node are the options for a node with a certificate of the authority.
+func (a *authority) node(t *testing.T, address string) Options {
+	t.Helper()
+	return Options{Target: mustURL(t, "https://"+address), TLS: TLS{CA: a.file}}
 }
 
 func (a *authority) pool() *x509.CertPool {
@@ -288,18 +309,9 @@ func build(t *testing.T, o Options) *Transport {
 // post sends a prompt to a target and returns what came back.
 func post(t *testing.T, o Options) (*http.Response, string, error) {
 	t.Helper()
-	rt := build(t, o)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a sink that was let in would never answer
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, o.Target.String(), body("the prompt"))
-	check(t, err)
-	resp, err := rt.RoundTrip(r)
-	if err != nil {
-		return nil, "", err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return resp, string(text), err
+	return roundTrip(build(t, o), request(t, o.Target.String(), body("the prompt")).WithContext(ctx))
 }
 
 // connectProxy is a small proxy: CONNECT and plain requests, with a password where auth is not "".
@@ -321,16 +333,7 @@ func (p *connectProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodConnect {
-		r.Header.Del("Proxy-Authorization")
-		r.RequestURI = ""
-		resp, err := http.DefaultTransport.RoundTrip(r)
-		if err != nil {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		defer resp.Body.Close()
-		w.WriteHeader(resp.StatusCode)
-		_, _ = io.Copy(w, resp.Body)
+		(&httputil.ReverseProxy{Rewrite: func(*httputil.ProxyRequest) {}}).ServeHTTP(w, r)
 		return
 	}
 	far, err := net.Dial("tcp", r.Host)
@@ -390,17 +393,15 @@ func unused(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// socksServer is a small SOCKS5 server (RFC 1928, 1929) that notes what it is asked for and always goes to the same
-// place.
+// socksServer is a small SOCKS5 server (RFC 1928, 1929) that tells what it is asked for and always goes to the same place.
 type socksServer struct {
 	to, user, password string
-
-	mu    sync.Mutex
-	asked []string
+	asked              chan string
 }
 
 func (s *socksServer) start(t *testing.T, scheme string) *url.URL {
 	t.Helper()
+	s.asked = make(chan string, 9)
 	sink := newSink(t, func(conn net.Conn) io.Reader {
 		if err := s.serve(conn); err != nil {
 			_, _ = conn.Write([]byte{5, 1, 0, 1, 0, 0, 0, 0, 0, 0}) // general failure
@@ -444,9 +445,7 @@ func (s *socksServer) serve(conn net.Conn) error {
 		host = netip.AddrFrom16([16]byte(read(16))).String()
 	}
 	port := strconv.Itoa(int(binary.BigEndian.Uint16(read(2))))
-	s.mu.Lock()
-	s.asked = append(s.asked, host+" "+port)
-	s.mu.Unlock()
+	s.asked <- host + " " + port
 	far, err := net.Dial("tcp", s.to)
 	if err != nil {
 		return err
@@ -454,13 +453,4 @@ func (s *socksServer) serve(conn net.Conn) error {
 	_, _ = conn.Write([]byte{5, 0, 0, 1, 127, 0, 0, 1, 0, 0})
 	splice(conn, far)
 	return nil
-}
-
-func (s *socksServer) last() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.asked) == 0 {
-		return ""
-	}
-	return s.asked[len(s.asked)-1]
 }

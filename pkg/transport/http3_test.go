@@ -46,12 +46,22 @@ func newQUICServer(t *testing.T, config *tls.Config, handle http.HandlerFunc) *q
 	return s
 }
 
+// quicNode serves HTTP/3 with a certificate of an authority of its own, and gives the options that reach it.
+func quicNode(t *testing.T, handle http.HandlerFunc) (*quicServer, Options) {
+	t.Helper()
+	ca := privateCA(t)
+	s := newQUICServer(t, ca.config(), handle)
+	o := ca.node(t, s.address)
+	o.HTTP3, o.ConnectTimeout = OnlyHTTP3, 10*time.Second
+	return s, o
+}
+
+func echo(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }
+
 // TestHTTP3 holds what the way over QUIC has in common with the one over TCP.
 func TestHTTP3(t *testing.T) {
-	ca := privateCA(t)
-	leaf := ca.issue(nil)
 	answers := map[string]http.HandlerFunc{
-		"/whole": func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) },
+		"/whole": echo,
 		"/reset": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 		"/short": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "9")
@@ -65,7 +75,7 @@ func TestHTTP3(t *testing.T) {
 		},
 		"/hints": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(103); _, _ = io.WriteString(w, "late") },
 	}
-	s := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{leaf}}, func(w http.ResponseWriter, r *http.Request) {
+	s, o := quicNode(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/whole" {
 			_, _ = io.Copy(io.Discard, r.Body)
 		}
@@ -84,9 +94,8 @@ func TestHTTP3(t *testing.T) {
 		"/redirect": {status: 307},
 		"/hints":    {status: 200, text: "late"},
 	} {
-		resp, text, err := post(t, Options{
-			Target: mustURL(t, "https://"+s.address+path), TLS: TLS{CA: ca.file}, HTTP3: OnlyHTTP3, ConnectTimeout: 10 * time.Second,
-		})
+		o.Target = mustURL(t, "https://"+s.address+path)
+		resp, text, err := post(t, o)
 		if want.none {
 			errorIf(t, resp != nil || err == nil || want.err != nil && !errors.Is(err, want.err),
 				"%s: %v, %v; want no answer and %v", path, resp, err, want.err)
@@ -99,18 +108,15 @@ func TestHTTP3(t *testing.T) {
 
 // TestHTTP3Cut has a server that resets the stream in the middle of an answer.
 func TestHTTP3Cut(t *testing.T) {
-	ca := privateCA(t)
 	read := make(chan struct{})
-	s := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}, func(w http.ResponseWriter, r *http.Request) {
+	_, o := quicNode(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, "half")
 		w.(http.Flusher).Flush()
 		<-read
 		panic(http.ErrAbortHandler)
 	})
-	o := Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: ca.file}, HTTP3: OnlyHTTP3, ConnectTimeout: 10 * time.Second}
-	r := request(t, o.Target.String(), body("prompt"))
-	resp, err := build(t, o).RoundTrip(r)
+	resp, err := build(t, o).RoundTrip(request(t, o.Target.String(), body("prompt")))
 	check(t, err)
 	defer resp.Body.Close()
 	half := make([]byte, 4)
@@ -123,10 +129,7 @@ func TestHTTP3Cut(t *testing.T) {
 
 // TestHTTP3Kept holds that a connection is used again, and that one that the server has closed is not.
 func TestHTTP3Kept(t *testing.T) {
-	ca := privateCA(t)
-	s := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}},
-		func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
-	o := Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: ca.file}, HTTP3: OnlyHTTP3, ConnectTimeout: 10 * time.Second}
+	s, o := quicNode(t, echo)
 	rt := build(t, o)
 	for n := range 3 {
 		if _, text, err := say(t, rt, o, []byte("hello")); text != "hello" || err != nil {
@@ -135,9 +138,8 @@ func TestHTTP3Kept(t *testing.T) {
 	}
 	get, err := http.NewRequestWithContext(t.Context(), http.MethodGet, o.Target.String(), nil)
 	check(t, err)
-	resp, err := rt.RoundTrip(get)
+	resp, _, err := roundTrip(rt, get)
 	check(t, err)
-	defer resp.Body.Close()
 	errorIf(t, resp.StatusCode != 200 || resp.TLS == nil, "a GET: status %d, TLS %v; want 200 and some", resp.StatusCode, resp.TLS)
 	errorIf(t, s.conns.Load() != 1, "%d connections for four requests, want 1", s.conns.Load())
 }
@@ -145,8 +147,7 @@ func TestHTTP3Kept(t *testing.T) {
 // TestHTTP3Trust holds that a certificate is judged over QUIC as it is over TCP.
 func TestHTTP3Trust(t *testing.T) {
 	ca := privateCA(t)
-	echo := func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }
-	plain := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}, echo)
+	plain := newQUICServer(t, ca.config(), echo)
 	asks := newQUICServer(t, &tls.Config{
 		Certificates: []tls.Certificate{ca.issue(nil)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(),
 	}, echo)
@@ -168,9 +169,8 @@ func TestHTTP3Trust(t *testing.T) {
 				ConnectTimeout: 10 * time.Second,
 			})
 			var trust *guard.TrustError
-			if test.words == "" && err != nil || test.words != "" && (!errors.As(err, &trust) || !strings.Contains(err.Error(), test.words)) {
-				t.Errorf("%s: %v, want %q", name, err, test.words)
-			}
+			errorIf(t, test.words == "" && err != nil || test.words != "" && (!errors.As(err, &trust) || !strings.Contains(err.Error(), test.words)),
+				"%s: %v, want %q", name, err, test.words)
 		}
 	}
 }
@@ -179,7 +179,7 @@ func TestHTTP3Trust(t *testing.T) {
 // back. The answer comes over TCP, and UDP is not tried again.
 func TestHTTP3Blocked(t *testing.T) {
 	ca := privateCA(t)
-	target := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}})
+	target := tlsServer(t, ca.config())
 	at := netip.MustParseAddrPort(strings.TrimPrefix(target.URL, "https://"))
 	for name, answer := range map[string]func(net.PacketConn){
 		"refused": nil,
@@ -209,21 +209,17 @@ func TestHTTP3Blocked(t *testing.T) {
 				}()
 				defer func() { socket.Close(); <-done }()
 			}
-			o := Options{Target: mustURL(t, target.URL), TLS: TLS{CA: ca.file}, HTTP3: TryHTTP3, ConnectTimeout: 10 * time.Second}
+			o := ca.node(t, at.String())
+			o.HTTP3, o.ConnectTimeout = TryHTTP3, 10*time.Second
 			rt := build(t, o)
 			for range 2 {
 				if status, _, err := say(t, rt, o, []byte("prompt")); status != 200 || err != nil {
 					t.Fatalf("%d, %v, want 200", status, err)
 				}
 			}
-			if !rt.noUDP {
-				t.Error("UDP may be tried again, want it remembered that it is blocked")
-			}
-			if answer != nil && packets.Load() != 1 {
-				t.Errorf("got %d packets over UDP, want 1", packets.Load())
-			}
-			o.HTTP3 = OnlyHTTP3
-			o.ConnectTimeout = 300 * time.Millisecond
+			errorIf(t, !rt.noUDP, "UDP may be tried again, want it remembered that it is blocked")
+			errorIf(t, answer != nil && packets.Load() != 1, "got %d packets over UDP, want 1", packets.Load())
+			o.HTTP3, o.ConnectTimeout = OnlyHTTP3, 300*time.Millisecond
 			if _, _, err := post(t, o); err == nil || !Unsent(err) {
 				t.Errorf("HTTP/3 alone: %v, want an error of the time before a request", err)
 			}
@@ -234,28 +230,23 @@ func TestHTTP3Blocked(t *testing.T) {
 // TestHTTP3LargePrompt holds that a large prompt takes TCP where HTTP/3 is not the only way.
 func TestHTTP3LargePrompt(t *testing.T) {
 	ca := privateCA(t)
-	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
-	target := tlsServer(t, config)
+	target := tlsServer(t, ca.config())
 	o := Options{Target: mustURL(t, target.URL), TLS: TLS{CA: ca.file}, HTTP3: TryHTTP3, ConnectTimeout: 10 * time.Second}
 	rt := build(t, o)
 	if status, _, err := say(t, rt, o, make([]byte, largeForHTTP3+1)); status != 200 || err != nil {
 		t.Fatalf("%d, %v, want 200", status, err)
 	}
-	if rt.noUDP {
-		t.Error("HTTP/3 was tried for a large prompt, want TCP")
-	}
+	errorIf(t, rt.noUDP, "HTTP/3 was tried for a large prompt, want TCP")
 }
 
 // TestHTTP3Leaving has a server that leaves a kept connection: the next request takes another one, or nothing of it was sent.
 func TestHTTP3Leaving(t *testing.T) {
-	ca := privateCA(t)
-	echo := func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }
 	for _, leave := range []func(*quicServer){
 		func(s *quicServer) { s.Close() },
 		func(s *quicServer) { _ = s.Shutdown(t.Context()) },
 	} {
-		s := newQUICServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}, echo)
-		o := Options{Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: ca.file}, HTTP3: OnlyHTTP3, ConnectTimeout: time.Second}
+		s, o := quicNode(t, echo)
+		o.ConnectTimeout = time.Second
 		rt := build(t, o)
 		if _, text, err := say(t, rt, o, []byte("hello")); text != "hello" || err != nil {
 			t.Fatalf("%q, %v, want hello", text, err)

@@ -41,10 +41,7 @@ func TestPhase(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			if resp, err := rt.RoundTrip(request(t, test.target, body("the prompt")).WithContext(ctx)); err == nil {
-				_, _ = io.Copy(io.Discard, resp.Body)
-				resp.Body.Close()
-			}
+			_, _, _ = roundTrip(rt, request(t, test.target, body("the prompt")).WithContext(ctx)) // ends with its context
 		}()
 		for trace.Phase() < test.want && t.Context().Err() == nil {
 			runtime.Gosched()

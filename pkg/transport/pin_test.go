@@ -7,7 +7,6 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"strings"
@@ -120,12 +119,7 @@ func TestPinsOnResumption(t *testing.T) {
 					resumed = state.DidResume
 					return check(state)
 				}
-				r := request(t, s.URL, body("the prompt"))
-				resp, err := rt.RoundTrip(r)
-				if err == nil {
-					_, _ = io.Copy(io.Discard, resp.Body)
-					resp.Body.Close()
-				}
+				_, _, err = roundTrip(rt, request(t, s.URL, body("the prompt")))
 				return resumed, err
 			}
 			if resumed, err := ask(); err != nil || resumed {
@@ -206,7 +200,7 @@ func TestLook(t *testing.T) {
 // TestPinsBeforeAByte counts what a connection carries after a wrong pin was found: the alert and nothing else.
 func TestPinsBeforeAByte(t *testing.T) {
 	ca := privateCA(t)
-	s := tlsSink(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}})
+	s := tlsSink(t, ca.config())
 	var after atomic.Int64
 	rt := build(t, Options{
 		Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: ca.file}, Pins: []guard.Pin{{}},

@@ -1,12 +1,11 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,6 +79,11 @@ func TestPlainHops(t *testing.T) {
 		{"http://127.0.0.1:11434", "socks5://p.test:1", public, plain},
 		{"http://127.0.0.1:11434", "socks5h://p.test:1", public, plain},
 		{"http://127.0.0.1:11434", "socks5h://p.test:1", private, ""},
+		{"http://LocalHost:1", "http://p.test:1", loopback, ""},
+		{"http://LocalHost:1", "socks5h://p.test:1", loopback, ""},
+		{"http://[::1]:1", "http://p.test:1", loopback, ""},
+		{"http://[::1]:1", "socks5h://p.test:1", loopback, ""},
+		{"http://192.168.1.2", "socks5h://p.test:1", private, ""},
 		{"http://192.168.1.2", "http://p.test:1", public, plain},
 		{"http://192.168.1.2", "http://p.test:1", private, ""},
 		{"http://192.168.1.2", "https://p.test:1", public, ""},
@@ -91,6 +95,8 @@ func TestPlainHops(t *testing.T) {
 		{"http://example.com", "https://p.test:1", public, byTarget + "example.com, whose address only the proxy knows"},
 		{"http://example.com", "socks5://p.test:1", private, byTarget + "example.com, whose address only the proxy knows"},
 		{"http://example.com", "socks5h://p.test:1", private, byTarget + "example.com, whose address only the proxy knows"},
+		{"http://8.8.8.8", "socks5h://p.test:1", private, byTarget + "8.8.8.8,"},
+		{"http://gateway.internal", "socks5h://p.test:1", private, byTarget + "gateway.internal, whose address only the proxy knows"},
 		{"http://gateway.internal", "http://p.test:1", private, byTarget + "gateway.internal, whose address only the proxy knows"},
 		{"http://localhost.example.com", "http://p.test:1", private, byTarget + "localhost.example.com, whose address only the proxy knows"},
 
@@ -117,72 +123,58 @@ func TestPlainHops(t *testing.T) {
 				want = ""
 			}
 			var refused *guard.PlainHTTPError
-			if errors.As(err, &refused) != (want != "") || err != nil && (!strings.HasPrefix(err.Error(), want) || refused.Hint() == "") {
-				t.Errorf("%s through %s at %s, insecure %t: %v, want %q", test.target, test.proxy, test.at, insecure, err, want)
-			}
-			if err != nil && strings.Contains(err.Error(), "u:w") {
-				t.Errorf("the password is in %v, want it hidden", err)
-			}
+			errorIf(t, errors.As(err, &refused) != (want != "") || err != nil && (!strings.HasPrefix(err.Error(), want) || refused.Hint() == ""),
+				"%s through %s at %s, insecure %t: %v, want %q", test.target, test.proxy, test.at, insecure, err, want)
+			errorIf(t, err != nil && strings.Contains(err.Error(), "u:w"), "the password is in %v, want it hidden", err)
 		}
 	}
 }
 
-// TestPlainHopIsRefusedBeforeConnecting names proxies at an address of documentation (RFC 5737): the connection is
-// refused before a packet leaves, also on the way of held connections.
+// TestPlainHopIsRefusedBeforeConnecting names proxies at an address of documentation (RFC 5737), and a proxy on loopback for
+// a target that could be public: the connection is refused before a packet leaves.
 func TestPlainHopIsRefusedBeforeConnecting(t *testing.T) {
+	asked := newSink(t, func(conn net.Conn) io.Reader { return conn })
 	for _, scheme := range []string{"http", "socks5", "socks5h"} {
 		for _, hop := range []struct{ target, proxy, want string }{
 			{"http://127.0.0.1:1", scheme + "://192.0.2.1:3128", "plain http through the proxy " + scheme + "://192.0.2.1:3128, which"},
 			{"https://127.0.0.1:1", scheme + "://u:w@192.0.2.1:3128", "an unencrypted password to the proxy " + scheme + "://192.0.2.1:3128, which"},
+			{"http://example.com/v1", scheme + "://" + asked.address, "plain http to example.com, whose address only the proxy knows"},
+			{"http://192.0.2.1/v1", scheme + "://" + asked.address, "plain http to 192.0.2.1,"},
 		} {
 			o := Options{Target: mustURL(t, hop.target), Proxy: mustURL(t, hop.proxy), ConnectTimeout: time.Minute}
 			_, _, err := post(t, o)
 			var plain *guard.PlainHTTPError
-			if !errors.As(err, &plain) || !strings.HasPrefix(plain.Error(), hop.want) {
-				t.Errorf("%s through %s: %v, want %s", hop.target, hop.proxy, err, hop.want)
-			}
+			errorIf(t, !errors.As(err, &plain) || !strings.HasPrefix(plain.Error(), hop.want),
+				"%s through %s: %v, want %s", hop.target, hop.proxy, err, hop.want)
+		}
+	}
+	asked.gotNothing(t)
+}
+
+// TestPlainHopIsTaken has a proxy that hangs up: what matters is that it is asked.
+func TestPlainHopIsTaken(t *testing.T) {
+	for _, scheme := range []string{"http", "socks5h"} {
+		for target, insecure := range map[string]bool{"http://example.com/v1": true, "http://192.168.1.2/v1": false, "http://127.0.0.1:1/v1": false} {
+			var asked atomic.Int64
+			p := newSink(t, func(conn net.Conn) io.Reader {
+				n, _ := io.ReadFull(conn, make([]byte, 1))
+				asked.Add(int64(n))
+				return nil
+			})
+			o := Options{Target: mustURL(t, target), Proxy: mustURL(t, scheme+"://"+p.address), Insecure: insecure}
+			_, _, err := post(t, o)
+			var plain *guard.PlainHTTPError
+			errorIf(t, err == nil || errors.As(err, &plain) || asked.Load() == 0, "%s by %s: got %v, want that the proxy is asked", target, scheme, err)
 		}
 	}
 }
 
-// TestPlainHTTPByProxy holds that a proxy, which looks names up where ferry cannot see it, gets no plain request to a
-// name that could be public.
-func TestPlainHTTPByProxy(t *testing.T) {
-	tests := []struct {
-		target   string
-		insecure bool
-		refused  bool
-	}{
-		{"http://example.com/v1", false, true},
-		{"http://192.0.2.1/v1", false, true},
-		{"http://gateway.internal/v1", false, true},
-		{"http://example.com/v1", true, false},
-		{"http://192.168.1.2/v1", false, false},
-		{"http://127.0.0.1:1/v1", false, false},
-		{"http://LocalHost:1/v1", false, false},
-		{"http://[::1]:1/v1", false, false},
-	}
-	for _, scheme := range []string{"http", "socks5h"} {
-		for _, test := range tests {
-			// A proxy that hangs up: what matters is whether it is asked.
-			p := newSink(t, func(conn net.Conn) io.Reader {
-				_, _ = io.ReadFull(conn, make([]byte, 1))
-				return nil
-			})
-			o := Options{Target: mustURL(t, test.target), Proxy: mustURL(t, scheme+"://"+p.address), Insecure: test.insecure}
-			_, _, err := post(t, o)
-			var plain *guard.PlainHTTPError
-			errorIf(t, err == nil || errors.As(err, &plain) != test.refused,
-				"%s by %s, insecure %t: got %v, want refused %t", test.target, scheme, test.insecure, err, test.refused)
-		}
-	}
+// TestRefusedBodyIsClosed holds that a request that is refused before a connection has its body closed.
+func TestRefusedBodyIsClosed(t *testing.T) {
 	closed := &closing{Reader: strings.NewReader("prompt")}
 	rt := build(t, Options{Target: mustURL(t, "http://example.com"), Proxy: mustURL(t, "http://"+unused(t))})
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://example.com", closed)
-	check(t, err)
-	if _, err := rt.RoundTrip(r); err == nil || !closed.done {
-		t.Errorf("got %v, the body was closed: %t, want an error and true", err, closed.done)
-	}
+	_, err := rt.RoundTrip(request(t, "http://example.com", closed))
+	errorIf(t, err == nil || !closed.done, "got %v, the body was closed: %t, want an error and true", err, closed.done)
 }
 
 type closing struct {

@@ -157,7 +157,7 @@ func TestPlainHTTPThroughAProxy(t *testing.T) {
 
 func TestCONNECT(t *testing.T) {
 	ca := privateCA(t)
-	target := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}})
+	target := tlsServer(t, ca.config())
 	address := target.Listener.Addr().String()
 	o := Options{Target: mustURL(t, target.URL), TLS: TLS{CA: ca.file}, ConnectTimeout: time.Minute}
 
@@ -206,7 +206,7 @@ func ofProxy(t *testing.T, name string, err error, text, advice string) {
 // TestProxyFaults holds that what fails before the node is reached is said of the proxy, in New and in Connect alike.
 func TestProxyFaults(t *testing.T) {
 	ca := privateCA(t)
-	target := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}})
+	target := tlsServer(t, ca.config())
 	address := target.Listener.Addr().String()
 	closing := newSink(t, func(conn net.Conn) io.Reader {
 		_, _ = io.ReadFull(conn, make([]byte, 3)) // the shortest greeting
@@ -233,10 +233,10 @@ func TestProxyFaults(t *testing.T) {
 		_, _ = conn.Write([]byte{5, 0xff})
 		return nil
 	}).address
-	nobody := unused(t)
+	free := unused(t)
 	tests := []struct{ proxy, want, hint string }{
-		{"http://" + nobody, "cannot connect through the proxy http://" + nobody + ": connection refused", ""},
-		{"socks5h://" + nobody, "cannot connect through the proxy socks5h://" + nobody + ": connection refused", ""},
+		{"http://" + free, "cannot connect through the proxy http://" + free + ": connection refused", ""},
+		{"socks5h://" + free, "cannot connect through the proxy socks5h://" + free + ": connection refused", ""},
 		{"http://" + closing, "cannot connect through the proxy http://" + closing + ": ", ""},
 		{"socks5://" + closing, "the proxy socks5://" + closing + " did not connect to " + address + ": EOF", ""},
 		{"http://proxy..invalid:1", "no address for the proxy http://proxy..invalid:1: ", ""},
@@ -262,9 +262,7 @@ func TestProxyFaults(t *testing.T) {
 		_, _, err := post(t, o)
 		ofProxy(t, test.proxy, err, want, test.hint)
 		ofProxy(t, test.proxy, err, want, "the proxy comes from HTTPS_PROXY, and --proxy none does without one")
-		if len(err.Error()) > 300 {
-			t.Errorf("%s: %d bytes of an error, want at most 300", test.proxy, len(err.Error()))
-		}
+		errorIf(t, len(err.Error()) > 300, "%s: %d bytes of an error, want at most 300", test.proxy, len(err.Error()))
 	}
 	// What comes behind the proxy is the node's.
 	p := startProxy(t, &connectProxy{}, nil)
@@ -285,7 +283,7 @@ func TestProxyFaults(t *testing.T) {
 func TestHTTPSProxy(t *testing.T) {
 	needsSystemCA(t)
 	ca := privateCA(t)
-	target := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}})
+	target := tlsServer(t, ca.config())
 	cert, key := ca.files(ca.issue(nil))
 	o := Options{
 		Target: mustURL(t, target.URL), TLS: TLS{CA: ca.file, Min: "1.3", Cert: cert, Key: key}, ConnectTimeout: time.Minute,
@@ -315,16 +313,15 @@ func TestHTTPSProxy(t *testing.T) {
 // TestSOCKS holds who looks the name up, as with curl: socks5 here, socks5h there.
 func TestSOCKS(t *testing.T) {
 	ca := privateCA(t)
-	target := tlsServer(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}})
+	target := tlsServer(t, ca.config())
 	s := &socksServer{to: target.Listener.Addr().String(), user: "user", password: "hunter2"}
 	o := Options{TLS: TLS{CA: ca.file}, ConnectTimeout: time.Minute}
 
 	o.Target, o.Proxy = mustURL(t, "https://node.test:4433"), s.start(t, "socks5h")
 	o.Proxy.User = url.UserPassword("user", "hunter2")
 	answers(t, o, "TLS 1.3 node.test:4433 the prompt")
-	if s.last() != "name node.test 4433" {
-		t.Errorf("socks5h asked for %q, want name node.test 4433", s.last())
-	}
+	got := <-s.asked
+	errorIf(t, got != "name node.test 4433", "socks5h asked for %q, want name node.test 4433", got)
 
 	o.Proxy.User = url.UserPassword("user", "wrong")
 	if _, _, err := post(t, o); err == nil || strings.Contains(err.Error(), "wrong") {
@@ -335,9 +332,8 @@ func TestSOCKS(t *testing.T) {
 	o.Target, o.Proxy = mustURL(t, "https://localhost:4433"), s.start(t, "socks5")
 	o.Proxy.User = url.UserPassword("user", "hunter2")
 	answers(t, o, "TLS 1.3 localhost:4433 the prompt")
-	if got := s.last(); got != "127.0.0.1 4433" && got != "::1 4433" {
-		t.Errorf("socks5 asked for %q, want an address", got)
-	}
+	got = <-s.asked
+	errorIf(t, got != "127.0.0.1 4433" && got != "::1 4433", "socks5 asked for %q, want an address", got)
 
 	broken := &socksServer{to: unused(t)}
 	o.Proxy = broken.start(t, "socks5h")

@@ -3,7 +3,6 @@ package transport
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -155,19 +154,14 @@ func TestExpect(t *testing.T) {
 		"the end when it is due": {says: []said{{0, taken}, {0, ""}}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			near, far, err := inMemory()
-			check(t, err)
-			rt, err := New(Options{Target: mustURL(t, "http://node.test"), Expect: patience,
-				Dial: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
-			check(t, err)
+			near, far, _ := inMemory()
+			o := Options{Target: mustURL(t, "http://node.test"), Expect: patience, Dial: dialTo(near)}
 			words := strings.Repeat("x", 20<<10)
 			body := make(chan int)
 			go func() {
 				in := bufio.NewReader(far)
 				r, err := http.ReadRequest(in)
-				if err != nil || r.Header.Get("Expect") != "100-continue" {
-					t.Errorf("%s: %v, %v; want a request that expects 100", name, r, err)
-				}
+				errorIf(t, err != nil || r.Header.Get("Expect") != "100-continue", "%s: %v, %v; want a request that expects 100", name, r, err)
 				ends := false
 				for _, next := range test.says {
 					time.Sleep(next.after)
@@ -183,7 +177,8 @@ func TestExpect(t *testing.T) {
 				body <- int(n)
 			}()
 			started := time.Now()
-			_, got, err := say(t, rt, Options{Target: mustURL(t, "http://node.test")}, []byte(words))
+			rt := build(t, o)
+			_, got, err := say(t, rt, o, []byte(words))
 			took := time.Since(started)
 			closeIdle(rt)
 			errorIf(t, got != test.want || (err == nil) != (got != "") || Unsent(err) != test.unsent || took != test.took,

@@ -29,7 +29,7 @@ func body(s string) io.Reader { return strings.NewReader(s) }
 func TestGroups(t *testing.T) {
 	ca := privateCA(t)
 	hellos := make(chan []tls.CurveID, 8)
-	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(nil)}}
+	config := ca.config()
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		hellos <- hello.SupportedCurves
 		return nil, nil
@@ -70,7 +70,7 @@ func TestTLSAccepts(t *testing.T) {
 	}{
 		{"a private authority", &tls.Config{Certificates: []tls.Certificate{leaf}}, TLS{CA: ca.file}, "TLS 1.3"},
 		{
-			"the system's authorities", &tls.Config{Certificates: []tls.Certificate{systemCA.issue(nil)}},
+			"the system's authorities", systemCA.config(),
 			TLS{}, "TLS 1.3",
 		},
 		{
@@ -98,9 +98,7 @@ func TestTLSAccepts(t *testing.T) {
 			if want := test.version + " " + s.Listener.Addr().String() + " the prompt"; text != want {
 				t.Errorf("%q, want %q", text, want)
 			}
-			if resp.ProtoMajor != 1 {
-				t.Errorf("HTTP/%d, want 1: HTTP/2 replays requests on its own", resp.ProtoMajor)
-			}
+			errorIf(t, resp.ProtoMajor != 1, "HTTP/%d, want 1: HTTP/2 replays requests on its own", resp.ProtoMajor)
 		})
 	}
 }
@@ -148,7 +146,7 @@ func TestTLSRefusesCertificates(t *testing.T) {
 			"its certificate is not valid before 2999-01-02", "clock",
 		},
 		{
-			"signed by an authority that expired", &tls.Config{Certificates: []tls.Certificate{old.issue(nil)}}, TLS{CA: old.file},
+			"signed by an authority that expired", old.config(), TLS{CA: old.file},
 			"its certificate expired on 2024-03-04", "renew",
 		},
 		{
@@ -173,7 +171,7 @@ func TestTLSRefusesCertificates(t *testing.T) {
 			"its certificate is signed by an unknown authority", "tls: {ca: FILE}",
 		},
 		{
-			"the system's is not the node's", &tls.Config{Certificates: []tls.Certificate{systemCA.issue(nil)}}, TLS{CA: ca.file},
+			"the system's is not the node's", systemCA.config(), TLS{CA: ca.file},
 			"its certificate is signed by an unknown authority", "tls: {ca: FILE}",
 		},
 		{
@@ -245,14 +243,14 @@ func TestHTTPSToWhatIsNoTLS(t *testing.T) {
 		return nil
 	})
 	for _, address := range []string{plain.Listener.Addr().String(), shell.address} {
-		_, _, err := post(t, Options{Target: mustURL(t, "https://"+address), TLS: TLS{CA: ca.file}})
+		_, _, err := post(t, ca.node(t, address))
 		refused(t, err, address, "it does not speak TLS on this port", "http://")
 	}
 }
 
-// TestHandshakeOfNobodysMaking holds the faults that crypto/tls gives no type: a server that answers with a version that
+// TestUntypedHandshakeFaults holds the faults that crypto/tls gives no type: a server that answers with a version that
 // was not offered is refused as untrusted; one that only hangs up is a fault of the network, which may be tried again.
-func TestHandshakeOfNobodysMaking(t *testing.T) {
+func TestUntypedHandshakeFaults(t *testing.T) {
 	ca := privateCA(t)
 	hello := []byte{22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3} // a record with a ServerHello of TLS 1.2 (RFC 5246 section 7.4.1.3)
 	hello = append(hello, make([]byte, 32)...)          // random
@@ -261,14 +259,14 @@ func TestHandshakeOfNobodysMaking(t *testing.T) {
 		_, _ = conn.Write(hello)
 		return nil
 	})
-	_, _, err := post(t, Options{Target: mustURL(t, "https://"+ancient.address), TLS: TLS{CA: ca.file}})
+	_, _, err := post(t, ca.node(t, ancient.address))
 	refused(t, err, ancient.address, "the TLS handshake failed: server selected unsupported protocol version", "nothing was sent")
 
 	gone := newSink(t, func(conn net.Conn) io.Reader {
 		_, _ = io.ReadFull(conn, make([]byte, 5))
 		return nil
 	})
-	_, _, err = post(t, Options{Target: mustURL(t, "https://"+gone.address), TLS: TLS{CA: ca.file}})
+	_, _, err = post(t, ca.node(t, gone.address))
 	var trust *guard.TrustError
 	errorIf(t, err == nil || errors.As(err, &trust), "a server that hung up: got %v, want a fault of the network", err)
 }
