@@ -34,8 +34,8 @@ node -p "require('./testdata/sdk/node_modules/@anthropic-ai/sdk/package.json').v
 go list -m -modfile=.ci/tools/go.mod github.com/rakyll/hey github.com/tsenart/vegeta/v12
 wrk --version | head -n 1`
 
-// again says what a reader needs to type a command.
-func again() string {
+// howToRepeat says what a reader needs to type a command.
+func howToRepeat() string {
 	text := "`go run ./.ci/compare/server` prints the addresses of `$NODE` and `$SECURE_NODE` and writes `ca.pem`; `go build\n" +
 		"./.ci/compare/plain` builds plain. `GATEWAY_KEY=" + apiKey + "` is for all, `FERRY_KEY` (the same) and `FERRY_CONFIG` for\n" +
 		"ferry, `GATEWAY_URL=$NODE/api` for the SDK. `prompts-N` has N lines: `prompt number 1` and so on. ferry's file, with the\n" +

@@ -54,11 +54,11 @@ const met, missed = "met", "**missed**"
 
 // verdict says what the goal of a row is, and whether it was met.
 func (r row) verdict() (goal, verdict string) {
-	of := r.values
+	figures := r.values
 	if r.ratios != nil {
-		of = r.ratios
+		figures = r.ratios
 	}
-	switch figure := quantile(of, 0.5); {
+	switch figure := quantile(figures, 0.5); {
 	case r.goal == nil:
 		return "", ""
 	case figure >= r.goal.low && figure <= r.goal.high:
@@ -101,7 +101,7 @@ each round, the median and the middle half. A goal is for the ratio where there 
 %s
 ## To type a command by yourself
 
-%s`, head, verdicts[met]+verdicts[missed], verdicts[met], verdicts[missed], all, again())
+%s`, head, verdicts[met]+verdicts[missed], verdicts[met], verdicts[missed], all, howToRepeat())
 }
 
 // number is a figure with four digits that count.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -41,18 +39,16 @@ func linked(folder string, targets []string) ([]module, error) {
 			return nil, err
 		}
 		for _, p := range packages {
-			if p.Module == nil || p.Module.Main {
-				continue
-			}
-			m := all[p.Module.Path]
+			path, version, moduleFolder, packageFolder := p[0], p[1], p[2], p[3]
+			m := all[path]
 			if m == nil {
-				m = &module{path: p.Module.Path, version: p.Module.Version}
-				all[m.path], folders[m.path] = m, []string{p.Module.Dir}
+				m = &module{path: path, version: version}
+				all[path], folders[path] = m, []string{moduleFolder}
 			}
 			if !slices.Contains(m.targets, target) {
 				m.targets = append(m.targets, target)
 			}
-			folders[m.path] = append(folders[m.path], p.Dir)
+			folders[path] = append(folders[path], packageFolder)
 		}
 	}
 	var modules []module
@@ -78,18 +74,11 @@ func goRoot() (root, version string, err error) {
 	return root, strings.TrimPrefix(version, "go"), nil
 }
 
-// listed is what go list says of a package.
-type listed struct {
-	Dir    string
-	Module *struct {
-		Path, Version, Dir string
-		Main               bool
-	}
-}
-
-func list(folder, target string) (packages []listed, err error) {
+// list gives, for each package that is linked from a module, the module's path, version and folder, and its own folder.
+func list(folder, target string) (packages [][4]string, err error) {
+	const format = "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}"
 	system, arch, _ := strings.Cut(target, "/")
-	c := exec.Command("go", "list", "-deps", "-json=Dir,Module", ".")
+	c := exec.Command("go", "list", "-deps", "-f", format, ".")
 	c.Dir, c.Env = folder, append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+arch)
 	var said bytes.Buffer
 	c.Stderr = &said
@@ -97,15 +86,10 @@ func list(folder, target string) (packages []listed, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("go list for %s: %w: %s", target, err, &said)
 	}
-	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p listed
-		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
-			return packages, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("go list for %s: %w", target, err)
-		}
-		packages = append(packages, p)
+	for line := range strings.Lines(string(out)) {
+		packages = append(packages, [4]string(strings.Split(strings.TrimSuffix(line, "\n"), "\t")))
 	}
+	return packages, nil
 }
 
 var licenseName = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents|third_party_licen[cs]e)`)

@@ -56,12 +56,12 @@ func dayOf(date string) (string, error) {
 }
 
 // write writes the page of a command and of all below it.
-func write(c *cobra.Command, of edition, folder string) error {
+func write(c *cobra.Command, e edition, folder string) error {
 	file := filepath.Join(folder, pageName(c)+"."+section(c))
-	errs := []error{os.WriteFile(file, []byte(page(c, of)), 0o644)}
+	errs := []error{os.WriteFile(file, []byte(page(c, e)), 0o644)}
 	for _, child := range c.Commands() {
 		if documented(child) {
-			errs = append(errs, write(child, of, folder))
+			errs = append(errs, write(child, e, folder))
 		}
 	}
 	return errors.Join(errs...)

@@ -28,11 +28,11 @@ func section(c *cobra.Command) string {
 func pageName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
 
 // page is a whole man page.
-func page(c *cobra.Command, of edition) string {
+func page(c *cobra.Command, e edition) string {
 	var b roff
 	// The day stays as it is: mandoc takes an escaped hyphen for no part of a date.
-	b.line(fmt.Sprintf(`.TH "%s" %s "%s" "%s" "ferry"`, escape(strings.ToUpper(pageName(c))), section(c), of.day,
-		escape(strings.TrimSpace("ferry "+of.version))))
+	b.line(fmt.Sprintf(`.TH "%s" %s "%s" "%s" "ferry"`, escape(strings.ToUpper(pageName(c))), section(c), e.day,
+		escape(strings.TrimSpace("ferry "+e.version))))
 	b.line(".nh") // a word that is hyphenated cannot be copied
 	b.line(".SH NAME")
 	b.line(escape(pageName(c)) + ` \- ` + escape(c.Short))
