@@ -31,13 +31,11 @@ func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string
 	addLanguage(c, a, "the `LANGUAGE` of text, markdown and html: en or zh (default by LC_ALL, LC_MESSAGES or LANG)")
 	f.BoolVar(&o.explain, "explain", false, "say in text and markdown what the words of the report mean")
 	f.StringVar(&o.out, "out", "", "write the report to a `FILE`, whole or not at all")
-	addThreshold := func(text string) error {
+	f.Func("threshold", "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable", func(text string) error {
 		threshold, err := bench.ParseThreshold(text)
 		o.thresholds = append(o.thresholds, threshold)
 		return err
-	}
-	f.Func("threshold", "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable",
-		addThreshold)
+	})
 	f.BoolVar(&o.successesOnly, "successes-only", false, "check latency thresholds on successes alone: failures do not count")
 }
 
@@ -134,9 +132,6 @@ func writable(path string) error {
 	return usagef(cmp.Or(text.Hint(err), "its folder has to be there and be yours"), "--out %s", err)
 }
 
-// reportWidth is the width of a report in a file.
-const reportWidth = 120
-
 // conclude prints the report and says what was missed.
 func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 	checks := s.Check(o.thresholds, o.successesOnly)
@@ -155,13 +150,18 @@ func (a *app) show(o reportOptions, checks []bench.Check, warnings []bench.Warni
 	var b bytes.Buffer
 	options := report.Options{Facts: a.out.Facts, Lang: a.language(), Explain: o.explain, Checks: checks}
 	if o.out != "" {
-		options.Facts = term.Facts{Plain: true, Width: reportWidth}
+		options.Facts = term.Facts{Plain: true}
 	}
 	if err := write(&b, options); err != nil {
 		return err
 	}
-	if err := a.deliver(b.Bytes(), o.out); err != nil {
-		return err
+	shown := a.masker.Bytes(b.Bytes())
+	if o.out == "" {
+		if err := a.write(shown); err != nil {
+			return err
+		}
+	} else if err := state.WriteFile(o.out, shown, 0o644); err != nil {
+		return &outputError{err}
 	}
 	if o.output != report.Text {
 		for _, w := range warnings {
@@ -185,18 +185,6 @@ func (a *app) verdict(s *bench.Summary, checks []bench.Check, all bool) error {
 		return silent(exitFailed)
 	case missed:
 		return silent(exitMissed)
-	}
-	return nil
-}
-
-// deliver writes the report to a file, or to standard output.
-func (a *app) deliver(text []byte, path string) error {
-	text = a.masker.Bytes(text)
-	if path == "" {
-		return a.write(text)
-	}
-	if err := state.WriteFile(path, text, 0o644); err != nil {
-		return &outputError{err}
 	}
 	return nil
 }

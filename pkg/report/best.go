@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -31,20 +32,9 @@ func asBest(s *bench.Summary, _ Options) (string, error) {
 
 func leader(s *bench.Summary, c bench.Choice) *bench.Row { return s.Rows[c.Leader] }
 
-// bestLines say which node to take, one line for each vantage, and nothing where only one node was measured.
-func (l language) bestLines(s *bench.Summary) []string {
-	var lines []string
-	for _, c := range s.Best {
-		names := each(c.Rows, func(i int) string { return l.title(s, s.Rows[i]) })
-		switch {
-		case len(s.Rows) == 1:
-		case len(names) == 1:
-			lines = append(lines, l.say("best")+l.say(": ")+names[0])
-		default:
-			lines = append(lines, l.say("best")+l.say(": ")+l.say("%s (not told apart)", strings.Join(names, l.say(" or "))))
-		}
-	}
-	return lines
+// recommended reports whether a row is the best one of its vantage, or not told apart from it.
+func recommended(s *bench.Summary, r *bench.Row) bool {
+	return slices.ContainsFunc(s.Best, func(c bench.Choice) bool { return slices.Contains(c.Rows, slices.Index(s.Rows, r)) })
 }
 
 func noBest(s *bench.Summary) error {

@@ -11,26 +11,39 @@ import (
 type column struct {
 	title string
 	cells []string
+	kind  kind
 	// rank is the order in which columns go where a terminal has no room, the highest first. Those of rank 0 stay.
 	rank int
-	// words says that it holds words: on a terminal they stand left and may be cut. left says that it stands left and is
-	// whole. Numbers stand right and are whole.
-	words, left bool
-	// name says that it holds the lines' names, and is the first: they stand left and whole, where there is no room on a line of their own.
-	name bool
+	// class is the cells' in HTML. markup says that they are HTML already.
+	class  string
+	markup bool
 }
 
-// each has a cell for each item.
-func each[T any](items []T, cell func(T) string) []string {
-	cells := make([]string, len(items))
+// kind is how the cells of a column stand.
+type kind int
+
+const (
+	numbers kind = iota // right and whole
+	left                // left and whole
+	words               // left; where a terminal has no room they are cut
+	names               // the lines' names, in the first column: left and whole, where there is no room on a line of their own
+)
+
+// columnOf has a cell for each item.
+func columnOf[T any](title string, kind kind, rank int, items []T, cell func(T) string) column {
+	return column{title: title, kind: kind, rank: rank, cells: each(items, cell)}
+}
+
+func each[T, U any](items []T, of func(T) U) []U {
+	all := make([]U, len(items))
 	for i, item := range items {
-		cells[i] = cell(item)
+		all[i] = of(item)
 	}
-	return cells
+	return all
 }
 
-// line is what stands in a line of a table, and the titles for a line below 0.
-func line(columns []column, i int) []string {
+// cellsOf is what stands in a line of a table, and the titles for a line below 0.
+func cellsOf(columns []column, i int) []string {
 	return each(columns, func(c column) string {
 		if i < 0 {
 			return c.title
@@ -77,11 +90,6 @@ func (of statsOf) stat(name string) figure {
 	}
 }
 
-// spelled writes a latency.
-func spelled(ms figure) func(*bench.Row) string {
-	return func(r *bench.Row) string { return took(ms(r)) }
-}
-
 // anyRow reports whether any row is such.
 func anyRow(s *bench.Summary, such func(*bench.Row) bool) bool {
 	return slices.ContainsFunc(s.Rows, such)
@@ -107,23 +115,34 @@ type phase struct {
 	ms          float64
 }
 
-func phasesOf(m bench.PhaseMeans) []phase {
-	return []phase{
+// phasesOf are the means of a row, NaN without a success.
+func phasesOf(r *bench.Row) []phase {
+	m := r.Phases
+	all := []phase{
 		{"dns", "DNS", m.DNS}, {"connect", "connect", m.Connect}, {"tls", "TLS", m.TLS},
 		{"wait", "wait", m.Wait}, {"transfer", "transfer", m.Transfer},
 	}
+	for i := range all {
+		if r.OK == 0 {
+			all[i].ms = math.NaN()
+		}
+	}
+	return all
 }
 
-// total is how long all phases took.
-func total(m bench.PhaseMeans) float64 {
+// taken are the phases of a row that took time.
+func taken(r *bench.Row) []phase {
+	return slices.DeleteFunc(phasesOf(r), func(part phase) bool { return !(part.ms > 0) }) // so NaN goes too
+}
+
+// total is how long all phases of a row took.
+func total(r *bench.Row) float64 {
 	sum := 0.0
-	for _, part := range phasesOf(m) {
-		if part.ms > 0 { // not NaN either
-			sum += part.ms
-		}
+	for _, part := range taken(r) {
+		sum += part.ms
 	}
 	return sum
 }
 
 // hasPhases reports whether any phase of a row took time.
-func hasPhases(r *bench.Row) bool { return total(r.Phases) > 0 }
+func hasPhases(r *bench.Row) bool { return total(r) > 0 }

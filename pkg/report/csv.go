@@ -3,7 +3,6 @@ package report
 import (
 	"encoding/csv"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -13,35 +12,20 @@ import (
 // asCSV is one line for each row, under a line of names, quoted as RFC 4180 says. Lines end in LF alone, so that cut and
 // awk find no CR in the last column. Times are in ms; what is missing is empty.
 func asCSV(s *bench.Summary, _ Options) (string, error) {
-	var b strings.Builder
-	w := csv.NewWriter(&b)
-	columns := csvColumns(s)
-	for i := -1; i < len(s.Rows); i++ {
-		w.Write(line(columns, i)) // nothing fails into a Builder
-	}
-	w.Flush()
-	return b.String(), nil
-}
-
-func csvColumns(s *bench.Summary) []column {
-	rows := s.Rows
 	var columns []column
-	add := func(name string, cell func(*bench.Row) string) {
-		columns = append(columns, column{title: name, cells: each(rows, cell)})
-	}
-	words := func(name string, of func(*bench.Row) string) {
-		add(name, func(r *bench.Row) string { return harmless(of(r)) })
+	text := func(name string, of func(*bench.Row) string) {
+		columns = append(columns, columnOf(name, words, 0, s.Rows, func(r *bench.Row) string { return harmless(of(r)) }))
 	}
 	number := func(name string, places int, of figure) {
-		add(name, func(r *bench.Row) string { return fixed(of(r), places) })
+		columns = append(columns, columnOf(name, numbers, 0, s.Rows, func(r *bench.Row) string { return fixed(of(r), places) }))
 	}
-	words("node", func(r *bench.Row) string { return r.Node.Name })
-	words("label", func(r *bench.Row) string { return r.Node.Label })
-	words("connection", func(r *bench.Row) string { return string(r.Node.Connection) })
-	words("vantage", func(r *bench.Row) string { return r.Vantage })
-	words("url_host", func(r *bench.Row) string { return r.Node.Host })
-	words("api", func(r *bench.Row) string { return r.Node.API })
-	words("model", func(r *bench.Row) string { return r.Node.Model })
+	text("node", func(r *bench.Row) string { return r.Node.Name })
+	text("label", func(r *bench.Row) string { return r.Node.Label })
+	text("connection", func(r *bench.Row) string { return string(r.Node.Connection) })
+	text("vantage", func(r *bench.Row) string { return r.Vantage })
+	text("url_host", func(r *bench.Row) string { return r.Node.Host })
+	text("api", func(r *bench.Row) string { return r.Node.API })
+	text("model", func(r *bench.Row) string { return r.Node.Model })
 	number("requests", 0, requests)
 	number("ok", 0, successes)
 	number("success_rate", 4, success)
@@ -63,24 +47,21 @@ func csvColumns(s *bench.Summary) []column {
 	number("uncorrected_p99_ms", 3, statsOf(uncorrected).stat("p99"))
 	number("lag_p50_ms", 3, statsOf(lag).stat("p50"))
 	number("lag_p99_ms", 3, statsOf(lag).stat("p99"))
-	for i, part := range phasesOf(bench.PhaseMeans{}) {
-		number(part.name+"_ms", 3, func(r *bench.Row) float64 {
-			if r.OK == 0 {
-				return math.NaN()
-			}
-			return phasesOf(r.Phases)[i].ms
-		})
+	for i, part := range phasesOf(&bench.Row{}) {
+		number(part.name+"_ms", 3, func(r *bench.Row) float64 { return phasesOf(r)[i].ms })
 	}
-	words("errors", errorCounts)
+	text("errors", func(r *bench.Row) string {
+		return strings.Join(each(r.Failures, func(f bench.Failure) string { return fmt.Sprintf("%s=%d", f.Class, f.Count) }), " ")
+	})
 	versus := func(name string, cell func(*bench.Comparison) string) {
-		add(name, func(r *bench.Row) string {
+		text(name, func(r *bench.Row) string {
 			if r.VsReference == nil {
 				return ""
 			}
 			return cell(r.VsReference)
 		})
 	}
-	versus("reference", func(c *bench.Comparison) string { return harmless(c.Reference) })
+	versus("reference", func(c *bench.Comparison) string { return c.Reference })
 	versus("figure", func(*bench.Comparison) string { return s.Figure })
 	versus("pairs", func(c *bench.Comparison) string { return strconv.Itoa(c.Pairs) })
 	versus("paired_ratio", func(c *bench.Comparison) string { return fixed(c.Ratio, 4) })
@@ -90,13 +71,14 @@ func csvColumns(s *bench.Summary) []column {
 	versus("level", func(c *bench.Comparison) string { return decimal(c.Level, 'g', 3) })
 	versus("reference_p50_ms", func(c *bench.Comparison) string { return fixed(c.ReferenceP50, 3) })
 	versus("shapes_differ", func(c *bench.Comparison) string { return strconv.FormatBool(c.ShapesDiffer) })
-	versus("verdict", func(c *bench.Comparison) string { return harmless(string(c.Verdict)) })
-	return columns
-}
-
-// errorCounts lists the failures in one cell: 5xx=3 timeout=1.
-func errorCounts(r *bench.Row) string {
-	return strings.Join(each(r.Failures, func(f bench.Failure) string { return fmt.Sprintf("%s=%d", f.Class, f.Count) }), " ")
+	versus("verdict", func(c *bench.Comparison) string { return string(c.Verdict) })
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	for i := -1; i < len(s.Rows); i++ {
+		w.Write(cellsOf(columns, i)) // nothing fails into a Builder
+	}
+	w.Flush()
+	return b.String(), nil
 }
 
 // harmless makes words that a spreadsheet would take for a formula begin with an apostrophe, and control characters

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -125,10 +126,8 @@ func three() *bench.Summary {
 	}
 	b.Failures = []bench.Failure{failure("429", "origin", 2, 88, "HTTP 429 from hongkong: rate_limit_error")}
 	c.Failures = []bench.Failure{failure("reset", "node", 1, 431, "the connection was closed before an answer came: connection reset by peer")}
-	b.VsReference = &bench.Comparison{Reference: "direct", Pairs: 81, Ratio: 0.2548, Low: 0.1355, High: 0.3194, P: 3.2e-14,
-		Verdict: bench.Faster, P50: b.Latency.P50, ReferenceP50: a.Latency.P50}
-	c.VsReference = &bench.Comparison{Reference: "direct", Pairs: 20, Ratio: 1.003, Low: 0.97, High: 1.04, P: 0.73,
-		Verdict: bench.NoDifference, P50: c.Latency.P50, ReferenceP50: a.Latency.P50}
+	b.VsReference = against(81, 0.2548, 0.1355, 0.3194, 3.2e-14, bench.Faster, b.Latency.P50, a.Latency.P50)
+	c.VsReference = against(20, 1.003, 0.97, 1.04, 0.73, bench.NoDifference, c.Latency.P50, a.Latency.P50)
 	h := header(direct, hongkong, singapore)
 	h.Proxy = "http://127.0.0.1:3128"
 	h.Vantage = "beijing"
@@ -148,8 +147,7 @@ func poor() *bench.Summary {
 	a, b, c := row(direct, 20, 20, 0.4), row(gone, 20, 0, 1), row(rare, 20, 2, 1200)
 	b.Failures = []bench.Failure{failure("connect", "node", 20, 3.2, "cannot connect to 192.0.2.1:443: connection refused")}
 	b.Ended = "refused"
-	c.VsReference = &bench.Comparison{Reference: "direct", Pairs: 2, Ratio: 2900, Low: 0, High: math.Inf(1), P: 0.5,
-		Verdict: bench.NoDifference, P50: math.NaN(), ReferenceP50: a.Latency.P50}
+	c.VsReference = against(2, 2900, 0, math.Inf(1), 0.5, bench.NoDifference, math.NaN(), a.Latency.P50)
 	c.Failures = []bench.Failure{failure("tls", "node", 18, 88, "the certificate has expired")}
 	h := header(direct, gone, rare)
 	h.Requests, h.Duration, h.Attempts = 0, 90*time.Second, 3
@@ -183,8 +181,7 @@ func merged() *bench.Summary {
 				r.Phases.Connect, r.Phases.TLS = 50, 52
 			}
 			if n.Name == "hongkong" {
-				r.VsReference = &bench.Comparison{Reference: "direct", Pairs: 48, Ratio: 0.26, Low: 0.22, High: 0.31, P: 1e-9,
-					Verdict: bench.Faster, P50: r.TTFT.P50, ReferenceP50: 1033}
+				r.VsReference = against(48, 0.26, 0.22, 0.31, 1e-9, bench.Faster, r.TTFT.P50, 1033)
 			}
 			if f := 50 - r.OK; f > 0 {
 				r.Failures = []bench.Failure{failure("truncated", "node", f, 700, "cut after 12 events")}
@@ -233,8 +230,7 @@ func days() *bench.Summary {
 		FasterWaited: true, Rows: []*bench.Row{row(a, 1200, 1150, 3000), row(b, 1200, 1196, 800)}, Best: only(1)}
 	s.Started = started.In(time.FixedZone("", 8*3600))
 	s.LastStarted = s.Started.Add(70 * time.Hour)
-	s.Rows[1].VsReference = &bench.Comparison{Reference: "direct", Pairs: 1150, Ratio: 0.27, Low: 0.26, High: 0.28, P: 1e-30,
-		Verdict: bench.Faster, P50: s.Rows[1].Latency.P50, ReferenceP50: s.Rows[0].Latency.P50}
+	s.Rows[1].VsReference = against(1150, 0.27, 0.26, 0.28, 1e-30, bench.Faster, s.Rows[1].Latency.P50, s.Rows[0].Latency.P50)
 	for i, r := range s.Rows {
 		for j := range r.Timeline {
 			r.Timeline[j].At = 70 * 3600 * float64(j) / float64(len(r.Timeline))
@@ -252,9 +248,9 @@ func nothing() *bench.Summary {
 	return &bench.Summary{Started: started, LastStarted: started, Figure: bench.LatencyFigure, Header: header()}
 }
 
-func fixtures() map[string]func() *bench.Summary {
-	return map[string]func() *bench.Summary{
-		"three": three, "poor": poor, "merged": merged, "strangers": strangers, "days": days, "hostile": hostile, "nothing": nothing,
+func fixtures() map[string]*bench.Summary {
+	return map[string]*bench.Summary{
+		"three": three(), "poor": poor(), "merged": merged(), "strangers": strangers(), "days": days(), "hostile": hostile(), "nothing": nothing(),
 	}
 }
 
@@ -291,22 +287,9 @@ func lognormal(n bench.Node, requests int, mean, success float64, seed uint64) *
 	return r
 }
 
-func against(reference string, ratio float64, verdict bench.Verdict) *bench.Comparison {
-	const base = 3000
-	return &bench.Comparison{Reference: reference, Pairs: 78, Ratio: ratio, Low: ratio * 0.9, High: ratio * 1.12, P: 1.2e-13, Verdict: verdict,
-		P50: base * ratio, ReferenceP50: base}
-}
-
-// realistic is the comparison that ferry comes from, with latencies as a network spreads them.
-func realistic() *bench.Summary {
-	s := three()
-	for i, was := range s.Rows {
-		r := lognormal(was.Node, 100, []float64{3200, 800, 1200}[i], []float64{0.82, 0.98, 0.95}[i], uint64(i+1))
-		s.Rows[i] = r
-	}
-	s.Rows[1].VsReference = against("direct", 0.25, bench.Faster)
-	s.Rows[2].VsReference = against("direct", 0.375, bench.Faster)
-	return s
+func against(pairs int, ratio, low, high, p float64, verdict bench.Verdict, p50, reference float64) *bench.Comparison {
+	return &bench.Comparison{Reference: "direct", Pairs: pairs, Ratio: ratio, Low: low, High: high, P: p, Verdict: verdict,
+		P50: p50, ReferenceP50: reference}
 }
 
 // ten has ten nodes with as many points as a summary keeps, latencies far apart, long names and labels, one node without
@@ -329,13 +312,9 @@ func ten() *bench.Summary {
 			requests, success = 4, 0.5
 		}
 		r := lognormal(n, requests, []float64{3200, 60, 90, 800, 1200, 1000, 700, 150, 2400, 6400}[i], success, uint64(i+1))
-		switch {
-		case i == 9:
-			r.VsReference = against("direct", 2, bench.Slower)
-		case i == 8:
-			r.VsReference = against("direct", 0.98, bench.NoDifference)
-		case i > 0 && r.OK > 2:
-			r.VsReference = against("direct", r.Latency.Mean/3200, bench.Faster)
+		if ratio := r.Latency.Mean / 3200; i > 0 && r.OK > 2 {
+			verdict := map[int]bench.Verdict{8: bench.NoDifference, 9: bench.Slower}[i]
+			r.VsReference = against(78, ratio, ratio*0.9, ratio*1.12, 1.2e-13, cmp.Or(verdict, bench.Faster), 3000*ratio, 3000)
 		}
 		s.Rows = append(s.Rows, r)
 		s.Header.Nodes = append(s.Header.Nodes, n)
@@ -351,17 +330,9 @@ func alone() *bench.Summary {
 	return s
 }
 
-// pages are all summaries that the HTML report is held to, looks those of them that a browser has to open.
+// pages are all summaries that the HTML report is held to.
 func pages() map[string]*bench.Summary {
-	all := looks()
-	for name, make := range fixtures() {
-		all[name] = make()
-	}
+	all := fixtures()
+	all["ten"], all["alone"] = ten(), alone()
 	return all
-}
-
-func looks() map[string]*bench.Summary {
-	return map[string]*bench.Summary{
-		"realistic": realistic(), "ten": ten(), "alone": alone(), "days": days(), "poor": poor(), "merged": merged(), "hostile": hostile(), "nothing": nothing(),
-	}
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"cmp"
 	_ "embed"
 	"fmt"
@@ -21,32 +20,31 @@ var htmlStyle string
 // document gathers the HTML. A template engine would be linked into every command and pay at its start; put is enough.
 type document struct {
 	language
-	b bytes.Buffer
+	b strings.Builder
 	s *bench.Summary
 	// role is the class of a row, which is its colour.
 	role func(i int) string
 }
 
-// markup is text that is HTML already: the program's own words, or what put has made.
+// markup is text that is HTML already: the program's own words, or what markupf has made.
 type markup string
 
-// put writes a format of the program's own. Whatever is neither a number nor markup is escaped, so that what is forgotten
+// markupf fills a format of the program's own. Whatever is neither a number nor markup is escaped, so that what is forgotten
 // is safe: names, labels and the words of a failure come from outside.
-func (d *document) put(format string, args ...any) {
+func markupf(format string, args ...any) markup {
 	for i, arg := range args {
 		switch arg := arg.(type) {
-		case int, float64, rune:
+		case int, float64:
 		case markup:
 			args[i] = string(arg)
 		default:
 			args[i] = escapeHTML(fmt.Sprint(arg))
 		}
 	}
-	fmt.Fprintf(&d.b, format, args...)
+	return markup(fmt.Sprintf(format, args...))
 }
 
-// markup is what was put.
-func (d *document) markup() markup { return markup(d.b.String()) }
+func (d *document) put(format string, args ...any) { d.b.WriteString(string(markupf(format, args...))) }
 
 // escapeHTML makes text safe between tags and in a quoted attribute. What would turn or hide other text becomes visible.
 func escapeHTML(text string) string { return html.EscapeString(visible(text)) }
@@ -80,19 +78,60 @@ func asHTML(s *bench.Summary, o Options) (string, error) {
 	return d.b.String(), nil
 }
 
+// changesAsHTML writes two runs as one file, in the manner of asHTML: the verdict first, then each measure before and after,
+// the ratios, and the latencies of both runs under each other.
+func changesAsHTML(c *bench.Changes, o Options) (string, error) {
+	d := &document{language: languageOf(o.Lang), s: c.New}
+	names := each(c.Nodes, func(n *bench.Change) string { return n.Title })
+	d.head(d.say("Before and after: %s", d.together(names)),
+		markupf("%s", d.say("%s and then %s", d.moment(c.Old.Started), d.moment(c.New.Started))))
+	outcome := each(d.outcome(c), func(said line) markup { return markupf(`<p class="first sentence"><b>%s</b></p>`, said.text) })
+	d.found(outcome, each(c.Nodes, func(n *bench.Change) markup { return d.namely(n.Title, d.changeFinding(n)) }))
+	d.thresholds(o.Checks)
+	d.warnings(c.Warnings)
+	d.changes(c)
+	ratios, both := d.changeRows(c)
+	d.s, d.role = ratios, func(int) string { return "best" }
+	d.ratios("New against old", d.say("How many times the old latency, with the interval. One that touches 1 shows no difference."),
+		"← faster than before", func(r *bench.Row) (words, sentence string) {
+			n := c.Nodes[slices.Index(ratios.Rows, r)]
+			return tied(ratio(n.Latency.Ratio) + d.say(" ×") + d.say(", ") + d.language.verdict(n.Latency.Verdict)), d.changeSentence(n)
+		})
+	d.s, d.role = both, func(i int) string { return []string{"ref", "best"}[i%2] } // old and new in turn
+	d.distribution()
+	d.failures()
+	d.s = c.New
+	d.facts()
+	d.end(d.defineChanges(c))
+	return d.b.String(), nil
+}
+
+// changeRows are the nodes that both runs have, as rows of reports: the new rows with their ratio to the old ones, and all
+// rows, each old one before its new one.
+func (l language) changeRows(c *bench.Changes) (ratios, both *bench.Summary) {
+	ratios, both = &bench.Summary{}, &bench.Summary{}
+	row := func(r *bench.Row, name string, versus *bench.Comparison) *bench.Row {
+		named := *r
+		named.Node.Name, named.Node.Connection, named.VsReference = name, "", versus // the name has the connection
+		return &named
+	}
+	for _, n := range c.Nodes {
+		ratios.Rows = append(ratios.Rows, row(n.New, n.Title, n.Latency))
+		both.Rows = append(both.Rows, row(n.Old, n.Title+l.say(", ")+l.say("old"), nil), row(n.New, n.Title+l.say(", ")+l.say("new"), nil))
+	}
+	return ratios, both
+}
+
 // bestFirst is the summary with its rows in the order in which one looks for them: vantage by vantage, the best first, then
 // those not told apart from it, then the others by their typical latency, or TTFT of streams, those without success last.
 func bestFirst(s *bench.Summary) *bench.Summary {
 	place := func(r *bench.Row) int {
-		for _, c := range s.Best {
-			if s.Rows[c.Leader] == r {
-				return 0
-			}
-			if slices.ContainsFunc(c.Rows, func(i int) bool { return s.Rows[i] == r }) {
-				return 1
-			}
-		}
-		if r.OK > 0 {
+		switch {
+		case slices.ContainsFunc(s.Best, func(c bench.Choice) bool { return leader(s, c) == r }):
+			return 0
+		case recommended(s, r):
+			return 1
+		case r.OK > 0:
 			return 2
 		}
 		return 3
@@ -108,34 +147,38 @@ func bestFirst(s *bench.Summary) *bench.Summary {
 		return cmp.Or(cmp.Compare(slices.Index(s.Vantages, a.Vantage), slices.Index(s.Vantages, b.Vantage)),
 			cmp.Compare(place(a), place(b)), cmp.Compare(typical(a), typical(b)))
 	})
-	ordered.Best = nil
-	for _, c := range s.Best {
-		rows := c.Rows
-		c.Leader, c.Rows = slices.Index(ordered.Rows, s.Rows[c.Leader]), nil
-		for _, i := range rows {
-			c.Rows = append(c.Rows, slices.Index(ordered.Rows, s.Rows[i]))
-		}
-		slices.Sort(c.Rows)
-		ordered.Best = append(ordered.Best, c)
-	}
+	at := func(i int) int { return slices.Index(ordered.Rows, s.Rows[i]) }
+	ordered.Best = each(s.Best, func(c bench.Choice) bench.Choice {
+		return bench.Choice{Vantage: c.Vantage, Leader: at(c.Leader), Rows: slices.Sorted(slices.Values(each(c.Rows, at)))}
+	})
 	return &ordered
 }
 
 // end writes the definitions and what made the page.
 func (d *document) end(all []definition) {
-	d.put(`<section id="definitions"><h2>%s</h2>`+"\n<dl class=\"definitions\">\n", d.say("What the words mean"))
+	d.open("definitions", "What the words mean")
+	d.put("<dl class=\"definitions\">\n")
 	for _, word := range all {
-		d.put("<div><dt>%s</dt><dd>%s</dd></div>\n", word.term, word.text)
+		d.put("<div><dt>%s</dt><dd>%s</dd></div>\n", word.Term, word.Text)
 	}
 	d.put("</dl></section>\n")
 	d.put("<footer><p>ferry %s · %s <code>%s</code></p></footer>\n</main>\n</body>\n</html>\n",
 		d.s.Header.Program, d.say("schema %d · run", d.s.Header.Schema), d.s.Header.ID)
 }
 
+// open begins a section.
+func (d *document) open(id, heading string) {
+	d.put(`<section id="%s"><h2>%s</h2>`+"\n", id, d.say(heading))
+}
+
+// head opens the page. Under its title stands when, and the model.
 func (d *document) head(title string, when markup) {
 	tag := "en"
 	if d.words != nil {
 		tag = "zh-Hans"
+	}
+	if d.s.Model != "" {
+		when += markupf(" · <bdi>%s</bdi>", d.s.Model)
 	}
 	d.put(`<!DOCTYPE html>
 <html lang="%s">
@@ -159,101 +202,89 @@ func (d *document) head(title string, when markup) {
 `, tag, title, markup(htmlStyle), title, when)
 }
 
-// heading names the series as far as they fit, and counts them otherwise.
+// together names nodes as far as they fit, and counts them otherwise.
+func (l language) together(names []string) string {
+	whole := strings.Join(names, l.say(", "))
+	if len(names) > 4 || len(whole) > 60 {
+		return l.count(len(names), "node")
+	}
+	return whole
+}
+
 func (d *document) heading() string {
 	names := nodeNames(d.s)
-	whole := strings.Join(names, d.say(", "))
-	if len(names) > 4 || len(whole) > 60 {
-		whole = d.count(len(names), "node")
-	}
 	switch len(names) {
 	case 0:
 		return d.say("Nothing was measured")
 	case 1:
-		return d.say("Latency and success of %s", whole)
+		return d.say("Latency and success of %s", d.together(names))
 	}
-	return d.say("Latency and success compared: %s", whole)
+	return d.say("Latency and success compared: %s", d.together(names))
 }
 
-// when says when, for how long, how much and what was measured.
-func (d *document) when() markup {
+// moment is a time of day, for people.
+func (l language) moment(t time.Time) string {
+	return t.UTC().Format(l.say("2 January 2006, 15:04:05 UTC"))
+}
+
+// when says when, for how long and how much was measured.
+func (d *document) when() (when markup) {
 	var requests int
 	for _, r := range d.s.Rows {
 		requests += r.Requests
 	}
-	line := document{language: d.language}
 	if started := d.s.Started; !started.IsZero() {
-		line.put(`<time datetime="%s">%s</time> · `, started.Format(time.RFC3339), started.UTC().Format(d.say("2 January 2006, 15:04:05 UTC")))
+		when = markupf(`<time datetime="%s">%s</time> · `, started.Format(time.RFC3339), d.moment(started))
 	}
-	line.put("%s", d.say("%s in %s", bench.Count{N: requests, Noun: "request"}, tied(span(d.s.Elapsed))))
+	when += markupf("%s", d.say("%s in %s", bench.Count{N: requests, Noun: "request"}, tied(span(d.s.Elapsed))))
 	if d.s.Runs > 1 {
-		line.put(" · %s", d.say("%d runs merged", d.s.Runs))
+		when += markupf(" · %s", d.say("%d runs merged, the last one began %s", d.s.Runs, d.moment(d.s.LastStarted)))
 	}
-	if d.s.Model != "" {
-		line.put(" · <bdi>%s</bdi>", d.s.Model)
-	}
-	return line.markup()
+	return when
 }
 
-// verdict says first which row is best at each vantage, or why there is none, and then what was found about the others.
-func (d *document) verdict() {
+// found is the verdict: what is best, or why nothing is, and then what was found about the others.
+func (d *document) found(first, others []markup) {
 	d.put(`<section class="verdict" id="verdict"><h2 class="hidden">%s</h2>`+"\n", d.say("Verdict"))
-	badge := func(word string) markup {
-		if len(d.s.Rows) < 2 {
-			return ""
-		}
-		return markup(` <span class="badge">` + word + `</span>`)
+	for _, sentence := range first {
+		d.put("%s\n", sentence)
 	}
-	for _, c := range d.s.Best {
-		if len(c.Rows) == 1 {
-			best := leader(d.s, c)
-			d.put(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`+"\n",
-				d.title(d.s, best), badge(d.say("best")), tied(d.finding(d.s, best)))
-			continue
-		}
-		d.put(`<p class="first">`)
-		for k, i := range c.Rows {
-			if k > 0 {
-				d.put("%s", d.say(" or "))
-			}
-			d.put(`<b><bdi>%s</bdi></b>`, d.title(d.s, d.s.Rows[i]))
-		}
-		d.put("%s</p>\n", badge(d.say("not told apart")))
-	}
-	if len(d.s.Best) == 0 {
-		d.put(`<p class="first sentence">%s</p>`+"\n", d.say(noBest(d.s).Error()))
-	}
-	others := slices.DeleteFunc(slices.Clone(d.s.Rows), d.s.Leads)
 	if len(others) > 0 {
 		d.put("<ul>\n")
-		for _, r := range others {
-			d.put("<li><b><bdi>%s</bdi></b>%s%s</li>\n", d.title(d.s, r), d.say(": "), tied(d.finding(d.s, r)))
+		for _, sentence := range others {
+			d.put("<li>%s</li>\n", sentence)
 		}
 		d.put("</ul>\n")
 	}
 	d.put("</section>\n")
 }
 
-// thresholds says which were kept and which were missed, by sign, word and colour.
-func (d *document) thresholds(checks []bench.Check) {
-	if len(checks) == 0 {
-		return
-	}
-	d.put(`<section id="thresholds"><h2>%s</h2>`+"\n", d.say("Thresholds"))
-	d.table("thresholds-table", "dense", d.say("Bounds that this run was held to"), headings(false, d.say("node"), d.say("threshold"), d.say("seen"), d.say("result")))
-	d.put("<tbody role=\"rowgroup\">\n")
-	for _, c := range checks {
-		class, sign, word := "kept", "✓", "kept"
-		if c.Missed {
-			class, sign, word = "missed", "✗", "missed"
+// namely is what was found about a row or a node.
+func (d *document) namely(name, finding string) markup {
+	return markupf("<b><bdi>%s</bdi></b>%s%s", name, d.say(": "), tied(finding))
+}
+
+// verdict says first which row is best at each vantage, or why there is none.
+func (d *document) verdict() {
+	badge := func(word string) markup {
+		if len(d.s.Rows) < 2 {
+			return ""
 		}
-		d.put(`<tr role="row"><th role="rowheader" scope="row"><bdi>%s</bdi></th>`, c.Node)
-		d.cell("what", d.say("threshold"), c.Threshold.String())
-		d.cell("", d.say("seen"), d.message(c.Seen))
-		d.cell("mark "+class, d.say("result"), sign+" "+d.say(word))
-		d.put("</tr>\n")
+		return markupf(` <span class="badge">%s</span>`, d.say(word))
 	}
-	d.put("</tbody></table></div></section>\n")
+	first := each(d.s.Best, func(c bench.Choice) markup {
+		if len(c.Rows) == 1 {
+			best := leader(d.s, c)
+			return markupf(`<p class="first"><b><bdi>%s</bdi></b>%s<br>%s</p>`, d.title(d.s, best), badge("best"), tied(d.finding(d.s, best)))
+		}
+		names := each(c.Rows, func(i int) string { return string(markupf(`<b><bdi>%s</bdi></b>`, d.title(d.s, d.s.Rows[i]))) })
+		return markupf(`<p class="first">%s%s</p>`, markup(strings.Join(names, d.say(" or "))), badge("not told apart"))
+	})
+	if len(first) == 0 {
+		first = []markup{markupf(`<p class="first sentence">%s</p>`, d.say(noBest(d.s).Error()))}
+	}
+	others := slices.DeleteFunc(slices.Clone(d.s.Rows), d.s.Leads)
+	d.found(first, each(others, func(r *bench.Row) markup { return d.namely(d.title(d.s, r), d.finding(d.s, r)) }))
 }
 
 func (d *document) warnings(all []bench.Warning) {
@@ -272,50 +303,26 @@ func (d *document) warnings(all []bench.Warning) {
 
 // facts says what was asked, how and from where.
 func (d *document) facts() {
-	h := &d.s.Header
-	d.put(`<section id="facts"><h2>%s</h2>`+"\n<dl class=\"facts\">\n", d.say("What was measured"))
-	fact := func(name, value string) {
-		if value != "" {
-			d.put("<div><dt>%s</dt><dd><bdi>%s</bdi></dd></div>\n", name, value)
-		}
-	}
-	model := cmp.Or(d.s.Model, d.say("the node's own"))
-	if modelsDiffer(d.s) {
-		model = d.say("different ones")
-	}
-	plan := d.count(h.Requests, "round")
-	if h.Requests == 0 {
-		plan = d.say("requests for %s", span(h.Duration.Seconds()))
-	}
+	h := d.s.Header
+	d.open("facts", "What was measured")
+	d.put("<dl class=\"facts\">\n")
+	plan, answers := d.work(h, "round"), d.answers(h)
 	if h.Warmup > 0 {
 		plan += d.say(", ") + d.count(h.Warmup, "warm-up round")
-	}
-	load := d.say("%d at a time", max(h.Concurrency, 1))
-	if h.Rate > 0 {
-		load = d.say("%s a second, at most %d at a time", rate(h.Rate), h.Concurrency)
-	}
-	attempts := d.say("one attempt")
-	if h.Attempts > 1 {
-		attempts = d.say("up to %d attempts", h.Attempts)
-	}
-	answers := d.say("whole answers")
-	if h.Stream {
-		answers = d.say("streamed")
 	}
 	if h.MaxTokens > 0 {
 		answers += d.say(", ") + d.say("at most %s", bench.Count{N: h.MaxTokens, Noun: "token"})
 	}
-	fact(d.say("Model"), model)
-	fact(d.say("Plan"), plan)
-	fact(d.say("Load of each node"), load)
-	fact(d.say("Connections"), d.connections(d.s)+d.say(", ")+d.raced(h))
-	fact(d.say("Attempts"), attempts)
-	fact(d.say("Answers"), answers)
-	fact(d.say("Reference"), h.Reference)
-	fact(d.say("Measured from"), strings.Join(d.s.Vantages, d.say(", ")))
-	fact(d.say("Proxy"), cmp.Or(h.Proxy, d.say("none")))
-	fact(d.say("Program"), "ferry "+h.Program)
-	fact(d.say("Seed"), strconv.FormatUint(h.Seed, 10))
+	for _, fact := range [][2]string{
+		{"Model", d.model(d.s)}, {"Plan", plan}, {"Load of each node", d.load(h)}, {"Connections", d.connections(d.s)},
+		{"Attempts", d.attempts(h)}, {"Answers", answers}, {"Reference", h.Reference},
+		{"Measured from", strings.Join(d.s.Vantages, d.say(", "))}, {"Proxy", cmp.Or(h.Proxy, d.say("none"))},
+		{"Program", "ferry " + h.Program}, {"Seed", strconv.FormatUint(h.Seed, 10)},
+	} {
+		if fact[1] != "" {
+			d.put("<div><dt>%s</dt><dd><bdi>%s</bdi></dd></div>\n", d.say(fact[0]), fact[1])
+		}
+	}
 	if h.PromptSHA256 != "" {
 		d.put("<div class=\"wide\"><dt>%s</dt><dd>%s</dd></div>\n", d.say("Prompt (SHA-256)"), h.PromptSHA256)
 	}
@@ -324,16 +331,16 @@ func (d *document) facts() {
 
 // name writes a series's name for a heading or the side of a picture, and beside it what the name leaves open: over which
 // connection, and from where.
-func (d *document) name(i int) {
+func (d *document) name(i int) markup {
 	r := d.s.Rows[i]
-	d.put(`<span class="name"><i class="dot"></i><b><bdi>%s</bdi></b>`, r.Node.Name)
+	name := markupf(`<span class="name"><i class="dot"></i><b><bdi>%s</bdi></b>`, r.Node.Name)
 	if d.s.BothConnections() {
-		d.put(` <span class="tag">%s</span>`, d.say(string(r.Node.Connection)))
+		name += markupf(` <span class="tag">%s</span>`, d.say(string(r.Node.Connection)))
 	}
 	if len(d.s.Vantages) > 1 {
-		d.put(` <span class="tag">%s</span>`, d.say("from %s", cmp.Or(r.Vantage, d.say("an unnamed place"))))
+		name += markupf(` <span class="tag">%s</span>`, d.say("from %s", cmp.Or(r.Vantage, d.say("an unnamed place"))))
 	}
-	d.put(`</span>`)
+	return name + `</span>`
 }
 
 // rank is the colour of a row: the best one, the one all are compared with, or any other. A colour for each would be no

@@ -102,80 +102,69 @@ func (a axis) ticks() []float64 {
 	return ticks
 }
 
-// logTicks takes the finest set of multiples that stays readable.
+// logTicks are round values that stand far enough apart on a narrow screen, 1 first and then the roundest.
 func (a axis) logTicks() []float64 {
+	const apart, enough = 0.13, 6
 	var ticks []float64
-	for _, multiples := range [][]float64{{1, 2, 5}, {1, 3}, {1}} {
-		ticks = ticks[:0]
-		for power := math.Floor(math.Log10(a.lo)); power <= math.Ceil(math.Log10(a.hi)); power++ {
-			for _, m := range multiples {
-				if v := m * math.Pow(10, power); v >= a.lo && v <= a.hi {
-					ticks = append(ticks, v)
-				}
-			}
-		}
-		if len(ticks) <= 7 {
-			return ticks
+	add := func(v float64) {
+		tooNear := func(t float64) bool { return math.Abs(a.at(t)-a.at(v)) < apart }
+		if v >= a.lo && v <= a.hi && !slices.ContainsFunc(ticks, tooNear) {
+			ticks = append(ticks, v)
 		}
 	}
+	add(1)
+	for _, multiple := range []float64{1, 2, 3, 5, 7, 1.5, 4, 6, 8, 9, 9.5, 1.05, 1.1, 1.2} {
+		for power := math.Floor(math.Log10(a.lo)); power <= math.Log10(a.hi) && len(ticks) < enough; power++ {
+			add(multiple * math.Pow(10, power))
+		}
+	}
+	slices.Sort(ticks)
 	return ticks
 }
 
-// msLabels names an axis' ticks in one unit, ms, or seconds where the largest is 2 s or more. A logarithmic axis reaches
-// too far for one.
-func msLabels(a axis, ticks []float64) []string {
-	inSeconds := !a.log && len(ticks) > 0 && slices.Max(ticks) >= 2000
-	return each(ticks, func(t float64) string {
-		if inSeconds || a.log && t >= 1000 {
-			return label(t/1000, "\u00a0s")
-		}
-		return label(t, "\u00a0ms")
-	})
+// label names a tick in ms, or in seconds where the axis reaches 2 s. A logarithmic axis reaches too far for one unit.
+func (a axis) label(tick float64) string {
+	if !a.log && a.hi >= 2000 || a.log && tick >= 1000 {
+		return label(tick/1000, "\u00a0s")
+	}
+	return label(tick, "\u00a0ms")
 }
 
 func label(value float64, unit string) string {
 	return strconv.FormatFloat(value, 'g', 6, 64) + unit
 }
 
-// timeSteps are the seconds between ticks that a clock and a calendar have.
-func timeSteps() []float64 {
-	const minute, hour, day = 60, 3600, 86400
-	return []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, minute, 2 * minute, 5 * minute, 10 * minute,
-		15 * minute, 30 * minute, hour, 2 * hour, 3 * hour, 6 * hour, 12 * hour, day, 2 * day, 5 * day, 10 * day, 20 * day, 50 * day, 100 * day}
-}
-
-// timeAxis runs over seconds since a start, with ticks at round times of the day, in UTC.
-func timeAxis(start time.Time, end float64) (axis, []float64, []string) {
-	a := axis{hi: max(end, 0.001) * 1.01}
+// timeAxis runs over seconds since a start, with ticks at round times of a clock and a calendar, in UTC.
+func timeAxis(start time.Time, end float64) (a axis, ticks []float64, label func(float64) string) {
+	a.hi = max(end, 0.001) * 1.01
 	by, layout := step(a.hi, 5), "2006-01-02"
-	for _, seconds := range timeSteps() {
-		if seconds*5 >= a.hi {
-			by = seconds
-			break
-		}
+	const minute, hour, day = 60, 3600, 86400
+	steps := []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, minute, 2 * minute, 5 * minute, 10 * minute,
+		15 * minute, 30 * minute, hour, 2 * hour, 3 * hour, 6 * hour, 12 * hour, day, 2 * day, 5 * day, 10 * day, 20 * day, 50 * day, 100 * day}
+	if i := slices.IndexFunc(steps, func(seconds float64) bool { return seconds*5 >= a.hi }); i >= 0 {
+		by = steps[i]
 	}
 	switch {
 	case by < 1:
 		layout = "15:04:05.000"
-	case by < 60:
+	case by < minute:
 		layout = "15:04:05"
-	case by < 86400:
+	case by < day:
 		layout = "15:04"
 	}
 	start = start.UTC()
 	midnight := start.Truncate(24 * time.Hour)
 	since := start.Sub(midnight).Seconds()
-	var ticks []float64
 	for i := math.Ceil(since / by); i*by-since <= a.hi; i++ {
 		ticks = append(ticks, i*by-since)
 	}
-	return a, ticks, each(ticks, func(t float64) string {
+	return a, ticks, func(t float64) string {
 		at := midnight.Add(time.Duration(math.Round((since+t)*1e6)) * time.Microsecond)
-		if by >= 60 && at.Equal(at.Truncate(24*time.Hour)) {
+		if by >= minute && at.Equal(at.Truncate(24*time.Hour)) {
 			return at.Format("01-02")
 		}
 		return at.Format(layout)
-	})
+	}
 }
 
 // ratioAxis is logarithmic, so that half and double lie equally far from 1, and has 1 in it.
@@ -187,24 +176,4 @@ func ratioAxis(rows []*bench.Row) axis {
 		}
 	}
 	return a
-}
-
-// ratioTicks takes from round ratios those that stand far enough apart on a narrow screen, 1 first.
-func ratioTicks(a axis) []float64 {
-	ticks := []float64{1}
-	for _, list := range [][]float64{
-		{0.0001, 0.001, 0.01, 0.1, 10, 100, 1000, 10000}, {0.02, 0.05, 0.2, 0.5, 2, 5, 20, 50}, {0.3, 0.7, 1.5, 3},
-		{0.4, 0.6, 0.8, 0.9, 0.95, 1.05, 1.1, 1.2, 4},
-	} {
-		for _, v := range list {
-			free := v >= a.lo && v <= a.hi
-			for _, t := range ticks {
-				free = free && math.Abs(a.at(t)-a.at(v)) >= 0.13
-			}
-			if free {
-				ticks = append(ticks, v)
-			}
-		}
-	}
-	return ticks
 }

@@ -27,7 +27,7 @@ func TestTicks(t *testing.T) {
 		{axis{lo: 8, hi: 9000, log: true}, "[10 ms 30 ms 100 ms 300 ms 1 s 3 s]"},
 		{axis{lo: 40, hi: 1500, log: true}, "[50 ms 100 ms 200 ms 500 ms 1 s]"},
 	} {
-		got := strings.ReplaceAll(fmt.Sprint(msLabels(test.axis, test.axis.ticks())), "\u00a0", " ")
+		got := strings.ReplaceAll(fmt.Sprint(each(test.axis.ticks(), test.axis.label)), "\u00a0", " ")
 		if got != test.want {
 			t.Errorf("%+v has the ticks %s, not %s", test.axis, got, test.want)
 		}
@@ -46,9 +46,9 @@ func TestTicksAnyLength(t *testing.T) {
 		if len(ticks) < 3 || len(ticks) > 8 || !slices.IsSorted(ticks) || ticks[0] != 0 || ticks[len(ticks)-1] > a.hi*1.001 {
 			t.Errorf("up to %g the ticks are %v", high, ticks)
 		}
-		time, seconds, names := timeAxis(started, high)
-		if len(seconds) < 2 || len(seconds) > 8 || len(names) != len(seconds) || seconds[len(seconds)-1] > time.hi {
-			t.Errorf("after %g s the ticks are %v, %v", high, seconds, names)
+		time, seconds, _ := timeAxis(started, high)
+		if len(seconds) < 2 || len(seconds) > 8 || seconds[len(seconds)-1] > time.hi {
+			t.Errorf("after %g s the ticks are %v", high, seconds)
 		}
 	}
 }
@@ -61,8 +61,8 @@ func TestTimeAxis(t *testing.T) {
 		40000: "[06:00 09:00 12:00 15:00]", 250_000: "[11-24 11-25 11-26]", 86400: "[06:00 12:00 18:00 11-24]",
 		86400 * 100: "[01-12 03-03]",
 	} {
-		_, _, names := timeAxis(started.In(time.FixedZone("", 8*3600)), end)
-		if got := fmt.Sprint(names); got != want {
+		_, ticks, label := timeAxis(started.In(time.FixedZone("", 8*3600)), end)
+		if got := fmt.Sprint(each(ticks, label)); got != want {
 			t.Errorf("%g s: got %s, want %s", end, got, want)
 		}
 	}
@@ -131,7 +131,7 @@ func TestRatioTicks(t *testing.T) {
 	for _, a := range []axis{
 		{lo: 0.9, hi: 1.1, log: true}, {lo: 0.2, hi: 1.1, log: true}, {lo: 0.015, hi: 2.5, log: true}, {lo: 0.0002, hi: 3000, log: true},
 	} {
-		ticks := ratioTicks(a)
+		ticks := a.ticks()
 		if !slices.Contains(ticks, 1) || len(ticks) < 2 || len(ticks) > 8 {
 			t.Errorf("%+v has the ticks %v", a, ticks)
 		}
@@ -219,9 +219,7 @@ func TestMarks(t *testing.T) {
 	points := []bench.Point{{At: 0, Latency: 0, OK: true}, {At: 25, Latency: 500}, {At: 50, Latency: 1000, OK: true},
 		{At: 50, Latency: 1000, OK: true}, {At: 75, Latency: 9000}, {At: 100, Latency: 250, OK: true}}
 	for ok, want := range map[bool]string{true: "m0 90h0m1000 -80h0m1000 60h0", false: "m500 44v12m1000 -52v12"} {
-		var path document
-		path.marks(points, ok, time, a)
-		if got := path.b.String(); got != want {
+		if got := marks(points, ok, time, a); got != want {
 			t.Errorf("ok %v: got %s, want %s", ok, got, want)
 		}
 	}
@@ -240,5 +238,11 @@ func TestMedians(t *testing.T) {
 	}
 	if got := medians(points[:20], time, a); got != "" {
 		t.Errorf("ten answers have the line %s", got)
+	}
+	for _, p := range slices.Clone(points) { // three days later, when answers took less
+		points = append(points, bench.Point{At: 3*86400 + p.At, Latency: p.Latency / 2, OK: p.OK})
+	}
+	if got := medians(points, axis{hi: 4 * 86400}, a); got != "M0 50L0 50L0 50M1500 70L1500 70L1500 70" {
+		t.Errorf("over a gap of days the line is %s", got)
 	}
 }

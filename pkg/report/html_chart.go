@@ -17,7 +17,7 @@ type chart struct {
 	height       int
 	axis         axis
 	ticks        []float64
-	names        []string // of the ticks
+	label        func(tick float64) string
 	// describe gives the words beside a row's picture and a sentence in its place; without one the row has no picture.
 	describe func(*bench.Row) (words, sentence string)
 	draw     func(*bench.Row)
@@ -26,16 +26,15 @@ type chart struct {
 }
 
 func (d *document) chart(c chart) {
-	d.put(`<section id="%s"><h2>%s</h2>`+"\n"+`<figure class="chart"><figcaption>%s</figcaption>`+"\n%s",
-		c.id, d.say(c.heading), c.note, c.above)
+	d.open(c.id, c.heading)
+	d.put(`<figure class="chart"><figcaption>%s</figcaption>`+"\n%s", c.note, c.above)
 	for i, r := range d.s.Rows {
 		words, sentence := c.describe(r)
 		if sentence == "" {
 			continue
 		}
 		id := fmt.Sprintf("%s-%d", c.id, i)
-		d.put(`<div class="plot %s" data-row="%d" data-plot="%s"><div class="side">`, d.role(i), i, id)
-		d.name(i)
+		d.put(`<div class="plot %s" data-row="%d" data-plot="%s"><div class="side">%s`, d.role(i), i, id, d.name(i))
 		d.put(`<span class="words">%s</span></div><div class="canvas">`, words)
 		d.put(`<svg height="%d" role="img" aria-labelledby="%s-t %s-d"><title id="%s-t">%s</title><desc id="%s-d">%s</desc>`,
 			c.height, id, id, id, d.title(d.s, r), id, sentence)
@@ -50,7 +49,7 @@ func (d *document) chart(c chart) {
 		d.put("</div></div>\n")
 	}
 	d.put(`<div class="axis" aria-hidden="true">`)
-	for i, t := range c.ticks {
+	for _, t := range c.ticks {
 		class := markup("") // the first and the last lean inwards, so that nothing stands out
 		switch share := c.axis.share(t); {
 		case share < 3:
@@ -58,7 +57,7 @@ func (d *document) chart(c chart) {
 		case share > 95:
 			class = ` class="end"`
 		}
-		d.put(`<span%s style="left:%.2f%%">%s</span>`, class, c.axis.share(t), c.names[i])
+		d.put(`<span%s style="left:%.2f%%">%s</span>`, class, c.axis.share(t), c.label(t))
 	}
 	d.put("</div>\n%s</figure></section>\n", c.below)
 }
@@ -79,36 +78,33 @@ func (d *document) stretch(height int) {
 		height, units, height)
 }
 
-// polyline adds a point to a path. The first one begins it.
-func (d *document) polyline(x int, y string) {
+// addPoint adds a point to a path, or begins a line there.
+func addPoint(path *strings.Builder, begins bool, x int, y any) {
 	verb := 'L'
-	if d.b.Len() == 0 {
+	if begins {
 		verb = 'M'
 	}
-	d.put("%c%d %s", verb, x, y)
+	fmt.Fprintf(path, "%c%d %v", verb, x, y)
 }
 
 func (d *document) phases() {
 	longest := 0.0
 	for _, r := range d.s.Rows {
-		longest = max(longest, total(r.Phases))
+		longest = max(longest, total(r))
 	}
 	if longest == 0 {
 		return
 	}
-	var legend document
-	legend.put(`<p class="legend" aria-hidden="true">`)
-	for _, part := range phasesOf(bench.PhaseMeans{}) {
-		legend.put(`<span><i class="swatch %s"></i> %s</span>`, part.name, d.say(part.words))
+	legend := markup(`<p class="legend" aria-hidden="true">`)
+	for _, part := range phasesOf(&bench.Row{}) {
+		legend += markupf(`<span><i class="swatch %s"></i> %s</span>`, part.name, d.say(part.words))
 	}
-	legend.put("</p>\n")
 	const height = 26
 	a := linear(longest * 1.02)
-	ticks := a.ticks()
 	d.chart(chart{
 		id: "phases", heading: "Where the time goes",
 		note:  d.say("Mean phases of the attempt that brought the answer. What a kept connection saved is absent from its bar."),
-		above: legend.markup(), height: height, axis: a, ticks: ticks, names: msLabels(a, ticks), describe: d.describePhases,
+		above: legend + "</p>\n", height: height, axis: a, ticks: a.ticks(), label: a.label, describe: d.describePhases,
 		draw: func(r *bench.Row) {
 			from := 0.0
 			for _, part := range taken(r) {
@@ -131,44 +127,36 @@ func (d *document) phases() {
 	})
 }
 
-// taken are the phases of a row that took time.
-func taken(r *bench.Row) []phase {
-	var parts []phase
-	for _, part := range phasesOf(r.Phases) {
-		if part.ms > 0 {
-			parts = append(parts, part)
-		}
-	}
-	return parts
-}
-
 func (l language) describePhases(r *bench.Row) (words, sentence string) {
 	if !hasPhases(r) {
 		return "", l.say("No answer.")
 	}
 	parts := each(taken(r), func(part phase) string { return l.say(part.words) + " " + text.Millis(part.ms) })
-	return l.say("%s in all", text.Millis(total(r.Phases))), l.say("Mean phases: %s.", strings.Join(parts, l.say(", ")))
+	return l.say("%s in all", text.Millis(total(r))), l.say("Mean phases: %s.", strings.Join(parts, l.say(", ")))
 }
 
 // comparison draws each row's ratio to the reference with its interval: one that does not touch 1 is a difference.
 func (d *document) comparison() {
-	if !compared(d.s) {
-		return
+	if compared(d.s) {
+		d.ratios("Against the reference", d.say("How many times the %s of the reference, pair by pair, with the 95 %% interval. "+
+			"An interval that touches 1 shows no difference.", d.figure(d.s)), "← faster than the reference", d.describeRatio)
 	}
-	d.ratios("comparison", "Against the reference", d.say("How many times the %s of the reference, pair by pair, with the 95 %% interval. "+
-		"An interval that touches 1 shows no difference.", d.figure(d.s)), "← faster than the reference", d.describeRatio)
 }
 
 // ratios draws the ratio of each row that has one with its interval.
-func (d *document) ratios(id, heading, note, faster string, describe func(*bench.Row) (words, sentence string)) {
+func (d *document) ratios(heading, note, faster string, describe func(*bench.Row) (words, sentence string)) {
 	const height = 34
 	a := ratioAxis(d.s.Rows)
-	ticks := ratioTicks(a)
-	var sides document
-	sides.put(`<p class="sides" aria-hidden="true"><span>%s</span><span>%s</span></p>`+"\n", d.say(faster), d.say("slower →"))
 	d.chart(chart{
-		id: id, heading: heading, note: note, height: height, axis: a, ticks: ticks, describe: describe,
-		names: each(ticks, func(t float64) string { return label(t, tied(d.say(" ×"))) }), below: sides.markup(),
+		id: "comparison", heading: heading, note: note, height: height, axis: a, ticks: a.ticks(),
+		label: func(t float64) string { return label(t, tied(d.say(" ×"))) },
+		below: markupf(`<p class="sides" aria-hidden="true"><span>%s</span><span>%s</span></p>`+"\n", d.say(faster), d.say("slower →")),
+		describe: func(r *bench.Row) (words, sentence string) {
+			if r.VsReference == nil {
+				return "", ""
+			}
+			return describe(r)
+		},
 		draw: func(r *bench.Row) {
 			d.line("one", a.at(1), a.at(1), "0", "100%")
 			c := r.VsReference
@@ -176,7 +164,7 @@ func (d *document) ratios(id, heading, note, faster string, describe func(*bench
 				d.put(`<text class="nothing" x="0" y="%d">%s</text>`, height/2+4, d.say("too few for an interval"))
 				return
 			}
-			d.put(`<g class="%s">`, verdictClass(c.Verdict))
+			d.put(`<g class="%s">`, turnOf(c.Verdict))
 			d.line("whisker", a.at(c.Low), a.at(c.High), "50%", "50%")
 			d.put(`<circle class="estimate" cx="%.2f%%" cy="50%%" r="5.5"/></g>`, a.share(c.Ratio))
 		},
@@ -185,9 +173,6 @@ func (d *document) ratios(id, heading, note, faster string, describe func(*bench
 
 func (d *document) describeRatio(r *bench.Row) (words, sentence string) {
 	c := r.VsReference
-	if c == nil {
-		return "", ""
-	}
 	p := fmt.Sprintf("%.4f", c.P)
 	if c.P < 0.0001 {
 		p = "< 0.0001"

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sort"
+	"strings"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/text"
@@ -26,11 +26,15 @@ func (d *document) distribution() {
 	if a.log {
 		note += " " + d.say("The axis is logarithmic: equal steps are equal ratios.")
 	}
-	ticks := a.ticks()
 	d.chart(chart{
-		id: "distribution", heading: "Distribution of latencies", note: note, height: curveHeight, axis: a, ticks: ticks,
-		names:    msLabels(a, ticks),
-		describe: func(r *bench.Row) (words, sentence string) { return d.answersWithin(r, a), d.describeSpread(r) },
+		id: "distribution", heading: "Distribution of latencies", note: note, height: curveHeight, axis: a, ticks: a.ticks(), label: a.label,
+		describe: func(r *bench.Row) (words, sentence string) {
+			words = d.count(r.OK, "answer")
+			if first := slices.IndexFunc(r.Sorted, func(v float64) bool { return v > a.hi }); first >= 0 {
+				words += d.say(", %d beyond the axis", len(r.Sorted)-first)
+			}
+			return words, d.describeSpread(r)
+		},
 		draw: func(r *bench.Row) {
 			if r.Latency.HasPercentiles() {
 				d.many(r, a)
@@ -39,19 +43,6 @@ func (d *document) distribution() {
 			}
 		},
 	})
-}
-
-func (l language) answersWithin(r *bench.Row, a axis) string {
-	words := l.count(r.OK, "answer")
-	if past := len(r.Sorted) - firstAbove(r.Sorted, a.hi); past > 0 {
-		words += l.say(", %d beyond the axis", past)
-	}
-	return words
-}
-
-// firstAbove is the index of the first value above a limit.
-func firstAbove(sorted []float64, limit float64) int {
-	return sort.Search(len(sorted), func(i int) bool { return sorted[i] > limit })
 }
 
 func (l language) describeSpread(r *bench.Row) string {
@@ -73,25 +64,25 @@ func (d *document) many(r *bench.Row, a axis) {
 	d.rug(r, a)
 	d.curve(density(r.Sorted, a))
 	d.put(`</svg>`)
-	l := r.Latency
-	d.mark("p95", a, l.P95, curveTop+24)
-	d.mark("p50", a, l.P50, curveTop)
+	d.mark("p95", a, r.Latency.P95, curveTop+24)
+	d.mark("p50", a, r.Latency.P50, curveTop)
 }
 
 func (d *document) curve(heights []float64) {
+	const seen = 0.003
 	first, last := 0, len(heights)-1
-	for first < last && heights[first+1] < 0.003 {
+	for first < last && heights[first+1] < seen {
 		first++
 	}
-	for last > first && heights[last-1] < 0.003 {
+	for last > first && heights[last-1] < seen {
 		last--
 	}
-	var path document
+	x := func(i int) int { return i * units / (len(heights) - 1) }
+	var path strings.Builder
 	for i := first; i <= last; i++ {
-		path.polyline(i*units/(len(heights)-1), fmt.Sprintf("%.1f", curveGround-heights[i]*(curveGround-curveTop)))
+		addPoint(&path, i == first, x(i), fmt.Sprintf("%.1f", curveGround-heights[i]*(curveGround-curveTop)))
 	}
-	d.put(`<path class="area" d="%sV%dH%dZ"/><path class="outline" d="%s"/>`,
-		path.markup(), curveGround, first*units/(len(heights)-1), path.markup())
+	d.put(`<path class="area" d="%sV%dH%dZ"/><path class="outline" d="%s"/>`, path.String(), curveGround, x(first), path.String())
 }
 
 // rugLimit bounds the strokes of a rug: of more answers, as many are drawn, evenly chosen from the shortest to the longest.
@@ -134,47 +125,36 @@ func (d *document) few(r *bench.Row, a axis) {
 // bins is how fine a density is worked out, over the whole axis.
 const bins = 320
 
-// density is a Gaussian kernel estimate over the axis as it is drawn, scaled to a peak of 1. The values are counted into
-// bins first, so that a million of them cost no more than a hundred. What lies beyond the axis is left out.
+// density is a Gaussian kernel estimate over the axis as it is drawn, scaled to a peak of 1. It is of evenly chosen values, so
+// that a million of them cost no more than a few hundred. What lies beyond the axis is left out.
 func density(sorted []float64, a axis) []float64 {
-	counts, widths := make([]float64, bins+1), make([]float64, bins+1)
-	local := bandwidths(sorted, a)
-	for i, v := range sorted {
-		if at := a.at(v); at >= 0 && at <= 1 {
-			bin := int(math.Round(at * bins))
-			counts[bin]++
-			widths[bin] = local[i*(len(local)-1)/max(len(sorted)-1, 1)] * bins
-		}
-	}
-	heights, peak := make([]float64, bins+1), 0.0
-	for bin, count := range counts {
-		if count == 0 {
-			continue
-		}
-		width := widths[bin]
-		reach := int(math.Ceil(3 * width))
-		for i := max(bin-reach, 0); i <= min(bin+reach, bins); i++ {
-			off := float64(i-bin) / width
-			heights[i] += count / width * math.Exp(-off*off/2)
-			peak = max(peak, heights[i])
-		}
-	}
-	for i := range heights {
-		heights[i] /= max(peak, math.SmallestNonzeroFloat64)
-	}
-	return heights
-}
-
-// bandwidths are those of evenly chosen values: Silverman's rule with a spread that is of the value's own hill. That is the
-// width of the shortest interval around it with a quarter of all values, which of a normal distribution is 0.637 standard
-// deviations. A spread of all values, such as the one between the quartiles, reaches from one hill to the next and smooths
-// both into one. None is so narrow that equal values would be a needle, and none far wider than the narrowest, or a small hill
-// would drown.
-func bandwidths(sorted []float64, a axis) []float64 {
 	values := make([]float64, min(len(sorted), rugLimit))
 	for i := range values {
 		values[i] = a.at(sorted[i*(len(sorted)-1)/max(len(values)-1, 1)])
 	}
+	widths := bandwidths(values, len(sorted))
+	heights, peak := make([]float64, bins+1), math.SmallestNonzeroFloat64
+	for i := range heights {
+		for k, v := range values {
+			if v >= 0 && v <= 1 {
+				off := (float64(i)/bins - v) / widths[k]
+				heights[i] += math.Exp(-off*off/2) / widths[k]
+			}
+		}
+		peak = max(peak, heights[i])
+	}
+	for i := range heights {
+		heights[i] /= peak
+	}
+	return heights
+}
+
+// bandwidths are those of ascending values, chosen from so many: Silverman's rule with a spread that is of the value's own
+// hill. That is the width of the shortest interval around it with a quarter of all values, which of a normal distribution is
+// 0.637 standard deviations. A spread of all values, such as the one between the quartiles, reaches from one hill to the next
+// and smooths both into one. None is so narrow that equal values would be a needle, and none far wider than the narrowest, or
+// a small hill would drown.
+func bandwidths(values []float64, of int) []float64 {
 	quarter := max(len(values)/4, 2)
 	widths := slices.Repeat([]float64{math.Inf(1)}, len(values))
 	for from := range len(values) - quarter {
@@ -184,9 +164,8 @@ func bandwidths(sorted []float64, a axis) []float64 {
 	}
 	const widest = 2.5
 	narrowest := slices.Min(widths)
-	rule := 0.9 / 0.637 * math.Pow(float64(len(sorted)), -0.2)
-	for i, width := range widths {
-		widths[i] = min(max(rule*min(width, widest*narrowest), 0.004), 0.1)
-	}
-	return widths
+	rule := 0.9 / 0.637 * math.Pow(float64(of), -0.2)
+	return each(widths, func(width float64) float64 {
+		return min(max(rule*min(width, widest*narrowest), 0.004), 0.1)
+	})
 }

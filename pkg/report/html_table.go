@@ -1,9 +1,11 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/text"
@@ -12,115 +14,132 @@ import (
 // latencyNames are the statistics that a table shows, in this order.
 func latencyNames() []string { return []string{"mean", "p50", "p90", "p95", "p99", "min", "max", "sd"} }
 
-// table opens a table that can become a list of cards on a narrow screen. The roles keep it a table for a screen reader.
-func (d *document) table(id, class, caption string, headings ...markup) {
-	d.put(`<div class="scroll"><table role="table" id="%s" class="%s"><caption>%s</caption>`+"\n", id, class, caption)
-	d.put(`<thead role="rowgroup"><tr role="row">`)
-	for _, h := range headings {
-		d.put("%s", h)
-	}
-	d.put("</tr></thead>\n")
-}
-
-// headings are those of columns of words, or of numbers.
-func headings(numeric bool, names ...string) markup {
-	class := markup("")
-	if numeric {
-		class = ` class="n"`
-	}
-	var h document
-	for _, name := range names {
-		h.put(`<th role="columnheader" scope="col"%s>%s</th>`, class, name)
-	}
-	return h.markup()
-}
-
-func (d *document) cell(class, label, value string) {
-	d.put(`<td role="cell" class="%s" data-label="%s">%s</td>`, class, label, value)
-}
-
-// row opens a line of a table with the name of its row.
-func (d *document) row(i int) {
-	d.put(`<tr role="row" data-row="%d" class="%s"><th role="rowheader" scope="row">`, i, d.role(i))
-	d.name(i)
-	d.put(`</th>`)
-}
-
-// figureColumn is a column of a figure of each row: the statistics, one of them, and the heading with its unit.
-type figureColumn struct {
-	of          statsOf
-	stat, title string
-}
-
-// figures are the columns of the main table: of streams TTFT first.
-func (d *document) figures() []figureColumn {
-	var all []figureColumn
-	if d.s.Figure != bench.TTFTFigure {
-		for _, name := range latencyNames() {
-			all = append(all, figureColumn{latency, name, d.say("%s, ms", d.say(name))})
+// table is a section with a table that can become a list of cards on a narrow screen. The roles keep it a table for a screen
+// reader. Lines are begun up to the end of their first cell, which is under the title first.
+func (d *document) table(id, heading, class, caption, first string, lines []markup, columns []column) {
+	d.open(id, heading)
+	d.put(`<div class="scroll"><table role="table" id="%s-table" class="%s"><caption>%s</caption>`+"\n", id, class, caption)
+	d.put(`<thead role="rowgroup"><tr role="row"><th role="columnheader" scope="col">%s</th>`, first)
+	for i, c := range columns {
+		numeric := markup("")
+		if c.kind == numbers {
+			columns[i].class, numeric = strings.TrimSpace("n "+c.class), ` class="n"`
 		}
-		return all
+		d.put(`<th role="columnheader" scope="col"%s>%s</th>`, numeric, c.title)
 	}
-	for _, name := range []string{"p50", "p95"} {
-		all = append(all, figureColumn{ttft, name, d.say("%s, ms", "TTFT "+name)})
-	}
-	for _, name := range []string{"p50", "p95", "p99", "mean"} {
-		all = append(all, figureColumn{latency, name, d.say("%s, ms", d.say("latency")+" "+d.say(name))})
-	}
-	return all
-}
-
-func (d *document) results() {
-	floor := successFloor(d.s.Rows)
-	d.put(`<section id="results"><h2>%s</h2>`+"\n", d.say("Results"))
-	figures := d.figures()
-	main := slices.IndexFunc(figures, func(f figureColumn) bool { return f.stat == "p50" })
-	titles := []markup{headings(false, d.say("node"), d.say("success")),
-		headings(true, each(figures, func(f figureColumn) string { return f.title })...)}
-	if compared(d.s) {
-		titles = append(titles, headings(false, d.say("against the reference")))
-	}
-	caption := d.say("Of successes only, and success with its 95 %% interval, drawn from %.0f %% to 100 %%.", floor*100)
-	d.table("results-table", "results", caption, titles...)
-	d.put("<tbody role=\"rowgroup\">\n")
-	for i, r := range d.s.Rows {
-		d.put(`<tr role="row" data-row="%d" data-node="%s" class="%s">`, i, r.Node.Name, d.role(i))
-		d.rowHeading(i)
-		d.successCell(r, floor)
-		for k, f := range figures {
-			class := "n"
-			if k == main {
-				class = "n main"
+	d.put("</tr></thead>\n<tbody role=\"rowgroup\">\n")
+	for i, line := range lines {
+		d.put("%s", line)
+		for _, c := range columns {
+			cell := markup(c.cells[i])
+			if !c.markup {
+				cell = markup(escapeHTML(c.cells[i]))
 			}
-			d.cell(class, f.title, bare(f.of.stat(f.stat)(r)))
-		}
-		if compared(d.s) {
-			d.comparisonCell(r)
+			d.put(`<td role="cell" class="%s" data-label="%s">%s</td>`, c.class, c.title, cell)
 		}
 		d.put("</tr>\n")
 	}
 	d.put("</tbody></table></div></section>\n")
 }
 
-// rowHeading has all that says which series a row is.
-func (d *document) rowHeading(i int) {
-	r := d.s.Rows[i]
-	d.put(`<th role="rowheader" scope="row">`)
-	d.name(i)
+// lineOf begins a line that is no row of its own.
+func lineOf(name string) markup {
+	return markupf(`<tr role="row"><th role="rowheader" scope="row"><bdi>%s</bdi></th>`, name)
+}
+
+// row begins a line of a row.
+func (d *document) row(i int, name markup) markup {
+	return markupf(`<tr role="row" data-row="%d" class="%s"><th role="rowheader" scope="row">%s</th>`, i, d.role(i), name)
+}
+
+// marked is a cell whose sign and words have the colour of a class.
+func marked(class, words string) string {
+	return string(markupf(`<span class="mark %s">%s</span>`, class, words))
+}
+
+// thresholds says which were kept and which were missed, by sign, word and colour.
+func (d *document) thresholds(checks []bench.Check) {
+	if len(checks) == 0 {
+		return
+	}
+	d.table("thresholds", "Thresholds", "dense", d.say("Bounds that this run was held to"), d.say("node"),
+		each(checks, func(c bench.Check) markup { return lineOf(c.Node) }), []column{
+			{title: d.say("threshold"), kind: left, class: "what", cells: each(checks, func(c bench.Check) string { return c.Threshold.String() })},
+			columnOf(d.say("seen"), left, 0, checks, func(c bench.Check) string { return d.message(c.Seen) }),
+			{title: d.say("result"), kind: left, markup: true, cells: each(checks, func(c bench.Check) string {
+				if c.Missed {
+					return marked("missed", "✗ "+d.say("missed"))
+				}
+				return marked("kept", "✓ "+d.say("kept"))
+			})},
+		})
+}
+
+// changes is the table of two runs.
+func (d *document) changes(c *bench.Changes) {
+	columns, verdicts := d.changeColumns(c)
+	lines := each(columns[0].cells, lineOf)
+	columns[1].class, columns[6].markup = "what", true
+	for i, verdict := range verdicts {
+		columns[6].cells[i] = marked(turnOf(verdict), columns[6].cells[i])
+	}
+	for i := range columns[:6] {
+		columns[i].cells = each(columns[i].cells, tied)
+	}
+	d.table("results", "Results", "dense", d.say("Medians of successes and success rates, before and after"), columns[0].title, lines, columns[1:])
+}
+
+// results is the main table. Of streams TTFT stands first.
+func (d *document) results() {
+	rows, floor := d.s.Rows, successFloor(d.s.Rows)
+	var lines []markup
+	for i := range rows {
+		lines = append(lines, d.row(i, d.whole(i)))
+	}
+	columns := []column{{title: d.say("success"), kind: left, class: "success", markup: true,
+		cells: each(rows, func(r *bench.Row) string { return string(d.success(r, floor)) })}}
+	add := func(of statsOf, figure, name string) {
+		title := d.say("%s, ms", strings.TrimSpace(figure+" "+d.say(name)))
+		columns = append(columns, columnOf(title, numbers, 0, rows, func(r *bench.Row) string { return bare(of.stat(name)(r)) }))
+	}
+	if d.s.Figure == bench.TTFTFigure {
+		add(ttft, "TTFT", "p50")
+		add(ttft, "TTFT", "p95")
+		for _, name := range []string{"p50", "p95", "p99", "mean"} {
+			add(latency, d.say("latency"), name)
+		}
+	} else {
+		for _, name := range latencyNames() {
+			add(latency, "", name)
+		}
+	}
+	main := slices.IndexFunc(columns, func(c column) bool { return strings.Contains(c.title, "p50") })
+	columns[main].class = "main"
+	if compared(d.s) {
+		columns = append(columns, column{title: d.say("against the reference"), kind: left, class: "versus", markup: true,
+			cells: each(rows, func(r *bench.Row) string { return string(d.versusCell(r.VsReference)) })})
+	}
+	caption := d.say("Of successes only, and success with its 95 %% interval, drawn from %.0f %% to 100 %%.", floor*100)
+	d.table("results", "Results", "results", caption, d.say("node"), lines, columns)
+}
+
+// whole has all that says which series a row is.
+func (d *document) whole(i int) markup {
+	r, name := d.s.Rows[i], d.name(i)
 	if d.s.Leads(r) && len(d.s.Rows) > 1 {
-		d.put(` <span class="badge">%s</span>`, d.say("best"))
+		name += markupf(` <span class="badge">%s</span>`, d.say("best"))
 	}
 	if compared(d.s) && reference(d.s, r) {
-		d.put(` <span class="badge quiet">%s</span>`, d.say("reference"))
+		name += markupf(` <span class="badge quiet">%s</span>`, d.say("reference"))
 	}
 	if r.Node.Label != "" {
-		d.put(`<span class="label"><bdi>%s</bdi></span>`, r.Node.Label)
+		name += markupf(`<span class="label"><bdi>%s</bdi></span>`, r.Node.Label)
 	}
-	d.put(`<span class="host"><bdi>%s</bdi></span>`, r.Node.Host)
+	name += markupf(`<span class="host"><bdi>%s</bdi></span>`, r.Node.Host)
 	if d.s.Model == "" {
-		d.put(`<span class="host"><bdi>%s</bdi></span>`, r.Node.Model)
+		name += markupf(`<span class="host"><bdi>%s</bdi></span>`, r.Node.Model)
 	}
-	d.put(`</th>`)
+	return name
 }
 
 // successFloor is where the axis of all success bars begins: intervals between 95 and 99 % would be a speck on one that
@@ -135,50 +154,39 @@ func successFloor(rows []*bench.Row) float64 {
 	return min(math.Floor(low*10)/10, 0.9)
 }
 
-func (d *document) successCell(r *bench.Row, floor float64) {
-	d.put(`<td role="cell" class="success" data-label="%s">`, d.say("success"))
+// success is a success rate in figures and as a bar with its interval.
+func (d *document) success(r *bench.Row, floor float64) markup {
 	if r.Requests == 0 {
-		d.put(`<span>%s</span></td>`, d.say("no request"))
-		return
+		return markupf(`<span>%s</span>`, d.say("no request"))
 	}
 	at := axis{lo: floor, hi: 1}
-	d.put(`<span class="figure"><b>%s</b> <small>%s</small></span>`, tied(d.percent(r.Success.Value)), d.say("%d of %d", r.OK, r.Requests))
+	low, high := at.share(r.Success.Low), at.share(r.Success.High)
 	bounds := d.say("%s to %s", tied(d.percent(r.Success.Low)), tied(d.percent(r.Success.High)))
-	d.put(`<svg class="interval" height="14" role="img"><title>%s</title>`,
-		d.say("%s, on an axis from %d %% to 100 %%", bounds, int(math.Round(floor*100))))
-	d.put(`<rect class="track" x="0" y="5" width="100%%" height="4" rx="2"/>`)
-	d.put(`<rect class="range" x="%.2f%%" y="4" width="%.2f%%" height="6" rx="3"/>`,
-		at.share(r.Success.Low), at.share(r.Success.High)-at.share(r.Success.Low))
-	d.put(`<circle class="value" cx="%.2f%%" cy="7" r="4.5"/></svg>`, at.share(r.Success.Value))
-	d.put(`<small class="bounds">%s</small>`, bounds)
+	cell := markupf(`<span class="figure"><b>%s</b> <small>%s</small></span>`, tied(d.percent(r.Success.Value)), d.say("%d of %d", r.OK, r.Requests)) +
+		markupf(`<svg class="interval" height="14" role="img"><title>%s</title>`,
+			d.say("%s, on an axis from %d %% to 100 %%", bounds, int(math.Round(floor*100)))) +
+		`<rect class="track" x="0" y="5" width="100%" height="4" rx="2"/>` +
+		markupf(`<rect class="range" x="%.2f%%" y="4" width="%.2f%%" height="6" rx="3"/>`, low, high-low) +
+		markupf(`<circle class="value" cx="%.2f%%" cy="7" r="4.5"/></svg><small class="bounds">%s</small>`, at.share(r.Success.Value), bounds)
 	if r.FirstOK != r.OK {
-		d.put(`<small class="bounds">%s</small>`, d.say("first attempt %s", tied(d.percent(r.FirstSuccess.Value))))
+		cell += markupf(`<small class="bounds">%s</small>`, d.say("first attempt %s", tied(d.percent(r.FirstSuccess.Value))))
 	}
-	d.put(`</td>`)
+	return cell
 }
 
-func (d *document) comparisonCell(r *bench.Row) {
-	d.put(`<td role="cell" class="versus" data-label="%s">`, d.say("against the reference"))
-	c := r.VsReference
+// versusCell is the ratio to the reference, and the p50s beside it.
+func (d *document) versusCell(c *bench.Comparison) markup {
 	if c == nil {
-		d.put(`<span>%s</span></td>`, text.Missing)
-		return
+		return markupf(`<span>%s</span>`, text.Missing)
 	}
-	d.put(`<span class="figure"><b>%s</b> <small>%s</small></span>`, tied(ratio(c.Ratio)+d.say(" ×")), d.ratioInterval(c))
-	class := verdictClass(c.Verdict)
-	sign := map[string]string{"faster": "▼", "slower": "▲", "same": "="}[class] // says it by shape too
-	d.put(`<span class="mark %s">%s %s</span>`, class, sign, d.language.verdict(c.Verdict))
-	d.put(`<small class="bounds">%s</small></td>`, tied(d.mediansText(c)))
-}
-
-func verdictClass(v bench.Verdict) string {
-	switch v {
-	case bench.Faster:
-		return "faster"
-	case bench.Slower:
-		return "slower"
+	turn := turnOf(c.Verdict)
+	sign := map[string]string{"faster": "▼", "slower": "▲", "same": "="}[turn] // says it by shape too
+	medians := d.say("over %s; p50 %s against %s", bench.Count{N: c.Pairs, Noun: "pair"}, took(c.P50), took(c.ReferenceP50))
+	if c.ShapesDiffer {
+		medians += d.say(": the distributions differ in shape")
 	}
-	return "same"
+	return markupf(`<span class="figure"><b>%s</b> <small>%s</small></span>`, tied(ratio(c.Ratio)+d.say(" ×")), d.ratioInterval(c)) +
+		markup(marked(turn, sign+" "+d.language.verdict(c.Verdict))) + markupf(`<small class="bounds">%s</small>`, tied(medians))
 }
 
 // ratioInterval is a ratio's interval; math.Inf stands for none.
@@ -189,52 +197,38 @@ func (l language) ratioInterval(c *bench.Comparison) string {
 	return l.say("%s to %s", bound(c.Low), bound(c.High))
 }
 
-// mediansText has the p50s beside the paired ratio.
-func (l language) mediansText(c *bench.Comparison) string {
-	medians := l.say("over %s; p50 %s against %s", bench.Count{N: c.Pairs, Noun: "pair"}, took(c.P50), took(c.ReferenceP50))
-	if c.ShapesDiffer {
-		medians += l.say(": the distributions differ in shape")
-	}
-	return medians
-}
-
 // measures are what a stream or a fixed rate lets one measure besides, each a group of rows under its name.
 func (d *document) measures() {
-	open := false
+	var lines []markup
+	var stats []*bench.Stats
 	for _, m := range []struct {
 		name, unit string
 		of         statsOf
 	}{
-		{"time to first text (TTFT)", "ms", ttft}, {"time between tokens (ITL)", "ms", itl}, {"tokens per second", "token/s", tokens},
-		{"tokens per second after the first text", "token/s", decode}, {"tokens of an answer", "token", answer},
-		{"latency from the actual start", "ms", uncorrected}, {"start later than intended (lag)", "ms", lag},
+		{d.say("time to first text (TTFT)"), "ms", ttft}, {d.say("time between tokens (ITL)"), "ms", itl},
+		{d.say("tokens per second"), "token/s", tokens}, {d.say("tokens per second after the first text"), "token/s", decode},
+		{d.say("tokens of an answer"), "token", answer}, {d.say("latency from the actual start"), "ms", uncorrected},
+		{d.say("start later than intended (lag)"), "ms", lag},
 	} {
-		if !anyRow(d.s, m.of.present) {
-			continue
-		}
-		if !open {
-			open = true
-			d.put(`<section id="measures"><h2>%s</h2>`+"\n", d.say("More measures"))
-			d.table("measures-table", "dense", d.say("Of successes only"), headings(false, d.say("node")),
-				headings(true, each(latencyNames(), func(name string) string { return d.say(name) })...))
-		}
-		d.put(`<tbody role="rowgroup"><tr role="row" class="group"><th role="rowheader" scope="rowgroup" colspan="%d">%s, %s</th></tr>`+"\n",
-			1+len(latencyNames()), d.say(m.name), m.unit)
+		group := markupf(`<tr role="row" class="group"><th role="rowheader" scope="rowgroup" colspan="%d">%s, %s</th></tr>`+"\n",
+			1+len(latencyNames()), m.name, m.unit)
 		for i, r := range d.s.Rows {
 			if !m.of.present(r) {
 				continue
 			}
-			d.row(i)
-			for _, name := range latencyNames() {
-				d.cell("n", d.say(name)+d.say(", ")+m.unit, bare(m.of(r).Named(name)))
+			if len(lines) > 0 && group != "" {
+				group = "</tbody>\n<tbody role=\"rowgroup\">\n" + group
 			}
-			d.put("</tr>\n")
+			lines, stats, group = append(lines, group+d.row(i, d.name(i))), append(stats, m.of(r)), ""
 		}
-		d.put("</tbody>\n")
 	}
-	if open {
-		d.put("</table></div></section>\n")
+	if len(lines) == 0 {
+		return
 	}
+	columns := each(latencyNames(), func(name string) column {
+		return columnOf(d.say(name), numbers, 0, stats, func(s *bench.Stats) string { return bare(s.Named(name)) })
+	})
+	d.table("measures", "More measures", "dense", d.say("Of successes only"), d.say("node"), lines, columns)
 }
 
 // hours is what runs of several days have of each hour of the day.
@@ -242,55 +236,46 @@ func (d *document) hours() {
 	if !anyRow(d.s, hasHours) {
 		return
 	}
-	d.put(`<section id="hours"><h2>%s</h2>`+"\n", d.say("By hour of day"))
-	names := each(d.s.Rows, func(r *bench.Row) string { return d.title(d.s, r) })
-	d.table("hours-table", "dense", d.say("p50 of the %s, and success rate, of the requests that began in each hour, %s",
-		d.figure(d.s), zone(d.s)), headings(false, d.say("hour")), headings(true, names...))
-	d.put("<tbody role=\"rowgroup\">\n")
+	var hours []int
 	for hour := range 24 {
-		if !anyRow(d.s, func(r *bench.Row) bool { return hourOf(r, hour).Requests > 0 }) {
-			continue
+		if anyRow(d.s, func(r *bench.Row) bool { return hourOf(r, hour).Requests > 0 }) {
+			hours = append(hours, hour)
 		}
-		d.put(`<tr role="row"><th role="rowheader" scope="row">%02d:00</th>`, hour)
-		for i, r := range d.s.Rows {
-			cell := text.Missing
-			if h := hourOf(r, hour); h.Requests > 0 {
-				cell = text.Millis(h.P50) + " · " + d.percent(float64(h.OK)/float64(h.Requests))
-			}
-			d.cell("n", names[i], tied(cell))
-		}
-		d.put("</tr>\n")
 	}
-	d.put("</tbody></table></div></section>\n")
+	columns := each(d.s.Rows, func(r *bench.Row) column {
+		return columnOf(d.title(d.s, r), numbers, 0, hours, func(hour int) string {
+			h := hourOf(r, hour)
+			if h.Requests == 0 {
+				return text.Missing
+			}
+			return tied(text.Millis(h.P50) + " · " + d.percent(float64(h.OK)/float64(h.Requests)))
+		})
+	})
+	d.table("hours", "By hour of day", "dense", d.say("p50 of the %s, and success rate, of the requests that began in each hour, %s",
+		d.figure(d.s), zone(d.s)), d.say("hour"), each(hours, func(hour int) markup { return lineOf(fmt.Sprintf("%02d:00", hour)) }), columns)
 }
 
 func (d *document) failures() {
-	d.put(`<section id="failures"><h2>%s</h2>`+"\n", d.say("Failures"))
-	defer d.put("</section>\n")
-	if !anyRow(d.s, func(r *bench.Row) bool { return len(r.Failures) > 0 }) {
-		d.put("<p>%s</p>\n", d.say("No request failed."))
+	all := failuresOf(d.s)
+	if len(all) == 0 {
+		d.open("failures", "Failures")
+		d.put("<p>%s</p>\n</section>\n", d.say("No request failed."))
 		return
 	}
-	kind, lies, count, share := d.say("class"), d.say("lies with"), d.say("count"), d.say("share")
-	after, words := d.say("time to failure"), d.say("the first one’s words")
-	d.table("failures-table", "dense", d.say("Requests without success, after all attempts"),
-		headings(false, d.say("node"), kind, lies), headings(true, count, share, after), headings(false, words))
-	d.put("<tbody role=\"rowgroup\">\n")
-	for i, r := range d.s.Rows {
-		for _, f := range r.Failures {
-			typical := f.Latency.P50
-			if !f.Latency.HasPercentiles() {
-				typical = f.Latency.Mean
-			}
-			d.row(i)
-			d.cell("what", kind, f.Class)
-			d.cell("", lies, d.say(f.Blame))
-			d.cell("n", count, strconv.Itoa(f.Count))
-			d.cell("n", share, tied(d.percent(float64(f.Count)/float64(max(r.Requests, 1)))))
-			d.cell("n", after, text.Millis(typical))
-			d.cell("words", words, f.Detail)
-			d.put("</tr>\n")
-		}
-	}
-	d.put("</tbody></table></div>\n")
+	d.table("failures", "Failures", "dense", d.say("Requests without success, after all attempts"), d.say("node"),
+		each(all, func(f rowFailure) markup { return d.row(f.row, d.name(f.row)) }), []column{
+			{title: d.say("class"), kind: left, class: "what", cells: each(all, func(f rowFailure) string { return f.Class })},
+			columnOf(d.say("lies with"), left, 0, all, func(f rowFailure) string { return d.say(f.Blame) }),
+			columnOf(d.say("count"), numbers, 0, all, func(f rowFailure) string { return strconv.Itoa(f.Count) }),
+			columnOf(d.say("share"), numbers, 0, all, func(f rowFailure) string {
+				return tied(d.percent(float64(f.Count) / float64(max(d.s.Rows[f.row].Requests, 1))))
+			}),
+			columnOf(d.say("time to failure"), numbers, 0, all, func(f rowFailure) string {
+				if f.Latency.HasPercentiles() {
+					return text.Millis(f.Latency.P50)
+				}
+				return text.Millis(f.Latency.Mean)
+			}),
+			{title: d.say("the first one’s words"), kind: left, class: "words", cells: each(all, func(f rowFailure) string { return f.Detail })},
+		})
 }

@@ -1,9 +1,10 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"slices"
-	"strconv"
+	"strings"
 
 	"ferry/pkg/bench"
 )
@@ -32,41 +33,32 @@ func (d *document) timeline() {
 	if over {
 		note += " " + d.say("What took longer than it reaches stands on its upper edge.")
 	}
-	var legend document
-	legend.put(`<p class="legend" aria-hidden="true"><span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> %s</span>`+
-		`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> %s</span></p>`+"\n", d.say("answered"), d.say("failed"))
-	time, ticks, names := timeAxis(d.s.Started, end)
-	levels := yTicks(a)
+	time, ticks, label := timeAxis(d.s.Started, end)
+	levels := a.ticks()
+	for len(levels) > 4 { // the pictures are low
+		for i := range (len(levels) + 1) / 2 {
+			levels[i] = levels[2*i]
+		}
+		levels = levels[:(len(levels)+1)/2]
+	}
 	d.chart(chart{
-		id: "timeline", heading: "Latency over time", note: note, height: timelineHeight, axis: time, ticks: ticks, names: names,
-		above:    legend.markup(),
+		id: "timeline", heading: "Latency over time", note: note, height: timelineHeight, axis: time, ticks: ticks, label: label,
+		above: markupf(`<p class="legend" aria-hidden="true"><span><svg width="12" height="12"><circle class="ok" cx="6" cy="6" r="3.5"/></svg> %s</span>`+
+			`<span><svg width="12" height="12"><path class="failed" d="M6 0v12"/></svg> %s</span></p>`+"\n", d.say("answered"), d.say("failed")),
 		describe: d.describeTimeline,
 		draw: func(r *bench.Row) {
 			for _, level := range levels {
 				d.put(`<line class="grid" x1="0" x2="100%%" y1="%d" y2="%d"/>`, timelineY(a, level), timelineY(a, level))
 			}
 			d.requests(r, time, a)
-			for i, name := range msLabels(a, levels) {
-				d.put(`<text class="level" x="0" dx="-6" y="%d" text-anchor="end">%s</text>`, timelineY(a, levels[i])+4, name)
+			for _, level := range levels {
+				d.put(`<text class="level" x="0" dx="-6" y="%d" text-anchor="end">%s</text>`, timelineY(a, level)+4, a.label(level))
 			}
 			if len(r.Timeline) == 0 {
 				d.nothing((timelineTop+timelineBottom)/2, d.say("no request"))
 			}
 		},
 	})
-}
-
-// yTicks are at most four of an axis' ticks: the pictures are low.
-func yTicks(a axis) []float64 {
-	ticks := a.ticks()
-	for len(ticks) > 4 {
-		var half []float64
-		for i := 0; i < len(ticks); i += 2 {
-			half = append(half, ticks[i])
-		}
-		ticks = half
-	}
-	return ticks
 }
 
 func timelineY(a axis, v float64) int {
@@ -93,9 +85,6 @@ func (l language) describeTimeline(r *bench.Row) (words, sentence string) {
 // requests draws the requests of a row. Answers are one path of strokes without length, whose round caps stay round
 // however wide the picture is; failures are one of upright strokes.
 func (d *document) requests(r *bench.Row, time, a axis) {
-	var answered, failed document
-	answered.marks(r.Timeline, true, time, a)
-	failed.marks(r.Timeline, false, time, a)
 	size := "few"
 	switch n := len(r.Timeline); {
 	case n > 800:
@@ -104,10 +93,9 @@ func (d *document) requests(r *bench.Row, time, a axis) {
 		size = "some"
 	}
 	d.stretch(timelineHeight)
-	d.put(`<path class="ok %s" d="%s"/>`, size, answered.markup())
-	d.put(`<path class="median" d="%s"/>`, markup(medians(r.Timeline, time, a)))
-	if path := failed.markup(); path != "" {
-		d.put(`<path class="failed %s" d="%s"/>`, size, path)
+	d.put(`<path class="ok %s" d="%s"/><path class="median" d="%s"/>`, size, marks(r.Timeline, true, time, a), medians(r.Timeline, time, a))
+	if failed := marks(r.Timeline, false, time, a); failed != "" {
+		d.put(`<path class="failed %s" d="%s"/>`, size, failed)
 	}
 	d.put(`</svg>`)
 }
@@ -115,7 +103,9 @@ func (d *document) requests(r *bench.Row, time, a axis) {
 // failedLength is how tall the stroke of a failure is.
 const failedLength = 12
 
-func (d *document) marks(points []bench.Point, ok bool, time, a axis) {
+// marks is the path of the answers or of the failures.
+func marks(points []bench.Point, ok bool, time, a axis) string {
+	var path strings.Builder
 	x, y, top := 0, 0, 0 // where the pen is, and how high the last mark began
 	for _, point := range points {
 		toX, toY := time.x(point.At), timelineY(a, point.Latency)
@@ -123,44 +113,42 @@ func (d *document) marks(points []bench.Point, ok bool, time, a axis) {
 			toY -= failedLength / 2
 		}
 		switch {
-		case point.OK != ok || d.b.Len() > 0 && toX == x && toY == top:
+		case point.OK != ok || path.Len() > 0 && toX == x && toY == top:
 		case ok:
-			d.put("m%d %dh0", toX-x, toY-y)
+			fmt.Fprintf(&path, "m%d %dh0", toX-x, toY-y)
 			x, y, top = toX, toY, toY
 		default:
-			d.put("m%d %dv%d", toX-x, toY-y, failedLength)
+			fmt.Fprintf(&path, "m%d %dv%d", toX-x, toY-y, failedLength)
 			x, y, top = toX, toY+failedLength, toY
 		}
 	}
+	return path.String()
 }
 
-// medianParts is into how many parts a row's time is cut for the line, and medianFew how many answers a part needs.
+// The line of medians is cut into medianParts, of at least medianFew answers each, and at every gap of a share medianGap of
+// the whole time: runs may lie days apart.
 const (
 	medianParts = 24
 	medianFew   = 5
+	medianGap   = 0.1
 )
 
 // medians is the line of medians: the answers in order, cut into parts of equal number.
 func medians(points []bench.Point, time, a axis) string {
-	var answered []bench.Point
-	for _, point := range points {
-		if point.OK {
-			answered = append(answered, point)
+	answered := slices.DeleteFunc(slices.Clone(points), func(p bench.Point) bool { return !p.OK })
+	var path strings.Builder
+	for from, i := 0, 1; i <= len(answered); i++ {
+		if i < len(answered) && answered[i].At-answered[i-1].At <= medianGap*(time.hi-time.lo) {
+			continue
+		}
+		stretch := answered[from:i]
+		from = i
+		parts := min(max(medianParts*len(stretch)/len(answered), 3), len(stretch)/medianFew)
+		for k := 0; parts >= 3 && k < parts; k++ {
+			part := stretch[k*len(stretch)/parts : (k+1)*len(stretch)/parts]
+			latencies := slices.Sorted(slices.Values(each(part, func(p bench.Point) float64 { return p.Latency })))
+			addPoint(&path, k == 0, time.x(part[len(part)/2].At), timelineY(a, latencies[len(latencies)/2]))
 		}
 	}
-	parts := min(medianParts, len(answered)/medianFew)
-	if parts < 3 {
-		return ""
-	}
-	var path document
-	for i := range parts {
-		part := answered[i*len(answered)/parts : (i+1)*len(answered)/parts]
-		latencies := make([]float64, len(part))
-		for j, point := range part {
-			latencies[j] = point.Latency
-		}
-		slices.Sort(latencies)
-		path.polyline(time.x(part[len(part)/2].At), strconv.Itoa(timelineY(a, latencies[len(latencies)/2])))
-	}
-	return path.b.String()
+	return path.String()
 }

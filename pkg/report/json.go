@@ -72,33 +72,17 @@ func share(x float64) any { return number(x, 6) }
 // asJSON is the whole summary as one JSON object, indented, with a newline behind it. A member that the schema names is
 // there in every report, null where there is nothing to say; of the other members, what does not apply is left out.
 func asJSON(s *bench.Summary, _ Options) (string, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(jsonReport(s)); err != nil {
-		return "", err
-	}
-	return string(text.SafeJSON(b.Bytes())), nil
-}
-
-func jsonReport(s *bench.Summary) object {
 	h := s.Header
 	var best any
-	choices := []object{}
-	for _, c := range s.Best {
+	choices := each(s.Best, func(c bench.Choice) object {
 		names := each(c.Rows, func(i int) string { return s.Rows[i].Node.Name })
-		choices = append(choices, object{when(c.Vantage != "", "vantage", c.Vantage), {"nodes", names}})
 		if len(s.Best) == 1 && len(names) == 1 {
 			best = names[0]
 		}
-	}
+		return object{when(c.Vantage != "", "vantage", c.Vantage), {"nodes", names}}
+	})
 	vantages := slices.DeleteFunc(append([]string{}, s.Vantages...), func(v string) bool { return v == "" })
-	nodes := []object{}
 	seconds := func(name string, d time.Duration) member { return when(d > 0, name, millis(d.Seconds())) }
-	for _, r := range s.Rows {
-		nodes = append(nodes, jsonRow(r))
-	}
 	return object{
 		{"schema", bench.Schema}, {"model", s.Model}, {"prompt_sha256", h.PromptSHA256},
 		{"started", s.Started.UTC().Format(time.RFC3339Nano)},
@@ -111,38 +95,37 @@ func jsonReport(s *bench.Summary) object {
 		when(s.FasterWaited, "faster_nodes_waited", true), when(anyRow(s, hasHours), "hours_zone", zone(s)),
 		{"warmup", h.Warmup}, {"stream", h.Stream}, {"figure", s.Figure}, {"max_tokens", h.MaxTokens}, {"seed", h.Seed}, {"runs", s.Runs}, {"vantages", vantages},
 		when(h.Proxy != "", "proxy", h.Proxy), {"program", h.Program}, {"reference", h.Reference},
-		when(s.Stopped != "", "stopped", s.Stopped), {"best", best}, {"best_nodes", choices}, {"nodes", nodes}, {"warnings", jsonWarnings(s.Warnings)},
-	}
+		when(s.Stopped != "", "stopped", s.Stopped), {"best", best}, {"best_nodes", choices}, {"nodes", each(s.Rows, jsonRow)},
+		{"warnings", each(s.Warnings, jsonWarning)},
+	}.document()
 }
 
-func jsonWarnings(all []bench.Warning) []object {
-	warnings := []object{}
-	for _, w := range all {
-		warnings = append(warnings, object{{"code", w.Code}, when(w.Node != "", "node", w.Node), {"text", w.Text}})
-	}
-	return warnings
+// document is an object as a whole report.
+func (o object) document() (string, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	err := enc.Encode(o)
+	return string(text.SafeJSON(b.Bytes())), err
+}
+
+func jsonWarning(w bench.Warning) object {
+	return object{{"code", w.Code}, when(w.Node != "", "node", w.Node), {"text", w.Text}}
 }
 
 func jsonRow(r *bench.Row) object {
-	phases := object{}
-	for _, part := range phasesOf(r.Phases) {
-		if r.OK == 0 {
-			part.ms = math.NaN()
-		}
-		phases = append(phases, member{part.name, millis(part.ms)})
-	}
-	errors, failures := map[string]int{}, []object{}
-	for _, f := range r.Failures {
+	phases := object(each(phasesOf(r), func(part phase) member { return member{part.name, millis(part.ms)} }))
+	errors := map[string]int{}
+	failures := each(r.Failures, func(f bench.Failure) object {
 		errors[f.Class] += f.Count
-		failures = append(failures, object{
-			{"class", f.Class}, {"blame", f.Blame}, {"count", f.Count}, {"latency_ms", jsonStats(&f.Latency)}, {"detail", f.Detail},
-		})
-	}
-	hours := []object{}
-	for _, h := range r.Hours {
-		hours = append(hours, object{{"hour", h.Hour}, {"requests", h.Requests}, {"ok", h.OK}, {"p50_ms", millis(h.P50)}})
-	}
+		return object{{"class", f.Class}, {"blame", f.Blame}, {"count", f.Count}, {"latency_ms", jsonStats(&f.Latency)}, {"detail", f.Detail}}
+	})
+	hours := each(r.Hours, func(h bench.Hour) object {
+		return object{{"hour", h.Hour}, {"requests", h.Requests}, {"ok", h.OK}, {"p50_ms", millis(h.P50)}}
+	})
 	n := r.Node
+	some := func(name string, s *bench.Stats) member { return when(present(s), name, optional(s)) }
 	return object{
 		{"node", n.Name}, {"label", n.Label}, {"url_host", n.Host}, {"api", n.API}, {"model", n.Model},
 		{"connection", n.Connection}, when(r.Vantage != "", "vantage", r.Vantage), {"requests", r.Requests},
@@ -150,10 +133,8 @@ func jsonRow(r *bench.Row) object {
 		{"first_ok", r.FirstOK}, {"first_success_rate", share(r.FirstSuccess.Value)},
 		{"first_success_ci", interval(r.FirstSuccess)},
 		{"latency_ms", jsonStats(&r.Latency)}, {"ttft_ms", optional(r.TTFT)}, {"itl_ms", optional(r.ITL)},
-		when(present(r.DecodeRate), "decode_tokens_per_second", optional(r.DecodeRate)),
-		when(present(r.TokensPerSecond), "tokens_per_second", optional(r.TokensPerSecond)),
-		when(present(r.AnswerTokens), "answer_tokens", optional(r.AnswerTokens)),
-		when(present(r.Uncorrected), "uncorrected_ms", optional(r.Uncorrected)), when(present(r.Lag), "lag_ms", optional(r.Lag)),
+		some("decode_tokens_per_second", r.DecodeRate), some("tokens_per_second", r.TokensPerSecond), some("answer_tokens", r.AnswerTokens),
+		some("uncorrected_ms", r.Uncorrected), some("lag_ms", r.Lag),
 		{"requests_per_second", millis(r.PerSecond)}, {"in_flight", millis(r.InFlight)}, when(hasHours(r), "hours", hours),
 		{"phases_ms", phases}, {"errors", errors}, {"failures", failures}, when(r.Fresh != 0, "fresh", r.Fresh),
 		when(r.Unsent != 0, "unsent", r.Unsent), when(r.Ended != "", "ended", r.Ended),

@@ -51,40 +51,26 @@ type (
 
 // asJUnit is a run as a test suite: a case for each row, which fails without a success, and one for each threshold.
 func asJUnit(s *bench.Summary, o Options) (string, error) {
-	suite := junitSuite{
-		junitCounts: junitCounts{Name: "ferry bench", Time: fixed(s.Elapsed, 3)},
-		Timestamp:   s.Started.UTC().Format("2006-01-02T15:04:05"), Properties: junitProperties(s),
-		Out: junitWarnings(s.Warnings),
-	}
-	for _, r := range s.Rows {
-		suite.Cases = append(suite.Cases, junitRow(s, r))
-	}
-	return suite.write(o.Checks)
+	cases := each(s.Rows, func(r *bench.Row) junitCase { return junitRow(s, r) })
+	return junit("ferry bench", s, s.Warnings, cases, o.Checks)
 }
 
-func junitWarnings(all []bench.Warning) string {
-	return strings.Join(each(all, func(w bench.Warning) string { return "warning: " + visible(w.Text) }), "\n")
-}
-
-// write adds the thresholds and counts the cases.
-func (suite junitSuite) write(checks []bench.Check) (string, error) {
-	for _, c := range checks {
-		suite.Cases = append(suite.Cases, junitCheck(c))
-	}
-	for _, c := range suite.Cases {
-		suite.Tests++
+// junit is a suite of cases, behind which the thresholds stand.
+func junit(name string, s *bench.Summary, warnings []bench.Warning, cases []junitCase, checks []bench.Check) (string, error) {
+	cases = append(cases, each(checks, junitCheck)...)
+	counts := junitCounts{Name: name, Tests: len(cases), Time: fixed(s.Elapsed, 3)}
+	for _, c := range cases {
 		if c.Failure != nil {
-			suite.Failures++
+			counts.Failures++
 		}
 	}
-	all := junitSuites{junitCounts: suite.junitCounts}
-	suite.Skipped = new(int)
-	all.Suites = []junitSuite{suite}
-	out, err := xml.MarshalIndent(all, "", "  ")
-	if err != nil {
-		return "", err
+	suite := junitSuite{
+		junitCounts: counts, Timestamp: s.Started.UTC().Format("2006-01-02T15:04:05"), Properties: junitProperties(s), Cases: cases,
+		Out: strings.Join(each(warnings, func(w bench.Warning) string { return "warning: " + visible(w.Text) }), "\n"),
 	}
-	return xml.Header + string(out) + "\n", nil
+	suite.Skipped = new(int)
+	out, err := xml.MarshalIndent(junitSuites{junitCounts: counts, Suites: []junitSuite{suite}}, "", "  ")
+	return xml.Header + string(out) + "\n", err
 }
 
 func junitProperties(s *bench.Summary) []junitProperty {
@@ -92,11 +78,10 @@ func junitProperties(s *bench.Summary) []junitProperty {
 	all := []junitProperty{
 		{"model", visible(s.Model)}, {"prompt_sha256", visible(h.PromptSHA256)}, {"requests", strconv.Itoa(h.Requests)},
 		{"connections", visible(h.Connections)}, {"concurrency", strconv.Itoa(h.Concurrency)},
-		{"reference", visible(h.Reference)},
-		{"program", visible(h.Program)},
+		{"reference", visible(h.Reference)}, {"program", visible(h.Program)},
 	}
 	for _, c := range s.Best {
-		all = append(all, junitProperty{"best", strings.Join(each(c.Rows, func(i int) string { return title(s, s.Rows[i]) }), ", ")})
+		all = append(all, junitProperty{"best", strings.Join(each(c.Rows, func(i int) string { return language{}.title(s, s.Rows[i]) }), ", ")})
 	}
 	return all
 }
@@ -106,18 +91,14 @@ func junitRow(s *bench.Summary, r *bench.Row) junitCase {
 	if r.OK == 0 || math.IsNaN(mean) {
 		mean = 0
 	}
-	c := junitCase{Class: "ferry.bench.node", Name: title(s, r), Time: fixed(mean/1000, 6), Out: english().sentence(s, r)}
+	c := junitCase{Class: "ferry.bench.node", Name: language{}.title(s, r), Time: fixed(mean/1000, 6), Out: language{}.sentence(s, r)}
 	if r.OK == 0 {
-		c.Failure = &junitFailure{Message: english().finding(s, r), Type: bench.NoSuccess, Text: failureLines(r)}
+		lines := each(r.Failures, func(f bench.Failure) string {
+			return fmt.Sprintf("%d × %s (%s): %s", f.Count, visible(f.Class), visible(f.Blame), visible(f.Detail))
+		})
+		c.Failure = &junitFailure{Message: language{}.finding(s, r), Type: bench.NoSuccess, Text: strings.Join(lines, "\n")}
 	}
 	return c
-}
-
-// failureLines says what failed, a line for each class.
-func failureLines(r *bench.Row) string {
-	return strings.Join(each(r.Failures, func(f bench.Failure) string {
-		return fmt.Sprintf("%d × %s (%s): %s", f.Count, visible(f.Class), visible(f.Blame), visible(f.Detail))
-	}), "\n")
 }
 
 func junitCheck(check bench.Check) junitCase {

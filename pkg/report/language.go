@@ -2,6 +2,8 @@ package report
 
 import (
 	"cmp"
+	_ "embed"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -11,27 +13,40 @@ import (
 	"ferry/pkg/text"
 )
 
-// language says the program's own words in one language. Nothing of it is escaped for Markdown or HTML yet.
+// language says the program's own words in one language; the zero value says them in English. Nothing of it is escaped for Markdown
+// or HTML yet.
 type language struct {
-	// words has what is said in place of each English text or format, nil for English. What it lacks is said in English.
-	words       map[string]string
-	definitions map[string]definition
+	// words has what is said in place of each English text or format.
+	words map[string]string
 	// labels says that a node goes by its label, where it has one of its own.
 	labels bool
 }
 
 // definition says what a word of the report means.
-type definition struct{ term, text string }
+type definition struct{ Term, Text string }
+
+//go:embed words.json
+var wordsFile []byte
+
+// wordsOf reads the file of words. The Chinese ones stand by the English texts and formats, each with the same verbs, numbered where their
+// order is another. A node is 节点 there, a token is a token, and the reference is 基准.
+func wordsOf() (words struct {
+	Chinese     map[string]string
+	Definitions map[string]struct{ English, Chinese definition }
+}) {
+	if err := json.Unmarshal(wordsFile, &words); err != nil {
+		panic(err) // it is part of the program
+	}
+	return words
+}
 
 // languageOf is the one that a report is asked for in; "" is English.
 func languageOf(name string) language {
 	if name == Chinese {
-		return chinese()
+		return language{words: wordsOf().Chinese}
 	}
-	return english()
+	return language{}
 }
-
-func english() language { return language{definitions: englishDefinitions()} }
 
 // say says an English text, or a format with what belongs into it.
 func (l language) say(english string, args ...any) string {
@@ -161,19 +176,17 @@ func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
 	if c.ShapesDiffer {
 		medians += l.say(", which say otherwise: the distributions differ in shape")
 	}
+	figures := []any{than, ratio(c.Ratio), figure, bound(c.Low), bound(c.High)}
 	pairs := bench.Count{N: c.Pairs, Noun: "pair"}
 	switch {
 	case c.Verdict == bench.Faster:
-		return l.say("faster than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)",
-			than, ratio(c.Ratio), figure, bound(c.Low), bound(c.High)) + medians
+		return l.say("faster than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)", figures...) + medians
 	case c.Verdict == bench.Slower:
-		return l.say("slower than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)",
-			than, ratio(c.Ratio), figure, bound(c.Low), bound(c.High)) + medians
+		return l.say("slower than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)", figures...) + medians
 	case math.IsInf(c.High, 1):
 		return l.say("no difference shown to %s (%s: too few for an interval)", than, pairs) + medians
 	}
-	return l.say("no difference shown to %s, typically %s × its %s pair by pair (95 %% interval %s–%s, %s)",
-		than, ratio(c.Ratio), figure, bound(c.Low), bound(c.High), pairs) + medians
+	return l.say("no difference shown to %s, typically %s × its %s pair by pair (95 %% interval %s–%s, %s)", append(figures, pairs)...) + medians
 }
 
 // verdict is a word.
@@ -203,7 +216,7 @@ func (l language) warning(s *bench.Summary, w bench.Warning) string {
 	}
 	name := visible(w.Node)
 	for _, r := range s.Rows {
-		if title(s, r) == name {
+		if (language{}).title(s, r) == name {
 			name = l.title(s, r)
 			break
 		}
@@ -211,82 +224,43 @@ func (l language) warning(s *bench.Summary, w bench.Warning) string {
 	return name + l.say(": ") + l.message(w.Words)
 }
 
-// warn is a line with a warning.
-func (l language) warn(s *bench.Summary, w bench.Warning) string {
-	return l.say("warning") + l.say(": ") + l.warning(s, w)
-}
-
-// check is a threshold with what was seen.
-func (l language) check(c bench.Check) string {
-	mark := "✓ "
-	if c.Missed {
-		mark = "✗ "
-	}
-	return mark + visible(c.Node) + l.say(": ") + visible(c.Threshold.String()) + l.say(", seen %s", l.message(c.Seen))
-}
-
 // define defines the words that a summary uses.
 func (l language) define(s *bench.Summary) []definition {
-	var all []definition
+	best := "best"
+	if s.Figure == bench.TTFTFigure { // what streams are ranked by
+		best = "bestTTFT"
+	}
+	all, definitions := []definition{}, l.definitions()
 	for _, d := range []struct {
 		word string
 		used bool
 	}{
 		{"latency", true}, {"success", true}, {"attempts", s.Header.Attempts > 1}, {"connections", s.BothConnections()},
-		{"rounds", len(s.Header.Nodes) > 1}, {"comparison", compared(s)}, {bestWord(s), len(s.Best) > 0 && len(s.Rows) > 1},
-		{"intended", s.Header.Rate > 0}, {"load", anyRow(s, func(r *bench.Row) bool { return r.InFlight > 0 })}, {"phases", anyRow(s, hasPhases)}, {"ttft", anyRow(s, statsOf(ttft).present)},
-		{"itl", anyRow(s, statsOf(itl).present)}, {"decode", anyRow(s, statsOf(decode).present)}, {"tokens", anyRow(s, statsOf(tokens).present)},
+		{"rounds", len(s.Header.Nodes) > 1}, {"comparison", compared(s)}, {best, len(s.Best) > 0 && len(s.Rows) > 1},
+		{"intended", s.Header.Rate > 0}, {"load", anyRow(s, func(r *bench.Row) bool { return r.InFlight > 0 })},
+		{"phases", anyRow(s, hasPhases)}, {"ttft", anyRow(s, statsOf(ttft).present)}, {"itl", anyRow(s, statsOf(itl).present)},
+		{"decode", anyRow(s, statsOf(decode).present)}, {"tokens", anyRow(s, statsOf(tokens).present)},
 	} {
 		if !d.used {
 			continue
 		}
-		defined := l.definitions[d.word]
-		if d.word == bestWord(s) && s.BothConnections() {
-			defined.text += l.say(", over %s connections", l.say(string(leader(s, s.Best[0]).Node.Connection)))
+		defined := definitions[d.word]
+		if d.word == best && s.BothConnections() {
+			defined.Text += l.say(", over %s connections", l.say(string(leader(s, s.Best[0]).Node.Connection)))
 		}
 		all = append(all, defined)
 	}
 	return all
 }
 
-// bestWord is the definition of best that a summary needs: streams are ranked by TTFT.
-func bestWord(s *bench.Summary) string {
-	if s.Figure == bench.TTFTFigure {
-		return "bestTTFT"
+// definitions are by the words that stand for them.
+func (l language) definitions() map[string]definition {
+	all := map[string]definition{}
+	for word, d := range wordsOf().Definitions {
+		all[word] = d.English
+		if l.words != nil {
+			all[word] = d.Chinese
+		}
 	}
-	return "best"
-}
-
-func englishDefinitions() map[string]definition {
-	return map[string]definition{
-		"latency": {"latency", "from the start of a request, before its address is looked up, " +
-			"to the last byte of a whole answer; failures are counted and never averaged in"},
-		"success": {"success rate", "whole answers with text among all requests, with the Wilson 95 % interval that so many " +
-			"requests allow; refusals, empty answers and reasoning without text are failures"},
-		"attempts": {"attempts", "a request may take several; the waits between them are part of its latency"},
-		"connections": {"cold, reused",
-			"over a new connection for each request, and over one that an earlier request left open"},
-		"rounds": {"rounds", "each round asks every node the same, in an order drawn anew, with a nonce of equal length"},
-		"comparison": {"comparison", "round by round against the reference: the typical paired ratio of the latencies, of streams of the TTFT " +
-			"(Hodges–Lehmann), with the interval of the Wilcoxon signed-rank test; all intervals hold together with 95 % (Holm)"},
-		"best": {"best", "success first: a node is out whose success rate lies below another's interval; of the rest " +
-			"the one that is proven faster than each other one, pair by pair"},
-		"bestTTFT": {"best", "success first: a node is out whose success rate lies below another's interval; of the rest " +
-			"the one whose TTFT is proven shorter than that of each other one, pair by pair"},
-		"intended": {"intended", "at a fixed rate, latency and TTFT count from when a request was due; " +
-			"actual counts from when it began, and lag is what lies between"},
-		"load": {"in flight", "requests that are waited for at a time, on average: what all took together over the time of the runs; " +
-			"requests/s are over the same time"},
-		"phases": {"phases", "the mean parts of the last attempt of each success"},
-		"ttft":   {"TTFT", "from the start of a request to its first text that is not empty"},
-		"itl": {"ITL", "(latency − TTFT) / tokens of the text after its first event, for each stream of 10 tokens and more; " +
-			"an event of several tokens shares its time among them"},
-		"decode": {"decode/s", "1 / ITL, for each request: tokens per second without the TTFT"},
-		"tokens": {"tokens/s", "output tokens / latency, for each request"},
-		"change": {"change", "the median of all ratios of a new latency or TTFT to an old one (Hodges–Lehmann), " +
-			"with the interval of the Wilcoxon rank-sum test; nothing is paired, and failures are not in it"},
-		"successChange": {"change of success", "the new rate less the old one in percentage points (pp), with the interval of Newcombe"},
-		"intervals": {"intervals", "all hold together with 95 % (Holm); they are of these two runs, " +
-			"and how much a node varies from hour to hour is not in them"},
-	}
+	return all
 }

@@ -1,9 +1,7 @@
 package report
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -30,131 +28,61 @@ func verbs(format string) string {
 	return strings.Join(found, " ")
 }
 
-// saidTexts are the English texts in the sources of the reports and of the messages of a bench.
+// saidTexts are the English texts that the sources of the reports say, and of the messages of a bench.
 func saidTexts(t *testing.T) []string {
 	t.Helper()
-	var said []string
-	sources, err := filepath.Glob("*.go")
-	messages, other := filepath.Glob("../bench/*.go")
-	if err != nil || other != nil || len(sources) == 0 || len(messages) == 0 {
-		t.Fatalf("the sources: %v, %v", err, other)
-	}
-	for _, path := range append(sources, messages...) {
-		if strings.HasSuffix(path, "_test.go") {
-			continue
+	var source string
+	for _, pattern := range []string{"*.go", "../bench/*.go"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%s: %d sources, %v", pattern, len(paths), err)
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(file, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.CallExpr:
-				said = append(said, saidIn(n)...)
-			case *ast.CompositeLit:
-				if name, ok := n.Type.(*ast.SelectorExpr); ok && name.Sel.Name == "Count" && len(n.Elts) == 2 {
-					said = append(said, "%d "+literal(n.Elts[1]))
-				}
-				if name, ok := n.Type.(*ast.Ident); ok && len(n.Elts) == 2 {
-					switch text := literal(n.Elts[0]); {
-					case name.Name == "Message" && text != "":
-						said = append(said, text)
-					case name.Name == "Count":
-						said = append(said, "%d "+literal(n.Elts[1]))
-					}
-				}
+		for _, path := range paths {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
 			}
-			return true
-		})
+			if !strings.HasSuffix(path, "_test.go") {
+				source += string(content)
+			}
+		}
+	}
+	source = regexp.MustCompile(`" ?\+\s+"`).ReplaceAllString(source, "") // one literal of two
+	const literal = `("(?:[^"\\]|\\.)+")[,)}]`
+	var said []string
+	for before, prefix := range map[string]string{
+		`\b(?:say|none|column|stat|most|rowTable|section|ratios)\(`: "", `\b(?:open|table)\((?:"[a-z]+", )?`: "", `heading: `: "",
+		`\badd\(\w+, [^,]+,\s+`: "", `\bMessage\{(?:Format: )?`: "", `\b(?:count|work)\([^"\n]+, `: "%d ", `\bCount\{[^"\n]+, (?:Noun: )?`: "%d ",
+	} {
+		for _, m := range regexp.MustCompile(before+literal).FindAllStringSubmatch(source, -1) {
+			text, err := strconv.Unquote(m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			said = append(said, prefix+text)
+		}
 	}
 	return said
 }
 
-// saidIn are the texts that a call says.
-func saidIn(call *ast.CallExpr) []string {
-	name := ""
-	switch f := call.Fun.(type) {
-	case *ast.SelectorExpr:
-		name = f.Sel.Name
-	case *ast.Ident:
-		name = f.Name
-	}
-	at := map[string]int{"say": 0, "none": 0, "count": 1, "add": 2, "column": 0, "rowTable": 0, "of": 0, "stat": 0}
-	i, ok := at[name]
-	if !ok || len(call.Args) <= i {
-		return nil
-	}
-	text := literal(call.Args[i])
-	switch {
-	case text == "":
-		return nil
-	case name == "count":
-		text = "%d " + text
-	}
-	return []string{text}
-}
-
-// literal is the value of a string or of a sum of strings, "" for anything else.
-func literal(e ast.Expr) string {
-	switch e := e.(type) {
-	case *ast.KeyValueExpr:
-		return literal(e.Value)
-	case *ast.BinaryExpr:
-		if left, right := literal(e.X), literal(e.Y); left != "" && right != "" {
-			return left + right
-		}
-	case *ast.BasicLit:
-		if text, err := strconv.Unquote(e.Value); err == nil && e.Kind == token.STRING {
-			return text
-		}
-	}
-	return ""
-}
-
 // TestChineseWords: each text that a report says has Chinese words with the same verbs, and none is left over in English.
 func TestChineseWords(t *testing.T) {
-	words, said := chinese().words, saidTexts(t)
-	if len(said) < 100 {
-		t.Fatalf("found %d texts in the sources, want 100 and more", len(said))
+	words, said := languageOf(Chinese).words, saidTexts(t)
+	if len(said) < 250 {
+		t.Fatalf("found %d texts in the sources, want 250 and more", len(said))
 	}
 	for _, english := range said {
 		chinese, ok := words[english]
 		if !ok {
-			t.Errorf("language_zh.go has no words for %q", english)
+			t.Errorf("words.json has no words for %q", english)
 		}
 		if ok && verbs(chinese) != verbs(english) {
 			t.Errorf("%q has the verbs %s, and %q has %s", chinese, verbs(chinese), english, verbs(english))
 		}
 	}
-	for word := range english().definitions {
-		if chinese().definitions[word].text == "" {
-			t.Errorf("language_zh.go does not define %q", word)
-		}
-	}
-}
-
-// latin are words that an engineer in China writes as they are: names of statistics, protocols and methods, and codes.
-var latin = strings.Fields(`p50 p90 p95 p99 TTFT ITL DNS TLS ms s min h token UTC Wilson Hodges Lehmann Wilcoxon Holm CI
-	truncated timeout reset connect tls 5xx 429 ferry bench SHA com example plus`)
-
-// TestChineseChanges: so with a comparison of two runs.
-func TestChineseChanges(t *testing.T) {
-	known := append(slices.Clone(latin), strings.Fields("direct hongkong singapore tokyo seoul claude haiku concurrency ratio connect cannot Newcombe")...)
-	for name, c := range map[string]*bench.Changes{"changes": changes(), "streams": streams(), "few": few()} {
-		for _, format := range []string{Text, Markdown, HTML} {
-			for _, s := range []*bench.Summary{c.Old, c.New} {
-				s.Header.PromptSHA256 = ""
-			}
-			got := writeChanges(t, format, c, Options{Lang: Chinese, Explain: true, Checks: ratioChecks()})
-			if format == HTML {
-				got = textOf(t, got)
-			}
-			for _, word := range regexp.MustCompile(`\b[A-Za-z][A-Za-z0-9]+`).FindAllString(got, -1) {
-				if !slices.Contains(known, word) {
-					t.Errorf("%s in %s has the word %q:\n%s", name, format, word, got)
-					break
-				}
-			}
+	for word, d := range wordsOf().Definitions {
+		if d.English.Text == "" || d.Chinese.Text == "" || d.Chinese.Text == d.English.Text {
+			t.Errorf("words.json has the definitions %+v of %q, want one of each language", d, word)
 		}
 	}
 }
@@ -181,28 +109,19 @@ func textOf(t *testing.T, page string) string {
 	return b.String()
 }
 
-// TestChineseWhole: nothing of a report in Chinese is English but names, codes and the words of a server.
+// TestChineseWhole: nothing of a report in Chinese is English but names, codes and the words of a server, and what an engineer
+// in China writes as it is: statistics, protocols and methods.
 func TestChineseWhole(t *testing.T) {
-	known := append(slices.Clone(latin), strings.Fields(`direct hongkong singapore gone rare qwen beijing shanghai claude haiku`)...)
-	for name, fixture := range fixtures() {
-		if name == "hostile" {
-			continue
-		}
+	latin := strings.Fields(`p50 p90 p95 p99 TTFT ITL DNS TLS ms s min h token UTC Wilson Hodges Lehmann Wilcoxon Holm CI
+		truncated timeout reset connect tls 5xx 429 ferry bench SHA com example plus direct hongkong singapore claude haiku `)
+	whole := func(name string, of any, known string, checks []bench.Check) {
 		for _, format := range []string{Text, Markdown, HTML} {
-			s := fixture()
-			for _, r := range s.Rows {
-				for i := range r.Failures {
-					r.Failures[i].Detail = ""
-				}
-				r.Ended = ""
-			}
-			s.Header.Proxy, s.Header.PromptSHA256 = "", ""
-			got := write(t, format, s, Options{Lang: Chinese, Explain: true, Checks: []bench.Check{check("p95<1s", "direct", "no request", true)}})
+			got := write(t, format, of, Options{Lang: Chinese, Explain: true, Checks: checks})
 			if format == HTML {
 				got = textOf(t, got)
 			}
 			for _, word := range regexp.MustCompile(`\b[A-Za-z][A-Za-z0-9]+`).FindAllString(got, -1) {
-				if !slices.Contains(known, word) {
+				if !slices.Contains(append(strings.Fields(known), latin...), word) {
 					t.Errorf("%s in %s has the word %q:\n%s", name, format, word, got)
 					break
 				}
@@ -214,11 +133,28 @@ func TestChineseWhole(t *testing.T) {
 			}
 		}
 	}
+	for name, s := range fixtures() {
+		if name == "hostile" {
+			continue
+		}
+		for _, r := range s.Rows {
+			for i := range r.Failures {
+				r.Failures[i].Detail = ""
+			}
+			r.Ended = ""
+		}
+		s.Header.Proxy, s.Header.PromptSHA256 = "", ""
+		whole(name, s, "gone rare qwen beijing shanghai", []bench.Check{check("p95<1s", "direct", "no request", true)})
+	}
+	for name, c := range comparisons() {
+		c.Old.Header.PromptSHA256, c.New.Header.PromptSHA256 = "", ""
+		whole(name, c, "tokyo seoul concurrency ratio connect cannot Newcombe", ratioChecks())
+	}
 }
 
 // TestLabelsAreUnique: Chinese Markdown calls a node by its label only where no other node can be meant.
 func TestLabelsAreUnique(t *testing.T) {
-	l := chinese()
+	l := languageOf(Chinese)
 	l.labels = true
 	for _, c := range []struct{ labels, want [3]string }{
 		{[3]string{"甲", "乙", ""}, [3]string{"甲", "乙", "c"}},

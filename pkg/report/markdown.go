@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -15,69 +14,52 @@ import (
 func asMarkdown(s *bench.Summary, o Options) (string, error) {
 	l := languageOf(o.Lang)
 	l.labels = o.Lang == Chinese
-	titles := []string{"access", "mean latency", "success rate", "p50", "p95", "p99", "requests", "success 95 % interval", "vs reference"}
+	mean, figure := "mean latency", ""
 	if s.Figure == bench.TTFTFigure {
-		titles[1], titles[3], titles[4], titles[5] = "mean TTFT", "TTFT p50", "TTFT p95", "TTFT p99"
+		mean, figure = "mean TTFT", "TTFT "
 	}
 	var columns []column
-	for i, cell := range []func(*bench.Row) string{
-		func(r *bench.Row) string { return escapeMarkdown(l.title(s, r)) },
-		func(r *bench.Row) string { return wholeMillis(s.Headline(r).Mean) },
-		func(r *bench.Row) string { return percent(r.Success.Value) + "%" },
-		func(r *bench.Row) string { return wholeMillis(s.Headline(r).P50) },
-		func(r *bench.Row) string { return wholeMillis(s.Headline(r).P95) },
-		func(r *bench.Row) string { return wholeMillis(s.Headline(r).P99) },
-		func(r *bench.Row) string { return strconv.Itoa(r.Requests) },
-		func(r *bench.Row) string { return percentRange(r.Success) + "%" },
-		func(r *bench.Row) string { return escapeMarkdown(l.versus(s, r)) },
-	} {
-		columns = append(columns, column{title: l.say(titles[i]), cells: each(s.Rows, cell)})
+	add := func(title string, kind kind, cell func(*bench.Row) string) {
+		columns = append(columns, columnOf(l.say(title), kind, 0, s.Rows, cell))
 	}
-	var b strings.Builder
-	markdownTable(&b, columns, "|---"+strings.Repeat("|---:", len(columns)-2)+"|---|")
-	items := markdownItems{&b}
-	if o.Explain {
-		items.define(l, l.define(s))
+	add("access", names, func(r *bench.Row) string { return l.title(s, r) })
+	add(mean, numbers, func(r *bench.Row) string { return wholeMillis(s.Headline(r).Mean) })
+	add("success rate", numbers, func(r *bench.Row) string { return percent(r.Success.Value) + "%" })
+	for _, name := range []string{"p50", "p95", "p99"} {
+		add(figure+name, numbers, func(r *bench.Row) string { return wholeMillis(s.Headline(r).Named(name)) })
 	}
-	for _, w := range s.Warnings {
-		items.add(l.warn(s, w))
-	}
-	for _, r := range s.Rows {
-		items.add(l.sentence(s, r))
-		if len(r.Failures) > 0 {
-			counts := each(r.Failures, func(f bench.Failure) string { return fmt.Sprintf("%d × %s", f.Count, visible(f.Class)) })
-			items.add(l.title(s, r) + l.say(": ") + l.say("failed: %s", strings.Join(counts, l.say(", "))))
-		}
-	}
-	for _, c := range o.Checks {
-		items.add(l.check(c))
-	}
-	for _, line := range l.bestLines(s) {
-		items.add(line)
-	}
-	return b.String(), nil
+	add("requests", numbers, func(r *bench.Row) string { return strconv.Itoa(r.Requests) })
+	add("success 95 % interval", numbers, func(r *bench.Row) string { return percentRange(r.Success) + "%" })
+	add("vs reference", left, func(r *bench.Row) string { return l.versus(s, r) })
+	return markdown(columns, l.summaryLines(s, o, true)), nil
 }
 
-// markdownTable writes a table and a blank line under it. rule is the line under its titles.
-func markdownTable(b *strings.Builder, columns []column, rule string) {
-	for i := -1; i < len(columns[0].cells); i++ {
-		b.WriteString("| " + strings.Join(line(columns, i), " | ") + " |\n")
-		if i < 0 {
-			b.WriteString(rule + "\n")
+func changesAsMarkdown(c *bench.Changes, o Options) (string, error) {
+	l := languageOf(o.Lang)
+	columns, _ := l.changeColumns(c)
+	return markdown(columns, l.changeLines(c, o)), nil
+}
+
+// markdown is a table, a blank line and a list.
+func markdown(columns []column, lines []line) string {
+	var b strings.Builder
+	row := func(cells []string) { b.WriteString("| " + strings.Join(each(cells, escapeMarkdown), " | ") + " |\n") }
+	row(cellsOf(columns, -1))
+	for _, c := range columns {
+		b.WriteString("|---")
+		if c.kind == numbers {
+			b.WriteString(":")
 		}
+	}
+	b.WriteString("|\n")
+	for i := range columns[0].cells {
+		row(cellsOf(columns, i))
 	}
 	b.WriteString("\n")
-}
-
-// markdownItems is a list of sentences.
-type markdownItems struct{ b *strings.Builder }
-
-func (m markdownItems) add(sentence string) { m.b.WriteString("- " + escapeMarkdown(sentence) + "\n") }
-
-func (m markdownItems) define(l language, all []definition) {
-	for _, d := range all {
-		m.add(d.term + l.say(": ") + d.text)
+	for _, line := range lines {
+		b.WriteString("- " + escapeMarkdown(line.text) + "\n")
 	}
+	return b.String()
 }
 
 // escapeMarkdown makes a text stand in a line of Markdown, and in a cell of a table, as the characters that it has. An

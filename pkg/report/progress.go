@@ -25,13 +25,13 @@ func Series(n bench.Node) string {
 
 // ProgressLine says in one line how far all series are, for an output that is no terminal.
 func ProgressLine(all []bench.Progress, since time.Duration) string {
-	parts := make([]string, len(all))
-	for i, p := range all {
-		parts[i] = fmt.Sprintf("%s %s, %d ok", Series(p.Node), done(p), p.OK)
+	parts := each(all, func(p bench.Progress) string {
+		part := fmt.Sprintf("%s %s, %d ok", Series(p.Node), done(p), p.OK)
 		if p.OK > 0 {
-			parts[i] += ", mean " + text.Latency(p.Mean)
+			part += ", mean " + text.Latency(p.Mean)
 		}
-	}
+		return part
+	})
 	return fmt.Sprintf("after %s: %s", since.Round(time.Second), strings.Join(parts, "; "))
 }
 
@@ -39,43 +39,38 @@ func ProgressLine(all []bench.Progress, since time.Duration) string {
 // makes a name fit for the terminal.
 func ProgressTable(all []bench.Progress, since time.Duration, f term.Facts, safe func(string) string) []string {
 	styles := term.NewStyles(f)
-	add := func(title string, rank int, cell func(bench.Progress) string) column {
-		return column{title: title, rank: rank, cells: each(all, cell)}
-	}
 	t := table{columns: []column{
-		add("node", 0, func(p bench.Progress) string { return safe(Series(p.Node)) }),
-		add("", 3, func(p bench.Progress) string {
+		columnOf("node", names, 0, all, func(p bench.Progress) string { return safe(Series(p.Node)) }),
+		columnOf("", numbers, 3, all, func(p bench.Progress) string {
 			if p.Total == 0 {
 				return ""
 			}
 			return term.Bar(p.Done, p.Total, barWidth)
 		}),
-		add("done", 0, done), add("ok", 0, func(p bench.Progress) string { return share0(p.OK, p.Done) }),
-		add("mean", 0, func(p bench.Progress) string {
+		columnOf("done", numbers, 0, all, done),
+		columnOf("ok", numbers, 0, all, func(p bench.Progress) string {
+			if p.Done == 0 {
+				return text.Missing
+			}
+			return text.Percent(float64(p.OK)/float64(p.Done), 0) + "%"
+		}),
+		columnOf("mean", numbers, 0, all, func(p bench.Progress) string {
 			if p.OK == 0 {
 				return ""
 			}
 			return text.Latency(p.Mean)
 		}),
-		add("waiting", 1, waiting),
-		add("latest", 4, func(p bench.Progress) string { return term.Spark(p.Recent, sparkWidth) }),
-		add("left", 2, func(p bench.Progress) string { return left(p, since) }),
+		columnOf("waiting", numbers, 1, all, waiting),
+		columnOf("latest", left, 4, all, func(p bench.Progress) string { return term.Spark(p.Recent, sparkWidth) }),
+		columnOf("left", numbers, 2, all, func(p bench.Progress) string { return remaining(p, since) }),
 	}, paint: func(i int, title, cell string) string {
 		if title == "ok" && all[i].OK == 0 && all[i].Done > 0 {
 			return styles.Bad.Render(cell)
 		}
 		return cell
 	}}
-	t.columns[0].name, t.columns[6].left = true, true
 	lines, _ := t.render(f.Width-1, styles.Dim)
 	return strings.Split(strings.TrimRight(lines, "\n"), "\n")
-}
-
-func share0(ok, done int) string {
-	if done == 0 {
-		return text.Missing
-	}
-	return text.Percent(float64(ok)/float64(done), 0) + "%"
 }
 
 // waiting says how many requests of a series are waited for, and how long for the oldest where that is a second or more.
@@ -91,10 +86,7 @@ func waiting(p bench.Progress) string {
 
 // WaitingLine says which requests a run that has stopped sending still waits for, and how long at most.
 func WaitingLine(waits []bench.Progress, most time.Duration) string {
-	parts := make([]string, len(waits))
-	for i, p := range waits {
-		parts[i] = text.Count(p.InFlight, "request") + " to " + Series(p.Node)
-	}
+	parts := each(waits, func(p bench.Progress) string { return text.Count(p.InFlight, "request") + " to " + Series(p.Node) })
 	return fmt.Sprintf("waiting at most %s for %s", text.Brief(most), strings.Join(parts, ", "))
 }
 
@@ -105,8 +97,8 @@ func done(p bench.Progress) string {
 	return fmt.Sprint(p.Done)
 }
 
-// left guesses the time that a series still needs from the time that it took so far.
-func left(p bench.Progress, since time.Duration) string {
+// remaining guesses the time that a series still needs from the time that it took so far.
+func remaining(p bench.Progress, since time.Duration) string {
 	switch {
 	case p.Ended != "":
 		return "ended"

@@ -21,29 +21,25 @@ type exposition struct {
 // known has no line, because a NaN spreads through whatever is worked out from it.
 func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 	e := &exposition{s: s}
-	e.counts("requests_total", "Requests that were finished.", requests)
-	e.counts("successes_total", "Requests that had a whole answer.", successes)
-	var failures []point
-	for _, r := range s.Rows {
-		for _, f := range r.Failures {
-			failures = append(failures, point{labels: append(labelsOf(r), pair{"class", f.Class}), value: float64(f.Count)})
-		}
-	}
-	e.metric("failures_total", "counter", "Requests that failed, by class.", failures)
-	e.counts("unsent_total", "Requests of a fixed rate that could not begin in time.", func(r *bench.Row) float64 { return float64(r.Unsent) })
-	e.rows("success_ratio", "Share of the requests that had a whole answer.", success)
-	e.rows("success_ratio_low", "Lower end of the Wilson 95 % interval of the success ratio.", successLow)
-	e.rows("success_ratio_high", "Upper end of the Wilson 95 % interval of the success ratio.", successHigh)
+	e.rows(counter, "requests_total", "Requests that were finished.", requests)
+	e.rows(counter, "successes_total", "Requests that had a whole answer.", successes)
+	e.metric(counter, "failures_total", "Requests that failed, by class.", each(failuresOf(s), func(f rowFailure) point {
+		return point{labels: rowLabels(s.Rows[f.row], "class", f.Class), value: float64(f.Count)}
+	}))
+	e.rows(counter, "unsent_total", "Requests of a fixed rate that could not begin in time.", func(r *bench.Row) float64 { return float64(r.Unsent) })
+	e.rows(gauge, "success_ratio", "Share of the requests that had a whole answer.", success)
+	e.rows(gauge, "success_ratio_low", "Lower end of the Wilson 95 % interval of the success ratio.", successLow)
+	e.rows(gauge, "success_ratio_high", "Upper end of the Wilson 95 % interval of the success ratio.", successHigh)
 	e.histogram("latency", "Latency of whole answers.", latency, func(r *bench.Row) []int { return r.LatencyBuckets })
 	e.histogram("ttft", "Time to the first text of a stream.", ttft, func(r *bench.Row) []int { return r.TTFTBuckets })
-	e.rows("itl_mean_seconds", "Mean time between two tokens of a stream.", seconds(statsOf(itl).stat("mean")))
-	e.rows("decode_tokens_per_second", "Mean of the tokens of a stream after its first text, over their time.",
+	e.rows(gauge, "itl_mean_seconds", "Mean time between two tokens of a stream.", seconds(statsOf(itl).stat("mean")))
+	e.rows(gauge, "decode_tokens_per_second", "Mean of the tokens of a stream after its first text, over their time.",
 		statsOf(decode).stat("mean"))
-	e.rows("tokens_per_second", "Mean of output tokens over latency.", statsOf(tokens).stat("mean"))
-	e.rows("answer_tokens", "Mean output tokens of an answer.", statsOf(answer).stat("mean"))
+	e.rows(gauge, "tokens_per_second", "Mean of output tokens over latency.", statsOf(tokens).stat("mean"))
+	e.rows(gauge, "answer_tokens", "Mean output tokens of an answer.", statsOf(answer).stat("mean"))
 	e.quantiles("lag", "How much later than intended requests began, at a fixed rate.", lag)
-	e.rows("requests_per_second", "Requests that were finished, over the time of the run.", perSecond)
-	e.rows("in_flight_requests", "Requests that were waited for at a time, on average.", inFlight)
+	e.rows(gauge, "requests_per_second", "Requests that were finished, over the time of the run.", perSecond)
+	e.rows(gauge, "in_flight_requests", "Requests that were waited for at a time, on average.", inFlight)
 	e.versus("paired_ratio", "Typical ratio of the latency, or of the TTFT of streams, to the reference's, pair by pair.",
 		func(c *bench.Comparison) float64 { return c.Ratio })
 	e.versus("paired_ratio_low", "Lower end of the 95 % interval of the paired ratio.",
@@ -51,25 +47,22 @@ func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 	e.versus("paired_ratio_high", "Upper end of the 95 % interval of the paired ratio.",
 		func(c *bench.Comparison) float64 { return c.High })
 	if len(s.Best) > 0 {
-		e.rows("best", "1 for the best node and those not told apart from it, 0 for the others.", func(r *bench.Row) float64 {
-			for _, c := range s.Best {
-				if slices.ContainsFunc(c.Rows, func(i int) bool { return s.Rows[i] == r }) {
-					return 1
-				}
+		e.rows(gauge, "best", "1 for the best node and those not told apart from it, 0 for the others.", func(r *bench.Row) float64 {
+			if recommended(s, r) {
+				return 1
 			}
 			return 0
 		})
 	}
-	e.metric("last_run_timestamp_seconds", gauge, "When the last run began.",
+	e.metric(gauge, "last_run_timestamp_seconds", "When the last run began.",
 		[]point{{value: float64(s.LastStarted.UnixMilli()) / 1000}})
-	e.metric("elapsed_seconds", gauge, "How long the runs took.", []point{{value: s.Elapsed}})
-	e.metric("info", gauge, "What was run.", []point{{
-		labels: []pair{{"model", s.Model}, {"prompt_sha256", s.Header.PromptSHA256}, {"program", s.Header.Program},
-			{"reference", s.Header.Reference}}, value: 1}})
+	e.metric(gauge, "elapsed_seconds", "How long the runs took.", []point{{value: s.Elapsed}})
+	e.metric(gauge, "info", "What was run.", []point{{value: 1, labels: labels("model", s.Model,
+		"prompt_sha256", s.Header.PromptSHA256, "program", s.Header.Program, "reference", s.Header.Reference)}})
 	return e.b.String(), nil
 }
 
-const gauge = "gauge"
+const gauge, counter = "gauge", "counter"
 
 // histogram is one with stated bounds, and the quantiles of the samples themselves beside it.
 func (e *exposition) histogram(name, help string, of statsOf, buckets func(*bench.Row) []int) {
@@ -80,51 +73,45 @@ func (e *exposition) histogram(name, help string, of statsOf, buckets func(*benc
 		}
 		for i, bound := range bench.Buckets() {
 			le := strconv.FormatFloat(bound/1000, 'f', -1, 64)
-			points = append(points, point{"_bucket", append(labelsOf(r), pair{"le", le}), float64(buckets(r)[i])})
+			points = append(points, point{"_bucket", rowLabels(r, "le", le), float64(buckets(r)[i])})
 		}
 		n := float64(of(r).N)
-		points = append(points, point{"_bucket", append(labelsOf(r), pair{"le", "+Inf"}), n},
-			point{"_sum", labelsOf(r), of(r).Mean / 1000 * n}, point{"_count", labelsOf(r), n})
+		points = append(points, point{"_bucket", rowLabels(r, "le", "+Inf"), n},
+			point{"_sum", rowLabels(r), of(r).Mean / 1000 * n}, point{"_count", rowLabels(r), n})
 	}
-	e.metric(name+"_seconds", "histogram", help, points)
+	e.metric("histogram", name+"_seconds", help, points)
 	e.quantiles(name, help, of)
-	e.rows(name+"_mean_seconds", "Mean. "+help, seconds(of.stat("mean")))
+	e.rows(gauge, name+"_mean_seconds", "Mean. "+help, seconds(of.stat("mean")))
 }
 
 // point is one sample of a metric, whose name ends in a suffix where it is a histogram's.
 type point struct {
-	suffix string
-	labels []pair
-	value  float64
+	suffix, labels string
+	value          float64
 }
 
-type pair struct{ name, value string }
-
-func labelsOf(r *bench.Row) []pair {
-	all := []pair{{"node", r.Node.Name}, {"connection", string(r.Node.Connection)}}
+// rowLabels are a row's, and more as names and values in turn.
+func rowLabels(r *bench.Row, more ...string) string {
+	all := []string{"node", r.Node.Name, "connection", string(r.Node.Connection)}
 	if r.Vantage != "" {
-		all = append(all, pair{"vantage", r.Vantage})
+		all = append(all, "vantage", r.Vantage)
 	}
-	return all
+	return labels(append(all, more...)...)
+}
+
+func labels(namesAndValues ...string) string {
+	var all []string
+	for pair := range slices.Chunk(namesAndValues, 2) {
+		all = append(all, pair[0]+`="`+quoted(pair[1])+`"`)
+	}
+	return "{" + strings.Join(all, ",") + "}"
 }
 
 // seconds is a figure of milliseconds in seconds.
 func seconds(ms figure) figure { return func(r *bench.Row) float64 { return ms(r) / 1000 } }
 
-func (e *exposition) rows(name, help string, value figure) {
-	e.metric(name, gauge, help, e.points(value))
-}
-
-func (e *exposition) counts(name, help string, value figure) {
-	e.metric(name, "counter", help, e.points(value))
-}
-
-func (e *exposition) points(value figure) []point {
-	var points []point
-	for _, r := range e.s.Rows {
-		points = append(points, point{labels: labelsOf(r), value: value(r)})
-	}
-	return points
+func (e *exposition) rows(kind, name, help string, value figure) {
+	e.metric(kind, name, help, each(e.s.Rows, func(r *bench.Row) point { return point{labels: rowLabels(r), value: value(r)} }))
 }
 
 // versus has a point for each row that was compared with a reference, which may be another one than the run's.
@@ -132,39 +119,31 @@ func (e *exposition) versus(name, help string, value func(*bench.Comparison) flo
 	var points []point
 	for _, r := range e.s.Rows {
 		if c := r.VsReference; c != nil {
-			points = append(points, point{labels: append(labelsOf(r), pair{"reference", c.Reference}), value: value(c)})
+			points = append(points, point{labels: rowLabels(r, "reference", c.Reference), value: value(c)})
 		}
 	}
-	e.metric(name, gauge, help, points)
+	e.metric(gauge, name, help, points)
 }
 
 func (e *exposition) quantiles(name, help string, of statsOf) {
 	var points []point
 	for _, r := range e.s.Rows {
 		for _, q := range []string{"p50", "p90", "p95", "p99"} {
-			points = append(points, point{labels: append(labelsOf(r), pair{"percentile", q[1:]}), value: seconds(of.stat(q))(r)})
+			points = append(points, point{labels: rowLabels(r, "percentile", q[1:]), value: seconds(of.stat(q))(r)})
 		}
 	}
-	e.metric(name+"_percentile_seconds", gauge, "Percentiles by nearest rank. "+help, points)
+	e.metric(gauge, name+"_percentile_seconds", "Percentiles by nearest rank. "+help, points)
 }
 
 // metric writes the points that have a value, and nothing where there is none.
-func (e *exposition) metric(name, kind, help string, points []point) {
+func (e *exposition) metric(kind, name, help string, points []point) {
 	name = "ferry_bench_" + name
-	begun := false
+	points = slices.DeleteFunc(points, func(p point) bool { return math.IsNaN(p.value) || math.IsInf(p.value, 0) })
+	if len(points) > 0 {
+		fmt.Fprintf(&e.b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+	}
 	for _, p := range points {
-		if math.IsNaN(p.value) || math.IsInf(p.value, 0) {
-			continue
-		}
-		if !begun {
-			fmt.Fprintf(&e.b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
-			begun = true
-		}
-		labels := strings.Join(each(p.labels, func(l pair) string { return l.name + `="` + quoted(l.value) + `"` }), ",")
-		if labels != "" {
-			labels = "{" + labels + "}"
-		}
-		e.b.WriteString(name + p.suffix + labels + " " + strconv.FormatFloat(rounded(p.value, 9), 'f', -1, 64) + "\n")
+		fmt.Fprintf(&e.b, "%s%s%s %s\n", name, p.suffix, p.labels, strconv.FormatFloat(rounded(p.value, 9), 'f', -1, 64))
 	}
 }
 

@@ -41,9 +41,21 @@ func formats() []format[*bench.Summary] {
 	}
 }
 
+// changeFormats are the forms of a comparison of two runs.
+func changeFormats() []format[*bench.Changes] {
+	return []format[*bench.Changes]{
+		{Text, changesAsText}, {Markdown, changesAsMarkdown}, {JSON, changesAsJSON}, {JUnit, changesAsJUnit}, {HTML, changesAsHTML},
+	}
+}
+
 // Formats lists the formats in the order in which help names them.
-func Formats() []string {
-	return each(formats(), func(f format[*bench.Summary]) string { return f.name })
+func Formats() []string { return formatNames(formats()) }
+
+// ChangeFormats lists those of a comparison of two runs.
+func ChangeFormats() []string { return formatNames(changeFormats()) }
+
+func formatNames[S any](all []format[S]) []string {
+	return each(all, func(f format[S]) string { return f.name })
 }
 
 // The languages of text, Markdown and HTML.
@@ -57,14 +69,14 @@ func Languages() []string { return []string{English, Chinese} }
 
 // Language is the one of a language tag or a locale, such as zh, zh-Hans or zh_CN.UTF-8, as far as there is one.
 func Language(tag string) (string, bool) {
-	i := slices.IndexFunc(Languages(), func(l string) bool {
-		rest, ok := strings.CutPrefix(strings.ToLower(tag), l)
-		return ok && (rest == "" || strings.ContainsAny(rest[:1], "_-.@"))
-	})
-	if i < 0 {
+	name := strings.ToLower(tag)
+	if end := strings.IndexAny(name, "_-.@"); end >= 0 {
+		name = name[:end]
+	}
+	if !slices.Contains(Languages(), name) {
 		return "", false
 	}
-	return Languages()[i], true
+	return name, true
 }
 
 // Options are what a format needs to know beside the summary.
@@ -85,16 +97,18 @@ func Write(w io.Writer, name string, s *bench.Summary, o Options) error {
 	return emit(w, formats(), name, s, o)
 }
 
+// WriteChanges shows a comparison of two runs in a format, as Write shows a summary.
+func WriteChanges(w io.Writer, name string, c *bench.Changes, o Options) error {
+	return emit(w, changeFormats(), name, c, o)
+}
+
 func emit[S any](w io.Writer, all []format[S], name string, s S, o Options) error {
-	if o.Lang == "" {
-		o.Lang = English
-	}
-	if !slices.Contains(Languages(), o.Lang) {
+	if o.Lang != "" && !slices.Contains(Languages(), o.Lang) {
 		return text.Errorf("it is one of "+strings.Join(Languages(), ", "), "there is no report in the language %q", o.Lang)
 	}
 	i := slices.IndexFunc(all, func(f format[S]) bool { return f.name == name })
 	if i < 0 {
-		return text.Errorf("it is one of "+strings.Join(each(all, func(f format[S]) string { return f.name }), ", "), "there is no report format %q", name)
+		return text.Errorf("it is one of "+strings.Join(formatNames(all), ", "), "there is no report format %q", name)
 	}
 	out, err := all[i].show(s, o)
 	if err != nil {
@@ -117,12 +131,12 @@ func reference(s *bench.Summary, r *bench.Row) bool {
 
 // compared reports whether any row was compared with another.
 func compared(s *bench.Summary) bool {
-	return slices.ContainsFunc(s.Rows, func(r *bench.Row) bool { return r.VsReference != nil })
+	return anyRow(s, func(r *bench.Row) bool { return r.VsReference != nil })
 }
 
 // modelsDiffer reports whether the rows are of more than one model, and so of things that cannot be compared.
 func modelsDiffer(s *bench.Summary) bool {
-	return slices.ContainsFunc(s.Rows, func(r *bench.Row) bool { return r.Node.Model != s.Rows[0].Node.Model })
+	return anyRow(s, func(r *bench.Row) bool { return r.Node.Model != s.Rows[0].Node.Model })
 }
 
 // nodeNames are the nodes, each once, whatever connections and vantages they were measured over.
@@ -135,9 +149,6 @@ func nodeNames(s *bench.Summary) []string {
 	}
 	return names
 }
-
-// title names a row so that no other row of the summary has the same name.
-func title(s *bench.Summary, r *bench.Row) string { return visible(s.Title(r)) }
 
 // visible makes words from a file or a node fit for one line of a terminal.
 func visible(s string) string { return text.Line(s) }

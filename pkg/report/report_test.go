@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/term"
@@ -18,10 +19,18 @@ import (
 // update rewrites the golden files: go test ./pkg/report -run Golden -update.
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-func write(t *testing.T, format string, s *bench.Summary, o Options) string {
+// write shows a summary, or what changed between two runs.
+func write(t *testing.T, format string, of any, o Options) string {
 	t.Helper()
-	var b bytes.Buffer
-	if err := Write(&b, format, s, o); err != nil {
+	var b strings.Builder
+	var err error
+	switch of := of.(type) {
+	case *bench.Summary:
+		err = Write(&b, format, of, o)
+	case *bench.Changes:
+		err = WriteChanges(&b, format, of, o)
+	}
+	if err != nil {
 		t.Fatalf("%s: %v", format, err)
 	}
 	return b.String()
@@ -39,17 +48,14 @@ func golden(t *testing.T, name, got string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got == string(want) {
-		return
-	}
-	lines := strings.Split(string(want), "\n")
-	for i, line := range strings.Split(got, "\n") {
-		if i >= len(lines) || line != lines[i] {
-			t.Errorf("%s is not current (go test ./pkg/report -run Golden -update): line %d is\n%s", path, i+1, line)
-			return
+	if got != string(want) {
+		lines, old := strings.Split(got, "\n"), append(strings.Split(string(want), "\n"), "")
+		i := 0
+		for i < len(lines)-1 && i < len(old)-1 && lines[i] == old[i] {
+			i++
 		}
+		t.Errorf("%s is not current (go test ./pkg/report -run Golden -update): line %d is\n%s\nwant\n%s", path, i+1, lines[i], old[i])
 	}
-	t.Errorf("%s is not current (go test ./pkg/report -run Golden -update): it goes on after line %d", path, strings.Count(got, "\n"))
 }
 
 // check is a threshold with what became of it.
@@ -72,39 +78,74 @@ func terminal(width int) Options {
 }
 
 func TestGolden(t *testing.T) {
-	pipe := Options{Facts: term.Facts{Plain: true, Width: 80}}
-	for name, fixture := range fixtures() {
+	pipe := term.Facts{Plain: true, Width: 80}
+	forms := func(name string, of any, shown Options, tested []bench.Check) {
+		for _, width := range []int{60, 80, 120} {
+			golden(t, name+"."+strconv.Itoa(width)+".txt", write(t, Text, of, terminal(width)))
+		}
+		golden(t, name+".md", write(t, Markdown, of, Options{Checks: shown.Checks}))
+		golden(t, name+".json", write(t, JSON, of, shown))
+		golden(t, name+".xml", write(t, JUnit, of, Options{Checks: tested}))
+		shown.Facts = pipe
+		golden(t, name+".pipe.txt", write(t, Text, of, shown))
+		shown.Facts, shown.Lang = terminal(80).Facts, Chinese
+		golden(t, name+".zh.txt", write(t, Text, of, shown))
+	}
+	for name, s := range fixtures() {
 		if name == "hostile" {
 			continue // held to what it must not contain
 		}
-		golden(t, name+".pipe.txt", write(t, Text, fixture(), pipe))
-		for _, width := range []int{60, 80, 120} {
-			golden(t, name+"."+strconv.Itoa(width)+".txt", write(t, Text, fixture(), terminal(width)))
-		}
-		golden(t, name+".zh.txt", write(t, Text, fixture(), Options{Lang: Chinese, Facts: terminal(80).Facts}))
-		golden(t, name+".md", write(t, Markdown, fixture(), Options{}))
-		golden(t, name+".zh.md", write(t, Markdown, fixture(), Options{Lang: Chinese}))
-		golden(t, name+".json", write(t, JSON, fixture(), Options{}))
-		golden(t, name+".csv", write(t, CSV, fixture(), Options{}))
-		golden(t, name+".xml", write(t, JUnit, fixture(), Options{Checks: checks()}))
-		golden(t, name+".prom", write(t, Prometheus, fixture(), Options{}))
+		forms(name, s, Options{}, checks())
+		golden(t, name+".zh.md", write(t, Markdown, s, Options{Lang: Chinese}))
+		golden(t, name+".csv", write(t, CSV, s, Options{}))
+		golden(t, name+".prom", write(t, Prometheus, s, Options{}))
 	}
-	golden(t, "three.colour.txt", write(t, Text, three(), Options{Facts: term.Facts{TTY: true, Width: 80}}))
-	explained := pipe
-	explained.Explain, explained.Checks = true, checks()
-	golden(t, "merged.explained.txt", write(t, Text, merged(), explained))
-	explained.Lang = Chinese
-	golden(t, "merged.explained.zh.md", write(t, Markdown, merged(), explained))
+	for name, c := range comparisons() {
+		forms(name, c, Options{Checks: ratioChecks(), Explain: true}, ratioChecks())
+	}
+	colour := term.Facts{TTY: true, Width: 80}
+	golden(t, "poor.colour.txt", write(t, Text, poor(), Options{Facts: term.Facts{TTY: true, Width: 120}}))
+	golden(t, "three.colour.txt", write(t, Text, three(), Options{Facts: colour}))
+	golden(t, "changes.colour.txt", write(t, Text, changes(), Options{Facts: colour, Checks: ratioChecks()}))
+	golden(t, "merged.explained.txt", write(t, Text, merged(), Options{Facts: pipe, Explain: true, Checks: checks()}))
+	golden(t, "merged.explained.zh.md", write(t, Markdown, merged(), Options{Lang: Chinese, Explain: true, Checks: checks()}))
 	golden(t, "three.best", write(t, Best, three(), Options{}))
 }
 
-// TestFormats writes every format that there is, so that one that is listed is also made.
-func TestFormats(t *testing.T) {
-	for _, format := range Formats() {
-		if write(t, format, three(), Options{}) == "" {
-			t.Errorf("%s: got nothing, want a report", format)
+// TestClean: whatever stands in a run, no report has a control character, or what Go prints for no number or a wrong verb.
+func TestClean(t *testing.T) {
+	clean := func(name, format string, of any, test []bench.Check) {
+		for _, o := range []Options{{}, terminal(80), {Lang: Chinese}} {
+			o.Checks = test
+			got := write(t, format, of, o)
+			for i, r := range got {
+				if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == unicode.ReplacementChar && format != JSON) {
+					t.Fatalf("%s as %s has %U at %d: %q", name, format, r, i, got[max(0, i-40):min(len(got), i+10)])
+				}
+			}
+			got = strings.ReplaceAll(got, `le="+Inf"`, "") // a bucket of Prometheus
+			for _, bad := range []string{"NaN", "Inf", "%!", "<nil>"} {
+				if at := strings.Index(got, bad); at >= 0 {
+					t.Errorf("%s as %s has %q in %q", name, format, bad, got[max(at-60, 0):min(at+60, len(got))])
+				}
+			}
 		}
 	}
+	for name, s := range pages() {
+		for _, format := range []string{Text, Markdown, JSON, CSV, JUnit, Prometheus, HTML} {
+			clean(name, format, s, []bench.Check{check(evil+":p95<1s", evil, evil, true)})
+		}
+	}
+	all := comparisons()
+	all["hostile"] = hostileChanges()
+	for name, c := range all {
+		for _, format := range ChangeFormats() {
+			clean(name, format, c, ratioChecks())
+		}
+	}
+}
+
+func TestUnknownFormat(t *testing.T) {
 	var b bytes.Buffer
 	if err := Write(&b, "yaml", three(), Options{}); err == nil || !strings.Contains(text.Hint(err), "markdown, json") || b.Len() > 0 {
 		t.Errorf("an unknown format: got %v, want an error that lists the formats", err)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -15,7 +16,7 @@ import (
 type page struct {
 	language
 	s     *bench.Summary
-	facts term.Facts
+	width int // of the terminal; 0 is as wide as it likes
 	style term.Styles
 	b     strings.Builder
 }
@@ -23,16 +24,16 @@ type page struct {
 func newPage(s *bench.Summary, o Options) *page {
 	f := o.Facts
 	if !f.TTY {
-		f.Plain = true
+		f.Plain, f.Width = true, 0
 	}
-	return &page{language: languageOf(o.Lang), s: s, facts: f, style: term.NewStyles(f)}
+	return &page{language: languageOf(o.Lang), s: s, width: f.Width, style: term.NewStyles(f)}
 }
 
 // asText is the report for a terminal. In a pipe it is as wide as it likes and without colour, so that grep and awk find
 // what they look for on one line.
 func asText(s *bench.Summary, o Options) (string, error) {
 	p := newPage(s, o)
-	p.head()
+	p.head([2]string{"model", p.asked(s)}, [2]string{"plan", p.plan(s)}, [2]string{"from", p.from(s)}, [2]string{"run", p.run(s)})
 	p.results()
 	p.plots()
 	p.failures()
@@ -41,16 +42,40 @@ func asText(s *bench.Summary, o Options) (string, error) {
 	p.openLoop()
 	p.load()
 	p.hours()
-	p.sentences(o)
+	p.lines(p.summaryLines(s, o, false))
 	return p.b.String(), nil
 }
 
-// width is how wide a table may be, 0 for as wide as it likes.
-func (p *page) width() int {
-	if !p.facts.TTY {
-		return 0
+func changesAsText(c *bench.Changes, o Options) (string, error) {
+	p := newPage(c.New, o)
+	p.head([2]string{"model", p.asked(c.New)}, [2]string{"plan", p.plan(c.New)}, [2]string{"old", p.run(c.Old)}, [2]string{"new", p.run(c.New)})
+	columns, verdicts := p.changeColumns(c)
+	t := table{columns: columns, paint: func(row int, title, cell string) string {
+		switch turn := turnOf(verdicts[row]); {
+		case title != p.say("verdict"):
+			return cell
+		case turn == "slower":
+			return p.style.Bad.Render(cell)
+		case turn == "faster":
+			return p.style.Good.Render(cell)
+		}
+		return cell
+	}}
+	p.table("", t, p.style.Strong)
+	p.lines(p.changeLines(c, o))
+	return p.b.String(), nil
+}
+
+// head has lines of a word and what it says of the run, as far as it says anything.
+func (p *page) head(lines ...[2]string) {
+	const column = 7
+	margin := "\n" + strings.Repeat(" ", column)
+	for _, line := range lines {
+		if word, value := p.say(line[0]), line[1]; value != "" {
+			p.b.WriteString(p.style.Dim.Render(word) + strings.Repeat(" ", column-text.Width(word)) +
+				strings.ReplaceAll(term.Wrap(value, p.width-column, 0), "\n", margin) + "\n")
+		}
 	}
-	return p.facts.Width
 }
 
 // section writes a table under its heading, after a blank line; nothing where there is no table.
@@ -60,19 +85,18 @@ func (p *page) section(heading, body string) {
 	}
 	p.b.WriteString("\n")
 	if heading != "" {
-		p.b.WriteString(p.style.Strong.Render(heading) + "\n")
+		p.b.WriteString(p.style.Strong.Render(p.say(heading)) + "\n")
 	}
 	p.b.WriteString(body)
 }
 
-// wrap breaks a line at the width of the terminal, and not at all in a pipe.
-func (p *page) wrap(line string) string {
-	if !p.facts.TTY {
-		return line
-	}
-	const indent = 2
-	return term.Wrap(line, p.facts.Width, indent)
+func (p *page) table(heading string, t table, titles term.Style) {
+	body, _ := t.render(p.width, titles)
+	p.section(heading, body)
 }
+
+// wrap breaks a line at the width of the terminal, and not at all in a pipe.
+func (p *page) wrap(line string) string { return term.Wrap(line, p.width, 2) }
 
 // painted is a sentence in a style, each of its lines for itself, so that a pager which shows one of them shows it whole.
 func (p *page) painted(style term.Style, sentence string) string {
@@ -83,51 +107,20 @@ func (p *page) painted(style term.Style, sentence string) string {
 	return b.String()
 }
 
-// sentences are the definitions where they are asked for, the warnings, the verdicts, the thresholds and, as the last
-// thing on the screen, which node to take.
-func (p *page) sentences(o Options) {
-	if o.Explain && len(p.s.Rows) > 0 {
-		p.explain(p.define(p.s))
-	}
+// lines writes the sentences under the tables, with a blank line after the definitions.
+func (p *page) lines(all []line) {
 	p.b.WriteString("\n")
-	p.warnings(p.s, p.s.Warnings)
-	for _, r := range p.s.Rows {
-		style := term.Style{}
-		switch {
-		case p.s.Leads(r):
-			style = p.style.Good
-		case r.OK == 0:
-			style = p.style.Bad
+	styles := map[tone]term.Style{good: p.style.Good, bad: p.style.Bad, defined: p.style.Dim}
+	warning := p.say("warning") + p.say(": ")
+	for i, line := range all {
+		if i > 0 && all[i-1].tone == defined && line.tone != defined {
+			p.b.WriteString("\n")
 		}
-		p.b.WriteString(p.painted(style, p.sentence(p.s, r)))
-	}
-	p.checks(o.Checks)
-	for _, line := range p.bestLines(p.s) {
-		p.b.WriteString(p.painted(p.style.Good, line))
-	}
-}
-
-func (p *page) explain(all []definition) {
-	p.b.WriteString("\n")
-	for _, d := range all {
-		p.b.WriteString(p.painted(p.style.Dim, d.term+p.say(": ")+d.text))
-	}
-}
-
-func (p *page) warnings(s *bench.Summary, all []bench.Warning) {
-	word := p.say("warning") + p.say(": ")
-	for _, w := range all {
-		p.b.WriteString(p.style.Bad.Render(word) + strings.TrimPrefix(p.wrap(p.warn(s, w)), word) + "\n")
-	}
-}
-
-func (p *page) checks(all []bench.Check) {
-	for _, c := range all {
-		style := p.style.Good
-		if c.Missed {
-			style = p.style.Bad
+		if line.tone == warned {
+			p.b.WriteString(p.style.Bad.Render(warning) + strings.TrimPrefix(p.wrap(line.text), warning) + "\n")
+			continue
 		}
-		p.b.WriteString(p.painted(style, p.check(c)))
+		p.b.WriteString(p.painted(styles[line.tone], line.text))
 	}
 }
 
@@ -139,21 +132,14 @@ func (p *page) plots() {
 		pipeWidth = 80
 	)
 	low, high := math.Inf(1), math.Inf(-1)
-	var rows []*bench.Row
-	for _, r := range p.s.Rows {
-		if len(r.Sorted) < bench.MinPercentile {
-			continue // two answers are no distribution
-		}
-		rows = append(rows, r)
+	rows := p.with(func(r *bench.Row) bool { return len(r.Sorted) >= bench.MinPercentile }) // two answers are no distribution
+	for _, r := range rows {
 		low, high = min(low, r.Sorted[0]), max(high, r.Sorted[len(r.Sorted)-1])
 	}
-	width := p.facts.Width
-	if !p.facts.TTY {
-		width = pipeWidth
-	}
-	names := p.names(rows)
-	names.title = ""
-	room := max(narrowest, min(names.width(), width/2))
+	width := cmp.Or(p.width, pipeWidth)
+	titles := p.names(rows)
+	titles.title = ""
+	room := max(narrowest, min(titles.width(), width/2))
 	columns := min(most, width-room-gap)
 	if len(rows) == 0 || low >= high || columns < least {
 		return
@@ -164,36 +150,39 @@ func (p *page) plots() {
 		if p.s.Leads(r) {
 			plot = p.style.Good.Render(plot)
 		}
-		name := names.cells[i]
+		name := titles.cells[i]
 		if text.Width(name) > room {
 			b.WriteString(strings.Join(ownLines(name, width), "\n") + "\n")
 			name = ""
 		}
-		b.WriteString(names.align(name, room+gap) + plot + "\n")
+		b.WriteString(titles.align(name, room+gap) + plot + "\n")
 	}
 	from, to := text.Millis(low), text.Millis(high)
 	between := max(1, columns-text.Width(from)-text.Width(to))
 	axis := strings.Repeat(" ", room+gap) + from + strings.Repeat(" ", between) + to
 	b.WriteString(p.style.Dim.Render(axis) + "\n")
-	p.section(p.say("latencies"), b.String())
+	p.section("latencies", b.String())
 }
 
 // names is the column with the rows' names.
 func (p *page) names(rows []*bench.Row) column {
-	return column{title: p.say("node"), name: true, cells: each(rows, func(r *bench.Row) string { return p.title(p.s, r) })}
+	return columnOf(p.say("node"), names, 0, rows, func(r *bench.Row) string { return p.title(p.s, r) })
 }
 
-// column is one with a cell for each of some rows.
+// column is one with a number of each of some rows.
 func (p *page) column(title string, rank int, rows []*bench.Row, cell func(*bench.Row) string) column {
-	return column{title: p.say(title), rank: rank, cells: each(rows, cell)}
+	return columnOf(p.say(title), numbers, rank, rows, cell)
+}
+
+// stat is a column of one statistic of some rows.
+func (p *page) stat(title string, rank int, rows []*bench.Row, of statsOf, name string, spell func(float64) string) column {
+	return p.column(title, rank, rows, func(r *bench.Row) string { return spell(of.stat(name)(r)) })
 }
 
 // rowTable is a table of some rows, their names first.
 func (p *page) rowTable(heading string, rows []*bench.Row, columns ...column) {
 	if len(rows) > 0 {
-		t := table{columns: append([]column{p.names(rows)}, columns...)}
-		body, _ := t.render(p.width(), p.style.Dim)
-		p.section(p.say(heading), body)
+		p.table(heading, table{columns: append([]column{p.names(rows)}, columns...)}, p.style.Dim)
 	}
 }
 
@@ -201,25 +190,22 @@ func (p *page) rowTable(heading string, rows []*bench.Row, columns ...column) {
 // lies below another row's, interval and all.
 func (p *page) results() {
 	rows := p.s.Rows
-	stat := func(name string, rank int) column {
-		return p.column(name, rank, rows, spelled(statsOf(latency).stat(name)))
-	}
-	of := func(title string, rank int, stats statsOf, name string) column {
-		return p.column(title, rank, rows, spelled(stats.stat(name)))
+	stat := func(title string, rank int, of statsOf, name string) column {
+		return p.stat(title, rank, rows, of, name, took)
 	}
 	figures := []column{
-		stat("p50", 0), stat("p95", 0), stat("p99", 5), stat("mean", 2), stat("sd", 9), stat("min", 7), stat("max", 8),
+		stat("p50", 0, latency, "p50"), stat("p95", 0, latency, "p95"), stat("p99", 5, latency, "p99"),
+		stat("mean", 2, latency, "mean"), stat("sd", 9, latency, "sd"), stat("min", 7, latency, "min"), stat("max", 8, latency, "max"),
 	}
 	if p.s.Figure == bench.TTFTFigure {
 		figures = []column{
-			of("TTFT p50", 0, ttft, "p50"), of("TTFT p95", 0, ttft, "p95"), of("TTFT p99", 5, ttft, "p99"),
-			of("TTFT mean", 4, ttft, "mean"), of("latency p50", 2, latency, "p50"), of("latency p95", 7, latency, "p95"),
-			of("latency p99", 8, latency, "p99"),
+			stat("TTFT p50", 0, ttft, "p50"), stat("TTFT p95", 0, ttft, "p95"), stat("TTFT p99", 5, ttft, "p99"),
+			stat("TTFT mean", 4, ttft, "mean"), stat("latency p50", 2, latency, "p50"), stat("latency p95", 7, latency, "p95"),
+			stat("latency p99", 8, latency, "p99"),
 		}
 	}
 	columns := []column{
-		p.names(rows),
-		{title: p.say("label"), rank: 4, words: true, cells: each(rows, func(r *bench.Row) string { return visible(r.Node.Label) })},
+		p.names(rows), columnOf(p.say("label"), words, 4, rows, func(r *bench.Row) string { return visible(r.Node.Label) }),
 	}
 	columns = append(columns, figures...)
 	columns = append(columns,
@@ -248,44 +234,50 @@ func (p *page) results() {
 		}
 		return cell
 	}}
-	body, _ := t.render(p.width(), p.style.Strong)
-	p.section("", body)
+	p.table("", t, p.style.Strong)
+}
+
+// rowFailure is one class of failures of a row.
+type rowFailure struct {
+	row int
+	bench.Failure
+}
+
+func failuresOf(s *bench.Summary) []rowFailure {
+	var all []rowFailure
+	for i, r := range s.Rows {
+		for _, f := range r.Failures {
+			all = append(all, rowFailure{i, f})
+		}
+	}
+	return all
 }
 
 // failures lists the failures by class: they have their own table because no mean may count them in. The words of the
 // first one stand beside its class where all have room to stand whole, and under the table otherwise.
 func (p *page) failures() {
-	type failure struct {
-		node string
-		bench.Failure
-	}
-	var all []failure
-	for _, r := range p.s.Rows {
-		for _, f := range r.Failures {
-			f.Class, f.Blame, f.Detail = visible(f.Class), visible(p.say(f.Blame)), visible(f.Detail)
-			all = append(all, failure{p.title(p.s, r), f})
-		}
-	}
+	all := failuresOf(p.s)
+	node := func(f rowFailure) string { return p.title(p.s, p.s.Rows[f.row]) }
 	t := table{columns: []column{
-		{title: p.say("node"), name: true, cells: each(all, func(f failure) string { return f.node })},
-		{title: p.say("class"), words: true, cells: each(all, func(f failure) string { return f.Class })},
-		{title: p.say("count"), cells: each(all, func(f failure) string { return fmt.Sprint(f.Count) })},
-		{title: p.say("mean"), cells: each(all, func(f failure) string { return text.Millis(f.Latency.Mean) })},
-		{title: p.say("blame"), words: true, rank: 1, cells: each(all, func(f failure) string { return f.Blame })},
-		{title: p.say("the first one"), left: true, rank: 2, cells: each(all, func(f failure) string { return f.Detail })},
+		columnOf(p.say("node"), names, 0, all, node),
+		columnOf(p.say("class"), words, 0, all, func(f rowFailure) string { return visible(f.Class) }),
+		columnOf(p.say("count"), numbers, 0, all, func(f rowFailure) string { return fmt.Sprint(f.Count) }),
+		columnOf(p.say("mean"), numbers, 0, all, func(f rowFailure) string { return text.Millis(f.Latency.Mean) }),
+		columnOf(p.say("blame"), words, 1, all, func(f rowFailure) string { return visible(p.say(f.Blame)) }),
+		columnOf(p.say("the first one"), left, 2, all, func(f rowFailure) string { return visible(f.Detail) }),
 	}, paint: func(_ int, title, cell string) string {
 		if title == p.say("blame") || title == p.say("the first one") {
 			return p.style.Dim.Render(cell)
 		}
 		return cell
 	}}
-	body, whole := t.render(p.width(), p.style.Dim)
+	body, whole := t.render(p.width, p.style.Dim)
 	for _, f := range all {
 		if !whole && f.Detail != "" {
-			body += p.painted(p.style.Dim, f.node+p.say(", ")+f.Class+p.say(": ")+f.Detail)
+			body += p.painted(p.style.Dim, node(f)+p.say(", ")+visible(f.Class)+p.say(": ")+visible(f.Detail))
 		}
 	}
-	p.section(p.say("failures"), body)
+	p.section("failures", body)
 }
 
 // phases are the means of the parts of an attempt, for the rows that have any.
@@ -293,9 +285,9 @@ func (p *page) phases() {
 	rows := p.with(hasPhases)
 	rank := map[string]int{"dns": 2, "transfer": 1}
 	var columns []column
-	for i, part := range phasesOf(bench.PhaseMeans{}) {
+	for i, part := range phasesOf(&bench.Row{}) {
 		columns = append(columns, p.column(part.words, rank[part.name], rows, func(r *bench.Row) string {
-			if ms := phasesOf(r.Phases)[i].ms; ms > 0 {
+			if ms := phasesOf(r)[i].ms; ms > 0 {
 				return text.Millis(ms)
 			}
 			return text.Missing // a kept connection has no use for it
@@ -311,20 +303,12 @@ func (p *page) streams() {
 		heading = "streams"
 	}
 	rows := p.with(func(r *bench.Row) bool { return present(r.TTFT) || present(r.TokensPerSecond) })
-	of := func(title string, rank int, stats statsOf, name string, spell func(float64) string) column {
-		return p.column(title, rank, rows, func(r *bench.Row) string {
-			if !stats.present(r) {
-				return ""
-			}
-			return spell(stats.stat(name)(r))
-		})
-	}
 	columns := []column{
-		of("ITL mean", 0, itl, "mean", text.Millis), of("decode/s", 0, decode, "mean", rate), of("tokens/s", 0, tokens, "mean", rate),
-		of("tokens an answer", 0, answer, "mean", rate),
+		p.stat("ITL mean", 0, rows, itl, "mean", text.Millis), p.stat("decode/s", 0, rows, decode, "mean", rate),
+		p.stat("tokens/s", 0, rows, tokens, "mean", rate), p.stat("tokens an answer", 0, rows, answer, "mean", rate),
 	}
 	if p.s.Figure != bench.TTFTFigure { // else it is in the main table
-		columns = append([]column{of("TTFT p50", 0, ttft, "p50", text.Millis), of("TTFT p95", 1, ttft, "p95", text.Millis)}, columns...)
+		columns = append([]column{p.stat("TTFT p50", 0, rows, ttft, "p50", text.Millis), p.stat("TTFT p95", 1, rows, ttft, "p95", text.Millis)}, columns...)
 	}
 	p.rowTable(heading, rows, columns...)
 }
@@ -332,20 +316,17 @@ func (p *page) streams() {
 // openLoop sets latency from the intended start beside that from the actual one.
 func (p *page) openLoop() {
 	rows := p.with(func(r *bench.Row) bool { return present(r.Uncorrected) || present(r.Lag) })
-	of := func(title string, rank int, stats statsOf, name string) column {
-		return p.column(title, rank, rows, func(r *bench.Row) string {
-			return strings.TrimSuffix(text.Millis(stats.stat(name)(r)), text.Missing)
-		})
+	stat := func(title string, rank int, of statsOf, name string) column {
+		return p.stat(title, rank, rows, of, name, text.Millis)
 	}
-	unsent := p.column("not sent", 3, rows, func(r *bench.Row) string {
-		if r.Unsent == 0 {
-			return ""
-		}
-		return fmt.Sprint(r.Unsent)
-	})
-	p.rowTable("fixed rate", rows, of("intended p50", 2, latency, "p50"), of("intended p99", 0, latency, "p99"),
-		of("actual p50", 2, uncorrected, "p50"), of("actual p99", 0, uncorrected, "p99"),
-		of("lag p50", 1, lag, "p50"), of("lag p99", 0, lag, "p99"), unsent)
+	p.rowTable("fixed rate", rows, stat("intended p50", 2, latency, "p50"), stat("intended p99", 0, latency, "p99"),
+		stat("actual p50", 2, uncorrected, "p50"), stat("actual p99", 0, uncorrected, "p99"),
+		stat("lag p50", 1, lag, "p50"), stat("lag p99", 0, lag, "p99"), p.column("not sent", 3, rows, func(r *bench.Row) string {
+			if r.Unsent == 0 {
+				return ""
+			}
+			return fmt.Sprint(r.Unsent)
+		}))
 }
 
 // load is how busy the run kept each node. In a closed loop the slowest sets the pace.
@@ -362,47 +343,33 @@ func (p *page) load() {
 // hours is what runs of several days have of each hour of the day.
 func (p *page) hours() {
 	rows := p.with(hasHours)
-	if len(rows) == 0 {
-		return
-	}
 	share := func(h bench.Hour) float64 { return float64(h.OK) / float64(h.Requests) }
-	of := func(title string, rank int, better func(a, b bench.Hour) bool, cell func(bench.Hour) string) column {
+	p50 := func(h bench.Hour) string { return fmt.Sprintf("%02d:00 %s", h.Hour, text.Millis(h.P50)) }
+	// most is the hour whose figure is the largest. One without a figure comes last.
+	most := func(title string, rank int, figure func(bench.Hour) float64, cell func(bench.Hour) string) column {
 		return p.column(title, rank, rows, func(r *bench.Row) string {
-			found := r.Hours[0]
-			for _, h := range r.Hours[1:] {
-				if better(h, found) {
-					found = h
-				}
-			}
-			if share(found) == 1 && title == "least success" {
-				return text.Missing // no hour had a failure
-			}
-			return fmt.Sprintf("%02d:00 %s", found.Hour, cell(found))
+			return cell(slices.MaxFunc(r.Hours, func(a, b bench.Hour) int { return cmp.Compare(figure(a), figure(b)) }))
 		})
 	}
-	p50 := func(h bench.Hour) string { return text.Millis(h.P50) }
-	known := func(a, b bench.Hour) bool { return !math.IsNaN(a.P50) && math.IsNaN(b.P50) }
 	p.rowTable("p50 by hour of day", rows,
-		column{title: "00:00 " + zone(p.s) + " 23:00", left: true, rank: 1, cells: each(rows, func(r *bench.Row) string {
+		columnOf("00:00 "+zone(p.s)+" 23:00", left, 1, rows, func(r *bench.Row) string {
 			values := make([]float64, 24)
 			for i := range values {
 				values[i] = hourOf(r, i).P50
 			}
 			return term.Spark(values, 24)
-		})},
-		of("fastest", 0, func(a, b bench.Hour) bool { return a.P50 < b.P50 || known(a, b) }, p50),
-		of("slowest", 0, func(a, b bench.Hour) bool { return a.P50 > b.P50 || known(a, b) }, p50),
-		of("least success", 2, func(a, b bench.Hour) bool { return share(a) < share(b) },
-			func(h bench.Hour) string { return p.percent(share(h)) }))
+		}),
+		most("fastest", 0, func(h bench.Hour) float64 { return -h.P50 }, p50),
+		most("slowest", 0, func(h bench.Hour) float64 { return h.P50 }, p50),
+		most("least success", 2, func(h bench.Hour) float64 { return -share(h) }, func(h bench.Hour) string {
+			if h.OK == h.Requests {
+				return text.Missing
+			}
+			return fmt.Sprintf("%02d:00 %s", h.Hour, p.percent(share(h)))
+		}))
 }
 
 // with are the rows that have something to tell.
 func (p *page) with(has func(*bench.Row) bool) []*bench.Row {
-	var rows []*bench.Row
-	for _, r := range p.s.Rows {
-		if has(r) {
-			rows = append(rows, r)
-		}
-	}
-	return rows
+	return slices.DeleteFunc(slices.Clone(p.s.Rows), func(r *bench.Row) bool { return !has(r) })
 }

@@ -34,11 +34,7 @@ func (t *table) render(width int, heading term.Style) (lines string, whole bool)
 	if len(t.columns) == 0 {
 		return "", true
 	}
-	// Widths are measured once: a name from a file may be very long.
-	t.widths = nil
-	for _, c := range t.columns {
-		t.widths = append(t.widths, c.width())
-	}
+	t.widths = each(t.columns, column.width) // once: a name from a file may be very long
 	all := len(t.columns)
 	if width > 0 {
 		t.fit(width)
@@ -46,21 +42,21 @@ func (t *table) render(width int, heading term.Style) (lines string, whole bool)
 	}
 	var b strings.Builder
 	for i := -1; i < len(t.columns[0].cells); i++ {
-		cells := line(t.columns, i)
-		if name := &cells[0]; i >= 0 && t.columns[0].name && text.Width(*name) > t.widths[0] {
-			for _, own := range ownLines(*name, width) {
-				if t.paint != nil {
-					own = t.paint(i, t.columns[0].title, own)
-				}
-				b.WriteString(own + "\n")
+		cells := cellsOf(t.columns, i)
+		paint := func(c int, cell string) string {
+			if i < 0 || t.paint == nil {
+				return cell
 			}
-			*name = ""
+			return t.paint(i, t.columns[c].title, cell)
+		}
+		if i >= 0 && t.columns[0].kind == names && text.Width(cells[0]) > t.widths[0] {
+			for _, own := range ownLines(cells[0], width) {
+				b.WriteString(paint(0, own) + "\n")
+			}
+			cells[0] = ""
 		}
 		for c, cell := range cells {
-			cells[c] = t.columns[c].align(cell, t.widths[c])
-			if i >= 0 && t.paint != nil {
-				cells[c] = t.paint(i, t.columns[c].title, cells[c])
-			}
+			cells[c] = paint(c, t.columns[c].align(cell, t.widths[c]))
 		}
 		shown := strings.TrimRight(strings.Join(cells, strings.Repeat(" ", gap)), " ")
 		if i < 0 {
@@ -85,7 +81,7 @@ func (t *table) fit(width int) {
 		needed, last := -gap, 0
 		for i, c := range t.columns {
 			needed += gap + t.widths[i]
-			if c.words || c.name {
+			if c.kind == words || c.kind == names {
 				needed -= max(0, t.widths[i]-roomForName)
 			}
 			if c.rank >= t.columns[last].rank {
@@ -109,7 +105,7 @@ func (t *table) shorten(width int) {
 	for ; total > width; total-- {
 		widest := -1
 		for i, c := range t.columns {
-			if c.words && t.widths[i] > narrowest && (widest < 0 || t.widths[i] > t.widths[widest]) {
+			if c.kind == words && t.widths[i] > narrowest && (widest < 0 || t.widths[i] > t.widths[widest]) {
 				widest = i
 			}
 		}
@@ -118,22 +114,16 @@ func (t *table) shorten(width int) {
 		}
 		t.widths[widest]--
 	}
-	if t.columns[0].name && total > width {
+	if t.columns[0].kind == names && total > width {
 		t.widths[0] = max(narrowest, t.widths[0]-(total-width))
 	}
 	for i := range t.columns {
-		if c := &t.columns[i]; c.words {
-			c.cut(t.widths[i])
+		if c := &t.columns[i]; c.kind == words {
+			// Between characters as they are seen: an emoji of several runes stays whole.
+			c.title = text.Cut(c.title, t.widths[i])
+			c.cells = each(c.cells, func(cell string) string { return text.Cut(cell, t.widths[i]) })
 			t.widths[i] = c.width()
 		}
-	}
-}
-
-// cut shortens the words of a column, between characters as they are seen: an emoji of several runes stays whole.
-func (c *column) cut(width int) {
-	c.title = text.Cut(c.title, width)
-	for i, cell := range c.cells {
-		c.cells[i] = text.Cut(cell, width)
 	}
 }
 
@@ -147,8 +137,8 @@ func (c column) width() int {
 
 func (c column) align(cell string, width int) string {
 	pad := strings.Repeat(" ", max(0, width-text.Width(cell)))
-	if c.words || c.left || c.name {
-		return cell + pad
+	if c.kind == numbers {
+		return pad + cell
 	}
-	return pad + cell
+	return cell + pad
 }

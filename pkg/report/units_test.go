@@ -7,7 +7,8 @@ import (
 	"ferry/pkg/bench"
 )
 
-func TestNumbers(t *testing.T) {
+// TestSpelling: no number is written as what it is not, and no character means more than itself.
+func TestSpelling(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, tt := range []struct{ got, want string }{
 		{percent(0), "0"}, {percent(1), "100"}, {percent(0.82), "82"}, {percent(0.975), "97.5"}, {percent(0.29), "29"},
@@ -21,6 +22,14 @@ func TestNumbers(t *testing.T) {
 		{wholeMillis(0.4), "0.4ms"}, {wholeMillis(800.4), "800ms"}, {wholeMillis(nan), "–"},
 		{wholeMillis(0), "< 1 ms"}, {took(0), "< 1 ms"}, {took(0.06), "0.1 ms"}, {took(800), "800 ms"}, {took(nan), "–"},
 		{bare(829.4), "829"}, {bare(99.951), "100"}, {bare(9.996), "10.0"}, {bare(0.4242), "0.42"}, {bare(nan), "–"},
+		{points(0), "0"}, {points(0.1), "+10"}, {points(-0.174), "-17.4"}, {points(0.0002), "+0.02"}, {points(-1), "-100"}, {points(nan), "–"},
+		{tied("95 % interval 2.1–2.6 s; success"), "95\u00a0% interval 2.1–2.6\u00a0s; success"}, {tied("(0–3 %) after 12 ms."), "(0–3\u00a0%) after 12\u00a0ms."},
+		{tied("3 seconds, 5 misses"), "3 seconds, 5 misses"}, {tied(" 5 s"), " 5\u00a0s"}, {tied(""), ""}, {tied("0.25 × of"), "0.25\u00a0× of"},
+		{harmless("=1"), "'=1"}, {harmless("-x"), "'-x"}, {harmless("+"), "'+"}, {harmless("@a"), "'@a"}, {harmless("a=b"), "a=b"}, {harmless(""), ""},
+		{harmless("\t=1"), `\t=1`}, {escapeMarkdown("hong_kong _x_ *a* [b](c) <i> \\|"), `hong_kong \_x\_ \*a\* \[b\](c) \<i\> \\\|`},
+		{escapeHTML(`a<b>&"'`), `a&lt;b&gt;&amp;&#34;&#39;`}, {escapeHTML("香港 ☺"), "香港 ☺"}, {escapeHTML("\x1b[31m\u202e"), `\x1b[31m\u202e`},
+		{escapeHTML("\xff"), `\xff`}, {escapeHTML("</title><script>x"), "&lt;/title&gt;&lt;script&gt;x"},
+		{string(markupf("%s %s %v %d %.1f", "<", markup("<"), bench.Connection("<"), 3, 0.5)), "&lt; < &lt; 3 0.5"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("got %q, want %q", tt.got, tt.want)
@@ -48,13 +57,10 @@ func TestSentence(t *testing.T) {
 		{few, 2, "rare: not compared; mean 1.22 s of 2 successes; success 10 % (3–30 %)"},
 		{apart, 1, "hongkong: not compared; p50 788 ms; success 98 % (93–99 %)"},
 	} {
-		if got := english().sentence(tt.s, tt.s.Rows[tt.row]); got != tt.want {
+		if got := (language{}).sentence(tt.s, tt.s.Rows[tt.row]); got != tt.want {
 			t.Errorf("got  %s\nwant %s", got, tt.want)
 		}
 	}
 }
 
-func slowerBy40() *bench.Comparison {
-	return &bench.Comparison{Reference: "direct", Pairs: 9, Ratio: 1.4, Low: 1.2, High: 1.6, P: 0.01,
-		Verdict: bench.Slower, P50: 1400, ReferenceP50: 1000}
-}
+func slowerBy40() *bench.Comparison { return against(9, 1.4, 1.2, 1.6, 0.01, bench.Slower, 1400, 1000) }

@@ -1,0 +1,126 @@
+package report
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"ferry/pkg/bench"
+)
+
+// asked says what each node was asked for.
+func (l language) asked(s *bench.Summary) string {
+	h := s.Header
+	parts := []string{visible(l.model(s))}
+	if h.PromptSHA256 != "" {
+		parts = append(parts, l.say("prompt %s", ansi.Truncate(visible(h.PromptSHA256), 12, "")))
+	}
+	if h.MaxTokens > 0 {
+		parts = append(parts, l.say("at most %s", bench.Count{N: h.MaxTokens, Noun: "token"}))
+	}
+	return strings.Join(append(parts, l.answers(h)), l.say(", "))
+}
+
+func (l language) model(s *bench.Summary) string {
+	if modelsDiffer(s) {
+		return l.say("different ones")
+	}
+	return cmp.Or(s.Model, l.say("the node's own"))
+}
+
+func (l language) answers(h bench.Header) string {
+	if h.Stream {
+		return l.say("streamed")
+	}
+	return l.say("whole answers")
+}
+
+// plan says how much was to be sent, and how.
+func (l language) plan(s *bench.Summary) string {
+	h := s.Header
+	work := l.work(h, "request")
+	if n := len(nodeNames(s)); n > 1 {
+		work = l.say("%s to each of %s", work, bench.Count{N: n, Noun: "node"})
+	}
+	parts := []string{work, l.connections(s), l.load(h)}
+	if h.Warmup > 0 {
+		parts = append(parts, l.count(h.Warmup, "warm-up round"))
+	}
+	return strings.Join(append(parts, l.attempts(h)), l.say(", "))
+}
+
+// work is how much a node was sent, by the name of what is counted.
+func (l language) work(h bench.Header, noun string) string {
+	if h.Requests == 0 {
+		return l.say("requests for %s", span(h.Duration.Seconds()))
+	}
+	return l.count(h.Requests, noun)
+}
+
+// connections says of which kind they were, and whether a second handshake began beside one that was late.
+func (l language) connections(s *bench.Summary) string {
+	kind, raced := l.say("a new connection each"), l.say("not raced")
+	switch {
+	case s.BothConnections():
+		kind = l.say("over new connections and reused ones")
+	case len(s.Rows) > 0 && s.Rows[0].Node.Connection == bench.Reused:
+		kind = l.say("over reused connections")
+	}
+	if s.Header.Race {
+		raced = l.say("raced")
+	}
+	return kind + l.say(", ") + raced
+}
+
+func (l language) load(h bench.Header) string {
+	if h.Rate > 0 {
+		return l.say("%s a second, at most %d at a time", rate(h.Rate), h.Concurrency)
+	}
+	return l.say("%d at a time", max(h.Concurrency, 1))
+}
+
+func (l language) attempts(h bench.Header) string {
+	if h.Attempts > 1 {
+		return l.say("up to %d attempts", h.Attempts)
+	}
+	return l.say("one attempt")
+}
+
+// from says from where, and through which proxy.
+func (l language) from(s *bench.Summary) string {
+	var places []string
+	for _, v := range s.Vantages {
+		if v != "" {
+			places = append(places, visible(v))
+		}
+	}
+	if proxy := s.Header.Proxy; proxy != "" {
+		places = append(places, l.say("through the proxy %s", visible(proxy)))
+	}
+	return strings.Join(places, l.say(", "))
+}
+
+// run says when it began, how long it took and why it ended.
+func (l language) run(s *bench.Summary) string {
+	run := s.Started.UTC().Format("2006-01-02 15:04:05 UTC") + l.say(", ") + span(s.Elapsed)
+	if s.Runs > 1 {
+		run = l.say("%d runs since %s in all", s.Runs, run)
+	}
+	if s.Stopped != "" {
+		run += l.say(", ") + l.stopped(s.Stopped)
+	}
+	return run
+}
+
+// stopped says why a run ended before its plan did.
+func (l language) stopped(why string) string {
+	said := map[string]string{
+		"interrupted": "interrupted before its end", "max tokens": "ended by the cap on tokens",
+		"precision": "ended when it was precise enough",
+	}[why]
+	if said == "" {
+		return l.say("ended early: %s", visible(why))
+	}
+	return l.say(said)
+}
