@@ -76,7 +76,7 @@ before it was given.`,
 // introduce tells that a node is a provider's, and not of the file.
 func (s *settings) introduce(node config.Node) {
 	key := "without a key"
-	if variable, ok := strings.CutPrefix(node.Key.String(), "env:"); ok {
+	if variable, ok := strings.CutPrefix(string(node.Key), "env:"); ok {
 		key = "with the key in " + variable
 	}
 	s.note("%s is not in the file: asking %s %s; ferry config add %[1]s keeps it there", node.Name, node.URL, key)

@@ -147,7 +147,7 @@ func (r *checkReport) check(ctx context.Context, node config.Node, o checkOption
 	case node.Auth.Scheme == config.AuthNone:
 		r.finding(client.Finding{Mark: client.Good, Step: "key", Text: "none needed"})
 	default:
-		r.finding(client.Finding{Mark: client.Good, Step: "key", Text: node.Key.String()})
+		r.finding(client.Finding{Mark: client.Good, Step: "key", Text: string(node.Key)})
 	}
 	defer e.close()
 	env := r.clientEnv()

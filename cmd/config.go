@@ -224,7 +224,7 @@ type nodeJSON struct {
 
 func (s *settings) describeNode(node config.Node) nodeJSON {
 	n := nodeJSON{
-		Node: node.Name, Label: guard.HideKeys(node.Label), API: string(node.API), URL: guard.HideKeys(node.URL), Key: node.Key.String(),
+		Node: node.Name, Label: guard.HideKeys(node.Label), API: string(node.API), URL: guard.HideKeys(node.URL), Key: string(node.Key),
 		Needs: node.Auth.Scheme != config.AuthNone, Pins: len(node.Pins), Order: slices.Index(s.values.Nodes, node.Name) + 1,
 	}
 	if node.CheckModel() == nil {

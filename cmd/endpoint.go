@@ -327,8 +327,8 @@ func (s *settings) identify(ctx context.Context, node config.Node, unread bool) 
 		out.Key, err = s.keys().For(ctx, node)
 		s.masker.AddSecret(out.Key)
 	case node.Auth.Scheme == config.AuthNone:
-	case !node.Key.IsZero():
-		out.Key = guard.Unread(node.Key.String())
+	case node.Key != "":
+		out.Key = guard.Unread(string(node.Key))
 	case node.Name == "direct":
 		out.Key = guard.Unread("env:ANTHROPIC_API_KEY")
 	default:
@@ -340,9 +340,9 @@ func (s *settings) identify(ctx context.Context, node config.Node, unread bool) 
 	for _, h := range node.Headers {
 		field := client.Field{Name: h.Name, Value: h.Value}
 		switch {
-		case h.Ref.IsZero():
+		case h.Ref == "":
 		case unread:
-			field.Secret = guard.Unread(h.Ref.String())
+			field.Secret = guard.Unread(string(h.Ref))
 		default:
 			field.Secret, err = s.keys().ResolveHeader(ctx, h.Ref)
 			s.masker.AddSecret(field.Secret)

@@ -62,28 +62,16 @@ func looksLikeKey(s string) bool {
 const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 // only holds for text of these bytes alone.
-func only(s, allowed string) bool {
-	for i := range len(s) {
-		if strings.IndexByte(allowed, s[i]) < 0 {
-			return false
-		}
-	}
-	return true
-}
+func only(s, allowed string) bool { return strings.Trim(s, allowed) == "" }
 
 // isNodeName holds for letters and digits of any script, - and _, the first a letter or digit: what is left has a
 // meaning in a selector, a dotted key, a threshold or a shell.
 func isNodeName(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
+	first, _ := utf8.DecodeRuneInString(s)
+	odd := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsMark(r) && !unicode.IsDigit(r) && r != '-' && r != '_'
 	}
-	for i, r := range s {
-		letter := unicode.IsLetter(r) || unicode.IsMark(r) && i > 0 || unicode.IsDigit(r)
-		if !letter && (i == 0 || r != '-' && r != '_') {
-			return false
-		}
-	}
-	return true
+	return len(s) <= 64 && (unicode.IsLetter(first) || unicode.IsDigit(first)) && !strings.ContainsFunc(s, odd)
 }
 
 // checkURL is the rule for a node's address. Whether plain http may be used is decided at dial time, by the address
@@ -137,17 +125,9 @@ func checkQuery(raw string) *Error {
 
 func isCredentialName(name string) bool {
 	name = strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(name))
-	switch name {
-	case "key", "sig", "pwd", "pass", "auth", "authorization", "jwt", "bearer", "credential", "credentials":
-		return true
-	}
-	for _, end := range []string{"apikey", "accesskey", "privatekey", "subscriptionkey", "secretkey", "token", "secret",
-		"password", "passwd", "signature"} {
-		if strings.HasSuffix(name, end) {
-			return true
-		}
-	}
-	return false
+	words := []string{"key", "sig", "pwd", "pass", "auth", "authorization", "jwt", "bearer", "credential", "credentials"}
+	ends := []string{"apikey", "accesskey", "privatekey", "subscriptionkey", "secretkey", "token", "secret", "password", "passwd", "signature"}
+	return slices.Contains(words, name) || slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 // checkProxy is the rule for a proxy, whose URL may hold a user name and password.
@@ -225,26 +205,24 @@ func closest(most int, s string, names []string) string {
 // alignment form of Damerau and Levenshtein).
 func distance(a, b string) int {
 	s, t := []rune(strings.ToLower(a)), []rune(strings.ToLower(b))
-	before, last := make([]int, len(t)+1), make([]int, len(t)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(s); i++ {
-		row := make([]int, len(t)+1)
-		row[0] = i
-		for j := 1; j <= len(t); j++ {
-			cost := 1
-			if s[i-1] == t[j-1] {
-				cost = 0
+	d := make([][]int, len(s)+1)
+	for i := range d {
+		d[i] = make([]int, len(t)+1)
+		for j := range d[i] {
+			switch {
+			case i == 0 || j == 0:
+				d[i][j] = i + j
+			case s[i-1] == t[j-1]:
+				d[i][j] = d[i-1][j-1]
+			default:
+				d[i][j] = 1 + min(d[i-1][j], d[i][j-1], d[i-1][j-1])
 			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
 			if i > 1 && j > 1 && s[i-1] == t[j-2] && s[i-2] == t[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
+				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
 			}
 		}
-		before, last = last, row
 	}
-	return last[len(t)]
+	return d[len(s)][len(t)]
 }
 
 func checkHTTP3(s string) *Error {
@@ -253,7 +231,6 @@ func checkHTTP3(s string) *Error {
 
 func checkPick(s string) *Error { return checkOneOf(s, "use order or fastest", "order", "fastest") }
 
-// checkAddress is the rule for one of a node's addresses.
 func checkAddress(s string) *Error {
 	if _, err := netip.ParseAddr(s); err != nil {
 		return bad("use IP addresses, such as 203.0.113.7", "")

@@ -66,7 +66,7 @@ func expands(line string) bool {
 func (k Keys) fromCommand(ctx context.Context, ref Ref, line string) (string, error) {
 	argv, fault := splitCommand(line)
 	if fault != nil {
-		return "", ref.fault(fault.Msg, fault.Hint(), nil)
+		return "", ref.fault(fault.Hint(), "%s", fault.Msg)
 	}
 	for i, arg := range argv {
 		if strings.HasPrefix(arg, "~/") && k.Home != "" {
@@ -78,13 +78,13 @@ func (k Keys) fromCommand(ctx context.Context, ref Ref, line string) (string, er
 	}
 	path, err := FindProgram(argv[0], k.Lookup)
 	if err != nil {
-		return "", ref.fault("cannot be read: the command is not there, or is no program", "", err)
+		return "", ref.fault("", "cannot be read: the command is not there, or is no program: %w", err)
 	}
 	if strings.ContainsRune(filepath.ToSlash(argv[0]), '/') { // not from PATH, which is the user's own
 		var refused *state.Error
 		f, err := state.OpenTrusted(path)
 		if errors.As(err, &refused) && refused.Err == nil {
-			return "", ref.fault("cannot be read", refused.HintText, err)
+			return "", ref.fault(refused.HintText, "cannot be read: %w", err)
 		}
 		if err == nil {
 			f.Close()
@@ -93,13 +93,9 @@ func (k Keys) fromCommand(ctx context.Context, ref Ref, line string) (string, er
 	argv[0] = path
 	ctx, cancel := k.bounded(ctx)
 	defer cancel()
-	run := k.Run
-	if run == nil {
-		run = runCommand
-	}
-	stdout, stderr, err := run(ctx, argv, k.Environ)
+	stdout, stderr, err := runCommand(ctx, argv)
 	if err != nil {
-		return "", ref.fault("cannot be read", complaint(stderr, stdout), err)
+		return "", ref.fault(complaint(stderr, stdout), "cannot be read: %w", err)
 	}
 	return string(stdout), nil
 }
@@ -131,13 +127,13 @@ var errTooLong = errors.New("it printed more than 64 KiB")
 
 // runCommand runs argv without a shell, with an empty standard input. When ctx ends, or the output grows too long, it
 // ends the command's whole process group.
-func runCommand(ctx context.Context, argv, environ []string) (stdout, stderr []byte, err error) {
+func runCommand(ctx context.Context, argv []string) (stdout, stderr []byte, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	out := &bounded{limit: maxCommandOut, over: func() { cancel(errTooLong) }}
-	complaints := &bounded{limit: maxCommandErr}
+	complaints := &bounded{limit: maxCommandErr, over: func() {}}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = environ, out, complaints
+	cmd.Stdout, cmd.Stderr = out, complaints
 	cmd.WaitDelay = pipeGrace
 	ownGroup(cmd)
 	err = cmd.Run()
@@ -150,8 +146,8 @@ func runCommand(ctx context.Context, argv, environ []string) (stdout, stderr []b
 	return out.buf.Bytes(), complaints.buf.Bytes(), state.Bare(err)
 }
 
-// bounded keeps what fits. Without over the rest is dropped. The buffer is not embedded: its ReadFrom would be taken
-// instead of Write.
+// bounded keeps what fits, and calls over where something does not. The buffer is not embedded: its ReadFrom would be
+// taken instead of Write.
 type bounded struct {
 	buf   bytes.Buffer
 	limit int
@@ -159,13 +155,10 @@ type bounded struct {
 }
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := b.limit - b.buf.Len(); len(p) > room {
-		if b.over != nil {
-			b.over()
-			return 0, errTooLong
-		}
-		b.buf.Write(p[:room])
-		return len(p), nil
+	room := b.limit - b.buf.Len()
+	if len(p) > room {
+		b.over()
 	}
-	return b.buf.Write(p)
+	b.buf.Write(p[:min(len(p), room)])
+	return len(p), nil
 }

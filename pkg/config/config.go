@@ -11,13 +11,15 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"go.yaml.in/yaml/v4"
 
 	"ferry/pkg/state"
 	"ferry/pkg/text"
@@ -50,26 +52,15 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	s := e.File
+	place := e.File
 	if e.Line > 0 {
-		if s != "" {
-			s += ":"
-		}
-		s += fmt.Sprintf("%d:%d", e.Line, e.Column)
+		place = strings.TrimPrefix(fmt.Sprintf("%s:%d:%d", e.File, e.Line, e.Column), ":")
 	}
-	for _, part := range []string{e.Key, e.Msg} {
-		if part == "" {
-			continue
-		}
-		if s != "" {
-			s += ": "
-		}
-		s += part
-	}
+	parts := []string{place, e.Key, e.Msg}
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		parts = append(parts, e.Err.Error())
 	}
-	return s
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ": ")
 }
 
 // Unwrap gives the cause, so that errors.Is(err, fs.ErrPermission) holds for a file that may not be read.
@@ -90,9 +81,8 @@ func (e *Error) given(name, value string) *Error {
 
 // File is a configuration file that was read and checked. The zero File stands for no file.
 type File struct {
-	Path   string // as it was given; "" when none could be worked out
-	Exists bool
-	Nodes  []string // the names, in the file's order
+	Path  string   // as it was given; "" when none could be worked out
+	Nodes []string // the names, in the file's order
 
 	keys  []string          // the dotted keys that have a value, in the file's order
 	texts map[string]string // their values
@@ -108,6 +98,17 @@ func (f *File) Dir() string { return filepath.Dir(f.Path) }
 // origin names the line of a key, as in "config.yaml:3".
 func (f *File) origin(key string) string {
 	return filepath.Base(f.Path) + ":" + strconv.Itoa(f.marks[key].line)
+}
+
+// under lists what the file says of the keys in a group, by the rest of their names, in the file's order.
+func (f *File) under(group string) []Entry {
+	var list []Entry
+	for _, key := range f.keys {
+		if name, ok := strings.CutPrefix(key, group+"."); ok {
+			list = append(list, Entry{name, f.texts[key], f.origin(key)})
+		}
+	}
+	return list
 }
 
 // Path works out where the file is: FERRY_CONFIG, else $XDG_CONFIG_HOME/ferry/config.yaml, else
@@ -194,52 +195,40 @@ func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// read is bounded while it reads, not by the size beforehand: FERRY_CONFIG may name a pipe.
 func read(path string) ([]byte, error) {
-	fail := func(err error) error {
-		return &Error{File: path, Msg: "cannot read", Err: state.Bare(err)}
-	}
-	f, err := state.OpenTrusted(path)
+	src, err := state.ReadTrusted(path, MaxSize)
 	var refused *state.Error
-	if errors.As(err, &refused) && refused.Err == nil {
-		return nil, &Error{File: refused.Path, Msg: refused.Msg, Advice: text.Advice(refused.HintText)}
+	switch {
+	case !errors.As(err, &refused):
+		return src, err
+	case refused.Err != nil:
+		return nil, &Error{File: path, Msg: "cannot read", Err: refused.Err}
 	}
-	if err != nil {
-		return nil, fail(errors.Unwrap(err))
-	}
-	defer f.Close()
-	src, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
-	if err != nil {
-		return nil, fail(err)
-	}
-	return src, nil // Parse refuses what is too large
+	return nil, &Error{File: refused.Path, Msg: refused.Msg, Advice: text.Advice(refused.HintText)}
 }
 
 // Parse checks src as the content of the file at path, which is used for messages and relative paths alone. It fails
 // with *Error, for the first fault in the file's order.
 func Parse(path string, src []byte) (*File, error) {
-	f, err := parse(path, src)
-	if err != nil {
-		err.File = path
-		return nil, err
+	root, err := parseTree(src)
+	if err == nil {
+		var f *File
+		if f, err = fileOf(path, root); err == nil {
+			return f, nil
+		}
 	}
-	return f, nil
+	err.File = path
+	return nil, err
 }
 
-func parse(path string, src []byte) (*File, *Error) {
-	root, err := parseTree(src)
-	if err != nil {
-		return nil, err
-	}
-	f := &File{Path: path, Exists: true, texts: map[string]string{}, marks: map[string]mark{}}
+// fileOf checks what a tree says, nil for a file without content.
+func fileOf(path string, root *yaml.Node) (*File, *Error) {
+	f := &File{Path: path, texts: map[string]string{}, marks: map[string]mark{}}
 	if root == nil {
 		return f, nil
 	}
 	if err := f.decode(root, nil); err != nil {
 		return nil, err
 	}
-	if err := f.complete(); err != nil {
-		return nil, err
-	}
-	return f, nil
+	return f, f.complete()
 }

@@ -107,7 +107,6 @@ func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
 	return nil
 }
 
-// put keeps what the file says.
 func (f *File) put(key, text string, v *yaml.Node) {
 	f.keys = append(f.keys, key)
 	f.texts[key], f.marks[key] = text, mark{v.Line, v.Column}

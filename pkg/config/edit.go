@@ -31,11 +31,7 @@ func edit(src []byte, key string, value *string) ([]byte, error) {
 		err.Key = shownKey(key)
 		return nil, err
 	}
-	out, err := change(src, k, value)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return change(src, k, value)
 }
 
 // CheckKey fails with *Error where key is not one that the file, a flag or a variable can set.
@@ -76,13 +72,8 @@ func (k dottedKey) isGroup() bool { return k.check == nil }
 // parseKey knows every key that the file may have.
 func parseKey(text string) (dottedKey, *Error) {
 	k := dottedKey{text: text, path: strings.Split(text, ".")}
-	switch {
-	case k.path[0] == "nodes" && len(k.path) > 3 && hasNames(k.path[2]):
-		k.path = strings.SplitN(text, ".", 4)
-	case k.path[0] == "gateway" && len(k.path) > 2:
-		k.path = strings.SplitN(text, ".", 3)
-	case k.path[0] == "roles":
-		k.path = strings.SplitN(text, ".", 2)
+	if i := ownName(k.path); i >= 0 {
+		k.path = strings.SplitN(text, ".", i+1)
 	}
 	if k.path[0] == "nodes" && len(k.path) > 1 && checkName(k.path[:2]) != nil {
 		return k, bad("use nodes.NAME.FIELD, the name of letters, digits, - and _", "")
@@ -122,12 +113,10 @@ func (k dottedKey) typed(value string) (string, *Error) {
 	case k.isGroup():
 		return "", bad("is a group; set one of the keys in it", "")
 	case k.kind == kindJSON:
-		var v any
+		var v any = value
 		if d := json.NewDecoder(strings.NewReader(value)); json.Valid([]byte(value)) {
 			d.UseNumber() // keeps the digits
 			_ = d.Decode(&v)
-		} else {
-			v = value
 		}
 		value = jsonText(v)
 	case k.kind != kindList:
@@ -136,7 +125,7 @@ func (k dottedKey) typed(value string) (string, *Error) {
 			return "", err
 		}
 	default:
-		value = listText([]string{value})
+		value = kindList.join([]string{value})
 	}
 	if looksLikeKey(value) {
 		return "", bad("this looks like a key to an API, and is not shown", refHint)
@@ -165,11 +154,11 @@ func typedList(value string) (string, *Error) {
 	if items == nil {
 		return "", bad("has no value", "")
 	}
-	return listText(items), nil
+	return kindList.join(items), nil
 }
 
 // change sets a key, or takes it away where value is nil, and proves the edit.
-func change(src []byte, k dottedKey, value *string) ([]byte, *Error) {
+func change(src []byte, k dottedKey, value *string) ([]byte, error) {
 	before, err := parseTree(src)
 	if err != nil {
 		return nil, err // its place is one in src
@@ -186,18 +175,18 @@ func change(src []byte, k dottedKey, value *string) ([]byte, *Error) {
 	if d.lost || err != nil || !maps.Equal(flatten(before, nil, k.path), flatten(after, nil, k.path)) {
 		return nil, d.byHand(k)
 	}
-	file, err := parse("", out)
+	file, err := fileOf("", after)
 	if err != nil {
 		// A fault that src has by itself is shown at its place there. Else the edit is at fault, and its lines are not
 		// the reader's.
-		if _, old := parse("", src); old != nil && old.Key != k.text {
+		if _, old := fileOf("", before); old != nil && old.Key != k.text {
 			return nil, old
 		}
 		err.Line, err.Column = 0, 0
 		return nil, err
 	}
 	text, isSet := file.texts[strings.Join(k.path, ".")]
-	if value == nil && (isSet || len(newDoc(out, after).find(k.path)) == len(k.path)) ||
+	if value == nil && (isSet || len(follow(after, k.path)) == len(k.path)) ||
 		value != nil && (!isSet || text != k.kind.join(k.kind.split(*value))) {
 		return nil, d.byHand(k)
 	}

@@ -24,13 +24,15 @@ nodes:
 # the end
 `
 
-func TestSet(t *testing.T) {
-	at := func(src, was, is string) string {
-		if strings.Count(src, was) != 1 {
-			panic(was)
-		}
-		return strings.Replace(src, was, is, 1)
+// swapped puts a text in the place of one that is there once.
+func swapped(src, was, is string) string {
+	if strings.Count(src, was) != 1 {
+		panic(was)
 	}
+	return strings.Replace(src, was, is, 1)
+}
+
+func TestEdit(t *testing.T) {
 	tests := []struct{ name, src, key, value, want string }{
 		{"nothing there", "", "timeout", "5m", "timeout: 5m\n"},
 		{"nothing there, nested", "", "nodes.a.url", "https://h/x", "nodes:\n  a:\n    url: https://h/x\n"},
@@ -38,20 +40,20 @@ func TestSet(t *testing.T) {
 		{"a document mark", "---\n", "timeout", "5m", "---\ntimeout: 5m\n"},
 		{"byte order mark", "\ufefftimeout: 1m\n", "timeout", "5m", "\ufefftimeout: 5m\n"},
 		{"byte order mark alone", "\ufeff", "timeout", "5m", "\ufefftimeout: 5m\n"},
-		{"plain", commented, "timeout", "5m", at(commented, "10m ", "5m ")},
-		{"keeps double quotes", commented, "retry.policy", "backoff", at(commented, `"script"`, `"backoff"`)},
-		{"keeps single quotes", commented, "nodes.hk.url", "https://h/2", at(commented, "'https://h'", "'https://h/2'")},
-		{"number", commented, "retry.attempts", "5", at(commented, "attempts: 3", "attempts: 5")},
-		{"behind wide letters", commented, "nodes.hk.label", "新加坡", at(commented, "香港", "新加坡")},
-		{"quotes what YAML would misread", commented, "nodes.hk.label", "a: b # c", at(commented, "香港", `"a: b # c"`)},
-		{"new in a block map", commented, "retry.delay", "0s", at(commented, "attempts: 3\n", "attempts: 3\n    delay: 0s\n")},
-		{"new in a flow map", commented, "nodes.hk.api", "chat", at(commented, "香港}", "香港, api: chat}")},
-		{"new map in a flow map", commented, "nodes.hk.tls.min", "1.3", at(commented, "香港}", "香港, tls: {min: \"1.3\"}}")},
-		{"new node", commented, "nodes.n1.url", "demo:", at(commented, "core\n", "core\n    n1:\n        url: \"demo:\"\n")},
-		{"new at the top", commented, "node", "hk", at(commented, "core\n", "core\nnode: hk\n")},
-		{"new group at the top", commented, "tls.ca", "a b.pem", at(commented, "core\n", "core\ntls:\n    ca: \"a b.pem\"\n")},
-		{"header", commented, "nodes.q.headers.X-Gate", "env:GATE", at(commented, "core\n", "core\n            X-Gate: \"env:GATE\"\n")},
-		{"header in another case", commented, "nodes.q.headers.x-team", "edge", at(commented, "core", "edge")},
+		{"plain", commented, "timeout", "5m", swapped(commented, "10m ", "5m ")},
+		{"keeps double quotes", commented, "retry.policy", "backoff", swapped(commented, `"script"`, `"backoff"`)},
+		{"keeps single quotes", commented, "nodes.hk.url", "https://h/2", swapped(commented, "'https://h'", "'https://h/2'")},
+		{"number", commented, "retry.attempts", "5", swapped(commented, "attempts: 3", "attempts: 5")},
+		{"behind wide letters", commented, "nodes.hk.label", "新加坡", swapped(commented, "香港", "新加坡")},
+		{"quotes what YAML would misread", commented, "nodes.hk.label", "a: b # c", swapped(commented, "香港", `"a: b # c"`)},
+		{"new in a block map", commented, "retry.delay", "0s", swapped(commented, "attempts: 3\n", "attempts: 3\n    delay: 0s\n")},
+		{"new in a flow map", commented, "nodes.hk.api", "chat", swapped(commented, "香港}", "香港, api: chat}")},
+		{"new map in a flow map", commented, "nodes.hk.tls.min", "1.3", swapped(commented, "香港}", "香港, tls: {min: \"1.3\"}}")},
+		{"new node", commented, "nodes.n1.url", "demo:", swapped(commented, "core\n", "core\n    n1:\n        url: \"demo:\"\n")},
+		{"new at the top", commented, "node", "hk", swapped(commented, "core\n", "core\nnode: hk\n")},
+		{"new group at the top", commented, "tls.ca", "a b.pem", swapped(commented, "core\n", "core\ntls:\n    ca: \"a b.pem\"\n")},
+		{"header", commented, "nodes.q.headers.X-Gate", "env:GATE", swapped(commented, "core\n", "core\n            X-Gate: \"env:GATE\"\n")},
+		{"header in another case", commented, "nodes.q.headers.x-team", "edge", swapped(commented, "core", "edge")},
 		{"header with a dot", "nodes: {a: {url: https://h}}", "nodes.a.headers.X.Y", "v", "nodes: {a: {url: https://h, headers: {X.Y: v}}}"},
 		{"same value", commented, "timeout", "10m", commented},
 		{"CRLF", "timeout: 1m\r\nproxy: none\r\n", "node", "demo", "timeout: 1m\r\nproxy: none\r\nnode: demo\r\n"},
@@ -77,46 +79,32 @@ func TestSet(t *testing.T) {
 			`nodes: {a: {url: http://h, params: {x.y: {"a":{},"b":[1.50,null,"é\u2028"]}}}}`},
 		{"a field that is a text", "nodes: {a: {url: http://h, params: {x: 1}}}", "nodes.a.params.x", `say "no"`,
 			`nodes: {a: {url: http://h, params: {x: "say \"no\""}}}`},
+		{"lines and marks", "", "system", "a\n\"b\"\t\u200b\x7f", "system: \"a\\n\\\"b\\\"\\t\\u200b\\x7f\"\n"},
 		{"name like a number", "", "nodes.007.url", "https://h", "nodes:\n  \"007\":\n    url: https://h\n"},
 		{"name like a truth value", "", "nodes.on.url", "https://h", "nodes:\n  \"on\":\n    url: https://h\n"},
+		// Without a value the key is taken away.
+		{"line", commented, "timeout", "", swapped(commented, "timeout: 10m   # long\n", "")},
+		{"nested line", commented, "retry.attempts", "", swapped(commented, "    attempts: 3\n", "")},
+		{"in flow, last", commented, "nodes.hk.label", "", swapped(commented, ", label: 香港", "")},
+		{"in flow, first", "retry: {attempts: 3, delay: 1s}", "retry.attempts", "", "retry: {delay: 1s}"},
+		{"in flow, middle", "retry: {attempts: 3, delay: 1s, policy: script}", "retry.delay", "", "retry: {attempts: 3, policy: script}"},
+		{"the only one takes the map along", commented, "nodes.q.headers.X-Team", "", swapped(commented, "        headers:\n            X-Team: core\n", "")},
+		{"the only one in flow", "timeout: 1m\nretry: {attempts: 3} # x\nproxy: none\n", "retry.attempts", "", "timeout: 1m\nproxy: none\n"},
+		{"the only one, beside a remark", "retry:\n  # why\n  attempts: 3\n", "retry.attempts", "", "retry:\n  # why\n"},
+		{"group", commented, "retry", "", swapped(commented, "retry:\n    # the script's\n    policy: \"script\"  # quoted\n\n    attempts: 3\n", "")},
+		{"node", commented, "nodes.hk", "", swapped(commented, "    hk: {url: 'https://h', label: 香港}  # flow\n", "")},
+		{"last node", commented, "nodes.q", "", swapped(commented, "    q:\n        url: https://q\n        headers:\n            X-Team: core\n", "")},
+		{"the only key", "timeout: 1m", "timeout", "", ""},
+		{"a bad value goes too", "timeout: 3\nproxy: none\n", "timeout", "", "proxy: none\n"},
+		{"header in another case", "nodes: {a: {url: https://h, headers: {X-A: b, X-B: c}}}", "nodes.a.headers.x-b", "", "nodes: {a: {url: https://h, headers: {X-A: b}}}"},
+		{"CRLF", "timeout: 1m\r\nproxy: none\r\n", "timeout", "", "proxy: none\r\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := Set([]byte(tt.src), tt.key, tt.value)
-			if err != nil || string(got) != tt.want {
-				t.Errorf("%v\ngot  %q\nwant %q", err, got, tt.want)
+			if tt.value == "" {
+				got, err = Unset([]byte(tt.src), tt.key)
 			}
-		})
-	}
-}
-
-func TestUnset(t *testing.T) {
-	without := func(cut string) string {
-		if strings.Count(commented, cut) != 1 {
-			panic(cut)
-		}
-		return strings.Replace(commented, cut, "", 1)
-	}
-	tests := []struct{ name, src, key, want string }{
-		{"line", commented, "timeout", without("timeout: 10m   # long\n")},
-		{"nested line", commented, "retry.attempts", without("    attempts: 3\n")},
-		{"in flow, last", commented, "nodes.hk.label", without(", label: 香港")},
-		{"in flow, first", "retry: {attempts: 3, delay: 1s}", "retry.attempts", "retry: {delay: 1s}"},
-		{"in flow, middle", "retry: {attempts: 3, delay: 1s, policy: script}", "retry.delay", "retry: {attempts: 3, policy: script}"},
-		{"the only one takes the map along", commented, "nodes.q.headers.X-Team", without("        headers:\n            X-Team: core\n")},
-		{"the only one in flow", "timeout: 1m\nretry: {attempts: 3} # x\nproxy: none\n", "retry.attempts", "timeout: 1m\nproxy: none\n"},
-		{"the only one, beside a remark", "retry:\n  # why\n  attempts: 3\n", "retry.attempts", "retry:\n  # why\n"},
-		{"group", commented, "retry", without("retry:\n    # the script's\n    policy: \"script\"  # quoted\n\n    attempts: 3\n")},
-		{"node", commented, "nodes.hk", without("    hk: {url: 'https://h', label: 香港}  # flow\n")},
-		{"last node", commented, "nodes.q", without("    q:\n        url: https://q\n        headers:\n            X-Team: core\n")},
-		{"the only key", "timeout: 1m", "timeout", ""},
-		{"a bad value goes too", "timeout: 3\nproxy: none\n", "timeout", "proxy: none\n"},
-		{"header in another case", "nodes: {a: {url: https://h, headers: {X-A: b, X-B: c}}}", "nodes.a.headers.x-b", "nodes: {a: {url: https://h, headers: {X-A: b}}}"},
-		{"CRLF", "timeout: 1m\r\nproxy: none\r\n", "timeout", "proxy: none\r\n"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got, err := Unset([]byte(tt.src), tt.key)
 			if err != nil || string(got) != tt.want {
 				t.Errorf("%v\ngot  %q\nwant %q", err, got, tt.want)
 			}

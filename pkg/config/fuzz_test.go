@@ -83,7 +83,7 @@ func FuzzSet(f *testing.F) {
 		}
 		k, _ := parseKey(key)
 		root, fault := parseTree(back)
-		if d := newDoc(back, root); fault != nil || len(d.find(d.spelled(k.path))) == len(k.path) {
+		if fault != nil || len(follow(root, newDoc(back, root).spelled(k.path))) == len(k.path) {
 			t.Errorf("still there, %v:\n%q", fault, back)
 		}
 	})
@@ -99,8 +99,7 @@ func readBack(t *testing.T, src []byte, key string) string {
 		t.Fatal(fault)
 	}
 	k, _ := parseKey(key)
-	d := newDoc(src, root)
-	found := d.find(d.spelled(k.path))
+	found := follow(root, newDoc(src, root).spelled(k.path))
 	if len(found) != len(k.path) {
 		t.Fatalf("%s is not there:\n%q", key, src)
 	}

@@ -67,14 +67,11 @@ func (f *File) Gateway(lookup Lookup) (*Gateway, error) {
 		texts[e.Key] = e.Value
 	}
 	text := func(name string) string { return texts["gateway."+name] }
-	list := func(name string) []string { return kindWords.split(text(name)) }
 	g := &Gateway{
-		ServerName: text("server_name"), Cert: text("cert"), Key: text("key"),
-		Listen: list("listen"), HTTP3: text("http3") == "true", Prefix: text("prefix"), Keepalive: number(text("keepalive")), Connections: number(text("connections")),
+		ServerName: text("server_name"), Cert: text("cert"), Key: text("key"), Listen: itemsOf(text("listen")),
+		HTTP3: text("http3") == "true", Prefix: text("prefix"), Upstream: itemsOf(text("upstream")),
+		Keepalive: number(text("keepalive")), Connections: number(text("connections")),
 		Tokens: text("tokens"), Logs: text("logs"), Temp: text("temp"), file: f,
-	}
-	if text("upstream") != "" {
-		g.Upstream = list("upstream")
 	}
 	g.Rate, _ = parseGatewayRate(text("rate"))
 	g.Burst = number(text("burst"))
@@ -82,36 +79,32 @@ func (f *File) Gateway(lookup Lookup) (*Gateway, error) {
 		// What people mean by 50 a minute: fifty may come together, and more only as time passes.
 		g.Burst = g.Rate.Events - 1
 	}
-	for _, key := range f.keys {
-		if name, ok := strings.CutPrefix(key, "gateway.roles."); ok {
-			g.Roles = append(g.Roles, Role{name, list("roles." + name)})
-		}
+	for _, role := range f.under("gateway.roles") {
+		g.Roles = append(g.Roles, Role{role.Key, itemsOf(role.Value)})
 	}
-	for i, path := range []*string{&g.Cert, &g.Key, &g.Tokens, &g.Logs, &g.Temp} {
-		if *path == "" {
+	paths := []*string{&g.Cert, &g.Key, &g.Tokens, &g.Logs, &g.Temp}
+	for i, key := range []string{"cert", "key", "tokens", "logs", "temp"} {
+		if *paths[i] == "" {
 			continue
 		}
-		whole, err := f.nginxPath(*path, lookup)
-		if err != nil {
-			return nil, g.Fault([]string{"cert", "key", "tokens", "logs", "temp"}[i], err.Msg, err.Hint())
+		if fault := f.nginxPath(paths[i], lookup); fault != nil {
+			return nil, g.Fault(key, fault.Msg, fault.Hint())
 		}
-		*path = whole
 	}
 	return g, nil
 }
 
 // nginxPath makes a path whole, from the root on: nginx would look for any other in a folder of its own. The folder that a
 // path is relative to has a say in it too, so that the rule is asked again.
-func (f *File) nginxPath(path string, lookup Lookup) (string, *Error) {
-	whole, fault := f.wholePath(path, lookup)
-	if fault != nil {
-		return "", fault
+func (f *File) nginxPath(path *string, lookup Lookup) (fault *Error) {
+	if *path, fault = f.wholePath(*path, lookup); fault != nil {
+		return fault
 	}
-	whole, err := NginxPath(whole)
-	if err != nil {
-		return "", bad("cannot be made a whole path", "write the whole path")
+	var err error
+	if *path, err = NginxPath(*path); err != nil {
+		return bad("cannot be made a whole path", "write the whole path")
 	}
-	return whole, checkNginxPath(whole)
+	return checkNginxPath(*path)
 }
 
 // NginxPath is a path from the root on, with the slashes that nginx reads on every system. One that begins with a slash may be of

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func TestGatewayTakesNoSyntax(t *testing.T) {
 	for _, key := range []string{"server_name", "prefix", "listen", "cert", "key", "tokens", "logs", "temp", "rate", "upstream"} {
 		f, _ := find([]string{"gateway", key})
 		for _, value := range hostile {
-			src := "gateway:\n  " + key + ": " + quoted(value) + "\n"
+			src := "gateway:\n  " + key + ": " + strconv.Quote(value) + "\n"
 			_, err := Parse("c.yaml", []byte(src))
 			if err == nil {
 				// A space in a path is no end of it: paths stand in quotes.

@@ -33,19 +33,13 @@ type Keys struct {
 	Dir, Home string
 	// Keyring is SystemKeyring(lookup), or nil where there is none.
 	Keyring Keyring
-	// Environ is the environment of a command, as os.Environ gives it; nil hands on this process's own.
-	Environ []string
-	// Run runs a command and Limit bounds it and the keyring; their zeros mean the real one and 10 s.
-	Run   func(ctx context.Context, argv, environ []string) (stdout, stderr []byte, err error)
+	// Limit bounds a command and the keyring; 0 means 10 s.
 	Limit time.Duration
 }
 
 // fault says why a reference led to no secret. Nothing in it holds the secret.
-func (r Ref) fault(msg, hint string, cause error) error {
-	if cause == nil {
-		return text.Errorf(hint, "the key from %s %s", r, msg)
-	}
-	return text.Errorf(hint, "the key from %s %s: %w", r, msg, cause)
+func (r Ref) fault(hint, format string, args ...any) error {
+	return text.Errorf(hint, "the key from %s %w", r, fmt.Errorf(format, args...))
 }
 
 // For finds the key of a node that Select returned. It is the zero Secret for a node without one (auth: none). It fails
@@ -54,7 +48,7 @@ func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 	switch {
 	case n.Auth.Scheme == AuthNone:
 		return guard.Secret{}, nil
-	case !n.Key.IsZero():
+	case n.Key != "":
 		secret, err := k.Resolve(ctx, n.Key)
 		if err != nil && n.Provider {
 			err = text.WithHint(err, text.Hint(err)+"\nor have it asked for and kept: ferry config add "+n.Name)
@@ -75,28 +69,22 @@ func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 // Resolve finds the key that ref leads to. It fails where there is none, with *state.Error (a key file that others can
 // read) or as guard.NewSecret does. One line end behind it is not part of it.
 func (k Keys) Resolve(ctx context.Context, ref Ref) (guard.Secret, error) {
-	secret, err := k.read(ctx, ref)
-	if err != nil {
-		return guard.Secret{}, err
-	}
-	return guard.NewSecret(secret, ref.String())
+	return k.read(ctx, ref, guard.NewSecret)
 }
 
 // ResolveHeader is Resolve for the whole value of a header, which may hold spaces.
 func (k Keys) ResolveHeader(ctx context.Context, ref Ref) (guard.Secret, error) {
-	secret, err := k.read(ctx, ref)
-	if err != nil {
-		return guard.Secret{}, err
-	}
-	return guard.NewHeaderSecret(secret, ref.String())
+	return k.read(ctx, ref, guard.NewHeaderSecret)
 }
 
-func (k Keys) read(ctx context.Context, ref Ref) (secret string, err error) {
+func (k Keys) read(ctx context.Context, ref Ref, checked func(value, source string) (guard.Secret, error)) (guard.Secret, error) {
+	var secret string
+	var err error
 	scheme, rest, _ := strings.Cut(string(ref), ":")
 	switch scheme {
 	case "env":
 		if secret = k.Lookup.Get(rest); secret == "" {
-			err = ref.fault("is not set or empty", "export "+rest+"=…", nil)
+			err = ref.fault("export "+rest+"=…", "is not set or empty")
 		}
 	case "file":
 		secret, err = k.fromFile(ref, rest)
@@ -105,22 +93,25 @@ func (k Keys) read(ctx context.Context, ref Ref) (secret string, err error) {
 	case "keyring":
 		secret, err = k.fromKeyring(ctx, ref, rest)
 	default:
-		err = ref.fault("leads nowhere", refHint, nil)
+		err = ref.fault(refHint, "leads nowhere")
+	}
+	if err != nil {
+		return guard.Secret{}, err
 	}
 	if s, ok := strings.CutSuffix(secret, "\n"); ok { // the one that editors, echo and a copied line put there
 		secret = strings.TrimSuffix(s, "\r")
 	}
-	return secret, err
+	return checked(secret, string(ref))
 }
 
 func (k Keys) fromFile(ref Ref, name string) (string, error) {
 	path, fault := wholePath(name, k.Dir, k.Home)
 	if fault != nil {
-		return "", ref.fault(fault.Msg, fault.Hint(), nil)
+		return "", ref.fault(fault.Hint(), "%s", fault.Msg)
 	}
 	data, err := state.ReadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", ref.fault("is not there", "put the key in it, and chmod 600 "+path, err)
+		return "", ref.fault("put the key in it, and chmod 600 "+path, "is not there: %w", err)
 	}
 	return string(data), err
 }
@@ -133,18 +124,18 @@ func (k Keys) bounded(ctx context.Context) (context.Context, context.CancelFunc)
 
 func (k Keys) fromKeyring(ctx context.Context, ref Ref, name string) (string, error) {
 	if k.Keyring == nil {
-		return "", ref.fault("cannot be read: there is no keyring here", "use env:NAME, file:PATH or cmd:COMMAND instead", nil)
+		return "", ref.fault("use env:NAME, file:PATH or cmd:COMMAND instead", "cannot be read: there is no keyring here")
 	}
 	ctx, cancel := k.bounded(ctx)
 	defer cancel()
 	secret, err := answer(ctx, func() (string, error) { return k.Keyring.Get(keyringService, name) })
 	switch {
 	case err != nil && err == context.Cause(ctx):
-		return "", ref.fault("cannot be read", "is the keyring locked?", err)
+		return "", ref.fault("is the keyring locked?", "cannot be read: %w", err)
 	case errors.Is(err, keyring.ErrNotFound):
-		return "", ref.fault("is not there: no such entry in the keyring", "", nil)
+		return "", ref.fault("", "is not there: no such entry in the keyring")
 	case err != nil:
-		return "", ref.fault("cannot be read", "", errors.New(text.Excerpt([]byte(err.Error()), 200)))
+		return "", ref.fault("", "cannot be read: %s", text.Excerpt([]byte(err.Error()), 200))
 	}
 	return secret, nil
 }
@@ -180,7 +171,7 @@ func StoreInKeyring(ctx context.Context, ring Keyring, name string, secret guard
 const refHint = "a key is named, not written: env:NAME, file:PATH, cmd:COMMAND or keyring:NAME"
 
 // Ref says where a secret is: env:NAME, file:PATH, cmd:COMMAND or keyring:NAME. It is public; the secret is not in it.
-// The zero Ref leads nowhere.
+// "" leads nowhere.
 type Ref string
 
 // checkRef is the rule for a reference. A literal is refused with an *Error that does not repeat it, and so is a
@@ -207,12 +198,6 @@ func isRef(s string) bool {
 	scheme, _, ok := strings.Cut(s, ":")
 	return ok && slices.Contains([]string{"env", "file", "cmd", "keyring"}, scheme)
 }
-
-// String is the reference as it is written in the file.
-func (r Ref) String() string { return string(r) }
-
-// IsZero reports whether there is no reference.
-func (r Ref) IsZero() bool { return r == "" }
 
 // Keyring is the system's store of secrets.
 type Keyring interface {

@@ -86,13 +86,11 @@ func TestResolveEnvAndFile(t *testing.T) {
 func TestResolveHeader(t *testing.T) {
 	dir := t.TempDir()
 	check(t, os.WriteFile(filepath.Join(dir, "gate"), []byte("Bearer a b\n"), 0o600))
-	k := Keys{Lookup: vars("BASIC", "Basic dTpw\n", "BEFORE", " "+canary, "BEHIND", canary+" ", "TAB", "a\tb", "LINE", "a\nb: c"), Dir: dir,
-		Run: func(context.Context, []string, []string) ([]byte, []byte, error) {
-			return []byte("Digest a, b\n"), nil, nil
-		}}
-	program, err := os.Executable()
-	check(t, err)
-	command := "cmd:'" + program + "' x"
+	k := Keys{Lookup: vars("BASIC", "Basic dTpw\n", "BEFORE", " "+canary, "BEHIND", canary+" ", "TAB", "a\tb", "LINE", "a\nb: c", "PATH", "/bin:/usr/bin"), Dir: dir}
+	command := "cmd:echo 'Digest a, b'"
+	if runtime.GOOS == "windows" {
+		command = "cmd:'" + os.Getenv("ComSpec") + "' /c echo Digest a, b"
+	}
 	for ref, want := range map[string]string{"env:BASIC": "Basic dTpw", "file:gate": "Bearer a b", command: "Digest a, b"} {
 		if got, err := k.ResolveHeader(t.Context(), mustRef(t, ref)); err != nil || got.Reveal() != want {
 			t.Errorf("%s: %q, %v, want %q", ref, got.Reveal(), err, want)
@@ -167,66 +165,37 @@ func TestKeyForNode(t *testing.T) {
 	}
 }
 
-func TestKeyringThroughTheLibrary(t *testing.T) {
-	keyring.MockInit()
-	there := vars("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")
-	ring := SystemKeyring(there)
-	check(t, ring.Set("ferry", "work", canary))
-	k := Keys{Keyring: ring}
-	got, err := k.Resolve(t.Context(), mustRef(t, "keyring:work"))
-	if err != nil || got.Reveal() != canary || got.Source() != "keyring:work" {
-		t.Errorf("got %v, %v", got.Source(), err)
-	}
-	check(t, keyring.Delete("ferry", "work"))
-	if _, err := k.Resolve(t.Context(), mustRef(t, "keyring:work")); err == nil ||
-		err.Error() != "the key from keyring:work is not there: no such entry in the keyring" {
-		t.Errorf("got %v, want that there is no such entry", err)
-	}
-	keyring.MockInitWithError(errors.New("locked\x1b[2J"))
-	_, err = k.Resolve(t.Context(), mustRef(t, "keyring:work"))
-	if err == nil || err.Error() != `the key from keyring:work cannot be read: locked\x1b[2J` {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestNoKeyring(t *testing.T) {
-	_, err := Keys{}.Resolve(t.Context(), mustRef(t, "keyring:work"))
-	if text.Hint(err) == "" || err.Error() != "the key from keyring:work cannot be read: there is no keyring here" {
-		t.Errorf("got %v", err)
-	}
-}
-
 // mute is a keyring that never answers: its user does not unlock it.
 type mute struct{ Keyring }
 
 func (mute) Get(string, string) (string, error) { select {} }
 func (mute) Set(string, string, string) error   { select {} }
 
-func TestKeyringThatNeverAnswers(t *testing.T) {
-	k := Keys{Keyring: mute{}, Limit: time.Millisecond}
-	_, err := k.Resolve(t.Context(), mustRef(t, "keyring:work"))
-	if err == nil || err.Error() != "the key from keyring:work cannot be read: no answer after 1ms" {
-		t.Errorf("got %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := (Keys{Keyring: mute{}}).Resolve(ctx, mustRef(t, "keyring:work")); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: got %v", err)
-	}
-}
-
-func TestStoreInKeyring(t *testing.T) {
+func TestKeyring(t *testing.T) {
 	keyring.MockInit()
-	ring := SystemKeyring(vars("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere"))
+	ring, work := SystemKeyring(vars("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")), mustRef(t, "keyring:work")
+	refused := func(k Keys, want, hint string) {
+		t.Helper()
+		if _, err := k.Resolve(t.Context(), work); err == nil || err.Error() != "the key from keyring:work "+want || text.Hint(err) != hint {
+			t.Errorf("got %v, hint %q, want %s, hint %q", err, text.Hint(err), want, hint)
+		}
+	}
+	refused(Keys{Keyring: ring}, "is not there: no such entry in the keyring", "")
 	secret := must(guard.NewSecret(canary, "standard input"))(t)
 	check(t, StoreInKeyring(t.Context(), ring, "work", secret))
-	got, err := (Keys{Keyring: ring}).Resolve(t.Context(), mustRef(t, "keyring:work"))
-	if err != nil || got.Reveal() != canary {
-		t.Errorf("got %v", err)
+	if got, err := (Keys{Keyring: ring}).Resolve(t.Context(), work); err != nil || got.Reveal() != canary || got.Source() != "keyring:work" {
+		t.Errorf("got %v, %v", got.Source(), err)
 	}
+	keyring.MockInitWithError(errors.New("locked\x1b[2J"))
+	refused(Keys{Keyring: ring}, `cannot be read: locked\x1b[2J`, "")
+	refused(Keys{}, "cannot be read: there is no keyring here", "use env:NAME, file:PATH or cmd:COMMAND instead")
+	refused(Keys{Keyring: mute{}, Limit: time.Millisecond}, "cannot be read: no answer after 1ms", "is the keyring locked?")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := StoreInKeyring(ctx, mute{}, "work", secret); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: got %v", err)
+	_, err := Keys{Keyring: mute{}}.Resolve(ctx, work)
+	for _, err := range []error{err, StoreInKeyring(ctx, mute{}, "work", secret)} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: got %v", err)
+		}
 	}
 }

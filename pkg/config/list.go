@@ -34,10 +34,8 @@ func List(v *Values, file *File) []Entry {
 	for _, name := range file.Nodes {
 		list = append(list, file.node(name).entries()...)
 	}
-	for _, key := range file.keys {
-		if strings.HasPrefix(key, "roles.") {
-			list = append(list, Entry{key, guard.HideKeys(file.texts[key]), file.origin(key)})
-		}
+	for _, role := range file.under("roles") {
+		list = append(list, Entry{"roles." + role.Key, guard.HideKeys(role.Value), role.Origin})
 	}
 	if _, ok := file.marks["gateway"]; ok {
 		list = append(list, file.gatewayEntries()...)
@@ -90,15 +88,14 @@ func publicText(prefix, name, text string) string {
 	}
 	h, _ := parseHeader(name, text)
 	switch {
-	case !h.Ref.IsZero():
-		return h.Ref.String()
+	case h.Ref != "":
+		return string(h.Ref)
 	case isOpaque(h.Value):
 		return "***"
 	}
 	return guard.HideKeys(h.Value)
 }
 
-// gatewayEntries lists the keys of the section gateway.
 func (f *File) gatewayEntries() []Entry {
 	var list []Entry
 	for _, k := range keys {
@@ -108,10 +105,8 @@ func (f *File) gatewayEntries() []Entry {
 			list = append(list, Entry{k.Key, k.Default, "default"})
 		}
 	}
-	for _, key := range f.keys {
-		if strings.HasPrefix(key, "gateway.roles.") {
-			list = append(list, Entry{key, f.texts[key], f.origin(key)})
-		}
+	for _, role := range f.under("gateway.roles") {
+		list = append(list, Entry{"gateway.roles." + role.Key, role.Value, role.Origin})
 	}
 	return list
 }

@@ -63,7 +63,7 @@ type Node struct {
 	Zone    string // where it is, such as cn; failover stays there
 	URL     string // https://…, http://… or demo:?…
 	API     wire.API
-	Key     Ref // zero: no key is known
+	Key     Ref // "": no key is known
 	Model   string
 	Auth    Auth
 	Headers []Header
@@ -100,23 +100,19 @@ type Node struct {
 }
 
 // Origin says where a field such as "url" was said: "config.yaml:12", a variable, "built in", or "default".
-func (n Node) Origin(field string) string {
-	for _, e := range n.said {
-		if e.Key == field && e.Origin != "" {
-			return e.Origin
-		}
-	}
-	return "default"
-}
+func (n Node) Origin(field string) string { return cmp.Or(n.entry(field).Origin, "default") }
 
-// own is what was said of a field.
-func (n Node) own(field string) string {
+// own is what was said of a field, "" where nothing was.
+func (n Node) own(field string) string { return n.entry(field).Value }
+
+// entry is what was said of a field and where; it has no origin where nothing was said.
+func (n Node) entry(field string) Entry {
 	for _, e := range n.said {
 		if e.Key == field {
-			return e.Value
+			return e
 		}
 	}
-	return ""
+	return Entry{}
 }
 
 // IsDemo reports whether the node is the demo node in this process.
@@ -141,14 +137,14 @@ func (n Node) Address() (*url.URL, error) {
 func (n *Node) read(text func(field string) string) {
 	n.Label, n.Zone, n.URL, n.API = text("label"), text("zone"), text("url"), wire.API(text("api"))
 	n.Model, n.Proxy, n.Version = text("model"), text("proxy"), text("version")
-	n.TLS = TLS{text("tls.min"), text("tls.ca"), text("tls.cert"), text("tls.key"), strings.ReplaceAll(text("tls.groups"), " ", "")}
+	n.TLS = TLS{text("tls.min"), text("tls.ca"), text("tls.cert"), text("tls.key"), text("tls.groups")}
 	n.Insecure, n.Sticky = text("insecure") == "true", text("sticky") == "true"
 	n.StreamOnly = text("stream") == "only"
 	n.MaxTokens, n.Hold = number(text("max_tokens")), duration(text("hold"))
 	if n.HTTP3 = text("http3"); n.HTTP3 == "false" {
 		n.HTTP3 = ""
 	}
-	for _, address := range strings.FieldsFunc(text("resolve"), betweenItems) {
+	for _, address := range itemsOf(text("resolve")) {
 		if at, err := netip.ParseAddr(address); err == nil {
 			n.Resolve = append(n.Resolve, at)
 		}
@@ -158,7 +154,7 @@ func (n *Node) read(text func(field string) string) {
 	n.Budget, _ = parseBudget(text("budget"))
 	n.Key = Ref(text("key"))
 	n.Auth.Scheme, n.Auth.Header, _ = strings.Cut(text("auth"), ":")
-	for _, pin := range strings.FieldsFunc(text("pins"), betweenItems) {
+	for _, pin := range itemsOf(text("pins")) {
 		if p, err := guard.ParsePin(pin); err == nil {
 			n.Pins = append(n.Pins, p)
 		}
@@ -184,7 +180,7 @@ func (n *Node) read(text func(field string) string) {
 	}
 	switch {
 	case n.Auth.Scheme != "":
-	case n.IsDemo() && n.Key.IsZero():
+	case n.IsDemo() && n.Key == "":
 		n.Auth.Scheme = AuthNone
 	case n.API.Dialect().Facts().Bearer:
 		n.Auth.Scheme = AuthBearer
@@ -193,19 +189,9 @@ func (n *Node) read(text func(field string) string) {
 	}
 }
 
-// betweenItems holds for what stands between the items of pins and resolve, none of which has a space.
-func betweenItems(r rune) bool { return r == ',' || r == ' ' }
-
 // node is a node of the file with what that says.
 func (f *File) node(name string) Node {
-	n := Node{Name: name, InFile: true}
-	prefix := "nodes." + name + "."
-	for _, key := range f.keys {
-		if field, ok := strings.CutPrefix(key, prefix); ok {
-			n.said = append(n.said, Entry{field, f.texts[key], f.origin(key)})
-		}
-	}
-	return n
+	return Node{Name: name, InFile: true, said: f.under("nodes." + name)}
 }
 
 // checkNode is for what no single field shows. It names the field at fault.
@@ -215,7 +201,7 @@ func (f *File) checkNode(name string) (field string, err *Error) {
 	switch {
 	case n.URL == "":
 		return "url", bad("is required", "")
-	case n.Auth.Scheme == AuthNone && !n.Key.IsZero():
+	case n.Auth.Scheme == AuthNone && n.Key != "":
 		return "key", bad("auth is none, so this key would never be sent", "remove one of the two")
 	case (n.TLS.Cert == "") != (n.TLS.Key == ""):
 		return "tls", bad("use cert and key together", "")

@@ -113,14 +113,6 @@ func (p Provider) APIs() []string {
 // Fields are the keys of a node for the provider and their values, for config set in this order. It fails with *Error
 // where the choice does not fit the provider.
 func (p Provider) Fields(c Choice, lookup Lookup) ([]Entry, error) {
-	fields, err := p.fields(c, lookup)
-	if err != nil {
-		return nil, err
-	}
-	return fields, nil
-}
-
-func (p Provider) fields(c Choice, lookup Lookup) ([]Entry, *Error) {
 	apis := p.APIs()
 	api := cmp.Or(c.API, apis[0])
 	if !slices.Contains(apis, api) {
@@ -187,7 +179,6 @@ func (p Provider) place(address string, c Choice) (string, *Error) {
 	return address, nil
 }
 
-// providerNames are the names of all providers.
 func providerNames() []string {
 	var names []string
 	for _, p := range providers {
@@ -208,8 +199,8 @@ func ReadyProviders(lookup Lookup) []string {
 }
 
 // providerNode is the node of a provider that the file has no node of the name of. Its key is in its variable alone.
-func (v *Values) providerNode(name, api string) (Node, *Error) {
+func (v *Values) providerNode(name, api string) (Node, error) {
 	i := slices.Index(providerNames(), name)
-	fields, err := providers[i].fields(Choice{API: api}, v.lookup)
+	fields, err := providers[i].Fields(Choice{API: api}, v.lookup)
 	return Node{Name: name, Provider: true, said: fields}, err
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -41,11 +42,7 @@ func TestProviders(t *testing.T) {
 		}
 		name, vendor, _ := strings.Cut(strings.TrimSuffix(cells[0], ")"), " (")
 		names = append(names, name)
-		p, err := FindProvider(name)
-		if err != nil {
-			t.Error(err)
-			continue
-		}
+		p := must(FindProvider(name))(t)
 		if vendor != "" {
 			if _, err := FindProvider(vendor); err == nil || !strings.Contains(err.Error(), "did you mean "+name) && !strings.EqualFold(vendor, name) {
 				t.Errorf("%s: got %v, want a hint at %s", vendor, err, name)
@@ -78,7 +75,7 @@ func TestProviders(t *testing.T) {
 			if key != "" {
 				key = "env:" + key
 			}
-			got := []string{node.URL, string(node.API), node.Auth.String(), node.Key.String(), node.Model}
+			got := []string{node.URL, string(node.API), node.Auth.String(), string(node.Key), node.Model}
 			if want := []string{address, api, wantAuth, key, cells[4]}; err != nil || !slices.Equal(got, want) {
 				t.Errorf("%s in %s: got %q, %v, want %q", name, api, got, err, want)
 			}
@@ -119,18 +116,9 @@ func TestProviderChoice(t *testing.T) {
 		{"azure", Choice{Resource: "a/b", Deployment: "x"}, "", "use letters, digits and -"},
 		{"azure", Choice{Resource: "acme", Deployment: "x", Region: "r"}, "", "azure takes none"},
 	} {
-		p, err := FindProvider(tt.name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := ""
-		fields, err := p.Fields(tt.choice, func(name string) (string, bool) {
-			value, ok := map[string]string{"OPENAI_BASE_URL": tt.env}[name]
-			return value, ok
-		})
-		if err != nil {
-			got = err.Error()
-		} else {
+		fields, err := must(FindProvider(tt.name))(t).Fields(tt.choice, vars("OPENAI_BASE_URL", tt.env))
+		got := fmt.Sprint(err)
+		if err == nil {
 			got = fields[0].Value
 		}
 		if !strings.Contains(got, tt.want) || err == nil && got != tt.want {

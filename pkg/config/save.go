@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -65,12 +64,12 @@ func readForEdit(path string) ([]byte, fs.FileMode, error) {
 }
 
 //go:embed template.yaml
-var template []byte
+var template string
 
 // Template is the file that ferry config init writes: every key, commented out, with its reason and its default. A "#"
 // before a letter, or before two spaces and a letter, goes to make a setting; the rest are remarks. A test holds the
 // defaults to Settings.
-func Template() []byte { return bytes.Clone(template) }
+func Template() []byte { return []byte(template) }
 
 // Init writes Template to path, its folder made with mode 0700 when missing. It never touches a file that exists, nor a
 // symbolic link that leads nowhere: that is an *Error for which errors.Is(err, fs.ErrExist) holds.

@@ -71,10 +71,9 @@ func TestSaveTogether(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			err := Save(t.Context(), path, func(src []byte) ([]byte, error) {
+			if err := Save(t.Context(), path, func(src []byte) ([]byte, error) {
 				return Set(src, "nodes.n"+strconv.Itoa(i)+".url", "https://h")
-			})
-			if err != nil {
+			}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -119,27 +118,23 @@ func TestTemplate(t *testing.T) {
 	}
 	for _, s := range keys {
 		got, ok := f.texts[s.Key]
+		want := s.Default
+		if s.Key == "proxy" {
+			want = "none"
+		}
 		switch {
 		case s.Usage == "":
 			name := s.Key[strings.LastIndex(strings.TrimSuffix(s.Key, ".*"), ".")+1:]
 			if name, _, _ = strings.Cut(name, "."); !strings.Contains(string(Template()), name) {
 				t.Errorf("%s is not in the template", s.Key)
 			}
-			if s.Default != "" && got != s.Default {
-				t.Errorf("%s: the template shows %q, the default is %q", s.Key, got, s.Default)
-			}
 		case !s.inFile() || s.Key == "tls.ca" || s.Key == "filter.words": // they are named in a remark
-		case s.Default == "" && s.Key != "proxy": // an example stands for it
-			if !ok {
-				t.Errorf("%s is not in the template", s.Key)
-			}
-		case s.Key == "proxy":
-			ok = ok && got == "none"
-			fallthrough
-		default:
-			if !ok || s.Key != "proxy" && got != s.Default {
-				t.Errorf("%s: the template shows %q, the default is %q", s.Key, got, s.Default)
-			}
+			continue
+		case !ok: // where there is no default, an example stands for it
+			t.Errorf("%s is not in the template", s.Key)
+		}
+		if want != "" && got != want {
+			t.Errorf("%s: the template shows %q, want %q", s.Key, got, want)
 		}
 	}
 	if len(f.Nodes) != 6 {

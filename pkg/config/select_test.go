@@ -61,7 +61,7 @@ nodes:
 	// The file's own direct hides the built-in one, variables and all.
 	f = mustParse(t, "nodes: {direct: {url: https://mine, key: env:MINE}}")
 	got := mustSelect(t, mustResolve(t, f, vars(all...), nil), "direct")
-	if got.URL != "https://mine" || got.Key.String() != "env:MINE" || got.Model != "claude-haiku-5-5" {
+	if got.URL != "https://mine" || got.Key != "env:MINE" || got.Model != "claude-haiku-5-5" {
 		t.Errorf("got %+v, want what the file says", got)
 	}
 	if o := got.Origin("url"); o != "config.yaml:1" {
@@ -94,9 +94,9 @@ nodes:
 
 func TestSelectErrors(t *testing.T) {
 	f := mustParse(t, "nodes: {hongkong: {url: https://h}, qwen: {url: https://q, api: chat}}")
-	tests := []struct{ selector, api, variable, want string }{
+	tests := []struct{ selector, api, env, want string }{
 		{"hongkon", "", "", "unknown node hongkon; did you mean hongkong?"},
-		{"dirct", "", "dirct", "unknown node dirct (from FERRY_NODE); did you mean direct?"},
+		{"dirct", "", "FERRY_NODE=dirct", "unknown node dirct (from FERRY_NODE); did you mean direct?"},
 		{"elsewhere", "", "", "unknown node elsewhere"},
 		{"demo/slwo", "", "", "unknown demo node demo/slwo; did you mean demo/slow?"},
 		{"hongkong,qwen", "", "", `invalid node "hongkong,qwen": use a node's name, demo, or a URL that begins with https://`},
@@ -111,9 +111,12 @@ func TestSelectErrors(t *testing.T) {
 		{"qwen", "messages", "", "--api: node qwen speaks chat"},
 		{"qwen", "x", "", `invalid --api "x": use one of messages, complete, chat`},
 		{"direct", "chat", "", "--api: node direct speaks messages"},
+		{"direct", "", "ANTHROPIC_BASE_URL=https://u:" + canary + "@h", "invalid ANTHROPIC_BASE_URL: must not hold a user name or password"},
+		{"direct", "", "ANTHROPIC_MODEL=a b", `invalid ANTHROPIC_MODEL "a b": use a model's name, which has no spaces`},
 	}
 	for _, tt := range tests {
-		v := mustResolve(t, f, vars("FERRY_NODE", tt.variable), nil)
+		variable, value, _ := strings.Cut(tt.env, "=")
+		v := mustResolve(t, f, vars(variable, value), nil)
 		_, err := v.Select(Selection{Selector: tt.selector, API: tt.api, Presets: presets})
 		var e *Error
 		if !errors.As(err, &e) || err.Error() != tt.want {
@@ -122,15 +125,6 @@ func TestSelectErrors(t *testing.T) {
 		}
 		if strings.Contains(err.Error()+e.Hint(), canary) {
 			t.Errorf("the secret is repeated: %v", err)
-		}
-	}
-	for name, want := range map[string]string{"ANTHROPIC_BASE_URL": "invalid ANTHROPIC_BASE_URL: must not hold a user name or password",
-		"ANTHROPIC_MODEL": `invalid ANTHROPIC_MODEL "a b": use a model's name, which has no spaces`} {
-		v := mustResolve(t, f, vars(name, map[string]string{
-			"ANTHROPIC_BASE_URL": "https://u:" + canary + "@h", "ANTHROPIC_MODEL": "a b"}[name]), nil)
-		_, err := v.Select(Selection{Selector: "direct"})
-		if err == nil || err.Error() != want {
-			t.Errorf("got %v, want %s", err, want)
 		}
 	}
 }

@@ -3,7 +3,9 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -40,7 +42,7 @@ func newDoc(src []byte, root *yaml.Node) *doc {
 // byHand refuses an edit and names the line where the key, or its nearest parent, stands.
 func (d *doc) byHand(k dottedKey) *Error {
 	line := 1
-	if found := d.find(k.path); len(found) > 0 {
+	if found := follow(d.root, k.path); len(found) > 0 {
 		line = found[len(found)-1].key().Line
 	}
 	e := bad("cannot be edited safely here", fmt.Sprintf("edit the file by hand at line %d", line))
@@ -64,25 +66,17 @@ func (e entry) isEmpty() bool {
 	return v.Kind == yaml.ScalarNode && isPlain(v) && v.Value == ""
 }
 
-// find follows a path as far as the file has it.
-func (d *doc) find(path []string) []entry {
-	var found []entry
-	m := d.root
-	for _, name := range path {
-		if m == nil || m.Kind != yaml.MappingNode {
-			break
-		}
-		i := 0
-		for i < len(m.Content) && m.Content[i].Value != name {
-			i += 2
-		}
-		if i >= len(m.Content) {
-			break
-		}
-		found = append(found, entry{m, i})
-		m = m.Content[i+1]
+// follow gives the entries of a path as far as a tree has them.
+func follow(m *yaml.Node, path []string) []entry {
+	if m == nil || m.Kind != yaml.MappingNode || len(path) == 0 {
+		return nil
 	}
-	return found
+	for i := 0; i < len(m.Content); i += 2 {
+		if m.Content[i].Value == path[0] {
+			return append([]entry{{m, i}}, follow(m.Content[i+1], path[1:])...)
+		}
+	}
+	return nil
 }
 
 // spelled is a path with a header's name as the file spells it: its case does not count.
@@ -90,7 +84,7 @@ func (d *doc) spelled(path []string) []string {
 	if len(path) < 4 || path[0] != "nodes" || path[2] != "headers" {
 		return path
 	}
-	if found := d.find(path[:3]); len(found) == 3 {
+	if found := follow(d.root, path[:3]); len(found) == 3 {
 		for i, n := range found[2].value().Content {
 			if i%2 == 0 && strings.EqualFold(n.Value, path[3]) {
 				return append(path[:3:3], n.Value)
@@ -100,7 +94,6 @@ func (d *doc) spelled(path []string) []string {
 	return path
 }
 
-// start is where a node begins.
 func (d *doc) start(n *yaml.Node) int {
 	if n.Line < 1 || n.Line > len(d.lines) {
 		d.lost = true
@@ -130,43 +123,56 @@ func (d *doc) afterLine(off int) int { return min(d.lineEnd(off)+1, len(d.src)) 
 // end is where a node ends; indent is the column, from 0, of the key that it belongs to.
 func (d *doc) end(n *yaml.Node, indent int) int {
 	off := d.start(n)
-	end := -1
 	switch {
-	case n.Kind == yaml.ScalarNode && isPlain(n) && bytes.HasPrefix(d.src[off:], []byte(n.Value)):
-		end = off + len(n.Value)
-	case off >= len(d.src):
+	case n.Kind == yaml.ScalarNode && isPlain(n): // its words, which can stand on several lines
+		for word := range strings.FieldsSeq(n.Value) {
+			rest := bytes.TrimLeftFunc(d.src[off:], unicode.IsSpace)
+			d.lost = d.lost || !bytes.HasPrefix(rest, []byte(word))
+			off = min(len(d.src)-len(rest)+len(word), len(d.src))
+		}
+		return off
 	case n.Kind == yaml.ScalarNode && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
-		end = quoteEnd(d.src, off)
+		off = quoteEnd(d.src, off)
 	case n.Kind == yaml.ScalarNode:
-		end = d.blockEnd(off, indent)
+		off = d.blockEnd(off, indent)
 	case n.Style&yaml.FlowStyle != 0:
-		end, _ = flowEnd(d.src, off)
-	case len(n.Content) == 0:
-	case n.Kind == yaml.MappingNode:
-		end = d.entryEnd(entry{n, len(n.Content) - 2})
+		off = d.skip(d.lastIn(n, indent), " \t\r\n,")
+		d.lost = d.lost || off >= len(d.src) || strings.IndexByte("]}", d.src[off]) < 0
+		off++
 	default:
-		end = d.end(n.Content[len(n.Content)-1], indent)
+		off = d.lastIn(n, indent)
 	}
-	if end < 0 {
-		d.lost = true
-		return len(d.src)
+	d.lost = d.lost || off > len(d.src)
+	return min(off, len(d.src))
+}
+
+// lastIn is where the last thing in a map or a list ends, or behind the bracket of an empty one.
+func (d *doc) lastIn(n *yaml.Node, indent int) int {
+	switch i := len(n.Content); {
+	case i == 0:
+		return d.start(n) + 1
+	case n.Kind == yaml.MappingNode:
+		return d.entryEnd(entry{n, i - 2})
+	default:
+		return d.end(n.Content[i-1], indent)
 	}
-	return end
 }
 
 func (d *doc) entryEnd(e entry) int { return d.end(e.value(), e.key().Column-1) }
 
-// colon is the place behind the ':' of an entry.
-func (d *doc) colon(e entry) int {
-	off := d.end(e.key(), e.key().Column-1)
-	for off < len(d.src) && d.src[off] == ' ' {
-		off++
+// skip passes over comments and the bytes that are named.
+func (d *doc) skip(off int, named string) int {
+	for off < len(d.src) {
+		switch {
+		case d.src[off] == '#' && strings.IndexByte(" \t\n", d.src[off-1]) >= 0:
+			off = d.lineEnd(off)
+		case strings.IndexByte(named, d.src[off]) < 0:
+			return off
+		default:
+			off++
+		}
 	}
-	if off == len(d.src) || d.src[off] != ':' {
-		d.lost = true
-		return len(d.src)
-	}
-	return off + 1
+	return off
 }
 
 // blockEnd is the end of the last line, from off on, that is deeper than indent.
@@ -186,54 +192,22 @@ func (d *doc) blockEnd(off, indent int) int {
 	return end
 }
 
-// quoteEnd is the place behind the quote that closes the one at off, -1 without one.
+// quoteEnd is the place behind the quote that closes the one at off, beyond the text without one.
 func quoteEnd(src []byte, off int) int {
-	quote := src[off]
 	for i := off + 1; i < len(src); i++ {
 		switch {
-		case quote == '"' && src[i] == '\\':
+		case src[off] == '"' && src[i] == '\\':
 			i++
-		case src[i] != quote:
-		case quote == '\'' && i+1 < len(src) && src[i+1] == '\'':
+		case src[i] != src[off]:
+		case src[off] == '\'' && i+1 < len(src) && src[i+1] == '\'':
 			i++
 		default:
 			return i + 1
 		}
 	}
-	return -1
+	return len(src) + 1
 }
 
-// flowEnd is the place behind the bracket that closes the one at off, and the place behind the last thing before it.
-// Both are -1 without one.
-func flowEnd(src []byte, off int) (end, last int) {
-	depth, before := 0, byte(0) // before is the last byte that is no space
-	for i := off; i < len(src); i++ {
-		c := src[i]
-		switch {
-		case c == '\n' || c == '\r' || c == ' ' || c == '\t':
-			continue
-		case c == '#' && (src[i-1] == ' ' || src[i-1] == '\t' || src[i-1] == '\n'):
-			for i+1 < len(src) && src[i+1] != '\n' {
-				i++
-			}
-			continue
-		case (c == '"' || c == '\'') && strings.IndexByte("{[,:?", before) >= 0:
-			if i = quoteEnd(src, i) - 1; i < 0 {
-				return -1, -1
-			}
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			if depth--; depth == 0 {
-				return i + 1, last
-			}
-		}
-		before, last = src[i], i+1
-	}
-	return -1, -1
-}
-
-// splice replaces one stretch of the text.
 func (d *doc) splice(from, to int, text string) []byte {
 	if d.lost || from > to {
 		d.lost = true
@@ -253,7 +227,7 @@ func (d *doc) insertLines(off int, lines string) []byte {
 
 // set makes the one change that Set wants.
 func (d *doc) set(k dottedKey, value string) []byte {
-	found := d.find(k.path)
+	found := follow(d.root, k.path)
 	rest := k.path[len(found):]
 	m, last := d.root, entry{}
 	if len(found) > 0 {
@@ -269,8 +243,7 @@ func (d *doc) set(k dottedKey, value string) []byte {
 	case m.Kind == yaml.MappingNode && m.Style&yaml.FlowStyle != 0:
 		return d.insertFlow(m, flow(rest, text))
 	case m.Kind == yaml.MappingNode:
-		end := d.entryEnd(entry{m, len(m.Content) - 2})
-		return d.insertLines(d.afterLine(end), d.block(rest, m.Content[0].Column-1, text))
+		return d.insertLines(d.afterLine(d.lastIn(m, 0)), d.block(rest, m.Content[0].Column-1, text))
 	case !isNull(m):
 		d.lost = true
 		return nil
@@ -288,7 +261,7 @@ func (d *doc) replace(e entry, k kind, value string) []byte {
 	from, to := d.start(v), d.entryEnd(e)
 	switch quotes := yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle; {
 	case v.Kind == yaml.SequenceNode && v.Style&yaml.FlowStyle == 0: // its items stand on lines of their own below the key
-		from = d.colon(e)
+		from = d.skip(d.end(e.key(), e.key().Column-1), " ") + 1     // behind the colon
 		d.lost = d.lost || bytes.IndexByte(d.src[from:to], '#') >= 0 // a comment among them would go
 		return d.splice(from, to, " "+render(k, value, 0))
 	case e.isEmpty():
@@ -304,16 +277,12 @@ func (d *doc) replace(e entry, k kind, value string) []byte {
 
 // insertFlow adds an entry at the end of a map {…}.
 func (d *doc) insertFlow(m *yaml.Node, text string) []byte {
-	end, last := flowEnd(d.src, d.start(m))
-	if end < 0 {
-		d.lost = true
-		return nil
-	}
-	switch d.src[last-1] {
-	case ',':
-		text = " " + text
-	case '{':
-		d.lost = d.lost || len(m.Content) > 0
+	last := d.lastIn(m, 0)
+	comma := d.skip(last, " \t\r\n")
+	switch {
+	case len(m.Content) == 0:
+	case comma < len(d.src) && d.src[comma] == ',':
+		last, text = comma+1, " "+text
 	default:
 		text = ", " + text
 	}
@@ -323,7 +292,7 @@ func (d *doc) insertFlow(m *yaml.Node, text string) []byte {
 // unset makes the one change that Unset wants: an entry goes, with the maps that would be empty without it. A node
 // stays as it is, and so does a map with a comment in it.
 func (d *doc) unset(k dottedKey) ([]byte, *Error) {
-	found := d.find(k.path)
+	found := follow(d.root, k.path)
 	if len(found) < len(k.path) {
 		err := bad("is not set in the file", "")
 		err.Key = k.text
@@ -406,14 +375,12 @@ func flow(path []string, value string) string {
 func render(k kind, s string, was yaml.Style) string {
 	switch {
 	case k == kindList || k == kindCommas:
-		items := k.split(s)
+		items, style := k.split(s), yaml.Style(0)
+		if k == kindCommas {
+			style = yaml.DoubleQuotedStyle
+		}
 		for i, item := range items {
-			if k == kindCommas {
-				was = yaml.DoubleQuotedStyle
-			} else {
-				was = 0
-			}
-			items[i] = render(kindText, item, was)
+			items[i] = render(kindText, item, style)
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	case k == kindNumber || k == kindBool || k == kindJSON:
@@ -421,47 +388,21 @@ func render(k kind, s string, was yaml.Style) string {
 	case was&yaml.SingleQuotedStyle != 0 && !strings.ContainsFunc(s, unicode.IsControl):
 		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 	case was&yaml.DoubleQuotedStyle != 0 || !isPlainText(s):
-		return quoted(s)
+		return strconv.Quote(s) // its escapes are YAML's too
 	}
 	return s
-}
-
-// quoted is s in double quotes with the escapes of YAML.
-func quoted(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r < 0x100:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-	}
-	return b.String() + `"`
 }
 
 // isPlainText holds for text that means itself without quotes, in every version of YAML: it begins with a letter or is
 // a duration, has no mark of YAML's in it, and is none of the words for true, false and nothing.
 func isPlainText(s string) bool {
-	switch strings.ToLower(s) {
-	case "", "true", "false", "yes", "no", "on", "off", "y", "n", "null":
+	words := []string{"", "true", "false", "yes", "no", "on", "off", "y", "n", "null"}
+	switch {
+	case slices.Contains(words, strings.ToLower(s)):
 		return false
+	case s[0] >= '0' && s[0] <= '9':
+		return checkDelay(s) == nil
 	}
-	rest := strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
-	for i, r := range rest {
-		switch {
-		case unicode.IsLetter(r):
-		case i == 0 && (!unicode.IsDigit(r) || checkDelay(s) != nil):
-			return false
-		case !unicode.IsDigit(r) && !strings.ContainsRune("-_./~", r):
-			return false
-		}
-	}
-	return rest != ""
+	isPlain, _ := regexp.MatchString(`^(https?://)?\pL[\pL\p{Nd}_./~-]*$`, s)
+	return isPlain
 }

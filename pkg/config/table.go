@@ -205,21 +205,23 @@ func pattern(path []string) string {
 	if len(p) > 1 && p[0] == "nodes" {
 		p[1] = "*"
 	}
-	if len(p) > 3 && p[0] == "nodes" && hasNames(p[2]) {
-		p[3] = "*"
-	}
-	if len(p) > 1 && p[0] == "roles" {
-		p[1] = "*"
-	}
-	if len(p) > 2 && p[0] == "gateway" && p[1] == "roles" {
-		p[2] = "*"
+	if i := ownName(p); i >= 0 {
+		p[i] = "*"
 	}
 	return strings.Join(p, ".")
 }
 
-// hasNames holds for the groups of a node whose names are the user's, and may have a dot in them.
-func hasNames(group string) bool {
-	return group == "headers" || group == "aliases" || group == "params"
+// ownName is the place in a path of a name that is the user's and may have dots in it, -1 where there is none.
+func ownName(path []string) int {
+	switch {
+	case len(path) > 3 && path[0] == "nodes" && slices.Contains([]string{"headers", "aliases", "params"}, path[2]):
+		return 3
+	case len(path) > 2 && path[0] == "gateway" && path[1] == "roles":
+		return 2
+	case len(path) > 1 && path[0] == "roles":
+		return 1
+	}
+	return -1
 }
 
 // find gives the key that a path of names leads to, or tells that it is a group of keys.
@@ -263,14 +265,6 @@ func namesIn(group []string, whole bool) []string {
 	return names
 }
 
-// listText holds a list as one text, a JSON array, so that it travels as every other value does.
-func listText(items []string) string {
-	if len(items) == 0 {
-		return ""
-	}
-	return jsonText(items)
-}
-
 // jsonText writes what came from JSON, or strings, as JSON.
 func jsonText(v any) string {
 	var b strings.Builder
@@ -285,7 +279,7 @@ func (k kind) split(text string) []string {
 	switch k {
 	case kindList:
 		var items []string
-		_ = json.Unmarshal([]byte(text), &items) // listText wrote it, or "" is none
+		_ = json.Unmarshal([]byte(text), &items) // join wrote it, or "" is none
 		return items
 	case kindNodes:
 		return SplitNodes(text)
@@ -299,11 +293,19 @@ func (k kind) split(text string) []string {
 	return []string{text}
 }
 
+// itemsOf gives the items of a text with commas, none for "".
+func itemsOf(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return kindCommas.split(text)
+}
+
 // join is the text that split takes apart.
 func (k kind) join(items []string) string {
 	switch k {
 	case kindList:
-		return listText(items)
+		return jsonText(items)
 	case kindNodes:
 		return JoinNodes(items)
 	}
@@ -326,7 +328,6 @@ func (k key) checkItem(others []string, item string) *Error {
 	return err
 }
 
-// checkText is the rule for a whole text.
 func (k key) checkText(text string) *Error {
 	items := k.kind.split(text)
 	for i, item := range items {

@@ -2,8 +2,10 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -43,7 +45,6 @@ func checkBytes(src []byte) *Error {
 	if len(src) > MaxSize {
 		return bad("is larger than 1 MiB", "")
 	}
-	line, col := 1, 1
 	rest := bytes.TrimPrefix(src, []byte("\ufeff"))
 	for i := 0; i < len(rest); {
 		r, n := utf8.DecodeRune(rest[i:])
@@ -59,12 +60,10 @@ func checkBytes(src []byte) *Error {
 			msg = "has a line separator that is not a line feed"
 		}
 		if msg != "" {
-			return &Error{Line: line, Column: col, Msg: msg}
+			before, line := rest[:i], bytes.LastIndexByte(rest[:i], '\n')+1
+			return &Error{Line: 1 + bytes.Count(before, []byte("\n")), Column: 1 + utf8.RuneCount(before[line:]), Msg: msg}
 		}
 		i += n
-		if col++; r == '\n' {
-			line, col = line+1, 1
-		}
 	}
 	return nil
 }
@@ -130,27 +129,19 @@ const (
 // wording says in our words what the library's commonest messages mean. A message that it does not know is not shown:
 // some of them quote the file.
 func wording(msg string) string {
-	switch msg {
-	case tooDeep:
-		return tooDeep
-	case unclosedQuote:
-		return "a quote is not closed"
-	case "mapping values are not allowed in this context":
-		return "a ':' is not allowed here; check the indentation, and quote a value that holds one"
-	case "found character that cannot start any token":
-		return "a value cannot begin with this character; quote it, and indent with spaces"
-	case "found a tab character where an indentation space is expected":
-		return "a tab is not allowed here; indent with spaces"
-	case "did not find expected key":
-		return "a key is expected here; check the indentation and the quotes"
-	case "could not find expected ':'":
-		return "a ':' is missing after a key"
-	case "did not find expected ',' or ']'", "did not find expected ',' or '}'":
-		return "a ',' or the closing bracket is missing"
-	case "block sequence entries are not allowed in this context":
-		return "a '-' is not allowed here"
+	ours := map[string]string{
+		tooDeep:       tooDeep,
+		unclosedQuote: "a quote is not closed",
+		"mapping values are not allowed in this context":               "a ':' is not allowed here; check the indentation, and quote a value that holds one",
+		"found character that cannot start any token":                  "a value cannot begin with this character; quote it, and indent with spaces",
+		"found a tab character where an indentation space is expected": "a tab is not allowed here; indent with spaces",
+		"did not find expected key":                                    "a key is expected here; check the indentation and the quotes",
+		"could not find expected ':'":                                  "a ':' is missing after a key",
+		"did not find expected ',' or ']'":                             "a ',' or the closing bracket is missing",
+		"did not find expected ',' or '}'":                             "a ',' or the closing bracket is missing",
+		"block sequence entries are not allowed in this context":       "a '-' is not allowed here",
 	}
-	return "is not valid YAML"
+	return cmp.Or(ours[msg], "is not valid YAML")
 }
 
 // checkNode walks the whole tree, unknown keys included, so that a secret pasted anywhere is found before any message
@@ -214,14 +205,7 @@ func join(key, name string) string {
 
 // isNull holds for nothing at all, ~ and null.
 func isNull(n *yaml.Node) bool {
-	if n.Kind != yaml.ScalarNode || !isPlain(n) {
-		return false
-	}
-	switch n.Value {
-	case "", "~", "null", "Null", "NULL":
-		return true
-	}
-	return false
+	return n.Kind == yaml.ScalarNode && isPlain(n) && slices.Contains([]string{"", "~", "null", "Null", "NULL"}, n.Value)
 }
 
 // isPlain holds for a scalar without quotes and not in block style.

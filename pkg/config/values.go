@@ -166,10 +166,8 @@ func (f *File) Role(name string, lookup Lookup) (string, error) {
 	text, ok := f.texts["roles."+name]
 	if !ok {
 		var names []string
-		for _, key := range f.keys {
-			if role, ok := strings.CutPrefix(key, "roles."); ok {
-				names = append(names, role)
-			}
+		for _, role := range f.under("roles") {
+			names = append(names, role.Key)
 		}
 		return "", bad(meant("there is no role "+name, name, names), "ferry config set roles.NAME TEXT makes one")
 	}
@@ -229,8 +227,9 @@ func (v *Values) Select(s Selection) (Node, error) {
 	}
 	n.read(func(field string) string {
 		all, ok := v.set[field]
-		if own := n.own(field); !ok || field == "proxy" || own != "" && !all.outside {
-			return own
+		// Of system a node can say "", which does without the file's.
+		if own := n.entry(field); !ok || field == "proxy" || own.Origin != "" && !all.outside {
+			return own.Value
 		}
 		return all.text
 	})
@@ -244,23 +243,20 @@ func (v *Values) Select(s Selection) (Node, error) {
 	if v.set["max_tokens"].origin == "default" && n.own("max_tokens") == "" && dialect.MaxTokens > 0 {
 		n.MaxTokens = dialect.MaxTokens
 	}
-	if says := n.Origin("system") != "default"; !v.set["system"].outside { // a node's "" does without the file's
-		n.System = n.own("system")
-		if !says {
-			n.System = v.set["system"].text
-		}
-		if n.System, err = v.file.wholeSystem(n.System, v.lookup); err != nil {
-			err.Msg = "the system prompt of node " + n.Name + " " + err.Msg
-			return Node{}, err
+	var fault *Error
+	if !v.set["system"].outside {
+		if n.System, fault = v.file.wholeSystem(n.System, v.lookup); fault != nil {
+			fault.Msg = "the system prompt of node " + n.Name + " " + fault.Msg
+			return Node{}, fault
 		}
 	}
 	for i, path := range []*string{&n.TLS.CA, &n.TLS.Cert, &n.TLS.Key} {
 		if n.own([]string{"tls.ca", "tls.cert", "tls.key"}[i]) == "" {
 			continue
 		}
-		if *path, err = v.file.wholePath(*path, v.lookup); err != nil {
-			err.Msg = "a tls path of node " + n.Name + " " + err.Msg
-			return Node{}, err
+		if *path, fault = v.file.wholePath(*path, v.lookup); fault != nil {
+			fault.Msg = "a tls path of node " + n.Name + " " + fault.Msg
+			return Node{}, fault
 		}
 	}
 	if s.API != "" && s.API != string(n.API) {
@@ -271,13 +267,13 @@ func (v *Values) Select(s Selection) (Node, error) {
 }
 
 // findNode gives a node with what was said of it.
-func (v *Values) findNode(s Selection) (Node, *Error) {
+func (v *Values) findNode(s Selection) (Node, error) {
 	if err := checkSelector(s.Selector); err != nil {
 		return Node{}, err.given("node", s.Selector)
 	}
 	isDemo := s.Selector == "demo" || strings.HasPrefix(s.Selector, "demo:") || strings.HasPrefix(s.Selector, "demo/")
 	var n Node
-	var err *Error
+	var err error
 	switch {
 	case isURL(s.Selector):
 		n, err = v.urlNode(s.Selector)
@@ -310,7 +306,7 @@ func (v *Values) findNode(s Selection) (Node, *Error) {
 }
 
 // directNode is the only node that variables define, but for those of providers.
-func (v *Values) directNode() (Node, *Error) {
+func (v *Values) directNode() (Node, error) {
 	url, model, key := Entry{"url", "https://api.anthropic.com", builtIn}, Entry{Key: "model"}, Entry{Key: "key"}
 	auth := Entry{Key: "auth"}
 	for _, of := range []struct {
@@ -338,7 +334,7 @@ func (v *Values) directNode() (Node, *Error) {
 
 // urlNode takes its key from FERRY_KEY and nowhere else, so that no other node's key goes to an address typed by hand.
 // On this machine, over plain http, it may do without.
-func (v *Values) urlNode(address string) (Node, *Error) {
+func (v *Values) urlNode(address string) (Node, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return Node{}, bad("use a URL such as https://host/api", "")
@@ -354,7 +350,7 @@ func (v *Values) urlNode(address string) (Node, *Error) {
 	return Node{Name: u.String(), said: said}, nil
 }
 
-func demoNode(s Selection) (Node, *Error) {
+func demoNode(s Selection) (Node, error) {
 	name, address := "demo", "demo:"
 	if preset, ok := strings.CutPrefix(s.Selector, "demo/"); ok {
 		query, ok := s.Presets()[preset]

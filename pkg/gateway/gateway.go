@@ -8,8 +8,8 @@
 package gateway
 
 import (
+	"cmp"
 	"crypto/tls"
-	"crypto/x509"
 	"os"
 	"slices"
 	"strconv"
@@ -36,20 +36,17 @@ func NewNode(g *config.Gateway, node config.Node) (Node, error) {
 	n := Node{Node: node}
 	n.TLS.Groups = "" // nginx offers its own
 	for _, path := range []*string{&n.TLS.CA, &n.TLS.Cert, &n.TLS.Key} {
-		whole, err := config.NginxPath(*path)
-		if err != nil {
+		if *path == "" {
+			continue
+		}
+		var err error
+		if *path, err = config.NginxPath(*path); err != nil {
 			fault := g.Fault("upstream/"+node.Name, "has a tls path that cannot be made whole", "")
 			fault.Err = err
 			return n, fault
 		}
-		if *path != "" {
-			*path = whole
-		}
 	}
-	if n.TLS.CA == "" {
-		n.TLS.CA = systemBundle()
-	}
-	if n.TLS.CA == "" {
+	if n.TLS.CA = cmp.Or(n.TLS.CA, systemBundle()); n.TLS.CA == "" {
 		const msg = "names a node without a tls.ca, and the system's authorities are not in a usual place"
 		return n, g.Fault("upstream/"+node.Name, msg, "ferry config set tls.ca PATH")
 	}
@@ -100,61 +97,62 @@ type upstream struct {
 // Generate writes the configuration for the nodes that g names, in its order. It reads the certificate, to see that
 // nginx will be able to, and no other file. It fails with *config.Error, at the place of the key at fault.
 func Generate(g *config.Gateway, nodes []Node) (*Files, error) {
-	p := &plan{Gateway: g}
-	checks := []func(*plan) *config.Error{
-		checkRequired, checkCertificate,
-		func(p *plan) *config.Error { return p.addNodes(nodes) },
-		checkAgree, (*plan).addRoutes,
+	if err := cmp.Or(checkRequired(g), checkCertificate(g)); err != nil {
+		return nil, err
 	}
-	for _, check := range checks {
-		if err := check(p); err != nil {
-			return nil, err
-		}
+	p, err := newPlan(g, nodes)
+	if err != nil {
+		return nil, err
 	}
 	return &Files{Main: p.main(), Keys: p.keys()}, nil
 }
 
-func checkRequired(p *plan) *config.Error {
+func newPlan(g *config.Gateway, nodes []Node) (*plan, error) {
+	p := &plan{Gateway: g}
+	if err := p.addNodes(nodes); err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(checkAgree(p), p.addRoutes()); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func checkRequired(g *config.Gateway) *config.Error {
 	for _, need := range []struct {
 		key, hint string
 		missing   bool
 	}{
-		{"server_name", "the name that callers use, such as ai.example.com", p.ServerName == ""},
-		{"cert", "the PEM file with the certificate and those above it", p.Cert == ""},
-		{"key", "the PEM file with the certificate's private key", p.Key == ""},
-		{"upstream", "the name of a node, or a list of names", len(p.Upstream) == 0},
-		{"roles", "what tokens may do, such as {dev: [messages, models]}", len(p.Roles) == 0},
+		{"server_name", "the name that callers use, such as ai.example.com", g.ServerName == ""},
+		{"cert", "the PEM file with the certificate and those above it", g.Cert == ""},
+		{"key", "the PEM file with the certificate's private key", g.Key == ""},
+		{"upstream", "the name of a node, or a list of names", len(g.Upstream) == 0},
+		{"roles", "what tokens may do, such as {dev: [messages, models]}", len(g.Roles) == 0},
 	} {
 		if need.missing {
-			return p.Fault(need.key, "is required", need.hint)
+			return g.Fault(need.key, "is required", need.hint)
 		}
 	}
 	return nil
 }
 
 // checkCertificate finds out now what nginx, or the first caller, would find out later.
-func checkCertificate(p *plan) *config.Error {
-	for _, file := range []struct{ key, path string }{{"cert", p.Cert}, {"key", p.Key}} {
+func checkCertificate(g *config.Gateway) *config.Error {
+	for _, file := range []struct{ key, path string }{{"cert", g.Cert}, {"key", g.Key}} {
 		if _, err := os.Stat(file.path); err != nil {
-			fault := p.Fault(file.key, "names a file that cannot be read", "it is looked at here before nginx is given it")
+			fault := g.Fault(file.key, "names a file that cannot be read", "it is looked at here before nginx is given it")
 			fault.Err = state.Bare(err)
 			return fault
 		}
 	}
-	pair, err := tls.LoadX509KeyPair(p.Cert, p.Key)
+	pair, err := tls.LoadX509KeyPair(g.Cert, g.Key)
 	if err != nil {
-		fault := p.Fault("cert", "does not work with the key", "")
+		fault := g.Fault("cert", "does not work with the key", "")
 		fault.Err = state.Bare(err)
 		return fault
 	}
-	leaf := pair.Leaf
-	if leaf == nil {
-		if leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
-			return p.Fault("cert", "holds no certificate that can be read", "")
-		}
-	}
-	if leaf.VerifyHostname(p.ServerName) != nil {
-		return p.Fault("cert", "is no certificate of "+p.ServerName, "server_name and the certificate must agree")
+	if pair.Leaf.VerifyHostname(g.ServerName) != nil {
+		return g.Fault("cert", "is no certificate of "+g.ServerName, "server_name and the certificate must agree")
 	}
 	return nil
 }

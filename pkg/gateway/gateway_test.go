@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -32,20 +33,10 @@ func planOf(src string, nodes ...Node) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{Gateway: g}
-	if fault := checkRequired(p); fault != nil {
+	if fault := checkRequired(g); fault != nil {
 		return nil, fault
 	}
-	if fault := p.addNodes(nodes); fault != nil {
-		return nil, fault
-	}
-	if fault := checkAgree(p); fault != nil {
-		return nil, fault
-	}
-	if fault := p.addRoutes(); fault != nil {
-		return nil, fault
-	}
-	return p, nil
+	return newPlan(g, nodes)
 }
 
 const whole = `gateway:
@@ -66,13 +57,7 @@ func TestFaults(t *testing.T) {
 	a, b := node("a", "https://a.example/api"), node("b", "https://b.example")
 	with := func(change func(*Node)) Node { n := b; change(&n); return n }
 	without := func(line string) string {
-		var kept []string
-		for l := range strings.Lines(whole) {
-			if !strings.HasPrefix(strings.TrimSpace(l), line) {
-				kept = append(kept, l)
-			}
-		}
-		return strings.Join(kept, "")
+		return regexp.MustCompile(`(?m)^ *`+line+`.*\n`).ReplaceAllString(whole, "")
 	}
 	tests := []struct {
 		name, src string
@@ -200,10 +185,7 @@ func FuzzSyntax(f *testing.F) {
 	src := func(name, prefix, path string) string {
 		return fmt.Sprintf("gateway:\n  server_name: %q\n  cert: %q\n  key: /k.pem\n  prefix: %q\n  upstream: a\n  roles: {dev: [messages]}\n", name, path, prefix)
 	}
-	plain, err := planOf(src("ai.example.com", "/api/", "/c.pem"), node("a", "https://a.example/x"))
-	if err != nil {
-		f.Fatal(err)
-	}
+	plain := must(planOf(src("ai.example.com", "/api/", "/c.pem"), node("a", "https://a.example/x")))(f)
 	main, keys := plain.main(), plain.keys()
 	f.Fuzz(func(t *testing.T, s string) {
 		for i, try := range []string{src(s, "/api/", "/c.pem"), src("ai.example.com", "/"+s+"/", "/c.pem"), src("ai.example.com", "/api/", "/"+s)} {
@@ -288,25 +270,17 @@ func TestWrite(t *testing.T) {
 
 // A failure half way puts back what was there.
 func TestWriteAllOrNothing(t *testing.T) {
-	dir := t.TempDir()
-	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")
-	check(t, os.WriteFile(one, []byte(Mark+"old"), 0o600))
-	outputs := []*output{
-		{path: one, content: []byte("new"), perm: 0o600},
-		{path: two, content: []byte("new"), perm: 0o600},
-		{path: filepath.Join(dir, "missing", "three"), content: []byte("new"), perm: 0o600},
-	}
-	for _, o := range outputs {
-		check(t, o.look())
-	}
-	if err := writeAll(outputs); err == nil {
-		t.Fatal("no error")
-	}
-	if data, err := os.ReadFile(one); err != nil || string(data) != Mark+"old" {
-		t.Errorf("the first is now %q, %v", data, err)
-	}
-	if _, err := os.Stat(two); err == nil {
-		t.Error("the second is still there")
+	keys := filepath.Join(t.TempDir(), KeysFile)
+	for _, old := range [][]byte{nil, []byte(Mark + "old")} {
+		if old != nil {
+			check(t, os.WriteFile(keys, old, 0o600))
+		}
+		if err := (&Files{Keys: []byte("new")}).replace(keys, filepath.Join(keys, "missing", MainFile), old, 0o600); err == nil {
+			t.Fatal("no error")
+		}
+		if data, err := os.ReadFile(keys); string(data) != string(old) || (err == nil) != (old != nil) {
+			t.Errorf("the keys are now %q, %v; they were %q", data, err, old)
+		}
 	}
 }
 

@@ -53,26 +53,33 @@ func (p *plan) values() map[string]string {
 	if p.several() {
 		host, sni = "$ferry_host", "$ferry_sni"
 	}
-	protocols := "TLSv1.3"
-	if first.TLS.Min == "1.2" {
-		protocols = "TLSv1.2 TLSv1.3"
-	}
+	protocols := when(first.TLS.Min == "1.2", "TLSv1.2 ") + "TLSv1.3"
 	return map[string]string{
 		"mark": Mark, "keys_file": KeysFile, "tokens": quoted(p.Tokens),
 		"error_log": quoted(p.Logs + "/error.log"), "access_log": quoted(p.Logs + "/access.log"), "temp": p.temp(),
-		"requests": strconv.Itoa(p.Rate.Events), "per": p.per(), "unit": p.per()[:1], "slot": p.slot(), "burst": p.burst(),
+		"requests": strconv.Itoa(p.Rate.Events), "per": p.per(), "unit": p.per()[:1], "slot": p.slot(),
+		"burst":       when(p.Burst > 0, fmt.Sprintf(" burst=%d nodelay", p.Burst)),
 		"retry_after": strconv.Itoa(p.retryAfter()), "connections": strconv.Itoa(p.Connections),
 		"permissions": p.permissions(), "routes": p.routes(), "nodes": p.upstreams(), "choose": p.choose(),
 		"listen": p.listen("ssl", "quic"), "listen_default": p.listen("ssl default_server", "quic reuseport default_server"),
 		"offer_http3": p.offerHTTP3(""),
 		"server_name": p.ServerName, "cert": quoted(p.Cert), "key": quoted(p.Key),
-		"host": host, "sni": sni, "ca": quoted(first.TLS.CA), "protocols": protocols, "client_cert": p.clientCert(),
-		"failing": p.failing(), "sent": p.sent(),
+		"host": host, "sni": sni, "ca": quoted(first.TLS.CA), "protocols": protocols, "failing": p.failing(), "sent": p.sent(),
+		"client_cert": when(first.TLS.Cert != "", lines("proxy_ssl_certificate "+quoted(first.TLS.Cert)+";",
+			"proxy_ssl_certificate_key "+quoted(first.TLS.Key)+";")),
 	}
 }
 
 // lines puts lines together.
 func lines(all ...string) string { return strings.Join(all, "\n") + "\n" }
+
+// when is the text where something holds, else none.
+func when(holds bool, text string) string {
+	if holds {
+		return text
+	}
+	return ""
+}
 
 func (p *plan) temp() string {
 	if p.Temp == "" {
@@ -83,13 +90,6 @@ func (p *plan) temp() string {
 		out += lines(of + "_temp_path " + quoted(p.Temp+"/"+of) + ";")
 	}
 	return out
-}
-
-func (p *plan) burst() string {
-	if p.Burst == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" burst=%d nodelay", p.Burst)
 }
 
 func (p *plan) permissions() (out string) {
@@ -118,18 +118,7 @@ func (p *plan) listen(tcp, udp string) (out string) {
 
 // offerHTTP3 tells callers over TCP that HTTP/3 is spoken too. Each block with a header of its own has to say it again.
 func (p *plan) offerHTTP3(margin string) string {
-	if !p.HTTP3 {
-		return ""
-	}
-	return lines(margin + `add_header Alt-Svc 'h3=":$server_port"; ma=86400' always;`)
-}
-
-func (p *plan) clientCert() string {
-	tls := p.Nodes[0].TLS
-	if tls.Cert == "" {
-		return ""
-	}
-	return lines("proxy_ssl_certificate "+quoted(tls.Cert)+";", "proxy_ssl_certificate_key "+quoted(tls.Key)+";")
+	return when(p.HTTP3, lines(margin+`add_header Alt-Svc 'h3=":$server_port"; ma=86400' always;`))
 }
 
 // routes are the paths that are open. A variable in the target makes nginx leave the caller's query away, which is then

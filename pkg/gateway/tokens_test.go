@@ -22,9 +22,7 @@ func TestTokens(t *testing.T) {
 	var names []string
 	for _, role := range []string{"dev", "ci", "dev"} {
 		token, secret, err := store.New(t.Context(), role, now)
-		if err != nil {
-			t.Fatal(err)
-		}
+		check(t, err)
 		if !regexp.MustCompile(`^ferry_[a-z2-7]{32}$`).MatchString(secret) || seen[secret] {
 			t.Errorf("the token %q is none, or not new", secret)
 		}

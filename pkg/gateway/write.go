@@ -13,29 +13,19 @@ import (
 	"ferry/pkg/text"
 )
 
-// output is one file to write, and what was there before.
-type output struct {
-	path    string
-	content []byte
-	perm    fs.FileMode
-	old     []byte // nil for none
-	oldPerm fs.FileMode
-}
-
 // Write puts the configuration into a folder, which is made where it is missing, and makes an empty store of tokens where
 // there is none. It replaces only files that begin with Mark, and on any failure leaves both as they were.
 func (f *Files) Write(ctx context.Context, dir string, tokens Store) error {
 	if _, err := tokens.List(); err != nil {
 		return err
 	}
-	outputs := []*output{
-		{path: filepath.Join(dir, KeysFile), content: f.Keys, perm: 0o600},
-		{path: filepath.Join(dir, MainFile), content: f.Main, perm: 0o644},
+	keys, main := filepath.Join(dir, KeysFile), filepath.Join(dir, MainFile)
+	old, perm, err := readOwn(keys)
+	if err != nil {
+		return err
 	}
-	for _, o := range outputs {
-		if err := o.look(); err != nil {
-			return err
-		}
+	if _, _, err := readOwn(main); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return &state.Error{Path: dir, Msg: "cannot make the folder", Err: state.Bare(err)}
@@ -43,59 +33,46 @@ func (f *Files) Write(ctx context.Context, dir string, tokens Store) error {
 	if err := tokens.Create(ctx); err != nil {
 		return err
 	}
-	return writeAll(outputs)
+	return f.replace(keys, main, old, perm)
 }
 
-// writeAll writes all, or puts back what it has written.
-func writeAll(outputs []*output) error {
-	for i, o := range outputs {
-		if err := state.WriteFile(o.path, o.content, o.perm); err != nil {
-			return errors.Join(append([]error{err}, undo(outputs[:i])...)...)
-		}
+// replace writes both files. Where the second fails, the first becomes what it was, nil for none.
+func (f *Files) replace(keys, main string, old []byte, perm fs.FileMode) error {
+	if err := state.WriteFile(keys, f.Keys, 0o600); err != nil {
+		return err
 	}
-	return nil
+	err := state.WriteFile(main, f.Main, 0o644)
+	switch {
+	case err == nil:
+		return nil
+	case old == nil:
+		return errors.Join(err, os.Remove(keys))
+	}
+	return errors.Join(err, state.WriteFile(keys, old, perm))
 }
 
-// look reads what is there, and refuses what is not ferry's.
-func (o *output) look() error {
-	info, err := os.Lstat(o.path)
+// readOwn reads a file that may be missing, and refuses what is not ferry's.
+func readOwn(path string) (content []byte, perm fs.FileMode, err error) {
+	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, 0, nil
 	}
 	if err != nil {
-		return &state.Error{Path: o.path, Msg: "cannot look at it", Err: state.Bare(err)}
+		return nil, 0, &state.Error{Path: path, Msg: "cannot look at it", Err: state.Bare(err)}
 	}
 	if info.Mode().IsRegular() {
-		file, err := os.Open(o.path)
+		file, err := os.Open(path)
 		if err != nil {
-			return &state.Error{Path: o.path, Msg: "cannot open", Err: state.Bare(err)}
+			return nil, 0, &state.Error{Path: path, Msg: "cannot open", Err: state.Bare(err)}
 		}
 		defer file.Close()
-		if o.old, err = io.ReadAll(io.LimitReader(file, state.MaxSize)); err != nil {
-			return &state.Error{Path: o.path, Msg: "cannot read", Err: state.Bare(err)}
+		if content, err = io.ReadAll(io.LimitReader(file, state.MaxSize)); err != nil {
+			return nil, 0, &state.Error{Path: path, Msg: "cannot read", Err: state.Bare(err)}
 		}
 	}
-	if !bytes.HasPrefix(o.old, []byte(Mark)) {
-		return text.Errorf("name another folder with --out, or move the file away",
-			"%s: was not written by ferry, and is not replaced", o.path)
+	if !bytes.HasPrefix(content, []byte(Mark)) {
+		return nil, 0, text.Errorf("name another folder with --out, or move the file away",
+			"%s: was not written by ferry, and is not replaced", path)
 	}
-	o.oldPerm = info.Mode().Perm()
-	return nil
-}
-
-// undo puts back what was there.
-func undo(outputs []*output) []error {
-	var failed []error
-	for _, o := range outputs {
-		var err error
-		if o.old == nil {
-			err = os.Remove(o.path)
-		} else {
-			err = state.WriteFile(o.path, o.old, o.oldPerm)
-		}
-		if err != nil {
-			failed = append(failed, err)
-		}
-	}
-	return failed
+	return content, info.Mode().Perm(), nil
 }

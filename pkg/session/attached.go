@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,11 +45,12 @@ func (s Store) attachedPath(name, digest string) string {
 // isAttached reports whether a file of the folder is the content of a conversation's, "" for any conversation.
 func isAttached(entry, name string) bool {
 	rest, ok := strings.CutSuffix(entry, attachedSuffix)
-	const digits = 2 * sha256.Size
-	if !ok || len(rest) < digits+1 || strings.Trim(rest[len(rest)-digits:], "0123456789abcdef") != "" {
-		return false
-	}
-	return rest[0] == '.' && (name == "" || rest[:len(rest)-digits] == "."+name+".")
+	dot := strings.LastIndexByte(rest, '.')
+	return ok && dot >= 0 && rest[0] == '.' && isDigest(rest[dot+1:]) && (name == "" || rest[:dot] == "."+name)
+}
+
+func isDigest(s string) bool {
+	return len(s) == 2*sha256.Size && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // Content is what a file of a turn holds.
@@ -58,7 +58,7 @@ func (h *Handle) Content(f File) ([]byte, error) {
 	if f.content != nil {
 		return f.content, nil
 	}
-	if len(f.SHA256) != 2*sha256.Size || strings.Trim(f.SHA256, "0123456789abcdef") != "" {
+	if !isDigest(f.SHA256) {
 		return nil, fmt.Errorf("session %s is damaged: %q is no digest of a file", h.session.Name, f.SHA256)
 	}
 	content, err := state.ReadPrivate(h.store.attachedPath(h.session.Name, f.SHA256), maxFile)
@@ -74,7 +74,7 @@ func (h *Handle) Content(f File) ([]byte, error) {
 
 // keepFiles writes the contents that are not on the disk yet.
 func (h *Handle) keepFiles(of Session) error {
-	for f := range of.files() {
+	for _, f := range of.files() {
 		path := h.store.attachedPath(of.Name, f.SHA256)
 		if _, err := os.Lstat(path); err == nil || f.content == nil {
 			continue
@@ -87,22 +87,18 @@ func (h *Handle) keepFiles(of Session) error {
 }
 
 // files are those of all turns and of the prompt without an answer.
-func (s *Session) files() iter.Seq[File] {
-	return func(yield func(File) bool) {
-		for _, turn := range append(slices.Clip(s.Turns), Turn{Files: s.PendingFiles}) {
-			for _, f := range turn.Files {
-				if !yield(f) {
-					return
-				}
-			}
-		}
+func (s *Session) files() []File {
+	files := slices.Clone(s.PendingFiles)
+	for _, turn := range s.Turns {
+		files = append(files, turn.Files...)
 	}
+	return files
 }
 
 // removeAttached removes the contents that no turn of the conversation has.
 func (s Store) removeAttached(of Session) error {
 	used := map[string]bool{}
-	for f := range of.files() {
+	for _, f := range of.files() {
 		used[filepath.Base(s.attachedPath(of.Name, f.SHA256))] = true
 	}
 	entries, err := os.ReadDir(s.Dir)

@@ -1,20 +1,15 @@
 package session
 
 import (
-	"context"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // contents lists the contents that the folder has.
 func contents(t *testing.T, s Store) (names []string) {
 	t.Helper()
-	entries, err := os.ReadDir(s.Dir)
-	check(t, err)
-	for _, entry := range entries {
+	for _, entry := range must(os.ReadDir(s.Dir))(t) {
 		if isAttached(entry.Name(), "") {
 			names = append(names, entry.Name())
 		}
@@ -24,17 +19,10 @@ func contents(t *testing.T, s Store) (names []string) {
 
 // TestFiles keeps the files of turns: one content each, read again whole, and gone with their conversation.
 func TestFiles(t *testing.T) {
-	s := Store{Dir: filepath.Join(t.TempDir(), "sessions")}
-	ctx := context.Background()
-	open := func(name string) *Handle {
-		t.Helper()
-		h, err := s.Open(ctx, name, start, time.Minute)
-		check(t, err)
-		return h
-	}
+	s := newStore(t)
 	picture, paper := NewFile("a.png", "image/png", []byte("picture")), NewFile("b.pdf", "application/pdf", []byte("paper"))
 	for _, name := range []string{"a", "a.b"} { // each has its own
-		h := open(name)
+		h := mustOpen(t, s, name, start)
 		check(t, h.Ask("given up", []File{NewFile("c.png", "image/png", []byte("other"))}, start))
 		check(t, h.Ask("one", []File{picture, paper}, start))
 		check(t, h.Answer("answer", "node", "model", start))
@@ -44,7 +32,7 @@ func TestFiles(t *testing.T) {
 	if got := contents(t, s); len(got) != 4 {
 		t.Errorf("got the contents %q, want two for each conversation", got)
 	}
-	h := open("a")
+	h := mustOpen(t, s, "a", start)
 	kept := h.Session()
 	if len(kept.Turns) != 2 || len(kept.Turns[0].Files) != 2 || len(kept.PendingFiles) != 1 {
 		t.Fatalf("got %+v", kept)
@@ -71,17 +59,13 @@ func TestFiles(t *testing.T) {
 		t.Error("a path in place of a digest was taken")
 	}
 	h.Close()
-	if _, err := s.Remove(ctx, "a"); err != nil {
-		t.Fatal(err)
-	}
+	must(s.Remove(t.Context(), "a"))(t)
 	for _, name := range contents(t, s) {
 		if !isAttached(name, "a.b") {
 			t.Errorf("%s is left", name)
 		}
 	}
-	stored, err := s.Stored()
-	check(t, err)
-	check(t, stored.Remove(ctx))
+	check(t, must(s.Stored())(t).Remove(t.Context()))
 	if got := contents(t, s); len(got) != 0 {
 		t.Errorf("%q are left", got)
 	}

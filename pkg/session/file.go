@@ -72,33 +72,6 @@ func encode(known any, other fields) ([]byte, error) {
 // decode reads the file of a conversation. It takes the whole file or fails: what is cut, followed by something else,
 // or of another shape is an error.
 func decode(data []byte) (*Session, error) {
-	all, err := open(data)
-	if err != nil {
-		return nil, err
-	}
-	var s Session
-	var turns []json.RawMessage
-	err = errors.Join(
-		all.take("name", &s.Name, true), all.take("used", &s.Used, true), all.take("started", &s.Started, true),
-		all.take("token", &s.Token, true), all.take("nodes", &s.Nodes, false), all.take("pending", &s.Pending, false),
-		all.take("pending_files", &s.PendingFiles, false), all.take("turns", &turns, true),
-	)
-	if err != nil {
-		return nil, err
-	}
-	for i, raw := range turns {
-		turn, err := decodeTurn(raw)
-		if err != nil {
-			return nil, fmt.Errorf("turn %d: %w", i+1, err)
-		}
-		s.Turns = append(s.Turns, turn)
-	}
-	s.other = all.rest()
-	return &s, nil
-}
-
-// open reads the members of the file and checks that this version may use them.
-func open(data []byte) (fields, error) {
 	var all fields
 	if err := json.Unmarshal(data, &all); err != nil {
 		return nil, fmt.Errorf("is damaged: %w", plain(err))
@@ -113,7 +86,25 @@ func open(data []byte) (fields, error) {
 	case version < 1:
 		return nil, fmt.Errorf("is damaged: there is no schema %d", version)
 	}
-	return all, nil
+	var s Session
+	var turns []json.RawMessage
+	err := errors.Join(
+		all.take("name", &s.Name, true), all.take("used", &s.Used, true), all.take("started", &s.Started, true),
+		all.take("token", &s.Token, true), all.take("nodes", &s.Nodes, false), all.take("pending", &s.Pending, false),
+		all.take("pending_files", &s.PendingFiles, false), all.take("turns", &turns, true),
+	)
+	if err != nil {
+		return nil, err
+	}
+	for i, raw := range turns {
+		turn, err := decodeTurn(raw)
+		if err != nil {
+			return nil, fmt.Errorf("turn %d: %w", i+1, err)
+		}
+		s.Turns = append(s.Turns, turn)
+	}
+	s.other = all
+	return &s, nil
 }
 
 func decodeTurn(raw json.RawMessage) (Turn, error) {
@@ -127,7 +118,7 @@ func decodeTurn(raw json.RawMessage) (Turn, error) {
 	if err == nil && t.Role != User && t.Role != Assistant {
 		err = fmt.Errorf("is damaged: there is no role %q", t.Role)
 	}
-	t.other = all.rest()
+	t.other = all
 	return t, err
 }
 
@@ -145,14 +136,6 @@ func (f fields) take(name string, into any, needed bool) error {
 		return fmt.Errorf("is damaged: %s: %w", name, plain(err))
 	}
 	return nil
-}
-
-// rest is what was not taken, nil where nothing is left.
-func (f fields) rest() fields {
-	if len(f) == 0 {
-		return nil
-	}
-	return f
 }
 
 // plain says what is wrong with JSON in words that do not depend on Go's types.

@@ -75,11 +75,7 @@ func askAndWait(dir string) error {
 // again is the test binary as another process.
 func again(t *testing.T, env string) *exec.Cmd {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	child := exec.CommandContext(t.Context(), self)
+	child := exec.CommandContext(t.Context(), must(os.Executable())(t))
 	child.Env = append(os.Environ(), env)
 	child.Stderr = os.Stderr
 	return child
@@ -92,11 +88,7 @@ func newStore(t *testing.T) Store {
 
 func mustOpen(t *testing.T, s Store, name string, now time.Time) *Handle {
 	t.Helper()
-	h, err := s.Open(t.Context(), name, now, 10*time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h
+	return must(s.Open(t.Context(), name, now, 10*time.Minute))(t)
 }
 
 // have makes a session with one turn.
@@ -115,11 +107,7 @@ func write(t *testing.T, path, text string) {
 
 func content(t *testing.T, path string) string {
 	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
+	return string(must(os.ReadFile(path))(t))
 }
 
 // check ends the test at an error, and must gives the value of a call that has none.

@@ -53,7 +53,7 @@ func (s Store) Last() (string, error) {
 	case err != nil:
 		return "", err
 	case len(infos) == 0:
-		return "", &failure{text.Errorf("--session NAME or --new begins one", "there is no session to continue"), ErrNotFound}
+		return "", text.Errorf("--session NAME or --new begins one", "%w to continue", ErrNotFound)
 	}
 	return infos[0].Name, infos[0].Err
 }
@@ -188,16 +188,11 @@ func (s Store) removeEach(ctx context.Context, names []string, sure func(name st
 	return removed, errors.Join(failed...)
 }
 
-// find fails where there is no file for a conversation; one that cannot be read counts.
+// find fails where there is no file for a conversation, or where nothing can be; a file that cannot be read counts.
 func (s Store) find(name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	return s.look(name)
-}
-
-// look fails where a conversation is not there, or where nothing can be.
-func (s Store) look(name string) error {
 	_, err := os.Lstat(s.path(name))
 	switch err = state.NotFolder(s.path(name), err); {
 	case errors.Is(err, fs.ErrNotExist):

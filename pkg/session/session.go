@@ -8,12 +8,14 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -33,27 +35,17 @@ const (
 // What an error is, for errors.Is.
 var (
 	// ErrNotFound is that there is no such conversation, or none at all.
-	ErrNotFound = errors.New("there is no such session")
+	ErrNotFound = errors.New("there is no session")
 	// ErrUnavailable is that the folder cannot be made, read or written. Nothing is wrong with the conversation.
-	ErrUnavailable = errors.New("the sessions cannot be kept")
+	ErrUnavailable = errors.New("the folder of the sessions cannot be used")
 )
 
-// failure is an error that is ErrNotFound or ErrUnavailable, and reads otherwise.
-type failure struct {
-	error
-	kind error
-}
-
-func (f *failure) Unwrap() []error { return []error{f.error, f.kind} }
-
 func notFound(name string) error {
-	return &failure{text.Errorf("ferry config session list shows them", "there is no session %s", name), ErrNotFound}
+	return text.Errorf("ferry config session list shows them", "%w %s", ErrNotFound, name)
 }
 
 // unavailable marks a failure of the system's.
-func unavailable(err error) error {
-	return &failure{fmt.Errorf("the folder of the sessions cannot be used: %w", err), ErrUnavailable}
-}
+func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
 // Store is the folder that holds the conversations. It is made, with mode 0700, when the first one is opened.
 type Store struct{ Dir string }
@@ -237,10 +229,7 @@ func (s Store) read(name string) ([]byte, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, notFound(name)
 	}
-	if blind := s.look(name); blind != nil { // it could not be opened for another reason
-		return nil, blind
-	}
-	return nil, err
+	return nil, cmp.Or(s.find(name), err) // it could not be opened for another reason
 }
 
 // blame names the file that could not be understood. The file stays as it is.
@@ -266,16 +255,8 @@ func newToken() string {
 // isToken reports whether a token has the form of those that newToken makes: it goes into a header, and the file can be
 // changed by hand.
 func isToken(token string) bool {
-	form := strings.Map(func(r rune) rune {
-		switch {
-		case r >= '0' && r <= '9', r >= 'a' && r <= 'f':
-			return 'h'
-		case r == '-':
-			return r
-		}
-		return '?'
-	}, token)
-	return form == "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh"
+	is, _ := regexp.MatchString(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`, token)
+	return is
 }
 
 // IdleAdvised reports whether an idle time is within the advised 300 to 600 s. The range is the reference article's, for

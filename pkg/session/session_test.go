@@ -26,9 +26,7 @@ func TestConversation(t *testing.T) {
 	h.Session().Nodes = "hongkong,singapore"
 	later := start.Add(3 * time.Second)
 	check(t, h.Ask("why <is> the sky blue?\n", nil, start))
-	if err := h.Answer("", "hongkong", "m1", later); err != nil { // an empty answer is one
-		t.Fatal(err)
-	}
+	check(t, h.Answer("", "hongkong", "m1", later)) // an empty answer is one
 	token := h.Session().Token
 	h.Close()
 	h.Close() // nothing
@@ -86,9 +84,7 @@ func TestPromptIsKept(t *testing.T) {
 	if got := h.Session(); got.Pending != "first" || len(got.Turns) != 2 {
 		t.Fatalf("got %+v", got)
 	}
-	if err := h.Answer("late", "n", "m", start.Add(3*time.Second)); err != nil { // as --resend does
-		t.Fatal(err)
-	}
+	check(t, h.Answer("late", "n", "m", start.Add(3*time.Second))) // as --resend does
 	if got := h.Session().Turns[2]; got.Text != "first" || !got.At.Equal(start.Add(time.Second)) {
 		t.Errorf("the prompt became %+v", got)
 	}

@@ -183,20 +183,15 @@ func TestUnavailable(t *testing.T) {
 			t.Errorf("in memory: %+v", got)
 		}
 		h.Close()
-		if _, err := s.Read("work"); !errors.Is(err, ErrUnavailable) {
-			t.Errorf("Read: %v", err)
-		}
-		if _, err := s.List(); !errors.Is(err, ErrUnavailable) {
-			t.Errorf("List: %v", err)
-		}
-		if _, err := s.Last(); !errors.Is(err, ErrUnavailable) {
-			t.Errorf("Last: %v", err)
-		}
-		if _, err := s.Prune(t.Context(), time.Hour, start); !errors.Is(err, ErrUnavailable) {
-			t.Errorf("Prune: %v", err)
-		}
-		if _, err := s.Remove(t.Context(), "work"); !errors.Is(err, ErrUnavailable) {
-			t.Errorf("Remove: %v", err)
+		_, read := s.Read("work")
+		_, list := s.List()
+		_, last := s.Last()
+		_, prune := s.Prune(t.Context(), time.Hour, start)
+		_, remove := s.Remove(t.Context(), "work")
+		for i, err := range []error{read, list, last, prune, remove} {
+			if !errors.Is(err, ErrUnavailable) {
+				t.Errorf("call %d: got %v, want ErrUnavailable", i, err)
+			}
 		}
 	}
 }
@@ -250,9 +245,7 @@ func lent(t *testing.T, s Store) {
 		t.Fatalf("got %v, %v", h, err)
 	}
 	defer h.Close()
-	if err := errors.Join(h.Ask("a", nil, start), h.Answer("b", "", "", start)); err != nil {
-		t.Error(err)
-	}
+	check(t, errors.Join(h.Ask("a", nil, start), h.Answer("b", "", "", start)))
 	if after := content(t, s.path("work")); after != before {
 		t.Errorf("the file became %s", after)
 	}
