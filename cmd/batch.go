@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -129,22 +128,22 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err := order.suits(common.Call(client.Item{Prompt: "x"}).Request); err != nil {
 		return err
 	}
-	in, name, done, err := a.openBatchInput(b.inFile, b.outFile, o.prompt.noStdin)
+	in, err := a.openBatchInput(b.inFile, b.outFile, o.prompt.noStdin)
 	if err != nil {
 		return err
 	}
-	defer done()
-	call.inName = name
+	defer in.Close()
+	call.inName = in.Name
 	if b.inFile != "-" {
 		common.Dir = filepath.Dir(b.inFile)
 	}
 	if call.batch, err = client.OpenBatch(client.BatchFiles{
-		In: in, InName: call.inName, Out: b.outFile, Settings: common.Settings(), Shard: b.shard, Again: b.again, Price: common.Price, Look: o.dryRun,
+		In: in, Out: b.outFile, Request: common, Shard: b.shard, Again: b.again, Look: o.dryRun,
 	}); err != nil {
 		return err
 	}
 	defer call.batch.Close()
-	call.plan = call.batch.Plan()
+	call.plan = call.batch.Plan
 	if call.plan.Files > 0 {
 		with := common.Call(client.Item{Prompt: "x"}).Request
 		with.Files = []*wire.File{{Name: "x", Type: "image/png"}} // which every API takes that takes files
@@ -158,16 +157,12 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	return call.run(c.Context(), common, stages)
 }
 
-// openBatchInput opens the input of a batch, whose files are beside out, and gives what it is called.
-func (a *app) openBatchInput(path, out string, noStdin bool) (in *os.File, name string, done func(), err error) {
-	if name = path; path == "-" {
-		name = "standard input"
-		if a.Stdin == nil || noStdin {
-			return nil, "", nil, usagef("name a file", "--batch -: standard input is closed or not to be read")
-		}
+// openBatchInput opens the input of a batch, whose files are beside out.
+func (a *app) openBatchInput(path, out string, noStdin bool) (*client.BatchInput, error) {
+	if path == "-" && (a.Stdin == nil || noStdin) {
+		return nil, usagef("name a file", "--batch -: standard input is closed or not to be read")
 	}
-	in, done, err = client.OpenBatchInput(path, out, a.Stdin)
-	return in, name, done, err
+	return client.OpenBatchInput(path, out, a.Stdin)
 }
 
 // run sends the batch and reports the result. The first signal ends the sending, the second kills.
@@ -188,8 +183,8 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 	stages.Wait = func(ctx context.Context, p client.Pause) error { return b.pauses.wait(ctx, caught, p, b.Clock.Sleep) }
 	stop := b.showProgress()
 	tally, err := b.batch.Run(ctx, client.BatchRun{
-		Chain: &recovering{b.app, client.Chain(stages)}, Call: common.Call, Attach: common.Attach, Workers: min(b.concurrency, max(1, b.plan.ToSend)),
-		MaxFailures: b.maxFailures, MaxTokens: b.tokenCap, Attempts: b.first.Rule.Attempts, Sending: caught,
+		Chain: &recovering{b.app, client.Chain(stages)}, Workers: min(b.concurrency, max(1, b.plan.ToSend)),
+		MaxFailures: b.maxFailures, MaxTokens: b.tokenCap, Sending: caught,
 		NotUTF8: func(line int) {
 			b.note("line %d: the answer has bytes that are not UTF-8; %s has U+FFFD in their place", line, b.outFile)
 		},
@@ -250,8 +245,8 @@ func (b *batchCall) describe() string {
 	if p.Malformed > 0 {
 		out += text.Count(p.Malformed, "malformed line") + " would not be sent\n"
 	}
-	if p.Ambiguous > 0 {
-		out += inFlight(p.Ambiguous, p.InFlight).Error() + "\n"
+	if p.Ambiguous.Count > 0 {
+		out += inFlight(p.Ambiguous).Error() + "\n"
 	}
 	return b.safe(out) + b.estimate() + "\n"
 }
@@ -266,30 +261,21 @@ func (b *batchCall) sayFaults() {
 		b.complain(fmt.Errorf("%s: and %d more malformed lines", b.inName, p.Malformed-shownFaults))
 	}
 	switch {
-	case p.Ambiguous == 0:
+	case p.Ambiguous.Count == 0:
 	case b.again:
-		b.note("asking again: %s", inFlight(p.Ambiguous, p.InFlight))
+		b.note("asking again: %s", inFlight(p.Ambiguous))
 	default:
-		b.complain(inFlight(p.Ambiguous, p.InFlight))
+		b.complain(inFlight(p.Ambiguous))
 	}
 }
 
 // inFlight names the items that were sent and have no answer.
-func inFlight(count int, ids []string) error {
-	out := "ambiguous, in flight when a run ended: " + firstOf(ids, count)
-	if count > len(ids) {
+func inFlight(items client.Names) error {
+	out := "ambiguous, in flight when a run ended: " + items.String()
+	if items.Count > len(items.First) {
 		out += ", in OUT.failed"
 	}
 	return text.Errorf("they may have been answered and billed; --again asks them again", "%s", out)
-}
-
-// firstOf lists the first of so many names.
-func firstOf(names []string, count int) string {
-	out := strings.Join(names, ", ")
-	if more := count - len(names); more > 0 {
-		out += fmt.Sprintf(" and %d more", more)
-	}
-	return out
 }
 
 // conclude sums up a run: exit code 0 when OUT has an answer to every line.
@@ -298,12 +284,12 @@ func (b *batchCall) conclude(t client.Tally, why error, caught bool) error {
 		b.complain(why)
 	}
 	p := b.plan
-	left := p.Ambiguous // asked again or not, an older one is counted once
+	left := p.Ambiguous.Count // asked again or not, an older one is counted once
 	if b.again {
 		left = 0
 	}
-	if t.Ambiguous > 0 {
-		b.complain(inFlight(t.Ambiguous, t.InFlight))
+	if t.Ambiguous.Count > 0 {
+		b.complain(inFlight(t.Ambiguous))
 	}
 	unsent := p.ToSend - t.Answered - t.Failed
 	sum := fmt.Sprintf("%d of %d answered", p.Done+t.Answered, p.Items+p.Malformed)
@@ -329,7 +315,7 @@ func (b *batchCall) conclude(t client.Tally, why error, caught bool) error {
 	if t.Failed+left+p.Malformed > 0 {
 		hints = append(hints, b.outFile+".failed says which and why")
 	}
-	if unsent+t.Failed-t.Ambiguous > 0 {
+	if unsent+t.Failed-t.Ambiguous.Count > 0 {
 		hints = append(hints, "the same command asks what is not answered")
 	}
 	b.complain(text.Errorf(strings.Join(hints, "; "), "%s", sum))

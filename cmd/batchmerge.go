@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"ferry/pkg/client"
 	"ferry/pkg/text"
@@ -30,12 +31,12 @@ func runMerge(f *pflag.FlagSet, a *app, o callOptions, b batchOptions, outs []st
 	case len(outs) == 0:
 		return usagef("ferry ask --batch IN --merge out-*.jsonl", "--merge needs the OUT of each shard")
 	}
-	in, name, done, err := a.openBatchInput(b.inFile, outs[0], o.prompt.noStdin)
+	in, err := a.openBatchInput(b.inFile, outs[0], o.prompt.noStdin)
 	if err != nil {
 		return err
 	}
-	defer done()
-	merged, err := client.ReadShards(in, name, outs)
+	defer in.Close()
+	merged, err := client.ReadShards(in, outs)
 	if err != nil {
 		return err
 	}
@@ -56,25 +57,26 @@ func runMerge(f *pflag.FlagSet, a *app, o callOptions, b batchOptions, outs []st
 
 // sayMerged says what is missing or there twice, which is exit code 1.
 func (a *app) sayMerged(m *client.Merged, outs int) error {
-	sum := fmt.Sprintf("%d of %d answered, in %s", m.Answered, m.Items+m.Malformed, text.Count(outs, "shard"))
+	answered, lines := m.Items-m.Missing.Count, m.Items+m.Malformed
+	sum := fmt.Sprintf("%d of %d answered, in %s", answered, lines, text.Count(outs, "shard"))
 	if len(m.Absent) > 0 {
-		sum += "; no OUT of shard " + firstOf(m.Absent, len(m.Absent))
+		sum += "; no OUT of shard " + strings.Join(m.Absent, ", ")
 	}
-	if missing := m.Items - m.Answered; missing > 0 {
-		sum += "; without an answer: " + firstOf(m.Missing, missing)
+	if m.Missing.Count > 0 {
+		sum += "; without an answer: " + m.Missing.String()
 	}
 	if m.Malformed > 0 {
 		sum += "; " + text.Count(m.Malformed, "malformed line")
 	}
-	if m.Doubled > 0 {
-		sum += "; answered twice, of which the first was printed: " + firstOf(m.Twice, m.Doubled)
+	if m.Twice.Count > 0 {
+		sum += "; answered twice, of which the first was printed: " + m.Twice.String()
 	}
-	if m.Answered == m.Items+m.Malformed && m.Doubled == 0 {
+	if answered == lines && m.Twice.Count == 0 {
 		a.note("%s", sum)
 		return nil
 	}
 	hint := "the command of a shard asks what it has not answered; its OUT.failed says why"
-	if m.Answered == m.Items+m.Malformed {
+	if answered == lines {
 		hint = "name one OUT of each shard"
 	}
 	a.complain(text.Errorf(hint, "%s", sum))

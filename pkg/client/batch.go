@@ -3,30 +3,28 @@ package client
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 
+	"ferry/pkg/state"
 	"ferry/pkg/text"
 )
 
 // BatchFiles say what a batch is about and where its files are.
 type BatchFiles struct {
-	// In is the input, a regular file, and InName what it is called.
-	In     *os.File
-	InName string
+	In *BatchInput
 	// Out is the path of the results; the batch's other files are beside it.
 	Out string
-	// Settings are what all requests have in common, by name: an OUT that was begun with others is refused.
-	Settings map[string]string
+	// Request is what all items have in common: an OUT that was begun with another is refused.
+	Request *BatchRequest
 	// Shard is the part of the input that is asked.
 	Shard Shard
 	// Again asks the items again that were in flight when an earlier run ended.
 	Again bool
-	// Price guesses what an item costs.
-	Price func(Item) Price
 	// Look opens the batch to look at it alone: nothing is written and no lock taken, and it cannot be run.
 	Look bool
 }
@@ -40,13 +38,33 @@ type Price struct {
 // mostNamed bounds the items and lines that are named one by one.
 const mostNamed = 1000
 
+// Names counts items, and has the ids of the first of them.
+type Names struct {
+	Count int
+	First []string
+}
+
+func (n *Names) add(id string) {
+	if n.Count++; len(n.First) < mostNamed {
+		n.First = append(n.First, id)
+	}
+}
+
+// String lists the ids, and how many more there are.
+func (n Names) String() string {
+	out := strings.Join(n.First, ", ")
+	if more := n.Count - len(n.First); more > 0 {
+		out += fmt.Sprintf(" and %d more", more)
+	}
+	return out
+}
+
 // Plan is what a batch has to do.
 type Plan struct {
 	// Items are all of the input, Done those that OUT has, ToSend those that this run would ask.
 	Items, Done, ToSend int
-	// Ambiguous were in flight when an earlier run ended; InFlight names the first of them.
-	Ambiguous int
-	InFlight  []string
+	// Ambiguous were in flight when an earlier run ended.
+	Ambiguous Names
 	// Files go with those to send, beside texts.
 	Files int
 	// Malformed lines are no items; Faults are the first of them.
@@ -59,15 +77,14 @@ type Plan struct {
 // Batch asks many prompts and keeps each result in files, so that the same batch can be run again until all is
 // done.
 type Batch struct {
+	Plan    Plan
 	files   BatchFiles
-	plan    Plan
-	input   *inputReader
 	record  *record
 	header  journalHeader
 	journal *os.File // with the batch's lock
-	// made says that there was no journal, and outMade that Run made OUT; sent that a request left.
-	made, outMade, ran bool
-	sent               atomic.Bool
+	// made says that there was no journal, ran that Run has begun, and sent that a request left.
+	made, ran bool
+	sent      atomic.Bool
 
 	mu    sync.Mutex
 	tally Tally
@@ -76,11 +93,7 @@ type Batch struct {
 // OpenBatch reads the input and the files of earlier runs. Nothing is sent.
 func OpenBatch(files BatchFiles) (*Batch, error) {
 	b := &Batch{files: files}
-	var err error
-	if b.input, err = newInputReader(files.In, files.InName); err != nil {
-		return nil, err
-	}
-	b.input.shard = files.Shard
+	files.In.shard = files.Shard
 	if err := b.open(); err != nil {
 		b.Close()
 		return nil, err
@@ -90,49 +103,38 @@ func OpenBatch(files BatchFiles) (*Batch, error) {
 
 func (b *Batch) open() error {
 	path := b.files.Out + ".journal"
-	old, err := b.openJournal(path)
+	journal, err := openExisting(path)
 	if err != nil {
 		return err
 	}
-	if b.record, err = readRecord(b.files.Out, old); err != nil {
+	b.made = journal == nil
+	if !b.files.Look {
+		journal.Close() // closing nil does nothing
+		if journal, err = state.OpenLocked(path); errors.As(err, new(*state.HeldError)) {
+			err = fmt.Errorf("%s: another ferry is working on this batch", path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	b.journal = journal
+	if b.record, err = readRecord(b.files.Out, journal); err != nil {
 		return err
 	}
 	b.header = journalHeader{Kind: journalKind, Schema: journalSchema, Settings: map[string]string{}, Shard: b.files.Shard.String()}
-	for name, value := range b.files.Settings {
+	for name, value := range b.files.Request.Settings() {
 		sum := sha256.Sum256([]byte(value))
 		b.header.Settings[name] = hex.EncodeToString(sum[:8])
 	}
-	if b.header.Input, err = b.input.scan(b.count); err != nil {
+	if b.header.Input, err = b.files.In.scan(b.count); err != nil {
 		return err
 	}
 	return b.same()
 }
 
-// openJournal opens the journal with the batch's lock, or only to look at it.
-func (b *Batch) openJournal(path string) (io.Reader, error) {
-	journal, err := openExisting(path)
-	missing := journal == nil
-	switch {
-	case err != nil:
-		return nil, err
-	case b.files.Look && missing:
-		return strings.NewReader(""), nil
-	case b.files.Look:
-		b.journal = journal
-		return journal, nil
-	case !missing:
-		journal.Close()
-	}
-	if b.journal, err = openJournal(path); err != nil {
-		return nil, err
-	}
-	b.made = missing
-	return b.journal, nil
-}
-
 // count takes a line of the input into the plan.
 func (b *Batch) count(item Item, fault *ItemError) error {
-	p := &b.plan
+	p := &b.Plan
 	if fault != nil {
 		if p.Malformed++; len(p.Faults) < mostNamed {
 			p.Faults = append(p.Faults, fault)
@@ -145,15 +147,13 @@ func (b *Batch) count(item Item, fault *ItemError) error {
 		return nil
 	}
 	if b.record.sent.has(item.Line) {
-		if p.Ambiguous++; len(p.InFlight) < mostNamed {
-			p.InFlight = append(p.InFlight, item.ID)
-		}
+		p.Ambiguous.add(item.ID)
 		if !b.files.Again {
 			return nil
 		}
 	}
 	p.ToSend++
-	price := b.files.Price(item)
+	price := b.files.Request.Price(item)
 	p.Input, p.Output, p.Files = p.Input+price.Input, p.Output+price.Output, p.Files+price.Files
 	return nil
 }
@@ -166,18 +166,15 @@ func (b *Batch) same() error {
 	}
 	switch what := b.header.differs(was); {
 	case what == inputDiffers:
-		return text.Errorf("take another --out for this one", "%s: belongs to another input than %s", b.files.Out, b.files.InName)
+		return text.Errorf("take another --out for this one", "%s: belongs to another input than %s", b.files.Out, b.files.In.Name)
 	case what != "":
 		return text.Errorf("take another --out for these settings, or those of the first run",
 			"%s: was begun with another %s", b.files.Out, what)
-	case was.Shard != b.header.Shard:
+	case b.record.shard != b.files.Shard:
 		return text.Errorf("each shard needs an --out of its own", "%s: was begun with another --shard", b.files.Out)
 	}
 	return nil
 }
-
-// Plan is what there is to do.
-func (b *Batch) Plan() Plan { return b.plan }
 
 // Close gives the batch's lock back. A journal that says nothing is removed, and an OUT without an answer that a run made
 // which sent nothing.
@@ -186,9 +183,9 @@ func (b *Batch) Close() {
 		return
 	}
 	begun := b.record != nil && b.record.header != nil
-	switch nothing := !b.sent.Load() && b.plan.ToSend > 0; {
+	switch nothing := !b.sent.Load() && b.Plan.ToSend > 0; {
 	case b.files.Look || begun:
-	case b.ran && nothing && b.outMade:
+	case b.ran && nothing && b.record.isNew:
 		_ = os.Remove(b.files.Out)
 		_ = os.Remove(b.journal.Name())
 	case !b.ran && (b.made || b.record != nil):

@@ -13,19 +13,19 @@ import (
 	"ferry/pkg/wire"
 )
 
-// bench of files for batches.
+// batchTrial is a batch in a folder of its own. Its prompts tell its items apart, which are 9 tokens of output each and a
+// token of input for four letters.
 type batchTrial struct {
-	t        *testing.T
-	in, out  string
-	settings map[string]string
-	again    bool
-	shard    Shard
-	run      BatchRun
-	ask      func(ctx context.Context, item Item) asked
-	price    func(Item) Price
+	t       *testing.T
+	in, out string
+	request BatchRequest
+	again   bool
+	shard   Shard
+	run     BatchRun
+	ask     func(ctx context.Context, prompt string) asked
 
 	mu    sync.Mutex
-	asked []string
+	asked []string // their prompts
 }
 
 func newBatchTrial(t *testing.T, input string) *batchTrial {
@@ -33,27 +33,15 @@ func newBatchTrial(t *testing.T, input string) *batchTrial {
 	dir := t.TempDir()
 	b := &batchTrial{t: t, in: filepath.Join(dir, "in"), out: filepath.Join(dir, "out")}
 	b.write(b.in, input)
-	b.ask = func(_ context.Context, item Item) asked {
+	b.request = BatchRequest{Dir: dir, Endpoint: &Endpoint{MaxTokens: 9}, Clock: &fakeClock{}}
+	b.ask = func(_ context.Context, prompt string) asked { return whole(prompt) }
+	b.run = BatchRun{Workers: 1, Sending: t.Context(), Chain: doerFunc(func(ctx context.Context, call *Call) (*Result, error) {
 		b.mu.Lock()
-		b.asked = append(b.asked, item.ID)
+		b.asked = append(b.asked, call.Request.Prompt)
 		b.mu.Unlock()
-		return whole(item)
-	}
-	b.price = func(Item) Price { return Price{Input: 5, Output: 5} }
-	var items sync.Map // by their calls
-	b.run = BatchRun{
-		Workers: 1, Attempts: 1, Sending: t.Context(),
-		Call: func(item Item) *Call {
-			call := &Call{}
-			items.Store(call, item)
-			return call
-		},
-		Chain: doerFunc(func(ctx context.Context, call *Call) (*Result, error) {
-			item, _ := items.Load(call)
-			ended := b.ask(ctx, item.(Item))
-			return ended.result, ended.err
-		}),
-	}
+		ended := b.ask(ctx, call.Request.Prompt)
+		return ended.result, ended.err
+	})}
 	return b
 }
 
@@ -68,12 +56,12 @@ type asked struct {
 	err    error
 }
 
-// whole is an answer to an item.
-func whole(item Item) asked {
+// whole is an answer to a prompt.
+func whole(prompt string) asked {
 	usage := &wire.Usage{Input: 3, Output: 4}
 	return asked{result: &Result{
 		Node: "n", Model: "m",
-		Answer: wire.Answer{Text: "to " + item.Prompt, Usage: usage}, Attempts: []*Attempt{{Number: 1, Usage: usage}},
+		Answer: wire.Answer{Text: "to " + prompt, Usage: usage}, Attempts: []*Attempt{{Number: 1, Usage: usage}},
 	}}
 }
 
@@ -99,15 +87,21 @@ func (b *batchTrial) read(path string) string {
 	return string(text)
 }
 
-func (b *batchTrial) open() (*Batch, error) {
+// input opens the input, which messages call IN.
+func (b *batchTrial) input() *BatchInput {
 	b.t.Helper()
-	in, err := os.Open(b.in)
+	in, err := OpenBatchInput(b.in, b.out, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.t.Cleanup(func() { in.Close() })
-	return OpenBatch(BatchFiles{In: in, InName: "IN", Out: b.out, Settings: b.settings, Shard: b.shard, Again: b.again,
-		Price: b.price})
+	b.t.Cleanup(in.Close)
+	in.Name = "IN"
+	return in
+}
+
+func (b *batchTrial) open() (*Batch, error) {
+	b.t.Helper()
+	return OpenBatch(BatchFiles{In: b.input(), Out: b.out, Request: &b.request, Shard: b.shard, Again: b.again})
 }
 
 // do opens and runs, and returns what was asked.
@@ -121,5 +115,5 @@ func (b *batchTrial) do() (plan Plan, tally Tally, asked string, err error) {
 	defer batch.Close()
 	tally, err = batch.Run(b.t.Context(), b.run)
 	slices.Sort(b.asked)
-	return batch.Plan(), tally, strings.Join(b.asked, " "), err
+	return batch.Plan, tally, strings.Join(b.asked, " "), err
 }

@@ -3,18 +3,20 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
+	"time"
 )
 
 // Whatever a kill leaves of both files, the next run opens them, keeps every whole line of OUT, asks nothing twice and
 // says what was in flight.
 func TestBatchCutAnywhere(t *testing.T) {
 	b := newBatchTrial(t, "one\ntwo\nthree\n")
-	if _, tally, asked, err := b.do(); err != nil || asked != "1 2 3" || tally.Answered != 3 {
+	if _, tally, asked, err := b.do(); err != nil || asked != "one three two" || tally.Answered != 3 {
 		t.Fatalf("%+v, %q, %v", tally, asked, err)
 	}
 	out, journal := b.read(b.out), b.read(b.out+".journal")
@@ -29,8 +31,8 @@ func TestBatchCutAnywhere(t *testing.T) {
 			b.write(b.out, out[:cutOut])
 			b.write(b.out+".journal", journal[:cut])
 			plan, tally, asked, err := b.do()
-			if err != nil || plan.Done != lines || plan.Ambiguous != sent-lines || tally.Answered != 3-sent ||
-				strings.Count(b.read(b.out), "\n") != 3-plan.Ambiguous || !strings.HasPrefix(b.read(b.out), out[:strings.LastIndex(out[:cutOut], "\n")+1]) {
+			if err != nil || plan.Done != lines || plan.Ambiguous.Count != sent-lines || tally.Answered != 3-sent ||
+				strings.Count(b.read(b.out), "\n") != 3-plan.Ambiguous.Count || !strings.HasPrefix(b.read(b.out), out[:strings.LastIndex(out[:cutOut], "\n")+1]) {
 				t.Fatalf("OUT cut at %d, journal at %d: %+v, %+v, asked %q, %v", cutOut, cut, plan, tally, asked, err)
 			}
 		}
@@ -38,7 +40,7 @@ func TestBatchCutAnywhere(t *testing.T) {
 	for _, cut := range cuts(journal[:header-1], 0) {
 		b.write(b.out, "")
 		b.write(b.out+".journal", journal[:cut])
-		if _, _, asked, err := b.do(); err != nil || asked != "1 2 3" {
+		if _, _, asked, err := b.do(); err != nil || asked != "one three two" {
 			t.Fatalf("a header cut at %d: %q, %v", cut, asked, err)
 		}
 	}
@@ -58,14 +60,12 @@ func cuts(text string, start int) []int {
 
 func TestBatchGoesOn(t *testing.T) {
 	b := newBatchTrial(t, "one\ntwo\nthree\n\n{\"bad\n")
-	answers := map[string]asked{"1": missing(503, false), "2": missing(503, true)}
-	ask := b.ask
-	b.ask = func(ctx context.Context, item Item) asked {
-		asked := ask(ctx, item)
-		if special, ok := answers[item.ID]; ok {
+	answers := map[string]asked{"one": missing(503, false), "two": missing(503, true)}
+	b.ask = func(_ context.Context, prompt string) asked {
+		if special, ok := answers[prompt]; ok {
 			return special
 		}
-		return asked
+		return whole(prompt)
 	}
 	step := func(wantAsked, wantFailed string, wantAmbiguous int) {
 		t.Helper()
@@ -76,18 +76,18 @@ func TestBatchGoesOn(t *testing.T) {
 			failed = append(failed, id)
 		}
 		slices.Sort(failed)
-		if err != nil || asked != wantAsked || strings.Join(failed, " ") != wantFailed || plan.Ambiguous != wantAmbiguous {
+		if err != nil || asked != wantAsked || strings.Join(failed, " ") != wantFailed || plan.Ambiguous.Count != wantAmbiguous {
 			t.Errorf("%+v, asked %q, failed %q, %v", plan, asked, failed, err)
 		}
 	}
-	step("1 2 3", " 1 2", 0)
-	step("1", " 1 2", 1) // 2 may have been carried out
-	delete(answers, "1")
-	step("1", " 2", 1)
+	step("one three two", " 1 2", 0)
+	step("one", " 1 2", 1) // 2 may have been carried out
+	delete(answers, "one")
+	step("one", " 2", 1)
 	b.again = true
-	step("2", " 2", 1)
-	delete(answers, "2")
-	step("2", "", 1)
+	step("two", " 2", 1)
+	delete(answers, "two")
+	step("two", "", 1)
 	step("", "", 0)
 	if got := b.read(b.out); strings.Count(got, "\n") != 3 {
 		t.Errorf("OUT: %s", got)
@@ -103,14 +103,14 @@ func TestBatchRefuses(t *testing.T) {
 		"ids":                                 {`{"id":"a","prompt":"p"}` + "\nx\n" + `{"id":"a","prompt":"q"}`, nil, `lines 1 and 3 have the same id "a"`},
 		"an id that is a later line's number": {`{"id":2,"prompt":"p"}` + "\nx\n", nil, `lines 1 and 2 have the same id "2"`},
 		"another input":                       {"one\n", func(b *batchTrial) { b.write(b.in, "two\n") }, "belongs to another input than IN"},
-		"another setting": {"one\n", func(b *batchTrial) { b.settings = map[string]string{"--model": "m"} },
-			"was begun with another --model"},
-		"OUT of something else":   {"one\n", func(b *batchTrial) { os.Remove(b.out + ".journal") }, "has no journal"},
-		"no OUT":                  {"one\n", func(b *batchTrial) { os.Remove(b.out) }, "and its results in"},
-		"a journal of another":    {"one\n", func(b *batchTrial) { b.write(b.out+".journal", "notes"); os.Remove(b.out) }, "is no journal"},
-		"a journal with a change": {"one\n", func(b *batchTrial) { b.write(b.out+".journal", b.read(b.out+".journal")+"x 1\n") }, "line 3 cannot be read"},
-		"OUT with a change":       {"one\n", func(b *batchTrial) { b.write(b.out, b.read(b.out)+"{}\n") }, "line 2 is no result"},
-		"OUT with a line twice":   {"one\n", func(b *batchTrial) { b.write(b.out, b.read(b.out)+b.read(b.out)) }, "line 2 is the second for line 1"},
+		"another setting":                     {"one\n", func(b *batchTrial) { b.request.Endpoint.Model = "m" }, "was begun with another --model"},
+		"another shard":                       {"one\n", func(b *batchTrial) { b.shard = Shard{2, 3} }, "was begun with another --shard"},
+		"OUT of something else":               {"one\n", func(b *batchTrial) { os.Remove(b.out + ".journal") }, "has no journal"},
+		"no OUT":                              {"one\n", func(b *batchTrial) { os.Remove(b.out) }, "and its results in"},
+		"a journal of another":                {"one\n", func(b *batchTrial) { b.write(b.out+".journal", "notes"); os.Remove(b.out) }, "is no journal"},
+		"a journal with a change":             {"one\n", func(b *batchTrial) { b.write(b.out+".journal", b.read(b.out+".journal")+"x 1\n") }, "line 3 cannot be read"},
+		"OUT with a change":                   {"one\n", func(b *batchTrial) { b.write(b.out, b.read(b.out)+"{}\n") }, "line 2 is no result"},
+		"OUT with a line twice":               {"one\n", func(b *batchTrial) { b.write(b.out, b.read(b.out)+b.read(b.out)) }, "line 2 is the second for line 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBatchTrial(t, c.input)
@@ -145,7 +145,7 @@ func TestBatchLock(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	first.Close()
-	if _, _, asked, err := b.do(); err != nil || asked != "1" {
+	if _, _, asked, err := b.do(); err != nil || asked != "one" {
 		t.Errorf("%q, %v", asked, err)
 	}
 }
@@ -154,10 +154,9 @@ func TestBatchStops(t *testing.T) {
 	many := strings.Repeat("p\n", 20)
 	t.Run("401", func(t *testing.T) {
 		b := newBatchTrial(t, many)
-		b.ask = func(context.Context, Item) asked { return missing(401, false) }
+		b.ask = func(context.Context, string) asked { return missing(401, false) }
 		_, tally, _, err := b.do()
-		var failed *Error
-		if !errors.As(err, &failed) || failed.Status != 401 || tally.Failed != 1 {
+		if failed, ok := errors.AsType[*Error](err); !ok || failed.Status != 401 || tally.Failed != 1 {
 			t.Errorf("%+v, %v", tally, err)
 		}
 	})
@@ -165,15 +164,14 @@ func TestBatchStops(t *testing.T) {
 		b := newBatchTrial(t, many)
 		b.run.MaxFailures = 3
 		calls := 0
-		b.ask = func(_ context.Context, item Item) asked {
+		b.ask = func(_ context.Context, prompt string) asked {
 			if calls++; calls == 3 {
-				return whole(item)
+				return whole(prompt)
 			}
 			return missing(500, false)
 		}
 		_, tally, _, err := b.do()
-		var many *TooManyFailuresError
-		if !errors.As(err, &many) || tally.Failed != 5 || tally.Answered != 1 {
+		if err == nil || !strings.HasPrefix(err.Error(), "3 items in a row failed") || tally.Failed != 5 || tally.Answered != 1 {
 			t.Errorf("%+v, %v", tally, err)
 		}
 	})
@@ -181,8 +179,7 @@ func TestBatchStops(t *testing.T) {
 		b := newBatchTrial(t, many)
 		b.run.MaxTokens, b.run.Workers = 30, 3 // 10 at worst, 7 in fact
 		_, tally, _, err := b.do()
-		var over *TokenCapError
-		if !errors.As(err, &over) || over.Used != 21 || tally.Answered != 3 {
+		if err == nil || !strings.HasSuffix(err.Error(), "so no more were sent; 21 were counted") || tally.Answered != 3 {
 			t.Errorf("%+v, %v", tally, err)
 		}
 	})
@@ -190,11 +187,11 @@ func TestBatchStops(t *testing.T) {
 		b := newBatchTrial(t, many)
 		var stop context.CancelFunc
 		b.run.Sending, stop = context.WithCancel(t.Context())
-		b.ask = func(_ context.Context, item Item) asked {
-			if item.Line == 4 {
+		b.ask = func(_ context.Context, prompt string) asked {
+			if len(b.asked) == 4 {
 				stop()
 			}
-			return whole(item)
+			return whole(prompt)
 		}
 		_, tally, _, err := b.do()
 		if err != nil || tally.Answered != 4 || strings.Count(b.read(b.out), "\n") != 4 {
@@ -203,11 +200,9 @@ func TestBatchStops(t *testing.T) {
 	})
 	t.Run("the input changes", func(t *testing.T) {
 		b := newBatchTrial(t, strings.Repeat(strings.Repeat("p", 1000)+"\n", 500))
-		b.ask = func(_ context.Context, item Item) asked {
-			if item.Line == 1 {
-				b.write(b.in, "other\n")
-			}
-			return whole(item)
+		b.ask = func(_ context.Context, prompt string) asked {
+			b.write(b.in, "other\n")
+			return whole(prompt)
 		}
 		_, tally, _, err := b.do()
 		if !errors.Is(err, errChanged) || tally.Answered > 200 {
@@ -216,68 +211,83 @@ func TestBatchStops(t *testing.T) {
 	})
 }
 
-// withFiles gives every item of a trial a file.
-func withFiles(lines int) string { return strings.Repeat(`{"prompt":"p","files":["f"]}`+"\n", lines) }
+// withFiles are items, of which each has a prompt and a file of its own: p1 and f1, p2 and f2.
+func withFiles(b *batchTrial, items int) {
+	input := ""
+	for i := range items {
+		input += fmt.Sprintf(`{"prompt":"p%[1]d","files":["f%[1]d"]}`+"\n", i+1)
+		b.write(b.file(i+1), "text")
+	}
+	b.write(b.in, input)
+}
 
-// TestBatchAttachStops ends the sending while an item waits for room for its files: it is not sent, is no failure, and is
+func (b *batchTrial) file(item int) string {
+	return filepath.Join(filepath.Dir(b.in), fmt.Sprint("f", item))
+}
+
+// tellingClock calls a function whenever it is asked: for each call, and when its files have been read.
+type tellingClock struct {
+	fakeClock
+	told func()
+}
+
+func (c *tellingClock) Now() time.Time {
+	c.told()
+	return c.fakeClock.Now()
+}
+
+// TestBatchAttachStops ends the sending before the files of an item have been read: it is not sent, is no failure, and is
 // not in flight for the next run.
 func TestBatchAttachStops(t *testing.T) {
-	b := newBatchTrial(t, withFiles(2))
+	b := newBatchTrial(t, "")
+	withFiles(b, 2)
+	batch, err := b.open()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var stop context.CancelFunc
 	b.run.Sending, stop = context.WithCancel(t.Context())
-	b.run.Attach = func(ctx context.Context, _ Item, _ *Call, _ *MemoryShare) error {
-		stop()
-		return ctx.Err() // which ends with the sending
-	}
-	_, tally, asked, err := b.do()
-	if err != nil || asked != "" || tally.Failed != 0 || b.read(b.out+".failed") != "" || b.run.Sending.Err() == nil {
-		t.Errorf("%+v, asked %q, %v, failed %s", tally, asked, err, b.read(b.out+".failed"))
+	b.request.Clock = &tellingClock{told: stop} // for the call of the first item
+	tally, err := batch.Run(t.Context(), b.run)
+	batch.Close()
+	if err != nil || len(b.asked) > 0 || tally.Failed != 0 || b.read(b.out+".failed") != "" || b.run.Sending.Err() == nil {
+		t.Errorf("%+v, asked %q, %v, failed %s", tally, b.asked, err, b.read(b.out+".failed"))
 	}
 	b.run.Sending = t.Context()
-	b.run.Attach = func(context.Context, Item, *Call, *MemoryShare) error { return nil }
-	if plan, _, asked, err := b.do(); err != nil || asked != "1 2" || plan.Ambiguous != 0 {
+	if plan, _, asked, err := b.do(); err != nil || asked != "p1\n\ntext p2\n\ntext" || plan.Ambiguous.Count != 0 {
 		t.Errorf("the next run: %+v, asked %q, %v", plan, asked, err)
 	}
 }
 
 // TestBatchAttachFirst reads the files of an item before the journal says that it is sent.
 func TestBatchAttachFirst(t *testing.T) {
-	b := newBatchTrial(t, withFiles(2))
+	b := newBatchTrial(t, "")
+	withFiles(b, 2)
+	os.Remove(b.file(1))
 	sent := func() int { return strings.Count(b.read(b.out+".journal"), "\ns ") }
-	b.run.Attach = func(_ context.Context, item Item, _ *Call, _ *MemoryShare) error {
+	b.request.Clock = &tellingClock{told: func() {
 		if n := sent(); n != 0 {
-			t.Errorf("%d items are sent when the files of line %d are read, want none", n, item.Line)
+			t.Errorf("%d items are sent when files are read, want none", n)
 		}
-		if item.Line == 1 {
-			return errors.New("unreadable")
-		}
-		return nil
-	}
+	}}
 	_, tally, asked, err := b.do()
-	if err != nil || asked != "2" || tally.Failed != 1 || sent() != 1 || strings.Contains(b.read(b.out+".journal"), "\nf ") {
+	if err != nil || asked != "p2\n\ntext" || tally.Failed != 1 || sent() != 1 || strings.Contains(b.read(b.out+".journal"), "\nf ") {
 		t.Errorf("%+v, asked %q, %v, journal %s", tally, asked, err, b.read(b.out+".journal"))
 	}
 }
 
-// TestBatchPriceStays charges an item what was reserved for it, though its files change meanwhile.
+// TestBatchPriceStays charges an item what was reserved for it, though its file changes meanwhile.
 func TestBatchPriceStays(t *testing.T) {
-	b := newBatchTrial(t, strings.Repeat("p\n", 3))
-	b.run.MaxTokens = 30
-	var grown sync.Map // by their lines
-	b.price = func(item Item) Price {
-		if _, ok := grown.Load(item.Line); ok {
-			return Price{Input: 1000, Output: 5}
-		}
-		return Price{Input: 5, Output: 5}
-	}
-	b.ask = func(_ context.Context, item Item) asked {
-		grown.Store(item.Line, true)
-		failed := missing(503, true) // the price counts
-		failed.result.Attempts[0].Usage = nil
-		return failed
+	b := newBatchTrial(t, "")
+	withFiles(b, 3)
+	price := b.request.Price(Item{Prompt: "p1", Files: []string{"f1"}})
+	b.run.MaxTokens = 3 * (price.Input + price.Output)
+	b.ask = func(context.Context, string) asked {
+		b.write(b.file(len(b.asked)), strings.Repeat("text ", 1000))
+		return missing(503, true) // the price counts
 	}
 	_, tally, _, err := b.do()
-	if err != nil || tally.Failed != 3 {
-		t.Errorf("%+v, %v, want that the 30 tokens are enough for 3 items of 10", tally, err)
+	if err != nil || tally.Failed != 3 || price.Input < 2 {
+		t.Errorf("%+v, %v, want that the tokens of 3 items are enough for them", tally, err)
 	}
 }

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"ferry/pkg/state"
-	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -96,7 +94,7 @@ func (b *BatchRequest) Attach(ctx context.Context, item Item, call *Call, memory
 			_, err = content.ReadFrom(io.LimitReader(file, wire.MaxRequest+1))
 		}
 		if err != nil {
-			return nil, fmt.Errorf("cannot read %s: %w", name, state.Bare(err))
+			return nil, cannotRead(name, err)
 		}
 		return content.Bytes(), nil
 	})
@@ -127,44 +125,4 @@ func (b *BatchRequest) Settings() map[string]string {
 		"--api": string(b.Endpoint.API), "--temperature": number(b.Temperature), "--top-p": number(b.TopP),
 		"--stop": fmt.Sprintf("%q", b.Stop), "--schema": string(b.Schema), "--param": fmt.Sprintf("%q", r.Params),
 	}
-}
-
-// OpenBatchInput opens the input of a batch that writes to out; the path - is stdin. What can be read only once is put into
-// a private file beside out: that disk has to hold the answers too. close ends the use of the file.
-func OpenBatchInput(path, out string, stdin io.Reader) (in *os.File, close func(), err error) {
-	from, name := stdin, "standard input"
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, nil, text.Errorf("", "cannot read %s: %s", path, state.Bare(err))
-		}
-		from, name = file, path
-		defer func() {
-			if in != file {
-				file.Close()
-			}
-		}()
-	}
-	if file, ok := from.(*os.File); ok {
-		info, err := file.Stat()
-		switch {
-		case err != nil:
-			return nil, nil, text.Errorf("", "cannot read %s: %s", name, state.Bare(err))
-		case path != "-" && info.IsDir():
-			return nil, nil, text.Errorf("", "cannot read %s: it is a folder", name)
-		}
-		for _, path := range batchPaths(out) {
-			if written, err := os.Stat(path); err == nil && os.SameFile(info, written) { // the input would be lost
-				return nil, nil, text.Errorf("take another --out", "--batch and --out: the batch writes %s, which is its input", path)
-			}
-		}
-		if path != "-" && info.Mode().IsRegular() {
-			return file, func() { file.Close() }, nil
-		}
-	}
-	in, close, err = spool(from, filepath.Dir(out))
-	if err != nil {
-		return nil, nil, text.Errorf("", "cannot keep %s beside %s: %s", name, out, state.Bare(err))
-	}
-	return in, close, nil
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"ferry/pkg/state"
 	"ferry/pkg/text"
@@ -91,23 +93,33 @@ func fileError(path, msg string, err error) error {
 	return &state.Error{Path: path, Msg: msg, Err: state.Bare(err)}
 }
 
+// cannotRead is an error of a file that is the input or belongs to an item.
+func cannotRead(name string, err error) error {
+	return fmt.Errorf("cannot read %s: %w", name, state.Bare(err))
+}
+
 // batchPaths are the files that a batch writes: OUT, OUT.journal and OUT.failed.
 func batchPaths(out string) [3]string { return [3]string{out, out + ".journal", out + ".failed"} }
 
 // record is what the files say of a batch.
 type record struct {
+	out                string
+	isNew              bool           // there is no OUT
 	header             *journalHeader // nil before the first run
+	shard              Shard          // the header's
 	done, sent         marks
 	journalEnd, outEnd int64 // behind the last whole line
 }
 
 // readRecord reads OUT and the journal, either of which may be missing, and changes nothing. It looks at OUT.failed too, so
 // that a file that cannot be written is found before anything is sent.
-func readRecord(out string, journal io.Reader) (*record, error) {
-	r := &record{}
+func readRecord(out string, journal *os.File) (*record, error) {
+	r := &record{out: out}
 	journalPath := out + ".journal"
-	if err := r.readJournal(journalPath, journal); err != nil {
-		return nil, err
+	if journal != nil {
+		if err := r.readJournal(journalPath, journal); err != nil {
+			return nil, err
+		}
 	}
 	info, err := os.Lstat(out)
 	switch {
@@ -124,11 +136,11 @@ func readRecord(out string, journal io.Reader) (*record, error) {
 	}
 	failed.Close() // closing nil does nothing
 	results, err := openExisting(out)
-	if err != nil || results == nil {
+	if r.isNew = results == nil; err != nil || r.isNew {
 		return r, err
 	}
 	defer results.Close()
-	return r, r.readOut(out, results)
+	return r, r.readOut(results)
 }
 
 // openExisting opens a file of the batch as it will be opened to write, and makes none: it is nil where there is none.
@@ -167,20 +179,22 @@ func (r *record) readJournal(path string, from io.Reader) (err error) {
 	var rest []byte
 	r.journalEnd, rest, err = readWhole(path, from, func(number int, line []byte) error {
 		if r.header == nil {
-			r.header = &journalHeader{}
-			if json.Unmarshal(line, r.header) != nil || r.header.Kind != journalKind || r.header.Schema != journalSchema {
+			h := &journalHeader{}
+			err := json.Unmarshal(line, h)
+			r.header = h
+			r.shard, _ = ParseShard(h.Shard)
+			if err != nil || h.Kind != journalKind || h.Schema != journalSchema || h.Shard != r.shard.String() {
 				return fmt.Errorf("%s: is no journal of a batch that this ferry can read", path)
 			}
 			return nil
 		}
 		kind, digits, _ := bytes.Cut(line, []byte(" "))
 		item, err := strconv.Atoi(string(digits))
+		known := err == nil && item >= 1 && item <= maxLines
 		switch {
-		case err != nil || item < 1 || item > maxLines:
-			return changed(path, number, "cannot be read")
-		case string(kind) == "s":
+		case known && string(kind) == "s":
 			r.sent.set(item)
-		case string(kind) == "f":
+		case known && string(kind) == "f":
 			r.sent.clear(item)
 		default:
 			return changed(path, number, "cannot be read")
@@ -195,14 +209,14 @@ func (r *record) readJournal(path string, from io.Reader) (err error) {
 }
 
 // readOut marks the items that are done.
-func (r *record) readOut(path string, from io.Reader) (err error) {
-	r.outEnd, _, err = readWhole(path, from, func(number int, line []byte) error {
+func (r *record) readOut(from io.Reader) (err error) {
+	r.outEnd, _, err = readWhole(r.out, from, func(number int, line []byte) error {
 		item, ok := itemOf(line)
 		switch {
 		case !ok:
-			return changed(path, number, "is no result of a batch")
+			return changed(r.out, number, "is no result of a batch")
 		case r.done.has(item):
-			return changed(path, number, "is the second for line %d of the input", item)
+			return changed(r.out, number, "is the second for line %d of the input", item)
 		}
 		r.done.set(item)
 		return nil
@@ -232,7 +246,7 @@ type lineFile struct {
 	file file
 	size int64
 	// fresh says that something was written since the last sync.
-	fresh bool
+	fresh atomic.Bool
 	err   error
 }
 
@@ -287,17 +301,13 @@ func (l *lineFile) put(pieces iter.Seq[[]byte]) error {
 		size += int64(n)
 	}
 	l.size = size
-	l.fresh = true
+	l.fresh.Store(true)
 	return nil
 }
 
 // sync puts on the disk what was written before the call. Lines can be put meanwhile.
 func (l *lineFile) sync() error {
-	l.mu.Lock()
-	fresh := l.fresh
-	l.fresh = false
-	l.mu.Unlock()
-	if !fresh {
+	if !l.fresh.Swap(false) {
 		return nil
 	}
 	err := l.file.Sync()
@@ -306,20 +316,8 @@ func (l *lineFile) sync() error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err == nil {
-		l.err = fileError(l.path, "cannot be put on the disk", err)
-	}
+	l.err = cmp.Or(l.err, fileError(l.path, "cannot be put on the disk", err))
 	return l.err
-}
-
-// openJournal takes the batch's lock.
-func openJournal(path string) (*os.File, error) {
-	journal, err := state.OpenLocked(path)
-	var held *state.HeldError
-	if errors.As(err, &held) {
-		return nil, fmt.Errorf("%s: another ferry is working on this batch", path)
-	}
-	return journal, err
 }
 
 // encodeResult gives a result as a line, in pieces.

@@ -63,7 +63,8 @@ func TestBatchSyncs(t *testing.T) {
 		disks := []*fakeFile{{}, {}, {}}
 		sending, halt := context.WithCancelCause(t.Context())
 		r := &running{sending: sending, halt: halt, journal: &lineFile{file: disks[0]}, out: &lineFile{file: disks[1]}, failed: &lineFile{file: disks[2], size: 1}}
-		stop := r.keepSyncing()
+		over := make(chan struct{})
+		go r.keepSynced(over)
 		var written []time.Time
 		for range 40 {
 			written = append(written, time.Now())
@@ -81,7 +82,8 @@ func TestBatchSyncs(t *testing.T) {
 		}
 		disks[0].fails = syscall.EIO
 		_ = r.journal.putLine([]byte("s 1\n"))
-		stop()
+		close(over)
+		synctest.Wait()
 		if !errors.Is(context.Cause(sending), syscall.EIO) {
 			t.Errorf("the sending ended with %v, want %v", context.Cause(sending), syscall.EIO)
 		}

@@ -9,11 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"ferry/pkg/state"
@@ -46,7 +47,8 @@ type Item struct {
 	// Files go with the prompt, by their paths: see BatchRequest.Dir.
 	Files []string
 
-	numbered bool // the id is the line's number
+	numbered bool  // the id is the line's number
+	price    Price // where a run has a cap on tokens: it stays the same when a file changes
 }
 
 // ItemError is a line of the input that is no item.
@@ -71,8 +73,8 @@ type itemLine struct {
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // parseItem reads a line without its end. A blank one is neither an item nor an error.
-func parseItem(number int, line []byte) (item Item, blank bool, err error) {
-	bad := func(msg string, args ...any) (Item, bool, error) {
+func parseItem(number int, line []byte) (item Item, blank bool, fault *ItemError) {
+	bad := func(msg string, args ...any) (Item, bool, *ItemError) {
 		return Item{}, false, &ItemError{number, fmt.Sprintf(msg, args...)}
 	}
 	if number == 1 {
@@ -214,32 +216,89 @@ func (l *lineReader) next() (line []byte, ended bool, err error) {
 	}
 }
 
-// inputReader reads a file as it was when it was opened: what is appended later is not a part of it, and that it was
-// changed ends the reading.
-type inputReader struct {
-	name string
+// BatchInput is a file as it was when it was opened: what is appended later is not a part of it, and that it was changed
+// ends the reading.
+type BatchInput struct {
+	// Name is what the input is called.
+	Name string
+
 	file *os.File
+	temp bool // the file is to be removed
+	info fs.FileInfo
 	at   *io.SectionReader
-	size int64
 	// shard is which part of it is wanted.
 	shard Shard
-	when  time.Time
+}
+
+// OpenBatchInput opens the input of a batch that writes to out; the path - is stdin. What can be read only once is put into
+// a private file beside out: that disk has to hold the answers too.
+func OpenBatchInput(path, out string, stdin io.Reader) (*BatchInput, error) {
+	in, from := &BatchInput{Name: "standard input"}, stdin
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, cannotRead(path, err)
+		}
+		defer func() {
+			if in.file != file {
+				file.Close()
+			}
+		}()
+		in.Name, from = path, file
+	}
+	if file, ok := from.(*os.File); ok {
+		info, err := file.Stat()
+		switch {
+		case err != nil:
+			return nil, cannotRead(in.Name, err)
+		case path != "-" && info.IsDir():
+			return nil, cannotRead(path, errors.New("it is a folder"))
+		}
+		for _, path := range batchPaths(out) {
+			if written, err := os.Stat(path); err == nil && os.SameFile(info, written) { // the input would be lost
+				return nil, text.Errorf("take another --out", "--batch and --out: the batch writes %s, which is its input", path)
+			}
+		}
+		if path != "-" && info.Mode().IsRegular() {
+			in.file, in.info = file, info
+			return in, nil
+		}
+	}
+	if err := in.spool(from, filepath.Dir(out)); err != nil {
+		in.Close()
+		return nil, fmt.Errorf("cannot keep %s beside %s: %s", in.Name, out, state.Bare(err))
+	}
+	return in, nil
+}
+
+// spool puts a stream into a private file in a folder: a batch reads its input twice.
+func (in *BatchInput) spool(from io.Reader, folder string) (err error) {
+	state.Sweep(folder)
+	if in.file, err = os.CreateTemp(folder, state.TempPattern); err != nil {
+		return err
+	}
+	in.temp = os.Remove(in.file.Name()) != nil // at once where the system can, so that a kill leaves nothing
+	if _, err = io.Copy(in.file, from); err != nil {
+		return err
+	}
+	in.info, err = in.file.Stat()
+	return err
+}
+
+// Close ends the use of the file.
+func (in *BatchInput) Close() {
+	in.file.Close() // closing nil does nothing
+	if in.temp {
+		_ = os.Remove(in.file.Name()) // best effort: it is private
+	}
 }
 
 // errChanged is an input that was written to while it was read.
 var errChanged = errors.New("it was changed while the batch was reading it")
 
-func newInputReader(file *os.File, name string) (*inputReader, error) {
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	return &inputReader{name: name, file: file, size: info.Size(), when: info.ModTime()}, nil
-}
-
-func (r *inputReader) Read(p []byte) (int, error) {
-	n, err := r.at.Read(p)
-	if info, failed := r.file.Stat(); failed == nil && (info.Size() != r.size || !info.ModTime().Equal(r.when)) {
+func (in *BatchInput) Read(p []byte) (int, error) {
+	n, err := in.at.Read(p)
+	if info, failed := in.file.Stat(); failed == nil && (info.Size() != in.info.Size() || !info.ModTime().Equal(in.info.ModTime())) {
 		return 0, errChanged
 	}
 	return n, err
@@ -247,36 +306,35 @@ func (r *inputReader) Read(p []byte) (int, error) {
 
 // items calls each with every line of the shard that is not blank: an item, or the *ItemError of a line that is none. What
 // is read goes to seen too, and the ids of all shards to ids, which may be nil.
-func (r *inputReader) items(seen io.Writer, ids *seenIDs, each func(Item, *ItemError) error) error {
-	r.at = io.NewSectionReader(r.file, 0, r.size)
-	in := newLineReader(io.TeeReader(r, seen), maxItem)
+func (in *BatchInput) items(seen io.Writer, ids *seenIDs, each func(Item, *ItemError) error) error {
+	in.at = io.NewSectionReader(in.file, 0, in.info.Size())
+	lines := newLineReader(io.TeeReader(in, seen), maxItem)
 	for {
-		line, _, err := in.next()
-		var fault *ItemError
+		line, _, err := lines.next()
 		var item Item
+		var fault *ItemError
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, errLong):
-			fault = &ItemError{in.number, "is over " + text.Size(maxItem)}
-		case err == nil && in.number > maxLines:
+			fault = &ItemError{lines.number, "is over " + text.Size(maxItem)}
+		case err == nil && lines.number > maxLines:
 			err = fmt.Errorf("it has more than %d lines", maxLines)
 			fallthrough
 		case err != nil:
-			return fileError(r.name, "cannot read", err)
+			return fileError(in.Name, "cannot read", err)
 		default:
 			var blank bool
-			if item, blank, err = parseItem(in.number, line); blank {
+			if item, blank, fault = parseItem(lines.number, line); blank {
 				continue
 			}
-			errors.As(err, &fault)
 		}
 		if ids != nil && fault == nil {
 			if err := ids.add(item); err != nil {
 				return err
 			}
 		}
-		if !r.shard.has(item, line) {
+		if !in.shard.has(item, line) {
 			continue
 		}
 		if err := each(item, fault); err != nil {
@@ -286,10 +344,9 @@ func (r *inputReader) items(seen io.Writer, ids *seenIDs, each func(Item, *ItemE
 }
 
 // scan reads all of the input once. It returns the digest of its bytes and an error where two items have one id.
-func (r *inputReader) scan(each func(Item, *ItemError) error) (digest string, err error) {
+func (in *BatchInput) scan(each func(Item, *ItemError) error) (digest string, err error) {
 	sum := sha256.New()
-	ids := seenIDs{own: map[[16]byte]int{}, numbers: map[int]int{}}
-	err = r.items(sum, &ids, each)
+	err = in.items(sum, &seenIDs{own: map[[16]byte]int{}}, each)
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
@@ -297,26 +354,20 @@ func (r *inputReader) scan(each func(Item, *ItemError) error) (digest string, er
 // number.
 type seenIDs struct {
 	own      map[[16]byte]int // the line, by 128 bits of a digest: no two ids share them by chance
-	numbers  map[int]int      // the line, of own ids that are a number
 	numbered marks
 }
 
 // add fails where an earlier item has the item's id.
 func (s *seenIDs) add(item Item) error {
-	first := 0
+	sum := sha256.Sum256([]byte(item.ID))
+	key := [16]byte(sum[:16])
+	first := s.own[key]
 	if item.numbered {
-		first = s.numbers[item.Line]
 		s.numbered.set(item.Line)
 	} else {
-		sum := sha256.Sum256([]byte(item.ID))
-		key := [16]byte(sum[:16])
-		first = s.own[key]
 		s.own[key] = item.Line
-		if n, err := strconv.Atoi(item.ID); err == nil && n > 0 && strconv.Itoa(n) == item.ID {
-			s.numbers[n] = item.Line
-			if s.numbered.has(n) {
-				first = n
-			}
+		if n, err := strconv.Atoi(item.ID); err == nil && n > 0 && strconv.Itoa(n) == item.ID && s.numbered.has(n) {
+			first = n
 		}
 	}
 	if first == 0 {
@@ -342,39 +393,4 @@ func (m marks) clear(line int) {
 	}
 }
 
-// join adds another set, and the lines that are in both to twice.
-func (m *marks) join(other marks, twice *marks) {
-	for len(*m) < len(other) {
-		*m = append(*m, 0)
-	}
-	for len(*twice) < len(other) {
-		*twice = append(*twice, 0)
-	}
-	for i, word := range other {
-		(*twice)[i] |= (*m)[i] & word
-		(*m)[i] |= word
-	}
-}
-
 func (m marks) has(line int) bool { return line/64 < len(m) && m[line/64]&(1<<(line%64)) != 0 }
-
-// spool puts a stream, which can be read only once, into a private file in a folder: a batch reads its input twice. done
-// removes it.
-func spool(from io.Reader, folder string) (file *os.File, done func(), err error) {
-	state.Sweep(folder)
-	if file, err = os.CreateTemp(folder, state.TempPattern); err != nil {
-		return nil, nil, err
-	}
-	gone := os.Remove(file.Name()) == nil // at once where the system can, so that a kill leaves nothing
-	done = func() {
-		file.Close()
-		if !gone {
-			_ = os.Remove(file.Name()) // best effort: it is private
-		}
-	}
-	if _, err = io.Copy(file, from); err != nil {
-		done()
-		return nil, nil, err
-	}
-	return file, done, nil
-}

@@ -45,11 +45,11 @@ func TestParseItem(t *testing.T) {
 		{"caf\xe9", "line 3: is not UTF-8"},
 		{"a\x00b", "line 3: has a NUL byte"},
 	} {
-		item, blank, err := parseItem(3, []byte(c.line))
+		item, blank, fault := parseItem(3, []byte(c.line))
 		got := fmt.Sprintf("%s %q %q %d", item.ID, item.Prompt, item.Model, item.MaxTokens)
 		switch {
-		case err != nil:
-			got = err.Error()
+		case fault != nil:
+			got = fault.Error()
 		case blank:
 			got = "blank"
 		}
@@ -57,8 +57,8 @@ func TestParseItem(t *testing.T) {
 			t.Errorf("%q: %s, want %s", c.line, got, c.want)
 		}
 	}
-	if item, _, err := parseItem(1, []byte("\ufeff{\"prompt\":\"p\"}")); err != nil || item.Prompt != "p" {
-		t.Errorf("with a byte order mark: %+v, %v", item, err)
+	if item, _, fault := parseItem(1, []byte("\ufeff{\"prompt\":\"p\"}")); fault != nil || item.Prompt != "p" {
+		t.Errorf("with a byte order mark: %+v, %v", item, fault)
 	}
 }
 
@@ -66,8 +66,8 @@ func FuzzParseItem(f *testing.F) {
 	f.Add([]byte("hello"))
 	f.Add([]byte(`{"id":"a","prompt":"p","max_tokens":5}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		item, blank, err := parseItem(2, line)
-		if err == nil && !blank && (strings.TrimSpace(item.Prompt) == "" || item.ID == "" || len(item.ID) > maxID) {
+		item, blank, fault := parseItem(2, line)
+		if fault == nil && !blank && (strings.TrimSpace(item.Prompt) == "" || item.ID == "" || len(item.ID) > maxID) {
 			t.Errorf("%q became %+v", line, item)
 		}
 	})
@@ -101,26 +101,26 @@ func TestOpenBatchInput(t *testing.T) {
 		}
 	}
 	for _, path := range []string{in, "-"} {
-		file, done, err := OpenBatchInput(path, out, strings.NewReader("one\n"))
+		opened, err := OpenBatchInput(path, out, strings.NewReader("one\n"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			text, err := io.ReadAll(io.NewSectionReader(file, 0, 100))
+			text, err := io.ReadAll(io.NewSectionReader(opened.file, 0, 100))
 			if string(text) != "one\n" || err != nil {
 				t.Errorf("%s reads as %q, %v", path, text, err)
 			}
 		}
-		done()
+		opened.Close()
 	}
 	for path, want := range map[string]string{
 		dir: "it is a folder", out: "the batch writes " + out + ", which is its input", filepath.Join(dir, "none"): "no such file",
 	} {
-		if _, _, err := OpenBatchInput(path, out, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := OpenBatchInput(path, out, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", path, err, want)
 		}
 	}
-	if _, _, err := OpenBatchInput("-", filepath.Join(dir, "none", "out"), strings.NewReader("")); err == nil {
+	if _, err := OpenBatchInput("-", filepath.Join(dir, "none", "out"), strings.NewReader("")); err == nil {
 		t.Error("an input was kept in a folder that is not there")
 	}
 }

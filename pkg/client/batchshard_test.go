@@ -28,22 +28,10 @@ func TestParseShard(t *testing.T) {
 func inShards(t *testing.T, input string, of int) map[string]int {
 	t.Helper()
 	found := map[string]int{}
-	path := filepath.Join(t.TempDir(), "in")
-	if err := os.WriteFile(path, []byte(input), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
+	in := newBatchTrial(t, input).input()
 	for number := 1; number <= of; number++ {
-		in, err := newInputReader(file, "IN")
-		if err != nil {
-			t.Fatal(err)
-		}
 		in.shard = Shard{number, of}
-		if _, err = in.scan(func(item Item, fault *ItemError) error {
+		if _, err := in.scan(func(item Item, fault *ItemError) error {
 			key := item.Prompt
 			if fault != nil {
 				key = fault.Msg
@@ -117,12 +105,7 @@ func shardTrial(t *testing.T) (b *batchTrial, outs []string) {
 // merge joins OUTs, and gives what was said and the lines of the items that were written, sorted.
 func (b *batchTrial) merge(outs ...string) (*Merged, string, error) {
 	b.t.Helper()
-	in, err := os.Open(b.in)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer in.Close()
-	m, err := ReadShards(in, "IN", outs)
+	m, err := ReadShards(b.input(), outs)
 	if err != nil {
 		return m, "", err
 	}
@@ -139,18 +122,18 @@ func (b *batchTrial) merge(outs ...string) (*Merged, string, error) {
 func TestMerge(t *testing.T) {
 	b, outs := shardTrial(t)
 	m, items, err := b.merge(outs...)
-	if err != nil || items != "1 2 3 4 5" || m.Answered != 5 || m.Items != 5 || m.Malformed != 1 || len(m.Missing)+len(m.Twice)+len(m.Absent) != 0 {
+	if err != nil || items != "1 2 3 4 5" || m.Items != 5 || m.Malformed != 1 || m.Missing.Count+m.Twice.Count+len(m.Absent) != 0 {
 		t.Fatalf("%+v, items %s, %v", m, items, err)
 	}
 	_, first, _ := b.merge(outs[0])
-	if m, items, err = b.merge(outs[0], outs[0]); err != nil || items != first || m.Doubled != len(strings.Fields(first)) ||
-		m.Answered != m.Doubled || len(m.Missing) != 5-m.Doubled || strings.Join(m.Absent, " ") != "2/2" {
+	if m, items, err = b.merge(outs[0], outs[0]); err != nil || items != first || m.Twice.Count != len(strings.Fields(first)) ||
+		m.Missing.Count != 5-m.Twice.Count || strings.Join(m.Absent, " ") != "2/2" {
 		t.Errorf("the first shard twice: %+v, items %s, want %s, %v", m, items, first, err)
 	}
 	// A line without its end is of a shard that was killed, or is still at work.
 	text := strings.TrimSuffix(b.read(outs[1]), "\n")
 	b.write(outs[1], text)
-	if m, items, err = b.merge(outs...); err != nil || m.Answered != 4 || len(m.Missing) != 1 || len(strings.Fields(items)) != 4 {
+	if m, items, err = b.merge(outs...); err != nil || m.Missing.Count != 1 || len(strings.Fields(items)) != 4 {
 		t.Errorf("the last line cut: %+v, items %s, %v", m, items, err)
 	}
 }
@@ -158,12 +141,7 @@ func TestMerge(t *testing.T) {
 // TestMergeOfLess has an OUT lose its last line between the count and the output.
 func TestMergeOfLess(t *testing.T) {
 	b, outs := shardTrial(t)
-	in, err := os.Open(b.in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	m, err := ReadShards(in, "IN", outs)
+	m, err := ReadShards(b.input(), outs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +161,7 @@ func TestMergeRefuses(t *testing.T) {
 		"another input":           {func(b *batchTrial, _ []string) { b.write(b.in, "one\n") }, "out-1: belongs to another input than IN"},
 		"an OUT of another input": {func(b *batchTrial, _ []string) { b.renew("one\ntwo\n") }, "out-2: are of different runs, with another input"},
 		"another setting": {func(b *batchTrial, _ []string) {
-			b.settings = map[string]string{"--model": "m"}
+			b.request.Endpoint.Model = "m"
 			b.renew(b.read(b.in))
 		}, "are of different runs, with another --model"},
 		"another number of shards": {func(b *batchTrial, _ []string) {
@@ -226,19 +204,4 @@ func (b *batchTrial) renew(input string) {
 		b.t.Fatal(err)
 	}
 	b.write(b.in, was)
-}
-
-// TestShardKeepsToItsOut holds that an OUT belongs to one shard.
-func TestShardKeepsToItsOut(t *testing.T) {
-	b, _ := shardTrial(t)
-	for _, other := range []Shard{{}, {1, 2}, {2, 3}} {
-		b.shard = other
-		if _, err := b.open(); err == nil || !strings.Contains(err.Error(), "out-2: was begun with another --shard") {
-			t.Errorf("shard %v: got %v, want it refused", other, err)
-		}
-	}
-	b.shard = Shard{2, 2}
-	if plan, _, asked, err := b.do(); err != nil || asked != "" || plan.Done != plan.Items {
-		t.Errorf("the same shard: %+v, asked %q, %v, want all done", plan, asked, err)
-	}
 }
