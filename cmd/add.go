@@ -234,9 +234,8 @@ func (s *settings) findAPI(ctx context.Context, name string, at config.Node, kno
 		return env.FindAPI(ctx, whole, secret)
 	}
 	found, err := find()
-	var undecided *client.UndecidedError
 	switch {
-	case err != nil && !errors.As(err, &undecided):
+	case err != nil && !errors.Is(err, client.ErrUndecided):
 		return secret, nil, err
 	case err == nil && found.Open && found.URL.Scheme == "http":
 	default:

@@ -242,7 +242,7 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 		return nil, err
 	}
 	e := &endpoint{config: node, dir: s.file.Dir(), Endpoint: known}
-	e.Zone, e.Sticky, e.Model, e.MaxTokens = node.Zone, node.Sticky, node.Model, node.MaxTokens
+	e.Sticky, e.Model, e.MaxTokens = node.Sticky, node.Model, node.MaxTokens
 	e.Aliases, e.Params, e.StreamOnly = node.Aliases, node.Params, node.StreamOnly
 	e.Rule, e.IdleTimeout = s.values.Retry, s.values.IdleTimeout
 	e.NearModel = func(name string) string { return s.nearModel(node, name, time.Time{}) }

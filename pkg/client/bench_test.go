@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -28,13 +25,7 @@ func newBench(tr *trial) *Bench {
 // A request that stalls ends by bench's own timeout, with a rate limit and without.
 func TestBenchTimeout(t *testing.T) {
 	for _, limited := range []bool{false, true} {
-		released := make(chan struct{})
-		server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-released }))
-		address, err := url.Parse(server.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tr := newTrial(t, address)
+		tr, _ := newServed(t, reply{stall: true})
 		tr.Endpoint.API = wire.Messages
 		if limited {
 			tr.Limiter = roomy{}
@@ -45,8 +36,6 @@ func TestBenchTimeout(t *testing.T) {
 		if want := "NO WHOLE ANSWER WITHIN THE TIMEOUT OF 20MS"; got.Class != "timeout" || !strings.Contains(got.Detail, want) {
 			t.Errorf("limited %v: got %q, %q, want a timeout: %s", limited, got.Class, got.Detail, want)
 		}
-		close(released)
-		server.Close()
 	}
 }
 
@@ -94,8 +83,7 @@ func TestBenchOutcome(t *testing.T) {
 			bench.Outcome{Class: "crashed", Detail: "a crash", Attempts: 1, Billed: 1000, Final: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server := serve(t, append(tt.replies, status(500))...)
-			tr := newTrial(t, server.URL)
+			tr, server := newServed(t, append(tt.replies, status(500))...)
 			tr.Endpoint.API = wire.Messages
 			if tt.change != nil {
 				tt.change(tr)
@@ -117,16 +105,6 @@ func TestBenchOutcome(t *testing.T) {
 	}
 }
 
-func TestBenchStream(t *testing.T) {
-	server := serve(t, reply{status: 200, body: "data: {\"choices\":[{\"delta\":{\"content\":\"pong\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"})
-	tr := newTrial(t, server.URL)
-	tr.Endpoint.API, tr.request.Stream = wire.Chat, true
-	o := newBench(tr).Target(&tr.Endpoint, false)(t.Context(), bench.Request{})
-	if o.Class != "" || o.TTFT <= 0 || o.TTFT > o.Latency || !o.Fresh {
-		t.Errorf("got %+v, want a success with its time to the first token, on a new connection", o)
-	}
-}
-
 // A stream says how many tokens its text has, where that can be known, and how many events had text.
 func TestBenchStreamTokens(t *testing.T) {
 	const text = "data: {\"choices\":[{\"delta\":{\"content\":\"one\"}}]}\n\n"
@@ -142,12 +120,14 @@ func TestBenchStreamTokens(t *testing.T) {
 		{"reasoning that is not counted", thought + text + text, "90", 90, 0, 2},
 		{"no numbers", text, "null", 0, 0, 1},
 	} {
-		server := serve(t, reply{status: 200, body: tt.body + fmt.Sprintf(end, tt.usage)})
-		tr := newTrial(t, server.URL)
+		tr, _ := newServed(t, reply{status: 200, body: tt.body + fmt.Sprintf(end, tt.usage)})
 		tr.Endpoint.API, tr.request.Stream = wire.Chat, true
 		o := newBench(tr).Target(&tr.Endpoint, false)(t.Context(), bench.Request{})
 		if o.Class != "" || o.OutputTokens != int64(tt.tokens) || o.TextTokens != int64(tt.text) || o.Chunks != tt.chunks {
 			t.Errorf("%s: got %+v, want %d tokens, %d of the text, in %d events", tt.name, o, tt.tokens, tt.text, tt.chunks)
+		}
+		if o.TTFT <= 0 || o.TTFT > o.Latency || !o.Fresh {
+			t.Errorf("%s: got %+v, want the time to its first token, on a new connection", tt.name, o)
 		}
 	}
 }

@@ -73,7 +73,7 @@ func (c *Check) Run(ctx context.Context) {
 	probe, err := c.Probe(ctx, call.To(c.Endpoint))
 	stands := c.way(probe, err)
 	if stands {
-		if fromGateway(probe) {
+		if probe.fromGateway() {
 			c.health(ctx)
 			c.oldTLS(ctx)
 			c.stranger(ctx)
@@ -148,7 +148,7 @@ func (c *Check) way(probe *Probe, err error) bool {
 		c.skip("HTTP/3", "it does not go through a proxy")
 	case c.Reach.HTTP3 != transport.NoHTTP3:
 		c.skip("HTTP/3", "TCP was ready first: UDP is slower here, or does not get through")
-	case offersHTTP3(probe.Attempt.Header()):
+	case probe.has("alt-svc", "h3="): // RFC 7838, RFC 9114 section 3.1.1
 		c.skip("HTTP/3", "the node offers it; ferry config set nodes.%s.http3 true has it asked so", c.Endpoint.Name)
 	}
 	// The handshake has shown that one of the pinned keys is in the chain.
@@ -158,13 +158,6 @@ func (c *Check) way(probe *Probe, err error) bool {
 		}
 	}
 	return true
-}
-
-// offersHTTP3 reports whether a reply's Alt-Svc names HTTP/3 (RFC 7838, RFC 9114 section 3.1.1).
-func offersHTTP3(header []Field) bool {
-	return slices.ContainsFunc(header, func(f Field) bool {
-		return strings.EqualFold(f.Name, "Alt-Svc") && strings.Contains(f.Value, "h3=")
-	})
 }
 
 // models reports what the node said to the free request. A list that is open to anyone says nothing about the key: bare
@@ -186,11 +179,11 @@ func (c *Check) models(probe *Probe, err error, bare func() int) {
 		default:
 			c.good("models", "%s; only --live can tell about the key", listed)
 		}
-	case fromGateway(probe) && status == http.StatusForbidden:
+	case probe.fromGateway() && status == http.StatusForbidden:
 		c.skip("models", "the gateway knows the token, whose role may not list models")
 	case c.Keyless:
 		c.skip("models", "not asked with a key; the node answers with status %d", status)
-	case NoModelList(err):
+	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed: // gateways often have no list
 		c.Report(Finding{Skipped, "models", fmt.Sprintf("no list: %s; only --live can tell about the key", err), text.Hint(err)})
 	case c.Live && status >= 400 && status < 500:
 		c.skip("models", "the list is refused: %s", err)
@@ -249,10 +242,13 @@ func (c *Check) live(ctx context.Context, call Call) {
 	c.good("live", "one paid request: answered in %s, %s", text.Latency(result.Latency), paid)
 }
 
-// fromGateway reports whether a reply came through a gateway that ferry configured, which makes itself known by a header.
-func fromGateway(probe *Probe) bool {
-	return slices.ContainsFunc(probe.Attempt.Header(), func(f Field) bool { return f.Name == "x-ferry-gateway" })
+// has reports whether a reply has a header field with such a name and a part of its value.
+func (p *Probe) has(name, part string) bool {
+	return slices.ContainsFunc(p.Attempt.Header(), func(f Field) bool { return f.Name == name && strings.Contains(f.Value, part) })
 }
+
+// fromGateway reports whether a reply came through a gateway that ferry configured, which makes itself known by a header.
+func (p *Probe) fromGateway() bool { return p.has("x-ferry-gateway", "") }
 
 // health, oldTLS and stranger look at what a gateway promises: that it is well, takes no older TLS, and refuses an unknown
 // token. All of it is free; the two requests count against the caller's rate limit there.

@@ -53,6 +53,8 @@ func TestCheck(t *testing.T) {
 		{"no key", []reply{listed}, "", func(c *Check) { c.Keyless, c.Live = true, true }, "✓ address, – TLS, ✓ models, – live", "listed in"},
 		{"no key, no list", []reply{status(401)}, "", func(c *Check) { c.Keyless = true }, "✓ address, – TLS, – models, – live", "status 401"},
 		{"no list", []reply{status(404)}, "", nil, "✓ address, – TLS, – models, – live", "no list: n: status 404"},
+		{"no list by its method", []reply{status(405)}, "", nil, "✓ address, – TLS, – models, – live", "no list: n: status 405"},
+		{"no list, in a 200", []reply{body(`{"error":{"code":404,"message":"m"}}`)}, "", nil, "✓ address, – TLS, – models, – live", "no list: n: status 404"},
 		{"something else", []reply{body(`{}`)}, "", nil, "✓ address, – TLS, – models, – live", "something else than a list"},
 		{"the wrong key", []reply{status(401)}, "", nil, "✓ address, – TLS, ✗ models, – live", "m401"},
 		{"inside", []reply{status(401)}, "", func(c *Check) { c.Inside = true }, "✓ address, ✗ models, – live", "inside ferry"},
@@ -91,23 +93,7 @@ func TestCheckTheWay(t *testing.T) {
 
 // TestCheckHTTP3 says whether a node is asked over HTTP/3, or offers it.
 func TestCheckHTTP3(t *testing.T) {
-	both := func(t *testing.T, quic bool) *trial {
-		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Alt-Svc", `h3=":443"; ma=86400`)
-			_, _ = io.WriteString(w, `{"data":[]}`)
-		}))
-		tr := newTLSTrial(t, server)
-		if quic {
-			socket, err := net.ListenPacket("udp", server.Listener.Addr().String())
-			if err != nil {
-				t.Skip(err) // the port is another's
-			}
-			over := &http3.Server{Handler: server.Config.Handler, TLSConfig: http3.ConfigureTLSConfig(server.TLS)}
-			go over.Serve(socket)
-			t.Cleanup(func() { over.Close(); socket.Close() })
-		}
-		return tr
-	}
+	offering := &server{replies: []reply{{status: 200, header: http.Header{"Alt-Svc": {`h3=":443"; ma=86400`}}, body: `{"data":[]}`}}}
 	for _, tt := range []struct {
 		name  string
 		quic  bool
@@ -121,7 +107,17 @@ func TestCheckHTTP3(t *testing.T) {
 		{"behind a proxy", false, transport.TryHTTP3, &url.URL{Scheme: "http", Host: "p:1"}, "– HTTP/3 it does not go through a proxy"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := both(t, tt.quic)
+			server := httptest.NewUnstartedServer(offering)
+			tr := newTLSTrial(t, server)
+			if tt.quic {
+				socket, err := net.ListenPacket("udp", server.Listener.Addr().String())
+				if err != nil {
+					t.Skip(err) // the port is another's
+				}
+				over := &http3.Server{Handler: offering, TLSConfig: http3.ConfigureTLSConfig(server.TLS)}
+				go over.Serve(socket)
+				t.Cleanup(func() { over.Close(); socket.Close() })
+			}
 			if tt.proxy == nil {
 				tr.reach.HTTP3 = tt.http3
 				tr.Transport = carrier(t, tr.reach)

@@ -3,8 +3,8 @@ package client
 import (
 	"cmp"
 	"errors"
-	"time"
 
+	"ferry/pkg/audit"
 	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
@@ -24,7 +24,7 @@ type (
 		Text       string               `json:"text"`
 		StopReason string               `json:"stop_reason"`
 		Usage      *wire.Usage          `json:"usage"`
-		LatencyMS  float64              `json:"latency_ms"`
+		LatencyMS  audit.Millis         `json:"latency_ms"`
 		Attempts   []attemptDescription `json:"attempts"`
 		Error      *errorDescription    `json:"error"`
 		Files      []fileDescription    `json:"files,omitempty"` // that went with the prompt
@@ -35,9 +35,9 @@ type (
 		Status      int               `json:"status"`
 		Class       Class             `json:"class"`
 		RequestID   string            `json:"request_id"`
-		LatencyMS   float64           `json:"latency_ms"`
-		WaitMS      float64           `json:"wait_ms"`
-		LimitedMS   float64           `json:"limited_ms"` // before the attempt, for the limit
+		LatencyMS   audit.Millis      `json:"latency_ms"`
+		WaitMS      audit.Millis      `json:"wait_ms"`
+		LimitedMS   audit.Millis      `json:"limited_ms"` // before the attempt, for the limit
 		Ambiguous   bool              `json:"ambiguous"`
 		Held        bool              `json:"held"`                  // over a connection that outlives the call
 		Reconnected bool              `json:"reconnected,omitempty"` // sent once more, on a new connection
@@ -46,11 +46,11 @@ type (
 		Phases      phasesDescription `json:"phases_ms"`
 	}
 	phasesDescription struct {
-		DNS      float64 `json:"dns"`
-		Connect  float64 `json:"connect"`
-		TLS      float64 `json:"tls"`
-		Wait     float64 `json:"wait"`
-		Transfer float64 `json:"transfer"`
+		DNS      audit.Millis `json:"dns"`
+		Connect  audit.Millis `json:"connect"`
+		TLS      audit.Millis `json:"tls"`
+		Wait     audit.Millis `json:"wait"`
+		Transfer audit.Millis `json:"transfer"`
 	}
 	errorDescription struct {
 		Class   Class  `json:"class"`
@@ -64,31 +64,28 @@ type (
 
 const descriptionSchema = 1
 
-func raced(handshakes int) int {
-	if handshakes < 2 {
-		return 0
-	}
-	return handshakes
-}
-
 // Describe puts a call into its JSON form. What is no whole answer goes through redact.
 func (r *Result) Describe(failed error, redact func(string) string) *Description {
 	d := &Description{
 		Schema: descriptionSchema, Complete: r.Complete, Node: r.Node, API: r.API, Model: cmp.Or(r.Answer.Model, r.Model),
 		ID: r.Answer.ID, Text: r.Answer.Text, StopReason: r.Answer.StopReason, Usage: r.Answer.Usage,
-		LatencyMS: millis(r.Latency), Attempts: []attemptDescription{}, Files: describeFiles(r.Files),
+		LatencyMS: audit.Millis(r.Latency), Attempts: []attemptDescription{}, Files: describeFiles(r.Files),
 	}
 	for _, at := range r.Attempts {
 		d.RequestID = redact(at.RequestID)
-		d.Attempts = append(d.Attempts, attemptDescription{
+		one := attemptDescription{
 			Node: at.Node, Attempt: at.Number, Status: at.Status, Class: at.Class, RequestID: d.RequestID,
-			LatencyMS: millis(at.Latency), WaitMS: millis(at.Wait), LimitedMS: millis(at.Limited), Ambiguous: at.Ambiguous,
-			Held: at.Held, Reconnected: at.Reconnected, HTTP3: at.HTTP3, Handshakes: raced(at.Handshakes),
+			LatencyMS: audit.Millis(at.Latency), WaitMS: audit.Millis(at.Wait), LimitedMS: audit.Millis(at.Limited),
+			Ambiguous: at.Ambiguous, Held: at.Held, Reconnected: at.Reconnected, HTTP3: at.HTTP3,
 			Phases: phasesDescription{
-				millis(at.Phases.DNS), millis(at.Phases.Connect), millis(at.Phases.TLS),
-				millis(at.Phases.Wait), millis(at.Phases.Transfer),
+				audit.Millis(at.Phases.DNS), audit.Millis(at.Phases.Connect), audit.Millis(at.Phases.TLS),
+				audit.Millis(at.Phases.Wait), audit.Millis(at.Phases.Transfer),
 			},
-		})
+		}
+		if at.Handshakes > 1 {
+			one.Handshakes = at.Handshakes
+		}
+		d.Attempts = append(d.Attempts, one)
 	}
 	if !d.Complete {
 		d.Text = redact(d.Text)
@@ -100,12 +97,10 @@ func (r *Result) Describe(failed error, redact func(string) string) *Description
 		return d
 	}
 	d.Error = &errorDescription{Message: redact(failed.Error())}
-	var e *Error
-	if errors.As(failed, &e) {
+	if e, ok := errors.AsType[*Error](failed); ok {
 		d.Error.Class, d.Error.Status, d.Error.GaveUp = e.Class, e.Status, e.GaveUp
 	}
-	var over *FailoverError
-	if errors.As(failed, &over) {
+	if over, ok := errors.AsType[*FailoverError](failed); ok {
 		d.Error.GaveUp = over.GaveUp()
 	}
 	var apiErr *wire.APIError
@@ -118,8 +113,4 @@ func (r *Result) Describe(failed error, redact func(string) string) *Description
 		d.Error.Body = redact(text.ShownOf(string(r.Body[:min(len(r.Body), 2*text.MostShown)]), text.MostShown, len(r.Body)))
 	}
 	return d
-}
-
-func millis(d time.Duration) float64 {
-	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }

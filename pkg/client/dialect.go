@@ -26,14 +26,12 @@ type Found struct {
 	Others []wire.API
 }
 
-// UndecidedError says that a server wants a key before it shows which APIs it has.
-type UndecidedError struct{}
-
-func (*UndecidedError) Error() string { return "the server says nothing of its API without a key" }
+// ErrUndecided says that a server wants a key before it shows which APIs it has.
+var ErrUndecided = errors.New("the server says nothing of its API without a key")
 
 // FindAPI asks a server which dialects it speaks, by what it says to a body that is no JSON: it cannot be carried out, so
 // that it costs nothing. The endpoint's address and transport are used, and key goes with the requests unless it is zero.
-// It fails with *Error where the server cannot be asked, with *UndecidedError, or where there is none of the dialects.
+// It fails with *Error where the server cannot be asked, with ErrUndecided, or where there is none of the dialects.
 func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Found, error) {
 	var open, closed []Found
 	moved := ""
@@ -65,7 +63,7 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 	case len(open) == 0 && !key.IsZero():
 		return nil, text.Errorf("nothing was written", "%s refuses the key", at.URL.Host)
 	case len(open) == 0 && len(closed) > 1:
-		return nil, &UndecidedError{}
+		return nil, ErrUndecided
 	case len(open) == 0:
 		return &closed[0], nil
 	}
@@ -144,7 +142,9 @@ func (e *Env) tries(ctx context.Context, at *Endpoint) (status int, location str
 	reply, err := at.Transport.RoundTrip(p.request(ctx, e.UserAgent))
 	if err != nil {
 		class, err := classify(ctx, err)
-		return 0, "", &Error{Class: class, Node: at.Name, URL: p.URL, API: at.API, Proxy: at.Proxy, Err: err}
+		failed := &Error{Class: class, Node: at.Name, URL: p.URL, Err: err}
+		failed.hint = (&Call{Endpoint: &Endpoint{Name: at.Name}, prepared: p}).advice(failed)
+		return 0, "", failed
 	}
 	defer reply.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(reply.Body, 64<<10))

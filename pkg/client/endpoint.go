@@ -19,8 +19,8 @@ import (
 
 // Endpoint is a node that is ready to be asked. Commands build all of them in one place, and no stage changes one.
 type Endpoint struct {
-	// Name is the node's, and Zone where it is, for failover; "" where that was not said.
-	Name, Zone string
+	// Name is the node's.
+	Name string
 	// URL is the node's address; the dialect's path is appended to its path, before its query, which is kept.
 	URL *url.URL
 	// Variable is the environment variable that the address comes from, "" where it comes from elsewhere.

@@ -63,12 +63,7 @@ type Error struct {
 	Class Class
 	// Status is the effective status of the last reply, 0 without one.
 	Status int
-	// Node and KeySource say who was asked and where the key came from.
-	Node, KeySource string
-	API             wire.API
-	// Proxy is the node's.
-	Proxy  string
-	Policy retry.Policy
+	Node   string // that was asked
 	// Attempts is how many were made.
 	Attempts int
 	// GaveUp says that another attempt was wanted and none was left, or that the server asked for too long a wait.
@@ -77,36 +72,25 @@ type Error struct {
 	Asked time.Duration
 	// Ambiguous says that the last request may have been carried out though no answer came.
 	Ambiguous bool
-	// URL is what was asked; nil where nothing could be. Variable is the environment variable of its address, "" for none.
-	URL      *url.URL
-	Variable string
-	// Provider says that the node is one of a provider's, which no file defines.
-	Provider bool
+	// URL is what was asked; nil where nothing could be.
+	URL *url.URL
 	// Unsent says that no byte of a request left.
 	Unsent bool
 	Err    error
 
 	excerpt string
-	param   string // what to change in the request
-	// model was asked for, and nearModel is the endpoint's.
-	model     string
-	nearModel func(string) string
+	hint    string // where Err has none
 }
 
 // fail completes an error with what is known of the call.
 func (c *Call) fail(result *Result, e *Error) *Error {
-	e.Node, e.API, e.Policy, e.KeySource = c.Endpoint.Name, c.Endpoint.API, c.Endpoint.Rule.Policy, c.Endpoint.Key.Source()
-	e.Proxy, e.URL, e.Variable, e.Provider = c.Endpoint.Proxy, c.prepared.URL, c.Endpoint.Variable, c.Endpoint.Provider
-	e.model, e.nearModel = c.Request.Model, c.Endpoint.NearModel
+	e.Node, e.URL = c.Endpoint.Name, c.prepared.URL
 	e.Unsent = !slices.ContainsFunc(result.Attempts, func(a *Attempt) bool { return a.Sent })
 	if last := result.last(); last != nil {
 		e.Attempts, e.Ambiguous = last.Number, last.Ambiguous
 		e.excerpt = excerpt(e.Err, result.Body)
-		var apiErr *wire.APIError
-		if errors.As(e.Err, &apiErr) {
-			e.param = apiErr.ParamHint(c.prepared.Body)
-		}
 	}
+	e.hint = c.advice(e)
 	return e
 }
 
@@ -236,17 +220,13 @@ func classOfStatus(status int) Class {
 
 // classify names an error of the RoundTripper or of a body's Read.
 func classify(ctx context.Context, err error) (Class, error) {
-	var deadline *DeadlineError
-	var idle *IdleError
 	var plain *guard.PlainHTTPError
 	var trust *guard.TrustError
 	var dns *net.DNSError
 	var op *net.OpError
-	var limited *text.LimitError
-	var connecting *transport.ConnectTimeoutError
 	var proxy *transport.ProxyError
 	switch {
-	case ctx.Err() != nil && (errors.As(context.Cause(ctx), &deadline) || errors.As(context.Cause(ctx), &idle)):
+	case ctx.Err() != nil && (errors.As(context.Cause(ctx), new(*DeadlineError)) || errors.As(context.Cause(ctx), new(*IdleError))):
 		return Timeout, context.Cause(ctx)
 	case ctx.Err() != nil:
 		return Cancelled, context.Cause(ctx)
@@ -254,9 +234,9 @@ func classify(ctx context.Context, err error) (Class, error) {
 		return PlainHTTP, plain
 	case errors.As(err, &trust):
 		return Trust, trust
-	case errors.As(err, &limited):
+	case errors.As(err, new(*text.LimitError)):
 		return TooLarge, err
-	case errors.As(err, &connecting):
+	case errors.As(err, new(*transport.ConnectTimeoutError)):
 		return Timeout, err
 	case errors.As(err, &proxy) && errors.As(err, &dns):
 		return DNS, &networkError{proxy.Error(), err}
@@ -279,10 +259,6 @@ func classify(ctx context.Context, err error) (Class, error) {
 func root(err error) string { return transport.Innermost(err).Error() }
 
 func broken(err error) bool {
-	for _, known := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, io.ErrClosedPipe} {
-		if errors.Is(err, known) {
-			return true
-		}
-	}
-	return transport.IsReset(err)
+	ends := []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, io.ErrClosedPipe}
+	return transport.IsReset(err) || slices.ContainsFunc(ends, func(end error) bool { return errors.Is(err, end) })
 }

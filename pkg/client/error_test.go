@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ferry/pkg/guard"
 	"ferry/pkg/retry"
 	"ferry/pkg/wire"
 )
@@ -114,8 +115,7 @@ func TestMessagesOfErrors(t *testing.T) {
 func holdMessages(t *testing.T, tests []messageOf) {
 	t.Helper()
 	for _, test := range tests {
-		server := serve(t, test.reply)
-		tr := newTrial(t, server.URL)
+		tr, server := newServed(t, test.reply)
 		tr.Endpoint.API, tr.request.Model, tr.Rule.Policy = test.api, "m", test.policy
 		_, failed := tr.ask(t)
 		if failed == nil || strings.ReplaceAll(failed.Error(), server.URL.String(), "URL") != test.message || strings.ReplaceAll(failed.Hint(), server.URL.String(), "URL") != test.hint {
@@ -125,42 +125,46 @@ func holdMessages(t *testing.T, tests []messageOf) {
 }
 
 func TestMessagesWithoutACall(t *testing.T) {
+	script := retry.Rule{Policy: retry.Script}
 	tests := []struct {
+		endpoint      Endpoint
 		err           *Error
 		message, hint string
 	}{
-		{&Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")}, "status 401", "this node was asked without a key"},
+		{Endpoint{}, &Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")}, "status 401", "this node was asked without a key"},
 		{
-			&Error{Class: Status4xx, Status: 401, Node: "https://h/api", KeySource: "env:FERRY_KEY", Err: errors.New("status 401")},
+			Endpoint{Name: "https://h/api", Key: guard.Unread("env:FERRY_KEY")}, &Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")},
 			"https://h/api: status 401", "the key came from env:FERRY_KEY",
 		},
 		{
-			&Error{Class: Status4xx, Status: 401, Node: "llama", Err: errors.New("status 401")}, "llama: status 401",
+			Endpoint{Name: "llama"}, &Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")}, "llama: status 401",
 			"this node was asked without a key; ferry config key llama stores one",
 		},
 		{
-			&Error{Class: DNS, Node: "hk", Err: &net.DNSError{Err: "no such host", Name: "hk.test", IsNotFound: true}},
+			Endpoint{Name: "hk"}, &Error{Class: DNS, Err: &net.DNSError{Err: "no such host", Name: "hk.test", IsNotFound: true}},
 			"hk: lookup hk.test: no such host", "is the host right? it comes from nodes.hk.url",
 		},
 		{
-			&Error{Class: DNS, Node: "https://hk.test", Err: &net.DNSError{Err: "no such host", Name: "hk.test", IsNotFound: true}},
+			Endpoint{Name: "https://hk.test"}, &Error{Class: DNS, Err: &net.DNSError{Err: "no such host", Name: "hk.test", IsNotFound: true}},
 			"https://hk.test: lookup hk.test: no such host", "is the host right? it comes from the URL",
 		},
 		{
-			&Error{Class: DNS, Node: "hk", Policy: retry.Script, Err: &net.DNSError{Err: "server misbehaving", Name: "hk.test"}},
+			Endpoint{Name: "hk", Rule: script}, &Error{Class: DNS, Err: &net.DNSError{Err: "server misbehaving", Name: "hk.test"}},
 			"hk: lookup hk.test: server misbehaving", "--retry-policy retry-after tries again when no answer comes",
 		},
 		{
-			&Error{Class: Connect, Node: "llama", Policy: retry.Script, URL: &url.URL{Host: "127.0.0.1:11434"}, Err: errors.New("refused")},
+			Endpoint{Name: "llama", Rule: script, URL: &url.URL{Host: "127.0.0.1:11434"}}, &Error{Class: Connect, Err: errors.New("refused")},
 			"llama: refused", "is the server running? --retry-policy retry-after tries again when no answer comes",
 		},
-		{&Error{GaveUp: true, Attempts: 1, Err: errors.New("x")}, "gave up after 1 attempt: x", ""},
-		{&Error{Class: Timeout, Err: &DeadlineError{Timeout: time.Minute}}, "no whole answer within the timeout of 1m0s", "--timeout allows more time"},
-		{&Error{Node: "n\x1b[2J", Err: errors.New("\u202ex")}, `n\x1b[2J: \u202ex`, ""},
+		{Endpoint{}, &Error{GaveUp: true, Err: errors.New("x")}, "gave up after 1 attempt: x", ""},
+		{Endpoint{}, &Error{Class: Timeout, Err: &DeadlineError{Timeout: time.Minute}}, "no whole answer within the timeout of 1m0s", "--timeout allows more time"},
+		{Endpoint{Name: "n\x1b[2J"}, &Error{Err: errors.New("\u202ex")}, `n\x1b[2J: \u202ex`, ""},
 	}
 	for _, test := range tests {
-		if test.err.Error() != test.message || test.err.Hint() != test.hint {
-			t.Errorf("%s, hint %q; want %s, %q", test.err, test.err.Hint(), test.message, test.hint)
+		call := &Call{Endpoint: &test.endpoint, prepared: &Prepared{URL: test.endpoint.URL}}
+		failed := call.fail(&Result{Attempts: []*Attempt{{Number: 1, Sent: true}}}, test.err)
+		if failed.Error() != test.message || failed.Hint() != test.hint {
+			t.Errorf("%s, hint %q; want %s, %q", failed, failed.Hint(), test.message, test.hint)
 		}
 	}
 }

@@ -3,8 +3,7 @@ package client
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,20 +31,26 @@ type order struct {
 	told   []string
 }
 
-func newOrder() *order {
+// newOrder has trials without a zone, of servers with one reply each.
+func newOrder(t *testing.T, replies ...reply) *order {
+	t.Helper()
 	o := &order{}
 	o.OnHandover = func(failed *Error, next Candidate) {
 		o.told = append(o.told, failed.Node+" "+failed.Ending()+", "+next.Name)
 	}
 	o.OnSkip = func(skipped Candidate, err error) { o.told = append(o.told, skipped.Name+" "+err.Error()) }
+	for _, r := range replies {
+		o.add(newTrial(t, serve(t, r).URL), "")
+	}
 	return o
 }
 
-func (o *order) add(tr *trial, name, zone string) {
-	tr.Endpoint.Name = name
+// add names a trial by its place, from 1.
+func (o *order) add(tr *trial, zone string) {
 	o.trials = append(o.trials, tr)
-	o.Candidates = append(o.Candidates, Candidate{Name: name, Zone: zone, Endpoint: func(context.Context) (*Endpoint, error) {
-		o.asked = append(o.asked, name)
+	tr.Endpoint.Name = fmt.Sprint(len(o.trials))
+	o.Candidates = append(o.Candidates, Candidate{Name: tr.Endpoint.Name, Zone: zone, Endpoint: func(context.Context) (*Endpoint, error) {
+		o.asked = append(o.asked, tr.Endpoint.Name)
 		return &tr.Endpoint, nil
 	}})
 }
@@ -92,24 +97,21 @@ func TestHandsOver(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			first, second := newTrial(t, serve(t, test.reply).URL), newTrial(t, serve(t, answer).URL)
-			first.Rule.Policy = test.policy
-			o := newOrder()
-			o.add(first, "first", "")
-			o.add(second, "second", "")
+			o := newOrder(t, test.reply, answer)
+			o.trials[0].Rule.Policy = test.policy
 			result, err := o.do(t.Context(), nil)
 			var failed *Error
 			switch {
 			case test.over && (err != nil || result.Answer.Text != "hello"):
 				t.Errorf("no answer of the second: %v", err)
-			case test.over && !slices.Equal(o.told, []string{"first " + test.ending + ", second"}):
+			case test.over && !slices.Equal(o.told, []string{"1 " + test.ending + ", 2"}):
 				t.Errorf("told %q", o.told)
-			case !test.over && (!errors.As(err, &failed) || failed.Node != "first" || len(o.asked) != 1 || len(o.told) != 0):
+			case !test.over && (!errors.As(err, &failed) || failed.Node != "1" || len(o.asked) != 1 || len(o.told) != 0):
 				t.Errorf("asked %v, told %q: %v", o.asked, o.told, err)
 			case !test.over && failed.Ending() != test.ending:
 				t.Errorf("%q", failed.Ending())
 			}
-			if last := result.last(); test.over && (last.Node != "second" || last.Number != 1 || result.Attempts[0].Node != "first") {
+			if last := result.last(); test.over && (last.Node != "2" || last.Number != 1 || result.Attempts[0].Node != "1") {
 				t.Errorf("the attempts: %+v", last)
 			}
 		})
@@ -138,13 +140,10 @@ func TestUsedUpHandsOver(t *testing.T) {
 		"an error in a 200": {status: 200, body: `{"error":{"code":402,"message":"Insufficient Balance"}}`},
 	} {
 		for _, policy := range retry.Policies() {
-			for _, sink := range []Sink{nil, &discarding{}} {
-				first, second := newTrial(t, serve(t, r).URL), newTrial(t, serve(t, chatAnswer).URL)
-				first.Endpoint.API, second.Endpoint.API = wire.Chat, wire.Chat
-				first.Endpoint.Rule.Policy = policy
-				o := newOrder()
-				o.add(first, "first", "")
-				o.add(second, "second", "")
+			for _, sink := range []Sink{nil, &discard{}} {
+				o := newOrder(t, r, chatAnswer)
+				o.trials[0].Endpoint.API, o.trials[1].Endpoint.API = wire.Chat, wire.Chat
+				o.trials[0].Rule.Policy = policy
 				result, err := o.do(t.Context(), sink)
 				attempts := 2
 				if policy == retry.Script && r.status == 429 {
@@ -160,63 +159,52 @@ func TestUsedUpHandsOver(t *testing.T) {
 }
 
 func TestHandsOverWithoutTrust(t *testing.T) {
-	first, second := newTrial(t, unused(t)), newTrial(t, serve(t, answer).URL)
-	first.Transport = untrusted{}
-	first.Rule.Policy = retry.Backoff
-	o := newOrder()
-	o.add(first, "first", "")
-	o.add(second, "second", "")
+	o := newOrder(t, answer, answer)
+	o.trials[0].Transport, o.trials[0].Rule.Policy = untrusted{}, retry.Backoff
 	_, err := o.do(t.Context(), nil)
-	var failed *Error
-	if !errors.As(err, &failed) || failed.Class != Trust || failed.Attempts != 1 || len(o.asked) != 1 {
+	if failed, ok := errors.AsType[*Error](err); !ok || failed.Class != Trust || failed.Attempts != 1 || len(o.asked) != 1 {
 		t.Errorf("asked %v: %v", o.asked, err)
 	}
 }
 
 // TestHandsOverInTime holds that all nodes have one time: a stalled one takes its share, a wait that does not fit hands
-// over at once, and nobody is asked after the end.
+// over at once, and no node is asked after the end.
 func TestHandsOverInTime(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: seconds of silence, of which a busy machine may need some for an answer")
-	}
-	stalled, waiting, good := reply{stall: true}, status(429, "Retry-After", "40"), answer
-	tests := []struct {
+	const stalled, waiting = "", "HTTP/1.1 429 Busy\r\nRetry-After: 40\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+	good := fmt.Sprintf("%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", head, len(answer.body), answer.body)
+	for _, test := range []struct {
 		name    string
-		replies []reply
+		say     []string // the nodes
 		timeout time.Duration
+		took    time.Duration
 		told    []string
 		end     string // "" for an answer
 	}{
-		{"a stall", []reply{stalled, good}, 10 * time.Second, []string{"1 failed (timeout), 2"}, ""},
+		{"a stall", []string{stalled, good}, 10 * time.Second, 5 * time.Second, []string{"1 failed (timeout), 2"}, ""},
 		{
-			"all stall", []reply{stalled, stalled, stalled}, 6 * time.Second,
+			"all stall", []string{stalled, stalled, stalled}, 6 * time.Second, 6 * time.Second,
 			[]string{"1 failed (timeout), 2", "2 failed (timeout), 3"},
 			"3: no whole answer within the timeout of 6s; before it 1 failed (timeout), 2 failed (timeout)",
 		},
-		{"a wait", []reply{waiting, good}, 30 * time.Second, []string{"1 failed (429), 2"}, ""},
-		{"a wait that fits", []reply{waiting, good}, 10 * time.Minute, []string{"1 gave up after 3 attempts (429), 2"}, ""},
-	}
-	for _, test := range tests {
+		{"a wait", []string{waiting, good}, 30 * time.Second, 0, []string{"1 failed (429), 2"}, ""},
+		{"a wait that fits", []string{waiting, good}, 10 * time.Minute, 80 * time.Second, []string{"1 gave up after 3 attempts (429), 2"}, ""},
+	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			o := newOrder()
-			clock, started := &fakeClock{}, time.Now()
-			for i, r := range test.replies {
-				tr := newTrial(t, serve(t, r).URL)
-				tr.Clock, tr.Timeout, tr.Since = clock, test.timeout, started
-				tr.Rule.Policy = retry.RetryAfter
-				o.add(tr, string(rune('1'+i)), "")
-			}
-			result, err := o.do(t.Context(), nil)
-			if test.end == "" && (err != nil || result.Answer.Text != "hello") || test.end != "" && (err == nil || err.Error() != test.end) {
-				t.Errorf("ended with %v", err)
-			}
-			if !slices.Equal(o.told, test.told) {
-				t.Errorf("told %q", o.told)
-			}
-			if len(result.Attempts) > 1 && result.Latency <= result.Attempts[0].Latency {
-				t.Errorf("%s in all", result.Latency)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				o := newOrder(t)
+				for _, said := range test.say {
+					tr := newStalled(t, said)
+					tr.Timeout, tr.Rule.Policy = test.timeout, retry.RetryAfter
+					o.add(tr, "")
+				}
+				result, err := o.do(t.Context(), nil)
+				if test.end == "" && (err != nil || result.Answer.Text != "hello") || test.end != "" && (err == nil || err.Error() != test.end) {
+					t.Errorf("ended with %v", err)
+				}
+				if !slices.Equal(o.told, test.told) || result.Latency != test.took {
+					t.Errorf("told %q after %s, want %q after %s", o.told, result.Latency, test.told, test.took)
+				}
+			})
 		})
 	}
 }
@@ -230,11 +218,8 @@ func TestStreamHandsOver(t *testing.T) {
 		first string
 		over  bool
 	}{{head + broken, true}, {head + piece + broken, false}, {head + piece, false}, {head, true}} {
-		first, second := newTrial(t, serve(t, reply{raw: test.first}).URL), newTrial(t, serve(t, answer).URL)
-		o := newOrder()
-		o.add(first, "first", "")
-		o.add(second, "second", "")
-		_, err := o.do(t.Context(), &discarding{})
+		o := newOrder(t, reply{raw: test.first}, answer)
+		_, err := o.do(t.Context(), &discard{})
 		if (len(o.asked) == 2) != test.over || (err == nil) != test.over {
 			t.Errorf("%q: asked %v, %v", test.first[len(head):], o.asked, err)
 		}
@@ -246,16 +231,12 @@ func TestStreamHandsOver(t *testing.T) {
 func TestStalledStreamStays(t *testing.T) {
 	for said, asks := range map[string]int{streamHead + piece: 1, streamHead: 2, "": 2} {
 		synctest.Test(t, func(t *testing.T) {
-			sink := &discarding{}
-			o := newOrder()
+			sink := &discard{}
+			o := newOrder(t)
 			for _, words := range []string{said, streamHead + piece + rest} {
-				tr := newTrial(t, mustURL(t, "http://node.test"))
-				tr.Clock, tr.IdleTimeout = realClock{}, 90*time.Second
-				tr.Transport = pipe(t, func(conn net.Conn) {
-					_, _ = io.WriteString(conn, words)
-					_, _ = io.Copy(io.Discard, conn)
-				})
-				o.add(tr, "n", "")
+				tr := newStalled(t, words)
+				tr.IdleTimeout = 90 * time.Second
+				o.add(tr, "")
 			}
 			_, err := o.do(t.Context(), sink)
 			if len(o.asked) != asks || (err == nil) != (asks == 2) || !sink.shown {
@@ -264,15 +245,6 @@ func TestStalledStreamStays(t *testing.T) {
 		})
 	}
 }
-
-// discarding is a sink that shows each piece at once.
-type discarding struct{ shown bool }
-
-func (*discarding) Reset()                   {}
-func (*discarding) Raw([]byte) error         { return nil }
-func (d *discarding) Delta(wire.Delta) error { d.shown = true; return nil }
-func (*discarding) Flush() error             { return nil }
-func (d *discarding) Shown() bool            { return d.shown }
 
 // TestZones holds that a prompt stays in the zone of the node that it was meant for.
 func TestZones(t *testing.T) {
@@ -292,7 +264,7 @@ func TestZones(t *testing.T) {
 		{"cn cn sg", false, 2, "; before it 1 failed (500); 3 was not asked: it has zone sg, 2 has zone cn"},
 	}
 	for _, test := range tests {
-		o := newOrder()
+		o := newOrder(t)
 		o.Across = test.across
 		zones := strings.Fields(strings.ReplaceAll(test.zones, "-", "\"\""))
 		for i, zone := range zones {
@@ -300,14 +272,13 @@ func TestZones(t *testing.T) {
 			if i == len(zones)-1 {
 				r = answer
 			}
-			o.add(newTrial(t, serve(t, r).URL), string(rune('1'+i)), strings.Trim(zone, "\""))
+			o.add(newTrial(t, serve(t, r).URL), strings.Trim(zone, "\""))
 		}
 		_, err := o.do(t.Context(), nil)
 		if len(o.asked) != test.asked || (err == nil) != (test.end == "") {
 			t.Errorf("%s: asked %v: %v", test.zones, o.asked, err)
 		}
-		var over *FailoverError
-		if test.end != "" && (!errors.As(err, &over) || !strings.HasSuffix(err.Error(), test.end) || !strings.HasPrefix(over.Hint(), "--across")) {
+		if over, ok := errors.AsType[*FailoverError](err); test.end != "" && (!ok || !strings.HasSuffix(err.Error(), test.end) || !strings.HasPrefix(over.Hint(), "--across")) {
 			t.Errorf("%s: %v", test.zones, err)
 		}
 	}
@@ -316,14 +287,11 @@ func TestZones(t *testing.T) {
 // TestSkips holds that a later node which cannot be asked is left out, and that the first one is missed at once.
 func TestSkips(t *testing.T) {
 	keyless := Candidate{Name: "keyless", Endpoint: func(context.Context) (*Endpoint, error) { return nil, errors.New("has no key") }}
-	bad, good := newTrial(t, serve(t, status(503)).URL), newTrial(t, serve(t, answer).URL)
-	o := newOrder()
-	o.add(bad, "bad", "")
-	o.add(good, "good", "")
+	o := newOrder(t, status(503), answer)
 	first, last := o.Candidates[0], o.Candidates[1]
 	o.Candidates = []Candidate{first, keyless, last}
 	result, err := o.do(t.Context(), nil)
-	want := []string{"bad gave up after 3 attempts (503), keyless", "keyless has no key", "bad gave up after 3 attempts (503), good"}
+	want := []string{"1 gave up after 3 attempts (503), keyless", "keyless has no key", "1 gave up after 3 attempts (503), 2"}
 	if err != nil || result.Answer.Text != "hello" || !slices.Equal(o.told, want) {
 		t.Errorf("told %q: %v", o.told, err)
 	}
@@ -349,13 +317,9 @@ func TestGaveUpAnywhere(t *testing.T) {
 		{[]reply{status(500), status(503)}, true},
 		{[]reply{status(500), status(500)}, false},
 	} {
-		o := newOrder()
-		for _, r := range test.replies {
-			o.add(newTrial(t, serve(t, r).URL), "n", "")
-		}
+		o := newOrder(t, test.replies...)
 		_, err := o.do(t.Context(), nil)
-		var over *FailoverError
-		if !errors.As(err, &over) || over.GaveUp() != test.gaveUp {
+		if over, ok := errors.AsType[*FailoverError](err); !ok || over.GaveUp() != test.gaveUp {
 			t.Errorf("%v", err)
 		}
 	}

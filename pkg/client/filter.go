@@ -97,18 +97,11 @@ func (f *Filter) CheckRequest(r wire.Request) error {
 }
 
 func (f *Filter) checkRequest(r wire.Request) error {
-	if err := f.check(r.Prompt, "prompt"); err != nil {
-		return err
-	}
-	if err := f.check(r.System, "system prompt"); err != nil {
-		return err
-	}
+	type part struct{ text, where string }
+	parts := []part{{r.Prompt, "prompt"}, {r.System, "system prompt"}}
 	for _, turn := range r.Turns {
-		if turn.Role != session.User {
-			continue
-		}
-		if err := f.check(turn.Text, "conversation"); err != nil {
-			return err
+		if turn.Role == session.User {
+			parts = append(parts, part{turn.Text, "conversation"})
 		}
 	}
 	texts := slices.AppendSeq(slices.Clone(r.Stop), jsonTexts(r.Schema, isOwnName))
@@ -116,7 +109,10 @@ func (f *Filter) checkRequest(r wire.Request) error {
 		texts = slices.AppendSeq(append(texts, name), jsonTexts(value, isOwnName))
 	}
 	for _, text := range texts {
-		if err := f.check(text, "request"); err != nil {
+		parts = append(parts, part{text, "request"})
+	}
+	for _, p := range parts {
+		if err := f.check(p.text, p.where); err != nil {
 			return err
 		}
 	}
@@ -146,8 +142,7 @@ func (f *Filter) withhold(result *Result, failed error) error {
 // withheld is the failure of a call whose answer is not shown. Nothing of it is left to be printed or kept.
 func withheld(result *Result, blocked error) error {
 	result.Answer.Text, result.Body, result.Complete = "", nil, false
-	var match *guard.BlockedError
-	if errors.As(blocked, &match) {
+	if match, ok := errors.AsType[*guard.BlockedError](blocked); ok {
 		blocked = match // and not what another wrote around it
 	}
 	return &Error{Class: Blocked, Status: http.StatusOK, Node: result.Node, Attempts: len(result.Attempts), Err: blocked}
@@ -234,7 +229,4 @@ func eventTexts(b []byte) iter.Seq[string] {
 }
 
 // IsBlocked reports whether the content filter stopped a call.
-func IsBlocked(err error) bool {
-	var blocked *guard.BlockedError
-	return errors.As(err, &blocked)
-}
+func IsBlocked(err error) bool { return errors.As(err, new(*guard.BlockedError)) }

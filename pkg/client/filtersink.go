@@ -69,15 +69,11 @@ func (s *filterSink) pass(d wire.Delta, last bool) (wire.Delta, error) {
 	text, blocked := s.words.take(d.Text, last)
 	safe := wire.Delta{Text: text}
 	if s.filter.Thinking {
-		thoughts, also := s.thoughts.take(d.Reasoning, last)
-		safe.Reasoning = thoughts
-		if blocked == nil {
-			blocked = also
-		}
+		var also error
+		safe.Reasoning, also = s.thoughts.take(d.Reasoning, last)
+		blocked = cmp.Or(blocked, also)
 	}
-	if s.blocked == nil {
-		s.blocked = blocked
-	}
+	s.blocked = cmp.Or(s.blocked, blocked)
 	return safe, blocked
 }
 

@@ -59,21 +59,6 @@ func (c *fakeClock) Sleep(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// realClock waits for real, which in a synctest bubble takes no time.
-type realClock struct{}
-
-func (realClock) Now() time.Time { return time.Now() }
-func (realClock) Sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // reply is one turn of a server: an HTTP reply, or what happens instead.
 type reply struct {
 	status int
@@ -258,6 +243,13 @@ func newTrial(t *testing.T, address *url.URL) *trial {
 	}
 }
 
+// newServed is a trial of a server that plays replies.
+func newServed(t *testing.T, replies ...reply) (*trial, *server) {
+	t.Helper()
+	s := serve(t, replies...)
+	return newTrial(t, s.URL), s
+}
+
 // newTLSTrial is one that trusts a server that was not yet started, and starts it.
 func newTLSTrial(t *testing.T, hs *httptest.Server) *trial {
 	t.Helper()
@@ -328,31 +320,26 @@ func stringsIn(v any) []string {
 		switch v.Kind() {
 		case reflect.String:
 			found = append(found, v.String())
-		case reflect.Pointer:
-			if !v.IsNil() && !seen[v.Pointer()] {
+		case reflect.Pointer, reflect.Interface:
+			if isSeen := v.Kind() == reflect.Pointer && seen[v.Pointer()]; isSeen || v.IsNil() {
+				return
+			}
+			if v.Kind() == reflect.Pointer {
 				seen[v.Pointer()] = true
-				walk(v.Elem())
 			}
-		case reflect.Interface:
-			if !v.IsNil() {
-				walk(v.Elem())
-			}
+			walk(v.Elem())
 		case reflect.Struct:
-			for i := range v.NumField() {
-				walk(v.Field(i))
+			for _, field := range v.Fields() {
+				walk(field)
 			}
-		case reflect.Slice, reflect.Array:
+		case reflect.Slice, reflect.Array, reflect.Map:
 			if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 {
 				found = append(found, string(v.Bytes()))
 				return
 			}
-			for i := range v.Len() {
-				walk(v.Index(i))
-			}
-		case reflect.Map:
-			for _, key := range v.MapKeys() {
+			for key, value := range v.Seq2() {
 				walk(key)
-				walk(v.MapIndex(key))
+				walk(value)
 			}
 		}
 	}

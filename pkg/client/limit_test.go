@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"ferry/pkg/limit"
-	"ferry/pkg/retry"
-	"ferry/pkg/text"
 )
 
 // wallClock is a test's clock as a bucket reads it: by the wall's time, which jumps with each wait.
@@ -18,18 +16,17 @@ type wallClock struct{ *fakeClock }
 
 func (wallClock) Boottime() (time.Duration, string) { return 0, "" }
 
-// limited gives a trial a bucket of its own.
-func (tr *trial) limited(t *testing.T, rate string, burst int) *limit.Bucket {
+// newLimited is a trial that sends 6 requests a minute at most, by a bucket of its own.
+func newLimited(t *testing.T, burst int, replies ...reply) (*trial, *server, *limit.Bucket) {
 	t.Helper()
-	r := limit.Rate{Burst: burst}
-	r.Events, r.Per, _ = text.ParseRate(rate)
+	tr, s := newServed(t, replies...)
 	tr.clock.stop()
-	b, err := limit.NewBucket(t.TempDir(), tr.Endpoint.URL.String(), r, wallClock{tr.clock})
+	b, err := limit.NewBucket(t.TempDir(), s.URL.String(), limit.Rate{Events: 6, Per: time.Minute, Burst: burst}, wallClock{tr.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
 	tr.Limiter = b
-	return b
+	return tr, s, b
 }
 
 // roughly rounds waits to tenths of a second.
@@ -41,11 +38,9 @@ func roughly(waits []time.Duration) []time.Duration {
 	return all
 }
 
-// Every attempt takes its turn first, a retry too, and the wait for it is part of nobody's latency.
+// Every attempt waits for the rate limit first, a retry too, and that wait is a part of no latency.
 func TestTurns(t *testing.T) {
-	s := serve(t, status(503), status(503), answer)
-	tr := newTrial(t, s.URL)
-	tr.limited(t, "6/min", 1)
+	tr, _, _ := newLimited(t, 1, status(503), status(503), answer)
 	result, failed := tr.ask(t)
 	if failed != nil {
 		t.Fatal(failed)
@@ -71,9 +66,7 @@ func TestTurns(t *testing.T) {
 
 // A burst goes out at once.
 func TestTurnsInABurst(t *testing.T) {
-	s := serve(t, status(503), answer)
-	tr := newTrial(t, s.URL)
-	tr.limited(t, "6/min", 2)
+	tr, _, _ := newLimited(t, 2, status(503), answer)
 	if _, failed := tr.ask(t); failed != nil {
 		t.Fatal(failed)
 	}
@@ -84,17 +77,14 @@ func TestTurnsInABurst(t *testing.T) {
 
 // A turn that comes after the deadline is not waited for, and stays for others.
 func TestTurnTooLate(t *testing.T) {
-	s := serve(t, answer)
-	tr := newTrial(t, s.URL)
-	b := tr.limited(t, "6/min", 1)
+	tr, s, b := newLimited(t, 1, answer)
 	tr.Timeout = 9 * time.Second
 	if _, failed := tr.ask(t); failed != nil {
 		t.Fatal(failed)
 	}
 	for range 2 {
 		result, failed := tr.ask(t)
-		var late *limit.TooLongError
-		if failed == nil || failed.Class != Limited || !errors.As(failed, &late) || failed.Hint() == "" || failed.GaveUp {
+		if failed == nil || failed.Class != Limited || !errors.As(failed, new(*limit.TooLongError)) || failed.Hint() == "" || failed.GaveUp {
 			t.Fatalf("got %v", failed)
 		}
 		if len(result.Attempts) != 0 || s.count() != 1 || len(tr.clock.waits) != 0 || result.Latency != 0 {
@@ -112,9 +102,7 @@ func TestTurnTooLate(t *testing.T) {
 
 // Time that was over before the call is the timeout's fault, not the limit's.
 func TestTurnAfterTheDeadline(t *testing.T) {
-	s := serve(t, answer)
-	tr := newTrial(t, s.URL)
-	tr.limited(t, "6/min", 1)
+	tr, s, _ := newLimited(t, 1, answer)
 	tr.Timeout, tr.Since = time.Second, tr.clock.Now().Add(-time.Minute)
 	if _, failed := tr.ask(t); failed == nil || failed.Class != Timeout || s.count() != 0 {
 		t.Errorf("got %v, %d requests", failed, s.count())
@@ -123,9 +111,7 @@ func TestTurnAfterTheDeadline(t *testing.T) {
 
 // A retry whose turn comes too late keeps what is known of the attempt before.
 func TestTurnTooLateForARetry(t *testing.T) {
-	s := serve(t, status(503), answer)
-	tr := newTrial(t, s.URL)
-	tr.limited(t, "6/min", 1)
+	tr, s, _ := newLimited(t, 1, status(503), answer)
 	tr.Timeout = 9 * time.Second
 	result, failed := tr.ask(t)
 	if failed == nil || failed.Class != Limited || failed.Attempts != 1 || len(result.Attempts) != 1 || s.count() != 1 {
@@ -135,9 +121,7 @@ func TestTurnTooLateForARetry(t *testing.T) {
 
 // A wait that is stopped sends nothing, and its turn is given back.
 func TestTurnStopped(t *testing.T) {
-	s := serve(t, answer)
-	tr := newTrial(t, s.URL)
-	b := tr.limited(t, "6/min", 1)
+	tr, s, b := newLimited(t, 1, answer)
 	if _, failed := tr.ask(t); failed != nil {
 		t.Fatal(failed)
 	}
@@ -167,9 +151,7 @@ func TestTurnStopped(t *testing.T) {
 
 // A probe takes a turn as well.
 func TestProbeTakesATurn(t *testing.T) {
-	s := serve(t, body(`{"data":[]}`))
-	tr := newTrial(t, s.URL)
-	tr.limited(t, "6/min", 1)
+	tr, s, _ := newLimited(t, 1, body(`{"data":[]}`))
 	for i := range 2 {
 		probe, err := tr.probe(t.Context())
 		if err != nil || fmt.Sprint(probe.Attempt.Limited.Round(time.Second)) != []string{"0s", "10s"}[i] {
@@ -178,19 +160,7 @@ func TestProbeTakesATurn(t *testing.T) {
 	}
 	tr.Timeout = time.Second
 	probe, err := tr.probe(t.Context())
-	var failed *Error
-	if !errors.As(err, &failed) || failed.Class != Limited || probe.Attempt == nil || s.count() != 2 {
+	if failed, ok := errors.AsType[*Error](err); !ok || failed.Class != Limited || probe.Attempt == nil || s.count() != 2 {
 		t.Errorf("got %v, %d requests", err, s.count())
-	}
-}
-
-// Without a limit there is nothing to take.
-func TestNoLimit(t *testing.T) {
-	s := serve(t, status(503), answer)
-	tr := newTrial(t, s.URL)
-	tr.Rule.Policy = retry.Script
-	result, failed := tr.ask(t)
-	if failed != nil || result.Attempts[0].Limited != 0 || len(tr.clock.waits) != 1 {
-		t.Errorf("%v, waited %v", failed, tr.clock.waits)
 	}
 }

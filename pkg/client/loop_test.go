@@ -100,8 +100,7 @@ func TestLoopOfOtherPolicies(t *testing.T) {
 }
 
 func (told story) hold(t *testing.T) {
-	server := serve(t, told.replies...)
-	tr := newTrial(t, server.URL)
+	tr, server := newServed(t, told.replies...)
 	tr.Rule.Policy = told.policy
 	result, failed := tr.ask(t)
 	if !slices.Equal(tr.clock.waits, told.waits) {
@@ -115,8 +114,8 @@ func (told story) hold(t *testing.T) {
 		if i < len(told.waits) {
 			wait = told.waits[i]
 		}
-		if at.Number != i+1 || at.Wait != wait {
-			t.Errorf("attempt %d says that it is %d and waited %s", i+1, at.Number, at.Wait)
+		if at.Number != i+1 || at.Wait != wait || at.Limited != 0 { // there is no limit
+			t.Errorf("attempt %d says that it is %d and waited %s, %s of it for a limit", i+1, at.Number, at.Wait, at.Limited)
 		}
 	}
 	last := result.last()
@@ -132,7 +131,7 @@ func (told story) hold(t *testing.T) {
 	if got := (end{failed.Class, failed.Status, failed.GaveUp}); got != told.end {
 		t.Errorf("ended with %+v, want %+v: %v", got, told.end, failed)
 	}
-	if failed.Attempts != len(told.waits)+1 || failed.Node != "n" || failed.Policy != told.policy || failed.KeySource != "env:FERRY_TEST" {
+	if failed.Attempts != len(told.waits)+1 || failed.Node != "n" {
 		t.Errorf("%+v", failed)
 	}
 	if result.Answer != (wire.Answer{}) {
@@ -169,8 +168,7 @@ func TestRequest(t *testing.T) {
 }
 
 func TestUsageIsRefusedUnsent(t *testing.T) {
-	server := serve(t, answer)
-	tr := newTrial(t, server.URL)
+	tr, server := newServed(t, answer)
 	tr.request.System = "be brief"
 	result, failed := tr.ask(t)
 	if failed == nil || failed.Class != Usage || !strings.Contains(failed.Error(), "no system prompt") || failed.Hint() == "" {
@@ -199,8 +197,7 @@ func TestAsBody(t *testing.T) {
 		{`{"completion":"hel`, false, "hel"}, // what came of it
 	}
 	for _, test := range tests {
-		server := serve(t, body(test.body))
-		tr := newTrial(t, server.URL)
+		tr, _ := newServed(t, body(test.body))
 		tr.Rule.Attempts = 1
 		result, failed := tr.askIn(t, t.Context(), AsBody)
 		if (failed == nil) != test.ok || result.Answer.Text != test.text || string(result.Body) != test.body {
@@ -247,8 +244,7 @@ func TestTimeoutForbidsAWait(t *testing.T) {
 }
 
 func TestCancelledInAWait(t *testing.T) {
-	server := serve(t, status(429), answer)
-	tr := newTrial(t, server.URL)
+	tr, server := newServed(t, status(429), answer)
 	cause := errors.New("interrupted")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	tr.clock.during = func() { cancel(cause) }
@@ -272,8 +268,7 @@ func TestCancelledInAWait(t *testing.T) {
 // TestOnWait holds that a countdown takes the place of the clock's wait and is told what it waits for, and that its
 // failure ends the call.
 func TestOnWait(t *testing.T) {
-	server := serve(t, status(429), body(`<html>`), answer)
-	tr := newTrial(t, server.URL)
+	tr, server := newServed(t, status(429), body(`<html>`), answer)
 	tr.Rule.Policy, tr.Rule.Attempts = retry.RetryAfter, 4
 	var pauses []Pause
 	tr.Wait = func(_ context.Context, p Pause) error { pauses = append(pauses, p); return nil }
@@ -290,8 +285,7 @@ func TestOnWait(t *testing.T) {
 		t.Error(got)
 	}
 
-	server = serve(t, status(429))
-	tr = newTrial(t, server.URL)
+	tr, server = newServed(t, status(429))
 	broken := errors.New("the terminal is gone")
 	tr.Wait = func(context.Context, Pause) error { return broken }
 	if _, failed := tr.ask(t); failed == nil || !errors.Is(failed, broken) || server.count() != 1 {

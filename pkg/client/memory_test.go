@@ -117,17 +117,7 @@ func TestClip(t *testing.T) {
 		result.clip()
 		kept := []string{string(result.Body), result.Answer.Text}
 		if last := result.last(); last != nil {
-			var apiErr *wire.APIError
-			var none *wire.NotAnswerError
-			var malformed *wire.MalformedError
-			switch {
-			case errors.As(last.Err, &apiErr):
-				kept = append(kept, string(apiErr.Body))
-			case errors.As(last.Err, &none):
-				kept = append(kept, string(none.Body))
-			case errors.As(last.Err, &malformed):
-				kept = append(kept, string(malformed.Body))
-			}
+			kept = append(kept, string(*quoted(last.Err)))
 		}
 		for i, text := range kept {
 			if want := long[:mostClipped-mostClipped%3]; text != want {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 
+	"ferry/pkg/retry"
 	"ferry/pkg/wire"
 )
 
@@ -63,9 +64,8 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 		probe.Models, probe.ModelIDs = list.Count, list.IDs
 		e.morePages(ctx, asked, probe, list.Next)
 	} else {
-		var apiErr *wire.APIError
 		_, err := call.Endpoint.API.Decode(resp.StatusCode, body)
-		if errors.As(err, &apiErr) && apiErr.Status != http.StatusInternalServerError { // which any odd reply would be
+		if apiErr, ok := errors.AsType[*wire.APIError](err); ok && apiErr.Status != http.StatusInternalServerError { // which any odd reply would be
 			at.reject(apiErr, resp)
 		}
 	}
@@ -102,19 +102,13 @@ func (e *Env) morePages(ctx context.Context, asked Call, probe *Probe, next stri
 
 // failure is the attempt's error as a call's.
 func (p *Probe) failure(call *Call, body []byte) error {
-	at := p.Attempt
-	if at.Err == nil {
+	if p.Attempt.Err == nil {
 		return nil
 	}
-	e := call.Endpoint
-	return &Error{
-		Class: at.Class, Status: at.Status, Node: e.Name, API: e.API, KeySource: e.Key.Source(), Proxy: e.Proxy,
-		URL: call.prepared.URL, Variable: e.Variable, Provider: e.Provider, Attempts: 1, Err: at.Err, excerpt: excerpt(at.Err, body),
-	}
-}
-
-// NoModelList reports whether a failed probe says only that the node has no such list, as gateways often have none.
-func NoModelList(err error) bool {
-	var apiErr *wire.APIError
-	return errors.As(err, &apiErr) && (apiErr.Status == http.StatusNotFound || apiErr.Status == http.StatusMethodNotAllowed)
+	asked, endpoint, at := *call, *call.Endpoint, p.Attempt
+	endpoint.Rule, endpoint.NearModel = retry.Rule{}, nil // a probe is not tried again, and asks for no model
+	asked.Endpoint = &endpoint
+	e := asked.fail(&Result{Attempts: []*Attempt{at}, Body: body}, &Error{Class: at.Class, Status: at.Status, Err: at.Err})
+	e.Unsent = false // no hint says it of a probe
+	return e
 }

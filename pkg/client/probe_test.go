@@ -16,29 +16,27 @@ func TestProbe(t *testing.T) {
 		reply   reply
 		models  int
 		class   Class
-		noList  bool
 		message string
 	}{
-		{"two models", body(`{"data":[{"id":"a"},{"id":"b"}]}`), 2, "", false, ""},
-		{"the first page of two", body(`{"data":[{"id":"a"},{"id":"b"}],"has_more":true,"last_id":""}`), 2, "", false, ""},
-		{"none", body(`{"data":[]}`), 0, "", false, ""},
-		{"no list", body(`{"models":[]}`), -1, "", false, ""},
-		{"HTML", body(`<html>`), -1, "", false, ""},
-		{"an odd reply", body(`{"message":"nothing here"}`), -1, "", false, ""},
-		{"401 in a 200", body(`{"error":{"code":401,"message":"no key"}}`), -1, Status4xx, false, "n: status 401: no key"},
-		{"404 in a 200", body(`{"error":{"code":404,"message":"no list"}}`), -1, Status4xx, true, "n: status 404: no list (URL/v1/models)"},
-		{"401", status(401), -1, Status4xx, false, "n: status 401: m401"},
-		{"404", status(404), -1, Status4xx, true, "n: status 404: m404 (URL/v1/models)"},
-		{"405", status(405), -1, Status4xx, true, "n: status 405: m405"},
-		{"a redirect", status(302, "Location", "/login"), -1, Redirect, false, "n: status 302: a redirect to /login, not followed"},
-		{"cut", reply{raw: head + "Content-Length: 99\r\n\r\n{"}, -1, Truncated, false, "n: the answer was cut after 1 bytes"},
-		{"the key", reply{status: 400, body: `{"error":{"message":"` + canary + `"}}`}, -1, Status4xx, false, "n: status 400: ***"},
-		{"the key in no reply", reply{raw: canary + "\r\n\r\n"}, -1, Protocol, false, ""},
+		{"two models", body(`{"data":[{"id":"a"},{"id":"b"}]}`), 2, "", ""},
+		{"the first page of two", body(`{"data":[{"id":"a"},{"id":"b"}],"has_more":true,"last_id":""}`), 2, "", ""},
+		{"none", body(`{"data":[]}`), 0, "", ""},
+		{"no list", body(`{"models":[]}`), -1, "", ""},
+		{"HTML", body(`<html>`), -1, "", ""},
+		{"an odd reply", body(`{"message":"nothing here"}`), -1, "", ""},
+		{"401 in a 200", body(`{"error":{"code":401,"message":"no key"}}`), -1, Status4xx, "n: status 401: no key"},
+		{"404 in a 200", body(`{"error":{"code":404,"message":"no list"}}`), -1, Status4xx, "n: status 404: no list (URL/v1/models)"},
+		{"401", status(401), -1, Status4xx, "n: status 401: m401"},
+		{"404", status(404), -1, Status4xx, "n: status 404: m404 (URL/v1/models)"},
+		{"405", status(405), -1, Status4xx, "n: status 405: m405"},
+		{"a redirect", status(302, "Location", "/login"), -1, Redirect, "n: status 302: a redirect to /login, not followed"},
+		{"cut", reply{raw: head + "Content-Length: 99\r\n\r\n{"}, -1, Truncated, "n: the answer was cut after 1 bytes"},
+		{"the key", reply{status: 400, body: `{"error":{"message":"` + canary + `"}}`}, -1, Status4xx, "n: status 400: ***"},
+		{"the key in no reply", reply{raw: canary + "\r\n\r\n"}, -1, Protocol, ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			server := serve(t, test.reply)
-			tr := newTrial(t, server.URL)
+			tr, server := newServed(t, test.reply)
 			tr.Endpoint.API = wire.Messages
 			probe, err := tr.probe(t.Context())
 			if probe.Models != test.models || !probe.Connected || probe.State != nil || probe.Attempt.Class != test.class {
@@ -48,10 +46,10 @@ func TestProbe(t *testing.T) {
 				t.Errorf("%q", found)
 			}
 			var failed *Error
-			if errors.As(err, &failed) != (test.class != "") || NoModelList(err) != test.noList {
+			if errors.As(err, &failed) != (test.class != "") {
 				t.Fatalf("%v", err)
 			}
-			if failed != nil && (failed.Class != test.class || test.message != "" && strings.ReplaceAll(failed.Error(), server.URL.String(), "URL") != test.message || failed.KeySource == "") {
+			if failed != nil && (failed.Class != test.class || test.message != "" && strings.ReplaceAll(failed.Error(), server.URL.String(), "URL") != test.message || failed.Status == 401 && !strings.HasPrefix(failed.Hint(), "the key came from env:FERRY_TEST")) {
 				t.Errorf("%+v: %v", failed, err)
 			}
 			r := server.requests[0]
@@ -65,8 +63,7 @@ func TestProbe(t *testing.T) {
 func TestProbeOfWhatIsNotThere(t *testing.T) {
 	tr := newTrial(t, unused(t))
 	probe, err := tr.probe(t.Context())
-	var failed *Error
-	if !errors.As(err, &failed) || failed.Class != Connect || probe.Connected || probe.Models != -1 || probe.Addresses != nil {
+	if failed, ok := errors.AsType[*Error](err); !ok || failed.Class != Connect || probe.Connected || probe.Models != -1 || probe.Addresses != nil {
 		t.Errorf("%+v, %v", probe, err)
 	}
 	server := serve(t, body(`{"data":[]}`))
@@ -98,8 +95,7 @@ func TestProbePages(t *testing.T) {
 		"endless":          {endless, "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := serve(t, c.replies...)
-			tr := newTrial(t, server.URL)
+			tr, server := newServed(t, c.replies...)
 			tr.Endpoint.API = wire.Messages
 			probe, err := tr.probe(t.Context())
 			if err != nil || probe.More != c.more || probe.Models != len(probe.ModelIDs) {

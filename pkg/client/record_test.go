@@ -2,7 +2,6 @@ package client
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -68,22 +67,12 @@ func TestNothingKeepsTheKey(t *testing.T) {
 
 // TestRecord holds what an attempt says of its reply and of its connection.
 func TestRecord(t *testing.T) {
-	reply := func(code int, body string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header()["Set-Cookie"] = []string{"a=session", "b=session"}
-			w.Header()["X-Two"] = []string{"2", "1"}
-			w.Header().Set("X-Escape", "a\x9b31mb")
-			w.Header().Set("Request-Id", "req_1")
-			w.WriteHeader(code)
-			_, _ = io.WriteString(w, body)
-		}
+	header := http.Header{
+		"Set-Cookie": {"a=session", "b=session"}, "X-Two": {"2", "1"}, "X-Escape": {"a\x9b31mb"}, "Request-Id": {"req_1"},
 	}
-	turns := []http.HandlerFunc{reply(429, "busy"), reply(200, `{"completion":"hello"}`)}
-	hs := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		now := turns[0]
-		turns = turns[1:]
-		now(w, r)
-	}))
+	hs := httptest.NewUnstartedServer(&server{replies: []reply{
+		{status: 429, header: header, body: "busy"}, {status: 200, header: header, body: `{"completion":"hello"}`},
+	}})
 	tr := newTLSTrial(t, hs)
 	result, failed := tr.ask(t)
 	if failed != nil || len(result.Attempts) != 2 {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -108,8 +106,7 @@ func holdUnanswered(t *testing.T, tests []unanswered) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			ask := func(attempts int) (*server, *Result, *Error) {
-				server := serve(t, test.reply, answer)
-				tr := newTrial(t, server.URL)
+				tr, server := newServed(t, test.reply, answer)
 				tr.Transport = carrier(t, transport.Options{Target: server.URL, MaxBody: 1000, ConnectTimeout: time.Minute})
 				if test.reply.raw != "" && test.reply.reset {
 					tr.Transport = telling{tr.Transport, server.got}
@@ -211,34 +208,7 @@ func TestClientCertificateIsNotAmbiguous(t *testing.T) {
 	tr := newTLSTrial(t, hs)
 	tr.Rule.Policy = retry.Backoff
 	result, failed := tr.ask(t)
-	var trust *guard.TrustError
-	if failed == nil || failed.Class != Trust || failed.Ambiguous || len(result.Attempts) != 1 || !errors.As(failed, &trust) {
+	if failed == nil || failed.Class != Trust || failed.Ambiguous || len(result.Attempts) != 1 || !errors.As(failed, new(*guard.TrustError)) {
 		t.Errorf("%+v", failed)
-	}
-}
-
-// TestNoGoroutineIsLeft looks for those of net/http after calls that ended in every way.
-func TestNoGoroutineIsLeft(t *testing.T) {
-	server := serve(t, answer, body("<html>"), status(500), reply{raw: head + "Content-Length: 100\r\n\r\n{"}, reply{reset: true},
-		reply{raw: "HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", stall: true})
-	rt, err := transport.New(transport.Options{Target: server.URL, ConnectTimeout: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range server.replies {
-		tr := newTrial(t, server.URL)
-		tr.Transport = rt
-		tr.ask(t)
-	}
-	rt.CloseIdleConnections()
-	for end := time.Now().Add(time.Minute); ; runtime.Gosched() {
-		stacks := make([]byte, 1<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		if !bytes.Contains(stacks, []byte("net/http.(*persistConn)")) && !bytes.Contains(stacks, []byte("net/http.(*Transport)")) {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("net/http goes on:\n%s", stacks)
-		}
 	}
 }

@@ -21,8 +21,8 @@ import (
 // through makes the trial's call through more stages, as a part of an order of one.
 func (tr *trial) through(t *testing.T, stages Stages, sink Sink) (*Result, error) {
 	t.Helper()
-	order := newOrder()
-	order.add(tr, "n", "")
+	order := newOrder(t)
+	order.add(tr, "")
 	stages.Env, stages.Failover = tr.Env, &order.Failover
 	call := tr.call(sink, AsAnswer)
 	call.Endpoint = nil
@@ -67,8 +67,7 @@ func TestFilterOfPrompts(t *testing.T) {
 			t.Errorf("%s: blocked in %q, want %q", test.name, where, test.where)
 		}
 	}
-	server := serve(t, answer)
-	tr := newTrial(t, server.URL)
+	tr, server := newServed(t, answer)
 	tr.request.Prompt = "banana"
 	if _, err := tr.through(t, Stages{Filter: blocking(t, "banana")}, nil); !isClass(err, Blocked) || server.count() != 0 {
 		t.Errorf("a blocked prompt: got %v and %d requests, want a block and none", err, server.count())
@@ -139,8 +138,7 @@ func TestFilterOfAnswers(t *testing.T) {
 
 // TestBudgetStage holds what calls are charged, and that nothing is sent past the end.
 func TestBudgetStage(t *testing.T) {
-	server := serve(t, status(500), body(`{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":30,"completion_tokens":50}}`))
-	tr := newTrial(t, server.URL)
+	tr, server := newServed(t, status(500), body(`{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":30,"completion_tokens":50}}`))
 	tr.Endpoint.API, tr.request.Model = wire.Chat, "m"
 	folder := t.TempDir()
 	ledger := limit.NewLedger(folder, "https://h.test", "n", 200, limit.NewClock())
@@ -156,8 +154,7 @@ func TestBudgetStage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var spent *limit.SpentError
-	if _, err := tr.through(t, Stages{}, nil); !errors.As(err, &spent) || server.count() != 3 {
+	if _, err := tr.through(t, Stages{}, nil); !errors.As(err, new(*limit.SpentError)) || server.count() != 3 {
 		t.Errorf("got %v after %d requests, want a spent budget after 3", err, server.count())
 	}
 	if err := hold.Release(); err != nil {
@@ -200,7 +197,7 @@ func TestConversationAndAudit(t *testing.T) {
 		t.Errorf("got the turns %v, %v, want %v", turns, err, want)
 	}
 	line, err := os.ReadFile(log.Path)
-	for _, part := range []string{`"node":"n"`, `"attempts":2`, `"waits_ms":[1000]`, `"status":200`, `"session":"s"`, `"prompt":"hi"`, `"answer":"hello"`} {
+	for _, part := range []string{`"node":"1"`, `"attempts":2`, `"waits_ms":[1000]`, `"status":200`, `"session":"s"`, `"prompt":"hi"`, `"answer":"hello"`} {
 		if err != nil || !strings.Contains(string(line), part) {
 			t.Errorf("the log has %s, %v; want %s in it", line, err, part)
 		}

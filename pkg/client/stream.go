@@ -32,15 +32,6 @@ type Sink interface {
 // sinkError keeps an error of the sink apart from errors of the network, which may be of the same kind.
 type sinkError struct{ error }
 
-func (e *sinkError) Unwrap() error { return e.error }
-
-func fromSink(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &sinkError{err}
-}
-
 // stream hands the sink what arrives as it arrives. The answer is whole only when its terminal event came.
 func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt) (wire.Answer, []byte) {
 	defer s.show(call, attempt)()
@@ -68,12 +59,12 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 		s.received(resp, attempt)
 		return s.showWhole(ctx, call, attempt, resp, body.bytes, err)
 	}
-	tee := &tee{from: from, to: func(p []byte) error { return fromSink(call.Sink.Raw(p)) }}
+	tee := &tee{from: from, to: call.Sink.Raw}
 	stream := call.Endpoint.API.NewStream(tee)
 	attempt.Status = http.StatusOK
 	err := s.follow(attempt, stream, call.Sink, end)
 	if tee.writeErr != nil {
-		err = tee.writeErr
+		err = &sinkError{tee.writeErr}
 	}
 	answer := stream.Answer()
 	attempt.Usage = answer.Usage
@@ -109,14 +100,14 @@ func (s *attemptStage) follow(attempt *Attempt, stream *wire.Stream, sink Sink, 
 		}
 		if len(delta.Text)+len(delta.Reasoning) > 0 {
 			if failed := sink.Delta(delta); failed != nil {
-				return fromSink(failed)
+				return &sinkError{failed}
 			}
 		}
 		if err == nil && stream.Buffered() {
 			continue
 		}
 		if failed := sink.Flush(); failed != nil {
-			return fromSink(failed)
+			return &sinkError{failed}
 		}
 		if err != nil {
 			return err

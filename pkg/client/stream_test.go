@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ferry/pkg/retry"
@@ -81,8 +82,7 @@ func TestStream(t *testing.T) {
 		{"a page", []reply{body("<html>")}, []time.Duration{s, 2 * s}, NotAnAnswer, true, 3, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			server := serve(t, test.replies...)
-			trial := newTrial(t, server.URL)
+			trial, server := newServed(t, test.replies...)
 			trial.Rule.Policy = retry.RetryAfter
 			if test.replies[0].reset {
 				trial.Transport = telling{trial.Transport, server.got}
@@ -100,6 +100,9 @@ func TestStream(t *testing.T) {
 			if got := sink.words.String(); got != test.words {
 				t.Errorf("text %q, want %q", got, test.words)
 			}
+			if want := ping + piece + rest; test.name == "whole" && sink.raw.String() != want {
+				t.Errorf("the bytes are %q, want %q", sink.raw.String(), want)
+			}
 			if !slices.Equal(trial.clock.waits, test.waits) || server.count() != test.requests || sink.resets != test.requests {
 				t.Errorf("waits %v, %d requests, %d resets; want %v, %d", trial.clock.waits, server.count(), sink.resets,
 					test.waits, test.requests)
@@ -110,24 +113,19 @@ func TestStream(t *testing.T) {
 
 // TestStreamIdle ends a silent stream after the idle timeout, before its head and in the middle of it.
 func TestStreamIdle(t *testing.T) {
-	stalled := events(piece)
-	stalled.stall = true
-	for name, first := range map[string]reply{"before the head": {stall: true}, "after text": stalled} {
+	for name, said := range map[string]string{"before the head": "", "after text": streamHead + piece} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := serve(t, first)
-			trial := newTrial(t, server.URL)
-			trial.IdleTimeout = 3 * time.Second // time for a busy machine to send the request
-			sink := &listener{}
-			result, err := trial.do(t.Context(), sink, AsAnswer)
-			var idle *IdleError
-			var failed *Error
-			if !errors.As(err, &idle) || !errors.As(err, &failed) || failed.Class != Timeout || server.count() != 1 {
-				t.Errorf("%v after %d requests", err, server.count())
-			}
-			if last := result.Attempts[0]; !last.Ambiguous {
-				t.Error("the request may have been carried out, and the record does not say so")
-			}
+			synctest.Test(t, func(t *testing.T) {
+				trial := newStalled(t, said)
+				trial.IdleTimeout = 90 * time.Second
+				result, err := trial.do(t.Context(), &listener{}, AsAnswer)
+				if !errors.As(err, new(*IdleError)) || !isClass(err, Timeout) || len(result.Attempts) != 1 || result.Latency != 90*time.Second {
+					t.Errorf("%v after %d attempts and %s", err, len(result.Attempts), result.Latency)
+				}
+				if !result.Attempts[0].Ambiguous {
+					t.Error("the request may have been carried out, and the record does not say so")
+				}
+			})
 		})
 	}
 }
@@ -135,26 +133,11 @@ func TestStreamIdle(t *testing.T) {
 // TestStreamSinkFails ends the call, once, when the sink takes no more.
 func TestStreamSinkFails(t *testing.T) {
 	full := errors.New("full")
-	server := serve(t, events(piece, rest))
-	trial := newTrial(t, server.URL)
+	trial, server := newServed(t, events(piece, rest))
 	trial.Rule.Policy = retry.Backoff
 	_, err := trial.do(t.Context(), &listener{fails: full}, AsAnswer)
-	var failed *Error
-	if !errors.Is(err, full) || !errors.As(err, &failed) || failed.Class != Output || server.count() != 1 {
+	if failed, ok := errors.AsType[*Error](err); !errors.Is(err, full) || !ok || failed.Class != Output || server.count() != 1 {
 		t.Errorf("%v after %d requests", err, server.count())
-	}
-}
-
-// TestStreamRaw hands on the bytes of the event stream as they are.
-func TestStreamRaw(t *testing.T) {
-	server := serve(t, events(ping, piece, rest))
-	trial := newTrial(t, server.URL)
-	sink := &listener{}
-	if _, err := trial.do(t.Context(), sink, AsAnswer); err != nil {
-		t.Fatal(err)
-	}
-	if want := ping + piece + rest; sink.raw.String() != want {
-		t.Errorf("raw %q, want %q", sink.raw.String(), want)
 	}
 }
 

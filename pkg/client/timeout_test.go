@@ -11,9 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"ferry/pkg/transport"
-
 	"ferry/pkg/retry"
+	"ferry/pkg/transport"
 )
 
 // TestStall holds that the total timeout ends a server that says no more, before its header and within its body, at the
@@ -23,12 +22,8 @@ func TestStall(t *testing.T) {
 	for name, said := range map[string]string{"before the header": "", "in the body": head + "Content-Length: 99\r\n\r\n" + part} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				tr := newTrial(t, mustURL(t, "http://node.test"))
-				tr.Clock, tr.Timeout, tr.Rule.Policy = realClock{}, 10*time.Minute, retry.RetryAfter
-				tr.Transport = pipe(t, func(conn net.Conn) {
-					_, _ = io.WriteString(conn, said)
-					_, _ = io.Copy(io.Discard, conn)
-				})
+				tr := newStalled(t, said)
+				tr.Timeout, tr.Rule.Policy = 10*time.Minute, retry.RetryAfter
 				result, failed := tr.ask(t)
 				var over *DeadlineError
 				if failed == nil || failed.Class != Timeout || !failed.Ambiguous || failed.GaveUp || !errors.As(failed, &over) || over.Timeout != 10*time.Minute {
@@ -58,12 +53,8 @@ func TestCancelledInAnAttempt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
-				tr := newTrial(t, mustURL(t, "http://node.test"))
-				tr.Clock, tr.Timeout, tr.Rule.Policy = realClock{}, 10*time.Minute, retry.Backoff
-				tr.Transport = pipe(t, func(conn net.Conn) {
-					_, _ = io.WriteString(conn, said)
-					_, _ = io.Copy(io.Discard, conn)
-				})
+				tr := newStalled(t, said)
+				tr.Timeout, tr.Rule.Policy = 10*time.Minute, retry.Backoff
 				go func() {
 					time.Sleep(42 * time.Second) // fake time
 					cancel(cause)
@@ -84,7 +75,7 @@ func TestCancelledInAnAttempt(t *testing.T) {
 func TestTimeoutIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := newTrial(t, mustURL(t, "http://node.test"))
-		tr.Clock, tr.Timeout = realClock{}, time.Minute
+		tr.Timeout = time.Minute
 		n := 0
 		tr.Transport = pipe(t, func(conn net.Conn) {
 			n++
@@ -102,6 +93,17 @@ func TestTimeoutIsShared(t *testing.T) {
 			t.Errorf("the second attempt had %s", got)
 		}
 	})
+}
+
+// newStalled is a trial in a synctest bubble, of a server that says something and then no more.
+func newStalled(t *testing.T, said string) *trial {
+	t.Helper()
+	tr := newTrial(t, mustURL(t, "http://node.test"))
+	tr.Transport = pipe(t, func(conn net.Conn) {
+		_, _ = io.WriteString(conn, said)
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	return tr
 }
 
 // pipe is a server on net.Pipe that lives in a synctest bubble: it reads one request a connection and then serves.
