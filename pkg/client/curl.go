@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"net/url"
@@ -70,11 +71,7 @@ func curlOptions(way transport.Options, timeout time.Duration) []string {
 	}
 	if way.Target.Scheme == "https" {
 		tls := way.TLS
-		floor := tls.Min
-		if floor == "" {
-			floor = "1.3"
-		}
-		options = append(options, "--tlsv"+floor)
+		options = append(options, "--tlsv"+cmp.Or(tls.Min, "1.3"))
 		if tls.CA != "" {
 			options = append(options, "--cacert "+text.ShellWord(tls.CA))
 		}
@@ -88,20 +85,15 @@ func curlOptions(way transport.Options, timeout time.Duration) []string {
 	}
 	switch proxy := way.Proxy; {
 	case proxy != nil:
-		options = append(options, "--proxy "+text.ShellWord(withoutPassword(proxy)))
+		shown := *proxy
+		if proxy.User != nil {
+			shown.User = url.UserPassword(proxy.User.Username(), "PASSWORD")
+		}
+		options = append(options, "--proxy "+text.ShellWord(shown.String()))
 	case way.ProxyFrom != "" && way.ProxyFrom != "NO_PROXY": // curl makes no exception for loopback
 		options = append(options, "--noproxy '*'")
 	}
 	return options
-}
-
-func withoutPassword(u *url.URL) string {
-	if u.User == nil {
-		return u.String()
-	}
-	shown := *u
-	shown.User = url.UserPassword(u.User.Username(), "PASSWORD")
-	return shown.String()
 }
 
 // curlHeader quotes a header. A secret is named in double quotes, where the shell puts it in.
