@@ -17,7 +17,7 @@ import (
 //go:embed html.css
 var htmlStyle string
 
-// document gathers the HTML. A template engine would be linked into every command and pay at its start; put is enough.
+// document gathers the HTML. A template engine would be linked into every command and pay at its start; markupf is enough.
 type document struct {
 	language
 	b strings.Builder
@@ -83,10 +83,10 @@ func asHTML(s *bench.Summary, o Options) (string, error) {
 func changesAsHTML(c *bench.Changes, o Options) (string, error) {
 	d := &document{language: languageOf(o.Lang), s: c.New}
 	names := each(c.Nodes, func(n *bench.Change) string { return n.Title })
-	d.head(d.say("Before and after: %s", d.together(names)),
+	d.head(d.say("Before and after: %s", d.nodeList(names)),
 		markupf("%s", d.say("%s and then %s", d.moment(c.Old.Started), d.moment(c.New.Started))))
 	outcome := each(d.outcome(c), func(said line) markup { return markupf(`<p class="first sentence"><b>%s</b></p>`, said.text) })
-	d.found(outcome, each(c.Nodes, func(n *bench.Change) markup { return d.namely(n.Title, d.changeFinding(n)) }))
+	d.found(outcome, each(c.Nodes, func(n *bench.Change) markup { return d.listItem(n.Title, d.changeFinding(n)) }))
 	d.thresholds(o.Checks)
 	d.warnings(c.Warnings)
 	d.changes(c)
@@ -202,8 +202,8 @@ func (d *document) head(title string, when markup) {
 `, tag, title, markup(htmlStyle), title, when)
 }
 
-// together names nodes as far as they fit, and counts them otherwise.
-func (l language) together(names []string) string {
+// nodeList names nodes as far as they fit, and counts them otherwise.
+func (l language) nodeList(names []string) string {
 	whole := strings.Join(names, l.say(", "))
 	if len(names) > 4 || len(whole) > 60 {
 		return l.count(len(names), "node")
@@ -217,9 +217,9 @@ func (d *document) heading() string {
 	case 0:
 		return d.say("Nothing was measured")
 	case 1:
-		return d.say("Latency and success of %s", d.together(names))
+		return d.say("Latency and success of %s", d.nodeList(names))
 	}
-	return d.say("Latency and success compared: %s", d.together(names))
+	return d.say("Latency and success compared: %s", d.nodeList(names))
 }
 
 // moment is a time of day, for people.
@@ -259,8 +259,8 @@ func (d *document) found(first, others []markup) {
 	d.put("</section>\n")
 }
 
-// namely is what was found about a row or a node.
-func (d *document) namely(name, finding string) markup {
+// listItem is what was found about a row or a node.
+func (d *document) listItem(name, finding string) markup {
 	return markupf("<b><bdi>%s</bdi></b>%s%s", name, d.say(": "), tied(finding))
 }
 
@@ -284,7 +284,7 @@ func (d *document) verdict() {
 		first = []markup{markupf(`<p class="first sentence">%s</p>`, d.say(noBest(d.s).Error()))}
 	}
 	others := slices.DeleteFunc(slices.Clone(d.s.Rows), d.s.Leads)
-	d.found(first, each(others, func(r *bench.Row) markup { return d.namely(d.title(d.s, r), d.finding(d.s, r)) }))
+	d.found(first, each(others, func(r *bench.Row) markup { return d.listItem(d.title(d.s, r), d.finding(d.s, r)) }))
 }
 
 func (d *document) warnings(all []bench.Warning) {

@@ -42,8 +42,8 @@ func (d *document) table(id, heading, class, caption, first string, lines []mark
 	d.put("</tbody></table></div></section>\n")
 }
 
-// lineOf begins a line that is no row of its own.
-func lineOf(name string) markup {
+// namedLine begins a line that is no row of its own.
+func namedLine(name string) markup {
 	return markupf(`<tr role="row"><th role="rowheader" scope="row"><bdi>%s</bdi></th>`, name)
 }
 
@@ -63,7 +63,7 @@ func (d *document) thresholds(checks []bench.Check) {
 		return
 	}
 	d.table("thresholds", "Thresholds", "dense", d.say("Bounds that this run was held to"), d.say("node"),
-		each(checks, func(c bench.Check) markup { return lineOf(c.Node) }), []column{
+		each(checks, func(c bench.Check) markup { return namedLine(c.Node) }), []column{
 			{title: d.say("threshold"), kind: left, class: "what", cells: each(checks, func(c bench.Check) string { return c.Threshold.String() })},
 			columnOf(d.say("seen"), left, 0, checks, func(c bench.Check) string { return d.message(c.Seen) }),
 			{title: d.say("result"), kind: left, markup: true, cells: each(checks, func(c bench.Check) string {
@@ -78,7 +78,7 @@ func (d *document) thresholds(checks []bench.Check) {
 // changes is the table of two runs.
 func (d *document) changes(c *bench.Changes) {
 	columns, verdicts := d.changeColumns(c)
-	lines := each(columns[0].cells, lineOf)
+	lines := each(columns[0].cells, namedLine)
 	columns[1].class, columns[6].markup = "what", true
 	for i, verdict := range verdicts {
 		columns[6].cells[i] = marked(turnOf(verdict), columns[6].cells[i])
@@ -94,7 +94,7 @@ func (d *document) results() {
 	rows, floor := d.s.Rows, successFloor(d.s.Rows)
 	var lines []markup
 	for i := range rows {
-		lines = append(lines, d.row(i, d.whole(i)))
+		lines = append(lines, d.row(i, d.fullName(i)))
 	}
 	columns := []column{{title: d.say("success"), kind: left, class: "success", markup: true,
 		cells: each(rows, func(r *bench.Row) string { return string(d.success(r, floor)) })}}
@@ -123,8 +123,8 @@ func (d *document) results() {
 	d.table("results", "Results", "results", caption, d.say("node"), lines, columns)
 }
 
-// whole has all that says which series a row is.
-func (d *document) whole(i int) markup {
+// fullName has all that says which series a row is.
+func (d *document) fullName(i int) markup {
 	r, name := d.s.Rows[i], d.name(i)
 	if d.s.Leads(r) && len(d.s.Rows) > 1 {
 		name += markupf(` <span class="badge">%s</span>`, d.say("best"))
@@ -252,7 +252,7 @@ func (d *document) hours() {
 		})
 	})
 	d.table("hours", "By hour of day", "dense", d.say("p50 of the %s, and success rate, of the requests that began in each hour, %s",
-		d.figure(d.s), zone(d.s)), d.say("hour"), each(hours, func(hour int) markup { return lineOf(fmt.Sprintf("%02d:00", hour)) }), columns)
+		d.figure(d.s), zone(d.s)), d.say("hour"), each(hours, func(hour int) markup { return namedLine(fmt.Sprintf("%02d:00", hour)) }), columns)
 }
 
 func (d *document) failures() {

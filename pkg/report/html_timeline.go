@@ -105,21 +105,17 @@ const failedLength = 12
 
 // marks is the path of the answers or of the failures.
 func marks(points []bench.Point, ok bool, time, a axis) string {
+	stroke, length := "h0", 0
+	if !ok {
+		stroke, length = fmt.Sprintf("v%d", failedLength), failedLength
+	}
 	var path strings.Builder
-	x, y, top := 0, 0, 0 // where the pen is, and how high the last mark began
+	x, y := 0, 0 // where the pen is: at the end of the last mark
 	for _, point := range points {
-		toX, toY := time.x(point.At), timelineY(a, point.Latency)
-		if !ok {
-			toY -= failedLength / 2
-		}
-		switch {
-		case point.OK != ok || path.Len() > 0 && toX == x && toY == top:
-		case ok:
-			fmt.Fprintf(&path, "m%d %dh0", toX-x, toY-y)
-			x, y, top = toX, toY, toY
-		default:
-			fmt.Fprintf(&path, "m%d %dv%d", toX-x, toY-y, failedLength)
-			x, y, top = toX, toY+failedLength, toY
+		toX, toY := time.x(point.At), timelineY(a, point.Latency)-length/2
+		if point.OK == ok && (path.Len() == 0 || toX != x || toY+length != y) {
+			fmt.Fprintf(&path, "m%d %d%s", toX-x, toY-y, stroke)
+			x, y = toX, toY+length
 		}
 	}
 	return path.String()

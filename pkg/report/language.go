@@ -13,8 +13,8 @@ import (
 	"ferry/pkg/text"
 )
 
-// language says the program's own words in one language; the zero value says them in English. Nothing of it is escaped for Markdown
-// or HTML yet.
+// language says the program's own words in one language; the zero value says them in English. Nothing of it is escaped for
+// Markdown or HTML yet.
 type language struct {
 	// words has what is said in place of each English text or format.
 	words map[string]string
@@ -28,12 +28,14 @@ type definition struct{ Term, Text string }
 //go:embed words.json
 var wordsFile []byte
 
-// wordsOf reads the file of words. The Chinese ones stand by the English texts and formats, each with the same verbs, numbered where their
-// order is another. A node is 节点 there, a token is a token, and the reference is 基准.
-func wordsOf() (words struct {
+// dictionary is the content of the file. The Chinese words stand by the English texts and formats, each with the same verbs,
+// numbered where their order is another. A node is 节点 there, a token is a token, and the reference is 基准.
+type dictionary struct {
 	Chinese     map[string]string
 	Definitions map[string]struct{ English, Chinese definition }
-}) {
+}
+
+func readWords() (words dictionary) {
 	if err := json.Unmarshal(wordsFile, &words); err != nil {
 		panic(err) // it is part of the program
 	}
@@ -43,7 +45,7 @@ func wordsOf() (words struct {
 // languageOf is the one that a report is asked for in; "" is English.
 func languageOf(name string) language {
 	if name == Chinese {
-		return language{words: wordsOf().Chinese}
+		return language{words: readWords().Chinese}
 	}
 	return language{}
 }
@@ -256,7 +258,7 @@ func (l language) define(s *bench.Summary) []definition {
 // definitions are by the words that stand for them.
 func (l language) definitions() map[string]definition {
 	all := map[string]definition{}
-	for word, d := range wordsOf().Definitions {
+	for word, d := range readWords().Definitions {
 		all[word] = d.English
 		if l.words != nil {
 			all[word] = d.Chinese
