@@ -52,15 +52,11 @@ func (a API) check(httpStatus int, body []byte) (object, error) {
 	if !isObject {
 		fields, isObject = parse(beforeDone(body))
 	}
-	status, stated, readable := statedStatus(fields["status"])
-	effective := httpStatus
-	wins := a.Dialect().Facts().bodyStatus
-	switch {
-	case wins && !readable:
-		effective = 0
-	case wins && stated, httpStatus == 200 && stated && isFailure(float64(status)):
-		effective = status
-	case httpStatus == 200:
+	effective, status := httpStatus, fields["status"]
+	if status != nil {
+		effective = a.effectiveStatus(httpStatus, status)
+	}
+	if httpStatus == 200 && effective == 200 && (isNull(status) || !a.Dialect().Facts().bodyStatus) {
 		objects := []object{fields}
 		if !isObject { // a list of errors
 			for _, one := range elements(bytes.TrimSpace(bytes.TrimPrefix(body, bom))) {
@@ -77,6 +73,9 @@ func (a API) check(httpStatus int, body []byte) (object, error) {
 	}
 	if effective != 200 {
 		e := &APIError{Status: effective, HTTPStatus: httpStatus}
+		if effective == unreadable {
+			e.Status = 0
+		}
 		e.readBody(body)
 		return nil, e
 	}
@@ -178,30 +177,40 @@ func isCode(raw []byte) bool {
 // isFailure reports whether a number is an HTTP status of a failure.
 func isFailure(n float64) bool { return n == math.Trunc(n) && n >= 400 && n <= 599 }
 
-// statedStatus reads a .status: a whole number (in any JSON spelling) or a string of digits. Absent or null, it is not
-// stated. Anything else is not readable. A number too large to be a status is some other status than 200: -1.
-func statedStatus(raw []byte) (status int, stated, readable bool) {
+// effectiveStatus applies the rules of check to the .status of a body that came with the HTTP status.
+func (a API) effectiveStatus(httpStatus int, raw []byte) int {
 	if isNull(raw) {
-		return 0, false, true
+		return httpStatus
 	}
+	status := statedStatus(raw)
+	if a.Dialect().Facts().bodyStatus || httpStatus == 200 && isFailure(float64(status)) {
+		return status
+	}
+	return httpStatus
+}
+
+// unreadable is a .status that is no number.
+const unreadable = math.MinInt
+
+// statedStatus reads a .status: a whole number (in any JSON spelling) or a string of digits. A number too large to be a
+// status is some other status than 200: -1.
+func statedStatus(raw []byte) int {
 	digits := string(raw)
-	switch {
-	case isText(raw):
-		digits = string(unquote(raw))
-		if digits == "" || strings.Trim(digits, "0123456789") != "" {
-			return 0, false, false
+	if isText(raw) {
+		if digits = string(unquote(raw)); strings.Trim(digits, "0123456789") != "" {
+			return unreadable
 		}
-	case raw[0] != '-' && (raw[0] < '0' || raw[0] > '9'):
-		return 0, false, false // true, false, an object, an array
 	}
 	number, err := strconv.ParseFloat(digits, 64)
 	switch {
+	case errors.Is(err, strconv.ErrSyntax): // true, false, an object, an array, an empty string
+		return unreadable
 	case err != nil || math.Abs(number) > 1e6:
-		return -1, true, true
+		return -1
 	case number != math.Trunc(number):
-		return 0, false, false
+		return unreadable
 	}
-	return int(number), true, true
+	return int(number)
 }
 
 // done is what the OpenAI-style servers send last.

@@ -75,9 +75,6 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// Count is how many events Next has given.
-func (r *eventReader) Count() int { return r.count }
-
 // Buffered reports whether Next can give one more event without another Read, so that a writer can put out together
 // what arrived together. The last event's Data stay valid.
 func (r *eventReader) Buffered() bool { return r.parse() }

@@ -106,8 +106,8 @@ func TestEventAtOnce(t *testing.T) {
 		}()
 		r := newEventReader(in)
 		event, err := r.Next() // would wait for ever: the writer's second part is taken by a read only
-		errorIf(t, err != nil || string(event.Data) != "a" || r.Count() != 1, "%q: got %q, %v, want a", end, event.Data, err)
-		if got := list(r); len(got) != 2 || got[0] != "|b" || r.Count() != 2 {
+		errorIf(t, err != nil || string(event.Data) != "a" || r.count != 1, "%q: got %q, %v, want a", end, event.Data, err)
+		if got := list(r); len(got) != 2 || got[0] != "|b" || r.count != 2 {
 			t.Errorf("%q: got then %q, want b", end, got)
 		}
 	}

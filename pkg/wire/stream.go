@@ -123,7 +123,7 @@ func isComplete(e event) bool {
 func (s *Stream) Buffered() bool { return s.err == nil && s.events.Buffered() }
 
 // Events counts the events so far.
-func (s *Stream) Events() int { return s.events.Count() }
+func (s *Stream) Events() int { return s.events.count }
 
 // How long the formal end of a stream is waited for once the answer in it has ended.
 const (
@@ -169,7 +169,7 @@ func (s *Stream) endError(err error) error {
 	return s.cut(err)
 }
 
-func (s *Stream) cut(err error) error { return &CutError{Events: s.events.Count(), Err: err} }
+func (s *Stream) cut(err error) error { return &CutError{Events: s.events.count, Err: err} }
 
 // finish makes the answer whole, or says why it is not.
 func (s *Stream) finish(whole bool, otherwise error) error {
@@ -236,20 +236,8 @@ func (s *Stream) parse(data []byte) bool {
 func (s *Stream) failed() bool {
 	c := &s.chunk
 	base, _ := parse(c.base)
-	_, isFailure, _ := s.api.statedFailure(c.status)
-	return isFailure || string(unquote(c.kind)) == "error" || isFault(c.fault) || isCode(base["status_code"])
-}
-
-// statedFailure reads an event's status member, by the rules of check for an HTTP 200.
-func (a API) statedFailure(raw []byte) (status int, isFailed, readable bool) {
-	if raw == nil { // as in most events
-		return 0, false, true
-	}
-	status, stated, readable := statedStatus(raw)
-	if a.Dialect().Facts().bodyStatus {
-		return status, !readable || stated && status != 200, readable
-	}
-	return status, stated && isFailure(float64(status)), true
+	return c.status != nil && s.api.effectiveStatus(200, c.status) != 200 ||
+		string(unquote(c.kind)) == "error" || isFault(c.fault) || isCode(base["status_code"])
 }
 
 // fault is the error that an event holds.
@@ -261,11 +249,11 @@ func (s *Stream) fault(e event) error {
 		f.readBody(e.Data)
 	}
 	f.Body, f.Status = bytes.Clone(e.Data), f.statusInside()
-	status, isFailure, readable := s.api.statedFailure(fields["status"])
-	switch {
-	case isFailure && readable:
+	switch status := s.api.effectiveStatus(200, fields["status"]); {
+	case status == 200:
+	case status != unreadable:
 		f.Status = status
-	case isFailure && !isFault(fields["error"]):
+	case !isFault(fields["error"]):
 		f.Status = 0
 	}
 	return f
@@ -344,7 +332,7 @@ func isLaterTime(before, id []byte) bool {
 }
 
 func (s *Stream) malformed(e event) error {
-	return &MalformedError{Event: s.events.Count(), Body: bytes.Clone(e.Data)}
+	return &MalformedError{Event: s.events.count, Body: bytes.Clone(e.Data)}
 }
 
 // encodingCheck finds bytes that are not UTF-8 in texts that continue each other. A character may be cut over two.
