@@ -129,10 +129,8 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	if err := o.complete(); err != nil {
 		return err
 	}
-	if o.report.out == "" {
-		if a.closed != nil {
-			return a.closed
-		}
+	if o.report.out == "" && a.closed != nil {
+		return a.closed
 	}
 	s, err := a.settings(o.node)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"time"
 )
 
@@ -28,32 +29,23 @@ func schedulingDelay() (end func() time.Duration) {
 	before := readLatencies()
 	return func() time.Duration {
 		after := readLatencies()
-		if after == nil {
+		if before == nil || after == nil {
 			return 0
 		}
 		var all uint64
 		for i := range after.Counts {
-			if before != nil {
-				after.Counts[i] -= before.Counts[i]
-			}
+			after.Counts[i] -= before.Counts[i]
 			all += after.Counts[i]
 		}
 		left := all / 100 // beyond the percentile
-		for i := len(after.Counts) - 1; i >= 0 && all > 0; i-- {
-			if after.Counts[i] > left {
-				return boundary(after.Buckets[i])
+		for i, n := range slices.Backward(after.Counts) {
+			if n > left {
+				return time.Duration(max(0, after.Buckets[i]) * float64(time.Second)) // the lowest bucket begins at -Inf
 			}
-			left -= after.Counts[i]
+			left -= n
 		}
 		return 0
 	}
-}
-
-func boundary(seconds float64) time.Duration {
-	if math.IsInf(seconds, 0) || seconds < 0 {
-		return 0
-	}
-	return time.Duration(seconds * float64(time.Second))
 }
 
 // readLatencies copies the histogram, nil where this runtime has none.

@@ -74,7 +74,6 @@ func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOpt
 	if !o.given("timeout") {
 		p.RequestTimeout = min(p.RequestTimeout, benchTimeout)
 	}
-	p.plan.Timeout = p.RequestTimeout
 	p.Tokens = p.input + p.output
 	p.plan.PerRequest = p.Tokens * int64(o.Attempts)
 	p.Wait = func(ctx context.Context, pause client.Pause) error {
@@ -200,7 +199,7 @@ func (p *benchRun) check(names []string, kinds []bench.Connection, o *benchOptio
 			h.Proxy = withProxy(h.Proxy, n.Proxy)
 		}
 		if e.Limiter != nil {
-			p.plan.Limited, n.Limit = true, e.Limiter.Rate().String()
+			n.Limit = e.Limiter.Rate().String()
 		}
 		h.Nodes = append(h.Nodes, n)
 		p.plan.Targets = append(p.plan.Targets, p.Target(&e.Endpoint, kind == bench.Cold))

@@ -52,34 +52,44 @@ type Request struct {
 // Target makes one request, with all its attempts, and returns the outcome.
 type Target func(ctx context.Context, r Request) Outcome
 
-// Outcome is the outcome of one request.
+// Outcome is the outcome of one request, and its line in a saved run.
 type Outcome struct {
-	// Started is when the first attempt began; a wait for a rate limit of the client's own lies before it.
-	Started time.Time
-	// Latency runs from there to the last byte of the whole answer, or to the failure. Waits between attempts are part of
-	// it; waits for a rate limit of the client's own are not.
-	Latency time.Duration
+	// Node is an index into Header.Nodes, Start when the first attempt began since the run did, and Lag how much later that
+	// was than intended at a fixed rate. The run sets these and Round.
+	Node  int           `json:"node"`
+	Round int           `json:"round"`
+	Start time.Duration `json:"start_ns"`
+	// Latency runs from the start to the last byte of the whole answer, or to the failure. Waits between attempts are part
+	// of it; waits for a rate limit of the client's own are not.
+	Latency time.Duration `json:"latency_ns"`
 	// TTFT runs from the start to the first text of a stream; 0 without a stream or a text.
-	TTFT time.Duration
-	// Phases belong to the last attempt.
-	Phases Phases
+	TTFT time.Duration `json:"ttft_ns,omitempty"`
+	Lag  time.Duration `json:"lag_ns,omitempty"`
 	// OutputTokens counts the tokens of the answer, TextTokens those of its text without reasoning. Each is 0 where the node
-	// does not say. Billed counts against a cap on tokens.
-	OutputTokens, TextTokens, Billed int64
+	// does not say.
+	OutputTokens int64 `json:"tokens,omitempty"`
+	TextTokens   int64 `json:"text_tokens,omitempty"`
 	// Chunks is how many events of a stream had text.
-	Chunks int
+	Chunks int64 `json:"chunks,omitempty"`
 	// Class is the kind of failure, "" after a success; Detail says it in words, without secrets.
-	Class, Detail string
-	// Attempts is how many were made, at least 1; Earlier are those before the last.
-	Attempts int
-	Earlier  []Attempt
+	Class  string `json:"class,omitempty"`
+	Detail string `json:"detail,omitempty"`
+	// Attempts is how many were made, at least 1; Earlier are those before the last, which have lines of their own.
+	Attempts int       `json:"attempts"`
+	Earlier  []Attempt `json:"-"`
+	// Fresh says that a request that was to go over a kept connection went over a new one.
+	Fresh bool `json:"fresh,omitempty"`
+	// Phases belong to the last attempt.
+	Phases Phases `json:"phases_ns,omitzero"`
+	// Started is when the first attempt began; a wait for a rate limit of the client's own lies before it.
+	Started time.Time `json:"-"`
+	// Billed is the number of tokens that count against a cap.
+	Billed int64 `json:"-"`
 	// Final says that the node will refuse every further request (401, 403), or that no more may be sent to it: its part of
 	// the run is over.
-	Final bool
-	// Fresh says that a request that was to go over a kept connection went over a new one.
-	Fresh bool
+	Final bool `json:"-"`
 	// Cancelled says that the run itself ended the request, or never sent it: it is not counted.
-	Cancelled bool
+	Cancelled bool `json:"-"`
 }
 
 // Attempt is a failed attempt that was followed by another.
@@ -95,6 +105,14 @@ type Phases struct {
 	TLS      time.Duration `json:"tls,omitempty"`
 	Wait     time.Duration `json:"wait,omitempty"`
 	Transfer time.Duration `json:"transfer,omitempty"`
+}
+
+func (p *Phases) add(q Phases) {
+	p.DNS += q.DNS
+	p.Connect += q.Connect
+	p.TLS += q.TLS
+	p.Wait += q.Wait
+	p.Transfer += q.Transfer
 }
 
 // Clock tells the time and waits. Its times carry a monotonic reading.
@@ -153,14 +171,19 @@ type Run struct {
 	Header Header
 	// Series has one entry for each of Header.Nodes, in the same order.
 	Series []*Series
-	// Elapsed runs from the first counted request to the end of the last.
-	Elapsed time.Duration
-	// Stopped says why the run ended before its plan did, "" where it did not: "interrupted", "max tokens", "precision".
-	Stopped string
-	// SchedulingDelay is how late this process ran what was ready to run, at the 99th percentile; 0 where it was not measured.
-	SchedulingDelay time.Duration
-	// ClockJump is how far the wall clock moved against the monotonic one while the run went on.
-	ClockJump time.Duration
+	Ending
 	// Notes say what a reader of the file should know, such as that its last line was cut.
 	Notes []Message
+}
+
+// Ending is what is known at the end of a run.
+type Ending struct {
+	// Elapsed runs from the first counted request to the end of the last.
+	Elapsed time.Duration `json:"elapsed_ns"`
+	// Stopped says why the run ended before its plan did, "" where it did not: "interrupted", "max tokens", "precision".
+	Stopped string `json:"stopped"`
+	// SchedulingDelay is how late this process ran what was ready to run, at the 99th percentile; 0 where it was not measured.
+	SchedulingDelay time.Duration `json:"scheduling_delay_ns"`
+	// ClockJump is how far the wall clock moved against the monotonic one while the run went on, below 0 where it went back.
+	ClockJump time.Duration `json:"clock_jump_ns"`
 }

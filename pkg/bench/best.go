@@ -29,7 +29,7 @@ func (r *Row) fit() bool {
 // choose finds the best at each vantage. Nodes over one kind of connection compete: the other kind is there to be compared
 // with. Success comes first: a row is out whose rate lies below the interval of another. Of the rest the one is best that
 // is proven faster than all others.
-func (s *Summary) choose(all []*nodeSeries, w *workspace) {
+func (s *Summary) choose(w *workspace) {
 	for _, vantage := range s.Vantages {
 		var able []int
 		floor := 0.
@@ -41,7 +41,7 @@ func (s *Summary) choose(all []*nodeSeries, w *workspace) {
 		}
 		able = slices.DeleteFunc(able, func(i int) bool { return s.Rows[i].Success.Value < floor })
 		if len(able) > 0 {
-			choice := s.fastest(able, all, w)
+			choice := s.fastest(able, w)
 			choice.Vantage = vantage
 			s.Best = append(s.Best, choice)
 		}
@@ -50,10 +50,10 @@ func (s *Summary) choose(all []*nodeSeries, w *workspace) {
 
 // fastest finds which of some rows is typically the fastest, pair by pair, and which it is not proven to be faster than.
 // No pairs prove nothing.
-func (s *Summary) fastest(able []int, all []*nodeSeries, w *workspace) Choice {
+func (s *Summary) fastest(able []int, w *workspace) Choice {
 	typical := func(i int) float64 { return s.Headline(s.Rows[i]).middle() }
 	versus := func(i, j int) Comparison {
-		return *cmp.Or(all[i].against(all[j], w, figures[s.Figure], alpha), &Comparison{Ratio: 1, P: 1})
+		return *cmp.Or(s.Rows[i].series.against(s.Rows[j].series, w, figures[s.Figure], alpha), &Comparison{Ratio: 1, P: 1})
 	}
 	leader := able[0]
 	for _, i := range able[1:] {

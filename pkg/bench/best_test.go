@@ -11,7 +11,7 @@ import (
 )
 
 // series are records of a node: answers that take so many ms and then so many failures.
-func series(node, failures int, class string, ms ...float64) []record {
+func series(node, failures int, class string, ms ...float64) []Outcome {
 	records := rounds(node, append(slices.Clone(ms), make([]float64, failures)...)...)
 	for i := range failures {
 		records[len(ms)+i].Class = class
@@ -20,7 +20,7 @@ func series(node, failures int, class string, ms ...float64) []record {
 }
 
 func TestChoose(t *testing.T) {
-	streamed := func(node int, ttft time.Duration, ms ...float64) []record {
+	streamed := func(node int, ttft time.Duration, ms ...float64) []Outcome {
 		records := rounds(node, ms...)
 		for i := range records {
 			records[i].TTFT = ttft
@@ -30,7 +30,7 @@ func TestChoose(t *testing.T) {
 	refusing := func(run *Run) { run.Series[1].Ended = "HTTP 401" }
 	for _, c := range []struct {
 		name    string
-		records []record
+		records []Outcome
 		change  func(*Run)
 		want    string // the leader, and all that are not told apart from it
 	}{
@@ -105,43 +105,6 @@ func TestHolm(t *testing.T) {
 	}
 }
 
-// falseVerdicts simulates reports on equal nodes, of which the reference may never answer, and gives the shares that tell a node from the reference and that name
-// one best, and the share with either.
-func falseVerdicts(reports, nodes, requests int, dead bool, draw func(*rand.Rand) float64) (verdict, best, either float64) {
-	names := make([]string, nodes)
-	for i := range names {
-		names[i] = fmt.Sprint("n", i)
-	}
-	for seed := range reports {
-		random := rand.New(rand.NewPCG(uint64(seed), 17))
-		var records []record
-		for node := range names {
-			values := make([]float64, requests)
-			for i := range values {
-				values[i] = draw(random)
-			}
-			records = append(records, rounds(node, values...)...)
-			for i := range records {
-				if dead && node == 0 {
-					records[i].Class = "connect"
-				}
-			}
-		}
-		s := Summarise([]*Run{made(Header{ID: "x", Reference: "n0", Nodes: nodesOf(names...)}, records...)})
-		told := slices.ContainsFunc(s.Rows, func(r *Row) bool { return r.VsReference != nil && r.VsReference.Verdict != NoDifference })
-		named := slices.ContainsFunc(s.Rows, s.Leads)
-		for _, c := range []struct {
-			counts bool
-			share  *float64
-		}{{told, &verdict}, {named, &best}, {told || named, &either}} {
-			if c.counts {
-				*c.share += 1 / float64(reports)
-			}
-		}
-	}
-	return verdict, best, either
-}
-
 // lognormal and bimodal draw latencies in ms.
 func lognormal(r *rand.Rand) float64 { return 100 * math.Exp(0.5*r.NormFloat64()) }
 
@@ -151,9 +114,7 @@ func bimodal(r *rand.Rand) float64 {
 
 // Of reports on equal nodes about 5 % hold a false verdict, however many nodes there are.
 func TestFalseVerdicts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: thousands of reports")
-	}
+	long(t, "thousands of reports")
 	for _, c := range []struct {
 		name            string
 		nodes, requests int
@@ -163,12 +124,21 @@ func TestFalseVerdicts(t *testing.T) {
 		{"2 nodes", 2, 30, false, lognormal}, {"12 nodes", 12, 30, false, lognormal},
 		{"12 nodes with two kinds of answers", 12, 30, false, bimodal}, {"a dead reference and 5 other nodes", 6, 30, true, lognormal},
 	} {
-		const reports = 1000
-		verdict, best, either := falseVerdicts(reports, c.nodes, c.requests, c.dead, c.draw)
-		t.Logf("%s: %.1f %% of reports tell one from the reference, %.1f %% name one best, %.1f %% either",
-			c.name, 100*verdict, 100*best, 100*either)
-		if most := alpha + 3*math.Sqrt(alpha*(1-alpha)/reports); either > most {
-			t.Errorf("%s: got %.3f of reports with a false verdict, want at most %.3f", c.name, either, most)
-		}
+		falseAlarms(t, c.name, 1000, func(random *rand.Rand) bool {
+			names, records := make([]string, c.nodes), []Outcome(nil)
+			for node := range names {
+				names[node] = fmt.Sprint("n", node)
+				records = append(records, rounds(node, drawMany(random, c.requests, c.draw)...)...)
+			}
+			for i := range c.requests {
+				if c.dead {
+					records[i].Class = "connect"
+				}
+			}
+			s := Summarise([]*Run{made(Header{ID: "x", Reference: "n0", Nodes: nodesOf(names...)}, records...)})
+			return slices.ContainsFunc(s.Rows, func(r *Row) bool {
+				return r.VsReference != nil && r.VsReference.Verdict != NoDifference || s.Leads(r)
+			})
+		})
 	}
 }

@@ -23,11 +23,6 @@ type Changes struct {
 	Warnings []Warning
 }
 
-// Settings are settings that differ, each with its two values.
-type Settings []string
-
-func (s Settings) String() string { return strings.Join(s, ", ") }
-
 // Change is a node in two runs. These have no rounds in common, so that nothing of it is paired.
 type Change struct {
 	Title    string
@@ -86,17 +81,16 @@ func Compare(old, new *Run) (*Changes, error) {
 	case (a.Rate > 0) != (b.Rate > 0):
 		return nil, text.Errorf(hint, "only one of them sent at a fixed rate, where latency counts from when a request was due")
 	}
-	c := &Changes{Old: Summarise([]*Run{old}), New: Summarise([]*Run{new}), Settings: settings(a, b)}
-	var before, after []*nodeSeries
-	was, is := seriesOf([]*Run{old}), seriesOf([]*Run{new})
-	for i, r := range c.New.Rows {
+	c := &Changes{Old: Summarise([]*Run{old}), New: Summarise([]*Run{new}), Settings: differences(a, b)}
+	c.Settings.add("vantage", a.Vantage, b.Vantage)
+	c.Settings.add("program", a.Program, b.Program)
+	for _, r := range c.New.Rows {
 		at := slices.IndexFunc(c.Old.Rows, func(o *Row) bool { return o.Node.Name == r.Node.Name && o.Node.Connection == r.Node.Connection })
 		if at < 0 {
 			c.OnlyNew = append(c.OnlyNew, r)
 			continue
 		}
 		c.Nodes = append(c.Nodes, &Change{Title: c.New.Title(r), Old: c.Old.Rows[at], New: r})
-		before, after = append(before, was[at]), append(after, is[i])
 	}
 	if len(c.Nodes) == 0 {
 		return nil, text.Errorf("a node is known by its name", "they have no node in common")
@@ -106,22 +100,14 @@ func Compare(old, new *Run) (*Changes, error) {
 			c.OnlyOld = append(c.OnlyOld, c.Old.Title(r))
 		}
 	}
-	c.judge(before, after)
+	c.judge()
 	c.warn()
 	return c, nil
 }
 
-// settings name what differs between two runs, beside what Compare refuses.
-func settings(a, b *Header) Settings {
-	f := fields(Differences(a, b))
-	f.add("vantage", a.Vantage, b.Vantage)
-	f.add("program", a.Program, b.Program)
-	return Settings(f)
-}
-
 // judge compares each node. All intervals hold together with 95 %: each has its level by Holm, so that of two runs of equal
 // nodes at most 5 % show a change, however many nodes there are.
-func (c *Changes) judge(before, after []*nodeSeries) {
+func (c *Changes) judge() {
 	values := func(s *nodeSeries, figure func(partSample) float64) []float64 {
 		var all []float64
 		for sample := range s.all() {
@@ -132,40 +118,32 @@ func (c *Changes) judge(before, after []*nodeSeries) {
 		slices.Sort(all)
 		return all
 	}
-	type test struct {
-		p     float64
-		judge func(level float64)
-	}
-	var tests []test
-	for i, n := range c.Nodes {
-		compare := func(to **Comparison, figure func(partSample) float64) {
-			old, new := values(before[i], figure), values(after[i], figure)
+	var tests []func(level float64) (p float64)
+	for _, n := range c.Nodes {
+		compare := func(to **Comparison, figure func(partSample) float64, was, is *Stats) {
+			old, new := values(n.Old.series, figure), values(n.New.series, figure)
 			if len(old) == 0 || len(new) == 0 {
 				return
 			}
-			at := func(level float64) *Comparison { return compareSamples(old, new, level) }
-			*to = at(alpha)
-			tests = append(tests, test{(*to).P, func(level float64) { *to = at(level) }})
+			tests = append(tests, func(level float64) float64 {
+				*to = compareSamples(old, new, level)
+				(*to).P50, (*to).ReferenceP50 = is.P50, was.P50
+				return (*to).P
+			})
 		}
-		compare(&n.Latency, latencyMS)
-		compare(&n.TTFT, func(s partSample) float64 { return milliseconds(s.firstText()) })
-		n.Success = successChange(n.Old, n.New, alpha)
-		tests = append(tests, test{n.Success.P, func(level float64) { n.Success = successChange(n.Old, n.New, level) }})
+		compare(&n.Latency, latencyMS, &n.Old.Latency, &n.New.Latency)
+		compare(&n.TTFT, func(s partSample) float64 { return milliseconds(s.firstText()) }, n.Old.TTFT, n.New.TTFT)
+		tests = append(tests, func(level float64) float64 {
+			n.Success = successChange(n.Old, n.New, level)
+			return n.Success.P
+		})
 	}
 	ps := make([]float64, len(tests))
-	for i, t := range tests {
-		ps[i] = t.p
+	for i, test := range tests {
+		ps[i] = test(alpha)
 	}
 	for i, level := range holm(ps) {
-		tests[i].judge(level)
-	}
-	for _, n := range c.Nodes {
-		if n.Latency != nil {
-			n.Latency.P50, n.Latency.ReferenceP50 = n.New.Latency.P50, n.Old.Latency.P50
-		}
-		if n.TTFT != nil {
-			n.TTFT.P50, n.TTFT.ReferenceP50 = n.New.TTFT.P50, n.Old.TTFT.P50
-		}
+		tests[i](level)
 	}
 }
 
@@ -181,16 +159,17 @@ func compareSamples(old, new []float64, level float64) *Comparison {
 	for i, v := range old {
 		negative[len(old)-1-i] = -v
 	}
-	all := crossSums{new, negative}
-	c.invert(all, rankSum(all, old, level), func(sum float64) float64 { return ratioOf(2 * sum) })
+	s := crossSums(new, negative)
+	c.invert(s, rankSum(s, old, level), func(sum float64) float64 { return ratioOf(2 * sum) })
 	return c
 }
 
 // rankSum tests at a level whether two samples are of the same distribution.
-func rankSum(all crossSums, old []float64, level float64) rankTest {
-	m, n := len(all.a), len(all.b)
-	t := rankTest{minus: negatives(all), total: 2 * m * n}
-	both := slices.Sorted(slices.Values(slices.Concat(all.a, old)))
+func rankSum(s sums, old []float64, level float64) rankTest {
+	m, n := len(s.a), len(s.b)
+	t := rankTest{minus: s.negatives(), total: 2 * m * n}
+	both := slices.Concat(s.a, old)
+	slices.Sort(both)
 	var tied float64
 	for i := 0; i < len(both); {
 		size := 1
@@ -224,29 +203,24 @@ func choose(n, k int) float64 {
 	return ways
 }
 
-// exactRankSum counts, over all ways to choose m of m + n ranks, how often each number of differences below 0 comes.
+// exactRankSum counts, over all ways to choose m of m + n ranks, how often each number of differences below 0 comes: that of
+// u has the coefficient of x^u in the product of (1-x^(n+i))/(1-x^i) for i from 1 to m. The exponents are doubled here.
 func (t *rankTest) exactRankSum(m, n int, level float64) {
-	ways := make([][]float64, m+1) // by how many are chosen, and by twice the number of those not chosen below each of them
-	for k := range ways {
-		ways[k] = make([]float64, t.total+1)
-	}
-	ways[0][0] = 1
-	for rank := range m + n {
-		for k := min(rank, m-1); k >= 0; k-- {
-			below := 2 * (rank - k) // not chosen, and below this one
-			if below > 2*n {
-				continue
-			}
-			for s := t.total - below; s >= 0; s-- {
-				ways[k+1][s+below] += ways[k][s]
-			}
+	ways := make([]float64, t.total+1)
+	ways[0] = 1
+	for i := 2; i <= 2*m; i += 2 {
+		for s := t.total; s >= 2*n+i; s-- {
+			ways[s] -= ways[s-2*n-i]
+		}
+		for s := i; s <= t.total; s++ {
+			ways[s] += ways[s-i]
 		}
 	}
 	all := 0.
-	for _, w := range ways[m] {
+	for _, w := range ways {
 		all += w
 	}
-	t.count(ways[m], all, level)
+	t.count(ways, all, level)
 }
 
 // successChange compares two success rates at a level.
@@ -294,28 +268,18 @@ func (n *Change) Better() bool {
 
 // Verdicts are those on the success rate, the TTFT and the latency, without those that show no difference.
 func (n *Change) Verdicts() []Verdict {
-	var all []Verdict
-	add := func(v Verdict) {
-		if v != NoDifference && !slices.Contains(all, v) {
-			all = append(all, v)
-		}
-	}
-	add(n.Success.Verdict)
+	all := []Verdict{n.Success.Verdict}
 	for _, c := range []*Comparison{n.TTFT, n.Latency} {
-		if c != nil {
-			add(c.Verdict)
+		if c != nil && !slices.Contains(all, c.Verdict) {
+			all = append(all, c.Verdict)
 		}
 	}
-	return all
+	return slices.DeleteFunc(all, func(v Verdict) bool { return v == NoDifference })
 }
 
 // warn has what a reader should know first: how the runs differ, what only one has, and the warnings of both.
 func (c *Changes) warn() {
-	add := func(code, node, format string, args ...any) {
-		w := Warning{Code: code, Node: node, Words: Message{format, args}}
-		w.Text = w.Words.String()
-		c.Warnings = append(c.Warnings, w)
-	}
+	add := (*warningList)(&c.Warnings).add
 	if c.New.Header.Started.Before(c.Old.Header.Started) {
 		add(RunsSwapped, "", "the new run began before the old one")
 	}

@@ -12,37 +12,6 @@ import (
 	"ferry/pkg/text"
 )
 
-// crossed are the sums of two ascending samples, the slow way.
-func crossed(a, b []float64) []float64 {
-	var all []float64
-	for _, x := range a {
-		for _, y := range b {
-			all = append(all, x+y)
-		}
-	}
-	slices.Sort(all)
-	return all
-}
-
-func TestCrossSums(t *testing.T) {
-	random := rand.New(rand.NewPCG(5, 5))
-	for m := 1; m <= 12; m++ {
-		for kind := range 3 {
-			a := slices.Sorted(slices.Values(draws(random, kind, m)))
-			b := slices.Sorted(slices.Values(draws(random, kind, 1+random.IntN(9))))
-			c, all := crossSums{a, b}, crossed(a, b)
-			for i, want := range all {
-				if got := kth(c, i+1); got != want {
-					t.Fatalf("sum %d of %v and %v: got %v, want %v", i+1, a, b, got, want)
-				}
-			}
-			if got, want := medianOf(c), median(all); got != want || c.size() != len(all) {
-				t.Errorf("%v and %v: got the median %v of %d, want %v of %d", a, b, got, c.size(), want, len(all))
-			}
-		}
-	}
-}
-
 // The exact test counts as going through all choices of ranks does; the normal one is near it.
 func TestRankSum(t *testing.T) {
 	random := rand.New(rand.NewPCG(6, 6))
@@ -106,9 +75,7 @@ func TestRankSum(t *testing.T) {
 
 // The interval of a ratio covers the true one in 95 % of the runs, and two runs of equal nodes show a change in at most 5 %.
 func TestChangeCoverage(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: thousands of comparisons")
-	}
+	long(t, "thousands of comparisons")
 	const ratio = 1.3
 	for _, c := range []struct {
 		name     string
@@ -122,10 +89,7 @@ func TestChangeCoverage(t *testing.T) {
 		covered := 0.
 		random := rand.New(rand.NewPCG(23, uint64(c.old)))
 		sample := func(n int, times float64) []float64 {
-			values := make([]float64, n)
-			for i := range values {
-				values[i] = math.Log(c.draw(random) * times)
-			}
+			values := drawMany(random, n, func(r *rand.Rand) float64 { return math.Log(c.draw(r) * times) })
 			slices.Sort(values)
 			return values
 		}
@@ -140,19 +104,13 @@ func TestChangeCoverage(t *testing.T) {
 		}
 	}
 	for _, nodes := range []int{1, 3, 12} {
-		const pairs = 500
-		told := 0.
-		for seed := range pairs {
-			random := rand.New(rand.NewPCG(uint64(seed), 29))
+		falseAlarms(t, fmt.Sprint(nodes, " equal nodes"), 500, func(random *rand.Rand) bool {
 			names := make([]string, nodes)
 			run := func(id string) *Run {
-				var records []record
+				var records []Outcome
 				for node := range names {
 					names[node] = fmt.Sprint("n", node)
-					values := make([]float64, 30)
-					for i := range values {
-						values[i] = lognormal(random)
-					}
+					values := drawMany(random, 30, lognormal)
 					failed := 0
 					for range 4 {
 						failed += random.IntN(2)
@@ -165,14 +123,8 @@ func TestChangeCoverage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if slices.ContainsFunc(c.Nodes, func(n *Change) bool { return n.Worse() || n.Better() }) {
-				told += 1. / pairs
-			}
-		}
-		t.Logf("%d equal nodes: %.1f %% of comparisons show a change", nodes, 100*told)
-		if most := alpha + 3*math.Sqrt(alpha*(1-alpha)/pairs); told > most {
-			t.Errorf("%d equal nodes: got %.3f of comparisons with a false change, want at most %.3f", nodes, told, most)
-		}
+			return slices.ContainsFunc(c.Nodes, func(n *Change) bool { return n.Worse() || n.Better() })
+		})
 	}
 }
 

@@ -31,28 +31,26 @@ func logRatio(latency, reference time.Duration) float64 {
 func compare(ratios []float64, level float64) Comparison {
 	c := Comparison{Pairs: len(ratios), Ratio: 1, High: math.Inf(1), P: 1, Level: level, Verdict: NoDifference}
 	slices.Sort(ratios)
-	sums := pairSums(slices.DeleteFunc(ratios, func(r float64) bool { return r == 0 }))
-	if len(sums) == 0 {
-		if c.Pairs >= leastPairs {
-			c.Low, c.High = 1, 1
-		}
-		return c
+	ratios = slices.DeleteFunc(ratios, func(r float64) bool { return r == 0 })
+	if len(ratios) > 0 {
+		c.invert(pairSums(ratios), signedRank(ratios, level), ratioOf)
+	} else if c.Pairs >= leastPairs {
+		c.Low, c.High = 1, 1
 	}
-	c.invert(sums, signedRank(sums, level), ratioOf)
 	return c
 }
 
 // invert takes what a test says of sums: the median for the ratio, and for the interval the ratios that the test would not
 // reject. ratio is that of a sum.
-func (c *Comparison) invert(all sums, test rankTest, ratio func(sum float64) float64) {
+func (c *Comparison) invert(s sums, test rankTest, ratio func(sum float64) float64) {
 	c.P = test.p
-	c.Ratio = ratio(medianOf(all))
+	c.Ratio = ratio(s.median())
 	if test.critical < 0 {
 		return
 	}
 	// A ratio is rejected while too few sums lie below it, or above: the interval ends at the first one that is not.
 	k := test.critical/2 + 1
-	c.Low, c.High = ratio(kth(all, k)), ratio(kth(all, all.size()+1-k))
+	c.Low, c.High = ratio(s.kth(k)), ratio(s.kth(s.size()+1-k))
 	// Where ties put the end on 1 itself, the test says whether 1 still belongs to the interval.
 	switch {
 	case test.minus <= test.critical:
@@ -88,29 +86,23 @@ type rankTest struct {
 }
 
 // signedRank tests at a level whether ascending values, none of them 0, lie symmetrically about 0.
-func signedRank(sums pairSums, level float64) rankTest {
-	n := len(sums)
+func signedRank(sorted []float64, level float64) rankTest {
+	n := len(sorted)
 	// A value's rank counts the values no larger than it in size: the sums that share its sign. So the rank sum of the
 	// negative values is the number of negative sums, with half of those that are 0.
-	t := rankTest{minus: negatives(sums), total: n * (n + 1)}
-	if n <= exactPairs {
-		t.exact(sums, level)
-	} else {
-		t.normal(sums, level)
+	t := rankTest{minus: pairSums(sorted).negatives(), total: n * (n + 1)}
+	if n > exactPairs {
+		var tied float64
+		for size := range ties(sorted) {
+			s := float64(size)
+			tied += s*s*s - s
+		}
+		n := float64(n)
+		t.nearNormal(2*math.Sqrt(n*(n+1)*(2*n+1)/24-tied/48), level)
+		return t
 	}
-	return t
-}
-
-// negatives is twice the number of negative sums, with half of those that are 0.
-func negatives(all sums) int {
-	negative, _, _ := all.split(-math.SmallestNonzeroFloat64)
-	upToZero, _, _ := all.split(0)
-	return negative + upToZero
-}
-
-// exact counts, over all 2ⁿ ways to give the ranks their signs, how often each rank sum comes. Ties are no exception:
-// they only make ranks equal.
-func (t *rankTest) exact(sorted []float64, level float64) {
+	// Over all 2ⁿ ways to give the ranks their signs, how often does each rank sum come? Ties are no exception: they only
+	// make ranks equal.
 	ways := make([]float64, t.total+1)
 	ways[0] = 1
 	below := 0
@@ -123,7 +115,8 @@ func (t *rankTest) exact(sorted []float64, level float64) {
 		}
 		below += size
 	}
-	t.count(ways, math.Ldexp(1, len(sorted)), level)
+	t.count(ways, math.Ldexp(1, n), level)
+	return t
 }
 
 // count takes the distribution of the rank sum from how many of all ways lead to each.
@@ -142,17 +135,6 @@ func (t *rankTest) count(ways []float64, all, level float64) {
 	}
 }
 
-// normal takes the distribution for normal, with the variance that the ties leave.
-func (t *rankTest) normal(sorted []float64, level float64) {
-	n := float64(len(sorted))
-	var tied float64
-	for size := range ties(sorted) {
-		s := float64(size)
-		tied += s*s*s - s
-	}
-	t.nearNormal(2*math.Sqrt(n*(n+1)*(2*n+1)/24-tied/48), level)
-}
-
 // nearNormal takes the distribution for normal, with a standard deviation and a correction because rank sums are whole
 // numbers.
 func (t *rankTest) nearNormal(sd, level float64) {
@@ -168,27 +150,22 @@ func ties(sorted []float64) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		right, _ := slices.BinarySearch(sorted, 0)
 		left := right - 1
-		size, count := 0., 0
 		for left >= 0 || right < len(sorted) {
-			var next float64
-			if right == len(sorted) || left >= 0 && -sorted[left] < sorted[right] {
-				next = -sorted[left]
-				left--
-			} else {
-				next = sorted[right]
-				right++
+			size := math.Inf(1)
+			if left >= 0 {
+				size = -sorted[left]
 			}
-			if next != size && count > 0 {
-				if !yield(count) {
-					return
-				}
-				count = 0
+			if right < len(sorted) {
+				size = min(size, sorted[right])
 			}
-			size = next
-			count++
-		}
-		if count > 0 {
-			yield(count)
+			l, r := left, right
+			for ; left >= 0 && -sorted[left] == size; left-- {
+			}
+			for ; right < len(sorted) && sorted[right] == size; right++ {
+			}
+			if !yield(l - left + right - r) {
+				return
+			}
 		}
 	}
 }

@@ -26,31 +26,31 @@ func draws(random *rand.Rand, kind, n int) []float64 {
 	return values
 }
 
-// listed are all sums, the slow way.
-func listed(a pairSums) []float64 {
-	var sums []float64
-	for i := range a {
-		for j := i; j < len(a); j++ {
-			sums = append(sums, a[i]+a[j])
-		}
-	}
-	slices.Sort(sums)
-	return sums
-}
-
-func TestPairSums(t *testing.T) {
+// The sums are those of a list of them all, of every two of some values and of two samples.
+func TestSums(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 3))
 	for n := 1; n <= 30; n++ {
 		for kind := range 3 {
-			a := pairSums(slices.Sorted(slices.Values(draws(random, kind, n))))
-			all := listed(a)
-			for i, want := range all {
-				if got := kth(a, i+1); got != want {
-					t.Fatalf("sum %d of %v: got %v, want %v", i+1, a, got, want)
+			sample := func(n int) []float64 { return slices.Sorted(slices.Values(draws(random, kind, n))) }
+			a := sample(n)
+			for _, s := range []sums{pairSums(a), crossSums(a, sample(1+random.IntN(9)))} {
+				var all []float64
+				for i, x := range s.a {
+					for j, y := range s.b {
+						if !s.pairs || i <= j {
+							all = append(all, x+y)
+						}
+					}
 				}
-			}
-			if got, want := medianOf(a), median(all); got != want || a.size() != len(all) {
-				t.Errorf("%v: got the median %v of %d sums, want %v of %d", a, got, a.size(), want, len(all))
+				slices.Sort(all)
+				for i, want := range all {
+					if got := s.kth(i + 1); got != want {
+						t.Fatalf("sum %d of %v: got %v, want %v", i+1, s, got, want)
+					}
+				}
+				if got, want := s.median(), median(all); got != want || s.size() != len(all) {
+					t.Errorf("%v: got the median %v of %d sums, want %v of %d", s, got, s.size(), want, len(all))
+				}
 			}
 		}
 	}
@@ -267,16 +267,11 @@ func TestLogRatio(t *testing.T) {
 
 // A million pairs have half a million million averages: none of them is listed.
 func TestCompareMillion(t *testing.T) {
-	n := 1_000_000
 	if raceEnabled {
-		n = 100_000
-		t.Log("a tenth of it under the race detector")
+		t.Skip("one goroutine, and memory that is counted without the race detector")
 	}
-	random := rand.New(rand.NewPCG(9, 9))
-	values := make([]float64, n)
-	for i := range values {
-		values[i] = random.NormFloat64()*0.14 + 0.005
-	}
+	const n = 1_000_000
+	values := drawMany(rand.New(rand.NewPCG(9, 9)), n, func(r *rand.Rand) float64 { return r.NormFloat64()*0.14 + 0.005 })
 	var c Comparison
 	if allocated := allocatedBy(func() { c = compare(values, alpha) }); allocated > 1<<20 {
 		t.Errorf("got %d bytes allocated, want at most 1 MiB", allocated)
@@ -336,9 +331,7 @@ func simulate(seed uint64, runs, rounds int, ratio, network, tail float64) (told
 
 // Equal nodes are called different in about 5 of 100 runs and no more, and a difference of 5 % is found, under a heavy tail too.
 func TestSimulatedRuns(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: thousands of simulated runs")
-	}
+	long(t, "thousands of simulated runs")
 	const runs = 1000
 	for _, c := range []struct {
 		name                 string

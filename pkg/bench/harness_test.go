@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
+	"math"
 	"math/rand/v2"
-	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +19,40 @@ func equal(t *testing.T, what string, got, want any) {
 	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
 		t.Errorf("%s: got %s, want %s", what, g, w)
 	}
+}
+
+// long leaves a test out of -short, and out of the race detector, which has nothing to find in one goroutine and needs
+// memory of its own: CI runs these without.
+func long(t *testing.T, what string) {
+	t.Helper()
+	if testing.Short() || raceEnabled {
+		t.Skip("long: " + what)
+	}
+}
+
+// falseAlarms holds the share of the simulated cases without a difference that tell one to alpha.
+func falseAlarms(t *testing.T, name string, cases int, tells func(random *rand.Rand) bool) {
+	t.Helper()
+	told := 0.
+	for seed := range cases {
+		if tells(rand.New(rand.NewPCG(uint64(seed), 17))) {
+			told++
+		}
+	}
+	share := told / float64(cases)
+	t.Logf("%s: %.1f %% tell a difference", name, 100*share)
+	if most := alpha + 3*math.Sqrt(alpha*(1-alpha)/float64(cases)); share > most {
+		t.Errorf("%s: got %.3f of %d with a false difference, want at most %.3f", name, share, cases, most)
+	}
+}
+
+// drawMany draws n values.
+func drawMany(random *rand.Rand, n int, draw func(*rand.Rand) float64) []float64 {
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = draw(random)
+	}
+	return values
 }
 
 // bubble is the clock of a synctest bubble: it takes no real time.
@@ -95,7 +129,7 @@ func runPlan(t *testing.T, p Plan) *Run {
 
 func roundsOf(s *Series) []int {
 	var rounds []int
-	for sample := range s.All() {
+	for sample := range s.samples.all() {
 		rounds = append(rounds, int(sample.Round))
 	}
 	slices.Sort(rounds)
@@ -103,7 +137,7 @@ func roundsOf(s *Series) []int {
 }
 
 func byRound(s *Series) []Sample {
-	return slices.SortedFunc(s.All(), func(a, b Sample) int { return int(a.Round) - int(b.Round) })
+	return slices.SortedFunc(s.samples.all(), func(a, b Sample) int { return int(a.Round) - int(b.Round) })
 }
 
 func upTo(n int) []int {
@@ -140,19 +174,19 @@ const savedFoot = `{"end":true,"elapsed_ns":9000000000,"stopped":"interrupted","
 
 // savedRequests are records with everything in them that there can be, and the lines that they make.
 var savedRequests = []struct {
-	record record
-	lines  string
+	Outcome
+	lines string
 }{
 	{
-		record{
+		Outcome{
 			Node: 0, Round: 0, Start: 1234 * time.Microsecond, Latency: 800*time.Millisecond + 3, TTFT: 300*time.Microsecond + 999,
-			Phases: Phases{1, 2, 3, 4, 5}, Tokens: 12, Attempts: 1,
+			Phases: Phases{1, 2, 3, 4, 5}, OutputTokens: 12, Attempts: 1,
 		},
 		`{"node":0,"round":0,"start_ns":1200000,"latency_ns":800000003,"ttft_ns":300000,"tokens":12,"attempts":1,` +
 			`"phases_ns":{"dns":1,"connect":2,"tls":3,"wait":4,"transfer":5}}` + "\n",
 	},
 	{
-		record{
+		Outcome{
 			Node: 2, Round: 0, Latency: 5 * time.Second, Lag: 7 * time.Microsecond, Phases: Phases{Wait: 9}, Attempts: 3, Fresh: true,
 			Earlier: []Attempt{{"http_503", time.Second}, {"connect", 20}},
 		},
@@ -161,7 +195,7 @@ var savedRequests = []struct {
 			`{"node":2,"round":0,"start_ns":0,"latency_ns":5000000000,"lag_ns":7000,"attempts":3,"fresh":true,"phases_ns":{"wait":9}}` + "\n",
 	},
 	{
-		record{Node: 1, Round: 19, Start: time.Second, Latency: 2, Class: "reset", Detail: "reset by <peer>\n\"连接\"", Attempts: 1},
+		Outcome{Node: 1, Round: 19, Start: time.Second, Latency: 2, Class: "reset", Detail: "reset by <peer>\n\"连接\"", Attempts: 1},
 		`{"node":1,"round":19,"start_ns":1000000000,"latency_ns":2,"class":"reset","detail":"reset by <peer>\n\"连接\"","attempts":1}` + "\n",
 	},
 }
@@ -186,19 +220,16 @@ func (w *writes) Write(p []byte) (int, error) {
 // measured is the run that an engine would have in memory, and what it has saved of it.
 func measured(t testing.TB, w io.Writer) *Run {
 	t.Helper()
-	run := &Run{Header: savedHeader(), Elapsed: 9 * time.Second, Stopped: "interrupted",
-		SchedulingDelay: 150 * time.Microsecond, ClockJump: -2 * time.Millisecond}
-	for _, n := range run.Header.Nodes {
-		run.Series = append(run.Series, newSeries(n))
-	}
+	run := made(savedHeader())
+	run.Ending = Ending{9 * time.Second, "interrupted", 150 * time.Microsecond, -2 * time.Millisecond}
 	run.Series[1].Ended, run.Series[2].Unsent = "HTTP 401", 4
 	saved, err := NewWriter(w, run.Header)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range savedRequests {
-		run.Series[r.record.Node].add(r.record.rounded())
-		if err := saved.request(r.record); err != nil {
+		run.Series[r.Outcome.Node].add(r.Outcome.rounded())
+		if err := saved.request(r.Outcome); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -208,42 +239,23 @@ func measured(t testing.TB, w io.Writer) *Run {
 	return run
 }
 
-// sameRun compares two runs by all that they have but their notes.
-func sameRun(a, b *Run) error {
-	ha, hb := a.Header, b.Header
-	if !ha.Started.Equal(hb.Started) {
-		return fmt.Errorf("started %v and %v", ha.Started, hb.Started)
-	}
-	ha.Started, hb.Started = time.Time{}, time.Time{}
-	if !reflect.DeepEqual(ha, hb) || len(a.Series) != len(b.Series) {
-		return fmt.Errorf("headers\n%+v\n%+v", ha, hb)
-	}
-	if a.Elapsed != b.Elapsed || a.Stopped != b.Stopped || a.SchedulingDelay != b.SchedulingDelay || a.ClockJump != b.ClockJump {
-		return fmt.Errorf("runs\n%+v\n%+v", a, b)
-	}
-	for i, s := range a.Series {
-		o := b.Series[i]
-		if s.Node != o.Node || s.Ended != o.Ended || s.Unsent != o.Unsent || s.Phases != o.Phases {
-			return fmt.Errorf("series %d\n%+v\n%+v", i, s, o)
-		}
-		if !maps.Equal(s.Details, o.Details) {
-			return fmt.Errorf("failures of %d: %v and %v", i, s.Details, o.Details)
-		}
-		was, is := slices.Collect(s.All()), slices.Collect(o.All())
-		if !slices.Equal(was, is) {
-			return fmt.Errorf("samples of %d\n%+v\n%+v", i, was, is)
-		}
-		for j := range was {
-			if s.Class(was[j]) != o.Class(is[j]) {
-				return fmt.Errorf("sample %d of %d: %q and %q", j, i, s.Class(was[j]), o.Class(is[j]))
-			}
+// asText is all that a run has but its notes.
+func asText(r *Run) string {
+	h := r.Header
+	h.Started = h.Started.UTC()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%+v\n%+v\n", h, r.Ending)
+	for _, s := range r.Series {
+		fmt.Fprintf(&b, "%+v %q %d %+v %q\n", s.Node, s.Ended, s.Unsent, s.Phases, s.Details)
+		for sample := range s.samples.all() {
+			fmt.Fprintf(&b, "%+v %q\n", sample, s.Class(sample))
 		}
 	}
-	return nil
+	return b.String()
 }
 
 // made is a run made by hand.
-func made(h Header, records ...record) *Run {
+func made(h Header, records ...Outcome) *Run {
 	run := &Run{Header: h}
 	for _, n := range h.Nodes {
 		run.Series = append(run.Series, newSeries(n))
@@ -263,10 +275,10 @@ func nodesOf(names ...string) []Node {
 }
 
 // rounds are successes of a node in rounds 0 and on, 100 ms apart, with the given latencies in ms.
-func rounds(node int, ms ...float64) []record {
-	var records []record
+func rounds(node int, ms ...float64) []Outcome {
+	var records []Outcome
 	for i, v := range ms {
-		records = append(records, record{
+		records = append(records, Outcome{
 			Node: node, Round: i, Start: time.Duration(i) * 100 * time.Millisecond,
 			Latency: time.Duration(v * float64(time.Millisecond)), Attempts: 1,
 		})
@@ -284,14 +296,14 @@ func around(middle float64, n int) []float64 {
 }
 
 // drawn is a random run: records end in their order.
-func drawn(random *rand.Rand, h Header) (records []record) {
+func drawn(random *rand.Rand, h Header) (records []Outcome) {
 	classes := []string{"", "", "", "", "", "timeout", "429", "reset"}
 	for round := range 60 {
 		for node := range h.Nodes {
-			r := record{
+			r := Outcome{
 				Node: node, Round: round, Start: time.Duration(round/3) * time.Second, Attempts: 1 + random.IntN(2),
 				Latency: time.Duration(len(records))*time.Millisecond + time.Duration(random.Int64N(1e6)),
-				Class:   classes[random.IntN(len(classes))], Tokens: random.Int64N(50), TextTokens: random.Int64N(50), Chunks: random.Int64N(50), Fresh: random.IntN(20) == 0,
+				Class:   classes[random.IntN(len(classes))], OutputTokens: random.Int64N(50), TextTokens: random.Int64N(50), Chunks: random.Int64N(50), Fresh: random.IntN(20) == 0,
 				Phases: Phases{time.Duration(random.Int64N(1e6)), 2, 3, time.Duration(random.Int64N(1e9)), 5},
 			}
 			r.TTFT = (r.Latency / 3).Round(time.Microsecond)
@@ -309,7 +321,7 @@ func drawn(random *rand.Rand, h Header) (records []record) {
 
 // completed gives a run what is known at its end.
 func completed(run *Run) *Run {
-	run.Elapsed, run.Stopped, run.SchedulingDelay, run.ClockJump = time.Minute, "interrupted", time.Second, -time.Hour
+	run.Ending = Ending{time.Minute, "interrupted", time.Second, -time.Hour}
 	run.Series[1].Ended, run.Series[1].Unsent = "status 401", 3
 	return run
 }
@@ -322,7 +334,7 @@ func dump(s *Summary) string {
 	for _, r := range s.Rows {
 		row := *r
 		row.Uncorrected, row.Lag, row.TTFT, row.ITL, row.TokensPerSecond, row.VsReference = nil, nil, nil, nil, nil, nil
-		row.TTFTWithFailures, row.DecodeRate, row.AnswerTokens = nil, nil, nil
+		row.TTFTWithFailures, row.DecodeRate, row.AnswerTokens, row.series = nil, nil, nil, nil
 		text += fmt.Sprintf("%+v\n%+v %+v %+v %+v %+v %+v %+v %+v %+v\n", row, r.Uncorrected, r.Lag, r.TTFT, r.TTFTWithFailures,
 			r.ITL, r.DecodeRate, r.TokensPerSecond, r.AnswerTokens, r.VsReference)
 	}

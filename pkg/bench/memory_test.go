@@ -21,12 +21,7 @@ func allocatedBy(f func()) uint64 {
 
 // A million samples take at most 64 MB above what the process had before, their report included.
 func TestMillionSamples(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: a million samples")
-	}
-	if raceEnabled {
-		t.Log("the race detector keeps memory of its own: only the counts are checked under it")
-	}
+	long(t, "a million samples")
 	const requests, most = 1_000_000, 64 << 20
 	// As ferry sets it for a run of so many samples: without a limit the collector may let as much garbage stand as
 	// there are samples.
@@ -58,7 +53,7 @@ func TestMillionSamples(t *testing.T) {
 	if summary.Rows[0].OK != requests {
 		t.Errorf("%d successes", summary.Rows[0].OK)
 	}
-	if took > most && !raceEnabled {
+	if took > most {
 		t.Errorf("a million samples took %.1f MB, want at most %d", float64(took)/1e6, most>>20)
 	}
 }

@@ -13,7 +13,7 @@ type nodeSeries struct {
 	parts   []part
 }
 
-// part is a series as it was at one moment. Samples that are there never change, so it can be read while others add.
+// part is what one file has of a run's series.
 type part struct {
 	series *Series
 	// run is the run's ID: files of the same run share it.
@@ -21,8 +21,7 @@ type part struct {
 	// open says that it was an open loop.
 	open bool
 	// offset is how much later than the first one of all its run began, location where.
-	offset  time.Duration
-	samples samples
+	offset time.Duration
 }
 
 // farthest is how far apart runs are taken to be at most: times of day beyond were made up.
@@ -34,14 +33,11 @@ type partSample struct {
 	Sample
 }
 
-func (s *Series) snapshot(h Header) part {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return part{series: s, run: h.ID, open: h.Rate > 0, samples: slices.Clone(s.samples)}
-}
-
 // seriesOf sorts the series of runs by vantage and node, both in the order in which they first come.
 func seriesOf(runs []*Run) []*nodeSeries {
+	if len(runs) == 0 {
+		return nil
+	}
 	first, _ := began(runs)
 	var all []*nodeSeries
 	for _, vantage := range vantages(runs) {
@@ -58,9 +54,9 @@ func seriesOf(runs []*Run) []*nodeSeries {
 					at = len(all)
 					all = append(all, &nodeSeries{node: s.Node, vantage: vantage})
 				}
-				p := s.snapshot(run.Header)
-				p.offset = min(run.Header.Started.Sub(first), farthest)
-				all[at].parts = append(all[at].parts, p)
+				all[at].parts = append(all[at].parts, part{
+					series: s, run: run.Header.ID, open: run.Header.Rate > 0, offset: min(run.Header.Started.Sub(first), farthest),
+				})
 			}
 		}
 	}
@@ -69,16 +65,8 @@ func seriesOf(runs []*Run) []*nodeSeries {
 
 // began is when the first of some runs began, and when the last did.
 func began(runs []*Run) (first, last time.Time) {
-	for i, run := range runs {
-		at := run.Header.Started
-		if i == 0 || at.Before(first) {
-			first = at
-		}
-		if i == 0 || at.After(last) {
-			last = at
-		}
-	}
-	return first, last
+	order := func(a, b *Run) int { return a.Header.Started.Compare(b.Header.Started) }
+	return slices.MinFunc(runs, order).Header.Started, slices.MaxFunc(runs, order).Header.Started
 }
 
 func vantages(runs []*Run) []string {
@@ -117,7 +105,7 @@ func (c *nodeSeries) open() bool {
 func (c *nodeSeries) size() int {
 	n := 0
 	for _, p := range c.parts {
-		n += p.samples.len()
+		n += p.series.samples.len()
 	}
 	return n
 }
@@ -126,7 +114,7 @@ func (c *nodeSeries) size() int {
 func (c *nodeSeries) all() iter.Seq[partSample] {
 	return func(yield func(partSample) bool) {
 		for i := range c.parts {
-			for s := range c.parts[i].samples.all() {
+			for s := range c.parts[i].series.samples.all() {
 				if !yield(partSample{&c.parts[i], s}) {
 					return
 				}
@@ -138,10 +126,10 @@ func (c *nodeSeries) all() iter.Seq[partSample] {
 // at is the i-th sample of all.
 func (c *nodeSeries) at(i int) partSample {
 	j := 0
-	for ; i >= c.parts[j].samples.len(); j++ {
-		i -= c.parts[j].samples.len()
+	for ; i >= c.parts[j].series.samples.len(); j++ {
+		i -= c.parts[j].series.samples.len()
 	}
-	return partSample{&c.parts[j], c.parts[j].samples.at(i)}
+	return partSample{&c.parts[j], c.parts[j].series.samples.at(i)}
 }
 
 // latency is what a row's latencies are of: over an open loop it counts from when the request should have begun.

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -17,10 +18,6 @@ type Plan struct {
 	// MaxTokens ends the sending before the tokens billed could pass it, 0 for no bound; PerRequest is the most that one
 	// request can be billed.
 	MaxTokens, PerRequest int64
-	// Timeout bounds each request of a Target, and so how long the run goes on after its Duration; 0 is no bound.
-	Timeout time.Duration
-	// Limited says that requests may wait for a rate limit: one that takes long does not stall.
-	Limited bool
 	// Waiting is told which series have requests in flight a second after the last was sent, and how long these are waited
 	// for at most. It may be nil.
 	Waiting func(waits []Progress, most time.Duration)
@@ -37,10 +34,7 @@ func (p *Plan) Rounds() int {
 		return h.Requests
 	}
 	fit := max(1, int(h.Rate*h.Duration.Seconds()))
-	if h.Requests > 0 {
-		return min(h.Requests, fit)
-	}
-	return fit
+	return min(cmp.Or(h.Requests, fit), fit)
 }
 
 // Estimate says what the run will send, before it does: input and output are the tokens that one request is sent and may

@@ -74,8 +74,8 @@ func (q *queue) drop() int {
 	return dropped
 }
 
-// take waits for a round, and reports false when there will be none.
-func (q *queue) take() (round int, ok bool) {
+// take waits for a round, which then is in flight, and reports false when there will be none.
+func (q *queue) take(clock Clock) (round int, ok bool) {
 	for q.next >= q.released {
 		if q.closed {
 			return 0, false
@@ -86,7 +86,9 @@ func (q *queue) take() (round int, ok bool) {
 	if q.next < q.released {
 		q.ready.Signal() // for the next worker: release signals one, however much it releases
 	}
-	return q.next - 1, true
+	round = q.next - 1
+	q.began[round] = clock.Now()
+	return round, true
 }
 
 // finish counts a round as done, whatever became of it.
@@ -95,7 +97,7 @@ func (q *queue) finish(o Outcome) {
 	q.billed += o.Billed
 	if o.Final {
 		q.over, q.released = true, q.next
-		q.progress.Ended = o.Detail
+		q.series.Ended = o.Detail
 	}
 }
 

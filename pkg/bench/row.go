@@ -11,7 +11,7 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // row works out a series's results, but for the comparison. elapsed has how long each run took.
 func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Duration) *Row {
-	r := &Row{Node: c.node, Vantage: c.vantage}
+	r := &Row{Node: c.node, Vantage: c.vantage, series: c}
 	for s := range c.all() {
 		r.Requests++
 		if s.OK() {
@@ -53,13 +53,16 @@ func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Durat
 		}
 		return positive(float64(s.Tokens()) / s.Latency.Seconds())
 	})
-	r.Phases = c.phases()
+	var phases Phases
 	for _, p := range c.parts {
+		phases.add(p.series.Phases)
 		r.Unsent += p.series.Unsent
 		if r.Ended == "" {
 			r.Ended = p.series.Ended
 		}
 	}
+	mean := func(d time.Duration) float64 { return milliseconds(d) / float64(max(r.OK, 1)) }
+	r.Phases = PhaseMeans{mean(phases.DNS), mean(phases.Connect), mean(phases.TLS), mean(phases.Wait), mean(phases.Transfer)}
 	r.Failures = c.failures(w)
 	r.Timeline = c.timeline(w)
 	r.Hours = c.hours(w, s)
@@ -151,17 +154,6 @@ func (s partSample) burst() bool {
 	rest := s.Latency - s.TTFT()
 	quick := rest < s.Latency/20 && rest < time.Duration(max(s.textTokens(), s.chunks()))*fastestToken
 	return s.long() && (s.chunks() == 1 || quick)
-}
-
-func (c *nodeSeries) phases() PhaseMeans {
-	var n int
-	var sum Phases
-	for _, p := range c.parts {
-		n += p.series.Phases.N
-		sum.add(p.series.Phases.Phases)
-	}
-	mean := func(d time.Duration) float64 { return milliseconds(d) / float64(max(n, 1)) }
-	return PhaseMeans{mean(sum.DNS), mean(sum.Connect), mean(sum.TLS), mean(sum.Wait), mean(sum.Transfer)}
 }
 
 // failures counts the failures by class, the most frequent first. A series has the words of its own first failure of each

@@ -25,8 +25,13 @@ type Bench struct {
 	plan Plan
 	// origin is when the counted rounds began.
 	origin time.Time
+	// first is the number of the round that is released first: below 0 for those that are not counted.
+	first int
+	// leaves says that a node is not waited for while a request of it stalls: there are others, and no request waits for a
+	// rate limit.
+	leaves bool
 
-	mu     sync.Mutex // guards the queues, run.Elapsed and run.Stopped
+	mu     sync.Mutex // guards the queues and run
 	queues []*queue
 	run    *Run
 }
@@ -38,7 +43,8 @@ func (h *Header) Begin(now time.Time) {
 
 // New prepares a run.
 func New(p Plan) *Bench {
-	b := &Bench{plan: p, run: &Run{Header: p.Header}}
+	limited := slices.ContainsFunc(p.Header.Nodes, func(n Node) bool { return n.Limit != "" })
+	b := &Bench{plan: p, run: &Run{Header: p.Header}, leaves: len(p.Header.Nodes) > 1 && !limited}
 	for i, node := range p.Header.Nodes {
 		series := newSeries(node)
 		b.run.Series = append(b.run.Series, series)
@@ -58,7 +64,7 @@ func (b *Bench) Progress() []Progress {
 	for i, q := range b.queues {
 		out[i] = q.progress
 		out[i].Recent = slices.Clone(q.progress.Recent)
-		out[i].InFlight = len(q.began)
+		out[i].InFlight, out[i].Ended = len(q.began), q.series.Ended
 		for _, began := range q.began {
 			out[i].Oldest = max(out[i].Oldest, now.Sub(began))
 		}
@@ -92,9 +98,9 @@ func (b *Bench) warmUp(ctx, sending context.Context) {
 	if rounds == 0 {
 		return
 	}
+	b.first = -rounds
 	more := func(int) bool { return !b.overTokens() }
-	b.closedLoop(ctx, sending, rounds, more, func(ctx context.Context, q *queue, round int) {
-		o := b.ask(ctx, q, round-rounds)
+	b.closedLoop(ctx, sending, rounds, more, func(q *queue, _ int, o Outcome) {
 		if o.Final {
 			b.keep(q, 0, o)
 			return
@@ -103,6 +109,7 @@ func (b *Bench) warmUp(ctx, sending context.Context) {
 		defer b.mu.Unlock()
 		q.finish(o)
 	})
+	b.first = 0
 	for _, q := range b.queues {
 		q.reset()
 	}
@@ -130,15 +137,14 @@ func (b *Bench) measure(ctx, sending context.Context, abort func()) {
 	if rounds == 0 {
 		rounds = math.MaxInt
 	}
-	do := func(ctx context.Context, q *queue, round int) { b.keep(q, round, b.ask(ctx, q, round)) }
 	over, ended := context.WithCancel(ctx)
 	defer ended()
-	if h.Duration > 0 && b.plan.Timeout > 0 {
-		end := time.AfterFunc(h.Duration, func() { b.endIn(over, b.plan.Timeout+time.Second, abort) })
+	if h.Duration > 0 && h.Timeout > 0 {
+		end := time.AfterFunc(h.Duration, func() { b.endIn(over, h.Timeout+time.Second, abort) })
 		defer end.Stop()
 	}
 	if h.Rate > 0 {
-		b.openLoop(ctx, sending, rounds, do)
+		b.openLoop(ctx, sending, rounds)
 		return
 	}
 	looked := 0
@@ -154,29 +160,32 @@ func (b *Bench) measure(ctx, sending context.Context, abort func()) {
 			}
 		}
 		return true
-	}, do)
+	}, b.keep)
 }
 
 // leastPrecise is the number of rounds before which no precision is looked at; then it is after each tenth more.
 const leastPrecise = 10
 
-// job does a round of a queue.
-type job func(ctx context.Context, q *queue, round int)
-
-// start lets as many workers as the plan has of each queue do one round after the other, until there are no more.
-func (b *Bench) start(ctx context.Context, do job) *sync.WaitGroup {
+// start lets as many workers as the plan has of each queue make one request after the other, until there are no more, and
+// take the outcome.
+func (b *Bench) start(ctx context.Context, take func(q *queue, round int, o Outcome)) *sync.WaitGroup {
 	var workers sync.WaitGroup
 	for _, q := range b.queues {
 		for range b.plan.Header.Concurrency {
 			workers.Go(func() {
 				for {
 					b.mu.Lock()
-					round, ok := q.take()
+					round, ok := q.take(b.plan.Clock)
 					b.mu.Unlock()
 					if !ok {
 						return
 					}
-					do(ctx, q, round)
+					at := round + b.first
+					o := q.target(ctx, Request{Round: at, Nonce: b.plan.nonce(q.index, at)})
+					b.mu.Lock()
+					delete(q.began, round)
+					b.mu.Unlock()
+					take(q, round, o)
 				}
 			})
 		}
@@ -185,10 +194,9 @@ func (b *Bench) start(ctx context.Context, do job) *sync.WaitGroup {
 }
 
 // closedLoop does rounds while there is more to do, and returns when all that was begun has ended. The worker that ends a
-// request opens the rounds that may be opened, and goes on with one of them, which costs no
-// switch between goroutines.
+// request opens the rounds that may be opened, and goes on with one of them: that costs no switch between goroutines.
 func (b *Bench) closedLoop(
-	ctx, sending context.Context, rounds int, more func(slowest int) bool, do job,
+	ctx, sending context.Context, rounds int, more func(slowest int) bool, take func(q *queue, round int, o Outcome),
 ) {
 	order, opened, closed := b.order(), 0, false
 	advance := func() {
@@ -216,7 +224,7 @@ func (b *Bench) closedLoop(
 	defer context.AfterFunc(sending, advance)()
 	looking, ended := context.WithCancel(ctx)
 	defer ended()
-	if len(b.queues) > 1 && !b.plan.Limited {
+	if b.leaves {
 		go func() { // where all the others wait for a request that stalls, none that ends opens a round
 			ticks := time.NewTicker(time.Second)
 			defer ticks.Stop()
@@ -230,15 +238,15 @@ func (b *Bench) closedLoop(
 			}
 		}()
 	}
-	b.start(ctx, func(ctx context.Context, q *queue, round int) {
-		do(ctx, q, round)
+	b.start(ctx, func(q *queue, round int, o Outcome) {
+		take(q, round, o)
 		advance()
 	}).Wait()
 }
 
 // openLoop opens the rounds at their times, whatever has been answered.
-func (b *Bench) openLoop(ctx, sending context.Context, rounds int, do job) {
-	workers, order := b.start(ctx, do), b.order()
+func (b *Bench) openLoop(ctx, sending context.Context, rounds int) {
+	workers, order := b.start(ctx, b.keep), b.order()
 	for round := range rounds {
 		wait := b.plan.intended(round) - b.plan.Clock.Now().Sub(b.origin)
 		if wait > 0 && b.plan.Clock.Sleep(sending, wait) != nil || sending.Err() != nil || !b.open(order, round) {
@@ -297,7 +305,7 @@ func (b *Bench) slowest() int {
 			continue
 		}
 		least = min(least, q.done)
-		if b.plan.Limited || len(b.queues) == 1 || !q.stalled(now) {
+		if !b.leaves || !q.stalled(now) {
 			moving = min(moving, q.done)
 		}
 	}
@@ -351,52 +359,31 @@ func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 	giveUp.Wait()
 }
 
-func (b *Bench) ask(ctx context.Context, q *queue, round int) Outcome {
-	b.mu.Lock()
-	q.began[round] = b.plan.Clock.Now()
-	b.mu.Unlock()
-	defer func() {
-		b.mu.Lock()
-		delete(q.began, round)
-		b.mu.Unlock()
-	}()
-	return q.target(ctx, Request{Round: round, Nonce: b.plan.nonce(q.index, round)})
-}
-
 // keep counts a finished request and keeps it.
 func (b *Bench) keep(q *queue, round int, o Outcome) {
-	if o.Final {
-		q.series.end(o.Detail)
-	}
-	if o.Cancelled {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		q.finish(o)
-		return
-	}
-	r := record{
-		Node: q.index, Round: round, Latency: max(0, o.Latency), TTFT: o.TTFT, Phases: o.Phases, Tokens: o.OutputTokens,
-		TextTokens: o.TextTokens, Chunks: int64(o.Chunks),
-		Class: o.Class, Attempts: o.Attempts, Earlier: o.Earlier, Fresh: o.Fresh,
-	}
-	if r.Class != "" {
-		r.Detail = o.Detail
-	}
-	if !b.origin.IsZero() { // else a warm-up that showed that the node refuses everything
-		r.Start = o.Started.Sub(b.origin)
-		if b.plan.Header.Rate > 0 {
-			r.Lag = r.Start - b.plan.intended(round)
-		}
-	}
-	r = r.rounded()
-	q.series.add(r)
 	b.mu.Lock()
 	q.finish(o)
-	q.show(r.Class == "", r.Latency+r.Lag)
-	b.run.Elapsed = max(b.run.Elapsed, r.Start+r.Latency)
+	if o.Cancelled {
+		b.mu.Unlock()
+		return
+	}
+	o.Node, o.Round = q.index, round
+	if o.Class == "" {
+		o.Detail = ""
+	}
+	if !b.origin.IsZero() { // else a warm-up that showed that the node refuses everything
+		o.Start = o.Started.Sub(b.origin)
+		if b.plan.Header.Rate > 0 {
+			o.Lag = o.Start - b.plan.intended(round)
+		}
+	}
+	o = o.rounded()
+	q.series.add(o)
+	q.show(o.Class == "", o.Latency+o.Lag)
+	b.run.Elapsed = max(b.run.Elapsed, o.Start+o.Latency)
 	b.mu.Unlock()
 	if b.plan.Saved != nil {
-		_ = b.plan.Saved.request(r) // the writer keeps its error, and Run returns it
+		_ = b.plan.Saved.request(o) // the writer keeps its error, and Run returns it
 	}
 }
 

@@ -89,7 +89,7 @@ func TestWarmUpIsNotCounted(t *testing.T) {
 		for i, s := range byRound(run.Series[0]) {
 			equal(t, "round, latency, start", []any{s.Round, s.Latency, s.Start()}, []any{i, time.Second, time.Duration(i) * time.Second})
 		}
-		equal(t, "requests", run.Series[0].Len(), 5)
+		equal(t, "requests", run.Series[0].samples.len(), 5)
 	})
 }
 
@@ -98,7 +98,7 @@ func TestDuration(t *testing.T) {
 		f := &fake{takes: always(300 * time.Millisecond)}
 		run := runPlan(t, planOf(Header{Duration: time.Second, Concurrency: 1}, f))
 		// The fourth begins at 0.9 s and is waited for.
-		equal(t, "requests, elapsed", []any{run.Series[0].Len(), run.Elapsed}, []any{4, 1200 * time.Millisecond})
+		equal(t, "requests, elapsed", []any{run.Series[0].samples.len(), run.Elapsed}, []any{4, 1200 * time.Millisecond})
 	})
 }
 
@@ -122,7 +122,7 @@ func TestOpenLoopShowsAStall(t *testing.T) {
 			}}
 			run := runPlan(t, planOf(Header{Rate: 100, Duration: 10 * time.Second, Concurrency: test.concurrency}, f))
 			var corrected, observed []time.Duration
-			for s := range run.Series[0].All() {
+			for s := range run.Series[0].samples.all() {
 				corrected, observed = append(corrected, s.Latency+s.Lag()), append(observed, s.Latency)
 			}
 			equal(t, "requests", len(corrected), 1000)
@@ -161,7 +161,7 @@ func TestClockThatJumps(t *testing.T) {
 		return Outcome{Started: p.Clock.Now(), Latency: -time.Hour, Attempts: 1}
 	}
 	run := runPlan(t, p)
-	for s := range run.Series[0].All() {
+	for s := range run.Series[0].samples.all() {
 		if s.Latency < 0 || s.Start() < 0 {
 			t.Errorf("got a latency of %s from %s, want neither below 0", s.Latency, s.Start())
 		}
@@ -225,62 +225,65 @@ func TestOpenLoopGivesUp(t *testing.T) {
 			t.Errorf("it took %s, want at most 70s", took)
 		}
 		s := run.Series[0]
-		equal(t, "sent and unsent", s.Len()+s.Unsent, 200)
+		equal(t, "sent and unsent", s.samples.len()+s.Unsent, 200)
 		equal(t, "some unsent", s.Unsent > 0, true)
 	})
 }
 
-func TestFinalEndsOneNode(t *testing.T) {
-	for _, warmup := range []int{0, 1} {
-		synctest.Test(t, func(t *testing.T) {
-			refuses := &fake{takes: always(time.Millisecond), class: func(int) string { return "4xx" }}
-			works := &fake{takes: always(time.Millisecond)}
-			run := runPlan(t, planOf(Header{Requests: 20, Warmup: warmup, Concurrency: 1}, refuses, works))
-			equal(t, "asked of the node that refuses, counted", []int{len(refuses.rounds), run.Series[0].Len()}, []int{1, 1})
-			equal(t, "requests of the other", run.Series[1].Len(), 20)
-		})
-	}
-}
-
-// What was never sent ends the node's part and is no request of it, not even a failed one.
-func TestUnsentEndsOneNode(t *testing.T) {
-	for _, warmup := range []int{0, 1, 5} {
+// A node that refuses everything, or may be sent no more, has its part of the run ended. What was never sent is no request
+// of it, not even a failed one.
+func TestEndsOneNode(t *testing.T) {
+	for _, tt := range []struct {
+		class                  string
+		after, warmup, counted int
+	}{{"4xx", 0, 0, 1}, {"4xx", 0, 1, 1}, {"unsent", 4, 0, 4}, {"unsent", 4, 1, 3}, {"unsent", 4, 5, 0}} {
 		synctest.Test(t, func(t *testing.T) {
 			asked := 0
 			ends := &fake{takes: always(time.Millisecond), class: func(int) string {
-				if asked++; asked > 4 {
-					return "unsent"
+				if asked++; asked > tt.after {
+					return tt.class
 				}
 				return ""
 			}}
 			works := &fake{takes: always(time.Millisecond)}
-			run := runPlan(t, planOf(Header{Requests: 20, Warmup: warmup, Concurrency: 1}, ends, works))
+			run := runPlan(t, planOf(Header{Requests: 20, Warmup: tt.warmup, Concurrency: 1}, ends, works))
 			s := run.Series[0]
-			equal(t, "asked, counted, ended", []any{len(ends.rounds), s.Len(), s.Ended}, []any{5, max(0, 4-warmup), "unsent"})
-			equal(t, "requests of the other", run.Series[1].Len(), 20)
+			equal(t, "asked, counted, ended", []any{len(ends.rounds), s.samples.len(), s.Ended}, []any{tt.after + 1, tt.counted, tt.class})
+			equal(t, "requests of the other", run.Series[1].samples.len(), 20)
 		})
 	}
 }
 
-func TestStopDrains(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		sending, stop := context.WithTimeout(t.Context(), 2500*time.Millisecond)
-		defer stop()
-		f := &fake{takes: always(time.Second)}
-		run, err := New(planOf(Header{Requests: 100, Concurrency: 2}, f)).Run(t.Context(), sending)
-		equal(t, "stopped, requests, elapsed, error", []any{run.Stopped, run.Series[0].Len(), run.Elapsed, err},
-			[]any{"interrupted", 6, 3 * time.Second, nil})
-	})
-}
-
-func TestAbortCountsNothingInFlight(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
-		defer cancel()
-		f := &fake{takes: always(time.Second)}
-		run, err := New(planOf(Header{Requests: 100, Concurrency: 2}, f)).Run(ctx, ctx)
-		equal(t, "stopped, requests, error", []any{run.Stopped, run.Series[0].Len(), err}, []any{"interrupted", 4, nil})
-	})
+// What is in flight when the sending stops, after 2.5 s, is counted if it ends within 5 s. Broken off, it is not counted.
+func TestStop(t *testing.T) {
+	const half = 500 * time.Millisecond
+	two := Header{Requests: 100, Concurrency: 2}
+	for _, tt := range []struct {
+		header         Header
+		request        time.Duration
+		abort          bool
+		counted        int
+		took, measured time.Duration
+	}{
+		{two, 2 * half, false, 6, 6 * half, 6 * half},
+		{two, 2 * half, true, 4, 5 * half, 4 * half},
+		{two, time.Hour, false, 0, 15 * half, 0},
+		{Header{Rate: 1, Duration: time.Hour, Concurrency: 5}, time.Hour, false, 0, 15 * half, 0},
+		{Header{Requests: 9, Warmup: 1, Concurrency: 1}, time.Hour, false, 0, 15 * half, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			sending, stop := context.WithTimeout(t.Context(), 5*half)
+			defer stop()
+			ctx := t.Context()
+			if tt.abort {
+				ctx = sending
+			}
+			began := time.Now()
+			run, err := New(planOf(tt.header, &fake{takes: always(tt.request)})).Run(ctx, sending)
+			equal(t, "stopped, requests, error, took, elapsed", []any{run.Stopped, run.Series[0].samples.len(), err, time.Since(began), run.Elapsed},
+				[]any{"interrupted", tt.counted, nil, tt.took, tt.measured})
+		})
+	}
 }
 
 // However the answers turn out, the cap on tokens holds even if all in flight cost the most.
@@ -301,44 +304,54 @@ func TestTokenCap(t *testing.T) {
 }
 
 func TestPrecisionStopsEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // precision is looked at while others add samples: for the race detector
+		steady := &fake{takes: always(time.Second)}
+		p := planOf(Header{Requests: 5000, Concurrency: 8, Precision: 0.05}, steady, &fake{takes: steady.takes})
+		equal(t, "stopped", runPlan(t, p).Stopped, "precision")
+	})
 	synctest.Test(t, func(t *testing.T) {
 		// Success within ±5 points takes some 70 successes in a row.
 		f := &fake{takes: func(round int) time.Duration { return time.Duration(1000+round%7) * time.Millisecond }}
 		p := planOf(Header{Requests: 5000, Concurrency: 1}, f)
 		p.Header.Precision = 0.05
 		run := runPlan(t, p)
-		if n := run.Series[0].Len(); run.Stopped != "precision" || n < 30 || n > 200 {
+		if n := run.Series[0].samples.len(); run.Stopped != "precision" || n < 30 || n > 200 {
 			t.Errorf("got stopped %q after %d requests, want by precision after 30 to 200", run.Stopped, n)
 		}
 		wild := &fake{takes: func(round int) time.Duration { return time.Duration(1+round%97*10) * time.Millisecond }}
 		p = planOf(Header{Requests: 100, Concurrency: 1}, wild)
 		p.Header.Precision = 0.01
 		run = runPlan(t, p)
-		equal(t, "stopped, requests", []any{run.Stopped, run.Series[0].Len()}, []any{"", 100})
+		equal(t, "stopped, requests", []any{run.Stopped, run.Series[0].samples.len()}, []any{"", 100})
 	})
+}
+
+// stalling is a node that stalls in round 3.
+func stalling(d time.Duration) *fake {
+	return &fake{takes: func(round int) time.Duration {
+		if round == 3 {
+			return d
+		}
+		return 100 * time.Millisecond
+	}}
 }
 
 // A request that stalls holds up its own node alone, and a run by time ends with the timeout of its requests at most.
 func TestStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stalls := &fake{takes: func(round int) time.Duration {
-			if round == 3 {
-				return time.Hour
-			}
-			return 100 * time.Millisecond
-		}}
+		stalls := stalling(time.Hour)
 		works := &fake{takes: always(100 * time.Millisecond)}
 		p := planOf(Header{Duration: 30 * time.Second, Concurrency: 1}, stalls, works)
-		p.Timeout = time.Minute
+		p.Header.Timeout = time.Minute
 		told := make(chan string, 10)
 		p.Waiting = func(waits []Progress, most time.Duration) {
 			told <- fmt.Sprintf("%d of %s for %s", waits[0].InFlight, waits[0].Node.Name, most)
 		}
 		began := time.Now()
 		run := runPlan(t, p)
-		equal(t, "took", time.Since(began), 30*time.Second+p.Timeout+time.Second)
-		equal(t, "requests of the node that stalls, asked and counted", []int{len(stalls.rounds), run.Series[0].Len()}, []int{4, 3})
-		if got := run.Series[1].Len(); got < 190 {
+		equal(t, "took", time.Since(began), 30*time.Second+p.Header.Timeout+time.Second)
+		equal(t, "requests of the node that stalls, asked and counted", []int{len(stalls.rounds), run.Series[0].samples.len()}, []int{4, 3})
+		if got := run.Series[1].samples.len(); got < 190 {
 			t.Errorf("got %d requests of the other node, want at least 190", got)
 		}
 		equal(t, "told", []any{<-told, len(told)}, []any{"1 of a for 1m0s", 0})
@@ -348,13 +361,7 @@ func TestStall(t *testing.T) {
 // After a stall the node makes the rounds that it owes, so that each has as many as the plan says.
 func TestStallIsMadeUpFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stalls := &fake{takes: func(round int) time.Duration {
-			if round == 3 {
-				return time.Minute
-			}
-			return 100 * time.Millisecond
-		}}
-		run := runPlan(t, planOf(Header{Requests: 50, Concurrency: 1}, stalls, &fake{takes: always(100 * time.Millisecond)}))
+		run := runPlan(t, planOf(Header{Requests: 50, Concurrency: 1}, stalling(time.Minute), &fake{takes: always(100 * time.Millisecond)}))
 		equal(t, "rounds of both", []any{roundsOf(run.Series[0]), roundsOf(run.Series[1])}, []any{upTo(50), upTo(50)})
 	})
 }
@@ -365,20 +372,6 @@ func TestSlowIsNoStall(t *testing.T) {
 		fast := &fake{takes: always(time.Second)}
 		slow := &fake{takes: always(9 * time.Second)}
 		run := runPlan(t, planOf(Header{Duration: time.Minute, Concurrency: 1}, slow, fast))
-		equal(t, "requests of both", []int{run.Series[0].Len(), run.Series[1].Len()}, []int{7, 7})
+		equal(t, "requests of both", []int{run.Series[0].samples.len(), run.Series[1].samples.len()}, []int{7, 7})
 	})
-}
-
-// What is in flight when the run is stopped has 5 s.
-func TestStopEndsSoon(t *testing.T) {
-	for _, h := range []Header{{Requests: 100, Concurrency: 2}, {Rate: 1, Duration: time.Hour, Concurrency: 5}, {Requests: 9, Warmup: 1, Concurrency: 1}} {
-		synctest.Test(t, func(t *testing.T) {
-			sending, stop := context.WithTimeout(t.Context(), 2500*time.Millisecond)
-			defer stop()
-			began := time.Now()
-			run, err := New(planOf(h, &fake{takes: always(time.Hour)})).Run(t.Context(), sending)
-			equal(t, "stopped, requests, error, took", []any{run.Stopped, run.Series[0].Len(), err, time.Since(began)},
-				[]any{"interrupted", 0, nil, 7500 * time.Millisecond})
-		})
-	}
 }

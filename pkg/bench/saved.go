@@ -48,11 +48,8 @@ type moreLine struct {
 }
 
 type footerLine struct {
-	End             bool          `json:"end"`
-	Elapsed         time.Duration `json:"elapsed_ns"`
-	Stopped         string        `json:"stopped"`
-	SchedulingDelay time.Duration `json:"scheduling_delay_ns"`
-	ClockJump       time.Duration `json:"clock_jump_ns"` // below 0 where the clock went back
+	End bool `json:"end"`
+	Ending
 	// Ended and Unsent are by the node's index.
 	Ended  map[int]string `json:"ended,omitempty"`
 	Unsent map[int]int    `json:"unsent,omitempty"`
@@ -117,25 +114,22 @@ func (s *Writer) Close() error {
 }
 
 // request writes a finished request: its earlier attempts, and then itself.
-func (s *Writer) request(r record) error {
-	r = r.rounded()
+func (s *Writer) request(o Outcome) error {
+	o = o.rounded()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, e := range r.Earlier {
-		s.put(moreLine{true, r.Node, r.Round, i + 1, e.Class, bounded(e.Latency)})
+	for i, e := range o.Earlier {
+		s.put(moreLine{true, o.Node, o.Round, i + 1, e.Class, bounded(e.Latency)})
 	}
-	s.put(r)
+	s.put(o)
 	s.some = true
 	return s.err
 }
 
 // end writes the footer.
 func (s *Writer) end(run *Run) error {
-	f := footerLine{
-		End: true, Elapsed: bounded(run.Elapsed), Stopped: run.Stopped,
-		SchedulingDelay: bounded(run.SchedulingDelay), ClockJump: run.ClockJump,
-		Ended: map[int]string{}, Unsent: map[int]int{},
-	}
+	f := footerLine{End: true, Ending: run.Ending, Ended: map[int]string{}, Unsent: map[int]int{}}
+	f.Elapsed, f.SchedulingDelay = bounded(f.Elapsed), bounded(f.SchedulingDelay)
 	for i, series := range run.Series {
 		if series.Ended != "" {
 			f.Ended[i] = series.Ended
@@ -170,15 +164,15 @@ func (s *Writer) put(line any) {
 	s.err = err
 }
 
-// rounded is the record as a sample keeps it, so that a run that was saved and read is the run that was measured.
-func (r record) rounded() record {
-	s, p := r.sample(), r.Phases
-	r.Start, r.TTFT, r.Lag = s.Start(), s.TTFT(), s.Lag()
-	r.Tokens, r.TextTokens, r.Chunks, r.Attempts = int64(s.Tokens()), int64(s.textTokens()), int64(s.chunks()), int(s.Attempts())
-	r.Latency = bounded(r.Latency)
-	r.Phases = Phases{bounded(p.DNS), bounded(p.Connect), bounded(p.TLS), bounded(p.Wait), bounded(p.Transfer)}
-	r.Class, r.Detail = words(r.Class), words(r.Detail)
-	return r
+// rounded is the outcome as a sample keeps it, so that a run that was saved and read is the run that was measured.
+func (o Outcome) rounded() Outcome {
+	s, p := o.sample(), o.Phases
+	o.Start, o.TTFT, o.Lag = s.Start(), s.TTFT(), s.Lag()
+	o.OutputTokens, o.TextTokens, o.Chunks, o.Attempts = int64(s.Tokens()), int64(s.textTokens()), int64(s.chunks()), s.Attempts()
+	o.Latency = bounded(o.Latency)
+	o.Phases = Phases{bounded(p.DNS), bounded(p.Connect), bounded(p.TLS), bounded(p.Wait), bounded(p.Transfer)}
+	o.Class, o.Detail = words(o.Class), words(o.Detail)
+	return o
 }
 
 func bounded(d time.Duration) time.Duration { return min(max(d, 0), longest) }

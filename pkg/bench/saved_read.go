@@ -40,7 +40,7 @@ type anyLine struct {
 	Kind    string `json:"kind"`
 	More    bool   `json:"more"`
 	Attempt int    `json:"attempt"`
-	record
+	Outcome
 	footerLine
 }
 
@@ -169,14 +169,15 @@ func (f *reading) take(line []byte) error {
 
 // attempt counts in a request, or keeps an attempt that was followed by another until its request comes.
 func (f *reading) attempt(l *anyLine) error {
-	r, p := &l.record, l.Phases
+	r, p := &l.Outcome, l.Phases
+	wrong := f.times(r.Start, r.Latency, r.TTFT, r.Lag, p.DNS, p.Connect, p.TLS, p.Wait, p.Transfer)
 	switch {
 	case r.Node < 0 || r.Node >= len(f.run.Series):
 		return f.bad("there is no node %d in the header", r.Node)
 	case r.Round < 0 || int64(r.Round) > math.MaxUint32 || f.run.Header.Requests > 0 && r.Round >= f.run.Header.Requests:
 		return f.bad("there is no round %d in the plan", r.Round)
-	case !possible(r.Start, r.Latency, r.TTFT, r.Lag, p.DNS, p.Connect, p.TLS, p.Wait, p.Transfer):
-		return f.bad("a time is below 0, or longer than %v", longest)
+	case wrong != nil:
+		return wrong
 	case l.More:
 		if l.Attempt != f.earlier+1 {
 			return f.bad("attempt %d comes where attempt %d is due", l.Attempt, f.earlier+1)
@@ -184,7 +185,7 @@ func (f *reading) attempt(l *anyLine) error {
 		f.node, f.round = r.Node, r.Round
 		f.earlier++
 		return nil
-	case r.Attempts < 1 || min(r.Tokens, r.TextTokens, r.Chunks) < 0:
+	case r.Attempts < 1 || min(r.OutputTokens, r.TextTokens, r.Chunks) < 0:
 		return f.bad("a request has at least 1 attempt, and no fewer tokens than 0")
 	}
 	f.run.Series[r.Node].add(*r)
@@ -193,19 +194,17 @@ func (f *reading) attempt(l *anyLine) error {
 	return nil
 }
 
-// possible reports whether times are such as a run can have.
-func possible(times ...time.Duration) bool {
-	for _, d := range times {
-		if d < 0 || d > longest {
-			return false
-		}
+// times refuses what no run can have.
+func (f *reading) times(all ...time.Duration) error {
+	if slices.Min(all) < 0 || slices.Max(all) > longest {
+		return f.bad("a time is below 0, or longer than %v", longest)
 	}
-	return true
+	return nil
 }
 
 func (f *reading) footer(l *footerLine) error {
-	if !possible(l.Elapsed, l.SchedulingDelay) {
-		return f.bad("a time is below 0, or longer than %v", longest)
+	if err := f.times(l.Elapsed, l.SchedulingDelay); err != nil {
+		return err
 	}
 	for i, why := range l.Ended {
 		if i < 0 || i >= len(f.run.Series) {
@@ -220,8 +219,7 @@ func (f *reading) footer(l *footerLine) error {
 		f.run.Series[i].Unsent = n
 	}
 	f.over = true
-	f.run.Elapsed, f.run.Stopped = l.Elapsed, l.Stopped
-	f.run.SchedulingDelay, f.run.ClockJump = l.SchedulingDelay, l.ClockJump
+	f.run.Ending = l.Ending
 	return nil
 }
 

@@ -17,15 +17,18 @@ import (
 	"ferry/pkg/text"
 )
 
-// TestReadVersion1 holds the format: a file that an earlier ferry wrote stays readable.
-func TestReadVersion1(t *testing.T) {
-	file, err := os.Open("testdata/saved-v1.jsonl")
+// What is written is read as it was measured, and a file that an earlier ferry wrote stays readable.
+func TestReadWhatWasMeasured(t *testing.T) {
+	var file bytes.Buffer
+	want := measured(t, &file)
+	version1, err := os.ReadFile("testdata/saved-v1.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	if err := sameRun(measured(t, io.Discard), read(t, file)); err != nil {
-		t.Error(err)
+	for name, saved := range map[string][]byte{"version 1": version1, "today's": file.Bytes()} {
+		got := read(t, iotest.OneByteReader(bytes.NewReader(saved)))
+		equal(t, name, asText(got), asText(want))
+		equal(t, name+": notes", got.Notes, []Message{})
 	}
 }
 
@@ -51,7 +54,7 @@ func TestReadCut(t *testing.T) {
 		}
 		got := 0
 		for _, s := range run.Series {
-			got += s.Len()
+			got += s.samples.len()
 		}
 		waiting := map[int]int{3: 1, 4: 2}[lines] // earlier attempts whose request is gone
 		notes := []string{"a: the run did not come to its end by itself; what it had measured is used"}
@@ -82,10 +85,10 @@ func read(t *testing.T, r io.Reader) *Run {
 func TestReadGarbledEnd(t *testing.T) {
 	for _, end := range []string{"\x00\x00\x00\x00", "\x00\x00\n", `{"node":0,"rou` + "\n", "x"} {
 		run := read(t, strings.NewReader(savedHead+savedRequests[0].lines+end))
-		equal(t, end, []any{run.Series[0].Len(), run.Notes[0]}, []any{1, "a: line 3 is cut; the other 2 are used"})
+		equal(t, end, []any{run.Series[0].samples.len(), run.Notes[0]}, []any{1, "a: line 3 is cut; the other 2 are used"})
 	}
 	run := read(t, strings.NewReader(savedHead+"\r\n"+savedRequests[0].lines+savedFoot+"\n \n"))
-	equal(t, "requests and notes between empty lines", []any{run.Series[0].Len(), len(run.Notes)}, []any{1, 0})
+	equal(t, "requests and notes between empty lines", []any{run.Series[0].samples.len(), len(run.Notes)}, []any{1, 0})
 }
 
 func TestReadRefuses(t *testing.T) {
@@ -164,7 +167,7 @@ func TestReadRefuses(t *testing.T) {
 // TestReadLongLine takes a line far above 64 KiB: it is only odd.
 func TestReadLongLine(t *testing.T) {
 	long := `{"node":0,"round":0,"latency_ns":1,"attempts":1,"later":"` + strings.Repeat("x", 900_000) + `"}` + "\n"
-	equal(t, "requests", read(t, strings.NewReader(savedHead+long+savedRequests[0].lines+savedFoot)).Series[0].Len(), 2)
+	equal(t, "requests", read(t, strings.NewReader(savedHead+long+savedRequests[0].lines+savedFoot)).Series[0].samples.len(), 2)
 }
 
 // TestReadError holds an error of the system's apart from the end of the file.
@@ -181,9 +184,7 @@ func TestReadError(t *testing.T) {
 // TestReadMemory holds a run in memory to 40 bytes a sample, failures included, however its lines look, and two that are
 // merged to 64 with their report.
 func TestReadMemory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: 90,000 lines, weighed")
-	}
+	long(t, "90,000 lines, weighed")
 	const n = 30_000
 	head := strings.Replace(savedHead, `"requests":20`, `"requests":0`, 1)
 	for _, r := range savedRequests {
@@ -222,19 +223,18 @@ func rewrite(t testing.TB, run *Run) []byte {
 		t.Fatalf("a header that was read cannot be written: %v", err)
 	}
 	for i, s := range run.Series {
-		sum, left := s.Phases, time.Duration(s.Phases.N)
-		for sample := range s.All() {
-			r := record{
+		sum := s.Phases
+		for sample := range s.samples.all() {
+			r := Outcome{
 				Node: i, Round: int(sample.Round), Start: sample.Start(), Latency: sample.Latency, TTFT: sample.TTFT(),
-				Lag: sample.Lag(), Tokens: int64(sample.Tokens()), Class: s.Class(sample), Attempts: int(sample.Attempts()),
+				Lag: sample.Lag(), OutputTokens: int64(sample.Tokens()), Class: s.Class(sample), Attempts: int(sample.Attempts()),
 				Fresh: sample.Fresh(), TextTokens: int64(sample.textTokens()), Chunks: int64(sample.chunks()),
 			}
 			r.Detail = s.Details[r.Class]
 			if sample.OK() {
-				p := Phases{sum.DNS / left, sum.Connect / left, sum.TLS / left, sum.Wait / left, sum.Transfer / left}
+				r.Phases = sum
+				p := r.rounded().Phases // no more than one request may have
 				sum.add(Phases{-p.DNS, -p.Connect, -p.TLS, -p.Wait, -p.Transfer})
-				r.Phases = p
-				left--
 			}
 			if err := saved.request(r); err != nil {
 				t.Fatal(err)
@@ -267,7 +267,7 @@ func FuzzRead(f *testing.F) {
 		}
 		samples := 0
 		for _, s := range run.Series {
-			samples += s.Len()
+			samples += s.samples.len()
 			for class, detail := range s.Details {
 				if words(class) != class || words(detail) != detail {
 					return // longer than a Writer makes them
@@ -281,9 +281,8 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := sameRun(run, again); err != nil || len(again.Notes) != 0 {
-			t.Fatalf("%v, notes %q", err, again.Notes)
-		}
+		equal(t, "the same run, written and read again", asText(again), asText(run))
+		equal(t, "its notes", again.Notes, []Message{})
 	})
 }
 
@@ -299,7 +298,7 @@ func TestFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, r := range savedRequests {
-			if err := w.request(r.record); err != nil {
+			if err := w.request(r.Outcome); err != nil {
 				t.Fatal(err)
 			}
 		}

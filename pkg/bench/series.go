@@ -4,7 +4,6 @@ import (
 	"iter"
 	"math"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -70,7 +69,7 @@ func (s Sample) OK() bool { return s.classIndex() == 0 }
 type Series struct {
 	Node Node
 	// Phases are summed over the successes, so that merging stays exact.
-	Phases PhaseSum
+	Phases Phases
 	// Details has the words of the first failure of each class.
 	Details map[string]string
 	// Ended says why the node's part ended before the run did, "" where it did not.
@@ -78,63 +77,40 @@ type Series struct {
 	// Unsent counts requests of an open loop that could not begin in time.
 	Unsent int
 
-	mu      sync.Mutex
 	classes []string // classes[0] is "", a success
 	samples samples
 }
 
-// record is one finished request: what a saved run has a line of, and what a series keeps a sample and sums of. Its
-// durations are in nanoseconds, already rounded as a sample rounds them.
-type record struct {
-	// Node is an index into Header.Nodes.
-	Node    int           `json:"node"`
-	Round   int           `json:"round"`
-	Start   time.Duration `json:"start_ns"`
-	Latency time.Duration `json:"latency_ns"`
-	TTFT    time.Duration `json:"ttft_ns,omitempty"`
-	Lag     time.Duration `json:"lag_ns,omitempty"`
-	Tokens  int64         `json:"tokens,omitempty"`
-	// TextTokens and Chunks are of streams.
-	TextTokens int64     `json:"text_tokens,omitempty"`
-	Chunks     int64     `json:"chunks,omitempty"`
-	Class      string    `json:"class,omitempty"`
-	Detail     string    `json:"detail,omitempty"`
-	Attempts   int       `json:"attempts"`
-	Earlier    []Attempt `json:"-"` // lines of their own in a saved run
-	Fresh      bool      `json:"fresh,omitempty"`
-	Phases     Phases    `json:"phases_ns,omitzero"`
-}
-
-// sample is the record as it is kept.
-func (r record) sample() Sample {
-	return Sample{
-		Latency: r.Latency,
-		start:   uint32(min(max(r.Start/startUnit, 0), math.MaxUint32)),
-		Round:   uint32(r.Round),
-		ttft:    micros(r.TTFT),
-		lag:     micros(r.Lag),
-		packed:  r.pack(),
+// sample is the outcome as it is kept, but for its class.
+func (o Outcome) sample() Sample {
+	fit := func(n int64, bits int) uint64 { return uint64(min(max(n, 0), 1<<bits-1)) }
+	text, chunks := o.TextTokens, o.Chunks
+	if max(text, chunks) >= 1<<textBits {
+		text, chunks = 0, 0
 	}
+	s := Sample{
+		Latency: o.Latency,
+		start:   uint32(fit(int64(o.Start/startUnit), 32)),
+		Round:   uint32(o.Round),
+		ttft:    uint32(fit(o.TTFT.Microseconds(), 32)),
+		lag:     uint32(fit(o.Lag.Microseconds(), 32)),
+		packed: fit(o.OutputTokens, tokensBits) | fit(text, textBits)<<textAt | fit(chunks, chunksBits)<<chunksAt |
+			fit(int64(max(o.Attempts, 1)), attemptsBits)<<attemptsAt,
+	}
+	if o.Fresh {
+		s.packed |= 1 << freshAt
+	}
+	return s
 }
 
-// add keeps a finished request.
-func (s *Series) add(r record) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sample := r.sample()
-	sample.packed |= uint64(s.classIndex(r.Class, r.Detail)) << classAt
+// add keeps a finished request, whose durations are rounded as a sample rounds them.
+func (s *Series) add(o Outcome) {
+	sample := o.sample()
+	sample.packed |= uint64(s.classIndex(o.Class, o.Detail)) << classAt
 	s.samples.add(sample)
-	if r.Class == "" {
-		s.Phases.N++
-		s.Phases.add(r.Phases)
+	if o.Class == "" {
+		s.Phases.add(o.Phases)
 	}
-}
-
-// end says why there will be no further requests.
-func (s *Series) end(why string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.Ended = why
 }
 
 // classIndex finds a class, and keeps the words of its first failure. Past 254 classes, of which there are two dozen, all
@@ -151,56 +127,12 @@ func (s *Series) classIndex(class, detail string) uint8 {
 	return uint8(len(s.classes) - 1)
 }
 
-// PhaseSum is the sum of N attempts' phases.
-type PhaseSum struct {
-	N int
-	Phases
-}
-
-func (p *Phases) add(q Phases) {
-	p.DNS += q.DNS
-	p.Connect += q.Connect
-	p.TLS += q.TLS
-	p.Wait += q.Wait
-	p.Transfer += q.Transfer
-}
-
 func newSeries(n Node) *Series {
 	return &Series{Node: n, classes: []string{""}, Details: map[string]string{}}
 }
 
-// Len is the number of samples.
-func (s *Series) Len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.samples.len()
-}
-
-// All goes over the samples in the order in which they ended. None may be added meanwhile.
-func (s *Series) All() iter.Seq[Sample] { return s.samples.all() }
-
 // Class is a sample's kind of failure, "" for a success.
 func (s *Series) Class(sample Sample) string { return s.classes[sample.classIndex()] }
-
-// micros fits a duration into a field of a sample.
-func micros(d time.Duration) uint32 {
-	return uint32(min(max(d.Microseconds(), 0), math.MaxUint32))
-}
-
-// pack has the numbers of a record that a sample has in a few bits each.
-func (r record) pack() uint64 {
-	fit := func(n int64, bits int) uint64 { return uint64(min(max(n, 0), 1<<bits-1)) }
-	text, chunks := r.TextTokens, r.Chunks
-	if max(text, chunks) >= 1<<textBits {
-		text, chunks = 0, 0
-	}
-	packed := fit(r.Tokens, tokensBits) | fit(text, textBits)<<textAt | fit(chunks, chunksBits)<<chunksAt |
-		fit(int64(max(r.Attempts, 1)), attemptsBits)<<attemptsAt
-	if r.Fresh {
-		packed |= 1 << freshAt
-	}
-	return packed
-}
 
 // samples are kept in chunks, because growing one slice would hold two of them at times. Every chunk but the last is full.
 type samples [][]Sample
@@ -225,6 +157,7 @@ func (c samples) len() int {
 
 func (c samples) at(i int) Sample { return c[i/chunk][i%chunk] }
 
+// all goes over the samples in the order in which they ended.
 func (c samples) all() iter.Seq[Sample] {
 	return func(yield func(Sample) bool) {
 		for _, part := range c {

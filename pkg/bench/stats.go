@@ -10,12 +10,9 @@ import (
 // alpha is the share of wrong alarms that every test and interval here allows: intervals are of 95 %.
 const alpha = 0.05
 
-// z95 is how many standard deviations of a normal distribution hold 95 % of it, to either side.
-func z95() float64 { return distuv.UnitNormal.Quantile(1 - alpha/2) }
-
 // wilson is the share of successes among n requests with its Wilson score interval of 95 %. Without a request the share
 // is NaN and the interval is from 0 to 1.
-func wilson(ok, n int) Rate { return wilsonAt(ok, n, z95()) }
+func wilson(ok, n int) Rate { return wilsonAt(ok, n, distuv.UnitNormal.Quantile(1-alpha/2)) }
 
 // wilsonAt is wilson with an interval of z standard deviations of a normal distribution to either side.
 func wilsonAt(ok, n int, z float64) Rate {
@@ -53,8 +50,7 @@ func describe(values []float64) Stats {
 		s.SD = deviation(values, s.Mean)
 	}
 	if n >= MinPercentile {
-		s.P50, s.P90 = nearestRank(values, 50), nearestRank(values, 90)
-		s.P95, s.P99 = nearestRank(values, 95), nearestRank(values, 99)
+		s.rank(values)
 	}
 	return s
 }
@@ -82,11 +78,15 @@ func deviation(values []float64, mean float64) float64 {
 	return math.Sqrt(max(0, (squares-rest*rest/n)/(n-1)))
 }
 
-// nearestRank is the smallest value that at least that many percent of the values do not exceed. In whole numbers,
-// because 0.95 times a count can come out just above the rank.
-func nearestRank(sorted []float64, percent int) float64 {
-	rank := (len(sorted)*percent + 99) / 100
-	return sorted[max(rank, 1)-1]
+// rank takes the percentiles from N values, of which those that are not among the ascending ones lie beyond all others. A
+// percentile is the smallest value that at least that many percent of the values do not exceed.
+func (s *Stats) rank(sorted []float64) {
+	for percent, to := range map[int]*float64{50: &s.P50, 90: &s.P90, 95: &s.P95, 99: &s.P99} {
+		*to = math.Inf(1)
+		if rank := (s.N*percent + 99) / 100; rank <= len(sorted) { // in whole numbers: 0.95 times a count can come out just above
+			*to = sorted[rank-1]
+		}
+	}
 }
 
 // median of ascending values, between the two in the middle of an even number.
@@ -102,11 +102,6 @@ func (s Stats) withFailures(sorted []float64, failures int) Stats {
 	}
 	s.N += failures
 	s.Max = math.Inf(1)
-	for percent, to := range map[int]*float64{50: &s.P50, 90: &s.P90, 95: &s.P95, 99: &s.P99} {
-		*to = math.Inf(1)
-		if rank := max((s.N*percent+99)/100, 1); rank <= len(sorted) {
-			*to = sorted[rank-1]
-		}
-	}
+	s.rank(sorted)
 	return s
 }

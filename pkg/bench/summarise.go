@@ -12,11 +12,10 @@ import (
 // order, give what the whole run gives. Nothing may be added to the runs meanwhile. It keeps 8 bytes for each success,
 // and needs up to 16 more, while it works, for each sample of the largest row.
 func Summarise(runs []*Run) *Summary {
-	s := &Summary{Vantages: vantages(runs)}
 	if len(runs) == 0 {
-		return s
+		return &Summary{}
 	}
-	s.Header = runs[0].Header
+	s := &Summary{Vantages: vantages(runs), Header: runs[0].Header}
 	s.Started, s.LastStarted = began(runs)
 	elapsed, sum := elapsed(runs)
 	s.Runs, s.Elapsed = len(elapsed), sum.Seconds()
@@ -36,9 +35,9 @@ func Summarise(runs []*Run) *Summary {
 	if same {
 		s.Model = model
 		s.compareRows(all, w)
-		s.choose(all, w)
+		s.choose(w)
 	}
-	s.Warnings = warnings(s, runs, all, w, same)
+	s.Warnings = warnings(s, runs, w, same)
 	return s
 }
 
@@ -170,18 +169,9 @@ func (s *Summary) BothConnections() bool {
 
 // precise reports whether every 95 % interval is at most that share wide to either side: of each mean latency, of each
 // success rate (in shares of all requests), and of each ratio to the reference. Series that ended early count no
-// more. Others may add samples meanwhile.
+// more.
 func precise(run *Run, precision float64) bool {
-	var live []*nodeSeries
-	for _, s := range run.Series {
-		s.mu.Lock()
-		ended := s.Ended != ""
-		s.mu.Unlock()
-		if !ended {
-			p := s.snapshot(run.Header)
-			live = append(live, &nodeSeries{node: s.Node, parts: []part{p}})
-		}
-	}
+	live := slices.DeleteFunc(seriesOf([]*Run{run}), func(c *nodeSeries) bool { return c.parts[0].series.Ended != "" })
 	if len(live) == 0 {
 		return false
 	}

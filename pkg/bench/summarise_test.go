@@ -6,16 +6,13 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
 
 // Whatever the parts that a run comes in, and whatever their order, the summary is that of the whole, bit for bit.
 func TestPartsAreTheWhole(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long: sixty runs, taken apart")
-	}
+	long(t, "sixty runs, taken apart")
 	random := rand.New(rand.NewPCG(10, 10))
 	for round := range 60 {
 		h := Header{ID: "one", Reference: "a", Nodes: nodesOf("a", "b", "c"), Rate: float64(round % 2)}
@@ -29,7 +26,7 @@ func TestPartsAreTheWhole(t *testing.T) {
 		whole := Summarise([]*Run{completed(made(h, records...)), second})
 
 		parts := make([]*Run, 1+random.IntN(4))
-		split := make([][]record, len(parts))
+		split := make([][]Outcome, len(parts))
 		for _, r := range records {
 			i := random.IntN(len(parts))
 			split[i] = append(split[i], r)
@@ -214,11 +211,11 @@ func TestBuckets(t *testing.T) {
 }
 
 // streamed are answers of a node like rounds, with the same stream each.
-func streamed(node int, ttft time.Duration, tokens, textTokens, chunks int64, ms ...float64) []record {
+func streamed(node int, ttft time.Duration, tokens, textTokens, chunks int64, ms ...float64) []Outcome {
 	records := rounds(node, ms...)
 	for i := range records {
 		r := &records[i]
-		r.TTFT, r.Tokens, r.TextTokens, r.Chunks = ttft, tokens, textTokens, chunks
+		r.TTFT, r.OutputTokens, r.TextTokens, r.Chunks = ttft, tokens, textTokens, chunks
 	}
 	return records
 }
@@ -345,7 +342,7 @@ func TestPhasesAreOfSuccesses(t *testing.T) {
 
 func TestTimeline(t *testing.T) {
 	const n = 10 * timelinePoints
-	var records []record
+	var records []Outcome
 	for i := range n {
 		records = append(records, rounds(0, 3.25)[0])
 		records[i].Start, records[i].Round = time.Duration(n-i)*time.Second, i
@@ -382,17 +379,16 @@ func TestSummariseNothing(t *testing.T) {
 
 // Summarising two series of half a million samples takes at most 24 bytes for each.
 func TestSummariseMemory(t *testing.T) {
-	n := 500_000
 	if raceEnabled {
-		n = 20_000
-		t.Log("fewer samples under the race detector")
+		t.Skip("one goroutine, and memory that is counted without the race detector")
 	}
+	const n = 500_000
 	random := rand.New(rand.NewPCG(11, 11))
 	run := made(Header{ID: "x", Reference: "a", Rate: 100, Nodes: nodesOf("a", "b")})
 	for round := range n {
 		for node, s := range run.Series {
-			s.add(record{
-				Node: node, Round: round, Start: time.Duration(round) * time.Millisecond, Attempts: 1, Tokens: 20,
+			s.add(Outcome{
+				Node: node, Round: round, Start: time.Duration(round) * time.Millisecond, Attempts: 1, OutputTokens: 20,
 				Latency: time.Duration(random.Int64N(1e9)), TTFT: time.Millisecond, Lag: time.Duration(random.Int64N(1e9)),
 			})
 		}
@@ -427,7 +423,7 @@ func TestPrecise(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name      string
-		records   []record
+		records   []Outcome
 		ended     []int
 		precision float64
 		want      bool
@@ -468,28 +464,10 @@ func TestPreciseRatio(t *testing.T) {
 	equal(t, "nodes of different models, which are not compared", precise(run, 0.03), true)
 }
 
-// Others may add samples meanwhile: for the race detector.
-func TestPreciseWhileAdding(t *testing.T) {
-	run := made(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")})
-	var adding sync.WaitGroup
-	for node, s := range run.Series {
-		adding.Go(func() {
-			for round := range 3 * chunk {
-				s.add(record{Node: node, Round: round, Latency: time.Second, Attempts: 1})
-			}
-		})
-	}
-	for range 20 {
-		precise(run, 0.05)
-	}
-	adding.Wait()
-	equal(t, "all the same", precise(run, 0.05), true)
-}
-
 // An answer in no time, by a clock that stood still, is a success without a rate.
 func TestInstantAnswer(t *testing.T) {
 	instant := rounds(0, 0)
-	instant[0].Tokens = 16
+	instant[0].OutputTokens = 16
 	r := Summarise([]*Run{made(Header{ID: "x", Nodes: nodesOf("a")}, instant...)}).Rows[0]
 	equal(t, "successes, tokens/s", []any{r.OK, r.TokensPerSecond}, []any{1, (*Stats)(nil)})
 }

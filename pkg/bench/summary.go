@@ -75,6 +75,8 @@ type Row struct {
 	Sorted []float64
 	// Timeline are at most timelinePoints requests, evenly chosen, in the order of their start.
 	Timeline []Point
+
+	series *nodeSeries
 }
 
 // Rate is a share of successes with its Wilson 95 % interval.

@@ -20,9 +20,8 @@ type Threshold struct {
 	family, stat, op string
 	// value is in the unit of the figure: a share, ms, or tokens per second.
 	value float64
-	// within is the bound of an slo in ms: the latency has to be below it where strict, and else not above.
+	// within is the bound of an slo in ms, which the latency has to be below.
 	within float64
-	strict bool
 }
 
 // String is the threshold as it was written.
@@ -46,8 +45,11 @@ func ParseThreshold(s string) (Threshold, error) {
 		bound, err := time.ParseDuration(slo[3])
 		share, ok := ParseShare(slo[5])
 		if err == nil && bound > 0 && ok {
-			return Threshold{text: strings.TrimSpace(s), node: strings.TrimSpace(slo[1]), family: "slo", op: slo[4], value: share,
-				within: milliseconds(bound), strict: slo[2] == "<"}, nil
+			within := milliseconds(bound)
+			if slo[2] == "<=" {
+				within = math.Nextafter(within, math.Inf(1))
+			}
+			return Threshold{strings.TrimSpace(s), strings.TrimSpace(slo[1]), "slo", "", slo[4], share, within}, nil
 		}
 		return Threshold{}, text.Errorf(thresholdHint, "threshold %q: column 1: expected %s", s, "an slo such as slo:latency<2s>=99%")
 	}
@@ -96,30 +98,26 @@ func (t *Threshold) parseMetric(metric string) bool {
 
 // parseValue reads a value of the metric's kind, or says what was expected instead.
 func (t *Threshold) parseValue(text string) (want string) {
-	var ok bool
-	if t.Compares() {
-		if t.value, ok = parseDecimal(text, ""); !ok {
-			return "a ratio, such as 1.2"
-		}
-		return ""
-	}
-	switch t.family {
-	case "success", "first_success":
-		if t.value, ok = ParseShare(text); !ok {
-			return "a share from 0 to 1 or from 0% to 100%, such as 95% or 0.95"
-		}
-	case "tps":
-		if t.value, ok = parseDecimal(text, ""); !ok {
-			return "a number of tokens per second, such as 40"
-		}
+	ok := false
+	switch {
+	case t.Compares():
+		t.value, ok = parseDecimal(text, "")
+		want = "a ratio, such as 1.2"
+	case t.family == "success", t.family == "first_success":
+		t.value, ok = ParseShare(text)
+		want = "a share from 0 to 1 or from 0% to 100%, such as 95% or 0.95"
+	case t.family == "tps":
+		t.value, ok = parseDecimal(text, "")
+		want = "a number of tokens per second, such as 40"
 	default:
 		d, err := time.ParseDuration(text)
-		if err != nil || d < 0 {
-			return "a duration with its unit, such as 1200ms or 1.2s"
-		}
-		t.value = milliseconds(d)
+		t.value, ok = milliseconds(d), err == nil && d >= 0
+		want = "a duration with its unit, such as 1200ms or 1.2s"
 	}
-	return ""
+	if ok {
+		return ""
+	}
+	return want
 }
 
 // ParseShare reads 5% or 0.05, at most 1. It shifts the decimal point of a percentage in its text: 99.9 divided by 100 is
@@ -215,11 +213,10 @@ func (t Threshold) keeps(figure float64) bool {
 	}[t.op]
 }
 
-// ratios are the statistics of a new run against an old one.
-func ratios() []string { return []string{"ratio", "ratio_low", "ratio_high"} }
-
 // Compares reports whether it is about two runs.
-func (t Threshold) Compares() bool { return slices.Contains(ratios(), t.stat) }
+func (t Threshold) Compares() bool {
+	return slices.Contains([]string{"ratio", "ratio_low", "ratio_high"}, t.stat)
+}
 
 // figure is what a threshold is about, or NaN and why there is none.
 func (t Threshold) figure(r *Row, successesOnly bool) (figure float64, without Message) {
@@ -269,18 +266,12 @@ func (t Threshold) share(r *Row, successesOnly bool) float64 {
 	if successesOnly {
 		all = r.OK
 	}
-	within := 0
-	for within < len(r.Sorted) && (r.Sorted[within] < t.within || !t.strict && r.Sorted[within] == t.within) {
-		within++
-	}
+	within, _ := slices.BinarySearch(r.Sorted, t.within)
 	return float64(within) / float64(all) // 0/0 is NaN
 }
 
 // write is a figure in as many digits as show on which side of a threshold it is.
 func (t Threshold) write(figure float64) string {
-	if t.Compares() {
-		return strconv.FormatFloat(figure, 'g', 6, 64)
-	}
 	switch t.family {
 	case "success", "first_success", "slo":
 		shown := strconv.FormatFloat(figure*100, 'g', 6, 64)
@@ -288,7 +279,8 @@ func (t Threshold) write(figure float64) string {
 			shown = text.Percent(figure, 4) // as many as it takes where it is less
 		}
 		return shown + "%"
-	case "tps":
+	}
+	if t.Compares() || t.family == "tps" {
 		return strconv.FormatFloat(figure, 'g', 6, 64)
 	}
 	return time.Duration(figure * float64(time.Millisecond)).Round(time.Microsecond).String()

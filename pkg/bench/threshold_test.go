@@ -16,18 +16,18 @@ func TestParseThreshold(t *testing.T) {
 		text string
 		want Threshold
 	}{
-		{"p95<1200ms", Threshold{"p95<1200ms", "", "latency", "p95", "<", 1200, 0, false}},
-		{"p95<=1.2s", Threshold{"p95<=1.2s", "", "latency", "p95", "<=", 1200, 0, false}},
-		{" hongkong : p95 < 1200ms ", Threshold{"hongkong : p95 < 1200ms", "hongkong", "latency", "p95", "<", 1200, 0, false}},
-		{"success>=95%", Threshold{"success>=95%", "", "success", "", ">=", 0.95, 0, false}},
-		{"success>=0.95", Threshold{"success>=0.95", "", "success", "", ">=", 0.95, 0, false}},
-		{"success >= 99.9 %", Threshold{"success >= 99.9 %", "", "success", "", ">=", 0.999, 0, false}},
-		{"a:first_success>0", Threshold{"a:first_success>0", "a", "first_success", "", ">", 0, 0, false}},
-		{"demo:?latency=1s:max<2s", Threshold{"demo:?latency=1s:max<2s", "demo:?latency=1s", "latency", "max", "<", 2000, 0, false}},
-		{"https://h:8443/api?a>b:ttft.p50<500us", Threshold{"https://h:8443/api?a>b:ttft.p50<500us", "https://h:8443/api?a>b", "ttft", "p50", "<", 0.5, 0, false}},
-		{"香港:itl.mean<20ms", Threshold{"香港:itl.mean<20ms", "香港", "itl", "mean", "<", 20, 0, false}},
-		{"tps.min>=12.5", Threshold{"tps.min>=12.5", "", "tps", "min", ">=", 12.5, 0, false}},
-		{"sd<0", Threshold{"sd<0", "", "latency", "sd", "<", 0, 0, false}},
+		{"p95<1200ms", Threshold{"p95<1200ms", "", "latency", "p95", "<", 1200, 0}},
+		{"p95<=1.2s", Threshold{"p95<=1.2s", "", "latency", "p95", "<=", 1200, 0}},
+		{" hongkong : p95 < 1200ms ", Threshold{"hongkong : p95 < 1200ms", "hongkong", "latency", "p95", "<", 1200, 0}},
+		{"success>=95%", Threshold{"success>=95%", "", "success", "", ">=", 0.95, 0}},
+		{"success>=0.95", Threshold{"success>=0.95", "", "success", "", ">=", 0.95, 0}},
+		{"success >= 99.9 %", Threshold{"success >= 99.9 %", "", "success", "", ">=", 0.999, 0}},
+		{"a:first_success>0", Threshold{"a:first_success>0", "a", "first_success", "", ">", 0, 0}},
+		{"demo:?latency=1s:max<2s", Threshold{"demo:?latency=1s:max<2s", "demo:?latency=1s", "latency", "max", "<", 2000, 0}},
+		{"https://h:8443/api?a>b:ttft.p50<500us", Threshold{"https://h:8443/api?a>b:ttft.p50<500us", "https://h:8443/api?a>b", "ttft", "p50", "<", 0.5, 0}},
+		{"香港:itl.mean<20ms", Threshold{"香港:itl.mean<20ms", "香港", "itl", "mean", "<", 20, 0}},
+		{"tps.min>=12.5", Threshold{"tps.min>=12.5", "", "tps", "min", ">=", 12.5, 0}},
+		{"sd<0", Threshold{"sd<0", "", "latency", "sd", "<", 0, 0}},
 	} {
 		got, err := ParseThreshold(c.text)
 		if err != nil || got != c.want {
@@ -118,7 +118,7 @@ func TestCheck(t *testing.T) {
 	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b", "c", "d")}
 	streamed := rounds(0, slices.Repeat([]float64{100}, 1000)...)
 	for i := range streamed {
-		streamed[i].TTFT, streamed[i].Tokens, streamed[i].TextTokens, streamed[i].Chunks = 20*time.Millisecond, 5, 17, 17
+		streamed[i].TTFT, streamed[i].OutputTokens, streamed[i].TextTokens, streamed[i].Chunks = 20*time.Millisecond, 5, 17, 17
 	}
 	streamed[7].Class = "reset"
 	streamed[8].Attempts = 2

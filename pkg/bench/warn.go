@@ -26,27 +26,29 @@ const (
 	jumpAtLeast = time.Second
 )
 
-// warner collects warnings.
+type warningList []Warning
+
+func (l *warningList) add(code, node, format string, values ...any) {
+	w := Warning{Code: code, Node: node, Words: Message{format, values}}
+	w.Text = w.Words.String()
+	if node != "" {
+		w.Text = node + ": " + w.Text
+	}
+	if !slices.ContainsFunc(*l, func(known Warning) bool { return known.Text == w.Text }) { // parts of one run say the same
+		*l = append(*l, w)
+	}
+}
+
+// warner finds what to warn of.
 type warner struct {
 	*Summary
 	space *workspace
-	found []Warning
-}
-
-func (w *warner) add(code, node, format string, values ...any) {
-	words := Message{format, values}
-	text := words.String()
-	if node != "" {
-		text = node + ": " + text
-	}
-	if !slices.ContainsFunc(w.found, func(known Warning) bool { return known.Text == text }) { // parts of one run say the same
-		w.found = append(w.found, Warning{code, node, text, words})
-	}
+	warningList
 }
 
 // warnings are about the runs first, then about each row. A Warning's Node is the row's title.
-func warnings(s *Summary, runs []*Run, all []*nodeSeries, space *workspace, sameModel bool) []Warning {
-	w := &warner{Summary: s, space: space}
+func warnings(s *Summary, runs []*Run, space *workspace, sameModel bool) []Warning {
+	w := &warner{s, space, nil}
 	w.runs(runs)
 	if !sameModel {
 		w.add(DifferentModels, "", "the nodes were asked for different models: their latencies are shown and not compared")
@@ -63,15 +65,15 @@ func warnings(s *Summary, runs []*Run, all []*nodeSeries, space *workspace, same
 	default:
 		w.add(FewRounds, "", "no node had more than %s: not reliable with fewer than 10", Count{short, "request"})
 	}
-	for i, r := range s.Rows {
+	for _, r := range s.Rows {
 		w.row(r, short > 0)
-		w.extremes(r, all[i])
-		w.stream(r, all[i])
+		w.extremes(r)
+		w.stream(r)
 	}
 	if sameModel {
 		w.lengths()
 	}
-	return w.found
+	return w.warningList
 }
 
 // runs warns of what concerns every row.
@@ -148,9 +150,9 @@ func (w *warner) row(r *Row, allShort bool) {
 }
 
 // stream warns of streams that tell less than they seem to.
-func (w *warner) stream(r *Row, c *nodeSeries) {
+func (w *warner) stream(r *Row) {
 	var long, bursts, reasoning, short int
-	for s := range c.all() {
+	for s := range r.series.all() {
 		switch {
 		case !s.OK() || s.chunks() == 0:
 		case s.Tokens() > 0 && s.textTokens() == 0:
@@ -180,21 +182,12 @@ func (w *warner) stream(r *Row, c *nodeSeries) {
 
 // lengths warns of nodes of one model that answer at different length: the longer answer takes longer.
 func (w *warner) lengths() {
-	var shortest, longest *Row
-	for _, r := range w.Rows {
-		if r.AnswerTokens == nil {
-			continue
-		}
-		if shortest == nil || r.AnswerTokens.middle() < shortest.AnswerTokens.middle() {
-			shortest = r
-		}
-		if longest == nil || r.AnswerTokens.middle() > longest.AnswerTokens.middle() {
-			longest = r
-		}
-	}
-	if shortest == nil {
+	rows := slices.DeleteFunc(slices.Clone(w.Rows), func(r *Row) bool { return r.AnswerTokens == nil })
+	if len(rows) == 0 {
 		return
 	}
+	byLength := func(a, b *Row) int { return cmp.Compare(a.AnswerTokens.middle(), b.AnswerTokens.middle()) }
+	shortest, longest := slices.MinFunc(rows, byLength), slices.MaxFunc(rows, byLength)
 	few, many := shortest.AnswerTokens.middle(), longest.AnswerTokens.middle()
 	if many > few*lengthRatio && many-few >= lengthTokens {
 		w.add(LengthsDiffer, "", "answers differ in length: %s typically has %.0f tokens, %s %.0f; longer ones take longer",
@@ -215,7 +208,7 @@ func (w *warner) replacement(r *Row) string {
 }
 
 // extremes warns of a slow first request and of other latencies far from the rest.
-func (w *warner) extremes(r *Row, c *nodeSeries) {
+func (w *warner) extremes(r *Row) {
 	if !r.Latency.HasPercentiles() {
 		return
 	}
@@ -233,8 +226,8 @@ func (w *warner) extremes(r *Row, c *nodeSeries) {
 			"and neither mean nor p50 describes them", outliers, far, text.Millis(middle))
 		return
 	}
-	for _, run := range c.runs() {
-		in := c.of(run)
+	for _, run := range r.series.runs() {
+		in := r.series.of(run)
 		if in.size() == 0 { // its part ended before a request of its own did
 			continue
 		}

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -21,18 +20,36 @@ func TestDifferentModels(t *testing.T) {
 		[]any{true, "20 pairs, 0.50 of a, faster", 0})
 }
 
+// late makes the requests of the first node late at a rate of 50/s.
+func late(ms uint32) func(*Run) {
+	return func(r *Run) {
+		r.Header.Rate = 50
+		for i := range r.Series[0].samples[0] {
+			r.Series[0].samples[0][i].lag = ms * 1000
+		}
+	}
+}
+
+// paired leaves so many of 20 rounds in common.
+func paired(pairs uint32) func(*Run) {
+	return func(r *Run) {
+		for i := range r.Series[1].samples[0] {
+			r.Series[1].samples[0][i].Round += 20 - pairs
+		}
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	slow := func(at int, ms float64) []float64 {
 		values := around(800, 40)
 		values[at] = ms
 		return values
 	}
-	type change func(*Run)
 	none := func(*Run) {}
 	for _, c := range []struct {
 		name   string
 		a, b   []float64
-		change change
+		change func(*Run)
 		want   []string
 	}{
 		{"nothing", around(800, 40), around(900, 40), none, nil},
@@ -68,10 +85,18 @@ func TestWarnings(t *testing.T) {
 		{"unsent", around(800, 40), around(900, 40), func(r *Run) { r.Series[0].Unsent = 2 },
 			[]string{"unsent a: a: 2 requests could not begin in time and were not sent: -c 1 is too few for that rate"}},
 		{"fresh", around(800, 40), around(900, 39), func(r *Run) {
-			r.Series[1].add(record{Node: 1, Round: 39, Latency: 900 * time.Millisecond, Attempts: 1, Fresh: true})
+			r.Series[1].add(Outcome{Node: 1, Round: 39, Latency: 900 * time.Millisecond, Attempts: 1, Fresh: true})
 		}, []string{"fresh_connections b: b: 1 request meant for a kept connection had to open a new one"}},
 		{"notes", around(800, 40), around(900, 40), func(r *Run) { r.Notes = []Message{{"%s: cut", []any{"x"}}, {"%s: cut", []any{"x"}}} },
 			[]string{"cut_file: x: cut"}},
+		{"begun late by half of a round", around(800, 40), around(900, 40), late(10), nil},
+		{"begun late by more than a round", around(800, 40), around(900, 40), late(30),
+			[]string{"overrun a: a: requests began late, typically by 30 ms: -c 1 is too few for that rate"}},
+		{"5 pairs", around(800, 20), around(900, 20), paired(5),
+			[]string{"few_rounds b: b: it and a both had an answer in only 5 rounds: fewer than 6 can show no difference"}},
+		{"9 pairs", around(800, 20), around(900, 20), paired(9),
+			[]string{"few_rounds b: b: it and a both had an answer in only 9 rounds: that shows large differences only"}},
+		{"10 pairs", around(800, 20), around(900, 20), paired(10), nil},
 	} {
 		h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b"), Concurrency: 1}
 		run := made(h, append(rounds(0, c.a...), rounds(1, c.b...)...)...)
@@ -94,38 +119,4 @@ func TestSlowFirstNeedsARequest(t *testing.T) {
 		made(second, rounds(0, around(800, 20)...)...),
 	})
 	equal(t, "warnings", len(s.Warnings), 0)
-}
-
-// At a fixed rate with too few requests in flight, requests begin late, and the warning names -c.
-func TestOverrunWarns(t *testing.T) {
-	for lag, want := range map[time.Duration]string{
-		10 * time.Millisecond: "",
-		30 * time.Millisecond: "overrun a: requests began late, typically by 30 ms: -c 1 is too few for that rate",
-	} {
-		records := rounds(0, around(100, 20)...)
-		for i := range records {
-			records[i].Lag = lag
-		}
-		s := Summarise([]*Run{made(Header{ID: "x", Rate: 50, Concurrency: 1, Nodes: nodesOf("a")}, records...)})
-		got := ""
-		for _, w := range s.Warnings {
-			got += w.Code + " " + w.Text
-		}
-		equal(t, "late by "+lag.String(), got, want)
-	}
-}
-
-func TestFewPairsWarn(t *testing.T) {
-	h := Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}
-	for pairs, want := range map[int]string{5: "can show no difference", 9: "large differences only", 10: ""} {
-		late := rounds(1, around(900, 20)...)
-		for i := range late {
-			late[i].Round += 20 - pairs
-		}
-		s := Summarise([]*Run{made(h, append(rounds(0, around(800, 20)...), late...)...)})
-		equal(t, "pairs", s.Rows[1].VsReference.Pairs, pairs)
-		if got := fmt.Sprint(s.Warnings); !strings.Contains(got, want) || (want == "") != (got == "[]") || len(s.Warnings) > 1 {
-			t.Errorf("%d pairs: got %s, want %q", pairs, got, want)
-		}
-	}
 }

@@ -153,7 +153,7 @@ func (e *Error) withoutNode() string {
 // discard is a sink that drops a stream. It keeps that something came, whether it had words, and how many events had text.
 type discard struct {
 	shown, words bool
-	chunks       int
+	chunks       int64
 }
 
 func (d *discard) Reset()           { d.words, d.chunks = false, 0 }

@@ -123,7 +123,7 @@ func TestBenchStreamTokens(t *testing.T) {
 		tr, _ := newServed(t, reply{status: 200, body: tt.body + fmt.Sprintf(end, tt.usage)})
 		tr.Endpoint.API, tr.request.Stream = wire.Chat, true
 		o := newBench(tr).Target(&tr.Endpoint, false)(t.Context(), bench.Request{})
-		if o.Class != "" || o.OutputTokens != int64(tt.tokens) || o.TextTokens != int64(tt.text) || o.Chunks != tt.chunks {
+		if o.Class != "" || o.OutputTokens != int64(tt.tokens) || o.TextTokens != int64(tt.text) || o.Chunks != int64(tt.chunks) {
 			t.Errorf("%s: got %+v, want %d tokens, %d of the text, in %d events", tt.name, o, tt.tokens, tt.text, tt.chunks)
 		}
 		if o.TTFT <= 0 || o.TTFT > o.Latency || !o.Fresh {
