@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/url"
 	"slices"
@@ -79,9 +78,9 @@ func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOpt
 	p.Wait = func(ctx context.Context, pause client.Pause) error {
 		return p.pauses.wait(ctx, p.sending, pause, s.Clock.Sleep)
 	}
-	sum := sha256.Sum256([]byte(prompt))
 	h := &p.plan.Header
-	h.PromptSHA256, h.Program, h.Reference = hex.EncodeToString(sum[:]), version, cmp.Or(o.report.reference, names[0])
+	h.PromptSHA256 = fmt.Sprintf("%x", sha256.Sum256([]byte(prompt)))
+	h.Program, h.Reference = version, cmp.Or(o.report.reference, names[0])
 	h.Policy, h.RetryDelay = string(s.values.Retry.Policy), s.values.Retry.Delay
 	h.Timeout, h.ConnectTimeout = p.RequestTimeout, s.values.ConnectTimeout
 	if o.Stream {
@@ -238,7 +237,7 @@ func (e *endpoint) requestSum() string {
 			fmt.Fprintf(sum, "%s: %s\n", f.Name, f.Value)
 		}
 	}
-	return hex.EncodeToString(sum.Sum(nil))
+	return fmt.Sprintf("%x", sum.Sum(nil))
 }
 
 // endpoints are the series as the client knows them.

@@ -160,7 +160,6 @@ func (s partSample) burst() bool {
 // class; the words of the earliest one of all parts are wanted.
 func (c *nodeSeries) failures(w *workspace) []Failure {
 	byClass := map[string]*Failure{}
-	firstEnd := map[string]time.Duration{}
 	for s := range c.all() {
 		if s.OK() {
 			continue
@@ -168,11 +167,11 @@ func (c *nodeSeries) failures(w *workspace) []Failure {
 		class, end := s.class(), s.Start()+s.Latency
 		f := byClass[class]
 		if f == nil {
-			f = &Failure{Class: class, Blame: blame(class)}
+			f = &Failure{Class: class, Blame: blame(class), firstEnd: math.MaxInt64}
 			byClass[class] = f
 		}
-		if first, known := firstEnd[class]; !known || end < first {
-			firstEnd[class], f.Detail = end, s.series.Details[class]
+		if end < f.firstEnd {
+			f.firstEnd, f.Detail = end, s.series.Details[class]
 		}
 		f.Count++
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"ferry/pkg/text"
 )
@@ -178,15 +177,11 @@ func (o Outcome) rounded() Outcome {
 func bounded(d time.Duration) time.Duration { return min(max(d, 0), longest) }
 
 // words are what JSON carries unchanged, and no more than a few lines of it.
-func words(text string) string {
-	if len(text) > maxWords {
-		end := maxWords
-		for end > 0 && !utf8.RuneStart(text[end]) {
-			end--
-		}
-		text = text[:end]
+func words(s string) string {
+	if len(s) > maxWords {
+		s = string(text.WholeRunes([]byte(s[:maxWords])))
 	}
-	return strings.ToValidUTF8(text, "\uFFFD")
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 // fault says what no run can have, "" for nothing.

@@ -114,8 +114,9 @@ type Failure struct {
 	Blame   string
 	Count   int
 	Latency Stats
-	// Detail has the words of the first one.
-	Detail string
+	// Detail has the words of the first one, the one that ended at firstEnd.
+	Detail   string
+	firstEnd time.Duration
 }
 
 // Verdict is what a comparison shows.
