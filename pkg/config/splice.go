@@ -125,8 +125,9 @@ func (d *doc) end(n *yaml.Node, indent int) int {
 	off := d.start(n)
 	switch {
 	case n.Kind == yaml.ScalarNode && isPlain(n): // its words, which can stand on several lines
-		for word := range strings.FieldsSeq(n.Value) {
-			rest := bytes.TrimLeftFunc(d.src[off:], unicode.IsSpace)
+		blank := func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }
+		for word := range strings.FieldsFuncSeq(n.Value, blank) {
+			rest := bytes.TrimLeftFunc(d.src[off:], blank)
 			d.lost = d.lost || !bytes.HasPrefix(rest, []byte(word))
 			off = min(len(d.src)-len(rest)+len(word), len(d.src))
 		}
@@ -135,7 +136,7 @@ func (d *doc) end(n *yaml.Node, indent int) int {
 		off = quoteEnd(d.src, off)
 	case n.Kind == yaml.ScalarNode:
 		off = d.blockEnd(off, indent)
-	case n.Style&yaml.FlowStyle != 0:
+	case n.Style&yaml.FlowStyle != 0 && off < len(d.src) && strings.IndexByte("[{", d.src[off]) >= 0: // not of [a: b] the map
 		off = d.skip(d.lastIn(n, indent), " \t\r\n,")
 		d.lost = d.lost || off >= len(d.src) || strings.IndexByte("]}", d.src[off]) < 0
 		off++
