@@ -30,21 +30,7 @@ func newConfigAddCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add [PROVIDER|URL]",
 		Short: "Add a node for a provider that ferry knows, or for a URL; alone, list the providers",
-		Long: `add writes a node with all that a provider needs: its address, API, model, and the variable of its key. Where that
-variable is not set, it asks for the key and keeps it as config key does. Then it checks the node, which costs nothing.
-Without a name it lists the providers, and marks those whose variable is set.
-
-Of a URL it finds out what API it has, by requests that no server can carry out, and asks for its key; that goes nowhere
-before it was given.`,
-		Example: `  ferry config add
-  ferry config add qwen
-  ferry config add deepseek --as ds
-  ferry config add kimi --api messages
-  ferry config add glm --region intl
-  ferry config add bedrock --region us-east-1
-  ferry config add azure --resource NAME --deployment claude-haiku-5-5
-  ferry config add https://hk.example.com/api --as hongkong`,
-		Args: cobra.MaximumNArgs(1),
+		Args:  cobra.MaximumNArgs(1),
 		ValidArgsFunction: offer(1, func() ([]string, error) {
 			var names []string
 			for _, p := range config.Providers() {
@@ -92,41 +78,45 @@ type shownProvider struct {
 	IsSet    bool   `json:"is_set"`
 	InFile   bool   `json:"in_file"`
 	Model    string `json:"model,omitempty"`
+
+	apis  []string
+	local bool
 }
 
 // listProviders prints what can be added.
 func (s *settings) listProviders(form string) error {
-	rows := [][]string{{"", "provider", "key", "api", "model"}}
 	var all []shownProvider
 	for _, p := range config.Providers() {
-		shown := shownProvider{Name: p.Name, Vendor: p.Vendor, Chat: p.Chat, Messages: p.Messages, Variable: p.Variable, Model: p.Model,
-			IsSet: s.Lookup.Get(p.Variable) != "", InFile: slices.Contains(s.file.Nodes, p.Name)}
-		all = append(all, shown)
-		mark, key := "", cmp.Or(p.Variable, "asked for")
-		switch {
-		case shown.InFile:
-			mark = "*"
-		case shown.IsSet:
-			mark = string(client.Good)
-		}
-		if p.Local {
-			key = "none"
-		}
-		apis := p.APIs()
-		api := apis[0]
-		if len(apis) > 1 {
-			api = "both"
-		}
-		rows = append(rows, []string{mark, p.Name, key, api, p.Model})
+		all = append(all, shownProvider{
+			Name: p.Name, Vendor: p.Vendor, Chat: p.Chat, Messages: p.Messages, Variable: p.Variable, Model: p.Model,
+			IsSet: s.Lookup.Get(p.Variable) != "", InFile: slices.Contains(s.file.Nodes, p.Name), apis: p.APIs(), local: p.Local,
+		})
 	}
-	if form == "json" {
-		return printList(s.app, "providers", all)
+	l := listing[shownProvider]{
+		name: "providers", heading: []string{"", "provider", "key", "api", "model"}, keep: 4, row: shownProvider.row,
 	}
-	if err := s.table(rows, 4); err != nil {
+	if err := l.show(s.app, form, all); err != nil || form == "json" {
 		return err
 	}
 	s.note("%s its variable is set; * the file has a node of this name; both: chat, and messages with --api", client.Good)
 	return nil
+}
+
+func (p shownProvider) row() []string {
+	mark, key, api := "", cmp.Or(p.Variable, "asked for"), p.apis[0]
+	switch {
+	case p.InFile:
+		mark = "*"
+	case p.IsSet:
+		mark = string(client.Good)
+	}
+	if p.local {
+		key = "none"
+	}
+	if len(p.apis) > 1 {
+		api = "both"
+	}
+	return []string{mark, p.Name, key, api, p.Model}
 }
 
 // runConfigAdd adds a node for a provider, and checks it.
@@ -295,8 +285,8 @@ func (s *settings) withKey(ctx context.Context, node string, fields []config.Ent
 
 // addNode writes a node's fields into the file, chooses a model where none is among them, and checks the node.
 func (s *settings) addNode(ctx context.Context, node string, fields []config.Entry) error {
-	set := func(fields ...config.Entry) error {
-		return s.edit(ctx, func(src []byte) ([]byte, error) {
+	set := func(fields ...config.Entry) (*settings, error) {
+		err := s.edit(ctx, func(src []byte) ([]byte, error) {
 			var err error
 			for _, field := range fields {
 				if src, err = config.Set(src, "nodes."+node+"."+field.Key, field.Value); err != nil {
@@ -305,21 +295,19 @@ func (s *settings) addNode(ctx context.Context, node string, fields []config.Ent
 			}
 			return src, err
 		})
+		if err != nil {
+			return nil, err
+		}
+		return s.fileSettings()
 	}
-	if err := set(fields...); err != nil {
-		return err
-	}
-	added, err := s.fileSettings()
+	added, err := set(fields...)
 	if err != nil {
 		return err
 	}
 	s.note("node %s is in %s", node, added.file.Path)
 	if !slices.ContainsFunc(fields, func(e config.Entry) bool { return e.Key == "model" }) {
 		if model := added.chooseModel(ctx, node); model != "" {
-			if err := set(config.Entry{Key: "model", Value: model}); err != nil {
-				return err
-			}
-			if added, err = s.fileSettings(); err != nil {
+			if added, err = set(config.Entry{Key: "model", Value: model}); err != nil {
 				return err
 			}
 		}

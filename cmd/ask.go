@@ -12,16 +12,7 @@ func newAskCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ask [prompt…|-]",
 		Short: "The whole answer to a prompt, once",
-		Long: `ask sends a prompt through a node and prints the answer when it is whole. The prompt is the arguments, joined by a
-space; standard input is added after a blank line when it is a pipe or a file; - or no argument reads standard input
-alone. Standard output carries the model's text and nothing else.`,
-		Example: `  ferry ask "why is the sky blue?"
-  git diff | ferry ask "write a commit message"
-  ferry ask -n demo -u hello                      no key needed
-  ferry ask --expect '(?i)pong' "say pong"        a smoke check: exit 5 when it does not match
-  ferry ask --dry-run hi                          what would be sent, and as a curl line
-  ferry ask --batch in.jsonl --out out.jsonl -c 8  many prompts; the same command again goes on`,
-		Args: cobra.ArbitraryArgs,
+		Args:  cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().Changed("batch") {
 				return runBatch(c, a, o, b, args)
@@ -47,14 +38,8 @@ func newStreamCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "stream [prompt…|-]",
 		Short: "The answer to a prompt, printed as it arrives",
-		Long: `stream sends a prompt as ask does and prints the answer as it arrives. Exit code 0 means that it came to its end: a
-stream that is cut before the server said so keeps what came and exits 1. It is tried again only while nothing of it has
-been printed.`,
-		Example: `  ferry stream "tell me a story"
-  ferry stream -o json hello | jq -r 'select(.type == "text").text'
-  ferry stream -n 'demo:?pace=50ms' hello         no key needed`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error { return runCall(c, a, o, args) },
+		Args:  cobra.ArbitraryArgs,
+		RunE:  func(c *cobra.Command, args []string) error { return runCall(c, a, o, args) },
 	}
 	addCallFlags(c, a, &o)
 	f := c.Flags()

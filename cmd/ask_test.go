@@ -95,16 +95,6 @@ func TestNothingWasSent(t *testing.T) {
 	}
 }
 
-// TestAttemptsShareAConnection expects a later attempt on the connection of the one before, but for one after a 5xx.
-func TestAttemptsShareAConnection(t *testing.T) {
-	for _, verb := range []string{"ask", "stream"} {
-		node := serve(t, nil)
-		ferry(t, map[string]string{"FERRY_KEY": "any"}, verb, "--no-stdin", "-n", node.URL+"?status=429,503,200", "hi").must()
-		equal(t, verb+": requests", node.count(), 3)
-		equal(t, verb+": connections", node.connections.Load(), 2)
-	}
-}
-
 // TestNameOfTwoAddresses listens on one address of localhost at a time. Addresses that refuse are passed over.
 func TestNameOfTwoAddresses(t *testing.T) {
 	all, err := net.LookupHost("localhost")

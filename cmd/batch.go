@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"math"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -28,19 +29,17 @@ type batchOptions struct {
 	tokenCap        int64
 }
 
-const (
-	batchConcurrency = 8
-	batchMaxFailures = 100
-)
-
 // addBatchFlags declares the flags of batches. Those behind the first are refused without it.
 func addBatchFlags(f *pflag.FlagSet, b *batchOptions) {
 	f.StringVar(&b.inFile, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
 	f.StringVar(&b.outFile, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
-	f.IntVarP(&b.concurrency, "concurrency", "c", batchConcurrency, "of --batch: the most prompts in flight, `N`")
+	whole(f, &b.concurrency, "concurrency", "c", 8, 1, 10_000, "of --batch: the most prompts in flight, `N`")
 	f.BoolVar(&b.again, "again", false, "of --batch: ask those again that were in flight when an earlier run ended")
-	f.IntVar(&b.maxFailures, "max-failures", batchMaxFailures, "of --batch: stop after `N` failures in a row; 0 never stops")
-	f.Int64Var(&b.tokenCap, "max-tokens-total", 0, "of --batch: stop before the run could be billed more than `N` tokens")
+	b.maxFailures = 100
+	checked(f, &b.maxFailures, "max-failures", "", "100", "of --batch: stop after `N` failures in a row; 0 never stops",
+		"a whole number, 0 for no bound", between(0, math.MaxInt))
+	checked(f, &b.tokenCap, "max-tokens-total", "", "", "of --batch: stop before the run could be billed more than `N` tokens",
+		"a whole number of tokens above 0", between[int64](1, math.MaxInt64))
 	checked(f, &b.shard, "shard", "", "", "of --batch: ask the part `K/N` of the lines, by a hash of their ids; K from 1 to N",
 		"K/N, such as 3/20: K from 1 to N, and N at most 10000", client.ParseShard)
 	f.BoolVar(&b.merge, "merge", false, "of --batch: print what the shards answered, whose OUTs are the arguments")
@@ -66,12 +65,6 @@ func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 		return usagef("such as --out answers.jsonl", "--batch needs --out, so that the same command can go on where it was")
 	case o.outFile == "-":
 		return usagef("such as --out answers.jsonl", "--out needs a file: what went to standard output could not be gone on with")
-	case o.concurrency < 1 || o.concurrency > 10_000:
-		return invalid("concurrency", o.concurrency, "a whole number from 1 to 10000")
-	case o.maxFailures < 0:
-		return invalid("max-failures", o.maxFailures, "a whole number, 0 for no bound")
-	case o.tokenCap < 0 || f.Changed("max-tokens-total") && o.tokenCap == 0:
-		return invalid("max-tokens-total", o.tokenCap, "a whole number of tokens above 0")
 	}
 	return enoughFiles(o.concurrency)
 }

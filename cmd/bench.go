@@ -53,26 +53,8 @@ const (
 func newBenchCmd(a *app) *cobra.Command {
 	var o benchOptions
 	c := &cobra.Command{
-		Use:   "bench [node…]",
-		Short: "Latency and success rate of nodes, side by side, and how sure they are",
-		Long: `bench sends the same small prompt to all nodes in rounds and compares them pair by pair: mean and percentiles of the
-successes, the success rate with its interval, and whether a difference to the reference node is shown at all. Without
-nodes it takes all of the file. Each request is one attempt on a new connection, as with curl, unless flags say
-otherwise. Requests are paid for: it says how many there will be before the first one, and --dry-run says no more.
-
-The best node is the one proven faster than each other one (by its first token with --stream), once nodes are left out
-whose success rate lies below another's interval. Nodes that cannot be told apart are all named; -o best then prints the
-one that is typically the fastest.
-
-The first Ctrl-C stops sending, waits at most 5 s for what is in flight, and reports what there is; the second reports
-at once. A run by -d ends at most the time limit of a request (60 s) later.`,
-		Example: `  ferry bench demo/direct demo/hongkong demo/singapore
-  ferry bench -r 50 -c 5 hongkong singapore
-  ferry bench hongkong hongkong+http3                  a node with itself over HTTP/3 and nothing else
-  ferry bench -d 1m --rate 2 hongkong                  a fixed rate, whatever the answers take
-  ferry bench --threshold 'p95<1200ms' --threshold 'success>=95%' hongkong
-  ferry ask -n "$(ferry bench -o best hongkong singapore)" "why is the sky blue?"
-  ferry bench --save monday.jsonl && ferry bench report monday.jsonl tuesday.jsonl`,
+		Use:               "bench [node…]",
+		Short:             "Latency and success rate of nodes, side by side, and how sure they are",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeNodes,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -112,7 +94,6 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.StringVar(&o.Vantage, "vantage", "", "the `PLACE` that this runs in, for reports on several")
 	f.StringVar(&o.save, "save", "", "write every attempt to a new `FILE`.jsonl for bench report")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, and send nothing")
-	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
 	f.StringVar(&o.node.api, "api", "", "the `API` of nodes given as URLs: "+either(wire.APIs()))
 	addSettingFlags(f, &o.node,
 		"model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")

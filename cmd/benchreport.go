@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// reportOptions are the flags that bench and bench report share.
+// reportOptions are the flags that bench, bench report and bench compare share.
 type reportOptions struct {
 	output, out, reference string
 	explain                bool
@@ -36,6 +36,7 @@ func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string
 		o.thresholds = append(o.thresholds, threshold)
 		return err
 	})
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
 	f.BoolVar(&o.successesOnly, "successes-only", false, "check latency thresholds on successes alone: failures do not count")
 }
 
@@ -49,18 +50,12 @@ func newBenchReportCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report FILE…",
 		Short: "Saved runs, merged and shown again",
-		Long: `report merges saved runs exactly, from their samples, and shows them in any form. Runs from different places (bench
---vantage) stand in rows of their own. It refuses to mix prompts, models or settings that make figures differ.`,
-		Example: `  ferry bench report monday.jsonl tuesday.jsonl
-  ferry bench report -o html --out report.html *.jsonl
-  ferry bench report --vantage shanghai --threshold 'p95<2s' *.jsonl`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(_ *cobra.Command, args []string) error { return runBenchReport(a, args, vantages, o) },
+		Args:  cobra.ArbitraryArgs,
+		RunE:  func(_ *cobra.Command, args []string) error { return runBenchReport(a, args, vantages, o) },
 	}
 	addReportFlags(c, a, &o, report.Formats())
 	addReferenceFlag(c, &o)
 	c.Flags().StringSliceVar(&vantages, "vantage", nil, "only runs from these `PLACES`")
-	c.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "nothing on standard error but errors")
 	return c
 }
 

@@ -16,14 +16,8 @@ import (
 func newConfigCheckCmd(a *app) *cobra.Command {
 	var o checkOptions
 	c := &cobra.Command{
-		Use:   "check [node…]",
-		Short: "Is everything in place: key, name, address, TLS, and the key at the node; free",
-		Long: `check goes the way of a request and says how far it gets: the key is found, the name resolves, the address answers,
-TLS and the certificate hold, and the node lists its models for that key, the configured one among them. That costs
-nothing. --live adds one tiny request that is paid for. It exits 1 when a line is ✗.`,
-		Example: `  ferry config check
-  ferry config check hongkong singapore
-  ferry config check --live direct`,
+		Use:               "check [node…]",
+		Short:             "Is everything in place: key, name, address, TLS, and the key at the node; free",
 		ValidArgsFunction: a.completeNodes,
 		RunE: with(a.fileSettings, func(ctx context.Context, s *settings, names []string) error {
 			return runConfigCheck(ctx, s, names, o)

@@ -13,14 +13,23 @@ import (
 )
 
 // group is a command that only holds others.
-func (a *app) group(use, short, long string, children ...*cobra.Command) *cobra.Command {
+func (a *app) group(use, short string, children ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
-		Use: use + " COMMAND", Short: short, Long: long,
+		Use: use + " COMMAND", Short: short,
 		Args: a.onlyCommands,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(children...)
 	return c
+}
+
+// tree is a command and all below it.
+func tree(c *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{c}
+	for _, child := range c.Commands() {
+		all = append(all, tree(child)...)
+	}
+	return all
 }
 
 // onlyCommands refuses an argument that names no command of c.
@@ -155,6 +164,36 @@ func oneOf(c *cobra.Command, to *string, name, short, usage string, words ...str
 // textOrJSON declares the -o of a command that lists something.
 func textOrJSON(c *cobra.Command, to *string) {
 	oneOf(c, to, "output", "o", "`FORM`: text or json", "text", "json")
+}
+
+// listing is how a command shows a list: as an object in which it has a name, or as a table.
+type listing[T any] struct {
+	name    string
+	none    string // noted in place of a table without rows
+	heading []string
+	keep    int  // so many columns are never cut
+	cards   bool // on a terminal that is too narrow the columns stand below each other
+	row     func(T) []string
+}
+
+func (l listing[T]) show(a *app, form string, all []T) error {
+	switch {
+	case form == "json":
+		return printList(a, l.name, all)
+	case len(all) == 0:
+		if l.none != "" {
+			a.note("%s", l.none)
+		}
+		return nil
+	}
+	rows := [][]string{l.heading}
+	for _, one := range all {
+		rows = append(rows, l.row(one))
+	}
+	if l.cards {
+		return a.cards(rows, l.keep)
+	}
+	return a.table(rows, l.keep)
 }
 
 // printList prints a list as one object, in which it has a name.

@@ -10,10 +10,13 @@ import (
 )
 
 // addCompletions says what the flags of all commands take. A shell asks for it; a command that runs does without.
-func (a *app) addCompletions(c *cobra.Command) {
+func (a *app) addCompletions(root *cobra.Command) {
+	all := tree(root)
 	add := func(flag string, complete cobra.CompletionFunc) {
-		if _, has := c.GetFlagCompletionFunc(flag); c.Flags().Lookup(flag) != nil && !has {
-			_ = c.RegisterFlagCompletionFunc(flag, complete)
+		for _, c := range all {
+			if _, has := c.GetFlagCompletionFunc(flag); c.Flags().Lookup(flag) != nil && !has {
+				_ = c.RegisterFlagCompletionFunc(flag, complete)
+			}
 		}
 	}
 	fixed := func(words ...string) cobra.CompletionFunc {
@@ -26,9 +29,6 @@ func (a *app) addCompletions(c *cobra.Command) {
 	add("output", fixed("text", "json", "raw"))
 	add("pick", fixed("order", "fastest"))
 	add("http3", fixed("true", "false", "only"))
-	for _, child := range c.Commands() {
-		a.addCompletions(child)
-	}
 }
 
 // completeNodes offers the names of the nodes to a shell, behind a comma too. A broken file offers nothing: a shell has

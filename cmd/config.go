@@ -19,8 +19,6 @@ import (
 
 func newConfigCmd(a *app) *cobra.Command {
 	return a.group("config", "The configuration file, its nodes and their keys",
-		`config shows and changes the configuration: a YAML file with the nodes and how to reach them. Without one the node
-direct works from ANTHROPIC_API_KEY.`,
 		newConfigInitCmd(a), newConfigListCmd(a), newConfigGetCmd(a), newConfigSetCmd(a), newConfigUnsetCmd(a),
 		newConfigPathCmd(a), newConfigNodesCmd(a), newConfigAddCmd(a), newConfigCheckCmd(a), newConfigModelsCmd(a), newConfigKeyCmd(a),
 		newConfigPinCmd(a), newConfigSessionCmd(a), newConfigHoldCmd(a), newConfigUsageCmd(a), newConfigPurgeCmd(a),
@@ -70,14 +68,10 @@ func newConfigListCmd(a *app) *cobra.Command {
 		Short: "Every setting in force, and where it comes from",
 		Args:  noArgs,
 		RunE: with(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
-			if form == "json" {
-				return printList(a, "settings", s.list())
-			}
-			rows := [][]string{{"setting", "value", "from"}}
-			for _, e := range s.list() {
-				rows = append(rows, []string{e.Key, e.Value, e.Origin})
-			}
-			return a.table(rows, 1)
+			return listing[config.Entry]{
+				name: "settings", heading: []string{"setting", "value", "from"}, keep: 1,
+				row: func(e config.Entry) []string { return []string{e.Key, e.Value, e.Origin} },
+			}.show(a, form, s.list())
 		}),
 	}
 	textOrJSON(c, &form)
@@ -107,7 +101,6 @@ func newConfigGetCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "get KEY",
 		Short:             "One setting in force, such as retry.attempts or nodes.hongkong.url",
-		Long:              "get prints the value that is in force for a setting. It exits 1, and prints nothing, where there is none.",
 		Args:              wantArgs("a setting, such as retry.attempts", 1),
 		ValidArgsFunction: offer(1, a.settingKeys),
 		RunE: with(a.fileSettings, func(_ context.Context, s *settings, args []string) error {
@@ -125,13 +118,8 @@ func newConfigGetCmd(a *app) *cobra.Command {
 
 func newConfigSetCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "set KEY VALUE",
-		Short: "Change the file; its comments stay",
-		Example: `  ferry config set retry.policy retry-after
-  ferry config set nodes.hongkong.url https://hk.example.com/api
-  ferry config set nodes.hongkong.key env:CLAUDE_KEY
-  ferry config set nodes.hongkong.pins sha256//BASE64,sha256//BASE64
-  ferry config set node hongkong`,
+		Use:               "set KEY VALUE",
+		Short:             "Change the file; its comments stay",
 		Args:              wantArgs("a setting and a value", 2),
 		ValidArgsFunction: offer(1, a.settingKeys),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -184,7 +172,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 		Short: "The nodes in a table",
 		Args:  noArgs,
 		RunE: with(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
-			nodes := []nodeJSON{}
+			var nodes []nodeJSON
 			for _, name := range s.nodeNames(s.file) {
 				node, err := s.selectNode(name)
 				if err != nil {
@@ -194,14 +182,10 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 					nodes = append(nodes, s.describeNode(node))
 				}
 			}
-			if form == "json" {
-				return printList(a, "nodes", nodes)
-			}
-			rows := [][]string{{"", "node", "label", "api", "address", "key", "model", "pins"}}
-			for _, n := range nodes {
-				rows = append(rows, n.row(len(s.values.Nodes)))
-			}
-			return a.cards(rows, 2)
+			return listing[nodeJSON]{
+				name: "nodes", heading: []string{"", "node", "label", "api", "address", "key", "model", "pins"}, keep: 2, cards: true,
+				row: func(n nodeJSON) []string { return n.row(len(s.values.Nodes)) },
+			}.show(a, form, nodes)
 		}),
 	}
 	textOrJSON(c, &form)

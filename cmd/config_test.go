@@ -2,10 +2,7 @@ package cmd_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -15,10 +12,8 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"ferry/cmd"
-	"ferry/pkg/session"
 
 	"github.com/spf13/cobra"
 )
@@ -151,134 +146,4 @@ func tree(t *testing.T, top string) map[string]string {
 		return nil
 	}))
 	return all
-}
-
-// stillClock stands at one moment, in a zone of its own.
-type stillClock struct{ time.Time }
-
-func (c stillClock) Now() time.Time                           { return c.Time }
-func (stillClock) Sleep(context.Context, time.Duration) error { return nil }
-
-// sessionNow is when the tests of this file happen.
-var sessionNow = time.Date(2026, 11, 23, 23, 2, 4, 0, time.FixedZone("", 8*60*60))
-
-// sessions is a home with conversations.
-type sessions struct {
-	t    *testing.T
-	vars map[string]string
-	dir  string
-}
-
-func newSessions(t *testing.T) sessions {
-	home := t.TempDir()
-	return sessions{t, map[string]string{"XDG_STATE_HOME": home, "LocalAppData": home}, filepath.Join(home, "ferry", "sessions")}
-}
-
-// run runs ferry config session.
-func (s sessions) run(args ...string) result {
-	s.t.Helper()
-	return ferryIn(s.t, s.vars, func(e *cmd.Env) { e.Clock = stillClock{sessionNow} }, append([]string{"config", "session"}, args...)...)
-}
-
-// keep makes a session with the turns given as prompt, answer, prompt, answer … and perhaps a last prompt.
-func (s sessions) keep(name string, at time.Time, words ...string) {
-	s.t.Helper()
-	h, err := session.Store{Dir: s.dir}.Open(s.t.Context(), name, at, time.Hour)
-	check(s.t, err)
-	defer h.Close()
-	h.Session().Nodes = "hongkong,qwen"
-	for i, text := range words {
-		if i%2 == 0 {
-			check(s.t, h.Ask(text, nil, at))
-		} else {
-			check(s.t, h.Answer(text, "hongkong", "claude-haiku-5-5", at.Add(3*time.Second)))
-		}
-	}
-}
-
-func TestSessionCommands(t *testing.T) {
-	s := newSessions(t)
-	expect := func(code int, stdout, stderr string, args ...string) {
-		t.Helper()
-		s.run(args...).exactly(code, stdout, stderr)
-	}
-	expect(0, "", "ferry: there are no sessions; ferry ask --session NAME begins one\n", "list")
-	expect(0, "", "ferry: nothing to remove\n", "prune", "--older-than", "7d")
-	s.keep("work", sessionNow, "why is the sky blue?\n", "Because \x1b[1mof\n\nRayleigh.\n\n", "and red?")
-	s.keep("旅行", sessionNow.Add(-8*24*time.Hour), "where to?", "Singapore.")
-	s.keep("old", sessionNow.Add(-30*24*time.Hour), "a", "b")
-	expect(0, ""+
-		"session  used                 turns  nodes\n"+
-		"work     2026-11-23 23:02:04  2      hongkong,qwen  the last prompt has no answer\n"+
-		"旅行     2026-11-15 23:02:07  2      hongkong,qwen\n"+
-		"old      2026-10-24 23:02:07  2      hongkong,qwen\n", "", "list")
-	expect(0, ""+
-		"user · 2026-11-23 23:02:04\nwhy is the sky blue?\n\n"+
-		"assistant · 2026-11-23 23:02:07 · hongkong · claude-haiku-5-5\nBecause \x1b[1mof\n\nRayleigh.\n\n"+
-		"user · 2026-11-23 23:02:04 · no answer yet\nand red?\n", "", "show", "work")
-	expect(2, "", "Error: there is no session nobody\nhint: ferry config session list shows them\n", "show", "nobody")
-	expect(2, "", "Error: invalid --output \"raw\": use one of text, json\n", "show", "work", "-o", "raw")
-	expect(2, "", "Error: ferry config session show needs a session's name\nhint: ferry config session show --help shows an example\n", "show")
-	expect(2, "", "Error: there is no session nobody\nhint: ferry config session list shows them\n", "rm", "work", "nobody")
-	expect(2, "", "Error: \"../x\" cannot name a session: it begins with .\n"+
-		"hint: letters, digits, - _ and . make a name, up to 64 bytes\n", "rm", "../x")
-	expect(2, "", "Error: ferry config session rm needs the names of sessions\nhint: ferry config session list shows them\n", "rm")
-	expect(2, "", "Error: --older-than has to say how old\nhint: ferry config session prune --older-than 7d\n", "prune")
-	expect(2, "", "Error: invalid --older-than \"soon\": use a duration above 0, such as 7d, 36h or 1d12h\n",
-		"prune", "--older-than", "soon")
-	expect(2, "", "Error: there is no command \"remove\" of config session; did you mean ferry config session rm?\n"+
-		"hint: ferry config session --help lists the commands\n", "remove")
-	expect(0, "", "ferry: removed 2 sessions: 旅行, old\n", "prune", "--older-than", "7d")
-	expect(0, "", "ferry: removed 1 session: work\n", "rm", "work")
-	expect(0, "", "ferry: there are no sessions; ferry ask --session NAME begins one\n", "list")
-}
-
-func TestSessionShowJSON(t *testing.T) {
-	s := newSessions(t)
-	s.keep("work", sessionNow, "a <b>", "c")
-	var want bytes.Buffer
-	check(t, json.Compact(&want, []byte(read(t, filepath.Join(s.dir, "work.json")))))
-	want.WriteByte('\n')
-	contains(t, "the file", want.String(), `{"schema":1,"name":"work",`)
-	s.run("show", "work", "-o", "json").exactly(0, want.String(), "")
-}
-
-// A damaged file is in the list, is named by what fails on it, and can be removed.
-func TestSessionDamaged(t *testing.T) {
-	s := newSessions(t)
-	s.keep("good", sessionNow, "a", "b")
-	path := filepath.Join(s.dir, "bad.json")
-	old := sessionNow.Add(-time.Hour)
-	check(t, errors.Join(os.WriteFile(path, []byte(`{"schema":1`), 0o600), os.Chtimes(path, old, old)))
-	s.run("list").want(0, "bad      2026-11-23 22:02:04                        cannot be read\n", "")
-	wrong := "Error: " + path + ": is damaged: unexpected end of JSON input (byte 11)\n" +
-		"hint: ferry leaves the file alone; ferry config session rm bad takes it away\n"
-	s.run("show", "bad").exactly(2, "", wrong)
-	s.run("prune", "--older-than", "7d").exactly(2, "", wrong)
-	s.run("rm", "bad").exactly(0, "", "ferry: removed 1 session: bad\n")
-}
-
-func TestSessionNoFolder(t *testing.T) {
-	s := newSessions(t)
-	home := filepath.Join(t.TempDir(), "file")
-	write(t, home, "")
-	s.vars = map[string]string{"XDG_STATE_HOME": home, "LocalAppData": home}
-	for _, args := range [][]string{{"list"}, {"show", "work"}, {"rm", "work"}, {"prune", "--older-than", "7d"}} {
-		s.run(args...).fails(2, "Error: the folder of the sessions cannot be used: ")
-	}
-	s.vars = nil
-	s.run("list").fails(2, "Error: no place to keep anything: ")
-}
-
-func TestSessionCompletion(t *testing.T) {
-	s := newSessions(t)
-	s.keep("b", sessionNow, "x")
-	s.keep("a", sessionNow, "x")
-	for typed, want := range map[string]string{"show": "a b", "show a": "", "rm": "a b", "rm a": "b"} {
-		r := ferry(t, s.vars, append(append([]string{"__complete", "config", "session"}, strings.Fields(typed)...), "")...)
-		names, _, _ := strings.Cut(r.want(0, ":4\n", "ShellCompDirectiveNoFileComp").stdout, ":4")
-		equal(t, typed, strings.Join(strings.Fields(names), " "), want)
-	}
-	ferry(t, nil, "__complete", "config", "session", "rm", "").
-		exactly(0, ":4\n", "Completion ended with directive: ShellCompDirectiveNoFileComp\n")
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"ferry/pkg/config"
@@ -25,33 +24,12 @@ func newDemoCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "The demo node on a loopback port: real wire formats, faults on demand",
-		Example: `  ferry demo
-  ferry ask -n demo hello                                   the same node inside ferry, no port
-  ferry ask -n 'demo:?status=429,503,200' hello             meets a 429 and a 503 first
-  ANTHROPIC_BASE_URL=http://127.0.0.1:8787 ANTHROPIC_API_KEY=any ferry ask hello`,
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), a, listen) },
+		Args:  noArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), a, listen) },
 	}
-	a.longHelp(c, demoHelp)
 	c.Flags().StringVar(&listen, "listen", demoAddress, "the loopback `ADDRESS` to listen on; port 0 takes a free one")
 	c.Flags().BoolVarP(&a.quiet, "quiet", "q", false, "do not log requests")
 	return c
-}
-
-func demoHelp() string {
-	var b strings.Builder
-	b.WriteString(`demo serves a node that answers in the three dialects without any model behind it: messages (/v1/messages), complete
-(/v1/complete) and chat (/chat/completions), with any key. A query on the node's address orders faults:
-
-`)
-	for _, f := range demo.Faults() {
-		fmt.Fprintf(&b, "  %-14s %s\n", f.Name, f.Usage)
-	}
-	b.WriteString("\nNodes that are built in, inside ferry and without a port:\n\n")
-	for _, p := range demo.Presets() {
-		fmt.Fprintf(&b, "  %-16s %s\n", p.Name, p.Query)
-	}
-	return strings.TrimRight(b.String(), "\n ")
 }
 
 // checkFaults refuses a query of a demo node in this process that orders what the node does not know: most likely a typo,

@@ -2,94 +2,81 @@ package cmd
 
 import (
 	"embed"
+	"fmt"
 	"io"
 	"strings"
 
 	"ferry/pkg/config"
+	"ferry/pkg/demo"
 
 	"github.com/spf13/cobra"
 )
 
-// topics are the pages of `ferry help TOPIC`. A test runs the commands on the page of the exit codes.
+// pages are the long texts of help by the names of their golden files, with each paragraph on one line. A topic's begins
+// with its short text. Below "Examples:" stand the examples, and below "Groups:" the commands or flags that stand together;
+// what no group names comes last.
 //
-//go:embed topics
-var topics embed.FS
+//go:embed help
+var pages embed.FS
 
 // newHelpTopics are the topics as commands.
-func newHelpTopics(a *app) []*cobra.Command {
+func newHelpTopics() []*cobra.Command {
+	files, _ := pages.ReadDir("help") // a folder of the binary
 	var all []*cobra.Command
-	for _, topic := range [][2]string{
-		{"batch", "Many prompts in one run: files, what is asked again, what bounds it"},
-		{"configuration", "What the file can say of keys, TLS, pins, proxies and requests"},
-		{"curl", "curl's options and the bash/curl script, in ferry's words"},
-		{"environment", "Every variable that ferry reads"},
-		{"exit-codes", "What each exit code means, its causes and cures"},
-		{"failover", "Which failure of a node makes ferry ask the next one"},
-		{"filter", "The content filter, redaction and the audit log"},
-		{"gateway", "A reverse proxy of your own, with tokens and roles"},
-		{"hold", "A connection to a node that outlives the command"},
-		{"limits", "Request limits and budgets of tokens"},
-		{"measuring", "What bench measures, and how sure it is"},
-		{"path", "How ferry connects: raced handshakes, HTTP/3, the fastest of several nodes"},
-		{"retries", "When a request is tried again, and after how long"},
-		{"storage", "What is kept on this machine, where and for how long"},
-	} {
-		c := &cobra.Command{Use: topic[0], Short: topic[1]}
-		a.longHelp(c, func() string {
-			if c.Use == "environment" {
-				return environmentHelp(helpWidth(a.out.Facts))
-			}
-			page, _ := topics.ReadFile("topics/" + c.Use + ".txt") // a golden file holds each page
-			return string(page)
-		})
-		all = append(all, c)
+	for _, file := range files {
+		if topic, ok := strings.CutPrefix(strings.TrimSuffix(file.Name(), ".txt"), "topic-"); ok {
+			page, _ := pages.ReadFile("help/" + file.Name())
+			short, _, _ := strings.Cut(string(page), "\n")
+			all = append(all, &cobra.Command{Use: topic, Short: short})
+		}
 	}
 	return all
 }
 
-// longHelp gives a command a long text that is made only on demand: every run builds every command.
-func (a *app) longHelp(c *cobra.Command, long func() string) {
-	c.SetHelpFunc(func(c *cobra.Command, _ []string) {
-		c.Long = long()
-		a.help(c)
-	})
+// readPage gives a command its long text and its examples, and returns the groups of its page. Every run builds commands,
+// and only help needs these.
+func readPage(c *cobra.Command) (groups string) {
+	name := strings.ReplaceAll(strings.TrimPrefix(c.CommandPath(), "ferry "), " ", "-")
+	if c.IsAdditionalHelpTopicCommand() {
+		name = "topic-" + name
+	}
+	page, err := pages.ReadFile("help/" + name + ".txt")
+	if err != nil {
+		return "" // the short text says all, or a library has its own
+	}
+	long, groups, _ := strings.Cut(string(page), "Groups:\n")
+	long, c.Example, _ = strings.Cut(long, "Examples:\n")
+	if c.IsAdditionalHelpTopicCommand() {
+		long = strings.TrimPrefix(long, c.Short)
+	}
+	c.Long = listsOfPages().Replace(strings.Trim(long, "\n"))
+	return groups
 }
 
-// environmentHelp is made for its width: its names are too long for one column of every width.
-func environmentHelp(width int) string {
-	var rows [][2]string
+// listsOfPages are the lists that pages take from the program.
+func listsOfPages() *strings.Replacer {
+	var variables, faults, presets strings.Builder
 	for _, v := range config.Environment() {
-		rows = append(rows, [2]string{v.Name, v.Usage})
+		fmt.Fprintf(&variables, "%-24s  %s\n", v.Name, v.Usage)
 	}
-	rows = append(rows, [][2]string{
-		{"HTTPS_PROXY, HTTP_PROXY", "the proxy for https and http nodes; lower-case names win, as with curl"},
-		{"ALL_PROXY", "the proxy where neither of these is set: http, https, socks5, socks5h"},
-		{"NO_PROXY", "hosts, domains and networks that are reached without one, as loopback always is"},
-		{"NO_COLOR, TERM=dumb", "no colour and no cursor moves"},
-		{"LANG", "the language of reports, errors and hints, such as zh_CN; LC_ALL and LC_MESSAGES win"},
-		{"XDG_STATE_HOME", "where ferry/sessions, ferry/limits and ferry/models are; $HOME/.local/state without it"},
-		{"XDG_RUNTIME_DIR", "where the sockets of held connections are, in ferry/; the folder of XDG_STATE_HOME without it"},
-		{"XDG_CONFIG_HOME", "where ferry/config.yaml is; $HOME/.config without it"},
-	}...)
-	return "A flag wins over a variable, a variable over the file, the file over the default.\n\n" + columns(rows, width)
+	for _, f := range demo.Faults() {
+		fmt.Fprintf(&faults, "  %-14s %s\n", f.Name, f.Usage)
+	}
+	for _, p := range demo.Presets() {
+		fmt.Fprintf(&presets, "  %-16s %s\n", p.Name, p.Query)
+	}
+	return strings.NewReplacer("{variables}\n", variables.String(), "{faults}\n", faults.String(), "{presets}", presets.String())
 }
 
 // Commands is the tree of all commands and topics, each with its long text, for what is made of them outside of the
 // binary: the man pages. Nothing in the binary calls it, so that the linker leaves it out.
 func Commands() *cobra.Command {
-	a := newApp(Env{
+	root := newRootCmd(newApp(Env{
 		Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard,
 		Lookup: func(string) (string, bool) { return "", false },
-	})
-	root := newRootCmd(a, nil)
-	withLongTexts(root)
-	return root
-}
-
-// withLongTexts renders every help page and drops the output: some long texts are made only then.
-func withLongTexts(c *cobra.Command) {
-	c.HelpFunc()(c, nil)
-	for _, child := range c.Commands() {
-		withLongTexts(child)
+	}), nil)
+	for _, c := range tree(root) {
+		readPage(c)
 	}
+	return root
 }

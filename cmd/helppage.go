@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -11,63 +12,12 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// part is a titled list of names: of the commands or the flags that stand together in help.
-type part struct {
-	title string
-	names string
-}
-
-// commandParts are the groups of config's commands. A command that none names comes last.
-func commandParts() map[string][]part {
-	return map[string][]part{
-		"config": {
-			{"Settings", "init list get set unset path"},
-			{"Nodes", "nodes add check key models pin"},
-			{"Kept on this machine", "session usage hold purge"},
-			{"Gateway", "nginx token"},
-		},
-	}
-}
-
-// flagParts groups the flags of commands that have many, the common ones first. A flag in no group comes last.
-func flagParts() map[string][]part {
-	return map[string][]part{
-		"ask": callParts, "stream": callParts,
-		"bench": {
-			{"Flags of every day", "requests duration concurrency stream threshold output save model prompt dry-run quiet help"},
-			{"What is sent, and when", "file max-tokens rate warmup connections race precision max-tokens-total seed"},
-			{"Retries and time", "attempts retry-policy retry-delay timeout connect-timeout idle-timeout limit"},
-			{"Nodes", "api proxy"},
-			{"Report", "reference successes-only lang explain out vantage"},
-			{"Kept on this machine", "no-store budget-unchecked"},
-		},
-	}
-}
-
-var callParts = []part{
-	{"Flags of every day", "node model system file session continue output extract usage verbose quiet dry-run help"},
-	{"Retries and time", "retry-policy attempts retry-delay timeout idle-timeout connect-timeout limit"},
-	{"Nodes and connections", "api across pick hold http3 http3-only proxy resolve"},
-	{"Model", "role max-tokens temperature top-p stop schema param"},
-	{"Conversation", "new resend no-store budget-unchecked"},
-	{"Input and output", "no-stdin expect strict no-render thinking lang"},
-	{"Batch", "batch out concurrency again max-failures max-tokens-total shard merge"},
-}
-
 // The bounds of the width of a help page; a pipe gets pipeWidth columns.
 const (
 	leastHelp = 40
 	mostHelp  = 120
 	pipeWidth = 80
 )
-
-// helpWidth is the width of help on a stream.
-func helpWidth(f term.Facts) int {
-	if !f.TTY {
-		return pipeWidth
-	}
-	return min(max(f.Width, leastHelp), mostHelp)
-}
 
 // helpPage is a page under way.
 type helpPage struct {
@@ -92,20 +42,20 @@ func (p *helpPage) section(title, text string) {
 
 // helpText is a help page: what a command does, how it is called, examples, its commands, flags and topics.
 func helpText(c *cobra.Command, f term.Facts) string {
-	p := helpPage{width: helpWidth(f), heading: term.NewStyles(f).Strong}
-	about := c.Long
-	if about == "" {
-		about = c.Short
+	p := helpPage{width: pipeWidth, heading: term.NewStyles(f).Strong}
+	if f.TTY {
+		p.width = min(max(f.Width, leastHelp), mostHelp)
 	}
-	p.section("", reflow(about, p.width))
+	groups := readPage(c)
+	p.section("", reflow(cmp.Or(c.Long, c.Short), p.width))
 	if !c.Runnable() {
 		return p.String() // a topic
 	}
 	p.section("Usage", usageLines(c))
 	p.section("Examples", reflow(c.Example, p.width))
-	p.commands(c)
-	p.flags(c)
-	p.section("Topics", columns(listed(c.Commands(), (*cobra.Command).IsAdditionalHelpTopicCommand, "help "), p.width))
+	p.grouped(commandRows(c, (*cobra.Command).IsAvailableCommand, ""), groups, "Commands")
+	p.grouped(flagRows(c.LocalFlags()), groups, "Flags")
+	p.grouped(commandRows(c, (*cobra.Command).IsAdditionalHelpTopicCommand, "help "), "", "Topics")
 	if c.HasAvailableSubCommands() {
 		p.section("", reflow(c.CommandPath()+" COMMAND --help says more about one.", p.width))
 	}
@@ -121,172 +71,112 @@ func usageLines(c *cobra.Command) string {
 	return lines
 }
 
-// commands adds the commands below c in their groups.
-func (p *helpPage) commands(c *cobra.Command) {
-	rest := c.Commands()
-	for _, part := range commandParts()[c.Name()] {
-		var here []*cobra.Command
-		for _, name := range strings.Fields(part.names) {
-			if i := slices.IndexFunc(rest, func(c *cobra.Command) bool { return c.Name() == name }); i >= 0 {
-				here = append(here, rest[i])
-				rest = slices.Delete(slices.Clone(rest), i, i+1)
-			}
-		}
-		p.section(part.title, columns(listed(here, (*cobra.Command).IsAvailableCommand, ""), p.width))
-	}
-	p.section("Commands", columns(listed(rest, (*cobra.Command).IsAvailableCommand, ""), p.width))
-}
+// helpRow is a command, a flag or a topic in a list.
+type helpRow struct{ name, left, right string }
 
-// listed are the commands that belong, each with its short text.
-func listed(all []*cobra.Command, belongs func(*cobra.Command) bool, before string) [][2]string {
-	var rows [][2]string
-	for _, c := range all {
-		if belongs(c) {
-			rows = append(rows, [2]string{"  " + before + c.Name(), c.Short})
+// commandRows are the commands below c that belong.
+func commandRows(c *cobra.Command, belongs func(*cobra.Command) bool, before string) (rows []helpRow) {
+	for _, child := range c.Commands() {
+		if belongs(child) {
+			rows = append(rows, helpRow{child.Name(), "  " + before + child.Name(), child.Short})
 		}
 	}
 	return rows
 }
 
-// flags adds the flags of c in their groups.
-func (p *helpPage) flags(c *cobra.Command) {
-	rest := pflag.NewFlagSet("", pflag.ContinueOnError)
-	rest.SortFlags = c.Flags().SortFlags
-	rest.AddFlagSet(c.LocalFlags())
-	parts, others := flagParts()[c.Name()], "Flags"
-	if !c.HasParent() || c.Parent().HasParent() {
-		parts = nil
-	}
-	for _, part := range parts {
-		here := pflag.NewFlagSet("", pflag.ContinueOnError)
-		here.SortFlags = false
-		for _, name := range strings.Fields(part.names) {
-			if f := rest.Lookup(name); f != nil {
-				here.AddFlag(f)
-			}
+// flagRows are flags as pflag writes them: a flag with what it takes, and its text.
+func flagRows(flags *pflag.FlagSet) (rows []helpRow) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		one := pflag.NewFlagSet("", pflag.ContinueOnError)
+		one.AddFlag(f)
+		const names = len("  -n, ") // the left column begins with these, or with spaces
+		if line := one.FlagUsages(); line != "" {
+			left, right, _ := strings.Cut(line[names:], "   ")
+			rows = append(rows, helpRow{f.Name, line[:names] + left, strings.TrimSpace(right)})
 		}
-		p.section(part.title, columns(flagRows(here), p.width))
-		kept := pflag.NewFlagSet("", pflag.ContinueOnError)
-		rest.VisitAll(func(f *pflag.Flag) {
-			if here.Lookup(f.Name) == nil {
-				kept.AddFlag(f)
-			}
-		})
-		rest, others = kept, "More flags"
-	}
-	p.section(others, columns(flagRows(rest), p.width))
+	})
+	return rows
 }
 
-// flagRows are the flags as pflag writes them: a flag with what it takes, and its text.
-func flagRows(f *pflag.FlagSet) [][2]string {
-	var rows [][2]string
-	for line := range strings.Lines(f.FlagUsages()) {
-		margin := len(line) - len(strings.TrimLeft(line, " "))
-		left, right, _ := strings.Cut(line[margin:], "   ")
-		rows = append(rows, [2]string{line[:margin] + left, strings.TrimSpace(right)})
+// grouped adds rows in their groups, and the others under a title of their own.
+func (p *helpPage) grouped(rows []helpRow, groups, others string) {
+	for group := range strings.Lines(groups) {
+		title, names, _ := strings.Cut(group, ": ")
+		var here []helpRow
+		for name := range strings.FieldsSeq(names) {
+			if i := slices.IndexFunc(rows, func(r helpRow) bool { return r.name == name }); i >= 0 {
+				here = append(here, rows[i])
+				rows = slices.Delete(rows, i, i+1)
+			}
+		}
+		p.section(title, columns(here, p.width))
 	}
-	return rows
+	p.section(others, columns(rows, p.width))
 }
 
 // columns lays rows out: the left as it is, the right beside it and wrapped. Where the left is too long, the right begins
 // on the next line.
-func columns(rows [][2]string, width int) string {
+func columns(rows []helpRow, width int) string {
 	wide, most := 0, width*2/5
 	for _, row := range rows {
-		if w := text.Width(row[0]); w <= most {
+		if w := text.Width(row.left); w <= most {
 			wide = max(wide, w)
 		}
 	}
-	if wide == 0 {
-		wide = most
-	}
+	indent := cmp.Or(wide, most) + 2
 	var b strings.Builder
 	for _, row := range rows {
-		left := row[0]
-		switch w := text.Width(left); {
-		case w > wide:
-			left += "\n" + strings.Repeat(" ", wide+2)
-		default:
-			left += strings.Repeat(" ", wide+2-w)
+		between := strings.Repeat(" ", max(0, indent-text.Width(row.left)))
+		if len(between) < 2 {
+			between = "\n" + strings.Repeat(" ", indent)
 		}
-		indent := strings.Repeat(" ", wide+2)
-		right := strings.ReplaceAll(term.Wrap(row[1], width-wide-2, 0), "\n", "\n"+indent)
-		b.WriteString(strings.TrimRight(left+right, " ") + "\n")
+		b.WriteString(strings.TrimRight(row.left+between+hanging(row.right, width, indent), " ") + "\n")
 	}
 	return b.String()
 }
 
-// sourceWidth is about where the lines of long texts end: one that the next word would take past it goes on there.
-const sourceWidth = 108
-
-// reflow wraps a page that was written for a wide terminal: paragraphs by their margins, lines of two columns below each
-// other, and tables and commands as they are.
-func reflow(page string, width int) string {
-	var out []string
-	paragraph := ""
-	flush := func() {
-		if paragraph != "" {
-			indent := len(paragraph) - len(strings.TrimLeft(paragraph, " "))
-			out = append(out, wrapped(paragraph, width, indent))
-			paragraph = ""
-		}
-	}
-	last := ""
-	for line := range strings.SplitSeq(strings.Trim(page, "\n"), "\n") {
-		word, _, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
-		goesOn := margin(line) == margin(last) && !tabular(line) && !tabular(last) && text.Width(last)+1+text.Width(word) > sourceWidth
-		goesOn = goesOn || margin(line) >= secondColumn && tabular(paragraph)
-		if paragraph != "" && line != "" && goesOn {
-			paragraph += " " + strings.TrimLeft(line, " ")
-		} else {
-			flush()
-			if line == "" {
-				out = append(out, "")
-			}
-			paragraph = line
-		}
-		last = line
-	}
-	flush()
-	return strings.Join(out, "\n")
+// hanging wraps a text that begins at a column.
+func hanging(words string, width, indent int) string {
+	return strings.ReplaceAll(term.Wrap(words, width-indent, 0), "\n", "\n"+strings.Repeat(" ", indent))
 }
 
-// secondColumn is the margin from which on a line goes on with the second column of the one above.
-const secondColumn = 20
+// reflow wraps the lines of a page that are too long: paragraphs by their margins, and lines of two columns below each
+// other. Tables and what is typed stay as they are.
+func reflow(page string, width int) string {
+	lines := strings.Split(strings.Trim(page, "\n"), "\n")
+	for i, line := range lines {
+		if text.Width(line) > width {
+			lines[i] = wrapped(line, width)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
 
-func margin(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
-
-// tabular reports whether a line has columns, or is a command: a sentence about one is longer, or ends.
-func tabular(line string) bool {
-	rest := strings.TrimLeft(line, " ")
-	program, _, _ := strings.Cut(rest, " ")
-	sentence := strings.Contains(rest+" ", ". ") || text.Width(line) > sourceWidth
-	return strings.Contains(rest, "  ") || rest != line && !sentence && slices.Contains([]string{"ferry", "printf", "bash"}, program)
+// typed reports whether a line is a command: it begins with a program, and is no sentence about one.
+func typed(line string) bool {
+	program, _, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
+	return strings.HasPrefix(line, " ") && !strings.HasSuffix(line, ".") && (program == "ferry" || program == "bash") ||
+		strings.Contains(line, " | ferry ")
 }
 
 // wrapped wraps one line of a page. Its further lines have its margin, or stand below its second column.
-func wrapped(line string, width, indent int) string {
-	if text.Width(line) <= width {
-		return line
-	}
-	body := line[indent:]
+func wrapped(line string, width int) string {
+	body := strings.TrimLeft(line, " ")
+	indent := len(line) - len(body)
 	left, right, two := strings.Cut(body, "  ")
 	right = strings.TrimLeft(right, " ")
+	at := text.Width(line) - text.Width(right)
 	switch {
-	case two && !strings.Contains(right, "  "):
-		below := strings.Repeat(" ", indent+4)
-		if at := text.Width(line) - text.Width(right); at <= width/2 {
-			below = strings.Repeat(" ", at)
-			return line[:len(line)-len(right)] + strings.ReplaceAll(term.Wrap(right, width-at, 0), "\n", "\n"+below)
-		}
-		left = strings.Repeat(" ", indent) + left
-		if !strings.Contains(left, "{") && !tabular(left) {
-			left = term.Wrap(left, width, indent)
-		}
-		return left + "\n" + below + strings.ReplaceAll(term.Wrap(right, width-indent-4, 0), "\n", "\n"+below)
-	case two, tabular(line), strings.Contains(body, " | ferry "):
+	case !two && typed(line), strings.Contains(right, "  "):
 		return line
+	case !two:
+		return line[:indent] + hanging(body, width, indent)
+	case at <= width/2:
+		return line[:len(line)-len(right)] + hanging(right, width, at)
 	}
-	below := strings.Repeat(" ", indent)
-	return below + strings.ReplaceAll(term.Wrap(body, width-indent, 0), "\n", "\n"+below)
+	if left = line[:indent] + left; !typed(left) && !strings.Contains(left, "{") {
+		left = term.Wrap(left, width, indent)
+	}
+	below := indent + 4
+	return left + "\n" + strings.Repeat(" ", below) + hanging(right, width, below)
 }

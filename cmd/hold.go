@@ -67,15 +67,8 @@ func newConfigHoldCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hold",
 		Short: "The connections that are held for the next command",
-		Long: `hold lists the holders: small processes that each keep a connection to a node open, so that the next ask or stream
-pays one round trip and no DNS, TCP and TLS. --hold 5m, or hold: 5m in the file, for all nodes or for one, has the first
-call leave one behind. It ends when it has been idle that long. There are none on Windows.`,
-		Example: `  ferry ask --hold 5m "why is the sky blue?"
-  ferry config set nodes.hongkong.hold 10m
-  ferry config hold
-  ferry config hold stop hongkong`,
-		Args: a.onlyCommands,
-		RunE: with(a.holdDir, func(_ context.Context, dir string, _ []string) error { return a.listHolders(dir, form) }),
+		Args:  a.onlyCommands,
+		RunE:  with(a.holdDir, func(_ context.Context, dir string, _ []string) error { return a.listHolders(dir, form) }),
 	}
 	oneOf(c, &form, "output", "o", "`FORM`: text, or json (an object for each)", "text", "json")
 	c.AddCommand(newHoldStopCmd(a), newHoldRunCmd(a))

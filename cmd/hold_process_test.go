@@ -16,52 +16,6 @@ import (
 	"time"
 )
 
-// TestHoldTenInARow counts at the server: ten held calls are one connection; without --hold they are ten.
-func TestHoldTenInARow(t *testing.T) {
-	long(t, "forty processes and their holders")
-	t.Parallel()
-	for name, verbs := range map[string][]string{
-		"ask": {"ask"}, "stream": {"stream"}, "both": {"ask", "stream", "stream"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r, server := secureHoldRig(t)
-			r.holder()
-			for i := range 10 {
-				prompt := fmt.Sprintf("prompt %d", i)
-				call := r.ask(verbs[i%len(verbs)], prompt, "-v").run().want(0, "", "TLS 1.3, held connection\n")
-				call.exactly(0, answerTo(prompt)+"\n", call.stderr).want(0, "", "(DNS 0 ms, connect 0 ms, TLS 0 ms, wait ")
-			}
-			server.made(t, 1)
-		})
-	}
-	t.Run("the first one makes it", func(t *testing.T) {
-		t.Parallel()
-		r, server := secureHoldRig(t)
-		if first := r.must("first"); !first.held() || first.Attempts[0].Phases.TLS == 0 {
-			first.errorf("want it held, and a handshake")
-		}
-		r.oneHolder()
-		server.made(t, 1)
-	})
-	t.Run("without", func(t *testing.T) {
-		t.Parallel()
-		r, server := secureHoldRig(t)
-		for i := range 10 {
-			call := heldBy(r.ferry("ask", "-n", r.node, "--no-stdin", "-o", "json", fmt.Sprint("prompt ", i)).run().must())
-			equal(t, "held", call.held(), false)
-		}
-		server.made(t, 10)
-		equal(t, "holders", r.holders(), nil)
-	})
-}
-
-// made expects so many connections and handshakes.
-func (s *holdServer) made(t *testing.T, want int64) {
-	t.Helper()
-	equal(t, "connections and handshakes", [2]int64{s.connections.Load(), s.handshakes.Load()}, [2]int64{want, want})
-}
-
 // TestHoldManyAtOnce runs 50 processes at once, without a holder and with one. Each gets its own answer.
 // A stream's first event is shown before the server says more.
 func TestHoldManyAtOnce(t *testing.T) {
@@ -102,34 +56,6 @@ func (r *holdRig) wave(name string, server *holdServer, wavers int) int {
 	}
 	all.Wait()
 	return int(held.Load())
-}
-
-// TestHoldOtherSettings changes what makes a connection what it is: an old connection is never used for it.
-func TestHoldOtherSettings(t *testing.T) {
-	long(t, "a holder for each setting")
-	r, server := secureHoldRig(t)
-	r.holder()
-	proxy := connectProxy(t, nil)
-	pin := pinned(t, server.TLS.Certificates[0].Certificate[0])
-	for i, change := range []struct {
-		name string
-		do   func()
-		more []string
-	}{
-		{"pins", func() { r.configure(server.URL, server.settings()+", pins: '"+pin+"'") }, nil},
-		{"floor", func() { r.configure(server.URL, "tls: {ca: '"+server.ca+"', min: '1.2'}") }, nil},
-		{"authority", func() { write(t, server.ca, read(t, server.ca)+"\n") }, nil},
-		{"proxy", func() {}, []string{"--proxy", proxy.URL}},
-	} {
-		change.do()
-		connections := server.connections.Load()
-		r.must(change.name+" first", change.more...)
-		if n := server.connections.Load(); n == connections {
-			t.Errorf("%s: over an old connection, want a new one", change.name)
-		}
-		eventually(t, change.name+": another holder", func() bool { return len(r.holders()) == i+2 })
-	}
-	errorIf(t, proxy.count() == 0, "the proxy was not used, want it used")
 }
 
 // TestHoldCanary looks for key, password, prompt and answer in all that a holder shows, leaves or remembers.

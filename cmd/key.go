@@ -17,16 +17,16 @@ import (
 )
 
 func newConfigKeyCmd(a *app) *cobra.Command {
+	return a.nodeCmd("key", "Store a node's key: in the keyring where there is one, else in a private file", runConfigKey)
+}
+
+// nodeCmd is a command that works on one node.
+func (a *app) nodeCmd(name, short string, run func(context.Context, *settings, []string) error) *cobra.Command {
 	return &cobra.Command{
-		Use:   "key NODE",
-		Short: "Store a node's key: in the keyring where there is one, else in a private file",
-		Long: `key reads a key from the terminal without showing it, or from a pipe, stores it in the system's keyring where there is
-one and else in a file that only you can read, and makes the node use it. The key itself never enters the configuration.`,
-		Example: `  ferry config key hongkong
-  pass show hongkong | ferry config key hongkong`,
+		Use: name + " NODE", Short: short,
 		Args:              wantArgs("a node's name", 1),
 		ValidArgsFunction: offer(1, a.fileNodes),
-		RunE:              with(a.fileSettings, runConfigKey),
+		RunE:              with(a.fileSettings, run),
 	}
 }
 

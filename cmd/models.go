@@ -29,14 +29,8 @@ type modelsOptions struct {
 func newConfigModelsCmd(a *app) *cobra.Command {
 	var o modelsOptions
 	c := &cobra.Command{
-		Use:   "models [node]",
-		Short: "The models that a node lists; free",
-		Long: `models asks a node for its list of models, which costs nothing, and prints an id on each line. Without a node it asks
-the first one that ask would. The list is kept on this machine: -m completes from it, and a mistyped model gets "did you
-mean". Servers take names that they do not list, so ferry refuses none.`,
-		Example: `  ferry config models
-  ferry config models qwen
-  ferry config models -o json qwen | jq -r '.models[]'`,
+		Use:               "models [node]",
+		Short:             "The models that a node lists; free",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.completeNodes,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -214,10 +208,8 @@ func (s *settings) doubtModel(node config.Node) {
 
 // completable tells the ids that a shell can complete: no character of them means anything to it.
 func completable(id string) bool {
-	odd := func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.:/@+", r))
-	}
-	return id != "" && id[0] != '-' && !strings.ContainsFunc(id, odd)
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/@+"
+	return id != "" && id[0] != '-' && strings.Trim(id, plain) == ""
 }
 
 // completeModels offers a shell the models that the nodes of the flags, or the arguments of bench, were last seen to have,

@@ -20,15 +20,8 @@ func newConfigNginxCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "nginx",
 		Short: "A reverse proxy for the nodes: the whole configuration of nginx",
-		Long: `nginx writes the configuration of a reverse proxy that stands between many callers and one API, from the section
-gateway: of the file: TLS 1.3 alone, a limit for each address, roles with tokens (ferry config token), the API's
-certificate verified, its key kept from callers, streams passed on as they come, and a log that knows no caller. It
-prints the public part; --out writes all of it, and replaces nothing that ferry did not write. It starts and reloads
-nothing.`,
-		Example: `  ferry config nginx | less
-  ferry config nginx --out /etc/nginx && nginx -t && nginx -s reload`,
-		Args: noArgs,
-		RunE: with(a.gateway, func(ctx context.Context, g *gatewayFile, _ []string) error { return runConfigNginx(ctx, g, out) }),
+		Args:  noArgs,
+		RunE:  with(a.gateway, func(ctx context.Context, g *gatewayFile, _ []string) error { return runConfigNginx(ctx, g, out) }),
 	}
 	c.Flags().StringVar(&out, "out", "", "write nginx.conf and keys.conf into this `DIR`")
 	_ = c.MarkFlagDirname("out")

@@ -68,7 +68,15 @@ func TestPath(t *testing.T) {
 	}
 	links := []*slowLink{newSlowLink(t, 8, linkDelay, 0), newSlowLink(t, 9, linkDelay, 0.15)}
 	ca := startFarHTTP3(t, links[0].far, links[1].far)
-	t.Run("round trips", func(t *testing.T) { newLanes(t, links[0], ca).countTrips(t, curl3) })
+	t.Run("round trips", func(t *testing.T) {
+		l := newLanes(t, links[0], ca)
+		for _, w := range l.ways(curl3) {
+			if w.made == 0 {
+				l.must(t, w.args) // makes the holder
+			}
+			l.count(t, w, nil)
+		}
+	})
 	links[0].watch.Store(nil)
 	for _, link := range links {
 		t.Run(fmt.Sprintf("%g %% lost each way", 100*link.loss), func(t *testing.T) {
@@ -245,32 +253,30 @@ func TestPathTable(t *testing.T) {
 	}
 }
 
-// countTrips counts the connections and the round trips of each way on a link that loses nothing. A busy machine is late
-// now and then, and has another connection begin: the best of some tries counts.
-func (l *lanes) countTrips(t *testing.T, curl3 string) {
+// count runs a way until it takes as many round trips on as many connections as it should. A busy machine is late now and
+// then, and has another connection begin: the best of some tries counts. Before, if any, comes before each try.
+func (l *lanes) count(t *testing.T, w way, before func()) (saw, one *capture) {
+	t.Helper()
 	const tries = 5
-	for _, w := range l.ways(curl3) {
-		if w.made == 0 {
-			l.must(t, w.args) // makes the holder
+	var said []string
+	for {
+		if before != nil {
+			before()
 		}
-		var said []string
-		for {
-			saw := l.link.capture(t)
-			l.must(t, w.args)
-			spoken, made := saw.ports()
-			fatalIf(t, len(spoken) == 0, "%s sent no packet", w.name)
-			one := saw.connection(spoken[0])
-			said = append(said, fmt.Sprintf("%d round trips on %d connections, %d of them new: %s",
-				one.trips(), len(spoken), len(made), one.said()))
-			if one.trips() == w.trips && len(spoken) == 1 && len(made) == w.made {
-				t.Logf("%s: %s", w.name, said[len(said)-1])
-				break
-			}
-			if len(said) == tries {
-				t.Errorf("%s: want %d round trips on one connection (%d new), got\n%s",
-					w.name, w.trips, w.made, strings.Join(said, "\n"))
-				break
-			}
+		saw = l.link.capture(t)
+		l.must(t, w.args)
+		spoken, made := saw.ports()
+		fatalIf(t, len(spoken) == 0, "%s sent no packet", w.name)
+		one = saw.connection(spoken[0])
+		said = append(said, fmt.Sprintf("%d round trips on %d connections, %d of them new: %s",
+			one.trips(), len(spoken), len(made), one.said()))
+		if one.trips() == w.trips && len(spoken) == 1 && len(made) == w.made {
+			t.Logf("%s: %s", w.name, said[len(said)-1])
+			return saw, one
+		}
+		if len(said) == tries {
+			t.Errorf("%s: want %d round trips on one connection (%d new), got\n%s", w.name, w.trips, w.made, strings.Join(said, "\n"))
+			return saw, one
 		}
 	}
 }

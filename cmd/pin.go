@@ -19,18 +19,7 @@ import (
 )
 
 func newConfigPinCmd(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "pin NODE",
-		Short: "The public keys of a node's certificate chain, ready to be pinned",
-		Long: `pin makes the TLS handshake with a node, ends it before a request, and shows the certificates of the verified chain with
-the pin of each one's key. A node with pins is asked only where its chain has a pinned key. The configured pins need not
-fit; the chain has to be good: a pin never makes up for a bad certificate.`,
-		Example: `  ferry config pin hongkong
-  ferry config set nodes.hongkong.pins sha256//BASE64,sha256//BASE64      the key in use and the next one`,
-		Args:              wantArgs("a node's name", 1),
-		ValidArgsFunction: offer(1, a.fileNodes),
-		RunE:              with(a.fileSettings, runConfigPin),
-	}
+	return a.nodeCmd("pin", "The public keys of a node's certificate chain, ready to be pinned", runConfigPin)
 }
 
 func runConfigPin(ctx context.Context, s *settings, args []string) error {

@@ -29,13 +29,8 @@ func newConfigPurgeCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "purge",
 		Short: "Remove all that ferry keeps: conversations, limits, usage",
-		Long: `purge shows what ferry keeps on this machine and where, asks, and removes it: conversations, the buckets of limits, the
-tokens used, lists of models, and the connections that are held. A day's budget then begins anew. The configuration and
-its keys stay, and so does the audit log unless --audit takes it too.`,
-		Example: `  ferry config purge
-  ferry config purge --audit --yes`,
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runConfigPurge(c.Context(), a, o) },
+		Args:  noArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return runConfigPurge(c.Context(), a, o) },
 	}
 	c.Flags().BoolVar(&o.audit, "audit", false, "also remove the audit log")
 	c.Flags().BoolVar(&o.yes, "yes", false, "do not ask; needed where there is no terminal")

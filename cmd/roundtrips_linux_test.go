@@ -36,47 +36,28 @@ func TestRoundTrips(t *testing.T) {
 	write(t, batch, "one\ntwo\nthree\nfour\n")
 	quiet := []string{ferry, "ask", "-q", "--retry-delay", "0s"}
 	anew := []string{"sh", "-c", `rm -f ` + answers + `; "$@" && cat ` + answers, "sh"} // a batch prints nothing by itself
-	const tries, first = 5, "ferry ask --hold, the first"
 	var table strings.Builder
-	fmt.Fprintf(&table, "%-42s %11s %11s %s\n", "", "connections", "round trips", "  bytes out, in")
+	fmt.Fprintf(&table, "%-42s %11s %s\n", "", "round trips", "  bytes out, in")
 	for _, c := range []struct {
-		name        string
-		lanes       *lanes
-		args        []string
-		made, trips int
+		lanes  *lanes
+		before func()
+		way
 	}{
-		{"curl", l, l.curlArgs, 1, 3},
-		{"ferry ask", l, l.directArgs, 1, 3},
-		{first, l, l.heldArgs, 1, 3},
-		{"ferry ask --hold, the next", l, l.heldArgs, 0, 1},
-		{"ferry ask, once 429", more, append(quiet, "-n", "again", "hi"), 1, 4},
-		{"ferry ask --batch -c 1, 4 times once 429", more, append(anew,
-			append(quiet, "-n", "again", "-c", "1", "--batch", batch, "--out", answers)...), 1, 10},
-		{"ferry ask, TLS 1.3 on P-256 alone", more, append(quiet, "-n", "other", "hi"), 1, 4},
-		{"ferry ask, TLS 1.2", more, append(quiet, "-n", "old", "hi"), 1, 4},
-		{"ferry ask, no TLS", more, append(quiet, "-n", "plain", "hi"), 1, 2},
+		{l, nil, way{"curl", l.curlArgs, 1, 3}},
+		{l, nil, way{"ferry ask", l.directArgs, 1, 3}},
+		{l, func() { l.ends(t) }, way{"ferry ask --hold, the first", l.heldArgs, 1, 3}},
+		{l, nil, way{"ferry ask --hold, the next", l.heldArgs, 0, 1}},
+		{more, nil, way{"ferry ask, once 429", append(quiet, "-n", "again", "hi"), 1, 4}},
+		{more, nil, way{"ferry ask --batch -c 1, 4 times once 429", append(anew,
+			append(quiet, "-n", "again", "-c", "1", "--batch", batch, "--out", answers)...), 1, 10}},
+		{more, nil, way{"ferry ask, TLS 1.3 on P-256 alone", append(quiet, "-n", "other", "hi"), 1, 4}},
+		{more, nil, way{"ferry ask, TLS 1.2", append(quiet, "-n", "old", "hi"), 1, 4}},
+		{more, nil, way{"ferry ask, no TLS", append(quiet, "-n", "plain", "hi"), 1, 2}},
 	} {
-		for try := 1; ; try++ {
-			if c.name == first {
-				l.ends(t)
-			}
-			saw := link.capture(t)
-			c.lanes.must(t, c.args)
-			ports, made := saw.ports()
-			fatalIf(t, len(ports) == 0 || saw.others != 0, "%s: %d connections and %d packets of UDP, want 1 and 0", c.name, len(ports), saw.others)
-			one := saw.connection(ports[0])
-			trips := one.trips()
-			got := fmt.Sprintf("%s: %d round trips on %d connections (%d new): %s", c.name, trips, len(ports), len(made), one.said())
-			if (trips > c.trips || len(ports) > 1) && try < tries { // a busy machine is late, and has another connection begin
-				t.Log(got + ", once more")
-				continue
-			}
-			errorIf(t, trips != c.trips || len(ports) > 1 || len(made) != c.made,
-				"%s after %d tries, want %d on one (%d new)", got, try, c.trips, c.made)
-			out, in := one.bytes()
-			fmt.Fprintf(&table, "%-42s %11d %11d %8d, %d\n    %s\n", c.name, len(made), trips, out, in, one.said())
-			break
-		}
+		saw, one := c.lanes.count(t, c.way, c.before)
+		equal(t, c.name+": packets of UDP", saw.others, 0)
+		out, in := one.bytes()
+		fmt.Fprintf(&table, "%-42s %11d %8d, %d\n", c.name, one.trips(), out, in)
 	}
 	t.Log("\n" + table.String())
 }

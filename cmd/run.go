@@ -317,15 +317,8 @@ func exitCode(err error) (code int, told bool) {
 func newRootCmd(a *app, args []string) *cobra.Command {
 	showVersion := false
 	root := &cobra.Command{
-		Use:   "ferry COMMAND",
-		Short: "Carry a prompt to a large-model API and bring the answer back whole",
-		Long: `ferry carries a prompt to a large-model API through a named node (direct, a regional reverse proxy, another
-provider, or a model on this machine) and brings the answer back whole. It retries as you would have, and exit code 0
-means that the answer is all there.`,
-		Example: `  ferry ask -n demo "hello"              try it: no key, no network
-  ferry ask "why is the sky blue?"       ask the node that is configured
-  git diff | ferry ask "a commit message for this"
-  ferry config check                     is everything in place?`,
+		Use:           "ferry COMMAND",
+		Short:         "Carry a prompt to a large-model API and bring the answer back whole",
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -366,7 +359,7 @@ means that the answer is all there.`,
 	for _, build := range commands {
 		root.AddCommand(build(a))
 	}
-	root.AddCommand(newHelpTopics(a)...)
+	root.AddCommand(newHelpTopics()...)
 	a.addCompletions(root)
 	return root
 }

@@ -69,25 +69,31 @@ func TestCanary(t *testing.T) {
 	})
 }
 
-// canaryCalls are command lines that show as much as they can.
-func canaryCalls(url string) [][]string {
-	var calls [][]string
+// faultQueries order the faults that all canaries meet.
+var faultQueries = []string{"", "status=401", "status=429", "status=500", "status=503", "html", "empty", "truncate", "truncate=clean", "reset",
+	"envelope&status=429", "envelope=string&status=401", "spend-cap", "gzip", "error-event", "big-header=100"}
+
+// faultCalls meet faults of a demo node that echoes its key, in every dialect and form.
+func faultCalls(url, prompt string, more ...string) (calls [][]string) {
 	add := func(args ...string) { calls = append(calls, args) }
-	for _, query := range []string{
-		"", "status=401", "status=403", "status=429", "status=500", "status=503", "html", "empty", "truncate", "truncate=clean", "reset", "redirect",
-		"redirect-to=http://elsewhere.invalid/canary", "envelope&status=429", "envelope=string&status=401", "spend-cap",
-		"gzip", "error-event", "big=100", "big-header=100", "big-header=70000",
-	} {
+	for _, query := range append(more, faultQueries...) {
 		at := url + "?echo-key&" + query
 		for _, api := range []string{"messages", "complete", "chat"} {
 			for _, form := range []string{"text", "json", "raw"} {
-				add("ask", "-v", "-u", "-m", "some", "--api", api, "-o", form, "-n", at, "hello")
-				add("stream", "-v", "-u", "-m", "some", "--api", api, "-o", form, "-n", at, "hello")
-				add("stream", "-m", "some", "--api", api, "-o", form, "-n", at+"&chunk=1", "hello")
+				add("ask", "-v", "-u", "-m", "some", "--api", api, "-o", form, "-n", at, prompt)
+				add("stream", "-v", "-u", "-m", "some", "--api", api, "-o", form, "-n", at, prompt)
+				add("stream", "-v", "-m", "some", "--api", api, "-o", form, "-n", at+"&chunk=1", prompt)
 			}
-			add("ask", "--api", api, "-m", "some", "--retry-policy", "backoff", "--expect", "never", "-n", at, "hello")
+			add("ask", "--api", api, "-m", "some", "--retry-policy", "backoff", "--expect", "never", "-n", at, prompt)
 		}
 	}
+	return calls
+}
+
+// canaryCalls are command lines that show as much as they can.
+func canaryCalls(url string) [][]string {
+	calls := faultCalls(url, "hello", "status=403", "redirect", "redirect-to=http://elsewhere.invalid/canary", "big=100", "big-header=70000")
+	add := func(args ...string) { calls = append(calls, args) }
 	for _, node := range []string{"gate", "direct"} {
 		add("ask", "-v", "-n", node, "hello")
 		add("ask", "-n", node, "--dry-run", "hello")
@@ -344,28 +350,13 @@ func TestPersonalData(t *testing.T) {
 	}
 }
 
-// personalCalls end with the prompt, which is personal.
+// personalCalls end with the prompt, which is personal, but for a bench, whose report names a node as it was named.
 func personalCalls(url string) [][]string {
-	var calls [][]string
-	for _, query := range []string{
-		"", "status=400", "status=401", "status=429", "status=500", "status=503", "html", "empty", "truncate", "truncate=clean", "reset",
-		"redirect-to=http://elsewhere.invalid/?to=13812345678", "envelope&status=429", "envelope=string&status=401", "spend-cap",
-		"gzip", "error-event", "big-header=100", "say=html", "say=malformed", "say=header", "phone=13812345678",
-	} {
-		at := url + "?echo-key&" + query
-		for _, api := range []string{"messages", "complete", "chat"} {
-			for _, form := range []string{"text", "json", "raw"} {
-				calls = append(calls,
-					[]string{"ask", "-v", "-m", "some", "--api", api, "-o", form, "-n", at, personal},
-					[]string{"stream", "-v", "-m", "some", "--api", api, "-o", form, "-n", at + "&chunk=3", personal})
-			}
-			calls = append(calls, []string{"ask", "-m", "some", "--api", api, "--expect", "never", "--retry-policy", "backoff", "-n", at, personal})
-		}
-		calls = append(calls, []string{"bench", "-r", "2", "-o", "json", "--prompt", personal, at, url + "?echo-key&status=500"})
+	queries := []string{"status=400", "say=html", "say=malformed", "say=header"}
+	calls := faultCalls(url, personal, append(queries, "redirect-to=http://elsewhere.invalid/?to=13812345678", "phone=13812345678")...)
+	for _, query := range append(queries, faultQueries...) {
+		calls = append(calls, []string{"bench", "-r", "2", "-o", "json", "--prompt", personal, url + "?echo-key&" + query, url + "?echo-key&status=500"})
 	}
-	calls = slices.DeleteFunc(calls, func(args []string) bool { // a report names a node as it was named
-		return args[0] == "bench" && strings.Contains(strings.Join(args[6:], " "), "13812345678")
-	})
 	return append(calls,
 		[]string{"ask", "-x", "-n", url, personal},
 		[]string{"config", "check", "--live", url + "?echo-key&status=401"},

@@ -19,8 +19,6 @@ import (
 
 func newConfigSessionCmd(a *app) *cobra.Command {
 	return a.group("session", "The conversations that are kept on this machine",
-		`session shows and removes the conversations that --session, --continue and --new keep. The idle timeout replaces a
-conversation's token alone; its words stay until they are removed here.`,
 		newSessionListCmd(a), newSessionShowCmd(a), newSessionRmCmd(a), newSessionPruneCmd(a),
 	)
 }
@@ -36,18 +34,10 @@ func newSessionListCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if form == "json" {
-				return printList(a, "sessions", sessionsJSON(infos))
-			}
-			if len(infos) == 0 {
-				a.note("there are no sessions; ferry ask --session NAME begins one")
-				return nil
-			}
-			rows := [][]string{{"session", "used", "turns", "nodes", ""}}
-			for _, info := range infos {
-				rows = append(rows, a.sessionRow(info))
-			}
-			return a.table(rows, 1)
+			return listing[sessionJSON]{
+				name: "sessions", none: "there are no sessions; ferry ask --session NAME begins one",
+				heading: []string{"session", "used", "turns", "nodes", ""}, keep: 1, row: a.sessionRow,
+			}.show(a, form, sessionsJSON(infos))
 		}),
 	}
 	textOrJSON(c, &form)
@@ -77,15 +67,15 @@ func sessionsJSON(infos []session.Info) []sessionJSON {
 	return out
 }
 
-func (a *app) sessionRow(info session.Info) []string {
-	state, turns := "", strconv.Itoa(info.Turns)
+func (a *app) sessionRow(s sessionJSON) []string {
+	state, turns := "", strconv.Itoa(s.Turns)
 	switch {
-	case info.Err != nil:
+	case s.Error != "":
 		state, turns = "cannot be read", ""
-	case info.Pending:
+	case s.Pending:
 		state = "the last prompt has no answer"
 	}
-	return []string{info.Name, a.moment(info.Used), turns, info.Nodes, state}
+	return []string{s.Session, a.moment(s.Used), turns, s.Nodes, state}
 }
 
 // moment is a time for people, in their own zone.
@@ -168,10 +158,9 @@ func newSessionRmCmd(a *app) *cobra.Command {
 func newSessionPruneCmd(a *app) *cobra.Command {
 	var age time.Duration
 	c := &cobra.Command{
-		Use:     "prune --older-than DURATION",
-		Short:   "Remove the conversations that were not used for so long",
-		Example: "  ferry config session prune --older-than 7d",
-		Args:    noArgs,
+		Use:   "prune --older-than DURATION",
+		Short: "Remove the conversations that were not used for so long",
+		Args:  noArgs,
 		RunE: with(a.sessions, func(ctx context.Context, store session.Store, _ []string) error {
 			if age == 0 {
 				return usagef("ferry config session prune --older-than 7d", "--older-than has to say how old")

@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -40,29 +41,19 @@ const keyHint = "no flag takes a key, which others could see; ferry config key N
 // places has the path of each command and topic by its name. Where a name is there twice, that of the group c wins.
 func places(c *cobra.Command) map[string]string {
 	found := map[string]string{}
-	var walk func(c *cobra.Command)
-	walk = func(c *cobra.Command) {
-		for _, child := range c.Commands() {
-			path := child.CommandPath()
-			switch {
-			case child.IsAdditionalHelpTopicCommand():
-				path = "ferry help " + child.Name()
-			case !child.IsAvailableCommand():
-				continue
-			}
-			for _, name := range append(child.SuggestFor, child.Name()) {
-				if found[name] == "" {
-					found[name] = path
-				}
+	for _, child := range append(tree(c)[1:], tree(c.Root())[1:]...) {
+		path := child.CommandPath()
+		switch {
+		case child.IsAdditionalHelpTopicCommand():
+			path = "ferry help " + child.Name()
+		case !child.IsAvailableCommand():
+			continue
+		}
+		for _, name := range append(child.SuggestFor, child.Name()) {
+			if found[name] == "" {
+				found[name] = path
 			}
 		}
-		for _, child := range c.Commands() {
-			walk(child)
-		}
-	}
-	walk(c)
-	if c.HasParent() {
-		walk(c.Root())
 	}
 	return found
 }
@@ -103,12 +94,7 @@ func nearest[T any](word string, known map[string]T) string {
 	if _, ok := known[word]; ok {
 		return word
 	}
-	names := make([]string, 0, len(known))
-	for name := range known {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return config.Nearest(word, names)
+	return config.Nearest(word, slices.Sorted(maps.Keys(known)))
 }
 
 // flagError adds to what the flag parser says what may have been meant.
@@ -153,17 +139,10 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 // flagElsewhere names the commands that have a flag; "" for none.
 func (a *app) flagElsewhere(name string) string {
 	var have []string
-	var walk func(c *cobra.Command)
-	walk = func(c *cobra.Command) {
+	for _, c := range tree(newRootCmd(a, nil)) {
 		if f := c.Flags().Lookup(name); f != nil && !f.Hidden {
 			have = append(have, c.CommandPath())
 		}
-		for _, child := range c.Commands() {
-			walk(child)
-		}
-	}
-	if name != "" {
-		walk(newRootCmd(a, nil))
 	}
 	if len(have) == 0 {
 		return ""

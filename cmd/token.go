@@ -14,19 +14,14 @@ import (
 
 func newConfigTokenCmd(a *app) *cobra.Command {
 	return a.group("token", "The tokens of a gateway's callers",
-		`token makes, lists and revokes the tokens with which callers come to the gateway (ferry config nginx). Each has a role
-of the section gateway:, which says what it may do. They are kept in a file that only its owner and root can read,
-since nginx compares them itself; nginx takes a change in when it is reloaded.`,
 		newTokenNewCmd(a), newTokenListCmd(a), newTokenRevokeCmd(a),
 	)
 }
 
 func newTokenNewCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "new ROLE",
-		Short: "Make a token; it is shown this once",
-		Example: `  ferry config token new dev
-  ferry config token new ci | ssh build ferry config key team`,
+		Use:               "new ROLE",
+		Short:             "Make a token; it is shown this once",
 		Args:              wantArgs("a role of the section gateway:", 1),
 		ValidArgsFunction: offer(1, a.roleNames),
 		RunE:              with(a.gateway, runTokenNew),
@@ -82,22 +77,17 @@ func newTokenListCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if form == "json" {
-				return printList(a, "tokens", g.tokensJSON(tokens))
-			}
-			if len(tokens) == 0 {
-				a.note("there are no tokens; ferry config token new ROLE makes one")
-				return nil
-			}
-			rows := [][]string{{"token", "role", "created", ""}}
-			for _, t := range tokens {
-				remark := ""
-				if !slices.Contains(g.roles(), t.Role) {
-					remark = "the gateway has no such role: refused"
-				}
-				rows = append(rows, []string{t.Name, t.Role, a.moment(t.Created), remark})
-			}
-			return a.table(rows, 2)
+			return listing[tokenJSON]{
+				name: "tokens", none: "there are no tokens; ferry config token new ROLE makes one",
+				heading: []string{"token", "role", "created", ""}, keep: 2,
+				row: func(t tokenJSON) []string {
+					remark := ""
+					if t.Refused {
+						remark = "the gateway has no such role: refused"
+					}
+					return []string{t.Token, t.Role, a.moment(t.Created), remark}
+				},
+			}.show(a, form, g.tokensJSON(tokens))
 		}),
 	}
 	textOrJSON(c, &form)
@@ -124,7 +114,6 @@ func newTokenRevokeCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "revoke TOKEN…",
 		Short:             "Revoke tokens by their public names; all of them or none",
-		Example:           "  ferry config token revoke 1f0a9c3e && nginx -s reload",
 		Args:              wantSome("the names of tokens", "ferry config token list"),
 		ValidArgsFunction: offer(math.MaxInt, a.tokenNames),
 		RunE: with(a.gateway, func(ctx context.Context, g *gatewayFile, names []string) error {

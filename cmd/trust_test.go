@@ -208,18 +208,3 @@ func TestPinsAreShown(t *testing.T) {
 	ferry(t, env, "config", "check", "n").
 		want(1, "✗ TLS      n: TLS certificate of "+node.host+" rejected: its certificate has none of the pinned keys", "")
 }
-
-// TestPinsEndAnOrder expects that failover ends at a pin that does not match: the node behind it is not asked.
-func TestPinsEndAnOrder(t *testing.T) {
-	root := newAuthority(t, "root", nil)
-	node, behind := serve(t, nil, overTLS(root.issue(t, nil))), serve(t, nil, overTLS(root.issue(t, nil)))
-	config := fmt.Sprintf("nodes:\n  n: {url: '%s', key: \"env:NODE_KEY\", tls: {ca: '%s'}, pins: '%s'}\n"+
-		"  behind: {url: '%s', auth: none, tls: {ca: '%s'}}\n",
-		node.URL, root.file, pinned(t, newAuthority(t, "other", nil).cert.Raw), behind.URL, root.file)
-	for _, verb := range []string{"ask", "stream"} {
-		r := ferry(t, withConfig(t, config, nil), verb, "--retry-policy", "backoff", "-n", "n,behind", "hello")
-		r.fails(1, "its certificate has none of the pinned keys")
-	}
-	equal(t, "connections with a byte of a request to the node", node.active.Load(), 0)
-	equal(t, "connections to the one behind", behind.connections.Load(), 0)
-}

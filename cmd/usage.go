@@ -15,10 +15,8 @@ func newConfigUsageCmd(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "usage",
 		Short: "The tokens used, by day and node",
-		Long: `usage shows the requests and tokens of each day and node, the newest day first. They are counted where a budget is set
-(budget: 200000 tokens/day, for all nodes or for one), and nowhere else: without one no record is kept.`,
-		Args: noArgs,
-		RunE: with(a.limitsDir, func(_ context.Context, dir string, _ []string) error { return runConfigUsage(a, dir, form) }),
+		Args:  noArgs,
+		RunE:  with(a.limitsDir, func(_ context.Context, dir string, _ []string) error { return runConfigUsage(a, dir, form) }),
 	}
 	textOrJSON(c, &form)
 	return c
@@ -26,26 +24,22 @@ func newConfigUsageCmd(a *app) *cobra.Command {
 
 // runConfigUsage prints what could be read, whatever could not.
 func runConfigUsage(a *app, dir, form string) error {
-	var err error
 	used, broken := limit.Usage(dir)
-	rows := [][]string{{"day", "node", "requests", "tokens in", "tokens out", "in all"}}
-	for _, u := range used {
-		row := []string{u.Day, u.Node}
-		for _, n := range []int64{u.Requests, u.Input, u.Output, u.Input + u.Output} {
-			row = append(row, strconv.FormatInt(n, 10))
-		}
-		rows = append(rows, row)
+	l := listing[limit.Use]{
+		name: "usage", heading: []string{"day", "node", "requests", "tokens in", "tokens out", "in all"}, keep: 2,
+		row: func(u limit.Use) []string {
+			row := []string{u.Day, u.Node}
+			for _, n := range []int64{u.Requests, u.Input, u.Output, u.Input + u.Output} {
+				row = append(row, strconv.FormatInt(n, 10))
+			}
+			return row
+		},
 	}
-	switch {
-	case form == "json":
-		err = printList(a, "usage", used)
-	case len(used) > 0:
-		err = a.table(rows, 2)
-	case broken == nil:
-		a.note("nothing is counted yet; tokens are counted where a budget is set: ferry config set budget '200000 tokens/day'")
+	if broken == nil {
+		l.none = "nothing is counted yet; tokens are counted where a budget is set: ferry config set budget '200000 tokens/day'"
 	}
-	if err == nil && broken != nil {
-		err = fmt.Errorf("some of it cannot be read: %w", broken)
+	if err := l.show(a, form, used); err != nil || broken == nil {
+		return err
 	}
-	return err
+	return fmt.Errorf("some of it cannot be read: %w", broken)
 }

@@ -27,7 +27,7 @@ func newVersionCmd(a *app) *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(*cobra.Command, []string) error { return runVersion(a, form) },
 	}
-	oneOf(c, &form, "output", "o", "`FORM`: text or json", "text", "json")
+	textOrJSON(c, &form)
 	return c
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"ferry/pkg/term"
 )
 
 // roff is a page as it grows, in the macros that both groff and mandoc know.
@@ -79,7 +81,10 @@ func (b *roff) text(text string) {
 				b.entry(bold(r[0]), r[1])
 			}
 		case setOut:
-			b.verbatim(paragraph)
+			for k, line := range lines { // a paragraph of a page is one line
+				lines[k] = term.Wrap(line, 78, len(line)-len(strings.TrimLeft(line, " ")))
+			}
+			b.verbatim(strings.Join(lines, "\n"))
 		default:
 			b.prose(escape(paragraph))
 		}

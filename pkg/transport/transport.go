@@ -75,7 +75,7 @@ const (
 // New builds the transport. The error is a bad certificate file or a proxy of an unknown scheme: nothing was sent.
 //
 // HTTP/2 is not spoken, and no TLS session ticket is kept. Both were measured on 2026-11-23 over a link of 200 ms a
-// round trip, without loss and with 5 % of the packets lost each way (TestHTTP2 and TestSessionTickets in cmd, medians):
+// round trip, without loss and with 5 % of the packets lost each way (medians of many rounds):
 //
 //   - A request on a new connection takes as long over HTTP/2: 615 and 612 ms, 3 round trips. A batch of 64 prompts of 1 kB,
 //     answers of 2 kB, 16 at once, takes longer: 1.37 s on connections that are kept and 1.65 s over HTTP/2, with loss
