@@ -78,8 +78,6 @@ func TestHandsOver(t *testing.T) {
 		{"a spend cap", retry.RetryAfter, capped, true, "failed (429)"},
 		{"402", retry.Script, status(402), true, "failed (402)"},
 		{"an empty balance", retry.Script, reply{status: 400, body: `{"error":{"message":"Insufficient Balance"}}`}, true, "failed (400)"},
-		{"a used-up token", retry.Script, reply{status: 401, body: `{"error":{"message":"该令牌额度已用尽"}}`}, true, "failed (401)"},
-		{"a used-up user", retry.Backoff, reply{status: 403, body: `{"error":{"message":"user quota is not enough"}}`}, true, "failed (403)"},
 		{"budgets in flight", retry.Script, reply{status: 402, body: `{"error":{"code":"in_flight_budget_exhausted"}}`}, false, "failed (402)"},
 		{"budgets in flight, waited for", retry.Backoff, reply{status: 402, body: `{"error":{"code":"in_flight_budget_exhausted"}}`}, true, "gave up after 3 attempts (402)"},
 		{"too long a wait", retry.RetryAfter, status(429, "Retry-After", "3600"), true, "gave up (429, and to wait 1h0m0s)"},
@@ -118,25 +116,19 @@ func TestHandsOver(t *testing.T) {
 	}
 }
 
-// TestUsedUpHandsOver holds that each provider's words for a used-up account are that key's end, in the shapes in which they
-// come, under each policy, whole and streamed: the next node is asked, and but for the script's own 429 at once.
+// TestUsedUpHandsOver holds that a provider's words for a used-up account (TestSpendCap of pkg/wire has them all) are that
+// key's end, under each status with which they come and each policy, whole and streamed: the next node is asked, and but for
+// the script's own 429 at once.
 func TestUsedUpHandsOver(t *testing.T) {
 	chatAnswer := body(`{"model":"m","choices":[{"message":{"content":"hello"},"finish_reason":"stop"}]}`)
 	for name, r := range map[string]reply{
 		"OpenRouter":        {status: 402, body: `{"error":{"code":402,"message":"This request requires more credits"}}`},
-		"DeepSeek":          {status: 402, body: `{"error":{"message":"Insufficient Balance","type":"unknown_error","code":"invalid_request_error"}}`},
 		"one-api":           {status: 401, body: `{"error":{"message":"该令牌额度已用尽 (request id: 1)","type":"one_api_error"}}`},
 		"new-api":           {status: 403, body: `{"error":{"message":"user quota is not enough","type":"new_api_error"}}`},
 		"OpenAI":            {status: 429, body: `{"error":{"message":"m","type":"insufficient_quota","code":"insufficient_quota"}}`},
-		"OpenAI's credit":   {status: 429, body: `{"error":{"message":"m","code":"credit_balance_exhausted"}}`},
-		"OpenAI's limit":    {status: 429, body: `{"error":{"message":"m","code":"project_spend_limit_exceeded"}}`},
-		"Moonshot":          {status: 429, body: `{"error":{"message":"m","type":"exceeded_current_quota_error"}}`},
-		"Zhipu 1113":        {status: 429, body: `{"error":{"code":"1113","message":"m"}}`},
 		"Zhipu 1310":        {status: 429, body: `{"error":{"code":"1310","message":"m"}}`},
 		"MiniMax in a 200":  {status: 200, body: `{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}`},
 		"DashScope":         {status: 400, body: `{"error":{"code":"Arrearage","type":"Arrearage","message":"Access denied"}}`},
-		"Ark":               {status: 403, body: `{"error":{"code":"AccountOverdueError","message":"m","type":"Forbidden"}}`},
-		"Claude":            {status: 402, body: `{"type":"error","error":{"type":"billing_error","message":"m"}}`},
 		"an error in a 200": {status: 200, body: `{"error":{"code":402,"message":"Insufficient Balance"}}`},
 	} {
 		for _, policy := range retry.Policies() {

@@ -15,9 +15,6 @@ type limitStage struct {
 }
 
 func (s *limitStage) Do(ctx context.Context, call *Call) (*Result, error) {
-	if call.Endpoint.Limiter == nil {
-		return s.next.Do(ctx, call)
-	}
 	waited, failed := s.env.waitForLimit(ctx, call)
 	if failed != nil {
 		return &Result{}, failed
@@ -29,10 +26,13 @@ func (s *limitStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	return result, err
 }
 
-// waitForLimit takes a reservation and waits for it, and returns how long it waited. One that comes too late for the
-// deadline is not taken, and one whose wait was stopped is given back.
+// waitForLimit takes a reservation and waits for it, and returns how long it waited: not at all without a limit. One that
+// comes too late for the deadline is not taken, and one whose wait was stopped is given back.
 func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, *Error) {
 	limiter := call.Endpoint.Limiter
+	if limiter == nil {
+		return 0, nil
+	}
 	began := e.Clock.Now()
 	most := limit.Forever
 	if !call.Deadline.IsZero() {

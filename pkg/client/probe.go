@@ -38,12 +38,10 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 	asked.Reading, asked.prepared = AsBody, call.Endpoint.PrepareModels()
 	at := &Attempt{Number: 1}
 	probe := &Probe{Attempt: at, Models: -1}
-	if call.Endpoint.Limiter != nil {
-		var failed *Error
-		if at.Limited, failed = e.waitForLimit(ctx, call); failed != nil {
-			at.Class, at.Err = failed.Class, failed.Err
-			return probe, probe.failure(&asked, nil)
-		}
+	var failed *Error
+	if at.Limited, failed = e.waitForLimit(ctx, call); failed != nil {
+		at.Class, at.Err = failed.Class, failed.Err
+		return probe, probe.failure(&asked, nil)
 	}
 	at.Started = e.Clock.Now()
 	stage := &attemptStage{e}
@@ -80,10 +78,8 @@ func (e *Env) morePages(ctx context.Context, asked Call, probe *Probe, next stri
 		asked.prepared = asked.Endpoint.PrepareModels()
 		at := asked.prepared.URL
 		at.RawQuery = strings.TrimPrefix(at.RawQuery+"&limit=1000&after_id="+url.QueryEscape(next), "&")
-		if asked.Endpoint.Limiter != nil {
-			if _, failed := e.waitForLimit(ctx, &asked); failed != nil {
-				break
-			}
+		if _, failed := e.waitForLimit(ctx, &asked); failed != nil {
+			break
 		}
 		resp, body, err := (&attemptStage{e}).exchange(ctx, &asked, &Attempt{Number: 1, Started: e.Clock.Now()})
 		if resp == nil || err != nil || resp.StatusCode != http.StatusOK {
