@@ -135,7 +135,7 @@ func runConfigAdd(ctx context.Context, s *settings, name string, o addOptions) e
 	}
 	if !provider.Local && s.Lookup.Get(provider.Variable) == "" {
 		if provider.Variable != "" && !s.asksOnTerminal() {
-			return usagef("export "+provider.Variable+"=…\nor run it on a terminal, where it asks for the key",
+			return usagef(text.SetVariable(provider.Variable, "…")+"\nor run it on a terminal, where it asks for the key",
 				"no key for %s: %s is not set", provider.Name, provider.Variable)
 		}
 		fields = slices.DeleteFunc(fields, func(e config.Entry) bool { return e.Key == "key" })

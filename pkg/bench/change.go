@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"gonum.org/v1/gonum/stat/distuv"
-
 	"ferry/pkg/text"
 )
 
@@ -234,7 +232,7 @@ func successChange(old, new *Row, level float64) SuccessChange {
 	if old.Requests == 0 || new.Requests == 0 {
 		return c
 	}
-	c.Rate = at(distuv.UnitNormal.Quantile(1 - level/2))
+	c.Rate = at(normalQuantile(1 - level/2))
 	if c.Value == 0 {
 		return c
 	}
@@ -246,7 +244,7 @@ func successChange(old, new *Row, level float64) SuccessChange {
 			high = z
 		}
 	}
-	c.P = 2 * distuv.UnitNormal.Survival(low)
+	c.P = 2 * normalAbove(low)
 	switch {
 	case c.High < 0:
 		c.Verdict = FailsMore

@@ -5,8 +5,6 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // exactPairs is up to how many pairs the distribution of the rank sum is counted out; beyond, a normal one is close.
@@ -141,8 +139,8 @@ func (t *rankTest) nearNormal(sd, level float64) {
 	centre := float64(t.total) / 2
 	const correction = 1 // of a doubled rank sum
 	z := (math.Abs(float64(t.minus)-centre) - correction) / sd
-	t.p = min(1, 2*distuv.UnitNormal.Survival(max(0, z)))
-	t.critical = int(math.Ceil(centre-correction-distuv.UnitNormal.Quantile(1-level/2)*sd)) - 1
+	t.p = min(1, 2*normalAbove(max(0, z)))
+	t.critical = int(math.Ceil(centre-correction-normalQuantile(1-level/2)*sd)) - 1
 }
 
 // ties gives the number of values of each size, from the smallest size on: from 0 outwards on both sides.

@@ -4,15 +4,27 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/stat/distuv"
+	"gonum.org/v1/gonum/mathext"
 )
 
 // alpha is the share of wrong alarms that every test and interval here allows: intervals are of 95 %.
 const alpha = 0.05
 
+// normalQuantile is the number of standard deviations below which a normal distribution has the share p.
+func normalQuantile(p float64) float64 { return -math.Sqrt2 * math.Erfcinv(2*p) }
+
+// normalAbove is the share of a normal distribution above so many standard deviations.
+func normalAbove(z float64) float64 { return math.Erfc(z/math.Sqrt2) / 2 }
+
+// studentQuantile is normalQuantile for Student's t with so many degrees of freedom, where p is above a half.
+func studentQuantile(p, freedom float64) float64 {
+	t := mathext.InvRegIncBeta(freedom/2, 0.5, 2*(1-p))
+	return math.Sqrt(freedom * (1 - t) / t)
+}
+
 // wilson is the share of successes among n requests with its Wilson score interval of 95 %. Without a request the share
 // is NaN and the interval is from 0 to 1.
-func wilson(ok, n int) Rate { return wilsonAt(ok, n, distuv.UnitNormal.Quantile(1-alpha/2)) }
+func wilson(ok, n int) Rate { return wilsonAt(ok, n, normalQuantile(1-alpha/2)) }
 
 // wilsonAt is wilson with an interval of z standard deviations of a normal distribution to either side.
 func wilsonAt(ok, n int, z float64) Rate {

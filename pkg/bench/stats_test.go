@@ -113,3 +113,23 @@ func TestDescribeEqual(t *testing.T) {
 		}
 	}
 }
+
+// TestDistributions holds the quantiles and tails to gonum's.
+func TestDistributions(t *testing.T) {
+	same := func(what string, got, want float64) {
+		if !near(got, want, 1e-9*math.Abs(want)) {
+			t.Errorf("%s: got %v, want %v", what, got, want)
+		}
+	}
+	for _, p := range []float64{0.001, 0.025, 0.3, 0.6, 0.9, 0.975, 0.9999} {
+		same(fmt.Sprintf("normal quantile of %v", p), normalQuantile(p), distuv.UnitNormal.Quantile(p))
+		z := normalQuantile(p)
+		same(fmt.Sprintf("normal above %v", z), normalAbove(z), distuv.UnitNormal.Survival(z))
+	}
+	for _, freedom := range []float64{1, 2, 9, 30, 1000} {
+		for _, p := range []float64{0.6, 0.9, 0.975, 0.999} {
+			same(fmt.Sprintf("quantile of %v with %v degrees of freedom", p, freedom), studentQuantile(p, freedom),
+				distuv.StudentsT{Sigma: 1, Nu: freedom}.Quantile(p))
+		}
+	}
+}

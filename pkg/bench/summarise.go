@@ -4,8 +4,6 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Summarise works out everything that reports show. Runs of the same vantage become one; parts of the same run, in any
@@ -205,7 +203,7 @@ func (c *nodeSeries) precise(w *workspace, precision float64) bool {
 		return false
 	}
 	n := float64(latency.N)
-	half := distuv.StudentsT{Sigma: 1, Nu: n - 1}.Quantile(1-alpha/2) * latency.SD / math.Sqrt(n)
+	half := studentQuantile(1-alpha/2, n-1) * latency.SD / math.Sqrt(n)
 	success := wilson(latency.N, c.size())
 	return half <= precision*latency.Mean && (success.High-success.Low)/2 <= precision
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -36,12 +37,14 @@ const thresholdHint = "a threshold is [node:]metric op value, such as hongkong:p
 	"bench compare also has ratio, ratio_low and ratio_high, as in ratio<1.2"
 
 // sloForm is [node:]slo:latency<bound>=share.
-var sloForm = regexp.MustCompile(`(?s)^(?:(.*):)?\s*slo:latency\s*(<=|<)\s*([0-9.a-zµ]+)\s*(>=|>)\s*([0-9.]+ *%?)\s*$`)
+var sloForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?s)^(?:(.*):)?\s*slo:latency\s*(<=|<)\s*([0-9.a-zµ]+)\s*(>=|>)\s*([0-9.]+ *%?)\s*$`)
+})
 
 // ParseThreshold reads "[node:]metric op value", with spaces wherever a part ends. The node is all before the last colon,
 // since it may be a URL. An error says at which character it went wrong and what was expected there.
 func ParseThreshold(s string) (Threshold, error) {
-	if slo := sloForm.FindStringSubmatch(s); slo != nil {
+	if slo := sloForm().FindStringSubmatch(s); slo != nil {
 		bound, err := time.ParseDuration(slo[3])
 		share, ok := ParseShare(slo[5])
 		if err == nil && bound > 0 && ok {

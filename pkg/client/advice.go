@@ -10,6 +10,7 @@ import (
 
 	"ferry/pkg/guard"
 	"ferry/pkg/retry"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -81,7 +82,7 @@ func (c *Call) pathAdvice() string {
 	case at.isURL():
 		return "try -n " + base.String()
 	case at.Variable != "":
-		return "try export " + at.Variable + "=" + base.String()
+		return "try " + text.SetVariable(at.Variable, base.String())
 	}
 	return "try ferry config set " + at.addressSetting() + " " + base.String()
 }

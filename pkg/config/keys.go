@@ -62,7 +62,7 @@ func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 	if n.Name == "direct" {
 		name = "ANTHROPIC_API_KEY"
 	}
-	hint := "export " + name + "=…\nor try it without one: ferry ask -n demo hi"
+	hint := text.SetVariable(name, "…") + "\nor try it without one: ferry ask -n demo hi"
 	return guard.Secret{}, text.Errorf(hint, "no key for node %s", n.Name)
 }
 
@@ -84,7 +84,7 @@ func (k Keys) read(ctx context.Context, ref Ref, checked func(value, source stri
 	switch scheme {
 	case "env":
 		if secret = k.Lookup.Get(rest); secret == "" {
-			err = ref.fault("export "+rest+"=…", "is not set or empty")
+			err = ref.fault(text.SetVariable(rest, "…"), "is not set or empty")
 		}
 	case "file":
 		secret, err = k.fromFile(ref, rest)

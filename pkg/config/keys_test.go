@@ -41,8 +41,8 @@ func TestResolveEnvAndFile(t *testing.T) {
 		"LINES", canary+"\n\n", "ONLY", "\n", "FIRST", "\n"+canary), Dir: dir, Home: home}
 	tests := []struct{ ref, want, hint string }{
 		{"env:K", "", ""},
-		{"env:ABSENT", "the key from env:ABSENT is not set or empty", "export ABSENT=…"},
-		{"env:EMPTY", "the key from env:EMPTY is not set or empty", "export EMPTY=…"},
+		{"env:ABSENT", "the key from env:ABSENT is not set or empty", text.SetVariable("ABSENT", "…")},
+		{"env:EMPTY", "the key from env:EMPTY is not set or empty", text.SetVariable("EMPTY", "…")},
 		{"env:SPACE", "the key from env:SPACE has a space at byte 20", "*"},
 		{"env:LINE", "", ""},
 		{"env:CRLF", "", ""},
@@ -145,9 +145,9 @@ func TestKeyForNode(t *testing.T) {
 		{Node{Name: "a", Auth: Auth{Scheme: AuthNone}}, "", ""},
 		{Node{Name: "a", Key: Ref("env:K"), Auth: Auth{Scheme: AuthBearer}}, "", ""},
 		{Node{Name: "direct", Auth: Auth{Scheme: AuthXAPIKey}}, "no key for node direct",
-			"export ANTHROPIC_API_KEY=…\nor try it without one: ferry ask -n demo hi"},
+			text.SetVariable("ANTHROPIC_API_KEY", "…") + "\nor try it without one: ferry ask -n demo hi"},
 		{Node{Name: "https://h", Auth: Auth{Scheme: AuthXAPIKey}}, "no key for node https://h",
-			"export FERRY_KEY=…\nor try it without one: ferry ask -n demo hi"},
+			text.SetVariable("FERRY_KEY", "…") + "\nor try it without one: ferry ask -n demo hi"},
 		{named, "no key for node hk",
 			"ferry config set nodes.hk.key env:NAME\nor, if it wants none: ferry config set nodes.hk.auth none"},
 	}

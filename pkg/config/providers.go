@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -90,7 +91,7 @@ func FindProvider(name string) (Provider, error) {
 	}
 	hint := "ferry config add lists them; ferry config add https://… adds any other"
 	if slices.Contains([]string{"anthropic", "claude"}, strings.ToLower(name)) {
-		near, hint = "", "Claude's own API is the node direct, which needs no adding: export ANTHROPIC_API_KEY=…"
+		near, hint = "", "Claude's own API is the node direct, which needs no adding: "+text.SetVariable("ANTHROPIC_API_KEY", "…")
 	}
 	return Provider{}, bad("unknown provider "+shownKey(name)+near, hint)
 }

@@ -2,8 +2,17 @@ package text
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 )
+
+// SetVariable is the command that sets an environment variable: in PowerShell on Windows, else in a POSIX shell.
+func SetVariable(name, value string) string {
+	if runtime.GOOS == "windows" {
+		return "$env:" + name + `="` + value + `"`
+	}
+	return "export " + name + "=" + value
+}
 
 // ShellWord quotes a word for a POSIX shell where it needs that. What a terminal would obey is written as bash, zsh and
 // ksh read it.
