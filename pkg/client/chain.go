@@ -188,7 +188,7 @@ type Pause struct {
 // Sleep waits with the given function: for the reservation, which can come sooner than it looked, or for the time.
 func (p Pause) Sleep(ctx context.Context, sleep func(context.Context, time.Duration) error) error {
 	if p.Reserved != nil {
-		return p.Reserved.Sleep(ctx, limit.Forever, sleep)
+		return p.Reserved.Sleep(ctx, sleep)
 	}
 	return sleep(ctx, p.Wait)
 }

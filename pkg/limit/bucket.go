@@ -127,20 +127,18 @@ func (r *Reservation) Left() time.Duration {
 	return max(0, r.due.Sub(r.bucket.clock.Now()))
 }
 
-// Sleep waits with the given function until the request may be sent, but for no longer than most. On the way it looks whether
-// reservations ahead of it were cancelled, which makes the wait shorter. The error comes from sleep.
-func (r *Reservation) Sleep(ctx context.Context, most time.Duration, sleep func(context.Context, time.Duration) error) error {
-	for left := r.Left(); left > 0 && most > 0; left = r.Left() {
+// Sleep waits with the given function until the request may be sent. On the way it looks whether reservations ahead of it were
+// cancelled, which makes the wait shorter. The error comes from sleep.
+func (r *Reservation) Sleep(ctx context.Context, sleep func(context.Context, time.Duration) error) error {
+	for left := r.Left(); left > 0; left = r.Left() {
 		step := r.bucket.step()
 		if rest := left % step; rest > 0 {
 			step = rest
 		}
-		step = min(step, most)
 		wake := r.bucket.clock.Now().Add(step)
 		if err := sleep(ctx, step); err != nil {
 			return err
 		}
-		most -= step
 		if step < left {
 			// Without the bucket the wait stays as it is.
 			_ = r.bucket.change(ctx, wake, func(q queue) (queue, bool) { r.look(q); return q, false })

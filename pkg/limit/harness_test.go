@@ -215,12 +215,17 @@ func cancelSome(task []string) error {
 	}
 	unlock()
 	for _, r := range taken {
-		if err := r.Sleep(ctx, 1, func(context.Context, time.Duration) error { return nil }); err != nil {
+		if err := r.peek(ctx); err != nil {
 			return err
 		}
 		fmt.Println(r.first - int64(r.earlier)*int64(b.rate.interval()))
 	}
 	return b.Degraded()
+}
+
+// peek looks at the bucket as a waiting reservation does, without waiting.
+func (r *Reservation) peek(ctx context.Context) error {
+	return r.bucket.change(ctx, never, func(q queue) (queue, bool) { r.look(q); return q, false })
 }
 
 // arrival is the theoretical arrival time of the next request after a state, on the clock that counts.

@@ -106,20 +106,6 @@ func (e *SpentError) Hint() string {
 	return "try again when they are done; fewer at once, or a lower --max-tokens, leave room"
 }
 
-// Left is how many tokens of today's budget are neither used nor held, and no less than 0. Without a budget it is more
-// than any budget. It fails as Hold does, but for *SpentError.
-func (l *Ledger) Left(ctx context.Context) (int64, error) {
-	if l.budget == 0 {
-		return maxCount, nil
-	}
-	var left int64
-	err := l.open(ctx, func(_ reading, day string) error {
-		left = max(0, l.budget-spentOn(l.rows, day)-l.heldOn(day))
-		return nil
-	})
-	return left, err
-}
-
 // Hold sets the most that a request may use, its input and its largest answer, apart from the budget before it is sent.
 // It lasts until Spend or Release, and at most for lasts, the time that the caller gives the request, so that a killed
 // process does not keep it.

@@ -115,7 +115,8 @@ func nodeName(name string) string {
 	return string(text.WholeRunes([]byte(name[:min(len(name), maxName)])))
 }
 
-// encodeUsage writes a line a row between a first line that names the format and a last that counts them.
+// encodeUsage writes a line a row between a first line that names the format and a last that counts them. As JSON a year's
+// list takes four times as long to read, before each request.
 func encodeUsage(rows []Use) []byte {
 	data := append(make([]byte, 0, 64*(len(rows)+2)), usageHead+"\n"...)
 	for _, r := range rows {
