@@ -13,9 +13,6 @@ import (
 // Clear first.
 type Live struct {
 	Stream
-	// MaxHeight is the most lines that are shown, the first of those drawn; 0 shows all. A block that is not lower than
-	// the screen cannot be drawn over: its top has scrolled away.
-	MaxHeight int
 
 	drawn int // lines above the cursor that are the block's
 }
@@ -33,9 +30,6 @@ const (
 func (l *Live) Draw(lines []string) {
 	if !l.TTY || l.Plain {
 		return
-	}
-	if l.MaxHeight > 0 && len(lines) > l.MaxHeight {
-		lines = lines[:l.MaxHeight]
 	}
 	var b strings.Builder
 	if l.drawn > 0 {
