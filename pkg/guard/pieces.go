@@ -81,7 +81,7 @@ func (p *Pieces) Text(kind string, part []byte) {
 func (p *Pieces) End() {
 	for _, text := range p.texts {
 		text.Flush(nil, false)
-		p.found = p.found || text.Hits() > 0
+		p.found = p.found || text.hits > 0
 	}
 }
 
@@ -126,5 +126,5 @@ func (p *Pieces) add(name, part []byte) {
 		}
 	}
 	p.scratch = text.Append(p.scratch[:0], part)
-	p.found = p.found || text.Hits() > 0
+	p.found = p.found || text.hits > 0
 }

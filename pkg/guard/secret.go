@@ -360,14 +360,11 @@ type MaskStream struct {
 	masker *Masker
 	held   []byte
 	hidden int // so many bytes of held belong to a secret that has been replaced already
-	hits   int
+	hits   int // how many secrets have been replaced
 }
 
 // Holding reports whether the end that is held back is so long that it would tell something of a secret.
 func (s *MaskStream) Holding() bool { return len(s.held)-s.hidden >= shortestMasked }
-
-// Hits is how many secrets have been replaced.
-func (s *MaskStream) Hits() int { return s.hits }
 
 // Stream gives a stream of m's secrets as they are known now and later.
 func (m *Masker) Stream() *MaskStream { return &MaskStream{masker: m} }
