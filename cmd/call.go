@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -285,11 +284,15 @@ func (s *settings) loadFilter(o callOptions) (*client.Filter, error) {
 	}
 	if path := s.values.FilterFile; path != "" {
 		source, err := state.OpenTrusted(path)
-		var refused *state.Error
-		if errors.As(err, &refused) && refused.Err == nil {
+		var fault *state.Error
+		switch {
+		case errors.As(err, &fault) && fault.Err != nil:
+			return nil, &guard.FilterError{List: path, Reason: "cannot be opened: " + state.Bare(fault.Err).Error(), Err: fault.Err}
+		case err != nil:
 			return nil, err
 		}
-		list, err := guard.LoadFilter(path, func() (io.ReadCloser, error) { return source, errors.Unwrap(err) })
+		defer source.Close()
+		list, err := guard.LoadFilter(path, source)
 		if err != nil {
 			return nil, err
 		}

@@ -82,14 +82,9 @@ func (e *BlockedError) Hint() string {
 
 // LoadFilter reads a word list: UTF-8, with or without a byte order mark, one word a line, line ends of either kind.
 // White space around a word counts for nothing; empty lines are skipped, and so is a line that is "#" or begins with
-// "# " ("#topic" is a word). Open is called once and what it returns is closed. Every error is a *FilterError.
-func LoadFilter(list string, open func() (io.ReadCloser, error)) (*Filter, error) {
-	source, err := open()
-	if err != nil {
-		return nil, &FilterError{List: list, Reason: "cannot be opened: " + state.Bare(err).Error(), Err: err}
-	}
+// "# " ("#topic" is a word). Every error is a *FilterError.
+func LoadFilter(list string, source io.Reader) (*Filter, error) {
 	text, err := io.ReadAll(io.LimitReader(source, listLimit+1))
-	_ = source.Close() // it was only read
 	if err != nil {
 		return nil, &FilterError{List: list, Reason: "cannot be read: " + state.Bare(err).Error(), Err: err}
 	}

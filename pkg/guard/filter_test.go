@@ -13,11 +13,6 @@ import (
 	"unicode"
 )
 
-// listOf opens a list that is in memory.
-func listOf(text string) func() (io.ReadCloser, error) {
-	return func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
-}
-
 func mustFilter(t testing.TB, words ...string) *Filter {
 	t.Helper()
 	f, err := NewFilter("words", words)
@@ -94,7 +89,7 @@ func TestFilterFind(t *testing.T) {
 
 func TestLoadFilter(t *testing.T) {
 	const list = "\ufeff# comment\r\n\r\n  first \r\n#\n#tag\n\u3000第二\u3000\nlast"
-	f, err := LoadFilter("list.txt", listOf(list))
+	f, err := LoadFilter("list.txt", strings.NewReader(list))
 	must(t, err)
 	for text, line := range map[string]int{"FIRST": 3, "a #tag": 5, "第二": 6, "last": 7, "comment": 0, "#": 0} {
 		if m, ok := f.Find(text); ok != (line > 0) || m.Line != line {
@@ -120,23 +115,22 @@ func TestLoadFilterRefuses(t *testing.T) {
 	}
 	broken := errors.New("input/output error")
 	tests := []struct {
-		name string
-		open func() (io.ReadCloser, error)
-		want string
+		name   string
+		source io.Reader
+		want   string
 	}{
-		{"missing", func() (io.ReadCloser, error) { return nil, broken }, "word list w.txt cannot be opened: input/output error"},
-		{"unreadable", func() (io.ReadCloser, error) { return io.NopCloser(iotest.ErrReader(broken)), nil }, "word list w.txt cannot be read: input/output error"},
-		{"empty", listOf(""), "word list w.txt has no words"},
-		{"a mark alone", listOf("\ufeff"), "word list w.txt has no words"},
-		{"comments alone", listOf("# a\n\n \t \n#\n"), "word list w.txt has no words"},
-		{"not UTF-8", listOf("good\nb\xc4\xe3d\n"), "word list w.txt:2 is not UTF-8"},
-		{"UTF-16", listOf("g\x00o\x00\n\x00"), "word list w.txt:1 has a NUL byte"},
-		{"invisible", listOf("good\n\u200b\u200d\n"), "word list w.txt:2 has invisible characters alone"},
-		{"endless", func() (io.ReadCloser, error) { return io.NopCloser(endless{}), nil }, "word list w.txt is longer than 32 MiB"},
+		{"unreadable", iotest.ErrReader(broken), "word list w.txt cannot be read: input/output error"},
+		{"empty", strings.NewReader(""), "word list w.txt has no words"},
+		{"a mark alone", strings.NewReader("\ufeff"), "word list w.txt has no words"},
+		{"comments alone", strings.NewReader("# a\n\n \t \n#\n"), "word list w.txt has no words"},
+		{"not UTF-8", strings.NewReader("good\nb\xc4\xe3d\n"), "word list w.txt:2 is not UTF-8"},
+		{"UTF-16", strings.NewReader("g\x00o\x00\n\x00"), "word list w.txt:1 has a NUL byte"},
+		{"invisible", strings.NewReader("good\n\u200b\u200d\n"), "word list w.txt:2 has invisible characters alone"},
+		{"endless", endless{}, "word list w.txt is longer than 32 MiB"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			f, err := LoadFilter("w.txt", test.open)
+			f, err := LoadFilter("w.txt", test.source)
 			var refused *FilterError
 			if f != nil || !errors.As(err, &refused) || err.Error() != test.want || refused.Hint() == "" {
 				t.Fatalf("%v, want %s", err, test.want)
@@ -331,7 +325,7 @@ func TestFilterMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	f, err := LoadFilter("list", listOf(list))
+	f, err := LoadFilter("list", strings.NewReader(list))
 	must(t, err)
 	runtime.ReadMemStats(&after)
 	if all := (after.TotalAlloc - before.TotalAlloc) >> 20; all > 50 {
@@ -365,7 +359,7 @@ func BenchmarkFilterLoad(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := LoadFilter("list", listOf(list)); err != nil {
+				if _, err := LoadFilter("list", strings.NewReader(list)); err != nil {
 					b.Fatal(err)
 				}
 			}

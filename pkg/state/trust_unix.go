@@ -71,12 +71,12 @@ func checkTrusted(path string, f *os.File, uid uint32) error {
 // checkReplace looks at a name that WriteFile is to follow or replace. A link must belong to this user or root, and must
 // not be in a folder that everyone can write. In such a folder an existing file must be this user's or root's too: the new
 // file would be given to the owner of the old one.
-func checkReplace(path string, info fs.FileInfo, uid int) error {
+func checkReplace(path string, info fs.FileInfo) error {
 	dir, err := os.Stat(filepath.Dir(path))
 	if err != nil {
 		return failed(path, "cannot look at its folder", err)
 	}
-	open, others := dir.Mode().Perm()&0o002 != 0, isOthers(info, uint32(uid))
+	open, others := dir.Mode().Perm()&0o002 != 0, isOthers(info, uint32(os.Geteuid()))
 	switch link := info.Mode()&fs.ModeSymlink != 0; {
 	case link && others:
 		return refused(path, "is a symbolic link of another user", nameItself)

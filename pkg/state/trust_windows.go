@@ -204,4 +204,4 @@ func Open(path string) (*os.File, error) {
 
 func openKey(path string) (*os.File, error) { return OpenPrivate(path, os.O_RDONLY) }
 
-func checkReplace(string, fs.FileInfo, int) error { return nil }
+func checkReplace(string, fs.FileInfo) error { return nil }
