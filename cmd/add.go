@@ -261,7 +261,7 @@ func (s *settings) isNew(node, add string) error {
 }
 
 // asksOnTerminal reports whether a key can be asked for.
-func (a *app) asksOnTerminal() bool { return term.Look(a.Stdin, term.Preferences{}).TTY }
+func (a *app) asksOnTerminal() bool { return term.Look(a.Stdin, false).TTY }
 
 // newKey asks for a node's key on a terminal, or reads it from a pipe.
 func (s *settings) newKey(node, add string) (guard.Secret, error) {

@@ -42,11 +42,11 @@ type app struct {
 }
 
 func newApp(env Env) *app {
-	preferences := term.Preferences{NoColor: env.Lookup.Get("NO_COLOR") != "", Term: env.Lookup.Get("TERM")}
+	plain := env.Lookup.Get("NO_COLOR") != "" || env.Lookup.Get("TERM") == "dumb" // no-color.org: any value but ""
 	a := &app{
 		Env:    env,
-		out:    term.Stream{Writer: env.Stdout, Facts: term.Look(env.Stdout, preferences)},
-		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, preferences)},
+		out:    term.Stream{Writer: env.Stdout, Facts: term.Look(env.Stdout, plain)},
+		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, plain)},
 		masker: &guard.Masker{}, redactor: &guard.Redactor{}, silent: func() {},
 	}
 	if term.ReadOnly(env.Stdout) || term.Closed(env.Stdout, env.Stdin, env.Stderr) && env.Lookup.Get("FERRY_STDOUT") != "discard" {

@@ -87,7 +87,7 @@ const maxKey = 16 << 10
 func (a *app) readKey(node string) (guard.Secret, error) {
 	var typed []byte
 	var err error
-	if term.Look(a.Stdin, term.Preferences{}).TTY {
+	if term.Look(a.Stdin, false).TTY {
 		a.tell("key for " + node + " (not shown): ")
 		typed, err = term.ReadSecret(a.Stdin.(*os.File))
 		a.say("")

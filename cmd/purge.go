@@ -140,7 +140,7 @@ func (a *app) sure(yes bool) (bool, error) {
 	if yes {
 		return true, nil
 	}
-	if !a.err.TTY || !term.Look(a.Stdin, term.Preferences{}).TTY {
+	if !a.err.TTY || !term.Look(a.Stdin, false).TTY {
 		return false, usagef("ferry config purge --yes removes it", "there is no terminal to ask on, and nothing was removed")
 	}
 	a.tell("remove all of it? [y/N] ")

@@ -22,25 +22,17 @@ type Facts struct {
 	Width int
 }
 
-// Preferences are what the environment says of terminals.
-type Preferences struct {
-	// NoColor is NO_COLOR set to anything but "" (no-color.org).
-	NoColor bool
-	// Term is TERM.
-	Term string
-}
-
 const defaultWidth = 80
 
-// Look finds the facts of a stream. Anything but an open file is a pipe.
-func Look(stream any, w Preferences) Facts {
+// Look finds the facts of a stream, where the environment can ask for a plain one. Anything but an open file is a pipe.
+func Look(stream any, plain bool) Facts {
 	f := Facts{Plain: true, Width: defaultWidth}
 	file, ok := stream.(*os.File)
 	if !ok || file == nil || !(isatty.IsTerminal(file.Fd()) || isatty.IsCygwinTerminal(file.Fd())) {
 		return f
 	}
 	f.TTY = true
-	f.Plain = w.NoColor || w.Term == "dumb" || !takesEscapes(file)
+	f.Plain = plain || !takesEscapes(file)
 	if columns, _, err := xterm.GetSize(int(file.Fd())); err == nil && columns > 0 {
 		f.Width = columns
 	}
