@@ -127,6 +127,18 @@ func TestOnlyNewWithoutSuccess(t *testing.T) {
 	}
 }
 
+// TestChangesOfBothConnections: the title of a node has its connection, and no picture says it twice.
+func TestChangesOfBothConnections(t *testing.T) {
+	c := changes()
+	c.Nodes[0].Title, c.Nodes[0].Old.Node.Connection, c.Nodes[0].New.Node.Connection = "direct (reused)", bench.Reused, bench.Reused
+	got := write(t, HTML, c, Options{})
+	for _, want := range []string{">direct (reused)<", ">direct (reused), old<", ">hongkong, new<"} {
+		if strings.Count(got, want) < 2 {
+			t.Errorf("got %s only %d times, want it beside a picture and in it", want, strings.Count(got, want))
+		}
+	}
+}
+
 // TestChangesAtARate: from when latency counts at a fixed rate is said of a comparison too.
 func TestChangesAtARate(t *testing.T) {
 	c := streams()

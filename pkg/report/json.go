@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
-	"slices"
 	"strconv"
 	"time"
 
@@ -81,7 +80,6 @@ func asJSON(s *bench.Summary, _ Options) (string, error) {
 		}
 		return object{when(c.Vantage != "", "vantage", c.Vantage), {"nodes", names}}
 	})
-	vantages := slices.DeleteFunc(append([]string{}, s.Vantages...), func(v string) bool { return v == "" })
 	seconds := func(name string, d time.Duration) member { return when(d > 0, name, millis(d.Seconds())) }
 	return object{
 		{"schema", bench.Schema}, {"model", s.Model}, {"prompt_sha256", h.PromptSHA256},
@@ -93,7 +91,7 @@ func asJSON(s *bench.Summary, _ Options) (string, error) {
 		when(h.Attempts > 1, "retry_policy", h.Policy), seconds("timeout_s", h.Timeout),
 		seconds("connect_timeout_s", h.ConnectTimeout), seconds("idle_timeout_s", h.IdleTimeout),
 		when(s.FasterWaited, "faster_nodes_waited", true), when(anyRow(s, hasHours), "hours_zone", zone(s)),
-		{"warmup", h.Warmup}, {"stream", h.Stream}, {"figure", s.Figure}, {"max_tokens", h.MaxTokens}, {"seed", h.Seed}, {"runs", s.Runs}, {"vantages", vantages},
+		{"warmup", h.Warmup}, {"stream", h.Stream}, {"figure", s.Figure}, {"max_tokens", h.MaxTokens}, {"seed", h.Seed}, {"runs", s.Runs}, {"vantages", vantages(s)},
 		when(h.Proxy != "", "proxy", h.Proxy), {"program", h.Program}, {"reference", h.Reference},
 		when(s.Stopped != "", "stopped", s.Stopped), {"best", best}, {"best_nodes", choices}, {"nodes", each(s.Rows, jsonRow)},
 		{"warnings", each(s.Warnings, jsonWarning)},

@@ -217,11 +217,8 @@ func (l language) warning(s *bench.Summary, w bench.Warning) string {
 		return l.message(w.Words)
 	}
 	name := visible(w.Node)
-	for _, r := range s.Rows {
-		if (language{}).title(s, r) == name {
-			name = l.title(s, r)
-			break
-		}
+	if i := slices.IndexFunc(s.Rows, func(r *bench.Row) bool { return language{}.title(s, r) == name }); i >= 0 {
+		name = l.title(s, s.Rows[i])
 	}
 	return name + l.say(": ") + l.message(w.Words)
 }

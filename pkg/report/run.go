@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -87,14 +88,14 @@ func (l language) attempts(h bench.Header) string {
 	return l.say("one attempt")
 }
 
+// vantages are the places that have a name.
+func vantages(s *bench.Summary) []string {
+	return slices.DeleteFunc(append([]string{}, s.Vantages...), func(v string) bool { return v == "" })
+}
+
 // from says from where, and through which proxy.
 func (l language) from(s *bench.Summary) string {
-	var places []string
-	for _, v := range s.Vantages {
-		if v != "" {
-			places = append(places, visible(v))
-		}
-	}
+	places := each(vantages(s), visible)
 	if proxy := s.Header.Proxy; proxy != "" {
 		places = append(places, l.say("through the proxy %s", visible(proxy)))
 	}
