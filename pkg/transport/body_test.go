@@ -201,9 +201,8 @@ func TestBodyCap(t *testing.T) {
 		}
 		errorIf(t, err.Error() != "a reply is over 1 MiB", "%s: got %v, want a reply is over 1 MiB", test.name, err)
 	}
-	if got := (&text.LimitError{What: "a reply", Limit: 1000}).Error(); got != "a reply is over 1000 bytes" {
-		t.Error(got)
-	}
+	got := (&text.LimitError{What: "a reply", Limit: 1000}).Error()
+	errorIf(t, got != "a reply is over 1000 bytes", "got %s, want a reply is over 1000 bytes", got)
 }
 
 // TestLimitStays holds that reading on after the limit gives nothing, not the rest.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,17 +102,6 @@ func TestConnectTimeoutIsExact(t *testing.T) {
 	})
 }
 
-// writes is a connection that keeps what is written to it, write by write.
-type writes struct {
-	net.Conn
-	all *[][]byte
-}
-
-func (w writes) Write(p []byte) (int, error) {
-	*w.all = append(*w.all, append([]byte(nil), p...))
-	return w.Conn.Write(p)
-}
-
 // TestHandshakeEnd has the last flight of a handshake go out with the request, and by itself where no request comes or the
 // node's certificate does not hold.
 func TestHandshakeEnd(t *testing.T) {
@@ -126,7 +116,7 @@ func TestHandshakeEnd(t *testing.T) {
 		url    string
 		tls    TLS
 		warm   func(*Transport) func(context.Context) error
-		writes int
+		writes int64
 		fails  bool
 	}{
 		{"a request", s.URL, TLS{CA: ca.file}, nil, 2, false},
@@ -138,19 +128,19 @@ func TestHandshakeEnd(t *testing.T) {
 		{"another authority", s.URL, TLS{CA: other.file}, nil, 2, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var all [][]byte
+			var writes, bytes atomic.Int64
 			target := mustURL(t, c.url)
 			rt := build(t, Options{Target: target, TLS: c.tls, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 				conn, err := new(net.Dialer).DialContext(ctx, network, target.Host)
-				return writes{conn, &all}, err
+				return countedConn{conn, &writes, &bytes}, err
 			}})
 			if c.warm != nil {
 				check(t, c.warm(rt)(t.Context()))
-				errorIf(t, len(all) != c.writes-1, "%d writes before a request, want %d", len(all), c.writes-1)
+				errorIf(t, writes.Load() != c.writes-1, "%d writes before a request, want %d", writes.Load(), c.writes-1)
 			}
 			_, _, err := roundTrip(rt, request(t, c.url, body("hi")))
 			errorIf(t, (err != nil) != c.fails, "got %v, want an error: %t", err, c.fails)
-			errorIf(t, len(all) != c.writes, "%d writes, want %d", len(all), c.writes)
+			errorIf(t, writes.Load() != c.writes, "%d writes, want %d", writes.Load(), c.writes)
 		})
 	}
 }

@@ -170,9 +170,6 @@ func (tr *trial) end() {
 	tr.served.Wait()
 }
 
-// CloseIdleConnections is for closeIdle.
-func (tr *trial) CloseIdleConnections() { closeIdle(tr.RoundTripper) }
-
 // start makes a transport, http.Transport for a judge and else ferry's, and has serve play its server.
 func (l *link) start(t *testing.T, judge bool, serve func(net.Conn)) *trial {
 	t.Helper()
@@ -348,7 +345,9 @@ func TestSplitAndCut(t *testing.T) {
 
 // TestCutOnTheNetwork cuts some answers as TestSplitAndCut does, with a system's own connections.
 func TestCutOnTheNetwork(t *testing.T) {
-	long(t, "some thousand connections")
+	if testing.Short() {
+		t.Skip("long: some thousand connections")
+	}
 	plain, secure := newLink(t, overTCP(t), false), newLink(t, overTCP(t), true)
 	for _, name := range []string{"a length", "trailers", "1xx before"} {
 		for n := range len(good[name]) {

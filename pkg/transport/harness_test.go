@@ -91,13 +91,6 @@ func must(err error) {
 	}
 }
 
-func long(t *testing.T, why string) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("long: " + why)
-	}
-}
-
 // request is a prompt to a target.
 func request(t *testing.T, target string, prompt io.Reader) *http.Request {
 	t.Helper()

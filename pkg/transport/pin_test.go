@@ -201,34 +201,35 @@ func TestLook(t *testing.T) {
 func TestPinsBeforeAByte(t *testing.T) {
 	ca := privateCA(t)
 	s := tlsSink(t, ca.config())
-	var after atomic.Int64
+	var writes, bytes atomic.Int64
 	rt := build(t, Options{
 		Target: mustURL(t, "https://"+s.address), TLS: TLS{CA: ca.file}, Pins: []guard.Pin{{}},
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-			return &countedConn{Conn: conn, after: &after}, err
+			return countedConn{conn, &writes, &bytes}, err
 		},
 	})
 	config := rt.tls
 	check := config.VerifyConnection
 	config.VerifyConnection = func(state tls.ConnectionState) error {
-		after.Store(0)
+		bytes.Store(0)
 		return check(state)
 	}
 	r := request(t, "https://"+s.address, body(strings.Repeat("the prompt", 1000)))
 	_, err := rt.RoundTrip(r)
 	refused(t, err, s.address, "its certificate has none of the pinned keys", "")
-	if n := after.Load(); n == 0 || n > 64 {
-		t.Errorf("%d bytes were written after the check, want 1 to 64: an alert has two and its record's frame", n)
-	}
+	n := bytes.Load()
+	errorIf(t, n == 0 || n > 64, "%d bytes were written after the check, want 1 to 64: an alert has two and its record's frame", n)
 }
 
+// countedConn counts what is written to it.
 type countedConn struct {
 	net.Conn
-	after *atomic.Int64
+	writes, bytes *atomic.Int64
 }
 
-func (c *countedConn) Write(p []byte) (int, error) {
-	c.after.Add(int64(len(p)))
+func (c countedConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	c.bytes.Add(int64(len(p)))
 	return c.Conn.Write(p)
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -147,9 +148,7 @@ func TestPlainHTTPThroughAProxy(t *testing.T) {
 	via.User = url.UserPassword("user", "hunter2")
 	_, text, err := post(t, Options{Target: mustURL(t, target.URL+"/v1"), Proxy: via, ConnectTimeout: time.Minute})
 	errorIf(t, err != nil || text != "/v1|", "%q, %v; the proxy's password is the proxy's alone", text, err)
-	if seen := p.seen(); len(seen) != 1 || seen[0] != "POST "+target.URL+"/v1" {
-		t.Errorf("the proxy saw %q, want one request of it", seen)
-	}
+	errorIf(t, !slices.Equal(p.seen(), []string{"POST " + target.URL + "/v1"}), "the proxy saw %q, want one request of it", p.seen())
 	via.User = nil
 	_, _, err = post(t, Options{Target: mustURL(t, target.URL+"/v1"), Proxy: via, ConnectTimeout: time.Minute})
 	ofProxy(t, "no password", err, "the proxy "+via.String()+" answered 407 Proxy Authentication Required", "it wants a user and a password")
@@ -167,12 +166,9 @@ func TestCONNECT(t *testing.T) {
 	if _, text, err := post(t, o); err != nil || text != "TLS 1.3 "+address+" the prompt" {
 		t.Errorf("%q, %v", text, err)
 	}
-	if seen := p.seen(); len(seen) != 1 || seen[0] != "CONNECT "+address {
-		t.Errorf("the proxy saw %q, want one request of it", seen)
-	}
-	if text := fmt.Sprint(p.header); strings.Contains(text, "prompt") {
-		t.Errorf("the proxy saw %s, want nothing of the request", text)
-	}
+	errorIf(t, !slices.Equal(p.seen(), []string{"CONNECT " + address}), "the proxy saw %q, want one request of it", p.seen())
+	header := fmt.Sprint(p.header)
+	errorIf(t, strings.Contains(header, "prompt"), "the proxy saw %s, want nothing of the request", header)
 
 	o.Proxy.User = url.UserPassword("user", "wrong")
 	_, _, err := post(t, o)

@@ -9,17 +9,10 @@ import (
 // TestNetworkErrors has the system refuse a connection, reset one and end a wait: ferry knows each, by the same words
 // everywhere.
 func TestNetworkErrors(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	address := listener.Addr().String()
-	dialed, err := net.Dial("tcp", address)
+	dialed, accepted, err := overTCP(t)()
 	check(t, err)
 	defer dialed.Close()
-	accepted, err := listener.Accept()
-	check(t, err)
-	check(t, listener.Close())
-
-	_, err = net.Dial("tcp", address)
+	_, err = net.Dial("tcp", unused(t))
 	errorIf(t, err == nil || Innermost(err).Error() != "connection refused" || IsReset(err) || IsTimeout(err),
 		"a closed port: got %v, want %q, neither a reset nor a timeout", err, "connection refused")
 

@@ -183,13 +183,9 @@ func TestRealLimits(t *testing.T) {
 	}
 }
 
-// nothing is a reader that never gives anything and never ends.
-type nothing struct{}
-
-func (nothing) Read([]byte) (int, error) { return 0, nil }
-
+// TestNoProgress has a reader that never gives anything and never ends.
 func TestNoProgress(t *testing.T) {
-	if _, err := newEventReader(nothing{}).Next(); !errors.Is(err, io.ErrNoProgress) {
+	if _, err := newEventReader(iotest.ErrReader(nil)).Next(); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("got %v, want no progress", err)
 	}
 }
