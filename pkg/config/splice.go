@@ -136,7 +136,7 @@ func (d *doc) end(n *yaml.Node, indent int) int {
 		off = quoteEnd(d.src, off)
 	case n.Kind == yaml.ScalarNode:
 		off = d.blockEnd(off, indent)
-	case n.Style&yaml.FlowStyle != 0 && off < len(d.src) && strings.IndexByte("[{", d.src[off]) >= 0: // not of [a: b] the map
+	case n.Style&yaml.FlowStyle != 0 && off < len(d.src) && strings.IndexByte("[{", d.src[off]) >= 0: // the map in [a: b] has none
 		off = d.skip(d.lastIn(n, indent), " \t\r\n,")
 		d.lost = d.lost || off >= len(d.src) || strings.IndexByte("]}", d.src[off]) < 0
 		off++

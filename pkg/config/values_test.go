@@ -164,7 +164,6 @@ func TestResolveErrors(t *testing.T) {
 }
 
 func TestModelAndTokens(t *testing.T) {
-	base := []string{"ANTHROPIC_MODEL", "env-direct"}
 	f := mustParse(t, `
 nodes:
   plain: {url: https://h}
@@ -191,14 +190,11 @@ nodes:
 		{"demo", "", "", "claude-haiku-5-5", 4096},
 	}
 	for _, tt := range tests {
-		flags, env := map[string]string{}, base
+		flags := map[string]string{}
 		if tt.flag != "" {
 			flags["model"] = tt.flag
 		}
-		if tt.env != "" {
-			env = append([]string{"FERRY_MODEL", tt.env}, base...)
-		}
-		v := mustResolve(t, f, vars(env...), flags)
+		v := mustResolve(t, f, vars("ANTHROPIC_MODEL", "env-direct", "FERRY_MODEL", tt.env), flags)
 		n := mustSelect(t, v, tt.node)
 		if err := n.CheckModel(); err != nil || n.Model != tt.model || n.MaxTokens != tt.tokens {
 			t.Errorf("%+v: got %q, %d, %v", tt, n.Model, n.MaxTokens, err)

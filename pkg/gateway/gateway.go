@@ -249,13 +249,9 @@ func routesOf(api wire.API) []route {
 	return routes
 }
 
-// find gives the route of a permission.
-func find(routes []route, permission string) (route, bool) {
-	i := slices.IndexFunc(routes, func(r route) bool { return r.Permission == permission })
-	if i < 0 {
-		return route{}, false
-	}
-	return routes[i], true
+// find gives the place of a permission's route, -1 where there is none.
+func find(routes []route, permission string) int {
+	return slices.IndexFunc(routes, func(r route) bool { return r.Permission == permission })
 }
 
 // addRoutes keeps the routes that some role has: the others need not be there.
@@ -264,7 +260,7 @@ func (p *plan) addRoutes() *config.Error {
 	routes := routesOf(p.Nodes[0].API)
 	for _, role := range p.Roles {
 		for _, name := range role.Permissions {
-			if _, ok := find(routes, name); !ok {
+			if find(routes, name) < 0 {
 				return p.Fault("roles."+role.Name+"/"+name,
 					"the permission "+name+" is for another API than "+p.Nodes[0].Name+" speaks", "")
 			}

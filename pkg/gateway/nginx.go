@@ -95,8 +95,8 @@ func (p *plan) temp() string {
 func (p *plan) permissions() (out string) {
 	for _, role := range p.Roles {
 		for _, permission := range role.Permissions {
-			r, _ := find(p.Routes, permission)
-			out += lines(fmt.Sprintf(`"%s:%s:%s" 1;`, role.Name, r.Method, permission))
+			method := p.Routes[find(p.Routes, permission)].Method
+			out += lines(fmt.Sprintf(`"%s:%s:%s" 1;`, role.Name, method, permission))
 		}
 	}
 	return out

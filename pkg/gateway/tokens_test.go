@@ -89,9 +89,7 @@ func TestTokensRefused(t *testing.T) {
 			check(t, os.WriteFile(store.Path, []byte(Mark+tt.lines), 0o600))
 			_, err := store.List()
 			if tt.want == "" {
-				if err != nil {
-					t.Error(err)
-				}
+				check(t, err)
 				return
 			}
 			if err == nil || err.Error() != store.Path+tt.want {
