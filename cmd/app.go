@@ -36,6 +36,8 @@ type app struct {
 	// writing keeps the lines of standard error apart, with those that are drawn again and again, live.
 	writing sync.Mutex
 	live    term.Live
+	// open says that the last line of standard error is one of reasoning which has not ended.
+	open bool
 	// stopSilence ends what is shown of a wait, and silent is called before that is shown.
 	stopSilence atomic.Pointer[func()]
 	silent      func()
@@ -85,7 +87,16 @@ func (a *app) tell(text string) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	a.live.Clear()
+	a.endLine()
 	_, _ = io.WriteString(a.err, text)
+}
+
+// endLine ends a line that is open. Its caller has locked writing.
+func (a *app) endLine() {
+	if a.open {
+		_, _ = io.WriteString(a.err, "\n")
+		a.open = false
+	}
 }
 
 // indented sets the lines of a text in, but for the first: what a server or a model said begins no line that could be

@@ -25,7 +25,6 @@ type outputStage struct {
 	attempts int  // at most, of one node
 	render   bool // Markdown is styled on a terminal
 	keep     bool // the whole text of a stream is wanted at its end
-	thought  bool // the last line of standard error is reasoning, and still open
 	next     client.Doer
 }
 

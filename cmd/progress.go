@@ -65,6 +65,9 @@ func (a *app) draw(lines []string) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
 	a.live.Stream = a.err
+	if lines != nil {
+		a.endLine()
+	}
 	a.live.Draw(lines)
 }
 

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bytes"
+	"io"
 	"strings"
 
 	"ferry/pkg/client"
@@ -101,29 +102,32 @@ func (p *textPrinter) Delta(d wire.Delta) error {
 	return nil
 }
 
-// think shows reasoning, dimmed.
+// think shows reasoning, dimmed, on a line of its own that stays open.
 func (p *textPrinter) think(masked []byte) {
 	if len(masked) == 0 {
 		return
 	}
-	p.stage.endSilence()
+	a := p.stage.app
+	a.endSilence()
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	a.live.Clear()
 	shown := indented(text.Visible(string(masked)), 2)
-	if !p.stage.thought {
+	if !a.open {
 		shown = "  " + shown
 	}
-	p.stage.thought = true
-	if !p.stage.err.Plain {
+	if !a.err.Plain {
 		shown = "\x1b[2m" + shown + "\x1b[22m"
 	}
-	p.stage.tell(shown)
+	_, _ = io.WriteString(a.err, shown)
+	a.open = true
 }
 
 // endThought ends the line of the reasoning.
 func (p *textPrinter) endThought() {
-	if p.stage.thought {
-		p.stage.tell("\n")
-		p.stage.thought = false
-	}
+	p.stage.writing.Lock()
+	defer p.stage.writing.Unlock()
+	p.stage.endLine()
 }
 
 // add takes masked text. Line ends at its end wait: standard output ends in exactly one.
