@@ -19,11 +19,8 @@ func (e *Error) Hint() string {
 	const unsent = "nothing was sent"
 	hint := e.hint
 	var hinted interface{ Hint() string }
-	switch {
-	case errors.As(e.Err, &hinted):
+	if errors.As(e.Err, &hinted) {
 		hint = hinted.Hint()
-	case e.Class == Usage:
-		hint = "leave the system prompt out, or ask a node that speaks messages or chat"
 	}
 	switch {
 	case !e.Unsent || strings.Contains(hint, unsent):

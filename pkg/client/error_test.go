@@ -157,6 +157,7 @@ func TestMessagesWithoutACall(t *testing.T) {
 			"llama: refused", "is the server running? --retry-policy retry-after tries again when no answer comes",
 		},
 		{Endpoint{}, &Error{GaveUp: true, Err: errors.New("x")}, "gave up after 1 attempt: x", ""},
+		{Endpoint{}, &Error{Class: Usage, Err: errors.New("x")}, "x", ""},
 		{Endpoint{}, &Error{Class: Timeout, Err: &DeadlineError{Timeout: time.Minute}}, "no whole answer within the timeout of 1m0s", "--timeout allows more time"},
 		{Endpoint{Name: "n\x1b[2J"}, &Error{Err: errors.New("\u202ex")}, `n\x1b[2J: \u202ex`, ""},
 	}
