@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,9 +22,6 @@ type rawNode struct {
 	url                   string
 	connections, requests atomic.Int64
 	over                  chan struct{} // closed when the test is over
-
-	mu      sync.Mutex
-	prompts []string // as they came
 }
 
 // newRawNode serves each connection with serve, which is told its number, from 1. At is another address to listen at.
@@ -75,13 +71,6 @@ func newPromptNode(t *testing.T, serve func(n, k int64, c *rawConn, prompt strin
 	}, at...)
 }
 
-// asked are the prompts that came whole, sorted.
-func (s *rawNode) asked() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Sorted(slices.Values(s.prompts))
-}
-
 type rawConn struct {
 	*net.TCPConn
 	in   *bufio.Reader
@@ -109,9 +98,6 @@ func (c *rawConn) request() (prompt string, ok bool) {
 		return "", false
 	}
 	_, _ = io.Copy(io.Discard, r.Body)
-	c.node.mu.Lock()
-	defer c.node.mu.Unlock()
-	c.node.prompts = append(c.node.prompts, asked.Prompt)
 	return asked.Prompt, true
 }
 

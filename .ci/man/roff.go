@@ -82,7 +82,7 @@ func (b *roff) text(text string) {
 			}
 		case setOut:
 			for k, line := range lines { // a paragraph of a page is one line
-				lines[k] = term.Wrap(line, 78, len(line)-len(strings.TrimLeft(line, " ")))
+				lines[k] = term.Wrap(line, 71, len(line)-len(strings.TrimLeft(line, " ")))
 			}
 			b.verbatim(strings.Join(lines, "\n"))
 		default:
