@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"ferry/pkg/guard"
@@ -59,7 +60,9 @@ func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 // exchange sends the request and reads the whole body; err is set where it was cut. Without a reply resp is nil and the
 // attempt says why.
 func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attempt) (resp *http.Response, read []byte, err error) {
-	defer s.show(call, attempt)()
+	if s.OnStart != nil {
+		defer s.show(call, attempt)()
+	}
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	resp = s.send(ctx, call, attempt)
@@ -180,12 +183,12 @@ func (a *Attempt) describe(ended time.Time) {
 	t := a.trace
 	a.Phases = Phases{DNS: t.DNS, Connect: t.Connect, TLS: t.TLS}
 	if !t.First.IsZero() && !ended.IsZero() {
-		if wrote := t.Wrote(); !wrote.IsZero() {
-			a.Phases.Wait = max(0, t.First.Sub(wrote)) // a server may answer before it has read all
+		if wrote := t.Wrote.Load(); wrote != nil {
+			a.Phases.Wait = max(0, t.First.Sub(*wrote)) // a server may answer before it has read all
 		}
 		a.Phases.Transfer = ended.Sub(t.First)
 	}
-	a.Remote, a.Reused, a.Held, a.HTTP3, a.Handshakes = t.Remote, t.Reused, t.Held, t.HTTP3, t.Handshakes()
+	a.Remote, a.Reused, a.Held, a.HTTP3, a.Handshakes = t.Remote, t.Reused, t.Held, t.HTTP3, int(t.Handshakes.Load())
 	if t.TLSVersion != 0 {
 		a.TLS = tls.VersionName(t.TLSVersion)
 	}
@@ -442,4 +445,39 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) {
 		}
 		*quote = body
 	}
+}
+
+// Underway is an attempt that has not ended, for a display. Another goroutine may ask for its phase.
+type Underway struct {
+	Node string
+	// Number counts the attempts from 1, and Attempts is how many there may be.
+	Number, Attempts int
+	// Stream says that the answer comes piece by piece. Idle is then the longest that nothing may come.
+	Stream bool
+	Idle   time.Duration
+	// Most is the time that the attempt has, 0 for any.
+	Most time.Duration
+
+	trace atomic.Pointer[transport.Trace]
+}
+
+// Phase is how far the request has come.
+func (u *Underway) Phase() transport.Phase {
+	if trace := u.trace.Load(); trace != nil {
+		return trace.Phase()
+	}
+	return transport.Resolving
+}
+
+// show tells OnStart, which is not nil, of an attempt that begins; the function is to be called when it has ended.
+func (s *attemptStage) show(call *Call, attempt *Attempt) (ended func()) {
+	e := call.Endpoint
+	if !call.Deadline.IsZero() && attempt.most == 0 {
+		attempt.most = call.Deadline.Sub(attempt.Started)
+	}
+	attempt.underway = &Underway{
+		Node: e.Name, Number: attempt.Number, Attempts: e.Rule.Attempts, Stream: call.Sink != nil,
+		Idle: e.IdleTimeout, Most: attempt.most,
+	}
+	return s.OnStart(attempt.underway)
 }

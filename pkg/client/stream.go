@@ -34,7 +34,9 @@ type sinkError struct{ error }
 
 // stream hands the sink what arrives as it arrives. The answer is whole only when its terminal event came.
 func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt) (wire.Answer, []byte) {
-	defer s.show(call, attempt)()
+	if s.OnStart != nil {
+		defer s.show(call, attempt)()
+	}
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	timeout := call.Endpoint.IdleTimeout

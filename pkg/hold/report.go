@@ -39,7 +39,7 @@ type report struct {
 func reportOf(t *transport.Trace, err error) report {
 	return report{
 		DNS: t.DNS, Connect: t.Connect, TLS: t.TLS, Remote: t.Remote, TLSVersion: t.TLSVersion, HTTP3: t.HTTP3,
-		Reused: t.Reused, Handshakes: t.Handshakes(), Answered: !t.First.IsZero(), Fault: faultOf(err),
+		Reused: t.Reused, Handshakes: int(t.Handshakes.Load()), Answered: !t.First.IsZero(), Fault: faultOf(err),
 	}
 }
 
@@ -54,7 +54,7 @@ func readReport(resp *http.Response) (r report, ok bool) {
 func (r report) tell(t *transport.Trace) {
 	t.DNS, t.Connect, t.TLS = r.DNS, r.Connect, r.TLS
 	t.Remote, t.TLSVersion, t.HTTP3, t.Reused, t.Held = r.Remote, r.TLSVersion, r.HTTP3, r.Reused, true
-	t.Begun(r.Handshakes)
+	t.Handshakes.Add(int64(r.Handshakes))
 	if r.Fault != nil && !r.Answered {
 		t.First = time.Time{} // what came was the holder's
 	}

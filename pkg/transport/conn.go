@@ -21,7 +21,7 @@ import (
 type conn struct {
 	net.Conn // over TLS where the node is reached over TLS
 	under    *socket
-	in       *bufio.Reader
+	in       *bufio.Reader // nil before the first request
 	out      *bufio.Writer
 	inbound  inbound
 	proxy    *Options // of a proxy that is sent whole URLs, nil where the request goes to the node
@@ -30,18 +30,6 @@ type conn struct {
 	// has said that it takes it (100 Continue, RFC 9110 section 10.1.1); until then nothing was sent.
 	expect time.Duration
 	facts
-}
-
-func (o Options) newConn(c net.Conn, under *socket) *conn {
-	made := &conn{Conn: c, under: under, now: o.Now, expect: o.Expect, facts: facts{remote: c.RemoteAddr().String()}}
-	made.inbound.from = c
-	made.forget()
-	return made
-}
-
-// forget leaves the buffers, which have parts of a request and of its answer, to the garbage collector.
-func (c *conn) forget() {
-	c.in, c.out = bufio.NewReaderSize(&c.inbound, bufferSize), bufio.NewWriterSize(c.Conn, bufferSize)
 }
 
 // bufferSize is how much of a request is written at once, and of an answer read.
@@ -73,7 +61,7 @@ func (i *inbound) Read(p []byte) (int, error) {
 // request. Such bytes would be taken for the next answer. What TLS says between two requests, such as a session ticket,
 // is read here.
 func (c *conn) unused() bool {
-	if c.in.Buffered() > 0 {
+	if c.in != nil && c.in.Buffered() > 0 {
 		return false
 	}
 	c.under.noWait = true
@@ -119,6 +107,9 @@ func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, err
 	}
 	x := &exchange{conn: c, keep: keep, request: r, trace: TraceOf(ctx), wrote: make(chan error, 1)}
 	x.stop = context.AfterFunc(ctx, func() { c.under.Close() })
+	if c.in == nil {
+		c.in, c.out = bufio.NewReaderSize(&c.inbound, bufferSize), bufio.NewWriterSize(c.Conn, bufferSize)
+	}
 	c.inbound.left = MaxHeader
 	c.under.handed.Store(0)
 	c.under.sent.Store(0)
@@ -142,22 +133,17 @@ func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, err
 		return nil, x.failure(err)
 	}
 	c.inbound.left = -1
-	return x.answer(resp)
-}
-
-// answer readies an answer for its reader: its end frees the connection.
-func (x *exchange) answer(resp *http.Response) (*http.Response, error) {
 	if resp.Close || resp.StatusCode < 200 {
 		x.keep = nil
 	}
-	if secured, ok := x.Conn.(*tls.Conn); ok {
+	if secured, ok := c.Conn.(*tls.Conn); ok {
 		state := secured.ConnectionState()
 		resp.TLS = &state
 	}
 	switch {
-	case resp.StatusCode == http.StatusProxyAuthRequired && x.proxy != nil:
+	case resp.StatusCode == http.StatusProxyAuthRequired && c.proxy != nil:
 		x.end(false)
-		return nil, x.proxy.refusedByProxy(resp)
+		return nil, c.proxy.refusedByProxy(resp)
 	case resp.StatusCode == http.StatusSwitchingProtocols:
 		// Its body is the bare connection, which no deadline would end. Another protocol was not asked for.
 		x.end(false)
@@ -165,7 +151,7 @@ func (x *exchange) answer(resp *http.Response) (*http.Response, error) {
 	case resp.Body == http.NoBody:
 		x.end(true)
 	default:
-		resp.Body = &answerBody{ReadCloser: resp.Body, exchange: x}
+		resp.Body = &answerBody{ReadCloser: resp.Body, exchange: x} // whose end frees the connection
 	}
 	return resp, nil
 }
@@ -186,7 +172,9 @@ func (x *exchange) write() {
 		err = failed // net/http calls it an error of the body
 	}
 	if err == nil {
-		x.trace.written(x.now())
+		at := x.now()
+		x.trace.Wrote.Store(&at)
+		x.trace.reach(Waiting)
 	}
 	x.wrote <- err
 	switch {
@@ -241,32 +229,27 @@ func (g *gate) Read(p []byte) (int, error) {
 
 var errNotTaken = errors.New("the request was not taken")
 
-// look notes, when an answer's first byte has come, how much of the request the server has. Every answer acknowledges the
-// bytes of its request, so one that leaves some unacknowledged was sent before: it refuses a request that was not read,
-// or it belongs to no request.
-func (x *exchange) look() {
-	x.trace.answered(x.now())
-	if !x.under.acknowledges {
-		return
-	}
-	missing := int64(unacknowledgedBy(x.under.raw))
-	x.beforeWhole = missing > 0 || x.under.handed.Load() < x.request.ContentLength
-	x.beforeAny = missing > 0 && missing >= x.under.sent.Load()
-}
-
 // EarlyError is an answer that came before the server had the request: it may belong to another one.
 type EarlyError struct{}
 
 func (*EarlyError) Error() string { return "an answer came before the server had the request" }
 
 // readHeader reads the answer's header, past those of status 1xx (RFC 9110 section 15.2). All of them count against
-// MaxHeader.
+// MaxHeader. When the first byte has come it notes how much of the request the server has: every answer acknowledges the
+// bytes of its request, so one that leaves some unacknowledged was sent before. It refuses a request that was not read, or
+// it belongs to no request.
 func (x *exchange) readHeader() (*http.Response, error) {
 	for {
 		if _, err := x.in.Peek(1); err != nil {
 			return nil, err
 		}
-		x.look()
+		x.trace.First = x.now()
+		x.trace.reach(Receiving)
+		if x.under.acknowledges {
+			missing := int64(unacknowledgedBy(x.under.raw))
+			x.beforeWhole = missing > 0 || x.under.handed.Load() < x.request.ContentLength
+			x.beforeAny = missing > 0 && missing >= x.under.sent.Load()
+		}
 		if x.gate != nil {
 			_ = x.under.SetReadDeadline(time.Time{}) // of a closed connection the read says so itself
 		}
@@ -319,27 +302,18 @@ func (x *exchange) end(whole bool) {
 		x.under.Close()
 		return
 	}
-	if x.keep != nil && x.in.Buffered() == 0 && x.written() {
-		x.served++
-		x.keep(x.conn)
-		return
+	if x.keep != nil && x.in.Buffered() == 0 {
+		select {
+		case err := <-x.wrote:
+			if err == nil {
+				x.served++
+				x.keep(x.conn)
+				return
+			}
+		case <-time.After(writeEnd):
+		}
 	}
 	x.Close()
-}
-
-// written reports whether the whole request was written. It may wait for that for a moment.
-func (x *exchange) written() bool {
-	select {
-	case err := <-x.wrote:
-		return err == nil
-	default:
-	}
-	select {
-	case err := <-x.wrote:
-		return err == nil
-	case <-time.After(writeEnd):
-		return false
-	}
 }
 
 // writeEnd is how long a request may still be being written when its answer has ended.
@@ -416,18 +390,6 @@ type socket struct {
 	joins bool
 	last  []byte // that flight
 }
-
-func newSocket(c net.Conn) *socket {
-	s := &socket{Conn: c}
-	if under, ok := c.(syscall.Conn); ok {
-		s.raw, _ = under.SyscallConn() // nil of a closed connection, whose use fails
-		_, s.acknowledges = c.(*net.TCPConn)
-	}
-	return s
-}
-
-// NetConn is the connection itself.
-func (s *socket) NetConn() net.Conn { return s.Conn }
 
 func (s *socket) Write(p []byte) (int, error) {
 	if s.joins && endsHandshake(p) {

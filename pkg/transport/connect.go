@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"ferry/pkg/guard"
@@ -20,30 +21,38 @@ import (
 	"golang.org/x/net/proxy"
 )
 
-// connect makes a connection on which a request can be written at once. The connect timeout bounds all of it: the name, TCP,
-// the proxy, TLS and the pins. The context's trace is told what they took. config is nil where the node is not reached
-// over TLS.
-func (o Options) connect(ctx context.Context, config *tls.Config) (ready, error) {
-	var end time.Time
+// connect makes a connection on which a request with so long a body can be written at once. The connect timeout bounds all
+// of it: the name, TCP, the proxy, TLS and the pins. The context's trace is told what they took.
+func (t *Transport) connect(ctx context.Context, length int64) (ready, error) {
+	o := t.options
+	t.mu.Lock()
+	if o.HTTP3 == TryHTTP3 && (length > largeForHTTP3 || t.noUDP) {
+		o.HTTP3 = NoHTTP3
+	}
+	t.mu.Unlock()
+	outer, end := ctx, time.Time{}
 	if o.ConnectTimeout > 0 {
 		end = time.Now().Add(o.ConnectTimeout)
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, end, o.TooLate())
+		ctx, cancel = context.WithDeadline(ctx, end)
 		defer cancel()
 	}
 	trace, started := TraceOf(ctx), o.Now()
-	made, err := o.choose(ctx, config)
+	made, err := o.choose(ctx, t.tls)
 	switch {
 	case err == nil:
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case !end.IsZero() && IsTimeout(err) && !time.Now().Before(end):
-		return nil, o.TooLate() // a deadline of the connection ran out a moment before that of the context
+	case outer.Err() != nil:
+		return nil, context.Cause(outer)
+	case ctx.Err() != nil, !end.IsZero() && IsTimeout(err) && !time.Now().Before(end):
+		return nil, o.TooLate() // a deadline of the connection can run out a moment before that of the context
 	default:
 		return nil, err
 	}
 	began := started.Add(trace.DNS)
 	about := made.about()
+	if o.HTTP3 == TryHTTP3 && !about.http3 {
+		t.blockUDP()
+	}
 	if !about.tcp.IsZero() {
 		trace.Connect = about.tcp.Sub(began)
 		began = about.tcp
@@ -54,14 +63,10 @@ func (o Options) connect(ctx context.Context, config *tls.Config) (ready, error)
 	return made, nil
 }
 
-// choose makes the connection by the protocols of the options.
+// choose makes the connection by the protocols of the options. config is nil where the node is not reached over TLS.
 func (o Options) choose(ctx context.Context, config *tls.Config) (ready, error) {
 	tcp := func(ctx context.Context, at netip.AddrPort, step func(time.Duration)) (ready, error) {
-		made, err := o.byTCP(ctx, config, at, step)
-		if err != nil {
-			return nil, err // not a nil *conn in an interface
-		}
-		return made, nil
+		return o.byTCP(ctx, config, at, step)
 	}
 	if o.Dial != nil {
 		TraceOf(ctx).reach(Connecting)
@@ -96,13 +101,7 @@ func (o Options) firstOf(ctx context.Context, addresses []netip.AddrPort, quic, 
 	byQUIC, byTCP := make(chan end), make(chan end)
 	start := func(do handshake, ends chan end) {
 		conn, err := o.race(ctx, addresses, do)
-		select {
-		case ends <- end{conn, err}:
-		case <-ctx.Done():
-			if err == nil {
-				conn.Close()
-			}
-		}
+		end{conn, err}.to(ctx, ends)
 	}
 	go start(quic, byQUIC)
 	late := time.NewTimer(tcpAfter)
@@ -128,44 +127,20 @@ func (o Options) firstOf(ctx context.Context, addresses []netip.AddrPort, quic, 
 	}
 }
 
-// hop is the host and port that ferry itself connects to: the node's or its proxy's.
-func (o Options) hop() string {
-	if o.Proxy != nil {
-		return o.Proxy.Host
-	}
-	return hostPort(o.Target)
-}
-
-func (o Options) hopHost() string {
-	if o.Proxy != nil {
-		return o.Proxy.Hostname()
-	}
-	return o.Target.Hostname()
-}
-
-// lookUp finds the addresses of the hop.
-func (o Options) lookUp(ctx context.Context) ([]netip.AddrPort, error) {
+// lookUp finds the addresses of the node, or of its proxy, in the order in which they are tried: as the system sorts them
+// (RFC 6724), the two families in turn, so that a dead one costs one step (RFC 8305).
+func (o Options) lookUp(ctx context.Context) (all []netip.AddrPort, err error) {
 	trace, started := TraceOf(ctx), o.Now()
-	addresses, err := o.addresses(ctx)
-	if err != nil {
-		if o.Proxy != nil && ctx.Err() == nil {
-			err = o.proxyError(err)
-		}
-		return nil, err
+	hop := hostPort(o.Target)
+	if o.Proxy != nil {
+		hop = o.Proxy.Host
+		defer func() {
+			if err != nil && ctx.Err() == nil {
+				err = o.proxyError(err)
+			}
+		}()
 	}
-	if _, err := netip.ParseAddr(o.hopHost()); err != nil {
-		trace.DNS = o.Now().Sub(started)
-		for _, at := range addresses {
-			trace.Addresses = append(trace.Addresses, at.Addr())
-		}
-	}
-	return addresses, nil
-}
-
-// addresses are those of the hop in the order in which they are tried: as the system sorts them (RFC 6724), the two
-// families in turn, so that a dead one costs one step (RFC 8305).
-func (o Options) addresses(ctx context.Context) ([]netip.AddrPort, error) {
-	host, portText, err := net.SplitHostPort(o.hop())
+	host, portText, err := net.SplitHostPort(hop)
 	if err != nil {
 		return nil, err
 	}
@@ -189,10 +164,15 @@ func (o Options) addresses(ctx context.Context) ([]netip.AddrPort, error) {
 			second = append(second, at)
 		}
 	}
-	var all []netip.AddrPort
 	for n := range max(len(first), len(second)) {
 		all = append(all, first[min(n, len(first)):min(n+1, len(first))]...)
 		all = append(all, second[min(n, len(second)):min(n+1, len(second))]...)
+	}
+	if _, err := netip.ParseAddr(host); err != nil { // a name was looked up
+		trace.DNS = o.Now().Sub(started)
+		for _, at := range all {
+			trace.Addresses = append(trace.Addresses, at.Addr())
+		}
 	}
 	return all, nil
 }
@@ -203,19 +183,18 @@ func idleProbe() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 4 * time.Second, Count: 4}
 }
 
-// byTCP makes one connection for HTTP/1.1 by one address of the hop.
-func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPort, step func(time.Duration)) (*conn, error) {
-	if at.Addr().IsLoopback() {
-		step(0) // loopback loses nothing
-	} else {
-		step(lateTCP)
-	}
+// byTCP makes one connection for HTTP/1.1 by one address of the node or its proxy.
+func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPort, step func(time.Duration)) (ready, error) {
 	started := time.Now()
 	tcp, err := o.dial(ctx, at)
 	if err != nil {
 		return nil, err
 	}
-	through := newSocket(tcp)
+	through := &socket{Conn: tcp}
+	if system, ok := tcp.(syscall.Conn); ok {
+		through.raw, _ = system.SyscallConn() // nil of a closed connection, whose use fails
+		_, through.acknowledges = tcp.(*net.TCPConn)
+	}
 	under := net.Conn(through)
 	if o.Proxy != nil {
 		step(o.lateProxy(at))
@@ -228,33 +207,30 @@ func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPor
 			return nil, err
 		}
 	}
-	connected := o.Now()
-	if config == nil {
-		made := o.newConn(under, through)
-		made.tcp = connected
-		if o.Proxy != nil && !o.socks() {
-			made.proxy = &o
+	made := &conn{Conn: under, under: through, now: o.Now, expect: o.Expect}
+	made.remote, made.tcp = under.RemoteAddr().String(), o.Now()
+	if config != nil {
+		TraceOf(ctx).reach(Securing)
+		late := o.lateTLS(at, time.Since(started))
+		step(late)
+		through.heard = func() { step(late) } // a handshake may have two round trips
+		through.joins = o.Proxy == nil
+		client, err := o.secure(ctx, config, under)
+		through.joins, through.heard = false, nil
+		if err != nil {
+			_ = through.release() // what is wrong, which the node may log
+			through.Close()
+			return nil, err
 		}
-		return made, nil
+		made.Conn, made.ready, made.tlsVersion = client, o.Now(), client.ConnectionState().Version
+	} else if o.Proxy != nil && !o.socks() {
+		made.proxy = &o
 	}
-	TraceOf(ctx).reach(Securing)
-	late := o.lateTLS(at, time.Since(started))
-	step(late)
-	through.heard = func() { step(late) } // a handshake may have two round trips
-	through.joins = o.Proxy == nil
-	client, err := o.secure(ctx, config, under)
-	through.joins, through.heard = false, nil
-	if err != nil {
-		_ = through.release() // what is wrong, which the node may log
-		through.Close()
-		return nil, err
-	}
-	made := o.newConn(client, through)
-	made.tcp, made.ready, made.tlsVersion = connected, o.Now(), client.ConnectionState().Version
+	made.inbound.from = made.Conn
 	return made, nil
 }
 
-// dial connects to one address of the hop, or to the node inside this process.
+// dial connects to one address of the node or its proxy, or to the node inside this process.
 func (o Options) dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) {
 	if o.Dial != nil {
 		return o.Dial(ctx, "tcp", hostPort(o.Target))
@@ -371,9 +347,6 @@ type proxyConn struct {
 	net.Conn
 	via peer
 }
-
-// NetConn is the connection to the proxy, under its TLS.
-func (c proxyConn) NetConn() net.Conn { return c.Conn.(*tls.Conn).NetConn() }
 
 func (c proxyConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)

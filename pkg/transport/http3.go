@@ -39,8 +39,6 @@ const (
 	// over TCP and over HTTP/3 (TestPathSize): 1.93 and 1.20 with 8 KiB, 2.15 and 1.09 with 16, 2.14 and 1.24 with 32, 2.50
 	// and 1.75 with 64, 2.93 and 3.16 with 128.
 	largeForHTTP3 = 96 << 10
-	// lateQUIC is when the answer to a first packet is late.
-	lateQUIC = lateTCP
 	// deadQUIC is how long a connection may be without a packet. Probes go out in half of it (see idleProbe).
 	deadQUIC = 30 * time.Second
 )
@@ -55,12 +53,7 @@ type http3Conn struct {
 }
 
 // byQUIC makes one connection for HTTP/3 by one address of the node.
-func (o Options) byQUIC(ctx context.Context, config *tls.Config, at netip.AddrPort, step func(time.Duration)) (ready, error) {
-	if at.Addr().IsLoopback() {
-		step(0)
-	} else {
-		step(lateQUIC)
-	}
+func (o Options) byQUIC(ctx context.Context, config *tls.Config, at netip.AddrPort, _ func(time.Duration)) (ready, error) {
 	conn, err := quic.DialAddr(ctx, at.String(), config, &quic.Config{
 		HandshakeIdleTimeout: time.Hour, // the connect timeout bounds it
 		MaxIdleTimeout:       deadQUIC,
@@ -92,7 +85,8 @@ func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response
 		WroteHeaders: func() { begun.Store(true) },
 	})))
 	if err == nil {
-		trace.answered(c.now())
+		trace.First = c.now()
+		trace.reach(Receiving)
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -125,7 +119,9 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read.Add(int64(n))
 	if err == io.EOF {
-		b.trace.written(b.now())
+		at := b.now()
+		b.trace.Wrote.Store(&at)
+		b.trace.reach(Waiting)
 	}
 	return n, err
 }

@@ -17,7 +17,7 @@ import (
 // of up to 300 ms a round trip has one connection.
 const (
 	mostRaced = 3                      // handshakes at once
-	lateTCP   = 350 * time.Millisecond // the first packet's answer
+	lateFirst = 350 * time.Millisecond // the first packet's answer
 	lateProxy = time.Second            // a proxy's answer, for which it connects to the node
 	minTLS    = 300 * time.Millisecond // an answer of TLS is late at 1.5 round trips, within these bounds
 	maxTLS    = 450 * time.Millisecond
@@ -51,7 +51,7 @@ type ready interface {
 	about() *facts
 }
 
-// handshake makes one connection by the address of a number. It calls step at the start of each step with the time after
+// handshake makes one connection by an address. It calls step at the start of each step but the first with the time after
 // which that is late, 0 for never.
 type handshake func(ctx context.Context, at netip.AddrPort, step func(late time.Duration)) (ready, error)
 
@@ -78,11 +78,22 @@ type end struct {
 	err  error
 }
 
+// to hands it on. A connection that is ready after the race is closed.
+func (e end) to(ctx context.Context, ends chan<- end) {
+	select {
+	case ends <- e:
+	case <-ctx.Done():
+		if e.err == nil {
+			e.conn.Close()
+		}
+	}
+}
+
 // race makes connections to the node side by side until one is ready, and closes the others. The next one starts when
 // the newest is late or has failed: by the next address, and with Race by the same addresses again, three at once at most.
 func (o Options) race(ctx context.Context, addresses []netip.AddrPort, do handshake) (ready, error) {
 	if len(addresses) == 1 && (!o.Race || addresses[0].Addr().IsLoopback()) {
-		TraceOf(ctx).handshakes.Add(1)
+		TraceOf(ctx).Handshakes.Add(1)
 		return do(ctx, addresses[0], func(time.Duration) {})
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -130,27 +141,27 @@ func (o Options) race(ctx context.Context, addresses []netip.AddrPort, do handsh
 	}
 }
 
-// start begins the next handshake. One that is ready after the race is closed.
+// start begins the next handshake, whose first step is the first packet. Loopback loses none.
 func (r *runner) start(ctx context.Context) {
-	TraceOf(ctx).handshakes.Add(1)
+	TraceOf(ctx).Handshakes.Add(1)
 	at := r.addresses[r.started%len(r.addresses)]
 	r.running++
 	r.started++
 	number := r.started
 	go func() {
-		conn, err := r.do(ctx, at, func(late time.Duration) {
+		begin := func(late time.Duration) {
 			select {
 			case r.steps <- step{number, late}:
 			case <-ctx.Done():
 			}
-		})
-		select {
-		case r.ends <- end{conn, err}:
-		case <-ctx.Done():
-			if err == nil {
-				conn.Close()
-			}
 		}
+		if at.Addr().IsLoopback() {
+			begin(0)
+		} else {
+			begin(lateFirst)
+		}
+		conn, err := r.do(ctx, at, begin)
+		end{conn, err}.to(ctx, r.ends)
 	}()
 }
 

@@ -33,7 +33,6 @@ type plan struct {
 }
 
 func (p plan) follow(ctx context.Context, target *url.URL, step func(time.Duration)) error {
-	step(lateTCP)
 	if !pass(ctx, p.tcp) {
 		return ctx.Err()
 	}

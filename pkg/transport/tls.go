@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"ferry/pkg/guard"
@@ -287,3 +289,63 @@ func namesOf(leaf *x509.Certificate) string {
 }
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
+
+// checkPins holds a handshake to the pins. crypto/tls calls it once the chain is verified and before its own last word,
+// without which no request can leave; on a resumed session too, whose chains are those that were verified at first.
+func (o Options) checkPins(state tls.ConnectionState) error {
+	return guard.CheckPins(o.Target.Host, o.Node, o.Pins, state.VerifiedChains)
+}
+
+var (
+	errSeen  = errors.New("the handshake was only to be looked at")
+	errNoTLS = errors.New("there is no TLS handshake over plain http")
+)
+
+// Look builds a transport that makes the node's handshake, through its proxy where it has one, and ends it before a
+// request: every RoundTrip fails. Once the chain was verified, seen gives what the handshake showed; until then nil, and
+// the error of the RoundTrip says why. Pins are not looked at. Over plain http it fails.
+func Look(o Options) (rt http.RoundTripper, seen func() *tls.ConnectionState, err error) {
+	if o.Target.Scheme != "https" {
+		return nil, nil, errNoTLS
+	}
+	o.Pins = nil
+	made, err := New(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	var state atomic.Pointer[tls.ConnectionState]
+	made.tls.VerifyConnection = func(s tls.ConnectionState) error {
+		state.Store(&s)
+		return errSeen
+	}
+	return made, state.Load, nil
+}
+
+// RefusesOld offers a node nothing newer than TLS 1.2 and reports whether the node refuses. It sends nothing over the
+// connection, which is why it looks at no certificate. It goes past a proxy of the options: what a proxy would say is not
+// the node's word. The error says why there was no handshake.
+func RefusesOld(ctx context.Context, o Options) (bool, error) {
+	if o.ConnectTimeout > 0 {
+		bounded, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
+		defer cancel()
+		ctx = bounded
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", hostPort(o.Target))
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	client := tls.Client(conn, &tls.Config{
+		ServerName: o.Target.Hostname(), MaxVersion: tls.VersionTLS12,
+		InsecureSkipVerify: true, // see above
+	})
+	err = client.HandshakeContext(ctx)
+	var alert *net.OpError
+	switch {
+	case err == nil:
+		return false, nil
+	case errors.As(err, &alert) && alert.Op == "remote error": // crypto/tls's word for an alert of the other side
+		return true, nil
+	}
+	return false, err
+}

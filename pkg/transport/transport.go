@@ -6,20 +6,24 @@ package transport
 
 import (
 	"cmp"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"ferry/pkg/guard"
+	"ferry/pkg/text"
 )
 
 // Options say how to reach one node.
@@ -92,6 +96,7 @@ func New(o Options) (*Transport, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	o.MaxIdle, o.Connections = cmp.Or(o.MaxIdle, 90*time.Second), cmp.Or(o.Connections, 64)
 	if o.Target.Scheme != "https" {
 		return &Transport{options: o}, nil
 	}
@@ -131,21 +136,23 @@ func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 	}
 	trace := TraceOf(r.Context())
 	ctx := WithTrace(r.Context(), trace)
-	conn, err := t.take(ctx, r.ContentLength)
-	if err != nil {
-		return nil, &unsentError{err}
-	}
-	conn.about().tell(trace)
-	trace.reach(Sending)
 	keep := t.keep
 	if t.options.Cold || IsFresh(ctx) {
 		keep = nil
 	}
+	conn, err := t.take(ctx, r.ContentLength, keep == nil)
+	if err != nil {
+		return nil, &unsentError{err}
+	}
+	about := conn.about()
+	trace.Remote, trace.TLSVersion, trace.HTTP3 = about.remote, about.tlsVersion, about.http3
+	trace.Reused, trace.Held = about.served > 0, false
+	trace.reach(Sending)
 	r = r.WithContext(ctx) // a copy, since a RoundTripper may not change its request
 	r.Close = t.options.Cold
 	resp, err = conn.roundTrip(r, keep)
 	if err != nil {
-		if conn.about().http3 && IsTimeout(err) {
+		if about.http3 && IsTimeout(err) {
 			t.blockUDP()
 		}
 		var trust *guard.TrustError
@@ -160,38 +167,24 @@ func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 	return bounded(resp, t.options.MaxBody), nil
 }
 
-// take gives a connection for a request: the kept one that was used last, if it is fit for it, else a new one.
-func (t *Transport) take(ctx context.Context, length int64) (ready, error) {
+// take gives a connection for a request with so long a body: the kept one that was used last, if it is fit for it and a
+// new one is not wanted, else a new one.
+func (t *Transport) take(ctx context.Context, length int64, fresh bool) (ready, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	onlyTCP := t.options.HTTP3 == TryHTTP3 && length > largeForHTTP3
-	for !IsFresh(ctx) {
+	for !fresh {
 		kept, ok := t.pop(onlyTCP)
 		if !ok {
 			break
 		}
-		if time.Since(kept.since) < cmp.Or(t.options.MaxIdle, maxIdle) && kept.unused() {
+		if time.Since(kept.since) < t.options.MaxIdle && kept.unused() {
 			return kept.ready, nil
 		}
 		kept.Close()
 	}
 	return t.connect(ctx, length)
-}
-
-// connect makes a connection for a request with so long a body.
-func (t *Transport) connect(ctx context.Context, length int64) (ready, error) {
-	o := t.options
-	t.mu.Lock()
-	if o.HTTP3 == TryHTTP3 && (length > largeForHTTP3 || t.noUDP) {
-		o.HTTP3 = NoHTTP3
-	}
-	t.mu.Unlock()
-	made, err := o.connect(ctx, t.tls)
-	if _, tcp := made.(*conn); tcp && o.HTTP3 == TryHTTP3 {
-		t.blockUDP()
-	}
-	return made, err
 }
 
 // blockUDP has further connections be made over TCP.
@@ -200,9 +193,6 @@ func (t *Transport) blockUDP() {
 	defer t.mu.Unlock()
 	t.noUDP = true
 }
-
-// maxIdle is how long a connection may have been idle to be used again, where the options do not say.
-const maxIdle = 90 * time.Second
 
 func (t *Transport) pop(onlyTCP bool) (kept idleConn, ok bool) {
 	t.mu.Lock()
@@ -220,12 +210,12 @@ func (t *Transport) pop(onlyTCP bool) (kept idleConn, ok bool) {
 func (t *Transport) keep(kept ready) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.idle) == cmp.Or(t.options.Connections, 64) {
+	if len(t.idle) == t.options.Connections {
 		kept.Close()
 		return
 	}
 	if tcp, ok := kept.(*conn); ok && t.options.Raw {
-		tcp.forget()
+		tcp.in, tcp.out = nil, nil // which have parts of a request and of its answer
 	}
 	t.idle = append(t.idle, idleConn{kept, time.Now()})
 }
@@ -272,8 +262,7 @@ func (t *Transport) Ready(ctx context.Context) error {
 
 // prepare makes a connection, finishes it and keeps it.
 func (t *Transport) prepare(ctx context.Context, finish func(ready) error) error {
-	trace := TraceOf(ctx)
-	made, err := t.connect(WithTrace(ctx, trace), 0)
+	made, err := t.connect(WithTrace(ctx, TraceOf(ctx)), 0)
 	if err != nil {
 		return err
 	}
@@ -281,7 +270,6 @@ func (t *Transport) prepare(ctx context.Context, finish func(ready) error) error
 		made.Close()
 		return err
 	}
-	made.about().tell(trace)
 	t.keep(made)
 	return nil
 }
@@ -291,7 +279,7 @@ func (t *Transport) Idle() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.idle = slices.DeleteFunc(t.idle, func(kept idleConn) bool {
-		if time.Since(kept.since) < cmp.Or(t.options.MaxIdle, maxIdle) && kept.unused() {
+		if time.Since(kept.since) < t.options.MaxIdle && kept.unused() {
 			return false
 		}
 		kept.Close()
@@ -330,10 +318,12 @@ type Trace struct {
 	Reused, Held bool
 	// First is when the first byte of the answer came, zero without one.
 	First time.Time
+	// Wrote is when the request had been written, nil where it was not.
+	Wrote atomic.Pointer[time.Time]
+	// Handshakes is how many were begun for the request's connection.
+	Handshakes atomic.Int64
 
-	wrote      atomic.Pointer[time.Time]
-	handshakes atomic.Int64
-	phase      atomic.Int32
+	phase atomic.Int32
 }
 
 // Phase is how far the request has come. Of handshakes that are raced it is the one that came the farthest.
@@ -343,32 +333,6 @@ func (t *Trace) reach(p Phase) {
 	for now := t.phase.Load(); now < int32(p) && !t.phase.CompareAndSwap(now, int32(p)); now = t.phase.Load() {
 	}
 }
-
-// written notes that the request was written at a time.
-func (t *Trace) written(at time.Time) {
-	t.wrote.Store(&at)
-	t.reach(Waiting)
-}
-
-// answered notes that the first byte of the answer came at a time.
-func (t *Trace) answered(at time.Time) {
-	t.First = at
-	t.reach(Receiving)
-}
-
-// Wrote is when the request had been written, zero where it was not.
-func (t *Trace) Wrote() time.Time {
-	if at := t.wrote.Load(); at != nil {
-		return *at
-	}
-	return time.Time{}
-}
-
-// Handshakes is how many were begun for the request's connection.
-func (t *Trace) Handshakes() int { return int(t.handshakes.Load()) }
-
-// Begun counts handshakes that another process has begun for the request.
-func (t *Trace) Begun(handshakes int) { t.handshakes.Add(int64(handshakes)) }
 
 type traceKey struct{}
 
@@ -396,7 +360,50 @@ type facts struct {
 
 func (f *facts) about() *facts { return f }
 
-// tell writes what is known of the connection into a trace.
-func (f *facts) tell(t *Trace) {
-	t.Remote, t.TLSVersion, t.HTTP3, t.Reused, t.Held = f.remote, f.tlsVersion, f.http3, f.served > 0, false
+// bounded bounds the body of an answer, after decompression where a server compressed it unasked. 0 is DefaultMaxBody.
+func bounded(resp *http.Response, limit int64) *http.Response {
+	if limit == 0 {
+		limit = DefaultMaxBody
+	}
+	body := &cappedBody{ReadCloser: resp.Body, from: resp.Body, left: limit, limit: limit}
+	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+		body.from = nil
+		resp.Header.Del("Content-Encoding")
+		resp.ContentLength = -1
+	}
+	resp.Body = body
+	return resp
+}
+
+// cappedBody is the body of an answer within its bound.
+type cappedBody struct {
+	io.ReadCloser
+	from        io.Reader // the body as it is, or what it unpacks to, nil before its gzip header was read
+	left, limit int64
+}
+
+func (b *cappedBody) Read(p []byte) (int, error) {
+	if b.from == nil {
+		unzip, err := gzip.NewReader(b.ReadCloser) // which fails with io.EOF for an empty body: that has no header
+		if errors.Is(err, gzip.ErrHeader) {
+			return 0, fmt.Errorf("the reply says gzip and is not: %w", err)
+		}
+		if err != nil {
+			return 0, err
+		}
+		b.from = unzip
+	}
+	if b.left < 0 {
+		return 0, &text.LimitError{What: "a reply", Limit: b.limit}
+	}
+	// One byte more than is left shows whether there is more.
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.from.Read(p)
+	b.left -= int64(n)
+	if b.left < 0 {
+		return n - 1, &text.LimitError{What: "a reply", Limit: b.limit}
+	}
+	return n, err
 }
