@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"ferry/pkg/config"
 	"ferry/pkg/guard"
+	"ferry/pkg/report"
 	"ferry/pkg/term"
 	"ferry/pkg/text"
 )
@@ -26,16 +28,16 @@ type app struct {
 	// redactor takes keys and personal data out of what is logged or shown beside an answer.
 	redactor *guard.Redactor
 	quiet    bool
-	// lang is the value of --lang; "" means the language of the locale.
+	// lang is the language of --lang, or else of the locale; "" where ferry has no words of it.
 	lang string
 	// closed is the error of commands that print where standard output takes nothing: whatever an answer costs, it would
 	// be lost.
 	closed error
 	// sent says that a request has left, or is about to.
 	sent atomic.Bool
-	// writing keeps the lines of standard error apart, with those that are drawn again and again, live.
+	// writing keeps the lines of standard error apart, with those that are drawn again and again, live: nil until some are.
 	writing sync.Mutex
-	live    term.Live
+	live    *term.Live
 	// open says that the last line of standard error is one of reasoning which has not ended.
 	open bool
 	// stopSilence ends what is shown of a wait, and silent is called before that is shown.
@@ -51,6 +53,7 @@ func newApp(env Env) *app {
 		err:    term.Stream{Writer: env.Stderr, Facts: term.Look(env.Stderr, plain)},
 		masker: &guard.Masker{}, redactor: &guard.Redactor{}, silent: func() {},
 	}
+	a.lang, _ = report.Language(cmp.Or(env.Lookup.Get("LC_ALL"), env.Lookup.Get("LC_MESSAGES"), env.Lookup.Get("LANG")))
 	if term.ReadOnly(env.Stdout) || term.Closed(env.Stdout, env.Stdin, env.Stderr) && env.Lookup.Get("FERRY_STDOUT") != "discard" {
 		a.out.Writer = closedStream{}
 		a.closed = usagef("send it to a file or a pipe; a program that wants no output opens /dev/null for writing only, or sets FERRY_STDOUT=discard",
@@ -74,9 +77,14 @@ func (a *app) note(format string, args ...any) { a.remark(a.safe(fmt.Sprintf(for
 // width makes.
 func (a *app) remark(text string) {
 	const who = "ferry: "
-	if !a.quiet {
-		a.tell(a.err.Wrap(indented(who+a.local(text), len(who)), len(who)) + "\n")
+	if a.quiet {
+		return
 	}
+	text = indented(who+a.local(text), len(who))
+	if a.err.TTY {
+		text = a.err.Wrap(text, len(who))
+	}
+	a.tell(text + "\n")
 }
 
 // say writes a line to standard error, with secrets masked and safe for a terminal.
@@ -86,8 +94,12 @@ func (a *app) say(line string) { a.tell(a.err.Wrap(indented(a.safe(line), 2), 2)
 func (a *app) tell(text string) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
-	a.live.Clear()
-	a.endLine()
+	if a.live != nil {
+		a.live.Clear()
+	}
+	if a.open {
+		a.endLine()
+	}
 	_, _ = io.WriteString(a.err, text)
 }
 

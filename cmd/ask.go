@@ -1,6 +1,10 @@
 package cmd
 
 import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
 	"ferry/pkg/wire"
 
 	"github.com/spf13/cobra"
@@ -27,7 +31,14 @@ func newAskCmd(a *app) *cobra.Command {
 	}
 	addCallFlags(c, a, &o)
 	f := c.Flags()
-	addBatchFlags(f, &b)
+	f.StringVar(&b.inFile, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
+	f.StringVar(&b.outFile, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
+	f.IntVarP(&b.concurrency, "concurrency", "c", 8, "of --batch: the most prompts in flight, `N`")
+	f.BoolVar(&b.again, "again", false, "of --batch: ask those again that were in flight when an earlier run ended")
+	f.IntVar(&b.maxFailures, "max-failures", 100, "of --batch: stop after `N` failures in a row; 0 never stops")
+	f.Int64Var(&b.tokenCap, "max-tokens-total", 0, "of --batch: stop before the run could be billed more than `N` tokens")
+	f.Func("shard", "of --batch: ask the part `K/N` of the lines, by a hash of their ids; K from 1 to N", b.setShard)
+	f.BoolVar(&b.merge, "merge", false, "of --batch: print what the shards answered, whose OUTs are the arguments")
 	f.Lookup("output").Usage = "text, json (on every outcome) or raw (the body)"
 	f.BoolVarP(&o.extract, "extract", "x", false, "print only the first fenced code block")
 	return c
@@ -54,7 +65,8 @@ type callOptions struct {
 	node         nodeOptions
 	prompt       promptOptions
 	conversation conversationOptions
-	extras       extraOptions
+	request      wire.Request // what flags of their own say of it
+	schema       string
 	output       string
 	expect       string
 	usage        bool
@@ -76,13 +88,6 @@ type conversationOptions struct {
 	resend bool
 }
 
-// extraOptions are what else people ask of a model.
-type extraOptions struct {
-	temperature, topP string
-	stop, params      []string
-	schema            string
-}
-
 // addCallFlags declares the flags that ask and stream share.
 func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f := c.Flags()
@@ -98,8 +103,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.Lookup("http3-only").NoOptDefVal = "only"
 	f.StringArrayVar(&o.node.resolve, "resolve", nil, "reach `HOST:PORT:ADDRESS[,ADDRESS]` there; the certificate is still checked for HOST")
 	addStoreFlags(f, &o.node)
-	f.StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+either(wire.APIs()))
-	_ = c.RegisterFlagCompletionFunc("model", a.completeModels(&o.node))
+	f.StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+wire.APINames)
 	addSettingFlags(f, &o.node, "output", "render")
 	f.Lookup("render").NoOptDefVal, f.Lookup("render").Hidden = "on", true // the default is on
 	f.BoolVar(&o.noRender, "no-render", false, "do not style Markdown on a terminal")
@@ -112,11 +116,26 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.BoolVar(&o.conversation.last, "continue", false, "go on with the conversation that was used last")
 	f.BoolVar(&o.conversation.fresh, "new", false, "begin a conversation, under a name that is made up or --session's")
 	f.BoolVar(&o.conversation.resend, "resend", false, "send the conversation's last prompt again, which got no answer")
-	f.StringVar(&o.extras.temperature, "temperature", "", "the sampling temperature `T`, where the node's API has one")
-	f.StringVar(&o.extras.topP, "top-p", "", "nucleus sampling with the mass `P`, where the node's API has it")
-	f.StringArrayVar(&o.extras.stop, "stop", nil, "end the answer at this `TEXT`; may be repeated")
-	f.StringVar(&o.extras.schema, "schema", "", "hold the answer to the JSON schema in `FILE`, where the node's API can; exit 1 where its top level is another")
-	f.StringArrayVar(&o.extras.params, "param", nil, "set `KEY=VALUE` in the request's body, ferry's own fields too; VALUE is JSON or a text, null takes the field away")
+	sampling := func(name, usage string, to **float64) {
+		f.Func(name, usage, func(text string) error {
+			if text == "" { // as if it was not given
+				*to = nil
+				return nil
+			}
+			value, err := strconv.ParseFloat(text, 64)
+			if err != nil || value < 0 || value > 2 {
+				return invalid(name, text, "a number from 0 to 2")
+			}
+			*to = &value
+			return nil
+		})
+	}
+	sampling("temperature", "the sampling temperature `T`, where the node's API has one", &o.request.Temperature)
+	sampling("top-p", "nucleus sampling with the mass `P`, where the node's API has it", &o.request.TopP)
+	f.StringArrayVar(&o.request.Stop, "stop", nil, "end the answer at this `TEXT`; may be repeated")
+	f.StringVar(&o.schema, "schema", "", "hold the answer to the JSON schema in `FILE`, where the node's API can; exit 1 where its top level is another")
+	f.Func("param", "set `KEY=VALUE` in the request's body, ferry's own fields too; VALUE is JSON or a text, null takes the field away",
+		o.setParam)
 	f.StringVar(&o.expect, "expect", "", "exit 5 unless the answer matches this `REGEX`")
 	f.BoolVar(&o.strict, "strict", false, "exit 1 unless the answer came to its own end: no limit, refusal, pause or tool call")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the request and a curl line instead of sending it")
@@ -127,11 +146,19 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
 }
 
-// either lists names as a sentence does: "a, b or c".
-func either[T ~string](names []T) string {
-	list := string(names[0])
-	for _, name := range names[1 : len(names)-1] {
-		list += ", " + string(name)
+// setParam reads --param.
+func (o *callOptions) setParam(param string) error {
+	key, value, ok := strings.Cut(param, "=")
+	if !ok || key == "" {
+		return invalid("param", param, "KEY=VALUE, such as top_k=5")
 	}
-	return list + " or " + string(names[len(names)-1])
+	raw := json.RawMessage(value)
+	if !json.Valid(raw) {
+		raw, _ = json.Marshal(value) // a string always encodes
+	}
+	if o.request.Params == nil {
+		o.request.Params = map[string]json.RawMessage{}
+	}
+	o.request.Params[key] = raw
+	return nil
 }

@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"fmt"
-	"math"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -29,20 +28,13 @@ type batchOptions struct {
 	tokenCap        int64
 }
 
-// addBatchFlags declares the flags of batches. Those behind the first are refused without it.
-func addBatchFlags(f *pflag.FlagSet, b *batchOptions) {
-	f.StringVar(&b.inFile, "batch", "", "ask every line of `IN`, - for standard input: a text, or an object with a prompt")
-	f.StringVar(&b.outFile, "out", "", "of --batch: the `FILE` that gets a line for each answer; the same command goes on with it")
-	whole(f, &b.concurrency, "concurrency", "c", 8, 1, 10_000, "of --batch: the most prompts in flight, `N`")
-	f.BoolVar(&b.again, "again", false, "of --batch: ask those again that were in flight when an earlier run ended")
-	b.maxFailures = 100
-	checked(f, &b.maxFailures, "max-failures", "", "100", "of --batch: stop after `N` failures in a row; 0 never stops",
-		"a whole number, 0 for no bound", between(0, math.MaxInt))
-	checked(f, &b.tokenCap, "max-tokens-total", "", "", "of --batch: stop before the run could be billed more than `N` tokens",
-		"a whole number of tokens above 0", between[int64](1, math.MaxInt64))
-	checked(f, &b.shard, "shard", "", "", "of --batch: ask the part `K/N` of the lines, by a hash of their ids; K from 1 to N",
-		"K/N, such as 3/20: K from 1 to N, and N at most 10000", client.ParseShard)
-	f.BoolVar(&b.merge, "merge", false, "of --batch: print what the shards answered, whose OUTs are the arguments")
+// setShard reads --shard.
+func (o *batchOptions) setShard(text string) (err error) {
+	known := false
+	if o.shard, known = client.ParseShard(text); !known {
+		err = invalid("shard", text, "K/N, such as 3/20: K from 1 to N, and N at most 10000")
+	}
+	return err
 }
 
 // ofBatch are the flags that need --batch.
@@ -65,6 +57,12 @@ func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 		return usagef("such as --out answers.jsonl", "--batch needs --out, so that the same command can go on where it was")
 	case o.outFile == "-":
 		return usagef("such as --out answers.jsonl", "--out needs a file: what went to standard output could not be gone on with")
+	case o.concurrency < 1 || o.concurrency > 10_000:
+		return invalid("concurrency", o.concurrency, "a whole number from 1 to 10000")
+	case o.maxFailures < 0:
+		return invalid("max-failures", o.maxFailures, "a whole number, 0 for no bound")
+	case o.tokenCap < 0 || f.Changed("max-tokens-total") && o.tokenCap == 0:
+		return invalid("max-tokens-total", o.tokenCap, "a whole number of tokens above 0")
 	}
 	return enoughFiles(o.concurrency)
 }
@@ -94,9 +92,11 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if err != nil {
 		return err
 	}
-	common := &client.BatchRequest{Timeout: s.values.Timeout, Clock: a.Clock}
-	if err := o.extras.apply(c.Context(), &common.Request); err != nil {
-		return err
+	common := &client.BatchRequest{Request: o.request, Timeout: s.values.Timeout, Clock: a.Clock}
+	if o.schema != "" {
+		if common.Schema, err = readSchema(c.Context(), o.schema); err != nil {
+			return err
+		}
 	}
 	stages, err := s.stages(o, nil)
 	if err != nil {
@@ -107,7 +107,9 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 		return err
 	}
 	defer order.close()
-	order.prepareFilter(stages.Filter, nil)
+	if stages.Filter != nil {
+		order.prepareFilter(stages.Filter, nil)
+	}
 	if err := stages.Filter.CheckRequest(common.Request); err != nil {
 		return err
 	}

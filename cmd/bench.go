@@ -94,10 +94,9 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	f.StringVar(&o.Vantage, "vantage", "", "the `PLACE` that this runs in, for reports on several")
 	f.StringVar(&o.save, "save", "", "write every attempt to a new `FILE`.jsonl for bench report")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, and send nothing")
-	f.StringVar(&o.node.api, "api", "", "the `API` of nodes given as URLs: "+either(wire.APIs()))
+	f.StringVar(&o.node.api, "api", "", "the `API` of nodes given as URLs: "+wire.APINames)
 	addSettingFlags(f, &o.node,
 		"model", "retry.policy", "retry.delay", "timeout", "connect_timeout", "idle_timeout", "limit", "proxy")
-	_ = c.RegisterFlagCompletionFunc("model", a.completeModels(&o.node))
 	timeout := f.Lookup("timeout")
 	timeout.Usage, timeout.DefValue = "time limit for one request, including retries", text.Brief(benchTimeout)
 	addStoreFlags(f, &o.node)

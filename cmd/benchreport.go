@@ -143,7 +143,7 @@ func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 // show writes a report, and its warnings beside one that is not read by people.
 func (a *app) show(o reportOptions, checks []bench.Check, warnings []bench.Warning, write func(io.Writer, report.Options) error) error {
 	var b bytes.Buffer
-	options := report.Options{Facts: a.out.Facts, Lang: a.language(), Explain: o.explain, Checks: checks}
+	options := report.Options{Facts: a.out.Facts, Lang: a.lang, Explain: o.explain, Checks: checks}
 	if o.out != "" {
 		options.Facts = term.Facts{Plain: true}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -69,7 +68,9 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	order.prepareFilter(stages.Filter, call.Request.AllFiles())
+	if stages.Filter != nil {
+		order.prepareFilter(stages.Filter, call.Request.AllFiles())
+	}
 	if output.output == "raw" && !o.streams {
 		call.Reading = client.AsBody
 	}
@@ -84,8 +85,10 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		order.onEndpoint, order.OnReady = a.showProxy, a.showReadied
 		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
 	}
-	ctx, cancel = order.underway(ctx, &stages)
-	defer cancel()
+	if a.err.TTY && !a.quiet {
+		ctx, cancel = order.underway(ctx, &stages)
+		defer cancel()
+	}
 	if s.values.AuditFile != "" || o.streams || order.guarded {
 		// A signal kills after the call is in the log, is charged, and what came is shown.
 		var release func()
@@ -93,7 +96,10 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		defer release()
 	}
 	result, err := client.Chain(stages).Do(ctx, call)
-	return withCost(result, err)
+	if err != nil {
+		return withCost(result, err)
+	}
+	return nil
 }
 
 // withCost says of a call that was stopped, or not sent, what it may cost.
@@ -133,7 +139,8 @@ func mayBeBilled(attempts []*client.Attempt) string {
 
 // request puts together what is asked: the prompt, with the earlier turns of the conversation, and what goes with it.
 func (a *app) request(ctx context.Context, conversation *client.Conversation, o callOptions) (wire.Request, error) {
-	request := wire.Request{Stream: o.streams}
+	request := o.request
+	request.Stream = o.streams
 	var err error
 	switch {
 	case !o.conversation.resend:
@@ -151,46 +158,10 @@ func (a *app) request(ctx context.Context, conversation *client.Conversation, o 
 			return request, err
 		}
 	}
-	return request, o.extras.apply(ctx, &request)
-}
-
-// apply puts the extras into a request. What the API does not have is refused when the request is encoded.
-func (o extraOptions) apply(ctx context.Context, r *wire.Request) error {
-	for _, number := range []struct {
-		flag, text string
-		into       **float64
-	}{{"temperature", o.temperature, &r.Temperature}, {"top-p", o.topP, &r.TopP}} {
-		if number.text == "" {
-			continue
-		}
-		value, err := strconv.ParseFloat(number.text, 64)
-		if err != nil || value < 0 || value > 2 {
-			return invalid(number.flag, number.text, "a number from 0 to 2")
-		}
-		*number.into = &value
-	}
-	r.Stop = o.stop
 	if o.schema != "" {
-		var err error
-		if r.Schema, err = readSchema(ctx, o.schema); err != nil {
-			return err
-		}
+		request.Schema, err = readSchema(ctx, o.schema)
 	}
-	for _, param := range o.params {
-		key, value, ok := strings.Cut(param, "=")
-		if !ok || key == "" {
-			return invalid("param", param, "KEY=VALUE, such as top_k=5")
-		}
-		raw := json.RawMessage(value)
-		if !json.Valid(raw) {
-			raw, _ = json.Marshal(value) // a string always encodes
-		}
-		if r.Params == nil {
-			r.Params = map[string]json.RawMessage{}
-		}
-		r.Params[key] = raw
-	}
-	return nil
+	return request, err
 }
 
 // maxSchema is the most bytes of a schema file.
@@ -238,7 +209,7 @@ func (order *nodeOrder) dryRun(ctx context.Context, filter *client.Filter, call 
 	for _, f := range p.Header {
 		fmt.Fprintf(&b, "%s: %s\n", text.Line(f.Name), text.Line(f.Public()))
 	}
-	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body.Shown(), about, p.Curl(e.options, call.Timeout, e.dir))
+	fmt.Fprintf(&b, "\n%s\n\n%s%s\n", p.Body.Shown(), about, p.Curl(e.options, call.Timeout, order.settings.file.Dir()))
 	return order.settings.write(order.settings.masker.Bytes([]byte(b.String())))
 }
 

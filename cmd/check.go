@@ -50,8 +50,13 @@ func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOpt
 	if len(names) == 0 {
 		names = []string{"direct"}
 	}
-	ctx, onStart, release := s.underway(ctx)
-	defer release()
+	var onStart func(*client.Underway) (ended func())
+	if s.err.TTY && !s.quiet {
+		var release context.CancelFunc
+		ctx, release = s.catchInSilence(ctx)
+		defer release()
+		onStart = s.showUnderway
+	}
 	failed, all := false, []checkJSON{}
 	for _, name := range names {
 		if ctx.Err() != nil {

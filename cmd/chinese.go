@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"cmp"
 	_ "embed"
 	"strconv"
 	"strings"
@@ -19,21 +18,20 @@ var inChinese string
 
 // addLanguage declares the flag --lang.
 func addLanguage(c *cobra.Command, a *app, usage string) {
-	checked(c.Flags(), &a.lang, "lang", "", "", usage, "one of "+strings.Join(report.Languages(), ", "), report.Language)
-	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(report.Languages(), cobra.ShellCompDirectiveNoFileComp))
-}
-
-// language is the one of --lang or else of the locale; English where ferry has no words of it.
-func (a *app) language() string {
-	locale := cmp.Or(a.lang, a.Lookup.Get("LC_ALL"), a.Lookup.Get("LC_MESSAGES"), a.Lookup.Get("LANG"))
-	language, _ := report.Language(locale)
-	return language
+	c.Flags().Func("lang", usage, func(text string) error {
+		language, known := report.Language(text)
+		if !known {
+			return invalid("lang", text, "one of "+strings.Join(report.Languages(), ", "))
+		}
+		a.lang = language
+		return nil
+	})
 }
 
 // local is a message in the user's language. In Chinese its lines, the parts of a hint and what stands behind the name of
 // a node or a file are looked for one by one.
 func (a *app) local(message string) string {
-	if a.language() != report.Chinese {
+	if a.lang != report.Chinese {
 		return message
 	}
 	return chinese(message)

@@ -1,8 +1,10 @@
 package cmd
 
 import (
+	"slices"
 	"strings"
 
+	"ferry/pkg/report"
 	"ferry/pkg/retry"
 	"ferry/pkg/wire"
 
@@ -29,6 +31,9 @@ func (a *app) addCompletions(root *cobra.Command) {
 	add("output", fixed("text", "json", "raw"))
 	add("pick", fixed("order", "fastest"))
 	add("http3", fixed("true", "false", "only"))
+	add("lang", fixed(report.Languages()...))
+	all = slices.DeleteFunc(all, func(c *cobra.Command) bool { return c.Name() == "add" }) // whose node is not there yet
+	add("model", a.completeModels)
 }
 
 // completeNodes offers the names of the nodes to a shell, behind a comma too. A broken file offers nothing: a shell has

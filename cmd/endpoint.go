@@ -40,7 +40,8 @@ type orderedNode struct {
 
 // order finds the nodes. What is wrong with any of them is found now: before anything is sent.
 func (s *settings) order(ctx context.Context, names []string, o endpointOptions) (*nodeOrder, error) {
-	order := &nodeOrder{settings: s, options: o, guarded: len(names) > 1, Failover: client.Failover{Across: s.values.Across}}
+	order := &nodeOrder{settings: s, options: o, guarded: len(names) > 1}
+	order.Across, order.Unlimited = s.values.Across, true
 	order.OnHandover = func(failed *client.Error, next client.Candidate) {
 		where := next.Name
 		if next.Zone != "" && order.Across {
@@ -51,7 +52,7 @@ func (s *settings) order(ctx context.Context, names []string, o endpointOptions)
 	order.OnSkip = func(skipped client.Candidate, err error) { s.note("%s cannot be asked: %s", skipped.Name, err) }
 	for i, name := range names {
 		node, err := s.selectNode(name)
-		if err == nil {
+		if err == nil && strings.HasPrefix(node.System, "@") {
 			node.System, err = s.systemPrompt(ctx, node.System)
 		}
 		if err != nil {
@@ -63,12 +64,15 @@ func (s *settings) order(ctx context.Context, names []string, o endpointOptions)
 				strings.TrimPrefix(s.values.Origin("model"), "flag "), first.Name, first.API, node.Name, node.API)
 		}
 		order.guarded = order.guarded || node.Budget > 0
+		order.Unlimited = order.Unlimited && node.Budget == 0 && node.Rate.Events == 0
 		order.Candidates = append(order.Candidates, client.Candidate{
 			Name: node.Name, Zone: node.Zone, API: node.API, Model: node.Model,
 			Endpoint: func(ctx context.Context) (*client.Endpoint, error) { return order.ready(ctx, i) },
 		})
 	}
-	s.doubtModel(order.nodes[0].Node)
+	if model := s.given["model"]; model != "" {
+		s.doubtModel(order.nodes[0].Node, model)
+	}
 	return order, nil
 }
 
@@ -81,13 +85,14 @@ func (order *nodeOrder) ready(ctx context.Context, i int) (*client.Endpoint, err
 			order.settings.remark(name + " is the demo node: its answers are made up here")
 		}
 		n.endpoint, n.err = order.settings.endpoint(ctx, n.Node, order.options)
-		if n.err == nil && n.Provider && !order.options.unread {
+		if n.err != nil {
+			return
+		}
+		if n.Provider && !order.options.unread {
 			order.settings.introduce(n.Node)
 		}
-		if n.err == nil {
-			n.endpoint.System = n.System
-		}
-		if n.err == nil && order.onEndpoint != nil {
+		n.endpoint.System = n.System
+		if order.onEndpoint != nil {
 			order.onEndpoint(n.endpoint)
 		}
 	})
@@ -127,9 +132,9 @@ func (order *nodeOrder) suits(request wire.Request) error {
 	return nil
 }
 
-// prepareFilter adds to the filter what the nodes add to a request, and notes which files it does not look at.
+// prepareFilter adds to a filter of prompts what the nodes add to a request, and notes which files it does not look at.
 func (order *nodeOrder) prepareFilter(filter *client.Filter, files []*wire.File) {
-	if filter == nil || !filter.Prompts {
+	if !filter.Prompts {
 		return
 	}
 	for _, node := range order.nodes {
@@ -142,10 +147,10 @@ func (order *nodeOrder) prepareFilter(filter *client.Filter, files []*wire.File)
 	}
 }
 
-// systemPrompt reads the file of a system prompt that names one.
+// systemPrompt reads the file of a system prompt that begins with @ and the file's name. A text has another @ in front.
 func (s *settings) systemPrompt(ctx context.Context, given string) (string, error) {
-	name, isFile := strings.CutPrefix(given, "@")
-	if !isFile || strings.HasPrefix(name, "@") { // @@ begins a text
+	name := strings.TrimPrefix(given, "@")
+	if strings.HasPrefix(name, "@") {
 		return name, nil
 	}
 	if read, known := s.systems[name]; known { // it may be a pipe
@@ -153,7 +158,7 @@ func (s *settings) systemPrompt(ctx context.Context, given string) (string, erro
 	}
 	read, err := readFile(ctx, name, maxSystem, "that is the most of a system prompt; a text that begins with @ has another @ in front")
 	if err == nil {
-		err = client.CheckText(read, name)
+		err = text.Check(read, name)
 	}
 	if err != nil {
 		return "", err
@@ -174,7 +179,6 @@ type endpoint struct {
 	client.Endpoint
 	config  config.Node
 	options transport.Options
-	dir     string // of the configuration file
 	// demo is the node inside this process, nil for any other.
 	demo *demo.Node
 }
@@ -234,14 +238,16 @@ const maxStream = 256 << 20
 
 // endpoint readies a node: its key is read and its transport built. Every command does it here.
 func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOptions) (*endpoint, error) {
-	if err := node.CheckModel(); err != nil && !o.lists {
-		return nil, err
+	if node.Model == "" && !o.lists {
+		if err := node.CheckModel(); err != nil {
+			return nil, err
+		}
 	}
 	known, err := s.identify(ctx, node, o.unread)
 	if err != nil {
 		return nil, err
 	}
-	e := &endpoint{config: node, dir: s.file.Dir(), Endpoint: known}
+	e := &endpoint{config: node, Endpoint: known}
 	e.Sticky, e.Model, e.MaxTokens = node.Sticky, node.Model, node.MaxTokens
 	e.Aliases, e.Params, e.StreamOnly = node.Aliases, node.Params, node.StreamOnly
 	e.Rule, e.IdleTimeout = s.values.Retry, s.values.IdleTimeout
@@ -308,8 +314,8 @@ func (a *app) clientEnv() client.Env {
 func (s *settings) identify(ctx context.Context, node config.Node, unread bool) (client.Endpoint, error) {
 	out := client.Endpoint{Name: node.Name, Provider: node.Provider, API: node.API, Version: node.Version, Auth: node.Auth.HeaderName()}
 	var err error
-	if query, ok := strings.CutPrefix(node.URL, "demo:"); ok {
-		if err = checkFaults(strings.TrimPrefix(query, "?")); err != nil {
+	if query, ok := strings.CutPrefix(node.URL, "demo:?"); ok {
+		if err = checkFaults(query); err != nil {
 			return out, err
 		}
 	}

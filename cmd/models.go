@@ -42,7 +42,7 @@ func newConfigModelsCmd(a *app) *cobra.Command {
 		},
 	}
 	textOrJSON(c, &o.output)
-	c.Flags().StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+either(wire.APIs()))
+	c.Flags().StringVar(&o.node.api, "api", "", "the `API` of a node given as a URL: "+wire.APINames)
 	span(c.Flags(), &o.timeout, "timeout", "", 30*time.Second, time.Second, longestTime, "the most time for the list", "1s to 24h")
 	return c
 }
@@ -195,10 +195,10 @@ func (e Env) nearModel(node config.Node, name string, since time.Time) string {
 	return near
 }
 
-// doubtModel says that -m may be mistyped. The call goes on: a server may know more than it lists.
-func (s *settings) doubtModel(node config.Node) {
-	name := s.given["model"] // of a flag
-	if _, alias := node.Aliases[name]; name == "" || alias {
+// doubtModel says that the name of a model, given by -m, may be mistyped. The call goes on: a server may know more than it
+// lists.
+func (s *settings) doubtModel(node config.Node, name string) {
+	if _, alias := node.Aliases[name]; alias {
 		return
 	}
 	if near := s.nearModel(node, name, s.Clock.Now().Add(-fresh)); near != "" {
@@ -214,30 +214,34 @@ func completable(id string) bool {
 
 // completeModels offers a shell the models that the nodes of the flags, or the arguments of bench, were last seen to have,
 // and the file's aliases. No node is asked.
-func (a *app) completeModels(o *nodeOptions) cobra.CompletionFunc {
-	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		var ids []string
-		nodes := nodeOptions{api: o.api, given: map[string]string{}}
-		if given := strings.Split(o.given["node"], "\n"); given[0] != "" { // Cobra has read the flags twice
-			slices.Sort(given)
-			nodes.given["node"] = strings.Join(slices.Compact(given), "\n")
+func (a *app) completeModels(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	value := func(flag string) string {
+		if f := c.Flags().Lookup(flag); f != nil && f.Changed {
+			return f.Value.String()
 		}
-		s, err := a.settings(nodes)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		names := s.values.Nodes
-		if c.Name() == "bench" && len(args) > 0 {
-			names = args
-		}
-		for _, name := range names {
-			if node, err := s.selectNode(name); err == nil {
-				ids = append(ids, s.seenModels(node).Models...)
-				ids = slices.AppendSeq(ids, maps.Keys(node.Aliases))
-			}
-		}
-		ids = slices.DeleteFunc(ids, func(id string) bool { return !completable(id) })
-		slices.Sort(ids)
-		return slices.Compact(ids), cobra.ShellCompDirectiveNoFileComp
+		return ""
 	}
+	nodes := nodeOptions{api: value("api"), given: map[string]string{}}
+	if given := strings.Split(value("node"), "\n"); given[0] != "" { // Cobra has read the flags twice
+		slices.Sort(given)
+		nodes.given["node"] = strings.Join(slices.Compact(given), "\n")
+	}
+	s, err := a.settings(nodes)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names := s.values.Nodes
+	if c.Name() == "bench" && len(args) > 0 {
+		names = args
+	}
+	var ids []string
+	for _, name := range names {
+		if node, err := s.selectNode(name); err == nil {
+			ids = append(ids, s.seenModels(node).Models...)
+			ids = slices.AppendSeq(ids, maps.Keys(node.Aliases))
+		}
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !completable(id) })
+	slices.Sort(ids)
+	return slices.Compact(ids), cobra.ShellCompDirectiveNoFileComp
 }

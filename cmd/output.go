@@ -31,7 +31,7 @@ type outputStage struct {
 func newOutputStage(s *settings, o callOptions) (*outputStage, error) {
 	o.output = s.values.Output
 	stage := &outputStage{app: s.app, callOptions: o, attempts: s.values.Retry.Attempts, render: s.values.Render && !o.noRender}
-	stage.keep = o.expect != "" || o.extras.schema != "" && o.output != "raw"
+	stage.keep = o.expect != "" || o.schema != "" && o.output != "raw"
 	if o.expect != "" {
 		var err error
 		if stage.expected, err = regexp.Compile(o.expect); err != nil {
@@ -195,7 +195,9 @@ const onePiece = 1 << 20
 
 // write hands standard output everything, at most a MiB in one call.
 func (a *app) write(text []byte) error {
-	a.endSilence()
+	if a.stopSilence.Load() != nil {
+		a.endSilence()
+	}
 	for piece := range slices.Chunk(text, onePiece) {
 		if _, err := a.out.Write(piece); err != nil {
 			return &outputError{err}

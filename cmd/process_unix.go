@@ -55,8 +55,8 @@ func enoughFiles(connections int) error {
 // isClosedPipe reports whether a write failed because the pipe's reader has gone.
 func isClosedPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
 
-// movingClock is a clock that moves between two looks.
-func movingClock() func() time.Time { return time.Now }
+// Now moves between two looks.
+func (systemClock) Now() time.Time { return time.Now() }
 
 // endOfInput is what ends the input at a terminal.
 const endOfInput = "Ctrl-D on a line of its own"

@@ -3,6 +3,7 @@ package cmd
 import (
 	"errors"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -31,9 +32,11 @@ func isClosedPipe(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, windows.ERROR_NO_DATA) || errors.Is(err, windows.ERROR_BROKEN_PIPE)
 }
 
-// movingClock is a clock that moves between two looks. The one of package time stands still for up to 16 ms on Windows;
-// the counter of the processor does not.
-func movingClock() func() time.Time {
+// Now moves between two looks. The clock of package time stands still for up to 16 ms on Windows; the counter of the processor
+// does not.
+func (systemClock) Now() time.Time { return movingClock()() }
+
+var movingClock = sync.OnceValue(func() func() time.Time {
 	kernel := windows.NewLazySystemDLL("kernel32.dll")
 	counter, frequency := kernel.NewProc("QueryPerformanceCounter"), kernel.NewProc("QueryPerformanceFrequency")
 	ask := func(what *windows.LazyProc) (n int64) {
@@ -45,4 +48,4 @@ func movingClock() func() time.Time {
 		ticks := ask(counter) - zero
 		return start.Add(time.Duration(ticks/second)*time.Second + time.Duration(ticks%second)*time.Second/time.Duration(second))
 	}
-}
+})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ferry/pkg/client"
+	"ferry/pkg/term"
 	"ferry/pkg/text"
 	"ferry/pkg/transport"
 )
@@ -64,7 +65,9 @@ func (a *app) showing(after time.Duration, lines func() []string, say func()) (s
 func (a *app) draw(lines []string) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
-	a.live.Stream = a.err
+	if a.live == nil {
+		a.live = &term.Live{Stream: a.err}
+	}
 	if lines != nil {
 		a.endLine()
 	}
@@ -113,19 +116,12 @@ func (a *app) catchInSilence(ctx context.Context) (caught context.Context, relea
 	return ctx, func() { cancel(nil) }
 }
 
-// underway shows attempts that take long, where a person sees them, and gives a context that a signal then ends.
-func (s *settings) underway(ctx context.Context) (context.Context, func(*client.Underway) (ended func()), context.CancelFunc) {
-	if !s.err.TTY || s.quiet {
-		return ctx, nil, func() {}
-	}
-	ctx, release := s.catchInSilence(ctx)
-	return ctx, s.showUnderway, release
-}
-
-// underway shows the attempts of a call, and before them the race of nodes for the first connection.
+// underway shows the attempts of a call that take long, and before them the race of nodes for the first connection. It
+// gives a context that a signal then ends. It is for a terminal, where a person sees them.
 func (order *nodeOrder) underway(ctx context.Context, stages *client.Stages) (context.Context, context.CancelFunc) {
-	ctx, onStart, release := order.settings.underway(ctx)
-	if stages.OnStart = onStart; onStart != nil && order.Fastest {
+	ctx, release := order.settings.catchInSilence(ctx)
+	stages.OnStart = order.settings.showUnderway
+	if order.Fastest {
 		order.settings.silence(func(took string) string { return fmt.Sprintf("connecting to %d nodes…%s", len(order.nodes), took) })
 	}
 	return ctx, func() {

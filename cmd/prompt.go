@@ -47,7 +47,7 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 	}
 	if len(words) > 0 {
 		given := strings.Join(words, " ")
-		if err := client.CheckText([]byte(given), "the arguments"); err != nil {
+		if err := text.Check([]byte(given), "the arguments"); err != nil {
 			return "", nil, err
 		}
 		parts = append(parts, given)
@@ -61,7 +61,7 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 		if err != nil {
 			return "", nil, err
 		}
-		if err := client.CheckText(given, "standard input"); err != nil {
+		if err := text.Check(given, "standard input"); err != nil {
 			return "", nil, err
 		}
 		if !explicit && len(given) > 0 && sharesStdin(a.Stdin) {
@@ -70,17 +70,23 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 		}
 		parts = append(parts, string(given))
 	}
-	texts, files, err := client.ReadFiles(o.files, func(name string) ([]byte, error) {
-		return readFile(ctx, name, maxPrompt, limitOfRequest)
-	})
-	if err != nil {
-		return "", nil, err
+	var attached client.PromptFiles
+	for _, name := range o.files {
+		content, err := readFile(ctx, name, maxPrompt, limitOfRequest)
+		if err == nil {
+			err = attached.Add(name, content)
+		}
+		if err != nil {
+			return "", nil, err
+		}
 	}
-	for _, f := range files {
+	for _, f := range attached.Files {
 		info, err := os.Stat(f.Name)
 		f.Again = err == nil && info.Mode().IsRegular()
 	}
-	parts = append(parts, texts...)
+	if len(o.files) > 0 {
+		parts = append(parts, attached.Texts()...)
+	}
 	parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
 	size := 0
 	for _, part := range parts {
@@ -90,15 +96,16 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 		return "", nil, usagef(limitOfRequest, "the prompt is over %d MiB", maxPrompt>>20)
 	}
 	prompt := strings.Join(parts, "\n\n")
-	if strings.TrimSpace(prompt) == "" && len(files) > 0 {
-		return "", nil, usagef(`say what to do with it, as in ferry ask -f `+text.ShellWord(files[0].Name)+` "what is in it?"`,
-			"there is no prompt beside %s", files[0].Name)
+	if strings.TrimSpace(prompt) == "" && len(attached.Files) > 0 {
+		name := attached.Files[0].Name
+		return "", nil, usagef(`say what to do with it, as in ferry ask -f `+text.ShellWord(name)+` "what is in it?"`,
+			"there is no prompt beside %s", name)
 	}
 	if strings.TrimSpace(prompt) == "" {
 		return "", nil, usagef(`give it as arguments, as in ferry ask "why is the sky blue?", in a pipe or with -f`,
 			"the prompt is empty")
 	}
-	return prompt, files, nil
+	return prompt, attached.Files, nil
 }
 
 // stdinKind reports whether standard input is there to be added to a prompt without being asked for: a pipe, a socket or

@@ -60,7 +60,7 @@ func SystemEnv() Env {
 		Stdout: os.Stdout,
 		Stderr: os.Stderr,
 		Lookup: os.LookupEnv,
-		Clock:  systemClock{movingClock()},
+		Clock:  systemClock{},
 		Random: rand.Float64,
 		Catch:  func(ctx context.Context) (context.Context, func()) { return ctx, func() {} },
 		Every: func(d time.Duration) (<-chan time.Time, func()) {
@@ -79,9 +79,7 @@ func SystemEnv() Env {
 }
 
 // systemClock is the machine's. Its times carry a monotonic reading, so that a set clock moves no wait.
-type systemClock struct{ now func() time.Time }
-
-func (c systemClock) Now() time.Time { return c.now() }
+type systemClock struct{}
 
 func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

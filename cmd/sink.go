@@ -111,7 +111,9 @@ func (p *textPrinter) think(masked []byte) {
 	a.endSilence()
 	a.writing.Lock()
 	defer a.writing.Unlock()
-	a.live.Clear()
+	if a.live != nil {
+		a.live.Clear()
+	}
 	shown := indented(text.Visible(string(masked)), 2)
 	if !a.open {
 		shown = "  " + shown

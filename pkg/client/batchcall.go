@@ -78,32 +78,39 @@ func (b *BatchRequest) open(name string) (file *os.File, size int64, err error) 
 	return file, info.Size(), nil
 }
 
+// read reads a file of an item, once there is room for it beside so many bytes of the others.
+func (b *BatchRequest) read(ctx context.Context, name string, memory *MemoryShare, total *int) ([]byte, error) {
+	file, size, err := b.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	*total += int(min(size, wire.MaxRequest+1))
+	if err := memory.take(ctx, *total); err != nil {
+		return nil, err
+	}
+	var content bytes.Buffer
+	content.Grow(int(min(size, wire.MaxRequest+1)) + bytes.MinRead) // it is not copied while it is read
+	_, err = content.ReadFrom(io.LimitReader(file, wire.MaxRequest+1))
+	return content.Bytes(), err
+}
+
 // Attach reads the files of an item into its call, whose time begins then. What is held for them is given back by the share.
 func (b *BatchRequest) Attach(ctx context.Context, item Item, call *Call, memory *MemoryShare) error {
-	total := 0
-	texts, files, err := ReadFiles(item.Files, func(name string) ([]byte, error) {
-		file, size, err := b.open(name)
-		if err == nil {
-			defer file.Close()
-			total += int(min(size, wire.MaxRequest+1))
-			err = memory.take(ctx, total)
-		}
-		var content bytes.Buffer
-		if err == nil {
-			content.Grow(int(min(size, wire.MaxRequest+1)) + bytes.MinRead) // it is not copied while it is read
-			_, err = content.ReadFrom(io.LimitReader(file, wire.MaxRequest+1))
-		}
+	var attached PromptFiles
+	total := 0 // bytes
+	for _, name := range item.Files {
+		content, err := b.read(ctx, name, memory, &total)
 		if err != nil {
-			return nil, cannotRead(name, err)
+			return cannotRead(name, err)
 		}
-		return content.Bytes(), nil
-	})
-	if err != nil {
-		return err
+		if err := attached.Add(name, content); err != nil {
+			return err
+		}
 	}
 	r := &call.Request
-	r.Prompt = strings.Join(append([]string{r.Prompt}, texts...), "\n\n")
-	r.Files = files
+	r.Prompt = strings.Join(append([]string{r.Prompt}, attached.Texts()...), "\n\n")
+	r.Files = attached.Files
 	if len(r.Prompt) > wire.MaxRequest {
 		return fmt.Errorf("the prompt is over %d MiB", wire.MaxRequest>>20)
 	}

@@ -41,7 +41,11 @@ func (b *bodyBuffer) grow(more int) error {
 	if cap(b.bytes)-len(b.bytes) >= more {
 		return nil
 	}
-	size := max(b.least(), min(2*cap(b.bytes), max(maxWhole, cap(b.bytes)+1<<10)), len(b.bytes)+more)
+	least := 4 << 10
+	if b.length >= 0 && b.length < 4<<10 { // a small body, of a length that is known, with a byte for its end
+		least = int(b.length) + 1
+	}
+	size := max(least, min(2*cap(b.bytes), max(maxWhole, cap(b.bytes)+1<<10)), len(b.bytes)+more)
 	if size > smallBody {
 		if err := b.room(size); err != nil {
 			return err
@@ -49,14 +53,6 @@ func (b *bodyBuffer) grow(more int) error {
 	}
 	b.bytes = append(make([]byte, 0, size), b.bytes...)
 	return nil
-}
-
-// least is the first size of the buffer: that of a small body, with a byte for its end, where its length is known.
-func (b *bodyBuffer) least() int {
-	if b.length >= 0 && b.length < 4<<10 {
-		return int(b.length) + 1
-	}
-	return 4 << 10
 }
 
 func (b *bodyBuffer) readAll(r io.Reader) error {

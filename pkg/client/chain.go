@@ -39,10 +39,15 @@ type Stages struct {
 
 // Chain puts the stages together, from the innermost to the outermost.
 func Chain(s Stages) Doer {
+	limits := s.Failover == nil || !s.Failover.Unlimited
 	var d Doer = &attemptStage{&s.Env}
-	d = &limitStage{&s.Env, d}
+	if limits {
+		d = &limitStage{&s.Env, d}
+	}
 	d = &retryStage{env: &s.Env, next: d}
-	d = &budgetStage{d}
+	if limits {
+		d = &budgetStage{d}
+	}
 	if s.Failover != nil {
 		d = &failoverStage{s.Failover, s.Clock.Now, d}
 	}

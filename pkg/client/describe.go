@@ -60,6 +60,11 @@ type (
 		GaveUp  bool   `json:"gave_up"`
 		Body    string `json:"body,omitempty"` // what the server sent instead, where it is long
 	}
+	fileDescription struct {
+		Name  string `json:"name"`
+		Type  string `json:"type"`
+		Bytes int    `json:"bytes"`
+	}
 )
 
 const descriptionSchema = 1
@@ -69,7 +74,10 @@ func (r *Result) Describe(failed error, redact func(string) string) *Description
 	d := &Description{
 		Schema: descriptionSchema, Complete: r.Complete, Node: r.Node, API: r.API, Model: cmp.Or(r.Answer.Model, r.Model),
 		ID: r.Answer.ID, Text: r.Answer.Text, StopReason: r.Answer.StopReason, Usage: r.Answer.Usage,
-		LatencyMS: audit.Millis(r.Latency), Attempts: []attemptDescription{}, Files: describeFiles(r.Files),
+		LatencyMS: audit.Millis(r.Latency), Attempts: []attemptDescription{},
+	}
+	for _, f := range r.Files {
+		d.Files = append(d.Files, fileDescription{f.Name, f.Type, len(f.Data)})
 	}
 	for _, at := range r.Attempts {
 		d.RequestID = redact(at.RequestID)

@@ -30,6 +30,8 @@ type Candidate struct {
 type Failover struct {
 	// Candidates are in their order; there is at least one.
 	Candidates []Candidate
+	// Unlimited says that no candidate has a rate limit or a budget: the stages for these are left out.
+	Unlimited bool
 	// Across lets a prompt go on to a node in another zone.
 	Across bool
 	// Fastest connects to all candidates at once and asks them in the order in which they are connected.
@@ -51,6 +53,9 @@ type failoverStage struct {
 }
 
 func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
+	if len(s.Candidates) == 1 {
+		return s.ask(ctx, call, s.Candidates[0], 0)
+	}
 	racing, end := context.WithCancel(ctx)
 	defer end()
 	order := s.pick(racing, s.now)
@@ -248,7 +253,7 @@ func (f *Failover) pick(ctx context.Context, now func() time.Time) *picker {
 	p := &picker{Failover: f, ready: make(chan readied, len(f.Candidates))}
 	for n, c := range f.Candidates {
 		p.left = append(p.left, n)
-		if !f.Fastest || len(f.Candidates) < 2 || c.Zone != f.Candidates[0].Zone && !f.Across {
+		if !f.Fastest || c.Zone != f.Candidates[0].Zone && !f.Across {
 			continue
 		}
 		e, err := c.Endpoint(ctx)

@@ -45,7 +45,10 @@ func checkSelector(s string) *Error {
 	if isURL(s) || strings.HasPrefix(s, "demo:") {
 		return checkURL(s)
 	}
-	return want(isNodeName(strings.TrimPrefix(s, "demo/")), "use a node's name, demo, or a URL that begins with https://")
+	if !isNodeName(strings.TrimPrefix(s, "demo/")) {
+		return bad("use a node's name, demo, or a URL that begins with https://", "")
+	}
+	return nil
 }
 
 func isURL(s string) bool { return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://") }
@@ -54,6 +57,9 @@ func isURL(s string) bool { return strings.HasPrefix(s, "https://") || strings.H
 // catches a key pasted into a label, a URL or the place of a reference. Pins are hashes of public keys, which may hold
 // any letters.
 func looksLikeKey(s string) bool {
+	if len(s) < guard.ShortestKey {
+		return false
+	}
 	isPins := strings.HasPrefix(s, "sha256//") &&
 		!slices.ContainsFunc(kindCommas.split(s), func(pin string) bool { return checkPin(pin) != nil })
 	return !isPins && guard.LooksLikeKey(s)

@@ -129,7 +129,9 @@ func (n Node) Address() (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node %s: the url cannot be read", n.Name)
 	}
-	u.Path, u.RawPath = n.API.Base(u.Path), n.API.Base(u.RawPath)
+	if u.Path != "" {
+		u.Path, u.RawPath = n.API.Base(u.Path), n.API.Base(u.RawPath)
+	}
 	return u, nil
 }
 
@@ -150,8 +152,12 @@ func (n *Node) read(text func(field string) string) {
 		}
 	}
 	n.System = text("system")
-	n.Rate, _ = parseLimit(text("limit"))
-	n.Budget, _ = parseBudget(text("budget"))
+	if limit := text("limit"); limit != noLimit {
+		n.Rate, _ = parseLimit(limit)
+	}
+	if budget := text("budget"); budget != noLimit {
+		n.Budget, _ = parseBudget(budget)
+	}
 	n.Key = Ref(text("key"))
 	n.Auth.Scheme, n.Auth.Header, _ = strings.Cut(text("auth"), ":")
 	for _, pin := range itemsOf(text("pins")) {
@@ -175,9 +181,10 @@ func (n *Node) read(text func(field string) string) {
 			n.Params[name] = json.RawMessage(e.Value)
 		}
 	}
-	if n.API == "" {
-		n.API = cmp.Or(wire.APIOf(n.URL), wire.APIs()[0])
+	if n.API == "" && !n.IsDemo() { // whose address has no path
+		n.API = wire.APIOf(n.URL)
 	}
+	n.API = cmp.Or(n.API, wire.Messages)
 	switch {
 	case n.Auth.Scheme != "":
 	case n.IsDemo() && n.Key == "":

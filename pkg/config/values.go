@@ -244,7 +244,7 @@ func (v *Values) Select(s Selection) (Node, error) {
 		n.MaxTokens = dialect.MaxTokens
 	}
 	var fault *Error
-	if !v.set["system"].outside {
+	if !v.set["system"].outside && strings.HasPrefix(n.System, "@") {
 		if n.System, fault = v.file.wholeSystem(n.System, v.lookup); fault != nil {
 			fault.Msg = "the system prompt of node " + n.Name + " " + fault.Msg
 			return Node{}, fault

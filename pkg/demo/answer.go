@@ -71,7 +71,23 @@ func (x *exchange) answer(body []byte) {
 		x.deliver(x.plan.status, x.dialect.models(), "", answer{})
 		return
 	}
-	a := x.compose(p)
+	a := answer{id: x.id, model: p.model, in: max(p.in, 1), usage: p.usage, created: x.n.opts.Now()}
+	switch {
+	case x.plan.big != nil:
+		a.fill = *x.plan.big
+	case x.plan.gzip == "bomb":
+		a.fill = bombSize
+	default:
+		text := friendly(p.text)
+		if x.plan.echoKey {
+			text = "(key: " + x.key + ") " + text
+		}
+		a.text, a.out = cutTokens(text, p.limit)
+		a.cut = len(a.text) < len(text)
+	}
+	if a.fill > 0 {
+		a.out = (a.fill + 3) / 4
+	}
 	x.limits(x.plan.status, a.in, a.out)
 	switch {
 	case p.stream:
@@ -88,27 +104,6 @@ func (x *exchange) answer(body []byte) {
 		text := quote(a.text)
 		x.deliver(x.plan.status, head+text[1:len(text)-1], tail, a)
 	}
-}
-
-// compose makes the answer's text and counts its tokens.
-func (x *exchange) compose(p prompt) answer {
-	a := answer{id: x.id, model: p.model, in: max(p.in, 1), usage: p.usage, created: x.n.opts.Now()}
-	switch {
-	case x.plan.big != nil:
-		a.fill = *x.plan.big
-	case x.plan.gzip == "bomb":
-		a.fill = bombSize
-	default:
-		text := friendly(p.text)
-		if x.plan.echoKey {
-			text = "(key: " + x.key + ") " + text
-		}
-		a.text, a.out = cutTokens(text, p.limit)
-		a.cut = len(a.text) < len(text)
-		return a
-	}
-	a.out = (a.fill + 3) / 4
-	return a
 }
 
 // friendly is the demo node's answer, in the prompt's language as far as it knows it.
@@ -143,12 +138,6 @@ func cutTokens(text string, limit int64) (string, int64) {
 		quarters += own
 	}
 	return text, (quarters + 3) / 4
-}
-
-// countTokens estimates the tokens of a text.
-func countTokens(text string) int64 {
-	_, n := cutTokens(text, 0)
-	return n
 }
 
 // filler is ASCII that JSON need not escape, so that a byte of text is a byte on the wire. It is made when it is first

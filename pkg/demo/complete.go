@@ -19,7 +19,7 @@ func (complete) parse(r *requestBody) prompt {
 	if p.text == "" {
 		r.fail("prompt", "prompt: Input should not be empty")
 	}
-	p.in = countTokens(p.text)
+	_, p.in = cutTokens(p.text, 0)
 	r.takeModel(&p.model, false)
 	r.takeTokens("max_tokens", &p.limit, false)
 	r.take("stream", &p.stream, "boolean", false)

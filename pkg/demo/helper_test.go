@@ -227,3 +227,9 @@ func streamText(t *testing.T, list []sse) string {
 	}
 	return b.String()
 }
+
+// countTokens is the node's estimate of the tokens of a text.
+func countTokens(text string) int64 {
+	_, n := cutTokens(text, 0)
+	return n
+}

@@ -134,6 +134,9 @@ func (p *pass) jwt(i int) span {
 	return span{i, end}
 }
 
+// ShortestKey is the length of the shortest text that is taken for a key: a user and a password, both empty.
+const ShortestKey = len("Basic Og")
+
 // LooksLikeKey reports whether a key stands in a setting that is public, such as a label or an address. What only could
 // be one, since names begin so too, counts where it is not made of words and small numbers, as names are.
 func LooksLikeKey(s string) bool {

@@ -58,10 +58,16 @@ func TestLooksLikeKey(t *testing.T) {
 	}
 }
 
-// TestKeyShapesInStep holds that every row of the table is found by each of its readers, and that a word which begins like a
-// key and is too short, or has no digit where a key has one, is not redacted.
+// TestKeyShapesInStep holds that every row of the table is found by each of its readers and has no shorter keys than are
+// looked for, and that a word which begins like a key and is too short, or has no digit where a key has one, is not redacted.
 func TestKeyShapesInStep(t *testing.T) {
+	if !LooksLikeKey("Basic Og") || LooksLikeKey("Basic O") {
+		t.Error(`"Basic Og" is not the shortest key that is taken for one`)
+	}
 	for _, shape := range keyShapes {
+		if len(shape.prefix)+shape.least < ShortestKey {
+			t.Errorf("%s: its keys can be shorter than %d bytes", shape.prefix, ShortestKey)
+		}
 		for _, key := range []string{shape.prefix + mixed(shape.least+16), shape.prefix + strings.Repeat("a1", shape.least/2+1)} {
 			if HideKeys("x "+key+" y") != "x *** y" || redactShapes("("+key+")") != "("+redacted+")" {
 				t.Errorf("%s: hidden %q, redacted %q", key, HideKeys("x "+key+" y"), redactShapes("("+key+")"))

@@ -73,7 +73,7 @@ func Language(tag string) (string, bool) {
 	if end := strings.IndexAny(name, "_-.@"); end >= 0 {
 		name = name[:end]
 	}
-	if !slices.Contains(Languages(), name) {
+	if name != English && name != Chinese {
 		return "", false
 	}
 	return name, true

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strings"
@@ -204,4 +205,24 @@ func Invisible(r rune) bool {
 		return true
 	}
 	return false
+}
+
+// Check refuses what is no text, by the offset of the first byte that is not.
+func Check(given []byte, where string) error {
+	if utf8.Valid(given) && bytes.IndexByte(given, 0) < 0 {
+		return nil
+	}
+	if bytes.HasPrefix(given, []byte("\xff\xfe")) || bytes.HasPrefix(given, []byte("\xfe\xff")) {
+		return Errorf("write it as UTF-8; in PowerShell: … | Set-Content -Encoding utf8 FILE, and for pipes $OutputEncoding = [Text.UTF8Encoding]::new()",
+			"%s is UTF-16, as > of Windows PowerShell writes it", where)
+	}
+	for i, r := range string(given) {
+		switch {
+		case r == 0:
+			return Errorf("a prompt is text; is this a binary file?", "%s has a NUL byte at offset %d", where, i)
+		case r == utf8.RuneError && !bytes.HasPrefix(given[i:], []byte(string(utf8.RuneError))):
+			return Errorf("a prompt is UTF-8 text; iconv converts other encodings", "%s is not UTF-8 at offset %d", where, i)
+		}
+	}
+	return nil
 }

@@ -180,13 +180,13 @@ func (w *bodyWriter) cut(f *File) {
 
 func (w *bodyWriter) messages(list messageList) error {
 	before := `[{"role":`
-	for _, m := range list.messages {
+	for _, turn := range list.turns {
 		w.WriteString(before)
-		err := w.json(m.role)
+		err := w.json(turn.Role)
 		w.WriteString(`,"content":`)
-		if len(m.files) > 0 {
+		if len(turn.Files) > 0 {
 			w.WriteByte('[')
-			for _, f := range m.files {
+			for _, f := range turn.Files {
 				open, end := list.file(f)
 				w.WriteString(open)
 				w.cut(f)
@@ -194,10 +194,10 @@ func (w *bodyWriter) messages(list messageList) error {
 			}
 			w.WriteString(`{"type":"text","text":`)
 		}
-		if err = errors.Join(err, w.json(m.text)); err != nil {
+		if err = errors.Join(err, w.json(turn.Text)); err != nil {
 			return err
 		}
-		if len(m.files) > 0 {
+		if len(turn.Files) > 0 {
 			w.WriteString("}]")
 		}
 		before = `},{"role":`

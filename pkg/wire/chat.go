@@ -26,11 +26,11 @@ func (chat) encode(r Request) (members, error) {
 			return nil, &UnsupportedError{API: Chat, What: "PDF documents", hint: "the messages api has them: choose a node of that"}
 		}
 	}
-	talk := r.conversation()
+	turns := r.conversation()
 	if r.System != "" {
-		talk = slices.Insert(talk, 0, message{role: "system", text: r.System})
+		turns = slices.Insert(turns, 0, Turn{Role: "system", Text: r.System})
 	}
-	out := members{{"model", r.Model}, {"max_tokens", r.MaxTokens}, {"messages", messageList{talk, chatFile}}, {"stream", r.Stream}}
+	out := members{{"model", r.Model}, {"max_tokens", r.MaxTokens}, {"messages", messageList{turns, chatFile}}, {"stream", r.Stream}}
 	if r.Stream { // the last chunk has the usage only where it was asked for
 		out = append(out, member{"stream_options", json.RawMessage(`{"include_usage":true}`)})
 	}

@@ -121,7 +121,8 @@ func (a API) faultIn(fields object) *APIError {
 	}
 	says := func(name string) bool { return !facts.bodyStatus && stringOf(fields[name]) != "" }
 	switch {
-	case isFault(fields["error"]), stringOf(fields["type"]) == "error", stringOf(fields["object"]) == "error", isCode(base["status_code"]):
+	case fields["error"] != nil && isFault(fields["error"]), base != nil && isCode(base["status_code"]),
+		stringOf(fields["type"]) == "error", stringOf(fields["object"]) == "error":
 	case isAnswer:
 		return nil
 	case slices.ContainsFunc(codeNames, func(name string) bool { return isCode(fields[name]) }):

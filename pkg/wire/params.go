@@ -11,7 +11,8 @@ import (
 	"unicode"
 )
 
-// hostFields are members that a server has under another name than its dialect, "" for not at all.
+// hostFields are members that a server has under another name than its dialect, "" for not at all. A param that names one
+// wins.
 var hostFields = []struct {
 	host     string
 	api      API
@@ -21,20 +22,15 @@ var hostFields = []struct {
 	{"api.mistral.ai", Chat, "stream_options", ""},
 }
 
-// forHost renames or drops members as the host of the request needs it, unless a param names them.
-func (m members) forHost(a API, r Request) members {
-	for _, field := range hostFields {
-		if _, said := r.Params[field.name]; said || field.host != r.Host || field.api != a {
-			continue
-		}
-		at := m.index(field.name)
-		switch {
-		case at < 0:
-		case field.as == "":
-			m = slices.Delete(m, at, at+1)
-		default:
-			m[at].name = field.as
-		}
+// rename gives a member another name; "" drops it.
+func (m members) rename(name, as string) members {
+	at := m.index(name)
+	switch {
+	case at < 0:
+	case as == "":
+		m = slices.Delete(m, at, at+1)
+	default:
+		m[at].name = as
 	}
 	return m
 }
@@ -46,9 +42,6 @@ func (m members) index(name string) int {
 // apply changes the members as the params say. What is new goes behind the others, in the order of the names, so that one
 // request always has the same bytes.
 func (a API) apply(m members, params map[string]json.RawMessage) (members, error) {
-	if len(params) == 0 {
-		return m, nil
-	}
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		value, at := params[name], m.index(name)
 		if err := a.CheckParam(name, value); err != nil {

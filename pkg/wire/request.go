@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ferry/pkg/text"
@@ -79,6 +80,9 @@ var dialects = []struct {
 	{Chat, chat{}},
 }
 
+// APINames are the names of all dialects in a sentence.
+const APINames = "messages, complete or chat"
+
 // APIs are the names of all dialects, the default first.
 func APIs() []API {
 	var names []API
@@ -149,7 +153,7 @@ type Request struct {
 	Version string
 }
 
-// Turn is one earlier turn of a conversation.
+// Turn is one turn of a conversation. Its files come before its text.
 type Turn struct {
 	// Role is "user" or "assistant".
 	Role  string
@@ -157,16 +161,10 @@ type Turn struct {
 	Files []*File
 }
 
-// message is one message of a conversation. Its files come before its text.
-type message struct {
-	role, text string
-	files      []*File
-}
-
 // messageList is the messages of a body, with what a dialect writes before and behind the content of a file.
 type messageList struct {
-	messages []message
-	file     func(f *File) (before, after string)
+	turns []Turn
+	file  func(f *File) (before, after string)
 }
 
 // Encode writes r as the dialect's JSON body, without a newline behind it and without HTML escapes, so that a prompt
@@ -199,8 +197,15 @@ func (a API) Encode(r Request) (Body, error) {
 		return nil, text.Errorf("send a shorter prompt; a control character has 6 bytes in JSON, a quote and a backslash 2",
 			"the request would have %d MiB as JSON, over the limit of %d MiB", (size+1<<20-1)>>20, mostEncoded>>20)
 	}
-	if body, err = a.apply(body.forHost(a, r), r.Params); err != nil {
-		return nil, err
+	for _, field := range hostFields {
+		if _, said := r.Params[field.name]; !said && field.host == r.Host && field.api == a {
+			body = body.rename(field.name, field.as)
+		}
+	}
+	if len(r.Params) > 0 {
+		if body, err = a.apply(body, r.Params); err != nil {
+			return nil, err
+		}
 	}
 	encoded, err := body.encode(size)
 	if len(encoded) > 1 && encoded.Len() > MaxRequest {
@@ -220,12 +225,8 @@ func (r Request) AllFiles() []*File {
 }
 
 // conversation is the earlier turns with the prompt behind them.
-func (r Request) conversation() []message {
-	out := make([]message, 0, len(r.Turns)+2)
-	for _, turn := range r.Turns {
-		out = append(out, message{turn.Role, turn.Text, turn.Files})
-	}
-	return append(out, message{"user", r.Prompt, r.Files})
+func (r Request) conversation() []Turn {
+	return append(slices.Clip(r.Turns), Turn{"user", r.Prompt, r.Files})
 }
 
 // mostEncoded is the most bytes that the texts of a request may have as JSON: twice what an API takes.

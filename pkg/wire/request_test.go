@@ -193,6 +193,13 @@ func TestBase(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", address, got, want)
 		}
 	}
+	var names []string
+	for _, api := range APIs() {
+		names = append(names, string(api))
+	}
+	if listed := strings.Replace(APINames, " or ", ", ", 1); listed != strings.Join(names, ", ") {
+		t.Errorf("APINames has %s, want the names %s", APINames, names)
+	}
 }
 
 // TestUnsupported holds that what a dialect cannot carry is refused with the reason, and never left out.
