@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -54,7 +53,7 @@ func (s Settings) start(ctx context.Context, path string) (net.Conn, error) {
 	if !absent(err) {
 		return conn, err
 	}
-	if err := s.Launch.start(s.order(strings.TrimSuffix(filepath.Base(path), ending))); err != nil {
+	if err := s.Launch.start(s.order(path)); err != nil {
 		return nil, err
 	}
 	return connect(path)

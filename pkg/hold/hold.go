@@ -48,20 +48,20 @@ type Launch struct {
 
 // order is what a holder is told when it starts, over a pipe: a proxy's address may have a password.
 type order struct {
-	Name, Dir, Node string
-	Target, Proxy   string
-	TLS             transport.TLS
-	Pins            []guard.Pin
-	Insecure        bool
-	HTTP3           transport.HTTP3
-	Resolve         []netip.Addr
-	ConnectTimeout  time.Duration
-	Idle            time.Duration
+	Path, Node     string // Path is the socket's
+	Target, Proxy  string
+	TLS            transport.TLS
+	Pins           []guard.Pin
+	Insecure       bool
+	HTTP3          transport.HTTP3
+	Resolve        []netip.Addr
+	ConnectTimeout time.Duration
+	Idle           time.Duration
 }
 
-func (s Settings) order(name string) order {
+func (s Settings) order(path string) order {
 	o := order{
-		Name: name, Dir: s.Dir, Node: s.Reach.Node, Target: s.Reach.Target.String(), TLS: s.Reach.TLS,
+		Path: path, Node: s.Reach.Node, Target: s.Reach.Target.String(), TLS: s.Reach.TLS,
 		Pins: s.Reach.Pins, Insecure: s.Reach.Insecure, ConnectTimeout: s.Reach.ConnectTimeout, Idle: s.Idle,
 		HTTP3: s.Reach.HTTP3, Resolve: s.Reach.Resolve,
 	}
@@ -139,11 +139,7 @@ func (s Settings) path() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return socketPath(s.Dir, name)
-}
-
-func socketPath(dir, name string) (string, error) {
-	path := filepath.Join(dir, name+ending)
+	path := filepath.Join(s.Dir, name+ending)
 	if len(path) > maxPath {
 		return "", fmt.Errorf("%s: too long for a socket", path)
 	}

@@ -23,14 +23,6 @@ func TestTenCallsOneConnection(t *testing.T) {
 	}
 }
 
-func TestWithoutAHolder(t *testing.T) {
-	r := newRig(t, nil)
-	for i := range 3 {
-		r.must(words(i)) // Launch names no program: none can be started
-	}
-	r.counted(3, 3)
-}
-
 func TestFiftyAtOnce(t *testing.T) {
 	r := newRig(t, nil).hold()
 	var all sync.WaitGroup
@@ -70,7 +62,7 @@ func TestIdle(t *testing.T) {
 		t.Errorf("the socket: %v, want none", err)
 	}
 	r.counted(1, 3)
-	r.must("fourth, directly")
+	r.must("fourth, directly") // Launch names no program: none can be started
 	r.counted(2, 4)
 }
 

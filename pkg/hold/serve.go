@@ -29,7 +29,7 @@ var errOrder = errors.New("a holder is started by ferry itself")
 // file, is another than at the start.
 func Serve(ctx context.Context, told io.Reader, program string, clock Clock) error {
 	var o order
-	if json.NewDecoder(io.LimitReader(told, 1<<20)).Decode(&o) != nil || o.Name == "" {
+	if json.NewDecoder(io.LimitReader(told, 1<<20)).Decode(&o) != nil || filepath.Ext(o.Path) != ending {
 		return errOrder
 	}
 	options, err := o.options()
@@ -40,20 +40,16 @@ func Serve(ctx context.Context, told io.Reader, program string, clock Clock) err
 	if err != nil {
 		return err
 	}
-	path, err := socketPath(o.Dir, filepath.Base(o.Name))
-	if err != nil {
-		return err
-	}
 	// A holder does little and is many: small garbage counts for more than the processor's time.
 	debug.SetGCPercent(25)
-	listener, err := listen(path)
+	listener, err := listen(o.Path)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
 	started := identify(program)
 	h := newHolder(o, options.Target, up, clock)
-	h.inUse = func() bool { return sameFile(listener.made, path) && identify(program) == started }
+	h.inUse = func() bool { return sameFile(listener.made, o.Path) && identify(program) == started }
 	ready := os.NewFile(readyFD, "ready")
 	_, _ = ready.Write([]byte{1}) // the process that started it may be gone by now
 	ready.Close()
