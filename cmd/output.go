@@ -1,9 +1,7 @@
 package cmd
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -269,7 +267,7 @@ func (s *outputStage) sayKept(what, partial string) {
 
 // printJSON prints the object on one line of standard output.
 func (a *app) printJSON(object any) error {
-	return a.write(text.SafeJSON(a.masker.Bytes(encodeLine(object))))
+	return a.write(text.SafeJSON(a.masker.Bytes(text.EncodeLine(object))))
 }
 
 // printCall prints a call's object, once something was sent. Its text has been masked, and may be long.
@@ -280,21 +278,10 @@ func (s *outputStage) printCall(result *client.Result, failed error, kind string
 	object := result.Describe(failed, s.redacted)
 	answer := object.Text
 	object.Type, object.Text = kind, ""
-	for piece := range text.JSONLine(s.masker.Bytes(encodeLine(object)), answer) {
+	for piece := range text.JSONLine(s.masker.Bytes(text.EncodeLine(object)), answer) {
 		if err := s.write(piece); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// encodeLine is an object on a line of its own, without HTML escapes.
-func encodeLine(object any) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(object); err != nil {
-		panic(err) // only strings, numbers and their maps are ever encoded here
-	}
-	return b.Bytes()
 }

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -106,13 +105,7 @@ func (e Entry) line(redact func(string) string) []byte {
 	if e.Waits == nil {
 		e.Waits = []Millis{}
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(e); err != nil {
-		panic(err) // strings, numbers and their lists always encode
-	}
-	return b.Bytes()
+	return text.EncodeLine(e)
 }
 
 // cut keeps at most so many bytes, whole characters, and marks what is gone.

@@ -50,7 +50,8 @@ func JSONLine(object []byte, text string) iter.Seq[[]byte] {
 			if n > onePiece {
 				n = len(WholeRunes([]byte(text[:onePiece])))
 			}
-			piece = append(piece, quoted(text[:n])...)
+			quoted := EncodeLine(text[:n])
+			piece = append(piece, SafeJSON(quoted[1:len(quoted)-2])...)
 			text = text[n:]
 			if len(piece) < onePiece {
 				continue
@@ -64,11 +65,13 @@ func JSONLine(object []byte, text string) iter.Seq[[]byte] {
 	}
 }
 
-// quoted is a text as JSON writes it, without its quotes and without escapes for HTML.
-func quoted(text string) []byte {
+// EncodeLine gives what always encodes, such as texts, numbers and their lists, as a line of JSON without escapes for HTML.
+func EncodeLine(value any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(text) // a string always encodes
-	return SafeJSON(b.Bytes()[1 : b.Len()-2])
+	if err := enc.Encode(value); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
 }
