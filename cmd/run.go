@@ -123,7 +123,10 @@ func Main() int {
 		notifyDeadly(unkilled)
 	}
 	done := make(chan int, 1)
-	go func() { done <- Run(context.Background(), os.Args[1:], env) }()
+	go func() {
+		growStack(0)
+		done <- Run(context.Background(), os.Args[1:], env)
+	}()
 	for waited := false; ; waited = true {
 		select {
 		case code := <-done:
@@ -144,6 +147,15 @@ func Main() int {
 			return exitQuit
 		}
 	}
+}
+
+// growStack makes the stack as large as a call needs while few functions are on it. Whenever a stack grows, the tables of
+// all functions on it are read from the binary, which came to a tenth of the memory of an ask.
+//
+//go:noinline
+func growStack(i int) byte {
+	var room [28 << 10]byte
+	return room[i]
 }
 
 // notifyDeadly asks for the signals that end ferry, but for those that are ignored, as for a command in the background of a
