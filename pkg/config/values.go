@@ -234,13 +234,13 @@ func (v *Values) Select(s Selection) (Node, error) {
 		return all.text
 	})
 	dialect := n.API.Dialect().Facts()
-	if v.set["model"].origin == "default" && n.own("model") == "" && (dialect.Model != wire.ModelKnown || n.Provider) {
+	if v.set["model"].origin == "default" && n.entry("model").Value == "" && (dialect.Model != wire.ModelKnown || n.Provider) {
 		n.Model = ""
 	}
 	if model, ok := n.Aliases[n.Model]; ok {
 		n.Model = model
 	}
-	if v.set["max_tokens"].origin == "default" && n.own("max_tokens") == "" && dialect.MaxTokens > 0 {
+	if v.set["max_tokens"].origin == "default" && n.entry("max_tokens").Value == "" && dialect.MaxTokens > 0 {
 		n.MaxTokens = dialect.MaxTokens
 	}
 	var fault *Error
@@ -251,7 +251,7 @@ func (v *Values) Select(s Selection) (Node, error) {
 		}
 	}
 	for i, path := range []*string{&n.TLS.CA, &n.TLS.Cert, &n.TLS.Key} {
-		if n.own([]string{"tls.ca", "tls.cert", "tls.key"}[i]) == "" {
+		if n.entry([]string{"tls.ca", "tls.cert", "tls.key"}[i]).Value == "" {
 			continue
 		}
 		if *path, fault = v.file.wholePath(*path, v.lookup); fault != nil {

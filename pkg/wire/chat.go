@@ -26,7 +26,7 @@ func (chat) encode(r Request) (members, error) {
 			return nil, &UnsupportedError{API: Chat, What: "PDF documents", hint: "the messages api has them: choose a node of that"}
 		}
 	}
-	turns := r.conversation()
+	turns := append(slices.Clip(r.Turns), Turn{"user", r.Prompt, r.Files})
 	if r.System != "" {
 		turns = slices.Insert(turns, 0, Turn{Role: "system", Text: r.System})
 	}

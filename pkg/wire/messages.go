@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"slices"
 )
 
 // Messages is Claude's dialect.
@@ -41,7 +42,8 @@ func (messages) encode(r Request) (members, error) {
 	if r.System != "" {
 		out = append(out, member{"system", r.System})
 	}
-	out = append(out, member{"messages", messageList{r.conversation(), messagesFile}}, member{"stream", r.Stream})
+	turns := append(slices.Clip(r.Turns), Turn{"user", r.Prompt, r.Files})
+	out = append(out, member{"messages", messageList{turns, messagesFile}}, member{"stream", r.Stream})
 	out = out.sampling(r, "stop_sequences")
 	if r.Schema != nil {
 		out = append(out, member{"output_config", json.RawMessage(`{"format":{"type":"json_schema","schema":` + string(r.Schema) + "}}")})

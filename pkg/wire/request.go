@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"ferry/pkg/text"
@@ -222,11 +221,6 @@ func (r Request) AllFiles() []*File {
 		files = append(files[:len(files):len(files)], turn.Files...)
 	}
 	return files
-}
-
-// conversation is the earlier turns with the prompt behind them.
-func (r Request) conversation() []Turn {
-	return append(slices.Clip(r.Turns), Turn{"user", r.Prompt, r.Files})
 }
 
 // mostEncoded is the most bytes that the texts of a request may have as JSON: twice what an API takes.
