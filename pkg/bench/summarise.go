@@ -63,7 +63,7 @@ func (s *Summary) fasterWaited() bool {
 	return slices.ContainsFunc(s.Rows, func(r *Row) bool { return r.Ended == "" && r.InFlight < waitedShare*most[r.Vantage] })
 }
 
-// waitedShare of the busiest node's requests in flight is what a node has that did not wait for others.
+// A node with less than waitedShare of the busiest node's requests in flight waited for others.
 const waitedShare = 0.9
 
 // figures are what nodes are compared by.
@@ -73,15 +73,17 @@ var figures = map[string]func(partSample) time.Duration{LatencyFigure: partSampl
 func figureOf(all []*nodeSeries) string {
 	figure := LatencyFigure
 	for _, c := range all {
-		answered := false
+		answered, timed := false, false
 		for s := range c.all() {
-			if s.OK() && s.TTFT() > 0 {
-				figure, answered = TTFTFigure, false
+			answered = answered || s.OK()
+			if timed = s.OK() && s.TTFT() > 0; timed {
 				break
 			}
-			answered = answered || s.OK()
 		}
-		if answered {
+		switch {
+		case timed:
+			figure = TTFTFigure
+		case answered:
 			return LatencyFigure
 		}
 	}

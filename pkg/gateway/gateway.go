@@ -97,7 +97,10 @@ type upstream struct {
 // Generate writes the configuration for the nodes that g names, in its order. It reads the certificate, to see that
 // nginx will be able to, and no other file. It fails with *config.Error, at the place of the key at fault.
 func Generate(g *config.Gateway, nodes []Node) (*Files, error) {
-	if err := cmp.Or(checkRequired(g), checkCertificate(g)); err != nil {
+	if err := checkRequired(g); err != nil {
+		return nil, err
+	}
+	if err := checkCertificate(g); err != nil {
 		return nil, err
 	}
 	p, err := newPlan(g, nodes)
@@ -112,7 +115,10 @@ func newPlan(g *config.Gateway, nodes []Node) (*plan, error) {
 	if err := p.addNodes(nodes); err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(checkAgree(p), p.addRoutes()); err != nil {
+	if err := checkAgree(p); err != nil {
+		return nil, err
+	}
+	if err := p.addRoutes(); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -280,7 +286,7 @@ func isPlainWord(s string) bool { return s != "" && only(s, wordBytes) }
 
 func isPlainPath(s string) bool { return only(s, wordBytes+"./~") && !strings.Contains(s, "//") }
 
-// isPlainFile holds for what config's rule of paths lets through, and for none.
+// isPlainFile holds for a path that config allows, and for "".
 func isPlainFile(s string) bool { return !strings.ContainsAny(s, "\"'\\$;{}#*?[]`\r\n\x00") }
 
 // isHost holds for a name, not for an address: OpenSSL, as nginx calls it, never finds an address in a certificate.

@@ -70,8 +70,8 @@ func Brief(d time.Duration) string {
 	return s
 }
 
-// Percent writes a share of 1 in percent without the sign, whole or with so many decimals. What is not all of it is never
-// 100, and what is not nothing never 0: it has as many decimals as that takes. Missing stands for none.
+// Percent writes a share from 0 to 1 in percent without the sign, whole or with the decimals. Only 1 gives 100 and only 0
+// gives 0: decimals are added until that holds. NaN gives Missing.
 func Percent(share float64, decimals int) string {
 	value := share * 100
 	whole := math.Round(value)

@@ -35,12 +35,12 @@ const (
 	MostQuoted = 2 << 10
 )
 
-// Shown makes at most so many bytes of a server's words fit for a terminal: as Visible does, and characters that show
+// Shown makes at most `most` bytes of a server's words fit for a terminal: as Visible does, and characters that show
 // nothing are escapes too. It cuts at a space where one is near, because half a word could be half a secret, which
 // nothing recognises. It says how much is not shown.
 func Shown(s string, most int) string { return ShownOf(s, most, len(s)) }
 
-// ShownOf is Shown of a text of so many bytes, of which s is the beginning.
+// ShownOf is Shown for s, the start of a text that has the number of bytes.
 func ShownOf(s string, most, bytes int) string {
 	if len(s) == bytes && len(s) <= most/16 && safe(s) {
 		return s
