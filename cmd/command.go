@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"ferry/pkg/term"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -190,10 +192,11 @@ func (l listing[T]) show(a *app, form string, all []T) error {
 	for _, one := range all {
 		rows = append(rows, l.row(one))
 	}
+	lay := term.Table
 	if l.cards {
-		return a.cards(rows, l.keep)
+		lay = term.TableOrCards
 	}
-	return a.table(rows, l.keep)
+	return a.table(lay, rows, l.keep)
 }
 
 // printList prints a list as one object, in which it has a name.

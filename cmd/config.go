@@ -78,13 +78,9 @@ func newConfigListCmd(a *app) *cobra.Command {
 	return c
 }
 
-// table prints rows: cut to the terminal's width where there is one, but for the first keep columns; whole in a pipe.
-func (a *app) table(rows [][]string, keep int) error { return a.rows(term.Table, rows, keep) }
-
-// cards prints rows as a table, or below each other on a terminal that is too narrow for all of it.
-func (a *app) cards(rows [][]string, keep int) error { return a.rows(term.TableOrCards, rows, keep) }
-
-func (a *app) rows(lay func([][]string, int, int, term.Style) string, rows [][]string, keep int) error {
+// table prints rows: laid out for the terminal's width where there is one, with the first keep columns uncut; whole in a
+// pipe.
+func (a *app) table(lay func([][]string, int, int, term.Style) string, rows [][]string, keep int) error {
 	width, heading := math.MaxInt, term.Style{}
 	if a.out.TTY {
 		width, heading = a.out.Width, a.outStyles().Strong

@@ -12,6 +12,7 @@ import (
 
 	"ferry/pkg/hold"
 	"ferry/pkg/state"
+	"ferry/pkg/term"
 	"ferry/pkg/transport"
 
 	"github.com/spf13/cobra"
@@ -121,7 +122,7 @@ func (a *app) listHolders(dir, form string) error {
 		rows = append(rows, []string{h.Node, h.Age.Round(time.Second).String(), strconv.Itoa(h.Requests), strconv.Itoa(h.Connections),
 			spellMemory(h.Memory), left, strconv.Itoa(h.PID)})
 	}
-	return a.cards(rows, 1)
+	return a.table(term.TableOrCards, rows, 1)
 }
 
 func spellMemory(bytes int64) string {

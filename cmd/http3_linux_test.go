@@ -32,16 +32,10 @@ func TestHeldFaultsHTTP3(t *testing.T) {
 	r := newHoldRig(t, "https://localhost:"+port, settings)
 	r.ask("ask", "warm").run().must()
 	equal(t, "a second ask is held", heldBy(r.ask("ask", "hello", "-o", "json").run().must()).Attempts[0].Held, true)
-	for i := range 4 {
-		for _, fault := range wireFaults() {
-			if fault.query == "" || fault.name == "101" || fault.flags != nil {
-				continue
-			}
-			c := cell{fault: fault, stream: i%2 == 1, late: i >= 2}
-			limited.Store(c.late)
-			r.configure("https://localhost:"+port+"?"+fault.query, settings)
-			r.meets(c, &requests)
-		}
+	for _, c := range cellsOf(nil, func(fault wireFault) bool { return fault.query != "" && fault.name != "101" && fault.flags == nil }) {
+		limited.Store(c.late)
+		r.configure("https://localhost:"+port+"?"+c.fault.query, settings)
+		r.meets(c, &requests)
 	}
 }
 
@@ -49,18 +43,14 @@ func TestHeldFaultsHTTP3(t *testing.T) {
 // later one.
 func TestHeldFaults(t *testing.T) {
 	long(t, "some four hundred processes")
-	for i := range 4 {
-		for _, fault := range wireFaults() {
-			if fault.flags != nil || fault.name == "line ends of CR alone" { // an answer of messages; the node speaks complete
-				continue
-			}
-			c := cell{fault: fault, stream: i%2 == 1, late: i >= 2}
-			t.Run(fmt.Sprintf("%s %s late %t", c.verb(), fault.name, c.late), func(t *testing.T) {
-				server := newFaultServer(fault, c.stream, c.late)
-				defer server.stop()
-				newHoldRig(t, server.URL, "proxy: none").meets(c, &server.requests)
-			})
-		}
+	for _, c := range cellsOf(nil, func(fault wireFault) bool {
+		return fault.flags == nil && fault.name != "line ends of CR alone" // an answer of messages; the node speaks complete
+	}) {
+		t.Run(fmt.Sprintf("%s %s late %t", c.verb(), c.fault.name, c.late), func(t *testing.T) {
+			server := newFaultServer(c.fault, c.stream, c.late)
+			defer server.stop()
+			newHoldRig(t, server.URL, "proxy: none").meets(c, &server.requests)
+		})
 	}
 }
 

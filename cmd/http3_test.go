@@ -34,15 +34,9 @@ func overHTTP3(t *testing.T, ca *authority, handler http.Handler, socket net.Pac
 // HTTP/3 does not have (RFC 9114 section 4.5).
 func TestFaultMatrixHTTP3(t *testing.T) {
 	ca := newAuthority(t, "ca", nil)
-	var cells []cell
-	for _, fault := range wireFaults() {
-		if fault.query == "" || fault.name == "101" || testing.Short() && fault.flags != nil {
-			continue
-		}
-		for i := range 4 {
-			cells = append(cells, cell{fault, i%2 == 1, i >= 2, ca})
-		}
-	}
+	cells := cellsOf(ca, func(fault wireFault) bool {
+		return fault.query != "" && fault.name != "101" && (!testing.Short() || fault.flags == nil)
+	})
 	atLeast(t, "cells", len(cells), 80)
 	var all sync.WaitGroup
 	for _, c := range cells {

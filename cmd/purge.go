@@ -50,7 +50,7 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 	for _, k := range all {
 		rows = append(rows, []string{k.What, strconv.Itoa(k.Count), k.Where})
 	}
-	if err := a.table(rows, 3); err != nil {
+	if err := a.table(term.Table, rows, 3); err != nil {
 		return err
 	}
 	if sure, err := a.sure(o.yes); err != nil || !sure {
