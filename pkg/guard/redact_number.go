@@ -55,12 +55,25 @@ func (p *pass) number(from, i int) (cut span, next int) {
 		case !isCard(g.shape, known):
 			continue
 		}
-		if p.byteAt(to) != '.' || !isDigit(p.byteAt(to+1)) {
+		if (p.byteAt(to) != '.' || !isDigit(p.byteAt(to+1))) && !p.inRequestID(from) {
 			return span{from, to}, next
 		}
 		break
 	}
 	return span{}, next
+}
+
+// longestID is the most bytes of a request id that are looked through.
+const longestID = 64
+
+// inRequestID reports whether i is inside a request id, such as req_011CSab12: by chance its digits look like a number.
+func (p *pass) inRequestID(i int) bool {
+	n := 1
+	for n <= longestID && (isAlnum(p.before(i, n)) || p.before(i, n) == '_') {
+		n++
+	}
+	word := p.text[i-n+1 : i]
+	return strings.HasPrefix(word, "req_")
 }
 
 // A shape has two decimal digits for each group of a number, which say how many digits the group has: 3_04_04 is the
