@@ -68,9 +68,14 @@ function describe(values) {
   return { n, mean, sd, min: sorted[0], p50: percentile(50), p90: percentile(90), p95: percentile(95), p99: percentile(99), max: sorted[n - 1], sorted };
 }
 
-// phi is the normal distribution, by its series; quantile inverts it.
+// phi is the normal distribution, by its series, and far out by the continued fraction of its tail; quantile inverts it.
 function phi(x) {
-  if (Math.abs(x) > 8) return x > 0 ? 1 : 0;
+  if (Math.abs(x) > 5) {
+    let fraction = Math.abs(x);
+    for (let k = 200; k > 0; k--) fraction = Math.abs(x) + k / fraction;
+    const tail = Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI) / fraction;
+    return x > 0 ? 1 - tail : tail;
+  }
   let term = x, sum = x;
   for (let i = 1; Math.abs(term) > 1e-18 * Math.abs(sum) && i < 500; i++) sum += term *= (x * x) / (2 * i + 1);
   return 0.5 + (sum * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
