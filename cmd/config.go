@@ -52,7 +52,10 @@ func newConfigPathCmd(a *app) *cobra.Command {
 		Short: "Where the file is",
 		Args:  noArgs,
 		RunE: with(a.configPath, func(_ context.Context, path string, _ []string) error {
-			named := config.CheckNamed(a.Lookup)
+			var named error
+			if a.Lookup.Get("FERRY_CONFIG") != "" {
+				named = config.CheckNamed(path)
+			}
 			if _, err := os.Stat(path); err != nil && named == nil {
 				a.note("there is no file there yet; ferry config init writes one")
 			}

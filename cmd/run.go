@@ -340,7 +340,10 @@ func newRootCmd(a *app, args []string) *cobra.Command {
 			case words[1] == "config" && (len(words) == 2 || slices.Contains([]string{"add", "init", "set", "path"}, words[2])):
 				return nil // which makes the file or says where it is
 			}
-			return config.CheckNamed(a.Lookup)
+			if path := a.Lookup.Get("FERRY_CONFIG"); path != "" {
+				return config.CheckNamed(path)
+			}
+			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {

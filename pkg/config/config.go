@@ -176,13 +176,9 @@ func Load(path string) (*File, error) {
 	return Parse(path, src)
 }
 
-// CheckNamed fails with *Error where FERRY_CONFIG names a file that is not there: without it there would be no filter and
-// no audit log, and nothing would say so.
-func CheckNamed(lookup Lookup) error {
-	path := lookup.Get("FERRY_CONFIG")
-	if path == "" {
-		return nil
-	}
+// CheckNamed fails with *Error where there is no file at a path that FERRY_CONFIG has: without it there would be no filter
+// and no audit log, and nothing would say so.
+func CheckNamed(path string) error {
 	if _, err := os.Stat(path); missing(err) {
 		return &Error{Key: "FERRY_CONFIG", Msg: "there is no file " + path,
 			Advice: "correct the path, or unset FERRY_CONFIG; ferry config init writes a file there"}

@@ -160,9 +160,11 @@ func (n *Node) read(text func(field string) string) {
 	}
 	n.Key = Ref(text("key"))
 	n.Auth.Scheme, n.Auth.Header, _ = strings.Cut(text("auth"), ":")
-	for _, pin := range kindCommas.split(text("pins")) {
-		if p, err := guard.ParsePin(pin); err == nil {
-			n.Pins = append(n.Pins, p)
+	if pins := text("pins"); pins != "" {
+		for _, pin := range kindCommas.split(pins) {
+			if p, err := guard.ParsePin(pin); err == nil {
+				n.Pins = append(n.Pins, p)
+			}
 		}
 	}
 	for _, e := range n.said {
