@@ -53,12 +53,16 @@ func runConfigNginx(ctx context.Context, g *gatewayFile, out string) error {
 	}
 	ctx, stop := g.Catch(ctx)
 	defer stop()
-	if err := files.Write(ctx, out, g.tokens()); err != nil {
+	made, err := files.Write(ctx, out, g.tokens())
+	if made {
+		g.note("made the folder %s", out)
+	}
+	if err != nil {
 		return err
 	}
 	written := filepath.ToSlash(filepath.Join(out, gateway.MainFile)) // as nginx wants it on Windows too
 	g.note("wrote %s and %s", written, gateway.KeysFile)
-	g.note("nginx takes it in when it is reloaded: nginx -t -c %s && nginx -s reload", text.ShellWord(written))
+	g.note("nginx takes it in when it is reloaded: nginx -t -c %[1]s && nginx -s reload -c %[1]s", text.ShellWord(written))
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -233,15 +234,21 @@ func TestWrite(t *testing.T) {
 		}
 		return string(data)
 	}
-	check(t, files.Write(t.Context(), dir, store))
+	if _, err := files.Write(t.Context(), filepath.Join(dir, "deeper"), store); !errors.Is(err, fs.ErrNotExist) || text.Hint(err) == "" {
+		t.Errorf("below a folder that is missing: got %v, want that there is none, with a hint", err)
+	}
+	made, err := files.Write(t.Context(), dir, store)
+	if check(t, err); !made {
+		t.Error("the folder was made, and Write does not say so")
+	}
 	for name, perm := range map[string]os.FileMode{filepath.Join(dir, MainFile): 0o644, filepath.Join(dir, KeysFile): 0o600, store.Path: 0o600} {
 		if info, err := os.Stat(name); err != nil || hasModes && info.Mode().Perm() != perm {
 			t.Errorf("%s: %v, %v, want mode %04o", name, info, err, perm)
 		}
 	}
 	again := &Files{Main: []byte(Mark + "second\n"), Keys: []byte(Mark + "second keys\n")}
-	if err := again.Write(t.Context(), dir, store); err != nil || read(MainFile) != Mark+"second\n" {
-		t.Errorf("a second time: %v, %s", err, read(MainFile))
+	if made, err := again.Write(t.Context(), dir, store); err != nil || made || read(MainFile) != Mark+"second\n" {
+		t.Errorf("a second time: made %t, %v, %s", made, err, read(MainFile))
 	}
 
 	// Somebody else's file, or a link, stops all of it.
@@ -259,7 +266,7 @@ func TestWrite(t *testing.T) {
 		path := filepath.Join(dir, MainFile)
 		check(t, errors.Join(os.Remove(path), spoil(path)))
 		want := path + ": was not written by ferry, and is not replaced"
-		if err := files.Write(t.Context(), dir, store); err == nil || err.Error() != want || text.Hint(err) == "" {
+		if _, err := files.Write(t.Context(), dir, store); err == nil || err.Error() != want || text.Hint(err) == "" {
 			t.Errorf("a file of another program: got %v, want %s", err, want)
 		}
 		if read(KeysFile) != Mark+"second keys\n" {

@@ -13,27 +13,44 @@ import (
 	"ferry/pkg/text"
 )
 
-// Write puts the configuration into a folder, which is made where it is missing, and makes an empty store of tokens where
-// there is none. It replaces only files that begin with Mark, and on any failure leaves both as they were.
-func (f *Files) Write(ctx context.Context, dir string, tokens Store) error {
+// Write puts the configuration into a folder and makes an empty store of tokens where there is none. It replaces only
+// files that begin with Mark, and on any failure leaves both as they were. A missing folder is made, and none above it: a
+// mistyped path must not get the keys.
+func (f *Files) Write(ctx context.Context, dir string, tokens Store) (made bool, err error) {
 	if _, err := tokens.List(); err != nil {
-		return err
+		return false, err
 	}
 	keys, main := filepath.Join(dir, KeysFile), filepath.Join(dir, MainFile)
 	old, perm, err := readOwn(keys)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if _, _, err := readOwn(main); err != nil {
-		return err
+		return false, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return &state.Error{Path: dir, Msg: "cannot make the folder", Err: state.Bare(err)}
+	if made, err = makeFolder(dir); err != nil {
+		return false, err
 	}
 	if err := tokens.Create(ctx); err != nil {
-		return err
+		return made, err
 	}
-	return f.replace(keys, main, old, perm)
+	return made, f.replace(keys, main, old, perm)
+}
+
+// makeFolder makes a folder where there is none.
+func makeFolder(dir string) (made bool, err error) {
+	err = os.Mkdir(dir, 0o755)
+	if info, failed := os.Stat(dir); errors.Is(err, fs.ErrExist) && failed == nil && info.IsDir() {
+		return false, nil
+	}
+	if err == nil {
+		return true, nil
+	}
+	fault := &state.Error{Path: dir, Msg: "cannot make the folder", Err: state.Bare(err)}
+	if errors.Is(err, fs.ErrNotExist) {
+		fault.HintText = "mkdir -p " + text.ShellWord(filepath.Dir(dir)) + " if the path is right"
+	}
+	return false, fault
 }
 
 // replace writes both files. Where the second fails, the first becomes what it was, nil for none.
