@@ -82,7 +82,7 @@ cover:
 link: ## asks over a link of 200 ms beside curl, their round trips, both families of addresses, a gateway over HTTP/3 (Linux, root)
 	@set -e; FERRY_TRIXIE=$${FERRY_TRIXIE:-$$(.ci/trixie)}; export FERRY_TRIXIE; \
 	FERRY_LINK=$(ROUNDS) go test -count=1 -timeout 60m -v -run \
-		'^(TestPath.*|TestRoundTrips|TestStrayOverSlowLink|TestHappyEyeballs|TestNginxHTTP3)$$' ./cmd
+		'^(TestPath.*|TestHoldSlowLink|TestRoundTrips|TestStrayOverSlowLink|TestHappyEyeballs|TestNginxHTTP3)$$' ./cmd
 
 memory: ## the memory of a process while prompts and what servers send are as long as they may be (Linux)
 	@go test -count=1 -timeout 30m -run '^TestMemoryOf' ./cmd

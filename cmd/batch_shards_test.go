@@ -3,13 +3,19 @@
 package cmd_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -17,6 +23,7 @@ import (
 const (
 	shards     = 20
 	shardItems = 400
+	shardKills = 2 // of each shard
 )
 
 // batchPod is what the container of the batch manifest runs, with its configuration for the node at a URL.
@@ -41,12 +48,62 @@ func batchPod(t *testing.T, here place, url string) (run string, env []string) {
 	return manifest.Spec.Template.Spec.Containers[0].Args[0], []string{"FERRY_CONFIG=" + path, "CLAUDE_KEY=some-key", "BATCH=" + here.dir}
 }
 
-// TestShardsInKubernetes runs a batch as 20 processes at once, each a shard as the manifest for Kubernetes runs it, and
-// half of them again: every item is sent once, and the merge has it once.
-func TestShardsInKubernetes(t *testing.T) {
+// shardRig counts which items arrive, and kills what a shard runs after so many of its requests.
+type shardRig struct {
+	t    *testing.T
+	here place
+	run  string
+	env  []string
+
+	mu   sync.Mutex
+	seen map[string]int // how often, by item
+	left map[string]int // until the process of a shard is killed, by shard
+	kill map[string]func()
+}
+
+// arrives notes a request. Each shard has a key of its own.
+func (s *shardRig) arrives(r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[itemName.FindString(string(body))]++
+	shard := r.Header.Get("X-Api-Key")
+	if s.left[shard]--; s.left[shard] == 0 {
+		time.AfterFunc(time.Duration(rand.IntN(1500))*time.Microsecond, s.kill[shard])
+	}
+}
+
+// pod runs the container of an index, and kills it after so many requests, 0 for never.
+func (s *shardRig) pod(index, after int, run string) (code int, said string) {
+	key := fmt.Sprintf("shard-key-%02d", index)
+	c := exec.CommandContext(s.t.Context(), "sh", "-c", run)
+	c.Env = slices.Concat(s.here.env, s.env, []string{fmt.Sprintf("JOB_COMPLETION_INDEX=%d", index), "CLAUDE_KEY=" + key})
+	var errs strings.Builder
+	c.Stderr = &errs
+	s.mu.Lock()
+	s.left[key], s.kill[key] = after, func() { _ = c.Process.Kill() } // it may be over
+	err := c.Start()
+	s.mu.Unlock()
+	if err != nil {
+		s.t.Error(err)
+		return -1, ""
+	}
+	_ = c.Wait() // its state says it
+	return c.ProcessState.ExitCode(), errs.String()
+}
+
+// TestShardsKilled runs a batch as 20 processes at once, each a shard as the manifest for Kubernetes runs it. Each is killed
+// twice and then runs to its end: the merge has every item once, and no item was sent again unasked.
+func TestShardsKilled(t *testing.T) {
 	long(t, "dozens of processes")
-	here, node := emptyPlace(t), serve(t, nil)
-	run, env := batchPod(t, here, node.URL)
+	s := &shardRig{t: t, here: emptyPlace(t), seen: map[string]int{}, left: map[string]int{}, kill: map[string]func(){}}
+	node := demoNode(t)
+	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.arrives(r)
+		node.ServeHTTP(w, r)
+	}))
+	s.run, s.env = batchPod(t, s.here, server.URL)
 	var input strings.Builder
 	want := map[string]bool{}
 	for i := range shardItems {
@@ -54,28 +111,48 @@ func TestShardsInKubernetes(t *testing.T) {
 		fmt.Fprintf(&input, "{\"id\":%q,\"prompt\":\"%s and more\"}\n", id, id)
 		want[id] = true
 	}
-	in := here.file(t, "in.jsonl", input.String(), 0o600)
-	pods := func(indexes int) {
-		var all sync.WaitGroup
-		for index := range indexes {
-			all.Go(func() {
-				c := exec.CommandContext(t.Context(), "sh", "-c", run)
-				c.Env = slices.Concat(here.env, env, []string{fmt.Sprintf("JOB_COMPLETION_INDEX=%d", index)})
-				said, err := c.CombinedOutput()
-				errorIf(t, err != nil, "shard %d: %v, want exit code 0: %s", index+1, err, said)
-			})
+	in := s.here.file(t, "in.jsonl", input.String(), 0o600)
+
+	var killed, inFlight atomic.Int64
+	s.all(func(index int) {
+		for range shardKills {
+			if code, _ := s.pod(index, 1+rand.IntN(8), s.run); code == -1 {
+				killed.Add(1)
+			}
 		}
-		all.Wait()
+	})
+	atLeast(t, "processes that were killed", killed.Load(), shards)
+	outs, err := filepath.Glob(filepath.Join(s.here.dir, "out-*.jsonl"))
+	check(t, err)
+	merge := append([]string{"ask", "--batch", in, "--merge"}, outs...)
+	ferry(t, nil, merge...).want(1, "", "without an answer: ")
+
+	s.all(func(index int) {
+		code, said := s.pod(index, 0, s.run)
+		again := strings.Contains(said, "in flight")
+		errorIf(t, code != 0 && !again || again && code != 1, "shard %d: exit code %d, want 0, or 1 where items were in flight: %s", index+1, code, said)
+		if again {
+			inFlight.Add(1)
+		}
+	})
+	for item, times := range s.seen {
+		equal(t, "times that "+item+" was sent without --again", times, 1)
 	}
-	merge := func() result {
-		outs, err := filepath.Glob(filepath.Join(here.dir, "out-*.jsonl"))
-		check(t, err)
-		return ferry(t, nil, append([]string{"ask", "--batch", in, "--merge"}, outs...)...)
+	s.all(func(index int) {
+		code, said := s.pod(index, 0, strings.Replace(s.run, "ferry ask", "ferry ask --again", 1))
+		errorIf(t, code != 0, "shard %d with --again: exit code %d, want 0: %s", index+1, code, said)
+	})
+	r := ferry(t, nil, merge...).want(0, "", fmt.Sprintf("%d of %d answered, in %d shards", shardItems, shardItems, shards))
+	merged := s.here.file(t, "merged.jsonl", r.stdout, 0o600)
+	equal(t, "the items of the merge", linesOf(t, merged), want)
+	t.Logf("%d processes were killed; %d shards had items in flight", killed.Load(), inFlight.Load())
+}
+
+// all does something for each index at once.
+func (s *shardRig) all(do func(index int)) {
+	var group sync.WaitGroup
+	for index := range shards {
+		group.Go(func() { do(index) })
 	}
-	pods(shards / 2)
-	merge().want(1, "", "without an answer: ")
-	pods(shards)
-	r := merge().want(0, "", fmt.Sprintf("%d of %d answered, in %d shards", shardItems, shardItems, shards))
-	equal(t, "the items of the merge", linesOf(t, here.file(t, "merged.jsonl", r.stdout, 0o600)), want)
-	equal(t, "requests", node.count(), shardItems)
+	group.Wait()
 }

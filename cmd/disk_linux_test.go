@@ -1,15 +1,180 @@
 package cmd_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
+
+// brokenCall names, in the environment of a ferry that a test starts, the system call that its kernel refuses.
+const brokenCall = "FERRY_TEST_BROKEN"
+
+// The refusals. Writing is refused by a limit on the size of files: the runtime itself writes to what is no file.
+const (
+	brokenCreate = "create"
+	brokenWrite  = "write"
+)
+
+// brokenCalls are all refusals. Those with system calls refuse them with EIO, whatever their arguments.
+func brokenCalls() map[string][]uint32 {
+	return map[string][]uint32{
+		"fsync":  {unix.SYS_FSYNC, unix.SYS_FDATASYNC},
+		"rename": {unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2},
+		"chmod":  {unix.SYS_FCHMOD},
+		"chown":  {unix.SYS_FCHOWN},
+		"flock":  {unix.SYS_FLOCK},
+		"mkdir":  {unix.SYS_MKDIRAT},
+		"unlink": {unix.SYS_UNLINKAT},
+
+		brokenCreate: nil,
+		brokenWrite:  nil,
+	}
+}
+
+// init breaks the process that was asked for, before ferry begins. It takes no privilege, and nothing undoes it.
+func init() {
+	name := os.Getenv(brokenCall)
+	switch {
+	case name == "":
+		return
+	case name == brokenWrite:
+		signal.Ignore(syscall.SIGXFSZ)
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 10, Max: 10}); err != nil {
+			os.Exit(cannotBreak)
+		}
+		return
+	}
+	if err := refuse(filterOf(name)); err != nil {
+		os.Exit(cannotBreak)
+	}
+}
+
+// cannotBreak is the exit code of a process that the kernel does not let be broken.
+const cannotBreak = 99
+
+// filterOf is a seccomp program (seccomp_data has the call's number at 0 and the low half of its third argument at 32).
+func filterOf(name string) []unix.SockFilter {
+	load := func(at uint32) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
+	}
+	jump := func(how uint16, k uint32, yes, no uint8) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_JMP | how | unix.BPF_K, Jt: yes, Jf: no, K: k}
+	}
+	ret := func(k uint32) unix.SockFilter { return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: k} }
+	if name == brokenCreate {
+		return []unix.SockFilter{
+			load(0), jump(unix.BPF_JEQ, unix.SYS_OPENAT, 0, 2), load(32), jump(unix.BPF_JSET, unix.O_CREAT, 1, 0),
+			ret(unix.SECCOMP_RET_ALLOW), ret(unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSPC)),
+		}
+	}
+	program := []unix.SockFilter{load(0)}
+	for _, call := range brokenCalls()[name] {
+		program = append(program, jump(unix.BPF_JEQ, call, 0, 1), ret(unix.SECCOMP_RET_ERRNO|uint32(unix.EIO)))
+	}
+	return append(program, ret(unix.SECCOMP_RET_ALLOW))
+}
+
+// refuse puts the program before every thread's system calls.
+func refuse(program []unix.SockFilter) error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
+		uintptr(unsafe.Pointer(&filter)))
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// broken runs ferry with a call refused, "" for none.
+func broken(t *testing.T, home, call string, args ...string) result {
+	t.Helper()
+	p := realFerry(t, args...).with("HOME="+home, waitsFile+"="+os.DevNull, brokenCall+"="+call)
+	p.Args[0] = "ferry"
+	r := p.run()
+	if r.code == cannotBreak {
+		needed(t, "a kernel that takes a seccomp filter")
+	}
+	return r
+}
+
+// allBroken are the names of all refusals.
+func allBroken() []string {
+	return slices.Sorted(maps.Keys(brokenCalls()))
+}
+
+// TestBrokenDisk refuses every kind of call that writes state: the answer arrives, and what is kept stays whole.
+func TestBrokenDisk(t *testing.T) {
+	long(t, "every kind of call that writes, refused in turn")
+	for _, call := range allBroken() {
+		for _, begun := range []bool{true, false} {
+			t.Run(call+", begun "+strconv.FormatBool(begun), func(t *testing.T) {
+				home := t.TempDir()
+				ask := func(call, prompt string) result {
+					return broken(t, home, call, "ask", "-n", "demo", "--session", "trip", prompt).want(0, prompt, "")
+				}
+				if begun {
+					ask("", "first")
+				}
+				warned := strings.Count(ask(call, "second words").stderr, "is not kept: ")
+				harmless := call == "chown" || call == "unlink" || call == "mkdir" && begun
+				equal(t, "warnings", warned, map[bool]int{false: 1}[harmless])
+				turns := turnsOf(t, home)
+				if old := map[bool]int{true: 2}[begun]; turns != old && turns != old+2 || harmless && turns != old+2 {
+					t.Errorf("%d turns are kept, want %d or two more", turns, old)
+				}
+				lacks(t, "what is said afterwards", ask("", "third").stderr, "not kept")
+				equal(t, "turns afterwards", turnsOf(t, home), turns+2)
+			})
+		}
+	}
+}
+
+// turnsOf reads what is kept, 0 where nothing is; whatever else lies in the folder must not be a conversation.
+func turnsOf(t *testing.T, home string) int {
+	t.Helper()
+	lacks(t, "the list", broken(t, home, "", "config", "session", "list").must().stdout, "cannot be read")
+	r := broken(t, home, "", "config", "session", "show", "trip", "-o", "json")
+	if r.code == 2 && strings.Contains(r.stderr, "there is no session trip") {
+		return 0
+	}
+	var kept struct{ Turns []json.RawMessage }
+	check(t, json.Unmarshal([]byte(r.must().stdout), &kept))
+	return len(kept.Turns)
+}
+
+// TestBrokenConfigSet does the same to config set: it fails, and the file is the old one or the new one, whole.
+func TestBrokenConfigSet(t *testing.T) {
+	const before, after = "timeout: 10m # mine\n", "timeout: 5m # mine\n"
+	for _, call := range allBroken() {
+		home := t.TempDir()
+		path := filepath.Join(home, ".config", "ferry", "config.yaml")
+		write(t, path, before)
+		r := broken(t, home, call, "config", "set", "timeout", "5m")
+		want := before
+		if harmless := call == "chown" || call == "unlink" || call == "mkdir"; harmless {
+			want = after
+		} else if r.code == 0 || !strings.Contains(r.stderr, "Error: ") {
+			r.errorf("%s is refused: want an error", call)
+		}
+		equal(t, "the file where "+call+" is refused", read(t, path), want)
+	}
+}
 
 // TestFilesOfOthers puts what another user could make where ferry is to write: it is refused, and nothing is sent.
 func TestFilesOfOthers(t *testing.T) {

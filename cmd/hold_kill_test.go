@@ -10,12 +10,62 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 )
+
+// TestHoldKilledBefore kills the holder before it has taken a byte of a request: the ask ends whole by another way.
+func TestHoldKilledBefore(t *testing.T) {
+	long(t, "a process and a holder for each phase")
+	for name, trap := range map[string]func(r *holdRig, server *holdServer, pid int) (sprung func()){
+		"before it accepts": func(r *holdRig, _ *holdServer, pid int) func() {
+			r.signal(pid, syscall.SIGSTOP)
+			return func() {
+				eventually(r.t, "the ask has connected", func() bool { return r.sockets() > 1 })
+				r.kill(pid)
+			}
+		},
+		"while it connects": func(r *holdRig, server *holdServer, pid int) func() {
+			server.mute.Store(true)
+			server.CloseClientConnections() // so that it needs another one
+			drained(server, cameMute)       // which it makes ahead of need
+			return func() {
+				drained(server, cameMute)
+				server.mute.Store(false)
+				r.kill(pid)
+			}
+		},
+		"a first one, while it connects": func(r *holdRig, server *holdServer, pid int) func() {
+			r.kill(pid)
+			eventually(r.t, "it is gone", func() bool { return len(r.holders()) == 0 })
+			server.mute.Store(true)
+			return func() {
+				drained(server, cameMute)
+				server.mute.Store(false)
+				for _, pid := range r.holders() {
+					r.kill(pid)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, server := secureHoldRig(t)
+			sprung := trap(r, server, r.holder())
+			p := r.ask("ask", "hello", "-o", "json", "--connect-timeout", testTimeout.String(), "--timeout", (2 * testTimeout).String()).start()
+			sprung()
+			call := heldBy(p.wait())
+			call.exactly(0, call.stdout, "")
+			equal(t, "the answer", call.Text, answerTo("hello"))
+			equal(t, "it came", server.times("hello"), 1)
+			r.must("and the next one")
+		})
+	}
+}
 
 // drained reads what came up to a certain word.
 func drained(server *holdServer, word string) {
@@ -24,6 +74,11 @@ func drained(server *holdServer, word string) {
 			return
 		}
 	}
+}
+
+// sockets counts the ends of the rig's sockets that a holder has: the one that listens, and those of its borrowers.
+func (r *holdRig) sockets() int {
+	return strings.Count(read(r.t, "/proc/net/unix"), r.run+"/ferry/")
 }
 
 func (r *holdRig) signal(pid int, sent syscall.Signal) {
@@ -36,6 +91,37 @@ func (r *holdRig) signal(pid int, sent syscall.Signal) {
 				stat, err := os.ReadFile(path)
 				return err == nil && !bytes.Contains(stat, []byte(") T "))
 			})
+		})
+	}
+}
+
+// TestHoldKilledWith kills the holder when it has taken bytes of a request: the call fails and says so.
+func TestHoldKilledWith(t *testing.T) {
+	long(t, "a process and a holder for each phase")
+	for _, tt := range []struct {
+		name, do, verb, prompt string
+		classes                []string
+	}{
+		{"its body", doUnread, "ask", strings.Repeat("a long prompt ", 1<<19), []string{"reset"}},
+		{"a request", doStall, "ask", "hello", []string{"reset"}},
+		{"a stream's request", doStall, "stream", "hello", []string{"reset"}},
+		{"half an answer", doHalf, "ask", "hello", []string{"reset", "truncated"}}, // its beginning can be on its way
+		{"half a stream", doHalf, "stream", "hello", []string{"truncated"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r, server := secureHoldRig(t)
+			pid := r.holder()
+			p, stdout := r.stopped(server, tt.do, tt.verb, tt.prompt, testTimeout.String())
+			first := ""
+			if tt.name == "half a stream" {
+				begin, err := stdout.ReadByte()
+				check(t, err)
+				first = string(begin)
+			}
+			r.kill(pid)
+			r.fails(p, first+readAll(stdout), tt.classes)
+			equal(t, "requests", server.requests.Load(), 1)
 		})
 	}
 }

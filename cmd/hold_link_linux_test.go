@@ -10,12 +10,33 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
 const linkDelay = 100 * time.Millisecond // each way
+
+// TestHoldSlowLink holds the promise of a held connection: one round trip, where curl pays three. The round trips are
+// counted from the packets; what they took is reported. The server is an nginx with TLS 1.3 in front of the demo node; all
+// three are whole processes, one after the other in each round. Ferry is the test's own binary, which starts slower.
+func TestHoldSlowLink(t *testing.T) {
+	long(t, "a measurement over a slow link, of real time")
+	if os.Getenv("FERRY_LINK") == "" {
+		t.Skip("a measurement, which the tests beside it would disturb: make link runs it alone")
+	}
+	findProgram(t, "nginx")
+	if !aloneOnNetwork(t) {
+		return
+	}
+	clean, lossy := newSlowLink(t, 8, linkDelay, 0), newSlowLink(t, 9, linkDelay, 0.05)
+	ca := startFarNginx(t, clean.far, lossy.far)
+	for _, link := range []*slowLink{clean, lossy} { // side by side: each waits for its link nearly all of the time
+		l := newLanes(t, link, ca)
+		t.Run(fmt.Sprintf("%g %% lost each way", 100*link.loss), func(t *testing.T) { t.Parallel(); l.measure(t, 9) })
+	}
+}
 
 // TestHoldDeadPath cuts the link under an idle connection: the holder notices, and the next ask is answered.
 func TestHoldDeadPath(t *testing.T) {
@@ -98,6 +119,47 @@ func (l *lanes) warm(t *testing.T) {
 	t.Helper()
 	l.must(t, l.heldArgs)
 	equal(t, "times that the holder lent", l.holder(t).Requests, 1)
+}
+
+// measure runs all the ways in turn. It reports what each took, and counts round trips by the packets of the connection that
+// a run makes, or of the held one.
+func (l *lanes) measure(t *testing.T, rounds int) {
+	l.warm(t)
+	ways := [][]string{l.curlArgs, l.directArgs, l.heldArgs}
+	took, trips := make([][]time.Duration, len(ways)), make([][]int, len(ways))
+	for range rounds {
+		for i, args := range ways {
+			saw := l.link.capture(t)
+			took[i] = append(took[i], l.must(t, args))
+			port := l.made(t, saw, 1-i/2)
+			trips[i] = append(trips[i], saw.connection(port).trips())
+		}
+	}
+	equal(t, "times that the holder lent", l.holder(t).Requests, 1+rounds)
+	for i, name := range []string{"curl", "ferry ask", "ferry ask --hold"} {
+		median := middle(took[i])
+		t.Logf("%-17s median %4d ms, %.2f times %s, worst %4d ms", name, median.Milliseconds(), float64(median)/float64(2*linkDelay),
+			2*linkDelay, slices.Max(took[i]).Milliseconds())
+	}
+	errorIf(t, !slices.Contains(trips[2], 1), "round trips of the held asks: got %v, want 1 where nothing was lost", trips[2])
+	if l.link.loss == 0 {
+		equal(t, "least and most round trips of a held ask", []int{slices.Min(trips[2]), slices.Max(trips[2])}, []int{1, 1})
+		equal(t, "least round trips of curl and an ask", []int{slices.Min(trips[0]), slices.Min(trips[1])}, []int{3, 3})
+	}
+}
+
+// made expects so many new connections, and gives the one of all on which the near end sent most: a handshake that is late,
+// on a lossy link or a busy machine, has others begin beside it.
+func (l *lanes) made(t *testing.T, saw *capture, want int) (port uint16) {
+	ports, made := saw.ports()
+	fatalIf(t, len(made) < want || len(made) > want && want == 0 && l.link.loss == 0, "%d new connections, want %d", len(made), want)
+	most := 0
+	for _, one := range ports {
+		if out, _ := saw.connection(one).bytes(); out > most {
+			most, port = out, one
+		}
+	}
+	return port
 }
 
 func (l *lanes) must(t *testing.T, args []string) time.Duration {
@@ -183,4 +245,12 @@ http {
 `, farPort, cert, key, serve(t, nil).URL, more))
 	startNginx(t, program, dir, conf, fmt.Sprint("127.0.0.1:", farPort))
 	return by.file
+}
+
+// middle is a median.
+func middle(all []time.Duration) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	return slices.Sorted(slices.Values(all))[len(all)/2]
 }

@@ -171,13 +171,13 @@ func (r *holdRig) kill(pid int) {
 	r.signal(pid, syscall.SIGKILL)
 }
 
-// holdServer is a node that counts its connections and how often each prompt came, and answers with the
+// holdServer is a node that counts its connections, its handshakes and how often each prompt came, and answers with the
 // prompt. The do= of a request's address has it stop on the way.
 type holdServer struct {
 	*server
 	ca string
 
-	requests atomic.Int64
+	handshakes, requests atomic.Int64
 	// came gets the name of each request that has come to where it stops, or to its end.
 	came chan string
 	over chan struct{} // closed when the test is over
@@ -198,7 +198,10 @@ func newHoldServer(t *testing.T, secure bool) *holdServer {
 	if secure {
 		root := newAuthority(t, "root", nil)
 		s.ca = root.file
-		how = append(how, withTLS(&tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{root.issue(t, nil)}}))
+		how = append(how, withTLS(&tls.Config{
+			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{root.issue(t, nil)},
+			VerifyConnection: func(tls.ConnectionState) error { s.handshakes.Add(1); return nil },
+		}))
 	}
 	s.server = serveUnread(t, s.answer, how...)
 	t.Cleanup(func() {
@@ -218,13 +221,23 @@ func (s *holdServer) settings() string {
 
 // The ways of an answer, as do= in the address.
 const (
-	doStall = "?do=stall" // the request is read and never answered
-	doGate  = "?do=gate"  // of a stream a first event; the others when the gate opens
+	doStall  = "?do=stall"  // the request is read and never answered
+	doUnread = "?do=unread" // the body is not read
+	doHalf   = "?do=half"   // half of an answer
+	doGate   = "?do=gate"   // of a stream a first event; the others when the gate opens
 )
 
 func (s *holdServer) answer(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
-	way := "?" + r.URL.RawQuery
+	way := r.URL.RawQuery
+	if way != "" {
+		way = "?" + way
+	}
+	if way == doUnread {
+		s.came <- way
+		<-s.over
+		return
+	}
 	s.step()
 	var asked struct {
 		Prompt string
@@ -261,7 +274,12 @@ func (s *holdServer) answer(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, first)
 	_ = http.NewResponseController(w).Flush()
 	s.step()
-	if way == doGate && asked.Stream {
+	switch {
+	case way == doHalf:
+		s.came <- asked.Prompt
+		<-s.over
+		return
+	case way == doGate && asked.Stream:
 		select {
 		case <-s.gate(asked.Prompt):
 		case <-s.over:
