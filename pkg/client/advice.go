@@ -90,7 +90,10 @@ func (e *Endpoint) keyAdvice() string {
 	if source := e.Key.Source(); source != "" {
 		advice, another = "the key came from "+source, "another"
 	}
-	if e.Name == "" || e.isURL() || e.Provider { // for which no key is stored
+	switch {
+	case e.isURL() && e.Key.Source() == "":
+		return advice + "; " + text.SetVariable("FERRY_KEY", "…") + " gives one to a node that is a URL"
+	case e.Name == "" || e.isURL() || e.Provider: // for which no key is stored
 		return advice
 	}
 	return advice + "; ferry config key " + e.Name + " stores " + another

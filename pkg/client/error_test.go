@@ -10,6 +10,7 @@ import (
 
 	"ferry/pkg/guard"
 	"ferry/pkg/retry"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -132,6 +133,10 @@ func TestMessagesWithoutACall(t *testing.T) {
 		message, hint string
 	}{
 		{Endpoint{}, &Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")}, "status 401", "this node was asked without a key"},
+		{
+			Endpoint{Name: "http://h/api"}, &Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")}, "http://h/api: status 401",
+			"this node was asked without a key; " + text.SetVariable("FERRY_KEY", "…") + " gives one to a node that is a URL",
+		},
 		{
 			Endpoint{Name: "https://h/api", Key: guard.Unread("env:FERRY_KEY")}, &Error{Class: Status4xx, Status: 401, Err: errors.New("status 401")},
 			"https://h/api: status 401", "the key came from env:FERRY_KEY",

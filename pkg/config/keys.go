@@ -55,7 +55,8 @@ func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 		}
 		return secret, err
 	case n.InFile:
-		return guard.Secret{}, text.Errorf("ferry config set nodes."+n.Name+".key env:NAME"+
+		return guard.Secret{}, text.Errorf("ferry config key "+n.Name+" stores one"+
+			"\nor name one: ferry config set nodes."+n.Name+".key env:NAME"+
 			"\nor, if it wants none: ferry config set nodes."+n.Name+".auth none", "no key for node %s", n.Name)
 	}
 	name := "FERRY_KEY"

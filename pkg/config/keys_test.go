@@ -149,7 +149,7 @@ func TestKeyForNode(t *testing.T) {
 		{Node{Name: "https://h", Auth: Auth{Scheme: AuthXAPIKey}}, "no key for node https://h",
 			text.SetVariable("FERRY_KEY", "…") + "\nor try it without one: ferry ask -n demo hi"},
 		{named, "no key for node hk",
-			"ferry config set nodes.hk.key env:NAME\nor, if it wants none: ferry config set nodes.hk.auth none"},
+			"ferry config key hk stores one\nor name one: ferry config set nodes.hk.key env:NAME\nor, if it wants none: ferry config set nodes.hk.auth none"},
 	}
 	for _, tt := range tests {
 		got, err := k.For(t.Context(), tt.node)
