@@ -75,6 +75,12 @@ func (a *app) noCommand(c *cobra.Command, args []string) error {
 	if own := known[nearest(word, known)]; own != "" && (meant == "" || known[word] != "" && !strings.HasPrefix(own, "ferry help ")) {
 		meant = own
 	}
+	if meant == "ferry config session rm" && c.Name() != "session" { // rm, remove or delete: rather of a node
+		meant = "ferry config unset nodes.NAME"
+		if name := strings.TrimPrefix(args[len(args)-1], "nodes."); len(args) == 2 && config.CheckKey("nodes."+name+".url") == nil {
+			meant = "ferry config unset nodes." + name
+		}
+	}
 	if word == "help" {
 		meant = "ferry help" + strings.TrimPrefix(c.CommandPath(), "ferry")
 	}

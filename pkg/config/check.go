@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"net"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -46,6 +47,9 @@ func checkSelector(s string) *Error {
 		return checkURL(s)
 	}
 	if !isNodeName(strings.TrimPrefix(s, "demo/")) {
+		if address := loopbackURL(s); address != "" {
+			return bad("use a URL such as "+address, "")
+		}
 		return bad("use a node's name, demo, or a URL that begins with https://", "")
 	}
 	return nil
@@ -86,6 +90,9 @@ func checkURL(s string) *Error {
 	if err := checkText(s); err != nil {
 		return err
 	}
+	if address := loopbackURL(s); address != "" {
+		return bad("use a URL such as "+address, "")
+	}
 	u, err := url.Parse(s)
 	if err != nil {
 		return bad("use a URL such as https://host/api", "")
@@ -105,6 +112,17 @@ func checkURL(s string) *Error {
 		return bad("use a URL such as https://host/api", "")
 	}
 	return checkQuery(u.RawQuery)
+}
+
+// loopbackURL is the URL of a server on this machine that is given as HOST:PORT, without the path behind it; "" for
+// anything else.
+func loopbackURL(s string) string {
+	at, _, _ := strings.Cut(s, "/")
+	host, port, err := net.SplitHostPort(at)
+	if err != nil || !only(host, alphanumeric+".:-") || !guard.IsLoopback(host) || checkNumber(port, 65535) != nil {
+		return ""
+	}
+	return "http://" + at
 }
 
 // hasHost also holds the port to what a port can be.

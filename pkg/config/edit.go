@@ -29,6 +29,9 @@ func edit(src []byte, key string, value *string) ([]byte, error) {
 	}
 	if err != nil {
 		err.Key = shownKey(key)
+		if tree, fault := parseTree(src); value == nil && fault == nil && len(follow(tree, []string{"nodes", key})) == 2 {
+			err.Advice = text.Advice("ferry config unset nodes." + key + " takes the node out")
+		}
 		return nil, err
 	}
 	return change(src, k, value)

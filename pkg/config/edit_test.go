@@ -126,6 +126,8 @@ func TestEditErrors(t *testing.T) {
 	}{
 		{"unknown", set("", "timeoutt", "1s"), "timeoutt: unknown key; did you mean timeout?", ""},
 		{"unknown in a node", set("", "nodes.a.ulr", "x"), "nodes.a.ulr: unknown key; did you mean url?", ""},
+		{"node", unset("nodes: {hk: {url: https://h}}", "hk"), "hk: unknown key", "ferry config unset nodes.hk takes the node out"},
+		{"no such node", unset("nodes: {hk: {url: https://h}}", "m2"), "m2: unknown key", ""},
 		{"secret for a key", set("", canary+" x", "1s"), "…: unknown key", ""},
 		{"group", set("", "nodes.a", canary), "nodes.a: is a group; set one of the keys in it", ""},
 		{"no name", set("", "nodes.", canary), "nodes.: use nodes.NAME.FIELD, the name of letters, digits, - and _", ""},

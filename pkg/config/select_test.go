@@ -103,6 +103,7 @@ func TestSelectErrors(t *testing.T) {
 		{"hongkong qwen", "", "", `invalid node "hongkong qwen": use a node's name, demo, or a URL that begins with https://`},
 		{"", "", "", `invalid node "": has no value`},
 		{"ftp://h", "", "", `invalid node "ftp://h": use a node's name, demo, or a URL that begins with https://`},
+		{"127.0.0.1:8787", "", "", `invalid node "127.0.0.1:8787": use a URL such as http://127.0.0.1:8787`},
 		{"https://u:" + canary + "@h", "", "", "invalid node: must not hold a user name or password"},
 		{"https://h?token=" + canary, "", "", "invalid node: has a literal key in its query"},
 		{"https://h%zz" + canary, "", "", "invalid node: use a URL such as https://host/api"},
