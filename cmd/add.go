@@ -38,7 +38,7 @@ func newConfigAddCmd(a *app) *cobra.Command {
 			}
 			return names, nil
 		}),
-		RunE: with(a.fileSettings, func(ctx context.Context, s *settings, args []string) error {
+		RunE: loaded(a.fileSettings, func(ctx context.Context, s *settings, args []string) error {
 			if len(args) == 0 {
 				return s.listProviders(o.output)
 			}

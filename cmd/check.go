@@ -19,7 +19,7 @@ func newConfigCheckCmd(a *app) *cobra.Command {
 		Use:               "check [node…]",
 		Short:             "Is everything in place: key, name, address, TLS, and the key at the node; free",
 		ValidArgsFunction: a.completeNodes,
-		RunE: with(a.fileSettings, func(ctx context.Context, s *settings, names []string) error {
+		RunE: loaded(a.fileSettings, func(ctx context.Context, s *settings, names []string) error {
 			return runConfigCheck(ctx, s, names, o)
 		}),
 	}

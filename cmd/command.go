@@ -70,12 +70,12 @@ func wantSome(what, lists string) cobra.PositionalArgs {
 	}
 }
 
-// with runs a command with what it works on, such as the settings or the store of conversations.
-func with[T any](
-	get func() (T, error), run func(ctx context.Context, on T, args []string) error,
+// loaded loads what a command works on, such as the settings or the store of conversations, and then runs the command.
+func loaded[T any](
+	load func() (T, error), run func(ctx context.Context, on T, args []string) error,
 ) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		on, err := get()
+		on, err := load()
 		if err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func newConfigInitCmd(a *app) *cobra.Command {
 		Use:   "init",
 		Short: "Write a commented file to start from, never over an old one",
 		Args:  noArgs,
-		RunE: with(a.configPath, func(_ context.Context, path string, _ []string) error {
+		RunE: loaded(a.configPath, func(_ context.Context, path string, _ []string) error {
 			if err := config.Init(path); err != nil {
 				return err
 			}
@@ -51,7 +51,7 @@ func newConfigPathCmd(a *app) *cobra.Command {
 		Use:   "path",
 		Short: "Where the file is",
 		Args:  noArgs,
-		RunE: with(a.configPath, func(_ context.Context, path string, _ []string) error {
+		RunE: loaded(a.configPath, func(_ context.Context, path string, _ []string) error {
 			var named error
 			if a.Lookup.Get("FERRY_CONFIG") != "" {
 				named = config.CheckNamed(path)
@@ -70,7 +70,7 @@ func newConfigListCmd(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "Every setting in force, and where it comes from",
 		Args:  noArgs,
-		RunE: with(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
+		RunE: loaded(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
 			return listing[config.Entry]{
 				name: "settings", heading: []string{"setting", "value", "from"}, keep: 1,
 				row: func(e config.Entry) []string { return []string{e.Key, e.Value, e.Origin} },
@@ -102,7 +102,7 @@ func newConfigGetCmd(a *app) *cobra.Command {
 		Short:             "One setting in force, such as retry.attempts or nodes.hongkong.url",
 		Args:              wantArgs("a setting, such as retry.attempts", 1),
 		ValidArgsFunction: offer(1, a.settingKeys),
-		RunE: with(a.fileSettings, func(_ context.Context, s *settings, args []string) error {
+		RunE: loaded(a.fileSettings, func(_ context.Context, s *settings, args []string) error {
 			if err := config.CheckKey(args[0]); err != nil {
 				return err
 			}
@@ -170,7 +170,7 @@ func newConfigNodesCmd(a *app) *cobra.Command {
 		Use:   "nodes",
 		Short: "The nodes in a table",
 		Args:  noArgs,
-		RunE: with(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
+		RunE: loaded(a.fileSettings, func(_ context.Context, s *settings, _ []string) error {
 			var nodes []nodeJSON
 			for _, name := range s.nodeNames(s.file) {
 				node, err := s.selectNode(name)

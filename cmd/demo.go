@@ -32,8 +32,8 @@ func newDemoCmd(a *app) *cobra.Command {
 	return c
 }
 
-// checkFaults refuses a query of a demo node in this process that orders what the node does not know: most likely a typo,
-// and the test that it was meant for would pass.
+// checkFaults refuses a fault that the demo node does not know, in the query of a node in this process: with a typo in it a
+// user's test would pass without the fault.
 func checkFaults(query string) error {
 	const hint = "ferry demo --help lists the faults"
 	unknown, err := demo.CheckQuery(query)

@@ -69,7 +69,7 @@ func newConfigHoldCmd(a *app) *cobra.Command {
 		Use:   "hold",
 		Short: "The connections that are held for the next command",
 		Args:  a.onlyCommands,
-		RunE:  with(a.holdDir, func(_ context.Context, dir string, _ []string) error { return a.listHolders(dir, form) }),
+		RunE:  loaded(a.holdDir, func(_ context.Context, dir string, _ []string) error { return a.listHolders(dir, form) }),
 	}
 	oneOf(c, &form, "output", "o", "`FORM`: text, or json (an object for each)", "text", "json")
 	c.AddCommand(newHoldStopCmd(a), newHoldRunCmd(a))
@@ -138,7 +138,7 @@ func newHoldStopCmd(a *app) *cobra.Command {
 		Short:             "End the holders of these nodes, or all; what is under way is finished",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeNodes,
-		RunE: with(a.holdDir, func(_ context.Context, dir string, nodes []string) error {
+		RunE: loaded(a.holdDir, func(_ context.Context, dir string, nodes []string) error {
 			if !hold.Supported {
 				a.note(noHolders)
 				return nil

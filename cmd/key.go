@@ -26,7 +26,7 @@ func (a *app) nodeCmd(name, short string, run func(context.Context, *settings, [
 		Use: name + " NODE", Short: short,
 		Args:              wantArgs("a node's name", 1),
 		ValidArgsFunction: offer(1, a.fileNodes),
-		RunE:              with(a.fileSettings, run),
+		RunE:              loaded(a.fileSettings, run),
 	}
 }
 

@@ -21,7 +21,7 @@ func newConfigNginxCmd(a *app) *cobra.Command {
 		Use:   "nginx",
 		Short: "A reverse proxy for the nodes: the whole configuration of nginx",
 		Args:  noArgs,
-		RunE:  with(a.gateway, func(ctx context.Context, g *gatewayFile, _ []string) error { return runConfigNginx(ctx, g, out) }),
+		RunE:  loaded(a.gateway, func(ctx context.Context, g *gatewayFile, _ []string) error { return runConfigNginx(ctx, g, out) }),
 	}
 	c.Flags().StringVar(&out, "out", "", "write nginx.conf and keys.conf into this `DIR`")
 	_ = c.MarkFlagDirname("out")

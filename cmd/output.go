@@ -87,7 +87,7 @@ func (s *outputStage) stream(ctx context.Context, call *client.Call) (*client.Re
 	if err := sink.finish(failed == nil, stopped); err != nil && failed == nil {
 		failed = err
 	}
-	// Without text from the sink, what a failed answer has is kept: it came whole, and not as a stream.
+	// A failed answer that came whole, and not as a stream, keeps its own text.
 	if text := sink.text(); (failed == nil || text != "") && (stopped || !client.IsBlocked(failed)) {
 		result.Answer.Text = text
 	}

@@ -23,7 +23,7 @@ const (
 )
 
 // showing draws lines on a terminal again and again, and elsewhere says something every few seconds, until stop is called.
-// It begins after a time; 0 draws at once, and says the first after a few seconds. Say may be nil.
+// Both begin after the delay. Without one, lines are drawn at once. Say may be nil.
 func (a *app) showing(after time.Duration, lines func() []string, say func()) (stop func()) {
 	draw, every := say, plainEvery
 	if a.err.TTY && !a.err.Plain {

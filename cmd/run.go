@@ -117,10 +117,10 @@ func Main() int {
 			signal.Notify(quit, syscall.SIGQUIT)
 		}
 	}
-	var unkilled chan os.Signal
+	var deadly chan os.Signal
 	if os.Getpid() == 1 { // the first process of a container dies of no signal of its own; the Go runtime would end with code 2
-		unkilled = make(chan os.Signal, 1)
-		notifyDeadly(unkilled)
+		deadly = make(chan os.Signal, 1)
+		notifyDeadly(deadly)
 	}
 	done := make(chan int, 1)
 	go func() {
@@ -134,7 +134,7 @@ func Main() int {
 				return dieOf(*caught)
 			}
 			return code
-		case caught := <-unkilled:
+		case caught := <-deadly:
 			if waited || signals.cleaning.Load() == 0 && signals.caught.Load() == nil {
 				return dieOf(caught)
 			}

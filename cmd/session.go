@@ -29,7 +29,7 @@ func newSessionListCmd(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "Every conversation, the one used last first",
 		Args:  noArgs,
-		RunE: with(a.sessions, func(_ context.Context, store session.Store, _ []string) error {
+		RunE: loaded(a.sessions, func(_ context.Context, store session.Store, _ []string) error {
 			infos, err := store.List()
 			if err != nil {
 				return err
@@ -88,7 +88,7 @@ func newSessionShowCmd(a *app) *cobra.Command {
 		Short:             "The words of a conversation",
 		Args:              wantArgs("a session's name", 1),
 		ValidArgsFunction: offer(1, a.sessionNames),
-		RunE: with(a.sessions, func(_ context.Context, store session.Store, args []string) error {
+		RunE: loaded(a.sessions, func(_ context.Context, store session.Store, args []string) error {
 			found, err := store.Read(args[0])
 			switch {
 			case err != nil:
@@ -147,7 +147,7 @@ func newSessionRmCmd(a *app) *cobra.Command {
 		SuggestFor:        []string{"remove", "delete"},
 		Args:              wantSome("the names of sessions", "ferry config session list"),
 		ValidArgsFunction: offer(math.MaxInt, a.sessionNames),
-		RunE: with(a.sessions, func(ctx context.Context, store session.Store, args []string) error {
+		RunE: loaded(a.sessions, func(ctx context.Context, store session.Store, args []string) error {
 			removed, err := store.Remove(ctx, args...)
 			a.noteRemoved(removed)
 			return err
@@ -161,7 +161,7 @@ func newSessionPruneCmd(a *app) *cobra.Command {
 		Use:   "prune --older-than DURATION",
 		Short: "Remove the conversations that were not used for so long",
 		Args:  noArgs,
-		RunE: with(a.sessions, func(ctx context.Context, store session.Store, _ []string) error {
+		RunE: loaded(a.sessions, func(ctx context.Context, store session.Store, _ []string) error {
 			if age == 0 {
 				return usagef("ferry config session prune --older-than 7d", "--older-than has to say how old")
 			}

@@ -28,7 +28,7 @@ type nodeOptions struct {
 	given map[string]string
 }
 
-// settings are the file and the values in force in a run, with which nodes are made ready.
+// settings are the file and the values in force in this run. Endpoints are built from them.
 type settings struct {
 	*app
 	nodeOptions
@@ -73,7 +73,7 @@ type settingFlag struct {
 func (s *settingFlag) String() string { return cmp.Or(s.given[s.Key], s.Default) }
 func (s *settingFlag) Type() string   { return wanted[s.Key] }
 
-// Set keeps all values of a flag that is given twice, as a list: a second node is seen and not lost.
+// Set takes a value. Of a flag that is given twice both are kept, as a list; of --system the last one is.
 func (s *settingFlag) Set(value string) error {
 	if earlier, twice := s.given[s.Key]; twice && s.Key == "node" { // whose own text may have a comma
 		value = earlier + "\n" + value

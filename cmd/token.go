@@ -24,7 +24,7 @@ func newTokenNewCmd(a *app) *cobra.Command {
 		Short:             "Make a token; it is shown this once",
 		Args:              wantArgs("a role of the section gateway:", 1),
 		ValidArgsFunction: offer(1, a.roleNames),
-		RunE:              with(a.gateway, runTokenNew),
+		RunE:              loaded(a.gateway, runTokenNew),
 	}
 }
 
@@ -72,7 +72,7 @@ func newTokenListCmd(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "The tokens by their public names, with role and date",
 		Args:  noArgs,
-		RunE: with(a.gateway, func(_ context.Context, g *gatewayFile, _ []string) error {
+		RunE: loaded(a.gateway, func(_ context.Context, g *gatewayFile, _ []string) error {
 			tokens, err := g.tokens().List()
 			if err != nil {
 				return err
@@ -116,7 +116,7 @@ func newTokenRevokeCmd(a *app) *cobra.Command {
 		Short:             "Revoke tokens by their public names; all of them or none",
 		Args:              wantSome("the names of tokens", "ferry config token list"),
 		ValidArgsFunction: offer(math.MaxInt, a.tokenNames),
-		RunE: with(a.gateway, func(ctx context.Context, g *gatewayFile, names []string) error {
+		RunE: loaded(a.gateway, func(ctx context.Context, g *gatewayFile, names []string) error {
 			ctx, stop := a.Catch(ctx)
 			defer stop()
 			if err := g.tokens().Revoke(ctx, names...); err != nil {

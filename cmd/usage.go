@@ -16,7 +16,7 @@ func newConfigUsageCmd(a *app) *cobra.Command {
 		Use:   "usage",
 		Short: "The tokens used, by day and node",
 		Args:  noArgs,
-		RunE:  with(a.limitsDir, func(_ context.Context, dir string, _ []string) error { return runConfigUsage(a, dir, form) }),
+		RunE:  loaded(a.limitsDir, func(_ context.Context, dir string, _ []string) error { return runConfigUsage(a, dir, form) }),
 	}
 	textOrJSON(c, &form)
 	return c

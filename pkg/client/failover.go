@@ -79,20 +79,20 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		call.Memory.Release()
 		more, errNext := s.ask(ctx, call, next, len(order.left))
 		if !isCall(errNext) {
-			over.left = append(over.left, fmt.Sprintf("%s could not be asked: %s", next.Name, errNext))
+			over.notAsked = append(over.notAsked, fmt.Sprintf("%s could not be asked: %s", next.Name, errNext))
 			if s.OnSkip != nil && len(order.left) > 0 { // of the last one the error tells
 				s.OnSkip(next, errNext)
 			}
 			continue
 		}
-		over.left = nil
+		over.notAsked = nil
 		over.Before = append(over.Before, failed)
 		result, err, asked = after(result, more), errNext, next
 	}
-	if len(over.Before)+len(over.left) == 0 {
+	if len(over.Before)+len(over.notAsked) == 0 {
 		return result, err
 	}
-	return result, over.of(err)
+	return result, over.endedBy(err)
 }
 
 // ask makes the whole call to a candidate, with all its attempts. So many candidates remain.
@@ -169,8 +169,8 @@ type FailoverError struct {
 	Before []*Error
 	Last   *Error
 
-	left   []string // who was not asked, and why
-	across bool     // --across would have asked
+	notAsked []string // each with the reason
+	across   bool     // --across would have asked
 }
 
 // GaveUp reports whether any of the nodes gave up, rather than failed.
@@ -187,8 +187,8 @@ func (e *FailoverError) Error() string {
 		}
 		text += "; before it " + strings.Join(before, ", ")
 	}
-	for _, left := range e.left {
-		text += "; " + left
+	for _, one := range e.notAsked {
+		text += "; " + one
 	}
 	return text
 }
@@ -213,11 +213,11 @@ func (e *FailoverError) stop(asked, next Candidate) {
 		return "zone " + c.Zone
 	}
 	e.across = true
-	e.left = append(e.left, fmt.Sprintf("%s was not asked: it has %s, %s has %s", next.Name, zone(next), asked.Name, zone(asked)))
+	e.notAsked = append(e.notAsked, fmt.Sprintf("%s was not asked: it has %s, %s has %s", next.Name, zone(next), asked.Name, zone(asked)))
 }
 
-// of is the error that the order ended with.
-func (e *FailoverError) of(err error) error {
+// endedBy makes err, with which the order ended, the last failure.
+func (e *FailoverError) endedBy(err error) error {
 	if errors.As(err, &e.Last) {
 		for _, before := range e.Before {
 			e.Last.Unsent = e.Last.Unsent && before.Unsent
