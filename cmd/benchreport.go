@@ -30,7 +30,12 @@ func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string
 	oneOf(c, &o.output, "output", "o", "the `FORM` of the report: "+strings.Join(formats, ", "), formats...)
 	addLanguage(c, a, "the `LANGUAGE` of text, markdown and html: en or zh (default by LC_ALL, LC_MESSAGES or LANG)")
 	f.BoolVar(&o.explain, "explain", false, "say in text and markdown what the words of the report mean")
-	f.StringVar(&o.out, "out", "", "write the report to a `FILE`, whole or not at all")
+	f.StringVar(&o.out, "out", "", "write the report to a `FILE`, whole or not at all; without -o in the form of its suffix")
+	c.PreRun = func(*cobra.Command, []string) {
+		if form := report.FormatOf(o.out); !f.Changed("output") && slices.Contains(formats, form) {
+			o.output = form
+		}
+	}
 	f.Func("threshold", "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable", func(text string) error {
 		threshold, err := bench.ParseThreshold(text)
 		o.thresholds = append(o.thresholds, threshold)
@@ -130,7 +135,9 @@ func writable(path string) error {
 // conclude prints the report and says what was missed.
 func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 	checks := s.Check(o.thresholds, o.successesOnly)
-	err := a.show(o, checks, s.Warnings, func(w io.Writer, options report.Options) error { return report.Write(w, o.output, s, options) })
+	err := a.show(o, checks, s.Warnings, report.Outcome(s, a.lang), func(w io.Writer, options report.Options) error {
+		return report.Write(w, o.output, s, options)
+	})
 	switch {
 	case len(s.Best) == 0 && o.output == report.Best && a.withoutSuccess(s):
 		return silent(exitFailed)
@@ -140,8 +147,10 @@ func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 	return a.verdict(s, checks, o.output != report.Best) // a best node is what was asked for
 }
 
-// show writes a report, and its warnings beside one that is not read by people.
-func (a *app) show(o reportOptions, checks []bench.Check, warnings []bench.Warning, write func(io.Writer, report.Options) error) error {
+// show writes a report, its warnings beside one that is not read by people, and the outcome beside a file.
+func (a *app) show(o reportOptions, checks []bench.Check, warnings []bench.Warning, outcome []string,
+	write func(io.Writer, report.Options) error,
+) error {
 	var b bytes.Buffer
 	options := report.Options{Facts: a.out.Facts, Lang: a.lang, Explain: o.explain, Checks: checks}
 	if o.out != "" {
@@ -161,6 +170,12 @@ func (a *app) show(o reportOptions, checks []bench.Check, warnings []bench.Warni
 	if o.output != report.Text {
 		for _, w := range warnings {
 			a.note("%s", w.Text)
+		}
+	}
+	if o.out != "" {
+		a.note("wrote %s", o.out)
+		for _, line := range outcome {
+			a.note("%s", line)
 		}
 	}
 	return nil

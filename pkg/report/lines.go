@@ -61,6 +61,11 @@ func (l language) summaryLines(s *bench.Summary, o Options, failures bool) []lin
 			found = append(found, line{plain, l.title(s, r) + l.say(": ") + l.say("failed: %s", strings.Join(counts, l.say(", ")))})
 		}
 	}
+	return l.lines(s, s.Warnings, l.define(s), o, found, l.best(s))
+}
+
+// best says in a line for each vantage which node is the best of several.
+func (l language) best(s *bench.Summary) []line {
 	var best []line
 	for _, c := range s.Best {
 		names := strings.Join(each(c.Rows, func(i int) string { return l.title(s, s.Rows[i]) }), l.say(" or "))
@@ -71,7 +76,7 @@ func (l language) summaryLines(s *bench.Summary, o Options, failures bool) []lin
 			best = append(best, line{good, l.say("best") + l.say(": ") + names})
 		}
 	}
-	return l.lines(s, s.Warnings, l.define(s), o, found, best)
+	return best
 }
 
 // changeLines are those of a comparison of two runs.

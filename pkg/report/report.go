@@ -7,6 +7,7 @@ package report
 
 import (
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -57,6 +58,23 @@ func ChangeFormats() []string { return formatNames(changeFormats()) }
 func formatNames[S any](all []format[S]) []string {
 	return each(all, func(f format[S]) string { return f.name })
 }
+
+// FormatOf is the format that the suffix of a file's name stands for, "" for none.
+func FormatOf(path string) string {
+	return map[string]string{
+		".md": Markdown, ".json": JSON, ".csv": CSV, ".xml": JUnit, ".prom": Prometheus, ".html": HTML, ".htm": HTML,
+	}[strings.ToLower(filepath.Ext(path))]
+}
+
+// Outcome is what a report in text ends with in a language: the best node of each vantage.
+func Outcome(s *bench.Summary, lang string) []string { return textsOf(languageOf(lang).best(s)) }
+
+// OutcomeOfChanges is what a comparison in text ends with in a language.
+func OutcomeOfChanges(c *bench.Changes, lang string) []string {
+	return textsOf(languageOf(lang).outcome(c))
+}
+
+func textsOf(lines []line) []string { return each(lines, func(l line) string { return l.text }) }
 
 // The languages of text, Markdown and HTML.
 const (
