@@ -25,6 +25,9 @@ func (a *app) group(use, short string, children ...*cobra.Command) *cobra.Comman
 	return c
 }
 
+// isGroup holds for a command that only holds others, the root too.
+func isGroup(c *cobra.Command) bool { return strings.HasSuffix(c.Use, " COMMAND") }
+
 // tree is a command and all below it.
 func tree(c *cobra.Command) []*cobra.Command {
 	all := []*cobra.Command{c}

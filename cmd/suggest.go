@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"ferry/pkg/config"
+	"ferry/pkg/demo"
 	"ferry/pkg/text"
 
 	"github.com/spf13/cobra"
@@ -31,6 +33,7 @@ func foreign() map[string]string {
 func foreignFlags() map[string]string {
 	return map[string]string{
 		"api-key": keyHint, "json": "-o json prints an object", "key": keyHint, "prompt": "the prompt is the arguments",
+		"stream":        "ferry stream prints the answer as it comes",
 		"retry":         "--attempts says how often and --retry-policy when; --retry-delay is the wait after a 429",
 		"system-prompt": "--system TEXT is the system prompt", "token": keyHint, "version": "ferry --version prints it",
 	}
@@ -118,42 +121,82 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 	said, hint := strings.TrimSuffix(err.Error(), "."), c.CommandPath()+" --help lists the flags"
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
+		if before := c.Flags().Args(); isGroup(c) && len(before) > 0 { // the command is unknown, and with it its flags
+			return a.noCommand(c, before[:1])
+		}
 		name, own := unknown.GetSpecifiedName(), map[string]string{}
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			if !f.Hidden {
 				own[f.Name] = "--" + f.Name
 			}
 		})
+		dashed, hasPrompt := "--"+name, c.Flags().Lookup("no-stdin") != nil
+		if unknown.GetSpecifiedShortnames() != "" {
+			dashed = "-" + name
+		}
 		near := nearest(name, own)
-		other := foreignFlags()[name]
-		if other == "" && near == "" {
-			other = a.flagElsewhere(name)
+		other := cmp.Or(flagAdvice(c, name), foreignFlags()[name])
+		if other == "" && near == "" && (dashed == "--"+name || !hasPrompt) {
+			other = a.flagElsewhere(c, dashed)
 		}
 		switch {
 		case other != "":
 			hint = other
 		case near != "":
 			said += "; did you mean --" + near + "?"
-		}
-		if c.Flags().Lookup("no-stdin") != nil { // there is a prompt
+		case hasPrompt:
 			hint += "; a prompt that begins with a dash goes behind --: ferry ask -- -5 in words"
 		}
 	}
 	return usagef(hint, "%s", said)
 }
 
-// flagElsewhere names the commands that have a flag; "" for none.
-func (a *app) flagElsewhere(name string) string {
-	var have []string
-	for _, c := range tree(newRootCmd(a, nil)) {
-		if f := c.Flags().Lookup(name); f != nil && !f.Hidden {
-			have = append(have, c.CommandPath())
+// flagAdvice is what c has in place of a flag; "" for nothing.
+func flagAdvice(c *cobra.Command, name string) string {
+	_, args, _ := strings.Cut(strings.ToLower(c.Use), " ")
+	if (name == "n" || name == "node") && strings.Contains(args, "node") {
+		return "nodes are arguments: " + c.CommandPath() + " NODE"
+	}
+	if c.CommandPath() == "ferry demo" {
+		for _, fault := range demo.Faults() {
+			if example, _, _ := strings.Cut(fault.Usage, ":"); fault.Name == name {
+				return "faults go on the address, as in -n " + text.ShellWord("http://"+demoAddress+"?"+example) + "; ferry demo --help lists them"
+			}
 		}
 	}
-	if len(have) == 0 {
+	f := c.Flags().Lookup("output")
+	if f == nil {
 		return ""
 	}
-	return "--" + name + " is a flag of " + strings.Join(have[:min(3, len(have))], ", ")
+	if forms, ok := f.Value.(*checkedFlag[string]); ok {
+		if _, ok := forms.read(name); ok {
+			if c.Flags().Lookup("out") != nil {
+				return "use -o " + name + ", and --out FILE for a file"
+			}
+			return "use -o " + name
+		}
+	}
+	return ""
+}
+
+// flagElsewhere names the commands that have a flag; "" for none. A group's own commands are meant where one has it.
+func (a *app) flagElsewhere(group *cobra.Command, dashed string) string {
+	var have []string
+	for _, c := range tree(newRootCmd(a, nil)) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden && (dashed == "--"+f.Name || dashed == "-"+f.Shorthand) {
+				have = append(have, c.CommandPath())
+			}
+		})
+	}
+	below := func(path string) bool { return strings.HasPrefix(path, group.CommandPath()+" ") }
+	switch i := slices.IndexFunc(have, below); {
+	case len(have) == 0:
+		return ""
+	case isGroup(group) && i >= 0:
+		return "a flag goes behind its command: " + have[i] + " " + dashed + " …"
+	}
+	return dashed + " is a flag of " + strings.Join(have[:min(3, len(have))], ", ")
 }
 
 // newHelpCmd is help COMMAND and help TOPIC.
