@@ -25,6 +25,25 @@ type addOptions struct {
 	as, output string
 }
 
+// named are the flags with another name for the node.
+func (o addOptions) named(node string) addOptions {
+	o.as = node
+	return o
+}
+
+// command is the command that adds a node for a provider or a URL, with the flags that choose it.
+func (o addOptions) command(what string) string {
+	words := []string{"ferry", "config", "add", what}
+	for _, flag := range [][2]string{
+		{"--as", o.as}, {"--api", o.API}, {"-m", o.Model}, {"--region", o.Region}, {"--resource", o.Resource}, {"--deployment", o.Deployment},
+	} {
+		if flag[1] != "" {
+			words = append(words, flag[:]...)
+		}
+	}
+	return guard.HideKeys(text.ShellWords(words))
+}
+
 func newConfigAddCmd(a *app) *cobra.Command {
 	var o addOptions
 	c := &cobra.Command{
@@ -130,7 +149,7 @@ func runConfigAdd(ctx context.Context, s *settings, name string, o addOptions) e
 		return err
 	}
 	node := cmp.Or(o.as, provider.Name)
-	if err := s.isNew(node, "ferry config add "+provider.Name); err != nil {
+	if err := s.isNew(node, provider.Name, o); err != nil {
 		return err
 	}
 	if !provider.Local && s.Lookup.Get(provider.Variable) == "" {
@@ -139,7 +158,7 @@ func runConfigAdd(ctx context.Context, s *settings, name string, o addOptions) e
 				"no key for %s: %s is not set", provider.Name, provider.Variable)
 		}
 		fields = slices.DeleteFunc(fields, func(e config.Entry) bool { return e.Key == "key" })
-		secret, err := s.newKey(node, "ferry config add "+provider.Name)
+		secret, err := s.newKey(node, o.command(provider.Name))
 		if err != nil {
 			return err
 		}
@@ -161,12 +180,12 @@ func runConfigAddURL(ctx context.Context, s *settings, address string, o addOpti
 	}
 	name := cmp.Or(o.as, hostLabel(at))
 	if name == "" {
-		return usagef("ferry config add "+address+" --as NAME", "the address has no name that its node could have")
+		return usagef(o.named("NAME").command(address), "the address has no name that its node could have")
 	}
-	if err := s.isNew(name, "ferry config add "+address); err != nil {
+	if err := s.isNew(name, address, o); err != nil {
 		return err
 	}
-	secret, found, err := s.findAPI(ctx, name, at, o.API != "" || wire.APIOf(address) != "")
+	secret, found, err := s.findAPI(ctx, name, o.command(address), at, o.API != "" || wire.APIOf(address) != "")
 	if err != nil {
 		return err
 	}
@@ -202,8 +221,8 @@ func hostLabel(node config.Node) string {
 }
 
 // findAPI finds out what API an address has, unless it is known, and asks for its key: where the server wants one, and
-// always over TLS, since some look at the key last. Before that no key is sent.
-func (s *settings) findAPI(ctx context.Context, name string, at config.Node, known bool) (guard.Secret, *client.Found, error) {
+// always over TLS, since some look at the key last. Before that no key is sent. add is the command, for a hint.
+func (s *settings) findAPI(ctx context.Context, name, add string, at config.Node, known bool) (guard.Secret, *client.Found, error) {
 	var secret guard.Secret
 	at.Name, at.Key, at.Auth = name, "", config.Auth{Scheme: config.AuthNone}
 	e, err := s.endpoint(ctx, at, endpointOptions{lists: true})
@@ -229,7 +248,7 @@ func (s *settings) findAPI(ctx context.Context, name string, at config.Node, kno
 		return secret, nil, err
 	case err == nil && found.Open && found.URL.Scheme == "http":
 	default:
-		if secret, err = s.newKey(name, "ferry config add "+at.URL); err == nil {
+		if secret, err = s.newKey(name, add); err == nil {
 			found, err = find()
 		}
 	}
@@ -249,9 +268,9 @@ func (s *settings) tellAPI(name string, found *client.Found) {
 }
 
 // isNew refuses a name that a node has already, or that none can have.
-func (s *settings) isNew(node, add string) error {
+func (s *settings) isNew(node, what string, o addOptions) error {
 	if slices.Contains(s.file.Nodes, node) {
-		return usagef(add+" --as NAME adds another one; ferry config unset nodes."+node+" takes the old one out",
+		return usagef(o.named("NAME").command(what)+" adds another one; ferry config unset nodes."+node+" takes the old one out",
 			"there is a node %s in %s already", node, s.file.Path)
 	}
 	if strings.Contains(node, ".") || config.CheckKey("nodes."+node+".url") != nil { // a dot would lead into another node

@@ -119,7 +119,7 @@ func TestAddURLFails(t *testing.T) {
 		{[]string{empty.URL, "--as", "mine.headers"}, canaryKey, 2, "invalid --as"},
 		{[]string{empty.URL, "--as", "gw"}, "", 2, "hint: is the path right? --api messages, chat or complete takes the address as it is"},
 		{[]string{refuses.URL, "--as", "gw"}, canaryKey, 2, "refuses the key"},
-		{[]string{refuses.URL, "--as", "gw"}, "", 2, "hint: pipe the key in, as in pass show gw | ferry config add " + refuses.URL},
+		{[]string{refuses.URL, "--as", "gw"}, "", 2, "hint: pipe the key in, as in pass show gw | ferry config add " + refuses.URL + " --as gw"},
 		{[]string{refuses.URL}, "", 2, "hint: ferry config add " + refuses.URL + " --as NAME"},
 		{[]string{refuses.URL, "--as", "mine"}, "", 2, "there is a node mine in "},
 		{[]string{refuses.URL, "--as", "gw", "--region", "x"}, "", 2, "say nothing of a URL"},
