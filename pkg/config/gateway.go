@@ -117,6 +117,12 @@ func NginxPath(path string) (string, error) {
 	return filepath.ToSlash(whole), err
 }
 
+// Says reports whether the section has a key, such as "logs", and not its default.
+func (g *Gateway) Says(key string) bool {
+	_, said := g.file.marks["gateway."+key]
+	return said
+}
+
 // Fault is an *Error at the place of a key of the section, such as "cert"; of one value of a list, such as
 // "upstream/hongkong"; or of the section itself, where the key was not said.
 func (g *Gateway) Fault(key, msg, hint string) *Error {

@@ -17,6 +17,7 @@ import (
 
 	"ferry/pkg/config"
 	"ferry/pkg/state"
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
@@ -94,13 +95,17 @@ type upstream struct {
 	Base   string // the path before the API's, without a slash at its end
 }
 
-// Generate writes the configuration for the nodes that g names, in its order. It reads the certificate, to see that
-// nginx will be able to, and no other file. It fails with *config.Error, at the place of the key at fault.
+// Generate writes the configuration for the nodes that g names, in its order. It reads the certificate, and looks for the
+// folder of the logs, to see that nginx will be able to use them, and reads no other file. It fails with *config.Error, at
+// the place of the key at fault.
 func Generate(g *config.Gateway, nodes []Node) (*Files, error) {
 	if err := checkRequired(g); err != nil {
 		return nil, err
 	}
 	if err := checkCertificate(g); err != nil {
+		return nil, err
+	}
+	if err := checkLogs(g); err != nil {
 		return nil, err
 	}
 	p, err := newPlan(g, nodes)
@@ -159,6 +164,24 @@ func checkCertificate(g *config.Gateway) *config.Error {
 	}
 	if pair.Leaf.VerifyHostname(g.ServerName) != nil {
 		return g.Fault("cert", "is no certificate of "+g.ServerName, "server_name and the certificate must agree")
+	}
+	return nil
+}
+
+// checkLogs finds out now that the folder of the logs is missing, which nginx does not make. The default is nginx's own: it
+// comes with nginx, which may be installed later.
+func checkLogs(g *config.Gateway) *config.Error {
+	if !g.Says("logs") {
+		return nil
+	}
+	info, err := os.Stat(g.Logs)
+	if err != nil {
+		fault := g.Fault("logs", "names a folder that cannot be used", "mkdir "+text.ShellWord(g.Logs))
+		fault.Err = state.Bare(err)
+		return fault
+	}
+	if !info.IsDir() {
+		return g.Fault("logs", "names a file", "name the folder; nginx puts access.log and error.log into it")
 	}
 	return nil
 }
