@@ -456,7 +456,7 @@ for (const [form, line] of [["text", (r) => text.find((l) => l.startsWith(title(
       holdShown(what + ": low", m[2], r.versus.low);
       holdShown(what + ": high", m[3], r.versus.high);
       hold(what, said.includes(r.versus.verdict), true);
-    }
+    } else if (r.versus) hold(what, said.includes(`too few answers to compare with ${r.versus.reference.node.node} (${r.versus.pairs} pair`), true);
   }
 }
 
@@ -468,7 +468,8 @@ rows.forEach((r, i) => table[0].forEach((name, k) => {
   else if (name === "vs reference") {
     const m = /^([0-9.]+) × \(([0-9.]+)–([0-9.]+)\), (.*)$/.exec(cell);
     if (r.versus && Number.isFinite(r.versus.high)) ["ratio", "low", "high"].forEach((n, j) => holdShown(what + " " + n, m?.[j + 1], r.versus[n]));
-    hold(what, m?.[4] ?? cell, r.versus?.verdict ?? (models.size === 1 && rows.some((o) => o.versus?.reference === r) ? "reference" : cell));
+    const verdict = r.versus?.high === Infinity ? "too few answers" : r.versus?.verdict;
+    hold(what, m?.[4] ?? cell, verdict ?? (models.size === 1 && rows.some((o) => o.versus?.reference === r) ? "reference" : cell));
   } else if (columns[name] || /^p\d\d$/.test(name)) holdShown(what, cell, columns[name](r));
   else wrong.push("markdown: nothing is known of the column " + name);
 }));

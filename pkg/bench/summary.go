@@ -219,6 +219,7 @@ func (c Count) String() string { return text.Count(c.N, c.Noun) }
 // The codes of warnings.
 const (
 	FewRounds       = "few_rounds"
+	SomeFailed      = "some_failed"
 	SlowFirst       = "slow_first"
 	Outliers        = "outliers"
 	SeveralLevels   = "several_levels"

@@ -70,6 +70,7 @@ func warnings(s *Summary, runs []*Run, space *workspace, sameModel bool) []Warni
 		w.extremes(r)
 		w.stream(r)
 	}
+	w.failing()
 	if sameModel {
 		w.lengths()
 	}
@@ -146,6 +147,20 @@ func (w *warner) row(r *Row, allShort bool) {
 	}
 	if r.Fresh > 0 {
 		w.add(FreshConnection, name, "%s meant for a kept connection had to open a new one", Count{r.Fresh, "request"})
+	}
+}
+
+// failing warns of nodes that are not told apart from the best one and fail more often than another of these: so few
+// requests do not prove it.
+func (w *warner) failing() {
+	for _, c := range w.Best {
+		for _, i := range c.Rows {
+			r := w.Rows[i]
+			if slices.ContainsFunc(c.Rows, func(j int) bool { return w.Rows[j].Success.Value > r.Success.Value }) {
+				w.add(SomeFailed, w.Title(r), "%d of %s failed: more requests (-r) tell whether it fails more often than the others",
+					r.Requests-r.OK, Count{r.Requests, "request"})
+			}
+		}
 	}
 }
 

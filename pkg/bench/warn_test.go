@@ -82,6 +82,13 @@ func TestWarnings(t *testing.T) {
 				r.Series[1].add(f)
 			}
 		}, []string{"no_success b: b: 40 requests and not one success"}},
+		{"failures of a node that is not told apart", around(800, 10), around(800, 8), func(r *Run) {
+			r.Series[1] = made(r.Header, series(1, 2, "5xx", around(800, 8)...)...).Series[1]
+		}, []string{"few_rounds b: b: it and a both had an answer in only 8 rounds: that shows large differences only",
+			"some_failed b: b: 2 of 10 requests failed: more requests (-r) tell whether it fails more often than the others"}},
+		{"failures of a node that is proven slower", around(800, 20), around(900, 19), func(r *Run) {
+			r.Series[1] = made(r.Header, series(1, 1, "5xx", around(900, 19)...)...).Series[1]
+		}, nil},
 		{"unsent", around(800, 40), around(900, 40), func(r *Run) { r.Series[0].Unsent = 2 },
 			[]string{"unsent a: a: 2 requests could not begin in time and were not sent: -c 1 is too few for that rate"}},
 		{"fresh", around(800, 40), around(900, 39), func(r *Run) {

@@ -33,7 +33,7 @@ func (l language) changeColumns(c *bench.Changes) (columns []column, verdicts []
 				add("", node, name, was, is, text.Missing, text.Missing)
 				return
 			}
-			add(c.Verdict, node, name, was, is, ratio(c.Ratio)+l.say(" ×"), l.ratioInterval(c))
+			add(verdictOf(c), node, name, was, is, ratio(c.Ratio)+l.say(" ×"), l.ratioInterval(c))
 		}
 		if n.TTFT != nil {
 			ratios(l.say("TTFT p50"), n.TTFT, n.Old.TTFT, n.New.TTFT)

@@ -95,7 +95,7 @@ func changesAsHTML(c *bench.Changes, o Options) (string, error) {
 	d.ratios("New against old", d.say("How many times the old latency, with the interval. One that touches 1 shows no difference."),
 		"← faster than before", func(r *bench.Row) (words, sentence string) {
 			n := c.Nodes[slices.Index(ratios.Rows, r)]
-			return tied(ratio(n.Latency.Ratio) + d.say(" ×") + d.say(", ") + d.language.verdict(n.Latency.Verdict)), d.changeSentence(n)
+			return tied(ratio(n.Latency.Ratio) + d.say(" ×") + d.say(", ") + d.language.verdict(verdictOf(n.Latency))), d.changeSentence(n)
 		})
 	d.s, d.role = both, func(i int) string { return []string{"ref", "best"}[i%2] } // old and new in turn
 	d.distribution()

@@ -179,7 +179,7 @@ func (d *document) describeRatio(r *bench.Row) (words, sentence string) {
 	}
 	pairs := bench.Count{N: c.Pairs, Noun: "pair"}
 	sentence = d.say("%s times the %s of %s, 95 %% interval: %s, over %s, p %s: %s.",
-		ratio(c.Ratio), d.figure(d.s), c.Reference, d.ratioInterval(c), pairs, p, d.language.verdict(c.Verdict))
+		ratio(c.Ratio), d.figure(d.s), c.Reference, d.ratioInterval(c), pairs, p, d.language.verdict(verdictOf(c)))
 	if math.IsInf(c.High, 1) {
 		return d.count(pairs.N, pairs.Noun), sentence
 	}

@@ -179,14 +179,14 @@ func (d *document) versusCell(c *bench.Comparison) markup {
 	if c == nil {
 		return markupf(`<span>%s</span>`, text.Missing)
 	}
-	turn := turnOf(c.Verdict)
-	sign := map[string]string{"faster": "▼", "slower": "▲", "same": "="}[turn] // says it by shape too
+	shown := verdictOf(c)
+	sign := map[bench.Verdict]string{bench.Faster: "▼ ", bench.Slower: "▲ ", bench.NoDifference: "= "}[shown] // says it by shape too
 	medians := d.say("over %s; p50 %s against %s", bench.Count{N: c.Pairs, Noun: "pair"}, took(c.P50), took(c.ReferenceP50))
 	if c.ShapesDiffer {
 		medians += d.say(": the distributions differ in shape")
 	}
 	return markupf(`<span class="figure"><b>%s</b> <small>%s</small></span>`, tied(ratio(c.Ratio)+d.say(" ×")), d.ratioInterval(c)) +
-		markup(marked(turn, sign+" "+d.language.verdict(c.Verdict))) + markupf(`<small class="bounds">%s</small>`, tied(medians))
+		markup(marked(turnOf(shown), sign+d.language.verdict(shown))) + markupf(`<small class="bounds">%s</small>`, tied(medians))
 }
 
 // ratioInterval is a ratio's interval; math.Inf stands for none.

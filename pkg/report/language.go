@@ -186,7 +186,7 @@ func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
 	case c.Verdict == bench.Slower:
 		return l.say("slower than %s, typically %s × its %s pair by pair (95 %% interval %s–%s)", figures...) + medians
 	case math.IsInf(c.High, 1):
-		return l.say("no difference shown to %s (%s: too few for an interval)", than, pairs) + medians
+		return l.say("too few answers to compare with %s (%s)", than, pairs) + medians
 	}
 	return l.say("no difference shown to %s, typically %s × its %s pair by pair (95 %% interval %s–%s, %s)", append(figures, pairs)...) + medians
 }
@@ -194,12 +194,20 @@ func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
 // verdict is a word.
 func (l language) verdict(v bench.Verdict) string { return visible(l.say(string(v))) }
 
+// verdictOf is what a comparison shows, or that there were too few answers for it to show anything.
+func verdictOf(c *bench.Comparison) bench.Verdict {
+	if math.IsInf(c.High, 1) {
+		return "too few answers"
+	}
+	return c.Verdict
+}
+
 // versus is a row's ratio to the reference, for a cell.
 func (l language) versus(s *bench.Summary, r *bench.Row) string {
 	c := r.VsReference
 	switch {
 	case c != nil && math.IsInf(c.High, 1):
-		return l.verdict(c.Verdict)
+		return l.verdict(verdictOf(c))
 	case c != nil:
 		return ratio(c.Ratio) + l.say(" × (%s–%s), %s", bound(c.Low), bound(c.High), l.verdict(c.Verdict))
 	case reference(s, r) && !modelsDiffer(s):
