@@ -268,7 +268,7 @@ func TestCancelledInAWait(t *testing.T) {
 // TestOnWait holds that a countdown takes the place of the clock's wait and is told what it waits for, and that its
 // failure ends the call.
 func TestOnWait(t *testing.T) {
-	tr, server := newServed(t, status(429), body(`<html>`), answer)
+	tr, _ := newServed(t, status(429), body(`<html>`), answer)
 	tr.Rule.Policy, tr.Rule.Attempts = retry.RetryAfter, 4
 	var pauses []Pause
 	tr.Wait = func(_ context.Context, p Pause) error { pauses = append(pauses, p); return nil }
@@ -285,7 +285,7 @@ func TestOnWait(t *testing.T) {
 		t.Error(got)
 	}
 
-	tr, server = newServed(t, status(429))
+	tr, server := newServed(t, status(429))
 	broken := errors.New("the terminal is gone")
 	tr.Wait = func(context.Context, Pause) error { return broken }
 	if _, failed := tr.ask(t); failed == nil || !errors.Is(failed, broken) || server.count() != 1 {
