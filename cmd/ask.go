@@ -123,7 +123,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 				return nil
 			}
 			value, err := strconv.ParseFloat(text, 64)
-			if err != nil || value < 0 || value > 2 {
+			if err != nil || !(value >= 0 && value <= 2) {
 				return invalid(name, text, "a number from 0 to 2")
 			}
 			*to = &value

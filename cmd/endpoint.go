@@ -251,7 +251,15 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	e.Sticky, e.Model, e.MaxTokens = node.Sticky, node.Model, node.MaxTokens
 	e.Aliases, e.Params, e.StreamOnly = node.Aliases, node.Params, node.StreamOnly
 	e.Rule, e.IdleTimeout = s.values.Retry, s.values.IdleTimeout
-	e.NearModel = func(name string) string { return s.nearModel(node, name, time.Time{}) }
+	var looked sync.Once // a run of many failures reads the list of the endpoint's model once
+	var near string
+	e.NearModel = func(name string) string {
+		if name != node.Model {
+			return s.nearModel(node, name, time.Time{})
+		}
+		looked.Do(func() { near = s.nearModel(node, name, time.Time{}) })
+		return near
+	}
 	e.options = transport.Options{
 		Target: e.URL, Node: node.Name, TLS: transport.TLS(node.TLS), Pins: node.Pins, Insecure: node.Insecure,
 		ConnectTimeout: s.values.ConnectTimeout, Connections: o.connections, Cold: o.cold, Race: !o.single,

@@ -21,8 +21,8 @@ import (
 )
 
 // TestRoundTrips counts from the packets on a link how often a command has to wait for the far end: TCP, TLS 1.3 and the
-// request once each, and no other time. Where a busy machine has an end speak later than it could, more is counted, and
-// never less: the fewest of some tries count.
+// request once each, and no other time. Where a busy machine has an end speak later than it could, more is counted: the
+// best of some tries counts.
 func TestRoundTrips(t *testing.T) {
 	long(t, "some thirty round trips over a slow link")
 	findProgram(t, "nginx")

@@ -41,10 +41,11 @@ func foreignFlags() map[string]string {
 
 const keyHint = "no flag takes a key, which others could see; ferry config key NODE sets one up"
 
-// places has the path of each command and topic by its name. Where a name is there twice, that of the group c wins.
+// places has the path of each command and topic by its name. Where a name is there twice, that of the group c wins, and
+// its own commands win over those below them.
 func places(c *cobra.Command) map[string]string {
 	found := map[string]string{}
-	for _, child := range append(tree(c)[1:], tree(c.Root())[1:]...) {
+	for _, child := range slices.Concat(c.Commands(), tree(c)[1:], c.Root().Commands(), tree(c.Root())[1:]) {
 		path := child.CommandPath()
 		switch {
 		case child.IsAdditionalHelpTopicCommand():
@@ -122,7 +123,10 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
 		if before := c.Flags().Args(); isGroup(c) && len(before) > 0 { // the command is unknown, and with it its flags
-			return a.noCommand(c, before[:1])
+			if !c.HasParent() {
+				before = before[:1] // no hint offers a prompt that has lost its flags
+			}
+			return a.noCommand(c, before)
 		}
 		name, own := unknown.GetSpecifiedName(), map[string]string{}
 		c.Flags().VisitAll(func(f *pflag.Flag) {

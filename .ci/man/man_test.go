@@ -81,6 +81,7 @@ func TestPagesWhole(t *testing.T) {
 		"ferry-demo.1":        {`\fBretry\-after\fR`, `\fB\-\-listen\fR \fIADDRESS\fR`},
 		"ferry-retries.7":     {`delay \[u00D7] i`, `2\(ha(i\-1)`},
 		"ferry-environment.7": {`FERRY_CONFIG`},
+		"ferry-gateway.7":     {`gateway.cert /etc/letsencrypt`},
 	} {
 		for _, want := range wants {
 			if !strings.Contains(all[name], want) {

@@ -81,8 +81,11 @@ func (b *roff) text(text string) {
 				b.entry(bold(r[0]), r[1])
 			}
 		case setOut:
-			for k, line := range lines { // a paragraph of a page is one line
-				lines[k] = term.Wrap(line, 71, len(line)-len(strings.TrimLeft(line, " ")))
+			for k, line := range lines { // prose is one line; commands and rows stay as they are
+				words := strings.TrimLeft(line, " ")
+				if strings.HasSuffix(line, ".") && !strings.Contains(words, "  ") {
+					lines[k] = term.Wrap(line, 71, len(line)-len(words))
+				}
 			}
 			b.verbatim(strings.Join(lines, "\n"))
 		default:
