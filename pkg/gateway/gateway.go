@@ -10,6 +10,9 @@ package gateway
 import (
 	"cmp"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -162,7 +165,8 @@ func checkCertificate(g *config.Gateway) *config.Error {
 		fault.Err = state.Bare(err)
 		return fault
 	}
-	if pair.Leaf.VerifyHostname(g.ServerName) != nil {
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil || leaf.VerifyHostname(g.ServerName) != nil {
 		return g.Fault("cert", "is no certificate of "+g.ServerName, "server_name and the certificate must agree")
 	}
 	return nil
@@ -176,7 +180,11 @@ func checkLogs(g *config.Gateway) *config.Error {
 	}
 	info, err := os.Stat(g.Logs)
 	if err != nil {
-		fault := g.Fault("logs", "names a folder that cannot be used", "mkdir "+text.ShellWord(g.Logs))
+		hint := ""
+		if errors.Is(err, fs.ErrNotExist) {
+			hint = "mkdir -p " + text.ShellWord(g.Logs)
+		}
+		fault := g.Fault("logs", "names a folder that cannot be used", hint)
 		fault.Err = state.Bare(err)
 		return fault
 	}

@@ -39,11 +39,10 @@ func (f *Files) Write(ctx context.Context, dir string, tokens Store) (made bool,
 
 // makeFolder makes a folder where there is none.
 func makeFolder(dir string) (made bool, err error) {
-	err = os.Mkdir(dir, 0o755)
-	if info, failed := os.Stat(dir); errors.Is(err, fs.ErrExist) && failed == nil && info.IsDir() {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return false, nil
 	}
-	if err == nil {
+	if err = os.Mkdir(dir, 0o755); err == nil {
 		return true, nil
 	}
 	fault := &state.Error{Path: dir, Msg: "cannot make the folder", Err: state.Bare(err)}
