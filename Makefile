@@ -92,6 +92,7 @@ kills: ## a batch killed KILLS (1000) times at random moments
 
 soak: ## all tests SOAK (10) times under the race detector, the kills, and every fuzz target
 	@FERRY_SOAK=1 go test -race -count=$(SOAK) -timeout 4h ./...
+	@go test -count=$(SOAK) -timeout 4h ./pkg/bench
 	@$(MAKE) --no-print-directory kills fuzz
 
 # Without the bound, one long input is made smaller for a minute, and nothing else is tried.

@@ -54,8 +54,8 @@ type Target func(ctx context.Context, r Request) Outcome
 
 // Outcome is the outcome of one request, and its line in a saved run.
 type Outcome struct {
-	// Node is an index into Header.Nodes, Start when the first attempt began since the run did, and Lag how much later that
-	// was than intended at a fixed rate. The run sets these and Round.
+	// Node is an index into Header.Nodes. Start is the time from the start of the run to that of the first attempt, and Lag
+	// how much later than intended that was, at a fixed rate. The run sets Node, Round, Start and Lag.
 	Node  int           `json:"node"`
 	Round int           `json:"round"`
 	Start time.Duration `json:"start_ns"`

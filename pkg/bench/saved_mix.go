@@ -105,6 +105,13 @@ func abbreviated(sum string) string { return sum[:min(len(sum), 12)] }
 
 // overlap finds attempts that two files hold. Only parts of one run can have the same.
 func overlap(runs []*Run, names []string) error {
+	for i, run := range runs {
+		for j, other := range runs[:i] {
+			if run.Header.ID == other.Header.ID && run.Header.Vantage != other.Header.Vantage {
+				return text.Errorf("name each run once", "%s and %s cannot be merged: they are one run, from two places", names[j], names[i])
+			}
+		}
+	}
 	for _, c := range seriesOf(runs) {
 		for _, run := range c.runs() {
 			parts := c.of(run).parts

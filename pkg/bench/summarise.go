@@ -7,8 +7,8 @@ import (
 )
 
 // Summarise works out everything that reports show. Runs of the same vantage become one; parts of the same run, in any
-// order, give what the whole run gives. Nothing may be added to the runs meanwhile. It keeps 8 bytes for each success,
-// and needs up to 16 more, while it works, for each sample of the largest row.
+// order, give what the whole run gives. Nothing may be added to the runs meanwhile. It keeps 8 bytes for each success
+// beside the samples of the runs, and needs up to 16 more, while it works, for each sample of the largest row.
 func Summarise(runs []*Run) *Summary {
 	if len(runs) == 0 {
 		return &Summary{}

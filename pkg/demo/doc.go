@@ -36,13 +36,13 @@
 //
 //	success      the failures' error type is overloaded_error
 //	latency      log-normal with sigma 0.25; failures wait alike
-//	stall        the request is taken
+//	stall        the request is read to its end and never answered
 //	truncate     a stream is cut inside an event; truncate=clean is what nginx makes of a cut upstream
-//	error-event  the stream's own, after half of the text; else 200 with an error body
-//	drip         one ping a second, after half of the text
+//	error-event  in a stream the API's own error event, after half of the text; else status 200 with an error as its body
+//	drip         after half of the text, one ping a second
 //	envelope     a stream that succeeds is not wrapped
 //	gzip=bomb    decompresses to 68 MiB of JSON
-//	big          whatever max_tokens says
+//	big          max_tokens does not bound it
 //
 // A fault without a value that breaks an attempt (spend-cap, stall, reset, redirect, html, empty, error-event,
 // stall-mid, drip) takes a count too: reset=1 drops only the first request. When several are due, the first one in

@@ -57,7 +57,7 @@ func asHTML(s *bench.Summary, o Options) (string, error) {
 	d.head(d.heading(), d.when())
 	d.verdict()
 	d.thresholds(o.Checks)
-	d.warnings(s.Warnings)
+	d.warnings(d.stop("the run: %s", s), s.Warnings)
 	if len(s.Rows) > 0 {
 		d.results()
 		if s.Figure == bench.TTFTFigure {
@@ -88,7 +88,7 @@ func changesAsHTML(c *bench.Changes, o Options) (string, error) {
 	outcome := each(d.outcome(c), func(said line) markup { return markupf(`<p class="first sentence"><b>%s</b></p>`, said.text) })
 	d.found(outcome, each(c.Nodes, func(n *bench.Change) markup { return d.listItem(n.Title, d.changeFinding(n)) }))
 	d.thresholds(o.Checks)
-	d.warnings(c.Warnings)
+	d.warnings(append(d.stop("in the old run, %s", c.Old), d.stop("in the new run, %s", c.New)...), c.Warnings)
 	d.changes(c)
 	ratios, both := d.changeRows(c)
 	d.s, d.role = ratios, func(int) string { return "best" }
@@ -287,18 +287,26 @@ func (d *document) verdict() {
 	d.found(first, each(others, func(r *bench.Row) markup { return d.listItem(d.title(d.s, r), d.finding(d.s, r)) }))
 }
 
-func (d *document) warnings(all []bench.Warning) {
-	if len(all) == 0 && d.s.Stopped == "" {
+func (d *document) warnings(stopped []markup, all []bench.Warning) {
+	if len(all)+len(stopped) == 0 {
 		return
 	}
 	d.put(`<section class="warnings" id="warnings"><h2>%s</h2>`+"\n<ul>\n", d.say("Before you rely on this"))
-	if d.s.Stopped != "" {
-		d.put("<li>%s</li>\n", d.say("the run: %s", d.stopped(d.s.Stopped)))
+	for _, line := range stopped {
+		d.put("<li>%s</li>\n", line)
 	}
 	for _, w := range all {
 		d.put(`<li data-warning="%s">%s</li>`+"\n", w.Code, d.warning(d.s, w))
 	}
 	d.put("</ul></section>\n")
+}
+
+// stop is the line that says why a run ended early, none where it did not.
+func (d *document) stop(sentence string, s *bench.Summary) []markup {
+	if s.Stopped == "" {
+		return nil
+	}
+	return []markup{markupf("%s", d.say(sentence, d.stopped(s.Stopped)))}
 }
 
 // facts says what was asked, how and from where.

@@ -114,7 +114,7 @@ func (a axis) logTicks() []float64 {
 	}
 	add(1)
 	for _, multiple := range []float64{1, 2, 3, 5, 7, 1.5, 4, 6, 8, 9, 9.5, 1.05, 1.1, 1.2} {
-		for power := math.Floor(math.Log10(a.lo)); power <= math.Log10(a.hi) && len(ticks) < enough; power++ {
+		for power := math.Floor(math.Log10(a.lo)); power <= math.Log10(a.hi) && (len(ticks) < enough || multiple == 1); power++ {
 			add(multiple * math.Pow(10, power))
 		}
 	}

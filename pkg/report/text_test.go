@@ -35,7 +35,7 @@ func TestTextWidths(t *testing.T) {
 	}
 }
 
-// fits holds every line to the width of the terminal, where that has room for what nobody can do without.
+// fits holds every line to the width of the terminal, where that has room for the columns that always stay.
 func fits(t *testing.T, name string, width int, got string) {
 	t.Helper()
 	for line := range strings.SplitSeq(got, "\n") {

@@ -190,7 +190,7 @@ func (a API) effectiveStatus(httpStatus int, raw []byte) int {
 	return httpStatus
 }
 
-// unreadable is a .status that is no number.
+// unreadable is a .status that is neither a whole number nor a string of digits.
 const unreadable = math.MinInt
 
 // statedStatus reads a .status: a whole number (in any JSON spelling) or a string of digits. A number too large to be a

@@ -27,6 +27,9 @@ func CheckSchema(schema json.RawMessage, answer string) error {
 func notOfSchema(schema json.RawMessage, answer string) string {
 	want, _ := parse(schema)
 	types, missing := stringsIn(want["type"]), stringsIn(want["required"])
+	if isText(want["type"]) {
+		types = []string{stringOf(want["type"])}
+	}
 	l := lexer{b: []byte(answer)}
 	kind, known := kinds[l.peek()]
 	isObject := l.enter('{')
@@ -53,9 +56,9 @@ func notOfSchema(schema json.RawMessage, answer string) string {
 	return ""
 }
 
-// stringsIn are the texts of a list, or the one text.
+// stringsIn are the texts of a list.
 func stringsIn(raw []byte) (texts []string) {
-	for _, one := range append(elements(raw), raw) {
+	for _, one := range elements(raw) {
 		if isText(one) {
 			texts = append(texts, stringOf(one))
 		}
