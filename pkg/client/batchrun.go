@@ -33,7 +33,7 @@ type BatchRun struct {
 	Sending context.Context
 	// NotUTF8 is told the line of an item whose answer has bytes that are not UTF-8, which OUT cannot have.
 	NotUTF8 func(line int)
-	// Untaken gets the line of an answer that OUT did not take, in pieces: it was paid for. One line comes at a time.
+	// Untaken, which is not nil, gets the line of an answer that OUT did not take, in pieces: it was paid for. One line comes at a time.
 	Untaken func(piece []byte)
 }
 
@@ -69,10 +69,10 @@ type running struct {
 	fileMemory *Memory
 
 	// The batch's mu guards these. row counts the failures since the last success, spent the tokens that were billed, and
-	// reserved those that may be billed for items in flight. settled tells that reserved has changed, or the sending ended.
+	// reserved those that may be billed for items in flight. charged tells that reserved has changed, or the sending ended.
 	row             int
 	spent, reserved int64
-	settled         *sync.Cond
+	charged         *sync.Cond
 }
 
 // Run asks the items that are not done, and returns when nothing is in flight any more. The error is why it sent no more
@@ -81,7 +81,7 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 	sending, halt := context.WithCancelCause(how.Sending)
 	defer halt(nil)
 	r := &running{
-		Batch: b, BatchRun: how, ctx: ctx, sending: sending, halt: halt, memory: NewMemory(), fileMemory: NewMemory(), settled: sync.NewCond(&b.mu),
+		Batch: b, BatchRun: how, ctx: ctx, sending: sending, halt: halt, memory: NewMemory(), fileMemory: NewMemory(), charged: sync.NewCond(&b.mu),
 	}
 	if err := r.begin(); err != nil {
 		return Tally{}, err
@@ -89,7 +89,7 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 	defer context.AfterFunc(sending, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		r.settled.Signal()
+		r.charged.Signal()
 	})()
 	var syncing, workers sync.WaitGroup
 	over := make(chan struct{})
@@ -209,7 +209,7 @@ func (r *running) dispatch(items chan<- Item) error {
 // one asks an item and keeps the result. The line is the worker's, to be used again.
 func (r *running) one(item Item, line *bytes.Buffer) {
 	asked := &Result{}
-	defer func() { r.settle(item, asked) }()
+	defer func() { r.charge(item, asked) }()
 	if r.stopped() {
 		return
 	}
@@ -331,14 +331,14 @@ func (r *running) reserve(item Item) error {
 		case r.reserved == 0:
 			return fmt.Errorf("the next item could pass --max-tokens-total %d, so no more were sent; %d were counted", r.MaxTokens, r.spent)
 		}
-		r.settled.Wait()
+		r.charged.Wait()
 	}
 	r.reserved += worst
 	return nil
 }
 
-// settle counts what an item was billed in place of what was reserved for it.
-func (r *running) settle(item Item, asked *Result) {
+// charge counts what an item was billed in place of what was reserved for it.
+func (r *running) charge(item Item, asked *Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reserved -= r.worst(item)
@@ -346,5 +346,5 @@ func (r *running) settle(item Item, asked *Result) {
 		input, output := at.billed(item.price.Input, item.price.Output)
 		r.spent += input + output
 	}
-	r.settled.Signal()
+	r.charged.Signal()
 }

@@ -102,6 +102,16 @@ func shardTrial(t *testing.T) (b *batchTrial, outs []string) {
 	return b, outs
 }
 
+func TestShardKeepsToItsOut(t *testing.T) {
+	b, _ := shardTrial(t)
+	for _, other := range []Shard{{}, {1, 2}, {2, 3}} {
+		b.shard = other
+		if _, err := b.open(); err == nil || !strings.Contains(err.Error(), "out-2: was begun with another --shard") {
+			t.Errorf("shard %v: got %v, want it refused", other, err)
+		}
+	}
+}
+
 // merge joins OUTs, and gives what was said and the lines of the items that were written, sorted.
 func (b *batchTrial) merge(outs ...string) (*Merged, string, error) {
 	b.t.Helper()

@@ -21,7 +21,8 @@ type Doer interface {
 	Do(ctx context.Context, call *Call) (*Result, error)
 }
 
-// Stages say which stages a call has, beside those that every call has.
+// Stages say which stages a call has, beside those that every call has. Those for limits and budgets are left out where
+// Failover says that no node has one.
 type Stages struct {
 	Env
 	// Failover has the endpoints in their order. Without it a call brings its endpoint, and there is no filter.

@@ -176,8 +176,8 @@ func Load(path string) (*File, error) {
 	return Parse(path, src)
 }
 
-// CheckNamed fails with *Error where there is no file at a path that FERRY_CONFIG has: without it there would be no filter
-// and no audit log, and nothing would say so.
+// CheckNamed fails with *Error where path, the value of FERRY_CONFIG, names no file: without it there would be no filter and
+// no audit log, and nothing would say so.
 func CheckNamed(path string) error {
 	if _, err := os.Stat(path); missing(err) {
 		return &Error{Key: "FERRY_CONFIG", Msg: "there is no file " + path,

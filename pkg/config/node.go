@@ -129,7 +129,7 @@ func (n Node) Address() (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node %s: the url cannot be read", n.Name)
 	}
-	if u.Path != "" {
+	if u.Path != "" { // else there is nothing to do
 		u.Path, u.RawPath = n.API.Base(u.Path), n.API.Base(u.RawPath)
 	}
 	return u, nil
@@ -152,6 +152,7 @@ func (n *Node) read(text func(field string) string) {
 		}
 	}
 	n.System = text("system")
+	// Of what most nodes do not have a plain ask reads nothing.
 	if limit := text("limit"); limit != noLimit {
 		n.Rate, _ = parseLimit(limit)
 	}
@@ -183,7 +184,7 @@ func (n *Node) read(text func(field string) string) {
 			n.Params[name] = json.RawMessage(e.Value)
 		}
 	}
-	if n.API == "" && !n.IsDemo() { // whose address has no path
+	if n.API == "" && !n.IsDemo() { // a demo node's address has no path
 		n.API = wire.APIOf(n.URL)
 	}
 	n.API = cmp.Or(n.API, wire.Messages)

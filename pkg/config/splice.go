@@ -262,7 +262,12 @@ func (d *doc) replace(e entry, k kind, value string) []byte {
 	from, to := d.start(v), d.entryEnd(e)
 	switch quotes := yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle; {
 	case v.Kind == yaml.SequenceNode && v.Style&yaml.FlowStyle == 0: // its items stand on lines of their own below the key
-		from = d.skip(d.end(e.key(), e.key().Column-1), " ") + 1     // behind the colon
+		colon := d.skip(d.end(e.key(), e.key().Column-1), " ")
+		if colon >= to || d.src[colon] != ':' {
+			d.lost = true
+			return nil
+		}
+		from = colon + 1
 		d.lost = d.lost || bytes.IndexByte(d.src[from:to], '#') >= 0 // a comment among them would go
 		return d.splice(from, to, " "+render(k, value, 0))
 	case e.isEmpty():

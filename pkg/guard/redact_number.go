@@ -72,8 +72,8 @@ func (p *pass) inRequestID(i int) bool {
 	for n <= longestID && (isAlnum(p.before(i, n)) || p.before(i, n) == '_') {
 		n++
 	}
-	word := p.text[i-n+1 : i]
-	return strings.HasPrefix(word, "req_")
+	id, ok := strings.CutPrefix(p.text[i-n+1:i], "req_")
+	return ok && !strings.Contains(id, "_")
 }
 
 // A shape has two decimal digits for each group of a number, which say how many digits the group has: 3_04_04 is the

@@ -104,7 +104,7 @@ func connect(path string) (net.Conn, error) {
 	if err := state.CheckOwn(path, fs.ModeSocket); err != nil {
 		return nil, err
 	}
-	// It takes no time either way: where too many wait already the kernel refuses.
+	// No context bounds this: it takes no time. Where too many wait already, the kernel refuses.
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func (b *Bucket) Reserve(ctx context.Context, most time.Duration) (*Reservation,
 		wait := q.wait()
 		if wait > most || q.Ahead > maxAhead-b.rate.interval() {
 			late = &TooLongError{wait, b.rate,
-				"requests that were sent or wait already come first; a longer --timeout waits for its turn"}
+				"earlier requests come first; a longer --timeout allows a longer wait for the rate limit"}
 			return q, false
 		}
 		reserved = &Reservation{Wait: wait, bucket: b, number: q.Next, first: q.At.instant() + int64(wait), due: b.clock.Now().Add(wait)}
@@ -162,7 +162,7 @@ func (r *Reservation) look(q queue) {
 func (r *Reservation) Cancel() (given bool) {
 	r.once.Do(func() {
 		b := r.bucket
-		// The context of the request has often ended by now. The door's lockTimeout bounds the call.
+		// The context of the request has often ended by now. lockTimeout bounds the call.
 		err := b.change(context.Background(), never, func(q queue) (queue, bool) {
 			r.look(q)
 			due := r.first - int64(r.earlier)*int64(b.rate.interval())

@@ -110,7 +110,7 @@ func TestBucketContext(t *testing.T) {
 	equal(t, "nothing was taken", reserve(t, other).Wait, 1200*time.Millisecond)
 }
 
-// Whoever holds the lock and was stopped must not stop everybody.
+// A stopped process that has the lock does not stop the others.
 func TestBucketStoppedHolder(t *testing.T) {
 	dir := t.TempDir()
 	holder := newTestBucket(t, dir, slow, newFakeClock())

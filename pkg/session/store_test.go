@@ -215,7 +215,7 @@ func TestDiskFailsInBetween(t *testing.T) {
 	}
 }
 
-// A folder that can be read and not written still lends its words.
+// A folder that can be read and not written can still be opened.
 func TestReadOnlyFolder(t *testing.T) {
 	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
 		t.Skip("root, and Windows, write into a folder whose mode says no; the missing lock below stands for it")
@@ -225,7 +225,7 @@ func TestReadOnlyFolder(t *testing.T) {
 	check(t, os.Remove(filepath.Join(s.Dir, ".work.lock")))
 	check(t, os.Chmod(s.Dir, 0o500))
 	t.Cleanup(func() { _ = os.Chmod(s.Dir, 0o700) })
-	lent(t, s)
+	openUnlocked(t, s)
 }
 
 func TestLockOutOfReach(t *testing.T) {
@@ -233,11 +233,11 @@ func TestLockOutOfReach(t *testing.T) {
 	have(t, s, "work", start)
 	lock := filepath.Join(s.Dir, ".work.lock")
 	check(t, errors.Join(os.Remove(lock), os.Mkdir(lock, 0o700)))
-	lent(t, s)
+	openUnlocked(t, s)
 }
 
-// lent opens a session that cannot be locked: its words are there, and the file stays as it is.
-func lent(t *testing.T, s Store) {
+// openUnlocked opens a session that cannot be locked: its words are there, and the file stays as it is.
+func openUnlocked(t *testing.T, s Store) {
 	t.Helper()
 	before := content(t, s.path("work"))
 	h, err := s.Open(t.Context(), "work", start, time.Hour)

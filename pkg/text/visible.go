@@ -40,7 +40,7 @@ const (
 // nothing recognises. It says how much is not shown.
 func Shown(s string, most int) string { return ShownOf(s, most, len(s)) }
 
-// ShownOf is Shown for s, the start of a text that has the number of bytes.
+// ShownOf is Shown for s, the beginning of a text of this many bytes.
 func ShownOf(s string, most, bytes int) string {
 	if len(s) == bytes && len(s) <= most/16 && safe(s) {
 		return s
@@ -207,7 +207,7 @@ func Invisible(r rune) bool {
 	return false
 }
 
-// Check refuses what is no text, by the offset of the first byte that is not.
+// Check fails for bytes that are not UTF-8 or have a NUL, and names the offset of the first.
 func Check(given []byte, where string) error {
 	if utf8.Valid(given) && bytes.IndexByte(given, 0) < 0 {
 		return nil

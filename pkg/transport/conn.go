@@ -303,14 +303,20 @@ func (x *exchange) end(whole bool) {
 		return
 	}
 	if x.keep != nil && x.in.Buffered() == 0 {
+		err, written := error(nil), true
 		select {
-		case err := <-x.wrote:
-			if err == nil {
-				x.served++
-				x.keep(x.conn)
-				return
+		case err = <-x.wrote: // mostly, without a timer
+		default:
+			select {
+			case err = <-x.wrote:
+			case <-time.After(writeEnd):
+				written = false
 			}
-		case <-time.After(writeEnd):
+		}
+		if written && err == nil {
+			x.served++
+			x.keep(x.conn)
+			return
 		}
 	}
 	x.Close()

@@ -392,6 +392,16 @@ type socksServer struct {
 	asked              chan string
 }
 
+// last is what the server was asked for last, "" for nothing.
+func (s *socksServer) last() string {
+	select {
+	case asked := <-s.asked:
+		return asked
+	default:
+		return ""
+	}
+}
+
 func (s *socksServer) start(t *testing.T, scheme string) *url.URL {
 	t.Helper()
 	s.asked = make(chan string, 9)

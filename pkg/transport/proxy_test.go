@@ -316,7 +316,7 @@ func TestSOCKS(t *testing.T) {
 	o.Target, o.Proxy = mustURL(t, "https://node.test:4433"), s.start(t, "socks5h")
 	o.Proxy.User = url.UserPassword("user", "hunter2")
 	answers(t, o, "TLS 1.3 node.test:4433 the prompt")
-	got := <-s.asked
+	got := s.last()
 	errorIf(t, got != "name node.test 4433", "socks5h asked for %q, want name node.test 4433", got)
 
 	o.Proxy.User = url.UserPassword("user", "wrong")
@@ -328,7 +328,7 @@ func TestSOCKS(t *testing.T) {
 	o.Target, o.Proxy = mustURL(t, "https://localhost:4433"), s.start(t, "socks5")
 	o.Proxy.User = url.UserPassword("user", "hunter2")
 	answers(t, o, "TLS 1.3 localhost:4433 the prompt")
-	got = <-s.asked
+	got = s.last()
 	errorIf(t, got != "127.0.0.1 4433" && got != "::1 4433", "socks5 asked for %q, want an address", got)
 
 	broken := &socksServer{to: unused(t)}

@@ -78,7 +78,7 @@ type end struct {
 	err  error
 }
 
-// to hands it on. A connection that is ready after the race is closed.
+// to hands the end of a handshake to the race. Once the race is over, the connection is closed.
 func (e end) to(ctx context.Context, ends chan<- end) {
 	select {
 	case ends <- e:
