@@ -41,7 +41,7 @@ func foreignFlags() map[string]string {
 
 const keyHint = "no flag takes a key, which others could see; ferry config key NODE sets one up"
 
-// places has the path of each command and topic by its name. Where a name is there twice, that of the group c wins, and
+// places has the path of each command and topic by its name. Where a name is there twice, the one of the group c wins, and
 // its own commands win over those below them.
 func places(c *cobra.Command) map[string]string {
 	found := map[string]string{}

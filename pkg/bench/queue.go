@@ -91,7 +91,7 @@ func (q *queue) take(clock Clock) (round int, ok bool) {
 	return round, true
 }
 
-// finish counts a round as done, whatever became of it.
+// finish counts a round as done, failed or not.
 func (q *queue) finish(o Outcome) {
 	q.done++
 	q.billed += o.Billed

@@ -65,7 +65,7 @@ func shownKey(key string) string {
 
 // dottedKey is a key as it is typed.
 type dottedKey struct {
-	key  // that of the table; without a rule for a group of keys
+	key  // the table's; without a rule for a group of keys
 	text string
 	path []string
 }

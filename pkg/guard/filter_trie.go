@@ -100,7 +100,7 @@ func (w *wordSet) trie() *trie {
 	return t
 }
 
-// link finds the suffixes, those of the shorter nodes first.
+// link finds the suffixes, of the shorter nodes first.
 func (t *trie) link() {
 	t.roots = make([]int32, t.symbol[t.child[1]-1]+1) // the last child has the greatest symbol
 	t.fail, t.found = make([]int32, len(t.symbol)), make([]int32, len(t.symbol))

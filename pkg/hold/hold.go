@@ -133,7 +133,7 @@ const ending = ".sock"
 // maxPath is the longest path of a socket: struct sockaddr_un has 104 bytes on some systems, one of them a zero.
 const maxPath = 103
 
-// path is that of the socket.
+// path is the socket's path.
 func (s Settings) path() (string, error) {
 	name, err := s.name()
 	if err != nil {

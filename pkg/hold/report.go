@@ -64,7 +64,7 @@ func (r report) tell(t *transport.Trace) {
 type fault struct {
 	// Kind is one of the words below.
 	Kind string
-	// Text, Host and Advice are those of the error.
+	// Text, Host and Advice come from the error.
 	Text, Host, Advice string
 	Limit              int64
 }

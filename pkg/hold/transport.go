@@ -40,7 +40,7 @@ type Transport struct {
 	direct *transport.Transport // nil until it is needed: reading the system's certificates costs more than a held request
 }
 
-// New builds a Transport. The error is that of transport.New.
+// New builds a Transport. The error is transport.New's.
 func New(s Settings) (*Transport, error) {
 	t := &Transport{settings: s}
 	if s.Reach.TLS.CA+s.Reach.TLS.Cert != "" { // what is wrong with a file is found before anything is sent

@@ -44,7 +44,7 @@ func (l language) lines(s *bench.Summary, warnings []bench.Warning, definitions 
 	return append(all, outcome...)
 }
 
-// summaryLines are those of a summary. Where its failures have no table, they are counted under their row.
+// summaryLines are the lines on a summary. Where its failures have no table, they are counted under their row.
 func (l language) summaryLines(s *bench.Summary, o Options, failures bool) []line {
 	var found []line
 	for _, r := range s.Rows {
@@ -79,7 +79,7 @@ func (l language) best(s *bench.Summary) []line {
 	return best
 }
 
-// changeLines are those of a comparison of two runs.
+// changeLines are the lines on a comparison of two runs.
 func (l language) changeLines(c *bench.Changes, o Options) []line {
 	found := each(c.Nodes, func(n *bench.Change) line { return line{plain, l.changeSentence(n)} })
 	return l.lines(c.New, c.Warnings, l.defineChanges(c), o, found, l.outcome(c))

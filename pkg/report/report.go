@@ -52,7 +52,7 @@ func changeFormats() []format[*bench.Changes] {
 // Formats lists the formats in the order in which help names them.
 func Formats() []string { return formatNames(formats()) }
 
-// ChangeFormats lists those of a comparison of two runs.
+// ChangeFormats lists the formats of a comparison of two runs.
 func ChangeFormats() []string { return formatNames(changeFormats()) }
 
 func formatNames[S any](all []format[S]) []string {

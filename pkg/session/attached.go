@@ -86,7 +86,7 @@ func (h *Handle) keepFiles(of Session) error {
 	return nil
 }
 
-// files are those of all turns and of the prompt without an answer.
+// files are the files of all turns and of the prompt without an answer.
 func (s *Session) files() []File {
 	files := slices.Clone(s.PendingFiles)
 	for _, turn := range s.Turns {

@@ -310,7 +310,7 @@ type Trace struct {
 	Addresses []netip.Addr
 	// Remote is the other side's address, "" where there was no connection.
 	Remote string
-	// TLSVersion is that of the connection, 0 over plain http.
+	// TLSVersion is the connection's, 0 over plain http.
 	TLSVersion uint16
 	// HTTP3 says that the request went over HTTP/3.
 	HTTP3 bool
