@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ferry/pkg/bench"
 	"ferry/pkg/guard"
 	"ferry/pkg/retry"
 	"ferry/pkg/text"
@@ -173,15 +174,10 @@ func (s *attemptStage) mask(answer *wire.Answer) {
 	}
 }
 
-// Phases are the parts of an attempt's latency. What a kept connection saved is 0.
-type Phases struct {
-	DNS, Connect, TLS, Wait, Transfer time.Duration
-}
-
 // describe records what the transport tells of the request. An answer ended at a time, zero without one.
 func (a *Attempt) describe(ended time.Time) {
 	t := a.trace
-	a.Phases = Phases{DNS: t.DNS, Connect: t.Connect, TLS: t.TLS}
+	a.Phases = bench.Phases{DNS: t.DNS, Connect: t.Connect, TLS: t.TLS}
 	if !t.First.IsZero() && !ended.IsZero() {
 		if wrote := t.Wrote.Load(); wrote != nil {
 			a.Phases.Wait = max(0, t.First.Sub(*wrote)) // a server may answer before it has read all
@@ -218,7 +214,7 @@ type Attempt struct {
 	Limited time.Duration
 	// Latency runs from the start (before DNS) to the last byte, or to the failure.
 	Latency time.Duration
-	Phases  Phases
+	Phases  bench.Phases
 	// FirstText runs from the start to the first text of a stream (TTFT), 0 without one.
 	FirstText time.Duration
 	// Status is the effective status, 0 without an answer; HTTPStatus the reply's own.

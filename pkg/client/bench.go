@@ -97,7 +97,7 @@ func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome 
 	o := bench.Outcome{
 		Started:  first.Started,
 		Latency:  before + last.Latency,
-		Phases:   bench.Phases(last.Phases),
+		Phases:   last.Phases,
 		Attempts: len(attempts),
 		Fresh:    !cold && !last.Reused,
 	}
