@@ -218,7 +218,7 @@ func TestSquid(t *testing.T) {
 	from := "; the proxy comes from flag --proxy, and --proxy none does without one"
 	asks := "it wants a user and a password, which stand before an @ in its address" + from
 	refuses := "it does not accept the user and the password in its address" + from
-	unknown := "the answer may be that of the proxy, " + open.String()
+	unknown := "the answer may come from the proxy, " + open.String()
 	answered := func(proxy *url.URL, status, port string) string {
 		return "the proxy " + proxy.String() + " answered " + status + " to a connection to 127.0.0.1:" + port
 	}

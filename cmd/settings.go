@@ -89,7 +89,7 @@ func addStoreFlags(f *pflag.FlagSet, o *nodeOptions) {
 	f.BoolVar(&o.budgetUnchecked, "budget-unchecked", false, "send also where the budget cannot be written down")
 }
 
-// nodeNames lists the nodes that can be named: those of the file, the built-in ones, and providers whose variable is set.
+// nodeNames lists the nodes that can be named: in the file, built in, and providers whose variable is set.
 func (a *app) nodeNames(file *config.File) []string {
 	names := file.Names(presets())
 	for _, name := range config.ReadyProviders(a.Lookup) {

@@ -54,8 +54,8 @@ type Target func(ctx context.Context, r Request) Outcome
 
 // Outcome is the outcome of one request, and its line in a saved run.
 type Outcome struct {
-	// Node is an index into Header.Nodes. Start is the time from the start of the run to that of the first attempt, and Lag
-	// how much later than intended that was, at a fixed rate. The run sets Node, Round, Start and Lag.
+	// Node is an index into Header.Nodes. Start is when the first attempt began, counted from the start of the run. Lag is how
+	// late that was at a fixed rate. The run sets Node, Round, Start and Lag.
 	Node  int           `json:"node"`
 	Round int           `json:"round"`
 	Start time.Duration `json:"start_ns"`
@@ -65,8 +65,8 @@ type Outcome struct {
 	// TTFT runs from the start to the first text of a stream; 0 without a stream or a text.
 	TTFT time.Duration `json:"ttft_ns,omitempty"`
 	Lag  time.Duration `json:"lag_ns,omitempty"`
-	// OutputTokens counts the tokens of the answer, TextTokens those of its text without reasoning. Each is 0 where the node
-	// does not say.
+	// OutputTokens counts the tokens of the answer, and TextTokens the tokens of its text without reasoning. Each is 0 where
+	// the node does not say.
 	OutputTokens int64 `json:"tokens,omitempty"`
 	TextTokens   int64 `json:"text_tokens,omitempty"`
 	// Chunks is how many events of a stream had text.

@@ -201,8 +201,8 @@ func choose(n, k int) float64 {
 	return ways
 }
 
-// exactRankSum counts, over all ways to choose m of m + n ranks, how often each number of differences below 0 comes: that of
-// u has the coefficient of x^u in the product of (1-x^(n+i))/(1-x^i) for i from 1 to m. The exponents are doubled here.
+// exactRankSum counts, over all ways to choose m of m + n ranks, how often each number u of differences below 0 comes: the
+// coefficient of x^u in the product of (1-x^(n+i))/(1-x^i) for i from 1 to m. The exponents are doubled here.
 func (t *rankTest) exactRankSum(m, n int, level float64) {
 	ways := make([]float64, t.total+1)
 	ways[0] = 1

@@ -39,7 +39,7 @@ func compare(ratios []float64, level float64) Comparison {
 }
 
 // invert takes what a test says of sums: the median for the ratio, and for the interval the ratios that the test would not
-// reject. ratio is that of a sum.
+// reject. ratio makes a ratio of a sum.
 func (c *Comparison) invert(s sums, test rankTest, ratio func(sum float64) float64) {
 	c.P = test.p
 	c.Ratio = ratio(s.median())

@@ -26,7 +26,7 @@ func draws(random *rand.Rand, kind, n int) []float64 {
 	return values
 }
 
-// The sums are those of a list of them all, of every two of some values and of two samples.
+// TestSums compares the sums of pairs and of two samples with a list of all of them.
 func TestSums(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 3))
 	for n := 1; n <= 30; n++ {

@@ -5,7 +5,7 @@ import "math"
 // sums are the sums of each of some ascending values with each of others. A million values have half a million million
 // sums, so they are counted and selected, never listed.
 //
-// A bootstrap of 1000 resamples was tried in place of those of pairs. Of 20 equal rounds it told 7 to 9 % apart, not 5 %; of
+// A bootstrap of 1000 resamples was tried in place of the sums of pairs. Of 20 equal rounds it told 7 to 9 % apart, not 5 %; of
 // 150 rounds with a retransmission in 5 % of the requests it found a difference of 5 % in 54 % of the runs, not 91 %; and it
 // took ten times as long.
 type sums struct {

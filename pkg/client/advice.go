@@ -45,7 +45,7 @@ func (c *Call) advice(e *Error) string {
 	case param != "":
 		return param
 	case at.Proxy != "" && (e.Status == 403 || e.Status >= 502 && e.Status <= 504):
-		return "the answer may be that of the proxy, " + at.Proxy + "; --proxy none does without one"
+		return "the answer may come from the proxy, " + at.Proxy + "; --proxy none does without one"
 	case (e.Status == 401 || e.Status == 403 || e.Status == 404) && at.Key.Source() == "the demo node":
 		return "the demo node was asked for that"
 	case e.Status == 401 || e.Status == 403:

@@ -2,7 +2,7 @@ package demo
 
 import "fmt"
 
-// complete is the dialect of the script's gateways: a prompt in, a completion out. Its pings and its models are those of
+// complete is the dialect of the script's gateways: a prompt in, a completion out. It has the pings and models of
 // messages.
 type complete struct{ messages }
 
