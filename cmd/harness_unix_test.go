@@ -161,6 +161,7 @@ func (p *process) terminal(columns uint16) *os.File {
 	terminal, err := pty.StartWithSize(p.Cmd, &pty.Winsize{Rows: 24, Cols: columns})
 	check(p.t, err)
 	p.t.Cleanup(func() { terminal.Close() })
+	check(p.t, terminal.SetReadDeadline(time.Now().Add(2*testTimeout))) // a reader was seen to wait on after the other side was closed
 	return terminal
 }
 

@@ -3,6 +3,7 @@
 package cmd_test
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"ferry/cmd"
 	"ferry/pkg/text"
@@ -27,9 +29,21 @@ func terminalWithin(t *testing.T, columns uint16) (terminal *os.File, shown func
 	check(t, err)
 	check(t, pty.Setsize(terminal, &pty.Winsize{Rows: 24, Cols: columns}))
 	t.Cleanup(func() { master.Close(); terminal.Close() })
+	check(t, master.SetReadDeadline(time.Now().Add(testTimeout)))
+	// A mark ends what is read: a reader was seen to wait on after the other side was closed.
+	const mark = "\x00"
 	all := make(chan string, 1)
-	go func() { all <- readAll(master) }() // EIO is the end; a terminal that is not read takes little
-	return terminal, func() string { terminal.Close(); return <-all }
+	go func() { // a terminal that is not read takes little
+		text, _ := bufio.NewReader(master).ReadString(mark[0])
+		all <- text
+	}()
+	return terminal, func() string {
+		_, err := terminal.WriteString(mark)
+		check(t, err)
+		text, ended := strings.CutSuffix(<-all, mark)
+		fatalIf(t, !ended, "the terminal showed %q, want an end mark within %v", text, testTimeout)
+		return text
+	}
 }
 
 // virtualTerminal runs ferry in virtual time with standard error on a terminal.
