@@ -153,7 +153,8 @@ func TestMaskCost(t *testing.T) {
 	for _, hostile := range []string{"&", "&#", "&#0", "&#x", "&amp", "%", "\\", "\\u00", "sk-canary-key-01234", "aaaaaaaaaaaaaaa", "736b2d63"} {
 		text := strings.Repeat(hostile, 1<<12)
 		for _, m := range []*Masker{m, {}} {
-			if n := testing.AllocsPerRun(1, func() { m.String(text) }); n > 0 {
+			// The mean is rounded down: what the runtime allocates beside the runs does not count.
+			if n := testing.AllocsPerRun(10, func() { m.String(text) }); n > 0 {
 				t.Errorf("%q: %g allocations", hostile, n)
 			}
 		}
