@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/client"
 	"ferry/pkg/config"
+	"ferry/pkg/text"
 	"ferry/pkg/transport"
 	"ferry/pkg/wire"
 )
@@ -265,18 +265,16 @@ func benchNodes(s *settings, names []string) ([]string, error) {
 	return names, nil
 }
 
-// parseRate reads requests per second: 2, 2/s, 50/min or 1000/h. None is 0.
-func parseRate(text string) (float64, bool) {
-	if text == "" {
+// parseRate reads requests per second: 2, 0.5/s, 50/min or 1000/h. None is 0.
+func parseRate(given string) (float64, bool) {
+	if given == "" {
 		return 0, true
 	}
-	count, unit, _ := strings.Cut(text, "/")
-	per := map[string]time.Duration{
-		"": time.Second, "s": time.Second, "min": time.Minute, "m": time.Minute, "h": time.Hour,
-	}[unit]
+	count, unit, _ := strings.Cut(given, "/")
 	n, err := strconv.ParseFloat(count, 64)
+	per, known := text.ParsePeriod(cmp.Or(unit, "s"))
 	rate := n / per.Seconds()
-	return rate, err == nil && per > 0 && rate >= 1.0/3600 && rate <= 100_000
+	return rate, err == nil && known && rate >= 1.0/3600 && rate <= 100_000
 }
 
 // parsePrecision reads a share such as 5%. None is 0.

@@ -24,8 +24,8 @@ import (
 // The files of a batch, all private: state.OpenPrivate refuses what exists and is not.
 //
 //	OUT           one line for each item that was answered, and nothing else. A line that is there stays.
-//	OUT.journal   the header, then "s LINE" before an item is sent and "f LINE" when it failed and was not carried out.
-//	              Its lock is the batch's.
+//	OUT.journal   the header, then "s LINE" before an item is sent and "f LINE" when it failed and no request for it was
+//	              carried out. Its lock is the batch's.
 //	OUT.failed    one line for each item that the last run could not answer. It is written anew by each run.
 //
 // An item is done when OUT has it, and in flight when it was sent and neither done nor failed. Each line is one write, of

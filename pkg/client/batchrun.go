@@ -245,7 +245,8 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 	}
 	// What still waited for the rate limit when the sending ended is no failure: the next run asks it.
 	unsent := r.stopped() && len(asked.Attempts) == 0 && isClass(err, Cancelled)
-	if unsent || !r.missed(item, asked, err, line) {
+	ambiguous := !unsent && r.missed(item, asked, err, line)
+	if !ambiguous && !r.record.sent.has(item.Line) { // what an earlier run left in flight may have been carried out then
 		r.check(r.journal.note('f', item.Line))
 	}
 }

@@ -13,17 +13,18 @@ const (
 	maxPer    = 24 * time.Hour
 )
 
-// ParseRate reads "50/min": a whole number from 1 to MaxEvents, a slash and a time from a second to a day. The time is
-// s, m, h or d, a longer name of one (sec, second, min, minute, hour, day), or has units as in "50/1m30s".
+// ParseRate reads "50/min": a whole number from 1 to MaxEvents, a slash and a period from a second to a day.
 func ParseRate(s string) (events int, per time.Duration, ok bool) {
 	number, unit, _ := strings.Cut(s, "/")
 	n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 32)
-	per, known := period(strings.TrimSpace(unit))
+	per, known := ParsePeriod(strings.TrimSpace(unit))
 	ok = err == nil && known && n >= 1 && n <= MaxEvents && per >= minPer && per <= maxPer
 	return int(n), per, ok
 }
 
-func period(unit string) (time.Duration, bool) {
+// ParsePeriod reads what stands behind the slash of a rate: s, m, h or d, a longer name of one (sec, second, min, minute,
+// hour, day), or a time with units as in "1m30s".
+func ParsePeriod(unit string) (time.Duration, bool) {
 	switch unit {
 	case "s", "sec", "second":
 		return time.Second, true
@@ -45,7 +46,7 @@ func period(unit string) (time.Duration, bool) {
 func Rate(events int, per time.Duration) string {
 	unit := Brief(per)
 	for _, name := range []string{"s", "min", "hour", "day"} {
-		if named, _ := period(name); named == per {
+		if named, _ := ParsePeriod(name); named == per {
 			unit = name
 		}
 	}
