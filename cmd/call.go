@@ -30,7 +30,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	output, err := newOutputStage(s, o)
+	output, err := newCallOutput(s, o)
 	if err != nil {
 		return err
 	}
@@ -79,8 +79,11 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	}
 	order.Fastest = s.values.Fastest && conversation == nil // a conversation stays with its node
 	stages.Failover = &order.Failover
-	stages.Output = func(next client.Doer) client.Doer { output.next = next; return output }
+	stages.Output = output.show
 	output.keep = output.keep || conversation != nil || stages.Audit != nil && stages.Audit.Content
+	if o.streams {
+		call.Sink = output.stream()
+	}
 	if o.verbose {
 		order.onEndpoint, order.OnReady = a.showProxy, a.showReadied
 		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
@@ -95,14 +98,10 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		ctx, release = a.Catch(ctx)
 		defer release()
 	}
-	result, err := client.Chain(stages).Do(ctx, call)
-	if err != nil {
-		return withCost(result, err)
-	}
-	return nil
+	return withCost(client.Chain(stages).Do(ctx, call))
 }
 
-// withCost says of a call that was stopped, or not sent, what it may cost.
+// withCost says of a call that was stopped, or not sent, what it may cost. A nil error stays nil.
 func withCost(result *client.Result, err error) error {
 	var spent *limit.SpentError
 	var stopped signalled

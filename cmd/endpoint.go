@@ -305,16 +305,12 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	return e, err
 }
 
-// clientEnv is what the stages of a call need.
+// clientEnv is what the stages of a call need. From here on SIGQUIT ends the program with a line of its own.
 func (a *app) clientEnv() client.Env {
-	return client.Env{
-		Clock: a.Clock, Random: a.Random, Masker: a.masker, UserAgent: "ferry/" + version, Wait: a.wait,
-		OnSend: func() {
-			if !a.sent.Swap(true) && a.CatchQuit != nil {
-				a.CatchQuit(&a.sent)
-			}
-		},
+	if a.CatchQuit != nil {
+		a.CatchQuit(&a.sent)
 	}
+	return client.Env{Clock: a.Clock, Random: a.Random, Masker: a.masker, UserAgent: "ferry/" + version, Wait: a.wait, Sent: &a.sent}
 }
 
 // identify gives the node as the client knows it, with its key and its secret headers. Unread, secrets are named by where

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,38 +14,45 @@ import (
 	"ferry/pkg/wire"
 )
 
-// outputStage is the stage of ask and stream that shows the answer and holds it to --expect and --strict.
-type outputStage struct {
+// callOutput shows the answer of ask and stream and holds it to --expect and --strict.
+type callOutput struct {
 	*app
 	callOptions
 	expected *regexp.Regexp
 	attempts int  // at most, of one node
 	render   bool // Markdown is styled on a terminal
 	keep     bool // the whole text of a stream is wanted at its end
-	next     client.Doer
+	sink     *streamSink
 }
 
-func newOutputStage(s *settings, o callOptions) (*outputStage, error) {
+func newCallOutput(s *settings, o callOptions) (*callOutput, error) {
 	o.output = s.values.Output
-	stage := &outputStage{app: s.app, callOptions: o, attempts: s.values.Retry.Attempts, render: s.values.Render && !o.noRender}
-	stage.keep = o.expect != "" || o.schema != "" && o.output != "raw"
+	out := &callOutput{app: s.app, callOptions: o, attempts: s.values.Retry.Attempts, render: s.values.Render && !o.noRender}
+	out.keep = o.expect != "" || o.schema != "" && o.output != "raw"
 	if o.expect != "" {
 		var err error
-		if stage.expected, err = regexp.Compile(o.expect); err != nil {
+		if out.expected, err = regexp.Compile(o.expect); err != nil {
 			return nil, usagef("the syntax is that of RE2", "--expect: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 	}
 	if forms := []string{"text", "json", "raw"}; !slices.Contains(forms, o.output) {
 		return nil, invalid("output", o.output, "one of "+strings.Join(forms, ", "))
 	}
-	return stage, nil
+	return out, nil
 }
 
-func (s *outputStage) Do(ctx context.Context, call *client.Call) (*client.Result, error) {
+// stream is the sink of a stream.
+func (s *callOutput) stream() client.Sink {
+	s.sink = &streamSink{callOutput: s}
+	s.sink.Reset()
+	return s.sink
+}
+
+// show shows the answer of a call that has ended, or the rest of a stream.
+func (s *callOutput) show(call *client.Call, result *client.Result, failed error) error {
 	if s.streams {
-		return s.stream(ctx, call)
+		return s.showRest(call, result, failed)
 	}
-	result, failed := s.next.Do(ctx, call)
 	failed = s.check(call, result, failed)
 	if s.output == "raw" && result.Complete && s.masker.InPieces(result.Body) {
 		result.Complete = false
@@ -68,47 +74,42 @@ func (s *outputStage) Do(ctx context.Context, call *client.Call) (*client.Result
 	switch {
 	case err != nil:
 		result.Complete = false
-		return result, err
+		return err
 	case failed == nil:
 		s.noteAnswer(result)
 	}
-	return result, failed
+	return failed
 }
 
-// stream shows the answer as it comes.
-func (s *outputStage) stream(ctx context.Context, call *client.Call) (*client.Result, error) {
-	sink := &streamSink{outputStage: s}
-	sink.Reset()
-	streamed := *call
-	streamed.Sink = sink
-	result, failed := s.next.Do(ctx, &streamed)
+// showRest shows what was held back of a stream, and the end of the call.
+func (s *callOutput) showRest(call *client.Call, result *client.Result, failed error) error {
 	var signal signalled
 	stopped := errors.As(failed, &signal)
-	if err := sink.finish(failed == nil, stopped); err != nil && failed == nil {
+	if err := s.sink.finish(failed == nil, stopped); err != nil && failed == nil {
 		failed = err
 	}
 	// A failed answer that came whole, and not as a stream, keeps its own text.
-	if text := sink.text(); (failed == nil || text != "") && (stopped || !client.IsBlocked(failed)) {
+	if text := s.sink.text(); (failed == nil || text != "") && (stopped || !client.IsBlocked(failed)) {
 		result.Answer.Text = text
 	}
 	failed = s.check(call, result, failed)
 	if s.output == "json" {
 		if err := s.printCall(result, failed, "end"); err != nil {
 			result.Complete = false
-			return result, err
+			return err
 		}
 	}
 	switch {
 	case failed == nil:
 		s.noteAnswer(result)
-	case s.output != "json" && !sink.Shown():
+	case s.output != "json" && !s.sink.Shown():
 		s.keepPartial(result, failed)
 	}
-	return result, failed
+	return failed
 }
 
 // check applies the checks that a whole answer can still miss. It stays complete where only a check of the user's missed.
-func (s *outputStage) check(call *client.Call, result *client.Result, failed error) error {
+func (s *callOutput) check(call *client.Call, result *client.Result, failed error) error {
 	if s.verbose && len(result.Attempts) > 0 {
 		s.say("* in all " + text.Latency(result.Latency))
 	}
@@ -143,7 +144,7 @@ func (s *outputStage) check(call *client.Call, result *client.Result, failed err
 }
 
 // noteAnswer says what a reader of a whole answer should know.
-func (s *outputStage) noteAnswer(result *client.Result) {
+func (s *callOutput) noteAnswer(result *client.Result) {
 	all := len(result.Attempts)
 	if n := result.Attempts[all-1].Number; n > 1 { // of the node that answered
 		var reasons []string
@@ -206,7 +207,7 @@ func (a *app) write(text []byte) error {
 
 // printText prints a whole answer: the model's words, ending in exactly one newline; on a terminal made safe, and styled
 // where that is wanted. An answer of at most a MiB is one write.
-func (s *outputStage) printText(answer string, render bool) error {
+func (s *callOutput) printText(answer string, render bool) error {
 	rest := strings.TrimRight(answer, "\n")
 	var visible text.VisibleStream
 	markdown := term.Markdown{Plain: !render || s.out.Plain}
@@ -236,7 +237,7 @@ func (s *outputStage) printText(answer string, render bool) error {
 
 // printBlock prints the first code block of an answer and nothing else. Without one the answer goes to standard error:
 // it was paid for.
-func (s *outputStage) printBlock(answer wire.Answer) error {
+func (s *callOutput) printBlock(answer wire.Answer) error {
 	block, ok := term.FirstBlock(answer.Text)
 	if !ok {
 		s.sayKept("the answer", answer.Text)
@@ -246,7 +247,7 @@ func (s *outputStage) printBlock(answer wire.Answer) error {
 }
 
 // keepPartial prints the received part of an answer on standard error: it was paid for.
-func (s *outputStage) keepPartial(result *client.Result, failed error) {
+func (s *callOutput) keepPartial(result *client.Result, failed error) {
 	if len(result.Attempts) == 0 || result.Attempts[len(result.Attempts)-1].HTTPStatus != http.StatusOK {
 		return
 	}
@@ -261,7 +262,7 @@ func (s *outputStage) keepPartial(result *client.Result, failed error) {
 }
 
 // sayKept puts a text that was paid for on standard error.
-func (s *outputStage) sayKept(what, partial string) {
+func (s *callOutput) sayKept(what, partial string) {
 	s.say("ferry: " + what + ":\n" + text.Shown(s.masker.String(strings.TrimRight(partial, "\n")), text.MostShown))
 }
 
@@ -271,7 +272,7 @@ func (a *app) printJSON(object any) error {
 }
 
 // printCall prints a call's object, once something was sent. Its text has been masked, and may be long.
-func (s *outputStage) printCall(result *client.Result, failed error, kind string) error {
+func (s *callOutput) printCall(result *client.Result, failed error, kind string) error {
 	if len(result.Attempts) == 0 {
 		return nil
 	}

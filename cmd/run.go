@@ -41,8 +41,8 @@ type Env struct {
 	// Catch gives a context that ends on SIGINT, SIGTERM and SIGHUP until stop is called. A command that has something to
 	// clean up calls it; without it the signal simply kills.
 	Catch func(ctx context.Context) (caught context.Context, stop func())
-	// CatchQuit is called before a request leaves and before a wait for the prompt. From then on SIGQUIT ends the program
-	// with a line that says whether something was sent. It may be nil.
+	// CatchQuit is called before a call and before a wait for the prompt. From then on SIGQUIT ends the program with a line
+	// that says whether something was sent. It may be nil.
 	CatchQuit func(sent *atomic.Bool)
 	// Every ticks for a display that is drawn again and again; it is nil where nothing is to be drawn meanwhile.
 	Every func(d time.Duration) (ticks <-chan time.Time, stop func())

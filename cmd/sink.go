@@ -14,7 +14,7 @@ import (
 
 // streamSink prints a stream as it comes, each attempt with a printer of its own.
 type streamSink struct {
-	*outputStage
+	*callOutput
 	printer
 }
 
@@ -32,7 +32,7 @@ type printer interface {
 
 // Reset begins anew.
 func (s *streamSink) Reset() {
-	base := basePrinter{stage: s.outputStage, masked: s.masker.Stream(), reasoning: s.masker.Stream()}
+	base := basePrinter{output: s.callOutput, masked: s.masker.Stream(), reasoning: s.masker.Stream()}
 	switch s.output {
 	case "raw":
 		s.printer = &rawPrinter{basePrinter: base, bytes: s.masker.Stream(), pieces: s.masker.Pieces()}
@@ -45,7 +45,7 @@ func (s *streamSink) Reset() {
 
 // basePrinter is what the printers share: the buffer of one write, and the text that is kept.
 type basePrinter struct {
-	stage             *outputStage
+	output            *callOutput
 	masked, reasoning *guard.MaskStream
 	out               []byte
 	shown             bool
@@ -63,7 +63,7 @@ const mostKept = 64 << 20
 
 // remember keeps text that has been masked.
 func (p *basePrinter) remember(masked []byte) {
-	if !p.stage.keep || p.full != nil {
+	if !p.output.keep || p.full != nil {
 		return
 	}
 	if p.kept.Len()+len(masked) > mostKept {
@@ -78,7 +78,7 @@ func (p *basePrinter) Flush() error {
 		return p.full
 	}
 	p.shown = true
-	err := p.stage.write(p.out)
+	err := p.output.write(p.out)
 	p.out = p.out[:0]
 	return err
 }
@@ -94,7 +94,7 @@ type textPrinter struct {
 }
 
 func (p *textPrinter) Delta(d wire.Delta) error {
-	if p.stage.thinking && len(d.Reasoning) > 0 {
+	if p.output.thinking && len(d.Reasoning) > 0 {
 		p.think(p.reasoning.Append(nil, d.Reasoning))
 	}
 	p.scratch = p.masked.Append(p.scratch[:0], d.Text)
@@ -107,7 +107,7 @@ func (p *textPrinter) think(masked []byte) {
 	if len(masked) == 0 {
 		return
 	}
-	a := p.stage.app
+	a := p.output.app
 	a.endSilence()
 	a.writing.Lock()
 	defer a.writing.Unlock()
@@ -127,9 +127,9 @@ func (p *textPrinter) think(masked []byte) {
 
 // endThought ends the line of the reasoning.
 func (p *textPrinter) endThought() {
-	p.stage.writing.Lock()
-	defer p.stage.writing.Unlock()
-	p.stage.endLine()
+	p.output.writing.Lock()
+	defer p.output.writing.Unlock()
+	p.output.endLine()
 }
 
 // add takes masked text. Line ends at its end wait: standard output ends in exactly one.
@@ -148,7 +148,7 @@ func (p *textPrinter) add(masked []byte) {
 func (p *textPrinter) put(masked []byte) {
 	p.endThought()
 	p.open = true
-	if p.stage.out.TTY {
+	if p.output.out.TTY {
 		p.safe = p.visible.Append(p.safe[:0], masked)
 		p.out = p.markdown.Append(p.out, p.safe)
 		return
@@ -159,13 +159,13 @@ func (p *textPrinter) put(masked []byte) {
 func (p *textPrinter) finish(whole, stopped bool) error {
 	p.think(p.reasoning.Flush(nil, !whole))
 	p.add(p.masked.Flush(nil, !whole))
-	if p.stage.out.TTY {
+	if p.output.out.TTY {
 		p.out = p.markdown.Append(p.out, p.visible.Flush(nil))
 		p.out = p.markdown.Flush(p.out)
 	}
 	p.endThought()
 	// A pipe gets of a cut answer what came and not a byte more; a person gets the prompt on a line of its own.
-	if whole || p.open && (stopped || p.stage.out.TTY) {
+	if whole || p.open && (stopped || p.output.out.TTY) {
 		p.out = append(p.out, '\n')
 	}
 	return p.Flush()
@@ -218,7 +218,7 @@ func (p *rawPrinter) check() error {
 func (p *rawPrinter) Delta(d wire.Delta) error {
 	p.pieces.Text("text", d.Text)
 	p.pieces.Text("reasoning", d.Reasoning)
-	if p.stage.keep {
+	if p.output.keep {
 		p.scratch = p.masked.Append(p.scratch[:0], d.Text)
 		p.remember(p.scratch)
 	}

@@ -6,6 +6,7 @@ package client
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"ferry/pkg/guard"
@@ -29,9 +30,9 @@ type Stages struct {
 	Failover *Failover
 	// Filter holds prompts and answers to the lists of blocked words; nil for none.
 	Filter *Filter
-	// Output is the command's own stage, which shows an answer and checks it; nil for none. It is the one stage that is not
-	// of this package.
-	Output func(next Doer) Doer
+	// Output shows the answer of a call that has ended and checks it, and gives how the call ended then; nil for none. What
+	// shows a stream as it comes is the call's sink.
+	Output func(call *Call, result *Result, failed error) error
 	// Conversation is the one that the call is a part of; nil for none.
 	Conversation *Conversation
 	// Audit writes each call into the log; nil for none.
@@ -56,7 +57,7 @@ func Chain(s Stages) Doer {
 		d = &answerFilter{s.Filter, d}
 	}
 	if s.Output != nil {
-		d = s.Output(d)
+		d = &outputStage{s.Output, d}
 	}
 	if s.Conversation != nil {
 		d = &conversationStage{s.Conversation, s.Failover.Candidates[0], d}
@@ -68,6 +69,17 @@ func Chain(s Stages) Doer {
 		d = &auditStage{s.Audit, d}
 	}
 	return d
+}
+
+// outputStage hands the end of a call to the command's own output.
+type outputStage struct {
+	output func(call *Call, result *Result, failed error) error
+	next   Doer
+}
+
+func (s *outputStage) Do(ctx context.Context, call *Call) (*Result, error) {
+	result, err := s.next.Do(ctx, call)
+	return result, s.output(call, result, err)
 }
 
 // Call is what is to be done. The stages pass on copies of it, more complete each time.
@@ -160,8 +172,8 @@ type Env struct {
 	AfterFunc func(d time.Duration, f func()) (stop func() bool)
 	// Wait waits instead of Clock.Sleep, for a countdown. It may be nil.
 	Wait func(ctx context.Context, p Pause) error
-	// OnSend is called before the first attempt of a call. It may be nil.
-	OnSend func()
+	// Sent is set before the first attempt of a call. It may be nil.
+	Sent *atomic.Bool
 	// OnStart sees each attempt as it begins, and gives what is to be called when it has ended. It may be nil.
 	OnStart func(*Underway) (ended func())
 	// OnRequest sees what is going to be sent to an endpoint, and OnAttempt each attempt as it ends. They may be nil.

@@ -31,8 +31,8 @@ func (s *retryStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	if err != nil {
 		return result, err
 	}
-	if s.env.OnSend != nil {
-		s.env.OnSend()
+	if s.env.Sent != nil {
+		s.env.Sent.Store(true)
 	}
 	err = s.attempts(ctx, ready, result)
 	if len(result.Attempts) > 0 {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"net/http"
 
 	"ferry/pkg/wire"
@@ -18,16 +17,10 @@ func CheckSchema(call *Call, result *Result, text string) error {
 	return nil
 }
 
-// schemaStage holds answers to the schema where nothing is shown before the answer is whole.
-type schemaStage struct{ next Doer }
-
-// HoldToSchema is the output stage of a batch.
-func HoldToSchema(next Doer) Doer { return &schemaStage{next} }
-
-func (s *schemaStage) Do(ctx context.Context, call *Call) (*Result, error) {
-	result, err := s.next.Do(ctx, call)
-	if err == nil {
-		err = CheckSchema(call, result, result.Answer.Text)
+// HoldToSchema is the output of a batch, where nothing is shown before the answer is whole.
+func HoldToSchema(call *Call, result *Result, failed error) error {
+	if failed != nil {
+		return failed
 	}
-	return result, err
+	return CheckSchema(call, result, result.Answer.Text)
 }
