@@ -90,7 +90,10 @@ func FindProvider(name string) (Provider, error) {
 		}
 	}
 	hint := "ferry config add lists them; ferry config add https://… adds any other"
-	if slices.Contains([]string{"anthropic", "claude"}, strings.ToLower(name)) {
+	switch {
+	case strings.ContainsAny(name, ".:/"):
+		hint = "an address begins with https:// or http://"
+	case slices.Contains([]string{"anthropic", "claude"}, strings.ToLower(name)):
 		near, hint = "", "Claude's own API is the node direct, which needs no adding: "+text.SetVariable("ANTHROPIC_API_KEY", "…")
 	}
 	return Provider{}, bad("unknown provider "+shownKey(name)+near, hint)
