@@ -227,8 +227,13 @@ func (s *secrets) match(text []byte) (longest int, open bool) {
 	if size > 0 && c != text[0] {
 		candidates[1] = s.begin[c]
 	}
+	// Of two bytes that stand for themselves, the second rules out most forms.
+	plain := size == 0 && !open && len(text) > 1 && text[1] != 0 && !startsEscape(text[1])
 	for _, forms := range candidates {
 		for _, form := range forms {
+			if plain && text[1] != form[1] {
+				continue
+			}
 			n, more := spelled(text, form)
 			longest, open = max(longest, n), open || more
 		}
@@ -267,6 +272,8 @@ func spelled(text, secret []byte) (n int, open bool) {
 	}
 	return max(n, at), open
 }
+
+func startsEscape(c byte) bool { return c == '%' || c == '\\' || c == '&' }
 
 // escape reads the escape of JSON, of a URL or of HTML at the start of text: the ASCII character that it stands for, and
 // its length, 0 where there is none. Cut says that text ends inside of what could be one.
