@@ -21,7 +21,7 @@ import (
 
 	"ferry/cmd"
 
-	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 )
 
 // fileLimit names, in the environment of a real ferry, the most bytes that a file of its may have.
@@ -154,15 +154,33 @@ func awaitSent(t testing.TB, said *bufio.Reader) {
 	}
 }
 
+// openTerminal makes a pseudo-terminal of so many columns. What is read of the master ends with an error once nothing has
+// the terminal open any more.
+func openTerminal(t testing.TB, columns uint16) (master, terminal *os.File) {
+	t.Helper()
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	check(t, err)
+	master = os.NewFile(uintptr(fd), "/dev/ptmx")
+	t.Cleanup(func() { master.Close() })
+	path, err := otherSide(fd)
+	check(t, err)
+	terminal, err = os.OpenFile(path, os.O_RDWR|unix.O_NOCTTY, 0)
+	check(t, err)
+	t.Cleanup(func() { terminal.Close() })
+	check(t, unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}))
+	check(t, master.SetReadDeadline(time.Now().Add(2*testTimeout)))
+	return master, terminal
+}
+
 // terminal starts a process in a pseudo-terminal of so many columns, for all three streams.
 func (p *process) terminal(columns uint16) *os.File {
 	p.t.Helper()
-	p.Stdout, p.Stderr = nil, nil
-	terminal, err := pty.StartWithSize(p.Cmd, &pty.Winsize{Rows: 24, Cols: columns})
-	check(p.t, err)
-	p.t.Cleanup(func() { terminal.Close() })
-	check(p.t, terminal.SetReadDeadline(time.Now().Add(2*testTimeout))) // a reader was seen to wait on after the other side was closed
-	return terminal
+	master, terminal := openTerminal(p.t, columns)
+	defer terminal.Close()
+	p.Stdin, p.Stdout, p.Stderr = terminal, terminal, terminal
+	p.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	p.start()
+	return master
 }
 
 // onTerminal runs a command on a mute terminal and returns what reached it. A program that waits for an answer is killed.

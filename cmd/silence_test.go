@@ -3,7 +3,6 @@
 package cmd_test
 
 import (
-	"bufio"
 	"fmt"
 	"net"
 	"os"
@@ -13,37 +12,20 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"ferry/cmd"
 	"ferry/pkg/text"
 
 	"github.com/charmbracelet/x/ansi"
-	"github.com/creack/pty"
 )
 
 // terminalWithin is a pseudo-terminal for a program inside this process, and what gives all that reached it.
 func terminalWithin(t *testing.T, columns uint16) (terminal *os.File, shown func() string) {
 	t.Helper()
-	master, terminal, err := pty.Open()
-	check(t, err)
-	check(t, pty.Setsize(terminal, &pty.Winsize{Rows: 24, Cols: columns}))
-	t.Cleanup(func() { master.Close(); terminal.Close() })
-	check(t, master.SetReadDeadline(time.Now().Add(testTimeout)))
-	// A mark ends what is read: a reader was seen to wait on after the other side was closed.
-	const mark = "\x00"
+	master, terminal := openTerminal(t, columns)
 	all := make(chan string, 1)
-	go func() { // a terminal that is not read takes little
-		text, _ := bufio.NewReader(master).ReadString(mark[0])
-		all <- text
-	}()
-	return terminal, func() string {
-		_, err := terminal.WriteString(mark)
-		check(t, err)
-		text, ended := strings.CutSuffix(<-all, mark)
-		fatalIf(t, !ended, "the terminal showed %q, want an end mark within %v", text, testTimeout)
-		return text
-	}
+	go func() { all <- readAll(master) }() // a terminal that is not read takes little
+	return terminal, func() string { terminal.Close(); return <-all }
 }
 
 // virtualTerminal runs ferry in virtual time with standard error on a terminal.
