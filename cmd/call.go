@@ -30,12 +30,12 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	output, err := newCallOutput(s, o)
+	timeout := s.values.Timeout
+	call := &client.Call{Timeout: timeout, Deadline: a.Clock.Now().Add(timeout)}
+	output, err := newCallOutput(s, o, call)
 	if err != nil {
 		return err
 	}
-	timeout := s.values.Timeout
-	call := &client.Call{Timeout: timeout, Deadline: a.Clock.Now().Add(timeout)}
 	timeWrites(timeout, &a.out, &a.err)
 	ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, &client.DeadlineError{Timeout: timeout})
 	defer cancel()
@@ -71,9 +71,6 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	if stages.Filter != nil {
 		order.prepareFilter(stages.Filter, call.Request.AllFiles())
 	}
-	if output.output == "raw" && !o.streams {
-		call.Reading = client.AsBody
-	}
 	if o.dryRun {
 		return order.dryRun(ctx, stages.Filter, call)
 	}
@@ -81,9 +78,6 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	stages.Failover = &order.Failover
 	stages.Output = output.show
 	output.keep = output.keep || conversation != nil || stages.Audit != nil && stages.Audit.Content
-	if o.streams {
-		call.Sink = output.stream()
-	}
 	if o.verbose {
 		order.onEndpoint, order.OnReady = a.showProxy, a.showReadied
 		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
@@ -98,10 +92,14 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		ctx, release = a.Catch(ctx)
 		defer release()
 	}
-	return withCost(client.Chain(stages).Do(ctx, call))
+	result, err := client.Chain(stages).Do(ctx, call)
+	if err != nil {
+		return withCost(result, err)
+	}
+	return nil
 }
 
-// withCost says of a call that was stopped, or not sent, what it may cost. A nil error stays nil.
+// withCost says of a call that was stopped, or not sent, what it may cost.
 func withCost(result *client.Result, err error) error {
 	var spent *limit.SpentError
 	var stopped signalled

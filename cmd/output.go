@@ -25,7 +25,8 @@ type callOutput struct {
 	sink     *streamSink
 }
 
-func newCallOutput(s *settings, o callOptions) (*callOutput, error) {
+// newCallOutput is the output that the settings and flags ask for. The call is read accordingly, and a stream has its sink.
+func newCallOutput(s *settings, o callOptions, call *client.Call) (*callOutput, error) {
 	o.output = s.values.Output
 	out := &callOutput{app: s.app, callOptions: o, attempts: s.values.Retry.Attempts, render: s.values.Render && !o.noRender}
 	out.keep = o.expect != "" || o.schema != "" && o.output != "raw"
@@ -38,14 +39,15 @@ func newCallOutput(s *settings, o callOptions) (*callOutput, error) {
 	if forms := []string{"text", "json", "raw"}; !slices.Contains(forms, o.output) {
 		return nil, invalid("output", o.output, "one of "+strings.Join(forms, ", "))
 	}
+	switch {
+	case o.streams:
+		out.sink = &streamSink{callOutput: out}
+		out.sink.Reset()
+		call.Sink = out.sink
+	case o.output == "raw":
+		call.Reading = client.AsBody
+	}
 	return out, nil
-}
-
-// stream is the sink of a stream.
-func (s *callOutput) stream() client.Sink {
-	s.sink = &streamSink{callOutput: s}
-	s.sink.Reset()
-	return s.sink
 }
 
 // show shows the answer of a call that has ended, or the rest of a stream.

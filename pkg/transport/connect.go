@@ -233,7 +233,7 @@ func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPor
 // dial connects to one address of the node or its proxy, or to the node inside this process.
 func (o Options) dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) {
 	if o.Dial != nil {
-		return o.Dial(ctx, "tcp", hostPort(o.Target))
+		return o.Dial(ctx, "tcp", o.Target.Host)
 	}
 	d := net.Dialer{Control: o.refusePlain, KeepAliveConfig: idleProbe()}
 	c, err := d.DialContext(ctx, "tcp", at.String())
