@@ -53,7 +53,7 @@ demo: build ## see a prompt cross, and three nodes compared (no key, no network,
 	printf '\nThose were demo nodes, inside ferry. For real ones: ferry ask --help, ferry bench --help\n'
 
 test: ## the tests
-	@go test -timeout 60m ./...
+	@go test -timeout 30m ./...
 
 check: fmt vet staticcheck cover ## formatting, vet, staticcheck and the coverage of pkg/
 
