@@ -307,8 +307,11 @@ func (b *batchCall) conclude(t client.Tally, why error, caught bool) error {
 		sum += "; the first failure: " + t.FirstFailure
 	}
 	var hints []string
-	if t.Failed+left+p.Malformed > 0 {
+	if t.Failed-t.Untaken+left+p.Malformed > 0 {
 		hints = append(hints, b.outFile+".failed says which and why")
+	}
+	if t.Untaken > 0 {
+		hints = append(hints, "answers that could not be written are above")
 	}
 	if unsent+t.Failed-t.Ambiguous.Count > 0 {
 		hints = append(hints, "the same command asks what is not answered")

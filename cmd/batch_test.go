@@ -118,7 +118,13 @@ func TestBatchFullDisk(t *testing.T) {
 		"%d answered, lost %q, want 1 to 80, and some lost", len(answered), lost)
 	for _, id := range lost {
 		equal(t, id+", which is lost, is in OUT", answered[id], false)
-		r.want(1, "", `{"id":"`+id+`"`)
+		r.want(1, "", `{"id":"`+id+`"`).want(1, "", "hint: answers that could not be written are above")
+	}
+	for line := range strings.Lines(r.stderr) {
+		var lost struct{ Text string }
+		if json.Unmarshal([]byte(line), &lost) == nil {
+			contains(t, "an answer that OUT did not take", lost.Text, "You wrote")
+		}
 	}
 	again := realFerry(t, batch...).run().want(1, "", "")
 	equal(t, "answered then", len(linesOf(t, out)), 500-len(lost))

@@ -39,8 +39,10 @@ type BatchRun struct {
 
 // Tally counts the results of a run.
 type Tally struct {
-	// Answered and Failed items were sent by this run; Ambiguous ones of the failed may have been carried out.
+	// Answered and Failed items were sent by this run; Ambiguous ones of the failed may have been carried out. Untaken ones
+	// of the failed were answered, and OUT did not take the answer.
 	Answered, Failed int
+	Untaken          int
 	Ambiguous        Names
 	// Input and Output are the tokens that were reported.
 	Input, Output int64
@@ -272,6 +274,7 @@ func (r *running) answered(item Item, asked *Result, line *bytes.Buffer) {
 		}
 		// In the journal it stays in flight: it was carried out, and OUT does not have it.
 		r.tally.Failed++
+		r.tally.Untaken++
 		r.tally.Ambiguous.add(item.ID)
 		return
 	}

@@ -45,14 +45,14 @@ func JSONLine(object []byte, text string) iter.Seq[[]byte] {
 		const member = `"text":"`
 		head, tail, _ := bytes.Cut(object, []byte(member+`"`))
 		piece := append(bytes.Clone(SafeJSON(head)), member...)
-		for len(text) > 0 {
-			n := len(text)
+		for rest := text; len(rest) > 0; {
+			n := len(rest)
 			if n > onePiece {
-				n = len(WholeRunes([]byte(text[:onePiece])))
+				n = len(WholeRunes([]byte(rest[:onePiece])))
 			}
-			quoted := EncodeLine(text[:n])
+			quoted := EncodeLine(rest[:n])
 			piece = append(piece, SafeJSON(quoted[1:len(quoted)-2])...)
-			text = text[n:]
+			rest = rest[n:]
 			if len(piece) < onePiece {
 				continue
 			}

@@ -37,12 +37,19 @@ func TestJSONLine(t *testing.T) {
 	} {
 		const id = `a "text":"" b`
 		empty, _ := json.Marshal(object{id, "", []int{1}})
-		var line []byte
-		for piece := range JSONLine(append(empty, '\n'), text) {
+		pieces := JSONLine(append(empty, '\n'), text)
+		var line, again []byte
+		for piece := range pieces {
 			if len(piece) > 8*onePiece {
 				t.Errorf("%.10q: a piece of %d bytes", text, len(piece))
 			}
 			line = append(line, piece...)
+		}
+		for piece := range pieces {
+			again = append(again, piece...)
+		}
+		if !bytes.Equal(line, again) {
+			t.Errorf("%.10q: a line of %d bytes has %d when it is read again", text, len(line), len(again))
 		}
 		var back object
 		if err := json.Unmarshal(line, &back); err != nil || back.ID != id || back.Text != strings.ToValidUTF8(text, "\ufffd") && utf8.ValidString(text) {
