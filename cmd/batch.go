@@ -119,7 +119,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	if call.first, err = order.first(c.Context()); err != nil {
 		return err
 	}
-	common.Endpoint = &call.first.Endpoint
+	common.Endpoint, common.Others = &call.first.Endpoint, order.others()
 	if err := order.suits(common.Call(client.Item{Prompt: "x"}).Request); err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (r *recovering) Do(ctx context.Context, call *client.Call) (result *client.
 
 // estimate says what a batch will send, before it does.
 func (b *batchCall) estimate() string {
-	p, attempts := b.plan, int64(b.first.Rule.Attempts)
+	p, attempts := b.plan, b.first.Rule.Attempts
 	out := ""
 	if b.shard != (client.Shard{}) {
 		out = "shard " + b.shard.String() + ": "
@@ -216,7 +216,7 @@ func (b *batchCall) estimate() string {
 	if attempts > 1 {
 		out += fmt.Sprintf(", up to %d attempts each", attempts)
 	}
-	most := (p.Input + p.Output) * attempts
+	most := p.All
 	if b.tokenCap > 0 {
 		most = min(most, b.tokenCap)
 	}

@@ -215,19 +215,15 @@ func (order *nodeOrder) comment() string {
 	if len(order.nodes) < 2 {
 		return ""
 	}
-	var names []string
-	first, stop := order.nodes[0], ""
-	for _, node := range order.nodes[1:] {
-		if node.Zone != first.Zone && !order.Across {
-			stop = fmt.Sprintf("; not %s, which is in another zone (--across)", node.Name)
-			break
-		}
-		names = append(names, node.Name)
+	behind, stop := order.behind(), ""
+	names := []string{"no other"}
+	for i, node := range behind {
+		names = append(names[:i], node.Name)
 	}
-	if len(names) == 0 {
-		names = []string{"no other"}
+	if len(behind)+1 < len(order.nodes) {
+		stop = fmt.Sprintf("; not %s, which is in another zone (--across)", order.nodes[len(behind)+1].Name)
 	}
-	return fmt.Sprintf("# where %s gives up: %s%s\n", first.Name, strings.Join(names, ", then "), stop)
+	return fmt.Sprintf("# where %s gives up: %s%s\n", order.nodes[0].Name, strings.Join(names, ", then "), stop)
 }
 
 // stages are those that the settings ask for.

@@ -108,6 +108,30 @@ func (order *nodeOrder) first(ctx context.Context) (*endpoint, error) {
 	return order.nodes[0].endpoint, err
 }
 
+// behind are the nodes that may be asked after the first: not one in another zone, nor those behind it, unless --across
+// lets it be.
+func (order *nodeOrder) behind() []*orderedNode {
+	rest := order.nodes[1:]
+	for i, node := range rest {
+		if node.Zone != order.nodes[0].Zone && !order.Across {
+			return rest[:i]
+		}
+	}
+	return rest
+}
+
+// others are the nodes behind the first with what a request to them costs.
+func (order *nodeOrder) others() []*client.Endpoint {
+	var others []*client.Endpoint
+	for _, node := range order.behind() {
+		others = append(others, &client.Endpoint{
+			Name: node.Name, API: node.API, Model: node.Model, MaxTokens: node.MaxTokens, System: node.System,
+			Aliases: node.Aliases, Params: node.Params, StreamOnly: node.StreamOnly, Rule: order.settings.values.Retry,
+		})
+	}
+	return others
+}
+
 // close ends the connections to all nodes that were asked.
 func (order *nodeOrder) close() {
 	for _, n := range order.nodes {

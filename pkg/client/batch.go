@@ -31,8 +31,12 @@ type BatchFiles struct {
 
 // Price is a guess of what an item is sent and may be answered, in tokens, with its files that are no texts.
 type Price struct {
-	Input, Output int64
-	Files         int
+	// Input and Output are those of one attempt at the first node, MostInput and MostOutput the most of one at any node.
+	Input, Output         int64
+	MostInput, MostOutput int64
+	// All is the most of all attempts at all nodes, in and out.
+	All   int64
+	Files int
 }
 
 // mostNamed bounds the items and lines that are named one by one.
@@ -70,8 +74,9 @@ type Plan struct {
 	// Malformed lines are no items; Faults are the first of them.
 	Malformed int
 	Faults    []*ItemError
-	// Input and Output are guesses, in tokens, of what all requests are sent and may be answered, once each.
-	Input, Output int64
+	// Input and Output are guesses, in tokens, of what all requests are sent and may be answered, once each, and All of the
+	// most that they may be billed with all attempts at all nodes.
+	Input, Output, All int64
 }
 
 // Batch asks many prompts and keeps each result in files, so that the same batch can be run again until all is
@@ -154,7 +159,7 @@ func (b *Batch) count(item Item, fault *ItemError) error {
 	}
 	p.ToSend++
 	price := b.files.Request.Price(item)
-	p.Input, p.Output, p.Files = p.Input+price.Input, p.Output+price.Output, p.Files+price.Files
+	p.Input, p.Output, p.All, p.Files = p.Input+price.Input, p.Output+price.Output, p.All+price.All, p.Files+price.Files
 	return nil
 }
 

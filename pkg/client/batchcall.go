@@ -19,8 +19,9 @@ type BatchRequest struct {
 	wire.Request
 	// Dir is the folder that the paths of items' files are relative to.
 	Dir string
-	// Endpoint is asked first.
+	// Endpoint is asked first, and Others after it. Of the latter only what they add to a request is needed, and their rule.
 	Endpoint *Endpoint
+	Others   []*Endpoint
 	Timeout  time.Duration
 	Clock    Clock
 }
@@ -37,16 +38,29 @@ func (b *BatchRequest) Call(item Item) *Call {
 
 // Price guesses what an item costs.
 func (b *BatchRequest) Price(item Item) Price {
-	r := b.Call(item).To(b.Endpoint).Request
-	price := Price{Input: EstimateInput(r), Output: int64(r.MostTokens())}
+	var price Price
+	files := int64(0)
 	for _, name := range item.Files {
 		tokens, isText := b.priceFile(name)
-		if price.Input += int64(tokens); !isText {
+		if files += int64(tokens); !isText {
 			price.Files++
 		}
 	}
+	call := b.Call(item)
+	r := call.To(b.Endpoint).Request
+	price.Input, price.Output = EstimateInput(r)+files, int64(r.MostTokens())
+	price.MostInput, price.MostOutput = price.Input, price.Output
+	price.All = (price.Input + price.Output) * b.Endpoint.mostAttempts()
+	for _, e := range b.Others {
+		r := call.To(e).Request
+		input, output := EstimateInput(r)+files, int64(r.MostTokens())
+		price.MostInput, price.MostOutput = max(price.MostInput, input), max(price.MostOutput, output)
+		price.All += (input + output) * e.mostAttempts()
+	}
 	return price
 }
+
+func (e *Endpoint) mostAttempts() int64 { return int64(max(1, e.Rule.Attempts)) }
 
 // priceFile guesses how many tokens a file is, by its beginning and its size; one that cannot be read is a text of none.
 func (b *BatchRequest) priceFile(name string) (tokens int, isText bool) {

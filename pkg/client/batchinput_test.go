@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"ferry/pkg/retry"
 	"ferry/pkg/wire"
 )
 
@@ -151,6 +152,12 @@ func TestBatchRequest(t *testing.T) {
 	if price := b.Price(Item{Prompt: "four words are here"}); price.Input < 4 || price.Output != 7 || price.Files != 0 {
 		t.Errorf("got a price of %+v", price)
 	}
+	b.Endpoint.Rule.Attempts, b.Others = 3, []*Endpoint{{Model: "n", MaxTokens: 500, Rule: retry.Rule{Attempts: 2}}}
+	price := b.Price(Item{Prompt: "four words are here"})
+	if in := price.MostInput; price.Output != 7 || price.MostOutput != 500 || price.All != 3*(price.Input+7)+2*(in+500) {
+		t.Errorf("got a price of %+v at two nodes, want all attempts at both", price)
+	}
+	b.Others = nil
 	if got := b.Settings(); got["--system"] != "all" || got["--temperature"] != "0.5" || got["--top-p"] != "" || got["--model"] != "m" {
 		t.Errorf("got the settings %v", got)
 	}

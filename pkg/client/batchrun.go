@@ -318,17 +318,11 @@ func (r *running) report(result resultLine, line *bytes.Buffer) error {
 	return r.failed.put(encodeResult(result, line))
 }
 
-// worst is what an item may be billed, with all its attempts.
-func (r *running) worst(item Item) int64 {
-	return (item.price.Input + item.price.Output) * int64(max(1, r.files.Request.Endpoint.Rule.Attempts))
-}
-
 // reserve waits until the item fits under the cap on tokens, and says when it never will.
 func (r *running) reserve(item Item) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	worst := r.worst(item)
-	for r.spent+r.reserved+worst > r.MaxTokens {
+	for r.spent+r.reserved+item.price.All > r.MaxTokens {
 		switch {
 		case r.stopped():
 			return errStopped
@@ -337,7 +331,7 @@ func (r *running) reserve(item Item) error {
 		}
 		r.charged.Wait()
 	}
-	r.reserved += worst
+	r.reserved += item.price.All
 	return nil
 }
 
@@ -345,9 +339,9 @@ func (r *running) reserve(item Item) error {
 func (r *running) charge(item Item, asked *Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reserved -= r.worst(item)
+	r.reserved -= item.price.All
 	for _, at := range asked.Attempts {
-		input, output := at.billed(item.price.Input, item.price.Output)
+		input, output := at.billed(item.price.MostInput, item.price.MostOutput)
 		r.spent += input + output
 	}
 	r.charged.Signal()
