@@ -3,6 +3,8 @@ package cmd
 import (
 	"bytes"
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -179,7 +181,7 @@ func timeWrites(timeout time.Duration, streams ...*term.Stream) {
 		if err != nil || info.Mode().IsRegular() {
 			continue
 		}
-		timed := &timedWriter{Writer: file, pipe: -1, timeout: timeout, until: until}
+		timed := &timedWriter{Writer: file, pipe: -1, until: until}
 		if info.Mode()&os.ModeNamedPipe != 0 {
 			timed.pipe = int(file.Fd())
 		}
@@ -187,14 +189,23 @@ func timeWrites(timeout time.Duration, streams ...*term.Stream) {
 	}
 }
 
-// timedWriter gives up on a reader that takes nothing until the call's time is over. What it gave up on is lost, and
-// nothing more is written: the write may still go through.
+// endWrites has writes that are timed end soon once the context has ended.
+func endWrites(ctx context.Context, streams ...*term.Stream) {
+	for _, stream := range streams {
+		if timed, ok := stream.Writer.(*timedWriter); ok {
+			timed.ended = ctx.Done()
+		}
+	}
+}
+
+// timedWriter gives up on a reader that takes nothing until the call's time is over, or has been ended by a signal. What
+// it gave up on is lost, and nothing more is written: the write may still go through.
 type timedWriter struct {
 	io.Writer
-	pipe    int // its descriptor, -1 where the writer is no pipe
-	timeout time.Duration
-	until   time.Time
-	stuck   error
+	pipe  int // its descriptor, -1 where the writer is no pipe
+	until time.Time
+	ended <-chan struct{}
+	stuck error
 }
 
 // lastWords is how long a write may take when the time is over: the result of the call is still to be reported.
@@ -219,11 +230,16 @@ func (w *timedWriter) Write(p []byte) (int, error) {
 	}()
 	late := time.NewTimer(max(time.Until(w.until), lastWords))
 	defer late.Stop()
-	select {
-	case got := <-done:
-		return got.n, got.err
-	case <-late.C:
-		w.stuck = fmt.Errorf("its reader took nothing more within the timeout of %s", w.timeout)
-		return 0, w.stuck
+	for ended := w.ended; ; {
+		select {
+		case got := <-done:
+			return got.n, got.err
+		case <-ended:
+			ended = nil
+			late.Reset(lastWords)
+		case <-late.C:
+			w.stuck = errors.New("its reader took nothing more until the call was over")
+			return 0, w.stuck
+		}
 	}
 }

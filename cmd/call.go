@@ -82,15 +82,16 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		order.onEndpoint, order.OnReady = a.showProxy, a.showReadied
 		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
 	}
-	if a.err.TTY && !a.quiet {
-		ctx, cancel = order.underway(ctx, &stages)
-		defer cancel()
-	}
-	if s.values.AuditFile != "" || o.streams || order.guarded {
+	if s.values.AuditFile != "" || o.streams || order.guarded || output.output == "json" {
 		// A signal kills after the call is in the log, is charged, and what came is shown.
 		var release func()
 		ctx, release = a.Catch(ctx)
 		defer release()
+		endWrites(ctx, &a.out, &a.err)
+	}
+	if a.err.TTY && !a.quiet {
+		ctx, cancel = order.underway(ctx, &stages)
+		defer cancel()
 	}
 	result, err := client.Chain(stages).Do(ctx, call)
 	if err != nil {

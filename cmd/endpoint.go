@@ -331,8 +331,8 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 
 // clientEnv is what the stages of a call need. From here on SIGQUIT ends the program with a line of its own.
 func (a *app) clientEnv() client.Env {
-	if a.CatchQuit != nil {
-		a.CatchQuit(&a.sent)
+	if a.BeginCall != nil {
+		a.BeginCall(&a.sent)
 	}
 	return client.Env{Clock: a.Clock, Random: a.Random, Masker: a.masker, UserAgent: "ferry/" + version, Wait: a.wait, Sent: &a.sent}
 }

@@ -74,8 +74,7 @@ func (s *callOutput) show(call *client.Call, result *client.Result, failed error
 		err = s.printText(result.Answer.Text, s.render)
 	}
 	switch {
-	case err != nil:
-		result.Complete = false
+	case err != nil: // a conversation keeps the answer all the same
 		return err
 	case failed == nil:
 		s.noteAnswer(result)
@@ -97,7 +96,6 @@ func (s *callOutput) showRest(call *client.Call, result *client.Result, failed e
 	failed = s.check(call, result, failed)
 	if s.output == "json" {
 		if err := s.printCall(result, failed, "end"); err != nil {
-			result.Complete = false
 			return err
 		}
 	}

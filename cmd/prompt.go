@@ -136,8 +136,8 @@ func (a *app) readStdin(ctx context.Context, isPipe bool) ([]byte, error) {
 	if term.Look(a.Stdin, false).TTY {
 		a.note("reading the prompt from the terminal; %s ends it", endOfInput)
 	}
-	if a.CatchQuit != nil {
-		a.CatchQuit(&a.sent)
+	if a.BeginCall != nil {
+		a.BeginCall(&a.sent)
 	}
 	input := &hearing{Reader: a.Stdin}
 	if isPipe {

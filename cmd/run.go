@@ -41,9 +41,10 @@ type Env struct {
 	// Catch gives a context that ends on SIGINT, SIGTERM and SIGHUP until stop is called. A command that has something to
 	// clean up calls it; without it the signal simply kills.
 	Catch func(ctx context.Context) (caught context.Context, stop func())
-	// CatchQuit is called before a call and before a wait for the prompt. From then on SIGQUIT ends the program with a line
-	// that says whether something was sent. It may be nil.
-	CatchQuit func(sent *atomic.Bool)
+	// BeginCall is called before a call and before a wait for the prompt. From then on SIGQUIT ends the program with a line
+	// that says whether something was sent, and a write to a pipe without a reader fails instead of ending it: what was sent
+	// is still to be counted. It may be nil.
+	BeginCall func(sent *atomic.Bool)
 	// Every ticks for a display that is drawn again and again; it is nil where nothing is to be drawn meanwhile.
 	Every func(d time.Duration) (ticks <-chan time.Time, stop func())
 	// Program is the path of this program's own file, for a process that is to outlive it; nil where none may.
@@ -111,11 +112,12 @@ func Main() int {
 	env.Catch = signals.catch
 	quit := make(chan os.Signal, 1)
 	var sent atomic.Pointer[atomic.Bool]
-	env.CatchQuit = func(flag *atomic.Bool) { // not for every run: catching costs a thread
+	env.BeginCall = func(flag *atomic.Bool) { // not for every run: catching costs a thread
 		sent.Store(flag)
 		if !signal.Ignored(syscall.SIGQUIT) {
 			signal.Notify(quit, syscall.SIGQUIT)
 		}
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	}
 	var deadly chan os.Signal
 	if os.Getpid() == 1 { // the first process of a container dies of no signal of its own; the Go runtime would end with code 2
