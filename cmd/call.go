@@ -52,7 +52,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	}
 	names := s.values.Nodes
 	if conversation != nil {
-		if names, err = s.conversationNodes(conversation); err != nil {
+		if names, err = s.goOn(conversation); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -63,18 +64,26 @@ func (o conversationOptions) choose(store session.Store, now time.Time) (string,
 	return name, err
 }
 
-// conversationNodes are those that a conversation began with; once it has an answer, a call may name none or the same.
-func (s *settings) conversationNodes(c *client.Conversation) ([]string, error) {
-	names := s.values.Nodes
-	if kept := c.Handle.Session(); len(kept.Turns) > 0 {
-		names = config.SplitNodes(kept.Nodes)
-		if s.values.Given("node") && !slices.Equal(s.values.Nodes, names) {
-			return nil, usagef("leave -n away, or begin another with --new", "the conversation %s is with node %s",
-				kept.Name, strings.Join(names, ", "))
+// goOn takes up the nodes that a conversation began with, with its --api and -m where none is given again. Once it has an
+// answer, a call may name no other nodes; before, -n may.
+func (s *settings) goOn(c *client.Conversation) (names []string, err error) {
+	kept := c.Handle.Session()
+	names = config.SplitNodes(kept.Nodes)
+	switch same := slices.Equal(s.values.Nodes, names); {
+	case kept.Nodes == "", !same && s.given["node"] != "" && len(kept.Turns) == 0:
+		names = s.values.Nodes
+	case !same && s.values.Given("node"):
+		return nil, usagef("leave -n away, or begin another with --new", "the conversation %s is with node %s",
+			kept.Name, strings.Join(names, ", "))
+	default:
+		s.api = cmp.Or(s.api, kept.API)
+		if kept.Model != "" && s.given["model"] == "" {
+			s.given["model"] = kept.Model
+			s.values, err = config.Resolve(s.file, s.Lookup, s.given)
 		}
 	}
-	c.Nodes = config.JoinNodes(names)
-	return names, nil
+	c.Nodes, c.API, c.Model = config.JoinNodes(names), s.api, s.given["model"]
+	return names, err
 }
 
 // pendingPrompt is the prompt that got no answer, with its files.

@@ -12,9 +12,9 @@ import (
 // Conversation is the one that a call is a part of. Its earlier turns are in the call's request already.
 type Conversation struct {
 	Handle *session.Handle
-	// Nodes is what the file remembers of who was asked.
-	Nodes string
-	Clock Clock
+	// Nodes, API and Model are what the file remembers of who was asked, and how.
+	Nodes, API, Model string
+	Clock             Clock
 	// Note tells the user what could not be kept.
 	Note func(format string, args ...any)
 
@@ -84,7 +84,11 @@ func (s *conversationStage) Do(ctx context.Context, call *Call) (*Result, error)
 	if err != nil {
 		return &Result{}, err
 	}
-	s.Handle.Session().Nodes = s.Nodes
+	kept := s.Handle.Session()
+	if kept.Pending != "" && kept.Pending != call.Request.Prompt {
+		s.Note("this prompt replaces the last one, which got no answer")
+	}
+	kept.Nodes, kept.API, kept.Model = s.Nodes, s.API, s.Model
 	var files []session.File
 	for _, f := range call.Request.Files {
 		files = append(files, session.NewFile(f.Name, f.Type, f.Data))

@@ -90,7 +90,8 @@ func decode(data []byte) (*Session, error) {
 	var turns []json.RawMessage
 	err := errors.Join(
 		all.take("name", &s.Name, true), all.take("used", &s.Used, true), all.take("started", &s.Started, true),
-		all.take("token", &s.Token, true), all.take("nodes", &s.Nodes, false), all.take("pending", &s.Pending, false),
+		all.take("token", &s.Token, true), all.take("nodes", &s.Nodes, false), all.take("api", &s.API, false),
+		all.take("model", &s.Model, false), all.take("pending", &s.Pending, false),
 		all.take("pending_files", &s.PendingFiles, false), all.take("turns", &turns, true),
 	)
 	if err != nil {

@@ -59,8 +59,12 @@ type Session struct {
 	// Token goes to sticky nodes, so that a gateway can keep the conversation on one upstream: a UUID, version 4. It is
 	// no credential.
 	Token string `json:"token"`
-	// Nodes is what the caller likes to remember of the way the last prompt went. It is stored with Ask and Answer.
+	// Nodes is what the caller likes to remember of the way the last prompt went. It is stored with Ask and Answer,
+	// and so are API and Model.
 	Nodes string `json:"nodes"`
+	// API and Model are what was given for these nodes, "" for their own.
+	API   string `json:"api,omitempty"`
+	Model string `json:"model,omitempty"`
 	// Pending is a prompt that was stored and not answered, "" without one.
 	Pending string `json:"pending"`
 	// PendingFiles go with it.
@@ -144,7 +148,8 @@ func (s Store) lock(ctx context.Context, name string) (unlock func(), err error)
 	return nil, unavailable(err)
 }
 
-// Session is the conversation as it is now; it stays the same object until Close. Only Nodes is the caller's to change.
+// Session is the conversation as it is now; it stays the same object until Close. Only Nodes, API and Model
+// are the caller's to change.
 func (h *Handle) Session() *Session { return h.session }
 
 // Ask stores a prompt with its files before it is sent, in place of an earlier one without an answer: if the turn fails, the prompt is
