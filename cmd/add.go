@@ -331,7 +331,7 @@ func (s *settings) addNode(ctx context.Context, node string, fields []config.Ent
 			}
 		}
 	}
-	if err := runConfigCheck(ctx, added, []string{node}, checkOptions{timeout: checkTimeout}); err != nil {
+	if err := runConfigCheck(ctx, added, []string{node}, checkOptions{timeout: checkTimeout, added: true}); err != nil {
 		return err
 	}
 	model := ""

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"ferry/pkg/client"
@@ -37,18 +38,30 @@ type checkOptions struct {
 	output  string
 	live    bool
 	timeout time.Duration
+	// added says that the node is new: it may have no model yet.
+	added bool
 }
 
-// runConfigCheck checks the nodes that are named, or all of the file, or else direct.
+// runConfigCheck checks the nodes that are named, or else those of the file and those that a call without -n asks.
 func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOptions) error {
 	if s.closed != nil {
 		return s.closed
 	}
 	if len(names) == 0 {
-		names = s.file.Nodes
+		names = slices.Clone(s.file.Nodes)
+		chosen := len(names) == 0 || s.values.Origin("node") != "default"
+		for _, name := range s.values.Nodes {
+			if chosen && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
 	}
-	if len(names) == 0 {
-		names = []string{"direct"}
+	nodes := make([]config.Node, len(names))
+	for i, name := range names {
+		var err error
+		if nodes[i], err = s.selectNode(name); err != nil {
+			return err
+		}
 	}
 	var onStart func(*client.Underway) (ended func())
 	if s.err.TTY && !s.quiet {
@@ -58,13 +71,9 @@ func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOpt
 		onStart = s.showUnderway
 	}
 	failed, all := false, []checkJSON{}
-	for _, name := range names {
+	for _, node := range nodes {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		}
-		node, err := s.selectNode(name)
-		if err != nil {
-			return err
 		}
 		report := &checkReport{settings: s, styles: s.outStyles(), onStart: onStart}
 		if o.output == "json" {
@@ -133,7 +142,7 @@ var results = map[client.Mark]string{client.Good: "ok", client.Bad: "failed", cl
 func (r *checkReport) check(ctx context.Context, node config.Node, o checkOptions) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &client.DeadlineError{Timeout: o.timeout})
 	defer cancel()
-	e, err := r.endpoint(ctx, node, endpointOptions{lists: !o.live})
+	e, err := r.endpoint(ctx, node, endpointOptions{lists: true})
 	keyless := err != nil
 	switch {
 	case keyless:
@@ -152,9 +161,12 @@ func (r *checkReport) check(ctx context.Context, node config.Node, o checkOption
 	env := r.clientEnv()
 	env.OnStart = r.onStart
 	check := client.Check{
-		Env: env, Endpoint: &e.Endpoint, Reach: e.options, Inside: e.demo != nil, Keyless: keyless,
+		Env: env, Endpoint: &e.Endpoint, Node: node, Reach: e.options, Inside: e.demo != nil, Keyless: keyless,
 		Live: o.live, Timeout: o.timeout, Report: r.finding,
 		Listed: func(ids []string) { _ = r.keepModels(node, ids) }, // a list that cannot be kept is no fault of the check
+	}
+	if !o.added {
+		check.NoModel = node.CheckModel()
 	}
 	check.Run(ctx)
 }

@@ -40,6 +40,10 @@ const (
 type Check struct {
 	Env
 	Endpoint *Endpoint
+	// Node is what the configuration says of it.
+	Node config.Node
+	// NoModel is why there is no model to ask; nil where there is one or none is needed.
+	NoModel error
 	// Reach is how the endpoint is reached. A node inside this process has no address to look at.
 	Reach  transport.Options
 	Inside bool
@@ -93,7 +97,7 @@ func (c *Check) Run(ctx context.Context) {
 	switch {
 	case !c.Live:
 		c.skip("live", "not asked; --live sends one tiny request that is paid for")
-	case c.Keyless || !stands:
+	case c.Keyless || c.NoModel != nil || !stands:
 		c.skip("live", "not asked after the fault above")
 	default:
 		c.live(ctx, call)
@@ -149,7 +153,11 @@ func (c *Check) way(probe *Probe, err error) bool {
 	case c.Reach.HTTP3 != transport.NoHTTP3:
 		c.skip("HTTP/3", "TCP was ready first: UDP is slower here, or does not get through")
 	case probe.has("alt-svc", "h3="): // RFC 7838, RFC 9114 section 3.1.1
-		c.skip("HTTP/3", "the node offers it; ferry config set nodes.%s.http3 true has it asked so", c.Endpoint.Name)
+		how := "--http3"
+		if c.Node.InFile {
+			how = "ferry config set nodes." + c.Endpoint.Name + ".http3 true"
+		}
+		c.skip("HTTP/3", "the node offers it; %s has it asked so", how)
 	}
 	// The handshake has shown that one of the pinned keys is in the chain.
 	for _, cert := range guard.Distinct(probe.State.VerifiedChains) {
@@ -198,6 +206,8 @@ func (c *Check) model(probe *Probe) {
 	model := c.Endpoint.Model
 	listed, near := FindModel(probe.ModelIDs, model)
 	switch {
+	case c.NoModel != nil:
+		c.bad("model", c.NoModel)
 	case model == "" || len(probe.ModelIDs) == 0:
 	case listed:
 		c.good("model", "%s is listed", model)
@@ -207,8 +217,7 @@ func (c *Check) model(probe *Probe) {
 		if near != "" {
 			found += "; the nearest is " + near
 		}
-		c.Report(Finding{Skipped, "model", found,
-			"ferry config set nodes." + c.Endpoint.Name + ".model NAME sets another; --live shows whether the node takes this one"})
+		c.Report(Finding{Skipped, "model", found, c.Node.OtherModel() + "; --live shows whether the node takes this one"})
 	}
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"ferry/pkg/config"
 	"ferry/pkg/guard"
 	"ferry/pkg/transport"
 	"ferry/pkg/wire"
@@ -23,7 +25,7 @@ import (
 func checked(t *testing.T, tr *trial, change func(*Check)) (steps []string, all string) {
 	t.Helper()
 	c := &Check{
-		Env: tr.Env, Endpoint: &tr.Endpoint, Reach: transport.Options{Target: tr.URL}, Timeout: time.Minute,
+		Env: tr.Env, Endpoint: &tr.Endpoint, Node: config.Node{Name: "n", InFile: true}, Reach: transport.Options{Target: tr.URL}, Timeout: time.Minute,
 		Report: func(f Finding) {
 			steps = append(steps, string(f.Mark)+" "+f.Step)
 			all += string(f.Mark) + " " + f.Step + " " + f.Text + "\n"
@@ -52,6 +54,7 @@ func TestCheck(t *testing.T) {
 		{"an odd second reply", []reply{listed, status(500)}, "", nil, "✓ address, – TLS, ✓ models, – live", "only --live can tell about the key"},
 		{"no key", []reply{listed}, "", func(c *Check) { c.Keyless, c.Live = true, true }, "✓ address, – TLS, ✓ models, – live", "listed in"},
 		{"no key, no list", []reply{status(401)}, "", func(c *Check) { c.Keyless = true }, "✓ address, – TLS, – models, – live", "status 401"},
+		{"no model", []reply{listed}, "", func(c *Check) { c.NoModel, c.Live = errors.New("no model is set"), true }, "✓ address, – TLS, ✓ models, ✗ model, – live", "no model is set"},
 		{"no list", []reply{status(404)}, "", nil, "✓ address, – TLS, – models, – live", "no list: n: status 404"},
 		{"no list by its method", []reply{status(405)}, "", nil, "✓ address, – TLS, – models, – live", "no list: n: status 405"},
 		{"no list, in a 200", []reply{body(`{"error":{"code":404,"message":"m"}}`)}, "", nil, "✓ address, – TLS, – models, – live", "no list: n: status 404"},

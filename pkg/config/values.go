@@ -380,6 +380,19 @@ func (n Node) CheckModel() error {
 	return bad("node "+n.Name+" has no model", hint)
 }
 
+// OtherModel says in a hint how the node gets another model.
+func (n Node) OtherModel() string {
+	switch {
+	case n.InFile:
+		return "ferry config set nodes." + n.Name + ".model NAME sets another"
+	case n.Provider:
+		return "-m names another, and ferry config add " + n.Name + " -m NAME keeps it"
+	case n.Name == "direct":
+		return "-m or ANTHROPIC_MODEL names another"
+	}
+	return "-m or FERRY_MODEL names another"
+}
+
 func presetNames(presets map[string]string) []string {
 	var names []string
 	for _, p := range slices.Sorted(maps.Keys(presets)) {
