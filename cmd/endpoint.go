@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"cmp"
 	"context"
 	"net/netip"
 	"strings"
@@ -235,7 +234,6 @@ var http3Modes = map[string]transport.HTTP3{"true": transport.TryHTTP3, "only": 
 
 // resolveTo applies --resolve.
 func (s *settings) resolveTo(e *endpoint) error {
-	port := cmp.Or(e.URL.Port(), map[string]string{"http": "80", "https": "443"}[e.URL.Scheme])
 	for _, entry := range s.resolve {
 		host, rest, _ := strings.Cut(entry, ":")
 		at, addresses, ok := strings.Cut(rest, ":")
@@ -250,7 +248,7 @@ func (s *settings) resolveTo(e *endpoint) error {
 			}
 			list = append(list, parsed)
 		}
-		if strings.EqualFold(host, e.URL.Hostname()) && at == port {
+		if strings.EqualFold(host+":"+at, transport.HostPort(e.URL)) {
 			e.options.Resolve = list
 		}
 	}

@@ -69,9 +69,26 @@ func curlOptions(way transport.Options, timeout time.Duration) []string {
 		fmt.Sprintf("--connect-timeout %g", way.ConnectTimeout.Seconds()),
 		fmt.Sprintf("--max-time %g", timeout.Seconds()),
 	}
+	if len(way.Resolve) > 0 && way.Proxy == nil {
+		var addresses []string
+		for _, address := range way.Resolve {
+			shown := address.String()
+			if address.Is6() {
+				shown = "[" + shown + "]"
+			}
+			addresses = append(addresses, shown)
+		}
+		options = append(options, "--resolve "+text.ShellWord(transport.HostPort(way.Target)+":"+strings.Join(addresses, ",")))
+	}
 	if way.Target.Scheme == "https" {
 		tls := way.TLS
 		options = append(options, "--tlsv"+cmp.Or(tls.Min, "1.3"))
+		switch {
+		case way.HTTP3 == transport.OnlyHTTP3:
+			options = append(options, "--http3-only")
+		case way.HTTP3 == transport.TryHTTP3 && way.Proxy == nil:
+			options = append(options, "--http3")
+		}
 		if tls.CA != "" {
 			options = append(options, "--cacert "+text.ShellWord(tls.CA))
 		}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -124,6 +125,16 @@ func TestCurl(t *testing.T) {
 			"TLS, pins and a proxy", Endpoint{URL: mustURL(t, "https://h.test"), API: wire.Complete},
 			transport.Options{TLS: transport.TLS{Min: "1.2", CA: "ca.pem", Cert: "c.pem", Key: "k.pem"}, Pins: make([]guard.Pin, 1), Proxy: proxy},
 			[]string{"--tlsv1.2", "--cacert ca.pem", "--cert c.pem --key k.pem", "--pinnedpubkey sha256//", "--proxy http://me:PASSWORD@proxy.test:3128"},
+		},
+		{
+			"given addresses and HTTP/3 alone", Endpoint{URL: mustURL(t, "https://h.test"), API: wire.Complete},
+			transport.Options{Resolve: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}, HTTP3: transport.OnlyHTTP3},
+			[]string{"--http3-only", "--resolve 'h.test:443:192.0.2.1,[2001:db8::1]'"},
+		},
+		{
+			"a port, and HTTP/3 with TCP beside it", Endpoint{URL: mustURL(t, "https://h.test:8443"), API: wire.Complete},
+			transport.Options{Resolve: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, HTTP3: transport.TryHTTP3},
+			[]string{" --http3 ", "--resolve h.test:8443:192.0.2.1 "},
 		},
 		{
 			"plain http and other secrets", Endpoint{URL: mustURL(t, "http://[fd00::1]/"), API: wire.Complete, Header: []Field{

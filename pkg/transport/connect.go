@@ -131,7 +131,7 @@ func (o Options) firstOf(ctx context.Context, addresses []netip.AddrPort, quic, 
 // (RFC 6724), the two families in turn, so that a dead one costs one step (RFC 8305).
 func (o Options) lookUp(ctx context.Context) (all []netip.AddrPort, err error) {
 	trace, started := TraceOf(ctx), o.Now()
-	hop := hostPort(o.Target)
+	hop := HostPort(o.Target)
 	if o.Proxy != nil {
 		hop = o.Proxy.Host
 		defer func() {
@@ -294,7 +294,7 @@ func (o Options) throughProxy(ctx context.Context, to *socket) (net.Conn, error)
 
 // askProxy has a proxy connect to the node (RFC 9110 section 9.3.6).
 func (o Options) askProxy(through net.Conn) error {
-	address := hostPort(o.Target)
+	address := HostPort(o.Target)
 	request := "CONNECT " + address + " HTTP/1.1\r\nHost: " + address + "\r\n"
 	if o.Proxy.User != nil {
 		request += "Proxy-Authorization: " + o.proxyAuth() + "\r\n"
@@ -368,7 +368,7 @@ func (o Options) throughSocks(ctx context.Context, to *socket) (net.Conn, error)
 	if err != nil {
 		return nil, badProxy(err.Error())
 	}
-	address := hostPort(o.Target)
+	address := HostPort(o.Target)
 	if o.Proxy.Scheme == "socks5" {
 		host, port, err := net.SplitHostPort(address)
 		if err != nil {

@@ -141,7 +141,7 @@ func (o Options) proxyError(err error) error {
 		text = "no address for the proxy " + name + ": " + dns.Err
 	case errors.As(err, &socks) && socks.Op == "socks connect" && !errors.As(socks.Err, &dial):
 		reason := strings.TrimPrefix(Innermost(err).Error(), "unknown error ") // as package proxy calls each refusal
-		text = fmt.Sprintf("the proxy %s did not connect to %s: %s", name, hostPort(o.Target), reason)
+		text = fmt.Sprintf("the proxy %s did not connect to %s: %s", name, HostPort(o.Target), reason)
 	}
 	return &ProxyError{text, o.proxyHint(""), err}
 }
@@ -176,7 +176,7 @@ func (o Options) refusedByProxy(resp *http.Response) error {
 	if words := http.StatusText(resp.StatusCode); words != "" {
 		status += " " + words
 	}
-	text := fmt.Sprintf("the proxy %s answered %s to a connection to %s", ShowProxy(o.Proxy), status, hostPort(o.Target))
+	text := fmt.Sprintf("the proxy %s answered %s to a connection to %s", ShowProxy(o.Proxy), status, HostPort(o.Target))
 	return &ProxyError{Text: text, Advice: o.proxyHint(hint)}
 }
 

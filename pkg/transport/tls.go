@@ -330,7 +330,7 @@ func RefusesOld(ctx context.Context, o Options) (bool, error) {
 		defer cancel()
 		ctx = bounded
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", hostPort(o.Target))
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", HostPort(o.Target))
 	if err != nil {
 		return false, err
 	}

@@ -227,8 +227,8 @@ func (t *Transport) CloseIdleConnections() {
 	}
 }
 
-// hostPort is a target's host and port; where it names none, the scheme's port.
-func hostPort(target *url.URL) string {
+// HostPort is a target's host and port; where it names none, the scheme's port.
+func HostPort(target *url.URL) string {
 	port := target.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[target.Scheme]
