@@ -179,7 +179,7 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 	stop := b.showProgress()
 	tally, err := b.batch.Run(ctx, client.BatchRun{
 		Chain: &recovering{b.app, client.Chain(stages)}, Workers: min(b.concurrency, max(1, b.plan.ToSend)),
-		MaxFailures: b.maxFailures, MaxTokens: b.tokenCap, Sending: caught,
+		MaxFailures: b.maxFailures, MaxTokens: b.tokenCap, Sending: caught, Wait: stages.Wait,
 		NotUTF8: func(line int) {
 			b.note("line %d: the answer has bytes that are not UTF-8; %s has U+FFFD in their place", line, b.outFile)
 		},

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"ferry/pkg/limit"
 	"ferry/pkg/text"
 )
 
@@ -31,6 +32,8 @@ type BatchRun struct {
 	MaxTokens int64
 	// Sending ends the sending; what is in flight is waited for.
 	Sending context.Context
+	// Wait waits for the rate limit in place of the clock; it may be nil.
+	Wait func(ctx context.Context, p Pause) error
 	// NotUTF8 is told the line of an item whose answer has bytes that are not UTF-8, which OUT cannot have.
 	NotUTF8 func(line int)
 	// Untaken, which is not nil, gets the line of an answer that OUT did not take, in pieces: it was paid for. One line comes at a time.
@@ -71,10 +74,12 @@ type running struct {
 	fileMemory *Memory
 
 	// The batch's mu guards these. row counts the failures since the last success, spent the tokens that were billed, and
-	// reserved those that may be billed for items in flight. charged tells that reserved has changed, or the sending ended.
+	// reserved those that may be billed for items in flight. asking counts the calls on their way, ended those that were.
+	// changed tells that one of the last three has changed, or that the sending ended.
 	row             int
 	spent, reserved int64
-	charged         *sync.Cond
+	asking, ended   int
+	changed         *sync.Cond
 }
 
 // Run asks the items that are not done, and returns when nothing is in flight any more. The error is why it sent no more
@@ -83,7 +88,7 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 	sending, halt := context.WithCancelCause(how.Sending)
 	defer halt(nil)
 	r := &running{
-		Batch: b, BatchRun: how, ctx: ctx, sending: sending, halt: halt, memory: NewMemory(), fileMemory: NewMemory(), charged: sync.NewCond(&b.mu),
+		Batch: b, BatchRun: how, ctx: ctx, sending: sending, halt: halt, memory: NewMemory(), fileMemory: NewMemory(), changed: sync.NewCond(&b.mu),
 	}
 	if err := r.begin(); err != nil {
 		return Tally{}, err
@@ -91,7 +96,7 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 	defer context.AfterFunc(sending, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		r.charged.Signal()
+		r.changed.Broadcast()
 	})()
 	var syncing, workers sync.WaitGroup
 	over := make(chan struct{})
@@ -228,13 +233,12 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 			return
 		}
 	}
-	if !r.check(r.journal.note('s', item.Line)) {
-		return
-	}
 	call.Memory = r.memory.Share()
 	defer call.Memory.Release() // also after a panic
-	var err error
-	asked, err = r.Chain.Do(r.ctx, call)
+	asked, err := r.ask(item, call)
+	if err == errStopped { // the next run asks it
+		return
+	}
 	if len(asked.Attempts) > 0 {
 		r.sent.Store(true)
 	}
@@ -247,10 +251,75 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 	}
 	// What still waited for the rate limit when the sending ended is no failure: the next run asks it.
 	unsent := r.stopped() && len(asked.Attempts) == 0 && isClass(err, Cancelled)
-	ambiguous := !unsent && r.missed(item, asked, err, line)
-	if !ambiguous && !r.record.sent.has(item.Line) { // what an earlier run left in flight may have been carried out then
-		r.check(r.journal.note('f', item.Line))
+	if unsent || !r.missed(item, asked, err, line) {
+		r.noteFailed(item)
 	}
+}
+
+// noteFailed says in the journal that an item is not in flight. One that an earlier run left there stays: it may have been
+// carried out then.
+func (r *running) noteFailed(item Item) bool {
+	return r.record.sent.has(item.Line) || r.check(r.journal.note('f', item.Line))
+}
+
+// ask asks an item, whose intent the journal has first. What the rate limit or the budget does not let out yet waits, and is
+// asked with its whole time. The error is errStopped where the sending ended before that.
+func (r *running) ask(item Item, call *Call) (*Result, error) {
+	for {
+		if !r.check(r.journal.note('s', item.Line)) {
+			return &Result{}, errStopped
+		}
+		asked, err, others, ended := r.askOnce(call)
+		var limited *limit.TooLongError
+		var spent *limit.SpentError
+		switch {
+		case len(asked.Attempts) > 0:
+			return asked, err
+		case errors.As(err, &limited):
+			if !r.noteFailed(item) || r.pause(limited) != nil {
+				return asked, errStopped
+			}
+		case errors.As(err, &spent) && spent.Held > 0 && others > 0: // what they use less than they may is free again
+			if !r.noteFailed(item) || !r.awaitEnd(ended) {
+				return asked, errStopped
+			}
+		default:
+			return asked, err
+		}
+		call.Deadline = r.files.Request.Clock.Now().Add(call.Timeout)
+	}
+}
+
+// askOnce also gives how many other calls were on their way at its end, and how many had ended.
+func (r *running) askOnce(call *Call) (asked *Result, err error, others, ended int) {
+	r.mu.Lock()
+	r.asking++
+	r.mu.Unlock()
+	asked, err = r.Chain.Do(r.ctx, call)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asking--
+	r.ended++
+	r.changed.Broadcast()
+	return asked, err, r.asking, r.ended
+}
+
+// pause waits for the rate limit, until the sending ends.
+func (r *running) pause(limited *limit.TooLongError) error {
+	if r.Wait == nil {
+		return r.files.Request.Clock.Sleep(r.sending, limited.Wait)
+	}
+	return r.Wait(r.sending, Pause{Wait: limited.Wait, Limit: limited.Rate.String()})
+}
+
+// awaitEnd waits until more calls have ended than so many, and reports whether more may be sent.
+func (r *running) awaitEnd(ended int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.ended == ended && !r.stopped() {
+		r.changed.Wait()
+	}
+	return !r.stopped()
 }
 
 // resultOf is what is kept of an item that was asked.
@@ -329,7 +398,7 @@ func (r *running) reserve(item Item) error {
 		case r.reserved == 0:
 			return fmt.Errorf("the next item could pass --max-tokens-total %d, so no more were sent; %d were counted", r.MaxTokens, r.spent)
 		}
-		r.charged.Wait()
+		r.changed.Wait()
 	}
 	r.reserved += item.price.All
 	return nil
@@ -344,5 +413,5 @@ func (r *running) charge(item Item, asked *Result) {
 		input, output := at.billed(item.price.MostInput, item.price.MostOutput)
 		r.spent += input + output
 	}
-	r.charged.Signal()
+	r.changed.Broadcast()
 }

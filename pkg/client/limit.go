@@ -40,6 +40,9 @@ func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, *Err
 			return 0, &Error{Class: Timeout, Err: &DeadlineError{Timeout: call.Timeout}}
 		}
 	}
+	if call.MostLimitWait > 0 && call.number == 1 {
+		most = min(most, call.MostLimitWait)
+	}
 	reserved, err := limiter.Reserve(ctx, most)
 	var late *limit.TooLongError
 	switch {
