@@ -14,10 +14,11 @@ type queue struct {
 	series *Series
 	// ready says that a round can be taken, or that there will be none.
 	ready sync.Cond
-	// next is the first round that no worker has taken, released the first that none may take yet.
-	next, released int
-	done           int
-	closed         bool
+	// next is the first round that no worker has taken. It and those after it that are released have the turns due.
+	next   int
+	due    []int
+	done   int
+	closed bool
 	// over says that the node refuses everything.
 	over     bool
 	billed   int64
@@ -51,13 +52,12 @@ type Progress struct {
 }
 
 // reset makes a queue ready for another row of rounds.
-func (q *queue) reset() { q.next, q.released, q.done, q.closed = 0, 0, 0, false }
+func (q *queue) reset() { q.next, q.due, q.done, q.closed = 0, nil, 0, false }
 
-// release lets workers take the rounds below n.
-func (q *queue) release(n int) {
+// release lets workers take one more round in its turn.
+func (q *queue) release(turn int) {
 	if !q.over {
-		q.released = n
-		q.ready.Signal()
+		q.due = append(q.due, turn)
 	}
 }
 
@@ -69,26 +69,18 @@ func (q *queue) close() {
 
 // drop takes back what no worker has taken, and says how much that was.
 func (q *queue) drop() int {
-	dropped := q.released - q.next
-	q.released = q.next
+	dropped := len(q.due)
+	q.due = nil
 	return dropped
 }
 
-// take waits for a round, which then is in flight, and reports false when there will be none.
-func (q *queue) take(clock Clock) (round int, ok bool) {
-	for q.next >= q.released {
-		if q.closed {
-			return 0, false
-		}
-		q.ready.Wait()
-	}
+// take begins a round.
+func (q *queue) take(now time.Time) (round int) {
+	round = q.next
 	q.next++
-	if q.next < q.released {
-		q.ready.Signal() // for the next worker: release signals one, however much it releases
-	}
-	round = q.next - 1
-	q.began[round] = clock.Now()
-	return round, true
+	q.due = q.due[1:]
+	q.began[round] = now
+	return round
 }
 
 // finish counts a round as done, failed or not.
@@ -96,7 +88,8 @@ func (q *queue) finish(o Outcome) {
 	q.done++
 	q.billed += o.Billed
 	if o.Final {
-		q.over, q.released = true, q.next
+		q.over = true
+		q.drop()
 		q.series.Ended = o.Detail
 	}
 }

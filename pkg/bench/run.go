@@ -14,7 +14,8 @@ var nan = math.NaN()
 
 // Bench is one run.
 //
-// Its requests come in rounds. In each round every node gets one request, launched together in an order shuffled anew.
+// Its requests come in rounds. In each round every node gets one request: they start one right after the other, in an order
+// shuffled anew.
 // Up to Concurrency rounds are open at once, counted at the slowest node: the others wait for it, so that all nodes are
 // measured in the same minutes and what the network does meanwhile meets them alike. They do not wait for a request that
 // stalls.
@@ -31,9 +32,11 @@ type Bench struct {
 	// rate limit.
 	leaves bool
 
-	mu     sync.Mutex // guards the queues and run
+	mu     sync.Mutex // guards what follows
 	queues []*queue
-	run    *Run
+	// turns is how many requests have been released: each has its number as its turn.
+	turns int
+	run   *Run
 }
 
 // Begin gives a run its name and its start.
@@ -174,9 +177,7 @@ func (b *Bench) start(ctx context.Context, take func(q *queue, round int, o Outc
 		for range b.plan.Header.Concurrency {
 			workers.Go(func() {
 				for {
-					b.mu.Lock()
-					round, ok := q.take(b.plan.Clock)
-					b.mu.Unlock()
+					round, ok := b.take(q)
 					if !ok {
 						return
 					}
@@ -193,8 +194,44 @@ func (b *Bench) start(ctx context.Context, take func(q *queue, round int, o Outc
 	return &workers
 }
 
+// take waits until a queue may begin a round, which then is in flight, and reports false when there will be none.
+func (b *Bench) take(q *queue) (round int, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.wake()
+	for b.upNext() != q {
+		if q.closed && len(q.due) == 0 {
+			return 0, false
+		}
+		b.wake() // what was to be next may have been dropped
+		q.ready.Wait()
+	}
+	return q.take(b.plan.Clock.Now()), true
+}
+
+// upNext is the queue whose request starts next, nil while there is none: the one with the earliest turn. A node that has all
+// its workers busy holds up no other.
+func (b *Bench) upNext() *queue {
+	var next *queue
+	for _, q := range b.queues {
+		free := len(q.began) < b.plan.Header.Concurrency
+		if free && len(q.due) > 0 && (next == nil || q.due[0] < next.due[0]) {
+			next = q
+		}
+	}
+	return next
+}
+
+// wake lets a worker look whether it can begin a round. One that is not waiting looks by itself.
+func (b *Bench) wake() {
+	if q := b.upNext(); q != nil {
+		q.ready.Signal()
+	}
+}
+
 // closedLoop does rounds while there is more to do, and returns when all that was begun has ended. The worker that ends a
-// request opens the rounds that may be opened, and goes on with one of them: that costs no switch between goroutines.
+// request opens the rounds that may be opened, and goes on with one of them where it is its turn: that costs no switch
+// between goroutines.
 func (b *Bench) closedLoop(
 	ctx, sending context.Context, rounds int, more func(slowest int) bool, take func(q *queue, round int, o Outcome),
 ) {
@@ -216,7 +253,7 @@ func (b *Bench) closedLoop(
 				}
 			default:
 				opened++
-				b.release(order, opened)
+				b.release(order)
 			}
 		}
 	}
@@ -266,18 +303,20 @@ func (b *Bench) open(order *rand.Rand, round int) bool {
 	if b.overTokens() || !slices.ContainsFunc(b.queues, func(q *queue) bool { return !q.over }) {
 		return false
 	}
-	b.release(order, round+1)
+	b.release(order)
 	return true
 }
 
 // order is by chance, and the same for the same seed.
 func (b *Bench) order() *rand.Rand { return rand.New(rand.NewPCG(b.plan.Header.Seed, 1)) }
 
-// release lets all nodes begin the rounds below n.
-func (b *Bench) release(order *rand.Rand, n int) {
+// release lets all nodes begin one more round.
+func (b *Bench) release(order *rand.Rand) {
 	for _, i := range order.Perm(len(b.queues)) {
-		b.queues[i].release(n)
+		b.turns++
+		b.queues[i].release(b.turns)
 	}
+	b.wake()
 }
 
 func (b *Bench) close() {
@@ -289,7 +328,7 @@ func (b *Bench) close() {
 // dropBacklog takes back the rounds that came together while a node stalled.
 func (b *Bench) dropBacklog() {
 	for _, q := range b.queues {
-		if q.stalled(b.plan.Clock.Now()) || q.released-q.next > b.plan.Header.Concurrency {
+		if q.stalled(b.plan.Clock.Now()) || len(q.due) > b.plan.Header.Concurrency {
 			q.drop()
 		}
 	}
@@ -323,7 +362,7 @@ func (b *Bench) overTokens() bool {
 	var billed, requests int64
 	for _, q := range b.queues {
 		billed += q.billed
-		requests += int64(q.released - q.done)
+		requests += int64(q.next + len(q.due) - q.done)
 		if !q.over {
 			requests++
 		}
