@@ -146,23 +146,27 @@ func (b *Bench) measure(ctx, sending context.Context, abort func()) {
 		end := time.AfterFunc(h.Duration, func() { b.endIn(over, h.Timeout+time.Second, abort) })
 		defer end.Stop()
 	}
-	if h.Rate > 0 {
-		b.openLoop(ctx, sending, rounds)
-		return
-	}
 	looked := 0
-	b.closedLoop(ctx, sending, rounds, func(slowest int) bool {
+	more := func(slowest int) bool {
 		switch {
-		case h.Duration > 0 && b.plan.Clock.Now().Sub(b.origin) >= h.Duration, b.overTokens():
+		case b.overTokens():
 			return false
 		case h.Precision > 0 && slowest >= looked+max(leastPrecise, looked/10):
 			looked = slowest
-			if precise(b.run, h.Precision) {
+			if precise([]*Run{b.run}, h.Precision) {
 				b.run.Stopped = "precision"
 				return false
 			}
 		}
 		return true
+	}
+	if h.Rate > 0 {
+		b.openLoop(ctx, sending, rounds, more)
+		return
+	}
+	b.closedLoop(ctx, sending, rounds, func(slowest int) bool {
+		late := h.Duration > 0 && b.plan.Clock.Now().Sub(b.origin) >= h.Duration
+		return !late && more(slowest)
 	}, b.keep)
 }
 
@@ -281,12 +285,12 @@ func (b *Bench) closedLoop(
 	}).Wait()
 }
 
-// openLoop opens the rounds at their times, whatever has been answered.
-func (b *Bench) openLoop(ctx, sending context.Context, rounds int) {
+// openLoop opens the rounds at their times while there is more to do, however many of them have been answered.
+func (b *Bench) openLoop(ctx, sending context.Context, rounds int, more func(slowest int) bool) {
 	workers, order := b.start(ctx, b.keep), b.order()
 	for round := range rounds {
 		wait := b.plan.intended(round) - b.plan.Clock.Now().Sub(b.origin)
-		if wait > 0 && b.plan.Clock.Sleep(sending, wait) != nil || sending.Err() != nil || !b.open(order, round) {
+		if wait > 0 && b.plan.Clock.Sleep(sending, wait) != nil || sending.Err() != nil || !b.open(order, more) {
 			break
 		}
 	}
@@ -297,10 +301,10 @@ func (b *Bench) openLoop(ctx, sending context.Context, rounds int) {
 }
 
 // open releases a round of an open loop, unless the run has to end.
-func (b *Bench) open(order *rand.Rand, round int) bool {
+func (b *Bench) open(order *rand.Rand, more func(slowest int) bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.overTokens() || !slices.ContainsFunc(b.queues, func(q *queue) bool { return !q.over }) {
+	if slowest := b.slowest(); slowest == math.MaxInt || !more(slowest) {
 		return false
 	}
 	b.release(order)

@@ -326,6 +326,10 @@ func TestPrecisionStopsEarly(t *testing.T) {
 		p.Header.Precision = 0.01
 		run = runPlan(t, p)
 		equal(t, "stopped, requests", []any{run.Stopped, run.Series[0].samples.len()}, []any{"", 100})
+		// At a fixed rate it is looked at after each tenth more too, from 10 on, and 35 successes are within ±5 points.
+		p = planOf(Header{Requests: 5000, Rate: 2, Concurrency: 5, Precision: 0.05}, &fake{takes: always(time.Millisecond)})
+		run = runPlan(t, p)
+		equal(t, "stopped, requests at a rate", []any{run.Stopped, run.Series[0].samples.len()}, []any{"precision", 40})
 	})
 }
 

@@ -167,11 +167,13 @@ func (s *Summary) BothConnections() bool {
 	return slices.ContainsFunc(s.Rows, func(r *Row) bool { return r.Node.Connection != s.Rows[0].Node.Connection })
 }
 
-// precise reports whether every 95 % interval is at most that share wide to either side: of each mean latency, of each
-// success rate (in shares of all requests), and of each ratio to the reference. Series that ended early count no
-// more.
-func precise(run *Run, precision float64) bool {
-	live := slices.DeleteFunc(seriesOf([]*Run{run}), func(c *nodeSeries) bool { return c.parts[0].series.Ended != "" })
+// precise reports whether every 95 % interval of a run, which may be in parts, is at most that share wide to either side: of
+// each mean latency, of each success rate (in shares of all requests), and of each ratio to the reference. Series that ended
+// early count no more.
+func precise(parts []*Run, precision float64) bool {
+	live := slices.DeleteFunc(seriesOf(parts), func(c *nodeSeries) bool {
+		return slices.ContainsFunc(c.parts, func(p part) bool { return p.series.Ended != "" })
+	})
 	if len(live) == 0 {
 		return false
 	}
@@ -186,7 +188,7 @@ func precise(run *Run, precision float64) bool {
 	}
 	figure := figures[figureOf(live)]
 	for i, c := range live {
-		at := referenceOf(live, c, run.Header.Reference, func(int) bool { return true }) // precise nodes have answered
+		at := referenceOf(live, c, parts[0].Header.Reference, func(int) bool { return true }) // precise nodes have answered
 		if at < 0 || at == i {
 			continue
 		}

@@ -446,7 +446,7 @@ func TestPrecise(t *testing.T) {
 		for _, i := range c.ended {
 			run.Series[i].Ended = "status 401"
 		}
-		equal(t, c.name, precise(run, c.precision), c.want)
+		equal(t, c.name, precise([]*Run{run}, c.precision), c.want)
 	}
 }
 
@@ -459,9 +459,9 @@ func TestPreciseRatio(t *testing.T) {
 		values, other = append(values, 100*factor), append(other, 100/factor) // slow where the other is fast
 	}
 	run := made(Header{ID: "x", Reference: "a", Nodes: nodesOf("a", "b")}, append(rounds(0, values...), rounds(1, other...)...)...)
-	equal(t, "a ratio's interval wider than 3 %", precise(run, 0.03), false)
+	equal(t, "a ratio's interval wider than 3 %", precise([]*Run{run}, 0.03), false)
 	run.Header.Nodes[1].Model, run.Series[1].Node.Model = "other", "other"
-	equal(t, "nodes of different models, which are not compared", precise(run, 0.03), true)
+	equal(t, "nodes of different models, which are not compared", precise([]*Run{run}, 0.03), true)
 }
 
 // An answer in no time, by a clock that stood still, is a success without a rate.

@@ -84,7 +84,8 @@ func (w *warner) runs(runs []*Run) {
 		for _, note := range run.Notes {
 			w.add(CutFile, "", note.Format, note.Args...)
 		}
-		if p := run.Header.Precision; p > 0 && run.Stopped != "precision" {
+		parts := slices.DeleteFunc(slices.Clone(runs), func(r *Run) bool { return r.Header.ID != run.Header.ID })
+		if p := run.Header.Precision; p > 0 && run.Stopped != "precision" && !precise(parts, p) {
 			w.add(NotPrecise, "", "the run ended before every interval was within ±%g %%", 100*p)
 		}
 		delay = max(delay, run.SchedulingDelay)
