@@ -13,6 +13,7 @@ type gateway struct {
 	paths   map[string]string
 	guarded bool
 	models  string
+	late    bool // it looks at the key behind a body that it can read
 }
 
 func (g gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -26,6 +27,8 @@ func (g gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, value, _ := strings.Cut(want, ": ")
 	body, _ := io.ReadAll(r.Body)
 	switch {
+	case g.late && r.Method == http.MethodPost && string(body) == "{" && there:
+		say(400, `{"error":{"message":"no JSON"}}`)
 	case !there && (keyed || !g.guarded):
 		say(404, `{"error":{"message":"no such path"}}`)
 	case !there, value != "" && r.Header.Get(name) != value:
@@ -61,19 +64,21 @@ func TestAddURL(t *testing.T) {
 		node   string // what the file says of it, URL for the server's
 		stderr string
 	}{
-		"keyless chat with its /v1":    {gateway{chat(""), false, qwen}, "/v1", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", "its model is qwen3"},
-		"keyless chat without its /v1": {gateway{chat(""), false, qwen}, "", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", "gw speaks chat at URL/v1"},
-		"many models":                  {gateway{chat(""), false, strings.Repeat(qwen+",", 10) + qwen}, "/v1", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n", "it lists 22 models (ferry config models gw); ferry config set nodes.gw.model NAME chooses one\nferry: ferry ask -n gw -m MODEL hi asks it"},
-		"a whole address":              {gateway{chat(bearer), true, qwen}, "/v1/chat/completions", nil, 1, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", ""},
-		"said":                         {gateway{chat(bearer), true, qwen}, "/v1", []string{"--api", "chat", "-m", "m"}, 1, "url: URL/v1\n    api: chat\n    model: m\n    key: KEY\n", ""},
-		"said, of a keyless server":    {gateway{chat(""), false, qwen}, "/v1", []string{"--api", "chat"}, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", ""},
-		"messages that says so":        {gateway{messages(xKey), false, claude}, "", nil, 4, "url: URL\n    api: messages\n    key: KEY\n", "gw speaks messages at URL\n"},
-		"guarded messages":             {gateway{messages(xKey), true, claude}, "/", nil, 4, "url: URL\n    api: messages\n    key: KEY\n", ""},
-		"guarded messages for Bearer":  {gateway{messages(bearer), true, claude}, "/v1", nil, 3, "url: URL\n    api: messages\n    auth: bearer\n    key: KEY\n", ""},
-		"guarded chat":                 {gateway{chat(bearer), true, qwen}, "", nil, 4, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", ""},
-		"both, with a Claude":          {gateway{both(bearer, xKey, ""), true, claude}, "", nil, 4, "url: URL\n    api: messages\n    key: KEY\n", "it speaks chat too: --api chat"},
-		"both, without one":            {gateway{both(bearer, xKey, ""), true, qwen}, "", nil, 4, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", "it speaks messages too: --api messages"},
-		"the script's gateway":         {gateway{map[string]string{"/api/v1/complete": xKey}, true, ""}, "/api", nil, 4, "url: URL/api\n    api: complete\n    key: KEY\n", ""},
+		"keyless chat with its /v1":    {gateway{chat(""), false, qwen, false}, "/v1", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", "its model is qwen3"},
+		"keyless chat without its /v1": {gateway{chat(""), false, qwen, false}, "", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", "gw speaks chat at URL/v1"},
+		"many models":                  {gateway{chat(""), false, strings.Repeat(qwen+",", 10) + qwen, false}, "/v1", nil, -1, "url: URL/v1\n    api: chat\n    auth: none\n", "it lists 22 models (ferry config models gw); ferry config set nodes.gw.model NAME chooses one\nferry: ferry ask -n gw -m MODEL hi asks it"},
+		"a whole address":              {gateway{chat(bearer), true, qwen, false}, "/v1/chat/completions", nil, 1, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", ""},
+		"said":                         {gateway{chat(bearer), true, qwen, false}, "/v1", []string{"--api", "chat", "-m", "m"}, 1, "url: URL/v1\n    api: chat\n    model: m\n    key: KEY\n", ""},
+		"said, of a keyless server":    {gateway{chat(""), false, qwen, false}, "/v1", []string{"--api", "chat"}, -1, "url: URL/v1\n    api: chat\n    auth: none\n    model: qwen3\n", ""},
+		"messages that says so":        {gateway{messages(xKey), false, claude, false}, "", nil, 4, "url: URL\n    api: messages\n    key: KEY\n", "gw speaks messages at URL\n"},
+		"guarded messages":             {gateway{messages(xKey), true, claude, false}, "/", nil, 4, "url: URL\n    api: messages\n    key: KEY\n", ""},
+		"guarded messages for Bearer":  {gateway{messages(bearer), true, claude, false}, "/v1", nil, 3, "url: URL\n    api: messages\n    auth: bearer\n    key: KEY\n", ""},
+		"guarded chat":                 {gateway{chat(bearer), true, qwen, false}, "", nil, 4, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", ""},
+		"both, with a Claude":          {gateway{both(bearer, xKey, ""), true, claude, false}, "", nil, 4, "url: URL\n    api: messages\n    key: KEY\n", "it speaks chat too: --api chat"},
+		"both, without one":            {gateway{both(bearer, xKey, ""), true, qwen, false}, "", nil, 4, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", "it speaks messages too: --api messages"},
+		"the script's gateway":         {gateway{map[string]string{"/api/v1/complete": xKey}, true, "", false}, "/api", nil, 4, "url: URL/api\n    api: complete\n    key: KEY\n", ""},
+		"a key that is looked at late": {gateway{chat(bearer), false, qwen, true}, "/v1", nil, 4, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", ""},
+		"said, and looked at late":     {gateway{chat(bearer), false, qwen, true}, "/v1", []string{"--api", "chat"}, 2, "url: URL/v1\n    api: chat\n    key: KEY\n    model: qwen3\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, tt.gateway)
@@ -104,8 +109,10 @@ func TestAddURL(t *testing.T) {
 func TestAddURLFails(t *testing.T) {
 	page := serve(t, answering(200, "text/html", "<html>hello"))
 	empty := serve(t, gateway{})
-	refuses := serve(t, gateway{map[string]string{"/v1/messages": "X-Api-Key: another"}, false, ""})
+	refuses := serve(t, gateway{paths: map[string]string{"/v1/messages": "X-Api-Key: another"}})
 	unwell := serve(t, answering(502, "text/html", "<html>bad gateway"))
+	down := serve(t, answering(500, "application/json", `{"error":{"message":"busy"}}`))
+	overloaded := serve(t, answering(529, "application/json", `{"error":{"message":"busy"}}`))
 	moved := serve(t, http.RedirectHandler("https://elsewhere.example.com/v1", http.StatusPermanentRedirect))
 	for _, tt := range []struct {
 		args   []string
@@ -116,6 +123,8 @@ func TestAddURLFails(t *testing.T) {
 		{[]string{page.URL, "--as", "gw"}, "", 2, "no API that ferry speaks at " + page.URL},
 		{[]string{moved.URL, "--as", "gw"}, "", 2, "; it leads to https://elsewhere.example.com/v1"},
 		{[]string{unwell.URL, "--as", "gw"}, canaryKey, 2, "answers with status 502, which says nothing of its API"},
+		{[]string{down.URL, "--as", "gw"}, canaryKey, 2, "answers with status 500, which says nothing of its API"},
+		{[]string{overloaded.URL, "--as", "gw"}, canaryKey, 2, "answers with status 529, which says nothing of its API"},
 		{[]string{empty.URL, "--as", "mine.headers"}, canaryKey, 2, "invalid --as"},
 		{[]string{empty.URL, "--as", "gw"}, "", 2, "hint: is the path right? --api messages, chat or complete takes the address as it is"},
 		{[]string{refuses.URL, "--as", "gw"}, canaryKey, 2, "refuses the key"},

@@ -19,7 +19,7 @@ import (
 type Found struct {
 	API wire.API
 	URL *url.URL
-	// Auth is how it takes the key. Open says that it looked at a request without one.
+	// Auth is how it takes the key. Open says that it wants none.
 	Auth config.Auth
 	Open bool
 	// Others are the dialects that it speaks beside this one.
@@ -34,12 +34,16 @@ var ErrUndecided = errors.New("the server says nothing of its API without a key"
 // It fails with *Error where the server cannot be asked, with ErrUndecided, or where there is none of the dialects.
 func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Found, error) {
 	var open, closed []Found
-	moved := ""
-	for _, c := range candidates(at.URL, key) {
+	moved, failures := "", 0
+	all := candidates(at.URL, key)
+	for _, c := range all {
 		one := at
 		one.URL, one.API, one.Auth, one.Key = c.URL, c.API, c.Auth.HeaderName(), key
 		status, location, err := e.tries(ctx, &one)
 		isKnown := func(f Found) bool { return f.API == c.API }
+		if status >= 500 && !slices.Contains(notThere, status) { // some servers fail on what is no JSON, but not everywhere
+			failures++
+		}
 		switch {
 		case err != nil:
 			return nil, err
@@ -48,11 +52,10 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 		case status < 400 || slices.Contains(notThere, status) || slices.ContainsFunc(open, isKnown):
 		case status == http.StatusUnauthorized || status == http.StatusForbidden:
 			closed = append(closed, c)
-		case slices.Contains(unwell, status):
+		case isUnwell(status) || failures == len(all):
 			return nil, text.Errorf("try again when it is well, or say --api messages, chat or complete",
 				"%s answers with status %d, which says nothing of its API", at.URL.Host, status)
 		default:
-			c.Open = key.IsZero()
 			open = append(open, c)
 		}
 	}
@@ -68,6 +71,10 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 		return &closed[0], nil
 	}
 	found := e.likeliest(ctx, at, key, open)
+	if key.IsZero() {
+		at.URL, at.API = found.URL, found.API
+		found.Open = e.listStatus(ctx, at) != http.StatusUnauthorized
+	}
 	for _, other := range open {
 		if other.API != found.API {
 			found.Others = append(found.Others, other.API)
@@ -122,16 +129,31 @@ func candidates(address *url.URL, key guard.Secret) []Found {
 // notThere are the statuses of a path that a server does not have.
 var notThere = []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
 
-// unwell are the statuses of a proxy, or of a gateway whose server is not there.
-var unwell = []int{
-	http.StatusProxyAuthRequired, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+// isUnwell holds for the statuses of a proxy, of a gateway whose server is not there, and of a server that is overloaded.
+func isUnwell(status int) bool {
+	switch status {
+	case http.StatusProxyAuthRequired, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable,
+		http.StatusGatewayTimeout, 529:
+		return true
+	}
+	return status >= 520 && status <= 524 // Cloudflare's, of the server behind it
 }
 
-// IsOpen reports whether the endpoint looks at a request without a key.
+// IsOpen reports whether the endpoint wants no key.
 func (e *Env) IsOpen(ctx context.Context, at Endpoint) bool {
 	status, location, err := e.tries(ctx, &at)
-	return err == nil && location == "" && status >= 400 && status != http.StatusUnauthorized && status != http.StatusForbidden &&
-		!slices.Contains(notThere, status) && !slices.Contains(unwell, status)
+	if err != nil || location != "" || status < 400 || status == http.StatusUnauthorized || status == http.StatusForbidden ||
+		slices.Contains(notThere, status) || isUnwell(status) {
+		return false
+	}
+	list := e.listStatus(ctx, at)
+	return list != http.StatusUnauthorized && (status < 500 || list < 500)
+}
+
+// listStatus asks for the models. Some servers look at the key behind a body that they can read, but at once for their list.
+func (e *Env) listStatus(ctx context.Context, at Endpoint) int {
+	probe, _ := e.Probe(ctx, Call{}.To(&at))
+	return probe.Attempt.Status
 }
 
 // tries sends a body that no server can carry out to the endpoint's path, and gives the status of the API's own answer, 200
