@@ -138,8 +138,13 @@ type chatReader struct {
 	// closing says that a chunk with the usage and without choices came last, which is the end that some servers make.
 	closing bool
 
-	// last is the index of the choice that text came from, and stopped the index of the one with a finish_reason.
+	// last is the index of the choice that is read: the one that text came from last. stopped is the index of the one with
+	// a finish_reason.
 	last, stopped int
+	// several says that a chunk had choices of two indexes: an index is a choice's then, and only that of last is read.
+	several bool
+	// texts are the indexes that text came at, one bit each.
+	texts uint64
 	// roles are the indexes that a role came at, one bit each, and everywhere says that one came twice at an index: from a
 	// server that repeats it in every delta it tells nothing.
 	roles      uint64
@@ -169,24 +174,41 @@ func (chat) reader(s *Stream) (reader, []field) {
 func (r *chatReader) reset() { r.choices, r.choice = 0, choice{} }
 
 // readChoices keeps the only choice, whatever its index is: some gateways put Claude's number of a block there. Of
-// several it keeps the one of index 0, or the first: a server that was made to send more sends other answers to the same
-// prompt.
+// several it keeps the one that text came from, else that of index 0, or the first: a server that was made to send more
+// sends other answers to the same prompt.
 func (r *chatReader) readChoices(l *lexer) {
 	r.reset()
 	if !l.enter('[') {
 		l.value()
 		return
 	}
+	several := false
 	for l.more(']') {
 		r.next = choice{}
 		if !l.pick(r.inNext) {
 			continue
 		}
-		if r.choices++; r.choices == 1 || !isZero(r.index) && isZero(r.next.index) {
+		if r.choices++; r.choices == 1 {
+			r.choice = r.next
+			continue
+		}
+		kept, index := indexOf(r.index), indexOf(r.next.index)
+		several = several || kept != index
+		if kept != r.last && index == r.last {
 			r.choice = r.next
 		}
 	}
+	if several && !r.several && !r.s.hasText {
+		r.last = indexOf(r.index)
+	}
+	r.several = r.several || several
 	r.s.chunk.inFault, r.s.chunk.inUsage = r.fault, r.usage
+}
+
+// indexOf is a choice's index, 0 where there is none.
+func indexOf(raw []byte) int {
+	index, _ := strconv.Atoi(string(raw))
+	return index
 }
 
 // readDelta reads what a chunk adds. Some servers send the reasoning under two names, with the same words: the first one
@@ -217,15 +239,15 @@ var errChoices = errors.New("it mixes the texts of several choices")
 func (r *chatReader) read(event) (Delta, error) {
 	s := r.s
 	s.identify()
-	index, err := strconv.Atoi(string(r.index))
-	if err != nil { // there is none
-		index = 0
-	}
-	if s.ended && s.hasText && r.choices > 0 && index != r.stopped {
-		if EndingOf(stopReason(r.stop)) == Failed {
+	index := indexOf(r.index)
+	if r.choices > 0 && (r.several && index != r.last || s.ended && s.hasText && index != r.stopped) {
+		switch {
+		case EndingOf(stopReason(r.stop)) == Failed:
 			return Delta{}, s.stopped(r.stop, true)
+		case r.texts>>uint(index)&1 == 1 && (stopReason(r.stop) != "" || r.message != nil || len(unquote(r.delta.content)) > 0):
+			return Delta{}, s.cut(errChoices) // text of it was taken for the first's
 		}
-		return Delta{}, nil // another answer to the same prompt, behind the end of the first
+		return Delta{}, nil // another answer to the same prompt
 	}
 	wasEnded, wholeCame := s.ended, r.wholeCame
 	if isText(r.delta.role) {
@@ -246,6 +268,10 @@ func (r *chatReader) read(event) (Delta, error) {
 			return Delta{}, s.cut(errSpliced)
 		}
 		r.last = index
+		r.texts |= 1 << uint(index)
+	}
+	if r.isMixed(index) {
+		return Delta{}, s.cut(errChoices)
 	}
 	if s.hasText && r.stopsAnother(index) {
 		r.stop = nil
@@ -255,7 +281,7 @@ func (r *chatReader) read(event) (Delta, error) {
 	}
 	first := counted && !r.counted
 	r.counted = r.counted || counted
-	err = s.stopped(r.stop, true)
+	err := s.stopped(r.stop, true)
 	if s.ended && !wasEnded {
 		r.stopped = index
 	}
@@ -272,6 +298,16 @@ func (r *chatReader) read(event) (Delta, error) {
 // have several indexes, where a gateway puts Claude's number of a block there.
 func (r *chatReader) isApart(index int) bool {
 	return index != r.last && !r.everywhere && r.roles>>uint(r.last)&1 == 1 && r.roles>>uint(index)&1 == 1
+}
+
+// isMixed reports whether text of several choices was taken for one: text came at two indexes, and either a chunk had
+// several choices, or the last one ends by itself. Claude's end has no number, so that its index is 0.
+func (r *chatReader) isMixed(index int) bool {
+	if r.texts&(r.texts-1) == 0 {
+		return false
+	}
+	ending := EndingOf(stopReason(r.stop))
+	return r.several || index == r.last && stopReason(r.stop) != "" && ending != Failed && ending != Paused
 }
 
 // stopsAnother reports whether the stop reason at the index is not of the choice that text came from. Claude's end has no
