@@ -122,6 +122,7 @@ func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) 
 	var refused *sinkError
 	var apiErr *wire.APIError
 	var malformed *wire.MalformedError
+	var none *wire.NotAnswerError
 	var limit *text.LimitError
 	switch {
 	case err == io.EOF: // and nothing that wraps it: a cut stream does
@@ -140,6 +141,8 @@ func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) 
 		a.end(TooLarge, limit, retry.Final)
 	case errors.As(err, &malformed):
 		a.end(NotAnAnswer, malformed, retry.NotAnAnswer)
+	case errors.As(err, &none):
+		a.end(NotAnAnswer, none, retry.NotAnAnswer)
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errLingered):
 		a.fail(ctx, err)
 	case transport.IsReset(err):

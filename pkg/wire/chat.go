@@ -69,11 +69,11 @@ func (chat) decode(in object, a *Answer, u *counts) *NotAnswerError {
 	isUnfinished := string(choice["finish_reason"]) == "null"
 	switch {
 	case !ok && !isNull(choice["message"]) || !readable:
-		return &NotAnswerError{Reason: "no content in the answer"}
+		return &NotAnswerError{Reason: noContent}
 	case a.Text == "" && refusal != "":
 		a.Text, a.StopReason = refusal, "refusal"
-	case isNull(message["content"]) && a.StopReason == "" && !isUnfinished:
-		return &NotAnswerError{Reason: "no content in the answer"}
+	case isNull(message["content"]) && (a.StopReason == "" && !isUnfinished || len(unquote(choice["text"])) > 0):
+		return &NotAnswerError{Reason: noContent} // a text in the choice itself is of the older completions API
 	}
 	if isUnfinished {
 		return unfinished("finish_reason")
@@ -115,8 +115,8 @@ func reasoningOf(message object) []byte {
 
 // choice holds the raw values of one choice of a chunk.
 type choice struct {
-	index, stop, message, fault, usage []byte
-	delta                              chatDelta
+	index, stop, message, text, fault, usage []byte
+	delta                                    chatDelta
 }
 
 // chatDelta holds the raw values of a choice's delta.
@@ -163,6 +163,7 @@ func (chat) reader(s *Stream) (reader, []field) {
 	r.inNext = []field{
 		{name: "index", to: &c.index}, {name: "delta", read: r.readDelta}, {name: "finish_reason", to: &c.stop},
 		{name: "message", to: &c.message}, {name: "error", to: &c.fault}, {name: "usage", to: &c.usage},
+		{name: "text", to: &c.text},
 	}
 	r.inDelta = []field{
 		{name: "content", to: &d.content}, {name: "role", to: &d.role}, {name: "reasoning_content", to: &d.reasoning},
@@ -236,9 +237,12 @@ func (r *chatReader) isEnd() bool { return r.s.ended || r.closing || r.s.stop !=
 var errChoices = errors.New("it mixes the texts of several choices")
 
 // read reads one chunk. The finish_reason does not end the stream: the usage comes behind it.
-func (r *chatReader) read(event) (Delta, error) {
+func (r *chatReader) read(e event) (Delta, error) {
 	s := r.s
 	s.identify()
+	if isNull(r.delta.content) && r.message == nil && !s.hasText && len(unquote(r.text)) > 0 {
+		return Delta{}, &NotAnswerError{Reason: noContent, Body: bytes.Clone(e.Data)} // a chunk of the older completions API
+	}
 	index := indexOf(r.index)
 	if r.choices > 0 && (r.several && index != r.last || s.ended && s.hasText && index != r.stopped) {
 		switch {

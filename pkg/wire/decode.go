@@ -269,6 +269,10 @@ func (a API) decodeEvents(body []byte) (Answer, error) {
 		if apiErr, ok := err.(*APIError); ok { //nolint:errorlint // it comes unwrapped
 			return answer, apiErr
 		}
+		if none, ok := err.(*NotAnswerError); ok { //nolint:errorlint // it comes unwrapped
+			none.Body = body
+			return answer, none
+		}
 		_, cut := err.(*CutError) //nolint:errorlint // it comes unwrapped
 		return answer, &NotAnswerError{Reason: "an event stream: " + err.Error(), Body: body, Cut: cut}
 	}

@@ -157,7 +157,10 @@ func (e *NotAnswerError) Hint() string {
 	return ""
 }
 
-const htmlPage = "an HTML page"
+const (
+	htmlPage  = "an HTML page"
+	noContent = "no content in the answer"
+)
 
 // stopFailure is the error of an answer whose stop reason reports a failure.
 func (a API) stopFailure(reason string) *APIError {

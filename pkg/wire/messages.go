@@ -67,7 +67,7 @@ func (messages) decode(in object, a *Answer, u *counts) *NotAnswerError {
 	a.Text, a.Thought = string(said), len(thought) > 0
 	switch {
 	case !ok && (!isNull(in["content"]) || a.StopReason == ""):
-		return &NotAnswerError{Reason: "no content in the answer"}
+		return &NotAnswerError{Reason: noContent}
 	case string(in["stop_reason"]) == "null":
 		return unfinished("stop_reason")
 	}

@@ -77,9 +77,9 @@ func (a API) newStream(events *eventReader) *Stream {
 //
 // The error is io.EOF once the answer is whole, and only then: the server said that it ended, by the dialect's last event
 // or by a stop reason behind which the stream ended. A proxy turns a stream that its upstream cut into one that ends
-// well, so the end of the reader alone proves nothing. Any other end is a *CutError, a *MalformedError, a *text.LimitError,
-// or an *APIError for an error that came inside the HTTP 200. What came with the last event is given beside it. Every later
-// call gives the same error.
+// well, so the end of the reader alone proves nothing. Any other end is a *CutError, a *MalformedError, a *NotAnswerError,
+// a *text.LimitError, or an *APIError for an error that came inside the HTTP 200. What came with the last event is given
+// beside it. Every later call gives the same error.
 func (s *Stream) Next() (Delta, error) {
 	if s.err != nil {
 		return Delta{}, s.err
