@@ -40,7 +40,7 @@ func newAskCmd(a *app) *cobra.Command {
 	f.Func("shard", "of --batch: ask the part `K/N` of the lines, by a hash of their ids; K from 1 to N", b.setShard)
 	f.BoolVar(&b.merge, "merge", false, "of --batch: print what the shards answered, whose OUTs are the arguments")
 	f.Lookup("output").Usage = "text, json (on every outcome) or raw (the body)"
-	f.BoolVarP(&o.extract, "extract", "x", false, "print only the first fenced code block")
+	f.BoolVarP(&o.extract, "extract", "x", false, "print only the first fenced code block, exit 1 without one; -o json has the whole answer")
 	return c
 }
 

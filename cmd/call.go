@@ -279,7 +279,7 @@ func (s *settings) auditLog(conversation *client.Conversation) *client.AuditLog 
 		Log:     audit.Log{Path: s.values.AuditFile, MaxSize: s.values.AuditMaxSize, Redact: s.redacted},
 		Content: s.values.AuditsContent,
 		Clock:   s.Clock,
-		Outcome: auditedOutcome,
+		Outcome: outcome,
 		OnError: func(err error) { s.say("ferry: this call is not in the audit log: " + err.Error()) },
 	}
 	if conversation != nil {
@@ -288,8 +288,8 @@ func (s *settings) auditLog(conversation *client.Conversation) *client.AuditLog 
 	return log
 }
 
-// auditedOutcome is the kind of a failure, "" for none, and the exit code as a shell will see it, by a signal too.
-func auditedOutcome(failed error) (class string, exit int) {
+// outcome is the kind of a failure, "" for none, and the exit code as a shell will see it, by a signal too.
+func outcome(failed error) (class string, exit int) {
 	var e *client.Error
 	var coded *exitError
 	var output *outputError

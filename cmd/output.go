@@ -39,6 +39,9 @@ func newCallOutput(s *settings, o callOptions, call *client.Call) (*callOutput, 
 	if forms := []string{"text", "json", "raw"}; !slices.Contains(forms, o.output) {
 		return nil, invalid("output", o.output, "one of "+strings.Join(forms, ", "))
 	}
+	if o.extract && o.output == "raw" {
+		return nil, usagef("leave one of the two away", "--extract takes a block out of the answer, and -o raw prints the body as it came")
+	}
 	switch {
 	case o.streams:
 		out.sink = &streamSink{callOutput: out}
@@ -69,16 +72,14 @@ func (s *callOutput) show(call *client.Call, result *client.Result, failed error
 	case s.output == "raw":
 		err = s.write(result.Body)
 	case s.extract:
-		err = s.printBlock(result.Answer)
+		err = s.printBlock(result.Answer.Text)
 	default:
 		err = s.printText(result.Answer.Text, s.render)
 	}
-	switch {
-	case err != nil: // a conversation keeps the answer all the same
+	if err != nil { // a conversation keeps the answer all the same
 		return err
-	case failed == nil:
-		s.noteAnswer(result)
 	}
+	s.noteAnswer(result)
 	return failed
 }
 
@@ -99,12 +100,10 @@ func (s *callOutput) showRest(call *client.Call, result *client.Result, failed e
 			return err
 		}
 	}
-	switch {
-	case failed == nil:
-		s.noteAnswer(result)
-	case s.output != "json" && !s.sink.Shown():
+	if failed != nil && s.output != "json" && !s.sink.Shown() {
 		s.keepPartial(result, failed)
 	}
+	s.noteAnswer(result)
 	return failed
 }
 
@@ -133,6 +132,11 @@ func (s *callOutput) check(call *client.Call, result *client.Result, failed erro
 			return err
 		}
 	}
+	if s.extract {
+		if _, ok := term.FirstBlock(answer.Text); !ok {
+			return &client.Error{Class: client.NotAnAnswer, Status: 200, Err: errors.New("there is no fenced code block in the answer")}
+		}
+	}
 	if s.strict && wire.EndingOf(answer.StopReason) != wire.Ended {
 		reason := text.Shown(answer.StopReason, text.MostNamed)
 		return &client.Error{Class: client.Stopped, Status: 200, Err: fmt.Errorf("the model stopped early: %s", reason)}
@@ -143,19 +147,34 @@ func (s *callOutput) check(call *client.Call, result *client.Result, failed erro
 	return nil
 }
 
-// noteAnswer says what a reader of a whole answer should know.
+// noteAnswer says what a reader of an answer should know: of a whole one also how it came and ended, whatever check it
+// missed.
 func (s *callOutput) noteAnswer(result *client.Result) {
-	all := len(result.Attempts)
-	if n := result.Attempts[all-1].Number; n > 1 { // of the node that answered
+	if result.Complete {
+		s.noteAttempts(result.Attempts)
+		s.noteEnding(result.Answer)
+	}
+	if usage := result.Answer.Usage; s.usage && (result.Complete || usage != nil) {
+		s.showUsage(usage)
+	}
+}
+
+// noteAttempts says how many attempts the answer took.
+func (s *callOutput) noteAttempts(attempts []*client.Attempt) {
+	all := len(attempts)
+	if n := attempts[all-1].Number; n > 1 { // of the node that answered
 		var reasons []string
-		for _, at := range result.Attempts[:all-1] {
+		for _, at := range attempts[:all-1] {
 			if !at.StreamOnly { // which has the number of the one after it
 				reasons = append(reasons, at.Reason())
 			}
 		}
 		s.note("answered on attempt %d of %d, after %s", n, s.attempts, strings.Join(reasons[len(reasons)-(n-1):], ", "))
 	}
-	answer := result.Answer
+}
+
+// noteEnding says why an answer ended, where it came to no end of its own, and what of it is not text.
+func (s *callOutput) noteEnding(answer wire.Answer) {
 	ending, reason := wire.EndingOf(answer.StopReason), text.Shown(answer.StopReason, text.MostNamed)
 	switch {
 	case s.output == "raw":
@@ -176,9 +195,6 @@ func (s *callOutput) noteAnswer(result *client.Result) {
 		s.note("the answer has bytes that are not UTF-8; JSON has U+FFFD in their place, and -o text keeps them")
 	default:
 		s.note("the answer has bytes that are not UTF-8; they are kept as they came")
-	}
-	if s.usage {
-		s.showUsage(answer.Usage)
 	}
 }
 
@@ -237,11 +253,11 @@ func (s *callOutput) printText(answer string, render bool) error {
 
 // printBlock prints the first code block of an answer and nothing else. Without one the answer goes to standard error:
 // it was paid for.
-func (s *callOutput) printBlock(answer wire.Answer) error {
-	block, ok := term.FirstBlock(answer.Text)
+func (s *callOutput) printBlock(answer string) error {
+	block, ok := term.FirstBlock(answer)
 	if !ok {
-		s.sayKept("the answer", answer.Text)
-		return &client.Error{Class: client.NotAnAnswer, Status: 200, Err: errors.New("there is no fenced code block in the answer")}
+		s.sayKept("the answer", answer)
+		return nil
 	}
 	return s.printText(block, false)
 }
@@ -277,6 +293,10 @@ func (s *callOutput) printCall(result *client.Result, failed error, kind string)
 		return nil
 	}
 	object := result.Describe(failed, s.redacted)
+	if object.Error != nil {
+		class, _ := outcome(failed)
+		object.Error.Class = client.Class(class)
+	}
 	answer := object.Text
 	object.Type, object.Text = kind, ""
 	for piece := range text.JSONLine(s.masker.Bytes(text.EncodeLine(object)), answer) {

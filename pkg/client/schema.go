@@ -3,15 +3,19 @@ package client
 import (
 	"net/http"
 
+	"ferry/pkg/text"
 	"ferry/pkg/wire"
 )
 
 // CheckSchema holds the text of a whole answer to the schema that was sent, at its top level.
-func CheckSchema(call *Call, result *Result, text string) error {
+func CheckSchema(call *Call, result *Result, answer string) error {
 	if call.Request.Schema == nil {
 		return nil
 	}
-	if err := wire.CheckSchema(call.Request.Schema, text); err != nil {
+	if err := wire.CheckSchema(call.Request.Schema, answer); err != nil {
+		if reason := result.Answer.StopReason; wire.EndingOf(reason) == wire.Limited {
+			err = text.WithHint(err, "the answer ends at a limit ("+text.Shown(reason, text.MostNamed)+"); --max-tokens allows more")
+		}
 		return &Error{Class: NotAnAnswer, Status: http.StatusOK, Node: result.Node, Attempts: len(result.Attempts), Err: err}
 	}
 	return nil
