@@ -207,7 +207,7 @@ func (a *app) withoutSuccess(s *bench.Summary) bool {
 			continue
 		}
 		found = true
-		why := "nothing was asked"
+		why := cmp.Or(row.Ended, "the run ended before any request that counts; warm-ups and what was broken off do not")
 		if len(row.Failures) > 0 {
 			why = row.Failures[0].Detail
 		}

@@ -489,7 +489,7 @@ func TestBenchSignals(t *testing.T) {
 		}
 		began := time.Now()
 		p.send(sent)
-		_ = readAll(said)
+		contains(t, "standard error", readAll(said), "had no success in 0 requests: the run ended before any request that counts;")
 		r := p.wait().killedBy(sent)
 		contains(t, "the report", r.stdout, `"stopped": "interrupted"`, `"requests": 0`)
 		errorIf(t, time.Since(began) > 2*time.Second, "%s after the second signal, want at once", time.Since(began))

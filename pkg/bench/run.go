@@ -95,14 +95,18 @@ func (b *Bench) Run(ctx, sending context.Context) (*Run, error) {
 	return b.run, b.plan.Saved.end(b.run)
 }
 
-// warmUp makes the rounds that are not counted. Only that a node refuses everything is kept.
+// warmUp makes the rounds that are not counted. Only that a node refuses everything is kept. They come before the run's time,
+// and none begins after as long a time of their own.
 func (b *Bench) warmUp(ctx, sending context.Context) {
 	rounds := b.plan.Header.Warmup
 	if rounds == 0 {
 		return
 	}
 	b.first = -rounds
-	more := func(int) bool { return !b.overTokens() }
+	began, most := b.plan.Clock.Now(), b.plan.Header.Duration
+	more := func(int) bool {
+		return (most == 0 || b.plan.Clock.Now().Sub(began) < most) && !b.overTokens()
+	}
 	b.closedLoop(ctx, sending, rounds, more, func(q *queue, _ int, o Outcome) {
 		if o.Final {
 			b.keep(q, 0, o)

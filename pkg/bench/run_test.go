@@ -102,6 +102,10 @@ func TestDuration(t *testing.T) {
 		run := runPlan(t, planOf(Header{Duration: time.Second, Concurrency: 1}, f))
 		// The fourth begins at 0.9 s and is waited for.
 		equal(t, "requests, elapsed", []any{run.Series[0].samples.len(), run.Elapsed}, []any{4, 1200 * time.Millisecond})
+		// Warm-ups come before, and begin for as long at most.
+		f.rounds = nil
+		runPlan(t, planOf(Header{Duration: time.Second, Concurrency: 1, Warmup: 9}, f))
+		equal(t, "asked for", f.rounds, []int{-9, -8, -7, -6, 0, 1, 2, 3})
 	})
 }
 
