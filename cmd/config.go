@@ -120,7 +120,7 @@ func newConfigSetCmd(a *app) *cobra.Command {
 		Use:               "set KEY VALUE",
 		Short:             "Change the file; its comments stay",
 		Args:              wantArgs("a setting and a value", 2),
-		ValidArgsFunction: offer(1, a.settingKeys),
+		ValidArgsFunction: offer(1, a.fileKeys),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.edit(c.Context(), func(src []byte) ([]byte, error) { return config.Set(src, args[0], args[1]) })
 		},
@@ -132,7 +132,7 @@ func newConfigUnsetCmd(a *app) *cobra.Command {
 		Use:               "unset KEY",
 		Short:             "Take a setting or a node out of the file; its comments stay",
 		Args:              wantArgs("a setting, such as retry.attempts", 1),
-		ValidArgsFunction: offer(1, a.settingKeys),
+		ValidArgsFunction: offer(1, a.fileKeys),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.edit(c.Context(), func(src []byte) ([]byte, error) { return config.Unset(src, args[0]) })
 		},
@@ -161,6 +161,12 @@ func (a *app) settingKeys() ([]string, error) {
 		keys = append(keys, e.Key)
 	}
 	return keys, nil
+}
+
+// fileKeys are those of them that the file can have.
+func (a *app) fileKeys() ([]string, error) {
+	keys, err := a.settingKeys()
+	return slices.DeleteFunc(keys, func(key string) bool { return !config.InFile(key) }), err
 }
 
 func newConfigNodesCmd(a *app) *cobra.Command {

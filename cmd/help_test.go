@@ -61,3 +61,12 @@ func TestHelpGroups(t *testing.T) {
 		lacks(t, name+" in a pipe", ferry(t, nil, name, "--help").stdout, "\x1b")
 	}
 }
+
+// TestExamples holds the hint of a command without its arguments to what its help has.
+func TestExamples(t *testing.T) {
+	for _, name := range []string{"get", "set", "unset", "key", "session show", "token new"} {
+		args := append([]string{"config"}, strings.Fields(name)...)
+		ferry(t, nil, args...).want(2, "", "hint: ferry config "+name+" --help shows an example")
+		ferry(t, nil, append(args, "--help")...).want(0, "Examples:\n  ferry config "+name+" ", "")
+	}
+}

@@ -62,8 +62,8 @@ func places(c *cobra.Command) map[string]string {
 	return found
 }
 
-// noCommand is the error of arguments that name no command of c. One word is never sent as a prompt by a hint: it may be
-// a command with a slip.
+// noCommand is the error of arguments that name no command of c. No hint sends as a prompt one word, which may be a
+// command with a slip, or words that begin with a command's name.
 func (a *app) noCommand(c *cobra.Command, args []string) error {
 	full := newRootCmd(a, nil)
 	if same, _, err := full.Find(strings.Fields(c.CommandPath())[1:]); err == nil {
@@ -89,11 +89,11 @@ func (a *app) noCommand(c *cobra.Command, args []string) error {
 		meant = "ferry help" + strings.TrimPrefix(c.CommandPath(), "ferry")
 	}
 	top := strings.Count(meant, " ") == 1 // a command of the first level
-	isPrompt := !c.HasParent() && !top && (len(args) > 2 || meant == "" && len(args) > 1 || strings.ContainsAny(word, " \t\n"))
+	isPrompt := !c.HasParent() && !top && known[word] == "" && (len(args) > 2 || meant == "" && len(args) > 1 || strings.ContainsAny(word, " \t\n"))
 	if isPrompt {
 		lists = "ferry ask " + text.ShellWords(args)
 	}
-	if meant != "" && (!isPrompt || known[word] != "") {
+	if meant != "" && !isPrompt {
 		said += "; did you mean " + meant + "?"
 	}
 	return usagef(lists, "%s", said)

@@ -37,6 +37,12 @@ func edit(src []byte, key string, value *string) ([]byte, error) {
 	return change(src, k, value)
 }
 
+// InFile reports whether the file can have a value of a key.
+func InFile(key string) bool {
+	k, err := parseKey(key)
+	return err == nil && !k.isGroup()
+}
+
 // CheckKey fails with *Error where key is not one that the file, a flag or a variable can set.
 func CheckKey(key string) error {
 	for _, k := range keys {
@@ -94,7 +100,11 @@ func parseKey(text string) (dottedKey, *Error) {
 	}
 	for _, other := range keys {
 		if other.Key == text {
-			return k, bad("is not kept at the file's top level", "a node has it: nodes.NAME."+text+"; or use --"+other.Flag)
+			hint := "use --" + other.Flag + " or " + other.Env
+			if field, _ := find([]string{"nodes", "NAME", text}); field.check != nil {
+				hint = "a node has it: nodes.NAME." + text + "; or use --" + other.Flag
+			}
+			return k, bad("is not kept at the file's top level", hint)
 		}
 	}
 	var group []string

@@ -132,6 +132,7 @@ func TestEditErrors(t *testing.T) {
 		{"group", set("", "nodes.a", canary), "nodes.a: is a group; set one of the keys in it", ""},
 		{"no name", set("", "nodes.", canary), "nodes.: use nodes.NAME.FIELD, the name of letters, digits, - and _", ""},
 		{"reserved", set("", "nodes.demo.url", "demo:"), "nodes.demo.url: use nodes.NAME.FIELD, the name of letters, digits, - and _", ""},
+		{"not in the file, nor of a node", set("", "output", "raw"), "output: is not kept at the file's top level", "use --output or FERRY_OUTPUT"},
 		{"not in the file", set("", "model", "m"), "model: is not kept at the file's top level", "a node has it: nodes.NAME.model; or use --model"},
 		{"framing header", set("", "nodes.a.headers.Host", "h"), "nodes.a.headers.Host: this header frames the request, and is ferry's to set", ""},
 		{"bad value", set("", "retry.attempts", canary), "retry.attempts: use a whole number from 1 to 100", ""},
