@@ -264,9 +264,14 @@ func (b *batchCall) sayFaults() {
 	}
 }
 
-// inFlight names the items that were sent and have no answer.
+// inFlight is what an earlier run left open.
 func inFlight(items client.Names) error {
-	out := "ambiguous, in flight when a run ended: " + items.String()
+	return unanswered("ambiguous, in flight when a run ended", items)
+}
+
+// unanswered names the items that were sent and have no answer.
+func unanswered(what string, items client.Names) error {
+	out := what + ": " + items.String()
 	if items.Count > len(items.First) {
 		out += ", in OUT.failed"
 	}
@@ -284,7 +289,7 @@ func (b *batchCall) conclude(t client.Tally, why error, caught bool) error {
 		left = 0
 	}
 	if t.Ambiguous.Count > 0 {
-		b.complain(inFlight(t.Ambiguous))
+		b.complain(unanswered("may have been carried out, and have no answer in OUT", t.Ambiguous))
 	}
 	unsent := p.ToSend - t.Answered - t.Failed
 	sum := fmt.Sprintf("%d of %d answered", p.Done+t.Answered, p.Items+p.Malformed)

@@ -97,14 +97,13 @@ func TestBatchInterrupted(t *testing.T) {
 		fmt.Sprintf("%d of 10000 answered, %d not sent, stopped", answered, 10_000-answered))
 }
 
-// inFlight are the items that a batch says were in flight when a run ended, sorted.
+// inFlight are the items that a batch says were in flight when a run ended, or have no answer of this one, sorted.
 func inFlight(said string) []string {
-	_, list, found := strings.Cut(said, "in flight when a run ended: ")
-	list, _, _ = strings.Cut(list, "\n")
-	if !found {
+	found := regexp.MustCompile(`(?:in flight when a run ended|have no answer in OUT): (.*)`).FindStringSubmatch(said)
+	if found == nil {
 		return nil
 	}
-	return slices.Sorted(slices.Values(strings.Split(list, ", ")))
+	return slices.Sorted(slices.Values(strings.Split(found[1], ", ")))
 }
 
 // TestBatchFullDisk gives OUT a limit, as a full disk has one: the sending stops at once, what OUT has is whole, the
