@@ -223,6 +223,63 @@ func TestRawBodyRefusesKeyInPieces(t *testing.T) {
 	}
 }
 
+// TestKeyCutAtTheEnd expects no part of a key where a reply ends inside one, however it ends and whatever is made of it. A
+// whole answer that ends so keeps its end.
+func TestKeyCutAtTheEnd(t *testing.T) {
+	const key, part = "canary/key-0012-0123456789abcdef", "canary/key-0012-0123456789abc"
+	for name, reply := range map[string]struct {
+		status     int
+		mime, body string
+	}{
+		"JSON":           {200, "", `{"content":[{"type":"text","text":"your key is ` + part},
+		"JSON's escape":  {200, "", `{"content":[{"type":"text","text":"your key is ` + strings.ReplaceAll(part, "/", `\/`)},
+		"text":           {200, "text/plain", "your key is " + part},
+		"an event":       {200, "text/event-stream", `data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"your key is ` + part},
+		"an error":       {401, "", `{"error":{"type":"authentication_error","message":"your key is ` + part},
+		"text of errors": {401, "text/plain", "your key is " + part},
+	} {
+		for _, reset := range []bool{false, true} {
+			url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				answering(reply.status, reply.mime, reply.body)(w, r)
+				if reset {
+					_ = http.NewResponseController(w).Flush()
+					panic(http.ErrAbortHandler)
+				}
+			})).URL
+			home := t.TempDir()
+			env := map[string]string{"HOME": home, "FERRY_KEY": key}
+			for _, set := range []string{"audit.file audit.jsonl", "audit.content redacted"} {
+				ferry(t, env, append([]string{"config", "set"}, strings.Fields(set)...)...).must()
+			}
+			check(t, os.WriteFile(filepath.Join(home, "in"), []byte("hi\n"), 0o600))
+			for _, args := range []string{
+				"ask -v", "ask -o json", "ask -o raw", "ask --session s", "stream -v", "stream -o json", "stream -o raw", "stream --session s",
+				"ask --batch " + filepath.Join(home, "in") + " --out " + filepath.Join(home, "out"),
+			} {
+				args := append(strings.Fields(args), "-n", url)
+				if !slices.Contains(args, "--batch") {
+					args = append(args, "hi")
+				}
+				r := ferry(t, env, args...)
+				equal(t, strings.Join(args, " ")+": exit code", r.code, 1)
+				lacks(t, name+": "+strings.Join(args, " "), r.stdout+r.stderr, part[7:15])
+			}
+			atLeast(t, "bytes of OUT.failed", len(read(t, filepath.Join(home, "out.failed"))), 1)
+			ferry(t, env, "bench", "-r", "1", "-o", "json", "--save", filepath.Join(home, "saved.jsonl"), url)
+			_ = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
+				if err == nil && !entry.IsDir() {
+					lacks(t, name+": "+path, read(t, path), part[7:15])
+				}
+				return err
+			})
+		}
+	}
+	url := serve(t, answering(200, "", `{"content":[{"type":"text","text":"it begins with `+part+`"}],"stop_reason":"end_turn"}`)).URL
+	for _, command := range []string{"ask", "stream"} {
+		ferry(t, map[string]string{"FERRY_KEY": key}, command, "-n", url, "hi").exactly(0, "it begins with "+part+"\n", "")
+	}
+}
+
 // TestKeyInHeaderName holds that -v masks a key of mixed case in the name of a header, whose case gets lost.
 func TestKeyInHeaderName(t *testing.T) {
 	const key = "Canary-kEy-00Ab-XYz"

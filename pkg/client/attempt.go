@@ -152,9 +152,8 @@ func (s *attemptStage) decode(
 			answer = wire.Answer{}
 		}
 	}
-	s.mask(&answer)
-	body = s.Masker.Bytes(body)
-	attempt.clean(s.Masker, body)
+	attempt.mask(s.Masker, &answer)
+	body = attempt.clean(s.Masker, body)
 	if attempt.Err == nil && call.Reading == AsAnswer {
 		body = nil // the text is all that is wanted of it
 	}
@@ -167,10 +166,14 @@ func partialText(api wire.API, body []byte) string {
 	return api.Partial(body[:min(len(body), maxWhole/2)])
 }
 
-// mask hides secrets in an answer.
-func (s *attemptStage) mask(answer *wire.Answer) {
+// mask hides secrets in an answer. That of a failed attempt may have been cut inside one.
+func (a *Attempt) mask(m *guard.Masker, answer *wire.Answer) {
+	mask := m.String
+	if a.Err != nil {
+		mask = m.StringCut
+	}
 	for _, field := range []*string{&answer.Text, &answer.StopReason, &answer.ID, &answer.Model} {
-		*field = s.Masker.String(*field)
+		*field = mask(*field)
 	}
 }
 
@@ -407,40 +410,43 @@ func quoted(err error) *[]byte {
 	return nil
 }
 
-// clean hides secrets in what the error took from the server, and bounds it. Body is the reply's, masked; nil where the
-// error quotes an event's.
-func (a *Attempt) clean(m *guard.Masker, body []byte) {
-	shown := func(most int, fields ...*string) {
+// clean hides secrets in what the error took from the server, and bounds it. Body is the reply's, nil where the error quotes
+// an event's; it returns what is quoted, masked. The words and the body of a failed attempt may have been cut inside a secret.
+func (a *Attempt) clean(m *guard.Masker, body []byte) []byte {
+	shown := func(mask func(string) string, most int, fields ...*string) {
 		for _, field := range fields {
-			*field = text.Shown(m.String(*field), most)
+			*field = text.Shown(mask(*field), most)
 		}
 	}
-	shown(text.MostNamed, &a.RequestID)
+	shown(m.String, text.MostNamed, &a.RequestID)
 	a.outcome.RetryAfter = m.String(a.outcome.RetryAfter)
 	if a.Err == nil {
-		return
+		return m.Bytes(body)
 	}
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
 	var network *networkError
 	switch {
 	case errors.As(a.Err, &apiErr):
-		shown(text.MostNamed, &apiErr.Type, &apiErr.Code, &apiErr.RequestID, &apiErr.RetryAfter)
-		shown(text.MostShown, &apiErr.Message)
+		shown(m.String, text.MostNamed, &apiErr.Type, &apiErr.Code, &apiErr.RequestID, &apiErr.RetryAfter)
+		shown(m.StringCut, text.MostShown, &apiErr.Message)
 	case errors.As(a.Err, &none):
-		shown(text.MostShown, &none.Reason, &none.Title)
+		shown(m.StringCut, text.MostShown, &none.Reason, &none.Title)
 	case errors.As(a.Err, &network): // net/http quotes a malformed reply
-		shown(text.MostShown, &network.text)
+		shown(m.StringCut, text.MostShown, &network.text)
 		if network.err != nil && m.String(network.err.Error()) != network.err.Error() {
 			network.err = nil
 		}
 	}
-	if quote := quoted(a.Err); quote != nil {
-		if body == nil {
-			body = m.Bytes(*quote)
-		}
-		*quote = body
+	quote := quoted(a.Err)
+	if quote == nil {
+		return m.BytesCut(body)
 	}
+	if body == nil {
+		body = *quote
+	}
+	*quote = m.BytesCut(body)
+	return *quote
 }
 
 // Underway is an attempt that has not ended, for a display. Another goroutine may ask for its phase.

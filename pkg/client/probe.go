@@ -67,9 +67,7 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 			at.reject(apiErr, resp)
 		}
 	}
-	body = e.Masker.Bytes(body)
-	at.clean(e.Masker, body)
-	return probe, probe.failure(&asked, body)
+	return probe, probe.failure(&asked, at.clean(e.Masker, body))
 }
 
 // morePages adds the pages of a list that follow the first, until one of them cannot be had.

@@ -75,12 +75,8 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	if attempt.Err != nil && (!answer.Empty || answer.Usage != nil) {
 		attempt.Ambiguous = true // a part of an answer was paid for
 	}
-	s.mask(&answer)
-	attempt.clean(s.Masker, nil)
-	if quote := quoted(attempt.Err); quote != nil {
-		return answer, *quote
-	}
-	return answer, nil
+	attempt.mask(s.Masker, &answer)
+	return answer, attempt.clean(s.Masker, nil)
 }
 
 // follow hands the sink one event after the other, and lets it show what came together in one go. Once the answer has

@@ -300,13 +300,16 @@ func TestMaskStreamCut(t *testing.T) {
 		{"the key is sk-canary-0001", "the key is ***"},
 		{"it is sk-", "it is sk-"}, // three bytes tell nothing
 		{"an escape \\", "an escape \\"},
+		{"sk-canary-0001, sk\\u002dcanary", "***, ***"},
 	} {
-		var m Masker
-		m.Add("sk-canary-0001")
+		m := newMasker("sk-canary-0001")
 		stream := m.Stream()
 		got := stream.Flush(stream.Append(nil, []byte(test.text)), true)
 		if string(got) != test.want {
 			t.Errorf("%q: %q, want %q", test.text, got, test.want)
+		}
+		if got := m.StringCut(test.text); got != test.want {
+			t.Errorf("%q in one piece: %q, want %q", test.text, got, test.want)
 		}
 	}
 }

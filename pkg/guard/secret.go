@@ -196,13 +196,29 @@ func (m *Masker) Bytes(b []byte) []byte {
 	return append(out, rest...)
 }
 
+// BytesCut is Bytes for a text whose end may be missing: an end that could be the beginning of a secret is replaced too,
+// but for one so short that it tells nothing.
+func (m *Masker) BytesCut(b []byte) []byte {
+	s := m.Stream()
+	out := s.Append(nil, b)
+	if s.hits == 0 && !s.Holding() {
+		return b
+	}
+	return s.Flush(out, true)
+}
+
 // String is Bytes for strings.
-func (m *Masker) String(s string) string {
+func (m *Masker) String(s string) string { return maskString(s, m.Bytes) }
+
+// StringCut is BytesCut for strings.
+func (m *Masker) StringCut(s string) string { return maskString(s, m.BytesCut) }
+
+func maskString(s string, mask func(b []byte) []byte) string {
 	if s == "" {
 		return s
 	}
 	b := unsafe.Slice(unsafe.StringData(s), len(s)) // is read, and may be long
-	if out := m.Bytes(b); &out[0] != &b[0] {
+	if out := mask(b); &out[0] != &b[0] {
 		return unsafe.String(&out[0], len(out))
 	}
 	return s
