@@ -280,6 +280,25 @@ func TestKeyCutAtTheEnd(t *testing.T) {
 	}
 }
 
+// TestKeyEscapedTwice holds that no key is shown of an error that a gateway quotes as JSON inside JSON.
+func TestKeyEscapedTwice(t *testing.T) {
+	const key = `canary/key"0013/9=`
+	for _, spelled := range []string{`canary\\\/key\\\"0013\\\/9=`, `canary/key\\u00220013/9\\u003d`} {
+		for _, status := range []int{200, 429} {
+			body := `{"error":{"code":429,"message":"Provider returned error","metadata":{"raw":"{\"error\":\"bad key ` + spelled + `\"}"}}}`
+			url := serve(t, answering(status, "", body)).URL
+			for _, args := range []string{"ask -v", "ask -o json", "ask -o raw", "stream -v"} {
+				args := append(strings.Fields(args), "--attempts", "1", "-n", url, "hi")
+				r := ferry(t, map[string]string{"FERRY_KEY": key}, args...).want(3, "", "bad key ***")
+				lacks(t, strings.Join(args, " "), r.stdout+r.stderr, "canary")
+			}
+		}
+		body := `{"content":[{"type":"text","text":"a body: {\"key\":\"` + spelled + `\"}"}],"stop_reason":"end_turn"}`
+		url := serve(t, answering(200, "", body)).URL
+		ferry(t, map[string]string{"FERRY_KEY": key}, "ask", "-o", "raw", "-n", url, "hi").want(0, `{\"key\":\"***\"}`, "")
+	}
+}
+
 // TestKeyInHeaderName holds that -v masks a key of mixed case in the name of a header, whose case gets lost.
 func TestKeyInHeaderName(t *testing.T) {
 	const key = "Canary-kEy-00Ab-XYz"

@@ -21,76 +21,84 @@ func newMasker(secrets ...string) *Masker {
 	return m
 }
 
+var maskings = []struct {
+	name     string
+	secrets  []string
+	in, want string
+}{
+	{"nothing known", nil, "a " + canary, "a " + canary},
+	{"nothing there", []string{canary}, "sk-canary-012345678", "sk-canary-012345678"},
+	{"empty", []string{canary}, "", ""},
+	{"alone", []string{canary}, canary, "***"},
+	{"at the start", []string{canary}, canary + " x", "*** x"},
+	{"at the end", []string{canary}, "x " + canary, "x ***"},
+	{"inside a word", []string{canary}, "x" + canary + "y", "x***y"},
+	{"twice", []string{canary}, canary + canary, "******"},
+	{"after a false start", []string{"aaab"}, "aaaab", "a***"},
+	{"as Bearer", []string{canary}, "Authorization: Bearer " + canary + "\r\n", "Authorization: Bearer ***\r\n"},
+	// The spellings of JSON (RFC 8259 section 7) and of a URL (RFC 3986 section 2.1).
+	{"JSON's slash", []string{"ab/cd+ef"}, `"ab\/cd+ef"`, `"***"`},
+	{"JSON's quote and backslash", []string{`ab"c\d`}, `"ab\"c\\d"`, `"***"`},
+	{"JSON's numbers", []string{"ab-cd"}, `"ab\u002dcd \u0061b\u002Dcd"`, `"*** ***"`},
+	{"HTML-safe JSON", []string{"ab<c>&d"}, `"ab\u003cc\u003e\u0026d"`, `"***"`},
+	{"a URL", []string{"ab/c+d=e"}, "?k=ab%2Fc%2Bd%3De&x", "?k=***&x"},
+	{"a URL in small letters", []string{"ab/c"}, "ab%2fc", "***"},
+	{"all of it in percents", []string{"abcd"}, "%61%62%63%64", "***"},
+	{"a percent in the secret", []string{"ab%cd"}, "ab%25cd ab%cd", "*** ***"},
+	{"something like an escape in the secret", []string{"ab%41b"}, "ab%41b ab%2541b", "*** ***"},
+	{"a backslash in the secret", []string{`ab\cd`}, `ab\\cd ab\cd`, "*** ***"},
+	{"spellings mixed", []string{"ab/c-d"}, `ab\/c%2D\u0064`, "***"},
+	// JSON in JSON, as PHP and others write it.
+	{"slashes, escaped twice", []string{"ab/cd/e"}, `"{\"k\":\"ab\\\/cd\\/e\"}"`, `"{\"k\":\"***\"}"`},
+	{"a slash at the beginning", []string{"/ab+c"}, `\\\/ab+c`, "***"},
+	{"quote and backslash, escaped twice", []string{`ab"c\d`}, `ab\\\"c\\\\d`, "***"},
+	{"a quote escaped once and again as a number", []string{`ab"cd`}, `ab\u005c\"cd ab\u005c\u0022cd`, "*** ***"},
+	{"numbers, escaped twice", []string{"ab-cd"}, `ab\\u002dcd \\u0061b\\u002Dcd ab\\u012dcd`, `*** *** ab\\u012dcd`},
+	{"cut in an escape of an escape", []string{"ab/cd"}, `ab\\\`, `ab\\\`},
+	// \b, \n and the like are other characters; and an escaped backslash before a secret is not of it.
+	{"JSON's control characters", []string{"nabc"}, `\nabc`, `\***`},
+	{"a backslash before it", []string{"keys"}, `C:\\keys`, `C:\\***`},
+	{"another number", []string{"ab-cd"}, `ab\u012dcd ab%2Ecd ab\u00`, `ab\u012dcd ab%2Ecd ab\u00`},
+	{"cut in an escape", []string{"ab-cd"}, `ab%2`, `ab%2`},
+	{"cut in an escape, JSON", []string{"ab/cd"}, `ab\`, `ab\`},
+	// HTML's character references.
+	{"HTML's names", []string{`ab&c"d<e>'`}, `"ab&amp;c&quot;d&lt;e&gt;&apos;"`, `"***"`},
+	{"HTML's numbers", []string{"ab-c_d/"}, `x&#97;b&#45;c&#x5f;d&#X2F;y &#0097;b&#045;c_d&sol;`, `x***y ***`},
+	{"HTML without the semicolon", []string{"ab-cd"}, `ab&#45cd ab&#x2dcd`, `*** ab&#x2dcd`}, // the second is U+2DCD
+	{"HTML in JSON's escapes", []string{"ab&cd"}, `ab\u0026cd`, `***`},
+	{"what looks like one in the secret", []string{"ab&#45;c"}, "ab&#45;c ab&amp;#45;c", "*** ***"},
+	{"other references", []string{"ab-cd"}, `ab&#46;cd ab&nope;cd ab&cd ab&#;cd ab&#99999999999;cd`, `ab&#46;cd ab&nope;cd ab&cd ab&#;cd ab&#99999999999;cd`},
+	{"cut in a reference", []string{"ab-cd"}, `ab&#4`, `ab&#4`},
+	// Other encodings of characters: the NULs of UTF-16 and UTF-32, as bytes and as escapes.
+	{"UTF-16, little-endian", []string{"ab-cd"}, "xa\x00b\x00-\x00c\x00d\x00", "x***\x00"},
+	{"UTF-16, big-endian", []string{"ab-cd"}, "\x00a\x00b\x00-\x00c\x00d", "\x00***"},
+	{"UTF-32", []string{"ab-cd"}, "a\x00\x00\x00b\x00\x00\x00-\x00\x00\x00c\x00\x00\x00d", "***"},
+	{"UTF-16 in JSON", []string{"ab-cd"}, `a\u0000b\u0000\u002d\u0000c\u0000d\u0000`, `***\u0000`},
+	{"more NULs", []string{"ab-cd"}, "a\x00\x00\x00\x00b-cd", "a\x00\x00\x00\x00b-cd"},
+	{"cut behind NULs", []string{"ab-cd"}, "a\x00b\x00-\x00", "a\x00b\x00-\x00"},
+	// Hexadecimal and base64 of "sk-canary-0001" (at three places, with and without padding), and of one with + and /.
+	{"hexadecimal", []string{"sk-canary-0001"}, "736b2d63616e6172792d30303031 736B2D63616E6172792D30303031", "*** ***"},
+	{"base64", []string{"sk-canary-0001"}, "c2stY2FuYXJ5LTAwMDE= c2stY2FuYXJ5LTAwMDE", "***E= ***E"},
+	{"base64 of user:key", []string{"sk-canary-0001"}, "Basic dXNlcjpzay1jYW5hcnktMDAwMQ==", "Basic dXNlcjp***Q=="},
+	{"base64, one byte before it", []string{"sk-canary-0001"}, "OnNrLWNhbmFyeS0wMDAx", "On***"},
+	{"base64 in the alphabet of a URL", []string{"\xfb\xff\xbfabcdef"}, "-_-_YWJjZGVm +/+/YWJjZGVm", "*** ***"},
+	{"base64 in JSON and in a URL", []string{"\xfb\xff\xbfabcdef"}, `+\/+\/YWJjZGVm %2B%2F%2B%2FYWJjZGVm`, "*** ***"},
+	{"codings of four bytes are too short", []string{"abcd"}, "YWJjZA== FiY2Q", "YWJjZA== FiY2Q"},
+	// Several secrets.
+	{"one begins with another", []string{"abcd", "abcdefgh"}, "abcdefgh abcd", "*** ***"},
+	{"the same, added the other way", []string{"abcdefgh", "abcd"}, "abcdefgh abcd", "*** ***"},
+	{"one inside another", []string{"cdef", "abcdefgh"}, "abcdefgh", "***"},
+	{"two that overlap", []string{"abcdef", "defghi"}, "xabcdefghiy", "x***y"},
+	{"one that overlaps itself", []string{"abab"}, "xabababy", "x***y"},
+	{"added twice", []string{canary, canary}, canary, "***"},
+	{"bytes that are no UTF-8 around it", []string{canary}, "\xff" + canary + "\xfe", "\xff***\xfe"},
+	// Under four bytes a secret is not looked for: it would stand in every answer.
+	{"too short", []string{"abc"}, "abc", "abc"},
+	{"just long enough", []string{"abcd"}, "abcd", "***"},
+}
+
 func TestMask(t *testing.T) {
-	tests := []struct {
-		name     string
-		secrets  []string
-		in, want string
-	}{
-		{"nothing known", nil, "a " + canary, "a " + canary},
-		{"nothing there", []string{canary}, "sk-canary-012345678", "sk-canary-012345678"},
-		{"empty", []string{canary}, "", ""},
-		{"alone", []string{canary}, canary, "***"},
-		{"at the start", []string{canary}, canary + " x", "*** x"},
-		{"at the end", []string{canary}, "x " + canary, "x ***"},
-		{"inside a word", []string{canary}, "x" + canary + "y", "x***y"},
-		{"twice", []string{canary}, canary + canary, "******"},
-		{"after a false start", []string{"aaab"}, "aaaab", "a***"},
-		{"as Bearer", []string{canary}, "Authorization: Bearer " + canary + "\r\n", "Authorization: Bearer ***\r\n"},
-		// The spellings of JSON (RFC 8259 section 7) and of a URL (RFC 3986 section 2.1).
-		{"JSON's slash", []string{"ab/cd+ef"}, `"ab\/cd+ef"`, `"***"`},
-		{"JSON's quote and backslash", []string{`ab"c\d`}, `"ab\"c\\d"`, `"***"`},
-		{"JSON's numbers", []string{"ab-cd"}, `"ab\u002dcd \u0061b\u002Dcd"`, `"*** ***"`},
-		{"HTML-safe JSON", []string{"ab<c>&d"}, `"ab\u003cc\u003e\u0026d"`, `"***"`},
-		{"a URL", []string{"ab/c+d=e"}, "?k=ab%2Fc%2Bd%3De&x", "?k=***&x"},
-		{"a URL in small letters", []string{"ab/c"}, "ab%2fc", "***"},
-		{"all of it in percents", []string{"abcd"}, "%61%62%63%64", "***"},
-		{"a percent in the secret", []string{"ab%cd"}, "ab%25cd ab%cd", "*** ***"},
-		{"something like an escape in the secret", []string{"ab%41b"}, "ab%41b ab%2541b", "*** ***"},
-		{"a backslash in the secret", []string{`ab\cd`}, `ab\\cd ab\cd`, "*** ***"},
-		{"spellings mixed", []string{"ab/c-d"}, `ab\/c%2D\u0064`, "***"},
-		// \b, \n and the like are other characters; and an escaped backslash before a secret is not of it.
-		{"JSON's control characters", []string{"nabc"}, `\nabc`, `\***`},
-		{"a backslash before it", []string{"keys"}, `C:\\keys`, `C:\\***`},
-		{"another number", []string{"ab-cd"}, `ab\u012dcd ab%2Ecd ab\u00`, `ab\u012dcd ab%2Ecd ab\u00`},
-		{"cut in an escape", []string{"ab-cd"}, `ab%2`, `ab%2`},
-		{"cut in an escape, JSON", []string{"ab/cd"}, `ab\`, `ab\`},
-		// HTML's character references.
-		{"HTML's names", []string{`ab&c"d<e>'`}, `"ab&amp;c&quot;d&lt;e&gt;&apos;"`, `"***"`},
-		{"HTML's numbers", []string{"ab-c_d/"}, `x&#97;b&#45;c&#x5f;d&#X2F;y &#0097;b&#045;c_d&sol;`, `x***y ***`},
-		{"HTML without the semicolon", []string{"ab-cd"}, `ab&#45cd ab&#x2dcd`, `*** ab&#x2dcd`}, // the second is U+2DCD
-		{"HTML in JSON's escapes", []string{"ab&cd"}, `ab\u0026cd`, `***`},
-		{"what looks like one in the secret", []string{"ab&#45;c"}, "ab&#45;c ab&amp;#45;c", "*** ***"},
-		{"other references", []string{"ab-cd"}, `ab&#46;cd ab&nope;cd ab&cd ab&#;cd ab&#99999999999;cd`, `ab&#46;cd ab&nope;cd ab&cd ab&#;cd ab&#99999999999;cd`},
-		{"cut in a reference", []string{"ab-cd"}, `ab&#4`, `ab&#4`},
-		// Other encodings of characters: the NULs of UTF-16 and UTF-32, as bytes and as escapes.
-		{"UTF-16, little-endian", []string{"ab-cd"}, "xa\x00b\x00-\x00c\x00d\x00", "x***\x00"},
-		{"UTF-16, big-endian", []string{"ab-cd"}, "\x00a\x00b\x00-\x00c\x00d", "\x00***"},
-		{"UTF-32", []string{"ab-cd"}, "a\x00\x00\x00b\x00\x00\x00-\x00\x00\x00c\x00\x00\x00d", "***"},
-		{"UTF-16 in JSON", []string{"ab-cd"}, `a\u0000b\u0000\u002d\u0000c\u0000d\u0000`, `***\u0000`},
-		{"more NULs", []string{"ab-cd"}, "a\x00\x00\x00\x00b-cd", "a\x00\x00\x00\x00b-cd"},
-		{"cut behind NULs", []string{"ab-cd"}, "a\x00b\x00-\x00", "a\x00b\x00-\x00"},
-		// Hexadecimal and base64 of "sk-canary-0001" (at three places, with and without padding), and of one with + and /.
-		{"hexadecimal", []string{"sk-canary-0001"}, "736b2d63616e6172792d30303031 736B2D63616E6172792D30303031", "*** ***"},
-		{"base64", []string{"sk-canary-0001"}, "c2stY2FuYXJ5LTAwMDE= c2stY2FuYXJ5LTAwMDE", "***E= ***E"},
-		{"base64 of user:key", []string{"sk-canary-0001"}, "Basic dXNlcjpzay1jYW5hcnktMDAwMQ==", "Basic dXNlcjp***Q=="},
-		{"base64, one byte before it", []string{"sk-canary-0001"}, "OnNrLWNhbmFyeS0wMDAx", "On***"},
-		{"base64 in the alphabet of a URL", []string{"\xfb\xff\xbfabcdef"}, "-_-_YWJjZGVm +/+/YWJjZGVm", "*** ***"},
-		{"base64 in JSON and in a URL", []string{"\xfb\xff\xbfabcdef"}, `+\/+\/YWJjZGVm %2B%2F%2B%2FYWJjZGVm`, "*** ***"},
-		{"codings of four bytes are too short", []string{"abcd"}, "YWJjZA== FiY2Q", "YWJjZA== FiY2Q"},
-		// Several secrets.
-		{"one begins with another", []string{"abcd", "abcdefgh"}, "abcdefgh abcd", "*** ***"},
-		{"the same, added the other way", []string{"abcdefgh", "abcd"}, "abcdefgh abcd", "*** ***"},
-		{"one inside another", []string{"cdef", "abcdefgh"}, "abcdefgh", "***"},
-		{"two that overlap", []string{"abcdef", "defghi"}, "xabcdefghiy", "x***y"},
-		{"one that overlaps itself", []string{"abab"}, "xabababy", "x***y"},
-		{"added twice", []string{canary, canary}, canary, "***"},
-		{"bytes that are no UTF-8 around it", []string{canary}, "\xff" + canary + "\xfe", "\xff***\xfe"},
-		// Under four bytes a secret is not looked for: it would stand in every answer.
-		{"too short", []string{"abc"}, "abc", "abc"},
-		{"just long enough", []string{"abcd"}, "abcd", "***"},
-	}
-	for _, test := range tests {
+	for _, test := range maskings {
 		m := newMasker(test.secrets...)
 		if got := m.String(test.in); got != test.want {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
@@ -150,7 +158,7 @@ func TestMaskCredentials(t *testing.T) {
 // TestMaskCost holds that a text made to be slow is looked through without a copy of any of it.
 func TestMaskCost(t *testing.T) {
 	m := newMasker("sk-canary-key-0123456789", "aaaaaaaaaaaaaaab")
-	for _, hostile := range []string{"&", "&#", "&#0", "&#x", "&amp", "%", "\\", "\\u00", "sk-canary-key-01234", "aaaaaaaaaaaaaaa", "736b2d63"} {
+	for _, hostile := range []string{"&", "&#", "&#0", "&#x", "&amp", "%", "\\", "\\u00", "\\\\u00", `sk-canary\\`, "sk-canary-key-01234", "aaaaaaaaaaaaaaa", "736b2d63"} {
 		text := strings.Repeat(hostile, 1<<12)
 		for _, m := range []*Masker{m, {}} {
 			// The mean is rounded down: what the runtime allocates beside the runs does not count.
@@ -206,8 +214,10 @@ func FuzzMask(f *testing.F) {
 		}
 		quoted, err := json.Marshal(secret)
 		must(t, err)
+		twice, err := json.Marshal(string(quoted))
+		must(t, err)
 		for _, spelled := range []string{
-			string(quoted[1 : len(quoted)-1]), url.QueryEscape(secret), url.PathEscape(secret), allPercent(secret), allNumbers(secret),
+			string(quoted[1 : len(quoted)-1]), string(twice[3 : len(twice)-3]), url.QueryEscape(secret), url.PathEscape(secret), allPercent(secret), allNumbers(secret),
 			hex.EncodeToString([]byte(secret)), fmt.Sprintf("%X", secret),
 		} {
 			if out := m.String(spelled); out != masked {
@@ -265,6 +275,7 @@ func FuzzMaskStream(f *testing.F) {
 	f.Add([]byte("the key sk-canary-1 and sk-canary-"), []byte{1}, "sk-canary-1", "")
 	f.Add([]byte(`sk\u002dcanary\/1`), []byte{2, 3}, "sk-canary/1", "nary")
 	f.Add([]byte(`ab\\cd%5`), []byte{1, 1, 4}, `ab\cd`, `b\c%`)
+	f.Add([]byte(`\\\/sk\\u002dcan\\\"a\\\\`), []byte{1, 2}, `/sk-can"a`, `can"a\`)
 	f.Add([]byte("aaaaabaaaa"), []byte{0}, "aaaab", "aaaa")
 	f.Add([]byte("sk&#45;canary&#x2d;&amp;1 &am"), []byte{1, 2}, "sk-canary-&1", "nary")
 	f.Add([]byte("c2stY2FuYXJ5LTAwMDE= 736b2d63616e6172792d30303031"), []byte{1}, "sk-canary-0001", "nary")

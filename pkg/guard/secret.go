@@ -102,9 +102,9 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 const shortestMasked = 4
 
 // Masker replaces known secrets wherever they stand in text: as they are, in the spellings in which a server echoes them
-// (JSON's \/, \" and \u002d, a URL's %2D, HTML's &#45; and &amp;, NULs between the characters as in UTF-16), in
-// hexadecimal, and in base64, where a user name or anything else may stand before them. The zero value masks nothing. It
-// may be used by several goroutines at once.
+// (JSON's \/, \" and \u002d, those of JSON in JSON, a URL's %2D, HTML's &#45; and &amp;, NULs between the characters as in
+// UTF-16), in hexadecimal, and in base64, where a user name or anything else may stand before them. The zero value masks
+// nothing. It may be used by several goroutines at once.
 type Masker struct {
 	known atomic.Pointer[secrets]
 }
@@ -239,9 +239,14 @@ func (m *Masker) Lower() *Masker {
 // on, could be the beginning of one.
 func (s *secrets) match(text []byte) (longest int, open bool) {
 	c, size, open := escape(text)
-	candidates := [2][][]byte{s.begin[text[0]]}
+	inner, _, cut := nested(text)
+	open = open || cut
+	candidates := [3][][]byte{s.begin[text[0]]}
 	if size > 0 && c != text[0] {
 		candidates[1] = s.begin[c]
+	}
+	if size > 0 && inner != c && inner != text[0] {
+		candidates[2] = s.begin[inner]
 	}
 	// Of two bytes that stand for themselves, the second rules out most forms.
 	plain := size == 0 && !open && len(text) > 1 && text[1] != 0 && !startsEscape(text[1])
@@ -258,23 +263,31 @@ func (s *secrets) match(text []byte) (longest int, open bool) {
 }
 
 // spelled returns how many bytes at the start of text spell the secret, 0 where they do not, and whether text is the
-// beginning of a spelling. As it is and with escapes are tried apart, because a secret may hold what looks like an escape.
+// beginning of a spelling. As it is, with escapes and with those of JSON in JSON are tried apart, because a secret may hold
+// what looks like an escape.
 func spelled(text, secret []byte) (n int, open bool) {
 	if bytes.HasPrefix(text, secret) {
 		n = len(secret)
 	} else {
 		open = bytes.HasPrefix(secret, text)
 	}
-	at, nulls := 0, 0 // at most as many NULs as UTF-32 has before a character of ASCII
+	once, openOnce := escaped(text, secret, escape)
+	twice, openTwice := escaped(text, secret, nested)
+	return max(n, once, twice), open || openOnce || openTwice
+}
+
+// escaped is spelled for a text whose characters read reads, where they are escapes.
+func escaped(text, secret []byte, read func(text []byte) (c byte, n int, cut bool)) (n int, open bool) {
+	nulls := 0 // at most as many NULs as UTF-32 has before a character of ASCII
 	for i := 0; i < len(secret); {
-		if at == len(text) {
-			return n, true
+		if n == len(text) {
+			return 0, true
 		}
-		c, size, cut := escape(text[at:])
+		c, size, cut := read(text[n:])
 		open = open || cut
 		// An escape goes before the character itself: of a JSON \\ both bytes stand for one backslash.
-		if size == 0 || c != secret[i] && text[at] == secret[i] {
-			c, size = text[at], 1
+		if size == 0 || c != secret[i] && text[n] == secret[i] {
+			c, size = text[n], 1
 		}
 		switch {
 		case c == secret[i]:
@@ -282,11 +295,41 @@ func spelled(text, secret []byte) (n int, open bool) {
 		case c == 0 && i > 0 && nulls < 3:
 			nulls++
 		default:
-			return n, open
+			return 0, open
 		}
-		at += size
+		n += size
 	}
-	return max(n, at), open
+	return n, open
+}
+
+// mostEscape is the length of JSON's longest escape, \u002f.
+const mostEscape = 6
+
+// nested is escape for a text that is JSON in JSON: an escape that stands for a backslash begins an inner one, as in \\\/.
+func nested(text []byte) (c byte, n int, cut bool) {
+	c, n, cut = escape(text)
+	if n == 0 || c != '\\' {
+		return c, n, cut
+	}
+	inner, at := [mostEscape]byte{c}, n
+	for k := 1; k < mostEscape; k++ {
+		if at == len(text) {
+			return c, n, true
+		}
+		next, size, more := escape(text[at:])
+		cut = cut || more
+		if size == 0 {
+			next, size = text[at], 1
+		}
+		inner[k], at = next, at+size
+		if read, length, more := escape(inner[:k+1]); length > 0 || !more {
+			if length > 0 {
+				c, n = read, at
+			}
+			return c, n, cut
+		}
+	}
+	return c, n, cut
 }
 
 func startsEscape(c byte) bool { return c == '%' || c == '\\' || c == '&' }
