@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"ferry/pkg/bench"
 	"ferry/pkg/guard"
@@ -143,6 +145,9 @@ func (s *attemptStage) decode(
 		}
 	default:
 		answer, err = api.Decode(resp.StatusCode, body)
+		if none := (*wire.NotAnswerError)(nil); errors.As(err, &none) && !utf8.Valid(body) {
+			none.Encoding = cmp.Or(encodingOf(resp), none.Encoding)
+		}
 		attempt.Usage = answer.Usage
 		attempt.judge(answer, err, resp, call.Reading)
 		if attempt.Class == Truncated && answer.Text == "" {
@@ -341,6 +346,8 @@ func (a *Attempt) judge(answer wire.Answer, err error, resp *http.Response, read
 		switch {
 		case none.WrongShape:
 			a.outcome.Kind = retry.Final
+		case none.Encoding != "": // it may well be an answer, which was paid for
+			a.outcome.Kind, a.Ambiguous = retry.Final, true
 		case none.Cut:
 			a.Class, a.Ambiguous = Truncated, true
 		}
@@ -431,7 +438,7 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) []byte {
 		shown(m.String, text.MostNamed, &apiErr.Type, &apiErr.Code, &apiErr.RequestID, &apiErr.RetryAfter)
 		shown(m.StringCut, text.MostShown, &apiErr.Message)
 	case errors.As(a.Err, &none):
-		shown(m.StringCut, text.MostShown, &none.Reason, &none.Title)
+		shown(m.StringCut, text.MostShown, &none.Reason, &none.Title, &none.Encoding)
 	case errors.As(a.Err, &network): // net/http quotes a malformed reply
 		shown(m.StringCut, text.MostShown, &network.text)
 		if network.err != nil && m.String(network.err.Error()) != network.err.Error() {

@@ -113,10 +113,22 @@ func isEventType(resp *http.Response) bool {
 	return strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
 }
 
-// isEventStream looks at the first characters that are no space: a JSON body, a page or plain text is no event stream,
-// whatever its Content-Type says. A first field that is not one of the standard's needs that type. That the body cannot
-// be read is found by the reader behind it.
+// encodingOf is the encoding that a reply says its body has, "" for none.
+func encodingOf(resp *http.Response) string {
+	said := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
+	if strings.EqualFold(said, "identity") {
+		return ""
+	}
+	return said
+}
+
+// isEventStream looks at the first characters that are no space: a JSON body, a page, plain text or compressed bytes are
+// no event stream, whatever the Content-Type says. A first field that is not one of the standard's needs that type. That
+// the body cannot be read is found by the reader behind it.
 func isEventStream(body *bufio.Reader, isType bool) bool {
+	if start, _ := body.Peek(2); wire.EncodingOf(start) != "" {
+		return false
+	}
 	for n := 1; n <= readSize; n++ {
 		start, err := body.Peek(n)
 		start = bytes.TrimLeft(bytes.TrimPrefix(start, byteOrderMark), " \t\r\n")

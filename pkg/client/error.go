@@ -150,8 +150,8 @@ func excerpt(err error, body []byte) string {
 	var malformed *wire.MalformedError
 	switch {
 	case errors.As(err, &malformed), errors.As(err, &none) && none.Cut:
-	case bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
-		return "" // raw markup tells nothing
+	case errors.As(err, &none) && none.Encoding != "", bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
+		return "" // compressed bytes and raw markup tells nothing
 	case errors.As(err, &none) && none.Title == "", errors.As(err, &apiErr) && apiErr.Message == "":
 		return text.Excerpt(body, excerptOfBody)
 	default:
@@ -225,6 +225,7 @@ func classify(ctx context.Context, err error) (Class, error) {
 	var dns *net.DNSError
 	var op *net.OpError
 	var proxy *transport.ProxyError
+	var encoding *transport.EncodingError
 	switch {
 	case ctx.Err() != nil && (errors.As(context.Cause(ctx), new(*DeadlineError)) || errors.As(context.Cause(ctx), new(*IdleError))):
 		return Timeout, context.Cause(ctx)
@@ -236,6 +237,8 @@ func classify(ctx context.Context, err error) (Class, error) {
 		return Trust, trust
 	case errors.As(err, new(*text.LimitError)):
 		return TooLarge, err
+	case errors.As(err, &encoding):
+		return NotAnAnswer, encoding
 	case errors.As(err, new(*transport.ConnectTimeoutError)):
 		return Timeout, err
 	case errors.As(err, &proxy) && errors.As(err, &dns):

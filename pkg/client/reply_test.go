@@ -86,8 +86,17 @@ func TestNoAnswer(t *testing.T) {
 		{"HTML", body("<html>hi</html>"), NotAnAnswer, 200, "status 200 with an HTML page", "<html>hi</html>", false, true},
 		{
 			"bad gzip", reply{status: 200, header: http.Header{"Content-Encoding": {"gzip"}}, body: "this is no gzip"},
-			Protocol, 200, "no usable reply: gzip: invalid header", "", true, false,
+			NotAnAnswer, 200, "the reply says gzip and is not: gzip: invalid header", "", true, false,
 		},
+		{
+			"brotli", reply{status: 200, header: http.Header{"Content-Encoding": {"br"}}, body: "\x0b\x02\x80hello\x03"},
+			NotAnAnswer, 200, "status 200 with a body in the encoding br", "\x0b\x02\x80hello\x03", true, false,
+		},
+		{
+			"gzip twice", reply{status: 200, header: http.Header{"Content-Encoding": {"gzip, gzip"}}, body: "\x1f\x8b\x08"},
+			NotAnAnswer, 200, "status 200 with a body in the encoding gzip, gzip", "\x1f\x8b\x08", true, false,
+		},
+		{"gzip that no header names", body("\x1f\x8b\x08"), NotAnAnswer, 200, "status 200 with a body in the encoding gzip", "\x1f\x8b\x08", true, false},
 		{"a body over the cap", body(strings.Repeat("x", 2000)), TooLarge, 200, "a reply is over 1000 bytes", strings.Repeat("x", 1000), true, false},
 		{
 			"a header over the cap", reply{status: 200, header: http.Header{"X-Big": {strings.Repeat("x", 70<<10)}}, body: "{}"},

@@ -48,7 +48,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 		return wire.Answer{}, nil
 	}
 	from := bufio.NewReaderSize(&watched{resp.Body, idle, timeout}, readSize)
-	if resp.StatusCode != http.StatusOK || !isEventStream(from, isEventType(resp)) {
+	if resp.StatusCode != http.StatusOK || !isEventStream(from, isEventType(resp) && encodingOf(resp) == "") {
 		body := bodyBuffer{length: resp.ContentLength, room: func(size int) error {
 			idle.stop()
 			defer idle.set(timeout)
@@ -132,7 +132,10 @@ func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) 
 		return
 	}
 	a.Ambiguous = true
+	var encoding *transport.EncodingError
 	switch {
+	case errors.As(err, &encoding):
+		a.end(NotAnAnswer, encoding, retry.Final)
 	case errors.As(err, &limit):
 		a.end(TooLarge, limit, retry.Final)
 	case errors.As(err, &malformed):

@@ -51,6 +51,11 @@ const streamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnec
 
 func events(parts ...string) reply { return reply{raw: streamHead + strings.Join(parts, "")} }
 
+// encoded is a stream whose header names an encoding.
+func encoded(name, body string) reply {
+	return reply{raw: strings.Replace(streamHead, "\r\n", "\r\nContent-Encoding: "+name+"\r\n", 1) + body}
+}
+
 // TestStream holds when a stream is tried again: only while nothing of it has been shown, and never after a reset.
 func TestStream(t *testing.T) {
 	reset, stalled := events(ping), events(ping)
@@ -79,6 +84,11 @@ func TestStream(t *testing.T) {
 		{"reset before text", []reply{reset}, nil, Truncated, false, 1, ""},
 		{"reset after text", []reply{late}, nil, Truncated, false, 1, "hel"},
 		{"malformed", []reply{events(piece, "data: {\n\n")}, nil, NotAnAnswer, false, 1, "hel"},
+		{"no gzip", []reply{encoded("gzip", piece+rest)}, nil, NotAnAnswer, false, 1, ""},
+		{"brotli", []reply{encoded("br", "\x0b\x02\x80hello\x03")}, nil, NotAnAnswer, false, 1, ""},
+		{"gzip that no header names", []reply{events("\x1f\x8b\x08\x00")}, nil, NotAnAnswer, false, 1, ""},
+		{"UTF-16", []reply{events("d\x00a\x00t\x00a\x00:\x00")}, nil, NotAnAnswer, false, 1, ""},
+		{"plain text that is called brotli", []reply{encoded("br", piece+rest)}, nil, "", false, 1, "hello"},
 		{"a page", []reply{body("<html>")}, []time.Duration{s, 2 * s}, NotAnAnswer, true, 3, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

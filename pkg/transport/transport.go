@@ -366,7 +366,8 @@ func bounded(resp *http.Response, limit int64) *http.Response {
 		limit = DefaultMaxBody
 	}
 	body := &cappedBody{ReadCloser: resp.Body, from: resp.Body, left: limit, limit: limit}
-	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
+	switch strings.ToLower(resp.Header.Get("Content-Encoding")) {
+	case "gzip", "x-gzip": // the same (RFC 9110 section 8.4.1.3)
 		body.from = nil
 		resp.Header.Del("Content-Encoding")
 		resp.ContentLength = -1
@@ -375,20 +376,33 @@ func bounded(resp *http.Response, limit int64) *http.Response {
 	return resp
 }
 
+// EncodingError is a body that is not in the encoding that its header says.
+type EncodingError struct{ Err error }
+
+func (e *EncodingError) Error() string { return "the reply says gzip and is not: " + e.Err.Error() }
+
+// Unwrap gives Err.
+func (e *EncodingError) Unwrap() error { return e.Err }
+
 // cappedBody is the body of an answer within its bound.
 type cappedBody struct {
 	io.ReadCloser
 	from        io.Reader // the body as it is, or what it unpacks to, nil before its gzip header was read
+	err         error     // why it has no gzip header
 	left, limit int64
 }
 
 func (b *cappedBody) Read(p []byte) (int, error) {
 	if b.from == nil {
+		if b.err != nil {
+			return 0, b.err
+		}
 		unzip, err := gzip.NewReader(b.ReadCloser) // which fails with io.EOF for an empty body: that has no header
 		if errors.Is(err, gzip.ErrHeader) {
-			return 0, fmt.Errorf("the reply says gzip and is not: %w", err)
+			err = &EncodingError{err}
 		}
 		if err != nil {
+			b.err = err
 			return 0, err
 		}
 		b.from = unzip

@@ -74,6 +74,20 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// TestDecodeEncoding holds that a body which is not plain UTF-8 is called by its encoding.
+func TestDecodeEncoding(t *testing.T) {
+	for body, want := range map[string]string{
+		"\x1f\x8b\x08\x00": "gzip", "\xff\xfe{\x00": "UTF-16", "\xfe\xff\x00{": "UTF-16", "{\x00}\x00": "UTF-16", "\x00{\x00}": "UTF-16",
+		"\x00\x00\x00{": "", "ok": "", "o": "",
+	} {
+		_, err := Chat.Decode(200, []byte(body))
+		var got *NotAnswerError
+		if !errors.As(err, &got) || got.Encoding != want || want != "" && err.Error() != "status 200 with a body in the encoding "+want {
+			t.Errorf("%q: got %v, want no answer in the encoding %q", body, err, want)
+		}
+	}
+}
+
 // TestDecodeNoAnswer holds what is a 200 and no answer, and what an error says of it: whether the script would have
 // taken it (Object), whether another attempt could change it (WrongShape) and whether it is the beginning of an answer
 // (Cut).
@@ -95,7 +109,7 @@ func TestDecodeNoAnswer(t *testing.T) {
 		{"not quite JSON", `{'content':[]}`, Messages, "a body that is not one JSON object", false, false, false},
 		{"an array", `[1]`, Messages, "a body that is not one JSON object", false, false, false},
 		{"text", `ok`, Messages, "a body that is not JSON", false, false, false},
-		{"binary", "\x1f\x8b\x08\x00", Messages, "a body that is not JSON", false, false, false},
+		{"binary", "\x1c\x8b\x08\x00", Messages, "a body that is not JSON", false, false, false},
 		{"malformed events", "event: message_start\ndata: {}\n\n", Messages, "an event stream: event 1 of the stream is malformed", false, false, false},
 		{"cut events", "event: message_start\ndata: {\"message\":{}}\n\n", Messages, "an event stream: cut after 1 event", false, false, true},
 		{"complete without a completion", `{"status":200}`, Complete, "no completion in the answer", true, true, false},

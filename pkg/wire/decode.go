@@ -230,13 +230,15 @@ func beforeDone(body []byte) []byte {
 // notJSON names what came where a JSON object was expected.
 func notJSON(body []byte) *NotAnswerError {
 	text := bytes.TrimSpace(bytes.TrimPrefix(body, bom))
-	none := &NotAnswerError{Body: body}
+	none := &NotAnswerError{Body: body, Encoding: EncodingOf(text)}
 	err := json.NewDecoder(bytes.NewReader(text)).Decode(&json.RawMessage{})
 	switch {
 	case len(text) == 0:
 		none.Reason = "an empty body"
 	case text[0] == '<':
 		none.Reason, none.Title = htmlPage, pageWords(text)
+	case none.Encoding != "":
+		none.Reason = "a body that is not plain UTF-8"
 	case text[0] == '{' && errors.Is(err, io.ErrUnexpectedEOF):
 		none.Reason, none.Cut = "a JSON body that was cut short", true
 	case text[0] == '{' || text[0] == '[':
@@ -245,6 +247,23 @@ func notJSON(body []byte) *NotAnswerError {
 		none.Reason = "a body that is not JSON"
 	}
 	return none
+}
+
+// EncodingOf is the encoding that the first bytes of a body show, "" for none.
+func EncodingOf(start []byte) string {
+	if len(start) < 2 {
+		return ""
+	}
+	switch [2]byte(start) {
+	case [2]byte{0x1f, 0x8b}:
+		return "gzip"
+	case [2]byte{0xfe, 0xff}, [2]byte{0xff, 0xfe}: // its byte order mark
+		return "UTF-16"
+	}
+	if (start[0] == 0) != (start[1] == 0) && start[0] < utf8.RuneSelf && start[1] < utf8.RuneSelf {
+		return "UTF-16"
+	}
+	return ""
 }
 
 // decodeEvents reads a whole body that is an event stream.

@@ -137,11 +137,16 @@ type NotAnswerError struct {
 	WrongShape bool
 	// Cut says that the body is the beginning of an answer.
 	Cut bool
+	// Encoding is what the body is compressed or written in, "" for plain UTF-8.
+	Encoding string
 }
 
 func (e *NotAnswerError) Error() string {
 	if e.Title != "" {
 		return "status 200 with " + e.Reason + ": " + e.Title
+	}
+	if e.Encoding != "" {
+		return "status 200 with a body in the encoding " + e.Encoding
 	}
 	return "status 200 with " + e.Reason
 }
@@ -151,6 +156,8 @@ func (e *NotAnswerError) Hint() string {
 	switch {
 	case e.Reason == htmlPage:
 		return "is the node's url that of the API? a web page, a login or a gateway's own error came instead"
+	case e.Encoding != "":
+		return "ferry asks for no compression and reads UTF-8: does a gateway on the way change the answer?"
 	case e.Object:
 		return "-o raw prints the body as it came"
 	}
