@@ -103,7 +103,9 @@ func (s *callOutput) showRest(call *client.Call, result *client.Result, failed e
 	if failed != nil && s.output != "json" && !s.sink.Shown() {
 		s.keepPartial(result, failed)
 	}
-	s.noteAnswer(result)
+	if !errors.As(failed, new(*outputError)) { // a reader that has gone away gets no more words
+		s.noteAnswer(result)
+	}
 	return failed
 }
 
