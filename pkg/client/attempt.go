@@ -73,9 +73,12 @@ func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attemp
 		return nil, nil, attempt.Err
 	}
 	body := bodyBuffer{length: resp.ContentLength, room: func(size int) error { return call.Memory.take(ctx, size) }}
-	if resp.StatusCode == http.StatusOK && isEventType(resp) {
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		err = s.readRejected(ctx, resp.Body, &body, end)
+	case isEventType(resp):
 		err = s.readEvents(call.Endpoint.API, resp.Body, &body, end)
-	} else {
+	default:
 		err = body.readAll(resp.Body)
 	}
 	s.received(resp, attempt)

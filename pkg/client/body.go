@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"ferry/pkg/text"
 	"ferry/pkg/wire"
@@ -106,6 +107,25 @@ func (s *attemptStage) readEvents(api wire.API, from io.Reader, to *bodyBuffer, 
 		return nil
 	}
 	return cmp.Or(tee.writeErr, tee.readErr)
+}
+
+// rejectedWait is how long more of a body is waited for that stands under a status which is no success.
+const rejectedWait = 5 * time.Second
+
+// errRejected ends the reading of such a body.
+var errRejected = errors.New("the status says enough")
+
+// readRejected reads the body of a reply whose status is no success. The status says enough, so that of a body which
+// stays open what came is taken for the whole.
+func (s *attemptStage) readRejected(ctx context.Context, from io.Reader, to *bodyBuffer, end context.CancelCauseFunc) error {
+	more := s.newAlarm(end, errRejected)
+	more.set(rejectedWait)
+	defer more.stop()
+	err := to.readAll(&watched{from, more, rejectedWait})
+	if errors.Is(context.Cause(ctx), errRejected) {
+		return nil
+	}
+	return err
 }
 
 // isEventType reports whether a reply says that it is an event stream.

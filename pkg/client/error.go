@@ -164,7 +164,10 @@ func spoken(d time.Duration) string {
 	if d > 100*365*24*time.Hour {
 		return "for centuries"
 	}
-	return d.Round(time.Second).String()
+	if rounded := d.Round(time.Second); rounded > retry.MaxRetryAfter {
+		return rounded.String()
+	}
+	return (d + time.Millisecond - 1).Truncate(time.Millisecond).String() // what is more than that is to be seen
 }
 
 // Unwrap returns the cause.

@@ -45,6 +45,10 @@ func TestMessages(t *testing.T) {
 			"n: gave up: the server asks to wait 2m0s, longer than 1m0s: status 429: m429", "",
 		},
 		{
+			"a wait too long by a fraction", wire.Complete, retry.RetryAfter, status(429, "Retry-After", "60.4"),
+			"n: gave up: the server asks to wait 1m0.4s, longer than 1m0s: status 429: m429", "",
+		},
+		{
 			"a wait without end", wire.Complete, retry.RetryAfter, status(429, "Retry-After", "99999999999999999999"),
 			"n: gave up: the server asks to wait for centuries, longer than 1m0s: status 429: m429", "",
 		},

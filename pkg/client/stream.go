@@ -54,7 +54,12 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 			defer idle.set(timeout)
 			return call.Memory.take(ctx, size)
 		}}
-		err := body.readAll(io.LimitReader(from, maxWhole+1))
+		limited, err := io.LimitReader(from, maxWhole+1), error(nil)
+		if resp.StatusCode == http.StatusOK {
+			err = body.readAll(limited)
+		} else {
+			err = s.readRejected(ctx, limited, &body, end)
+		}
 		if len(body.bytes) > maxWhole {
 			body.bytes, err = nil, &text.LimitError{What: "a reply that is no stream", Limit: maxWhole}
 		}
@@ -82,10 +87,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 // follow hands the sink one event after the other, and lets it show what came together in one go. Once the answer has
 // ended, what may come behind it is waited for only a moment, whatever keeps the stream open.
 func (s *attemptStage) follow(attempt *Attempt, stream *wire.Stream, sink Sink, end context.CancelCauseFunc) error {
-	linger, wait := &alarm{after: s.AfterFunc, end: end, cause: errLingered}, time.Duration(0)
-	if linger.after == nil {
-		linger.after = afterFunc
-	}
+	linger, wait := s.newAlarm(end, errLingered), time.Duration(0)
 	defer linger.stop()
 	for {
 		delta, err := stream.Next()
@@ -199,6 +201,14 @@ type alarm struct {
 	end   context.CancelCauseFunc
 	cause error
 	halt  func() bool
+}
+
+func (e *Env) newAlarm(end context.CancelCauseFunc, cause error) *alarm {
+	after := e.AfterFunc
+	if after == nil {
+		after = afterFunc
+	}
+	return &alarm{after: after, end: end, cause: cause}
 }
 
 // set begins to wait so long, 0 for ever.

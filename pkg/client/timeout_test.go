@@ -43,6 +43,36 @@ func TestStall(t *testing.T) {
 	}
 }
 
+// TestStallBehindAnError holds that a body which stays open under a status that is no success is waited for only a moment,
+// that its words are kept, and that the status counts for the policy.
+func TestStallBehindAnError(t *testing.T) {
+	const words = `{"error":{"message":"slowly"}}`
+	for _, test := range []struct {
+		head, message string
+		attempts      int
+	}{
+		{"429 Too Many", "n: gave up after 2 attempts: status 429: slowly", 2},
+		{"401 No", "n: status 401: slowly", 1},
+		{"302 Found\r\nLocation: https://elsewhere.test/", "n: status 302: a redirect to https://elsewhere.test/, not followed", 1},
+	} {
+		for _, sink := range []Sink{nil, &listener{}} {
+			synctest.Test(t, func(t *testing.T) {
+				tr := newStalled(t, "HTTP/1.1 "+test.head+"\r\n\r\n"+words)
+				tr.IdleTimeout, tr.Rule.Policy, tr.Rule.Attempts = 90*time.Second, retry.RetryAfter, 2
+				result, err := tr.do(t.Context(), sink, AsAnswer)
+				if err == nil || err.Error() != test.message || len(result.Attempts) != test.attempts {
+					t.Errorf("%s, streams %t: got %v after %d attempts, want %s after %d", test.head, sink != nil, err, len(result.Attempts), test.message, test.attempts)
+				}
+				for _, attempt := range result.Attempts {
+					if attempt.Latency != rejectedWait {
+						t.Errorf("%s, streams %t: an attempt took %s, want %s", test.head, sink != nil, attempt.Latency, rejectedWait)
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestCancelledInAnAttempt holds that a cancelled call ends at once and is not retried, whatever the status was.
 func TestCancelledInAnAttempt(t *testing.T) {
 	cause := errors.New("interrupted")
@@ -56,14 +86,14 @@ func TestCancelledInAnAttempt(t *testing.T) {
 				tr := newStalled(t, said)
 				tr.Timeout, tr.Rule.Policy = 10*time.Minute, retry.Backoff
 				go func() {
-					time.Sleep(42 * time.Second) // fake time
+					time.Sleep(4 * time.Second) // fake time
 					cancel(cause)
 				}()
 				result, failed := tr.askIn(t, ctx, AsAnswer)
 				if failed == nil || failed.Class != Cancelled || !errors.Is(failed, cause) || failed.GaveUp {
 					t.Errorf("%v", failed)
 				}
-				if result.Latency != 42*time.Second || len(result.Attempts) != 1 {
+				if result.Latency != 4*time.Second || len(result.Attempts) != 1 {
 					t.Errorf("%s, %d attempts", result.Latency, len(result.Attempts))
 				}
 			})
