@@ -151,7 +151,7 @@ func (s *attemptStage) decode(
 		if none := (*wire.NotAnswerError)(nil); errors.As(err, &none) && !utf8.Valid(body) {
 			none.Encoding = cmp.Or(encodingOf(resp), none.Encoding)
 		}
-		attempt.Usage = answer.Usage
+		attempt.Usage, attempt.unfinished = answer.Usage, err != nil && answer.StopReason == "" && isEventType(resp)
 		attempt.judge(answer, err, resp, call.Reading)
 		if attempt.Class == Truncated && answer.Text == "" {
 			answer.Text = partialText(api, body)
@@ -166,12 +166,6 @@ func (s *attemptStage) decode(
 		body = nil // the text is all that is wanted of it
 	}
 	return answer, body
-}
-
-// partialText is the text in the beginning of a body that did not come whole. It looks at half of the longest body, since it
-// needs several copies of that.
-func partialText(api wire.API, body []byte) string {
-	return api.Partial(body[:min(len(body), maxWhole/2)])
 }
 
 // mask hides secrets in an answer. That of a failed attempt may have been cut inside one.
@@ -257,6 +251,9 @@ type Attempt struct {
 	// Usage is what the server says that the attempt cost, also where it failed; nil where it does not say.
 	Usage *wire.Usage
 
+	// unfinished says that a stream did not come to its end, so that its usage may be no more than a first estimate.
+	unfinished bool
+
 	outcome  retry.Outcome
 	trace    *transport.Trace // of the last request
 	most     time.Duration    // and underway are for a display
@@ -286,11 +283,14 @@ func (a *Attempt) Reason() string {
 }
 
 // billed is what an attempt may be billed in tokens: what the node says, what the caller guesses where it may have worked
-// and does not say, and nothing where it refused.
+// and does not say, at least that for a stream without its end, and nothing where it refused.
 func (a *Attempt) billed(guessInput, guessOutput int64) (input, output int64) {
 	switch {
 	case a.Usage != nil:
 		input, output = int64(a.Usage.Input), int64(a.Usage.Output)
+		if a.unfinished {
+			input, output = max(input, guessInput), max(output, guessOutput)
+		}
 	case a.Err == nil || a.Ambiguous:
 		input, output = guessInput, guessOutput
 	}

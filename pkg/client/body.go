@@ -170,6 +170,12 @@ func isEventStream(body *bufio.Reader, isType bool) bool {
 	return true
 }
 
+// partialText is the text in the beginning of a body that did not come whole. It looks at half of the longest body, since it
+// needs several copies of that.
+func partialText(api wire.API, body []byte) string {
+	return api.Partial(body[:min(len(body), maxWhole/2)])
+}
+
 // clip drops all but the beginning of what a failed attempt brought, before another one is made.
 func (r *Result) clip() {
 	short := func(body *[]byte) {

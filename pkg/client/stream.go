@@ -77,6 +77,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	attempt.Usage = answer.Usage
 	s.received(resp, attempt)
 	attempt.streamed(ctx, resp, err) // last: an error event's status counts, and not the reply's
+	attempt.unfinished = attempt.Err != nil && answer.StopReason == ""
 	if attempt.Err != nil && (!answer.Empty || answer.Usage != nil) {
 		attempt.Ambiguous = true // a part of an answer was paid for
 	}

@@ -121,6 +121,36 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// TestBilledUnfinished holds that the usage at the start of a stream that did not come to its end is not believed to be all.
+func TestBilledUnfinished(t *testing.T) {
+	const (
+		start = "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n"
+		words = "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"hello\"}}\n\n"
+		end   = "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":30}}\n\n"
+		fails = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"error\"}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":30}}\n\n"
+	)
+	for _, test := range []struct {
+		name   string
+		api    wire.API
+		events reply
+		want   [2]int64
+	}{
+		{"whole", wire.Messages, events(start, words, end), [2]int64{9, 30}},
+		{"cut", wire.Messages, events(start, words), [2]int64{20, 400}},
+		{"an error event", wire.Messages, events(start, words, busy), [2]int64{20, 400}},
+		{"a failure that it ends with", wire.Chat, events(fails), [2]int64{9, 30}},
+	} {
+		for _, sink := range []Sink{nil, &listener{}} {
+			trial, _ := newServed(t, test.events)
+			trial.Endpoint.API, trial.request.Model = test.api, "m"
+			result, err := trial.do(t.Context(), sink, AsAnswer)
+			if input, output := result.Attempts[0].billed(20, 400); [2]int64{input, output} != test.want {
+				t.Errorf("%s, streams %t: got %d and %d tokens, want %d: %v", test.name, sink != nil, input, output, test.want, err)
+			}
+		}
+	}
+}
+
 // TestStreamIdle ends a silent stream after the idle timeout, before its head and in the middle of it.
 func TestStreamIdle(t *testing.T) {
 	for name, said := range map[string]string{"before the head": "", "after text": streamHead + piece} {
