@@ -175,3 +175,15 @@ func TestSilenceOfARace(t *testing.T) {
 	contains(t, "what is left", left, "Error: ")
 	lacks(t, "what is left", left, "connecting to 2 nodes")
 }
+
+// TestKeyFromATerminal ends the question for a key without one.
+func TestKeyFromATerminal(t *testing.T) {
+	vars := withConfig(t, "nodes: {h: {url: 'https://h.example.com'}}\n", nil)
+	p := realFerry(t, "config", "key", "h").with("FERRY_CONFIG=" + vars["FERRY_CONFIG"])
+	terminal := p.terminal(80)
+	readUntil(t, terminal, shows("key for h (not shown):"))
+	_, err := terminal.Write([]byte{4})
+	check(t, err)
+	contains(t, "the terminal after Ctrl-D", readAll(terminal), "the key from standard input is empty\r\n")
+	p.wait().fails(2, "")
+}

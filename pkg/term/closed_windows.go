@@ -4,6 +4,7 @@ import (
 	"os"
 
 	"golang.org/x/sys/windows"
+	xterm "golang.org/x/term"
 )
 
 // Closed cannot tell on Windows.
@@ -11,6 +12,9 @@ func Closed(any, ...any) bool { return false }
 
 // ReadOnly cannot tell on Windows.
 func ReadOnly(any) bool { return false }
+
+// ReadSecret reads a line from a terminal without echo.
+func ReadSecret(file *os.File) ([]byte, error) { return xterm.ReadPassword(int(file.Fd())) }
 
 // takesEscapes reports whether a terminal takes colour and cursor moves. A console of Windows has to be told to; older ones
 // cannot. The mode stays, as it is what every program of today wants.

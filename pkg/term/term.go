@@ -39,9 +39,6 @@ func Look(stream any, plain bool) Facts {
 	return f
 }
 
-// ReadSecret reads a line from a terminal without echo.
-func ReadSecret(file *os.File) ([]byte, error) { return xterm.ReadPassword(int(file.Fd())) }
-
 // Wrap breaks a text at words for a terminal and leaves it as it is for a pipe, where a reader may search it.
 func (s Stream) Wrap(text string, indent int) string {
 	if !s.TTY {
