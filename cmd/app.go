@@ -125,7 +125,7 @@ func (a *app) outStyles() term.Styles { return term.NewStyles(a.out.Facts) }
 // complain says what failed, and below it what to do.
 func (a *app) complain(err error) {
 	styles := term.NewStyles(a.err.Facts)
-	said := styles.Bad.Render("Error:") + " " + indented(a.local(a.safe(a.inWords(err))), len("Error: "))
+	said := styles.Bad.Render("Error:") + " " + indented(a.local(a.inWords(err)), len("Error: "))
 	if hint := text.Hint(err); hint != "" {
 		said += "\n" + hintText(styles, 0, a.local(a.safe(hint)))
 	}
@@ -156,15 +156,18 @@ func (a *app) safe(s string) string {
 	return text.Shown(a.redactor.String(a.masker.String(s)), mostSaid)
 }
 
-// inWords is an error's text. A key of the file, such as nodes.hk.headers.x-api-key, is redacted apart from what is said
-// about it: together they would read as the name of a secret and its value.
+// inWords is an error's text as safe makes it. A key of the file, such as nodes.hk.headers.x-api-key, is redacted apart from
+// what is said about it: together they would read as the name of a secret and its value.
 func (a *app) inWords(err error) string {
 	fault, ok := err.(*config.Error)
 	if !ok {
-		return err.Error()
+		return a.safe(err.Error())
 	}
 	apart := *fault
-	apart.Key, apart.Msg = a.redacted(fault.Key), a.redacted(fault.Msg)
+	apart.File, apart.Key, apart.Msg = a.safe(fault.File), a.safe(fault.Key), a.safe(fault.Msg)
+	if fault.Err != nil {
+		apart.Err = errors.New(a.safe(fault.Err.Error()))
+	}
 	return apart.Error()
 }
 
