@@ -37,7 +37,8 @@ func newCallOutput(s *settings, o callOptions, call *client.Call) (*callOutput, 
 		}
 	}
 	if forms := []string{"text", "json", "raw"}; !slices.Contains(forms, o.output) {
-		return nil, invalid("output", o.output, "one of "+strings.Join(forms, ", "))
+		name := strings.TrimPrefix(s.values.Origin("output"), "flag ")
+		return nil, invalidValue(name, o.output, "one of "+strings.Join(forms, ", "))
 	}
 	if o.extract && o.output == "raw" {
 		return nil, usagef("leave one of the two away", "--extract takes a block out of the answer, and -o raw prints the body as it came")

@@ -260,7 +260,12 @@ func usagef(hint, format string, args ...any) error { return text.Errorf(hint, f
 
 // invalid is a usage error about a flag's value, with what to use in its place.
 func invalid(flag string, value any, use string) error {
-	return usagef("", "invalid --%s %q: use %s", flag, fmt.Sprint(value), use)
+	return invalidValue("--"+flag, fmt.Sprint(value), use)
+}
+
+// invalidValue is the same of a flag with its dashes, or of a variable.
+func invalidValue(name, value, use string) error {
+	return usagef("", "invalid %s %q: use %s", name, value, use)
 }
 
 // exitError is an error with an exit code of its own; told says that there is nothing to say about it.

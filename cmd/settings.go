@@ -121,6 +121,11 @@ func (e Env) loadFile() (*config.File, error) {
 
 // settings reads the file and works out the values in force.
 func (a *app) settings(o nodeOptions) (*settings, error) {
+	for _, variable := range [][2]string{{"FERRY_STDIN", "never"}, {"FERRY_STDOUT", "discard"}} {
+		if value := a.Lookup.Get(variable[0]); value != "" && value != variable[1] {
+			return nil, invalidValue(variable[0], value, variable[1])
+		}
+	}
 	file, err := a.loadFile()
 	if err != nil {
 		return nil, err

@@ -173,7 +173,7 @@ func Environment() []Variable {
 	list := []Variable{
 		{"FERRY_CONFIG", "the path of the configuration file, which must exist"},
 		{"FERRY_KEY", "the key for a node that is given as a URL, and for nothing else"},
-		{"FERRY_STDIN", "never: standard input is not read unless - asks for it"},
+		{"FERRY_STDIN", "never: standard input is not read, and - is refused"},
 		{"FERRY_STDOUT", "discard: no output is wanted, and /dev/null may be open in its place for reading too"},
 	}
 	for _, k := range keys {
