@@ -31,10 +31,16 @@ func addReportFlags(c *cobra.Command, a *app, o *reportOptions, formats []string
 	addLanguage(c, a, "the `LANGUAGE` of text, markdown and html: en or zh (default by LC_ALL, LC_MESSAGES or LANG)")
 	f.BoolVar(&o.explain, "explain", false, "say in text and markdown what the words of the report mean")
 	f.StringVar(&o.out, "out", "", "write the report to a `FILE`, whole or not at all; without -o in the form of its suffix")
-	c.PreRun = func(*cobra.Command, []string) {
-		if form := report.FormatOf(o.out); !f.Changed("output") && slices.Contains(formats, form) {
+	c.PreRunE = func(*cobra.Command, []string) error {
+		form := report.FormatOf(o.out)
+		switch {
+		case form == "" || f.Changed("output"):
+		case !slices.Contains(formats, form):
+			return usagef("-o takes "+strings.Join(formats, ", "), "--out %s: there is no report in the form %s here", o.out, form)
+		default:
 			o.output = form
 		}
+		return nil
 	}
 	f.Func("threshold", "exit 5 unless `[NODE:]METRIC<VALUE` holds, such as 'hk:p95<1200ms' or 'success>=95%'; repeatable", func(text string) error {
 		threshold, err := bench.ParseThreshold(text)
