@@ -44,8 +44,10 @@ func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Durat
 		all := r.TTFT.withFailures(w.floats, r.Requests-r.OK) // describe has left them there, sorted
 		r.TTFTWithFailures, r.TTFTBuckets = &all, buckets(w.floats)
 	}
-	r.ITL = c.describe(w, "", interTokenLatency)
-	r.DecodeRate = c.describe(w, "", func(s partSample) float64 { return 1000 / positive(interTokenLatency(s)) })
+	if bursts, long := c.bursts(); 2*bursts <= long { // else what held these back may have held the others back too
+		r.ITL = c.describe(w, "", interTokenLatency)
+		r.DecodeRate = c.describe(w, "", func(s partSample) float64 { return 1000 / positive(interTokenLatency(s)) })
+	}
 	r.AnswerTokens = c.describe(w, "", func(s partSample) float64 { return positive(float64(s.Tokens())) })
 	r.TokensPerSecond = c.describe(w, "", func(s partSample) float64 {
 		if s.Latency <= 0 { // shorter than the clock could tell
@@ -151,9 +153,21 @@ func (s partSample) long() bool {
 
 // burst reports whether the whole text of a long stream came at once.
 func (s partSample) burst() bool {
-	rest := s.Latency - s.TTFT()
-	quick := rest < s.Latency/20 && rest < time.Duration(max(s.textTokens(), s.chunks()))*fastestToken
+	quick := s.Latency-s.TTFT() < time.Duration(max(s.textTokens(), s.chunks()))*fastestToken
 	return s.long() && (s.chunks() == 1 || quick)
+}
+
+// bursts counts the long streams that came whole, and those of them that came at once.
+func (c *nodeSeries) bursts() (bursts, long int) {
+	for s := range c.all() {
+		if s.OK() && s.long() {
+			long++
+			if s.burst() {
+				bursts++
+			}
+		}
+	}
+	return bursts, long
 }
 
 // failures counts the failures by class, the most frequent first. A series has the words of its own first failure of each

@@ -280,6 +280,18 @@ func TestBufferedCountsLongAnswers(t *testing.T) {
 		"a: the first text came with the last in 6 of 6 answers: a proxy on the way may hold streams back1")
 }
 
+// What comes faster than from any model was held back, whatever its share of a short latency, and where that is so of most
+// answers the others do not tell the time between tokens either.
+func TestBufferedHasNoTimeBetweenTokens(t *testing.T) {
+	h := Header{ID: "x", Stream: true, Nodes: nodesOf("a")}
+	for bursts, want := range map[int]bool{17: false, 11: false, 10: true} {
+		records := append(streamed(0, 10*time.Millisecond, 100, 100, 100, around(15, bursts)...),
+			streamed(0, 10*time.Millisecond, 100, 100, 100, around(35, 20-bursts)...)...)
+		r := Summarise([]*Run{made(h, records...)}).Rows[0]
+		equal(t, fmt.Sprint(bursts, " of 20 at once: ITL and decode rate known"), []bool{r.ITL != nil, r.DecodeRate != nil}, []bool{want, want})
+	}
+}
+
 // Streams are compared by their first text, whatever the whole answers take.
 func TestStreamsAreComparedByTTFT(t *testing.T) {
 	h := Header{ID: "x", Stream: true, Reference: "a", Nodes: nodesOf("a", "b")}

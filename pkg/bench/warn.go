@@ -167,7 +167,8 @@ func (w *warner) failing() {
 
 // stream warns of streams that tell less than they seem to.
 func (w *warner) stream(r *Row) {
-	var long, bursts, reasoning, short int
+	bursts, long := r.series.bursts()
+	var reasoning, short int
 	for s := range r.series.all() {
 		switch {
 		case !s.OK() || s.chunks() == 0:
@@ -175,12 +176,6 @@ func (w *warner) stream(r *Row) {
 			reasoning++
 		case s.textTokens() > 0 && s.textTokens() < leastTokens:
 			short++
-		}
-		if s.OK() && s.long() {
-			long++
-			if s.burst() {
-				bursts++
-			}
 		}
 	}
 	name := w.Title(r)
