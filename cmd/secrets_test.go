@@ -299,6 +299,21 @@ func TestKeyEscapedTwice(t *testing.T) {
 	}
 }
 
+// TestPlaceholderKey holds that a key which is none damages neither an answer nor an address.
+func TestPlaceholderKey(t *testing.T) {
+	const script = "ollama pull llama3.2 && ollama serve"
+	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/ollama") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"choices":[{"message":{"content":"Run:\n~~~sh\n%s\n~~~"},"finish_reason":"stop"}]}`, script)
+	}))
+	env := map[string]string{"FERRY_KEY": "ollama"}
+	ferry(t, env, "ask", "--api", "chat", "-m", "llama3.2", "-x", "-n", server.URL, "hi").exactly(0, script+"\n", "")
+	ferry(t, env, "ask", "--api", "chat", "-m", "llama3.2", "-n", server.URL+"/ollama", "hi").fails(1, server.URL+"/ollama/chat/completions")
+}
+
 // TestKeyInHeaderName holds that -v masks a key of mixed case in the name of a header, whose case gets lost.
 func TestKeyInHeaderName(t *testing.T) {
 	const key = "Canary-kEy-00Ab-XYz"

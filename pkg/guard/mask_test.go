@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -155,6 +156,25 @@ func TestMaskCredentials(t *testing.T) {
 	}
 }
 
+// TestMaskPlaceholders holds that what stands for a key where none is checked stays as it is, and only that.
+func TestMaskPlaceholders(t *testing.T) {
+	for _, test := range []struct{ value, in, want string }{
+		{"ollama", "ollama pull llama3.2", "ollama pull llama3.2"},
+		{"EMPTY", "api_key=EMPTY", "api_key=EMPTY"},
+		{"1234567890", "01234567890", "01234567890"},
+		{"Basic dXNlcjp0ZXN0", "dXNlcjp0ZXN0, a test", "***, a test"}, // user:test
+		{"Ollama", "ollama, Ollama", "ollama, ***"},
+		{"ollama-1", "ollama ollama-1", "ollama ***"},
+		{"empty1", "empty1", "***"},
+	} {
+		m := &Masker{}
+		m.AddSecret(Secret{value: &test.value})
+		if got := m.String(test.in); got != test.want {
+			t.Errorf("%s: %q, want %q", test.value, got, test.want)
+		}
+	}
+}
+
 // TestMaskCost holds that a text made to be slow is looked through without a copy of any of it.
 func TestMaskCost(t *testing.T) {
 	m := newMasker("sk-canary-key-0123456789", "aaaaaaaaaaaaaaab")
@@ -202,7 +222,7 @@ func FuzzMask(f *testing.F) {
 	f.Fuzz(func(t *testing.T, secret, before, behind string) {
 		s, err := NewSecret(secret, "fuzz")
 		// Of a secret with a star the mask itself may be a part.
-		if err != nil || len(secret) < shortestMasked || strings.Contains(secret, "*") {
+		if err != nil || len(secret) < shortestMasked || slices.Contains(placeholders[:], secret) || strings.Contains(secret, "*") {
 			return
 		}
 		m := &Masker{}

@@ -31,6 +31,8 @@ const mostRounds = 8
 //   - api_key, api-key, apikey, x-api-key and every other name that ends so; access_token, refresh_token,
 //     client_secret, secret_key: up to the closing quote, or the end of the word.
 //   - authorization: the same, but to the end of the line behind a known scheme such as Bearer or Digest.
+//   - token, password, passwd, secret, key and every other name that ends so, "key provided" too: a value of the shape of a
+//     key, which is long and has letters and digits in one run.
 //   - 姓名, 电话, 手机 and 身份证 (…号, …号码): up to the closing quote, or the end of the field, which is punctuation but
 //     ":", "." and "-", or the end of the line, or white space, unless the next word continues it: more digits of a
 //     number that is not yet whole, or a name's next word.

@@ -10,7 +10,7 @@ import (
 
 // fieldNames are the names of fields whose values are taken out, in lower case. A "_" stands for "_", "-" or nothing.
 var fieldNames = [...]string{"api_key", "access_token", "authorization", "client_secret", "refresh_token", "secret_key", "secret_access_key",
-	"姓名", "电话", "手机", "身份证"}
+	"token", "password", "passwd", "secret", "key", "key provided", "姓名", "电话", "手机", "身份证"}
 
 // field finds the value of a field whose name, or the end of it, is at i.
 func (p *pass) field(i int, name string) span {
@@ -33,6 +33,8 @@ func (p *pass) field(i int, name string) span {
 	switch name {
 	case "authorization":
 		return p.secretValue(i, p.credentials)
+	case "token", "password", "passwd", "secret", "key", "key provided": // which stand before much else
+		return p.keyValue(i)
 	case "姓名":
 		return p.personalValue(i, 0)
 	case "电话", "手机":
@@ -121,6 +123,43 @@ func (p *pass) secretValue(i int, end func(i int) int) span {
 		return span{}
 	}
 	return cut
+}
+
+// The lengths in bytes from which a value, and a run of letters and digits in it, can be those of a key.
+const (
+	shortestKey = 16
+	shortestRun = 8
+)
+
+// keyValue finds the value at i where it has the shape of a key: it is long, and not of words, numbers and a path alone. It
+// reads no further than the next name could begin, so that a text of names is not read again at each.
+func (p *pass) keyValue(i int) span {
+	for strings.IndexByte(quotes+"[", p.byteAt(i)) >= 0 {
+		i++
+	}
+	to, mixed := i, false
+	for isAlnum(p.byteAt(to)) || to > i && strings.IndexByte("_-.~+/%", p.byteAt(to)) >= 0 {
+		from, digits := to, 0
+		for ; isAlnum(p.byteAt(to)); to++ {
+			if isDigit(p.byteAt(to)) {
+				digits++
+			}
+		}
+		mixed = mixed || to-from >= shortestRun && digits > 0 && digits < to-from
+		if to == from {
+			to++
+		}
+	}
+	if !mixed || to-i < shortestKey {
+		return span{}
+	}
+	if p.text[to-1] == '.' { // of the sentence
+		return span{i, to - 1}
+	}
+	for p.byteAt(to) == '=' {
+		to++
+	}
+	return span{i, to}
 }
 
 // isNoValue holds for what stands where a value would: nothing, a mask, or the mark in an example of what to type.

@@ -70,6 +70,14 @@ var redactions = []struct{ text, want string }{
 	{`access_token=abc`, `access_token=R`}, {`"client_secret":"abc"`, `"client_secret":"R"`}, {`aws_secret_access_key = a/b+c`, `aws_secret_access_key = R`},
 	{`api_key := "abc"`, `api_key := "R"`}, {`api_key=""`, `api_key=""`}, {"api_key=\nabc", "api_key=\nabc"},
 	{"api_key=\"abc\nnext line", "api_key=\"R\nnext line"},
+	// Names that stand before much else: a value of the shape of a key alone.
+	{`token=aB3dE5fG7hJ9kL2mN4pQ6 auth_token: aB3dE5fG7hJ9kL2mN4pQ6`, `token=R auth_token: R`},
+	{`password=aB3dE5fG7hJ9kL2mN4pQ6 API key: aB3dE5fG7hJ9kL2mN4pQ6`, `password=R API key: R`},
+	{`Incorrect API key provided: aB3dE5fG7hJ9kL2mN4pQ6. Find yours at`, `Incorrect API key provided: R. Find yours at`},
+	{`{"token":"aB3dE5fG7hJ9kL2mN4pQ6","password": "aB3dE5fG7hJ9kL2mN4pQ6"}`, `{"token":"R","password": "R"}`},
+	{`?key=aB3dE5fG7hJ9kL2mN4pQ6&x=1`, `?key=R&x=1`}, {`Token:[aB3dE5fG7hJ9kL2mN4pQ6] X:[1]`, `Token:[R] X:[1]`},
+	{`{\"secret\":\"9f86d081884c7d659a2feaa0c55ad015\"}`, `{\"secret\":\"R\"}`}, {`token: 550e8400-e29b-41d4-a716-446655440000`, `token: R`},
+	{`passwd=aB3dE5fG/hJ9kL2m+N4pQ6==; x`, `passwd=R; x`}, {`KEY = ab%2Fcd1234567890ef`, `KEY = R`},
 	{`authorization: Bearer abc`, `authorization: R`}, {`Authorization: Basic dTpw` + "\r\nHost: h", "Authorization: R\r\nHost: h"},
 	{`Proxy-Authorization: Digest username="u", response="r"`, `Proxy-Authorization: R`}, {`"Authorization: Digest username=\"u\", nc=1", "x"`, `"Authorization: R", "x"`},
 	{`curl -H "Authorization: Bearer abc" https://h`, `curl -H "Authorization: R" https://h`},
@@ -143,6 +151,10 @@ func TestRedactLeaves(t *testing.T) {
 	for _, text := range []string{
 		"x-api-key: ***", "< x-api-key: ***", "Authorization: Bearer ***", `{"x-api-key":"***"}`, "export ANTHROPIC_API_KEY=…\nor not",
 		"", "hello", "你好，世界", "api_key", "the api_key is missing", "no API key: set it", "invalid x-api-key", "x-api-key header is required",
+		"token: expired", "max_tokens: 100", "tokens: 1234567890123456", "key: value", "token: 1234567890123456789", "key: claude-haiku-4-5-20261001",
+		"key: content-type-of-the-response", `{"token":"***","key":"order_2024_0001_items"}`, "password: must have 16 characters", "key=",
+		"key: file:/home/user0001/keys/node0001.key", "key: /tmp/Test0123456789/001/legacy.key", "key: env:NODE0001_PRIMARY_KEY", "the key provided: none",
+		"monkey: 2024-11-28T01:29:09Z", "token aB3dE5fG7hJ9kL2mN4pQ6",
 		"Bearer authentication", "the bearer of bad news", "Bearer responsibilities", "authorization is required",
 		"task-force-2024-report", "ask-me-anything-1234567", "risk-assessment-2024-01", "sk-learn", "sk-", "disk-usage-0123456789",
 		"scikit-learn", "AKIA", "eyJ", "eyJhbGciOi.x", "xoxo-love", "pplx", "hf_x",
@@ -234,6 +246,7 @@ func TestRedactPatternErrors(t *testing.T) {
 var hostile = []string{
 	"1", "13812345678", "1 ", "1-", "138 ", "4111 ", `api_key="`, `api_key='`, "api_key=", "api_key:[", "api_key ", "api_key", "Authorization: ", "Authorization:[", "authorization: a1 ",
 	"姓名:", "姓名 ", "姓名", "姓名:(", "姓名:a ", "电话:1 ", "电话: (", "sk-", "sk-a", "sk-ant-", "eyJ", "eyJ-", "eyJaaaaaaaa.", "eyJ-----.a", "bce-v3/", "Bearer ", "bearer a1", "Basic ", "basic YTpi ", "Basic YTpi/", "hvs.", "a@", "@", "a.", "a@b.", "a@b.c", "a@b-.",
+	"token=", "key:[", "key: a1b2c3d4e5f6g7h8", `token="a1`, "key=a1/", "key provided: ", "key ",
 	"-", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "-----END ", "://", "://a", "://a@", `\`, `\u`, `\ud800`, `\"`, `\\u59d3`, "\u200b", "，", "+86", "+86 ", "0086 ", "[REDACTED]", "[REDACTED", "\xff", "(", "x-api-key: [",
 }
 

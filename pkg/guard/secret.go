@@ -101,6 +101,13 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 // destroy the answer and hide nothing.
 const shortestMasked = 4
 
+// placeholders are no secrets: what the documentation of local servers and of their clients (Ollama, LM Studio, vLLM, SGLang,
+// llama.cpp, llamafile) gives as a key where one must be set and none is checked, and the usual stand-ins of tests. They stand
+// in answers and addresses, which a mask would damage.
+var placeholders = [...]string{"ollama", "lm-studio", "EMPTY", "empty", "None", "none", "dummy", "test", "token", "password", "placeholder",
+	"changeme", "fake", "fake-key", "local", "anything", "not-needed", "no-key", "no-key-required", "sk-no-key-required", "sk-dummy", "sk-test",
+	"your-api-key", "1234567890"}
+
 // Masker replaces known secrets wherever they stand in text: as they are, in the spellings in which a server echoes them
 // (JSON's \/, \" and \u002d, those of JSON in JSON, a URL's %2D, HTML's &#45; and &amp;, NULs between the characters as in
 // UTF-16), in hexadecimal, and in base64, where a user name or anything else may stand before them. The zero value masks
@@ -118,9 +125,9 @@ type secrets struct {
 	may   [256]bool
 }
 
-// Add makes m mask value too.
+// Add makes m mask value too, unless it is too short or a placeholder.
 func (m *Masker) Add(value string) {
-	if len(value) < shortestMasked {
+	if len(value) < shortestMasked || slices.Contains(placeholders[:], value) {
 		return
 	}
 	for {
