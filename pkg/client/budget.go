@@ -61,11 +61,13 @@ func (b *Budget) Charge(reserved *limit.Hold, call *Call, result *Result) error 
 		}
 	}()
 	var input, output int64
+	reported := false // a request that cost nothing by its server's word is one all the same
 	for _, at := range result.Attempts {
 		in, out := at.billed(EstimateInput(call.Request), int64(call.Request.MostTokens()))
 		input, output = input+in, output+out
+		reported = reported || at.Usage != nil
 	}
-	if input+output == 0 {
+	if input+output == 0 && !reported {
 		return reserved.Release()
 	}
 	return reserved.Spend(input, output)

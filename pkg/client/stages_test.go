@@ -178,6 +178,20 @@ func TestBudgetStage(t *testing.T) {
 	}
 }
 
+// TestRequestWithoutTokens counts a request of which the server reports no tokens.
+func TestRequestWithoutTokens(t *testing.T) {
+	tr, _ := newServed(t, body(`{"choices":[{"message":{"content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":0}}`))
+	tr.Endpoint.API, tr.request.Model = wire.Chat, "m"
+	folder := t.TempDir()
+	tr.Budget = &Budget{Ledger: limit.NewLedger(folder, "https://h.test", "n", 200, limit.NewClock())}
+	if _, err := tr.through(t, Stages{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if rows, err := limit.Usage(folder); err != nil || len(rows) != 1 || rows[0].Requests != 1 || rows[0].Input+rows[0].Output != 0 {
+		t.Errorf("got %+v, %v, want one request without tokens", rows, err)
+	}
+}
+
 // TestConversationAndAudit holds that an answered prompt is a turn of the conversation and a line of the log.
 func TestConversationAndAudit(t *testing.T) {
 	tr := newTrial(t, serve(t, status(503), answer).URL)
