@@ -2,6 +2,8 @@ package client
 
 import (
 	"errors"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -149,6 +151,26 @@ func TestBilledUnfinished(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestStreamPings holds that a server which thinks and sends pings is not idle.
+func TestStreamPings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		trial := newTrial(t, mustURL(t, "http://node.test"))
+		trial.IdleTimeout = 90 * time.Second
+		trial.Transport = pipe(t, func(conn net.Conn) {
+			_, _ = io.WriteString(conn, streamHead)
+			for range 5 {
+				time.Sleep(time.Minute) // fake time
+				_, _ = io.WriteString(conn, ping)
+			}
+			_, _ = io.WriteString(conn, piece+rest)
+		})
+		result, err := trial.do(t.Context(), &listener{}, AsAnswer)
+		if err != nil || result.Latency != 5*time.Minute {
+			t.Errorf("got %v after %s, want an answer after 5m0s", err, result.Latency)
+		}
+	})
 }
 
 // TestStreamIdle ends a silent stream after the idle timeout, before its head and in the middle of it.

@@ -63,7 +63,7 @@ var keys = []key{
 		kindText, checkTimeout},
 	{Setting{"connect_timeout", "connect-timeout", "FERRY_CONNECT_TIMEOUT", "15s", "time limit for one connection"},
 		kindText, checkTimeout},
-	{Setting{"idle_timeout", "idle-timeout", "FERRY_IDLE_TIMEOUT", "90s", "time limit without a byte of a stream"},
+	{Setting{"idle_timeout", "idle-timeout", "FERRY_IDLE_TIMEOUT", "90s", "time limit without a byte of a stream; a ping is a byte"},
 		kindText, checkTimeout},
 	{Setting{"limit", "limit", "FERRY_LIMIT", "none",
 		"rate limit of a node's address, shared by all ferry processes: 50/min or 600/min burst 5"},
