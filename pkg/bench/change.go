@@ -333,7 +333,8 @@ func (t Threshold) checkChange(n *Change, successesOnly bool) (seen Message, ok 
 	case c == nil:
 		return Message{Format: "no stream to measure it on"}, false
 	}
-	figure := map[string]float64{"ratio": c.Ratio, "ratio_low": c.Low, "ratio_high": c.High}[t.stat]
+	// By way of logarithms 120 ms is a little less than 1.2 times 100 ms.
+	figure := significant(map[string]float64{"ratio": c.Ratio, "ratio_low": c.Low, "ratio_high": c.High}[t.stat], 9)
 	switch {
 	case math.IsInf(figure, 1):
 		return Message{Format: "too few for an interval"}, strings.HasPrefix(t.op, ">")

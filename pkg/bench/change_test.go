@@ -220,3 +220,29 @@ func TestCompare(t *testing.T) {
 		equal(t, c.name, got, c.want)
 	}
 }
+
+// A ratio at the edge of its threshold is what the latencies make of it, and what is shown is on the same side.
+func TestRatioAtItsEdge(t *testing.T) {
+	run := func(id string, ms float64) *Run {
+		return made(Header{ID: id, Nodes: nodesOf("a")}, rounds(0, slices.Repeat([]float64{ms}, 20)...)...)
+	}
+	for _, c := range []struct {
+		new             float64
+		threshold, want string
+	}{
+		{120, "ratio<1.2", "a: ratio<1.2 missed: 1.2"},
+		{120, "ratio<=1.2", "a: ratio<=1.2 kept: 1.2"},
+		{120, "ratio>=1.2", "a: ratio>=1.2 kept: 1.2"},
+		{119.99999, "ratio<1.2", "a: ratio<1.2 kept: 1.1999999"},
+	} {
+		changes, err := Compare(run("old", 100), run("new", c.new))
+		if err != nil {
+			t.Fatal(err)
+		}
+		threshold, err := ParseThreshold(c.threshold)
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, c.threshold, changes.Check([]Threshold{threshold}, false)[0], c.want)
+	}
+}

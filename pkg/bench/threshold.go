@@ -273,6 +273,12 @@ func (t Threshold) share(r *Row, successesOnly bool) float64 {
 	return float64(within) / float64(all) // 0/0 is NaN
 }
 
+// significant is a figure rounded to so many digits.
+func significant(figure float64, digits int) float64 {
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(figure, 'g', digits, 64), 64) // reads what it wrote
+	return rounded
+}
+
 // write is a figure in as many digits as show on which side of a threshold it is.
 func (t Threshold) write(figure float64) string {
 	switch t.family {
@@ -284,7 +290,11 @@ func (t Threshold) write(figure float64) string {
 		return shown + "%"
 	}
 	if t.Compares() || t.family == "tps" {
-		return strconv.FormatFloat(figure, 'g', 6, 64)
+		shown := significant(figure, 6)
+		if t.keeps(shown) != t.keeps(figure) {
+			shown = significant(figure, 9)
+		}
+		return strconv.FormatFloat(shown, 'g', -1, 64)
 	}
 	return time.Duration(figure * float64(time.Millisecond)).Round(time.Microsecond).String()
 }
