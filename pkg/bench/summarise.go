@@ -150,13 +150,13 @@ func referenceOf(all []*nodeSeries, c *nodeSeries, name string, answered func(in
 }
 
 // Title names a row so that no other row has the same name: its node, the connection where both kinds were measured, the
-// vantage where there are several.
+// vantage where there are several and it has a name.
 func (s *Summary) Title(r *Row) string {
 	name := r.Node.Name
 	if s.BothConnections() {
 		name += " (" + string(r.Node.Connection) + ")"
 	}
-	if len(s.Vantages) > 1 {
+	if len(s.Vantages) > 1 && r.Vantage != "" {
 		name += " @" + r.Vantage
 	}
 	return name

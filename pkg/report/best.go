@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"unicode"
@@ -19,8 +20,13 @@ func asBest(s *bench.Summary, _ Options) (string, error) {
 	name := leader(s, s.Best[0]).Node.Name
 	for _, c := range s.Best[1:] {
 		if other := leader(s, c).Node.Name; other != name {
-			return "", text.Errorf("--vantage PLACE takes the runs from one", "the best node is not the same everywhere: %s at %s, %s at %s",
-				visible(name), visible(s.Best[0].Vantage), visible(other), visible(c.Vantage))
+			hint := "--vantage PLACE takes the runs from one"
+			if slices.Contains(s.Vantages, "") {
+				hint += "; for those without a vantage, name only their files"
+			}
+			place := func(vantage string) string { return visible(cmp.Or(vantage, "an unnamed place")) }
+			return "", text.Errorf(hint, "the best node is not the same everywhere: %s at %s, %s at %s",
+				visible(name), place(s.Best[0].Vantage), visible(other), place(c.Vantage))
 		}
 	}
 	if name == "" || strings.HasPrefix(name, "-") || name != visible(name) || strings.ContainsFunc(name, unicode.IsSpace) {

@@ -94,7 +94,7 @@ func (l language) title(s *bench.Summary, r *bench.Row) string {
 	if s.BothConnections() {
 		name += l.say(" (%s)", l.say(string(r.Node.Connection)))
 	}
-	if len(s.Vantages) > 1 {
+	if len(s.Vantages) > 1 && r.Vantage != "" {
 		name += " @" + r.Vantage
 	}
 	return visible(name)

@@ -194,6 +194,8 @@ func TestBest(t *testing.T) {
 			"there is no best node: each refused the rest of its requests, or was asked only once"},
 		{"two places", func() *bench.Summary { s := merged(); s.Best[1].Leader = 4; return s }(),
 			"the best node is not the same everywhere: hongkong at beijing, direct at shanghai"},
+		{"a place without a name", func() *bench.Summary { s := merged(); s.Best[1].Leader, s.Best[1].Vantage = 4, ""; return s }(),
+			"the best node is not the same everywhere: hongkong at beijing, direct at an unnamed place"},
 		{"a flag", named("--proxy=http://evil"), "the best node's name is not one plain word: --proxy=http://evil"},
 		{"two words", named("a --yes"), "the best node's name is not one plain word: a --yes"},
 		{"an escape", named("a\x1b[2J"), `the best node's name is not one plain word: a\x1b[2J`},
@@ -208,6 +210,17 @@ func TestBest(t *testing.T) {
 	}
 	if got := write(t, Best, named("https://hk.example.com/api?x=1"), Options{}); got != "https://hk.example.com/api?x=1\n" {
 		t.Errorf("a URL: %q", got)
+	}
+}
+
+func TestTitleWithoutVantage(t *testing.T) {
+	s := merged()
+	r := s.Rows[0]
+	r.Vantage = ""
+	for _, got := range []string{s.Title(r), languageOf("").title(s, r)} {
+		if strings.Contains(got, "@") {
+			t.Errorf("got %q, want no @ without a vantage behind it", got)
+		}
 	}
 }
 
