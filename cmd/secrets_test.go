@@ -235,6 +235,7 @@ func TestKeyCutAtTheEnd(t *testing.T) {
 		"JSON's escape":  {200, "", `{"content":[{"type":"text","text":"your key is ` + strings.ReplaceAll(part, "/", `\/`)},
 		"text":           {200, "text/plain", "your key is " + part},
 		"an event":       {200, "text/event-stream", `data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"your key is ` + part},
+		"a whole event":  {200, "text/event-stream", `data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"your key is ` + part + `"}}` + "\n\n"},
 		"an error":       {401, "", `{"error":{"type":"authentication_error","message":"your key is ` + part},
 		"text of errors": {401, "text/plain", "your key is " + part},
 	} {

@@ -449,14 +449,17 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) []byte {
 		}
 	}
 	quote := quoted(a.Err)
-	if quote == nil {
-		return m.BytesCut(body)
-	}
-	if body == nil {
+	if body == nil && quote != nil {
 		body = *quote
 	}
-	*quote = m.BytesCut(body)
-	return *quote
+	body = m.BytesCut(body)
+	if a.Class == Truncated && m.CutInPieces(body) {
+		body = nil // no mask of its bytes hides what the end of an event tells
+	}
+	if quote != nil {
+		*quote = body
+	}
+	return body
 }
 
 // Underway is an attempt that has not ended, for a display. Another goroutine may ask for its phase.

@@ -32,15 +32,27 @@ func (m *Masker) Pieces() *Pieces {
 
 // InPieces reports whether a masked body holds a secret in pieces.
 func (m *Masker) InPieces(body []byte) bool {
-	if m.known.Load() == nil {
-		return false
-	}
+	p := m.piecesOf(body)
+	p.End()
+	return p.found
+}
+
+// CutInPieces reports whether a masked body holds a secret, or so much of one at the end of a text that it tells something of
+// it, in pieces.
+func (m *Masker) CutInPieces(body []byte) bool {
+	p := m.piecesOf(body)
+	return p.found || p.Holding()
+}
+
+func (m *Masker) piecesOf(body []byte) *Pieces {
 	p := m.Pieces()
+	if m.known.Load() == nil {
+		return p
+	}
 	for line := range bytes.FieldsFuncSeq(body, func(r rune) bool { return r == '\n' || r == '\r' }) {
 		p.Line(line)
 	}
-	p.End()
-	return p.found
+	return p
 }
 
 // Found reports whether a secret came in pieces.
