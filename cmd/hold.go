@@ -7,12 +7,15 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
+	"ferry/pkg/config"
 	"ferry/pkg/hold"
 	"ferry/pkg/state"
 	"ferry/pkg/term"
+	"ferry/pkg/text"
 	"ferry/pkg/transport"
 
 	"github.com/spf13/cobra"
@@ -94,10 +97,11 @@ func (a *app) listHolders(dir, form string) error {
 		a.note(noHolders)
 		return nil
 	}
-	all, err := hold.List(dir)
+	all, mute, err := hold.List(dir)
 	if err != nil {
 		return err
 	}
+	a.noteMute(mute)
 	if form == "json" {
 		for _, h := range all {
 			line := holderJSON{
@@ -110,7 +114,9 @@ func (a *app) listHolders(dir, form string) error {
 		return nil
 	}
 	if len(all) == 0 {
-		a.note("no connection is held; ferry ask --hold 5m leaves one behind")
+		if mute == 0 {
+			a.note("no connection is held; ferry ask --hold 5m leaves one behind")
+		}
 		return nil
 	}
 	rows := [][]string{{"node", "age", "requests", "connections", "memory", "idle left", "pid"}}
@@ -143,19 +149,49 @@ func newHoldStopCmd(a *app) *cobra.Command {
 				a.note(noHolders)
 				return nil
 			}
-			ended, err := hold.Stop(dir, nodes...)
+			ended, mute, err := hold.Stop(dir, nodes...)
 			if err != nil {
 				return err
 			}
-			if len(ended) == 0 {
-				a.note("no connection is held")
-			}
 			for _, h := range ended {
 				a.note("ended the holder of %s (pid %d)", h.Node, h.PID)
+				nodes = slices.DeleteFunc(nodes, func(node string) bool { return node == h.Node })
+			}
+			a.noteMute(mute)
+			switch {
+			case mute > 0:
+			case len(nodes) > 0:
+				return a.noteUnheld(dir, nodes)
+			case len(ended) == 0:
+				a.note("no connection is held")
 			}
 			return nil
 		}),
 	}
+}
+
+// noteMute says that holders do not answer, of whichever nodes.
+func (a *app) noteMute(mute int) {
+	if mute > 0 {
+		a.note("%s did not answer: it may be stopped, or the machine is busy", text.Count(mute, "holder"))
+	}
+}
+
+// noteUnheld says of each of these nodes that it has no holder, and which one that has one may have been meant.
+func (a *app) noteUnheld(dir string, nodes []string) error {
+	left, _, err := hold.List(dir)
+	var names []string
+	for _, h := range left {
+		names = append(names, h.Node)
+	}
+	for _, node := range nodes {
+		said := "no connection is held for " + node
+		if near := config.Nearest(node, names); near != "" {
+			said += "; did you mean " + near + "?"
+		}
+		a.note("%s", said)
+	}
+	return err
 }
 
 // newHoldRunCmd is what a holder runs as. Its argument, the node's name, is there to be seen in a list of processes.

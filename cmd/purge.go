@@ -97,7 +97,7 @@ func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err er
 	if dir, err := a.holdDir(); err == nil {
 		sockets, err := state.List(dir, func(fs.DirEntry) bool { return true })
 		add(state.Stored{What: "held connections", Where: dir, Count: len(sockets), Remove: func(ctx context.Context) error {
-			_, err := hold.Stop(dir)
+			_, _, err := hold.Stop(dir)
 			return errors.Join(err, state.Remove(ctx, sockets...))
 		}}, err)
 	}

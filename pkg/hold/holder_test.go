@@ -1,8 +1,10 @@
 package hold
 
 import (
+	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -100,14 +102,14 @@ func TestStop(t *testing.T) {
 		answer <- got
 	}()
 	<-begun
-	if told, err := Stop(r.settings.Dir, "another"); len(told) != 0 || err != nil {
+	if told, _, err := Stop(r.settings.Dir, "another"); len(told) != 0 || err != nil {
 		t.Errorf("%v %v", told, err)
 	}
-	all, err := List(r.settings.Dir)
+	all, _, err := List(r.settings.Dir)
 	if len(all) != 1 || err != nil || all[0].Lent != 1 {
 		t.Fatalf("%+v %v", all, err)
 	}
-	if told, err := Stop(r.settings.Dir, "test"); len(told) != 1 || err != nil {
+	if told, _, err := Stop(r.settings.Dir, "test"); len(told) != 1 || err != nil {
 		t.Errorf("%v %v", told, err)
 	}
 	if _, err := os.Lstat(r.path()); !os.IsNotExist(err) {
@@ -118,7 +120,7 @@ func TestStop(t *testing.T) {
 		t.Error(got)
 	}
 	<-r.ended
-	if all, err := List(r.settings.Dir); len(all) != 0 || err != nil {
+	if all, _, err := List(r.settings.Dir); len(all) != 0 || err != nil {
 		t.Errorf("%v %v", all, err)
 	}
 }
@@ -174,4 +176,26 @@ func TestNothingToHold(t *testing.T) {
 	}
 	r.pass(2 * tend)
 	<-r.ended
+}
+
+// TestMute counts a holder that takes a connection and does not answer, as one that is stopped, and none that has ended.
+func TestMute(t *testing.T) {
+	r := newRig(t, nil)
+	usualWaits(t)
+	must(t, os.MkdirAll(r.settings.Dir, 0o700))
+	mute, err := net.Listen("unix", filepath.Join(r.settings.Dir, "mute"+ending))
+	must(t, err)
+	must(t, os.Chmod(mute.Addr().String(), 0o600))
+	defer mute.Close()
+	ended, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(r.settings.Dir, "ended"+ending), Net: "unix"})
+	must(t, err)
+	ended.SetUnlinkOnClose(false)
+	must(t, os.Chmod(ended.Addr().String(), 0o600))
+	must(t, ended.Close())
+	if all, mute, err := List(r.settings.Dir); len(all) != 0 || mute != 1 || err != nil {
+		t.Errorf("List: %v, %d that do not answer, %v, want none and 1", all, mute, err)
+	}
+	if told, mute, err := Stop(r.settings.Dir); len(told) != 0 || mute != 1 || err != nil {
+		t.Errorf("Stop: %v, %d that do not answer, %v, want none and 1", told, mute, err)
+	}
 }

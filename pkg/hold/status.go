@@ -32,21 +32,20 @@ type Status struct {
 	Left time.Duration
 }
 
-// List asks all holders whose sockets are in a folder. One that does not answer, or that is not this user's, is left out.
-func List(dir string) ([]Status, error) {
-	var all []Status
-	err := each(dir, func(_ string, s Status) { all = append(all, s) })
+// List asks all holders whose sockets are in a folder, and counts those that do not answer in time. One that has ended, or
+// that is not this user's, is left out.
+func List(dir string) (all []Status, mute int, err error) {
+	mute, err = each(dir, func(_ string, s Status) { all = append(all, s) })
 	slices.SortFunc(all, func(s, t Status) int {
 		return cmp.Or(strings.Compare(s.Node, t.Node), cmp.Compare(s.PID, t.PID))
 	})
-	return all, err
+	return all, mute, err
 }
 
-// Stop ends the holders of some nodes, all where none is named, and gives those that it ended. What is under way is
-// finished first; no further request is taken from the moment that Stop returns.
-func Stop(dir string, nodes ...string) ([]Status, error) {
-	var told []Status
-	err := each(dir, func(path string, s Status) {
+// Stop ends the holders of some nodes, all where none is named, and gives those that it ended, and how many of any node do
+// not answer. What is under way is finished first; no further request is taken from the moment that Stop returns.
+func Stop(dir string, nodes ...string) (told []Status, mute int, err error) {
+	mute, err = each(dir, func(path string, s Status) {
 		if len(nodes) > 0 && !slices.Contains(nodes, s.Node) {
 			return
 		}
@@ -54,27 +53,30 @@ func Stop(dir string, nodes ...string) ([]Status, error) {
 			told = append(told, s)
 		}
 	})
-	return told, err
+	return told, mute, err
 }
 
-// each asks every holder in a folder about itself.
-func each(dir string, do func(path string, s Status)) error {
+// each asks every holder in a folder about itself, and counts those that do not answer in time.
+func each(dir string, do func(path string, s Status)) (mute int, err error) {
 	switch err := state.CheckOwn(dir, fs.ModeDir); {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return 0, nil
 	case err != nil:
-		return err
+		return 0, err
 	}
 	paths, err := state.List(dir, func(entry fs.DirEntry) bool { return filepath.Ext(entry.Name()) == ending })
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, path := range paths {
-		if s, err := askStatus(context.Background(), path); err == nil {
+		switch s, err := askStatus(context.Background(), path); {
+		case err == nil:
 			do(path, s)
+		case errors.Is(err, context.DeadlineExceeded):
+			mute++
 		}
 	}
-	return nil
+	return mute, nil
 }
 
 func askStatus(ctx context.Context, path string) (s Status, err error) {
