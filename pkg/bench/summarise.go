@@ -21,6 +21,13 @@ func Summarise(runs []*Run) *Summary {
 		if s.Stopped == "" {
 			s.Stopped = run.Stopped
 		}
+		h := run.Header
+		if h.Requests != runs[0].Header.Requests || h.Duration != runs[0].Header.Duration {
+			s.Header.Requests, s.Header.Duration = 0, 0
+		}
+		if h.Seed != runs[0].Header.Seed {
+			s.Header.Seed = 0
+		}
 	}
 	all := seriesOf(runs)
 	s.Figure = figureOf(all)

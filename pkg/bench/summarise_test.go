@@ -203,6 +203,18 @@ func TestRunsOfDays(t *testing.T) {
 	}
 }
 
+// What merged runs do not have in common is not said of all of them, whichever file comes first.
+func TestPlanOfMergedRuns(t *testing.T) {
+	a := made(Header{ID: "a", Requests: 25, Seed: 1, Warmup: 1, Nodes: nodesOf("a")}, rounds(0, 100)...)
+	b := made(Header{ID: "b", Requests: 40, Seed: 2, Warmup: 1, Nodes: nodesOf("a")}, rounds(0, 100)...)
+	for _, runs := range [][]*Run{{a, b}, {b, a}} {
+		h := Summarise(runs).Header
+		equal(t, "requests, duration, seed, warm-ups", []any{h.Requests, h.Duration, h.Seed, h.Warmup}, []any{0, time.Duration(0), 0, 1})
+	}
+	h := Summarise([]*Run{a, a}).Header
+	equal(t, "requests and seed of parts of one run", []any{h.Requests, h.Seed}, []any{25, 1})
+}
+
 func TestBuckets(t *testing.T) {
 	r := Summarise([]*Run{made(Header{ID: "x", Nodes: nodesOf("a")}, streamed(0, 5*time.Millisecond, 0, 0, 0, 1, 2.5, 2.6, 60_000, 200_000)...)}).Rows[0]
 	equal(t, "latencies up to 1, 2.5, 5, 60,000 and 120,000 ms", []int{r.LatencyBuckets[0], r.LatencyBuckets[1], r.LatencyBuckets[2],

@@ -11,7 +11,8 @@ import (
 
 // Summary is what a report shows: everything in it is worked out, in milliseconds.
 type Summary struct {
-	// Header is the first run's; Vantages and Runs say what was merged.
+	// Header is the first run's, with 0 for the requests and duration, and for the seed, where the runs differ in them. Vantages
+	// and Runs say what was merged.
 	Header   Header
 	Runs     int
 	Vantages []string

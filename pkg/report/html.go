@@ -321,11 +321,15 @@ func (d *document) facts() {
 	if h.MaxTokens > 0 {
 		answers += d.say(", ") + d.say("at most %s", bench.Count{N: h.MaxTokens, Noun: "token"})
 	}
+	seed := ""
+	if h.Seed > 0 {
+		seed = strconv.FormatUint(h.Seed, 10)
+	}
 	for _, fact := range [][2]string{
 		{"Model", d.model(d.s)}, {"Plan", plan}, {"Load of each node", d.load(h)}, {"Connections", d.connections(d.s)},
 		{"Attempts", d.attempts(h)}, {"Answers", answers}, {"Reference", h.Reference},
 		{"Measured from", strings.Join(d.s.Vantages, d.say(", "))}, {"Proxy", cmp.Or(h.Proxy, d.say("none"))},
-		{"Program", "ferry " + h.Program}, {"Seed", strconv.FormatUint(h.Seed, 10)},
+		{"Program", "ferry " + h.Program}, {"Seed", seed},
 	} {
 		if fact[1] != "" {
 			d.put("<div><dt>%s</dt><dd><bdi>%s</bdi></dd></div>\n", d.say(fact[0]), fact[1])

@@ -213,6 +213,14 @@ func TestBest(t *testing.T) {
 	}
 }
 
+func TestPlanOfMergedRuns(t *testing.T) {
+	s := three()
+	s.Header.Requests, s.Header.Duration = 0, 0
+	if got := write(t, Text, s, Options{}); !strings.Contains(got, "different numbers of requests to each of 3 nodes") {
+		t.Errorf("got %s, want different numbers of requests in the plan", got)
+	}
+}
+
 func TestTitleWithoutVantage(t *testing.T) {
 	s := merged()
 	r := s.Rows[0]

@@ -51,12 +51,15 @@ func (l language) plan(s *bench.Summary) string {
 	return strings.Join(append(parts, l.attempts(h)), l.say(", "))
 }
 
-// work is how much a node was sent, by the name of what is counted.
+// work is how much a node was sent, by the name of what is counted. Merged runs of different plans have neither number.
 func (l language) work(h bench.Header, noun string) string {
-	if h.Requests == 0 {
+	switch {
+	case h.Requests > 0:
+		return l.count(h.Requests, noun)
+	case h.Duration > 0:
 		return l.say("requests for %s", span(h.Duration.Seconds()))
 	}
-	return l.count(h.Requests, noun)
+	return l.say("different numbers of requests")
 }
 
 // connections says of which kind they were, and whether a second handshake began beside one that was late.
