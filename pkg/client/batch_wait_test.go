@@ -27,16 +27,15 @@ func TestBatchWaits(t *testing.T) {
 		}
 		return clock.Sleep(ctx, p.Wait)
 	}
-	var limited, spent atomic.Int64
+	limiter := &slowLimiter{t: t}
+	b.request.Endpoint.Limiter = limiter
+	var spent atomic.Int64
 	begun, held := make(chan struct{}), make(chan struct{})
 	b.ask = func(_ context.Context, prompt string) asked {
 		switch {
 		case prompt == "one":
 			close(begun)
 			<-held // until another one has been told that the budget is spoken for
-		case prompt == "two" && limited.Add(1) <= 2:
-			late := &limit.TooLongError{Wait: 6 * time.Second, Rate: limit.Rate{Events: 10, Per: time.Minute}}
-			return asked{&Result{}, &Error{Class: Limited, Err: late}}
 		case prompt == "three" && spent.Add(1) == 1:
 			<-begun
 			defer close(held)
@@ -45,8 +44,17 @@ func TestBatchWaits(t *testing.T) {
 		return whole(prompt)
 	}
 	_, tally, _, err := b.do()
-	if err != nil || tally.Answered != 3 || tally.Failed != 0 || limited.Load() != 3 || spent.Load() != 2 {
-		t.Errorf("%+v, %v, %d and %d asks, want 3 answered in 3 and 2 asks", tally, err, limited.Load(), spent.Load())
+	if err != nil || tally.Answered != 3 || tally.Failed != 0 || limiter.taken.Load() != 3 || spent.Load() != 2 {
+		t.Errorf("%+v, %v, %d turns and %d asks of the third, want 3 answered in 3 turns, and 2 asks", tally, err, limiter.taken.Load(), spent.Load())
+	}
+	// The first attempt has its turn then, and the second needs one of its own.
+	e := b.request.Endpoint
+	env := Env{Clock: clock, Wait: func(context.Context, Pause) error { return nil }}
+	for number := 1; number <= 2; number++ {
+		waited, failed := env.waitForLimit(t.Context(), &Call{Endpoint: e, number: number, turnAt: e, waited: time.Second})
+		if want := int64(2 + number); failed != nil || limiter.taken.Load() != want || number == 1 && waited != time.Second {
+			t.Errorf("attempt %d: waited %v, %v, %d turns, want %d", number, waited, failed, limiter.taken.Load(), want)
+		}
 	}
 }
 
@@ -59,4 +67,19 @@ func TestBatchSpent(t *testing.T) {
 			t.Errorf("%+v, asked %q, %v, want %v after the first", tally, asked, err, spent)
 		}
 	}
+}
+
+// slowLimiter lets each request out after 6 s.
+type slowLimiter struct {
+	t     *testing.T
+	taken atomic.Int64
+}
+
+func (s *slowLimiter) Rate() limit.Rate { return limit.Rate{Events: 10, Per: time.Minute} }
+
+func (s *slowLimiter) Reserve(_ context.Context, most time.Duration) (*limit.Reservation, error) {
+	if s.taken.Add(1); most != limit.Forever {
+		s.t.Errorf("the wait may be %v, want no bound", most)
+	}
+	return &limit.Reservation{Wait: 6 * time.Second}, nil
 }

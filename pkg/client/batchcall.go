@@ -33,10 +33,7 @@ func (b *BatchRequest) Call(item Item) *Call {
 	if item.System != nil {
 		r.System = *item.System
 	}
-	return &Call{
-		Request: r, NoSystem: item.System != nil && *item.System == "", Timeout: b.Timeout, Deadline: b.Clock.Now().Add(b.Timeout),
-		MostLimitWait: b.Timeout / 10, // a longer wait comes before the call, and leaves it its time
-	}
+	return &Call{Request: r, NoSystem: item.System != nil && *item.System == "", Timeout: b.Timeout, Deadline: b.Clock.Now().Add(b.Timeout)}
 }
 
 // Price guesses what an item costs.

@@ -249,9 +249,7 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		r.answered(item, asked, line)
 		return
 	}
-	// What still waited for the rate limit when the sending ended is no failure: the next run asks it.
-	unsent := r.stopped() && len(asked.Attempts) == 0 && isClass(err, Cancelled)
-	if unsent || !r.missed(item, asked, err, line) {
+	if !r.missed(item, asked, err, line) {
 		r.noteFailed(item)
 	}
 }
@@ -262,32 +260,40 @@ func (r *running) noteFailed(item Item) bool {
 	return r.record.sent.has(item.Line) || r.check(r.journal.note('f', item.Line))
 }
 
-// ask asks an item, whose intent the journal has first. What the rate limit or the budget does not let out yet waits, and is
-// asked with its whole time. The error is errStopped where the sending ended before that.
+// ask asks an item, whose intent the journal has first. It waits for its turn at the rate limit, and for tokens of the budget
+// that others on their way hold, before its time begins. The error is errStopped where the sending ended before that.
 func (r *running) ask(item Item, call *Call) (*Result, error) {
+	if !r.awaitTurn(call) {
+		return &Result{}, errStopped
+	}
 	for {
+		call.Deadline = r.files.Request.Clock.Now().Add(call.Timeout)
 		if !r.check(r.journal.note('s', item.Line)) {
 			return &Result{}, errStopped
 		}
 		asked, err, others, ended := r.askOnce(call)
-		var limited *limit.TooLongError
 		var spent *limit.SpentError
-		switch {
-		case len(asked.Attempts) > 0:
-			return asked, err
-		case errors.As(err, &limited):
-			if !r.noteFailed(item) || r.pause(limited) != nil {
-				return asked, errStopped
-			}
-		case errors.As(err, &spent) && spent.Held > 0 && others > 0: // what they use less than they may is free again
-			if !r.noteFailed(item) || !r.awaitEnd(ended) {
-				return asked, errStopped
-			}
-		default:
+		if len(asked.Attempts) > 0 || !errors.As(err, &spent) || spent.Held == 0 || others == 0 {
 			return asked, err
 		}
-		call.Deadline = r.files.Request.Clock.Now().Add(call.Timeout)
+		if !r.noteFailed(item) || !r.awaitEnd(ended) {
+			return asked, errStopped
+		}
 	}
+}
+
+// awaitTurn waits for the rate limit of the first endpoint, and reports false where the sending ended before that.
+func (r *running) awaitTurn(call *Call) bool {
+	first := *call
+	first.Endpoint, first.Deadline = r.files.Request.Endpoint, time.Time{}
+	env := Env{Clock: r.files.Request.Clock, Wait: r.Wait}
+	waited, failed := env.waitForLimit(r.sending, &first)
+	if failed != nil {
+		r.halt(failed)
+		return false
+	}
+	call.turnAt, call.waited = first.Endpoint, waited
+	return true
 }
 
 // askOnce also gives how many other calls were on their way at its end, and how many had ended.
@@ -302,14 +308,6 @@ func (r *running) askOnce(call *Call) (asked *Result, err error, others, ended i
 	r.ended++
 	r.changed.Broadcast()
 	return asked, err, r.asking, r.ended
-}
-
-// pause waits for the rate limit, until the sending ends.
-func (r *running) pause(limited *limit.TooLongError) error {
-	if r.Wait == nil {
-		return r.files.Request.Clock.Sleep(r.sending, limited.Wait)
-	}
-	return r.Wait(r.sending, Pause{Wait: limited.Wait, Limit: limited.Rate.String()})
 }
 
 // awaitEnd waits until more calls have ended than so many, and reports whether more may be sent.

@@ -96,8 +96,6 @@ type Call struct {
 	// Deadline ends the call with all its waits; the zero time is none. Timeout is its length, for the error.
 	Deadline time.Time
 	Timeout  time.Duration
-	// MostLimitWait bounds the wait for a rate limit before the first attempt; 0 is no bound beside the deadline.
-	MostLimitWait time.Duration
 	// Token is the conversation's, for endpoints that are sticky; "" is none.
 	Token string
 	// Memory is the call's part of what the bodies of several calls may take; nil is no bound beside the body's own.
@@ -111,6 +109,9 @@ type Call struct {
 
 	number   int // of the attempt, from 1
 	prepared *Prepared
+	// turnAt is the endpoint at whose rate limit the first attempt has its turn already, after it waited so long.
+	turnAt *Endpoint
+	waited time.Duration
 }
 
 // Result is how a call ended, whole or not.

@@ -30,8 +30,11 @@ func (s *limitStage) Do(ctx context.Context, call *Call) (*Result, error) {
 // comes too late for the deadline is not taken, and one whose wait was stopped is given back.
 func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, *Error) {
 	limiter := call.Endpoint.Limiter
-	if limiter == nil {
+	switch {
+	case limiter == nil:
 		return 0, nil
+	case call.turnAt == call.Endpoint && call.number == 1:
+		return call.waited, nil
 	}
 	began := e.Clock.Now()
 	most := limit.Forever
@@ -39,9 +42,6 @@ func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, *Err
 		if most = call.Deadline.Sub(began) - 1; most < 0 {
 			return 0, &Error{Class: Timeout, Err: &DeadlineError{Timeout: call.Timeout}}
 		}
-	}
-	if call.MostLimitWait > 0 && call.number == 1 {
-		most = min(most, call.MostLimitWait)
 	}
 	reserved, err := limiter.Reserve(ctx, most)
 	var late *limit.TooLongError
