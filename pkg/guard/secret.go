@@ -207,11 +207,12 @@ func (m *Masker) Bytes(b []byte) []byte {
 // but for one so short that it tells nothing.
 func (m *Masker) BytesCut(b []byte) []byte {
 	s := m.Stream()
-	out := s.Append(nil, b)
+	out, rest, held := s.scan(nil, b, true)
+	s.held = held
 	if s.hits == 0 && !s.Holding() {
 		return b
 	}
-	return s.Flush(out, true)
+	return s.Flush(append(out, rest...), true)
 }
 
 // String is Bytes for strings.
