@@ -153,32 +153,34 @@ func (s *callOutput) check(call *client.Call, result *client.Result, failed erro
 // noteAnswer says what a reader of an answer should know: of a whole one also how it came and ended, whatever check it
 // missed.
 func (s *callOutput) noteAnswer(result *client.Result) {
+	answer := result.Answer
 	if result.Complete {
-		s.noteAttempts(result.Attempts)
-		s.noteEnding(result.Answer)
+		if last := result.Attempts[len(result.Attempts)-1]; last.Number > 1 {
+			s.noteAttempts(result.Attempts, last.Number)
+		}
+		if ending := wire.EndingOf(answer.StopReason); ending != wire.Ended || answer.Empty || answer.NotUTF8 {
+			s.noteEnding(answer, ending)
+		}
 	}
-	if usage := result.Answer.Usage; s.usage && (result.Complete || usage != nil) {
-		s.showUsage(usage)
+	if s.usage && (result.Complete || answer.Usage != nil) {
+		s.showUsage(answer.Usage)
 	}
 }
 
-// noteAttempts says how many attempts the answer took.
-func (s *callOutput) noteAttempts(attempts []*client.Attempt) {
-	all := len(attempts)
-	if n := attempts[all-1].Number; n > 1 { // of the node that answered
-		var reasons []string
-		for _, at := range attempts[:all-1] {
-			if !at.StreamOnly { // which has the number of the one after it
-				reasons = append(reasons, at.Reason())
-			}
+// noteAttempts says how many attempts, n of the node that answered, the answer took.
+func (s *callOutput) noteAttempts(attempts []*client.Attempt, n int) {
+	var reasons []string
+	for _, at := range attempts[:len(attempts)-1] {
+		if !at.StreamOnly { // which has the number of the one after it
+			reasons = append(reasons, at.Reason())
 		}
-		s.note("answered on attempt %d of %d, after %s", n, s.attempts, strings.Join(reasons[len(reasons)-(n-1):], ", "))
 	}
+	s.note("answered on attempt %d of %d, after %s", n, s.attempts, strings.Join(reasons[len(reasons)-(n-1):], ", "))
 }
 
 // noteEnding says why an answer ended, where it came to no end of its own, and what of it is not text.
-func (s *callOutput) noteEnding(answer wire.Answer) {
-	ending, reason := wire.EndingOf(answer.StopReason), text.Shown(answer.StopReason, text.MostNamed)
+func (s *callOutput) noteEnding(answer wire.Answer, ending wire.Ending) {
+	reason := text.Shown(answer.StopReason, text.MostNamed)
 	switch {
 	case s.output == "raw":
 	case ending == wire.Limited:

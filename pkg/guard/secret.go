@@ -216,7 +216,12 @@ func (m *Masker) BytesCut(b []byte) []byte {
 }
 
 // String is Bytes for strings.
-func (m *Masker) String(s string) string { return maskString(s, m.Bytes) }
+func (m *Masker) String(s string) string {
+	if m.known.Load() == nil {
+		return s
+	}
+	return maskString(s, m.Bytes)
+}
 
 // StringCut is BytesCut for strings.
 func (m *Masker) StringCut(s string) string { return maskString(s, m.BytesCut) }
