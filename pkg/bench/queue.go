@@ -64,14 +64,25 @@ func (q *queue) release(turn int) {
 // close releases nothing more: what is released is still taken.
 func (q *queue) close() {
 	q.closed = true
-	q.ready.Broadcast()
+	q.tellEnd()
 }
 
 // drop takes back what no worker has taken, and says how much that was.
 func (q *queue) drop() int {
 	dropped := len(q.due)
 	q.due = nil
+	q.tellEnd()
 	return dropped
+}
+
+// ended reports whether there is no round to take any more, also later.
+func (q *queue) ended() bool { return q.closed && len(q.due) == 0 }
+
+// tellEnd lets all workers go where there is no round to take any more.
+func (q *queue) tellEnd() {
+	if q.ended() {
+		q.ready.Broadcast()
+	}
 }
 
 // take begins a round.
@@ -80,6 +91,7 @@ func (q *queue) take(now time.Time) (round int) {
 	q.next++
 	q.due = q.due[1:]
 	q.began[round] = now
+	q.tellEnd()
 	return round
 }
 

@@ -208,7 +208,7 @@ func (b *Bench) take(q *queue) (round int, ok bool) {
 	defer b.mu.Unlock()
 	defer b.wake()
 	for b.upNext() != q {
-		if q.closed && len(q.due) == 0 {
+		if q.ended() {
 			return 0, false
 		}
 		b.wake() // what was to be next may have been dropped

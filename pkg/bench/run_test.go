@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -59,6 +60,36 @@ func TestOrderIsShuffled(t *testing.T) {
 			for i, counts := range places {
 				if slices.Min(counts[:]) < 70 {
 					t.Errorf("-c %d: of %d rounds, node %d had each place in %v, want at least 70", concurrency, rounds, i, counts)
+				}
+			}
+		})
+	}
+}
+
+// TestEveryRunEnds makes runs of all kinds: none waits for a round that never comes, which the bubble would tell.
+func TestEveryRunEnds(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for n := range 300 {
+		h := Header{Requests: 1 + random.IntN(40), Warmup: random.IntN(3), Concurrency: 1 + random.IntN(30), Seed: uint64(n)}
+		switch random.IntN(4) {
+		case 0:
+			h.Rate = 1 + random.Float64()*200
+		case 1:
+			h.Duration, h.Timeout = time.Duration(1+random.IntN(300))*time.Millisecond, time.Second
+		}
+		synctest.Test(t, func(t *testing.T) {
+			fakes := make([]*fake, 1+random.IntN(4))
+			for i := range fakes {
+				slowest, refuses := 1+random.IntN(200), random.IntN(8) == 0
+				fakes[i] = &fake{takes: func(round int) time.Duration { return time.Duration((round+7)*31%slowest) * time.Millisecond }}
+				if refuses {
+					fakes[i].class = func(int) string { return "4xx" }
+				}
+			}
+			run := runPlan(t, planOf(h, fakes...))
+			for i, s := range run.Series {
+				if asked := s.samples.len(); fakes[i].class == nil && h.Duration == 0 && asked != h.Requests {
+					t.Errorf("run %d, %+v: node %d had %d requests, want %d", n, h, i, asked, h.Requests)
 				}
 			}
 		})
