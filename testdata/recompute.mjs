@@ -263,7 +263,7 @@ if (runs.length > 1) hold("last_started", Date.parse(json.last_started), lastSta
 hold("elapsed_s", json.elapsed_s, elapsed, 0.0005);
 hold("runs", json.runs, elapsedOf.size, 0);
 hold("figure", json.figure, ttft ? "ttft" : "latency");
-hold("seed", json.seed, header.seed, 0);
+hold("seed", json.seed, runs.every((r) => r.header.seed === header.seed) ? header.seed : 0, 0);
 hold("nodes", json.nodes.length, rows.length, 0);
 hold("best_nodes", JSON.stringify(json.best_nodes.map((b) => b.nodes)), JSON.stringify(best.map((b) => b.rows.map((r) => r.node.node))));
 rows.forEach((r, i) => {
