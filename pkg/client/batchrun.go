@@ -271,7 +271,7 @@ func (r *running) ask(item Item, call *Call) (*Result, error) {
 		if !r.check(r.journal.note('s', item.Line)) {
 			return &Result{}, errStopped
 		}
-		asked, err, others, ended := r.askOnce(call)
+		asked, others, ended, err := r.askOnce(call)
 		var spent *limit.SpentError
 		if len(asked.Attempts) > 0 || !errors.As(err, &spent) || spent.Held == 0 || others == 0 {
 			return asked, err
@@ -297,7 +297,7 @@ func (r *running) awaitTurn(call *Call) bool {
 }
 
 // askOnce also gives how many other calls were on their way at its end, and how many had ended.
-func (r *running) askOnce(call *Call) (asked *Result, err error, others, ended int) {
+func (r *running) askOnce(call *Call) (asked *Result, others, ended int, err error) {
 	r.mu.Lock()
 	r.asking++
 	r.mu.Unlock()
@@ -307,7 +307,7 @@ func (r *running) askOnce(call *Call) (asked *Result, err error, others, ended i
 	r.asking--
 	r.ended++
 	r.changed.Broadcast()
-	return asked, err, r.asking, r.ended
+	return asked, r.asking, r.ended, err
 }
 
 // awaitEnd waits until more calls have ended than so many, and reports whether more may be sent.
