@@ -271,12 +271,12 @@ func (r *running) ask(item Item, call *Call) (*Result, error) {
 		if !r.check(r.journal.note('s', item.Line)) {
 			return &Result{}, errStopped
 		}
-		asked, others, ended, err := r.askOnce(call)
+		asked, seen, err := r.askOnce(call)
 		var spent *limit.SpentError
-		if len(asked.Attempts) > 0 || !errors.As(err, &spent) || spent.Held == 0 || others == 0 {
+		if len(asked.Attempts) > 0 || !errors.As(err, &spent) || spent.Held == 0 || seen < 0 {
 			return asked, err
 		}
-		if !r.noteFailed(item) || !r.awaitEnd(ended) {
+		if !r.noteFailed(item) || !r.awaitEnd(seen) {
 			return asked, errStopped
 		}
 	}
@@ -296,25 +296,34 @@ func (r *running) awaitTurn(call *Call) bool {
 	return true
 }
 
-// askOnce also gives how many other calls were on their way at its end, and how many had ended.
-func (r *running) askOnce(call *Call) (asked *Result, others, ended int, err error) {
+// askOnce also gives how many calls have ended as far as this one knows, -1 where no other was on its way with it.
+func (r *running) askOnce(call *Call) (asked *Result, seen int, err error) {
 	r.mu.Lock()
 	r.asking++
+	before := r.ended
 	r.mu.Unlock()
 	asked, err = r.Chain.Do(r.ctx, call)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asking--
+	switch {
+	case r.ended > before: // what they used less than they might is free by now
+		seen = before
+	case r.asking > 0:
+		seen = r.ended + 1
+	default:
+		seen = -1
+	}
 	r.ended++
 	r.changed.Broadcast()
-	return asked, r.asking, r.ended, err
+	return asked, seen, err
 }
 
-// awaitEnd waits until more calls have ended than so many, and reports whether more may be sent.
-func (r *running) awaitEnd(ended int) bool {
+// awaitEnd waits until more calls have ended than it has seen, and reports whether more may be sent.
+func (r *running) awaitEnd(seen int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for r.ended == ended && !r.stopped() {
+	for r.ended == seen && !r.stopped() {
 		r.changed.Wait()
 	}
 	return !r.stopped()
