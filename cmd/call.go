@@ -52,7 +52,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	}
 	names := s.values.Nodes
 	if conversation != nil {
-		if names, err = s.goOn(conversation); err != nil {
+		if names, err = s.resume(conversation); err != nil {
 			return err
 		}
 	}
@@ -217,9 +217,12 @@ func (order *nodeOrder) comment() string {
 		return ""
 	}
 	behind, stop := order.behind(), ""
-	names := []string{"no other"}
-	for i, node := range behind {
-		names = append(names[:i], node.Name)
+	var names []string
+	for _, node := range behind {
+		names = append(names, node.Name)
+	}
+	if len(names) == 0 {
+		names = []string{"no other"}
 	}
 	if len(behind)+1 < len(order.nodes) {
 		stop = fmt.Sprintf("; not %s, which is in another zone (--across)", order.nodes[len(behind)+1].Name)

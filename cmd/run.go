@@ -110,14 +110,14 @@ func Main() int {
 	}
 	var signals signalCatcher
 	env.Catch = signals.catch
-	quit := make(chan os.Signal, 1)
+	quit, closedPipes := make(chan os.Signal, 1), make(chan os.Signal, 1)
 	var sent atomic.Pointer[atomic.Bool]
 	env.BeginCall = func(flag *atomic.Bool) { // not for every run: catching costs a thread
 		sent.Store(flag)
 		if !signal.Ignored(syscall.SIGQUIT) {
 			signal.Notify(quit, syscall.SIGQUIT)
 		}
-		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+		signal.Notify(closedPipes, syscall.SIGPIPE) // which nothing receives: the write fails
 	}
 	var deadly chan os.Signal
 	if os.Getpid() == 1 { // the first process of a container dies of no signal of its own; the Go runtime would end with code 2

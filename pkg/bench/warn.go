@@ -84,8 +84,7 @@ func (w *warner) runs(runs []*Run) {
 		for _, note := range run.Notes {
 			w.add(CutFile, "", note.Format, note.Args...)
 		}
-		parts := slices.DeleteFunc(slices.Clone(runs), func(r *Run) bool { return r.Header.ID != run.Header.ID })
-		if p := run.Header.Precision; p > 0 && run.Stopped != "precision" && !precise(parts, p) {
+		if p := run.Header.Precision; p > 0 && run.Stopped != "precision" && !precise(partsOf(run, runs), p) {
 			w.add(NotPrecise, "", "the run ended before every interval was within ±%g %%", 100*p)
 		}
 		delay = max(delay, run.SchedulingDelay)
@@ -149,6 +148,11 @@ func (w *warner) row(r *Row, allShort bool) {
 	if r.Fresh > 0 {
 		w.add(FreshConnection, name, "%s meant for a kept connection had to open a new one", Count{r.Fresh, "request"})
 	}
+}
+
+// partsOf are the runs that one run was divided into.
+func partsOf(run *Run, runs []*Run) []*Run {
+	return slices.DeleteFunc(slices.Clone(runs), func(r *Run) bool { return r.Header.ID != run.Header.ID })
 }
 
 // failing warns of nodes that are not told apart from the best one and fail more often than another of these: so few

@@ -19,7 +19,7 @@ type BatchRequest struct {
 	wire.Request
 	// Dir is the folder that the paths of items' files are relative to.
 	Dir string
-	// Endpoint is asked first, and Others after it. Of the latter only what they add to a request is needed, and their rule.
+	// Endpoint is asked first, and Others after it. Of the others only what they add to a request, and their rule, is needed.
 	Endpoint *Endpoint
 	Others   []*Endpoint
 	Timeout  time.Duration
@@ -47,20 +47,19 @@ func (b *BatchRequest) Price(item Item) Price {
 		}
 	}
 	call := b.Call(item)
-	r := call.To(b.Endpoint).Request
-	price.Input, price.Output = EstimateInput(r)+files, int64(r.MostTokens())
-	price.MostInput, price.MostOutput = price.Input, price.Output
-	price.All = (price.Input + price.Output) * b.Endpoint.mostAttempts()
-	for _, e := range b.Others {
+	count := func(e *Endpoint) (input, output int64) {
 		r := call.To(e).Request
-		input, output := EstimateInput(r)+files, int64(r.MostTokens())
+		input, output = EstimateInput(r)+files, int64(r.MostTokens())
 		price.MostInput, price.MostOutput = max(price.MostInput, input), max(price.MostOutput, output)
-		price.All += (input + output) * e.mostAttempts()
+		price.All += (input + output) * int64(max(1, e.Rule.Attempts))
+		return input, output
+	}
+	price.Input, price.Output = count(b.Endpoint)
+	for _, e := range b.Others {
+		count(e)
 	}
 	return price
 }
-
-func (e *Endpoint) mostAttempts() int64 { return int64(max(1, e.Rule.Attempts)) }
 
 // priceFile guesses how many tokens a file is, by its beginning and its size; one that cannot be read is a text of none.
 func (b *BatchRequest) priceFile(name string) (tokens int, isText bool) {

@@ -125,7 +125,7 @@ func (p *pass) secretValue(i int, end func(i int) int) span {
 	return cut
 }
 
-// The lengths in bytes from which a value, and a run of letters and digits in it, can be those of a key.
+// A value can be a key from this length on, in bytes, where it has a run of letters and digits of this length.
 const (
 	shortestKey = 16
 	shortestRun = 8

@@ -109,8 +109,8 @@ var placeholders = [...]string{"ollama", "lm-studio", "EMPTY", "empty", "None", 
 	"your-api-key", "1234567890"}
 
 // Masker replaces known secrets wherever they stand in text: as they are, in the spellings in which a server echoes them
-// (JSON's \/, \" and \u002d, those of JSON in JSON, a URL's %2D, HTML's &#45; and &amp;, NULs between the characters as in
-// UTF-16), in hexadecimal, and in base64, where a user name or anything else may stand before them. The zero value masks
+// (JSON's \/, \" and \u002d, the escapes of JSON in JSON, a URL's %2D, HTML's &#45; and &amp;, NULs between the characters
+// as in UTF-16), in hexadecimal, and in base64, where a user name or anything else may stand before them. The zero value masks
 // nothing. It may be used by several goroutines at once.
 type Masker struct {
 	known atomic.Pointer[secrets]
@@ -252,14 +252,16 @@ func (m *Masker) Lower() *Masker {
 // on, could be the beginning of one.
 func (s *secrets) match(text []byte) (longest int, open bool) {
 	c, size, open := escape(text)
-	inner, _, cut := nested(text)
-	open = open || cut
 	candidates := [3][][]byte{s.begin[text[0]]}
 	if size > 0 && c != text[0] {
 		candidates[1] = s.begin[c]
 	}
-	if size > 0 && inner != c && inner != text[0] {
-		candidates[2] = s.begin[inner]
+	if size > 0 && c == '\\' { // an escape of the inner JSON may begin here
+		inner, _, cut := nested(text)
+		open = open || cut
+		if inner != c && inner != text[0] {
+			candidates[2] = s.begin[inner]
+		}
 	}
 	// Of two bytes that stand for themselves, the second rules out most forms.
 	plain := size == 0 && !open && len(text) > 1 && text[1] != 0 && !startsEscape(text[1])
@@ -276,8 +278,8 @@ func (s *secrets) match(text []byte) (longest int, open bool) {
 }
 
 // spelled returns how many bytes at the start of text spell the secret, 0 where they do not, and whether text is the
-// beginning of a spelling. As it is, with escapes and with those of JSON in JSON are tried apart, because a secret may hold
-// what looks like an escape.
+// beginning of a spelling. Three ways are tried apart, because a secret may hold what looks like an escape: as it is, with
+// escapes, and with the escapes of JSON in JSON.
 func spelled(text, secret []byte) (n int, open bool) {
 	if bytes.HasPrefix(text, secret) {
 		n = len(secret)
