@@ -42,7 +42,7 @@ type checkOptions struct {
 	added bool
 }
 
-// runConfigCheck checks the nodes that are named, or else those of the file and those that a call without -n asks.
+// runConfigCheck checks the named nodes. Without names it checks all of the file, and what a call without -n asks.
 func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOptions) error {
 	if s.closed != nil {
 		return s.closed

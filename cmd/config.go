@@ -163,7 +163,7 @@ func (a *app) settingKeys() ([]string, error) {
 	return keys, nil
 }
 
-// fileKeys are those of them that the file can have.
+// fileKeys are the settings that the file can have.
 func (a *app) fileKeys() ([]string, error) {
 	keys, err := a.settingKeys()
 	return slices.DeleteFunc(keys, func(key string) bool { return !config.InFile(key) }), err

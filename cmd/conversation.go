@@ -64,9 +64,9 @@ func (o conversationOptions) choose(store session.Store, now time.Time) (string,
 	return name, err
 }
 
-// goOn takes up the nodes that a conversation began with, with its --api and -m where none is given again. Once it has an
+// resume takes up the nodes that a conversation began with, with its --api and -m where none is given again. Once it has an
 // answer, a call may name no other nodes; before, -n may.
-func (s *settings) goOn(c *client.Conversation) (names []string, err error) {
+func (s *settings) resume(c *client.Conversation) (names []string, err error) {
 	kept := c.Handle.Session()
 	names = config.SplitNodes(kept.Nodes)
 	switch same := slices.Equal(s.values.Nodes, names); {

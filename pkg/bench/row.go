@@ -157,7 +157,7 @@ func (s partSample) burst() bool {
 	return s.long() && (s.chunks() == 1 || quick)
 }
 
-// bursts counts the long streams that came whole, and those of them that came at once.
+// bursts counts the long streams that came whole, and how many of these came at once.
 func (c *nodeSeries) bursts() (bursts, long int) {
 	for s := range c.all() {
 		if s.OK() && s.long() {

@@ -32,7 +32,7 @@ type Bench struct {
 	// rate limit.
 	leaves bool
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	queues []*queue
 	// turns is how many requests have been released: each has its number as its turn.
 	turns int

@@ -31,7 +31,7 @@ type BatchFiles struct {
 
 // Price is a guess of what an item is sent and may be answered, in tokens, with its files that are no texts.
 type Price struct {
-	// Input and Output are those of one attempt at the first node, MostInput and MostOutput the most of one at any node.
+	// Input and Output are the tokens of one attempt at the first node, MostInput and MostOutput the most of one at any node.
 	Input, Output         int64
 	MostInput, MostOutput int64
 	// All is the most of all attempts at all nodes, in and out.

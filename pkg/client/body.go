@@ -115,8 +115,8 @@ const rejectedWait = 5 * time.Second
 // errRejected ends the reading of such a body.
 var errRejected = errors.New("the status says enough")
 
-// readRejected reads the body of a reply whose status is no success. The status says enough, so that of a body which
-// stays open what came is taken for the whole.
+// readRejected reads the body of a reply whose status is no success. Of a body that stays open it takes what came: the
+// status says enough.
 func (s *attemptStage) readRejected(ctx context.Context, from io.Reader, to *bodyBuffer, end context.CancelCauseFunc) error {
 	more := s.newAlarm(end, errRejected)
 	more.set(rejectedWait)

@@ -151,7 +151,7 @@ func excerpt(err error, body []byte) string {
 	switch {
 	case errors.As(err, &malformed), errors.As(err, &none) && none.Cut:
 	case errors.As(err, &none) && none.Encoding != "", bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
-		return "" // compressed bytes and raw markup tells nothing
+		return "" // compressed bytes and raw markup tell nothing
 	case errors.As(err, &none) && none.Title == "", errors.As(err, &apiErr) && apiErr.Message == "":
 		return text.Excerpt(body, excerptOfBody)
 	default:
@@ -167,7 +167,7 @@ func spoken(d time.Duration) string {
 	if rounded := d.Round(time.Second); rounded > retry.MaxRetryAfter {
 		return rounded.String()
 	}
-	return (d + time.Millisecond - 1).Truncate(time.Millisecond).String() // what is more than that is to be seen
+	return (d + time.Millisecond - 1).Truncate(time.Millisecond).String() // by how much it is over the most is seen
 }
 
 // Unwrap returns the cause.
