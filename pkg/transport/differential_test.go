@@ -161,6 +161,7 @@ func (l *link) target() string {
 type trial struct {
 	http.RoundTripper
 	dials  atomic.Int64
+	near   net.Conn // of the last connection
 	served sync.WaitGroup
 }
 
@@ -180,6 +181,7 @@ func (l *link) start(t *testing.T, judge bool, serve func(net.Conn)) *trial {
 			return nil, err
 		}
 		tr.dials.Add(1)
+		tr.near = near
 		if l.secure != nil {
 			far = tls.Server(far, l.secure)
 		}
@@ -270,6 +272,9 @@ func (l *link) play(t *testing.T, judge bool, b behaviour) (first, second string
 	defer tr.end()
 	first = outcome(t, tr, l.target()+"/first")
 	<-done
+	if b.end == fin || b.end == rst {
+		awaitEnd(t, tr.near)
+	}
 	second = outcome(t, tr, l.target()+"/second")
 	if tr.dials.Load() == 1 {
 		second += ", same connection"
