@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -83,6 +85,7 @@ func TestUnaskedBytes(t *testing.T) {
 					for _, part := range more[1:] {
 						_, _ = io.WriteString(conn, part)
 					}
+					awaitTaken(t, conn)
 					said <- true
 				}
 			}, func(t *testing.T, o Options) {
@@ -100,6 +103,19 @@ func TestUnaskedBytes(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// awaitTaken waits until the other side's system has all that was written, where the system tells of it.
+func awaitTaken(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if secured, ok := conn.(*tls.Conn); ok {
+		conn = secured.NetConn()
+	}
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	check(t, err)
+	for unacknowledgedBy(raw) > 0 {
+		runtime.Gosched()
 	}
 }
 
