@@ -17,11 +17,11 @@ import (
 	"ferry/pkg/state"
 )
 
-// startTimeout bounds how long a holder is waited for that is being started, by this process or by another one.
+// startTimeout bounds the wait for a holder that this process or another one is starting.
 const startTimeout = time.Second
 
-// holder connects to the holder of the settings, and starts one where there is none. Every error means that there is
-// none to be had.
+// holder connects to the holder for the settings and starts one if there is none. An error means that no holder can be
+// used.
 func (s Settings) holder(ctx context.Context) (net.Conn, error) {
 	path, err := s.path()
 	if err != nil {
@@ -34,7 +34,7 @@ func (s Settings) holder(ctx context.Context) (net.Conn, error) {
 	return s.start(ctx, path)
 }
 
-// start starts a holder. Of several that want the same one, each waits for the first and finds it there.
+// start starts a holder. If several processes want the same holder, one starts it and the others wait and then find it.
 func (s Settings) start(ctx context.Context, path string) (net.Conn, error) {
 	if err := state.MkdirPrivate(s.Dir); err != nil {
 		return nil, err
@@ -59,10 +59,10 @@ func (s Settings) start(ctx context.Context, path string) (net.Conn, error) {
 	return connect(path)
 }
 
-// errStart says that a holder did not come to listen.
+// errStart reports that a new holder did not start to listen.
 var errStart = errors.New("no holder could be started")
 
-// readyFD is the descriptor on which a holder says that it listens.
+// readyFD is the descriptor on which a holder reports that it listens.
 const readyFD = 3
 
 // start starts a holder and waits until it listens.
@@ -88,7 +88,7 @@ func (l Launch) start(o order) error {
 	if err != nil {
 		return err
 	}
-	go func() { _ = c.Wait() }() // should it end before this process does, it is to leave no zombie
+	go func() { _ = c.Wait() }() // reaps the holder if it ends before this process does
 	_ = ready.SetReadDeadline(time.Now().Add(atLeast(startTimeout)))
 	if n, _ := ready.Read(make([]byte, 1)); n != 1 {
 		return errStart
@@ -96,7 +96,8 @@ func (l Launch) start(o order) error {
 	return nil
 }
 
-// connect connects to a socket once it is sure that socket, folder and the process behind are this user's.
+// connect connects to a socket after it has checked that the folder and the socket belong to this user. It then checks
+// the process behind the socket.
 func connect(path string) (net.Conn, error) {
 	if err := state.CheckOwn(filepath.Dir(path), fs.ModeDir); err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func connect(path string) (net.Conn, error) {
 	if err := state.CheckOwn(path, fs.ModeSocket); err != nil {
 		return nil, err
 	}
-	// No context bounds this: it takes no time. Where too many wait already, the kernel refuses.
+	// This needs no context: it does not block. If too many connections wait, the kernel refuses this one.
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err
@@ -116,7 +117,7 @@ func connect(path string) (net.Conn, error) {
 	return conn, nil
 }
 
-// checkPeer fails unless the process on the other side is this user's.
+// checkPeer fails unless the process on the other side belongs to this user.
 func checkPeer(conn *net.UnixConn) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -136,7 +137,8 @@ func checkPeer(conn *net.UnixConn) error {
 	return nil
 }
 
-// absent reports whether no process listens there and no other file is in the way: a stale socket refuses.
+// absent reports whether err means that no process listens and that no other file is in the way. A stale socket refuses
+// a connection.
 func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
 }

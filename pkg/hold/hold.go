@@ -1,12 +1,14 @@
-// Package hold owns a connection to a node that outlives the command. A small process, the holder, is a reverse proxy for
-// one node on a Unix socket: what was DNS, TCP and TLS for the first call is one round trip for the next. It passes on
-// headers, bodies and cuts as they come, has no key of its own, and writes nothing to a disk. Transport is the other
-// side, an http.RoundTripper like any other, which asks the node directly where no holder is at hand.
+// Package hold owns a connection to a node that outlives the command. A small process, the holder, is a reverse proxy
+// for one node on a Unix socket: the first call needs DNS, TCP and TLS, the next one only one round trip. The holder
+// forwards headers, bodies and cuts unchanged, has no key, and writes nothing to disk. Transport is the client side: an
+// http.RoundTripper that sends requests directly to the node if no holder is available.
 //
-// A request goes to a holder in two steps: the header first, and the body when the holder says that it takes it (100
-// Continue). Until then nothing can have reached the node, and the direct way is open. After that nothing is sent twice.
+// A request goes to a holder in two steps: first the header, then the body after the holder has accepted it (100
+// Continue). Before that nothing can have reached the node, and the command can send the request directly. After that
+// nothing is sent twice.
 //
-// The package refuses to trust a socket by its name: folder, socket and the process behind have to be this user's.
+// The package refuses to trust a socket by its name: the folder, the socket and the process behind it must belong to
+// this user.
 package hold
 
 import (
@@ -25,28 +27,29 @@ import (
 	"ferry/pkg/transport"
 )
 
-// Settings say what is held, and for how long.
+// Settings describe the connection to hold and for how long.
 type Settings struct {
-	// Reach says how to connect to the node. Of two calls in which anything differs that makes a connection what it is
-	// (node, target, proxy, TLS and the files it names, pins, Insecure), each has a holder of its own.
+	// Reach says how to connect to the node. Calls share a holder only if all settings of the connection are the same:
+	// node, target, proxy, TLS and the files it names, pins, Insecure.
 	Reach transport.Options
-	// Idle is how long a holder lives without being used. The newest call's counts.
+	// Idle is how long a holder lives without a request. The newest call sets it.
 	Idle time.Duration
-	// Dir is the folder of the sockets, which is made where it is missing.
+	// Dir is the folder of the sockets. It is created if it is missing.
 	Dir string
 	// Launch starts a holder.
 	Launch Launch
 }
 
-// Launch is how a holder is started: a program and arguments that lead to Serve.
+// Launch says how to start a holder: a program and the arguments that make it call Serve.
 type Launch struct {
 	Program string
 	Args    []string
-	// Env is all that the holder sees of the environment, as NAME=VALUE.
+	// Env is the complete environment of the holder, as NAME=VALUE.
 	Env []string
 }
 
-// order is what a holder is told when it starts, over a pipe: a proxy's address may have a password.
+// order is what a new holder reads from its standard input. It is not passed as arguments because the proxy's address
+// may contain a password.
 type order struct {
 	Path, Node     string // Path is the socket's
 	Target, Proxy  string
@@ -71,13 +74,14 @@ func (s Settings) order(path string) order {
 	return o
 }
 
-// grace is how much longer than the command a holder tries to connect: the command's own bound is the one that is told.
+// grace is how much longer than the command a holder tries to connect, so that the command's own timeout is the one
+// reported.
 const grace = 2 * time.Second
 
 // forever is longer than any holder lives.
 const forever = math.MaxInt64
 
-// options are the order's way to connect.
+// options returns the transport options of the order.
 func (o order) options() (transport.Options, error) {
 	t := transport.Options{
 		Node: o.Node, TLS: o.TLS, Pins: o.Pins, Insecure: o.Insecure, HTTP3: o.HTTP3, Resolve: o.Resolve, Race: true,
@@ -96,11 +100,11 @@ func (o order) options() (transport.Options, error) {
 	return t, nil
 }
 
-// name tells holders apart: by all that makes a connection what it is, by what is in the files, and by the program, so
-// that a newer one has nothing to do with an older one's. It shows none of it.
+// name returns the name that identifies a holder: a hash of all settings of the connection, of the contents of its
+// files, and of the program, so that a new version of the program does not use a holder of an old one.
 func (s Settings) name() (string, error) {
 	r := s.Reach
-	// The path on the server is the request's; the server is the connection's.
+	// The path of the URL belongs to the request, the host to the connection.
 	parts := []string{
 		identify(s.Launch.Program), r.Node, r.Target.Scheme, r.Target.Host, s.order("").Proxy, r.TLS.Min, r.TLS.Groups,
 		fmt.Sprint(r.Insecure, r.HTTP3, r.Resolve), guard.JoinPins(r.Pins, ","), strings.Join(s.Launch.Env, "\x00"),
@@ -115,11 +119,11 @@ func (s Settings) name() (string, error) {
 		}
 		parts = append(parts, path, fmt.Sprintf("%x", sha256.Sum256(content)))
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts)) // quoted, so that no two lists of parts are the same text
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", parts)) // quoted, so that two different lists never give the same text
 	return fmt.Sprintf("%x", sum[:12]), nil
 }
 
-// identify tells a program's file from one that has replaced it; "" where there is none.
+// identify returns text that changes when the program's file is replaced; "" if there is no file.
 func identify(program string) string {
 	info, err := os.Stat(program)
 	if err != nil {
@@ -130,10 +134,11 @@ func identify(program string) string {
 
 const ending = ".sock"
 
-// maxPath is the longest path of a socket: struct sockaddr_un has 104 bytes on some systems, one of them a zero.
+// maxPath is the maximum length of a socket's path: struct sockaddr_un has 104 bytes on some systems, including a zero
+// byte.
 const maxPath = 103
 
-// path is the socket's path.
+// path returns the socket's path.
 func (s Settings) path() (string, error) {
 	name, err := s.name()
 	if err != nil {

@@ -19,40 +19,40 @@ import (
 )
 
 const (
-	kept      = 16               // connections that wait for a next request
-	tend      = time.Second      // how often they are looked at
-	look      = 10 * time.Second // how often a holder looks whether its files are there
+	kept      = 16               // maximum idle connections
+	tend      = time.Second      // interval of tend
+	look      = 10 * time.Second // how often a holder checks whether its files still exist
 	tidyAfter = 500 * time.Millisecond
-	// The pauses before a connection is replaced that was not used.
+	// The pauses before an unused connection is replaced.
 	firstPause   = 5 * time.Second
 	longestPause = time.Minute
-	restBytes    = 64 << 10 // of an answer that a command left before its end, and for how long they are read
+	restBytes    = 64 << 10 // limits of reading an answer after the command has stopped reading it
 	restTime     = 100 * time.Millisecond
 )
 
-// holder passes requests on to one node.
+// holder forwards requests to one node.
 type holder struct {
 	order  order
 	target *url.URL
 	up     *transport.Transport
-	// inUse reports whether the socket and the program are still what they were.
+	// inUse reports whether the socket and the program are unchanged.
 	inUse func() bool
 	clock Clock
 
 	started time.Time
 	stop    context.CancelFunc // ends the listening
-	closed  chan struct{}      // closed when it listens no more
+	closed  chan struct{}      // closed when it no longer listens
 	reached atomic.Bool        // the node has answered
 
 	mu       sync.Mutex
-	active   int // requests under way
-	requests int // ever
+	active   int // requests in progress
+	requests int // requests since the start
 	used     time.Time
 	life     time.Duration
 	leaving  bool
 	unused   int       // replacements in a row that no request used
-	next     time.Time // when a connection may be replaced
-	tidied   int       // requests when memory was given back last
+	next     time.Time // earliest time of the next replacement
+	tidied   int       // value of requests when memory was last released
 }
 
 func newHolder(o order, target *url.URL, up *transport.Transport, clock Clock) *holder {
@@ -63,12 +63,12 @@ func newHolder(o order, target *url.URL, up *transport.Transport, clock Clock) *
 	}
 }
 
-// serve passes requests on until the holder's time is over, and lets those finish that are under way then.
+// serve forwards requests until the holder's time is over. Requests that are in progress then can finish.
 func (h *holder) serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute}
 	ctx, h.stop = context.WithCancel(ctx)
 	defer h.stop()
-	go func() { _ = server.Serve(l) }() // it ends with the listener
+	go func() { _ = server.Serve(l) }() // returns when the listener is closed
 	h.live(ctx)
 	h.mu.Lock()
 	h.leaving = true
@@ -79,7 +79,7 @@ func (h *holder) serve(ctx context.Context, l net.Listener) error {
 	return server.Shutdown(context.Background())
 }
 
-// live returns when there is no reason to go on. Until then it sees to the connections.
+// live maintains the connections, and returns when the holder should end.
 func (h *holder) live(ctx context.Context) {
 	looked := h.clock.Now()
 	for h.left() > 0 {
@@ -96,7 +96,7 @@ func (h *holder) live(ctx context.Context) {
 	}
 }
 
-// left is how long the holder lives on without a further request.
+// left returns how long the holder lives without another request.
 func (h *holder) left() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -106,8 +106,8 @@ func (h *holder) left() time.Duration {
 	return h.life - h.clock.Now().Sub(h.used)
 }
 
-// tend replaces a connection that the server has closed, ahead of need: at once where it was used, else less and less often.
-// It gives back what memory the last requests took.
+// tend opens a new connection when the server has closed the idle one: at once if a request used the old one, else
+// after longer and longer pauses. It also releases memory after requests.
 func (h *holder) tend(ctx context.Context) {
 	waiting := h.up.Idle()
 	now := h.clock.Now()
@@ -123,7 +123,7 @@ func (h *holder) tend(ctx context.Context) {
 	}
 	h.mu.Unlock()
 	if wanted {
-		_ = h.up.Warm(ctx) // the next request says what is wrong
+		_ = h.up.Warm(ctx) // the next request reports the error
 	}
 	if quiet {
 		debug.FreeOSMemory()
@@ -132,11 +132,11 @@ func (h *holder) tend(ctx context.Context) {
 	}
 }
 
-// ServeHTTP passes a request on to the node, or does what a command wants of the holder itself.
+// ServeHTTP forwards a request to the node, or handles a command for the holder itself.
 func (h *holder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch want := r.Header.Get(headerName); want {
 	case wantStatus:
-		_ = json.NewEncoder(w).Encode(h.status()) // a command that is gone wants nothing
+		_ = json.NewEncoder(w).Encode(h.status()) // the command may have ended
 	case wantEnd:
 		h.stop()
 		<-h.closed
@@ -157,12 +157,12 @@ func (h *holder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		end := sync.OnceFunc(h.end)
 		defer end()
-		defer context.AfterFunc(r.Context(), end)() // a command that is gone uses nothing
+		defer context.AfterFunc(r.Context(), end)() // when the command ends, its request no longer counts as active
 		h.pass(w, r, end)
 	}
 }
 
-// begin counts a request, and reports whether it is taken.
+// begin counts a request. It returns false if the holder is ending and accepts no more requests.
 func (h *holder) begin(life time.Duration) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -182,9 +182,9 @@ func (h *holder) end() {
 	h.used = h.clock.Now()
 }
 
-// pass sends a request to the node and copies the answer. What is cut there is cut here.
+// pass sends a request to the node and copies the answer. If the answer is cut, it cuts the copy too.
 func (h *holder) pass(w http.ResponseWriter, r *http.Request, end func()) {
-	w.WriteHeader(http.StatusProcessing) // the command waits no longer for a holder that is stopped
+	w.WriteHeader(http.StatusProcessing) // tells the command that this holder is running
 	trace := new(transport.Trace)
 	ctx, cancel := context.WithCancel(transport.WithTrace(context.WithoutCancel(r.Context()), trace))
 	defer cancel()
@@ -193,8 +193,8 @@ func (h *holder) pass(w http.ResponseWriter, r *http.Request, end func()) {
 		h.fail(w, trace, err)
 		return
 	}
-	// The body comes once there is a connection: until then the command can ask the node directly. A small one is read
-	// whole, so that it goes out with the header.
+	// The body is read after the connection is ready: until then the command can send the request directly. A small
+	// body is read completely, so that it is sent together with the header.
 	start := make([]byte, min(max(r.ContentLength, 1), 16<<10))
 	n, err := io.ReadFull(r.Body, start)
 	var body io.Reader = bytes.NewReader(start[:n])
@@ -224,7 +224,8 @@ func (h *holder) pass(w http.ResponseWriter, r *http.Request, end func()) {
 	}
 	answer(w, resp.StatusCode, reportOf(trace, nil))
 	detach()
-	// What is left of an answer that the command leaves is read for a moment: the connection is kept if this is the end.
+	// If the command stops reading, the rest of the answer is read for a moment, and the connection is kept if the
+	// answer ends in that time.
 	context.AfterFunc(r.Context(), func() { time.AfterFunc(restTime, cancel) })
 	if copyBody(w, resp, end) != nil {
 		_, _ = io.CopyN(io.Discard, resp.Body, restBytes)
@@ -232,23 +233,23 @@ func (h *holder) pass(w http.ResponseWriter, r *http.Request, end func()) {
 	}
 }
 
-// fail tells the command of a request that got no answer.
+// fail reports to the command that a request got no answer.
 func (h *holder) fail(w http.ResponseWriter, trace *transport.Trace, err error) {
 	answer(w, http.StatusBadGateway, reportOf(trace, err))
 	if transport.Unsent(err) && !h.reached.Load() {
-		h.stop() // there has never been anything to hold
+		h.stop() // there has never been a connection to hold
 	}
 }
 
-// answer writes the header of an answer, with the report.
+// answer writes the status and the header of an answer, with the report.
 func answer(w http.ResponseWriter, status int, said report) {
-	text, _ := json.Marshal(said) // of such a type it cannot fail
+	text, _ := json.Marshal(said) // this type always encodes
 	w.Header().Set(headerName, string(text))
 	w.WriteHeader(status)
 }
 
-// copyBody copies an answer as it comes. The error is that of the node or of the command. An answer whose length is known
-// has ended for the command with its last byte: end is called before that.
+// copyBody copies an answer as it arrives. The error is the node's or the command's. If the length is known, the
+// command has the complete answer with the last byte, so end is called before that byte is written.
 func copyBody(w http.ResponseWriter, resp *http.Response, end func()) error {
 	left := resp.ContentLength
 	flush := http.NewResponseController(w)
@@ -256,7 +257,7 @@ func copyBody(w http.ResponseWriter, resp *http.Response, end func()) error {
 	for {
 		n, err := resp.Body.Read(buffer)
 		if left -= int64(n); left == 0 && err == nil {
-			_, err = resp.Body.Read(buffer[n:]) // its end, with which the connection is free
+			_, err = resp.Body.Read(buffer[n:]) // reads the end, which frees the connection
 		}
 		if left == 0 {
 			end()
@@ -278,7 +279,7 @@ func copyBody(w http.ResponseWriter, resp *http.Response, end func()) error {
 	}
 }
 
-// status is what the holder says of itself.
+// status returns what the holder reports about itself.
 func (h *holder) status() Status {
 	left := h.left()
 	waiting := h.up.Idle()

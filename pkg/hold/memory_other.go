@@ -2,7 +2,7 @@
 
 package hold
 
-// residentMemory is 0: this system does not tell a process cheaply.
+// residentMemory returns 0: this system has no cheap way to read it.
 func residentMemory() int64 { return 0 }
 
 func unmapProgram() {}

@@ -14,25 +14,26 @@ import (
 	"ferry/pkg/transport"
 )
 
-// headerName is the header in which a command and a holder speak of a request. It never goes to the node, and is taken off
-// what the node sends.
+// headerName is the header that a command and a holder use to exchange data about a request. It is never sent to the
+// node, and is removed if the node sends it.
 const headerName = "Ferry-Hold"
 
-// What a command says in the header, beside how long the holder is to live: "5m0s".
+// The values of the header in a request to a holder. Any other value is the time that the holder should live, such as
+// "5m0s".
 const (
 	wantStatus = "status"
 	wantEnd    = "end"
 	wantReady  = "ready"
 )
 
-// report is what a holder says of a request: how it went to the node, and what it failed with.
+// report is what a holder reports about a request: the connection to the node, and the error.
 type report struct {
 	DNS, Connect, TLS time.Duration
 	Remote            string
 	TLSVersion        uint16
 	HTTP3, Reused     bool
 	Handshakes        int
-	Answered          bool   // a byte of an answer came
+	Answered          bool   // a byte of an answer arrived
 	Fault             *fault `json:",omitempty"`
 }
 
@@ -43,35 +44,35 @@ func reportOf(t *transport.Trace, err error) report {
 	}
 }
 
-// readReport takes the report off an answer. Without one the other side is no holder.
+// readReport removes the report from an answer. Without a report, the other side is not a holder.
 func readReport(resp *http.Response) (r report, ok bool) {
 	err := json.Unmarshal([]byte(resp.Header.Get(headerName)), &r)
 	resp.Header.Del(headerName)
 	return r, err == nil
 }
 
-// tell writes the report into the trace of the command's request.
+// tell copies the report into the trace of the command's request.
 func (r report) tell(t *transport.Trace) {
 	t.DNS, t.Connect, t.TLS = r.DNS, r.Connect, r.TLS
 	t.Remote, t.TLSVersion, t.HTTP3, t.Reused, t.Held = r.Remote, r.TLSVersion, r.HTTP3, r.Reused, true
 	t.Handshakes.Add(int64(r.Handshakes))
 	if r.Fault != nil && !r.Answered {
-		t.First = time.Time{} // what came was the holder's
+		t.First = time.Time{} // the received bytes were the holder's
 	}
 }
 
-// fault is what a request failed with, before the header of an answer.
+// fault is the error of a request that failed before the header of an answer.
 type fault struct {
-	// Kind is one of the words below.
+	// Kind is one of the constants below.
 	Kind string
-	// Text, Host and Advice come from the error.
+	// Text, Host and Advice are copied from the error.
 	Text, Host, Advice string
 	Limit              int64
 }
 
 const (
-	unsent    = "unsent" // no byte left: the command can ask the node directly
-	late      = "late"   // so it is, but the connect timeout is over
+	unsent    = "unsent" // no byte was sent: the command can send the request directly
+	late      = "late"   // no byte was sent, but the connect timeout is over
 	early     = "early"
 	reset     = "reset"
 	ended     = "ended"
@@ -109,7 +110,7 @@ func faultOf(err error) *fault {
 	return &fault{Kind: otherwise, Text: err.Error()}
 }
 
-// error is the fault as the transport of the options would say it.
+// error returns the error that a transport with these options would return.
 func (f *fault) error(o transport.Options) error {
 	switch f.Kind {
 	case late:
@@ -130,8 +131,8 @@ func (f *fault) error(o transport.Options) error {
 	return errors.New(f.Text)
 }
 
-// lostError says that the holder went away with the request, or is stopped. It counts as a reset: what was sent may have
-// arrived.
+// lostError reports that the holder ended during a request, or that it is stopped. It counts as a reset: the node may
+// have received the request.
 type lostError struct{ stopped bool }
 
 func (e *lostError) Error() string {
@@ -141,8 +142,8 @@ func (e *lostError) Error() string {
 	return "the process that held it has ended"
 }
 
-// HolderLost tells it from a connection that the server closed.
+// HolderLost distinguishes the error from a connection that the server closed.
 func (*lostError) HolderLost() bool { return true }
 
-// Is makes it the reset of a connection.
+// Is reports that the error is a connection reset.
 func (*lostError) Is(target error) bool { return target == syscall.ECONNRESET }

@@ -14,19 +14,19 @@ import (
 	"ferry/pkg/transport"
 )
 
-// Clock tells the time and waits.
+// Clock returns the time and waits.
 type Clock interface {
 	Now() time.Time
-	// Sleep waits d or until ctx ends, whose error it then returns.
+	// Sleep waits until d is over or ctx ends. If ctx ends, it returns the error of ctx.
 	Sleep(ctx context.Context, d time.Duration) error
 }
 
-// errOrder says that a holder was not told what to hold.
+// errOrder reports that the standard input of a holder has no valid order.
 var errOrder = errors.New("a holder is started by ferry itself")
 
-// Serve is the life of a holder. It reads from told what a Launch wrote, listens, says so to the process that waits for it,
-// and passes on requests until ctx ends, its time is over, it is told to end, its socket is gone, or program, its own
-// file, is another than at the start.
+// Serve runs a holder. It reads from told what a Launch wrote, listens, reports that to the process that waits for it,
+// and forwards requests until ctx ends, its idle time is over, it is told to end, its socket is gone, or program, its
+// own file, has been replaced.
 func Serve(ctx context.Context, told io.Reader, program string, clock Clock) error {
 	var o order
 	if json.NewDecoder(io.LimitReader(told, 1<<20)).Decode(&o) != nil || filepath.Ext(o.Path) != ending {
@@ -40,7 +40,7 @@ func Serve(ctx context.Context, told io.Reader, program string, clock Clock) err
 	if err != nil {
 		return err
 	}
-	// A holder does little and is many: small garbage counts for more than the processor's time.
+	// A holder does little work, and there can be many: low memory use matters more than processor time.
 	debug.SetGCPercent(25)
 	listener, err := listen(o.Path)
 	if err != nil {
@@ -51,19 +51,19 @@ func Serve(ctx context.Context, told io.Reader, program string, clock Clock) err
 	h := newHolder(o, options.Target, up, clock)
 	h.inUse = func() bool { return sameFile(listener.made, o.Path) && identify(program) == started }
 	ready := os.NewFile(readyFD, "ready")
-	_, _ = ready.Write([]byte{1}) // the process that started it may be gone by now
+	_, _ = ready.Write([]byte{1}) // the process that started it may have ended
 	ready.Close()
 	return h.serve(ctx, listener)
 }
 
-// socket is a listening socket that knows its file.
+// socket is a listening socket and its file.
 type socket struct {
 	*net.UnixListener
 	path string
 	made os.FileInfo
 }
 
-// listen replaces a stale socket by a live one. Only a process that has the lock on starting gets here.
+// listen replaces a stale socket by a new one. Only the process that has the start lock calls it.
 func listen(path string) (*socket, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -76,7 +76,7 @@ func listen(path string) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.SetUnlinkOnClose(false) // by then the name may be another's
+	l.SetUnlinkOnClose(false) // by then the name may belong to another socket
 	made, err := os.Lstat(path)
 	if err != nil {
 		l.Close()
@@ -85,7 +85,7 @@ func listen(path string) (*socket, error) {
 	return &socket{l, path, made}, nil
 }
 
-// Accept gives the next connection of this user's.
+// Accept returns the next connection from this user.
 func (s *socket) Accept() (net.Conn, error) {
 	for {
 		conn, err := s.AcceptUnix()
@@ -99,7 +99,7 @@ func (s *socket) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends the listening, and takes the name away where it still leads here.
+// Close stops listening, and removes the name if it still refers to this socket.
 func (s *socket) Close() error {
 	if sameFile(s.made, s.path) {
 		_ = os.Remove(s.path)

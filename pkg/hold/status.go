@@ -19,21 +19,22 @@ import (
 	"ferry/pkg/transport"
 )
 
-// Status is what a holder says of itself.
+// Status is what a holder reports about itself.
 type Status struct {
 	Node, Address string
 	PID           int
 	Age           time.Duration
-	// Requests is how many it has passed on, and Lent how many are under way, on as many of its Connections.
+	// Requests is the number of forwarded requests, and Lent the number in progress. Connections is all connections,
+	// idle ones included.
 	Requests, Lent, Connections int
-	// Memory is what the process has in memory, in bytes; 0 where the system does not tell.
+	// Memory is the resident memory of the process in bytes; 0 if the system does not report it.
 	Memory int64
-	// Left is how long it lives on without a further request.
+	// Left is how long it lives without another request.
 	Left time.Duration
 }
 
-// List asks all holders whose sockets are in a folder, and counts those that do not answer in time. One that has ended, or
-// that is not this user's, is left out.
+// List returns the status of all holders whose sockets are in a folder. mute counts the holders that do not answer in
+// time. Holders that have ended or that belong to another user are left out.
 func List(dir string) (all []Status, mute int, err error) {
 	mute, err = each(dir, func(_ string, s Status) { all = append(all, s) })
 	slices.SortFunc(all, func(s, t Status) int {
@@ -42,8 +43,9 @@ func List(dir string) (all []Status, mute int, err error) {
 	return all, mute, err
 }
 
-// Stop ends the holders of some nodes, all where none is named, and gives those that it ended, and how many of any node do
-// not answer. What is under way is finished first; no further request is taken from the moment that Stop returns.
+// Stop ends the holders of the named nodes, or all holders if no node is named. It returns the holders that it ended,
+// and in mute the number of holders, of any node, that do not answer. Requests in progress finish first. After Stop
+// returns, these holders accept no more requests.
 func Stop(dir string, nodes ...string) (told []Status, mute int, err error) {
 	mute, err = each(dir, func(path string, s Status) {
 		if len(nodes) > 0 && !slices.Contains(nodes, s.Node) {
@@ -56,7 +58,7 @@ func Stop(dir string, nodes ...string) (told []Status, mute int, err error) {
 	return told, mute, err
 }
 
-// each asks every holder in a folder about itself, and counts those that do not answer in time.
+// each calls do with the status of every holder in a folder, and counts the holders that do not answer in time.
 func each(dir string, do func(path string, s Status)) (mute int, err error) {
 	switch err := state.CheckOwn(dir, fs.ModeDir); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -87,9 +89,9 @@ func askStatus(ctx context.Context, path string) (s Status, err error) {
 	return s, json.Unmarshal(said, &s)
 }
 
-// ask has the holder of a socket do something other than pass on a request.
+// ask sends a command to the holder behind a socket and returns the answer.
 func ask(ctx context.Context, path, want string) ([]byte, error) {
-	if want != wantReady { // which is when there is a connection
+	if want != wantReady { // wantReady waits until there is a connection
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, atLeast(answerTimeout))
 		defer cancel()

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerUser is the user of the process on the other side of a socket.
+// peerUser returns the user of the process on the other side of a socket.
 func peerUser(fd uintptr) (uint32, error) {
 	peer, err := unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerUser is the user of the process on the other side of a socket.
+// peerUser returns the user of the process on the other side of a socket.
 func peerUser(fd uintptr) (uint32, error) {
 	peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
@@ -18,7 +18,7 @@ func peerUser(fd uintptr) (uint32, error) {
 	return peer.Uid, nil
 }
 
-// residentMemory is what this process has in memory, in bytes; 0 where it cannot be told.
+// residentMemory returns the resident memory of this process in bytes; 0 if it is unknown.
 func residentMemory() int64 {
 	text, err := os.ReadFile("/proc/self/statm") // in pages: size, resident, …
 	fields := bytes.Fields(text)
@@ -32,9 +32,9 @@ func residentMemory() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// unmapProgram gives up the pages of this program's file, most of which only its start needed: those that are used again
-// come back from the system's cache. Only what is as it is in the file may go: a loader can have written addresses into
-// pages that are read-only by now.
+// unmapProgram releases the pages of this program's file. Most of them are needed only at the start; pages that are
+// used again are read from the system's cache. Only pages that are unchanged since they were mapped from the file may
+// be released: a loader may have written addresses into pages that are read-only now.
 func unmapProgram() {
 	maps, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
@@ -46,7 +46,7 @@ func unmapProgram() {
 		switch {
 		case len(fields) == 3 && string(fields[0]) == "Anonymous:":
 			if string(fields[1]) == "0" && m.fromFile {
-				_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED) // else they stay
+				_, _, _ = unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED) // best effort
 			}
 		case len(fields) > 1 && !bytes.HasSuffix(fields[0], []byte(":")):
 			m = readMapping(fields)
@@ -54,13 +54,13 @@ func unmapProgram() {
 	}
 }
 
-// mapping is a part of this process's memory.
+// mapping is a range of this process's memory.
 type mapping struct {
 	from, to uintptr
-	fromFile bool // that cannot be written to
+	fromFile bool // and not writable
 }
 
-// readMapping reads the line above what smaps says of a part: from-to mode offset device inode file.
+// readMapping reads the first line of a mapping in smaps: from-to mode offset device inode file.
 func readMapping(fields [][]byte) (m mapping) {
 	if _, err := fmt.Sscanf(string(fields[0]), "%x-%x", &m.from, &m.to); err != nil || len(fields) < 6 {
 		return mapping{}

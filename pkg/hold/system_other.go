@@ -7,7 +7,7 @@ import (
 	"os/exec"
 )
 
-// Supported says whether this system has what holders need: sockets with a mode and a known peer.
+// Supported reports whether this system has what holders need: sockets with a mode and a known peer.
 const Supported = false
 
 var errUnsupported = errors.New("this system holds no connections")

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Supported says whether this system has what holders need: sockets with a mode and a known peer.
+// Supported reports whether this system has what holders need: sockets with a mode and a known peer.
 const Supported = true
 
-// detach makes the command a process that nothing of this one's surroundings reaches: a session of its own, without a
-// terminal, and none of the descriptors that this process was given open. A pipe that is one of those would not end
-// before the holder does.
+// detach separates the command from this process: the command gets its own session without a terminal, and inherits
+// none of the descriptors that this process inherited. If it inherited a pipe, the pipe would stay open until the
+// holder ends.
 func detach(c *exec.Cmd) error {
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	c.Dir = "/"
@@ -32,7 +32,7 @@ func detach(c *exec.Cmd) error {
 	return nil
 }
 
-// private runs what makes files that are to be this user's alone from their first moment.
+// private runs listen with a umask that makes its files accessible only to this user from the start.
 func private(listen func() error) error {
 	old := unix.Umask(0o077)
 	defer unix.Umask(old)

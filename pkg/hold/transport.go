@@ -15,35 +15,37 @@ import (
 )
 
 const (
-	// answerTimeout bounds the wait for a holder's first word. One that is stopped or starved is not waited for.
+	// answerTimeout bounds the wait for a holder's first response. A holder that is stopped or starved does not answer
+	// in time.
 	answerTimeout = 400 * time.Millisecond
-	// A holder that has taken a request is asked for its status while the model thinks; after some silent ones it is stopped.
+	// While a request waits for its answer, the holder is asked for its status; after mostSilent failures in a row it
+	// counts as stopped.
 	statusEvery = 2 * time.Second
 	mostSilent  = 3
 )
 
-// Least is the least that one side waits for the other, in nanoseconds, whatever is usual. Only a test sets it: how late
-// the other process is served is up to the machine.
+// Least is the minimum of all timeouts between command and holder, in nanoseconds. Only tests set it, because on a
+// loaded machine the other process may run late.
 var Least atomic.Int64
 
 func atLeast(usual time.Duration) time.Duration { return max(usual, time.Duration(Least.Load())) }
 
-// Transport sends requests through a holder, and directly where there is none to be had.
+// Transport sends requests through a holder, or directly if no holder is available.
 //
-// Nothing is sent twice: the direct way is taken only where nothing reached the node. After that a holder that goes away
-// is a connection that was reset.
+// Nothing is sent twice: a request is sent directly only if nothing of it reached the node. After that, a holder that
+// goes away counts as a connection reset.
 type Transport struct {
 	settings Settings
 	held     *transport.Transport
 
 	mu     sync.Mutex
-	direct *transport.Transport // nil until it is needed: reading the system's certificates costs more than a held request
+	direct *transport.Transport // nil until needed: reading the system's certificates costs more than a held request
 }
 
-// New builds a Transport. The error is transport.New's.
+// New builds a Transport. The error is from transport.New.
 func New(s Settings) (*Transport, error) {
 	t := &Transport{settings: s}
-	if s.Reach.TLS.CA+s.Reach.TLS.Cert != "" { // what is wrong with a file is found before anything is sent
+	if s.Reach.TLS.CA+s.Reach.TLS.Cert != "" { // errors in the files are reported before anything is sent
 		if _, err := t.directly(); err != nil {
 			return nil, err
 		}
@@ -57,7 +59,7 @@ func New(s Settings) (*Transport, error) {
 	return t, err
 }
 
-// directly is the way without a holder.
+// directly returns the transport that is used without a holder.
 func (t *Transport) directly() (*transport.Transport, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -68,8 +70,8 @@ func (t *Transport) directly() (*transport.Transport, error) {
 	return t.direct, err
 }
 
-// RoundTrip sends the request, and directly where it is to take a new connection. It needs GetBody: the body can have been
-// read when there turns out to be no holder to take it.
+// RoundTrip sends the request through a holder, or directly if it needs a new connection or no holder is available. It
+// needs GetBody, because the body may have been read before the holder fails.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !transport.IsFresh(r.Context()) {
 		resp, err := t.throughHolder(r)
@@ -89,12 +91,12 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return direct.RoundTrip(r)
 }
 
-// Ready sees to it that there is a connection for a request to come: the holder's, or one of the direct way.
+// Ready makes a connection ready for a later request: the holder's, or a direct one.
 func (t *Transport) Ready(ctx context.Context) error {
 	conn, err := t.settings.holder(ctx)
 	if err == nil {
 		conn.Close()
-		path, _ := t.settings.path() // it was found just now
+		path, _ := t.settings.path() // it was valid just now
 		if _, err = ask(ctx, path, wantReady); err == nil {
 			return nil
 		}
@@ -106,7 +108,7 @@ func (t *Transport) Ready(ctx context.Context) error {
 	return direct.Ready(ctx)
 }
 
-// throughHolder sends the request to the holder. It watches whether the holder is at work until the answer has ended.
+// throughHolder sends the request to the holder. Until the answer has ended, it watches whether the holder still runs.
 func (t *Transport) throughHolder(outer *http.Request) (*http.Response, error) {
 	trace := transport.TraceOf(outer.Context())
 	ctx, cancel := context.WithCancelCause(transport.WithTrace(outer.Context(), trace))
@@ -150,7 +152,7 @@ func (t *Transport) throughHolder(outer *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// watch ends a request whose holder is stopped.
+// watch cancels a request if its holder is stopped.
 func (t *Transport) watch(ctx context.Context, end context.CancelCauseFunc) {
 	for silent := 0; ; {
 		select {
@@ -162,7 +164,7 @@ func (t *Transport) watch(ctx context.Context, end context.CancelCauseFunc) {
 		if err == nil {
 			_, err = askStatus(ctx, path)
 		}
-		if silent++; err == nil || absent(err) { // one that has ended is found by the read
+		if silent++; err == nil || absent(err) { // the read notices a holder that has ended
 			silent = 0
 		}
 		if silent == mostSilent {
@@ -174,7 +176,7 @@ func (t *Transport) watch(ctx context.Context, end context.CancelCauseFunc) {
 
 var errNotSent = errors.New("the holder did not send the request")
 
-// answerBody is the body of an answer that a holder passes on.
+// answerBody is the body of an answer from a holder.
 type answerBody struct {
 	io.ReadCloser
 	outer, inner context.Context
@@ -200,7 +202,7 @@ func (b *answerBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// CloseIdleConnections ends the connections that wait for a next request, those to the holder included.
+// CloseIdleConnections closes all idle connections, including the connections to the holder.
 func (t *Transport) CloseIdleConnections() {
 	t.held.CloseIdleConnections()
 	t.mu.Lock()
