@@ -1,6 +1,6 @@
-// Package audit owns the audit log: one line of JSON for each call, in a private file that any number of processes
-// write at once and that is rotated by its size. It refuses to know how a call is made, to hold a key, and to hold what
-// was said unless it is asked to, and then redacted. It never picks a path.
+// Package audit owns the audit log: one line of JSON for each call, in a private file. Several processes can write it
+// at the same time, and it is rotated by size. The package does not know how a call is made and never stores a key. It
+// stores prompts and answers only on request, and redacted. It never picks a path.
 package audit
 
 import (
@@ -18,28 +18,28 @@ import (
 )
 
 const (
-	// Kept is how many old files there are beside the log: FILE.1 is the newest of them, FILE.9 the oldest.
+	// Kept is the number of rotated files: FILE.1 is the newest, FILE.9 the oldest.
 	Kept = 9
 	// DefaultMaxSize is the size at which a log is rotated, in bytes.
 	DefaultMaxSize = 10 << 20
-	// lockTimeout is how long a line waits for other writers. Each holds the lock for the time of one write.
+	// lockTimeout is how long a write waits for other writers. Each holds the lock for one write.
 	lockTimeout = 5 * time.Second
 )
 
-// Log is an audit log. The zero value but for Path is ready. Nothing is opened before the first line.
+// Log is an audit log. Only Path must be set. No file is opened before the first line.
 type Log struct {
 	Path string
-	// MaxSize is the size, in bytes, that a file does not pass, but for a line that is longer by itself; 0 is
-	// DefaultMaxSize.
+	// MaxSize is the maximum size of a file in bytes; 0 is DefaultMaxSize. Only a single line longer than that exceeds
+	// it.
 	MaxSize int64
-	// Redact makes texts from outside fit to be kept.
+	// Redact removes secrets from text that comes from outside.
 	Redact func(string) string
 }
 
-// Write adds the entry as one line. It fails with *state.Error, and the log is then as it was.
+// Write adds the entry as one line. If it fails, the error is a *state.Error and the log is unchanged.
 //
-// A lock keeps the lines of several processes apart from a rotation; should it not be had in time, the line is added
-// all the same, where its place in a file that is just being renamed does no harm, and nothing is rotated.
+// A lock prevents a rotation by one process while another writes. If the lock is not acquired in time, the line is
+// still added, but nothing is rotated. A line written to a file that is being renamed is not lost.
 func (l Log) Write(ctx context.Context, e Entry) error {
 	line := e.line(l.Redact)
 	bounded, cancel := context.WithTimeout(ctx, lockTimeout)
@@ -61,8 +61,8 @@ func (l Log) Write(ctx context.Context, e Entry) error {
 	return nil
 }
 
-// appendLine adds a line in one write. What a crash left of a line before it is ended first, and what a full disk took
-// of this one is taken back.
+// appendLine adds a line in one write. If a crash left an incomplete line, it ends that line first. If the disk is
+// full, it removes the part that was written.
 func appendLine(f *os.File, line []byte) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -79,7 +79,7 @@ func appendLine(f *os.File, line []byte) error {
 	}
 	n, err := f.Write(line)
 	if err != nil && n > 0 {
-		// Only where it is still the end: without the lock another line may be behind it.
+		// Truncate only if this is still the end: without the lock, another line may follow.
 		if now, failed := f.Stat(); failed == nil && now.Size() == info.Size()+int64(n) {
 			return errors.Join(err, f.Truncate(info.Size()))
 		}
@@ -87,7 +87,8 @@ func appendLine(f *os.File, line []byte) error {
 	return err
 }
 
-// rotate makes room for more bytes: FILE becomes FILE.1, that FILE.2, and the oldest goes. The lock is held.
+// rotate makes space for more bytes: FILE becomes FILE.1, FILE.1 becomes FILE.2, and the oldest is removed. The caller
+// holds the lock.
 func (l Log) rotate(more int64) error {
 	most := l.MaxSize
 	if most <= 0 {
@@ -95,7 +96,7 @@ func (l Log) rotate(more int64) error {
 	}
 	info, err := os.Lstat(l.Path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Size()+more <= most {
-		return nil // what is wrong with the file is for its opening to say
+		return nil // opening the file reports what is wrong with it
 	}
 	for k := Kept; k > 0; k-- {
 		from := l.Path
@@ -109,7 +110,7 @@ func (l Log) rotate(more int64) error {
 	return nil
 }
 
-// Files are the existing files of the log at path, the newest first, and its lock. Removing them all leaves no trace.
+// Files returns the existing files of the log at path, the newest first, and its lock file.
 func Files(path string) []string {
 	names := []string{path}
 	for k := 1; k <= Kept; k++ {

@@ -11,41 +11,42 @@ import (
 	"ferry/pkg/text"
 )
 
-// Entry is what is kept of a call. Its fields are only ever added to.
+// Entry is the record of a call. New versions may add fields, but never change or remove one.
 type Entry struct {
 	Time Time `json:"time"`
-	// Node, API and Model say who was asked; RequestID is the server's name for the last request.
+	// Node, API and Model describe where the last request went; RequestID is the server's ID of that request.
 	Node      string `json:"node"`
 	API       string `json:"api"`
 	Model     string `json:"model"`
 	RequestID string `json:"request_id"`
-	// Status is the effective status of the last reply, 0 without one. Class is the kind of failure, "" without one.
+	// Status is the effective status of the last reply, 0 if there was none. Class is the kind of failure, "" after a
+	// success.
 	Status int    `json:"status"`
 	Class  string `json:"class"`
-	// Attempts is how many requests were sent, 0 for a prompt that was blocked; Waits are those between them.
+	// Attempts is the number of requests sent, 0 for a blocked prompt. Waits are the waits between them.
 	Attempts int      `json:"attempts"`
 	Waits    []Millis `json:"waits_ms"`
 	Latency  Millis   `json:"latency_ms"`
-	// Input and Output are the tokens that the server reported, nil where it reported none.
+	// Input and Output are the tokens that the server reported, nil if it reported none.
 	Input  *int `json:"tokens_in"`
 	Output *int `json:"tokens_out"`
 	// Exit is ferry's exit code.
 	Exit int `json:"exit"`
-	// Session says which calls belong together; see SessionID.
+	// Session identifies the calls of one conversation; see SessionID.
 	Session string `json:"session,omitempty"`
-	// Ambiguous says that a request may have been carried out, and billed, though no answer came.
+	// Ambiguous says that a request may have been carried out and billed although no answer arrived.
 	Ambiguous bool `json:"ambiguous"`
-	// Reconnects is how many of the requests were sent once more on a new connection, because a kept one was closed before any
-	// byte of an answer. Attempts does not count them.
+	// Reconnects is the number of requests that were sent again on a new connection because a reused one was closed
+	// before any byte of an answer. Attempts does not count them.
 	Reconnects int `json:"reconnects,omitempty"`
-	// Files are the pictures and documents that went with the prompt.
+	// Files are the images and documents sent with the prompt.
 	Files []File `json:"files,omitempty"`
-	// Prompt and Answer are what was said, where the log is to have it.
+	// Prompt and Answer are set only if the log includes content.
 	Prompt string `json:"prompt,omitempty"`
 	Answer string `json:"answer,omitempty"`
 }
 
-// File is what is kept of a file: its media type and its size, and its name only where the log is to have what was said.
+// File is the record of a file: media type and size. Name is set only if the log includes content.
 type File struct {
 	Name  string `json:"name,omitempty"`
 	Type  string `json:"type"`
@@ -68,8 +69,8 @@ func (m Millis) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(time.Duration(m).Round(time.Microsecond)) / float64(time.Millisecond))
 }
 
-// SessionID names a conversation without its name, which may tell something of its owner: the beginning of the name's
-// SHA-256. It is "" for none.
+// SessionID identifies a conversation without revealing its name, which may be private: the first 12 hex digits of a
+// SHA-256 of the name. It returns "" for an empty name.
 func SessionID(name string) string {
 	if name == "" {
 		return ""
@@ -79,16 +80,16 @@ func SessionID(name string) string {
 }
 
 const (
-	// mostField is the most bytes of a name in a line, and mostContent of a prompt or an answer. With JSON's escapes, six
-	// bytes for one at worst, a line stays under 128 KiB.
+	// mostField is the maximum size of a name in bytes, mostContent of a prompt or an answer. A JSON escape takes at
+	// most six bytes for one, so a line stays under 128 KiB.
 	mostField   = 256
 	mostContent = 8 << 10
-	// mostRead is how much of a text is looked at for what is to be redacted. The cut comes after that, or it could leave
-	// half a number that nothing recognises.
+	// mostRead is how many bytes of text are redacted. Text is shortened to its final size after that: a cut before it
+	// could leave half of a number, which no pattern recognises.
 	mostRead = 1 << 20
 )
 
-// line encodes the entry. All text goes through redact: a server chooses its request ids, and a name can be anything.
+// line encodes the entry. It redacts all text: the server chooses the request IDs, and a name can be anything.
 func (e Entry) line(redact func(string) string) []byte {
 	if redact == nil {
 		redact = new(guard.Redactor).String
@@ -108,7 +109,7 @@ func (e Entry) line(redact func(string) string) []byte {
 	return text.EncodeLine(e)
 }
 
-// cut keeps at most so many bytes, whole characters, and marks what is gone.
+// cut shortens s to at most most bytes, at a character boundary, and marks the cut with "…".
 func cut(s string, most int) string {
 	const more = "…"
 	if len(s) <= most {

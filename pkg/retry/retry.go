@@ -1,6 +1,6 @@
-// Package retry owns the decision of when to try again and how long to wait first: three policies as pure functions
-// of how an attempt ended and of its number. It refuses to know a clock, a network or a random source: times and
-// the random number come in as arguments, and waiting is the caller's business.
+// Package retry decides whether to retry and how long to wait before that. It has three policies: pure functions of the
+// outcome of an attempt and its number. It uses no clock, no network and no random source: the time and the random
+// number are arguments, and the caller does the waiting.
 package retry
 
 import (
@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// Policy names a rule for when to try again.
+// Policy names a rule for when to retry.
 type Policy string
 
 // The three policies. Script is the default.
 const (
 	// Script is the retry loop of the bash script that ferry replaces: 429 waits delay × i, 502, 503 and 504 wait i
-	// seconds, everything else fails at once.
+	// seconds, every other failure ends the attempts at once.
 	Script Policy = "script"
-	// RetryAfter honours Retry-After on 429 and tries again on every 5xx and on no answer at all.
+	// RetryAfter obeys Retry-After on 429, and retries on every 5xx and if no answer arrives.
 	RetryAfter Policy = "retry-after"
 	// Backoff is exponential backoff with full jitter.
 	Backoff Policy = "backoff"
@@ -28,36 +28,36 @@ const (
 // Policies lists the policies, the default first.
 func Policies() []Policy { return []Policy{Script, RetryAfter, Backoff} }
 
-// Kind says how an attempt ended.
+// Kind is the way in which an attempt ended.
 type Kind int
 
 const (
-	// Answered is a status 200 with a whole answer.
+	// Answered is status 200 with a complete answer.
 	Answered Kind = iota
-	// Rejected is any status but 200; Outcome.Status holds it.
+	// Rejected is any status except 200. Outcome.Status has it.
 	Rejected
-	// NotAnAnswer is a status 200 that is no answer: HTML, empty, cut short, not JSON.
+	// NotAnAnswer is status 200 without a usable answer: HTML, empty, cut, not JSON.
 	NotAnAnswer
-	// Unreachable is no answer at all: DNS, refused, reset, an attempt that timed out.
+	// Unreachable means that no answer arrived: DNS failure, connection refused or reset, attempt timed out.
 	Unreachable
-	// Final is what no second attempt can mend or may touch: a certificate failure, a redirect, a cancelled call.
+	// Final is a failure that must not be retried: a certificate failure, a redirect, a cancelled call.
 	Final
 )
 
-// Outcome is how one attempt ended.
+// Outcome is the result of one attempt.
 type Outcome struct {
 	Kind Kind
 	// Status is the effective status, for Rejected.
 	Status int
 	// RetryAfter is the raw value of the Retry-After header, "" without one.
 	RetryAfter string
-	// RetryAfterMS is the raw value of the retry-after-ms header, which counts before Retry-After.
+	// RetryAfterMS is the raw value of the retry-after-ms header, which has precedence over Retry-After.
 	RetryAfterMS string
-	// NoRetry says that the server asks for no other attempt (x-should-retry: false).
+	// NoRetry says that the server asks the client not to retry (x-should-retry: false).
 	NoRetry bool
-	// SpendCap says that the account is used up or at a limit on spending, which no wait lifts.
+	// SpendCap says that the account has no credit left or is at a spending limit. Waiting does not help.
 	SpendCap bool
-	// Passes says that the error is a temporary one, to be treated as a rate limit whatever its status.
+	// Passes says that the error is temporary and is handled as a rate limit, whatever its status is.
 	Passes bool
 }
 
@@ -65,44 +65,44 @@ type Outcome struct {
 type Action int
 
 const (
-	// Done means that the answer is there.
+	// Done means that the call has its answer.
 	Done Action = iota
-	// Fail means that this request failed and another attempt is not wanted.
+	// Fail means that the request failed and must not be retried.
 	Fail
-	// Wait means to wait Decision.Wait and then to try again.
+	// Wait means to wait Decision.Wait, then to retry.
 	Wait
-	// GiveUp means that another attempt would have been made, but none is left or the server asks for too long a wait.
+	// GiveUp means that the policy would retry, but no attempt is left or the server asks for too long a wait.
 	GiveUp
 )
 
-// Decision is what a policy says.
+// Decision is the result of a policy.
 type Decision struct {
 	Action Action
 	Wait   time.Duration
-	// Asked is the wait that a Retry-After header asked for where that was too long: Action is then GiveUp.
+	// Asked is the wait that Retry-After asked for if it was too long. Action is then GiveUp.
 	Asked time.Duration
 }
 
 // Rule is a policy with its numbers.
 type Rule struct {
 	Policy Policy
-	// Attempts is how many attempts there are in all, at least 1 (the script's MAX_RETRY, 3).
+	// Attempts is the total number of attempts, at least 1 (the script's MAX_RETRY, 3).
 	Attempts int
-	// Delay is the script's RETRY_DELAY (2 s). It moves only the script's row for 429.
+	// Delay is the script's RETRY_DELAY (2 s). It affects only the script policy's wait after 429.
 	Delay time.Duration
 }
 
 const (
-	// defaultRetryAfter is what the retry-after policy waits on a 429 without the header.
+	// defaultRetryAfter is the wait of the retry-after policy after a 429 without the header.
 	defaultRetryAfter = 5 * time.Second
-	// MaxRetryAfter is the longest wait that a server can ask for; beyond it the attempts end at once.
+	// MaxRetryAfter is the longest wait that a server can ask for. A longer one ends the attempts at once.
 	MaxRetryAfter = 60 * time.Second
 	backoffBase   = 500 * time.Millisecond
 	backoffCap    = 8 * time.Second
 )
 
-// Decide says what to do after attempt i (from 1) had the given outcome. Now reads HTTP dates in Retry-After. Random is
-// a number in [0, 1) for full jitter; only Backoff uses it.
+// Decide returns what to do after attempt i (from 1) with outcome o. It needs now for HTTP dates in Retry-After. random
+// is a number in [0, 1) for full jitter; only Backoff uses it.
 func (r Rule) Decide(o Outcome, i int, now time.Time, random float64) Decision {
 	if o.Kind == Answered {
 		return Decision{Action: Done}
@@ -114,7 +114,7 @@ func (r Rule) Decide(o Outcome, i int, now time.Time, random float64) Decision {
 	return d
 }
 
-// wait is the table of policies, without regard to how many attempts are left.
+// wait is the table of policies. It ignores how many attempts are left.
 func (r Rule) wait(o Outcome, i int, now time.Time, random float64) Decision {
 	if o.Kind == Final || o.Kind == Rejected && r.Policy != Script && (o.SpendCap || o.NoRetry) {
 		return Decision{Action: Fail}
@@ -168,7 +168,7 @@ func decideBackoff(o Outcome, i int, now time.Time, random float64) Decision {
 	return Decision{Action: Fail}
 }
 
-// obey waits as the server asks, or absent where it does not.
+// obey waits as long as the server asks, or for absent if the server does not ask.
 func obey(o Outcome, now time.Time, absent time.Duration) Decision {
 	asked, ok := parseNumber(o.RetryAfterMS, time.Millisecond)
 	if !ok {
@@ -185,7 +185,7 @@ func obey(o Outcome, now time.Time, absent time.Duration) Decision {
 
 func waitFor(d time.Duration) Decision { return Decision{Action: Wait, Wait: d} }
 
-// longest bounds a computed wait, so that no product of a large delay and a large attempt number overflows.
+// longest bounds a computed wait, so that a large delay times a large attempt number does not overflow.
 const longest = 24 * time.Hour
 
 func times(d time.Duration, i int) time.Duration {
@@ -195,7 +195,7 @@ func times(d time.Duration, i int) time.Duration {
 	return d * time.Duration(i)
 }
 
-// double is d·2^(i-1).
+// double returns d·2^(i-1).
 func double(d time.Duration, i int) time.Duration {
 	for ; i > 1 && d < longest; i-- {
 		d *= 2
@@ -203,9 +203,10 @@ func double(d time.Duration, i int) time.Duration {
 	return min(d, longest)
 }
 
-// parseRetryAfter reads a Retry-After value (RFC 9110 section 10.2.3): seconds, with a fraction too since some servers
-// send one, or an HTTP date in any of its three forms, taken relative to now. A negative or unreadable value, a date that
-// has passed included, counts as absent: false. A number too large for a Duration gives the largest one.
+// parseRetryAfter reads a Retry-After value (RFC 9110 section 10.2.3): seconds, or an HTTP date in any of its three
+// forms, relative to now. It accepts a fraction of seconds, because some servers send one. It returns false for a
+// negative or unreadable value and for a date in the past. A number too large for a Duration gives the largest
+// Duration.
 func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 	if wait, ok := parseNumber(value, time.Second); ok {
 		return wait, true
@@ -218,7 +219,7 @@ func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 	return wait, wait >= 0
 }
 
-// parseNumber reads a number of units: digits, and a fraction behind a point. The wait is never shorter than asked.
+// parseNumber reads a number of units: digits, optionally with a decimal fraction. It rounds the wait up.
 func parseNumber(value string, unit time.Duration) (time.Duration, bool) {
 	value = strings.Trim(value, " \t")
 	whole, fraction, point := strings.Cut(value, ".")
@@ -232,5 +233,5 @@ func parseNumber(value string, unit time.Duration) (time.Duration, bool) {
 	return math.MaxInt64, true
 }
 
-// digits reports whether s is one digit or more.
+// digits reports whether s consists of one or more digits.
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

@@ -14,35 +14,36 @@ import (
 	"ferry/pkg/text"
 )
 
-// File is a picture or a document of a turn. Its content is in a private file of its own beside the conversation's, which
-// is written once, under its digest: .NAME.DIGEST.file. So a later turn is sent with what the earlier one had, whatever
-// became of the file that the user named.
+// File is an image or a document of a turn. Its content is in a separate private file in the same folder, written once
+// and named after its digest: .NAME.DIGEST.file. So later turns send the same content, even if the user's own file was
+// changed or removed.
 type File struct {
 	Name   string `json:"name"`
 	Type   string `json:"type"` // the media type
 	Size   int    `json:"size"`
 	SHA256 string `json:"sha256"`
 
-	content []byte // nil where it is to be read
+	content []byte // nil if it must be read from disk
 }
 
-// maxFile is the most bytes of a file, the largest request that the APIs take.
+// maxFile is the maximum size of a file in bytes. It is the largest request that the APIs accept.
 const maxFile = 32 << 20
 
 const attachedSuffix = ".file"
 
-// NewFile is a file that goes with a prompt.
+// NewFile returns a file to send with a prompt.
 func NewFile(name, mediaType string, content []byte) File {
 	sum := sha256.Sum256(content)
 	return File{Name: name, Type: mediaType, Size: len(content), SHA256: hex.EncodeToString(sum[:]), content: content}
 }
 
-// attachedPath is where the content of a digest is kept.
+// attachedPath returns the path of the content with the given digest.
 func (s Store) attachedPath(name, digest string) string {
 	return filepath.Join(s.Dir, "."+name+"."+digest+attachedSuffix)
 }
 
-// isAttached reports whether a file of the folder is the content of a conversation's, "" for any conversation.
+// isAttached reports whether a folder entry is the content of a file of the conversation name, or of any conversation
+// if name is "".
 func isAttached(entry, name string) bool {
 	rest, ok := strings.CutSuffix(entry, attachedSuffix)
 	dot := strings.LastIndexByte(rest, '.')
@@ -53,7 +54,7 @@ func isDigest(s string) bool {
 	return len(s) == 2*sha256.Size && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// Content is what a file of a turn holds.
+// Content returns the content of a file of a turn.
 func (h *Handle) Content(f File) ([]byte, error) {
 	if f.content != nil {
 		return f.content, nil
@@ -72,7 +73,7 @@ func (h *Handle) Content(f File) ([]byte, error) {
 	return content, nil
 }
 
-// keepFiles writes the contents that are not on the disk yet.
+// keepFiles writes the contents that are not on disk yet.
 func (h *Handle) keepFiles(of Session) error {
 	for _, f := range of.files() {
 		path := h.store.attachedPath(of.Name, f.SHA256)
@@ -86,7 +87,7 @@ func (h *Handle) keepFiles(of Session) error {
 	return nil
 }
 
-// files are the files of all turns and of the prompt without an answer.
+// files returns the files of all turns and of the pending prompt.
 func (s *Session) files() []File {
 	files := slices.Clone(s.PendingFiles)
 	for _, turn := range s.Turns {
@@ -95,7 +96,7 @@ func (s *Session) files() []File {
 	return files
 }
 
-// removeAttached removes the contents that no turn of the conversation has.
+// removeAttached removes the contents that no turn of the conversation uses.
 func (s Store) removeAttached(of Session) error {
 	used := map[string]bool{}
 	for _, f := range of.files() {

@@ -13,18 +13,18 @@ const (
 	fileSuffix = ".json"
 	lockSuffix = ".lock"
 
-	// schema is the version of the format. Fields are added without a new one, since older versions keep what they do
-	// not know; a new one says that older versions must keep out.
+	// schema is the version of the format. Adding fields does not change it, because older versions keep unknown
+	// fields. A higher schema means that older versions must not use the file.
 	schema = 1
 
-	// maxSize is the most bytes of a file: twice the largest request that the APIs take.
+	// maxSize is the maximum size of a file in bytes: twice the largest request that the APIs accept.
 	maxSize = 64 << 20
 )
 
-// fields are the members of a JSON object by their exact names.
+// fields maps the exact member names of a JSON object to their values.
 type fields map[string]json.RawMessage
 
-// MarshalJSON gives the object that the file holds.
+// MarshalJSON returns the content of the conversation's file.
 func (s *Session) MarshalJSON() ([]byte, error) {
 	type members Session
 	known := struct {
@@ -43,17 +43,17 @@ func (s *Session) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// MarshalJSON gives the object of one turn.
+// MarshalJSON returns the JSON object of one turn.
 func (t Turn) MarshalJSON() ([]byte, error) {
 	type members Turn
 	return encode(members(t), t.other)
 }
 
-// encode writes the known members and puts the others behind them.
+// encode writes the known members, followed by the unknown ones.
 func encode(known any, other fields) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // the file is for reading too
+	enc.SetEscapeHTML(false) // people read the file too
 	if err := enc.Encode(known); err != nil {
 		return nil, fmt.Errorf("encode a session: %w", err)
 	}
@@ -69,8 +69,8 @@ func encode(known any, other fields) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// decode reads the file of a conversation. It takes the whole file or fails: what is cut, followed by something else,
-// or of another shape is an error.
+// decode reads the file of a conversation. It returns an error if the file is cut, has trailing data, or has another
+// structure.
 func decode(data []byte) (*Session, error) {
 	var all fields
 	if err := json.Unmarshal(data, &all); err != nil {
@@ -123,7 +123,7 @@ func decodeTurn(raw json.RawMessage) (Turn, error) {
 	return t, err
 }
 
-// take moves one member into a value. The name counts to the letter, other than in encoding/json.
+// take moves one member into a value. Unlike encoding/json, it compares names case-sensitively.
 func (f fields) take(name string, into any, needed bool) error {
 	raw, ok := f[name]
 	delete(f, name)
@@ -139,7 +139,7 @@ func (f fields) take(name string, into any, needed bool) error {
 	return nil
 }
 
-// plain says what is wrong with JSON in words that do not depend on Go's types.
+// plain describes a JSON error without naming Go types.
 func plain(err error) error {
 	var kind *json.UnmarshalTypeError
 	var syntax *json.SyntaxError

@@ -21,14 +21,14 @@ type Info struct {
 	Name          string
 	Started, Used time.Time
 	Nodes         string
-	Turns         int  // what both sides said, in all
+	Turns         int  // messages of both sides in total
 	Pending       bool // a prompt has no answer
-	// Err says why the file cannot be read; Used is then the time of the file.
+	// Err is the reason why the file cannot be read. Used is then the modification time of the file.
 	Err error
 }
 
-// List gives every conversation, the one used last first. A file that cannot be read is in it, with Err. No folder is
-// no conversation and no error.
+// List returns all conversations, the most recently used first. A file that cannot be read is listed with Err. If the
+// folder does not exist, the list is empty.
 func (s Store) List() ([]Info, error) {
 	return s.list(func(info *Info, data []byte) error {
 		session, err := decode(data)
@@ -41,9 +41,9 @@ func (s Store) List() ([]Info, error) {
 	})
 }
 
-// Last names the conversation that was used last. Where there is none, errors.Is(err, ErrNotFound) holds. Where the
-// file that was written last cannot be read, the error names it: going on with another conversation would send its
-// words where they were not wanted.
+// Last returns the name of the most recently used conversation. If there is none, errors.Is(err, ErrNotFound) is true.
+// If the most recently written file cannot be read, it returns an error that names the file. Continuing another
+// conversation instead would send that conversation's content by mistake.
 func (s Store) Last() (string, error) {
 	infos, err := s.list(func(info *Info, data []byte) (err error) {
 		info.Used, err = lastUse(data)
@@ -58,10 +58,10 @@ func (s Store) Last() (string, error) {
 	return infos[0].Name, infos[0].Err
 }
 
-// headSize is more than what encode writes before the end of "used".
+// headSize is larger than everything that encode writes up to the end of "used".
 const headSize = 512
 
-// lastUse reads "used" and no more: a long history need not be decoded to be found.
+// lastUse reads "used" without decoding the rest, because a history can be long.
 func lastUse(data []byte) (time.Time, error) {
 	dec := json.NewDecoder(bytes.NewReader(data[:min(len(data), headSize)]))
 	start, err := dec.Token()
@@ -82,7 +82,7 @@ func lastUse(data []byte) (time.Time, error) {
 	return session.Used, nil
 }
 
-// list reads every file of the folder with look, and sorts.
+// list reads every conversation file with look and sorts by last use.
 func (s Store) list(look func(*Info, []byte) error) ([]Info, error) {
 	names, err := s.Names()
 	if err != nil {
@@ -93,7 +93,7 @@ func (s Store) list(look func(*Info, []byte) error) ([]Info, error) {
 		info := Info{Name: name}
 		data, err := s.read(name)
 		if errors.Is(err, ErrNotFound) {
-			continue // removed since
+			continue // removed meanwhile
 		}
 		if err == nil {
 			if err = look(&info, data); err != nil {
@@ -112,7 +112,7 @@ func (s Store) list(look func(*Info, []byte) error) ([]Info, error) {
 	return infos, nil
 }
 
-// Names gives the names of all conversations in their order, without reading one.
+// Names returns the sorted names of all conversations without reading the files.
 func (s Store) Names() ([]string, error) {
 	named := func(entry fs.DirEntry) bool {
 		name, ok := strings.CutSuffix(entry.Name(), fileSuffix)
@@ -129,7 +129,7 @@ func (s Store) Names() ([]string, error) {
 	return names, nil
 }
 
-// Stored is all that is kept of conversations, their locks and half-written files among it.
+// Stored describes everything that is stored for conversations, including locks and temporary files.
 func (s Store) Stored() (state.Stored, error) {
 	names, err := s.Names()
 	if err != nil {
@@ -146,7 +146,7 @@ func (s Store) Stored() (state.Stored, error) {
 				ctx, cancel := context.WithTimeout(ctx, state.RemoveTimeout)
 				_, err := s.Remove(ctx, name)
 				cancel()
-				if !errors.Is(err, ErrNotFound) { // another process was first
+				if !errors.Is(err, ErrNotFound) { // another process removed it first
 					failed = append(failed, err)
 				}
 			}
@@ -155,9 +155,9 @@ func (s Store) Stored() (state.Stored, error) {
 	}, err
 }
 
-// Remove takes conversations away, waiting until they are not in use, and names those that are gone. It looks at the names
-// alone, so that a file that cannot be read can be removed too. Where one of them is no conversation none is removed, and
-// errors.Is(err, ErrNotFound) holds. What killed processes left half written goes too.
+// Remove removes conversations and returns the names of the removed ones. It waits until they are not in use. It does
+// not read the files, so it can also remove an unreadable one. If one of the names does not exist, it removes none, and
+// errors.Is(err, ErrNotFound) is true. It also removes temporary files that killed processes left.
 func (s Store) Remove(ctx context.Context, names ...string) ([]string, error) {
 	defer state.Sweep(s.Dir)
 	for _, name := range names {
@@ -168,7 +168,7 @@ func (s Store) Remove(ctx context.Context, names ...string) ([]string, error) {
 	return s.removeEach(ctx, names, func(string) (bool, error) { return true, nil })
 }
 
-// removeEach removes those conversations of which sure still holds once they are not in use.
+// removeEach locks each conversation and removes it if sure returns true.
 func (s Store) removeEach(ctx context.Context, names []string, sure func(name string) (bool, error)) ([]string, error) {
 	var removed []string
 	var failed []error
@@ -178,7 +178,7 @@ func (s Store) removeEach(ctx context.Context, names []string, sure func(name st
 		}
 		gone, err := s.remove(ctx, name, sure)
 		switch {
-		case errors.Is(err, ErrNotFound): // another process was first
+		case errors.Is(err, ErrNotFound): // another process removed it first
 		case err != nil:
 			failed = append(failed, err)
 		case gone:
@@ -188,7 +188,7 @@ func (s Store) removeEach(ctx context.Context, names []string, sure func(name st
 	return removed, errors.Join(failed...)
 }
 
-// find fails where there is no file for a conversation, or where nothing can be; a file that cannot be read counts.
+// find returns an error if the conversation has no file or the name is invalid. It does not read the file.
 func (s Store) find(name string) error {
 	if err := checkName(name); err != nil {
 		return err
@@ -203,9 +203,9 @@ func (s Store) find(name string) error {
 	return nil
 }
 
-// remove takes one away, unless sure says otherwise.
+// remove removes one conversation, unless sure returns false.
 func (s Store) remove(ctx context.Context, name string, sure func(name string) (bool, error)) (gone bool, err error) {
-	if err := s.find(name); err != nil { // before the lock, which would leave a file behind
+	if err := s.find(name); err != nil { // before lock, which would create a lock file
 		return false, err
 	}
 	unlock, err := s.lock(ctx, name)
@@ -228,8 +228,9 @@ func (s Store) remove(ctx context.Context, name string, sure func(name string) (
 	return true, nil
 }
 
-// Prune removes the conversations that were last used more than olderThan before now, and names them. Files that cannot
-// be read stay, and the error, which can come beside names, tells which. What killed processes left half written goes too.
+// Prune removes the conversations that were last used more than olderThan before now, and returns their names. It keeps
+// files that cannot be read and reports them in the error, which can accompany names. It also removes temporary files
+// that killed processes left.
 func (s Store) Prune(ctx context.Context, olderThan time.Duration, now time.Time) ([]string, error) {
 	defer state.Sweep(s.Dir)
 	infos, err := s.List()
@@ -246,7 +247,7 @@ func (s Store) Prune(ctx context.Context, olderThan time.Duration, now time.Time
 		}
 	}
 	removed, err := s.removeEach(ctx, old, func(name string) (bool, error) {
-		session, err := s.Read(name) // it may have been used while we waited
+		session, err := s.Read(name) // it may have been used during the wait for the lock
 		return err == nil && now.Sub(session.Used) > olderThan, err
 	})
 	return removed, errors.Join(append(failed, err)...)

@@ -1,10 +1,11 @@
-// Package session owns the conversations that are kept on disk: their words, their token and its idle timeout, and the
-// prompt that is still without an answer. It refuses to pick a folder, to read the clock or the environment, and to
-// send anything: callers hand it the folder and the time. It never overwrites a file that it cannot read whole, and it
-// removes words only when it is told to: the timeout takes the token alone.
+// Package session owns the conversations on disk: their turns, their session token and its idle timeout, and the prompt
+// that has no answer yet. It does not pick a folder, read the clock or the environment, or send anything: callers pass
+// the folder and the time. It never overwrites a file that it cannot read completely, and removes turns only on
+// request: the timeout replaces only the token.
 //
-// A conversation is one JSON file, NAME.json, beside an empty .NAME.lock that stays when the file is removed: taking a
-// lock file away would let two holders in. The file's name counts, whatever name is written in it.
+// A conversation is one JSON file, NAME.json, with an empty lock file .NAME.lock. The lock file stays when the
+// conversation is removed: removing it would allow two processes to hold the lock. The file's name counts, not the name
+// stored in it.
 package session
 
 import (
@@ -32,11 +33,11 @@ const (
 	Assistant = "assistant"
 )
 
-// What an error is, for errors.Is.
+// Errors for errors.Is.
 var (
-	// ErrNotFound is that there is no such conversation, or none at all.
+	// ErrNotFound means that the conversation does not exist, or that there is none at all.
 	ErrNotFound = errors.New("there is no session")
-	// ErrUnavailable is that the folder cannot be made, read or written. Nothing is wrong with the conversation.
+	// ErrUnavailable means that the folder cannot be created, read or written. The conversation itself may be intact.
 	ErrUnavailable = errors.New("the folder of the sessions cannot be used")
 )
 
@@ -44,65 +45,64 @@ func notFound(name string) error {
 	return text.Errorf("ferry config session list shows them", "%w %s", ErrNotFound, name)
 }
 
-// unavailable marks a failure of the system's.
+// unavailable marks an error of the file system.
 func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
-// Store is the folder that holds the conversations. It is made, with mode 0700, when the first one is opened.
+// Store is the folder of the conversations. The first Open creates it with mode 0700.
 type Store struct{ Dir string }
 
-// Session is one conversation. Its file has the members below in this order: what --continue needs comes first.
+// Session is one conversation. Its file has the members below in this order: the ones that --continue needs come first.
 type Session struct {
 	Name string `json:"name"`
-	// Used is when the last prompt was stored or answered, Started when the conversation was made.
+	// Used is the time when the last prompt was stored or answered, Started the time when the conversation was created.
 	Used    time.Time `json:"used"`
 	Started time.Time `json:"started"`
-	// Token goes to sticky nodes, so that a gateway can keep the conversation on one upstream: a UUID, version 4. It is
-	// no credential.
+	// Token is sent to sticky nodes, so that a gateway can keep the conversation on one upstream. It is a UUID of
+	// version 4 and not a credential.
 	Token string `json:"token"`
-	// Nodes is what the caller likes to remember of the way the last prompt went. It is stored with Ask and Answer,
-	// and so are API and Model.
+	// Nodes describes which nodes the last prompt was for; the caller sets it. Ask and Answer store it, API and Model.
 	Nodes string `json:"nodes"`
-	// API and Model are what was given for these nodes, "" for their own.
+	// API and Model override the nodes' own, "" if they do not.
 	API   string `json:"api,omitempty"`
 	Model string `json:"model,omitempty"`
-	// Pending is a prompt that was stored and not answered, "" without one.
+	// Pending is the stored prompt that has no answer yet, "" if there is none.
 	Pending string `json:"pending"`
-	// PendingFiles go with it.
+	// PendingFiles are the files of the pending prompt.
 	PendingFiles []File `json:"pending_files,omitempty"`
 	Turns        []Turn `json:"turns"`
 
-	other fields // members that this version does not know; they are kept
+	other fields // unknown members, which are kept
 }
 
-// Turn is what one side said. Node and Model are of the assistant's alone.
+// Turn is one message of a conversation. Only turns of the assistant have Node and Model.
 type Turn struct {
 	Role  string    `json:"role"`
 	Text  string    `json:"text"`
 	Node  string    `json:"node,omitempty"`
 	Model string    `json:"model,omitempty"`
 	At    time.Time `json:"at"`
-	Files []File    `json:"files,omitempty"` // that went with the prompt
+	Files []File    `json:"files,omitempty"` // sent with the prompt
 
 	other fields
 }
 
-// Handle is a conversation in use: no other process or goroutine can open it until Close.
+// Handle is an open conversation. No other process or goroutine can open it until Close.
 type Handle struct {
 	session *Session
 	store   Store
-	path    string // "" where nothing can be kept
-	limit   int    // the most bytes of the file: what can be read again
+	path    string // "" if nothing can be stored
+	limit   int    // maximum file size in bytes, which can be read again
 	unlock  func()
 }
 
-// Open takes a conversation, or begins a new one under a name that is not in use, which is on disk from the first Ask
-// on. It waits while another process has it, until ctx ends. A token that was idle for longer than idle is replaced, and
-// so is one from so far in the future; the words stay.
+// Open opens a conversation. If the name is not in use, it begins a new one, which the first Ask writes to disk. While
+// another process has the conversation open, it waits until ctx ends. It replaces the token if the last use is more
+// than idle before or after now. The turns stay.
 //
-// Where the folder cannot be used, as in a home that is read-only or missing, Open gives an error for which
-// errors.Is(err, ErrUnavailable) holds, and beside it a handle that works in memory and keeps nothing: the caller warns
-// once and goes on. With every other error there is no handle: the name or the file is bad, or ctx ended first, and
-// going on would leave out words that the user counts on.
+// If the folder cannot be used (for example, the home directory is read-only or missing), Open returns an error for
+// which errors.Is(err, ErrUnavailable) is true, and also a handle that works in memory and stores nothing. The caller
+// warns once and continues. With any other error the handle is nil: the name or the file is invalid, or ctx ended.
+// Continuing then would leave out turns that the user expects.
 func (s Store) Open(ctx context.Context, name string, now time.Time, idle time.Duration) (*Handle, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (s Store) Open(ctx context.Context, name string, now time.Time, idle time.D
 		session = &Session{Name: name, Token: newToken(), Started: stamp(now), Used: stamp(now)}
 	case errors.Is(err, ErrUnavailable):
 		h.Close()
-		// The folder can be used, so the conversation's words may be there: going on would leave them out.
+		// The folder can be used, so the conversation may exist. Continuing would leave out its turns.
 		return nil, fmt.Errorf("session %s cannot be read: %v", name, err)
 	case err != nil:
 		h.Close()
@@ -133,7 +133,7 @@ func (s Store) Open(ctx context.Context, name string, now time.Time, idle time.D
 	return h, lost
 }
 
-// lock makes the folder and takes the lock of one conversation.
+// lock creates the folder and locks one conversation.
 func (s Store) lock(ctx context.Context, name string) (unlock func(), err error) {
 	if err := state.MkdirPrivate(s.Dir); err != nil {
 		return nil, unavailable(err)
@@ -148,13 +148,13 @@ func (s Store) lock(ctx context.Context, name string) (unlock func(), err error)
 	return nil, unavailable(err)
 }
 
-// Session is the conversation as it is now; it stays the same object until Close. Only Nodes, API and Model
-// are the caller's to change.
+// Session returns the current conversation. It is the same object until Close. The caller may change only Nodes, API
+// and Model.
 func (h *Handle) Session() *Session { return h.session }
 
-// Ask stores a prompt with its files before it is sent, in place of an earlier one without an answer: if the turn fails, the prompt is
-// not lost. Where the disk did not take it, errors.Is(err, ErrUnavailable) holds, and the handle goes on in memory:
-// Answer tries the disk again. Any other error changes nothing.
+// Ask stores a prompt and its files before they are sent, so that the prompt is not lost if the turn fails. It replaces
+// an earlier prompt without an answer. If the disk write fails, errors.Is(err, ErrUnavailable) is true and the handle
+// continues in memory; Answer writes to disk again. Any other error changes nothing.
 func (h *Handle) Ask(prompt string, files []File, now time.Time) error {
 	if prompt == "" {
 		return fmt.Errorf("session %s: there is no prompt to store", h.session.Name)
@@ -164,13 +164,13 @@ func (h *Handle) Ask(prompt string, files []File, now time.Time) error {
 	given := h.session.PendingFiles
 	err := h.save(next)
 	if err == nil && len(given) > 0 && h.path != "" {
-		_ = h.store.removeAttached(next) // the replaced prompt's; best effort: rm takes them too
+		_ = h.store.removeAttached(next) // files of the replaced prompt; best effort: rm removes them too
 	}
 	return err
 }
 
-// Answer appends the prompt that Ask stored and what came back, both or neither. It fails as Ask does; on disk
-// the prompt then still waits for its answer.
+// Answer appends the stored prompt and its answer, both or neither. It fails like Ask; on disk, the prompt then still
+// has no answer.
 func (h *Handle) Answer(text, node, model string, now time.Time) error {
 	next := *h.session
 	if next.Pending == "" {
@@ -194,7 +194,7 @@ func (h *Handle) save(next Session) error {
 	}
 	*h.session = next
 	if h.path == "" {
-		return nil // Open has said so
+		return nil // Open has reported it
 	}
 	if err := h.keepFiles(next); err != nil {
 		return err
@@ -205,11 +205,11 @@ func (h *Handle) save(next Session) error {
 	return nil
 }
 
-// Close lets others have the conversation; calling it again does nothing.
+// Close unlocks the conversation. Calling it again does nothing.
 func (h *Handle) Close() { h.unlock() }
 
-// Read gives one conversation without waiting for the process that has it open. For errors.Is, an error is ErrNotFound where
-// there is none, and ErrUnavailable where the folder does not even say whether there is one.
+// Read reads one conversation without waiting for a process that has it open. For errors.Is, the error is ErrNotFound
+// if it does not exist, and ErrUnavailable if the folder cannot be read.
 func (s Store) Read(name string) (*Session, error) {
 	data, err := s.read(name)
 	if err != nil {
@@ -237,7 +237,7 @@ func (s Store) read(name string) ([]byte, error) {
 	return nil, cmp.Or(s.find(name), err) // it could not be opened for another reason
 }
 
-// blame names the file that could not be understood. The file stays as it is.
+// blame names the file that could not be decoded. The file is not changed.
 func (s Store) blame(name string, err error) error {
 	return text.Errorf("ferry leaves the file alone; ferry config session rm "+name+" takes it away",
 		"%s: %w", s.path(name), err)
@@ -245,41 +245,39 @@ func (s Store) blame(name string, err error) error {
 
 func (s Store) path(name string) string { return filepath.Join(s.Dir, name+fileSuffix) }
 
-// stamp is a time as the file holds it: UTC, to the millisecond, without the monotonic reading.
+// stamp converts a time to the form of the file: UTC, in milliseconds, without the monotonic reading.
 func stamp(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// newToken makes a UUID of version 4 (RFC 9562 section 5.4).
+// newToken returns a UUID of version 4 (RFC 9562 section 5.4).
 func newToken() string {
 	var b [16]byte
-	rand.Read(b[:]) // never fails: crypto/rand ends the program where there is no randomness
+	rand.Read(b[:]) // never fails: crypto/rand ends the program if there is no randomness
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// isToken reports whether a token has the form of those that newToken makes: it goes into a header, and the file can be
-// changed by hand.
+// isToken reports whether token has the form of newToken. It is sent in a header, and users can edit the file.
 func isToken(token string) bool {
 	is, _ := regexp.MatchString(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`, token)
 	return is
 }
 
-// IdleAdvised reports whether an idle time is within the advised 300 to 600 s. The range is the reference article's, for
-// the stateful connection of a gateway.
+// IdleAdvised reports whether idle is within the advised range of 300 to 600 s. The range comes from the reference
+// article, for the stateful connection of a gateway.
 func IdleAdvised(idle time.Duration) bool { return idle >= 300*time.Second && idle <= 600*time.Second }
 
-// maxName is the most bytes of a name: with what is put around it, it fits every file system.
+// maxName is the maximum length of a name in bytes. With prefix and suffix it fits every file system.
 const maxName = 64
 
-// NewName makes a name that can be read and that no other call makes: the minute, in now's own zone, and six letters or
-// digits by chance.
+// NewName returns a readable, unique name: the minute in now's time zone, and six random letters or digits.
 func NewName(now time.Time) string {
 	return now.Format("2006-01-02-1504-") + strings.ToLower(rand.Text()[:6])
 }
 
-// checkName fails where name cannot name a conversation. It may have letters, digits and marks of every
-// script, '-', '_' and '.', at most 64 bytes in all. It begins with neither '.', whose files are hidden, nor '-', which
-// would be taken for a flag, nor a mark, and is no device of Windows, so that it names the same thing everywhere.
+// checkName returns an error if name cannot name a conversation. A name has letters, digits and marks of any script,
+// '-', '_' and '.', at most 64 bytes in total. It must not begin with '.' (hidden files), '-' (looks like a flag) or a
+// mark, and must not be a Windows device, so that it is valid on every system.
 func checkName(name string) error {
 	bad := func(reason string) error {
 		hint := fmt.Sprintf("letters, digits, - _ and . make a name, up to %d bytes", maxName)
@@ -307,7 +305,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// isDevice reports whether Windows takes name for a device, whatever follows its first dot.
+// isDevice reports whether Windows treats name as a device, whatever follows its first dot.
 func isDevice(name string) bool {
 	base, _, _ := strings.Cut(strings.ToLower(name), ".")
 	switch base {
