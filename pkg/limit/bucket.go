@@ -12,21 +12,21 @@ import (
 	"ferry/pkg/text"
 )
 
-// Forever is a bound on a wait that bounds nothing.
+// Forever is the largest duration. As a limit of a wait it means no limit.
 const Forever time.Duration = math.MaxInt64
 
-// Bucket gives out reservations to send to one address. It may be used from many goroutines, and any number of processes
-// with the same folder and address share it.
+// Bucket hands out reservations to send to one address. It is safe for concurrent use. All processes with the same
+// folder and address share it.
 type Bucket struct {
 	*sharedFile
 	clock  Clock
 	rate   Rate
-	memory queue     // the newest state known, which counts when the file does not
-	known  time.Time // when it was the newest, by the clock's Now
+	memory queue     // latest known state, used if the file cannot be used
+	known  time.Time // when the state was read, by the clock's Now
 }
 
-// NewBucket gives the bucket of a node's address, which is its URL. A new one is full. It touches no file yet; an error
-// means that the rate is out of bounds.
+// NewBucket returns the bucket of a node's address, which is its URL. A new bucket is full. NewBucket touches no file
+// and fails only if the rate is out of bounds.
 func NewBucket(folder, address string, rate Rate, clock Clock) (*Bucket, error) {
 	if err := rate.Check(); err != nil {
 		return nil, err
@@ -39,25 +39,25 @@ func NewBucket(folder, address string, rate Rate, clock Clock) (*Bucket, error) 
 	}, nil
 }
 
-// Rate is what the bucket was made with.
+// Rate returns the rate that the bucket was created with.
 func (b *Bucket) Rate() Rate { return b.rate }
 
-// Reservation is the place of one request in the order of all.
+// Reservation is one request's position in the queue of all requests.
 type Reservation struct {
-	// Wait is how long to wait before sending, as it looked when Reserve returned. Sleep waits.
+	// Wait is how long to wait before sending, computed when Reserve returned. Sleep does the waiting.
 	Wait time.Duration
 
 	bucket *Bucket
 	number int64
-	first  int64 // when it could be sent at first, on the clock that counts
+	first  int64 // due time when it was made, as reading.instant
 	once   sync.Once
 
 	mu      sync.Mutex
 	due     time.Time // when it may be sent, by the clock's Now
-	earlier int       // how many were cancelled ahead of it
+	earlier int       // number of cancelled reservations ahead of it
 }
 
-// TooLongError says that the next request may go out later than the caller can wait. Nothing was reserved.
+// TooLongError reports that the wait for the next request is longer than the caller's maximum. Nothing was reserved.
 type TooLongError struct {
 	Wait time.Duration
 	Rate Rate
@@ -68,7 +68,7 @@ func (e *TooLongError) Error() string {
 	return fmt.Sprintf("the limit of %v allows the next request in %v, which is too late", e.Rate, round(e.Wait))
 }
 
-// round keeps a wait readable, and never shows less than it is.
+// round rounds a wait up to 100 ms for display.
 func round(d time.Duration) time.Duration {
 	const unit = 100 * time.Millisecond
 	if d > Forever-unit {
@@ -77,9 +77,9 @@ func round(d time.Duration) time.Duration {
 	return (d + unit - 1).Truncate(unit)
 }
 
-// Reserve takes the next reservation, which stays taken until it is used or cancelled. Where the wait would be above most,
-// it takes none and returns *TooLongError. Reservations are due in the order in which they were taken. It fails besides only
-// when ctx ends, with its cause; a folder that cannot be used is no failure, Degraded tells.
+// Reserve makes the next reservation, which counts until it is used or cancelled. If the wait is longer than most, it
+// reserves nothing and returns *TooLongError. Reservations become due in the order in which they were made. The only
+// other error is the cause of ctx when ctx ends. A folder that cannot be used is not an error; Degraded reports it.
 func (b *Bucket) Reserve(ctx context.Context, most time.Duration) (*Reservation, error) {
 	var reserved *Reservation
 	var late error
@@ -101,18 +101,19 @@ func (b *Bucket) Reserve(ctx context.Context, most time.Duration) (*Reservation,
 	return reserved, nil
 }
 
-// leastStep is the shortest time between two looks at the bucket.
+// leastStep is the shortest interval between two checks of the bucket.
 const leastStep = 50 * time.Millisecond
 
-// step is how far apart a waiting reservation looks at the bucket: at each moment when it could be due because
-// reservations ahead of it were cancelled, but not more often than is reasonable.
+// step returns how often a waiting reservation checks the bucket: leastStep, rounded up to a multiple of the rate's
+// interval. Each cancelled reservation ahead moves it up by exactly one interval.
 func (b *Bucket) step() time.Duration {
 	each := b.rate.interval()
 	return (leastStep + each - 1) / each * each
 }
 
-// margin is how long before it is due a reservation can still be given back while others wait behind it. They have to
-// learn of it before they could be sent. At slow rates each looks at exactly that moment.
+// margin returns how long before its due time a reservation can still be cancelled while others wait behind it. The
+// others must see the cancellation before they could be sent. At slow rates each of them checks at exactly that
+// moment, so the margin is 0.
 func (b *Bucket) margin() time.Duration {
 	if b.step() == b.rate.interval() {
 		return 0
@@ -120,15 +121,15 @@ func (b *Bucket) margin() time.Duration {
 	return 2 * b.step()
 }
 
-// Left is how long is still to be waited.
+// Left returns the remaining wait.
 func (r *Reservation) Left() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return max(0, r.due.Sub(r.bucket.clock.Now()))
 }
 
-// Sleep waits with the given function until the request may be sent. On the way it looks whether reservations ahead of it were
-// cancelled, which makes the wait shorter. The error comes from sleep.
+// Sleep waits with the given function until the request may be sent. While it waits, it checks whether reservations
+// ahead were cancelled, which shortens the wait. The error is the error of sleep.
 func (r *Reservation) Sleep(ctx context.Context, sleep func(context.Context, time.Duration) error) error {
 	for left := r.Left(); left > 0; left = r.Left() {
 		step := r.bucket.step()
@@ -140,14 +141,14 @@ func (r *Reservation) Sleep(ctx context.Context, sleep func(context.Context, tim
 			return err
 		}
 		if step < left {
-			// Without the bucket the wait stays as it is.
+			// If this fails, the wait stays as it is.
 			_ = r.bucket.change(ctx, wake, func(q queue) (queue, bool) { r.look(q); return q, false })
 		}
 	}
 	return nil
 }
 
-// look moves the reservation up by what was cancelled ahead of it.
+// look moves the reservation up by one interval for each reservation cancelled ahead of it.
 func (r *Reservation) look(q queue) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -157,16 +158,16 @@ func (r *Reservation) look(q queue) {
 	}
 }
 
-// Cancel gives back a reservation that is not going to be used, and says whether that could be done: only before it is
-// due. The reservations behind it move up. Only the first call counts.
+// Cancel gives back a reservation that will not be used, and reports whether that was possible: only before it is due,
+// and earlier than margin if others wait behind it. Those move up. Only the first call has an effect.
 func (r *Reservation) Cancel() (given bool) {
 	r.once.Do(func() {
 		b := r.bucket
-		// The context of the request has often ended by now. lockTimeout bounds the call.
+		// The request's context has often ended by now. lockTimeout limits the call.
 		err := b.change(context.Background(), never, func(q queue) (queue, bool) {
 			r.look(q)
 			due := r.first - int64(r.earlier)*int64(b.rate.interval())
-			// One that is not where it was means that a clock was set, the rate was changed or the file was lost.
+			// If its due time is different, a clock was set, the rate was changed or the file was lost.
 			same := r.number < q.Next && q.due(r.number) == due
 			left := time.Duration(due - q.At.instant())
 			last := r.number == q.Next-1
@@ -180,11 +181,12 @@ func (r *Reservation) Cancel() (given bool) {
 	return given
 }
 
-// never is a time at which no state that is known is new enough.
+// never is so far in the future that no known state is new enough.
 var never = time.Unix(1<<40, 0)
 
-// change brings the newest state to now and hands it to step, which returns the next one and whether it is to be kept. A
-// state that was the newest at since is new enough: all that wait in one process look at the file once.
+// change advances the latest state to now and passes it to step, which returns the next state and whether to keep it.
+// If the known state is not older than since, the file is not read again: all waiting reservations of one process read
+// it once.
 func (b *Bucket) change(ctx context.Context, since time.Time, step func(queue) (queue, bool)) error {
 	leave, shared, err := b.enter(ctx, func() bool { return !b.known.Before(since) })
 	if err != nil {
@@ -204,8 +206,8 @@ func (b *Bucket) change(ctx context.Context, since time.Time, step func(queue) (
 	return nil
 }
 
-// onDisk makes a change in the file. The clock is read under the lock, so that states follow each other in time. When
-// only the write fails, the state that was read stays in memory, and the caller makes the change there.
+// onDisk applies step to the file. It reads the clock under the lock, so that states are in order of time. If only the
+// write fails, the state that was read stays in memory, and the caller applies step there.
 func (b *Bucket) onDisk(step func(queue) (queue, bool)) error {
 	f, fresh, err := openInPlace(b.path())
 	if err != nil {

@@ -6,27 +6,26 @@ import (
 	"time"
 )
 
-// Clock tells the two times that shared counts are kept by.
+// Clock returns the two times that the shared counts use.
 type Clock interface {
-	// Now is the wall's time, in the zone whose midnight begins a day of the budget.
+	// Now is the wall time, in the time zone whose midnight begins a day of the budget.
 	Now() time.Time
-	// Boottime is the time since the machine was started, its sleep included, which cannot be set, and a name for that
-	// start. Where the name is "" there is no such time, and the wall's counts.
+	// Boottime is the time since the machine started, including sleep, and an ID of this boot. This time cannot be set.
+	// If the ID is "", there is no such time, and the wall time is used.
 	Boottime() (since time.Duration, id string)
 }
 
-// SystemClock is the machine's: CLOCK_BOOTTIME and the kernel's boot id on Linux, the continuous clock and the boot
-// session on macOS. On other systems there is nothing by which to tell one start from the next, so they have the
-// wall's time alone.
+// SystemClock is the machine's clock: CLOCK_BOOTTIME and the kernel's boot ID on Linux, the continuous clock and the
+// boot session on macOS. Other systems have no boot ID, so only the wall time is used there.
 type SystemClock struct{ id func() string }
 
-// NewClock gives the machine's clock.
+// NewClock returns the machine's clock.
 func NewClock() *SystemClock { return &SystemClock{id: sync.OnceValue(bootID)} }
 
-// Now is the time of day.
+// Now returns the wall time.
 func (c *SystemClock) Now() time.Time { return time.Now() }
 
-// Boottime is the time since the machine was started.
+// Boottime returns the time since the machine started and the boot ID, or 0 and "".
 func (c *SystemClock) Boottime() (since time.Duration, id string) {
 	since, ok := boottime()
 	if !ok {
@@ -35,19 +34,19 @@ func (c *SystemClock) Boottime() (since time.Duration, id string) {
 	return since, c.id()
 }
 
-// reading is what the clock said at one moment, in nanoseconds.
+// reading is one reading of a Clock, in nanoseconds.
 type reading struct {
-	ID   string `json:"id,omitempty"` // "" where Boot means nothing
+	ID   string `json:"id,omitempty"` // "" if there is no Boot
 	Boot int64  `json:"boot"`
 	Wall int64  `json:"wall"`
 }
 
 const (
-	// farthest bounds a reading, so that the difference of two, or a reading and a wait, fit in 64 bits.
+	// farthest limits a reading, so that the difference of two readings, or a reading plus a wait, fits in 64 bits.
 	farthest = 1<<62 - 1
-	// idSize is the length of a UUID, the longest name of a start.
+	// idSize is the length of a UUID, the longest boot ID.
 	idSize = 36
-	// idChars are those that need no escape in a line.
+	// idChars are the valid characters of a boot ID. None of them is escaped in JSON.
 	idChars = "-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
@@ -66,8 +65,8 @@ func (r reading) valid() bool {
 	return len(r.ID) <= idSize && strings.Trim(r.ID, idChars) == "" && r.Boot == clamp(r.Boot) && r.Wall == clamp(r.Wall)
 }
 
-// since is the time from an earlier reading to this one. One that seems to lie ahead means that the clock was set back:
-// as far as the readings tell, no time has passed then.
+// since returns the time from an earlier reading to this one. If the earlier reading is larger, the clock was set
+// back, and since returns 0.
 func (r reading) since(earlier reading) time.Duration {
 	if r.ID != "" && r.ID == earlier.ID {
 		return time.Duration(max(0, r.Boot-earlier.Boot))
@@ -75,7 +74,7 @@ func (r reading) since(earlier reading) time.Duration {
 	return time.Duration(max(0, r.Wall-earlier.Wall))
 }
 
-// instant is the reading on the clock that counts.
+// instant returns the boot time, or the wall time if there is no boot ID.
 func (r reading) instant() int64 {
 	if r.ID != "" {
 		return r.Boot

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// boottime reads the clock that goes on while the machine sleeps; CLOCK_MONOTONIC follows changes of the wall's time
-// there.
+// boottime reads the clock that continues while the machine sleeps. On macOS, CLOCK_MONOTONIC follows changes of the
+// wall time.
 func boottime() (time.Duration, bool) {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC_RAW, &ts); err != nil {

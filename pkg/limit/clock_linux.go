@@ -16,7 +16,7 @@ func boottime() (time.Duration, bool) {
 	return time.Duration(ts.Nano()), true
 }
 
-// bootID is "" where /proc is missing.
+// bootID returns "" if /proc is missing.
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

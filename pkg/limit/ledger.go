@@ -14,31 +14,32 @@ import (
 
 const (
 	holdsSuffix = ".holds"
-	// holdSize is the place of a hold in the file. It divides a page of memory, so that the kernel never writes half a
-	// line of a killed process.
+	// holdSize is the size of a record in the file of holds. It divides a memory page, so the kernel never writes half a
+	// record of a killed process.
 	holdSize = 256
-	// maxHolds bounds the file, and how many requests of a user may be on their way to an address.
+	// maxHolds limits the file, and the number of requests of a user in flight to one address.
 	maxHolds = 4096
 	maxLasts = 7 * 24 * time.Hour
-	// maxTokens bounds what one request is believed to have used.
+	// maxTokens limits the tokens that one request can count.
 	maxTokens = 1_000_000_000_000
 )
 
-// Ledger counts the tokens that one address used, and keeps a budget. It may be used from many goroutines, and any
-// number of processes with the same folder and address share it.
+// Ledger counts the tokens used at one address and enforces a budget. It is safe for concurrent use. All processes
+// with the same folder and address share it.
 type Ledger struct {
 	*sharedFile
 	clock  Clock
 	node   string
 	budget int64
-	// rows and held, by the place in the file, are the newest known. They count where the files do not.
+	// rows, and held by its record number in the file, are the latest known state. They are used if the files cannot be
+	// used.
 	rows []Use
 	held map[int]held
-	read bool // the files were read
+	read bool // the files have been read
 }
 
-// NewLedger gives the ledger of a node's address, which is its URL; node is the name that Usage lists. The budget is in
-// tokens a day; with 0 the ledger only counts. It touches no file yet.
+// NewLedger returns the ledger of a node's address, which is its URL. node is the name that Usage lists. The budget is
+// in tokens per day; with 0 the ledger only counts. NewLedger touches no file.
 func NewLedger(folder, address, node string, budget int64, clock Clock) *Ledger {
 	return &Ledger{
 		sharedFile: newSharedFile(folder, Place(address)+usageSuffix),
@@ -49,7 +50,7 @@ func NewLedger(folder, address, node string, budget int64, clock Clock) *Ledger 
 	}
 }
 
-// held is the most that a request on its way may use. It ends by itself, so that a killed process does not keep it.
+// held is the maximum that a request in flight may use. It expires, so that a killed process does not keep it.
 type held struct {
 	Day    string        `json:"day"`
 	Tokens int64         `json:"tokens"`
@@ -57,8 +58,8 @@ type held struct {
 	Lasts  time.Duration `json:"lasts"`
 }
 
-// stands tells whether it still counts at now. One from before a restart does not: its process is gone. By the wall's
-// time, which can be set, it counts for as long as it lasts around the moment it was made.
+// stands reports whether h still counts at now. After a restart of the machine it does not: its process is gone. By
+// the wall time, which can be set, it counts if now is less than Lasts before or after the time it was made.
 func (h held) stands(now reading) bool {
 	if h.At.ID != "" && now.ID != "" {
 		return h.At.ID == now.ID && now.since(h.At) < h.Lasts
@@ -66,7 +67,7 @@ func (h held) stands(now reading) bool {
 	return time.Duration(max(now.Wall-h.At.Wall, h.At.Wall-now.Wall)) < h.Lasts
 }
 
-// decodeHeld reads what encode wrote of it, and nothing else.
+// decodeHeld decodes a line that encode wrote from a held, and refuses anything else.
 func decodeHeld(line []byte) (held, bool) {
 	var h held
 	ok := decode(line, &h) && h.At.valid() && h.Tokens == count(h.Tokens) && h.Lasts >= 0 && h.Lasts <= maxLasts
@@ -74,19 +75,19 @@ func decodeHeld(line []byte) (held, bool) {
 	return h, ok && err == nil
 }
 
-// Hold is what one request may use of the budget, until Spend or Release.
+// Hold is the part of the budget that is reserved for one request, until Spend or Release.
 type Hold struct {
 	ledger *Ledger
-	made   held // its day is the request's: the answer may come on the next
-	place  int  // -1 without a budget
+	made   held // Day is the day of the request; the answer may arrive on the next day
+	place  int  // record number in the file; -1 without a budget
 	shared bool // other processes see it
 	once   sync.Once
 }
 
-// SpentError says that nothing of the day's budget is left. Nothing was held.
+// SpentError reports that nothing of the day's budget is left. Nothing was reserved.
 type SpentError struct {
 	Budget int64
-	// Spent is what the day's answers used; Held is the most that requests on their way may still use.
+	// Spent is the number of tokens used today. Held is the maximum that requests in flight may still use.
 	Spent, Held int64
 }
 
@@ -98,7 +99,7 @@ func (e *SpentError) Error() string {
 		e.Budget, e.Spent, e.Held)
 }
 
-// Hint tells what to do about it.
+// Hint returns what the user can do.
 func (e *SpentError) Hint() string {
 	if e.Spent >= e.Budget {
 		return "a new day begins at midnight; ferry config usage shows what used it"
@@ -106,15 +107,15 @@ func (e *SpentError) Hint() string {
 	return "try again when they are done; fewer at once, or a lower --max-tokens, leave room"
 }
 
-// Hold sets the most that a request may use, its input and its largest answer, apart from the budget before it is sent.
-// It lasts until Spend or Release, and at most for lasts, the time that the caller gives the request, so that a killed
-// process does not keep it.
+// Hold reserves worst tokens of the budget for a request before it is sent: its input and its largest possible answer.
+// The reservation ends with Spend or Release, and after lasts at the latest, so that a killed process does not keep
+// it. lasts is the time that the caller gives the request.
 //
-// A request may begin while anything is left. So at most one at a time passes the end of the budget: however many
-// processes there are, a day goes beyond its budget by less than the worst of one request. With nothing left the error
-// is *SpentError. A file that cannot be understood is a *BrokenError, and nothing is to be sent: it may say that nothing
-// is left. Where the folder cannot be used, the count goes on in the process, from what could be read; Degraded tells.
-// Otherwise only ctx makes it fail, with its cause.
+// A request may start while any budget is left. So only one request at a time can exceed the budget: with any number
+// of processes, a day exceeds its budget by less than the maximum of one request. If nothing is left, the error is
+// *SpentError. If a file cannot be parsed, the error is a *BrokenError, and the caller must not send the request,
+// because the file may say that nothing is left. If the folder cannot be used, the count continues in this process,
+// from what could be read; Degraded reports it. The only other error is the cause of ctx.
 func (l *Ledger) Hold(ctx context.Context, worst int64, lasts time.Duration) (*Hold, error) {
 	if l.budget == 0 {
 		return &Hold{ledger: l, made: held{Day: today(l.clock)}, place: -1}, nil
@@ -142,36 +143,36 @@ func (l *Ledger) Hold(ctx context.Context, worst int64, lasts time.Duration) (*H
 	return hold, nil
 }
 
-// count keeps a number of tokens within what one request can use.
+// count limits a number of tokens to the range of one request.
 func count(tokens int64) int64 { return min(max(tokens, 0), maxTokens) }
 
-// Spend counts what the request used, on the day on which it was held, and ends the hold. The count is flushed to the
-// disk; one that cannot be written stays with the process, and as a hold, and Degraded tells. It does not end with the
-// request's context: what was used was used. The error is a *BrokenError or nil. Only the first call of Spend or Release
-// counts.
+// Spend counts the tokens that the request used, on the day of the reservation, and ends the hold. The count is
+// flushed to disk. If it cannot be written, it stays in this process, and in the file as a hold, and Degraded reports
+// it. Spend does not depend on the request's context, because the tokens were used in any case. The error is a
+// *BrokenError or nil. Only the first call of Spend or Release has an effect.
 func (h *Hold) Spend(input, output int64) (err error) {
 	l := h.ledger
 	h.once.Do(func() {
 		use := Use{Day: h.made.Day, Node: l.node, Requests: 1, Input: count(input), Output: count(output)}
 		err = l.open(context.Background(), func(_ reading, day string) error {
 			l.rows = recordUse(l.rows, use, day)
-			// What was used is written first: a process that is killed in between counts too much for a while, not too little.
+			// The usage is written first: if the process is killed in between, the count is too high for a while, not too low.
 			l.save(func() error { return state.WriteFile(l.path(), encodeUsage(l.rows), 0o600) })
 			h.end()
 			return nil
 		})
 		now := read(l.clock)
-		if err == nil && h.shared && !l.isShared() && h.made.stands(now) { // else another process may have the place by now
-			// The list cannot be written, as on a full disk; the place of the hold is there already. What was used stands
-			// there for the rest of the day.
+		if err == nil && h.shared && !l.isShared() && h.made.stands(now) { // else another process may own the record by now
+			// The usage file cannot be written, for example on a full disk, but the record of the hold exists. It keeps the
+			// usage for the rest of the day.
 			kept := held{Day: h.made.Day, Tokens: count(use.Input + use.Output), At: now, Lasts: 24 * time.Hour}
-			_ = l.putHeld(h.place, encode(kept)) // best effort: Degraded tells that something is wrong
+			_ = l.putHeld(h.place, encode(kept)) // best effort: Degraded reports that something is wrong
 		}
 	})
 	return err
 }
 
-// Release ends the hold of a request that used nothing. The error is a *BrokenError or nil.
+// Release ends the hold of a request that used no tokens. The error is a *BrokenError or nil.
 func (h *Hold) Release() (err error) {
 	h.once.Do(func() {
 		if h.place >= 0 {
@@ -184,7 +185,7 @@ func (h *Hold) Release() (err error) {
 	return err
 }
 
-// end gives the place back, unless the hold has ended by itself: another process may have the place by now.
+// end frees the record, unless the hold has expired: another process may own the record by now.
 func (h *Hold) end() {
 	l := h.ledger
 	if l.held[h.place] == h.made && h.place >= 0 {
@@ -193,11 +194,10 @@ func (h *Hold) end() {
 	}
 }
 
-// today is the date by the clock.
 func today(c Clock) string { return c.Now().Format(time.DateOnly) }
 
-// open calls step under the lock, with what is known and still counts. Its error is returned. When the files fail, the
-// count is kept in memory from then on.
+// open calls step under the lock, with the known state without expired holds, and returns the error of step. If the
+// files fail, the count is kept in memory from then on.
 func (l *Ledger) open(ctx context.Context, step func(now reading, day string) error) error {
 	leave, shared, err := l.enter(ctx, func() bool { return false })
 	if err != nil {
@@ -214,8 +214,8 @@ func (l *Ledger) open(ctx context.Context, step func(now reading, day string) er
 	return step(now, today(l.clock))
 }
 
-// load reads the files. It is done once even without the lock: a folder that cannot be written can often be read. Only
-// a file of rows that cannot be understood is an error.
+// load reads the files. It does so once even without the lock, because a folder that cannot be written can often be
+// read. Only a usage file that cannot be parsed is an error.
 func (l *Ledger) load() error {
 	if l.folder != "" {
 		rows, err := readUsage(l.path())
@@ -234,7 +234,7 @@ func (l *Ledger) load() error {
 	return nil
 }
 
-// loadHeld reads the holds. Places that hold none are free. It makes no file.
+// loadHeld reads the holds. Records that do not decode are free. It creates no file.
 func (l *Ledger) loadHeld() error {
 	data, err := state.ReadPrivate(l.holdsPath(), maxHolds*holdSize)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -254,7 +254,7 @@ func decodeHolds(data []byte) map[int]held {
 	return all
 }
 
-// heldOn is the sum of a day's holds.
+// heldOn returns the sum of a day's holds.
 func (l *Ledger) heldOn(day string) int64 {
 	var sum int64
 	for _, h := range l.held {
@@ -267,7 +267,7 @@ func (l *Ledger) heldOn(day string) int64 {
 
 func (l *Ledger) isShared() bool { return !l.alone && l.Degraded() == nil }
 
-// save writes what was changed, where the count is shared.
+// save calls write if the count is shared.
 func (l *Ledger) save(write func() error) {
 	if l.isShared() {
 		if err := write(); err != nil {
@@ -276,8 +276,8 @@ func (l *Ledger) save(write func() error) {
 	}
 }
 
-// putHeld writes one place. The file is never truncated: some file systems flush one that was truncated to nothing when
-// it is closed, which takes milliseconds.
+// putHeld writes one record. The file is never truncated: some file systems flush a file on close if it was truncated
+// to zero, which takes milliseconds.
 func (l *Ledger) putHeld(place int, line []byte) error {
 	f, _, err := openInPlace(l.holdsPath())
 	if err != nil {

@@ -1,17 +1,17 @@
-// Package limit owns what all ferry processes of a user share about how fast and how much they may send: the rate limit
-// and the budget of tokens of each node address. It does not wait, send, print or choose a folder: callers give it the
-// folder and a clock, and sleep themselves, without a lock.
+// Package limit owns the limits that all ferry processes of a user share: the rate limit and the token budget of each
+// node address. It does not wait, send, print or choose a folder: callers give it the folder and a clock, and sleep
+// themselves, without a lock.
 //
-// A folder holds, for each address, files named after a hash of its host and port. An address may carry a password or
-// a token in it, so none is ever written. All of them can be removed at any time: only what they count is lost.
+// The folder has files for each address, named after a hash of its host and port. An address can contain a password or
+// a token, so no address is ever written. All files can be removed at any time: only their counts are lost.
 //
 //	HASH.bucket         the rate limit: a line of JSON with its checksum, written in place
-//	HASH.usage          the tokens used, by day and node: replaced whole and flushed
-//	HASH.usage.holds    what requests on their way may still use: such a line each, written in place
+//	HASH.usage          the tokens used, by day and node: replaced atomically and flushed
+//	HASH.usage.holds    the maximum of each request in flight: one such line each, written in place
 //	HASH.*.lock         empty: the locks of the first two
 //
-// Where the folder cannot be used, everything works within the process, and Degraded says why. After Alone it does so
-// too, and nothing is written.
+// If the folder cannot be used, everything works within the process, and Degraded returns the reason. After Alone it
+// also works within the process, and nothing is written.
 package limit
 
 import (
@@ -35,17 +35,17 @@ import (
 	"ferry/pkg/state"
 )
 
-// lockTimeout bounds the wait for a lock: its holder keeps it for microseconds, unless the process was stopped.
+// lockTimeout limits the wait for a lock. A process holds it for microseconds, unless the process was stopped.
 const lockTimeout = 5 * time.Second
 
 var errLockTimeout = errors.New("another ferry has kept it for too long")
 
-// sharedFile is a file that goroutines and processes use one at a time.
+// sharedFile is a file that one goroutine of one process uses at a time.
 type sharedFile struct {
 	folder, name string
 	alone        bool
 	lockTimeout  time.Duration
-	queue        chan struct{} // of goroutines, so that a process has one try at the file's lock
+	queue        chan struct{} // of goroutines, so that a process tries to lock the file only once at a time
 	degraded     atomic.Pointer[error]
 }
 
@@ -53,12 +53,12 @@ func newSharedFile(folder, name string) *sharedFile {
 	return &sharedFile{folder: folder, name: name, lockTimeout: lockTimeout, queue: make(chan struct{}, 1)}
 }
 
-// Alone keeps the count to this process: no file is made or written, and nothing is degraded by it. It is for before the
-// first use. A ledger still begins from what the files say was used, where its folder is not "".
+// Alone keeps the count within this process: no file is created or written, and Degraded stays nil. Call it before the
+// first use. A ledger still starts from the usage in the files, unless its folder is "".
 func (f *sharedFile) Alone() { f.alone = true }
 
-// enter waits for the lock until ctx ends, whose cause it then returns. Where the folder cannot be used, or what is known
-// is enough, only goroutines of this process wait for each other, and shared is false.
+// enter waits for the lock. If ctx ends, it returns the cause of ctx. If the folder cannot be used, or enough returns
+// true, it waits only for other goroutines of this process, and shared is false.
 func (f *sharedFile) enter(ctx context.Context, enough func() bool) (leave func(), shared bool, err error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, false, err
@@ -84,7 +84,7 @@ func (f *sharedFile) enter(ctx context.Context, enough func() bool) (leave func(
 	return next, false, nil
 }
 
-// lock makes the folder only when it is missing.
+// lock creates the folder only if it is missing.
 func (f *sharedFile) lock(ctx context.Context) (unlock func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, f.lockTimeout, errLockTimeout)
 	defer cancel()
@@ -101,7 +101,7 @@ func (f *sharedFile) lock(ctx context.Context) (unlock func(), err error) {
 
 func (f *sharedFile) path() string { return filepath.Join(f.folder, f.name) }
 
-// Degraded says why the count is no longer shared with other processes; nil while it is.
+// Degraded returns why the count is no longer shared with other processes, or nil while it is shared.
 func (f *sharedFile) Degraded() error {
 	if reason := f.degraded.Load(); reason != nil {
 		return *reason
@@ -109,11 +109,11 @@ func (f *sharedFile) Degraded() error {
 	return nil
 }
 
-// degrade keeps the first reason. There is no way back: two separate counts cannot be merged again.
+// degrade keeps the first reason. It cannot be undone: two separate counts cannot be merged again.
 func (f *sharedFile) degrade(err error) { f.degraded.CompareAndSwap(nil, &err) }
 
-// openInPlace opens a file that is written in place, under a lock. Such a file is not flushed: what it holds is of use for
-// minutes, and a process that is killed loses nothing that was written. fresh says that there was none.
+// openInPlace opens a file that is written in place, under a lock. Such a file is not flushed: its content matters for
+// minutes only, and a killed process loses nothing that it has written. fresh reports whether the file was missing.
 func openInPlace(path string) (f *os.File, fresh bool, err error) {
 	f, err = state.OpenPrivate(path, os.O_RDWR)
 	if fresh = errors.Is(err, fs.ErrNotExist); fresh {
@@ -122,28 +122,28 @@ func openInPlace(path string) (f *os.File, fresh bool, err error) {
 	return f, fresh, err
 }
 
-// encode is a value as a line of JSON behind its checksum. A crash of the machine can leave a line half written: the
-// checksum tells.
+// encode returns a value as a line of JSON after its checksum. The checksum detects a line that a crash of the machine
+// left half written.
 func encode(value any) []byte {
 	data, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // numbers and texts always encode
+		panic(err) // numbers and strings always encode
 	}
 	return fmt.Appendf(nil, "%08x %s\n", crc32.ChecksumIEEE(data), data)
 }
 
-// decode reads the first line of data, as encode wrote it. What follows is of an earlier, longer line.
+// decode decodes the first line of data, as encode wrote it. The rest belongs to an earlier, longer line.
 func decode(data []byte, value any) bool {
 	line, _, whole := bytes.Cut(data, []byte("\n"))
 	sum, text, _ := bytes.Cut(line, []byte(" "))
 	return whole && string(sum) == fmt.Sprintf("%08x", crc32.ChecksumIEEE(text)) && json.Unmarshal(text, value) == nil
 }
 
-// ownFiles matches the names of this package's files, and of one that a killed process left half-written beside them.
+// ownFiles matches the names of this package's files, and of temporary files that a killed process left beside them.
 const ownFiles = `^([0-9a-f]{32}\.(bucket|usage|usage\.holds)(\.lock)?|\.ferry-.*\.tmp)$`
 
-// Files lists the paths of this package's files in a folder, locks included, in their order. All of them can be removed:
-// only what they count is lost. A folder that is not there holds none.
+// Files returns the paths of this package's files in a folder, including locks, in order. All of them can be removed:
+// only their counts are lost. A missing folder has no files.
 func Files(folder string) ([]string, error) {
 	names := regexp.MustCompile(ownFiles)
 	files, err := state.List(folder, func(entry fs.DirEntry) bool { return !entry.IsDir() && names.MatchString(entry.Name()) })
@@ -153,9 +153,9 @@ func Files(folder string) ([]string, error) {
 	return files, nil
 }
 
-// Place names what is counted together: addresses with one place share a bucket and a ledger. It is the beginning of
-// their files' names. Servers and gateways count by the host, so paths, queries, users and the case of letters make no
-// difference, and a port that is left out is the scheme's.
+// Place returns the key under which an address is counted. Addresses with the same key share a bucket and a ledger,
+// and their file names begin with the key. Servers and gateways count by host, so path, query, user and letter case
+// make no difference. A missing port is the default port of the scheme.
 func Place(address string) string {
 	key := address
 	if u, err := url.Parse(address); err == nil && u.Host != "" {

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// queue is the state of a bucket, by the generic cell rate algorithm (ITU-T I.371): one time, the theoretical arrival
-// time of the next request. It is kept as how far it lay ahead of the last change, so that it can be carried over from
+// queue is the state of a bucket, by the generic cell rate algorithm (ITU-T I.371). The algorithm keeps one time: the
+// theoretical arrival time of the next request. It is stored relative to the last change, so that it can be moved from
 // one clock to another.
 type queue struct {
 	At    reading       `json:"at"`
-	Ahead time.Duration `json:"ahead"` // never below 0: a bucket is never fuller than full
+	Ahead time.Duration `json:"ahead"` // never below 0: a bucket cannot be more than full
 	Rate  Rate          `json:"rate"`
 	Next  int64         `json:"next"` // the number of the next reservation
 	Gaps  []gap         `json:"gaps,omitempty"`
 }
 
-// gap is a reservation that was cancelled while others waited behind it. Those with a number above its own and below
-// Before go one interval earlier. The gap is of use until the last of them has gone.
+// gap is a reservation that was cancelled while others waited behind it. Reservations with a number above Number and
+// below Before are due one interval earlier. The gap is needed until the last of them is due.
 type gap struct {
 	Number int64         `json:"n"`
 	Before int64         `json:"b"`
@@ -26,34 +26,34 @@ type gap struct {
 }
 
 const (
-	// maxQueue is above the longest line of a queue. A killed process writes one of up to 4096 bytes whole or not at all, and
-	// it takes numbers of years of waiting to make it longer.
+	// maxQueue is longer than any line of a queue. A killed process writes a line of up to 4096 bytes completely or not
+	// at all. Only the numbers of a wait of years make a line longer than that.
 	maxQueue = 8 << 10
-	// maxGaps bounds the line. A reservation that is cancelled when there are as many is not given back.
+	// maxGaps limits the line. Once there are that many gaps, only the last reservation can be given back.
 	maxGaps = 90
-	// maxNumber leaves room for more reservations than a bucket can give out.
+	// maxNumber is larger than the number of reservations that a bucket can hand out.
 	maxNumber = 1 << 61
-	// maxAhead bounds how far reservations may reach: no timeout is as long.
+	// maxAhead limits how far ahead reservations reach. Every timeout is shorter.
 	maxAhead = 100 * 365 * 24 * time.Hour
 )
 
-// emptied is the state after a whole burst at this moment. It stands for a file that cannot be read: the process that
-// wrote it may have let that many go.
+// emptied returns the state after a full burst at this moment. It replaces a file that cannot be read: the process
+// that wrote the file may have sent a full burst.
 func emptied(now reading, rate Rate) queue {
 	q := full(now, rate)
 	q.Ahead = rate.tolerance() + rate.interval()
 	return q
 }
 
-// full is the state of a new bucket. Its numbers begin where an older file, which was removed, has not been.
+// full returns the state of a new bucket. Its numbers start above the numbers of an older file that was removed.
 func full(now reading, rate Rate) queue {
 	return queue{At: now, Rate: rate, Next: max(0, now.Wall/int64(time.Millisecond))}
 }
 
-// encodeQueue writes a queue as a line. The numbers of gaps are counted from the next one, which keeps them short.
+// encodeQueue encodes a queue as a line. The numbers of gaps are relative to the next number, which keeps them short.
 func encodeQueue(q queue) []byte { return encode(q.shifted(-q.Next)) }
 
-// shifted adds to the numbers of the gaps.
+// shifted returns q with by added to the numbers of its gaps.
 func (q queue) shifted(by int64) queue {
 	q.Gaps = slices.Clone(q.Gaps)
 	for i := range q.Gaps {
@@ -63,7 +63,7 @@ func (q queue) shifted(by int64) queue {
 	return q
 }
 
-// decodeQueue reads what encodeQueue wrote, and nothing else.
+// decodeQueue decodes a line that encodeQueue wrote, and refuses anything else.
 func decodeQueue(data []byte) (queue, bool) {
 	var q queue
 	ok := decode(data, &q) && q.At.valid() && q.Ahead >= 0 && q.Ahead <= maxAhead && q.Rate.Check() == nil &&
@@ -75,9 +75,9 @@ func decodeQueue(data []byte) (queue, bool) {
 	return q, ok
 }
 
-// moved brings the state to now, and to the rate of the caller. A clock that was set back takes the state along and
-// refills nothing. Under another rate the same number of requests is outstanding as before: a tenfold rate waits for
-// them a tenth as long.
+// moved advances the state to now and converts it to the caller's rate. If the clock was set back, nothing is
+// refilled. The number of outstanding requests stays the same under another rate: at ten times the rate, they take a
+// tenth of the time.
 func (q queue) moved(now reading, rate Rate) queue {
 	passed := now.since(q.At)
 	ahead := max(0, q.Ahead-passed)
@@ -93,7 +93,7 @@ func (q queue) moved(now reading, rate Rate) queue {
 	return queue{At: now, Ahead: ahead, Rate: rate, Next: q.Next, Gaps: gaps}
 }
 
-// scale is d × by / over, rounded up and at most maxAhead.
+// scale returns d × by / over, rounded up and at most maxAhead.
 func scale(d, by, over time.Duration) time.Duration {
 	high, low := bits.Mul64(uint64(d), uint64(by))
 	if high >= uint64(over) {
@@ -106,11 +106,11 @@ func scale(d, by, over time.Duration) time.Duration {
 	return time.Duration(min(quotient, uint64(maxAhead)))
 }
 
-// wait is how long the next request has to wait.
+// wait returns how long the next request has to wait.
 func (q queue) wait() time.Duration { return max(0, q.Ahead-q.Rate.tolerance()) }
 
-// due is when a reservation that still waits may be sent, on the clock that counts. Those that wait are exactly one
-// interval apart, so it follows from how many are behind it.
+// due returns when a waiting reservation may be sent, as reading.instant. Waiting reservations are exactly one
+// interval apart, so this follows from how many are behind it.
 func (q queue) due(number int64) int64 {
 	behind := q.Next - number
 	for _, g := range q.Gaps {
@@ -121,7 +121,7 @@ func (q queue) due(number int64) int64 {
 	return q.At.instant() + int64(q.Ahead) - int64(q.Rate.tolerance()) - behind*int64(q.Rate.interval())
 }
 
-// earlier is how many reservations were cancelled ahead of one while it waited.
+// earlier returns how many reservations ahead of number were cancelled while it waited.
 func (q queue) earlier(number int64) int {
 	n := 0
 	for _, g := range q.Gaps {
@@ -132,8 +132,8 @@ func (q queue) earlier(number int64) int {
 	return n
 }
 
-// cancelled is the state without a reservation that waits. Gaps at the end of the queue are removed: their numbers are
-// given out again.
+// cancelled returns the state without a waiting reservation. Gaps at the end of the queue are removed: their numbers
+// are handed out again.
 func (q queue) cancelled(number int64) queue {
 	q.Ahead -= q.Rate.interval()
 	q.Gaps = append(slices.Clip(q.Gaps), gap{Number: number, Before: q.Next, Lasts: q.Ahead})

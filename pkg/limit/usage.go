@@ -15,7 +15,7 @@ import (
 	"ferry/pkg/text"
 )
 
-// Use is what one node used on one day, and as JSON what config usage prints. Fields are only ever added.
+// Use is the usage of one node on one day. As JSON it is the output of config usage. Fields are only ever added.
 type Use struct {
 	Day      string `json:"day"` // a date of the local calendar, 2026-11-24
 	Node     string `json:"node"`
@@ -28,20 +28,20 @@ const (
 	usageSuffix = ".usage"
 	usageHead   = "ferry usage 1"
 
-	// keptDays is how long a day stays in the file.
+	// keptDays is the number of days that the file keeps.
 	keptDays = 400
-	// maxNames is how many names of nodes a day keeps apart for one address; the others share a row.
+	// maxNames is how many node names a day lists separately for one address. Further names share one row.
 	maxNames   = 16
 	otherNames = "(others)"
 	maxName    = 64
-	// maxUsage is above the largest file that the bounds allow.
+	// maxUsage is larger than the largest file that the limits allow.
 	maxUsage = 4 << 20
-	// maxCount bounds each number of a row, so that sums stay inside 64 bits.
+	// maxCount limits each number of a row, so that sums fit in 64 bits.
 	maxCount = 1 << 50
 )
 
-// Usage lists the tokens used through any address, the newest day first and by name within it. What could be read is
-// returned along with an error about what could not.
+// Usage returns the tokens used at all addresses, newest day first, then by name. If a file cannot be read, it returns
+// the rows of the others and an error.
 func Usage(folder string) ([]Use, error) {
 	files, err := state.List(folder, func(entry fs.DirEntry) bool { return filepath.Ext(entry.Name()) == usageSuffix })
 	if err != nil {
@@ -64,7 +64,7 @@ func newestFirst(a, b Use) int {
 	return cmp.Or(strings.Compare(b.Day, a.Day), strings.Compare(a.Node, b.Node))
 }
 
-// add puts a use into the row of its day and node.
+// add adds a use to the row of its day and node.
 func add(rows []Use, u Use) []Use {
 	for i := range rows {
 		if r := &rows[i]; r.Day == u.Day && r.Node == u.Node {
@@ -77,7 +77,7 @@ func add(rows []Use, u Use) []Use {
 	return append(rows, u)
 }
 
-// recordUse adds a use to the rows of an address, and forgets days that are too old on the day that is today.
+// recordUse adds a use to the rows of an address and removes days that are older than keptDays.
 func recordUse(rows []Use, u Use, today string) []Use {
 	names, known := 0, false
 	for _, r := range rows {
@@ -98,7 +98,7 @@ func recordUse(rows []Use, u Use, today string) []Use {
 	return rows
 }
 
-// spentOn is how many tokens a day used, both ways.
+// spentOn returns the input and output tokens of a day.
 func spentOn(rows []Use, day string) int64 {
 	var sum int64
 	for _, r := range rows {
@@ -109,14 +109,14 @@ func spentOn(rows []Use, day string) int64 {
 	return sum
 }
 
-// nodeName bounds a name, and keeps it a name: text that is no UTF-8 or very long is a mistake.
+// nodeName makes a name valid UTF-8 of at most maxName bytes.
 func nodeName(name string) string {
 	name = strings.ToValidUTF8(name, "?")
 	return string(text.WholeRunes([]byte(name[:min(len(name), maxName)])))
 }
 
-// encodeUsage writes a line a row between a first line that names the format and a last that counts them. As JSON a year's
-// list takes four times as long to read, before each request.
+// encodeUsage writes one line per row, between a first line that names the format and a last line that counts the
+// rows. The file is read before each request, and as JSON the rows of a year take four times as long to read.
 func encodeUsage(rows []Use) []byte {
 	data := append(make([]byte, 0, 64*(len(rows)+2)), usageHead+"\n"...)
 	for _, r := range rows {
@@ -125,8 +125,8 @@ func encodeUsage(rows []Use) []byte {
 	return fmt.Appendf(data, "rows %d\n", len(rows))
 }
 
-// decodeUsage reads what encodeUsage wrote. It refuses anything else: a day of which a row is missing would be given
-// its budget again.
+// decodeUsage decodes what encodeUsage wrote and refuses anything else: if a row were missing, its tokens could be
+// used again on that day.
 func decodeUsage(data []byte) ([]Use, bool) {
 	lines := strings.Split(string(data), "\n")
 	last := len(lines) - 2
@@ -159,7 +159,7 @@ func (u *Use) decode(line string) (ok bool) {
 	return badDay == nil && badName == nil && len(name) <= maxName
 }
 
-// readUsage gives no rows where there is no file.
+// readUsage returns no rows if there is no file.
 func readUsage(path string) ([]Use, error) {
 	data, err := state.ReadPrivate(path, maxUsage)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -175,12 +175,12 @@ func readUsage(path string) ([]Use, error) {
 	return rows, nil
 }
 
-// BrokenError says that a file of tokens used cannot be understood. It stays as it is.
+// BrokenError reports that a usage file cannot be parsed. The file is not changed.
 type BrokenError struct{ Path string }
 
 func (e *BrokenError) Error() string { return e.Path + ": it is not a whole list of tokens used" }
 
-// Hint tells what to do about it.
+// Hint returns what the user can do.
 func (e *BrokenError) Hint() string {
 	return "ferry leaves the file alone; without it the day's count begins at 0: rm " + e.Path
 }
