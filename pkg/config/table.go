@@ -49,57 +49,62 @@ type key struct {
 // off by the surroundings of one call. Neither does one set failover.across: one that was exported once would let every
 // prompt leave its zone unseen.
 var keys = []key{
-	{Setting{"node", "node", "FERRY_NODE", "direct", "the node to take, or several in the order of failover"},
+	{Setting{"node", "node", "FERRY_NODE", "direct", "node to use; several (a,b) are tried in order"},
 		kindNodes, checkSelector},
 	{Setting{"retry.policy", "retry-policy", "FERRY_RETRY_POLICY", "script",
-		"when to try again: script, retry-after or backoff"},
+		"when to retry: script, retry-after or backoff"},
 		kindText, func(s string) *Error { return checkNamed(s, retry.Policies()) }},
-	{Setting{"retry.attempts", "attempts", "FERRY_ATTEMPTS", "3", "how many attempts in all"},
+	{Setting{"retry.attempts", "attempts", "FERRY_ATTEMPTS", "3", "maximum number of attempts"},
 		kindNumber, func(s string) *Error { return checkNumber(s, 100) }},
 	{Setting{"retry.delay", "retry-delay", "FERRY_RETRY_DELAY", "2s",
-		"the script's RETRY_DELAY: its wait after a 429, times the attempt"}, kindText, checkDelay},
-	{Setting{"failover.across", "across", "", "false", "let failover go on in another zone"}, kindBool, checkBool},
+		"wait after a 429, multiplied by the attempt number; policy script only"}, kindText, checkDelay},
+	{Setting{"failover.across", "across", "", "false", "allow failover to nodes in another zone"}, kindBool, checkBool},
 	{Setting{"timeout", "timeout", "FERRY_TIMEOUT", "10m", "total time limit, including retries"},
 		kindText, checkTimeout},
 	{Setting{"connect_timeout", "connect-timeout", "FERRY_CONNECT_TIMEOUT", "15s", "time limit for one connection"},
 		kindText, checkTimeout},
-	{Setting{"idle_timeout", "idle-timeout", "FERRY_IDLE_TIMEOUT", "90s", "time limit without a byte of a stream; a ping is a byte"},
+	{Setting{"idle_timeout", "idle-timeout", "FERRY_IDLE_TIMEOUT", "90s",
+		"time limit without data in a stream; a ping counts as data"},
 		kindText, checkTimeout},
 	{Setting{"limit", "limit", "FERRY_LIMIT", "none",
-		"rate limit of a node's address, shared by all ferry processes: 50/min or 600/min burst 5"},
+		"rate limit for a node's address, shared by all ferry processes: 50/min or 600/min burst 5"},
 		kindLimit, checkLimit},
-	{Setting{"budget", "", "", "none", "token budget of a node's address for a day: 200000 tokens/day"},
+	{Setting{"budget", "", "", "none", "daily token budget for a node's address: 200000 tokens/day"},
 		kindText, checkBudget},
 	{Setting{"hold", "hold", "FERRY_HOLD", "off",
-		"keep the connection for the next command, for so long without use: 5m, or off; not on Windows"}, kindText, checkHold},
+		"keep the connection open for later commands until it is idle this long: 5m, or off; not on Windows"},
+		kindText, checkHold},
 	{Setting{"http3", "http3", "FERRY_HTTP3", "false",
-		"ask over HTTP/3 where that is ready before TCP: true, false, or only for nothing else"}, kindText, checkHTTP3},
+		"use HTTP/3 if it connects before TCP: true, false, or only (never TCP)"}, kindText, checkHTTP3},
 	{Setting{"pick", "pick", "FERRY_PICK", "order",
-		"which of several nodes is asked first: order, or fastest, whose connection is ready first"}, kindText, checkPick},
-	{Setting{"proxy", "proxy", "FERRY_PROXY", "", "a proxy's URL, or none"}, kindText, checkProxy},
-	{Setting{"tls.min", "", "", "1.3", "the lowest TLS version: 1.2 or 1.3"}, kindText, checkTLS},
-	{Setting{"tls.ca", "", "", "", "a PEM file of certificate authorities to trust instead of the system's"},
+		"which of several nodes to try first: order (the first given) or fastest (the first to connect)"},
+		kindText, checkPick},
+	{Setting{"proxy", "proxy", "FERRY_PROXY", "", "proxy URL, or none to use no proxy"}, kindText, checkProxy},
+	{Setting{"tls.min", "", "", "1.3", "minimum TLS version: 1.2 or 1.3"}, kindText, checkTLS},
+	{Setting{"tls.ca", "", "", "", "PEM file of certificate authorities to trust instead of the system's"},
 		kindPath, checkText},
 	{Setting{"session.idle", "", "FERRY_SESSION_IDLE", "10m",
-		"how long a conversation's token may be idle; 300 to 600 seconds are advised"}, kindText, checkTimeout},
+		"idle time after which a conversation gets a new session token; 300 to 600 seconds recommended"},
+		kindText, checkTimeout},
 	{Setting{"render", "render", "FERRY_RENDER", "on", "style Markdown on a terminal: on or off"},
 		kindText, checkSwitch},
-	{Setting{"output", "output", "FERRY_OUTPUT", "text", "the form of the output"}, kindText, checkOutput},
+	{Setting{"output", "output", "FERRY_OUTPUT", "text", "output format"}, kindText, checkOutput},
 	{Setting{"model", "model", "FERRY_MODEL", "claude-haiku-5-5",
-		"the model; the default is for api messages alone"}, kindText, checkModel},
-	{Setting{"system", "system", "FERRY_SYSTEM", "", "the system prompt: a text, or @FILE"}, kindText, checkSystem},
+		"model to use; the default applies only to api messages"}, kindText, checkModel},
+	{Setting{"system", "system", "FERRY_SYSTEM", "", "system prompt: text, or @FILE to read it from a file"},
+		kindText, checkSystem},
 	{Setting{"max_tokens", "max-tokens", "FERRY_MAX_TOKENS", "4096",
-		"the most tokens of an answer; 100 for api complete"}, kindNumber, checkTokens},
-	{Setting{"filter.file", "", "", "", "a list of blocked words, one a line, read at each use"}, kindPath, checkText},
+		"maximum tokens in an answer; 100 for api complete"}, kindNumber, checkTokens},
+	{Setting{"filter.file", "", "", "", "file of blocked words, one per line, read at each use"}, kindPath, checkText},
 	{Setting{"filter.words", "", "", "", "blocked words"}, kindList, checkWord},
-	{Setting{"filter.on", "", "", `["prompt"]`, "what the filter looks at: prompt, answer"},
+	{Setting{"filter.on", "", "", `["prompt"]`, "what the filter checks: prompt, answer"},
 		kindList, func(s string) *Error { return checkOneOf(s, "is not one of prompt, answer", "prompt", "answer") }},
-	{Setting{"redact", "", "", "", "patterns of what is not to be logged or shown in errors, in RE2's syntax"},
+	{Setting{"redact", "", "", "", "RE2 patterns of text to hide in logs and errors"},
 		kindList, checkPattern},
-	{Setting{"audit.file", "", "", "", "the audit log"}, kindPath, checkText},
-	{Setting{"audit.content", "", "", "none", "what the audit log has of prompts and answers: none or redacted"},
+	{Setting{"audit.file", "", "", "", "path of the audit log"}, kindPath, checkText},
+	{Setting{"audit.content", "", "", "none", "prompts and answers in the audit log: none or redacted"},
 		kindText, func(s string) *Error { return checkOneOf(s, "use none or redacted", "none", "redacted") }},
-	{Setting{"audit.max_size", "", "", "10MiB", "the size at which the audit log is rotated"}, kindText, checkLogSize},
+	{Setting{"audit.max_size", "", "", "10MiB", "size at which the audit log is rotated"}, kindText, checkLogSize},
 
 	{Setting{Key: "nodes.*.label"}, kindText, checkText},
 	{Setting{Key: "nodes.*.zone"}, kindText, checkZone},
@@ -171,10 +176,10 @@ type Variable struct{ Name, Usage string }
 // Environment lists every variable that ferry reads for itself. Those of proxies and folders are the system's.
 func Environment() []Variable {
 	list := []Variable{
-		{"FERRY_CONFIG", "the path of the configuration file, which must exist"},
-		{"FERRY_KEY", "the key for a node that is given as a URL, and for nothing else"},
-		{"FERRY_STDIN", "never: standard input is not read, and - is refused"},
-		{"FERRY_STDOUT", "discard: no output is wanted, and /dev/null may be open in its place for reading too"},
+		{"FERRY_CONFIG", "path of the configuration file, which must exist"},
+		{"FERRY_KEY", "key for a node given as a URL, and for no other node"},
+		{"FERRY_STDIN", "never: do not read standard input, and refuse -"},
+		{"FERRY_STDOUT", "discard: no output is wanted; standard output may be /dev/null opened read-write"},
 	}
 	for _, k := range keys {
 		if k.Env != "" {
@@ -182,18 +187,18 @@ func Environment() []Variable {
 		}
 	}
 	list = append(list,
-		Variable{"ANTHROPIC_AUTH_TOKEN", "the key of the built-in node direct, sent as a Bearer token"},
-		Variable{"ANTHROPIC_API_KEY", "the same, sent as x-api-key, where ANTHROPIC_AUTH_TOKEN is not set"},
-		Variable{"CLAUDE_KEY", "the same, where neither is set"},
-		Variable{"ANTHROPIC_BASE_URL", "the address of the built-in node direct"},
-		Variable{"ANTHROPIC_MODEL", "the model of the built-in node direct"},
+		Variable{"ANTHROPIC_AUTH_TOKEN", "key of the built-in node direct, sent as a Bearer token"},
+		Variable{"ANTHROPIC_API_KEY", "the same, sent as x-api-key, if ANTHROPIC_AUTH_TOKEN is not set"},
+		Variable{"CLAUDE_KEY", "the same, if neither of these is set"},
+		Variable{"ANTHROPIC_BASE_URL", "address of the built-in node direct"},
+		Variable{"ANTHROPIC_MODEL", "model of the built-in node direct"},
 	)
 	for _, p := range providers {
 		if p.Variable != "" {
-			list = append(list, Variable{p.Variable, "the key of the provider " + p.Name})
+			list = append(list, Variable{p.Variable, "key of the provider " + p.Name})
 		}
 		if p.BaseVariable != "" {
-			list = append(list, Variable{p.BaseVariable, "the address of the provider " + p.Name})
+			list = append(list, Variable{p.BaseVariable, "address of the provider " + p.Name})
 		}
 	}
 	return list
