@@ -11,37 +11,36 @@ import (
 	"unicode/utf8"
 )
 
-// quoted bounds how much of the prompt an answer repeats, in characters.
+// quoted is how many characters of the prompt an answer repeats at most.
 const quoted = 160
 
-// bombSize is what gzip=bomb decompresses to, at least: more than any reader of answers should take.
+// bombSize is the minimum size of the decompressed data of gzip=bomb: more than any reader of answers should accept.
 const bombSize = 68 << 20
 
-// Bytes of text in each event when the query does not say: few for an answer that is read, more for one that only
-// has to be large.
+// Bytes of text in each event if the query does not set them: few for readable text, more for filler.
 const (
 	chunkText = 12
 	chunkFill = 4 << 10
 )
 
-// fillWrite is how many bytes of filler are written at once: half of it, so that none is copied.
+// fillWrite is how many bytes of filler are written at once: half of the filler, so that no write copies it.
 const fillWrite = 27 << 10
 
 // dripEvery is the time between the pings of a drip.
 const dripEvery = time.Second
 
-// answer is what every dialect says in its own way.
+// answer is an answer, independent of the dialect.
 type answer struct {
 	id, model string
 	text      string
 	fill      int64 // instead of text: this many bytes of filler
 	in, out   int64 // tokens
 	cut       bool  // max_tokens was reached
-	usage     bool  // chat: a last chunk with the usage
+	usage     bool  // chat: add a last chunk with the usage
 	created   time.Time
 }
 
-// reason is why the answer ended: by itself, or at max_tokens.
+// reason returns the reason why the answer ended: ended, or cut if max_tokens was reached.
 func (a answer) reason(ended, cut string) string {
 	if a.cut {
 		return cut
@@ -49,7 +48,7 @@ func (a answer) reason(ended, cut string) string {
 	return ended
 }
 
-// answer looks at the key and the body, and gives the normal answer.
+// answer checks the key and the body, and sends the normal answer.
 func (x *exchange) answer(body []byte) {
 	if x.key == "" {
 		x.fail(&apiError{status: http.StatusUnauthorized, message: "no key: send one in x-api-key or as a bearer token; any will do here"})
@@ -96,7 +95,7 @@ func (x *exchange) answer(body []byte) {
 		e := overloaded()
 		status := http.StatusOK
 		if x.plan.envelope != "" {
-			status = e.status // the envelope's own status tells the truth; the HTTP status is 200 anyway
+			status = e.status // the body has the real status; the HTTP status becomes 200 anyway
 		}
 		x.send(status, x.failure(e))
 	default:
@@ -106,7 +105,7 @@ func (x *exchange) answer(body []byte) {
 	}
 }
 
-// friendly is the demo node's answer, in the prompt's language as far as it knows it.
+// friendly returns the answer text, in Chinese if the prompt contains Chinese characters, else in English.
 func friendly(prompt string) string {
 	said, n := prompt, 0
 	for i := range prompt {
@@ -123,8 +122,8 @@ func friendly(prompt string) string {
 		"”. Add ?status=429,200 or ?latency=800ms to the node's address to see what a bad day looks like."
 }
 
-// cutTokens returns the longest beginning of a text that has at most limit tokens, 0 for no limit, and how many it has:
-// see the package comment.
+// cutTokens returns the longest prefix of text with at most limit tokens (0: no limit) and its number of tokens. The
+// package comment says how tokens are counted.
 func cutTokens(text string, limit int64) (string, int64) {
 	var quarters int64
 	for i, r := range text {
@@ -140,11 +139,11 @@ func cutTokens(text string, limit int64) (string, int64) {
 	return text, (quarters + 3) / 4
 }
 
-// filler is ASCII that JSON need not escape, so that a byte of text is a byte on the wire. It is made when it is first
-// wanted, since every run of ferry links this package.
+// filler is ASCII text that needs no JSON escapes, so that a byte of text is a byte on the wire. It is built on first
+// use, because every run of ferry links this package.
 var filler = sync.OnceValue(func() string { return strings.Repeat("abcdefghijklmnopqrstuvwxyz ", 2048) })
 
-// piece returns about size bytes of the text from offset at, and never a part of a character.
+// piece returns about size bytes of the text from offset at, and never cuts a character.
 func (a answer) piece(at, size int64) string {
 	if a.fill == 0 {
 		end := min(at+size, int64(len(a.text)))
@@ -158,8 +157,8 @@ func (a answer) piece(at, size int64) string {
 	return strings.Repeat(filler(), int((from+size-1)/period)+1)[from : from+size]
 }
 
-// deliver sends a JSON body, spoiled as the query asks. head and tail are what stands before and behind the filler of a,
-// which may be long, and is never held in memory.
+// deliver sends a JSON body with the faults that the query asks for. head and tail are the JSON before and after the
+// filler of a. The filler may be large, and is never completely in memory.
 func (x *exchange) deliver(status int, head, tail string, a answer) {
 	if x.plan.envelope != "" {
 		value := strconv.Itoa(status)
@@ -176,7 +175,7 @@ func (x *exchange) deliver(status int, head, tail string, a answer) {
 	}
 	h := x.w.Header()
 	switch {
-	case x.plan.gzip != "": // the length is not known before
+	case x.plan.gzip != "": // the length is not known yet
 	case cuts && x.plan.truncate == "clean":
 		h.Set("Content-Length", strconv.FormatInt(limit, 10))
 	default:
@@ -184,7 +183,7 @@ func (x *exchange) deliver(status int, head, tail string, a answer) {
 	}
 	x.begin(status, "application/json")
 	if x.r.Method == http.MethodHead {
-		x.gz = nil // its end would be a body
+		x.gz = nil // closing it would write a body
 		return
 	}
 	x.write(head[:min(limit, int64(len(head)))])
@@ -202,7 +201,7 @@ func (x *exchange) deliver(status int, head, tail string, a answer) {
 	}
 }
 
-// stream sends an answer as events, up to the point where the query wants it broken.
+// stream sends an answer as events, up to the point where the query breaks the stream.
 func (x *exchange) stream(a answer) {
 	x.w.Header().Set("Cache-Control", "no-cache")
 	status := x.plan.status
@@ -225,7 +224,7 @@ func (x *exchange) stream(a answer) {
 	for at := int64(0); at < int64(len(a.text))+a.fill; {
 		piece := a.piece(at, size)
 		event := x.dialect.delta(a, piece)
-		// Something has to be sent before the break, or it would not be one inside the text.
+		// At least one event is sent before the break, so that the break is inside the text.
 		if x.plan.breaks != "" && at > 0 && at >= half {
 			x.interrupt(event)
 			return
@@ -243,7 +242,7 @@ func (x *exchange) stream(a answer) {
 	}
 }
 
-// interrupt breaks a stream where the event next would have come. A stream of truncate=clean just ends there.
+// interrupt breaks a stream in place of the event next. With truncate=clean the stream just ends there.
 func (x *exchange) interrupt(next string) {
 	switch {
 	case x.plan.breaks == "truncate" && x.plan.truncate == "cut":
@@ -266,7 +265,7 @@ func (x *exchange) interrupt(next string) {
 	}
 }
 
-// write sends a part of the body. The connection is dropped when that is no longer possible.
+// write sends a part of the body. If that fails, it drops the connection.
 func (x *exchange) write(text string) {
 	var to io.Writer = x.w
 	if x.gz != nil {
@@ -277,7 +276,7 @@ func (x *exchange) write(text string) {
 	}
 }
 
-// event sends an event at once, and any but the first after the pace of the stream.
+// event sends an event at once. Every event except the first waits for the pace of the stream before it is sent.
 func (x *exchange) event(event string) {
 	if x.begun && x.plan.pace > 0 && x.n.opts.Sleep(x.ctx, x.plan.pace) != nil {
 		x.drop()
@@ -287,8 +286,8 @@ func (x *exchange) event(event string) {
 	x.flush()
 }
 
-// flush brings everything written so far to the client. What fails here fails at the next write too; a writer that
-// cannot flush still delivers at the end.
+// flush sends the written data to the client. It ignores errors: if the connection failed, the next write fails too,
+// and a writer that cannot flush sends the data at the end.
 func (x *exchange) flush() {
 	if x.gz != nil {
 		_ = x.gz.Flush()

@@ -46,7 +46,7 @@ func (d chat) reply(a answer) (head, tail string) {
 			a.reason("stop", "length"), d.counted(a))
 }
 
-// chunk is an event with one choice. Its usage is null where the request asked for one, which comes in the last chunk.
+// chunk is an event with one choice. If the request asked for the usage, it is null here, and the last chunk has it.
 func (d chat) chunk(a answer, delta, finish string) string {
 	usage := ""
 	if a.usage {
@@ -72,7 +72,7 @@ func (d chat) end(a answer) []string {
 	return append(events, event("", "[DONE]"))
 }
 
-// ping is a comment: the dialect has no event for it, and this is what proxies send.
+// ping is an SSE comment: the dialect has no ping event, and proxies send comments.
 func (chat) ping() string { return ": ping\n\n" }
 
 func (chat) failure(e *apiError, _ string) string {

@@ -2,14 +2,14 @@ package demo
 
 import "fmt"
 
-// complete is the dialect of the script's gateways: a prompt in, a completion out. It has the pings and models of
+// complete is the dialect of the script's gateways: a prompt in, a completion out. It uses the pings and the models of
 // messages.
 type complete struct{ messages }
 
-// completeDefault is max_tokens when the request does not say: the script's own.
+// completeDefault is max_tokens if the request has none: the same default as in the script.
 const completeDefault = 100
 
-// defaultModel answers a request that names none.
+// defaultModel is the model if the request names none.
 const defaultModel = "demo"
 
 func (complete) parse(r *requestBody) prompt {
@@ -26,13 +26,13 @@ func (complete) parse(r *requestBody) prompt {
 	return p
 }
 
-// begin is a completion up to its text, and stop its end.
+// begin returns a completion up to its text, and stop returns its end.
 func (complete) begin(a answer) string {
 	return fmt.Sprintf(`{"id":"compl_%s","type":"completion","model":%s,"completion":`, a.id, quote(a.model))
 }
 
 func (complete) stop(a answer) string {
-	// An answer that ended by itself says stop_sequence in this API.
+	// In this API, a normal end is reported as stop_sequence.
 	return fmt.Sprintf(`,"stop_reason":%q,"usage":{"input_tokens":%d,"output_tokens":%d}}`,
 		a.reason("stop_sequence", "max_tokens"), a.in, a.out)
 }

@@ -14,26 +14,26 @@ import (
 	"unicode/utf8"
 )
 
-// dialect is what the node knows of one kind of API. Its answers are written here as they look on the wire.
+// dialect reads and writes the wire format of one API.
 type dialect interface {
-	// parse takes a request apart. What is wrong with it is kept in the request.
+	// parse reads a request. It stores the first error in the request.
 	parse(r *requestBody) prompt
-	// reply is the body of an answer that is not streamed, before and behind its text.
+	// reply returns the body of an answer that is not streamed: the parts before and after its text.
 	reply(a answer) (head, tail string)
-	// open, delta and end are the events of a stream, in this order; delta once per piece of text.
+	// open, delta and end return the events of a stream, in this order. delta is called once for each piece of text.
 	open(a answer) []string
 	delta(a answer, piece string) string
 	end(a answer) []string
-	// ping is the event that keeps an idle stream alive.
+	// ping returns the event that keeps an idle stream alive.
 	ping() string
-	// models is the body of the list of models. Any other model's name is answered to as well.
+	// models returns the body of the list of models. Requests with other model names are answered too.
 	models() string
-	// failure is the body of an error.
+	// failure returns the body of an error.
 	failure(e *apiError, requestID string) string
 }
 
-// apis are what the node serves, by the end of the path: gateways put what they like before it. The models and the
-// health of the node have no dialect.
+// apis are the APIs of the node, found by the end of the path, because gateways put a prefix before it. models and
+// healthz have no dialect.
 var apis = []struct {
 	suffix, name string
 	dialect
@@ -50,8 +50,8 @@ const (
 	apiHealth = "health"
 )
 
-// route finds the API of a request: its name, "" for an unknown path, and the dialect in which errors are written. The
-// models and an unknown path have OpenAI's where the headers say that the client speaks it.
+// route returns the name of the API of a request, "" for an unknown path, and the dialect of its errors. For models and
+// an unknown path, that is OpenAI's if the headers say that the client uses it.
 func route(r *http.Request) (name string, d dialect) {
 	at := path.Clean("/" + r.URL.Path)
 	for _, a := range apis {
@@ -70,19 +70,19 @@ func route(r *http.Request) (name string, d dialect) {
 	return name, messages{}
 }
 
-// apiError is an error on its way to the client, in no shape yet.
+// apiError is an error that is not yet encoded for an API.
 type apiError struct {
 	status  int
 	message string
-	param   string // chat only: the field at fault
-	cap     bool   // a spend cap: final, so without Retry-After
+	param   string // chat only: the invalid field
+	cap     bool   // a spend cap: final, so no Retry-After is sent
 }
 
 func badRequest(param, format string, args ...any) *apiError {
 	return &apiError{status: http.StatusBadRequest, message: fmt.Sprintf(format, args...), param: param}
 }
 
-// statusError is the error behind a status that the query asked for.
+// statusError returns the error for a status that the query asks for.
 func statusError(status int) *apiError {
 	text := http.StatusText(status)
 	switch {
@@ -94,21 +94,21 @@ func statusError(status int) *apiError {
 	return &apiError{status: status, message: fmt.Sprintf("%s: the demo node was asked for status %d", text, status)}
 }
 
-// overloaded is the error that comes after a status of 200.
+// overloaded returns the error that is sent after a status of 200.
 func overloaded() *apiError {
 	return &apiError{status: 529, message: "Overloaded: the demo node was asked for an error event"}
 }
 
-// quote writes a text as JSON. The real APIs do not escape <, > and & either.
+// quote encodes text as JSON. Like the real APIs, it does not escape <, > and &.
 func quote(text string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(text) // a string cannot fail
+	_ = e.Encode(text) // a string always encodes
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// event writes an event of a stream; name is "" where it only has data.
+// event returns an event of a stream. If name is "", the event has only data.
 func event(name, data string) string {
 	if name != "" {
 		name = "event: " + name + "\n"
@@ -116,21 +116,21 @@ func event(name, data string) string {
 	return name + "data: " + data + "\n\n"
 }
 
-// maxModel bounds a name that every event of a stream repeats.
+// maxModel is the maximum length of a model name, which every event of a stream repeats.
 const maxModel = 256
 
-// prompt is what the node needs of a request.
+// prompt is what the node reads from a request.
 type prompt struct {
 	model  string
-	text   string // what the user said last
-	in     int64  // tokens of everything sent
+	text   string // the last message of the user
+	in     int64  // tokens of the complete prompt
 	limit  int64  // max_tokens, 0 for none
 	stream bool
-	usage  bool // chat: a last chunk with the usage
+	usage  bool // chat: add a last chunk with the usage
 }
 
-// requestBody is a request's body in parts. Members are matched exactly, as the real APIs do and encoding/json's structs do
-// not. The first thing that is wrong with it is its failure.
+// requestBody is a parsed request body. Member names are matched exactly, as the real APIs do; encoding/json would
+// ignore case in a struct. failure is the first error.
 type requestBody struct {
 	header  http.Header
 	body    []byte
@@ -144,7 +144,7 @@ func (r *requestBody) fail(param, format string, args ...any) {
 	}
 }
 
-// parse reads the body's top level.
+// parse decodes the top level of the body.
 func (r *requestBody) parse() {
 	if !utf8.Valid(r.body) {
 		r.fail("", "the request body is not valid UTF-8")
@@ -154,7 +154,8 @@ func (r *requestBody) parse() {
 	}
 }
 
-// take decodes a member, and reports whether it is there and not null. kind says what it should be.
+// take decodes a member, and reports whether it is present and not null. kind is the expected type, for the error
+// message.
 func (r *requestBody) take(name string, into any, kind string, needed bool) bool {
 	raw, given := r.fields[name]
 	switch {
@@ -185,7 +186,7 @@ func (r *requestBody) takeTokens(name string, into *int64, needed bool) {
 	*into = min(*into, math.MaxInt32)
 }
 
-// conversation reads the messages, which may come from these roles. Those of the user may have files.
+// conversation reads the messages. Only these roles are allowed, and only messages of the user may have files.
 func (r *requestBody) conversation(p *prompt, file fileReader, roles ...string) {
 	var list []map[string]json.RawMessage
 	r.take("messages", &list, "array of objects", true)
@@ -216,7 +217,7 @@ func (r *requestBody) conversation(p *prompt, file fileReader, roles ...string) 
 	}
 }
 
-// block is one part of a content: a text, or a file in the form of one of the two dialects that have them.
+// block is one part of a content: text, or a file in the format of messages or chat.
 type block struct {
 	Type   string  `json:"type"`
 	Text   *string `json:"text"`
@@ -230,7 +231,7 @@ type block struct {
 	} `json:"image_url"`
 }
 
-// fileReader gives the media type of a block that is a file in a dialect, and its content in base64.
+// fileReader returns the media type and the base64 content of a block that is a file in a dialect.
 type fileReader func(block) (mediaType, data string, ok bool)
 
 const pdf = "application/pdf"
@@ -239,7 +240,7 @@ var images = []string{"image/jpeg", "image/png", "image/gif", "image/webp"}
 
 const (
 	maxImage   = 10 << 20
-	fileTokens = 1500 // that a file counts for
+	fileTokens = 1500 // estimate for one file
 )
 
 // messagesFile reads a block of type image or document.
@@ -251,7 +252,7 @@ func messagesFile(b block) (mediaType, data string, ok bool) {
 	return mediaType, b.Source.Data, b.Type == "image" && slices.Contains(images, mediaType) || b.Type == "document" && mediaType == pdf
 }
 
-// chatFile reads a block of type image_url, whose URL has to have the picture in it: the node fetches nothing.
+// chatFile reads a block of type image_url. The URL must be a data URL: the node fetches nothing.
 func chatFile(b block) (mediaType, data string, ok bool) {
 	if b.Type != "image_url" || b.ImageURL == nil {
 		return "", "", false
@@ -260,7 +261,7 @@ func chatFile(b block) (mediaType, data string, ok bool) {
 	return mediaType, data, strings.HasPrefix(b.ImageURL.URL, "data:") && slices.Contains(images, mediaType)
 }
 
-// content reads a text that is a string or a list of blocks: texts, and where the dialect has them there, files.
+// content reads content that is a string or a list of blocks. Blocks are text, or files if file is not nil.
 func (r *requestBody) content(raw json.RawMessage, where string, file fileReader) (text string, tokens int64) {
 	if json.Unmarshal(raw, &text) == nil {
 		if text == "" {
@@ -291,7 +292,7 @@ func (r *requestBody) content(raw json.RawMessage, where string, file fileReader
 	return strings.Join(parts, "\n"), tokens
 }
 
-// file checks a block that should be a file, and names what came.
+// file checks a file block, and returns its type and size as text for the answer.
 func (r *requestBody) file(b block, at string, file fileReader) string {
 	mediaType, encoded, ok := file(b)
 	content, err := base64.StdEncoding.Strict().DecodeString(encoded)

@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// maxRequest is the real API's limit of a request body.
+// maxRequest is the real API's limit for a request body.
 const maxRequest = 32 << 20
 
-// maxDrain is how much of a body over the limit is still read: a client that is cut off while it writes often
-// reports the broken connection, and never sees the 413.
+// maxDrain is how many bytes above the limit are still read: a client that is cut off while it writes often reports the
+// broken connection and never reads the 413.
 const maxDrain = 64 << 20
 
-// exchange is one request on its way through the node.
+// exchange is one request and its answer.
 type exchange struct {
 	n   *Node
 	ctx context.Context
@@ -33,26 +33,26 @@ type exchange struct {
 	id  string
 
 	dialect dialect
-	openAI  bool // the client speaks OpenAI's shapes
+	openAI  bool // the client uses OpenAI's formats
 	plan    plan
 	sent    int          // the status that was sent
-	gz      *gzip.Writer // takes the answer where the query asks for compression
+	gz      *gzip.Writer // compresses the answer if the query asks for it
 	begun   bool         // an event was sent
 }
 
-// ServeHTTP answers one request as its path, body and query ask. To drop a connection it panics with
-// http.ErrAbortHandler where it cannot hijack it, which net/http's server understands.
+// ServeHTTP answers one request according to its path, body and query. If it cannot hijack a connection that it should
+// drop, it panics with http.ErrAbortHandler, which net/http handles.
 func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(n.closing, cancel)()
 
-	// The key comes in either header; the SDKs have used both.
+	// The key is in either header: the SDKs have used both.
 	key := strings.TrimSpace(r.Header.Get("X-Api-Key"))
 	if scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " "); key == "" && strings.EqualFold(scheme, "Bearer") {
 		key = strings.TrimSpace(bearer)
 	}
-	// The id looks random, and is the same in every run with the same seed and order of requests.
+	// The id looks random, but is the same in every run with the same seed and order of requests.
 	place := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, n.opts.Seed), n.serial.Add(1))
 	id := sha256.Sum256(place)
 	x := &exchange{n: n, ctx: ctx, w: w, r: r, key: key, id: hex.EncodeToString(id[:12])}
@@ -63,11 +63,11 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.serve()
 	if x.gz != nil {
-		_ = x.gz.Close() // fails only when the client has left
+		_ = x.gz.Close() // fails only if the client has disconnected
 	}
 }
 
-// report tells of the request, also when the connection was dropped by a panic.
+// report calls OnRequest for the request, also if a panic dropped the connection.
 func (x *exchange) report(started time.Time) {
 	rec := Record{
 		Started: started, Took: x.n.opts.Now().Sub(started), Method: x.r.Method, Path: x.r.URL.Path, Query: x.r.URL.RawQuery,
@@ -81,7 +81,7 @@ func (x *exchange) report(started time.Time) {
 	x.n.opts.OnRequest(rec)
 }
 
-// serve takes the steps in the order that the package comment gives.
+// serve runs the steps in the order of the package comment.
 func (x *exchange) serve() {
 	if x.api == "" {
 		x.fail(&apiError{status: http.StatusNotFound, message: "the demo node has no such path"})
@@ -111,25 +111,25 @@ func (x *exchange) serve() {
 		if len(f.ignored) > 0 {
 			x.w.Header().Set("X-Demo-Ignored", f.ignoredHeader())
 		}
-		x.plan.faults = f // envelope and echo-key count from here on
+		x.plan.faults = f // envelope and echo-key apply from here on
 	}
-	// The whole body is read before any fault: with a part of it unread the server would not notice a client that goes
-	// away during a stall, and a cut answer would be lost to a reset.
+	// The complete body is read before any fault: with unread data the server would not notice a client that
+	// disconnects during a stall, and a reset would discard a cut answer.
 	var body bytes.Buffer
 	n, err := io.Copy(&body, io.LimitReader(x.r.Body, maxRequest+1))
 	switch {
 	case n > maxRequest:
-		_, _ = io.CopyN(io.Discard, x.r.Body, maxDrain) // best effort: the answer is 413 either way
+		_, _ = io.CopyN(io.Discard, x.r.Body, maxDrain) // best effort: the status is 413 in any case
 		x.fail(&apiError{status: http.StatusRequestEntityTooLarge, message: "request body exceeds 32 MB"})
 	case err != nil:
-		// The client is most likely gone; if it is not, it learns what was wrong.
+		// The client has most likely disconnected; if not, it gets the reason.
 		x.fail(badRequest("", "the request body could not be read"))
 	case query == "" || !x.failed():
 		x.answer(body.Bytes())
 	}
 }
 
-// failed lets the request meet the faults of its query, and reports whether one replaced the answer.
+// failed applies the faults of the query, and reports whether one of them replaced the answer.
 func (x *exchange) failed() bool {
 	query := queryID(sha256.Sum256([]byte(x.r.URL.RawQuery)))
 	x.plan = x.plan.faults.plan(x.n.count(query), x.n.opts.Seed, query)
@@ -176,7 +176,7 @@ func (x *exchange) failed() bool {
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Length", strconv.Itoa(len(page)))
 		x.begin(http.StatusOK, "")
-		_, _ = io.WriteString(x.w, page) // a client that left needs no page
+		_, _ = io.WriteString(x.w, page) // fails only if the client has disconnected
 	case "empty":
 		h.Set("Content-Length", "0")
 		x.begin(http.StatusOK, "")
@@ -186,40 +186,40 @@ func (x *exchange) failed() bool {
 	return true
 }
 
-// page is what a captive portal or a gateway's own error page looks like to a client.
+// page is an HTML page such as a captive portal or a gateway sends.
 const page = `<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Welcome</title></head>
 <body><h1>Welcome to the demo gateway</h1><p>This page is not an answer of a model.</p></body></html>
 `
 
-// drop ends the connection without another byte.
+// drop ends the connection without sending more.
 func (x *exchange) drop() { panic(http.ErrAbortHandler) }
 
-// reset ends the connection so that a TCP client sees a reset and not an orderly end.
+// reset ends the connection so that a TCP client sees a reset instead of a regular end.
 func (x *exchange) reset() {
 	conn, _, err := http.NewResponseController(x.w).Hijack()
 	if err != nil {
 		x.drop() // HTTP/2, or no connection at all
 	}
 	if l, ok := conn.(interface{ SetLinger(int) error }); ok {
-		_ = l.SetLinger(0) // without it the close is an orderly end, which is still no answer
+		_ = l.SetLinger(0) // without it the client sees a regular end, also without an answer
 	}
-	_ = conn.Close() // nothing is left that could fail
+	_ = conn.Close() // an error changes nothing here
 }
 
-// stall waits until the client or the node goes away.
+// stall waits until the client disconnects or the node is closed.
 func (x *exchange) stall() {
 	<-x.ctx.Done()
 	x.drop()
 }
 
-// begin sends the status and the headers, with the request id and the compression of an answer where it has a type. An
-// interim response is not the answer, 101 excepted.
+// begin sends the status and the headers. If the answer has a content type, it adds the request id and the compression.
+// Interim responses other than 101 are not recorded as the status of the answer.
 func (x *exchange) begin(status int, contentType string) {
 	if contentType != "" {
 		h := x.w.Header()
 		h.Set("Content-Type", contentType)
-		switch { // the APIs have two names for the id
+		switch { // the APIs use different names for the id
 		case x.api == apiHealth:
 		case x.openAI:
 			h.Set("X-Request-Id", "req_"+x.id)
@@ -228,7 +228,7 @@ func (x *exchange) begin(status int, contentType string) {
 		}
 		if x.plan.gzip != "" {
 			h.Set("Content-Encoding", "gzip")
-			// The fastest level is the smallest cost for a bomb, and still shrinks it by a factor of hundreds.
+			// The fastest level makes a bomb cheap to send, and still shrinks it by a factor of several hundred.
 			x.gz, _ = gzip.NewWriterLevel(x.w, gzip.BestSpeed) // the level is a valid constant
 		}
 	}
@@ -238,7 +238,7 @@ func (x *exchange) begin(status int, contentType string) {
 	x.w.WriteHeader(status)
 }
 
-// fail sends an error in the shape of the API.
+// fail sends an error in the format of the API.
 func (x *exchange) fail(e *apiError) {
 	if x.plan.retryAfter != nil && !e.cap && (e.status == http.StatusTooManyRequests || e.status >= 500) {
 		x.w.Header().Set("Retry-After", *x.plan.retryAfter)
@@ -247,7 +247,7 @@ func (x *exchange) fail(e *apiError) {
 	x.send(e.status, x.failure(e))
 }
 
-// failure is an error's body, with the key in it where the query asks for that.
+// failure returns the body of an error, with the key in it if the query asks for that.
 func (x *exchange) failure(e *apiError) string {
 	copied := *e
 	if x.plan.echoKey && x.key != "" {
@@ -256,13 +256,13 @@ func (x *exchange) failure(e *apiError) string {
 	return x.dialect.failure(&copied, "req_"+x.id)
 }
 
-// send sends a JSON body that no fault of an answer spoils.
+// send sends a JSON body without faults.
 func (x *exchange) send(status int, body string) {
 	x.plan.breaks, x.plan.gzip = "", ""
 	x.deliver(status, body, "", answer{})
 }
 
-// Limits that the rate-limit headers tell. They are never enforced: status=429 is how to be limited.
+// Limits in the rate-limit headers. They are never enforced: use status=429 to simulate a rate limit.
 const (
 	limitRequests = 1000
 	limitInput    = 400_000
@@ -270,8 +270,8 @@ const (
 	limitWindow   = time.Minute
 )
 
-// limits sets the rate-limit headers after a request that took in and out tokens. The two APIs turn the words of their
-// names around.
+// limits sets the rate-limit headers after a request with these input and output tokens. The two APIs order the words
+// of the header names differently.
 func (x *exchange) limits(status int, in, out int64) {
 	kinds := []struct {
 		of          string

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Bounds of what a query may ask for. They keep a typo from becoming a day's wait or a full memory.
+// Limits of query values. They prevent a typo from causing a wait of a day or filling the memory.
 const (
 	maxDelay     = 10 * time.Minute
 	maxBig       = 1 << 30
@@ -24,21 +24,20 @@ const (
 	maxIgnored   = 512 // bytes of X-Demo-Ignored
 )
 
-// sigma is the spread of the log-normal delay: at 0.25 its p95 is about 1.46 times its mean, near what a busy proxy
-// shows.
+// sigma is the spread of the log-normal delay: with 0.25, p95 is about 1.46 times the mean, similar to a busy proxy.
 const sigma = 0.25
 
-// tailFactor cuts the delay's far tail, where a client's timeouts would be tested by accident. At this sigma a draw
-// beyond it comes once in a hundred million, so the mean is not moved.
+// tailFactor limits the delay to this multiple of the mean, so that a rare long delay does not trigger a client's
+// timeout by accident. With this sigma, one draw in a hundred million is beyond it, so the mean does not change.
 const tailFactor = 4
 
-// Fault describes one query parameter, for a help text.
+// Fault describes one query parameter, for the help.
 type Fault struct {
 	Name  string // the parameter's name
-	Usage string // an example and what it does, in one line
+	Usage string // an example and its effect, in one line
 }
 
-// always is a count that no number of requests reaches.
+// always is a count larger than any number of requests.
 const always = math.MaxUint64
 
 // faults is a parsed query.
@@ -47,11 +46,11 @@ type faults struct {
 	success       int // in hundredths of a percent
 	latency, pace time.Duration
 	retryAfter    *string
-	// counts says how many of the first requests meet each of the faults that break an attempt.
+	// counts has, for each fault that breaks an attempt, how many of the first requests get it.
 	counts map[string]uint64
 
 	redirectTo string
-	truncate   string // cut: HTTP itself shows the loss; clean: HTTP ends well, and only the content shows it
+	truncate   string // cut: HTTP itself shows the loss; clean: HTTP ends regularly, and only the content shows it
 	envelope   string // number or string
 	gzip       string // gzip or bomb
 	big        *int64
@@ -63,15 +62,15 @@ type faults struct {
 	ignored []string
 }
 
-// param is one known parameter: how to explain it and how to read it. One that breaks an attempt has no set: its value
+// param is one known parameter: its help and how to parse it. A parameter that breaks an attempt has no set: its value
 // is a count.
 type param struct {
 	name, usage string
 	set         func(value string) error
 }
 
-// params lists the known parameters, which are read into f, in the order in which they are explained, and the breaking
-// ones among them in the order in which they are met.
+// params lists the known parameters, which are parsed into f, in the order of the help. If several breaking faults are
+// due, this order also decides.
 func params(f *faults) []param {
 	return []param{
 		{"status", "status=429,503,200: these statuses in turn, over and over", f.setStatuses},
@@ -102,7 +101,7 @@ func params(f *faults) []param {
 	}
 }
 
-// Faults returns every query parameter that the node knows. Of several that are due, the first one here is met.
+// Faults returns all query parameters that the node knows. If several are due, the first one in this list is used.
 func Faults() []Fault {
 	var out []Fault
 	for _, p := range params(new(faults)) {
@@ -111,8 +110,8 @@ func Faults() []Fault {
 	return out
 }
 
-// parseFaults reads a query string. An error names the parameter. Unknown parameters are collected, not refused: the
-// queries of real gateways must pass.
+// parseFaults parses a query string. An error names the parameter. Unknown parameters are collected and do not fail:
+// URLs of real gateways must work.
 func parseFaults(query string) (faults, error) {
 	f := faults{success: 100_00, first: math.MaxInt64, redirectTo: "https://elsewhere.invalid/moved", counts: map[string]uint64{}}
 	if query == "" {
@@ -146,14 +145,14 @@ func parseFaults(query string) (faults, error) {
 	return f, nil
 }
 
-// CheckQuery reads a query as the node would, and gives the parameters that it does not know. The node itself passes over
-// these.
+// CheckQuery parses a query like the node, and returns the unknown parameters. The node itself ignores these.
 func CheckQuery(query string) (unknown []string, err error) {
 	f, err := parseFaults(query)
 	return f.ignored, err
 }
 
-// ignoredHeader is the value of X-Demo-Ignored: escaped, because a name can hold anything, and bounded.
+// ignoredHeader returns the value of X-Demo-Ignored: escaped, because a name can contain anything, and of limited
+// length.
 func (f faults) ignoredHeader() string {
 	var b strings.Builder
 	for i, name := range f.ignored {
@@ -206,7 +205,7 @@ func number(to *int64, least, most int64) func(string) error {
 	}
 }
 
-// choose sets one of a few words' meanings.
+// choose returns a setter that maps one of a few words to its meaning.
 func choose(to *string, want string, meanings map[string]string) func(string) error {
 	return func(v string) error {
 		meaning, ok := meanings[v]
@@ -235,7 +234,7 @@ func (f *faults) setStatuses(v string) error {
 func (f *faults) setSuccess(v string) error {
 	p, err := strconv.ParseFloat(v, 64)
 	hundredths := math.Round(p * 100)
-	// The comparison also refuses NaN and a third decimal, which no window of requests could show.
+	// The comparison also rejects NaN and a third decimal, which no number of requests could show.
 	if err != nil || !(p >= 0 && p <= 100) || math.Abs(hundredths-p*100) > 1e-6 {
 		return errors.New("want a percentage from 0 to 100 with at most two decimals")
 	}
@@ -244,7 +243,7 @@ func (f *faults) setSuccess(v string) error {
 }
 
 func (f *faults) setRetryAfter(v string) error {
-	// A header cannot hold these; net/http would alter them, and the value would no longer be sent as it is.
+	// net/http would change such characters in a header, and the value would not be sent as given.
 	if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r == 0x7f }) || len(v) > 1024 {
 		return errors.New("want at most 1024 bytes without control characters")
 	}
@@ -282,17 +281,17 @@ func (f *faults) setEchoKey(v string) error {
 	return nil
 }
 
-// plan is what one request meets.
+// plan says what happens to one request.
 type plan struct {
 	faults
 	delay  time.Duration
-	status int    // the answer's status: 200 is a normal answer
-	fault  string // the fault's name, empty when none is met
-	breaks string // the breaking fault that replaces or spoils a normal answer, empty when none
+	status int    // the status of the answer: 200 is a normal answer
+	fault  string // the name of the fault, empty without a fault
+	breaks string // the fault that replaces or breaks a normal answer, empty if none
 }
 
-// plan decides what request k (from 0) of a query meets. It depends on nothing else, so that concurrent requests
-// meet, as a set, exactly what sequential ones would.
+// plan decides what happens to request k (from 0) of a query. It depends only on its arguments, so a set of concurrent
+// requests gets the same faults as sequential requests.
 func (f faults) plan(k, seed uint64, id queryID) plan {
 	p := plan{faults: f, status: http.StatusOK, delay: drawDelay(f.latency, k, seed, id)}
 	if k < uint64(f.first) {
@@ -319,19 +318,19 @@ func (f faults) plan(k, seed uint64, id queryID) plan {
 			return p
 		}
 	}
-	// Only the settings that describe a node's way of answering are left, not its mishaps.
+	// Only the settings that are not faults remain.
 	p.faults = faults{pace: f.pace, chunk: f.chunk, envelope: f.envelope, echoKey: f.echoKey, retryAfter: f.retryAfter}
 	return p
 }
 
-// fails spreads failures evenly: over the first k requests floor(k × success) succeed, so that any 100 in a row hold
-// a whole percentage exactly. success is in hundredths of a percent.
+// fails spreads failures evenly: of the first k requests floor(k × success) succeed, so any 100 in a row match a whole
+// percentage exactly. success is in hundredths of a percent.
 func fails(k, success uint64) bool {
-	k %= 100_00 // the pattern's period; keeps the products far from overflow
+	k %= 100_00 // the period of the pattern; prevents overflow of the products
 	return (k+1)*success/100_00 == k*success/100_00
 }
 
-// breaking names the first breaking fault that request k meets.
+// breaking returns the name of the first breaking fault for request k.
 func (f faults) breaking(k uint64) string {
 	if len(f.counts) == 0 {
 		return ""
@@ -344,12 +343,12 @@ func (f faults) breaking(k uint64) string {
 	return ""
 }
 
-// drawDelay returns request k's delay: log-normal, with mu chosen so that the mean is exactly the one asked for.
+// drawDelay returns the delay of request k: log-normal, with mu chosen so that the mean is exactly the requested one.
 func drawDelay(mean time.Duration, k, seed uint64, id queryID) time.Duration {
 	if mean <= 0 {
 		return 0
 	}
-	// The query is part of the seed: two nodes of one bench must not draw the same series.
+	// The query is part of the seed, so that two nodes in one bench get different series.
 	rng := rand.New(rand.NewPCG(seed^binary.BigEndian.Uint64(id[:8]), k*0x9e3779b97f4a7c15))
 	factor := math.Exp(sigma*rng.NormFloat64() - sigma*sigma/2)
 	factor = min(max(factor, 1.0/tailFactor), tailFactor)

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// messages is the dialect of Claude's messages API.
+// messages is the dialect of the Claude messages API.
 type messages struct{}
 
 // The two versions of the messages API.
@@ -15,7 +15,7 @@ const (
 	versionCurrent = "2026-10-21"
 )
 
-// checkVersion looks at the anthropic-version header.
+// checkVersion checks the anthropic-version header and returns its value.
 func (r *requestBody) checkVersion() string {
 	version := r.header.Get("Anthropic-Version")
 	switch {
@@ -48,10 +48,10 @@ func (messages) parse(r *requestBody) prompt {
 	return p
 }
 
-// messagesUsage is the format of the usage: input and output tokens.
+// messagesUsage is the format of the usage. Its values are the input and output tokens.
 const messagesUsage = `{"input_tokens":%d,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":%d}`
 
-// message is a message before and behind its content.
+// message returns the JSON of a message before and after its content.
 func (messages) message(a answer, reason string, out int64) (head, tail string) {
 	return fmt.Sprintf(`{"id":"msg_%s","type":"message","role":"assistant","model":%s,"content":[`, a.id, quote(a.model)),
 		fmt.Sprintf(`],"stop_reason":%s,"stop_sequence":null,"usage":`+messagesUsage+"}", reason, a.in, out)
@@ -63,7 +63,7 @@ func (d messages) reply(a answer) (head, tail string) {
 }
 
 func (d messages) open(a answer) []string {
-	// One output token is what the API has made when it says so; message_delta has the total.
+	// message_start reports the output tokens so far, here one; message_delta has the total.
 	head, tail := d.message(a, "null", min(a.out, 1))
 	return []string{
 		event("message_start", `{"type":"message_start","message":`+head+tail+"}"),
@@ -94,9 +94,9 @@ func (messages) failure(e *apiError, requestID string) string {
 		anthropicType(e.status), quote(e.message), requestID)
 }
 
-// anthropicType is the error type that goes with a status.
+// anthropicType returns the error type for a status.
 func anthropicType(status int) string {
-	// 503 has no type of its own in the API; a proxy sends it when it has no capacity, which is this one.
+	// The API has no error type for 503. A proxy sends 503 when it is overloaded, so overloaded_error is used.
 	kind, known := map[int]string{
 		401: "authentication_error", 402: "billing_error", 403: "permission_error", 404: "not_found_error",
 		409: "conflict_error", 413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error",

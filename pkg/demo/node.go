@@ -14,28 +14,28 @@ import (
 	"time"
 )
 
-// defaultSeed stands in for a zero Seed, so that two runs without options agree.
+// defaultSeed replaces a zero Seed, so that two runs without options give the same results.
 const defaultSeed = 0x6665727279
 
-// maxQueries bounds the counters. Past it all of them start again: a node that meets this many distinct queries is
-// being asked with a nonce in each, and then no count is ever above one.
+// maxQueries is the maximum number of counters. At this number all counters are reset: so many distinct queries mean
+// that each one contains a nonce, and then no count is above one.
 const maxQueries = 1 << 16
 
-// Options are the parts of the world that a Node depends on. The zero value is usable.
+// Options are the dependencies of a Node. The zero value is usable.
 type Options struct {
-	// Now is the clock behind created times and rate-limit resets; nil is time.Now.
+	// Now is the clock for created times and rate-limit resets; nil is time.Now.
 	Now func() time.Time
-	// Sleep waits for d or until ctx ends, and then returns ctx's error; nil is a real timer. Every timed wait goes
-	// through it, so that tests need no time.
+	// Sleep waits until d is over or ctx ends. If ctx ends, it returns the error of ctx. nil is a real timer. Every
+	// timed wait uses it, so that tests need not wait.
 	Sleep func(ctx context.Context, d time.Duration) error
-	// Seed chooses the sequence of delays and ids; 0 is a fixed default.
+	// Seed determines the sequence of delays and ids; 0 is a fixed default.
 	Seed uint64
-	// OnRequest, if set, is called once for each finished request, from that request's goroutine: several calls may
-	// run at once.
+	// OnRequest, if set, is called once for each finished request, from the goroutine of that request. Several calls
+	// may run at once.
 	OnRequest func(Record)
 }
 
-// Record is what a Node tells about one finished request: never the key, the prompt or the answer.
+// Record describes one finished request. It never has the key, the prompt or the answer.
 type Record struct {
 	Started time.Time     // by Options.Now
 	Took    time.Duration // by Options.Now
@@ -43,16 +43,16 @@ type Record struct {
 	Path    string // without query; a key in it is masked
 	Query   string // as sent; a key in it is masked
 	API     string // messages, complete, chat, models, health, or empty for an unknown path
-	Status  int    // HTTP status sent, 0 when the connection ended before one
-	Fault   string // name of the fault that was met, or empty
-	Key     bool   // a key was present
+	Status  int    // HTTP status sent, 0 if the connection ended before
+	Fault   string // name of the fault, or empty
+	Key     bool   // the request had a key
 }
 
-// Node is the demo node. It is an http.Handler, safe for concurrent use; DialContext serves it without a port.
+// Node is the demo node. It is an http.Handler, safe for concurrent use. DialContext connects to it without a port.
 type Node struct {
 	opts Options
 
-	serial atomic.Uint64 // of the last request
+	serial atomic.Uint64 // number of the last request
 	mu     sync.Mutex
 	counts map[queryID]uint64
 
@@ -60,14 +60,14 @@ type Node struct {
 	closing context.Context
 	shut    context.CancelFunc
 
-	server *http.Server // of the connections in memory
+	server *http.Server // serves the connections in memory
 	served sync.WaitGroup
 }
 
-// queryID stands for a query string: of one size, however long the query is.
+// queryID is a hash of a query string: its size does not depend on the length of the query.
 type queryID [sha256.Size]byte
 
-// New returns a node that is ready to serve. A node that was only used as a handler need not be closed.
+// New returns a node that is ready to serve. A node that is only used as a handler need not be closed.
 func New(o Options) *Node {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -80,10 +80,10 @@ func New(o Options) *Node {
 	}
 	n := &Node{opts: o, counts: map[queryID]uint64{}}
 	n.closing, n.shut = context.WithCancel(context.Background())
-	// The server's own log would go to the program's standard error.
+	// The default log of the server is the program's standard error.
 	n.server = &http.Server{Handler: n, ErrorLog: log.New(io.Discard, "", 0)}
 	n.server.ConnState = func(c net.Conn, s http.ConnState) {
-		// A connection that was hijacked is closed by its handler, which has nothing left to do then.
+		// Only the handler closes a hijacked connection, and it does nothing after that.
 		if s == http.StateClosed || s == http.StateHijacked {
 			close(c.(*serverConn).left)
 		}
@@ -91,7 +91,7 @@ func New(o Options) *Node {
 	return n
 }
 
-// count returns the number of requests that came before this one with the same query string.
+// count returns the number of earlier requests with the same query string, and counts this one.
 func (n *Node) count(id queryID) uint64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -120,13 +120,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Preset is a demo node that has a name of its own: Query is what its URL says after `demo:?`.
+// Preset is a demo node with a name: Query is the part after `demo:?` in its URL.
 type Preset struct {
 	Name, Label, Query string
 }
 
-// Presets returns the named demo nodes: a plain one, and the three ways to a far server whose mean latency and
-// success rate ferry's bench has to be able to tell apart.
+// Presets returns the named demo nodes: one without faults, and three that simulate routes to a remote server, with
+// mean latencies and success rates that ferry's bench must distinguish.
 func Presets() []Preset {
 	return []Preset{
 		{"demo", "演示节点", ""},
@@ -136,10 +136,10 @@ func Presets() []Preset {
 	}
 }
 
-// DialContext connects to the node in memory, whatever the network and address: it is what an http.Transport takes.
-// After Close it returns net.ErrClosed.
+// DialContext connects to the node in memory, whatever the network and address. It can be used as DialContext of an
+// http.Transport. After Close it returns net.ErrClosed.
 func (n *Node) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	n.mu.Lock() // so that no connection is made while Close waits
+	n.mu.Lock() // no connection may be made while Close waits
 	defer n.mu.Unlock()
 	err := ctx.Err()
 	if err == nil && n.closing.Err() != nil {
@@ -152,9 +152,9 @@ func (n *Node) DialContext(ctx context.Context, network, addr string) (net.Conn,
 	reset := new(atomic.Bool)
 	conn := &serverConn{Conn: server, reset: reset, left: make(chan struct{})}
 	n.served.Go(func() {
-		_ = n.server.Serve(&listener{conn: conn, closing: n.closing}) // it fails when the connection or the node is closed
+		_ = n.server.Serve(&listener{conn: conn, closing: n.closing}) // fails when the connection or the node is closed
 		if n.closing.Err() != nil {
-			_ = conn.Close() // of a pipe, which cannot fail
+			_ = conn.Close() // closing a pipe cannot fail
 		}
 		<-conn.left
 	})
@@ -162,7 +162,8 @@ func (n *Node) DialContext(ctx context.Context, network, addr string) (net.Conn,
 }
 
 // Close ends stalled requests, closes the connections in memory and waits until they are gone. The node can still be
-// used as a handler, but stalls and delays then end at once. It always returns nil, and may be called more than once.
+// used as a handler, but stalls and delays then end at once. Close always returns nil, and may be called more than
+// once.
 func (n *Node) Close() error {
 	n.mu.Lock()
 	n.shut()
@@ -171,7 +172,7 @@ func (n *Node) Close() error {
 	return nil
 }
 
-// listener hands one connection to the server, and ends with it.
+// listener returns one connection to the server, and ends with it.
 type listener struct {
 	conn    *serverConn
 	given   bool
@@ -195,8 +196,8 @@ func (l *listener) Close() error { return nil }
 
 func (l *listener) Addr() net.Addr { return l.conn.LocalAddr() }
 
-// clientConn and serverConn are the ends of a pipe that can be reset as a TCP connection can, so that a client sees
-// the same error on both.
+// clientConn and serverConn are the ends of a pipe that can be reset like a TCP connection, so that a client gets the
+// same error from both.
 type clientConn struct {
 	net.Conn
 	reset *atomic.Bool
@@ -206,7 +207,7 @@ type serverConn struct {
 	net.Conn
 	abrupt atomic.Bool
 	reset  *atomic.Bool
-	left   chan struct{} // closed when the server is done with it
+	left   chan struct{} // closed when the server no longer uses it
 }
 
 func (c *clientConn) Read(b []byte) (int, error) {
@@ -218,7 +219,7 @@ func (c *clientConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// SetLinger makes the next Close a reset when sec is 0, as net.TCPConn's does.
+// SetLinger makes the next Close a reset if sec is 0, as in net.TCPConn.
 func (c *serverConn) SetLinger(sec int) error {
 	c.abrupt.Store(sec == 0)
 	return nil

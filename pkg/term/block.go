@@ -2,12 +2,13 @@ package term
 
 import "strings"
 
-// FirstBlock is the content of the first fenced code block of a text (CommonMark section 4.5), false without a whole
-// one: a fence of at least three backticks or tildes, closed by one at least as long. It may stand in a list, nested or
-// not. The fence's own indentation is taken off each line, as far as the line has it.
+// FirstBlock returns the content of the first fenced code block of text (CommonMark section 4.5). It returns false if
+// there is no complete block: a fence of at least three backticks or tildes, closed by a fence at least as long. The
+// block may be in a list, also a nested one. The indentation of the fence is removed from each line, as far as the line
+// has it.
 func FirstBlock(text string) (string, bool) {
 	var block strings.Builder
-	var lists []int // the columns at which the content of the open list items begins
+	var lists []int // the columns where the content of the open list items begins
 	fence, indent := "", 0
 	for line := range strings.Lines(text) {
 		column, rest := widen(0, line)
@@ -40,7 +41,7 @@ func FirstBlock(text string) (string, bool) {
 	return "", false
 }
 
-// inside is the column at which the content of the innermost list item begins.
+// inside returns the column where the content of the innermost list item begins.
 func inside(lists []int) int {
 	if len(lists) == 0 {
 		return 0
@@ -48,7 +49,7 @@ func inside(lists []int) int {
 	return lists[len(lists)-1]
 }
 
-// dedent takes so many columns of indentation off a line, or all that it has. Of a tab that is cut spaces are left.
+// dedent removes up to columns columns of indentation from a line. The rest of a tab that is cut becomes spaces.
 func dedent(line string, columns int) string {
 	column := 0
 	for i := range len(line) {
@@ -64,7 +65,8 @@ func dedent(line string, columns int) string {
 	return ""
 }
 
-// widen counts on over the spaces and tabs that a text begins with: a tab goes to the next column that four divides.
+// widen returns the column after the leading spaces and tabs of text, and the rest. A tab moves to the next multiple of
+// four.
 func widen(column int, text string) (int, string) {
 	for i := range len(text) {
 		switch text[i] {
@@ -79,7 +81,8 @@ func widen(column int, text string) (int, string) {
 	return column, ""
 }
 
-// listItem reads the marker of a list item that begins at a column: where its content begins, 0 for none, and the content.
+// listItem reads the marker of a list item that begins at column. It returns the column of the content, 0 if there is
+// no marker, and the content.
 func listItem(column int, text string) (content int, rest string) {
 	digits := len(text) - len(strings.TrimLeft(text, "0123456789"))
 	switch {
@@ -90,14 +93,14 @@ func listItem(column int, text string) (content int, rest string) {
 	content, rest = widen(behind, text[digits+1:])
 	switch {
 	case content == behind && rest != "" && rest[0] != '\n' && rest[0] != '\r':
-		return 0, "" // -5 is no item
-	case strings.Trim(rest, "\r\n") == "", content > behind+4: // nothing, or code that is indented
+		return 0, "" // -5 is not a list item
+	case strings.Trim(rest, "\r\n") == "", content > behind+4: // empty, or indented code
 		return behind + 1, strings.Repeat(" ", max(0, content-behind-1)) + rest
 	}
 	return content, rest
 }
 
-// fenceOf is the fence that a line begins with, "" without one.
+// fenceOf returns the fence at the beginning of a line, "" if there is none.
 func fenceOf(line string) string {
 	line = strings.TrimRight(line, "\r\n")
 	for _, mark := range []string{"`", "~"} {

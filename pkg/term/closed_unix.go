@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Closed reports whether a standard stream was closed when the process began, as by >&- in a shell. The Go runtime opens
-// /dev/null in its place, for reading and writing.
+// Closed reports whether a standard stream was closed when the process began, as by >&- in a shell. The Go runtime then
+// opens /dev/null for reading and writing in its place.
 //
-// Some programs open /dev/null so too for the processes they start. If it is shared with another standard stream, which
-// is passed as one of the others, it was opened by such a program: the runtime opens it for each stream anew.
+// Some programs also open /dev/null like this for the processes they start. If the open file is shared with another
+// standard stream, given in others, such a program opened it: the runtime opens it separately for each stream.
 func Closed(stream any, others ...any) bool {
 	fd, flags, ok := opened(stream)
 	if !ok {
@@ -34,16 +34,16 @@ func Closed(stream any, others ...any) bool {
 	return true
 }
 
-// ReadOnly reports whether a stream is open for reading alone, so that nothing can be written to it.
+// ReadOnly reports whether a stream is open only for reading.
 func ReadOnly(stream any) bool {
 	_, flags, ok := opened(stream)
 	return ok && flags&unix.O_ACCMODE == unix.O_RDONLY
 }
 
-// takesEscapes reports whether a terminal takes colour and cursor moves, of which TERM tells here.
+// takesEscapes reports whether a terminal supports colour and cursor moves. On Unix, TERM decides that.
 func takesEscapes(*os.File) bool { return true }
 
-// opened gives the descriptor of an open file, -1 where the stream is none, and its flags.
+// opened returns the descriptor of an open file, -1 if the stream is not a file, and its flags.
 func opened(stream any) (fd, flags int, ok bool) {
 	file, isFile := stream.(*os.File)
 	if !isFile || file == nil {

@@ -7,23 +7,23 @@ import (
 	xterm "golang.org/x/term"
 )
 
-// Closed cannot tell on Windows.
+// Closed returns false: Windows cannot report this.
 func Closed(any, ...any) bool { return false }
 
-// ReadOnly cannot tell on Windows.
+// ReadOnly returns false: Windows cannot report this.
 func ReadOnly(any) bool { return false }
 
 // ReadSecret reads a line from a terminal without echo.
 func ReadSecret(file *os.File) ([]byte, error) { return xterm.ReadPassword(int(file.Fd())) }
 
-// takesEscapes reports whether a terminal takes colour and cursor moves. A console of Windows has to be told to; older ones
-// cannot. The mode stays, as it is what every program of today wants.
+// takesEscapes reports whether a terminal supports colour and cursor moves. A Windows console needs a mode for that,
+// which old consoles do not have. The mode is not reset, because current programs expect it.
 func takesEscapes(file *os.File) bool {
 	console := windows.Handle(file.Fd())
 	var mode uint32
 	var screen windows.ConsoleScreenBufferInfo
 	if windows.GetConsoleMode(console, &mode) != nil || windows.GetConsoleScreenBufferInfo(console, &screen) != nil {
-		return true // a terminal of Cygwin, or a console's input
+		return true // a Cygwin terminal, or the input of a console
 	}
 	return mode&windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING != 0 ||
 		windows.SetConsoleMode(console, mode|windows.ENABLE_PROCESSED_OUTPUT|windows.ENABLE_VIRTUAL_TERMINAL_PROCESSING) == nil

@@ -7,23 +7,23 @@ import (
 )
 
 // Markdown styles the Markdown of an answer for a terminal, line by line, while the text arrives. It adds escape
-// sequences and changes no character. It knows headings, fences, inline code, bold, italic, lists, quotes, rules and the
-// address of a link. It does not know what needs more than one line, such as tables and references: they stay as they are.
+// sequences and changes no character. It styles headings, fences, inline code, bold, italic, lists, quotes, rules and
+// the address of a link. It leaves elements that need more than one line, such as tables and references, unchanged.
 //
-// The text must be safe for a terminal already. The zero value is ready for use.
+// The text must already be safe for a terminal. The zero value is ready to use.
 type Markdown struct {
-	// Plain passes everything on as it is.
+	// Plain copies the text unchanged.
 	Plain bool
 
-	held   []byte // the end of the text so far: a line or a marker whose meaning depends on what follows
+	held   []byte // the end of the text so far: a line or a marker whose meaning depends on later bytes
 	inLine bool   // the beginning of the line has been read
-	quoted bool   // the line, or the fence that is open, stands in a quote
-	fence  byte   // the character of the fence that is open; 0 outside a code block
-	fences int    // how many of them opened it
-	line   style  // of the whole line
+	quoted bool   // the line, or the open fence, is in a quote
+	fence  byte   // the character of the open fence; 0 outside a code block
+	fences int    // the length of the open fence
+	line   style  // style of the complete line
 	open   style  // bold and italic that are open in this line
-	ticks  int    // backticks that opened the inline code; 0 outside code
-	link   int    // how many parentheses of a link's address are open
+	ticks  int    // number of backticks that opened the inline code; 0 outside code
+	link   int    // number of open parentheses in a link's address
 	before rune   // the last character of the line
 	now    style  // what the terminal shows
 }
@@ -38,16 +38,18 @@ const (
 	code
 )
 
-// sgr is how each attribute is switched on, in the order of the bits.
+// sgr has the escape sequence for each attribute, in the order of the bits.
 var sgr = [...]string{"\x1b[1m", "\x1b[3m", "\x1b[2m", "\x1b[36m"}
 
-// maxMarker bounds in bytes what is held back to find out the meaning of a line or a marker. A longer one is text.
+// maxMarker is the maximum number of bytes that are held back to find the meaning of a line or a marker. A longer one
+// is text.
 const maxMarker = 128
 
-// Append styles text that arrived, in whole characters, and appends it to dst. It may hold back the last bytes until the next call.
+// Append styles text that arrived, in complete characters, and appends it to dst. It may hold back the last bytes until
+// the next call.
 func (m *Markdown) Append(dst, text []byte) []byte { return m.append(dst, text, false) }
 
-// Flush appends what was held back, and switches every style off.
+// Flush appends the bytes that were held back, and resets the style.
 func (m *Markdown) Flush(dst []byte) []byte { return m.set(m.append(dst, nil, true), 0) }
 
 func (m *Markdown) append(dst, text []byte, last bool) []byte {
@@ -63,7 +65,7 @@ func (m *Markdown) append(dst, text []byte, last bool) []byte {
 			dst, size = m.lineStart(dst, rest, last)
 		}
 		if size == 0 {
-			break // more of the text is needed
+			break // needs more text
 		}
 		rest = rest[size:]
 	}
@@ -92,7 +94,7 @@ func (m *Markdown) put(dst, text []byte, s style) []byte {
 	return append(m.set(dst, s), text...)
 }
 
-// lineStart reads the marker at the beginning of a line and returns its size, 0 where more text is needed.
+// lineStart reads the marker at the beginning of a line and returns its size, 0 if it needs more text.
 func (m *Markdown) lineStart(dst, rest []byte, last bool) ([]byte, int) {
 	head := rest[:min(len(rest), maxMarker)]
 	end := bytes.IndexByte(head, '\n')
@@ -111,8 +113,8 @@ func (m *Markdown) lineStart(dst, rest []byte, last bool) ([]byte, int) {
 	return m.put(dst, rest[:size], marker), size
 }
 
-// marker says how much of a line's beginning is a marker and how that is shown. It sets the style of what follows. It
-// reports false where the meaning depends on bytes that have not come.
+// marker returns the size of the marker at the beginning of a line and its style. It sets the style of the text after
+// it. known is false if the meaning depends on bytes that have not arrived.
 func (m *Markdown) marker(head []byte, complete bool) (size int, shown style, known bool) {
 	if m.fence != 0 {
 		return 0, 0, m.codeLine(head, complete)
@@ -121,7 +123,7 @@ func (m *Markdown) marker(head []byte, complete bool) (size int, shown style, kn
 		return 0, 0, complete
 	}
 	first, run := head[0], runLength(head)
-	sure := complete || run < len(head) // what follows the run is known
+	sure := complete || run < len(head) // the byte after the run is known, or the line ends
 	switch {
 	case first == ' ' || first == '\t':
 		return run, 0, true
@@ -150,7 +152,7 @@ func (m *Markdown) marker(head []byte, complete bool) (size int, shown style, kn
 	return size, bold, known
 }
 
-// codeLine reads the beginning of a line inside a fence, and reports whether it is known to close the fence or not.
+// codeLine reads the beginning of a line inside a fence, and reports whether it is known if the line closes the fence.
 func (m *Markdown) codeLine(head []byte, complete bool) (known bool) {
 	margin := " \t"
 	if m.quoted {
@@ -171,7 +173,7 @@ func (m *Markdown) codeLine(head []byte, complete bool) (known bool) {
 	return complete
 }
 
-// listMarker gives the size of a list's marker, 0 for none.
+// listMarker returns the size of a list's marker, 0 if there is none.
 func listMarker(text []byte, complete bool) (size int, known bool) {
 	digits := len(text) - len(bytes.TrimLeft(text, "0123456789"))
 	size = digits
@@ -194,10 +196,10 @@ func listMarker(text []byte, complete bool) (size int, known bool) {
 	return size, true
 }
 
-// runLength is how often the first byte stands at the beginning of the text.
+// runLength returns how often the first byte repeats at the beginning of text.
 func runLength(text []byte) int { return len(text) - len(bytes.TrimLeft(text, string(text[:1]))) }
 
-// inline reads the next piece of a line, and returns its size, 0 where more text is needed.
+// inline reads the next piece of a line and returns its size, 0 if it needs more text.
 func (m *Markdown) inline(dst, rest []byte, last bool) ([]byte, int) {
 	if rest[0] == '\n' {
 		dst = m.set(dst, 0)
@@ -225,7 +227,7 @@ func (m *Markdown) inline(dst, rest []byte, last bool) ([]byte, int) {
 	return dst, size
 }
 
-// markers are the characters that may mean something in this place.
+// markers returns the characters that can be markers in the current state.
 func (m *Markdown) markers() string {
 	switch {
 	case m.line&(dim|code) != 0:
@@ -238,7 +240,7 @@ func (m *Markdown) markers() string {
 	return "\n`*_\\]"
 }
 
-// style is the style of text in this place.
+// style returns the style of text in the current state.
 func (m *Markdown) style() style {
 	switch {
 	case m.link > 0:
@@ -249,7 +251,7 @@ func (m *Markdown) style() style {
 	return m.line | m.open
 }
 
-// inlineMarker reads one of markers, which stands run times, and returns the size of what it read.
+// inlineMarker reads one of the markers, repeated run times, and returns the size of what it read.
 func (m *Markdown) inlineMarker(dst, rest []byte, run int, after rune) ([]byte, int) {
 	shown, size := m.style(), run
 	switch rest[0] {

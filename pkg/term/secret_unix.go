@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReadSecret reads a line from a terminal without echo. An end of input (Ctrl-D) ends it too, which it does not in x/term.
+// ReadSecret reads a line from a terminal without echo. Unlike x/term, it also returns at the end of input (Ctrl-D).
 func ReadSecret(file *os.File) ([]byte, error) {
 	fd := int(file.Fd())
 	before, err := unix.IoctlGetTermios(fd, getTermios)

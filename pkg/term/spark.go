@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// bars are the heights that one cell can show.
+// bars are the possible heights of one cell.
 var bars = [...]rune{'▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'}
 
 // Spark draws the last values as bars, at most columns of them, the newest at the right. The lowest bar is the smallest
-// value shown and the highest the largest; where all are the same they stand halfway. NaN, a value that there is not,
-// leaves a space.
+// shown value and the highest bar the largest. If all values are the same, the bars have half the height. NaN, a
+// missing value, becomes a space.
 func Spark(values []float64, columns int) string {
 	values = values[len(values)-max(0, min(columns, len(values))):]
 	low, high := math.Inf(1), math.Inf(-1)
@@ -33,7 +33,7 @@ func Spark(values []float64, columns int) string {
 	return b.String()
 }
 
-// share is how far v lies from low to high, from 0 to 1.
+// share returns the position of v between low and high, from 0 to 1.
 func share(v, low, high float64) float64 {
 	switch {
 	case v <= low:
@@ -47,12 +47,12 @@ func share(v, low, high float64) float64 {
 	return (v/2 - low/2) / (high/2 - low/2)
 }
 
-// emptyCell is the baseline of a histogram: it shows how far the axis goes, and cannot be taken for the lowest bar.
+// emptyCell is the baseline of a histogram: it shows the extent of the axis, and looks different from the lowest bar.
 const emptyCell = '.'
 
-// Histogram draws how a sorted sample is spread over the axis from low to high, in columns cells of equal width. The
-// highest cell is a full block, and one with any value at all has at least the lowest bar. Values off the axis count at
-// its ends. An axis without length has all in the middle.
+// Histogram draws the distribution of a sorted sample over the axis from low to high, in columns cells of equal width.
+// The highest cell is a full block, and a cell with any value has at least the lowest bar. Values outside the axis
+// count at its ends. If low equals high, all values are in the middle.
 func Histogram(sorted []float64, low, high float64, columns int) string {
 	if columns <= 0 {
 		return ""
@@ -76,13 +76,14 @@ func Histogram(sorted []float64, low, high float64, columns int) string {
 			b.WriteRune(emptyCell)
 			continue
 		}
-		// Rounded up, so that one value beside a thousand still shows.
+		// Rounded up, so that one value is still visible next to a thousand.
 		b.WriteRune(bars[(n*len(bars)+most-1)/most-1])
 	}
 	return b.String()
 }
 
-// Bar draws how much of a total is done, to half a column. It is full only when all is; a total of 0 is not begun.
+// Bar draws the progress done of total, to half a column. It is full only if everything is done; a total of 0 draws an
+// empty bar.
 func Bar(done, total, columns int) string {
 	const heavy, half, light = "━", "╾", "─"
 	columns = max(0, columns)

@@ -12,22 +12,21 @@ import (
 	"ferry/pkg/text"
 )
 
-// Style paints a line; the zero Style changes nothing.
+// Style styles a line; the zero Style changes nothing.
 type Style = lipgloss.Style
 
-// Styles paint the few things that ferry paints. On a plain stream they change nothing.
+// Styles are the styles that ferry uses. On a plain stream they change nothing.
 type Styles struct {
 	Good, Bad, Dim, Strong Style
 }
 
-// NewStyles gives the styles of a stream. The colours are the terminal's own sixteen, so that they suit its background
-// without ferry asking for it.
+// NewStyles returns the styles for a stream. It uses the 16 colours of the terminal, which match its background.
 func NewStyles(f Facts) Styles {
 	if f.Plain {
 		return Styles{}
 	}
 	r := lipgloss.NewRenderer(io.Discard)
-	r.SetColorProfile(termenv.ANSI) // set, so that lipgloss does not look at the environment
+	r.SetColorProfile(termenv.ANSI) // set explicitly, so that lipgloss does not read the environment
 	return Styles{
 		Good:   r.NewStyle().Foreground(lipgloss.Color("2")),
 		Bad:    r.NewStyle().Foreground(lipgloss.Color("1")),
@@ -36,13 +35,13 @@ func NewStyles(f Facts) Styles {
 	}
 }
 
-// gap stands between two columns.
+// gap separates two columns.
 const gap = "  "
 
-// Table lays cells out in columns of display width, the first row being the heading, and ends each line without
-// trailing spaces. Columns in which nothing stands are left out. Where the table would pass the width, the cells of its
-// widest column are cut with an ellipsis, down to a few columns, but for the first keep columns, which stay whole; a
-// terminal narrower than that wraps.
+// Table lays out cells in columns of display width. The first row is the heading. Lines have no trailing spaces.
+// Columns with only a heading are left out. If the table is wider than width, the cells of its widest column are cut
+// with an ellipsis, down to narrowest columns. The first keep columns are never cut; if they do not fit, the terminal
+// wraps the lines.
 func Table(rows [][]string, width, keep int, heading Style) string {
 	rows, keep = dropEmpty(rows, keep)
 	widths := columnWidths(rows)
@@ -66,8 +65,8 @@ func Table(rows [][]string, width, keep int, heading Style) string {
 	return b.String()
 }
 
-// TableOrCards is Table where it fits into the width uncut, and else a card for each row: the first keep cells on a line of
-// their own, the others below it, each behind its heading.
+// TableOrCards returns the table if it fits into the width uncut, else a card for each row: the first keep cells on one
+// line, and below it one line for each other cell, with its heading.
 func TableOrCards(rows [][]string, width, keep int, heading Style) string {
 	shown, kept := dropEmpty(rows, keep)
 	if tableWidth(columnWidths(shown)) <= width {
@@ -90,7 +89,7 @@ func TableOrCards(rows [][]string, width, keep int, heading Style) string {
 	return b.String()
 }
 
-// dropEmpty leaves out the columns that have a heading at the most; keep counts on.
+// dropEmpty removes the columns that have at most a heading. It returns keep without the removed columns.
 func dropEmpty(rows [][]string, keep int) ([][]string, int) {
 	if len(rows) == 0 {
 		return rows, keep
@@ -132,10 +131,10 @@ func tableWidth(columns []int) int {
 	return total
 }
 
-// narrowest is the width under which a column is not cut further.
+// narrowest is the width below which a column is not cut.
 const narrowest = 8
 
-// shrink cuts the widest column, again and again, so that two long ones share the loss.
+// shrink cuts the widest column by one until the table fits, so that two long columns are cut equally.
 func shrink(widths []int, width, keep int) {
 	for over := tableWidth(widths) - width; over > 0 && keep < len(widths); over-- {
 		widest := keep + slices.Index(widths[keep:], slices.Max(widths[keep:]))
@@ -146,12 +145,12 @@ func shrink(widths []int, width, keep int) {
 	}
 }
 
-// Wrap breaks a text at spaces so that no line passes the width; the lines that it makes begin with indent spaces. A
-// number stays with the word behind it, a name is not broken at a hyphen, and only a word that is longer than a line is
-// broken inside. A tab, whose width depends on where it stands, becomes spaces.
+// Wrap breaks text at spaces so that no line is wider than width. The lines after a break begin with indent spaces. A
+// number stays with the next word, a name is not broken at a hyphen, and a word is broken only if it is longer than a
+// line. A tab, whose width depends on its position, becomes spaces.
 func Wrap(text string, width, indent int) string {
 	if width-indent < narrowest {
-		return text // the terminal breaks it as well as anything would
+		return text // too narrow: let the terminal break the lines
 	}
 	lines := strings.Split(strings.ReplaceAll(text, "\t", "    "), "\n")
 	for i, line := range lines {
@@ -163,7 +162,7 @@ func Wrap(text string, width, indent int) string {
 func wrapLine(line string, width, indent int) string {
 	margin := "\n" + strings.Repeat(" ", indent)
 	var b strings.Builder
-	room := width // what is left of this line
+	room := width // columns left in this line
 	for i, word := range phrases(line) {
 		wide := text.Width(word)
 		if i > 0 && 1+wide <= room {
@@ -186,7 +185,7 @@ func wrapLine(line string, width, indent int) string {
 	return b.String()
 }
 
-// phrases are the parts of a line that stay whole: its words, each number with the word that follows it.
+// phrases returns the parts of a line that are not broken: words, and numbers together with the next word.
 func phrases(line string) []string {
 	var all []string
 	for word := range strings.SplitSeq(line, " ") {
@@ -199,7 +198,7 @@ func phrases(line string) []string {
 	return all
 }
 
-// numeric reports whether a word is a number, or the two of an interval.
+// numeric reports whether a word is a number or an interval of two numbers.
 func numeric(word string) bool {
 	return strings.Trim(word, "(0123456789.–") == "" && strings.ContainsAny(word, "0123456789")
 }

@@ -1,7 +1,7 @@
-// Package term owns what ferry knows of the terminal it writes to: which streams are one, how wide it is, whether it
-// takes colour and cursor moves; and what follows from that: styles, tables, small charts, Markdown, the countdown and the
-// block that is drawn in place. It refuses to ask the terminal anything (a mute one would hold the program up) and to read
-// the environment, which cmd hands it.
+// Package term owns what ferry knows about the terminal it writes to: which streams are a terminal, its width, and
+// whether it supports colour and cursor moves. It also owns the output that depends on this: styles, tables, small
+// charts, Markdown, the countdown and the block that is redrawn in place. It refuses to query the terminal (one that
+// does not answer would block the program) and to read the environment, which cmd passes in.
 package term
 
 import (
@@ -12,19 +12,21 @@ import (
 	xterm "golang.org/x/term"
 )
 
-// Facts are what there is to know of one stream.
+// Facts are the properties of one stream.
 type Facts struct {
-	// TTY says that it is a terminal.
+	// TTY says that the stream is a terminal.
 	TTY bool
-	// Plain says that it takes neither colour nor cursor moves: it is no terminal, or NO_COLOR or TERM=dumb ask for that.
+	// Plain says that it supports neither colour nor cursor moves: it is not a terminal, or NO_COLOR or TERM=dumb is
+	// set.
 	Plain bool
-	// Width is its columns, at least 1; 80 where it is unknown.
+	// Width is the number of columns, at least 1; 80 if it is unknown.
 	Width int
 }
 
 const defaultWidth = 80
 
-// Look finds the facts of a stream, where the environment can ask for a plain one. Anything but an open file is a pipe.
+// Look returns the facts of a stream. plain says that the environment asks for plain output. Anything except an open
+// file is treated as a pipe.
 func Look(stream any, plain bool) Facts {
 	f := Facts{Plain: true, Width: defaultWidth}
 	file, ok := stream.(*os.File)
@@ -39,7 +41,7 @@ func Look(stream any, plain bool) Facts {
 	return f
 }
 
-// Wrap breaks a text at words for a terminal and leaves it as it is for a pipe, where a reader may search it.
+// Wrap breaks text at words for a terminal, and returns it unchanged for a pipe, because a program may search it.
 func (s Stream) Wrap(text string, indent int) string {
 	if !s.TTY {
 		return text
@@ -47,7 +49,7 @@ func (s Stream) Wrap(text string, indent int) string {
 	return Wrap(text, s.Width, indent)
 }
 
-// Stream is where text goes, with its facts.
+// Stream is a writer and its facts.
 type Stream struct {
 	io.Writer
 	Facts

@@ -1,6 +1,6 @@
-// Package text owns what every layer needs to talk to people: errors with a hint, text that is safe on a terminal or in
-// JSON, durations, sizes and counts as text, and the width of a text on a terminal. It refuses to write anything and to
-// know what a text is about.
+// Package text owns what every layer needs for messages: errors with a hint, text that is safe on a terminal or in
+// JSON, durations, sizes and counts as text, and the display width of text. It refuses to write output and to know what
+// a text is about.
 package text
 
 import (
@@ -8,10 +8,10 @@ import (
 	"fmt"
 )
 
-// Advice is what to do about an error. Embedded in an error type, it gives the type its method Hint.
+// Advice says what to do about an error. An error type that embeds it has a Hint method.
 type Advice string
 
-// Hint is the advice, "" for none.
+// Hint returns the advice, "" if there is none.
 func (a Advice) Hint() string { return string(a) }
 
 // advised is an error with a hint.
@@ -27,10 +27,10 @@ func Errorf(hint, format string, args ...any) error {
 	return WithHint(fmt.Errorf(format, args...), hint)
 }
 
-// WithHint gives an error a hint. Hints that err has already are no longer found.
+// WithHint adds a hint to an error. Hints that err already has are no longer found.
 func WithHint(err error, hint string) error { return &advised{err, Advice(hint)} }
 
-// Hint is what an error, or the first in its chain that has a hint, says to do about it; "" for nothing.
+// Hint returns the hint of the first error in the chain that has one, "" if none has.
 func Hint(err error) string {
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) {
@@ -39,7 +39,7 @@ func Hint(err error) string {
 	return ""
 }
 
-// LimitError says that something is larger than ferry takes.
+// LimitError says that something is larger than ferry accepts.
 type LimitError struct {
 	// What is too large, such as "a line of the stream".
 	What string

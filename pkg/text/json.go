@@ -8,8 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// SafeJSON escapes what JSON allows and a terminal acts on or does not show: DEL, C1 and bidi controls, line separators,
-// zero-width characters. All of it stands inside strings. It returns doc itself where there is nothing to escape.
+// SafeJSON escapes characters that JSON allows but that a terminal acts on or does not show: DEL, C1 and bidi controls,
+// line separators, zero-width characters. In JSON they can occur only inside strings. If there is nothing to escape, it
+// returns doc itself.
 func SafeJSON(doc []byte) []byte {
 	var out []byte
 	done := 0
@@ -34,12 +35,12 @@ func SafeJSON(doc []byte) []byte {
 	return append(out, doc[done:]...)
 }
 
-// onePiece is how much of a text is encoded at once, in bytes: its escapes can be six times as long.
+// onePiece is how many bytes of text are encoded at once. With escapes they can become six times as long.
 const onePiece = 1 << 20
 
-// JSONLine gives an object as a line of JSON, as SafeJSON leaves it, in pieces that are valid until the next one. The
-// object is encoded with an empty member "text", which comes before any list or object in it; the text goes there, and
-// is never copied as a whole. A line of less than a MiB is one piece.
+// JSONLine returns an object as a line of JSON, escaped by SafeJSON, in pieces. A piece is valid until the next one.
+// object must have an empty member "text" before any list or object in it. text is inserted there, and is never copied
+// completely. A line shorter than 1 MiB is one piece.
 func JSONLine(object []byte, text string) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		const member = `"text":"`
@@ -65,7 +66,8 @@ func JSONLine(object []byte, text string) iter.Seq[[]byte] {
 	}
 }
 
-// EncodeLine gives what always encodes, such as texts, numbers and their lists, as a line of JSON without escapes for HTML.
+// EncodeLine returns a value that always encodes, such as strings, numbers and lists of them, as a line of JSON without
+// HTML escapes.
 func EncodeLine(value any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

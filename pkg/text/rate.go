@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// The bounds of a rate.
+// The limits of a rate.
 const (
 	MaxEvents = 1_000_000
 	minPer    = time.Second
 	maxPer    = 24 * time.Hour
 )
 
-// ParseRate reads "50/min": a whole number from 1 to MaxEvents, a slash and a period from a second to a day.
+// ParseRate parses a rate such as "50/min": a whole number from 1 to MaxEvents, a slash, and a period from 1 second to
+// 1 day.
 func ParseRate(s string) (events int, per time.Duration, ok bool) {
 	number, unit, _ := strings.Cut(s, "/")
 	n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 32)
@@ -22,8 +23,8 @@ func ParseRate(s string) (events int, per time.Duration, ok bool) {
 	return int(n), per, ok
 }
 
-// ParsePeriod reads what stands behind the slash of a rate: s, m, h or d, a longer name of one (sec, second, min, minute,
-// hour, day), or a time with units as in "1m30s".
+// ParsePeriod parses the part after the slash of a rate: s, m, h or d, a longer name (sec, second, min, minute, hour,
+// day), or a duration with units such as "1m30s".
 func ParsePeriod(unit string) (time.Duration, bool) {
 	switch unit {
 	case "s", "sec", "second":
@@ -35,14 +36,14 @@ func ParsePeriod(unit string) (time.Duration, bool) {
 	case "d", "day":
 		return maxPer, true
 	}
-	if unit == "" || unit[0] < '0' || unit[0] > '9' { // time.ParseDuration takes signs
+	if unit == "" || unit[0] < '0' || unit[0] > '9' { // time.ParseDuration accepts signs
 		return 0, false
 	}
 	per, err := time.ParseDuration(unit)
 	return per, err == nil
 }
 
-// Rate writes a rate as ParseRate reads it.
+// Rate formats a rate so that ParseRate can parse it.
 func Rate(events int, per time.Duration) string {
 	unit := Brief(per)
 	for _, name := range []string{"s", "min", "hour", "day"} {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// SetVariable is the command that sets an environment variable: in PowerShell on Windows, else in a POSIX shell.
+// SetVariable returns the command that sets an environment variable: for PowerShell on Windows, else for a POSIX shell.
 func SetVariable(name, value string) string {
 	if runtime.GOOS == "windows" {
 		return "$env:" + name + `="` + value + `"`
@@ -14,8 +14,8 @@ func SetVariable(name, value string) string {
 	return "export " + name + "=" + value
 }
 
-// ShellWord quotes a word for a POSIX shell where it needs that. What a terminal would obey is written as bash, zsh and
-// ksh read it.
+// ShellWord quotes a word for a POSIX shell if necessary. If the word has characters that a terminal acts on, it uses
+// the $'...' form of bash, zsh and ksh.
 func ShellWord(word string) string {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+,./:@%"
 	if word != "" && strings.Trim(word, plain) == "" {

@@ -10,14 +10,14 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Missing stands where there is no number.
+// Missing is shown in place of a missing number.
 const Missing = "–"
 
-// Latency writes a measured time: 0.4 ms, 12 ms, 3.21 s, 125 s.
+// Latency formats a measured time: 0.4 ms, 12 ms, 3.21 s, 125 s.
 func Latency(d time.Duration) string { return Millis(float64(d) / float64(time.Millisecond)) }
 
-// Millis is Latency of a number of milliseconds; Missing for none. It goes by the rounded value, so that 999.7 ms is
-// 1.00 s.
+// Millis is Latency for a number of milliseconds. NaN and infinity give Missing. The rounded value selects the unit, so
+// 999.7 ms is 1.00 s.
 func Millis(ms float64) string {
 	size := math.Abs(ms)
 	switch {
@@ -35,7 +35,7 @@ func Millis(ms float64) string {
 	return fmt.Sprintf("%.0f s", ms/1000)
 }
 
-// Span writes how long something took: 1.2 s, 45 s, 3 min 12 s, 2 h 5 min.
+// Span formats how long something took: 1.2 s, 45 s, 3 min 12 s, 2 h 5 min.
 func Span(d time.Duration) string {
 	switch seconds := d.Seconds(); {
 	case seconds < 10:
@@ -53,12 +53,12 @@ func Span(d time.Duration) string {
 	return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
 }
 
-// Seconds writes a wait: 2 s, 1.5 s.
+// Seconds formats a wait: 2 s, 1.5 s.
 func Seconds(d time.Duration) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Seconds()), ".0") + " s"
 }
 
-// Brief writes a duration as a flag or the configuration takes it: 2h, 1m30s.
+// Brief formats a duration for a flag or the configuration: 2h, 1m30s.
 func Brief(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -70,8 +70,8 @@ func Brief(d time.Duration) string {
 	return s
 }
 
-// Percent writes a share from 0 to 1 in percent without the sign, whole or with the decimals. Only 1 gives 100 and only 0
-// gives 0: decimals are added until that holds. NaN gives Missing.
+// Percent formats a share from 0 to 1 as a percentage without the sign, with no decimals or with this number of
+// decimals. Only 1 gives 100 and only 0 gives 0: other values get more decimals if needed. NaN gives Missing.
 func Percent(share float64, decimals int) string {
 	value := share * 100
 	whole := math.Round(value)
@@ -89,7 +89,7 @@ func Percent(share float64, decimals int) string {
 	}
 }
 
-// Size writes a limit of bytes: 8 MiB, 64 KiB, 1000 bytes.
+// Size formats a limit in bytes: 8 MiB, 64 KiB, 1000 bytes.
 func Size(bytes int64) string {
 	switch {
 	case bytes >= 1<<20 && bytes%(1<<20) == 0:
@@ -100,7 +100,7 @@ func Size(bytes int64) string {
 	return Count(int(bytes), "byte")
 }
 
-// Count writes a number with its noun in the singular or the plural.
+// Count formats a number with its noun in the singular or the plural.
 func Count(n int, noun string) string {
 	switch {
 	case n == 1:
@@ -111,8 +111,8 @@ func Count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// Width is how many columns a line takes on a terminal; escape sequences take none.
+// Width returns the display width of a line in columns. Escape sequences have no width.
 func Width(line string) int { return ansi.StringWidth(line) }
 
-// Cut shortens a line to so many columns, with an ellipsis for what is missing.
+// Cut shortens a line to at most columns columns. A shortened line ends with an ellipsis.
 func Cut(line string, columns int) string { return ansi.Truncate(line, columns, "…") }

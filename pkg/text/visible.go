@@ -9,8 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// Visible makes the text of a model safe for a terminal: every control character but newline and tab, every bidi control
-// and every byte that is not UTF-8 is shown as an escape (\x1b, \u202e, \xff). A CR LF becomes a newline; a lone CR is shown.
+// Visible makes a model's text safe for a terminal: every control character except newline and tab, every bidi control
+// and every byte that is not UTF-8 becomes an escape (\x1b, \u202e, \xff). CR LF becomes a newline; a lone CR becomes
+// an escape.
 func Visible(s string) string {
 	if safe(s) {
 		return s
@@ -19,28 +20,32 @@ func Visible(s string) string {
 	return shown
 }
 
-// Line is Visible for words that are to stay on one line. A newline and a tab are shown as \n and \t, and a character that
-// shows nothing as an escape: a key with some between its characters would look like the key.
+// Line is Visible for text that must stay on one line. Newline and tab become
+//
+//	and \t, and an invisible character becomes an escape: otherwise a key with invisible characters in it would look
+//
+// like the key.
 func Line(s string) string {
 	shown, _ := visible(s, math.MaxInt, true)
 	return strings.ReplaceAll(strings.ReplaceAll(shown, "\n", `\n`), "\t", `\t`)
 }
 
 const (
-	// MostShown is the most bytes that are shown of a text of a failed call: an error's message, a part of an answer.
+	// MostShown is the maximum number of bytes shown of text from a failed call: an error's message, a part of an
+	// answer.
 	MostShown = 64 << 10
-	// MostNamed is the same of a name that a server chose: a type of error, an id, a model.
+	// MostNamed is the maximum for a name that a server chose: an error type, an id, a model.
 	MostNamed = 1 << 10
-	// MostQuoted is the most that an error message quotes of a body.
+	// MostQuoted is the maximum that an error message quotes from a body.
 	MostQuoted = 2 << 10
 )
 
-// Shown makes at most `most` bytes of a server's words fit for a terminal: as Visible does, and characters that show
-// nothing are escapes too. It cuts at a space where one is near, because half a word could be half a secret, which
-// nothing recognises. It says how much is not shown.
+// Shown makes server text safe for a terminal and limits it to `most` bytes. In addition to Visible, it escapes
+// invisible characters. It cuts at a space if one is near, because half a word could be half a secret, which redaction
+// does not recognise. It appends the number of bytes that are not shown.
 func Shown(s string, most int) string { return ShownOf(s, most, len(s)) }
 
-// ShownOf is Shown for s, the beginning of a text of this many bytes.
+// ShownOf is Shown for s, the beginning of a text with this number of bytes.
 func ShownOf(s string, most, bytes int) string {
 	if len(s) == bytes && len(s) <= most/16 && safe(s) {
 		return s
@@ -49,7 +54,7 @@ func ShownOf(s string, most, bytes int) string {
 	if used == bytes {
 		return shown
 	}
-	const room, near = 40, 256 // for the note at the end; no word is longer
+	const room, near = 40, 256 // room for the note at the end; near is longer than any word
 	shown, used = visible(s, most-room, true)
 	if space := strings.LastIndexAny(s[:used], " \n"); space > used-near && space > 0 {
 		shown, used = visible(s[:space], most-room, true)
@@ -57,7 +62,8 @@ func ShownOf(s string, most, bytes int) string {
 	return fmt.Sprintf("%s… %d bytes more; -o raw", shown, bytes-used)
 }
 
-// Excerpt makes at most so many bytes of a body fit to be quoted in an error: on one line, visible, cut between runes.
+// Excerpt returns at most `most` bytes of a body for an error message: on one line, safe for a terminal, cut between
+// runes.
 func Excerpt(body []byte, most int) string {
 	cut := len(body) > most
 	if cut {
@@ -70,7 +76,7 @@ func Excerpt(body []byte, most int) string {
 	return shown
 }
 
-// WholeRunes leaves out a rune at the end that is not complete. Bytes that are no rune at all stay.
+// WholeRunes removes an incomplete rune at the end. It keeps bytes that are not UTF-8.
 func WholeRunes(b []byte) []byte {
 	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
 		tail := b[len(b)-n:]
@@ -84,13 +90,13 @@ func WholeRunes(b []byte) []byte {
 	return b
 }
 
-// VisibleStream makes a text that arrives in pieces safe for a terminal as Visible makes the whole. It holds back an
-// incomplete character, and a CR until the next byte tells whether it is alone. The zero value is ready.
+// VisibleStream is Visible for text that arrives in pieces. It holds back an incomplete character, and a CR until the
+// next byte shows whether it is alone. The zero value is ready to use.
 type VisibleStream struct {
 	held []byte
 }
 
-// Append adds what may be shown of the text so far to dst.
+// Append appends the text that can be shown so far to dst.
 func (v *VisibleStream) Append(dst, chunk []byte) []byte {
 	all := chunk
 	if len(v.held) > 0 {
@@ -105,15 +111,15 @@ func (v *VisibleStream) Append(dst, chunk []byte) []byte {
 	return dst
 }
 
-// Flush adds what was held back, at the end of the text.
+// Flush appends what was held back, at the end of the text.
 func (v *VisibleStream) Flush(dst []byte) []byte {
 	dst = append(dst, Visible(string(v.held))...)
 	v.held = nil
 	return dst
 }
 
-// visible shows as much of s as fits into most bytes, with room for an indent on each line, and says how much of s that
-// is. Strict shows characters that are invisible as escapes too.
+// visible returns as much of s as fits into `most` bytes, with space for an indent on each line, and how many bytes of
+// s that is. If strict is set, invisible characters become escapes too.
 func visible(s string, most int, strict bool) (shown string, used int) {
 	const margin = 8
 	var b strings.Builder
@@ -147,7 +153,7 @@ func visible(s string, most int, strict bool) (shown string, used int) {
 	return b.String(), used
 }
 
-// escaped is a character as \xff with two digits, as \uffff with four.
+// escaped returns a character as \xff for two digits, as \uffff for four.
 func escaped(r rune, digits int) string {
 	const hexadecimal = "0123456789abcdef"
 	if digits == 2 {
@@ -166,8 +172,8 @@ func safe(s string) bool {
 	return true
 }
 
-// hazardous reports whether a terminal acts on r, or shows other runes elsewhere because of it: C0 and C1 controls, the
-// bidi controls of UAX #9, line and paragraph separators, and two noncharacters, which XML forbids too.
+// hazardous reports whether a terminal acts on r, or shows other runes elsewhere because of r: C0 and C1 controls, the
+// bidi controls of UAX #9, line and paragraph separators, and two noncharacters, which XML also forbids.
 func hazardous(r rune) bool {
 	switch {
 	case r == '\n', r == '\t':
@@ -182,14 +188,14 @@ func hazardous(r rune) bool {
 	return false
 }
 
-// unseen reports whether r shows nothing. After a character beyond ASCII, which no key has, a joiner or a variation
-// selector is fine: emoji and Persian need them.
+// unseen reports whether r is invisible. After a character beyond ASCII, which keys do not contain, a joiner or a
+// variation selector is allowed: emoji and Persian need them.
 func unseen(r, last rune) bool {
 	joins := r == 0x200c || r == 0x200d || r >= 0xfe00 && r <= 0xfe0f
 	return r >= utf8.RuneSelf && !(joins && last >= utf8.RuneSelf) && (Invisible(r) || unicode.Is(unicode.Cf, r))
 }
 
-// Invisible reports whether r shows nothing and only parts, joins or directs the characters around it: soft hyphen,
+// Invisible reports whether r is invisible and only separates, joins or directs the characters around it: soft hyphen,
 // zero-width spaces and joiners, bidi controls, fillers, variation selectors and tags.
 func Invisible(r rune) bool {
 	switch {
@@ -207,7 +213,7 @@ func Invisible(r rune) bool {
 	return false
 }
 
-// Check fails for bytes that are not UTF-8 or have a NUL, and names the offset of the first.
+// Check returns an error if given is not UTF-8 or has a NUL byte. The error names the offset of the first such byte.
 func Check(given []byte, where string) error {
 	if utf8.Valid(given) && bytes.IndexByte(given, 0) < 0 {
 		return nil
