@@ -6,29 +6,31 @@ import (
 	"time"
 )
 
-// Choice is what to take at one vantage.
+// Choice is the recommendation for one vantage.
 type Choice struct {
 	Vantage string
-	// Rows are indexes of rows in their order: the fastest one, and those that it is not proven to be faster than.
+	// Rows are indexes of rows in ascending order: the fastest row, and the rows that it is not proven to be faster
+	// than.
 	Rows []int
-	// Leader is the index of the row that is typically the fastest of them.
+	// Leader is the index of the row among them that is typically the fastest.
 	Leader int
 }
 
-// Leads reports whether a row is the one best of its vantage.
+// Leads reports whether a row is the single best row of its vantage.
 func (s *Summary) Leads(r *Row) bool {
 	return slices.ContainsFunc(s.Best, func(c Choice) bool { return len(c.Rows) == 1 && s.Rows[c.Leader] == r })
 }
 
-// fit reports whether a row's node can be recommended: not after a single request, and not where it refused the rest.
+// fit reports whether a row's node can be recommended: it had at least two requests and a success, and did not end
+// early because of a failure that is the client's fault.
 func (r *Row) fit() bool {
 	refused := r.Ended != "" && slices.ContainsFunc(r.Failures, func(f Failure) bool { return f.Blame == "client" })
 	return r.OK > 0 && r.Requests > 1 && !refused
 }
 
-// choose finds the best at each vantage. Nodes over one kind of connection compete: the other kind is there to be compared
-// with. Success comes first: a row is out whose rate lies below the interval of another. Of the rest the one is best that
-// is proven faster than all others.
+// choose finds the best rows at each vantage. Only rows of one kind of connection compete; the other kind is there for
+// comparison. Success comes first: a row is excluded if its success rate is below the interval of another row. A
+// remaining row is the single best one if it is proven faster than all others.
 func (s *Summary) choose(w *workspace) {
 	for _, vantage := range s.Vantages {
 		var able []int
@@ -48,8 +50,8 @@ func (s *Summary) choose(w *workspace) {
 	}
 }
 
-// fastest finds which of some rows is typically the fastest, pair by pair, and which it is not proven to be faster than.
-// No pairs prove nothing.
+// fastest returns the row of able that is typically the fastest by paired ratios, together with the rows that it is not
+// proven to be faster than. Without pairs nothing is proven.
 func (s *Summary) fastest(able []int, w *workspace) Choice {
 	typical := func(i int) float64 { return s.Headline(s.Rows[i]).middle() }
 	versus := func(i, j int) Comparison {
@@ -81,7 +83,7 @@ func (s *Summary) fastest(able []int, w *workspace) Choice {
 	return c
 }
 
-// middle is the p50, or the mean of too few values for one.
+// middle returns the p50, or the mean if there are too few values for a percentile.
 func (s *Stats) middle() float64 {
 	if s.HasPercentiles() {
 		return s.P50
@@ -89,7 +91,8 @@ func (s *Stats) middle() float64 {
 	return s.Mean
 }
 
-// firstText is the time to the first text, below 0 without one: over an open loop from when the request should have begun.
+// firstText returns the time to the first text, negative if there is none. In an open loop it counts from when the
+// request should have begun.
 func (s partSample) firstText() time.Duration {
 	switch {
 	case s.TTFT() == 0:
@@ -100,8 +103,9 @@ func (s partSample) firstText() time.Duration {
 	return s.TTFT()
 }
 
-// holm gives each test the level that its p has to be below, so that the tests together show a difference where there is
-// none in at most 5 % of the reports (Holm's step-down procedure). All tests from the first one that fails on have its level.
+// holm returns for each test the level that its p has to be below, so that all tests together show a difference that
+// does not exist in at most 5 % of the reports (Holm's step-down procedure). From the first test that fails, all tests
+// have the same level.
 func holm(ps []float64) []float64 {
 	order := make([]int, len(ps))
 	for i := range order {

@@ -9,29 +9,30 @@ import (
 	"ferry/pkg/text"
 )
 
-// Changes are an old and a new run beside each other, node by node.
+// Changes compares an old and a new run, node by node.
 type Changes struct {
 	Old, New *Summary
 	Nodes    []*Change
-	// OnlyOld are the titles of rows that only the old run has, OnlyNew the rows of the new one.
+	// OnlyOld are the titles of the rows that only the old run has. OnlyNew are the rows that only the new run has.
 	OnlyOld []string
 	OnlyNew []*Row
-	// Settings name what differs between the runs: it may be what made the change.
+	// Settings are the settings that differ between the runs. They may be the cause of a change.
 	Settings Settings
 	Warnings []Warning
 }
 
-// Change is a node in two runs. These have no rounds in common, so that nothing of it is paired.
+// Change compares one node in two runs. The runs have no rounds in common, so no values are paired.
 type Change struct {
 	Title    string
 	Old, New *Row
-	// Latency and TTFT compare the new figure with the old one, nil where one of the two has none. Their ratio is the median of all
-	// ratios of a new value to an old one (Hodges–Lehmann), their interval that of the Wilcoxon rank-sum test.
+	// Latency and TTFT compare the new values with the old ones; nil if either run has none. The ratio is the median of
+	// all ratios of a new value to an old one (Hodges–Lehmann); the interval is that of the Wilcoxon rank-sum test.
 	Latency, TTFT *Comparison
 	Success       SuccessChange
 }
 
-// SuccessChange is the new success rate less the old one, with the interval of Newcombe, which is made of two Wilson intervals.
+// SuccessChange is the new success rate minus the old one, with Newcombe's interval, which combines two Wilson
+// intervals.
 type SuccessChange struct {
 	Rate
 	// P and Level are as in Comparison.
@@ -62,8 +63,9 @@ func CompareFiles(old, new string) (*Changes, error) {
 	return changes, nil
 }
 
-// Compare compares a new run with an old one. It refuses runs that did not ask for the same: other answers, or other
-// latencies, would be compared. All else that differs may be just what is asked about, and is named.
+// Compare compares a new run with an old one. It refuses runs that did not make the same request, because their answers
+// or latencies are not comparable. It accepts all other differences, since one of them may be the subject of the
+// comparison, and lists them in Settings.
 func Compare(old, new *Run) (*Changes, error) {
 	a, b := &old.Header, &new.Header
 	const hint = "only runs of the same request can be compared"
@@ -103,8 +105,8 @@ func Compare(old, new *Run) (*Changes, error) {
 	return c, nil
 }
 
-// judge compares each node. All intervals hold together with 95 %: each has its level by Holm, so that of two runs of equal
-// nodes at most 5 % show a change, however many nodes there are.
+// judge compares each node. Holm's procedure sets the level of each interval, so that all intervals together cover 95
+// %: of two runs of equal nodes at most 5 % show a change, however many nodes there are.
 func (c *Changes) judge() {
 	values := func(s *nodeSeries, figure func(partSample) float64) []float64 {
 		var all []float64
@@ -145,12 +147,12 @@ func (c *Changes) judge() {
 	}
 }
 
-// compareSamples judges two samples of ascending logarithms at a level: the new values are typically the old ones times the
-// ratio.
+// compareSamples runs a rank-sum test at a level on two samples of ascending logarithms. The ratio is the typical ratio
+// of a new value to an old one.
 //
-// A bootstrap of the ratio of medians was tried in its place. Both cover the true ratio in 94 to 98 % of the runs, but its
-// intervals are wider: of 100 lognormal latencies each it shows a ratio of 1.3 in 87 % of the runs, not in 97 %, and of 20
-// with a second level in 82 %, not in 96 %.
+// A bootstrap of the ratio of medians was tried instead. Both methods cover the true ratio in 94 to 98 % of the runs,
+// but the intervals of the bootstrap are wider: with 100 lognormal latencies per sample it shows a ratio of 1.3 in 87 %
+// of the runs instead of 97 %, and with 20 latencies that have a second level in 82 % instead of 96 %.
 func compareSamples(old, new []float64, level float64) *Comparison {
 	c := &Comparison{Ratio: 1, High: math.Inf(1), P: 1, Level: level, Verdict: NoDifference}
 	negative := make([]float64, len(old))
@@ -162,7 +164,7 @@ func compareSamples(old, new []float64, level float64) *Comparison {
 	return c
 }
 
-// rankSum tests at a level whether two samples are of the same distribution.
+// rankSum tests at a level whether two samples have the same distribution.
 func rankSum(s sums, old []float64, level float64) rankTest {
 	m, n := len(s.a), len(s.b)
 	t := rankTest{minus: s.negatives(), total: 2 * m * n}
@@ -183,7 +185,7 @@ func rankSum(s sums, old []float64, level float64) rankTest {
 		t.exactRankSum(m, n, level)
 	case both[0] == both[len(both)-1]:
 		t.p, t.critical = 1, -1
-		if 2/choose(m+n, min(m, n)) < level { // as many values that differ could show a difference
+		if 2/choose(m+n, min(m, n)) < level { // this many distinct values could show a difference
 			t.critical = 0
 		}
 	default:
@@ -192,7 +194,7 @@ func rankSum(s sums, old []float64, level float64) rankTest {
 	return t
 }
 
-// choose is the number of ways to choose k of n.
+// choose returns the number of ways to choose k of n.
 func choose(n, k int) float64 {
 	ways := 1.
 	for i := 1; i <= k; i++ {
@@ -201,8 +203,9 @@ func choose(n, k int) float64 {
 	return ways
 }
 
-// exactRankSum counts, over all ways to choose m of m + n ranks, how often each number u of differences below 0 comes: the
-// coefficient of x^u in the product of (1-x^(n+i))/(1-x^i) for i from 1 to m. The exponents are doubled here.
+// exactRankSum counts, over all ways to choose m of m + n ranks, how often each number u of negative differences
+// occurs: the coefficient of x^u in the product of (1-x^(n+i))/(1-x^i) for i from 1 to m. The exponents are doubled
+// here.
 func (t *rankTest) exactRankSum(m, n int, level float64) {
 	ways := make([]float64, t.total+1)
 	ways[0] = 1
@@ -236,7 +239,7 @@ func successChange(old, new *Row, level float64) SuccessChange {
 	if c.Value == 0 {
 		return c
 	}
-	low, high := 0., 40. // standard deviations: the widest interval that leaves 0 out gives the p
+	low, high := 0., 40. // in standard deviations; the widest interval without 0 gives p
 	for range 60 {
 		if z := (low + high) / 2; at(z).Low > 0 || at(z).High < 0 {
 			low = z
@@ -254,17 +257,17 @@ func successChange(old, new *Row, level float64) SuccessChange {
 	return c
 }
 
-// Worse reports whether a node is proven slower, or to fail more often; Better the opposite. A node can be both.
+// Worse reports whether a node is proven slower or proven to fail more often. A node can be both worse and better.
 func (n *Change) Worse() bool {
 	return slices.Contains(n.Verdicts(), Slower) || n.Success.Verdict == FailsMore
 }
 
-// Better is described at Worse.
+// Better reports whether a node is proven faster or proven to fail less often.
 func (n *Change) Better() bool {
 	return slices.Contains(n.Verdicts(), Faster) || n.Success.Verdict == FailsLess
 }
 
-// Verdicts are those on the success rate, the TTFT and the latency, without those that show no difference.
+// Verdicts returns the verdicts on the success rate, the TTFT and the latency that show a difference.
 func (n *Change) Verdicts() []Verdict {
 	all := []Verdict{n.Success.Verdict}
 	for _, c := range []*Comparison{n.TTFT, n.Latency} {
@@ -275,7 +278,7 @@ func (n *Change) Verdicts() []Verdict {
 	return slices.DeleteFunc(all, func(v Verdict) bool { return v == NoDifference })
 }
 
-// warn has what a reader should know first: how the runs differ, what only one has, and the warnings of both.
+// warn adds the warnings: the settings that differ, the nodes that only one run has, and the warnings of both runs.
 func (c *Changes) warn() {
 	add := (*warningList)(&c.Warnings).add
 	if c.New.Header.Started.Before(c.Old.Header.Started) {
@@ -295,15 +298,15 @@ func (c *Changes) warn() {
 		s      *Summary
 	}{{"in the old run, %s", c.Old}, {"in the new run, %s", c.New}} {
 		for _, w := range run.s.Warnings {
-			if w.Code != DifferentModels && w.Code != OtherReference { // no node is compared with another here
+			if w.Code != DifferentModels && w.Code != OtherReference { // nodes are not compared with each other here
 				add(w.Code, "", run.format, w)
 			}
 		}
 	}
 }
 
-// Check holds thresholds of ratios against the changes, and all others against the new run. A node that fails more often
-// keeps no upper bound on a ratio, which is of successes, unless successesOnly.
+// Check checks thresholds on ratios against the changes, and all other thresholds against the new run. Ratios are of
+// successes only, so a node that fails more often misses every upper bound on a ratio, unless successesOnly is set.
 func (c *Changes) Check(thresholds []Threshold, successesOnly bool) []Check {
 	var checks []Check
 	for _, t := range thresholds {
@@ -321,7 +324,7 @@ func (c *Changes) Check(thresholds []Threshold, successesOnly bool) []Check {
 	return checks
 }
 
-// checkChange says what a change has for a threshold of a ratio, and whether that keeps it.
+// checkChange returns the measured ratio for a threshold, or why there is none, and whether the threshold is met.
 func (t Threshold) checkChange(n *Change, successesOnly bool) (seen Message, ok bool) {
 	c := n.Latency
 	if t.family == "ttft" {
@@ -333,7 +336,7 @@ func (t Threshold) checkChange(n *Change, successesOnly bool) (seen Message, ok 
 	case c == nil:
 		return Message{Format: "no stream to measure it on"}, false
 	}
-	// By way of logarithms 120 ms is a little less than 1.2 times 100 ms.
+	// Computed with logarithms, 120 ms / 100 ms is slightly less than 1.2.
 	figure := significant(map[string]float64{"ratio": c.Ratio, "ratio_low": c.Low, "ratio_high": c.High}[t.stat], 9)
 	switch {
 	case math.IsInf(figure, 1):

@@ -7,14 +7,16 @@ import (
 	"time"
 )
 
-// exactPairs is up to how many pairs the distribution of the rank sum is counted out; beyond, a normal one is close.
+// exactPairs is the largest number of pairs for which the exact distribution of the rank sum is computed. For more
+// pairs the normal approximation is close.
 const exactPairs = 50
 
-// leastPairs is the number of pairs below which not even unanimous ones can show a difference: 2/2⁵ is above alpha.
+// leastPairs is the smallest number of pairs that can show a difference: with 5 pairs that all agree, p is 2/2⁵, above
+// alpha.
 const leastPairs = 6
 
-// logRatio is the logarithm of a latency over another's. Swapped, it is exactly the negative, and equal ratios are equal,
-// so that neither the test nor the estimate depends on which node is called the reference.
+// logRatio returns the logarithm of latency/reference. Swapping the arguments gives exactly the negative, and equal
+// ratios give equal results, so neither the test nor the estimate depends on which node is the reference.
 func logRatio(latency, reference time.Duration) float64 {
 	x, r := float64(max(latency, 1)), float64(max(reference, 1))
 	if x < r {
@@ -23,9 +25,10 @@ func logRatio(latency, reference time.Duration) float64 {
 	return math.Log(x / r)
 }
 
-// compare judges pairs at a level by their log ratios, which it sorts. Pairs that agree to the nanosecond say nothing and are left
-// out, as Wilcoxon does. The interval holds the ratios that the test would not reject, and the verdict is that of the
-// interval: it is Faster or Slower exactly when 1 lies outside, which is exactly when P is below the level.
+// compare runs a signed-rank test at a level on the log ratios of pairs, which it sorts. Pairs that are equal to the
+// nanosecond are left out, as in Wilcoxon's test. The interval contains the ratios that the test does not reject, and
+// the verdict follows from the interval: it is Faster or Slower exactly when 1 lies outside, which is exactly when P is
+// below the level.
 func compare(ratios []float64, level float64) Comparison {
 	c := Comparison{Pairs: len(ratios), Ratio: 1, High: math.Inf(1), P: 1, Level: level, Verdict: NoDifference}
 	slices.Sort(ratios)
@@ -38,18 +41,19 @@ func compare(ratios []float64, level float64) Comparison {
 	return c
 }
 
-// invert takes what a test says of sums: the median for the ratio, and for the interval the ratios that the test would not
-// reject. ratio makes a ratio of a sum.
+// invert sets the ratio to the median of the sums, and the interval to the ratios that the test does not reject. The
+// function ratio converts a sum to a ratio.
 func (c *Comparison) invert(s sums, test rankTest, ratio func(sum float64) float64) {
 	c.P = test.p
 	c.Ratio = ratio(s.median())
 	if test.critical < 0 {
 		return
 	}
-	// A ratio is rejected while too few sums lie below it, or above: the interval ends at the first one that is not.
+	// A ratio is rejected if too few sums lie below it or above it. The interval ends at the first ratio that is not
+	// rejected.
 	k := test.critical/2 + 1
 	c.Low, c.High = ratio(s.kth(k)), ratio(s.kth(s.size()+1-k))
-	// Where ties put the end on 1 itself, the test says whether 1 still belongs to the interval.
+	// If ties put an end of the interval on exactly 1, the test decides whether 1 belongs to the interval.
 	switch {
 	case test.minus <= test.critical:
 		c.Verdict = Slower
@@ -61,7 +65,8 @@ func (c *Comparison) invert(s sums, test rankTest, ratio func(sum float64) float
 	c.Ratio = min(max(c.Ratio, c.Low), c.High)
 }
 
-// ratioOf is the ratio of which a sum of two values is twice the logarithm. It is on the same side of 1, however close.
+// ratioOf returns the ratio whose logarithm is half of sum, a sum of two values. The result is on the correct side of
+// 1, even if it is very close to 1.
 func ratioOf(sum float64) float64 {
 	r := math.Exp(sum / 2)
 	switch {
@@ -73,21 +78,22 @@ func ratioOf(sum float64) float64 {
 	return r
 }
 
-// rankTest is a two-sided Wilcoxon test: of signed ranks for pairs, of ranks for two samples. Its rank sums are doubled, so
-// that the middle ranks of ties are whole numbers.
+// rankTest is a two-sided Wilcoxon test: signed-rank for pairs, rank-sum for two samples. Its rank sums are doubled, so
+// that the mean ranks of ties are integers.
 type rankTest struct {
-	// minus is the rank sum of the negative values, total the rank sum of all. Of two samples it counts the negative differences.
+	// minus is the rank sum of the negative values, total the rank sum of all values. For two samples, minus counts the
+	// negative differences.
 	minus, total int
 	p            float64
-	// critical is the largest rank sum of one sign that is rejected, below 0 where there is none.
+	// critical is the largest rank sum of one sign that is rejected, negative if there is none.
 	critical int
 }
 
-// signedRank tests at a level whether ascending values, none of them 0, lie symmetrically about 0.
+// signedRank tests at a level whether values are symmetric about 0. The values are in ascending order, and none is 0.
 func signedRank(sorted []float64, level float64) rankTest {
 	n := len(sorted)
-	// A value's rank counts the values no larger than it in size: the sums that share its sign. So the rank sum of the
-	// negative values is the number of negative sums, with half of those that are 0.
+	// The rank of a value is the number of values of at most its magnitude: the number of sums whose sign it decides.
+	// So the rank sum of the negative values is the number of negative sums plus half the number of zero sums.
 	t := rankTest{minus: pairSums(sorted).negatives(), total: n * (n + 1)}
 	if n > exactPairs {
 		var tied float64
@@ -99,8 +105,8 @@ func signedRank(sorted []float64, level float64) rankTest {
 		t.nearNormal(2*math.Sqrt(n*(n+1)*(2*n+1)/24-tied/48), level)
 		return t
 	}
-	// Over all 2ⁿ ways to give the ranks their signs, how often does each rank sum come? Ties are no exception: they only
-	// make ranks equal.
+	// Count how often each rank sum occurs among the 2ⁿ ways to assign signs to the ranks. Ties only make ranks equal,
+	// so they need no special case.
 	ways := make([]float64, t.total+1)
 	ways[0] = 1
 	below := 0
@@ -117,7 +123,7 @@ func signedRank(sorted []float64, level float64) rankTest {
 	return t
 }
 
-// count takes the distribution of the rank sum from how many of all ways lead to each.
+// count sets p and critical from the distribution of the rank sum: ways[s] of all assignments give the rank sum s.
 func (t *rankTest) count(ways []float64, all, level float64) {
 	t.critical, t.p = -1, 1
 	sum := 0.
@@ -133,8 +139,8 @@ func (t *rankTest) count(ways []float64, all, level float64) {
 	}
 }
 
-// nearNormal takes the distribution for normal, with a standard deviation and a correction because rank sums are whole
-// numbers.
+// nearNormal sets p and critical from a normal approximation with standard deviation sd. It applies a continuity
+// correction, because rank sums are integers.
 func (t *rankTest) nearNormal(sd, level float64) {
 	centre := float64(t.total) / 2
 	const correction = 1 // of a doubled rank sum
@@ -143,7 +149,7 @@ func (t *rankTest) nearNormal(sd, level float64) {
 	t.critical = int(math.Ceil(centre-correction-normalQuantile(1-level/2)*sd)) - 1
 }
 
-// ties gives the number of values of each size, from the smallest size on: from 0 outwards on both sides.
+// ties yields the number of values of each magnitude, in ascending order of magnitude.
 func ties(sorted []float64) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		right, _ := slices.BinarySearch(sorted, 0)

@@ -2,27 +2,27 @@ package bench
 
 import "math"
 
-// sums are the sums of each of some ascending values with each of others. A million values have half a million million
-// sums, so they are counted and selected, never listed.
+// sums represents the sums of each value of a with each value of b, both in ascending order. A million values have
+// 5·10¹¹ pair sums, so the sums are counted and selected, never stored.
 //
-// A bootstrap of 1000 resamples was tried in place of the sums of pairs. Of 20 equal rounds it told 7 to 9 % apart, not 5 %; of
-// 150 rounds with a retransmission in 5 % of the requests it found a difference of 5 % in 54 % of the runs, not 91 %; and it
-// took ten times as long.
+// A bootstrap of 1000 resamples was tried instead of the pair sums. With 20 rounds of equal nodes it showed a
+// difference in 7 to 9 % of the runs instead of 5 %. With 150 rounds and a retransmission in 5 % of the requests it
+// found a difference of 5 % in 54 % of the runs instead of 91 %. It took ten times as long.
 type sums struct {
 	a, b []float64
-	// pairs says that a and b are the same values, of which every two have one sum.
+	// pairs reports that a and b are the same values. Every pair of values then has one sum, not two.
 	pairs bool
 }
 
-// pairSums are the sums of every two values, each also with itself: twice their Walsh averages, whose median is the
-// Hodges–Lehmann estimate.
+// pairSums returns the sums of every two values, including each value with itself. They are twice the Walsh averages,
+// whose median is the Hodges–Lehmann estimate.
 func pairSums(values []float64) sums { return sums{values, values, true} }
 
-// crossSums are the sums of the values of two samples: the median is the Hodges–Lehmann estimate of their difference, where
-// the second sample is of negatives.
+// crossSums returns the sums of the values of two samples. If the second sample is negated, their median is the
+// Hodges–Lehmann estimate of the difference of the samples.
 func crossSums(a, b []float64) sums { return sums{a, b, false} }
 
-// size is how many sums there are.
+// size returns the number of sums.
 func (s sums) size() int {
 	if s.pairs {
 		return len(s.a) * (len(s.a) + 1) / 2
@@ -30,8 +30,9 @@ func (s sums) size() int {
 	return len(s.a) * len(s.b)
 }
 
-// split counts the sums up to t, and finds the largest of those and the smallest beyond. Rounding of a sum does no harm:
-// a rounded sum grows with either part, has the right sign, and is 0 only for a value and its negative.
+// split returns the number of sums that are at most t, the largest of them, and the smallest sum above t. Rounding of a
+// sum does not matter: a rounded sum is monotonic in both values, has the correct sign, and is 0 only for a value and
+// its negative.
 func (s sums) split(t float64) (count int, upTo, beyond float64) {
 	upTo, beyond = math.Inf(-1), math.Inf(1)
 	j, first := len(s.b)-1, 0
@@ -43,7 +44,7 @@ func (s sums) split(t float64) (count int, upTo, beyond float64) {
 			j--
 		}
 		if j < first {
-			return count, upTo, min(beyond, v+s.b[first]) // and so are all further rows
+			return count, upTo, min(beyond, v+s.b[first]) // the sums of all further rows are also above t
 		}
 		count += j - first + 1
 		upTo = max(upTo, v+s.b[j])
@@ -54,9 +55,9 @@ func (s sums) split(t float64) (count int, upTo, beyond float64) {
 	return count, upTo, beyond
 }
 
-// kth is the k-th smallest sum, counted from 1, exactly. Both ends of the bracket are always sums, so each step moves one
-// of them, and the search ends when they meet. Every other step halves the bracket; the steps between go where the answer
-// would lie if the sums were spread evenly.
+// kth returns the exact k-th smallest sum, counted from 1. Both ends of the bracket are always sums, so each step moves
+// one of them, and the search ends when they meet. Every other step halves the bracket; the steps between interpolate
+// as if the sums were spread evenly.
 func (s sums) kth(k int) float64 {
 	low, high := s.a[0]+s.b[0], s.a[len(s.a)-1]+s.b[len(s.b)-1]
 	under, upTo := 0, s.size()
@@ -88,7 +89,7 @@ func (s sums) median() float64 {
 	return low
 }
 
-// negatives is twice the number of negative sums, with half of those that are 0.
+// negatives returns twice the number of negative sums, where a sum of 0 counts as half.
 func (s sums) negatives() int {
 	negative, _, _ := s.split(-math.SmallestNonzeroFloat64)
 	upToZero, _, _ := s.split(0)

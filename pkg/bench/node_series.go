@@ -6,34 +6,34 @@ import (
 	"time"
 )
 
-// nodeSeries is what all runs of one vantage have of one node.
+// nodeSeries is one node over one kind of connection in all runs of one vantage.
 type nodeSeries struct {
 	node    Node
 	vantage string
 	parts   []part
 }
 
-// part is what one file has of a run's series.
+// part is the part of a run's series that is in one file.
 type part struct {
 	series *Series
-	// run is the run's ID: files of the same run share it.
+	// run is the run's ID. Files of the same run share it.
 	run string
-	// open says that it was an open loop.
+	// open reports whether the run was an open loop.
 	open bool
-	// offset is how much later than the first one of all its run began, location where.
+	// offset is how much later this run began than the first of all runs.
 	offset time.Duration
 }
 
-// farthest is how far apart runs are taken to be at most: times of day beyond were made up.
+// farthest is the maximum offset between runs. A larger offset comes from an invalid start time.
 const farthest = 100 * 365 * 24 * time.Hour
 
-// partSample is a sample with the part that it is of.
+// partSample is a sample with its part.
 type partSample struct {
 	*part
 	Sample
 }
 
-// seriesOf sorts the series of runs by vantage and node, both in the order in which they first come.
+// seriesOf groups the series of runs by vantage and node, both in the order of their first appearance.
 func seriesOf(runs []*Run) []*nodeSeries {
 	if len(runs) == 0 {
 		return nil
@@ -63,7 +63,7 @@ func seriesOf(runs []*Run) []*nodeSeries {
 	return all
 }
 
-// began is when the first of some runs began, and when the last did.
+// began returns when the first and the last of the runs began.
 func began(runs []*Run) (first, last time.Time) {
 	order := func(a, b *Run) int { return a.Header.Started.Compare(b.Header.Started) }
 	return slices.MinFunc(runs, order).Header.Started, slices.MaxFunc(runs, order).Header.Started
@@ -73,10 +73,10 @@ func vantages(runs []*Run) []string {
 	return distinct(runs, func(r *Run) string { return r.Header.Vantage })
 }
 
-// runs are the IDs of the runs that it is of.
+// runs returns the IDs of the runs of the series.
 func (c *nodeSeries) runs() []string { return distinct(c.parts, func(p part) string { return p.run }) }
 
-// distinct are the names of the items, each once, in the order in which they first come.
+// distinct returns the names of the items, each once, in the order of their first appearance.
 func distinct[T any](items []T, name func(T) string) []string {
 	var names []string
 	for _, item := range items {
@@ -87,7 +87,7 @@ func distinct[T any](items []T, name func(T) string) []string {
 	return names
 }
 
-// of is the series in one run only.
+// of returns the part of the series that belongs to one run.
 func (c *nodeSeries) of(run string) *nodeSeries {
 	one := &nodeSeries{node: c.node, vantage: c.vantage}
 	for _, p := range c.parts {
@@ -110,7 +110,7 @@ func (c *nodeSeries) size() int {
 	return n
 }
 
-// all goes over the samples, part after part.
+// all iterates over the samples, part by part.
 func (c *nodeSeries) all() iter.Seq[partSample] {
 	return func(yield func(partSample) bool) {
 		for i := range c.parts {
@@ -123,7 +123,7 @@ func (c *nodeSeries) all() iter.Seq[partSample] {
 	}
 }
 
-// at is the i-th sample of all.
+// at returns the i-th of all samples.
 func (c *nodeSeries) at(i int) partSample {
 	j := 0
 	for ; i >= c.parts[j].series.samples.len(); j++ {
@@ -132,7 +132,7 @@ func (c *nodeSeries) at(i int) partSample {
 	return partSample{&c.parts[j], c.parts[j].series.samples.at(i)}
 }
 
-// latency is what a row's latencies are of: over an open loop it counts from when the request should have begun.
+// latency returns the latency that a row reports. In an open loop it counts from when the request should have begun.
 func (s partSample) latency() time.Duration {
 	if s.open {
 		return s.Latency + s.Lag()
@@ -142,29 +142,30 @@ func (s partSample) latency() time.Duration {
 
 func latencyMS(s partSample) float64 { return milliseconds(s.latency()) }
 
-// class is the kind of failure, "" for a success.
+// class returns the kind of failure, "" for a success.
 func (s partSample) class() string { return s.series.Class(s.Sample) }
 
-// workspace has buffers that are used again for each row.
+// workspace has buffers that are reused for each row.
 type workspace struct {
 	floats []float64
 	words  []uint64
 }
 
-// values is room for n floats, empty.
+// values returns an empty slice with capacity for n floats.
 func (w *workspace) values(n int) []float64 {
 	w.floats = slices.Grow(w.floats[:0], n)
 	return w.floats
 }
 
-// keys is room for n words, empty.
+// keys returns an empty slice with capacity for n words.
 func (w *workspace) keys(n int) []uint64 {
 	w.words = slices.Grow(w.words[:0], n)
 	return w.words
 }
 
-// against compares a figure of a series with that of another at a level, round by round, where both had an answer. Rounds
-// of different runs never pair, and neither does a figure below 0. It is nil where there is no pair.
+// against compares a figure of a series with the same figure of the reference at a level. It pairs the rounds in which
+// both had a success. Rounds of different runs are never paired, and pairs with a negative figure are left out. It
+// returns nil if there is no pair.
 func (c *nodeSeries) against(
 	ref *nodeSeries, w *workspace, figure func(partSample) time.Duration, level float64,
 ) *Comparison {
@@ -193,7 +194,7 @@ func (c *nodeSeries) against(
 	return &result
 }
 
-// byRound are the successes in the order of their rounds: each is round<<32 | sample.
+// byRound returns the successes in ascending order of their rounds, each as round<<32 | sample.
 func (c *nodeSeries) byRound(w *workspace) []uint64 {
 	keys := w.keys(c.size())
 	i := uint64(0)

@@ -8,26 +8,27 @@ import (
 	"ferry/pkg/text"
 )
 
-// Plan is what a run is to do.
+// Plan describes what a run does.
 type Plan struct {
-	// Header says how; it has begun.
+	// Header describes the run. Its Begin was called.
 	Header Header
 	// Targets has one for each of Header.Nodes.
 	Targets []Target
 	Clock   Clock
-	// MaxTokens ends the sending before the tokens billed could pass it, 0 for no bound; PerRequest is the most that one
-	// request can be billed.
+	// MaxTokens stops sending before the billed tokens could exceed it; 0 means no limit. PerRequest is the maximum
+	// number of tokens billed for one request.
 	MaxTokens, PerRequest int64
-	// Waiting is told which series have requests in flight a second after the last was sent, and how long these are waited
-	// for at most. It may be nil.
+	// Waiting is called one second after sending has ended if requests are still in flight. It gets their series and
+	// the maximum time that the run still waits for them. It may be nil.
 	Waiting func(waits []Progress, most time.Duration)
-	// Saved gets each request as it ends. It may be nil.
+	// Saved gets each request when it ends. It may be nil.
 	Saved *Writer
-	// SchedulingDelay measures how late the process runs what is ready to run, over the whole run. It may be nil.
+	// SchedulingDelay returns how late the process ran what was ready to run, measured over the complete run. It may be
+	// nil.
 	SchedulingDelay func() time.Duration
 }
 
-// Rounds is the number of counted rounds, 0 where only the time bounds them.
+// Rounds returns the number of counted rounds, 0 if only the duration limits the run.
 func (p *Plan) Rounds() int {
 	h := p.Header
 	if h.Rate <= 0 || h.Duration <= 0 {
@@ -37,8 +38,8 @@ func (p *Plan) Rounds() int {
 	return min(cmp.Or(h.Requests, fit), fit)
 }
 
-// Estimate says what the run will send, before it does: input and output are the tokens that one request is sent and may
-// be answered.
+// Estimate describes what the run will send. input is the number of tokens sent in one request, output the maximum
+// number of tokens in its answer.
 func (p *Plan) Estimate(input, output int64) string {
 	h, nodes := p.Header, len(p.Header.Nodes)
 	each := fmt.Sprintf("about %d tokens in and at most %d out each", input, output)
@@ -61,16 +62,17 @@ func (p *Plan) Estimate(input, output int64) string {
 		text.Count(requests, "request"), to, nodes*h.Warmup, each, most)
 }
 
-// intended is when a round of an open loop should begin, since the start of the run.
+// intended returns when a round of an open loop should begin, relative to the start of the run.
 func (p *Plan) intended(round int) time.Duration {
 	return time.Duration(float64(round) / p.Header.Rate * float64(time.Second))
 }
 
-// drainTime is until when an open loop sends what it could not send in time: a node that cannot keep up would hold it for
-// ever.
+// drainTime returns the time up to which an open loop sends requests that are late. Without this limit a node that
+// cannot keep up would keep the run going forever.
 func (p *Plan) drainTime() time.Duration { return p.intended(p.Rounds()) + 30*time.Second }
 
-// nonce is of one length and differs between all requests of a run: splitmix64 maps its counter one to one.
+// nonce returns a string of fixed length that is different for every request of a run: splitmix64 maps its counter one
+// to one.
 func (p *Plan) nonce(series, round int) string {
 	counter := uint64(round+p.Header.Warmup)*uint64(len(p.Targets)) + uint64(series)
 	x := p.Header.Seed + (counter+1)*0x9e3779b97f4a7c15

@@ -6,68 +6,70 @@ import (
 	"time"
 )
 
-// queue is one node's part of a run: the rounds that are released to it, which its workers take in their order. The mutex
-// of the Bench guards it.
+// queue is one node's part of a run: the rounds that are released to it, which its workers take in order. The mutex of
+// the Bench guards it.
 type queue struct {
 	index  int
 	target Target
 	series *Series
-	// ready says that a round can be taken, or that there will be none.
+	// ready signals that a round can be taken, or that there will be no more.
 	ready sync.Cond
-	// next is the first round that no worker has taken. It and those after it that are released have the turns due.
+	// next is the first round that no worker has taken. due has the turns of the released rounds from next on.
 	next   int
 	due    []int
 	done   int
 	closed bool
-	// over says that the node refuses everything.
+	// over reports that the node refuses every request.
 	over     bool
 	billed   int64
 	progress Progress
-	// began has when each request in flight began, by its round.
+	// began has the start time of each request in flight, by round.
 	began map[int]time.Time
 }
 
-// A node is not waited for while a request takes this long, and this many times its mean.
+// The run does not wait for a node while one of its requests takes at least stallAtLeast and at least stallFactor times
+// the node's mean latency.
 const (
 	stallAtLeast = 10 * time.Second
 	stallFactor  = 4
 )
 
-// recent is how many latencies a Progress has for a sparkline.
+// recent is the number of latencies that a Progress has for a sparkline.
 const recent = 40
 
-// Progress is how far a series has come.
+// Progress is the progress of one series.
 type Progress struct {
 	Node Node
-	// Done requests of Total (0 where only the time bounds the run), OK of them successes, with their mean latency.
+	// Done is the number of finished requests of Total (0 if only the duration limits the run). OK of them are
+	// successes, with their mean latency.
 	Done, Total, OK int
 	Mean            time.Duration
-	// Recent are the latest latencies in ms, NaN for a failure, the newest last.
+	// Recent are the latest latencies in ms, the newest last, NaN for a failure.
 	Recent []float64
-	// InFlight is how many requests are waited for, the Oldest of them for so long.
+	// InFlight is the number of requests in flight, Oldest the time since the oldest of them began.
 	InFlight int
 	Oldest   time.Duration
-	// Ended says why its part is over, "" while it goes on.
+	// Ended is why this node's part of the run is over, "" if it continues.
 	Ended string
 }
 
-// reset makes a queue ready for another row of rounds.
+// reset prepares a queue for another set of rounds.
 func (q *queue) reset() { q.next, q.due, q.done, q.closed = 0, nil, 0, false }
 
-// release lets workers take one more round in its turn.
+// release lets workers take one more round, with the given turn.
 func (q *queue) release(turn int) {
 	if !q.over {
 		q.due = append(q.due, turn)
 	}
 }
 
-// close releases nothing more: what is released is still taken.
+// close stops the release of rounds. Rounds that are already released are still taken.
 func (q *queue) close() {
 	q.closed = true
 	q.tellEnd()
 }
 
-// drop takes back what no worker has taken, and says how much that was.
+// drop discards the released rounds that no worker has taken, and returns their number.
 func (q *queue) drop() int {
 	dropped := len(q.due)
 	q.due = nil
@@ -75,17 +77,17 @@ func (q *queue) drop() int {
 	return dropped
 }
 
-// ended reports whether there is no round to take any more, also later.
+// ended reports whether no round is left to take, now or later.
 func (q *queue) ended() bool { return q.closed && len(q.due) == 0 }
 
-// tellEnd lets all workers go where there is no round to take any more.
+// tellEnd wakes all workers if no round is left to take.
 func (q *queue) tellEnd() {
 	if q.ended() {
 		q.ready.Broadcast()
 	}
 }
 
-// take begins a round.
+// take begins the next released round and returns its number.
 func (q *queue) take(now time.Time) (round int) {
 	round = q.next
 	q.next++
@@ -95,7 +97,7 @@ func (q *queue) take(now time.Time) (round int) {
 	return round
 }
 
-// finish counts a round as done, failed or not.
+// finish counts a round as done, whether it failed or not.
 func (q *queue) finish(o Outcome) {
 	q.done++
 	q.billed += o.Billed
@@ -106,7 +108,7 @@ func (q *queue) finish(o Outcome) {
 	}
 }
 
-// stalled reports whether its oldest request in flight takes far longer than its answers do.
+// stalled reports whether a request in flight takes far longer than the node's answers do.
 func (q *queue) stalled(now time.Time) bool {
 	most := max(stallAtLeast, stallFactor*q.progress.Mean)
 	for _, began := range q.began {

@@ -9,7 +9,7 @@ import (
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// row works out a series's results, but for the comparison. elapsed has how long each run took.
+// row computes the results of a series, except the comparison. elapsed has the duration of each run.
 func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Duration) *Row {
 	r := &Row{Node: c.node, Vantage: c.vantage, series: c}
 	for s := range c.all() {
@@ -41,16 +41,16 @@ func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Durat
 	}
 	r.TTFT = c.describe(w, "", func(s partSample) float64 { return positive(milliseconds(s.firstText())) })
 	if r.TTFT != nil {
-		all := r.TTFT.withFailures(w.floats, r.Requests-r.OK) // describe has left them there, sorted
+		all := r.TTFT.withFailures(w.floats, r.Requests-r.OK) // describe has left the values there, sorted
 		r.TTFTWithFailures, r.TTFTBuckets = &all, buckets(w.floats)
 	}
-	if bursts, long := c.bursts(); 2*bursts <= long { // else what held these back may have held the others back too
+	if bursts, long := c.bursts(); 2*bursts <= long { // otherwise what delayed these streams may have delayed the others too
 		r.ITL = c.describe(w, "", interTokenLatency)
 		r.DecodeRate = c.describe(w, "", func(s partSample) float64 { return 1000 / positive(interTokenLatency(s)) })
 	}
 	r.AnswerTokens = c.describe(w, "", func(s partSample) float64 { return positive(float64(s.Tokens())) })
 	r.TokensPerSecond = c.describe(w, "", func(s partSample) float64 {
-		if s.Latency <= 0 { // shorter than the clock could tell
+		if s.Latency <= 0 { // shorter than the clock's resolution
 			return math.NaN()
 		}
 		return positive(float64(s.Tokens()) / s.Latency.Seconds())
@@ -71,7 +71,7 @@ func (c *nodeSeries) row(w *workspace, s *Summary, elapsed map[string]time.Durat
 	return r
 }
 
-// buckets count ascending values up to each of Buckets.
+// buckets returns for each of Buckets how many of the ascending values are at most the bound.
 func buckets(sorted []float64) []int {
 	var counts []int
 	for _, bound := range Buckets() {
@@ -81,8 +81,8 @@ func buckets(sorted []float64) []int {
 	return counts
 }
 
-// load works out how many requests ended in a second, and the mean number in flight: the sum of all latencies over the time
-// of the runs (Little's law). Sums of whole nanoseconds do not depend on the order of the samples.
+// load computes the requests per second and the mean number of requests in flight: the sum of all latencies divided by
+// the duration of the runs (Little's law). Sums of integer nanoseconds do not depend on the order of the samples.
 func (c *nodeSeries) load(r *Row, elapsed map[string]time.Duration) {
 	var took, ran time.Duration
 	for s := range c.all() {
@@ -97,8 +97,8 @@ func (c *nodeSeries) load(r *Row, elapsed map[string]time.Duration) {
 	}
 }
 
-// describe describes a figure of the samples of a class ("" for the successes), nil where none has it. NaN says that a
-// sample has none.
+// describe returns the statistics of a figure over the samples of a class ("" for the successes), nil if no sample has
+// the figure. The figure is NaN for a sample that does not have it.
 func (c *nodeSeries) describe(w *workspace, class string, figure func(partSample) float64) *Stats {
 	var values []float64
 	for s := range c.all() {
@@ -120,7 +120,7 @@ func (c *nodeSeries) describe(w *workspace, class string, figure func(partSample
 	return &stats
 }
 
-// positive takes a 0 for a figure that was not measured.
+// positive returns NaN for a value of 0, which means that it was not measured.
 func positive(v float64) float64 {
 	if v <= 0 {
 		return math.NaN()
@@ -129,15 +129,16 @@ func positive(v float64) float64 {
 }
 
 const (
-	// leastTokens and leastChunks are what a stream needs for a time between its tokens.
+	// leastTokens and leastChunks are the smallest numbers for which the inter-token latency of a stream is computed.
 	leastTokens, leastChunks = 10, 3
-	// fastestToken is less than any model needs for a token: what comes faster was held back on its way.
+	// fastestToken is less time than any model needs for a token. Text that arrives faster was delayed on its way.
 	fastestToken = 200 * time.Microsecond
 )
 
-// interTokenLatency is the mean time between the tokens of a stream's text, in ms: the time from the first text to the end
-// over the tokens behind the first event. An event is taken to hold as many tokens as the others, often one. It is NaN
-// where it cannot be known: with reasoning that is not counted apart, for a few tokens, and where all came at once.
+// interTokenLatency returns the mean time between the tokens of a stream's text, in ms: the time from the first text to
+// the end, divided by the number of tokens after the first event. All events are assumed to have the same number of
+// tokens, often one. It returns NaN if the value is unknown: if reasoning is not counted separately, if there are few
+// tokens, or if all of them arrived at once.
 func interTokenLatency(s partSample) float64 {
 	if s.textTokens() < leastTokens || s.chunks() < leastChunks || s.TTFT() <= 0 || s.burst() {
 		return math.NaN()
@@ -146,18 +147,18 @@ func interTokenLatency(s partSample) float64 {
 	return milliseconds(max(0, s.Latency-s.TTFT())) / (tokens - tokens/chunks)
 }
 
-// long reports whether the text of a stream is long enough to see that it came bit by bit.
+// long reports whether the text of a stream is long enough to show whether it arrived incrementally.
 func (s partSample) long() bool {
 	return s.TTFT() > 0 && max(s.textTokens(), s.chunks()) >= leastTokens
 }
 
-// burst reports whether the whole text of a long stream came at once.
+// burst reports whether all text of a long stream arrived at once.
 func (s partSample) burst() bool {
 	quick := s.Latency-s.TTFT() < time.Duration(max(s.textTokens(), s.chunks()))*fastestToken
 	return s.long() && (s.chunks() == 1 || quick)
 }
 
-// bursts counts the long streams that came whole, and how many of these came at once.
+// bursts returns the number of long streams that succeeded, and how many of them arrived at once.
 func (c *nodeSeries) bursts() (bursts, long int) {
 	for s := range c.all() {
 		if s.OK() && s.long() {
@@ -170,8 +171,8 @@ func (c *nodeSeries) bursts() (bursts, long int) {
 	return bursts, long
 }
 
-// failures counts the failures by class, the most frequent first. A series has the words of its own first failure of each
-// class; the words of the earliest one of all parts are wanted.
+// failures counts the failures by class, the most frequent first. Each series has the text of its own first failure of
+// a class; the result has the text of the earliest one of all parts.
 func (c *nodeSeries) failures(w *workspace) []Failure {
 	byClass := map[string]*Failure{}
 	for s := range c.all() {
@@ -200,21 +201,21 @@ func (c *nodeSeries) failures(w *workspace) []Failure {
 	return failures
 }
 
-// The classes of whole answers that are no success: what they took says nothing of how fast a node answers.
+// The classes of complete answers that are not successes: their duration says nothing about how fast a node answers.
 const (
 	Refused  = "refused"
 	Empty    = "empty"
-	Thinking = "thinking" // reasoning and no text
+	Thinking = "thinking" // reasoning without text
 )
 
-// blame says where a failure lies by the look of it: with the client (its request, its key, what became of its output),
-// with the node and the way there, or with the origin behind the node, which is the model's provider. The whole table:
+// blame returns where a failure probably lies: with the client (its request, its key, its output), with the node and
+// the path to it, or with the origin behind the node, which is the model's provider. The complete table:
 //
 //	client  usage, plain_http, 4xx, output, cancelled, limited
 //	origin  5xx, stopped, refused, empty, thinking
 //	node    dns, connect, tls, timeout, reset, truncated, too_large, protocol, not_an_answer, redirect, 429, status
 //
-// A node without a proxy in it is its own origin: then both words mean the same.
+// If the node is not a proxy, it is its own origin, and both words mean the same.
 func blame(class string) string {
 	switch class {
 	case "usage", "plain_http", "4xx", "output", "cancelled", "limited":
@@ -225,8 +226,8 @@ func blame(class string) string {
 	return "node"
 }
 
-// word holds when a request began in a unit, its latency in microseconds, and whether it was a success. Words have an
-// order of their own, so that it does not matter in which one the samples were kept, even for those that began together.
+// word packs when a request began, in a unit, its latency in microseconds, and whether it was a success. Sorted words
+// have the same order whatever the order of the samples, even for requests that began at the same time.
 func (s partSample) word(began, unit time.Duration) uint64 {
 	word := uint64(min(max(began/unit, 0), math.MaxUint32))<<32 | uint64(min(max(s.latency().Microseconds(), 0), math.MaxInt32))<<1
 	if s.OK() {
@@ -243,11 +244,11 @@ func pointOf(word uint64, unit time.Duration) Point {
 	}
 }
 
-// began is when a request began, since the first run of all did.
+// began returns when a request began, relative to the start of the first run.
 func (s partSample) began() time.Duration { return s.offset + s.Start() }
 
-// timeline chooses points evenly by their place in the order of starts, the first and the last among them. Its unit is
-// as fine as the time that the runs lie apart allows.
+// timeline selects points evenly from the requests in the order of their start, including the first and the last. Its
+// time unit is as fine as the time between the runs allows.
 func (c *nodeSeries) timeline(w *workspace) []Point {
 	unit := startUnit
 	for _, p := range c.parts {
@@ -269,12 +270,12 @@ func (c *nodeSeries) timeline(w *workspace) []Point {
 	return points
 }
 
-// hours sorts requests by the hour of day. They are nil where the runs lie within a day.
+// hours groups the requests by hour of day. It returns nil if all runs began within 24 hours.
 func (c *nodeSeries) hours(w *workspace, s *Summary) []Hour {
 	if s.LastStarted.Sub(s.Started) < 24*time.Hour {
 		return nil
 	}
-	const inHour = 58 // bits of a word that are the figure in ns: nine years
+	const inHour = 58 // bits of a word for the figure in ns: nine years
 	var hours [24]Hour
 	words := w.keys(c.size())
 	for sample := range c.all() {

@@ -14,32 +14,31 @@ var nan = math.NaN()
 
 // Bench is one run.
 //
-// Its requests come in rounds. In each round every node gets one request: they start one right after the other, in an order
-// shuffled anew.
-// Up to Concurrency rounds are open at once, counted at the slowest node: the others wait for it, so that all nodes are
-// measured in the same minutes and what the network does meanwhile meets them alike. They do not wait for a request that
-// stalls.
+// Its requests are sent in rounds. In each round every node gets one request. They start one right after the other, in
+// an order that is shuffled for each round. Up to Concurrency rounds are open at once, counted at the slowest node. The
+// other nodes wait for it, so that all nodes are measured in the same minutes and changes in the network affect them
+// equally. They do not wait for a request that stalls.
 //
-// At a fixed rate, an open loop, round i begins for every node at i/Rate, whatever has been answered; a node that has all
-// its workers busy begins it late, and the lag is kept.
+// At a fixed rate (an open loop), round i begins for every node at i/Rate, whether or not earlier requests have ended.
+// If all workers of a node are busy, its request begins late, and the lag is recorded.
 type Bench struct {
 	plan Plan
 	// origin is when the counted rounds began.
 	origin time.Time
-	// first is the number of the round that is released first: below 0 for those that are not counted.
+	// first is the number of the round that is released first, negative for warm-up rounds.
 	first int
-	// leaves says that a node is not waited for while a request of it stalls: there are others, and no request waits for a
-	// rate limit.
+	// leaves reports whether the run does not wait for a node with a stalled request. This needs at least two nodes and
+	// no rate limit.
 	leaves bool
 
 	mu     sync.Mutex // guards the fields below
 	queues []*queue
-	// turns is how many requests have been released: each has its number as its turn.
+	// turns is the number of requests that have been released. It numbers them: each request's number is its turn.
 	turns int
 	run   *Run
 }
 
-// Begin gives a run its name and its start.
+// Begin sets the schema, the ID and the start of a run.
 func (h *Header) Begin(now time.Time) {
 	h.Schema, h.Started, h.ID = Schema, now, fmt.Sprintf("%016x", rand.Uint64())
 }
@@ -59,7 +58,7 @@ func New(p Plan) *Bench {
 	return b
 }
 
-// Progress is how far each series has come. It may be called at any time, from any goroutine.
+// Progress returns the progress of each series. It may be called at any time, from any goroutine.
 func (b *Bench) Progress() []Progress {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -75,12 +74,12 @@ func (b *Bench) Progress() []Progress {
 	return out
 }
 
-// stopTime is how long requests in flight are waited for after sending has ended.
+// stopTime is how long the run waits for requests in flight after sending has ended.
 const stopTime = 5 * time.Second
 
-// Run makes the requests. When sending ends, which is a child of ctx, no more are sent, and those in flight are waited for
-// and counted, 5 s at most. When ctx ends, those in flight are broken off and not counted. The error is of the saved run's
-// file: the run itself is complete all the same.
+// Run makes the requests. The context sending is a child of ctx. When it ends, Run sends no more requests, waits at
+// most 5 s for the requests in flight, and counts them. When ctx ends, the requests in flight are cancelled and not
+// counted. The error is about the file of the saved run; the returned run is complete in any case.
 func (b *Bench) Run(ctx, sending context.Context) (*Run, error) {
 	ctx, abort := context.WithCancel(ctx)
 	defer abort()
@@ -95,8 +94,8 @@ func (b *Bench) Run(ctx, sending context.Context) (*Run, error) {
 	return b.run, b.plan.Saved.end(b.run)
 }
 
-// warmUp makes the rounds that are not counted. Only that a node refuses everything is kept. They come before the run's time,
-// and none begins after as long a time of their own.
+// warmUp makes the warm-up rounds, which are not counted. It records only that a node refuses everything. Warm-up is
+// not part of the run's duration, but has the same time limit: no warm-up round begins after it.
 func (b *Bench) warmUp(ctx, sending context.Context) {
 	rounds := b.plan.Header.Warmup
 	if rounds == 0 {
@@ -122,7 +121,8 @@ func (b *Bench) warmUp(ctx, sending context.Context) {
 	}
 }
 
-// endIn breaks off what is still in flight after a time, unless ctx ends before. What is waited for is said after a second.
+// endIn cancels the requests that are still in flight after the time most, unless ctx ends first. After one second it
+// reports what the run is waiting for.
 func (b *Bench) endIn(ctx context.Context, most time.Duration, abort func()) {
 	const patience = time.Second
 	tell := time.AfterFunc(patience, func() {
@@ -138,7 +138,8 @@ func (b *Bench) endIn(ctx context.Context, most time.Duration, abort func()) {
 	})
 }
 
-// measure makes the rounds that count. After the run's time a request has its own timeout to end.
+// measure makes the counted rounds. Requests that are in flight when the run's duration is over still have their own
+// timeout.
 func (b *Bench) measure(ctx, sending context.Context, abort func()) {
 	h, rounds := b.plan.Header, b.plan.Rounds()
 	if rounds == 0 {
@@ -174,11 +175,12 @@ func (b *Bench) measure(ctx, sending context.Context, abort func()) {
 	}, b.keep)
 }
 
-// leastPrecise is the number of rounds before which no precision is looked at; then it is after each tenth more.
+// leastPrecise is the number of rounds before the first check of the precision. The next checks are each after a tenth
+// more rounds, at least leastPrecise.
 const leastPrecise = 10
 
-// start lets as many workers as the plan has of each queue make one request after the other, until there are no more, and
-// take the outcome.
+// start starts the planned number of workers for each queue. Each worker makes one request after the other until there
+// are no more, and passes each outcome to take.
 func (b *Bench) start(ctx context.Context, take func(q *queue, round int, o Outcome)) *sync.WaitGroup {
 	var workers sync.WaitGroup
 	for _, q := range b.queues {
@@ -202,7 +204,8 @@ func (b *Bench) start(ctx context.Context, take func(q *queue, round int, o Outc
 	return &workers
 }
 
-// take waits until a queue may begin a round, which then is in flight, and reports false when there will be none.
+// take waits until a queue may begin a round, and marks the round as in flight. It returns false if there will be no
+// more rounds.
 func (b *Bench) take(q *queue) (round int, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -211,14 +214,14 @@ func (b *Bench) take(q *queue) (round int, ok bool) {
 		if q.ended() {
 			return 0, false
 		}
-		b.wake() // what was to be next may have been dropped
+		b.wake() // the round that was next may have been dropped
 		q.ready.Wait()
 	}
 	return q.take(b.plan.Clock.Now()), true
 }
 
-// upNext is the queue whose request starts next, nil while there is none: the one with the earliest turn. A node that has all
-// its workers busy holds up no other.
+// upNext returns the queue whose request starts next: the one with the earliest turn, nil if there is none. A node
+// whose workers are all busy does not delay the others.
 func (b *Bench) upNext() *queue {
 	var next *queue
 	for _, q := range b.queues {
@@ -230,16 +233,16 @@ func (b *Bench) upNext() *queue {
 	return next
 }
 
-// wake lets a worker look whether it can begin a round. One that is not waiting looks by itself.
+// wake signals a worker that may begin a round. Workers that are not waiting check by themselves.
 func (b *Bench) wake() {
 	if q := b.upNext(); q != nil {
 		q.ready.Signal()
 	}
 }
 
-// closedLoop does rounds while there is more to do, and returns when all that was begun has ended. The worker that ends a
-// request opens the rounds that may be opened, and goes on with one of them where it is its turn: that costs no switch
-// between goroutines.
+// closedLoop makes rounds while more returns true, and returns when all requests that began have ended. The worker that
+// ends a request opens the rounds that may be opened. If its queue is next, it continues with one of them, which avoids
+// a switch between goroutines.
 func (b *Bench) closedLoop(
 	ctx, sending context.Context, rounds int, more func(slowest int) bool, take func(q *queue, round int, o Outcome),
 ) {
@@ -270,7 +273,7 @@ func (b *Bench) closedLoop(
 	looking, ended := context.WithCancel(ctx)
 	defer ended()
 	if b.leaves {
-		go func() { // where all the others wait for a request that stalls, none that ends opens a round
+		go func() { // if all other nodes wait for a stalled request, no request ends that could open a round
 			ticks := time.NewTicker(time.Second)
 			defer ticks.Stop()
 			for {
@@ -289,7 +292,7 @@ func (b *Bench) closedLoop(
 	}).Wait()
 }
 
-// openLoop opens the rounds at their times while there is more to do, however many of them have been answered.
+// openLoop opens the rounds at their times while more returns true, regardless of how many have ended.
 func (b *Bench) openLoop(ctx, sending context.Context, rounds int, more func(slowest int) bool) {
 	workers, order := b.start(ctx, b.keep), b.order()
 	for round := range rounds {
@@ -304,7 +307,7 @@ func (b *Bench) openLoop(ctx, sending context.Context, rounds int, more func(slo
 	b.drain(sending, workers)
 }
 
-// open releases a round of an open loop, unless the run has to end.
+// open releases a round of an open loop. It returns false if the run has to end.
 func (b *Bench) open(order *rand.Rand, more func(slowest int) bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -315,7 +318,7 @@ func (b *Bench) open(order *rand.Rand, more func(slowest int) bool) bool {
 	return true
 }
 
-// order is by chance, and the same for the same seed.
+// order returns the generator of the random order. The same seed gives the same order.
 func (b *Bench) order() *rand.Rand { return rand.New(rand.NewPCG(b.plan.Header.Seed, 1)) }
 
 // release lets all nodes begin one more round.
@@ -333,7 +336,7 @@ func (b *Bench) close() {
 	}
 }
 
-// dropBacklog takes back the rounds that came together while a node stalled.
+// dropBacklog drops the rounds that accumulated while a node stalled.
 func (b *Bench) dropBacklog() {
 	for _, q := range b.queues {
 		if q.stalled(b.plan.Clock.Now()) || len(q.due) > b.plan.Header.Concurrency {
@@ -342,8 +345,9 @@ func (b *Bench) dropBacklog() {
 	}
 }
 
-// slowest is the number of rounds that the slowest node has done. Nodes that stall are left out, unless all do; with a limit,
-// or of one node alone, none is left out. It is math.MaxInt when every node refuses everything.
+// slowest returns the number of rounds that the slowest node has done. Stalled nodes are left out, unless all are
+// stalled. With a rate limit or a single node, no node is left out. The result is math.MaxInt if every node refuses
+// everything.
 func (b *Bench) slowest() int {
 	now := b.plan.Clock.Now()
 	least, moving := math.MaxInt, math.MaxInt
@@ -362,7 +366,7 @@ func (b *Bench) slowest() int {
 	return least
 }
 
-// overTokens reports whether one more round could pass the cap on tokens, if all that is in flight costs the most.
+// overTokens reports whether one more round could exceed the token limit if every request in flight costs the maximum.
 func (b *Bench) overTokens() bool {
 	if b.plan.MaxTokens <= 0 {
 		return false
@@ -382,7 +386,7 @@ func (b *Bench) overTokens() bool {
 	return true
 }
 
-// drain waits for what was released, as long as there is drainTime, and drops the rest.
+// drain waits for the released requests until drainTime, and drops the rest.
 func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 	draining, done := context.WithCancel(sending)
 	var giveUp sync.WaitGroup
@@ -390,7 +394,7 @@ func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 		left := b.plan.drainTime() - b.plan.Clock.Now().Sub(b.origin)
 		late := b.plan.Clock.Sleep(draining, left) == nil && b.plan.Clock.Now().Sub(b.origin) >= b.plan.drainTime()
 		if !late && sending.Err() == nil {
-			return // all was sent
+			return // all requests were sent
 		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -406,7 +410,7 @@ func (b *Bench) drain(sending context.Context, workers *sync.WaitGroup) {
 	giveUp.Wait()
 }
 
-// keep counts a finished request and keeps it.
+// keep counts and stores a finished request.
 func (b *Bench) keep(q *queue, round int, o Outcome) {
 	b.mu.Lock()
 	q.finish(o)
@@ -418,7 +422,7 @@ func (b *Bench) keep(q *queue, round int, o Outcome) {
 	if o.Class == "" {
 		o.Detail = ""
 	}
-	if !b.origin.IsZero() { // else a warm-up that showed that the node refuses everything
+	if !b.origin.IsZero() { // otherwise this is a warm-up request that showed that the node refuses everything
 		o.Start = o.Started.Sub(b.origin)
 		if b.plan.Header.Rate > 0 {
 			o.Lag = o.Start - b.plan.intended(round)
@@ -434,7 +438,7 @@ func (b *Bench) keep(q *queue, round int, o Outcome) {
 	}
 }
 
-// complete adds the run's own facts.
+// complete sets the facts that are known at the end of a run.
 func (b *Bench) complete(interrupted bool) {
 	if interrupted {
 		b.run.Stopped = "interrupted"
@@ -443,6 +447,6 @@ func (b *Bench) complete(interrupted bool) {
 		b.run.SchedulingDelay = b.plan.SchedulingDelay()
 	}
 	now := b.plan.Clock.Now()
-	// Without its monotonic reading a time is the wall clock's.
+	// Round(0) removes the monotonic reading, so this compares the wall clock with the monotonic clock.
 	b.run.ClockJump = now.Round(0).Sub(b.origin.Round(0)) - now.Sub(b.origin)
 }

@@ -15,19 +15,21 @@ import (
 	"ferry/pkg/text"
 )
 
-// A saved run is JSON lines: the header, then a line for each attempt in the order in which the requests ended, then a
-// footer where the run came to its end. Each line is one write, so a run that is killed leaves all that it had measured.
+// A saved run is in JSON lines: the header, then a line for each attempt in the order in which the requests ended, then
+// a footer if the run was not killed. Each line is one write, so a killed run leaves everything that it had measured.
 
 const (
 	savedKind = "ferry bench"
-	// maxLine bounds a line, its end included, and so what a reader holds of a file.
+	// maxLine is the maximum length of a line including its newline. It limits how much of a file a reader holds in
+	// memory.
 	maxLine = 1 << 20
-	// maxNodes bounds the series: each that has a sample takes a chunk.
+	// maxNodes is the maximum number of series. Each series with a sample allocates a chunk.
 	maxNodes = 1000
-	// maxWords bounds a failure's words in bytes: they come from a node, and a line has to stay under maxLine.
+	// maxWords is the maximum length of a failure's text in bytes. The text comes from a node, and a line must not
+	// exceed maxLine.
 	maxWords = 1000
-	// longest is the longest time that is saved, 104 days: sums of two cannot overflow, and readers that know only
-	// floating-point numbers have it exactly.
+	// longest is the longest time that is saved, 104 days. The sum of two such times cannot overflow, and readers that
+	// know only floating-point numbers represent it exactly.
 	longest = time.Duration(1 << 53)
 )
 
@@ -36,7 +38,8 @@ type headerLine struct {
 	Header
 }
 
-// moreLine is an attempt that was followed by another. The line of its request comes next but for further ones.
+// moreLine is an attempt that was followed by another. The line of its request follows, after the lines of any further
+// attempts.
 type moreLine struct {
 	More    bool          `json:"more"`
 	Node    int           `json:"node"`
@@ -49,24 +52,25 @@ type moreLine struct {
 type footerLine struct {
 	End bool `json:"end"`
 	Ending
-	// Ended and Unsent are by the node's index.
+	// Ended and Unsent are keyed by the node's index.
 	Ended  map[int]string `json:"ended,omitempty"`
 	Unsent map[int]int    `json:"unsent,omitempty"`
 }
 
-// Writer saves a run while it goes on. It may be used by several goroutines. After an error it writes no more, and every
-// call but Close returns that error: a full disk is no reason to end a run.
+// Writer saves a run while it is in progress. It is safe for use by several goroutines. After an error it writes no
+// more, and every call except Close returns that error. An error, such as a full disk, does not end the run.
 type Writer struct {
 	mu   sync.Mutex
 	w    io.Writer
 	line bytes.Buffer
-	json *json.Encoder // onto line
+	json *json.Encoder // writes to line
 	err  error
 	some bool // a request was written
 	file *os.File
 }
 
-// NewWriter writes the header, as of this Schema. An error is the writer's, or that the header could not be read again.
+// NewWriter writes the header with the current Schema. It fails if the write fails or if the header could not be read
+// back.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	h.Schema = Schema
 	if fault := h.fault(); fault != "" {
@@ -81,7 +85,7 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	return s, nil
 }
 
-// Create makes a new file for a run and writes the header. A run is never written over.
+// Create creates a new file for a run and writes the header. It never overwrites a file.
 func Create(path string, h Header) (*Writer, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -101,7 +105,7 @@ func Create(path string, h Header) (*Writer, error) {
 	return s, nil
 }
 
-// Close closes the file that Create made, and removes it where it has no request: there is nothing to report on.
+// Close closes the file that Create made. It removes a file without requests, because there is nothing to report.
 func (s *Writer) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +116,7 @@ func (s *Writer) Close() error {
 	return err
 }
 
-// request writes a finished request: its earlier attempts, and then itself.
+// request writes a finished request, preceded by its earlier attempts.
 func (s *Writer) request(o Outcome) error {
 	o = o.rounded()
 	s.mu.Lock()
@@ -143,7 +147,7 @@ func (s *Writer) end(run *Run) error {
 	return s.err
 }
 
-// put writes a line in one call, so that it is whole or the last one.
+// put writes a line in one call, so that only the last line of a file can be incomplete.
 func (s *Writer) put(line any) {
 	if s.err != nil {
 		return
@@ -163,7 +167,8 @@ func (s *Writer) put(line any) {
 	s.err = err
 }
 
-// rounded is the outcome as a sample keeps it, so that a run that was saved and read is the run that was measured.
+// rounded returns the outcome with the precision of a sample, so that a run that was saved and read equals the measured
+// run.
 func (o Outcome) rounded() Outcome {
 	s, p := o.sample(), o.Phases
 	o.Start, o.TTFT, o.Lag = s.Start(), s.TTFT(), s.Lag()
@@ -176,7 +181,7 @@ func (o Outcome) rounded() Outcome {
 
 func bounded(d time.Duration) time.Duration { return min(max(d, 0), longest) }
 
-// words are what JSON carries unchanged, and no more than a few lines of it.
+// words returns s as valid UTF-8, which JSON does not change, cut to maxWords bytes.
 func words(s string) string {
 	if len(s) > maxWords {
 		s = string(text.WholeRunes([]byte(s[:maxWords])))
@@ -184,11 +189,11 @@ func words(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// fault says what no run can have, "" for nothing.
+// fault returns what is invalid in the header, "" if nothing is.
 func (h Header) fault() string {
 	switch {
 	case h.ID == "":
-		return "it has no ID" // without one a file could be merged with itself unseen
+		return "it has no ID" // without an ID a file could be merged with itself unnoticed
 	case len(h.Nodes) == 0:
 		return "it has no nodes"
 	case len(h.Nodes) > maxNodes:

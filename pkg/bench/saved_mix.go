@@ -8,8 +8,9 @@ import (
 	"ferry/pkg/text"
 )
 
-// mixable refuses runs that a merge would make one thing of though they are not, and those that hold the same attempts,
-// which would count twice. names are the files. Runs from different places mix, and so do parts of one run.
+// mixable refuses runs that cannot be merged: runs with different settings, and files that contain the same attempts,
+// which would count twice. names are the files. Runs from different places can be merged, and so can the parts of one
+// run.
 func mixable(runs []*Run, names []string) error {
 	type firstSeen struct {
 		file int
@@ -36,7 +37,7 @@ func mixable(runs []*Run, names []string) error {
 	return overlap(runs, names)
 }
 
-// Settings are settings that differ, each with its two values.
+// Settings are the settings that differ, each with its two values.
 type Settings []string
 
 func (s Settings) String() string { return strings.Join(s, ", ") }
@@ -47,8 +48,8 @@ func (s *Settings) add(name string, a, b any) {
 	}
 }
 
-// differences names the settings in which two runs differ: all that changes a figure, of the runs and of the nodes that
-// both have. Runs without a difference measured the same in the same way.
+// differences returns the settings in which two runs differ: all settings that affect a result, of the runs and of the
+// nodes that both have. Runs without a difference measured the same thing in the same way.
 func differences(a, b *Header) Settings {
 	s := Settings{}
 	s.add("prompt", abbreviated(a.PromptSHA256), abbreviated(b.PromptSHA256))
@@ -69,7 +70,7 @@ func differences(a, b *Header) Settings {
 	for _, n := range b.Nodes {
 		if i := slices.IndexFunc(a.Nodes, func(m Node) bool { return m.Name == n.Name }); i >= 0 {
 			for _, field := range a.Nodes[i].differences(n) {
-				if !slices.Contains(s, field) { // a node over both kinds of connection stands twice
+				if !slices.Contains(s, field) { // a node over both kinds of connection is listed twice
 					s = append(s, field)
 				}
 			}
@@ -78,8 +79,8 @@ func differences(a, b *Header) Settings {
 	return s
 }
 
-// differences names the settings in which two nodes of one name differ. The label is only what it is called, and the
-// connection makes another series of it.
+// differences returns the settings in which two nodes of the same name differ. The label is only a name, and a
+// different connection is a different series.
 func (n Node) differences(m Node) Settings {
 	s, of := Settings{}, " of "+n.Name
 	s.add("url_host"+of, n.Host, m.Host)
@@ -92,7 +93,7 @@ func (n Node) differences(m Node) Settings {
 	return s
 }
 
-// value is a setting in words.
+// value returns a setting as text.
 func value(v any) string {
 	if text := fmt.Sprint(v); text != "" && text != "0s" {
 		return text
@@ -100,10 +101,10 @@ func value(v any) string {
 	return "none"
 }
 
-// abbreviated is enough of a sum to tell it from another.
+// abbreviated returns enough of a checksum to distinguish it from another.
 func abbreviated(sum string) string { return sum[:min(len(sum), 12)] }
 
-// overlap finds attempts that two files hold. Only parts of one run can have the same.
+// overlap returns an error if two files contain the same attempt. Only parts of one run can.
 func overlap(runs []*Run, names []string) error {
 	for i, run := range runs {
 		for j, other := range runs[:i] {
@@ -118,7 +119,7 @@ func overlap(runs []*Run, names []string) error {
 			if len(parts) < 2 {
 				continue
 			}
-			var held []uint64 // the round above, the file's index below: sorted, equal rounds are neighbours
+			var held []uint64 // round<<32 | index of the file: after sorting, equal rounds are neighbours
 			for _, p := range parts {
 				file := slices.IndexFunc(runs, func(r *Run) bool { return slices.Contains(r.Series, p.series) })
 				for s := range p.series.samples.all() {

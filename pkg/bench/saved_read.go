@@ -17,25 +17,25 @@ import (
 	"ferry/pkg/text"
 )
 
-// reading is a saved run on its way in.
+// reading is the state of reading a saved run.
 type reading struct {
 	name string
 	in   *bufio.Reader
 	line int // the number of the line that was read last
-	used int // lines that count
+	used int // lines that are used
 	run  *Run
-	// over says that the footer was read.
+	// over reports whether the footer was read.
 	over bool
-	// earlier counts the attempts whose request is still to come.
+	// earlier counts the attempts whose request was not read yet.
 	earlier     int
 	node, round int
 	// last is when the last request ended.
 	last time.Duration
-	// l is the line in hand: one of its size for each line would be half of all garbage.
+	// l is the current line. Allocating one for each line would make half of all garbage.
 	l anyLine
 }
 
-// anyLine is a line of any kind but the header.
+// anyLine is a line of any kind except the header.
 type anyLine struct {
 	Kind    string `json:"kind"`
 	More    bool   `json:"more"`
@@ -44,9 +44,9 @@ type anyLine struct {
 	footerLine
 }
 
-// Read reads a saved run; name is what its errors and notes call the file. A run that was killed has no footer, and its
-// last line may be cut: what is whole counts, and a note says so. The samples stand in the order of the file, and nothing
-// else of it is kept.
+// Read reads a saved run. Errors and notes call the file name. A run that was killed has no footer, and its last line
+// may be cut: the complete lines are used, and a note says so. The samples are in the order of the file. Nothing else
+// of the file is kept.
 func Read(r io.Reader, name string) (*Run, error) {
 	f := &reading{name: name, in: bufio.NewReaderSize(r, maxLine)}
 	if err := f.header(); err != nil {
@@ -70,10 +70,10 @@ func Read(r io.Reader, name string) (*Run, error) {
 	}
 }
 
-// errCut is that the last line is not whole.
+// errCut reports that the last line is incomplete.
 var errCut = errors.New("the last line is cut")
 
-// next reads a line, which holds until the next call.
+// next reads a line, which is valid until the next call.
 func (f *reading) next() ([]byte, error) {
 	line, err := f.in.ReadSlice('\n')
 	if len(line) > 0 {
@@ -90,7 +90,7 @@ func (f *reading) next() ([]byte, error) {
 	return line, err
 }
 
-// bad says what is wrong with the line that was read last. An empty file has none.
+// bad returns an error about the line that was read last. An empty file has no line.
 func (f *reading) bad(format string, values ...any) error {
 	where := f.name
 	if f.line > 0 {
@@ -103,8 +103,8 @@ func (f *reading) note(format string, values ...any) {
 	f.run.Notes = append(f.run.Notes, Message{"%s: " + format, append([]any{f.name}, values...)})
 }
 
-// header reads the first line. The version is looked at before anything else, since another one may mean something else
-// by every other word.
+// header reads the first line. It checks the version first, because all other fields may have another meaning in
+// another version.
 func (f *reading) header() error {
 	line, err := f.next()
 	if err != nil && err != io.EOF && err != errCut {
@@ -141,7 +141,7 @@ func (f *reading) header() error {
 	return nil
 }
 
-// take counts a line in.
+// take processes a line after the header.
 func (f *reading) take(line []byte) error {
 	f.l = anyLine{}
 	l := &f.l
@@ -167,7 +167,7 @@ func (f *reading) take(line []byte) error {
 	return f.attempt(l)
 }
 
-// attempt counts in a request, or keeps an attempt that was followed by another until its request comes.
+// attempt adds a request. It only counts an attempt that was followed by another, until the line of its request.
 func (f *reading) attempt(l *anyLine) error {
 	r, p := &l.Outcome, l.Phases
 	wrong := f.times(r.Start, r.Latency, r.TTFT, r.Lag, p.DNS, p.Connect, p.TLS, p.Wait, p.Transfer)
@@ -194,7 +194,7 @@ func (f *reading) attempt(l *anyLine) error {
 	return nil
 }
 
-// times refuses what no run can have.
+// times refuses times that no run can have.
 func (f *reading) times(all ...time.Duration) error {
 	if slices.Min(all) < 0 || slices.Max(all) > longest {
 		return f.bad("a time is below 0, or longer than %v", longest)
@@ -223,7 +223,7 @@ func (f *reading) footer(l *footerLine) error {
 	return nil
 }
 
-// finish makes up for what a run that was killed could not write.
+// finish sets what a killed run could not write.
 func (f *reading) finish() {
 	if f.earlier > 0 {
 		f.note("the request of line %d is cut; the other %d lines are used", f.line, f.used-f.earlier)
@@ -234,7 +234,7 @@ func (f *reading) finish() {
 	}
 }
 
-// ReadFiles reads saved runs that can be merged: all, or only those from the places that are named.
+// ReadFiles reads saved runs that can be merged: all, or only the runs from the given vantages.
 func ReadFiles(names, vantages []string) ([]*Run, error) {
 	var runs []*Run
 	var taken []string
@@ -265,9 +265,9 @@ func readFile(name string) (*Run, error) {
 	return Read(file, name)
 }
 
-// SavedSamples guesses how many samples are in the files of saved runs.
+// SavedSamples estimates how many samples are in the files of saved runs.
 func SavedSamples(names []string) int {
-	const line = 120 // bytes, of the shortest
+	const line = 120 // the length of the shortest line in bytes
 	var size int64
 	for _, name := range names {
 		if info, err := os.Stat(name); err == nil {

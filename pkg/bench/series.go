@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Sample is one request as it is kept: 32 bytes, so that a million of them is no burden. Times that need no nanoseconds
-// are kept in microseconds, up to 71 minutes, and more counts as that.
+// Sample is one stored request. It has 32 bytes, so a million samples need little memory. Times that do not need
+// nanoseconds are stored in microseconds, at most 71 minutes; longer times are stored as the maximum.
 type Sample struct {
-	// Latency is as in Outcome. Over an open loop the latency from the intended start is Latency + Lag.
+	// Latency is as in Outcome. In an open loop the latency from the intended start is Latency + Lag.
 	Latency time.Duration
 	// start is when the first attempt began, in units of startUnit since the run's start.
 	start uint32
@@ -18,7 +18,7 @@ type Sample struct {
 	Round uint32
 	ttft  uint32 // µs
 	lag   uint32 // µs
-	// packed are several numbers of a few bits, of which each is read by a method of its name.
+	// packed has several small numbers. Each is read by the method with its name.
 	packed uint64
 }
 
@@ -35,53 +35,54 @@ const (
 
 func (s Sample) bits(at, n int) int { return int(s.packed >> at & (1<<n - 1)) }
 
-// Tokens are the answer's, 262,143 for more.
+// Tokens returns the number of tokens of the answer, at most 262,143.
 func (s Sample) Tokens() int { return s.bits(0, tokensBits) }
 
-// textTokens are those of its text alone, chunks the events that had it: both are 0 where one is above 32,767.
+// textTokens returns the number of tokens of the text without reasoning, chunks the number of events with text. Both
+// are 0 if either is above 32,767.
 func (s Sample) textTokens() int { return s.bits(textAt, textBits) }
 func (s Sample) chunks() int     { return s.bits(chunksAt, chunksBits) }
 
-// Attempts is how many were made, 127 for more.
+// Attempts returns the number of attempts, at most 127.
 func (s Sample) Attempts() int { return s.bits(attemptsAt, attemptsBits) }
 
-// Fresh says that a request meant for a kept connection went over a new one.
+// Fresh reports whether a request meant for a kept connection used a new one.
 func (s Sample) Fresh() bool { return s.bits(freshAt, 1) == 1 }
 
-// classIndex is an index into the series' classes, 0 for a success.
+// classIndex returns an index into the classes of the series, 0 for a success.
 func (s Sample) classIndex() int { return int(s.packed >> classAt) }
 
 const startUnit = 100 * time.Microsecond
 
-// TTFT is the time to the first text, 0 without one.
+// TTFT returns the time to the first text, 0 if there is none.
 func (s Sample) TTFT() time.Duration { return time.Duration(s.ttft) * time.Microsecond }
 
-// Lag is how much later than intended the request began, at a fixed rate.
+// Lag returns how much later than intended the request began, at a fixed rate.
 func (s Sample) Lag() time.Duration { return time.Duration(s.lag) * time.Microsecond }
 
-// Start is when the request began, since the start of the run.
+// Start returns when the request began, relative to the start of the run.
 func (s Sample) Start() time.Duration { return time.Duration(s.start) * startUnit }
 
-// OK reports whether it was a success.
+// OK reports whether the request was a success.
 func (s Sample) OK() bool { return s.classIndex() == 0 }
 
-// Series are the samples of one node over one kind of connection.
+// Series has the samples of one node over one kind of connection.
 type Series struct {
 	Node Node
-	// Phases are summed over the successes, so that merging stays exact.
+	// Phases are sums over the successes, so that merged runs have exact means.
 	Phases Phases
-	// Details has the words of the first failure of each class.
+	// Details has the text of the first failure of each class.
 	Details map[string]string
-	// Ended says why the node's part ended before the run did, "" where it did not.
+	// Ended is why the node's part ended before the run did, "" if it did not.
 	Ended string
 	// Unsent counts requests of an open loop that could not begin in time.
 	Unsent int
 
-	classes []string // classes[0] is "", a success
+	classes []string // classes[0] is "", for a success
 	samples samples
 }
 
-// sample is the outcome as it is kept, but for its class.
+// sample returns the outcome as a sample, without its class.
 func (o Outcome) sample() Sample {
 	fit := func(n int64, bits int) uint64 { return uint64(min(max(n, 0), 1<<bits-1)) }
 	text, chunks := o.TextTokens, o.Chunks
@@ -103,7 +104,7 @@ func (o Outcome) sample() Sample {
 	return s
 }
 
-// add keeps a finished request, whose durations are rounded as a sample rounds them.
+// add stores a finished request. Its durations are already rounded as a sample rounds them.
 func (s *Series) add(o Outcome) {
 	sample := o.sample()
 	sample.packed |= uint64(s.classIndex(o.Class, o.Detail)) << classAt
@@ -113,8 +114,8 @@ func (s *Series) add(o Outcome) {
 	}
 }
 
-// classIndex finds a class, and keeps the words of its first failure. Past 254 classes, of which there are two dozen, all
-// further ones are one.
+// classIndex returns the index of a class, and stores the text of its first failure. There are about two dozen classes.
+// From the 255th on, all share the index of the 254th.
 func (s *Series) classIndex(class, detail string) uint8 {
 	if i := slices.Index(s.classes, class); i >= 0 {
 		return uint8(i)
@@ -131,13 +132,14 @@ func newSeries(n Node) *Series {
 	return &Series{Node: n, classes: []string{""}, Details: map[string]string{}}
 }
 
-// Class is a sample's kind of failure, "" for a success.
+// Class returns the kind of failure of a sample, "" for a success.
 func (s *Series) Class(sample Sample) string { return s.classes[sample.classIndex()] }
 
-// samples are kept in chunks, because growing one slice would hold two of them at times. Every chunk but the last is full.
+// samples are stored in chunks, because a single slice would need twice the memory while it grows. Every chunk except
+// the last is full.
 type samples [][]Sample
 
-// chunk is how many samples are allocated at once.
+// chunk is the number of samples that are allocated at once.
 const chunk = 2048
 
 func (c *samples) add(s Sample) {
@@ -157,7 +159,7 @@ func (c samples) len() int {
 
 func (c samples) at(i int) Sample { return c[i/chunk][i%chunk] }
 
-// all goes over the samples in the order in which they ended.
+// all iterates over the samples in the order in which they ended.
 func (c samples) all() iter.Seq[Sample] {
 	return func(yield func(Sample) bool) {
 		for _, part := range c {

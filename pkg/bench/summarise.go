@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// Summarise works out everything that reports show. Runs of the same vantage become one; parts of the same run, in any
-// order, give what the whole run gives. Nothing may be added to the runs meanwhile. It keeps 8 bytes for each success
-// beside the samples of the runs, and needs up to 16 more, while it works, for each sample of the largest row.
+// Summarise computes everything that reports show. It merges runs of the same vantage. The parts of one run, in any
+// order, give the same result as the complete run. Nothing may be added to the runs meanwhile. It keeps 8 bytes for
+// each success in addition to the samples of the runs. While it works, it needs up to 16 more bytes for each sample of
+// the largest row.
 func Summarise(runs []*Run) *Summary {
 	if len(runs) == 0 {
 		return &Summary{}
@@ -46,7 +47,7 @@ func Summarise(runs []*Run) *Summary {
 	return s
 }
 
-// elapsed is how long each run took, and all together. Of the parts of one run the longest counts.
+// elapsed returns the duration of each run and their sum. For the parts of one run, the longest duration counts.
 func elapsed(runs []*Run) (longest map[string]time.Duration, sum time.Duration) {
 	longest = map[string]time.Duration{}
 	for _, run := range runs {
@@ -58,7 +59,7 @@ func elapsed(runs []*Run) (longest map[string]time.Duration, sum time.Duration) 
 	return longest, sum
 }
 
-// fasterWaited reports whether a closed loop without a rate limit kept one node less busy than another.
+// fasterWaited reports whether a closed loop without a rate limit kept a node less busy than another.
 func (s *Summary) fasterWaited() bool {
 	most := map[string]float64{}
 	for _, r := range s.Rows {
@@ -70,13 +71,13 @@ func (s *Summary) fasterWaited() bool {
 	return slices.ContainsFunc(s.Rows, func(r *Row) bool { return r.Ended == "" && r.InFlight < waitedShare*most[r.Vantage] })
 }
 
-// A node with less than waitedShare of the busiest node's requests in flight waited for others.
+// A node with fewer than waitedShare of the busiest node's requests in flight waited for others.
 const waitedShare = 0.9
 
-// figures are what nodes are compared by.
+// figures are the figures that nodes are compared by.
 var figures = map[string]func(partSample) time.Duration{LatencyFigure: partSample.latency, TTFTFigure: partSample.firstText}
 
-// figureOf is what nodes are compared by: TTFT where every node that answered has one.
+// figureOf returns the figure that nodes are compared by: TTFT if every node that answered has one.
 func figureOf(all []*nodeSeries) string {
 	figure := LatencyFigure
 	for _, c := range all {
@@ -97,7 +98,8 @@ func figureOf(all []*nodeSeries) string {
 	return figure
 }
 
-// oneModel is the model that all were asked for, "" too where none was named.
+// oneModel returns the model that all series have in common, "" if none was named, and whether they have the same
+// model.
 func oneModel(all []*nodeSeries) (model string, same bool) {
 	for _, c := range all {
 		for _, p := range c.parts {
@@ -109,7 +111,7 @@ func oneModel(all []*nodeSeries) (model string, same bool) {
 	return all[0].node.Model, true
 }
 
-// compareRows compares every row with the reference of its vantage and of its kind of connection: cold with cold.
+// compareRows compares every row with the reference of the same vantage and the same kind of connection.
 func (s *Summary) compareRows(all []*nodeSeries, w *workspace) {
 	answered := func(i int) bool { return s.Rows[i].OK > 0 }
 	var pairs [][2]int
@@ -135,8 +137,8 @@ func (s *Summary) compareRows(all []*nodeSeries, w *workspace) {
 	}
 }
 
-// referenceOf is the index of what a series is compared with, below 0 for nothing. A reference without an answer is
-// replaced by the first node that answered.
+// referenceOf returns the index of the series that c is compared with, negative if there is none. If the reference has
+// no answer, the first node that answered replaces it.
 func referenceOf(all []*nodeSeries, c *nodeSeries, name string, answered func(int) bool) int {
 	named, first := -1, -1
 	for i, o := range all {
@@ -156,8 +158,8 @@ func referenceOf(all []*nodeSeries, c *nodeSeries, name string, answered func(in
 	return named
 }
 
-// Title names a row so that no other row has the same name: its node, the connection where both kinds were measured, the
-// vantage where there are several and it has a name.
+// Title returns a unique name for a row: its node, the connection if both kinds were measured, and the vantage if there
+// are several and it has a name.
 func (s *Summary) Title(r *Row) string {
 	name := r.Node.Name
 	if s.BothConnections() {
@@ -169,14 +171,14 @@ func (s *Summary) Title(r *Row) string {
 	return name
 }
 
-// BothConnections reports whether the rows are of more than one kind of connection.
+// BothConnections reports whether the rows have more than one kind of connection.
 func (s *Summary) BothConnections() bool {
 	return slices.ContainsFunc(s.Rows, func(r *Row) bool { return r.Node.Connection != s.Rows[0].Node.Connection })
 }
 
-// precise reports whether every 95 % interval of a run, which may be in parts, is at most that share wide to either side: of
-// each mean latency, of each success rate (in shares of all requests), and of each ratio to the reference. Series that ended
-// early count no more.
+// precise reports whether the half-width of every 95 % interval of a run, which may be in parts, is at most precision.
+// For a mean latency or a ratio to the reference, this is a share of the value; for a success rate, a share of all
+// requests. Series that ended early are ignored.
 func precise(parts []*Run, precision float64) bool {
 	live := slices.DeleteFunc(seriesOf(parts), func(c *nodeSeries) bool {
 		return slices.ContainsFunc(c.parts, func(p part) bool { return p.series.Ended != "" })
@@ -207,7 +209,7 @@ func precise(parts []*Run, precision float64) bool {
 	return true
 }
 
-// precise reports whether the own figures of a series are.
+// precise reports whether the mean latency and the success rate of a series are precise.
 func (c *nodeSeries) precise(w *workspace, precision float64) bool {
 	latency := c.describe(w, "", latencyMS)
 	if latency == nil || latency.N < leastPrecise {

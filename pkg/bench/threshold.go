@@ -14,21 +14,21 @@ import (
 	"ferry/pkg/text"
 )
 
-// Threshold is a bound that a figure has to keep.
+// Threshold is a bound on a figure.
 type Threshold struct {
 	text, node string
-	// family is success, first_success, slo, latency, ttft, itl or tps; stat names one of its Stats, "" for a rate.
+	// family is success, first_success, slo, latency, ttft, itl or tps. stat is one of its statistics, "" for a rate.
 	family, stat, op string
 	// value is in the unit of the figure: a share, ms, or tokens per second.
 	value float64
-	// within is the bound of an slo in ms, which the latency has to be below.
+	// within is the bound of an slo in ms: a latency meets it if it is below.
 	within float64
 }
 
-// String is the threshold as it was written.
+// String returns the threshold as the user wrote it.
 func (t Threshold) String() string { return t.text }
 
-// Node is the node that it is about, "" for every node.
+// Node returns the node that the threshold applies to, "" for every node.
 func (t Threshold) Node() string { return t.node }
 
 const thresholdHint = "a threshold is [node:]metric op value, such as hongkong:p95<1200ms or success>=95%; " +
@@ -36,13 +36,13 @@ const thresholdHint = "a threshold is [node:]metric op value, such as hongkong:p
 	"and ttft, itl or tps with one of those, as in ttft.p95; slo:latency<2s>=99% is the share of requests within a bound; " +
 	"bench compare also has ratio, ratio_low and ratio_high, as in ratio<1.2"
 
-// sloForm is [node:]slo:latency<bound>=share.
+// sloForm matches [node:]slo:latency<bound>=share.
 var sloForm = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?s)^(?:(.*):)?\s*slo:latency\s*(<=|<)\s*([0-9.a-zµ]+)\s*(>=|>)\s*([0-9.]+ *%?)\s*$`)
 })
 
-// ParseThreshold reads "[node:]metric op value", with spaces wherever a part ends. The node is all before the last colon,
-// since it may be a URL. An error says at which character it went wrong and what was expected there.
+// ParseThreshold parses "[node:]metric op value", with optional spaces between the parts. The node is everything before
+// the last colon, since it may be a URL. An error gives the column of the fault and what was expected there.
 func ParseThreshold(s string) (Threshold, error) {
 	if slo := sloForm().FindStringSubmatch(s); slo != nil {
 		bound, err := time.ParseDuration(slo[3])
@@ -99,7 +99,7 @@ func (t *Threshold) parseMetric(metric string) bool {
 	return slices.Contains(StatNames(), stat) || t.Compares() && (family == "latency" || family == "ttft")
 }
 
-// parseValue reads a value of the metric's kind, or says what was expected instead.
+// parseValue parses a value of the metric's kind. If it cannot, it returns what was expected.
 func (t *Threshold) parseValue(text string) (want string) {
 	ok := false
 	switch {
@@ -123,8 +123,8 @@ func (t *Threshold) parseValue(text string) (want string) {
 	return want
 }
 
-// ParseShare reads 5% or 0.05, at most 1. It shifts the decimal point of a percentage in its text: 99.9 divided by 100 is
-// not the number nearest to 0.999, which 999 of 1000 is, and would miss it.
+// ParseShare parses 5% or 0.05, at most 1. It converts a percentage by shifting the decimal point in its text: 99.9
+// divided by 100 is not the number nearest to 0.999, so 999 of 1000 would miss it.
 func ParseShare(text string) (float64, bool) {
 	number, percent := strings.CutSuffix(text, "%")
 	exponent := ""
@@ -135,7 +135,7 @@ func ParseShare(text string) (float64, bool) {
 	return v, ok && v <= 1
 }
 
-// parseDecimal reads digits with at most one point, and no other way to write a number.
+// parseDecimal parses digits with at most one decimal point, and no other form of a number.
 func parseDecimal(text, exponent string) (float64, bool) {
 	if strings.Trim(text, "0123456789.") != "" {
 		return 0, false
@@ -144,12 +144,13 @@ func parseDecimal(text, exponent string) (float64, bool) {
 	return v, err == nil && !math.IsInf(v, 0)
 }
 
-// Needs is how many requests it takes to know a percentile, which is then another value than the highest: 1/(1-p).
+// Needs returns how many requests a percentile needs so that it is not simply the maximum: 1/(1-p). It returns 0 for
+// other figures.
 func (t Threshold) Needs() int {
 	return map[string]int{"p50": MinPercentile, "p90": 10, "p95": 20, "p99": 100}[t.stat]
 }
 
-// Percentile is the percentile that it is about, "" for another figure.
+// Percentile returns the percentile that the threshold is about, "" for other figures.
 func (t Threshold) Percentile() string {
 	if t.Needs() == 0 {
 		return ""
@@ -157,13 +158,13 @@ func (t Threshold) Percentile() string {
 	return t.stat
 }
 
-// Check is a threshold that was held against a row.
+// Check is the result of a threshold for a row.
 type Check struct {
 	Threshold Threshold
-	// Node is the title of the row, or the threshold's node where it was not measured.
+	// Node is the title of the row, or the threshold's node if it was not measured.
 	Node   string
 	Missed bool
-	// Seen is the figure of the row, in words, or why there is none.
+	// Seen is the row's figure as text, or why there is none.
 	Seen Message
 }
 
@@ -174,9 +175,9 @@ func (c Check) String() string {
 	return fmt.Sprintf("%s: %s kept: %s", c.Node, c.Threshold, c.Seen)
 }
 
-// Check holds thresholds against the rows, each against each row that it is about. A failure counts as over every bound of
-// a percentile and of the highest latency and TTFT, unless successesOnly. A figure that does not exist keeps no threshold,
-// and neither does a node that was not measured.
+// Check checks each threshold against each row that it applies to. Unless successesOnly is set, a failure counts as
+// above every bound on a percentile or maximum of latency and TTFT. A threshold is missed if its figure does not exist,
+// or if its node was not measured.
 func (s *Summary) Check(thresholds []Threshold, successesOnly bool) []Check {
 	var checks []Check
 	for _, t := range thresholds {
@@ -196,7 +197,7 @@ func (s *Summary) Check(thresholds []Threshold, successesOnly bool) []Check {
 	return checks
 }
 
-// check says what a row has for a threshold, and whether that keeps it.
+// check returns the row's figure for a threshold, or why there is none, and whether the threshold is met.
 func (t Threshold) check(r *Row, successesOnly bool) (seen Message, ok bool) {
 	figure, without := t.figure(r, successesOnly)
 	switch {
@@ -209,19 +210,19 @@ func (t Threshold) check(r *Row, successesOnly bool) (seen Message, ok bool) {
 	return Message{Format: t.write(figure)}, t.keeps(figure)
 }
 
-// keeps reports whether a figure is on the right side.
+// keeps reports whether a figure meets the threshold.
 func (t Threshold) keeps(figure float64) bool {
 	return map[string]bool{
 		"<": figure < t.value, "<=": figure <= t.value, ">": figure > t.value, ">=": figure >= t.value,
 	}[t.op]
 }
 
-// Compares reports whether it is about two runs.
+// Compares reports whether the threshold compares two runs.
 func (t Threshold) Compares() bool {
 	return slices.Contains([]string{"ratio", "ratio_low", "ratio_high"}, t.stat)
 }
 
-// figure is what a threshold is about, or NaN and why there is none.
+// figure returns the row's figure for a threshold, NaN if there is none, and the reason for that case.
 func (t Threshold) figure(r *Row, successesOnly bool) (figure float64, without Message) {
 	none := func(why string) Message { return Message{Format: why} }
 	var s *Stats
@@ -263,7 +264,7 @@ func (t Threshold) figure(r *Row, successesOnly bool) (figure float64, without M
 	return s.Named(t.stat), Message{"too few for it: %d measured", []any{s.N}}
 }
 
-// share is the share of requests, or of successes, whose latency is within the bound, NaN without one.
+// share returns the share of requests, or of successes, whose latency is within the bound, NaN if there are none.
 func (t Threshold) share(r *Row, successesOnly bool) float64 {
 	all := r.Requests
 	if successesOnly {
@@ -273,19 +274,19 @@ func (t Threshold) share(r *Row, successesOnly bool) float64 {
 	return float64(within) / float64(all) // 0/0 is NaN
 }
 
-// significant is a figure rounded to so many digits.
+// significant rounds a figure to the given number of significant digits.
 func significant(figure float64, digits int) float64 {
-	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(figure, 'g', digits, 64), 64) // reads what it wrote
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(figure, 'g', digits, 64), 64) // parses its own output
 	return rounded
 }
 
-// write is a figure in as many digits as show on which side of a threshold it is.
+// write formats a figure with enough digits to show on which side of the threshold it is.
 func (t Threshold) write(figure float64) string {
 	switch t.family {
 	case "success", "first_success", "slo":
 		shown := strconv.FormatFloat(figure*100, 'g', 6, 64)
 		if shown == "100" {
-			shown = text.Percent(figure, 4) // as many as it takes where it is less
+			shown = text.Percent(figure, 4) // with more digits, because it is less than 100 %
 		}
 		return shown + "%"
 	}

@@ -10,19 +10,21 @@ import (
 )
 
 const (
-	// fewRounds is the number of requests and of pairs below which intervals are too wide to lean on.
+	// fewRounds is the number of requests and of pairs below which intervals are too wide to be reliable.
 	fewRounds = 10
-	// farOff is how many median absolute deviations from the median make an outlier: hyperfine's bound, 10 standard
-	// deviations of a normal distribution.
+	// farOff is the distance from the median, in median absolute deviations, above which a value is an outlier. It is
+	// hyperfine's bound, 10 standard deviations of a normal distribution.
 	farOff = 14.8
-	// fewOutliers is up to which share values far off are strays, and more of them a level of their own.
+	// fewOutliers is the largest share of distant values that count as outliers. More of them are a separate level.
 	fewOutliers = 0.1
-	// busyAtLeast and busyShare say how late this process may be before it, not the node, is measured.
+	// busyAtLeast and busyShare are limits for the scheduling delay: absolute, and as a share of the lowest p50. If it
+	// exceeds both, the latencies measure this process, not only the node.
 	busyAtLeast = time.Millisecond
 	busyShare   = 0.05
-	// lengthRatio and lengthTokens say by how much answers differ in length.
+	// lengthRatio and lengthTokens are a ratio and a difference in tokens. If the lengths of answers differ by both,
+	// there is a warning.
 	lengthRatio, lengthTokens = 1.25, 3
-	// jumpAtLeast is how far the clock may have moved.
+	// jumpAtLeast is how far the clock may move without a warning.
 	jumpAtLeast = time.Second
 )
 
@@ -34,19 +36,19 @@ func (l *warningList) add(code, node, format string, values ...any) {
 	if node != "" {
 		w.Text = node + ": " + w.Text
 	}
-	if !slices.ContainsFunc(*l, func(known Warning) bool { return known.Text == w.Text }) { // parts of one run say the same
+	if !slices.ContainsFunc(*l, func(known Warning) bool { return known.Text == w.Text }) { // the parts of a run warn alike
 		*l = append(*l, w)
 	}
 }
 
-// warner finds what to warn of.
+// warner collects the warnings.
 type warner struct {
 	*Summary
 	space *workspace
 	warningList
 }
 
-// warnings are about the runs first, then about each row. A Warning's Node is the row's title.
+// warnings returns the warnings about the runs, and then about each row. The Node of a Warning is the row's title.
 func warnings(s *Summary, runs []*Run, space *workspace, sameModel bool) []Warning {
 	w := &warner{s, space, nil}
 	w.runs(runs)
@@ -77,7 +79,7 @@ func warnings(s *Summary, runs []*Run, space *workspace, sameModel bool) []Warni
 	return w.warningList
 }
 
-// runs warns of what concerns every row.
+// runs adds the warnings that concern every row.
 func (w *warner) runs(runs []*Run) {
 	var delay, jump time.Duration
 	for _, run := range runs {
@@ -105,7 +107,7 @@ func (w *warner) runs(runs []*Run) {
 	}
 }
 
-// fastest is the lowest p50, NaN where there is none.
+// fastest returns the lowest p50, NaN if there is none.
 func (w *warner) fastest() float64 {
 	lowest := math.NaN()
 	for _, r := range w.Rows {
@@ -116,7 +118,8 @@ func (w *warner) fastest() float64 {
 	return lowest
 }
 
-// row warns of what is missing from a row. That all rows are short has been said already.
+// row warns about what is missing from a row. allShort reports that there is already a warning about too few requests
+// for all rows.
 func (w *warner) row(r *Row, allShort bool) {
 	name, v := w.Title(r), r.VsReference
 	if r.OK == 0 {
@@ -150,13 +153,13 @@ func (w *warner) row(r *Row, allShort bool) {
 	}
 }
 
-// partsOf are the runs that one run was divided into.
+// partsOf returns the parts of a run.
 func partsOf(run *Run, runs []*Run) []*Run {
 	return slices.DeleteFunc(slices.Clone(runs), func(r *Run) bool { return r.Header.ID != run.Header.ID })
 }
 
-// failing warns of nodes that are not told apart from the best one and fail more often than another of these: so few
-// requests do not prove it.
+// failing warns about nodes among the best that fail more often than another of them. So few requests do not prove
+// that.
 func (w *warner) failing() {
 	for _, c := range w.Best {
 		for _, i := range c.Rows {
@@ -169,7 +172,7 @@ func (w *warner) failing() {
 	}
 }
 
-// stream warns of streams that tell less than they seem to.
+// stream warns about streams that show less than they seem to.
 func (w *warner) stream(r *Row) {
 	bursts, long := r.series.bursts()
 	var reasoning, short int
@@ -195,7 +198,7 @@ func (w *warner) stream(r *Row) {
 	}
 }
 
-// lengths warns of nodes of one model that answer at different length: the longer answer takes longer.
+// lengths warns if nodes of one model give answers of different length, because longer answers take longer.
 func (w *warner) lengths() {
 	rows := slices.DeleteFunc(slices.Clone(w.Rows), func(r *Row) bool { return r.AnswerTokens == nil })
 	if len(rows) == 0 {
@@ -210,7 +213,7 @@ func (w *warner) lengths() {
 	}
 }
 
-// replacement is the name of the node that others are compared with in place of a row, "" where it is not the reference.
+// replacement returns the name of the node that replaces a row as the reference, "" if the row is not the reference.
 func (w *warner) replacement(r *Row) string {
 	for _, other := range w.Rows {
 		v := other.VsReference
@@ -222,7 +225,7 @@ func (w *warner) replacement(r *Row) string {
 	return ""
 }
 
-// extremes warns of a slow first request and of other latencies far from the rest.
+// extremes warns about a slow first request and about outliers.
 func (w *warner) extremes(r *Row) {
 	if !r.Latency.HasPercentiles() {
 		return
@@ -243,7 +246,7 @@ func (w *warner) extremes(r *Row) {
 	}
 	for _, run := range r.series.runs() {
 		in := r.series.of(run)
-		if in.size() == 0 { // its part ended before a request of its own did
+		if in.size() == 0 { // its part ended before any of its requests did
 			continue
 		}
 		first := pointOf(in.earliest(), startUnit)
@@ -259,8 +262,8 @@ func (w *warner) extremes(r *Row) {
 	}
 }
 
-// spread is the median absolute deviation. Where most values are the same it is 0, and any other one would be infinitely
-// far: then it is a thousandth of the median.
+// spread returns the median absolute deviation. If most values are equal it would be 0, and every other value would be
+// infinitely far away. In that case it returns a thousandth of the median.
 func spread(w *workspace, values []float64, middle float64) float64 {
 	deviations := w.values(len(values))
 	for _, v := range values {
@@ -270,7 +273,7 @@ func spread(w *workspace, values []float64, middle float64) float64 {
 	return cmp.Or(median(deviations), middle/1000)
 }
 
-// earliest is the word of the request that began first.
+// earliest returns the word of the request that began first.
 func (c *nodeSeries) earliest() uint64 {
 	first := uint64(math.MaxUint64)
 	for s := range c.all() {
