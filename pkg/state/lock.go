@@ -6,13 +6,13 @@ import (
 	"sync"
 )
 
-// Lock takes the lock that path names, waiting for its holder, be that another process or another goroutine of this
-// one. The file is made with mode 0600 when missing, stays empty, and is never removed: removing it would let two
-// holders in. It must be a separate file from the data, which WriteFile replaces.
+// Lock acquires the lock at path. It waits while another process, or another goroutine of this process, holds the
+// lock. If the file is missing, it is created with mode 0600. It stays empty and is never removed: removing it could
+// give the lock to two holders. It must be a separate file from the data, because WriteFile replaces the data file.
 //
-// unlock gives the lock back; calling it again does nothing. The system gives it back too when the process ends. When
-// ctx ends first, Lock returns an *Error that wraps ctx's cause; the wait in the kernel cannot be taken back, so a
-// goroutine stays behind, and lets the lock go as soon as it is granted.
+// unlock releases the lock; calling it again does nothing. The system also releases the lock when the process ends. If
+// ctx ends first, Lock returns an *Error that wraps the cause of ctx. The wait in the kernel cannot be cancelled, so a
+// goroutine stays behind and releases the lock as soon as it is granted.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, &Error{Path: path, Msg: "cannot lock", Err: err}
@@ -21,7 +21,7 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, failed(path, "cannot open the lock", err)
 	}
-	release := sync.OnceFunc(func() { f.Close() }) // closing the only handle gives the lock back
+	release := sync.OnceFunc(func() { f.Close() }) // closing the only handle releases the lock
 	got, err := tryLock(f)
 	switch {
 	case err != nil:
@@ -33,7 +33,7 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	return waitLock(ctx, path, f, release)
 }
 
-// waitLock blocks in the kernel on a goroutine of its own, so that ctx can end the wait without polling.
+// waitLock blocks in the kernel on a separate goroutine, so that ctx can end the wait without polling.
 func waitLock(ctx context.Context, path string, f *os.File, release func()) (func(), error) {
 	granted := make(chan error, 1)
 	go func() { granted <- blockLock(f) }()
@@ -54,15 +54,15 @@ func waitLock(ctx context.Context, path string, f *os.File, release func()) (fun
 	}
 }
 
-// HeldError says that another process, or another part of this one, has the file.
+// HeldError reports that another process, or another part of this process, has locked the file.
 type HeldError struct{ Path string }
 
 func (e *HeldError) Error() string { return e.Path + ": another ferry is working with it" }
 
-// OpenLocked opens a file for reading and writing, made with mode 0600 when missing, and takes its lock without waiting:
-// a *HeldError where another process has it. What exists must pass the checks of OpenPrivate. Closing the file gives the
-// lock back, and so does the end of the process. It is for a file that is written in place and never replaced by another.
-// The holder of the lock may remove the file.
+// OpenLocked opens a file for reading and writing and acquires its lock without waiting. If the file is missing, it is
+// created with mode 0600. If another process has the lock, the error is a *HeldError. An existing file must pass the
+// checks of OpenPrivate. Closing the file, or the end of the process, releases the lock. OpenLocked is for a file that
+// is written in place and never replaced by another. The holder of the lock may remove the file.
 func OpenLocked(path string) (*os.File, error) {
 	for range maxLinks {
 		f, err := OpenPrivate(path, os.O_RDWR|os.O_CREATE)
@@ -80,7 +80,7 @@ func OpenLocked(path string) (*os.File, error) {
 		case !got:
 			return nil, &HeldError{path}
 		}
-		// Its holder removed it after it was opened here: the name is free or another's by now.
+		// The holder removed it after it was opened here: now the name is free or names another file.
 	}
 	return nil, &HeldError{path}
 }

@@ -1,8 +1,9 @@
 // Package state owns private files: atomic writes, locks between processes, and the checks of owner and mode that a
-// file holding a secret must pass. It refuses to know what the files mean, and it never picks a path: callers hand it
-// one.
+// file with a secret must pass. It does not interpret the files' content and never chooses a path: callers pass the
+// path.
 //
-// Windows has access lists in place of modes: what is private there is for the user, the system and its administrators.
+// Windows has access lists instead of modes. There, private means that only the user, the system and its
+// administrators have access.
 package state
 
 import (
@@ -15,19 +16,19 @@ import (
 )
 
 const (
-	// MaxSize is the most bytes that a key or another small file has.
+	// MaxSize is the maximum size in bytes of a key or another small file.
 	MaxSize = 1 << 20
 
 	filePerm = 0o600
 	dirPerm  = 0o700
 )
 
-// Error says which file was refused or failed, and why. It never holds the file's content.
+// Error reports which file was refused or failed, and why. It never contains the file's content.
 type Error struct {
 	Path     string
 	Msg      string
 	HintText string
-	Err      error // the cause, nil when the file was refused by a check
+	Err      error // the cause, nil if a check refused the file
 }
 
 func (e *Error) Error() string {
@@ -37,24 +38,24 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %s: %v", e.Path, e.Msg, e.Err)
 }
 
-// Unwrap gives the cause, so that errors.Is(err, fs.ErrNotExist) holds for a missing file.
+// Unwrap returns the cause, so that errors.Is(err, fs.ErrNotExist) is true for a missing file.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hint tells what to do about it; it may be empty.
+// Hint returns what the user can do; it may be empty.
 func (e *Error) Hint() string { return e.HintText }
 
 const nameItself = "name the file itself, not a link to it"
 
-// refused is the error of a check.
+// refused returns the error of a failed check.
 func refused(path, msg, hint string) error { return &Error{Path: path, Msg: msg, HintText: hint} }
 
-// failed is the error of a call of the system.
+// failed returns the error of a failed system call.
 func failed(path, msg string, err error) error {
 	return &Error{Path: path, Msg: msg, Err: Bare(NotFolder(path, err))}
 }
 
-// Bare is an error without the path and the operation that the os package put around it, for a message that says them
-// already. The words are the same on every system.
+// Bare returns err without the path and the operation that the os package added, for a message that already contains
+// them. The wording is the same on every system.
 func Bare(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		err = e.Err
@@ -64,8 +65,8 @@ func Bare(err error) error {
 	return worded(err)
 }
 
-// MkdirPrivate makes a folder and its missing parents with mode 0700. A folder that exists is left as it is. It fails
-// with *Error when something else has the name.
+// MkdirPrivate creates a folder and its missing parents with mode 0700. It does not change an existing folder. It
+// returns an *Error if the name belongs to something else.
 func MkdirPrivate(path string) error {
 	if err := mkdir(path); err != nil {
 		return failed(path, "cannot make the folder", err)
@@ -73,30 +74,30 @@ func MkdirPrivate(path string) error {
 	return nil
 }
 
-// ReadPrivate reads a file that holds a secret, which OpenPrivate opens: FACTS section 2, "refuse a key file that others
-// can read". It may have limit bytes, a number of whole MiB. Every failure is an *Error; a missing file satisfies
-// errors.Is(err, fs.ErrNotExist).
+// ReadPrivate opens a file that contains a secret with OpenPrivate and reads it: FACTS section 2, "refuse a key file
+// that others can read". The file may have at most limit bytes, a whole number of MiB. Every failure is an *Error; for
+// a missing file errors.Is(err, fs.ErrNotExist) is true.
 func ReadPrivate(path string, limit int64) ([]byte, error) {
 	f, err := OpenPrivate(path, os.O_RDONLY)
 	return readBounded(path, f, err, limit)
 }
 
-// ReadKey is ReadPrivate for a key that another program may have put there, as the secrets of Docker and Kubernetes are.
-// The name may be a symbolic link to a file inside its own folder, when others cannot write that folder. Others may
-// read the file on a mount that is read-only, whichever user owns it there, and where it is root's, with no write bit at all, in
-// root's folder on a mount of its own.
+// ReadKey is ReadPrivate for a key that another program may have put there, such as a secret of Docker or Kubernetes.
+// The name may be a symbolic link to a file inside its own folder, if others cannot write that folder. Others may be
+// able to read the file in two cases: if it is on a read-only mount, whoever owns it; or if it belongs to root, has no
+// write bits, and is in root's folder on a separate mount.
 func ReadKey(path string) ([]byte, error) {
 	f, err := openKey(path)
 	return readBounded(path, f, err, MaxSize)
 }
 
-// ReadTrusted reads what OpenTrusted opens, at most limit bytes, which is to be a number of whole MiB.
+// ReadTrusted opens a file with OpenTrusted and reads at most limit bytes, a whole number of MiB.
 func ReadTrusted(path string, limit int64) ([]byte, error) {
 	f, err := OpenTrusted(path)
 	return readBounded(path, f, err, limit)
 }
 
-// checked gives an open file, and closes one that a check refused.
+// checked returns an open file, or closes it if a check refused it.
 func checked(f *os.File, err error) (*os.File, error) {
 	if err != nil {
 		f.Close()
@@ -105,8 +106,8 @@ func checked(f *os.File, err error) (*os.File, error) {
 	return f, nil
 }
 
-// readBounded reads and closes a file that was opened, or not. It reads one byte more than is allowed, so that a file that
-// grew after the check is noticed.
+// readBounded reads and closes a file, unless opening it failed. It reads one byte more than allowed, to detect a file
+// that grew after the check.
 func readBounded(path string, f *os.File, err error, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
@@ -118,7 +119,7 @@ func readBounded(path string, f *os.File, err error, limit int64) ([]byte, error
 	}
 	var data bytes.Buffer
 	if info.Size() <= limit {
-		data = *bytes.NewBuffer(make([]byte, 0, int(info.Size())+bytes.MinRead)) // it is not copied while it is read
+		data = *bytes.NewBuffer(make([]byte, 0, int(info.Size())+bytes.MinRead)) // large enough not to be copied while reading
 		_, err = data.ReadFrom(io.LimitReader(f, limit+1))
 	}
 	switch {

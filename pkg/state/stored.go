@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// Stored is one kind of thing that is kept in a folder.
+// Stored is one kind of data that is stored in a folder.
 type Stored struct {
 	What, Where string
-	// Count is how many there are.
+	// Count is the number of items.
 	Count int
-	// Remove takes them away, each that is in use after a wait of at most RemoveTimeout.
+	// Remove removes the items. It waits at most RemoveTimeout for each item that is in use.
 	Remove func(ctx context.Context) error
 }
 
-// RemoveTimeout bounds the wait for a file that is in use.
+// RemoveTimeout limits the wait for a file that is in use.
 const RemoveTimeout = 10 * time.Second
 
-// List gives the paths of what ours accepts in a folder, in their order. A folder that is not there has none.
+// List returns the paths of the entries of a folder that ours accepts, in order. A missing folder has none.
 func List(dir string, ours func(entry fs.DirEntry) bool) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	err = NotFolder(dir, err)
@@ -39,17 +39,17 @@ func List(dir string, ours func(entry fs.DirEntry) bool) ([]string, error) {
 	return paths, err
 }
 
-// IsTemp tells ferry's temporary files by their names.
+// IsTemp reports whether name is the name of a temporary file of ferry.
 func IsTemp(name string) bool {
 	return strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
 }
 
-// IsLock tells locks by their names.
+// IsLock reports whether name is the name of a lock.
 func IsLock(name string) bool { return filepath.Ext(name) == ".lock" }
 
-// Remove removes files, but for temporary ones that a process is writing. Those that are gone already are no fault. A lock
-// is removed when it is free. Nothing else removes locks: a process that waits for the old file and one that makes a new
-// file would both hold the lock. Who removes all that is kept accepts that.
+// Remove removes files, except temporary files that a process is writing. A missing file is not an error. A lock is
+// removed when it is free. Nothing else removes locks, because a process that waits for the old file and a process
+// that creates a new file would both hold the lock. A user who removes all stored data accepts that.
 func Remove(ctx context.Context, paths ...string) error {
 	var failed []error
 	for _, path := range paths {
@@ -76,7 +76,7 @@ func removeLock(ctx context.Context, path string) error {
 	}
 	err = remove(path)
 	unlock()
-	if err != nil { // some systems remove no file that is open
+	if err != nil { // some systems cannot remove an open file
 		err = remove(path)
 	}
 	return err
@@ -89,19 +89,19 @@ func remove(path string) error {
 	return nil
 }
 
-// TempPattern is how ferry's temporary files are called, for os.CreateTemp. Sweep removes such a file once its process is
-// gone.
+// TempPattern is the name pattern of ferry's temporary files, for os.CreateTemp. Sweep removes such a file after its
+// process has ended.
 const TempPattern = tempPrefix + "*" + tempSuffix
 
 const (
 	tempPrefix, tempSuffix = ".ferry-", ".tmp"
-	// tempAge is how old a temporary file is that surely no process is writing, where locks cannot tell.
+	// tempAge is the age from which a temporary file counts as abandoned if locks are not available.
 	tempAge = time.Hour
-	// maxSwept bounds the names of a folder that Sweep looks at.
+	// maxSwept limits the number of names in a folder that Sweep checks.
 	maxSwept = 100_000
 )
 
-// createTemp makes a temporary file that Sweep leaves alone until release.
+// createTemp creates a temporary file that Sweep does not remove before release.
 func createTemp(dir string) (f *os.File, release func(), err error) {
 	for range maxLinks {
 		if f, err = newTemp(dir); err != nil {
@@ -112,15 +112,15 @@ func createTemp(dir string) (f *os.File, release func(), err error) {
 		if err == nil && leadsTo(f.Name(), f) {
 			return f, release, nil
 		}
-		// It was swept before it had its lock.
+		// Another process removed it before it was locked.
 		release()
 		f.Close()
 	}
 	return nil, nil, errors.New("other processes remove each temporary file")
 }
 
-// Sweep removes the temporary files in a folder that killed processes left. Those that a process is writing stay, and so
-// does what cannot be removed; it gives their paths.
+// Sweep removes the temporary files in a folder that killed processes left. It keeps files that a process is writing
+// or that cannot be removed, and returns their paths.
 func Sweep(dir string) (left []string) {
 	folder, err := os.Open(dir)
 	if err != nil {
@@ -144,7 +144,7 @@ func Sweep(dir string) (left []string) {
 	return left
 }
 
-// sweepOne reports whether the file is gone.
+// sweepOne removes an abandoned temporary file and reports whether the file is gone.
 func sweepOne(path string) bool {
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() {

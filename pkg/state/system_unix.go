@@ -16,14 +16,14 @@ func create(path string, flag int) (*os.File, error) { return os.OpenFile(path, 
 
 func mkdir(path string) error { return os.MkdirAll(path, dirPerm) }
 
-// Rename gives a file another name in its folder, and replaces what has that name.
+// Rename renames a file within its folder and replaces an existing file of that name.
 func Rename(from, to string) error { return os.Rename(from, to) }
 
 func openLock(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, filePerm)
 }
 
-// tryLock says whether the lock was free. flock belongs to the open file, so goroutines exclude each other as well.
+// tryLock reports whether the lock was free. flock belongs to the open file, so goroutines also exclude each other.
 func tryLock(f *os.File) (bool, error) {
 	err := flock(f, unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
@@ -34,7 +34,7 @@ func tryLock(f *os.File) (bool, error) {
 
 func blockLock(f *os.File) error { return flock(f, unix.LOCK_EX) }
 
-// flock goes on after a signal: the runtime sends some of its own.
+// flock continues after a signal, because the Go runtime sends signals.
 func flock(f *os.File, how int) error {
 	for {
 		err := unix.Flock(int(f.Fd()), how)
@@ -44,12 +44,12 @@ func flock(f *os.File, how int) error {
 	}
 }
 
-// CheckOwn fails with *Error unless path itself, not what a link leads to, is of the wanted type (fs.ModeDir,
-// fs.ModeSocket), belongs to this user, and other users can do nothing with it. It is for names that another
-// user could have taken. A name that does not exist is an error for which fs.ErrNotExist holds.
+// CheckOwn returns an *Error unless path is of the wanted type (fs.ModeDir, fs.ModeSocket), belongs to this user, and
+// gives other users no access. It checks path itself, not the target of a link. It is for names that another user
+// could have taken. For a missing name, errors.Is(err, fs.ErrNotExist) is true.
 func CheckOwn(path string, want fs.FileMode) error { return checkOwn(path, want, uint32(os.Geteuid())) }
 
-// checkOwn takes the user as an argument, so that a test that runs as root can be another user.
+// checkOwn has the user as an argument, so that a test that runs as root can check as another user.
 func checkOwn(path string, want fs.FileMode, uid uint32) error {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -67,15 +67,15 @@ func checkOwn(path string, want fs.FileMode, uid uint32) error {
 	return nil
 }
 
-// OpenPrivate opens a private file, and makes it with mode 0600 where the flag says so and it is missing. The file itself,
-// not a symbolic link, must be a regular one, owned by the current user or root, closed to group and others for reading and
-// writing. A file that is to be written must have no other name either. The checks are made on the open file, so nothing
-// can be swapped in between: do not pass os.O_TRUNC, which would empty a file before it is checked. Every failure is an
-// *Error.
+// OpenPrivate opens a private file. If it is missing and flag has os.O_CREATE, the file is created with mode 0600.
+// path must be a regular file, not a symbolic link, owned by the current user or root, that group and others can
+// neither read nor write. A file opened for writing must have no other name. The checks are made on the open file, so
+// it cannot be replaced in between. Do not pass os.O_TRUNC, which would empty the file before the checks. Every
+// failure is an *Error.
 func OpenPrivate(path string, flag int) (*os.File, error) {
 	f, err := os.OpenFile(path, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, filePerm)
 	if err != nil {
-		// FreeBSD says EMLINK and NetBSD EFTYPE where the others say ELOOP; only the wording depends on it.
+		// FreeBSD returns EMLINK and NetBSD EFTYPE where other systems return ELOOP; only the wording depends on it.
 		if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK) {
 			return nil, refused(path, "is a symbolic link", nameItself)
 		}
@@ -87,8 +87,8 @@ func OpenPrivate(path string, flag int) (*os.File, error) {
 	return checked(f, checkPrivate(path, f, flag&(os.O_WRONLY|os.O_RDWR) != 0, uint32(os.Geteuid())))
 }
 
-// checkPrivate takes the user as an argument, so that a test that runs as root can be another user. A hard link is not
-// written to: what is written would be in the other file too.
+// checkPrivate has the user as an argument, so that a test that runs as root can check as another user. It refuses to
+// write to a hard link, because the write would also change the file of the other name.
 func checkPrivate(path string, f *os.File, writes bool, uid uint32) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -111,17 +111,16 @@ func foreign(path string, owner uint32) error {
 	return refused(path, fmt.Sprintf("belongs to user %d", owner), "it must be yours or root's: chown "+path)
 }
 
-// newTemp makes a temporary file.
 func newTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, TempPattern) }
 
-// worded leaves an error as it is: its words are the ones that ferry shows everywhere.
+// worded returns err unchanged: ferry uses the wording of Unix on all systems.
 func worded(err error) error { return err }
 
-// NotFolder leaves an error as it is: this system has one of its own for a file that is taken for a folder.
+// NotFolder returns err unchanged: Unix has a separate error for a path through a file.
 func NotFolder(_ string, err error) error { return err }
 
-// lockTemp locks a temporary file through a handle of its own, so that the lock outlives the writer's close and lasts until
-// the file has its name. Where the file system has no locks, its age has to tell.
+// lockTemp locks a temporary file through a separate handle, so that the lock stays after the writer closes its
+// handle, until the file is renamed. If the file system has no locks, tempAbandoned uses the age of the file.
 func lockTemp(path string) (*os.File, error) {
 	lock, err := openTemp(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -132,12 +131,12 @@ func lockTemp(path string) (*os.File, error) {
 	}
 	if got, err := tryLock(lock); err == nil && !got {
 		lock.Close()
-		return nil, fs.ErrNotExist // it is being swept
+		return nil, fs.ErrNotExist // another process is removing it
 	}
 	return lock, nil
 }
 
-// tempAbandoned reports whether no process is writing the file. It then has its lock until unlock.
+// tempAbandoned reports whether no process is writing the file. If so, it holds the file's lock until unlock.
 func tempAbandoned(path string, old bool) (unlock func(), abandoned bool) {
 	f, err := openTemp(path)
 	if err != nil {
@@ -154,9 +153,9 @@ func openTemp(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 }
 
-// keepOwner gives the new file the owner and group of the one it replaces, so that root editing a user's file does not
-// take it away, and returns the mode to set. Where the group cannot be kept, its bits are dropped: they were meant for
-// another group.
+// keepOwner gives the new file the owner and group of the old one, so that a user keeps a file that root edits. It
+// returns the mode to set. If the group cannot be kept, its bits are dropped, because they were meant for another
+// group.
 func keepOwner(f file, old fs.FileInfo, perm fs.FileMode) fs.FileMode {
 	if old == nil {
 		return perm
@@ -165,7 +164,7 @@ func keepOwner(f file, old fs.FileInfo, perm fs.FileMode) fs.FileMode {
 	if !ok {
 		return perm
 	}
-	// The result is what counts: the answer of stat says whose file it is now, whatever the calls said.
+	// The errors do not matter: Stat returns the actual owner and group.
 	_ = f.Chown(int(was.Uid), -1)
 	_ = f.Chown(-1, int(was.Gid))
 	now, err := f.Stat()
@@ -178,13 +177,13 @@ func keepOwner(f file, old fs.FileInfo, perm fs.FileMode) fs.FileMode {
 	return perm
 }
 
-// syncDir makes a rename last through a power cut. Filesystems that cannot flush a folder say EINVAL or ENOTSUP, which
-// is no failure of the write.
+// syncDir makes a rename survive a power failure. File systems that cannot flush a folder return EINVAL or ENOTSUP,
+// which is not a failure of the write.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) {
-			return nil // a folder that may be written but not listed cannot be opened
+			return nil // a folder that can be written but not listed cannot be opened
 		}
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// open opens a file in a way that lets others rename or replace it meanwhile, as on Unix. os.OpenFile does not.
+// open opens a file so that other processes can rename or replace it meanwhile, as on Unix. os.OpenFile does not.
 func open(path string, flag int) (*os.File, error) {
 	dir, name := filepath.Split(path)
 	if !filepath.IsLocal(name) { // a device, such as NUL
@@ -26,7 +26,7 @@ func open(path string, flag int) (*os.File, error) {
 	return root.OpenFile(name, flag, filePerm)
 }
 
-// create is open, and makes the file for this user alone where the flag says so and it is missing.
+// create is open, but if flag has os.O_CREATE and the file is missing, it creates a private file first.
 func create(path string, flag int) (*os.File, error) {
 	if flag&os.O_CREATE != 0 {
 		if err := makeFile(path); err != nil && (flag&os.O_EXCL != 0 || !errors.Is(err, fs.ErrExist)) {
@@ -36,7 +36,7 @@ func create(path string, flag int) (*os.File, error) {
 	return open(path, flag&^(os.O_CREATE|os.O_EXCL))
 }
 
-// makeFile makes an empty private file.
+// makeFile creates an empty private file.
 func makeFile(path string) error {
 	return makePrivate(path, func(name *uint16, attributes *windows.SecurityAttributes) error {
 		made, err := windows.CreateFile(name, windows.GENERIC_WRITE,
@@ -51,7 +51,7 @@ func makeFile(path string) error {
 
 func openLock(path string) (*os.File, error) { return create(path, os.O_CREATE|os.O_RDWR) }
 
-// tryLock says whether the lock was free. LockFileEx belongs to the handle, so goroutines exclude each other as well.
+// tryLock reports whether the lock was free. The lock belongs to the handle, so goroutines also exclude each other.
 func tryLock(f *os.File) (bool, error) {
 	err := lockFile(f, windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY)
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
@@ -66,7 +66,6 @@ func lockFile(f *os.File, flags uint32) error {
 	return windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped))
 }
 
-// mkdir makes a private folder.
 func mkdir(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), dirPerm); err != nil {
 		return err
@@ -74,11 +73,11 @@ func mkdir(path string) error {
 	if err := makePrivate(path, windows.CreateDirectory); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return os.MkdirAll(path, dirPerm) // which fails where it is no folder
+	return os.MkdirAll(path, dirPerm) // fails if it is not a folder
 }
 
-// Rename gives a file another name in its folder, and replaces what has that name even while it is open. Scanners open new
-// files in a way that forbids it for a moment, so it is tried again for half a second.
+// Rename renames a file within its folder and replaces an existing file of that name, even if it is open. Scanners
+// open new files in a way that prevents a rename for a moment, so Rename retries for half a second.
 func Rename(from, to string) error {
 	root, err := os.OpenRoot(filepath.Dir(to))
 	if err != nil {
@@ -95,16 +94,15 @@ func Rename(from, to string) error {
 	}
 }
 
-// busyTimeout is half of how long Rename waits in all.
+// busyTimeout is half of the total time that Rename waits.
 const busyTimeout = 255 * time.Millisecond
 
-// newTemp makes a temporary file.
 func newTemp(dir string) (*os.File, error) {
 	name := strings.Replace(TempPattern, "*", rand.Text(), 1)
 	return create(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_RDWR)
 }
 
-// NotFolder tells a path through a file from one that is not there, for which Windows has the same error.
+// NotFolder distinguishes a path through a file from a missing path. Windows has the same error for both.
 func NotFolder(path string, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -122,7 +120,7 @@ func NotFolder(path string, err error) error {
 
 var errNotFolder = errors.New("not a directory")
 
-// worded gives an error of the system the words that other systems have for it.
+// worded gives a system error the wording of other systems.
 func worded(err error) error {
 	switch err {
 	case windows.ERROR_FILE_NOT_FOUND, windows.ERROR_PATH_NOT_FOUND:
@@ -147,19 +145,19 @@ type wordedError struct {
 func (e *wordedError) Error() string { return e.words }
 func (e *wordedError) Unwrap() error { return e.error }
 
-// lockTemp does nothing: the age alone tells whether a process is writing the file.
+// lockTemp does nothing: only the age shows whether a process is writing the file.
 func lockTemp(string) (*os.File, error) { return nil, nil }
 
 func tempAbandoned(_ string, old bool) (unlock func(), abandoned bool) { return func() {}, old }
 
-// keepOwner gives the new file the access list of its folder, where others may read it: temporary files have one for this
-// user alone.
+// keepOwner gives the new file the access list of its folder if others may read the file. Temporary files have an
+// access list for this user only.
 func keepOwner(f file, _ fs.FileInfo, perm fs.FileMode) fs.FileMode {
 	if perm&0o044 != 0 {
-		_ = setList(f.Name(), "D:", windows.UNPROTECTED_DACL_SECURITY_INFORMATION) // else it stays private
+		_ = setList(f.Name(), "D:", windows.UNPROTECTED_DACL_SECURITY_INFORMATION) // on failure it stays private
 	}
 	return perm
 }
 
-// syncDir has nothing to do: a folder cannot be flushed on Windows, and the rename is journalled.
+// syncDir does nothing: a folder cannot be flushed on Windows, and the rename is journaled.
 func syncDir(string) error { return nil }

@@ -14,10 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenTrusted opens a file that says what ferry does, such as the configuration. Only this user and root may be
-// able to write it: it has to belong to one of them, closed to group and others for writing, and so has each symbolic
-// link to it, in folders where others cannot replace files. What is on a mount that is read-only cannot be written.
-// A pipe is held to the same, a device to nothing; a FIFO is refused, as Open says. Every failure is an *Error.
+// OpenTrusted opens a file that controls what ferry does, such as the configuration. Only this user and root may be
+// able to write it: the file and each symbolic link to it must belong to one of them, in folders where others cannot
+// replace files, and group and others must not be able to write the file. A file on a read-only mount cannot be
+// written, so it is not checked. A pipe must pass the checks of owner and mode; a device is not checked. Open refuses
+// a FIFO. Every failure is an *Error.
 func OpenTrusted(path string) (*os.File, error) {
 	f, err := Open(path)
 	if err != nil {
@@ -26,8 +27,8 @@ func OpenTrusted(path string) (*os.File, error) {
 	return checked(f, checkTrusted(path, f, uint32(os.Geteuid())))
 }
 
-// Open opens a file to read and never waits for a FIFO's writer: a FIFO is refused. A pipe from the shell, as in
-// <(command), is none. Every failure is an *Error.
+// Open opens a file for reading. It never waits for the writer of a FIFO: it refuses a FIFO. A pipe from the shell, as
+// in <(command), is accepted. Every failure is an *Error.
 func Open(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -48,7 +49,7 @@ func fromShell(path string) bool {
 	return path == "/dev/stdin" || strings.HasPrefix(path, "/dev/fd/") || strings.HasPrefix(path, "/proc/self/fd/")
 }
 
-// checkTrusted takes the user as an argument, so that a test that runs as root can be another user.
+// checkTrusted has the user as an argument, so that a test that runs as root can check as another user.
 func checkTrusted(path string, f *os.File, uid uint32) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -68,9 +69,9 @@ func checkTrusted(path string, f *os.File, uid uint32) error {
 	return checkWay(path, uid)
 }
 
-// checkReplace looks at a name that WriteFile is to follow or replace. A link must belong to this user or root, and must
-// not be in a folder that everyone can write. In such a folder an existing file must be this user's or root's too: the new
-// file would be given to the owner of the old one.
+// checkReplace checks a name that WriteFile is going to follow or replace. A link must belong to this user or root,
+// and must not be in a folder that everyone can write. In such a folder an existing file must also belong to this user
+// or root, because the new file would be given to the owner of the old one.
 func checkReplace(path string, info fs.FileInfo) error {
 	dir, err := os.Stat(filepath.Dir(path))
 	if err != nil {
@@ -88,13 +89,13 @@ func checkReplace(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// isOthers reports whether a file is neither the user's nor root's.
+// isOthers reports whether a file belongs neither to the user nor to root.
 func isOthers(info fs.FileInfo, uid uint32) bool {
 	st, known := info.Sys().(*syscall.Stat_t)
 	return !known || st.Uid != uid && st.Uid != 0
 }
 
-// checkWay follows the symbolic links from path to the file and looks at each, and at the folder it is in.
+// checkWay follows the symbolic links from path to the file and checks each link and its folder.
 func checkWay(path string, uid uint32) error {
 	for range maxLinks {
 		dir := filepath.Dir(path)
@@ -126,7 +127,7 @@ func checkWay(path string, uid uint32) error {
 	return refused(path, "has too many symbolic links before it", "")
 }
 
-// openKey opens a file with a key, as ReadKey says, and checks what it got.
+// openKey opens a key file and checks it by the rules of ReadKey.
 func openKey(path string) (*os.File, error) {
 	dir, name := filepath.Split(path)
 	if dir == "" {
@@ -142,7 +143,7 @@ func openKey(path string) (*os.File, error) {
 		return nil, failed(path, "cannot open", err)
 	}
 	link := info.Mode()&fs.ModeSymlink != 0
-	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // not out of the folder, nor waiting for a FIFO's writer
+	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // stays in the folder, does not wait for a FIFO's writer
 	switch {
 	case err != nil && link && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
 		return nil, refused(path, "is a symbolic link out of its folder", nameItself)
@@ -152,7 +153,7 @@ func openKey(path string) (*os.File, error) {
 	return checked(f, checkKey(path, dir, f, link, uint32(os.Geteuid())))
 }
 
-// checkKey is checkPrivate, but for what a container's runtime mounts.
+// checkKey is checkPrivate, but also accepts files that a container runtime mounts.
 func checkKey(path, dir string, f *os.File, link bool, uid uint32) error {
 	var st, folder, top unix.Stat_t
 	if err := errors.Join(unix.Fstat(int(f.Fd()), &st), unix.Stat(dir, &folder), unix.Stat("/", &top)); err != nil {

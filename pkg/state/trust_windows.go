@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// The rights on a file that no other user may have: to write it or its access list, and to read it too where it is private.
+// The rights that no other user may have: to write a file or its access list, and for a private file also to read it.
 const (
 	writing = windows.FILE_WRITE_DATA | windows.FILE_APPEND_DATA | windows.WRITE_DAC | windows.WRITE_OWNER |
 		windows.GENERIC_WRITE | windows.GENERIC_ALL
@@ -27,8 +27,9 @@ func currentUser() (*windows.SID, error) {
 	return user.User.Sid, nil
 }
 
-// makePrivate makes a file or folder with an access list for this user, the system and its administrators, which takes over
-// nothing of the folder's. What is made in a folder inherits it. A drive without access lists ignores it.
+// makePrivate creates a file or folder with an access list for this user, the system and its administrators. It
+// inherits nothing from its parent folder. What is created in a new folder inherits this list. A drive without access
+// lists ignores it.
 func makePrivate(path string, create func(name *uint16, attributes *windows.SecurityAttributes) error) error {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
@@ -45,7 +46,8 @@ func makePrivate(path string, create func(name *uint16, attributes *windows.Secu
 	return create(name, &windows.SecurityAttributes{Length: uint32(unsafe.Sizeof(windows.SecurityAttributes{})), SecurityDescriptor: sd})
 }
 
-// setList gives a file an access list, "D:" being one with no entry of its own: with protection off it has the folder's.
+// setList sets the access list of a file. "D:" is a list without entries: with protection off, the file has the list
+// of its folder.
 func setList(path, list string, protection windows.SECURITY_INFORMATION) error {
 	sd, err := windows.SecurityDescriptorFromString(list)
 	if err != nil {
@@ -58,8 +60,8 @@ func setList(path, list string, protection windows.SECURITY_INFORMATION) error {
 	return windows.SetNamedSecurityInfo(path, windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION|protection, nil, nil, dacl, nil)
 }
 
-// checkAccess refuses an open file of another user, and one on which others have any of the rights. The system and its
-// administrators, who can read everything, are no others.
+// checkAccess refuses an open file that belongs to another user, or on which others have any of the rights. The system
+// and its administrators, who can read everything, do not count as others.
 func checkAccess(path string, f *os.File, rights windows.ACCESS_MASK) error {
 	sd, err := windows.GetSecurityInfo(windows.Handle(f.Fd()), windows.SE_FILE_OBJECT,
 		windows.OWNER_SECURITY_INFORMATION|windows.DACL_SECURITY_INFORMATION)
@@ -96,13 +98,13 @@ func checkAccess(path string, f *os.File, rights windows.ACCESS_MASK) error {
 	return nil
 }
 
-// The types of entries of an access list beside the plain ones, as winnt.h numbers them.
+// The types of access list entries besides the plain ones, with their numbers in winnt.h.
 const (
 	deniedObject, allowedCallback, deniedCallback, deniedCallbackObject = 6, 9, 10, 12
 )
 
-// granted names the first one of others to whom a list gives any of the rights, "" where there is none. A condition is taken
-// to hold. An entry of a type that is neither known to allow nor to deny is taken to allow.
+// granted returns the name of the first account outside trusted to which a list grants any of the rights, or "".
+// Conditions are treated as true. An entry of an unknown type is treated as granting.
 func granted(list *windows.ACL, rights windows.ACCESS_MASK, trusted func(*windows.SID) bool) (string, error) {
 	for i := range uint32(list.AceCount) {
 		var entry *windows.ACCESS_ALLOWED_ACE
@@ -125,7 +127,7 @@ func granted(list *windows.ACL, rights windows.ACCESS_MASK, trusted func(*window
 	return "", nil
 }
 
-// account is the name of a user or group.
+// account returns the name of a user or group.
 func account(sid *windows.SID) string {
 	if sid == nil {
 		return "nobody"
@@ -137,7 +139,7 @@ func account(sid *windows.SID) string {
 	return cmp.Or(name, sid.String())
 }
 
-// CheckOwn checks the type alone: what it is for, sockets, ferry does not use on Windows.
+// CheckOwn checks only the type: it is for sockets, which ferry does not use on Windows.
 func CheckOwn(path string, want fs.FileMode) error {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -149,9 +151,9 @@ func CheckOwn(path string, want fs.FileMode) error {
 	return nil
 }
 
-// OpenPrivate opens a private file, and makes it with an access list for this user alone where the flag says so and it is
-// missing. The file itself, not a symbolic link, must be a regular one of the current user or the administrators, closed to
-// others for reading and writing. Every failure is an *Error.
+// OpenPrivate opens a private file. If it is missing and flag has os.O_CREATE, the file is created with an access list
+// for this user only. path must be a regular file, not a symbolic link, that belongs to the current user or the
+// administrators and that others can neither read nor write. Every failure is an *Error.
 func OpenPrivate(path string, flag int) (*os.File, error) {
 	if err := checkKind(path); err != nil && (flag&os.O_CREATE == 0 || !errors.Is(err, fs.ErrNotExist)) {
 		return nil, err
@@ -176,24 +178,24 @@ func checkKind(path string) error {
 	return nil
 }
 
-// OpenTrusted opens a file that says what ferry does, such as the configuration. Only this user and the administrators may
-// be able to write it. Every failure is an *Error.
+// OpenTrusted opens a file that controls what ferry does, such as the configuration. Only this user and the
+// administrators may be able to write it. Every failure is an *Error.
 func OpenTrusted(path string) (*os.File, error) {
 	f, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return f, nil // a pipe or a device has no list; what is wrong with a folder its reading says
+		return f, nil // a pipe or a device has no list; reading a folder fails later
 	}
 	return checked(f, checkAccess(path, f, writing))
 }
 
-// Open opens a file to read.
+// Open opens a file for reading.
 func Open(path string) (*os.File, error) {
 	whole, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		whole = path // not there, or a device: the opening tells
+		whole = path // missing, or a device: open reports it
 	}
 	f, err := open(whole, os.O_RDONLY)
 	if err != nil {

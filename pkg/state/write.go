@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// disk is what a write asks of the system, step by step, so that a test can make each step fail in turn.
+// disk holds the system calls of a write, so that a test can make each step fail in turn.
 type disk struct {
 	createTemp func(dir string) (f file, release func(), err error)
 	create     func(path string) (file, error)
@@ -18,7 +18,7 @@ type disk struct {
 	syncDir    func(dir string) error
 }
 
-// file is what a write asks of an open file.
+// file holds the calls of a write on an open file.
 type file interface {
 	io.WriteCloser
 	Name() string
@@ -28,7 +28,7 @@ type file interface {
 	Sync() error
 }
 
-// system is the disk itself.
+// system returns the real disk.
 func system() disk {
 	return disk{
 		createTemp: func(dir string) (file, func(), error) { return createTemp(dir) },
@@ -41,17 +41,17 @@ func system() disk {
 	}
 }
 
-// maxLinks bounds a chain of symbolic links, as Linux does.
+// maxLinks limits a chain of symbolic links. Linux has the same limit.
 const maxLinks = 40
 
-// WriteFile puts data into path so that a reader, or a crash at any moment, sees the old content or the new, never a
-// mixture: a temporary file in the same folder, made with mode 0600, is written, flushed, renamed over the target, and
-// the folder is flushed. A symbolic link is kept, as the managers of dotfiles want, and its target is replaced;
-// but a link that another user made or could have made is refused.
+// WriteFile writes data to path atomically: a reader, or a crash at any moment, sees the old content or the new, never
+// a mixture. It creates a temporary file in the same folder with mode 0600, writes and flushes it, renames it over the
+// target, and flushes the folder. A symbolic link is kept, as dotfile managers need, and its target is replaced. A
+// link that another user made or could have made is refused.
 //
-// A new file gets perm. A file that exists keeps its bits where they are no wider than perm; bits beyond perm are
-// dropped. On Unix its owner and group are kept where the system allows it. The folder must exist. On failure, always
-// an *Error, nothing is left behind. What a killed process left is removed by the next write in that folder.
+// A new file gets perm. An existing file keeps its mode, without the bits that are not in perm. On Unix its owner and
+// group are kept if the system allows it. The folder must exist. Every failure is an *Error and leaves nothing behind.
+// The next write in the folder removes what a killed process left.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
 	return system().writeFile(path, data, perm)
 }
@@ -82,7 +82,7 @@ func (d disk) writeFile(path string, data []byte, perm fs.FileMode) error {
 	return nil
 }
 
-// CheckWritable finds out whether WriteFile could put a file there. It fails with *Error and changes nothing.
+// CheckWritable checks whether WriteFile could write path. Every failure is an *Error. It changes nothing.
 func CheckWritable(path string) error {
 	target, _, err := resolve(path)
 	if err != nil {
@@ -97,9 +97,10 @@ func CheckWritable(path string) error {
 	return system().abandon(probe.Name(), nil)
 }
 
-// CreateFile writes a new file and never touches one that exists: a name in use, be it a symbolic link that leads
-// nowhere, is an *Error for which errors.Is(err, fs.ErrExist) holds. A file that could not be written whole is removed.
-// A crash in the middle leaves its beginning: it is for files of which a part does no harm.
+// CreateFile writes a new file and never changes an existing one. If the name exists, even as a symbolic link without
+// a target, it returns an *Error for which errors.Is(err, fs.ErrExist) is true. An incomplete file is removed on
+// failure. A crash in the middle leaves an incomplete file, so CreateFile is only for files of which a part does no
+// harm.
 func CreateFile(path string, data []byte, perm fs.FileMode) error {
 	return system().createFile(path, data, perm)
 }
@@ -118,7 +119,8 @@ func (d disk) createFile(path string, data []byte, perm fs.FileMode) error {
 	return nil
 }
 
-// fill writes and flushes f, and closes it in every case. The mode is set through the handle, past the umask.
+// fill writes, flushes and always closes f. It sets the mode through the handle, because the umask does not apply
+// there.
 func fill(f file, data []byte, perm fs.FileMode, old fs.FileInfo) error {
 	_, err := f.Write(data)
 	if err == nil {
@@ -130,8 +132,8 @@ func fill(f file, data []byte, perm fs.FileMode, old fs.FileInfo) error {
 	return cmp.Or(err, f.Close())
 }
 
-// abandon removes what a failed write left and returns why it failed, with the removal's own failure if there is one.
-// Being already gone is what was wanted.
+// abandon removes what a failed write left and returns why, joined with the error of the removal if there is one. A
+// missing file is not an error.
 func (d disk) abandon(path string, why error) error {
 	if err := d.remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(why, failed(path, "cannot remove what was half written", err))
@@ -140,7 +142,7 @@ func (d disk) abandon(path string, why error) error {
 }
 
 // resolve follows symbolic links to the name that a rename has to replace, which need not exist. The second value
-// describes the file there, nil when there is none.
+// describes the file of that name, or is nil if there is none.
 func resolve(path string) (string, fs.FileInfo, error) {
 	name := path
 	for range maxLinks {
