@@ -1,4 +1,4 @@
-// Ferry carries a prompt to a large-model API through a named node and brings the answer back whole.
+// Ferry sends prompts to large-model APIs through named nodes and returns complete answers.
 package main
 
 import (

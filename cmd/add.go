@@ -25,13 +25,13 @@ type addOptions struct {
 	as, output string
 }
 
-// named are the flags with another name for the node.
+// named returns the options with another name for the node.
 func (o addOptions) named(node string) addOptions {
 	o.as = node
 	return o
 }
 
-// command is the command that adds a node for a provider or a URL, with the flags that choose it.
+// command returns the command that adds a node for a provider or a URL, with the flags that select it.
 func (o addOptions) command(what string) string {
 	words := []string{"ferry", "config", "add", what}
 	for _, flag := range [][2]string{
@@ -78,7 +78,7 @@ func newConfigAddCmd(a *app) *cobra.Command {
 	return c
 }
 
-// introduce tells that a node is a provider's, and not of the file.
+// introduce notes that a node comes from the list of providers and is not in the file.
 func (s *settings) introduce(node config.Node) {
 	key := "without a key"
 	if variable, ok := strings.CutPrefix(string(node.Key), "env:"); ok {
@@ -87,7 +87,7 @@ func (s *settings) introduce(node config.Node) {
 	s.note("%s is not in the file: asking %s %s; ferry config add %[1]s keeps it there", node.Name, node.URL, key)
 }
 
-// shownProvider is a provider as the list has it.
+// shownProvider is a provider as config add lists it.
 type shownProvider struct {
 	Name     string `json:"name"`
 	Vendor   string `json:"vendor"`
@@ -102,7 +102,7 @@ type shownProvider struct {
 	local bool
 }
 
-// listProviders prints what can be added.
+// listProviders prints the providers that can be added.
 func (s *settings) listProviders(form string) error {
 	var all []shownProvider
 	for _, p := range config.Providers() {
@@ -138,7 +138,7 @@ func (p shownProvider) row() []string {
 	return []string{mark, p.Name, key, api, p.Model}
 }
 
-// runConfigAdd adds a node for a provider, and checks it.
+// runConfigAdd adds a node for a provider and checks it.
 func runConfigAdd(ctx context.Context, s *settings, name string, o addOptions) error {
 	provider, err := config.FindProvider(name)
 	if err != nil {
@@ -169,7 +169,7 @@ func runConfigAdd(ctx context.Context, s *settings, name string, o addOptions) e
 	return s.addNode(ctx, node, fields)
 }
 
-// runConfigAddURL adds a node for an address, of which it finds out the API where that is not said.
+// runConfigAddURL adds a node for a URL. It detects the API if it is not given.
 func runConfigAddURL(ctx context.Context, s *settings, address string, o addOptions) error {
 	if other := o.Region + o.Resource + o.Deployment; other != "" {
 		return usagef("they are for ferry config add PROVIDER", "--region, --resource and --deployment say nothing of a URL")
@@ -205,7 +205,8 @@ func runConfigAddURL(ctx context.Context, s *settings, address string, o addOpti
 	return s.addNode(ctx, name, fields)
 }
 
-// hostLabel is a name for the node of an address: the first word of its host that says something, "" for none.
+// hostLabel returns a node name for an address: the first label of its host other than api and www, "" if there is
+// none.
 func hostLabel(node config.Node) string {
 	at, err := node.Address()
 	if err != nil || net.ParseIP(at.Hostname()) != nil {
@@ -220,8 +221,9 @@ func hostLabel(node config.Node) string {
 	return ""
 }
 
-// findAPI finds out what API an address has, unless it is known, and asks for its key: where the server wants one, and
-// always over TLS, since some look at the key last. Before that no key is sent. add is the command, for a hint.
+// findAPI detects the API of an address unless it is known, and asks for the key. Over TLS it always asks, because some
+// servers check the key last; over plain HTTP only if the server needs a key. It sends no key before. add is the
+// command for a hint.
 func (s *settings) findAPI(ctx context.Context, name, add string, at config.Node, known bool) (guard.Secret, *client.Found, error) {
 	var secret guard.Secret
 	at.Name, at.Key, at.Auth = name, "", config.Auth{Scheme: config.AuthNone}
@@ -237,7 +239,7 @@ func (s *settings) findAPI(ctx context.Context, name, add string, at config.Node
 		if known {
 			return &client.Found{API: at.API, URL: e.URL, Open: secret.IsZero() && env.IsOpen(ctx, whole)}, nil
 		}
-		if whole.URL, err = url.Parse(at.URL); err != nil { // with a /v1 at its end, which only some dialects append
+		if whole.URL, err = url.Parse(at.URL); err != nil { // keeps a final /v1, which only some dialects append
 			return nil, err
 		}
 		return env.FindAPI(ctx, whole, secret)
@@ -258,7 +260,7 @@ func (s *settings) findAPI(ctx context.Context, name, add string, at config.Node
 	return secret, found, err
 }
 
-// tellAPI says what was found, and how to have another of the dialects.
+// tellAPI notes which API was found, and how to use another dialect of the server.
 func (s *settings) tellAPI(name string, found *client.Found) {
 	also := ""
 	for _, other := range found.Others {
@@ -267,19 +269,19 @@ func (s *settings) tellAPI(name string, found *client.Found) {
 	s.note("%s speaks %s at %s%s", name, found.API, client.WithoutQuery(found.URL), also)
 }
 
-// isNew refuses a name that a node has already, or that none can have.
+// isNew returns an error if a node already has this name, or if it is not a valid name.
 func (s *settings) isNew(node, what string, o addOptions) error {
 	if slices.Contains(s.file.Nodes, node) {
 		return usagef(o.named("NAME").command(what)+" adds another one; ferry config unset nodes."+node+" takes the old one out",
 			"there is a node %s in %s already", node, s.file.Path)
 	}
-	if strings.Contains(node, ".") || config.CheckKey("nodes."+node+".url") != nil { // a dot would lead into another node
+	if strings.Contains(node, ".") || config.CheckKey("nodes."+node+".url") != nil { // a dot would name another node
 		return invalid("as", node, "a name of letters, digits, - and _, other than demo")
 	}
 	return nil
 }
 
-// asksOnTerminal reports whether a key can be asked for.
+// asksOnTerminal reports whether ferry can ask for a key on a terminal.
 func (a *app) asksOnTerminal() bool { return term.Look(a.Stdin, false).TTY }
 
 // newKey asks for a node's key on a terminal, or reads it from a pipe.
@@ -292,7 +294,7 @@ func (s *settings) newKey(node, add string) (guard.Secret, error) {
 	return secret, err
 }
 
-// withKey stores a key and adds the reference to it.
+// withKey stores a key and adds the reference to it to fields.
 func (s *settings) withKey(ctx context.Context, node string, fields []config.Entry, secret guard.Secret) ([]config.Entry, error) {
 	path, err := s.configPath()
 	if err != nil {
@@ -302,7 +304,7 @@ func (s *settings) withKey(ctx context.Context, node string, fields []config.Ent
 	return append(fields, config.Entry{Key: "key", Value: ref}), err
 }
 
-// addNode writes a node's fields into the file, chooses a model where none is among them, and checks the node.
+// addNode writes a node's fields to the file, chooses a model if they have none, and checks the node.
 func (s *settings) addNode(ctx context.Context, node string, fields []config.Entry) error {
 	set := func(fields ...config.Entry) (*settings, error) {
 		err := s.edit(ctx, func(src []byte) ([]byte, error) {
@@ -342,10 +344,11 @@ func (s *settings) addNode(ctx context.Context, node string, fields []config.Ent
 	return nil
 }
 
-// mostChosen is how many models a server of few models has: of more than that the user has to choose.
+// mostChosen is the length of the longest model list from which ferry chooses; from a longer one the user has to
+// choose.
 const mostChosen = 20
 
-// chooseModel gives a model of the node's own list, "" where the user has to choose, or where its default is there.
+// chooseModel returns a model from the node's list, or "" if the user has to choose or the list has the node's default.
 func (s *settings) chooseModel(ctx context.Context, name string) string {
 	node, err := s.selectNode(name)
 	if err != nil {
@@ -353,9 +356,9 @@ func (s *settings) chooseModel(ctx context.Context, name string) string {
 	}
 	probe, err := s.probeModels(ctx, node, checkTimeout)
 	if err != nil {
-		return "" // the check says it
+		return "" // the check reports it
 	}
-	ids := slices.DeleteFunc(probe.ModelIDs, func(id string) bool { // the file takes neither odd characters nor a key
+	ids := slices.DeleteFunc(probe.ModelIDs, func(id string) bool { // the file accepts neither odd characters nor a key
 		return strings.Contains(strings.ToLower(id), "embed") || !completable(id) || s.masker.String(id) != id
 	})
 	switch {

@@ -21,28 +21,28 @@ import (
 	"ferry/pkg/text"
 )
 
-// app is one run of the program: its surroundings and streams, and what keeps secrets out of them.
+// app is one run of the program: its environment and streams, and what keeps secrets out of them.
 type app struct {
 	Env
 	out, err term.Stream
 	// masker hides every secret that this run has read.
 	masker *guard.Masker
-	// redactor takes keys and personal data out of what is logged or shown beside an answer.
+	// redactor removes keys and personal data from text that is logged or shown beside an answer.
 	redactor *guard.Redactor
 	quiet    bool
-	// lang is the language of --lang, or else of the locale; "" where ferry has no words of it.
+	// lang is the language of --lang, or else of the locale; "" if ferry has no messages in it.
 	lang string
-	// closed is the error of commands that print where standard output takes nothing: whatever an answer costs, it would
-	// be lost.
+	// closed is the error of commands that print, if standard output cannot be written: an answer would be paid for and
+	// lost.
 	closed error
-	// sent says that a request has left, or is about to.
+	// sent reports that a request was sent or is about to be sent.
 	sent atomic.Bool
-	// writing keeps the lines of standard error apart, with those that are drawn again and again, live: nil until some are.
+	// writing guards standard error and live, the lines that are redrawn there. live is nil until there are such lines.
 	writing sync.Mutex
 	live    *term.Live
-	// open says that the last line of standard error is one of reasoning which has not ended.
+	// open reports that the last line of standard error is reasoning that has not ended.
 	open bool
-	// stopSilence ends what is shown of a wait, and silent is called before that is shown.
+	// stopSilence removes the display of a wait. silent is called before that display is shown.
 	stopSilence atomic.Pointer[func()]
 	silent      func()
 }
@@ -67,16 +67,15 @@ func newApp(env Env) *app {
 	return a
 }
 
-// closedStream takes nothing, as a stream that was closed when ferry began.
+// closedStream fails every write, like a stream that was closed when ferry started.
 type closedStream struct{}
 
 func (closedStream) Write([]byte) (int, error) { return 0, syscall.EBADF }
 
-// note says something beside the answer, unless -q asked for silence.
+// note prints a message on standard error, made safe, unless -q is set.
 func (a *app) note(format string, args ...any) { a.remark(a.safe(fmt.Sprintf(format, args...))) }
 
-// remark is note for a text that is safe already. All its lines but the first are indented, also those that a terminal's
-// width makes.
+// remark is note for text that is already safe. It indents all lines but the first, including lines made by wrapping.
 func (a *app) remark(text string) {
 	const who = "ferry: "
 	if a.quiet {
@@ -89,10 +88,10 @@ func (a *app) remark(text string) {
 	a.tell(text + "\n")
 }
 
-// say writes a line to standard error, with secrets masked and safe for a terminal.
+// say writes a line to standard error, with secrets masked and made safe for a terminal.
 func (a *app) say(line string) { a.tell(a.err.Wrap(indented(a.safe(line), 2), 2) + "\n") }
 
-// tell writes to standard error, from any goroutine. That it is closed is no reason to fail.
+// tell writes to standard error, from any goroutine. A closed standard error is not a failure.
 func (a *app) tell(text string) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
@@ -105,7 +104,7 @@ func (a *app) tell(text string) {
 	_, _ = io.WriteString(a.err, text)
 }
 
-// endLine ends a line that is open. Its caller has locked writing.
+// endLine ends an open line. The caller holds writing.
 func (a *app) endLine() {
 	if a.open {
 		_, _ = io.WriteString(a.err, "\n")
@@ -113,16 +112,14 @@ func (a *app) endLine() {
 	}
 }
 
-// indented sets the lines of a text in, but for the first: what a server or a model said begins no line that could be
-// one of ferry's own.
+// indented indents all lines but the first, so that no line of a server's or a model's text looks like ferry's own.
 func indented(text string, by int) string {
 	return strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", by))
 }
 
-// outStyles are the styles of standard output.
 func (a *app) outStyles() term.Styles { return term.NewStyles(a.out.Facts) }
 
-// complain says what failed, and below it what to do.
+// complain prints an error and, below it, its hint.
 func (a *app) complain(err error) {
 	styles := term.NewStyles(a.err.Facts)
 	said := styles.Bad.Render("Error:") + " " + indented(a.local(a.inWords(err)), len("Error: "))
@@ -132,23 +129,23 @@ func (a *app) complain(err error) {
 	a.tell(a.err.Wrap(said, hintIndent) + "\n")
 }
 
-// hintIndent is how far a hint's further lines stand in.
+// hintIndent is the indentation of the further lines of a hint.
 const hintIndent = len("hint: ")
 
-// hintText is a hint with its label, its own lines below each other.
+// hintText returns a hint with its label and its further lines indented.
 func hintText(styles term.Styles, indent int, hint string) string {
 	margin := strings.Repeat(" ", indent)
 	return margin + styles.Dim.Render("hint:") + " " + indented(hint, indent+hintIndent)
 }
 
-// redacted takes out of a text what is not to be logged or shown beside an answer: the secrets that are known, and all
-// that looks like a key or personal data.
+// redacted removes from text what must not be logged or shown beside an answer: the known secrets, and everything that
+// looks like a key or personal data.
 func (a *app) redacted(text string) string { return a.redactor.String(a.masker.String(text)) }
 
-// mostSaid is the most bytes of one message: a text of a server's with what ferry says about it.
+// mostSaid is the maximum size of one message in bytes: a server's text and what ferry says about it.
 const mostSaid = 3 * text.MostShown
 
-// safe makes a text fit to be shown on standard error: bounded, redacted, nothing that a terminal would obey.
+// safe returns text that can be shown on standard error: bounded, redacted, without terminal control characters.
 func (a *app) safe(s string) string {
 	if len(s) > mostSaid {
 		s = text.Shown(s, mostSaid)
@@ -156,8 +153,8 @@ func (a *app) safe(s string) string {
 	return text.Shown(a.redactor.String(a.masker.String(s)), mostSaid)
 }
 
-// inWords is an error's text as safe makes it. A key of the file, such as nodes.hk.headers.x-api-key, is redacted apart from
-// what is said about it: together they would read as the name of a secret and its value.
+// inWords returns an error's text, made safe. A key of the file, such as nodes.hk.headers.x-api-key, is redacted
+// separately from its message: together they would look like the name of a secret and its value.
 func (a *app) inWords(err error) string {
 	fault, ok := err.(*config.Error)
 	if !ok {
@@ -171,8 +168,8 @@ func (a *app) inWords(err error) string {
 	return apart.Error()
 }
 
-// timeWrites bounds all that is written to streams from now on by the call's time. Nothing but a pipe, a socket or a
-// terminal makes a writer wait.
+// timeWrites limits all later writes to the streams to the call's timeout. Only writes to a pipe, a socket or a
+// terminal can block.
 func timeWrites(timeout time.Duration, streams ...*term.Stream) {
 	until := time.Now().Add(timeout)
 	for _, stream := range streams {
@@ -192,7 +189,7 @@ func timeWrites(timeout time.Duration, streams ...*term.Stream) {
 	}
 }
 
-// endWrites has writes that are timed end soon once the context has ended.
+// endWrites makes timed writes give up soon after the context has ended.
 func endWrites(ctx context.Context, streams ...*term.Stream) {
 	for _, stream := range streams {
 		if timed, ok := stream.Writer.(*timedWriter); ok {
@@ -201,24 +198,24 @@ func endWrites(ctx context.Context, streams ...*term.Stream) {
 	}
 }
 
-// timedWriter gives up on a reader that takes nothing until the call's time is over, or has been ended by a signal. What
-// it gave up on is lost, and nothing more is written: the write may still go through.
+// timedWriter gives up if its reader does not read until the call's time is over or a signal has ended the call. The
+// data is then lost, and nothing more is written: the abandoned write may still succeed.
 type timedWriter struct {
 	io.Writer
-	pipe  int // its descriptor, -1 where the writer is no pipe
+	pipe  int // its descriptor, -1 if the writer is not a pipe
 	until time.Time
 	ended <-chan struct{}
 	stuck error
 }
 
-// lastWords is how long a write may take when the time is over: the result of the call is still to be reported.
+// lastWords is how long a write may take after the time is over: the result of the call still has to be reported.
 const lastWords = 2 * time.Second
 
 func (w *timedWriter) Write(p []byte) (int, error) {
 	switch {
 	case w.stuck != nil:
 		return 0, w.stuck
-	case w.pipe >= 0 && takes(w.pipe, len(p)): // nearly always, and a goroutine costs more than the write
+	case w.pipe >= 0 && takes(w.pipe, len(p)): // the usual case, and a goroutine costs more than the write
 		return w.Writer.Write(p)
 	}
 	type result struct {
@@ -226,7 +223,7 @@ func (w *timedWriter) Write(p []byte) (int, error) {
 		err error
 	}
 	done := make(chan result, 1)
-	text := bytes.Clone(p) // p is the caller's again when this returns
+	text := bytes.Clone(p) // the caller may reuse p when this returns
 	go func() {
 		n, err := w.Writer.Write(text)
 		done <- result{n, err}

@@ -65,7 +65,7 @@ type callOptions struct {
 	node         nodeOptions
 	prompt       promptOptions
 	conversation conversationOptions
-	request      wire.Request // what flags of their own say of it
+	request      wire.Request // the fields that have their own flags
 	schema       string
 	output       string
 	expect       string
@@ -80,7 +80,7 @@ type callOptions struct {
 	noRender     bool
 }
 
-// conversationOptions say which conversation a call belongs to.
+// conversationOptions select the conversation of a call.
 type conversationOptions struct {
 	name   string
 	last   bool
@@ -118,7 +118,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	f.BoolVar(&o.conversation.resend, "resend", false, "send the conversation's last prompt again, which got no answer")
 	sampling := func(name, usage string, to **float64) {
 		f.Func(name, usage, func(text string) error {
-			if text == "" { // as if it was not given
+			if text == "" { // as if the flag was not given
 				*to = nil
 				return nil
 			}
@@ -146,7 +146,7 @@ func addCallFlags(c *cobra.Command, a *app, o *callOptions) {
 	c.MarkFlagsMutuallyExclusive("verbose", "quiet")
 }
 
-// setParam reads --param.
+// setParam parses --param.
 func (o *callOptions) setParam(param string) error {
 	key, value, ok := strings.Cut(param, "=")
 	if !ok || key == "" {
@@ -154,7 +154,7 @@ func (o *callOptions) setParam(param string) error {
 	}
 	raw := json.RawMessage(value)
 	if !json.Valid(raw) {
-		raw, _ = json.Marshal(value) // a string always encodes
+		raw, _ = json.Marshal(value) // encoding a string cannot fail
 	}
 	if o.request.Params == nil {
 		o.request.Params = map[string]json.RawMessage{}

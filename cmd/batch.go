@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// batchOptions are the flags of ask that ask many prompts.
+// batchOptions are the flags of ask for a batch.
 type batchOptions struct {
 	inFile, outFile string
 	shard           client.Shard
@@ -28,7 +28,7 @@ type batchOptions struct {
 	tokenCap        int64
 }
 
-// setShard reads --shard.
+// setShard parses --shard.
 func (o *batchOptions) setShard(text string) (err error) {
 	known := false
 	if o.shard, known = client.ParseShard(text); !known {
@@ -40,7 +40,7 @@ func (o *batchOptions) setShard(text string) (err error) {
 // ofBatch are the flags that need --batch.
 var ofBatch = []string{"out", "concurrency", "again", "max-failures", "max-tokens-total", "shard", "merge"}
 
-// check looks at the flags that need nothing but themselves.
+// check validates the flags that need no settings and no files.
 func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 	for _, flag := range []string{"file", "session", "continue", "new", "resend", "output", "expect", "strict", "extract",
 		"render", "no-render", "verbose", "hold"} {
@@ -67,19 +67,19 @@ func (o batchOptions) check(f *pflag.FlagSet, args []string) error {
 	return enoughFiles(o.concurrency)
 }
 
-// batchCall is a batch that is ready to be run.
+// batchCall is a batch that is ready to run.
 type batchCall struct {
 	*app
 	batchOptions
 	inName string
-	// first is asked first.
+	// first is the first endpoint of the failover order.
 	first  *endpoint
 	batch  *client.Batch
 	plan   client.Plan
 	pauses pauses
 }
 
-// runBatch asks every line of a file.
+// runBatch sends every line of a file as a prompt.
 func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []string) error {
 	a.quiet = o.quiet
 	if b.merge {
@@ -141,7 +141,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	call.plan = call.batch.Plan
 	if call.plan.Files > 0 {
 		with := common.Call(client.Item{Prompt: "x"}).Request
-		with.Files = []*wire.File{{Name: "x", Type: "image/png"}} // which every API takes that takes files
+		with.Files = []*wire.File{{Name: "x", Type: "image/png"}} // every API that accepts files accepts this type
 		if err := order.suits(with); err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func runBatch(c *cobra.Command, a *app, o callOptions, b batchOptions, args []st
 	return call.run(c.Context(), common, stages)
 }
 
-// openBatchInput opens the input of a batch, whose files are beside out.
+// openBatchInput opens the input of a batch. Input that can be read only once is stored beside out.
 func (a *app) openBatchInput(path, out string, noStdin bool) (*client.BatchInput, error) {
 	if path == "-" && (a.Stdin == nil || noStdin) {
 		return nil, usagef("name a file", "--batch -: standard input is closed or not to be read")
@@ -160,9 +160,9 @@ func (a *app) openBatchInput(path, out string, noStdin bool) (*client.BatchInput
 	return client.OpenBatchInput(path, out, a.Stdin)
 }
 
-// run sends the batch and reports the result. The first signal ends the sending, the second kills.
+// run sends the batch and reports the result. The first signal stops the sending, the second kills the process.
 func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages client.Stages) error {
-	if budget := b.first.Budget; b.plan.ToSend > 0 && budget != nil { // one that would let nothing out
+	if budget := b.first.Budget; b.plan.ToSend > 0 && budget != nil { // fail now if the budget would allow no request
 		if err := budget.Check(ctx, common.Call(client.Item{}).To(common.Endpoint)); err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func (b *batchCall) run(ctx context.Context, common *client.BatchRequest, stages
 	return b.conclude(tally, err, caught.Err() != nil)
 }
 
-// recovering makes an error of a panic in a worker: the item may have been carried out.
+// recovering turns a panic in a worker into an error. The item may have been carried out.
 type recovering struct {
 	app  *app
 	next client.Doer
@@ -204,7 +204,7 @@ func (r *recovering) Do(ctx context.Context, call *client.Call) (result *client.
 	return r.next.Do(ctx, call)
 }
 
-// estimate says what a batch will send, before it does.
+// estimate describes what a batch will send.
 func (b *batchCall) estimate() string {
 	p, attempts := b.plan, b.first.Rule.Attempts
 	out := ""
@@ -227,10 +227,10 @@ func (b *batchCall) estimate() string {
 	return out
 }
 
-// shownFaults is how many malformed lines are said one by one; OUT.failed has all of them.
+// shownFaults is how many malformed lines are reported one by one; OUT.failed has all of them.
 const shownFaults = 10
 
-// describe is what --dry-run prints.
+// describe returns what --dry-run prints.
 func (b *batchCall) describe() string {
 	p, n := b.plan, b.first
 	out := fmt.Sprintf("%s  %s  %s  %s\n", n.Name, shownURL(n.URL), n.API, n.Model)
@@ -246,7 +246,7 @@ func (b *batchCall) describe() string {
 	return b.safe(out) + b.estimate() + "\n"
 }
 
-// sayFaults says what cannot be sent, and what an earlier run left open. Errors are said under -q too.
+// sayFaults reports what cannot be sent, and what an earlier run left open. Errors are printed with -q too.
 func (b *batchCall) sayFaults() {
 	p := b.plan
 	for _, fault := range p.Faults[:min(len(p.Faults), shownFaults)] {
@@ -264,12 +264,12 @@ func (b *batchCall) sayFaults() {
 	}
 }
 
-// inFlight is what an earlier run left open.
+// inFlight returns an error that names the items that were in flight when an earlier run ended.
 func inFlight(items client.Names) error {
 	return unanswered("ambiguous, in flight when a run ended", items)
 }
 
-// unanswered names the items that were sent and have no answer.
+// unanswered returns an error that names the items that were sent and have no answer.
 func unanswered(what string, items client.Names) error {
 	out := what + ": " + items.String()
 	if items.Count > len(items.First) {
@@ -278,13 +278,13 @@ func unanswered(what string, items client.Names) error {
 	return text.Errorf("they may have been answered and billed; --again asks them again", "%s", out)
 }
 
-// conclude sums up a run: exit code 0 when OUT has an answer to every line.
+// conclude reports the result of a run. The exit code is 0 if OUT has an answer to every line.
 func (b *batchCall) conclude(t client.Tally, why error, caught bool) error {
 	if why != nil {
 		b.complain(why)
 	}
 	p := b.plan
-	left := p.Ambiguous.Count // asked again or not, an older one is counted once
+	left := p.Ambiguous.Count // an older item counts once; with --again as an item of this run
 	if b.again {
 		left = 0
 	}
@@ -325,7 +325,7 @@ func (b *batchCall) conclude(t client.Tally, why error, caught bool) error {
 	return silent(exitFailed)
 }
 
-// showProgress shows how far a batch is until stop is called.
+// showProgress shows the progress of a batch until stop is called.
 func (b *batchCall) showProgress() (stop func()) {
 	total, started := b.plan.ToSend, b.Clock.Now()
 	progress := func() (done int, line string) {

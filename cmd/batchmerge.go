@@ -12,10 +12,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// mergePiece is how much is printed at once.
+// mergePiece is how many bytes are collected for one write.
 const mergePiece = 64 << 10
 
-// runMerge prints the answers of all shards of a batch. Nothing is sent.
+// runMerge prints the answers of all shards of a batch. It sends nothing.
 func runMerge(f *pflag.FlagSet, a *app, o callOptions, b batchOptions, outs []string) error {
 	var other string
 	f.Visit(func(flag *pflag.Flag) {
@@ -55,7 +55,7 @@ func runMerge(f *pflag.FlagSet, a *app, o callOptions, b batchOptions, outs []st
 	return a.sayMerged(merged, len(outs))
 }
 
-// sayMerged says what is missing or there twice, which is exit code 1.
+// sayMerged reports missing and duplicate answers. Both mean exit code 1.
 func (a *app) sayMerged(m *client.Merged, outs int) error {
 	answered, lines := m.Items-m.Missing.Count, m.Items+m.Malformed
 	sum := fmt.Sprintf("%d of %d answered, in %s", answered, lines, text.Count(outs, "shard"))

@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// benchOptions are the flags of bench. Those that the report names are in the header.
+// benchOptions are the flags of bench. Flags that the report shows are in the header.
 type benchOptions struct {
 	bench.Header
 	node   nodeOptions
@@ -29,24 +29,24 @@ type benchOptions struct {
 	tokenCap int64
 	save     string
 	dryRun   bool
-	// given says which flags were: some defaults follow from others.
+	// given reports whether a flag was set: some defaults depend on other flags.
 	given func(flag string) bool
 }
 
 const (
 	benchRequests = 20
-	// benchTokens is enough to see that an answer comes, and cheap; streamTokens for the time between tokens.
+	// benchTokens is cheap, and enough to see that an answer arrives; streamTokens is for the time between tokens.
 	benchTokens  = 16
 	streamTokens = 300
-	// benchTimeout bounds a request unless --timeout says otherwise: one that stalls ends a bench no later.
+	// benchTimeout limits a request if --timeout is not given: a stalled request delays the end of a bench by no more.
 	benchTimeout = time.Minute
-	// openLoopWorkers is how many requests of one node a fixed rate may have in flight unless -c says otherwise: with one
-	// the rate would be the node's.
+	// openLoopWorkers is the maximum number of requests in flight per node at a fixed rate, if -c is not given. With
+	// one, the node would determine the rate.
 	openLoopWorkers = 100
-	// maxSeed is the highest seed: readers of JSON that know only floating-point numbers have it exactly.
+	// maxSeed is the highest seed. JSON readers that use floating-point numbers still read it exactly.
 	maxSeed     = 1<<53 - 1
 	benchPrompt = "Reply with the single word pong."
-	// streamPrompt has an answer of some 100 tokens, of the same length from every model.
+	// streamPrompt has an answer of about 100 tokens, of the same length from every model.
 	streamPrompt = "Write the numbers from 1 to 50 in digits, separated by single spaces, and nothing else."
 )
 
@@ -104,7 +104,7 @@ func addBenchFlags(c *cobra.Command, a *app, o *benchOptions) {
 	addReferenceFlag(c, &o.report)
 }
 
-// runBench measures the nodes and reports on them.
+// runBench measures the nodes and prints a report.
 func runBench(ctx context.Context, a *app, names []string, o benchOptions) error {
 	if err := o.complete(); err != nil {
 		return err
@@ -154,7 +154,8 @@ func runBench(ctx context.Context, a *app, names []string, o benchOptions) error
 	return nil
 }
 
-// measure runs the plan and shows how far it is. The first signal ends the sending, the second what is in flight too.
+// measure runs the plan and shows its progress. The first signal stops the sending, the second also aborts requests in
+// flight.
 func (a *app) measure(ctx context.Context, r *benchRun) (*bench.Run, error) {
 	caught, release := a.Catch(ctx)
 	defer release()
@@ -203,7 +204,7 @@ func (a *app) measure(ctx context.Context, r *benchRun) (*bench.Run, error) {
 	return b.Run(ctx, caught)
 }
 
-// complete sets the defaults that follow from other flags, and refuses flags that exclude each other.
+// complete sets the defaults that depend on other flags, and rejects flags that exclude each other.
 func (o *benchOptions) complete() error {
 	if o.given("duration") && !o.given("requests") {
 		o.Requests = 0

@@ -23,7 +23,7 @@ func newBenchCompareCmd(a *app) *cobra.Command {
 	return c
 }
 
-// runBenchCompare reads two saved runs and says what changed between them.
+// runBenchCompare reads two saved runs and reports what changed between them.
 func runBenchCompare(a *app, files []string, o reportOptions) error {
 	if len(files) != 2 {
 		return usagef("ferry bench compare OLD.jsonl NEW.jsonl; ferry bench --save FILE.jsonl writes one", "compare takes two saved runs")

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// schedLatencies is the runtime's own histogram of how long goroutines that could run waited for a processor.
+// schedLatencies is the runtime's histogram of how long runnable goroutines waited for a processor.
 const schedLatencies = "/sched/latencies:seconds"
 
-// sizeMemory suits the collector to a bench of so many samples, 0 for an unknown number. What it allocates for a request is
-// garbage at once and its samples hold no pointers, so that few collections do; a soft limit keeps a long run's memory
-// near what its samples need.
+// sizeMemory tunes the garbage collector for a bench of this many samples, 0 if unknown. The memory of a request is
+// garbage at once and samples have no pointers, so few collections are enough. A soft limit keeps the memory of a long
+// run near what its samples need.
 func sizeMemory(samples int) {
 	const base, perSample = 24 << 20, 40
 	debug.SetGCPercent(200)
@@ -23,8 +23,8 @@ func sizeMemory(samples int) {
 	}
 }
 
-// schedulingDelay measures, at the 99th percentile, how late this process runs what is ready to run. Where that is no
-// longer small beside a latency, the latency is partly the client's own.
+// schedulingDelay measures how long runnable goroutines of this process wait, at the 99th percentile. If that is not
+// small compared with a latency, part of the latency is the client's.
 func schedulingDelay() (end func() time.Duration) {
 	before := readLatencies()
 	return func() time.Duration {
@@ -37,7 +37,7 @@ func schedulingDelay() (end func() time.Duration) {
 			after.Counts[i] -= before.Counts[i]
 			all += after.Counts[i]
 		}
-		left := all / 100 // beyond the percentile
+		left := all / 100 // how many are beyond the percentile
 		for i, n := range slices.Backward(after.Counts) {
 			if n > left {
 				return time.Duration(max(0, after.Buckets[i]) * float64(time.Second)) // the lowest bucket begins at -Inf
@@ -48,7 +48,7 @@ func schedulingDelay() (end func() time.Duration) {
 	}
 }
 
-// readLatencies copies the histogram, nil where this runtime has none.
+// readLatencies returns a copy of the histogram, or nil if this runtime has none.
 func readLatencies() *metrics.Float64Histogram {
 	sample := []metrics.Sample{{Name: schedLatencies}}
 	metrics.Read(sample)

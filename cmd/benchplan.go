@@ -18,13 +18,13 @@ import (
 	"ferry/pkg/wire"
 )
 
-// benchRun is a bench that is ready to begin.
+// benchRun is a bench that is ready to start.
 type benchRun struct {
 	client.Bench
 	plan bench.Plan
-	// series are the endpoints of the plan's targets: each node over each kind of connection.
+	// series are the endpoints of the plan's targets: each node with each kind of connection.
 	series []*endpoint
-	// input and output are what one request is sent and may be answered, in tokens.
+	// input and output are the estimated input tokens and the maximum output tokens of one request.
 	input, output int64
 	// sending ends with the first signal.
 	sending context.Context
@@ -37,10 +37,10 @@ func (p *benchRun) close() {
 	}
 }
 
-// nonceSample is what stands before the prompt of each request, for its length.
+// nonceSample has the length of the number before the prompt of each request.
 const nonceSample = "0123456789abcdef "
 
-// prepareBench prepares the nodes and the plan. Nothing is sent.
+// prepareBench prepares the nodes and the plan. It sends nothing.
 func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOptions) (*benchRun, error) {
 	prompt, err := s.benchPrompt(ctx, o)
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *settings) prepareBench(ctx context.Context, names []string, o *benchOpt
 	return p, nil
 }
 
-// benchPrompt reads the prompt and holds it to the content filter.
+// benchPrompt reads the prompt and checks it with the content filter.
 func (s *settings) benchPrompt(ctx context.Context, o *benchOptions) (string, error) {
 	from := promptOptions{args: []string{o.prompt}, noStdin: true}
 	if len(o.files) > 0 {
@@ -116,7 +116,7 @@ func (s *settings) benchPrompt(ctx context.Context, o *benchOptions) (string, er
 	return prompt, stages.Filter.CheckRequest(wire.Request{Prompt: prompt})
 }
 
-// readySeries readies the nodes over the first kind of connection, and over the second where there is one.
+// readySeries builds the endpoints for the first kind of connection, and for the second if there is one.
 func (s *settings) readySeries(
 	ctx context.Context, p *benchRun, names []string, kinds []bench.Connection, o *benchOptions,
 ) error {
@@ -153,10 +153,10 @@ func (s *settings) readySeries(
 	return nil
 }
 
-// overHTTP3 behind a node's name measures the node over HTTP/3 and nothing else. No name has a + in it.
+// overHTTP3 is a suffix of a node's name: the node is measured over HTTP/3 only. No name contains a +.
 const overHTTP3 = "+http3"
 
-// benchNode is a node to measure. Beside itself over HTTP/3 it is measured over TCP.
+// benchNode returns a node to measure. If its HTTP/3 variant is measured too, the node itself is measured over TCP.
 func (s *settings) benchNode(name string, names []string, best bool) (config.Node, error) {
 	plain, only := name, false
 	if !strings.Contains(name, ":") {
@@ -174,17 +174,17 @@ func (s *settings) benchNode(name string, names []string, best bool) (config.Nod
 	return node, err
 }
 
-// reused is the same endpoint over connections that are kept.
+// reused returns the same endpoint with connections that are reused.
 func (e *endpoint) reused() (*endpoint, error) {
 	again := *e
-	again.demo = nil // the first one's to close
+	again.demo = nil // the first endpoint closes it
 	again.options.Cold = false
 	var err error
 	again.Transport, err = transport.New(again.options)
 	return &again, err
 }
 
-// check completes the plan with the series, and refuses what can be seen to lead nowhere before it costs something.
+// check completes the plan with the series, and rejects a bench that cannot succeed before it costs anything.
 func (p *benchRun) check(names []string, kinds []bench.Connection, o *benchOptions) error {
 	h := &p.plan.Header
 	for i, e := range p.series {
@@ -213,7 +213,7 @@ func (p *benchRun) check(names []string, kinds []bench.Connection, o *benchOptio
 	return p.CheckLimits(*h, p.endpoints())
 }
 
-// withProxy adds a proxy to a list where it is not in it yet.
+// withProxy adds a proxy to a list unless it is already in it.
 func withProxy(list, proxy string) string {
 	switch {
 	case list == "":
@@ -224,11 +224,11 @@ func withProxy(list, proxy string) string {
 	return list + ", " + proxy
 }
 
-// requestSum sums up what an endpoint is asked beside prompt, model and number of tokens. No secret is in it.
+// requestSum returns a hash of the request without prompt, model and number of tokens. It includes no secret.
 func (e *endpoint) requestSum() string {
 	request, err := e.Prepare(client.Call{Request: wire.Request{Prompt: "-", Model: "-", MaxTokens: 1}}.To(&e.Endpoint))
 	if err != nil {
-		return "" // the request itself could be prepared: it needs what only it has
+		return "" // the real request could be prepared; this one lacks something that the node needs
 	}
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s\n%s\n", request.URL.Path, request.Body)
@@ -240,7 +240,7 @@ func (e *endpoint) requestSum() string {
 	return fmt.Sprintf("%x", sum.Sum(nil))
 }
 
-// endpoints are the series as the client knows them.
+// endpoints returns the series as the client's endpoints.
 func (p *benchRun) endpoints() []*client.Endpoint {
 	var all []*client.Endpoint
 	for _, e := range p.series {
@@ -249,7 +249,7 @@ func (p *benchRun) endpoints() []*client.Endpoint {
 	return all
 }
 
-// benchNodes are the nodes to measure: those that are named, or all of the file.
+// benchNodes returns the named nodes, or all nodes of the file if none is named.
 func benchNodes(s *settings, names []string) ([]string, error) {
 	if len(names) == 0 {
 		names = s.file.Nodes
@@ -265,7 +265,7 @@ func benchNodes(s *settings, names []string) ([]string, error) {
 	return names, nil
 }
 
-// parseRate reads requests per second: 2, 0.5/s, 50/min or 1000/h. None is 0.
+// parseRate parses requests per second: 2, 0.5/s, 50/min or 1000/h. An empty string is 0.
 func parseRate(given string) (float64, bool) {
 	if given == "" {
 		return 0, true
@@ -277,7 +277,7 @@ func parseRate(given string) (float64, bool) {
 	return rate, err == nil && known && rate >= 1.0/3600 && rate <= 100_000
 }
 
-// parsePrecision reads a share such as 5%. None is 0.
+// parsePrecision parses a share such as 5%. An empty string is 0.
 func parsePrecision(text string) (float64, bool) {
 	if text == "" {
 		return 0, true
@@ -286,7 +286,7 @@ func parsePrecision(text string) (float64, bool) {
 	return share, ok && share >= 0.001
 }
 
-// describe is what --dry-run prints.
+// describe returns what --dry-run prints.
 func (p *benchRun) describe() string {
 	var b strings.Builder
 	for i, n := range p.plan.Header.Nodes {
@@ -295,7 +295,7 @@ func (p *benchRun) describe() string {
 	return b.String() + p.plan.Estimate(p.input, p.output) + "\n"
 }
 
-// shownURL is an address without a user's name and password.
+// shownURL returns an address without user name and password.
 func shownURL(u *url.URL) string {
 	shown := *u
 	shown.User = nil

@@ -70,7 +70,7 @@ func newBenchReportCmd(a *app) *cobra.Command {
 	return c
 }
 
-// runBenchReport reads saved runs and reports on them.
+// runBenchReport reads saved runs and prints a report.
 func runBenchReport(a *app, files, vantages []string, o reportOptions) error {
 	if len(files) == 0 {
 		return usagef("ferry bench --save FILE.jsonl writes one", "no saved run to report on")
@@ -96,7 +96,7 @@ func runBenchReport(a *app, files, vantages []string, o reportOptions) error {
 	return a.conclude(bench.Summarise(runs), o)
 }
 
-// names refuses a threshold or a reference that no node of the run has the name of.
+// names rejects a threshold or a reference for a node that the run does not have.
 func (o *reportOptions) names(nodes []string) error {
 	known := func(flag, name string) error {
 		if name == "" || slices.Contains(nodes, name) {
@@ -115,7 +115,7 @@ func (o *reportOptions) names(nodes []string) error {
 	return known("--reference", o.reference)
 }
 
-// enough refuses a percentile that so many requests cannot know, before anything is paid for.
+// enough rejects a percentile that needs more requests than each node gets, before anything is paid for.
 func (o *reportOptions) enough(rounds int) error {
 	for _, t := range o.thresholds {
 		if rounds > 0 && rounds < t.Needs() {
@@ -126,7 +126,7 @@ func (o *reportOptions) enough(rounds int) error {
 	return nil
 }
 
-// writable finds out before anything is paid for whether the report can be written.
+// writable checks whether the report can be written, before anything is paid for.
 func writable(path string) error {
 	if path == "" {
 		return nil
@@ -138,7 +138,7 @@ func writable(path string) error {
 	return usagef(cmp.Or(text.Hint(err), "its folder has to be there and be yours"), "--out %s", err)
 }
 
-// conclude prints the report and says what was missed.
+// conclude prints the report, and what was missed.
 func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 	checks := s.Check(o.thresholds, o.successesOnly)
 	err := a.show(o, checks, s.Warnings, report.Outcome(s, a.lang), func(w io.Writer, options report.Options) error {
@@ -150,10 +150,10 @@ func (a *app) conclude(s *bench.Summary, o reportOptions) error {
 	case err != nil:
 		return err
 	}
-	return a.verdict(s, checks, o.output != report.Best) // a best node is what was asked for
+	return a.verdict(s, checks, o.output != report.Best) // -o best needs only one node with a success
 }
 
-// show writes a report, its warnings beside one that is not read by people, and the outcome beside a file.
+// show writes a report. It also prints the warnings if the form is not text, and the outcome if the report is a file.
 func (a *app) show(o reportOptions, checks []bench.Check, warnings []bench.Warning, outcome []string,
 	write func(io.Writer, report.Options) error,
 ) error {
@@ -187,7 +187,8 @@ func (a *app) show(o reportOptions, checks []bench.Check, warnings []bench.Warni
 	return nil
 }
 
-// verdict says which thresholds were missed, and which nodes had no success if all are to have one.
+// verdict prints which thresholds were missed and which nodes had no success. The latter fail the run only if all is
+// set.
 func (a *app) verdict(s *bench.Summary, checks []bench.Check, all bool) error {
 	missed := false
 	for _, check := range checks {
@@ -205,7 +206,7 @@ func (a *app) verdict(s *bench.Summary, checks []bench.Check, all bool) error {
 	return nil
 }
 
-// withoutSuccess says which nodes never answered, and whether there is one.
+// withoutSuccess prints which nodes never answered, and reports whether there are any.
 func (a *app) withoutSuccess(s *bench.Summary) bool {
 	found := false
 	for _, row := range s.Rows {

@@ -20,7 +20,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// runCall is the whole of ask and stream: prompt, nodes, call, answer.
+// runCall runs ask and stream: prompt, nodes, call, answer.
 func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	a.quiet, o.prompt.args = o.quiet, args
 	if a.closed != nil {
@@ -58,7 +58,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	}
 	order, err := s.order(ctx, names, endpointOptions{unread: o.dryRun, streams: o.streams, holds: true})
 	if err == nil && (conversation != nil || len(names) > 1) {
-		err = order.suits(call.Request) // a single call finds out by itself what the API does not have
+		err = order.suits(call.Request) // a call to one node reports what the API lacks by itself
 	}
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 		stages.OnRequest, stages.OnAttempt = a.showRequest, a.showAttempt
 	}
 	if s.values.AuditFile != "" || o.streams || order.guarded || output.output == "json" {
-		// A signal kills after the call is in the log, is charged, and what came is shown.
+		// A signal kills the process only after the call is logged and charged and the received text is shown.
 		var release func()
 		ctx, release = a.Catch(ctx)
 		defer release()
@@ -100,7 +100,7 @@ func runCall(c *cobra.Command, a *app, o callOptions, args []string) error {
 	return nil
 }
 
-// withCost says of a call that was stopped, or not sent, what it may cost.
+// withCost adds to the error of a call that was stopped or not sent what it may cost.
 func withCost(result *client.Result, err error) error {
 	var spent *limit.SpentError
 	var stopped signalled
@@ -113,7 +113,7 @@ func withCost(result *client.Result, err error) error {
 	return err
 }
 
-// mayBeBilled says what a call that was stopped may cost.
+// mayBeBilled describes what a stopped call may cost.
 func mayBeBilled(attempts []*client.Attempt) string {
 	sent, ambiguous := 0, 0
 	for _, at := range attempts {
@@ -135,7 +135,7 @@ func mayBeBilled(attempts []*client.Attempt) string {
 	return fmt.Sprintf("%d requests were sent, which may have been carried out and billed", ambiguous)
 }
 
-// request puts together what is asked: the prompt, with the earlier turns of the conversation, and what goes with it.
+// request builds the request: the prompt with its files, the earlier turns of the conversation, and the schema.
 func (a *app) request(ctx context.Context, conversation *client.Conversation, o callOptions) (wire.Request, error) {
 	request := o.request
 	request.Stream = o.streams
@@ -162,7 +162,7 @@ func (a *app) request(ctx context.Context, conversation *client.Conversation, o 
 	return request, err
 }
 
-// maxSchema is the most bytes of a schema file.
+// maxSchema is the maximum size of a schema file in bytes.
 const maxSchema = 1 << 20
 
 func readSchema(ctx context.Context, name string) (json.RawMessage, error) {
@@ -177,8 +177,8 @@ func readSchema(ctx context.Context, name string) (json.RawMessage, error) {
 	return schema, nil
 }
 
-// dryRun prints the request that would be sent and a curl line that sends it. No key is looked up for it: the line
-// names where the key comes from.
+// dryRun prints the request that would be sent and a curl line that sends it. It reads no key: the line names the
+// source of the key.
 func (order *nodeOrder) dryRun(ctx context.Context, filter *client.Filter, call *client.Call) error {
 	if err := filter.CheckRequest(call.Request); err != nil {
 		return err
@@ -192,7 +192,7 @@ func (order *nodeOrder) dryRun(ctx context.Context, filter *client.Filter, call 
 	}
 	about := order.comment()
 	if e.demo != nil {
-		e.URL.Host = demoAddress // where curl finds it once it is started
+		e.URL.Host = demoAddress // where curl reaches it when ferry demo runs
 		about += "# this node lives inside ferry; `ferry demo` starts one that curl can reach\n"
 	}
 	p, err := e.Prepare(call.To(&e.Endpoint))
@@ -201,7 +201,7 @@ func (order *nodeOrder) dryRun(ctx context.Context, filter *client.Filter, call 
 	}
 	var b strings.Builder
 	for i := range p.Body {
-		p.Body[i].JSON = text.SafeJSON(p.Body[i].JSON) // the same JSON, and nothing that a terminal obeys
+		p.Body[i].JSON = text.SafeJSON(p.Body[i].JSON) // the same JSON without terminal control characters
 	}
 	fmt.Fprintf(&b, "%s %s\n", p.Method, text.Line(p.URL.String()))
 	for _, f := range p.Header {
@@ -211,7 +211,7 @@ func (order *nodeOrder) dryRun(ctx context.Context, filter *client.Filter, call 
 	return order.settings.write(order.settings.masker.Bytes([]byte(b.String())))
 }
 
-// comment names the nodes behind the first, for a dry run; "" for none.
+// comment names the remaining nodes, for a dry run; "" if there is only one node.
 func (order *nodeOrder) comment() string {
 	if len(order.nodes) < 2 {
 		return ""
@@ -230,7 +230,7 @@ func (order *nodeOrder) comment() string {
 	return fmt.Sprintf("# where %s gives up: %s%s\n", order.nodes[0].Name, strings.Join(names, ", then "), stop)
 }
 
-// stages are those that the settings ask for.
+// stages returns the stages that the settings enable.
 func (s *settings) stages(o callOptions, conversation *client.Conversation) (client.Stages, error) {
 	stages := client.Stages{Env: s.clientEnv(), Conversation: conversation}
 	var err error
@@ -243,8 +243,8 @@ func (s *settings) stages(o callOptions, conversation *client.Conversation) (cli
 	return stages, err
 }
 
-// loadFilter reads the lists of blocked words, at each use: they may be changed meanwhile. Without a usable list nothing
-// is sent, also where only answers are looked at.
+// loadFilter reads the lists of blocked words. It reads them at each use, because they may change. Without a usable
+// list nothing is sent, even if only answers are checked.
 func (s *settings) loadFilter(o callOptions) (*client.Filter, error) {
 	f := &client.Filter{
 		Prompts: s.values.FiltersPrompts, Answers: s.values.FiltersAnswers,
@@ -276,7 +276,7 @@ func (s *settings) loadFilter(o callOptions) (*client.Filter, error) {
 	return f, nil
 }
 
-// auditLog is the log that the file asks for. Nothing is opened yet.
+// auditLog returns the log that the settings name. It opens nothing yet.
 func (s *settings) auditLog(conversation *client.Conversation) *client.AuditLog {
 	log := &client.AuditLog{
 		Log:     audit.Log{Path: s.values.AuditFile, MaxSize: s.values.AuditMaxSize, Redact: s.redacted},
@@ -291,7 +291,7 @@ func (s *settings) auditLog(conversation *client.Conversation) *client.AuditLog 
 	return log
 }
 
-// outcome is the kind of a failure, "" for none, and the exit code as a shell will see it, by a signal too.
+// outcome returns the class of a failure, "" for none, and the exit code that a shell sees, also after a signal.
 func outcome(failed error) (class string, exit int) {
 	var e *client.Error
 	var coded *exitError

@@ -31,18 +31,19 @@ func newConfigCheckCmd(a *app) *cobra.Command {
 	return c
 }
 
-// checkTimeout is how long a node may take where nothing else is said.
+// checkTimeout is the default time limit for one node.
 const checkTimeout = 30 * time.Second
 
 type checkOptions struct {
 	output  string
 	live    bool
 	timeout time.Duration
-	// added says that the node is new: it may have no model yet.
+	// added reports that the node is new and may have no model yet.
 	added bool
 }
 
-// runConfigCheck checks the named nodes. Without names it checks all of the file, and what a call without -n asks.
+// runConfigCheck checks the named nodes. Without names it checks all nodes of the file and those that a call without -n
+// uses.
 func runConfigCheck(ctx context.Context, s *settings, names []string, o checkOptions) error {
 	if s.closed != nil {
 		return s.closed
@@ -109,18 +110,18 @@ func heading(node config.Node) string {
 	return text + "  " + node.URL
 }
 
-// checkReport prints the findings on one node, each when it is known.
+// checkReport prints the findings about one node as soon as they are known.
 type checkReport struct {
 	*settings
 	styles term.Styles
-	// onStart shows what is waited for.
+	// onStart shows what the check waits for.
 	onStart func(*client.Underway) func()
-	object  *checkJSON // where they are printed as JSON at the end
+	object  *checkJSON // collects the findings if they are printed as JSON at the end
 	failed  bool
-	err     error // of standard output
+	err     error // a failed write to standard output
 }
 
-// checkJSON is what was found on a node, as -o json prints it. Fields are only ever added.
+// checkJSON is the result for one node, as -o json prints it. Fields are only ever added.
 type checkJSON struct {
 	Node     string        `json:"node"`
 	URL      string        `json:"url"`
@@ -135,10 +136,10 @@ type findingJSON struct {
 	Hint   string `json:"hint,omitempty"`
 }
 
-// results are the marks in words.
+// results are the marks as words.
 var results = map[client.Mark]string{client.Good: "ok", client.Bad: "failed", client.Skipped: "skipped"}
 
-// check looks for the key, and then at all the rest.
+// check checks the key, and then everything else.
 func (r *checkReport) check(ctx context.Context, node config.Node, o checkOptions) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, &client.DeadlineError{Timeout: o.timeout})
 	defer cancel()
@@ -147,7 +148,8 @@ func (r *checkReport) check(ctx context.Context, node config.Node, o checkOption
 	switch {
 	case keyless:
 		r.finding(client.Fault("key", err))
-		// The rest of the way can be looked at without the key: the node then says 401, which is no fault of the way.
+		// The other steps can be checked without the key. The node then answers 401, which does not mean that a step
+		// failed.
 		node.Auth, node.Headers = config.Auth{Scheme: config.AuthNone}, nil
 		if e, err = r.endpoint(ctx, node, endpointOptions{unread: true, lists: true}); err != nil {
 			return
@@ -163,7 +165,7 @@ func (r *checkReport) check(ctx context.Context, node config.Node, o checkOption
 	check := client.Check{
 		Env: env, Endpoint: &e.Endpoint, Node: node, Reach: e.options, Inside: e.demo != nil, Keyless: keyless,
 		Live: o.live, Timeout: o.timeout, Report: r.finding,
-		Listed: func(ids []string) { _ = r.keepModels(node, ids) }, // a list that cannot be kept is no fault of the check
+		Listed: func(ids []string) { _ = r.keepModels(node, ids) }, // a list that cannot be stored does not fail the check
 	}
 	if !o.added {
 		check.NoModel = node.CheckModel()
@@ -171,10 +173,10 @@ func (r *checkReport) check(ctx context.Context, node config.Node, o checkOption
 	check.Run(ctx)
 }
 
-// checkIndent is where the text of a line begins.
+// checkIndent is the column at which the text of a line begins.
 const checkIndent = 13
 
-// finding prints a line, with its hint below.
+// finding prints a line, and its hint below it.
 func (r *checkReport) finding(f client.Finding) {
 	mark := string(f.Mark)
 	if r.object != nil {
@@ -194,7 +196,7 @@ func (r *checkReport) finding(f client.Finding) {
 	r.print(lines)
 }
 
-// print writes to standard output, until that takes nothing more.
+// print writes to standard output until a write fails.
 func (r *checkReport) print(text string) {
 	if r.err == nil && r.object == nil {
 		r.err = r.write([]byte(text))

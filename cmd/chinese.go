@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// inChinese are the errors, hints and notes that a newcomer meets first, a line for each: English with {} for any text, an
-// arrow, and Chinese with {1}, {2}… for these texts. What is not here is said in English.
+// inChinese translates the errors, hints and notes that new users see first, one per line: English with {} for any
+// text, an arrow, and Chinese with {1}, {2}… for these texts. Other messages are printed in English.
 //
 //go:embed chinese.txt
 var inChinese string
@@ -28,8 +28,8 @@ func addLanguage(c *cobra.Command, a *app, usage string) {
 	})
 }
 
-// local is a message in the user's language. In Chinese its lines, the parts of a hint and what stands behind the name of
-// a node or a file are looked for one by one.
+// local returns a message in the user's language. For Chinese it looks up lines, parts of a hint, and the text after
+// the name of a node or a file, one by one.
 func (a *app) local(message string) string {
 	if a.lang != report.Chinese {
 		return message
@@ -37,7 +37,7 @@ func (a *app) local(message string) string {
 	return chinese(message)
 }
 
-// mostTranslated is the longest message that is looked through: what is longer has a server's words.
+// mostTranslated is the longest message to translate, in bytes: a longer one contains a server's text.
 const mostTranslated = 4 << 10
 
 func chinese(message string) string {
@@ -54,8 +54,8 @@ func chinese(message string) string {
 	return strings.Join(lines, "\n")
 }
 
-// chineseLine translates a line, and reports whether any part of it was found: all of it, what stands behind a name, or one
-// of the parts of a hint.
+// chineseLine translates a line and reports whether any part of it was found: the complete line, the text after a name,
+// or a part of a hint.
 func chineseLine(line string) (said string, found bool) {
 	if said, found = inRow(line); found {
 		return said, true
@@ -80,7 +80,7 @@ func chineseLine(line string) (said string, found bool) {
 	return strings.Join(parts, "；"), true
 }
 
-// inRow translates a message that is in the table. The first row that fits is taken.
+// inRow translates a message that is in the table. The first matching row is used.
 func inRow(message string) (said string, ok bool) {
 	for row := range strings.Lines(inChinese) {
 		english, translated, isRow := strings.Cut(strings.TrimSpace(row), " → ")
@@ -90,7 +90,7 @@ func inRow(message string) (said string, ok bool) {
 		}
 		var filled []string
 		for i, text := range texts {
-			if !strings.HasPrefix(english, "status ") { // behind which are the server's words
+			if !strings.HasPrefix(english, "status ") { // the server's words follow it
 				text = chinese(text)
 			}
 			filled = append(filled, "{"+strconv.Itoa(i+1)+"}", text)
@@ -100,8 +100,8 @@ func inRow(message string) (said string, ok bool) {
 	return "", false
 }
 
-// fits finds the texts that stand for {} in a message of the pattern. The last text may contain "; " only where the pattern
-// ends in ": {}": another error follows there, and elsewhere the next part of a hint.
+// fits returns the texts in place of {} if a message matches the pattern. The last text may contain "; " only if the
+// pattern ends in ": {}": there another error follows, elsewhere the next part of a hint.
 func fits(pattern, message string) (texts []string, ok bool) {
 	parts := strings.Split(pattern, "{}")
 	message, ok = strings.CutPrefix(message, parts[0])

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// group is a command that only holds others.
+// group returns a command that only has subcommands.
 func (a *app) group(use, short string, children ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use + " COMMAND", Short: short,
@@ -25,10 +25,10 @@ func (a *app) group(use, short string, children ...*cobra.Command) *cobra.Comman
 	return c
 }
 
-// isGroup holds for a command that only holds others, the root too.
+// isGroup reports whether a command only has subcommands. The root is one.
 func isGroup(c *cobra.Command) bool { return strings.HasSuffix(c.Use, " COMMAND") }
 
-// tree is a command and all below it.
+// tree returns a command and all commands below it.
 func tree(c *cobra.Command) []*cobra.Command {
 	all := []*cobra.Command{c}
 	for _, child := range c.Commands() {
@@ -37,7 +37,7 @@ func tree(c *cobra.Command) []*cobra.Command {
 	return all
 }
 
-// onlyCommands refuses an argument that names no command of c.
+// onlyCommands rejects an argument that names no subcommand of c.
 func (a *app) onlyCommands(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -45,7 +45,7 @@ func (a *app) onlyCommands(c *cobra.Command, args []string) error {
 	return a.noCommand(c, args)
 }
 
-// noArgs refuses any argument.
+// noArgs rejects any argument.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -53,7 +53,7 @@ func noArgs(c *cobra.Command, args []string) error {
 	return usagef(c.CommandPath()+" --help says what it takes", "%s takes no argument, and there is %q", c.CommandPath(), args[0])
 }
 
-// wantArgs is cobra.ExactArgs with a message that names what is wanted.
+// wantArgs is cobra.ExactArgs with a message that names what is missing.
 func wantArgs(what string, n int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) == n {
@@ -63,7 +63,7 @@ func wantArgs(what string, n int) cobra.PositionalArgs {
 	}
 }
 
-// wantSome is cobra.MinimumNArgs(1) with such a message, and names the command that lists what there is.
+// wantSome is cobra.MinimumNArgs(1) with a message that names what is missing, and the command that lists it.
 func wantSome(what, lists string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -73,7 +73,7 @@ func wantSome(what, lists string) cobra.PositionalArgs {
 	}
 }
 
-// loaded loads what a command works on, such as the settings or the store of conversations, and then runs the command.
+// loaded loads what a command needs, such as the settings or the store of conversations, and then runs the command.
 func loaded[T any](
 	load func() (T, error), run func(ctx context.Context, on T, args []string) error,
 ) func(*cobra.Command, []string) error {
@@ -86,8 +86,8 @@ func loaded[T any](
 	}
 }
 
-// offer completes the first most arguments of a command with names that are not among them yet. A shell has no place for
-// an error.
+// offer completes the first most arguments of a command with names that are not among them yet. It drops errors, which
+// a shell cannot show.
 func offer(most int, names func() ([]string, error)) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		var offered []string
@@ -99,7 +99,7 @@ func offer(most int, names func() ([]string, error)) cobra.CompletionFunc {
 	}
 }
 
-// checkedFlag reads and checks its value at once. A value that is not allowed is an error that says what to use.
+// checkedFlag parses and validates its value at once. The error for an invalid value says what to use.
 type checkedFlag[T any] struct {
 	to              *T
 	name, text, use string
@@ -108,7 +108,7 @@ type checkedFlag[T any] struct {
 
 func (v *checkedFlag[T]) String() string { return v.text }
 
-// Type decides how help shows the default: only a string is quoted.
+// Type determines how help shows the default: only a string is quoted.
 func (v *checkedFlag[T]) Type() string {
 	return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", *v.to), "time."))
 }
@@ -122,8 +122,8 @@ func (v *checkedFlag[T]) Set(text string) error {
 	return nil
 }
 
-// checked declares a flag. read parses a value and reports whether it is valid. The default is what to points at, and help
-// shows it as text.
+// checked declares a flag. read parses a value and reports whether it is valid. The default is *to, which help shows as
+// text.
 func checked[T any](f *pflag.FlagSet, to *T, name, short, text, usage, use string, read func(string) (T, bool)) {
 	f.VarP(&checkedFlag[T]{to, name, text, use, read}, name, short, usage)
 }
@@ -135,7 +135,7 @@ func whole[N int | int64 | uint64](f *pflag.FlagSet, to *N, name, short string, 
 	checked(f, to, name, short, fmt.Sprint(value), usage, use, between(low, high))
 }
 
-// between reads a whole number between two bounds.
+// between returns a parser for a whole number between two bounds.
 func between[N int | int64 | uint64](low, high N) func(text string) (N, bool) {
 	return func(text string) (N, bool) {
 		n, err := strconv.ParseInt(text, 0, 64)
@@ -143,7 +143,7 @@ func between[N int | int64 | uint64](low, high N) func(text string) (N, bool) {
 	}
 }
 
-// longestTime is the longest duration that a flag takes.
+// longestTime is the longest duration that a flag accepts.
 const longestTime = 24 * time.Hour
 
 // span declares a flag for a duration between two bounds.
@@ -158,7 +158,7 @@ func span(f *pflag.FlagSet, to *time.Duration, name, short string, value, low, h
 	})
 }
 
-// oneOf declares a flag for one of several words, the first of which is its default.
+// oneOf declares a flag whose value is one of several words. The first word is the default.
 func oneOf(c *cobra.Command, to *string, name, short, usage string, words ...string) {
 	*to = words[0]
 	known := func(text string) (string, bool) { return text, slices.Contains(words, text) }
@@ -166,18 +166,18 @@ func oneOf(c *cobra.Command, to *string, name, short, usage string, words ...str
 	_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// textOrJSON declares the -o of a command that lists something.
+// textOrJSON declares -o for a command that lists something.
 func textOrJSON(c *cobra.Command, to *string) {
 	oneOf(c, to, "output", "o", "`FORM`: text or json", "text", "json")
 }
 
-// listing is how a command shows a list: as an object in which it has a name, or as a table.
+// listing describes how a command prints a list: as a JSON object with the list under a name, or as a table.
 type listing[T any] struct {
 	name    string
-	none    string // noted in place of a table without rows
+	none    string // noted instead of a table without rows
 	heading []string
-	keep    int  // so many columns are never cut
-	cards   bool // on a terminal that is too narrow the columns stand below each other
+	keep    int  // how many columns are never cut
+	cards   bool // stack the columns if the terminal is too narrow
 	row     func(T) []string
 }
 
@@ -202,7 +202,7 @@ func (l listing[T]) show(a *app, form string, all []T) error {
 	return a.table(lay, rows, l.keep)
 }
 
-// printList prints a list as one object, in which it has a name.
+// printList prints a list as a JSON object, under a name.
 func printList[T any](a *app, name string, list []T) error {
-	return a.printJSON(map[string]any{"schema": 1, name: append([]T{}, list...)}) // [] and not null
+	return a.printJSON(map[string]any{"schema": 1, name: append([]T{}, list...)}) // [] instead of null
 }

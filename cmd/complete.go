@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// addCompletions says what the flags of all commands take. A shell asks for it; a command that runs does without.
+// addCompletions registers the completions of all flags. Only a shell needs them; a command that runs skips this.
 func (a *app) addCompletions(root *cobra.Command) {
 	all := tree(root)
 	add := func(flag string, complete cobra.CompletionFunc) {
@@ -32,12 +32,12 @@ func (a *app) addCompletions(root *cobra.Command) {
 	add("pick", fixed("order", "fastest"))
 	add("http3", fixed("true", "false", "only"))
 	add("lang", fixed(report.Languages()...))
-	all = slices.DeleteFunc(all, func(c *cobra.Command) bool { return c.Name() == "add" }) // whose node is not there yet
+	all = slices.DeleteFunc(all, func(c *cobra.Command) bool { return c.Name() == "add" }) // its node does not exist yet
 	add("model", a.completeModels)
 }
 
-// completeNodes offers the names of the nodes to a shell, behind a comma too. A broken file offers nothing: a shell has
-// no place for its error.
+// completeNodes offers node names to a shell, also after a comma. If the file is broken, it offers nothing: a shell
+// cannot show the error.
 func (a *app) completeNodes(_ *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
 	file, err := a.loadFile()
 	if err != nil {

@@ -28,7 +28,7 @@ func newConfigCmd(a *app) *cobra.Command {
 
 func (e Env) configPath() (string, error) { return config.Path(runtime.GOOS, e.Lookup) }
 
-// fileSettings are the settings without flags.
+// fileSettings returns the settings without flags.
 func (a *app) fileSettings() (*settings, error) { return a.settings(nodeOptions{}) }
 
 func newConfigInitCmd(a *app) *cobra.Command {
@@ -81,8 +81,8 @@ func newConfigListCmd(a *app) *cobra.Command {
 	return c
 }
 
-// table prints rows: laid out for the terminal's width where there is one, with the first keep columns uncut; whole in a
-// pipe.
+// table prints rows. On a terminal it fits them to the width and never cuts the first keep columns; in a pipe it cuts
+// nothing.
 func (a *app) table(lay func([][]string, int, int, term.Style) string, rows [][]string, keep int) error {
 	width, heading := math.MaxInt, term.Style{}
 	if a.out.TTY {
@@ -139,18 +139,18 @@ func newConfigUnsetCmd(a *app) *cobra.Command {
 	}
 }
 
-// edit changes the file.
+// edit changes the configuration file.
 func (a *app) edit(ctx context.Context, change func([]byte) ([]byte, error)) error {
 	path, err := a.configPath()
 	if err != nil {
 		return err
 	}
-	ctx, stop := a.Catch(ctx) // a signal leaves the file as it was and no other beside it
+	ctx, stop := a.Catch(ctx) // a signal leaves the file unchanged and no temporary file
 	defer stop()
 	return config.Save(ctx, path, change)
 }
 
-// settingKeys are the keys of all settings, for a shell.
+// settingKeys returns the keys of all settings, for completion.
 func (a *app) settingKeys() ([]string, error) {
 	s, err := a.fileSettings()
 	if err != nil {
@@ -163,7 +163,7 @@ func (a *app) settingKeys() ([]string, error) {
 	return keys, nil
 }
 
-// fileKeys are the settings that the file can have.
+// fileKeys returns the keys that the file can contain, for completion.
 func (a *app) fileKeys() ([]string, error) {
 	keys, err := a.settingKeys()
 	return slices.DeleteFunc(keys, func(key string) bool { return !config.InFile(key) }), err
@@ -208,7 +208,7 @@ type nodeJSON struct {
 	Needs bool   `json:"keyed"` // it needs a key
 	Model string `json:"model"`
 	Pins  int    `json:"pins"`
-	Order int    `json:"order"` // in the order of failover, from 1; 0 where it is not in it
+	Order int    `json:"order"` // position in the failover order, from 1; 0 if not in it
 }
 
 func (s *settings) describeNode(node config.Node) nodeJSON {
@@ -222,7 +222,7 @@ func (s *settings) describeNode(node config.Node) nodeJSON {
 	return n
 }
 
-// row is the node in a table. Its mark is a star, or its place where the order of failover has more than one.
+// row returns a table row. Its mark is a star, or the position if the failover order has several nodes.
 func (n nodeJSON) row(ordered int) []string {
 	mark, key, pins := "", n.Key, ""
 	if n.Order > 0 {

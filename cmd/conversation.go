@@ -15,13 +15,13 @@ import (
 	"ferry/pkg/wire"
 )
 
-// openConversation takes the conversation of the flags, and waits where another ferry has it. The caller closes its
-// handle.
+// openConversation opens the conversation that the flags select. It waits while another ferry process uses it. The
+// caller closes its handle.
 func (s *settings) openConversation(ctx context.Context, o conversationOptions) (*client.Conversation, error) {
 	if s.noStore {
 		return nil, usagef("leave one of the two away", "--no-store keeps nothing, so there is no conversation to go on with")
 	}
-	store, homeless := s.sessions() // without a home the store is one that can keep nothing
+	store, homeless := s.sessions() // without a home directory the store keeps nothing
 	name, err := o.choose(store, s.Clock.Now())
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (s *settings) openConversation(ctx context.Context, o conversationOptions) 
 	return c, nil
 }
 
-// choose works out which conversation is meant.
+// choose returns the name of the conversation that the flags select.
 func (o conversationOptions) choose(store session.Store, now time.Time) (string, error) {
 	switch {
 	case o.last && (o.name != "" || o.fresh):
@@ -64,8 +64,8 @@ func (o conversationOptions) choose(store session.Store, now time.Time) (string,
 	return name, err
 }
 
-// resume takes up the nodes that a conversation began with, with its --api and -m where none is given again. Once it has an
-// answer, a call may name no other nodes; before, -n may.
+// resume returns the nodes that a conversation began with, and restores its --api and -m unless they are given again.
+// After the first answer, a call must not name other nodes; before it, -n may.
 func (s *settings) resume(c *client.Conversation) (names []string, err error) {
 	kept := c.Handle.Session()
 	names = config.SplitNodes(kept.Nodes)
@@ -86,7 +86,7 @@ func (s *settings) resume(c *client.Conversation) (names []string, err error) {
 	return names, err
 }
 
-// pendingPrompt is the prompt that got no answer, with its files.
+// pendingPrompt returns the prompt that got no answer, with its files.
 func pendingPrompt(c *client.Conversation) (string, []*wire.File, error) {
 	kept := c.Handle.Session()
 	if kept.Pending == "" {

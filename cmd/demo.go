@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// demoAddress is where `ferry demo` listens unless it is told otherwise.
+// demoAddress is the default address of `ferry demo`.
 const demoAddress = "127.0.0.1:8787"
 
 func newDemoCmd(a *app) *cobra.Command {
@@ -32,8 +32,8 @@ func newDemoCmd(a *app) *cobra.Command {
 	return c
 }
 
-// checkFaults refuses a fault that the demo node does not know, in the query of a node in this process: with a typo in it a
-// user's test would pass without the fault.
+// checkFaults rejects an unknown fault in the query of an in-process node: with a typo in it, a user's test would pass
+// without the fault.
 func checkFaults(query string) error {
 	const hint = "ferry demo --help lists the faults"
 	unknown, err := demo.CheckQuery(query)
@@ -87,7 +87,7 @@ func runDemo(ctx context.Context, a *app, listen string) error {
 	return nil
 }
 
-// listenLoopback listens on this machine alone: a node that takes any key has no business on a network.
+// listenLoopback listens on loopback addresses only: a node that accepts any key must not be on a network.
 func listenLoopback(ctx context.Context, address string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	at, parsed := netip.ParseAddr(host)

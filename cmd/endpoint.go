@@ -17,16 +17,16 @@ import (
 	"ferry/pkg/wire"
 )
 
-// nodeOrder is the nodes of a call in their order of failover. Each is readied once, when it is first asked.
+// nodeOrder holds the nodes of a call in failover order. Each endpoint is built once, when it is first used.
 type nodeOrder struct {
 	client.Failover
 	settings *settings
 	options  endpointOptions
 	nodes    []*orderedNode
-	// guarded says that a signal has to wait until what a request may have used is charged: there is a budget, or there
-	// are several nodes.
+	// guarded reports that on a signal ferry must first charge what a request may have used: there is a budget, or
+	// there are several nodes.
 	guarded bool
-	// onEndpoint sees each endpoint before it is asked; it may be nil.
+	// onEndpoint is called with each endpoint before it is used; it may be nil.
 	onEndpoint func(*endpoint)
 }
 
@@ -37,7 +37,7 @@ type orderedNode struct {
 	err      error
 }
 
-// order finds the nodes. What is wrong with any of them is found now: before anything is sent.
+// order selects the nodes. It reports what is wrong with any of them before anything is sent.
 func (s *settings) order(ctx context.Context, names []string, o endpointOptions) (*nodeOrder, error) {
 	order := &nodeOrder{settings: s, options: o, guarded: len(names) > 1}
 	order.Across, order.Unlimited = s.values.Across, true
@@ -75,12 +75,12 @@ func (s *settings) order(ctx context.Context, names []string, o endpointOptions)
 	return order, nil
 }
 
-// ready readies a node when it is first asked. It may be called from many goroutines.
+// ready builds a node's endpoint when it is first used. It may be called from many goroutines.
 func (order *nodeOrder) ready(ctx context.Context, i int) (*client.Endpoint, error) {
 	n := order.nodes[i]
 	n.once.Do(func() {
 		if n.IsDemo() {
-			name := text.Shown(n.Name, text.MostNamed) // a word of the file, or ferry's own: there is nothing to redact
+			name := text.Shown(n.Name, text.MostNamed) // from the file or built in: there is nothing to redact
 			order.settings.remark(name + " is the demo node: its answers are made up here")
 		}
 		n.endpoint, n.err = order.settings.endpoint(ctx, n.Node, order.options)
@@ -101,14 +101,14 @@ func (order *nodeOrder) ready(ctx context.Context, i int) (*client.Endpoint, err
 	return &n.endpoint.Endpoint, nil
 }
 
-// first readies the first node.
+// first builds the endpoint of the first node.
 func (order *nodeOrder) first(ctx context.Context) (*endpoint, error) {
 	_, err := order.ready(ctx, 0)
 	return order.nodes[0].endpoint, err
 }
 
-// behind are the nodes that may be asked after the first: not one in another zone, nor those behind it, unless --across
-// lets it be.
+// behind returns the nodes that may be used after the first. Without --across it stops before the first node in another
+// zone.
 func (order *nodeOrder) behind() []*orderedNode {
 	rest := order.nodes[1:]
 	for i, node := range rest {
@@ -119,7 +119,7 @@ func (order *nodeOrder) behind() []*orderedNode {
 	return rest
 }
 
-// others are the nodes behind the first with what a request to them costs.
+// others returns the remaining nodes with what determines the cost of a request to them.
 func (order *nodeOrder) others() []*client.Endpoint {
 	var others []*client.Endpoint
 	for _, node := range order.behind() {
@@ -131,7 +131,7 @@ func (order *nodeOrder) others() []*client.Endpoint {
 	return others
 }
 
-// close ends the connections to all nodes that were asked.
+// close closes the connections to all nodes that were used.
 func (order *nodeOrder) close() {
 	for _, n := range order.nodes {
 		if n.endpoint != nil {
@@ -140,7 +140,7 @@ func (order *nodeOrder) close() {
 	}
 }
 
-// suits refuses a request that a node of the order could not be sent.
+// suits returns an error if the request cannot be sent to one of the nodes.
 func (order *nodeOrder) suits(request wire.Request) error {
 	for _, node := range order.nodes {
 		if err := node.CheckModel(); err != nil {
@@ -155,7 +155,8 @@ func (order *nodeOrder) suits(request wire.Request) error {
 	return nil
 }
 
-// prepareFilter adds to a filter of prompts what the nodes add to a request, and notes which files it does not look at.
+// prepareFilter adds what the nodes add to a request to a prompt filter, and notes which files the filter does not
+// check.
 func (order *nodeOrder) prepareFilter(filter *client.Filter, files []*wire.File) {
 	if !filter.Prompts {
 		return
@@ -170,13 +171,13 @@ func (order *nodeOrder) prepareFilter(filter *client.Filter, files []*wire.File)
 	}
 }
 
-// systemPrompt reads the file of a system prompt that begins with @ and the file's name. A text has another @ in front.
+// systemPrompt reads a system prompt from a file, given as @FILE. Text that begins with @ has another @ in front.
 func (s *settings) systemPrompt(ctx context.Context, given string) (string, error) {
 	name := strings.TrimPrefix(given, "@")
 	if strings.HasPrefix(name, "@") {
 		return name, nil
 	}
-	if read, known := s.systems[name]; known { // it may be a pipe
+	if read, known := s.systems[name]; known { // do not read a pipe twice
 		return read, nil
 	}
 	read, err := readFile(ctx, name, maxSystem, "that is the most of a system prompt; a text that begins with @ has another @ in front")
@@ -194,15 +195,15 @@ func (s *settings) systemPrompt(ctx context.Context, given string) (string, erro
 	return prompt, nil
 }
 
-// maxSystem is the most bytes of a system prompt's file.
+// maxSystem is the maximum size of the file of a system prompt in bytes.
 const maxSystem = 1 << 20
 
-// endpoint is a node that is ready to be asked, with what commands want to know of the way to it.
+// endpoint is a node that is ready to use, with what commands need to know about the path to it.
 type endpoint struct {
 	client.Endpoint
 	config  config.Node
 	options transport.Options
-	// demo is the node inside this process, nil for any other.
+	// demo is the node inside this process, nil for other nodes.
 	demo *demo.Node
 }
 
@@ -219,15 +220,15 @@ func (s *settings) selectNode(name string) (config.Node, error) {
 	return s.values.Select(config.Selection{Selector: name, API: s.api, Presets: presets})
 }
 
-// endpointOptions say what an endpoint is for.
+// endpointOptions say what an endpoint is used for.
 type endpointOptions struct {
-	unread      bool // its key is named and not read
-	streams     bool // its answers are streams, which may be longer than a whole answer
+	unread      bool // its key is named but not read
+	streams     bool // its answers are streams, which may be longer than a complete answer
 	holds       bool // its connection may outlive the command
-	lists       bool // it is asked for its models alone, and needs none
-	connections int  // how many are kept; 0 is the transport's own number
-	cold        bool // none is kept
-	single      bool // no second handshake beside one that is late: it would be measured too
+	lists       bool // it is only used to list models, so it needs none
+	connections int  // how many connections are kept; 0 is the transport's default
+	cold        bool // no connection is kept
+	single      bool // no second handshake if one is late: it would be measured too
 }
 
 var http3Modes = map[string]transport.HTTP3{"true": transport.TryHTTP3, "only": transport.OnlyHTTP3}
@@ -255,10 +256,10 @@ func (s *settings) resolveTo(e *endpoint) error {
 	return nil
 }
 
-// maxStream is the most bytes of an event stream that are read.
+// maxStream is the maximum size of an event stream in bytes.
 const maxStream = 256 << 20
 
-// endpoint readies a node: its key is read and its transport built. Every command does it here.
+// endpoint builds the endpoint of a node: it reads the key and creates the transport. All commands use it.
 func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOptions) (*endpoint, error) {
 	if node.Model == "" && !o.lists {
 		if err := node.CheckModel(); err != nil {
@@ -273,7 +274,7 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	e.Sticky, e.Model, e.MaxTokens = node.Sticky, node.Model, node.MaxTokens
 	e.Aliases, e.Params, e.StreamOnly = node.Aliases, node.Params, node.StreamOnly
 	e.Rule, e.IdleTimeout = s.values.Retry, s.values.IdleTimeout
-	var looked sync.Once // a run of many failures reads the list of the endpoint's model once
+	var looked sync.Once // read the model list once, even in a run with many failures
 	var near string
 	e.NearModel = func(name string) string {
 		if name != node.Model {
@@ -327,7 +328,7 @@ func (s *settings) endpoint(ctx context.Context, node config.Node, o endpointOpt
 	return e, err
 }
 
-// clientEnv is what the stages of a call need. From here on SIGQUIT ends the program with a line of its own.
+// clientEnv returns what the stages of a call need. From here on SIGQUIT ends the program with ferry's own message.
 func (a *app) clientEnv() client.Env {
 	if a.BeginCall != nil {
 		a.BeginCall(&a.sent)
@@ -335,8 +336,8 @@ func (a *app) clientEnv() client.Env {
 	return client.Env{Clock: a.Clock, Random: a.Random, Masker: a.masker, UserAgent: "ferry/" + version, Wait: a.wait, Sent: &a.sent}
 }
 
-// identify gives the node as the client knows it, with its key and its secret headers. Unread, secrets are named by where
-// they would come from.
+// identify returns the client's endpoint of a node, with its key and its secret headers. If unread is set, secrets are
+// not read; their source is named instead.
 func (s *settings) identify(ctx context.Context, node config.Node, unread bool) (client.Endpoint, error) {
 	out := client.Endpoint{Name: node.Name, Provider: node.Provider, API: node.API, Version: node.Version, Auth: node.Auth.HeaderName()}
 	var err error
@@ -354,7 +355,7 @@ func (s *settings) identify(ctx context.Context, node config.Node, unread bool) 
 	switch {
 	case node.IsDemo() && out.Auth == "":
 		out.Auth = "x-api-key"
-		out.Key, err = guard.NewSecret("demo-key", "the demo node") // which takes any, so that there is nothing to mask
+		out.Key, err = guard.NewSecret("demo-key", "the demo node") // it accepts any key, so there is nothing to mask
 	case !unread:
 		out.Key, err = s.keys().For(ctx, node)
 		s.masker.AddSecret(out.Key)
@@ -387,7 +388,7 @@ func (s *settings) identify(ctx context.Context, node config.Node, unread bool) 
 	return out, nil
 }
 
-// keys finds secrets for the file's references.
+// keys returns the resolver of the file's secret references.
 func (s *settings) keys() config.Keys {
 	return config.Keys{
 		Lookup:  s.Lookup,

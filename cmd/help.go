@@ -12,16 +12,16 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// pages are the long texts of help by the names of their golden files, with each paragraph on one line. A topic's begins
-// with its short text. Below "Examples:" stand the examples, and below "Groups:" the commands or flags that stand together;
-// what no group names comes last.
+// pages are the long help texts, named like their golden files, with each paragraph on one line. The page of a topic
+// begins with its short text. After "Examples:" come the examples. After "Groups:" come the commands or flags to list
+// together; those in no group come last.
 //
 //go:embed help
 var pages embed.FS
 
-// newHelpTopics are the topics as commands.
+// newHelpTopics returns the help topics as commands.
 func newHelpTopics() []*cobra.Command {
-	files, _ := pages.ReadDir("help") // a folder of the binary
+	files, _ := pages.ReadDir("help") // embedded, so it exists
 	var all []*cobra.Command
 	for _, file := range files {
 		if topic, ok := strings.CutPrefix(strings.TrimSuffix(file.Name(), ".txt"), "topic-"); ok {
@@ -33,8 +33,8 @@ func newHelpTopics() []*cobra.Command {
 	return all
 }
 
-// readPage gives a command its long text and its examples, and returns the groups of its page. Every run builds commands,
-// and only help needs these.
+// readPage sets a command's long text and examples and returns the groups of its page. Every run builds commands, but
+// only help needs these texts.
 func readPage(c *cobra.Command) (groups string) {
 	name := strings.ReplaceAll(strings.TrimPrefix(c.CommandPath(), "ferry "), " ", "-")
 	if c.IsAdditionalHelpTopicCommand() {
@@ -42,7 +42,7 @@ func readPage(c *cobra.Command) (groups string) {
 	}
 	page, err := pages.ReadFile("help/" + name + ".txt")
 	if err != nil {
-		return "" // the short text says all, or a library has its own
+		return "" // the short text is enough, or Cobra has its own text
 	}
 	long, groups, _ := strings.Cut(string(page), "Groups:\n")
 	long, c.Example, _ = strings.Cut(long, "Examples:\n")
@@ -53,7 +53,7 @@ func readPage(c *cobra.Command) (groups string) {
 	return groups
 }
 
-// listsOfPages are the lists that pages take from the program.
+// listsOfPages returns a replacer for the lists that pages take from the program.
 func listsOfPages() *strings.Replacer {
 	var variables, faults, presets strings.Builder
 	for _, v := range config.Environment() {
@@ -68,8 +68,8 @@ func listsOfPages() *strings.Replacer {
 	return strings.NewReplacer("{variables}\n", variables.String(), "{faults}\n", faults.String(), "{presets}", presets.String())
 }
 
-// Commands is the tree of all commands and topics, each with its long text, for what is made of them outside of the
-// binary: the man pages. Nothing in the binary calls it, so that the linker leaves it out.
+// Commands returns the tree of all commands and topics with their long texts, to generate the man pages outside the
+// binary. Nothing in the binary calls it, so the linker leaves it out.
 func Commands() *cobra.Command {
 	root := newRootCmd(newApp(Env{
 		Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard,

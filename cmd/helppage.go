@@ -12,21 +12,21 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The bounds of the width of a help page; a pipe gets pipeWidth columns.
+// The limits of the width of a help page. In a pipe it is pipeWidth columns.
 const (
 	leastHelp = 40
 	mostHelp  = 120
 	pipeWidth = 80
 )
 
-// helpPage is a page under way.
+// helpPage is a help page that is being built.
 type helpPage struct {
 	strings.Builder
 	width   int
 	heading term.Style
 }
 
-// section adds a text under a title, "" for none; a text "" adds nothing.
+// section adds text under a title. It omits an empty title, and adds nothing if the text is empty.
 func (p *helpPage) section(title, text string) {
 	if text = strings.TrimRight(text, "\n"); text == "" {
 		return
@@ -40,7 +40,7 @@ func (p *helpPage) section(title, text string) {
 	p.WriteString(text + "\n")
 }
 
-// helpText is a help page: what a command does, how it is called, examples, its commands, flags and topics.
+// helpText returns a help page: what a command does, its usage, examples, subcommands, flags and topics.
 func helpText(c *cobra.Command, f term.Facts) string {
 	p := helpPage{width: pipeWidth, heading: term.NewStyles(f).Strong}
 	if f.TTY {
@@ -62,7 +62,7 @@ func helpText(c *cobra.Command, f term.Facts) string {
 	return p.String()
 }
 
-// usageLines are the forms of a command, the main one first.
+// usageLines returns the usage lines of a command, the main one first.
 func usageLines(c *cobra.Command) string {
 	lines := "  " + c.UseLine()
 	if c.HasAvailableSubCommands() && !strings.HasSuffix(c.Use, "COMMAND") {
@@ -74,7 +74,7 @@ func usageLines(c *cobra.Command) string {
 // helpRow is a command, a flag or a topic in a list.
 type helpRow struct{ name, left, right string }
 
-// commandRows are the commands below c that belong.
+// commandRows returns the rows of the commands below c for which belongs returns true.
 func commandRows(c *cobra.Command, belongs func(*cobra.Command) bool, before string) (rows []helpRow) {
 	for _, child := range c.Commands() {
 		if belongs(child) {
@@ -84,12 +84,12 @@ func commandRows(c *cobra.Command, belongs func(*cobra.Command) bool, before str
 	return rows
 }
 
-// flagRows are flags as pflag writes them: a flag with what it takes, and its text.
+// flagRows returns flags as pflag formats them: a flag with its argument, and its text.
 func flagRows(flags *pflag.FlagSet) (rows []helpRow) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		one := pflag.NewFlagSet("", pflag.ContinueOnError)
 		one.AddFlag(f)
-		const names = len("  -n, ") // the left column begins with these, or with spaces
+		const names = len("  -n, ") // the left column begins with a shorthand or with spaces
 		if line := one.FlagUsages(); line != "" {
 			left, right, _ := strings.Cut(line[names:], "   ")
 			rows = append(rows, helpRow{f.Name, line[:names] + left, strings.TrimSpace(right)})
@@ -98,7 +98,7 @@ func flagRows(flags *pflag.FlagSet) (rows []helpRow) {
 	return rows
 }
 
-// grouped adds rows in their groups, and the others under a title of their own.
+// grouped adds rows by group, and the remaining rows under the title others.
 func (p *helpPage) grouped(rows []helpRow, groups, others string) {
 	for group := range strings.Lines(groups) {
 		title, names, _ := strings.Cut(group, ": ")
@@ -114,8 +114,8 @@ func (p *helpPage) grouped(rows []helpRow, groups, others string) {
 	p.section(others, columns(rows, p.width))
 }
 
-// columns lays rows out: the left as it is, the right beside it and wrapped. Where the left is too long, the right begins
-// on the next line.
+// columns lays out rows in two columns and wraps the right one. If the left column is too long, the right one begins on
+// the next line.
 func columns(rows []helpRow, width int) string {
 	wide, most := 0, width*2/5
 	for _, row := range rows {
@@ -135,13 +135,13 @@ func columns(rows []helpRow, width int) string {
 	return b.String()
 }
 
-// hanging wraps a text that begins at a column.
+// hanging wraps text that begins at column indent.
 func hanging(words string, width, indent int) string {
 	return strings.ReplaceAll(term.Wrap(words, width-indent, 0), "\n", "\n"+strings.Repeat(" ", indent))
 }
 
-// reflow wraps the lines of a page that are too long: paragraphs by their margins, and lines of two columns below each
-// other. Tables and what is typed stay as they are.
+// reflow wraps the lines of a page that are too long: paragraphs at their margin, two-column lines at or below their
+// second column. Tables and commands are not changed.
 func reflow(page string, width int) string {
 	lines := strings.Split(strings.Trim(page, "\n"), "\n")
 	for i, line := range lines {
@@ -152,14 +152,14 @@ func reflow(page string, width int) string {
 	return strings.Join(lines, "\n")
 }
 
-// typed reports whether a line is a command: it begins with a program, and is no sentence about one.
+// typed reports whether a line is a command: it begins with a program and is not a sentence about one.
 func typed(line string) bool {
 	program, _, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
 	return strings.HasPrefix(line, " ") && !strings.HasSuffix(line, ".") && (program == "ferry" || program == "bash") ||
 		strings.Contains(line, " | ferry ")
 }
 
-// wrapped wraps one line of a page. Its further lines have its margin, or stand below its second column.
+// wrapped wraps one line of a page. Further lines have its margin or align with its second column.
 func wrapped(line string, width int) string {
 	body := strings.TrimLeft(line, " ")
 	indent := len(line) - len(body)

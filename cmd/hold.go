@@ -21,7 +21,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// heldTransport carries an endpoint's requests over a connection that outlives the command, where that can be.
+// heldTransport returns a transport whose connection outlives the command, if that is possible.
 func (s *settings) heldTransport(e *endpoint, idle time.Duration) (http.RoundTripper, error) {
 	if s.noStore || s.Program == nil {
 		return transport.New(e.options)
@@ -35,9 +35,9 @@ func (s *settings) heldTransport(e *endpoint, idle time.Duration) (http.RoundTri
 	}
 	dir, err := s.holdDir()
 	if err != nil {
-		return transport.New(e.options) // nowhere to meet a holder
+		return transport.New(e.options) // no directory for the socket of a holder
 	}
-	// Of the environment a holder sees where the system's certificates are, and no key.
+	// A holder gets only the variables for the system's certificates, and no key.
 	var env []string
 	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
 		if value, ok := s.Lookup(name); ok {
@@ -50,15 +50,15 @@ func (s *settings) heldTransport(e *endpoint, idle time.Duration) (http.RoundTri
 	})
 }
 
-// noHolders is why a connection does not outlive the command.
+// noHolders says why a connection cannot outlive the command.
 const noHolders = runtime.GOOS + " has no holders"
 
-// holdRun is the command that a holder runs as; it is not for people.
+// holdRun is the hidden command that a holder runs as.
 const holdRun = "run"
 
-// holdDir is the folder of the holders' sockets: where the system has one that ends with the login, in there.
+// holdDir returns the directory of the holders' sockets, in XDG_RUNTIME_DIR if possible, which is removed at logout.
 func (e Env) holdDir() (string, error) {
-	// Under sudo the folder can be another user's.
+	// Under sudo the directory can belong to another user.
 	if dir := e.Lookup.Get("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && state.CheckOwn(dir, fs.ModeDir) == nil {
 		return filepath.Join(dir, "ferry"), nil
 	}
@@ -170,14 +170,14 @@ func newHoldStopCmd(a *app) *cobra.Command {
 	}
 }
 
-// noteMute says that holders do not answer, of whichever nodes.
+// noteMute notes that holders do not answer. Their nodes are not known.
 func (a *app) noteMute(mute int) {
 	if mute > 0 {
 		a.note("%s did not answer: it may be stopped, or the machine is busy", text.Count(mute, "holder"))
 	}
 }
 
-// noteUnheld says of each of these nodes that it has no holder, and which one that has one may have been meant.
+// noteUnheld notes for each node that it has no holder, and suggests a similar node that has one.
 func (a *app) noteUnheld(dir string, nodes []string) error {
 	left, _, err := hold.List(dir)
 	var names []string
@@ -194,7 +194,7 @@ func (a *app) noteUnheld(dir string, nodes []string) error {
 	return err
 }
 
-// newHoldRunCmd is what a holder runs as. Its argument, the node's name, is there to be seen in a list of processes.
+// newHoldRunCmd returns the command that a holder runs as. Its argument, the node's name, is only for process lists.
 func newHoldRunCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:    holdRun + " NODE",

@@ -20,7 +20,7 @@ func newConfigKeyCmd(a *app) *cobra.Command {
 	return a.nodeCmd("key", "Store a node's key: in the keyring where there is one, else in a private file", runConfigKey)
 }
 
-// nodeCmd is a command that works on one node.
+// nodeCmd returns a command that takes one node.
 func (a *app) nodeCmd(name, short string, run func(context.Context, *settings, []string) error) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " NODE", Short: short,
@@ -30,7 +30,7 @@ func (a *app) nodeCmd(name, short string, run func(context.Context, *settings, [
 	}
 }
 
-// fileNodes are the names of direct and of the file's nodes, for a shell.
+// fileNodes returns direct and the nodes of the file, for completion.
 func (a *app) fileNodes() ([]string, error) {
 	file, err := a.loadFile()
 	if err != nil {
@@ -80,10 +80,10 @@ func runConfigKey(ctx context.Context, s *settings, args []string) error {
 	return nil
 }
 
-// maxKey is the most bytes of a key: larger ones fit no header.
+// maxKey is the maximum size of a key in bytes: a larger key fits in no header.
 const maxKey = 16 << 10
 
-// readKey reads a key without echo, or from a pipe, where one line end behind it is not part of it.
+// readKey reads a key from a terminal without echo, or from a pipe. It removes one line end behind the key.
 func (a *app) readKey(node string) (guard.Secret, error) {
 	var typed []byte
 	var err error
@@ -104,7 +104,7 @@ func (a *app) readKey(node string) (guard.Secret, error) {
 	return guard.NewSecret(string(typed), "standard input")
 }
 
-// storeKey puts the key into the keyring, or into a file beside the configuration, and returns the reference to it.
+// storeKey stores the key in the keyring, or in a file beside the configuration, and returns the reference to it.
 func (a *app) storeKey(ctx context.Context, path, node string, secret guard.Secret) (string, error) {
 	if ring := config.SystemKeyring(a.Lookup); ring != nil {
 		err := config.StoreInKeyring(ctx, ring, node, secret)

@@ -13,13 +13,13 @@ import (
 	"ferry/pkg/text"
 )
 
-// rateLimiter is a bucket that says so when other processes no longer count with it.
+// rateLimiter is a bucket that reports when it is no longer shared with other processes.
 type rateLimiter struct {
 	*limit.Bucket
 	degraded func(error)
 }
 
-// Reserve takes the next reservation.
+// Reserve returns the next reservation.
 func (l *rateLimiter) Reserve(ctx context.Context, most time.Duration) (*limit.Reservation, error) {
 	reserved, err := l.Bucket.Reserve(ctx, most)
 	if why := l.Degraded(); why != nil {
@@ -28,8 +28,8 @@ func (l *rateLimiter) Reserve(ctx context.Context, most time.Duration) (*limit.R
 	return reserved, err
 }
 
-// limit gives an endpoint the rate limit of its address. Nodes with one address have one, also where it cannot be shared
-// with other processes. It touches no file.
+// limit gives an endpoint the rate limit of its address. Nodes with the same address share it, even if it cannot be
+// shared with other processes. It touches no file.
 func (s *settings) limit(e *endpoint, rate limit.Rate) error {
 	folder, homeless := s.limitsDir()
 	key := limit.Place(e.address()) + " " + rate.String()
@@ -56,7 +56,7 @@ func (s *settings) limit(e *endpoint, rate limit.Rate) error {
 
 // budget gives an endpoint the budget of its address. It touches no file.
 func (s *settings) budget(e *endpoint, tokens int64) {
-	name := "(a URL)" // whose address is not kept
+	name := "(a URL)" // its address is not stored
 	if e.config.InFile || e.demo != nil || e.Name == "direct" {
 		name = e.Name
 	}
@@ -77,7 +77,7 @@ func (s *settings) budget(e *endpoint, tokens int64) {
 	}
 }
 
-// address is what the node's limits belong to. Demo nodes share no server.
+// address identifies the server that the node's limits apply to. Each demo node has its own.
 func (e *endpoint) address() string {
 	if e.demo != nil {
 		return "demo:" + e.Name
@@ -85,7 +85,7 @@ func (e *endpoint) address() string {
 	return e.URL.String()
 }
 
-// limitsDir is where buckets, budgets and usage are kept.
+// limitsDir returns the directory of buckets, budgets and usage.
 func (e Env) limitsDir() (string, error) {
 	dir, err := e.stateDir()
 	if err != nil {
@@ -94,7 +94,7 @@ func (e Env) limitsDir() (string, error) {
 	return filepath.Join(dir, "limits"), nil
 }
 
-// limitClock is the clock of limits and budgets: the machine's, unless a test brought one that jumps.
+// limitClock returns the clock of limits and budgets: the system clock, unless a test provides one that jumps.
 func limitClock(clock client.Clock) limit.Clock {
 	if c, ok := clock.(limit.Clock); ok {
 		return c
@@ -102,10 +102,10 @@ func limitClock(clock client.Clock) limit.Clock {
 	return limit.NewClock()
 }
 
-// pauses are the waits of a run's requests, counted for its display.
+// pauses counts the current waits of a run's requests, for its display.
 type pauses struct{ limit, retry atomic.Int64 }
 
-// wait waits between attempts and for turns; for a turn only until sending ends.
+// wait waits between attempts or for the rate limit. When sending ends, it stops waiting for the rate limit.
 func (w *pauses) wait(ctx, sending context.Context, p client.Pause, sleep func(context.Context, time.Duration) error) error {
 	count := &w.retry
 	if p.Limit != "" {
@@ -122,7 +122,7 @@ func (w *pauses) wait(ctx, sending context.Context, p client.Pause, sleep func(c
 	return p.Sleep(ctx, sleep)
 }
 
-// told says what a run waits for that began so long ago; "" for nothing.
+// told describes what a run waits for, "" if nothing. since is how long ago the run began.
 func (w *pauses) told(answered bool, since time.Duration) string {
 	var parts []string
 	if !answered && since >= longSilence {

@@ -52,7 +52,7 @@ type modelsOut struct {
 	Schema int      `json:"schema"`
 	Node   string   `json:"node"`
 	Models []string `json:"models"`
-	// Complete says that the list has no more than these.
+	// Complete reports that the node has no other models.
 	Complete bool `json:"complete"`
 }
 
@@ -98,7 +98,7 @@ func runConfigModels(ctx context.Context, s *settings, name string, o modelsOpti
 	return nil
 }
 
-// probeModels asks a node for its models.
+// probeModels requests the models of a node.
 func (s *settings) probeModels(ctx context.Context, node config.Node, timeout time.Duration) (*client.Probe, error) {
 	e, err := s.endpoint(ctx, node, endpointOptions{lists: true})
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *settings) probeModels(ctx context.Context, node config.Node, timeout ti
 	return env.Probe(ctx, call.To(&e.Endpoint))
 }
 
-// modelList is the list of models that a node was last seen to have.
+// modelList is the stored model list of a node.
 type modelList struct {
 	Schema int       `json:"schema"`
 	Seen   time.Time `json:"seen"`
@@ -119,15 +119,15 @@ type modelList struct {
 }
 
 const (
-	// maxModelList bounds such a file in bytes.
+	// maxModelList is the maximum size of such a file in bytes.
 	maxModelList = 4 << 20
-	// mostListed bounds the models in it.
+	// mostListed is the maximum number of models in it.
 	mostListed = 4096
-	// fresh is how long a list is good for a doubt about a model before the node was asked.
+	// fresh is the maximum age of a list that can raise a doubt about a model before the request.
 	fresh = 7 * 24 * time.Hour
 )
 
-// modelsDir is where the lists are kept.
+// modelsDir returns the directory of the lists.
 func (e Env) modelsDir() (string, error) {
 	dir, err := e.stateDir()
 	return filepath.Join(dir, "models"), err
@@ -135,21 +135,21 @@ func (e Env) modelsDir() (string, error) {
 
 const modelListSuffix = ".json"
 
-// isModelList tells the files of lists by their names.
+// isModelList reports whether a file name is that of a model list.
 func isModelList(name string) bool {
 	hash, ok := strings.CutSuffix(name, modelListSuffix)
 	digest, err := hex.DecodeString(hash)
 	return ok && err == nil && len(digest) == 16
 }
 
-// modelsPath is the file with the list of a node. The address may hold a secret, so the name is a hash.
+// modelsPath returns the file of a node's list. Its name is a hash, because the address may contain a secret.
 func (e Env) modelsPath(node config.Node) (string, error) {
 	dir, err := e.modelsDir()
 	sum := sha256.Sum256([]byte("ferry models 1\n" + string(node.API) + "\n" + node.URL))
 	return filepath.Join(dir, hex.EncodeToString(sum[:16])+modelListSuffix), err
 }
 
-// keepModels writes down a node's list.
+// keepModels stores a node's list.
 func (s *settings) keepModels(node config.Node, ids []string) error {
 	path, err := s.modelsPath(node)
 	if err != nil || s.noStore {
@@ -169,7 +169,7 @@ func (s *settings) keepModels(node config.Node, ids []string) error {
 	return err
 }
 
-// seenModels reads a node's list, empty where there is none.
+// seenModels reads a node's stored list. It is empty if there is none.
 func (e Env) seenModels(node config.Node) (list modelList) {
 	path, err := e.modelsPath(node)
 	if err != nil {
@@ -182,7 +182,7 @@ func (e Env) seenModels(node config.Node) (list modelList) {
 	return list
 }
 
-// nearModel is the model that is nearest to a name which a node's list, seen since then, lacks; "" for none.
+// nearModel returns the model nearest to name if a node's list, stored since then, does not have name; else "".
 func (e Env) nearModel(node config.Node, name string, since time.Time) string {
 	list := e.seenModels(node)
 	if name == "" || list.Seen.Before(since) {
@@ -195,8 +195,8 @@ func (e Env) nearModel(node config.Node, name string, since time.Time) string {
 	return near
 }
 
-// doubtModel says that the name of a model, given by -m, may be mistyped. The call goes on: a server may know more than it
-// lists.
+// doubtModel notes that a model given by -m may be mistyped. The call continues, because a server may accept models
+// that it does not list.
 func (s *settings) doubtModel(node config.Node, name string) {
 	if _, alias := node.Aliases[name]; alias {
 		return
@@ -206,14 +206,14 @@ func (s *settings) doubtModel(node config.Node, name string) {
 	}
 }
 
-// completable tells the ids that a shell can complete: no character of them means anything to it.
+// completable reports whether a shell can complete an id: no character of it is special to a shell.
 func completable(id string) bool {
 	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/@+"
 	return id != "" && id[0] != '-' && strings.Trim(id, plain) == ""
 }
 
-// completeModels offers a shell the models that the nodes of the flags, or the arguments of bench, were last seen to have,
-// and the file's aliases. No node is asked.
+// completeModels offers a shell the stored models of the nodes in the flags, or in the arguments of bench, and the
+// aliases of the file. It sends no request.
 func (a *app) completeModels(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	value := func(flag string) string {
 		if f := c.Flags().Lookup(flag); f != nil && f.Changed {
@@ -222,7 +222,7 @@ func (a *app) completeModels(c *cobra.Command, args []string, _ string) ([]strin
 		return ""
 	}
 	nodes := nodeOptions{api: value("api"), given: map[string]string{}}
-	if given := strings.Split(value("node"), "\n"); given[0] != "" { // Cobra has read the flags twice
+	if given := strings.Split(value("node"), "\n"); given[0] != "" { // Cobra reads the flags twice
 		slices.Sort(given)
 		nodes.given["node"] = strings.Join(slices.Compact(given), "\n")
 	}

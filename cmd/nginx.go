@@ -60,14 +60,14 @@ func runConfigNginx(ctx context.Context, g *gatewayFile, out string) error {
 	if err != nil {
 		return err
 	}
-	written := filepath.ToSlash(filepath.Join(out, gateway.MainFile)) // as nginx wants it on Windows too
+	written := filepath.ToSlash(filepath.Join(out, gateway.MainFile)) // nginx wants slashes on Windows too
 	g.note("wrote %s and %s", written, gateway.KeysFile)
 	g.note("nginx takes it in when it is reloaded: nginx -t -c %[1]s && nginx -s reload -c %[1]s", text.ShellWord(written))
 	return nil
 }
 
-// checkNginx asks the nginx of this machine for its version, if the gateway takes HTTP/3. Without one the file says what
-// it needs.
+// checkNginx checks the version of the local nginx if the gateway uses HTTP/3. Without a local nginx, the generated
+// file says what it needs.
 func (g *gatewayFile) checkNginx(ctx context.Context) error {
 	if !g.section.HTTP3 {
 		return nil
@@ -94,7 +94,7 @@ func (g *gatewayFile) checkNginx(ctx context.Context) error {
 		"Debian 13 has 1.26; or ferry config set gateway.http3 false")
 }
 
-// gatewayFile is the file's section gateway:, with the settings of its nodes.
+// gatewayFile is the section gateway: of the file, with the settings of its nodes.
 type gatewayFile struct {
 	*settings
 	section *config.Gateway
@@ -102,7 +102,7 @@ type gatewayFile struct {
 
 func (g *gatewayFile) tokens() gateway.Store { return gateway.Store{Path: g.section.Tokens} }
 
-// gateway reads the file's section gateway:.
+// gateway reads the section gateway: of the file.
 func (a *app) gateway() (*gatewayFile, error) {
 	s, err := a.fileSettings()
 	if err != nil {
@@ -115,7 +115,7 @@ func (a *app) gateway() (*gatewayFile, error) {
 	return &gatewayFile{s, section}, err
 }
 
-// node is a node as the gateway sends to it, with its key unless that is to stay unread.
+// node returns a node as the gateway uses it, with its key unless unread is set.
 func (g *gatewayFile) node(ctx context.Context, name string, unread bool) (gateway.Node, error) {
 	fault := func(msg string, err error) error {
 		e := g.section.Fault("upstream/"+name, msg, text.Hint(err))

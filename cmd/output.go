@@ -14,18 +14,19 @@ import (
 	"ferry/pkg/wire"
 )
 
-// callOutput shows the answer of ask and stream and holds it to --expect and --strict.
+// callOutput prints the answer of ask and stream and checks it against --expect and --strict.
 type callOutput struct {
 	*app
 	callOptions
 	expected *regexp.Regexp
-	attempts int  // at most, of one node
-	render   bool // Markdown is styled on a terminal
-	keep     bool // the whole text of a stream is wanted at its end
+	attempts int  // maximum for one node
+	render   bool // style Markdown on a terminal
+	keep     bool // the complete text of a stream is needed at its end
 	sink     *streamSink
 }
 
-// newCallOutput is the output that the settings and flags ask for. The call is read accordingly, and a stream has its sink.
+// newCallOutput returns the output for the settings and flags. It also sets how the call is read, and the sink of a
+// stream.
 func newCallOutput(s *settings, o callOptions, call *client.Call) (*callOutput, error) {
 	o.output = s.values.Output
 	out := &callOutput{app: s.app, callOptions: o, attempts: s.values.Retry.Attempts, render: s.values.Render && !o.noRender}
@@ -54,7 +55,7 @@ func newCallOutput(s *settings, o callOptions, call *client.Call) (*callOutput, 
 	return out, nil
 }
 
-// show shows the answer of a call that has ended, or the rest of a stream.
+// show prints the answer of a call that has ended, or the rest of a stream.
 func (s *callOutput) show(call *client.Call, result *client.Result, failed error) error {
 	if s.streams {
 		return s.showRest(call, result, failed)
@@ -77,21 +78,21 @@ func (s *callOutput) show(call *client.Call, result *client.Result, failed error
 	default:
 		err = s.printText(result.Answer.Text, s.render)
 	}
-	if err != nil { // a conversation keeps the answer all the same
+	if err != nil { // a conversation still keeps the answer
 		return err
 	}
 	s.noteAnswer(result)
 	return failed
 }
 
-// showRest shows what was held back of a stream, and the end of the call.
+// showRest prints the part of a stream that was held back, and the end of the call.
 func (s *callOutput) showRest(call *client.Call, result *client.Result, failed error) error {
 	var signal signalled
 	stopped := errors.As(failed, &signal)
 	if err := s.sink.finish(failed == nil, stopped); err != nil && failed == nil {
 		failed = err
 	}
-	// A failed answer that came whole, and not as a stream, keeps its own text.
+	// A failed answer that arrived complete, and not as a stream, keeps its own text.
 	if text := s.sink.text(); (failed == nil || text != "") && (stopped || !client.IsBlocked(failed)) {
 		result.Answer.Text = text
 	}
@@ -104,13 +105,13 @@ func (s *callOutput) showRest(call *client.Call, result *client.Result, failed e
 	if failed != nil && s.output != "json" && !s.sink.Shown() {
 		s.keepPartial(result, failed)
 	}
-	if !errors.As(failed, new(*outputError)) { // a reader that has gone away gets no more words
+	if !errors.As(failed, new(*outputError)) { // no notes after a failed write
 		s.noteAnswer(result)
 	}
 	return failed
 }
 
-// check applies the checks that a whole answer can still miss. It stays complete where only a check of the user's missed.
+// check applies the checks that a complete answer can still fail. It stays complete if only a check of the user fails.
 func (s *callOutput) check(call *client.Call, result *client.Result, failed error) error {
 	if s.verbose && len(result.Attempts) > 0 {
 		s.say("* in all " + text.Latency(result.Latency))
@@ -150,8 +151,8 @@ func (s *callOutput) check(call *client.Call, result *client.Result, failed erro
 	return nil
 }
 
-// noteAnswer says what a reader of an answer should know: of a whole one also how it came and ended, whatever check it
-// missed.
+// noteAnswer prints notes about an answer. For a complete answer it also notes the attempts and the ending, even if a
+// check failed.
 func (s *callOutput) noteAnswer(result *client.Result) {
 	answer := result.Answer
 	if result.Complete {
@@ -167,18 +168,18 @@ func (s *callOutput) noteAnswer(result *client.Result) {
 	}
 }
 
-// noteAttempts says how many attempts, n of the node that answered, the answer took.
+// noteAttempts notes how many attempts the answer took; n of them were sent to the node that answered.
 func (s *callOutput) noteAttempts(attempts []*client.Attempt, n int) {
 	var reasons []string
 	for _, at := range attempts[:len(attempts)-1] {
-		if !at.StreamOnly { // which has the number of the one after it
+		if !at.StreamOnly { // it has the same number as the next attempt
 			reasons = append(reasons, at.Reason())
 		}
 	}
 	s.note("answered on attempt %d of %d, after %s", n, s.attempts, strings.Join(reasons[len(reasons)-(n-1):], ", "))
 }
 
-// noteEnding says why an answer ended, where it came to no end of its own, and what of it is not text.
+// noteEnding notes how an answer ended if it did not end normally, and whether it is empty or not UTF-8.
 func (s *callOutput) noteEnding(answer wire.Answer, ending wire.Ending) {
 	reason := text.Shown(answer.StopReason, text.MostNamed)
 	switch {
@@ -203,17 +204,17 @@ func (s *callOutput) noteEnding(answer wire.Answer, ending wire.Ending) {
 	}
 }
 
-// outputError says that standard output did not take the answer. The request is not sent again: the answer was paid
-// for, and a full disk does not get emptier.
+// outputError reports that the answer could not be written to standard output. The request is not retried: the answer
+// was paid for, and a retry does not empty a full disk.
 type outputError struct{ err error }
 
 func (e *outputError) Error() string { return "cannot write to standard output: " + bare(e.err) }
 func (e *outputError) Unwrap() error { return e.err }
 
-// onePiece is how much of an answer is made fit for its reader and written at once, in bytes.
+// onePiece is how many bytes of an answer are prepared and written at once.
 const onePiece = 1 << 20
 
-// write hands standard output everything, at most a MiB in one call.
+// write writes text to standard output, at most 1 MiB in one call.
 func (a *app) write(text []byte) error {
 	if a.stopSilence.Load() != nil {
 		a.endSilence()
@@ -226,8 +227,8 @@ func (a *app) write(text []byte) error {
 	return nil
 }
 
-// printText prints a whole answer: the model's words, ending in exactly one newline; on a terminal made safe, and styled
-// where that is wanted. An answer of at most a MiB is one write.
+// printText prints a complete answer, ending in exactly one newline. On a terminal it makes the text safe, and styles
+// it if render is set. An answer of at most 1 MiB is one write.
 func (s *callOutput) printText(answer string, render bool) error {
 	rest := strings.TrimRight(answer, "\n")
 	var visible text.VisibleStream
@@ -256,8 +257,8 @@ func (s *callOutput) printText(answer string, render bool) error {
 	return nil
 }
 
-// printBlock prints the first code block of an answer and nothing else. Without one the answer goes to standard error:
-// it was paid for.
+// printBlock prints only the first code block of an answer. If there is none, it prints the answer on standard error,
+// because it was paid for.
 func (s *callOutput) printBlock(answer string) error {
 	block, ok := term.FirstBlock(answer)
 	if !ok {
@@ -267,7 +268,7 @@ func (s *callOutput) printBlock(answer string) error {
 	return s.printText(block, false)
 }
 
-// keepPartial prints the received part of an answer on standard error: it was paid for.
+// keepPartial prints the received part of an answer on standard error, because it was paid for.
 func (s *callOutput) keepPartial(result *client.Result, failed error) {
 	if len(result.Attempts) == 0 || result.Attempts[len(result.Attempts)-1].HTTPStatus != http.StatusOK {
 		return
@@ -282,17 +283,17 @@ func (s *callOutput) keepPartial(result *client.Result, failed error) {
 	}
 }
 
-// sayKept puts a text that was paid for on standard error.
+// sayKept prints text that was paid for on standard error.
 func (s *callOutput) sayKept(what, partial string) {
 	s.say("ferry: " + what + ":\n" + text.Shown(s.masker.String(strings.TrimRight(partial, "\n")), text.MostShown))
 }
 
-// printJSON prints the object on one line of standard output.
+// printJSON prints an object on one line of standard output.
 func (a *app) printJSON(object any) error {
 	return a.write(text.SafeJSON(a.masker.Bytes(text.EncodeLine(object))))
 }
 
-// printCall prints a call's object, once something was sent. Its text has been masked, and may be long.
+// printCall prints a call's object if something was sent. The text in it is already masked and may be long.
 func (s *callOutput) printCall(result *client.Result, failed error, kind string) error {
 	if len(result.Attempts) == 0 {
 		return nil

@@ -45,13 +45,13 @@ func runConfigPin(ctx context.Context, s *settings, args []string) error {
 	return nil
 }
 
-// look makes a node's handshake, without its key and without a request.
+// look performs a handshake with a node, without its key and without a request.
 func (s *settings) look(ctx context.Context, node config.Node) (*tls.ConnectionState, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.values.Timeout, &client.DeadlineError{Timeout: s.values.Timeout})
 	defer cancel()
 	node.Auth, node.Headers = config.Auth{Scheme: config.AuthNone}, nil
 	if node.Model == "" {
-		node.Model = "none" // chat wants one, and none is asked
+		node.Model = "none" // chat requires a model, but no request is sent
 	}
 	e, err := s.endpoint(ctx, node, endpointOptions{unread: true})
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *settings) look(ctx context.Context, node config.Node) (*tls.ConnectionS
 	return nil, err
 }
 
-// pinReport shows a chain, its pins, and what to paste.
+// pinReport returns a chain with its pins, and what to paste.
 func pinReport(node config.Node, chain []*x509.Certificate) string {
 	var b strings.Builder
 	b.WriteString(heading(node) + "\n\n")
@@ -84,7 +84,8 @@ func pinReport(node config.Node, chain []*x509.Certificate) string {
 			guard.Subject(cert), cmp.Or(cert.Issuer.CommonName, cert.Issuer.String()),
 			cert.NotAfter.UTC().Format(time.DateOnly), pin, mark)
 	}
-	// The server's own key alone: an authority's pin would trust all that it signs, so that is for a person to choose.
+	// Pin only the server's own key. An authority's pin would trust everything that it signs: a person has to choose
+	// that.
 	leaf := guard.PinOf(chain[0])
 	fmt.Fprintf(&b, "pins: [\"%s\"]\n", leaf)
 	if node.InFile {
@@ -93,7 +94,7 @@ func pinReport(node config.Node, chain []*x509.Certificate) string {
 	return b.String()
 }
 
-// advisePins says on standard error what the chain means for the configured pins.
+// advisePins notes what the chain means for the configured pins.
 func (a *app) advisePins(node config.Node, chain []*x509.Certificate) {
 	fits := slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return slices.Contains(node.Pins, guard.PinOf(c)) })
 	switch {

@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spareFiles is what ferry has open beside its connections.
+// spareFiles is how many files ferry has open in addition to its connections.
 const spareFiles = 16
 
-// prepareProcess turns core files off, since they would hold keys, and refuses to begin where hardly a file can be opened:
-// later the Go runtime itself could fail, in the middle of a call.
+// prepareProcess disables core files, which would contain keys. It fails if hardly any file can be opened: the Go
+// runtime itself could fail later, in the middle of a call.
 func prepareProcess() error {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_CORE, &limit) == nil {
-		limit.Cur = min(1, limit.Max) // bytes: with 0, Linux still hands a core to a program that collects them
+		limit.Cur = min(1, limit.Max) // bytes: with 0, Linux still passes a core to a program that collects them
 		_ = unix.Setrlimit(unix.RLIMIT_CORE, &limit)
 	}
 	var open []int
@@ -41,8 +41,8 @@ func prepareProcess() error {
 	return nil
 }
 
-// enoughFiles refuses more connections at once than the system lets a process have. Go has raised the soft limit to the
-// hard one by now.
+// enoughFiles rejects more connections than the limit of open files allows. Go has already raised the soft limit to the
+// hard limit.
 func enoughFiles(connections int) error {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || uint64(connections+spareFiles) <= uint64(limit.Cur) {
@@ -55,14 +55,14 @@ func enoughFiles(connections int) error {
 // isClosedPipe reports whether a write failed because the pipe's reader has gone.
 func isClosedPipe(err error) bool { return errors.Is(err, syscall.EPIPE) }
 
-// Now moves between two looks.
+// Now returns the current time.
 func (systemClock) Now() time.Time { return time.Now() }
 
-// endOfInput is what ends the input at a terminal.
+// endOfInput names the keys that end the input on a terminal.
 const endOfInput = "Ctrl-D on a line of its own"
 
-// dieOf ends the process by the signal itself, so that its parent sees that it was killed. Should the signal be
-// blocked, as it is for the first process of a container, the exit code says the same.
+// dieOf kills the process with the signal itself, so that its parent sees the signal. If the signal is blocked, as for
+// the first process of a container, the exit code reports it.
 func dieOf(caught os.Signal) int {
 	signal.Reset(caught)
 	number, ok := caught.(syscall.Signal)
@@ -70,7 +70,7 @@ func dieOf(caught os.Signal) int {
 		return exitFailed
 	}
 	if pid := syscall.Getpid(); pid != 1 && syscall.Kill(pid, number) == nil {
-		select {} // the signal is on its way
+		select {} // until the signal arrives
 	}
 	return 128 + int(number)
 }

@@ -13,13 +13,13 @@ import (
 
 func prepareProcess() error { return nil }
 
-// enoughFiles has nothing to refuse: this system has no limit of its own on a process's connections.
+// enoughFiles accepts any number: Windows has no limit of its own on the connections of a process.
 func enoughFiles(int) error { return nil }
 
-// endOfInput is what ends the input at a terminal.
+// endOfInput names the keys that end the input on a terminal.
 const endOfInput = "Ctrl-Z on a line of its own, and Enter,"
 
-// dieOf gives the exit code that a shell would show; Windows has no signals to raise.
+// dieOf returns the exit code that a shell would show. Windows has no signals to raise.
 func dieOf(caught os.Signal) int {
 	if number, ok := caught.(syscall.Signal); ok {
 		return 128 + int(number)
@@ -32,15 +32,15 @@ func isClosedPipe(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, windows.ERROR_NO_DATA) || errors.Is(err, windows.ERROR_BROKEN_PIPE)
 }
 
-// Now moves between two looks. The clock of package time stands still for up to 16 ms on Windows; the counter of the processor
-// does not.
+// Now returns the current time by the performance counter: on Windows the clock of package time stands still for up to
+// 16 ms.
 func (systemClock) Now() time.Time { return movingClock()() }
 
 var movingClock = sync.OnceValue(func() func() time.Time {
 	kernel := windows.NewLazySystemDLL("kernel32.dll")
 	counter, frequency := kernel.NewProc("QueryPerformanceCounter"), kernel.NewProc("QueryPerformanceFrequency")
 	ask := func(what *windows.LazyProc) (n int64) {
-		what.Call(uintptr(unsafe.Pointer(&n))) // which does not fail since Windows XP
+		what.Call(uintptr(unsafe.Pointer(&n))) // cannot fail since Windows XP
 		return n
 	}
 	start, zero, second := time.Now(), ask(counter), ask(frequency)

@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// liveEvery is how often the lines of a terminal are drawn, plainEvery how often a line is added anywhere else.
+	// liveEvery is how often the lines on a terminal are redrawn, plainEvery how often a line is printed anywhere else.
 	liveEvery  = 150 * time.Millisecond
 	plainEvery = 5 * time.Second
 	barWidth   = 12
-	// longSilence is how long ferry says nothing on a terminal.
+	// longSilence is how long a wait lasts before ferry shows it.
 	longSilence = time.Second
 )
 
-// showing draws lines on a terminal again and again, and elsewhere says something every few seconds, until stop is called.
-// Both begin after the delay. Without one, lines are drawn at once. Say may be nil.
+// showing redraws lines on a terminal, and elsewhere calls say every few seconds, until stop is called. Both begin
+// after the delay. Without a delay, lines are drawn at once. say may be nil.
 func (a *app) showing(after time.Duration, lines func() []string, say func()) (stop func()) {
 	draw, every := say, plainEvery
 	if a.err.TTY && !a.err.Plain {
@@ -61,7 +61,7 @@ func (a *app) showing(after time.Duration, lines func() []string, say func()) (s
 	}
 }
 
-// draw shows lines at the end of the terminal in place of those before; nil takes them away.
+// draw replaces the lines at the end of the terminal; nil removes them.
 func (a *app) draw(lines []string) {
 	a.writing.Lock()
 	defer a.writing.Unlock()
@@ -74,8 +74,9 @@ func (a *app) draw(lines []string) {
 	a.live.Draw(lines)
 }
 
-// silence shows on a terminal what ferry waits for, once it has said nothing for a second, until it is ended or standard
-// output gets something. What gives the line: with the time that it took, and without it where lines are added.
+// silence shows on a terminal what ferry waits for, after one second without output, until it is ended or standard
+// output is written. what returns the line: with the elapsed time if the line is redrawn, without it if lines are
+// added.
 func (a *app) silence(what func(took string) string) (ended func()) {
 	a.endSilence()
 	began, last := a.Clock.Now(), ""
@@ -102,8 +103,8 @@ func (a *app) endSilence() {
 	}
 }
 
-// catchInSilence gives a context that a signal ends, from the moment on that ferry shows that it waits: catching costs a
-// thread, which a quick call need not have. What a terminal shows is then taken away first.
+// catchInSilence returns a context that a signal ends, but only once ferry shows that it waits: catching costs a
+// thread, which a quick call does not need. On a signal, ferry first removes what it shows on the terminal.
 func (a *app) catchInSilence(ctx context.Context) (caught context.Context, release func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	a.silent = sync.OnceFunc(func() {
@@ -117,7 +118,7 @@ func (a *app) catchInSilence(ctx context.Context) (caught context.Context, relea
 }
 
 // underway shows the attempts of a call that take long, and before them the race of nodes for the first connection. It
-// gives a context that a signal then ends. It is for a terminal, where a person sees them.
+// returns a context that a signal ends while something is shown. It is for a terminal with a person.
 func (order *nodeOrder) underway(ctx context.Context, stages *client.Stages) (context.Context, context.CancelFunc) {
 	ctx, release := order.settings.catchInSilence(ctx)
 	stages.OnStart = order.settings.showUnderway
@@ -130,13 +131,13 @@ func (order *nodeOrder) underway(ctx context.Context, stages *client.Stages) (co
 	}
 }
 
-// waitsFor is what an attempt waits for, by its phase.
+// waitsFor describes what an attempt waits for, by its phase.
 var waitsFor = [...]string{
 	transport.Resolving: "looking up the address", transport.Connecting: "connecting", transport.Securing: "TLS handshake",
 	transport.Sending: "sending the request", transport.Waiting: "waiting for the answer", transport.Receiving: "receiving the answer",
 }
 
-// showUnderway shows an attempt that takes long: what it waits for, which one it is, and what bounds it.
+// showUnderway shows an attempt that takes long: what it waits for, its number, and its time limit.
 func (s *settings) showUnderway(u *client.Underway) (ended func()) {
 	return s.silence(func(took string) string {
 		phase, most := u.Phase(), u.Most
@@ -160,7 +161,7 @@ func (s *settings) showUnderway(u *client.Underway) (ended func()) {
 	})
 }
 
-// oneLine is a line for the terminal with as many of its parts, the first at the least, as fit beside the name.
+// oneLine returns a line for the terminal: the name, the first part, and each further part that fits.
 func (a *app) oneLine(name string, parts []string) string {
 	name = a.safe(name)
 	room, line := a.err.Width-1, parts[0]
@@ -172,5 +173,5 @@ func (a *app) oneLine(name string, parts []string) string {
 	return a.local(text.Cut(name, max(leastName, room-text.Width(line))) + line)
 }
 
-// leastName is how much of a node's name is shown at the least, in columns.
+// leastName is the minimum width of a node's name, in columns.
 const leastName = 8

@@ -23,9 +23,9 @@ const (
 	maxPrompt      = wire.MaxRequest
 	limitOfRequest = "that is the limit of a request"
 
-	// silentPipe is how long a pipe may be silent before ferry says that it waits for it.
+	// silentPipe is how long a pipe may send nothing before ferry says that it waits for it.
 	silentPipe = 2 * time.Second
-	// deadPipe is the same under -q: nothing may ever come, and a script with -q would wait in silence.
+	// deadPipe is the same with -q: if nothing ever arrives, a script with -q would wait without any message.
 	deadPipe = 30 * time.Second
 )
 
@@ -36,8 +36,9 @@ type promptOptions struct {
 	noStdin bool
 }
 
-// readPrompt puts the prompt together: the arguments joined by a space, standard input where it brings something, and
-// the files, with a blank line between the parts. Bytes are kept as they are. Pictures and documents go beside it.
+// readPrompt builds the prompt from the arguments, joined by a space, standard input if it is a pipe or a file, and the
+// text files, with a blank line between the parts. It does not change bytes. Pictures and documents are returned as
+// files.
 func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.File, error) {
 	o.noStdin = o.noStdin || a.Lookup.Get("FERRY_STDIN") == "never"
 	var parts []string
@@ -108,9 +109,9 @@ func (a *app) readPrompt(ctx context.Context, o promptOptions) (string, []*wire.
 	return prompt, attached.Files, nil
 }
 
-// stdinKind reports whether standard input is there to be added to a prompt without being asked for: a pipe, a socket or
-// a file; and whether another process writes to it. A file that was already read in part belongs to a loop around ferry
-// (while read … done < file) and is left to it. A reader that is no file counts as a pipe.
+// stdinKind reports whether standard input is added to a prompt without being asked for (a pipe, a socket or a file),
+// and whether another process writes to it. A file that was already partly read belongs to a loop around ferry (while
+// read … done < file) and is not read. A reader that is not a file counts as a pipe.
 func stdinKind(stdin io.Reader) (brings, isPipe bool) {
 	file, ok := stdin.(*os.File)
 	if !ok {
@@ -128,7 +129,8 @@ func stdinKind(stdin io.Reader) (brings, isPipe bool) {
 	return isPipe, isPipe
 }
 
-// readStdin reads all of standard input. A silent pipe is named after a while; the context ends the reading.
+// readStdin reads all of standard input. It says that it waits if a pipe sends nothing for a while. The context ends
+// the wait.
 func (a *app) readStdin(ctx context.Context, isPipe bool) ([]byte, error) {
 	if a.Stdin == nil {
 		return nil, usagef("give the prompt as arguments or with -f", "no prompt, and standard input is closed")
@@ -155,7 +157,7 @@ func (a *app) readStdin(ctx context.Context, isPipe bool) ([]byte, error) {
 	return readAll(ctx, "standard input", maxPrompt, limitOfRequest, func() (io.ReadCloser, error) { return io.NopCloser(input), nil })
 }
 
-// hearing notes that something came.
+// hearing records that something was read.
 type hearing struct {
 	io.Reader
 	heard atomic.Bool
@@ -167,13 +169,13 @@ func (h *hearing) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readFile reads a file that the user named, of at most so many bytes.
+// readFile reads a file that the user named. Its size in bytes must not exceed most.
 func readFile(ctx context.Context, name string, most int64, why string) ([]byte, error) {
 	return readAll(ctx, name, most, why, func() (io.ReadCloser, error) { return os.Open(name) })
 }
 
-// readAll reads at most so many bytes, and says of more why that is the most. The context ends the waiting, for the opening too: it may be a FIFO that no process
-// writes to.
+// readAll reads at most most bytes. If there are more, it fails, and why explains the limit. The context also ends the
+// wait for open: it may open a FIFO that no process writes to.
 func readAll(
 	ctx context.Context, what string, most int64, why string, open func() (io.ReadCloser, error),
 ) ([]byte, error) {
@@ -186,7 +188,7 @@ func readAll(
 			var b bytes.Buffer
 			if file, ok := from.(*os.File); ok {
 				if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-					b.Grow(int(min(info.Size(), most)) + bytes.MinRead) // a file is not copied while it is read
+					b.Grow(int(min(info.Size(), most)) + bytes.MinRead) // avoids copying a file while it is read
 				}
 			}
 			_, err = b.ReadFrom(io.LimitReader(from, most+1))
@@ -213,5 +215,5 @@ func readAll(
 	}
 }
 
-// bare is a file error without the operation and the path in front.
+// bare returns a file error without its operation and path.
 func bare(err error) string { return state.Bare(err).Error() }

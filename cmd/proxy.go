@@ -11,8 +11,8 @@ import (
 	"ferry/pkg/transport"
 )
 
-// proxy chooses the proxy and says where it was named: what was said for the node or for all, else the environment's.
-// It is nil for a direct connection, and from then says what decided so; "" where nothing names a proxy.
+// proxy returns the proxy of a node and where it was set: for the node, for all nodes, or else in the environment. via
+// is nil for a direct connection; from then names the setting that decided this, "" if there is none.
 func (s *settings) proxy(node config.Node, target *url.URL) (via *url.URL, from string, err error) {
 	chosen, from := s.values.ProxyFor(node)
 	switch chosen {
@@ -33,8 +33,8 @@ func (s *settings) proxy(node config.Node, target *url.URL) (via *url.URL, from 
 	return via, from, nil
 }
 
-// proxyEnv reads the variables as curl does: the lower-case name first, and HTTP_PROXY in capitals not where a web
-// server runs ferry and a client's Proxy header could have set it.
+// proxyEnv reads the variables as curl does: the lower-case name first. It ignores HTTP_PROXY in capitals if a web
+// server runs ferry, because a client's Proxy header could have set it.
 func (e Env) proxyEnv() transport.ProxyEnv {
 	either := func(name string) string { return cmp.Or(e.Lookup.Get(strings.ToLower(name)), e.Lookup.Get(name)) }
 	env := transport.ProxyEnv{
@@ -46,7 +46,7 @@ func (e Env) proxyEnv() transport.ProxyEnv {
 	return env
 }
 
-// showProxy says for -v which proxy is in force, where one was named.
+// showProxy prints for -v which proxy is used, if a setting decided it.
 func (a *app) showProxy(e *endpoint) {
 	if e.options.ProxyFrom == "" {
 		return
@@ -61,14 +61,14 @@ func (a *app) showProxy(e *endpoint) {
 	a.say("* " + shown + " (" + e.options.ProxyFrom + ")")
 }
 
-// list is every setting in force. Of each node of the file, of direct and of the nodes in use it has the proxy that is in
-// force, the environment's too.
+// list returns every effective setting. For direct, the nodes of the file and the nodes in use it includes the
+// effective proxy, even if it comes from the environment.
 func (s *settings) list() []config.Entry {
 	entries := config.List(s.values, s.file)
 	for _, name := range slices.Concat([]string{"direct"}, s.file.Nodes, s.values.Nodes) {
 		node, err := s.selectNode(name)
 		if err != nil || node.IsDemo() {
-			continue // of an unknown node the command that asks it says so
+			continue // the command that uses an unknown node reports it
 		}
 		entry, known := s.proxyEntry(node)
 		if !known {

@@ -68,8 +68,8 @@ func runConfigPurge(ctx context.Context, a *app, o purgeOptions) error {
 	return nil
 }
 
-// stored lists all that is kept, and the folders that cannot be looked at. What else ferry comes to write down belongs
-// here: a test looks for what is left. A folder that has no place at all, without a HOME, holds nothing.
+// stored lists everything that ferry keeps, and the folders that cannot be read. Whatever ferry writes has to be listed
+// here: a test looks for files that remain. Without a HOME a folder has no path and is skipped.
 func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err error) {
 	add := func(found state.Stored, err error) {
 		if err != nil {
@@ -101,14 +101,14 @@ func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err er
 			return errors.Join(err, state.Remove(ctx, sockets...))
 		}}, err)
 	}
-	if path, err := a.configPath(); err == nil { // a key can be in it
+	if path, err := a.configPath(); err == nil { // they may contain a key
 		paths, err := state.List(filepath.Dir(path), func(entry fs.DirEntry) bool { return state.IsTemp(entry.Name()) })
 		files("half-written files", filepath.Dir(path), paths, err)
 	}
 	s, err := a.fileSettings()
 	if err != nil {
 		if o.audit {
-			return nil, nil, err // only the configuration knows where it is
+			return nil, nil, err // only the configuration has its path
 		}
 		return all, failed, nil
 	}
@@ -123,19 +123,19 @@ func (a *app) stored(o purgeOptions) (all []state.Stored, failed []error, err er
 	return all, failed, nil
 }
 
-// removeEmpty takes away the folders in which nothing is left.
+// removeEmpty removes the folders that are empty.
 func (e Env) removeEmpty() {
 	if dir, err := e.holdDir(); err == nil {
 		_ = os.Remove(dir)
 	}
 	if dir, err := e.stateDir(); err == nil {
 		for _, folder := range []string{filepath.Join(dir, "sessions"), filepath.Join(dir, "limits"), filepath.Join(dir, "models"), dir} {
-			_ = os.Remove(folder) // one that still holds something stays
+			_ = os.Remove(folder) // fails if the folder is not empty
 		}
 	}
 }
 
-// sure asks on a terminal; elsewhere --yes has to say so.
+// sure asks for confirmation on a terminal. Without a terminal, --yes is required.
 func (a *app) sure(yes bool) (bool, error) {
 	if yes {
 		return true, nil

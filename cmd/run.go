@@ -1,6 +1,6 @@
-// Package cmd owns the command line: it reads the arguments and the environment, opens the streams, wires the other
-// packages together and turns the result into an exit code. It alone knows Cobra, os.Args and the environment. It
-// refuses to decide anything that a package below could decide.
+// Package cmd owns the command line: it reads the arguments and the environment, opens the streams, connects the other
+// packages and turns the result into an exit code. Only this package uses Cobra, os.Args and the environment. It
+// refuses to decide anything that a lower package could decide.
 package cmd
 
 import (
@@ -28,7 +28,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Env is everything from outside that a run of the program touches, so that a test can run the whole of it.
+// Env is everything outside the program that a run uses, so that a test can run the complete program.
 type Env struct {
 	// Stdin is an *os.File in a real run; any other reader counts as a pipe.
 	Stdin          io.Reader
@@ -36,25 +36,25 @@ type Env struct {
 	// Lookup reads the environment.
 	Lookup config.Lookup
 	Clock  client.Clock
-	// Random gives numbers in [0, 1), for jitter.
+	// Random returns numbers in [0, 1), for jitter.
 	Random func() float64
-	// Catch gives a context that ends on SIGINT, SIGTERM and SIGHUP until stop is called. A command that has something to
-	// clean up calls it; without it the signal simply kills.
+	// Catch returns a context that ends on SIGINT, SIGTERM and SIGHUP until stop is called. A command that has
+	// something to clean up calls it; without it the signal kills the process.
 	Catch func(ctx context.Context) (caught context.Context, stop func())
-	// BeginCall is called before a call and before a wait for the prompt. From then on SIGQUIT ends the program with a line
-	// that says whether something was sent, and a write to a pipe without a reader fails instead of ending it: what was sent
-	// is still to be counted. It may be nil.
+	// BeginCall is called before a call and before a wait for the prompt. From then on SIGQUIT ends the program with a
+	// line that says whether something was sent, and a write to a pipe without a reader fails instead of killing the
+	// process, so that what was sent is still counted. It may be nil.
 	BeginCall func(sent *atomic.Bool)
-	// Every ticks for a display that is drawn again and again; it is nil where nothing is to be drawn meanwhile.
+	// Every returns ticks for a display that is redrawn. It is nil if nothing is to be redrawn.
 	Every func(d time.Duration) (ticks <-chan time.Time, stop func())
-	// Program is the path of this program's own file, for a process that is to outlive it; nil where none may.
+	// Program returns the path of this program, for a process that outlives it. It is nil if no such process may start.
 	Program func() string
-	// SchedulingDelay begins to measure how late this process runs what is ready to run, and gives what ends that. It may
-	// be nil.
+	// SchedulingDelay starts to measure how long runnable goroutines of this process wait. end returns the result. It
+	// may be nil.
 	SchedulingDelay func() (end func() time.Duration)
 }
 
-// SystemEnv is the real one, in which signals kill: Main adds what catches them.
+// SystemEnv returns the real environment, in which signals kill the process: Main adds the functions that catch them.
 func SystemEnv() Env {
 	return Env{
 		Stdin:  os.Stdin,
@@ -79,7 +79,7 @@ func SystemEnv() Env {
 	}
 }
 
-// systemClock is the machine's. Its times carry a monotonic reading, so that a set clock moves no wait.
+// systemClock is the system clock. Its times carry a monotonic reading, so setting the clock changes no wait.
 type systemClock struct{}
 
 func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
@@ -93,15 +93,16 @@ func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Main runs the program and returns its exit code. A SIGINT, SIGTERM or SIGHUP that came while something was to be cleaned up
-// kills the process in the end all the same, so that a shell loop around it stops too.
+// Main runs the program and returns its exit code. If SIGINT, SIGTERM or SIGHUP arrives while a command has something
+// to clean up, it still kills the process at the end, so that a shell loop around it stops too.
 func Main() int {
-	// net/http logs what a server sends behind its answer: bytes that are not masked, on the user's terminal.
+	// net/http logs bytes that a server sends after its answer. They are not masked and would appear on the user's
+	// terminal.
 	log.SetOutput(io.Discard)
-	// Where the Go runtime gives up (a panic in a library's goroutine, no memory, a signal), the process dies of SIGABRT.
-	// Its own exit code is 2, which would say that nothing was sent.
+	// If the Go runtime gives up (a panic in a library's goroutine, no memory, a signal), the process dies of SIGABRT.
+	// The default exit code is 2, which would mean that nothing was sent.
 	debug.SetTraceback("crash")
-	if os.Getenv("GOMEMLIMIT") == "" { // a user who sets it knows better
+	if os.Getenv("GOMEMLIMIT") == "" { // the user's own limit takes precedence
 		debug.SetMemoryLimit(memoryBound)
 	}
 	env := SystemEnv()
@@ -117,10 +118,11 @@ func Main() int {
 		if !signal.Ignored(syscall.SIGQUIT) {
 			signal.Notify(quit, syscall.SIGQUIT)
 		}
-		signal.Notify(closedPipes, syscall.SIGPIPE) // which nothing receives: the write fails
+		signal.Notify(closedPipes, syscall.SIGPIPE) // nothing receives it: the write fails
 	}
 	var deadly chan os.Signal
-	if os.Getpid() == 1 { // the first process of a container dies of no signal of its own; the Go runtime would end with code 2
+	// The first process of a container does not die of its own signal, and the Go runtime would exit with code 2.
+	if os.Getpid() == 1 {
 		deadly = make(chan os.Signal, 1)
 		notifyDeadly(deadly)
 	}
@@ -151,8 +153,8 @@ func Main() int {
 	}
 }
 
-// growStack makes the stack as large as a call needs while few functions are on it. Whenever a stack grows, the tables of
-// all functions on it are read from the binary, which came to a tenth of the memory of an ask.
+// growStack makes the stack as large as a call needs while few functions are on it. Whenever a stack grows, the runtime
+// reads the tables of all functions on it from the binary, which was a tenth of the memory of an ask.
 //
 //go:noinline
 func growStack(i int) byte {
@@ -160,8 +162,8 @@ func growStack(i int) byte {
 	return room[i]
 }
 
-// notifyDeadly asks for the signals that end ferry, but for those that are ignored, as for a command in the background of a
-// script.
+// notifyDeadly subscribes to the signals that end ferry, except those that are ignored, as in a script's background
+// command.
 func notifyDeadly(signals chan<- os.Signal) {
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		if !signal.Ignored(s) {
@@ -170,23 +172,23 @@ func notifyDeadly(signals chan<- os.Signal) {
 	}
 }
 
-// signalled is why a context ended when a signal ended it.
+// signalled is the cause of a context that a signal ended.
 type signalled struct{ os.Signal }
 
 func (s signalled) Error() string { return "stopped by " + s.String() }
 
-// signalCatcher holds the signal that was caught. Catching costs a thread, which most runs never need.
+// signalCatcher stores the signal that was caught. Catching costs a thread, which most runs never need.
 type signalCatcher struct {
 	caught atomic.Pointer[os.Signal]
-	// cleaning counts those who have something to clean up.
+	// cleaning counts the callers that have something to clean up.
 	cleaning atomic.Int32
 
 	mu    sync.Mutex // guards ended
 	ended bool
 }
 
-// end gives the signal that was caught, nil without one. From then on none is caught, also by a goroutine that is late: the
-// process is to die of this one.
+// end returns the signal that was caught, or nil. No signal is caught after it, not even by a late goroutine: the
+// process has to die of this one.
 func (c *signalCatcher) end() *os.Signal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -194,7 +196,7 @@ func (c *signalCatcher) end() *os.Signal {
 	return c.caught.Load()
 }
 
-// catch is Env.Catch. After the first signal the default is back: a second one kills at once.
+// catch is Env.Catch. The first signal restores the default action: a second one kills at once.
 func (c *signalCatcher) catch(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
@@ -220,23 +222,23 @@ func (c *signalCatcher) catch(ctx context.Context) (context.Context, func()) {
 	})
 }
 
-// memoryBound is where the collector begins to work hard, so that what servers send does not fill the memory with garbage:
-// an answer, the text in it and one more copy fit.
+// memoryBound is where the collector begins to work hard, so that garbage from servers' answers does not fill the
+// memory. An answer, its text and one more copy fit.
 const memoryBound = 160 << 20
 
-// The exit codes. A signal kills instead, and a closed pipe ends with exitPipe.
+// The exit codes. A signal kills the process instead. exitPipe reports a closed pipe.
 const (
 	exitDone    = 0
 	exitFailed  = 1   // the request failed
 	exitUsage   = 2   // usage or configuration; nothing was sent
 	exitGaveUp  = 3   // gave up after the last attempt
 	exitBlocked = 4   // the content filter blocked it
-	exitMissed  = 5   // a check missed
+	exitMissed  = 5   // a check failed
 	exitQuit    = 131 // SIGQUIT
-	exitPipe    = 141 // standard output was closed, as SIGPIPE would say
+	exitPipe    = 141 // standard output was closed, as after SIGPIPE
 )
 
-// Run runs one command line and returns the exit code. It is the one seam that main and the tests share.
+// Run runs one command line and returns the exit code. Both main and the tests use it.
 func Run(ctx context.Context, args []string, env Env) (code int) {
 	a := newApp(env)
 	defer func() {
@@ -255,20 +257,20 @@ func Run(ctx context.Context, args []string, env Env) (code int) {
 	return exitDone
 }
 
-// usagef is a mistake on the command line or in the configuration: nothing was sent.
+// usagef returns an error of the command line or the configuration: nothing was sent.
 func usagef(hint, format string, args ...any) error { return text.Errorf(hint, format, args...) }
 
-// invalid is a usage error about a flag's value, with what to use in its place.
+// invalid returns a usage error for a flag's value, with what to use instead.
 func invalid(flag string, value any, use string) error {
 	return invalidValue("--"+flag, fmt.Sprint(value), use)
 }
 
-// invalidValue is the same of a flag with its dashes, or of a variable.
+// invalidValue is the same for a flag with its dashes, or for a variable.
 func invalidValue(name, value, use string) error {
 	return usagef("", "invalid %s %q: use %s", name, value, use)
 }
 
-// exitError is an error with an exit code of its own; told says that there is nothing to say about it.
+// exitError is an error with its own exit code. told reports that no message is to be printed.
 type exitError struct {
 	error
 	code int
@@ -277,10 +279,10 @@ type exitError struct {
 
 func (e *exitError) Unwrap() error { return e.error }
 
-// silent is an exit code about which everything has been said.
+// silent returns an exit code for an error that has already been reported.
 func silent(code int) error { return &exitError{fmt.Errorf("exit code %d", code), code, true} }
 
-// crashed shows where a panic of ferry's own came from and makes an error of it.
+// crashed prints the stack of a panic and returns an error for it.
 func (a *app) crashed(value any) error {
 	a.say(string(debug.Stack()))
 	hint := "nothing was sent; the lines above show where ferry failed"
@@ -290,7 +292,7 @@ func (a *app) crashed(value any) error {
 	return &exitError{text.Errorf(hint, "ferry crashed: %v", value), exitFailed, false}
 }
 
-// exit is the one place where an error becomes a message and an exit code.
+// exit prints an error and returns its exit code. Nothing else does so.
 func (a *app) exit(err error) int {
 	code, told := exitCode(err)
 	if !told {
@@ -299,7 +301,7 @@ func (a *app) exit(err error) int {
 	return code
 }
 
-// exitCode is the exit code of an error; told says that there is nothing to say about it.
+// exitCode returns the exit code of an error. told reports that no message is to be printed.
 func exitCode(err error) (code int, told bool) {
 	var coded *exitError
 	var output *outputError
@@ -329,8 +331,8 @@ func exitCode(err error) (code int, told bool) {
 	return exitUsage, false
 }
 
-// newRootCmd builds the commands: all of them, or only the one that the arguments begin with, since building the others
-// would cost every run a share of its start-up.
+// newRootCmd builds all commands, or only the one that the arguments begin with: building the others would slow down
+// every start.
 func newRootCmd(a *app, args []string) *cobra.Command {
 	showVersion := false
 	root := &cobra.Command{
@@ -343,9 +345,9 @@ func newRootCmd(a *app, args []string) *cobra.Command {
 			words := strings.Fields(c.CommandPath())
 			switch {
 			case len(words) < 2 || !slices.Contains([]string{"ask", "stream", "bench", "config"}, words[1]):
-				return nil // which reads no settings
+				return nil // reads no settings
 			case words[1] == "config" && (len(words) == 2 || slices.Contains([]string{"add", "init", "set", "path"}, words[2])):
-				return nil // which makes the file or says where it is
+				return nil // creates the file or prints its path
 			}
 			if path := a.Lookup.Get("FERRY_CONFIG"); path != "" {
 				return config.CheckNamed(path)
@@ -384,5 +386,5 @@ func newRootCmd(a *app, args []string) *cobra.Command {
 	return root
 }
 
-// help prints a help page. A closed output is no failure.
+// help prints a help page. A closed output is not an error.
 func (a *app) help(c *cobra.Command) { _, _ = io.WriteString(a.out, helpText(c, a.out.Facts)) }

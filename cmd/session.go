@@ -78,7 +78,7 @@ func (a *app) sessionRow(s sessionJSON) []string {
 	return []string{s.Session, a.moment(s.Used), turns, s.Nodes, state}
 }
 
-// moment is a time for people, in their own zone.
+// moment formats a time for people, in their time zone.
 func (e Env) moment(t time.Time) string { return t.In(e.Clock.Now().Location()).Format(time.DateTime) }
 
 func newSessionShowCmd(a *app) *cobra.Command {
@@ -103,7 +103,7 @@ func newSessionShowCmd(a *app) *cobra.Command {
 	return c
 }
 
-// transcript is a conversation as text: who, when and through which node above what was said.
+// transcript returns a conversation as text, with role, time, node and model above each turn.
 func (a *app) transcript(s *session.Session) string {
 	var b strings.Builder
 	say := func(words string, heading ...string) {
@@ -131,7 +131,7 @@ func (a *app) transcript(s *session.Session) string {
 	return b.String()
 }
 
-// withFiles names the files of a turn above its words.
+// withFiles lists the files of a turn above its text.
 func withFiles(words string, files []session.File) string {
 	var named string
 	for _, f := range files {
@@ -185,7 +185,7 @@ func (a *app) noteRemoved(names []string) {
 	}
 }
 
-// parseAge reads a duration of more than nothing, in Go's form with days of 24 hours in front: 7d, 36h, 1d12h.
+// parseAge parses a duration above 0 in Go's form, optionally with days of 24 hours in front: 7d, 36h, 1d12h.
 func parseAge(text string) (time.Duration, bool) {
 	const day = 24 * time.Hour
 	var age time.Duration
@@ -203,7 +203,7 @@ func parseAge(text string) (time.Duration, bool) {
 	return age + part, err == nil && part >= 0 && age+part >= age && age+part > 0
 }
 
-// sessions is where conversations are kept.
+// sessions returns the store of conversations.
 func (e Env) sessions() (session.Store, error) {
 	dir, err := e.stateDir()
 	if err != nil {
@@ -212,10 +212,10 @@ func (e Env) sessions() (session.Store, error) {
 	return session.Store{Dir: filepath.Join(dir, "sessions")}, nil
 }
 
-// stateDir is the folder for what ferry remembers.
+// stateDir returns the directory of ferry's state.
 func (e Env) stateDir() (string, error) { return config.StateDir(runtime.GOOS, e.Lookup) }
 
-// sessionNames are the names of all conversations.
+// sessionNames returns the names of all conversations.
 func (e Env) sessionNames() ([]string, error) {
 	store, err := e.sessions()
 	if err != nil {

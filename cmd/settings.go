@@ -14,29 +14,29 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// nodeOptions are the flags that say how to reach a node; they mean the same in every command.
+// nodeOptions are the flags that say how to reach a node. They have the same meaning in every command.
 type nodeOptions struct {
 	api     string
 	noStore bool
-	// budgetUnchecked sends also where a budget cannot be written down.
+	// budgetUnchecked sends even if the use of a budget cannot be recorded.
 	budgetUnchecked bool
-	// resolve are the addresses of hosts, each as HOST:PORT:ADDRESS[,ADDRESS].
+	// resolve has the addresses of hosts, each as HOST:PORT:ADDRESS[,ADDRESS].
 	resolve []string
 	// role is the name of a system prompt of the file.
 	role string
-	// given are the settings that were given as flags, by their keys.
+	// given has the settings that were given as flags, by their keys.
 	given map[string]string
 }
 
-// settings are the file and the values in force in this run. Endpoints are built from them.
+// settings are the file and the effective values of this run. Endpoints are built from them.
 type settings struct {
 	*app
 	nodeOptions
 	file   *config.File
 	values *config.Values
-	// systems are the system prompts that were read, by the names of their files.
+	// systems has the system prompts that were read, by the names of their files.
 	systems map[string]string
-	// limiters are the rate limits that are in use, by address and rate.
+	// limiters has the rate limiters in use, by address and rate.
 	limiters                    map[string]*rateLimiter
 	limitWarning, budgetWarning sync.Once
 }
@@ -44,7 +44,7 @@ type settings struct {
 // shorthands are the one-letter flags of settings.
 var shorthands = map[string]string{"node": "n", "model": "m", "output": "o", "system": "s"}
 
-// wanted are the words for what a flag takes.
+// wanted names the arguments of flags in help.
 var wanted = map[string]string{
 	"node": "NODE", "model": "MODEL", "max_tokens": "N", "retry.policy": "POLICY", "retry.attempts": "N",
 	"retry.delay": "DURATION", "timeout": "DURATION", "connect_timeout": "DURATION", "idle_timeout": "DURATION", "proxy": "URL", "output": "FORM", "render": "on|off",
@@ -52,7 +52,7 @@ var wanted = map[string]string{
 	"system": "TEXT",
 }
 
-// addSettingFlags declares the flags of settings by their keys. Names, defaults and texts are config's.
+// addSettingFlags declares flags for settings by their keys. Names, defaults and help texts come from config.
 func addSettingFlags(f *pflag.FlagSet, o *nodeOptions, keys ...string) {
 	if o.given == nil {
 		o.given = map[string]string{}
@@ -64,7 +64,7 @@ func addSettingFlags(f *pflag.FlagSet, o *nodeOptions, keys ...string) {
 	}
 }
 
-// settingFlag takes a setting's value as it was typed; config reads it.
+// settingFlag stores a setting's value as it was typed; config parses it.
 type settingFlag struct {
 	config.Setting
 	given map[string]string
@@ -73,9 +73,9 @@ type settingFlag struct {
 func (s *settingFlag) String() string { return cmp.Or(s.given[s.Key], s.Default) }
 func (s *settingFlag) Type() string   { return wanted[s.Key] }
 
-// Set takes a value. Of a flag that is given twice both are kept, as a list; of --system the last one is.
+// Set stores a value. If a flag is given twice, both values are kept as a list; for --system only the last one is kept.
 func (s *settingFlag) Set(value string) error {
-	if earlier, twice := s.given[s.Key]; twice && s.Key == "node" { // whose own text may have a comma
+	if earlier, twice := s.given[s.Key]; twice && s.Key == "node" { // a value may contain a comma
 		value = earlier + "\n" + value
 	} else if twice && s.Key != "system" {
 		value = earlier + "," + value
@@ -89,7 +89,7 @@ func addStoreFlags(f *pflag.FlagSet, o *nodeOptions) {
 	f.BoolVar(&o.budgetUnchecked, "budget-unchecked", false, "send also where the budget cannot be written down")
 }
 
-// nodeNames lists the nodes that can be named: in the file, built in, and providers whose variable is set.
+// nodeNames lists the nodes that can be named: nodes of the file, built-in nodes, and providers whose variable is set.
 func (a *app) nodeNames(file *config.File) []string {
 	names := file.Names(presets())
 	for _, name := range config.ReadyProviders(a.Lookup) {
@@ -100,7 +100,7 @@ func (a *app) nodeNames(file *config.File) []string {
 	return names
 }
 
-// presets are the faults of the demo nodes that are built in, by what follows demo/ in their names.
+// presets returns the faults of the built-in demo nodes, by the part of their names after demo/.
 func presets() map[string]string {
 	faults := map[string]string{}
 	for _, p := range demo.Presets() {
@@ -119,7 +119,7 @@ func (e Env) loadFile() (*config.File, error) {
 	return config.Load(path)
 }
 
-// settings reads the file and works out the values in force.
+// settings reads the file and resolves the effective values.
 func (a *app) settings(o nodeOptions) (*settings, error) {
 	for _, variable := range [][2]string{{"FERRY_STDIN", "never"}, {"FERRY_STDOUT", "discard"}} {
 		if value := a.Lookup.Get(variable[0]); value != "" && value != variable[1] {

@@ -12,25 +12,25 @@ import (
 	"ferry/pkg/wire"
 )
 
-// streamSink prints a stream as it comes, each attempt with a printer of its own.
+// streamSink prints a stream as it arrives, with a new printer for each attempt.
 type streamSink struct {
 	*callOutput
 	printer
 }
 
-// printer prints a stream in one form of the output. Every call of Flush makes at most one write to standard output.
+// printer prints a stream in one output form. Each call of Flush makes at most one write to standard output.
 type printer interface {
 	Raw(b []byte) error
 	Delta(d wire.Delta) error
 	Flush() error
 	Shown() bool
-	// finish shows what was held back when the stream has ended, whole or not.
+	// finish prints what was held back when the stream has ended, complete or not.
 	finish(whole, stopped bool) error
-	// text is all the text, where it was to be kept.
+	// text returns the complete text if it was to be kept.
 	text() string
 }
 
-// Reset begins anew.
+// Reset starts a new attempt.
 func (s *streamSink) Reset() {
 	base := basePrinter{output: s.callOutput, masked: s.masker.Stream(), reasoning: s.masker.Stream()}
 	switch s.output {
@@ -43,25 +43,25 @@ func (s *streamSink) Reset() {
 	}
 }
 
-// basePrinter is what the printers share: the buffer of one write, and the text that is kept.
+// basePrinter is what the printers share: the buffer of one write, and the kept text.
 type basePrinter struct {
 	output            *callOutput
 	masked, reasoning *guard.MaskStream
 	out               []byte
 	shown             bool
-	full              error // more text came than is kept
+	full              error // set if the text is too long to keep
 	kept              strings.Builder
-	scratch           []byte // text that has been masked
+	scratch           []byte // masked text
 }
 
 func (p *basePrinter) Shown() bool      { return p.shown }
 func (p *basePrinter) Raw([]byte) error { return nil }
 func (p *basePrinter) text() string     { return p.kept.String() }
 
-// mostKept is the most bytes of a stream's text that are kept, as of a whole answer.
+// mostKept is how many bytes of a stream's text are kept at most, as for a complete answer.
 const mostKept = 64 << 20
 
-// remember keeps text that has been masked.
+// remember keeps masked text.
 func (p *basePrinter) remember(masked []byte) {
 	if !p.output.keep || p.full != nil {
 		return
@@ -83,14 +83,14 @@ func (p *basePrinter) Flush() error {
 	return err
 }
 
-// textPrinter shows the text, and on standard error the reasoning where it is asked for.
+// textPrinter prints the text, and the reasoning on standard error if it is requested.
 type textPrinter struct {
 	basePrinter
 	visible  text.VisibleStream
 	markdown term.Markdown
-	safe     []byte // text that is safe for the terminal
-	newlines int    // line ends that have come and are not shown until something follows them
-	open     bool   // the last thing shown is no line end
+	safe     []byte // text made safe for the terminal
+	newlines int    // received line ends that are not printed until text follows them
+	open     bool   // the last printed character is not a line end
 }
 
 func (p *textPrinter) Delta(d wire.Delta) error {
@@ -102,7 +102,7 @@ func (p *textPrinter) Delta(d wire.Delta) error {
 	return nil
 }
 
-// think shows reasoning, dimmed, on a line of its own that stays open.
+// think prints reasoning, dimmed, on a separate line that stays open.
 func (p *textPrinter) think(masked []byte) {
 	if len(masked) == 0 {
 		return
@@ -125,14 +125,14 @@ func (p *textPrinter) think(masked []byte) {
 	a.open = true
 }
 
-// endThought ends the line of the reasoning.
+// endThought ends the line of reasoning.
 func (p *textPrinter) endThought() {
 	p.output.writing.Lock()
 	defer p.output.writing.Unlock()
 	p.output.endLine()
 }
 
-// add takes masked text. Line ends at its end wait: standard output ends in exactly one.
+// add prints masked text. It holds back line ends at the end: standard output ends in exactly one.
 func (p *textPrinter) add(masked []byte) {
 	p.remember(masked)
 	kept := bytes.TrimRight(masked, "\n")
@@ -164,24 +164,25 @@ func (p *textPrinter) finish(whole, stopped bool) error {
 		p.out = p.markdown.Flush(p.out)
 	}
 	p.endThought()
-	// A pipe gets of a cut answer what came and not a byte more; a person gets the prompt on a line of its own.
+	// A pipe gets exactly the received part of a truncated answer. On a terminal, and after a signal, a line end
+	// follows, so that the shell's prompt begins a new line.
 	if whole || p.open && (stopped || p.output.out.TTY) {
 		p.out = append(p.out, '\n')
 	}
 	return p.Flush()
 }
 
-// rawPrinter shows the bytes of the event stream, in whole lines. A secret that stands in one piece is masked in them. One
-// that is cut over events cannot be, so where the masked lines hold one, nothing more is shown.
+// rawPrinter prints the bytes of the event stream, in complete lines. It masks a secret that is in one piece. A secret
+// split over events cannot be masked: if the masked lines contain one, nothing more is printed.
 type rawPrinter struct {
 	basePrinter
 	bytes  *guard.MaskStream
 	pieces *guard.Pieces
-	looked int // so many bytes of out are whole lines, which have been looked at
+	looked int // how many bytes of out are complete lines that were checked
 	split  bool
 }
 
-// splitKey is the error of a secret that the answer holds in pieces.
+// splitKey returns the error for a secret that the answer contains in pieces.
 func splitKey() error {
 	return text.Errorf("-o text and -o json mask it", "the answer holds a key in pieces, which raw cannot mask")
 }
@@ -193,7 +194,7 @@ func (p *rawPrinter) Raw(b []byte) error {
 	return p.check()
 }
 
-// look looks at the lines that have come whole. What stands before from ends none.
+// look checks the lines that are complete. There is no line end before from.
 func (p *rawPrinter) look(from int) {
 	for {
 		n := bytes.IndexAny(p.out[from:], "\r\n")
@@ -206,7 +207,7 @@ func (p *rawPrinter) look(from int) {
 	}
 }
 
-// check drops what has not been shown once a secret has been found.
+// check drops the bytes that were not printed yet if a secret was found.
 func (p *rawPrinter) check() error {
 	if p.split = p.split || p.pieces.Found(); !p.split {
 		return nil
@@ -225,10 +226,10 @@ func (p *rawPrinter) Delta(d wire.Delta) error {
 	return p.check()
 }
 
-// mostHeldBack is the most bytes that wait until it is certain that they are not in the middle of a secret.
+// mostHeldBack is how many bytes are held back at most until it is certain that they do not end inside a secret.
 const mostHeldBack = 16 << 20
 
-// Flush shows nothing while a text may be in the middle of a secret.
+// Flush prints nothing while the text may end inside a secret.
 func (p *rawPrinter) Flush() error {
 	if p.pieces.Holding() {
 		if len(p.out) > mostHeldBack {
@@ -250,7 +251,7 @@ func (p *rawPrinter) finish(whole, _ bool) error {
 	p.look(from)
 	p.pieces.Line(p.out[p.looked:])
 	if !whole && p.pieces.Holding() {
-		p.out = nil // half a secret is not shown either
+		p.out = nil // part of a secret is not printed either
 	}
 	p.pieces.End()
 	if p.check() != nil {
@@ -259,7 +260,7 @@ func (p *rawPrinter) finish(whole, _ bool) error {
 	return p.basePrinter.Flush()
 }
 
-// jsonPrinter shows a line of JSON for each batch of text or reasoning that came together.
+// jsonPrinter prints a line of JSON for each batch of text or reasoning that arrived together.
 type jsonPrinter struct {
 	basePrinter
 	words, thoughts []byte
@@ -273,7 +274,7 @@ func (p *jsonPrinter) Delta(d wire.Delta) error {
 
 func (p *jsonPrinter) Flush() error { return p.flush(text.WholeRunes(p.words)) }
 
-// flush shows the reasoning and so much of the text: half a character waits for the rest of it.
+// flush prints the reasoning and these words of the text. An incomplete character waits for its other bytes.
 func (p *jsonPrinter) flush(words []byte) error {
 	p.line("reasoning", p.thoughts)
 	p.line("text", words)

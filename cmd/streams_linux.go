@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sharesStdin reports whether standard input is shared with the parent process, as in a shell's loop that reads from it.
+// sharesStdin reports whether standard input is shared with the parent process, as in a shell loop that reads from it.
 func sharesStdin(stdin io.Reader) bool {
 	if stdin != io.Reader(os.Stdin) {
 		return false
@@ -18,10 +18,10 @@ func sharesStdin(stdin io.Reader) bool {
 	return err == nil && failed == nil && own == parent
 }
 
-// pipeBuffer is how many bytes a pipe that is ready takes without waiting (PIPE_BUF).
+// pipeBuffer is how many bytes a ready pipe accepts without blocking (PIPE_BUF).
 const pipeBuffer = 4096
 
-// takes reports whether a pipe takes so many bytes without waiting for its reader.
+// takes reports whether a pipe accepts this many bytes without waiting for its reader.
 func takes(pipe, bytes int) bool {
 	if bytes > pipeBuffer {
 		return false

@@ -4,8 +4,9 @@ package cmd
 
 import "io"
 
-// sharesStdin reports whether standard input is shared with the parent process, which only Linux tells.
+// sharesStdin reports whether standard input is shared with the parent process. Only Linux can report it.
 func sharesStdin(io.Reader) bool { return false }
 
-// takes reports whether a pipe takes so many bytes without waiting for its reader, which only Linux is asked.
+// takes reports whether a pipe accepts this many bytes without waiting for its reader. It is implemented for Linux
+// only.
 func takes(int, int) bool { return false }

@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// foreign are words of other programs, with what ferry has for them. A function, since a variable would be made at every
-// start.
+// foreign maps words of other programs to ferry's commands. It is a function, because a variable would be built at
+// every start.
 func foreign() map[string]string {
 	return map[string]string{
 		"auth": "ferry config key NODE", "batch": "ferry ask --batch IN.jsonl --out OUT.jsonl",
@@ -29,7 +29,7 @@ func foreign() map[string]string {
 	}
 }
 
-// foreignFlags are flags of other programs, likewise.
+// foreignFlags maps flags of other programs to hints, also as a function.
 func foreignFlags() map[string]string {
 	return map[string]string{
 		"api-key": keyHint, "json": "-o json prints an object", "key": keyHint, "prompt": "the prompt is the arguments",
@@ -41,7 +41,7 @@ func foreignFlags() map[string]string {
 
 const keyHint = "no flag takes a key, which others could see; ferry config key NODE sets one up"
 
-// places has the path of each command and topic by its name. Where a name is there twice, the one of the group c wins, and
+// places maps the name of each command and topic to its path. If a name occurs twice, the one in the group c wins, and
 // its own commands win over those below them.
 func places(c *cobra.Command) map[string]string {
 	found := map[string]string{}
@@ -62,8 +62,8 @@ func places(c *cobra.Command) map[string]string {
 	return found
 }
 
-// noCommand is the error of arguments that name no command of c. No hint sends as a prompt one word, which may be a
-// command with a slip, or words that begin with a command's name.
+// noCommand returns the error for arguments that name no command of c. Its hint does not offer them as a prompt if
+// there is only one word, which may be a misspelled command, or if they begin with a command's name.
 func (a *app) noCommand(c *cobra.Command, args []string) error {
 	full := newRootCmd(a, nil)
 	if same, _, err := full.Find(strings.Fields(c.CommandPath())[1:]); err == nil {
@@ -79,7 +79,7 @@ func (a *app) noCommand(c *cobra.Command, args []string) error {
 	if own := known[nearest(word, known)]; own != "" && (meant == "" || known[word] != "" && !strings.HasPrefix(own, "ferry help ")) {
 		meant = own
 	}
-	if meant == "ferry config session rm" && c.Name() != "session" { // rm, remove or delete: rather of a node
+	if meant == "ferry config session rm" && c.Name() != "session" { // rm, remove or delete: more likely of a node
 		meant = "ferry config unset nodes.NAME"
 		if name := strings.TrimPrefix(args[len(args)-1], "nodes."); len(args) == 2 && config.CheckKey("nodes."+name+".url") == nil {
 			meant = "ferry config unset nodes." + name
@@ -88,7 +88,7 @@ func (a *app) noCommand(c *cobra.Command, args []string) error {
 	if word == "help" {
 		meant = "ferry help" + strings.TrimPrefix(c.CommandPath(), "ferry")
 	}
-	top := strings.Count(meant, " ") == 1 // a command of the first level
+	top := strings.Count(meant, " ") == 1 // a top-level command
 	isPrompt := !c.HasParent() && !top && known[word] == "" && (len(args) > 2 || meant == "" && len(args) > 1 || strings.ContainsAny(word, " \t\n"))
 	if isPrompt {
 		lists = "ferry ask " + text.ShellWords(args)
@@ -99,7 +99,7 @@ func (a *app) noCommand(c *cobra.Command, args []string) error {
 	return usagef(lists, "%s", said)
 }
 
-// nearest is the known word that a word is, or may be with a slip or two; "" for none.
+// nearest returns word if it is known, else the most similar known word; "" if none is similar.
 func nearest[T any](word string, known map[string]T) string {
 	if _, ok := known[word]; ok {
 		return word
@@ -107,7 +107,7 @@ func nearest[T any](word string, known map[string]T) string {
 	return config.Nearest(word, slices.Sorted(maps.Keys(known)))
 }
 
-// flagError adds to what the flag parser says what may have been meant.
+// flagError adds a suggestion to an error of the flag parser.
 func (a *app) flagError(c *cobra.Command, err error) error {
 	var checked interface {
 		error
@@ -116,15 +116,15 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
 		return err
-	case errors.As(err, &checked): // the flag has checked its value itself
+	case errors.As(err, &checked): // the flag validated its value itself
 		return checked
 	}
 	said, hint := strings.TrimSuffix(err.Error(), "."), c.CommandPath()+" --help lists the flags"
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
-		if before := c.Flags().Args(); isGroup(c) && len(before) > 0 { // the command is unknown, and with it its flags
+		if before := c.Flags().Args(); isGroup(c) && len(before) > 0 { // the command is unknown, so its flags are too
 			if !c.HasParent() {
-				before = before[:1] // no hint offers a prompt that has lost its flags
+				before = before[:1] // do not offer a prompt that has lost its flags
 			}
 			return a.noCommand(c, before)
 		}
@@ -155,7 +155,7 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 	return usagef(hint, "%s", said)
 }
 
-// flagAdvice is what c has in place of a flag; "" for nothing.
+// flagAdvice returns what c has instead of a flag; "" for nothing.
 func flagAdvice(c *cobra.Command, name string) string {
 	_, args, _ := strings.Cut(strings.ToLower(c.Use), " ")
 	if (name == "n" || name == "node") && strings.Contains(args, "node") {
@@ -183,7 +183,7 @@ func flagAdvice(c *cobra.Command, name string) string {
 	return ""
 }
 
-// flagElsewhere names the commands that have a flag; "" for none. A group's own commands are meant where one has it.
+// flagElsewhere names the commands that have a flag; "" for none. If a command of the group has it, that one is named.
 func (a *app) flagElsewhere(group *cobra.Command, dashed string) string {
 	var have []string
 	for _, c := range tree(newRootCmd(a, nil)) {
@@ -203,7 +203,7 @@ func (a *app) flagElsewhere(group *cobra.Command, dashed string) string {
 	return dashed + " is a flag of " + strings.Join(have[:min(3, len(have))], ", ")
 }
 
-// newHelpCmd is help COMMAND and help TOPIC.
+// newHelpCmd returns the command for help COMMAND and help TOPIC.
 func newHelpCmd() *cobra.Command {
 	return &cobra.Command{
 		Use: "help [command|topic]", Short: "What a command does, or a page on a topic", Hidden: true,

@@ -28,7 +28,7 @@ func newTokenNewCmd(a *app) *cobra.Command {
 	}
 }
 
-// reloadHint is said after each change of the tokens.
+// reloadHint is printed after each change of the tokens.
 const reloadHint = "nginx takes it in when it is reloaded: nginx -s reload"
 
 func runTokenNew(ctx context.Context, g *gatewayFile, args []string) error {
@@ -57,7 +57,7 @@ func runTokenNew(ctx context.Context, g *gatewayFile, args []string) error {
 	return nil
 }
 
-// roles are the names of the gateway's roles.
+// roles returns the names of the gateway's roles.
 func (g *gatewayFile) roles() []string {
 	var names []string
 	for _, role := range g.section.Roles {
@@ -129,7 +129,7 @@ func newTokenRevokeCmd(a *app) *cobra.Command {
 	}
 }
 
-// roleNames are the roles of the gateway, for a shell.
+// roleNames returns the roles of the gateway, for completion.
 func (a *app) roleNames() ([]string, error) {
 	g, err := a.gateway()
 	if err != nil {
@@ -138,7 +138,7 @@ func (a *app) roleNames() ([]string, error) {
 	return g.roles(), nil
 }
 
-// tokenNames are the public names of the tokens, for a shell.
+// tokenNames returns the public names of the tokens, for completion.
 func (a *app) tokenNames() ([]string, error) {
 	g, err := a.gateway()
 	if err != nil {

@@ -22,7 +22,7 @@ func newConfigUsageCmd(a *app) *cobra.Command {
 	return c
 }
 
-// runConfigUsage prints what could be read, whatever could not.
+// runConfigUsage prints the usage that can be read, and then an error for the rest.
 func runConfigUsage(a *app, dir, form string) error {
 	used, broken := limit.Usage(dir)
 	l := listing[limit.Use]{

@@ -13,7 +13,7 @@ import (
 	"ferry/pkg/wire"
 )
 
-// showRequest prints what is sent, for -v.
+// showRequest prints a request, for -v.
 func (a *app) showRequest(_ *client.Endpoint, p *client.Prepared) {
 	a.say("> " + p.Method + " " + p.URL.String())
 	for _, f := range p.Header {
@@ -77,7 +77,7 @@ func (a *app) showAttempt(at *client.Attempt, attempts int) {
 	}
 }
 
-// showReadied prints how a node did in the race for the first connection, for -v.
+// showReadied prints when a node was connected, or why not, for -v.
 func (a *app) showReadied(r client.Readied) {
 	if r.Err != nil {
 		a.say(fmt.Sprintf("* %s: no connection after %s: %s", r.Node, text.Latency(r.Took), r.Err))
@@ -86,7 +86,7 @@ func (a *app) showReadied(r client.Readied) {
 	a.say(fmt.Sprintf("* %s: connected in %s", r.Node, text.Latency(r.Took)))
 }
 
-// showUsage prints the tokens of an answer, for -u.
+// showUsage prints the token counts of an answer, for -u.
 func (a *app) showUsage(u *wire.Usage) {
 	if u == nil {
 		a.say("tokens: the server reported none")
@@ -99,15 +99,15 @@ func (a *app) showUsage(u *wire.Usage) {
 	a.say(line)
 }
 
-// leastShown is the shortest wait for a turn that is worth a line.
+// leastShown is the shortest wait for the rate limit that is printed.
 const leastShown = 100 * time.Millisecond
 
-// wait waits between two attempts, or for the turn that a rate limit gives: a second or more with a countdown on a
-// terminal, and with one plain line elsewhere.
+// wait waits between two attempts or for the rate limit. On a terminal it counts down a wait of a second or more;
+// elsewhere it prints one line.
 func (a *app) wait(ctx context.Context, p client.Pause) error {
 	countdown := !a.quiet && !a.err.Plain && p.Wait >= time.Second
 	if p.Limit != "" || countdown {
-		// Before a signal kills, the turn is given back and the countdown's line is cleared.
+		// On a signal, first cancel the reservation and clear the countdown's line.
 		var stop func()
 		ctx, stop = a.Catch(ctx)
 		defer stop()

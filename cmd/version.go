@@ -31,7 +31,7 @@ func newVersionCmd(a *app) *cobra.Command {
 	return c
 }
 
-// versionJSON is what version -o json prints. Its fields are only ever added to; what is not known is "".
+// versionJSON is what version -o json prints. Fields are only ever added; "" means unknown.
 type versionJSON struct {
 	Schema  int    `json:"schema"`
 	Version string `json:"version"`
@@ -54,15 +54,15 @@ func runVersion(a *app, form string) error {
 	return a.write([]byte(built.text() + "\n"))
 }
 
-// builtFrom completes the linker's stamp with what Go knows of a build: the module's version where it was installed by
-// one or built at a tag, and the commit of a clone. The stamp wins, since it was asked for.
+// builtFrom adds to the linker's stamp what Go knows about the build: the module's version if it was installed or built
+// at a tag, and the commit of a clone. The stamp wins, because it was requested.
 func builtFrom(stamp versionJSON, info *debug.BuildInfo) versionJSON {
 	built := stamp
 	built.Schema, built.Go, built.OS, built.Arch = 1, runtime.Version(), runtime.GOOS, runtime.GOARCH
 	if known := info.Main.Version; stamp.Version == unstamped && known != "" && known != "(devel)" {
 		built.Version = known
 	}
-	// A tag begins with v and a version does not.
+	// A tag begins with v, a version does not.
 	if number, ok := strings.CutPrefix(built.Version, "v"); ok && number != "" && '0' <= number[0] && number[0] <= '9' {
 		built.Version = number
 	}
