@@ -14,7 +14,7 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Hint tells what to do about it, and that nothing was sent where that is so; "" where there is nothing to say.
+// Hint returns advice for the user, and says so if nothing was sent. It returns "" if there is nothing to say.
 func (e *Error) Hint() string {
 	const unsent = "nothing was sent"
 	hint := e.hint
@@ -31,7 +31,7 @@ func (e *Error) Hint() string {
 	return hint + "; " + unsent
 }
 
-// advice is what to do about a failure of the call.
+// advice returns advice for a failure of the call.
 func (c *Call) advice(e *Error) string {
 	at := c.Endpoint
 	apiErr, isAPIError := errors.AsType[*wire.APIError](e.Err)
@@ -66,7 +66,8 @@ func (c *Call) advice(e *Error) string {
 	return ""
 }
 
-// pathAdvice is what to try in place of a path that is not there: with /v1 where the chat API of most servers has it.
+// pathAdvice returns what to try instead of a path that does not exist: the path with /v1, which the chat API of most
+// servers has.
 func (c *Call) pathAdvice() string {
 	at, asked, facts := c.Endpoint, c.prepared.URL, c.Endpoint.API.Dialect().Facts()
 	base := url.URL{Scheme: asked.Scheme, Host: asked.Host,
@@ -84,7 +85,7 @@ func (c *Call) pathAdvice() string {
 	return "try ferry config set " + at.addressSetting() + " " + base.String()
 }
 
-// keyAdvice is what to do where a key was refused.
+// keyAdvice returns advice for a refused key.
 func (e *Endpoint) keyAdvice() string {
 	advice, another := "this node was asked without a key", "one"
 	if source := e.Key.Source(); source != "" {
@@ -93,13 +94,13 @@ func (e *Endpoint) keyAdvice() string {
 	switch {
 	case e.isURL() && e.Key.Source() == "":
 		return advice + "; " + text.SetVariable("FERRY_KEY", "…") + " gives one to a node that is a URL"
-	case e.Name == "" || e.isURL() || e.Provider: // for which no key is stored
+	case e.Name == "" || e.isURL() || e.Provider: // no key can be stored for these
 		return advice
 	}
 	return advice + "; ferry config key " + e.Name + " stores " + another
 }
 
-// modelAdvice is what to do where the server does not have the model.
+// modelAdvice returns advice for a model that the server does not have.
 func (e *Endpoint) modelAdvice(model string) string {
 	advice := "-m MODEL asks for another model"
 	if e.NearModel != nil {
@@ -113,7 +114,7 @@ func (e *Endpoint) modelAdvice(model string) string {
 	return advice + "; ferry config models " + e.Name + " lists what there is"
 }
 
-// wayAdvice is what to do where no answer came.
+// wayAdvice returns advice for a call without any answer.
 func (c *Call) wayAdvice(e *Error) string {
 	if dns, ok := errors.AsType[*net.DNSError](e.Err); ok && dns.IsNotFound {
 		return "is the host right? it comes from " + c.Endpoint.addressSetting()
@@ -128,7 +129,7 @@ func (c *Call) wayAdvice(e *Error) string {
 	return strings.Join(advice, " ")
 }
 
-// addressSetting names where the node's address comes from.
+// addressSetting returns the name of the setting that the node's address comes from.
 func (e *Endpoint) addressSetting() string {
 	switch {
 	case e.isURL():

@@ -7,16 +7,16 @@ import (
 	"ferry/pkg/wire"
 )
 
-// PromptFiles parts the files of a prompt into texts and those that go as files.
+// PromptFiles divides the files of a prompt into text files and files that are sent as files.
 type PromptFiles struct {
-	// Files are those that go as files.
+	// Files are the files that are sent as files.
 	Files []*wire.File
 
-	names, texts []string // of the texts
+	names, texts []string // of the text files
 	size         int
 }
 
-// Add adds a file with its content.
+// Add adds a file with the given content.
 func (p *PromptFiles) Add(name string, content []byte) error {
 	if p.size += len(content); p.size > wire.MaxRequest {
 		return text.Errorf("that is the limit of a request", "the files are over %d MiB", wire.MaxRequest>>20)
@@ -33,7 +33,7 @@ func (p *PromptFiles) Add(name string, content []byte) error {
 	return text.Check(content, name)
 }
 
-// Texts are the texts, under their names where there are several.
+// Texts returns the content of the text files. If there are several, each begins with its name.
 func (p *PromptFiles) Texts() []string {
 	if len(p.texts) > 1 {
 		for i, name := range p.names {

@@ -22,15 +22,15 @@ import (
 	"ferry/pkg/wire"
 )
 
-// attemptStage sends one request and says how it ended.
+// attemptStage sends one request and returns its outcome.
 type attemptStage struct{ *Env }
 
 func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	attempt := &Attempt{Node: call.Endpoint.Name, Number: call.number, Started: s.Clock.Now()}
 	result := &Result{Attempts: []*Attempt{attempt}}
-	if !call.Deadline.IsZero() { // the attempt has what is left of the call's time, or its share beside other endpoints
+	if !call.Deadline.IsZero() { // at most the rest of the call's time, or an equal share if other endpoints remain
 		left, cause := call.Deadline.Sub(s.Clock.Now()), &DeadlineError{Timeout: call.Timeout}
-		if call.Remaining > 0 && call.Sink == nil { // a stream has the idle timeout for that
+		if call.Remaining > 0 && call.Sink == nil { // a stream has its idle timeout instead
 			left /= time.Duration(call.Remaining + 1)
 			cause.Share = left
 		}
@@ -50,7 +50,7 @@ func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		call.Sink.Reset()
 		result.Answer, result.Body = s.stream(ctx, call, attempt)
 		if attempt.Err != nil && call.Sink.Shown() {
-			attempt.outcome.Kind = retry.Final // another attempt would show it twice
+			attempt.outcome.Kind = retry.Final // another attempt would show the text twice
 		}
 	}
 	attempt.Ambiguous = attempt.Ambiguous || attempt.Reconnected
@@ -60,8 +60,8 @@ func (s *attemptStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	return result, nil
 }
 
-// exchange sends the request and reads the whole body; err is set where it was cut. Without a reply resp is nil and the
-// attempt says why.
+// exchange sends the request and reads the complete body; err is set if the body was cut. Without a reply resp is nil
+// and attempt has the reason.
 func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attempt) (resp *http.Response, read []byte, err error) {
 	if s.OnStart != nil {
 		defer s.show(call, attempt)()
@@ -85,9 +85,9 @@ func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attemp
 	return resp, body.bytes, err
 }
 
-// send sends the request and waits for the head of the reply. Without one the attempt says why. A kept connection can be
-// closed by the server before the request arrives, so one that is closed before any byte of an answer is no answer of the
-// server: the request is sent once more on a new connection, as curl does, and the attempt says so.
+// send sends the request and waits for the response header. Without one it returns nil and attempt has the reason. The
+// server can close a reused connection before the request arrives. So if a reused connection is closed before any byte
+// of an answer, send sends the request once more on a new connection, as curl does, and records that in attempt.
 func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *http.Response {
 	once := func(ctx context.Context) (*http.Response, error) {
 		attempt.trace = new(transport.Trace)
@@ -106,7 +106,7 @@ func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *
 	}
 	attempt.Latency = s.Clock.Now().Sub(attempt.Started)
 	attempt.fail(ctx, err)
-	// A server that fails the check of a client certificate has dropped what was sent with it.
+	// A server that rejects the client certificate has discarded what was sent with it.
 	attempt.Sent = attempt.Class != Trust && !transport.Unsent(err)
 	attempt.Ambiguous = attempt.Sent
 	attempt.describe(time.Time{})
@@ -114,7 +114,7 @@ func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *
 	return nil
 }
 
-// received records status, times and request id of a reply whose body has been read.
+// received records the status, times and request ID of a reply whose body has been read.
 func (s *attemptStage) received(resp *http.Response, attempt *Attempt) {
 	resp.Body.Close()
 	ended := s.Clock.Now()
@@ -131,14 +131,15 @@ func (s *attemptStage) received(resp *http.Response, attempt *Attempt) {
 	attempt.header = func() []Field { return shownHeader(header, s.Masker) }
 }
 
-// decode says what a reply is. Its body came as far as err says. It returns the answer and the body, both masked.
+// decode interprets a reply. err says why its body is incomplete, nil if it is not. decode returns the answer and the
+// body, both masked.
 func (s *attemptStage) decode(
 	ctx context.Context, call *Call, attempt *Attempt, resp *http.Response, body []byte, err error,
 ) (wire.Answer, []byte) {
 	api := call.Endpoint.API
 	var answer wire.Answer
 	switch target := resp.Header.Get("Location"); {
-	case resp.StatusCode/100 == 3 && target != "": // not followed: the key and the prompt would go to a host that was not named
+	case resp.StatusCode/100 == 3 && target != "": // not followed: it would send the key and the prompt to another host
 		target = text.Shown(s.Masker.String(target), text.MostShown)
 		attempt.end(Redirect, text.Errorf("if that is the right address, make it the node's url",
 			"status %d: a redirect to %s, not followed", resp.StatusCode, target), retry.Final)
@@ -163,12 +164,12 @@ func (s *attemptStage) decode(
 	attempt.mask(s.Masker, &answer)
 	body = attempt.clean(s.Masker, body)
 	if attempt.Err == nil && call.Reading == AsAnswer {
-		body = nil // the text is all that is wanted of it
+		body = nil // only the text is needed
 	}
 	return answer, body
 }
 
-// mask hides secrets in an answer. That of a failed attempt may have been cut inside one.
+// mask hides secrets in an answer. The answer of a failed attempt may end inside a secret.
 func (a *Attempt) mask(m *guard.Masker, answer *wire.Answer) {
 	mask := m.String
 	if a.Err != nil {
@@ -179,13 +180,13 @@ func (a *Attempt) mask(m *guard.Masker, answer *wire.Answer) {
 	}
 }
 
-// describe records what the transport tells of the request. An answer ended at a time, zero without one.
+// describe records what the transport measured. ended is the end of the answer, zero if there was none.
 func (a *Attempt) describe(ended time.Time) {
 	t := a.trace
 	a.Phases = bench.Phases{DNS: t.DNS, Connect: t.Connect, TLS: t.TLS}
 	if !t.First.IsZero() && !ended.IsZero() {
 		if wrote := t.Wrote.Load(); wrote != nil {
-			a.Phases.Wait = max(0, t.First.Sub(*wrote)) // a server may answer before it has read all
+			a.Phases.Wait = max(0, t.First.Sub(*wrote)) // a server may answer before it has read everything
 		}
 		a.Phases.Transfer = ended.Sub(t.First)
 	}
@@ -195,8 +196,8 @@ func (a *Attempt) describe(ended time.Time) {
 	}
 }
 
-// closedUnanswered reports whether a request failed because its connection, a kept one, was closed before any byte of an
-// answer came, or because what came belongs to no request.
+// closedUnanswered reports whether a request failed because its reused connection was closed before any byte of an
+// answer, or because the received bytes do not belong to any request.
 func (a *Attempt) closedUnanswered(err error) bool {
 	var holder interface{ HolderLost() bool }
 	var early *transport.EarlyError
@@ -211,59 +212,60 @@ func (a *Attempt) closedUnanswered(err error) bool {
 
 // Attempt is the record of one attempt.
 type Attempt struct {
-	// Node is the name of the node, and Number counts its attempts from 1.
+	// Node is the name of the node. Number counts its attempts from 1.
 	Node   string
 	Number int
-	// Started is when it began, which is after the wait for the rate limit; Limited is how long that was.
+	// Started is the time of the start, after the wait for the rate limit. Limited is the duration of that wait.
 	Started time.Time
 	Limited time.Duration
-	// Latency runs from the start (before DNS) to the last byte, or to the failure.
+	// Latency is the time from the start (before DNS) to the last byte or to the failure.
 	Latency time.Duration
 	Phases  bench.Phases
-	// FirstText runs from the start to the first text of a stream (TTFT), 0 without one.
+	// FirstText is the time from the start to the first text of a stream (TTFT), 0 without text.
 	FirstText time.Duration
-	// Status is the effective status, 0 without an answer; HTTPStatus the reply's own.
+	// Status is the effective status, 0 without an answer. HTTPStatus is the status of the reply.
 	Status, HTTPStatus int
-	// Class is what kind of failure it was, "" after a success.
+	// Class is the kind of failure, "" after a success.
 	Class Class
 	Err   error
-	// Wait is how long the loop waited afterwards.
+	// Wait is how long the retry loop waited after the attempt.
 	Wait time.Duration
-	// RequestID is the server's name for the request.
+	// RequestID is the server's ID of the request.
 	RequestID string
-	// Remote, Reused, Held and TLS describe the connection, as far as there was one. A held one outlives the call.
+	// Remote, Reused, Held and TLS describe the connection, if there was one. A held connection outlives the call.
 	Remote string
 	Reused bool
 	Held   bool
 	TLS    string
-	// HTTP3 says that the request went over HTTP/3. Handshakes is how many were begun for its connection.
+	// HTTP3 says that the request used HTTP/3. Handshakes is the number of handshakes started for its connection.
 	HTTP3      bool
 	Handshakes int
-	// Reconnected says that the request was sent twice: a kept connection was closed before any byte of an answer, and the
-	// request was sent once more on a new one.
+	// Reconnected says that the request was sent twice: a reused connection was closed before any byte of an answer,
+	// and the request was sent once more on a new one.
 	Reconnected bool
-	// StreamOnly says that the node refused it because the model answers only as a stream, which is then asked for.
+	// StreamOnly says that the node refused the request because the model answers only as a stream. The next request
+	// then asks for a stream.
 	StreamOnly bool
-	// Sent says that bytes of the request may have left.
+	// Sent says that bytes of the request may have been sent.
 	Sent bool
-	// Ambiguous says that the request may have been carried out, and billed, though no answer came.
+	// Ambiguous says that the request may have been carried out and billed although no answer arrived.
 	Ambiguous bool
-	// Usage is what the server says that the attempt cost, also where it failed; nil where it does not say.
+	// Usage is the token usage that the server reported, also after a failure; nil if it reported none.
 	Usage *wire.Usage
 
-	// unfinished says that a stream did not come to its end, so that its usage may be no more than a first estimate.
+	// unfinished says that a stream did not reach its end, so Usage may be only a first estimate.
 	unfinished bool
 
 	outcome  retry.Outcome
 	trace    *transport.Trace // of the last request
-	most     time.Duration    // and underway are for a display
+	most     time.Duration    // most and underway are for a progress display
 	underway *Underway
-	// header makes the reply's header fit to be shown, which few callers want. It is a function so that printing the
-	// record shows nothing that has not been masked.
+	// header masks the reply header for display, which few callers need. It is a function, so that printing the Attempt
+	// cannot show unmasked values.
 	header func() []Field
 }
 
-// Header is the reply's, masked and safe to show, sorted.
+// Header returns the reply header: masked, safe to show, sorted.
 func (a *Attempt) Header() []Field {
 	if a.header == nil {
 		return nil
@@ -271,7 +273,7 @@ func (a *Attempt) Header() []Field {
 	return a.header()
 }
 
-// Reason says in short how the attempt ended: "429", "refused", "ok".
+// Reason returns the outcome in one word: "429", "connect", "ok".
 func (a *Attempt) Reason() string {
 	switch {
 	case a.Err == nil:
@@ -282,8 +284,9 @@ func (a *Attempt) Reason() string {
 	return string(a.Class)
 }
 
-// billed is what an attempt may be billed in tokens: what the node says, what the caller guesses where it may have worked
-// and does not say, at least that for a stream without its end, and nothing where it refused.
+// billed returns how many tokens an attempt may be billed. It is the reported usage, if there is one. If the stream did
+// not reach its end, it is at least the guess. If no usage was reported and the node may have done the work, it is the
+// guess. If the node refused, it is 0.
 func (a *Attempt) billed(guessInput, guessOutput int64) (input, output int64) {
 	switch {
 	case a.Usage != nil:
@@ -294,16 +297,16 @@ func (a *Attempt) billed(guessInput, guessOutput int64) (input, output int64) {
 	case a.Err == nil || a.Ambiguous:
 		input, output = guessInput, guessOutput
 	}
-	if a.Reconnected { // the request that got no answer
+	if a.Reconnected { // the first request, which got no answer
 		input, output = input+guessInput, output+guessOutput
 	}
 	return input, output
 }
 
-// shownHeader is a reply's header as it may be shown.
+// shownHeader returns a reply header with secrets masked, for display.
 func shownHeader(header http.Header, m *guard.Masker) []Field {
 	var fields []Field
-	lower := m.Lower() // the case of a name got lost when it was read
+	lower := m.Lower() // reading the header lost the case of the name
 	for name, values := range header {
 		shown := lower.String(strings.ToLower(name))
 		for _, value := range values {
@@ -322,7 +325,7 @@ func (a *Attempt) end(class Class, err error, kind retry.Kind) {
 	a.Class, a.Err, a.outcome.Kind = class, err, kind
 }
 
-// fail records an attempt to which no reply came, or not the end of one.
+// fail records an attempt that got no reply, or not a complete one.
 func (a *Attempt) fail(ctx context.Context, err error) {
 	class, err := classify(ctx, err)
 	kind := retry.Unreachable
@@ -333,7 +336,7 @@ func (a *Attempt) fail(ctx context.Context, err error) {
 	a.end(class, err, kind)
 }
 
-// judge records what the dialect says of a whole reply.
+// judge records the dialect's result for a complete reply.
 func (a *Attempt) judge(answer wire.Answer, err error, resp *http.Response, reading Reading) {
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
@@ -342,14 +345,14 @@ func (a *Attempt) judge(answer wire.Answer, err error, resp *http.Response, read
 		a.Status, a.outcome.Kind = http.StatusOK, retry.Answered
 	case errors.As(err, &apiErr):
 		a.reject(apiErr, resp)
-		a.Ambiguous = answer.Text != "" || answer.Usage != nil // a part of an answer came, and was paid for
+		a.Ambiguous = answer.Text != "" || answer.Usage != nil // a part of an answer arrived, which is billed
 	case errors.As(err, &none):
 		a.Status = http.StatusOK
 		a.end(NotAnAnswer, err, retry.NotAnAnswer)
 		switch {
 		case none.WrongShape:
 			a.outcome.Kind = retry.Final
-		case none.Encoding != "": // it may well be an answer, which was paid for
+		case none.Encoding != "": // it may be an answer, which is billed
 			a.outcome.Kind, a.Ambiguous = retry.Final, true
 		case none.Cut:
 			a.Class, a.Ambiguous = Truncated, true
@@ -375,7 +378,7 @@ func (a *Attempt) reject(apiErr *wire.APIError, resp *http.Response) {
 	}
 }
 
-// cut records a reply whose body did not come whole. Under a status that is no success the status says enough.
+// cut records a reply whose body is incomplete. If the status is not 200, only the status matters.
 func (a *Attempt) cut(ctx context.Context, resp *http.Response, body []byte, err error) {
 	class, cause := classify(ctx, err)
 	if resp.StatusCode != http.StatusOK && class != Cancelled {
@@ -387,15 +390,15 @@ func (a *Attempt) cut(ctx context.Context, resp *http.Response, body []byte, err
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		a.end(Truncated, fmt.Errorf("the answer was cut after %d bytes", len(body)), retry.NotAnAnswer)
 	case class == Reset:
-		// The answer was on its way, so it was paid for: it is not asked for again.
+		// The answer was already arriving, so it is billed: do not retry.
 		a.end(Truncated, fmt.Errorf("the connection was reset after %d bytes of the answer", len(body)), retry.Final)
 	default:
 		a.end(class, cause, retry.Final)
 	}
 }
 
-// refuse records that the sink did not take what came. It is not asked for again: it was paid for, and would be no
-// other.
+// refuse records that the sink returned an error. The request is not retried: the answer is billed, and a retry
+// would fail too.
 func (a *Attempt) refuse(err error) {
 	a.end(Output, err, retry.Final)
 	var blocked *guard.BlockedError
@@ -404,7 +407,7 @@ func (a *Attempt) refuse(err error) {
 	}
 }
 
-// quoted is the body that an error quotes, nil where it quotes none.
+// quoted returns a pointer to the body that an error quotes, nil if it quotes none.
 func quoted(err error) *[]byte {
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
@@ -420,8 +423,9 @@ func quoted(err error) *[]byte {
 	return nil
 }
 
-// clean hides secrets in what the error took from the server, and bounds it. Body is the reply's, nil where the error quotes
-// an event's; it returns what is quoted, masked. The words and the body of a failed attempt may have been cut inside a secret.
+// clean masks secrets in the parts of the error that the server sent, and bounds their length. body is the reply's
+// body, nil if the error quotes an event. clean returns the quoted body, masked. The message and the body of a failed
+// attempt may end inside a secret.
 func (a *Attempt) clean(m *guard.Masker, body []byte) []byte {
 	shown := func(mask func(string) string, most int, fields ...*string) {
 		for _, field := range fields {
@@ -454,7 +458,7 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) []byte {
 	}
 	body = m.BytesCut(body)
 	if a.Class == Truncated && m.CutInPieces(body) {
-		body = nil // no mask of its bytes hides what the end of an event tells
+		body = nil // masking its bytes cannot hide a secret that is split over several events
 	}
 	if quote != nil {
 		*quote = body
@@ -462,21 +466,21 @@ func (a *Attempt) clean(m *guard.Masker, body []byte) []byte {
 	return body
 }
 
-// Underway is an attempt that has not ended, for a display. Another goroutine may ask for its phase.
+// Underway is an attempt in progress, for a display. Another goroutine may call Phase.
 type Underway struct {
 	Node string
-	// Number counts the attempts from 1, and Attempts is how many there may be.
+	// Number counts the attempts from 1. Attempts is the maximum.
 	Number, Attempts int
-	// Stream says that the answer comes piece by piece. Idle is then the longest that nothing may come.
+	// Stream says that the answer is streamed. Idle is then the longest time without any data.
 	Stream bool
 	Idle   time.Duration
-	// Most is the time that the attempt has, 0 for any.
+	// Most is the time limit of the attempt, 0 for none.
 	Most time.Duration
 
 	trace atomic.Pointer[transport.Trace]
 }
 
-// Phase is how far the request has come.
+// Phase returns the current phase of the request.
 func (u *Underway) Phase() transport.Phase {
 	if trace := u.trace.Load(); trace != nil {
 		return trace.Phase()
@@ -484,7 +488,7 @@ func (u *Underway) Phase() transport.Phase {
 	return transport.Resolving
 }
 
-// show tells OnStart, which is not nil, of an attempt that begins; the function is to be called when it has ended.
+// show reports the start of an attempt to OnStart, which must not be nil. The caller calls ended when the attempt ends.
 func (s *attemptStage) show(call *Call, attempt *Attempt) (ended func()) {
 	e := call.Endpoint
 	if !call.Deadline.IsZero() && attempt.most == 0 {

@@ -7,20 +7,20 @@ import (
 	"ferry/pkg/audit"
 )
 
-// AuditLog is where calls are written down.
+// AuditLog is the log that records calls.
 type AuditLog struct {
 	audit.Log
-	// Content says that prompts and answers are written too.
+	// Content says that prompts and answers are logged too.
 	Content bool
 	Session string // see audit.SessionID
 	Clock   Clock
-	// Outcome names the class of a call's error and gives ferry's exit code.
+	// Outcome returns the class of a call's error and ferry's exit code.
 	Outcome func(err error) (class string, exit int)
-	// OnError is told why a line could not be written, which fails no call.
+	// OnError is called with the reason why a line could not be written. The call does not fail because of it.
 	OnError func(err error)
 }
 
-// auditStage writes one line for every call after which something was sent, or that the filter refused before.
+// auditStage writes one line for every call that sent a request or that the filter blocked.
 type auditStage struct {
 	*AuditLog
 	next Doer
@@ -36,7 +36,7 @@ func (s *auditStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	if entry.Time.IsZero() {
 		entry.Time.Time = began
 	}
-	// A signal that ended the call does not keep its line from being written.
+	// The line is written even if a signal ended the call.
 	if failed := s.Write(context.WithoutCancel(ctx), entry); failed != nil {
 		s.OnError(failed)
 	}

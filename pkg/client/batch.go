@@ -14,35 +14,36 @@ import (
 	"ferry/pkg/text"
 )
 
-// BatchFiles say what a batch is about and where its files are.
+// BatchFiles describe the contents and the files of a batch.
 type BatchFiles struct {
 	In *BatchInput
-	// Out is the path of the results; the batch's other files are beside it.
+	// Out is the path of the results; the batch's other files are in the same folder.
 	Out string
-	// Request is what all items have in common: an OUT that was begun with another is refused.
+	// Request is what all items have in common. An OUT that was started with another one is refused.
 	Request *BatchRequest
-	// Shard is the part of the input that is asked.
+	// Shard is the part of the input to send.
 	Shard Shard
-	// Again asks the items again that were in flight when an earlier run ended.
+	// Again sends the items again that were in flight when an earlier run ended.
 	Again bool
-	// Look opens the batch to look at it alone: nothing is written and no lock taken, and it cannot be run.
+	// Look opens the batch only for reading: nothing is written, no lock is taken, and it cannot be run.
 	Look bool
 }
 
-// Price is a guess of what an item is sent and may be answered, in tokens, with its files that are no texts.
+// Price is the estimated number of tokens of an item, with its image and PDF files.
 type Price struct {
-	// Input and Output are the tokens of one attempt at the first node, MostInput and MostOutput the most of one at any node.
+	// Input and Output are the tokens of one attempt at the first node. MostInput and MostOutput are the maximum of one
+	// attempt at any node.
 	Input, Output         int64
 	MostInput, MostOutput int64
-	// All is the most of all attempts at all nodes, in and out.
+	// All is the maximum of all attempts at all nodes, input and output. Files counts the files sent as files.
 	All   int64
 	Files int
 }
 
-// mostNamed bounds the items and lines that are named one by one.
+// mostNamed is the maximum number of items or lines that are listed by name.
 const mostNamed = 1000
 
-// Names counts items, and has the ids of the first of them.
+// Names counts items and has the IDs of the first ones.
 type Names struct {
 	Count int
 	First []string
@@ -54,7 +55,7 @@ func (n *Names) add(id string) {
 	}
 }
 
-// String lists the ids, and how many more there are.
+// String returns the IDs and the number of IDs not listed.
 func (n Names) String() string {
 	out := strings.Join(n.First, ", ")
 	if more := n.Count - len(n.First); more > 0 {
@@ -63,31 +64,32 @@ func (n Names) String() string {
 	return out
 }
 
-// Plan is what a batch has to do.
+// Plan describes the work of a batch.
 type Plan struct {
-	// Items are all of the input, Done those that OUT has, ToSend those that this run would ask.
+	// Items is the number of items in the input, Done of items that OUT already has, ToSend of items that this run
+	// would send.
 	Items, Done, ToSend int
-	// Ambiguous were in flight when an earlier run ended.
+	// Ambiguous are the items that were in flight when an earlier run ended.
 	Ambiguous Names
-	// Files go with those to send, beside texts.
+	// Files counts the image and PDF files of the items to send.
 	Files int
-	// Malformed lines are no items; Faults are the first of them.
+	// Malformed counts the input lines that are not valid items. Faults are the first of them.
 	Malformed int
 	Faults    []*ItemError
-	// Input and Output are guesses, in tokens, of what all requests are sent and may be answered, once each, and All of the
-	// most that they may be billed with all attempts at all nodes.
+	// Input and Output are the estimated tokens of all requests if each is sent once. All is the estimated maximum that
+	// can be billed for all attempts at all nodes.
 	Input, Output, All int64
 }
 
-// Batch asks many prompts and keeps each result in files, so that the same batch can be run again until all is
+// Batch sends many prompts and stores each result in files, so that the same batch can be run again until all items are
 // done.
 type Batch struct {
 	Plan    Plan
 	files   BatchFiles
 	record  *record
 	header  journalHeader
-	journal *os.File // with the batch's lock
-	// made says that there was no journal, ran that Run has begun, and sent that a request left.
+	journal *os.File // has the batch's lock
+	// made: there was no journal; ran: Run was called; sent: a request was sent.
 	made, ran bool
 	sent      atomic.Bool
 
@@ -95,7 +97,7 @@ type Batch struct {
 	tally Tally
 }
 
-// OpenBatch reads the input and the files of earlier runs. Nothing is sent.
+// OpenBatch reads the input and the files of earlier runs. It sends nothing.
 func OpenBatch(files BatchFiles) (*Batch, error) {
 	b := &Batch{files: files}
 	files.In.shard = files.Shard
@@ -114,7 +116,7 @@ func (b *Batch) open() error {
 	}
 	b.made = journal == nil
 	if !b.files.Look {
-		journal.Close() // closing nil does nothing
+		journal.Close() // Close on nil does nothing
 		if journal, err = state.OpenLocked(path); errors.As(err, new(*state.HeldError)) {
 			err = fmt.Errorf("%s: another ferry is working on this batch", path)
 		}
@@ -137,7 +139,7 @@ func (b *Batch) open() error {
 	return b.same()
 }
 
-// count takes a line of the input into the plan.
+// count adds a line of the input to the plan.
 func (b *Batch) count(item Item, fault *ItemError) error {
 	p := &b.Plan
 	if fault != nil {
@@ -163,7 +165,7 @@ func (b *Batch) count(item Item, fault *ItemError) error {
 	return nil
 }
 
-// same refuses files that belong to another batch.
+// same returns an error if the files belong to another batch.
 func (b *Batch) same() error {
 	was := b.record.header
 	if was == nil {
@@ -181,8 +183,8 @@ func (b *Batch) same() error {
 	return nil
 }
 
-// Close gives the batch's lock back. A journal that says nothing is removed, and an OUT without an answer that a run made
-// which sent nothing.
+// Close releases the batch's lock. It removes a journal without a header, and OUT and the journal of a first run that
+// sent nothing.
 func (b *Batch) Close() {
 	if b.journal == nil {
 		return
@@ -194,7 +196,7 @@ func (b *Batch) Close() {
 		_ = os.Remove(b.files.Out)
 		_ = os.Remove(b.journal.Name())
 	case !b.ran && (b.made || b.record != nil):
-		_ = os.Remove(b.journal.Name()) // best effort: an empty one is as good as none
+		_ = os.Remove(b.journal.Name()) // best effort: an empty journal has no effect
 	}
 	b.journal.Close()
 }

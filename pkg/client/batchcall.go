@@ -17,16 +17,16 @@ import (
 // BatchRequest is what all items of a batch have in common.
 type BatchRequest struct {
 	wire.Request
-	// Dir is the folder that the paths of items' files are relative to.
+	// Dir is the folder for the relative paths of items' files.
 	Dir string
-	// Endpoint is asked first, and Others after it. Of the others only what they add to a request, and their rule, is needed.
+	// Endpoint is used first, then Others. Only the rule of Others and what they add to a request are used here.
 	Endpoint *Endpoint
 	Others   []*Endpoint
 	Timeout  time.Duration
 	Clock    Clock
 }
 
-// Call is the call of an item.
+// Call returns the call for an item.
 func (b *BatchRequest) Call(item Item) *Call {
 	r := b.Request
 	r.Prompt, r.Model, r.MaxTokens = item.Prompt, item.Model, item.MaxTokens
@@ -36,7 +36,7 @@ func (b *BatchRequest) Call(item Item) *Call {
 	return &Call{Request: r, NoSystem: item.System != nil && *item.System == "", Timeout: b.Timeout, Deadline: b.Clock.Now().Add(b.Timeout)}
 }
 
-// Price guesses what an item costs.
+// Price estimates the tokens of an item.
 func (b *BatchRequest) Price(item Item) Price {
 	var price Price
 	files := int64(0)
@@ -61,7 +61,8 @@ func (b *BatchRequest) Price(item Item) Price {
 	return price
 }
 
-// priceFile guesses how many tokens a file is, by its beginning and its size; one that cannot be read is a text of none.
+// priceFile estimates the tokens of a file from its first bytes and its size. A file that cannot be read counts as text
+// with 0 tokens.
 func (b *BatchRequest) priceFile(name string) (tokens int, isText bool) {
 	file, size, err := b.open(name)
 	if err != nil {
@@ -73,12 +74,12 @@ func (b *BatchRequest) priceFile(name string) (tokens int, isText bool) {
 	return wire.EstimateFile(head[:n], size), !wire.IsFile(head[:n])
 }
 
-// open opens the file of an item, which has to be a regular one.
+// open opens a file of an item. It must be a regular file.
 func (b *BatchRequest) open(name string) (file *os.File, size int64, err error) {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(b.Dir, name)
 	}
-	info, err := os.Stat(name) // before it is opened, which can wait
+	info, err := os.Stat(name) // before Open, which can block
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("it is no file")
 	}
@@ -91,7 +92,8 @@ func (b *BatchRequest) open(name string) (file *os.File, size int64, err error) 
 	return file, info.Size(), nil
 }
 
-// read reads a file of an item, once there is room for it beside so many bytes of the others.
+// read reads a file of an item. It first waits until memory has space for it and for the total bytes of the item's
+// other files.
 func (b *BatchRequest) read(ctx context.Context, name string, memory *MemoryShare, total *int) ([]byte, error) {
 	file, size, err := b.open(name)
 	if err != nil {
@@ -103,12 +105,13 @@ func (b *BatchRequest) read(ctx context.Context, name string, memory *MemoryShar
 		return nil, err
 	}
 	var content bytes.Buffer
-	content.Grow(int(min(size, wire.MaxRequest+1)) + bytes.MinRead) // it is not copied while it is read
+	content.Grow(int(min(size, wire.MaxRequest+1)) + bytes.MinRead) // avoids copies while reading
 	_, err = content.ReadFrom(io.LimitReader(file, wire.MaxRequest+1))
 	return content.Bytes(), err
 }
 
-// Attach reads the files of an item into its call, whose time begins then. What is held for them is given back by the share.
+// Attach reads the files of an item into its call, and then starts the call's time limit. memory accounts for the bytes
+// until it is released.
 func (b *BatchRequest) Attach(ctx context.Context, item Item, call *Call, memory *MemoryShare) error {
 	var attached PromptFiles
 	total := 0 // bytes
@@ -127,11 +130,11 @@ func (b *BatchRequest) Attach(ctx context.Context, item Item, call *Call, memory
 	if len(r.Prompt) > wire.MaxRequest {
 		return fmt.Errorf("the prompt is over %d MiB", wire.MaxRequest>>20)
 	}
-	call.Deadline = b.Clock.Now().Add(b.Timeout) // the wait for room is no part of it
+	call.Deadline = b.Clock.Now().Add(b.Timeout) // the wait for memory does not count
 	return nil
 }
 
-// Settings are what all requests have in common and OUT's lines do not say, by the names of their flags.
+// Settings returns the settings that all requests have in common and that the lines of OUT do not have, by flag name.
 func (b *BatchRequest) Settings() map[string]string {
 	number := func(n *float64) string {
 		if n == nil {

@@ -21,35 +21,36 @@ import (
 	"ferry/pkg/wire"
 )
 
-// The files of a batch, all private: state.OpenPrivate refuses what exists and is not.
+// The files of a batch. All are private: state.OpenPrivate refuses existing files that are not.
 //
-//	OUT           one line for each item that was answered, and nothing else. A line that is there stays.
-//	OUT.journal   the header, then "s LINE" before an item is sent and "f LINE" when it failed and no request for it was
-//	              carried out. Its lock is the batch's.
-//	OUT.failed    one line for each item that the last run could not answer. It is written anew by each run.
+//	OUT           one line for each answered item, and nothing else. Existing lines are never changed.
+//	OUT.journal   the header, then "s LINE" before an item is sent, and "f LINE" if it failed and none of its requests
+//	              was carried out. The lock on this file is the lock of the batch.
+//	OUT.failed    one line for each item that the last run could not answer. Each run writes it anew.
 //
-// An item is done when OUT has it, and in flight when it was sent and neither done nor failed. Each line is one write, of
-// over a MiB several, and the write of "s LINE" comes before the request, so that a process that is killed loses nothing.
-// The system is told to put both on the disk at least every 100 ms: a power cut can take the answers of that long, and
-// their intents.
+// An item is done if OUT has it. It is in flight if it was sent and is neither done nor failed. Each line is one write
+// (a line of more than a MiB is several). "s LINE" is written before the request, so that nothing is lost if the
+// process is killed. Both files are synced to disk at least every 100 ms: a power failure can lose the answers of that
+// time and their "s" lines.
 
 const (
 	journalKind   = "ferry batch"
 	journalSchema = 1
 )
 
-// journalHeader says what a batch is about.
+// journalHeader identifies a batch.
 type journalHeader struct {
 	Kind   string `json:"kind"`
 	Schema int    `json:"schema"`
-	// Input is the digest of the input's bytes, Settings the digests of what all requests have in common, by name.
+	// Input is the digest of the input. Settings are the digests of the settings that all requests have in common, by
+	// name.
 	Input    string            `json:"input"`
 	Settings map[string]string `json:"settings"`
-	// Shard is the part of the input that OUT is about, "" for all of it.
+	// Shard is the part of the input that OUT is for, "" for all of it.
 	Shard string `json:"shard,omitempty"`
 }
 
-// differs names what two batches do not have in common, "" for nothing. The shard does not count.
+// differs returns the name of the first difference between two batches, "" if there is none. It ignores the shard.
 func (h *journalHeader) differs(other *journalHeader) string {
 	if h.Input != other.Input {
 		return inputDiffers
@@ -64,7 +65,7 @@ func (h *journalHeader) differs(other *journalHeader) string {
 
 const inputDiffers = "input"
 
-// resultLine is a line of OUT and of OUT.failed. Its fields are only ever added to.
+// resultLine is a line of OUT and of OUT.failed. New versions may add fields, but never change or remove one.
 type resultLine struct {
 	ID         string       `json:"id"`
 	Line       int          `json:"line"`
@@ -85,34 +86,34 @@ type resultError struct {
 	Ambiguous bool   `json:"ambiguous"`
 }
 
-// Ambiguous is the class of an item that was in flight when a batch ended.
+// Ambiguous is the class of an item that was in flight when an earlier run ended.
 const Ambiguous Class = "ambiguous"
 
-// fileError is a file of a batch that cannot be used, or could not be written.
+// fileError returns an error for a file of a batch that cannot be read or written.
 func fileError(path, msg string, err error) error {
 	return &state.Error{Path: path, Msg: msg, Err: state.Bare(err)}
 }
 
-// cannotRead is an error of a file that is the input or belongs to an item.
+// cannotRead returns an error for the input or a file of an item.
 func cannotRead(name string, err error) error {
 	return fmt.Errorf("cannot read %s: %w", name, state.Bare(err))
 }
 
-// batchPaths are the files that a batch writes: OUT, OUT.journal and OUT.failed.
+// batchPaths returns the files that a batch writes: OUT, OUT.journal and OUT.failed.
 func batchPaths(out string) [3]string { return [3]string{out, out + ".journal", out + ".failed"} }
 
-// record is what the files say of a batch.
+// record is the state of a batch according to its files.
 type record struct {
 	out                string
-	isNew              bool           // there is no OUT
+	isNew              bool           // OUT does not exist
 	header             *journalHeader // nil before the first run
-	shard              Shard          // the header's
+	shard              Shard          // from the header
 	done, sent         marks
-	journalEnd, outEnd int64 // behind the last whole line
+	journalEnd, outEnd int64 // end of the last complete line
 }
 
-// readRecord reads OUT and the journal, either of which may be missing, and changes nothing. It looks at OUT.failed too, so
-// that a file that cannot be written is found before anything is sent.
+// readRecord reads OUT and the journal, and changes nothing. Either may be missing. It also opens OUT.failed, so that a
+// file that cannot be written is found before anything is sent.
 func readRecord(out string, journal *os.File) (*record, error) {
 	r := &record{out: out}
 	journalPath := out + ".journal"
@@ -134,7 +135,7 @@ func readRecord(out string, journal *os.File) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	failed.Close() // closing nil does nothing
+	failed.Close() // Close on nil does nothing
 	results, err := openExisting(out)
 	if r.isNew = results == nil; err != nil || r.isNew {
 		return r, err
@@ -143,7 +144,8 @@ func readRecord(out string, journal *os.File) (*record, error) {
 	return r, r.readOut(results)
 }
 
-// openExisting opens a file of the batch as it will be opened to write, and makes none: it is nil where there is none.
+// openExisting opens a file of the batch with the permissions needed for writing. It returns nil if the file does not
+// exist.
 func openExisting(path string) (*os.File, error) {
 	f, err := state.OpenPrivate(path, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -152,12 +154,13 @@ func openExisting(path string) (*os.File, error) {
 	return f, err
 }
 
-// changed is an error of a line that no batch has written.
+// changed returns an error for a line that no batch wrote.
 func changed(path string, line int, msg string, args ...any) error {
 	return text.Errorf("it was changed by something else", "%s: line %d %s", path, line, fmt.Sprintf(msg, args...))
 }
 
-// readWhole calls each with every line that has its end, and returns where the last of them ends and what follows it.
+// readWhole calls each for every line that ends with a newline. It returns the end of the last of these lines, and the
+// rest after it.
 func readWhole(path string, from io.Reader, each func(number int, line []byte) error) (end int64, rest []byte, err error) {
 	in := newLineReader(from, 0)
 	for {
@@ -174,7 +177,7 @@ func readWhole(path string, from io.Reader, each func(number int, line []byte) e
 	}
 }
 
-// readJournal takes what the journal says. A header that never came to its end is none, since nothing was sent then.
+// readJournal reads the journal. An incomplete header counts as no header, because nothing was sent then.
 func (r *record) readJournal(path string, from io.Reader) (err error) {
 	var rest []byte
 	r.journalEnd, rest, err = readWhole(path, from, func(number int, line []byte) error {
@@ -208,7 +211,7 @@ func (r *record) readJournal(path string, from io.Reader) (err error) {
 	return err
 }
 
-// readOut marks the items that are done.
+// readOut marks the items in OUT as done.
 func (r *record) readOut(from io.Reader) (err error) {
 	r.outEnd, _, err = readWhole(r.out, from, func(number int, line []byte) error {
 		item, ok := itemOf(line)
@@ -224,14 +227,14 @@ func (r *record) readOut(from io.Reader) (err error) {
 	return err
 }
 
-// itemOf is the line of the input that a line of OUT answers.
+// itemOf returns the number of the input line that a line of OUT answers.
 func itemOf(line []byte) (item int, ok bool) {
 	var result struct{ Line int }
 	err := json.Unmarshal(line, &result)
 	return result.Line, err == nil && result.Line >= 1 && result.Line <= maxLines
 }
 
-// file is what a lineFile writes to.
+// file is the file of a lineFile.
 type file interface {
 	io.Writer
 	Truncate(size int64) error
@@ -239,7 +242,8 @@ type file interface {
 	Close() error
 }
 
-// lineFile appends lines, each in one write. After an error it takes no more: what it holds ends with a whole line.
+// lineFile appends lines, each in one write. After an error it writes no more lines, so its file ends with a complete
+// line.
 type lineFile struct {
 	path string
 	mu   sync.Mutex
@@ -250,7 +254,7 @@ type lineFile struct {
 	err   error
 }
 
-// appendTo opens a file behind its last whole line, and drops what follows.
+// appendTo truncates a file to end, the end of its last complete line, and appends to it from there.
 func appendTo(path string, f *os.File, end int64) (*lineFile, error) {
 	err := f.Truncate(end)
 	if err == nil {
@@ -262,7 +266,7 @@ func appendTo(path string, f *os.File, end int64) (*lineFile, error) {
 	return &lineFile{path: path, file: f, size: end}, nil
 }
 
-// openLines opens a private file to append to.
+// openLines opens a private file for appending.
 func openLines(path string, flag int, end int64) (*lineFile, error) {
 	f, err := state.OpenPrivate(path, flag|os.O_CREATE)
 	if err != nil {
@@ -271,15 +275,15 @@ func openLines(path string, flag int, end int64) (*lineFile, error) {
 	return appendTo(path, f, end)
 }
 
-// putLine appends a line that has its end.
+// putLine appends a line that ends with a newline.
 func (l *lineFile) putLine(line []byte) error { return l.put(slices.Values([][]byte{line})) }
 
-// note appends a line to a journal.
+// note appends a line to the journal.
 func (l *lineFile) note(kind byte, item int) error {
 	return l.putLine(fmt.Appendf(nil, "%c %d\n", kind, item))
 }
 
-// put appends the pieces of a line that has its end.
+// put appends a line in pieces. The last piece ends with a newline.
 func (l *lineFile) put(pieces iter.Seq[[]byte]) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -293,7 +297,7 @@ func (l *lineFile) put(pieces iter.Seq[[]byte]) error {
 			err = io.ErrShortWrite
 		}
 		if err != nil {
-			// A part of a line is taken back, best effort: the next run drops it too.
+			// Remove the incomplete line. Best effort: the next run removes it too.
 			_ = l.file.Truncate(l.size)
 			l.err = fileError(l.path, "cannot write", err)
 			return l.err
@@ -305,7 +309,7 @@ func (l *lineFile) put(pieces iter.Seq[[]byte]) error {
 	return nil
 }
 
-// sync puts on the disk what was written before the call. Lines can be put meanwhile.
+// sync writes to disk what was put before the call. Other goroutines can put lines meanwhile.
 func (l *lineFile) sync() error {
 	if !l.fresh.Swap(false) {
 		return nil
@@ -320,7 +324,7 @@ func (l *lineFile) sync() error {
 	return l.err
 }
 
-// encodeResult gives a result as a line, in pieces.
+// encodeResult returns a result as a line, in pieces.
 func encodeResult(result resultLine, line *bytes.Buffer) iter.Seq[[]byte] {
 	answer := result.Text
 	result.Text = ""
@@ -328,7 +332,7 @@ func encodeResult(result resultLine, line *bytes.Buffer) iter.Seq[[]byte] {
 	enc := json.NewEncoder(line)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(result); err != nil {
-		panic(err) // strings and numbers always encode
+		panic(err) // strings and numbers can always be encoded
 	}
 	return text.JSONLine(line.Bytes(), answer)
 }

@@ -23,35 +23,35 @@ import (
 )
 
 const (
-	// maxItem bounds a line of a batch's input: the 32 MiB that a prompt may have, and room for JSON's escapes.
+	// maxItem bounds an input line in bytes: 32 MiB for the prompt, and as much for JSON escapes.
 	maxItem = 64 << 20
-	// maxLines bounds the input's lines, each of which takes some bits of memory.
+	// maxLines bounds the number of input lines. Each line needs a few bits of memory.
 	maxLines = 1 << 28
-	// maxID bounds an id in bytes.
+	// maxID bounds an ID in bytes.
 	maxID = 512
-	// mostTokens bounds an item's max_tokens, as --max-tokens is, so that no sum of them overflows.
+	// mostTokens bounds max_tokens of an item (and --max-tokens), so that no sum overflows.
 	mostTokens = 1<<31 - 1
 )
 
 // Item is one prompt of a batch.
 type Item struct {
-	// Line is where it stands in the input, from 1. It names the item in the journal.
+	// Line is the item's line in the input, from 1. The journal identifies the item by it.
 	Line int
-	// ID is its own, or the line's number in decimal.
+	// ID is the item's own ID, or the line number in decimal.
 	ID     string
 	Prompt string
-	// System, Model and MaxTokens are nil, "" and 0 where the batch's own count.
+	// System, Model and MaxTokens are nil, "" and 0 if the item uses the values of the batch.
 	System    *string
 	Model     string
 	MaxTokens int
-	// Files go with the prompt, by their paths: see BatchRequest.Dir.
+	// Files are the paths of files to send with the prompt; see BatchRequest.Dir.
 	Files []string
 
-	numbered bool  // the id is the line's number
-	price    Price // where a run has a cap on tokens: it stays the same when a file changes
+	numbered bool  // the ID is the line number
+	price    Price // set if the run has a cap on tokens; it stays the same if a file changes
 }
 
-// ItemError is a line of the input that is no item.
+// ItemError is an error in a line of the input.
 type ItemError struct {
 	Line int
 	Msg  string
@@ -59,7 +59,7 @@ type ItemError struct {
 
 func (e *ItemError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Msg) }
 
-// itemLine is an item as an object. The fields are pointers where being there has a meaning of its own.
+// itemLine is an item in JSON. A field is a pointer if absent and empty have different meanings.
 type itemLine struct {
 	ID        json.RawMessage `json:"id"`
 	Prompt    *string         `json:"prompt"`
@@ -69,10 +69,10 @@ type itemLine struct {
 	Files     []string        `json:"files"`
 }
 
-// byteOrderMark may begin the input.
+// byteOrderMark can be at the start of the input.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// parseItem reads a line without its end. A blank one is neither an item nor an error.
+// parseItem parses a line without its line end. A blank line is neither an item nor an error.
 func parseItem(number int, line []byte) (item Item, blank bool, fault *ItemError) {
 	bad := func(msg string, args ...any) (Item, bool, *ItemError) {
 		return Item{}, false, &ItemError{number, fmt.Sprintf(msg, args...)}
@@ -107,7 +107,7 @@ func parseItem(number int, line []byte) (item Item, blank bool, fault *ItemError
 	return item, false, nil
 }
 
-// read fills the item from an object. It returns what is wrong with it, "" for nothing.
+// read fills the item from a JSON object. It returns the fault, "" if there is none.
 func (item *Item) read(object []byte) string {
 	var in itemLine
 	d := json.NewDecoder(bytes.NewReader(object))
@@ -133,7 +133,7 @@ func (item *Item) read(object []byte) string {
 	return item.identify(in.ID)
 }
 
-// identify takes an id that is a text or a whole number, which is the same as its digits.
+// identify sets the ID from a JSON string or integer. The integer 1 and the string "1" are the same ID.
 func (item *Item) identify(id json.RawMessage) string {
 	const want = "the id wants a text or a whole number"
 	switch {
@@ -157,7 +157,7 @@ func (item *Item) identify(id json.RawMessage) string {
 	return ""
 }
 
-// plainJSON is what the decoder says, without its own name for things.
+// plainJSON returns the decoder's message without Go's terms.
 func plainJSON(err error) string {
 	var wrong *json.UnmarshalTypeError
 	switch {
@@ -169,12 +169,12 @@ func plainJSON(err error) string {
 	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
-// lineReader gives lines one by one and holds no more than one.
+// lineReader reads lines and keeps at most one in memory.
 type lineReader struct {
 	from   *bufio.Reader
-	limit  int // of a line's bytes, 0 for none
+	limit  int // bytes per line, 0 for no limit
 	number int
-	// read counts the bytes up to and with the last line end.
+	// read is the number of bytes up to and including the last line end.
 	read int64
 	buf  []byte
 }
@@ -183,14 +183,14 @@ func newLineReader(r io.Reader, limit int) *lineReader {
 	return &lineReader{from: bufio.NewReaderSize(r, 64<<10), limit: limit}
 }
 
-// errLong is a line beyond the limit; the reader stands behind it.
+// errLong means that a line was longer than the limit. The reader is after that line.
 var errLong = errors.New("longer than a line may be")
 
-// next gives the next line without its end, valid until the call after. ended says that the line has one. The error is
-// io.EOF where there is nothing more, errLong, or the reader's.
+// next returns the next line without its line end, valid until the next call. ended says that it has a line end. The
+// error is io.EOF at the end, errLong, or the reader's.
 func (l *lineReader) next() (line []byte, ended bool, err error) {
 	if l.buf = l.buf[:0]; cap(l.buf) > 1<<20 {
-		l.buf = nil // one long line is no reason to hold as much for the rest
+		l.buf = nil // free the memory of a long line
 	}
 	for length := 0; ; {
 		part, err := l.from.ReadSlice('\n')
@@ -216,22 +216,22 @@ func (l *lineReader) next() (line []byte, ended bool, err error) {
 	}
 }
 
-// BatchInput is a file as it was when it was opened: what is appended later is not a part of it, and that it was changed
-// ends the reading.
+// BatchInput is the input file as it was when it was opened. Data appended later does not belong to it. Reading fails
+// if the file changed.
 type BatchInput struct {
-	// Name is what the input is called.
+	// Name is the name of the input in messages.
 	Name string
 
 	file *os.File
-	temp bool // the file is to be removed
+	temp bool // Close removes the file
 	info fs.FileInfo
 	at   *io.SectionReader
-	// shard is which part of it is wanted.
+	// shard is the part of the input to read.
 	shard Shard
 }
 
-// OpenBatchInput opens the input of a batch that writes to out; the path - is stdin. What can be read only once is put into
-// a private file beside out: that disk has to hold the answers too.
+// OpenBatchInput opens the input of a batch that writes to out. The path - is stdin. Input that can be read only once
+// is copied to a private file in the folder of out; that disk must have space for the answers too.
 func OpenBatchInput(path, out string, stdin io.Reader) (*BatchInput, error) {
 	in, from := &BatchInput{Name: "standard input"}, stdin
 	if path != "-" {
@@ -255,7 +255,7 @@ func OpenBatchInput(path, out string, stdin io.Reader) (*BatchInput, error) {
 			return nil, cannotRead(path, errors.New("it is a folder"))
 		}
 		for _, path := range batchPaths(out) {
-			if written, err := os.Stat(path); err == nil && os.SameFile(info, written) { // the input would be lost
+			if written, err := os.Stat(path); err == nil && os.SameFile(info, written) { // writing would destroy the input
 				return nil, text.Errorf("take another --out", "--batch and --out: the batch writes %s, which is its input", path)
 			}
 		}
@@ -271,13 +271,13 @@ func OpenBatchInput(path, out string, stdin io.Reader) (*BatchInput, error) {
 	return in, nil
 }
 
-// spool puts a stream into a private file in a folder: a batch reads its input twice.
+// spool copies a stream to a private file in folder, because a batch reads its input twice.
 func (in *BatchInput) spool(from io.Reader, folder string) (err error) {
 	state.Sweep(folder)
 	if in.file, err = os.CreateTemp(folder, state.TempPattern); err != nil {
 		return err
 	}
-	in.temp = os.Remove(in.file.Name()) != nil // at once where the system can, so that a kill leaves nothing
+	in.temp = os.Remove(in.file.Name()) != nil // at once if the system allows it, so that nothing stays after a kill
 	if _, err = io.Copy(in.file, from); err != nil {
 		return err
 	}
@@ -285,15 +285,15 @@ func (in *BatchInput) spool(from io.Reader, folder string) (err error) {
 	return err
 }
 
-// Close ends the use of the file.
+// Close closes the file, and removes it if it is temporary.
 func (in *BatchInput) Close() {
-	in.file.Close() // closing nil does nothing
+	in.file.Close() // Close on nil does nothing
 	if in.temp {
-		_ = os.Remove(in.file.Name()) // best effort: it is private
+		_ = os.Remove(in.file.Name()) // best effort: the file is private
 	}
 }
 
-// errChanged is an input that was written to while it was read.
+// errChanged means that the input was changed while it was read.
 var errChanged = errors.New("it was changed while the batch was reading it")
 
 func (in *BatchInput) Read(p []byte) (int, error) {
@@ -304,8 +304,8 @@ func (in *BatchInput) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// items calls each with every line of the shard that is not blank: an item, or the *ItemError of a line that is none. What
-// is read goes to seen too, and the ids of all shards to ids, which may be nil.
+// items calls each for every line of the shard that is not blank, with an item or with the *ItemError of an invalid
+// line. It writes the input to seen, and adds the IDs of all shards to ids, which may be nil.
 func (in *BatchInput) items(seen io.Writer, ids *seenIDs, each func(Item, *ItemError) error) error {
 	in.at = io.NewSectionReader(in.file, 0, in.info.Size())
 	lines := newLineReader(io.TeeReader(in, seen), maxItem)
@@ -343,21 +343,20 @@ func (in *BatchInput) items(seen io.Writer, ids *seenIDs, each func(Item, *ItemE
 	}
 }
 
-// scan reads all of the input once. It returns the digest of its bytes and an error where two items have one id.
+// scan reads the complete input once. It returns its digest, and an error if two items have the same ID.
 func (in *BatchInput) scan(each func(Item, *ItemError) error) (digest string, err error) {
 	sum := sha256.New()
 	err = in.items(sum, &seenIDs{own: map[[16]byte]int{}}, each)
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
-// seenIDs finds ids that come twice. It keeps a few bytes of an id that is an item's own and a bit of one that is a line's
-// number.
+// seenIDs finds duplicate IDs. It needs a few bytes for an item's own ID, and one bit for a line number.
 type seenIDs struct {
-	own      map[[16]byte]int // the line, by 128 bits of a digest: no two ids share them by chance
+	own      map[[16]byte]int // line by 128 bits of the ID's digest; a collision is practically impossible
 	numbered marks
 }
 
-// add fails where an earlier item has the item's id.
+// add returns an error if an earlier item has the same ID.
 func (s *seenIDs) add(item Item) error {
 	sum := sha256.Sum256([]byte(item.ID))
 	key := [16]byte(sum[:16])
@@ -377,7 +376,7 @@ func (s *seenIDs) add(item Item) error {
 		"lines %d and %d have the same id %q", first, item.Line, item.ID)
 }
 
-// marks is a set of line numbers, a bit for each line.
+// marks is a set of line numbers with one bit per line.
 type marks []uint64
 
 func (m *marks) set(line int) {
