@@ -86,8 +86,8 @@ func (s *attemptStage) exchange(ctx context.Context, call *Call, attempt *Attemp
 }
 
 // send sends the request and waits for the response header. Without one it returns nil and attempt has the reason. The
-// server can close a reused connection before the request arrives. So if a reused connection is closed before any byte
-// of an answer, send sends the request once more on a new connection, as curl does, and records that in attempt.
+// server can close a reused connection before the request arrives. So if one is closed before any byte of an answer,
+// send sends the request once more on a new connection, as curl does.
 func (s *attemptStage) send(ctx context.Context, call *Call, attempt *Attempt) *http.Response {
 	once := func(ctx context.Context) (*http.Response, error) {
 		attempt.trace = new(transport.Trace)
@@ -131,8 +131,7 @@ func (s *attemptStage) received(resp *http.Response, attempt *Attempt) {
 	attempt.header = func() []Field { return shownHeader(header, s.Masker) }
 }
 
-// decode interprets a reply. err says why its body is incomplete, nil if it is not. decode returns the answer and the
-// body, both masked.
+// decode interprets a reply. err says why its body is incomplete. decode returns the answer and the body, both masked.
 func (s *attemptStage) decode(
 	ctx context.Context, call *Call, attempt *Attempt, resp *http.Response, body []byte, err error,
 ) (wire.Answer, []byte) {
@@ -197,7 +196,7 @@ func (a *Attempt) describe(ended time.Time) {
 }
 
 // closedUnanswered reports whether a request failed because its reused connection was closed before any byte of an
-// answer, or because the received bytes do not belong to any request.
+// answer, or because it received bytes that belong to no request.
 func (a *Attempt) closedUnanswered(err error) bool {
 	var holder interface{ HolderLost() bool }
 	var early *transport.EarlyError
@@ -243,8 +242,7 @@ type Attempt struct {
 	// Reconnected says that the request was sent twice: a reused connection was closed before any byte of an answer,
 	// and the request was sent once more on a new one.
 	Reconnected bool
-	// StreamOnly says that the node refused the request because the model answers only as a stream. The next request
-	// then asks for a stream.
+	// StreamOnly says that the node refused the request because the model only streams. The next one asks for a stream.
 	StreamOnly bool
 	// Sent says that bytes of the request may have been sent.
 	Sent bool
@@ -260,8 +258,8 @@ type Attempt struct {
 	trace    *transport.Trace // of the last request
 	most     time.Duration    // most and underway are for a progress display
 	underway *Underway
-	// header masks the reply header for display, which few callers need. It is a function, so that printing the Attempt
-	// cannot show unmasked values.
+	// header masks the reply header for display. It is a function so that printing an Attempt cannot show unmasked
+	// values.
 	header func() []Field
 }
 
@@ -397,8 +395,7 @@ func (a *Attempt) cut(ctx context.Context, resp *http.Response, body []byte, err
 	}
 }
 
-// refuse records that the sink returned an error. The request is not retried: the answer is billed, and a retry
-// would fail too.
+// refuse records that the sink returned an error. A retry would cost a second answer and fail too.
 func (a *Attempt) refuse(err error) {
 	a.end(Output, err, retry.Final)
 	var blocked *guard.BlockedError

@@ -17,73 +17,75 @@ import (
 	"ferry/pkg/text"
 )
 
-// syncEvery is how often what was written is put on the disk: with the time that this takes, at least every 100 ms.
+// syncEvery is the pause between syncs. Together with the duration of a sync, files are synced at least every 100 ms.
 const syncEvery = 50 * time.Millisecond
 
-// BatchRun says how a batch is run.
+// BatchRun has the options of a run.
 type BatchRun struct {
-	// Chain asks for the answer of an item.
+	// Chain carries out the call of an item.
 	Chain Doer
-	// Workers is how many items are in flight at once.
+	// Workers is the number of items in flight at the same time.
 	Workers int
-	// MaxFailures in a row end the run; 0 is no bound.
+	// MaxFailures is the number of consecutive failures that ends the run; 0 is no limit.
 	MaxFailures int
-	// MaxTokens is what all requests together may be billed, 0 for no bound.
+	// MaxTokens is the maximum number of tokens billed for all requests; 0 is no limit.
 	MaxTokens int64
-	// Sending ends the sending; what is in flight is waited for.
+	// Sending ends the sending. The run then waits for the items in flight.
 	Sending context.Context
-	// Wait waits for the rate limit in place of the clock; it may be nil.
+	// Wait waits for the rate limit instead of the clock; it may be nil.
 	Wait func(ctx context.Context, p Pause) error
-	// NotUTF8 is told the line of an item whose answer has bytes that are not UTF-8, which OUT cannot have.
+	// NotUTF8 is called with the line of an item whose answer has bytes that are not UTF-8. OUT cannot have such bytes.
 	NotUTF8 func(line int)
-	// Untaken, which is not nil, gets the line of an answer that OUT did not take, in pieces: it was paid for. One line comes at a time.
+	// Untaken must not be nil. It receives, in pieces, the line of an answer that could not be written to OUT, because
+	// the answer is billed. Lines do not overlap.
 	Untaken func(piece []byte)
 }
 
 // Tally counts the results of a run.
 type Tally struct {
-	// Answered and Failed items were sent by this run; Ambiguous ones of the failed may have been carried out. Untaken ones
-	// of the failed were answered, and OUT did not take the answer.
+	// Answered and Failed are the items that this run sent. Ambiguous are failed items that may have been carried out.
+	// Untaken are failed items whose answer could not be written to OUT.
 	Answered, Failed int
 	Untaken          int
 	Ambiguous        Names
-	// Input and Output are the tokens that were reported.
+	// Input and Output are the reported tokens.
 	Input, Output int64
-	// FirstFailure is the first item's that failed, in words.
+	// FirstFailure is the error message of the first failed item.
 	FirstFailure string
 }
 
-// Progress is how far the run is.
+// Progress returns the results so far.
 func (b *Batch) Progress() Tally {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.tally
 }
 
-// running is a run of a batch.
+// running is the state of a run.
 type running struct {
 	*Batch
 	BatchRun
 	ctx                  context.Context
 	journal, out, failed *lineFile
-	// sending ends when no more is to be sent, halt ends it. The first reason is its cause.
+	// sending ends when no more items may be sent; halt ends it. The first reason is its cause.
 	sending context.Context
 	halt    context.CancelCauseFunc
 	memory  *Memory
-	// fileMemory is a bound of its own: a call that holds files may wait for room for its answer.
+	// fileMemory is a separate bound: a call that has loaded its files may wait for memory for its answer.
 	fileMemory *Memory
 
-	// The batch's mu guards these. row counts the failures since the last success, spent the tokens that were billed, and
-	// reserved those that may be billed for items in flight. asking counts the calls on their way, ended those that were.
-	// changed tells that one of the last three has changed, or that the sending ended.
+	// The batch's mu guards the fields below. row is the number of failures since the last success. spent is the number
+	// of billed tokens, reserved the maximum that may be billed for items in flight. asking is the number of calls in
+	// progress, ended of finished calls. changed is signalled when spent, reserved or ended changes and when the
+	// sending ends.
 	row             int
 	spent, reserved int64
 	asking, ended   int
 	changed         *sync.Cond
 }
 
-// Run asks the items that are not done, and returns when nothing is in flight any more. The error is why it sent no more
-// before the end, nil also where Sending ended: that shows in the numbers.
+// Run sends the items that are not done, and returns when no item is in flight. The error is the reason why it stopped
+// early. It is nil if Sending ended; the Tally then shows what is missing.
 func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 	sending, halt := context.WithCancelCause(how.Sending)
 	defer halt(nil)
@@ -117,12 +119,12 @@ func (b *Batch) Run(ctx context.Context, how BatchRun) (Tally, error) {
 	syncing.Wait()
 	why := context.Cause(sending)
 	if errors.Is(why, context.Cause(how.Sending)) {
-		why = nil // the caller knows
+		why = nil // the caller knows the reason
 	}
 	return b.Progress(), why
 }
 
-// begin opens the files for writing. The results come first: a journal without them would be refused.
+// begin opens the files for writing. It opens OUT first: a journal without OUT would be refused.
 func (r *running) begin() error {
 	r.ran = true
 	var err error
@@ -133,8 +135,8 @@ func (r *running) begin() error {
 		return err
 	}
 	if r.record.header == nil {
-		header, _ := json.Marshal(r.header) // texts and numbers always encode
-		// It is synced, since results without it would be refused.
+		header, _ := json.Marshal(r.header) // strings and numbers can always be encoded
+		// Sync it: an OUT without a header would be refused.
 		if err := cmp.Or(r.journal.putLine(append(header, '\n')), r.journal.sync()); err != nil {
 			return err
 		}
@@ -143,7 +145,7 @@ func (r *running) begin() error {
 	return err
 }
 
-// keepSynced puts the files on the disk again and again until the run is over, and then once more.
+// keepSynced syncs the files repeatedly until the run ends, then once more.
 func (r *running) keepSynced(over <-chan struct{}) {
 	ticker := time.NewTicker(syncEvery)
 	defer ticker.Stop()
@@ -164,11 +166,11 @@ func (r *running) keepSynced(over <-chan struct{}) {
 		}
 	}
 	if empty {
-		_ = os.Remove(r.failed.path) // best effort: an empty one says the same
+		_ = os.Remove(r.failed.path) // best effort: an empty file has no effect
 	}
 }
 
-// check ends the sending where something could not be written, and reports whether all is well.
+// check ends the sending if err is a write error, and reports whether err is nil.
 func (r *running) check(err error) bool {
 	if err != nil {
 		r.halt(err)
@@ -176,13 +178,13 @@ func (r *running) check(err error) bool {
 	return err == nil
 }
 
-// stopped reports whether no more is to be sent.
+// stopped reports whether no more items may be sent.
 func (r *running) stopped() bool { return r.sending.Err() != nil }
 
-// errStopped ends the reading of the input once the sending has ended.
+// errStopped stops reading the input after the sending has ended.
 var errStopped = errors.New("stopped")
 
-// dispatch hands the items to the workers until there are no more or the run is stopped.
+// dispatch sends the items to the workers until there are no more or the run is stopped.
 func (r *running) dispatch(items chan<- Item) error {
 	var line bytes.Buffer
 	return r.files.In.items(io.Discard, nil, func(item Item, fault *ItemError) error {
@@ -213,7 +215,7 @@ func (r *running) dispatch(items chan<- Item) error {
 	})
 }
 
-// one asks an item and keeps the result. The line is the worker's, to be used again.
+// one sends one item and stores its result. line is a buffer that the worker reuses.
 func (r *running) one(item Item, line *bytes.Buffer) {
 	asked := &Result{}
 	defer func() { r.charge(item, asked) }()
@@ -226,9 +228,9 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 		defer held.Release()
 		err := r.files.Request.Attach(r.sending, item, call, held)
 		switch {
-		case r.stopped(): // while it waited for room: the next run asks it
+		case r.stopped(): // during the wait for memory: the next run sends it
 			return
-		case err != nil: // the journal does not have it yet
+		case err != nil: // the journal does not have this item yet
 			r.missed(item, asked, &Error{Class: Usage, Err: err, Unsent: true}, line)
 			return
 		}
@@ -236,7 +238,7 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 	call.Memory = r.memory.Share()
 	defer call.Memory.Release() // also after a panic
 	asked, err := r.ask(item, call)
-	if err == errStopped { // the next run asks it
+	if err == errStopped { // the next run sends it
 		return
 	}
 	if len(asked.Attempts) > 0 {
@@ -254,14 +256,15 @@ func (r *running) one(item Item, line *bytes.Buffer) {
 	}
 }
 
-// noteFailed says in the journal that an item is not in flight. One that an earlier run left there stays: it may have been
-// carried out then.
+// noteFailed records in the journal that an item is not in flight. It does not do so if an earlier run left the item in
+// flight, because that run's request may have been carried out.
 func (r *running) noteFailed(item Item) bool {
 	return r.record.sent.has(item.Line) || r.check(r.journal.note('f', item.Line))
 }
 
-// ask asks an item, whose intent the journal has first. It waits for its turn at the rate limit, and for tokens of the budget
-// that others on their way hold, before its time begins. The error is errStopped where the sending ended before that.
+// ask writes the "s" line of an item to the journal and sends the item. Before the call's time limit starts, it waits
+// for the rate limit and for budget tokens that other calls in progress have reserved. The error is errStopped if the
+// sending ended before the item was sent.
 func (r *running) ask(item Item, call *Call) (*Result, error) {
 	if !r.awaitTurn(call) {
 		return &Result{}, errStopped
@@ -282,7 +285,7 @@ func (r *running) ask(item Item, call *Call) (*Result, error) {
 	}
 }
 
-// awaitTurn waits for the rate limit of the first endpoint, and reports false where the sending ended before that.
+// awaitTurn waits for the rate limit of the first endpoint. It returns false if the sending ended before that.
 func (r *running) awaitTurn(call *Call) bool {
 	first := *call
 	first.Endpoint, first.Deadline = r.files.Request.Endpoint, time.Time{}
@@ -296,7 +299,8 @@ func (r *running) awaitTurn(call *Call) bool {
 	return true
 }
 
-// askOnce also gives how many calls have ended as far as this one knows, -1 where no other was on its way with it.
+// askOnce makes the call. seen is the number of ended calls that its result takes into account, -1 if no other call was
+// in progress.
 func (r *running) askOnce(call *Call) (asked *Result, seen int, err error) {
 	r.mu.Lock()
 	r.asking++
@@ -307,7 +311,7 @@ func (r *running) askOnce(call *Call) (asked *Result, seen int, err error) {
 	defer r.mu.Unlock()
 	r.asking--
 	switch {
-	case r.ended > before: // what they used less than they might is free by now
+	case r.ended > before: // these calls have released the tokens that they did not use
 		seen = before
 	case r.asking > 0:
 		seen = r.ended + 1
@@ -319,7 +323,7 @@ func (r *running) askOnce(call *Call) (asked *Result, seen int, err error) {
 	return asked, seen, err
 }
 
-// awaitEnd waits until more calls have ended than it has seen, and reports whether more may be sent.
+// awaitEnd waits until more than seen calls have ended. It returns false if the sending ended.
 func (r *running) awaitEnd(seen int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -329,7 +333,7 @@ func (r *running) awaitEnd(seen int) bool {
 	return !r.stopped()
 }
 
-// resultOf is what is kept of an item that was asked.
+// resultOf returns the result line of an item.
 func resultOf(item Item, asked *Result) resultLine {
 	return resultLine{
 		ID: item.ID, Line: item.Line, Node: asked.Node, Model: cmp.Or(asked.Answer.Model, asked.Model),
@@ -338,7 +342,7 @@ func resultOf(item Item, asked *Result) resultLine {
 	}
 }
 
-// answered keeps an answer.
+// answered stores an answer.
 func (r *running) answered(item Item, asked *Result, line *bytes.Buffer) {
 	pieces := encodeResult(resultOf(item, asked), line)
 	written := r.check(r.out.put(pieces))
@@ -348,7 +352,7 @@ func (r *running) answered(item Item, asked *Result, line *bytes.Buffer) {
 		for piece := range pieces {
 			r.Untaken(piece)
 		}
-		// In the journal it stays in flight: it was carried out, and OUT does not have it.
+		// The item stays in flight in the journal: it was carried out, and OUT does not have the answer.
 		r.tally.Failed++
 		r.tally.Untaken++
 		r.tally.Ambiguous.add(item.ID)
@@ -362,7 +366,7 @@ func (r *running) answered(item Item, asked *Result, line *bytes.Buffer) {
 	}
 }
 
-// missed keeps a failure, and reports whether the item may have been carried out: the journal then leaves it in flight.
+// missed stores a failure. It reports whether the item may have been carried out; the journal then leaves it in flight.
 func (r *running) missed(item Item, asked *Result, why error, line *bytes.Buffer) (ambiguous bool) {
 	failed := &Error{}
 	errors.As(why, &failed)
@@ -380,7 +384,7 @@ func (r *running) missed(item Item, asked *Result, why error, line *bytes.Buffer
 	}
 	r.row++
 	switch {
-	case failed.Status == 401 || failed.Status == 403 || !isCall(why): // nothing further can be sent
+	case failed.Status == 401 || failed.Status == 403 || !isCall(why): // every further request would fail too
 		r.halt(why)
 	case r.MaxFailures > 0 && r.row >= r.MaxFailures:
 		r.halt(text.Errorf("the same command goes on; --max-failures allows more, and 0 any number",
@@ -394,7 +398,7 @@ func (r *running) report(result resultLine, line *bytes.Buffer) error {
 	return r.failed.put(encodeResult(result, line))
 }
 
-// reserve waits until the item fits under the cap on tokens, and says when it never will.
+// reserve waits until the item fits under the cap on tokens. It returns an error if it never will.
 func (r *running) reserve(item Item) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -411,7 +415,7 @@ func (r *running) reserve(item Item) error {
 	return nil
 }
 
-// charge counts what an item was billed in place of what was reserved for it.
+// charge replaces the tokens reserved for an item by the billed tokens.
 func (r *running) charge(item Item, asked *Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,13 +13,13 @@ import (
 	"ferry/pkg/text"
 )
 
-// maxShards bounds the shards of a batch.
+// maxShards bounds the number of shards of a batch.
 const maxShards = 10_000
 
-// Shard is a part of a batch: the items whose ids hash to it. The zero value is all of the batch.
-type Shard struct{ Number, Of int } // from 1
+// Shard is a part of a batch: the items whose hashed IDs fall into it. The zero value is the complete batch.
+type Shard struct{ Number, Of int } // Number is from 1 to Of
 
-// ParseShard reads K/N with K from 1 to N.
+// ParseShard parses K/N with K from 1 to N.
 func ParseShard(s string) (Shard, bool) {
 	first, second, _ := strings.Cut(s, "/")
 	number, err1 := strconv.Atoi(first)
@@ -29,7 +29,7 @@ func ParseShard(s string) (Shard, bool) {
 	return shard, ok
 }
 
-// String is K/N, "" for all of the batch.
+// String returns K/N, "" for the complete batch.
 func (s Shard) String() string {
 	if s == (Shard{}) {
 		return ""
@@ -37,8 +37,9 @@ func (s Shard) String() string {
 	return fmt.Sprintf("%d/%d", s.Number, s.Of)
 }
 
-// has reports whether a line of the input belongs to the shard, by nothing but its id. A line that is no item, or whose
-// item has no id, goes by its text: its number changes when lines are added before it.
+// has reports whether an input line belongs to the shard, which depends only on the item's ID. For an invalid line or
+// an item without an ID it depends on the line's text, because the line number changes when lines are inserted before
+// it.
 func (s Shard) has(item Item, line []byte) bool {
 	if s == (Shard{}) {
 		return true
@@ -51,20 +52,20 @@ func (s Shard) has(item Item, line []byte) bool {
 	return binary.BigEndian.Uint64(sum[:8])%uint64(s.Of) == uint64(s.Number-1)
 }
 
-// Merged is what the shards of one batch have answered.
+// Merged is the combined state of the shards of one batch.
 type Merged struct {
-	// Items are all of the input; Malformed lines are none.
+	// Items is the number of items in the input, Malformed of invalid lines.
 	Items, Malformed int
-	// Missing are the items that no shard has, and Twice those that more than one OUT has.
+	// Missing are the items that no OUT has. Twice are the items that more than one OUT has.
 	Missing, Twice Names
-	// Absent are the shards of which no OUT was given.
+	// Absent are the shards whose OUT was not given.
 	Absent []string
 
 	outs []*record
 }
 
-// ReadShards reads the OUTs of the shards of one batch, and its input for what they lack. It refuses shards of different
-// batches, and changes nothing.
+// ReadShards reads the OUTs of the shards of one batch, and the batch's input to find what is missing. It returns an
+// error if the shards belong to different batches. It changes no file.
 func ReadShards(in *BatchInput, paths []string) (*Merged, error) {
 	m := &Merged{}
 	for _, path := range paths {
@@ -115,7 +116,7 @@ func readShardOut(path string) (*record, error) {
 	return out, nil
 }
 
-// sameRun refuses a shard of another batch.
+// sameRun returns an error if the shard belongs to another batch than first.
 func (r *record) sameRun(first *record) error {
 	what := r.header.differs(first.header)
 	if what == "" && r.shard.Of != first.shard.Of {
@@ -127,7 +128,7 @@ func (r *record) sameRun(first *record) error {
 	return text.Errorf("merge the shards of one run", "%s and %s: are of different runs, with another %s", first.out, r.out, what)
 }
 
-// count takes a line of the input into account.
+// count adds a line of the input to the counts.
 func (m *Merged) count(item Item, fault *ItemError) error {
 	if fault != nil {
 		m.Malformed++
@@ -149,7 +150,7 @@ func (m *Merged) count(item Item, fault *ItemError) error {
 	return nil
 }
 
-// Write calls put with every line of the shards, with its end, each item once: the first of two answers counts.
+// Write calls put for every line of the shards, with its line end, once per item: of two answers, the first is used.
 func (m *Merged) Write(put func(line []byte) error) error {
 	var written marks
 	for _, out := range m.outs {

@@ -16,25 +16,25 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Bench makes the requests of a bench.
+// Bench makes the requests of a benchmark.
 type Bench struct {
 	Env
-	// Request is what each request asks, behind a number of its own.
+	// Request is the request to send. Each prompt gets its own number as a prefix.
 	Request wire.Request
-	// Timeout bounds each request with its retries and its waits for a rate limit, RequestTimeout without those waits. Where
-	// there is a rate limit it bounds each attempt.
+	// Timeout bounds each request with its retries and its waits for a rate limit. RequestTimeout bounds it without
+	// these waits; if there is a rate limit, it bounds each attempt.
 	Timeout, RequestTimeout time.Duration
-	// Tokens is what an attempt counts where the node does not say.
+	// Tokens is the token count of an attempt if the node reports none.
 	Tokens int64
 	// Memory is shared by all requests in flight.
 	Memory *Memory
-	// Redact takes secrets out of the words about a failure.
+	// Redact removes secrets from failure messages.
 	Redact func(string) string
-	// Crashed reports a panic in a request, and gives it as an error.
+	// Crashed reports a panic in a request and returns it as an error.
 	Crashed func(value any) error
 }
 
-// Target makes requests to an endpoint. Cold says that each has a connection of its own.
+// Target returns a function that sends requests to an endpoint. cold says that each request uses a new connection.
 func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 	chain := Chain(Stages{Env: b.Env})
 	return func(ctx context.Context, r bench.Request) (o bench.Outcome) {
@@ -57,7 +57,7 @@ func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 		}
 		result, err := chain.Do(ctx, call.To(e))
 		var failed *Error
-		if err != nil && !errors.As(err, &failed) { // the budget is used up, or cannot be read
+		if err != nil && !errors.As(err, &failed) { // the budget is used up or cannot be read
 			return bench.Outcome{Started: began, Detail: err.Error(), Attempts: 1, Final: ctx.Err() == nil, Cancelled: true}
 		}
 		o = b.outcome(result, failed, cold)
@@ -69,7 +69,7 @@ func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 			o.Started = began
 		}
 		if result.Uncounted != nil {
-			o.Final = true // what is used can no longer be counted
+			o.Final = true // usage can no longer be counted
 		}
 		if o.Detail != "" {
 			o.Detail = b.Redact(o.Detail)
@@ -78,18 +78,18 @@ func (b *Bench) Target(e *Endpoint, cold bool) bench.Target {
 	}
 }
 
-// outcome is what a bench wants to know of a call.
+// outcome converts the result of a call.
 func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome {
 	attempts := result.Attempts
 	if len(attempts) == 0 { // it could not be encoded, or its wait for the rate limit is too long
-		limited := failed.Class == Limited // which says nothing of the node
+		limited := failed.Class == Limited // which is no property of the node
 		return bench.Outcome{
 			Class: string(failed.Class), Detail: failed.withoutNode(), Attempts: 1,
 			Final: failed.Class == Usage || limited, Cancelled: failed.Class == Cancelled || limited,
 		}
 	}
 	first, last := attempts[0], attempts[len(attempts)-1]
-	// The rate limit is ferry's own: waiting for it is no part of how long the node takes.
+	// The rate limit is ferry's own, so the wait for it does not count as latency of the node.
 	before := last.Started.Sub(first.Started)
 	for _, at := range attempts[1:] {
 		before -= at.Limited
@@ -129,8 +129,9 @@ func (b *Bench) outcome(result *Result, failed *Error, cold bool) bench.Outcome 
 	return o
 }
 
-// noSuccess is the class of a whole answer that is no success in a measurement, and says why; "" for any other. streamed
-// says that its stream had words, which the answer then lacks. Spaces and line ends are no words.
+// noSuccess returns the class of a complete answer that a benchmark does not count as a success, and the reason; "" for
+// any other answer. streamed says that a stream had text, which answer then does not have. White space does not count
+// as text.
 func noSuccess(answer wire.Answer, streamed bool) (class, detail string) {
 	switch {
 	case wire.EndingOf(answer.StopReason) == wire.Refused:
@@ -143,14 +144,15 @@ func noSuccess(answer wire.Answer, streamed bool) (class, detail string) {
 	return bench.Empty, "the answer is whole and empty"
 }
 
-// withoutNode is a failure without what its row of the report says already.
+// withoutNode returns the error message without the details that its row of the report shows already.
 func (e *Error) withoutNode() string {
 	bare := *e
 	bare.Node, bare.GaveUp = "", e.GaveUp && e.Attempts > 1
 	return bare.Error()
 }
 
-// discard is a sink that drops a stream. It keeps that something came, whether it had words, and how many events had text.
+// discard is a sink that drops a stream. It records whether something arrived, whether it had text other than white
+// space, and the number of events with text.
 type discard struct {
 	shown, words bool
 	chunks       int64
@@ -170,8 +172,8 @@ func (d *discard) Delta(delta wire.Delta) error {
 	return nil
 }
 
-// CheckLimits refuses a plan that the rate limits of its series leave no time for. Both kinds of connection and all nodes
-// of an address share one limiter.
+// CheckLimits returns an error if the rate limits do not allow the plan in its time. Cold and warm connections and all
+// nodes with the same address share one limiter.
 func (b *Bench) CheckLimits(h bench.Header, series []*Endpoint) error {
 	sharing := map[Limiter]int{}
 	for _, e := range series {
@@ -225,7 +227,7 @@ func (b *Bench) checkLimit(h bench.Header, rate limit.Rate, node string, series 
 	return nil
 }
 
-// CheckBudgets refuses a bench of which the budget of a node would let nothing out.
+// CheckBudgets returns an error if the budget of a node does not allow even one request.
 func (b *Bench) CheckBudgets(ctx context.Context, nodes []*Endpoint) error {
 	checked := map[*Budget]bool{nil: true}
 	for _, e := range nodes {

@@ -18,32 +18,33 @@ import (
 )
 
 const (
-	// maxWhole is the most bytes of a reply that is no event stream.
+	// maxWhole is the maximum size in bytes of a reply that is not an event stream.
 	maxWhole = 64 << 20
-	// readSize is how much of a stream is read at once, at most.
+	// readSize is the maximum number of bytes of a stream read at once.
 	readSize = 32 << 10
-	// smallBody is how much of each body is not counted.
+	// smallBody is the number of bytes of each body that Memory does not count.
 	smallBody = 32 << 10
-	// sharedMemory is how much the counted bodies may take together.
+	// sharedMemory is the maximum total size of the counted bodies in bytes.
 	sharedMemory = 16 << 20
-	// mostClipped is how much is kept of what a failed attempt brought.
+	// mostClipped is the number of bytes that are kept of the body of a failed attempt.
 	mostClipped = 256 << 10
 )
 
-// bodyBuffer has what is read of a reply. It needs no more memory than half as much again as it reads, and asks for it.
+// bodyBuffer holds a reply body. Before it grows to more than smallBody, it asks room for the memory.
 type bodyBuffer struct {
 	bytes  []byte
-	length int64 // that the reply says, -1 where it does not
+	length int64 // from the reply's header, -1 if unknown
 	room   func(size int) error
 }
 
-// grow makes room for more bytes: twice as much, and at the bound, where only the end is due, a few.
+// grow makes space for more bytes. It doubles the buffer. At maxWhole, where only the end is expected, it adds a few
+// bytes.
 func (b *bodyBuffer) grow(more int) error {
 	if cap(b.bytes)-len(b.bytes) >= more {
 		return nil
 	}
 	least := 4 << 10
-	if b.length >= 0 && b.length < 4<<10 { // a small body, of a length that is known, with a byte for its end
+	if b.length >= 0 && b.length < 4<<10 { // a small body of known length, and one byte to read its end
 		least = int(b.length) + 1
 	}
 	size := max(least, min(2*cap(b.bytes), max(maxWhole, cap(b.bytes)+1<<10)), len(b.bytes)+more)
@@ -80,7 +81,8 @@ func (b *bodyBuffer) write(p []byte) error {
 	return nil
 }
 
-// tee hands on the bytes of an event stream as they are read, and keeps apart who failed.
+// tee passes on the bytes of an event stream as they are read, and records separately whether the reader or the writer
+// failed.
 type tee struct {
 	from              io.Reader
 	to                func(p []byte) error
@@ -98,8 +100,8 @@ func (t *tee) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readEvents reads an event stream that came where a whole answer was asked for, to the end of the answer in it: the
-// stream itself may never end. What it is, is read from the bytes.
+// readEvents reads an event stream that arrived instead of a complete answer. It stops at the end of the answer,
+// because the stream itself may never end. The caller decodes the bytes.
 func (s *attemptStage) readEvents(api wire.API, from io.Reader, to *bodyBuffer, end context.CancelCauseFunc) error {
 	tee := &tee{from: from, to: to.write}
 	err := s.follow(&Attempt{}, api.NewStream(tee), &discard{}, end)
@@ -109,14 +111,14 @@ func (s *attemptStage) readEvents(api wire.API, from io.Reader, to *bodyBuffer, 
 	return cmp.Or(tee.writeErr, tee.readErr)
 }
 
-// rejectedWait is how long more of a body is waited for that stands under a status which is no success.
+// rejectedWait is how long to wait for more of the body of a reply whose status is not 200.
 const rejectedWait = 5 * time.Second
 
 // errRejected ends the reading of such a body.
 var errRejected = errors.New("the status says enough")
 
-// readRejected reads the body of a reply whose status is no success. Of a body that stays open it takes what came: the
-// status says enough.
+// readRejected reads the body of a reply whose status is not 200. If the body does not end, it uses the bytes that
+// arrived: the status is enough.
 func (s *attemptStage) readRejected(ctx context.Context, from io.Reader, to *bodyBuffer, end context.CancelCauseFunc) error {
 	more := s.newAlarm(end, errRejected)
 	more.set(rejectedWait)
@@ -128,12 +130,12 @@ func (s *attemptStage) readRejected(ctx context.Context, from io.Reader, to *bod
 	return err
 }
 
-// isEventType reports whether a reply says that it is an event stream.
+// isEventType reports whether the Content-Type of a reply is an event stream.
 func isEventType(resp *http.Response) bool {
 	return strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
 }
 
-// encodingOf is the encoding that a reply says its body has, "" for none.
+// encodingOf returns the Content-Encoding of a reply, "" for none.
 func encodingOf(resp *http.Response) string {
 	said := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
 	if strings.EqualFold(said, "identity") {
@@ -142,9 +144,9 @@ func encodingOf(resp *http.Response) string {
 	return said
 }
 
-// isEventStream looks at the first characters that are no space: a JSON body, a page, plain text or compressed bytes are
-// no event stream, whatever the Content-Type says. A first field that is not one of the standard's needs that type. That
-// the body cannot be read is found by the reader behind it.
+// isEventStream decides by the first characters that are not white space: JSON, HTML, plain text and compressed bytes
+// are not an event stream, whatever the Content-Type is. If the first field is not a standard SSE field, the body is a
+// stream only if isType is true. A read error is left to the next reader.
 func isEventStream(body *bufio.Reader, isType bool) bool {
 	if start, _ := body.Peek(2); wire.EncodingOf(start) != "" {
 		return false
@@ -154,7 +156,7 @@ func isEventStream(body *bufio.Reader, isType bool) bool {
 		start = bytes.TrimLeft(bytes.TrimPrefix(start, byteOrderMark), " \t\r\n")
 		switch {
 		case len(start) == 0 && err != nil:
-			return !errors.Is(err, io.EOF) // an empty body is no stream
+			return !errors.Is(err, io.EOF) // an empty body is not a stream
 		case len(start) == 0:
 		case bytes.IndexByte([]byte("{<["), start[0]) >= 0:
 			return false
@@ -170,13 +172,13 @@ func isEventStream(body *bufio.Reader, isType bool) bool {
 	return true
 }
 
-// partialText is the text in the beginning of a body that did not come whole. It looks at half of the longest body, since it
-// needs several copies of that.
+// partialText returns the text at the beginning of an incomplete body. It uses at most maxWhole/2 bytes, because it
+// makes several copies.
 func partialText(api wire.API, body []byte) string {
 	return api.Partial(body[:min(len(body), maxWhole/2)])
 }
 
-// clip drops all but the beginning of what a failed attempt brought, before another one is made.
+// clip shortens the body and text of a failed attempt before the next attempt.
 func (r *Result) clip() {
 	short := func(body *[]byte) {
 		if len(*body) > mostClipped {
@@ -194,20 +196,20 @@ func (r *Result) clip() {
 	}
 }
 
-// Memory bounds what the bodies of calls that are made at the same time take together. What finds no more room among the
-// others is read alone, one body at a time.
+// Memory bounds the total size of the bodies of concurrent calls. If a body does not fit with the others, it is read
+// alone: one such body at a time.
 type Memory struct {
 	shared atomic.Int64
 	alone  chan struct{}
-	freed  chan struct{} // gets a value when there may be room again, for one that waits
+	freed  chan struct{} // receives a value when there may be space again for a waiting call
 }
 
-// NewMemory is the bound for one command's calls.
+// NewMemory returns the bound for the calls of one command.
 func NewMemory() *Memory {
 	return &Memory{alone: make(chan struct{}, 1), freed: make(chan struct{}, 1)}
 }
 
-// fits takes more where there is room for it.
+// fits takes more bytes if there is space.
 func (m *Memory) fits(more int64) bool {
 	for {
 		was := m.shared.Load()
@@ -220,7 +222,7 @@ func (m *Memory) fits(more int64) bool {
 	}
 }
 
-// give takes size bytes back, and wakes one that waits.
+// give returns size bytes and wakes one waiting call.
 func (m *Memory) give(size int64) {
 	m.shared.Add(-size)
 	select {
@@ -229,25 +231,25 @@ func (m *Memory) give(size int64) {
 	}
 }
 
-// MemoryShare is one call's part of a Memory, nil for a call that is bounded by itself alone.
+// MemoryShare is the part of Memory that one call uses. A nil share is not bounded by Memory.
 type MemoryShare struct {
 	of    *Memory
 	taken int64
 	alone bool
 }
 
-// Share begins a call's part. Release ends it, once the call's result is no longer used.
+// Share returns a new share. Call Release when the call's result is no longer used.
 func (m *Memory) Share() *MemoryShare { return &MemoryShare{of: m} }
 
-// take has room for a body of size bytes in all, and waits for it where other bodies have it. A share that is alone never
-// waits, so that there is no deadlock.
+// take takes memory for a body of size bytes in total. If other bodies use it, take waits. A share that is alone never
+// waits, so there is no deadlock.
 func (s *MemoryShare) take(ctx context.Context, size int) error {
 	if s == nil || s.alone || size <= smallBody {
 		return nil
 	}
 	more, freed := int64(size)-s.taken, s.of.freed
 	if size > sharedMemory {
-		freed = nil // there will never be room for it among others
+		freed = nil // it can never fit with others
 	}
 	for !s.of.fits(more) {
 		select {
@@ -261,11 +263,11 @@ func (s *MemoryShare) take(ctx context.Context, size int) error {
 		}
 	}
 	s.taken += more
-	s.of.give(0) // there may be room for another one
+	s.of.give(0) // there may be space for another call
 	return nil
 }
 
-// Release gives back what was taken.
+// Release returns the memory that was taken.
 func (s *MemoryShare) Release() {
 	if s == nil {
 		return
