@@ -17,28 +17,28 @@ import (
 	"ferry/pkg/text"
 )
 
-// conn is a connection on which a request can be written at once. It carries one request at a time.
+// conn is an established connection that can carry a request, one at a time.
 type conn struct {
-	net.Conn // over TLS where the node is reached over TLS
+	net.Conn // a *tls.Conn if the node is reached over TLS
 	under    *socket
 	in       *bufio.Reader // nil before the first request
 	out      *bufio.Writer
 	inbound  inbound
-	proxy    *Options // of a proxy that is sent whole URLs, nil where the request goes to the node
+	proxy    *Options // set if requests go to an HTTP proxy in absolute form (RFC 9112 section 3.2.2), else nil
 	now      func() time.Time
-	// expect is how long the other side may take to say a first word, 0 where it may take any time. The body is sent when it
-	// has said that it takes it (100 Continue, RFC 9110 section 10.1.1); until then nothing was sent.
+	// expect is the maximum wait for the first response byte to a request with a body, 0 for no limit. If it is set,
+	// the body is sent only after 100 Continue (RFC 9110 section 10.1.1). Until then the request counts as not sent.
 	expect time.Duration
 	facts
 }
 
-// bufferSize is how much of a request is written at once, and of an answer read.
+// bufferSize is the size of the write buffer for requests and of the read buffer for responses.
 const bufferSize = 4 << 10
 
-// inbound is what comes on a connection, bounded while a header is read.
+// inbound reads from a connection. It limits the number of bytes while a header section is read.
 type inbound struct {
 	from io.Reader
-	left int64 // bytes that a header may still have, -1 for no bound
+	left int64 // bytes that the header section may still have, -1 for no limit
 }
 
 var errHeader = &text.LimitError{What: "a reply's header", Limit: MaxHeader}
@@ -57,9 +57,9 @@ func (i *inbound) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// unused reports whether a kept connection is fit for a next request: it is open, and no byte came that belongs to no
-// request. Such bytes would be taken for the next answer. What TLS says between two requests, such as a session ticket,
-// is read here.
+// unused reports whether a kept connection can carry another request: it is open, and no byte arrived that belongs to
+// no request. Such bytes would be taken for the next response. The read also handles what TLS sends between two
+// requests, such as a session ticket.
 func (c *conn) unused() bool {
 	if c.in != nil && c.in.Buffered() > 0 {
 		return false
@@ -71,12 +71,12 @@ func (c *conn) unused() bool {
 	return n == 0 && errors.As(err, &nothingYet{})
 }
 
-// small is the most bytes of a body that are written before the answer is read: a socket takes them at once, whether the
-// server reads or not.
+// small is the maximum size of a body that is written before the response is read. A socket accepts that many bytes
+// at once, whether the server reads or not.
 const small = 8 << 10
 
-// refusedTimeout bounds the wait for an answer on a connection that takes no more bytes. What the server sent before it
-// closed the connection is here already.
+// refusedTimeout limits the wait for a response on a connection that accepts no more bytes. The bytes that the server
+// sent before it closed the connection have already arrived.
 const refusedTimeout = 5 * time.Second
 
 // IsReset reports whether a read or a write failed because the other side has closed the connection.
@@ -84,21 +84,23 @@ func IsReset(err error) bool {
 	return slices.ContainsFunc(resets, func(reset error) bool { return errors.Is(err, reset) })
 }
 
-// exchange is one request and its answer.
+// exchange is one request and its response.
 type exchange struct {
 	*conn
 	keep    func(ready)
 	trace   *Trace
 	gate    *gate
 	request *http.Request
-	wrote   chan error  // what writing the request ended with
-	stop    func() bool // ends the watch over the request's context
-	// beforeWhole says that the answer came before the server had the whole request, beforeAny before it had any of it.
+	wrote   chan error  // the result of writing the request
+	stop    func() bool // stops watching the request's context
+	// beforeWhole reports that the response arrived before the server had the complete request, beforeAny that it
+	// arrived before the server had any of it.
 	beforeWhole, beforeAny bool
 	ended                  bool
 }
 
-// roundTrip reads the answer while the request is still being written: a server may refuse a request that it has not read.
+// roundTrip reads the response while the request is still being written: a server may reject a request before it has
+// read all of it.
 func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, error) {
 	ctx := r.Context()
 	if c.proxy != nil && c.proxy.Proxy.User != nil {
@@ -125,7 +127,7 @@ func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, err
 	resp, err := x.readHeader()
 	switch {
 	case err != nil && c.inbound.left == 0:
-		err = errHeader // net/http may call the line at the bound malformed
+		err = errHeader // net/http may report the line at the limit as malformed
 	case err == nil && (x.beforeWhole && resp.StatusCode/100 == 2 || x.beforeAny && c.served > 0):
 		err = &EarlyError{}
 	}
@@ -145,13 +147,13 @@ func (c *conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response, err
 		x.end(false)
 		return nil, c.proxy.refusedByProxy(resp)
 	case resp.StatusCode == http.StatusSwitchingProtocols:
-		// Its body is the bare connection, which no deadline would end. Another protocol was not asked for.
+		// Its body is the raw connection, which no deadline would end. ferry did not ask for another protocol.
 		x.end(false)
 		resp.Body = http.NoBody
 	case resp.Body == http.NoBody:
 		x.end(true)
 	default:
-		resp.Body = &answerBody{ReadCloser: resp.Body, exchange: x} // whose end frees the connection
+		resp.Body = &answerBody{ReadCloser: resp.Body, exchange: x} // its end frees the connection
 	}
 	return resp, nil
 }
@@ -169,7 +171,7 @@ func (x *exchange) write() {
 	if err == nil {
 		err = x.out.Flush()
 	} else if _, failed := x.out.Write(nil); failed != nil {
-		err = failed // net/http calls it an error of the body
+		err = failed // the write error, which net/http reports as an error of the body
 	}
 	if err == nil {
 		at := x.now()
@@ -180,31 +182,32 @@ func (x *exchange) write() {
 	switch {
 	case err == nil:
 	case IsReset(err):
-		_ = x.under.SetReadDeadline(time.Now().Add(refusedTimeout)) // of a closed connection the read says so itself
+		_ = x.under.SetReadDeadline(time.Now().Add(refusedTimeout)) // on a closed connection the read fails anyway
 	default:
 		x.under.Close()
 	}
 }
 
-// gate holds a request's body back until the other side says that it takes it.
+// gate holds back a request's body until the server accepts it.
 type gate struct {
 	io.ReadCloser
-	header *bufio.Writer // what is to be sent before
+	header *bufio.Writer // what must be sent before the body
 	once   sync.Once
 	taken  bool
 	known  chan struct{} // closed when taken is known
 }
 
-// expectContinue holds the body back until the other side says 100 Continue.
+// expectContinue adds "Expect: 100-continue" to the request and holds back the body until the server sends 100
+// Continue.
 func (x *exchange) expectContinue() {
 	x.gate = &gate{ReadCloser: x.request.Body, known: make(chan struct{})}
 	x.request.Body = x.gate
 	x.request.Header = x.request.Header.Clone()
 	x.request.Header.Set("Expect", "100-continue")
-	_ = x.under.SetReadDeadline(time.Now().Add(x.expect)) // of a closed connection the read says so itself
+	_ = x.under.SetReadDeadline(time.Now().Add(x.expect)) // on a closed connection the read fails anyway
 }
 
-// decide lets the body pass or not, the first time, and reports whether it does.
+// decide sets whether the body may be sent, on the first call only, and returns that decision.
 func (g *gate) decide(taken bool) bool {
 	g.once.Do(func() {
 		g.taken = taken
@@ -229,15 +232,15 @@ func (g *gate) Read(p []byte) (int, error) {
 
 var errNotTaken = errors.New("the request was not taken")
 
-// EarlyError is an answer that came before the server had the request: it may belong to another one.
+// EarlyError reports a response that arrived before the server had the request. It may belong to another request.
 type EarlyError struct{}
 
 func (*EarlyError) Error() string { return "an answer came before the server had the request" }
 
-// readHeader reads the answer's header, past those of status 1xx (RFC 9110 section 15.2). All of them count against
-// MaxHeader. When the first byte has come it notes how much of the request the server has: every answer acknowledges the
-// bytes of its request, so one that leaves some unacknowledged was sent before. It refuses a request that was not read, or
-// it belongs to no request.
+// readHeader reads the response's header section and skips those with status 1xx (RFC 9110 section 15.2). All of them
+// count against MaxHeader. When the first byte has arrived, it records how much of the request the server has. Every
+// response acknowledges the bytes of its request. So a response that leaves some bytes unacknowledged was sent before
+// they arrived: it rejects a request that the server has not read, or it belongs to no request.
 func (x *exchange) readHeader() (*http.Response, error) {
 	for {
 		if _, err := x.in.Peek(1); err != nil {
@@ -251,7 +254,7 @@ func (x *exchange) readHeader() (*http.Response, error) {
 			x.beforeAny = missing > 0 && missing >= x.under.sent.Load()
 		}
 		if x.gate != nil {
-			_ = x.under.SetReadDeadline(time.Time{}) // of a closed connection the read says so itself
+			_ = x.under.SetReadDeadline(time.Time{}) // on a closed connection the read fails anyway
 		}
 		resp, err := http.ReadResponse(x.in, x.request)
 		switch {
@@ -263,8 +266,8 @@ func (x *exchange) readHeader() (*http.Response, error) {
 	}
 }
 
-// failure completes the error of a request that got no answer: with the end of its context, with what the server refused,
-// and with whether a byte of the request was written. It closes the connection.
+// failure completes the error of a request that got no response: it adds the cause if the context has ended, the
+// write error, and whether any byte of the request was sent (Unsent). It closes the connection.
 func (x *exchange) failure(err error) error {
 	untaken := x.gate != nil && !x.gate.decide(false)
 	var failed error
@@ -272,7 +275,7 @@ func (x *exchange) failure(err error) error {
 	case failed = <-x.wrote:
 	default:
 		x.under.Close()
-		<-x.wrote // what was sent is counted now
+		<-x.wrote // now the count of sent bytes is final
 	}
 	if failed != nil && (!IsReset(failed) || IsTimeout(err) || errors.Is(err, io.EOF)) {
 		err = failed
@@ -288,7 +291,7 @@ func (x *exchange) failure(err error) error {
 	return err
 }
 
-// end ends the exchange, once. The connection is kept where it can carry another request, and else closed.
+// end ends the exchange, once. If the connection can carry another request, it is kept, else closed.
 func (x *exchange) end(whole bool) {
 	if x.ended {
 		return
@@ -305,7 +308,7 @@ func (x *exchange) end(whole bool) {
 	if x.keep != nil && x.in.Buffered() == 0 {
 		err, written := error(nil), true
 		select {
-		case err = <-x.wrote: // mostly, without a timer
+		case err = <-x.wrote: // the usual case, without a timer
 		default:
 			select {
 			case err = <-x.wrote:
@@ -322,10 +325,10 @@ func (x *exchange) end(whole bool) {
 	x.Close()
 }
 
-// writeEnd is how long a request may still be being written when its answer has ended.
+// writeEnd is how long to wait for a request to be written completely after its response has ended.
 const writeEnd = 50 * time.Millisecond
 
-// answerBody is the body of an answer. At its end the connection is free for another request.
+// answerBody is the body of a response. At its end the connection is free for another request.
 type answerBody struct {
 	io.ReadCloser
 	exchange *exchange
@@ -347,24 +350,24 @@ func (b *answerBody) Close() error {
 	return nil
 }
 
-// IsTimeout reports whether time was over, be it ferry's or the system's.
+// IsTimeout reports whether err is a timeout set by ferry or by the system.
 func IsTimeout(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, timedOut)
 }
 
-// unsentError is the error of a request of which no byte was written.
+// unsentError wraps the error of a request of which no byte was written.
 type unsentError struct{ error }
 
 func (e *unsentError) Unwrap() error { return e.error }
 
-// NotSent is an error of a request of which nothing reached the server.
+// NotSent marks err as the error of a request of which nothing reached the server.
 func NotSent(err error) error { return &unsentError{err} }
 
-// Unsent marks the error as one of the time before a byte of the request was written.
+// Unsent marks the error for the function Unsent.
 func (e *unsentError) Unsent() bool { return true }
 
-// Unsent reports whether an error says that the server cannot have got a byte of the request.
+// Unsent reports whether err says that the server cannot have received any byte of the request.
 func Unsent(err error) bool {
 	var e interface{ Unsent() bool }
 	return errors.As(err, &e) && e.Unsent()
@@ -372,29 +375,29 @@ func Unsent(err error) bool {
 
 type freshKey struct{}
 
-// Fresh gives a context whose request takes a new connection, which is not kept.
+// Fresh returns a context whose request uses a new connection, which is not kept.
 func Fresh(ctx context.Context) context.Context { return context.WithValue(ctx, freshKey{}, true) }
 
-// IsFresh reports whether a request is to take a new connection.
+// IsFresh reports whether a request must use a new connection.
 func IsFresh(ctx context.Context) bool { return ctx.Value(freshKey{}) != nil }
 
-// socket is a TCP connection that counts what a request sends over it, and can be read without waiting.
+// socket is a TCP connection that counts the bytes of a request and can be read without blocking.
 type socket struct {
 	net.Conn
-	raw syscall.RawConn // nil where the system gives none
-	// acknowledges says that the other side's system acknowledges bytes, as it does over TCP.
+	raw syscall.RawConn // nil if the connection has none
+	// acknowledges reports that the peer's system acknowledges bytes, as TCP does.
 	acknowledges bool
 
-	handed atomic.Int64 // bytes of the request that were to be written
-	sent   atomic.Int64 // bytes of the request that were written
-	// noWait makes Read take only what is there. It is set while nothing else reads.
+	handed atomic.Int64 // bytes of the request passed to Write
+	sent   atomic.Int64 // bytes of the request written
+	// noWait makes Read return only bytes that have already arrived. It is set only while nothing else reads.
 	noWait bool
-	// heard is called in a handshake when bytes have come.
+	// heard is called during a handshake when bytes have arrived.
 	heard func()
-	// joins has the last flight of a handshake wait for the request, so that one packet carries both: on a lossy path one
-	// packet arrives more often than two.
+	// joins delays the last flight of a handshake until the request, so that one packet carries both. On a lossy path
+	// one packet arrives more often than two.
 	joins bool
-	last  []byte // that flight
+	last  []byte // the delayed flight
 }
 
 func (s *socket) Write(p []byte) (int, error) {
@@ -414,7 +417,7 @@ func (s *socket) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// release sends the last flight of a handshake for which no request has come yet.
+// release sends the delayed last flight of a handshake if no request has been written since.
 func (s *socket) release() error {
 	if len(s.last) == 0 {
 		return nil
@@ -424,8 +427,9 @@ func (s *socket) release() error {
 	return err
 }
 
-// endsHandshake reports whether a write of a client is the last flight of a TLS 1.3 handshake. It is encrypted, so its record
-// is one of application data, perhaps behind a change_cipher_spec of six bytes (RFC 8446 section 5, appendix D.4).
+// endsHandshake reports whether a client's write is the last flight of a TLS 1.3 handshake. That flight is encrypted,
+// so its record has the type application_data. A change_cipher_spec record of six bytes may precede it (RFC 8446
+// section 5, appendix D.4).
 func endsHandshake(p []byte) bool {
 	const changeCipherSpec, applicationData = 20, 23
 	if len(p) > 6 && p[0] == changeCipherSpec {
@@ -445,8 +449,8 @@ func (s *socket) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// nothingYet is the error of a read without waiting that found nothing. crypto/tls goes on after an error that is
-// temporary.
+// nothingYet is the error of a non-blocking read that found nothing. It is temporary: crypto/tls can continue after a
+// temporary error.
 type nothingYet struct{}
 
 func (nothingYet) Error() string   { return "nothing to read yet" }

@@ -21,8 +21,8 @@ import (
 	"golang.org/x/net/proxy"
 )
 
-// connect makes a connection on which a request with so long a body can be written at once. The connect timeout bounds all
-// of it: the name, TCP, the proxy, TLS and the pins. The context's trace is told what they took.
+// connect makes a connection for a request with a body of length bytes. The connect timeout covers everything: DNS,
+// TCP, the proxy, TLS and the pins. The durations go to the context's trace.
 func (t *Transport) connect(ctx context.Context, length int64) (ready, error) {
 	o := t.options
 	t.mu.Lock()
@@ -44,7 +44,7 @@ func (t *Transport) connect(ctx context.Context, length int64) (ready, error) {
 	case outer.Err() != nil:
 		return nil, context.Cause(outer)
 	case ctx.Err() != nil, !end.IsZero() && IsTimeout(err) && !time.Now().Before(end):
-		return nil, o.TooLate() // a deadline of the connection can run out a moment before that of the context
+		return nil, o.TooLate() // the connection's deadline can expire a moment before the context's
 	default:
 		return nil, err
 	}
@@ -63,7 +63,8 @@ func (t *Transport) connect(ctx context.Context, length int64) (ready, error) {
 	return made, nil
 }
 
-// choose makes the connection by the protocols of the options. config is nil where the node is not reached over TLS.
+// choose makes the connection with the protocols that the options allow. config is nil if the node is not reached
+// over TLS.
 func (o Options) choose(ctx context.Context, config *tls.Config) (ready, error) {
 	tcp := func(ctx context.Context, at netip.AddrPort, step func(time.Duration)) (ready, error) {
 		return o.byTCP(ctx, config, at, step)
@@ -94,7 +95,7 @@ func (o Options) choose(ctx context.Context, config *tls.Config) (ready, error) 
 	return o.firstOf(ctx, addresses, quic, tcp)
 }
 
-// firstOf races HTTP/3 and, from a moment later, TCP.
+// firstOf races HTTP/3 against TCP, which starts a moment later.
 func (o Options) firstOf(ctx context.Context, addresses []netip.AddrPort, quic, tcp handshake) (ready, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -127,8 +128,8 @@ func (o Options) firstOf(ctx context.Context, addresses []netip.AddrPort, quic, 
 	}
 }
 
-// lookUp finds the addresses of the node, or of its proxy, in the order in which they are tried: as the system sorts them
-// (RFC 6724), the two families in turn, so that a dead one costs one step (RFC 8305).
+// lookUp finds the addresses of the node, or of its proxy, in the order in which they are tried: sorted by the system
+// (RFC 6724), with the two address families alternating, so that a dead family costs one step (RFC 8305).
 func (o Options) lookUp(ctx context.Context) (all []netip.AddrPort, err error) {
 	trace, started := TraceOf(ctx), o.Now()
 	hop := HostPort(o.Target)
@@ -168,7 +169,7 @@ func (o Options) lookUp(ctx context.Context) (all []netip.AddrPort, err error) {
 		all = append(all, first[min(n, len(first)):min(n+1, len(first))]...)
 		all = append(all, second[min(n, len(second)):min(n+1, len(second))]...)
 	}
-	if _, err := netip.ParseAddr(host); err != nil { // a name was looked up
+	if _, err := netip.ParseAddr(host); err != nil { // the host is a name, so DNS was used
 		trace.DNS = o.Now().Sub(started)
 		for _, at := range all {
 			trace.Addresses = append(trace.Addresses, at.Addr())
@@ -177,13 +178,13 @@ func (o Options) lookUp(ctx context.Context) (all []netip.AddrPort, err error) {
 	return all, nil
 }
 
-// idleProbe finds out within half a minute that the path under a connection on which nothing is sent is dead. Several
-// probes in a row have to stay unanswered: on a path that loses packets one does.
+// idleProbe detects within half a minute that the path of an idle connection is dead. Several probes in a row must
+// stay unanswered, because a lossy path loses single probes.
 func idleProbe() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 4 * time.Second, Count: 4}
 }
 
-// byTCP makes one connection for HTTP/1.1 by one address of the node or its proxy.
+// byTCP makes one HTTP/1.1 connection to one address of the node or its proxy.
 func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPort, step func(time.Duration)) (ready, error) {
 	started := time.Now()
 	tcp, err := o.dial(ctx, at)
@@ -192,7 +193,7 @@ func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPor
 	}
 	through := &socket{Conn: tcp}
 	if system, ok := tcp.(syscall.Conn); ok {
-		through.raw, _ = system.SyscallConn() // nil of a closed connection, whose use fails
+		through.raw, _ = system.SyscallConn() // nil if the connection is closed; using it then fails
 		_, through.acknowledges = tcp.(*net.TCPConn)
 	}
 	under := net.Conn(through)
@@ -213,12 +214,12 @@ func (o Options) byTCP(ctx context.Context, config *tls.Config, at netip.AddrPor
 		TraceOf(ctx).reach(Securing)
 		late := o.lateTLS(at, time.Since(started))
 		step(late)
-		through.heard = func() { step(late) } // a handshake may have two round trips
+		through.heard = func() { step(late) } // a handshake may take two round trips
 		through.joins = o.Proxy == nil
 		client, err := o.secure(ctx, config, under)
 		through.joins, through.heard = false, nil
 		if err != nil {
-			_ = through.release() // what is wrong, which the node may log
+			_ = through.release() // the TLS alert, which the node may log
 			through.Close()
 			return nil, err
 		}
@@ -243,7 +244,7 @@ func (o Options) dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) 
 	return c, err
 }
 
-// secure makes the node's TLS handshake.
+// secure performs the TLS handshake with the node.
 func (o Options) secure(ctx context.Context, config *tls.Config, under net.Conn) (*tls.Conn, error) {
 	client := tls.Client(under, config)
 	err := client.HandshakeContext(ctx)
@@ -257,18 +258,18 @@ func (o Options) secure(ctx context.Context, config *tls.Config, under net.Conn)
 	return client, nil
 }
 
-// peer is the node as errors of TLS name it.
+// peer returns the node's description for TLS errors.
 func (o Options) peer() peer {
 	return peer{host: o.Target.Host, floor: o.TLS.floor(), certified: o.TLS.Cert != ""}
 }
 
-// socks reports whether the proxy is one of SOCKS5 (RFC 1928).
+// socks reports whether the proxy uses SOCKS5 (RFC 1928).
 func (o Options) socks() bool {
 	return o.Proxy != nil && (o.Proxy.Scheme == "socks5" || o.Proxy.Scheme == "socks5h")
 }
 
-// throughProxy asks the proxy at the other end of a connection for one to the node. Plain http to a proxy that speaks
-// HTTP needs none.
+// throughProxy asks the proxy at the other end of the connection to connect to the node. A plain http request to an
+// HTTP proxy does not need that.
 func (o Options) throughProxy(ctx context.Context, to *socket) (net.Conn, error) {
 	if o.socks() {
 		return o.throughSocks(ctx, to)
@@ -292,7 +293,7 @@ func (o Options) throughProxy(ctx context.Context, to *socket) (net.Conn, error)
 	return through, err
 }
 
-// askProxy has a proxy connect to the node (RFC 9110 section 9.3.6).
+// askProxy sends CONNECT to the proxy (RFC 9110 section 9.3.6).
 func (o Options) askProxy(through net.Conn) error {
 	address := HostPort(o.Target)
 	request := "CONNECT " + address + " HTTP/1.1\r\nHost: " + address + "\r\n"
@@ -316,13 +317,14 @@ func (o Options) askProxy(through net.Conn) error {
 	return nil
 }
 
-// proxyAuth is the header with the proxy's user and password (RFC 7617).
+// proxyAuth returns the Proxy-Authorization value with the proxy's user and password (RFC 7617).
 func (o Options) proxyAuth() string {
 	password, _ := o.Proxy.User.Password()
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(o.Proxy.User.Username()+":"+password))
 }
 
-// secureProxy makes the handshake with a proxy that is reached over TLS. The node's certificates and floor do not apply to it.
+// secureProxy performs the TLS handshake with an https:// proxy. The node's certificates and minimum version do not
+// apply to it.
 func (o Options) secureProxy(ctx context.Context, to *socket) (net.Conn, error) {
 	roots, err := systemRoots()
 	if err != nil {
@@ -341,8 +343,8 @@ func (o Options) secureProxy(ctx context.Context, to *socket) (net.Conn, error) 
 	return proxyConn{client, via}, nil
 }
 
-// proxyConn names the proxy in what TLS 1.3 says only after the handshake is done here, such as that it wants a client
-// certificate.
+// proxyConn names the proxy in errors that TLS 1.3 reports only after the client has finished its handshake, such as
+// a missing client certificate.
 type proxyConn struct {
 	net.Conn
 	via peer
@@ -356,8 +358,8 @@ func (c proxyConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// throughSocks asks a SOCKS5 proxy (RFC 1928) for a connection to the node. As with curl, socks5 looks the name up here
-// and socks5h there.
+// throughSocks asks a SOCKS5 proxy (RFC 1928) to connect to the node. As in curl, socks5 resolves the node's name
+// locally and socks5h lets the proxy resolve it.
 func (o Options) throughSocks(ctx context.Context, to *socket) (net.Conn, error) {
 	var auth *proxy.Auth
 	if o.Proxy.User != nil {
@@ -383,17 +385,17 @@ func (o Options) throughSocks(ctx context.Context, to *socket) (net.Conn, error)
 	return made.(proxy.ContextDialer).DialContext(ctx, "tcp", address)
 }
 
-// connected is the dialer of a SOCKS proxy to which there is a connection.
+// connected is a dialer that returns the existing connection to a SOCKS proxy.
 type connected struct{ net.Conn }
 
 func (c connected) Dial(string, string) (net.Conn, error) { return c.Conn, nil }
 
 func (c connected) DialContext(context.Context, string, string) (net.Conn, error) { return c.Conn, nil }
 
-// ConnectTimeoutError says that no usable connection stood in time: DNS, TCP, proxy and TLS together.
+// ConnectTimeoutError reports that no connection was ready in time, with DNS, TCP, proxy and TLS included.
 type ConnectTimeoutError struct {
 	Host    string
-	Proxy   string // "" without one
+	Proxy   string // "" if there is none
 	Timeout time.Duration
 }
 
@@ -405,10 +407,10 @@ func (e *ConnectTimeoutError) Error() string {
 	return fmt.Sprintf("no connection to %s%s within %s", e.Host, via, e.Timeout)
 }
 
-// Hint tells what to do about it.
+// Hint returns what the user can do about it.
 func (e *ConnectTimeoutError) Hint() string { return "--connect-timeout allows more time" }
 
-// TooLate is the error of a connection that was not ready in time.
+// TooLate returns the error for a connection that was not ready in time.
 func (o Options) TooLate() *ConnectTimeoutError {
 	late := &ConnectTimeoutError{Host: o.Target.Host, Timeout: o.ConnectTimeout}
 	if o.Proxy != nil {

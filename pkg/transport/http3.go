@@ -18,32 +18,33 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
-// HTTP3 says whether a node is asked over HTTP/3 (RFC 9114).
+// HTTP3 selects whether requests use HTTP/3 (RFC 9114).
 type HTTP3 int
 
-// The ways to ask.
+// The values of HTTP3.
 const (
-	// NoHTTP3 is HTTP/1.1 over TCP.
+	// NoHTTP3 uses HTTP/1.1 over TCP.
 	NoHTTP3 HTTP3 = iota
-	// TryHTTP3 is HTTP/3, and HTTP/1.1 where TCP is ready first: a network may block UDP.
+	// TryHTTP3 uses HTTP/3, or HTTP/1.1 if TCP is ready first: a network may block UDP.
 	TryHTTP3
-	// OnlyHTTP3 is HTTP/3 and nothing else.
+	// OnlyHTTP3 uses only HTTP/3.
 	OnlyHTTP3
 )
 
 const (
-	// tcpAfter is how long HTTP/3 is ahead of TCP. A network that blocks UDP costs that much.
+	// tcpAfter is the head start of HTTP/3 over TCP. A network that blocks UDP costs that much time.
 	tcpAfter = 250 * time.Millisecond
-	// largeForHTTP3 is the body from which TCP is quicker on a lossy path: quic-go's congestion control gives way to loss
-	// more than the kernel's. With 200 ms a round trip and 15 % lost each way, 40 new connections each took, in seconds
-	// over TCP and over HTTP/3 (TestPathSize): 1.93 and 1.20 with 8 KiB, 2.15 and 1.09 with 16, 2.14 and 1.24 with 32, 2.50
-	// and 1.75 with 64, 2.93 and 3.16 with 128.
+	// largeForHTTP3 is the body size above which TCP is faster on a lossy path: quic-go's congestion control slows
+	// down more after a loss than the kernel's does. Measured with TestPathSize: 200 ms round trip, 15 % loss each
+	// way, 40 new connections each. Seconds over TCP and over HTTP/3: 1.93 and 1.20 with 8 KiB, 2.15 and 1.09 with
+	// 16, 2.14 and 1.24 with 32, 2.50 and 1.75 with 64, 2.93 and 3.16 with 128.
 	largeForHTTP3 = 96 << 10
-	// deadQUIC is how long a connection may be without a packet. Probes go out in half of it (see idleProbe).
+	// deadQUIC is how long a connection may receive no packet before it is considered dead. Probes are sent after
+	// half of it (see idleProbe).
 	deadQUIC = 30 * time.Second
 )
 
-// http3Conn is a connection for HTTP/3. It carries one request at a time, as a connection for HTTP/1.1 does: streams of
+// http3Conn is an HTTP/3 connection. It carries one request at a time, as an HTTP/1.1 connection does: the streams of
 // one connection share its congestion window.
 type http3Conn struct {
 	quic   *quic.Conn
@@ -52,13 +53,13 @@ type http3Conn struct {
 	facts
 }
 
-// byQUIC makes one connection for HTTP/3 by one address of the node.
+// byQUIC makes one HTTP/3 connection to one address of the node.
 func (o Options) byQUIC(ctx context.Context, config *tls.Config, at netip.AddrPort, _ func(time.Duration)) (ready, error) {
 	conn, err := quic.DialAddr(ctx, at.String(), config, &quic.Config{
-		HandshakeIdleTimeout: time.Hour, // the connect timeout bounds it
+		HandshakeIdleTimeout: time.Hour, // the connect timeout limits it
 		MaxIdleTimeout:       deadQUIC,
-		KeepAlivePeriod:      deadQUIC / 2, // a server that thinks for long, or waits for a next request, has its packets too
-		MaxIncomingStreams:   -1,           // a server opens none
+		KeepAlivePeriod:      deadQUIC / 2, // keeps the connection alive while the server is slow or no request is sent
+		MaxIncomingStreams:   -1,           // the server may open none
 	})
 	if err != nil {
 		return nil, o.peer().distrust(err, true)
@@ -80,7 +81,7 @@ func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response
 	if r.Body != nil {
 		r.Body = sent
 	}
-	var begun atomic.Bool // a connection that the server is leaving takes no request (GOAWAY, RFC 9114 section 5.2)
+	var begun atomic.Bool // false if the connection takes no request after a GOAWAY (RFC 9114 section 5.2)
 	resp, err := c.client.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { begun.Store(true) },
 	})))
@@ -107,7 +108,7 @@ func (c *http3Conn) roundTrip(r *http.Request, keep func(ready)) (*http.Response
 	return resp, nil
 }
 
-// countedBody counts what was read of a request's body, and tells a trace of its end.
+// countedBody counts the bytes that were read of a request's body, and records its end in a trace.
 type countedBody struct {
 	io.ReadCloser
 	read  atomic.Int64
@@ -126,7 +127,8 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// quicError is an error of quic-go as one of TCP would be: the end of the connection or of the stream is a reset.
+// quicError maps an error of quic-go to the matching TCP error: the end of the connection or of the stream is a
+// reset.
 func quicError(err error) error {
 	var stream *quic.StreamError
 	if IsTimeout(err) {
@@ -138,19 +140,19 @@ func quicError(err error) error {
 	return err
 }
 
-// silentError is the end of a connection on which no packet came any more.
+// silentError reports a connection that ended because no more packets arrived.
 type silentError struct{}
 
 func (silentError) Error() string   { return fmt.Sprintf("no packet came over HTTP/3 for %s", deadQUIC) }
 func (silentError) Timeout() bool   { return true }
 func (silentError) Temporary() bool { return false }
 
-// resetError is the end of a connection or a stream before the answer was whole.
+// resetError reports that the connection or the stream ended before the response was complete.
 type resetError struct{ error }
 
 func (e *resetError) Unwrap() []error { return []error{e.error, syscall.ECONNRESET} }
 
-// http3Body is the body of an answer. At its end the connection is free for another request.
+// http3Body is the body of a response. At its end the connection is free for another request.
 type http3Body struct {
 	io.ReadCloser
 	ctx   context.Context

@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unacknowledgedBy is how many bytes the other side's system has not acknowledged (SIOCOUTQ), 0 where that is not known.
+// unacknowledgedBy returns the number of bytes that the peer's system has not acknowledged (SIOCOUTQ), 0 if it is
+// unknown.
 func unacknowledgedBy(raw syscall.RawConn) (bytes int) {
 	_ = raw.Control(func(fd uintptr) {
 		bytes, _ = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ)

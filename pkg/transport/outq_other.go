@@ -4,5 +4,5 @@ package transport
 
 import "syscall"
 
-// unacknowledgedBy is how many bytes the other side's system has not acknowledged, which only Linux is asked.
+// unacknowledgedBy returns 0: the number of unacknowledged bytes is known only on Linux.
 func unacknowledgedBy(syscall.RawConn) int { return 0 }

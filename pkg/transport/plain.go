@@ -7,10 +7,11 @@ import (
 	"ferry/pkg/guard"
 )
 
-// refusePlain stops an unencrypted connection to a public address at the last moment, when the address is known: a name
-// that resolves to a private one today may not tomorrow. Behind a proxy it is the proxy that is dialled: the hop to it is
-// encrypted where it is https:// itself. Elsewhere an https target shows it no more than the target's name and the
-// proxy's own password. The hop from the proxy to the target is refusesPlainByProxy's.
+// refusePlain refuses an unencrypted connection to a public address. It runs just before the connection is made, when
+// the address is known: a name that resolves to a private address today may resolve to a public one tomorrow. With a
+// proxy, the address is the proxy's. The hop to an https:// proxy is encrypted. On any other hop to a proxy, an https
+// target exposes only the target's name and the proxy's password. refusesPlainByProxy checks the hop from the proxy
+// to the target.
 func (o Options) refusePlain(_, address string, _ syscall.RawConn) error {
 	hop := &guard.PlainHTTPError{Host: o.Target.Host}
 	exposed := o.plain()
@@ -29,14 +30,14 @@ func (o Options) refusePlain(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// near reports whether an address is this machine or a private network (RFC 1918, RFC 4193).
+// near reports whether an address is loopback or in a private network (RFC 1918, RFC 4193).
 func near(a netip.Addr) bool {
 	a = a.Unmap()
 	return a.IsLoopback() || a.IsPrivate()
 }
 
-// Refused is why nothing would be sent, as far as the addresses tell without a connection: plain http to a public one. A
-// name may still turn out to have such an address.
+// Refused returns the error of a request that would be refused as plain http to a public address, as far as this is
+// known without a DNS look-up. A name may still resolve to a public address.
 func (o Options) Refused() error {
 	if err := o.refusesPlainByProxy(); err != nil {
 		return err
@@ -52,8 +53,9 @@ func (o Options) Refused() error {
 	return o.refusePlain("", netip.AddrPortFrom(at, 0).String(), nil)
 }
 
-// refusesPlainByProxy is the error of a target that may not be asked over plain http through a proxy, however the proxy
-// is reached: from there the request goes on unencrypted, and a name is resolved where ferry cannot see it.
+// refusesPlainByProxy returns an error if plain http to the target through a proxy is not allowed. How the proxy is
+// reached does not matter: the proxy sends the request on unencrypted, and it resolves the name where ferry cannot
+// check the address.
 func (o Options) refusesPlainByProxy() error {
 	host := o.Target.Hostname()
 	at, err := netip.ParseAddr(host)

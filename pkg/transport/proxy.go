@@ -13,15 +13,15 @@ import (
 	"ferry/pkg/guard"
 )
 
-// ProxyEnv is what the environment says of proxies. The names are the same as in curl; the caller reads them.
+// ProxyEnv holds the proxy variables of the environment. The names are the same as in curl. The caller reads them.
 type ProxyEnv struct {
 	HTTP, HTTPS, All, No string
 }
 
-// ProxyFor gives the proxy for a target as curl chooses it: the one of the target's scheme, else ALL_PROXY, unless
-// NO_PROXY names the host. A loopback target has none, as in Go and in browsers: a proxy on another machine would
-// connect to its own loopback. From is the variable that decided, or "loopback", and "" where no variable names a proxy.
-// The proxy is nil for a direct connection; the error never shows the proxy's password.
+// ProxyFor returns the proxy for a target as curl chooses it: the one for the target's scheme, else ALL_PROXY, unless
+// NO_PROXY names the host. A loopback target has no proxy, as in Go and in browsers: a proxy on another machine would
+// connect to its own loopback. from is the variable that decided, "loopback", or "" if no variable names a proxy. The
+// proxy is nil for a direct connection. The error never shows the proxy's password.
 func (e ProxyEnv) ProxyFor(target *url.URL) (via *url.URL, from string, err error) {
 	raw, from := e.HTTPS, "HTTPS_PROXY"
 	if target.Scheme == "http" {
@@ -42,11 +42,11 @@ func (e ProxyEnv) ProxyFor(target *url.URL) (via *url.URL, from string, err erro
 	return via, from, err
 }
 
-// proxyPorts holds what curl takes where a proxy's address names no port.
+// proxyPorts maps each scheme to curl's default port for a proxy.
 var proxyPorts = map[string]string{"http": "1080", "https": "443", "socks5": "1080", "socks5h": "1080"}
 
-// ParseProxy reads a proxy's address. As with curl it is http:// without a scheme, and at port 1080 (https:// at 443)
-// without a port. The error never shows what was read: it may hold a password.
+// ParseProxy parses a proxy's address. As in curl, the default scheme is http://, and the default port is 1080 (443
+// for https://). The error never shows the input, which may contain a password.
 func ParseProxy(raw string) (*url.URL, error) {
 	if !strings.Contains(raw, "://") {
 		raw = "http://" + raw
@@ -65,9 +65,9 @@ func ParseProxy(raw string) (*url.URL, error) {
 	return parsed, nil
 }
 
-// excludes reports whether NO_PROXY names the host: "*" alone names all; a domain names itself and what is under it,
-// with or without a leading dot; an address names itself, and a CIDR block what is in it. The separators are commas and
-// spaces.
+// excludes reports whether NO_PROXY names the host. "*" as the only entry matches all hosts. A domain, with or
+// without a leading dot, matches itself and its subdomains. An address matches itself, and a CIDR block matches the
+// addresses in it. Entries are separated by commas or spaces.
 func (e ProxyEnv) excludes(host string) bool {
 	if strings.TrimSpace(e.No) == "*" {
 		return true
@@ -98,18 +98,19 @@ func inEntry(address netip.Addr, entry string) bool {
 	return err == nil && single.Unmap() == address
 }
 
-// ProxyError says that a proxy cannot be used, or what it or the way to it failed with. No request was sent to the node.
+// ProxyError reports that a proxy cannot be used, or that the proxy or the connection to it failed. No request was
+// sent to the node.
 type ProxyError struct {
 	Text, Advice string
-	Err          error // the cause; it may be nil
+	Err          error // the cause, or nil
 }
 
 func (e *ProxyError) Error() string { return e.Text }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *ProxyError) Unwrap() error { return e.Err }
 
-// Hint tells what to do about it.
+// Hint returns what the user can do about it.
 func (e *ProxyError) Hint() string { return e.Advice }
 
 func badProxy(reason string) *ProxyError {
@@ -119,10 +120,11 @@ func badProxy(reason string) *ProxyError {
 	}
 }
 
-// ShowProxy is a proxy's address without its user and password.
+// ShowProxy returns a proxy's address without its user and password.
 func ShowProxy(via *url.URL) string { return via.Scheme + "://" + via.Host }
 
-// proxyError names the proxy in what failed before the node was reached. An error that is not the proxy's stays as it is.
+// proxyError adds the proxy's name to an error from before the node was reached. It does not change an error that the
+// proxy did not cause.
 func (o Options) proxyError(err error) error {
 	var known *ProxyError
 	var dns *net.DNSError
@@ -136,18 +138,18 @@ func (o Options) proxyError(err error) error {
 	case errors.As(err, &known), errors.As(err, &plain), errors.As(err, &trust), errors.As(err, &late):
 		return err
 	case errors.As(err, &dns) && dns.Name != o.Proxy.Hostname():
-		return err // with socks5 it is the node's name that is looked up here
+		return err // with socks5 this is the look-up of the node's name
 	case errors.As(err, &dns):
 		text = "no address for the proxy " + name + ": " + dns.Err
 	case errors.As(err, &socks) && socks.Op == "socks connect" && !errors.As(socks.Err, &dial):
-		reason := strings.TrimPrefix(Innermost(err).Error(), "unknown error ") // as package proxy calls each refusal
+		reason := strings.TrimPrefix(Innermost(err).Error(), "unknown error ") // package proxy puts this before each refusal
 		text = fmt.Sprintf("the proxy %s did not connect to %s: %s", name, HostPort(o.Target), reason)
 	}
 	return &ProxyError{text, o.proxyHint(""), err}
 }
 
-// Innermost is the cause of an error, which says the most in the fewest words. An error of the system has the same words on
-// every system.
+// Innermost returns the innermost cause of err, which has the shortest and most precise text. System errors have the
+// same text on every system.
 func Innermost(err error) error {
 	for errors.Unwrap(err) != nil {
 		err = errors.Unwrap(err)
@@ -155,8 +157,8 @@ func Innermost(err error) error {
 	return portable(err)
 }
 
-// refusedByProxy is the error of an answer in which a proxy refuses; nil where it accepts. The status line's own words
-// are not shown: nothing bounds them.
+// refusedByProxy returns an error if the proxy's response is not 200, else nil. It does not show the reason phrase of
+// the status line, because its length is not limited.
 func (o Options) refusedByProxy(resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK {
 		return nil
@@ -180,7 +182,7 @@ func (o Options) refusedByProxy(resp *http.Response) error {
 	return &ProxyError{Text: text, Advice: o.proxyHint(hint)}
 }
 
-// proxyHint says where the proxy was named and how to go without it.
+// proxyHint returns where the proxy was set and how to disable it.
 func (o Options) proxyHint(first string) string {
 	if first != "" {
 		first += "; "

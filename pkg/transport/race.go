@@ -12,18 +12,18 @@ import (
 	"ferry/pkg/guard"
 )
 
-// Handshakes are raced: a step that is late has lost a packet, most likely, and TCP waits a second or more before it sends
-// that again. A second complete handshake beside the first is quicker. The times are set so that a path without loss and
-// of up to 300 ms a round trip has one connection.
+// Handshakes are raced: if a step is late, a packet was most likely lost, and TCP waits a second or more before it
+// retransmits. A second complete handshake beside the first is faster. With these times, a path without loss and with
+// round trips of up to 300 ms uses one connection.
 const (
-	mostRaced = 3                      // handshakes at once
-	lateFirst = 350 * time.Millisecond // the first packet's answer
-	lateProxy = time.Second            // a proxy's answer, for which it connects to the node
-	minTLS    = 300 * time.Millisecond // an answer of TLS is late at 1.5 round trips, within these bounds
+	mostRaced = 3                      // handshakes at the same time
+	lateFirst = 350 * time.Millisecond // until the first packet is answered
+	lateProxy = time.Second            // until a proxy answers; it connects to the node first
+	minTLS    = 300 * time.Millisecond // TLS is late after 1.5 round trips, within these limits
 	maxTLS    = 450 * time.Millisecond
 )
 
-// lateProxy is when the answer of a proxy is late. The path behind it is not known.
+// lateProxy returns the time after which a proxy's response is late. The path behind the proxy is not known.
 func (o Options) lateProxy(netip.AddrPort) time.Duration {
 	if guard.IsLoopback(o.Target.Hostname()) {
 		return 0
@@ -31,7 +31,8 @@ func (o Options) lateProxy(netip.AddrPort) time.Duration {
 	return lateProxy
 }
 
-// lateTLS is when an answer in the TLS handshake is late, by the time that the step before took.
+// lateTLS returns the time after which a response in the TLS handshake is late, from the duration of the previous
+// step.
 func (o Options) lateTLS(at netip.AddrPort, before time.Duration) time.Duration {
 	if o.Proxy == nil && at.Addr().IsLoopback() || guard.IsLoopback(o.Target.Hostname()) {
 		return 0
@@ -39,46 +40,46 @@ func (o Options) lateTLS(at netip.AddrPort, before time.Duration) time.Duration 
 	return min(max(before*3/2, minTLS), maxTLS)
 }
 
-// ready is a connection on which a request can be written at once. It carries one request at a time.
+// ready is an established connection that can carry a request, one at a time.
 type ready interface {
-	// roundTrip sends a request and reads the answer's header. When the answer has been read and the connection can carry
-	// another request, keep gets it; where keep is nil, it is closed. The error of a request of which no byte left says
-	// so (Unsent).
+	// roundTrip sends a request and reads the response's header section. When the response has been read and the
+	// connection can carry another request, keep receives the connection; if keep is nil, it is closed. If no byte of
+	// the request was sent, the error is Unsent.
 	roundTrip(r *http.Request, keep func(ready)) (*http.Response, error)
-	// unused reports whether the connection, which was kept, is open, and nothing came on it that belongs to no request.
+	// unused reports whether a kept connection is still open and no byte arrived on it that belongs to no request.
 	unused() bool
 	Close() error
 	about() *facts
 }
 
-// handshake makes one connection by an address. It calls step at the start of each step but the first with the time after
-// which that is late, 0 for never.
+// handshake makes one connection to an address. At the start of each step but the first it calls step with the time
+// after which the step is late, 0 for never.
 type handshake func(ctx context.Context, at netip.AddrPort, step func(late time.Duration)) (ready, error)
 
-// runner is a race under way.
+// runner is a race in progress.
 type runner struct {
 	do        handshake
 	addresses []netip.AddrPort
-	most      int // handshakes in all
+	most      int // maximum number of handshakes in all
 	started   int
 	running   int
 	steps     chan step
 	ends      chan end
 }
 
-// step is the beginning of a step of a handshake. The handshakes are counted from 1.
+// step reports that a step of a handshake begins. Handshakes are numbered from 1.
 type step struct {
 	handshake int
 	late      time.Duration
 }
 
-// end is what a handshake ended with.
+// end is the result of a handshake.
 type end struct {
 	conn ready
 	err  error
 }
 
-// to hands the end of a handshake to the race. Once the race is over, the connection is closed.
+// to sends the result to the race. If the race is over, it closes the connection.
 func (e end) to(ctx context.Context, ends chan<- end) {
 	select {
 	case ends <- e:
@@ -89,8 +90,9 @@ func (e end) to(ctx context.Context, ends chan<- end) {
 	}
 }
 
-// race makes connections to the node side by side until one is ready, and closes the others. The next one starts when
-// the newest is late or has failed: by the next address, and with Race by the same addresses again, three at once at most.
+// race makes connections to the node in parallel until one is ready, and closes the others. If the newest handshake
+// is late or has failed, the next one starts: with the next address, and with Race also with the same addresses
+// again, at most three at once.
 func (o Options) race(ctx context.Context, addresses []netip.AddrPort, do handshake) (ready, error) {
 	if len(addresses) == 1 && (!o.Race || addresses[0].Addr().IsLoopback()) {
 		TraceOf(ctx).Handshakes.Add(1)
@@ -112,7 +114,7 @@ func (o Options) race(ctx context.Context, addresses []netip.AddrPort, do handsh
 			return nil, ctx.Err()
 		case at := <-r.steps:
 			if at.handshake < r.started {
-				continue // it was late already
+				continue // a newer handshake has started
 			}
 			if late.Stop(); at.late > 0 {
 				late.Reset(at.late)
@@ -141,7 +143,7 @@ func (o Options) race(ctx context.Context, addresses []netip.AddrPort, do handsh
 	}
 }
 
-// start begins the next handshake, whose first step is the first packet. Loopback loses none.
+// start begins the next handshake. Its first step waits for the first packet's answer; loopback loses no packets.
 func (r *runner) start(ctx context.Context) {
 	TraceOf(ctx).Handshakes.Add(1)
 	at := r.addresses[r.started%len(r.addresses)]
@@ -165,7 +167,7 @@ func (r *runner) start(ctx context.Context) {
 	}()
 }
 
-// final reports whether no other handshake would end otherwise.
+// final reports whether every other handshake would fail in the same way.
 func final(err error, addresses int) bool {
 	var trust *guard.TrustError
 	var plain *guard.PlainHTTPError

@@ -9,23 +9,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// resets are the errors of a connection that the other side has closed.
+// resets are the errors of a connection that the peer has closed.
 var resets = []error{syscall.EPIPE, syscall.ECONNRESET}
 
 // timedOut is the error of a connection whose packets were not acknowledged.
 const timedOut = syscall.ETIMEDOUT
 
-// portable has nothing to do: the names of this system are the ones that ferry uses.
+// portable returns err unchanged: ferry uses the names of this system.
 func portable(err error) error { return err }
 
-// readNow reads what is there without waiting for more.
+// readNow reads the bytes that have arrived, without blocking.
 func (s *socket) readNow(p []byte) (n int, err error) {
 	if s.raw == nil {
 		return 0, nothingYet{}
 	}
-	clear(p) // TLS has decrypted the last answer there
+	clear(p) // TLS decrypted the last response into it
 	failed := s.raw.Read(func(fd uintptr) bool {
-		// Not unix.Read: the race detector takes a read by package syscall for what follows package net's write.
+		// Not unix.Read: for the race detector, only a read by package syscall is ordered after a write by package
+		// net.
 		for n, err = syscall.Read(int(fd), p); err == unix.EINTR; {
 			n, err = syscall.Read(int(fd), p)
 		}

@@ -10,14 +10,15 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// resets are the errors of a connection that the other side has closed. Windows has its own, beside those that ferry makes.
+// resets are the errors of a connection that the peer has closed. Windows has its own, in addition to those that
+// ferry makes.
 var resets = []error{syscall.EPIPE, syscall.ECONNRESET, windows.WSAECONNABORTED, windows.WSAECONNRESET}
 
 // timedOut is the error of a connection whose packets were not acknowledged.
 const timedOut = windows.WSAETIMEDOUT
 
-// portable is an error of the system by the name that it has on other systems, and with their words: Go knows those numbers on
-// Windows too, and its network never returns them.
+// portable maps a Windows network error to the error and text of the other systems. Go defines those error numbers on
+// Windows too, but its network functions never return them.
 func portable(err error) error {
 	switch err {
 	case windows.WSAECONNRESET, windows.WSAECONNABORTED:
@@ -40,7 +41,7 @@ func portable(err error) error {
 	return err
 }
 
-// arrived reports whether bytes are there to be read.
+// arrived reports whether there are bytes to read.
 func (s *socket) arrived() bool {
 	const bytesToRead = 0x4004667f // FIONREAD
 	var bytes, size uint32
@@ -50,13 +51,13 @@ func (s *socket) arrived() bool {
 	return bytes > 0
 }
 
-// readNow reads what is there. For an end of the connection it waits a millisecond, by a deadline, which on a busy machine can
-// be over before the read begins: so bytes are looked for before.
+// readNow reads the bytes that have arrived. To notice the end of the connection it waits a millisecond, with a
+// deadline. On a busy machine the deadline can pass before the read begins, so arrived is checked first.
 func (s *socket) readNow(p []byte) (int, error) {
 	if s.raw == nil {
 		return 0, nothingYet{}
 	}
-	clear(p) // TLS has decrypted the last answer there
+	clear(p) // TLS decrypted the last response into it
 	if s.arrived() {
 		return s.Conn.Read(p)
 	}

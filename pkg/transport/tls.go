@@ -23,25 +23,25 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// TLS says what a node's handshake must satisfy. The paths are absolute.
+// TLS holds the requirements for a node's handshake. The paths are absolute.
 type TLS struct {
-	// Min is the floor, "1.2" or "1.3"; "" is "1.3".
+	// Min is the minimum version, "1.2" or "1.3"; "" means "1.3".
 	Min string
-	// CA is a PEM file with the roots to trust instead of the system's.
+	// CA is a PEM file with the root certificates to trust instead of the system's.
 	CA string
 	// Cert and Key are PEM files with a client certificate.
 	Cert, Key string
-	// Groups are the key exchanges to offer, with commas: x25519, x25519mlkem768, p256 and p384. "" is Go's own choice, with
-	// X25519MLKEM768 as the first.
+	// Groups are the key exchange groups to offer, separated by commas: x25519, x25519mlkem768, p256 and p384. ""
+	// means Go's default, with X25519MLKEM768 first.
 	Groups string
 }
 
-// groups are the key exchanges by name.
+// groups maps names to key exchange groups.
 var groups = map[string]tls.CurveID{
 	"x25519": tls.X25519, "x25519mlkem768": tls.X25519MLKEM768, "p256": tls.CurveP256, "p384": tls.CurveP384,
 }
 
-// FileError says that a certificate file cannot be used. Nothing was sent.
+// FileError reports that a certificate file cannot be used. Nothing was sent.
 type FileError struct {
 	Path, Reason string
 	Err          error
@@ -52,7 +52,7 @@ func (e *FileError) Error() string { return fmt.Sprintf("certificate file %s: %s
 // Unwrap returns the cause.
 func (e *FileError) Unwrap() error { return e.Err }
 
-// Hint tells what to do about it.
+// Hint returns what the user can do about it.
 func (e *FileError) Hint() string {
 	var refused *state.Error
 	if errors.As(e.Err, &refused) && refused.HintText != "" {
@@ -61,7 +61,7 @@ func (e *FileError) Hint() string {
 	return "tls.ca, tls.cert and tls.key are paths of PEM files"
 }
 
-// nodeTLS is the configuration of the node's handshake.
+// nodeTLS returns the TLS configuration for the node's handshake.
 func (o Options) nodeTLS() (*tls.Config, error) {
 	t := o.TLS
 	c := &tls.Config{
@@ -91,7 +91,7 @@ func (o Options) nodeTLS() (*tls.Config, error) {
 	return c, nil
 }
 
-// pair reads the client's certificate and its key, which is held to the rule of key files.
+// pair reads the client certificate and its key. The key file must pass the checks for key files.
 func (t TLS) pair() (tls.Certificate, error) {
 	cert, err := state.ReadTrusted(t.Cert, maxPEM)
 	if err != nil {
@@ -115,7 +115,7 @@ func (t TLS) floor() uint16 {
 	return tls.VersionTLS13
 }
 
-// maxPEM is the largest file of certificates that is read.
+// maxPEM is the maximum size of a certificate file.
 const maxPEM = 8 << 20
 
 func readRoots(path string) (*x509.CertPool, error) {
@@ -130,7 +130,7 @@ func readRoots(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// fileError is an error of package state, which names the path already.
+// fileError converts an error of package state, which names the path already.
 func fileError(path string, err error) *FileError {
 	fault := &FileError{Path: path, Reason: err.Error(), Err: err}
 	var known *state.Error
@@ -143,11 +143,12 @@ func fileError(path string, err error) *FileError {
 	return fault
 }
 
-// systemRoots gives nil, which is the system's own, or the bundled Mozilla roots where the system has none, as in a
-// scratch container. The bundle is parsed only then; its sibling package would parse it in every process.
+// systemRoots returns the trusted roots; nil means the system's own. If the system has none, as in a scratch
+// container, it returns the bundled Mozilla roots. They are parsed only then: package fallback would parse them in
+// every process.
 func systemRoots() (*x509.CertPool, error) {
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
-		return nil, nil // the platform verifies; it always has roots
+		return nil, nil // the platform verifies certificates and always has roots
 	}
 	if system, err := x509.SystemCertPool(); err == nil && !system.Equal(x509.NewCertPool()) {
 		return system, nil
@@ -155,7 +156,7 @@ func systemRoots() (*x509.CertPool, error) {
 	return bundledRoots()
 }
 
-// bundledRoots parses the Mozilla roots that are linked in.
+// bundledRoots parses the Mozilla roots that are linked into the binary.
 func bundledRoots() (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	for root := range bundle.Roots() {
@@ -172,24 +173,24 @@ func bundledRoots() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// peer is whom a handshake was with.
+// peer is the other side of a handshake.
 type peer struct {
 	host  string
 	floor uint16
-	// certified says that a client certificate was at hand.
+	// certified reports that ferry had a client certificate.
 	certified bool
-	// proxy says that it is a proxy, to which the node's tls settings do not apply.
+	// proxy reports that the peer is a proxy, to which the node's tls settings do not apply.
 	proxy bool
 }
 
-// TLS's alerts that have a message of their own (RFC 8446 section 6.2).
+// TLS alerts that have their own message (RFC 8446 section 6.2).
 const (
 	alertProtocolVersion     = tls.AlertError(70)
 	alertCertificateRequired = tls.AlertError(116)
 )
 
-// distrust turns a failed handshake into a *guard.TrustError that says what was wrong. An error of the network is
-// returned as it is. Handshake says that the error is known to be the handshake's own.
+// distrust converts a failed handshake to a *guard.TrustError with the reason. It returns a network error unchanged.
+// handshake reports that err is known to come from the handshake.
 func (p peer) distrust(err error, handshake bool) error {
 	var verify *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
@@ -226,8 +227,8 @@ func (p peer) distrust(err error, handshake bool) error {
 	return trust
 }
 
-// alertOf is the text of the TLS alert that the other side sent, "" without one. Over TCP crypto/tls keeps the type of
-// its alerts to itself, so that they can be told apart only by the text that tls.AlertError shares with them.
+// alertOf returns the text of the TLS alert that the peer sent, "" if there is none. Over TCP, crypto/tls does not
+// export the type of its alerts, so they can be identified only by their text, which is the same as tls.AlertError's.
 func alertOf(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "remote error" {
@@ -243,7 +244,7 @@ func alertOf(err error) string {
 // firstCrypto is QUIC's error code for the TLS alert 0 (RFC 9001 section 4.8).
 const firstCrypto = 0x100
 
-// networkFault reports whether a handshake ended because of the network and not because of what was said in it.
+// networkFault reports whether a handshake failed because of the network and not because of its content.
 func networkFault(err error) bool {
 	var op *net.OpError
 	var timeout net.Error
@@ -257,7 +258,7 @@ func (p peer) certificateFault(verify *tls.CertificateVerificationError) (reason
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(verify.Err, &invalid) && invalid.Reason == x509.Expired:
-		// The one of the chain that is out of its time, which need not be the server's own.
+		// This can be any certificate of the chain, not only the server's own.
 		if time.Now().Before(invalid.Cert.NotBefore) {
 			return "its certificate is not valid before " + day(invalid.Cert.NotBefore),
 				"check this machine's clock; nothing was sent"
@@ -272,7 +273,7 @@ func (p peer) certificateFault(verify *tls.CertificateVerificationError) (reason
 	return "its certificate is not valid: " + verify.Err.Error(), "nothing was sent"
 }
 
-// namesOf lists a few of the names and addresses a certificate is for.
+// namesOf lists the first names and addresses of a certificate.
 func namesOf(leaf *x509.Certificate) string {
 	const shown = 3
 	names := slices.Clone(leaf.DNSNames)
@@ -290,8 +291,9 @@ func namesOf(leaf *x509.Certificate) string {
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
 
-// checkPins holds a handshake to the pins. crypto/tls calls it once the chain is verified and before its own last word,
-// without which no request can leave; on a resumed session too, whose chains are those that were verified at first.
+// checkPins checks the verified chain against the pins. crypto/tls calls it after it has verified the chain and
+// before it sends its last handshake message, so no request can be sent before. It is also called for a resumed
+// session, with the chains that were verified first.
 func (o Options) checkPins(state tls.ConnectionState) error {
 	return guard.CheckPins(o.Target.Host, o.Node, o.Pins, state.VerifiedChains)
 }
@@ -301,9 +303,9 @@ var (
 	errNoTLS = errors.New("there is no TLS handshake over plain http")
 )
 
-// Look builds a transport that makes the node's handshake, through its proxy where it has one, and ends it before a
-// request: every RoundTrip fails. Once the chain was verified, seen gives what the handshake showed; until then nil, and
-// the error of the RoundTrip says why. Pins are not looked at. Over plain http it fails.
+// Look builds a transport that starts the node's handshake, through its proxy if it has one, and stops it before a
+// request: every RoundTrip fails. After the chain was verified, seen returns the state of the handshake; before, it
+// returns nil, and the error of RoundTrip gives the reason. Pins are not checked. With plain http, Look fails.
 func Look(o Options) (rt http.RoundTripper, seen func() *tls.ConnectionState, err error) {
 	if o.Target.Scheme != "https" {
 		return nil, nil, errNoTLS
@@ -321,9 +323,9 @@ func Look(o Options) (rt http.RoundTripper, seen func() *tls.ConnectionState, er
 	return made, state.Load, nil
 }
 
-// RefusesOld offers a node nothing newer than TLS 1.2 and reports whether the node refuses. It sends nothing over the
-// connection, which is why it looks at no certificate. It goes past a proxy of the options: what a proxy would say is not
-// the node's word. The error says why there was no handshake.
+// RefusesOld offers a node at most TLS 1.2 and reports whether the node refuses. It sends nothing over the
+// connection, so it does not verify the certificate. It ignores a proxy in the options, because the proxy's response
+// would not be the node's. The error gives the reason if there was no handshake.
 func RefusesOld(ctx context.Context, o Options) (bool, error) {
 	if o.ConnectTimeout > 0 {
 		bounded, cancel := context.WithTimeout(ctx, o.ConnectTimeout)
@@ -344,7 +346,7 @@ func RefusesOld(ctx context.Context, o Options) (bool, error) {
 	switch {
 	case err == nil:
 		return false, nil
-	case errors.As(err, &alert) && alert.Op == "remote error": // crypto/tls's word for an alert of the other side
+	case errors.As(err, &alert) && alert.Op == "remote error": // how crypto/tls marks an alert of the peer
 		return true, nil
 	}
 	return false, err

@@ -1,7 +1,7 @@
-// Package transport owns the way to a node: addresses, the proxy, TLS and its certificates, the connect timeout, raced
-// handshakes, HTTP/1.1 and HTTP/3, connections that are kept, and the bounds on what a server may send. It refuses to
-// follow redirects, to send a request a second time, to speak plain http to a public address, and to read the
-// environment: the caller gives it the proxy.
+// Package transport owns the connections to a node: addresses, the proxy, TLS and its certificates, the connect
+// timeout, raced handshakes, HTTP/1.1 and HTTP/3, kept connections, and the limits on what a server may send. It
+// refuses to follow redirects, to send a request a second time, to use plain http to a public address, and to read
+// the environment: the caller passes the proxy.
 package transport
 
 import (
@@ -26,69 +26,72 @@ import (
 	"ferry/pkg/text"
 )
 
-// Options say how to reach one node.
+// Options configure how to reach one node.
 type Options struct {
 	// Target is the node's address; its scheme decides between TLS and plain http.
 	Target *url.URL
-	// Proxy is what ProxyFor or a node's own setting gave; nil is a direct connection.
+	// Proxy is the result of ProxyFor or a node's own setting; nil means a direct connection.
 	Proxy *url.URL
-	// ProxyFrom is where the proxy was named, such as HTTPS_PROXY, for hints.
+	// ProxyFrom is where the proxy was set, such as HTTPS_PROXY. It is used in hints.
 	ProxyFrom string
 	// TLS is for the node's handshake; a proxy's own handshake never uses it.
 	TLS TLS
-	// Pins are the public keys of which one has to be in the node's verified chain; none is any.
+	// Pins are public keys. If there are any, the node's verified chain must contain one of them.
 	Pins []guard.Pin
-	// Node is what the node is called, for hints.
+	// Node is the node's name, used in hints.
 	Node string
 	// Insecure allows plain http to a public address.
 	Insecure bool
-	// ConnectTimeout bounds DNS, TCP, proxy and TLS together, as curl's does. 0 is no bound.
+	// ConnectTimeout limits DNS, TCP, proxy and TLS together, as curl's does. 0 means no limit.
 	ConnectTimeout time.Duration
-	// MaxBody is the most bytes of a body that are read, after decompression. 0 is DefaultMaxBody.
+	// MaxBody is the maximum size of a response body in bytes, after decompression. 0 means DefaultMaxBody.
 	MaxBody int64
-	// Cold makes a new connection for each request and keeps none.
+	// Cold uses a new connection for each request and keeps none.
 	Cold bool
-	// Connections is the most that are kept open for a next request. 0 is 64.
+	// Connections is the maximum number of kept connections. 0 means 64.
 	Connections int
-	// MaxIdle is how long a connection may have been idle to be used again. 0 is 90 s.
+	// MaxIdle is the longest idle time after which a kept connection is still used. 0 means 90 s.
 	MaxIdle time.Duration
-	// Dial replaces the network, for a node inside this process. The checks on plain http do not apply to it.
+	// Dial replaces the network, for a node inside this process. The checks of plain http do not apply to it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Resolve are the node's addresses, in place of a look-up of its name. The certificate is still checked for the name.
+	// Resolve holds the node's addresses, instead of a DNS look-up. The certificate is still checked against the
+	// name.
 	Resolve []netip.Addr
-	// HTTP3 says whether the node is asked over HTTP/3. Through a proxy it is not.
+	// HTTP3 selects whether HTTP/3 is used. Through a proxy it is not used.
 	HTTP3 HTTP3
-	// Race allows further handshakes beside one that is late. The first one that is ready carries the request.
+	// Race allows more handshakes in parallel when one is late. The first connection that is ready carries the
+	// request.
 	Race bool
-	// Expect is how long the other side may take to say a first word, 0 for any time. A body is sent when it says that it takes
-	// it.
+	// Expect is the maximum wait for the first response byte to a request with a body, 0 for no limit. If it is set,
+	// the body is sent only after 100 Continue.
 	Expect time.Duration
-	// Raw leaves an answer as it comes: nothing is unpacked, and MaxBody is no bound.
+	// Raw returns a response as received: it is not decompressed, and MaxBody does not apply.
 	Raw bool
-	// Now is the clock of traces; nil is time.Now.
+	// Now is the clock of traces; nil means time.Now.
 	Now func() time.Time
 }
 
 const (
-	// DefaultMaxBody is the cap on a whole answer.
+	// DefaultMaxBody is the default limit on a response body.
 	DefaultMaxBody = 64 << 20
-	// MaxHeader is the cap on a reply's header; net/http's own is 10 MiB.
+	// MaxHeader is the limit on a response's header section; net/http's default is 10 MiB.
 	MaxHeader = 64 << 10
 )
 
-// New builds the transport. The error is a bad certificate file or a proxy of an unknown scheme: nothing was sent.
+// New builds the transport. It fails if a certificate file cannot be used or the proxy's scheme is unknown. Nothing
+// is sent.
 //
-// HTTP/2 is not spoken, and no TLS session ticket is kept. Both were measured on 2026-11-23 over a link of 200 ms a
-// round trip, without loss and with 5 % of the packets lost each way (medians of many rounds):
+// HTTP/2 is not used, and TLS session tickets are not kept. Both were measured on 2026-11-23 over a link with a round
+// trip of 200 ms, without loss and with 5 % of the packets lost each way (medians of many rounds):
 //
-//   - A request on a new connection takes as long over HTTP/2: 615 and 612 ms, 3 round trips. A batch of 64 prompts of 1 kB,
-//     answers of 2 kB, 16 at once, takes longer: 1.37 s on connections that are kept and 1.65 s over HTTP/2, with loss
-//     2.60 s and 3.07 s. One connection begins with one congestion window, and its streams wait for each other's lost
-//     packets: with loss the middle prompt took 339 and 609 ms. Nor has HTTP/1.1 silent replays, as GOAWAY and
-//     REFUSED_STREAM have.
-//   - Under TLS 1.3 a ticket saves 0 ms (0 to 1 at 95 %), with loss 0 ms (-2 to 1): Go's client sends no early data, so that
-//     resuming takes the same round trips. Under TLS 1.2, which a node has to ask for, it would save one of four. A held
-//     connection (pkg/hold) saves all but one, and writes nothing to a disk.
+//   - A request on a new connection takes as long over HTTP/2: 615 and 612 ms, 3 round trips. A batch of 64 prompts of
+//     1 kB with answers of 2 kB, 16 at once, takes longer over HTTP/2: 1.65 s instead of 1.37 s on kept connections, with
+//     loss 3.07 s instead of 2.60 s. One connection has one congestion window, and its streams wait for each other's lost
+//     packets: with loss the median prompt took 609 ms instead of 339 ms. HTTP/1.1 also has no silent retries; HTTP/2 has
+//     them after GOAWAY and REFUSED_STREAM.
+//   - Under TLS 1.3 a ticket saves 0 ms (95 % interval 0 to 1), with loss 0 ms (-2 to 1): Go's client sends no early data,
+//     so a resumed session takes the same number of round trips. Under TLS 1.2, which a node has to allow, it would save
+//     one of four. A held connection (pkg/hold) saves all but one, and writes nothing to disk.
 func New(o Options) (*Transport, error) {
 	if o.Proxy != nil && proxyPorts[o.Proxy.Scheme] == "" {
 		return nil, badProxy(fmt.Sprintf("unknown scheme %q", o.Proxy.Scheme))
@@ -107,30 +110,30 @@ func New(o Options) (*Transport, error) {
 	return &Transport{options: o, tls: config}, nil
 }
 
-// Transport sends requests to one node, and keeps the connections to it.
+// Transport sends requests to one node and keeps the connections to it.
 type Transport struct {
 	options Options
-	tls     *tls.Config // nil over plain http
+	tls     *tls.Config // nil for plain http
 
 	mu   sync.Mutex
-	idle []idleConn // the last one was used last
-	// noUDP says that TCP was ready before HTTP/3, or that HTTP/3 fell silent: the network may block UDP. It is not waited
-	// for again.
+	idle []idleConn // the most recently used one is last
+	// noUDP is set when TCP was ready before HTTP/3, or when no more packets arrived over HTTP/3: the network may
+	// block UDP. HTTP/3 is not tried again.
 	noUDP bool
 }
 
-// idleConn is a connection that waits for a next request.
+// idleConn is a kept connection without a request.
 type idleConn struct {
 	ready
 	since time.Time
 }
 
-// RoundTrip sends a request once, on a kept connection that is fit for it or on a new one.
+// RoundTrip sends a request once, on a usable kept connection or on a new one.
 func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	if body := r.Body; body != nil {
 		defer func() {
 			if err != nil {
-				body.Close() // as a RoundTripper must, whatever happens
+				body.Close() // as http.RoundTripper requires, also on errors
 			}
 		}()
 	}
@@ -148,7 +151,7 @@ func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 	trace.Remote, trace.TLSVersion, trace.HTTP3 = about.remote, about.tlsVersion, about.http3
 	trace.Reused, trace.Held = about.served > 0, false
 	trace.reach(Sending)
-	r = r.WithContext(ctx) // a copy, since a RoundTripper may not change its request
+	r = r.WithContext(ctx) // a copy, because a RoundTripper must not modify its request
 	r.Close = t.options.Cold
 	resp, err = conn.roundTrip(r, keep)
 	if err != nil {
@@ -167,8 +170,8 @@ func (t *Transport) RoundTrip(r *http.Request) (resp *http.Response, err error) 
 	return bounded(resp, t.options.MaxBody), nil
 }
 
-// take gives a connection for a request with so long a body: the kept one that was used last, if it is fit for it and a
-// new one is not wanted, else a new one.
+// take returns a connection for a request with a body of length bytes: the most recently used kept connection that is
+// usable, or a new one. If fresh is set, it is always a new one.
 func (t *Transport) take(ctx context.Context, length int64, fresh bool) (ready, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -187,7 +190,7 @@ func (t *Transport) take(ctx context.Context, length int64, fresh bool) (ready, 
 	return t.connect(ctx, length)
 }
 
-// blockUDP has further connections be made over TCP.
+// blockUDP makes all later connections use TCP.
 func (t *Transport) blockUDP() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -215,19 +218,19 @@ func (t *Transport) keep(kept ready) {
 		return
 	}
 	if tcp, ok := kept.(*conn); ok && t.options.Raw {
-		tcp.in, tcp.out = nil, nil // which have parts of a request and of its answer
+		tcp.in, tcp.out = nil, nil // they contain parts of a request and of its response
 	}
 	t.idle = append(t.idle, idleConn{kept, time.Now()})
 }
 
-// CloseIdleConnections ends the connections that wait for a next request.
+// CloseIdleConnections closes the kept connections.
 func (t *Transport) CloseIdleConnections() {
 	for kept, ok := t.pop(false); ok; kept, ok = t.pop(false) {
 		kept.Close()
 	}
 }
 
-// HostPort is a target's host and port; where it names none, the scheme's port.
+// HostPort returns a target's host and port, with the scheme's default port if it has none.
 func HostPort(target *url.URL) string {
 	port := target.Port()
 	if port == "" {
@@ -239,7 +242,7 @@ func HostPort(target *url.URL) string {
 // plain reports whether requests cross the network unencrypted.
 func (o Options) plain() bool { return o.Target.Scheme == "http" && o.Dial == nil }
 
-// Warm makes a connection and keeps it for a request that may come late: what the handshake still has to say is sent now.
+// Warm makes a connection and keeps it for a later request. It sends the last flight of the handshake at once.
 func (t *Transport) Warm(ctx context.Context) error {
 	return t.prepare(ctx, func(made ready) error {
 		if tcp, ok := made.(*conn); ok {
@@ -249,7 +252,7 @@ func (t *Transport) Warm(ctx context.Context) error {
 	})
 }
 
-// Ready sees to it that there is a connection for a request that comes at once. Its error is Unsent.
+// Ready makes a connection if none is kept, for a request that follows at once. Its error is Unsent.
 func (t *Transport) Ready(ctx context.Context) error {
 	if t.Idle() > 0 {
 		return nil
@@ -260,7 +263,7 @@ func (t *Transport) Ready(ctx context.Context) error {
 	return nil
 }
 
-// prepare makes a connection, finishes it and keeps it.
+// prepare makes a connection, calls finish and keeps the connection.
 func (t *Transport) prepare(ctx context.Context, finish func(ready) error) error {
 	made, err := t.connect(WithTrace(ctx, TraceOf(ctx)), 0)
 	if err != nil {
@@ -274,7 +277,7 @@ func (t *Transport) prepare(ctx context.Context, finish func(ready) error) error
 	return nil
 }
 
-// Idle closes kept connections that are fit for no further request, and counts the others.
+// Idle closes kept connections that can carry no further request, and returns the number of the remaining ones.
 func (t *Transport) Idle() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -288,45 +291,45 @@ func (t *Transport) Idle() int {
 	return len(t.idle)
 }
 
-// Phase is how far a request has come.
+// Phase is a phase of a request.
 type Phase int32
 
-// The phases, in their order.
+// The phases, in order.
 const (
 	Resolving Phase = iota
 	Connecting
-	Securing // by a TLS handshake
+	Securing // TLS handshake
 	Sending
 	Waiting
 	Receiving
 )
 
-// Trace is what the transport tells of one request (WithTrace). It may be read once RoundTrip has returned, and its phase
-// at any time.
+// Trace records how the transport handled one request (WithTrace). It may be read after RoundTrip has returned, its
+// phase at any time.
 type Trace struct {
-	// DNS, Connect and TLS are the parts of the time until there was a connection. They are 0 of a kept one.
+	// DNS, Connect and TLS are the durations of the steps of connecting. They are 0 for a kept connection.
 	DNS, Connect, TLS time.Duration
-	// Addresses are what the name of the node, or of its proxy, resolved to.
+	// Addresses are the addresses to which the name of the node, or of its proxy, resolved.
 	Addresses []netip.Addr
-	// Remote is the other side's address, "" where there was no connection.
+	// Remote is the peer's address, "" if there was no connection.
 	Remote string
-	// TLSVersion is the connection's, 0 over plain http.
+	// TLSVersion is the connection's TLS version, 0 for plain http.
 	TLSVersion uint16
-	// HTTP3 says that the request went over HTTP/3.
+	// HTTP3 reports that the request used HTTP/3.
 	HTTP3 bool
-	// Reused says that the connection had served another request, and Held that another process keeps it.
+	// Reused reports that the connection had served another request, Held that another process keeps it.
 	Reused, Held bool
-	// First is when the first byte of the answer came, zero without one.
+	// First is when the first byte of the response arrived, zero if none did.
 	First time.Time
-	// Wrote is when the request had been written, nil where it was not.
+	// Wrote is when the request was completely written, nil if it was not.
 	Wrote atomic.Pointer[time.Time]
-	// Handshakes is how many were begun for the request's connection.
+	// Handshakes is the number of handshakes started for the request's connection.
 	Handshakes atomic.Int64
 
 	phase atomic.Int32
 }
 
-// Phase is how far the request has come. Of handshakes that are raced it is the one that came the farthest.
+// Phase returns the current phase of the request. With raced handshakes it is the phase of the most advanced one.
 func (t *Trace) Phase() Phase { return Phase(t.phase.Load()) }
 
 func (t *Trace) reach(p Phase) {
@@ -336,12 +339,12 @@ func (t *Trace) reach(p Phase) {
 
 type traceKey struct{}
 
-// WithTrace gives a context of a request that fills in a trace.
+// WithTrace returns a context whose request fills in t.
 func WithTrace(ctx context.Context, t *Trace) context.Context {
 	return context.WithValue(ctx, traceKey{}, t)
 }
 
-// TraceOf is the trace of a context, a new one where it has none.
+// TraceOf returns the context's trace, or a new one if it has none.
 func TraceOf(ctx context.Context) *Trace {
 	if t, ok := ctx.Value(traceKey{}).(*Trace); ok {
 		return t
@@ -349,18 +352,19 @@ func TraceOf(ctx context.Context) *Trace {
 	return new(Trace)
 }
 
-// facts are what is known of a connection from its beginning.
+// facts are the properties of a connection.
 type facts struct {
 	remote     string
 	tlsVersion uint16
 	http3      bool
-	tcp, ready time.Time // when TCP, with the proxy, was there, and when a request could be written
-	served     int       // requests that were answered
+	tcp, ready time.Time // when TCP (and the proxy) was connected, and when a request could be written
+	served     int       // number of completed requests
 }
 
 func (f *facts) about() *facts { return f }
 
-// bounded bounds the body of an answer, after decompression where a server compressed it unasked. 0 is DefaultMaxBody.
+// bounded limits the size of a response's body, after decompression if the server compressed it without being asked.
+// A limit of 0 means DefaultMaxBody.
 func bounded(resp *http.Response, limit int64) *http.Response {
 	if limit == 0 {
 		limit = DefaultMaxBody
@@ -376,19 +380,19 @@ func bounded(resp *http.Response, limit int64) *http.Response {
 	return resp
 }
 
-// EncodingError is a body that is not in the encoding that its header says.
+// EncodingError reports a body that is not in the encoding that its header section names.
 type EncodingError struct{ Err error }
 
 func (e *EncodingError) Error() string { return "the reply says gzip and is not: " + e.Err.Error() }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *EncodingError) Unwrap() error { return e.Err }
 
-// cappedBody is the body of an answer within its bound.
+// cappedBody is a response body with a size limit.
 type cappedBody struct {
 	io.ReadCloser
-	from        io.Reader // the body as it is, or what it unpacks to, nil before its gzip header was read
-	err         error     // why it has no gzip header
+	from        io.Reader // the body, decompressed if it is gzip; nil before the gzip header was read
+	err         error     // why the gzip header could not be read
 	left, limit int64
 }
 
@@ -397,7 +401,7 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 		if b.err != nil {
 			return 0, b.err
 		}
-		unzip, err := gzip.NewReader(b.ReadCloser) // which fails with io.EOF for an empty body: that has no header
+		unzip, err := gzip.NewReader(b.ReadCloser) // an empty body fails with io.EOF and not ErrHeader
 		if errors.Is(err, gzip.ErrHeader) {
 			err = &EncodingError{err}
 		}
@@ -410,7 +414,7 @@ func (b *cappedBody) Read(p []byte) (int, error) {
 	if b.left < 0 {
 		return 0, &text.LimitError{What: "a reply", Limit: b.limit}
 	}
-	// One byte more than is left shows whether there is more.
+	// Reading one byte more than the limit shows whether there is more.
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1]
 	}
