@@ -7,32 +7,32 @@ import (
 	"strings"
 )
 
-// Answer is a whole answer.
+// Answer is a complete answer of a model.
 type Answer struct {
 	ID         string
 	Model      string
 	Text       string
 	StopReason string
-	// Usage is nil where the server reported none that can be believed.
+	// Usage is nil if the server reported no plausible usage.
 	Usage *Usage
-	// Empty says that no text came, and Thought that reasoning did.
+	// Empty reports that there is no text, Thought that there was reasoning.
 	Empty, Thought bool
-	// NotUTF8 says that the text has bytes that are not UTF-8. They are kept as they came.
+	// NotUTF8 reports that the text has bytes that are not UTF-8. They are kept unchanged.
 	NotUTF8 bool
 }
 
-// Ending is what a stop reason says of an answer.
+// Ending classifies the stop reason of an answer.
 type Ending int
 
-// The endings. An answer is whole with any of them but Failed.
+// The endings. With any of them except Failed, the answer is complete.
 const (
-	// Ended is an answer that came to its own end, or whose server names no reason.
+	// Ended is an answer that the model finished, or for which the server gives no reason.
 	Ended Ending = iota
-	// Limited is an answer that ends at a limit on tokens.
+	// Limited is an answer that ends at a token limit.
 	Limited
-	// Refused is an answer that the model, or a filter of the server, declined to give.
+	// Refused is an answer that the model or a filter of the server refused to give.
 	Refused
-	// Paused is an answer after which the model wants to go on, such as with a tool.
+	// Paused is an answer after which the model wants to continue, such as with a tool.
 	Paused
 	// Unknown is a reason that ferry does not know.
 	Unknown
@@ -40,7 +40,7 @@ const (
 	Failed
 )
 
-// endings are the stop reasons of the three dialects and of the servers that speak them, in lower case.
+// endings maps the stop reasons of the three dialects and of the servers that use them, in lower case.
 var endings = map[string]Ending{
 	"": Ended, "end_turn": Ended, "stop": Ended, "stop_sequence": Ended, "eos": Ended, "normal": Ended, "complete": Ended, "completed": Ended,
 	"max_tokens": Limited, "length": Limited, "model_length": Limited, "model_context_window_exceeded": Limited, "max_output_tokens": Limited,
@@ -51,7 +51,7 @@ var endings = map[string]Ending{
 	"cancelled": Failed, "canceled": Failed, "failed": Failed, "timeout": Failed,
 }
 
-// EndingOf reads a stop reason. An error's name is that error.
+// EndingOf returns the ending for a stop reason. The name of an error is Failed.
 func EndingOf(reason string) Ending {
 	reason = strings.ToLower(reason)
 	if known, ok := endings[reason]; ok {
@@ -61,37 +61,37 @@ func EndingOf(reason string) Ending {
 	switch {
 	case isError || strings.HasSuffix(reason, "error"):
 		return Failed
-	case strings.HasPrefix(reason, "content_filter"): // some name the kind of content behind it
+	case strings.HasPrefix(reason, "content_filter"): // some servers append the kind of content
 		return Refused
 	}
 	return Unknown
 }
 
-// Usage is what an answer cost, in tokens. Input is the sum of all input, cached or not.
+// Usage is the number of tokens of an answer. Input is the sum of all input, cached or not.
 type Usage struct {
 	Input         int `json:"input_tokens"`
 	Output        int `json:"output_tokens"`
 	CacheCreation int `json:"cache_creation_input_tokens"`
 	CacheRead     int `json:"cache_read_input_tokens"`
-	// Reasoning is how many of Output no text was made of, 0 where the server does not say.
+	// Reasoning is the part of Output that is not text, 0 if the server does not report it.
 	Reasoning int `json:"-"`
 }
 
-// Total is all that the answer cost.
+// Total returns the sum of input and output tokens.
 func (u Usage) Total() int64 { return int64(u.Input) + int64(u.Output) }
 
-// maxTokens is the most tokens that a server is believed to count for one answer.
+// maxTokens is the largest plausible token count of one answer.
 const maxTokens = 1_000_000_000
 
-// usageNames are the members of a usage. Messages and Complete have the first four, Chat the others; a gateway may have
-// both. The numbers of cached and of reasoning tokens stand in the details too.
+// usageNames are the members of a usage object. Messages and Complete have the first four, Chat the others; a gateway
+// may send both. The numbers of cached and of reasoning tokens are also in the details objects.
 var usageNames = []string{
 	"input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens",
 	"prompt_tokens", "completion_tokens", "total_tokens", "prompt_cache_hit_tokens",
 	"reasoning_tokens",
 }
 
-// The places of the members in usageNames.
+// The indexes of the members in usageNames.
 const (
 	input = iota
 	cacheCreation
@@ -104,19 +104,20 @@ const (
 	reasoning
 )
 
-// counts puts the usages of an answer together: a stream may send several, each with some of the fields.
+// counts merges the usage objects of an answer: a stream may send several, each with some of the fields.
 type counts struct {
-	// n are the numbers in the order of usageNames, and came says which of them there are.
+	// n holds the numbers in the order of usageNames, and came reports which of them were present.
 	n    [9]int
 	came [9]bool
-	// wrong says that a number came that cannot be believed: then none is.
+	// wrong reports that one number was not plausible. Then no usage is reported.
 	wrong bool
 }
 
-// add reads one more usage, and reports whether it is one. What it has replaces what came before, since each counts from
-// the start; a 0 does not replace a number, since some gateways fill in a 0 for what they do not know. The three fields of
-// the input belong together: a later event may count the same tokens under another of them. null is no number, and
-// anything that is no whole number from 0 to maxTokens is not believed.
+// add merges one more usage object, and reports whether raw is an object. Its numbers replace earlier ones, because
+// each usage counts from the start of the answer. A 0 does not replace a number, because some gateways send 0 for an
+// unknown count. The three input fields are replaced together, because a later event may count the same tokens in
+// another of them. null is ignored. A value that is not a whole number from 0 to maxTokens makes the usage
+// implausible.
 func (u *counts) add(raw []byte) bool {
 	var next counts
 	l := lexer{b: raw}
@@ -152,8 +153,8 @@ func (u *counts) add(raw []byte) bool {
 	return true
 }
 
-// usage is what the counts say in all, nil where they say nothing that can be believed. Some servers leave the reasoning
-// out of completion_tokens: the total without the prompt is then the larger number.
+// usage returns the merged usage, nil if it is empty or not plausible. Some servers leave the reasoning tokens out of
+// completion_tokens: total_tokens minus prompt_tokens is then larger.
 func (u *counts) usage() *Usage {
 	var out Usage
 	n := u.n
@@ -176,15 +177,15 @@ func (u *counts) usage() *Usage {
 	}
 	out.Reasoning = n[reasoning]
 	if u.came[completion] {
-		out.Reasoning = max(out.Reasoning, out.Output-n[completion]) // what the server left out
+		out.Reasoning = max(out.Reasoning, out.Output-n[completion]) // left out of completion_tokens
 	}
 	out.Reasoning = min(out.Reasoning, out.Output)
 	return &out
 }
 
-// EstimateTokens guesses how many tokens a text is, rounded up, for what a request may cost before it is sent. Four ASCII
-// bytes count as one token and any other character as one: real tokenisers differ by model, and this errs upwards for
-// Chinese.
+// EstimateTokens estimates the number of tokens in text, rounded up, for the possible cost of a request before it is
+// sent. Four ASCII bytes count as one token, and any other character as one. Tokenizers differ by model; for Chinese
+// this estimate is rather too high.
 func EstimateTokens(text string) int {
 	quarters := 0
 	for _, r := range text {
@@ -197,8 +198,8 @@ func EstimateTokens(text string) int {
 	return (quarters + 3) / 4
 }
 
-// readParts puts the texts of an array of content blocks together, and their reasoning, which is not of the answer. It
-// reports false for what is no array of blocks. Blocks in blocks are read up to the depth.
+// readParts joins the texts of an array of content blocks, and separately their reasoning, which is not part of the
+// answer. It returns false if raw is not an array of blocks. Nested blocks are read up to depth.
 func readParts(raw []byte, depth int) (said, thought []byte, ok bool) {
 	l := lexer{b: raw}
 	if !l.enter('[') {
@@ -208,7 +209,7 @@ func readParts(raw []byte, depth int) (said, thought []byte, ok bool) {
 		raw := l.value()
 		block, isBlock := parse(raw)
 		kind, text := block["type"], block["text"]
-		isBlock = isBlock || isNull(raw) // null is an empty block
+		isBlock = isBlock || isNull(raw) // null counts as an empty block
 		if !isBlock || !isNull(kind) && !isText(kind) || !isNull(text) && !isText(text) {
 			return nil, nil, false
 		}
@@ -222,7 +223,7 @@ func readParts(raw []byte, depth int) (said, thought []byte, ok bool) {
 	return said, thought, true
 }
 
-// firstText is the first value that says something: a text, or a list of texts where the depth allows one.
+// firstText returns the first value that is not empty: a string or, if depth allows it, a list of blocks.
 func firstText(depth int, values ...[]byte) []byte {
 	for _, raw := range values {
 		said := unquote(raw)

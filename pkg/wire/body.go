@@ -10,16 +10,16 @@ import (
 	"unicode/utf8"
 )
 
-// Body is the body of a request. Its files become base64 while they are read, so that each is in memory once.
+// Body is the body of a request. Files are encoded as base64 while they are read, so each is in memory only once.
 type Body []BodyPart
 
-// BodyPart is a piece of JSON and the file whose content follows it, nil for none.
+// BodyPart is a piece of JSON, followed by the content of a file if File is not nil.
 type BodyPart struct {
 	JSON []byte
 	File *File
 }
 
-// Len is the number of bytes.
+// Len returns the number of bytes.
 func (b Body) Len() int64 {
 	var n int64
 	for _, part := range b {
@@ -31,7 +31,7 @@ func (b Body) Len() int64 {
 	return n
 }
 
-// Reader reads the bytes, from their beginning.
+// Reader returns a reader of the body from its beginning.
 func (b Body) Reader() io.Reader {
 	if len(b) == 1 {
 		return bytes.NewReader(b[0].JSON)
@@ -46,7 +46,7 @@ func (b Body) Reader() io.Reader {
 	return io.MultiReader(readers...)
 }
 
-// Shown is the JSON with a word for each file in the place of its content.
+// Shown returns the JSON with a short description in place of each file's content.
 func (b Body) Shown() []byte {
 	if len(b) == 1 {
 		return b[0].JSON
@@ -61,10 +61,10 @@ func (b Body) Shown() []byte {
 	return out
 }
 
-// base64Reader reads bytes as base64, which it encodes piece by piece.
+// base64Reader reads bytes as base64, encoded piece by piece.
 type base64Reader struct {
 	left    []byte
-	encoded []byte // of the piece, not read yet
+	encoded []byte // the part of piece that was not read yet
 	piece   [8 << 10]byte
 }
 
@@ -88,10 +88,10 @@ type member struct {
 	value any
 }
 
-// members are the members of a body, in their order.
+// members are the members of a body, in order.
 type members []member
 
-// sampling adds what is said of the sampling, and the texts that end an answer under the name that the dialect has.
+// sampling adds the sampling parameters, and the stop sequences under the dialect's name.
 func (m members) sampling(r Request, stop string) members {
 	if r.Temperature != nil {
 		m = append(m, member{"temperature", *r.Temperature})
@@ -105,15 +105,14 @@ func (m members) sampling(r Request, stop string) members {
 	return m
 }
 
-// bodyWriter writes a body.
 type bodyWriter struct {
 	bytes.Buffer
 	enc  *json.Encoder
 	body Body
-	done int // bytes that are in the body
+	done int // bytes already in body
 }
 
-// encode writes the members as one JSON object. Its texts have so many bytes.
+// encode writes the members as one JSON object. size is the number of bytes of its texts.
 func (m members) encode(size int) (Body, error) {
 	var w bodyWriter
 	w.Grow(size + 128)
@@ -139,7 +138,7 @@ func (m members) encode(size int) (Body, error) {
 	return w.body, nil
 }
 
-// onePiece is the most bytes of a text that are encoded at once: the encoder has a copy of what it writes.
+// onePiece is the maximum number of bytes of a string that are encoded at once: the encoder copies what it writes.
 const onePiece = 1 << 20
 
 func (w *bodyWriter) json(v any) error {
@@ -148,12 +147,12 @@ func (w *bodyWriter) json(v any) error {
 	}
 	err := w.enc.Encode(v)
 	if err == nil {
-		w.Truncate(w.Len() - 1) // Encode ends in a line feed
+		w.Truncate(w.Len() - 1) // remove the line feed at the end
 	}
 	return err
 }
 
-// long writes a text of several pieces.
+// long writes a string in several pieces.
 func (w *bodyWriter) long(s string) error {
 	w.WriteByte('"')
 	for len(s) > 0 {
@@ -172,7 +171,7 @@ func (w *bodyWriter) long(s string) error {
 	return w.WriteByte('"')
 }
 
-// cut ends a part of the body with a file.
+// cut ends a part of the body; f follows it, nil for none.
 func (w *bodyWriter) cut(f *File) {
 	w.body = append(w.body, BodyPart{w.Bytes()[w.done:], f})
 	w.done = w.Len()

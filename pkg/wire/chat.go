@@ -31,7 +31,7 @@ func (chat) encode(r Request) (members, error) {
 		turns = slices.Insert(turns, 0, Turn{Role: "system", Text: r.System})
 	}
 	out := members{{"model", r.Model}, {"max_tokens", r.MaxTokens}, {"messages", messageList{turns, chatFile}}, {"stream", r.Stream}}
-	if r.Stream { // the last chunk has the usage only where it was asked for
+	if r.Stream { // the last chunk has the usage only if it was requested
 		out = append(out, member{"stream_options", json.RawMessage(`{"include_usage":true}`)})
 	}
 	out = out.sampling(r, "stop")
@@ -42,7 +42,7 @@ func (chat) encode(r Request) (members, error) {
 	return out, nil
 }
 
-// chatFile is what stands around the content of a picture.
+// chatFile returns the JSON before and after the content of a picture.
 func chatFile(f *File) (before, after string) {
 	return `{"type":"image_url","image_url":{"url":"data:` + f.Type + ";base64,", `"}}`
 }
@@ -73,7 +73,7 @@ func (chat) decode(in object, a *Answer, u *counts) *NotAnswerError {
 	case a.Text == "" && refusal != "":
 		a.Text, a.StopReason = refusal, "refusal"
 	case isNull(message["content"]) && (a.StopReason == "" && !isUnfinished || len(unquote(choice["text"])) > 0):
-		return &NotAnswerError{Reason: noContent} // a text in the choice itself is of the older completions API
+		return &NotAnswerError{Reason: noContent} // text directly in the choice is the older completions API
 	}
 	if isUnfinished {
 		return unfinished("finish_reason")
@@ -81,7 +81,7 @@ func (chat) decode(in object, a *Answer, u *counts) *NotAnswerError {
 	return nil
 }
 
-// chosen is the one choice there is, else the choice of index 0, or the first. nil is none.
+// chosen returns the only choice, else the choice with index 0, else the first. nil means none.
 func chosen(raw []byte) object {
 	var first object
 	for _, one := range elements(raw) {
@@ -99,7 +99,7 @@ func chosen(raw []byte) object {
 
 func isZero(index []byte) bool { return isNull(index) || string(index) == "0" }
 
-// content reads a message's content, and the reasoning in it: a string, null, or an array of parts.
+// content returns the text and the reasoning of a message's content: a string, null, or an array of parts.
 func content(message object) (said, thought []byte, ok bool) {
 	raw := message["content"]
 	if isNull(raw) || isText(raw) {
@@ -108,7 +108,7 @@ func content(message object) (said, thought []byte, ok bool) {
 	return readParts(raw, maxNested)
 }
 
-// reasoningOf is the reasoning beside a message's content, of which some servers send the same words under two names.
+// reasoningOf returns the reasoning outside a message's content. Some servers send the same words under two names.
 func reasoningOf(message object) []byte {
 	return firstText(maxNested, message["reasoning_content"], message["reasoning"], message["reasoning_details"])
 }
@@ -122,36 +122,36 @@ type choice struct {
 // chatDelta holds the raw values of a choice's delta.
 type chatDelta struct{ content, reasoning, short, details, refusal, role []byte }
 
-// chatReader reads chunks.
 type chatReader struct {
 	s   *Stream
 	ids idReader
 
-	choices int // how many a chunk has
-	choice      // the one that is read
+	choices int // number of choices in the chunk
+	choice      // the selected choice
 	next    choice
 
 	inNext, inDelta []field
 
 	started bool // a chunk with a choice came
 	counted bool // a usage came
-	// closing says that a chunk with the usage and without choices came last, which is the end that some servers make.
+	// closing reports that the last chunk had a usage and no choices. Some servers end a stream like this.
 	closing bool
 
-	// last is the index of the choice that is read: the one that text came from last. stopped is the index of the one with
-	// a finish_reason.
+	// last is the index of the selected choice: the one from which text arrived last. stopped is the index of the
+	// choice with a finish_reason.
 	last, stopped int
-	// several says that a chunk had choices of two indexes: an index is a choice's then, and only that of last is read.
+	// several reports that a chunk had choices with different indexes. Then an index identifies a choice, and only
+	// the choice with the index last is read.
 	several bool
-	// texts are the indexes that text came at, one bit each.
+	// texts has one bit for each index at which text arrived.
 	texts uint64
-	// roles are the indexes that a role came at, one bit each, and everywhere says that one came twice at an index: from a
-	// server that repeats it in every delta it tells nothing.
+	// roles has one bit for each index at which a role arrived. everywhere reports that a role arrived twice at one
+	// index: a server that repeats the role in every delta does not mark a new choice with it.
 	roles      uint64
 	everywhere bool
-	// wholeCame says that a message with a finish_reason gave text, which is a whole answer.
+	// wholeCame reports that a message with a finish_reason had text, which is a complete answer.
 	wholeCame bool
-	// said is the text that came in messages where deltas are expected, and deltas says that text came in deltas.
+	// said is the text that arrived in messages instead of deltas. deltas reports that text arrived in deltas.
 	said       []byte
 	deltas     bool
 	cumulative bool
@@ -174,9 +174,9 @@ func (chat) reader(s *Stream) (reader, []field) {
 
 func (r *chatReader) reset() { r.choices, r.choice = 0, choice{} }
 
-// readChoices keeps the only choice, whatever its index is: some gateways put Claude's number of a block there. Of
-// several it keeps the one that text came from, else that of index 0, or the first: a server that was made to send more
-// sends other answers to the same prompt.
+// readChoices keeps the only choice, whatever its index is: some gateways send Claude's content block index there. Of
+// several choices it keeps the one from which text arrived, else the one with index 0, else the first. The others are
+// further answers to the same prompt, from a server that was configured to send several.
 func (r *chatReader) readChoices(l *lexer) {
 	r.reset()
 	if !l.enter('[') {
@@ -206,14 +206,14 @@ func (r *chatReader) readChoices(l *lexer) {
 	r.s.chunk.inFault, r.s.chunk.inUsage = r.fault, r.usage
 }
 
-// indexOf is a choice's index, 0 where there is none.
+// indexOf returns a choice's index, 0 if it has none.
 func indexOf(raw []byte) int {
 	index, _ := strconv.Atoi(string(raw))
 	return index
 }
 
-// readDelta reads what a chunk adds. Some servers send the reasoning under two names, with the same words: the first one
-// that says something counts.
+// readDelta reads the delta of a choice. Some servers send the same reasoning under two names: the first that is not
+// empty counts.
 func (r *chatReader) readDelta(l *lexer) {
 	d := &r.next.delta
 	*d = chatDelta{}
@@ -226,17 +226,18 @@ func (r *chatReader) readDelta(l *lexer) {
 	}
 }
 
-// knows takes any name but those of the other dialects: chunks have none, and a gateway that gives them one means chunks.
+// knows accepts any name except the names of the other dialects: chunks have no event name, but some gateways add
+// one.
 func (chat) knows(name string) bool { return !messages{}.knows(name) && !complete{}.knows(name) }
 
 func (r *chatReader) isAnswer(string) bool { return r.choices > 0 || !isNull(r.s.chunk.usage) }
 
 func (r *chatReader) isEnd() bool { return r.s.ended || r.closing || r.s.stop != "" }
 
-// errChoices is a stream with the texts of several answers in it.
+// errChoices reports a stream that mixes the texts of several answers.
 var errChoices = errors.New("it mixes the texts of several choices")
 
-// read reads one chunk. The finish_reason does not end the stream: the usage comes behind it.
+// read reads one chunk. The finish_reason does not end the stream, because the usage follows it.
 func (r *chatReader) read(e event) (Delta, error) {
 	s := r.s
 	s.identify()
@@ -249,7 +250,7 @@ func (r *chatReader) read(e event) (Delta, error) {
 		case EndingOf(stopReason(r.stop)) == Failed:
 			return Delta{}, s.stopped(r.stop, true)
 		case r.texts>>uint(index)&1 == 1 && (stopReason(r.stop) != "" || r.message != nil || len(unquote(r.delta.content)) > 0):
-			return Delta{}, s.cut(errChoices) // text of it was taken for the first's
+			return Delta{}, s.cut(errChoices) // its text was taken as part of the first choice
 		}
 		return Delta{}, nil // another answer to the same prompt
 	}
@@ -292,20 +293,21 @@ func (r *chatReader) read(e event) (Delta, error) {
 	switch {
 	case r.choices == 0 && counted && r.started:
 		r.closing, s.settled = true, s.ended
-	case s.ended && first && len(delta.Text) == 0: // the usage came with the finish_reason, and nowhere before
+	case s.ended && first && len(delta.Text) == 0: // the usage came with the finish_reason and not before
 		s.settled = true
 	}
 	return delta, err
 }
 
-// isApart reports whether the text so far and the index are of two choices: a role came once for each. One choice may
-// have several indexes, where a gateway puts Claude's number of a block there.
+// isApart reports whether index belongs to another choice than the text so far: each of the two indexes had a role,
+// once. One choice may have several indexes if a gateway sends Claude's content block index there.
 func (r *chatReader) isApart(index int) bool {
 	return index != r.last && !r.everywhere && r.roles>>uint(r.last)&1 == 1 && r.roles>>uint(index)&1 == 1
 }
 
-// isMixed reports whether text of several choices was taken for one: text came at two indexes, and either a chunk had
-// several choices, or the last one ends by itself. Claude's end has no number, so that its index is 0.
+// isMixed reports whether the texts of several choices were taken for one: text arrived at two indexes, and either a
+// chunk had several choices, or the last choice has its own finish_reason. Claude's end of an answer has no block
+// index, so a gateway sends it with index 0.
 func (r *chatReader) isMixed(index int) bool {
 	if r.texts&(r.texts-1) == 0 {
 		return false
@@ -314,8 +316,9 @@ func (r *chatReader) isMixed(index int) bool {
 	return r.several || index == r.last && stopReason(r.stop) != "" && ending != Failed && ending != Paused
 }
 
-// stopsAnother reports whether the stop reason at the index is not of the choice that text came from. Claude's end has no
-// number, so that its index is 0, or the last block's where that is a tool call.
+// stopsAnother reports whether the stop reason at index belongs to another choice than the text. Claude's end of an
+// answer has no block index, so a gateway sends it with index 0, or with the index of the last block if that is a
+// tool call.
 func (r *chatReader) stopsAnother(index int) bool {
 	if index == r.last || isNull(r.stop) {
 		return false
@@ -329,7 +332,7 @@ func (r *chatReader) stopsAnother(index int) bool {
 	return index > r.last || r.isApart(index)
 }
 
-// added is what the chunk adds: its delta, or its message where no delta came.
+// added returns what the chunk adds: its delta, or its message if no delta has arrived.
 func (r *chatReader) added() Delta {
 	s := r.s
 	var delta Delta
@@ -359,7 +362,7 @@ func (r *chatReader) added() Delta {
 		}
 	}
 	s.answered = s.answered || len(delta.Text) > 0
-	if isText(refusal) { // it is read into the same buffer
+	if isText(refusal) { // the refusal is read into the same buffer
 		delta.Text = bytes.Clone(delta.Text)
 	}
 	if words := s.addText(s.text.read(refusal)); len(words) > 0 {
@@ -369,8 +372,8 @@ func (r *chatReader) added() Delta {
 	return delta
 }
 
-// fromMessage is what a chunk's message adds where a delta is expected. Some servers send a piece in each, others all of
-// the text so far; and a last one may have the whole text again.
+// fromMessage returns what a chunk's message adds, if the server sends messages instead of deltas. Some servers send
+// one piece in each message, others all text so far. The last message may repeat the complete text.
 func (r *chatReader) fromMessage(message object) []byte {
 	said, _, _ := content(message)
 	rest, repeats := bytes.CutPrefix(said, r.said)

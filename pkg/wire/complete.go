@@ -9,7 +9,7 @@ type complete struct{}
 
 func (complete) Facts() Facts {
 	return Facts{
-		Path: "/v1/complete", ModelsPath: "/v1/models", Model: ModelNone, MaxTokens: 100, // the script's
+		Path: "/v1/complete", ModelsPath: "/v1/models", Model: ModelNone, MaxTokens: 100, // as in the script
 		prompt: "prompt", stopName: "stop_reason", bodyStatus: true,
 	}
 }
@@ -31,7 +31,7 @@ func (complete) encode(r Request) (members, error) {
 			API: Complete, What: what, hint: "the messages and chat apis have it: choose a node of one of these",
 		}
 	}
-	out := members{{"prompt", r.Prompt}, {"max_tokens", r.MaxTokens}} // the script's own
+	out := members{{"prompt", r.Prompt}, {"max_tokens", r.MaxTokens}} // the same members as in the script
 	if r.Model != "" {
 		out = append(out, member{"model", r.Model})
 	}
@@ -51,12 +51,12 @@ func (complete) decode(in object, a *Answer, u *counts) *NotAnswerError {
 	return nil
 }
 
-// completeReader reads completions. The one with a stop_reason is the last: nothing else ends this dialect's stream. An
-// empty stop_reason is how a gateway without null says it.
+// completeReader reads completions. A completion with a stop_reason is the last one: nothing else ends this dialect's
+// stream. Some gateways send an empty stop_reason instead of null.
 type completeReader struct {
 	s       *Stream
 	ids     idReader
-	started bool // a completion came
+	started bool // a completion arrived
 
 	completion, stop []byte
 }

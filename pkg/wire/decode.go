@@ -13,10 +13,11 @@ import (
 	"unicode/utf8"
 )
 
-// Decode reads a whole body that came with the HTTP status: one JSON object, or an event stream where a server sends one
-// unasked. The error is an *APIError where the effective status is not 200 or the stop reason reports a failure, a
-// *NotAnswerError where it is 200 and the body is no answer. The received text is given beside an error too. Only what
-// makes the answer whole must have the right shape: a usage or a model name of another shape is as good as none.
+// Decode reads a complete response body: one JSON object, or an event stream, which some servers send unrequested.
+// The error is an *APIError if the effective status is not 200 or the stop reason reports a failure, and a
+// *NotAnswerError if the effective status is 200 but the body is not an answer. The received text is returned with an
+// error too. Only what shows that the answer is complete must have the right shape: a usage or a model name of
+// another shape is ignored.
 func (a API) Decode(httpStatus int, body []byte) (Answer, error) {
 	fields, err := a.check(httpStatus, body)
 	if fields == nil {
@@ -40,13 +41,13 @@ func (a API) Decode(httpStatus int, body []byte) (Answer, error) {
 	return answer, nil
 }
 
-// check says whether a body that came with the HTTP status is a success, and asks no more of it than the script did: one
-// JSON object whose effective status is 200. The error is an *APIError or a *NotAnswerError. The object's fields come
-// also beside an error that is in an object with the status 200.
+// check reports whether a body is a success: as in the script, one JSON object whose effective status is 200. The
+// error is an *APIError or a *NotAnswerError. The object's fields are also returned with an error inside an object
+// with status 200.
 //
-// The effective status: in Complete the body's top-level .status is what the script read, so it wins whatever the HTTP
-// status. In the other dialects a numeric .status can turn an HTTP 200 into an error and never an error into a success.
-// In all of them an error in any form turns an HTTP 200 without a .status into that error.
+// In Complete, the body's top-level .status is the effective status, as in the script, whatever the HTTP status is.
+// In the other dialects, a numeric .status can turn an HTTP 200 into an error, but never an error into a success. In
+// all dialects, an error in any form turns an HTTP 200 without a .status into that error.
 func (a API) check(httpStatus int, body []byte) (object, error) {
 	fields, isObject := parse(body)
 	if !isObject {
@@ -85,7 +86,7 @@ func (a API) check(httpStatus int, body []byte) (object, error) {
 	return fields, nil
 }
 
-// answer reads the answer in an object. What can be read of it is given beside an error too.
+// answer reads the answer in an object. What could be read is returned with an error too.
 func (a API) answer(fields object) (Answer, *NotAnswerError) {
 	answer := Answer{ID: stringOf(fields["id"]), Model: stringOf(fields["model"])}
 	var u counts
@@ -94,17 +95,18 @@ func (a API) answer(fields object) (Answer, *NotAnswerError) {
 	return answer, fault
 }
 
-// unfinished is the error of a stop reason that is null, which is what servers send while an answer is still being
-// written. One that is not there is an older gateway's: the complete JSON is then what makes the answer whole.
+// unfinished returns the error for a stop reason that is null, which servers send while the answer is still being
+// written. A missing stop reason is not an error: older gateways send none, and complete JSON then means a complete
+// answer.
 func unfinished(name string) *NotAnswerError {
 	return &NotAnswerError{Reason: "an unfinished answer: " + name + " is null"}
 }
 
-// faultIn finds an error in an object that came with HTTP status 200, nil for none. These are errors, also beside an
-// answer: an error member that says something, at the top or in the choice, a type or an object of the name "error", and
-// a base_resp with a status code. Where no answer stands in the object, these are errors too: a code that is not one of
-// success, "success": false, and members of the names that errors have. A mere message is none in Complete, whose
-// gateways have shapes of their own.
+// faultIn returns the error in an object that came with HTTP status 200, nil for none. These are errors, even if
+// there is an answer too: an error member that is not empty, at the top level or in the choice; a type or an object
+// "error"; and a base_resp with a failure code. Without an answer, these are errors too: a code that is not a
+// success, "success": false, and the other usual members of errors. In Complete, a message alone is not an error: its
+// gateways use their own shapes.
 func (a API) faultIn(fields object) *APIError {
 	base, _ := parse(fields["base_resp"])
 	if choices := fields["choices"]; choices != nil && !isFault(fields["error"]) {
@@ -136,8 +138,8 @@ func (a API) faultIn(fields object) *APIError {
 	return e
 }
 
-// isFault reports whether an error member says anything, that is whether any value in it is more than null, false, 0 or
-// empty: servers that always have one send null or an empty one.
+// isFault reports whether an error member has content: any value other than null, false, 0 or an empty one. Servers
+// that always send the member send null or an empty value if there is no error.
 func isFault(raw []byte) bool {
 	l := lexer{b: raw}
 	for c := l.peek(); c != 0; c = l.peek() {
@@ -147,7 +149,7 @@ func isFault(raw []byte) bool {
 			continue
 		}
 		value := string(l.value())
-		if c == '"' && l.peek() == ':' { // it is a name
+		if c == '"' && l.peek() == ':' { // the string is a member's name
 			l.i++
 			continue
 		}
@@ -160,10 +162,10 @@ func isFault(raw []byte) bool {
 	return false
 }
 
-// codeNames are the members in which servers put the number or the name of an error.
+// codeNames are the members in which servers send the number or the name of an error.
 var codeNames = []string{"code", "error_code", "errorCode", "errcode", "status_code", "statusCode"}
 
-// isCode reports whether a code stands for a failure.
+// isCode reports whether a code means a failure.
 func isCode(raw []byte) bool {
 	if isText(raw) {
 		switch strings.ToLower(string(unquote(raw))) {
@@ -175,10 +177,10 @@ func isCode(raw []byte) bool {
 	return len(raw) > 0 && (raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9') && string(raw) != "0" && string(raw) != "200"
 }
 
-// isFailure reports whether a number is an HTTP status of a failure.
+// isFailure reports whether a number is an HTTP error status.
 func isFailure(n float64) bool { return n == math.Trunc(n) && n >= 400 && n <= 599 }
 
-// effectiveStatus applies the rules of check to the .status of a body that came with the HTTP status.
+// effectiveStatus applies the rules of check to the .status of a body.
 func (a API) effectiveStatus(httpStatus int, raw []byte) int {
 	if isNull(raw) {
 		return httpStatus
@@ -193,8 +195,8 @@ func (a API) effectiveStatus(httpStatus int, raw []byte) int {
 // unreadable is a .status that is neither a whole number nor a string of digits.
 const unreadable = math.MinInt
 
-// statedStatus reads a .status: a whole number (in any JSON spelling) or a string of digits. A number too large to be a
-// status is some other status than 200: -1.
+// statedStatus returns the value of a .status: a whole number (in any JSON notation) or a string of digits. A number
+// too large to be a status returns -1, which is not 200 either.
 func statedStatus(raw []byte) int {
 	digits := string(raw)
 	if isText(raw) {
@@ -214,10 +216,11 @@ func statedStatus(raw []byte) int {
 	return int(number)
 }
 
-// done is what the OpenAI-style servers send last.
+// done is the last event of the OpenAI-style servers.
 const done = "[DONE]"
 
-// beforeDone is the body without the last event of a chat stream, which some gateways put behind a whole answer too.
+// beforeDone returns the body without the last event of a chat stream, which some gateways also append to a complete
+// answer.
 func beforeDone(body []byte) []byte {
 	before, ok := bytes.CutSuffix(bytes.TrimSpace(body), []byte(done))
 	if !ok {
@@ -227,7 +230,7 @@ func beforeDone(body []byte) []byte {
 	return before
 }
 
-// notJSON names what came where a JSON object was expected.
+// notJSON returns an error that describes a body that is not a JSON object.
 func notJSON(body []byte) *NotAnswerError {
 	text := bytes.TrimSpace(bytes.TrimPrefix(body, bom))
 	none := &NotAnswerError{Body: body, Encoding: EncodingOf(text)}
@@ -249,7 +252,7 @@ func notJSON(body []byte) *NotAnswerError {
 	return none
 }
 
-// EncodingOf is the encoding that the first bytes of a body show, "" for none.
+// EncodingOf returns the encoding that the first bytes of a body indicate, "" for none.
 func EncodingOf(start []byte) string {
 	if len(start) < 2 {
 		return ""
@@ -266,11 +269,11 @@ func EncodingOf(start []byte) string {
 	return ""
 }
 
-// decodeEvents reads a whole body that is an event stream.
+// decodeEvents reads a complete body that is an event stream.
 func (a API) decodeEvents(body []byte) (Answer, error) {
 	s := a.NewStream(bytes.NewReader(body))
 	var all strings.Builder
-	all.Grow(len(body)) // it is no longer, and growing needs several times the memory
+	all.Grow(len(body)) // the text is not longer, and growing step by step needs several times the memory
 	for {
 		delta, err := s.Next()
 		all.Write(delta.Text)
@@ -306,14 +309,14 @@ func (a API) hasText(events *eventReader) bool {
 	return s.hasText
 }
 
-// isEvents reports whether a whole body is an event stream, or JSON objects one a line.
+// isEvents reports whether a complete body is an event stream, or JSON objects, one per line.
 func isEvents(body []byte) bool {
 	_, whole := BeginsEvents(bytes.TrimLeft(bytes.TrimPrefix(body, bom), " \t\r\n"))
 	return whole || jsonLines(body)
 }
 
-// BeginsEvents looks at the start of a body: whole says that an event stream begins so, and begins that it may become
-// one.
+// BeginsEvents checks the start of a body: whole reports that an event stream begins like this, begins that it may be
+// the start of one.
 func BeginsEvents(start []byte) (begins, whole bool) {
 	for _, field := range []string{"data:", "event:", "id:", "retry:", "error:", ":"} {
 		whole = whole || bytes.HasPrefix(start, []byte(field))
@@ -322,7 +325,7 @@ func BeginsEvents(start []byte) (begins, whole bool) {
 	return begins, whole
 }
 
-// jsonLines reports whether a body is JSON objects, one a line: its first line is one, and there are more.
+// jsonLines reports whether a body is JSON objects, one per line: the first line is an object, and more lines follow.
 func jsonLines(body []byte) bool {
 	body = bytes.TrimLeft(bytes.TrimPrefix(body, bom), " \t\r\n")
 	first, rest, _ := bytes.Cut(body, []byte("\n"))
@@ -333,17 +336,17 @@ func jsonLines(body []byte) bool {
 	return ok
 }
 
-// Partial is the text in the beginning of a body that did not come whole, "" where none can be told.
+// Partial returns the text in the beginning of an incomplete body, "" if there is none.
 func (a API) Partial(body []byte) string {
 	if !isEvents(body) {
 		body = closeJSON(body)
 	}
 	answer, _ := a.Decode(200, body)
-	return strings.TrimRight(answer.Text, string(utf8.RuneError)) // of a character that was cut
+	return strings.TrimRight(answer.Text, string(utf8.RuneError)) // remove a character that was cut
 }
 
-// closeJSON completes the beginning of a JSON value to a whole one: it ends an open string where the text ends, drops a
-// member that has no value yet, and closes what is open. It returns nil where that makes no JSON.
+// closeJSON completes the beginning of a JSON value to a valid one: it ends an open string, drops a member that has
+// no value yet, and closes open brackets. It returns nil if the result is not valid JSON.
 func closeJSON(body []byte) []byte {
 	var due []byte // the closing brackets, the innermost last
 	members, escape, inString := 0, len(body), false
@@ -358,7 +361,7 @@ func closeJSON(body []byte) []byte {
 				n = len(`\u0000`)
 			}
 			if i+n > len(body) {
-				escape = i // half of one, at the end
+				escape = i // an incomplete escape at the end
 			}
 			i += n - 1
 		case inString:
@@ -376,7 +379,7 @@ func closeJSON(body []byte) []byte {
 	}
 	slices.Reverse(due)
 	closed := make([]byte, 0, len(body)+1+len(due))
-	for _, end := range []int{escape, len(body), members} { // the last is up to where the text is whole members
+	for _, end := range []int{escape, len(body), members} { // the last one is the end of the complete members
 		closed = append(closed[:0], body[:end]...)
 		if end == escape && inString {
 			closed = append(closed, '"')

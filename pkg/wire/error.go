@@ -15,23 +15,23 @@ import (
 	"ferry/pkg/text"
 )
 
-// APIError is an answer whose effective status is not 200.
+// APIError is a response whose effective status is not 200.
 type APIError struct {
-	// Status is the effective status; 0 where the body states one that is no whole number, -1 where it states one that
-	// is too large to be a status.
+	// Status is the effective status; 0 if the body's .status is not a whole number, -1 if it is too large to be a
+	// status.
 	Status int
-	// HTTPStatus is the reply's own.
+	// HTTPStatus is the status of the HTTP response.
 	HTTPStatus int
-	// Type, Code and Message are the error object's, "" where there is none. Message has all the words of the error.
+	// Type, Code and Message are from the error object, "" if missing. Message has all the texts of the error.
 	Type, Code, Message string
-	// RequestID is the server's name for the request, "" where the body has none.
+	// RequestID is the server's id of the request, "" if the body has none.
 	RequestID string
-	// RetryAfter is the header's raw value.
+	// RetryAfter is the raw value of the Retry-After header.
 	RetryAfter string
-	// Body is what came, raw.
+	// Body is the raw body.
 	Body []byte
 
-	stated int // an HTTP status that the error names
+	stated int // an HTTP status that the error contains
 }
 
 func (e *APIError) Error() string {
@@ -52,8 +52,8 @@ func (e *APIError) Error() string {
 	return b.String()
 }
 
-// statusInside is the status of an error that came inside an HTTP 200: a number that it names, the status of its code or type,
-// else the server's own failure.
+// statusInside returns the status of an error inside an HTTP 200: a number in the error, the status for its code or
+// type, else 500.
 func (e *APIError) statusInside() int {
 	if e.stated != 0 {
 		return e.stated
@@ -64,28 +64,30 @@ func (e *APIError) statusInside() int {
 	return 500
 }
 
-// spendCodes are the types and codes of a used-up account or of a limit on spending, in lower case: Claude's, OpenAI's,
-// Moonshot's, DashScope's, Ark's, MiniMax's (1008) and Zhipu's.
+// spendCodes are the types and codes of an account without credit or at a spending limit, in lower case: from Claude,
+// OpenAI, Moonshot, DashScope, Ark, MiniMax (1008) and Zhipu.
 var spendCodes = []string{
 	"billing_error", "insufficient_quota", "billing_hard_limit_reached", "spend_limit_reached", "credit_balance_exhausted",
 	"exceeded_current_quota_error", "arrearage", "accountoverdueerror", "1008", "1113", "1304", "1308", "1309", "1310", "1311",
 }
 
-// spendPhrases are words of such errors, in lower case: of DeepSeek, one-api and new-api among others.
+// spendPhrases are phrases in such errors, in lower case: from DeepSeek, one-api, new-api and others.
 var spendPhrases = []string{
 	"spend limit", "spend cap", "spending limit", "spending cap", "usage limits", "insufficient balance",
 	"credit balance is too low", "exceeded your current quota", "quota is not enough", "额度已用尽", "余额不足", "欠费",
 }
 
-// inFlightBudget is OpenRouter's 402 of an account whose requests on their way have reserved what is left: it passes.
+// inFlightBudget is in OpenRouter's 402 for an account whose remaining budget is reserved by requests in progress.
+// The error is temporary.
 const inFlightBudget = "in_flight_budget_exhausted"
 
-// InFlightBudget reports whether the account is used up only by requests that are on their way.
+// InFlightBudget reports whether the account's remaining budget is only reserved by requests in progress.
 func (e *APIError) InFlightBudget() bool {
 	return e.Status == 402 && (e.Code == inFlightBudget || e.Type == inFlightBudget || strings.Contains(e.Message, inFlightBudget))
 }
 
-// SpendCap reports whether the error says that the account is used up or at a limit on spending, which no wait lifts.
+// SpendCap reports whether the error says that the account has no credit or is at a spending limit. Waiting does not
+// help.
 func (e *APIError) SpendCap() bool {
 	if e.Status == 402 {
 		return !e.InFlightBudget()
@@ -103,7 +105,7 @@ func (e *APIError) SpendCap() bool {
 	return hasAny(words, spendPhrases)
 }
 
-// lowerMessage is the beginning of the message in lower case.
+// lowerMessage returns the beginning of the message in lower case.
 func (e *APIError) lowerMessage() string {
 	return strings.ToLower(e.Message[:min(len(e.Message), 64<<10)])
 }
@@ -112,32 +114,32 @@ func hasAny(words string, phrases []string) bool {
 	return slices.ContainsFunc(phrases, func(phrase string) bool { return strings.Contains(words, phrase) })
 }
 
-// streamPhrases are words of a server whose model answers only as a stream, in lower case: DashScope's among others.
+// streamPhrases are phrases of servers whose model supports only streams, in lower case: from DashScope and others.
 var streamPhrases = []string{
 	"only support stream", "only supports stream", "supports only stream", "support stream mode", "non-stream", "nonstream",
 	"streaming is required", "requires stream", "stream must be", "stream to true", "stream=true",
 }
 
-// OnlyStreams reports whether the error says that the model answers only as a stream.
+// OnlyStreams reports whether the error says that the model supports only streams.
 func (e *APIError) OnlyStreams() bool {
 	return (e.Status == 400 || e.Status == 422) && hasAny(e.lowerMessage(), streamPhrases)
 }
 
-// NotAnswerError is a status 200 that is no answer.
+// NotAnswerError is a response with status 200 that is not an answer.
 type NotAnswerError struct {
-	// Reason says what came instead, such as "an HTML page".
+	// Reason says what was received instead, such as "an HTML page".
 	Reason string
-	// Title is what an HTML page says: its title, or its first words; "" where it has none.
+	// Title is an HTML page's title, or its first words; "" if it has none.
 	Title string
-	// Body is what came, raw.
+	// Body is the raw body.
 	Body []byte
-	// Object says that the body is one JSON object with the status 200, which is all that the script asked for.
+	// Object reports that the body is one JSON object with status 200, which is all that the script checked.
 	Object bool
-	// WrongShape says that the JSON is whole and of a shape that another attempt would not change.
+	// WrongShape reports that the JSON is complete and has a shape that another attempt would not change.
 	WrongShape bool
-	// Cut says that the body is the beginning of an answer.
+	// Cut reports that the body is the beginning of an answer.
 	Cut bool
-	// Encoding is what the body is compressed or written in, "" for plain UTF-8.
+	// Encoding is the compression or character encoding of the body, "" for plain UTF-8.
 	Encoding string
 }
 
@@ -151,7 +153,7 @@ func (e *NotAnswerError) Error() string {
 	return "status 200 with " + e.Reason
 }
 
-// Hint tells what to do about it, "" where there is nothing to say.
+// Hint returns what the user can do about it, or "".
 func (e *NotAnswerError) Hint() string {
 	switch {
 	case e.Reason == htmlPage:
@@ -169,7 +171,7 @@ const (
 	noContent = "no content in the answer"
 )
 
-// stopFailure is the error of an answer whose stop reason reports a failure.
+// stopFailure returns the error for a stop reason that reports a failure.
 func (a API) stopFailure(reason string) *APIError {
 	e := &APIError{HTTPStatus: 200, Status: 500, Code: reason}
 	if status, ok := statusOfType(reason); ok {
@@ -179,8 +181,8 @@ func (a API) stopFailure(reason string) *APIError {
 	return e
 }
 
-// typeStatuses are the statuses of errors of known types and codes, in lower case, of the Claude, OpenAI-style and Google
-// APIs.
+// typeStatuses maps known error types and codes of the Claude, OpenAI-style and Google APIs, in lower case, to
+// statuses.
 var typeStatuses = map[string]int{
 	"invalid_request_error": 400, "context_length_exceeded": 400, "invalid_argument": 400,
 	"authentication_error": 401, "invalid_api_key": 401, "invalid_authentication": 401, "unauthenticated": 401,
@@ -192,8 +194,8 @@ var typeStatuses = map[string]int{
 	"service_unavailable": 503, "unavailable": 503, "timeout_error": 504, "deadline_exceeded": 504, "overloaded_error": 529,
 }
 
-// statusOfType gives the status of the first name that is known, so that an error inside an HTTP 200 can be treated as
-// what it is.
+// statusOfType returns the status of the first known name, so that an error inside an HTTP 200 is handled by its
+// kind.
 func statusOfType(names ...string) (int, bool) {
 	for _, name := range names {
 		if status, ok := typeStatuses[strings.ToLower(name)]; ok {
@@ -203,11 +205,11 @@ func statusOfType(names ...string) (int, bool) {
 	return 0, false
 }
 
-// CutError is a stream that ended before the answer was whole.
+// CutError is a stream that ended before the answer was complete.
 type CutError struct {
-	// Events is how many came.
+	// Events is the number of events received.
 	Events int
-	// Err is the error of the reader, or what is wrong with the end that came; nil where the stream just ended.
+	// Err is the read error, or what is wrong with the end of the stream; nil if the stream just ended.
 	Err error
 }
 
@@ -219,14 +221,14 @@ func (e *CutError) Error() string {
 	return cut
 }
 
-// Unwrap gives Err.
+// Unwrap returns Err.
 func (e *CutError) Unwrap() error { return e.Err }
 
-// MalformedError is an event whose data are not the JSON that they should be.
+// MalformedError is an event whose data are not the expected JSON.
 type MalformedError struct {
-	// Event is its number, from 1.
+	// Event is the event's number, from 1.
 	Event int
-	// Body is its data, raw.
+	// Body is the event's raw data.
 	Body []byte
 }
 
@@ -235,17 +237,17 @@ func (e *MalformedError) Error() string {
 }
 
 const (
-	maxNested = 6   // how deep errors are looked for in errors
-	maxWords  = 100 // how many texts of an error are put together
+	maxNested = 6   // maximum depth of errors inside errors
+	maxWords  = 100 // maximum number of texts of one error
 )
 
-// errorWords collects what an error says of itself.
+// errorWords collects the texts of an error.
 type errorWords struct {
 	*APIError
 	words []string
 }
 
-// read takes what the members of an error object, or of an object with one in it, say.
+// read fills in e from the members of an error object, or of an object that contains one.
 func (e *APIError) read(fields object) {
 	w := errorWords{APIError: e}
 	w.object(fields, maxNested)
@@ -253,7 +255,7 @@ func (e *APIError) read(fields object) {
 	e.RequestID = stringOf(fields["request_id"])
 }
 
-// value reads an error of any shape: a text, an object, or a list of them.
+// value reads an error of any shape: a string, an object, or a list of them.
 func (w *errorWords) value(raw []byte, depth int) {
 	if len(raw) == 0 || depth == 0 {
 		return
@@ -273,19 +275,19 @@ func (w *errorWords) value(raw []byte, depth int) {
 	}
 }
 
-// object reads an error's fields, the error inside it first.
+// object reads an error's fields, starting with an error inside it.
 func (w *errorWords) object(fields object, depth int) {
 	if isFault(fields["error"]) {
 		w.value(fields["error"], depth)
 	}
 	if kind := stringOf(fields["type"]); w.Type == "" && kind != "error" && kind != "message" && !strings.Contains(kind, ":") {
-		w.Type = kind // and not a problem's URL
+		w.Type = kind // not the URL of a problem type
 	}
 	for _, name := range codeNames {
 		w.code(fields[name])
 	}
 	if name := stringOf(fields["status"]); w.Type == "" && name != "error" && strings.Trim(name, "0123456789") != "" {
-		w.Type = name // Google's name of the error
+		w.Type = name // the name of the error in Google's APIs
 	}
 	where := len(w.words)
 	for _, name := range []string{
@@ -299,7 +301,7 @@ func (w *errorWords) object(fields object, depth int) {
 	}
 }
 
-// places are the parts of a place in the request, as FastAPI names it.
+// places returns the location of a member in the request, from FastAPI's loc list.
 func places(raw []byte) (out []string) {
 	for _, part := range elements(raw) {
 		if isText(part) {
@@ -310,7 +312,7 @@ func places(raw []byte) (out []string) {
 	return out
 }
 
-// code keeps the first code, and the number of an HTTP status where any of them is one.
+// code stores the first code, and the first code that is an HTTP error status.
 func (w *errorWords) code(raw []byte) {
 	if !isCode(raw) {
 		return
@@ -327,7 +329,7 @@ func (w *errorWords) code(raw []byte) {
 	}
 }
 
-// add adds words that are not there yet.
+// add adds words that are not contained in earlier ones.
 func (w *errorWords) add(words string) {
 	words = strings.TrimSpace(words)
 	if strings.HasPrefix(words, "<") {
@@ -339,7 +341,7 @@ func (w *errorWords) add(words string) {
 	w.words = append(w.words, words)
 }
 
-// readBody takes what a body of any kind says of an error.
+// readBody fills in e from a body of any kind.
 func (e *APIError) readBody(body []byte) {
 	e.Body = body
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, bom))
@@ -355,8 +357,8 @@ func (e *APIError) readBody(body []byte) {
 	}
 }
 
-// pageWords is what a page in HTML or XML says: its title, or else its first words without the markup. It is "" for
-// anything else.
+// pageWords returns the title of an HTML or XML page, or its first words without the markup. For any other body it
+// returns "".
 func pageWords(body []byte) string {
 	const most = 200
 	if len(body) == 0 || body[0] != '<' {
@@ -373,7 +375,7 @@ func pageWords(body []byte) string {
 	said := html.UnescapeString(string(bytes.Join(bytes.Fields(words), []byte(" "))))
 	if len(said) > most {
 		whole := text.WholeRunes([]byte(said[:most]))
-		// The last word goes: half a key would not be masked.
+		// Drop the last word: half a key would not be masked.
 		return strings.TrimRightFunc(string(whole), func(r rune) bool { return r > ' ' && r < utf8.RuneSelf }) + "…"
 	}
 	return said
@@ -381,7 +383,7 @@ func pageWords(body []byte) string {
 
 type pageMarkup struct{ title, unread, tag *regexp.Regexp }
 
-// markup finds the parts of a page. Only a page pays for compiling it.
+// markup returns the patterns for the parts of a page. They are compiled only when needed.
 var markup = sync.OnceValue(func() pageMarkup {
 	return pageMarkup{
 		title:  regexp.MustCompile(`(?is)<title[^>]*>\s*([^<]*[^<\s])\s*</title`),

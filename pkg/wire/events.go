@@ -9,54 +9,55 @@ import (
 )
 
 const (
-	maxLine   = 8 << 20   // bytes of one line, and of one event's data
-	maxStream = 256 << 20 // bytes of a whole stream
-	readAhead = 32 << 10  // bytes of the buffer: a read of a socket rarely brings more
-	maxNames  = 32        // event names that are kept
-	maxName   = 64        // bytes of a name that is kept
+	maxLine   = 8 << 20   // maximum bytes of one line, and of one event's data
+	maxStream = 256 << 20 // maximum bytes of a complete stream
+	readAhead = 32 << 10  // bytes of the buffer: one read from a socket rarely returns more
+	maxNames  = 32        // maximum number of event names that are kept
+	maxName   = 64        // maximum bytes of a name that is kept
 )
 
 // event is one event of a stream.
 type event struct {
-	// Name is the value of the event field, "" where the event has none (the standard then calls it "message").
+	// Name is the value of the event field, "" if the event has none (the standard then calls it "message").
 	Name string
-	// Data are the data lines joined by a newline, valid until the next call of Next. They are bytes as they came: who
-	// reads text from them replaces what is not UTF-8.
+	// Data are the data lines joined by a newline, valid until the next call of Next. The bytes are unchanged: code
+	// that reads text from them replaces bytes that are not UTF-8.
 	Data []byte
 }
 
-// eventReader reads an event stream as WHATWG HTML section 9.2.6 "Interpreting an event stream" says: a BOM at the start
-// is dropped; LF, CR and CRLF end a line; a blank line dispatches an event if it has a data line. The id and retry fields
-// are about reconnecting, which would ask, and bill, twice: they are parsed and have no effect.
+// eventReader reads an event stream as defined in WHATWG HTML section 9.2.6 "Interpreting an event stream": a BOM at
+// the start is dropped; LF, CR and CRLF end a line; a blank line dispatches an event if it has a data line. The id
+// and retry fields are parsed and ignored: they are for reconnecting, which would send and bill the request twice.
 //
-// Three things are read that the standard drops and that servers send: a JSON object alone in its line is an event, a
-// field of the name error is an event of that name, and Rest gives what the end of the stream cut off.
+// Three things that servers send are accepted although the standard drops them: a JSON object alone on a line is an
+// event, a field named error is an event with that name, and Rest returns the event that the end of the stream cut
+// off.
 //
-// What it keeps grows with the longest line and event up to the limit of 8 MiB, and not with the stream.
+// The memory in use grows with the longest line and event, up to the limit of 8 MiB, and not with the stream.
 type eventReader struct {
 	in    *bufio.Reader
-	err   error // what ended the reading
-	count int   // events given
+	err   error // why reading ended
+	count int   // events returned
 
 	part    []byte // the beginning of a line
 	started bool
-	skipLF  bool // the last line ended in CR: a LF that comes next belongs to it
+	skipLF  bool // the last line ended with CR: a LF that follows belongs to it
 
 	name        string
-	data, given []byte // of the event being read, of the one given last
+	data, given []byte // of the event being read, of the last event returned
 	hasData     bool
-	ready       bool // the event being read is whole
+	ready       bool // the event being read is complete
 	names       map[string]string
 
 	maxLine int
 }
 
-// newEventReader reads events from r. It reads ahead of what it gives.
+// newEventReader returns a reader of the events in r. It buffers more of r than it returns.
 func newEventReader(r io.Reader) *eventReader {
 	return &eventReader{in: bufio.NewReaderSize(&boundedReader{r, maxStream, maxStream}, readAhead), maxLine: maxLine}
 }
 
-// boundedReader fails where a stream goes on behind its limit.
+// boundedReader returns an error if a stream continues after its limit.
 type boundedReader struct {
 	in          io.Reader
 	left, limit int
@@ -75,12 +76,12 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// Buffered reports whether Next can give one more event without another Read, so that a writer can put out together
+// Buffered reports whether Next can return one more event without another Read, so that a caller can write together
 // what arrived together. The last event's Data stay valid.
 func (r *eventReader) Buffered() bool { return r.parse() }
 
-// Next gives the next event. The error is io.EOF at the end of the stream, a *text.LimitError, or the reader's; events
-// that arrived whole before it have been given then.
+// Next returns the next event. The error is io.EOF at the end of the stream, a *text.LimitError, or the reader's
+// error. All events that arrived completely are returned before it.
 func (r *eventReader) Next() (event, error) {
 	for !r.parse() {
 		if r.err != nil {
@@ -91,7 +92,7 @@ func (r *eventReader) Next() (event, error) {
 	return r.give(), nil
 }
 
-// Rest gives the event that the end of the stream cut off, false where there is none.
+// Rest returns the event that the end of the stream cut off, false if there is none.
 func (r *eventReader) Rest() (event, bool) {
 	if line := r.begin(r.part); len(line) > 0 {
 		r.part = nil
@@ -103,7 +104,7 @@ func (r *eventReader) Rest() (event, bool) {
 	return r.give(), true
 }
 
-// give hands out the event that is whole.
+// give returns the complete event.
 func (r *eventReader) give() event {
 	e := event{Name: r.name, Data: r.data}
 	r.data, r.given = r.given[:0], r.data
@@ -112,7 +113,7 @@ func (r *eventReader) give() event {
 	return e
 }
 
-// parse takes lines from the buffer until an event is whole, and reports whether one is.
+// parse reads lines from the buffer until an event is complete, and reports whether one is.
 func (r *eventReader) parse() bool {
 	for !r.ready {
 		line, ok := r.line()
@@ -137,8 +138,8 @@ func (r *eventReader) begin(line []byte) []byte {
 	return bytes.TrimPrefix(line, bom)
 }
 
-// line takes one line from the buffer, valid until the next call. A CR ends it at once: waiting for a LF behind it would
-// hold back the event until the next one.
+// line takes one line from the buffer, valid until the next call. A CR ends the line at once: waiting for a LF after
+// it would delay the event until the next one.
 func (r *eventReader) line() ([]byte, bool) {
 	ahead, _ := r.in.Peek(r.in.Buffered())
 	if len(ahead) == 0 {
@@ -172,7 +173,8 @@ func (r *eventReader) line() ([]byte, bool) {
 	return line, whole
 }
 
-// field reads one line that is not blank: a comment (a colon first), a field with a value, or a field's bare name.
+// field reads one line that is not blank: a comment (which starts with a colon), a field with a value, or a field's
+// name without a value.
 func (r *eventReader) field(line []byte) {
 	if line[0] == '{' && !r.hasData {
 		r.data, r.hasData, r.ready = append(r.data, line...), true, true
@@ -201,7 +203,7 @@ func (r *eventReader) field(line []byte) {
 	}
 }
 
-// intern gives name as a string without a new one for each event: a stream has few names.
+// intern returns name as a string without allocating one for each event: a stream has few names.
 func (r *eventReader) intern(name []byte) string {
 	if known, ok := r.names[string(name)]; ok {
 		return known
@@ -216,7 +218,7 @@ func (r *eventReader) intern(name []byte) string {
 	return made
 }
 
-// fail ends the stream here: what is in the buffer is not read any more.
+// fail ends the stream and discards the buffer.
 func (r *eventReader) fail(what string) {
 	r.err = &text.LimitError{What: what, Limit: int64(r.maxLine)}
 	_, _ = r.in.Discard(r.in.Buffered())

@@ -13,21 +13,21 @@ import (
 	"ferry/pkg/text"
 )
 
-// File is a picture or a document that goes with a prompt.
+// File is a picture or a document that is sent with a prompt.
 type File struct {
-	// Name is what the user calls it.
+	// Name is the file's name as the user wrote it.
 	Name string
 	// Type is its media type.
 	Type string
 	Data []byte
-	// Again says that the file of that name can be read again.
+	// Again reports that the file can be read again by its name.
 	Again bool
 }
 
 const pdf = "application/pdf"
 
 const (
-	// maxImage and MaxRequest are the most bytes of a picture and of a request that the APIs take.
+	// maxImage and MaxRequest are the maximum size in bytes of a picture and of a request that the APIs accept.
 	maxImage   = 10 << 20
 	MaxRequest = 32 << 20
 )
@@ -37,7 +37,7 @@ type fileType struct {
 	isWhole    func([]byte) bool
 }
 
-// fileTypes are the media types that the APIs take, each with the look at whether the content is whole.
+// fileTypes are the media types that the APIs accept, each with the check of whether the content is complete.
 var fileTypes = []fileType{
 	{"JPEG", "image/jpeg", wholeJPEG},
 	{"PNG", "image/png", wholePNG},
@@ -46,8 +46,9 @@ var fileTypes = []fileType{
 	{"PDF", pdf, wholePDF},
 }
 
-// NewFile says by its content what a file is: nil is a text, or nothing that goes as a file. It refuses a file whose name
-// says that it is a picture or a PDF and whose content is none, one that is cut short, and one that is too large.
+// NewFile detects the type of a file from its content; nil means text, or nothing that is sent as a file. It refuses
+// a file with the name of a picture or a PDF and other content, a file that is cut short, and a file that is too
+// large.
 func NewFile(name string, content []byte) (*File, error) {
 	mime, _, _ := strings.Cut(http.DetectContentType(content), ";")
 	for _, t := range fileTypes {
@@ -77,20 +78,20 @@ func NewFile(name string, content []byte) (*File, error) {
 	return nil, nil
 }
 
-// String is the file as it is shown: its size and type.
+// String returns the file's size and type for display.
 func (f *File) String() string { return megabytes(len(f.Data)) + " " + f.Type }
 
-// Tokens guesses how many tokens the file is.
+// Tokens estimates the number of tokens of the file.
 func (f *File) Tokens() int { return EstimateFile(f.Data, int64(len(f.Data))) }
 
-// IsFile reports whether a file goes as one and not as a text, by its beginning.
+// IsFile reports, from its first bytes, whether content is sent as a file and not as text.
 func IsFile(head []byte) bool {
 	mime := http.DetectContentType(head)
 	return slices.ContainsFunc(fileTypes, func(t fileType) bool { return t.mime == mime })
 }
 
-// EstimateFile guesses how many tokens a file of so many bytes is, by its beginning, and rather too many: the most of a picture,
-// of a PDF some pages by its size, of a text a third of its bytes.
+// EstimateFile estimates the number of tokens of a file of size bytes from its first bytes. It rather overestimates:
+// the maximum for a picture, some pages by size for a PDF, a third of the bytes for text.
 func EstimateFile(head []byte, size int64) int {
 	const most, pageBytes = 5000, 50 << 10
 	switch mime := http.DetectContentType(head); {
@@ -102,7 +103,7 @@ func EstimateFile(head []byte, size int64) int {
 	return int(size/3) + 1
 }
 
-// megabytes writes a size that people compare with that of a file.
+// megabytes formats a size in decimal units, as file listings do.
 func megabytes(n int) string {
 	switch {
 	case n < 1000:
@@ -113,7 +114,7 @@ func megabytes(n int) string {
 	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 }
 
-// wholePNG looks for the last chunk. Each has its length, its type, its content and a checksum.
+// wholePNG looks for the last chunk. Each chunk has a length, a type, content and a checksum.
 func wholePNG(b []byte) bool {
 	for b = b[8:]; len(b) >= 12; {
 		size := uint64(binary.BigEndian.Uint32(b)) + 12
@@ -128,10 +129,11 @@ func wholePNG(b []byte) bool {
 	return false
 }
 
-// wholeJPEG looks for the end marker behind the segments and scans: one in a segment belongs to a preview.
+// wholeJPEG looks for the end marker after the segments and scans. An end marker inside a segment belongs to a
+// preview.
 func wholeJPEG(b []byte) bool {
 	for b = b[2:]; ; {
-		at := bytes.IndexByte(b, 0xff) // in a scan, what comes before it is the picture
+		at := bytes.IndexByte(b, 0xff) // in a scan, the bytes before it are picture data
 		if at < 0 || at+1 == len(b) {
 			return false
 		}
@@ -142,7 +144,7 @@ func wholeJPEG(b []byte) bool {
 			continue
 		case marker == 0xd9:
 			return true
-		case marker == 0, marker == 1, marker >= 0xd0 && marker <= 0xd8: // without a length
+		case marker == 0, marker == 1, marker >= 0xd0 && marker <= 0xd8: // these have no length
 			b = b[1:]
 			continue
 		}
@@ -153,9 +155,9 @@ func wholeJPEG(b []byte) bool {
 	}
 }
 
-// wholeGIF looks for the trailer behind the blocks.
+// wholeGIF looks for the trailer after the blocks.
 func wholeGIF(b []byte) bool {
-	table := func(flags byte) int { // the bytes of a table of colours
+	table := func(flags byte) int { // the size of a color table in bytes
 		if flags&0x80 == 0 {
 			return 0
 		}
@@ -172,11 +174,11 @@ func wholeGIF(b []byte) bool {
 		return false
 	}
 	for len(b) > 0 {
-		kind, head := b[0], 2 // an extension and its label
+		kind, head := b[0], 2 // an extension introducer and its label
 		switch kind {
 		case 0x3b:
 			return true
-		case 0x2c: // a picture, its table of colours and a byte before its data
+		case 0x2c: // a picture, its color table and one byte before its data
 			if len(b) < 10 {
 				return false
 			}
@@ -188,7 +190,7 @@ func wholeGIF(b []byte) bool {
 		if !skip(head) {
 			return false
 		}
-		for size := 1; size > 0; { // the data, in pieces with their lengths; one of none is the end
+		for size := 1; size > 0; { // the data, in sub-blocks with a length; an empty one is the end
 			if len(b) == 0 {
 				return false
 			}
@@ -200,10 +202,11 @@ func wholeGIF(b []byte) bool {
 	return false
 }
 
-// wholePDF looks for the mark of the end where readers look for it: one before that is of an earlier version of the document.
+// wholePDF looks for the end marker where readers look for it: an earlier one belongs to an older version of the
+// document.
 func wholePDF(b []byte) bool { return bytes.Contains(b[max(0, len(b)-1024):], []byte("%%EOF")) }
 
-// wholeWebP compares the length that the head states.
+// wholeWebP compares the length in the file header with the actual length.
 func wholeWebP(b []byte) bool {
 	return len(b) >= 12 && uint64(binary.LittleEndian.Uint32(b[4:]))+8 <= uint64(len(b))
 }

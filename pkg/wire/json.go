@@ -10,33 +10,33 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep values may nest, the same as in encoding/json.
+// maxDepth is the maximum nesting depth of values, the same as in encoding/json.
 const maxDepth = 10000
 
-// maxMembers and maxElements are how many members of an object and values of an array are kept: no answer and no error
-// has so many, and each takes more memory than its bytes do.
+// maxMembers and maxElements limit the number of members of an object and of values of an array that are kept. No
+// answer and no error has that many, and each takes more memory than its bytes do.
 const maxMembers, maxElements = 1 << 12, 1 << 12
 
 // bom is the byte order mark, which some servers put before their JSON and jq skips.
 var bom = []byte("\xef\xbb\xbf")
 
-// lexer goes once over a JSON text (RFC 8259), checks all of it, and hands out the raw values that its caller asks for.
-// A stream has one small event per word, and encoding/json takes longer for one than all else together. It accepts what
-// encoding/json accepts and reads the same from it; FuzzField holds it to that.
+// lexer scans a JSON text (RFC 8259) once, validates it, and returns the raw values that its caller asks for. A
+// stream has one small event per word, and encoding/json takes longer for it than all other steps together. lexer
+// accepts what encoding/json accepts and reads the same values; FuzzField checks this.
 type lexer struct {
 	b     []byte
 	i     int
 	depth int
-	fresh bool // an object or array was just opened: no comma is due
+	fresh bool // an object or array was just opened: no comma is expected
 	bad   bool
 
 	escaped bool // the last string has an escape
 }
 
-// whole reports whether the text was one valid value, once the value has been read.
+// whole reports, after the value has been read, whether the text was one valid value.
 func (l *lexer) whole() bool { return l.peek() == 0 && l.i == len(l.b) && !l.bad }
 
-// peek skips the white space and gives the next byte, 0 at the end.
+// peek skips white space and returns the next byte, 0 at the end.
 func (l *lexer) peek() byte {
 	for ; l.i < len(l.b); l.i++ {
 		switch c := l.b[l.i]; c {
@@ -48,10 +48,10 @@ func (l *lexer) peek() byte {
 	return 0
 }
 
-// fail makes every call from here on find the end of the text.
+// fail makes every later call find the end of the text.
 func (l *lexer) fail() { l.bad, l.i = true, len(l.b) }
 
-// enter opens an object or an array, where the next value is one.
+// enter opens the object or array, if the next value is one.
 func (l *lexer) enter(open byte) bool {
 	if l.peek() != open {
 		return false
@@ -64,7 +64,7 @@ func (l *lexer) enter(open byte) bool {
 	return true
 }
 
-// more reports whether the open object or array goes on, and takes the comma or the closing bracket.
+// more reports whether the open object or array continues, and consumes the comma or the closing bracket.
 func (l *lexer) more(closing byte) bool {
 	c, fresh := l.peek(), l.fresh
 	l.fresh = false
@@ -83,7 +83,7 @@ func (l *lexer) more(closing byte) bool {
 	return false
 }
 
-// member gives the name of the open object's next member. The caller reads its value.
+// member returns the name of the open object's next member. The caller reads its value.
 func (l *lexer) member() ([]byte, bool) {
 	if !l.more('}') {
 		return nil, false
@@ -100,7 +100,7 @@ func (l *lexer) member() ([]byte, bool) {
 	return name[1 : len(name)-1], true
 }
 
-// value reads the next value and gives it raw.
+// value reads the next value and returns its raw bytes.
 func (l *lexer) value() []byte {
 	c := l.peek()
 	from := l.i
@@ -117,7 +117,7 @@ func (l *lexer) value() []byte {
 		for l.more(']') {
 			l.value()
 		}
-	default: // a number, true, false or null: encoding/json checks all of them but plain digits
+	default: // a number, true, false or null: encoding/json checks all but plain digits
 		digits := true
 		for ; l.i < len(l.b); l.i++ {
 			c := l.b[l.i]
@@ -139,7 +139,7 @@ func (l *lexer) value() []byte {
 	return l.b[from:l.i]
 }
 
-// quoted takes the string that comes next and gives it with its quotes, its escapes checked and not resolved.
+// quoted reads a string and returns it with its quotes. Escapes are validated and not resolved.
 func (l *lexer) quoted() []byte {
 	if l.peek() != '"' {
 		l.fail()
@@ -172,15 +172,15 @@ func (l *lexer) quoted() []byte {
 	return nil
 }
 
-// field is a member to pick from an object: where its raw value goes, or what reads it.
+// field is a member to pick from an object: where its raw value is stored, or the function that reads it.
 type field struct {
 	name string
 	to   *[]byte
 	read func(*lexer)
 }
 
-// pick reads the next value and takes the members of the given names from it, of a name that comes twice the last one.
-// It reports whether the value is an object.
+// pick reads the next value and picks the given members from it. If a name occurs twice, the last one counts. It
+// reports whether the value is an object.
 func (l *lexer) pick(fields []field) bool {
 	if !l.enter('{') {
 		l.value()
@@ -203,11 +203,11 @@ func (l *lexer) pick(fields []field) bool {
 	return true
 }
 
-// object holds the raw fields of a JSON object by their exact names: encoding/json's structs would match any case, which
-// the script's jq did not. They are parts of the body.
+// object holds the raw fields of a JSON object by their exact names: encoding/json's structs would match any case,
+// which the script's jq did not. The values are slices of the body.
 type object map[string][]byte
 
-// parse reads one JSON object. Anything else, data behind the object included, is none.
+// parse reads one JSON object. It returns false for anything else, also if data follows the object.
 func parse(body []byte) (object, bool) {
 	l := lexer{b: bytes.TrimPrefix(body, bom)}
 	if !l.enter('{') {
@@ -226,7 +226,7 @@ func parse(body []byte) (object, bool) {
 	return fields, true
 }
 
-// elements are the values of an array, the first of them where there are many.
+// elements returns the values of an array, at most maxElements.
 func elements(raw []byte) (out [][]byte) {
 	l := lexer{b: raw}
 	if !l.enter('[') {
@@ -243,13 +243,14 @@ func elements(raw []byte) (out [][]byte) {
 	return out
 }
 
-// isNull reports whether a raw value is null or not there: the two mean the same.
+// isNull reports whether a raw value is null or missing: both mean the same.
 func isNull(raw []byte) bool { return len(raw) == 0 || string(raw) == "null" }
 
 // isText reports whether a raw value is a string.
 func isText(raw []byte) bool { return len(raw) > 0 && raw[0] == '"' }
 
-// stringOf is the text of a raw string with U+FFFD for each byte that is not UTF-8: a name, not a text of the answer.
+// stringOf returns the value of a raw string, with U+FFFD for each byte that is not UTF-8. It is for names, not for
+// the answer's text.
 func stringOf(raw []byte) string {
 	text := string(unquote(raw))
 	if !utf8.ValidString(text) {
@@ -258,8 +259,8 @@ func stringOf(raw []byte) string {
 	return text
 }
 
-// unquote gives the text of a raw string: a part of it where nothing needs replacing. Any other value has none. Half a
-// surrogate pair becomes U+FFFD. Bytes that are not UTF-8 stay as they came.
+// unquote returns the value of a raw string, as a slice of raw if there are no escapes. For any other value it
+// returns nil. Half of a surrogate pair becomes U+FFFD. Bytes that are not UTF-8 stay unchanged.
 func unquote(raw []byte) []byte {
 	if !isText(raw) {
 		return nil
@@ -275,8 +276,8 @@ func unquote(raw []byte) []byte {
 	return out
 }
 
-// appendText appends the text of a string's inside, but for the first half of a surrogate pair at its end, which it
-// gives. A half elsewhere becomes U+FFFD.
+// appendText appends the value of a string without its quotes. If the string ends with the first half of a surrogate
+// pair, that half is returned and not appended. A half elsewhere becomes U+FFFD.
 func appendText(dst, inner []byte) (out []byte, half rune) {
 	for len(inner) > 0 {
 		plain := bytes.IndexByte(inner, '\\')
@@ -308,7 +309,7 @@ func appendText(dst, inner []byte) (out []byte, half rune) {
 	return dst, 0
 }
 
-// hex4 reads the \uXXXX at the start of b, -1 where there is none.
+// hex4 returns the value of the \uXXXX at the start of b, -1 if there is none.
 func hex4(b []byte) rune {
 	if len(b) < len(`\u0000`) || b[0] != '\\' || b[1] != 'u' {
 		return -1
@@ -320,13 +321,13 @@ func hex4(b []byte) rune {
 	return rune(r)
 }
 
-// textReader reads the texts of strings that continue each other. A surrogate pair may be cut over two of them.
+// textReader reads the values of strings that continue each other. A surrogate pair may be split between two of them.
 type textReader struct {
 	buffer []byte
-	half   rune // the first half of a pair that came last
+	half   rune // the first half of a pair, from the end of the last string
 }
 
-// read gives the text of a raw string, valid until the next call.
+// read returns the value of a raw string, valid until the next call.
 func (t *textReader) read(raw []byte) []byte {
 	if len(raw) <= len(`""`) || !isText(raw) {
 		return nil
@@ -337,7 +338,7 @@ func (t *textReader) read(raw []byte) []byte {
 	}
 	t.buffer = slices.Grow(t.buffer[:0], len(inner))
 	if t.half != 0 {
-		pair := utf16.DecodeRune(t.half, hex4(inner)) // U+FFFD where they are no pair
+		pair := utf16.DecodeRune(t.half, hex4(inner)) // U+FFFD if they are not a pair
 		if pair != utf8.RuneError {
 			inner = inner[len(`\u0000`):]
 		}
@@ -347,7 +348,7 @@ func (t *textReader) read(raw []byte) []byte {
 	return t.buffer
 }
 
-// end gives what is left at the end: half a pair is no character.
+// end returns the remaining text at the end: U+FFFD for half of a pair.
 func (t *textReader) end() []byte {
 	if t.half == 0 {
 		return nil

@@ -10,11 +10,11 @@ import (
 // Messages is Claude's dialect.
 const Messages API = "messages"
 
-// DefaultVersion is the anthropic-version that the messages dialect speaks unless a node names another.
+// DefaultVersion is the anthropic-version of the messages dialect unless a node sets another.
 const DefaultVersion = "2026-10-21"
 
 // samplingRemoved is the first version without temperature, top_p and top_k: its servers answer 400 "Extra inputs are
-// not permitted". Versions are dates, so they compare as text.
+// not permitted". Versions are dates, so they are compared as strings.
 const samplingRemoved = "2026-10-21"
 
 type messages struct{}
@@ -37,7 +37,7 @@ func (messages) encode(r Request) (members, error) {
 			hint: `a node with version: "2023-06-01" still takes it`,
 		}
 	}
-	// "stream": false is said too, as in chat: some servers stream unless they are told not to.
+	// "stream": false is also sent, as in chat: some servers stream by default.
 	out := members{{"model", r.Model}, {"max_tokens", r.MaxTokens}}
 	if r.System != "" {
 		out = append(out, member{"system", r.System})
@@ -51,7 +51,7 @@ func (messages) encode(r Request) (members, error) {
 	return out, nil
 }
 
-// messagesFile is what stands around the content of a picture or a document.
+// messagesFile returns the JSON before and after the content of a picture or a document.
 func messagesFile(f *File) (before, after string) {
 	block := "image"
 	if f.Type == pdf {
@@ -74,11 +74,11 @@ func (messages) decode(in object, a *Answer, u *counts) *NotAnswerError {
 	return nil
 }
 
-// messagesReader reads Claude's events: message_start, the blocks of the content, message_delta with the stop reason,
+// messagesReader reads Claude's events: message_start, the content blocks, message_delta with the stop reason,
 // message_stop.
 type messagesReader struct {
 	s       *Stream
-	started bool // message_start came
+	started bool // message_start arrived
 
 	message, block []byte // raw values of message_start and content_block_start
 	delta          messagesDelta
@@ -131,7 +131,7 @@ func (r *messagesReader) read(e event) (Delta, error) {
 	switch kind {
 	case "content_block_delta":
 		return r.readBlock(r.delta.kind, "text_delta", r.delta.text, "thinking_delta", r.delta.thinking), nil
-	case "content_block_start": // Claude's begin empty; a gateway that has the whole text at once may not
+	case "content_block_start": // Claude's are empty; a gateway that has the complete text at once may fill it in
 		fields, _ := parse(r.block)
 		return r.readBlock(fields["type"], "text", fields["text"], "thinking", fields["thinking"]), nil
 	case "message_start":
@@ -139,7 +139,7 @@ func (r *messagesReader) read(e event) (Delta, error) {
 		if !ok {
 			return Delta{}, s.malformed(e)
 		}
-		if s.hasText { // a gateway that asked again, or two answers spliced: neither may be shown behind the other
+		if s.hasText { // a gateway that retried, or two spliced answers: the second must not be shown after the first
 			return Delta{}, s.cut(errSpliced)
 		}
 		r.started = true
@@ -155,7 +155,7 @@ func (r *messagesReader) read(e event) (Delta, error) {
 	return Delta{}, nil
 }
 
-// readBlock reads the text or the reasoning of a block or a delta, by its type.
+// readBlock reads the text or the reasoning of a block or a delta, depending on its type.
 func (r *messagesReader) readBlock(kind []byte, textKind string, said []byte, thinkingKind string, thinking []byte) Delta {
 	switch string(unquote(kind)) {
 	case textKind:
@@ -166,7 +166,7 @@ func (r *messagesReader) readBlock(kind []byte, textKind string, said []byte, th
 	return Delta{}
 }
 
-// wholeMessage reads a whole answer that came as one event.
+// wholeMessage reads a complete answer that arrived as one event.
 func (r *messagesReader) wholeMessage(e event) (Delta, error) {
 	s := r.s
 	fields, _ := parse(e.Data)

@@ -9,17 +9,17 @@ import (
 
 // ModelList is a page of a server's list of models.
 type ModelList struct {
-	// Count is how many models it has, and IDs the ids, or names, of the first 4096 that have one.
+	// Count is the number of models, and IDs holds the ids, or names, of the first 4096 models that have one.
 	Count int
 	IDs   []string
-	// Next is what the next page begins after, "" for no more pages.
+	// Next is the id after which the next page begins, "" if there is none.
 	Next string
 }
 
-// maxModelID bounds the id of a model in bytes.
+// maxModelID is the maximum length of a model id in bytes.
 const maxModelID = 256
 
-// Models reads a list of models. It reports false for what is none.
+// Models reads a list of models. It returns false if body is not one.
 func Models(body []byte) (list ModelList, ok bool) {
 	fields, _ := parse(body)
 	l := lexer{b: fields["data"]}
@@ -33,14 +33,14 @@ func Models(body []byte) (list ModelList, ok bool) {
 			list.IDs = append(list.IDs, id)
 		}
 	}
-	if string(fields["has_more"]) == "true" { // of the messages API
+	if string(fields["has_more"]) == "true" { // from the messages API
 		list.Next = stringOf(fields["last_id"])
 	}
 	return list, true
 }
 
-// unknownModel are the codes and types of a model that the server does not have: OpenAI's and Groq's, Qianfan's, Mistral's
-// and Zhipu's; unknownPhrases are words of such errors beside the word model.
+// unknownModel are the codes and types of a model that the server does not have, from OpenAI and Groq, Qianfan,
+// Mistral, and Zhipu. unknownPhrases are phrases in such errors, in addition to the word model.
 var (
 	unknownModel   = []string{"model_not_found", "invalid_model", "1211"}
 	unknownPhrases = []string{"not found", "not exist", "no such model", "not a valid model", "invalid model", "unknown model"}

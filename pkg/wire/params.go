@@ -11,8 +11,8 @@ import (
 	"unicode"
 )
 
-// hostFields are members that a server has under another name than its dialect, "" for not at all. A param that names one
-// wins.
+// hostFields are members that a server names differently than its dialect; "" means that the server does not have the
+// member. A param with the member's name takes precedence.
 var hostFields = []struct {
 	host     string
 	api      API
@@ -22,7 +22,7 @@ var hostFields = []struct {
 	{"api.mistral.ai", Chat, "stream_options", ""},
 }
 
-// rename gives a member another name; "" drops it.
+// rename renames a member; "" removes it.
 func (m members) rename(name, as string) members {
 	at := m.index(name)
 	switch {
@@ -39,8 +39,8 @@ func (m members) index(name string) int {
 	return slices.IndexFunc(m, func(one member) bool { return one.name == name })
 }
 
-// apply changes the members as the params say. What is new goes behind the others, in the order of the names, so that one
-// request always has the same bytes.
+// apply sets or removes the members that params name. New members are appended in the order of their names, so that
+// the same request always has the same bytes.
 func (a API) apply(m members, params map[string]json.RawMessage) (members, error) {
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		value, at := params[name], m.index(name)
@@ -60,13 +60,13 @@ func (a API) apply(m members, params map[string]json.RawMessage) (members, error
 	return m, nil
 }
 
-// CheckParam fails with *UnsupportedError where a param cannot have the name or the value.
+// CheckParam returns an *UnsupportedError if a param's name or value is not allowed.
 func (a API) CheckParam(name string, value json.RawMessage) error {
 	fault := &UnsupportedError{API: a, What: fmt.Sprintf("param %q", name)}
 	switch {
 	case name == a.Dialect().Facts().prompt:
 		fault.Reason, fault.hint = "it is the prompt", "give the prompt as arguments, with -f or in a pipe"
-	case name == "stream": // it decides how the answer is read
+	case name == "stream": // it decides how the response is read
 		fault.Reason, fault.hint = "ferry sets it itself", "ferry stream asks for a stream, ferry ask for a whole answer"
 	case !json.Valid(value):
 		fault.Reason, fault.hint = "its value is not JSON", `a text needs its quotes: key='"value"'`
@@ -76,7 +76,7 @@ func (a API) CheckParam(name string, value json.RawMessage) error {
 	return fault
 }
 
-// MostTokens is the most tokens of the answer that the request asks for.
+// MostTokens returns the maximum number of answer tokens that the request asks for.
 func (r Request) MostTokens() int {
 	for _, name := range []string{"max_completion_tokens", "max_tokens"} {
 		if n, err := strconv.Atoi(string(bytes.TrimSpace(r.Params[name]))); err == nil && n > 0 {
@@ -86,8 +86,8 @@ func (r Request) MostTokens() int {
 	return r.MaxTokens
 }
 
-// ParamHint is what to change in a request, whose body is given, where an error of status 400 or 422 says that the server
-// does not take a member of it; "" where it says no such thing.
+// ParamHint returns what to change in the request with the given body, if e has status 400 or 422 and says that the
+// server does not accept one of its members; else "".
 func (e *APIError) ParamHint(body Body) string {
 	if e.Status != 400 && e.Status != 422 {
 		return ""
@@ -122,12 +122,12 @@ func (e *APIError) ParamHint(body Body) string {
 	return fmt.Sprintf("--param %s=VALUE sends another, --param %s=null none", named, named)
 }
 
-// refusals are the words of an error about a member that is not taken at all, in lower case.
+// refusals are phrases of errors about a member that the server does not accept at all, in lower case.
 var refusals = []string{
 	"unsupported", "not support", "not permitted", "not allowed", "unknown", "unrecognized", "unexpected", "only", "extra", "deprecated",
 }
 
-// isNamed reports whether the words of an error mean the member, and not a word of English.
+// isNamed reports whether an error message names the member, and does not just use the English word.
 func isNamed(message, name string) bool {
 	if strings.Contains(name, "_") || name == "temperature" {
 		return true

@@ -1,7 +1,7 @@
-// Package wire owns the request and answer types and how each dialect writes and reads them, API errors included. It
-// reads a body once it has arrived whole and says what it is: an answer, an error of the API, or no answer at all. It
-// reads an event stream as it arrives and says whether the answer in it is whole. It does not send, retry or print:
-// bodies that it quotes are raw, and a caller that shows them masks them first.
+// Package wire owns the request and answer types, API errors, and how each dialect encodes and decodes them. It
+// classifies a complete response body: an answer, an API error, or neither. It reads an event stream as it arrives
+// and reports whether the answer in it is complete. It does not send, retry or print. The bodies in its errors are
+// raw: a caller that shows them masks them first.
 package wire
 
 import (
@@ -13,63 +13,65 @@ import (
 	"ferry/pkg/text"
 )
 
-// API is the name of a dialect, as a configuration has it.
+// API is the name of a dialect, as in the configuration.
 type API string
 
-// Dialect is how one kind of API takes requests and gives answers. Each has a file of its own.
+// Dialect defines how one kind of API encodes requests and answers. Each has its own file.
 type Dialect interface {
-	// Facts are what can be said of it without its code.
+	// Facts returns the dialect's constants.
 	Facts() Facts
 
-	// encode gives the members of a request's body, in their order, or an *UnsupportedError.
+	// encode returns the members of a request's body, in order, or an *UnsupportedError.
 	encode(r Request) (members, error)
-	// decode reads what a whole answer holds. What can be read of it is in the answer beside an error too.
+	// decode reads a complete answer. What could be read is stored in a, with an error too.
 	decode(fields object, a *Answer, u *counts) *NotAnswerError
-	// knows reports whether a stream has events of the name. The standard and the vendors ask for others to be ignored.
+	// knows reports whether the dialect's streams have events of this name. The standard and the vendors require that
+	// others are ignored.
 	knows(event string) bool
-	// reader gives what reads the events of a stream, and the members of their data that it looks for.
+	// reader returns the reader of a stream's events, and the members of their data that it needs.
 	reader(s *Stream) (reader, []field)
 }
 
-// Facts are what the dialects differ in.
+// Facts are the constants that differ between dialects.
 type Facts struct {
 	// Path is what the dialect appends to a node's address.
 	Path string
-	// ModelsPath is where servers list their models, which costs nothing to ask.
+	// ModelsPath is where servers list their models. The request is free of charge.
 	ModelsPath string
-	// VersionHeader is the header that names the version of the API, "" where there is none.
+	// VersionHeader is the header with the API version, "" if there is none.
 	VersionHeader string
-	// Bearer says that a key goes as a Bearer token, and not in x-api-key, where the configuration says nothing.
+	// Bearer sends the key as a Bearer token instead of in x-api-key, unless the configuration says otherwise.
 	Bearer bool
-	// Model says what is asked for where the configuration names no model.
+	// Model selects the model if the configuration names none.
 	Model ModelDefault
-	// MaxTokens is the most tokens of an answer where the configuration says nothing, 0 for ferry's own default.
+	// MaxTokens is the default for the maximum number of answer tokens, 0 for ferry's own default.
 	MaxTokens int
 
-	// prompt is the member that has the prompt. A param may change any other one, but for stream.
+	// prompt is the member with the prompt. A param may change any other member except stream.
 	prompt string
-	// stopName is the name of the reason why an answer ended.
+	// stopName is the name of the member with the stop reason.
 	stopName string
-	// bodyStatus says that a status in the body wins over that of HTTP, as in the script. A message alone is no error then.
+	// bodyStatus makes a status in the body override the HTTP status, as in the script. Then a message alone is not
+	// an error.
 	bodyStatus bool
-	// typed says that answers and events have a type.
+	// typed reports that answers and events have a type.
 	typed bool
 }
 
-// ModelDefault is what a request has for a model where the configuration names none.
+// ModelDefault selects the model of a request if the configuration names none.
 type ModelDefault int
 
-// What a request has for a model.
+// The values of ModelDefault.
 const (
-	// ModelKnown is the model that ferry has for a default.
+	// ModelKnown uses ferry's default model.
 	ModelKnown ModelDefault = iota
-	// ModelNone is a request without a model.
+	// ModelNone sends a request without a model.
 	ModelNone
-	// ModelRequired is no request: each server has models of its own.
+	// ModelRequired sends no request: each server has its own models.
 	ModelRequired
 )
 
-// dialects are all dialects, the default first.
+// dialects lists all dialects, the default first.
 var dialects = []struct {
 	name API
 	Dialect
@@ -79,10 +81,10 @@ var dialects = []struct {
 	{Chat, chat{}},
 }
 
-// APINames are the names of all dialects in a sentence.
+// APINames lists the names of all dialects for use in a sentence.
 const APINames = "messages, complete or chat"
 
-// APIs are the names of all dialects, the default first.
+// APIs returns the names of all dialects, the default first.
 func APIs() []API {
 	var names []API
 	for _, d := range dialects {
@@ -91,7 +93,7 @@ func APIs() []API {
 	return names
 }
 
-// Dialect is the dialect of the name, the default one for an unknown name.
+// Dialect returns the dialect with this name, or the default one if the name is unknown.
 func (a API) Dialect() Dialect {
 	for _, d := range dialects {
 		if d.name == a {
@@ -101,8 +103,8 @@ func (a API) Dialect() Dialect {
 	return dialects[0].Dialect
 }
 
-// Base is a node's path without what the dialect appends to it. People write the whole address of an API, its /v1, or a
-// slash behind it.
+// Base returns a node's path without the part that the dialect appends. Users write an API's complete address, its
+// /v1, or a slash at the end.
 func (a API) Base(path string) string {
 	facts := a.Dialect().Facts()
 	path = strings.TrimRight(path, "/")
@@ -113,7 +115,7 @@ func (a API) Base(path string) string {
 	return strings.TrimRight(path, "/")
 }
 
-// APIOf is the dialect whose path an address ends in, "" where it is none's.
+// APIOf returns the dialect whose path is the end of address, "" if there is none.
 func APIOf(address string) API {
 	address, _, _ = strings.Cut(address, "?")
 	for _, d := range dialects {
@@ -124,31 +126,31 @@ func APIOf(address string) API {
 	return ""
 }
 
-// Request is one prompt with what goes with it. The zero value of a field sends nothing for it.
+// Request is one prompt and its options. Fields with the zero value are not sent.
 type Request struct {
-	// Model may be empty in Complete, whose original has none.
+	// Model may be empty in Complete, because the script sent none.
 	Model  string
 	System string
 	Prompt string
-	// Files go with the prompt, before its text.
+	// Files are sent before the prompt's text.
 	Files     []*File
 	MaxTokens int
-	// Turns are the earlier turns of the conversation, which Prompt continues.
+	// Turns are the earlier turns of the conversation that Prompt continues.
 	Turns []Turn
 	// Stream asks for the answer as an event stream.
 	Stream bool
-	// Temperature and TopP are pointers, because 0 is a value that people ask for.
+	// Temperature and TopP are pointers, because 0 is a valid value.
 	Temperature, TopP *float64
-	// Stop are the texts that end the answer.
+	// Stop are the stop sequences that end the answer.
 	Stop []string
-	// Schema is the JSON schema that the answer must keep to: one JSON object.
+	// Schema is the JSON schema that the answer must match: one JSON object.
 	Schema json.RawMessage
-	// Params set members of the body's top level, those that ferry sets itself too; null takes one away.
+	// Params set members of the body's top level, including those that ferry sets itself; null removes a member.
 	Params map[string]json.RawMessage
-	// Host is the server's, which decides the names of some members.
+	// Host is the server's host, which decides the names of some members.
 	Host string
-	// Version is the anthropic-version that the request goes out under, "" for DefaultVersion. It is not in the body: it
-	// decides what the body may hold.
+	// Version is the request's anthropic-version, "" for DefaultVersion. It is not in the body, but it decides which
+	// members the body may have.
 	Version string
 }
 
@@ -160,15 +162,15 @@ type Turn struct {
 	Files []*File
 }
 
-// messageList is the messages of a body, with what a dialect writes before and behind the content of a file.
+// messageList is the messages of a body, and the JSON that a dialect writes before and after the content of a file.
 type messageList struct {
 	turns []Turn
 	file  func(f *File) (before, after string)
 }
 
-// Encode writes r as the dialect's JSON body, without a newline behind it and without HTML escapes, so that a prompt
-// reads in the body as it was typed. The prompt must be valid UTF-8. What the dialect, in the request's version, cannot
-// carry is an *UnsupportedError: it is never left out in silence.
+// Encode returns r as the dialect's JSON body, without a final newline and without HTML escapes, so that the prompt
+// appears in the body as it was typed. The prompt must be valid UTF-8. If the dialect, in the request's version, does
+// not support a part of the request, the error is an *UnsupportedError: no part is left out silently.
 func (a API) Encode(r Request) (Body, error) {
 	body, err := a.Dialect().encode(r)
 	if err != nil {
@@ -214,7 +216,7 @@ func (a API) Encode(r Request) (Body, error) {
 	return encoded, err
 }
 
-// AllFiles are the files of the prompt and of the earlier turns.
+// AllFiles returns the files of the prompt and of the earlier turns.
 func (r Request) AllFiles() []*File {
 	files := r.Files
 	for _, turn := range r.Turns {
@@ -223,10 +225,10 @@ func (r Request) AllFiles() []*File {
 	return files
 }
 
-// mostEncoded is the most bytes that the texts of a request may have as JSON: twice what an API takes.
+// mostEncoded is the maximum size in bytes of a request's texts as JSON: twice what an API accepts.
 const mostEncoded = 64 << 20
 
-// jsonSize is how many bytes a text has in JSON, without its quotes.
+// jsonSize returns the number of bytes of text as JSON, without the quotes.
 func jsonSize(text string) int {
 	size := len(text)
 	for i := 0; i < len(text); i++ {
@@ -242,12 +244,12 @@ func jsonSize(text string) int {
 	return size
 }
 
-// UnsupportedError is a request that the dialect, or its version, cannot carry. Nothing was sent.
+// UnsupportedError is a request that the dialect, or its version, does not support. Nothing was sent.
 type UnsupportedError struct {
 	API API
-	// What is the part that cannot be carried, such as "system prompt".
+	// What is the unsupported part, such as "system prompt".
 	What string
-	// Reason says why, "" where the dialect simply has no such thing.
+	// Reason says why, "" if the dialect simply has no such part.
 	Reason string
 	hint   string
 }
@@ -259,5 +261,5 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("the %s api takes no %s: %s", e.API, e.What, e.Reason)
 }
 
-// Hint tells what to do about it, "" where there is nothing to say.
+// Hint returns what the user can do about it, or "".
 func (e *UnsupportedError) Hint() string { return e.hint }

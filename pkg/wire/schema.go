@@ -9,11 +9,11 @@ import (
 	"ferry/pkg/text"
 )
 
-// kinds are what a JSON value is that begins with a character. Any other is a number.
+// kinds maps the first character of a JSON value to its type. Any other first character means a number.
 var kinds = map[byte]string{'{': "object", '[': "array", '"': "string", 't': "boolean", 'f': "boolean", 'n': "null"}
 
-// CheckSchema holds a text to the top level of a schema: it is JSON, of the type and with the members that the schema
-// requires. It does not look deeper. Gateways that translate drop a schema without a word.
+// CheckSchema checks an answer against the top level of a schema: it must be JSON, of the schema's type, with the
+// required members. Deeper levels are not checked. Some gateways that translate requests drop the schema silently.
 func CheckSchema(schema json.RawMessage, answer string) error {
 	reason := notOfSchema(schema, answer)
 	if reason == "" {
@@ -23,7 +23,7 @@ func CheckSchema(schema json.RawMessage, answer string) error {
 		"the answer is not of the schema: %s", reason)
 }
 
-// notOfSchema says what is wrong with an answer, "" for nothing.
+// notOfSchema returns why an answer does not match the schema, "" if it does.
 func notOfSchema(schema json.RawMessage, answer string) string {
 	want, _ := parse(schema)
 	types, missing := stringsIn(want["type"]), stringsIn(want["required"])
@@ -41,7 +41,7 @@ func notOfSchema(schema json.RawMessage, answer string) string {
 	} else if number := l.value(); !known {
 		kind = "number"
 		var n float64
-		if json.Unmarshal(number, &n) == nil && n == float64(int64(n)) { // in any spelling: 1.0 and 1e2
+		if json.Unmarshal(number, &n) == nil && n == float64(int64(n)) { // in any notation: 1.0 and 1e2
 			kind = "integer"
 		}
 	}
@@ -56,7 +56,7 @@ func notOfSchema(schema json.RawMessage, answer string) string {
 	return ""
 }
 
-// stringsIn are the texts of a list.
+// stringsIn returns the strings of a list.
 func stringsIn(raw []byte) (texts []string) {
 	for _, one := range elements(raw) {
 		if isText(one) {

@@ -11,10 +11,10 @@ import (
 	"ferry/pkg/text"
 )
 
-// Delta is what one event added to the answer. An event that adds nothing, such as a ping, gives an empty one.
+// Delta is what one event added to the answer. It is empty for an event that adds nothing, such as a ping.
 type Delta struct {
-	// Text is of the answer, Reasoning of the thinking before it, valid until the next call of Next. They are whole UTF-8
-	// characters unless the server sent bytes that are not UTF-8, which are kept.
+	// Text belongs to the answer, Reasoning to the thinking before it. Both are valid until the next call of Next.
+	// They are complete UTF-8 characters unless the server sent bytes that are not UTF-8, which are kept.
 	Text, Reasoning []byte
 }
 
@@ -23,15 +23,16 @@ type Stream struct {
 	api    API
 	events *eventReader
 	reader reader
-	fields []field // of the data of an event
+	fields []field // in an event's data
 	lexer  lexer
 	chunk  chunk
-	err    error // what Next gives from now on
+	err    error // what Next returns from now on
 
 	id, model, stop string
-	// ended says that a stop reason came and no text since; settled that nothing but a formal end is to come.
+	// ended reports that a stop reason arrived and no text after it, settled that only the formal end is missing.
 	ended, settled bool
-	// hasText and thought say that text and reasoning came; refused that a refusal did, and answered that other text did.
+	// hasText and thought report that text and reasoning arrived, refused that a refusal arrived, answered that other
+	// text did.
 	hasText, thought, refused, answered bool
 
 	counts          counts
@@ -41,24 +42,24 @@ type Stream struct {
 
 // reader reads the events of one answer in a dialect.
 type reader interface {
-	// reset forgets what the last event held.
+	// reset clears the values of the last event.
 	reset()
-	// isAnswer reports whether an event has a part of an answer: any other may be an error.
+	// isAnswer reports whether an event contains a part of an answer. Other events may be errors.
 	isAnswer(name string) bool
-	// read takes what the event says.
+	// read returns what the event adds to the answer.
 	read(e event) (Delta, error)
-	// isEnd reports whether the answer is whole where the server says [DONE].
+	// isEnd reports whether the answer is complete when the server sends [DONE].
 	isEnd() bool
 }
 
-// chunk holds the raw values of an event's data that all dialects look for.
+// chunk holds the raw values in an event's data that all dialects use.
 type chunk struct {
 	kind, id, model, usage, fault, status, base []byte
-	// inFault and inUsage stand in a choice.
+	// inFault and inUsage are inside a choice.
 	inFault, inUsage []byte
 }
 
-// NewStream reads the dialect's event stream from r.
+// NewStream returns a reader of the dialect's event stream in r.
 func (a API) NewStream(r io.Reader) *Stream { return a.newStream(newEventReader(r)) }
 
 func (a API) newStream(events *eventReader) *Stream {
@@ -72,14 +73,14 @@ func (a API) newStream(events *eventReader) *Stream {
 	return s
 }
 
-// Next reads one event and gives what it added. It returns after every event, pings too, so that a caller can take each
-// as a sign of life.
+// Next reads one event and returns what it added. It returns after every event, pings included, so that a caller can
+// take each one as a sign of life.
 //
-// The error is io.EOF once the answer is whole, and only then: the server said that it ended, by the dialect's last event
-// or by a stop reason behind which the stream ended. A proxy turns a stream that its upstream cut into one that ends
-// well, so the end of the reader alone proves nothing. Any other end is a *CutError, a *MalformedError, a *NotAnswerError,
-// a *text.LimitError, or an *APIError for an error that came inside the HTTP 200. What came with the last event is given
-// beside it. Every later call gives the same error.
+// The error is io.EOF only if the answer is complete: the server ended it with the dialect's last event, or with a
+// stop reason followed by the end of the stream. The end of the reader alone proves nothing, because a proxy can end
+// a stream normally that its upstream cut. Any other end is a *CutError, a *MalformedError, a *NotAnswerError, a
+// *text.LimitError, or an *APIError for an error inside the HTTP 200. What the last event added is returned with the
+// error. Every later call returns the same error.
 func (s *Stream) Next() (Delta, error) {
 	if s.err != nil {
 		return Delta{}, s.err
@@ -108,7 +109,7 @@ func (s *Stream) Next() (Delta, error) {
 	return delta, s.err
 }
 
-// isComplete reports whether an event that the end of the stream cut off lacks nothing but its end.
+// isComplete reports whether an event that the end of the stream cut off lacks only the blank line at its end.
 func isComplete(e event) bool {
 	word := bytes.TrimSpace(e.Data)
 	if string(word) == done || e.Name == "error" {
@@ -118,21 +119,21 @@ func isComplete(e event) bool {
 	return l.peek() == '{' && l.value() != nil && l.whole()
 }
 
-// Buffered reports whether Next can give at least one more event without another Read. It is false once the answer is
-// whole, so a writer that flushes when it is false has put out everything.
+// Buffered reports whether Next can return at least one more event without another Read. It is false when the answer
+// is complete. So a caller that flushes its output whenever it is false has flushed everything.
 func (s *Stream) Buffered() bool { return s.err == nil && s.events.Buffered() }
 
-// Events counts the events so far.
+// Events returns the number of events so far.
 func (s *Stream) Events() int { return s.events.count }
 
-// How long the formal end of a stream is waited for once the answer in it has ended.
+// How long to wait for the formal end of a stream after the answer in it has ended.
 const (
 	lingerForUsage = 2 * time.Second
-	lingerForEnd   = 100 * time.Millisecond // lets a server finish, so that its connection can be used again
+	lingerForEnd   = 100 * time.Millisecond // lets the server finish, so that its connection can be reused
 )
 
-// Linger is how long to wait for more once the answer has said that it ended, 0 while it has not: the usage may come
-// behind the end. Reading that ends then, for whatever reason, makes the answer whole.
+// Linger returns how long to wait for more after the answer has ended, 0 before: the usage may follow the end. If
+// reading ends during that time, for whatever reason, the answer is complete.
 func (s *Stream) Linger() time.Duration {
 	switch {
 	case s.err != nil || !s.ended:
@@ -143,7 +144,8 @@ func (s *Stream) Linger() time.Duration {
 	return lingerForUsage
 }
 
-// Answer is what is known of the answer so far. Its Text is empty: the caller has it, piece by piece.
+// Answer returns what is known of the answer so far. Its Text is empty, because the caller has received the text
+// piece by piece.
 func (s *Stream) Answer() Answer {
 	out := Answer{
 		ID: s.id, Model: s.model, StopReason: s.stop, Usage: s.counts.usage(),
@@ -155,7 +157,7 @@ func (s *Stream) Answer() Answer {
 	return out
 }
 
-// endError makes the error of a stream that the reader ended.
+// endError returns the error for a stream whose reader ended.
 func (s *Stream) endError(err error) error {
 	var limit *text.LimitError
 	switch {
@@ -171,7 +173,7 @@ func (s *Stream) endError(err error) error {
 
 func (s *Stream) cut(err error) error { return &CutError{Events: s.events.count, Err: err} }
 
-// finish makes the answer whole, or says why it is not.
+// finish completes the answer if whole is set, else it returns a *CutError with the reason.
 func (s *Stream) finish(whole bool, otherwise error) error {
 	if !whole {
 		return s.cut(otherwise)
@@ -180,7 +182,7 @@ func (s *Stream) finish(whole bool, otherwise error) error {
 	return nil
 }
 
-// Ends that prove nothing: the server says that it is done, and what it sent is no whole answer.
+// Ends that prove nothing: the server reports the end, but what it sent is not a complete answer.
 var (
 	errEarly   = errors.New("[DONE] before the end of the answer")
 	errSpliced = errors.New("a second answer began in it")
@@ -191,12 +193,12 @@ func (s *Stream) read(e event) (Delta, error) {
 	switch {
 	case e.Name == "error":
 		return Delta{}, s.fault(e)
-	case e.Name == "ping" || len(word) == 0: // some gateways keep a line alive with bare data lines
+	case e.Name == "ping" || len(word) == 0: // some gateways send empty data lines to keep a connection alive
 		return Delta{}, nil
 	case string(word) == done:
 		return Delta{}, s.finish(s.reader.isEnd(), errEarly)
 	}
-	// "message" is the standard's name for an event without one: its data say what it is.
+	// "message" is the standard's name for an event without a name: its data show what it is.
 	known := e.Name == "" || e.Name == "message" || s.api.Dialect().knows(e.Name)
 	isObject := s.parse(e.Data)
 	switch {
@@ -215,7 +217,7 @@ func (s *Stream) read(e event) (Delta, error) {
 	return s.reader.read(e)
 }
 
-// parse takes the data of an event apart, and reports whether they are a JSON object.
+// parse parses the data of an event, and reports whether they are a JSON object.
 func (s *Stream) parse(data []byte) bool {
 	s.chunk = chunk{}
 	s.reader.reset()
@@ -231,8 +233,8 @@ func (s *Stream) parse(data []byte) bool {
 	return isObject
 }
 
-// failed reports whether an event is an error: its data say so, or hold an error or, as a gateway's envelope does, a
-// status that is one.
+// failed reports whether an event is an error: its data have the type error, contain an error or, in a gateway's
+// envelope, a failure status.
 func (s *Stream) failed() bool {
 	c := &s.chunk
 	base, _ := parse(c.base)
@@ -240,7 +242,7 @@ func (s *Stream) failed() bool {
 		string(unquote(c.kind)) == "error" || isFault(c.fault) || isCode(base["status_code"])
 }
 
-// fault is the error that an event holds.
+// fault returns the error in an event.
 func (s *Stream) fault(e event) error {
 	fields, _ := parse(e.Data)
 	f := s.api.faultIn(fields)
@@ -259,14 +261,14 @@ func (s *Stream) fault(e event) error {
 	return f
 }
 
-// addText takes text of the answer. Text behind a stop reason shows that it was not the end.
+// addText records text of the answer. Text after a stop reason shows that the reason was not the end.
 func (s *Stream) addText(text []byte) []byte {
 	s.ended = s.ended && len(text) == 0
 	return text
 }
 
-// stopped takes a stop reason, if there is one, as the end of an answer that has begun. The error comes from a reason
-// which reports a failure.
+// stopped records a stop reason, if there is one, as the end of an answer that has begun. It returns an error if the
+// reason reports a failure.
 func (s *Stream) stopped(raw []byte, begun bool) error {
 	reason := stopReason(raw)
 	if reason == "" {
@@ -279,7 +281,7 @@ func (s *Stream) stopped(raw []byte, begun bool) error {
 	return nil
 }
 
-// stopReason is the text of a stop reason, empty where there is none.
+// stopReason returns the value of a stop reason, "" if there is none.
 func stopReason(raw []byte) string {
 	if word := stringOf(raw); word != "null" {
 		return word
@@ -287,7 +289,7 @@ func stopReason(raw []byte) string {
 	return ""
 }
 
-// identify keeps what the chunks of the data-only dialects repeat.
+// identify stores the id and the model, which every chunk of the dialects without event names repeats.
 func (s *Stream) identify() {
 	if s.id == "" {
 		s.id = stringOf(s.chunk.id)
@@ -297,14 +299,14 @@ func (s *Stream) identify() {
 	}
 }
 
-// idReader is what the chunks' ids say.
+// idReader tracks the ids of the chunks.
 type idReader struct {
 	last     []byte // raw
-	repeated bool   // it came in two chunks: the gateway does not give each its own
+	repeated bool   // it came in two chunks: the gateway does not give each chunk its own id
 }
 
-// isSecond reports whether a chunk belongs to a second answer: behind text of the id that the chunks had so far, one of
-// another id adds something. Usage and the end may come with any id.
+// isSecond reports whether a chunk belongs to a second answer: text has arrived in chunks with one repeated id, and
+// this chunk adds something under another id. Usage and the end may have any id.
 func (r *idReader) isSecond(s *Stream, adds bool) bool {
 	id := s.chunk.id
 	switch {
@@ -320,8 +322,8 @@ func (r *idReader) isSecond(s *Stream, adds bool) bool {
 	return false
 }
 
-// isLaterTime reports whether two ids end in a number that begins alike: some gateways give each chunk the time as its
-// id.
+// isLaterTime reports whether two ids end in numbers with the same first digits: some gateways use the current time
+// as each chunk's id.
 func isLaterTime(before, id []byte) bool {
 	same := 0
 	for same < min(len(before), len(id)) && before[same] == id[same] {
@@ -335,7 +337,8 @@ func (s *Stream) malformed(e event) error {
 	return &MalformedError{Event: s.events.count, Body: bytes.Clone(e.Data)}
 }
 
-// encodingCheck finds bytes that are not UTF-8 in texts that continue each other. A character may be cut over two.
+// encodingCheck finds bytes that are not UTF-8 in strings that continue each other. A character may be split between
+// two of them.
 type encodingCheck struct {
 	broken bool
 	rest   []byte // the beginning of a character
