@@ -13,8 +13,8 @@ const (
 	gate   = `$NODE/api/v1/complete?envelope`
 )
 
-// oneRequest measures a whole process that asks once; and --hold, where a kept connection saves next to nothing and where
-// it saves a handshake.
+// oneRequest measures a complete process that sends one request. It measures --hold where a kept connection saves next
+// to nothing (loopback) and where it saves a handshake (https).
 func oneRequest(c *comparison, t *table) error {
 	t.about = "From the start of the process to its end, by hyperfine: a round is the median of 5 runs (SDK: 1). Peak memory by GNU\n" +
 		"time, in runs of their own. Of --hold the ratio is that to the same without; on loopback it saves no round trip."
@@ -29,7 +29,7 @@ func oneRequest(c *comparison, t *table) error {
 		{name: "ferry ask, https", line: "ferry ask -o raw -n secure hi", runs: 5},
 	}
 	ferry, held, secureHeld, secure := sides[0], sides[5], sides[6], sides[7]
-	defer c.execute(&side{line: "ferry config hold stop"}) // a holder that stays ends by its own idle time
+	defer c.execute(&side{line: "ferry config hold stop"}) // if it fails, the holders end by their own idle time
 	err := c.interleave(5, sides, func(s *side) error {
 		out, seen, err := c.execute(s)
 		if err != nil || seen.Requests != 1 || seen.Failed > 0 || len(out) < 20 {
@@ -40,7 +40,7 @@ func oneRequest(c *comparison, t *table) error {
 	if err != nil {
 		return err
 	}
-	if opened := secureHeld.got[connections]; opened[1] != 0 { // the first ask started the holder
+	if opened := secureHeld.got[connections]; opened[1] != 0 { // the first request started the holder
 		return fmt.Errorf("a held connection was not used: %v were opened", opened)
 	}
 	if err := c.interleave(20, sides, func(s *side) error { return c.hyperfine(s) }); err != nil {
@@ -54,7 +54,7 @@ func oneRequest(c *comparison, t *table) error {
 	return c.holders(t)
 }
 
-// holders adds the memory of the two holders.
+// holders adds the memory of the larger of the two holders.
 func (c *comparison) holders(t *table) error {
 	list := &side{line: "ferry config hold -o json | jq -s 'if length == 2 then map(.memory_bytes) | max else error end'"}
 	for _, when := range []string{"at work", "at rest"} {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// manyPrompts measures ferry ask --batch beside a plain Go loop and xargs.
+// manyPrompts measures ferry ask --batch against a plain Go loop and xargs.
 func manyPrompts(c *comparison, t *table) error {
 	items := 100_000
 	if c.quick {
@@ -37,7 +37,7 @@ func manyPrompts(c *comparison, t *table) error {
 	return err
 }
 
-// batch runs a side once, and fails unless every item is accounted for.
+// batch runs a side once and fails unless every item is counted.
 func (c *comparison) batch(s *side, items int) error {
 	said, seen, err := c.execute(s)
 	if err != nil {
@@ -47,7 +47,7 @@ func (c *comparison) batch(s *side, items int) error {
 	if strings.HasPrefix(s.line, "ferry") {
 		said, _, err = c.execute(&side{line: "echo $(wc -l <answers.jsonl) answered, $(wc -l <answers.jsonl.failed) failed; rm answers.jsonl*"})
 	}
-	if said = strings.TrimSpace(said); err != nil || seen.Requests != items || said != "" && said != want { // xargs says nothing
+	if said = strings.TrimSpace(said); err != nil || seen.Requests != items || said != "" && said != want { // xargs prints nothing
 		return fmt.Errorf("%s, want %s, and the node saw %+v (%v)", said, want, seen, err)
 	}
 	return nil

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// quantities are what a load generator reports.
+// quantities are the values that a load generator reports.
 var quantities = []string{"requests", "mean ms", "p50 ms", "p99 ms"}
 
-// reports says where each report has them, and the unit of its times where it does not say one.
+// reports has the patterns of these values in each report, and the unit of its times if the report has none.
 var reports = map[string]struct {
 	unit     string
 	patterns []string
@@ -23,7 +23,7 @@ var reports = map[string]struct {
 	"wrk":    {"", []string{`(\d+) requests in`, `Latency\s+([0-9.]+[a-z]+)`, `50%\s+([0-9.]+[a-z]+)`, `99%\s+([0-9.]+[a-z]+)`}},
 }
 
-// read finds the quantities in a report, times in milliseconds.
+// read returns the quantities of a report, times in milliseconds.
 func read(program, report string) (map[string]float64, error) {
 	got := map[string]float64{}
 	for i, pattern := range reports[program].patterns {
@@ -44,8 +44,8 @@ func read(program, report string) (map[string]float64, error) {
 	return got, nil
 }
 
-// load runs a load generator once and keeps what it reports. The node must have answered as many requests; some more are
-// to warm up, or unfinished.
+// load runs a load generator once and stores what it reports. The node must have answered that many requests; a few
+// more are for warm-up, or unfinished.
 func (c *comparison) load(s *side, connections int) error {
 	out, seen, err := c.execute(s)
 	if err != nil {
@@ -66,7 +66,7 @@ func (c *comparison) load(s *side, connections int) error {
 	return nil
 }
 
-// generators are the load generators for one path of the node, each with its flags.
+// generators returns the load generators for one path of the node, with their flags.
 func generators(path, ferry, hey, vegeta string) []*side {
 	to := "$NODE/" + path + "/v1/messages"
 	const headers = `-H content-type:application/json -H anthropic-version:2023-06-01 -H "x-api-key: $GATEWAY_KEY" `
@@ -78,7 +78,7 @@ func generators(path, ferry, hey, vegeta string) []*side {
 	}
 }
 
-// closed are the load generators in a closed loop, for requests that take 20 ms.
+// closed returns the load generators in a closed loop, for requests that take 20 ms.
 func closed(connections, requests int) []*side {
 	crowd, length := fmt.Sprint(connections), (time.Duration(requests/connections) * 20 * time.Millisecond).String()
 	flags := fmt.Sprintf("-c %d -%%s %d", connections, requests)
@@ -89,7 +89,7 @@ func closed(connections, requests int) []*side {
 		&side{name: "socket loop", line: fmt.Sprintf(cores+`plain -c %d -n %d socket $NODE/delay/v1/messages "$(cat .ci/compare/body.json)"`, connections, requests)})
 }
 
-// accuracy holds what ferry bench says against a loop over sockets, in the same rounds.
+// accuracy compares the figures of ferry bench with those of a loop over sockets, in the same rounds.
 func accuracy(connections, requests int) func(c *comparison, t *table) error {
 	return func(c *comparison, t *table) error {
 		t.about = fmt.Sprintf("%d requests a round, %d at a time, each answered after 20 ms. The loop over raw sockets is the truth; the rows with a\n"+
@@ -115,7 +115,7 @@ func accuracy(connections, requests int) func(c *comparison, t *table) error {
 	}
 }
 
-// benchCost measures what load generators take of the machine.
+// benchCost measures the processor time and the memory of load generators.
 func benchCost(c *comparison, t *table) error {
 	t.about = "5000 requests a round, 50 at a time, each answered after 20 ms; whole process (vegeta: with its report)."
 	sides := closed(50, 5000)
@@ -125,7 +125,7 @@ func benchCost(c *comparison, t *table) error {
 	return err
 }
 
-// stall runs load generators at a fixed rate against a node that answers nothing for a second.
+// stall runs load generators at a fixed rate against a node that answers nothing for one second.
 func stall(c *comparison, t *table) error {
 	t.about = "100 requests a second for 10 s; from the middle on the node answers nothing for 1 s, else at once. The p99 of ferry\n" +
 		"and vegeta counts from when a request should have been sent, that of hey from when it was."

@@ -13,7 +13,7 @@ func shell(line string) string {
 	return strings.TrimSpace(string(said))
 }
 
-// machine says when and on what it is measured.
+// machine describes the date, the machine and its load.
 func machine(ferry string) string {
 	load := shell("cut -d ' ' -f 1 /proc/loadavg")
 	var busy float64
@@ -34,7 +34,7 @@ node -p "require('./testdata/sdk/node_modules/@anthropic-ai/sdk/package.json').v
 go list -m -modfile=.ci/tools/go.mod github.com/rakyll/hey github.com/tsenart/vegeta/v12
 wrk --version | head -n 1`
 
-// howToRepeat says what a reader needs to type a command.
+// howToRepeat describes what a reader needs to run a command.
 func howToRepeat() string {
 	text := "`go run ./.ci/compare/server` prints the addresses of `$NODE` and `$SECURE_NODE` and writes `ca.pem`; `go build\n" +
 		"./.ci/compare/plain` builds plain. `GATEWAY_KEY=" + apiKey + "` is for all, `FERRY_KEY` (the same) and `FERRY_CONFIG` for\n" +

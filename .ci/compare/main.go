@@ -1,9 +1,10 @@
-// Command compare measures ferry beside what people use instead, in one run on one machine: curl, a script, Go programs and
-// the official SDK; hey, vegeta and wrk; xargs. hyperfine times the processes. What no tool measures is measured here: the
-// delay of a stream's events, bench's figures against a loop over sockets, a stall, a held connection, peak memory.
+// Command compare measures ferry against the usual alternatives, in one run on one machine: curl, a script, Go programs
+// and the official SDK; hey, vegeta and wrk; xargs. hyperfine measures the processes. This program measures what no
+// tool does: the delay of a stream's events, bench's figures against a loop over sockets, a stall, a held connection,
+// peak memory.
 //
-// A missed goal is a finding and no failure. The exit code is 1 where something did not work; the file is written after a
-// whole run alone.
+// A missed goal is a result, not a failure. The exit code is 1 if something did not work. The file is written only
+// after a complete run.
 package main
 
 import (
@@ -18,7 +19,7 @@ import (
 	"time"
 )
 
-// subject is one thing that is measured; -only names its part.
+// subject is one measurement; -only selects its part.
 type subject struct {
 	part, title string
 	measure     func(c *comparison, t *table) error
@@ -89,10 +90,10 @@ func run(ferry, out, only string, quick bool) error {
 	return os.WriteFile(out, []byte(report(head, tables)+ofLink+link), 0o644)
 }
 
-// ofLink begins the part of the file that `make link ROUNDS=150` measures. It stays as it is.
+// ofLink begins the part of the file that `make link ROUNDS=150` measures. This program does not change that part.
 const ofLink = "\n**Over a lossy link**\n"
 
-// binary weighs ferry.
+// binary measures the size of ferry.
 func binary(c *comparison, t *table) error {
 	t.about = "Static, without debug tables."
 	text, err := os.ReadFile(c.dir + "/bin/ferry")

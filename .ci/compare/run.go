@@ -18,7 +18,7 @@ import (
 
 const apiKey = "loopback-key"
 
-// config is ferry's file.
+// config is ferry's configuration file.
 const config = `nodes:
   gateway: {url: "$NODE/api?envelope", api: complete, key: "env:GATEWAY_KEY"}
   secure: {url: "$SECURE_NODE/api?envelope", api: complete, key: "env:GATEWAY_KEY", tls: {ca: ca.pem}}
@@ -27,15 +27,15 @@ const config = `nodes:
   long: {url: "$NODE/long", api: messages, key: "env:GATEWAY_KEY"}
 `
 
-// setup puts all programs into a folder, $0. They are built as ferry, $1, is, so that no side gains by a flag. Commands run
-// in the folder as they would in the checkout, and leave nothing there.
+// setup puts all programs into a folder, $0. They are built with the flags of ferry, $1, so that no side gains by a
+// flag. Commands run in the folder as they would in the checkout, and leave nothing in the checkout.
 const setup = `set -e
 CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags=-s -o "$0/bin/" ./.ci/compare/...
 CGO_ENABLED=0 go build -trimpath -ldflags=-s -o "$0/bin/" -modfile=.ci/tools/go.mod github.com/rakyll/hey github.com/tsenart/vegeta/v12
 ln -s "$PWD/.ci" "$PWD/testdata" "$0"
 ln -s "$(realpath "$1")" "$0/bin/ferry"`
 
-// comparison is where everything runs: a folder with the programs, their environment, and the node that they talk to.
+// comparison is the environment of all commands: a folder with the programs, their variables, and the node.
 type comparison struct {
 	ctx   context.Context
 	quick bool
@@ -44,7 +44,7 @@ type comparison struct {
 	stop  func() // ends the node
 }
 
-// prepare builds everything and starts the node, so that no figure holds a compiler's work.
+// prepare builds everything and starts the node, so that no figure includes the time of a compiler.
 func prepare(ctx context.Context, dir, ferry string, quick bool) (*comparison, error) {
 	if said, err := exec.CommandContext(ctx, "sh", "-c", setup, dir, ferry).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building the programs: %w\n%s", err, said)
@@ -59,13 +59,13 @@ func prepare(ctx context.Context, dir, ferry string, quick bool) (*comparison, e
 	return c, os.WriteFile(dir+"/config.yaml", []byte(c.expand(config)), 0o600)
 }
 
-// nodeCore gives the node a core of its own where there are two, and cores keeps the load generators to the others.
+// nodeCore gives the node a core of its own if there are two, and cores keeps the load generators on the others.
 var (
 	nodeCore = fmt.Sprintf("taskset -c %d ", runtime.NumCPU()-1)
 	cores    = fmt.Sprintf("taskset -c 0-%d ", max(0, runtime.NumCPU()-2))
 )
 
-// start starts the node. It ends when its standard input does, at the latest with this process.
+// start starts the node. The node ends when its standard input ends, at the latest with this process.
 func (c *comparison) start() error {
 	node := c.command("sh", "-c", "exec "+nodeCore+"server")
 	node.Stderr = os.Stderr
@@ -97,7 +97,7 @@ func (c *comparison) command(name string, args ...string) *exec.Cmd {
 	return command
 }
 
-// counts are what the node says of the requests since it was last asked.
+// counts are the node's counters since they were last read.
 type counts struct{ Requests, Failed, Connections int }
 
 func (c *comparison) seen() (seen counts, err error) {
@@ -109,11 +109,11 @@ func (c *comparison) seen() (seen counts, err error) {
 	return seen, json.NewDecoder(answer.Body).Decode(&seen)
 }
 
-// side is one program of a comparison: a line for a shell, and a value a round for each quantity.
+// side is one program of a comparison: a shell command, and one value per round for each quantity.
 type side struct {
 	name, line string
-	runs       int // of hyperfine, each round
-	code       int // the exit code of a success
+	runs       int // how many runs of hyperfine per round
+	code       int // the exit code for success
 	got        map[string][]float64
 }
 
@@ -124,7 +124,7 @@ func (s *side) keep(quantity string, value float64) {
 	s.got[quantity] = append(s.got[quantity], value)
 }
 
-// interleave calls once for each side, round by round, in another order each time.
+// interleave calls once for each side in every round, in a different order each time.
 func (c *comparison) interleave(rounds int, sides []*side, once func(s *side) error) error {
 	if c.quick {
 		rounds = min(rounds, 2)
@@ -139,7 +139,8 @@ func (c *comparison) interleave(rounds int, sides []*side, once func(s *side) er
 	return nil
 }
 
-// hyperfine times a side's line, and keeps the median time and the mean processor time. The node must see each run once.
+// hyperfine measures a side's command and stores the median time and the mean processor time. The node must see each
+// run once.
 func (c *comparison) hyperfine(s *side, flags ...string) error {
 	args := append([]string{"-N", "--style=none", "--warmup=1", "--runs=" + strconv.Itoa(s.runs), "--export-json=times.json"}, flags...)
 	if said, err := c.command("hyperfine", append(args, c.expand(s.line))...).CombinedOutput(); err != nil {
@@ -166,7 +167,7 @@ func (c *comparison) hyperfine(s *side, flags ...string) error {
 	return nil
 }
 
-// execute runs a side's line once under GNU time, and returns what it printed and what the node saw.
+// execute runs a side's command once under GNU time, and returns its output and the node's counters.
 func (c *comparison) execute(s *side) (out string, seen counts, err error) {
 	if _, err := c.seen(); err != nil {
 		return "", seen, err
@@ -193,7 +194,7 @@ func (c *comparison) execute(s *side) (out string, seen counts, err error) {
 	return printed.String(), seen, errors.Join(errRead, errParse)
 }
 
-// These are the quantities that execute keeps.
+// The quantities that execute stores.
 const (
 	peakMiB     = "peak MiB"
 	perSecond   = "requests/s"

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// streamers are the ways to read one of the node's streams.
+// streamers returns the programs that read one of the node's streams.
 func streamers(name, plain string) []*side {
 	const body = ` '{"model":"claude-haiku-5-5","max_tokens":100,"stream":true,"messages":[{"role":"user","content":"hi"}]}'`
 	to := "$NODE/" + name + "/v1/messages"
@@ -21,7 +21,7 @@ func streamers(name, plain string) []*side {
 	}
 }
 
-// streamDelay measures how long an event is on its way from the server's write to the reader of standard output.
+// streamDelay measures the time of an event from the server's write to the reader of standard output.
 func streamDelay(c *comparison, t *table) error {
 	t.about = "From just before the server writes an event until its text can be read from the program's standard output, a pipe.\n" +
 		"A round is 300 events, one every 2 to 4 ms; its figures are the median and the 99th percentile."
@@ -34,10 +34,10 @@ func streamDelay(c *comparison, t *table) error {
 	return err
 }
 
-// mark begins the text of an event: its number, and the time of its write in nanoseconds.
+// mark matches the beginning of an event's text: its number, and the time of its write in nanoseconds.
 var mark = regexp.MustCompile(`#(\d{3})@(\d{19})`)
 
-// follow runs a side once and keeps the delay of its events.
+// follow runs a side once and stores the median and the 99th percentile of its events' delays.
 func (c *comparison) follow(s *side) error {
 	command := c.command("sh", "-c", "exec "+s.line)
 	out, err := command.StdoutPipe()
@@ -71,7 +71,7 @@ func (c *comparison) follow(s *side) error {
 	return nil
 }
 
-// longStream measures a stream that comes as fast as it is read.
+// longStream measures a stream that is sent as fast as it is read.
 func longStream(c *comparison, t *table) error {
 	t.about = "200,000 events, 27 MB, as fast as they are read, into a pipe that is drained at once; whole process, by hyperfine.\n" +
 		"curl decodes nothing."
@@ -85,7 +85,7 @@ func longStream(c *comparison, t *table) error {
 	if err := c.interleave(3, append(long, short[0]), once); err != nil {
 		return err
 	}
-	for i, other := range []int{3, 2} { // ferry has to print what plain and curl do
+	for i, other := range []int{3, 2} { // ferry must print what plain and curl print
 		if got := printed[long[i].line]; got != printed[long[other].line] || len(got) < 1<<20 {
 			return fmt.Errorf("%s prints %d bytes, and other bytes than %s", long[i].name, len(got), long[other].name)
 		}

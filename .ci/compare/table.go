@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// table is what was measured of one subject.
+// table holds the measurements of one subject.
 type table struct {
 	title, about string
 	rows         []row
 }
 
-// row is one figure, with the command that it is of.
+// row is one figure, with the command that it was measured with.
 type row struct {
 	what, command string
-	values        []float64 // one a round
-	ratios        []float64 // likewise; the goal is for them where there are any
+	values        []float64 // one per round
+	ratios        []float64 // one per round; the goal is for the ratios if there are any
 	goal          *goal
 }
 
-// goal is the range that a figure has to be in.
+// goal is the range that a figure must be in.
 type goal struct{ low, high float64 }
 
 func atMost(high float64) *goal { return &goal{math.Inf(-1), high} }
@@ -52,7 +52,7 @@ func (t *table) compare(quantity string, sides []*side, goals map[string]*goal) 
 
 const met, missed = "met", "**missed**"
 
-// verdict says what the goal of a row is, and whether it was met.
+// verdict returns the goal of a row, and whether it was met.
 func (r row) verdict() (goal, verdict string) {
 	figures := r.values
 	if r.ratios != nil {
@@ -81,7 +81,7 @@ func (t *table) markdown() string {
 	return text
 }
 
-// report is the file of a whole run.
+// report returns the file of a complete run.
 func report(head string, tables []*table) string {
 	verdicts, all := map[string]int{}, ""
 	for _, t := range tables {
@@ -104,12 +104,12 @@ each round, the median and the middle half. A goal is for the ratio where there 
 %s`, head, verdicts[met]+verdicts[missed], verdicts[met], verdicts[missed], all, howToRepeat())
 }
 
-// number is a figure with four digits that count.
+// number formats a figure with four digits, or more if its whole part has more.
 func number(v float64) string {
 	return fmt.Sprintf("%.*f", max(0, 4-len(fmt.Sprint(int(math.Abs(v))))), v)
 }
 
-// spread is the middle half of a sample; one value has none.
+// spread returns the middle half of a sample; a single value has none.
 func spread(sample []float64) string {
 	if len(sample) < 2 {
 		return "–"
@@ -131,7 +131,7 @@ func quantile(sample []float64, q float64) float64 {
 	return sorted[low] + (at-float64(low))*(sorted[low+1]-sorted[low])
 }
 
-// ratios compares two series round by round: a slow moment of the machine is in both halves of a pair.
+// ratios divides two series round by round: a slow moment of the machine affects both values of a pair.
 func ratios(a, b []float64) (all []float64) {
 	for i := range min(len(a), len(b)) {
 		all = append(all, a[i]/b[i])

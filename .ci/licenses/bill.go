@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A bill of materials in the form of CycloneDX 1.6.
+// bill is a bill of materials in the form of CycloneDX 1.6.
 type bill struct {
 	Format       string       `json:"bomFormat"`
 	Spec         string       `json:"specVersion"`
@@ -51,7 +51,7 @@ type dependency struct {
 	On  []string `json:"dependsOn,omitempty"`
 }
 
-// billOf writes the bill of one version. The same modules give the same bill.
+// billOf returns the bill of one version. The same modules give the same bill.
 func billOf(version, date string, modules []module) ([]byte, error) {
 	ferry := part("application", "ferry", version, "MIT", nil)
 	b := bill{Format: "CycloneDX", Spec: "1.6", Version: 1, Metadata: metadata{Component: ferry}}
@@ -77,7 +77,7 @@ func billOf(version, date string, modules []module) ([]byte, error) {
 	slices.Sort(on.On)
 	b.Dependencies = []dependency{on}
 	id := sum.Sum(nil)[:16]
-	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80 // a UUID of version 8, as RFC 9562 has it
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80 // a UUID of version 8 (RFC 9562)
 	b.Serial = fmt.Sprintf("urn:uuid:%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 	text, err := json.MarshalIndent(b, "", "  ")
 	return append(text, '\n'), err

@@ -1,6 +1,7 @@
-// Command licenses writes what a release has to say of the code that it is made of: THIRD_PARTY_LICENSES, the texts of all
-// linked modules and of Go itself, and ferry.cdx.json, a bill of materials (CycloneDX). It takes the modules from Go's own
-// list of what each system's binary links, and fails where a module has no license or one that is not known here.
+// Command licenses writes what a release has to state about the code that it contains: THIRD_PARTY_LICENSES, the texts
+// of all linked modules and of Go itself, and ferry.cdx.json, a bill of materials (CycloneDX). It takes the modules
+// from Go's list of what the binary for each system links. It fails if a module has no license or one that is not known
+// here.
 //
 //	licenses -version VERSION -date DATE FOLDER     DATE is RFC 3339
 package main
@@ -47,7 +48,7 @@ func run(version, date string, args []string) error {
 	return os.WriteFile(filepath.Join(args[0], "ferry.cdx.json"), bill, 0o644)
 }
 
-// texts are the licenses, each module's under its name and version.
+// texts returns the license texts, each under its module's name and version.
 func texts(modules []module) string {
 	var b strings.Builder
 	b.WriteString("ferry is linked with Go's standard library and the modules below, under their licenses.\n")

@@ -13,26 +13,26 @@ import (
 	"strings"
 )
 
-// module is one that is linked, or Go itself, with the texts that have to go with it.
+// module is a linked module, or Go itself, with the license texts that must go with it.
 type module struct {
 	path, version string
-	targets       []string // whose binaries have it
+	targets       []string // the targets whose binaries link it
 	files         []file
-	license       string // by its SPDX identifier
+	license       string // its SPDX identifier
 }
 
 type file struct{ name, text string }
 
 const goItself = "Go"
 
-// linked gives Go and the modules whose packages the program in a folder links, for some systems.
+// linked returns Go and the modules whose packages the program in a folder links for these targets.
 func linked(folder string, targets []string) ([]module, error) {
 	root, version, err := goRoot()
 	if err != nil {
 		return nil, err
 	}
 	all := map[string]*module{goItself: {path: goItself, version: version, targets: targets}}
-	folders := map[string][]string{goItself: {root}} // a module's folders, its root first
+	folders := map[string][]string{goItself: {root}} // the folders of each module, its root first
 	for _, target := range targets {
 		packages, err := list(folder, target)
 		if err != nil {
@@ -74,7 +74,7 @@ func goRoot() (root, version string, err error) {
 	return root, strings.TrimPrefix(version, "go"), nil
 }
 
-// list gives, for each package that is linked from a module, the module's path, version and folder, and its own folder.
+// list returns, for each linked package of a module, the module's path, version and folder, and the package's folder.
 func list(folder, target string) (packages [][4]string, err error) {
 	const format = "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}"
 	system, arch, _ := strings.Cut(target, "/")
@@ -94,7 +94,8 @@ func list(folder, target string) (packages [][4]string, err error) {
 
 var licenseName = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents|third_party_licen[cs]e)`)
 
-// licenseFiles reads what has such a name in the first folder, in the others, and in those between.
+// licenseFiles reads the files with a license name in the first folder, in the other folders, and in the folders
+// between.
 func licenseFiles(folders []string) (files []file, err error) {
 	root := folders[0]
 	seen := map[string]bool{}
@@ -128,7 +129,7 @@ func licenseFiles(folders []string) (files []file, err error) {
 	return files, nil
 }
 
-// known are the licenses that ferry may be linked with, each by words of its text that no other has.
+// known are the licenses that ferry may be linked with, each with words that occur in no other license.
 var known = []struct {
 	id    string
 	words []string
@@ -141,7 +142,7 @@ var known = []struct {
 
 var errLicense = errors.New("it has no license that is known here")
 
-// identify names the license in a module's own folder.
+// identify returns the license in a module's root folder.
 func identify(files []file) (id string, err error) {
 	for _, f := range files {
 		if !strings.HasPrefix(strings.ToLower(f.name), "licen") && !strings.HasPrefix(strings.ToLower(f.name), "copying") {

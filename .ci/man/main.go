@@ -1,7 +1,8 @@
-// Command man writes ferry's man pages: one in section 1 for each command and one in section 7 for each help topic. It
-// owns their form and takes every word from the commands. It lives outside of the binary, which would otherwise carry it.
+// Command man writes ferry's man pages: a page in section 1 for each command and a page in section 7 for each help
+// topic. It owns their form and takes all text from the commands. It is a separate program, so that ferry's binary does
+// not contain it.
 //
-// Cobra's own generator is not used: it takes the texts for Markdown, which they are not, so that tables run together.
+// Cobra's own generator is not used: it treats the texts as Markdown, which they are not, so that tables run together.
 //
 //	man -version VERSION -date DATE FOLDER     DATE is RFC 3339
 package main
@@ -43,7 +44,7 @@ func run(version, date string, args []string) error {
 	return write(cmd.Commands(), edition{version, day}, args[0])
 }
 
-// dayOf is the day of a moment in UTC; without git there is none.
+// dayOf returns the day of a time in UTC, "" for an empty date, as there is without git.
 func dayOf(date string) (string, error) {
 	if date == "" {
 		return "", nil
@@ -55,7 +56,7 @@ func dayOf(date string) (string, error) {
 	return moment.UTC().Format(time.DateOnly), nil
 }
 
-// write writes the page of a command and of all below it.
+// write writes the page of a command and the pages of all commands below it.
 func write(c *cobra.Command, e edition, folder string) error {
 	file := filepath.Join(folder, pageName(c)+"."+section(c))
 	errs := []error{os.WriteFile(file, []byte(page(c, e)), 0o644)}

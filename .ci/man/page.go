@@ -24,16 +24,16 @@ func section(c *cobra.Command) string {
 	return "1"
 }
 
-// pageName follows git's pages: man ferry-config-key.
+// pageName follows git's naming: man ferry-config-key.
 func pageName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
 
-// page is a whole man page.
+// page returns a complete man page.
 func page(c *cobra.Command, e edition) string {
 	var b roff
-	// The day stays as it is: mandoc takes an escaped hyphen for no part of a date.
+	// The day is not escaped: mandoc does not accept an escaped hyphen in a date.
 	b.line(fmt.Sprintf(`.TH "%s" %s "%s" "%s" "ferry"`, escape(strings.ToUpper(pageName(c))), section(c), e.day,
 		escape(strings.TrimSpace("ferry "+e.version))))
-	b.line(".nh") // a word that is hyphenated cannot be copied
+	b.line(".nh") // a hyphenated word cannot be copied
 	b.line(".SH NAME")
 	b.line(escape(pageName(c)) + ` \- ` + escape(c.Short))
 	if !isTopic(c) {
@@ -65,7 +65,7 @@ func (b *roff) synopsis(c *cobra.Command) {
 	}
 }
 
-// option is one flag, with its default as the help page has it.
+// option adds one flag, with its default as on the help page.
 func (b *roff) option(f *pflag.Flag) {
 	if f.Hidden {
 		return
@@ -84,7 +84,7 @@ func (b *roff) option(f *pflag.Flag) {
 	b.entry(names, usage)
 }
 
-// children lists the pages below a command that belong.
+// children lists the pages below a command for which belongs returns true.
 func (b *roff) children(title string, c *cobra.Command, belongs func(*cobra.Command) bool) {
 	first := true
 	for _, child := range c.Commands() {
@@ -99,7 +99,7 @@ func (b *roff) children(title string, c *cobra.Command, belongs func(*cobra.Comm
 	}
 }
 
-// seeAlso names what is above and beside a page; what is below has a list of its own.
+// seeAlso lists the pages above and beside a page. The pages below it have their own list.
 func (b *roff) seeAlso(c *cobra.Command) {
 	if !c.HasParent() {
 		return

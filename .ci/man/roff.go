@@ -8,16 +8,16 @@ import (
 	"ferry/pkg/term"
 )
 
-// roff is a page as it grows, in the macros that both groff and mandoc know.
+// roff is a page that is being built, in the macros that both groff and mandoc support.
 type roff struct{ strings.Builder }
 
 func (b *roff) line(text string) { b.WriteString(text + "\n") }
 
-// special are the characters that roff reads or replaces: a hyphen, quotes and accents have to arrive as typed, since
-// people copy commands from here.
+// special escapes the characters that roff interprets or replaces. Hyphens, quotes and accents must arrive as typed,
+// because people copy commands from the pages.
 var special = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`, `"`, `\(dq`)
 
-// escape makes a text mean itself, in ASCII: man asks the locale what other bytes are.
+// escape makes text literal, in ASCII: man interprets other bytes by the locale.
 func escape(text string) string {
 	var b strings.Builder
 	for _, r := range special.Replace(text) {
@@ -33,14 +33,14 @@ func escape(text string) string {
 func bold(text string) string   { return `\fB` + escape(text) + `\fR` }
 func italic(text string) string { return `\fI` + escape(text) + `\fR` }
 
-// entry is a tag with what is said of it beside or below; the tag is escaped already.
+// entry adds a tag with its text beside or below it. The tag is already escaped.
 func (b *roff) entry(tag, text string) {
 	b.line(".TP")
 	b.line(tag)
 	b.prose(escape(text))
 }
 
-// prose writes escaped text in source lines of moderate length, none of which begins like a request.
+// prose writes escaped text in source lines of moderate length. No line begins like a roff request.
 func (b *roff) prose(escaped string) {
 	const most = 76
 	line := ""
@@ -63,11 +63,11 @@ func (b *roff) prose(escaped string) {
 	}
 }
 
-// row is a line of two columns. What has more gaps is a table, whose lines stay as they are.
+// row matches a line of two columns. A line with more gaps belongs to a table, whose lines are not changed.
 var row = regexp.MustCompile(`^ *(\S+(?: \S+)*) {2,}(\S+(?: \S+)*)$`)
 
-// text writes a help text, paragraph by paragraph: two columns become a list that fills the screen, what is set out with
-// spaces stays as it is, and the rest is filled.
+// text writes a help text, paragraph by paragraph: two columns become a list, text laid out with spaces is not changed,
+// and other text is filled.
 func (b *roff) text(text string) {
 	for i, paragraph := range strings.Split(strings.TrimSpace(strings.ReplaceAll(text, "\n\n", "\x00")), "\x00") {
 		lines := strings.Split(strings.TrimRight(paragraph, "\n "), "\n")
@@ -81,7 +81,7 @@ func (b *roff) text(text string) {
 				b.entry(bold(r[0]), r[1])
 			}
 		case setOut:
-			for k, line := range lines { // prose is one line; commands and rows stay as they are
+			for k, line := range lines { // a sentence is wrapped; commands and rows are not changed
 				words := strings.TrimLeft(line, " ")
 				if strings.HasSuffix(line, ".") && !strings.Contains(words, "  ") {
 					lines[k] = term.Wrap(line, 71, len(line)-len(words))
@@ -94,7 +94,7 @@ func (b *roff) text(text string) {
 	}
 }
 
-// columns is the rows of a paragraph of two columns, or nil; setOut says that spaces carry its form.
+// columns returns the rows of a two-column paragraph, or nil. setOut reports whether spaces carry its layout.
 func columns(lines []string) (rows [][2]string, setOut bool) {
 	for _, line := range lines {
 		if match := row.FindStringSubmatch(line); match != nil {
@@ -108,7 +108,7 @@ func columns(lines []string) (rows [][2]string, setOut bool) {
 	return rows, setOut
 }
 
-// verbatim keeps lines as they are. What begins each one makes it neither empty nor a request.
+// verbatim keeps lines as they are. It begins each with \&, so that no line is empty or a request.
 func (b *roff) verbatim(text string) {
 	b.line(".nf")
 	for line := range strings.SplitSeq(strings.Trim(text, "\n"), "\n") {

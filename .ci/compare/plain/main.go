@@ -1,11 +1,10 @@
-// Command plain is what a Go programmer writes with net/http and encoding/json. The key comes from GATEWAY_KEY.
+// Command plain does what a Go programmer would write with net/http and encoding/json. The key comes from GATEWAY_KEY.
 //
 //	plain post URL BODY                sends a request and prints the answer
 //	plain stream URL BODY              reads a stream line by line, unmarshals each event and prints its text
-//	plain burst URL BODY               the same, printed when the buffer is full
+//	plain burst URL BODY               the same, but prints when the buffer is full
 //	plain -c N batch URL IN OUT        sends each line of IN as a prompt, N at a time, and writes the answers to OUT
-//	plain -c N -n M socket URL BODY    sends BODY M times over N raw connections: the truth that load generators are
-//	                                   measured by
+//	plain -c N -n M socket URL BODY    sends BODY M times over N raw connections: the reference for load generators
 package main
 
 import (
@@ -64,7 +63,7 @@ func post(client *http.Client, url, body string) (*http.Response, error) {
 	return resp, err
 }
 
-// stream fails where the terminal event is missing.
+// stream fails if the terminal event is missing.
 func stream(url, body string, flush bool) {
 	resp := must(post(http.DefaultClient, url, body))
 	lines, out := bufio.NewReader(resp.Body), bufio.NewWriter(os.Stdout)
@@ -139,7 +138,7 @@ func socket(connections, requests int, address, body string) {
 		all.Go(func() {
 			conn := must(net.Dial("tcp", to.Host))
 			in := bufio.NewReader(conn)
-			exchange(conn, in, request) // to warm up
+			exchange(conn, in, request) // warm-up
 			for range requests / connections {
 				start := time.Now()
 				exchange(conn, in, request)

@@ -1,14 +1,14 @@
 //go:build linux
 
-// Command server is the node that all programs of a comparison talk to: the demo node, and streams of its own. The first
-// part of a path says how it answers:
+// Command server is the node that all programs of a comparison use: the demo node, with streams added. The first part
+// of a path determines how it answers:
 //
 //	/api    at once         /paced        300 events, one every 2 to 4 ms, each with the time of its write
 //	/delay  after 20 ms     /short /long  20,000 and 200,000 events, as fast as they are read
 //	/stall  at once, but not in the second that begins 5 s after GET /seen
 //
-// It prints its address and its TLS port, writes ca.pem, and ends when its standard input does. GET /seen says
-// what arrived since the last time.
+// It prints its http and https addresses, writes ca.pem, and ends when its standard input ends. GET /seen returns the
+// counters since the last time.
 package main
 
 import (
@@ -32,7 +32,7 @@ import (
 )
 
 func main() {
-	debug.SetGCPercent(-1) // a collection would be a delay in a client's figures
+	debug.SetGCPercent(-1) // a collection would add delay to a client's figures
 	debug.SetMemoryLimit(512 << 20)
 	n := &node{}
 	n.demo = demo.New(demo.Options{OnRequest: n.ended})
@@ -51,7 +51,7 @@ func main() {
 type node struct {
 	demo                          http.Handler
 	requests, failed, connections atomic.Int64 // since the last GET /seen
-	seen                          atomic.Int64 // when that was, in nanoseconds
+	seen                          atomic.Int64 // time of the last GET /seen, in nanoseconds
 }
 
 func (n *node) connection(_ net.Conn, state http.ConnState) {
@@ -88,7 +88,7 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.StripPrefix("/"+way, n.demo).ServeHTTP(w, r)
 }
 
-// sleep blocks its thread: Go's own timers may be late by a millisecond where nothing else goes on.
+// sleep blocks its thread: Go's timers may be late by a millisecond if nothing else runs.
 func sleep(d time.Duration) {
 	left := unix.NsecToTimespec(int64(d))
 	for unix.Nanosleep(&left, &left) == unix.EINTR {
@@ -112,15 +112,15 @@ func delta(text string) string {
 	return event("content_block_delta", `,"index":0,"delta":{"type":"text_delta","text":"`+text+`"}`)
 }
 
-// texts are the events' texts as JSON has them. One ends in the letter that the key begins with: a program that masks
-// keys may keep that back until the next event.
+// texts are the texts of the events, escaped for JSON. One ends in the first letter of the key: a program that masks
+// keys may hold that letter back until the next event.
 var texts = []string{
 	" The ferry leaves at seven", " and comes back at noon,", ` which is \"early\" for`, ` most of us.\n\n- First,`, " buy a ticket on board",
 	"; then find a seat", " on the lee side — drier", " In Hongkong: 天星小輪", ", café and all", " included. After that",
 }
 
-// stream writes one event at a time, or 1000. Each text of a paced stream begins with a mark: its number and the time in
-// nanoseconds.
+// stream writes one event at a time, or 1000. Each text of a paced stream begins with a mark: its number and the time
+// in nanoseconds.
 func stream(w http.ResponseWriter, way string) {
 	to, block := http.NewResponseController(w), ""
 	for _, text := range texts {
