@@ -1,10 +1,10 @@
-// Package gateway owns the reverse proxy between many callers and one model API: it turns the section gateway: of the
-// configuration, its nodes and its roles into a configuration of nginx, keeps the callers' tokens, and puts both into
-// files. It refuses to start, reload or ask nginx, to read a node's key by itself, and to write anything where one value
-// is not as it must be.
+// Package gateway owns the reverse proxy between many callers and one model API. It converts the gateway: section of
+// the configuration, its nodes and its roles to an nginx configuration, manages the callers' API tokens, and writes
+// both to files. It does not start, reload or query nginx, does not read a node's key itself, and writes nothing if
+// any value is invalid.
 //
-// No value is ever escaped into nginx's syntax where a rule can refuse it instead. The one exception is what must be
-// taken as it is, the keys: they stand in a block of the kind geo, whose values nginx does not expand.
+// Values are refused rather than escaped for nginx's syntax. The only exception is the keys, which must be used
+// unchanged: they are in a geo block, where nginx expands no variables.
 package gateway
 
 import (
@@ -24,21 +24,21 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Node is one upstream as the gateway sends to it.
+// Node is one upstream of the gateway.
 type Node struct {
-	config.Node // the paths of its TLS settings are whole, and CA is never empty
-	// Headers carry the key and what else the node wants sent. Their values may be empty where only the public part of
-	// the configuration is wanted.
+	config.Node // its TLS paths are absolute, and CA is never empty
+	// Headers are the key and other headers that the node needs. Their values may be empty if only the public part of the
+	// configuration is wanted.
 	Headers []Header
 }
 
 // Header is a header that the gateway adds. Its value may be secret.
 type Header struct{ Name, Value string }
 
-// NewNode is a node that g names, with whole paths of its TLS settings. It fails with *config.Error at the node's name.
+// NewNode returns a node that g names, with absolute TLS paths. Errors are *config.Error at the node's name.
 func NewNode(g *config.Gateway, node config.Node) (Node, error) {
 	n := Node{Node: node}
-	n.TLS.Groups = "" // nginx offers its own
+	n.TLS.Groups = "" // nginx uses its own
 	for _, path := range []*string{&n.TLS.CA, &n.TLS.Cert, &n.TLS.Key} {
 		if *path == "" {
 			continue
@@ -57,7 +57,7 @@ func NewNode(g *config.Gateway, node config.Node) (Node, error) {
 	return n, nil
 }
 
-// systemBundle is where this system keeps its authorities in one file, which is all that nginx takes: Debian, Fedora,
+// systemBundle returns the path of the system's CA bundle, because nginx accepts only a single file: Debian, Fedora,
 // Alpine and the BSDs, openSUSE.
 func systemBundle() string {
 	for _, path := range []string{
@@ -71,36 +71,36 @@ func systemBundle() string {
 	return ""
 }
 
-// The files that a gateway consists of, beside the file of the tokens.
+// The files of a gateway, besides the file of API tokens.
 const (
 	MainFile = "nginx.conf"
 	KeysFile = "keys.conf"
 )
 
-// Files are a whole configuration of nginx. Main is public; Keys holds the keys of the nodes. Main includes Keys by a
-// relative name, so that the two stay together.
+// Files is a complete nginx configuration. Main is public; Keys contains the keys of the nodes. Main includes Keys by
+// a relative name, so that both stay in one folder.
 type Files struct{ Main, Keys []byte }
 
-// plan is what the text is written from.
+// plan contains everything that the text is generated from.
 type plan struct {
 	*config.Gateway
 	Nodes  []upstream
 	Routes []route
 }
 
-// upstream is a node in the words of nginx.
+// upstream is a node in nginx's terms.
 type upstream struct {
 	Node
 	Block  string // the name of its block
 	Server string // host:port
 	SNI    string // the name in the certificate
 	Host   string // the Host header
-	Base   string // the path before the API's, without a slash at its end
+	Base   string // the path before the API's path, without a trailing slash
 }
 
-// Generate writes the configuration for the nodes that g names, in its order. It reads the certificate, and looks for the
-// folder of the logs, to see that nginx will be able to use them, and reads no other file. It fails with *config.Error, at
-// the place of the key at fault.
+// Generate returns the configuration for the nodes that g names, in the order of g. To make sure that nginx can use
+// them, it reads the certificate and checks the log folder; it reads no other file. Errors are *config.Error at the
+// invalid key.
 func Generate(g *config.Gateway, nodes []Node) (*Files, error) {
 	if err := checkRequired(g); err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func checkRequired(g *config.Gateway) *config.Error {
 	return nil
 }
 
-// checkCertificate finds out now what nginx, or the first caller, would find out later.
+// checkCertificate detects problems that would otherwise appear only in nginx or at the first caller.
 func checkCertificate(g *config.Gateway) *config.Error {
 	for _, file := range []struct{ key, path string }{{"cert", g.Cert}, {"key", g.Key}} {
 		if _, err := os.Stat(file.path); err != nil {
@@ -172,8 +172,8 @@ func checkCertificate(g *config.Gateway) *config.Error {
 	return nil
 }
 
-// checkLogs finds out now that the folder of the logs is missing, which nginx does not make. The default is nginx's own: it
-// comes with nginx, which may be installed later.
+// checkLogs detects a missing log folder, because nginx does not create it. The default is nginx's own folder. It is
+// not checked, because nginx may be installed later.
 func checkLogs(g *config.Gateway) *config.Error {
 	if !g.Says("logs") {
 		return nil
@@ -236,10 +236,11 @@ func (p *plan) addNodes(nodes []Node) *config.Error {
 	return nil
 }
 
-// maxValue is how long a key may be: nginx reads no word of 4096 bytes or more, and quotes may double it.
+// maxValue is the maximum length of a key: nginx reads no word of 4096 bytes or more, and quoting may double the
+// length.
 const maxValue = 2000
 
-// checkAgree holds several nodes to what one server block can say only once.
+// checkAgree checks that all nodes agree on the settings that a server block can have only once.
 func checkAgree(p *plan) *config.Error {
 	first := p.Nodes[0]
 	for i, u := range p.Nodes {
@@ -261,11 +262,11 @@ func checkAgree(p *plan) *config.Error {
 	return nil
 }
 
-// route is what a permission opens: one method on one path, behind the gateway's prefix and behind the node's address.
+// route is what a permission allows: one method on one path, after the gateway's prefix and the node's address.
 type route struct{ Permission, Method, Path string }
 
-// routesOf are all routes under the address of an API: those of each API that lists its models there too, as the
-// script's complete does beside messages.
+// routesOf returns all routes under the address of an API: the routes of each API that lists its models at the same
+// path, such as the script's complete and messages.
 func routesOf(api wire.API) []route {
 	models := api.Dialect().Facts().ModelsPath
 	var routes []route
@@ -286,12 +287,12 @@ func routesOf(api wire.API) []route {
 	return routes
 }
 
-// find gives the place of a permission's route, -1 where there is none.
+// find returns the index of a permission's route, or -1.
 func find(routes []route, permission string) int {
 	return slices.IndexFunc(routes, func(r route) bool { return r.Permission == permission })
 }
 
-// addRoutes keeps the routes that some role has: the others need not be there.
+// addRoutes adds only the routes that some role has.
 func (p *plan) addRoutes() *config.Error {
 	var granted []string
 	routes := routesOf(p.Nodes[0].API)
@@ -310,22 +311,24 @@ func (p *plan) addRoutes() *config.Error {
 
 const wordBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-// only holds for text of these bytes alone.
+// only reports whether s contains only bytes of allowed.
 func only(s, allowed string) bool { return strings.Trim(s, allowed) == "" }
 
 func isPlainWord(s string) bool { return s != "" && only(s, wordBytes) }
 
 func isPlainPath(s string) bool { return only(s, wordBytes+"./~") && !strings.Contains(s, "//") }
 
-// isPlainFile holds for a path that config allows, and for "".
+// isPlainFile reports whether s is a path that config allows, or "".
 func isPlainFile(s string) bool { return !strings.ContainsAny(s, "\"'\\$;{}#*?[]`\r\n\x00") }
 
-// isHost holds for a name, not for an address: OpenSSL, as nginx calls it, never finds an address in a certificate.
+// isHost reports whether s is a name and not an IP address: as nginx calls it, OpenSSL never finds an IP address in a
+// certificate.
 func isHost(s string) bool {
 	return s != "" && only(s, wordBytes+".") && !only(s, "0123456789.")
 }
 
-// quoted is a word of nginx's in double quotes. Only values of geo pass here unchecked: nginx expands no variable there.
+// quoted returns s as an nginx word in double quotes. Only values of geo may be unchecked, because nginx expands no
+// variables there.
 func quoted(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }

@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// mainText is nginx.conf but for the values of a plan.
+// mainText is nginx.conf without the values of a plan.
 //
 //go:embed nginx.conf.tmpl
 var mainText string
 
-// Mark is the first line of each file that a gateway consists of. Only files that begin with it are replaced.
+// Mark is the first line of each file of a gateway. Only files that begin with it are replaced.
 const Mark = "# Written by ferry config for nginx. Change the section gateway: of ferry's configuration, not this file.\n"
 
-// main is the whole configuration but for the keys: mainText with the values of the plan. A value that stands alone on
-// its line may have several lines, or none.
+// main returns the complete configuration except the keys: mainText with the values of the plan. A value that is the
+// only text of its line may have several lines, or none.
 func (p *plan) main() []byte {
 	values := p.values()
 	var pairs []string
@@ -46,7 +46,7 @@ func (p *plan) main() []byte {
 	return out.Bytes()
 }
 
-// values are what mainText leaves open, by name. Those of more than a word end in a newline.
+// values returns the values of the placeholders in mainText, by name. Values of whole lines end in a newline.
 func (p *plan) values() map[string]string {
 	first := p.Nodes[0]
 	host, sni := first.Host, first.SNI
@@ -70,10 +70,9 @@ func (p *plan) values() map[string]string {
 	}
 }
 
-// lines puts lines together.
 func lines(all ...string) string { return strings.Join(all, "\n") + "\n" }
 
-// when is the text where something holds, else none.
+// when returns text if holds is true, else "".
 func when(holds bool, text string) string {
 	if holds {
 		return text
@@ -116,13 +115,13 @@ func (p *plan) listen(tcp, udp string) (out string) {
 	return out + lines("http3 on;")
 }
 
-// offerHTTP3 tells callers over TCP that HTTP/3 is spoken too. Each block with a header of its own has to say it again.
+// offerHTTP3 announces HTTP/3 to callers over TCP. Each block with a header of its own must repeat it.
 func (p *plan) offerHTTP3(margin string) string {
 	return when(p.HTTP3, lines(margin+`add_header Alt-Svc 'h3=":$server_port"; ma=86400' always;`))
 }
 
-// routes are the paths that are open. A variable in the target makes nginx leave the caller's query away, which is then
-// added.
+// routes returns a location for each allowed path. If the target has a variable, nginx drops the caller's query, so it
+// is added.
 func (p *plan) routes() (out string) {
 	for _, r := range p.Routes {
 		target := "https://" + p.Nodes[0].Block + p.Nodes[0].Base + "/" + r.Path
@@ -135,7 +134,8 @@ func (p *plan) routes() (out string) {
 	return out
 }
 
-// upstreams are the nodes. One block of nginx has one name, Host and key, so that each node has a block of its own.
+// upstreams returns an upstream block for each node. An nginx block has only one name, Host and key, so each node has
+// its own block.
 func (p *plan) upstreams() (out string) {
 	for _, u := range p.Nodes {
 		out += lines("# node "+u.Name, "upstream "+u.Block+" {", "    server "+u.Server+";",
@@ -144,7 +144,7 @@ func (p *plan) upstreams() (out string) {
 	return out
 }
 
-// choose spreads callers over several nodes by a session's token, or without one by chance.
+// choose distributes callers over several nodes, by session token, or at random without one.
 func (p *plan) choose() string {
 	if !p.several() {
 		return ""
@@ -180,7 +180,7 @@ func (p *plan) choose() string {
 	return out
 }
 
-// failing sends nginx's own failures through one place, which keeps their status. The bodies are in mainText.
+// failing sends all of nginx's own errors to one location, which keeps their status. The bodies are in mainText.
 func (p *plan) failing() string {
 	return `error_page 400 401 403 404 405 408 413 414 421 429 500 501 502 503 504 505 /_ferry/failure;
 error_page 494 495 496 497 =400 /_ferry/failure;
@@ -194,7 +194,7 @@ location = /_ferry/failure {
 `
 }
 
-// keys are the headers of each node.
+// keys returns the file with the headers of each node.
 func (p *plan) keys() []byte {
 	var out bytes.Buffer
 	out.WriteString(Mark + "# The keys of the nodes. A block of the kind geo, since nginx expands a dollar everywhere else.\n")
@@ -208,10 +208,10 @@ func (p *plan) keys() []byte {
 
 func secretName(node, header int) string { return fmt.Sprintf("$ferry_secret_%d_%d", node+1, header+1) }
 
-// several reports whether there are several nodes, so that each request has to choose one.
+// several reports whether there are several nodes, so that a node must be chosen for each request.
 func (p *plan) several() bool { return len(p.Nodes) > 1 }
 
-// slot is how long one request takes of the rate, in words.
+// slot returns the time that one request takes up in the rate, as text.
 func (p *plan) slot() string {
 	ms := p.window() * 1000 / p.Rate.Events
 	if ms%1000 == 0 && ms > 0 {
@@ -220,7 +220,7 @@ func (p *plan) slot() string {
 	return strconv.Itoa(ms) + " ms"
 }
 
-// window is the time of the rate in seconds, and per its name.
+// window returns the period of the rate in seconds, and per its name.
 func (p *plan) window() int { return int(p.Rate.Per / time.Second) }
 
 func (p *plan) per() string {
@@ -230,17 +230,17 @@ func (p *plan) per() string {
 	return "minute"
 }
 
-// retryAfter is the least whole number of seconds after which another request passes.
+// retryAfter returns the minimum number of whole seconds after which another request is accepted.
 func (p *plan) retryAfter() int {
 	return max(1, (p.window()+p.Rate.Events-1)/p.Rate.Events)
 }
 
-// sent are the headers that are sent to a node: the caller's headers that mean something to the API, and the gateway's own,
-// which win.
+// sent returns the headers that are sent to a node: the caller's headers that the API uses, and the gateway's own
+// headers, which take precedence.
 func (p *plan) sent() (out string) {
 	own := p.headers()
 	passed := slices.DeleteFunc([]Header{
-		{"User-Agent", "ferry-gateway"}, // in place of the caller's
+		{"User-Agent", "ferry-gateway"}, // instead of the caller's
 		{"Content-Type", "$content_type"},
 		{"Accept", "$http_accept"},
 		{"Anthropic-Version", "$http_anthropic_version"},
@@ -256,7 +256,7 @@ func hasHeader(list []Header, name string) bool {
 	return slices.ContainsFunc(list, func(h Header) bool { return strings.EqualFold(h.Name, name) })
 }
 
-// headers are what the gateway adds, by name, with the variable that holds the value.
+// headers returns the names of the headers that the gateway adds, each with the variable that holds its value.
 func (p *plan) headers() []Header {
 	var list []Header
 	for i, u := range p.Nodes {

@@ -22,13 +22,13 @@ import (
 
 const (
 	tokenPrefix = "ferry_"
-	// MinToken is the least length of a token in bytes. Those made here hold 160 bits behind their prefix.
+	// MinToken is the minimum length of a token in bytes. Generated tokens have 160 bits after the prefix.
 	MinToken = 32
-	// nameLen is the length of a token's public name: with 32 bits of a hash it tells tokens apart and leads back to none.
+	// nameLen is the length of a token's public name: 32 bits of a hash, which distinguish tokens and do not reveal them.
 	nameLen = 8
 )
 
-// Token is what may be known of a token.
+// Token is the public part of an API token.
 type Token struct {
 	// Name is the beginning of the token's SHA-256.
 	Name, Role string
@@ -37,12 +37,12 @@ type Token struct {
 	secret string
 }
 
-// Store is the file of the tokens: a part of a map of nginx, so that a token is kept in one place and what is revoked
-// is gone from there. nginx can compare a token only with itself, hence the file holds the tokens, and only its owner and
-// root can read it.
+// Store is the file of API tokens. It is part of an nginx map, so that a token is stored in only one place, and a
+// revoked token is removed from there. nginx can compare a token only with the token itself, so the file contains the
+// tokens, and only its owner and root can read it.
 type Store struct{ Path string }
 
-// List reads the tokens, the oldest first. A missing file has none. No error shows a line of the file.
+// List returns the tokens, oldest first. A missing file has none. No error contains a line of the file.
 func (s Store) List() ([]Token, error) {
 	data, err := state.ReadPrivate(s.Path, state.MaxSize)
 	switch {
@@ -83,7 +83,7 @@ func (s Store) parse(data []byte) ([]Token, error) {
 	return tokens, nil
 }
 
-// parseToken makes a token of the parts of its line, or says what is wrong with them.
+// parseToken returns the token of a line's parts, or a message with the problem.
 func parseToken(parts []string) (Token, string) {
 	if parts == nil {
 		return Token{}, "the line is none of a token"
@@ -100,7 +100,7 @@ func parseToken(parts []string) (Token, string) {
 	return Token{parts[3], parts[2], created, parts[1]}, ""
 }
 
-// line is a token as nginx's map takes it.
+// line returns the token as a line of nginx's map.
 func (t Token) line() string {
 	return fmt.Sprintf("\"~^%s$\" \"%s:%s\"; # %s\n", t.secret, t.Role, t.Name, t.Created.UTC().Format(time.RFC3339))
 }
@@ -110,7 +110,8 @@ func nameOf(secret string) string {
 	return hex.EncodeToString(sum[:])[:nameLen]
 }
 
-// New makes a token for a role and returns it with its secret, which is shown this once. It fails as List does.
+// New creates a token for a role and returns it with its secret, which is shown only this once. Its errors are the
+// errors of List, and errors of locking and writing the file.
 func (s Store) New(ctx context.Context, role string, now time.Time) (Token, string, error) {
 	var made Token
 	err := s.change(ctx, func(tokens []Token) ([]Token, error) {
@@ -128,7 +129,7 @@ func contains(tokens []Token, name string) bool {
 	return slices.ContainsFunc(tokens, func(t Token) bool { return t.Name == name })
 }
 
-// Revoke takes tokens out by their names, all or none.
+// Revoke removes tokens by name, all or none.
 func (s Store) Revoke(ctx context.Context, names ...string) error {
 	return s.change(ctx, func(tokens []Token) ([]Token, error) {
 		for _, name := range names {
@@ -141,7 +142,7 @@ func (s Store) Revoke(ctx context.Context, names ...string) error {
 	})
 }
 
-// Create makes an empty store where there is none, since nginx wants the file.
+// Create creates an empty store if the file is missing, because nginx needs the file.
 func (s Store) Create(ctx context.Context) error {
 	if _, err := os.Lstat(s.Path); err == nil {
 		return nil
@@ -149,7 +150,7 @@ func (s Store) Create(ctx context.Context) error {
 	return s.change(ctx, func(tokens []Token) ([]Token, error) { return tokens, nil })
 }
 
-// change reads, changes and writes the file while no other ferry does.
+// change reads, edits and writes the file under a lock, so that no other ferry process changes it meanwhile.
 func (s Store) change(ctx context.Context, edit func([]Token) ([]Token, error)) error {
 	if err := state.MkdirPrivate(filepath.Dir(s.Path)); err != nil {
 		return err

@@ -13,9 +13,9 @@ import (
 	"ferry/pkg/text"
 )
 
-// Write puts the configuration into a folder and makes an empty store of tokens where there is none. It replaces only
-// files that begin with Mark, and on any failure leaves both as they were. A missing folder is made, and none above it: a
-// mistyped path must not get the keys.
+// Write writes the configuration to a folder and creates an empty token store if there is none. It replaces only files
+// that begin with Mark, and on failure leaves both as they were. It creates a missing folder, but not its parents, so
+// that a mistyped path does not receive the keys.
 func (f *Files) Write(ctx context.Context, dir string, tokens Store) (made bool, err error) {
 	if _, err := tokens.List(); err != nil {
 		return false, err
@@ -37,7 +37,7 @@ func (f *Files) Write(ctx context.Context, dir string, tokens Store) (made bool,
 	return made, f.replace(keys, main, old, perm)
 }
 
-// makeFolder makes a folder where there is none.
+// makeFolder creates a folder if it is missing.
 func makeFolder(dir string) (made bool, err error) {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return false, nil
@@ -52,7 +52,7 @@ func makeFolder(dir string) (made bool, err error) {
 	return false, fault
 }
 
-// replace writes both files. Where the second fails, the first becomes what it was, nil for none.
+// replace writes both files. If the second write fails, it restores the first; old is nil if the file was missing.
 func (f *Files) replace(keys, main string, old []byte, perm fs.FileMode) error {
 	if err := state.WriteFile(keys, f.Keys, 0o600); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (f *Files) replace(keys, main string, old []byte, perm fs.FileMode) error {
 	return errors.Join(err, state.WriteFile(keys, old, perm))
 }
 
-// readOwn reads a file that may be missing, and refuses what is not ferry's.
+// readOwn reads a file that may be missing, and refuses a file that ferry did not write.
 func readOwn(path string) (content []byte, perm fs.FileMode, err error) {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
