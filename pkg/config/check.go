@@ -15,7 +15,7 @@ import (
 
 const maxText = 4096
 
-// checkText is the rule for all text: something, on one line, within bounds.
+// checkText is the rule for all text: not empty, one line, within the size limit.
 func checkText(s string) *Error {
 	switch {
 	case strings.TrimSpace(s) == "":
@@ -30,7 +30,7 @@ func checkText(s string) *Error {
 	return nil
 }
 
-// want fails with a message where something does not hold.
+// want returns an error with msg unless holds is true.
 func want(holds bool, msg string) *Error {
 	if holds {
 		return nil
@@ -38,7 +38,7 @@ func want(holds bool, msg string) *Error {
 	return bad(msg, "")
 }
 
-// checkSelector says what one node may be called by where it is chosen; whether there is such a node is Select's to say.
+// checkSelector checks the form of a node selector. Select checks whether there is such a node.
 func checkSelector(s string) *Error {
 	if err := checkText(s); err != nil {
 		return err
@@ -57,8 +57,8 @@ func checkSelector(s string) *Error {
 
 func isURL(s string) bool { return strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://") }
 
-// looksLikeKey is guard's rule for a public setting. It is a net under the rule that the file holds references only: it
-// catches a key pasted into a label, a URL or the place of a reference. Pins are hashes of public keys, which may hold
+// looksLikeKey applies guard's rule for a public setting. The file may contain only references; this check also
+// catches a key that was pasted into a label, a URL or a reference. Pins are hashes of public keys, which may contain
 // any letters.
 func looksLikeKey(s string) bool {
 	if len(s) < guard.ShortestKey {
@@ -71,11 +71,11 @@ func looksLikeKey(s string) bool {
 
 const alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-// only holds for text of these bytes alone.
+// only reports whether s contains only bytes of allowed.
 func only(s, allowed string) bool { return strings.Trim(s, allowed) == "" }
 
-// isNodeName holds for letters and digits of any script, - and _, the first a letter or digit: what is left has a
-// meaning in a selector, a dotted key, a threshold or a shell.
+// isNodeName reports whether s has only letters and digits of any script, - and _, and begins with a letter or digit.
+// All other characters have a meaning in a selector, a dotted key, a threshold or a shell.
 func isNodeName(s string) bool {
 	first, _ := utf8.DecodeRuneInString(s)
 	odd := func(r rune) bool {
@@ -84,8 +84,8 @@ func isNodeName(s string) bool {
 	return len(s) <= 64 && (unicode.IsLetter(first) || unicode.IsDigit(first)) && !strings.ContainsFunc(s, odd)
 }
 
-// checkURL is the rule for a node's address. Whether plain http may be used is decided at dial time, by the address
-// that is really dialled. No message repeats any of it: a password may stand in it.
+// checkURL is the rule for a node's address. Whether plain http is allowed is decided at dial time, from the address
+// actually dialed. No message repeats any part of the address, because it may contain a password.
 func checkURL(s string) *Error {
 	if err := checkText(s); err != nil {
 		return err
@@ -114,8 +114,7 @@ func checkURL(s string) *Error {
 	return checkQuery(u.RawQuery)
 }
 
-// loopbackURL is the URL of a server on this machine that is given as HOST:PORT, without the path behind it; "" for
-// anything else.
+// loopbackURL returns the URL, without the path, of a server on this machine that is given as HOST:PORT, or "".
 func loopbackURL(s string) string {
 	at, _, _ := strings.Cut(s, "/")
 	host, port, err := net.SplitHostPort(at)
@@ -125,7 +124,7 @@ func loopbackURL(s string) string {
 	return "http://" + at
 }
 
-// hasHost also holds the port to what a port can be.
+// hasHost reports whether u has a host and, if any, a valid port.
 func hasHost(u *url.URL) bool {
 	if u.Hostname() == "" || strings.ContainsAny(u.Host, " \t\\") || strings.HasSuffix(u.Host, ":") {
 		return false
@@ -133,7 +132,7 @@ func hasHost(u *url.URL) bool {
 	return u.Port() == "" || checkNumber(u.Port(), 65535) == nil
 }
 
-// checkQuery refuses parameters that are credentials: a URL is printed, logged and kept in histories.
+// checkQuery refuses parameters that are credentials: URLs are printed, logged and kept in histories.
 func checkQuery(raw string) *Error {
 	params, err := url.ParseQuery(raw)
 	if err != nil {
@@ -154,7 +153,7 @@ func isCredentialName(name string) bool {
 	return slices.Contains(words, name) || slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
-// checkProxy is the rule for a proxy, whose URL may hold a user name and password.
+// checkProxy is the rule for a proxy, whose URL may contain a user name and password.
 func checkProxy(s string) *Error {
 	if s == "none" || s == "" {
 		return nil
@@ -168,7 +167,8 @@ func checkProxy(s string) *Error {
 	return want(isProxy, "use none or a URL such as http://host:3128 or socks5h://host:1080")
 }
 
-// ShowProxy is a proxy's URL without its password, and without a user that has none: that can be a token.
+// ShowProxy returns a proxy's URL without its password. A user name without a password is also hidden, because it can
+// be a token.
 func ShowProxy(s string) string {
 	u, err := url.Parse(s)
 	if err != nil || u.User == nil {
@@ -181,7 +181,7 @@ func ShowProxy(s string) string {
 	return u.Scheme + "://" + u.User.Username() + ":***" + rest
 }
 
-// isWord holds for what may be repeated in a message as a misspelt key or name.
+// isWord reports whether a message may repeat s as a misspelled key or name.
 func isWord(s string) bool {
 	odd := func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r)
@@ -189,7 +189,7 @@ func isWord(s string) bool {
 	return s != "" && utf8.RuneCountInString(s) <= 40 && guard.HideKeys(s) == s && !strings.ContainsFunc(s, odd)
 }
 
-// meant adds the nearest of names to a message about name, when one is near enough to be what was meant.
+// meant adds the nearest of names to a message about name, if one is similar enough.
 func meant(msg, name string, names []string) string {
 	if n := Nearest(name, names); n != "" {
 		return msg + "; did you mean " + n + "?"
@@ -197,18 +197,19 @@ func meant(msg, name string, names []string) string {
 	return msg
 }
 
-// Nearest returns the first of names that is name but for a slip or two, or one where it is very short; "" for none.
+// Nearest returns the first of the names nearest to name, at a distance of at most 2 and at most half of its length,
+// or "".
 func Nearest(name string, names []string) string {
 	return closest(min(2, utf8.RuneCountInString(name)/2), name, names)
 }
 
-// Closest returns the first name at the smallest distance from s, which is at most half of its length, "" for none.
+// Closest returns the first name at the smallest distance from s, which is at most half of its length, or "".
 func Closest(s string, names []string) string { return closest(utf8.RuneCountInString(s)/2, s, names) }
 
-// mostCompared is the most characters of a name that is compared: the cost grows with the product of two.
+// mostCompared is the maximum length of a compared name in characters: the cost grows with the product of two lengths.
 const mostCompared = 40
 
-// closest returns the first name at the smallest distance from s, at most so many and less than the name's length.
+// closest returns the first name at the smallest distance from s, at most most and less than the name's length, or "".
 func closest(most int, s string, names []string) string {
 	best, found := most+1, ""
 	if utf8.RuneCountInString(s) > mostCompared {
@@ -225,8 +226,8 @@ func closest(most int, s string, names []string) string {
 	return found
 }
 
-// distance counts the insertions, deletions, changes and swaps of neighbours that turn a into b (the optimal string
-// alignment form of Damerau and Levenshtein).
+// distance counts the insertions, deletions, substitutions and swaps of neighbors that turn a into b (the optimal
+// string alignment variant of the Damerau-Levenshtein distance).
 func distance(a, b string) int {
 	s, t := []rune(strings.ToLower(a)), []rune(strings.ToLower(b))
 	d := make([][]int, len(s)+1)
@@ -264,10 +265,10 @@ func checkAddress(s string) *Error {
 
 const maxSystem = 1 << 20
 
-// checkSystem is the rule for a system prompt, which may have lines.
+// checkSystem is the rule for a system prompt, which may have several lines.
 func checkSystem(s string) *Error {
 	return want(len(s) <= maxSystem && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0, "use a text of at most 1 MiB, or @FILE")
 }
 
-// checkJSON is the rule for a value of any form. What names it can have depends on the node's api: see checkNode.
+// checkJSON is the rule for a value of any type. Its valid names depend on the node's api: see checkNode.
 func checkJSON(s string) *Error { return want(json.Valid([]byte(s)), "is no JSON") }

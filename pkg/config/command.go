@@ -19,13 +19,13 @@ import (
 const (
 	maxCommandOut = 64 << 10
 	maxCommandErr = 4 << 10
-	// pipeGrace is how long a helper's own children may keep its output open after it ended.
+	// pipeGrace is how long a helper's child processes may keep its output open after it has ended.
 	pipeGrace = 500 * time.Millisecond
 )
 
 const commandHint = "the words are run as they are, without a shell; put more than that into a script"
 
-// splitCommand splits words as a shell does and refuses what only a shell could do.
+// splitCommand splits words as a shell does and refuses everything that needs a shell.
 func splitCommand(line string) ([]string, *Error) {
 	if expands(line) {
 		return nil, bad("cmd: expands no $ and no `", commandHint)
@@ -44,7 +44,8 @@ func splitCommand(line string) ([]string, *Error) {
 	return argv, nil
 }
 
-// expands looks for $ and ` outside single quotes and not behind a backslash, where a shell would act on them.
+// expands reports whether line has a $ or ` that a shell would expand: outside single quotes and not after a
+// backslash.
 func expands(line string) bool {
 	single, double := false, false
 	for i := 0; i < len(line); i++ {
@@ -74,13 +75,13 @@ func (k Keys) fromCommand(ctx context.Context, ref Ref, line string) (string, er
 		}
 	}
 	if strings.ContainsRune(filepath.ToSlash(argv[0]), '/') && !filepath.IsAbs(argv[0]) {
-		argv[0] = k.Dir + string(filepath.Separator) + argv[0] // not Join: of ./helper in . it leaves a name for PATH
+		argv[0] = k.Dir + string(filepath.Separator) + argv[0] // not Join, which turns ./helper in . into a name for PATH
 	}
 	path, err := FindProgram(argv[0], k.Lookup)
 	if err != nil {
 		return "", ref.fault("", "cannot be read: the command is not there, or is no program: %w", err)
 	}
-	if strings.ContainsRune(filepath.ToSlash(argv[0]), '/') { // not from PATH, which is the user's own
+	if strings.ContainsRune(filepath.ToSlash(argv[0]), '/') { // not from PATH, which the user controls
 		var refused *state.Error
 		f, err := state.OpenTrusted(path)
 		if errors.As(err, &refused) && refused.Err == nil {
@@ -100,7 +101,7 @@ func (k Keys) fromCommand(ctx context.Context, ref Ref, line string) (string, er
 	return string(stdout), nil
 }
 
-// complaint is the first line of a helper's standard error, unless it could hold the secret.
+// complaint returns the first line of a helper's standard error, unless it could contain the secret.
 func complaint(stderr, stdout []byte) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(string(stderr)), "\n")
 	secret := strings.TrimSpace(string(stdout))
@@ -110,7 +111,7 @@ func complaint(stderr, stdout []byte) string {
 	return "it said: " + text.Excerpt([]byte(line), 200)
 }
 
-// FindProgram looks a bare name up in PATH, in absolute folders only: a program in the current folder is never meant.
+// FindProgram looks a bare name up in the absolute folders of PATH. It never finds a program in the current folder.
 func FindProgram(name string, lookup Lookup) (string, error) {
 	if filepath.IsAbs(name) || strings.ContainsRune(filepath.ToSlash(name), '/') {
 		return name, isProgram(name)
@@ -125,8 +126,8 @@ func FindProgram(name string, lookup Lookup) (string, error) {
 
 var errTooLong = errors.New("it printed more than 64 KiB")
 
-// runCommand runs argv without a shell, with an empty standard input. When ctx ends, or the output grows too long, it
-// ends the command's whole process group.
+// runCommand runs argv without a shell, with an empty standard input. If ctx ends or the output is too long, it kills
+// the command's process group.
 func runCommand(ctx context.Context, argv []string) (stdout, stderr []byte, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -138,7 +139,7 @@ func runCommand(ctx context.Context, argv []string) (stdout, stderr []byte, err 
 	ownGroup(cmd)
 	err = cmd.Run()
 	if errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
-		err = nil // the command ended well; a daemon that it started still holds the pipe
+		err = nil // the command succeeded; a daemon that it started still has the pipe open
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -146,8 +147,8 @@ func runCommand(ctx context.Context, argv []string) (stdout, stderr []byte, err 
 	return out.buf.Bytes(), complaints.buf.Bytes(), state.Bare(err)
 }
 
-// bounded keeps what fits, and calls over where something does not. The buffer is not embedded: its ReadFrom would be
-// taken instead of Write.
+// bounded keeps the first limit bytes, and calls over for each write that exceeds them. The buffer is not embedded,
+// because its ReadFrom would be used instead of Write.
 type bounded struct {
 	buf   bytes.Buffer
 	limit int

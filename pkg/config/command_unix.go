@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// ownGroup puts the command at the head of a process group, so that its children end with it.
+// ownGroup starts the command in a new process group, so that its child processes are killed with it.
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {

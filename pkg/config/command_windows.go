@@ -2,10 +2,10 @@ package config
 
 import "os/exec"
 
-// ownGroup leaves it at ending the command itself: Windows has no process groups to end.
+// ownGroup does nothing: Windows has no process groups to kill, so only the command itself is killed.
 func ownGroup(*exec.Cmd) {}
 
-// isProgram leaves the endings of names, such as .exe, to the system's own rules.
+// isProgram uses the system's rules for file name extensions such as .exe.
 func isProgram(path string) error {
 	_, err := exec.LookPath(path)
 	return err

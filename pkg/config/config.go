@@ -1,10 +1,10 @@
-// Package config owns the configuration file, the nodes it defines, the keys they use, and the order in which flags,
-// environment, file and defaults win. It refuses to read the environment or the argument list itself: callers hand it a
-// Lookup. It never shows a secret, a line of the file, or a value that might be a secret: errors name the place, the key
-// and what is wanted there.
+// Package config owns the configuration file, the nodes that it defines, their keys, and the precedence of flags,
+// environment, file and defaults. It does not read the environment or the argument list itself: callers pass a Lookup.
+// It never shows a secret, a line of the file, or a value that might be a secret: errors name the position, the key
+// and what is expected there.
 //
 // A secret in the file is always a reference (env:, file:, cmd:, keyring:), never the secret. Anchors, aliases, merge
-// keys and tags are refused, so that what stands in the file is what counts and one value can be edited alone.
+// keys and tags are refused, so that the written value is the effective value and one value can be edited on its own.
 package config
 
 import (
@@ -25,13 +25,13 @@ import (
 	"ferry/pkg/text"
 )
 
-// MaxSize is the largest file that is read, in bytes.
+// MaxSize is the maximum size of the file in bytes.
 const MaxSize = 1 << 20
 
-// Lookup finds an environment variable, as os.LookupEnv does. An empty variable counts as not set.
+// Lookup looks up an environment variable, like os.LookupEnv. An empty variable counts as not set.
 type Lookup func(name string) (string, bool)
 
-// Get returns a variable's value, "" when it is not set. A nil Lookup knows none.
+// Get returns a variable's value, or "" if it is not set. A nil Lookup has no variables.
 func (l Lookup) Get(name string) string {
 	if l == nil {
 		return ""
@@ -40,15 +40,15 @@ func (l Lookup) Get(name string) string {
 	return v
 }
 
-// Error is a fault in the file, in a variable or in a flag. It prints as "file:line:column: key: message", without the
-// parts that are absent, and never holds a value that may be secret.
+// Error is an error in the file, in a variable or in a flag. It prints as "file:line:column: key: message", without
+// the missing parts, and never contains a value that may be secret.
 type Error struct {
-	File         string // "" when no file is at fault
-	Line, Column int    // 1-based, in characters; 0 when unknown
+	File         string // "" if no file is at fault
+	Line, Column int    // 1-based, in characters; 0 if unknown
 	Key          string // a dotted key, a variable or a flag
 	Msg          string
 	text.Advice
-	Err error // the cause, when the system gave one
+	Err error // the cause, if the system returned one
 }
 
 func (e *Error) Error() string {
@@ -63,14 +63,14 @@ func (e *Error) Error() string {
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ": ")
 }
 
-// Unwrap gives the cause, so that errors.Is(err, fs.ErrPermission) holds for a file that may not be read.
+// Unwrap returns the cause, so that errors.Is(err, fs.ErrPermission) is true for a file that may not be read.
 func (e *Error) Unwrap() error { return e.Err }
 
-// bad is an Error that does not know its place yet.
+// bad returns an Error without a position.
 func bad(msg, hint string) *Error { return &Error{Msg: msg, Advice: text.Advice(hint)} }
 
 // given makes e an error about the value of a flag or a variable: invalid --timeout "0": use …. It repeats the value
-// where that is too short to be a secret and is no address, in which a password may stand.
+// only if the value is too short to be a secret and has no @, because an address can contain a password.
 func (e *Error) given(name, value string) *Error {
 	e.Key = "invalid " + name
 	if len(value) <= 16 && !strings.Contains(value, "@") {
@@ -79,28 +79,28 @@ func (e *Error) given(name, value string) *Error {
 	return e
 }
 
-// File is a configuration file that was read and checked. The zero File stands for no file.
+// File is a configuration file that was read and checked. The zero File means that there is no file.
 type File struct {
-	Path  string   // as it was given; "" when none could be worked out
+	Path  string   // as it was given; "" if unknown
 	Nodes []string // the names, in the file's order
 
 	keys  []string          // the dotted keys that have a value, in the file's order
 	texts map[string]string // their values
-	marks map[string]mark   // where these, groups (by their names) and items of lists (key/item) stand
+	marks map[string]mark   // positions of these, of groups (by name) and of list items (key/item)
 }
 
-// mark is a place in the file.
+// mark is a position in the file.
 type mark struct{ line, column int }
 
-// Dir is the folder that relative paths in the file are relative to.
+// Dir returns the folder that relative paths in the file are relative to.
 func (f *File) Dir() string { return filepath.Dir(f.Path) }
 
-// origin names the line of a key, as in "config.yaml:3".
+// origin returns the file and line of a key, as in "config.yaml:3".
 func (f *File) origin(key string) string {
 	return filepath.Base(f.Path) + ":" + strconv.Itoa(f.marks[key].line)
 }
 
-// under lists what the file says of the keys in a group, by the rest of their names, in the file's order.
+// under returns the file's entries in a group, with the rest of their names as keys, in the file's order.
 func (f *File) under(group string) []Entry {
 	var list []Entry
 	for _, key := range f.keys {
@@ -111,9 +111,10 @@ func (f *File) under(group string) []Entry {
 	return list
 }
 
-// Path works out where the file is: FERRY_CONFIG, else $XDG_CONFIG_HOME/ferry/config.yaml, else
-// $HOME/.config/ferry/config.yaml; on Windows %AppData%\ferry\config.yaml. A relative XDG_CONFIG_HOME is ignored, as the
-// XDG specification says. It fails with *Error only when no variable leads anywhere; Load("") still works then.
+// Path returns the path of the file: FERRY_CONFIG, else $XDG_CONFIG_HOME/ferry/config.yaml, else
+// $HOME/.config/ferry/config.yaml; on Windows %AppData%\ferry\config.yaml. A relative XDG_CONFIG_HOME is ignored, as
+// the XDG specification requires. It returns an *Error only if none of the variables is usable; Load("") still works
+// then.
 func Path(goos string, lookup Lookup) (string, error) {
 	if p := lookup.Get("FERRY_CONFIG"); p != "" {
 		return p, nil
@@ -125,8 +126,9 @@ func Path(goos string, lookup Lookup) (string, error) {
 	return filepath.Join(dir, "config.yaml"), nil
 }
 
-// StateDir works out the folder for what ferry remembers: $XDG_STATE_HOME/ferry, else $HOME/.local/state/ferry; on
-// Windows %LocalAppData%\ferry. A relative XDG_STATE_HOME is ignored. It fails only when no variable leads anywhere.
+// StateDir returns the folder for ferry's stored data: $XDG_STATE_HOME/ferry, else $HOME/.local/state/ferry; on
+// Windows %LocalAppData%\ferry. A relative XDG_STATE_HOME is ignored. It fails only if none of the variables is
+// usable.
 func StateDir(goos string, lookup Lookup) (string, error) {
 	dir, missing := folder(goos, lookup, "LocalAppData", "XDG_STATE_HOME", filepath.Join(".local", "state"))
 	switch missing {
@@ -138,8 +140,8 @@ func StateDir(goos string, lookup Lookup) (string, error) {
 	return "", bad("no place to keep anything: "+missing+" is not set", "set it to a folder of yours")
 }
 
-// folder is ferry's folder of one kind: on Windows by its variable, else by the XDG one, or below HOME. Where no variable
-// leads anywhere it names the missing one.
+// folder returns one of ferry's folders: on Windows from the Windows variable, else from the XDG variable, or below
+// HOME. If none of them is usable, it returns the name of the missing variable.
 func folder(goos string, lookup Lookup, windows, xdg, below string) (dir, missing string) {
 	missing = "HOME"
 	if goos == "windows" {
@@ -157,11 +159,11 @@ func folder(goos string, lookup Lookup, windows, xdg, below string) (dir, missin
 	return "", missing
 }
 
-// HomeDir is the user's own folder, "" where no variable names it. Windows has another variable for it.
+// HomeDir returns the user's home folder, or "" if no variable names it. Windows has a different variable for it.
 func HomeDir(lookup Lookup) string { return cmp.Or(lookup.Get("HOME"), lookup.Get("USERPROFILE")) }
 
-// Load reads and checks the file at path. A missing file, or no path at all, is an empty File, but not a symbolic link
-// that leads nowhere: there should be a file. It fails with *Error.
+// Load reads and checks the file at path. A missing file, or no path at all, is an empty File. A symbolic link to a
+// missing file is an error, because a file is expected. Errors are *Error.
 func Load(path string) (*File, error) {
 	if _, err := os.Lstat(path); missing(err) {
 		return &File{Path: path}, nil
@@ -176,8 +178,8 @@ func Load(path string) (*File, error) {
 	return Parse(path, src)
 }
 
-// CheckNamed fails with *Error where path, the value of FERRY_CONFIG, names no file: without it there would be no filter and
-// no audit log, and nothing would say so.
+// CheckNamed returns an *Error if path, the value of FERRY_CONFIG, does not exist. Otherwise the filter and the audit
+// log would be off without any message.
 func CheckNamed(path string) error {
 	if _, err := os.Stat(path); missing(err) {
 		return &Error{Key: "FERRY_CONFIG", Msg: "there is no file " + path,
@@ -186,7 +188,7 @@ func CheckNamed(path string) error {
 	return nil
 }
 
-// missing holds too where a part of the path is a file: daemons have /dev/null for a home.
+// missing is also true if a part of the path is a file: daemons have /dev/null as home.
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
@@ -203,8 +205,8 @@ func read(path string) ([]byte, error) {
 	return nil, &Error{File: refused.Path, Msg: refused.Msg, Advice: text.Advice(refused.HintText)}
 }
 
-// Parse checks src as the content of the file at path, which is used for messages and relative paths alone. It fails
-// with *Error, for the first fault in the file's order.
+// Parse checks src as the content of the file at path. The path is used only for messages and relative paths. It
+// returns an *Error for the first fault in the file's order.
 func Parse(path string, src []byte) (*File, error) {
 	root, err := parseTree(src)
 	if err == nil {
@@ -217,7 +219,7 @@ func Parse(path string, src []byte) (*File, error) {
 	return nil, err
 }
 
-// fileOf checks what a tree says, nil for a file without content.
+// fileOf checks the content of a tree, which is nil for a file without content.
 func fileOf(path string, root *yaml.Node) (*File, *Error) {
 	f := &File{Path: path, texts: map[string]string{}, marks: map[string]mark{}}
 	if root == nil {

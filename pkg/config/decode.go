@@ -7,7 +7,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// decode reads a map of the file, to which path leads. It stops at the first fault.
+// decode reads the map at path. It stops at the first fault.
 func (f *File) decode(m *yaml.Node, path []string) *Error {
 	return each(m, shown(path), func(name string, k, v *yaml.Node) *Error {
 		inner := append(path[:len(path):len(path)], name)
@@ -35,8 +35,8 @@ func (f *File) decode(m *yaml.Node, path []string) *Error {
 	})
 }
 
-// checkName is the rule for the last name of a path, where that is the user's. Those of headers are held to theirs
-// together with the value.
+// checkName is the rule for the last name of a path, if the user chooses that name. Header names are checked together
+// with their values.
 func checkName(path []string) *Error {
 	name := path[len(path)-1]
 	switch {
@@ -50,7 +50,7 @@ func checkName(path []string) *Error {
 	return nil
 }
 
-// decodeValue reads the value of one key: a fault in an item of a list is placed there.
+// decodeValue reads the value of one key. A fault in a list item is reported at the position of the item.
 func (f *File) decodeValue(found key, path []string, k, v *yaml.Node) *Error {
 	dotted := strings.Join(path, ".")
 	isList := found.kind >= kindList && v.Kind == yaml.SequenceNode
@@ -112,8 +112,8 @@ func (f *File) put(key, text string, v *yaml.Node) {
 	f.texts[key], f.marks[key] = text, mark{v.Line, v.Column}
 }
 
-// complete refuses a filter without words and a log without a file, an empty one too: each would look switched on and do
-// nothing.
+// complete refuses a filter without words and an audit log without a file, even if the section is empty: they would
+// look enabled but do nothing.
 func (f *File) complete() *Error {
 	for _, group := range []struct{ name, needs, one string }{
 		{"filter", "needs file or words", "words"}, {"audit", "needs file", "file"},
@@ -128,7 +128,8 @@ func (f *File) complete() *Error {
 	return nil
 }
 
-// each calls visit for every entry of a map, which may be empty or null: all its entries may be commented out.
+// each calls visit for every entry of a map. The map may be empty or null, because all its entries may be commented
+// out.
 func each(n *yaml.Node, key string, visit func(name string, k, v *yaml.Node) *Error) *Error {
 	if isNull(n) {
 		return nil
@@ -146,7 +147,7 @@ func each(n *yaml.Node, key string, visit func(name string, k, v *yaml.Node) *Er
 }
 
 // scalar returns a value as it is written, so that tls.min may be 1.3 without quotes and a version may look like a
-// date. Numbers and truth values must stand without quotes, as anywhere in YAML.
+// date. Numbers and booleans must be unquoted, as everywhere in YAML.
 func scalar(n *yaml.Node, k kind) (string, *Error) {
 	switch {
 	case k == kindNumber && (n.Kind != yaml.ScalarNode || !isPlain(n)):
@@ -161,7 +162,7 @@ func scalar(n *yaml.Node, k kind) (string, *Error) {
 	return n.Value, nil
 }
 
-// limitMap reads the long form of a limit, {rate: 50/min, burst: 5}, into the short one.
+// limitMap converts the long form of a limit, {rate: 50/min, burst: 5}, to the short form.
 func limitMap(m *yaml.Node, key string) (string, *Error) {
 	var rate, burst string
 	fault := each(m, key, func(name string, k, v *yaml.Node) *Error {
@@ -190,7 +191,7 @@ func limitMap(m *yaml.Node, key string) (string, *Error) {
 	return rate + burst, fault
 }
 
-// jsonOf is a value as JSON, its members in their order.
+// jsonOf returns a value as JSON, with its members in their order.
 func jsonOf(n *yaml.Node, key string) (string, *Error) {
 	var parts []string
 	switch {
@@ -214,7 +215,7 @@ func jsonOf(n *yaml.Node, key string) (string, *Error) {
 		return "[" + strings.Join(parts, ",") + "]", nil
 	case !isPlain(n) || n.ShortTag() == "!!str" || n.ShortTag() == "!!timestamp":
 		return jsonText(n.Value), nil
-	case json.Valid([]byte(n.Value)): // a number, true or false, in the digits that it has
+	case json.Valid([]byte(n.Value)): // a number, true or false; the digits are kept
 		return n.Value, nil
 	}
 	var v any

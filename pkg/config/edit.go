@@ -12,14 +12,15 @@ import (
 	"ferry/pkg/text"
 )
 
-// Set returns src with key, such as "retry.attempts" or "nodes.hongkong.headers.X-Team", set to value. One stretch of
-// the text changes and every other byte stays: comments, blank lines, quotes, line ends. Missing maps and nodes are
-// made. The result was read back: exactly this value changed, and the whole is a valid file. It fails with *Error, which
-// never repeats the value; where the text is beyond a safe edit, it names the line to edit by hand.
+// Set returns src with key, such as "retry.attempts" or "nodes.hongkong.headers.X-Team", set to value. It changes one
+// contiguous part of the text and keeps every other byte: comments, blank lines, quotes, line ends. It creates missing
+// maps and nodes. It parses the result to verify that exactly this value changed and that the file is valid. Errors
+// are *Error and never repeat the value. If the text cannot be edited safely, the error names the line to edit by
+// hand.
 func Set(src []byte, key, value string) ([]byte, error) { return edit(src, key, &value) }
 
-// Unset returns src without key, which may name a group such as "retry" or a whole node. A map that becomes empty goes
-// too, unless a comment stands in it. A key that is not there is an *Error; else it is as Set.
+// Unset returns src without key, which may also name a group such as "retry" or a node. A map that becomes empty is
+// removed too, unless it contains a comment. A missing key is an *Error. Otherwise Unset works like Set.
 func Unset(src []byte, key string) ([]byte, error) { return edit(src, key, nil) }
 
 func edit(src []byte, key string, value *string) ([]byte, error) {
@@ -37,13 +38,13 @@ func edit(src []byte, key string, value *string) ([]byte, error) {
 	return change(src, k, value)
 }
 
-// InFile reports whether the file can have a value of a key.
+// InFile reports whether the file can have a value for key.
 func InFile(key string) bool {
 	k, err := parseKey(key)
 	return err == nil && !k.isGroup()
 }
 
-// CheckKey fails with *Error where key is not one that the file, a flag or a variable can set.
+// CheckKey returns an *Error if the file, a flag or a variable cannot set key.
 func CheckKey(key string) error {
 	for _, k := range keys {
 		if k.Key == key && k.Usage != "" {
@@ -61,7 +62,7 @@ func CheckKey(key string) error {
 	return nil
 }
 
-// shownKey repeats a key only when it looks like one.
+// shownKey returns key if it looks like a key, else "…".
 func shownKey(key string) string {
 	if isWord(key) || strings.HasPrefix(key, "nodes.") && !looksLikeKey(key) && !strings.ContainsAny(key, " \t\r\n") {
 		return text.Excerpt([]byte(key), 160)
@@ -69,16 +70,16 @@ func shownKey(key string) string {
 	return "…"
 }
 
-// dottedKey is a key as it is typed.
+// dottedKey is a key as the user types it.
 type dottedKey struct {
-	key  // the table's; without a rule for a group of keys
+	key  // from the table; without a rule for a group of keys
 	text string
 	path []string
 }
 
 func (k dottedKey) isGroup() bool { return k.check == nil }
 
-// parseKey knows every key that the file may have.
+// parseKey accepts every key that the file may have.
 func parseKey(text string) (dottedKey, *Error) {
 	k := dottedKey{text: text, path: strings.Split(text, ".")}
 	if i := ownName(k.path); i >= 0 {
@@ -118,8 +119,8 @@ func parseKey(text string) (dottedKey, *Error) {
 	return k, bad(meant("unknown key", name, namesIn(group, true)), "")
 }
 
-// typed is a value as it is typed, in the form of the file's texts. Its rule is looked at before the text of the file is:
-// the message then has no place that means nothing.
+// typed converts a value as the user types it to the form of File.texts. The value is checked before the text of the
+// file is, so that the message has no meaningless position.
 func (k dottedKey) typed(value string) (string, *Error) {
 	var err *Error
 	switch {
@@ -150,7 +151,7 @@ func (k dottedKey) typed(value string) (string, *Error) {
 	return value, err
 }
 
-// typedList reads a list as it stands in the file: [a, b].
+// typedList reads a list in the form of the file: [a, b].
 func typedList(value string) (string, *Error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(value), &doc); err != nil || len(doc.Content) != 1 {
@@ -170,11 +171,11 @@ func typedList(value string) (string, *Error) {
 	return kindList.join(items), nil
 }
 
-// change sets a key, or takes it away where value is nil, and proves the edit.
+// change sets a key, or removes it if value is nil, and verifies the edit.
 func change(src []byte, k dottedKey, value *string) ([]byte, error) {
 	before, err := parseTree(src)
 	if err != nil {
-		return nil, err // its place is one in src
+		return nil, err // its position is in src
 	}
 	d := newDoc(src, before)
 	k.path = d.spelled(k.path)
@@ -190,8 +191,8 @@ func change(src []byte, k dottedKey, value *string) ([]byte, error) {
 	}
 	file, err := fileOf("", after)
 	if err != nil {
-		// A fault that src has by itself is shown at its place there. Else the edit is at fault, and its lines are not
-		// the reader's.
+		// A fault of src itself is reported at its position there. Otherwise the edit caused it, and its lines are not lines
+		// of the user's file.
 		if _, old := fileOf("", before); old != nil && old.Key != k.text {
 			return nil, old
 		}
@@ -206,8 +207,8 @@ func change(src []byte, k dottedKey, value *string) ([]byte, error) {
 	return out, nil
 }
 
-// flatten lists every value of a tree by its path, but for the value at without. Empty maps and nulls say nothing, so
-// they are left out.
+// flatten returns every value of a tree by its path, except the value at without. Empty maps and nulls have no
+// meaning, so they are left out.
 func flatten(n *yaml.Node, path, without []string) map[string]string {
 	all := map[string]string{}
 	switch {

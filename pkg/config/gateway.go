@@ -13,26 +13,27 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Gateway is the section gateway: of the file, from which pkg/gateway writes a reverse proxy. What is empty was not said
-// and has no default. No value here can end or begin anything in the syntax of nginx: those are refused, in their place.
+// Gateway is the gateway: section of the file, from which pkg/gateway generates a reverse proxy. An empty field was
+// not set and has no default. No value can end or begin anything in nginx's syntax: such values are refused at their
+// position.
 type Gateway struct {
 	ServerName string
-	// Cert and Key are PEM files, Tokens is the file of the callers' tokens; all are whole paths.
+	// Cert and Key are PEM files, Tokens is the file of the callers' API tokens. All are absolute paths.
 	Cert, Key, Tokens string
-	// Listen are ports and addresses with a port, as nginx writes them.
+	// Listen contains ports and addresses with a port, in nginx's form.
 	Listen []string
-	// HTTP3 says that it takes HTTP/3 on the same ports of UDP.
+	// HTTP3 reports whether HTTP/3 is accepted on the same ports over UDP.
 	HTTP3 bool
 	// Prefix begins and ends with a slash.
 	Prefix string
-	// Upstream are the names of nodes; callers are spread over several.
+	// Upstream contains names of nodes. Callers are distributed over them.
 	Upstream []string
-	// Keepalive is how many idle connections to an upstream are kept.
+	// Keepalive is the number of idle connections kept to an upstream.
 	Keepalive int
-	// Rate is what one address may ask for in a second or a minute, Burst how many requests more may come at once.
+	// Rate is the rate limit of one address, per second or minute. Burst is how many more requests may arrive at once.
 	Rate  Rate
 	Burst int
-	// Connections is how many requests of one token may be under way.
+	// Connections is the maximum number of concurrent requests of one token.
 	Connections int
 	// Logs and Temp are folders; without Temp nginx uses its own.
 	Logs, Temp string
@@ -41,13 +42,14 @@ type Gateway struct {
 	file *File
 }
 
-// Role is what the tokens of a name may do.
+// Role is a named set of permissions for tokens.
 type Role struct {
 	Name        string
 	Permissions []string
 }
 
-// Permissions are what a role can be given. Each is a method and a path of an API; pkg/gateway knows which.
+// Permissions returns the permissions that a role can have. Each is a method and a path of an API, defined in
+// pkg/gateway.
 func Permissions() []string {
 	var names []string
 	for _, api := range wire.APIs() {
@@ -56,8 +58,8 @@ func Permissions() []string {
 	return slices.Insert(names, 1, "count_tokens", "models")
 }
 
-// Gateway gives the file's gateway, its defaults filled in and its paths made whole, or nil where it has none. Whether
-// what must be said was said is left to pkg/gateway. It fails with *Error.
+// Gateway returns the file's gateway with defaults and absolute paths, or nil if the file has none. pkg/gateway checks
+// whether the required values are set. Errors are *Error.
 func (f *File) Gateway(lookup Lookup) (*Gateway, error) {
 	if _, ok := f.marks["gateway"]; !ok {
 		return nil, nil
@@ -76,7 +78,7 @@ func (f *File) Gateway(lookup Lookup) (*Gateway, error) {
 	g.Rate, _ = parseGatewayRate(text("rate"))
 	g.Burst = number(text("burst"))
 	if text("burst") == "" {
-		// What people mean by 50 a minute: fifty may come together, and more only as time passes.
+		// This is the usual meaning of 50 a minute: fifty may arrive together, and more only as time passes.
 		g.Burst = g.Rate.Events - 1
 	}
 	for _, role := range f.under("gateway.roles") {
@@ -94,8 +96,8 @@ func (f *File) Gateway(lookup Lookup) (*Gateway, error) {
 	return g, nil
 }
 
-// nginxPath makes a path whole, from the root on: nginx would look for any other in a folder of its own. The folder that a
-// path is relative to has a say in it too, so that the rule is asked again.
+// nginxPath makes a path absolute, because nginx resolves a relative path against a folder of its own. The rule is
+// applied again to the result, because the folder that the path is relative to can also break it.
 func (f *File) nginxPath(path *string, lookup Lookup) (fault *Error) {
 	if *path, fault = f.wholePath(*path, lookup); fault != nil {
 		return fault
@@ -107,8 +109,8 @@ func (f *File) nginxPath(path *string, lookup Lookup) (fault *Error) {
 	return checkNginxPath(*path)
 }
 
-// NginxPath is a path from the root on, with the slashes that nginx reads on every system. One that begins with a slash may be of
-// the machine on which nginx runs, and stays as it is.
+// NginxPath returns an absolute path with the slashes that nginx uses on every system. A path that begins with a slash
+// may belong to the machine on which nginx runs, and is returned unchanged.
 func NginxPath(path string) (string, error) {
 	if path = filepath.ToSlash(path); strings.HasPrefix(path, "/") {
 		return path, nil
@@ -117,14 +119,14 @@ func NginxPath(path string) (string, error) {
 	return filepath.ToSlash(whole), err
 }
 
-// Says reports whether the section has a key, such as "logs", and not its default.
+// Says reports whether the section sets a key, such as "logs", itself rather than by default.
 func (g *Gateway) Says(key string) bool {
 	_, said := g.file.marks["gateway."+key]
 	return said
 }
 
-// Fault is an *Error at the place of a key of the section, such as "cert"; of one value of a list, such as
-// "upstream/hongkong"; or of the section itself, where the key was not said.
+// Fault returns an *Error at the position of a key of the section, such as "cert"; of one value of a list, such as
+// "upstream/hongkong"; or of the section itself if the key is not set.
 func (g *Gateway) Fault(key, msg, hint string) *Error {
 	name, _, _ := strings.Cut(key, "/")
 	e := bad(msg, hint)
@@ -138,11 +140,11 @@ func (g *Gateway) Fault(key, msg, hint string) *Error {
 	return e
 }
 
-// The rules of the gateway's values say what may stand there, not what may not: nginx has no way of quoting a dollar, and
-// its next release may read a character as its own that this one does not.
+// The rules of the gateway's values list what is allowed, not what is forbidden: nginx cannot quote a dollar sign, and
+// a later release of nginx may give a meaning to a character that has none in this release.
 
-// checkServerName wants a host's name (RFC 1123 section 2.1). An address has no place in TLS's server name, and a
-// wildcard would answer for names that were not meant.
+// checkServerName requires a host name (RFC 1123 section 2.1). An IP address is not allowed in TLS's server name, and
+// a wildcard would answer for unintended names.
 func checkServerName(s string) *Error {
 	_, err := netip.ParseAddr(s)
 	isName := err != nil && s != "" && len(s) <= 253
@@ -153,12 +155,12 @@ func checkServerName(s string) *Error {
 	return want(isName, "use a host's name such as ai.example.com")
 }
 
-// checkNginxPath wants a path that nginx reads as it stands, include included, where * ? and [ would match other files.
+// checkNginxPath requires a path that nginx reads literally, also in include, where * ? and [ would match other files.
 func checkNginxPath(s string) *Error {
 	if err := checkText(s); err != nil {
 		return err
 	}
-	s = filepath.ToSlash(s) // as it is written
+	s = filepath.ToSlash(s) // as it is written for nginx
 	if i := strings.IndexAny(s, "\"'\\$;{}#*?[]`"); i >= 0 {
 		return bad("has a "+strconv.QuoteRune(rune(s[i]))+", which nginx would read as its own", "use a plain path")
 	}
@@ -182,7 +184,7 @@ func checkPrefix(s string) *Error {
 		"use a path such as /api/, with a slash at both ends and plain words between")
 }
 
-// checkUpstream wants the name of a node that has an address of its own.
+// checkUpstream requires the name of a node that has an address of its own.
 func checkUpstream(s string) *Error {
 	return want(isNodeName(s) && s != "demo", "use the names of nodes in this file")
 }
@@ -191,7 +193,7 @@ func checkGatewayBurst(s string) *Error {
 	return want(s == "0" || checkNumber(s, 1000000) == nil, "use a whole number from 0 to 1000000")
 }
 
-// parseGatewayRate reads a rate by the second or the minute: nginx has no other measure.
+// parseGatewayRate reads a rate per second or minute: nginx has no other units.
 func parseGatewayRate(s string) (Rate, *Error) {
 	rate, err := parseRate(s)
 	if err != nil || rate.Per != time.Second && rate.Per != time.Minute {
@@ -205,7 +207,7 @@ func checkGatewayRate(s string) *Error {
 	return err
 }
 
-// checkRole wants a small word: the name stands in nginx's map, where the case of letters would not count.
+// checkRole requires a lowercase word: the name is used in an nginx map, which ignores case.
 func checkRole(s string) *Error {
 	isSmall := s == "" || s[0] >= 'a' && s[0] <= 'z' && s == strings.ToLower(s) && only(s, alphanumeric+"-_")
 	return cmp.Or(want(isSmall, "use a name of small letters, digits, - and _"),

@@ -20,30 +20,30 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
-// keyLimit is how long a command or a keyring may take.
+// keyLimit is the time limit for a command or a keyring.
 const keyLimit = 10 * time.Second
 
-// keyringService is the name under which keys are kept in a keyring.
+// keyringService is the service name of ferry's keys in a keyring.
 const keyringService = "ferry"
 
-// Keys finds the secrets that references lead to.
+// Keys reads the secrets that references name.
 type Keys struct {
 	Lookup Lookup
-	// Dir is the folder of the file: paths in file: and cmd: are relative to it. Home is what ~/ stands for.
+	// Dir is the folder of the configuration file: paths in file: and cmd: are relative to it. Home replaces ~.
 	Dir, Home string
-	// Keyring is SystemKeyring(lookup), or nil where there is none.
+	// Keyring is SystemKeyring(lookup), or nil if there is none.
 	Keyring Keyring
-	// Limit bounds a command and the keyring; 0 means 10 s.
+	// Limit is the time limit for a command and for the keyring; 0 means 10 s.
 	Limit time.Duration
 }
 
-// fault says why a reference led to no secret. Nothing in it holds the secret.
+// fault returns an error that says why a reference has no secret. It does not contain the secret.
 func (r Ref) fault(hint, format string, args ...any) error {
 	return text.Errorf(hint, "the key from %s %w", r, fmt.Errorf(format, args...))
 }
 
-// For finds the key of a node that Select returned. It is the zero Secret for a node without one (auth: none). It fails
-// where none is named, or as Resolve does.
+// For returns the key of a node that Select returned, or the zero Secret for a node with auth: none. It fails if the
+// node names no key, or as Resolve does.
 func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 	switch {
 	case n.Auth.Scheme == AuthNone:
@@ -67,13 +67,13 @@ func (k Keys) For(ctx context.Context, n Node) (guard.Secret, error) {
 	return guard.Secret{}, text.Errorf(hint, "no key for node %s", n.Name)
 }
 
-// Resolve finds the key that ref leads to. It fails where there is none, with *state.Error (a key file that others can
-// read) or as guard.NewSecret does. One line end behind it is not part of it.
+// Resolve returns the key that ref names. It fails if there is none, with *state.Error (such as a key file that others
+// can read), or as guard.NewSecret does. One trailing line end is not part of the key.
 func (k Keys) Resolve(ctx context.Context, ref Ref) (guard.Secret, error) {
 	return k.read(ctx, ref, guard.NewSecret)
 }
 
-// ResolveHeader is Resolve for the whole value of a header, which may hold spaces.
+// ResolveHeader is Resolve for the complete value of a header, which may contain spaces.
 func (k Keys) ResolveHeader(ctx context.Context, ref Ref) (guard.Secret, error) {
 	return k.read(ctx, ref, guard.NewHeaderSecret)
 }
@@ -99,7 +99,7 @@ func (k Keys) read(ctx context.Context, ref Ref, checked func(value, source stri
 	if err != nil {
 		return guard.Secret{}, err
 	}
-	if s, ok := strings.CutSuffix(secret, "\n"); ok { // the one that editors, echo and a copied line put there
+	if s, ok := strings.CutSuffix(secret, "\n"); ok { // added by editors, echo or a copied line
 		secret = strings.TrimSuffix(s, "\r")
 	}
 	return checked(secret, string(ref))
@@ -117,7 +117,7 @@ func (k Keys) fromFile(ref Ref, name string) (string, error) {
 	return string(data), err
 }
 
-// bounded gives a context that ends at the limit, with a cause that says so.
+// bounded returns a context that ends at the limit, with a cause that says so.
 func (k Keys) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	limit := cmp.Or(k.Limit, keyLimit)
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer after %v", limit))
@@ -141,7 +141,8 @@ func (k Keys) fromKeyring(ctx context.Context, ref Ref, name string) (string, er
 	return secret, nil
 }
 
-// answer is that of a keyring, which takes no context: one that asks its user to unlock it may never answer.
+// answer calls ask but stops waiting when ctx ends. A keyring takes no context, and one that asks the user to unlock
+// it may never answer.
 func answer(ctx context.Context, ask func() (string, error)) (string, error) {
 	type result struct {
 		secret string
@@ -160,8 +161,8 @@ func answer(ctx context.Context, ask func() (string, error)) (string, error) {
 	}
 }
 
-// StoreInKeyring keeps a secret under the name that keyring:NAME reads. A keyring that does not answer within 10 s, such
-// as a locked one that asks its user, is given up.
+// StoreInKeyring stores a secret under the name that keyring:NAME reads. It gives up if the keyring does not answer
+// within 10 s, for example because it is locked and asks the user.
 func StoreInKeyring(ctx context.Context, ring Keyring, name string, secret guard.Secret) error {
 	ctx, cancel := Keys{}.bounded(ctx)
 	defer cancel()
@@ -171,12 +172,12 @@ func StoreInKeyring(ctx context.Context, ring Keyring, name string, secret guard
 
 const refHint = "a key is named, not written: env:NAME, file:PATH, cmd:COMMAND or keyring:NAME"
 
-// Ref says where a secret is: env:NAME, file:PATH, cmd:COMMAND or keyring:NAME. It is public; the secret is not in it.
-// "" leads nowhere.
+// Ref is a reference to a secret: env:NAME, file:PATH, cmd:COMMAND or keyring:NAME. It is public and does not contain
+// the secret. "" means none.
 type Ref string
 
-// checkRef is the rule for a reference. A literal is refused with an *Error that does not repeat it, and so is a
-// reference that is malformed, which may be a key in the wrong place.
+// checkRef is the rule for a reference. A literal key is refused with an *Error that does not repeat it. A malformed
+// reference is refused in the same way, because it may be a key in the wrong place.
 func checkRef(s string) *Error {
 	scheme, rest, _ := strings.Cut(s, ":")
 	err := checkText(s)
@@ -194,21 +195,21 @@ func checkRef(s string) *Error {
 	return err
 }
 
-// isRef holds for what begins as a reference does.
+// isRef reports whether s begins like a reference.
 func isRef(s string) bool {
 	scheme, _, ok := strings.Cut(s, ":")
 	return ok && slices.Contains([]string{"env", "file", "cmd", "keyring"}, scheme)
 }
 
-// Keyring is the system's store of secrets.
+// Keyring is the system's secret store.
 type Keyring interface {
 	Get(service, user string) (string, error)
 	Set(service, user, secret string) error
 }
 
-// SystemKeyring is this machine's keyring, or nil where there is none that could be reached without starting one. It
-// starts nothing and waits for nothing: macOS and Windows always have one; elsewhere there is one where a session bus
-// is, which the library would otherwise try to launch.
+// SystemKeyring returns this machine's keyring, or nil if none can be reached without starting one. It starts nothing
+// and waits for nothing. macOS and Windows always have a keyring. Other systems have one if a session bus exists;
+// otherwise the library would try to start a bus.
 func SystemKeyring(lookup Lookup) Keyring {
 	bus := lookup.Get("DBUS_SESSION_BUS_ADDRESS") != "" || runtime.GOOS == "darwin" || runtime.GOOS == "windows"
 	if dir := lookup.Get("XDG_RUNTIME_DIR"); !bus && dir != "" {

@@ -7,15 +7,15 @@ import (
 	"ferry/pkg/guard"
 )
 
-// Entry is a setting in effect, as List shows it.
+// Entry is an effective setting, as List returns it.
 type Entry struct {
 	Key    string `json:"key"`
 	Value  string `json:"value"`
 	Origin string `json:"from"`
 }
 
-// List shows every setting in effect and every key of the file's nodes and gateway, with where each comes from. Secrets
-// are shown as their reference, a proxy without its password.
+// List returns every effective setting and every key of the file's nodes and gateway, each with its origin. A secret
+// is shown as its reference, a proxy without its password.
 func List(v *Values, file *File) []Entry {
 	var list []Entry
 	for _, k := range keys {
@@ -43,7 +43,7 @@ func List(v *Values, file *File) []Entry {
 	return list
 }
 
-// entries lists a node's keys, those that were said and those that follow from them.
+// entries returns a node's keys, both those that were set and those derived from them.
 func (n Node) entries() []Entry {
 	n.read(n.own)
 	var list []Entry
@@ -68,7 +68,7 @@ func (n Node) entries() []Entry {
 		case field == "proxy":
 			text = ShowProxy(text)
 		}
-		if field != "pins" { // hashes of public keys, which may begin as a key does
+		if field != "pins" { // hashes of public keys, which may begin like an API key
 			text = guard.HideKeys(text)
 		}
 		if text != "" {
@@ -81,7 +81,7 @@ func (n Node) entries() []Entry {
 	return list
 }
 
-// publicText is the value of a header or an alias as it may be shown.
+// publicText returns the value of a header or an alias as it may be shown.
 func publicText(prefix, name, text string) string {
 	if prefix != "headers." {
 		return text
@@ -111,13 +111,13 @@ func (f *File) gatewayEntries() []Entry {
 	return list
 }
 
-// isOpaque holds for a word that is long and mixed enough to be a key of an unlisted shape.
+// isOpaque reports whether s is a word that is long and mixed enough to be an API key of an unknown shape.
 func isOpaque(s string) bool {
 	return len(s) >= 24 && !strings.ContainsAny(s, " /.:") && strings.ContainsAny(s, "0123456789") &&
 		strings.ContainsFunc(s, unicode.IsLetter)
 }
 
-// Get is the value of one key of a list.
+// Get returns the value of one key of a list.
 func Get(list []Entry, key string) (string, bool) {
 	for _, e := range list {
 		if e.Key == key || strings.Contains(key, ".headers.") && strings.EqualFold(e.Key, key) {

@@ -25,10 +25,10 @@ const (
 	AuthNone    = "none"
 )
 
-// Auth says how the key is sent: as x-api-key, as a bearer token, in the header that Header names, or not at all.
+// Auth is how the key is sent: as x-api-key, as a Bearer token, in the header that Header names, or not at all.
 type Auth struct{ Scheme, Header string }
 
-// String is the form in the file, such as "header:X-Gate".
+// String returns the form in the file, such as "header:X-Gate".
 func (a Auth) String() string {
 	if a.Scheme == AuthHeader {
 		return a.Scheme + ":" + a.Header
@@ -36,7 +36,7 @@ func (a Auth) String() string {
 	return a.Scheme
 }
 
-// HeaderName is the header that carries the key, "" for none.
+// HeaderName returns the header that carries the key, or "".
 func (a Auth) HeaderName() string {
 	switch a.Scheme {
 	case AuthXAPIKey:
@@ -47,65 +47,67 @@ func (a Auth) HeaderName() string {
 	return a.Header
 }
 
-// Header is an extra header: a public Value, or a secret that Ref leads to.
+// Header is an extra header: a public Value, or a secret that Ref names.
 type Header struct {
 	Name, Value string
 	Ref         Ref
 }
 
-// TLS is a node's TLS settings; what is empty is not said. The files are PEM, the groups are words with commas.
+// TLS has a node's TLS settings; an empty field is not set. The files are PEM, Groups is a comma-separated list.
 type TLS struct{ Min, CA, Cert, Key, Groups string }
 
-// Node is a way to a model, ready for use: its defaults are filled in and its paths are whole.
+// Node is a configured way to reach a model API, ready to use: defaults are filled in and paths are absolute.
 type Node struct {
 	Name    string
 	Label   string
 	Zone    string // where it is, such as cn; failover stays there
 	URL     string // https://…, http://… or demo:?…
 	API     wire.API
-	Key     Ref // "": no key is known
+	Key     Ref // "" if no key is known
 	Model   string
 	Auth    Auth
 	Headers []Header
-	Proxy   string // the node's own: a URL, none, or "" where it says nothing
+	Proxy   string // the node's own: a URL, none, or "" if not set
 	Version string
 	TLS     TLS
-	// Pins are the public keys of which one has to be in the chain of the node's certificate; none is any.
+	// Pins are public keys. One of them must be in the chain of the node's certificate; without Pins any is accepted.
 	Pins      []guard.Pin
 	Insecure  bool
 	MaxTokens int
-	// System is the system prompt: a text, or @ and the path of a file with it; a text that begins with @ has another in front.
+	// System is the system prompt: text, or @ and the path of a file with it. Text that begins with @ has an extra @.
 	System string
-	// Rate is the rate limit of its address, Budget the tokens of a day; 0 is none.
+	// Rate is the rate limit of the address, Budget the tokens per day; 0 means no limit.
 	Rate   Rate
 	Budget int64
-	// Hold is how long a connection to it is kept without use, 0 for not beyond the command.
+	// Hold is how long an unused connection to the node is kept; with 0 it ends with the command.
 	Hold time.Duration
-	// HTTP3 is "true", "only", or "" where it is not asked so. Resolve are the node's addresses, in place of a look-up of its name.
+	// HTTP3 is "true", "only", or "" if HTTP/3 is not used. Resolve has the node's addresses, used instead of a DNS
+	// lookup.
 	HTTP3   string
 	Resolve []netip.Addr
-	// Sticky says that a gateway behind this node keeps a conversation on one upstream by its token.
+	// Sticky reports whether a gateway behind this node keeps a conversation on one upstream by its session token.
 	Sticky bool
-	// StreamOnly says that its model answers only as a stream.
+	// StreamOnly reports whether the model answers only as a stream.
 	StreamOnly bool
-	// Aliases are models by the short names they are asked for.
+	// Aliases are model names by their short names.
 	Aliases map[string]string
-	// Params are members of a request's body by their names; null takes one away.
+	// Params are members of the request body by name; null removes one.
 	Params map[string]json.RawMessage
 
-	// InFile says that the file defines the node. The others are direct, the demo nodes, URLs, and those of a Provider.
+	// InFile reports whether the file defines the node. The other nodes are direct, demo nodes, URLs, and nodes of a
+	// Provider.
 	InFile, Provider bool
 
-	said []Entry // the fields that were said, in their order
+	said []Entry // the fields that were set, in order
 }
 
-// Origin says where a field such as "url" was said: "config.yaml:12", a variable, "built in", or "default".
+// Origin returns where a field such as "url" was set: "config.yaml:12", a variable, "built in", or "default".
 func (n Node) Origin(field string) string { return cmp.Or(n.entry(field).Origin, "default") }
 
-// own is what was said of a field, "" where nothing was.
+// own returns the value that was set for a field, or "".
 func (n Node) own(field string) string { return n.entry(field).Value }
 
-// entry is what was said of a field and where; it has no origin where nothing was said.
+// entry returns the value that was set for a field and its origin. The origin is "" if the field was not set.
 func (n Node) entry(field string) Entry {
 	for _, e := range n.said {
 		if e.Key == field {
@@ -118,8 +120,8 @@ func (n Node) entry(field string) Entry {
 // IsDemo reports whether the node is the demo node in this process.
 func (n Node) IsDemo() bool { return strings.HasPrefix(n.URL, "demo:") }
 
-// Address is where the dialect's path is appended: the url, without what people write of that path already. A demo node
-// has one inside this process.
+// Address returns the URL to which the dialect's path is appended: the url without the parts of that path that users
+// already write there. A demo node has an address inside this process.
 func (n Node) Address() (*url.URL, error) {
 	address := n.URL
 	if query, ok := strings.CutPrefix(address, "demo:"); ok {
@@ -129,13 +131,13 @@ func (n Node) Address() (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node %s: the url cannot be read", n.Name)
 	}
-	if u.Path != "" { // else there is nothing to do
+	if u.Path != "" { // otherwise there is nothing to do
 		u.Path, u.RawPath = n.API.Base(u.Path), n.API.Base(u.RawPath)
 	}
 	return u, nil
 }
 
-// read takes a node's fields from their texts, which were checked.
+// read sets a node's fields from their text, which was checked.
 func (n *Node) read(text func(field string) string) {
 	n.Label, n.Zone, n.URL, n.API = text("label"), text("zone"), text("url"), wire.API(text("api"))
 	n.Model, n.Proxy, n.Version = text("model"), text("proxy"), text("version")
@@ -152,7 +154,7 @@ func (n *Node) read(text func(field string) string) {
 		}
 	}
 	n.System = text("system")
-	// Of what most nodes do not have a plain ask reads nothing.
+	// Most nodes do not have these, so a plain ask parses nothing for them.
 	if limit := text("limit"); limit != noLimit {
 		n.Rate, _ = parseLimit(limit)
 	}
@@ -199,12 +201,12 @@ func (n *Node) read(text func(field string) string) {
 	}
 }
 
-// node is a node of the file with what that says.
+// node returns a node of the file with the fields that the file sets.
 func (f *File) node(name string) Node {
 	return Node{Name: name, InFile: true, said: f.under("nodes." + name)}
 }
 
-// checkNode is for what no single field shows. It names the field at fault.
+// checkNode checks rules that involve more than one field. It returns the invalid field.
 func (f *File) checkNode(name string) (field string, err *Error) {
 	n := f.node(name)
 	n.read(n.own)
@@ -234,10 +236,10 @@ func (f *File) checkNode(name string) (field string, err *Error) {
 	return "", nil
 }
 
-// Rate is how many requests may go out in a time, and how many of them at once. The zero Rate is no limit.
+// Rate is the maximum number of requests in a period, and the maximum at once. The zero Rate is no limit.
 type Rate struct {
 	Events int
-	Per    time.Duration // from a second to a day
+	Per    time.Duration // from one second to one day
 	Burst  int           // at least 1
 }
 
@@ -287,9 +289,9 @@ func parseBudget(s string) (int64, *Error) {
 	return int64(n), nil
 }
 
-// SplitNodes takes a failover order apart: commas or line ends stand between its nodes. A comma in a URL's query is the
-// query's own, as in demo:?status=429,503, unless another URL or demo node follows it; -n given again, and a list in the
-// file, are never misread, since they join with line ends.
+// SplitNodes splits a failover order at commas and line ends. A comma in a URL's query belongs to the query, as in
+// demo:?status=429,503, unless another URL or demo node follows it. Repeated -n flags and lists in the file are joined
+// with line ends, so they are never split in the wrong place.
 func SplitNodes(text string) []string {
 	var names []string
 	for line := range strings.SplitSeq(text, "\n") {
@@ -305,7 +307,7 @@ func SplitNodes(text string) []string {
 	return names
 }
 
-// endsNode reports whether the comma between the two ends the node before it.
+// endsNode reports whether the comma between before and after ends the node before it.
 func endsNode(before, after string) bool {
 	after = strings.TrimSpace(after)
 	next, _, _ := strings.Cut(after, ",")
@@ -313,7 +315,7 @@ func endsNode(before, after string) bool {
 		strings.HasPrefix(after, "demo:") || strings.HasPrefix(after, "demo/")
 }
 
-// JoinNodes is the text that SplitNodes takes apart into these names, on one line where that can be.
+// JoinNodes returns the text that SplitNodes splits into these names, on one line if possible.
 func JoinNodes(names []string) string {
 	if text := strings.Join(names, ","); slices.Equal(SplitNodes(text), names) {
 		return text

@@ -9,28 +9,28 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Provider is an API that many people call: all that a node for it needs but the key.
+// Provider is a widely used API: everything that a node for it needs except the key.
 type Provider struct {
 	Name, Vendor string
-	// Chat and Messages are its addresses for these dialects, "" where it has none. REGION and RESOURCE in them are the
-	// user's to say.
+	// Chat and Messages are its addresses for these dialects, "" if it has none. The user supplies REGION and RESOURCE in
+	// them.
 	Chat, Messages string
-	// Intl is its host outside China, "" where there is no other.
+	// Intl is its host outside China, "" if there is no other.
 	Intl string
-	// Variable is the environment variable that its own tools read the key from, "" where none is known, and BaseVariable
-	// the one for another address.
+	// Variable is the environment variable from which the provider's own tools read the key, "" if unknown. BaseVariable
+	// is the variable for another address.
 	Variable, BaseVariable string
-	// Bearer says that its messages address takes the key as a Bearer token. Its chat address does in any case.
+	// Bearer reports whether its messages address takes the key as a Bearer token. Its chat address always does.
 	Bearer bool
-	// Claude says that what answers is Claude, which knows the newest version of its API.
+	// Claude reports whether its models are Claude, which supports the newest version of its API.
 	Claude bool
-	// Local says that it is a server on this machine, which takes no key.
+	// Local reports whether it is a server on this machine, which needs no key.
 	Local bool
-	// Model is a cheap one, "" where the user has to choose.
+	// Model is a cheap model, "" if the user has to choose.
 	Model string
 }
 
-// providers are in the order in which they are shown. Their facts are those of November 2026; a test holds them.
+// providers are in display order. Their data is from November 2026; a test checks it.
 var providers = []Provider{
 	{Name: "openai", Vendor: "OpenAI", Chat: "https://api.openai.com/v1",
 		Variable: "OPENAI_API_KEY", BaseVariable: "OPENAI_BASE_URL", Model: "gpt-6-luna"},
@@ -73,11 +73,11 @@ var providers = []Provider{
 	{Name: "azure", Vendor: "Azure", Messages: "https://RESOURCE.services.ai.azure.com/anthropic", Claude: true},
 }
 
-// Providers are all that ferry knows, in the order in which they are shown.
+// Providers returns all known providers, in display order.
 func Providers() []Provider { return slices.Clone(providers) }
 
-// FindProvider gives the provider of a name. It fails with *Error, which names the nearest, and the provider where the
-// name is its vendor's.
+// FindProvider returns the provider of a name. If there is none, it returns an *Error with the nearest name, or with
+// the provider whose vendor has the name.
 func FindProvider(name string) (Provider, error) {
 	names := providerNames()
 	if i := slices.Index(names, name); i >= 0 {
@@ -99,10 +99,10 @@ func FindProvider(name string) (Provider, error) {
 	return Provider{}, bad("unknown provider "+shownKey(name)+near, hint)
 }
 
-// Choice is what a user says of a node for a provider. What is empty was not said.
+// Choice is the user's settings for a node of a provider. An empty field was not set.
 type Choice struct{ API, Region, Resource, Deployment, Model string }
 
-// APIs are the dialects that the provider speaks, the one that is taken where none is said first.
+// APIs returns the dialects that the provider supports, the default first.
 func (p Provider) APIs() []string {
 	var apis []string
 	if p.Chat != "" {
@@ -114,8 +114,8 @@ func (p Provider) APIs() []string {
 	return apis
 }
 
-// Fields are the keys of a node for the provider and their values, for config set in this order. It fails with *Error
-// where the choice does not fit the provider.
+// Fields returns the keys of a node for the provider and their values, in the order for config set. It returns an
+// *Error if the choice is not valid for the provider.
 func (p Provider) Fields(c Choice, lookup Lookup) ([]Entry, error) {
 	apis := p.APIs()
 	api := cmp.Or(c.API, apis[0])
@@ -147,14 +147,14 @@ func (p Provider) Fields(c Choice, lookup Lookup) ([]Entry, error) {
 	add(p.Variable != "", "key", "env:"+p.Variable)
 	add(p.Local, "auth", AuthNone)
 	add(messages && p.Bearer, "auth", AuthBearer)
-	add(messages && !p.Claude, "version", "2023-06-01") // the one that all who translate know
+	add(messages && !p.Claude, "version", "2023-06-01") // the version that all translating providers support
 	add(model != "", "model", model)
 	return fields, nil
 }
 
 const builtIn = "built in"
 
-// place puts what the user says of a place into an address.
+// place inserts the user's region or resource into an address.
 func (p Provider) place(address string, c Choice) (string, *Error) {
 	if c.Region != "" && p.Intl != "" {
 		if c.Region != "intl" {
@@ -191,18 +191,19 @@ func providerNames() []string {
 	return names
 }
 
-// ReadyProviders are the names of those that are nodes without a file, since their variable is set.
+// ReadyProviders returns the names of the providers that are nodes without a file, because their variable is set.
 func ReadyProviders(lookup Lookup) []string {
 	var names []string
 	for _, p := range providers {
-		if lookup.Get(p.Variable) != "" && p.Chat != "" { // else its address needs a word of the user's
+		if lookup.Get(p.Variable) != "" && p.Chat != "" { // otherwise its address needs a word from the user
 			names = append(names, p.Name)
 		}
 	}
 	return names
 }
 
-// providerNode is the node of a provider that the file has no node of the name of. Its key is in its variable alone.
+// providerNode returns the node of a provider if the file has no node of that name. Its key comes only from its
+// variable.
 func (v *Values) providerNode(name, api string) (Node, error) {
 	i := slices.Index(providerNames(), name)
 	fields, err := providers[i].Fields(Choice{API: api}, v.lookup)

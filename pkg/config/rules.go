@@ -61,20 +61,20 @@ func checkHold(s string) *Error {
 
 func checkBool(s string) *Error { return want(s == "true" || s == "false", "use true or false") }
 
-// checkSwitch takes true and false too: older files have them.
+// checkSwitch also accepts true and false, which older files have.
 func checkSwitch(s string) *Error {
 	return want(s == "on" || s == "off" || s == "true" || s == "false", "use on or off")
 }
 
 func checkTLS(s string) *Error { return want(s == "1.2" || s == "1.3", `use "1.2" or "1.3"`) }
 
-// checkGroup is the rule for one of a node's key exchanges in TLS.
+// checkGroup is the rule for one of a node's TLS key exchange groups.
 func checkGroup(s string) *Error {
 	groups := []string{"x25519", "x25519mlkem768", "p256", "p384"}
 	return checkOneOf(s, "use "+strings.Join(groups, ", "), groups...)
 }
 
-// checkOutput knows no form: each command knows its own.
+// checkOutput checks only that s is a word: each command has its own output forms.
 func checkOutput(s string) *Error { return want(isWord(s), "use a word, such as text or json") }
 
 func checkModel(s string) *Error {
@@ -95,13 +95,13 @@ func checkBudget(s string) *Error {
 	return err
 }
 
-// checkLogSize: a file smaller than a few lines would be rotated by each of them.
+// checkLogSize refuses sizes so small that a few lines, or even each line, would rotate the file.
 func checkLogSize(s string) *Error {
 	n := sizeOf(s)
 	return want(n >= 256<<10 && n <= 1<<30, "use a size from 256KiB to 1GiB, such as 10MiB")
 }
 
-// checkWord holds a word to what the filter can look for. It is not repeated in a message.
+// checkWord requires a word that the filter can search for. The message does not repeat it.
 func checkWord(s string) *Error {
 	if err := checkText(s); err != nil {
 		return err
@@ -113,7 +113,7 @@ func checkWord(s string) *Error {
 	return nil
 }
 
-// checkPattern does not repeat a pattern: it may be the very name that is not to be logged.
+// checkPattern does not repeat the pattern in the message: it may be the very name that must not be logged.
 func checkPattern(s string) *Error {
 	if err := checkText(s); err != nil {
 		return err
@@ -136,12 +136,12 @@ func checkAuth(s string) *Error {
 	return checkHeaderName(name)
 }
 
-// checkZone is the rule for where a node is, such as cn or eu-west: it is repeated in messages.
+// checkZone is the rule for a node's zone, such as cn or eu-west. Messages repeat it.
 func checkZone(s string) *Error {
 	return cmp.Or(checkText(s), want(isNodeName(s), "use a word such as cn or eu-west"))
 }
 
-// checkNodeProxy: an empty proxy in a node would say neither "none" nor "as elsewhere".
+// checkNodeProxy refuses an empty proxy in a node, which would mean neither "none" nor "the same as for other nodes".
 func checkNodeProxy(s string) *Error {
 	if s == "" {
 		return bad("has no value", "say none, or leave the key out")
@@ -154,7 +154,7 @@ func checkVersion(s string) *Error {
 	return cmp.Or(checkText(s), want(plain, `use a version such as "2023-06-01"`))
 }
 
-// checkAlias wants a word for the alias and a model's name for what it stands for.
+// checkAlias requires a word as the alias and a model's name as its value.
 func checkAlias(name, model string) *Error {
 	return cmp.Or(want(isWord(name), "use an alias that is a word"), want(model != "", "has no value"), checkModel(model))
 }
@@ -167,7 +167,7 @@ func checkPin(s string) *Error {
 	return nil
 }
 
-// checkHeaderName wants a token (RFC 9110 section 5.6.2) and refuses the headers that are not the user's to set.
+// checkHeaderName requires a token (RFC 9110 section 5.6.2) and refuses the headers that the user must not set.
 func checkHeaderName(name string) *Error {
 	if name == "" || len(name) > 128 || !only(name, alphanumeric+"!#$%&'*+-.^_`|~") {
 		return bad("use a header's name: letters, digits and -", "")
@@ -187,7 +187,8 @@ func checkHeaderName(name string) *Error {
 	return nil
 }
 
-// parseHeader reads one entry of headers. A literal is public, so it is refused where the header's name says secret.
+// parseHeader reads one entry of headers. A literal value is public, so it is refused if the header's name indicates a
+// secret.
 func parseHeader(name, value string) (Header, *Error) {
 	if err := checkHeaderName(name); err != nil {
 		return Header{}, err

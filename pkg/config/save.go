@@ -13,10 +13,10 @@ import (
 
 const fileMode = 0o600
 
-// Save edits the file at path under a lock, so that two at once cannot lose each other's change: it reads, edits,
-// checks the result as Parse does, and only then writes. A missing file is edited as an empty one and made with mode
-// 0600, its folder with 0700; a file that exists keeps its mode, and a symbolic link stays one. On failure nothing is
-// written; the error is edit's, an *Error, or a *state.Error.
+// Save edits the file at path under a lock, so that two concurrent edits cannot lose a change: it reads, edits, checks
+// the result with Parse, and only then writes. A missing file is edited as an empty file and created with mode 0600,
+// its folder with 0700. An existing file keeps its mode, and a symbolic link stays a link. On failure nothing is
+// written; the error is the error of edit, an *Error, or a *state.Error.
 func Save(ctx context.Context, path string, edit func(src []byte) ([]byte, error)) error {
 	if path == "" {
 		return bad("no place for a configuration file", "set FERRY_CONFIG to the path of the file")
@@ -48,7 +48,7 @@ func Save(ctx context.Context, path string, edit func(src []byte) ([]byte, error
 	return state.WriteFile(path, out, mode)
 }
 
-// readForEdit reads a file that may be missing, with the mode that it has or is to have.
+// readForEdit reads a file that may be missing. It returns the file's mode, or the mode of a new file.
 func readForEdit(path string) ([]byte, fs.FileMode, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -66,13 +66,13 @@ func readForEdit(path string) ([]byte, fs.FileMode, error) {
 //go:embed template.yaml
 var template string
 
-// Template is the file that ferry config init writes: every key, commented out, with its reason and its default. A "#"
-// before a letter, or before two spaces and a letter, goes to make a setting; the rest are remarks. A test holds the
-// defaults to Settings.
+// Template returns the file that ferry config init writes: every key, commented out, with its reason and its default.
+// To make a setting effective, remove the "#" before a letter, or before two spaces and a letter; the other "#" lines
+// are remarks. A test compares the defaults with Settings.
 func Template() []byte { return []byte(template) }
 
-// Init writes Template to path, its folder made with mode 0700 when missing. It never touches a file that exists, nor a
-// symbolic link that leads nowhere: that is an *Error for which errors.Is(err, fs.ErrExist) holds.
+// Init writes Template to path. It creates a missing folder with mode 0700. It never changes an existing file or a
+// symbolic link without a target: for these it returns an *Error for which errors.Is(err, fs.ErrExist) is true.
 func Init(path string) error {
 	if path == "" {
 		return bad("no place for a configuration file", "set FERRY_CONFIG to the path of the file")

@@ -13,14 +13,14 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// doc is a text with its tree, for edits at places that the tree names. The library gives where nodes begin; where they
-// end is found here, in the text. What is found is only ever a proposal: change proves the edit afterwards.
+// doc is the text with its tree, for edits at positions from the tree. The library returns where nodes begin; doc
+// finds where they end in the text. The result is only a proposal: change verifies the edit afterwards.
 type doc struct {
 	src   []byte
 	root  *yaml.Node // nil for a file without content
 	lines []int      // where each line begins
 	eol   string
-	lost  bool // a place was not found, or something but the value would go: there is no safe edit
+	lost  bool // a position was not found, or more than the value would be lost: no safe edit is possible
 }
 
 func newDoc(src []byte, root *yaml.Node) *doc {
@@ -39,7 +39,7 @@ func newDoc(src []byte, root *yaml.Node) *doc {
 	return d
 }
 
-// byHand refuses an edit and names the line where the key, or its nearest parent, stands.
+// byHand refuses an edit and names the line of the key or of its nearest parent.
 func (d *doc) byHand(k dottedKey) *Error {
 	line := 1
 	if found := follow(d.root, k.path); len(found) > 0 {
@@ -60,13 +60,13 @@ func (e entry) key() *yaml.Node   { return e.m.Content[e.i] }
 func (e entry) value() *yaml.Node { return e.m.Content[e.i+1] }
 func (e entry) inFlow() bool      { return e.m.Style&yaml.FlowStyle != 0 }
 
-// isEmpty holds for a value that is written as nothing.
+// isEmpty reports whether the value is written as nothing.
 func (e entry) isEmpty() bool {
 	v := e.value()
 	return v.Kind == yaml.ScalarNode && isPlain(v) && v.Value == ""
 }
 
-// follow gives the entries of a path as far as a tree has them.
+// follow returns the entries of a path, as far as they exist in the tree.
 func follow(m *yaml.Node, path []string) []entry {
 	if m == nil || m.Kind != yaml.MappingNode || len(path) == 0 {
 		return nil
@@ -79,7 +79,7 @@ func follow(m *yaml.Node, path []string) []entry {
 	return nil
 }
 
-// spelled is a path with a header's name as the file spells it: its case does not count.
+// spelled returns the path with a header's name as the file spells it, because its case is ignored.
 func (d *doc) spelled(path []string) []string {
 	if len(path) < 4 || path[0] != "nodes" || path[2] != "headers" {
 		return path
@@ -104,13 +104,14 @@ func (d *doc) start(n *yaml.Node) int {
 		_, size := utf8.DecodeRune(d.src[off:])
 		off += size
 	}
-	if n.Kind == yaml.ScalarNode && isPlain(n) && n.Value == "" { // a null is behind its colon, in a flow at what follows
+	if n.Kind == yaml.ScalarNode && isPlain(n) && n.Value == "" {
+		// An empty value is after its colon; in a flow map the library places it at the next token.
 		off = len(bytes.TrimRight(d.src[:off], " "))
 	}
 	return off
 }
 
-// lineEnd is where the line of off ends, before its line break, and afterLine where the next one begins.
+// lineEnd returns where the line of off ends, before its line break. afterLine returns where the next line begins.
 func (d *doc) lineEnd(off int) int {
 	if i := bytes.IndexByte(d.src[off:], '\n'); i >= 0 {
 		return off + i
@@ -120,11 +121,11 @@ func (d *doc) lineEnd(off int) int {
 
 func (d *doc) afterLine(off int) int { return min(d.lineEnd(off)+1, len(d.src)) }
 
-// end is where a node ends; indent is the column, from 0, of the key that it belongs to.
+// end returns where a node ends; indent is the 0-based column of the key that it belongs to.
 func (d *doc) end(n *yaml.Node, indent int) int {
 	off := d.start(n)
 	switch {
-	case n.Kind == yaml.ScalarNode && isPlain(n): // its words, which can stand on several lines
+	case n.Kind == yaml.ScalarNode && isPlain(n): // its words, which can be on several lines
 		blank := func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }
 		for word := range strings.FieldsFuncSeq(n.Value, blank) {
 			rest := bytes.TrimLeftFunc(d.src[off:], blank)
@@ -136,7 +137,8 @@ func (d *doc) end(n *yaml.Node, indent int) int {
 		off = quoteEnd(d.src, off)
 	case n.Kind == yaml.ScalarNode:
 		off = d.blockEnd(off, indent)
-	case n.Style&yaml.FlowStyle != 0 && off < len(d.src) && strings.IndexByte("[{", d.src[off]) >= 0: // the map in [a: b] has none
+	// The map in [a: b] has no bracket.
+	case n.Style&yaml.FlowStyle != 0 && off < len(d.src) && strings.IndexByte("[{", d.src[off]) >= 0:
 		off = d.skip(d.lastIn(n, indent), " \t\r\n,")
 		d.lost = d.lost || off >= len(d.src) || strings.IndexByte("]}", d.src[off]) < 0
 		off++
@@ -147,7 +149,7 @@ func (d *doc) end(n *yaml.Node, indent int) int {
 	return min(off, len(d.src))
 }
 
-// lastIn is where the last thing in a map or a list ends, or behind the bracket of an empty one.
+// lastIn returns where the last item of a map or a list ends, or the offset after the opening bracket if it is empty.
 func (d *doc) lastIn(n *yaml.Node, indent int) int {
 	switch i := len(n.Content); {
 	case i == 0:
@@ -161,7 +163,7 @@ func (d *doc) lastIn(n *yaml.Node, indent int) int {
 
 func (d *doc) entryEnd(e entry) int { return d.end(e.value(), e.key().Column-1) }
 
-// skip passes over comments and the bytes that are named.
+// skip skips comments and the bytes in named.
 func (d *doc) skip(off int, named string) int {
 	for off < len(d.src) {
 		switch {
@@ -176,7 +178,7 @@ func (d *doc) skip(off int, named string) int {
 	return off
 }
 
-// blockEnd is the end of the last line, from off on, that is deeper than indent.
+// blockEnd returns the end of the last line, from off on, that is indented deeper than indent.
 func (d *doc) blockEnd(off, indent int) int {
 	end := d.lineEnd(off)
 	for next := end + 1; next < len(d.src); {
@@ -193,7 +195,7 @@ func (d *doc) blockEnd(off, indent int) int {
 	return end
 }
 
-// quoteEnd is the place behind the quote that closes the one at off, beyond the text without one.
+// quoteEnd returns the offset after the quote that closes the quote at off, or an offset beyond src if there is none.
 func quoteEnd(src []byte, off int) int {
 	for i := off + 1; i < len(src); i++ {
 		switch {
@@ -217,7 +219,7 @@ func (d *doc) splice(from, to int, text string) []byte {
 	return slices.Concat(d.src[:from], []byte(text), d.src[to:])
 }
 
-// insertLines adds whole lines; a last line without a line break gets one.
+// insertLines inserts complete lines. It adds a line break to a last line without one.
 func (d *doc) insertLines(off int, lines string) []byte {
 	body := bytes.TrimPrefix(d.src, []byte("\ufeff"))
 	if off == len(d.src) && len(body) > 0 && body[len(body)-1] != '\n' {
@@ -226,7 +228,7 @@ func (d *doc) insertLines(off int, lines string) []byte {
 	return d.splice(off, off, lines)
 }
 
-// set makes the one change that Set wants.
+// set makes the change for Set.
 func (d *doc) set(k dottedKey, value string) []byte {
 	found := follow(d.root, k.path)
 	rest := k.path[len(found):]
@@ -256,19 +258,19 @@ func (d *doc) set(k dottedKey, value string) []byte {
 	return d.insertLines(d.afterLine(d.start(m)), d.block(rest, last.key().Column-1+d.step(), text))
 }
 
-// replace changes a value in its place, in the quotes that it has.
+// replace changes a value in place and keeps its quotes.
 func (d *doc) replace(e entry, k kind, value string) []byte {
 	v := e.value()
 	from, to := d.start(v), d.entryEnd(e)
 	switch quotes := yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle; {
-	case v.Kind == yaml.SequenceNode && v.Style&yaml.FlowStyle == 0: // its items stand on lines of their own below the key
+	case v.Kind == yaml.SequenceNode && v.Style&yaml.FlowStyle == 0: // its items are on separate lines below the key
 		colon := d.skip(d.end(e.key(), e.key().Column-1), " ")
 		if colon >= to || d.src[colon] != ':' {
 			d.lost = true
 			return nil
 		}
 		from = colon + 1
-		d.lost = d.lost || bytes.IndexByte(d.src[from:to], '#') >= 0 // a comment among them would go
+		d.lost = d.lost || bytes.IndexByte(d.src[from:to], '#') >= 0 // a comment among them would be lost
 		return d.splice(from, to, " "+render(k, value, 0))
 	case e.isEmpty():
 		return d.splice(from, to, " "+render(k, value, 0))
@@ -295,8 +297,8 @@ func (d *doc) insertFlow(m *yaml.Node, text string) []byte {
 	return d.splice(last, last, text)
 }
 
-// unset makes the one change that Unset wants: an entry goes, with the maps that would be empty without it. A node
-// stays as it is, and so does a map with a comment in it.
+// unset makes the change for Unset: it removes an entry, and the maps that would be empty without it. It keeps a node
+// and a map that contains a comment.
 func (d *doc) unset(k dottedKey) ([]byte, *Error) {
 	found := follow(d.root, k.path)
 	if len(found) < len(k.path) {
@@ -328,7 +330,7 @@ func (d *doc) unset(k dottedKey) ([]byte, *Error) {
 	return d.splice(from, to, ""), nil
 }
 
-// hasComment holds when a comment might stand inside an entry. A # in a value counts too: nothing is lost by that.
+// hasComment reports whether an entry may contain a comment. A # in a value also counts, which does no harm.
 func (d *doc) hasComment(e entry) bool {
 	from, to := d.start(e.key()), d.entryEnd(e)
 	if d.lost {
@@ -341,7 +343,7 @@ func (d *doc) hasComment(e entry) bool {
 	return strings.Contains(text, "#")
 }
 
-// step is by how much the file indents, 2 when it does not say.
+// step returns the file's indentation, 2 if unknown.
 func (d *doc) step() int {
 	for i := 1; d.root != nil && i < len(d.root.Content); i += 2 {
 		v := d.root.Content[i]
@@ -354,7 +356,7 @@ func (d *doc) step() int {
 	return 2
 }
 
-// block writes entries one inside the other, a line each.
+// block returns nested entries, one per line.
 func (d *doc) block(path []string, indent int, value string) string {
 	var b strings.Builder
 	for i, name := range path {
@@ -367,7 +369,7 @@ func (d *doc) block(path []string, indent int, value string) string {
 	return b.String()
 }
 
-// flow writes entries one inside the other, on one line.
+// flow returns nested entries on one line.
 func flow(path []string, value string) string {
 	text := render(kindText, path[0], 0) + ": "
 	if len(path) == 1 {
@@ -376,8 +378,8 @@ func flow(path []string, value string) string {
 	return text + "{" + flow(path[1:], value) + "}"
 }
 
-// render writes a value: a number or a truth value as it is, text in the quotes that were there, or in the ones it
-// needs.
+// render returns a value as YAML: a number or a boolean unchanged, text in its previous quotes or in the quotes that
+// it needs.
 func render(k kind, s string, was yaml.Style) string {
 	switch {
 	case k == kindList || k == kindCommas:
@@ -390,17 +392,17 @@ func render(k kind, s string, was yaml.Style) string {
 		}
 		return "[" + strings.Join(items, ", ") + "]"
 	case k == kindNumber || k == kindBool || k == kindJSON:
-		return s // it passed its rule, so it has nothing to quote, and JSON is YAML
+		return s // it passed its rule, so nothing needs quotes, and JSON is YAML
 	case was&yaml.SingleQuotedStyle != 0 && !strings.ContainsFunc(s, unicode.IsControl):
 		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 	case was&yaml.DoubleQuotedStyle != 0 || !isPlainText(s):
-		return strconv.Quote(s) // its escapes are YAML's too
+		return strconv.Quote(s) // its escapes are valid in YAML
 	}
 	return s
 }
 
-// isPlainText holds for text that means itself without quotes, in every version of YAML: it begins with a letter or is
-// a duration, has no mark of YAML's in it, and is none of the words for true, false and nothing.
+// isPlainText reports whether s has the same meaning without quotes in every version of YAML: it begins with a letter
+// or is a duration, has no YAML syntax in it, and is not one of the words for true, false and null.
 func isPlainText(s string) bool {
 	words := []string{"", "true", "false", "yes", "no", "on", "off", "y", "n", "null"}
 	switch {

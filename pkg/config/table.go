@@ -9,7 +9,7 @@ import (
 	"ferry/pkg/retry"
 )
 
-// Setting is one setting: its dotted key, and the flag and variable that set it too. An absent way is "".
+// Setting is one setting: its dotted key, and the flag and the variable that also set it, "" if there is none.
 type Setting struct{ Key, Flag, Env, Default, Usage string }
 
 // kind is the form of a value.
@@ -21,33 +21,33 @@ const (
 	kindBool
 	// kindPath is the path of a file, relative to the folder of the configuration file.
 	kindPath
-	// kindLimit is a text, or a map of a rate and a burst.
+	// kindLimit is text, or a map of a rate and a burst.
 	kindLimit
-	// kindJSON is a value of any form. As one text it is JSON.
+	// kindJSON is a value of any type. Its text form is JSON.
 	kindJSON
-	// kindList is a list. As one text it is a JSON array: a word or a pattern may have a comma in it.
+	// kindList is a list. Its text form is a JSON array, because a word or a pattern may contain a comma.
 	kindList
-	// kindCommas is one text or a list; as one text its items, none of which can have one, stand behind commas.
+	// kindCommas is text or a list. In the text form commas separate the items, which cannot contain a comma.
 	kindCommas
-	// kindWords is as kindCommas, but config set writes it as one text, and no item may be there twice.
+	// kindWords is like kindCommas, but config set writes it as text, and no item may be repeated.
 	kindWords
-	// kindNodes are the selectors of nodes: one text or a list.
+	// kindNodes is node selectors: text or a list.
 	kindNodes
 )
 
-// key is one key of the file, or a setting that only a flag and a variable have.
+// key is one key of the file, or a setting that only has a flag and a variable.
 type key struct {
-	// Setting is the key, in which * stands for a name of the user's, with its default. The rest are of settings alone;
-	// each of these has a Usage.
+	// Setting has the key, in which * stands for a name that the user chooses, and its default. The other fields are for
+	// settings only; each setting has a Usage.
 	Setting
 	kind  kind
 	check func(text string) *Error // the rule for a value, or for each of a list
 }
 
-// keys is the one place for names, defaults and rules, in the order in which they are shown; the defaults of retry are
-// the script's. No variable sets what may leave and what is kept of it: what stands in the file is not to be switched
-// off by the surroundings of one call. Neither does one set failover.across: one that was exported once would let every
-// prompt leave its zone unseen.
+// keys is the only place for names, defaults and rules, in display order. The defaults of retry are the script's. No
+// variable sets what may be sent and what is logged of it: the environment of one call must not switch off what the
+// file sets. There is also no variable for failover.across: once exported, it would let every prompt leave its zone
+// unnoticed.
 var keys = []key{
 	{Setting{"node", "node", "FERRY_NODE", "direct", "node to use; several (a,b) are tried in order"},
 		kindNodes, checkSelector},
@@ -131,7 +131,7 @@ var keys = []key{
 	{Setting{Key: "nodes.*.hold"}, kindText, checkHold},
 	{Setting{Key: "nodes.*.max_tokens"}, kindNumber, checkTokens},
 	{Setting{Key: "nodes.*.system"}, kindText, checkSystem},
-	{Setting{Key: "nodes.*.aliases.*"}, kindText, nil}, // with the name: see find
+	{Setting{Key: "nodes.*.aliases.*"}, kindText, nil}, // checked with the name: see find
 	{Setting{Key: "nodes.*.headers.*"}, kindText, nil},
 	{Setting{Key: "nodes.*.params.*"}, kindJSON, checkJSON},
 
@@ -159,7 +159,7 @@ var keys = []key{
 // inFile reports whether the file may have the key at its top level.
 func (k *key) inFile() bool { return k.Key != "output" && k.Key != "model" && k.Key != "max_tokens" }
 
-// Settings lists every setting, in the order in which they are shown.
+// Settings returns every setting, in display order.
 func Settings() []Setting {
 	var list []Setting
 	for _, k := range keys {
@@ -173,7 +173,7 @@ func Settings() []Setting {
 // Variable is an environment variable that ferry reads.
 type Variable struct{ Name, Usage string }
 
-// Environment lists every variable that ferry reads for itself. Those of proxies and folders are the system's.
+// Environment returns every variable that ferry itself defines. The variables of proxies and folders are the system's.
 func Environment() []Variable {
 	list := []Variable{
 		{"FERRY_CONFIG", "path of the configuration file, which must exist"},
@@ -204,7 +204,7 @@ func Environment() []Variable {
 	return list
 }
 
-// pattern is the name in the table that a path of names could lead to: each name of the user's is a *.
+// pattern returns the table's form of a path of names: each name that the user chooses is a *.
 func pattern(path []string) string {
 	p := slices.Clone(path)
 	if len(p) > 1 && p[0] == "nodes" {
@@ -216,7 +216,7 @@ func pattern(path []string) string {
 	return strings.Join(p, ".")
 }
 
-// ownName is the place in a path of a name that is the user's and may have dots in it, -1 where there is none.
+// ownName returns the index in a path of a name that the user chooses and that may contain dots, or -1.
 func ownName(path []string) int {
 	switch {
 	case len(path) > 3 && path[0] == "nodes" && slices.Contains([]string{"headers", "aliases", "params"}, path[2]):
@@ -229,7 +229,7 @@ func ownName(path []string) int {
 	return -1
 }
 
-// find gives the key that a path of names leads to, or tells that it is a group of keys.
+// find returns the key for a path of names, or reports that the path is a group of keys.
 func find(path []string) (found key, isGroup bool) {
 	name, last := pattern(path), path[len(path)-1]
 	group := name + "."
@@ -254,7 +254,8 @@ func find(path []string) (found key, isGroup bool) {
 	return found, false
 }
 
-// namesIn are the names of the keys in a group, those of groups in it as one; whole, each with all that follows.
+// namesIn returns the names of the keys in a group. A group in it is one name, unless whole is true: then each key has
+// its full name.
 func namesIn(group []string, whole bool) []string {
 	prefix := strings.TrimPrefix(pattern(group)+".", ".")
 	var names []string
@@ -270,21 +271,21 @@ func namesIn(group []string, whole bool) []string {
 	return names
 }
 
-// jsonText writes what came from JSON, or strings, as JSON.
+// jsonText encodes a value that was decoded from JSON, or strings, as JSON.
 func jsonText(v any) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v) // which has no value that does not encode
+	_ = enc.Encode(v) // every such value can be encoded
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// split gives the values that a text stands for.
+// split returns the values of a text.
 func (k kind) split(text string) []string {
 	switch k {
 	case kindList:
 		var items []string
-		_ = json.Unmarshal([]byte(text), &items) // join wrote it, or "" is none
+		_ = json.Unmarshal([]byte(text), &items) // join wrote it, or it is "" for none
 		return items
 	case kindNodes:
 		return SplitNodes(text)
@@ -298,7 +299,7 @@ func (k kind) split(text string) []string {
 	return []string{text}
 }
 
-// itemsOf gives the items of a text with commas, none for "".
+// itemsOf returns the comma-separated items of text, none for "".
 func itemsOf(text string) []string {
 	if text == "" {
 		return nil
@@ -306,7 +307,7 @@ func itemsOf(text string) []string {
 	return kindCommas.split(text)
 }
 
-// join is the text that split takes apart.
+// join returns the text that split splits into items.
 func (k kind) join(items []string) string {
 	switch k {
 	case kindList:
@@ -317,7 +318,7 @@ func (k kind) join(items []string) string {
 	return strings.Join(items, ",")
 }
 
-// checkItem is the rule for a value, or for one of a list behind others.
+// checkItem is the rule for a value, or for one item of a list after the others.
 func (k key) checkItem(others []string, item string) *Error {
 	err := k.check(item)
 	switch {

@@ -12,12 +12,12 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// maxDepth bounds nesting; the deepest key of all, nodes.NAME.headers.NAME, needs four.
+// maxDepth limits nesting; the deepest key, nodes.NAME.headers.NAME, needs four levels.
 const maxDepth = 16
 
-// parseTree reads one YAML document and refuses what has no place in this file whatever its keys mean: other documents,
-// anchors, aliases, tags, keys given twice, and anything that looks like a key to an API. It returns nil for a file
-// without content.
+// parseTree reads one YAML document. It refuses everything that is invalid in this file under any key: further
+// documents, anchors, aliases, tags, duplicate keys, and anything that looks like an API key. It returns nil for a
+// file without content.
 func parseTree(src []byte) (*yaml.Node, *Error) {
 	if err := checkBytes(src); err != nil {
 		return nil, err
@@ -39,8 +39,8 @@ func parseTree(src []byte) (*yaml.Node, *Error) {
 	return root, nil
 }
 
-// checkBytes refuses what editors do not show and what breaks lines for YAML only, so that line numbers mean the same
-// to the reader of a message, and to the editing of one value.
+// checkBytes refuses characters that editors do not show and characters that only YAML treats as line breaks, so that
+// line numbers agree between YAML, the reader of a message, and the code that edits one value.
 func checkBytes(src []byte) *Error {
 	if len(src) > MaxSize {
 		return bad("is larger than 1 MiB", "")
@@ -68,7 +68,7 @@ func checkBytes(src []byte) *Error {
 	return nil
 }
 
-// loadOne runs the library. Its messages can quote the file, so they are replaced by ours.
+// loadOne runs the library. Its messages can quote the file, so they are replaced.
 func loadOne(src []byte) (doc *yaml.Node, fault *Error) {
 	defer func() {
 		if recover() != nil { // the library panics on its own bugs
@@ -95,18 +95,18 @@ func loadOne(src []byte) (doc *yaml.Node, fault *Error) {
 	return &first, nil
 }
 
-// limits stop the library early: its own bound, 10000 levels, takes a second to reach.
+// limits stops the library early: its own limit of 10000 levels takes a second to reach.
 type limits struct{}
 
-// CheckDepth is asked at every level more.
+// CheckDepth is called at every additional level.
 func (limits) CheckDepth(depth int, _ *yaml.DepthContext) error {
-	if depth > 4*maxDepth { // a level of the file can be several of the parser's
+	if depth > 4*maxDepth { // a level of the file can be several levels of the parser
 		return errors.New(tooDeep)
 	}
 	return nil
 }
 
-// CheckAlias is never asked: aliases are refused before any value is made.
+// CheckAlias is never called: aliases are refused before any value is created.
 func (limits) CheckAlias(int, int) error { return nil }
 
 func syntaxError(err error) *Error {
@@ -126,8 +126,8 @@ const (
 	tooDeep       = "is nested too deep"
 )
 
-// wording says in our words what the library's commonest messages mean. A message that it does not know is not shown:
-// some of them quote the file.
+// wording replaces the library's most common messages. Unknown messages are not shown, because some of them quote the
+// file.
 func wording(msg string) string {
 	ours := map[string]string{
 		tooDeep:       tooDeep,
@@ -144,8 +144,8 @@ func wording(msg string) string {
 	return cmp.Or(ours[msg], "is not valid YAML")
 }
 
-// checkNode walks the whole tree, unknown keys included, so that a secret pasted anywhere is found before any message
-// can repeat it.
+// checkNode checks the whole tree, including unknown keys, so that a secret pasted anywhere is found before any
+// message can repeat it.
 func checkNode(n *yaml.Node, key string, depth int) *Error {
 	switch {
 	case depth > maxDepth:
@@ -186,13 +186,14 @@ func checkNode(n *yaml.Node, key string, depth int) *Error {
 	return nil
 }
 
-// at puts a fault in its place.
+// at sets the position and key of an error.
 func at(n *yaml.Node, key string, e *Error) *Error {
 	e.Line, e.Column, e.Key = n.Line, n.Column, key
 	return e
 }
 
-// join makes a dotted key. What does not look like a word is not repeated: it may be a secret in the wrong place.
+// join returns a dotted key. A name that does not look like a word is not repeated: it may be a secret in the wrong
+// place.
 func join(key, name string) string {
 	if !isWord(name) {
 		name = "…"
@@ -203,17 +204,17 @@ func join(key, name string) string {
 	return key + "." + name
 }
 
-// isNull holds for nothing at all, ~ and null.
+// isNull reports whether n is empty, ~ or null.
 func isNull(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && isPlain(n) && slices.Contains([]string{"", "~", "null", "Null", "NULL"}, n.Value)
 }
 
-// isPlain holds for a scalar without quotes and not in block style.
+// isPlain reports whether a scalar has no quotes and is not in block style.
 func isPlain(n *yaml.Node) bool {
 	return n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 }
 
-// shown is the dotted key that a path stands for, as it may be repeated.
+// shown returns the dotted key of a path as a message may repeat it.
 func shown(path []string) string {
 	key := ""
 	for _, name := range path {

@@ -15,34 +15,35 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Values are the settings in effect.
+// Values are the effective settings.
 type Values struct {
-	// Nodes are the selectors of the nodes, for Select, in the order in which they are asked.
+	// Nodes are the selectors of the nodes, for Select, in the order in which they are tried.
 	Nodes []string
-	// Across reports whether failover may go on in another zone.
+	// Across reports whether failover may continue in another zone.
 	Across bool
 	Retry  retry.Rule
-	// Timeout is for everything, ConnectTimeout for one connection, IdleTimeout for a stream without a byte.
+	// Timeout is the total time limit, ConnectTimeout the limit for one connection, IdleTimeout the limit for a stream
+	// without a byte.
 	Timeout, ConnectTimeout, IdleTimeout time.Duration
-	// SessionIdle is how long a conversation's token may be idle.
+	// SessionIdle is how long a conversation's session token may be idle.
 	SessionIdle time.Duration
 	// Render reports whether Markdown is styled on a terminal.
 	Render bool
-	// Fastest reports whether the first of several nodes is the one whose connection is ready first.
+	// Fastest reports whether the first of several nodes is the node whose connection is ready first.
 	Fastest bool
-	// Output is the form of the output. Each command knows which forms it has.
+	// Output is the output form. Each command has its own set of forms.
 	Output string
 
-	// FilterFile is the path of the list of blocked words, FilterWords are those of the configuration file itself.
+	// FilterFile is the path of the list of blocked words. FilterWords are the blocked words of the configuration file.
 	FilterFile                     string
 	FilterWords                    []string
 	FiltersPrompts, FiltersAnswers bool
-	// Redact are the user's patterns of what is not to be logged or shown in errors.
+	// Redact has the user's patterns for text that must not be logged or shown in errors.
 	Redact []string
-	// AuditFile is the path of the audit log, "" without one. AuditMaxSize is the size at which it is rotated.
+	// AuditFile is the path of the audit log, or "". AuditMaxSize is the size at which it is rotated.
 	AuditFile    string
 	AuditMaxSize int64
-	// AuditsContent reports whether the audit log has prompts and answers, redacted.
+	// AuditsContent reports whether the audit log contains prompts and answers, redacted.
 	AuditsContent bool
 
 	file   *File
@@ -53,13 +54,13 @@ type Values struct {
 type value struct {
 	text   string
 	origin string
-	// outside says that a flag or a variable set it, which a node's own key does not overrule.
+	// outside reports whether a flag or a variable set it. A node's own key does not override it then.
 	outside bool
 }
 
-// Resolve decides every setting: flag, then FERRY_* variable, then file, then default. An empty
-// variable counts as not set. flags holds, by setting key, what the command line gave. Only the value that wins is
-// checked; it fails with *Error, whose Key is the flag or the variable.
+// Resolve determines every setting: flag, then FERRY_* variable, then file, then default. An empty variable counts as
+// not set. flags has the values from the command line, by setting key. Only the effective value is checked. Errors are
+// *Error; Key names the flag or the variable.
 func Resolve(file *File, lookup Lookup, flags map[string]string) (*Values, error) {
 	v := &Values{file: file, lookup: lookup, set: map[string]value{}}
 	for _, k := range keys {
@@ -123,7 +124,7 @@ func (k key) choose(file *File, lookup Lookup, flags map[string]string) (value, 
 	return value{k.Default, "default", false}, nil
 }
 
-// number and duration read what was checked; duration is 0 for off.
+// number and duration parse checked text; duration returns 0 for off.
 func number(text string) int {
 	n, _ := strconv.Atoi(text)
 	return n
@@ -134,7 +135,7 @@ func duration(text string) time.Duration {
 	return d
 }
 
-// sizeOf reads a size such as 10MiB or 10MB, -1 where it is none.
+// sizeOf parses a size such as 10MiB or 10MB. It returns -1 if s is not a size.
 func sizeOf(s string) int64 {
 	units := map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 1e3, "MB": 1e6, "GB": 1e9}
 	digits := strings.TrimRight(s, "KMGiB")
@@ -146,12 +147,12 @@ func sizeOf(s string) int64 {
 	return int64(n) * unit
 }
 
-// wholePath makes a path of the file whole: relative to the file's folder, or to HOME after ~/.
+// wholePath makes a path from the file absolute: relative to the file's folder, or to HOME after ~/.
 func (f *File) wholePath(path string, lookup Lookup) (string, *Error) {
 	return wholePath(path, f.Dir(), HomeDir(lookup))
 }
 
-// wholeSystem makes the path in a system prompt of the file whole.
+// wholeSystem makes the path in a system prompt of the file absolute.
 func (f *File) wholeSystem(text string, lookup Lookup) (string, *Error) {
 	path, isPath := strings.CutPrefix(text, "@")
 	if !isPath || strings.HasPrefix(path, "@") {
@@ -161,7 +162,7 @@ func (f *File) wholeSystem(text string, lookup Lookup) (string, *Error) {
 	return "@" + path, err
 }
 
-// Role is the system prompt that the file has under a name. It fails with *Error where there is none.
+// Role returns the system prompt that the file has under a name. If there is none, it returns an *Error.
 func (f *File) Role(name string, lookup Lookup) (string, error) {
 	text, ok := f.texts["roles."+name]
 	if !ok {
@@ -186,19 +187,20 @@ func wholePath(path, dir, home string) (string, *Error) {
 		return "", bad("begins with ~/, and HOME is not set", "write the whole path")
 	case tilde:
 		return filepath.Join(home, rest), nil
-	case filepath.IsAbs(path), path != "" && os.IsPathSeparator(path[0]): // the latter is of the current drive on Windows
+	case filepath.IsAbs(path), path != "" && os.IsPathSeparator(path[0]): // the latter is on the current drive on Windows
 		return path, nil
 	}
 	return filepath.Join(dir, path), nil
 }
 
-// Origin says where a setting's value comes from: "flag --attempts", "FERRY_ATTEMPTS", "config.yaml:3" or "default".
+// Origin returns where a setting was set: "flag --attempts", "FERRY_ATTEMPTS", "config.yaml:3" or "default".
 func (v *Values) Origin(key string) string { return v.set[key].origin }
 
 // Given reports whether a flag or a variable set the key.
 func (v *Values) Given(key string) bool { return v.set[key].outside }
 
-// ProxyFor is the proxy for a node and where it was said: a flag or variable wins, then the node's own, then the file's.
+// ProxyFor returns the proxy for a node and its origin: a flag or variable first, then the node's own, then the
+// file's.
 func (v *Values) ProxyFor(n Node) (proxy, origin string) {
 	if all := v.set["proxy"]; all.outside || n.Proxy == "" {
 		return all.text, all.origin
@@ -206,20 +208,20 @@ func (v *Values) ProxyFor(n Node) (proxy, origin string) {
 	return n.Proxy, n.Origin("proxy")
 }
 
-// Selection is how a node was asked for.
+// Selection is how the user chose a node.
 type Selection struct {
 	// Selector is a name, demo, demo/PRESET, demo:?faults, or a URL.
 	Selector string
-	// API is the --api flag, "" when not given.
+	// API is the --api flag, "" if not given.
 	API string
-	// Presets gives the demo node's faults by name, for demo/NAME.
+	// Presets returns the demo node's faults by name, for demo/NAME.
 	Presets func() map[string]string
 }
 
-// Select finds the node and makes it ready for use. A node of the file wins over the built-in direct of that name, and
-// takes its address and key from the file alone. Where a node and the settings both say something, a flag or a variable
-// wins, then the node's own, then the file's and the default. It fails with *Error, which for an unknown name names the
-// nearest.
+// Select finds the node and makes it ready to use. A node of the file takes precedence over the built-in direct, and
+// gets its address and key only from the file. If both the node and the settings set a field, a flag or a variable
+// wins, then the node's own value, then the file's and the default. Errors are *Error; for an unknown name it suggests
+// the nearest.
 func (v *Values) Select(s Selection) (Node, error) {
 	n, err := v.findNode(s)
 	if err != nil {
@@ -227,7 +229,7 @@ func (v *Values) Select(s Selection) (Node, error) {
 	}
 	n.read(func(field string) string {
 		all, ok := v.set[field]
-		// Of system a node can say "", which does without the file's.
+		// A node can set system to "", to use no system prompt instead of the file's.
 		if own := n.entry(field); !ok || field == "proxy" || own.Origin != "" && !all.outside {
 			return own.Value
 		}
@@ -266,7 +268,7 @@ func (v *Values) Select(s Selection) (Node, error) {
 	return n, nil
 }
 
-// findNode gives a node with what was said of it.
+// findNode returns a node with the fields that were set for it.
 func (v *Values) findNode(s Selection) (Node, error) {
 	if err := checkSelector(s.Selector); err != nil {
 		return Node{}, err.given("node", s.Selector)
@@ -305,7 +307,7 @@ func (v *Values) findNode(s Selection) (Node, error) {
 	return n, nil
 }
 
-// directNode is the only node that variables define, but for those of providers.
+// directNode is the only node that variables define, except the nodes of providers.
 func (v *Values) directNode() (Node, error) {
 	url, model, key := Entry{"url", "https://api.anthropic.com", builtIn}, Entry{Key: "model"}, Entry{Key: "key"}
 	auth := Entry{Key: "auth"}
@@ -332,8 +334,8 @@ func (v *Values) directNode() (Node, error) {
 	return Node{Name: "direct", said: []Entry{url, {"api", string(wire.Messages), builtIn}, model, key, auth}}, nil
 }
 
-// urlNode takes its key from FERRY_KEY and nowhere else, so that no other node's key goes to an address typed by hand.
-// On this machine, over plain http, it may do without.
+// urlNode takes its key only from FERRY_KEY, so that no other node's key is sent to an address typed by hand. A plain
+// http address on this machine needs no key.
 func (v *Values) urlNode(address string) (Node, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -366,7 +368,7 @@ func demoNode(s Selection) (Node, error) {
 	return Node{Name: name, said: []Entry{{"url", address, builtIn}, {"auth", AuthNone, builtIn}}}, nil
 }
 
-// CheckModel fails with *Error where the node has no model and its dialect needs one.
+// CheckModel returns an *Error if the node has no model and its dialect needs one.
 func (n Node) CheckModel() error {
 	if n.Model != "" || !n.Provider && n.API.Dialect().Facts().Model != wire.ModelRequired {
 		return nil
@@ -380,7 +382,7 @@ func (n Node) CheckModel() error {
 	return bad("node "+n.Name+" has no model", hint)
 }
 
-// OtherModel says in a hint how the node gets another model.
+// OtherModel returns a hint about how to set another model for the node.
 func (n Node) OtherModel() string {
 	switch {
 	case n.InFile:
@@ -401,7 +403,7 @@ func presetNames(presets map[string]string) []string {
 	return names
 }
 
-// Names lists what a node may be called: the file's in its order, then direct, demo and the demo node's presets.
+// Names returns the valid names of nodes: the file's in its order, then direct, demo and the demo node's presets.
 func (f *File) Names(presets map[string]string) []string {
 	names := slices.Clone(f.Nodes)
 	if !slices.Contains(names, "direct") {
