@@ -10,9 +10,9 @@ import (
 	"ferry/pkg/text"
 )
 
-// asBest is the best row's node alone, for `ferry ask -n "$(ferry bench -o best)"`. Of nodes that cannot be told apart it is
-// the one that is typically the fastest. A name that a shell would split, or a flag parser take for a flag, is refused: a
-// saved run from elsewhere could bring words of its own into the command.
+// asBest returns only the name of the best row's node, for `ferry ask -n "$(ferry bench -o best)"`. If several nodes
+// are not told apart, it is the node that is typically the fastest. A name that a shell would split, or that a flag
+// parser would take for a flag, is refused: a saved run from elsewhere could insert its own words into the command.
 func asBest(s *bench.Summary, _ Options) (string, error) {
 	if len(s.Best) == 0 {
 		return "", noBest(s)
@@ -38,7 +38,7 @@ func asBest(s *bench.Summary, _ Options) (string, error) {
 
 func leader(s *bench.Summary, c bench.Choice) *bench.Row { return s.Rows[c.Leader] }
 
-// recommended reports whether a row is the best one of its vantage, or not told apart from it.
+// recommended reports whether a row is the best of its vantage, or not told apart from the best.
 func recommended(s *bench.Summary, r *bench.Row) bool {
 	return slices.ContainsFunc(s.Best, func(c bench.Choice) bool { return slices.Contains(c.Rows, slices.Index(s.Rows, r)) })
 }

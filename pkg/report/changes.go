@@ -10,7 +10,8 @@ import (
 	"ferry/pkg/text"
 )
 
-// changeColumns are the columns of the table, which has a line for each measure of each node, and the lines' verdicts.
+// changeColumns returns the columns of the table, which has a line for each measure of each node, and the verdict of
+// each line.
 func (l language) changeColumns(c *bench.Changes) (columns []column, verdicts []bench.Verdict) {
 	columns = []column{
 		{title: l.say("node"), kind: names}, {title: l.say("measure"), kind: left}, {title: l.say("old"), rank: 2}, {title: l.say("new"), rank: 1},
@@ -46,7 +47,7 @@ func (l language) changeColumns(c *bench.Changes) (columns []column, verdicts []
 	return columns, verdicts
 }
 
-// turnOf is a verdict as a turn to the slower or the faster, which is the colour of it.
+// turnOf returns whether a verdict is slower, faster or the same. This sets its colour.
 func turnOf(v bench.Verdict) string {
 	switch v {
 	case bench.Slower, bench.FailsMore:
@@ -57,7 +58,7 @@ func turnOf(v bench.Verdict) string {
 	return "same"
 }
 
-// points is a difference of two shares in percentage points. What is not nothing is not written as 0.
+// points formats a difference of two shares in percentage points. Only 0 is shown as 0.
 func points(difference float64) string {
 	size := text.Percent(math.Abs(difference), 1)
 	switch {
@@ -69,7 +70,7 @@ func points(difference float64) string {
 	return size
 }
 
-// changeSentence says what was found about a node.
+// changeSentence returns the result for a node.
 func (l language) changeSentence(n *bench.Change) string {
 	return visible(n.Title) + l.say(": ") + l.changeFinding(n)
 }
@@ -92,7 +93,7 @@ func (l language) changeFinding(n *bench.Change) string {
 		l.percent(n.Old.Success.Value), l.interval(n.Old.Success))
 }
 
-// defineChanges defines the words of a comparison.
+// defineChanges returns the definitions of the terms in a comparison.
 func (l language) defineChanges(c *bench.Changes) []definition {
 	definitions, words := l.definitions(), []string{"latency", "success"}
 	if c.New.Header.Stream {
@@ -143,7 +144,8 @@ func jsonChange(c *bench.Comparison) any {
 		{"level", number(c.Level, -1)}, {"old_p50_ms", millis(c.ReferenceP50)}, {"new_p50_ms", millis(c.P50)}}
 }
 
-// changesAsJUnit has a case for each node of the new run, which fails without a success in it, and one for each threshold.
+// changesAsJUnit returns a case for each node of the new run, which fails if the node has no success, and one for each
+// threshold.
 func changesAsJUnit(c *bench.Changes, o Options) (string, error) {
 	var cases []junitCase
 	add := func(r *bench.Row, out string) {

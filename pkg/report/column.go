@@ -7,29 +7,30 @@ import (
 	"ferry/pkg/bench"
 )
 
-// column is one column of a table: its title, and a cell for each line.
+// column is one column of a table: its title, and one cell for each line.
 type column struct {
 	title string
 	cells []string
 	kind  kind
-	// rank is the order in which columns go where a terminal has no room, the highest first. Those of rank 0 stay.
+	// rank is the order in which columns are dropped if the terminal is too narrow, the highest first. Columns of rank
+	// 0 stay.
 	rank int
-	// class is the cells' in HTML. markup says that they are HTML already.
+	// class is the class of the cells in HTML. markup reports that the cells are already HTML.
 	class  string
 	markup bool
 }
 
-// kind is how the cells of a column stand.
+// kind is how the cells of a column are aligned and cut.
 type kind int
 
 const (
-	numbers kind = iota // right and whole
-	left                // left and whole
-	words               // left; where a terminal has no room they are cut
-	names               // the lines' names, in the first column: left and whole, where there is no room on a line of their own
+	numbers kind = iota // right-aligned, never cut
+	left                // left-aligned, never cut
+	words               // left-aligned, cut if the terminal is too narrow
+	names               // names in the first column: left-aligned, never cut, on a separate line if they do not fit
 )
 
-// columnOf has a cell for each item.
+// columnOf returns a column with a cell for each item.
 func columnOf[T any](title string, kind kind, rank int, items []T, cell func(T) string) column {
 	return column{title: title, kind: kind, rank: rank, cells: each(items, cell)}
 }
@@ -42,7 +43,7 @@ func each[T, U any](items []T, of func(T) U) []U {
 	return all
 }
 
-// cellsOf is what stands in a line of a table, and the titles for a line below 0.
+// cellsOf returns the cells of a line of a table, or the titles if i is negative.
 func cellsOf(columns []column, i int) []string {
 	return each(columns, func(c column) string {
 		if i < 0 {
@@ -52,7 +53,7 @@ func cellsOf(columns []column, i int) []string {
 	})
 }
 
-// figure is a number of a row, NaN where it has none.
+// figure returns a number of a row, NaN if the row does not have it.
 type figure func(*bench.Row) float64
 
 func requests(r *bench.Row) float64    { return float64(r.Requests) }
@@ -63,7 +64,7 @@ func success(r *bench.Row) float64     { return r.Success.Value }
 func successLow(r *bench.Row) float64  { return r.Success.Low }
 func successHigh(r *bench.Row) float64 { return r.Success.High }
 
-// statsOf are a row's statistics of one kind, nil where it has none.
+// statsOf returns a row's statistics of one kind, nil if the row has none.
 type statsOf func(*bench.Row) *bench.Stats
 
 func latency(r *bench.Row) *bench.Stats     { return &r.Latency }
@@ -80,7 +81,7 @@ func (of statsOf) present(r *bench.Row) bool { return present(of(r)) }
 
 func present(s *bench.Stats) bool { return s != nil && s.N > 0 }
 
-// stat is one statistic by its name: mean, p50 and so on.
+// stat returns one statistic by its name: mean, p50 and so on.
 func (of statsOf) stat(name string) figure {
 	return func(r *bench.Row) float64 {
 		if !of.present(r) {
@@ -90,15 +91,15 @@ func (of statsOf) stat(name string) figure {
 	}
 }
 
-// anyRow reports whether any row is such.
+// anyRow reports whether such is true for any row.
 func anyRow(s *bench.Summary, such func(*bench.Row) bool) bool {
 	return slices.ContainsFunc(s.Rows, such)
 }
 
-// hasHours reports whether a row has a view by hour of day.
+// hasHours reports whether a row has results by hour of day.
 func hasHours(r *bench.Row) bool { return len(r.Hours) > 1 }
 
-// hourOf is a row's part of an hour, empty where it has none.
+// hourOf returns a row's results for an hour, empty if it has none.
 func hourOf(r *bench.Row, hour int) bench.Hour {
 	if i := slices.IndexFunc(r.Hours, func(h bench.Hour) bool { return h.Hour == hour }); i >= 0 {
 		return r.Hours[i]
@@ -106,16 +107,16 @@ func hourOf(r *bench.Row, hour int) bench.Hour {
 	return bench.Hour{Hour: hour, P50: math.NaN()}
 }
 
-// zone is the clock that hours of day are of.
+// zone returns the time zone of the hours of day.
 func zone(s *bench.Summary) string { return "UTC" + s.Started.Format("-07:00") }
 
-// phase is one part of a request, in the order in which they follow each other.
+// phase is one part of a request.
 type phase struct {
 	name, words string
 	ms          float64
 }
 
-// phasesOf are the means of a row, NaN without a success.
+// phasesOf returns the mean phases of a row in their order in a request, NaN without a success.
 func phasesOf(r *bench.Row) []phase {
 	m := r.Phases
 	all := []phase{
@@ -130,12 +131,12 @@ func phasesOf(r *bench.Row) []phase {
 	return all
 }
 
-// taken are the phases of a row that took time.
+// taken returns the phases of a row that took time.
 func taken(r *bench.Row) []phase {
-	return slices.DeleteFunc(phasesOf(r), func(part phase) bool { return !(part.ms > 0) }) // so NaN goes too
+	return slices.DeleteFunc(phasesOf(r), func(part phase) bool { return !(part.ms > 0) }) // also removes NaN
 }
 
-// total is how long all phases of a row took.
+// total returns the sum of all phases of a row.
 func total(r *bench.Row) float64 {
 	sum := 0.0
 	for _, part := range taken(r) {

@@ -9,8 +9,8 @@ import (
 	"ferry/pkg/bench"
 )
 
-// asCSV is one line for each row, under a line of names, quoted as RFC 4180 says. Lines end in LF alone, so that cut and
-// awk find no CR in the last column. Times are in ms; what is missing is empty.
+// asCSV returns a line of names and a line for each row, quoted as in RFC 4180. Lines end in LF only, so that cut and
+// awk find no CR in the last column. Times are in ms; missing values are empty.
 func asCSV(s *bench.Summary, _ Options) (string, error) {
 	var columns []column
 	text := func(name string, of func(*bench.Row) string) {
@@ -75,13 +75,13 @@ func asCSV(s *bench.Summary, _ Options) (string, error) {
 	var b strings.Builder
 	w := csv.NewWriter(&b)
 	for i := -1; i < len(s.Rows); i++ {
-		w.Write(cellsOf(columns, i)) // nothing fails into a Builder
+		w.Write(cellsOf(columns, i)) // writing to a Builder cannot fail
 	}
 	w.Flush()
 	return b.String(), nil
 }
 
-// harmless makes words that a spreadsheet would take for a formula begin with an apostrophe, and control characters
+// harmless puts an apostrophe before text that a spreadsheet would take for a formula, and makes control characters
 // visible.
 func harmless(s string) string {
 	s = visible(s)

@@ -17,20 +17,21 @@ import (
 //go:embed html.css
 var htmlStyle string
 
-// document gathers the HTML. A template engine would be linked into every command and pay at its start; markupf is enough.
+// document collects the HTML. A template engine would be linked into every command and slow down its start; markupf is
+// enough.
 type document struct {
 	language
 	b strings.Builder
 	s *bench.Summary
-	// role is the class of a row, which is its colour.
+	// role returns the class of a row, which sets its colour.
 	role func(i int) string
 }
 
-// markup is text that is HTML already: the program's own words, or what markupf has made.
+// markup is text that is already HTML: the program's own text, or a result of markupf.
 type markup string
 
-// markupf fills a format of the program's own. Whatever is neither a number nor markup is escaped, so that what is forgotten
-// is safe: names, labels and the words of a failure come from outside.
+// markupf fills a format of the program. It escapes every argument that is neither a number nor markup, so that nothing
+// stays unescaped by mistake: names, labels and texts of failures come from outside.
 func markupf(format string, args ...any) markup {
 	for i, arg := range args {
 		switch arg := arg.(type) {
@@ -46,11 +47,13 @@ func markupf(format string, args ...any) markup {
 
 func (d *document) put(format string, args ...any) { d.b.WriteString(string(markupf(format, args...))) }
 
-// escapeHTML makes text safe between tags and in a quoted attribute. What would turn or hide other text becomes visible.
+// escapeHTML makes text safe between tags and in a quoted attribute. Characters that would reorder or hide other text
+// become visible.
 func escapeHTML(text string) string { return html.EscapeString(visible(text)) }
 
-// asHTML writes the report as one file that asks for nothing: no script, no font, no picture from elsewhere, which its own
-// policy forbids. Every picture is SVG whose height is in pixels and whose width is the reader's.
+// asHTML returns the report as one file that loads nothing: it has no scripts, and no fonts or pictures from elsewhere.
+// Its own content security policy forbids them. Every picture is an SVG with a height in pixels and the width of the
+// page.
 func asHTML(s *bench.Summary, o Options) (string, error) {
 	d := &document{language: languageOf(o.Lang), s: bestFirst(s)}
 	d.role = d.rank
@@ -78,8 +81,8 @@ func asHTML(s *bench.Summary, o Options) (string, error) {
 	return d.b.String(), nil
 }
 
-// changesAsHTML writes two runs as one file, in the manner of asHTML: the verdict first, then each measure before and after,
-// the ratios, and the latencies of both runs under each other.
+// changesAsHTML returns a comparison of two runs as one file, like asHTML: the verdict first, then each measure before
+// and after, the ratios, and the latencies of both runs below each other.
 func changesAsHTML(c *bench.Changes, o Options) (string, error) {
 	d := &document{language: languageOf(o.Lang), s: c.New}
 	names := each(c.Nodes, func(n *bench.Change) string { return n.Title })
@@ -97,7 +100,7 @@ func changesAsHTML(c *bench.Changes, o Options) (string, error) {
 			n := c.Nodes[slices.Index(ratios.Rows, r)]
 			return tied(ratio(n.Latency.Ratio) + d.say(" ×") + d.say(", ") + d.language.verdict(verdictOf(n.Latency))), d.changeSentence(n)
 		})
-	d.s, d.role = both, func(i int) string { return []string{"ref", "best"}[i%2] } // old and new in turn
+	d.s, d.role = both, func(i int) string { return []string{"ref", "best"}[i%2] } // old and new alternate
 	d.distribution()
 	d.failures()
 	d.s = c.New
@@ -106,13 +109,13 @@ func changesAsHTML(c *bench.Changes, o Options) (string, error) {
 	return d.b.String(), nil
 }
 
-// changeRows are the nodes that both runs have, as rows of reports: the new rows with their ratio to the old ones, and all
-// rows, each old one before its new one.
+// changeRows returns the nodes that both runs have as rows: in ratios the new rows with their ratio to the old ones, in
+// both all rows, each old row before its new row.
 func (l language) changeRows(c *bench.Changes) (ratios, both *bench.Summary) {
 	ratios, both = &bench.Summary{}, &bench.Summary{}
 	row := func(r *bench.Row, name string, versus *bench.Comparison) *bench.Row {
 		named := *r
-		named.Node.Name, named.Node.Connection, named.VsReference = name, "", versus // the name has the connection
+		named.Node.Name, named.Node.Connection, named.VsReference = name, "", versus // the name includes the connection
 		return &named
 	}
 	for _, n := range c.Nodes {
@@ -122,8 +125,9 @@ func (l language) changeRows(c *bench.Changes) (ratios, both *bench.Summary) {
 	return ratios, both
 }
 
-// bestFirst is the summary with its rows in the order in which one looks for them: vantage by vantage, the best first, then
-// those not told apart from it, then the others by their typical latency, or TTFT of streams, those without success last.
+// bestFirst returns the summary with its rows in the order in which readers look for them: by vantage, the best row
+// first, then the rows that are not told apart from it, then the others by their typical latency, or TTFT for streams.
+// Rows without a success are last.
 func bestFirst(s *bench.Summary) *bench.Summary {
 	place := func(r *bench.Row) int {
 		switch {
@@ -154,7 +158,7 @@ func bestFirst(s *bench.Summary) *bench.Summary {
 	return &ordered
 }
 
-// end writes the definitions and what made the page.
+// end writes the definitions and the footer.
 func (d *document) end(all []definition) {
 	d.open("definitions", "What the words mean")
 	d.put("<dl class=\"definitions\">\n")
@@ -171,7 +175,7 @@ func (d *document) open(id, heading string) {
 	d.put(`<section id="%s"><h2>%s</h2>`+"\n", id, d.say(heading))
 }
 
-// head opens the page. Under its title stands when, and the model.
+// head opens the page. The time and the model are below its title.
 func (d *document) head(title string, when markup) {
 	tag := "en"
 	if d.words != nil {
@@ -202,7 +206,7 @@ func (d *document) head(title string, when markup) {
 `, tag, title, markup(htmlStyle), title, when)
 }
 
-// nodeList names nodes as far as they fit, and counts them otherwise.
+// nodeList returns the names of the nodes if they fit, otherwise their number.
 func (l language) nodeList(names []string) string {
 	whole := strings.Join(names, l.say(", "))
 	if len(names) > 4 || len(whole) > 60 {
@@ -222,12 +226,12 @@ func (d *document) heading() string {
 	return d.say("Latency and success compared: %s", d.nodeList(names))
 }
 
-// moment is a time of day, for people.
+// moment formats a date and time for people.
 func (l language) moment(t time.Time) string {
 	return t.UTC().Format(l.say("2 January 2006, 15:04:05 UTC"))
 }
 
-// when says when, for how long and how much was measured.
+// when returns when the run was, how long it took and how many requests it made.
 func (d *document) when() (when markup) {
 	var requests int
 	for _, r := range d.s.Rows {
@@ -243,7 +247,7 @@ func (d *document) when() (when markup) {
 	return when
 }
 
-// found is the verdict: what is best, or why nothing is, and then what was found about the others.
+// found writes the verdict: what is best, or why nothing is, and then the results for the others.
 func (d *document) found(first, others []markup) {
 	d.put(`<section class="verdict" id="verdict"><h2 class="hidden">%s</h2>`+"\n", d.say("Verdict"))
 	for _, sentence := range first {
@@ -259,12 +263,12 @@ func (d *document) found(first, others []markup) {
 	d.put("</section>\n")
 }
 
-// listItem is what was found about a row or a node.
+// listItem returns the result for a row or a node.
 func (d *document) listItem(name, finding string) markup {
 	return markupf("<b><bdi>%s</bdi></b>%s%s", name, d.say(": "), tied(finding))
 }
 
-// verdict says first which row is best at each vantage, or why there is none.
+// verdict writes first which row is best at each vantage, or why there is none.
 func (d *document) verdict() {
 	badge := func(word string) markup {
 		if len(d.s.Rows) < 2 {
@@ -301,7 +305,7 @@ func (d *document) warnings(stopped []markup, all []bench.Warning) {
 	d.put("</ul></section>\n")
 }
 
-// stop is the line that says why a run ended early, none where it did not.
+// stop returns the line that says why a run ended early, nothing if it did not.
 func (d *document) stop(sentence string, s *bench.Summary) []markup {
 	if s.Stopped == "" {
 		return nil
@@ -309,7 +313,7 @@ func (d *document) stop(sentence string, s *bench.Summary) []markup {
 	return []markup{markupf("%s", d.say(sentence, d.stopped(s.Stopped)))}
 }
 
-// facts says what was asked, how and from where.
+// facts writes what was requested, how and from where.
 func (d *document) facts() {
 	h := d.s.Header
 	d.open("facts", "What was measured")
@@ -341,8 +345,8 @@ func (d *document) facts() {
 	d.put("</dl></section>\n")
 }
 
-// name writes a series's name for a heading or the side of a picture, and beside it what the name leaves open: over which
-// connection, and from where.
+// name returns the name of a series for a heading or the side of a picture. It adds the connection and the vantage if
+// the name of the node does not identify the series.
 func (d *document) name(i int) markup {
 	r := d.s.Rows[i]
 	name := markupf(`<span class="name"><i class="dot"></i><b><bdi>%s</bdi></b>`, r.Node.Name)
@@ -355,8 +359,8 @@ func (d *document) name(i int) markup {
 	return name + `</span>`
 }
 
-// rank is the colour of a row: the best one, the one all are compared with, or any other. A colour for each would be no
-// help to many readers, and its name stands beside every picture anyway.
+// rank returns the colour of a row: the best row, the reference, or any other. A separate colour for each row would not
+// help many readers, and each name is beside its picture.
 func (d *document) rank(i int) string {
 	switch {
 	case d.s.Leads(d.s.Rows[i]):
@@ -367,7 +371,7 @@ func (d *document) rank(i int) string {
 	return "any"
 }
 
-// tied keeps a number and its unit on one line.
+// tied puts a no-break space between a number and its unit.
 func tied(sentence string) string {
 	unit := regexp.MustCompile(`([0-9]) ((?:%|ms|s|×)[.,;:)]*(?: |$))`)
 	return unit.ReplaceAllString(sentence, "$1\u00a0$2")

@@ -9,17 +9,17 @@ import (
 	"ferry/pkg/bench"
 )
 
-// units is the width of a picture's own coordinates. The browser stretches them to the width there is; lines and dots keep
-// theirs. Whole numbers of them are finer than any screen, and short.
+// units is the width of a picture in its own coordinates. The browser stretches them to the available width; the widths
+// of lines and the sizes of dots do not change. Integer coordinates are finer than any screen, and short.
 const units = 2000
 
-// axis maps values onto 0 to 1.
+// axis maps values to 0 to 1.
 type axis struct {
 	lo, hi float64
 	log    bool
 }
 
-// at is where a value lies; below 0 and above 1 where the axis does not reach.
+// at returns the position of a value: below 0 or above 1 if the value is outside the axis.
 func (a axis) at(v float64) float64 {
 	if a.log {
 		return math.Log(max(v, a.lo/1e6)/a.lo) / math.Log(a.hi/a.lo)
@@ -27,24 +27,23 @@ func (a axis) at(v float64) float64 {
 	return (v - a.lo) / (a.hi - a.lo)
 }
 
-// inside keeps a place on the axis.
+// inside limits a position to the axis.
 func inside(at float64) float64 { return min(max(at, 0), 1) }
 
-// x is where a value lies in units, kept on the axis.
+// x returns the position of a value in units, limited to the axis.
 func (a axis) x(v float64) int { return int(math.Round(inside(a.at(v)) * units)) }
 
-// share is the same in per cent of the width.
+// share returns the same position in percent of the width.
 func (a axis) share(v float64) float64 { return inside(a.at(v)) * 100 }
 
-// tooSpread is how many times the slowest of the usual latencies is the fastest, from which on only a logarithmic axis
-// shows both.
+// tooSpread is the ratio of the largest p99 to the lowest p5 above which only a logarithmic axis shows both.
 const tooSpread = 40
 
-// labelRoom is the share of the width that every p95 keeps within, so that its label fits to the right of it.
+// labelRoom is the share of the width that contains every p95, so that its label fits to the right of it.
 const labelRoom = 0.8
 
-// latencyAxis is common to all rows, or they could not be compared by eye. It ends after the largest p99: one stray answer
-// must not press all others against the edge.
+// latencyAxis returns one axis for all rows, so that they can be compared by eye. It ends after the largest p99:
+// otherwise one outlier would compress all other values.
 func latencyAxis(rows []*bench.Row) axis {
 	low, p95, p99 := math.Inf(1), 0.0, 0.0
 	for _, r := range rows {
@@ -54,7 +53,7 @@ func latencyAxis(rows []*bench.Row) axis {
 			p99 = max(p99, r.Sorted[min(n*99/100, n-1)])
 		}
 	}
-	if p99 == 0 { // no node answered: what there is are times until failures
+	if p99 == 0 { // no node answered: use the times until failures
 		for _, r := range rows {
 			for _, point := range r.Timeline {
 				p99 = max(p99, point.Latency)
@@ -71,13 +70,13 @@ func latencyAxis(rows []*bench.Row) axis {
 	return linear(max(p99*1.04, p95/labelRoom))
 }
 
-// linear is an axis from 0 that ends at a tick or half-way between two.
+// linear returns an axis from 0 that ends at a tick or halfway between two.
 func linear(high float64) axis {
 	half := step(high, 5) / 2
 	return axis{hi: math.Ceil(high/half) * half}
 }
 
-// step is the 1, 2, 2.5 or 5 times a power of ten that cuts a length into about so many parts.
+// step returns 1, 2, 2.5 or 5 times a power of ten, which divides the length into about the given number of parts.
 func step(length float64, parts int) float64 {
 	raw := length / float64(parts)
 	power := math.Pow(10, math.Floor(math.Log10(raw)))
@@ -89,7 +88,7 @@ func step(length float64, parts int) float64 {
 	return 10 * power
 }
 
-// ticks are round values on the axis, at most about eight.
+// ticks returns round values on the axis, at most about eight.
 func (a axis) ticks() []float64 {
 	if a.log {
 		return a.logTicks()
@@ -102,7 +101,8 @@ func (a axis) ticks() []float64 {
 	return ticks
 }
 
-// logTicks are round values that stand far enough apart on a narrow screen, 1 first and then the roundest.
+// logTicks returns round values that are far enough apart on a narrow screen. It adds 1 first and then the roundest
+// values.
 func (a axis) logTicks() []float64 {
 	const apart, enough = 0.13, 6
 	var ticks []float64
@@ -122,7 +122,8 @@ func (a axis) logTicks() []float64 {
 	return ticks
 }
 
-// label names a tick in ms, or in seconds where the axis reaches 2 s. A logarithmic axis reaches too far for one unit.
+// label formats a tick in ms, or in seconds if the axis reaches 2 s. A logarithmic axis covers too much for one unit,
+// so its ticks from 1 s on are in seconds.
 func (a axis) label(tick float64) string {
 	if !a.log && a.hi >= 2000 || a.log && tick >= 1000 {
 		return label(tick/1000, "\u00a0s")
@@ -134,7 +135,7 @@ func label(value float64, unit string) string {
 	return strconv.FormatFloat(value, 'g', 6, 64) + unit
 }
 
-// timeAxis runs over seconds since a start, with ticks at round times of a clock and a calendar, in UTC.
+// timeAxis returns an axis of seconds since a start, with ticks at round times of a clock and a calendar, in UTC.
 func timeAxis(start time.Time, end float64) (a axis, ticks []float64, label func(float64) string) {
 	a.hi = max(end, 0.001) * 1.01
 	by, layout := step(a.hi, 5), "2006-01-02"
@@ -167,7 +168,7 @@ func timeAxis(start time.Time, end float64) (a axis, ticks []float64, label func
 	}
 }
 
-// ratioAxis is logarithmic, so that half and double lie equally far from 1, and has 1 in it.
+// ratioAxis returns a logarithmic axis that contains 1. On it, half and double are equally far from 1.
 func ratioAxis(rows []*bench.Row) axis {
 	a := axis{lo: 0.9, hi: 1.1, log: true}
 	for _, r := range rows {

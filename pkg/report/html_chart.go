@@ -9,19 +9,20 @@ import (
 	"ferry/pkg/text"
 )
 
-// chart is a section with a picture for each row, all over one axis.
+// chart is a section with a picture for each row, all with one axis.
 type chart struct {
 	id, heading, note string
-	// above and below stand over the pictures and under their axis.
+	// above is written above the pictures, below under their axis.
 	above, below markup
 	height       int
 	axis         axis
 	ticks        []float64
 	label        func(tick float64) string
-	// describe gives the words beside a row's picture and a sentence in its place; without one the row has no picture.
+	// describe returns the text beside a row's picture and a sentence that describes the picture. If the sentence is
+	// empty, the row has no picture.
 	describe func(*bench.Row) (words, sentence string)
 	draw     func(*bench.Row)
-	// after writes what stands under a row's picture; nil writes nothing.
+	// after writes what is below a row's picture; nil writes nothing.
 	after func(*bench.Row)
 }
 
@@ -50,7 +51,7 @@ func (d *document) chart(c chart) {
 	}
 	d.put(`<div class="axis" aria-hidden="true">`)
 	for _, t := range c.ticks {
-		class := markup("") // the first and the last lean inwards, so that nothing stands out
+		class := markup("") // the first and the last label are aligned inwards, so that they stay inside the chart
 		switch share := c.axis.share(t); {
 		case share < 3:
 			class = ` class="start"`
@@ -62,17 +63,17 @@ func (d *document) chart(c chart) {
 	d.put("</div>\n%s</figure></section>\n", c.below)
 }
 
-// line draws a straight line between two places of an axis. y is in pixels or per cent.
+// line draws a straight line between two positions on an axis. y is in pixels or percent.
 func (d *document) line(class string, x1, x2 float64, y1, y2 any) {
 	d.put(`<line class="%s" x1="%.2f%%" x2="%.2f%%" y1="%v" y2="%v"/>`, class, inside(x1)*100, inside(x2)*100, y1, y2)
 }
 
-// nothing says in the middle of a picture why it is empty.
+// nothing writes in the middle of a picture why it is empty.
 func (d *document) nothing(y int, why string) {
 	d.put(`<text class="nothing" x="50%%" y="%d" text-anchor="middle">%s</text>`, y, why)
 }
 
-// stretch opens the part of a picture whose width follows the page while its lines do not.
+// stretch opens the part of a picture whose width follows the page, while the widths of its lines do not.
 func (d *document) stretch(height int) {
 	d.put(`<svg class="stretch" width="100%%" height="%d" viewBox="0 0 %d %d" preserveAspectRatio="none">`,
 		height, units, height)
@@ -116,7 +117,7 @@ func (d *document) phases() {
 				d.nothing(height/2+4, d.say("no answer"))
 			}
 		},
-		// Each phase in figures: the shortest are too thin to be seen, and colours alone are no words.
+		// The figures of each phase: the shortest phases are too thin to see, and colours do not name a phase.
 		after: func(r *bench.Row) {
 			d.put(`<p class="values">`)
 			for _, part := range taken(r) {
@@ -135,7 +136,8 @@ func (l language) describePhases(r *bench.Row) (words, sentence string) {
 	return l.say("%s in all", text.Millis(total(r))), l.say("Mean phases: %s.", strings.Join(parts, l.say(", ")))
 }
 
-// comparison draws each row's ratio to the reference with its interval: one that does not touch 1 is a difference.
+// comparison draws the ratio of each row to the reference with its interval. An interval that does not touch 1 shows a
+// difference.
 func (d *document) comparison() {
 	if compared(d.s) {
 		d.ratios("Against the reference", d.say("How many times the %s of the reference, pair by pair, with the 95 %% interval. "+
@@ -143,7 +145,7 @@ func (d *document) comparison() {
 	}
 }
 
-// ratios draws the ratio of each row that has one with its interval.
+// ratios draws the ratio and the interval of each row that has them.
 func (d *document) ratios(heading, note, faster string, describe func(*bench.Row) (words, sentence string)) {
 	const height = 34
 	a := ratioAxis(d.s.Rows)

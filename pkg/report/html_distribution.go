@@ -10,7 +10,8 @@ import (
 	"ferry/pkg/text"
 )
 
-// The picture of one row's latencies, in pixels from its top: the curve stands on ground, single answers lie below it.
+// The picture of one row's latencies, in pixels from its top: the curve begins at curveGround, single answers are below
+// it.
 const (
 	curveHeight = 92
 	curveTop    = 20
@@ -58,7 +59,7 @@ func (l language) describeSpread(r *bench.Row) string {
 	}
 }
 
-// many draws the density, the single answers and the marks.
+// many draws the density, the single answers and the percentiles.
 func (d *document) many(r *bench.Row, a axis) {
 	d.stretch(curveHeight)
 	d.rug(r, a)
@@ -85,7 +86,8 @@ func (d *document) curve(heights []float64) {
 	d.put(`<path class="area" d="%sV%dH%dZ"/><path class="outline" d="%s"/>`, path.String(), curveGround, x(first), path.String())
 }
 
-// rugLimit bounds the strokes of a rug: of more answers, as many are drawn, evenly chosen from the shortest to the longest.
+// rugLimit is the maximum number of strokes in a rug. If there are more answers, the rug has rugLimit of them, evenly
+// selected from the shortest to the longest.
 const rugLimit = 400
 
 func (d *document) rug(r *bench.Row, a axis) {
@@ -103,13 +105,13 @@ func (d *document) rug(r *bench.Row, a axis) {
 	d.put(`"/>`)
 }
 
-// mark draws a percentile as a line with its name and value, for which latencyAxis leaves room.
+// mark draws a percentile as a line with its name and value. latencyAxis leaves room for them.
 func (d *document) mark(name string, a axis, v float64, top int) {
 	d.line(name, a.at(v), a.at(v), top-15, curveGround)
 	d.put(`<text class="%s" x="%.2f%%" dx="5" y="%d">%s %s</text>`, name, a.share(v), top-6, name, text.Millis(v))
 }
 
-// few draws what there is where a curve would be a guess.
+// few draws single answers if there are too few for a curve.
 func (d *document) few(r *bench.Row, a axis) {
 	for _, v := range r.Sorted {
 		d.put(`<circle class="single" cx="%.2f%%" cy="%d" r="5"/>`, a.share(v), curveGround-8)
@@ -122,11 +124,12 @@ func (d *document) few(r *bench.Row, a axis) {
 	d.put(`<line class="ground" x1="0" x2="100%%" y1="%d" y2="%d"/>`, curveGround, curveGround)
 }
 
-// bins is how fine a density is worked out, over the whole axis.
+// bins is the number of steps of a density over the complete axis.
 const bins = 320
 
-// density is a Gaussian kernel estimate over the axis as it is drawn, scaled to a peak of 1. It is of evenly chosen values, so
-// that a million of them cost no more than a few hundred. What lies beyond the axis is left out.
+// density returns a Gaussian kernel density estimate along the drawn axis, scaled to a peak of 1. It uses at most
+// rugLimit evenly selected values, so that a million values cost no more than a few hundred. Values beyond the axis are
+// left out.
 func density(sorted []float64, a axis) []float64 {
 	values := make([]float64, min(len(sorted), rugLimit))
 	for i := range values {
@@ -149,11 +152,11 @@ func density(sorted []float64, a axis) []float64 {
 	return heights
 }
 
-// bandwidths are those of ascending values, chosen from so many: Silverman's rule with a spread that is of the value's own
-// hill. That is the width of the shortest interval around it with a quarter of all values, which of a normal distribution is
-// 0.637 standard deviations. A spread of all values, such as the one between the quartiles, reaches from one hill to the next
-// and smooths both into one. None is so narrow that equal values would be a needle, and none far wider than the narrowest, or
-// a small hill would drown.
+// bandwidths returns a bandwidth for each of the ascending values, which were selected from a sample of size of. It
+// uses Silverman's rule with a local spread: the width of the shortest interval around the value that contains a
+// quarter of all values. For a normal distribution this is 0.637 standard deviations. A spread of all values, such as
+// the interquartile range, reaches from one peak to the next and merges them. A minimum width keeps equal values from
+// becoming a spike. A maximum relative to the narrowest width keeps a small peak visible.
 func bandwidths(values []float64, of int) []float64 {
 	quarter := max(len(values)/4, 2)
 	widths := slices.Repeat([]float64{math.Inf(1)}, len(values))

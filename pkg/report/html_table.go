@@ -11,11 +11,12 @@ import (
 	"ferry/pkg/text"
 )
 
-// latencyNames are the statistics that a table shows, in this order.
+// latencyNames returns the statistics that a table shows, in this order.
 func latencyNames() []string { return []string{"mean", "p50", "p90", "p95", "p99", "min", "max", "sd"} }
 
-// table is a section with a table that can become a list of cards on a narrow screen. The roles keep it a table for a screen
-// reader. Lines are begun up to the end of their first cell, which is under the title first.
+// table writes a section with a table that can become a list of cards on a narrow screen. The roles keep it a table for
+// a screen reader. Each of lines is the start of a line up to the end of its first cell; first is the title of that
+// column.
 func (d *document) table(id, heading, class, caption, first string, lines []markup, columns []column) {
 	d.open(id, heading)
 	d.put(`<div class="scroll"><table role="table" id="%s-table" class="%s"><caption>%s</caption>`+"\n", id, class, caption)
@@ -42,22 +43,22 @@ func (d *document) table(id, heading, class, caption, first string, lines []mark
 	d.put("</tbody></table></div></section>\n")
 }
 
-// namedLine begins a line that is no row of its own.
+// namedLine returns the start of a line that does not belong to one row.
 func namedLine(name string) markup {
 	return markupf(`<tr role="row"><th role="rowheader" scope="row"><bdi>%s</bdi></th>`, name)
 }
 
-// row begins a line of a row.
+// row returns the start of the line of a row.
 func (d *document) row(i int, name markup) markup {
 	return markupf(`<tr role="row" data-row="%d" class="%s"><th role="rowheader" scope="row">%s</th>`, i, d.role(i), name)
 }
 
-// marked is a cell whose sign and words have the colour of a class.
+// marked returns a cell whose sign and text have the colour of a class.
 func marked(class, words string) string {
 	return string(markupf(`<span class="mark %s">%s</span>`, class, words))
 }
 
-// thresholds says which were kept and which were missed, by sign, word and colour.
+// thresholds writes which thresholds were kept and which were missed, by sign, word and colour.
 func (d *document) thresholds(checks []bench.Check) {
 	if len(checks) == 0 {
 		return
@@ -75,7 +76,7 @@ func (d *document) thresholds(checks []bench.Check) {
 		})
 }
 
-// changes is the table of two runs.
+// changes writes the table of a comparison of two runs.
 func (d *document) changes(c *bench.Changes) {
 	columns, verdicts := d.changeColumns(c)
 	lines := each(columns[0].cells, namedLine)
@@ -89,7 +90,7 @@ func (d *document) changes(c *bench.Changes) {
 	d.table("results", "Results", "dense", d.say("Medians of successes and success rates, before and after"), columns[0].title, lines, columns[1:])
 }
 
-// results is the main table. Of streams TTFT stands first.
+// results writes the main table. For streams, TTFT comes first.
 func (d *document) results() {
 	rows, floor := d.s.Rows, successFloor(d.s.Rows)
 	var lines []markup
@@ -123,7 +124,7 @@ func (d *document) results() {
 	d.table("results", "Results", "results", caption, d.say("node"), lines, columns)
 }
 
-// fullName has all that says which series a row is.
+// fullName returns everything that identifies the series of a row.
 func (d *document) fullName(i int) markup {
 	r, name := d.s.Rows[i], d.name(i)
 	if d.s.Leads(r) && len(d.s.Rows) > 1 {
@@ -142,8 +143,8 @@ func (d *document) fullName(i int) markup {
 	return name
 }
 
-// successFloor is where the axis of all success bars begins: intervals between 95 and 99 % would be a speck on one that
-// begins at 0.
+// successFloor returns where the axis of all success bars begins. On an axis from 0, an interval from 95 to 99 % would
+// be too small to see.
 func successFloor(rows []*bench.Row) float64 {
 	low := 1.0
 	for _, r := range rows {
@@ -154,7 +155,7 @@ func successFloor(rows []*bench.Row) float64 {
 	return min(math.Floor(low*10)/10, 0.9)
 }
 
-// success is a success rate in figures and as a bar with its interval.
+// success returns a success rate in figures and as a bar with its interval.
 func (d *document) success(r *bench.Row, floor float64) markup {
 	if r.Requests == 0 {
 		return markupf(`<span>%s</span>`, d.say("no request"))
@@ -174,13 +175,13 @@ func (d *document) success(r *bench.Row, floor float64) markup {
 	return cell
 }
 
-// versusCell is the ratio to the reference, and the p50s beside it.
+// versusCell returns the ratio to the reference and both p50s.
 func (d *document) versusCell(c *bench.Comparison) markup {
 	if c == nil {
 		return markupf(`<span>%s</span>`, text.Missing)
 	}
 	shown := verdictOf(c)
-	sign := map[bench.Verdict]string{bench.Faster: "▼ ", bench.Slower: "▲ ", bench.NoDifference: "= "}[shown] // says it by shape too
+	sign := map[bench.Verdict]string{bench.Faster: "▼ ", bench.Slower: "▲ ", bench.NoDifference: "= "}[shown] // the shape shows it too
 	medians := d.say("over %s; p50 %s against %s", bench.Count{N: c.Pairs, Noun: "pair"}, took(c.P50), took(c.ReferenceP50))
 	if c.ShapesDiffer {
 		medians += d.say(": the distributions differ in shape")
@@ -189,7 +190,7 @@ func (d *document) versusCell(c *bench.Comparison) markup {
 		markup(marked(turnOf(shown), sign+d.language.verdict(shown))) + markupf(`<small class="bounds">%s</small>`, tied(medians))
 }
 
-// ratioInterval is a ratio's interval; math.Inf stands for none.
+// ratioInterval formats the interval of a ratio. There is none if High is +Inf.
 func (l language) ratioInterval(c *bench.Comparison) string {
 	if math.IsInf(c.High, 1) {
 		return l.say("too few for an interval")
@@ -197,7 +198,8 @@ func (l language) ratioInterval(c *bench.Comparison) string {
 	return l.say("%s to %s", bound(c.Low), bound(c.High))
 }
 
-// measures are what a stream or a fixed rate lets one measure besides, each a group of rows under its name.
+// measures writes the measures that only streams or a fixed rate have, and the tokens, each as a group of rows under
+// its name.
 func (d *document) measures() {
 	var lines []markup
 	var stats []*bench.Stats
@@ -231,7 +233,7 @@ func (d *document) measures() {
 	d.table("measures", "More measures", "dense", d.say("Of successes only"), d.say("node"), lines, columns)
 }
 
-// hours is what runs of several days have of each hour of the day.
+// hours writes the results by hour of day of runs over several days.
 func (d *document) hours() {
 	if !anyRow(d.s, hasHours) {
 		return

@@ -9,7 +9,7 @@ import (
 	"ferry/pkg/bench"
 )
 
-// The picture of one row over time, in pixels: the axis runs from bottom up to top.
+// The picture of one row over time, in pixels: the axis runs from timelineBottom up to timelineTop.
 const (
 	timelineHeight = 96
 	timelineTop    = 10
@@ -35,7 +35,7 @@ func (d *document) timeline() {
 	}
 	time, ticks, label := timeAxis(d.s.Started, end)
 	levels := a.ticks()
-	for len(levels) > 4 { // the pictures are low
+	for len(levels) > 4 { // the pictures are too low for more
 		for i := range (len(levels) + 1) / 2 {
 			levels[i] = levels[2*i]
 		}
@@ -82,8 +82,8 @@ func (l language) describeTimeline(r *bench.Row) (words, sentence string) {
 	return words, sentence
 }
 
-// requests draws the requests of a row. Answers are one path of strokes without length, whose round caps stay round
-// however wide the picture is; failures are one of upright strokes.
+// requests draws the requests of a row. Answers are one path of strokes without length; their round caps stay round
+// whatever the width of the picture. Failures are one path of vertical strokes.
 func (d *document) requests(r *bench.Row, time, a axis) {
 	size := "few"
 	switch n := len(r.Timeline); {
@@ -100,17 +100,17 @@ func (d *document) requests(r *bench.Row, time, a axis) {
 	d.put(`</svg>`)
 }
 
-// failedLength is how tall the stroke of a failure is.
+// failedLength is the height of the stroke of a failure.
 const failedLength = 12
 
-// marks is the path of the answers or of the failures.
+// marks returns the path of the answers or of the failures.
 func marks(points []bench.Point, ok bool, time, a axis) string {
 	stroke, length := "h0", 0
 	if !ok {
 		stroke, length = fmt.Sprintf("v%d", failedLength), failedLength
 	}
 	var path strings.Builder
-	x, y := 0, 0 // where the pen is: at the end of the last mark
+	x, y := 0, 0 // the current point: the end of the last mark
 	for _, point := range points {
 		toX, toY := time.x(point.At), timelineY(a, point.Latency)-length/2
 		if point.OK == ok && (path.Len() == 0 || toX != x || toY+length != y) {
@@ -121,15 +121,15 @@ func marks(points []bench.Point, ok bool, time, a axis) string {
 	return path.String()
 }
 
-// The line of medians is cut into medianParts, of at least medianFew answers each, and at every gap of a share medianGap of
-// the whole time: runs may lie days apart.
+// The line of medians has about medianParts parts, of at least medianFew answers each. It is interrupted at every gap
+// that is longer than the share medianGap of the total time, because runs may be days apart.
 const (
 	medianParts = 24
 	medianFew   = 5
 	medianGap   = 0.1
 )
 
-// medians is the line of medians: the answers in order, cut into parts of equal number.
+// medians returns the line of medians: the answers in order, divided into parts of equal number.
 func medians(points []bench.Point, time, a axis) string {
 	answered := slices.DeleteFunc(slices.Clone(points), func(p bench.Point) bool { return !p.OK })
 	var path strings.Builder

@@ -11,7 +11,7 @@ import (
 	"ferry/pkg/text"
 )
 
-// object is a JSON object whose members stand in this order. One without a name is left out.
+// object is a JSON object with its members in this order. A member without a name is left out.
 type object []member
 
 type member struct {
@@ -40,7 +40,7 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// when is a member that is left out unless it applies.
+// when returns a member, or a member that is left out if applies is false.
 func when(applies bool, name string, value any) member {
 	if !applies {
 		return member{}
@@ -48,8 +48,8 @@ func when(applies bool, name string, value any) member {
 	return member{name, value}
 }
 
-// number is a number to so many places, because picoseconds are not measured, or in full for -1. It is null where there is
-// none: JSON has no NaN.
+// number rounds x to the given number of decimals, because picoseconds are not measured; -1 keeps all digits. It
+// returns nil, JSON's null, for NaN and infinity, which JSON does not have.
 func number(x float64, places int) any {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return nil
@@ -62,14 +62,14 @@ func rounded(x float64, places int) float64 {
 	return short
 }
 
-// millis is a time in ms, to the microsecond.
+// millis returns a time in ms, rounded to the microsecond.
 func millis(ms float64) any { return number(ms, 3) }
 
-// share is a rate, a ratio or an end of an interval of one.
+// share returns a rate, a ratio or an end of its interval.
 func share(x float64) any { return number(x, 6) }
 
-// asJSON is the whole summary as one JSON object, indented, with a newline behind it. A member that the schema names is
-// there in every report, null where there is nothing to say; of the other members, what does not apply is left out.
+// asJSON returns the complete summary as one JSON object, indented, with a newline at the end. A member that the schema
+// names is in every report, null if there is no value. Other members are left out if they do not apply.
 func asJSON(s *bench.Summary, _ Options) (string, error) {
 	h := s.Header
 	var best any
@@ -98,7 +98,7 @@ func asJSON(s *bench.Summary, _ Options) (string, error) {
 	}.document()
 }
 
-// document is an object as a whole report.
+// document returns an object as a complete report.
 func (o object) document() (string, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -153,7 +153,7 @@ func jsonVersus(c *bench.Comparison) any {
 
 func interval(r bench.Rate) any { return []any{share(r.Low), share(r.High)} }
 
-// jsonStats keeps nothing of a description of no values, whatever it was filled with.
+// jsonStats returns the statistics of a sample. If it has no values, all of them are null.
 func jsonStats(s *bench.Stats) object {
 	all := object{{"n", s.N}}
 	for _, name := range bench.StatNames() {

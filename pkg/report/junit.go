@@ -28,7 +28,7 @@ type (
 		Tests    int    `xml:"tests,attr"`
 		Failures int    `xml:"failures,attr"`
 		Errors   int    `xml:"errors,attr"`
-		Skipped  *int   `xml:"skipped,attr"` // of a single suite alone
+		Skipped  *int   `xml:"skipped,attr"` // only of a single suite
 		Time     string `xml:"time,attr"`
 	}
 	junitProperty struct {
@@ -49,13 +49,14 @@ type (
 	}
 )
 
-// asJUnit is a run as a test suite: a case for each row, which fails without a success, and one for each threshold.
+// asJUnit returns a run as a test suite: a case for each row, which fails if the row has no success, and one for each
+// threshold.
 func asJUnit(s *bench.Summary, o Options) (string, error) {
 	cases := each(s.Rows, func(r *bench.Row) junitCase { return junitRow(s, r) })
 	return junit("ferry bench", s, s.Warnings, cases, o.Checks)
 }
 
-// junit is a suite of cases, behind which the thresholds stand.
+// junit returns a suite of the cases, followed by the thresholds.
 func junit(name string, s *bench.Summary, warnings []bench.Warning, cases []junitCase, checks []bench.Check) (string, error) {
 	cases = append(cases, each(checks, junitCheck)...)
 	counts := junitCounts{Name: name, Tests: len(cases), Time: fixed(s.Elapsed, 3)}

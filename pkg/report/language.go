@@ -13,23 +13,23 @@ import (
 	"ferry/pkg/text"
 )
 
-// language says the program's own words in one language; the zero value says them in English. Nothing of it is escaped for
-// Markdown or HTML yet.
+// language translates the program's own text. The zero value is English. The result is not yet escaped for Markdown or
+// HTML.
 type language struct {
-	// words has what is said in place of each English text or format.
+	// words has the translation of each English text or format.
 	words map[string]string
-	// labels says that a node goes by its label, where it has one of its own.
+	// labels reports that a node is shown by its label, if it has a unique one.
 	labels bool
 }
 
-// definition says what a word of the report means.
+// definition explains a term of the report.
 type definition struct{ Term, Text string }
 
 //go:embed words.json
 var wordsFile []byte
 
-// dictionary is the content of the file. The Chinese words stand by the English texts and formats, each with the same verbs,
-// numbered where their order is another. A node is 节点 there, a token is a token, and the reference is 基准.
+// dictionary is the content of words.json. Chinese maps English texts and formats to Chinese ones. These have the same
+// verbs, numbered if their order differs. In Chinese a node is 节点, a token is "token", and the reference is 基准.
 type dictionary struct {
 	Chinese     map[string]string
 	Definitions map[string]struct{ English, Chinese definition }
@@ -37,12 +37,12 @@ type dictionary struct {
 
 func readWords() (words dictionary) {
 	if err := json.Unmarshal(wordsFile, &words); err != nil {
-		panic(err) // it is part of the program
+		panic(err) // the file is part of the program
 	}
 	return words
 }
 
-// languageOf is the one that a report is asked for in; "" is English.
+// languageOf returns the language with a name; "" is English.
 func languageOf(name string) language {
 	if name == Chinese {
 		return language{words: readWords().Chinese}
@@ -50,7 +50,7 @@ func languageOf(name string) language {
 	return language{}
 }
 
-// say says an English text, or a format with what belongs into it.
+// say translates an English text, or a format with its arguments.
 func (l language) say(english string, args ...any) string {
 	said := cmp.Or(l.words[english], english)
 	if len(args) == 0 {
@@ -69,12 +69,12 @@ func (l language) say(english string, args ...any) string {
 	return fmt.Sprintf(said, args...)
 }
 
-// message says a message of the bench, fit for one line.
+// message translates a message of package bench and makes it safe for one line.
 func (l language) message(m bench.Message) string {
 	return visible(l.say(m.Format, slices.Clone(m.Args)...))
 }
 
-// count is a number of things.
+// count formats a number of things.
 func (l language) count(n int, noun string) string {
 	if l.words == nil {
 		return text.Count(n, noun)
@@ -82,13 +82,13 @@ func (l language) count(n int, noun string) string {
 	return l.say("%d "+noun, n)
 }
 
-// percent is a share with its sign.
+// percent formats a share with the percent sign.
 func (l language) percent(share float64) string { return percent(share) + l.say(" %") }
 
-// interval is a rate's interval.
+// interval formats the interval of a rate.
 func (l language) interval(r bench.Rate) string { return percentRange(r) + l.say(" %") }
 
-// title names a row so that no other row has the same name.
+// title returns a unique name for a row.
 func (l language) title(s *bench.Summary, r *bench.Row) string {
 	name := l.called(s, r.Node)
 	if s.BothConnections() {
@@ -100,7 +100,8 @@ func (l language) title(s *bench.Summary, r *bench.Row) string {
 	return visible(name)
 }
 
-// called is what a node goes by: its label where it is to, and no other node goes by the same, else its name.
+// called returns the name that a node is shown by: its label if labels is set and no other node has that label or name,
+// otherwise its name.
 func (l language) called(s *bench.Summary, n bench.Node) string {
 	shared := func(r *bench.Row) bool {
 		return r.Node.Name != n.Name && (r.Node.Label == n.Label || r.Node.Name == n.Label)
@@ -111,7 +112,8 @@ func (l language) called(s *bench.Summary, n bench.Node) string {
 	return n.Label
 }
 
-// node is the name of a node inside a sentence. In Chinese it is set off where its ends are Latin.
+// node returns the name of a node inside a sentence. In Chinese, a space separates it from the text at an end that is
+// ASCII.
 func (l language) node(s *bench.Summary, name string) string {
 	if i := slices.IndexFunc(s.Rows, func(r *bench.Row) bool { return r.Node.Name == name }); i >= 0 {
 		name = l.called(s, s.Rows[i].Node)
@@ -129,7 +131,7 @@ func (l language) node(s *bench.Summary, name string) string {
 	return name
 }
 
-// sentence says what was found about a row.
+// sentence returns the result for a row.
 func (l language) sentence(s *bench.Summary, r *bench.Row) string {
 	return l.title(s, r) + l.say(": ") + l.finding(s, r)
 }
@@ -161,7 +163,7 @@ func (l language) finding(s *bench.Summary, r *bench.Row) string {
 	return l.say("not compared; ") + middle + success
 }
 
-// figure is what the rows are compared by.
+// figure returns the name of the figure that rows are compared by.
 func (l language) figure(s *bench.Summary) string {
 	if s.Figure == bench.TTFTFigure {
 		return l.say("TTFT")
@@ -191,10 +193,9 @@ func (l language) difference(s *bench.Summary, c *bench.Comparison) string {
 	return l.say("no difference shown to %s, typically %s × its %s pair by pair (95 %% interval %s–%s, %s)", append(figures, pairs)...) + medians
 }
 
-// verdict is a word.
 func (l language) verdict(v bench.Verdict) string { return visible(l.say(string(v))) }
 
-// verdictOf is what a comparison shows, or that there were too few answers for it to show anything.
+// verdictOf returns the verdict of a comparison, or that there were too few answers for a verdict.
 func verdictOf(c *bench.Comparison) bench.Verdict {
 	if math.IsInf(c.High, 1) {
 		return "too few answers"
@@ -202,7 +203,7 @@ func verdictOf(c *bench.Comparison) bench.Verdict {
 	return c.Verdict
 }
 
-// versus is a row's ratio to the reference, for a cell.
+// versus returns a row's ratio to the reference, for a cell.
 func (l language) versus(s *bench.Summary, r *bench.Row) string {
 	c := r.VsReference
 	switch {
@@ -216,7 +217,7 @@ func (l language) versus(s *bench.Summary, r *bench.Row) string {
 	return text.Missing
 }
 
-// warning is a warning with the name of its row.
+// warning translates a warning, with the name of its row.
 func (l language) warning(s *bench.Summary, w bench.Warning) string {
 	if l.words == nil || w.Words.Format == "" {
 		return visible(w.Text)
@@ -231,10 +232,10 @@ func (l language) warning(s *bench.Summary, w bench.Warning) string {
 	return name + l.say(": ") + l.message(w.Words)
 }
 
-// define defines the words that a summary uses.
+// define returns the definitions of the terms that a summary uses.
 func (l language) define(s *bench.Summary) []definition {
 	best := "best"
-	if s.Figure == bench.TTFTFigure { // what streams are ranked by
+	if s.Figure == bench.TTFTFigure { // streams are ranked by TTFT
 		best = "bestTTFT"
 	}
 	all, definitions := []definition{}, l.definitions()
@@ -260,7 +261,7 @@ func (l language) define(s *bench.Summary) []definition {
 	return all
 }
 
-// definitions are by the words that stand for them.
+// definitions returns all definitions, by their keys.
 func (l language) definitions() map[string]definition {
 	all := map[string]definition{}
 	for word, d := range readWords().Definitions {

@@ -7,7 +7,7 @@ import (
 	"ferry/pkg/bench"
 )
 
-// line is a sentence of text and Markdown. Its tone is how a terminal paints it.
+// line is a sentence of text and Markdown. Its tone sets its style on a terminal.
 type line struct {
 	tone tone
 	text string
@@ -23,8 +23,8 @@ const (
 	defined
 )
 
-// lines are what stands under the tables: the definitions where they are asked for, the warnings, what was found, the
-// thresholds and, as the last thing on the screen, the outcome.
+// lines returns what is below the tables: the definitions if requested, the warnings, the results, the thresholds and,
+// as the last thing on the screen, the outcome.
 func (l language) lines(s *bench.Summary, warnings []bench.Warning, definitions []definition, o Options, found, outcome []line) []line {
 	var all []line
 	if o.Explain {
@@ -44,7 +44,8 @@ func (l language) lines(s *bench.Summary, warnings []bench.Warning, definitions 
 	return append(all, outcome...)
 }
 
-// summaryLines are the lines on a summary. Where its failures have no table, they are counted under their row.
+// summaryLines returns the lines of a summary. If failures is set, the failures have no table and are counted below
+// their row.
 func (l language) summaryLines(s *bench.Summary, o Options, failures bool) []line {
 	var found []line
 	for _, r := range s.Rows {
@@ -64,7 +65,7 @@ func (l language) summaryLines(s *bench.Summary, o Options, failures bool) []lin
 	return l.lines(s, s.Warnings, l.define(s), o, found, l.best(s))
 }
 
-// best says in a line for each vantage which node is the best of several.
+// best returns a line for each vantage with the best of several nodes.
 func (l language) best(s *bench.Summary) []line {
 	var best []line
 	for _, c := range s.Best {
@@ -79,13 +80,14 @@ func (l language) best(s *bench.Summary) []line {
 	return best
 }
 
-// changeLines are the lines on a comparison of two runs.
+// changeLines returns the lines of a comparison of two runs.
 func (l language) changeLines(c *bench.Changes, o Options) []line {
 	found := each(c.Nodes, func(n *bench.Change) line { return line{plain, l.changeSentence(n)} })
 	return l.lines(c.New, c.Warnings, l.defineChanges(c), o, found, l.outcome(c))
 }
 
-// outcome says in a line each which nodes are better and which are worse, or that there is no change.
+// outcome returns a line with the better nodes and a line with the worse nodes, or a line that says that there is no
+// change.
 func (l language) outcome(c *bench.Changes) []line {
 	var better, worse []string
 	for _, n := range c.Nodes {

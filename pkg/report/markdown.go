@@ -9,8 +9,8 @@ import (
 	"ferry/pkg/bench"
 )
 
-// asMarkdown is a table that begins with the three columns that people compare nodes by, and sentences under it. The
-// table's header is its first line: the whole can be pasted into a page as it is, or cut after the table.
+// asMarkdown returns a table, which begins with the three columns that people compare nodes by, and sentences below it.
+// The first line is the header of the table, so the output can be pasted into a page as it is, or cut after the table.
 func asMarkdown(s *bench.Summary, o Options) (string, error) {
 	l := languageOf(o.Lang)
 	l.labels = o.Lang == Chinese
@@ -40,7 +40,7 @@ func changesAsMarkdown(c *bench.Changes, o Options) (string, error) {
 	return markdown(columns, l.changeLines(c, o)), nil
 }
 
-// markdown is a table, a blank line and a list.
+// markdown returns a table, a blank line and a list.
 func markdown(columns []column, lines []line) string {
 	var b strings.Builder
 	row := func(cells []string) { b.WriteString("| " + strings.Join(each(cells, escapeMarkdown), " | ") + " |\n") }
@@ -62,8 +62,8 @@ func markdown(columns []column, lines []line) string {
 	return b.String()
 }
 
-// escapeMarkdown makes a text stand in a line of Markdown, and in a cell of a table, as the characters that it has. An
-// underscore inside a word opens nothing and stays as it is, so that a name with one can still be searched for.
+// escapeMarkdown escapes text so that a line of Markdown or a cell of a table shows it literally. An underscore inside
+// a word has no effect and is not escaped, so that a name with one can still be searched for.
 func escapeMarkdown(s string) string {
 	var b strings.Builder
 	before := ' '

@@ -15,7 +15,7 @@ const (
 	barWidth   = 12
 )
 
-// Series is a node's name, and its kind of connection where that is not the usual one.
+// Series returns a node's name, and its kind of connection if it is not the usual one.
 func Series(n bench.Node) string {
 	if n.Connection == bench.Reused {
 		return n.Name + " (reused)"
@@ -23,7 +23,7 @@ func Series(n bench.Node) string {
 	return n.Name
 }
 
-// ProgressLine says in one line how far all series are, for an output that is no terminal.
+// ProgressLine returns the progress of all series in one line, for an output that is not a terminal.
 func ProgressLine(all []bench.Progress, since time.Duration) string {
 	parts := each(all, func(p bench.Progress) string {
 		part := fmt.Sprintf("%s %s, %d ok", Series(p.Node), done(p), p.OK)
@@ -35,8 +35,8 @@ func ProgressLine(all []bench.Progress, since time.Duration) string {
 	return fmt.Sprintf("after %s: %s", since.Round(time.Second), strings.Join(parts, "; "))
 }
 
-// ProgressTable has a line for each series: how far, how well, how fast, what is waited for, and the latest latencies. Safe
-// makes a name fit for the terminal.
+// ProgressTable returns a line for each series: its progress, success rate, mean latency, requests in flight, latest
+// latencies and remaining time. safe makes a name safe for the terminal.
 func ProgressTable(all []bench.Progress, since time.Duration, f term.Facts, safe func(string) string) []string {
 	styles := term.NewStyles(f)
 	t := table{columns: []column{
@@ -73,7 +73,7 @@ func ProgressTable(all []bench.Progress, since time.Duration, f term.Facts, safe
 	return strings.Split(strings.TrimRight(lines, "\n"), "\n")
 }
 
-// waiting says how many requests of a series are waited for, and how long for the oldest where that is a second or more.
+// waiting returns how many requests of a series are in flight, and the age of the oldest if it is at least one second.
 func waiting(p bench.Progress) string {
 	switch {
 	case p.InFlight == 0:
@@ -84,7 +84,7 @@ func waiting(p bench.Progress) string {
 	return fmt.Sprintf("%d for %s", p.InFlight, text.Span(p.Oldest.Truncate(time.Second)))
 }
 
-// WaitingLine says which requests a run that has stopped sending still waits for, and how long at most.
+// WaitingLine returns which requests a run that has stopped sending still waits for, and the maximum wait.
 func WaitingLine(waits []bench.Progress, most time.Duration) string {
 	parts := each(waits, func(p bench.Progress) string { return text.Count(p.InFlight, "request") + " to " + Series(p.Node) })
 	return fmt.Sprintf("waiting at most %s for %s", text.Brief(most), strings.Join(parts, ", "))
@@ -97,7 +97,7 @@ func done(p bench.Progress) string {
 	return fmt.Sprint(p.Done)
 }
 
-// remaining guesses the time that a series still needs from the time that it took so far.
+// remaining estimates the time that a series still needs from the time that it has taken so far.
 func remaining(p bench.Progress, since time.Duration) string {
 	switch {
 	case p.Ended != "":

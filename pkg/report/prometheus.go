@@ -10,15 +10,15 @@ import (
 	"ferry/pkg/bench"
 )
 
-// exposition is a text in Prometheus' format 0.0.4 while it is written. A metric is written whole before the next one
-// begins, as node_exporter's textfile collector wants it.
+// exposition builds text in Prometheus' format 0.0.4. Each metric is completely written before the next begins, as
+// node_exporter's textfile collector requires.
 type exposition struct {
 	b strings.Builder
 	s *bench.Summary
 }
 
-// asPrometheus is for the textfile collector, in base units, with the names and types that promtool asks for. What is not
-// known has no line, because a NaN spreads through whatever is worked out from it.
+// asPrometheus returns text for the textfile collector, in base units, with the names and types that promtool requires.
+// Unknown values have no line, because NaN spreads to everything that is computed from it.
 func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 	e := &exposition{s: s}
 	e.rows(counter, "requests_total", "Requests that were finished.", requests)
@@ -64,7 +64,7 @@ func asPrometheus(s *bench.Summary, _ Options) (string, error) {
 
 const gauge, counter = "gauge", "counter"
 
-// histogram is one with stated bounds, and the quantiles of the samples themselves beside it.
+// histogram writes a histogram with fixed bounds, and the percentiles and mean of the sample itself.
 func (e *exposition) histogram(name, help string, of statsOf, buckets func(*bench.Row) []int) {
 	var points []point
 	for _, r := range e.s.Rows {
@@ -84,13 +84,13 @@ func (e *exposition) histogram(name, help string, of statsOf, buckets func(*benc
 	e.rows(gauge, name+"_mean_seconds", "Mean. "+help, seconds(of.stat("mean")))
 }
 
-// point is one sample of a metric, whose name ends in a suffix where it is a histogram's.
+// point is one value of a metric. suffix is appended to the name of the metric if it is a histogram.
 type point struct {
 	suffix, labels string
 	value          float64
 }
 
-// rowLabels are a row's, and more as names and values in turn.
+// rowLabels returns the labels of a row, and more labels given as alternating names and values.
 func rowLabels(r *bench.Row, more ...string) string {
 	all := []string{"node", r.Node.Name, "connection", string(r.Node.Connection)}
 	if r.Vantage != "" {
@@ -107,14 +107,14 @@ func labels(namesAndValues ...string) string {
 	return "{" + strings.Join(all, ",") + "}"
 }
 
-// seconds is a figure of milliseconds in seconds.
+// seconds converts a figure from milliseconds to seconds.
 func seconds(ms figure) figure { return func(r *bench.Row) float64 { return ms(r) / 1000 } }
 
 func (e *exposition) rows(kind, name, help string, value figure) {
 	e.metric(kind, name, help, each(e.s.Rows, func(r *bench.Row) point { return point{labels: rowLabels(r), value: value(r)} }))
 }
 
-// versus has a point for each row that was compared with a reference, which may be another one than the run's.
+// versus writes a point for each row that was compared with a reference, which may not be the reference of the run.
 func (e *exposition) versus(name, help string, value func(*bench.Comparison) float64) {
 	var points []point
 	for _, r := range e.s.Rows {
@@ -135,7 +135,7 @@ func (e *exposition) quantiles(name, help string, of statsOf) {
 	e.metric(gauge, name+"_percentile_seconds", "Percentiles by nearest rank. "+help, points)
 }
 
-// metric writes the points that have a value, and nothing where there is none.
+// metric writes the points that have a value, and nothing if there are none.
 func (e *exposition) metric(kind, name, help string, points []point) {
 	name = "ferry_bench_" + name
 	points = slices.DeleteFunc(points, func(p point) bool { return math.IsNaN(p.value) || math.IsInf(p.value, 0) })
@@ -147,7 +147,7 @@ func (e *exposition) metric(kind, name, help string, points []point) {
 	}
 }
 
-// quoted escapes the value of a label. Control characters are made visible before: the format would take them.
+// quoted escapes the value of a label. It first makes control characters visible, because the format would accept them.
 func quoted(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(visible(s))
 }

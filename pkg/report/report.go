@@ -1,8 +1,8 @@
-// Package report owns how a bench summary is shown: on a terminal, and as Markdown, JSON, CSV, JUnit, Prometheus, HTML and
-// the best node's name alone, each in a file of its own. It works nothing out: every number, interval and verdict is the
-// summary's, and what the summary does not have is left out or shown as missing, never as 0. It refuses to know files,
-// exit codes and the environment's language. Names and words of a summary may come from a saved run of another person:
-// none of them reaches an output unescaped.
+// Package report shows a bench summary: on a terminal, and as Markdown, JSON, CSV, JUnit, Prometheus, HTML and the name
+// of the best node, each in its own file. It computes no results: every number, interval and verdict comes from the
+// summary. What the summary does not have is left out or shown as missing, never as 0. It does not access files, exit
+// codes or the environment's language. Names and texts of a summary may come from another person's saved run, so none
+// of them reaches an output unescaped.
 package report
 
 import (
@@ -16,7 +16,7 @@ import (
 	"ferry/pkg/text"
 )
 
-// The formats.
+// The report formats.
 const (
 	Text       = "text"
 	Markdown   = "markdown"
@@ -28,13 +28,13 @@ const (
 	Best       = "best"
 )
 
-// format is one form of a report on S.
+// format is one format of a report about S.
 type format[S any] struct {
 	name string
 	show func(S, Options) (string, error)
 }
 
-// formats are in the order in which help names them.
+// formats returns the formats in the order of the help.
 func formats() []format[*bench.Summary] {
 	return []format[*bench.Summary]{
 		{Text, asText}, {Markdown, asMarkdown}, {JSON, asJSON}, {CSV, asCSV}, {JUnit, asJUnit}, {Prometheus, asPrometheus},
@@ -42,34 +42,34 @@ func formats() []format[*bench.Summary] {
 	}
 }
 
-// changeFormats are the forms of a comparison of two runs.
+// changeFormats returns the formats of a comparison of two runs.
 func changeFormats() []format[*bench.Changes] {
 	return []format[*bench.Changes]{
 		{Text, changesAsText}, {Markdown, changesAsMarkdown}, {JSON, changesAsJSON}, {JUnit, changesAsJUnit}, {HTML, changesAsHTML},
 	}
 }
 
-// Formats lists the formats in the order in which help names them.
+// Formats returns the names of the formats in the order of the help.
 func Formats() []string { return formatNames(formats()) }
 
-// ChangeFormats lists the formats of a comparison of two runs.
+// ChangeFormats returns the names of the formats of a comparison of two runs.
 func ChangeFormats() []string { return formatNames(changeFormats()) }
 
 func formatNames[S any](all []format[S]) []string {
 	return each(all, func(f format[S]) string { return f.name })
 }
 
-// FormatOf is the format that the suffix of a file's name stands for, "" for none.
+// FormatOf returns the format for the extension of a file name, "" if there is none.
 func FormatOf(path string) string {
 	return map[string]string{
 		".md": Markdown, ".json": JSON, ".csv": CSV, ".xml": JUnit, ".prom": Prometheus, ".html": HTML, ".htm": HTML,
 	}[strings.ToLower(filepath.Ext(path))]
 }
 
-// Outcome is what a report in text ends with in a language: the best node of each vantage.
+// Outcome returns the last lines of a text report in a language: the best node of each vantage.
 func Outcome(s *bench.Summary, lang string) []string { return textsOf(languageOf(lang).best(s)) }
 
-// OutcomeOfChanges is what a comparison in text ends with in a language.
+// OutcomeOfChanges returns the last lines of a comparison as text in a language.
 func OutcomeOfChanges(c *bench.Changes, lang string) []string {
 	return textsOf(languageOf(lang).outcome(c))
 }
@@ -82,10 +82,11 @@ const (
 	Chinese = "zh"
 )
 
-// Languages lists them.
+// Languages returns the names of the languages.
 func Languages() []string { return []string{English, Chinese} }
 
-// Language is the one of a language tag or a locale, such as zh, zh-Hans or zh_CN.UTF-8, as far as there is one.
+// Language returns the language of a language tag or a locale, such as zh, zh-Hans or zh_CN.UTF-8, and whether there is
+// one.
 func Language(tag string) (string, bool) {
 	name := strings.ToLower(tag)
 	if end := strings.IndexAny(name, "_-.@"); end >= 0 {
@@ -97,25 +98,25 @@ func Language(tag string) (string, bool) {
 	return name, true
 }
 
-// Options are what a format needs to know beside the summary.
+// Options are what a format needs in addition to the summary.
 type Options struct {
-	// Facts are the terminal's, for text alone.
+	// Facts describe the terminal, only for text.
 	Facts term.Facts
-	// Lang is English or Chinese, for text, Markdown and HTML; "" is English.
+	// Lang is English or Chinese, for text, Markdown and HTML; "" means English.
 	Lang string
-	// Explain adds the definitions of the words to text and Markdown. HTML has them always.
+	// Explain adds the definitions of the terms to text and Markdown. HTML always has them.
 	Explain bool
 	// Checks are shown in text, Markdown and HTML, and are test cases in JUnit.
 	Checks []bench.Check
 }
 
-// Write shows a summary in a format. Nothing is written unless all of it can be. An unknown format or language, and a best
-// node where there is none, are errors with a hint; errors of w come back as they are.
+// Write writes a summary in a format. It writes nothing unless the report is complete. An unknown format or language,
+// or a missing best node for Best, is an error with a hint. Errors of w are returned unchanged.
 func Write(w io.Writer, name string, s *bench.Summary, o Options) error {
 	return emit(w, formats(), name, s, o)
 }
 
-// WriteChanges shows a comparison of two runs in a format, as Write shows a summary.
+// WriteChanges writes a comparison of two runs in a format, as Write writes a summary.
 func WriteChanges(w io.Writer, name string, c *bench.Changes, o Options) error {
 	return emit(w, changeFormats(), name, c, o)
 }
@@ -136,12 +137,12 @@ func emit[S any](w io.Writer, all []format[S], name string, s S, o Options) erro
 	return err
 }
 
-// reference reports whether a row is what others are compared with.
+// reference reports whether a row is the one that others are compared with.
 func reference(s *bench.Summary, r *bench.Row) bool {
 	name := s.Header.Reference
 	for _, other := range s.Rows {
 		if v := other.VsReference; v != nil && other.Vantage == r.Vantage && other.Node.Connection == r.Node.Connection {
-			name = v.Reference // not the header's where that one had no success
+			name = v.Reference // not the header's reference if that node had no success
 		}
 	}
 	return r.Node.Name == name && r.VsReference == nil
@@ -152,12 +153,12 @@ func compared(s *bench.Summary) bool {
 	return anyRow(s, func(r *bench.Row) bool { return r.VsReference != nil })
 }
 
-// modelsDiffer reports whether the rows are of more than one model, and so of things that cannot be compared.
+// modelsDiffer reports whether the rows have more than one model, so that they cannot be compared.
 func modelsDiffer(s *bench.Summary) bool {
 	return anyRow(s, func(r *bench.Row) bool { return r.Node.Model != s.Rows[0].Node.Model })
 }
 
-// nodeNames are the nodes, each once, whatever connections and vantages they were measured over.
+// nodeNames returns the names of the nodes, each once, whatever the connections and vantages.
 func nodeNames(s *bench.Summary) []string {
 	var names []string
 	for _, r := range s.Rows {
@@ -168,5 +169,5 @@ func nodeNames(s *bench.Summary) []string {
 	return names
 }
 
-// visible makes words from a file or a node fit for one line of a terminal.
+// visible makes text from a file or a node safe for one line of a terminal.
 func visible(s string) string { return text.Line(s) }

@@ -10,7 +10,7 @@ import (
 	"ferry/pkg/bench"
 )
 
-// asked says what each node was asked for.
+// asked returns what each node was asked for.
 func (l language) asked(s *bench.Summary) string {
 	h := s.Header
 	parts := []string{visible(l.model(s))}
@@ -37,7 +37,7 @@ func (l language) answers(h bench.Header) string {
 	return l.say("whole answers")
 }
 
-// plan says how much was to be sent, and how.
+// plan returns how much was to be sent, and how.
 func (l language) plan(s *bench.Summary) string {
 	h := s.Header
 	work := l.work(h, "request")
@@ -51,7 +51,8 @@ func (l language) plan(s *bench.Summary) string {
 	return strings.Join(append(parts, l.attempts(h)), l.say(", "))
 }
 
-// work is how much a node was sent, by the name of what is counted. Merged runs of different plans have neither number.
+// work returns how much each node was sent; noun names what is counted. Merged runs of different plans have no common
+// number.
 func (l language) work(h bench.Header, noun string) string {
 	switch {
 	case h.Requests > 0:
@@ -62,7 +63,7 @@ func (l language) work(h bench.Header, noun string) string {
 	return l.say("different numbers of requests")
 }
 
-// connections says of which kind they were, and whether a second handshake began beside one that was late.
+// connections returns the kind of the connections, and whether a second handshake was started when the first was late.
 func (l language) connections(s *bench.Summary) string {
 	kind, raced := l.say("a new connection each"), l.say("not raced")
 	switch {
@@ -91,12 +92,12 @@ func (l language) attempts(h bench.Header) string {
 	return l.say("one attempt")
 }
 
-// vantages are the places that have a name.
+// vantages returns the vantages that have a name.
 func vantages(s *bench.Summary) []string {
 	return slices.DeleteFunc(append([]string{}, s.Vantages...), func(v string) bool { return v == "" })
 }
 
-// from says from where, and through which proxy.
+// from returns the vantages and the proxy.
 func (l language) from(s *bench.Summary) string {
 	places := each(vantages(s), visible)
 	if proxy := s.Header.Proxy; proxy != "" {
@@ -105,7 +106,7 @@ func (l language) from(s *bench.Summary) string {
 	return strings.Join(places, l.say(", "))
 }
 
-// run says when it began, how long it took and why it ended.
+// run returns when the run began, how long it took and why it ended.
 func (l language) run(s *bench.Summary) string {
 	run := s.Started.UTC().Format("2006-01-02 15:04:05 UTC") + l.say(", ") + span(s.Elapsed)
 	if s.Runs > 1 {
@@ -117,7 +118,7 @@ func (l language) run(s *bench.Summary) string {
 	return run
 }
 
-// stopped says why a run ended before its plan did.
+// stopped returns why a run ended before its plan.
 func (l language) stopped(why string) string {
 	said := map[string]string{
 		"interrupted": "interrupted before its end", "max tokens": "ended by the cap on tokens",

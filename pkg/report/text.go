@@ -16,7 +16,7 @@ import (
 type page struct {
 	language
 	s     *bench.Summary
-	width int // of the terminal; 0 is as wide as it likes
+	width int // of the terminal; 0 means no limit
 	style term.Styles
 	b     strings.Builder
 }
@@ -29,7 +29,7 @@ func newPage(s *bench.Summary, o Options) *page {
 	return &page{language: languageOf(o.Lang), s: s, width: f.Width, style: term.NewStyles(f)}
 }
 
-// asText is the report for a terminal. In a pipe it is as wide as it likes and without colour, so that grep and awk find
+// asText returns the report for a terminal. In a pipe it has no limit of width and no colour, so that grep and awk find
 // what they look for on one line.
 func asText(s *bench.Summary, o Options) (string, error) {
 	p := newPage(s, o)
@@ -66,7 +66,7 @@ func changesAsText(c *bench.Changes, o Options) (string, error) {
 	return p.b.String(), nil
 }
 
-// head has lines of a word and what it says of the run, as far as it says anything.
+// head writes lines of a word and its value. Lines without a value are left out.
 func (p *page) head(lines ...[2]string) {
 	const column = 7
 	margin := "\n" + strings.Repeat(" ", column)
@@ -78,7 +78,7 @@ func (p *page) head(lines ...[2]string) {
 	}
 }
 
-// section writes a table under its heading, after a blank line; nothing where there is no table.
+// section writes a table under its heading, after a blank line. It writes nothing if the table is empty.
 func (p *page) section(heading, body string) {
 	if body == "" {
 		return
@@ -98,7 +98,8 @@ func (p *page) table(heading string, t table, titles term.Style) {
 // wrap breaks a line at the width of the terminal, and not at all in a pipe.
 func (p *page) wrap(line string) string { return term.Wrap(line, p.width, 2) }
 
-// painted is a sentence in a style, each of its lines for itself, so that a pager which shows one of them shows it whole.
+// painted returns a sentence in a style. Each of its lines is styled separately, so that a pager styles any line that
+// it shows.
 func (p *page) painted(style term.Style, sentence string) string {
 	var b strings.Builder
 	for line := range strings.SplitSeq(p.wrap(sentence), "\n") {
@@ -107,7 +108,7 @@ func (p *page) painted(style term.Style, sentence string) string {
 	return b.String()
 }
 
-// lines writes the sentences under the tables, with a blank line after the definitions.
+// lines writes the sentences below the tables, with a blank line after the definitions.
 func (p *page) lines(all []line) {
 	p.b.WriteString("\n")
 	styles := map[tone]term.Style{good: p.style.Good, bad: p.style.Bad, defined: p.style.Dim}
@@ -124,15 +125,15 @@ func (p *page) lines(all []line) {
 	}
 }
 
-// plots shows how the latencies of each node are spread, all over one axis.
+// plots writes the distribution of the latencies of each node, all on one axis.
 func (p *page) plots() {
 	const (
-		most      = 60 // columns that a plot is worth
-		least     = 16 // columns under which it shows nothing
+		most      = 60 // the maximum columns of a plot
+		least     = 16 // with fewer columns a plot shows nothing
 		pipeWidth = 80
 	)
 	low, high := math.Inf(1), math.Inf(-1)
-	rows := p.with(func(r *bench.Row) bool { return len(r.Sorted) >= bench.MinPercentile }) // two answers are no distribution
+	rows := p.with(func(r *bench.Row) bool { return len(r.Sorted) >= bench.MinPercentile }) // two answers are not a distribution
 	for _, r := range rows {
 		low, high = min(low, r.Sorted[0]), max(high, r.Sorted[len(r.Sorted)-1])
 	}
@@ -164,30 +165,30 @@ func (p *page) plots() {
 	p.section("latencies", b.String())
 }
 
-// names is the column with the rows' names.
+// names returns the column of the rows' names.
 func (p *page) names(rows []*bench.Row) column {
 	return columnOf(p.say("node"), names, 0, rows, func(r *bench.Row) string { return p.title(p.s, r) })
 }
 
-// column is one with a number of each of some rows.
+// column returns a column with a number for each row.
 func (p *page) column(title string, rank int, rows []*bench.Row, cell func(*bench.Row) string) column {
 	return columnOf(p.say(title), numbers, rank, rows, cell)
 }
 
-// stat is a column of one statistic of some rows.
+// stat returns a column with one statistic for each row.
 func (p *page) stat(title string, rank int, rows []*bench.Row, of statsOf, name string, spell func(float64) string) column {
 	return p.column(title, rank, rows, func(r *bench.Row) string { return spell(of.stat(name)(r)) })
 }
 
-// rowTable is a table of some rows, their names first.
+// rowTable writes a table of rows that begins with their names.
 func (p *page) rowTable(heading string, rows []*bench.Row, columns ...column) {
 	if len(rows) > 0 {
 		p.table(heading, table{columns: append([]column{p.names(rows)}, columns...)}, p.style.Dim)
 	}
 }
 
-// results is the main table. It paints the best row green, one without success red, and of the others a success rate that
-// lies below another row's, interval and all.
+// results writes the main table. The best row is green. A row without a success is red, and so is a success rate whose
+// interval is below another row's interval.
 func (p *page) results() {
 	rows := p.s.Rows
 	stat := func(title string, rank int, of statsOf, name string) column {
@@ -253,8 +254,8 @@ func failuresOf(s *bench.Summary) []rowFailure {
 	return all
 }
 
-// failures lists the failures by class: they have their own table because no mean may count them in. The words of the
-// first one stand beside its class where all have room to stand whole, and under the table otherwise.
+// failures writes the failures by class. They have their own table because no mean may include them. The text of the
+// first failure of each class is in the table if every text fits, otherwise below the table.
 func (p *page) failures() {
 	all := failuresOf(p.s)
 	node := func(f rowFailure) string { return p.title(p.s, p.s.Rows[f.row]) }
@@ -280,7 +281,7 @@ func (p *page) failures() {
 	p.section("failures", body)
 }
 
-// phases are the means of the parts of an attempt, for the rows that have any.
+// phases writes the mean phases of an attempt, for the rows that have any.
 func (p *page) phases() {
 	rows := p.with(hasPhases)
 	rank := map[string]int{"dns": 2, "transfer": 1}
@@ -290,13 +291,13 @@ func (p *page) phases() {
 			if ms := phasesOf(r)[i].ms; ms > 0 {
 				return text.Millis(ms)
 			}
-			return text.Missing // a kept connection has no use for it
+			return text.Missing // a kept connection skips this phase
 		}))
 	}
 	p.rowTable("phases, mean", rows, columns...)
 }
 
-// streams is what only a stream, or a node that counts tokens, has to tell.
+// streams writes the measures that only a stream, or a node that counts tokens, has.
 func (p *page) streams() {
 	heading := "tokens"
 	if anyRow(p.s, statsOf(ttft).present) {
@@ -307,13 +308,13 @@ func (p *page) streams() {
 		p.stat("ITL mean", 0, rows, itl, "mean", text.Millis), p.stat("decode/s", 0, rows, decode, "mean", rate),
 		p.stat("tokens/s", 0, rows, tokens, "mean", rate), p.stat("tokens an answer", 0, rows, answer, "mean", rate),
 	}
-	if p.s.Figure != bench.TTFTFigure { // else it is in the main table
+	if p.s.Figure != bench.TTFTFigure { // otherwise it is in the main table
 		columns = append([]column{p.stat("TTFT p50", 0, rows, ttft, "p50", text.Millis), p.stat("TTFT p95", 1, rows, ttft, "p95", text.Millis)}, columns...)
 	}
 	p.rowTable(heading, rows, columns...)
 }
 
-// openLoop sets latency from the intended start beside that from the actual one.
+// openLoop writes the latency from the intended start beside the latency from the actual start.
 func (p *page) openLoop() {
 	rows := p.with(func(r *bench.Row) bool { return present(r.Uncorrected) || present(r.Lag) })
 	stat := func(title string, rank int, of statsOf, name string) column {
@@ -329,7 +330,7 @@ func (p *page) openLoop() {
 		}))
 }
 
-// load is how busy the run kept each node. In a closed loop the slowest sets the pace.
+// load writes how busy the run kept each node. In a closed loop the slowest node sets the pace.
 func (p *page) load() {
 	rows := p.with(func(r *bench.Row) bool { return !math.IsNaN(r.InFlight) })
 	p.rowTable("load", rows, p.column("requests/s", 0, rows, func(r *bench.Row) string { return bare(r.PerSecond) }),
@@ -340,12 +341,12 @@ func (p *page) load() {
 	}
 }
 
-// hours is what runs of several days have of each hour of the day.
+// hours writes the results by hour of day of runs over several days.
 func (p *page) hours() {
 	rows := p.with(hasHours)
 	share := func(h bench.Hour) float64 { return float64(h.OK) / float64(h.Requests) }
 	p50 := func(h bench.Hour) string { return fmt.Sprintf("%02d:00 %s", h.Hour, text.Millis(h.P50)) }
-	// most is the hour whose figure is the largest. One without a figure comes last.
+	// most returns a column with the hour that has the largest figure. An hour without a figure counts as the smallest.
 	most := func(title string, rank int, figure func(bench.Hour) float64, cell func(bench.Hour) string) column {
 		return p.column(title, rank, rows, func(r *bench.Row) string {
 			return cell(slices.MaxFunc(r.Hours, func(a, b bench.Hour) int { return cmp.Compare(figure(a), figure(b)) }))
@@ -369,7 +370,7 @@ func (p *page) hours() {
 		}))
 }
 
-// with are the rows that have something to tell.
+// with returns the rows for which has is true.
 func (p *page) with(has func(*bench.Row) bool) []*bench.Row {
 	return slices.DeleteFunc(slices.Clone(p.s.Rows), func(r *bench.Row) bool { return !has(r) })
 }

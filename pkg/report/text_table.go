@@ -10,20 +10,21 @@ import (
 	"ferry/pkg/text"
 )
 
-// table lays columns out for a terminal of a width, 0 for as wide as it likes. It gives up whole columns before it cuts a
-// cell, because half a number is a wrong one, and says whether it gave up any.
+// table lays out columns for a terminal of a given width, 0 for no limit. It drops complete columns before it cuts a
+// cell, because half a number is a wrong number, and reports whether it kept all columns.
 type table struct {
 	columns []column
 	widths  []int
-	// paint styles a cell that is already as wide as it will be; nil paints nothing.
+	// paint styles a cell that already has its final width; nil styles nothing.
 	paint func(row int, title, cell string) string
 }
 
 const (
 	gap = 2
-	// narrowest is the width under which words are not cut further.
+	// narrowest is the width below which words are not cut further.
 	narrowest = 6
-	// roomForName is what a column of words is counted with while columns are given up: most names fit in it.
+	// roomForName is the maximum width that counts for a column of words or names while columns are dropped. Most names
+	// fit.
 	roomForName = 28
 )
 
@@ -34,7 +35,7 @@ func (t *table) render(width int, heading term.Style) (lines string, whole bool)
 	if len(t.columns) == 0 {
 		return "", true
 	}
-	t.widths = each(t.columns, column.width) // once: a name from a file may be very long
+	t.widths = each(t.columns, column.width) // computed once, because a name from a file may be very long
 	all := len(t.columns)
 	if width > 0 {
 		t.fit(width)
@@ -67,15 +68,16 @@ func (t *table) render(width int, heading term.Style) (lines string, whole bool)
 	return b.String(), len(t.columns) == all
 }
 
-// ownLines are the lines of a name that has lines of its own. Of a name without end the first few stand for it.
+// ownLines returns the separate lines of a name that does not fit in its column. A very long name is cut to the first
+// few lines.
 func ownLines(name string, width int) []string {
 	const most = 4
 	lines := strings.Split(ansi.Hardwrap(text.Cut(name, most*width), width, true), "\n")
 	return lines[:min(len(lines), most)]
 }
 
-// fit gives up columns until the rest fits. Words are counted with at most roomForName, so that a long name does not drive
-// numbers out.
+// fit drops columns until the rest fits. Words and names count with at most roomForName, so that a long name does not
+// remove numbers.
 func (t *table) fit(width int) {
 	for {
 		needed, last := -gap, 0
@@ -95,8 +97,8 @@ func (t *table) fit(width int) {
 	}
 }
 
-// shorten cuts words, the widest first, column by column of the terminal, so that two long columns share the loss. Names
-// are not cut: their column becomes narrower, and those that it has no room for stand on a line of their own.
+// shorten cuts words by one terminal column at a time, always in the widest table column, so that two long columns are
+// cut alike. Names are not cut: their column becomes narrower, and names that do not fit are on a separate line.
 func (t *table) shorten(width int) {
 	total := -gap
 	for _, w := range t.widths {
@@ -119,7 +121,7 @@ func (t *table) shorten(width int) {
 	}
 	for i := range t.columns {
 		if c := &t.columns[i]; c.kind == words {
-			// Between characters as they are seen: an emoji of several runes stays whole.
+			// Cut between visible characters: an emoji of several runes stays complete.
 			c.title = text.Cut(c.title, t.widths[i])
 			c.cells = each(c.cells, func(cell string) string { return text.Cut(cell, t.widths[i]) })
 			t.widths[i] = c.width()

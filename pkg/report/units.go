@@ -10,11 +10,11 @@ import (
 	"ferry/pkg/text"
 )
 
-// percent writes a share of 1 in percent: whole, or with one decimal where it is not. What is not all is never 100, and
-// what is not nothing never 0: it has as many decimals as that takes.
+// percent formats a share as a percentage: as an integer, or with one decimal. Only 1 is shown as 100 and only 0 as 0:
+// other shares get as many decimals as this takes.
 func percent(share float64) string { return text.Percent(share, 1) }
 
-// percentRange writes an interval of shares, without the sign: 73–88. What is not 0 or 100 is not written so.
+// percentRange formats an interval of shares, without the sign: 73–88. Only 0 and 1 are shown as 0 and 100.
 func percentRange(r bench.Rate) string {
 	if math.IsNaN(r.Low) || math.IsNaN(r.High) {
 		return text.Missing
@@ -22,10 +22,11 @@ func percentRange(r bench.Rate) string {
 	return text.Percent(r.Low, 0) + "–" + text.Percent(r.High, 0)
 }
 
-// ratio writes how many times something is.
+// ratio formats a ratio.
 func ratio(x float64) string { return digits(x, 3, 0.0995, 9.995) }
 
-// bound writes the end of a ratio's interval. What is not 1 is not written so: on which side of 1 it is decides the verdict.
+// bound formats an end of a ratio's interval. Only 1 is shown as 1.00, because the verdict depends on the side of 1
+// that it is on.
 func bound(x float64) string {
 	shown := ratio(x)
 	for places := 3; shown == "1.00" && x != 1 && places < 9; places++ {
@@ -36,13 +37,14 @@ func bound(x float64) string {
 	return shown
 }
 
-// rate writes a number of things in a second.
+// rate formats a number of things per second.
 func rate(x float64) string { return digits(x, 1, 9.95) }
 
-// bare writes a time in ms or a rate in three or four digits: more would claim what no sample shows.
+// bare formats a time in ms or a rate with three or four digits. More digits would claim a precision that no sample
+// has.
 func bare(x float64) string { return digits(x, 2, 9.995, 99.95) }
 
-// digits writes a number to so many places, and one less from each limit on.
+// digits formats a number with the given number of decimals, and one decimal less for each limit that it reaches.
 func digits(x float64, places int, limits ...float64) string {
 	for _, limit := range limits {
 		if math.Abs(x) >= limit {
@@ -52,7 +54,7 @@ func digits(x float64, places int, limits ...float64) string {
 	return shown(x, places)
 }
 
-// took writes how long answers took. No answer takes no time: a 0 is what a clock gives that is too coarse.
+// took formats how long answers took. No answer takes no time: 0 means that the clock is too coarse.
 func took(ms float64) string {
 	if ms <= 0 {
 		return tooShort
@@ -62,7 +64,8 @@ func took(ms float64) string {
 
 const tooShort = "< 1 ms"
 
-// wholeMillis writes a time without a space and in whole milliseconds, 800ms, but for what would come out as none.
+// wholeMillis formats a time in whole milliseconds without a space, such as 800ms. A time below 0.95 ms keeps a
+// decimal.
 func wholeMillis(ms float64) string {
 	switch {
 	case math.IsNaN(ms) || math.IsInf(ms, 0):
@@ -75,7 +78,7 @@ func wholeMillis(ms float64) string {
 	return shown(math.Round(ms), 0) + "ms"
 }
 
-// shown is a number for people, fixed one for programs, "" for none.
+// shown formats a number for people, fixed for programs. fixed returns "" if there is no number.
 func shown(x float64, places int) string { return cmp.Or(fixed(x, places), text.Missing) }
 
 func fixed(x float64, places int) string { return decimal(x, 'f', places) }
@@ -87,5 +90,5 @@ func decimal(x float64, layout byte, places int) string {
 	return strconv.FormatFloat(x, layout, places, 64)
 }
 
-// span writes how long a run took.
+// span formats the duration of a run.
 func span(seconds float64) string { return text.Span(time.Duration(seconds * float64(time.Second))) }
