@@ -8,20 +8,20 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Budget is the tokens that an endpoint may use.
+// Budget limits the tokens that an endpoint may use.
 type Budget struct {
 	Ledger *limit.Ledger
-	// NoFolder is why there is no folder for the ledger; nil where there is one or none is wanted.
+	// NoFolder is the reason why the ledger has no folder; nil if it has one or needs none.
 	NoFolder error
-	// Unchecked lets a call be sent that cannot be written down for other processes.
+	// Unchecked allows a call even if it cannot be recorded for other processes.
 	Unchecked bool
-	// Degraded is told why other processes do not see what is counted, as often as that is so.
+	// Degraded is called with the reason each time that other processes cannot see the count.
 	Degraded func(why error)
-	// OnError is told why a call could not be counted; nothing has failed by it yet.
+	// OnError is called with the reason why a call could not be charged. The call itself does not fail because of it.
 	OnError func(err error)
 }
 
-// Reserve sets apart the most that a call may use. After an error nothing is to be sent.
+// Reserve reserves the maximum that a call may use. After an error nothing may be sent.
 func (b *Budget) Reserve(ctx context.Context, call *Call) (*limit.Hold, error) {
 	reserved, err := b.Ledger.Hold(ctx, EstimateInput(call.Request)+int64(call.Request.MostTokens()), call.Timeout)
 	why := b.degraded()
@@ -29,7 +29,7 @@ func (b *Budget) Reserve(ctx context.Context, call *Call) (*limit.Hold, error) {
 		return reserved, err
 	}
 	if !b.Unchecked {
-		_ = reserved.Release() // it is in memory alone
+		_ = reserved.Release() // it is only in memory
 		return nil, text.Errorf("make the folder writable, or send without a count by --budget-unchecked",
 			"the budget of %s cannot be written down, and nothing was sent: %w", call.Endpoint.Name, why)
 	}
@@ -44,7 +44,7 @@ func (b *Budget) degraded() error {
 	return b.Ledger.Degraded()
 }
 
-// Check fails as Reserve would, and reserves nothing.
+// Check fails if Reserve would fail, but leaves no reservation.
 func (b *Budget) Check(ctx context.Context, call *Call) error {
 	reserved, err := b.Reserve(ctx, call)
 	if err != nil {
@@ -53,7 +53,7 @@ func (b *Budget) Check(ctx context.Context, call *Call) error {
 	return reserved.Release()
 }
 
-// Charge counts what a call used. What the server does not say is counted at the most that it can be.
+// Charge counts the tokens that a call used. Where the server reports no usage, it counts the maximum.
 func (b *Budget) Charge(reserved *limit.Hold, call *Call, result *Result) error {
 	defer func() {
 		if why := b.degraded(); why != nil {
@@ -61,7 +61,7 @@ func (b *Budget) Charge(reserved *limit.Hold, call *Call, result *Result) error 
 		}
 	}()
 	var input, output int64
-	reported := false // a request that cost nothing by its server's word is one all the same
+	reported := false // a request with a reported usage of 0 still counts as a request
 	for _, at := range result.Attempts {
 		in, out := at.billed(EstimateInput(call.Request), int64(call.Request.MostTokens()))
 		input, output = input+in, output+out
@@ -73,7 +73,7 @@ func (b *Budget) Charge(reserved *limit.Hold, call *Call, result *Result) error 
 	return reserved.Spend(input, output)
 }
 
-// EstimateInput guesses how many tokens a request brings.
+// EstimateInput estimates the input tokens of a request.
 func EstimateInput(r wire.Request) int64 {
 	n := wire.EstimateTokens(r.System) + wire.EstimateTokens(r.Prompt)
 	for _, turn := range r.Turns {
@@ -85,7 +85,7 @@ func EstimateInput(r wire.Request) int64 {
 	return int64(n)
 }
 
-// budgetStage reserves what a call may use before it, and charges what it used after it.
+// budgetStage reserves the maximum before a call, and charges the actual usage after it.
 type budgetStage struct{ next Doer }
 
 func (s *budgetStage) Do(ctx context.Context, call *Call) (*Result, error) {

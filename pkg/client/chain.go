@@ -1,7 +1,7 @@
-// Package client owns the call: a chain of stages, each of which does one job and hands the call to the next. Chain puts
-// them together in their order, from the audit log down to the attempt, which sends one request and says how it ended.
-// Batches with their files are here too. The package gets endpoints, a clock and a way to wait. It does not print, read a
-// configuration or know how bytes travel.
+// Package client owns the call: a chain of stages, each of which does one job and passes the call to the next. Chain
+// builds it, from the audit log down to the attempt, which sends one request and returns its outcome. The package also
+// owns batches and their files. It receives endpoints, a clock and a wait function. It does not print, read
+// configuration or open connections.
 package client
 
 import (
@@ -14,32 +14,32 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Doer carries out one call. A stage is a Doer that knows only the next one.
+// Doer carries out one call. A stage is a Doer that knows only the next Doer.
 type Doer interface {
-	// Do carries out a call, which it does not change. The result is never nil: it holds what is known, whatever the error.
-	// An error is an *Error or a *FailoverError once a request was made, or refused by a limit; any other error says why
-	// none could be made.
+	// Do carries out a call and does not change it. The result is never nil: it has what is known, whatever the error
+	// is. The error is an *Error or a *FailoverError if a request was sent or a limit refused it. Any other error is
+	// the reason why no request could be sent.
 	Do(ctx context.Context, call *Call) (*Result, error)
 }
 
-// Stages say which stages a call has, beside those that every call has. Those for limits and budgets are left out where
-// Failover says that no node has one.
+// Stages selects the optional stages of a call. The stages for rate limits and budgets are left out if Failover says
+// that no node has a limit or budget.
 type Stages struct {
 	Env
-	// Failover has the endpoints in their order. Without it a call brings its endpoint, and there is no filter.
+	// Failover has the endpoints in their order. If it is nil, each call has its own endpoint and there is no filter.
 	Failover *Failover
-	// Filter holds prompts and answers to the lists of blocked words; nil for none.
+	// Filter checks prompts and answers against the lists of blocked words; nil for none.
 	Filter *Filter
-	// Output shows the answer of a call that has ended and checks it, and gives how the call ended then; nil for none. What
-	// shows a stream as it comes is the call's sink.
+	// Output shows and checks the answer at the end of a call, and returns the final error; nil for none. A stream is
+	// shown by the call's sink.
 	Output func(call *Call, result *Result, failed error) error
-	// Conversation is the one that the call is a part of; nil for none.
+	// Conversation is the conversation of the call; nil for none.
 	Conversation *Conversation
-	// Audit writes each call into the log; nil for none.
+	// Audit logs each call; nil for none.
 	Audit *AuditLog
 }
 
-// Chain puts the stages together, from the innermost to the outermost.
+// Chain builds the chain of stages, from the innermost to the outermost.
 func Chain(s Stages) Doer {
 	limits := s.Failover == nil || !s.Failover.Unlimited
 	var d Doer = &attemptStage{&s.Env}
@@ -71,7 +71,7 @@ func Chain(s Stages) Doer {
 	return d
 }
 
-// outputStage hands the end of a call to the command's own output.
+// outputStage passes the result of a call to the command's output function.
 type outputStage struct {
 	output func(call *Call, result *Result, failed error) error
 	next   Doer
@@ -82,62 +82,64 @@ func (s *outputStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	return result, s.output(call, result, err)
 }
 
-// Call is what is to be done. The stages pass on copies of it, more complete each time.
+// Call describes one call. Stages pass on copies with more fields set.
 type Call struct {
-	// Request is what is asked. A model "" and 0 tokens are the endpoint's own.
+	// Request is the request to send. An empty Model and 0 MaxTokens mean the endpoint's own.
 	Request wire.Request
-	// NoSystem says that the call has no system prompt, whatever the endpoint's own is.
+	// NoSystem says that the call has no system prompt, even if the endpoint has one.
 	NoSystem bool
 	Reading  Reading
-	// Sink takes the answer as it arrives; nil asks for the whole answer at once.
+	// Sink receives the answer as it arrives; nil returns the complete answer at the end.
 	Sink Sink
-	// AttemptTimeout bounds one attempt, without a wait for a rate limit; 0 is no bound.
+	// AttemptTimeout bounds one attempt, without the wait for a rate limit; 0 is no limit.
 	AttemptTimeout time.Duration
-	// Deadline ends the call with all its waits; the zero time is none. Timeout is its length, for the error.
+	// Deadline ends the call including its waits; the zero time is none. Timeout is its duration, for the error
+	// message.
 	Deadline time.Time
 	Timeout  time.Duration
-	// Token is the conversation's, for endpoints that are sticky; "" is none.
+	// Token is the session token, for sticky endpoints; "" is none.
 	Token string
-	// Memory is the call's part of what the bodies of several calls may take; nil is no bound beside the body's own.
+	// Memory is the call's share of the memory for bodies; nil means that only the limit of a single body applies.
 	Memory *MemoryShare
 
-	// Endpoint is asked. The failover stage chooses it; a call without that stage brings its own.
+	// Endpoint is where to send the request. The failover stage sets it; without that stage the caller does.
 	Endpoint *Endpoint
-	// Remaining counts the endpoints that failover can still ask after this one. An attempt at a whole answer may then
-	// take no more than an equal share of the time that is left: one that stalls would leave nothing for them.
+	// Remaining is the number of endpoints that failover can still try after this one. An attempt without a sink may
+	// then use only an equal share of the remaining time: otherwise an attempt that stalls would leave no time for
+	// them.
 	Remaining int
 
 	number   int // of the attempt, from 1
 	prepared *Prepared
-	// turnAt is the endpoint at whose rate limit the first attempt has its turn already, after it waited so long.
+	// turnAt is the endpoint whose rate limit the first attempt has waited for already; waited is the duration.
 	turnAt *Endpoint
 	waited time.Duration
 }
 
-// Result is how a call ended, whole or not.
+// Result is the outcome of a call, complete or not.
 type Result struct {
-	// Node, API and Model say who was asked last.
+	// Node, API and Model describe the last endpoint tried.
 	Node  string
 	API   wire.API
 	Model string
-	// Files went with the prompt.
+	// Files are the files sent with the prompt.
 	Files []*wire.File
-	// Answer is whole when the call succeeded and the body was read as an answer; else as far as it came. The text of a
-	// stream went to the sink.
+	// Answer is complete if the call succeeded and the body was read as an answer; otherwise it is what arrived. The
+	// text of a stream is passed to the sink instead.
 	Answer wire.Answer
-	// Body is the last attempt's, masked: whole after a success AsBody, as far as it came after a failure.
+	// Body is the masked body of the last attempt: complete after a success AsBody, what arrived after a failure.
 	Body []byte
-	// Attempts has one record an attempt.
+	// Attempts has one record per attempt.
 	Attempts []*Attempt
-	// Latency runs from the start of the first attempt to the end of the last, with the waits between them.
+	// Latency is the time from the start of the first attempt to the end of the last, including the waits.
 	Latency time.Duration
-	// Complete says that the answer is whole and was taken by the stages so far.
+	// Complete says that the answer is complete and that all stages so far accepted it.
 	Complete bool
-	// Uncounted says why the budget could not be charged; nil where it was.
+	// Uncounted is the reason why the budget could not be charged; nil if it was.
 	Uncounted error
 }
 
-// last is the newest attempt, nil before the first.
+// last returns the latest attempt, nil if there is none.
 func (r *Result) last() *Attempt {
 	if len(r.Attempts) == 0 {
 		return nil
@@ -145,41 +147,41 @@ func (r *Result) last() *Attempt {
 	return r.Attempts[len(r.Attempts)-1]
 }
 
-// Reading says how much is asked of a body with status 200.
+// Reading says what a body with status 200 must contain.
 type Reading int
 
 const (
-	// AsAnswer wants an answer with a text.
+	// AsAnswer needs an answer with text.
 	AsAnswer Reading = iota
-	// AsBody wants what the script wanted: a JSON object with the status 200.
+	// AsBody needs what the script needed: a JSON object with status 200.
 	AsBody
 )
 
-// Clock tells the time and waits. Tests bring one that takes no time.
+// Clock returns the time and waits. Tests use one that does not really wait.
 type Clock interface {
 	Now() time.Time
-	// Sleep waits d or until ctx ends, whose error it then returns.
+	// Sleep waits for d or until ctx ends, and then returns the error of ctx.
 	Sleep(ctx context.Context, d time.Duration) error
 }
 
-// Env is what the stages need from outside.
+// Env has what the stages need from outside.
 type Env struct {
 	Clock Clock
-	// Random gives numbers in [0, 1), for jitter.
+	// Random returns numbers in [0, 1), for jitter.
 	Random func() float64
-	// Masker hides the keys and other secrets in all that is kept of a reply.
+	// Masker hides keys and other secrets in the stored parts of a reply.
 	Masker *guard.Masker
 	// UserAgent is sent with each request.
 	UserAgent string
-	// AfterFunc runs f after d, unless it is stopped before; nil is time.AfterFunc.
+	// AfterFunc runs f after d unless it is stopped before; nil means time.AfterFunc.
 	AfterFunc func(d time.Duration, f func()) (stop func() bool)
-	// Wait waits instead of Clock.Sleep, for a countdown. It may be nil.
+	// Wait is called instead of Clock.Sleep, for a countdown. It may be nil.
 	Wait func(ctx context.Context, p Pause) error
-	// Sent is set before the first attempt of a call. It may be nil.
+	// Sent is set to true before the first attempt of a call. It may be nil.
 	Sent *atomic.Bool
-	// OnStart sees each attempt as it begins, and gives what is to be called when it has ended. It may be nil.
+	// OnStart is called at the start of each attempt. The function that it returns is called at the end. It may be nil.
 	OnStart func(*Underway) (ended func())
-	// OnRequest sees what is going to be sent to an endpoint, and OnAttempt each attempt as it ends. They may be nil.
+	// OnRequest is called with each request before it is sent, OnAttempt at the end of each attempt. They may be nil.
 	OnRequest func(e *Endpoint, p *Prepared)
 	OnAttempt func(at *Attempt, attempts int)
 }
@@ -193,20 +195,20 @@ func (e *Env) wait(ctx context.Context, p Pause) error {
 
 // Pause is a wait between two attempts, or for the rate limit.
 type Pause struct {
-	// Wait is how long.
 	Wait time.Duration
-	// Node, Attempt (the one that failed, from 1) and Attempts say where the call is.
+	// Node, Attempt (the failed attempt, from 1) and Attempts describe the state of the call.
 	Node              string
 	Attempt, Attempts int
-	// Reason is what failed, in short.
+	// Reason is the failure in short form.
 	Reason string
-	// Limit is the rate limit that is waited for, and Attempt then the one that waits; "" between two attempts.
+	// Limit is the rate limit that the call waits for; Attempt is then the waiting attempt. It is "" between two
+	// attempts.
 	Limit string
-	// Reserved is the reservation at that limit; nil between two attempts.
+	// Reserved is the reservation at the rate limit; nil between two attempts.
 	Reserved *limit.Reservation
 }
 
-// Sleep waits with the given function: for the reservation, which can come sooner than it looked, or for the time.
+// Sleep waits with the given function: for the reservation, which can be due earlier than first computed, or for Wait.
 func (p Pause) Sleep(ctx context.Context, sleep func(context.Context, time.Duration) error) error {
 	if p.Reserved != nil {
 		return p.Reserved.Sleep(ctx, sleep)

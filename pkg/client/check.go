@@ -17,44 +17,45 @@ import (
 	"ferry/pkg/transport"
 )
 
-// Finding is one line of a check: a step of the way to a node, and what was found there.
+// Finding is one line of a check: one step of a request to a node, and its result.
 type Finding struct {
 	Mark Mark
 	// Step is one word.
 	Step, Text string
-	// Hint is what to do about it, "" for nothing.
+	// Hint is advice, "" for none.
 	Hint string
 }
 
-// Mark is the judgement of a finding.
+// Mark is the verdict of a finding.
 type Mark string
 
-// The marks: as it should be, a fault, and not looked at or no word on it.
+// The marks: passed, failed, and not checked or unknown.
 const (
 	Good    Mark = "✓"
 	Bad     Mark = "✗"
 	Skipped Mark = "–"
 )
 
-// Check goes the way of a request to an endpoint and reports how far it gets.
+// Check runs each step of a request to an endpoint and reports which one fails.
 type Check struct {
 	Env
 	Endpoint *Endpoint
-	// Node is what the configuration says of it.
+	// Node is the node's configuration.
 	Node config.Node
-	// NoModel is why there is no model to ask; nil where there is one or none is needed.
+	// NoModel is the reason why there is no model; nil if there is one or none is needed.
 	NoModel error
-	// Reach is how the endpoint is reached. A node inside this process has no address to look at.
+	// Reach has the transport options of the endpoint. Inside says that the node runs in this process and has no
+	// address.
 	Reach  transport.Options
 	Inside bool
-	// Keyless says that the endpoint lacks its key, which is reported already.
+	// Keyless says that the endpoint has no key. The caller has reported that.
 	Keyless bool
-	// Live adds one small request that is paid for.
+	// Live adds one small request, which is billed.
 	Live    bool
 	Timeout time.Duration
-	// Listed gets the models of a list; it may be nil.
+	// Listed receives the model IDs of the list; it may be nil.
 	Listed func(ids []string)
-	// Report gets each finding as soon as it is known.
+	// Report is called with each finding as soon as it is known.
 	Report func(Finding)
 }
 
@@ -68,10 +69,10 @@ func (c *Check) skip(step, format string, args ...any) {
 
 func (c *Check) bad(step string, err error) { c.Report(Fault(step, err)) }
 
-// Fault is an error as a finding.
+// Fault returns an error as a finding.
 func Fault(step string, err error) Finding { return Finding{Bad, step, err.Error(), text.Hint(err)} }
 
-// Run reports all findings on the endpoint, but for its key.
+// Run reports all findings about the endpoint except its key.
 func (c *Check) Run(ctx context.Context) {
 	call := Call{Timeout: c.Timeout, Deadline: c.Clock.Now().Add(c.Timeout)}
 	probe, err := c.Probe(ctx, call.To(c.Endpoint))
@@ -104,7 +105,7 @@ func (c *Check) Run(ctx context.Context) {
 	}
 }
 
-// way reports the steps up to the first byte of a reply, and whether they all held.
+// way reports the steps up to the first byte of a reply, and returns whether all of them succeeded.
 func (c *Check) way(probe *Probe, err error) bool {
 	if c.Inside {
 		c.good("address", "inside ferry")
@@ -159,7 +160,7 @@ func (c *Check) way(probe *Probe, err error) bool {
 		}
 		c.skip("HTTP/3", "the node offers it; %s has it asked so", how)
 	}
-	// The handshake has shown that one of the pinned keys is in the chain.
+	// The handshake has verified that a pinned key is in the chain.
 	for _, cert := range guard.Distinct(probe.State.VerifiedChains) {
 		if pin := guard.PinOf(cert); slices.Contains(c.Reach.Pins, pin) {
 			c.good("pins", "the key of %s is pinned: %s (of %d)", guard.Subject(cert), pin, len(c.Reach.Pins))
@@ -168,8 +169,9 @@ func (c *Check) way(probe *Probe, err error) bool {
 	return true
 }
 
-// models reports what the node said to the free request. A list that is open to anyone says nothing about the key: bare
-// asks for it without one and gives the status, 0 for none. With Live the paid request decides where the list is refused.
+// models reports the result of the free request. A list that is open to everyone does not show whether the key is
+// valid: bare requests the list without a key and returns the status, 0 for none. With Live, if the list is refused,
+// the paid request decides.
 func (c *Check) models(probe *Probe, err error, bare func() int) {
 	listed := fmt.Sprintf("%d listed in %s", probe.Models, text.Latency(probe.Attempt.Latency))
 	status := probe.Attempt.Status
@@ -191,7 +193,7 @@ func (c *Check) models(probe *Probe, err error, bare func() int) {
 		c.skip("models", "the gateway knows the token, whose role may not list models")
 	case c.Keyless:
 		c.skip("models", "not asked with a key; the node answers with status %d", status)
-	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed: // gateways often have no list
+	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed: // gateways often do not have a list
 		c.Report(Finding{Skipped, "models", fmt.Sprintf("no list: %s; only --live can tell about the key", err), text.Hint(err)})
 	case c.Live && status >= 400 && status < 500:
 		c.skip("models", "the list is refused: %s", err)
@@ -200,8 +202,8 @@ func (c *Check) models(probe *Probe, err error, bare func() int) {
 	}
 }
 
-// model looks for the configured model in the list. Servers take names that they do not list, so that one which is not
-// there is no fault yet.
+// model looks for the configured model in the list. Servers accept models that they do not list, so a missing model is
+// not a failure yet.
 func (c *Check) model(probe *Probe) {
 	model := c.Endpoint.Model
 	listed, near := FindModel(probe.ModelIDs, model)
@@ -211,7 +213,7 @@ func (c *Check) model(probe *Probe) {
 	case model == "" || len(probe.ModelIDs) == 0:
 	case listed:
 		c.good("model", "%s is listed", model)
-	case probe.More || len(probe.ModelIDs) < probe.Models: // the list is longer than what was kept of it
+	case probe.More || len(probe.ModelIDs) < probe.Models: // only part of the list was kept
 	default:
 		found := model + " is not listed"
 		if near != "" {
@@ -221,7 +223,7 @@ func (c *Check) model(probe *Probe) {
 	}
 }
 
-// FindModel looks for a model in a server's list, and for the nearest name where it is not there, "" for none.
+// FindModel looks for a model in a server's list. If it is not listed, near is the most similar name, "" for none.
 func FindModel(ids []string, model string) (listed bool, near string) {
 	short := func(id string) string { return strings.TrimSuffix(strings.TrimPrefix(id, "models/"), ":latest") }
 	want := short(model)
@@ -231,7 +233,7 @@ func FindModel(ids []string, model string) (listed bool, near string) {
 	return false, config.Closest(want, ids)
 }
 
-// live sends the smallest request there is.
+// live sends a minimal request.
 func (c *Check) live(ctx context.Context, call Call) {
 	call.Request.Prompt, call.Request.MaxTokens = "Say pong.", 16
 	once := *c.Endpoint
@@ -251,16 +253,16 @@ func (c *Check) live(ctx context.Context, call Call) {
 	c.good("live", "one paid request: answered in %s, %s", text.Latency(result.Latency), paid)
 }
 
-// has reports whether a reply has a header field with such a name and a part of its value.
+// has reports whether the reply has a header field with this name whose value contains part.
 func (p *Probe) has(name, part string) bool {
 	return slices.ContainsFunc(p.Attempt.Header(), func(f Field) bool { return f.Name == name && strings.Contains(f.Value, part) })
 }
 
-// fromGateway reports whether a reply came through a gateway that ferry configured, which makes itself known by a header.
+// fromGateway reports whether the reply came from a gateway that ferry configured. Such a gateway adds a header.
 func (p *Probe) fromGateway() bool { return p.has("x-ferry-gateway", "") }
 
-// health, oldTLS and stranger look at what a gateway promises: that it is well, takes no older TLS, and refuses an unknown
-// token. All of it is free; the two requests count against the caller's rate limit there.
+// health, oldTLS and stranger check what a gateway must do: report that it is healthy, refuse older TLS versions, and
+// refuse an unknown API token. All are free; the two requests count against the caller's rate limit at the gateway.
 func (c *Check) health(ctx context.Context) {
 	at := *c.Reach.Target
 	at.Path, at.RawPath, at.RawQuery = "/healthz", "", ""
@@ -310,7 +312,7 @@ func (c *Check) stranger(ctx context.Context) {
 	}
 }
 
-// get asks once, with a token or without, and reads as much as such an answer can have.
+// get sends one request, with or without a token, and reads at most 64 KiB of the reply.
 func (c *Check) get(ctx context.Context, address, token string) (int, []byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

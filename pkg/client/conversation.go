@@ -9,19 +9,20 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Conversation is the one that a call is a part of. Its earlier turns are in the call's request already.
+// Conversation is the conversation of a call. The call's request already has the earlier turns.
 type Conversation struct {
 	Handle *session.Handle
-	// Nodes, API and Model are what the file remembers of who was asked, and how.
+	// Nodes, API and Model are stored in the conversation's file: which nodes were used, and how.
 	Nodes, API, Model string
 	Clock             Clock
-	// Note tells the user what could not be kept.
+	// Note tells the user what could not be stored.
 	Note func(format string, args ...any)
 
 	warned bool
 }
 
-// Turns are the earlier turns as a request has them, with their files. An answer that was empty is none to an API.
+// Turns returns the earlier turns in the form of a request, with their files. It leaves out empty answers, because APIs
+// reject them.
 func (c *Conversation) Turns() ([]wire.Turn, error) {
 	var turns []wire.Turn
 	for _, turn := range c.Handle.Session().Turns {
@@ -37,7 +38,7 @@ func (c *Conversation) Turns() ([]wire.Turn, error) {
 	return turns, nil
 }
 
-// Files reads what is kept of files.
+// Files reads the content of stored files.
 func (c *Conversation) Files(kept []session.File) (files []*wire.File, err error) {
 	for _, f := range kept {
 		content, err := c.Handle.Content(f)
@@ -49,7 +50,7 @@ func (c *Conversation) Files(kept []session.File) (files []*wire.File, err error
 	return files, nil
 }
 
-// Tolerate turns an error of a folder that cannot be used into one warning: the answer matters more than its record.
+// Tolerate turns the error of an unusable folder into one warning: the answer is more important than storing it.
 func (c *Conversation) Tolerate(err error) error {
 	if !errors.Is(err, session.ErrUnavailable) {
 		return err
@@ -58,7 +59,7 @@ func (c *Conversation) Tolerate(err error) error {
 	return nil
 }
 
-// Warn says why the conversation is not kept, once.
+// Warn tells the user once why the conversation is not stored.
 func (c *Conversation) Warn(why error) {
 	if !c.warned {
 		c.warned = true
@@ -66,13 +67,13 @@ func (c *Conversation) Warn(why error) {
 	}
 }
 
-// mostKept is the most bytes of an answer that a conversation keeps.
+// mostKept is the maximum size in bytes of an answer that a conversation stores.
 const mostKept = 8 << 20
 
-// conversationStage keeps the prompt before it is sent, and the answer when it is whole.
+// conversationStage stores the prompt before it is sent, and the answer if it is complete.
 type conversationStage struct {
 	*Conversation
-	first Candidate // a prompt is not kept before this node could be asked
+	first Candidate // the prompt is not stored if this node cannot be used
 	next  Doer
 }
 
@@ -104,7 +105,7 @@ func (s *conversationStage) Do(ctx context.Context, call *Call) (*Result, error)
 	default:
 		model := cmp.Or(result.Answer.Model, result.Model)
 		if failed := s.Tolerate(s.Handle.Answer(result.Answer.Text, result.Node, model, s.Clock.Now())); failed != nil {
-			s.Note("the answer is not kept: %s", failed) // which fails nothing: it has been shown
+			s.Note("the answer is not kept: %s", failed) // not an error: the answer has been shown
 		}
 	}
 	return result, err

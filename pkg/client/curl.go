@@ -15,10 +15,11 @@ import (
 	"ferry/pkg/wire"
 )
 
-// mostArgument is the most bytes of an argument. Linux takes 128 KiB of one.
+// mostArgument is the maximum length of an argument in bytes. The limit of Linux is 128 KiB.
 const mostArgument = 100 << 10
 
-// Curl is the command line that sends the same request on the same way. Relative paths of secrets are in dir.
+// Curl returns the curl command that sends the same request with the same transport options. dir is the folder for
+// relative paths of secrets.
 func (p *Prepared) Curl(way transport.Options, timeout time.Duration, dir string) string {
 	var b strings.Builder
 	if way.Target.Scheme == "http" && !guard.IsLoopback(way.Target.Hostname()) && !way.Insecure {
@@ -32,7 +33,7 @@ func (p *Prepared) Curl(way transport.Options, timeout time.Duration, dir string
 	}
 	b.WriteString("curl -sS -X " + p.Method)
 	if strings.ContainsAny(p.URL.String(), "[]{}") {
-		b.WriteString(" --globoff") // which curl would take for several addresses
+		b.WriteString(" --globoff") // without this, curl expands them to several URLs
 	}
 	for _, option := range curlOptions(way, timeout) {
 		b.WriteString(" " + option)
@@ -45,7 +46,8 @@ func (p *Prepared) Curl(way transport.Options, timeout time.Duration, dir string
 	return b.String()
 }
 
-// shellBody is the command that writes a body. printf is part of every shell, and has no bound on an argument.
+// shellBody returns the shell command that writes a body. It uses printf, which is a shell builtin and so has no limit
+// on the length of an argument.
 func shellBody(body wire.Body) string {
 	var commands []string
 	for _, part := range body {
@@ -97,7 +99,7 @@ func curlOptions(way transport.Options, timeout time.Duration) []string {
 		}
 	}
 	if pins := way.Pins; len(pins) > 0 {
-		// curl looks at the server's own key alone: what passes there passes here too.
+		// curl checks only the server's own key, so it is at least as strict as ferry.
 		options = append(options, "--pinnedpubkey "+text.ShellWord(guard.JoinPins(pins, ";")))
 	}
 	switch proxy := way.Proxy; {
@@ -107,13 +109,13 @@ func curlOptions(way transport.Options, timeout time.Duration) []string {
 			shown.User = url.UserPassword(proxy.User.Username(), "PASSWORD")
 		}
 		options = append(options, "--proxy "+text.ShellWord(shown.String()))
-	case way.ProxyFrom != "" && way.ProxyFrom != "NO_PROXY": // curl makes no exception for loopback
+	case way.ProxyFrom != "" && way.ProxyFrom != "NO_PROXY": // curl does not exclude loopback addresses by itself
 		options = append(options, "--noproxy '*'")
 	}
 	return options
 }
 
-// curlHeader quotes a header. A secret is named in double quotes, where the shell puts it in.
+// curlHeader quotes a header. The shell inserts a secret, within double quotes.
 func curlHeader(f Field, dir string) string {
 	if f.Secret.IsZero() {
 		return text.ShellWord(f.Name + ": " + f.Value)
@@ -125,7 +127,7 @@ func curlHeader(f Field, dir string) string {
 	return `"` + public + secret + `"`
 }
 
-// shellSecret is how a shell gets at the secret of a reference.
+// shellSecret returns the shell expression for the secret of a reference.
 func shellSecret(reference, dir string) string {
 	kind, rest, _ := strings.Cut(reference, ":")
 	switch kind {

@@ -9,9 +9,9 @@ import (
 	"ferry/pkg/wire"
 )
 
-// The JSON form of a call. Its fields are only ever added to.
+// The JSON form of a call. New versions may add fields, but never change or remove one.
 type (
-	// Description is a call as -o json prints it.
+	// Description is a call as printed by -o json.
 	Description struct {
 		Type       string               `json:"type,omitempty"` // "end" in the last line of a stream
 		Schema     int                  `json:"schema"`
@@ -27,7 +27,7 @@ type (
 		LatencyMS  audit.Millis         `json:"latency_ms"`
 		Attempts   []attemptDescription `json:"attempts"`
 		Error      *errorDescription    `json:"error"`
-		Files      []fileDescription    `json:"files,omitempty"` // that went with the prompt
+		Files      []fileDescription    `json:"files,omitempty"` // sent with the prompt
 	}
 	attemptDescription struct {
 		Node        string            `json:"node"`
@@ -37,12 +37,12 @@ type (
 		RequestID   string            `json:"request_id"`
 		LatencyMS   audit.Millis      `json:"latency_ms"`
 		WaitMS      audit.Millis      `json:"wait_ms"`
-		LimitedMS   audit.Millis      `json:"limited_ms"` // before the attempt, for the limit
+		LimitedMS   audit.Millis      `json:"limited_ms"` // wait for the rate limit before the attempt
 		Ambiguous   bool              `json:"ambiguous"`
 		Held        bool              `json:"held"`                  // over a connection that outlives the call
 		Reconnected bool              `json:"reconnected,omitempty"` // sent once more, on a new connection
 		HTTP3       bool              `json:"http3,omitempty"`
-		Handshakes  int               `json:"handshakes,omitempty"` // that were raced, where there were several
+		Handshakes  int               `json:"handshakes,omitempty"` // number of raced handshakes, if more than one
 		Phases      phasesDescription `json:"phases_ms"`
 	}
 	phasesDescription struct {
@@ -58,7 +58,7 @@ type (
 		Type    string `json:"type"`
 		Message string `json:"message"`
 		GaveUp  bool   `json:"gave_up"`
-		Body    string `json:"body,omitempty"` // what the server sent instead, where it is long
+		Body    string `json:"body,omitempty"` // what the server sent instead, if it is long
 	}
 	fileDescription struct {
 		Name  string `json:"name"`
@@ -69,7 +69,7 @@ type (
 
 const descriptionSchema = 1
 
-// Describe puts a call into its JSON form. What is no whole answer goes through redact.
+// Describe returns a call in its JSON form. Text that is not a complete answer is passed through redact.
 func (r *Result) Describe(failed error, redact func(string) string) *Description {
 	d := &Description{
 		Schema: descriptionSchema, Complete: r.Complete, Node: r.Node, API: r.API, Model: cmp.Or(r.Answer.Model, r.Model),
@@ -117,7 +117,7 @@ func (r *Result) Describe(failed error, redact func(string) string) *Description
 	if isAPIError {
 		d.Error.Type = redact(cmp.Or(apiErr.Type, apiErr.Code))
 	}
-	if (isAPIError || errors.As(failed, &none)) && len(r.Body) > text.MostQuoted { // an excerpt does not have all of it
+	if (isAPIError || errors.As(failed, &none)) && len(r.Body) > text.MostQuoted { // an excerpt does not contain all of it
 		d.Error.Body = redact(text.ShownOf(string(r.Body[:min(len(r.Body), 2*text.MostShown)]), text.MostShown, len(r.Body)))
 	}
 	return d
