@@ -10,37 +10,37 @@ import (
 	"ferry/pkg/state"
 )
 
-// listLimit is the longest word list in bytes that is read: an endless file must not take all of the memory.
+// listLimit is the maximum size of a word list in bytes, so that an endless file cannot fill the memory.
 const listLimit = 32 << 20
 
-// Filter finds blocked words in a text in one pass, however many words there are. It is never empty, never changes, and
-// may be used by several goroutines at once.
+// Filter finds blocked words in text in one pass, however many words there are. It has at least one word, never
+// changes, and may be used by several goroutines at once.
 //
-// A word is found wherever its characters stand, inside longer words too, and where it is written otherwise: full-width
-// or half-width, in capitals, in the characters that compatibility decomposition (NFKD) makes of one sign (㈱, ﬁ, ①),
-// with invisible characters such as U+200B between its letters, and with any white space where the word has a space. It
-// is not found where an accent or a voiced sound mark on its last letter makes another letter of it: ハハ is not in ハバ.
+// A word is found at any position, inside longer words too, and in other spellings: full-width or half-width, in
+// capitals, as one character with a compatibility decomposition (NFKD) such as ㈱, ﬁ or ①, with invisible characters
+// such as U+200B between its letters, and with any white space where the word has a space. It is not found if an
+// accent or a voiced sound mark turns its last letter into another letter: ハハ is not found in ハバ.
 type Filter struct {
 	list string
 	trie *trie
 }
 
-// Match is where a blocked word stands.
+// Match is the position of a blocked word.
 type Match struct {
-	// Line is the word's line in the list, from 1; in a list that is no file, its place.
+	// Line is the word's line in the list, from 1; if the list is not a file, its index, from 1.
 	Line int
 	// Start and End are byte offsets in the text.
 	Start, End int
 }
 
-// FilterError says why a word list cannot be used. Without its list nothing is sent: the filter fails closed.
+// FilterError reports that a word list cannot be used. Without its list nothing is sent: the filter fails closed.
 type FilterError struct {
 	// List is the list's name, such as a file's.
 	List string
-	// Line is the line in question, 0 where it is the list as a whole.
+	// Line is the line with the error, 0 for the complete list.
 	Line   int
 	Reason string
-	// Err is the cause, nil without one.
+	// Err is the cause, or nil.
 	Err error
 }
 
@@ -55,12 +55,12 @@ func (e *FilterError) Error() string {
 // Unwrap returns the cause.
 func (e *FilterError) Unwrap() error { return e.Err }
 
-// Hint tells what to do about it.
+// Hint returns what the user can do about it.
 func (e *FilterError) Hint() string {
 	return "a word list is UTF-8 text with one word a line, a remark on a line of its own; nothing is sent while it cannot be used"
 }
 
-// BlockedError says that the filter blocked a text. It names the list and the line, never the word or the text.
+// BlockedError reports that the filter blocked a text. It names the list and the line, never the word or the text.
 type BlockedError struct {
 	List string
 	Line int
@@ -72,7 +72,7 @@ func (e *BlockedError) Error() string {
 	return fmt.Sprintf("the content filter blocked the %s: line %d of %s", e.Where, e.Line, e.List)
 }
 
-// Hint tells what to do about it.
+// Hint returns what the user can do about it.
 func (e *BlockedError) Hint() string {
 	if e.Where == "answer" {
 		return "the answer is withheld; a stream shows what came before the word"
@@ -80,9 +80,9 @@ func (e *BlockedError) Hint() string {
 	return "nothing was sent; look at that line of the list, then change the prompt or the list"
 }
 
-// LoadFilter reads a word list: UTF-8, with or without a byte order mark, one word a line, line ends of either kind.
-// White space around a word counts for nothing; empty lines are skipped, and so is a line that is "#" or begins with
-// "# " ("#topic" is a word). Every error is a *FilterError.
+// LoadFilter reads a word list: UTF-8, with or without a byte order mark, one word per line, with LF or CRLF line
+// ends. White space around a word is ignored. Empty lines are skipped, and so is a line that is "#" or begins with "#
+// " ("#topic" is a word). Every error is a *FilterError.
 func LoadFilter(list string, source io.Reader) (*Filter, error) {
 	text, err := io.ReadAll(io.LimitReader(source, listLimit+1))
 	if err != nil {
@@ -103,7 +103,7 @@ func LoadFilter(list string, source io.Reader) (*Filter, error) {
 	return w.filter(list)
 }
 
-// NewFilter takes the words of a list that is no file, such as one in the configuration. Nothing in it is a comment.
+// NewFilter returns a filter for a list that is not a file, such as one in the configuration. It has no comments.
 func NewFilter(list string, words []string) (*Filter, error) {
 	w := &wordSet{}
 	for i, word := range words {
@@ -114,7 +114,7 @@ func NewFilter(list string, words []string) (*Filter, error) {
 	return w.filter(list)
 }
 
-// addLine adds the word of one line, if it has one.
+// addLine adds the word of one line, if there is one.
 func (w *wordSet) addLine(list string, line int, word []byte, comments bool) error {
 	switch {
 	case len(word) == 0:
@@ -140,10 +140,10 @@ func (w *wordSet) filter(list string) (*Filter, error) {
 	return &Filter{list: list, trie: w.trie()}, nil
 }
 
-// List is the name of the list.
+// List returns the name of the list.
 func (f *Filter) List() string { return f.list }
 
-// Find looks for the blocked word that ends first in text; of those that end there, it is the longest.
+// Find returns the blocked word that ends first in text; if several end there, the longest one.
 func (f *Filter) Find(text string) (Match, bool) {
 	s := f.Stream()
 	if s.scan([]byte(text), true); !s.done {
@@ -152,7 +152,7 @@ func (f *Filter) Find(text string) (Match, bool) {
 	return s.found, true
 }
 
-// Check returns a *BlockedError where text, which is the "prompt" or the "answer", has a blocked word.
+// Check returns a *BlockedError if text contains a blocked word. where is "prompt" or "answer".
 func (f *Filter) Check(text, where string) error {
 	if m, blocked := f.Find(text); blocked {
 		return &BlockedError{List: f.list, Line: m.Line, Where: where}

@@ -5,45 +5,46 @@ import (
 	"unicode/utf8"
 )
 
-// FilterStream filters a text that arrives in pieces as Find does the whole: it holds back only what could still become
-// a match. One goroutine at a time. Positions count the bytes of the text from its beginning.
+// FilterStream filters text that arrives in pieces, with the same result as Find on the complete text. It holds back
+// only what could still become a match. It is for one goroutine at a time. Positions are byte offsets from the start
+// of the text.
 type FilterStream struct {
 	trie   *trie
 	node   int32
-	spaced bool  // the symbol before was a space
-	starts []int // where the character of each of the last symbols starts, in a ring
-	count  int   // of symbols
+	spaced bool  // the previous symbol was a space
+	starts []int // ring buffer: where the character of each of the last symbols starts
+	count  int   // number of symbols
 	at     int   // the position up to which the text was scanned
 	folded []rune
 
-	maybe int32 // the node of a word that ends at the last symbol, unless what follows joins that
+	maybe int32 // the node of a word that ends at the last symbol, unless the next symbol modifies that one
 	found Match
 	done  bool
 
 	held []byte // the end of the text so far
 	base int    // the position of held
-	gone int    // so many bytes of held have been returned
+	gone int    // number of bytes of held that have been returned
 }
 
-// Stream begins a text.
+// Stream returns a stream for a new text.
 func (f *Filter) Stream() *FilterStream {
 	deepest := f.trie.depth[len(f.trie.depth)-1]
 	size := 1 << bits.Len32(uint32(deepest)) // a power of two
 	return &FilterStream{trie: f.trie, starts: make([]int, size), folded: make([]rune, 0, 18)}
 }
 
-// Write takes the next piece and returns what may be shown of the text so far, which is good until the next call. Once
-// there is a match, the text before it has been returned and nothing more ever is; the match is.
+// Write adds the next piece and returns the text that may now be shown, valid until the next call. After a match, it
+// has returned all text before the match. From then on it returns only the match.
 func (s *FilterStream) Write(p []byte) (safe []byte, m *Match) { return s.take(p, false) }
 
-// Close returns what was held back, up to a match if that is what it was.
+// Close returns the text that was held back, or the text before a match and the match.
 func (s *FilterStream) Close() (safe []byte, m *Match) { return s.take(nil, true) }
 
 func (s *FilterStream) take(p []byte, last bool) ([]byte, *Match) {
 	if s.done {
 		return nil, &s.found
 	}
-	if s.gone >= len(s.held)-s.gone { // so that what is held is moved no more often than it grows
+	if s.gone >= len(s.held)-s.gone { // so that the held bytes are moved no more often than they grow
 		s.held = append(s.held[:0], s.held[s.gone:]...)
 		s.base, s.gone = s.base+s.gone, 0
 	}
@@ -56,7 +57,7 @@ func (s *FilterStream) take(p []byte, last bool) ([]byte, *Match) {
 		return s.held[from:s.gone], &s.found
 	case last:
 		s.gone = len(s.held)
-	case s.node != 0: // what led to the node could still become a match
+	case s.node != 0: // the symbols of this node could still become a match
 		s.gone = s.start(s.node) - s.base
 	default:
 		s.gone = s.at - s.base
@@ -64,7 +65,7 @@ func (s *FilterStream) take(p []byte, last bool) ([]byte, *Match) {
 	return s.held[from:s.gone], nil
 }
 
-// scan takes more text: all, or up to a character that has not come whole, unless this is the last of the text.
+// scan reads more text: all of it if last is set, else up to an incomplete character.
 func (s *FilterStream) scan(p []byte, last bool) {
 	for len(p) > 0 && !s.done && (last || utf8.FullRune(p)) {
 		r, size := utf8.DecodeRune(p)
@@ -81,7 +82,7 @@ func (s *FilterStream) scan(p []byte, last bool) {
 	s.done = s.done || last && s.maybe != 0
 }
 
-// symbol takes one symbol of the character at s.at, which is size bytes long.
+// symbol reads one symbol of the character at s.at, which is size bytes long.
 func (s *FilterStream) symbol(symbol rune, size int) {
 	if s.done || symbol == ' ' && s.spaced {
 		return
@@ -103,7 +104,7 @@ func (s *FilterStream) symbol(symbol rune, size int) {
 	}
 }
 
-// start is where the last symbols that led to a node start.
+// start returns where the symbols of a node start.
 func (s *FilterStream) start(node int32) int {
 	return s.starts[(s.count-int(s.trie.depth[node]))&(len(s.starts)-1)]
 }

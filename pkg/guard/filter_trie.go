@@ -11,19 +11,19 @@ import (
 	"ferry/pkg/text"
 )
 
-// trie is an Aho-Corasick automaton over folded symbols. Its nodes are numbered by depth, and by word order within one,
-// so that the children of a node are neighbours: a node is a few numbers in flat arrays. Node 0 is the root.
+// trie is an Aho-Corasick automaton over folded symbols. Its nodes are numbered by depth, and in word order within a
+// depth, so that the children of a node are adjacent and a node is a few numbers in flat arrays. Node 0 is the root.
 type trie struct {
 	roots  []int32 // the root's children, by symbol
 	symbol []rune  // of each node, on the edge from its parent
-	child  []int32 // of each node, its first child; the next node's first child ends them
-	line   []int32 // where a word ends, the first line that has it
-	depth  []int32 // of each node, how many symbols lead to it
+	child  []int32 // of each node, its first child; the next node's first child ends the range
+	line   []int32 // if a word ends at the node, the first line with that word, else 0
+	depth  []int32 // of each node, the number of its symbols
 	fail   []int32 // of each node, the node of the longest proper suffix of its symbols
-	found  []int32 // of each node, the node of the longest word that ends there, 0 without one
+	found  []int32 // of each node, the node of the longest word that ends there, 0 if none
 }
 
-// step is the automaton's move.
+// step returns the next node.
 func (t *trie) step(node int32, symbol rune) int32 {
 	for node != 0 {
 		children := t.symbol[t.child[node]:t.child[node+1]]
@@ -38,24 +38,24 @@ func (t *trie) step(node int32, symbol rune) int32 {
 	return 0
 }
 
-// wordSet has the folded words of a list, in no order.
+// wordSet holds the folded words of a list, unsorted.
 type wordSet struct {
-	symbols []rune // of all words, one after the other
+	symbols []rune // of all words, concatenated
 	all     []folded
 }
 
 type folded struct {
-	from, to int32 // in symbols
+	from, to int32 // indexes in symbols
 	line     int32
 }
 
-// add adds a word; false says that it folds to nothing.
+// add adds a word. It returns false if the word folds to nothing.
 func (w *wordSet) add(word []byte, line int) bool {
 	from := len(w.symbols)
 	for _, r := range string(word) {
 		at := len(w.symbols)
 		w.symbols = fold(w.symbols, r)
-		// A run of white space is one space, at the beginning none.
+		// A run of white space becomes one space, and is dropped at the beginning.
 		if n := len(w.symbols); n > at && w.symbols[at] == ' ' && (at == from || w.symbols[at-1] == ' ') {
 			w.symbols = slices.Delete(w.symbols, at, at+1)
 		}
@@ -67,8 +67,8 @@ func (w *wordSet) add(word []byte, line int) bool {
 	return len(w.symbols) > from
 }
 
-// trie sorts the words, the same word by its lines, and reads the trie off them level by level. A node is a range of
-// words that begin alike; one level's ranges give the next one's.
+// trie sorts the words, equal words by line, and builds the trie level by level. A node is a range of words with the
+// same prefix. The ranges of one level give the ranges of the next.
 func (w *wordSet) trie() *trie {
 	slices.SortFunc(w.all, func(x, y folded) int {
 		return cmp.Or(slices.Compare(w.symbols[x.from:x.to], w.symbols[y.from:y.to]), cmp.Compare(x.line, y.line))
@@ -100,9 +100,9 @@ func (w *wordSet) trie() *trie {
 	return t
 }
 
-// link finds the suffixes, of the shorter nodes first.
+// link sets fail and found, for nodes with fewer symbols first.
 func (t *trie) link() {
-	t.roots = make([]int32, t.symbol[t.child[1]-1]+1) // the last child has the greatest symbol
+	t.roots = make([]int32, t.symbol[t.child[1]-1]+1) // the last child has the largest symbol
 	t.fail, t.found = make([]int32, len(t.symbol)), make([]int32, len(t.symbol))
 	for node := range int32(len(t.symbol)) {
 		for c := t.child[node]; c < t.child[node+1]; c++ {
@@ -118,17 +118,17 @@ func (t *trie) link() {
 	}
 }
 
-// noSymbol stands for a byte that is not UTF-8, and folds to itself: no word has it.
+// noSymbol stands for a byte that is not UTF-8, and folds to itself. No word contains it.
 const noSymbol rune = -1
 
-// fold appends to dst what r is compared as: nothing for an invisible character, several symbols for a sign that stands
-// for several characters. It looks at r alone, so that a text folds the same however it is cut; marks that came in an
-// unusual order are not put in order.
+// fold appends to dst the symbols with which r is compared: none for an invisible character, several for a character
+// that stands for several. It looks only at r, so the same text folds the same however it is split. Combining marks
+// in an unusual order are not reordered.
 func fold(dst []rune, r rune) []rune {
 	switch {
 	case r < utf8.RuneSelf:
 		return append(dst, foldASCII(r))
-	case r >= 0x4e00 && r <= 0x9fff: // the common Han characters stand for themselves
+	case r >= 0x4e00 && r <= 0x9fff: // the common Han characters fold to themselves
 		return append(dst, r)
 	case r >= 0xac00 && r <= 0xd7a3:
 		return foldHangul(dst, r-0xac00)
@@ -158,7 +158,7 @@ func foldASCII(r rune) rune {
 	return r
 }
 
-// foldCase goes over the capital, since several small letters can share one: ς and σ.
+// foldCase folds through upper case, because several lower-case letters can have the same capital: ς and σ.
 func foldCase(dst []rune, r rune) []rune {
 	switch {
 	case r < utf8.RuneSelf:
@@ -169,8 +169,8 @@ func foldCase(dst []rune, r rune) []rune {
 	return append(dst, unicode.ToLower(unicode.ToUpper(r)))
 }
 
-// foldHangul takes a syllable apart as chapter 3.12 of the Unicode standard does, so that it equals the same syllable
-// typed as its letters, of full or half width.
+// foldHangul decomposes a syllable as in chapter 3.12 of the Unicode standard, so that it equals the same syllable
+// typed as separate letters, of full or half width.
 func foldHangul(dst []rune, index rune) []rune {
 	const vowels, finals = 21, 28
 	dst = append(dst, 0x1100+index/(vowels*finals), 0x1161+index%(vowels*finals)/finals)
@@ -180,7 +180,8 @@ func foldHangul(dst []rune, index rune) []rune {
 	return dst
 }
 
-// joins reports whether a symbol changes the letter before it: an accent, a vowel sign, the rest of a Hangul syllable.
+// joins reports whether a symbol modifies the letter before it: an accent, a vowel sign, the rest of a Hangul
+// syllable.
 func joins(symbol rune) bool {
 	return symbol >= 0x300 && (symbol >= 0x1160 && symbol <= 0x11ff || unicode.Is(unicode.Mn, symbol))
 }

@@ -9,16 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// keyShape is how a provider's keys begin, and what it takes for a word that begins so to be one.
+// keyShape describes how a provider's keys begin, and when a word with that prefix is a key.
 type keyShape struct {
 	prefix string
-	least  int  // letters, digits, "_" and "-" behind the prefix
-	digit  bool // one of them at least is a digit: prose could begin like this too
-	named  bool // names of files, hosts and packages begin like this too: LooksLikeKey checks that it is no name
+	least  int  // minimum number of letters, digits, "_" and "-" after the prefix
+	digit  bool // at least one of them must be a digit: prose could begin like this too
+	named  bool // names of files, hosts and packages begin like this too: LooksLikeKey checks that it is not a name
 }
 
-// keyShapes are the keys of model providers, of clouds, and of the services whose keys end up in prompts. This is the one
-// table of what looks like a key: redaction, the configuration and what it lists read it.
+// keyShapes are the keys of model providers, of clouds, and of the services whose keys appear in prompts. This is the
+// only table of key shapes: redaction, the configuration and its listings use it.
 var keyShapes = [...]keyShape{
 	{"sk-ant-", 8, false, false}, // Anthropic
 	{"sk-", 12, true, true},      // OpenAI, DashScope, DeepSeek, Moonshot, OpenRouter
@@ -41,7 +41,7 @@ var keyShapes = [...]keyShape{
 	{"hvs.", 20, true, true}, {"shpat_", 20, true, true},
 }
 
-// key finds a key at i, where a word begins. Named is the name of its shape.
+// key finds a key at i, where a word begins. named is the field of its shape.
 func (p *pass) key(i int) (found span, named bool) {
 	for _, shape := range keysAt[p.text[i]] {
 		if !strings.HasPrefix(p.text[i:], shape.prefix) {
@@ -67,7 +67,7 @@ func (p *pass) key(i int) (found span, named bool) {
 	return span{}, false
 }
 
-// token finds what follows the name of a scheme at i, as far as it has letters, digits and these characters.
+// token finds the text after the scheme name at i, as far as it has letters, digits and the characters in others.
 func (p *pass) token(i int, scheme, others string) span {
 	after := i + len(scheme)
 	if after > len(p.text) || !strings.EqualFold(p.text[i:after], scheme) {
@@ -84,13 +84,14 @@ func (p *pass) token(i int, scheme, others string) span {
 	return span{from, to}
 }
 
-// isBasic reports whether a text is a user and a password in base64 (RFC 7617).
+// isBasic reports whether s is a user and a password in base64 (RFC 7617).
 func isBasic(s string) bool {
 	pair, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
 	return err == nil && bytes.Contains(pair, []byte(":")) && utf8.Valid(pair)
 }
 
-// isBearer tells a token from the word that follows Bearer in prose: it has a digit, or is longer than words are.
+// isBearer reports whether s is a token, and not a word after Bearer in prose: it has a digit, or is longer than
+// words are.
 func isBearer(s string) bool {
 	return len(s) >= 24 || len(s) >= 8 && strings.ContainsAny(s, "0123456789")
 }
@@ -112,7 +113,7 @@ func (p *pass) qianfan(i int) span {
 	return span{i, end}
 }
 
-// jwt finds a JSON web token: three parts, of which the first begins with {" in base64.
+// jwt finds a JSON web token: three parts, the first of which begins with {" in base64.
 func (p *pass) jwt(i int) span {
 	if !strings.HasPrefix(p.text[i:], "eyJ") {
 		return span{}
@@ -134,23 +135,23 @@ func (p *pass) jwt(i int) span {
 	return span{i, end}
 }
 
-// ShortestKey is the length of the shortest text that is taken for a key: a user and a password, both empty.
+// ShortestKey is the length of the shortest text that counts as a key: an empty user and an empty password.
 const ShortestKey = len("Basic Og")
 
-// LooksLikeKey reports whether a key stands in a setting that is public, such as a label or an address. What only could
-// be one, since names begin so too, counts where it is not made of words and small numbers, as names are.
+// LooksLikeKey reports whether a public setting, such as a label or an address, contains a key. A shape that names
+// can have too does not count if the text consists of words and small numbers, as names do.
 func LooksLikeKey(s string) bool {
 	found := strings.Contains(s, "PRIVATE KEY-----")
 	eachKey(s, func(at span, named bool) { found = found || !named || !nameOnly().MatchString(s[at.from:at.to]) })
 	return found
 }
 
-// nameOnly is a text of words and small numbers between "-", "_" and ".": frankfurt-01, node2, 2026.
+// nameOnly matches words and small numbers separated by "-", "_" and ".": frankfurt-01, node2, 2026.
 var nameOnly = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(?:(?:(?:[A-Za-z][a-z]{0,15}|[A-Z]{1,16})[0-9]{0,4}|[0-9]{0,8})(?:[-_.]|$))*$`)
 })
 
-// HideKeys replaces what could be a key by "***".
+// HideKeys replaces everything that could be a key with "***".
 func HideKeys(s string) string {
 	var b strings.Builder
 	done := 0
@@ -161,7 +162,7 @@ func HideKeys(s string) string {
 	return b.String() + s[done:]
 }
 
-// eachKey visits the keys in s by the table.
+// eachKey calls visit for each key in s that matches the table.
 func eachKey(s string, visit func(at span, named bool)) {
 	p := pass{text: s}
 	for i := 0; i < len(s); i++ {

@@ -2,22 +2,22 @@ package guard
 
 import "bytes"
 
-// MaskStream masks a text that arrives in pieces as Masker.Bytes masks the whole: it holds back only an end that could
-// still become a secret. One goroutine at a time.
+// MaskStream masks text that arrives in pieces, with the same result as Masker.Bytes on the complete text. It holds
+// back only an end that could still become a secret. It is for one goroutine at a time.
 type MaskStream struct {
 	masker *Masker
 	held   []byte
-	hidden int // so many bytes of held belong to a secret that has been replaced already
-	hits   int // how many secrets have been replaced
+	hidden int // number of bytes of held that belong to a secret that was already replaced
+	hits   int // number of secrets replaced
 }
 
-// Holding reports whether the end that is held back is so long that it would tell something of a secret.
+// Holding reports whether the held-back end is long enough to reveal something of a secret.
 func (s *MaskStream) Holding() bool { return len(s.held)-s.hidden >= shortestMasked }
 
-// Stream gives a stream of m's secrets as they are known now and later.
+// Stream returns a stream that masks m's secrets, including those added later.
 func (m *Masker) Stream() *MaskStream { return &MaskStream{masker: m} }
 
-// Append adds what may be shown of the text so far to dst.
+// Append appends to dst the part of the text that may now be shown.
 func (s *MaskStream) Append(dst, chunk []byte) []byte {
 	text := chunk
 	if len(s.held) > 0 {
@@ -28,8 +28,8 @@ func (s *MaskStream) Append(dst, chunk []byte) []byte {
 	return append(dst, rest...)
 }
 
-// Flush adds what was held back, when the text has come to its end. Cut says that the end came early: what could have
-// become a secret is then hidden, but for an end so short that it tells nothing.
+// Flush appends what was held back at the end of the text. cut reports that the text ended early: an end that could
+// have become a secret is then hidden, unless it is too short to reveal anything.
 func (s *MaskStream) Flush(dst []byte, cut bool) []byte {
 	if cut && s.Holding() {
 		s.held = nil
@@ -40,14 +40,14 @@ func (s *MaskStream) Flush(dst []byte, cut bool) []byte {
 	return append(dst, rest...)
 }
 
-// scan masks text, whose first hidden bytes have been replaced already, and returns dst with all of it but the rest, which
-// has no secret. With more to come it holds back from where text could become a secret.
+// scan masks text, whose first hidden bytes have already been replaced. It appends the result to dst, except rest,
+// which contains no secret. If more is set, it holds back text from where a secret could begin.
 func (s *MaskStream) scan(dst, text []byte, more bool) (out, rest, held []byte) {
 	known := s.masker.known.Load()
 	if known == nil {
 		return dst, text, nil
 	}
-	done := s.hidden // up to here text has been copied or replaced
+	done := s.hidden // text up to here has been copied or replaced
 	s.hidden = 0
 	for i, c := range text {
 		if !known.may[c] {
@@ -65,7 +65,7 @@ func (s *MaskStream) scan(dst, text []byte, more bool) (out, rest, held []byte) 
 			dst = append(append(dst, text[done:i]...), masked...)
 			s.hits++
 		}
-		// Two secrets may overlap: what is left of the second would be half a secret.
+		// Two secrets may overlap: the rest of the second would be half a secret.
 		done = max(done, i+n)
 	}
 	return dst, text[done:], nil

@@ -5,40 +5,40 @@ import (
 	"encoding/json"
 )
 
-// Pieces finds secrets that a body or an event stream holds in pieces, in several strings or lines: a reader puts them
-// together again, and no mask of the bytes can hide them. It is given lines that have been masked, so every secret that it
+// Pieces finds secrets that are split over several strings or lines of a body or an event stream. A reader joins them
+// again, and masking the bytes cannot hide them. Its input lines must be masked already, so every secret that it
 // finds is one that would be shown.
 //
-// The strings of one member name are one text, in the order in which they come, whatever object they stand in. So are the
-// values of one field of an event stream. One goroutine at a time.
+// The strings of all members with the same name are one text, in order, whatever objects they are in. So are the
+// values of one field of an event stream. It is for one goroutine at a time.
 type Pieces struct {
 	masker  *Masker
 	texts   map[string]*MaskStream
-	name    []byte // of the member whose value comes next
+	name    []byte // name of the member whose value comes next
 	found   bool
 	field   []byte
 	scratch []byte
 }
 
 const (
-	mostNames = 256 // texts that are kept apart; what has another name is one text more
-	mostName  = 64  // bytes of a name that count
+	mostNames = 256 // maximum number of separate texts; all other names share one more
+	mostName  = 64  // bytes of a name that are compared
 )
 
-// Pieces makes one for m's secrets as they are known now and later.
+// Pieces returns a detector for m's secrets, including those added later.
 func (m *Masker) Pieces() *Pieces {
 	return &Pieces{masker: m, texts: map[string]*MaskStream{}}
 }
 
-// InPieces reports whether a masked body holds a secret in pieces.
+// InPieces reports whether a masked body contains a secret in pieces.
 func (m *Masker) InPieces(body []byte) bool {
 	p := m.piecesOf(body)
 	p.End()
 	return p.found
 }
 
-// CutInPieces reports whether a masked body holds a secret, or so much of one at the end of a text that it tells something of
-// it, in pieces.
+// CutInPieces reports whether a masked body contains a secret in pieces, or the pieces of a text end with part of a
+// secret long enough to reveal something.
 func (m *Masker) CutInPieces(body []byte) bool {
 	p := m.piecesOf(body)
 	return p.found || p.Holding()
@@ -55,10 +55,10 @@ func (m *Masker) piecesOf(body []byte) *Pieces {
 	return p
 }
 
-// Found reports whether a secret came in pieces.
+// Found reports whether a secret was found in pieces.
 func (p *Pieces) Found() bool { return p.found }
 
-// Holding reports whether a text ends in so much of a secret that it tells something of it.
+// Holding reports whether a text ends with part of a secret long enough to reveal something.
 func (p *Pieces) Holding() bool {
 	for _, text := range p.texts {
 		if text.Holding() {
@@ -68,7 +68,7 @@ func (p *Pieces) Holding() bool {
 	return false
 }
 
-// Line takes the next line, of JSON or of an event stream.
+// Line adds the next line, of JSON or of an event stream.
 func (p *Pieces) Line(line []byte) {
 	if len(line) == 0 || p.masker.known.Load() == nil {
 		return
@@ -78,18 +78,18 @@ func (p *Pieces) Line(line []byte) {
 		return
 	}
 	field, value, _ := bytes.Cut(line, []byte(":"))
-	p.field = append(append(p.field[:0], field[:min(len(field), mostName)]...), ':') // no member has that name
+	p.field = append(append(p.field[:0], field[:min(len(field), mostName)]...), ':') // no member has such a name
 	p.add(p.field, bytes.TrimPrefix(value, []byte(" ")))
 }
 
-// Text takes the next part of a text that the dialect puts together, from members of whatever names. It need not be masked.
+// Text adds the next part of a text that the dialect joins from members with different names. It need not be masked.
 func (p *Pieces) Text(kind string, part []byte) {
 	if len(part) > 0 {
 		p.add([]byte("="+kind), p.masker.Bytes(part))
 	}
 }
 
-// End says that nothing more comes.
+// End must be called after the last line.
 func (p *Pieces) End() {
 	for _, text := range p.texts {
 		text.Flush(nil, false)
@@ -97,7 +97,7 @@ func (p *Pieces) End() {
 	}
 }
 
-// members takes the strings of a line of JSON. One with a colon behind it is the name of those that follow.
+// members reads the strings of a line of JSON. A string followed by a colon is the name for the strings after it.
 func (p *Pieces) members(line []byte) {
 	for {
 		start := bytes.IndexByte(line, '"')
@@ -111,7 +111,7 @@ func (p *Pieces) members(line []byte) {
 			}
 			end++
 		}
-		end = min(end, len(line)) // of a line that was cut
+		end = min(end, len(line)) // if the line was cut
 		text := line[start+1 : end]
 		var plain string
 		if bytes.IndexByte(text, '\\') >= 0 && json.Unmarshal(line[start:min(end+1, len(line))], &plain) == nil {

@@ -14,41 +14,41 @@ import (
 	"ferry/pkg/text"
 )
 
-// redacted stands for what was taken out of a text.
+// redacted replaces text that was removed.
 const redacted = "[REDACTED]"
 
-// mostRounds bounds how often a text is gone over: what one round takes out can be what kept something else from being
-// seen. Two are the rule, the second one finding nothing.
+// mostRounds is the maximum number of passes over a text: removing one part can make another part recognizable.
+// Usually there are two passes; the second finds nothing.
 const mostRounds = 8
 
-// Redactor takes keys and personal data out of a text that is to be logged or shown: what has the shape of one, or
-// stands behind the name of one. It knows no secret; Masker hides those that are known. The zero value has the built-in
-// shapes. It never changes and may be used by several goroutines at once.
+// Redactor removes keys and personal data from text that is logged or shown: text with the shape of such data, or
+// after the name of such data. It knows no secrets; Masker hides known ones. The zero value has the built-in shapes.
+// It never changes and may be used by several goroutines at once.
 //
-// It reads through JSON's escapes, however deep, full-width characters and invisible ones; what it leaves, it leaves
-// as it was. Redacting twice gives what redacting once gives. Values behind a name:
+// It reads through JSON escapes at any depth, full-width characters and invisible characters, and leaves all other
+// text unchanged. Redacting twice gives the same result as redacting once. Values after a name:
 //
-//   - api_key, api-key, apikey, x-api-key and every other name that ends so; access_token, refresh_token,
+//   - api_key, api-key, apikey, x-api-key and every other name with this ending; access_token, refresh_token,
 //     client_secret, secret_key: up to the closing quote, or the end of the word.
-//   - authorization: the same, but to the end of the line behind a known scheme such as Bearer or Digest.
-//   - token, password, passwd, secret, key and every other name that ends so, "key provided" too: a value of the shape of a
-//     key, which is long and has letters and digits in one run.
-//   - 姓名, 电话, 手机 and 身份证 (…号, …号码): up to the closing quote, or the end of the field, which is punctuation but
-//     ":", "." and "-", or the end of the line, or white space, unless the next word continues it: more digits of a
-//     number that is not yet whole, or a name's next word.
+//   - authorization: the same, but to the end of the line after a known scheme such as Bearer or Digest.
+//   - token, password, passwd, secret, key and every other name with such an ending, also "key provided": a value with the
+//     shape of a key, which is long and has letters and digits in one run.
+//   - 姓名, 电话, 手机 and 身份证 (…号, …号码): up to the closing quote, or the end of the field. The field ends at
+//     punctuation other than ":", "." and "-", at the end of the line, or at white space, unless the next word continues
+//     the value: more digits of an incomplete number, or a name's next word.
 //
-// Shapes that need no name: the keys of the providers that keyShapes lists, Bearer tokens, JSON web tokens, private
-// keys in PEM, the user and password of a URL, e-mail addresses, mainland mobile numbers, identity card numbers of 18
-// characters with a date and a checksum that hold (the 15 digits of the cards before 1999 have no checksum: those go
-// behind their name alone), and bank cards with an issuer's prefix and a Luhn checksum that holds.
+// Shapes that need no name: the keys of the providers in keyShapes, Bearer tokens, JSON web tokens, private keys in
+// PEM, the user and password of a URL, e-mail addresses, mainland mobile numbers, identity card numbers of 18
+// characters with a valid date and checksum (the 15 digits of the cards before 1999 have no checksum: they are
+// removed only after their name), and bank cards with an issuer's prefix and a valid Luhn checksum.
 type Redactor struct {
 	patterns []*regexp.Regexp
 }
 
-// PatternError says why a pattern of the user's cannot be used.
+// PatternError reports that a user's pattern cannot be used.
 type PatternError struct {
 	Pattern string
-	// Column is where it goes wrong, in characters from 1.
+	// Column is the position of the error, in characters from 1.
 	Column int
 	Reason string
 }
@@ -59,8 +59,8 @@ func (e *PatternError) Error() string {
 
 const patternHint = "a pattern is a regular expression in RE2's syntax (https://github.com/google/re2/wiki/Syntax)"
 
-// NewRedactor adds patterns in RE2's syntax to the built-in shapes. What one matches is replaced as a whole. The error
-// is a *PatternError with a hint.
+// NewRedactor adds patterns in RE2's syntax to the built-in shapes. A complete match is replaced. The error is a
+// *PatternError with a hint.
 func NewRedactor(patterns []string) (*Redactor, error) {
 	r := &Redactor{}
 	for _, pattern := range patterns {
@@ -76,7 +76,7 @@ func NewRedactor(patterns []string) (*Redactor, error) {
 	return r, nil
 }
 
-// patternError finds the column: the library names the part that is wrong, not its place.
+// patternError finds the column: package regexp returns the wrong part of the pattern, but not its position.
 func patternError(pattern string, err error) error {
 	e := &PatternError{Pattern: pattern, Column: 1, Reason: err.Error()}
 	bad, ok := errors.AsType[*syntax.Error](err)
@@ -93,7 +93,7 @@ func patternError(pattern string, err error) error {
 	return e
 }
 
-// String returns s with every key and all personal data replaced by "[REDACTED]"; s itself where there is none.
+// String returns s with every key and all personal data replaced with "[REDACTED]", or s itself if there is none.
 func (r *Redactor) String(s string) string {
 	for range mostRounds {
 		before := s
@@ -110,7 +110,7 @@ func (r *Redactor) String(s string) string {
 // span is a part of a text, in bytes.
 type span struct{ from, to int }
 
-// redactShapes goes over s once with the built-in shapes.
+// redactShapes makes one pass over s with the built-in shapes.
 func redactShapes(s string) string {
 	v := newView(s)
 	p := pass{text: v.text}
@@ -133,8 +133,8 @@ func redactShapes(s string) string {
 	return replace(s, spans)
 }
 
-// begins are the bytes that something may begin with, so that most of a text is passed over at one look. fieldsAt are
-// the names of fields by their first byte, and keysAt the shapes of keys.
+// begins marks the bytes with which a shape may begin, so that most of a text is skipped with one look-up. fieldsAt
+// has the names of fields by their first byte, and keysAt the shapes of keys.
 var begins, fieldsAt, keysAt = func() (begins [256]bool, fields [256][]string, keys [256][]*keyShape) {
 	for i := range keyShapes {
 		first := keyShapes[i].prefix[0]
@@ -153,18 +153,17 @@ var begins, fieldsAt, keysAt = func() (begins [256]bool, fields [256][]string, k
 	return begins, fields, keys
 }()
 
-// pass is one way through a text. A span that was taken out counts as a "]" for what follows it, as it will when the
-// text is read again.
+// pass is one pass over a text. A removed span counts as "]" for the text after it, as it will in the next pass.
 type pass struct {
 	text string
-	last int // where the last span ended
+	last int // where the last removed span ended
 
-	// The run of letters, digits, "_" and "-" that was measured last: where it ends, and its last digit.
+	// The last measured run of letters, digits, "_" and "-": its end, and the position of its last digit.
 	runEnd, runDigit int
 }
 
-// at looks for something that begins at i, or in the case of an address has its sign there, and returns it and where
-// to go on.
+// at looks for a shape that begins at i (for an address: has its sign at i). It returns the shape's span and where to
+// continue.
 func (p *pass) at(i int) (cut span, next int) {
 	rest := p.text[i:]
 	c := rest[0]
@@ -192,7 +191,7 @@ func (p *pass) at(i int) (cut span, next int) {
 	return cut, i + 1
 }
 
-// before is the byte n places before i, a space where the text begins.
+// before returns the byte n places before i, a space before the start of the text.
 func (p *pass) before(i, n int) byte {
 	switch {
 	case i-n >= p.last:
@@ -203,7 +202,7 @@ func (p *pass) before(i, n int) byte {
 	return ' '
 }
 
-// byteAt is the byte at i, a newline where the text ends.
+// byteAt returns the byte at i, a newline at the end of the text.
 func (p *pass) byteAt(i int) byte {
 	if i < len(p.text) {
 		return p.text[i]
@@ -211,8 +210,8 @@ func (p *pass) byteAt(i int) byte {
 	return '\n'
 }
 
-// run measures the letters, digits, "_" and "-" from i on: where they end, and whether a digit is among them. Each run
-// is measured once, or a text of sk-sk-sk-… would be read again at every sk-.
+// run measures the letters, digits, "_" and "-" from i on: where they end, and whether they include a digit. Each run
+// is measured only once. Otherwise a text of sk-sk-sk-… would be read again at every sk-.
 func (p *pass) run(i int) (end int, digit bool) {
 	if i >= p.runEnd {
 		p.runEnd, p.runDigit = i, -1
@@ -234,7 +233,7 @@ func isAlnum(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x
 
 func isRun(c byte) bool { return isAlnum(c) || c == '_' || c == '-' }
 
-// matchPattern replaces what a pattern matches in s as it is, and in s as it reads.
+// matchPattern replaces the matches of a pattern in s and in the decoded view of s.
 func matchPattern(re *regexp.Regexp, s string) string {
 	var spans []span
 	for _, at := range re.FindAllStringIndex(s, -1) {
@@ -253,8 +252,8 @@ func matchPattern(re *regexp.Regexp, s string) string {
 	return replace(s, spans)
 }
 
-// wholeMarks widens a span that takes part of a "[REDACTED]" to all of it, or a pattern such as \w+ would redact what
-// is redacted for ever.
+// wholeMarks extends a span that covers part of a "[REDACTED]" to all of it. Otherwise a pattern such as \w+ would
+// redact its own result again and again.
 func wholeMarks(s string, c span) span {
 	for k := max(0, c.from-len(redacted)+1); k < c.from; k++ {
 		if strings.HasPrefix(s[k:], redacted) {
@@ -270,7 +269,7 @@ func wholeMarks(s string, c span) span {
 	return c
 }
 
-// replace puts "[REDACTED]" in the place of every span. They come in order; those that overlap are one.
+// replace replaces every span with "[REDACTED]". The spans are sorted; overlapping spans become one.
 func replace(s string, spans []span) string {
 	if len(spans) == 0 {
 		return s
@@ -290,19 +289,19 @@ func replace(s string, spans []span) string {
 	return b.String()
 }
 
-// view is a text as a reader takes it: JSON's escapes undone, full-width characters narrow, every space, dash and quote
-// the plain one, invisible characters gone. It knows which part of the source each part of it came from.
+// view is a text as a reader sees it: JSON escapes decoded, full-width characters narrow, every space, dash and quote
+// the plain one, invisible characters removed. It maps each part back to its source.
 type view struct {
 	text   string
-	length int // of the source
+	length int // length of the source
 	shifts []shift
 }
 
-// shift says that the view from a byte on stands for the source from another byte on, until the next shift. There is one
-// behind every part that reads otherwise; inside such a part nothing begins or ends.
+// shift maps the view from one byte on to the source from another byte on, until the next shift. There is one after
+// every part that was decoded; no span begins or ends inside such a part.
 type shift struct{ view, source int }
 
-// source is the part of the source that a part of the view came from.
+// source returns the part of the source for a part of the view.
 func (v *view) source(c span) span { return span{v.position(c.from), v.position(c.to)} }
 
 func (v *view) position(at int) int {
@@ -316,7 +315,7 @@ func (v *view) position(at int) int {
 	return v.shifts[i].source + at - v.shifts[i].view
 }
 
-// newView reads s. Where there is nothing to undo, the view is s itself.
+// newView decodes s. If there is nothing to decode, the view is s itself.
 func newView(s string) view {
 	v := view{length: len(s)}
 	var b []byte
@@ -351,13 +350,13 @@ func newView(s string) view {
 	return v
 }
 
-// read returns what stands at the beginning of s, which is a backslash or no ASCII: its length, and whether it reads
-// as another character than it is, which is -1 for none.
+// read decodes the start of s, which is a backslash or not ASCII. It returns its length and whether it decodes to
+// another character, which is -1 for none.
 func read(s string) (r rune, size int, other bool) {
 	if s[0] == '\\' {
 		return readEscape(s)
 	}
-	switch s[0] { // every other byte begins, or is inside, a character that reads as itself
+	switch s[0] { // every other byte begins, or is inside, a character that is not decoded
 	case 0xc2, 0xcd, 0xd8, 0xe1, 0xe2, 0xe3, 0xef, 0xf3:
 	default:
 		return 0, 1, false
@@ -370,7 +369,7 @@ func read(s string) (r rune, size int, other bool) {
 	return reads, size, reads != r
 }
 
-// readRune returns what a character reads as, -1 for nothing.
+// readRune returns the character to which r decodes, -1 for none.
 func readRune(r rune) rune {
 	switch {
 	case r < 0xa0:
@@ -393,8 +392,8 @@ func readRune(r rune) rune {
 	return r
 }
 
-// readEscape reads JSON's escapes. A text may have been put in JSON several times, so any number of backslashes before
-// the character is one escape.
+// readEscape decodes a JSON escape. A text may have been encoded as JSON several times, so any number of backslashes
+// before the character is one escape.
 func readEscape(s string) (r rune, size int, other bool) {
 	for size < len(s) && s[size] == '\\' {
 		size++
@@ -417,7 +416,7 @@ func readEscape(s string) (r rune, size int, other bool) {
 	return 0, size, false
 }
 
-// readUnit reads a \u escape of size bytes at the beginning of s, with the second one of a surrogate pair.
+// readUnit decodes a \u escape of size bytes at the start of s, together with the second one of a surrogate pair.
 func readUnit(s string, unit rune, size int) (r rune, _ int, other bool) {
 	if unit >= 0xd800 && unit < 0xdc00 {
 		rest := strings.TrimLeft(s[size:], `\`)
@@ -432,7 +431,7 @@ func readUnit(s string, unit rune, size int) (r rune, _ int, other bool) {
 	return readRune(unit), size, true
 }
 
-// hexUnit reads four hexadecimal digits, -1 where they are none.
+// hexUnit returns the value of four hexadecimal digits, -1 if s does not begin with them.
 func hexUnit(s string) rune {
 	var unit [2]byte
 	if len(s) < 4 {

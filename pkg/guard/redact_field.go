@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// fieldNames are the names of fields whose values are taken out, in lower case. A "_" stands for "_", "-" or nothing.
+// fieldNames are the names of fields whose values are removed, in lower case. A "_" matches "_", "-" or nothing.
 var fieldNames = [...]string{"api_key", "access_token", "authorization", "client_secret", "refresh_token", "secret_key", "secret_access_key",
 	"token", "password", "passwd", "secret", "key", "key provided", "姓名", "电话", "手机", "身份证"}
 
-// field finds the value of a field whose name, or the end of it, is at i.
+// field finds the value of a field whose name, or the end of its name, is at i.
 func (p *pass) field(i int, name string) span {
 	for k := range len(name) {
 		switch c := p.byteAt(i); {
@@ -33,7 +33,7 @@ func (p *pass) field(i int, name string) span {
 	switch name {
 	case "authorization":
 		return p.secretValue(i, p.credentials)
-	case "token", "password", "passwd", "secret", "key", "key provided": // which stand before much else
+	case "token", "password", "passwd", "secret", "key", "key provided": // these names also precede other text
 		return p.keyValue(i)
 	case "姓名":
 		return p.personalValue(i, 0)
@@ -45,7 +45,7 @@ func (p *pass) field(i int, name string) span {
 	return p.secretValue(i, p.word)
 }
 
-// separator returns where the value begins behind a name that ends at i, 0 where no ":" or "=" separates them. A quote
+// separator returns where the value begins after a name that ends at i, 0 if no ":" or "=" separates them. A quote
 // and a bracket may close the name: "api_key": and headers["x-api-key"] =.
 func (p *pass) separator(i int) int {
 	if strings.IndexByte(quotes, p.byteAt(i)) >= 0 {
@@ -65,7 +65,8 @@ func (p *pass) separator(i int) int {
 	return p.spaces(i)
 }
 
-// What ends a value: the end of the line, and the quotes that it stands in, a bracket, or all that ends a word.
+// The characters that end a value: the end of the line, plus the quotes around it, a bracket, or all that ends a
+// word.
 const (
 	lineEnds    = "\r\n"
 	quotes      = "\"'`"
@@ -74,7 +75,8 @@ const (
 	bracketEnds = quotes + "]" + lineEnds
 )
 
-// until returns the first of the characters in ends from i on, or the end. A "[REDACTED]" at i is passed over.
+// until returns the position of the first character of ends from i on, or the end of the text. It skips a
+// "[REDACTED]" at i.
 func (p *pass) until(i int, ends string) int {
 	if strings.HasPrefix(p.text[i:], redacted) {
 		i += len(redacted)
@@ -85,7 +87,7 @@ func (p *pass) until(i int, ends string) int {
 	return len(p.text)
 }
 
-// spaces returns where the spaces and tabs from i on end.
+// spaces returns the end of the spaces and tabs at i.
 func (p *pass) spaces(i int) int {
 	for p.byteAt(i) == ' ' || p.byteAt(i) == '\t' {
 		i++
@@ -93,7 +95,7 @@ func (p *pass) spaces(i int) int {
 	return i
 }
 
-// quoted finds a value in quotes whose opening one is at i.
+// quoted finds a value in quotes; the opening quote is at i.
 func (p *pass) quoted(i int) (span, bool) {
 	c := p.byteAt(i)
 	if strings.IndexByte(quotes, c) < 0 {
@@ -102,10 +104,10 @@ func (p *pass) quoted(i int) (span, bool) {
 	return span{i + 1, p.until(i+1, string(c)+lineEnds)}, true
 }
 
-// word returns where a word ends.
+// word returns where the word at i ends.
 func (p *pass) word(i int) int { return p.until(i, wordEnds) }
 
-// secretValue finds the value at i: in quotes, in brackets as of a list or of a header that Go prints, or up to its end.
+// secretValue finds the value at i: in quotes, in brackets (a list, or a header that Go printed), or up to its end.
 func (p *pass) secretValue(i int, end func(i int) int) span {
 	bracket := p.byteAt(i) == '[' && !strings.HasPrefix(p.text[i:], redacted)
 	if bracket {
@@ -125,14 +127,16 @@ func (p *pass) secretValue(i int, end func(i int) int) span {
 	return cut
 }
 
-// A value can be a key from this length on, in bytes, where it has a run of letters and digits of this length.
+// A value can be a key if it has at least shortestKey bytes and a run of letters and digits of at least shortestRun
+// bytes.
 const (
 	shortestKey = 16
 	shortestRun = 8
 )
 
-// keyValue finds the value at i where it has the shape of a key: it is long, and not of words, numbers and a path alone. It
-// reads no further than the next name could begin, so that a text of names is not read again at each.
+// keyValue finds the value at i if it has the shape of a key: it is long, and not only words, numbers and a path. It
+// does not read past the point where the next name could begin, so that a text of many names is not read again at
+// each name.
 func (p *pass) keyValue(i int) span {
 	for strings.IndexByte(quotes+"[", p.byteAt(i)) >= 0 {
 		i++
@@ -153,7 +157,7 @@ func (p *pass) keyValue(i int) span {
 	if !mixed || to-i < shortestKey {
 		return span{}
 	}
-	if p.text[to-1] == '.' { // of the sentence
+	if p.text[to-1] == '.' { // the end of the sentence
 		return span{i, to - 1}
 	}
 	for p.byteAt(to) == '=' {
@@ -162,7 +166,7 @@ func (p *pass) keyValue(i int) span {
 	return span{i, to}
 }
 
-// isNoValue holds for what stands where a value would: nothing, a mask, or the mark in an example of what to type.
+// isNoValue reports whether s stands for a missing value: null, a mask, or the placeholder of an example.
 func isNoValue(s string) bool {
 	if scheme, rest, ok := strings.Cut(s, " "); ok && rest == masked {
 		return isScheme(scheme)
@@ -170,21 +174,21 @@ func isNoValue(s string) bool {
 	return s == "null" || s == masked || s == "…"
 }
 
-// schemes are schemes of the Authorization header whose credentials follow them on the line.
+// schemes are the schemes of the Authorization header whose credentials follow on the same line.
 var schemes = [...]string{"basic", "bearer", "digest", "token", "apikey", "negotiate", "ntlm", "hawk", "dpop", "oauth", "aws4-hmac-sha256", "bce-auth-v1"}
 
 func isScheme(s string) bool {
 	return slices.ContainsFunc(schemes[:], func(scheme string) bool { return strings.EqualFold(scheme, s) })
 }
 
-// parameters go on to the end of the line, or to the quotes that the header stands in. The quotes of a parameter, such
-// as Digest's username="…", are those behind a "=".
+// parameters matches to the end of the line, or to the closing quote of the header. The quotes of a parameter, such
+// as Digest's username="…", follow a "=".
 var parameters = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(?:="[^"\r\n]*"?|[^"'` + "`" + `\r\n])*`)
 })
 
-// credentials returns where the value of an Authorization header that begins at i ends. Behind a scheme that is not
-// known it is the words that could be a key, and not the prose behind "authorization: required".
+// credentials returns where the value of an Authorization header at i ends. After an unknown scheme, the value
+// includes only the words that could be a key, and not prose such as "authorization: required".
 func (p *pass) credentials(i int) int {
 	end := p.word(i)
 	if isScheme(p.text[i:end]) {
@@ -201,7 +205,7 @@ func (p *pass) credentials(i int) int {
 	}
 }
 
-// personalValue finds the value at i. Digits is how many a whole one has, 0 for a name.
+// personalValue finds the value at i. digits is the number of digits in a complete value, 0 for a name.
 func (p *pass) personalValue(i, digits int) span {
 	if cut, ok := p.quoted(i); ok {
 		return cut
@@ -217,7 +221,7 @@ func (p *pass) personalValue(i, digits int) span {
 	}
 }
 
-// personalWord returns where a word of personal data ends. A ")" belongs to it where a "(" does.
+// personalWord returns where a word of personal data ends. A ")" belongs to the word if its "(" does.
 func (p *pass) personalWord(i int) int {
 	if p.byteAt(i) == '(' {
 		i = p.until(i, ")"+lineEnds)
@@ -234,12 +238,12 @@ func (p *pass) personalWord(i int) int {
 	return to
 }
 
-// continues reports whether the next word belongs to the value so far, which has so many words.
+// continues reports whether the next word belongs to the value so far, which has the given number of words.
 func continues(value, next string, digits, words int) bool {
 	first, c := value[0], next[0]
 	switch {
 	case strings.ContainsRune(next, ':'):
-		return false // the next label
+		return false // the name of the next field
 	case isDigit(first) || first == '+' || first == '(':
 		have := 0
 		for i := range len(value) {
@@ -251,13 +255,13 @@ func continues(value, next string, digits, words int) bool {
 	case isLetter(first):
 		return digits == 0 && words < 4 && isLetter(c) && c&0x20 == first&0x20
 	}
-	// 张 三: a surname of one character, and a space before the rest.
+	// 张 三: a surname of one character, then a space.
 	return digits == 0 && words == 1 && utf8.RuneCountInString(value) == 1 && c >= utf8.RuneSelf
 }
 
 const beginPEM = "-----BEGIN "
 
-// pem finds a private key in PEM, or a part of one, where beginPEM is at i.
+// pem finds a private key in PEM, or a part of one; beginPEM is at i.
 func (p *pass) pem(i int) span {
 	title := p.text[i+len(beginPEM):]
 	if !strings.Contains(title[:min(len(title), 40)], "PRIVATE KEY-----") {
@@ -274,7 +278,7 @@ func (p *pass) pem(i int) span {
 	return span{i, to}
 }
 
-// userinfo finds the user and password of a URL behind its "://".
+// userinfo finds the user and password of a URL; i is after its "://".
 func (p *pass) userinfo(i int) span {
 	to := p.until(i, "/?# \t\"'`<>,;"+lineEnds)
 	return span{i, i + max(0, strings.LastIndexByte(p.text[i:to], '@'))}
@@ -286,7 +290,8 @@ func (p *pass) mail(i int) span {
 	for from > p.last && (isRun(p.text[from-1]) || strings.IndexByte(".%+", p.text[from-1]) >= 0) {
 		from--
 	}
-	// The domain ends behind the last label of letters alone: a digit or a dash may follow and be no part of it.
+	// The domain ends after the last label that has only letters. A digit or a dash after it does not belong to the
+	// domain.
 	end := 0
 	for dot := i; ; {
 		label := dot + 1

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// mostGroups and mostDigits bound the longest number that means anything here: a card of 19 digits.
+// mostGroups and mostDigits limit the numbers that are recognized. The longest one is a card with 19 digits.
 const (
 	mostGroups = 5
 	mostDigits = 19
 )
 
-// number finds a mobile, identity card or bank card number whose digits begin at i; from is its "+", if it has one.
-// One space or dash may part its groups of digits. Letters may stand on either side, digits may not. Next is the end of
-// the first group.
+// number finds a mobile, identity card or bank card number whose digits begin at i; from is its "+" if it has one,
+// else i. One space or dash may separate groups of digits. Letters may be next to the number, digits may not. next is
+// the end of the first group.
 func (p *pass) number(from, i int) (cut span, next int) {
-	var digits [mostDigits + 1]byte // one more for an X
+	var digits [mostDigits + 1]byte // one more for an X at the end
 	type group struct{ shape, digits, end int }
-	var groups [mostGroups]group // each with those before it
+	var groups [mostGroups]group // each includes the groups before it
 	n, size := 0, 0
 	for to, last := i, (group{}); n < mostGroups && isDigit(p.byteAt(to)); n++ {
 		for size = 0; isDigit(p.byteAt(to)); to++ {
@@ -63,10 +63,11 @@ func (p *pass) number(from, i int) (cut span, next int) {
 	return span{}, next
 }
 
-// longestID is the most bytes of a request id that are looked through.
+// longestID is the maximum number of bytes of a request id that are checked.
 const longestID = 64
 
-// inRequestID reports whether i is inside a request id, such as req_011CSab12: by chance its digits look like a number.
+// inRequestID reports whether i is inside a request id, such as req_011CSab12, whose digits look like a number by
+// chance.
 func (p *pass) inRequestID(i int) bool {
 	n := 1
 	for n <= longestID && (isAlnum(p.before(i, n)) || p.before(i, n) == '_') {
@@ -76,10 +77,11 @@ func (p *pass) inRequestID(i int) bool {
 	return ok && !strings.Contains(id, "_")
 }
 
-// A shape has two decimal digits for each group of a number, which say how many digits the group has: 3_04_04 is the
-// shape of 138 1234 5678.
+// A shape encodes the groups of a number, with two decimal digits for the length of each group: 3_04_04 is the shape
+// of 138 1234 5678.
 
-// isMobile holds for a mainland mobile number: 1, then 3 to 9, and nine more, with 86, 0086 or the old 0 before it.
+// isMobile reports whether digits are a mainland mobile number: 1, then 3 to 9, then nine more digits, after 86,
+// 0086, the old 0, or nothing.
 func isMobile(shape int, digits string) bool {
 	prefix := ""
 	switch shape {
@@ -97,13 +99,13 @@ func isMobile(shape int, digits string) bool {
 	return ok && own[0] == '1' && own[1] >= '3'
 }
 
-// isIdentity holds for an identity card number (GB 11643): 18 characters with the province, the date of birth and a
-// checksum (ISO 7064 MOD 11-2), the last of which may be an x.
+// isIdentity reports whether digits are an identity card number (GB 11643): 18 characters with the province, the date
+// of birth and a checksum (ISO 7064 MOD 11-2). The last character may be an x.
 func isIdentity(shape int, digits string) bool {
 	if shape != 18 && shape != 6_08_04 {
 		return false
 	}
-	// By the first digit, the greatest second one (GB/T 2260). It begins at 1, but for Chongqing's 50.
+	// For each first digit, the largest second digit (GB/T 2260). The smallest is 1, except in Chongqing's 50.
 	const greatest = "0537645130"
 	if digits[1] > greatest[digits[0]-'0'] || digits[1] == '0' && digits[0] != '5' {
 		return false
@@ -123,7 +125,7 @@ func isIdentity(shape int, digits string) bool {
 	return (sum+check)%11 == 1
 }
 
-// isCard holds for a bank card number: an issuer's prefix, the length that goes with it, and the Luhn checksum
+// isCard reports whether digits are a bank card number: an issuer's prefix, a matching length, and the Luhn checksum
 // (ISO/IEC 7812).
 func isCard(shape int, digits string) bool {
 	switch shape {

@@ -1,6 +1,6 @@
-// Package guard owns what may leave, be written or be shown: secrets and their masking, the redaction of personal data,
-// the filter of blocked words, text that is safe on a terminal, pins, and the errors of trust (certificates and plain
-// connections). It refuses to read the environment, files or the network: callers hand it what they have.
+// Package guard owns the checks of what may be sent, written or shown: secrets and their masking, the redaction of
+// personal data, the filter of blocked words, pins, and trust errors (certificates and plain connections). It does
+// not read the environment, files or the network: callers pass the data.
 package guard
 
 import (
@@ -17,24 +17,24 @@ import (
 	"ferry/pkg/text"
 )
 
-// masked stands for a secret wherever one is printed.
+// masked replaces a secret in all output.
 const masked = "***"
 
-// Secret holds a key or a header value that must never be printed. Every way the fmt, json and text packages have of
-// showing a value shows "***" instead, so that a stray %v, a panic or a log line cannot leak it.
+// Secret holds a key or a header value that must never be printed. However the fmt, json and text packages format it,
+// the output is "***", so that a stray %v, a panic or a log line cannot leak it.
 type Secret struct {
-	// value is behind a pointer, since fmt calls no method of a value that it reaches through an unexported field or
-	// with %p: it prints what is there, which is then an address.
+	// value is a pointer, because fmt calls no method of a value in an unexported field or with %p. It prints the
+	// field itself, which is then an address.
 	value  *string
 	source string
 }
 
-// NewSecret checks that value can stand in an HTTP header (RFC 9110 section 5.5, visible ASCII only, no space) and
-// wraps it. The source, such as "env:CLAUDE_KEY", is public: it is what messages name instead of the value. The error
-// names the source and the position of the first bad byte, never the value.
+// NewSecret wraps value after checking that it is valid in an HTTP header (RFC 9110 section 5.5, visible ASCII only,
+// no space). source, such as "env:CLAUDE_KEY", is public: messages show it instead of the value. The error contains
+// the source and the position of the first invalid byte, never the value.
 func NewSecret(value, source string) (Secret, error) { return newSecret(value, source, false) }
 
-// NewHeaderSecret is NewSecret for the whole value of a header, such as "Basic dTpw", which may hold spaces inside.
+// NewHeaderSecret is NewSecret for a complete header value, such as "Basic dTpw", which may have spaces inside.
 func NewHeaderSecret(value, source string) (Secret, error) { return newSecret(value, source, true) }
 
 func newSecret(value, source string, spaces bool) (Secret, error) {
@@ -50,10 +50,10 @@ func newSecret(value, source string, spaces bool) (Secret, error) {
 	return Secret{value: &value, source: source}, nil
 }
 
-// Unread is a secret that is known by its source alone: it can be named, as in a request that is shown and not sent.
+// Unread returns a secret with a source and no value: it can be named, as in a request that is shown and not sent.
 func Unread(source string) Secret { return Secret{source: source} }
 
-// refuse says why a secret was refused, without the secret.
+// refuse returns the error for a refused secret, without the secret.
 func refuse(source, reason string) error {
 	return text.Errorf("a key is visible ASCII without spaces or line breaks; check how it was pasted", "the key from %s %s", source, reason)
 }
@@ -71,7 +71,7 @@ func byteKind(c byte) string {
 	}
 }
 
-// Reveal returns the secret itself, for the one place that writes it to the wire.
+// Reveal returns the secret value. Only the code that sends it may call this.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""
@@ -79,7 +79,7 @@ func (s Secret) Reveal() string {
 	return *s.value
 }
 
-// Source says where the secret came from, such as "env:CLAUDE_KEY".
+// Source returns where the secret was read from, such as "env:CLAUDE_KEY".
 func (s Secret) Source() string { return s.source }
 
 // IsZero reports whether there is no secret.
@@ -97,35 +97,35 @@ func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, masked) }
 // MarshalText implements encoding.TextMarshaler, which covers JSON and YAML, without showing the secret.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(masked), nil }
 
-// shortestMasked is the length in bytes under which a secret is not looked for: masking every "ab" of an answer would
-// destroy the answer and hide nothing.
+// shortestMasked is the minimum length of a masked secret in bytes: masking every "ab" of an answer would destroy the
+// answer and hide nothing.
 const shortestMasked = 4
 
-// placeholders are no secrets: what the documentation of local servers and of their clients (Ollama, LM Studio, vLLM, SGLang,
-// llama.cpp, llamafile) gives as a key where one must be set and none is checked, and the usual stand-ins of tests. They stand
-// in answers and addresses, which a mask would damage.
+// placeholders are not secrets: the keys that the documentation of local servers and their clients (Ollama, LM
+// Studio, vLLM, SGLang, llama.cpp, llamafile) uses because a key must be set but is not checked, and the usual
+// placeholders of tests. They occur in answers and addresses, which a mask would damage.
 var placeholders = [...]string{"ollama", "lm-studio", "EMPTY", "empty", "None", "none", "dummy", "test", "token", "password", "placeholder",
 	"changeme", "fake", "fake-key", "local", "anything", "not-needed", "no-key", "no-key-required", "sk-no-key-required", "sk-dummy", "sk-test",
 	"your-api-key", "1234567890"}
 
-// Masker replaces known secrets wherever they stand in text: as they are, in the spellings in which a server echoes them
-// (JSON's \/, \" and \u002d, the escapes of JSON in JSON, a URL's %2D, HTML's &#45; and &amp;, NULs between the characters
-// as in UTF-16), in hexadecimal, and in base64, where a user name or anything else may stand before them. The zero value masks
-// nothing. It may be used by several goroutines at once.
+// Masker replaces known secrets everywhere in text: unchanged, in the encodings in which a server echoes them (JSON's
+// \/, \" and \u002d, the escapes of JSON in JSON, a URL's %2D, HTML's &#45; and &amp;, NULs between the characters as
+// in UTF-16), in hexadecimal, and in base64, even after a user name or other text. The zero value masks nothing. It
+// may be used by several goroutines at once.
 type Masker struct {
 	known atomic.Pointer[secrets]
 }
 
-// secrets are the values that are known, and what is looked for: each of them and its codings.
+// secrets holds the known values and the forms to look for: each value and its encodings.
 type secrets struct {
 	values []string
 	forms  [][]byte
-	// begin has the forms by their first character, and may is true for the bytes that can begin one, escapes included.
+	// begin has the forms by their first byte. may is true for the bytes that can begin a form, escapes included.
 	begin [256][][]byte
 	may   [256]bool
 }
 
-// Add makes m mask value too, unless it is too short or a placeholder.
+// Add adds a secret value to mask, unless it is too short or a placeholder.
 func (m *Masker) Add(value string) {
 	if len(value) < shortestMasked || slices.Contains(placeholders[:], value) {
 		return
@@ -151,7 +151,7 @@ func (m *Masker) Add(value string) {
 	}
 }
 
-// AddSecret makes m mask s too, and what a value such as "Bearer KEY" or "Basic BASE64" carries.
+// AddSecret adds s, and the credentials in a value such as "Bearer KEY" or "Basic BASE64".
 func (m *Masker) AddSecret(s Secret) {
 	value := s.Reveal()
 	m.Add(value)
@@ -166,11 +166,12 @@ func (m *Masker) AddSecret(s Secret) {
 	}
 }
 
-// shortestCoded is the length in bytes under which a coding is not looked for: it could stand in any text.
+// shortestCoded is the minimum length in bytes of an encoded form: a shorter one could occur in any text.
 const shortestCoded = 8
 
-// forms are a value, its hexadecimal codings, and those characters of its base64 that do not depend on what stands
-// before and behind it: three, since a character has six bits and three bytes make four characters.
+// forms returns a value, its hexadecimal encodings, and the characters of its base64 encodings that do not depend on
+// the bytes before and after the value. There are three base64 alignments, because three bytes make four characters
+// of six bits.
 func forms(value string) [][]byte {
 	low := hex.EncodeToString([]byte(value))
 	all := []string{low, strings.ToUpper(low)}
@@ -190,7 +191,7 @@ func forms(value string) [][]byte {
 	return out
 }
 
-// Bytes returns b with every known secret replaced by "***"; b itself where there is none.
+// Bytes returns b with every known secret replaced with "***", or b itself if there is none.
 func (m *Masker) Bytes(b []byte) []byte {
 	if m.known.Load() == nil {
 		return b
@@ -203,8 +204,8 @@ func (m *Masker) Bytes(b []byte) []byte {
 	return append(out, rest...)
 }
 
-// BytesCut is Bytes for a text whose end may be missing: an end that could be the beginning of a secret is replaced too,
-// but for one so short that it tells nothing.
+// BytesCut is Bytes for text whose end may be missing: an end that could be the beginning of a secret is replaced
+// too, unless it is too short to reveal anything.
 func (m *Masker) BytesCut(b []byte) []byte {
 	s := m.Stream()
 	out, rest, held := s.scan(nil, b, true)
@@ -230,14 +231,14 @@ func maskString(s string, mask func(b []byte) []byte) string {
 	if s == "" {
 		return s
 	}
-	b := unsafe.Slice(unsafe.StringData(s), len(s)) // is read, and may be long
+	b := unsafe.Slice(unsafe.StringData(s), len(s)) // only read, and may be long
 	if out := mask(b); &out[0] != &b[0] {
 		return unsafe.String(&out[0], len(out))
 	}
 	return s
 }
 
-// Lower is a masker of m's secrets in lower case, for a text in which case got lost.
+// Lower returns a masker of m's secrets in lower case, for text that was converted to lower case.
 func (m *Masker) Lower() *Masker {
 	lower := &Masker{}
 	if known := m.known.Load(); known != nil {
@@ -248,8 +249,8 @@ func (m *Masker) Lower() *Masker {
 	return lower
 }
 
-// match returns the length of the longest secret that text begins with, 0 without one. Open says that text, if it goes
-// on, could be the beginning of one.
+// match returns the length of the longest secret at the start of text, 0 if there is none. open reports that text
+// could be the beginning of a secret if it continues.
 func (s *secrets) match(text []byte) (longest int, open bool) {
 	c, size, open := escape(text)
 	candidates := [3][][]byte{s.begin[text[0]]}
@@ -263,7 +264,7 @@ func (s *secrets) match(text []byte) (longest int, open bool) {
 			candidates[2] = s.begin[inner]
 		}
 	}
-	// Of two bytes that stand for themselves, the second rules out most forms.
+	// If neither of the first two bytes begins an escape, the second one rules out most forms.
 	plain := size == 0 && !open && len(text) > 1 && text[1] != 0 && !startsEscape(text[1])
 	for _, forms := range candidates {
 		for _, form := range forms {
@@ -277,9 +278,9 @@ func (s *secrets) match(text []byte) (longest int, open bool) {
 	return longest, open
 }
 
-// spelled returns how many bytes at the start of text spell the secret, 0 where they do not, and whether text is the
-// beginning of a spelling. Three ways are tried apart, because a secret may hold what looks like an escape: as it is, with
-// escapes, and with the escapes of JSON in JSON.
+// spelled returns how many bytes at the start of text spell the secret, 0 if they do not, and whether text is the
+// beginning of a spelling. It tries three ways separately, because a secret may contain what looks like an escape:
+// unchanged, with escapes, and with the escapes of JSON in JSON.
 func spelled(text, secret []byte) (n int, open bool) {
 	if bytes.HasPrefix(text, secret) {
 		n = len(secret)
@@ -291,16 +292,16 @@ func spelled(text, secret []byte) (n int, open bool) {
 	return max(n, once, twice), open || openOnce || openTwice
 }
 
-// escaped is spelled for a text whose characters read reads, where they are escapes.
+// escaped is spelled for text whose escapes are decoded by read.
 func escaped(text, secret []byte, read func(text []byte) (c byte, n int, cut bool)) (n int, open bool) {
-	nulls := 0 // at most as many NULs as UTF-32 has before a character of ASCII
+	nulls := 0 // at most three NULs, as in UTF-32 before an ASCII character
 	for i := 0; i < len(secret); {
 		if n == len(text) {
 			return 0, true
 		}
 		c, size, cut := read(text[n:])
 		open = open || cut
-		// An escape goes before the character itself: of a JSON \\ both bytes stand for one backslash.
+		// An escape takes precedence over the character itself: both bytes of a JSON \\ stand for one backslash.
 		if size == 0 || c != secret[i] && text[n] == secret[i] {
 			c, size = text[n], 1
 		}
@@ -317,10 +318,10 @@ func escaped(text, secret []byte, read func(text []byte) (c byte, n int, cut boo
 	return n, open
 }
 
-// mostEscape is the length of JSON's longest escape, \u002f.
+// mostEscape is the length of the longest JSON escape, \u002f.
 const mostEscape = 6
 
-// nested is escape for a text that is JSON in JSON: an escape that stands for a backslash begins an inner one, as in \\\/.
+// nested is escape for JSON in JSON: an escape that stands for a backslash begins an inner escape, as in \\\/.
 func nested(text []byte) (c byte, n int, cut bool) {
 	c, n, cut = escape(text)
 	if n == 0 || c != '\\' {
@@ -349,8 +350,8 @@ func nested(text []byte) (c byte, n int, cut bool) {
 
 func startsEscape(c byte) bool { return c == '%' || c == '\\' || c == '&' }
 
-// escape reads the escape of JSON, of a URL or of HTML at the start of text: the ASCII character that it stands for, and
-// its length, 0 where there is none. Cut says that text ends inside of what could be one.
+// escape decodes the JSON, URL or HTML escape at the start of text. It returns the ASCII character and the escape's
+// length, 0 if there is none. cut reports that text ends inside a possible escape.
 func escape(text []byte) (c byte, n int, cut bool) {
 	switch text[0] {
 	case '%':
@@ -380,10 +381,10 @@ func escape(text []byte) (c byte, n int, cut bool) {
 	return 0, 0, false
 }
 
-// mostEntity is the most bytes of a character reference that are read: leading zeros could go on for ever.
+// mostEntity is the maximum number of bytes of a character reference that are read: leading zeros have no limit.
 const mostEntity = 12
 
-// entities are the names that HTML has for ASCII characters of keys and passwords.
+// entities are HTML's names of the ASCII characters in keys and passwords.
 var entities = map[string]byte{
 	"amp": '&', "lt": '<', "gt": '>', "quot": '"', "apos": '\'', "num": '#', "dollar": '$', "percnt": '%', "lpar": '(', "rpar": ')',
 	"ast": '*', "plus": '+', "comma": ',', "hyphen": '-', "dash": '-', "period": '.', "sol": '/', "colon": ':', "semi": ';',
@@ -391,8 +392,8 @@ var entities = map[string]byte{
 	"grave": '`', "lcub": '{', "verbar": '|', "rcub": '}',
 }
 
-// entity reads the HTML character reference at the start of text: the ASCII character and the length, 0 where there is
-// none. A number may lack its semicolon. Cut says that text ends inside of what could be one.
+// entity decodes the HTML character reference at the start of text. It returns the ASCII character and the length, 0
+// if there is none. A number may lack its semicolon. cut reports that text ends inside a possible reference.
 func entity(text []byte) (c byte, n int, cut bool) {
 	text = text[:min(len(text), mostEntity)]
 	from, base, end := 1, 0, 1
@@ -426,7 +427,7 @@ func entity(text []byte) (c byte, n int, cut bool) {
 	return byte(number), end, cut
 }
 
-// hexByte reads two hexadecimal digits, -1 where they are none.
+// hexByte returns the value of two hexadecimal digits, -1 if they are not digits.
 func hexByte(two []byte) int {
 	var value [1]byte
 	if _, err := hex.Decode(value[:], two); err != nil {

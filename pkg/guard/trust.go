@@ -14,10 +14,10 @@ import (
 	"ferry/pkg/text"
 )
 
-// TrustError says that a server could not be trusted, so that nothing was sent to it. It is never retried and no other
-// node is asked in its place: a broken or forged certificate is for a person to look at.
+// TrustError reports that a server could not be trusted and nothing was sent to it. The request is never retried or
+// sent to another node: a person must look at a broken or forged certificate.
 type TrustError struct {
-	// Host is the name or address that was to be reached.
+	// Host is the name or address of the server.
 	Host string
 	// Reason is what is wrong, such as "the certificate expired on 2026-01-02".
 	Reason string
@@ -33,14 +33,14 @@ func (e *TrustError) Error() string {
 // Unwrap returns the cause.
 func (e *TrustError) Unwrap() error { return e.Err }
 
-// PlainHTTPError says that a key and a prompt, or a proxy's password, would have crossed a public network unencrypted.
-// Nothing was sent.
+// PlainHTTPError reports that a key and a prompt, or a proxy's password, would have crossed a public network
+// unencrypted. Nothing was sent.
 type PlainHTTPError struct {
-	// Host is the target, or the proxy where that hop is the plain one.
+	// Host is the target, or the proxy if the hop to the proxy is unencrypted.
 	Host string
-	// Proxy says that Host is the proxy; Password that its password is all that would be readable.
+	// Proxy reports that Host is the proxy, Password that only the proxy's password would be readable.
 	Proxy, Password bool
-	// Unknown says that the target is a name that only the proxy resolves.
+	// Unknown reports that the target is a name that only the proxy resolves.
 	Unknown bool
 }
 
@@ -57,7 +57,7 @@ func (e *PlainHTTPError) Error() string {
 	return fmt.Sprintf("%s%s, which is neither loopback nor a private address", what, e.Host)
 }
 
-// Hint tells what to do about it.
+// Hint returns what the user can do about it.
 func (e *PlainHTTPError) Hint() string {
 	if e.Proxy {
 		return "use an https:// proxy or --proxy none, or say insecure: true for the node in the configuration"
@@ -65,21 +65,21 @@ func (e *PlainHTTPError) Hint() string {
 	return "use https://, or say insecure: true for the node in the configuration"
 }
 
-// IsLoopback holds for the addresses of this machine and for the names that RFC 6761 section 6.3 gives it.
+// IsLoopback reports whether host is a loopback address or a name that RFC 6761 section 6.3 reserves for loopback.
 func IsLoopback(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	at, err := netip.ParseAddr(host)
 	return err == nil && at.Unmap().IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// Pin is the SHA-256 of a certificate's public key with its algorithm (SubjectPublicKeyInfo, RFC 7469 section 2.4): it
-// stays the same when a certificate is renewed with the same key.
+// Pin is the SHA-256 of a certificate's public key with its algorithm (SubjectPublicKeyInfo, RFC 7469 section 2.4).
+// It stays the same when a certificate is renewed with the same key.
 type Pin [sha256.Size]byte
 
-// pinPrefix is curl's notation, which --pinnedpubkey takes as it is.
+// pinPrefix starts a pin in the notation of curl's --pinnedpubkey.
 const pinPrefix = "sha256//"
 
-// ParsePin reads curl's notation: sha256// and the hash in base64. The error does not repeat what was read.
+// ParsePin parses curl's notation: sha256// and the hash in base64. The error does not contain the input.
 func ParsePin(text string) (Pin, error) {
 	encoded, ok := strings.CutPrefix(text, pinPrefix)
 	if !ok {
@@ -87,7 +87,7 @@ func ParsePin(text string) (Pin, error) {
 	}
 	hash, err := base64.StdEncoding.Strict().DecodeString(encoded)
 	switch {
-	case err != nil || strings.ContainsAny(encoded, "\r\n"): // which the decoder skips
+	case err != nil || strings.ContainsAny(encoded, "\r\n"): // the decoder skips these
 		return Pin{}, errors.New("what follows " + pinPrefix + " is not base64")
 	case len(hash) != sha256.Size:
 		return Pin{}, fmt.Errorf("a pin's hash has %d bytes; this one has %d", sha256.Size, len(hash))
@@ -95,13 +95,13 @@ func ParsePin(text string) (Pin, error) {
 	return Pin(hash), nil
 }
 
-// PinOf is the pin of a certificate's key.
+// PinOf returns the pin of a certificate's public key.
 func PinOf(cert *x509.Certificate) Pin { return sha256.Sum256(cert.RawSubjectPublicKeyInfo) }
 
-// String is curl's notation.
+// String returns the pin in curl's notation.
 func (p Pin) String() string { return pinPrefix + base64.StdEncoding.EncodeToString(p[:]) }
 
-// JoinPins writes pins behind each other.
+// JoinPins joins pins with a separator.
 func JoinPins(pins []Pin, between string) string {
 	texts := make([]string, len(pins))
 	for i, p := range pins {
@@ -110,7 +110,8 @@ func JoinPins(pins []Pin, between string) string {
 	return strings.Join(texts, between)
 }
 
-// Subject names whom a certificate is for: by its common name, else the whole subject, else its first host.
+// Subject returns the name of a certificate's subject: the common name, else the complete subject, else the first
+// host.
 func Subject(cert *x509.Certificate) string {
 	name := cmp.Or(cert.Subject.CommonName, cert.Subject.String())
 	if name == "" && len(cert.DNSNames) > 0 {
@@ -119,7 +120,7 @@ func Subject(cert *x509.Certificate) string {
 	return name
 }
 
-// Distinct gives every certificate of some chains once, in their order.
+// Distinct returns each certificate of the chains once, in order.
 func Distinct(chains [][]*x509.Certificate) []*x509.Certificate {
 	var all []*x509.Certificate
 	for _, cert := range slices.Concat(chains...) {
@@ -130,8 +131,8 @@ func Distinct(chains [][]*x509.Certificate) []*x509.Certificate {
 	return all
 }
 
-// CheckPins fails with *TrustError unless a certificate of the verified chains has one of the pinned keys. What else a
-// server sent along does not count: a server can append any certificate. No pins fail nothing.
+// CheckPins returns a *TrustError unless a certificate of the verified chains has one of the pinned keys. Other
+// certificates that the server sent do not count: a server can append any certificate. Without pins it returns nil.
 func CheckPins(host, node string, pins []Pin, verified [][]*x509.Certificate) error {
 	if len(pins) == 0 {
 		return nil
