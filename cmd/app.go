@@ -104,7 +104,7 @@ func (a *app) tell(text string) {
 	_, _ = io.WriteString(a.err, text)
 }
 
-// endLine ends an open line. The caller holds writing.
+// endLine ends an open line. The caller has locked writing.
 func (a *app) endLine() {
 	if a.open {
 		_, _ = io.WriteString(a.err, "\n")

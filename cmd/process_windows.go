@@ -13,7 +13,7 @@ import (
 
 func prepareProcess() error { return nil }
 
-// enoughFiles accepts any number: Windows has no limit of its own on the connections of a process.
+// enoughFiles accepts any number: Windows has no separate limit on the connections of a process.
 func enoughFiles(int) error { return nil }
 
 // endOfInput names the keys that end the input on a terminal.
