@@ -124,6 +124,7 @@ var otherCodes = map[string]struct {
 	why  string
 }{
 	`ferry ask -x "a shell script that …" > script.sh`: {1, "the demo node writes no code"},
+	`ferry ask -x "写一个 shell 脚本……" > script.sh`:        {1, "the demo node writes no code"},
 }
 
 // commandsOf are the lines of a block that a reader types: all of a block of sh, or what stands behind $.

@@ -244,24 +244,26 @@ func measured(t *testing.T) string {
 	return read(t, filepath.Join(checkout, "testdata", "measured.md"))
 }
 
-// measuredSection is the README's summary of them.
-func measuredSection(t *testing.T) string {
-	_, section, _ := strings.Cut(readme(t, readmes[0]), "\n## Measured\n\n")
-	section, _, found := strings.Cut(section, "\n\n## ")
-	fatalIf(t, !found, "README.md has no section Measured")
-	return section
+// measuredSection is a README's summary of the figures.
+func measuredSection(t *testing.T, file string) string {
+	parts := regexp.MustCompile(`(?s)\n## (?:Measured|实测数据)\n\n(.*?)\n\n## `).FindStringSubmatch(readme(t, file))
+	fatalIf(t, parts == nil, "%s has no section on the figures", file)
+	return parts[1]
 }
 
-// TestReadmeMeasuredFigures: what the README says of the last run is in its figures.
+// TestReadmeMeasuredFigures checks that each figure in the READMEs' summaries is in the figures of the last run.
 func TestReadmeMeasuredFigures(t *testing.T) {
-	section, text := measuredSection(t), measured(t)
-	figures := regexp.MustCompile(`\d{4}-\d\d-\d\d|\b\d+(\.\d+)?`).FindAllString(section, -1)
-	for _, figure := range figures {
-		errorIf(t, !regexp.MustCompile(`\b`+regexp.QuoteMeta(figure)+`\b`).MatchString(text),
-			"README.md says %s, which is not in testdata/measured.md", figure)
-	}
-	if lines := strings.Count(section, "\n") + 1; lines > 8 || len(figures) < 10 {
-		t.Errorf("the section has %d lines with %d figures, want 8 lines at most with 10 figures at least", lines, len(figures))
+	text := measured(t)
+	for _, file := range readmes {
+		section := measuredSection(t, file)
+		figures := regexp.MustCompile(`\d{4}-\d\d-\d\d|\b\d+(\.\d+)?`).FindAllString(section, -1)
+		for _, figure := range figures {
+			errorIf(t, !regexp.MustCompile(`\b`+regexp.QuoteMeta(figure)+`\b`).MatchString(text),
+				"%s says %s, which is not in testdata/measured.md", file, figure)
+		}
+		if lines := strings.Count(section, "\n") + 1; lines > 8 || len(figures) < 10 {
+			t.Errorf("%s: the section has %d lines with %d figures, want 8 lines at most with 10 figures at least", file, lines, len(figures))
+		}
 	}
 }
 
@@ -325,7 +327,7 @@ func TestReadmeFigures(t *testing.T) {
 	inside := regexp.MustCompile("(?s)```.*?```|`[^`]*`")
 	unit := regexp.MustCompile(`\d ?(ms|µs|ns|MiB|MB|MB/s|items/s)\b|\d(\.\d+)? ×`)
 	for _, file := range readmes {
-		words := inside.ReplaceAllString(strings.ReplaceAll(readme(t, file), measuredSection(t), ""), "")
+		words := inside.ReplaceAllString(strings.ReplaceAll(readme(t, file), measuredSection(t, file), ""), "")
 		errorIf(t, unit.MatchString(words), "%s: a figure without its command: %s", file, unit.FindString(words))
 		for _, block := range blocksOf(t, file) {
 			errorIf(t, unit.MatchString(block.text) && !strings.Contains(block.text, "ferry "), "%s: figures without a command:\n%s", file, block.text)
