@@ -80,8 +80,8 @@ func TestCommandTakesTooLong(t *testing.T) {
 	}
 }
 
-// The command's own children end with it. Each of them holds the writing end of a FIFO, which ends only when the last
-// of them is gone.
+// The command's child processes are killed with it. Each of them has the writing end of a FIFO open, and reading ends
+// only when the last of them has ended.
 func TestCommandEndsWithItsChildren(t *testing.T) {
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "fifo")
@@ -101,7 +101,7 @@ func TestCommandEndsWithItsChildren(t *testing.T) {
 		t.Fatalf("got %q, %v", line, err)
 	}
 	cancel()
-	check(t, f.SetReadDeadline(time.Now().Add(time.Minute))) // less than the child would live
+	check(t, f.SetReadDeadline(time.Now().Add(time.Minute))) // shorter than the child's lifetime
 	if rest, err := io.ReadAll(r); len(rest) > 0 || err != nil {
 		t.Errorf("got %q, %v", rest, err)
 	}

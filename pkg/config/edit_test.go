@@ -24,7 +24,7 @@ nodes:
 # the end
 `
 
-// swapped puts a text in the place of one that is there once.
+// swapped replaces text that occurs exactly once.
 func swapped(src, was, is string) string {
 	if strings.Count(src, was) != 1 {
 		panic(was)
@@ -32,7 +32,7 @@ func swapped(src, was, is string) string {
 	return strings.Replace(src, was, is, 1)
 }
 
-// edits are one each. Without a value the key is taken away.
+// edits are single edits. Without a value the key is removed.
 var edits = []struct{ name, src, key, value, want string }{
 	{"nothing there", "", "timeout", "5m", "timeout: 5m\n"},
 	{"nothing there, nested", "", "nodes.a.url", "https://h/x", "nodes:\n  a:\n    url: https://h/x\n"},

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzParse holds that no input panics and that no message repeats a line of the file. Keys that look like words may be
-// repeated, so that lines count from 24 bytes with a space or a quote in them.
+// FuzzParse checks that no input panics and that no message repeats a line of the file. Keys that look like words may
+// be repeated, so only lines of at least 24 bytes with a space or a quote count.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{example, commented, "a: [", "a: \"b\n", "a: &x [*x]\n", "%YAML 1.1\n---\na: b\n", "? a\n: b\n",
 		"nodes: {a: {url: \"demo:\", headers: {A: \"" + canary + " x\"}}}", "\ufeffa: |\n  b\n", "a: b: " + canary, "<<: {a: b}", section("  listen: [443]\n  roles: {a: [models]}\n"),
@@ -47,8 +47,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzSet holds that a value that was set is read back, that every line but those of the edit stays byte for byte, and
-// that Unset takes the value away again and nothing else.
+// FuzzSet checks that a value that was set is read back, that every line outside the edit stays byte for byte, and
+// that Unset removes the value and nothing else.
 func FuzzSet(f *testing.F) {
 	keys := []string{"timeout", "retry.attempts", "retry.policy", "proxy", "tls.ca", "nodes.hk.label", "nodes.q.headers.X-Team",
 		"nodes.new.url", "nodes.q.model", "nodes.hk.tls.min"}
@@ -79,7 +79,7 @@ func FuzzSet(f *testing.F) {
 		}
 		back, err := Unset(out, key)
 		if err != nil {
-			return // it may be required, or beyond a safe edit
+			return // it may be required, or not safe to edit
 		}
 		k, _ := parseKey(key)
 		root, fault := parseTree(back)
@@ -106,7 +106,7 @@ func readBack(t *testing.T, src []byte, key string) string {
 	return found[len(found)-1].value().Value
 }
 
-// linesChanged counts the lines of a that are not in b, in order, besides what was put between them.
+// linesChanged counts the lines of a that are not in b, in order, ignoring lines that were inserted between them.
 func linesChanged(a, b string) int {
 	was, is := strings.SplitAfter(a, "\n"), strings.SplitAfter(b, "\n")
 	for len(was) > 0 && len(is) > 0 && was[0] == is[0] {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// section is a gateway: with more keys.
+// section returns a gateway: section with more keys.
 func section(more string) string {
 	return "gateway:\n  server_name: ai.example.com\n" + more
 }
@@ -40,7 +40,7 @@ func TestGatewayErrors(t *testing.T) {
 	})
 }
 
-// Nothing that nginx could take for the end of a value, or for a variable, gets into one.
+// No value may contain anything that nginx would treat as the end of the value or as a variable.
 func TestGatewayTakesNoSyntax(t *testing.T) {
 	hostile := []string{
 		`a"; return 200 "b`, "a; b", "a}b", "a{b", "$host", "a$b", `a\`, `a"`, "a'", "a#b", "/a/;/", "/a b/", "/$uri/", "/a\nb/", "/../", "/a//b/",
@@ -53,7 +53,7 @@ func TestGatewayTakesNoSyntax(t *testing.T) {
 			src := "gateway:\n  " + key + ": " + strconv.Quote(value) + "\n"
 			_, err := Parse("c.yaml", []byte(src))
 			if err == nil {
-				// A space in a path is no end of it: paths stand in quotes.
+				// A space in a path does not end it, because paths are quoted.
 				if strings.ContainsAny(filepath.ToSlash(value), "\"'\\$;{}#*?[]\n") || strings.Contains(value, " ") && f.check("/a b") != nil {
 					t.Errorf("%s: %q was taken", key, value)
 				}
@@ -113,7 +113,7 @@ func TestGatewayValues(t *testing.T) {
 	}
 }
 
-// Each key can be set one at a time, read back and taken away again.
+// Each key can be set, read back and removed one at a time.
 func TestGatewaySet(t *testing.T) {
 	var src []byte
 	pairs := [][2]string{

@@ -60,7 +60,7 @@ func TestResolveEnvAndFile(t *testing.T) {
 			"put the key in it, and chmod 600 " + filepath.Join(dir, "absent")},
 		{"file:open", filepath.Join(dir, "open") + ": can be read or written by others (mode 0644)", "chmod 600 " + filepath.Join(dir, "open")},
 	}
-	if runtime.GOOS == "windows" { // where files have no mode: TestAccessLists of pkg/state has its like
+	if runtime.GOOS == "windows" { // there files have no mode: TestAccessLists of pkg/state tests the equivalent
 		tests = tests[:len(tests)-1]
 	}
 	for _, tt := range tests {
@@ -82,7 +82,7 @@ func TestResolveEnvAndFile(t *testing.T) {
 	}
 }
 
-// A header's whole value may hold spaces, wherever it comes from; nothing else that a header cannot carry.
+// A header's complete value may contain spaces, from any source, but nothing else that a header cannot carry.
 func TestResolveHeader(t *testing.T) {
 	dir := t.TempDir()
 	check(t, os.WriteFile(filepath.Join(dir, "gate"), []byte("Bearer a b\n"), 0o600))
@@ -165,7 +165,7 @@ func TestKeyForNode(t *testing.T) {
 	}
 }
 
-// mute is a keyring that never answers: its user does not unlock it.
+// mute is a keyring that never answers, because its user does not unlock it.
 type mute struct{ Keyring }
 
 func (mute) Get(string, string) (string, error) { select {} }

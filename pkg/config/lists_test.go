@@ -62,7 +62,7 @@ func TestGuardedErrors(t *testing.T) {
 	})
 }
 
-// TestSetLists sets, changes and takes away lists.
+// TestSetLists sets, changes and removes lists.
 func TestSetLists(t *testing.T) {
 	src := "# mine\nfilter: {file: words.txt} # theirs\n"
 	steps := []struct{ key, value, want string }{
@@ -94,7 +94,7 @@ func TestSetLists(t *testing.T) {
 	}
 }
 
-// Two pins; the second has what a credential of another provider begins with, as any hash may.
+// Two pins. The second begins like a credential of another provider, as any hash may.
 const (
 	pinA = "sha256//r5BzNgBmJT0dPH9ioULu/yXUu3Bii2BWFF/IeQhKJlU="
 	pinB = "sha256//AKIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -221,7 +221,7 @@ func TestSplitNodes(t *testing.T) {
 	}
 }
 
-// The file's list and its text of commas say the same, and an edit turns one into the other.
+// A list and comma-separated text mean the same, and an edit converts one to the other.
 func TestNodeListInFile(t *testing.T) {
 	for _, src := range []string{"node: [a, b]\n", "node:\n  - a\n  - b\n", "node: a,b\n", "node: \"a, b\"\n"} {
 		f := mustParse(t, src)

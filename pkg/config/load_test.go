@@ -10,7 +10,7 @@ import (
 )
 
 func TestFolders(t *testing.T) {
-	root := t.TempDir() // absolute wherever the test runs
+	root := t.TempDir() // always absolute
 	join := filepath.Join
 	for _, tt := range []struct {
 		find   func(goos string, lookup Lookup) (string, error)
@@ -55,7 +55,7 @@ func TestLoad(t *testing.T) {
 		}
 	}
 	_ = os.Symlink("absent", in("nowhere"))
-	if _, err := os.Readlink(in("nowhere")); err == nil { // Windows lets not everyone make one
+	if _, err := os.Readlink(in("nowhere")); err == nil { // on Windows not every user can create a link
 		var e *Error
 		if f, err := Load(in("nowhere")); !errors.As(err, &e) || e.File != in("nowhere") || e.Hint() == "" {
 			t.Errorf("a link that leads nowhere: %+v, %v", f, err)

@@ -9,10 +9,10 @@ import (
 	"ferry/pkg/wire"
 )
 
-// canary is a secret that no message may repeat. It has no well-known shape, so that only the rules protect it.
+// canary is a secret that no message may repeat. It has no well-known shape, so only the rules protect it.
 const canary = "Canary7Secret7Value"
 
-// vars makes a Lookup of pairs.
+// vars returns a Lookup of name and value pairs.
 func vars(pairs ...string) Lookup {
 	m := map[string]string{}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -26,10 +26,10 @@ func mustParse(t *testing.T, src string) *File {
 	return must(Parse("/etc/x/config.yaml", []byte(src)))(t)
 }
 
-// parseError is a file and what is said of it.
+// parseError is a file and its expected error.
 type parseError struct{ name, src, want string }
 
-// oneNode is a file with a node of these fields.
+// oneNode returns a file with one node that has these fields.
 func oneNode(fields string) string { return "nodes:\n  a: {url: https://h, " + fields + "}\n" }
 
 func TestParseErrorsOfSettings(t *testing.T) {
@@ -166,8 +166,8 @@ func holdParseErrors(t *testing.T, tests []parseError) {
 	}
 }
 
-// Wherever a key to an API is pasted, it is refused without being shown. The keys are put together here, so that no
-// scanner takes this file for a leak.
+// An API key pasted anywhere is refused and not shown. The keys are assembled here, so that no secret scanner reports
+// this file.
 func TestParseKeyShapes(t *testing.T) {
 	long := strings.Repeat("a1B2", 10)
 	keys := []string{
@@ -198,7 +198,7 @@ func TestParseKeyShapes(t *testing.T) {
 	}
 }
 
-// The example of DESIGN section 3, without what comes in later releases.
+// The example of DESIGN section 3, without the parts for later releases.
 const example = `
 node: hongkong
 retry: {policy: retry-after, attempts: 5, delay: 0s}
@@ -253,7 +253,7 @@ func TestParseNothing(t *testing.T) {
 	}
 }
 
-// check ends the test at an error, and must gives the value of a call that has none.
+// check ends the test at an error, and must returns the value of a call that must not fail.
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// facts are the providers as they were found in November 2026: name (vendor), chat, messages (how the key is sent),
-// variable, model. An … stands for the host of chat.
+// facts are the providers' data of November 2026: name (vendor), chat, messages (how the key is sent), variable,
+// model. An … stands for the host of chat.
 const facts = `
 openai | https://api.openai.com/v1 | – | OPENAI_API_KEY | gpt-6-luna
 deepseek | https://api.deepseek.com | …/anthropic (x-api-key) | DEEPSEEK_API_KEY | deepseek-flash
@@ -32,7 +32,7 @@ lmstudio | http://127.0.0.1:1234/v1 | … (none) | – | –
 bedrock (AWS) | – | https://bedrock-mantle.us-east-1.api.aws/anthropic (Bearer) | AWS_BEARER_TOKEN_BEDROCK | anthropic.claude-haiku-5-5
 azure (Azure) | – | https://acme.services.ai.azure.com/anthropic (x-api-key) | – | my-haiku`
 
-// TestProviders holds each provider's node to the facts, in each dialect.
+// TestProviders compares each provider's node with the facts, in each dialect.
 func TestProviders(t *testing.T) {
 	var names []string
 	for line := range strings.Lines(strings.TrimSpace(facts)) {
@@ -86,7 +86,7 @@ func TestProviders(t *testing.T) {
 	}
 }
 
-// TestProviderChoice is what does not fit a provider, and the addresses outside China.
+// TestProviderChoice tests choices that are not valid for a provider, and the addresses outside China.
 func TestProviderChoice(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -38,7 +38,7 @@ func TestSave(t *testing.T) {
 		t.Fatalf("got %q, %v", before, err)
 	}
 
-	// Nothing is written on an error, whoever makes it.
+	// Nothing is written on an error, whatever its source.
 	why := errors.New("why")
 	if err := Save(t.Context(), path, func([]byte) ([]byte, error) { return nil, why }); err != why {
 		t.Errorf("got %v", err)
@@ -55,7 +55,7 @@ func TestSave(t *testing.T) {
 	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
 		t.Errorf("changed to %q, %v", after, err)
 	}
-	// The place of a fault in the file gets the file's name.
+	// An error with a position in the file gets the file's name.
 	check(t, os.WriteFile(path, []byte("a: b\n"), 0o600))
 	if err := set("timeout", "5m"); err == nil || err.Error() != path+":1:1: a: unknown key" {
 		t.Errorf("got %v", err)
@@ -65,7 +65,7 @@ func TestSave(t *testing.T) {
 	}
 }
 
-// Every one of many edits at once is kept.
+// No edit is lost if many run at once.
 func TestSaveTogether(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
 	var wg sync.WaitGroup
@@ -109,7 +109,7 @@ func TestInit(t *testing.T) {
 	}
 }
 
-// With every setting switched on, the template is valid, names every key, and shows the defaults.
+// With every setting enabled, the template is valid, names every key, and shows the defaults.
 func TestTemplate(t *testing.T) {
 	on := regexp.MustCompile(`(?m)^#(  )?(\pL)`).ReplaceAllString(string(Template()), "$1$2")
 	f, err := Parse("config.yaml", []byte(on))
@@ -128,9 +128,9 @@ func TestTemplate(t *testing.T) {
 			if name, _, _ = strings.Cut(name, "."); !strings.Contains(string(Template()), name) {
 				t.Errorf("%s is not in the template", s.Key)
 			}
-		case !s.inFile() || s.Key == "tls.ca" || s.Key == "filter.words": // they are named in a remark
+		case !s.inFile() || s.Key == "tls.ca" || s.Key == "filter.words": // a remark names them
 			continue
-		case !ok: // where there is no default, an example stands for it
+		case !ok: // without a default, an example is shown
 			t.Errorf("%s is not in the template", s.Key)
 		}
 		if want != "" && got != want {

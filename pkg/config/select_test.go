@@ -28,7 +28,7 @@ nodes:
 		env           []string
 		want          Node
 	}{
-		// No variable touches a node of the file.
+		// No variable changes a node of the file.
 		{"hk", "", all, Node{Name: "hk", URL: "https://hk/api", API: wire.Messages, Key: Ref("env:HK"), Auth: Auth{Scheme: AuthXAPIKey}, InFile: true}},
 		{"qwen", "chat", all, Node{Name: "qwen", URL: "https://q/v1", API: wire.Chat, Key: Ref("keyring:q"), Auth: Auth{Scheme: AuthBearer}, InFile: true}},
 		{"local", "", nil, Node{Name: "local", URL: "demo:?x=1", API: wire.Messages, Auth: Auth{Scheme: none}, InFile: true}},
@@ -38,7 +38,7 @@ nodes:
 		{"demo", "", all, Node{Name: "demo", URL: "demo:", API: wire.Messages, Auth: Auth{Scheme: none}}},
 		{"demo/slow", "chat", nil, Node{Name: "demo/slow", URL: "demo:?delay=3s", API: wire.Chat, Auth: Auth{Scheme: none}}},
 		{"demo:?status=503", "", nil, Node{Name: "demo", URL: "demo:?status=503", API: wire.Messages, Auth: Auth{Scheme: none}}},
-		// A URL's key is FERRY_KEY and nothing else.
+		// A URL's key comes only from FERRY_KEY.
 		{"https://h/v1?a=b", "chat", all, Node{Name: "https://h/v1", URL: "https://h/v1?a=b", API: wire.Chat, Key: Ref("env:FERRY_KEY"), Auth: Auth{Scheme: AuthBearer}}},
 		{"https://h", "", []string{"ANTHROPIC_API_KEY", "a"}, Node{Name: "https://h", URL: "https://h", API: wire.Messages, Auth: Auth{Scheme: AuthXAPIKey}}},
 		{"http://127.0.0.1:8080", "", []string{"FERRY_KEY", "f"}, Node{Name: "http://127.0.0.1:8080", URL: "http://127.0.0.1:8080", API: wire.Messages, Key: Ref("env:FERRY_KEY"), Auth: Auth{Scheme: AuthXAPIKey}}},
@@ -58,7 +58,7 @@ nodes:
 			t.Errorf("%s: %v\ngot  %+v\nwant %+v", tt.selector, err, got, tt.want)
 		}
 	}
-	// The file's own direct hides the built-in one, variables and all.
+	// The file's own direct replaces the built-in one and its variables.
 	f = mustParse(t, "nodes: {direct: {url: https://mine, key: env:MINE}}")
 	got := mustSelect(t, mustResolve(t, f, vars(all...), nil), "direct")
 	if got.URL != "https://mine" || got.Key != "env:MINE" || got.Model != "claude-haiku-5-5" {
@@ -69,7 +69,7 @@ nodes:
 	}
 }
 
-// TestParams holds the fields of a body to what YAML means by them.
+// TestParams checks that fields of a body have the types that YAML gives them.
 func TestParams(t *testing.T) {
 	f := mustParse(t, `
 nodes:

@@ -41,7 +41,7 @@ type key struct {
 	// settings only; each setting has a Usage.
 	Setting
 	kind  kind
-	check func(text string) *Error // the rule for a value, or for each of a list
+	check func(text string) *Error // the rule for a value, or for each item of a list
 }
 
 // keys is the only place for names, defaults and rules, in display order. The defaults of retry are the script's. No

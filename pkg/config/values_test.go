@@ -22,7 +22,7 @@ func mustSelect(t *testing.T, v *Values, selector string) Node {
 	return must(v.Select(Selection{Selector: selector}))(t)
 }
 
-// Every default passes its own rule and reaches its accessor.
+// Every default passes its own rule and is returned by its accessor.
 func TestDefaults(t *testing.T) {
 	for _, s := range keys {
 		if s.Default == "" {
@@ -83,7 +83,7 @@ func TestPrecedence(t *testing.T) {
 		"max_tokens":      {"11", "12", ""},
 		"system":          {"one", "two", "three\n\"lines\""},
 	}
-	needs := map[string]string{ // what a key is nothing without
+	needs := map[string]string{ // other keys that a key requires
 		"filter.on":      "filter: {file: /words.txt}\n",
 		"audit.content":  "audit: {file: /audit.jsonl}\n",
 		"audit.max_size": "audit: {file: /audit.jsonl}\n",
@@ -154,7 +154,7 @@ func TestResolveErrors(t *testing.T) {
 			t.Errorf("got %v, want %s", err, tt.want)
 		}
 	}
-	// What does not win is not looked at.
+	// A value that is overridden is not checked.
 	mustResolve(t, &File{}, vars("FERRY_ATTEMPTS", "many"), map[string]string{"retry.attempts": "2"})
 	// ~/ without HOME.
 	f := mustParse(t, "tls: {ca: ~/ca.pem}")
@@ -283,7 +283,7 @@ func TestListHidesSecrets(t *testing.T) {
 	}
 }
 
-// Both forms of a limit say the same, and a node's own wins over the file's but not over a flag.
+// Both forms of a limit mean the same. A node's own limit overrides the file's, but not a flag.
 func TestLimitAndBudget(t *testing.T) {
 	f := mustParse(t, `
 limit: {rate: 600/min, burst: 5}
@@ -320,14 +320,14 @@ nodes:
 			t.Errorf("%+v: got %+v, %d", tt, n.Rate, n.Budget)
 		}
 	}
-	// The long form is replaced whole by config set.
+	// config set replaces the complete long form.
 	out, err := Set([]byte("limit: {rate: 600/min, burst: 5} # mine\n"), "limit", "50/min")
 	if err != nil || string(out) != "limit: \"50/min\" # mine\n" {
 		t.Errorf("got %q, %v", out, err)
 	}
 }
 
-// What a limit and a budget may be. The rates themselves are package text's.
+// The valid forms of a limit and a budget. Package text tests the rates.
 func TestLimitAndBudgetTexts(t *testing.T) {
 	for burst, want := range map[string]int{"": 0, "0": 0, "1": 1, "+1": 0, "-1": 0, "5": 5, "10000": 10000, "10001": 0, "x": 0, "5 ": 0, "05": 5,
 		"99999999999999999999": 0} {

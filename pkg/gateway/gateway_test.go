@@ -24,7 +24,7 @@ import (
 	"ferry/pkg/wire"
 )
 
-// planOf makes a plan of a file as Generate does, without the look at the certificate.
+// planOf makes a plan from a file like Generate, without the certificate check.
 func planOf(src string, nodes ...Node) (*plan, error) {
 	file, err := config.Parse("/etc/ferry/config.yaml", []byte(src))
 	if err != nil {
@@ -103,7 +103,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// Every permission of config leads somewhere, in an API of its own.
+// Every permission of config has a route, in its own API.
 func TestPermissionsHaveRoutes(t *testing.T) {
 	for _, name := range config.Permissions() {
 		if find(append(routesOf(wire.Messages), routesOf(wire.Chat)...), name) < 0 {
@@ -112,7 +112,7 @@ func TestPermissionsHaveRoutes(t *testing.T) {
 	}
 }
 
-// words reads a configuration as nginx's own reader does: it returns each directive with its arguments and depth.
+// words parses a configuration like nginx: it returns each directive with its arguments and depth.
 func words(src string) (directives [][]string, err error) {
 	var line []string
 	depth := 0
@@ -163,7 +163,7 @@ func words(src string) (directives [][]string, err error) {
 	return directives, nil
 }
 
-// shape is what no value may change: the names of the directives, their depths and numbers of arguments.
+// shape returns what no value may change: the names of the directives, their depths and numbers of arguments.
 func shape(t *testing.T, src []byte) string {
 	t.Helper()
 	directives, err := words(string(src))
@@ -177,8 +177,8 @@ func shape(t *testing.T, src []byte) string {
 	return b.String()
 }
 
-// FuzzSyntax holds that whatever value is taken changes a value in nginx's configuration and nothing else, and that a key
-// arrives as it is.
+// FuzzSyntax checks that every accepted value changes only a value in nginx's configuration, and that a key is passed
+// on unchanged.
 func FuzzSyntax(f *testing.F) {
 	for _, s := range []string{"x", `a"; return 200; "b`, "$host", `\`, `\"`, "a;b", "{", "}", "#", "'", "a b", "\x00", "~^a$", "default", "*"} {
 		f.Add(s)
@@ -199,7 +199,7 @@ func FuzzSyntax(f *testing.F) {
 				t.Errorf("address %d %q changes more than itself", i, s)
 			}
 		}
-		for i := range len(s) { // guard.Secret lets nothing else through
+		for i := range len(s) { // guard.Secret accepts nothing else
 			if s[i] <= ' ' || s[i] > '~' {
 				return
 			}
@@ -220,7 +220,8 @@ func FuzzSyntax(f *testing.F) {
 	})
 }
 
-// hasModes says that files have modes: on Windows TestPrivateFiles of pkg/state sees who may use what ferry writes.
+// hasModes reports whether files have modes. On Windows, TestPrivateFiles of pkg/state checks who may use ferry's
+// files.
 const hasModes = runtime.GOOS != "windows"
 
 func TestWrite(t *testing.T) {
@@ -251,12 +252,12 @@ func TestWrite(t *testing.T) {
 		t.Errorf("a second time: made %t, %v, %s", made, err, read(MainFile))
 	}
 
-	// Somebody else's file, or a link, stops all of it.
+	// A file that ferry did not write, or a link, stops the complete write.
 	for _, spoil := range []func(string) error{
 		func(path string) error { return os.WriteFile(path, []byte("user www-data;\n"), 0o644) },
 		func(path string) error {
 			_ = os.Symlink("elsewhere", path)
-			if _, err := os.Readlink(path); err != nil { // Windows lets not everyone make one
+			if _, err := os.Readlink(path); err != nil { // on Windows not every user can create a link
 				return os.WriteFile(path, nil, 0o600)
 			}
 			return nil
@@ -275,7 +276,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// A failure half way puts back what was there.
+// A failure halfway restores the previous files.
 func TestWriteAllOrNothing(t *testing.T) {
 	keys := filepath.Join(t.TempDir(), KeysFile)
 	for _, old := range [][]byte{nil, []byte(Mark + "old")} {
@@ -291,7 +292,7 @@ func TestWriteAllOrNothing(t *testing.T) {
 	}
 }
 
-// check ends the test at an error, and must gives the value of a call that has none.
+// check ends the test at an error, and must returns the value of a call that must not fail.
 func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -307,7 +308,7 @@ func must[T any](value T, err error) func(testing.TB) T {
 	}
 }
 
-// certify writes a certificate of a name and its key, as NAME.pem and NAME.key.
+// certify writes a certificate for a name and its key, as NAME.pem and NAME.key.
 func certify(t *testing.T, dir, name string) {
 	t.Helper()
 	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)
@@ -319,7 +320,7 @@ func certify(t *testing.T, dir, name string) {
 	}
 }
 
-// generate makes the files of a section gateway:, whose paths are in dir.
+// generate generates the files of a gateway: section whose paths are in dir.
 func generate(t *testing.T, dir, section string, nodes ...Node) (*Files, error) {
 	t.Helper()
 	file := must(config.Parse(filepath.Join(dir, "config.yaml"), []byte(section)))(t)
@@ -327,8 +328,8 @@ func generate(t *testing.T, dir, section string, nodes ...Node) (*Files, error) 
 	return Generate(g, nodes)
 }
 
-// TestGenerate holds two nodes to have all that is theirs apart: the share, the name, the path and the key; a key that
-// only one of them wants is nothing for the other.
+// TestGenerate checks that two nodes have separate shares, names, paths and keys. A key that only one of them needs is
+// empty for the other.
 func TestGenerate(t *testing.T) {
 	dir := t.TempDir()
 	certify(t, dir, "ai.example.com")
@@ -366,7 +367,7 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
-// TestGenerateCertificate finds out now what nginx, or the first caller, would find out later.
+// TestGenerateCertificate tests problems that would otherwise appear only in nginx or at the first caller.
 func TestGenerateCertificate(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"ai.example.com", "other.example.com"} {

@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	slow    = Rate{50, time.Minute, 1} // a turn takes 1.2 s
+	slow    = Rate{50, time.Minute, 1} // an interval of 1.2 s
 	bursty  = Rate{50, time.Minute, 5}
 	tenth   = Rate{5, time.Minute, 1}
 	tenfold = Rate{500, time.Minute, 1}
@@ -55,17 +55,17 @@ func TestBucketTooLong(t *testing.T) {
 	}
 }
 
-// errPause ends a Sleep that a test only asks for its next step.
+// errPause ends a Sleep when a test only needs its next step.
 var errPause = errors.New("pause")
 
-// glance looks at the bucket as a waiting reservation does, without waiting.
+// glance checks the bucket like a waiting reservation, without waiting.
 func (r *Reservation) glance(t *testing.T) time.Duration {
 	t.Helper()
 	must(t, r.peek(t.Context()))
 	return r.Left()
 }
 
-// conforms holds times of sending to a rate, by the generic cell rate algorithm.
+// conforms checks send times against a rate, by the generic cell rate algorithm.
 func conforms(t *testing.T, rate Rate, sent []time.Duration) {
 	t.Helper()
 	arrival := time.Duration(math.MinInt64 / 2)
@@ -78,9 +78,9 @@ func conforms(t *testing.T, rate Rate, sent []time.Duration) {
 	}
 }
 
-// The bucket is held to a list of turns: the next one is the earliest, of those no earlier than now and than any turn
-// given, for which every stretch of n turns is at least n − burst intervals long. When one is cancelled, those behind it
-// are one interval earlier.
+// TestBucketModel compares the bucket with a list of reservations. The next one gets the earliest time that is not
+// before now or before an earlier reservation, and at which any n consecutive reservations span at least n − burst
+// intervals. After a cancellation, the reservations behind it are one interval earlier.
 func TestBucketModel(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long: thousands of turns held to a model")
@@ -145,8 +145,8 @@ func TestBucketModel(t *testing.T) {
 	}
 }
 
-// Reservations that look at the bucket when Sleep says so are sent no faster than the rate, in their order, whoever
-// cancels; and at a slow rate no turn is lost while somebody waits.
+// Reservations that check the bucket as Sleep does are sent no faster than the rate and in order, whichever are
+// cancelled. At a slow rate no slot is lost while another reservation waits.
 func TestCancelledTurnsMoveUp(t *testing.T) {
 	for _, rate := range []Rate{slow, bursty, {20, time.Second, 2}, {100, time.Second, 3}} {
 		random := rand.New(rand.NewPCG(3, 4))
@@ -172,7 +172,7 @@ func TestCancelledTurnsMoveUp(t *testing.T) {
 				}
 			}
 			if len(queue) == 0 {
-				idle = len(sent) + 1 // the turn after it may come late
+				idle = len(sent) + 1 // the next reservation may be late
 			}
 			next := now + time.Duration(random.Int64N(int64(rate.interval())))
 			for _, r := range slices.Clone(queue) {
@@ -247,7 +247,7 @@ func TestReservationCancel(t *testing.T) {
 	equal(t, "the file was removed", ninth.Cancel(), false)
 }
 
-// Those of one process that wait look at the file once for each moment, and still learn in time.
+// The waiting reservations of one process read the file once for each moment, and still see a cancellation in time.
 func TestLookOnce(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
@@ -287,7 +287,7 @@ func TestLookOnce(t *testing.T) {
 	equal(t, "the third, in time", step(third, func() {}), 1200*time.Millisecond)
 }
 
-// A reservation that was interrupted is given back however many there are, up to what the file has room for.
+// An interrupted reservation is given back, however many there are, up to the limit of the file.
 func TestManyCancelled(t *testing.T) {
 	const n = maxGaps + 20
 	c := newFakeClock()
@@ -346,7 +346,7 @@ func TestBucketGoroutines(t *testing.T) {
 	}
 }
 
-// BenchmarkFirstReserve is what one ferry ask pays: a new bucket and clock each time.
+// BenchmarkFirstReserve measures the cost for one ferry ask: a new bucket and clock each time.
 func BenchmarkFirstReserve(b *testing.B) {
 	dir := b.TempDir()
 	for b.Loop() {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// fullDisk lets no byte be written until empty is called: the soft limit on files can be set back.
+// fullDisk makes every write fail until empty is called. It uses the soft limit on file sizes, which can be reset.
 func fullDisk(t *testing.T) (empty func()) {
 	t.Helper()
 	signal.Ignore(syscall.SIGXFSZ)
@@ -29,7 +29,8 @@ func fullDisk(t *testing.T) (empty func()) {
 	return empty
 }
 
-// Where nothing can be written, as on a full disk, the work goes on, and what others find there refills nothing.
+// If nothing can be written, as on a full disk, reservations continue, and the file that other processes find refills
+// nothing.
 func TestFullDisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "limit")
 	c := newFakeClock()
@@ -57,7 +58,7 @@ func TestFullDisk(t *testing.T) {
 	equal(t, "left", left(t, newTestLedger(dir, "node", 100, c)), 100)
 }
 
-// TestOpenInPlace holds that it opens what state.OpenPrivate does, and tells a new file.
+// TestOpenInPlace checks that it opens the same files as state.OpenPrivate, and reports a new file.
 func TestOpenInPlace(t *testing.T) {
 	dir := t.TempDir()
 	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")

@@ -22,14 +22,14 @@ import (
 
 const taskEnv = "FERRY_TEST_TASK"
 
-// tasks are what the test binary does as another ferry, with arguments.
+// tasks are the tasks of the test binary as another ferry process, with their arguments.
 var tasks = map[string]func(args []string) error{
-	"reserve": reserveMany, // DIR, rate, burst and how many reservations
-	"cancel":  cancelSome,  // DIR, rate, burst, how many reservations, and how many of them to cancel
-	"spend":   spendTokens, // DIR, budget, worst and how many tries
+	"reserve": reserveMany, // DIR, rate, burst and number of reservations
+	"cancel":  cancelSome,  // DIR, rate, burst, number of reservations, number of cancellations
+	"spend":   spendTokens, // DIR, budget, worst and number of attempts
 }
 
-// TestMain turns the test binary into another ferry where a test needs one.
+// TestMain runs the test binary as another ferry process if a test starts it so.
 func TestMain(m *testing.M) {
 	args := strings.Split(os.Getenv(taskEnv), "\n")
 	task := tasks[args[0]]
@@ -44,10 +44,10 @@ func TestMain(m *testing.M) {
 
 const address = "https://node.example/api"
 
-// busy is how long a test waits for a lock: no machine is so busy that only a hang takes longer.
+// busy is how long a test waits for a lock. Only a hang takes longer, even on a busy machine.
 const busy = time.Minute
 
-// fakeClock is a machine whose clocks a test sets.
+// fakeClock is a Clock that a test sets.
 type fakeClock struct {
 	mu   sync.Mutex
 	boot time.Duration
@@ -71,7 +71,7 @@ func (c *fakeClock) Boottime() (time.Duration, string) {
 	return c.boot, c.id
 }
 
-// pass lets time go by on both clocks.
+// pass advances both clocks.
 func (c *fakeClock) pass(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,7 +92,7 @@ func newTestBucket(t *testing.T, dir string, rate Rate, c Clock) *Bucket {
 	return b
 }
 
-// reserve takes a turn that has to be had, from a bucket that has to be shared.
+// reserve makes a reservation that must succeed, from a bucket that must be shared.
 func reserve(t *testing.T, b *Bucket) *Reservation {
 	t.Helper()
 	r, err := b.Reserve(t.Context(), Forever)
@@ -100,7 +100,7 @@ func reserve(t *testing.T, b *Bucket) *Reservation {
 	return r
 }
 
-// waits takes turns and tells how long each has to wait.
+// waits makes reservations and returns how long each has to wait.
 func waits(t *testing.T, b *Bucket, n int) string {
 	t.Helper()
 	var all []string
@@ -131,7 +131,7 @@ func write(t *testing.T, name string, data []byte) {
 	must(t, os.WriteFile(name, data, 0o600))
 }
 
-// start runs the test binary as another ferry, whose lines come out of the reader.
+// start runs the test binary as another ferry process, whose output lines are read from the reader.
 func start(t *testing.T, task string, args ...any) (*exec.Cmd, *bufio.Reader) {
 	t.Helper()
 	self, err := os.Executable()
@@ -150,7 +150,7 @@ func start(t *testing.T, task string, args ...any) (*exec.Cmd, *bufio.Reader) {
 	return child, bufio.NewReader(out)
 }
 
-// taskBucket is the bucket of a task: DIR, a rate and a burst. The numbers behind them are returned.
+// taskBucket returns the bucket of a task: DIR, a rate and a burst. It also returns the numbers after them.
 func taskBucket(task []string) (b *Bucket, numbers []int, err error) {
 	var rate Rate
 	rate.Events, rate.Per, _ = text.ParseRate(task[1])
@@ -168,7 +168,7 @@ func taskBucket(task []string) (b *Bucket, numbers []int, err error) {
 	return b, numbers[1:], err
 }
 
-// reserveMany prints, for each reservation that it takes, when it is due and what the bucket's state is after it.
+// reserveMany prints, for each reservation that it makes, its due time and the bucket's state after it.
 func reserveMany(task []string) error {
 	b, numbers, err := taskBucket(task)
 	if err != nil {
@@ -184,8 +184,8 @@ func reserveMany(task []string) error {
 	return nil
 }
 
-// cancelSome takes reservations, cancels some of them at random, says so, waits until the lock "go" is free and prints when
-// the others are due.
+// cancelSome makes reservations, cancels some of them at random, reports that, waits until the lock "go" is free and
+// prints when the others are due.
 func cancelSome(task []string) error {
 	ctx := context.Background()
 	b, numbers, err := taskBucket(task)
@@ -223,12 +223,12 @@ func cancelSome(task []string) error {
 	return b.Degraded()
 }
 
-// peek looks at the bucket as a waiting reservation does, without waiting.
+// peek checks the bucket like a waiting reservation, without waiting.
 func (r *Reservation) peek(ctx context.Context) error {
 	return r.bucket.change(ctx, never, func(q queue) (queue, bool) { r.look(q); return q, false })
 }
 
-// arrival is the theoretical arrival time of the next request after a state, on the clock that counts.
+// arrival returns the theoretical arrival time of the next request after a state, as reading.instant.
 func arrival(q queue) int64 { return q.At.instant() + int64(q.Ahead) }
 
 // spendTokens prints a line for each request that the budget allows.

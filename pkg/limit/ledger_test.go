@@ -16,7 +16,7 @@ func newTestLedger(dir, node string, budget int64, c Clock) *Ledger {
 	return NewLedger(dir, address, node, budget, c)
 }
 
-// hold takes a hold that has to be had.
+// hold makes a hold that must succeed.
 func hold(t *testing.T, l *Ledger, worst int64) *Hold {
 	t.Helper()
 	h, err := l.Hold(t.Context(), worst, time.Minute)
@@ -24,7 +24,7 @@ func hold(t *testing.T, l *Ledger, worst int64) *Hold {
 	return h
 }
 
-// refused is why a ledger with nothing left gives no hold.
+// refused returns the error of a ledger with no budget left.
 func refused(t *testing.T, l *Ledger) *SpentError {
 	t.Helper()
 	_, err := l.Hold(t.Context(), 1, time.Minute)
@@ -40,7 +40,7 @@ func spend(t *testing.T, h *Hold, input, output int64) {
 	must(t, h.Spend(input, output), h.ledger.Degraded())
 }
 
-// left is how many tokens of today's budget are neither used nor held.
+// left returns the number of tokens of today's budget that are neither used nor held.
 func left(t *testing.T, l *Ledger) (n int64) {
 	t.Helper()
 	must(t, l.open(t.Context(), func(_ reading, day string) error {
@@ -70,7 +70,7 @@ func TestLedger(t *testing.T) {
 	equal(t, "at first", left(t, l), 1000)
 	first := hold(t, l, 600)
 	equal(t, "held", left(t, other), 400)
-	second := hold(t, other, 600) // one may pass the end
+	second := hold(t, other, 600) // one may exceed the budget
 	equal(t, "held, past the end", left(t, other), 0)
 	equal(t, "message", refused(t, l).Error(),
 		"the budget of 1000 tokens/day is spoken for: 0 used today, up to 1200 by requests on their way")
@@ -112,14 +112,14 @@ func TestLedgerWithoutBudget(t *testing.T) {
 	equal(t, "usage", usage(t, dir), "2026-11-24 demo 1 5 0")
 }
 
-// The answer that comes after midnight counts for the day on which it was asked for.
+// An answer that arrives after midnight counts for the day of its request.
 func TestLedgerMidnight(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
 	l := newTestLedger(dir, "node", 1000, c)
 	hold(t, l, 900)
 	c.pass(12*time.Hour - time.Second)
-	h := hold(t, l, 900) // the first one has run out
+	h := hold(t, l, 900) // the first one has expired
 	c.pass(time.Second)
 	equal(t, "yesterday's holds", left(t, l), 1000)
 	spend(t, h, 300, 300)
@@ -127,7 +127,7 @@ func TestLedgerMidnight(t *testing.T) {
 	equal(t, "usage", usage(t, dir), "2026-11-24 node 1 300 300")
 }
 
-// The day is that of the clock's own zone.
+// The day is the day in the clock's own time zone.
 func TestLedgerZone(t *testing.T) {
 	c := newFakeClock()
 	c.wall = time.Date(2026, 11, 24, 23, 0, 0, 0, time.FixedZone("", -8*3600))
@@ -136,7 +136,7 @@ func TestLedgerZone(t *testing.T) {
 	equal(t, "usage", usage(t, dir), "2026-11-24 node 1 1 1")
 }
 
-// A list that cannot be understood may say that nothing is left: nothing is sent, and it stays as it is.
+// A usage file that cannot be parsed may say that nothing is left: nothing is sent, and the file stays as it is.
 func TestLedgerBroken(t *testing.T) {
 	c := newFakeClock()
 	whole := string(encodeUsage([]Use{{"2026-11-24", "node", 1, 2, 3}, {"2026-11-23", "a \"b\"\n", 1, 2, 3}}))
@@ -192,7 +192,7 @@ func TestLedgerDegraded(t *testing.T) {
 	}
 }
 
-// Where the lock cannot be had, as in a folder that may only be read, the count goes on from what the files say.
+// If the lock cannot be acquired, as in a read-only folder, the count continues from the content of the files.
 func TestLedgerOnlyRead(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
@@ -209,7 +209,7 @@ func TestLedgerOnlyRead(t *testing.T) {
 	equal(t, "usage", usage(t, dir), "2026-11-24 node 1 50 20")
 }
 
-// What was used counts on in the process when the disk fails between the hold and the answer.
+// The usage is still counted in the process if the disk fails between the hold and the answer.
 func TestLedgerDegradesLater(t *testing.T) {
 	c := newFakeClock()
 	dir := filepath.Join(t.TempDir(), "limit")
@@ -223,7 +223,7 @@ func TestLedgerDegradesLater(t *testing.T) {
 	equal(t, "left", left(t, l), 600)
 }
 
-// Where the list alone cannot be written, the hold keeps what was used from others until the day is over.
+// If only the usage file cannot be written, the hold keeps the used tokens from other processes until the day is over.
 func TestLedgerKeepsTheHold(t *testing.T) {
 	c := newFakeClock()
 	dir := filepath.Join(t.TempDir(), "limit")
@@ -252,7 +252,7 @@ func TestLedgerContext(t *testing.T) {
 	}
 }
 
-// A process that was killed keeps what it held only until its request would have ended.
+// The hold of a killed process lasts only until its request would have ended.
 func TestLedgerHoldEnds(t *testing.T) {
 	none := func(c *fakeClock) { c.id = "" }
 	ahead := func(d time.Duration) func(*fakeClock) {
@@ -285,7 +285,7 @@ func TestLedgerHoldEnds(t *testing.T) {
 			c.set(tt.jump)
 			l := newTestLedger(dir, "node", 1000, c)
 			equal(t, "left", left(t, l), tt.want)
-			// Its place may be another's by then, which it must not give back.
+			// Another process may own its record by then, and the record must not be freed.
 			taken := hold(t, l, 100)
 			must(t, lost.Release())
 			equal(t, "left, after the late release", left(t, l), 900)
@@ -306,7 +306,7 @@ func TestLedgerHoldsFull(t *testing.T) {
 	l := newTestLedger(dir, "node", 10_000, c)
 	equal(t, "left", left(t, l), 10_000-maxHolds)
 	refused(t, l)
-	// A line that is damaged is a free place.
+	// The record of a damaged line is free.
 	data[7*holdSize+30] ^= 1
 	write(t, path(dir, usageSuffix+holdsSuffix), data)
 	equal(t, "the place", hold(t, l, 1).place, 7)
@@ -327,7 +327,7 @@ func TestDecodeHeld(t *testing.T) {
 	}
 }
 
-// Whatever the file holds, it adds up to a sum that can be reckoned with.
+// Whatever the file contains, its holds add up to a valid sum.
 func FuzzHolds(f *testing.F) {
 	f.Add([]byte(`{"day":"2026-11-24","tokens":5,"at":{"id":"boot-1","boot":1,"wall":2},"lasts":60000000000}`), uint8(1))
 	f.Fuzz(func(t *testing.T, line []byte, times uint8) {
@@ -349,7 +349,7 @@ func FuzzHolds(f *testing.F) {
 	})
 }
 
-// BenchmarkHold is what a request waits for: a year's rows to read, and no flush.
+// BenchmarkHold measures what a request waits for: reading the rows of a year, and no flush.
 func BenchmarkHold(b *testing.B) {
 	dir := b.TempDir()
 	c := NewClock()

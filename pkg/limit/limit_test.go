@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Where the folder cannot be used, the bucket works within the process.
+// If the folder cannot be used, the bucket works within the process.
 func TestBucketDegraded(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -53,7 +53,7 @@ func TestBucketDegraded(t *testing.T) {
 	}
 }
 
-// A folder that fails later takes nothing back: what was reserved stays so.
+// If the folder fails later, existing reservations stay valid.
 func TestBucketDegradesLater(t *testing.T) {
 	c := newFakeClock()
 	dir := filepath.Join(t.TempDir(), "limit")
@@ -68,7 +68,7 @@ func TestBucketDegradesLater(t *testing.T) {
 	}
 }
 
-// Removing the files, as ferry config purge does, is no error.
+// Removing the files, as ferry config purge does, is not an error.
 func TestBucketRemoved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "limit")
 	b := newTestBucket(t, dir, slow, newFakeClock())
@@ -89,7 +89,7 @@ func TestBucketContext(t *testing.T) {
 	}
 	result := make(chan error)
 	same, other := b, newTestBucket(t, dir, slow, newFakeClock())
-	for _, b := range []*Bucket{same, other} { // one waits for the goroutine's turn, the other for the file's lock
+	for _, b := range []*Bucket{same, other} { // one waits for the other goroutine, the other for the file's lock
 		go func() {
 			_, err := b.Reserve(ctx, Forever)
 			result <- err
@@ -147,7 +147,7 @@ func TestFileName(t *testing.T) {
 	}
 }
 
-// Alone, everything counts within the process, from what the files say was used, and nothing is written.
+// After Alone everything is counted within the process, starting from the usage in the files, and nothing is written.
 func TestAlone(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
@@ -180,7 +180,7 @@ func TestAlone(t *testing.T) {
 	}
 }
 
-// Without a folder there is nothing to read either.
+// Without a folder there is also nothing to read.
 func TestAloneWithoutFolder(t *testing.T) {
 	c := newFakeClock()
 	t.Chdir(t.TempDir())

@@ -17,7 +17,7 @@ import (
 
 type turn struct{ at, arrival time.Duration }
 
-// children starts processes with one task, and gives their output and a wait for the end of all.
+// children starts processes with one task. It returns their output and a function that waits until all have ended.
 func children(t *testing.T, n int, task string, args ...any) (outs []*bufio.Reader, wait func()) {
 	t.Helper()
 	var all []*exec.Cmd
@@ -34,12 +34,12 @@ func children(t *testing.T, n int, task string, args ...any) (outs []*bufio.Read
 	}
 }
 
-// Many processes that take turns and give some of them back, wherever they stand: what is left has one turn each, as the
-// rate says and without a gap.
+// Many processes make reservations and cancel some of them, at any position. The remaining reservations have one slot
+// each, at the rate and without a gap.
 func TestProcessesShareABucket(t *testing.T) {
 	for _, test := range []struct{ processes, each, cancels, burst int }{{8, 24, 10, 1}, {60, 12, 0, 5}} {
 		if testing.Short() && test.processes > 8 {
-			continue // long: a second and more
+			continue // slow: a second and more
 		}
 		dir := filepath.Join(t.TempDir(), "limit")
 		rate := Rate{1, time.Minute, test.burst}
@@ -71,7 +71,7 @@ func TestProcessesShareABucket(t *testing.T) {
 	}
 }
 
-// A process that is killed in the midst of it leaves a whole file behind, and takes no turn back.
+// A process that is killed while it works leaves a complete file behind and gives no reservation back.
 func TestKilledProcess(t *testing.T) {
 	dir := t.TempDir()
 	clock := NewClock()
@@ -99,7 +99,7 @@ func TestKilledProcess(t *testing.T) {
 		equal(t, "the next turn", time.Duration(arrival(b.memory)-r.first), slow.interval())
 		all = append(all, turn{time.Duration(r.first), time.Duration(arrival(b.memory))})
 	}
-	// Turns that were taken and not printed are missing, and none is there twice.
+	// Reservations that were made and not printed are missing, and none appears twice.
 	slices.SortFunc(all, func(a, b turn) int { return int(a.at - b.at) })
 	for i := 1; i < len(all); i++ {
 		if step := all[i].at - all[i-1].at; step < slow.interval() || step%slow.interval() != 0 && all[i].arrival != all[i].at+slow.interval() {
@@ -108,7 +108,7 @@ func TestKilledProcess(t *testing.T) {
 	}
 }
 
-// The budget is never passed by as much as one request's worst, however many processes there are.
+// With any number of processes, the budget is exceeded by less than the maximum of one request.
 func TestProcessesShareABudget(t *testing.T) {
 	const processes, each, budget, worst = 16, 20, 10_000, 130
 	dir := t.TempDir()
@@ -123,7 +123,7 @@ func TestProcessesShareABudget(t *testing.T) {
 	}
 	wait()
 	rows, err := Usage(dir)
-	if err != nil || len(rows) == 0 || len(rows) > 2 { // two when midnight comes in between
+	if err != nil || len(rows) == 0 || len(rows) > 2 { // two if midnight comes in between
 		t.Fatalf("usage: %+v, %v", rows, err)
 	}
 	var requests, tokens int64

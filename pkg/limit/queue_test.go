@@ -28,7 +28,7 @@ func TestBucketClock(t *testing.T) {
 		name   string
 		before func(*fakeClock)
 		jump   func(*fakeClock)
-		want   string // the waits after five turns of a burst of five and three to wait for, 3.6 s ahead of time
+		want   string // two more waits after a burst of five and three delayed reservations, 3.6 s ahead
 	}{
 		{"no time", nil, second(0), "4.8s 6s"},
 		{"time", nil, second(2), "2.8s 4s"},
@@ -61,7 +61,7 @@ func TestBucketClock(t *testing.T) {
 			b = newTestBucket(t, dir, bursty, c)
 			equal(t, "after the jump", waits(t, b, 2), tt.want)
 			if !strings.HasPrefix(tt.want, "0s") {
-				// From here on it is a clock like any other.
+				// From here on it is a normal clock.
 				c.pass(time.Second)
 				_, err := b.Reserve(t.Context(), 0)
 				var late *TooLongError
@@ -102,7 +102,7 @@ func TestBucketRateChanges(t *testing.T) {
 	}
 }
 
-// Reservations from one day to the next cannot add up to more than the numbers hold.
+// Reservations that reach far ahead cannot exceed the limits of the numbers.
 func TestBucketFarAhead(t *testing.T) {
 	c := newFakeClock()
 	dir := t.TempDir()
@@ -160,7 +160,7 @@ func TestBucketBrokenFile(t *testing.T) {
 			equal(t, "read again", waits(t, newTestBucket(t, dir, bursty, c), 1), "4.8s")
 		})
 	}
-	// A shorter line over a longer one is whole.
+	// A shorter line written over a longer one decodes.
 	dir := t.TempDir()
 	write(t, path(dir, ".bucket"), append(slices.Clone(whole), gaps(maxGaps, gap{8, 9, 5})...))
 	equal(t, "a line with the end of a longer one behind it", waits(t, newTestBucket(t, dir, bursty, c), 6), "0s 0s 0s 0s 0s 1.2s")
@@ -193,8 +193,8 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// Whatever the file holds, no more than a burst goes at once, no wait is longer than it says, and what is written can be
-// read.
+// Whatever the file contains, no more than a burst is sent at once, no wait is longer than reported, and the written
+// file can be read.
 func FuzzBucketFile(f *testing.F) {
 	now := read(newFakeClock())
 	f.Add([]byte(`{"at":{"id":"boot-1","boot":1,"wall":2},"ahead":3,"rate":{"Events":50,"Per":60000000000,"Burst":1},"next":9,` +
@@ -220,7 +220,7 @@ func FuzzBucketFile(f *testing.F) {
 	})
 }
 
-// withSum puts the checksum before a line that a fuzzer made.
+// withSum puts the checksum before a line that the fuzzer made.
 func withSum(line []byte) []byte {
 	line, _, _ = bytes.Cut(line, []byte("\n"))
 	return fmt.Appendf(nil, "%08x %s\n", crc32.ChecksumIEEE(line), line)

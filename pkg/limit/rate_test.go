@@ -47,7 +47,7 @@ func TestRateNeeds(t *testing.T) {
 	for _, tt := range tests {
 		equal(t, tt.rate.String(), tt.rate.Needs(tt.n), tt.want)
 	}
-	// What the bucket does says the same.
+	// The bucket agrees.
 	rate := Rate{30, time.Minute, 4}
 	b := newTestBucket(t, t.TempDir(), rate, newFakeClock())
 	for n := 1; n <= 20; n++ {

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// The list stays small, whatever is counted, and the day's sum stays right.
+// The file stays small, whatever is counted, and the day's sum stays correct.
 func TestUsageBounds(t *testing.T) {
 	var rows []Use
 	first := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
 	for d := range keptDays + 10 {
 		today := first.AddDate(0, 0, d).Format(time.DateOnly)
-		var day []Use // one day at a time takes no time; the last ones are put with all the others
+		var day []Use // one day at a time is fast; the last day is added to all the others
 		if d >= keptDays {
 			day, rows = rows, nil
 		}

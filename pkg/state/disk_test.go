@@ -12,10 +12,10 @@ import (
 	"testing"
 )
 
-// failing is a disk of which one operation fails, or that one and all that follow, as after a crash.
+// failing is a disk on which one operation fails, or that one and all following ones, as after a crash.
 type failing struct {
 	disk
-	at    int // the operation to fail, from 1
+	at    int // the operation that fails, from 1
 	crash bool
 	with  error
 	seen  []string
@@ -72,7 +72,7 @@ type failingFile struct {
 	disk *failing
 }
 
-// Write fails half way: what was written before stays in the file.
+// Write fails halfway: the bytes written before stay in the file.
 func (f *failingFile) Write(p []byte) (int, error) {
 	if err := f.disk.step("write"); err != nil {
 		n, _ := f.file.Write(p[:len(p)/2])
@@ -95,15 +95,15 @@ func (f *failingFile) Sync() error {
 	return f.file.Sync()
 }
 
-// Close closes in every case: a descriptor is gone after a close that failed.
+// Close always closes: a descriptor is closed even if close fails.
 func (f *failingFile) Close() error {
 	err := f.disk.step("close")
 	return errors.Join(f.file.Close(), err)
 }
 
-// TestEveryStepFails makes each operation of a write fail in turn, alone and with all that follow. What the file holds
-// then is the old content or the new, whole; an error is given for each; and but for a removal that failed too, nothing is
-// left behind.
+// TestEveryStepFails makes each operation of a write fail in turn, either only that one or also all following ones.
+// Each time the file must have the complete old or new content, the write must return an error, and nothing may be
+// left behind unless the removal also failed.
 func TestEveryStepFails(t *testing.T) {
 	const before = "the old content, which is longer than the new one"
 	const after = "the new content"
@@ -144,7 +144,7 @@ func TestEveryStepFails(t *testing.T) {
 	}
 }
 
-// checkFailed holds the steps to those of the table, and the error to the one that was made.
+// checkFailed compares the steps with the table, and the error with the injected one.
 func checkFailed(t *testing.T, d *failing, steps []string, err error) {
 	t.Helper()
 	var e *Error
@@ -162,8 +162,8 @@ func checkFailed(t *testing.T, d *failing, steps []string, err error) {
 	}
 }
 
-// checkContent holds the file to one whole content. A create that is cut off with all that could clean up leaves its
-// beginning: CreateFile is for files whose absence means nothing, and says so.
+// checkContent checks that the file has one complete content. If a create is cut off and the cleanup fails too, the
+// beginning of the file stays, as CreateFile documents.
 func checkContent(t *testing.T, path, old, after string, steps []string, at int, cutCreate bool) {
 	t.Helper()
 	got, err := os.ReadFile(path)
@@ -179,7 +179,7 @@ func checkContent(t *testing.T, path, old, after string, steps []string, at int,
 	}
 }
 
-// checkLeft holds the folder to the file alone; after a crash, to temporary ones of a name that nothing reads.
+// checkLeft checks that the folder has only the file; after a crash also temporary files, whose names nothing reads.
 func checkLeft(t *testing.T, dir string, crash bool) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

@@ -12,13 +12,13 @@ import (
 	"testing"
 )
 
-// Children of the tests find in one of these variables what to do, and with which path.
+// One of these variables tells a child process of the tests what to do, and with which path.
 const (
 	holdEnv = "FERRY_TEST_HOLD_LOCK"
 	tempEnv = "FERRY_TEST_TEMP"
 )
 
-// TestMain turns the test binary into another process where a test needs one.
+// TestMain runs the test binary as another process if a test starts it so.
 func TestMain(m *testing.M) {
 	for name, run := range map[string]func(path string) int{holdEnv: hold, tempEnv: writeHalf} {
 		if path := os.Getenv(name); path != "" {
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// start runs the test binary as another process, which goes on until it is killed, and gives the line that it prints.
+// start runs the test binary as another process, which runs until it is killed, and returns the line that it prints.
 func start(t *testing.T, name, path string) (child *exec.Cmd, said string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -52,7 +52,7 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// place is a folder in which a test makes files of any mode.
+// place is a folder in which a test creates files of any mode.
 type place struct {
 	t   *testing.T
 	dir string
@@ -72,19 +72,19 @@ func (p place) folder(name string, perm fs.FileMode) {
 	must(p.t, os.Mkdir(p.in(name), 0o700), os.Chmod(p.in(name), perm))
 }
 
-// link skips the test where there are no symbolic links.
+// link skips the test if symbolic links are not available.
 func (p place) link(target, name string) {
 	p.t.Helper()
 	err := os.Symlink(filepath.FromSlash(target), p.in(name))
 	if err == nil {
-		_, err = os.Readlink(p.in(name)) // Wine makes none, and says that it did
+		_, err = os.Readlink(p.in(name)) // Wine creates none, but reports success
 	}
 	if err != nil {
 		p.t.Skip("no symbolic links here: ", err)
 	}
 }
 
-// holds fails where the folder has other names, such as that of a temporary file that was left behind.
+// holds fails the test if the folder has other names, such as a temporary file that was left behind.
 func (p place) holds(want ...string) {
 	p.t.Helper()
 	entries, err := os.ReadDir(p.dir)
@@ -112,7 +112,7 @@ func (p place) mode(name string, want fs.FileMode) {
 	}
 }
 
-// absent fails where something has the name.
+// absent fails the test if the name exists.
 func (p place) absent(name string) {
 	p.t.Helper()
 	if _, err := os.Lstat(p.in(name)); !errors.Is(err, fs.ErrNotExist) {
@@ -120,7 +120,7 @@ func (p place) absent(name string) {
 	}
 }
 
-// refusedWith holds an error to a path, a text and a hint; a text of "" is no error.
+// refusedWith compares an error with a path, a text and a hint; a text of "" means no error.
 func (p place) refusedWith(err error, name, text, hint string) {
 	p.t.Helper()
 	var e *Error

@@ -27,7 +27,7 @@ func TestLockExcludesGoroutines(t *testing.T) {
 	p := newPlace(t)
 	path := p.in("lock")
 	var wg sync.WaitGroup
-	var inside, most atomic.Int32 // the race detector knows nothing of a lock in the kernel
+	var inside, most atomic.Int32 // the race detector does not see a lock in the kernel
 	for range 8 {
 		wg.Go(func() {
 			for range 20 {
@@ -42,7 +42,7 @@ func TestLockExcludesGoroutines(t *testing.T) {
 				runtime.Gosched()
 				inside.Add(-1)
 				unlock()
-				unlock() // a second call is nothing
+				unlock() // a second call does nothing
 			}
 		})
 	}
@@ -81,13 +81,13 @@ func TestLockEndsWithContext(t *testing.T) {
 		t.Errorf("ended while waiting: got %v", err)
 	}
 	unlock()
-	// The abandoned wait, if it was granted the lock, must hand it on.
+	// The abandoned wait must release the lock if it was granted.
 	unlock, err = Lock(t.Context(), path)
 	must(t, err)
 	unlock()
 }
 
-// A lock is another process's until that one is killed.
+// A lock belongs to another process until that process is killed.
 func TestLockExcludesProcesses(t *testing.T) {
 	p := newPlace(t)
 	path := p.in("lock")
@@ -132,7 +132,7 @@ func TestLockRefusesALink(t *testing.T) {
 	p.holds("lock")
 }
 
-// TestOpenLocked holds that a file which is held is named, and that what was written stays.
+// TestOpenLocked checks that the error names a locked file, and that the written content stays.
 func TestOpenLocked(t *testing.T) {
 	p := newPlace(t)
 	path := p.in("journal")

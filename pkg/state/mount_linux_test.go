@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountEnv names, in the environment of a child, the folder at which it mounts what a container's runtime would.
+// mountEnv is the environment variable with the folder in which a child mounts what a container runtime would mount.
 const mountEnv = "FERRY_TEST_MOUNT"
 
 func init() {
@@ -23,8 +23,8 @@ func init() {
 	}
 }
 
-// TestMountedSecrets mounts secrets as Kubernetes, Docker and Podman do, and reads them as root and as another user. It is
-// a child that does it, in a mount namespace of its own.
+// TestMountedSecrets mounts secrets as Kubernetes, Docker and Podman do, and reads them as root and as another user. A
+// child process does this in a separate mount namespace.
 func TestMountedSecrets(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("not root: no mount can be made, and what is accepted on one is not tested")
@@ -71,7 +71,7 @@ user, shared/key: can be read or written by others (mode 0444)
 	}
 }
 
-// mountSecrets is the child of TestMountedSecrets.
+// mountSecrets runs in the child process of TestMountedSecrets.
 func mountSecrets(dir string) int {
 	var failed error
 	do := func(err error) { failed = errors.Join(failed, err) }
@@ -80,7 +80,7 @@ func mountSecrets(dir string) int {
 		return 0
 	}
 	for up := filepath.Dir(dir); up != "/" && up != "/tmp"; up = filepath.Dir(up) {
-		do(os.Chmod(up, 0o755)) // the user has to get there
+		do(os.Chmod(up, 0o755)) // the user needs access to it
 	}
 	mount := func(name, mode string) {
 		do(os.Mkdir(filepath.Join(dir, name), 0o755))
@@ -100,7 +100,7 @@ func mountSecrets(dir string) int {
 	do(os.Symlink("..data/config.yaml", filepath.Join(dir, "kubernetes/config.yaml")))
 	mount("swarm", "755")
 	file("swarm/key", 0o444, 0)
-	mount("compose", "755") // files of the host's user, in whose folder they stay
+	mount("compose", "755") // files of the host's user, which stay in that user's folder
 	file("compose/key", 0o600, 65533)
 	file("compose/config.yaml", 0o664, 65533)
 	file("compose/world", 0o606, 65533)

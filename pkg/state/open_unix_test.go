@@ -20,7 +20,7 @@ const (
 	byOther = "can be read or written by others (mode %04o)"
 )
 
-// TestOpenPrivate holds that what is refused is not changed, and that a file with a second name can be read.
+// TestOpenPrivate checks that a refused file is not changed, and that a file with a second name can be read.
 func TestOpenPrivate(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	p := newPlace(t)
@@ -116,7 +116,7 @@ func TestReadPrivate(t *testing.T) {
 	}
 }
 
-// TestReadPrivateOnce holds that a large file is in memory once: it is not copied while it is read.
+// TestReadPrivateOnce checks that a large file is in memory only once: it is not copied while it is read.
 func TestReadPrivateOnce(t *testing.T) {
 	p := newPlace(t)
 	const size = 16 << 20
@@ -131,7 +131,7 @@ func TestReadPrivateOnce(t *testing.T) {
 	}
 }
 
-// A file that grows after its size was looked at must not be cut quietly: /dev/zero has the size 0 and no end.
+// A file that grows after its size was checked must not be truncated silently: /dev/zero has size 0 and no end.
 func TestReadBoundedGrows(t *testing.T) {
 	f, err := os.Open("/dev/zero")
 	if err != nil {
@@ -142,8 +142,9 @@ func TestReadBoundedGrows(t *testing.T) {
 	}
 }
 
-// TestOwner holds files and links to their owners: another user's is refused, root's is taken. They belong to the user of
-// the test, so that the check is made as another one; where root runs it, files are given away as well.
+// TestOwner checks the owners of files and links: another user's are refused, root's are accepted. The files belong to
+// the user who runs the test, so the check is made as another user; if root runs the test, files are also given to
+// others.
 func TestOwner(t *testing.T) {
 	p := newPlace(t)
 	p.file("key", 0o600)
@@ -173,7 +174,7 @@ func TestOwner(t *testing.T) {
 	p.refusedWith(err, "key", "belongs to user 65534", "it must be yours or root's: chown "+p.in("key"))
 	_, err = OpenTrusted(p.in("link"))
 	p.refusedWith(err, "link", "is a symbolic link of another user", "name the file itself, or make the link anew")
-	must(t, checkTrusted(p.in("link"), file, nobody)) // its own link to root's file
+	must(t, checkTrusted(p.in("link"), file, nobody)) // the user's own link to root's file
 	must(t, os.Chown(p.in("file"), nobody, -1))
 	_, err = OpenTrusted(p.in("file"))
 	p.refusedWith(err, "file", "belongs to user 65534", "it must be yours or root's: chown "+p.in("file"))
@@ -235,13 +236,14 @@ func TestOpenTrusted(t *testing.T) {
 	readAll(t, os.DevNull, f, "")
 }
 
-// TestReadKey holds key files to the rule of private files, but for links inside a folder of the reader's own.
+// TestReadKey checks that the rule of private files applies to key files, except for links inside a folder of the
+// reader.
 func TestReadKey(t *testing.T) {
 	p := newPlace(t)
-	must(t, os.Chmod(p.dir, 0o755)) // whatever the umask
+	must(t, os.Chmod(p.dir, 0o755)) // independent of the umask
 	p.file("private", 0o400)
 	p.file("readable", 0o644)
-	p.file("fixed", 0o444) // no write bit, but on the root's file system or not root's
+	p.file("fixed", 0o444) // no write bits, but on the root file system or not root's
 	p.folder("dir", 0o700)
 	p.file("dir/key", 0o600)
 	p.link("private", "link")
@@ -289,7 +291,7 @@ func TestReadKey(t *testing.T) {
 }
 
 func TestCheckOwn(t *testing.T) {
-	base, err := os.MkdirTemp("", "own") // a test's own folder can have too long a name for a socket
+	base, err := os.MkdirTemp("", "own") // t.TempDir can be too long for the name of a socket
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(base) })
 	p := place{t, base}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestRemove removes all of a folder but what is in use: a lock, a file that is being written, a folder with something in it.
+// TestRemove removes everything in a folder except what is in use: a lock, a file being written, a non-empty folder.
 func TestRemove(t *testing.T) {
 	dir := t.TempDir()
 	all := func(fs.DirEntry) bool { return true }
@@ -44,7 +44,7 @@ func TestRemove(t *testing.T) {
 	}
 	left, err := List(dir, all)
 	want := []string{temp.Name(), filepath.Join(dir, "full"), filepath.Join(dir, "held.lock")}
-	if runtime.GOOS == "windows" { // where the age alone tells that a file is not being written
+	if runtime.GOOS == "windows" { // there only the age shows that a file is not being written
 		want = append(want, filepath.Join(dir, tempPrefix+"old"+tempSuffix))
 	}
 	slices.Sort(want)

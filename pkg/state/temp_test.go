@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// writeHalf makes a temporary file, names it, and waits to be killed.
+// writeHalf creates a temporary file, prints its name, and waits to be killed.
 func writeHalf(dir string) int {
 	f, _, err := createTemp(dir)
 	if err != nil {
@@ -21,7 +21,7 @@ func writeHalf(dir string) int {
 	return 1
 }
 
-// A file that another process is writing stays until that process is gone, and is then removed by the next write.
+// A file that another process is writing stays until that process has ended. The next write then removes it.
 func TestSweepAfterAKill(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there the age alone tells")
@@ -36,7 +36,7 @@ func TestSweepAfterAKill(t *testing.T) {
 	p.holds("data")
 }
 
-// leftover makes a temporary file as a killed process leaves one, of an age at which every system gives it up.
+// leftover creates a temporary file as a killed process leaves it, old enough to count as abandoned on every system.
 func (p place) leftover(name string) {
 	p.t.Helper()
 	p.file(name, 0o600)
@@ -44,8 +44,8 @@ func (p place) leftover(name string) {
 	must(p.t, os.Chtimes(p.in(name), old, old))
 }
 
-// What a killed process left is removed by the next write in the folder and by Sweep. What a process is writing and what
-// has another name stays.
+// Sweep and the next write in the folder remove what a killed process left. Files that a process is writing and files
+// with other names stay.
 func TestSweep(t *testing.T) {
 	p := newPlace(t)
 	writing, release, err := createTemp(p.dir)
@@ -70,7 +70,7 @@ func TestSweep(t *testing.T) {
 	}
 	left(2)
 	writing.Close()
-	left(2) // it still has to get its name
+	left(2) // it is not renamed yet
 	release()
 	old := time.Now().Add(-2 * tempAge)
 	must(t, os.Chtimes(writing.Name(), old, old))

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// open gives a file an access list by which everyone has the rights.
+// open gives a file an access list that grants the rights to everyone.
 func (p place) open(name, rights string) {
 	p.t.Helper()
 	user, err := currentUser()
 	must(p.t, err, setList(p.in(name), "D:P(A;;FA;;;"+user.String()+")(A;;"+rights+";;;WD)", windows.PROTECTED_DACL_SECURITY_INFORMATION))
 }
 
-// TestAccessLists has keys refused that everyone can read, and configurations that everyone can write.
+// TestAccessLists checks that keys that everyone can read, and configurations that everyone can write, are refused.
 func TestAccessLists(t *testing.T) {
 	p := newPlace(t)
 	for _, name := range []string{"private", "read", "written"} {
@@ -42,7 +42,8 @@ func TestAccessLists(t *testing.T) {
 	p.refusedWith(err, "written", "can be written by others (Everyone)", "icacls "+p.in("written")+repair)
 }
 
-// TestGranted has an entry of each type looked at: only those that deny, or that are for what is made in a folder, are skipped.
+// TestGranted checks an entry of each type: only denying entries, and entries that only new files inherit, are
+// skipped.
 func TestGranted(t *testing.T) {
 	everyone := func(sid *windows.SID) bool { return sid.IsWellKnown(windows.WinWorldSid) }
 	none := func(*windows.SID) bool { return false }
@@ -79,7 +80,7 @@ func TestGranted(t *testing.T) {
 	}
 }
 
-// TestPrivateFiles has everything that ferry makes in a folder that is open to everyone closed to others.
+// TestPrivateFiles checks that everything ferry creates in a folder that is open to everyone is closed to others.
 func TestPrivateFiles(t *testing.T) {
 	p := newPlace(t)
 	must(t, setList(p.dir, "D:P(A;OICI;FA;;;WD)", windows.PROTECTED_DACL_SECURITY_INFORMATION))
@@ -96,7 +97,7 @@ func TestPrivateFiles(t *testing.T) {
 	}
 }
 
-// TestReplaceOpenFile has a file replaced, renamed and removed while it is open to be read.
+// TestReplaceOpenFile replaces, renames and removes a file while it is open for reading.
 func TestReplaceOpenFile(t *testing.T) {
 	p := newPlace(t)
 	for range 2 {
@@ -112,7 +113,7 @@ func TestReplaceOpenFile(t *testing.T) {
 	}
 }
 
-// TestPaths has names that Windows writes in ways of its own: long ones, slashes of both kinds, and a drive.
+// TestPaths tests names in Windows-specific forms: long names, both kinds of slashes, and a drive.
 func TestPaths(t *testing.T) {
 	p := newPlace(t)
 	long := p.in(strings.Repeat("a-long-name-of-a-folder/", 15))

@@ -40,7 +40,7 @@ func TestWriteFileModes(t *testing.T) {
 	}
 }
 
-// The managers of dotfiles link ~/.config into a repository: the link must stay, and the file behind it change.
+// Dotfile managers link ~/.config into a repository: the link must stay, and its target must change.
 func TestWriteFileKeepsLinks(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -89,7 +89,7 @@ func TestWriteFileRefuses(t *testing.T) {
 	p.holds("folder", "loop")
 }
 
-// Readers must see one whole content or another while many write and sweep at once.
+// Readers must see one complete content or another while many processes write and sweep at once.
 func TestWriteFileConcurrently(t *testing.T) {
 	p := newPlace(t)
 	page := func(i int) []byte { return bytes.Repeat(fmt.Appendf(nil, "%02d", i), 8<<10) }
@@ -110,7 +110,7 @@ func TestWriteFileConcurrently(t *testing.T) {
 			}
 		})
 		if runtime.GOOS == "windows" {
-			continue // a file that is open for reading cannot be replaced there
+			continue // an open file cannot be replaced there
 		}
 		wg.Go(func() {
 			for range 20 {

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestWriteFileTrust holds that WriteFile follows no link that another user made or could have made, and gives no file to
-// another user in a folder that everyone can write.
+// TestWriteFileTrust checks that WriteFile follows no link that another user made or could have made, and gives no
+// file to another user in a folder that everyone can write.
 func TestWriteFileTrust(t *testing.T) {
 	p := newPlace(t)
 	p.file("target", 0o600)
@@ -52,7 +52,7 @@ func TestWriteFileTrust(t *testing.T) {
 	place{t, p.in("sticky")}.holds("dangling", "given", "link", "new", "own")
 }
 
-// Root that edits a user's file must not take it away from the user.
+// If root edits a user's file, the file must stay the user's.
 func TestWriteFileKeepsOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to give a file away")
@@ -71,8 +71,8 @@ func TestWriteFileKeepsOwner(t *testing.T) {
 	}
 }
 
-// A write that the system cuts short must leave the old file and nothing else. The limit on file sizes makes one; what is
-// soft of it can be set back.
+// A write that the system cuts short must leave the old file and nothing else. The limit on file sizes causes such a
+// write; its soft limit can be reset.
 func TestWriteFileCutShort(t *testing.T) {
 	p := newPlace(t)
 	p.file("f", 0o600)
