@@ -15,23 +15,24 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Found is an API that a server has.
+// Found is an API that a server offers.
 type Found struct {
 	API wire.API
 	URL *url.URL
-	// Auth is how it takes the key. Open says that it wants none.
+	// Auth is how the server takes the key. Open says that it needs none.
 	Auth config.Auth
 	Open bool
-	// Others are the dialects that it speaks beside this one.
+	// Others are the other dialects that the server speaks.
 	Others []wire.API
 }
 
-// ErrUndecided says that a server wants a key before it shows which APIs it has.
+// ErrUndecided means that the server does not show which APIs it has without a key.
 var ErrUndecided = errors.New("the server says nothing of its API without a key")
 
-// FindAPI asks a server which dialects it speaks, by what it says to a body that is no JSON: it cannot be carried out, so
-// that it costs nothing. The endpoint's address and transport are used, and key goes with the requests unless it is zero.
-// It fails with *Error where the server cannot be asked, with ErrUndecided, or where there is none of the dialects.
+// FindAPI finds out which dialects a server speaks. It sends a body that is not valid JSON to each path and reads the
+// replies. Such a request cannot be carried out, so it costs nothing. FindAPI uses the address and transport of at, and
+// sends key unless it is zero. It fails with an *Error if no request can be sent, with ErrUndecided, or if the server
+// speaks none of the dialects.
 func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Found, error) {
 	var open, closed []Found
 	moved, failures := "", 0
@@ -41,7 +42,7 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 		one.URL, one.API, one.Auth, one.Key = c.URL, c.API, c.Auth.HeaderName(), key
 		status, location, err := e.tries(ctx, &one)
 		isKnown := func(f Found) bool { return f.API == c.API }
-		if status >= 500 && !slices.Contains(notThere, status) { // some servers fail on what is no JSON, but not everywhere
+		if status >= 500 && !slices.Contains(notThere, status) { // some servers fail on invalid JSON, but not on every path
 			failures++
 		}
 		switch {
@@ -83,8 +84,8 @@ func (e *Env) FindAPI(ctx context.Context, at Endpoint, key guard.Secret) (*Foun
 	return &found, nil
 }
 
-// likeliest is the dialect to use of a server that has several: messages where it lists a Claude, else chat, which others
-// only translate to messages.
+// likeliest returns the preferred dialect of a server that has several: messages if the server lists a Claude model,
+// otherwise chat, because servers of other models offer messages only as a translation of chat.
 func (e *Env) likeliest(ctx context.Context, at Endpoint, key guard.Secret, open []Found) Found {
 	chat := slices.IndexFunc(open, func(f Found) bool { return f.API == wire.Chat })
 	if chat <= 0 {
@@ -98,14 +99,14 @@ func (e *Env) likeliest(ctx context.Context, at Endpoint, key guard.Secret, open
 	return open[chat]
 }
 
-// hasVersion holds for a path with a version in it, such as /v1 or /api/paas/v4.
+// hasVersion reports whether a path contains a version, such as /v1 or /api/paas/v4.
 func hasVersion(path string) bool {
 	return slices.ContainsFunc(strings.Split(path, "/"), func(part string) bool {
 		return len(part) > 1 && part[0] == 'v' && part[1] >= '0' && part[1] <= '9'
 	})
 }
 
-// candidates are what an address may stand for, the likeliest first.
+// candidates returns the APIs that an address may stand for, the likeliest first.
 func candidates(address *url.URL, key guard.Secret) []Found {
 	var all []Found
 	add := func(api wire.API, path, auth string) {
@@ -126,20 +127,21 @@ func candidates(address *url.URL, key guard.Secret) []Found {
 	return all
 }
 
-// notThere are the statuses of a path that a server does not have.
+// notThere are the statuses of a path that does not exist.
 var notThere = []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
 
-// isUnwell holds for the statuses of a proxy, of a gateway whose server is not there, and of a server that is overloaded.
+// isUnwell reports whether the status comes from a proxy, from a gateway whose server is not available, or from an
+// overloaded server.
 func isUnwell(status int) bool {
 	switch status {
 	case http.StatusProxyAuthRequired, http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable,
 		http.StatusGatewayTimeout, 529:
 		return true
 	}
-	return status >= 520 && status <= 524 // Cloudflare's, of the server behind it
+	return status >= 520 && status <= 524 // Cloudflare's codes for errors of the origin server
 }
 
-// IsOpen reports whether the endpoint wants no key.
+// IsOpen reports whether the endpoint needs no key.
 func (e *Env) IsOpen(ctx context.Context, at Endpoint) bool {
 	status, location, err := e.tries(ctx, &at)
 	if err != nil || location != "" || status < 400 || status == http.StatusUnauthorized || status == http.StatusForbidden ||
@@ -150,14 +152,15 @@ func (e *Env) IsOpen(ctx context.Context, at Endpoint) bool {
 	return list != http.StatusUnauthorized && (status < 500 || list < 500)
 }
 
-// listStatus asks for the models. Some servers look at the key behind a body that they can read, but at once for their list.
+// listStatus returns the status of the request for the models. Some servers check the key only after they parsed a
+// body, but check it at once for the list.
 func (e *Env) listStatus(ctx context.Context, at Endpoint) int {
 	probe, _ := e.Probe(ctx, Call{}.To(&at))
 	return probe.Attempt.Status
 }
 
-// tries sends a body that no server can carry out to the endpoint's path, and gives the status of the API's own answer, 200
-// where it is none, and where a redirect leads.
+// tries sends a body that no server can carry out to the endpoint's path. It returns the status of the reply, or of the
+// API error in it, and the Location of a redirect.
 func (e *Env) tries(ctx context.Context, at *Endpoint) (status int, location string, err error) {
 	p := at.prepare(http.MethodPost, at.API.Dialect().Facts().Path)
 	p.Body = wire.Body{{JSON: []byte("{")}}
@@ -173,7 +176,7 @@ func (e *Env) tries(ctx context.Context, at *Endpoint) (status int, location str
 	status = reply.StatusCode
 	var apiErr *wire.APIError
 	if _, err := at.API.Decode(status, body); errors.As(err, &apiErr) && apiErr.Status > 0 {
-		status = apiErr.Status // a gateway's, inside a 200
+		status = apiErr.Status // a gateway's error inside a 200
 	}
 	return status, reply.Header.Get("Location"), nil
 }

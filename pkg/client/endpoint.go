@@ -17,65 +17,65 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Endpoint is a node that is ready to be asked. Commands build all of them in one place, and no stage changes one.
+// Endpoint is a node that is ready to use. Commands build all of them in one place, and no stage changes one.
 type Endpoint struct {
-	// Name is the node's.
+	// Name is the name of the node.
 	Name string
-	// URL is the node's address; the dialect's path is appended to its path, before its query, which is kept.
+	// URL is the node's address. The dialect's path is appended to its path; its query is kept.
 	URL *url.URL
-	// Variable is the environment variable that the address comes from, "" where it comes from elsewhere.
+	// Variable is the environment variable that the address comes from, "" if it comes from elsewhere.
 	Variable string
-	// Provider says that the node is one of a provider's, which no file defines.
+	// Provider says that the node is a built-in node of a provider, not defined in the file.
 	Provider bool
 	API      wire.API
-	// Version is the anthropic-version of the messages dialect; "" is wire.DefaultVersion.
+	// Version is the anthropic-version header of the messages dialect; "" means wire.DefaultVersion.
 	Version string
-	// Auth is the name of the header that carries the key, "" for none. Authorization carries it as a Bearer token.
+	// Auth is the name of the header with the key, "" for none. Authorization sends it as a Bearer token.
 	Auth string
 	Key  guard.Secret
-	// Header is what the node wants sent beside it.
+	// Header has the node's additional header fields.
 	Header []Field
-	// Proxy is the proxy that reads plain http requests and may answer them itself; "" without one.
+	// Proxy is the proxy that can read plain http requests and answer them itself; "" if there is none.
 	Proxy string
-	// Sticky endpoints get the token of the conversation.
+	// Sticky endpoints receive the session token of the conversation.
 	Sticky bool
-	// StreamOnly asks for a stream where a whole answer is wanted too: the model gives no other.
+	// StreamOnly always asks for a stream, because the model has no other form of answer.
 	StreamOnly bool
 	Transport  http.RoundTripper
 	Rule       retry.Rule
-	// IdleTimeout bounds how long a stream may bring nothing, its head included; a ping is something. 0 is no bound.
+	// IdleTimeout is the longest time without data from a stream, including the wait for its header. A ping counts as
+	// data. 0 is no limit.
 	IdleTimeout time.Duration
-	// Limiter and Budget are shared with other processes; nil is none.
+	// Limiter and Budget are shared with other processes; nil for none.
 	Limiter Limiter
 	Budget  *Budget
-	// Model and MaxTokens are asked for where a call does not say, and Aliases are the node's names for models.
+	// Model and MaxTokens are used if a call does not set them. Aliases are the node's names for models.
 	Model     string
 	MaxTokens int
 	Aliases   map[string]string
-	// System is the system prompt of a call that does not say.
+	// System is the system prompt of a call that does not set one.
 	System string
-	// Params are the node's own members of a body; those of a call go over them.
+	// Params are the node's own members of a request body. Params of a call override them.
 	Params map[string]json.RawMessage
-	// NearModel gives the model that is nearest to a name in the list that the node was last seen to have, "" for none. It may
-	// be nil.
+	// NearModel returns the most similar name in the last known model list of the node, "" for none. It may be nil.
 	NearModel func(name string) string
 }
 
-// Limiter gives out reservations of a rate limit; *limit.Bucket is one.
+// Limiter makes reservations at a rate limit; *limit.Bucket is one.
 type Limiter interface {
 	Rate() limit.Rate
-	// Reserve takes the next reservation, unless its wait is above most.
+	// Reserve makes the next reservation, unless its wait is longer than most.
 	Reserve(ctx context.Context, most time.Duration) (*limit.Reservation, error)
 }
 
-// Field is a header field: a public value or a secret one.
+// Field is a header field with a public or a secret value.
 type Field struct {
 	Name   string
 	Value  string
 	Secret guard.Secret
 }
 
-// Public is the value as it may be shown.
+// Public returns the value with the secret masked.
 func (f Field) Public() string {
 	if f.Secret.IsZero() {
 		return f.Value
@@ -83,7 +83,7 @@ func (f Field) Public() string {
 	return f.Value + f.Secret.String()
 }
 
-// To is the call as an endpoint gets it.
+// To returns a copy of the call for an endpoint, with the endpoint's defaults.
 func (c Call) To(e *Endpoint) *Call {
 	c.Endpoint = e
 	model, known := e.Aliases[c.Request.Model]
@@ -104,11 +104,11 @@ func (c Call) To(e *Endpoint) *Call {
 	return &c
 }
 
-// Prepared is a request that is ready to be sent, as often as need be.
+// Prepared is a request that can be sent any number of times.
 type Prepared struct {
 	Method string
 	URL    *url.URL
-	// Header is in the order in which it is shown.
+	// Header has the fields in display order.
 	Header []Field
 	Body   wire.Body
 }
@@ -129,7 +129,7 @@ func (e *Endpoint) Prepare(call *Call) (*Prepared, error) {
 	return p, nil
 }
 
-// PrepareModels is the free request for the list of models.
+// PrepareModels returns the free request for the list of models.
 func (e *Endpoint) PrepareModels() *Prepared {
 	return e.prepare(http.MethodGet, e.API.Dialect().Facts().ModelsPath)
 }
@@ -137,7 +137,7 @@ func (e *Endpoint) PrepareModels() *Prepared {
 func (e *Endpoint) prepare(method, path string) *Prepared {
 	at := *e.URL
 	at.Path = strings.TrimSuffix(at.Path, "/") + path
-	if at.RawPath != "" { // the path has escapes of its own, such as %2F
+	if at.RawPath != "" { // the path contains escapes such as %2F
 		at.RawPath = strings.TrimSuffix(at.RawPath, "/") + path
 	}
 	header := make([]Field, 0, 4+len(e.Header))
@@ -157,8 +157,8 @@ func (e *Endpoint) prepare(method, path string) *Prepared {
 	return &Prepared{Method: method, URL: &at, Header: append(header, e.Header...)}
 }
 
-// request builds the HTTP request. GetBody is for a transport that finds, after it has read the body, that no server took
-// it; package transport takes it away before net/http could send the body again on its own.
+// request builds the HTTP request. The transport needs GetBody if it finds, after it has read the body, that no server
+// received it. Package transport removes GetBody before net/http could resend the body on its own.
 func (p *Prepared) request(ctx context.Context, userAgent string) *http.Request {
 	r := (&http.Request{Method: p.Method, URL: p.URL, Host: p.URL.Host, Header: http.Header{}}).WithContext(ctx)
 	r.Header.Set("User-Agent", userAgent)

@@ -20,7 +20,7 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Class is a kind of failure, as reports and JSON name it.
+// Class is a kind of failure, as named in reports and JSON.
 type Class string
 
 // The classes of failure.
@@ -42,47 +42,47 @@ const (
 	Status5xx   Class = "5xx"
 	StatusOther Class = "status"
 	Cancelled   Class = "cancelled"
-	// Limited is an attempt that was not made: the rate limit would let it go too late.
+	// Limited means that the attempt was not made, because the wait for the rate limit is too long.
 	Limited Class = "limited"
-	// Output is an answer that its taker could not take.
+	// Output means that the sink could not accept the answer.
 	Output Class = "output"
-	// Blocked is an answer that the content filter withholds.
+	// Blocked means that the content filter blocked the prompt or withheld the answer.
 	Blocked Class = "blocked"
-	// Stopped is a whole answer that ended at a limit or in a refusal where the caller accepts neither.
+	// Stopped is a complete answer that ended at a limit or in a refusal, if the caller accepts neither.
 	Stopped Class = "stopped"
 )
 
-// isClass reports whether a call failed with the class.
+// isClass reports whether err is an *Error of the class.
 func isClass(err error, class Class) bool {
 	var failed *Error
 	return errors.As(err, &failed) && failed.Class == class
 }
 
-// Error says why a call failed.
+// Error is the reason why a call failed.
 type Error struct {
 	Class Class
 	// Status is the effective status of the last reply, 0 without one.
 	Status int
-	Node   string // that was asked
-	// Attempts is how many were made.
+	Node   string // the last node used
+	// Attempts is the number of attempts.
 	Attempts int
-	// GaveUp says that another attempt was wanted and none was left, or that the server asked for too long a wait.
+	// GaveUp says that another attempt was needed but none was left, or that the server asked for too long a wait.
 	GaveUp bool
-	// Asked is that wait, 0 where it was not the reason.
+	// Asked is the wait that the server asked for, 0 if that was not the reason.
 	Asked time.Duration
-	// Ambiguous says that the last request may have been carried out though no answer came.
+	// Ambiguous says that the last request may have been carried out although no answer arrived.
 	Ambiguous bool
-	// URL is what was asked; nil where nothing could be.
+	// URL is the address of the request; nil if there was none.
 	URL *url.URL
-	// Unsent says that no byte of a request left.
+	// Unsent says that no byte of a request was sent.
 	Unsent bool
 	Err    error
 
 	excerpt string
-	hint    string // where Err has none
+	hint    string // if Err has none
 }
 
-// fail completes an error with what is known of the call.
+// fail adds what is known about the call to an error.
 func (c *Call) fail(result *Result, e *Error) *Error {
 	e.Node, e.URL = c.Endpoint.Name, c.prepared.URL
 	e.Unsent = !slices.ContainsFunc(result.Attempts, func(a *Attempt) bool { return a.Sent })
@@ -94,7 +94,7 @@ func (c *Call) fail(result *Result, e *Error) *Error {
 	return e
 }
 
-// stopped is the error of a wait that was ended, which may have been by a context of its own.
+// stopped returns the error of a wait that was interrupted. The wait may have used its own context.
 func stopped(ctx context.Context, err error) *Error {
 	class := Cancelled
 	if ctx.Err() != nil {
@@ -125,10 +125,10 @@ func (e *Error) Error() string {
 	if errors.As(e.Err, &apiErr) && apiErr.RequestID != "" {
 		b.WriteString(" (request id " + apiErr.RequestID + ")")
 	}
-	return text.Shown(b.String(), 2*text.MostShown) // its parts are bounded
+	return text.Shown(b.String(), 2*text.MostShown) // its parts have bounds
 }
 
-// WithoutQuery is an address as messages show it: its query may hold a secret.
+// WithoutQuery returns an address without its query, for messages: the query may contain a secret.
 func WithoutQuery(u *url.URL) string {
 	shown := *u
 	shown.User, shown.RawQuery = nil, ""
@@ -139,11 +139,11 @@ func WithoutQuery(u *url.URL) string {
 }
 
 const (
-	excerptOfEvent = 200             // bytes that are quoted of a malformed event or of an answer that was cut
-	excerptOfBody  = text.MostQuoted // bytes that are quoted of any other body
+	excerptOfEvent = 200             // bytes quoted from a malformed event or from a cut answer
+	excerptOfBody  = text.MostQuoted // bytes quoted from any other body
 )
 
-// excerpt is what an error quotes of a body: nothing where the error has the words in it.
+// excerpt returns the part of the body to quote with an error, "" if the error has a message of its own.
 func excerpt(err error, body []byte) string {
 	var apiErr *wire.APIError
 	var none *wire.NotAnswerError
@@ -151,7 +151,7 @@ func excerpt(err error, body []byte) string {
 	switch {
 	case errors.As(err, &malformed), errors.As(err, &none) && none.Cut:
 	case errors.As(err, &none) && none.Encoding != "", bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
-		return "" // compressed bytes and raw markup tell nothing
+		return "" // compressed bytes and markup are not useful
 	case errors.As(err, &none) && none.Title == "", errors.As(err, &apiErr) && apiErr.Message == "":
 		return text.Excerpt(body, excerptOfBody)
 	default:
@@ -167,20 +167,21 @@ func spoken(d time.Duration) string {
 	if rounded := d.Round(time.Second); rounded > retry.MaxRetryAfter {
 		return rounded.String()
 	}
-	return (d + time.Millisecond - 1).Truncate(time.Millisecond).String() // by how much it is over the most is seen
+	// Rounded up to a millisecond, so that it is longer than the maximum.
+	return (d + time.Millisecond - 1).Truncate(time.Millisecond).String()
 }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// DeadlineError says that the time of the whole call was over, or would have been before the next attempt.
+// DeadlineError says that the time of the call has ended, or would end before the next attempt.
 type DeadlineError struct {
 	Timeout time.Duration
-	// Wait is the wait that did not fit, 0 where an attempt ran into the end.
+	// Wait is the wait that did not fit, 0 if an attempt reached the deadline.
 	Wait time.Duration
-	// Share is the part of the time that one node of several had, 0 where all of it is over.
+	// Share is the time that one of several nodes had, 0 if the time of the call has ended.
 	Share time.Duration
-	// Last is what the attempt before that wait failed with.
+	// Last is the error of the attempt before that wait.
 	Last error
 }
 
@@ -194,13 +195,13 @@ func (e *DeadlineError) Error() string {
 	return fmt.Sprintf("no whole answer within the timeout of %s", e.Timeout)
 }
 
-// Unwrap returns what came before.
+// Unwrap returns the error before the wait.
 func (e *DeadlineError) Unwrap() error { return e.Last }
 
-// Hint tells what to do about it.
+// Hint returns advice.
 func (e *DeadlineError) Hint() string { return "--timeout allows more time" }
 
-// networkError is an error of the network in few words.
+// networkError is a network error with a short message.
 type networkError struct {
 	text string
 	err  error
@@ -221,7 +222,7 @@ func classOfStatus(status int) Class {
 	return StatusOther
 }
 
-// classify names an error of the RoundTripper or of a body's Read.
+// classify returns the class and a clear error for an error of the RoundTripper or of a body's Read.
 func classify(ctx context.Context, err error) (Class, error) {
 	var plain *guard.PlainHTTPError
 	var trust *guard.TrustError

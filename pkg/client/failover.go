@@ -14,38 +14,38 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Candidate is one node of a failover order.
+// Candidate is one node of the failover order.
 type Candidate struct {
-	// Name is the node's, and Zone where it is, "" where that was not said.
+	// Name is the name of the node. Zone is its zone, "" if none is set.
 	Name, Zone string
-	// API and Model are what it speaks, and is asked for where a call does not say.
+	// API and Model are the node's dialect and default model.
 	API   wire.API
 	Model string
-	// Endpoint readies the node. It is not called before the nodes in front of it have given up, so that what it needs, a
-	// key above all, is looked up only where it is used. An error says that the node cannot be asked.
+	// Endpoint builds the endpoint. Without Fastest it is called only after all earlier nodes have failed, so that a
+	// key is looked up only when it is used. An error means that the node cannot be used.
 	Endpoint func(ctx context.Context) (*Endpoint, error)
 }
 
-// Failover is the nodes that are asked one after the other until one answers.
+// Failover has the nodes that are tried one after the other until one answers.
 type Failover struct {
-	// Candidates are in their order; there is at least one.
+	// Candidates are in failover order; there is at least one.
 	Candidates []Candidate
-	// Unlimited says that no candidate has a rate limit or a budget: the stages for these are left out.
+	// Unlimited says that no candidate has a rate limit or a budget. Chain then leaves out these stages.
 	Unlimited bool
-	// Across lets a prompt go on to a node in another zone.
+	// Across allows failover to a node in another zone.
 	Across bool
-	// Fastest connects to all candidates at once and asks them in the order in which they are connected.
+	// Fastest connects to all candidates at the same time and tries them in the order in which they are ready.
 	Fastest bool
-	// OnReady sees each connection that is ready, or failed, while no candidate has been asked. It may be nil.
+	// OnReady is called with each connection result that is known when a candidate is chosen. It may be nil.
 	OnReady func(Readied)
-	// OnHandover sees each node that failed, and the one that is asked next. It may be nil.
+	// OnHandover is called with the failure of a node and the next node to try. It may be nil.
 	OnHandover func(failed *Error, next Candidate)
-	// OnSkip sees each node but the first that could not be asked. It may be nil.
+	// OnSkip is called for each node except the first that cannot be used. It may be nil.
 	OnSkip func(skipped Candidate, err error)
 }
 
-// failoverStage asks the candidates. The result has the attempts of all, and the answer and the body of the last one
-// asked. The error comes from the only candidate that had a part in it, or is a *FailoverError.
+// failoverStage tries the candidates in order. The result has the attempts of all of them, and the answer and body of
+// the last one. If only one candidate was involved, the error is its error, otherwise a *FailoverError.
 type failoverStage struct {
 	*Failover
 	now  func() time.Time
@@ -80,7 +80,7 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 		more, errNext := s.ask(ctx, call, next, len(order.left))
 		if !isCall(errNext) {
 			over.notAsked = append(over.notAsked, fmt.Sprintf("%s could not be asked: %s", next.Name, errNext))
-			if s.OnSkip != nil && len(order.left) > 0 { // of the last one the error tells
+			if s.OnSkip != nil && len(order.left) > 0 { // the returned error reports the last one
 				s.OnSkip(next, errNext)
 			}
 			continue
@@ -95,7 +95,7 @@ func (s *failoverStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	return result, over.endedBy(err)
 }
 
-// ask makes the whole call to a candidate, with all its attempts. So many candidates remain.
+// ask makes the complete call to a candidate, with all its attempts. remaining is the number of candidates after it.
 func (s *failoverStage) ask(ctx context.Context, call *Call, c Candidate, remaining int) (*Result, error) {
 	e, err := c.Endpoint(ctx)
 	if err != nil {
@@ -106,13 +106,13 @@ func (s *failoverStage) ask(ctx context.Context, call *Call, c Candidate, remain
 	return s.next.Do(ctx, call)
 }
 
-// isCall reports whether a call was made: it succeeded or failed as calls do.
+// isCall reports whether a call was made: it succeeded, or failed with an *Error.
 func isCall(err error) bool {
 	var failed *Error
 	return err == nil || errors.As(err, &failed)
 }
 
-// after is a result with the attempts of the nodes before it.
+// after returns r with the attempts of before put first.
 func after(before, r *Result) *Result {
 	r.Attempts = slices.Concat(before.Attempts, r.Attempts)
 	if first, last := before.Attempts, r.last(); len(first) > 0 && len(r.Attempts) > len(first) {
@@ -121,9 +121,9 @@ func after(before, r *Result) *Result {
 	return r
 }
 
-// handsOver reports whether the next node is asked after this failure: the node gave up, or did not answer, or has a
-// fault of its own. What would fail elsewhere too, what a person has to look into (a certificate, a key, a redirect) and
-// what was paid for and came in part is not asked for again.
+// handsOver reports whether the next node is tried after this failure: the node gave up, did not answer, or has a fault
+// of its own. It returns false if another node would fail too, if the user must act (certificate, key, redirect), and
+// if a part of an answer arrived, which is billed.
 func (e *Error) handsOver(result *Result) bool {
 	last := result.last()
 	var over *DeadlineError
@@ -131,7 +131,7 @@ func (e *Error) handsOver(result *Result) bool {
 	case last == nil || e.Class == Cancelled:
 		return false
 	case errors.As(e.Err, &over):
-		return over.Wait > 0 || over.Share > 0 // else the time of all nodes is over
+		return over.Wait > 0 || over.Share > 0 // otherwise the time of all nodes has ended
 	case last.outcome.Kind == retry.Final:
 		return false
 	case e.GaveUp:
@@ -141,14 +141,14 @@ func (e *Error) handsOver(result *Result) bool {
 	case retry.Unreachable:
 		return true
 	case retry.Rejected:
-		return last.Status >= 500 || last.Status == 429 || last.outcome.SpendCap // it belongs to one node's key
+		return last.Status >= 500 || last.Status == 429 || last.outcome.SpendCap // a cap of one node's key
 	case retry.NotAnAnswer:
 		return e.Class != Truncated
 	}
 	return false
 }
 
-// Ending says in few words how it ended for a node: "gave up after 3 attempts (503)".
+// Ending describes the failure of one node in a few words: "gave up after 3 attempts (503)".
 func (e *Error) Ending() string {
 	reason := string(e.Class)
 	if e.Status > 0 && e.Status != 200 {
@@ -163,17 +163,17 @@ func (e *Error) Ending() string {
 	return fmt.Sprintf("failed (%s)", reason)
 }
 
-// FailoverError says why no node of several answered.
+// FailoverError is the reason why none of several nodes answered.
 type FailoverError struct {
-	// Before are the failures that handed over, and Last is the one at which it ended.
+	// Before are the failures that led to the next node. Last is the final failure.
 	Before []*Error
 	Last   *Error
 
-	notAsked []string // each with the reason
-	across   bool     // --across would have asked
+	notAsked []string // each with its reason
+	across   bool     // --across would have tried the next node
 }
 
-// GaveUp reports whether any of the nodes gave up, rather than failed.
+// GaveUp reports whether at least one node gave up.
 func (e *FailoverError) GaveUp() bool {
 	return e.Last.GaveUp || slices.ContainsFunc(e.Before, func(b *Error) bool { return b.GaveUp })
 }
@@ -196,7 +196,7 @@ func (e *FailoverError) Error() string {
 // Unwrap returns the last failure.
 func (e *FailoverError) Unwrap() error { return e.Last }
 
-// Hint tells what to do about it, "" where there is nothing to say.
+// Hint returns advice for the user, "" for none.
 func (e *FailoverError) Hint() string {
 	if e.across {
 		return "--across, or failover: {across: true} in the file, lets a prompt go on in another zone"
@@ -204,7 +204,7 @@ func (e *FailoverError) Hint() string {
 	return e.Last.Hint()
 }
 
-// stop notes that the next node is in another zone. A node that does not say where it is may be anywhere.
+// stop records that the next node is in another zone. A node without a zone may be anywhere.
 func (e *FailoverError) stop(asked, next Candidate) {
 	zone := func(c Candidate) string {
 		if c.Zone == "" {
@@ -216,7 +216,7 @@ func (e *FailoverError) stop(asked, next Candidate) {
 	e.notAsked = append(e.notAsked, fmt.Sprintf("%s was not asked: it has %s, %s has %s", next.Name, zone(next), asked.Name, zone(asked)))
 }
 
-// endedBy makes err, with which the order ended, the last failure.
+// endedBy sets err, the error of the last call, as the last failure.
 func (e *FailoverError) endedBy(err error) error {
 	if errors.As(err, &e.Last) {
 		for _, before := range e.Before {
@@ -227,17 +227,17 @@ func (e *FailoverError) endedBy(err error) error {
 	return err
 }
 
-// Readied is how a node did in the race for the first connection.
+// Readied is the result of one node in the race for the first connection.
 type Readied struct {
 	Node string
 	Took time.Duration
 	Err  error
 }
 
-// picker gives the candidates in the order in which they are asked: their own, or by whose connection is ready first.
+// picker returns the candidates in the order in which to try them: failover order, or by the first ready connection.
 type picker struct {
 	*Failover
-	left    []int // of the candidates, in their order
+	left    []int // indexes of the candidates, in order
 	running int
 	ready   chan readied
 }
@@ -247,8 +247,9 @@ type readied struct {
 	Readied
 }
 
-// pick begins to give candidates. With Fastest a connection is made to each one that may be asked first, at the same time.
-// Such a connection shows no prompt and no key. The first one's zone is the prompt's, unless Across.
+// pick starts the selection of candidates. With Fastest it connects to every candidate that can be first, at the same
+// time. These connections send no prompt and no key. Without Across, only candidates in the zone of the first one can
+// be.
 func (f *Failover) pick(ctx context.Context, now func() time.Time) *picker {
 	p := &picker{Failover: f, ready: make(chan readied, len(f.Candidates))}
 	for n, c := range f.Candidates {
@@ -258,7 +259,7 @@ func (f *Failover) pick(ctx context.Context, now func() time.Time) *picker {
 		}
 		e, err := c.Endpoint(ctx)
 		if err != nil {
-			continue // it says so when it is asked
+			continue // reported when it is used
 		}
 		way, ok := e.Transport.(interface {
 			Ready(ctx context.Context) error
@@ -276,10 +277,9 @@ func (f *Failover) pick(ctx context.Context, now func() time.Time) *picker {
 	return p
 }
 
-// next gives the next of the candidates that are left. It waits for the first connection only while no candidate has been
-// given.
+// next returns the next remaining candidate. It waits for a connection only before the first candidate.
 func (p *picker) next() Candidate {
-	chosen := 0 // of those left
+	chosen := 0 // index into left
 	for p.running > 0 && (len(p.left) == len(p.Candidates) || len(p.ready) > 0) {
 		r := <-p.ready
 		p.running--

@@ -16,20 +16,20 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Filter holds texts to the lists of blocked words.
+// Filter checks text against the lists of blocked words.
 type Filter struct {
 	Lists            []*guard.Filter
-	Prompts, Answers bool // what is looked at
-	// Raw says that the command shows the bytes of a reply, and Thinking that it shows the reasoning.
+	Prompts, Answers bool // what is checked
+	// Raw says that the command shows the bytes of a reply; Thinking says that it shows the reasoning.
 	Raw, Thinking bool
-	// Nodes are what nodes add to each request, their system prompts and params.
+	// Nodes are the system prompts and params that nodes add to each request.
 	Nodes []wire.Request
 }
 
-// promptFilter refuses a call whose words have a blocked one.
+// promptFilter refuses a call whose request contains a blocked word.
 type promptFilter struct {
 	*Filter
-	first Candidate // would have been asked
+	first Candidate // the node that would have been used
 	next  Doer
 }
 
@@ -41,7 +41,7 @@ func (s *promptFilter) Do(ctx context.Context, call *Call) (*Result, error) {
 	return s.next.Do(ctx, call)
 }
 
-// answerFilter withholds an answer that has a blocked word, and stops a stream before one.
+// answerFilter withholds an answer that contains a blocked word, and stops a stream before the word.
 type answerFilter struct {
 	*Filter
 	next Doer
@@ -70,7 +70,7 @@ func (s *answerFilter) Do(ctx context.Context, call *Call) (*Result, error) {
 	return result, err
 }
 
-// check holds a text to every list.
+// check checks text against every list.
 func (f *Filter) check(text, where string) error {
 	for _, list := range f.Lists {
 		if err := list.Check(text, where); err != nil {
@@ -80,10 +80,9 @@ func (f *Filter) check(text, where string) error {
 	return nil
 }
 
-// CheckRequest looks at the words that would leave: the prompt with its text files, the system prompt, the earlier prompts
-// of the conversation, and what else of a request is text, but not at pictures and PDFs. Earlier answers of the model are
-// not looked at again.
-// The error is a *guard.BlockedError.
+// CheckRequest checks the text that would be sent: the prompt with its text files, the system prompt, the earlier
+// prompts of the conversation, and all other text of the request. It does not check images, PDFs, or earlier answers of
+// the model. The error is a *guard.BlockedError.
 func (f *Filter) CheckRequest(r wire.Request) error {
 	if f == nil || !f.Prompts {
 		return nil
@@ -119,8 +118,9 @@ func (f *Filter) checkRequest(r wire.Request) error {
 	return nil
 }
 
-// withhold takes away an answer that has a blocked word, and gives the error of the call: failed where there is none. It
-// looks at all that would be shown of it: the text, with Raw the body, and what a failure quotes of a status 200.
+// withhold removes an answer that contains a blocked word, and returns the error of the call; failed if there is no
+// such word. It checks everything that would be shown: the text, and the body if Raw is set or the call failed with
+// status 200.
 func (f *Filter) withhold(result *Result, failed error) error {
 	if len(result.Attempts) == 0 {
 		return failed
@@ -139,33 +139,34 @@ func (f *Filter) withhold(result *Result, failed error) error {
 	return failed
 }
 
-// withheld is the failure of a call whose answer is not shown. Nothing of it is left to be printed or kept.
+// withheld returns the error of a call whose answer is withheld. It removes the answer, so that it cannot be printed or
+// stored.
 func withheld(result *Result, blocked error) error {
 	result.Answer.Text, result.Body, result.Complete = "", nil, false
 	if match, ok := errors.AsType[*guard.BlockedError](blocked); ok {
-		blocked = match // and not what another wrote around it
+		blocked = match // without what other code wrapped around it
 	}
 	return &Error{Class: Blocked, Status: http.StatusOK, Node: result.Node, Attempts: len(result.Attempts), Err: blocked}
 }
 
-// namesOnly are the keys of a reply whose values are words of the API and not of the model.
+// namesOnly are the keys of a reply whose values come from the API and not from the model.
 var namesOnly = map[string]bool{
 	"type": true, "role": true, "id": true, "model": true, "object": true, "stop_reason": true, "finish_reason": true,
 }
 
-// schemaWords are the names that a JSON schema gives its own parts (draft 2020-12).
+// schemaWords are the keywords of JSON schema (draft 2020-12).
 const schemaWords = " $anchor $comment $defs $id $ref $schema additionalProperties allOf anyOf const contains default definitions " +
 	"dependentRequired deprecated description else enum examples exclusiveMaximum exclusiveMinimum format if items maxItems " +
 	"maxLength maxProperties maximum minItems minLength minProperties minimum multipleOf not oneOf pattern patternProperties " +
 	"prefixItems properties propertyNames readOnly required then title type uniqueItems writeOnly "
 
-// isOwnName reports whether a name in a schema or a parameter is the user's own word.
+// isOwnName reports whether a name in a schema or parameter was chosen by the user.
 func isOwnName(name string) bool {
 	return strings.ContainsRune(name, ' ') || !strings.Contains(schemaWords, " "+name+" ")
 }
 
-// jsonTexts are the texts in a JSON value, unescaped, one at a time, and the names that are wanted; what is no JSON is one
-// text.
+// jsonTexts returns the unescaped strings in a JSON value one at a time, and the member names for which wanted returns
+// true. If body is not JSON, it is returned as one string.
 func jsonTexts(body []byte, wanted func(name string) bool) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if !json.Valid(body) {
@@ -174,7 +175,7 @@ func jsonTexts(body []byte, wanted func(name string) bool) iter.Seq[string] {
 			}
 			return
 		}
-		name := "" // of the member whose value comes
+		name := "" // name of the next value
 		for i := 0; i < len(body); i++ {
 			switch body[i] {
 			case '[', '{', ',':
@@ -202,8 +203,8 @@ func jsonTexts(body []byte, wanted func(name string) bool) iter.Seq[string] {
 	}
 }
 
-// eventTexts are the texts in the bytes of an event stream, of JSON lines or of a whole answer; what is none of these is one
-// text.
+// eventTexts returns the strings in an event stream, in JSON lines or in a complete answer. Anything else is returned
+// as one string.
 func eventTexts(b []byte) iter.Seq[string] {
 	if json.Valid(b) {
 		return jsonTexts(b, nil)
@@ -228,5 +229,5 @@ func eventTexts(b []byte) iter.Seq[string] {
 	}
 }
 
-// IsBlocked reports whether the content filter stopped a call.
+// IsBlocked reports whether the content filter blocked a call.
 func IsBlocked(err error) bool { return errors.As(err, new(*guard.BlockedError)) }

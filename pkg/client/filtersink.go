@@ -8,11 +8,11 @@ import (
 	"ferry/pkg/wire"
 )
 
-// filterChain takes a text that arrives in pieces through one list after the other.
+// filterChain passes streamed text through several lists, one after the other.
 type filterChain struct {
 	lists   []*guard.Filter
 	streams []*guard.FilterStream
-	held    int // bytes that came and were not let through
+	held    int // bytes received but not passed on
 }
 
 func (f *Filter) chain() *filterChain {
@@ -23,8 +23,8 @@ func (f *Filter) chain() *filterChain {
 	return c
 }
 
-// take lets through what is safe of the text so far, which is good until the next call. Where a list has a match the
-// text ends before it, and so it does for the lists behind.
+// take returns the safe part of the text so far, valid until the next call. If a list has a match, the text ends before
+// the match, also for the lists after it.
 func (c *filterChain) take(p []byte, last bool) (safe []byte, blocked error) {
 	c.held += len(p)
 	for i, s := range c.streams {
@@ -44,15 +44,15 @@ func (c *filterChain) take(p []byte, last bool) (safe []byte, blocked error) {
 	return p, blocked
 }
 
-// filterSink stands before a sink and lets through what is safe. It comes before everything else that is done with an
-// answer, so that no mask and no escape can hide a word from it. Where the sink shows bytes, they wait until the filter has
-// seen and passed the text of every event in them.
+// filterSink is a sink that passes only safe text to the next sink. It runs before all other processing of an answer,
+// so that masking and escaping cannot hide a word from it. If the next sink shows bytes, filterSink keeps them until
+// the text of every event in them has been checked.
 type filterSink struct {
 	Sink
 	filter          *Filter
 	words, thoughts *filterChain
 	blocked         error
-	bytes, texts    []byte // what waits
+	bytes, texts    []byte // not passed on yet
 }
 
 func (f *Filter) sink(to Sink) *filterSink {
@@ -108,7 +108,7 @@ func (s *filterSink) Flush() error {
 	return s.release(wholeEvents(s.bytes))
 }
 
-// release hands on so many bytes, and the text that they stand for.
+// release passes on n bytes and the text in them.
 func (s *filterSink) release(n int) error {
 	if n == 0 {
 		return nil
@@ -124,9 +124,9 @@ func (s *filterSink) release(n int) error {
 	return err
 }
 
-// end hands on what was kept back when the stream has ended. Of bytes that were cut, the event that did not come whole is
-// left out, which was not looked at; what stands behind the end of a whole stream is looked at here. The error is the
-// sink's or a *guard.BlockedError.
+// end passes on the remaining data at the end of the stream. If the stream was cut, it drops the last incomplete event,
+// which was not checked. If the stream is complete, it checks the data after the last event. The error is the sink's or
+// a *guard.BlockedError.
 func (s *filterSink) end(whole bool) error {
 	if s.blocked != nil {
 		return s.blocked
@@ -152,7 +152,7 @@ func (s *filterSink) end(whole bool) error {
 	return s.release(wholeEvents(s.bytes))
 }
 
-// wholeEvents is where the last event that came whole ends: behind a blank line.
+// wholeEvents returns the end of the last complete event, which is after a blank line.
 func wholeEvents(b []byte) int {
 	end := 0
 	for _, blank := range []string{"\n\n", "\n\r\n", "\r\r"} {

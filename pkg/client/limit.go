@@ -26,8 +26,8 @@ func (s *limitStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	return result, err
 }
 
-// waitForLimit takes a reservation and waits for it, and returns how long it waited: not at all without a limit. One that
-// comes too late for the deadline is not taken, and one whose wait was stopped is given back.
+// waitForLimit makes a reservation, waits for it, and returns how long it waited; 0 without a rate limit. It makes no
+// reservation that is due after the deadline. If the wait is interrupted, it cancels the reservation.
 func (e *Env) waitForLimit(ctx context.Context, call *Call) (time.Duration, *Error) {
 	limiter := call.Endpoint.Limiter
 	switch {

@@ -12,27 +12,28 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Probe is what a free request for the list of models showed of a node, step by step.
+// Probe is the result of a free request for the list of models, step by step.
 type Probe struct {
 	Attempt *Attempt
-	// Addresses are what the name resolved to, where it was looked up here.
+	// Addresses are the resolved addresses, if the name was looked up locally.
 	Addresses []string
-	// Connected says that a connection stood, TLS included.
+	// Connected says that the connection was established, including TLS.
 	Connected bool
-	// State is the TLS handshake's, nil over plain http.
+	// State is the state of the TLS handshake, nil for plain http.
 	State *tls.ConnectionState
-	// Models is how many models the node listed, -1 where the reply is no list; ModelIDs are the first of them. More says
-	// that the list goes on.
+	// Models is the number of listed models, -1 if the reply is not a list. ModelIDs are the first of them. More says
+	// that the list continues.
 	Models   int
 	ModelIDs []string
 	More     bool
 }
 
-// mostPages bounds the pages of a list of models that are asked for.
+// mostPages is the maximum number of pages requested of a model list.
 const mostPages = 20
 
-// Probe asks the endpoint of a call for its list of models, page by page. It costs nothing at the provider. The error is an
-// *Error; a status other than 200 is one too. It is about the first page: of a further one that fails, More tells.
+// Probe requests the list of models from the endpoint of a call, page by page. This costs nothing at the provider. The
+// error is an *Error, also for a status other than 200. It is about the first page; if a later page fails, More is
+// true.
 func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 	asked := *call
 	asked.Reading, asked.prepared = AsBody, call.Endpoint.PrepareModels()
@@ -63,14 +64,15 @@ func (e *Env) Probe(ctx context.Context, call *Call) (*Probe, error) {
 		e.morePages(ctx, asked, probe, list.Next)
 	} else {
 		_, err := call.Endpoint.API.Decode(resp.StatusCode, body)
-		if apiErr, ok := errors.AsType[*wire.APIError](err); ok && apiErr.Status != http.StatusInternalServerError { // which any odd reply would be
+		// Every unexpected reply gets status 500.
+		if apiErr, ok := errors.AsType[*wire.APIError](err); ok && apiErr.Status != http.StatusInternalServerError {
 			at.reject(apiErr, resp)
 		}
 	}
 	return probe, probe.failure(&asked, at.clean(e.Masker, body))
 }
 
-// morePages adds the pages of a list that follow the first, until one of them cannot be had.
+// morePages adds the pages after the first, and stops at the first failure.
 func (e *Env) morePages(ctx context.Context, asked Call, probe *Probe, next string) {
 	for page := 1; next != "" && page < mostPages; page++ {
 		asked.prepared = asked.Endpoint.PrepareModels()
@@ -94,15 +96,15 @@ func (e *Env) morePages(ctx context.Context, asked Call, probe *Probe, next stri
 	probe.More = next != ""
 }
 
-// failure is the attempt's error as a call's.
+// failure returns the attempt's error as the error of a call.
 func (p *Probe) failure(call *Call, body []byte) error {
 	if p.Attempt.Err == nil {
 		return nil
 	}
 	asked, endpoint, at := *call, *call.Endpoint, p.Attempt
-	endpoint.Rule, endpoint.NearModel = retry.Rule{}, nil // a probe is not tried again, and asks for no model
+	endpoint.Rule, endpoint.NearModel = retry.Rule{}, nil // a probe is not retried and uses no model
 	asked.Endpoint = &endpoint
 	e := asked.fail(&Result{Attempts: []*Attempt{at}, Body: body}, &Error{Class: at.Class, Status: at.Status, Err: at.Err})
-	e.Unsent = false // no hint says it of a probe
+	e.Unsent = false // hints about a probe do not mention it
 	return e
 }

@@ -10,11 +10,11 @@ import (
 	"ferry/pkg/wire"
 )
 
-// retryStage makes attempts, with the waits of the endpoint's rule, until there is an answer or the rule says to stop.
+// retryStage makes attempts, with the waits of the endpoint's rule, until an attempt succeeds or the rule stops.
 type retryStage struct {
 	env  *Env
 	next Doer
-	// streamOnly has the models, by their endpoints, that said that they answer only as a stream.
+	// streamOnly has the models, by endpoint, that answer only as a stream.
 	streamOnly sync.Map
 }
 
@@ -41,7 +41,7 @@ func (s *retryStage) Do(ctx context.Context, call *Call) (*Result, error) {
 	return result, err
 }
 
-// prepare is the call with its request, which may be made one for a stream.
+// prepare returns the call with its encoded request. asStream makes it a request for a stream.
 func (s *retryStage) prepare(call *Call, asStream bool) (*Call, error) {
 	ready := *call
 	ready.Request.Stream = call.Request.Stream || asStream
@@ -57,7 +57,7 @@ func (s *retryStage) prepare(call *Call, asStream bool) (*Call, error) {
 
 func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) error {
 	rule := call.Endpoint.Rule
-	fresh := false // gateways close a kept connection after a 5xx, without a byte, when the next request fails too
+	fresh := false // after a 5xx, some gateways close a reused connection without a byte if the next request fails too
 	for i := 1; ; i++ {
 		call.number = i
 		sending := ctx
@@ -66,7 +66,7 @@ func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) e
 		}
 		one, err := s.next.Do(sending, call)
 		var failed *Error
-		if len(one.Attempts) == 0 && errors.As(err, &failed) { // the rate limit has stopped it
+		if len(one.Attempts) == 0 && errors.As(err, &failed) { // stopped by the rate limit
 			return call.fail(result, failed)
 		}
 		attempt := one.Attempts[0]
@@ -74,7 +74,7 @@ func (s *retryStage) attempts(ctx context.Context, call *Call, result *Result) e
 		result.Answer, result.Body = one.Answer, one.Body
 		fresh = attempt.Status >= 500 || attempt.HTTPStatus >= 500
 		var refused *wire.APIError
-		if !call.Request.Stream && errors.As(attempt.Err, &refused) && refused.OnlyStreams() { // once, beside the rule's attempts
+		if !call.Request.Stream && errors.As(attempt.Err, &refused) && refused.OnlyStreams() { // once, not counted
 			attempt.StreamOnly = true
 			if s.env.OnAttempt != nil {
 				s.env.OnAttempt(attempt, rule.Attempts)

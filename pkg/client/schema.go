@@ -7,7 +7,7 @@ import (
 	"ferry/pkg/wire"
 )
 
-// CheckSchema holds the text of a whole answer to the schema that was sent, at its top level.
+// CheckSchema checks the text of a complete answer against the top level of the schema in the request.
 func CheckSchema(call *Call, result *Result, answer string) error {
 	if call.Request.Schema == nil {
 		return nil
@@ -21,7 +21,7 @@ func CheckSchema(call *Call, result *Result, answer string) error {
 	return nil
 }
 
-// HoldToSchema is the output of a batch, where nothing is shown before the answer is whole.
+// HoldToSchema is the output function of a batch, which shows nothing before the answer is complete.
 func HoldToSchema(call *Call, result *Result, failed error) error {
 	if failed != nil {
 		return failed

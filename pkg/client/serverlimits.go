@@ -9,9 +9,9 @@ import (
 	"ferry/pkg/text"
 )
 
-// ServerLimits is what a reply's header says of the server's own limits of requests and tokens, in one line; "" for
-// nothing. Servers have two kinds of fields: anthropic-ratelimit-requests-remaining and the like, whose resets are times,
-// and x-ratelimit-remaining-requests and the like, whose resets are durations. What cannot be read is left out.
+// ServerLimits describes the server's own limits of requests and tokens, as found in a reply header, in one line; ""
+// for none. There are two kinds of fields: anthropic-ratelimit-requests-remaining and similar, with times as resets,
+// and x-ratelimit-remaining-requests and similar, with durations as resets. Unreadable fields are left out.
 func ServerLimits(header []Field, now time.Time) string {
 	values := map[string]string{}
 	for _, f := range header {
@@ -42,7 +42,7 @@ func ServerLimits(header []Field, now time.Time) string {
 	return "the server's limits: " + strings.Join(parts, "; ")
 }
 
-// resetsIn is the time until a reset, rounded up to what servers are exact to.
+// resetsIn formats the time until a reset, rounded up to the precision of servers.
 func resetsIn(d time.Duration) string {
 	if seconds := (d + time.Second - 1).Truncate(time.Second); seconds < 2*time.Minute {
 		return text.Seconds(seconds)

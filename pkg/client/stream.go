@@ -15,24 +15,24 @@ import (
 	"ferry/pkg/wire"
 )
 
-// Sink takes what a stream brings, in the order in which it came. An error of it ends the call.
+// Sink receives a stream in the order in which it arrives. An error of the sink ends the call.
 type Sink interface {
-	// Reset comes before each attempt: what an earlier one left unshown is void.
+	// Reset is called before each attempt: it discards what an earlier attempt left unshown.
 	Reset()
-	// Raw takes the bytes of the event stream.
+	// Raw receives the bytes of the event stream.
 	Raw(b []byte) error
-	// Delta takes the text and reasoning of one event, which are the sink's until it returns.
+	// Delta receives the text and reasoning of one event, which are valid until it returns.
 	Delta(d wire.Delta) error
-	// Flush comes when no further event has arrived yet: what is there should be shown.
+	// Flush is called when no further event has arrived yet: the sink should show what it has.
 	Flush() error
 	// Shown reports whether anything has been shown, so that another attempt would show it twice.
 	Shown() bool
 }
 
-// sinkError keeps an error of the sink apart from errors of the network, which may be of the same kind.
+// sinkError marks an error of the sink, which may have the same type as a network error.
 type sinkError struct{ error }
 
-// stream hands the sink what arrives as it arrives. The answer is whole only when its terminal event came.
+// stream passes what arrives to the sink at once. The answer is complete only after its terminal event.
 func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt) (wire.Answer, []byte) {
 	if s.OnStart != nil {
 		defer s.show(call, attempt)()
@@ -41,7 +41,7 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	defer end(nil)
 	timeout := call.Endpoint.IdleTimeout
 	idle := &alarm{after: afterFunc, end: end, cause: &IdleError{timeout}}
-	idle.set(timeout) // the head of the reply counts too
+	idle.set(timeout) // the wait for the response header counts too
 	defer idle.stop()
 	resp := s.send(ctx, call, attempt)
 	if resp == nil {
@@ -76,23 +76,23 @@ func (s *attemptStage) stream(ctx context.Context, call *Call, attempt *Attempt)
 	answer := stream.Answer()
 	attempt.Usage = answer.Usage
 	s.received(resp, attempt)
-	attempt.streamed(ctx, resp, err) // last: an error event's status counts, and not the reply's
+	attempt.streamed(ctx, resp, err) // last: the status of an error event overrides that of the reply
 	attempt.unfinished = attempt.Err != nil && answer.StopReason == ""
 	if attempt.Err != nil && (!answer.Empty || answer.Usage != nil) {
-		attempt.Ambiguous = true // a part of an answer was paid for
+		attempt.Ambiguous = true // a part of an answer arrived, which is billed
 	}
 	attempt.mask(s.Masker, &answer)
 	return answer, attempt.clean(s.Masker, nil)
 }
 
-// follow hands the sink one event after the other, and lets it show what came together in one go. Once the answer has
-// ended, what may come behind it is waited for only a moment, whatever keeps the stream open.
+// follow passes the events to the sink one by one, and flushes after all events that arrived together. After the end of
+// the answer it waits only a moment for more, even if the stream stays open.
 func (s *attemptStage) follow(attempt *Attempt, stream *wire.Stream, sink Sink, end context.CancelCauseFunc) error {
 	linger, wait := s.newAlarm(end, errLingered), time.Duration(0)
 	defer linger.stop()
 	for {
 		delta, err := stream.Next()
-		if len(delta.Text) > 0 || stream.Linger() != wait { // only text begins the same wait anew
+		if len(delta.Text) > 0 || stream.Linger() != wait { // only text restarts a wait of the same length
 			wait = stream.Linger()
 			linger.set(wait)
 		}
@@ -116,7 +116,7 @@ func (s *attemptStage) follow(attempt *Attempt, stream *wire.Stream, sink Sink, 
 	}
 }
 
-// streamed records how a stream ended.
+// streamed records the end of a stream.
 func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) {
 	var refused *sinkError
 	var apiErr *wire.APIError
@@ -124,7 +124,7 @@ func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) 
 	var none *wire.NotAnswerError
 	var limit *text.LimitError
 	switch {
-	case err == io.EOF: // and nothing that wraps it: a cut stream does
+	case err == io.EOF: // not a wrapped io.EOF, which means a cut stream
 		a.outcome.Kind = retry.Answered
 		return
 	case errors.As(err, &refused):
@@ -148,15 +148,15 @@ func (a *Attempt) streamed(ctx context.Context, resp *http.Response, err error) 
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errLingered):
 		a.fail(ctx, err)
 	case transport.IsReset(err):
-		// The answer was on its way, so it was paid for: it is not asked for again.
+		// The answer was already arriving, so it is billed: do not retry.
 		a.end(Truncated, err, retry.Final)
 	default:
 		a.end(Truncated, err, retry.NotAnAnswer)
 	}
 }
 
-// showWhole reads a reply that is none of the stream asked for: an error, a page, or the whole answer at once, which some
-// gateways send all the same.
+// showWhole shows a reply that is not the requested stream: an error, a page, or the complete answer at once, which
+// some gateways send even for a stream.
 func (s *attemptStage) showWhole(
 	ctx context.Context, call *Call, attempt *Attempt, resp *http.Response, body []byte, err error,
 ) (wire.Answer, []byte) {
@@ -167,7 +167,7 @@ func (s *attemptStage) showWhole(
 		return answer, masked
 	}
 	err = sink.Raw(body)
-	const piece = 1 << 20 // each is copied
+	const piece = 1 << 20 // each piece is copied
 	for text := answer.Text; err == nil && text != ""; {
 		n := min(len(text), piece)
 		if err = sink.Delta(wire.Delta{Text: []byte(text[:n])}); err == nil {
@@ -185,18 +185,18 @@ func (s *attemptStage) showWhole(
 	return answer, nil
 }
 
-// IdleError says that nothing came for so long.
+// IdleError says that nothing arrived for Timeout.
 type IdleError struct{ Timeout time.Duration }
 
 func (e *IdleError) Error() string { return fmt.Sprintf("nothing came for %s", e.Timeout) }
 
-// Hint tells what to do about it.
+// Hint returns advice.
 func (e *IdleError) Hint() string { return "--idle-timeout allows more time" }
 
-// errLingered ends the reading of a stream whose answer is whole.
+// errLingered ends the reading of a stream whose answer is complete.
 var errLingered = errors.New("the answer has ended")
 
-// alarm ends a context with a cause after some time, unless it is set anew or stopped before.
+// alarm ends a context with a cause after some time, unless it is set again or stopped before.
 type alarm struct {
 	after func(d time.Duration, f func()) (stop func() bool)
 	end   context.CancelCauseFunc
@@ -212,7 +212,7 @@ func (e *Env) newAlarm(end context.CancelCauseFunc, cause error) *alarm {
 	return &alarm{after: after, end: end, cause: cause}
 }
 
-// set begins to wait so long, 0 for ever.
+// set restarts the alarm with the given wait; 0 means never.
 func (a *alarm) set(wait time.Duration) {
 	a.stop()
 	if wait > 0 {
@@ -229,7 +229,7 @@ func (a *alarm) stop() {
 
 func afterFunc(d time.Duration, f func()) (stop func() bool) { return time.AfterFunc(d, f).Stop }
 
-// watched is a body whose bytes keep an alarm from ending it.
+// watched is a body that restarts an alarm whenever bytes arrive.
 type watched struct {
 	io.Reader
 	alarm *alarm
